@@ -1,0 +1,375 @@
+//! What the caller decides before a connection begins.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use crate::address::ClientName;
+use crate::inbox::ReplyLimits;
+use crate::pipeline::{Pipelining, Window};
+use crate::sasl::Credentials;
+use crate::transcript::{Entry, Transcript};
+
+/// The policy of one connection: how it is secured, who logs in, how long to wait, how much to send ahead.
+///
+/// Made by [`Config::builder`]. One `Config` serves any number of connections.
+///
+/// ```
+/// use smtp_proto::{Config, Credentials, Security};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = Config::builder("client.example.org".parse()?)
+///     .security(Security::StartTls)
+///     .credentials(Credentials::password("alice", "correct horse")?)
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) client_name: ClientName,
+    pub(crate) security: Security,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) credentials_in_clear: bool,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) reply_limits: ReplyLimits,
+    pub(crate) pipelining: Pipelining,
+    pub(crate) window: Option<Window>,
+    pub(crate) without: Vec<String>,
+    pub(crate) transcript: Transcript,
+}
+
+/// Makes a [`Config`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ConfigBuilder(Config);
+
+/// How a connection is secured.
+///
+/// The first two end in an error if TLS cannot be had, whatever the server answers. The other two have to be chosen by
+/// name: each sends mail in clear under some circumstances.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Security {
+    /// Begins in clear and demands STARTTLS before anything of worth is said (RFC 3207); the usual port is 587.
+    #[default]
+    StartTls,
+    /// TLS from the first byte (RFC 8314); the usual port is 465.
+    Implicit,
+    /// TLS if the server offers STARTTLS, in clear otherwise; the custom between relays on port 25.
+    ///
+    /// An attacker on the path can prevent TLS at will. Never carries credentials.
+    Opportunistic,
+    /// No TLS at all.
+    Cleartext,
+}
+
+/// How long to wait for what; the defaults are those of RFC 5321, section 4.5.3.2.
+///
+/// Each limit is for a whole reply, however slowly its bytes come. None of them may be switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    pub(crate) connect: Duration,
+    pub(crate) greeting: Duration,
+    pub(crate) ehlo: Duration,
+    pub(crate) starttls: Duration,
+    pub(crate) auth: Duration,
+    pub(crate) mail: Duration,
+    pub(crate) rcpt: Duration,
+    pub(crate) data_init: Duration,
+    pub(crate) data_block: Duration,
+    pub(crate) data_end: Duration,
+    pub(crate) command: Duration,
+    pub(crate) quit: Duration,
+    pub(crate) drain: Duration,
+    pub(crate) session: Option<Duration>,
+}
+
+/// Why a [`Config`] cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Credentials were given, and the policy does not demand TLS.
+    CredentialsWithoutTls,
+}
+
+impl Config {
+    /// Begins a policy; `client_name` is what EHLO says.
+    pub fn builder(client_name: ClientName) -> ConfigBuilder {
+        ConfigBuilder(Self {
+            client_name,
+            security: Security::default(),
+            credentials: None,
+            credentials_in_clear: false,
+            timeouts: Timeouts::default(),
+            reply_limits: ReplyLimits::default(),
+            pipelining: Pipelining::default(),
+            window: None,
+            without: Vec::new(),
+            transcript: Transcript::default(),
+        })
+    }
+
+    /// How the connection is secured.
+    pub fn security(&self) -> Security {
+        self.security
+    }
+
+    /// How long to wait for what.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+
+    /// The policy to try next on a new connection after TLS failed under [`Security::Opportunistic`]: the same in clear.
+    ///
+    /// `None` under every other policy: they never go on in clear.
+    pub fn fallback(&self) -> Option<Self> {
+        (self.security == Security::Opportunistic).then(|| Self {
+            security: Security::Cleartext,
+            ..self.clone()
+        })
+    }
+}
+
+impl ConfigBuilder {
+    /// How the connection is secured; by default, STARTTLS is demanded.
+    pub fn security(mut self, security: Security) -> Self {
+        self.0.security = security;
+        self
+    }
+
+    /// Logs in with these before anything is sent; by default, nobody logs in.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.0.credentials = Some(credentials);
+        self
+    }
+
+    /// Lets credentials travel in clear under [`Security::Cleartext`].
+    ///
+    /// Everybody on the path can read them then. Meant for servers on the same machine.
+    pub fn dangerous_credentials_in_clear(mut self) -> Self {
+        self.0.credentials_in_clear = true;
+        self
+    }
+
+    /// How long to wait for what.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.0.timeouts = timeouts;
+        self
+    }
+
+    /// How large a reply may be.
+    pub fn reply_limits(mut self, limits: ReplyLimits) -> Self {
+        self.0.reply_limits = limits;
+        self
+    }
+
+    /// How far to send ahead of the replies, where the server offers PIPELINING.
+    pub fn pipelining(mut self, level: Pipelining) -> Self {
+        self.0.pipelining = level;
+        self
+    }
+
+    /// How much may be unanswered at one time; by default, what suits the driver.
+    pub fn window(mut self, window: Window) -> Self {
+        self.0.window = Some(window);
+        self
+    }
+
+    /// Behaves as if the server did not offer this extension, for one that offers what it cannot do.
+    pub fn without(mut self, keyword: impl Into<String>) -> Self {
+        self.0.without.push(keyword.into());
+        self
+    }
+
+    /// Calls `observer` with everything that is said, in order, with secrets taken out.
+    pub fn transcript(
+        mut self,
+        observer: impl Fn(&Entry<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.0.transcript = Transcript::new(observer);
+        self
+    }
+
+    /// The policy.
+    ///
+    /// # Errors
+    /// If credentials would have to travel in clear.
+    pub fn build(self) -> Result<Config, ConfigError> {
+        let config = self.0;
+        let private = match config.security {
+            Security::StartTls | Security::Implicit => true,
+            Security::Opportunistic => false,
+            Security::Cleartext => config.credentials_in_clear,
+        };
+        if config.credentials.is_some() && !private {
+            return Err(ConfigError::CredentialsWithoutTls);
+        }
+        Ok(config)
+    }
+}
+
+impl Timeouts {
+    /// Every limit, but the one for connecting, brought down to at most `limit`; for programs that cannot wait.
+    #[must_use]
+    pub fn at_most(mut self, limit: Duration) -> Self {
+        for each in [
+            &mut self.greeting,
+            &mut self.ehlo,
+            &mut self.starttls,
+            &mut self.auth,
+            &mut self.mail,
+            &mut self.rcpt,
+            &mut self.data_init,
+            &mut self.data_block,
+            &mut self.data_end,
+            &mut self.command,
+            &mut self.quit,
+            &mut self.drain,
+        ] {
+            *each = (*each).min(limit);
+        }
+        self
+    }
+
+    /// For an address to answer; 30 seconds by default.
+    #[must_use]
+    pub fn connect(mut self, limit: Duration) -> Self {
+        self.connect = limit;
+        self
+    }
+
+    /// For the greeting; 5 minutes by default.
+    #[must_use]
+    pub fn greeting(mut self, limit: Duration) -> Self {
+        self.greeting = limit;
+        self
+    }
+
+    /// For the reply to EHLO or HELO; 5 minutes by default.
+    #[must_use]
+    pub fn ehlo(mut self, limit: Duration) -> Self {
+        self.ehlo = limit;
+        self
+    }
+
+    /// For STARTTLS, the handshake and the reply to the EHLO behind it, together; and for the handshake of implicit TLS.
+    /// 5 minutes by default.
+    #[must_use]
+    pub fn starttls(mut self, limit: Duration) -> Self {
+        self.starttls = limit;
+        self
+    }
+
+    /// For each reply within AUTH; 5 minutes by default.
+    #[must_use]
+    pub fn auth(mut self, limit: Duration) -> Self {
+        self.auth = limit;
+        self
+    }
+
+    /// For the reply to MAIL; 5 minutes by default.
+    #[must_use]
+    pub fn mail(mut self, limit: Duration) -> Self {
+        self.mail = limit;
+        self
+    }
+
+    /// For the reply to each RCPT; 5 minutes by default.
+    #[must_use]
+    pub fn rcpt(mut self, limit: Duration) -> Self {
+        self.rcpt = limit;
+        self
+    }
+
+    /// For the reply to DATA; 2 minutes by default.
+    #[must_use]
+    pub fn data_init(mut self, limit: Duration) -> Self {
+        self.data_init = limit;
+        self
+    }
+
+    /// For the server to take 64 KiB of what is sent; 3 minutes by default.
+    #[must_use]
+    pub fn data_block(mut self, limit: Duration) -> Self {
+        self.data_block = limit;
+        self
+    }
+
+    /// For the final reply to a mail; 10 minutes by default.
+    #[must_use]
+    pub fn data_end(mut self, limit: Duration) -> Self {
+        self.data_end = limit;
+        self
+    }
+
+    /// For the reply to any other command; 5 minutes by default.
+    #[must_use]
+    pub fn command(mut self, limit: Duration) -> Self {
+        self.command = limit;
+        self
+    }
+
+    /// For the reply to QUIT; 5 seconds by default.
+    #[must_use]
+    pub fn quit(mut self, limit: Duration) -> Self {
+        self.quit = limit;
+        self
+    }
+
+    /// For the server to say why, after it stopped taking what is sent; 5 seconds by default.
+    #[must_use]
+    pub fn drain(mut self, limit: Duration) -> Self {
+        self.drain = limit;
+        self
+    }
+
+    /// For all that the connection ever does; no limit by default.
+    #[must_use]
+    pub fn session(mut self, limit: Duration) -> Self {
+        self.session = Some(limit);
+        self
+    }
+
+    /// How long to wait for an address to answer.
+    pub fn connect_limit(&self) -> Duration {
+        self.connect
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let five_minutes = MINUTE.saturating_mul(5);
+        Self {
+            connect: Duration::from_secs(30),
+            greeting: five_minutes,
+            ehlo: five_minutes,
+            starttls: five_minutes,
+            auth: five_minutes,
+            mail: five_minutes,
+            rcpt: five_minutes,
+            data_init: MINUTE.saturating_mul(2),
+            data_block: MINUTE.saturating_mul(3),
+            data_end: MINUTE.saturating_mul(10),
+            command: five_minutes,
+            quit: Duration::from_secs(5),
+            drain: Duration::from_secs(5),
+            session: None,
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CredentialsWithoutTls => f.write_str(
+                "credentials need a policy that demands TLS: `StartTls` or `Implicit`",
+            ),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
+

@@ -1,0 +1,554 @@
+//! The machine that a driver feeds and a caller asks.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::capabilities::Capabilities;
+use crate::command::Command;
+use crate::config::{Config, Timeouts};
+use crate::error::{Error, ErrorKind, Misuse, ProtocolError, Stage, TransportError};
+use crate::event::{BodyStatus, CommandId, Event, MessageId};
+use crate::handshake::{AwaitTls, Context, Known, State};
+use crate::inbox::Inbox;
+use crate::link::Link;
+use crate::machine::{Announced, Core, Done, Job};
+use crate::mail::Mail;
+use crate::outbox::Transmit;
+use crate::outcome::{Outcome, Traffic};
+use crate::pipeline::Window;
+use crate::reply::Reply;
+use crate::time::Time;
+use crate::tls::TlsFacts;
+use crate::transaction::Transaction;
+use crate::transcript::Entry;
+use crate::wire::Wire;
+
+/// An SMTP connection, from the greeting to QUIT, as a state machine without I/O.
+///
+/// | name | meaning |
+/// | --- | --- |
+/// | `handle_*` | this happened outside; never fails, a failure shows in `poll_*` |
+/// | `poll_*` | what to do, or what came of it; a call too many changes nothing |
+/// | plain verbs | what the caller wants; takes effect at once, blocks on nothing |
+///
+/// A driver moves bytes by the [`Wire`] methods until the question that it has is answered:
+///
+/// ```
+/// use std::sync::Arc;
+/// use smtp_proto::{Config, Connection, Mail, Security, Time, Wire};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = Config::builder("client.example.org".parse()?).security(Security::Cleartext).build()?;
+/// let mut connection = Connection::new(Arc::new(config), [0; 32]);
+/// let mail = Mail::new("a@example.org", ["b@example.net"], "Subject: hi\r\n\r\nhello\r\n")?;
+/// let id = connection.submit(mail);
+///
+/// let now = Time::ORIGIN;
+/// let mut server = ["220 ready\r\n", "250 hello\r\n", "250 ok\r\n", "250 ok\r\n", "354 go on\r\n", "250 taken\r\n"].into_iter();
+/// let outcome = loop {
+///     if let Some(outcome) = connection.poll_outcome(id) {
+///         break outcome?;
+///     }
+///     let count = connection.poll_transmit(now).map_or(0, |transmit| transmit.len());
+///     connection.handle_sent(now, count);
+///     connection.handle_input(now, server.next().unwrap_or_default().as_bytes());
+/// };
+/// assert!(outcome.is_accepted());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// After a failure every question is answered with the same [`Error`], but for the outcomes of mails that were under
+/// way. A connection that has failed or ended never comes back.
+pub struct Connection {
+    inbox: Inbox,
+    core: Core,
+}
+
+/// The point at which TLS begins: whoever holds this is to do the handshake, and say so.
+///
+/// To drop it changes nothing: the connection goes on waiting.
+#[derive(Debug)]
+#[must_use = "the connection waits until `complete` is called"]
+pub struct Upgrade<'a> {
+    core: &'a mut Core,
+    awaited: AwaitTls,
+}
+
+impl Connection {
+    /// A connection that is about to begin.
+    ///
+    /// `seed` feeds what has to be unpredictable, such as the nonces of SASL mechanisms: give it random bytes.
+    pub fn new(config: Arc<Config>, seed: [u8; 32]) -> Self {
+        let mut link = Link::new(config);
+        let state = State::begin(&mut link);
+        Self {
+            inbox: Inbox::new(),
+            core: Core {
+                seed,
+                link,
+                known: Known::default(),
+                state: Ok(state),
+                jobs: VecDeque::new(),
+                sending: 0,
+                needs_reset: false,
+                quit_wanted: false,
+                broken: None,
+                commands: 0,
+                done: VecDeque::new(),
+                announced: Announced::Nothing,
+                next_id: 0,
+            },
+        }
+    }
+
+    /// Lets so much be unanswered at one time, unless the policy says how much.
+    ///
+    /// For the driver to say what suits it: [`Window::FULL_DUPLEX`] if it reads while it writes.
+    pub fn set_window(&mut self, window: Window) {
+        if self.core.link.config.window.is_none() {
+            self.core.link.pipeline.set_window(window);
+        }
+    }
+
+    // What happened outside.
+
+    /// Takes in bytes that the peer sent; all of them, however they are cut.
+    pub fn handle_input(&mut self, now: Time, mut input: &[u8]) {
+        self.core.link.begin(now);
+        self.core.link.received(input.len());
+        while !input.is_empty() {
+            match &self.core.state {
+                Ok(State::Ended) | Err(_) => return,
+                Ok(State::AwaitTls(_)) => {
+                    let error = ProtocolError::InjectedBeforeTls;
+                    let error = Error::protocol(Stage::StartTls, error);
+                    return self.fail(error);
+                }
+                Ok(_) => {}
+            }
+            let limits = self.core.reply_limits();
+            match self.inbox.next(&mut input, &limits) {
+                Ok(Some(reply)) => {
+                    if let Err(error) = self.core.handle_reply(now, reply) {
+                        return self.fail(error);
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    let stage = self.core.stage();
+                    return self.fail(Error::protocol(stage, ProtocolError::Reply(error)));
+                }
+            }
+        }
+        if self.core.link.traffic().bytes_received() > self.core.input_allowance() {
+            let stage = self.core.stage();
+            self.fail(Error::protocol(stage, ProtocolError::TooMuchInput));
+        }
+    }
+
+    /// Takes note that the peer will send nothing more.
+    pub fn handle_eof(&mut self, now: Time) {
+        self.core.link.begin(now);
+        self.lose(|stage| Error::new(stage, ErrorKind::Closed));
+    }
+
+    /// Takes note that the first `count` bytes of the last offer went out.
+    pub fn handle_sent(&mut self, _now: Time, count: usize) {
+        self.core.link.sent(count);
+    }
+
+    /// Takes note that time has passed; does nothing before the time that [`poll_timeout`](Self::poll_timeout) named.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.core.link.begin(now);
+        let Some((until, wait)) = self.core.deadline() else {
+            return;
+        };
+        if now >= until {
+            self.lose(|stage| Error::new(stage, ErrorKind::Timeout(wait)));
+        }
+    }
+
+    /// Takes note that reading failed.
+    pub fn handle_read_error(&mut self, now: Time, error: TransportError) {
+        self.core.link.begin(now);
+        self.lose(|stage| Error::new(stage, ErrorKind::Transport(error)));
+    }
+
+    /// Takes note that writing failed.
+    ///
+    /// Nothing more is offered. The peer may have said why before it closed, so go on reading until it has closed or the
+    /// time is up.
+    pub fn handle_write_error(&mut self, now: Time, error: TransportError) {
+        self.core.link.begin(now);
+        if matches!(self.core.state, Ok(State::ExpectQuit | State::Ended)) {
+            return self.end();
+        }
+        if self.core.state.is_ok() && self.core.broken.is_none() {
+            let error = Error::new(self.core.stage(), ErrorKind::Transport(error));
+            let until = now + self.core.link.config.timeouts.drain;
+            self.core.broken = Some((error, until));
+        }
+    }
+
+    // What the caller wants.
+
+    /// Hands over a mail; any number may wait in line.
+    pub fn submit(&mut self, mail: Mail) -> MessageId {
+        let id = MessageId(self.core.new_id());
+        let transaction = Transaction::new(id, mail);
+        match self.core.refusal() {
+            None => self.core.jobs.push_back(Job::Mail(transaction)),
+            Some(error) => self.core.settle(transaction, Some(error)),
+        }
+        id
+    }
+
+    /// Hands over the next piece of a mail's text, of any size.
+    ///
+    /// Memory is what pieces are waiting: hand over one whenever [`poll_body`](Self::poll_body) says that it is wanted.
+    /// A piece for a mail whose outcome is already known is dropped.
+    ///
+    /// # Errors
+    /// If the mail is not written in pieces, or is finished.
+    pub fn write_body(&mut self, id: MessageId, piece: Bytes) -> Result<(), Misuse> {
+        match self.core.transaction(id) {
+            Some(transaction) if transaction.write(piece) => Ok(()),
+            Some(_) => Err(Misuse::NotStreaming),
+            None => self.core.known_outcome(id),
+        }
+    }
+
+    /// Says that the text of a mail is whole.
+    ///
+    /// # Errors
+    /// If the mail is not written in pieces, or is finished.
+    pub fn finish_body(&mut self, id: MessageId) -> Result<(), Misuse> {
+        match self.core.transaction(id) {
+            Some(transaction) if transaction.finish() => Ok(()),
+            Some(_) => Err(Misuse::NotStreaming),
+            None => self.core.known_outcome(id),
+        }
+    }
+
+    /// Gives up a mail.
+    ///
+    /// If nothing of it has been sent it is withdrawn and the connection goes on. Else the connection closes; the mail's
+    /// outcome says whether it is in doubt. A mail whose outcome is known keeps it.
+    pub fn abandon(&mut self, id: MessageId) {
+        let Some(transaction) = self.core.transaction(id) else {
+            return;
+        };
+        if transaction.is_untouched() {
+            let error = Error::new(Stage::Mail, ErrorKind::Abandoned);
+            self.core.withdraw(id, error);
+        } else {
+            let stage = self.core.stage();
+            self.fail(Error::new(stage, ErrorKind::Abandoned));
+        }
+    }
+
+    /// Hands over a command that is no part of sending a mail; it waits its turn behind the mails before it.
+    pub fn command(&mut self, command: Command) -> CommandId {
+        let id = CommandId(self.core.new_id());
+        if self.core.refusal().is_none() {
+            self.core.jobs.push_back(Job::Command(id, command));
+        }
+        id
+    }
+
+    /// Ends the connection with QUIT when all that is in line is done. What is handed over afterwards is not sent.
+    pub fn quit(&mut self) {
+        self.core.quit_wanted = true;
+    }
+
+    // What the driver must do.
+
+    /// What to send now: offered again until [`handle_sent`](Self::handle_sent) acknowledges it.
+    pub fn poll_transmit(&mut self, now: Time) -> Option<Transmit<'_>> {
+        self.core.link.begin(now);
+        if matches!(self.core.state, Ok(State::AwaitTls(_))) {
+            self.core.link.begin_tls(now);
+        }
+        if self.core.state.is_err() || self.core.broken.is_some() {
+            return None;
+        }
+        if let Err(error) = self.core.fill() {
+            self.fail(error);
+            return None;
+        }
+        if self.core.is_idle() {
+            self.core.link.pipeline.release();
+        }
+        self.core.link.offer(now)
+    }
+
+    /// Until when the driver may wait for bytes.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.core.deadline().map(|(until, _)| until)
+    }
+
+    /// The point at which TLS begins, when it is reached: everything before it has been sent and answered.
+    ///
+    /// # Errors
+    /// The connection's failure, or misuse if it will never come to that point.
+    pub fn poll_upgrade(&mut self) -> Option<Result<Upgrade<'_>, Error>> {
+        match &mut self.core.state {
+            Err(error) => Some(Err(error.clone())),
+            Ok(State::AwaitTls(awaited)) => {
+                awaited.claimed = true;
+                let awaited = *awaited;
+                Some(Ok(Upgrade {
+                    core: &mut self.core,
+                    awaited,
+                }))
+            }
+            Ok(State::ExpectGreeting | State::ExpectEhlo | State::ExpectHelo | State::ExpectStartTls)
+                if self.core.known.tls.is_none() =>
+            {
+                None
+            }
+            Ok(state) => Some(Err(Error::misuse(state.stage(), Misuse::NoUpgrade))),
+        }
+    }
+
+    /// The next thing that a caller may want to know of.
+    ///
+    /// # Errors
+    /// The connection's failure, once all that is known of mails and commands has been told.
+    pub fn poll_event(&mut self) -> Option<Result<Event, Error>> {
+        if self.core.announced == Announced::Nothing && self.core.is_ready() {
+            self.core.announced = Announced::Ready;
+            return Some(Ok(Event::Ready));
+        }
+        match self.core.done.pop_front() {
+            Some(Done::Mail(id, outcome)) => return Some(Ok(Event::Outcome(id, outcome))),
+            Some(Done::Command(id, reply)) => return Some(Ok(Event::Reply(id, reply))),
+            None => {}
+        }
+        match &self.core.state {
+            Err(error) => return Some(Err(error.clone())),
+            Ok(State::Ended) if self.core.announced < Announced::Ended => {
+                self.core.announced = Announced::Ended;
+                return Some(Ok(Event::Ended));
+            }
+            Ok(_) => {}
+        }
+        let Some(Job::Mail(transaction)) = self.core.jobs.get_mut(self.core.sending) else {
+            return None;
+        };
+        if transaction.is_starved() && !transaction.asked {
+            transaction.asked = true;
+            return Some(Ok(Event::BodyWanted(transaction.id)));
+        }
+        None
+    }
+
+    // Questions, made for a loop that drives until they are answered.
+
+    /// Whether the server is ready for mail.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub fn poll_ready(&mut self) -> Option<Result<(), Error>> {
+        match &self.core.state {
+            Err(error) => Some(Err(error.clone())),
+            Ok(State::Ready) if self.core.broken.is_none() => Some(Ok(())),
+            Ok(State::ExpectQuit | State::Ended) => Some(Err(self.core.ended())),
+            Ok(_) => self.core.stuck().map(Err),
+        }
+    }
+
+    /// What a mail that is written in pieces wants.
+    ///
+    /// # Errors
+    /// If there is no such mail, or the connection's failure.
+    pub fn poll_body(&mut self, id: MessageId) -> Option<Result<BodyStatus, Error>> {
+        let stuck = self.core.stuck();
+        match self.core.transaction(id) {
+            Some(transaction) if transaction.is_starved() => Some(Ok(BodyStatus::Wanted)),
+            Some(transaction) if !transaction.is_open() => Some(Err(Error::misuse(Stage::Body, Misuse::NotStreaming))),
+            Some(_) => stuck.map(Err),
+            None if self.core.known_outcome(id).is_ok() => Some(Ok(BodyStatus::Done)),
+            None => Some(Err(self.core.unknown())),
+        }
+    }
+
+    /// What became of a mail. It is told once.
+    ///
+    /// # Errors
+    /// If there is no such mail, its outcome has been told, or its text is not finished and nothing else can happen.
+    pub fn poll_outcome(&mut self, id: MessageId) -> Option<Result<Outcome, Error>> {
+        let of_mail = |done: &Done| matches!(done, Done::Mail(each, _) if *each == id);
+        if let Some(Done::Mail(_, outcome)) = self.core.take_done(of_mail) {
+            return Some(Ok(outcome));
+        }
+        if self.core.transaction(id).is_none() {
+            return Some(Err(self.core.unknown()));
+        }
+        self.core.stuck().map(Err)
+    }
+
+    /// The reply to a command. It is told once.
+    ///
+    /// # Errors
+    /// If there is no such command, its reply has been told, or the connection's failure.
+    pub fn poll_reply(&mut self, id: CommandId) -> Option<Result<Reply, Error>> {
+        let of_command = |done: &Done| matches!(done, Done::Command(each, _) if *each == id);
+        if let Some(Done::Command(_, reply)) = self.core.take_done(of_command) {
+            return Some(Ok(reply));
+        }
+        let waits = |job: &Job| matches!(job, Job::Command(each, _) if *each == id);
+        if !self.core.jobs.iter().any(waits) {
+            return Some(Err(self.core.unknown()));
+        }
+        self.core.stuck().map(Err)
+    }
+
+    /// Whether the connection has ended as [`quit`](Self::quit) asked it to.
+    ///
+    /// Once QUIT has been said a missing or odd reply is no failure: all mails before it have their outcome.
+    ///
+    /// # Errors
+    /// The connection's failure before that.
+    pub fn poll_ended(&mut self) -> Option<Result<(), Error>> {
+        match &self.core.state {
+            Err(error) => Some(Err(error.clone())),
+            Ok(State::Ended) => Some(Ok(())),
+            Ok(_) => self.core.stuck().map(Err),
+        }
+    }
+
+    // What is known.
+
+    /// What the server says that it can do; what it said before TLS is forgotten after it.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.core.known.capabilities
+    }
+
+    /// The TLS connection under this one.
+    pub fn tls(&self) -> Option<&TlsFacts> {
+        self.core.known.tls.as_ref()
+    }
+
+    /// The SASL mechanism by which this side logged in, or tried to.
+    pub fn mechanism(&self) -> Option<&str> {
+        self.core.known.mechanism.as_deref()
+    }
+
+    /// Bytes and round trips so far.
+    pub fn traffic(&self) -> Traffic {
+        self.core.link.traffic()
+    }
+
+    /// How long to wait for what.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.core.link.config.timeouts
+    }
+
+    /// Whether nothing is in line, due or under way on a connection that could take a mail at once.
+    pub fn is_idle(&self) -> bool {
+        self.core.is_idle() && self.core.state.as_ref().is_ok_and(|state| matches!(state, State::Ready))
+    }
+
+    fn lose(&mut self, error: impl FnOnce(Stage) -> Error) {
+        match &self.core.state {
+            Err(_) => {}
+            Ok(State::ExpectQuit | State::Ended) => self.end(),
+            Ok(_) => {
+                let error = match self.core.broken.take() {
+                    Some((error, _)) => error,
+                    None => error(self.core.stage()),
+                };
+                self.fail(error);
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        if !matches!(self.core.state, Ok(State::Ended)) {
+            self.core.enter(State::Ended);
+        }
+        self.inbox.clear();
+    }
+
+    fn fail(&mut self, error: Error) {
+        let error = if error.fragment().is_none() {
+            error.with_fragment(self.inbox.fragment())
+        } else {
+            error
+        };
+        self.inbox.clear();
+        self.core.fail(error);
+    }
+}
+
+impl Upgrade<'_> {
+    /// Says that TLS is done and that everything from now on goes through it.
+    ///
+    /// What was learnt in clear is forgotten, and the dialogue begins again inside TLS.
+    pub fn complete(self, now: Time, facts: TlsFacts) {
+        let Self { core, awaited } = self;
+        core.link.begin(now);
+        core.link.config.transcript.show(|| Entry::Tls(&facts));
+        core.link.add_round_trips(facts.round_trips());
+        let mut context = Context {
+            link: &mut core.link,
+            known: &mut core.known,
+            seed: &core.seed,
+        };
+        core.state = Ok(State::secured(awaited, facts, &mut context));
+    }
+}
+
+impl Wire for Connection {
+    fn handle_input(&mut self, now: Time, input: &[u8]) {
+        self.handle_input(now, input);
+    }
+
+    fn handle_eof(&mut self, now: Time) {
+        self.handle_eof(now);
+    }
+
+    fn handle_sent(&mut self, now: Time, count: usize) {
+        self.handle_sent(now, count);
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        self.handle_timeout(now);
+    }
+
+    fn handle_read_error(&mut self, now: Time, error: TransportError) {
+        self.handle_read_error(now, error);
+    }
+
+    fn handle_write_error(&mut self, now: Time, error: TransportError) {
+        self.handle_write_error(now, error);
+    }
+
+    fn poll_transmit(&mut self, now: Time) -> Option<Transmit<'_>> {
+        self.poll_transmit(now)
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.poll_timeout()
+    }
+
+    fn smtp(&mut self) -> &mut Connection {
+        self
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("state", &self.core.state)
+            .field("known", &self.core.known)
+            .field("in_line", &self.core.jobs.len())
+            .finish_non_exhaustive()
+    }
+}
+

@@ -1,0 +1,604 @@
+//! What can go wrong, by whose fault it is.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::body::Fault;
+use crate::reply::{Reply, ReplyError, Text};
+
+/// Why a connection, a mail or a command failed, and at which stage.
+///
+/// Cheap to clone: after a failure, a connection answers every question with the same error. The text names the stage,
+/// the cause, what the server said, and the likely cure where the cause is a usual mistake. It holds no secret.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    stage: Stage,
+    reply: Option<Reply>,
+    fragment: Option<Box<[u8]>>,
+}
+
+/// The kinds of [`Error`], by whose fault it is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The peer broke the protocol.
+    Protocol(ProtocolError),
+    /// The server said no; [`Error::reply`] is what it said.
+    Refused,
+    /// The security policy asks for TLS, and the server would not have it.
+    TlsUnavailable,
+    /// Authentication was not possible or not successful.
+    Authentication(AuthenticationError),
+    /// The server does not offer an extension that this mail needs.
+    Unsupported(Need),
+    /// The mail is larger than the server takes (RFC 1870).
+    TooLarge {
+        /// Octets of the mail.
+        size: u64,
+        /// Octets that the server takes.
+        limit: u64,
+    },
+    /// Something did not happen in time.
+    Timeout(Wait),
+    /// The transport failed.
+    Transport(TransportError),
+    /// The peer closed the connection.
+    Closed,
+    /// The text of a streamed body is not fit to be sent.
+    Body(Fault),
+    /// The caller gave the mail up before it was done.
+    Abandoned,
+    /// The connection was told to end, and did.
+    Ended,
+    /// The caller asked for what cannot be.
+    Misuse(Misuse),
+}
+
+/// How the peer broke the protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// What came is not a reply.
+    Reply(ReplyError),
+    /// A reply came that no command waits for.
+    UnexpectedReply,
+    /// A reply of this class cannot answer this command.
+    WrongClass,
+    /// Bytes came behind the reply to STARTTLS and before TLS: somebody may have injected them.
+    InjectedBeforeTls,
+    /// A reply came while the body was still being sent.
+    EarlyReply,
+    /// The server accepted a mail whose sender it had refused.
+    AcceptedAfterRefusal,
+    /// The server sent more than any dialogue needs.
+    TooMuchInput,
+}
+
+/// Why authentication failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthenticationError {
+    /// The server offers no AUTH at all.
+    NotOffered,
+    /// The server offers no mechanism that the credentials can serve.
+    NoCommonMechanism {
+        /// What the server offers.
+        offered: Vec<String>,
+        /// What the credentials can serve.
+        ours: Vec<String>,
+    },
+    /// The server refused; [`Error::reply`] is what it said.
+    Rejected {
+        /// What the mechanism's own messages said of the failure, such as the JSON of OAuth (RFC 7628, 3.2.2).
+        detail: Option<Vec<u8>>,
+    },
+    /// A challenge made no sense to the mechanism, or came once too often.
+    Challenge(&'static str),
+    /// The server claims success before it has proved what the mechanism demands.
+    Unproven(&'static str),
+    /// An answer does not fit in a line (RFC 4954, section 4).
+    TooLong,
+}
+
+/// What a mail needs and the server does not offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Need {
+    /// Octets above 127 in the text of the mail (RFC 6152).
+    EightBitMime,
+    /// Octets above 127 in the headers or in an address (RFC 6531).
+    SmtpUtf8,
+    /// The extension that a parameter of the caller's belongs to.
+    Parameter,
+}
+
+/// What the machine waited for when the time was up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Wait {
+    /// An address to answer.
+    Connect,
+    /// The greeting.
+    Greeting,
+    /// The reply to EHLO or HELO.
+    Ehlo,
+    /// STARTTLS, from the command to the reply to the EHLO inside TLS.
+    StartTls,
+    /// A TLS handshake from the first byte.
+    TlsHandshake,
+    /// A reply to AUTH or to an answer within it.
+    Auth,
+    /// The reply to MAIL.
+    Mail,
+    /// The reply to RCPT.
+    Rcpt,
+    /// The reply to DATA.
+    DataInit,
+    /// The peer to take the bytes that are offered to it.
+    Write,
+    /// The final reply, after the end of the data.
+    DataEnd,
+    /// The reply to RSET.
+    Rset,
+    /// The reply to another command.
+    Command,
+    /// The reply to QUIT.
+    Quit,
+    /// All of the connection's work.
+    Session,
+}
+
+/// Where in the dialogue something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// While connecting.
+    Connect,
+    /// Waiting for the greeting.
+    Greeting,
+    /// EHLO.
+    Ehlo,
+    /// HELO.
+    Helo,
+    /// STARTTLS.
+    StartTls,
+    /// The TLS handshake.
+    TlsHandshake,
+    /// AUTH.
+    Auth,
+    /// Between commands.
+    Idle,
+    /// MAIL.
+    Mail,
+    /// RCPT.
+    Rcpt,
+    /// DATA.
+    Data,
+    /// Sending the text of the mail.
+    Body,
+    /// After the end of the text, waiting for the verdict.
+    EndOfData,
+    /// RSET.
+    Rset,
+    /// Another command.
+    Command,
+    /// QUIT.
+    Quit,
+}
+
+/// A call that the machine cannot make sense of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// No such mail or command, or its result has been taken.
+    UnknownId,
+    /// The body of this mail is not written in pieces, or is finished.
+    NotStreaming,
+    /// The mail's body is not finished, so its outcome cannot come.
+    BodyUnfinished,
+    /// Nothing is under way, so nothing can come of waiting.
+    NothingUnderWay,
+    /// TLS must be begun before anything else can happen, and nobody does.
+    UpgradePending,
+    /// There is no upgrade to be made: TLS is not asked for, or is done.
+    NoUpgrade,
+}
+
+/// What a transport reports when it fails: an I/O error, a TLS alert.
+#[derive(Clone)]
+pub struct TransportError {
+    error: Arc<dyn core::error::Error + Send + Sync>,
+    hint: Option<&'static str>,
+}
+
+impl Error {
+    pub(crate) fn new(stage: Stage, kind: ErrorKind) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            stage,
+            reply: None,
+            fragment: None,
+        }))
+    }
+
+    pub(crate) fn protocol(stage: Stage, error: ProtocolError) -> Self {
+        Self::new(stage, ErrorKind::Protocol(error))
+    }
+
+    pub(crate) fn refused(stage: Stage, reply: Reply) -> Self {
+        Self::new(stage, ErrorKind::Refused).with_reply(reply)
+    }
+
+    pub(crate) fn misuse(stage: Stage, misuse: Misuse) -> Self {
+        Self::new(stage, ErrorKind::Misuse(misuse))
+    }
+
+    /// The error of a transport that failed while connecting, before there was a dialogue.
+    pub fn connect(error: impl Into<TransportError>) -> Self {
+        Self::new(Stage::Connect, ErrorKind::Transport(error.into()))
+    }
+
+    /// The error of an address that did not answer in time.
+    pub fn connect_timeout() -> Self {
+        Self::new(Stage::Connect, ErrorKind::Timeout(Wait::Connect))
+    }
+
+    #[must_use]
+    pub(crate) fn with_reply(mut self, reply: Reply) -> Self {
+        Arc::make_mut(&mut self.0).reply = Some(reply);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_fragment(mut self, fragment: &[u8]) -> Self {
+        if !fragment.is_empty() {
+            Arc::make_mut(&mut self.0).fragment = Some(fragment.into());
+        }
+        self
+    }
+
+    /// What kind of failure this is.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// Where in the dialogue it happened.
+    pub fn stage(&self) -> Stage {
+        self.0.stage
+    }
+
+    /// What the server said, if it said something.
+    pub fn reply(&self) -> Option<&Reply> {
+        self.0.reply.as_ref()
+    }
+
+    /// The reply that had begun to come when it happened, as far as it came.
+    pub fn fragment(&self) -> Option<&[u8]> {
+        self.0.fragment.as_deref()
+    }
+
+    /// Whether the same may succeed later: a 4yz reply, a time-out, a lost connection.
+    ///
+    /// This says nothing about whether a mail was delivered: that is for its [`Fate`](crate::Fate) to say.
+    pub fn is_transient(&self) -> bool {
+        match &self.0.kind {
+            ErrorKind::Timeout(_) | ErrorKind::Transport(_) | ErrorKind::Closed => true,
+            ErrorKind::Refused
+            | ErrorKind::TlsUnavailable
+            | ErrorKind::Authentication(AuthenticationError::Rejected { .. })
+            | ErrorKind::Protocol(ProtocolError::EarlyReply) => {
+                self.0.reply.as_ref().is_some_and(Reply::is_transient)
+            }
+            _ => false,
+        }
+    }
+
+    /// The likely cure, where the cause is a usual mistake.
+    pub fn hint(&self) -> Option<&'static str> {
+        match &self.0.kind {
+            ErrorKind::Protocol(ProtocolError::Reply(ReplyError::TlsRecord)) => Some(
+                "the server speaks TLS from the first byte on this port: use implicit TLS (port 465), \
+                 or another port for STARTTLS (587)",
+            ),
+            ErrorKind::Timeout(Wait::Greeting) => Some(
+                "a server that waits for TLS stays silent: on port 465 use implicit TLS",
+            ),
+            ErrorKind::Protocol(ProtocolError::InjectedBeforeTls) => {
+                Some("somebody on the path may be tampering with the connection, or the server is broken")
+            }
+            ErrorKind::TlsUnavailable => Some(
+                "the policy asks for TLS: check the port (587 offers STARTTLS, 465 is TLS from the first byte); \
+                 somebody on the path may be hiding STARTTLS",
+            ),
+            ErrorKind::Authentication(error) => self.authentication_hint(error),
+            ErrorKind::Refused => self.refusal_hint(),
+            ErrorKind::Transport(error) => error.hint,
+            ErrorKind::Misuse(Misuse::UpgradePending) => {
+                Some("call `upgrade`, or use a client that has a TLS layer")
+            }
+            ErrorKind::Body(fault) => fault.hint(),
+            _ => None,
+        }
+    }
+
+    fn authentication_hint(&self, error: &AuthenticationError) -> Option<&'static str> {
+        match error {
+            AuthenticationError::NotOffered => {
+                Some("submission with a password is usually on port 587 or 465; port 25 offers none")
+            }
+            AuthenticationError::Rejected { .. } => match self.reply()?.code().as_u16() {
+                530 => Some("the server wants TLS first"),
+                534 => Some("the account may need an application password, or a login by the browser"),
+                535 => Some("user name or password is wrong, or the account does not allow this way to log in"),
+                538 => Some("the server wants encryption for this mechanism"),
+                432 => Some("the password has to be changed once before this mechanism works"),
+                454 => Some("the server cannot check passwords right now: try again later"),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn refusal_hint(&self) -> Option<&'static str> {
+        match (self.0.stage, self.reply()?.code().as_u16()) {
+            (Stage::Mail | Stage::Rcpt, 530) => Some("the server wants a login, or TLS, before it takes mail"),
+            (Stage::Rcpt, 550 | 554 | 553) if self.says(b"relay") => {
+                Some("the server relays only for users who logged in")
+            }
+            (Stage::Greeting, 554 | 521) => Some("this host takes no mail"),
+            _ => None,
+        }
+    }
+
+    fn says(&self, word: &[u8]) -> bool {
+        self.reply().is_some_and(|reply| {
+            reply
+                .lines()
+                .any(|line| line.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word)))
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.0;
+        write!(f, "{}: {}", inner.stage, inner.kind)?;
+        if let Some(reply) = &inner.reply {
+            write!(f, "; the server said: {:.700}", Short(reply))?;
+        }
+        if let Some(fragment) = &inner.fragment {
+            let head = fragment.get(..FRAGMENT_SHOWN).unwrap_or(fragment);
+            write!(f, "; what came: {}", Text(head))?;
+        }
+        if let Some(hint) = self.hint() {
+            write!(f, " ({hint})")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("stage", &self.0.stage)
+            .field("kind", &self.0.kind)
+            .field("reply", &self.0.reply)
+            .field("fragment", &self.0.fragment.as_deref().map(|bytes| Text(bytes)))
+            .finish()
+    }
+}
+
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match &self.0.kind {
+            ErrorKind::Transport(error) => Some(&*error.error),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protocol(error) => error.fmt(f),
+            Self::Refused => f.write_str("the server refused"),
+            Self::TlsUnavailable => f.write_str("the server does not do STARTTLS"),
+            Self::Authentication(error) => error.fmt(f),
+            Self::Unsupported(need) => need.fmt(f),
+            Self::TooLarge { size, limit } => {
+                write!(f, "the mail has {size} octets, the server takes {limit}")
+            }
+            Self::Timeout(wait) => write!(f, "timed out waiting for {wait}"),
+            Self::Transport(error) => error.fmt(f),
+            Self::Closed => f.write_str("the server closed the connection"),
+            Self::Body(fault) => fault.fmt(f),
+            Self::Abandoned => f.write_str("given up by the caller"),
+            Self::Ended => f.write_str("the connection has been ended"),
+            Self::Misuse(misuse) => misuse.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reply(error) => error.fmt(f),
+            Self::UnexpectedReply => f.write_str("a reply that no command waits for"),
+            Self::WrongClass => f.write_str("a reply of this class makes no sense here"),
+            Self::InjectedBeforeTls => {
+                f.write_str("bytes behind the reply to STARTTLS, before TLS began")
+            }
+            Self::EarlyReply => f.write_str("a reply before the mail was sent whole"),
+            Self::AcceptedAfterRefusal => {
+                f.write_str("the server accepted a mail whose sender it had refused")
+            }
+            Self::TooMuchInput => f.write_str("the server sends more than any dialogue needs"),
+        }
+    }
+}
+
+impl fmt::Display for AuthenticationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotOffered => f.write_str("the server does not offer to authenticate"),
+            Self::NoCommonMechanism { offered, ours } => {
+                f.write_str("no mechanism in common: the server offers")?;
+                list(f, offered)?;
+                f.write_str(", the credentials serve")?;
+                list(f, ours)
+            }
+            Self::Rejected { detail: None } => f.write_str("the server refused the credentials"),
+            Self::Rejected { detail: Some(detail) } => {
+                let head = detail.get(..FRAGMENT_SHOWN).unwrap_or(detail);
+                write!(f, "the server refused the credentials with {}", Text(head))
+            }
+            Self::Challenge(what) => write!(f, "the server's challenge makes no sense: {what}"),
+            Self::Unproven(what) => {
+                write!(f, "the server claims success without proof: {what}")
+            }
+            Self::TooLong => f.write_str("an answer does not fit in a line of 12288 octets"),
+        }
+    }
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EightBitMime => "the text has octets above 127 and the server offers no 8BITMIME",
+            Self::SmtpUtf8 => {
+                "a header or an address has characters beyond ASCII and the server offers no SMTPUTF8"
+            }
+            Self::Parameter => "the server does not offer the extension that a parameter belongs to",
+        })
+    }
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "the address to answer",
+            Self::Greeting => "the greeting",
+            Self::Ehlo => "the reply to EHLO",
+            Self::StartTls => "STARTTLS to be done",
+            Self::TlsHandshake => "the TLS handshake",
+            Self::Auth => "the reply to AUTH",
+            Self::Mail => "the reply to MAIL",
+            Self::Rcpt => "the reply to RCPT",
+            Self::DataInit => "the reply to DATA",
+            Self::Write => "the server to take what is sent",
+            Self::DataEnd => "the final reply",
+            Self::Rset => "the reply to RSET",
+            Self::Command => "the reply to the command",
+            Self::Quit => "the reply to QUIT",
+            Self::Session => "the connection's work to be done",
+        })
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connecting",
+            Self::Greeting => "at the greeting",
+            Self::Ehlo => "at EHLO",
+            Self::Helo => "at HELO",
+            Self::StartTls => "at STARTTLS",
+            Self::TlsHandshake => "in the TLS handshake",
+            Self::Auth => "at AUTH",
+            Self::Idle => "between commands",
+            Self::Mail => "at MAIL",
+            Self::Rcpt => "at RCPT",
+            Self::Data => "at DATA",
+            Self::Body => "while sending the mail",
+            Self::EndOfData => "at the end of the mail",
+            Self::Rset => "at RSET",
+            Self::Command => "at a command",
+            Self::Quit => "at QUIT",
+        })
+    }
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownId => "no such mail or command, or its result has been taken",
+            Self::NotStreaming => "this mail's body is not written in pieces, or is finished",
+            Self::BodyUnfinished => "the mail's body is not finished, so nothing can come of it",
+            Self::NothingUnderWay => "nothing is under way, so nothing can come of waiting",
+            Self::UpgradePending => "TLS has to begin before anything else",
+            Self::NoUpgrade => "there is no upgrade to TLS to be made",
+        })
+    }
+}
+
+impl core::error::Error for Misuse {}
+
+impl TransportError {
+    /// Wraps the error that the transport gave.
+    pub fn new(error: impl core::error::Error + Send + Sync + 'static) -> Self {
+        Self {
+            error: Arc::new(error),
+            hint: None,
+        }
+    }
+
+    /// Adds the likely cure, for [`Error::hint`].
+    #[must_use]
+    pub fn with_hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
+    /// The error that the transport gave.
+    pub fn get_ref(&self) -> &(dyn core::error::Error + Send + Sync + 'static) {
+        &*self.error
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl fmt::Debug for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.error, f)
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<std::io::Error> for TransportError {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(error)
+    }
+}
+
+/// Lets a precision cut a reply short: an error stays within 1 KiB.
+struct Short<'a>(&'a Reply);
+
+impl fmt::Display for Short<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&alloc::string::ToString::to_string(self.0))
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, words: &[String]) -> fmt::Result {
+    for word in words.iter().take(LISTED) {
+        write!(f, " {}", Text(word.as_bytes()))?;
+    }
+    Ok(())
+}
+
+/// How much of a fragment an error's text shows.
+const FRAGMENT_SHOWN: usize = 80;
+
+/// How many words of a list an error's text shows.
+const LISTED: usize = 12;

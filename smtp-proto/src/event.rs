@@ -1,0 +1,39 @@
+//! What a connection tells its caller, and by which names.
+
+use crate::outcome::Outcome;
+use crate::reply::Reply;
+
+/// A mail that was handed to a [`Connection`](crate::Connection).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageId(pub(crate) u64);
+
+/// A command that was handed to a [`Connection`](crate::Connection).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CommandId(pub(crate) u64);
+
+/// Something that a caller may want to know of.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The server is ready for mail: greeted, and where it was asked for, in TLS and logged in.
+    Ready,
+    /// A mail that is written in pieces wants the next one.
+    BodyWanted(MessageId),
+    /// This became of a mail.
+    Outcome(MessageId, Outcome),
+    /// This was the reply to a command.
+    Reply(CommandId, Reply),
+    /// The connection has ended as it was asked to.
+    Ended,
+}
+
+/// What a mail that is written in pieces wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BodyStatus {
+    /// The next piece, or to hear that there is none.
+    Wanted,
+    /// Nothing more: its outcome is known.
+    Done,
+}
+

@@ -1,0 +1,213 @@
+//! What is under way: bytes to be sent, replies that are due, and how long that has taken.
+
+use alloc::sync::Arc;
+
+use crate::command::Line;
+use crate::config::Config;
+use crate::error::Wait;
+use crate::outbox::{Outbox, Transmit};
+use crate::outcome::Traffic;
+use crate::pipeline::{Due, Expect, Pipeline, Window};
+use crate::time::Time;
+use crate::transcript::Entry;
+
+/// Output, replies due and deadlines, kept together since each is measured by the others' positions.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) config: Arc<Config>,
+    pub(crate) outbox: Outbox,
+    pub(crate) pipeline: Pipeline,
+    /// Position behind the last byte that was ever offered to the transport.
+    offered: u64,
+    traffic: Traffic,
+    /// Position of the output when the peer last spoke: more was sent since then if a round trip is on its way.
+    answered_at: Option<u64>,
+    began: Option<Time>,
+    /// Since when the reply that is due next is waited for.
+    waiting: Option<Time>,
+    /// Since when the transport has been asked to take the bytes up to a position.
+    writing: Option<(Time, u64)>,
+    /// Until when TLS has to be ready for work.
+    tls_until: Option<Time>,
+}
+
+impl Link {
+    pub(crate) fn new(config: Arc<Config>) -> Self {
+        let mut pipeline = Pipeline::new();
+        pipeline.set_window(config.window.unwrap_or(Window::HALF_DUPLEX));
+        Self {
+            config,
+            outbox: Outbox::new(),
+            pipeline,
+            offered: 0,
+            traffic: Traffic::default(),
+            answered_at: None,
+            began: None,
+            waiting: None,
+            writing: None,
+            tls_until: None,
+        }
+    }
+
+    /// Waits for a reply without having said anything: the greeting.
+    pub(crate) fn expect(&mut self, to: Expect) {
+        let end = self.outbox.queued();
+        self.pipeline.push(Due { to, end, octets: 0 });
+    }
+
+    /// Puts a command in line, if the pipeline admits it now.
+    pub(crate) fn say(&mut self, line: &Line<'_>, to: Expect) -> bool {
+        let octets = self.outbox.append(|buffer| line.encode(buffer));
+        if !self.pipeline.admits(to, octets) {
+            self.outbox.retract(octets);
+            return false;
+        }
+        let end = self.outbox.queued();
+        self.pipeline.push(Due { to, end, octets });
+        self.config
+            .transcript
+            .show(|| Entry::Command(line.redacted()));
+        true
+    }
+
+    /// Puts the end of a mail's text in line; it does not count for the window.
+    pub(crate) fn end_data(&mut self, terminator: &'static [u8]) -> u64 {
+        self.outbox.append(|buffer| buffer.extend_from_slice(terminator));
+        let end = self.outbox.queued();
+        self.pipeline.push(Due {
+            to: Expect::EndOfData,
+            end,
+            octets: 0,
+        });
+        end
+    }
+
+    /// The command that a reply belongs to, if there is one and it has been handed out whole.
+    pub(crate) fn answered(&mut self, now: Time) -> Option<Expect> {
+        let sent = self.outbox.sent();
+        if self.answered_at != Some(sent) {
+            self.answered_at = Some(sent);
+            self.traffic.round_trips = self.traffic.round_trips.saturating_add(1);
+        }
+        let to = self.pipeline.answered(sent)?;
+        self.waiting = None;
+        self.wait(now);
+        Some(to)
+    }
+
+    pub(crate) fn offer(&mut self, now: Time) -> Option<Transmit<'_>> {
+        self.begin(now);
+        if self.outbox.is_empty() {
+            self.wait(now);
+            return None;
+        }
+        let offer_end = self.outbox.sent().saturating_add(self.outbox.offer_len());
+        self.offered = self.offered.max(offer_end);
+        if self.writing.is_none() {
+            self.writing = Some((now, offer_end));
+        }
+        self.wait(now);
+        self.outbox.offer()
+    }
+
+    pub(crate) fn sent(&mut self, count: usize) {
+        let before = self.outbox.sent();
+        self.outbox.advance(count);
+        let sent = self.outbox.sent();
+        self.traffic.sent = self.traffic.sent.saturating_add(sent.saturating_sub(before));
+        if self.writing.is_some_and(|(_, target)| sent >= target) {
+            self.writing = None;
+        }
+    }
+
+    pub(crate) fn received(&mut self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.traffic.received = self.traffic.received.saturating_add(count);
+    }
+
+    pub(crate) fn add_round_trips(&mut self, count: u64) {
+        self.traffic.round_trips = self.traffic.round_trips.saturating_add(count);
+    }
+
+    /// Whether the byte before this position was ever offered to the transport.
+    pub(crate) fn was_offered(&self, end: u64) -> bool {
+        self.offered >= end
+    }
+
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// Takes note of the time at which the driver first called.
+    pub(crate) fn begin(&mut self, now: Time) {
+        if self.began.is_none() {
+            self.began = Some(now);
+        }
+    }
+
+    /// Starts the time for a TLS handshake, unless STARTTLS has started it.
+    pub(crate) fn begin_tls(&mut self, now: Time) {
+        if self.tls_until.is_none() {
+            self.tls_until = Some(now + self.config.timeouts.starttls);
+        }
+    }
+
+    /// Stops the time for TLS.
+    pub(crate) fn end_tls(&mut self) {
+        self.tls_until = None;
+    }
+
+    /// What has to happen until when; the soonest of all.
+    pub(crate) fn deadline(&self) -> Option<(Time, Wait)> {
+        let timeouts = &self.config.timeouts;
+        let reply = self.waiting.zip(self.pipeline.front()).map(|(since, due)| {
+            let wait = due.to.wait();
+            (since + self.limit(wait), wait)
+        });
+        let write = self
+            .writing
+            .map(|(since, _)| (since + timeouts.data_block, Wait::Write));
+        let session = self
+            .began
+            .zip(timeouts.session)
+            .map(|(since, limit)| (since + limit, Wait::Session));
+        let tls = self.tls_until.map(|until| (until, Wait::StartTls));
+        [reply, write, session, tls]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(until, _)| *until)
+    }
+
+    /// Begins to wait for the reply that is due next, once its command has been offered whole.
+    fn wait(&mut self, now: Time) {
+        if self.waiting.is_some() {
+            return;
+        }
+        if let Some(due) = self.pipeline.front()
+            && self.offered >= due.end
+        {
+            self.waiting = Some(now);
+            if due.to == Expect::StartTls {
+                self.begin_tls(now);
+            }
+        }
+    }
+
+    fn limit(&self, wait: Wait) -> core::time::Duration {
+        let timeouts = &self.config.timeouts;
+        match wait {
+            Wait::Connect => timeouts.connect,
+            Wait::Greeting => timeouts.greeting,
+            Wait::Ehlo => timeouts.ehlo,
+            Wait::StartTls | Wait::TlsHandshake => timeouts.starttls,
+            Wait::Auth => timeouts.auth,
+            Wait::Mail => timeouts.mail,
+            Wait::Rcpt => timeouts.rcpt,
+            Wait::DataInit => timeouts.data_init,
+            Wait::Write => timeouts.data_block,
+            Wait::DataEnd => timeouts.data_end,
+            Wait::Rset | Wait::Command | Wait::Session => timeouts.command,
+            Wait::Quit => timeouts.quit,
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! What the public machine is made of, but for its inbox: jobs in line, the one being sent, the one being answered.
+
+use alloc::collections::VecDeque;
+use core::fmt;
+
+use crate::command::{Command, Line};
+use crate::error::{Error, ErrorKind, Misuse, ProtocolError, Stage, Wait};
+use crate::event::{CommandId, MessageId};
+use crate::handshake::{Context, Known, State, UNAVAILABLE};
+use crate::inbox::ReplyLimits;
+use crate::link::Link;
+use crate::outcome::Outcome;
+use crate::pipeline::Expect;
+use crate::reply::{Reply, ReplyRef};
+use crate::time::Time;
+use crate::transaction::{Transaction, Want};
+use crate::transcript::Entry;
+
+/// All but the inbox, from which the reply that is being handled is borrowed.
+pub(crate) struct Core {
+    pub(crate) seed: [u8; 32],
+    pub(crate) link: Link,
+    pub(crate) known: Known,
+    pub(crate) state: Result<State, Error>,
+    pub(crate) jobs: VecDeque<Job>,
+    /// Index in `jobs` of the one that is being sent.
+    pub(crate) sending: usize,
+    /// Whether the last transaction may have left a beginning behind.
+    pub(crate) needs_reset: bool,
+    pub(crate) quit_wanted: bool,
+    /// The transport takes nothing more; the peer may still say why, until then.
+    pub(crate) broken: Option<(Error, Time)>,
+    pub(crate) commands: u64,
+    pub(crate) done: VecDeque<Done>,
+    pub(crate) announced: Announced,
+    pub(crate) next_id: u64,
+}
+
+#[derive(Debug)]
+pub(crate) enum Job {
+    Mail(Transaction),
+    Command(CommandId, Command),
+    /// Its result is known; it only waits for those before it.
+    Gone,
+}
+
+#[derive(Debug)]
+pub(crate) enum Done {
+    Mail(MessageId, Outcome),
+    Command(CommandId, Reply),
+}
+
+/// What `poll_event` has told already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Announced {
+    #[default]
+    Nothing,
+    Ready,
+    Ended,
+}
+
+impl Core {
+    /// Takes one whole reply.
+    pub(crate) fn handle_reply(&mut self, now: Time, reply: ReplyRef<'_>) -> Result<(), Error> {
+        self.link.config.transcript.show_reply(|| reply.to_reply());
+        let going = reply.code().as_u16() == UNAVAILABLE;
+        let Some(to) = self.link.answered(now) else {
+            return Err(self.unexpected(reply));
+        };
+        match to {
+            Expect::Rset => {
+                if !reply.code().is_completion() {
+                    return Err(Error::refused(Stage::Rset, reply.to_reply()));
+                }
+                self.needs_reset = false;
+            }
+            Expect::Mail | Expect::Rcpt(_) | Expect::Data | Expect::EndOfData => {
+                if let Some(Job::Mail(transaction)) = self.jobs.front_mut() {
+                    transaction
+                        .handle_reply(to, reply)
+                        .map_err(|error| Error::protocol(to.stage(), error).with_reply(reply.to_reply()))?;
+                }
+            }
+            Expect::Command => {
+                if let Some(Job::Command(id, command)) = self.jobs.front_mut() {
+                    if reply.code().is_intermediate() && !command.may_be_intermediate() {
+                        return Err(Error::protocol(to.stage(), ProtocolError::WrongClass)
+                            .with_reply(reply.to_reply()));
+                    }
+                    self.done.push_back(Done::Command(*id, reply.to_reply()));
+                }
+                if let Some(job) = self.jobs.front_mut() {
+                    *job = Job::Gone;
+                }
+            }
+            Expect::Greeting | Expect::Ehlo | Expect::Helo | Expect::StartTls | Expect::Auth | Expect::Quit => {
+                let state = core::mem::replace(&mut self.state, Ok(State::Ended))?;
+                let mut context = Context {
+                    link: &mut self.link,
+                    known: &mut self.known,
+                    seed: &self.seed,
+                };
+                let state = state.advance(reply, &mut context)?;
+                self.enter(state);
+            }
+        }
+        self.tidy();
+        if going && !matches!(self.state, Ok(State::Ended)) {
+            return Err(Error::refused(to.stage(), reply.to_reply()));
+        }
+        Ok(())
+    }
+
+    /// The error for a reply that belongs to no command.
+    pub(crate) fn unexpected(&mut self, reply: ReplyRef<'_>) -> Error {
+        let in_text = match self.jobs.front() {
+            Some(Job::Mail(transaction)) => transaction.is_in_text(&self.link),
+            _ => false,
+        };
+        let error = match self.broken.take() {
+            Some((error, _)) => error,
+            None if in_text => Error::protocol(Stage::Body, ProtocolError::EarlyReply),
+            None if reply.code().as_u16() == UNAVAILABLE => Error::new(self.stage(), ErrorKind::Closed),
+            None => Error::protocol(self.stage(), ProtocolError::UnexpectedReply),
+        };
+        error.with_reply(reply.to_reply())
+    }
+
+    /// Puts in line whatever may be said now.
+    pub(crate) fn fill(&mut self) -> Result<(), Error> {
+        while matches!(self.state, Ok(State::Ready)) {
+            let Some(job) = self.jobs.get_mut(self.sending) else {
+                if self.quit_wanted && self.jobs.is_empty() && self.link.pipeline.is_empty() {
+                    self.state = Ok(State::quit(&mut self.link));
+                }
+                return Ok(());
+            };
+            let said = match job {
+                Job::Gone => {
+                    self.sending = self.sending.saturating_add(1);
+                    true
+                }
+                Job::Command(_, command) => {
+                    let said = self.link.say(&Line::User(command), Expect::Command);
+                    if said {
+                        self.sending = self.sending.saturating_add(1);
+                    }
+                    said
+                }
+                Job::Mail(transaction) => match transaction.want() {
+                    Want::Answer => false,
+                    Want::Nothing => {
+                        self.sending = self.sending.saturating_add(1);
+                        true
+                    }
+                    Want::Text => {
+                        transaction
+                            .write_text(&mut self.link)
+                            .map_err(|fault| Error::new(Stage::Body, ErrorKind::Body(fault)))?;
+                        transaction.want() == Want::Nothing
+                    }
+                    Want::Command(Expect::Mail) => match transaction.prepare(&self.known.capabilities) {
+                        Ok(()) => say_mail(transaction, &mut self.link, &mut self.needs_reset),
+                        Err(error) => {
+                            let id = transaction.id;
+                            self.withdraw(id, error);
+                            true
+                        }
+                    },
+                    Want::Command(to) => transaction.say(to, &mut self.link),
+                },
+            };
+            if said {
+                self.commands = self.commands.saturating_add(1);
+            } else {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes away the jobs at the front that are done.
+    pub(crate) fn tidy(&mut self) {
+        loop {
+            match self.jobs.front() {
+                Some(Job::Gone) => {
+                    self.jobs.pop_front();
+                }
+                Some(Job::Mail(transaction)) if transaction.is_complete() => {
+                    let Some(Job::Mail(transaction)) = self.jobs.pop_front() else {
+                        return;
+                    };
+                    self.needs_reset |= transaction.leaves_rest();
+                    self.settle(transaction, None);
+                }
+                _ => return,
+            }
+            self.sending = self.sending.saturating_sub(1);
+        }
+    }
+
+    /// Stores what became of a mail.
+    pub(crate) fn settle(&mut self, transaction: Transaction, failure: Option<Error>) {
+        let id = transaction.id;
+        let outcome = transaction.outcome(failure, &self.link, self.known.tls.clone());
+        self.done.push_back(Done::Mail(id, outcome));
+    }
+
+    /// Takes a mail of which nothing was sent out of the line.
+    pub(crate) fn withdraw(&mut self, id: MessageId, error: Error) {
+        let found = self
+            .jobs
+            .iter_mut()
+            .find(|job| matches!(job, Job::Mail(transaction) if transaction.id == id));
+        if let Some(job) = found
+            && let Job::Mail(transaction) = core::mem::replace(job, Job::Gone)
+        {
+            self.settle(transaction, Some(error));
+        }
+        self.tidy();
+    }
+
+    pub(crate) fn enter(&mut self, state: State) {
+        if matches!(state, State::Ended) {
+            self.link.config.transcript.show(|| Entry::Ended);
+            let ended = self.ended();
+            self.drop_jobs(&ended);
+        }
+        self.state = Ok(state);
+    }
+
+    pub(crate) fn fail(&mut self, error: Error) {
+        if matches!(self.state, Err(_)) {
+            return;
+        }
+        self.link.config.transcript.show(|| Entry::Failed(&error));
+        self.drop_jobs(&error);
+        self.state = Err(error);
+    }
+
+    /// Gives every mail in line its outcome.
+    pub(crate) fn drop_jobs(&mut self, error: &Error) {
+        for job in core::mem::take(&mut self.jobs) {
+            if let Job::Mail(transaction) = job {
+                self.settle(transaction, Some(error.clone()));
+            }
+        }
+        self.sending = 0;
+    }
+
+    pub(crate) fn take_done(&mut self, wanted: impl Fn(&Done) -> bool) -> Option<Done> {
+        let index = self.done.iter().position(wanted)?;
+        self.done.remove(index)
+    }
+
+    pub(crate) fn transaction(&mut self, id: MessageId) -> Option<&mut Transaction> {
+        self.jobs.iter_mut().find_map(|job| match job {
+            Job::Mail(transaction) if transaction.id == id => Some(transaction),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn known_outcome(&self, id: MessageId) -> Result<(), Misuse> {
+        let known = |done: &Done| matches!(done, Done::Mail(each, _) if *each == id);
+        if self.done.iter().any(known) {
+            Ok(())
+        } else {
+            Err(Misuse::UnknownId)
+        }
+    }
+
+    /// Why nothing new can be taken in, if so.
+    pub(crate) fn refusal(&self) -> Option<Error> {
+        match &self.state {
+            Err(error) => Some(error.clone()),
+            Ok(State::Ended) => Some(self.ended()),
+            Ok(_) if self.quit_wanted => Some(self.ended()),
+            Ok(_) => self.broken.as_ref().map(|(error, _)| error.clone()),
+        }
+    }
+
+    /// Why nothing will ever come of waiting, if so.
+    pub(crate) fn stuck(&self) -> Option<Error> {
+        match &self.state {
+            Err(error) => Some(error.clone()),
+            Ok(State::AwaitTls(awaited)) if !awaited.claimed => {
+                Some(Error::misuse(Stage::TlsHandshake, Misuse::UpgradePending))
+            }
+            Ok(State::Ready) if self.broken.is_none() => match self.jobs.get(self.sending) {
+                Some(Job::Mail(transaction))
+                    if transaction.is_starved() && self.link.outbox.is_empty() && self.link.pipeline.is_empty() =>
+                {
+                    Some(Error::misuse(Stage::Body, Misuse::BodyUnfinished))
+                }
+                None if self.jobs.is_empty() && !self.quit_wanted => {
+                    Some(Error::misuse(Stage::Idle, Misuse::NothingUnderWay))
+                }
+                _ => None,
+            },
+            Ok(_) => None,
+        }
+    }
+
+    pub(crate) fn unknown(&self) -> Error {
+        match &self.state {
+            Err(error) => error.clone(),
+            Ok(State::Ended) => self.ended(),
+            Ok(state) => Error::misuse(state.stage(), Misuse::UnknownId),
+        }
+    }
+
+    pub(crate) fn ended(&self) -> Error {
+        Error::new(Stage::Idle, ErrorKind::Ended)
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(self.state, Ok(State::Ready | State::ExpectQuit | State::Ended))
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.jobs.is_empty() && self.link.pipeline.is_empty() && self.link.outbox.is_empty()
+    }
+
+    /// Where in the dialogue things stand, by the reply that is due next.
+    pub(crate) fn stage(&self) -> Stage {
+        if let Some(due) = self.link.pipeline.front() {
+            let in_text = due.to == Expect::EndOfData && !self.link.was_offered(due.end);
+            return if in_text { Stage::Body } else { due.to.stage() };
+        }
+        match (&self.state, self.jobs.get(self.sending)) {
+            (Ok(State::Ready), Some(Job::Mail(transaction))) if transaction.want() == Want::Text => Stage::Body,
+            (Ok(state), _) => state.stage(),
+            (Err(error), _) => error.stage(),
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<(Time, Wait)> {
+        match (&self.state, &self.broken) {
+            (Err(_) | Ok(State::Ended), _) => None,
+            (Ok(_), Some((_, until))) => Some((*until, Wait::Write)),
+            (Ok(State::AwaitTls(_)), None) => self
+                .link
+                .deadline()
+                .map(|(until, _)| (until, Wait::TlsHandshake)),
+            (Ok(_), None) => self.link.deadline(),
+        }
+    }
+
+    pub(crate) fn reply_limits(&self) -> ReplyLimits {
+        let limits = self.link.config.reply_limits;
+        match self.link.pipeline.front() {
+            Some(due) if due.to == Expect::Auth => limits.for_challenge(),
+            _ => limits,
+        }
+    }
+
+    /// How many bytes a server may have sent by now.
+    pub(crate) fn input_allowance(&self) -> u64 {
+        SESSION_INPUT.saturating_add(self.commands.saturating_mul(COMMAND_INPUT))
+    }
+
+    pub(crate) fn new_id(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id = self.next_id.saturating_add(1);
+        id
+    }
+}
+
+/// Begins a mail, behind RSET if the one before left something.
+fn say_mail(transaction: &mut Transaction, link: &mut Link, needs_reset: &mut bool) -> bool {
+    if *needs_reset {
+        if !link.say(&Line::Rset, Expect::Rset) {
+            return false;
+        }
+        *needs_reset = false;
+    }
+    transaction.say(Expect::Mail, link)
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// Bytes that a server may send in a session, beside what each command allows: far more than any dialogue has.
+const SESSION_INPUT: u64 = 1 << 20;
+
+/// Bytes that a server may send for each command.
+const COMMAND_INPUT: u64 = 4096;

@@ -1,0 +1,353 @@
+//! A mail as the caller hands it over: envelope and text.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::address::{AddressError, ForwardPath, ReversePath};
+use crate::body::{Facts, Fault, LineEnds, Rules, scan};
+use crate::parameter::Parameter;
+
+/// A mail to be sent: the envelope's sender and recipients, and the text, headers included (RFC 5322).
+///
+/// The text is not changed on its way, but for line ends where that was asked for. Whatever could not be sent is
+/// refused here, before a byte goes out.
+///
+/// ```
+/// use smtp_proto::Mail;
+///
+/// # fn main() -> Result<(), smtp_proto::MailError> {
+/// let mail = Mail::new(
+///     "alice@example.org",
+///     ["bob@example.net", "carol@example.net"],
+///     "Subject: hello\r\n\r\nHello both.\r\n",
+/// )?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Mail {
+    pub(crate) sender: ReversePath,
+    pub(crate) recipients: Vec<ForwardPath>,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) text: Text,
+}
+
+/// The text of a mail, at hand or yet to come.
+#[derive(Clone, Debug)]
+pub(crate) enum Text {
+    Whole { bytes: Bytes, facts: Facts, rules: Rules },
+    Streamed { declared: Streamed, rules: Rules },
+}
+
+/// What is said beforehand of a text that is written in pieces, since its needs cannot be looked up in it.
+///
+/// A text that turns out to need more than was declared is not sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Streamed {
+    pub(crate) eight_bit: bool,
+    pub(crate) utf8_headers: bool,
+    pub(crate) size: Option<u64>,
+}
+
+/// Makes a [`Mail`] step by step; the first wrong value is what [`build`](Self::build) reports.
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct MailBuilder {
+    sender: ReversePath,
+    recipients: Vec<ForwardPath>,
+    parameters: Vec<Parameter>,
+    rules: Rules,
+    source: Source,
+    error: Option<MailError>,
+}
+
+/// Why a [`Mail`] cannot be: the field, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailError {
+    field: Field,
+    fault: MailFault,
+}
+
+/// A part of a [`Mail`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Field {
+    /// The sender.
+    Sender,
+    /// The list of recipients.
+    Recipients,
+    /// One recipient, counted from zero.
+    Recipient(usize),
+    /// The text.
+    Text,
+}
+
+/// What is wrong with a part of a [`Mail`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MailFault {
+    /// It is not an address.
+    Address(AddressError),
+    /// It has what may not be sent, at the offset that the fault names.
+    Text(Fault),
+    /// There is none.
+    Missing,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    None,
+    Whole(Bytes),
+    Streamed(Streamed),
+}
+
+impl Mail {
+    /// A mail with a text that is at hand.
+    ///
+    /// # Errors
+    /// If an address is wrong, there is no recipient, or the text has what may not be sent: see [`MailBuilder`] to relax
+    /// what can be relaxed.
+    pub fn new<S, R>(
+        sender: S,
+        recipients: impl IntoIterator<Item = R>,
+        text: impl Into<Bytes>,
+    ) -> Result<Self, MailError>
+    where
+        S: TryInto<ReversePath, Error: Into<AddressError>>,
+        R: TryInto<ForwardPath, Error: Into<AddressError>>,
+    {
+        Self::builder().sender(sender).recipients(recipients).text(text).build()
+    }
+
+    /// Begins a mail from the null sender `<>`, to nobody, with no text.
+    pub fn builder() -> MailBuilder {
+        MailBuilder {
+            sender: ReversePath::null(),
+            recipients: Vec::new(),
+            parameters: Vec::new(),
+            rules: Rules::default(),
+            source: Source::None,
+            error: None,
+        }
+    }
+
+    /// The sender, to whom reports of failure go.
+    pub fn sender(&self) -> &ReversePath {
+        &self.sender
+    }
+
+    /// The recipients.
+    pub fn recipients(&self) -> &[ForwardPath] {
+        &self.recipients
+    }
+
+    /// Octets of the text as they will travel, or as declared; `None` if nobody knows.
+    pub fn size(&self) -> Option<u64> {
+        match &self.text {
+            Text::Whole { facts, .. } => Some(facts.len()),
+            Text::Streamed { declared, .. } => declared.size,
+        }
+    }
+
+    /// Whether the text has octets above 127 below the headers (RFC 6152).
+    pub(crate) fn needs_eight_bit(&self) -> bool {
+        match &self.text {
+            Text::Whole { facts, .. } => facts.body_eight_bit() || facts.header_eight_bit(),
+            Text::Streamed { declared, .. } => declared.eight_bit || declared.utf8_headers,
+        }
+    }
+
+    /// Whether the headers or an address have characters beyond ASCII (RFC 6531).
+    pub(crate) fn needs_utf8(&self) -> bool {
+        let headers = match &self.text {
+            Text::Whole { facts, .. } => facts.header_eight_bit(),
+            Text::Streamed { declared, .. } => declared.utf8_headers,
+        };
+        headers || !self.sender.is_ascii() || !self.recipients.iter().all(ForwardPath::is_ascii)
+    }
+}
+
+impl MailBuilder {
+    /// The sender: an address, or the empty string for the null sender of reports (RFC 5321, section 4.5.5).
+    pub fn sender<S>(mut self, sender: S) -> Self
+    where
+        S: TryInto<ReversePath, Error: Into<AddressError>>,
+    {
+        match sender.try_into() {
+            Ok(sender) => self.sender = sender,
+            Err(error) => self.fail(Field::Sender, MailFault::Address(error.into())),
+        }
+        self
+    }
+
+    /// One more recipient. The same one twice is two recipients.
+    pub fn recipient<R>(mut self, recipient: R) -> Self
+    where
+        R: TryInto<ForwardPath, Error: Into<AddressError>>,
+    {
+        match recipient.try_into() {
+            Ok(recipient) => self.recipients.push(recipient),
+            Err(error) => {
+                let field = Field::Recipient(self.recipients.len());
+                self.fail(field, MailFault::Address(error.into()));
+            }
+        }
+        self
+    }
+
+    /// More recipients.
+    pub fn recipients<R>(self, recipients: impl IntoIterator<Item = R>) -> Self
+    where
+        R: TryInto<ForwardPath, Error: Into<AddressError>>,
+    {
+        recipients.into_iter().fold(self, Self::recipient)
+    }
+
+    /// One more parameter of MAIL. It is sent only to a server that offers its extension; for others, the mail is not
+    /// sent. `SIZE`, `BODY` and `SMTPUTF8` are added where they are needed, without being asked for.
+    pub fn parameter(mut self, parameter: Parameter) -> Self {
+        self.parameters.push(parameter);
+        self
+    }
+
+    /// The text, headers included, with CRLF line ends.
+    pub fn text(mut self, text: impl Into<Bytes>) -> Self {
+        self.source = Source::Whole(text.into());
+        self
+    }
+
+    /// Says that the text comes in pieces, by [`Connection::write_body`](crate::Connection::write_body).
+    pub fn streamed(mut self, declared: Streamed) -> Self {
+        self.source = Source::Streamed(declared);
+        self
+    }
+
+    /// What to do with line ends other than CRLF; by default, they are refused.
+    pub fn line_ends(mut self, line_ends: LineEnds) -> Self {
+        self.rules = self.rules.line_ends(line_ends);
+        self
+    }
+
+    /// The longest line in octets, its end not counted, or no limit; by default 998 (RFC 5322, section 2.1.1).
+    pub fn longest_line(mut self, octets: Option<usize>) -> Self {
+        self.rules = self.rules.max_line(octets);
+        self
+    }
+
+    /// The mail.
+    ///
+    /// # Errors
+    /// The first wrong value.
+    pub fn build(self) -> Result<Mail, MailError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        if self.recipients.is_empty() {
+            return Err(MailError::new(Field::Recipients, MailFault::Missing));
+        }
+        let text = match self.source {
+            Source::None => return Err(MailError::new(Field::Text, MailFault::Missing)),
+            Source::Whole(bytes) => {
+                let rules = self.rules.eight_bit(true);
+                let facts = scan(&bytes, &rules)
+                    .map_err(|fault| MailError::new(Field::Text, MailFault::Text(fault)))?;
+                Text::Whole { bytes, facts, rules }
+            }
+            Source::Streamed(declared) => Text::Streamed {
+                declared,
+                rules: self.rules.eight_bit(declared.eight_bit || declared.utf8_headers),
+            },
+        };
+        Ok(Mail {
+            sender: self.sender,
+            recipients: self.recipients,
+            parameters: self.parameters,
+            text,
+        })
+    }
+
+    fn fail(&mut self, field: Field, fault: MailFault) {
+        if self.error.is_none() {
+            self.error = Some(MailError::new(field, fault));
+        }
+    }
+}
+
+impl Streamed {
+    /// A text of ASCII only, of unknown size.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The text below the headers may have octets above 127.
+    #[must_use]
+    pub fn eight_bit(mut self) -> Self {
+        self.eight_bit = true;
+        self
+    }
+
+    /// The headers may have characters beyond ASCII, as UTF-8.
+    #[must_use]
+    pub fn utf8_headers(mut self) -> Self {
+        self.utf8_headers = true;
+        self
+    }
+
+    /// The size in octets, as near as it is known: the server may refuse early what is too large (RFC 1870).
+    #[must_use]
+    pub fn size(mut self, octets: u64) -> Self {
+        self.size = Some(octets);
+        self
+    }
+}
+
+impl MailError {
+    fn new(field: Field, fault: MailFault) -> Self {
+        Self { field, fault }
+    }
+
+    /// Which part is wrong.
+    pub fn field(&self) -> Field {
+        self.field
+    }
+
+    /// What is wrong with it.
+    pub fn fault(&self) -> &MailFault {
+        &self.fault
+    }
+}
+
+impl fmt::Display for MailError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.field, &self.fault) {
+            (Field::Recipients, MailFault::Missing) => f.write_str("a mail needs a recipient"),
+            (Field::Text, MailFault::Missing) => f.write_str("a mail needs a text"),
+            (field, fault) => write!(f, "{field}: {fault}"),
+        }
+    }
+}
+
+impl core::error::Error for MailError {}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sender => f.write_str("sender"),
+            Self::Recipients => f.write_str("recipients"),
+            Self::Recipient(index) => write!(f, "recipient {index}"),
+            Self::Text => f.write_str("text"),
+        }
+    }
+}
+
+impl fmt::Display for MailFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(error) => error.fmt(f),
+            Self::Text(fault) => fault.fmt(f),
+            Self::Missing => f.write_str("missing"),
+        }
+    }
+}

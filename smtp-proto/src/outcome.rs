@@ -1,0 +1,230 @@
+//! What became of a mail, recipient by recipient.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::address::ForwardPath;
+use crate::error::{Error, Stage};
+use crate::reply::Reply;
+use crate::tls::TlsFacts;
+
+/// What became of a mail, for each of its recipients in the order in which they were given.
+///
+/// ```
+/// # fn report(outcome: &smtp_proto::Outcome) {
+/// for delivery in outcome.deliveries() {
+///     println!("{}: {}", delivery.recipient(), delivery.fate());
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a mail may have been refused, for some recipients or for all"]
+pub struct Outcome {
+    deliveries: Vec<Delivery>,
+    error: Option<Error>,
+    traffic: Traffic,
+    tls: Option<TlsFacts>,
+}
+
+/// What became of a mail for one recipient.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub(crate) recipient: ForwardPath,
+    pub(crate) fate: Fate,
+}
+
+/// What became of a mail for one recipient: exactly one of four things.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "there is no fifth fate, and a caller must think of all four")]
+pub enum Fate {
+    /// The server took responsibility for it; this is its final reply.
+    Accepted(Reply),
+    /// The server refused it; nothing was delivered to this recipient.
+    Refused {
+        /// At which command.
+        stage: Stage,
+        /// With which reply: 4yz, and it may be tried again later, or 5yz, and it should not.
+        reply: Reply,
+    },
+    /// It was not sent, and to send it again is safe; the error says why.
+    NotSent(Error),
+    /// Nobody on this side knows: all of it was offered to the server, and no final reply came.
+    ///
+    /// To send it again may deliver it twice, and not to do so may lose it.
+    InDoubt(Error),
+}
+
+/// What it took, counted since the connection began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+    pub(crate) round_trips: u64,
+}
+
+impl Outcome {
+    pub(crate) fn new(
+        deliveries: Vec<Delivery>,
+        error: Option<Error>,
+        traffic: Traffic,
+        tls: Option<TlsFacts>,
+    ) -> Self {
+        Self {
+            deliveries,
+            error,
+            traffic,
+            tls,
+        }
+    }
+
+    /// Each recipient with its fate, in the order in which they were given.
+    pub fn deliveries(&self) -> &[Delivery] {
+        &self.deliveries
+    }
+
+    /// Whether the server accepted the mail for every recipient.
+    pub fn is_accepted(&self) -> bool {
+        self.deliveries
+            .iter()
+            .all(|delivery| matches!(delivery.fate, Fate::Accepted(_)))
+    }
+
+    /// Whether the fate of any recipient is not known.
+    pub fn is_in_doubt(&self) -> bool {
+        self.deliveries
+            .iter()
+            .any(|delivery| matches!(delivery.fate, Fate::InDoubt(_)))
+    }
+
+    /// What ended the mail early, if something did: a failure of the connection, or a need that the server cannot serve.
+    pub fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+
+    /// Bytes and round trips since the connection began, up to this outcome.
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// The TLS connection over which the mail went, if it did.
+    pub fn tls(&self) -> Option<&TlsFacts> {
+        self.tls.as_ref()
+    }
+
+    /// `self` if every recipient was accepted.
+    ///
+    /// # Errors
+    /// `self` as an error if any was not: for callers to whom all that counts is all or nothing.
+    pub fn all_accepted(self) -> Result<Self, Undelivered> {
+        if self.is_accepted() {
+            Ok(self)
+        } else {
+            Err(Undelivered(self))
+        }
+    }
+}
+
+impl Delivery {
+    /// The recipient.
+    pub fn recipient(&self) -> &ForwardPath {
+        &self.recipient
+    }
+
+    /// What became of the mail for this recipient.
+    pub fn fate(&self) -> &Fate {
+        &self.fate
+    }
+}
+
+impl Fate {
+    /// Whether to send the mail to this recipient again cannot deliver it twice.
+    pub fn is_safe_to_retry(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::NotSent(_))
+    }
+
+    /// Whether to send the same again later makes sense.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Accepted(_) => false,
+            Self::Refused { reply, .. } => reply.is_transient(),
+            Self::NotSent(error) | Self::InDoubt(error) => error.is_transient(),
+        }
+    }
+
+    /// What the server said of it, if it said something.
+    pub fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::Accepted(reply) | Self::Refused { reply, .. } => Some(reply),
+            Self::NotSent(error) | Self::InDoubt(error) => error.reply(),
+        }
+    }
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted(reply) => write!(f, "accepted: {reply}"),
+            Self::Refused { stage, reply } => write!(f, "refused {stage}: {reply}"),
+            Self::NotSent(error) => write!(f, "not sent: {error}"),
+            Self::InDoubt(error) => write!(f, "in doubt: {error}"),
+        }
+    }
+}
+
+impl Traffic {
+    /// Octets of SMTP sent, as they are before TLS.
+    pub fn bytes_sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Octets of SMTP received, as they are after TLS.
+    pub fn bytes_received(&self) -> u64 {
+        self.received
+    }
+
+    /// How often this side had to wait for the other, the TLS handshake counted in and the set-up of TCP not.
+    pub fn round_trips(&self) -> u64 {
+        self.round_trips
+    }
+}
+
+/// An [`Outcome`] that not every recipient shared in, as an error.
+#[derive(Clone, Debug)]
+pub struct Undelivered(Outcome);
+
+impl Undelivered {
+    /// The outcome.
+    pub fn into_outcome(self) -> Outcome {
+        self.0
+    }
+
+    /// The outcome.
+    pub fn outcome(&self) -> &Outcome {
+        &self.0
+    }
+}
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut others = self
+            .0
+            .deliveries
+            .iter()
+            .filter(|delivery| !matches!(delivery.fate, Fate::Accepted(_)));
+        let count = others.clone().count();
+        write!(f, "{count} of {} recipients did not get the mail for sure", self.0.deliveries.len())?;
+        match others.next() {
+            Some(first) => write!(f, "; {}: {}", first.recipient, first.fate),
+            None => Ok(()),
+        }
+    }
+}
+
+impl core::error::Error for Undelivered {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        self.0.error.as_ref().map(|error| {
+            let error: &(dyn core::error::Error + 'static) = error;
+            error
+        })
+    }
+}

@@ -1,0 +1,189 @@
+//! Two cursors over one dialogue: what has been sent, and what has been answered.
+//!
+//! Between them lies a first-in-first-out queue of the replies that are due. Every command goes through it, the
+//! greeting included, so there is one answer to the question which command a reply belongs to. How far the first cursor
+//! may run ahead of the second is the level of pipelining, and a window (RFC 2920).
+
+use alloc::collections::VecDeque;
+
+use crate::error::{Stage, Wait};
+
+/// How far to send ahead of the replies, where the server offers PIPELINING (RFC 2920).
+///
+/// Every level gives the same outcomes; a higher one takes fewer round trips.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Pipelining {
+    /// One command at a time, for servers that offer PIPELINING and get it wrong.
+    Off,
+    /// MAIL, every RCPT and DATA in one flight.
+    #[default]
+    Envelope,
+}
+
+/// How much may be unanswered at one time.
+///
+/// A driver that cannot read while it writes needs a window that the buffers of both sides are sure to hold: else both
+/// could wait for the other to read (RFC 2920, section 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    octets: usize,
+    replies: usize,
+}
+
+/// The replies that are due, oldest first.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    due: VecDeque<Due>,
+    octets: usize,
+    window: Window,
+    level: Pipelining,
+}
+
+/// A reply that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// To what it is the answer.
+    pub(crate) to: Expect,
+    /// Position in the output just behind the command's last byte.
+    pub(crate) end: u64,
+    /// Octets of the command that count for the window.
+    pub(crate) octets: usize,
+}
+
+/// What a reply can be the answer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expect {
+    Greeting,
+    Ehlo,
+    Helo,
+    StartTls,
+    Auth,
+    Rset,
+    Mail,
+    Rcpt(usize),
+    Data,
+    EndOfData,
+    Command,
+    Quit,
+}
+
+impl Window {
+    /// For drivers that write first and read then: 4096 octets, 128 replies.
+    pub const HALF_DUPLEX: Self = Self::new(4096, 128);
+
+    /// For drivers that read while they write: 64 KiB, 1000 replies.
+    pub const FULL_DUPLEX: Self = Self::new(65_536, 1000);
+
+    /// So many octets of commands and so many replies; at least one command always fits.
+    pub const fn new(octets: usize, replies: usize) -> Self {
+        Self { octets, replies }
+    }
+}
+
+impl Pipeline {
+    pub(crate) fn new() -> Self {
+        Self {
+            due: VecDeque::new(),
+            octets: 0,
+            window: Window::HALF_DUPLEX,
+            level: Pipelining::Off,
+        }
+    }
+
+    pub(crate) fn set_level(&mut self, level: Pipelining) {
+        self.level = level;
+    }
+
+    pub(crate) fn set_window(&mut self, window: Window) {
+        self.window = window;
+    }
+
+    /// Whether a command of so many octets may be sent now, before the replies that are due have come.
+    pub(crate) fn admits(&self, next: Expect, octets: usize) -> bool {
+        let Some(last) = self.due.back() else {
+            return true;
+        };
+        last.to.lets_follow(next, self.level)
+            && self.due.len() < self.window.replies
+            && self.octets.saturating_add(octets) <= self.window.octets
+    }
+
+    pub(crate) fn push(&mut self, due: Due) {
+        self.octets = self.octets.saturating_add(due.octets);
+        self.due.push_back(due);
+    }
+
+    /// The reply that is due next, if its command has been handed out whole: `sent` is the position of the output.
+    pub(crate) fn answered(&mut self, sent: u64) -> Option<Expect> {
+        let due = self.due.pop_front_if(|due| due.end <= sent)?;
+        self.octets = self.octets.saturating_sub(due.octets);
+        Some(due.to)
+    }
+
+    pub(crate) fn front(&self) -> Option<Due> {
+        self.due.front().copied()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.due.is_empty()
+    }
+
+    /// Frees what only a busy connection needs.
+    pub(crate) fn release(&mut self) {
+        if self.due.is_empty() && self.due.capacity() > KEPT {
+            self.due = VecDeque::new();
+        }
+    }
+}
+
+impl Expect {
+    /// Whether `next` may go out before the reply to `self` has come.
+    ///
+    /// RFC 2920, section 3.1: EHLO, DATA, VRFY, EXPN, TURN, QUIT and NOOP can only be the last of a group; RFC 3207 and
+    /// RFC 4954 say it of STARTTLS and AUTH.
+    fn lets_follow(self, next: Self, level: Pipelining) -> bool {
+        match (self, next) {
+            (Self::Rset, Self::Mail) | (Self::Mail | Self::Rcpt(_), Self::Rcpt(_) | Self::Data) => {
+                level >= Pipelining::Envelope
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn stage(self) -> Stage {
+        match self {
+            Self::Greeting => Stage::Greeting,
+            Self::Ehlo => Stage::Ehlo,
+            Self::Helo => Stage::Helo,
+            Self::StartTls => Stage::StartTls,
+            Self::Auth => Stage::Auth,
+            Self::Rset => Stage::Rset,
+            Self::Mail => Stage::Mail,
+            Self::Rcpt(_) => Stage::Rcpt,
+            Self::Data => Stage::Data,
+            Self::EndOfData => Stage::EndOfData,
+            Self::Command => Stage::Command,
+            Self::Quit => Stage::Quit,
+        }
+    }
+
+    pub(crate) fn wait(self) -> Wait {
+        match self {
+            Self::Greeting => Wait::Greeting,
+            Self::Ehlo | Self::Helo => Wait::Ehlo,
+            Self::StartTls => Wait::StartTls,
+            Self::Auth => Wait::Auth,
+            Self::Rset => Wait::Rset,
+            Self::Mail => Wait::Mail,
+            Self::Rcpt(_) => Wait::Rcpt,
+            Self::Data => Wait::DataInit,
+            Self::EndOfData => Wait::DataEnd,
+            Self::Command => Wait::Command,
+            Self::Quit => Wait::Quit,
+        }
+    }
+}
+
+/// Entries that an idle connection may keep room for.
+const KEPT: usize = 4;

@@ -1,0 +1,80 @@
+//! Everything that is said on a connection, for people to read.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use crate::command::Redacted;
+use crate::error::Error;
+use crate::reply::Reply;
+use crate::tls::TlsFacts;
+
+/// One thing that was said or happened, as an observer set by [`ConfigBuilder::transcript`] sees it.
+///
+/// Its `Display` is one line. What could be secret, the payload of AUTH and of the answers within it, is not in it.
+///
+/// [`ConfigBuilder::transcript`]: crate::ConfigBuilder::transcript
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Entry<'a> {
+    /// A command was put in line to be sent.
+    Command(Redacted<'a>),
+    /// A reply came.
+    Reply(&'a Reply),
+    /// Some of a mail's text was put in line to be sent.
+    Body {
+        /// Octets of this mail's text so far, as they travel.
+        sent: u64,
+        /// Octets of it in all, where that is known.
+        total: Option<u64>,
+    },
+    /// TLS began.
+    Tls(&'a TlsFacts),
+    /// The connection failed.
+    Failed(&'a Error),
+    /// The connection ended as asked.
+    Ended,
+}
+
+impl fmt::Display for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(line) => write!(f, "C: {line}"),
+            Self::Reply(reply) => write!(f, "S: {reply}"),
+            Self::Body { sent, total: Some(total) } => write!(f, "C: ({sent} of {total} octets)"),
+            Self::Body { sent, total: None } => write!(f, "C: ({sent} octets)"),
+            Self::Tls(facts) => write!(f, "-- TLS: {facts}"),
+            Self::Failed(error) => write!(f, "-- failed: {error}"),
+            Self::Ended => f.write_str("-- ended"),
+        }
+    }
+}
+
+/// Who observes, if anybody does.
+#[derive(Clone, Default)]
+pub(crate) struct Transcript(Option<Arc<dyn Fn(&Entry<'_>) + Send + Sync>>);
+
+impl Transcript {
+    pub(crate) fn new(observer: impl Fn(&Entry<'_>) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(observer)))
+    }
+
+    /// Shows the entry that `entry` makes; makes none if nobody observes.
+    pub(crate) fn show<'a>(&self, entry: impl FnOnce() -> Entry<'a>) {
+        if let Some(observer) = &self.0 {
+            observer(&entry());
+        }
+    }
+
+    /// Shows a reply, which is owned only for an observer.
+    pub(crate) fn show_reply(&self, reply: impl FnOnce() -> Reply) {
+        if let Some(observer) = &self.0 {
+            observer(&Entry::Reply(&reply()));
+        }
+    }
+}
+
+impl fmt::Debug for Transcript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Transcript(observed)" } else { "Transcript(none)" })
+    }
+}

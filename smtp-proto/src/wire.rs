@@ -1,0 +1,47 @@
+//! The byte interface between a driver and the machine.
+
+use crate::{Connection, Time, TransportError};
+use crate::outbox::Transmit;
+
+/// All that an adapter knows of what it drives: bytes in, bytes out, one timer.
+///
+/// [`Connection`] implements it in clear. A TLS layer wraps a `Connection`, implements it too, and sees what is offered
+/// before the driver does. `handle_*` says what happened, `poll_*` asks what to do; a call too many changes nothing.
+///
+/// | call | when |
+/// | --- | --- |
+/// | [`poll_transmit`](Self::poll_transmit) | first, and after every other call: are there bytes to send? |
+/// | [`handle_sent`](Self::handle_sent) | so many bytes of the last offer went out |
+/// | [`handle_input`](Self::handle_input) | these bytes came in |
+/// | [`handle_eof`](Self::handle_eof) | the peer closed its side |
+/// | [`poll_timeout`](Self::poll_timeout) | until when to wait, at most |
+/// | [`handle_timeout`](Self::handle_timeout) | that time has come |
+/// | [`handle_read_error`](Self::handle_read_error), [`handle_write_error`](Self::handle_write_error) | the transport failed |
+pub trait Wire {
+    /// Takes in bytes that the peer sent; all of them, however they are cut.
+    fn handle_input(&mut self, now: Time, input: &[u8]);
+
+    /// Takes note that the peer will send nothing more.
+    fn handle_eof(&mut self, now: Time);
+
+    /// Takes note that the first `count` bytes of the last offer went out.
+    fn handle_sent(&mut self, now: Time, count: usize);
+
+    /// Takes note that time has passed; does nothing before the time that [`poll_timeout`](Self::poll_timeout) named.
+    fn handle_timeout(&mut self, now: Time);
+
+    /// Takes note that reading failed.
+    fn handle_read_error(&mut self, now: Time, error: TransportError);
+
+    /// Takes note that writing failed. Go on reading: the peer may have said why before it closed.
+    fn handle_write_error(&mut self, now: Time, error: TransportError);
+
+    /// What to send now: offered again until [`handle_sent`](Self::handle_sent) acknowledges it.
+    fn poll_transmit(&mut self, now: Time) -> Option<Transmit<'_>>;
+
+    /// Until when the driver may wait for bytes.
+    fn poll_timeout(&self) -> Option<Time>;
+
+    /// The protocol machine inside.
+    fn smtp(&mut self) -> &mut Connection;
+}
