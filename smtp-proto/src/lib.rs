@@ -1,1 +1,8 @@
-//! Placeholder.
+//! A sans-IO SMTP client: the protocol as a state machine.
+#![no_std]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+pub mod body;
