@@ -1,0 +1,249 @@
+//! The automaton that knows where a line starts, and so where a dot is doubled or a line end mended.
+//!
+//! ```text
+//!             LF                 first octet
+//!  AfterCr ────────▶ Start ────────────────────▶ Within ──┐ other octets
+//!     ▲                │ CR            CR          │  ▲────┘
+//!     └────────────────┴───────────────────────────┘
+//! ```
+//! An insertion is one octet that is sent before the next one of the body: a dot leads from `Start` to `Within`, a CR
+//! to `AfterCr`, an LF from `AfterCr` to `Start`. So nothing that was already sent is ever looked at again.
+
+use core::mem;
+
+use super::{
+    Fault, FaultReason, LineEnds, Rules,
+    marks::{self, BLOCK, Block},
+    octets,
+};
+
+/// An octet to send before the next one of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Insert {
+    Dot,
+    Cr,
+    Lf,
+}
+
+impl Insert {
+    pub(super) const fn as_bytes(self) -> &'static [u8] {
+        match self {
+            Self::Dot => b".",
+            Self::Cr => b"\r",
+            Self::Lf => b"\n",
+        }
+    }
+}
+
+/// Where in a line the body stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    rules: Rules,
+    state: State,
+    /// Octets of the body so far.
+    offset: u64,
+    /// Octets of the line so far, never more than the longest line allowed.
+    column: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// The next octet is the first of a line; a dot here is doubled.
+    Start,
+    Within,
+    /// Whether the CR is bare is known when the next octet is.
+    AfterCr,
+}
+
+impl Line {
+    pub(super) const fn new(rules: &Rules) -> Self {
+        Self {
+            rules: *rules,
+            state: State::Start,
+            offset: 0,
+            column: 0,
+        }
+    }
+
+    pub(super) const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Goes on to the next octet before which something must be inserted, or behind a CR that no LF
+    /// follows in `bytes`, or to their end.
+    ///
+    /// Returns how many of `bytes` that is. The insertion is asked for again until
+    /// [`inserted`](Self::inserted) says that it was made.
+    pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<(usize, Option<Insert>), Fault> {
+        let (mut rest, mut skipped) = (bytes, 0);
+        if self.state == State::AfterCr {
+            match bytes.split_first() {
+                None => return Ok((0, None)),
+                Some((b'\n', behind)) => {
+                    (rest, skipped) = (behind, 1);
+                    self.offset = self.offset.saturating_add(1);
+                    self.stand(0);
+                }
+                Some(_) => return Ok((0, Some(self.bare_cr()?))),
+            }
+        }
+        let (run, insert) = match rest.first() {
+            None => (0, None),
+            Some(b'.') if self.state == State::Start => (0, Some(Insert::Dot)),
+            Some(_) if self.rules.eight_bit => self.run(rest, marks::low)?,
+            Some(_) => self.run(rest, marks::low_or_high)?,
+        };
+        self.offset = self.offset.saturating_add(octets(run));
+        Ok((run.saturating_add(skipped), insert))
+    }
+
+    /// Says that the insertion last asked for was made.
+    pub(super) const fn inserted(&mut self, insert: Insert) {
+        match insert {
+            Insert::Dot => self.state = State::Within,
+            Insert::Cr => self.state = State::AfterCr,
+            Insert::Lf => {
+                self.state = State::Start;
+                self.column = 0;
+            }
+        }
+    }
+
+    /// Whether a CR at the end of the last chunk may stand in front of `next`, as it is or with an LF inserted.
+    pub(super) fn admit_cr(&self, next: u8) -> Result<(), Fault> {
+        if self.state == State::AfterCr && next != b'\n' {
+            self.bare_cr()?;
+        }
+        Ok(())
+    }
+
+    /// The state in which the body ends.
+    pub(super) fn finish(&self) -> Result<State, Fault> {
+        if self.state == State::AfterCr {
+            self.bare_cr()?;
+        }
+        Ok(self.state)
+    }
+
+    /// [`advance`](Self::advance) from before or within a line: hops from marked octet to marked octet.
+    #[inline]
+    fn run(
+        &mut self,
+        bytes: &[u8],
+        marks: impl Fn(&Block) -> u64,
+    ) -> Result<(usize, Option<Insert>), Fault> {
+        // Where in `bytes` the line starts that is now read, and how many octets of it came before `bytes`.
+        let (mut start, mut before) = (0_usize, self.column);
+        let (mut base, mut rest) = (0_usize, bytes);
+        while !rest.is_empty() {
+            let mut left = match rest.split_first_chunk() {
+                Some((block, behind)) => {
+                    rest = behind;
+                    marks(block)
+                }
+                None => marks(&padded(mem::take(&mut rest))),
+            };
+            while left != 0 {
+                let bit = left.trailing_zeros();
+                left &= left.wrapping_sub(1);
+                let at = base.saturating_add(usize::try_from(bit).unwrap_or(BLOCK));
+                match bytes.get(at).copied().unwrap_or_default() {
+                    b'\r' => {
+                        let len = self.line_len(before, start, at)?;
+                        let next = at.saturating_add(1);
+                        match bytes.get(next) {
+                            Some(b'\n') => {
+                                // The LF needs no look of its own; if it is in the next block, `start` says so.
+                                left &= !(0b10 << bit);
+                                (start, before) = (next.saturating_add(1), 0);
+                                if bytes.get(start) == Some(&b'.') {
+                                    self.stand(0);
+                                    return Ok((start, Some(Insert::Dot)));
+                                }
+                            }
+                            _ => {
+                                self.column = len;
+                                self.state = State::AfterCr;
+                                return Ok((next, None));
+                            }
+                        }
+                    }
+                    b'\n' if start == at.saturating_add(1) => {}
+                    b'\n' => {
+                        let len = self.line_len(before, start, at)?;
+                        self.stand(len);
+                        return match self.rules.line_ends {
+                            LineEnds::Reject => Err(self.fault(at, FaultReason::BareLf)),
+                            LineEnds::Convert => Ok((at, Some(Insert::Cr))),
+                        };
+                    }
+                    0 => {
+                        self.line_len(before, start, at)?;
+                        return Err(self.fault(at, FaultReason::Nul));
+                    }
+                    128.. => {
+                        self.line_len(before, start, at)?;
+                        return Err(self.fault(at, FaultReason::EightBit));
+                    }
+                    _ => {}
+                }
+            }
+            base = base.saturating_add(BLOCK);
+        }
+        let len = self.line_len(before, start, bytes.len())?;
+        self.stand(len);
+        Ok((bytes.len(), None))
+    }
+
+    /// Stands in a line of which `column` octets came.
+    const fn stand(&mut self, column: usize) {
+        self.column = column;
+        self.state = if column == 0 {
+            State::Start
+        } else {
+            State::Within
+        };
+    }
+
+    /// The octets of the line up to the one at `at`, if they are not too many.
+    #[inline]
+    fn line_len(&self, before: usize, start: usize, at: usize) -> Result<usize, Fault> {
+        let len = at.saturating_sub(start).saturating_add(before);
+        match self.rules.max_line {
+            Some(max) if len > max => {
+                let excess = start.saturating_add(max.saturating_sub(before));
+                Err(self.fault(excess, FaultReason::LineTooLong))
+            }
+            _ => Ok(len),
+        }
+    }
+
+    /// What is to be done about the last octet, a CR that no LF follows.
+    fn bare_cr(&self) -> Result<Insert, Fault> {
+        match self.rules.line_ends {
+            LineEnds::Reject => Err(Fault {
+                offset: self.offset.saturating_sub(1),
+                reason: FaultReason::BareCr,
+            }),
+            LineEnds::Convert => Ok(Insert::Lf),
+        }
+    }
+
+    #[cold]
+    fn fault(&self, at: usize, reason: FaultReason) -> Fault {
+        Fault {
+            offset: self.offset.saturating_add(octets(at)),
+            reason,
+        }
+    }
+}
+
+/// The end of the text as a block; what is added bears no mark.
+fn padded(tail: &[u8]) -> Block {
+    let mut block = [b' '; BLOCK];
+    block
+        .iter_mut()
+        .zip(tail)
+        .for_each(|(to, from)| *to = *from);
+    block
+}
