@@ -7,7 +7,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::body::Fault;
-use crate::reply::{Reply, ReplyError, Text};
+use crate::inbox::ReplyError;
+use crate::reply::{Escaped, Reply};
+use crate::sasl::Failure;
 
 /// Why a connection, a mail or a command failed, and at which stage.
 ///
@@ -99,12 +101,8 @@ pub enum AuthenticationError {
         /// What the mechanism's own messages said of the failure, such as the JSON of OAuth (RFC 7628, 3.2.2).
         detail: Option<Vec<u8>>,
     },
-    /// A challenge made no sense to the mechanism, or came once too often.
-    Challenge(&'static str),
-    /// The server claims success before it has proved what the mechanism demands.
-    Unproven(&'static str),
-    /// An answer does not fit in a line (RFC 4954, section 4).
-    TooLong,
+    /// The exchange of the mechanism's messages came to nothing before the server refused.
+    Exchange(Failure),
 }
 
 /// What a mail needs and the server does not offer.
@@ -323,7 +321,7 @@ impl Error {
             ErrorKind::Misuse(Misuse::UpgradePending) => {
                 Some("call `upgrade`, or use a client that has a TLS layer")
             }
-            ErrorKind::Body(fault) => fault.hint(),
+            ErrorKind::Body(_) => Some("send the text with CRLF line ends, or ask for line ends to be converted"),
             _ => None,
         }
     }
@@ -375,7 +373,7 @@ impl fmt::Display for Error {
         }
         if let Some(fragment) = &inner.fragment {
             let head = fragment.get(..FRAGMENT_SHOWN).unwrap_or(fragment);
-            write!(f, "; what came: {}", Text(head))?;
+            write!(f, "; what came: {}", Escaped(head))?;
         }
         if let Some(hint) = self.hint() {
             write!(f, " ({hint})")?;
@@ -390,7 +388,7 @@ impl fmt::Debug for Error {
             .field("stage", &self.0.stage)
             .field("kind", &self.0.kind)
             .field("reply", &self.0.reply)
-            .field("fragment", &self.0.fragment.as_deref().map(|bytes| Text(bytes)))
+            .field("fragment", &self.0.fragment.as_deref().map(|bytes| Escaped(bytes)))
             .finish()
     }
 }
@@ -457,13 +455,9 @@ impl fmt::Display for AuthenticationError {
             Self::Rejected { detail: None } => f.write_str("the server refused the credentials"),
             Self::Rejected { detail: Some(detail) } => {
                 let head = detail.get(..FRAGMENT_SHOWN).unwrap_or(detail);
-                write!(f, "the server refused the credentials with {}", Text(head))
+                write!(f, "the server refused the credentials with {}", Escaped(head))
             }
-            Self::Challenge(what) => write!(f, "the server's challenge makes no sense: {what}"),
-            Self::Unproven(what) => {
-                write!(f, "the server claims success without proof: {what}")
-            }
-            Self::TooLong => f.write_str("an answer does not fit in a line of 12288 octets"),
+            Self::Exchange(failure) => failure.fmt(f),
         }
     }
 }
@@ -592,7 +586,7 @@ impl fmt::Display for Short<'_> {
 
 fn list(f: &mut fmt::Formatter<'_>, words: &[String]) -> fmt::Result {
     for word in words.iter().take(LISTED) {
-        write!(f, " {}", Text(word.as_bytes()))?;
+        write!(f, " {}", Escaped(word.as_bytes()))?;
     }
     Ok(())
 }

@@ -160,7 +160,7 @@ impl Transaction {
             return Err(unsupported(Need::EightBitMime));
         }
         let offered = |extension: &str| capabilities.has(extension);
-        if !self.mail.parameters.iter().all(|each| offered(each.extension())) {
+        if !self.mail.parameters.as_slice().iter().all(|each| offered(each.extension())) {
             return Err(unsupported(Need::Parameter));
         }
         let size = self.mail.size();
@@ -187,7 +187,7 @@ impl Transaction {
             Expect::Mail => Line::Mail {
                 path: &self.mail.sender,
                 content: self.content,
-                parameters: &self.mail.parameters,
+                parameters: self.mail.parameters.as_slice(),
             },
             _ => Line::Data,
         };
