@@ -9,6 +9,10 @@ use core::{fmt, str::FromStr};
 
 use crate::address::is_non_ascii_text;
 
+mod content;
+
+pub(crate) use content::{Body, Content, encode_decimal};
+
 /// A parameter of MAIL or RCPT, `KEYWORD` or `KEYWORD=value` (RFC 5321, section 4.1.2).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Parameter {
@@ -331,59 +335,6 @@ pub enum ParameterFault {
     Duplicate,
     /// A parameter of RCPT on MAIL or the reverse.
     Misplaced,
-}
-
-/// What MAIL says of the message that will follow.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Content {
-    /// Octets of the message on the wire (RFC 1870); left out if not known or SIZE is not offered.
-    pub(crate) size: Option<u64>,
-    /// The body type, unless it is plain seven-bit text.
-    pub(crate) body: Option<Body>,
-    /// Whether the envelope or a header is not ASCII (RFC 6531).
-    pub(crate) smtp_utf8: bool,
-}
-
-/// A body type (RFC 6152; RFC 3030).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Body {
-    EightBitMime,
-    BinaryMime,
-}
-
-impl Content {
-    const KEYWORDS: [&str; 3] = ["SIZE", "BODY", "SMTPUTF8"];
-
-    /// Appends the parameters, each with a space in front.
-    pub(crate) fn encode(self, out: &mut Vec<u8>) {
-        if let Some(size) = self.size {
-            out.extend_from_slice(b" SIZE=");
-            encode_decimal(size, out);
-        }
-        out.extend_from_slice(match self.body {
-            None => b"",
-            Some(Body::EightBitMime) => b" BODY=8BITMIME",
-            Some(Body::BinaryMime) => b" BODY=BINARYMIME",
-        });
-        if self.smtp_utf8 {
-            out.extend_from_slice(b" SMTPUTF8");
-        }
-    }
-}
-
-/// Appends `number` in decimal digits, without an allocation of its own.
-pub(crate) fn encode_decimal(number: u64, out: &mut Vec<u8>) {
-    struct Append<'a>(&'a mut Vec<u8>);
-
-    impl fmt::Write for Append<'_> {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.0.extend_from_slice(text.as_bytes());
-            Ok(())
-        }
-    }
-
-    let written = fmt::Write::write_fmt(&mut Append(out), format_args!("{number}"));
-    debug_assert!(written.is_ok(), "appending to a vector cannot fail");
 }
 
 /// The command that a parameter belongs to.

@@ -221,6 +221,8 @@ pub(crate) fn decode_challenge(text: &[u8]) -> Result<Vec<u8>, Failure> {
 /// Appends `raw` in base64, without line breaks and without an allocation of its own.
 pub(crate) fn encode_base64(raw: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
+    // With room for a CRLF: a vector that grows behind a secret leaves a copy of it unwiped.
+    out.reserve(base64_len(raw).saturating_add("\r\n".len()));
     out.resize(start.saturating_add(base64_len(raw)), b'=');
     let room = out.get_mut(start..).unwrap_or_default();
     let written = STANDARD.encode_slice(raw, room);

@@ -42,22 +42,19 @@ impl Credentials {
         }
     }
 
-    /// The first mechanism that is among those offered, whose case does not matter.
-    ///
-    /// `offered` is cloned for each mechanism, so it should be cheap to clone.
+    /// The first of these mechanisms that is among those offered, whose case does not matter.
+    #[must_use]
     pub fn select<'a>(
         &self,
-        offered: impl Iterator<Item = &'a str> + Clone,
+        offered: impl IntoIterator<Item = &'a str>,
     ) -> Option<Arc<dyn Mechanism>> {
-        self.mechanisms
-            .iter()
-            .find(|mechanism| {
-                let name = mechanism.name();
-                offered
-                    .clone()
-                    .any(|offer| offer.eq_ignore_ascii_case(name.as_str()))
-            })
-            .cloned()
+        let place = |offer: &str| {
+            self.mechanisms
+                .iter()
+                .position(|mechanism| mechanism.name().as_str().eq_ignore_ascii_case(offer))
+        };
+        let first = offered.into_iter().filter_map(place).min()?;
+        self.mechanisms.get(first).cloned()
     }
 }
 

@@ -14,16 +14,10 @@ use crate::Secret;
 pub(crate) struct Dialogue {
     name: Name,
     exchange: Box<dyn Exchange>,
-    initial: Initial,
+    /// The initial response that was too long for the AUTH line: it answers the first challenge.
+    deferred: Option<Secret>,
     /// How many challenges may still come.
     steps: usize,
-}
-
-enum Initial {
-    /// It goes, or the server speaks first.
-    Done,
-    /// Too long for the AUTH line: it answers the first challenge.
-    Deferred(Secret),
 }
 
 impl Dialogue {
@@ -36,17 +30,17 @@ impl Dialogue {
         let mut exchange = mechanism.start(context);
         let response = exchange.initial_response()?.map(bounded).transpose()?;
         let steps = exchange.steps().min(STEPS_MAX);
-        let (initial, sent) = match response {
+        let (deferred, sent) = match response {
             Some(response) if !initial_response_fits(name, response.expose()) => {
-                (Initial::Deferred(response), None)
+                (Some(response), None)
             }
-            other => (Initial::Done, other),
+            other => (None, other),
         };
         Ok((
             Self {
                 name,
                 exchange,
-                initial,
+                deferred,
                 steps,
             },
             sent,
@@ -62,7 +56,7 @@ impl Dialogue {
     pub(crate) fn challenge(&mut self, text: &[u8]) -> Result<Secret, Failure> {
         let challenge = decode_challenge(text)?;
         // A mechanism in which the client speaks first has no use for what such a challenge says.
-        if let Initial::Deferred(response) = core::mem::replace(&mut self.initial, Initial::Done) {
+        if let Some(response) = self.deferred.take() {
             return Ok(response);
         }
         self.steps = self
@@ -74,9 +68,9 @@ impl Dialogue {
 
     /// Judges a 235 reply.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
-        match self.initial {
-            Initial::Deferred(_) => Err(Failure::Premature),
-            Initial::Done => self.exchange.finish(),
+        match self.deferred {
+            Some(_) => Err(Failure::Premature),
+            None => self.exchange.finish(),
         }
     }
 

@@ -52,6 +52,7 @@ impl fmt::Debug for Login {
     }
 }
 
+#[expect(clippy::enum_variant_names, reason = "a state says what it expects")]
 enum State {
     ExpectUserPrompt { user: Secret, password: Secret },
     ExpectPasswordPrompt { password: Secret },

@@ -35,6 +35,7 @@ fn plain_says_everything_in_its_initial_response() {
         initial.unwrap().expose(),
         b"\0user@example.org\0c4narY-t0ken"
     );
+    assert_eq!(dialogue.name().as_str(), "PLAIN");
     assert_eq!(dialogue.finish(), Ok(()));
 
     let acting = Plain::new(USER, CANARY)
@@ -241,12 +242,13 @@ fn v12_the_longest_parts_together_keep_to_a_line_of_12288_octets() {
         .acting_as(&user)
         .unwrap();
     let xoauth2 = XOAuth2::new(&user, secret.as_str()).unwrap();
-    for mechanism in [&plain as &dyn Mechanism, &xoauth2] {
+    let mechanisms: [&dyn Mechanism; 2] = [&plain, &xoauth2];
+    for mechanism in mechanisms {
         let (mut dialogue, _) = begin(mechanism);
         assert!(base64_len(dialogue.challenge(b"").unwrap().expose()) + 2 <= 12288);
     }
     for error in [
-        Plain::new(&(user.clone() + "u"), "p").unwrap_err(),
+        Plain::new(&(user + "u"), "p").unwrap_err(),
         Login::new("u", secret.clone() + "s").unwrap_err(),
         XOAuth2::new("u", secret + "s").unwrap_err(),
     ] {
@@ -395,7 +397,7 @@ fn v32_the_first_of_our_mechanisms_that_is_offered_is_selected() {
     let credentials = Credentials::password(USER, CANARY).unwrap();
     assert_eq!(
         credentials
-            .select(["login", "plain"].into_iter())
+            .select(["login", "plain"])
             .unwrap()
             .name()
             .as_str(),
@@ -425,7 +427,8 @@ fn v37_no_secret_shows_in_debug() {
     );
 
     let mut shown = String::new();
-    for mechanism in [&plain as &dyn Mechanism, &login, &xoauth2] {
+    let mechanisms: [&dyn Mechanism; 3] = [&plain, &login, &xoauth2];
+    for mechanism in mechanisms {
         let (dialogue, initial) = begin(mechanism);
         shown += &format!(
             "{mechanism:?} {mechanism:#?} {dialogue:?} {dialogue:#?} {initial:?} {initial:#?}"
