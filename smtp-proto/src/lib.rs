@@ -5,4 +5,8 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod outbox;
+
 pub mod body;
+
+pub use outbox::Transmit;
