@@ -8,8 +8,8 @@
 //! line end by some servers and as text by others, and lets a body smuggle in a second message.
 
 mod encoder;
+mod find;
 mod line;
-mod marks;
 
 use core::{error::Error, fmt};
 

@@ -9,11 +9,9 @@
 //! An insertion is one octet that is sent before the next one of the body: a dot leads from `Start` to `Within`, a CR
 //! to `AfterCr`, an LF from `AfterCr` to `Start`. So nothing that was already sent is ever looked at again.
 
-use core::mem;
-
 use super::{
     Fault, FaultReason, LineEnds, Rules,
-    marks::{self, BLOCK, Block},
+    find::{BLOCK, WORD, marks, needs_nothing},
     octets,
 };
 
@@ -90,8 +88,8 @@ impl Line {
         let (run, insert) = match rest.first() {
             None => (0, None),
             Some(b'.') if self.state == State::Start => (0, Some(Insert::Dot)),
-            Some(_) if self.rules.eight_bit => self.run(rest, marks::low)?,
-            Some(_) => self.run(rest, marks::low_or_high)?,
+            Some(_) if self.rules.eight_bit => self.run::<true>(rest)?,
+            Some(_) => self.run::<false>(rest)?,
         };
         self.offset = self.offset.saturating_add(octets(run));
         Ok((run.saturating_add(skipped), insert))
@@ -125,50 +123,46 @@ impl Line {
         Ok(self.state)
     }
 
-    /// [`advance`](Self::advance) from before or within a line: hops from marked octet to marked octet.
-    #[inline]
-    fn run(
-        &mut self,
-        bytes: &[u8],
-        marks: impl Fn(&Block) -> u64,
-    ) -> Result<(usize, Option<Insert>), Fault> {
-        // Where in `bytes` the line starts that is now read, and how many octets of it came before `bytes`.
+    /// [`advance`](Self::advance) from before or within a line.
+    fn run<const HIGH: bool>(&mut self, bytes: &[u8]) -> Result<(usize, Option<Insert>), Fault> {
+        // The line that is now read starts here in `bytes`, and `before` octets of it came earlier.
         let (mut start, mut before) = (0_usize, self.column);
-        let (mut base, mut rest) = (0_usize, bytes);
-        while !rest.is_empty() {
-            let mut left = match rest.split_first_chunk() {
-                Some((block, behind)) => {
-                    rest = behind;
-                    marks(block)
+        let mut base = 0_usize;
+        let mut next_try = NEAR;
+        while let Some(rest) = bytes.get(base..)
+            && !rest.is_empty()
+        {
+            if base >= next_try {
+                let (skipped, line) = self.skip::<HIGH>(bytes, base, start, before);
+                if skipped > base {
+                    (base, (start, before)) = (skipped, line);
+                    next_try = base.saturating_add(NEAR);
+                    continue;
                 }
-                None => marks(&padded(mem::take(&mut rest))),
-            };
+                next_try = base.saturating_add(NEAR);
+            }
+            let mut left = marks::<HIGH>(word(rest));
             while left != 0 {
                 let bit = left.trailing_zeros();
                 left &= left.wrapping_sub(1);
-                let at = base.saturating_add(usize::try_from(bit).unwrap_or(BLOCK));
+                let at = base.saturating_add(usize::try_from(bit / 8).unwrap_or(WORD));
+                let next = at.saturating_add(1);
                 match bytes.get(at).copied().unwrap_or_default() {
                     b'\r' => {
                         let len = self.line_len(before, start, at)?;
-                        let next = at.saturating_add(1);
-                        match bytes.get(next) {
-                            Some(b'\n') => {
-                                // The LF needs no look of its own; if it is in the next block, `start` says so.
-                                left &= !(0b10 << bit);
-                                (start, before) = (next.saturating_add(1), 0);
-                                if bytes.get(start) == Some(&b'.') {
-                                    self.stand(0);
-                                    return Ok((start, Some(Insert::Dot)));
-                                }
-                            }
-                            _ => {
-                                self.column = len;
-                                self.state = State::AfterCr;
-                                return Ok((next, None));
-                            }
+                        if bytes.get(next) != Some(&b'\n') {
+                            self.column = len;
+                            self.state = State::AfterCr;
+                            return Ok((next, None));
+                        }
+                        (start, before) = (next.saturating_add(1), 0);
+                        if bytes.get(start) == Some(&b'.') {
+                            self.stand(0);
+                            return Ok((start, Some(Insert::Dot)));
                         }
                     }
-                    b'\n' if start == at.saturating_add(1) => {}
+                    // The second octet of a CRLF.
+                    b'\n' if start == next => {}
                     b'\n' => {
                         let len = self.line_len(before, start, at)?;
                         self.stand(len);
@@ -188,11 +182,39 @@ impl Line {
                     _ => {}
                 }
             }
-            base = base.saturating_add(BLOCK);
+            base = base.saturating_add(WORD);
         }
         let len = self.line_len(before, start, bytes.len())?;
         self.stand(len);
         Ok((bytes.len(), None))
+    }
+
+    /// Skips the blocks from `base` on that need nothing, and tells where that leads and which line
+    /// starts where there.
+    #[inline]
+    fn skip<const HIGH: bool>(
+        &self,
+        bytes: &[u8],
+        mut base: usize,
+        mut start: usize,
+        mut before: usize,
+    ) -> (usize, (usize, usize)) {
+        let max = self.rules.max_line.unwrap_or(usize::MAX);
+        while let Some(rest) = bytes.get(base..)
+            // An LF here that does not end a line known to the caller is bare.
+            && (rest.first() != Some(&b'\n') || start == base.saturating_add(1))
+            // However the block continues the line, it does not make it too long.
+            && base.saturating_add(BLOCK).saturating_sub(start).saturating_add(before) <= max
+            && needs_nothing::<HIGH>(rest)
+        {
+            // The LF behind the block is looked at, too: it ends the line if a CR ends the block.
+            let seen = rest.get(..=BLOCK).unwrap_or_default();
+            if let Some(line_feed) = memchr::memrchr(b'\n', seen) {
+                (start, before) = (base.saturating_add(line_feed).saturating_add(1), 0);
+            }
+            base = base.saturating_add(BLOCK);
+        }
+        (base, (start, before))
     }
 
     /// Stands in a line of which `column` octets came.
@@ -238,12 +260,18 @@ impl Line {
     }
 }
 
-/// The end of the text as a block; what is added bears no mark.
-fn padded(tail: &[u8]) -> Block {
-    let mut block = [b' '; BLOCK];
-    block
-        .iter_mut()
-        .zip(tail)
-        .for_each(|(to, from)| *to = *from);
-    block
+/// The first octets of `bytes`; what is added at their end bears no mark.
+#[inline]
+fn word(bytes: &[u8]) -> [u8; WORD] {
+    bytes.first_chunk().copied().unwrap_or_else(|| {
+        let mut word = [b' '; WORD];
+        word.iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from);
+        word
+    })
 }
+
+/// How far to go octet by octet before trying whole blocks: where dots are dense, a block is a
+/// failure.
+const NEAR: usize = 512;
