@@ -309,7 +309,7 @@ impl Line<'_> {
     }
 
     /// The line for transcripts: without its CRLF, and with `<N octets>` for what SASL carries.
-    pub(crate) fn redacted(&self) -> impl fmt::Display + '_ {
+    pub(crate) fn redacted(&self) -> Redacted<'_> {
         Redacted(self)
     }
 
@@ -325,7 +325,14 @@ impl Line<'_> {
     }
 }
 
-struct Redacted<'a>(&'a Line<'a>);
+/// A command line to be read by people: without its line end, and with `<N octets>` for what SASL carries.
+pub struct Redacted<'a>(&'a Line<'a>);
+
+impl fmt::Debug for Redacted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl fmt::Display for Redacted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

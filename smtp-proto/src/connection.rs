@@ -20,6 +20,7 @@ use crate::outbox::Transmit;
 use crate::outcome::{Outcome, Traffic};
 use crate::pipeline::Window;
 use crate::reply::Reply;
+use crate::sasl;
 use crate::time::Time;
 use crate::tls::TlsFacts;
 use crate::transaction::Transaction;
@@ -86,7 +87,7 @@ impl Connection {
         let mut link = Link::new(config);
         let state = State::begin(&mut link);
         Self {
-            inbox: Inbox::new(),
+            inbox: Inbox::default(),
             core: Core {
                 seed,
                 link,
@@ -216,8 +217,7 @@ impl Connection {
     /// If the mail is not written in pieces, or is finished.
     pub fn write_body(&mut self, id: MessageId, piece: Bytes) -> Result<(), Misuse> {
         match self.core.transaction(id) {
-            Some(transaction) if transaction.write(piece) => Ok(()),
-            Some(_) => Err(Misuse::NotStreaming),
+            Some(transaction) => transaction.write(piece),
             None => self.core.known_outcome(id),
         }
     }
@@ -228,8 +228,7 @@ impl Connection {
     /// If the mail is not written in pieces, or is finished.
     pub fn finish_body(&mut self, id: MessageId) -> Result<(), Misuse> {
         match self.core.transaction(id) {
-            Some(transaction) if transaction.finish() => Ok(()),
-            Some(_) => Err(Misuse::NotStreaming),
+            Some(transaction) => transaction.finish(),
             None => self.core.known_outcome(id),
         }
     }
@@ -367,14 +366,19 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, or the connection's failure.
     pub fn poll_body(&mut self, id: MessageId) -> Option<Result<BodyStatus, Error>> {
-        let stuck = self.core.stuck();
-        match self.core.transaction(id) {
-            Some(transaction) if transaction.is_starved() => Some(Ok(BodyStatus::Wanted)),
-            Some(transaction) if !transaction.is_open() => Some(Err(Error::misuse(Stage::Body, Misuse::NotStreaming))),
-            Some(_) => stuck.map(Err),
-            None if self.core.known_outcome(id).is_ok() => Some(Ok(BodyStatus::Done)),
-            None => Some(Err(self.core.unknown())),
+        let Some(transaction) = self.core.transaction(id) else {
+            return Some(match self.core.known_outcome(id) {
+                Ok(()) => Ok(BodyStatus::Done),
+                Err(_) => Err(self.core.unknown()),
+            });
+        };
+        if !transaction.is_open() {
+            return Some(Err(Error::misuse(Stage::Body, Misuse::NotStreaming)));
         }
+        if transaction.is_starved() {
+            return Some(Ok(BodyStatus::Wanted));
+        }
+        self.core.stuck().map(Err)
     }
 
     /// What became of a mail. It is told once.
@@ -435,8 +439,8 @@ impl Connection {
     }
 
     /// The SASL mechanism by which this side logged in, or tried to.
-    pub fn mechanism(&self) -> Option<&str> {
-        self.core.known.mechanism.as_deref()
+    pub fn mechanism(&self) -> Option<&'static str> {
+        self.core.known.mechanism.map(sasl::Name::as_str)
     }
 
     /// Bytes and round trips so far.

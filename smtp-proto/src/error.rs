@@ -369,11 +369,10 @@ impl fmt::Display for Error {
         let inner = &*self.0;
         write!(f, "{}: {}", inner.stage, inner.kind)?;
         if let Some(reply) = &inner.reply {
-            write!(f, "; the server said: {:.700}", Short(reply))?;
+            write!(f, "; the server said: {reply:.400}")?;
         }
         if let Some(fragment) = &inner.fragment {
-            let head = fragment.get(..FRAGMENT_SHOWN).unwrap_or(fragment);
-            write!(f, "; what came: {}", Escaped(head))?;
+            write!(f, "; what came: {}", Escaped::new(fragment, FRAGMENT_SHOWN))?;
         }
         if let Some(hint) = self.hint() {
             write!(f, " ({hint})")?;
@@ -388,7 +387,7 @@ impl fmt::Debug for Error {
             .field("stage", &self.0.stage)
             .field("kind", &self.0.kind)
             .field("reply", &self.0.reply)
-            .field("fragment", &self.0.fragment.as_deref().map(|bytes| Escaped(bytes)))
+            .field("fragment", &self.0.fragment.as_deref().map(|fragment| Escaped::new(fragment, FRAGMENT_SHOWN)))
             .finish()
     }
 }
@@ -454,8 +453,7 @@ impl fmt::Display for AuthenticationError {
             }
             Self::Rejected { detail: None } => f.write_str("the server refused the credentials"),
             Self::Rejected { detail: Some(detail) } => {
-                let head = detail.get(..FRAGMENT_SHOWN).unwrap_or(detail);
-                write!(f, "the server refused the credentials with {}", Escaped(head))
+                write!(f, "the server refused the credentials with {}", Escaped::new(detail, FRAGMENT_SHOWN))
             }
             Self::Exchange(failure) => failure.fmt(f),
         }
@@ -575,18 +573,9 @@ impl From<std::io::Error> for TransportError {
     }
 }
 
-/// Lets a precision cut a reply short: an error stays within 1 KiB.
-struct Short<'a>(&'a Reply);
-
-impl fmt::Display for Short<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&alloc::string::ToString::to_string(self.0))
-    }
-}
-
 fn list(f: &mut fmt::Formatter<'_>, words: &[String]) -> fmt::Result {
     for word in words.iter().take(LISTED) {
-        write!(f, " {}", Escaped(word.as_bytes()))?;
+        write!(f, " {}", Escaped::new(word.as_bytes(), WORD_SHOWN))?;
     }
     Ok(())
 }
@@ -596,3 +585,6 @@ const FRAGMENT_SHOWN: usize = 80;
 
 /// How many words of a list an error's text shows.
 const LISTED: usize = 12;
+
+/// How much of a word of a list an error's text shows.
+const WORD_SHOWN: usize = 24;

@@ -63,21 +63,21 @@ mod connection;
 mod wire;
 
 pub use address::{AddressError, AddressFault, ClientName, Domain, ForwardPath, Mailbox, ReversePath};
-pub use capabilities::Capabilities;
-pub use command::{Command, CommandError, Redacted};
+pub use capabilities::{Capabilities, FutureRelease, Limits, SizeLimit};
+pub use command::{Command, CommandError, CommandFault, Redacted};
 pub use config::{Config, ConfigBuilder, ConfigError, Security, Timeouts};
 pub use connection::{Connection, Upgrade};
 pub use error::{
     AuthenticationError, Error, ErrorKind, Misuse, Need, ProtocolError, Stage, TransportError, Wait,
 };
 pub use event::{BodyStatus, CommandId, Event, MessageId};
-pub use inbox::ReplyLimits;
+pub use inbox::{ReplyError, ReplyLimits};
 pub use mail::{Field, Mail, MailBuilder, MailError, MailFault, Streamed};
 pub use outbox::Transmit;
 pub use outcome::{Delivery, Fate, Outcome, Traffic, Undelivered};
 pub use parameter::{Keyword, Parameter, ParameterError, ParameterFault, Parameters, Value};
 pub use pipeline::{Pipelining, Window};
-pub use reply::{Code, EnhancedCode, Reply, ReplyError, Severity};
+pub use reply::{Code, EnhancedCode, Reply, Severity};
 pub use sasl::Credentials;
 pub use secret::Secret;
 pub use time::Time;

@@ -37,7 +37,7 @@ pub struct Mail {
 /// The text of a mail, at hand or yet to come.
 #[derive(Clone, Debug)]
 pub(crate) enum Text {
-    Whole { bytes: Bytes, facts: Facts, rules: Rules },
+    Whole { bytes: Bytes, facts: Facts },
     Streamed { declared: Streamed, rules: Rules },
 }
 
@@ -261,7 +261,7 @@ impl MailBuilder {
                 let rules = self.rules.eight_bit(true);
                 let facts = scan(&bytes, &rules)
                     .map_err(|fault| MailError::new(Field::Text, MailFault::Text(fault)))?;
-                Text::Whole { bytes, facts, rules }
+                Text::Whole { bytes, facts }
             }
             Source::Streamed(declared) => Text::Streamed {
                 declared,

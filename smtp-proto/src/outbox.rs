@@ -9,6 +9,7 @@ use core::fmt;
 use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
+use zeroize::Zeroize;
 
 /// The bytes that are queued and not yet sent.
 #[derive(Default)]
@@ -21,6 +22,8 @@ pub(crate) struct Outbox {
     pieces: VecDeque<Piece>,
     pieces_len: usize,
     sent: u64,
+    /// Whether there may be secrets in the command bytes, sent or not.
+    secret: bool,
 }
 
 /// A piece of a body, and how many unsent command bytes stand between it and the piece before.
@@ -32,6 +35,14 @@ struct Piece {
 impl Outbox {
     /// The buffer to append command bytes to: they are queued as soon as they are in it.
     pub(crate) const fn control(&mut self) -> &mut Vec<u8> {
+        &mut self.control
+    }
+
+    /// The same for bytes that are secret: the buffer does not move while they are written, and is wiped when they
+    /// are sent.
+    pub(crate) fn secret_control(&mut self) -> &mut Vec<u8> {
+        self.secret = true;
+        self.control.reserve(SECRET_LINE);
         &mut self.control
     }
 
@@ -99,6 +110,7 @@ impl Outbox {
     /// Takes away all that is not sent, for good: nothing may be queued behind a gap but to a peer
     /// that will not read it.
     pub(crate) fn clear(&mut self) {
+        self.wipe();
         *self = Self {
             sent: self.sent,
             ..Self::default()
@@ -117,6 +129,11 @@ impl Outbox {
             .saturating_add(self.pieces_len)
     }
 
+    /// How many pieces of bodies are queued and not sent.
+    pub(crate) fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
     /// The position up to which all is sent.
     pub(crate) const fn sent(&self) -> u64 {
         self.sent
@@ -133,6 +150,7 @@ impl Outbox {
     fn tidy(&mut self) {
         let control_left = self.control.len().saturating_sub(self.control_sent);
         if control_left == 0 {
+            self.wipe();
             self.control.clear();
             (self.control_sent, self.control_placed) = (0, 0);
             self.control.shrink_to(KEPT_CONTROL);
@@ -143,6 +161,13 @@ impl Outbox {
         }
         if self.pieces.is_empty() {
             self.pieces.shrink_to(KEPT_PIECES);
+        }
+    }
+
+    fn wipe(&mut self) {
+        if self.secret {
+            self.control.zeroize();
+            self.secret = false;
         }
     }
 }
@@ -255,6 +280,9 @@ fn to_slice(slice: &[u8]) -> Slice<'_> {
 
 /// As many slices as a vectored write takes on every usual system, and small enough to pass by value.
 const SLICES: usize = 64;
+
+/// The longest line that carries a secret (RFC 4954, section 4).
+const SECRET_LINE: usize = 12_288;
 
 /// About what a socket buffer takes; more would only be offered again.
 const OFFERED_BODY: usize = 64 * 1024;

@@ -56,17 +56,18 @@ impl Credentials {
         let first = offered.into_iter().filter_map(place).min()?;
         self.mechanisms.get(first).cloned()
     }
+
+    /// The mechanisms' names, the one to be preferred first.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.mechanisms.iter().map(|mechanism| mechanism.name().as_str())
+    }
 }
 
 /// Shows the names of the mechanisms.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self
-            .mechanisms
-            .iter()
-            .map(|mechanism| mechanism.name().as_str());
         f.write_str("Credentials ")?;
-        f.debug_list().entries(names).finish()
+        f.debug_list().entries(self.names()).finish()
     }
 }
 
