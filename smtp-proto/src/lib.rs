@@ -1,1 +1,15 @@
-//! Placeholder.
+//! A sans-IO SMTP client: the protocol as a state machine, with no I/O, clock or TLS of its own.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod parse;
+mod reply;
+
+mod inbox;
+
+pub use inbox::{ReplyError, ReplyLimits};
+pub use reply::{Code, EnhancedCode, Reply, Severity};
