@@ -9,7 +9,9 @@ extern crate std;
 mod parse;
 mod reply;
 
+mod capabilities;
 mod inbox;
 
+pub use capabilities::{Capabilities, FutureRelease, Limits, SizeLimit};
 pub use inbox::{ReplyError, ReplyLimits};
 pub use reply::{Code, EnhancedCode, Reply, Severity};
