@@ -1,40 +1,68 @@
 //! Finding the few octets of a body that must be looked at one by one: two a line, in text.
 
-/// Octets that [`needs_nothing`] answers for in one go.
+/// Octets that [`find_nothing`] answers for in one go.
 ///
 /// Long enough that the loop outweighs its preparation, short enough that two of them hold no line
 /// of more than 998 octets if each holds a line end.
 pub(super) const BLOCK: usize = 480;
 
-/// Octets that [`marks`] looks at in one go.
-pub(super) const WORD: usize = size_of::<u64>();
+/// What is known of a block that needs nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Nothing {
+    /// Whether an LF is in it behind its first octet, or right behind it.
+    pub(super) line_feed: bool,
+}
 
-/// Whether the first [`BLOCK`] octets of `bytes` and the next can be sent as they are: no NUL, every
-/// CR before an LF, every LF but the first octet behind a CR and not before a dot, and octets over
-/// 127 only if `HIGH` allows them.
+/// Looks whether the first [`BLOCK`] octets of `bytes` and the next can be sent as they are: no NUL,
+/// every CR before an LF, every LF but the first octet behind a CR and not before a dot, and octets
+/// over 127 only if `HIGH` allows them.
 ///
-/// Two octets behind the block are needed; without them, the answer is no. Nothing in the loop
-/// depends on what was found, so that it compiles to comparisons of whole vectors.
+/// Without two more octets behind the block there is no answer. Nothing in the loop depends on what
+/// was found, so that it compiles to comparisons of whole vectors.
 #[inline]
-pub(super) fn needs_nothing<const HIGH: bool>(bytes: &[u8]) -> bool {
-    let window = |at| bytes.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>);
-    let (Some(octets), Some(nexts), Some(afters)) = (window(0), window(1), window(2)) else {
-        return false;
-    };
-    let (mut wrong, mut highest, mut lowest) = (false, 0, u8::MAX);
+pub(super) fn find_nothing<const HIGH: bool>(bytes: &[u8]) -> Option<Nothing> {
+    let octets = bytes.first_chunk::<BLOCK>()?;
+    let nexts = bytes.get(1..)?.first_chunk::<BLOCK>()?;
+    let afters = bytes.get(2..)?.first_chunk::<BLOCK>()?;
+    let (mut wrong, mut any_line_feed) = (false, false);
+    let (mut highest, mut lowest) = (0, u8::MAX);
     for ((octet, next), after) in octets.iter().zip(nexts).zip(afters) {
         let line_feed = *next == b'\n';
         wrong |= ((*octet == b'\r') ^ line_feed) | (line_feed & (*after == b'.'));
+        any_line_feed |= line_feed;
         highest |= octet;
         lowest = lowest.min(*octet);
     }
-    !wrong & (lowest > 0) & (HIGH | (highest < 128))
+    let sound = !wrong & (lowest > 0) & (HIGH | (highest < 128));
+    sound.then_some(Nothing {
+        line_feed: any_line_feed,
+    })
 }
 
-/// Marks CR, LF, NUL and the other controls under 14, and unless `HIGH` allows them the octets over
-/// 127, by the top bit of each octet, the first one being the lowest.
+/// Finds the first CR, LF, NUL or other control under 14, or unless `HIGH` allows them the first
+/// octet over 127.
 #[inline]
-pub(super) const fn marks<const HIGH: bool>(word: [u8; WORD]) -> u64 {
+pub(super) fn find_mark<const HIGH: bool>(bytes: &[u8]) -> Option<usize> {
+    let (words, tail) = bytes.as_chunks::<WORD>();
+    let mut base = 0_usize;
+    for word in words {
+        let marks = marks::<HIGH>(*word);
+        if marks != 0 {
+            return Some(base.saturating_add(first(marks)));
+        }
+        base = base.saturating_add(WORD);
+    }
+    let mut word = [b' '; WORD];
+    word.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
+    let marks = marks::<HIGH>(word);
+    (marks != 0).then(|| base.saturating_add(first(marks)))
+}
+
+const WORD: usize = size_of::<u64>();
+
+/// Marks by the top bit of each octet, the first one being the lowest, what [`find_mark`] finds.
+#[inline]
+const fn marks<const HIGH: bool>(word: [u8; WORD]) -> u64 {
     let word = u64::from_le_bytes(word);
     // The top bit of each sum says whether the seven bits below are 14 or more; none carries over.
     let printable = (word & !TOP).wrapping_add(EACH * (128 - 14));
@@ -43,6 +71,12 @@ pub(super) const fn marks<const HIGH: bool>(word: [u8; WORD]) -> u64 {
     } else {
         !printable | word
     }
+}
+
+/// The octet of the first mark.
+#[inline]
+fn first(marks: u64) -> usize {
+    usize::try_from(marks.trailing_zeros() / 8).unwrap_or(WORD)
 }
 
 const EACH: u64 = 0x0101_0101_0101_0101;
@@ -84,7 +118,12 @@ mod tests {
 
     #[test]
     fn a_block_needs_something_wherever_it_is_in_it() {
-        let sound = |bytes: &[u8]| (needs_nothing::<true>(bytes), needs_nothing::<false>(bytes));
+        let sound = |bytes: &[u8]| {
+            (
+                find_nothing::<true>(bytes).is_some(),
+                find_nothing::<false>(bytes).is_some(),
+            )
+        };
         for at in 0..BLOCK {
             for (text, expected) in [
                 (&b"\r\nx"[..], (true, true)),

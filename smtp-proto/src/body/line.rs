@@ -11,7 +11,7 @@
 
 use super::{
     Fault, FaultReason, LineEnds, Rules,
-    find::{BLOCK, WORD, marks, needs_nothing},
+    find::{BLOCK, find_mark, find_nothing},
     octets,
 };
 
@@ -125,96 +125,82 @@ impl Line {
 
     /// [`advance`](Self::advance) from before or within a line.
     fn run<const HIGH: bool>(&mut self, bytes: &[u8]) -> Result<(usize, Option<Insert>), Fault> {
-        // The line that is now read starts here in `bytes`, and `before` octets of it came earlier.
-        let (mut start, mut before) = (0_usize, self.column);
-        let mut base = 0_usize;
-        let mut next_try = NEAR;
-        while let Some(rest) = bytes.get(base..)
-            && !rest.is_empty()
-        {
-            if base >= next_try {
-                let (skipped, line) = self.skip::<HIGH>(bytes, base, start, before);
-                if skipped > base {
-                    (base, (start, before)) = (skipped, line);
-                    next_try = base.saturating_add(NEAR);
-                    continue;
+        let mut here = Here {
+            next: 0,
+            start: 0,
+            before: self.column,
+        };
+        let mut try_blocks_at = NEAR;
+        while let Some(mark) = find_mark::<HIGH>(bytes.get(here.next..).unwrap_or_default()) {
+            let at = here.next.saturating_add(mark);
+            here.next = at.saturating_add(1);
+            match bytes.get(at).copied().unwrap_or_default() {
+                b'\r' => {
+                    let len = self.line_len(here, at)?;
+                    if bytes.get(here.next) != Some(&b'\n') {
+                        self.column = len;
+                        self.state = State::AfterCr;
+                        return Ok((here.next, None));
+                    }
+                    here = Here::at_start(here.next.saturating_add(1));
+                    if bytes.get(here.next) == Some(&b'.') {
+                        self.stand(0);
+                        return Ok((here.next, Some(Insert::Dot)));
+                    }
+                    if here.next >= try_blocks_at {
+                        here = self.skip_blocks::<HIGH>(bytes, here);
+                        try_blocks_at = here.next.saturating_add(NEAR);
+                    }
                 }
-                next_try = base.saturating_add(NEAR);
-            }
-            let mut left = marks::<HIGH>(word(rest));
-            while left != 0 {
-                let bit = left.trailing_zeros();
-                left &= left.wrapping_sub(1);
-                let at = base.saturating_add(usize::try_from(bit / 8).unwrap_or(WORD));
-                let next = at.saturating_add(1);
-                match bytes.get(at).copied().unwrap_or_default() {
-                    b'\r' => {
-                        let len = self.line_len(before, start, at)?;
-                        if bytes.get(next) != Some(&b'\n') {
-                            self.column = len;
-                            self.state = State::AfterCr;
-                            return Ok((next, None));
-                        }
-                        (start, before) = (next.saturating_add(1), 0);
-                        if bytes.get(start) == Some(&b'.') {
-                            self.stand(0);
-                            return Ok((start, Some(Insert::Dot)));
-                        }
-                    }
-                    // The second octet of a CRLF.
-                    b'\n' if start == next => {}
-                    b'\n' => {
-                        let len = self.line_len(before, start, at)?;
-                        self.stand(len);
-                        return match self.rules.line_ends {
-                            LineEnds::Reject => Err(self.fault(at, FaultReason::BareLf)),
-                            LineEnds::Convert => Ok((at, Some(Insert::Cr))),
-                        };
-                    }
-                    0 => {
-                        self.line_len(before, start, at)?;
-                        return Err(self.fault(at, FaultReason::Nul));
-                    }
-                    128.. => {
-                        self.line_len(before, start, at)?;
-                        return Err(self.fault(at, FaultReason::EightBit));
-                    }
-                    _ => {}
+                b'\n' => {
+                    let len = self.line_len(here, at)?;
+                    self.stand(len);
+                    return match self.rules.line_ends {
+                        LineEnds::Reject => Err(self.fault(at, FaultReason::BareLf)),
+                        LineEnds::Convert => Ok((at, Some(Insert::Cr))),
+                    };
                 }
+                0 => {
+                    self.line_len(here, at)?;
+                    return Err(self.fault(at, FaultReason::Nul));
+                }
+                128.. => {
+                    self.line_len(here, at)?;
+                    return Err(self.fault(at, FaultReason::EightBit));
+                }
+                // A tab or another control.
+                _ => {}
             }
-            base = base.saturating_add(WORD);
         }
-        let len = self.line_len(before, start, bytes.len())?;
+        let len = self.line_len(here, bytes.len())?;
         self.stand(len);
         Ok((bytes.len(), None))
     }
 
-    /// Skips the blocks from `base` on that need nothing, and tells where that leads and which line
-    /// starts where there.
+    /// Skips, from the start of a line, the blocks that need nothing.
     #[inline]
-    fn skip<const HIGH: bool>(
-        &self,
-        bytes: &[u8],
-        mut base: usize,
-        mut start: usize,
-        mut before: usize,
-    ) -> (usize, (usize, usize)) {
+    fn skip_blocks<const HIGH: bool>(&self, bytes: &[u8], from: Here) -> Here {
         let max = self.rules.max_line.unwrap_or(usize::MAX);
-        while let Some(rest) = bytes.get(base..)
-            // An LF here that does not end a line known to the caller is bare.
-            && (rest.first() != Some(&b'\n') || start == base.saturating_add(1))
-            // However the block continues the line, it does not make it too long.
-            && base.saturating_add(BLOCK).saturating_sub(start).saturating_add(before) <= max
-            && needs_nothing::<HIGH>(rest)
+        let mut here = from;
+        // No line that a block continues started earlier than this.
+        let mut earliest = from.start;
+        while here.next.saturating_add(BLOCK).saturating_sub(earliest) <= max
+            && let Some(found) = find_nothing::<HIGH>(bytes.get(here.next..).unwrap_or_default())
         {
-            // The LF behind the block is looked at, too: it ends the line if a CR ends the block.
-            let seen = rest.get(..=BLOCK).unwrap_or_default();
-            if let Some(line_feed) = memchr::memrchr(b'\n', seen) {
-                (start, before) = (base.saturating_add(line_feed).saturating_add(1), 0);
+            if found.line_feed {
+                earliest = here.next.saturating_add(1);
             }
-            base = base.saturating_add(BLOCK);
+            here.next = here.next.saturating_add(BLOCK);
         }
-        (base, (start, before))
+        // The octet behind the blocks was looked at as well: an LF there ends a CR in the last one.
+        let seen = bytes.get(from.start..=here.next).unwrap_or_default();
+        if here.next != from.next
+            && let Some(line_feed) = memchr::memrchr(b'\n', seen)
+        {
+            here.start = from.start.saturating_add(line_feed).saturating_add(1);
+            here.next = here.next.max(here.start);
+        }
+        here
     }
 
     /// Stands in a line of which `column` octets came.
@@ -229,11 +215,11 @@ impl Line {
 
     /// The octets of the line up to the one at `at`, if they are not too many.
     #[inline]
-    fn line_len(&self, before: usize, start: usize, at: usize) -> Result<usize, Fault> {
-        let len = at.saturating_sub(start).saturating_add(before);
+    fn line_len(&self, here: Here, at: usize) -> Result<usize, Fault> {
+        let len = at.saturating_sub(here.start).saturating_add(here.before);
         match self.rules.max_line {
             Some(max) if len > max => {
-                let excess = start.saturating_add(max.saturating_sub(before));
+                let excess = here.start.saturating_add(max.saturating_sub(here.before));
                 Err(self.fault(excess, FaultReason::LineTooLong))
             }
             _ => Ok(len),
@@ -260,18 +246,27 @@ impl Line {
     }
 }
 
-/// The first octets of `bytes`; what is added at their end bears no mark.
-#[inline]
-fn word(bytes: &[u8]) -> [u8; WORD] {
-    bytes.first_chunk().copied().unwrap_or_else(|| {
-        let mut word = [b' '; WORD];
-        word.iter_mut()
-            .zip(bytes)
-            .for_each(|(to, from)| *to = *from);
-        word
-    })
+/// How far the octets of a call are read.
+#[derive(Clone, Copy)]
+struct Here {
+    /// The next octet to look at.
+    next: usize,
+    /// Where the line that it is in starts, or the part of that line which is not in earlier calls.
+    start: usize,
+    /// The octets of that line in earlier calls.
+    before: usize,
 }
 
-/// How far to go octet by octet before trying whole blocks: where dots are dense, a block is a
-/// failure.
-const NEAR: usize = 512;
+impl Here {
+    const fn at_start(next: usize) -> Self {
+        Self {
+            next,
+            start: next,
+            before: 0,
+        }
+    }
+}
+
+/// How far to look at single octets before trying whole blocks: where dots are dense, a block looked
+/// at is time lost.
+const NEAR: usize = 256;
