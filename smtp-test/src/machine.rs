@@ -8,7 +8,7 @@
 
 mod auth;
 mod commands;
-mod data;
+pub(crate) mod data;
 mod queue;
 mod syntax;
 
@@ -195,11 +195,11 @@ impl Machine {
         self.state = State::Closed;
     }
 
-    fn violation(&mut self, rule: Rule, detail: impl Into<String>) {
+    fn violation(&self, rule: Rule, detail: impl Into<String>) {
         self.violation_at(rule, detail, self.received);
     }
 
-    fn violation_at(&mut self, rule: Rule, detail: impl Into<String>, offset: u64) {
+    fn violation_at(&self, rule: Rule, detail: impl Into<String>, offset: u64) {
         let detail = detail.into();
         self.log.update(self.number, |session| {
             if session.violations.len() < MAX_VIOLATIONS {
@@ -237,7 +237,7 @@ impl Machine {
     }
 
     /// Judges the first octet of a command, a response or a message: may the client send it now?
-    fn check_turn(&mut self, next: &[u8]) {
+    fn check_turn(&self, next: &[u8]) {
         let shown = printable(&next[..next.len().min(40)]);
         if self.queue.must_wait() {
             self.violation(Rule::DidNotWait, shown);
@@ -275,7 +275,7 @@ impl Machine {
     }
 
     /// Looks for octets that no line may have.
-    fn check_line(&mut self, line: &[u8]) -> bool {
+    fn check_line(&self, line: &[u8]) -> bool {
         let shown = printable(line);
         let text = match line.strip_suffix(b"\r\n") {
             Some(text) => text,
@@ -392,11 +392,12 @@ impl Peer for Machine {
         match &output {
             Output::Write(bytes) => {
                 let turn = answers && std::mem::take(&mut self.heard);
-                let lines = self
-                    .config
-                    .keep_transcripts
-                    .then(|| self.queue.lines(bytes))
-                    .unwrap_or_default();
+                let keep = self.config.keep_transcripts;
+                let lines = if keep {
+                    self.queue.lines(bytes)
+                } else {
+                    Vec::new()
+                };
                 self.log.update(self.number, |session| {
                     session.round_trips += usize::from(turn);
                     session.bytes_out += bytes.len() as u64;

@@ -1,4 +1,5 @@
 //! A client written by hand, against the server on its thread.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

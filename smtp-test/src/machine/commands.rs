@@ -381,18 +381,14 @@ impl Machine {
     }
 
     /// RCPT or DATA without an accepted MAIL: wrong, unless MAIL went before in the same flight and was refused.
-    fn check_follows_mail(&mut self, line: &str) {
+    fn check_follows_mail(&self, line: &str) {
         if self.envelope.mails_seen == 0 || !self.pipelining() {
             self.violation(Rule::OutOfSequence, line);
         }
     }
 
     /// Looks whether each parameter's extension is offered, and gives the refusal if one is not.
-    fn check_parameters(
-        &mut self,
-        path: &Path<'_>,
-        known: &[(&str, &str)],
-    ) -> Option<&'static str> {
+    fn check_parameters(&self, path: &Path<'_>, known: &[(&str, &str)]) -> Option<&'static str> {
         let mut refusal = None;
         for parameter in &path.parameters {
             let keyword = parameter.keyword.to_ascii_uppercase();

@@ -4,7 +4,7 @@ use crate::Rule;
 
 /// A message that is being received.
 #[derive(Debug)]
-pub(super) struct Data {
+pub(crate) struct Data {
     expect: Expect,
     body: Option<Vec<u8>>,
     len: u64,
@@ -29,7 +29,7 @@ enum Expect {
 
 impl Data {
     /// A reader; it keeps the message if `store`.
-    pub(super) fn new(store: bool) -> Self {
+    pub(crate) fn new(store: bool) -> Self {
         Self {
             expect: Expect::LineStart,
             body: store.then(Vec::new),
@@ -43,7 +43,7 @@ impl Data {
 
     /// Reads from the front of `input` to the end of the message or of the input. Gives how much it took, and whether
     /// that was the end.
-    pub(super) fn read(&mut self, input: &[u8]) -> (usize, bool) {
+    pub(crate) fn read(&mut self, input: &[u8]) -> (usize, bool) {
         let mut at = 0;
         while let Some(&byte) = input.get(at) {
             self.raw += 1;
@@ -107,27 +107,27 @@ impl Data {
     }
 
     /// The octets read so far, as they were on the wire.
-    pub(super) fn raw_len(&self) -> u64 {
+    pub(crate) fn raw_len(&self) -> u64 {
         self.raw
     }
 
     /// The octets of the message so far.
-    pub(super) fn body_len(&self) -> u64 {
+    pub(crate) fn body_len(&self) -> u64 {
         self.len
     }
 
     /// Whether there was an octet over 127.
-    pub(super) fn eight_bit(&self) -> bool {
+    pub(crate) fn eight_bit(&self) -> bool {
         self.eight_bit
     }
 
     /// The rules that the message broke, each once, with the first place on the wire.
-    pub(super) fn faults(&self) -> &[(Rule, u64)] {
+    pub(crate) fn faults(&self) -> &[(Rule, u64)] {
         &self.faults
     }
 
     /// The message.
-    pub(super) fn into_body(self) -> Vec<u8> {
+    pub(crate) fn into_body(self) -> Vec<u8> {
         self.body.unwrap_or_default()
     }
 
