@@ -238,16 +238,13 @@ impl Connection {
     /// If nothing of it has been sent it is withdrawn and the connection goes on. Else the connection closes; the mail's
     /// outcome says whether it is in doubt. A mail whose outcome is known keeps it.
     pub fn abandon(&mut self, id: MessageId) {
-        let Some(transaction) = self.core.transaction(id) else {
-            return;
-        };
-        if transaction.is_untouched() {
-            let error = Error::new(Stage::Mail, ErrorKind::Abandoned);
-            self.core.withdraw(id, error);
-        } else {
-            let stage = self.core.stage();
-            self.fail(Error::new(stage, ErrorKind::Abandoned));
-        }
+        self.give_up(id, ErrorKind::Abandoned);
+    }
+
+    /// Gives up a mail because the source of its text failed; like [`abandon`](Self::abandon), with the source's error as
+    /// the reason.
+    pub fn fail_body(&mut self, id: MessageId, error: TransportError) {
+        self.give_up(id, ErrorKind::Source(error));
     }
 
     /// Hands over a command that is no part of sending a mail; it waits its turn behind the mails before it.
@@ -456,6 +453,19 @@ impl Connection {
     /// Whether nothing is in line, due or under way on a connection that could take a mail at once.
     pub fn is_idle(&self) -> bool {
         self.core.is_idle() && self.core.state.as_ref().is_ok_and(|state| matches!(state, State::Ready))
+    }
+
+    fn give_up(&mut self, id: MessageId, reason: ErrorKind) {
+        match self.core.transaction(id) {
+            Some(transaction) if transaction.is_untouched() => {
+                self.core.withdraw(id, Error::new(Stage::Mail, reason));
+            }
+            Some(_) => {
+                let stage = self.core.stage();
+                self.fail(Error::new(stage, reason));
+            }
+            None => {}
+        }
     }
 
     fn lose(&mut self, error: impl FnOnce(Stage) -> Error) {

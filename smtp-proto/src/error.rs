@@ -55,6 +55,8 @@ pub enum ErrorKind {
     Closed,
     /// The text of a streamed body is not fit to be sent.
     Body(Fault),
+    /// The source of a streamed body failed.
+    Source(TransportError),
     /// The caller gave the mail up before it was done.
     Abandoned,
     /// The connection was told to end, and did.
@@ -395,7 +397,7 @@ impl fmt::Debug for Error {
 impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match &self.0.kind {
-            ErrorKind::Transport(error) => Some(&*error.error),
+            ErrorKind::Transport(error) | ErrorKind::Source(error) => Some(&*error.error),
             _ => None,
         }
     }
@@ -416,6 +418,7 @@ impl fmt::Display for ErrorKind {
             Self::Transport(error) => error.fmt(f),
             Self::Closed => f.write_str("the server closed the connection"),
             Self::Body(fault) => fault.fmt(f),
+            Self::Source(error) => write!(f, "the source of the text failed: {error}"),
             Self::Abandoned => f.write_str("given up by the caller"),
             Self::Ended => f.write_str("the connection has been ended"),
             Self::Misuse(misuse) => misuse.fmt(f),

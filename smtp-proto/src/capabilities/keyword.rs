@@ -10,7 +10,7 @@ macro_rules! known {
         }
 
         impl Known {
-            const ALL: &[Self] = &[$(Self::$variant),*];
+            pub(super) const ALL: &[Self] = &[$(Self::$variant),*];
 
             /// The keyword that `word` spells, in any case; `word` is of the grammar.
             pub(super) fn find(word: &[u8]) -> Option<Self> {
