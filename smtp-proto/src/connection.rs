@@ -554,6 +554,10 @@ impl Wire for Connection {
     fn smtp(&mut self) -> &mut Connection {
         self
     }
+
+    fn smtp_ref(&self) -> &Connection {
+        self
+    }
 }
 
 impl fmt::Debug for Connection {

@@ -42,6 +42,9 @@ pub trait Wire {
     /// Until when the driver may wait for bytes.
     fn poll_timeout(&self) -> Option<Time>;
 
-    /// The protocol machine inside.
+    /// The protocol machine inside, to be told and asked.
     fn smtp(&mut self) -> &mut Connection;
+
+    /// The protocol machine inside, to be looked at.
+    fn smtp_ref(&self) -> &Connection;
 }
