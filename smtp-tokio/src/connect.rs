@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use smtp_proto::{Error, Wire};
+use smtp_proto::Error;
 use smtp_rustls::{Endpoint, Session};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -41,7 +41,7 @@ impl Client<TcpStream, Session> {
         for &address in addresses {
             failure = None;
             while let Some(session) = endpoint.attempt(failure.as_ref()) {
-                match Self::begin(address, session).await {
+                match Self::begin(endpoint, address, session, failure.as_ref()).await {
                     Ok(client) => return Ok(client),
                     Err(error) => failure = Some(error),
                 }
@@ -53,13 +53,23 @@ impl Client<TcpStream, Session> {
         Err(failure.unwrap_or_else(|| Error::connect(io::Error::new(io::ErrorKind::NotFound, "the host has no address"))))
     }
 
-    async fn begin(address: SocketAddr, mut session: Session) -> Result<Self, Error> {
-        let limit = session.smtp().timeouts().connect_limit();
+    /// Makes one attempt: `session`, or better, one that knows the address of this end.
+    async fn begin(
+        endpoint: &Endpoint,
+        address: SocketAddr,
+        session: Session,
+        last_error: Option<&Error>,
+    ) -> Result<Self, Error> {
+        let limit = endpoint.timeouts().connect_limit();
         let stream = timeout(limit, TcpStream::connect(address))
             .await
             .map_err(|_| Error::connect_timeout())?
             .map_err(Error::connect)?;
         stream.set_nodelay(true).map_err(Error::connect)?;
+        let local = stream.local_addr().ok();
+        let session = local
+            .and_then(|local| endpoint.attempt_from(local.ip(), last_error))
+            .unwrap_or(session);
         let mut client = Self::from_stream(stream, session);
         client.ready().await?;
         Ok(client)
