@@ -16,9 +16,18 @@ pub(crate) fn wire(security: Security) -> Connection {
 }
 
 pub(crate) fn limited(security: Security, limit: Duration) -> Connection {
+    with_timeouts(security, Timeouts::default().at_most(limit))
+}
+
+/// One that does not wait for a reason after writing failed.
+pub(crate) fn hasty() -> Connection {
+    with_timeouts(Security::Cleartext, Timeouts::default().drain(Duration::from_millis(5)))
+}
+
+fn with_timeouts(security: Security, timeouts: Timeouts) -> Connection {
     let config = Config::builder("client.test".parse().unwrap())
         .security(security)
-        .timeouts(Timeouts::default().at_most(limit))
+        .timeouts(timeouts)
         .build()
         .unwrap();
     Connection::new(Arc::new(config), [7; 32])
