@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::capabilities::Capabilities;
 use crate::command::Command;
-use crate::config::{Config, Timeouts};
+use crate::config::{Config, Security, Timeouts};
 use crate::error::{Error, ErrorKind, Misuse, ProtocolError, Stage, TransportError};
 use crate::event::{BodyStatus, CommandId, Event, MessageId};
 use crate::handshake::{AwaitTls, Context, Known, State};
@@ -443,6 +443,11 @@ impl Connection {
     /// Bytes and round trips so far.
     pub fn traffic(&self) -> Traffic {
         self.core.link.traffic()
+    }
+
+    /// How the connection is to be secured.
+    pub fn security(&self) -> Security {
+        self.core.link.config.security
     }
 
     /// How long to wait for what.
