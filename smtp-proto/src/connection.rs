@@ -302,11 +302,12 @@ impl Connection {
                     awaited,
                 }))
             }
-            Ok(State::ExpectGreeting | State::ExpectEhlo | State::ExpectHelo | State::ExpectStartTls)
-                if self.core.known.tls.is_none() =>
-            {
-                None
-            }
+            Ok(
+                State::ExpectGreeting
+                | State::ExpectEhlo
+                | State::ExpectHelo
+                | State::ExpectStartTls,
+            ) if self.core.known.tls.is_none() => None,
             Ok(state) => Some(Err(Error::misuse(state.stage(), Misuse::NoUpgrade))),
         }
     }
@@ -457,7 +458,12 @@ impl Connection {
 
     /// Whether nothing is in line, due or under way on a connection that could take a mail at once.
     pub fn is_idle(&self) -> bool {
-        self.core.is_idle() && self.core.state.as_ref().is_ok_and(|state| matches!(state, State::Ready))
+        self.core.is_idle()
+            && self
+                .core
+                .state
+                .as_ref()
+                .is_ok_and(|state| matches!(state, State::Ready))
     }
 
     fn give_up(&mut self, id: MessageId, reason: ErrorKind) {
@@ -570,4 +576,3 @@ impl fmt::Debug for Connection {
             .finish_non_exhaustive()
     }
 }
-

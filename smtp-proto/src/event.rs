@@ -36,4 +36,3 @@ pub enum BodyStatus {
     /// Nothing more: its outcome is known.
     Done,
 }
-

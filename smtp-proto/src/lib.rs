@@ -30,39 +30,41 @@ extern crate alloc;
 extern crate std;
 
 // In the order of the floors: each module uses only those above it.
-mod time;
-mod secret;
 mod address;
-mod reply;
 mod outbox;
+mod reply;
+mod secret;
+mod time;
 
-mod parse;
-mod parameter;
-mod command;
 pub mod body;
 mod capabilities;
-mod tls;
+mod command;
+mod parameter;
+mod parse;
 pub mod sasl;
+mod tls;
 
-mod inbox;
-mod error;
-mod outcome;
-mod transcript;
-mod pipeline;
 mod config;
-mod mail;
+mod error;
 mod event;
+mod inbox;
+mod mail;
+mod outcome;
+mod pipeline;
+mod transcript;
 
+mod handshake;
 mod link;
 mod transaction;
-mod handshake;
 
-mod machine;
 mod connection;
+mod machine;
 
 mod wire;
 
-pub use address::{AddressError, AddressFault, ClientName, Domain, ForwardPath, Mailbox, ReversePath};
+pub use address::{
+    AddressError, AddressFault, ClientName, Domain, ForwardPath, Mailbox, ReversePath,
+};
 pub use capabilities::{Capabilities, FutureRelease, Limits, SizeLimit};
 pub use command::{Command, CommandError, CommandFault, Redacted};
 pub use config::{Config, ConfigBuilder, ConfigError, Security, Timeouts};

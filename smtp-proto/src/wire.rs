@@ -1,7 +1,7 @@
 //! The byte interface between a driver and the machine.
 
-use crate::{Connection, Time, TransportError};
 use crate::outbox::Transmit;
+use crate::{Connection, Time, TransportError};
 
 /// All that an adapter knows of what it drives: bytes in, bytes out, one timer.
 ///

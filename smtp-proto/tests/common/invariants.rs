@@ -8,11 +8,22 @@ use super::pair::Pair;
 /// I6: under a policy that demands TLS, nothing of worth leaves in clear.
 pub(crate) fn check_clear_text(clear: &[u8]) {
     let allowed = |line: &[u8]| {
-        let verb: Vec<u8> = line.iter().take_while(|byte| byte.is_ascii_alphabetic()).map(u8::to_ascii_uppercase).collect();
-        matches!(verb.as_slice(), b"EHLO" | b"HELO" | b"STARTTLS" | b"QUIT" | b"RSET" | b"NOOP")
+        let verb: Vec<u8> = line
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphabetic())
+            .map(u8::to_ascii_uppercase)
+            .collect();
+        matches!(
+            verb.as_slice(),
+            b"EHLO" | b"HELO" | b"STARTTLS" | b"QUIT" | b"RSET" | b"NOOP"
+        )
     };
     for line in clear.split_inclusive(|byte| *byte == b'\n') {
-        assert!(allowed(line), "left in clear: {:?}", String::from_utf8_lossy(line));
+        assert!(
+            allowed(line),
+            "left in clear: {:?}",
+            String::from_utf8_lossy(line)
+        );
     }
 }
 
@@ -42,10 +53,18 @@ pub(crate) fn check_fates(outcome: &Outcome, stored: &[StoredMail], text: &[u8])
         .collect();
     for delivery in outcome.deliveries() {
         let recipient = delivery.recipient().as_str();
-        let count = copies.iter().filter(|mail| mail.addresses().contains(&recipient)).count();
+        let count = copies
+            .iter()
+            .filter(|mail| mail.addresses().contains(&recipient))
+            .count();
         match delivery.fate() {
-            Fate::Accepted(_) => assert_eq!(count, 1, "{recipient}: accepted, and stored {count} times"),
-            Fate::InDoubt(_) => assert!(count <= 1, "{recipient}: in doubt, and stored {count} times"),
+            Fate::Accepted(_) => {
+                assert_eq!(count, 1, "{recipient}: accepted, and stored {count} times")
+            }
+            Fate::InDoubt(_) => assert!(
+                count <= 1,
+                "{recipient}: in doubt, and stored {count} times"
+            ),
             fate @ (Fate::Refused { .. } | Fate::NotSent(_)) => {
                 assert_eq!(count, 0, "{recipient}: stored, and reported as {fate}");
             }
@@ -56,7 +75,10 @@ pub(crate) fn check_fates(outcome: &Outcome, stored: &[StoredMail], text: &[u8])
 /// I9: the secret is in no text that people may see: neither as it is, nor in base64 at any alignment, nor in hex.
 pub(crate) fn check_secret(secret: &str, shown: &str) {
     for form in disguises(secret) {
-        assert!(!shown.contains(&form), "{form:?}, the secret in disguise, is shown in {shown}");
+        assert!(
+            !shown.contains(&form),
+            "{form:?}, the secret in disguise, is shown in {shown}"
+        );
     }
 }
 
@@ -65,7 +87,13 @@ pub(crate) fn disguises(secret: &str) -> Vec<String> {
     let hex = |upper: bool| {
         secret
             .bytes()
-            .map(|byte| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") })
+            .map(|byte| {
+                if upper {
+                    format!("{byte:02X}")
+                } else {
+                    format!("{byte:02x}")
+                }
+            })
             .collect::<String>()
     };
     let mut forms = vec![secret.to_owned(), hex(false), hex(true)];

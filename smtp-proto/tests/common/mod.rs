@@ -1,7 +1,13 @@
 //! What the tests of the machine share: two ends in memory under a virtual clock, scenarios, and the invariants.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 pub(crate) mod invariants;
 pub(crate) mod pair;

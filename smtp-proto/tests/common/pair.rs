@@ -49,7 +49,10 @@ impl<P: Peer> Pair<P> {
                     .connection
                     .poll_timeout()
                     .expect("nothing moves, so something has a deadline");
-                assert!(until > self.now, "a deadline that has passed was not noticed");
+                assert!(
+                    until > self.now,
+                    "a deadline that has passed was not noticed"
+                );
                 self.now = until;
                 self.connection.handle_timeout(self.now);
             }
@@ -138,7 +141,9 @@ impl<P: Peer> Pair<P> {
                 upgrade.complete(self.now, facts());
                 self.peer.handle_tls(smtp_test::TlsFacts::pretended());
             }
-            other => self.peer.handle_tls_error(&format!("the client does not begin TLS: {other:?}")),
+            other => self
+                .peer
+                .handle_tls_error(&format!("the client does not begin TLS: {other:?}")),
         }
         true
     }

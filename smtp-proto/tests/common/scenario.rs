@@ -22,7 +22,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use smtp_proto::{
-    Command, Config, Connection, Credentials, Error, Mail, Outcome, Pipelining, Reply, Security, Timeouts,
+    Command, Config, Connection, Credentials, Error, Mail, Outcome, Pipelining, Reply, Security,
+    Timeouts,
 };
 use smtp_test::{Script, Split};
 
@@ -66,7 +67,10 @@ pub(crate) fn all() -> Vec<Scenario> {
             let text = std::fs::read_to_string(path).expect("a scenario's text");
             Scenario::parse(&name, &text)
         })
-        .filter(|scenario| only.as_ref().is_none_or(|only| scenario.name.contains(only.as_str())))
+        .filter(|scenario| {
+            only.as_ref()
+                .is_none_or(|only| scenario.name.contains(only.as_str()))
+        })
         .collect();
     assert!(!scenarios.is_empty(), "no scenario of that name");
     scenarios
@@ -75,12 +79,19 @@ pub(crate) fn all() -> Vec<Scenario> {
 impl Scenario {
     pub fn parse(name: &str, text: &str) -> Self {
         let mut parts = text.split("\n---\n");
-        let mut part = || parts.next().unwrap_or_else(|| panic!("{name}: a part is missing"));
+        let mut part = || {
+            parts
+                .next()
+                .unwrap_or_else(|| panic!("{name}: a part is missing"))
+        };
         let (head, script, expected) = (part(), part(), part());
         let mut config = Config::builder("client.test".parse().unwrap());
         let mut actions = Vec::new();
         let mut body = String::from("Subject: t\r\n\r\nhello\r\n");
-        for line in head.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        for line in head
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.is_empty())
+        {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             let mut words = rest.split(' ');
             match word {
@@ -103,16 +114,21 @@ impl Scenario {
                 "text" => body = unescape(rest),
                 "mail" => {
                     let sender = words.next().unwrap().trim_matches(['<', '>']);
-                    let mail = Mail::new(sender, words, body.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
+                    let mail = Mail::new(sender, words, body.clone())
+                        .unwrap_or_else(|error| panic!("{name}: {error}"));
                     actions.push(Action::Mail(mail));
                 }
                 "noop" => actions.push(Action::Command(Command::noop())),
                 "rset" => actions.push(Action::Command(Command::rset())),
                 "vrfy" => actions.push(Action::Command(Command::vrfy(rest).unwrap())),
                 "expn" => actions.push(Action::Command(Command::expn(rest).unwrap())),
-                "help" => actions.push(Action::Command(Command::help(words.next().filter(|word| !word.is_empty())).unwrap())),
+                "help" => actions.push(Action::Command(
+                    Command::help(words.next().filter(|word| !word.is_empty())).unwrap(),
+                )),
                 "custom" => {
-                    let (verb, arguments) = rest.split_once(' ').map_or((rest, None), |(verb, rest)| (verb, Some(rest)));
+                    let (verb, arguments) = rest
+                        .split_once(' ')
+                        .map_or((rest, None), |(verb, rest)| (verb, Some(rest)));
                     actions.push(Action::Command(Command::custom(verb, arguments).unwrap()));
                 }
                 "quit" => actions.push(Action::Quit),
@@ -137,7 +153,11 @@ impl Scenario {
         pair.write_at_most = write_at_most;
         let mut trace = Trace::default();
         if trace.ready(pair.drive(Connection::poll_ready)) {
-            let ids: Vec<_> = self.actions.iter().map(|action| submit(&mut pair.connection, action)).collect();
+            let ids: Vec<_> = self
+                .actions
+                .iter()
+                .map(|action| submit(&mut pair.connection, action))
+                .collect();
             for id in ids {
                 match id {
                     Id::Mail(id) => trace.outcome(pair.drive(|c| c.poll_outcome(id))),
@@ -148,7 +168,10 @@ impl Scenario {
         }
         super::invariants::check_leaving(&pair);
         if let Err(mismatch) = report.verdict() {
-            panic!("{} ({split:?}, {write_at_most} bytes a write): {mismatch}\nheard:\n{}", self.name, trace.0);
+            panic!(
+                "{} ({split:?}, {write_at_most} bytes a write): {mismatch}\nheard:\n{}",
+                self.name, trace.0
+            );
         }
         (trace, pair.sent)
     }
@@ -185,7 +208,11 @@ impl Trace {
         match result {
             Ok(outcome) => {
                 for delivery in outcome.deliveries() {
-                    self.line(&format!("{} {}", delivery.recipient().as_str(), delivery.fate()));
+                    self.line(&format!(
+                        "{} {}",
+                        delivery.recipient().as_str(),
+                        delivery.fate()
+                    ));
                 }
             }
             Err(error) => self.line(&format!("failed {error}")),
