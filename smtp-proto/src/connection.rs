@@ -323,7 +323,9 @@ impl Connection {
         }
         match self.core.done.pop_front() {
             Some(Done::Mail(id, outcome)) => return Some(Ok(Event::Outcome(id, outcome))),
-            Some(Done::Command(id, reply)) => return Some(Ok(Event::Reply(id, reply))),
+            Some(Done::Command(id, reply)) => {
+                return Some(Ok(Event::Reply(id, reply)));
+            }
             None => {}
         }
         match &self.core.state {
@@ -401,7 +403,7 @@ impl Connection {
     pub fn poll_reply(&mut self, id: CommandId) -> Option<Result<Reply, Error>> {
         let of_command = |done: &Done| matches!(done, Done::Command(each, _) if *each == id);
         if let Some(Done::Command(_, reply)) = self.core.take_done(of_command) {
-            return Some(Ok(reply));
+            return Some(reply);
         }
         let waits = |job: &Job| matches!(job, Job::Command(each, _) if *each == id);
         if !self.core.jobs.iter().any(waits) {

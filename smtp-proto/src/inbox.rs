@@ -173,11 +173,6 @@ impl Inbox {
         }
     }
 
-    /// Whether no reply has begun.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.partial.is_empty()
-    }
-
     /// What is here of a reply that is not complete.
     pub(crate) fn fragment(&self) -> &[u8] {
         &self.partial
