@@ -190,7 +190,7 @@ impl Connection {
         }
         if self.core.state.is_ok() && self.core.broken.is_none() {
             let error = Error::new(self.core.stage(), ErrorKind::Transport(error));
-            let until = now + self.core.link.config.timeouts.drain;
+            let until = now.saturating_add(self.core.link.config.timeouts.drain);
             self.core.broken = Some((error, until));
         }
     }

@@ -39,7 +39,6 @@ fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &ReplyLimits) ->
             };
         }
         assert!(input.is_empty(), "all of it is taken");
-        assert_eq!(inbox.is_empty(), inbox.fragment().is_empty());
     }
     Read {
         replies,
@@ -235,7 +234,7 @@ fn a_malformed_line_is_judged_when_its_line_feed_is_there() {
     );
     assert_eq!(inbox.fragment(), b"garbage\r\n");
     inbox.clear();
-    assert!(inbox.is_empty());
+    assert!(inbox.fragment().is_empty());
     assert!(
         inbox
             .next(&mut &b"250 ok\r\n"[..], &ReplyLimits::default())
@@ -357,7 +356,7 @@ fn a_whole_reply_is_lent_from_the_input_and_nothing_is_kept() {
         .unwrap();
     assert!(core::ptr::eq(reply.raw(), &raw const input[..14]));
     assert_eq!(rest, b"221 c\r\n");
-    assert!(inbox.is_empty());
+    assert!(inbox.fragment().is_empty());
     assert_eq!(inbox.partial.capacity() + inbox.lent.capacity(), 0);
 }
 
@@ -373,7 +372,7 @@ fn the_buffer_of_a_split_reply_is_freed_when_the_next_is_asked_for() {
         b"250 ok\r\n"
     );
     assert_eq!(rest, b"221 bye\r\n22");
-    assert!(inbox.is_empty());
+    assert!(inbox.fragment().is_empty());
     assert_eq!(
         inbox.next(&mut rest, &limits).unwrap().unwrap().raw(),
         b"221 bye\r\n"
