@@ -1,6 +1,7 @@
 //! A sans-IO SMTP client: the protocol as a state machine, with no I/O, clock or TLS of its own.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), expect(dead_code, reason = "the connection will use it"))]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
