@@ -3,7 +3,7 @@
 //! [`line`] is the streaming half: an unfinished line is [`nom::Err::Incomplete`], a value and no fault.
 //! The other productions read lines that are all there, since the inbox counts and cuts lines before
 //! it judges them; that keeps a verdict free of how the octets arrived. Where every reply passes, a
-//! slice pattern stands in the place of a combinator; it reads as well and costs a third.
+//! slice pattern stands in the place of a combinator; it reads as well and costs less.
 //!
 //! Nothing here allocates, and no production looks at an octet more than a fixed number of times.
 
