@@ -279,3 +279,6 @@ fn octets(len: usize) -> u64 {
 
 /// RFC 5321, section 4.5.3.1.6: 1000 octets with the CRLF, a doubled dot not counted.
 const MAX_LINE: usize = 998;
+
+#[cfg(test)]
+mod tests;

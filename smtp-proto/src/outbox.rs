@@ -419,8 +419,8 @@ mod tests {
                         sent.extend(offered);
                     }
                 }
-                prop_assert_eq!(outbox.sent(), sent.len() as u64);
-                prop_assert_eq!(outbox.queued(), queued.len() as u64);
+                prop_assert_eq!(usize::try_from(outbox.sent()), Ok(sent.len()));
+                prop_assert_eq!(usize::try_from(outbox.queued()), Ok(queued.len()));
                 prop_assert_eq!(outbox.is_empty(), queued.len() == sent.len());
             }
             while !outbox.is_empty() {

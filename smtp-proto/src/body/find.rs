@@ -43,22 +43,55 @@ pub(super) fn find_nothing<const HIGH: bool>(bytes: &[u8]) -> Option<Nothing> {
 /// octet over 127.
 #[inline]
 pub(super) fn find_mark<const HIGH: bool>(bytes: &[u8]) -> Option<usize> {
-    let (words, tail) = bytes.as_chunks::<WORD>();
-    let mut base = 0_usize;
-    for word in words {
-        let marks = marks::<HIGH>(*word);
+    let (vectors, _) = bytes.as_chunks::<VECTOR>();
+    let clean = vectors
+        .iter()
+        .take_while(|octets| !any_mark::<HIGH>(octets))
+        .count();
+    let mut base = clean.saturating_mul(VECTOR);
+    while let Some(rest) = bytes.get(base..)
+        && !rest.is_empty()
+    {
+        let marks = marks::<HIGH>(first_word(rest));
         if marks != 0 {
-            return Some(base.saturating_add(first(marks)));
+            let octet = usize::try_from(marks.trailing_zeros() / 8).unwrap_or(WORD);
+            return Some(base.saturating_add(octet));
         }
         base = base.saturating_add(WORD);
     }
-    let mut word = [b' '; WORD];
-    word.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
-    let marks = marks::<HIGH>(word);
-    (marks != 0).then(|| base.saturating_add(first(marks)))
+    None
 }
 
+/// Octets that the smallest usual vector registers hold.
+const VECTOR: usize = 16;
+
 const WORD: usize = size_of::<u64>();
+
+/// Whether [`find_mark`] finds something among the octets.
+#[inline]
+fn any_mark<const HIGH: bool>(octets: &[u8; VECTOR]) -> bool {
+    // As signed numbers, octets over 127 are less than all others.
+    let marked = |octet: u8| {
+        if HIGH {
+            octet < 14
+        } else {
+            octet.cast_signed() < 14
+        }
+    };
+    octets.iter().fold(false, |any, octet| any | marked(*octet))
+}
+
+/// The first octets; what is added at the end bears no mark.
+#[inline]
+fn first_word(bytes: &[u8]) -> [u8; WORD] {
+    bytes.first_chunk().copied().unwrap_or_else(|| {
+        let mut word = [b' '; WORD];
+        word.iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from);
+        word
+    })
+}
 
 /// Marks by the top bit of each octet, the first one being the lowest, what [`find_mark`] finds.
 #[inline]
@@ -71,12 +104,6 @@ const fn marks<const HIGH: bool>(word: [u8; WORD]) -> u64 {
     } else {
         !printable | word
     }
-}
-
-/// The octet of the first mark.
-#[inline]
-fn first(marks: u64) -> usize {
-    usize::try_from(marks.trailing_zeros() / 8).unwrap_or(WORD)
 }
 
 const EACH: u64 = 0x0101_0101_0101_0101;

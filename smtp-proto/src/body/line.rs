@@ -180,6 +180,10 @@ impl Line {
     /// Skips, from the start of a line, the blocks that need nothing.
     #[inline]
     fn skip_blocks<const HIGH: bool>(&self, bytes: &[u8], from: Here) -> Here {
+        // A block does not answer for an LF in front, and at the start of a line it is bare.
+        if bytes.get(from.next) == Some(&b'\n') {
+            return from;
+        }
         let max = self.rules.max_line.unwrap_or(usize::MAX);
         let mut here = from;
         // No line that a block continues started earlier than this.
