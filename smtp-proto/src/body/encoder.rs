@@ -236,6 +236,7 @@ impl<'a, F: FnMut(Bytes)> Sink<'a, F> {
         }
     }
 
+    #[inline]
     fn insert(&mut self, insert: Insert) {
         self.room.bytes = self.room.bytes.saturating_sub(1);
         match &mut self.open {
@@ -251,6 +252,7 @@ impl<'a, F: FnMut(Bytes)> Sink<'a, F> {
     }
 
     /// Takes the first `len` octets of `chunk`.
+    #[inline]
     fn run(&mut self, chunk: &mut Bytes, len: usize) {
         if len == 0 {
             return;

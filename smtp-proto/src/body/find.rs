@@ -43,29 +43,20 @@ pub(super) fn find_nothing<const HIGH: bool>(bytes: &[u8]) -> Option<Nothing> {
 /// octet over 127.
 #[inline]
 pub(super) fn find_mark<const HIGH: bool>(bytes: &[u8]) -> Option<usize> {
-    let (vectors, _) = bytes.as_chunks::<VECTOR>();
-    let clean = vectors
-        .iter()
-        .take_while(|octets| !any_mark::<HIGH>(octets))
-        .count();
-    let mut base = clean.saturating_mul(VECTOR);
-    while let Some(rest) = bytes.get(base..)
-        && !rest.is_empty()
-    {
-        let marks = marks::<HIGH>(first_word(rest));
-        if marks != 0 {
-            let octet = usize::try_from(marks.trailing_zeros() / 8).unwrap_or(WORD);
-            return Some(base.saturating_add(octet));
+    let (vectors, tail) = bytes.as_chunks::<VECTOR>();
+    let mut base = 0_usize;
+    for octets in vectors {
+        if any_mark::<HIGH>(octets) {
+            return Some(base.saturating_add(first_mark::<HIGH>(octets)));
         }
-        base = base.saturating_add(WORD);
+        base = base.saturating_add(VECTOR);
     }
-    None
+    let octets = padded(tail);
+    any_mark::<HIGH>(&octets).then(|| base.saturating_add(first_mark::<HIGH>(&octets)))
 }
 
 /// Octets that the smallest usual vector registers hold.
 const VECTOR: usize = 16;
-
-const WORD: usize = size_of::<u64>();
 
 /// Whether [`find_mark`] finds something among the octets.
 #[inline]
@@ -81,33 +72,34 @@ fn any_mark<const HIGH: bool>(octets: &[u8; VECTOR]) -> bool {
     octets.iter().fold(false, |any, octet| any | marked(*octet))
 }
 
-/// The first octets; what is added at the end bears no mark.
+/// Which of the octets [`find_mark`] finds first, if any.
 #[inline]
-fn first_word(bytes: &[u8]) -> [u8; WORD] {
-    bytes.first_chunk().copied().unwrap_or_else(|| {
-        let mut word = [b' '; WORD];
-        word.iter_mut()
-            .zip(bytes)
-            .for_each(|(to, from)| *to = *from);
-        word
-    })
-}
-
-/// Marks by the top bit of each octet, the first one being the lowest, what [`find_mark`] finds.
-#[inline]
-const fn marks<const HIGH: bool>(word: [u8; WORD]) -> u64 {
-    let word = u64::from_le_bytes(word);
+fn first_mark<const HIGH: bool>(octets: &[u8; VECTOR]) -> usize {
+    let octets = u128::from_le_bytes(*octets);
     // The top bit of each sum says whether the seven bits below are 14 or more; none carries over.
-    let printable = (word & !TOP).wrapping_add(EACH * (128 - 14));
-    TOP & if HIGH {
-        !(printable | word)
-    } else {
-        !printable | word
-    }
+    let printable = (octets & !TOP).wrapping_add(EACH * (128 - 14));
+    let marks = TOP
+        & if HIGH {
+            !(printable | octets)
+        } else {
+            !printable | octets
+        };
+    usize::try_from(marks.trailing_zeros() / u8::BITS).unwrap_or(VECTOR)
 }
 
-const EACH: u64 = 0x0101_0101_0101_0101;
-const TOP: u64 = EACH << 7;
+/// The tail of a text as a vector; what is added bears no mark.
+#[inline]
+fn padded(tail: &[u8]) -> [u8; VECTOR] {
+    let mut octets = [b' '; VECTOR];
+    octets
+        .iter_mut()
+        .zip(tail)
+        .for_each(|(to, from)| *to = *from);
+    octets
+}
+
+const EACH: u128 = 0x0101_0101_0101_0101_0101_0101_0101_0101;
+const TOP: u128 = EACH << 7;
 
 #[cfg(test)]
 mod tests {
@@ -116,30 +108,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_octet_is_marked_at_every_place() {
+    fn every_mark_is_found_at_every_place() {
         for octet in 0..=255 {
-            for place in 0..WORD {
+            for place in 0..2 * VECTOR {
                 for filler in [b'x', 127, 14] {
-                    let mut word = [filler; WORD];
-                    word[place] = octet;
-                    let bit = |marked: bool| u64::from(marked) << (8 * place + 7);
-                    assert_eq!(marks::<true>(word), bit(octet < 14));
-                    assert_eq!(marks::<false>(word), bit(!(14..128).contains(&octet)));
+                    let mut bytes = [filler; 2 * VECTOR];
+                    bytes[place] = octet;
+                    for bytes in [&bytes[..], &bytes[..=place]] {
+                        let found = |marked: bool| marked.then_some(place);
+                        assert_eq!(find_mark::<true>(bytes), found(octet < 14));
+                        assert_eq!(
+                            find_mark::<false>(bytes),
+                            found(!(14..128).contains(&octet))
+                        );
+                    }
                 }
             }
         }
     }
 
     #[test]
-    fn neighbours_do_not_disturb_each_other() {
-        let word = [0, 255, 14, 13, 128, 127, 10, 32];
+    fn the_first_of_several_marks_is_found() {
+        let bytes = [14, 127, 255, 128, 0, 13, 255, 0];
         assert_eq!(
-            marks::<true>(word).to_le_bytes(),
-            [128, 0, 0, 128, 0, 0, 128, 0]
+            (find_mark::<false>(&bytes), find_mark::<true>(&bytes)),
+            (Some(2), Some(4))
         );
         assert_eq!(
-            marks::<false>(word).to_le_bytes(),
-            [128, 128, 0, 128, 128, 0, 128, 0]
+            (find_mark::<false>(&[]), find_mark::<true>(&[])),
+            (None, None)
         );
     }
 
