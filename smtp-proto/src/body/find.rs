@@ -13,9 +13,9 @@ pub(super) struct Nothing {
     pub(super) line_feed: bool,
 }
 
-/// Looks whether the first [`BLOCK`] octets of `bytes` and the next can be sent as they are: no NUL,
-/// every CR before an LF, every LF but the first octet behind a CR and not before a dot, and octets
-/// over 127 only if `HIGH` allows them.
+/// Looks whether the first [`BLOCK`] octets of `bytes` and the next can be sent as they are: no
+/// NUL, every CR before an LF, every LF but the first octet behind a CR and not before a dot, and
+/// octets over 127 only if `HIGH` allows them.
 ///
 /// Without two more octets behind the block there is no answer. Nothing in the loop depends on what
 /// was found, so that it compiles to comparisons of whole vectors.
