@@ -160,7 +160,7 @@ impl Facts {
     /// The octets of the message: its line ends converted and its last line ended, without the dots
     /// doubled for transparency.
     ///
-    /// This is what `SIZE=` means (RFC 1870, section 3).
+    /// This is what `SIZE=` means (RFC 1870, section 5).
     pub const fn message_len(&self) -> u64 {
         let completion = match self.ending {
             Ending::Within => 2,
