@@ -23,8 +23,19 @@
 //! [RFC 5321]: https://www.rfc-editor.org/rfc/rfc5321
 
 #![no_std]
-#![forbid(unsafe_code)]
-#![cfg_attr(not(test), expect(dead_code, reason = "the connection will use it"))]
+// What the peer sends must not be able to stop the program.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
