@@ -41,36 +41,41 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
-// In the order of the floors: each module uses only those above it.
+// Floor by floor: each module uses only those on the floors above it in this list.
 mod address;
+pub mod body;
 mod outbox;
-mod reply;
+mod parse;
 mod secret;
 mod time;
-
-pub mod body;
-mod capabilities;
-mod command;
-mod parameter;
-mod parse;
-pub mod sasl;
 mod tls;
 
-mod config;
-mod error;
-mod event;
+mod parameter;
+mod reply;
+pub mod sasl;
+
+mod capabilities;
+mod command;
 mod inbox;
 mod mail;
+
+mod error;
+
 mod outcome;
 mod pipeline;
 mod transcript;
 
-mod handshake;
+mod config;
+mod event;
+
 mod link;
+
+mod handshake;
 mod transaction;
 
-mod connection;
 mod machine;
+
+mod connection;
 
 mod wire;
 
