@@ -180,6 +180,8 @@ impl Machine {
     fn perform(&mut self, action: &Action, reply: Vec<u8>, alone: bool) {
         if !action.silent {
             self.queue.push(action, reply, alone);
+        } else if let Some(delay) = action.delay {
+            self.queue.push_plain(Output::Delay(delay));
         }
         if action.stop_reading {
             self.reading = false;
@@ -190,7 +192,7 @@ impl Machine {
     }
 
     fn end(&mut self, end: End) {
-        self.queue.push_end(match end {
+        self.queue.push_plain(match end {
             End::Close => Output::Close,
             End::Cut => Output::Cut,
             End::Reset => Output::Reset,

@@ -348,6 +348,12 @@ fn actions_shape_the_output() {
         (Action::silent(), vec![], false, true),
         (Action::close(), vec![Output::Close], true, true),
         (Action::cut(), vec![Output::Cut], true, true),
+        (
+            Action::close().delay(pause),
+            vec![Output::Delay(pause), Output::Close],
+            true,
+            true,
+        ),
         (Action::reset(), vec![Output::Reset], true, true),
         (
             Action::reply("250 a").append("250 b\r\n"),
