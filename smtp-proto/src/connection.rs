@@ -20,6 +20,7 @@ use crate::outbox::Transmit;
 use crate::outcome::{Outcome, Traffic};
 use crate::pipeline::Window;
 use crate::reply::Reply;
+use crate::sasl;
 use crate::time::Time;
 use crate::tls::TlsFacts;
 use crate::transaction::Transaction;
@@ -86,7 +87,7 @@ impl Connection {
         let mut link = Link::new(config);
         let state = State::begin(&mut link);
         Self {
-            inbox: Inbox::new(),
+            inbox: Inbox::default(),
             core: Core {
                 seed,
                 link,
@@ -216,8 +217,7 @@ impl Connection {
     /// If the mail is not written in pieces, or is finished.
     pub fn write_body(&mut self, id: MessageId, piece: Bytes) -> Result<(), Misuse> {
         match self.core.transaction(id) {
-            Some(transaction) if transaction.write(piece) => Ok(()),
-            Some(_) => Err(Misuse::NotStreaming),
+            Some(transaction) => transaction.write(piece),
             None => self.core.known_outcome(id),
         }
     }
@@ -228,8 +228,7 @@ impl Connection {
     /// If the mail is not written in pieces, or is finished.
     pub fn finish_body(&mut self, id: MessageId) -> Result<(), Misuse> {
         match self.core.transaction(id) {
-            Some(transaction) if transaction.finish() => Ok(()),
-            Some(_) => Err(Misuse::NotStreaming),
+            Some(transaction) => transaction.finish(),
             None => self.core.known_outcome(id),
         }
     }
@@ -239,16 +238,13 @@ impl Connection {
     /// If nothing of it has been sent it is withdrawn and the connection goes on. Else the connection closes; the mail's
     /// outcome says whether it is in doubt. A mail whose outcome is known keeps it.
     pub fn abandon(&mut self, id: MessageId) {
-        let Some(transaction) = self.core.transaction(id) else {
-            return;
-        };
-        if transaction.is_untouched() {
-            let error = Error::new(Stage::Mail, ErrorKind::Abandoned);
-            self.core.withdraw(id, error);
-        } else {
-            let stage = self.core.stage();
-            self.fail(Error::new(stage, ErrorKind::Abandoned));
-        }
+        self.give_up(id, ErrorKind::Abandoned);
+    }
+
+    /// Gives up a mail because the source of its text failed; like [`abandon`](Self::abandon), with the source's error as
+    /// the reason.
+    pub fn fail_body(&mut self, id: MessageId, error: TransportError) {
+        self.give_up(id, ErrorKind::Source(error));
     }
 
     /// Hands over a command that is no part of sending a mail; it waits its turn behind the mails before it.
@@ -367,14 +363,19 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, or the connection's failure.
     pub fn poll_body(&mut self, id: MessageId) -> Option<Result<BodyStatus, Error>> {
-        let stuck = self.core.stuck();
-        match self.core.transaction(id) {
-            Some(transaction) if transaction.is_starved() => Some(Ok(BodyStatus::Wanted)),
-            Some(transaction) if !transaction.is_open() => Some(Err(Error::misuse(Stage::Body, Misuse::NotStreaming))),
-            Some(_) => stuck.map(Err),
-            None if self.core.known_outcome(id).is_ok() => Some(Ok(BodyStatus::Done)),
-            None => Some(Err(self.core.unknown())),
+        let Some(transaction) = self.core.transaction(id) else {
+            return Some(match self.core.known_outcome(id) {
+                Ok(()) => Ok(BodyStatus::Done),
+                Err(_) => Err(self.core.unknown()),
+            });
+        };
+        if !transaction.is_open() {
+            return Some(Err(Error::misuse(Stage::Body, Misuse::NotStreaming)));
         }
+        if transaction.is_starved() {
+            return Some(Ok(BodyStatus::Wanted));
+        }
+        self.core.stuck().map(Err)
     }
 
     /// What became of a mail. It is told once.
@@ -435,8 +436,8 @@ impl Connection {
     }
 
     /// The SASL mechanism by which this side logged in, or tried to.
-    pub fn mechanism(&self) -> Option<&str> {
-        self.core.known.mechanism.as_deref()
+    pub fn mechanism(&self) -> Option<&'static str> {
+        self.core.known.mechanism.map(sasl::Name::as_str)
     }
 
     /// Bytes and round trips so far.
@@ -452,6 +453,19 @@ impl Connection {
     /// Whether nothing is in line, due or under way on a connection that could take a mail at once.
     pub fn is_idle(&self) -> bool {
         self.core.is_idle() && self.core.state.as_ref().is_ok_and(|state| matches!(state, State::Ready))
+    }
+
+    fn give_up(&mut self, id: MessageId, reason: ErrorKind) {
+        match self.core.transaction(id) {
+            Some(transaction) if transaction.is_untouched() => {
+                self.core.withdraw(id, Error::new(Stage::Mail, reason));
+            }
+            Some(_) => {
+                let stage = self.core.stage();
+                self.fail(Error::new(stage, reason));
+            }
+            None => {}
+        }
     }
 
     fn lose(&mut self, error: impl FnOnce(Stage) -> Error) {

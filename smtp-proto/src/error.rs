@@ -7,7 +7,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::body::Fault;
-use crate::reply::{Reply, ReplyError, Text};
+use crate::inbox::ReplyError;
+use crate::reply::{Escaped, Reply};
+use crate::sasl::Failure;
 
 /// Why a connection, a mail or a command failed, and at which stage.
 ///
@@ -53,6 +55,8 @@ pub enum ErrorKind {
     Closed,
     /// The text of a streamed body is not fit to be sent.
     Body(Fault),
+    /// The source of a streamed body failed.
+    Source(TransportError),
     /// The caller gave the mail up before it was done.
     Abandoned,
     /// The connection was told to end, and did.
@@ -99,12 +103,8 @@ pub enum AuthenticationError {
         /// What the mechanism's own messages said of the failure, such as the JSON of OAuth (RFC 7628, 3.2.2).
         detail: Option<Vec<u8>>,
     },
-    /// A challenge made no sense to the mechanism, or came once too often.
-    Challenge(&'static str),
-    /// The server claims success before it has proved what the mechanism demands.
-    Unproven(&'static str),
-    /// An answer does not fit in a line (RFC 4954, section 4).
-    TooLong,
+    /// The exchange of the mechanism's messages came to nothing before the server refused.
+    Exchange(Failure),
 }
 
 /// What a mail needs and the server does not offer.
@@ -323,7 +323,7 @@ impl Error {
             ErrorKind::Misuse(Misuse::UpgradePending) => {
                 Some("call `upgrade`, or use a client that has a TLS layer")
             }
-            ErrorKind::Body(fault) => fault.hint(),
+            ErrorKind::Body(_) => Some("send the text with CRLF line ends, or ask for line ends to be converted"),
             _ => None,
         }
     }
@@ -371,11 +371,10 @@ impl fmt::Display for Error {
         let inner = &*self.0;
         write!(f, "{}: {}", inner.stage, inner.kind)?;
         if let Some(reply) = &inner.reply {
-            write!(f, "; the server said: {:.700}", Short(reply))?;
+            write!(f, "; the server said: {reply:.400}")?;
         }
         if let Some(fragment) = &inner.fragment {
-            let head = fragment.get(..FRAGMENT_SHOWN).unwrap_or(fragment);
-            write!(f, "; what came: {}", Text(head))?;
+            write!(f, "; what came: {}", Escaped::new(fragment, FRAGMENT_SHOWN))?;
         }
         if let Some(hint) = self.hint() {
             write!(f, " ({hint})")?;
@@ -390,7 +389,7 @@ impl fmt::Debug for Error {
             .field("stage", &self.0.stage)
             .field("kind", &self.0.kind)
             .field("reply", &self.0.reply)
-            .field("fragment", &self.0.fragment.as_deref().map(|bytes| Text(bytes)))
+            .field("fragment", &self.0.fragment.as_deref().map(|fragment| Escaped::new(fragment, FRAGMENT_SHOWN)))
             .finish()
     }
 }
@@ -398,7 +397,7 @@ impl fmt::Debug for Error {
 impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match &self.0.kind {
-            ErrorKind::Transport(error) => Some(&*error.error),
+            ErrorKind::Transport(error) | ErrorKind::Source(error) => Some(&*error.error),
             _ => None,
         }
     }
@@ -419,6 +418,7 @@ impl fmt::Display for ErrorKind {
             Self::Transport(error) => error.fmt(f),
             Self::Closed => f.write_str("the server closed the connection"),
             Self::Body(fault) => fault.fmt(f),
+            Self::Source(error) => write!(f, "the source of the text failed: {error}"),
             Self::Abandoned => f.write_str("given up by the caller"),
             Self::Ended => f.write_str("the connection has been ended"),
             Self::Misuse(misuse) => misuse.fmt(f),
@@ -456,14 +456,9 @@ impl fmt::Display for AuthenticationError {
             }
             Self::Rejected { detail: None } => f.write_str("the server refused the credentials"),
             Self::Rejected { detail: Some(detail) } => {
-                let head = detail.get(..FRAGMENT_SHOWN).unwrap_or(detail);
-                write!(f, "the server refused the credentials with {}", Text(head))
+                write!(f, "the server refused the credentials with {}", Escaped::new(detail, FRAGMENT_SHOWN))
             }
-            Self::Challenge(what) => write!(f, "the server's challenge makes no sense: {what}"),
-            Self::Unproven(what) => {
-                write!(f, "the server claims success without proof: {what}")
-            }
-            Self::TooLong => f.write_str("an answer does not fit in a line of 12288 octets"),
+            Self::Exchange(failure) => failure.fmt(f),
         }
     }
 }
@@ -581,18 +576,9 @@ impl From<std::io::Error> for TransportError {
     }
 }
 
-/// Lets a precision cut a reply short: an error stays within 1 KiB.
-struct Short<'a>(&'a Reply);
-
-impl fmt::Display for Short<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&alloc::string::ToString::to_string(self.0))
-    }
-}
-
 fn list(f: &mut fmt::Formatter<'_>, words: &[String]) -> fmt::Result {
     for word in words.iter().take(LISTED) {
-        write!(f, " {}", Text(word.as_bytes()))?;
+        write!(f, " {}", Escaped::new(word.as_bytes(), WORD_SHOWN))?;
     }
     Ok(())
 }
@@ -602,3 +588,6 @@ const FRAGMENT_SHOWN: usize = 80;
 
 /// How many words of a list an error's text shows.
 const LISTED: usize = 12;
+
+/// How much of a word of a list an error's text shows.
+const WORD_SHOWN: usize = 24;

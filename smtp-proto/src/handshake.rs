@@ -14,10 +14,8 @@
 //! A policy that demands TLS leaves `ExpectEhlo` and `ExpectStartTls` only by `AwaitTls` or by an error; there is no
 //! transition into `ExpectHelo`, `ExpectAuth` or `Ready` for it before TLS.
 
-use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
 use crate::capabilities::Capabilities;
 use crate::command::Line;
@@ -26,7 +24,8 @@ use crate::error::{AuthenticationError, Error, ErrorKind, ProtocolError, Stage};
 use crate::link::Link;
 use crate::pipeline::{Expect, Pipelining};
 use crate::reply::{Reply, ReplyRef, Severity};
-use crate::sasl::{self, Exchange, decode_challenge};
+use crate::sasl::{self, Dialogue, Failure};
+use crate::secret::Secret;
 use crate::tls::TlsFacts;
 
 /// Where a connection stands.
@@ -53,14 +52,11 @@ pub(crate) struct AwaitTls {
 }
 
 /// One attempt to log in.
+#[derive(Debug)]
 pub(crate) struct Login {
-    exchange: Box<dyn Exchange>,
-    /// Challenges that the mechanism still expects.
-    challenges: usize,
-    /// An initial response that did not fit in the command.
-    held_back: Option<sasl::Response>,
+    dialogue: Dialogue,
     /// Why this side gave up, after it has said so with `*`.
-    cancelled: Option<AuthenticationError>,
+    cancelled: Option<Failure>,
 }
 
 /// What has been learnt of the server, in clear or inside TLS, never both.
@@ -68,7 +64,7 @@ pub(crate) struct Login {
 pub(crate) struct Known {
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) capabilities: Capabilities,
-    pub(crate) mechanism: Option<String>,
+    pub(crate) mechanism: Option<sasl::Name>,
 }
 
 /// What a transition can reach.
@@ -161,11 +157,11 @@ fn ehlo_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Err
     match reply.code().severity() {
         // Only a 250 lists what the server can do.
         Severity::Completion if code == 250 => {
-            cx.known.capabilities = Capabilities::from_ehlo(reply);
             let config = cx.link.config.clone();
-            for keyword in &config.without {
-                cx.known.capabilities.remove(keyword);
-            }
+            cx.known.capabilities = config
+                .without
+                .iter()
+                .fold(Capabilities::from_ehlo(reply), |kept, keyword| kept.without(keyword));
         }
         Severity::Completion if code != CLOSING => {}
         Severity::Completion | Severity::Intermediate => return Err(wrong_class(Stage::Ehlo, reply)),
@@ -251,27 +247,22 @@ fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
             ours: credentials.names().map(String::from).collect(),
         }));
     };
-    let mut exchange = mechanism.start(&sasl::Context::new(cx.known.tls.as_ref(), cx.seed));
-    let challenges = exchange.steps();
-    let initial = exchange
-        .initial_response()
-        .map_err(|failure| failed(AuthenticationError::Challenge(failure.reason())))?;
-    let line = Line::auth(mechanism.name(), initial.as_deref().map(Vec::as_slice));
-    // Too long for a command line: the same goes as the answer to an empty challenge (RFC 4954, section 4).
-    let (initial, held_back) = match initial {
-        Some(response) if !Line::auth_fits(mechanism.name(), &response) => (None, Some(response)),
-        initial => (initial, None),
-    };
+    let bindings = cx.known.tls.iter().flat_map(TlsFacts::channel_bindings).collect::<Vec<_>>();
+    let mut context = sasl::Context::new(*cx.seed);
+    if cx.known.tls.is_some() {
+        context = context.over_tls(&bindings);
+    }
+    let (dialogue, initial) =
+        Dialogue::begin(&*mechanism, &context).map_err(|failure| failed(AuthenticationError::Exchange(failure)))?;
+    let mechanism = dialogue.name();
     let line = Line::Auth {
-        mechanism: mechanism.name(),
-        initial: initial.as_deref().map(Vec::as_slice),
+        mechanism,
+        initial: initial.as_ref(),
     };
     cx.link.say(&line, Expect::Auth);
-    cx.known.mechanism = Some(mechanism.name().to_string());
+    cx.known.mechanism = Some(mechanism);
     Ok(State::ExpectAuth(Login {
-        exchange,
-        challenges,
-        held_back,
+        dialogue,
         cancelled: None,
     }))
 }
@@ -291,68 +282,41 @@ impl Login {
         let failed = |error| Error::new(Stage::Auth, ErrorKind::Authentication(error));
         match reply.code().severity() {
             Severity::Completion if reply.code().as_u16() != CLOSING => {
-                if let Some(reason) = self.cancelled {
-                    return Err(failed(reason).with_reply(reply.to_reply()));
+                match self.cancelled.map_or_else(|| self.dialogue.finish(), Err) {
+                    Ok(()) => Ok(ready(cx)),
+                    Err(failure) => Err(failed(AuthenticationError::Exchange(failure)).with_reply(reply.to_reply())),
                 }
-                self.exchange
-                    .finish()
-                    .map_err(|failure| failed(AuthenticationError::Unproven(failure.reason())))?;
-                Ok(ready(cx))
             }
             Severity::Intermediate if reply.code().as_u16() == 334 && self.cancelled.is_none() => {
                 match self.respond(reply) {
-                    Ok(response) => {
-                        cx.link.say(&Line::SaslResponse(&response), Expect::Auth);
+                    Ok(response) => cx.link.say(&Line::SaslResponse(&response), Expect::Auth),
+                    Err(failure) => {
+                        self.cancelled = Some(failure);
+                        cx.link.say(&Line::SaslCancel, Expect::Auth)
                     }
-                    Err(reason) => {
-                        self.cancelled = Some(reason);
-                        cx.link.say(&Line::SaslCancel, Expect::Auth);
-                    }
-                }
+                };
                 Ok(State::ExpectAuth(self))
             }
             Severity::Completion | Severity::Intermediate => Err(wrong_class(Stage::Auth, reply)),
-            _ => {
-                let reason = self.cancelled.unwrap_or_else(|| AuthenticationError::Rejected {
-                    detail: self.exchange.server_detail().map(<[u8]>::to_vec),
-                });
-                Err(failed(reason).with_reply(reply.to_reply()))
+            Severity::Transient | Severity::Permanent => {
+                let error = match self.cancelled {
+                    Some(failure) => AuthenticationError::Exchange(failure),
+                    None => AuthenticationError::Rejected {
+                        detail: self.dialogue.server_detail().map(<[u8]>::to_vec),
+                    },
+                };
+                Err(failed(error).with_reply(reply.to_reply()))
             }
         }
     }
 
-    fn respond(&mut self, reply: ReplyRef<'_>) -> Result<sasl::Response, AuthenticationError> {
+    fn respond(&mut self, reply: ReplyRef<'_>) -> Result<Secret, Failure> {
         let mut lines = reply.lines();
         let challenge = lines.next().unwrap_or_default();
         if lines.next().is_some() {
-            return Err(AuthenticationError::Challenge("it has more than one line"));
+            return Err(Failure::Encoding);
         }
-        if let Some(response) = self.held_back.take() {
-            return Ok(response);
-        }
-        self.challenges = self
-            .challenges
-            .checked_sub(1)
-            .ok_or(AuthenticationError::Challenge("one more than the mechanism has"))?;
-        let challenge = decode_challenge(challenge)
-            .map_err(|failure| AuthenticationError::Challenge(failure.reason()))?;
-        let response = self
-            .exchange
-            .respond(&challenge)
-            .map_err(|failure| AuthenticationError::Challenge(failure.reason()))?;
-        if Line::SaslResponse(&response).is_too_long() {
-            return Err(AuthenticationError::TooLong);
-        }
-        Ok(response)
-    }
-}
-
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login")
-            .field("challenges", &self.challenges)
-            .field("cancelled", &self.cancelled)
-            .finish_non_exhaustive()
+        self.dialogue.challenge(challenge)
     }
 }
 

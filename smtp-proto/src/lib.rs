@@ -1,1 +1,86 @@
-//! Placeholder.
+//! The client side of SMTP as a state machine: bytes in, bytes out, events, deadlines; no I/O.
+//!
+//! This crate decides everything that a mail client has to decide ([RFC 5321]) and does nothing else. It opens no socket,
+//! reads no clock, spawns nothing and blocks on nothing; a driver hands in what came and the time, and takes out what to
+//! send. The adapters beside it do that for std sockets, tokio, smol and async-std; a TLS layer fits in between.
+//!
+//! Begin with [`Connection`], whose documentation shows the whole loop, and [`Mail`]. What came of a mail is an
+//! [`Outcome`]: accepted, refused, not sent or in doubt, for each recipient.
+//!
+//! | to | look at |
+//! | --- | --- |
+//! | say how a connection is secured and who logs in | [`Config`], [`Security`], [`Credentials`] |
+//! | compose an envelope | [`Mail`], [`ReversePath`], [`ForwardPath`], [`Parameter`] |
+//! | drive it | [`Connection`], [`Wire`], [`Transmit`], [`Time`] |
+//! | do TLS | [`Upgrade`], [`TlsFacts`] |
+//! | understand a failure | [`Error`], [`ErrorKind`], [`Stage`], [`Reply`] |
+//! | see what is said | [`ConfigBuilder::transcript`], [`Entry`] |
+//!
+//! # Features
+//! `std` (default): [`IoSlice`](std::io::IoSlice)s in [`Transmit`], conversion from [`std::io::Error`]. Without it the crate
+//! needs `alloc` only.
+//!
+//! [RFC 5321]: https://www.rfc-editor.org/rfc/rfc5321
+
+#![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+// In the order of the floors: each module uses only those above it.
+mod time;
+mod secret;
+mod address;
+mod reply;
+mod outbox;
+
+mod parse;
+mod parameter;
+mod command;
+pub mod body;
+mod capabilities;
+mod tls;
+pub mod sasl;
+
+mod inbox;
+mod error;
+mod outcome;
+mod transcript;
+mod pipeline;
+mod config;
+mod mail;
+mod event;
+
+mod link;
+mod transaction;
+mod handshake;
+
+mod machine;
+mod connection;
+
+mod wire;
+
+pub use address::{AddressError, AddressFault, ClientName, Domain, ForwardPath, Mailbox, ReversePath};
+pub use capabilities::{Capabilities, FutureRelease, Limits, SizeLimit};
+pub use command::{Command, CommandError, CommandFault, Redacted};
+pub use config::{Config, ConfigBuilder, ConfigError, Security, Timeouts};
+pub use connection::{Connection, Upgrade};
+pub use error::{
+    AuthenticationError, Error, ErrorKind, Misuse, Need, ProtocolError, Stage, TransportError, Wait,
+};
+pub use event::{BodyStatus, CommandId, Event, MessageId};
+pub use inbox::{ReplyError, ReplyLimits};
+pub use mail::{Field, Mail, MailBuilder, MailError, MailFault, Streamed};
+pub use outbox::Transmit;
+pub use outcome::{Delivery, Fate, Outcome, Traffic, Undelivered};
+pub use parameter::{Keyword, Parameter, ParameterError, ParameterFault, Parameters, Value};
+pub use pipeline::{Pipelining, Window};
+pub use reply::{Code, EnhancedCode, Reply, Severity};
+pub use sasl::Credentials;
+pub use secret::Secret;
+pub use time::Time;
+pub use tls::TlsFacts;
+pub use transcript::Entry;
+pub use wire::Wire;

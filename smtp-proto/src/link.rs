@@ -1,9 +1,10 @@
 //! What is under way: bytes to be sent, replies that are due, and how long that has taken.
 
 use alloc::sync::Arc;
+use core::time::Duration;
 
 use crate::command::Line;
-use crate::config::Config;
+use crate::config::{Config, Timeouts};
 use crate::error::Wait;
 use crate::outbox::{Outbox, Transmit};
 use crate::outcome::Traffic;
@@ -22,6 +23,12 @@ pub(crate) struct Link {
     traffic: Traffic,
     /// Position of the output when the peer last spoke: more was sent since then if a round trip is on its way.
     answered_at: Option<u64>,
+    clock: Clock,
+}
+
+/// Since when what is waited for.
+#[derive(Debug, Default)]
+struct Clock {
     began: Option<Time>,
     /// Since when the reply that is due next is waited for.
     waiting: Option<Time>,
@@ -37,49 +44,43 @@ impl Link {
         pipeline.set_window(config.window.unwrap_or(Window::HALF_DUPLEX));
         Self {
             config,
-            outbox: Outbox::new(),
+            outbox: Outbox::default(),
             pipeline,
             offered: 0,
             traffic: Traffic::default(),
             answered_at: None,
-            began: None,
-            waiting: None,
-            writing: None,
-            tls_until: None,
+            clock: Clock::default(),
         }
     }
 
     /// Waits for a reply without having said anything: the greeting.
     pub(crate) fn expect(&mut self, to: Expect) {
-        let end = self.outbox.queued();
-        self.pipeline.push(Due { to, end, octets: 0 });
+        self.push(to, 0);
     }
 
     /// Puts a command in line, if the pipeline admits it now.
     pub(crate) fn say(&mut self, line: &Line<'_>, to: Expect) -> bool {
-        let octets = self.outbox.append(|buffer| line.encode(buffer));
+        let control = if line.is_secret() {
+            self.outbox.secret_control()
+        } else {
+            self.outbox.control()
+        };
+        let before = control.len();
+        line.encode(control);
+        let octets = control.len().saturating_sub(before);
         if !self.pipeline.admits(to, octets) {
-            self.outbox.retract(octets);
+            control.truncate(before);
             return false;
         }
-        let end = self.outbox.queued();
-        self.pipeline.push(Due { to, end, octets });
-        self.config
-            .transcript
-            .show(|| Entry::Command(line.redacted()));
+        self.push(to, octets);
+        self.config.transcript.show(|| Entry::Command(line.redacted()));
         true
     }
 
-    /// Puts the end of a mail's text in line; it does not count for the window.
+    /// Puts the end of a mail's text in line; it does not count for the window. Returns the position behind it.
     pub(crate) fn end_data(&mut self, terminator: &'static [u8]) -> u64 {
-        self.outbox.append(|buffer| buffer.extend_from_slice(terminator));
-        let end = self.outbox.queued();
-        self.pipeline.push(Due {
-            to: Expect::EndOfData,
-            end,
-            octets: 0,
-        });
-        end
+        self.outbox.control().extend_from_slice(terminator);
+        self.push(Expect::EndOfData, 0)
     }
 
     /// The command that a reply belongs to, if there is one and it has been handed out whole.
@@ -87,39 +88,39 @@ impl Link {
         let sent = self.outbox.sent();
         if self.answered_at != Some(sent) {
             self.answered_at = Some(sent);
-            self.traffic.round_trips = self.traffic.round_trips.saturating_add(1);
+            self.add_round_trips(1);
         }
         let to = self.pipeline.answered(sent)?;
-        self.waiting = None;
-        self.wait(now);
+        self.clock.waiting = None;
+        self.clock.wait(now, &self.pipeline, self.offered, &self.config.timeouts);
         Some(to)
     }
 
+    /// What to send next, if there is something; the time for what is due begins with it.
     pub(crate) fn offer(&mut self, now: Time) -> Option<Transmit<'_>> {
-        self.begin(now);
-        if self.outbox.is_empty() {
-            self.wait(now);
-            return None;
+        let offer = (!self.outbox.is_empty()).then(|| self.outbox.offer());
+        if let Some(offer) = &offer {
+            let len = u64::try_from(offer.len()).unwrap_or(u64::MAX);
+            let end = self.outbox.sent().saturating_add(len);
+            self.offered = self.offered.max(end);
+            self.clock.writing.get_or_insert((now, end));
         }
-        let offer_end = self.outbox.sent().saturating_add(self.outbox.offer_len());
-        self.offered = self.offered.max(offer_end);
-        if self.writing.is_none() {
-            self.writing = Some((now, offer_end));
-        }
-        self.wait(now);
-        self.outbox.offer()
+        self.clock.wait(now, &self.pipeline, self.offered, &self.config.timeouts);
+        offer
     }
 
+    /// Takes note that so many bytes of the last offer went out.
     pub(crate) fn sent(&mut self, count: usize) {
         let before = self.outbox.sent();
         self.outbox.advance(count);
         let sent = self.outbox.sent();
         self.traffic.sent = self.traffic.sent.saturating_add(sent.saturating_sub(before));
-        if self.writing.is_some_and(|(_, target)| sent >= target) {
-            self.writing = None;
+        if self.clock.writing.is_some_and(|(_, target)| sent >= target) {
+            self.clock.writing = None;
         }
     }
 
+    /// Takes note that so many bytes came.
     pub(crate) fn received(&mut self, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         self.traffic.received = self.traffic.received.saturating_add(count);
@@ -140,74 +141,90 @@ impl Link {
 
     /// Takes note of the time at which the driver first called.
     pub(crate) fn begin(&mut self, now: Time) {
-        if self.began.is_none() {
-            self.began = Some(now);
-        }
+        self.clock.began.get_or_insert(now);
     }
 
     /// Starts the time for a TLS handshake, unless STARTTLS has started it.
     pub(crate) fn begin_tls(&mut self, now: Time) {
-        if self.tls_until.is_none() {
-            self.tls_until = Some(now + self.config.timeouts.starttls);
-        }
+        self.clock.begin_tls(now, &self.config.timeouts);
     }
 
     /// Stops the time for TLS.
     pub(crate) fn end_tls(&mut self) {
-        self.tls_until = None;
+        self.clock.tls_until = None;
     }
 
     /// What has to happen until when; the soonest of all.
     pub(crate) fn deadline(&self) -> Option<(Time, Wait)> {
         let timeouts = &self.config.timeouts;
-        let reply = self.waiting.zip(self.pipeline.front()).map(|(since, due)| {
+        let reply = self.clock.waiting.zip(self.pipeline.front()).map(|(since, due)| {
             let wait = due.to.wait();
-            (since + self.limit(wait), wait)
+            (since + limit(timeouts, wait), wait)
         });
         let write = self
+            .clock
             .writing
             .map(|(since, _)| (since + timeouts.data_block, Wait::Write));
         let session = self
+            .clock
             .began
             .zip(timeouts.session)
             .map(|(since, limit)| (since + limit, Wait::Session));
-        let tls = self.tls_until.map(|until| (until, Wait::StartTls));
+        let tls = self.clock.tls_until.map(|until| (until, Wait::StartTls));
         [reply, write, session, tls]
             .into_iter()
             .flatten()
             .min_by_key(|(until, _)| *until)
     }
 
+    /// Nothing will be sent any more, and nothing is waited for.
+    pub(crate) fn close(&mut self) {
+        self.outbox.clear();
+        self.pipeline = Pipeline::new();
+        self.clock = Clock::default();
+    }
+
+    fn push(&mut self, to: Expect, octets: usize) -> u64 {
+        let end = self.outbox.queued();
+        self.pipeline.push(Due { to, end, octets });
+        end
+    }
+}
+
+impl Clock {
     /// Begins to wait for the reply that is due next, once its command has been offered whole.
-    fn wait(&mut self, now: Time) {
+    fn wait(&mut self, now: Time, pipeline: &Pipeline, offered: u64, timeouts: &Timeouts) {
         if self.waiting.is_some() {
             return;
         }
-        if let Some(due) = self.pipeline.front()
-            && self.offered >= due.end
+        if let Some(due) = pipeline.front()
+            && offered >= due.end
         {
             self.waiting = Some(now);
             if due.to == Expect::StartTls {
-                self.begin_tls(now);
+                self.begin_tls(now, timeouts);
             }
         }
     }
 
-    fn limit(&self, wait: Wait) -> core::time::Duration {
-        let timeouts = &self.config.timeouts;
-        match wait {
-            Wait::Connect => timeouts.connect,
-            Wait::Greeting => timeouts.greeting,
-            Wait::Ehlo => timeouts.ehlo,
-            Wait::StartTls | Wait::TlsHandshake => timeouts.starttls,
-            Wait::Auth => timeouts.auth,
-            Wait::Mail => timeouts.mail,
-            Wait::Rcpt => timeouts.rcpt,
-            Wait::DataInit => timeouts.data_init,
-            Wait::Write => timeouts.data_block,
-            Wait::DataEnd => timeouts.data_end,
-            Wait::Rset | Wait::Command | Wait::Session => timeouts.command,
-            Wait::Quit => timeouts.quit,
-        }
+    fn begin_tls(&mut self, now: Time, timeouts: &Timeouts) {
+        self.tls_until.get_or_insert(now + timeouts.starttls);
+    }
+}
+
+fn limit(timeouts: &Timeouts, wait: Wait) -> Duration {
+    match wait {
+        Wait::Connect => timeouts.connect,
+        Wait::Greeting => timeouts.greeting,
+        Wait::Ehlo => timeouts.ehlo,
+        Wait::StartTls | Wait::TlsHandshake => timeouts.starttls,
+        Wait::Auth => timeouts.auth,
+        Wait::Mail => timeouts.mail,
+        Wait::Rcpt => timeouts.rcpt,
+        Wait::DataInit => timeouts.data_init,
+        Wait::Write => timeouts.data_block,
+        Wait::DataEnd => timeouts.data_end,
+        Wait::Rset | Wait::Command | Wait::Session => timeouts.command,
+        Wait::Quit => timeouts.quit,
     }
 }

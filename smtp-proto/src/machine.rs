@@ -11,7 +11,7 @@ use crate::inbox::ReplyLimits;
 use crate::link::Link;
 use crate::outcome::Outcome;
 use crate::pipeline::Expect;
-use crate::reply::{Reply, ReplyRef};
+use crate::reply::{Reply, ReplyRef, Severity};
 use crate::time::Time;
 use crate::transaction::{Transaction, Want};
 use crate::transcript::Entry;
@@ -69,7 +69,7 @@ impl Core {
         };
         match to {
             Expect::Rset => {
-                if !reply.code().is_completion() {
+                if reply.code().severity() != Severity::Completion {
                     return Err(Error::refused(Stage::Rset, reply.to_reply()));
                 }
                 self.needs_reset = false;
@@ -82,15 +82,15 @@ impl Core {
                 }
             }
             Expect::Command => {
-                if let Some(Job::Command(id, command)) = self.jobs.front_mut() {
-                    if reply.code().is_intermediate() && !command.may_be_intermediate() {
-                        return Err(Error::protocol(to.stage(), ProtocolError::WrongClass)
-                            .with_reply(reply.to_reply()));
-                    }
-                    self.done.push_back(Done::Command(*id, reply.to_reply()));
+                if reply.code().severity() == Severity::Intermediate {
+                    // The server wants more lines, of a kind that this machine does not know.
+                    return Err(Error::protocol(to.stage(), ProtocolError::WrongClass).with_reply(reply.to_reply()));
                 }
-                if let Some(job) = self.jobs.front_mut() {
-                    *job = Job::Gone;
+                if let Some(job) = self.jobs.front_mut()
+                    && let Job::Command(id, command) = core::mem::replace(job, Job::Gone)
+                {
+                    self.needs_reset &= !(command.is_rset() && reply.code().severity() == Severity::Completion);
+                    self.done.push_back(Done::Command(id, reply.to_reply()));
                 }
             }
             Expect::Greeting | Expect::Ehlo | Expect::Helo | Expect::StartTls | Expect::Auth | Expect::Quit => {
@@ -225,6 +225,7 @@ impl Core {
             self.link.config.transcript.show(|| Entry::Ended);
             let ended = self.ended();
             self.drop_jobs(&ended);
+            self.link.close();
         }
         self.state = Ok(state);
     }
@@ -235,6 +236,7 @@ impl Core {
         }
         self.link.config.transcript.show(|| Entry::Failed(&error));
         self.drop_jobs(&error);
+        self.link.close();
         self.state = Err(error);
     }
 

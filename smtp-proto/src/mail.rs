@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::address::{AddressError, ForwardPath, ReversePath};
 use crate::body::{Facts, Fault, LineEnds, Rules, scan};
-use crate::parameter::Parameter;
+use crate::parameter::{Parameter, ParameterError, Parameters};
 
 /// A mail to be sent: the envelope's sender and recipients, and the text, headers included (RFC 5322).
 ///
@@ -30,14 +30,14 @@ use crate::parameter::Parameter;
 pub struct Mail {
     pub(crate) sender: ReversePath,
     pub(crate) recipients: Vec<ForwardPath>,
-    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) parameters: Parameters,
     pub(crate) text: Text,
 }
 
 /// The text of a mail, at hand or yet to come.
 #[derive(Clone, Debug)]
 pub(crate) enum Text {
-    Whole { bytes: Bytes, facts: Facts, rules: Rules },
+    Whole { bytes: Bytes, facts: Facts },
     Streamed { declared: Streamed, rules: Rules },
 }
 
@@ -57,7 +57,7 @@ pub struct Streamed {
 pub struct MailBuilder {
     sender: ReversePath,
     recipients: Vec<ForwardPath>,
-    parameters: Vec<Parameter>,
+    parameters: Parameters,
     rules: Rules,
     source: Source,
     error: Option<MailError>,
@@ -80,6 +80,8 @@ pub enum Field {
     Recipients,
     /// One recipient, counted from zero.
     Recipient(usize),
+    /// The parameters.
+    Parameters,
     /// The text.
     Text,
 }
@@ -90,6 +92,8 @@ pub enum Field {
 pub enum MailFault {
     /// It is not an address.
     Address(AddressError),
+    /// It is not a parameter that may stand there.
+    Parameter(ParameterError),
     /// It has what may not be sent, at the offset that the fault names.
     Text(Fault),
     /// There is none.
@@ -126,7 +130,7 @@ impl Mail {
         MailBuilder {
             sender: ReversePath::null(),
             recipients: Vec::new(),
-            parameters: Vec::new(),
+            parameters: Parameters::mail(),
             rules: Rules::default(),
             source: Source::None,
             error: None,
@@ -146,7 +150,7 @@ impl Mail {
     /// Octets of the text as they will travel, or as declared; `None` if nobody knows.
     pub fn size(&self) -> Option<u64> {
         match &self.text {
-            Text::Whole { facts, .. } => Some(facts.len()),
+            Text::Whole { facts, .. } => Some(facts.message_len()),
             Text::Streamed { declared, .. } => declared.size,
         }
     }
@@ -165,7 +169,9 @@ impl Mail {
             Text::Whole { facts, .. } => facts.header_eight_bit(),
             Text::Streamed { declared, .. } => declared.utf8_headers,
         };
-        headers || !self.sender.is_ascii() || !self.recipients.iter().all(ForwardPath::is_ascii)
+        headers
+            || !self.parameters.is_ascii()
+            || !self.sender.is_ascii() || !self.recipients.iter().all(ForwardPath::is_ascii)
     }
 }
 
@@ -208,7 +214,9 @@ impl MailBuilder {
     /// One more parameter of MAIL. It is sent only to a server that offers its extension; for others, the mail is not
     /// sent. `SIZE`, `BODY` and `SMTPUTF8` are added where they are needed, without being asked for.
     pub fn parameter(mut self, parameter: Parameter) -> Self {
-        self.parameters.push(parameter);
+        if let Err(error) = self.parameters.push(parameter) {
+            self.fail(Field::Parameters, MailFault::Parameter(error));
+        }
         self
     }
 
@@ -253,7 +261,7 @@ impl MailBuilder {
                 let rules = self.rules.eight_bit(true);
                 let facts = scan(&bytes, &rules)
                     .map_err(|fault| MailError::new(Field::Text, MailFault::Text(fault)))?;
-                Text::Whole { bytes, facts, rules }
+                Text::Whole { bytes, facts }
             }
             Source::Streamed(declared) => Text::Streamed {
                 declared,
@@ -337,6 +345,7 @@ impl fmt::Display for Field {
             Self::Sender => f.write_str("sender"),
             Self::Recipients => f.write_str("recipients"),
             Self::Recipient(index) => write!(f, "recipient {index}"),
+            Self::Parameters => f.write_str("parameters"),
             Self::Text => f.write_str("text"),
         }
     }
@@ -346,6 +355,7 @@ impl fmt::Display for MailFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(error) => error.fmt(f),
+            Self::Parameter(error) => error.fmt(f),
             Self::Text(fault) => fault.fmt(f),
             Self::Missing => f.write_str("missing"),
         }

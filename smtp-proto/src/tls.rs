@@ -141,6 +141,12 @@ impl TlsFacts {
         }
     }
 
+    /// All channel bindings that are known, by name.
+    pub fn channel_bindings(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+        let known = |name| self.channel_binding(name).map(|data| (name, data));
+        ["tls-exporter", "tls-server-end-point"].into_iter().filter_map(known)
+    }
+
     fn edit(&mut self) -> &mut Inner {
         Arc::make_mut(&mut self.0)
     }

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use crate::body::{Encoder, Fault, Room};
 use crate::capabilities::{Capabilities, SizeLimit};
 use crate::command::Line;
-use crate::error::{Error, ErrorKind, Need, ProtocolError, Stage};
+use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage};
 use crate::event::MessageId;
 use crate::link::Link;
 use crate::mail::{Mail, Text};
@@ -99,8 +99,8 @@ pub(crate) enum Want {
 impl Transaction {
     pub(crate) fn new(id: MessageId, mail: Mail) -> Self {
         let (encoder, pieces, source) = match &mail.text {
-            Text::Whole { bytes, facts, rules } => (
-                Encoder::verified(facts, rules),
+            Text::Whole { bytes, facts } => (
+                Encoder::verified(facts),
                 VecDeque::from_iter((!bytes.is_empty()).then(|| bytes.clone())),
                 Source::Finished,
             ),
@@ -160,7 +160,7 @@ impl Transaction {
             return Err(unsupported(Need::EightBitMime));
         }
         let offered = |extension: &str| capabilities.has(extension);
-        if !self.mail.parameters.iter().all(|each| offered(each.extension())) {
+        if !self.mail.parameters.as_slice().iter().all(|each| offered(each.extension())) {
             return Err(unsupported(Need::Parameter));
         }
         let size = self.mail.size();
@@ -187,7 +187,7 @@ impl Transaction {
             Expect::Mail => Line::Mail {
                 path: &self.mail.sender,
                 content: self.content,
-                parameters: &self.mail.parameters,
+                parameters: self.mail.parameters.as_slice(),
             },
             _ => Line::Data,
         };
@@ -211,21 +211,25 @@ impl Transaction {
         true
     }
 
-    /// Takes a piece of the text; returns whether it had a use.
-    pub(crate) fn write(&mut self, piece: Bytes) -> bool {
+    /// Takes a piece of the text.
+    pub(crate) fn write(&mut self, piece: Bytes) -> Result<(), Misuse> {
         if self.source == Source::Finished {
-            return false;
+            return Err(Misuse::NotStreaming);
         }
         if !piece.is_empty() {
             self.pieces.push_back(piece);
             self.asked = false;
         }
-        true
+        Ok(())
     }
 
-    /// Takes note that the text is whole; returns whether that was news.
-    pub(crate) fn finish(&mut self) -> bool {
-        core::mem::replace(&mut self.source, Source::Finished) == Source::Open
+    /// Takes note that the text is whole.
+    pub(crate) fn finish(&mut self) -> Result<(), Misuse> {
+        if self.source == Source::Finished {
+            return Err(Misuse::NotStreaming);
+        }
+        self.source = Source::Finished;
+        Ok(())
     }
 
     /// Whether it is at its text, and has none.
@@ -253,14 +257,13 @@ impl Transaction {
             return Ok(());
         }
         let before = self.written;
-        while let Some(piece) = self.pieces.front_mut() {
+        while !outbox_is_full(link)
+            && let Some(piece) = self.pieces.front_mut()
+        {
             let room = Room::new(
-                usize::try_from(OFFER.saturating_sub(link.outbox.len())).unwrap_or(usize::MAX),
+                OFFER.saturating_sub(link.outbox.len()),
                 PIECES.saturating_sub(link.outbox.pieces()),
             );
-            if room.is_empty() {
-                break;
-            }
             let (outbox, written) = (&mut link.outbox, &mut self.written);
             self.encoder.encode(piece, room, &mut |part: Bytes| {
                 *written = written.saturating_add(u64::try_from(part.len()).unwrap_or(0));
@@ -268,8 +271,6 @@ impl Transaction {
             })?;
             if piece.is_empty() {
                 self.pieces.pop_front();
-            } else if outbox_is_full(link) {
-                break;
             }
         }
         if self.written > before {
@@ -398,7 +399,7 @@ fn outbox_is_full(link: &Link) -> bool {
 
 /// Octets of text in line at one time: enough to keep a transport busy, little enough that a failure in the middle of a
 /// text is known to be in the middle.
-const OFFER: u64 = 65_536;
+const OFFER: usize = 65_536;
 
 /// Pieces in line at one time; a few less than an offer holds, for the commands around them.
 const PIECES: usize = 60;

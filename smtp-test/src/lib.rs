@@ -1,1 +1,115 @@
-//! Placeholder.
+//! The other side of SMTP, for the tests of programs that send mail.
+//!
+//! A server that takes what it is given, writes down what it saw, holds the client to the letter of the standards, and
+//! misbehaves where it is told to. It comes without any input or output of its own ([`Machine`]), as a stream in memory
+//! ([`MemoryServer`]), and on threads behind a real socket ([`Server`]).
+//!
+//! # Testing a program
+//!
+//! Start a server, point the program at it, and look at what arrived:
+//!
+//! ```
+//! use std::time::Duration;
+//! use smtp_test::{Config, Server};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::start(
+//!     Config::new().user("alice", "secret").refuse("gone@example.org", "550 5.1.1 no such user"),
+//! )?;
+//!
+//! // The program under test, which would open a connection to `server.addr()`.
+//! send_newsletter(server.addr())?;
+//!
+//! let mails = server.wait_for_mails(1, Duration::from_secs(10));
+//! assert_eq!(mails[0].sender(), "news@example.org");
+//! assert_eq!(mails[0].addresses(), ["bob@example.org"]);
+//! assert_eq!(mails[0].authenticated_as(), Some("alice"));
+//! assert!(mails[0].body().starts_with(b"Subject: News\r\n"));
+//! server.log().assert_clean(); // the program broke no rule
+//! # Ok(())
+//! # }
+//! #
+//! # fn send_newsletter(addr: std::net::SocketAddr) -> std::io::Result<()> {
+//! #     use std::io::{BufRead, BufReader, Write};
+//! #     let mut stream = BufReader::new(std::net::TcpStream::connect(addr)?);
+//! #     for line in [
+//! #         "", "EHLO client.test\r\n", "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n", "MAIL FROM:<news@example.org>\r\n",
+//! #         "RCPT TO:<bob@example.org>\r\n", "RCPT TO:<gone@example.org>\r\n", "DATA\r\n",
+//! #         "Subject: News\r\n\r\nNone.\r\n.\r\n", "QUIT\r\n",
+//! #     ] {
+//! #         stream.get_mut().write_all(line.as_bytes())?;
+//! #         let mut reply = String::new();
+//! #         while reply.as_bytes().get(3) != Some(&b' ') {
+//! #             reply.clear();
+//! #             stream.read_line(&mut reply)?;
+//! #         }
+//! #     }
+//! #     Ok(())
+//! # }
+//! ```
+//!
+//! # Finding your way
+//!
+//! | to | use |
+//! | --- | --- |
+//! | say what the server offers, demands and refuses | [`Config`] |
+//! | make it reply wrongly, late, in pieces or not at all | [`Config::on`] with a [`Stage`] and an [`Action`] |
+//! | have TLS, with good certificates and bad ones | [`Tls`] and [`Defect`] |
+//! | see mails, transcripts, round trips, broken rules | [`Log`], [`StoredMail`], [`Session`], [`Violation`] |
+//! | test without threads, sockets and time | [`MemoryServer`], also with tokio and futures-io by features |
+//! | let single reads and writes fail, or move one byte | [`Faulty`] and [`Plan`] |
+//! | test a client that writes more than the other side reads | [`pipe`] |
+//! | write a whole conversation down and have it kept | [`Script`] |
+//! | drive a sans-IO client against the server's bytes | [`Peer`] |
+//!
+//! The server parses every octet of a client by itself and shares no code with any client, so that neither's mistakes
+//! hide the other's. It sends over loopback only, has no use for a clock in memory, and makes all keys and certificates
+//! on the spot.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::as_conversions,
+    reason = "a tool for tests: what it cannot do must end the test at once"
+)]
+
+// In floor order: a group uses only groups above it.
+mod action;
+mod peer;
+mod record;
+mod tls;
+
+mod config;
+mod log;
+
+mod machine;
+mod script;
+mod tls_peer;
+
+mod serve;
+
+mod server;
+
+mod faulty;
+mod memory;
+mod pipe;
+
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+mod asynchronous;
+
+pub use action::{Action, Moment, Stage};
+pub use config::Config;
+pub use faulty::{Fault, Faulty, Operations, Plan};
+pub use log::Log;
+pub use machine::Machine;
+pub use memory::MemoryServer;
+pub use peer::{Output, Peer, Split, TlsFacts};
+pub use pipe::{Pipe, pipe};
+pub use record::{Parameter, Recipient, Rule, Session, StoredMail, Violation};
+pub use script::{Mismatch, Player, Report, Script, ScriptError};
+pub use serve::serve;
+pub use server::Server;
+pub use tls::{Defect, Tls};
+pub use tls_peer::TlsPeer;

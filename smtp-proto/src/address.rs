@@ -1,0 +1,56 @@
+//! Mailboxes, domains and paths (RFC 5321, section 4.1.2; RFC 6531, section 3.3).
+//!
+//! Each type is checked when it is made, against an allow-list grammar, in linear time; none of them
+//! can hold a control character, so none can end a command line early. Comments, folding white
+//! space, source routes, groups and display names belong to message headers and are refused.
+
+mod domain;
+mod error;
+mod grammar;
+mod mailbox;
+mod path;
+
+pub use domain::{ClientName, Domain};
+pub use error::{AddressError, AddressFault};
+pub(crate) use grammar::is_non_ascii_text;
+pub use mailbox::Mailbox;
+pub use path::{ForwardPath, ReversePath};
+
+/// Gives a type with `FromStr` and `as_str` the conversions that all address types have.
+macro_rules! textual {
+    ($($name:ident),+) => {$(
+        impl TryFrom<&str> for $name {
+            type Error = AddressError;
+
+            fn try_from(text: &str) -> Result<Self, AddressError> {
+                text.parse()
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = AddressError;
+
+            fn try_from(text: String) -> Result<Self, AddressError> {
+                text.parse()
+            }
+        }
+
+        impl TryFrom<&String> for $name {
+            type Error = AddressError;
+
+            fn try_from(text: &String) -> Result<Self, AddressError> {
+                text.parse()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.as_str()).finish()
+            }
+        }
+    )+};
+}
+use textual;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+use core::{convert::Infallible, fmt};
+
+/// Why a text is not an address, and where.
+///
+/// It never repeats the text, so it can be logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressError {
+    offset: usize,
+    reason: AddressFault,
+}
+
+impl AddressError {
+    pub(super) const fn new(offset: usize, reason: AddressFault) -> Self {
+        Self { offset, reason }
+    }
+
+    /// The same fault in a text that has `octets` more in front.
+    pub(super) const fn behind(self, octets: usize) -> Self {
+        Self {
+            offset: self.offset.saturating_add(octets),
+            ..self
+        }
+    }
+
+    /// Where the fault lies, in octets from the beginning of the text.
+    #[must_use]
+    pub const fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub const fn reason(&self) -> AddressFault {
+        self.reason
+    }
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at offset {}", self.reason, self.offset)
+    }
+}
+
+impl core::error::Error for AddressError {}
+
+/// Lets a generic bound `TryInto<Mailbox>` take a `Mailbox` as well as a text.
+impl From<Infallible> for AddressError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// What can be wrong with an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AddressFault {
+    /// Nothing where a local part or a domain should be.
+    Empty,
+    /// No `@` behind the local part.
+    NoDomain,
+    /// A control character: C0, DEL, C1, or a Unicode line or paragraph separator.
+    Control,
+    /// A character that may not stand here.
+    Character,
+    /// A character outside ASCII, where only ASCII may stand.
+    NonAscii,
+    /// A dot at an end, or next to another one.
+    Dot,
+    /// A hyphen at an end of a label.
+    Hyphen,
+    /// A quoted local part that does not end.
+    OpenQuote,
+    /// `<` without `>` or the reverse.
+    Bracket,
+    /// Brackets that hold neither an IPv4 address nor `IPv6:` and an IPv6 address.
+    Literal,
+    /// A local part over 64 octets (RFC 5321, section 4.5.3.1.1).
+    LongLocalPart,
+    /// A label over 63 octets (RFC 1035, section 2.3.4).
+    LongLabel,
+    /// A domain over 255 octets (RFC 5321, section 4.5.3.1.2).
+    LongDomain,
+    /// A mailbox over 254 octets: the path would be over 256 (RFC 5321, section 4.5.3.1.3).
+    LongMailbox,
+}
+
+impl fmt::Display for AddressFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "nothing where a name is needed",
+            Self::NoDomain => "no @ behind the local part",
+            Self::Control => "control character",
+            Self::Character => "character that is not allowed here",
+            Self::NonAscii => "character outside ascii",
+            Self::Dot => "dot without a name on both sides",
+            Self::Hyphen => "hyphen at an end of a label",
+            Self::OpenQuote => "quoted local part without its end",
+            Self::Bracket => "angle bracket without its counterpart",
+            Self::Literal => "malformed address literal",
+            Self::LongLocalPart => "local part over 64 octets",
+            Self::LongLabel => "label over 63 octets",
+            Self::LongDomain => "domain over 255 octets",
+            Self::LongMailbox => "mailbox over 254 octets",
+        })
+    }
+}

@@ -1,0 +1,233 @@
+//! The productions of RFC 5321, section 4.1.2, as extended by RFC 6531, section 3.3.
+//!
+//! A function that is named for a production at the front of a text returns the length of what it
+//! matched; each looks at each character a fixed number of times.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{AddressError, AddressFault};
+
+/// `Mailbox = Local-part "@" ( Domain / address-literal )`: the offset of the `@`.
+pub(super) fn mailbox(text: &str) -> Result<usize, AddressError> {
+    if text.len() > MAILBOX_MAX {
+        return Err(AddressError::new(MAILBOX_MAX, AddressFault::LongMailbox));
+    }
+    let at = local_part(text)?;
+    let rest = text.get(at..).unwrap_or_default();
+    let Some(host) = rest.strip_prefix('@') else {
+        let fault = rest.chars().next().map_or(AddressFault::NoDomain, fault_of);
+        return Err(AddressError::new(at, fault));
+    };
+    domain_or_literal(host).map_err(|error| error.behind(at.saturating_add(1)))?;
+    Ok(at)
+}
+
+/// `Local-part = Dot-string / Quoted-string`
+pub(super) fn local_part(text: &str) -> Result<usize, AddressError> {
+    let len = if text.starts_with('"') {
+        quoted_string(text)?
+    } else {
+        dot_string(text.chars())?
+    };
+    if len > LOCAL_PART_MAX {
+        return Err(AddressError::new(
+            LOCAL_PART_MAX,
+            AddressFault::LongLocalPart,
+        ));
+    }
+    Ok(len)
+}
+
+/// `Dot-string = Atom *("." Atom)`, `Atom = 1*atext`
+fn dot_string(chars: impl Iterator<Item = char>) -> Result<usize, AddressError> {
+    let mut len = 0_usize;
+    let mut after_dot = true;
+    for c in chars {
+        match c {
+            '.' if after_dot => return Err(AddressError::new(len, AddressFault::Dot)),
+            '.' => after_dot = true,
+            c if is_atext(c) => after_dot = false,
+            '@' if len == 0 => break,
+            c if len == 0 => return Err(AddressError::new(0, fault_of(c))),
+            _ => break,
+        }
+        len = len.saturating_add(c.len_utf8());
+    }
+    match len {
+        0 => Err(AddressError::new(0, AddressFault::Empty)),
+        _ if after_dot => Err(AddressError::new(len.saturating_sub(1), AddressFault::Dot)),
+        _ => Ok(len),
+    }
+}
+
+/// Whether `words` may go out as a local part without quotes.
+pub(super) fn is_dot_string(words: impl Iterator<Item = char> + Clone) -> bool {
+    let len = words.clone().map(char::len_utf8).sum();
+    dot_string(words) == Ok(len)
+}
+
+/// `Quoted-string = DQUOTE *( qtextSMTP / quoted-pairSMTP ) DQUOTE`
+fn quoted_string(text: &str) -> Result<usize, AddressError> {
+    let mut chars = text.char_indices().skip(1);
+    while let Some((offset, c)) = chars.next() {
+        match c {
+            '"' => return Ok(offset.saturating_add(1)),
+            // quoted-pairSMTP = %d92 %d32-126
+            '\\' => match chars.next() {
+                Some((_, ' '..='~')) => {}
+                Some((offset, c)) => return Err(AddressError::new(offset, fault_of(c))),
+                None => break,
+            },
+            c if is_quotable(c) => {}
+            c => return Err(AddressError::new(offset, fault_of(c))),
+        }
+    }
+    Err(AddressError::new(text.len(), AddressFault::OpenQuote))
+}
+
+/// `Domain / address-literal`, the whole of `text`.
+pub(super) fn domain_or_literal(text: &str) -> Result<(), AddressError> {
+    if text.starts_with('[') {
+        address_literal(text).map(drop)
+    } else {
+        domain(text)
+    }
+}
+
+/// `Domain = sub-domain *("." sub-domain)`, the whole of `text`.
+pub(super) fn domain(text: &str) -> Result<(), AddressError> {
+    if text.len() > DOMAIN_MAX {
+        return Err(AddressError::new(DOMAIN_MAX, AddressFault::LongDomain));
+    }
+    if text.is_empty() {
+        return Err(AddressError::new(0, AddressFault::Empty));
+    }
+    let mut start = 0_usize;
+    for label in text.split('.') {
+        sub_domain(label).map_err(|error| error.behind(start))?;
+        start = start.saturating_add(label.len()).saturating_add(1);
+    }
+    Ok(())
+}
+
+/// `sub-domain = Let-dig [Ldh-str] / U-label`, the whole of `label`.
+fn sub_domain(label: &str) -> Result<(), AddressError> {
+    if label.is_empty() {
+        return Err(AddressError::new(0, AddressFault::Dot));
+    }
+    for (offset, c) in label.char_indices() {
+        if !is_label_char(c) {
+            return Err(AddressError::new(offset, fault_of(c)));
+        }
+    }
+    if label.starts_with('-') {
+        return Err(AddressError::new(0, AddressFault::Hyphen));
+    }
+    if label.ends_with('-') {
+        return Err(AddressError::new(
+            label.len().saturating_sub(1),
+            AddressFault::Hyphen,
+        ));
+    }
+    // A U-label is bounded by its A-label, which has `xn--` in front and no fewer characters.
+    let (len, max) = if label.is_ascii() {
+        (label.len(), LABEL_MAX)
+    } else {
+        (label.chars().count(), LABEL_MAX - "xn--".len())
+    };
+    if len > max {
+        return Err(AddressError::new(0, AddressFault::LongLabel));
+    }
+    Ok(())
+}
+
+/// `address-literal = "[" ( IPv4-address-literal / "IPv6:" IPv6-addr ) "]"`, the whole of `text`.
+///
+/// `General-address-literal` needs a tag registered with IANA, and there is none but `IPv6`. Leading
+/// zeros in IPv4 are refused: some readers take them for octal.
+pub(super) fn address_literal(text: &str) -> Result<IpAddr, AddressError> {
+    text.strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .and_then(|inner| match inner.split_at_checked(IPV6_TAG.len()) {
+            Some((tag, address)) if tag.eq_ignore_ascii_case(IPV6_TAG) => {
+                ipv6(address).map(IpAddr::V6)
+            }
+            _ => inner.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+        })
+        .ok_or(AddressError::new(0, AddressFault::Literal))
+}
+
+/// `IPv6-addr`, in which `::` stands for at least two groups, which the standard library does not ask.
+fn ipv6(text: &str) -> Option<Ipv6Addr> {
+    let address = text.parse().ok()?;
+    let groups: usize = text
+        .split(':')
+        .filter(|group| !group.is_empty())
+        .map(|group| if group.contains('.') { 2 } else { 1 })
+        .sum();
+    (!text.contains("::") || groups <= 6).then_some(address)
+}
+
+/// `atext` of RFC 5322, section 3.2.3, and `UTF8-non-ascii`.
+const fn is_atext(c: char) -> bool {
+    match c {
+        'a'..='z' | 'A'..='Z' | '0'..='9' => true,
+        '!' | '#' | '$' | '%' | '&' | '\'' | '*' | '+' | '-' | '/' | '=' | '?' | '^' | '_'
+        | '`' => true,
+        '{' | '|' | '}' | '~' => true,
+        c => is_non_ascii_text(c),
+    }
+}
+
+/// What may stand between quotes, with a backslash in front where needed.
+pub(super) const fn is_quotable(c: char) -> bool {
+    matches!(c, ' '..='~') || is_non_ascii_text(c)
+}
+
+/// `UTF8-non-ascii`, without the controls and separators that break lines in what others write.
+pub(crate) const fn is_non_ascii_text(c: char) -> bool {
+    c >= '\u{a0}' && !matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Letters, digits and hyphen, and what a U-label may hold.
+///
+/// Characters that IDNA 2008 forbids, that are not seen, or that a mapping turns into dots or other
+/// ASCII are refused here; whether a label is wholly valid is for the conversion to A-labels to say.
+const fn is_label_char(c: char) -> bool {
+    match c {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '-' => true,
+        // No-break space, soft hyphen.
+        '\u{a0}' | '\u{ad}' => false,
+        // Spaces, zero-width space, direction marks and controls, separators, invisible operators;
+        // the joiners U+200C and U+200D between them are letters of some scripts.
+        '\u{1680}'
+        | '\u{2000}'..='\u{200b}'
+        | '\u{200e}'..='\u{200f}'
+        | '\u{2028}'..='\u{202f}' => false,
+        '\u{205f}'..='\u{206f}' | '\u{3000}' | '\u{feff}' => false,
+        // Full stops of other scripts, full-width and half-width forms up to the half-width full stop.
+        '\u{3002}' | '\u{ff00}'..='\u{ff61}' => false,
+        // Private use, noncharacters, tags.
+        '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' | '\u{fff0}'..='\u{ffff}' => false,
+        '\u{e0000}'..='\u{10ffff}' => false,
+        c => is_non_ascii_text(c),
+    }
+}
+
+/// The fault of a character that no production allows here.
+pub(super) const fn fault_of(c: char) -> AddressFault {
+    match c {
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' => AddressFault::Control,
+        _ => AddressFault::Character,
+    }
+}
+
+/// RFC 5321, section 4.5.3.1.1.
+pub(super) const LOCAL_PART_MAX: usize = 64;
+/// RFC 5321, section 4.5.3.1.2.
+const DOMAIN_MAX: usize = 255;
+/// A path of 256 octets (RFC 5321, section 4.5.3.1.3) without its angle brackets.
+pub(super) const MAILBOX_MAX: usize = 254;
+/// RFC 1035, section 2.3.4.
+const LABEL_MAX: usize = 63;
+const IPV6_TAG: &str = "IPv6:";

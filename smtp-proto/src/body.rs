@@ -1,0 +1,281 @@
+//! The text of a message on its way into DATA: what it needs, what it must not hold, and how it is sent.
+//!
+//! [`scan`] looks at a whole body once and tells what the envelope has to say about it; an [`Encoder`] turns a
+//! body, whole or in chunks, into what goes on the wire (RFC 5321, section 4.5.2). Both apply the same [`Rules`]
+//! and find the same [`Fault`] at the same octet, however the body is cut into chunks.
+//!
+//! No carriage return and no line feed leaves but as one CRLF, and no NUL ever leaves: anything else is read as a
+//! line end by some servers and as text by others, and lets a body smuggle in a second message.
+
+mod encoder;
+mod find;
+mod line;
+
+use core::{error::Error, fmt};
+
+pub use self::encoder::{Encoder, Room};
+use self::line::{Insert, Line, State as Ending};
+
+/// Tells what a whole body needs, or the first octet in it that breaks the rules.
+///
+/// # Errors
+/// The [`Fault`] with the lowest offset. An octet that is wrong by itself is reported as that, even where it would
+/// also make its line too long.
+pub fn scan(body: &[u8], rules: &Rules) -> Result<Facts, Fault> {
+    let mut line = Line::new(rules);
+    let (mut dots, mut converted) = (0_u64, 0_u64);
+    let mut rest = body;
+    while !rest.is_empty() {
+        let (run, insert) = line.advance(rest)?;
+        rest = rest.get(run..).unwrap_or_default();
+        if let Some(insert) = insert {
+            line.inserted(insert);
+            match insert {
+                Insert::Dot => dots = dots.saturating_add(1),
+                Insert::Cr | Insert::Lf => converted = converted.saturating_add(1),
+            }
+        }
+    }
+    let ending = line.finish()?;
+    if ending == Ending::AfterCr {
+        converted = converted.saturating_add(1);
+    }
+    let (header_eight_bit, body_eight_bit) = if rules.eight_bit {
+        eight_bit(body)
+    } else {
+        (false, false)
+    };
+    Ok(Facts {
+        rules: *rules,
+        len: octets(body.len()),
+        dots,
+        converted,
+        ending,
+        ends_with_crlf: body.ends_with(b"\r\n"),
+        header_eight_bit,
+        body_eight_bit,
+    })
+}
+
+/// What a body may hold, and what becomes of the rest.
+///
+/// The default refuses bare line ends, lines over 998 octets and octets over 127.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    line_ends: LineEnds,
+    max_line: Option<usize>,
+    eight_bit: bool,
+}
+
+impl Rules {
+    /// The default rules.
+    pub const fn new() -> Self {
+        Self {
+            line_ends: LineEnds::Reject,
+            max_line: Some(MAX_LINE),
+            eight_bit: false,
+        }
+    }
+
+    /// Sets what becomes of a CR or LF that is not part of a CRLF.
+    #[must_use = "the rules are returned, not changed in place"]
+    pub const fn line_ends(mut self, line_ends: LineEnds) -> Self {
+        self.line_ends = line_ends;
+        self
+    }
+
+    /// Sets the most octets in a line, its CRLF and a doubled dot not counted, or lifts the limit.
+    ///
+    /// The default is 998 (RFC 5321, section 4.5.3.1.6).
+    #[must_use = "the rules are returned, not changed in place"]
+    pub const fn max_line(mut self, max_line: Option<usize>) -> Self {
+        self.max_line = max_line;
+        self
+    }
+
+    /// Sets whether octets over 127 are allowed, as they are once MAIL declares `BODY=8BITMIME`.
+    #[must_use = "the rules are returned, not changed in place"]
+    pub const fn eight_bit(mut self, eight_bit: bool) -> Self {
+        self.eight_bit = eight_bit;
+        self
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What becomes of a CR or LF that is not part of a CRLF.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LineEnds {
+    /// It is a [`Fault`].
+    #[default]
+    Reject,
+    /// It becomes a CRLF.
+    ///
+    /// Each by itself: `CR CR LF` is a bare CR and a CRLF, thus two line ends. What was signed before this
+    /// conversion (DKIM) may no longer verify after it.
+    Convert,
+}
+
+/// What [`scan`] found in a body that keeps the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    rules: Rules,
+    len: u64,
+    dots: u64,
+    /// Line ends mended, each by one octet.
+    converted: u64,
+    ending: Ending,
+    ends_with_crlf: bool,
+    header_eight_bit: bool,
+    body_eight_bit: bool,
+}
+
+impl Facts {
+    /// The octets of the message: its line ends converted and its last line ended, without the dots doubled for
+    /// transparency.
+    ///
+    /// This is what `SIZE=` means (RFC 1870, section 3).
+    pub const fn message_len(&self) -> u64 {
+        let completion = match self.ending {
+            Ending::Within => 2,
+            Ending::Start | Ending::AfterCr => 0,
+        };
+        self.len
+            .saturating_add(self.converted)
+            .saturating_add(completion)
+    }
+
+    /// The octets that DATA puts on the wire before the final `.` CRLF: [`message_len`](Self::message_len) and the
+    /// doubled dots.
+    pub const fn wire_len(&self) -> u64 {
+        self.message_len().saturating_add(self.dots)
+    }
+
+    /// How many dots are doubled.
+    pub const fn dots(&self) -> u64 {
+        self.dots
+    }
+
+    /// Whether any bare line end is converted.
+    pub const fn is_converted(&self) -> bool {
+        self.converted != 0
+    }
+
+    /// Whether the body itself ends with a CRLF.
+    pub const fn ends_with_crlf(&self) -> bool {
+        self.ends_with_crlf
+    }
+
+    /// Whether the header, that is all up to the first empty line, holds octets over 127 (RFC 6532).
+    pub const fn header_eight_bit(&self) -> bool {
+        self.header_eight_bit
+    }
+
+    /// Whether anything behind the header holds octets over 127 (RFC 6152).
+    pub const fn body_eight_bit(&self) -> bool {
+        self.body_eight_bit
+    }
+}
+
+/// The first octet of a body that breaks the [`Rules`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fault {
+    offset: u64,
+    reason: FaultReason,
+}
+
+impl Fault {
+    /// Where the octet is, counted from the start of the body before any transformation.
+    pub const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// What is wrong with it.
+    pub const fn reason(&self) -> FaultReason {
+        self.reason
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at offset {} of the body", self.reason, self.offset)
+    }
+}
+
+impl Error for Fault {}
+
+/// What is wrong with an octet of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FaultReason {
+    /// A CR that no LF follows.
+    BareCr,
+    /// An LF that follows no CR.
+    BareLf,
+    /// A NUL, which is never allowed (RFC 5322, section 3.5): some servers cut a line there.
+    Nul,
+    /// The first octet over the longest line allowed.
+    LineTooLong,
+    /// An octet over 127 in a body declared to have none.
+    EightBit,
+    /// The body given to [`Encoder::verified`] goes on behind the end of the scanned one, or ends before it.
+    NotAsScanned,
+}
+
+impl fmt::Display for FaultReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BareCr => "carriage return without line feed",
+            Self::BareLf => "line feed without carriage return",
+            Self::Nul => "NUL octet",
+            Self::LineTooLong => "line too long",
+            Self::EightBit => "8-bit octet in a 7-bit body",
+            Self::NotAsScanned => "other length than the scanned body",
+        })
+    }
+}
+
+/// Whether the header and whether the rest hold octets over 127.
+fn eight_bit(body: &[u8]) -> (bool, bool) {
+    // The sum of all bits has no early exit, so it runs at the speed of memory; nearly all mail ends here.
+    let any = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum | byte) > 127;
+    if !any(body) {
+        return (false, false);
+    }
+    let (header, rest) = body
+        .split_at_checked(header_len(body))
+        .unwrap_or((body, &[]));
+    (any(header), any(rest))
+}
+
+/// The octets up to the first empty line, whatever the line ends.
+fn header_len(body: &[u8]) -> usize {
+    let mut start = 0_usize;
+    loop {
+        let line = body.get(start..).unwrap_or_default();
+        match memchr::memchr2(b'\r', b'\n', line) {
+            None => return body.len(),
+            Some(0) => return start,
+            Some(end) => {
+                let crlf = line.get(end..).is_some_and(|end| end.starts_with(b"\r\n"));
+                start = start
+                    .saturating_add(end)
+                    .saturating_add(if crlf { 2 } else { 1 });
+            }
+        }
+    }
+}
+
+/// A length as a position in a body.
+fn octets(len: usize) -> u64 {
+    // No platform has a usize wider than this.
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+/// RFC 5321, section 4.5.3.1.6: 1000 octets with the CRLF, a doubled dot not counted.
+const MAX_LINE: usize = 998;

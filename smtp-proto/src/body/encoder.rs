@@ -1,0 +1,300 @@
+//! A body, chunk by chunk, as it goes on the wire.
+
+use alloc::vec::Vec;
+use core::mem;
+
+use bytes::{Buf, Bytes};
+
+use super::{
+    Facts, Fault, FaultReason, Rules,
+    line::{Insert, Line, State},
+    octets,
+};
+
+/// Turns the chunks of a body into what DATA sends (RFC 5321, section 4.5.2).
+///
+/// Long runs leave as slices of the chunk, not copied. After a [`Fault`] every call returns it again: the body then
+/// must not be terminated, only the connection closed.
+#[derive(Debug)]
+pub struct Encoder {
+    mode: Result<Mode, Fault>,
+}
+
+impl Encoder {
+    /// An encoder that checks the body against `rules` on its way.
+    pub const fn new(rules: &Rules) -> Self {
+        Self {
+            mode: Ok(Mode::Check {
+                line: Line::new(rules),
+                held_cr: false,
+            }),
+        }
+    }
+
+    /// An encoder for the body that [`scan`](super::scan) found `facts` of.
+    ///
+    /// If nothing is to be inserted, the body passes through without a look; only its length is still checked. To
+    /// give it another body is to send what was never checked.
+    pub const fn verified(facts: &Facts) -> Self {
+        if facts.dots != 0 || facts.converted != 0 {
+            return Self::new(&facts.rules);
+        }
+        Self {
+            mode: Ok(Mode::Pass {
+                offset: 0,
+                len: facts.len,
+                ending: facts.ending,
+            }),
+        }
+    }
+
+    /// Takes from the front of `chunk` and gives to `out` what is to be sent, as much as there is room for.
+    ///
+    /// With room for at least one octet and one piece, it takes or gives something. A CR at the end of the chunk is
+    /// taken but held back until it is known not to be bare.
+    ///
+    /// # Errors
+    /// The octet that breaks the rules, its offset counted from the start of the first chunk: the same wherever the
+    /// chunks are cut. Some of what stands before it may have been given to `out`.
+    pub fn encode(
+        &mut self,
+        chunk: &mut Bytes,
+        room: Room,
+        out: &mut impl FnMut(Bytes),
+    ) -> Result<(), Fault> {
+        let done = match self.mode.as_mut().map_err(|fault| *fault)? {
+            Mode::Check { line, held_cr } => check(line, held_cr, chunk, Sink::new(room, out)),
+            Mode::Pass { offset, len, .. } => pass(offset, *len, chunk, room, out),
+        };
+        if let Err(fault) = done {
+            self.mode = Err(fault);
+        }
+        done
+    }
+
+    /// What ends the body: `.` CRLF, with a CRLF in front if the last line has none.
+    ///
+    /// # Errors
+    /// The fault found before, or that the body ends in a bare CR or before the end of the scanned one.
+    pub fn finish(&self) -> Result<&'static [u8], Fault> {
+        match self.mode.as_ref().map_err(|fault| *fault)? {
+            Mode::Check { line, held_cr } => Ok(match line.finish()? {
+                State::Start => b".\r\n",
+                State::AfterCr if !held_cr => b"\n.\r\n",
+                State::AfterCr | State::Within => b"\r\n.\r\n",
+            }),
+            Mode::Pass { offset, len, .. } if offset < len => Err(Fault {
+                offset: *offset,
+                reason: FaultReason::NotAsScanned,
+            }),
+            Mode::Pass {
+                ending: State::Start,
+                ..
+            } => Ok(b".\r\n"),
+            Mode::Pass { .. } => Ok(b"\r\n.\r\n"),
+        }
+    }
+}
+
+/// How much one call of [`Encoder::encode`] may give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    bytes: usize,
+    pieces: usize,
+}
+
+impl Room {
+    /// Room for so many octets in so many pieces.
+    pub const fn new(bytes: usize, pieces: usize) -> Self {
+        Self { bytes, pieces }
+    }
+
+    /// The most octets.
+    pub const fn bytes(self) -> usize {
+        self.bytes
+    }
+
+    /// The most pieces.
+    pub const fn pieces(self) -> usize {
+        self.pieces
+    }
+}
+
+#[derive(Debug)]
+enum Mode {
+    Check {
+        line: Line,
+        /// Whether the CR that `line` stands after has not been sent.
+        held_cr: bool,
+    },
+    Pass {
+        offset: u64,
+        len: u64,
+        ending: State,
+    },
+}
+
+/// Passes through what is known to need nothing.
+fn pass(
+    offset: &mut u64,
+    len: u64,
+    chunk: &mut Bytes,
+    room: Room,
+    out: &mut impl FnMut(Bytes),
+) -> Result<(), Fault> {
+    let after = offset.saturating_add(octets(chunk.len()));
+    if after > len {
+        return Err(Fault {
+            offset: len,
+            reason: FaultReason::NotAsScanned,
+        });
+    }
+    if room.pieces > 0 && room.bytes > 0 && !chunk.is_empty() {
+        let piece = chunk.split_to(chunk.len().min(room.bytes));
+        *offset = offset.saturating_add(octets(piece.len()));
+        out(piece);
+    }
+    Ok(())
+}
+
+fn check(
+    line: &mut Line,
+    held_cr: &mut bool,
+    chunk: &mut Bytes,
+    mut sink: Sink<'_, impl FnMut(Bytes)>,
+) -> Result<(), Fault> {
+    while let Some(limit) = sink.limit()
+        && let Some(next) = chunk.first()
+    {
+        if *held_cr {
+            line.admit_cr(*next)?;
+            *held_cr = false;
+            sink.insert(Insert::Cr);
+            continue;
+        }
+        let (run, insert) = line.advance(chunk.get(..limit).unwrap_or(chunk))?;
+        *held_cr = insert.is_none() && line.state() == State::AfterCr;
+        if *held_cr {
+            sink.run(chunk, run.saturating_sub(1));
+            chunk.advance(1);
+        } else {
+            sink.run(chunk, run);
+        }
+        match insert {
+            Some(insert) if sink.limit().is_some() => {
+                sink.insert(insert);
+                line.inserted(insert);
+            }
+            Some(_) => break,
+            // One piece is open and there is room for no other: do not copy a long run into it.
+            None if sink.room.pieces == 0 => break,
+            None => {}
+        }
+    }
+    sink.flush();
+    Ok(())
+}
+
+/// Where the pieces go: at most as much as there is room for.
+///
+/// Dots in every line would leave as two pieces a line, and a vectored write holds some dozens; so what follows an
+/// insertion closely is copied behind it.
+struct Sink<'a, F> {
+    room: Room,
+    open: Open,
+    out: &'a mut F,
+}
+
+/// The piece that can still grow.
+enum Open {
+    None,
+    Insert(Insert),
+    Copy(Vec<u8>),
+}
+
+impl<'a, F: FnMut(Bytes)> Sink<'a, F> {
+    const fn new(room: Room, out: &'a mut F) -> Self {
+        Self {
+            room,
+            open: Open::None,
+            out,
+        }
+    }
+
+    /// The most octets that the next run or insertion may have, if any.
+    const fn limit(&self) -> Option<usize> {
+        match (self.room, &self.open) {
+            (Room { bytes: 0, .. }, _) | (Room { pieces: 0, .. }, Open::None) => None,
+            (
+                Room {
+                    bytes: SHORT..,
+                    pieces: 0,
+                },
+                _,
+            ) => Some(SHORT),
+            (Room { bytes, .. }, _) => Some(bytes),
+        }
+    }
+
+    fn insert(&mut self, insert: Insert) {
+        self.room.bytes = self.room.bytes.saturating_sub(1);
+        match &mut self.open {
+            Open::None => {
+                self.room.pieces = self.room.pieces.saturating_sub(1);
+                self.open = Open::Insert(insert);
+            }
+            Open::Insert(first) => {
+                self.open = Open::Copy([first.as_bytes(), insert.as_bytes()].concat())
+            }
+            Open::Copy(copy) => copy.extend_from_slice(insert.as_bytes()),
+        }
+    }
+
+    /// Takes the first `len` octets of `chunk`.
+    fn run(&mut self, chunk: &mut Bytes, len: usize) {
+        if len == 0 {
+            return;
+        }
+        self.room.bytes = self.room.bytes.saturating_sub(len);
+        if len > SHORT {
+            self.flush();
+        }
+        match &mut self.open {
+            Open::None => {
+                self.room.pieces = self.room.pieces.saturating_sub(1);
+                (self.out)(chunk.split_to(len));
+            }
+            Open::Insert(first) => {
+                let mut copy = Vec::with_capacity(
+                    self.room
+                        .bytes
+                        .min(COPY)
+                        .saturating_add(len)
+                        .saturating_add(1),
+                );
+                copy.extend_from_slice(first.as_bytes());
+                copy.extend_from_slice(chunk.get(..len).unwrap_or_default());
+                chunk.advance(len);
+                self.open = Open::Copy(copy);
+            }
+            Open::Copy(copy) => {
+                copy.extend_from_slice(chunk.get(..len).unwrap_or_default());
+                chunk.advance(len);
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        match mem::replace(&mut self.open, Open::None) {
+            Open::None => {}
+            Open::Insert(insert) => (self.out)(Bytes::from_static(insert.as_bytes())),
+            Open::Copy(copy) => (self.out)(copy.into()),
+        }
+    }
+}
+
+/// The longest run that is cheaper to copy than to send as a piece of its own.
+const SHORT: usize = 512;
+
+/// The first room for a copy: some lines.
+const COPY: usize = 1024;

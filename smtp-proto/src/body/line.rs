@@ -1,0 +1,272 @@
+//! The automaton that knows where a line starts, and so where a dot is doubled or a line end mended.
+//!
+//! ```text
+//!             LF                 first octet
+//!  AfterCr ────────▶ Start ────────────────────▶ Within ──┐ other octets
+//!     ▲                │ CR            CR          │  ▲────┘
+//!     └────────────────┴───────────────────────────┘
+//! ```
+//! An insertion is one octet that is sent before the next one of the body: a dot leads from `Start` to `Within`, a CR
+//! to `AfterCr`, an LF from `AfterCr` to `Start`. So nothing that was already sent is ever looked at again.
+
+use super::{
+    Fault, FaultReason, LineEnds, Rules,
+    find::{BLOCK, find_mark, find_nothing},
+    octets,
+};
+
+/// An octet to send before the next one of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Insert {
+    Dot,
+    Cr,
+    Lf,
+}
+
+impl Insert {
+    pub(super) const fn as_bytes(self) -> &'static [u8] {
+        match self {
+            Self::Dot => b".",
+            Self::Cr => b"\r",
+            Self::Lf => b"\n",
+        }
+    }
+}
+
+/// Where in a line the body stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    rules: Rules,
+    state: State,
+    /// Octets of the body so far.
+    offset: u64,
+    /// Octets of the line so far, never more than the longest line allowed.
+    column: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// The next octet is the first of a line; a dot here is doubled.
+    Start,
+    Within,
+    /// Whether the CR is bare is known when the next octet is.
+    AfterCr,
+}
+
+impl Line {
+    pub(super) const fn new(rules: &Rules) -> Self {
+        Self {
+            rules: *rules,
+            state: State::Start,
+            offset: 0,
+            column: 0,
+        }
+    }
+
+    pub(super) const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Goes on to the next octet before which something must be inserted, or behind a CR that no LF
+    /// follows in `bytes`, or to their end.
+    ///
+    /// Returns how many of `bytes` that is. The insertion is asked for again until
+    /// [`inserted`](Self::inserted) says that it was made.
+    pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<(usize, Option<Insert>), Fault> {
+        let (mut rest, mut skipped) = (bytes, 0);
+        if self.state == State::AfterCr {
+            match bytes.split_first() {
+                None => return Ok((0, None)),
+                Some((b'\n', behind)) => {
+                    (rest, skipped) = (behind, 1);
+                    self.offset = self.offset.saturating_add(1);
+                    self.stand(0);
+                }
+                Some(_) => return Ok((0, Some(self.bare_cr()?))),
+            }
+        }
+        let (run, insert) = match rest.first() {
+            None => (0, None),
+            Some(b'.') if self.state == State::Start => (0, Some(Insert::Dot)),
+            Some(_) if self.rules.eight_bit => self.run::<true>(rest)?,
+            Some(_) => self.run::<false>(rest)?,
+        };
+        self.offset = self.offset.saturating_add(octets(run));
+        Ok((run.saturating_add(skipped), insert))
+    }
+
+    /// Says that the insertion last asked for was made.
+    pub(super) const fn inserted(&mut self, insert: Insert) {
+        match insert {
+            Insert::Dot => self.state = State::Within,
+            Insert::Cr => self.state = State::AfterCr,
+            Insert::Lf => {
+                self.state = State::Start;
+                self.column = 0;
+            }
+        }
+    }
+
+    /// Whether a CR at the end of the last chunk may stand in front of `next`, as it is or with an LF inserted.
+    pub(super) fn admit_cr(&self, next: u8) -> Result<(), Fault> {
+        if self.state == State::AfterCr && next != b'\n' {
+            self.bare_cr()?;
+        }
+        Ok(())
+    }
+
+    /// The state in which the body ends.
+    pub(super) fn finish(&self) -> Result<State, Fault> {
+        if self.state == State::AfterCr {
+            self.bare_cr()?;
+        }
+        Ok(self.state)
+    }
+
+    /// [`advance`](Self::advance) from before or within a line.
+    fn run<const HIGH: bool>(&mut self, bytes: &[u8]) -> Result<(usize, Option<Insert>), Fault> {
+        let mut here = Here {
+            next: 0,
+            start: 0,
+            before: self.column,
+        };
+        let mut try_blocks_at = NEAR;
+        while let Some(mark) = find_mark::<HIGH>(bytes.get(here.next..).unwrap_or_default()) {
+            let at = here.next.saturating_add(mark);
+            here.next = at.saturating_add(1);
+            match bytes.get(at).copied().unwrap_or_default() {
+                b'\r' => {
+                    let len = self.line_len(here, at)?;
+                    if bytes.get(here.next) != Some(&b'\n') {
+                        self.column = len;
+                        self.state = State::AfterCr;
+                        return Ok((here.next, None));
+                    }
+                    here = Here::at_start(here.next.saturating_add(1));
+                    if bytes.get(here.next) == Some(&b'.') {
+                        self.stand(0);
+                        return Ok((here.next, Some(Insert::Dot)));
+                    }
+                    if here.next >= try_blocks_at {
+                        here = self.skip_blocks::<HIGH>(bytes, here);
+                        try_blocks_at = here.next.saturating_add(NEAR);
+                    }
+                }
+                b'\n' => {
+                    let len = self.line_len(here, at)?;
+                    self.stand(len);
+                    return match self.rules.line_ends {
+                        LineEnds::Reject => Err(self.fault(at, FaultReason::BareLf)),
+                        LineEnds::Convert => Ok((at, Some(Insert::Cr))),
+                    };
+                }
+                0 => {
+                    self.line_len(here, at)?;
+                    return Err(self.fault(at, FaultReason::Nul));
+                }
+                128.. => {
+                    self.line_len(here, at)?;
+                    return Err(self.fault(at, FaultReason::EightBit));
+                }
+                // A tab or another control.
+                _ => {}
+            }
+        }
+        let len = self.line_len(here, bytes.len())?;
+        self.stand(len);
+        Ok((bytes.len(), None))
+    }
+
+    /// Skips, from the start of a line, the blocks that need nothing.
+    #[inline]
+    fn skip_blocks<const HIGH: bool>(&self, bytes: &[u8], from: Here) -> Here {
+        let max = self.rules.max_line.unwrap_or(usize::MAX);
+        let mut here = from;
+        // No line that a block continues started earlier than this.
+        let mut earliest = from.start;
+        while here.next.saturating_add(BLOCK).saturating_sub(earliest) <= max
+            && let Some(found) = find_nothing::<HIGH>(bytes.get(here.next..).unwrap_or_default())
+        {
+            if found.line_feed {
+                earliest = here.next.saturating_add(1);
+            }
+            here.next = here.next.saturating_add(BLOCK);
+        }
+        // The octet behind the blocks was looked at as well: an LF there ends a CR in the last one.
+        let seen = bytes.get(from.start..=here.next).unwrap_or_default();
+        if here.next != from.next
+            && let Some(line_feed) = memchr::memrchr(b'\n', seen)
+        {
+            here.start = from.start.saturating_add(line_feed).saturating_add(1);
+            here.next = here.next.max(here.start);
+        }
+        here
+    }
+
+    /// Stands in a line of which `column` octets came.
+    const fn stand(&mut self, column: usize) {
+        self.column = column;
+        self.state = if column == 0 {
+            State::Start
+        } else {
+            State::Within
+        };
+    }
+
+    /// The octets of the line up to the one at `at`, if they are not too many.
+    #[inline]
+    fn line_len(&self, here: Here, at: usize) -> Result<usize, Fault> {
+        let len = at.saturating_sub(here.start).saturating_add(here.before);
+        match self.rules.max_line {
+            Some(max) if len > max => {
+                let excess = here.start.saturating_add(max.saturating_sub(here.before));
+                Err(self.fault(excess, FaultReason::LineTooLong))
+            }
+            _ => Ok(len),
+        }
+    }
+
+    /// What is to be done about the last octet, a CR that no LF follows.
+    fn bare_cr(&self) -> Result<Insert, Fault> {
+        match self.rules.line_ends {
+            LineEnds::Reject => Err(Fault {
+                offset: self.offset.saturating_sub(1),
+                reason: FaultReason::BareCr,
+            }),
+            LineEnds::Convert => Ok(Insert::Lf),
+        }
+    }
+
+    #[cold]
+    fn fault(&self, at: usize, reason: FaultReason) -> Fault {
+        Fault {
+            offset: self.offset.saturating_add(octets(at)),
+            reason,
+        }
+    }
+}
+
+/// How far the octets of a call are read.
+#[derive(Clone, Copy)]
+struct Here {
+    /// The next octet to look at.
+    next: usize,
+    /// Where the line that it is in starts, or the part of that line which is not in earlier calls.
+    start: usize,
+    /// The octets of that line in earlier calls.
+    before: usize,
+}
+
+impl Here {
+    const fn at_start(next: usize) -> Self {
+        Self {
+            next,
+            start: next,
+            before: 0,
+        }
+    }
+}
+
+/// How far to look at single octets before trying whole blocks: where dots are dense, a block looked
+/// at is time lost.
+const NEAR: usize = 256;

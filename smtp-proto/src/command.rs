@@ -1,0 +1,434 @@
+//! Commands to bytes: the only place that writes a command's CRLF.
+//!
+//! No command is put together from unchecked text. Every argument has a type that cannot hold a
+//! control character, so a line is one line (RFC 5321, section 4.1.1).
+
+use alloc::{borrow::Cow, format, string::String, vec::Vec};
+use core::fmt;
+
+use crate::{
+    ClientName, ForwardPath, ReversePath, Secret,
+    address::is_non_ascii_text,
+    parameter::{Content, Parameter, encode_decimal},
+    sasl::{self, base64_len, encode_base64},
+};
+
+/// A command that a user sends besides mails.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Command {
+    /// Without the CRLF.
+    line: Cow<'static, str>,
+}
+
+impl Command {
+    /// NOOP: is the server there?
+    #[must_use]
+    pub const fn noop() -> Self {
+        Self {
+            line: Cow::Borrowed("NOOP"),
+        }
+    }
+
+    /// RSET: forget the transaction that is under way.
+    #[must_use]
+    pub const fn rset() -> Self {
+        Self {
+            line: Cow::Borrowed(RSET),
+        }
+    }
+
+    /// VRFY: is this a user or mailbox? Outside ASCII the SMTPUTF8 parameter is added (RFC 6531, section 3.7.4.2).
+    ///
+    /// # Errors
+    /// As [`custom`](Self::custom).
+    pub fn vrfy(user: &str) -> Result<Self, CommandError> {
+        Self::query("VRFY", user)
+    }
+
+    /// EXPN: who is on this mailing list? Outside ASCII the SMTPUTF8 parameter is added (RFC 6531, section 3.7.4.2).
+    ///
+    /// # Errors
+    /// As [`custom`](Self::custom).
+    pub fn expn(list: &str) -> Result<Self, CommandError> {
+        Self::query("EXPN", list)
+    }
+
+    /// HELP, on a topic or in general.
+    ///
+    /// # Errors
+    /// As [`custom`](Self::custom).
+    pub fn help(topic: Option<&str>) -> Result<Self, CommandError> {
+        Self::build("HELP", topic, "")
+    }
+
+    /// ETRN: start to deliver what waits for this node (RFC 1985).
+    ///
+    /// # Errors
+    /// As [`custom`](Self::custom).
+    pub fn etrn(node: &str) -> Result<Self, CommandError> {
+        Self::build("ETRN", Some(node), "")
+    }
+
+    /// Any other command that is answered by one reply and changes nothing of the session.
+    ///
+    /// # Errors
+    /// If the verb is not letters, digits and hyphens that begin with a letter, or is one that the
+    /// connection itself has to send; if the arguments are empty, begin or end with a space, or
+    /// hold a control character; if the line would be over 512 octets (RFC 5321, section
+    /// 4.5.3.1.4). Offsets are those in the line.
+    pub fn custom(verb: &str, arguments: Option<&str>) -> Result<Self, CommandError> {
+        if OWNED.iter().any(|owned| verb.eq_ignore_ascii_case(owned)) {
+            return Err(CommandError::new(0, CommandFault::Owned));
+        }
+        Self::build(verb, arguments, "")
+    }
+
+    /// The verb, as it was given.
+    #[must_use]
+    pub fn verb(&self) -> &str {
+        self.line.split(' ').next().unwrap_or_default()
+    }
+
+    /// The line, without its CRLF.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.line
+    }
+
+    /// Whether it is ASCII, so that SMTPUTF8 is not needed.
+    #[must_use]
+    pub fn is_ascii(&self) -> bool {
+        self.line.is_ascii()
+    }
+
+    /// Whether it is RSET, which ends a transaction.
+    pub(crate) fn is_rset(&self) -> bool {
+        self.line == RSET
+    }
+
+    fn query(verb: &str, text: &str) -> Result<Self, CommandError> {
+        Self::build(
+            verb,
+            Some(text),
+            if text.is_ascii() { "" } else { " SMTPUTF8" },
+        )
+    }
+
+    fn build(verb: &str, arguments: Option<&str>, behind: &str) -> Result<Self, CommandError> {
+        let separator = if arguments.is_some() { " " } else { "" };
+        let text = arguments.unwrap_or_default();
+        let len = verb
+            .len()
+            .saturating_add(separator.len())
+            .saturating_add(text.len());
+        if len.saturating_add(behind.len()) > LINE_MAX {
+            return Err(CommandError::new(LINE_MAX, CommandFault::TooLong));
+        }
+        check_verb(verb)?;
+        if arguments.is_some() {
+            let start = verb.len().saturating_add(1);
+            check_text(text).map_err(|error| error.behind(start))?;
+        }
+        let line: String = format!("{verb}{separator}{text}{behind}");
+        Ok(Self {
+            line: Cow::Owned(line),
+        })
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a text is not a command.
+///
+/// It never repeats the text, so it can be logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommandError {
+    offset: usize,
+    reason: CommandFault,
+}
+
+impl CommandError {
+    const fn new(offset: usize, reason: CommandFault) -> Self {
+        Self { offset, reason }
+    }
+
+    const fn behind(self, octets: usize) -> Self {
+        Self {
+            offset: self.offset.saturating_add(octets),
+            ..self
+        }
+    }
+
+    /// Where the fault lies, in octets from the beginning of the line.
+    #[must_use]
+    pub const fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub const fn reason(&self) -> CommandFault {
+        self.reason
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = match self.reason {
+            CommandFault::Empty => "command with an empty part",
+            CommandFault::Verb => "command verb that is not letters, digits and hyphens",
+            CommandFault::Character => "command with a control character",
+            CommandFault::Space => "command argument with a space at an end",
+            CommandFault::TooLong => "command line over 512 octets",
+            CommandFault::Owned => {
+                return f.write_str("command that only the connection itself may send");
+            }
+        };
+        write!(f, "{reason} at offset {}", self.offset)
+    }
+}
+
+impl core::error::Error for CommandError {}
+
+/// What can be wrong with a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CommandFault {
+    /// An empty verb or argument.
+    Empty,
+    /// A verb that is not letters, digits and hyphens, beginning with a letter.
+    Verb,
+    /// A control character in the arguments.
+    Character,
+    /// A space at an end of the arguments.
+    Space,
+    /// A line over 512 octets, its CRLF counted (RFC 5321, section 4.5.3.1.4).
+    TooLong,
+    /// A verb that only the connection itself may send, for it changes the state of the session.
+    Owned,
+}
+
+/// Everything that a client may send besides message octets: one line each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Line<'a> {
+    Ehlo(&'a ClientName),
+    Helo(&'a ClientName),
+    Lhlo(&'a ClientName),
+    StartTls,
+    /// With the initial response before base64, if it belongs on this line.
+    Auth {
+        mechanism: sasl::Name,
+        initial: Option<&'a Secret>,
+    },
+    /// An answer to a challenge, before base64.
+    SaslResponse(&'a Secret),
+    SaslCancel,
+    Mail {
+        path: &'a ReversePath,
+        content: Content,
+        parameters: &'a [Parameter],
+    },
+    Rcpt {
+        path: &'a ForwardPath,
+        parameters: &'a [Parameter],
+    },
+    Data,
+    /// A chunk of `len` octets follows at once (RFC 3030, section 2).
+    Bdat {
+        len: u64,
+        last: bool,
+    },
+    Rset,
+    Quit,
+    User(&'a Command),
+}
+
+impl Line<'_> {
+    /// Appends the line, its CRLF included; allocates only if `out` has to grow.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        match *self {
+            Self::Ehlo(name) => words(out, &["EHLO ", name.as_str()]),
+            Self::Helo(name) => words(out, &["HELO ", name.as_str()]),
+            Self::Lhlo(name) => words(out, &["LHLO ", name.as_str()]),
+            Self::StartTls => words(out, &["STARTTLS"]),
+            Self::Auth { mechanism, initial } => {
+                words(out, &["AUTH ", mechanism.as_str()]);
+                match initial.map(Secret::expose) {
+                    None => {}
+                    Some([]) => words(out, &[" ="]),
+                    Some(raw) => {
+                        words(out, &[" "]);
+                        encode_base64(raw, out);
+                    }
+                }
+            }
+            Self::SaslResponse(response) => encode_base64(response.expose(), out),
+            Self::SaslCancel => words(out, &["*"]),
+            Self::Mail {
+                path,
+                content,
+                parameters,
+            } => {
+                words(out, &["MAIL FROM:"]);
+                path.encode(out);
+                content.encode(out);
+                for parameter in parameters {
+                    parameter.encode(out);
+                }
+            }
+            Self::Rcpt { path, parameters } => {
+                words(out, &["RCPT TO:"]);
+                path.encode(out);
+                for parameter in parameters {
+                    parameter.encode(out);
+                }
+            }
+            Self::Data => words(out, &["DATA"]),
+            Self::Bdat { len, last } => {
+                words(out, &["BDAT "]);
+                encode_decimal(len, out);
+                words(out, &[if last { " LAST" } else { "" }]);
+            }
+            Self::Rset => words(out, &[RSET]),
+            Self::Quit => words(out, &["QUIT"]),
+            Self::User(command) => words(out, &[command.as_str()]),
+        }
+        debug_assert!(
+            out.get(start..)
+                .unwrap_or_default()
+                .iter()
+                .all(|octet| !octet.is_ascii_control()),
+            "a control character in a command line"
+        );
+        words(out, &["\r\n"]);
+    }
+
+    /// The line for transcripts: without its CRLF, and with `<N octets>` for what SASL carries.
+    pub(crate) fn redacted(&self) -> Redacted<'_> {
+        Redacted(self)
+    }
+
+    /// Whether it carries secrets, so that the memory it was encoded to wants wiping.
+    pub(crate) const fn is_secret(&self) -> bool {
+        matches!(
+            self,
+            Self::Auth {
+                initial: Some(_),
+                ..
+            } | Self::SaslResponse(_)
+        )
+    }
+}
+
+/// A command line to be read by people: without its line end, and with `<N octets>` for what SASL carries.
+pub struct Redacted<'a>(&'a Line<'a>);
+
+impl fmt::Debug for Redacted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Redacted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self.0 {
+            Line::Auth {
+                mechanism,
+                initial: Some(response),
+            } => {
+                write!(
+                    f,
+                    "AUTH {mechanism} <{} octets>",
+                    base64_len(response.expose())
+                )
+            }
+            Line::SaslResponse(response) => write!(f, "<{} octets>", base64_len(response.expose())),
+            _ => {
+                let mut line = Vec::new();
+                self.0.encode(&mut line);
+                f.write_str(String::from_utf8_lossy(&line).trim_end_matches("\r\n"))
+            }
+        }
+    }
+}
+
+fn words(out: &mut Vec<u8>, words: &[&str]) {
+    for word in words {
+        out.extend_from_slice(word.as_bytes());
+    }
+}
+
+fn check_verb(verb: &str) -> Result<(), CommandError> {
+    if verb.is_empty() {
+        return Err(CommandError::new(0, CommandFault::Empty));
+    }
+    let is_wrong = |(offset, octet): (usize, u8)| match octet {
+        b'0'..=b'9' | b'-' => offset == 0,
+        octet => !octet.is_ascii_alphabetic(),
+    };
+    match verb.bytes().enumerate().position(is_wrong) {
+        Some(offset) => Err(CommandError::new(offset, CommandFault::Verb)),
+        None => Ok(()),
+    }
+}
+
+fn check_text(text: &str) -> Result<(), CommandError> {
+    if text.is_empty() {
+        return Err(CommandError::new(0, CommandFault::Empty));
+    }
+    if text.starts_with(' ') {
+        return Err(CommandError::new(0, CommandFault::Space));
+    }
+    if text.ends_with(' ') {
+        return Err(CommandError::new(
+            text.len().saturating_sub(1),
+            CommandFault::Space,
+        ));
+    }
+    match text
+        .char_indices()
+        .find(|&(_, c)| !matches!(c, ' '..='~') && !is_non_ascii_text(c))
+    {
+        Some((offset, _)) => Err(CommandError::new(offset, CommandFault::Character)),
+        None => Ok(()),
+    }
+}
+
+const RSET: &str = "RSET";
+
+/// Verbs that begin or end something, turn the connection round, or are followed by data.
+const OWNED: &[&str] = &[
+    "ATRN",
+    "AUTH",
+    "BDAT",
+    "BURL",
+    "DATA",
+    "EHLO",
+    "HELO",
+    "LHLO",
+    "MAIL",
+    "QUIT",
+    "RCPT",
+    RSET,
+    "SAML",
+    "SEND",
+    "SOML",
+    "STARTTLS",
+    "TURN",
+    "VERB",
+    "X-EXPS",
+    "X-LINK2STATE",
+    "XCLIENT",
+    "XEXCH50",
+];
+
+/// RFC 5321, section 4.5.3.1.4, without the CRLF.
+const LINE_MAX: usize = 510;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,513 @@
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What came of an input: the raw replies, the error, and the octets kept.
+#[derive(Debug, PartialEq)]
+struct Read {
+    replies: Vec<Vec<u8>>,
+    error: Option<ReplyError>,
+    fragment: Vec<u8>,
+}
+
+fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &ReplyLimits) -> Read {
+    let mut inbox = Inbox::default();
+    let mut replies = Vec::new();
+    for piece in pieces {
+        let mut input = piece;
+        let error = loop {
+            match inbox.next(&mut input, limits) {
+                Ok(Some(reply)) => replies.push(reply.raw().to_vec()),
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        if error.is_some() {
+            assert_eq!(
+                inbox.next(&mut &b"250 ok\r\n"[..], limits).err(),
+                error,
+                "an error stays"
+            );
+            return Read {
+                replies,
+                error,
+                fragment: inbox.fragment().to_vec(),
+            };
+        }
+        assert!(input.is_empty(), "all of it is taken");
+        assert_eq!(inbox.is_empty(), inbox.fragment().is_empty());
+    }
+    Read {
+        replies,
+        error: None,
+        fragment: inbox.fragment().to_vec(),
+    }
+}
+
+fn by_octet(input: &[u8], limits: &ReplyLimits) -> Read {
+    read(input.chunks(1), limits)
+}
+
+/// An octet at a time and without a thought to speed, written apart from the inbox.
+fn model(input: &[u8], limits: &ReplyLimits) -> Read {
+    let mut replies = Vec::new();
+    let mut fragment: Vec<u8> = Vec::new();
+    let mut first: Option<u16> = None;
+    let (mut lines, mut line) = (0, Vec::new());
+    for &octet in input {
+        fragment.push(octet);
+        line.push(octet);
+        let mut verdict = Ok(None);
+        if fragment.len() == 1 && (octet == 0x15 || octet == 0x16) {
+            verdict = Err(ReplyError::TlsRecord);
+        } else if line.len() == 1 && lines == limits.lines {
+            verdict = Err(ReplyError::TooManyLines {
+                limit: limits.lines,
+            });
+        } else if line.len() > limits.line {
+            verdict = Err(ReplyError::LineTooLong { limit: limits.line });
+        } else if fragment.len() > limits.reply {
+            verdict = Err(ReplyError::ReplyTooLong {
+                limit: limits.reply,
+            });
+        } else if octet == 0 {
+            verdict = Err(ReplyError::Nul {
+                offset: fragment.len() - 1,
+            });
+        } else if octet == b'\n' {
+            lines += 1;
+            let digits = line
+                .iter()
+                .take_while(|octet| octet.is_ascii_digit())
+                .count();
+            let code = String::from_utf8_lossy(&line[..digits]).parse::<u16>();
+            verdict = match (digits, code, &line[digits..]) {
+                (3, Ok(code), [b'-' | b' ', ..] | b"\n" | b"\r\n") => match first.replace(code) {
+                    _ if !(200..600).contains(&code) => Err(ReplyError::BadCode { code }),
+                    Some(first) if first != code => Err(ReplyError::MixedCodes {
+                        first: Code::new(first).unwrap(),
+                        other: Code::new(code).unwrap(),
+                    }),
+                    _ => Ok((line[3] != b'-').then_some(code)),
+                },
+                _ => Err(ReplyError::Malformed { line: lines }),
+            };
+            line.clear();
+        }
+        match verdict {
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                replies.push(core::mem::take(&mut fragment));
+                (first, lines) = (None, 0);
+            }
+            Err(error) => {
+                return Read {
+                    replies,
+                    error: Some(error),
+                    fragment,
+                };
+            }
+        }
+    }
+    Read {
+        replies,
+        error: None,
+        fragment,
+    }
+}
+
+fn code(code: u16) -> Code {
+    Code::new(code).unwrap()
+}
+
+#[test]
+fn v23_a_reply_is_what_the_grammar_says_and_all_else_is_fatal() {
+    enum Is {
+        Replies(usize),
+        Partial,
+        Fatal(ReplyError),
+    }
+    use Is::{Fatal, Partial, Replies};
+    let malformed = |line| Fatal(ReplyError::Malformed { line });
+    let bad = |code| Fatal(ReplyError::BadCode { code });
+    let mixed = |first, other| {
+        Fatal(ReplyError::MixedCodes {
+            first: code(first),
+            other: code(other),
+        })
+    };
+    let rows: [(&[u8], Is); 46] = [
+        (b"250 ok\r\n", Replies(1)),
+        (b"250\r\n", Replies(1)),
+        (b"250 \r\n", Replies(1)),
+        (b"250 ok\n", Replies(1)),
+        (b"250\n", Replies(1)),
+        (b"250-a\r\n250 b\r\n", Replies(1)),
+        (b"250-a\r\n250\r\n", Replies(1)),
+        (b"250-\r\n250-\r\n250 \r\n", Replies(1)),
+        (b"250-a\n250 b\r\n", Replies(1)),
+        (b"250 a\rb\r\n", Replies(1)),
+        (b"250 a\r\r\n", Replies(1)),
+        (b"250 \xc3\xa9\xff\x01\x7f\r\n", Replies(1)),
+        (b"299 a\r\n399 b\r\n499 c\r\n599 d\r\n", Replies(4)),
+        (b"220 a\r\n250-b\r\n250 c\r\n", Replies(2)),
+        (b"571 a\r\n", Replies(1)),
+        (b"250 250-a\r\n", Replies(1)),
+        (b"250--\r\n250 -\r\n", Replies(1)),
+        (b"", Partial),
+        (b"250 a\r", Partial),
+        (b"250-a\r\n", Partial),
+        (b"1234", Partial),
+        (b"\r\n", malformed(1)),
+        (b"\n", malformed(1)),
+        (b" \r\n", malformed(1)),
+        (b"0\r\n", malformed(1)),
+        (b"25\r\n", malformed(1)),
+        (b"25 a\r\n", malformed(1)),
+        (b"01x\r\n", malformed(1)),
+        (b"1234\r\n", malformed(1)),
+        (b"2500 a\r\n", malformed(1)),
+        (b"250x\r\n", malformed(1)),
+        (b"250\ta\r\n", malformed(1)),
+        (b"250\r\r\n", malformed(1)),
+        (b" 250 a\r\n", malformed(1)),
+        (b"HTTP/1.1 400 Bad Request\r\n", malformed(1)),
+        (b"250-a\r\n\r\n250 b\r\n", malformed(2)),
+        (b"250-a\r\nb\r\n250 c\r\n", malformed(2)),
+        (b"250-a\r\n250.b\r\n", malformed(2)),
+        (b"000 a\r\n", bad(0)),
+        (b"050 a\r\n", bad(50)),
+        (b"199 a\r\n", bad(199)),
+        (b"600 a\r\n", bad(600)),
+        (b"850-a\r\n", bad(850)),
+        (b"999 a\r\n", bad(999)),
+        (b"250-a\r\n251 b\r\n", mixed(250, 251)),
+        (b"250-a\r\n250-b\r\n550-c\r\n", mixed(250, 550)),
+    ];
+    for (input, is) in rows {
+        let whole = read([input], &ReplyLimits::default());
+        let expected = match is {
+            Replies(count) => (count, None),
+            Partial => (0, None),
+            Fatal(error) => (0, Some(error)),
+        };
+        assert_eq!(
+            (whole.replies.len(), whole.error),
+            expected,
+            "{}",
+            input.escape_ascii()
+        );
+        assert_eq!(
+            whole,
+            by_octet(input, &ReplyLimits::default()),
+            "{}",
+            input.escape_ascii()
+        );
+        assert_eq!(
+            whole,
+            model(input, &ReplyLimits::default()),
+            "{}",
+            input.escape_ascii()
+        );
+    }
+}
+
+#[test]
+fn a_malformed_line_is_judged_when_its_line_feed_is_there() {
+    let mut inbox = Inbox::default();
+    for octet in b"garbage\r" {
+        assert_eq!(
+            inbox
+                .next(&mut &[*octet][..], &ReplyLimits::default())
+                .unwrap()
+                .map(|_| ()),
+            None
+        );
+    }
+    assert!(
+        inbox
+            .next(&mut &b"\n"[..], &ReplyLimits::default())
+            .is_err()
+    );
+    assert_eq!(inbox.fragment(), b"garbage\r\n");
+    inbox.clear();
+    assert!(inbox.is_empty());
+    assert!(
+        inbox
+            .next(&mut &b"250 ok\r\n"[..], &ReplyLimits::default())
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[test]
+fn a_tls_record_is_known_by_its_first_octet() {
+    for first in 0..=u8::MAX {
+        let error = read([&[first][..]], &ReplyLimits::default()).error;
+        let expected = match first {
+            0x15 | 0x16 => Some(ReplyError::TlsRecord),
+            0 => Some(ReplyError::Nul { offset: 0 }),
+            b'\n' => Some(ReplyError::Malformed { line: 1 }),
+            _ => None,
+        };
+        assert_eq!(error, expected, "{first:#x}");
+    }
+    // Also as the second reply, but not within one.
+    assert_eq!(
+        by_octet(b"220 a\r\n\x16", &ReplyLimits::default()).error,
+        Some(ReplyError::TlsRecord)
+    );
+    let within = by_octet(b"220-a\r\n\x16\x03\r\n", &ReplyLimits::default()).error;
+    assert_eq!(within, Some(ReplyError::Malformed { line: 2 }));
+}
+
+#[test]
+fn v22_limits_hold_to_the_octet() {
+    let limits = ReplyLimits::default().line(10).reply(25).lines(4);
+    let rows: [(&[u8], Option<(ReplyError, usize)>); 10] = [
+        (b"250 4567\r\n", None),
+        (b"250 45678\n", None),
+        (
+            b"250 45678\r\n",
+            Some((ReplyError::LineTooLong { limit: 10 }, 11)),
+        ),
+        (b"250 456789", None),
+        (
+            b"250 456789a",
+            Some((ReplyError::LineTooLong { limit: 10 }, 11)),
+        ),
+        (b"250-\n250-\n250-\n250-\n", None),
+        (
+            b"250-\n250-\n250-\n250-\n2",
+            Some((ReplyError::TooManyLines { limit: 4 }, 21)),
+        ),
+        (b"250-4567\r\n250-4567\r\n250 \n", None),
+        (
+            b"250-4567\r\n250-4567\r\n250 \r\n",
+            Some((ReplyError::ReplyTooLong { limit: 25 }, 26)),
+        ),
+        (b"250 45678\0", Some((ReplyError::Nul { offset: 9 }, 10))),
+    ];
+    for (input, expected) in rows {
+        for read in [read([input], &limits), by_octet(input, &limits)] {
+            let found = read.error.map(|error| (error, read.fragment.len()));
+            assert_eq!(found, expected, "{}", input.escape_ascii());
+        }
+        assert_eq!(
+            read([input], &limits),
+            model(input, &limits),
+            "{}",
+            input.escape_ascii()
+        );
+    }
+}
+
+#[test]
+fn v22_a_flood_of_any_shape_stops_at_its_limit_in_bounded_memory() {
+    let limits = ReplyLimits::default();
+    let shapes: [(&[u8], Option<ReplyError>); 5] = [
+        (b"a", Some(ReplyError::LineTooLong { limit: 2048 })),
+        (b"250-\r\n", Some(ReplyError::TooManyLines { limit: 256 })),
+        (b"250-\n", Some(ReplyError::TooManyLines { limit: 256 })),
+        (
+            &[b"250-", &[b'a'; 2000][..], b"\r\n"].concat(),
+            Some(ReplyError::ReplyTooLong { limit: 32 * 1024 }),
+        ),
+        (b"250 ok\r\n", None),
+    ];
+    for (shape, expected) in shapes {
+        let flood = shape.repeat(64 * 1024 / shape.len() + 1);
+        for piece in [1, 7, 4096, flood.len()] {
+            let mut inbox = Inbox::default();
+            let mut error = None;
+            for piece in flood.chunks(piece) {
+                let mut input = piece;
+                while error.is_none() && !input.is_empty() {
+                    error = inbox.next(&mut input, &limits).err();
+                    assert!(inbox.partial.capacity() <= 2 * (32 * 1024 + 1));
+                }
+            }
+            assert_eq!(error, expected);
+        }
+    }
+}
+
+#[test]
+fn the_largest_reply_arrives_octet_by_octet() {
+    let mut largest = [b"250-", &[b'a'; 122][..], b"\r\n"].concat().repeat(255);
+    largest.extend_from_slice(&[b"250 ", &[b'b'; 122][..], b"\r\n"].concat());
+    assert_eq!(largest.len(), 32 * 1024);
+    let read = by_octet(&largest, &ReplyLimits::default());
+    assert_eq!(read.replies, [largest]);
+    assert!(read.fragment.is_empty());
+}
+
+#[test]
+fn a_whole_reply_is_lent_from_the_input_and_nothing_is_kept() {
+    let input = &b"250-a\r\n250 b\r\n221 c\r\n"[..];
+    let mut rest = input;
+    let mut inbox = Inbox::default();
+    let reply = inbox
+        .next(&mut rest, &ReplyLimits::default())
+        .unwrap()
+        .unwrap();
+    assert!(core::ptr::eq(reply.raw(), &raw const input[..14]));
+    assert_eq!(rest, b"221 c\r\n");
+    assert!(inbox.is_empty());
+    assert_eq!(inbox.partial.capacity() + inbox.lent.capacity(), 0);
+}
+
+#[test]
+fn the_buffer_of_a_split_reply_is_freed_when_the_next_is_asked_for() {
+    let mut inbox = Inbox::default();
+    let limits = ReplyLimits::default();
+    assert!(inbox.next(&mut &b"250 o"[..], &limits).unwrap().is_none());
+    assert_eq!(inbox.fragment(), b"250 o");
+    let mut rest = &b"k\r\n221 bye\r\n22"[..];
+    assert_eq!(
+        inbox.next(&mut rest, &limits).unwrap().unwrap().raw(),
+        b"250 ok\r\n"
+    );
+    assert_eq!(rest, b"221 bye\r\n22");
+    assert!(inbox.is_empty());
+    assert_eq!(
+        inbox.next(&mut rest, &limits).unwrap().unwrap().raw(),
+        b"221 bye\r\n"
+    );
+    assert_eq!(inbox.partial.capacity() + inbox.lent.capacity(), 0);
+    assert!(inbox.next(&mut rest, &limits).unwrap().is_none());
+    assert_eq!(inbox.fragment(), b"22");
+}
+
+#[test]
+fn limits_may_change_in_the_middle_of_a_line() {
+    let mut inbox = Inbox::default();
+    assert!(
+        inbox
+            .next(&mut &b"334 0123456789"[..], &ReplyLimits::default())
+            .unwrap()
+            .is_none()
+    );
+    let narrow = ReplyLimits::default().line(8);
+    assert_eq!(
+        inbox.next(&mut &b""[..], &narrow).unwrap().map(|_| ()),
+        None
+    );
+    assert_eq!(
+        inbox.next(&mut &b"0"[..], &narrow).err(),
+        Some(ReplyError::LineTooLong { limit: 8 })
+    );
+}
+
+#[test]
+fn a_reply_parsed_alone_tells_its_length_or_that_it_is_not_all_there() {
+    let (reply, length) = Reply::parse(b"250-a\r\n250 b\r\n221").unwrap().unwrap();
+    assert_eq!((reply.code().as_u16(), length), (250, 14));
+    for part in 0..14 {
+        assert_eq!(Reply::parse(&b"250-a\r\n250 b\r\n"[..part]), Ok(None));
+    }
+    assert_eq!(Reply::parse(b"x\n"), Err(ReplyError::Malformed { line: 1 }));
+}
+
+#[test]
+fn every_error_says_what_was_wrong() {
+    let rows = [
+        (
+            ReplyError::LineTooLong { limit: 9 },
+            "a line of the reply is longer than 9 octets",
+        ),
+        (
+            ReplyError::ReplyTooLong { limit: 9 },
+            "the reply is longer than 9 octets",
+        ),
+        (
+            ReplyError::TooManyLines { limit: 9 },
+            "the reply has more than 9 lines",
+        ),
+        (
+            ReplyError::Malformed { line: 2 },
+            "line 2 of the reply does not begin with a reply code",
+        ),
+        (
+            ReplyError::BadCode { code: 50 },
+            "the reply code 050 is of no class",
+        ),
+        (
+            ReplyError::MixedCodes {
+                first: code(250),
+                other: code(550),
+            },
+            "one reply has the codes 250 and 550",
+        ),
+        (
+            ReplyError::Nul { offset: 7 },
+            "the reply has a NUL at offset 7",
+        ),
+        (
+            ReplyError::TlsRecord,
+            "the server speaks TLS where a reply in clear was expected: is the port for implicit TLS?",
+        ),
+    ];
+    for (error, shown) in rows {
+        assert_eq!(error.to_string(), shown);
+    }
+}
+
+proptest! {
+    #[test]
+    fn i2_any_split_gives_the_same_replies_error_and_fragment(
+        input in replies_and_garbage(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        limits in prop_oneof![
+            Just(ReplyLimits::default()),
+            (0..24_usize, 0..60_usize, 0..6_usize)
+                .prop_map(|(line, reply, lines)| ReplyLimits::default().line(line).reply(reply).lines(lines)),
+        ],
+    ) {
+        let expected = model(&input, &limits);
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
+        cuts.extend([0, input.len()]);
+        cuts.sort_unstable();
+        let pieces = cuts.windows(2).map(|cut| &input[cut[0]..cut[1]]);
+        prop_assert_eq!(&read(pieces, &limits), &expected);
+        prop_assert_eq!(&read([&input[..]], &limits), &expected);
+        prop_assert_eq!(&by_octet(&input, &limits), &expected);
+    }
+
+    #[test]
+    fn i1_any_octets_are_read_without_a_panic(input in prop::collection::vec(any::<u8>(), 0..600)) {
+        prop_assert_eq!(read([&input[..]], &ReplyLimits::default()), model(&input, &ReplyLimits::default()));
+    }
+}
+
+fn replies_and_garbage() -> impl Strategy<Value = Vec<u8>> {
+    let likely = prop::sample::select(vec![
+        &b"250 ok\r\n"[..],
+        b"250-a\r\n",
+        b"250\r\n",
+        b"250 \n",
+        b"550-5.1.1 no\r\n",
+        b"550 5.1.1 no\n",
+        b"354 go\r\n",
+    ]);
+    let odd = prop::sample::select(vec![
+        &b"\r\n"[..],
+        b"\n",
+        b"\r",
+        b"\0",
+        b"\x16",
+        b"x",
+        b"25",
+        b"1",
+        b"-",
+        b" ",
+        b"199 a\r\n",
+        b"2500\r\n",
+    ]);
+    prop::collection::vec(prop_oneof![6 => likely, 1 => odd], 0..14)
+        .prop_map(|pieces| pieces.concat())
+}

@@ -1,0 +1,462 @@
+//! What is to be sent, in order: command bytes in one buffer, and pieces of bodies as they came.
+//!
+//! Bytes are offered until they are acknowledged, so a short, failed or cancelled write loses
+//! nothing. Positions count from the first byte ever queued and never go back.
+
+use alloc::{collections::VecDeque, vec::Vec};
+use core::fmt;
+#[cfg(feature = "std")]
+use std::io::IoSlice;
+
+use bytes::{Buf, Bytes};
+use zeroize::Zeroize;
+
+/// The bytes that are queued and not yet sent.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    /// Command bytes, the first `control_sent` of which are sent.
+    control: Vec<u8>,
+    control_sent: usize,
+    /// The end of the command bytes that stand before some piece; those behind it come last.
+    control_placed: usize,
+    pieces: VecDeque<Piece>,
+    pieces_len: usize,
+    sent: u64,
+    /// Whether there may be secrets in the command bytes, sent or not.
+    secret: bool,
+}
+
+/// A piece of a body, and how many unsent command bytes stand between it and the piece before.
+struct Piece {
+    control: usize,
+    body: Bytes,
+}
+
+impl Outbox {
+    /// The buffer to append command bytes to: they are queued as soon as they are in it.
+    pub(crate) const fn control(&mut self) -> &mut Vec<u8> {
+        &mut self.control
+    }
+
+    /// The same for bytes that are secret: the buffer does not move while they are written, and is wiped when they
+    /// are sent.
+    pub(crate) fn secret_control(&mut self) -> &mut Vec<u8> {
+        self.secret = true;
+        self.control.reserve(SECRET_LINE);
+        &mut self.control
+    }
+
+    /// Queues a piece of a body, without copying it.
+    pub(crate) fn push(&mut self, body: Bytes) {
+        if body.is_empty() {
+            return;
+        }
+        let control = self.control.len().saturating_sub(self.control_placed);
+        self.control_placed = self.control.len();
+        self.pieces_len = self.pieces_len.saturating_add(body.len());
+        self.pieces.push_back(Piece { control, body });
+    }
+
+    /// What to send next: the same again until [`advance`](Self::advance) says that it was sent.
+    ///
+    /// It ends after 64 KiB of body or 64 slices, whatever is queued behind.
+    pub(crate) fn offer(&self) -> Transmit<'_> {
+        let mut offer = Transmit::new();
+        let mut control = self.control.get(self.control_sent..).unwrap_or_default();
+        let mut body_left = OFFERED_BODY;
+        for piece in &self.pieces {
+            let (before, behind) = control
+                .split_at_checked(piece.control)
+                .unwrap_or((control, &[]));
+            control = behind;
+            let body = piece.body.get(..body_left).unwrap_or(&piece.body);
+            body_left = body_left.saturating_sub(body.len());
+            if !offer.push(before) || !offer.push(body) || body_left == 0 {
+                return offer;
+            }
+        }
+        offer.push(control);
+        offer
+    }
+
+    /// Takes away the first `n` bytes, which were sent.
+    pub(crate) fn advance(&mut self, n: usize) {
+        debug_assert!(n <= self.len(), "more was sent than is queued");
+        let mut left = n.min(self.len());
+        self.sent = self
+            .sent
+            .saturating_add(u64::try_from(left).unwrap_or(u64::MAX));
+        while left > 0
+            && let Some(piece) = self.pieces.front_mut()
+        {
+            let control = left.min(piece.control);
+            piece.control = piece.control.saturating_sub(control);
+            self.control_sent = self.control_sent.saturating_add(control);
+            left = left.saturating_sub(control);
+
+            let body = left.min(piece.body.len());
+            piece.body.advance(body);
+            self.pieces_len = self.pieces_len.saturating_sub(body);
+            left = left.saturating_sub(body);
+            if piece.body.is_empty() {
+                self.pieces.pop_front();
+            }
+        }
+        self.control_sent = self.control_sent.saturating_add(left);
+        self.control_placed = self.control_placed.max(self.control_sent);
+        self.tidy();
+    }
+
+    /// Takes away all that is not sent, for good: nothing may be queued behind a gap but to a peer
+    /// that will not read it.
+    pub(crate) fn clear(&mut self) {
+        self.wipe();
+        *self = Self {
+            sent: self.sent,
+            ..Self::default()
+        };
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many bytes are queued and not sent.
+    pub(crate) fn len(&self) -> usize {
+        self.control
+            .len()
+            .saturating_sub(self.control_sent)
+            .saturating_add(self.pieces_len)
+    }
+
+    /// How many pieces of bodies are queued and not sent.
+    pub(crate) fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// The position up to which all is sent.
+    pub(crate) const fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// The position up to which all is queued.
+    pub(crate) fn queued(&self) -> u64 {
+        self.sent
+            .saturating_add(u64::try_from(self.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Gives back memory: an idle connection keeps at most 512 bytes, and one that is never idle
+    /// does not collect what it sent.
+    fn tidy(&mut self) {
+        let control_left = self.control.len().saturating_sub(self.control_sent);
+        if control_left == 0 {
+            self.wipe();
+            self.control.clear();
+            (self.control_sent, self.control_placed) = (0, 0);
+            self.control.shrink_to(KEPT_CONTROL);
+        } else if self.control_sent > control_left.max(KEPT_CONTROL) {
+            self.control.drain(..self.control_sent);
+            self.control_placed = self.control_placed.saturating_sub(self.control_sent);
+            self.control_sent = 0;
+        }
+        if self.pieces.is_empty() {
+            self.pieces.shrink_to(KEPT_PIECES);
+        }
+    }
+
+    fn wipe(&mut self) {
+        if self.secret {
+            self.control.zeroize();
+            self.secret = false;
+        }
+    }
+}
+
+impl fmt::Debug for Outbox {
+    /// Without the bytes, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox")
+            .field("sent", &self.sent)
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes to write to the transport, as at most 64 slices.
+///
+/// What was written is acknowledged by its length; what was not is offered again.
+#[must_use = "what is not written and acknowledged is offered again for ever"]
+#[derive(Clone, Copy)]
+pub struct Transmit<'a> {
+    slices: [Slice<'a>; SLICES],
+    count: usize,
+    len: usize,
+}
+
+impl<'a> Transmit<'a> {
+    /// An offer of nothing, for a [`push`](Self::push) to begin with.
+    pub fn new() -> Self {
+        Self {
+            slices: [to_slice(&[]); SLICES],
+            count: 0,
+            len: 0,
+        }
+    }
+
+    /// Adds a slice, and tells whether there was room for it. An empty one needs none.
+    pub fn push(&mut self, slice: &'a [u8]) -> bool {
+        if slice.is_empty() {
+            return true;
+        }
+        let Some(place) = self.slices.get_mut(self.count) else {
+            return false;
+        };
+        *place = to_slice(slice);
+        self.count = self.count.saturating_add(1);
+        self.len = self.len.saturating_add(slice.len());
+        true
+    }
+
+    /// The number of bytes in all slices.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is nothing to write.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The slices, none of them empty, in the order in which they are to be written.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.filled().iter().map(|slice| &**slice)
+    }
+
+    /// The slices for a vectored write.
+    #[cfg(feature = "std")]
+    pub fn io_slices(&self) -> &[IoSlice<'a>] {
+        self.filled()
+    }
+
+    fn filled(&self) -> &[Slice<'a>] {
+        self.slices.get(..self.count).unwrap_or_default()
+    }
+}
+
+impl Default for Transmit<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'a> From<&'a [u8]> for Transmit<'a> {
+    fn from(slice: &'a [u8]) -> Self {
+        let mut transmit = Self::new();
+        transmit.push(slice);
+        transmit
+    }
+}
+
+impl fmt::Debug for Transmit<'_> {
+    /// Without the bytes, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transmit")
+            .field("slices", &self.count)
+            .field("len", &self.len)
+            .finish()
+    }
+}
+
+#[cfg(feature = "std")]
+type Slice<'a> = IoSlice<'a>;
+#[cfg(not(feature = "std"))]
+type Slice<'a> = &'a [u8];
+
+fn to_slice(slice: &[u8]) -> Slice<'_> {
+    #[cfg(feature = "std")]
+    let slice = IoSlice::new(slice);
+    slice
+}
+
+/// As many slices as a vectored write takes on every usual system, and small enough to pass by value.
+const SLICES: usize = 64;
+
+/// The longest line that carries a secret (RFC 4954, section 4).
+const SECRET_LINE: usize = 12_288;
+
+/// About what a socket buffer takes; more would only be offered again.
+const OFFERED_BODY: usize = 64 * 1024;
+
+/// The command bytes there is room for while nothing is queued: a small envelope.
+const KEPT_CONTROL: usize = 256;
+
+/// The pieces there is room for while nothing is queued.
+const KEPT_PIECES: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bytes(offer: &Transmit<'_>) -> Vec<u8> {
+        offer.iter().collect::<Vec<_>>().concat()
+    }
+
+    #[test]
+    fn commands_and_pieces_leave_in_the_order_they_came() {
+        let mut outbox = Outbox::default();
+        outbox.control().extend(b"DATA\r\n");
+        outbox.push(Bytes::from_static(b"body"));
+        outbox.push(Bytes::from_static(b"\r\n.\r\n"));
+        outbox.control().extend(b"MAIL FROM:<>\r\n");
+        outbox.control().extend(b"QUIT\r\n");
+        let offer = outbox.offer();
+        assert!(offer.iter().eq([
+            &b"DATA\r\n"[..],
+            b"body",
+            b"\r\n.\r\n",
+            b"MAIL FROM:<>\r\nQUIT\r\n"
+        ]));
+        assert_eq!((offer.len(), outbox.sent(), outbox.queued()), (35, 0, 35));
+    }
+
+    #[test]
+    fn an_offer_stands_until_it_is_acknowledged() {
+        let mut outbox = Outbox::default();
+        outbox.control().extend(b"NOOP\r\n");
+        assert_eq!(bytes(&outbox.offer()), bytes(&outbox.offer()));
+        outbox.advance(0);
+        assert_eq!(bytes(&outbox.offer()), b"NOOP\r\n");
+        outbox.advance(4);
+        assert_eq!(bytes(&outbox.offer()), b"\r\n");
+        outbox.advance(2);
+        assert!(outbox.is_empty() && outbox.offer().is_empty());
+        assert_eq!((outbox.sent(), outbox.queued()), (6, 6));
+    }
+
+    #[test]
+    fn an_offer_ends_after_64_slices_and_after_64_kib_of_body() {
+        let mut outbox = Outbox::default();
+        for _ in 0..100 {
+            outbox.control().push(b'c');
+            outbox.push(Bytes::from_static(b"b"));
+        }
+        assert_eq!(outbox.offer().iter().len(), SLICES);
+        outbox.clear();
+        outbox.control().extend(vec![b'c'; 2 * OFFERED_BODY]);
+        outbox.push(vec![b'b'; OFFERED_BODY - 1].into());
+        outbox.push(vec![b'b'; OFFERED_BODY].into());
+        outbox.control().push(b'c');
+        let lens: Vec<usize> = outbox.offer().iter().map(<[u8]>::len).collect();
+        assert_eq!(lens, [2 * OFFERED_BODY, OFFERED_BODY - 1, 1]);
+    }
+
+    #[test]
+    fn a_piece_is_not_copied() {
+        let mut outbox = Outbox::default();
+        let body = Bytes::from(vec![b'b'; 100]);
+        outbox.push(body.clone());
+        outbox.advance(10);
+        assert!(
+            outbox
+                .offer()
+                .iter()
+                .all(|slice| slice.as_ptr_range() == body[10..].as_ptr_range())
+        );
+    }
+
+    #[test]
+    fn a_drained_outbox_keeps_at_most_512_bytes() {
+        let mut outbox = Outbox::default();
+        for _ in 0..1000 {
+            outbox.control().extend([b'c'; 100]);
+            outbox.push(Bytes::from_static(b"body"));
+        }
+        outbox.advance(outbox.len());
+        assert!(outbox.control.capacity() + outbox.pieces.capacity() * size_of::<Piece>() <= 512);
+    }
+
+    #[test]
+    fn an_outbox_that_is_never_empty_does_not_grow() {
+        let mut outbox = Outbox::default();
+        outbox.control().push(b'c');
+        for _ in 0..10_000 {
+            outbox.control().extend([b'c'; 100]);
+            outbox.advance(100);
+        }
+        assert!(outbox.control.capacity() < 4 * KEPT_CONTROL);
+        assert_eq!((outbox.len(), outbox.sent()), (1, 1_000_000));
+    }
+
+    #[test]
+    fn clearing_takes_what_is_not_sent_and_keeps_the_position() {
+        let mut outbox = Outbox::default();
+        outbox.control().extend(b"RSET\r\n");
+        outbox.advance(2);
+        outbox.clear();
+        assert_eq!((outbox.len(), outbox.sent(), outbox.queued()), (0, 2, 2));
+    }
+
+    #[test]
+    fn a_full_transmit_says_so_and_takes_nothing_more() {
+        let mut transmit = Transmit::new();
+        assert!((0..SLICES).all(|_| transmit.push(b"x")));
+        assert!(!transmit.push(b"x"));
+        assert!(transmit.push(b""));
+        assert_eq!((transmit.len(), transmit.iter().len()), (SLICES, SLICES));
+    }
+
+    #[test]
+    fn neither_prints_what_is_sent() {
+        let mut outbox = Outbox::default();
+        outbox.control().extend(b"AUTH PLAIN c2VjcmV0\r\n");
+        let printed = alloc::format!("{outbox:?} {:?}", outbox.offer());
+        assert_eq!(
+            printed,
+            "Outbox { sent: 0, len: 21, .. } Transmit { slices: 1, len: 21 }"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sent_is_what_was_queued(
+            steps in prop::collection::vec((0_u8..3, 0_usize..2000), 0..60),
+        ) {
+            let mut outbox = Outbox::default();
+            let (mut queued, mut sent) = (Vec::new(), Vec::new());
+            let mut next = (0_u8..251).cycle();
+            for (step, n) in steps {
+                match step {
+                    0 => {
+                        let bytes: Vec<u8> = next.by_ref().take(n).collect();
+                        queued.extend(&bytes);
+                        outbox.control().extend(bytes);
+                    }
+                    1 => {
+                        let bytes: Vec<u8> = next.by_ref().take(n).collect();
+                        queued.extend(&bytes);
+                        outbox.push(bytes.into());
+                    }
+                    _ => {
+                        let mut offered = bytes(&outbox.offer());
+                        offered.truncate(n);
+                        outbox.advance(offered.len());
+                        sent.extend(offered);
+                    }
+                }
+                prop_assert_eq!(outbox.sent(), sent.len() as u64);
+                prop_assert_eq!(outbox.queued(), queued.len() as u64);
+                prop_assert_eq!(outbox.is_empty(), queued.len() == sent.len());
+            }
+            while !outbox.is_empty() {
+                let offered = bytes(&outbox.offer());
+                outbox.advance(offered.len());
+                sent.extend(offered);
+            }
+            prop_assert_eq!(sent, queued);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+use alloc::vec::Vec;
+use core::fmt;
+
+/// What MAIL says of the message that will follow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Content {
+    /// Octets of the message on the wire (RFC 1870); left out if not known or SIZE is not offered.
+    pub(crate) size: Option<u64>,
+    /// The body type, unless it is plain seven-bit text.
+    pub(crate) body: Option<Body>,
+    /// Whether the envelope or a header is not ASCII (RFC 6531).
+    pub(crate) smtp_utf8: bool,
+}
+
+/// A body type (RFC 6152; RFC 3030).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Body {
+    EightBitMime,
+    BinaryMime,
+}
+
+impl Content {
+    /// What no user may give.
+    pub(super) const KEYWORDS: [&str; 3] = ["SIZE", "BODY", "SMTPUTF8"];
+
+    /// Appends the parameters, each with a space in front.
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
+        if let Some(size) = self.size {
+            out.extend_from_slice(b" SIZE=");
+            encode_decimal(size, out);
+        }
+        out.extend_from_slice(match self.body {
+            None => b"",
+            Some(Body::EightBitMime) => b" BODY=8BITMIME",
+            Some(Body::BinaryMime) => b" BODY=BINARYMIME",
+        });
+        if self.smtp_utf8 {
+            out.extend_from_slice(b" SMTPUTF8");
+        }
+    }
+}
+
+/// Appends `number` in decimal digits, without an allocation of its own.
+pub(crate) fn encode_decimal(number: u64, out: &mut Vec<u8>) {
+    struct Append<'a>(&'a mut Vec<u8>);
+
+    impl fmt::Write for Append<'_> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.extend_from_slice(text.as_bytes());
+            Ok(())
+        }
+    }
+
+    let written = fmt::Write::write_fmt(&mut Append(out), format_args!("{number}"));
+    debug_assert!(written.is_ok(), "appending to a vector cannot fail");
+}

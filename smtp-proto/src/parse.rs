@@ -1,0 +1,304 @@
+//! The grammar of what a server says: one function a production, over octets alone.
+//!
+//! [`line`] is the streaming half: an unfinished line is [`nom::Err::Incomplete`], a value and no fault.
+//! The other productions read one line that is all there, since the inbox counts and cuts lines before
+//! it judges them; that keeps a verdict free of how the octets arrived.
+//!
+//! Nothing here allocates, and no production looks at an octet more than a fixed number of times.
+
+use memchr::memchr2;
+use nom::bytes::complete::{tag, take_while, take_while1};
+use nom::character::complete::space0;
+use nom::combinator::{all_consuming, map, opt, verify};
+use nom::error::{Error, ErrorKind, ParseError};
+use nom::sequence::preceded;
+use nom::{Err, IResult, Input, Needed, Parser};
+
+/// One line of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReplyLine<'a> {
+    /// Three digits of any class.
+    pub(crate) code: u16,
+    /// No hyphen followed the code.
+    pub(crate) last: bool,
+    pub(crate) text: &'a [u8],
+}
+
+/// One line of the reply to EHLO, after the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EhloLine<'a> {
+    /// As the server spelt it.
+    pub(crate) keyword: &'a [u8],
+    /// Without the blanks around it.
+    pub(crate) params: &'a [u8],
+}
+
+/// One line with its line end, CRLF or a bare LF: `Incomplete` without one, an error at a NUL before it.
+///
+/// RFC 5321, section 2.3.8, knows only CRLF; a bare LF is what some servers send.
+#[inline]
+pub(crate) fn line(input: &[u8]) -> IResult<&[u8], &[u8]> {
+    let Some(at) = memchr2(b'\n', b'\0', input) else {
+        return Err(Err::Incomplete(Needed::Unknown));
+    };
+    match input.split_at_checked(at.saturating_add(1)) {
+        Some((line, rest)) if line.ends_with(b"\n") => Ok((rest, line)),
+        _ => refuse(input.take_from(at), ErrorKind::Char),
+    }
+}
+
+/// RFC 5321, section 4.2; one line of it.
+///
+/// ```abnf
+/// Reply-line = *( Reply-code "-" [ textstring ] CRLF )
+///              Reply-code [ SP textstring ] CRLF
+/// ```
+#[inline]
+pub(crate) fn reply_line(line: &[u8]) -> IResult<&[u8], ReplyLine<'_>> {
+    let (rest, code) = reply_code(line)?;
+    let (rest, last) = match rest {
+        [b'-', rest @ ..] => (rest, false),
+        [b' ', rest @ ..] => (rest, true),
+        [b'\n'] | [b'\r', b'\n'] => (rest, true),
+        _ => return refuse(rest, ErrorKind::Space),
+    };
+    let (rest, text) = textstring(rest)?;
+    Ok((rest, ReplyLine { code, last, text }))
+}
+
+/// RFC 5321, section 4.2.
+///
+/// ```abnf
+/// Reply-code = %x32-35 %x30-35 %x30-39
+/// ```
+///
+/// Any three digits are taken: a second digit above 5 is met in the wild (571), and a first digit that
+/// is no class can then be named in the error.
+fn reply_code(input: &[u8]) -> IResult<&[u8], u16> {
+    match input.split_first_chunk() {
+        Some((digits @ [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9'], rest)) => {
+            Ok((rest, number(digits)))
+        }
+        _ => refuse(input, ErrorKind::Digit),
+    }
+}
+
+/// RFC 5321, section 4.2.
+///
+/// ```abnf
+/// textstring = 1*(%d09 / %d32-126)
+/// ```
+///
+/// Empty text is taken, and every octet but those of the line end, which goes with it: servers send
+/// UTF-8 and worse.
+fn textstring(line: &[u8]) -> IResult<&[u8], &[u8]> {
+    match line {
+        [text @ .., b'\r', b'\n'] | [text @ .., b'\n'] => Ok((&[], text)),
+        _ => refuse(line, ErrorKind::CrLf),
+    }
+}
+
+/// The lines of a reply that [`reply_line`] has accepted, each with its line end.
+pub(crate) fn lines(reply: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    let mut rest = reply;
+    core::iter::from_fn(move || {
+        let (after, line) = line(rest).ok()?;
+        rest = after;
+        Some(line)
+    })
+}
+
+/// The text of a line that [`reply_line`] has accepted, without looking at the rest again.
+#[inline]
+pub(crate) fn text(line: &[u8]) -> &[u8] {
+    match line {
+        [_, _, _, _, text @ .., b'\r', b'\n'] | [_, _, _, _, text @ .., b'\n'] => text,
+        _ => b"",
+    }
+}
+
+/// RFC 2034, section 4, and RFC 3463, section 2; a blank or the end of the text follows.
+///
+/// ```abnf
+/// status-code = class "." subject "." detail
+/// class       = "2" / "4" / "5"
+/// ```
+pub(crate) fn status_code(text: &[u8]) -> IResult<&[u8], (u8, u16, u16)> {
+    let [class @ (b'2' | b'4' | b'5'), b'.', rest @ ..] = text else {
+        return refuse(text, ErrorKind::OneOf);
+    };
+    let (rest, subject) = sub_code(rest)?;
+    let (rest, _) = tag(".")(rest)?;
+    let (rest, detail) = sub_code(rest)?;
+    match rest {
+        [] | [b' ' | b'\t', ..] => Ok((rest, (class & 0x0f, subject, detail))),
+        _ => refuse(rest, ErrorKind::Space),
+    }
+}
+
+/// RFC 3463, section 2: without leading zeros.
+///
+/// ```abnf
+/// subject = 1*3digit
+/// detail  = 1*3digit
+/// ```
+fn sub_code(input: &[u8]) -> IResult<&[u8], u16> {
+    let length = input
+        .iter()
+        .take(3)
+        .take_while(|octet| octet.is_ascii_digit())
+        .count();
+    match input.split_at_checked(length) {
+        Some(([b'0', _, ..] | [], _)) | None => refuse(input, ErrorKind::Digit),
+        Some((digits, rest)) => Ok((rest, number(digits))),
+    }
+}
+
+/// RFC 5321, section 4.1.1.1.
+///
+/// ```abnf
+/// ehlo-line = ehlo-keyword *( SP ehlo-param )
+/// ```
+///
+/// Blanks and tabs before, between and behind are taken, and `AUTH=` before the first mechanism, which
+/// servers once printed for clients of a draft of RFC 2554.
+#[inline]
+pub(crate) fn ehlo_line(text: &[u8]) -> IResult<&[u8], EhloLine<'_>> {
+    let text = text.trim_ascii();
+    let (rest, keyword) = ehlo_keyword(text)?;
+    let params = match rest {
+        [] => rest,
+        [b' ' | b'\t', params @ ..] => params.trim_ascii_start(),
+        [b'=', params @ ..] if keyword.eq_ignore_ascii_case(b"AUTH") => params.trim_ascii_start(),
+        _ => return refuse(rest, ErrorKind::Space),
+    };
+    Ok((&[], EhloLine { keyword, params }))
+}
+
+/// RFC 5321, section 4.1.1.1.
+///
+/// ```abnf
+/// ehlo-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")
+/// ```
+#[inline]
+fn ehlo_keyword(input: &[u8]) -> IResult<&[u8], &[u8]> {
+    match input {
+        [b'-', ..] => refuse(input, ErrorKind::AlphaNumeric),
+        _ => take_while1(is_keyword_octet)(input),
+    }
+}
+
+#[inline]
+fn is_keyword_octet(octet: u8) -> bool {
+    #[expect(
+        clippy::as_conversions,
+        clippy::indexing_slicing,
+        reason = "done by the compiler"
+    )]
+    const TABLE: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut octet = 0_u8;
+        while octet < 128 {
+            table[octet as usize] = octet.is_ascii_alphanumeric() || octet == b'-';
+            octet += 1;
+        }
+        table
+    };
+    TABLE.get(usize::from(octet)).copied().unwrap_or_default()
+}
+
+/// The parameters of a keyword, one after the other.
+pub(crate) fn ehlo_params(params: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = params;
+    core::iter::from_fn(move || {
+        let (after, param) = preceded(space0, ehlo_param).parse(rest).ok()?;
+        rest = after;
+        Some(param)
+    })
+}
+
+/// RFC 5321, section 4.1.1.1.
+///
+/// ```abnf
+/// ehlo-param = 1*(%d33-126)
+/// ```
+///
+/// Everything but a blank is taken; what a parameter may hold depends on its keyword.
+fn ehlo_param(input: &[u8]) -> IResult<&[u8], &[u8]> {
+    take_while1(|octet| !matches!(octet, b' ' | b'\t')).parse(input)
+}
+
+/// RFC 4422, section 3.1, in any case.
+///
+/// ```abnf
+/// sasl-mech = 1*20mech-char
+/// mech-char = UPPER-ALPHA / DIGIT / HYPHEN / UNDERSCORE
+/// ```
+pub(crate) fn sasl_mech(param: &[u8]) -> IResult<&[u8], &str> {
+    let mech_char = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+    let mechanism = verify(take_while1(mech_char), |mechanism: &[u8]| {
+        mechanism.len() <= 20
+    });
+    map(all_consuming(mechanism), ascii).parse(param)
+}
+
+/// RFC 1870, section 3, and other keywords that take a number; `None` when it is too large to hold.
+///
+/// ```abnf
+/// size-param = 1*DIGIT
+/// ```
+pub(crate) fn size_param(param: &[u8]) -> IResult<&[u8], Option<u64>> {
+    let digits = take_while1(|octet: u8| octet.is_ascii_digit());
+    map(all_consuming(digits), |digits: &[u8]| {
+        digits.iter().try_fold(0, |value: u64, digit| {
+            value.checked_mul(10)?.checked_add(u64::from(digit & 0x0f))
+        })
+    })
+    .parse(param)
+}
+
+/// RFC 9422, section 3.
+///
+/// ```abnf
+/// limit-name-value = limit-name ["=" limit-value]
+/// limit-name       = 1*(ALPHA / DIGIT / "-" / "_")
+/// limit-value      = 1*(%x21-3A / %x3C-7E)
+/// ```
+pub(crate) fn limit_name_value(param: &[u8]) -> IResult<&[u8], (&str, Option<&[u8]>)> {
+    let name =
+        take_while1(|octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'));
+    let limit_value = take_while1(|octet: u8| octet.is_ascii_graphic() && octet != b';');
+    all_consuming((map(name, ascii), opt(preceded(tag("="), limit_value)))).parse(param)
+}
+
+/// The name in the first line of the reply to EHLO; RFC 5321, section 4.1.1.1.
+///
+/// ```abnf
+/// ehlo-ok-rsp = ( "250" SP Domain [ SP ehlo-greet ] CRLF ) / …
+/// ```
+///
+/// Any word is taken for a domain: nothing is decided by it.
+pub(crate) fn ehlo_name(text: &[u8]) -> IResult<&[u8], &[u8]> {
+    preceded(space0, take_while(|octet| !matches!(octet, b' ' | b'\t'))).parse(text)
+}
+
+/// The value of at most three digits.
+fn number(digits: &[u8]) -> u16 {
+    digits.iter().fold(0, |value: u16, digit| {
+        value
+            .saturating_mul(10)
+            .saturating_add(u16::from(digit & 0x0f))
+    })
+}
+
+fn refuse<T>(input: &[u8], kind: ErrorKind) -> IResult<&[u8], T> {
+    Err(Err::Error(Error::from_error_kind(input, kind)))
+}
+
+/// Octets that a production has just shown to be ASCII.
+fn ascii(octets: &[u8]) -> &str {
+    core::str::from_utf8(octets).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! A server's text made harmless for terminals and logs.
+
+use core::fmt::{self, Write as _};
+
+/// Text shown with what could act on a terminal or a log escaped, cut at a number of octets.
+pub(crate) struct Escaped<'a> {
+    text: &'a [u8],
+    limit: usize,
+}
+
+impl<'a> Escaped<'a> {
+    /// `text`, shown in at most `limit` octets.
+    pub(crate) fn new(text: &'a [u8], limit: usize) -> Self {
+        Self { text, limit }
+    }
+}
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Escaping::new(f, self.limit).text(self.text)
+    }
+}
+
+impl fmt::Debug for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A formatter that escapes, and that stops with an ellipsis when its room is used up.
+pub(super) struct Escaping<'f, 'a> {
+    out: &'f mut fmt::Formatter<'a>,
+    /// `None` once the ellipsis is out.
+    room: Option<usize>,
+}
+
+impl<'f, 'a> Escaping<'f, 'a> {
+    pub(super) fn new(out: &'f mut fmt::Formatter<'a>, limit: usize) -> Self {
+        Self {
+            out,
+            room: Some(limit.saturating_sub(ELLIPSIS.len_utf8())),
+        }
+    }
+
+    pub(super) fn text(&mut self, text: &[u8]) -> fmt::Result {
+        for chunk in text.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                if self.room.is_none() {
+                    return Ok(());
+                }
+                if acts(character) {
+                    self.octets(character.encode_utf8(&mut [0; 4]).as_bytes())?;
+                } else if self.fits(character.len_utf8())? {
+                    self.out.write_char(character)?;
+                }
+            }
+            self.octets(chunk.invalid())?;
+        }
+        Ok(())
+    }
+
+    fn octets(&mut self, octets: &[u8]) -> fmt::Result {
+        for octet in octets {
+            if self.fits(4)? {
+                write!(self.out, "\\x{octet:02x}")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fits(&mut self, length: usize) -> Result<bool, fmt::Error> {
+        let Some(room) = self.room else {
+            return Ok(false);
+        };
+        self.room = room.checked_sub(length);
+        if self.room.is_none() {
+            self.out.write_char(ELLIPSIS)?;
+        }
+        Ok(self.room.is_some())
+    }
+}
+
+/// Whether a character steers what shows it: C0, DEL, C1, the controls of direction (Unicode's
+/// `Bidi_Control`), and the separators of lines and paragraphs.
+fn acts(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
+}
+
+const ELLIPSIS: char = '…';

@@ -1,0 +1,258 @@
+//! Authentication: SASL mechanisms (RFC 4422) as the AUTH command carries them (RFC 4954).
+//!
+//! [`Credentials`] hold what is needed to log in, in the order in which it is to be tried against
+//! the server's offer. A mechanism of one's own implements [`Mechanism`] and [`Exchange`]; it deals
+//! in the octets of its own messages only: base64, the limits on lines, cancelling and counting the
+//! server's challenges are done for it.
+//!
+//! Names and passwords are sent as they are given; they are not prepared by SASLprep (RFC 4013).
+
+use alloc::{boxed::Box, vec::Vec};
+use core::fmt;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use crate::Secret;
+
+mod credentials;
+mod dialogue;
+mod login;
+mod plain;
+mod xoauth2;
+
+pub use credentials::{Credentials, CredentialsError, CredentialsFault};
+pub(crate) use dialogue::Dialogue;
+pub use login::Login;
+pub use plain::Plain;
+pub use xoauth2::XOAuth2;
+
+/// A way to authenticate, together with the secrets that it needs.
+///
+/// Its `Debug` must not show a secret; a field of type [`Secret`] does not.
+pub trait Mechanism: fmt::Debug + Send + Sync {
+    /// The name under which servers offer it.
+    fn name(&self) -> Name;
+
+    /// Begins an exchange with one server.
+    fn start(&self, context: &Context<'_>) -> Box<dyn Exchange>;
+}
+
+/// The client's side of one authentication.
+pub trait Exchange: Send {
+    /// The first response, if the client speaks first; it may be empty.
+    ///
+    /// Called once, before anything else. `None` means that the server speaks first.
+    ///
+    /// # Errors
+    /// If the exchange cannot begin, say because no channel binding is there.
+    fn initial_response(&mut self) -> Result<Option<Secret>, Failure>;
+
+    /// Answers a challenge, which is already decoded from base64; the answer may be empty.
+    ///
+    /// # Errors
+    /// If the challenge is not acceptable: then the exchange is cancelled.
+    fn respond(&mut self, challenge: &[u8]) -> Result<Secret, Failure>;
+
+    /// Judges the server's word that the client is authenticated.
+    ///
+    /// # Errors
+    /// If the exchange is not at an end that allows success, or the server has not proved itself.
+    fn finish(&mut self) -> Result<(), Failure>;
+
+    /// How many challenges the server may send in all, besides the one that only asks for the
+    /// initial response; one more is a [`Failure`]. At most 16 are ever answered.
+    fn steps(&self) -> usize;
+
+    /// What the server told of the reason for its refusal, in the mechanism's own words.
+    fn server_detail(&self) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// The name of a mechanism (RFC 4422, section 3.1): up to 20 of `A`–`Z`, `0`–`9`, `-`, `_`.
+///
+/// ```
+/// use smtp_proto::sasl::Name;
+///
+/// const EXTERNAL: Option<Name> = Name::new("EXTERNAL");
+/// assert!(EXTERNAL.is_some());
+/// assert!(Name::new("EXTERNAL\r\nNOOP").is_none());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Name(&'static str);
+
+impl Name {
+    /// The name, if it is one.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Option<Self> {
+        let mut rest = name.as_bytes();
+        if rest.is_empty() || rest.len() > NAME_MAX {
+            return None;
+        }
+        while let Some((first, others)) = rest.split_first() {
+            if !matches!(first, b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_') {
+                return None;
+            }
+            rest = others;
+        }
+        Some(Self(name))
+    }
+
+    /// The name as it goes on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// What an exchange may know of the connection it runs on.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    secure: bool,
+    bindings: &'a [(&'a str, &'a [u8])],
+    nonce: [u8; 32],
+}
+
+impl<'a> Context<'a> {
+    /// A connection in clear; `nonce` is random, and for this one exchange.
+    #[must_use]
+    pub const fn new(nonce: [u8; 32]) -> Self {
+        Self {
+            secure: false,
+            bindings: &[],
+            nonce,
+        }
+    }
+
+    /// The same over TLS, with the channel bindings (RFC 5056) that are known, by name.
+    #[must_use]
+    pub const fn over_tls(self, bindings: &'a [(&'a str, &'a [u8])]) -> Self {
+        Self {
+            secure: true,
+            bindings,
+            ..self
+        }
+    }
+
+    /// Whether the connection is protected by TLS.
+    #[must_use]
+    pub const fn secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The data of a channel binding, such as `tls-exporter` (RFC 9266).
+    #[must_use]
+    pub fn channel_binding(&self, name: &str) -> Option<&'a [u8]> {
+        self.bindings
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|&(_, data)| data)
+    }
+
+    /// Random octets for this one exchange.
+    #[must_use]
+    pub const fn nonce(&self) -> &[u8; 32] {
+        &self.nonce
+    }
+}
+
+/// Shows neither the nonce nor the bindings' data.
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("secure", &self.secure)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an exchange came to nothing before the server refused it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Failure {
+    /// A challenge that is not base64 (RFC 4954, section 4).
+    Encoding,
+    /// A challenge or a response whose line would be over 12288 octets (RFC 4954, section 4).
+    TooLong,
+    /// A challenge more than the mechanism has.
+    TooManyChallenges,
+    /// Success before the exchange was at its end.
+    Premature,
+    /// Success after the server had told of its refusal.
+    Contradiction,
+    /// A reason of the mechanism's own.
+    Mechanism(&'static str),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Encoding => "challenge is not base64",
+            Self::TooLong => "challenge or response over 12288 octets",
+            Self::TooManyChallenges => "one challenge too many for the mechanism",
+            Self::Premature => "success before the exchange was at its end",
+            Self::Contradiction => "success after the server had told of its refusal",
+            Self::Mechanism(reason) => reason,
+        })
+    }
+}
+
+impl core::error::Error for Failure {}
+
+/// Decodes the text of a 334 reply.
+///
+/// No text, and a lone `=` as in an initial response, are the empty challenge. Anything but strict
+/// base64 is an error: RFC 4954, section 4, wants such an exchange cancelled.
+pub(crate) fn decode_challenge(text: &[u8]) -> Result<Vec<u8>, Failure> {
+    if text.len() > LINE_MAX {
+        return Err(Failure::TooLong);
+    }
+    match text {
+        b"=" => Ok(Vec::new()),
+        _ => STANDARD.decode(text).map_err(|_| Failure::Encoding),
+    }
+}
+
+/// Appends `raw` in base64, without line breaks and without an allocation of its own.
+pub(crate) fn encode_base64(raw: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    // With room for a CRLF: a vector that grows behind a secret leaves a copy of it unwiped.
+    out.reserve(base64_len(raw).saturating_add("\r\n".len()));
+    out.resize(start.saturating_add(base64_len(raw)), b'=');
+    let room = out.get_mut(start..).unwrap_or_default();
+    let written = STANDARD.encode_slice(raw, room);
+    debug_assert_eq!(
+        written,
+        Ok(base64_len(raw)),
+        "room and encoding are of one length"
+    );
+}
+
+/// Octets of `raw` in base64.
+pub(crate) fn base64_len(raw: &[u8]) -> usize {
+    raw.len().div_ceil(3).saturating_mul(4)
+}
+
+/// Whether an AUTH command with this initial response keeps to the 512 octets of a command line.
+///
+/// If not, the response has to wait for an empty challenge (RFC 4954, section 4).
+pub(crate) fn initial_response_fits(name: Name, response: &[u8]) -> bool {
+    let argument = base64_len(response).max("=".len());
+    let rest = "AUTH  \r\n".len().saturating_add(name.as_str().len());
+    argument.saturating_add(rest) <= COMMAND_LINE_MAX
+}
+
+/// RFC 4422, section 3.1.
+const NAME_MAX: usize = 20;
+/// RFC 5321, section 4.5.3.1.4, with the CRLF.
+const COMMAND_LINE_MAX: usize = 512;
+/// RFC 4954, section 4; here with the CRLF.
+const LINE_MAX: usize = 12288;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+use alloc::boxed::Box;
+use core::fmt;
+
+use super::{
+    Context, Exchange, Failure, LINE_MAX, Mechanism, Name, base64_len, decode_challenge,
+    initial_response_fits,
+};
+use crate::Secret;
+
+/// One AUTH command's exchange: what every mechanism has in common.
+///
+/// It decodes, counts and bounds. After an error from [`challenge`](Self::challenge) the caller
+/// cancels the exchange.
+pub(crate) struct Dialogue {
+    name: Name,
+    exchange: Box<dyn Exchange>,
+    /// The initial response that was too long for the AUTH line: it answers the first challenge.
+    deferred: Option<Secret>,
+    /// How many challenges may still come.
+    steps: usize,
+}
+
+impl Dialogue {
+    /// Begins; with the initial response that belongs on the AUTH line, if one does.
+    pub(crate) fn begin(
+        mechanism: &dyn Mechanism,
+        context: &Context<'_>,
+    ) -> Result<(Self, Option<Secret>), Failure> {
+        let name = mechanism.name();
+        let mut exchange = mechanism.start(context);
+        let response = exchange.initial_response()?.map(bounded).transpose()?;
+        let steps = exchange.steps().min(STEPS_MAX);
+        let (deferred, sent) = match response {
+            Some(response) if !initial_response_fits(name, response.expose()) => {
+                (Some(response), None)
+            }
+            other => (None, other),
+        };
+        Ok((
+            Self {
+                name,
+                exchange,
+                deferred,
+                steps,
+            },
+            sent,
+        ))
+    }
+
+    /// The mechanism's name.
+    pub(crate) fn name(&self) -> Name {
+        self.name
+    }
+
+    /// Answers a 334 reply, given its text.
+    pub(crate) fn challenge(&mut self, text: &[u8]) -> Result<Secret, Failure> {
+        let challenge = decode_challenge(text)?;
+        // A mechanism in which the client speaks first has no use for what such a challenge says.
+        if let Some(response) = self.deferred.take() {
+            return Ok(response);
+        }
+        self.steps = self
+            .steps
+            .checked_sub(1)
+            .ok_or(Failure::TooManyChallenges)?;
+        bounded(self.exchange.respond(&challenge)?)
+    }
+
+    /// Judges a 235 reply.
+    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
+        match self.deferred {
+            Some(_) => Err(Failure::Premature),
+            None => self.exchange.finish(),
+        }
+    }
+
+    /// What the server told of the reason for its refusal.
+    pub(crate) fn server_detail(&self) -> Option<&[u8]> {
+        self.exchange.server_detail()
+    }
+}
+
+impl fmt::Debug for Dialogue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialogue")
+            .field("name", &self.name)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
+}
+
+fn bounded(response: Secret) -> Result<Secret, Failure> {
+    if base64_len(response.expose()) > LINE_MAX.saturating_sub("\r\n".len()) {
+        return Err(Failure::TooLong);
+    }
+    Ok(response)
+}
+
+/// No mechanism in use needs more than three.
+const STEPS_MAX: usize = 16;

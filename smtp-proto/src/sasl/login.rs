@@ -1,0 +1,91 @@
+use alloc::boxed::Box;
+use core::{fmt, mem};
+
+use super::{
+    Context, CredentialsError, Exchange, Failure, Mechanism, Name,
+    credentials::{Part, check},
+};
+use crate::Secret;
+
+/// The LOGIN mechanism: user, then password, for servers that know nothing better.
+///
+/// No standard describes it. The texts of the server's two prompts differ from server to server,
+/// so they are answered by their order.
+#[derive(Clone)]
+pub struct Login {
+    user: Secret,
+    password: Secret,
+}
+
+impl Login {
+    /// Logs in as `user`.
+    ///
+    /// # Errors
+    /// If a part is empty, holds a NUL, or is too long.
+    pub fn new(user: &str, password: impl Into<Secret>) -> Result<Self, CredentialsError> {
+        let password = password.into();
+        check(Part::User, user.as_bytes(), |octet| octet != 0)?;
+        check(Part::Password, password.expose(), |octet| octet != 0)?;
+        Ok(Self {
+            user: user.into(),
+            password,
+        })
+    }
+}
+
+impl Mechanism for Login {
+    fn name(&self) -> Name {
+        NAME
+    }
+
+    fn start(&self, _: &Context<'_>) -> Box<dyn Exchange> {
+        Box::new(State::ExpectUserPrompt {
+            user: self.user.clone(),
+            password: self.password.clone(),
+        })
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").finish_non_exhaustive()
+    }
+}
+
+#[expect(clippy::enum_variant_names, reason = "a state says what it expects")]
+enum State {
+    ExpectUserPrompt { user: Secret, password: Secret },
+    ExpectPasswordPrompt { password: Secret },
+    ExpectVerdict,
+}
+
+impl Exchange for State {
+    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+        Ok(None)
+    }
+
+    fn respond(&mut self, _: &[u8]) -> Result<Secret, Failure> {
+        let (next, response) = match mem::replace(self, Self::ExpectVerdict) {
+            Self::ExpectUserPrompt { user, password } => {
+                (Self::ExpectPasswordPrompt { password }, user)
+            }
+            Self::ExpectPasswordPrompt { password } => (Self::ExpectVerdict, password),
+            Self::ExpectVerdict => return Err(Failure::TooManyChallenges),
+        };
+        *self = next;
+        Ok(response)
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::ExpectVerdict => Ok(()),
+            _ => Err(Failure::Premature),
+        }
+    }
+
+    fn steps(&self) -> usize {
+        2
+    }
+}
+
+const NAME: Name = Name("LOGIN");

@@ -1,0 +1,88 @@
+use alloc::boxed::Box;
+use core::fmt;
+
+use super::{
+    Context, CredentialsError, Exchange, Failure, Mechanism, Name,
+    credentials::{Part, check},
+};
+use crate::Secret;
+
+/// The PLAIN mechanism (RFC 4616): user and password in one message, protected by TLS alone.
+#[derive(Clone)]
+pub struct Plain {
+    /// `[authzid] NUL authcid NUL passwd`
+    message: Secret,
+}
+
+impl Plain {
+    /// Logs in as `user`.
+    ///
+    /// # Errors
+    /// If a part is empty, holds a NUL, or is too long.
+    pub fn new(user: &str, password: impl Into<Secret>) -> Result<Self, CredentialsError> {
+        let password = password.into();
+        check(Part::User, user.as_bytes(), |octet| octet != 0)?;
+        check(Part::Password, password.expose(), |octet| octet != 0)?;
+        let message = Secret::concat(&[b"\0", user.as_bytes(), b"\0", password.expose()]);
+        Ok(Self { message })
+    }
+
+    /// Asks to act as `identity`, with the rights of the user who logs in.
+    ///
+    /// # Errors
+    /// If the identity is empty, holds a NUL, or is too long.
+    pub fn acting_as(self, identity: &str) -> Result<Self, CredentialsError> {
+        check(Part::Identity, identity.as_bytes(), |octet| octet != 0)?;
+        let message = self.message.expose();
+        let behind = message
+            .iter()
+            .position(|&octet| octet == 0)
+            .and_then(|nul| message.get(nul..));
+        Ok(Self {
+            message: Secret::concat(&[identity.as_bytes(), behind.unwrap_or_default()]),
+        })
+    }
+}
+
+impl Mechanism for Plain {
+    fn name(&self) -> Name {
+        NAME
+    }
+
+    fn start(&self, _: &Context<'_>) -> Box<dyn Exchange> {
+        Box::new(Once(Some(self.message.clone())))
+    }
+}
+
+impl fmt::Debug for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plain").finish_non_exhaustive()
+    }
+}
+
+/// One message, then the verdict.
+struct Once(Option<Secret>);
+
+impl Exchange for Once {
+    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+        Ok(self.0.take())
+    }
+
+    fn respond(&mut self, _: &[u8]) -> Result<Secret, Failure> {
+        Err(Failure::TooManyChallenges)
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        if self.0.is_some() {
+            Err(Failure::Premature)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn steps(&self) -> usize {
+        0
+    }
+}
+
+const NAME: Name = Name("PLAIN");

@@ -1,0 +1,475 @@
+use alloc::{
+    boxed::Box,
+    format,
+    string::{String, ToString},
+    sync::Arc,
+    vec,
+    vec::Vec,
+};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const USER: &str = "user@example.org";
+const CANARY: &str = "c4narY-t0ken";
+
+fn context() -> Context<'static> {
+    Context::new([7; 32])
+}
+
+fn begin(mechanism: &dyn Mechanism) -> (Dialogue, Option<Secret>) {
+    Dialogue::begin(mechanism, &context()).unwrap()
+}
+
+fn base64(raw: &[u8]) -> Vec<u8> {
+    let mut out = vec![];
+    encode_base64(raw, &mut out);
+    out
+}
+
+#[test]
+fn plain_says_everything_in_its_initial_response() {
+    let (mut dialogue, initial) = begin(&Plain::new(USER, CANARY).unwrap());
+    assert_eq!(
+        initial.unwrap().expose(),
+        b"\0user@example.org\0c4narY-t0ken"
+    );
+    assert_eq!(dialogue.name().as_str(), "PLAIN");
+    assert_eq!(dialogue.finish(), Ok(()));
+
+    let acting = Plain::new(USER, CANARY)
+        .unwrap()
+        .acting_as("other")
+        .unwrap();
+    let (_, initial) = begin(&acting.acting_as("boss").unwrap());
+    assert_eq!(
+        initial.unwrap().expose(),
+        b"boss\0user@example.org\0c4narY-t0ken"
+    );
+}
+
+#[test]
+fn v28_plain_answers_no_challenge_after_its_initial_response() {
+    let (mut dialogue, _) = begin(&Plain::new(USER, CANARY).unwrap());
+    assert_eq!(
+        dialogue.challenge(b"").unwrap_err(),
+        Failure::TooManyChallenges
+    );
+}
+
+#[test]
+fn login_answers_two_prompts_by_their_order_whatever_they_say() {
+    for prompts in [
+        ["VXNlcm5hbWU6", "UGFzc3dvcmQ6"],
+        ["UGFzc3dvcmQ6", "VXNlcm5hbWU6"],
+        ["", "="],
+    ] {
+        let (mut dialogue, initial) = begin(&Login::new(USER, CANARY).unwrap());
+        assert!(initial.is_none());
+        assert_eq!(dialogue.finish(), Err(Failure::Premature));
+        assert_eq!(
+            dialogue.challenge(prompts[0].as_bytes()).unwrap().expose(),
+            USER.as_bytes()
+        );
+        assert_eq!(dialogue.finish(), Err(Failure::Premature));
+        assert_eq!(
+            dialogue.challenge(prompts[1].as_bytes()).unwrap().expose(),
+            CANARY.as_bytes()
+        );
+        assert_eq!(dialogue.finish(), Ok(()));
+        assert_eq!(
+            dialogue.challenge(b"").unwrap_err(),
+            Failure::TooManyChallenges
+        );
+    }
+}
+
+#[test]
+fn xoauth2_without_a_challenge_is_done_after_its_initial_response() {
+    let (mut dialogue, initial) = begin(&XOAuth2::new(USER, CANARY).unwrap());
+    let expected = b"user=user@example.org\x01auth=Bearer c4narY-t0ken\x01\x01";
+    assert_eq!(initial.unwrap().expose(), expected);
+    assert_eq!(
+        (dialogue.finish(), dialogue.server_detail()),
+        (Ok(()), None)
+    );
+}
+
+#[test]
+fn v33_xoauth2_answers_the_servers_reason_with_nothing_and_keeps_it() {
+    let (mut dialogue, _) = begin(&XOAuth2::new(USER, CANARY).unwrap());
+    let reason = br#"{"status":"401"}"#;
+    assert!(
+        dialogue
+            .challenge(&base64(reason))
+            .unwrap()
+            .expose()
+            .is_empty()
+    );
+    assert_eq!(dialogue.server_detail(), Some(&reason[..]));
+    assert_eq!(dialogue.finish(), Err(Failure::Contradiction));
+    assert_eq!(
+        dialogue.challenge(b"").unwrap_err(),
+        Failure::TooManyChallenges
+    );
+    assert_eq!(dialogue.server_detail(), Some(&reason[..]));
+}
+
+#[test]
+fn v33_xoauth2_keeps_at_most_4096_octets_of_the_servers_reason() {
+    let (mut dialogue, _) = begin(&XOAuth2::new(USER, CANARY).unwrap());
+    dialogue.challenge(&base64(&[b'x'; 9000])).unwrap();
+    assert_eq!(dialogue.server_detail().unwrap(), [b'x'; 4096]);
+}
+
+#[test]
+fn v12_a_long_initial_response_waits_for_a_challenge() {
+    // AUTH PLAIN, a space and CRLF leave 499 octets: 124 groups of base64, 372 of message.
+    let longest = "p".repeat(372 - "\0u\0".len());
+    let (_, initial) = begin(&Plain::new("u", longest.as_str()).unwrap());
+    assert!(initial.is_some());
+
+    for challenge in [&b""[..], b"=", b"YW55dGhpbmc="] {
+        let plain = Plain::new("u", longest.clone() + "p").unwrap();
+        let (mut dialogue, initial) = begin(&plain);
+        assert!(initial.is_none());
+        assert_eq!(dialogue.finish(), Err(Failure::Premature));
+        assert_eq!(dialogue.challenge(challenge).unwrap().expose().len(), 373);
+        assert_eq!(dialogue.finish(), Ok(()));
+        assert_eq!(
+            dialogue.challenge(b"").unwrap_err(),
+            Failure::TooManyChallenges
+        );
+    }
+}
+
+#[test]
+fn a_deferred_initial_response_does_not_use_up_a_step() {
+    let token = "t".repeat(2000);
+    let (mut dialogue, initial) = begin(&XOAuth2::new(USER, token.as_str()).unwrap());
+    assert!(initial.is_none());
+    assert!(
+        dialogue
+            .challenge(b"")
+            .unwrap()
+            .expose()
+            .ends_with(b"ttt\x01\x01")
+    );
+    assert!(dialogue.challenge(b"e30=").unwrap().expose().is_empty());
+    assert_eq!(dialogue.server_detail(), Some(&b"{}"[..]));
+    assert_eq!(
+        dialogue.challenge(b"e30=").unwrap_err(),
+        Failure::TooManyChallenges
+    );
+}
+
+#[test]
+fn v35_every_text_of_a_challenge_has_a_defined_result() {
+    for (text, expected) in [
+        (&b""[..], Ok(&b""[..])),
+        (b"=", Ok(b"")),
+        (b"YQ==", Ok(b"a")),
+        (b"AAEC/w==", Ok(b"\x00\x01\x02\xFF")),
+        (b"YQ", Err(Failure::Encoding)),
+        (b"YQ=", Err(Failure::Encoding)),
+        (b"YR==", Err(Failure::Encoding)),
+        (b"==", Err(Failure::Encoding)),
+        (b"=AAA", Err(Failure::Encoding)),
+        (b"AAA=BBBB", Err(Failure::Encoding)),
+        (b"YQ== ", Err(Failure::Encoding)),
+        (b"YW\r\n=", Err(Failure::Encoding)),
+        (b"go ahead", Err(Failure::Encoding)),
+        (b"_-8=", Err(Failure::Encoding)),
+        (b"\xFF\0", Err(Failure::Encoding)),
+        (&[b'A'; 12288], Ok(&[0; 9216])),
+        (&[b'A'; 12292], Err(Failure::TooLong)),
+    ] {
+        assert_eq!(
+            decode_challenge(text).as_deref(),
+            expected.as_ref().copied()
+        );
+    }
+    let (mut dialogue, _) = begin(&Login::new(USER, CANARY).unwrap());
+    assert_eq!(
+        dialogue.challenge(b"Username:").unwrap_err(),
+        Failure::Encoding
+    );
+}
+
+#[test]
+fn v12_parts_that_would_change_the_message_are_refused() {
+    use CredentialsFault as F;
+    let fault = |result: Result<Credentials, CredentialsError>| {
+        result.map_err(|error| error.reason()).unwrap_err()
+    };
+    for (user, secret, expected) in [
+        ("", "p", F::Empty),
+        ("u", "", F::Empty),
+        ("u\0v", "p", F::Character),
+        ("u", "p\0q", F::Character),
+    ] {
+        assert_eq!(fault(Credentials::password(user, secret)), expected);
+        assert_eq!(fault(Credentials::xoauth2(user, secret)), expected);
+    }
+    for octet in 0..=255_u8 {
+        let secret = || Secret::from(vec![b'p', octet, b'q']);
+        assert_eq!(Credentials::password("u", secret()).is_ok(), octet != 0);
+        assert_eq!(
+            Credentials::xoauth2("u", secret()).is_ok(),
+            octet.is_ascii_graphic()
+        );
+        let user = String::from_iter(['u', char::from(octet)]);
+        assert_eq!(
+            Credentials::xoauth2(&user, "t").is_ok(),
+            octet >= b' ' && octet != 0x7f
+        );
+        let plain = Plain::new("u", "p").unwrap();
+        assert_eq!(plain.acting_as(&user).is_ok(), octet != 0);
+    }
+    let error = Credentials::password("u", "canary\0").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "password holds a character that the mechanism cannot carry"
+    );
+}
+
+#[test]
+fn v12_the_longest_parts_together_keep_to_a_line_of_12288_octets() {
+    let (user, secret) = ("u".repeat(1020), "s".repeat(7140));
+    let plain = Plain::new(&user, secret.as_str())
+        .unwrap()
+        .acting_as(&user)
+        .unwrap();
+    let xoauth2 = XOAuth2::new(&user, secret.as_str()).unwrap();
+    let mechanisms: [&dyn Mechanism; 2] = [&plain, &xoauth2];
+    for mechanism in mechanisms {
+        let (mut dialogue, _) = begin(mechanism);
+        assert!(base64_len(dialogue.challenge(b"").unwrap().expose()) + 2 <= 12288);
+    }
+    for error in [
+        Plain::new(&(user + "u"), "p").unwrap_err(),
+        Login::new("u", secret.clone() + "s").unwrap_err(),
+        XOAuth2::new("u", secret + "s").unwrap_err(),
+    ] {
+        assert_eq!(error.reason(), CredentialsFault::TooLong);
+    }
+}
+
+/// A mechanism that says what it is told to, as often as it is asked.
+#[derive(Debug)]
+struct Parrot {
+    initial: Option<usize>,
+    response: usize,
+}
+
+impl Mechanism for Parrot {
+    fn name(&self) -> Name {
+        Name::new("X-PARROT_20-LETTERS-").unwrap()
+    }
+
+    fn start(&self, context: &Context<'_>) -> Box<dyn Exchange> {
+        assert_eq!(context.nonce(), &[7; 32]);
+        Box::new(Self { ..*self })
+    }
+}
+
+impl Exchange for Parrot {
+    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+        Ok(self.initial.map(|len| vec![b'i'; len].into()))
+    }
+
+    fn respond(&mut self, _: &[u8]) -> Result<Secret, Failure> {
+        Ok(vec![b'r'; self.response].into())
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        Err(Failure::Mechanism("parrots never agree"))
+    }
+
+    fn steps(&self) -> usize {
+        usize::MAX
+    }
+}
+
+#[test]
+fn v28_a_mechanism_that_never_ends_is_cut_off() {
+    let (mut dialogue, _) = begin(&Parrot {
+        initial: None,
+        response: 1,
+    });
+    for _ in 0..16 {
+        assert_eq!(dialogue.challenge(b"").unwrap().expose(), b"r");
+    }
+    assert_eq!(
+        dialogue.challenge(b"").unwrap_err(),
+        Failure::TooManyChallenges
+    );
+    assert_eq!(
+        dialogue.finish().unwrap_err().to_string(),
+        "parrots never agree"
+    );
+}
+
+#[test]
+fn v12_a_response_over_12288_octets_is_an_error() {
+    let longest = (12288 - 2) / 4 * 3;
+    let (mut dialogue, _) = begin(&Parrot {
+        initial: None,
+        response: longest,
+    });
+    assert!(dialogue.challenge(b"").is_ok());
+    let (mut dialogue, _) = begin(&Parrot {
+        initial: None,
+        response: longest + 1,
+    });
+    assert_eq!(dialogue.challenge(b"").unwrap_err(), Failure::TooLong);
+    let parrot = Parrot {
+        initial: Some(longest + 1),
+        response: 0,
+    };
+    assert_eq!(
+        Dialogue::begin(&parrot, &context()).unwrap_err(),
+        Failure::TooLong
+    );
+}
+
+#[test]
+fn an_empty_initial_response_is_not_a_missing_one() {
+    let (_, initial) = begin(&Parrot {
+        initial: Some(0),
+        response: 0,
+    });
+    assert!(initial.unwrap().expose().is_empty());
+}
+
+#[test]
+fn a_name_is_1_to_20_upper_case_letters_digits_hyphens_and_underscores() {
+    for name in ["A", "SCRAM-SHA-256-PLUS", "9_-", "ABCDEFGHIJKLMNOPQRST"] {
+        assert_eq!(Name::new(name).unwrap().as_str(), name);
+    }
+    for name in [
+        "",
+        "plain",
+        "A B",
+        "A\r\n",
+        "\u{c4}",
+        "ABCDEFGHIJKLMNOPQRSTU",
+    ] {
+        assert_eq!(Name::new(name), None, "{name:?}");
+    }
+}
+
+#[test]
+fn v32_the_first_of_our_mechanisms_that_is_offered_is_selected() {
+    let ours: [Arc<dyn Mechanism>; 3] = [
+        Arc::new(XOAuth2::new(USER, CANARY).unwrap()),
+        Arc::new(Plain::new(USER, CANARY).unwrap()),
+        Arc::new(Login::new(USER, CANARY).unwrap()),
+    ];
+    let all = ["LOGIN", "CRAM-MD5", "PLAIN", "XOAUTH2", "PLAINX"];
+    for subset in 0..1_u32 << all.len() {
+        let offered = all
+            .iter()
+            .enumerate()
+            .filter(|(bit, _)| subset >> bit & 1 == 1)
+            .map(|(_, &name)| name);
+        for order in [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ] {
+            let list = order.map(|i| ours[i].clone());
+            let names = list.clone().map(|mechanism| mechanism.name().as_str());
+            let expected = names
+                .into_iter()
+                .find(|name| offered.clone().any(|offer| offer == *name));
+            let selected = Credentials::mechanisms(list.to_vec()).select(offered.clone());
+            assert_eq!(
+                selected.map(|mechanism| mechanism.name().as_str()),
+                expected
+            );
+        }
+    }
+    let credentials = Credentials::password(USER, CANARY).unwrap();
+    assert_eq!(
+        credentials
+            .select(["login", "plain"])
+            .unwrap()
+            .name()
+            .as_str(),
+        "PLAIN"
+    );
+}
+
+#[test]
+fn a_context_tells_what_it_was_given() {
+    let bindings = [("tls-exporter", &b"data"[..])];
+    let secure = context().over_tls(&bindings);
+    assert!(secure.secure() && !context().secure());
+    assert_eq!(secure.channel_binding("tls-exporter"), Some(&b"data"[..]));
+    assert_eq!(secure.channel_binding("tls-unique"), None);
+    assert_eq!(format!("{secure:?}"), "Context { secure: true, .. }");
+}
+
+#[test]
+fn v37_no_secret_shows_in_debug() {
+    let plain = Plain::new(USER, CANARY).unwrap();
+    let login = Login::new(USER, CANARY).unwrap();
+    let xoauth2 = XOAuth2::new(USER, CANARY).unwrap();
+    let credentials = Credentials::password(USER, CANARY).unwrap();
+    assert_eq!(
+        format!("{credentials:?}"),
+        r#"Credentials ["PLAIN", "LOGIN"]"#
+    );
+
+    let mut shown = String::new();
+    let mechanisms: [&dyn Mechanism; 3] = [&plain, &login, &xoauth2];
+    for mechanism in mechanisms {
+        let (dialogue, initial) = begin(mechanism);
+        shown += &format!(
+            "{mechanism:?} {mechanism:#?} {dialogue:?} {dialogue:#?} {initial:?} {initial:#?}"
+        );
+    }
+    shown += &format!("{credentials:?} {credentials:#?}");
+    assert_no_canary(&shown);
+}
+
+/// Fails if the canary shows in clear, in hexadecimal, in decimal octets, or in base64 at any alignment.
+fn assert_no_canary(shown: &str) {
+    let hex: String = CANARY.bytes().map(|octet| format!("{octet:02x}")).collect();
+    let decimal: Vec<String> = CANARY.bytes().map(|octet| octet.to_string()).collect();
+    let mut traces = vec![CANARY.to_string(), hex, decimal[..4].join(", ")];
+    for shift in 0..3 {
+        let inner = &CANARY.as_bytes()[shift..];
+        traces.push(String::from_utf8(base64(&inner[..inner.len() / 3 * 3])).unwrap());
+    }
+    for trace in traces {
+        assert!(
+            !shown.to_lowercase().contains(&trace.to_lowercase()),
+            "{trace} in {shown}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn base64_is_appended_and_decodes_to_the_same(raw: Vec<u8>, front: Vec<u8>) {
+        let mut out = front.clone();
+        encode_base64(&raw, &mut out);
+        let written = out.strip_prefix(&front[..]).unwrap();
+        prop_assert_eq!(written.len(), base64_len(&raw));
+        prop_assert!(!written.iter().any(u8::is_ascii_control));
+        prop_assert_eq!(decode_challenge(written).unwrap(), raw);
+    }
+
+    #[test]
+    fn v35_no_challenge_panics(text: Vec<u8>) {
+        if let Ok(challenge) = decode_challenge(&text) {
+            prop_assert!(text == b"=" || base64(&challenge) == text);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Octets that must not be seen.
+
+use alloc::{string::String, vec::Vec};
+use core::fmt;
+
+use zeroize::Zeroizing;
+
+/// A secret, such as a password or a token: never shown by `Debug`, and wiped when dropped.
+///
+/// It has neither `Display` nor equality, so it can be neither printed nor compared in variable time.
+/// A `String` or `Vec<u8>` is taken over without leaving a copy behind; a `&str` is copied, and the
+/// original stays the caller's to wipe.
+#[derive(Clone, Default)]
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// The octets in clear.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Joins `parts` in one allocation, so that no shorter buffer is left behind unwiped.
+    pub(crate) fn concat(parts: &[&[u8]]) -> Self {
+        Self::from(parts.concat())
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::from(text.as_bytes().to_vec())
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::from(text.into_bytes())
+    }
+}
+
+impl From<Vec<u8>> for Secret {
+    fn from(octets: Vec<u8>) -> Self {
+        Self(Zeroizing::new(octets))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn v37_debug_tells_neither_the_octets_nor_their_number() {
+        let shown = format!("{0:?} {0:#?}", Secret::from("canary"));
+        assert_eq!(shown, "Secret(..) Secret(..)");
+    }
+
+    #[test]
+    fn a_secret_keeps_the_octets_of_whatever_it_was_made_of() {
+        assert_eq!(Secret::from("a\u{e9}").expose(), b"a\xC3\xA9");
+        assert_eq!(Secret::from(String::from("abc")).expose(), b"abc");
+        assert_eq!(Secret::from(alloc::vec![0, 255]).expose(), [0, 255]);
+        assert_eq!(Secret::concat(&[b"a", b"", b"bc"]).expose(), b"abc");
+        assert!(Secret::default().expose().is_empty());
+    }
+
+    #[test]
+    fn a_taken_over_vector_is_not_copied() {
+        let octets = b"hunter2".to_vec();
+        let address = octets.as_ptr();
+        assert_eq!(Secret::from(octets).expose().as_ptr(), address);
+    }
+}

@@ -1,0 +1,254 @@
+//! What leaves for a body is that body and ends once, whatever is in it and however it is cut.
+
+mod reference;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use reference::{Policy, canonical, receive};
+use smtp_proto::body::{Encoder, Fault, FaultReason, Room, Rules, scan};
+
+/// The alphabet in which all that could go wrong can be written.
+const ALPHABET: [u8; 5] = [b'\r', b'\n', b'.', b'x', 0];
+
+/// Every server found so far that took something else than `CRLF . CRLF` for the end took one of these.
+const SMUGGLING: [&[u8]; 9] = [
+    b"\n.\n",
+    b"\n.\r",
+    b"\r.\n",
+    b"\r.\r",
+    b"\n.\r\n",
+    b"\r.\r\n",
+    b"\r\n.\r\r\n",
+    b"\r\r\n.\r\r\n",
+    b"\r\n\0.\r\n",
+];
+
+#[test]
+fn v15_every_short_body_refused_by_default_or_received_as_it_is_at_every_cut() {
+    assert_eq!(Policy::REJECT.rules(), Rules::new());
+    every_short_body(Policy::REJECT);
+}
+
+#[test]
+fn v15_every_short_body_converted_is_received_with_proper_line_ends_at_every_cut() {
+    every_short_body(Policy::CONVERT);
+}
+
+#[test]
+fn v15_every_short_body_keeps_a_tight_line_limit_at_every_cut() {
+    for policy in [Policy::REJECT, Policy::CONVERT] {
+        let policy = Policy {
+            max_line: Some(2),
+            ..policy
+        };
+        bodies(6, &mut |body| every_cut(body, policy));
+    }
+}
+
+#[test]
+fn v16_a_smuggled_end_ends_nothing_wherever_it_stands() {
+    let mut wire = Vec::new();
+    for policy in [Policy::REJECT, Policy::CONVERT] {
+        for sequence in SMUGGLING {
+            for before in [
+                "",
+                "x",
+                "first line\r\nsecond",
+                "line\r\n",
+                &"padding\r\n".repeat(40),
+            ] {
+                for behind in [
+                    "",
+                    "\r\n",
+                    "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n",
+                    ".",
+                ] {
+                    let body = [before.as_bytes(), sequence, behind.as_bytes()].concat();
+                    every_cut(&body, policy);
+                    // In pieces of every size, so that every octet comes first and last in some chunk.
+                    for size in 1..=sequence.len() + 2 {
+                        let sent = encode(body.chunks(size), policy, WIDE, &mut wire);
+                        assert_eq!(sent.is_ok(), canonical(&body, policy).is_ok());
+                        assert!(sent.is_err() || receive(&wire).is_some());
+                    }
+                }
+            }
+        }
+        let refused = |sequence: &&[u8]| scan(sequence, &policy.rules()).is_err();
+        let nul = |sequence: &&[u8]| sequence.contains(&0);
+        let expected = |sequence: &&[u8]| !policy.convert || nul(sequence);
+        assert!(
+            SMUGGLING
+                .iter()
+                .all(|sequence| refused(sequence) == expected(sequence))
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn the_wire_is_the_same_for_any_chunks_and_any_room(
+        body in body(),
+        convert: bool,
+        eight_bit: bool,
+        max_line in prop_oneof![Just(None), (0_usize..200).prop_map(Some), Just(Some(998))],
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        room in (1_usize..700, 1_usize..5),
+    ) {
+        let policy = Policy { convert, eight_bit, max_line };
+        let (mut whole, mut pieces) = (Vec::new(), Vec::new());
+        let expected = canonical(&body, policy);
+        let sent = encode([&body[..]], policy, WIDE, &mut whole);
+        prop_assert_eq!(sent.map_err(key), expected.as_ref().map(drop).map_err(|fault| *fault));
+
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
+        cuts.extend([0, body.len()]);
+        cuts.sort_unstable();
+        let chunks = cuts.windows(2).map(|ends| &body[ends[0]..ends[1]]);
+        let again = encode(chunks, policy, Room::new(room.0, room.1), &mut pieces);
+        prop_assert_eq!(again, sent);
+        prop_assert_eq!(scan(&body, &policy.rules()).map(drop), sent);
+        if let Ok(expected) = expected {
+            prop_assert_eq!(receive(&whole), Some(expected));
+            prop_assert_eq!(whole, pieces);
+            facts_agree(&body, policy);
+        }
+    }
+}
+
+/// Text in which line ends, dots and runs of every length meet, now and then with something forbidden.
+fn body() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop_oneof![
+        8 => (0_usize..160).prop_map(|len| b"some words. and more\tof them ".iter().cycle().take(len).copied().collect()),
+        8 => Just(b"\r\n".to_vec()),
+        4 => Just(b".".to_vec()),
+        4 => Just(b"\r\n.\r\n".to_vec()),
+        1 => (500_usize..1100).prop_map(|len| vec![b'x'; len]),
+        1 => prop::sample::select(vec![&b"\r"[..], b"\n", b"\n.\n", b"\r.\r", b"\0", "é".as_bytes(), b"\x80"])
+            .prop_map(<[u8]>::to_vec),
+    ];
+    prop::collection::vec(part, 0..40).prop_map(|parts| parts.concat())
+}
+
+const WIDE: Room = Room::new(usize::MAX, usize::MAX);
+
+fn every_short_body(policy: Policy) {
+    bodies(8, &mut |body| every_cut(body, policy));
+}
+
+/// Calls `each` with every string over the alphabet of at most `len` octets.
+fn bodies(len: usize, each: &mut impl FnMut(&[u8])) {
+    fn grow(body: &mut Vec<u8>, len: usize, each: &mut impl FnMut(&[u8])) {
+        each(body);
+        if body.len() < len {
+            for octet in ALPHABET {
+                body.push(octet);
+                grow(body, len, each);
+                body.pop();
+            }
+        }
+    }
+    grow(&mut Vec::with_capacity(len), len, each);
+}
+
+/// Sends `body` in two chunks, cut everywhere, and compares with the reference.
+fn every_cut(body: &[u8], policy: Policy) {
+    let expected = canonical(body, policy);
+    let mut wire = Vec::new();
+    for cut in 0..=body.len() {
+        let (head, tail) = body.split_at(cut);
+        let sent = encode([head, tail], policy, WIDE, &mut wire);
+        match &expected {
+            Ok(expected) => {
+                assert!(sent.is_ok(), "{body:?} cut at {cut}: {sent:?}");
+                assert_eq!(
+                    receive(&wire).as_ref(),
+                    Some(expected),
+                    "{body:?} cut at {cut}"
+                );
+            }
+            Err(fault) => assert_eq!(sent.map_err(key), Err(*fault), "{body:?} cut at {cut}"),
+        }
+    }
+    match expected {
+        Ok(_) => facts_agree(body, policy),
+        Err(fault) => assert_eq!(
+            scan(body, &policy.rules()).map(drop).map_err(key),
+            Err(fault),
+            "{body:?}"
+        ),
+    }
+}
+
+/// Checks the facts of a sound body against what is sent for it, also by an encoder that trusts them.
+fn facts_agree(body: &[u8], policy: Policy) {
+    let facts = scan(body, &policy.rules()).unwrap();
+    let (mut wire, mut trusted) = (Vec::new(), Vec::new());
+    encode([body], policy, WIDE, &mut wire).unwrap();
+    drive(Encoder::verified(&facts), [body], WIDE, &mut trusted).unwrap();
+    let text = canonical(body, policy).unwrap();
+    assert_eq!(trusted, wire, "{body:?}");
+    assert_eq!(facts.wire_len(), wire.len() as u64 - 3, "{body:?}");
+    assert_eq!(facts.message_len(), text.len() as u64, "{body:?}");
+    assert_eq!(
+        facts.dots(),
+        facts.wire_len() - facts.message_len(),
+        "{body:?}"
+    );
+    assert_eq!(facts.ends_with_crlf(), body.ends_with(b"\r\n"), "{body:?}");
+    let completed = [body, b"\r\n"].concat();
+    assert_eq!(
+        facts.is_converted(),
+        text != body && text != completed,
+        "{body:?}"
+    );
+}
+
+fn encode<'a>(
+    chunks: impl IntoIterator<Item = &'a [u8]>,
+    policy: Policy,
+    room: Room,
+    wire: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    drive(Encoder::new(&policy.rules()), chunks, room, wire)
+}
+
+/// Collects in `wire` all that an encoder sends, the end included.
+fn drive<'a>(
+    mut encoder: Encoder,
+    chunks: impl IntoIterator<Item = &'a [u8]>,
+    room: Room,
+    wire: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    wire.clear();
+    for chunk in chunks {
+        let mut chunk = Bytes::copy_from_slice(chunk);
+        while !chunk.is_empty() {
+            let (left, sent) = (chunk.len(), wire.len());
+            let mut pieces = 0;
+            let done = encoder.encode(&mut chunk, room, &mut |piece| {
+                assert!(!piece.is_empty());
+                wire.extend_from_slice(&piece);
+                pieces += 1;
+            });
+            assert!(pieces <= room.pieces() && wire.len() - sent <= room.bytes());
+            if let Err(fault) = done {
+                assert_eq!(
+                    encoder.encode(&mut chunk, room, &mut |_| panic!("sent after a fault")),
+                    done
+                );
+                assert_eq!(encoder.finish(), Err(fault));
+                return done;
+            }
+            assert!(chunk.len() < left || wire.len() > sent, "no progress");
+        }
+    }
+    wire.extend_from_slice(encoder.finish()?);
+    Ok(())
+}
+
+fn key(fault: Fault) -> (u64, FaultReason) {
+    (fault.offset(), fault.reason())
+}

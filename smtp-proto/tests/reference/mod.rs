@@ -1,0 +1,90 @@
+//! The rules for a body once more, an octet at a time and as plain as they are, and a server's side of DATA.
+
+use smtp_proto::body::{FaultReason, LineEnds, Rules};
+
+/// The rules under test, with fields that the reference can read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    pub(crate) convert: bool,
+    pub(crate) eight_bit: bool,
+    pub(crate) max_line: Option<usize>,
+}
+
+impl Policy {
+    pub(crate) const REJECT: Self = Self {
+        convert: false,
+        eight_bit: false,
+        max_line: Some(998),
+    };
+    pub(crate) const CONVERT: Self = Self {
+        convert: true,
+        ..Self::REJECT
+    };
+
+    pub(crate) fn rules(self) -> Rules {
+        let line_ends = if self.convert {
+            LineEnds::Convert
+        } else {
+            LineEnds::Reject
+        };
+        Rules::new()
+            .line_ends(line_ends)
+            .eight_bit(self.eight_bit)
+            .max_line(self.max_line)
+    }
+}
+
+/// The message that a server should receive for `body`, or where and why there is none.
+pub(crate) fn canonical(body: &[u8], policy: Policy) -> Result<Vec<u8>, (u64, FaultReason)> {
+    let mut text = Vec::with_capacity(body.len() + 2);
+    let mut line = 0;
+    for (at, &octet) in body.iter().enumerate() {
+        let fault = |reason| Err((at as u64, reason));
+        let after_cr = at > 0 && body[at - 1] == b'\r';
+        let before_lf = body.get(at + 1) == Some(&b'\n');
+        match octet {
+            0 => return fault(FaultReason::Nul),
+            b'\r' if before_lf => {}
+            b'\r' if !policy.convert => return fault(FaultReason::BareCr),
+            b'\n' if !after_cr && !policy.convert => return fault(FaultReason::BareLf),
+            b'\r' | b'\n' => {
+                text.extend(b"\r\n");
+                line = 0;
+            }
+            128.. if !policy.eight_bit => return fault(FaultReason::EightBit),
+            _ if policy.max_line.is_some_and(|max| line == max) => {
+                return fault(FaultReason::LineTooLong);
+            }
+            _ => {
+                text.push(octet);
+                line += 1;
+            }
+        }
+    }
+    if !text.is_empty() && !text.ends_with(b"\r\n") {
+        text.extend(b"\r\n");
+    }
+    Ok(text)
+}
+
+/// The message in `wire` as a strict server takes it (RFC 5321, section 4.5.2).
+///
+/// Nothing if it ends anywhere but at the very end of `wire`, or if a CR or LF stands alone, at which another server
+/// might see an end.
+pub(crate) fn receive(wire: &[u8]) -> Option<Vec<u8>> {
+    let mut text = Vec::with_capacity(wire.len());
+    let mut rest = wire;
+    loop {
+        let end = rest
+            .iter()
+            .position(|octet| matches!(octet, b'\r' | b'\n' | 0))?;
+        let (line, behind) = (&rest[..end], rest[end..].strip_prefix(b"\r\n")?);
+        rest = behind;
+        match line {
+            b"." => return rest.is_empty().then_some(text),
+            [b'.', line @ ..] => text.extend(line),
+            line => text.extend(line),
+        }
+        text.extend(b"\r\n");
+    }
+}

@@ -1,0 +1,262 @@
+use std::time::Duration;
+
+/// A point of the conversation at which a server can be told to misbehave.
+///
+/// All numbers count from 1. A stage stands for every time that it is reached; [`nth`](Self::nth) and
+/// [`connection`](Self::connection) narrow it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// The greeting.
+    Greeting,
+    /// The reply to EHLO in clear.
+    Ehlo,
+    /// The reply to EHLO inside TLS.
+    EhloInTls,
+    /// The reply to HELO.
+    Helo,
+    /// The reply to STARTTLS.
+    StartTls,
+    /// The first reply to AUTH.
+    Auth,
+    /// The reply to the so many-th SASL response, that is to the line after a 334.
+    AuthStep(usize),
+    /// The reply to any SASL response.
+    AnyAuthStep,
+    /// The reply to MAIL.
+    Mail,
+    /// The reply to the so many-th RCPT of a transaction.
+    Rcpt(usize),
+    /// The reply to any RCPT.
+    AnyRcpt,
+    /// The reply to DATA itself.
+    Data,
+    /// When so many octets of the message have come, as they are on the wire, and its end has not.
+    ///
+    /// The ordinary reply here is none. Unless the action closes the connection, the message then goes on.
+    Body(u64),
+    /// The reply to the end of the message.
+    EndOfData,
+    /// The reply to RSET.
+    Rset,
+    /// The reply to NOOP.
+    Noop,
+    /// The reply to VRFY.
+    Vrfy,
+    /// The reply to EXPN.
+    Expn,
+    /// The reply to HELP.
+    Help,
+    /// The reply to QUIT.
+    Quit,
+    /// The reply to a command that the server does not know.
+    Unknown,
+    /// The reply to the so many-th command line of a connection, whatever it is.
+    Command(usize),
+    /// The reply to every command line.
+    AnyCommand,
+}
+
+impl Stage {
+    /// Only the `n`-th time that the stage is reached on a connection.
+    pub fn nth(self, n: usize) -> Moment {
+        Moment::from(self).nth(n)
+    }
+
+    /// Only on the `n`-th connection of the server.
+    pub fn connection(self, n: usize) -> Moment {
+        Moment::from(self).connection(n)
+    }
+}
+
+/// A [`Stage`], perhaps only at one of the times that it is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    stage: Stage,
+    nth: Option<usize>,
+    connection: Option<usize>,
+}
+
+impl Moment {
+    /// Only the `n`-th time that the stage is reached on a connection.
+    pub fn nth(mut self, n: usize) -> Self {
+        self.nth = Some(n);
+        self
+    }
+
+    /// Only on the `n`-th connection of the server.
+    pub fn connection(mut self, n: usize) -> Self {
+        self.connection = Some(n);
+        self
+    }
+
+    /// The stage.
+    pub(crate) fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Whether it is now: `stage` is reached for the `count`-th time, on connection number `connection`.
+    pub(crate) fn matches(&self, stage: Stage, count: usize, connection: usize) -> bool {
+        self.stage == stage
+            && self.nth.is_none_or(|nth| nth == count)
+            && self.connection.is_none_or(|wanted| wanted == connection)
+    }
+}
+
+impl From<Stage> for Moment {
+    fn from(stage: Stage) -> Self {
+        Self {
+            stage,
+            nth: None,
+            connection: None,
+        }
+    }
+}
+
+/// What a server does at a [`Stage`] in place of, or around, its ordinary reply.
+///
+/// A reply that is replaced also decides what becomes of the command: what begins with the digit of success takes
+/// effect as usual, anything else has none. A reply that is cut off or kept back does not change the effect: a message
+/// whose final reply is lost is stored.
+///
+/// ```
+/// use std::time::Duration;
+/// use smtp_test::Action;
+///
+/// let injected = Action::normal().append("250 injected\r\n");
+/// let torn = Action::reply("250-first\n250 second").split_at([3, 14]);
+/// let late = Action::normal().delay(Duration::from_secs(2));
+/// let lost = Action::normal().cut_at(2);
+/// # let _ = (injected, torn, late, lost);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[must_use = "an action does nothing until it is given to `Config::on`"]
+pub struct Action {
+    pub(crate) reply: Option<Vec<u8>>,
+    pub(crate) silent: bool,
+    pub(crate) delay: Option<Duration>,
+    pub(crate) append: Vec<u8>,
+    pub(crate) then: Vec<Vec<u8>>,
+    pub(crate) split_at: Vec<usize>,
+    pub(crate) drip: Option<Duration>,
+    pub(crate) cut_at: Option<usize>,
+    pub(crate) end: Option<End>,
+    pub(crate) stop_reading: bool,
+}
+
+impl Action {
+    /// The ordinary reply, to be adorned by the other methods.
+    pub fn normal() -> Self {
+        Self::default()
+    }
+
+    /// Another reply: lines as they are, codes included, each brought to end with CRLF.
+    pub fn reply(lines: impl AsRef<str>) -> Self {
+        let mut bytes = Vec::new();
+        for line in lines.as_ref().lines() {
+            bytes.extend_from_slice(line.as_bytes());
+            bytes.extend_from_slice(b"\r\n");
+        }
+        Self::raw(bytes)
+    }
+
+    /// Exactly these bytes in place of the reply.
+    pub fn raw(bytes: impl AsRef<[u8]>) -> Self {
+        Self {
+            reply: Some(bytes.as_ref().to_vec()),
+            ..Self::default()
+        }
+    }
+
+    /// No reply, while the server goes on reading.
+    pub fn silent() -> Self {
+        Self {
+            silent: true,
+            ..Self::default()
+        }
+    }
+
+    /// No reply, and the connection is closed in good order.
+    pub fn close() -> Self {
+        Self::silent().then_close()
+    }
+
+    /// No reply, and the connection is closed, in TLS without a close_notify.
+    pub fn cut() -> Self {
+        Self::silent().then_cut()
+    }
+
+    /// No reply, and the connection breaks: see [`Output::Reset`](crate::Output::Reset).
+    pub fn reset() -> Self {
+        Self::silent().then_reset()
+    }
+
+    /// Puts bytes behind the reply, in the same segment.
+    pub fn append(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.append.extend_from_slice(bytes.as_ref());
+        self
+    }
+
+    /// Puts bytes behind the reply in a segment of their own; may be said several times.
+    pub fn then(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.then.push(bytes.as_ref().to_vec());
+        self
+    }
+
+    /// Waits before the reply; in memory, where there is no clock, it does not.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay = Some(delay);
+        self
+    }
+
+    /// Begins new segments at these offsets of the reply and what is appended to it.
+    pub fn split_at(mut self, offsets: impl IntoIterator<Item = usize>) -> Self {
+        self.split_at.extend(offsets);
+        self.split_at.sort_unstable();
+        self
+    }
+
+    /// Sends the reply byte by byte with so long a wait before each.
+    pub fn drip(mut self, pause: Duration) -> Self {
+        self.drip = Some(pause);
+        self
+    }
+
+    /// Sends only the first `len` bytes of the reply, then closes without a close_notify.
+    pub fn cut_at(mut self, len: usize) -> Self {
+        self.cut_at = Some(len);
+        self.then_cut()
+    }
+
+    /// Closes in good order after the reply.
+    pub fn then_close(mut self) -> Self {
+        self.end = Some(End::Close);
+        self
+    }
+
+    /// Closes after the reply, in TLS without a close_notify.
+    pub fn then_cut(mut self) -> Self {
+        self.end = Some(End::Cut);
+        self
+    }
+
+    /// Breaks the connection after the reply.
+    pub fn then_reset(mut self) -> Self {
+        self.end = Some(End::Reset);
+        self
+    }
+
+    /// Reads nothing more after the reply, and keeps the connection open.
+    pub fn stop_reading(mut self) -> Self {
+        self.stop_reading = true;
+        self
+    }
+}
+
+/// How an action ends the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Close,
+    Cut,
+    Reset,
+}

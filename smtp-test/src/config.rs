@@ -1,0 +1,324 @@
+use std::time::Duration;
+
+use crate::{Action, Moment, Split, Stage, Tls};
+
+/// How a server behaves: a builder, passed by value from setter to setter.
+///
+/// The default is a friendly server without TLS and users, which takes every mail.
+///
+/// ```
+/// use smtp_test::{Action, Config, Stage};
+///
+/// let config = Config::new()
+///     .user("alice", "secret")
+///     .refuse("nobody@example.org", "550 5.1.1 no such user")
+///     .on(Stage::Data.nth(2), Action::reply("421 4.3.2 going down").then_close());
+/// # let _ = config;
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a configuration does nothing until a server is made of it"]
+pub struct Config {
+    pub(crate) host: String,
+    pub(crate) greeting: Option<String>,
+    pub(crate) clear: Option<Vec<String>>,
+    pub(crate) in_tls: Option<Vec<String>>,
+    pub(crate) extra: Vec<String>,
+    pub(crate) missing: Vec<String>,
+    pub(crate) users: Vec<User>,
+    pub(crate) auth_in_clear: bool,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) tls_mode: TlsMode,
+    pub(crate) require_tls: bool,
+    pub(crate) require_auth: bool,
+    pub(crate) refused: Vec<(String, String)>,
+    pub(crate) size_limit: Option<u64>,
+    pub(crate) max_recipients: Option<usize>,
+    pub(crate) split: Split,
+    pub(crate) hooks: Vec<(Moment, Action)>,
+    pub(crate) store_bodies: bool,
+    pub(crate) keep_transcripts: bool,
+    pub(crate) ipv6: bool,
+    pub(crate) idle_limit: Duration,
+}
+
+impl Config {
+    /// A server that takes every mail.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the name that the server gives itself; `mail.test` by default.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = host.into();
+        self
+    }
+
+    /// Sets the text of the greeting behind `220 `; the host name and `ESMTP` by default.
+    ///
+    /// For other codes and for more lines use [`on`](Self::on) with [`Stage::Greeting`].
+    pub fn greeting(mut self, text: impl Into<String>) -> Self {
+        self.greeting = Some(text.into());
+        self
+    }
+
+    /// Replaces the lines of the EHLO reply behind its first, such as `SIZE 1000`, in clear and in TLS.
+    ///
+    /// STARTTLS and AUTH are offered only if they stand in the list.
+    pub fn capabilities<T: Into<String>>(mut self, lines: impl IntoIterator<Item = T>) -> Self {
+        let lines: Vec<String> = lines.into_iter().map(Into::into).collect();
+        self.clear = Some(lines.clone());
+        self.in_tls = Some(lines);
+        self
+    }
+
+    /// Replaces the lines of the EHLO reply behind its first, inside TLS only.
+    pub fn capabilities_in_tls<T: Into<String>>(
+        mut self,
+        lines: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.in_tls = Some(lines.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Adds a line to the EHLO replies.
+    pub fn with(mut self, line: impl Into<String>) -> Self {
+        self.extra.push(line.into());
+        self
+    }
+
+    /// Takes a keyword away from the EHLO replies.
+    pub fn without(mut self, keyword: impl Into<String>) -> Self {
+        self.missing.push(keyword.into());
+        self
+    }
+
+    /// Adds a user for AUTH PLAIN and AUTH LOGIN.
+    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.users.push(User {
+            name: name.into(),
+            secret: Credential::Password(password.into()),
+        });
+        self
+    }
+
+    /// Adds a user for AUTH XOAUTH2.
+    pub fn token(mut self, name: impl Into<String>, token: impl Into<String>) -> Self {
+        self.users.push(User {
+            name: name.into(),
+            secret: Credential::Token(token.into()),
+        });
+        self
+    }
+
+    /// Offers AUTH also in clear, if the server has TLS; one without TLS always does.
+    pub fn auth_in_clear(mut self) -> Self {
+        self.auth_in_clear = true;
+        self
+    }
+
+    /// Gives the server a certificate, and offers STARTTLS.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        if self.tls_mode == TlsMode::None {
+            self.tls_mode = TlsMode::StartTls;
+        }
+        self
+    }
+
+    /// Offers STARTTLS; without [`tls`](Self::tls) for tests that only pretend to encrypt.
+    pub fn offer_starttls(mut self) -> Self {
+        self.tls_mode = TlsMode::StartTls;
+        self
+    }
+
+    /// Begins with TLS at once (RFC 8314); without [`tls`](Self::tls) for tests that only pretend to encrypt.
+    pub fn implicit_tls(mut self) -> Self {
+        self.tls_mode = TlsMode::Implicit;
+        self
+    }
+
+    /// Refuses MAIL and AUTH with 530 until TLS stands.
+    pub fn require_tls(mut self) -> Self {
+        self.require_tls = true;
+        self
+    }
+
+    /// Refuses MAIL with 530 until a user has authenticated.
+    pub fn require_auth(mut self) -> Self {
+        self.require_auth = true;
+        self
+    }
+
+    /// Refuses a recipient, compared without regard to case, with this reply.
+    pub fn refuse(mut self, address: impl Into<String>, reply: impl Into<String>) -> Self {
+        self.refused.push((address.into(), reply.into()));
+        self
+    }
+
+    /// Sets the largest message in octets, offered as SIZE (RFC 1870) and enforced; 64 MiB by default.
+    pub fn size_limit(mut self, octets: u64) -> Self {
+        self.size_limit = Some(octets);
+        self
+    }
+
+    /// Answers 452 to each recipient of a transaction after so many accepted ones.
+    pub fn max_recipients(mut self, count: usize) -> Self {
+        self.max_recipients = Some(count);
+        self
+    }
+
+    /// Sets how output is cut into segments; [`Split::Whole`] by default.
+    pub fn split(mut self, split: Split) -> Self {
+        self.split = split;
+        self
+    }
+
+    /// Does something else at a point of the conversation. Where several fit, the last one given is done.
+    pub fn on(mut self, moment: impl Into<Moment>, action: Action) -> Self {
+        self.hooks.push((moment.into(), action));
+        self
+    }
+
+    /// Keeps no message bodies, for benchmarks.
+    pub fn discard_bodies(mut self) -> Self {
+        self.store_bodies = false;
+        self
+    }
+
+    /// Keeps no transcripts and no lists of commands, for benchmarks.
+    pub fn discard_transcripts(mut self) -> Self {
+        self.keep_transcripts = false;
+        self
+    }
+
+    /// Listens on `[::1]` in place of `127.0.0.1`.
+    pub fn ipv6(mut self) -> Self {
+        self.ipv6 = true;
+        self
+    }
+
+    /// Sets how long [`Server`](crate::Server) keeps a connection on which nothing moves; one minute by default.
+    pub fn idle_limit(mut self, limit: Duration) -> Self {
+        self.idle_limit = limit;
+        self
+    }
+
+    /// The lines of the EHLO reply behind its first.
+    pub(crate) fn offer(&self, in_tls: bool) -> Vec<String> {
+        let own = if in_tls { &self.in_tls } else { &self.clear };
+        let mut lines = own.clone().unwrap_or_else(|| self.usual_offer(in_tls));
+        lines.extend(self.extra.iter().cloned());
+        lines.retain(|line| {
+            let keyword = line.split(' ').next().unwrap_or_default();
+            !self
+                .missing
+                .iter()
+                .any(|missing| missing.eq_ignore_ascii_case(keyword))
+        });
+        lines
+    }
+
+    /// The action for the first of `stages` that has one, each with the count of times it was reached.
+    pub(crate) fn action(&self, stages: &[(Stage, usize)], connection: usize) -> Option<&Action> {
+        self.hooks
+            .iter()
+            .rev()
+            .find(|(moment, _)| {
+                stages
+                    .iter()
+                    .any(|&(stage, count)| moment.matches(stage, count, connection))
+            })
+            .map(|(_, action)| action)
+    }
+
+    fn usual_offer(&self, in_tls: bool) -> Vec<String> {
+        let mut lines: Vec<String> = [
+            "PIPELINING",
+            "8BITMIME",
+            "SMTPUTF8",
+            "ENHANCEDSTATUSCODES",
+            "DSN",
+            "HELP",
+        ]
+        .map(str::to_owned)
+        .into();
+        lines.push(
+            self.size_limit
+                .map_or_else(|| "SIZE".to_owned(), |limit| format!("SIZE {limit}")),
+        );
+        if self.tls_mode == TlsMode::StartTls && !in_tls {
+            lines.push("STARTTLS".to_owned());
+        }
+        let mut mechanisms = String::new();
+        if self
+            .users
+            .iter()
+            .any(|user| matches!(user.secret, Credential::Password(_)))
+        {
+            mechanisms.push_str(" PLAIN LOGIN");
+        }
+        if self
+            .users
+            .iter()
+            .any(|user| matches!(user.secret, Credential::Token(_)))
+        {
+            mechanisms.push_str(" XOAUTH2");
+        }
+        if !mechanisms.is_empty()
+            && (in_tls || self.auth_in_clear || self.tls_mode == TlsMode::None)
+        {
+            lines.push(format!("AUTH{mechanisms}"));
+        }
+        lines
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            host: "mail.test".to_owned(),
+            greeting: None,
+            clear: None,
+            in_tls: None,
+            extra: Vec::new(),
+            missing: Vec::new(),
+            users: Vec::new(),
+            auth_in_clear: false,
+            tls: None,
+            tls_mode: TlsMode::None,
+            require_tls: false,
+            require_auth: false,
+            refused: Vec::new(),
+            size_limit: Some(64 << 20),
+            max_recipients: None,
+            split: Split::Whole,
+            hooks: Vec::new(),
+            store_bodies: true,
+            keep_transcripts: true,
+            ipv6: false,
+            idle_limit: Duration::from_secs(60),
+        }
+    }
+}
+
+/// When TLS begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TlsMode {
+    None,
+    StartTls,
+    Implicit,
+}
+
+/// Somebody who may authenticate.
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    pub(crate) name: String,
+    pub(crate) secret: Credential,
+}
+
+/// What a user proves to know.
+#[derive(Debug, Clone)]
+pub(crate) enum Credential {
+    Password(String),
+    Token(String),
+}

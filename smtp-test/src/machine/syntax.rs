@@ -1,0 +1,340 @@
+//! The server's own parser of commands (RFC 5321 section 4.1), strict and shared with nobody.
+
+use crate::Parameter;
+
+/// A command line that follows the grammar.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Request<'a> {
+    Ehlo(&'a str),
+    Helo(&'a str),
+    StartTls,
+    Auth {
+        mechanism: &'a str,
+        initial: Option<&'a str>,
+    },
+    Mail(Path<'a>),
+    Rcpt(Path<'a>),
+    Data,
+    Rset,
+    Noop,
+    Vrfy,
+    Expn,
+    Help,
+    Quit,
+    /// Any verb besides, LHLO and BDAT among them until the server speaks LMTP and CHUNKING.
+    Other,
+}
+
+/// A path with its parameters.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Path<'a> {
+    /// What stands between the angle brackets.
+    pub(super) address: &'a str,
+    pub(super) parameters: Vec<Parameter>,
+}
+
+impl Path<'_> {
+    pub(super) fn has(&self, keyword: &str) -> bool {
+        self.value(keyword).is_some()
+    }
+
+    pub(super) fn value(&self, keyword: &str) -> Option<&str> {
+        self.parameters
+            .iter()
+            .find(|parameter| parameter.keyword.eq_ignore_ascii_case(keyword))
+            .map(|parameter| parameter.value().unwrap_or_default())
+    }
+}
+
+/// Parses a line without its CRLF; the error says what is wrong.
+pub(super) fn parse(line: &str) -> Result<Request<'_>, &'static str> {
+    let (verb, rest) = line
+        .split_once(' ')
+        .map_or((line, None), |(verb, rest)| (verb, Some(rest)));
+    if verb.is_empty()
+        || !verb
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    {
+        return Err("no verb");
+    }
+    let bare = |request| rest.map_or(Ok(request), |_| Err("an argument where none belongs"));
+    match verb.to_ascii_uppercase().as_str() {
+        "EHLO" => Ok(Request::Ehlo(client_name(rest)?)),
+        "HELO" => Ok(Request::Helo(client_name(rest)?)),
+        "STARTTLS" => bare(Request::StartTls),
+        "DATA" => bare(Request::Data),
+        "RSET" => bare(Request::Rset),
+        "QUIT" => bare(Request::Quit),
+        "AUTH" => auth(rest.ok_or("no mechanism")?),
+        "MAIL" => Ok(Request::Mail(path(rest, "FROM:", false)?)),
+        "RCPT" => Ok(Request::Rcpt(path(rest, "TO:", true)?)),
+        "NOOP" => text(rest).map(|()| Request::Noop),
+        "HELP" => text(rest).map(|()| Request::Help),
+        "VRFY" => rest
+            .map_or(Err("no argument"), |_| text(rest))
+            .map(|()| Request::Vrfy),
+        "EXPN" => rest
+            .map_or(Err("no argument"), |_| text(rest))
+            .map(|()| Request::Expn),
+        _ => text(rest).map(|()| Request::Other),
+    }
+}
+
+/// Free text, which at least is not empty and has no blanks at its ends.
+fn text(rest: Option<&str>) -> Result<(), &'static str> {
+    match rest {
+        Some(text) if text.is_empty() || text.starts_with(' ') || text.ends_with(' ') => {
+            Err("a blank too many")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn client_name(rest: Option<&str>) -> Result<&str, &'static str> {
+    let name = rest.ok_or("no client name")?;
+    if domain(name, false) || literal(name) {
+        Ok(name)
+    } else {
+        Err("the client name is neither a domain nor an address literal")
+    }
+}
+
+fn auth(rest: &str) -> Result<Request<'_>, &'static str> {
+    let (mechanism, initial) = rest
+        .split_once(' ')
+        .map_or((rest, None), |(mechanism, initial)| {
+            (mechanism, Some(initial))
+        });
+    let name = |byte: u8| {
+        byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
+    };
+    if mechanism.is_empty() || mechanism.len() > 20 || !mechanism.bytes().all(name) {
+        return Err("no mechanism name");
+    }
+    if initial.is_some_and(|initial| initial.is_empty() || initial.contains(' ')) {
+        return Err("an initial response that is empty or has blanks");
+    }
+    Ok(Request::Auth { mechanism, initial })
+}
+
+fn path<'a>(rest: Option<&'a str>, prefix: &str, forward: bool) -> Result<Path<'a>, &'static str> {
+    let rest = rest.ok_or("no path")?;
+    let (head, rest) = rest.split_at_checked(prefix.len()).ok_or("no path")?;
+    if !head.eq_ignore_ascii_case(prefix) {
+        return Err("the path does not begin as it must");
+    }
+    let inner = rest.strip_prefix('<').ok_or("no opening angle bracket")?;
+    let end = end_of_path(inner).ok_or("no closing angle bracket")?;
+    let address = &inner[..end];
+    let good = match address {
+        "" => !forward,
+        _ if forward && address.eq_ignore_ascii_case("postmaster") => true,
+        _ => mailbox(address, forward),
+    };
+    if !good {
+        return Err("the path is no mailbox");
+    }
+    Ok(Path {
+        address,
+        parameters: parameters(&inner[end + 1..])?,
+    })
+}
+
+/// Where the closing bracket stands, with regard to quoted strings.
+fn end_of_path(inner: &str) -> Option<usize> {
+    let mut quoted = false;
+    let mut escaped = false;
+    inner.bytes().position(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'>' if !quoted => return true,
+            _ => {}
+        }
+        false
+    })
+}
+
+/// Whether it is a Mailbox; `local` also lets a local part alone pass, which local systems understand.
+fn mailbox(address: &str, local: bool) -> bool {
+    let Some(end) = end_of_local(address) else {
+        return false;
+    };
+    let (name, rest) = address.split_at(end);
+    let host = match rest.strip_prefix('@') {
+        Some(host) => domain(host, true) || literal(host),
+        None => local && rest.is_empty(),
+    };
+    host && name.len() <= 64 && address.len() <= 254
+}
+
+/// Where the local part ends, if it is a dot-string or a quoted string.
+fn end_of_local(address: &str) -> Option<usize> {
+    if let Some(inner) = address.strip_prefix('"') {
+        let mut escaped = false;
+        for (at, byte) in inner.bytes().enumerate() {
+            match byte {
+                0..=31 | 127 => return None,
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => return Some(at + 2),
+                _ => {}
+            }
+        }
+        return None;
+    }
+    let end = address.find('@').unwrap_or(address.len());
+    address[..end].split('.').all(atom).then_some(end)
+}
+
+fn atom(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric() || byte >= 0x80 || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)
+        })
+}
+
+fn domain(text: &str, utf8: bool) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || (utf8 && byte >= 0x80))
+    };
+    text.len() <= 255 && text.split('.').all(label)
+}
+
+fn literal(text: &str) -> bool {
+    let Some(inner) = text
+        .strip_prefix('[')
+        .and_then(|inner| inner.strip_suffix(']'))
+    else {
+        return false;
+    };
+    if let Some((tag, content)) = inner.split_once(':') {
+        let content_fits = content
+            .bytes()
+            .all(|byte| matches!(byte, 33..=90 | 94..=126))
+            && !content.is_empty();
+        return if tag.eq_ignore_ascii_case("IPv6") {
+            content.parse::<std::net::Ipv6Addr>().is_ok()
+        } else {
+            domain(tag, false) && content_fits
+        };
+    }
+    inner.parse::<std::net::Ipv4Addr>().is_ok()
+}
+
+fn parameters(mut rest: &str) -> Result<Vec<Parameter>, &'static str> {
+    let mut parameters: Vec<Parameter> = Vec::new();
+    while !rest.is_empty() {
+        rest = rest
+            .strip_prefix(' ')
+            .ok_or("no blank before a parameter")?;
+        let end = rest.find(' ').unwrap_or(rest.len());
+        let (word, tail) = rest.split_at(end);
+        let (keyword, value) = word
+            .split_once('=')
+            .map_or((word, None), |(keyword, value)| (keyword, Some(value)));
+        let starts_well = keyword
+            .bytes()
+            .next()
+            .is_some_and(|byte| byte.is_ascii_alphanumeric());
+        if !starts_well
+            || !keyword
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        {
+            return Err("a parameter without a keyword");
+        }
+        let fits = |byte: u8| matches!(byte, 33..=60 | 62..=126) || byte >= 0x80;
+        if value.is_some_and(|value| value.is_empty() || !value.bytes().all(fits)) {
+            return Err("a parameter value with octets that it must not have");
+        }
+        if parameters
+            .iter()
+            .any(|other| other.keyword.eq_ignore_ascii_case(keyword))
+        {
+            return Err("a parameter twice");
+        }
+        parameters.push(Parameter {
+            keyword: keyword.to_owned(),
+            value: value.map(str::to_owned),
+        });
+        rest = tail;
+    }
+    Ok(parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_lines_are_understood() {
+        for line in [
+            "EHLO client.example.org",
+            "ehlo [127.0.0.1]",
+            "EHLO [IPv6:::1]",
+            "MAIL FROM:<>",
+            "mail from:<a@b.example>",
+            "MAIL FROM:<a@b.example> SIZE=10 BODY=8BITMIME SMTPUTF8",
+            "MAIL FROM:<\"a b>\\\"c\"@b.example>",
+            "RCPT TO:<Postmaster>",
+            "RCPT TO:<a@[10.0.0.1]> NOTIFY=NEVER ORCPT=rfc822;a+2Bb@c",
+            "RCPT TO:<user>",
+            "AUTH PLAIN",
+            "AUTH PLAIN =",
+            "NOOP",
+            "NOOP anything at all",
+            "VRFY somebody",
+            "XYZZY",
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
+        }
+    }
+
+    #[test]
+    fn bad_lines_are_refused() {
+        for line in [
+            "",
+            " NOOP",
+            "EHLO",
+            "EHLO a_b",
+            "EHLO -a",
+            "EHLO [IPv6:zz]",
+            "EHLO [300.0.0.1]",
+            "EHLO a b",
+            "MAIL FROM: <a@b>",
+            "MAIL FROM:a@b",
+            "MAIL FROM:<a@b",
+            "MAIL FROM:<a@b>SIZE=1",
+            "MAIL FROM:<a@b>  SIZE=1",
+            "MAIL FROM:<a@b> SIZE=",
+            "MAIL FROM:<a@b> SIZE=1 size=2",
+            "MAIL FROM:<a@b> SIZE=1=2",
+            "MAIL FROM:<a@b> ",
+            "MAIL FROM:<a b@c>",
+            "MAIL FROM:<.a@c>",
+            "MAIL FROM:<a@>",
+            "MAIL FROM:<a>",
+            "RCPT TO:<>",
+            "RCPT TO:<a@b>>",
+            "DATA now",
+            "RSET ",
+            "AUTH",
+            "AUTH PLAIN ",
+            "AUTH PLAIN a b",
+            "AUTH plain",
+            "VRFY",
+            "NOOP ",
+        ] {
+            assert!(parse(line).is_err(), "{line}: {:?}", parse(line));
+        }
+    }
+}

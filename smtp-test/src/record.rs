@@ -1,0 +1,355 @@
+use std::{fmt, sync::Arc};
+
+use crate::TlsFacts;
+
+/// A mail that the server took, by its final 2yz reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMail {
+    pub(crate) sender: String,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) recipients: Vec<Recipient>,
+    pub(crate) body: Arc<Vec<u8>>,
+    pub(crate) body_len: u64,
+    pub(crate) over_tls: bool,
+    pub(crate) authenticated_as: Option<String>,
+    pub(crate) session: usize,
+}
+
+impl StoredMail {
+    /// The reverse path without its angle brackets; empty for the null sender.
+    pub fn sender(&self) -> &str {
+        &self.sender
+    }
+
+    /// The parameters of MAIL, in order.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// The value of a parameter of MAIL, empty for one without; `None` if it was not given.
+    pub fn parameter(&self, keyword: &str) -> Option<&str> {
+        find(&self.parameters, keyword)
+    }
+
+    /// The recipients that were accepted, in order.
+    pub fn recipients(&self) -> &[Recipient] {
+        &self.recipients
+    }
+
+    /// The addresses of [`recipients`](Self::recipients).
+    pub fn addresses(&self) -> Vec<&str> {
+        self.recipients.iter().map(Recipient::address).collect()
+    }
+
+    /// The message with the dot stuffing undone, as the author wrote it; empty if the server stores no bodies.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The length of the message in octets, also if the body was not stored.
+    pub fn body_len(&self) -> u64 {
+        self.body_len
+    }
+
+    /// Whether it came inside TLS.
+    pub fn over_tls(&self) -> bool {
+        self.over_tls
+    }
+
+    /// The user who sent it.
+    pub fn authenticated_as(&self) -> Option<&str> {
+        self.authenticated_as.as_deref()
+    }
+
+    /// The index of its connection in [`Log::sessions`](crate::Log::sessions).
+    pub fn session(&self) -> usize {
+        self.session
+    }
+}
+
+/// An accepted RCPT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    pub(crate) address: String,
+    pub(crate) parameters: Vec<Parameter>,
+}
+
+impl Recipient {
+    /// The forward path without its angle brackets.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The parameters of RCPT, in order.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// The value of a parameter of RCPT, empty for one without; `None` if it was not given.
+    pub fn parameter(&self, keyword: &str) -> Option<&str> {
+        find(&self.parameters, keyword)
+    }
+}
+
+/// A parameter of MAIL or RCPT: a keyword and perhaps a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    pub(crate) keyword: String,
+    pub(crate) value: Option<String>,
+}
+
+impl Parameter {
+    /// The keyword, as the client spelt it.
+    pub fn keyword(&self) -> &str {
+        &self.keyword
+    }
+
+    /// What stood behind the `=`.
+    pub fn value(&self) -> Option<&str> {
+        self.value.as_deref()
+    }
+}
+
+impl fmt::Display for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.keyword)?;
+        self.value
+            .as_ref()
+            .map_or(Ok(()), |value| write!(f, "={value}"))
+    }
+}
+
+/// The record of one connection.
+#[derive(Debug, Clone, Default)]
+pub struct Session {
+    pub(crate) transcript: Vec<String>,
+    pub(crate) violations: Vec<Violation>,
+    pub(crate) commands: Vec<String>,
+    pub(crate) round_trips: usize,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) mails: usize,
+    pub(crate) client_name: Option<String>,
+    pub(crate) tls: Option<TlsFacts>,
+    pub(crate) tls_error: Option<String>,
+    pub(crate) authenticated_as: Option<String>,
+    pub(crate) quit: bool,
+    pub(crate) client_eof: bool,
+    pub(crate) closed: bool,
+}
+
+impl Session {
+    /// The conversation: lines beginning `C: ` or `S: ` without their CRLF, unusual octets as `\xNN`, and marks such as
+    /// `<tls>` and `C: <body of 12 octets>`.
+    pub fn lines(&self) -> &[String] {
+        &self.transcript
+    }
+
+    /// The [`lines`](Self::lines) in one text.
+    pub fn transcript(&self) -> String {
+        self.transcript.join("\n")
+    }
+
+    /// What the client did wrong, in order.
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    /// The commands as received, without CRLF, good and bad ones; SASL responses and message data are none.
+    pub fn commands(&self) -> &[String] {
+        &self.commands
+    }
+
+    /// How often the direction changed to the server and back: the number of times that the client had to wait for the
+    /// network, the greeting not counted.
+    ///
+    /// It is exact in memory; over a socket a client's group of commands counts twice if it arrives in two pieces.
+    pub fn round_trips(&self) -> usize {
+        self.round_trips
+    }
+
+    /// Octets received, without those of TLS itself.
+    pub fn bytes_in(&self) -> u64 {
+        self.bytes_in
+    }
+
+    /// Octets sent, without those of TLS itself.
+    pub fn bytes_out(&self) -> u64 {
+        self.bytes_out
+    }
+
+    /// How many mails were stored.
+    pub fn mails(&self) -> usize {
+        self.mails
+    }
+
+    /// The argument of the last EHLO or HELO.
+    pub fn client_name(&self) -> Option<&str> {
+        self.client_name.as_deref()
+    }
+
+    /// What is known of TLS, once it stands.
+    pub fn tls(&self) -> Option<&TlsFacts> {
+        self.tls.as_ref()
+    }
+
+    /// Whether TLS resumed an earlier session.
+    pub fn resumed(&self) -> bool {
+        self.tls.as_ref().is_some_and(TlsFacts::resumed)
+    }
+
+    /// Why TLS failed: also what the client said of our certificate in its alert.
+    pub fn tls_error(&self) -> Option<&str> {
+        self.tls_error.as_deref()
+    }
+
+    /// The user of a successful AUTH.
+    pub fn authenticated_as(&self) -> Option<&str> {
+        self.authenticated_as.as_deref()
+    }
+
+    /// Whether the client said QUIT.
+    pub fn quit(&self) -> bool {
+        self.quit
+    }
+
+    /// Whether the client closed its side.
+    pub fn client_eof(&self) -> bool {
+        self.client_eof
+    }
+
+    /// Whether the connection is over.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Adds one line `C: …` or `S: …` to the transcript.
+    pub(crate) fn note(&mut self, side: char, line: &[u8]) {
+        self.transcript.push(format!("{side}: {}", printable(line)));
+    }
+
+    /// Adds a line that is no text of either side.
+    pub(crate) fn mark(&mut self, mark: impl Into<String>) {
+        self.transcript.push(mark.into());
+    }
+}
+
+/// Something that a client must not do, and did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    pub(crate) rule: Rule,
+    pub(crate) detail: String,
+    pub(crate) offset: u64,
+}
+
+impl Violation {
+    /// The rule that was broken.
+    pub fn rule(&self) -> Rule {
+        self.rule
+    }
+
+    /// The line, or what else tells more.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Where: the number of octets that the client had sent before, without those of TLS itself.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "at octet {}: {}: {}",
+            self.offset, self.rule, self.detail
+        )
+    }
+}
+
+/// The rules that the server holds a client to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Rule {
+    /// A CR without LF behind it, in a line or in a message (RFC 5321 section 2.3.8).
+    BareCr,
+    /// A LF without CR before it, in a line or in a message (RFC 5321 section 2.3.8).
+    BareLf,
+    /// A NUL, in a line or in a message (RFC 5321 section 2.3.8 and 4.5.2).
+    Nul,
+    /// Another control character in a command.
+    Control,
+    /// A command line of more octets than allowed (RFC 5321 section 4.5.3.1.4, and the extensions that raise it).
+    LineTooLong,
+    /// A line of a message of more than 1000 octets with its CRLF (RFC 5321 section 4.5.3.1.6).
+    BodyLineTooLong,
+    /// A line of a message that begins with a single dot (RFC 5321 section 4.5.2).
+    SingleDot,
+    /// A command that does not follow the grammar of its kind.
+    Syntax,
+    /// Octets over 127 in a command without SMTPUTF8, or in a message declared as 7-bit.
+    EightBit,
+    /// A command that the client must know to be out of place (RFC 5321 section 4.1.4).
+    OutOfSequence,
+    /// More commands before the reply to the first although PIPELINING was not offered.
+    NotPipelining,
+    /// Anything sent behind a command that must be the last of its group, before its reply (RFC 2920 section 3.1,
+    /// RFC 3207 section 4), or before the greeting.
+    DidNotWait,
+    /// An extension, a parameter or an authentication mechanism that the server did not offer.
+    NotOffered,
+    /// A SASL response that is no base64, or not of the mechanism's form.
+    Sasl,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BareCr => "bare carriage return",
+            Self::BareLf => "bare line feed",
+            Self::Nul => "null octet",
+            Self::Control => "control character",
+            Self::LineTooLong => "command line too long",
+            Self::BodyLineTooLong => "line of the message too long",
+            Self::SingleDot => "single dot at the start of a line",
+            Self::Syntax => "wrong syntax",
+            Self::EightBit => "undeclared 8-bit octets",
+            Self::OutOfSequence => "command out of sequence",
+            Self::NotPipelining => "pipelining that was not offered",
+            Self::DidNotWait => "client did not wait for the reply",
+            Self::NotOffered => "use of what was not offered",
+            Self::Sasl => "wrong authentication response",
+        })
+    }
+}
+
+/// Text of a line for people: UTF-8 kept, control characters and wrong octets as `\xNN`.
+pub(crate) fn printable(line: &[u8]) -> String {
+    let mut text = String::with_capacity(line.len());
+    for chunk in line.utf8_chunks() {
+        for char in chunk.valid().chars() {
+            match char {
+                '\r' => text.push_str("\\r"),
+                '\n' => text.push_str("\\n"),
+                '\0' => text.push_str("\\0"),
+                char if char.is_control() => text.extend(
+                    char.to_string()
+                        .bytes()
+                        .map(|byte| format!("\\x{byte:02x}")),
+                ),
+                char => text.push(char),
+            }
+        }
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
+}
+
+fn find<'a>(parameters: &'a [Parameter], keyword: &str) -> Option<&'a str> {
+    parameters
+        .iter()
+        .find(|parameter| parameter.keyword.eq_ignore_ascii_case(keyword))
+        .map(|parameter| parameter.value.as_deref().unwrap_or_default())
+}

@@ -1,0 +1,108 @@
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    time::Duration,
+};
+
+use crate::{Output, Peer, TlsFacts};
+
+/// Lets a peer talk over a blocking stream until the connection ends; run it on a thread of its own.
+///
+/// It also returns when the peer stops reading for good; the stream is then still open.
+///
+/// Where a peer without [`TlsPeer`](crate::TlsPeer) around it comes to the point where TLS begins, it is made to believe
+/// that TLS stands.
+///
+/// # Errors
+/// If reading or writing fails, but for a stream that the other side closed or broke.
+pub fn serve(peer: &mut impl Peer, stream: &mut (impl Read + Write)) -> io::Result<()> {
+    serve_with(
+        peer,
+        stream,
+        |_, _| Ok(0),
+        |pause| {
+            std::thread::sleep(pause);
+            true
+        },
+    )
+}
+
+/// The same with `more`, which reads what else lies ready without a wait, and with `pause`, which gives `false` when the
+/// server shall end.
+pub(crate) fn serve_with<S: Read + Write>(
+    peer: &mut impl Peer,
+    stream: &mut S,
+    mut more: impl FnMut(&mut S, &mut [u8]) -> io::Result<usize>,
+    mut pause: impl FnMut(Duration) -> bool,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        while let Some(output) = next_output(peer) {
+            match output {
+                Output::Write(bytes) => {
+                    match stream.write_all(&bytes).and_then(|()| stream.flush()) {
+                        Ok(()) => {}
+                        Err(error) if is_gone(&error) => {
+                            peer.handle_eof();
+                            return Ok(());
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                Output::Delay(time) => {
+                    if !pause(time) {
+                        return Ok(());
+                    }
+                }
+                Output::Close | Output::Cut | Output::Reset => return Ok(()),
+            }
+        }
+        if !peer.wants_input() {
+            return Ok(());
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) => peer.handle_eof(),
+            Ok(len) => {
+                // What arrived in pieces counts as one flight, and gets its replies in one write.
+                let mut filled = len;
+                while filled < buffer.len() {
+                    match more(stream, &mut buffer[filled..])? {
+                        0 => break,
+                        len => filled += len,
+                    }
+                }
+                peer.handle_input(&buffer[..filled]);
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if is_gone(&error) => peer.handle_eof(),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The next output of a peer, which is made to believe in TLS if nobody else makes it.
+pub(crate) fn next_output(peer: &mut impl Peer) -> Option<Output> {
+    let output = peer.poll_output();
+    pretend_tls(peer);
+    if output.is_some() {
+        output
+    } else {
+        peer.poll_output()
+    }
+}
+
+/// Tells a peer that TLS stands if it has come so far and nobody else performs the handshake.
+pub(crate) fn pretend_tls(peer: &mut impl Peer) {
+    if peer.poll_upgrade() {
+        peer.handle_tls(TlsFacts::pretended());
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::NotConnected
+    )
+}
