@@ -195,14 +195,11 @@ impl Channel {
             return None;
         }
         self.collect();
-        let rest = self.out.get(self.sent..).unwrap_or_default();
-        if rest.is_empty() {
-            if connection.is_idle() {
-                self.out = Vec::new();
-            }
-            return None;
+        if self.out.is_empty() && connection.is_idle() {
+            self.out = Vec::new();
         }
-        Some(Transmit::from_slice(rest))
+        let rest = self.out.get(self.sent..).filter(|rest| !rest.is_empty());
+        rest.map(Transmit::from)
     }
 
     pub(crate) fn poll_timeout(&self, connection: &Connection) -> Option<Time> {

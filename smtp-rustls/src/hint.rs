@@ -45,6 +45,10 @@ fn for_certificate(fault: &CertificateError) -> Option<&'static str> {
             "no trusted authority signed the certificate: trust a private one by `Tls::builder().add_root_pem`; or \
              the server does not send its intermediate certificates",
         ),
+        C::BadSignature => Some(
+            "a trusted authority has the same name as the one that signed the certificate, and another key: trust the \
+             right one by `Tls::builder().add_root_pem`",
+        ),
         C::NotValidForName | C::NotValidForNameContext { .. } => {
             Some("the certificate is for another name: connect by a name that stands in it")
         }
