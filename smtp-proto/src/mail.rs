@@ -122,7 +122,11 @@ impl Mail {
         S: TryInto<ReversePath, Error: Into<AddressError>>,
         R: TryInto<ForwardPath, Error: Into<AddressError>>,
     {
-        Self::builder().sender(sender).recipients(recipients).text(text).build()
+        Self::builder()
+            .sender(sender)
+            .recipients(recipients)
+            .text(text)
+            .build()
     }
 
     /// Begins a mail from the null sender `<>`, to nobody, with no text.
@@ -171,7 +175,8 @@ impl Mail {
         };
         headers
             || !self.parameters.is_ascii()
-            || !self.sender.is_ascii() || !self.recipients.iter().all(ForwardPath::is_ascii)
+            || !self.sender.is_ascii()
+            || !self.recipients.iter().all(ForwardPath::is_ascii)
     }
 }
 
@@ -265,7 +270,9 @@ impl MailBuilder {
             }
             Source::Streamed(declared) => Text::Streamed {
                 declared,
-                rules: self.rules.eight_bit(declared.eight_bit || declared.utf8_headers),
+                rules: self
+                    .rules
+                    .eight_bit(declared.eight_bit || declared.utf8_headers),
             },
         };
         Ok(Mail {

@@ -160,7 +160,13 @@ impl Transaction {
             return Err(unsupported(Need::EightBitMime));
         }
         let offered = |extension: &str| capabilities.has(extension);
-        if !self.mail.parameters.as_slice().iter().all(|each| offered(each.extension())) {
+        if !self
+            .mail
+            .parameters
+            .as_slice()
+            .iter()
+            .all(|each| offered(each.extension()))
+        {
             return Err(unsupported(Need::Parameter));
         }
         let size = self.mail.size();
@@ -181,7 +187,10 @@ impl Transaction {
     pub(crate) fn say(&mut self, to: Expect, link: &mut Link) -> bool {
         let line = match to {
             Expect::Rcpt(index) => match self.mail.recipients.get(index) {
-                Some(path) => Line::Rcpt { path, parameters: &[] },
+                Some(path) => Line::Rcpt {
+                    path,
+                    parameters: &[],
+                },
                 None => return false,
             },
             Expect::Mail => Line::Mail {
@@ -291,7 +300,11 @@ impl Transaction {
     }
 
     /// Takes the reply to one of its commands.
-    pub(crate) fn handle_reply(&mut self, to: Expect, reply: ReplyRef<'_>) -> Result<(), ProtocolError> {
+    pub(crate) fn handle_reply(
+        &mut self,
+        to: Expect,
+        reply: ReplyRef<'_>,
+    ) -> Result<(), ProtocolError> {
         self.due = self.due.saturating_sub(1);
         let severity = reply.code().severity();
         let answers = &mut self.answers;
@@ -342,7 +355,12 @@ impl Transaction {
     }
 
     /// What became of it: after it was completed, or at a failure.
-    pub(crate) fn outcome(self, failure: Option<Error>, link: &Link, tls: Option<TlsFacts>) -> Outcome {
+    pub(crate) fn outcome(
+        self,
+        failure: Option<Error>,
+        link: &Link,
+        tls: Option<TlsFacts>,
+    ) -> Outcome {
         let Answers {
             sender,
             refused,
