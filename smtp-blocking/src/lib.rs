@@ -66,10 +66,10 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod stream;
 mod client;
 #[cfg(feature = "rustls")]
 mod connect;
+mod stream;
 
 pub use smtp_proto as proto;
 #[cfg(feature = "rustls")]

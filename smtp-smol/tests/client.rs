@@ -2,10 +2,12 @@
 
 #[path = "../../smtp-blocking/tests/common/mod.rs"]
 mod common;
+#[macro_use]
+#[path = "../../smtp-tokio/tests/polling/mod.rs"]
+mod polling;
 
-use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::thread;
 use std::time::Duration;
@@ -14,37 +16,11 @@ use async_net::TcpStream;
 use common::*;
 use futures_lite::future::block_on;
 use futures_lite::{AsyncRead, AsyncWrite};
-use smtp_test::{Action, Config, Fault, Faulty, Log, Machine, MemoryServer, Plan, Server, pipe, serve};
 use smtp_smol::Client;
 use smtp_smol::proto::{Command, ErrorKind, Fate, ProtocolError, Security, Stage, TlsFacts, Wait};
-
-/// Polls a future at most so many times, and drops it.
-macro_rules! polled {
-    ($future:expr, $times:expr) => {{
-        let mut future = pin!($future);
-        let mut left: usize = $times;
-        poll_fn(|cx| match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if left == 1 => Poll::Ready(None),
-            Poll::Pending => {
-                left -= 1;
-                Poll::Pending
-            }
-        })
-        .await
-    }};
-}
-
-/// Polls a future that is made anew after so many polls, until one is ready.
-macro_rules! stubborn {
-    ($future:expr, $times:expr) => {
-        loop {
-            if let Some(output) = polled!($future, $times) {
-                break output;
-            }
-        }
-    };
-}
+use smtp_test::{
+    Action, Config, Fault, Faulty, Log, Machine, MemoryServer, Plan, Server, pipe, serve,
+};
 
 #[test]
 fn a_mail_goes_out_and_the_connection_ends_in_good_order() {
@@ -77,10 +53,16 @@ fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
         for id in ids.into_iter().rev() {
             let outcome = client.outcome(id).await.unwrap();
             assert!(matches!(outcome.deliveries()[0].fate(), Fate::Accepted(_)));
-            assert!(matches!(outcome.deliveries()[1].fate(), Fate::Refused { .. }));
+            assert!(matches!(
+                outcome.deliveries()[1].fate(),
+                Fate::Refused { .. }
+            ));
         }
         let error = client.outcome(ids[0]).await.unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Misuse(_)), "an outcome is told once");
+        assert!(
+            matches!(error.kind(), ErrorKind::Misuse(_)),
+            "an outcome is told once"
+        );
         assert_eq!(log.mails().len(), 3);
         log.assert_clean();
     });
@@ -128,13 +110,32 @@ fn text_is_read_from_a_reader() {
         let server = MemoryServer::new(&Config::new());
         let log = server.log();
         let mut client = Client::from_stream(server, wire(Security::Cleartext));
-        assert!(client.send_from(streamed(), text.as_bytes()).await.unwrap().is_accepted());
+        assert!(
+            client
+                .send_from(streamed(), text.as_bytes())
+                .await
+                .unwrap()
+                .is_accepted()
+        );
         assert_stored(&log.mails()[0], &text);
-        assert!(client.send_from(streamed(), futures_lite::io::empty()).await.unwrap().is_accepted());
+        assert!(
+            client
+                .send_from(streamed(), futures_lite::io::empty())
+                .await
+                .unwrap()
+                .is_accepted()
+        );
         let error = client.send_from(mail(), text.as_bytes()).await.unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Misuse(_)), "its text is at hand already: {error}");
+        assert!(
+            matches!(error.kind(), ErrorKind::Misuse(_)),
+            "its text is at hand already: {error}"
+        );
         assert!(client.send(mail()).await.unwrap().is_accepted());
-        assert_eq!(log.mails().len(), 3, "the one that was not as it should be is out of the way");
+        assert_eq!(
+            log.mails().len(),
+            3,
+            "the one that was not as it should be is out of the way"
+        );
         log.assert_clean();
     });
 }
@@ -207,8 +208,14 @@ fn v41_to_drop_send_gives_the_mail_up_and_its_outcome_is_true() {
             if outcome.is_accepted() {
                 break;
             }
-            assert!(matches!(reason(&outcome), ErrorKind::Abandoned), "{outcome:?}");
-            assert!(client.send(mail()).await.unwrap().error().is_some(), "the connection is over");
+            assert!(
+                matches!(reason(&outcome), ErrorKind::Abandoned),
+                "{outcome:?}"
+            );
+            assert!(
+                client.send(mail()).await.unwrap().error().is_some(),
+                "the connection is over"
+            );
         }
         assert_rising(&fates);
     });
@@ -229,7 +236,10 @@ fn v41_to_drop_send_before_its_mail_has_begun_withdraws_it() {
         let outcome = left_over(client.connection_mut()).expect("the second is withdrawn");
         assert!(matches!(reason(&outcome), ErrorKind::Abandoned));
         assert_eq!(log.mails().len(), 1);
-        assert!(client.send(mail()).await.unwrap().is_accepted(), "the connection goes on");
+        assert!(
+            client.send(mail()).await.unwrap().is_accepted(),
+            "the connection goes on"
+        );
         log.assert_clean();
     });
 }
@@ -243,7 +253,10 @@ fn a_handshake_that_never_ends_runs_into_the_deadline_for_it() {
             .upgrade(async |_| std::future::pending::<io::Result<(TcpStream, TlsFacts)>>().await)
             .await
             .unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Timeout(Wait::TlsHandshake)), "{error}");
+        assert!(
+            matches!(error.kind(), ErrorKind::Timeout(Wait::TlsHandshake)),
+            "{error}"
+        );
     });
 }
 
@@ -254,7 +267,10 @@ fn a_stream_that_keeps_bytes_back_is_flushed() {
         let log = server.log();
         let stream = Faulty::new(Buffered(server, Vec::new()), Plan::new().pending_first());
         let mut client = Client::from_stream(stream, wire(Security::Cleartext));
-        assert_eq!(judge(&client.send(mail()).await.unwrap(), &log), Came::Accepted);
+        assert_eq!(
+            judge(&client.send(mail()).await.unwrap(), &log),
+            Came::Accepted
+        );
         client.quit().await.unwrap();
         assert!(log.session().quit());
     });
@@ -267,14 +283,20 @@ fn a_reader_that_fails_midway_leaves_the_mail_unsent() {
         let server = MemoryServer::new(&Config::new());
         let log = server.log();
         let mut client = Client::from_stream(server, wire(Security::Cleartext));
-        let broken = Faulty::new(text.as_bytes(), Plan::new().fault(2, Fault::Error(io::ErrorKind::InvalidData)));
+        let broken = Faulty::new(
+            text.as_bytes(),
+            Plan::new().fault(2, Fault::Error(io::ErrorKind::InvalidData)),
+        );
         let outcome = client.send_from(streamed(), broken).await.unwrap();
         assert_eq!(judge(&outcome, &log), Came::NotSent);
         let ErrorKind::Source(error) = reason(&outcome) else {
             panic!("{outcome:?}");
         };
         assert!(error.to_string().contains("invalid data"), "{error}");
-        assert!(client.send(mail()).await.unwrap().error().is_some(), "the connection is over");
+        assert!(
+            client.send(mail()).await.unwrap().error().is_some(),
+            "the connection is over"
+        );
     });
 }
 
@@ -282,9 +304,14 @@ fn a_reader_that_fails_midway_leaves_the_mail_unsent() {
 fn a_stream_of_async_std_will_do() {
     block_on(async {
         let server = Server::start(Config::new()).unwrap();
-        let stream = async_std::net::TcpStream::connect(server.addr()).await.unwrap();
+        let stream = async_std::net::TcpStream::connect(server.addr())
+            .await
+            .unwrap();
         let mut client = Client::from_stream(stream, wire(Security::Cleartext));
-        assert_eq!(judge(&client.send(mail()).await.unwrap(), &server.log()), Came::Accepted);
+        assert_eq!(
+            judge(&client.send(mail()).await.unwrap(), &server.log()),
+            Came::Accepted
+        );
         client.quit().await.unwrap();
         server.log().assert_clean();
     });
@@ -293,7 +320,12 @@ fn a_stream_of_async_std_will_do() {
 #[test]
 fn every_operation_that_breaks_leads_to_a_fate_that_is_true() {
     block_on(async {
-        for fault in [Fault::Reset, Fault::Eof, Fault::Short(0), Fault::Error(io::ErrorKind::Other)] {
+        for fault in [
+            Fault::Reset,
+            Fault::Eof,
+            Fault::Short(0),
+            Fault::Error(io::ErrorKind::Other),
+        ] {
             let mut fates = Vec::new();
             for k in 1.. {
                 let (outcome, log, count) = session_with(Plan::new().fault(k, fault)).await;
@@ -338,12 +370,19 @@ async fn session_with(plan: Plan) -> (smtp_smol::proto::Outcome, Log, usize) {
 #[test]
 fn the_reason_is_read_after_a_write_failed() {
     block_on(async {
-        let config = Config::new().on(smtp_test::Stage::Body(10), Action::reply("552 5.3.4 too much").then_close());
+        let config = Config::new().on(
+            smtp_test::Stage::Body(10),
+            Action::reply("552 5.3.4 too much").then_close(),
+        );
         let server = MemoryServer::new(&config);
         let mut client = Client::from_stream(server, wire(Security::Cleartext));
         let text = long_text(300_000);
         let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
-        let reply = outcome.error().unwrap().reply().expect("the server said why");
+        let reply = outcome
+            .error()
+            .unwrap()
+            .reply()
+            .expect("the server said why");
         assert_eq!(reply.code().as_u16(), 552);
     });
 }
@@ -359,7 +398,10 @@ fn another_tls_stack_takes_the_stream_over() {
             .await
             .unwrap();
         assert!(client.tls().unwrap().is_asserted());
-        assert!(!client.capabilities().starttls(), "what was said in clear is forgotten");
+        assert!(
+            !client.capabilities().starttls(),
+            "what was said in clear is forgotten"
+        );
         let outcome = client.send(mail()).await.unwrap();
         assert_eq!(judge(&outcome, &log), Came::Accepted);
         assert!(outcome.tls().is_some());
@@ -373,8 +415,14 @@ fn another_tls_stack_takes_over_from_the_first_byte() {
         let server = MemoryServer::new(&Config::new().implicit_tls());
         let log = server.log();
         let client = Client::from_stream(server, wire(Security::Implicit));
-        let mut client = client.upgrade(async |stream| Ok((stream, TlsFacts::asserted()))).await.unwrap();
-        assert_eq!(judge(&client.send(mail()).await.unwrap(), &log), Came::Accepted);
+        let mut client = client
+            .upgrade(async |stream| Ok((stream, TlsFacts::asserted())))
+            .await
+            .unwrap();
+        assert_eq!(
+            judge(&client.send(mail()).await.unwrap(), &log),
+            Came::Accepted
+        );
     });
 }
 
@@ -406,10 +454,16 @@ fn without_tls_of_its_own_a_client_that_wants_it_says_what_is_missing() {
 fn injected_bytes_behind_the_220_never_reach_the_handshake() {
     block_on(async {
         let append = Action::normal().append("250 injected\r\n");
-        let server = MemoryServer::new(&Config::new().offer_starttls().on(smtp_test::Stage::StartTls, append));
+        let server = MemoryServer::new(
+            &Config::new()
+                .offer_starttls()
+                .on(smtp_test::Stage::StartTls, append),
+        );
         let client = Client::from_stream(server, wire(Security::StartTls));
         let error = client
-            .upgrade(async |_| -> io::Result<(TcpStream, TlsFacts)> { panic!("TLS must not begin") })
+            .upgrade(async |_| -> io::Result<(TcpStream, TlsFacts)> {
+                panic!("TLS must not begin")
+            })
             .await
             .unwrap_err();
         let injected = ErrorKind::Protocol(ProtocolError::InjectedBeforeTls);
@@ -422,11 +476,15 @@ fn v29_a_silent_server_and_one_that_drips_run_into_the_same_deadline() {
     block_on(async {
         let drips = Action::normal().drip(Duration::from_millis(50));
         for action in [Action::silent(), drips] {
-            let server = Server::start(Config::new().on(smtp_test::Stage::Greeting, action)).unwrap();
+            let server =
+                Server::start(Config::new().on(smtp_test::Stage::Greeting, action)).unwrap();
             let stream = TcpStream::connect(server.addr()).await.unwrap();
             let mut client = Client::from_stream(stream, limited(Security::Cleartext, SOON));
             let error = client.ready().await.unwrap_err();
-            assert!(matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)), "{error}");
+            assert!(
+                matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
+                "{error}"
+            );
         }
     });
 }
@@ -441,7 +499,10 @@ fn a_server_that_takes_nothing_more_runs_into_the_deadline_for_writing() {
         let text = long_text(16 << 20);
         let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
         assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
-        assert!(matches!(reason(&outcome), ErrorKind::Timeout(Wait::Write)), "{outcome:?}");
+        assert!(
+            matches!(reason(&outcome), ErrorKind::Timeout(Wait::Write)),
+            "{outcome:?}"
+        );
     });
 }
 
@@ -454,7 +515,10 @@ fn the_parts_of_a_client_make_a_client_again() {
         client.ready().await.unwrap();
         let (stream, connection) = client.into_parts();
         let mut client = Client::from_stream(stream, connection);
-        assert_eq!(judge(&client.send(mail()).await.unwrap(), &log), Came::Accepted);
+        assert_eq!(
+            judge(&client.send(mail()).await.unwrap(), &log),
+            Came::Accepted
+        );
         assert!(client.connection().is_idle());
         assert!(client.connection_mut().poll_event().is_some());
     });
@@ -486,13 +550,21 @@ fn clients_and_their_futures_are_send_and_show_no_secret() {
 struct Buffered(MemoryServer, Vec<u8>);
 
 impl AsyncRead for Buffered {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Buffered {
-    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.1.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
     }

@@ -2,47 +2,20 @@
 
 #[path = "../../smtp-blocking/tests/common/mod.rs"]
 mod common;
+#[macro_use]
+mod polling;
 
-use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
-use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
 use common::*;
-use smtp_test::{Action, Config, Fault, Faulty, Log, Machine, MemoryServer, Plan, Server, pipe, serve};
+use smtp_test::{
+    Action, Config, Fault, Faulty, Log, Machine, MemoryServer, Plan, Server, pipe, serve,
+};
 use smtp_tokio::Client;
 use smtp_tokio::proto::{Command, ErrorKind, Fate, ProtocolError, Security, Stage, TlsFacts, Wait};
 use tokio::net::TcpStream;
-
-/// Polls a future at most so many times, and drops it.
-macro_rules! polled {
-    ($future:expr, $times:expr) => {{
-        let mut future = pin!($future);
-        let mut left: usize = $times;
-        poll_fn(|cx| match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if left == 1 => Poll::Ready(None),
-            Poll::Pending => {
-                left -= 1;
-                Poll::Pending
-            }
-        })
-        .await
-    }};
-}
-
-/// Polls a future that is made anew after so many polls, until one is ready.
-macro_rules! stubborn {
-    ($future:expr, $times:expr) => {
-        loop {
-            if let Some(output) = polled!($future, $times) {
-                break output;
-            }
-        }
-    };
-}
 
 #[tokio::test]
 async fn a_mail_goes_out_and_the_connection_ends_in_good_order() {
@@ -72,10 +45,16 @@ async fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
     for id in ids.into_iter().rev() {
         let outcome = client.outcome(id).await.unwrap();
         assert!(matches!(outcome.deliveries()[0].fate(), Fate::Accepted(_)));
-        assert!(matches!(outcome.deliveries()[1].fate(), Fate::Refused { .. }));
+        assert!(matches!(
+            outcome.deliveries()[1].fate(),
+            Fate::Refused { .. }
+        ));
     }
     let error = client.outcome(ids[0]).await.unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Misuse(_)), "an outcome is told once");
+    assert!(
+        matches!(error.kind(), ErrorKind::Misuse(_)),
+        "an outcome is told once"
+    );
     assert_eq!(log.mails().len(), 3);
     log.assert_clean();
 }
@@ -117,13 +96,32 @@ async fn text_is_read_from_a_reader() {
     let server = MemoryServer::new(&Config::new());
     let log = server.log();
     let mut client = Client::from_stream(server, wire(Security::Cleartext));
-    assert!(client.send_from(streamed(), text.as_bytes()).await.unwrap().is_accepted());
+    assert!(
+        client
+            .send_from(streamed(), text.as_bytes())
+            .await
+            .unwrap()
+            .is_accepted()
+    );
     assert_stored(&log.mails()[0], &text);
-    assert!(client.send_from(streamed(), tokio::io::empty()).await.unwrap().is_accepted());
+    assert!(
+        client
+            .send_from(streamed(), tokio::io::empty())
+            .await
+            .unwrap()
+            .is_accepted()
+    );
     let error = client.send_from(mail(), text.as_bytes()).await.unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Misuse(_)), "its text is at hand already: {error}");
+    assert!(
+        matches!(error.kind(), ErrorKind::Misuse(_)),
+        "its text is at hand already: {error}"
+    );
     assert!(client.send(mail()).await.unwrap().is_accepted());
-    assert_eq!(log.mails().len(), 3, "the one that was not as it should be is out of the way");
+    assert_eq!(
+        log.mails().len(),
+        3,
+        "the one that was not as it should be is out of the way"
+    );
     log.assert_clean();
 }
 
@@ -190,8 +188,14 @@ async fn v41_to_drop_send_gives_the_mail_up_and_its_outcome_is_true() {
         if outcome.is_accepted() {
             break;
         }
-        assert!(matches!(reason(&outcome), ErrorKind::Abandoned), "{outcome:?}");
-        assert!(client.send(mail()).await.unwrap().error().is_some(), "the connection is over");
+        assert!(
+            matches!(reason(&outcome), ErrorKind::Abandoned),
+            "{outcome:?}"
+        );
+        assert!(
+            client.send(mail()).await.unwrap().error().is_some(),
+            "the connection is over"
+        );
     }
     assert_rising(&fates);
 }
@@ -210,38 +214,59 @@ async fn v41_to_drop_send_before_its_mail_has_begun_withdraws_it() {
     let outcome = left_over(client.connection_mut()).expect("the second is withdrawn");
     assert!(matches!(reason(&outcome), ErrorKind::Abandoned));
     assert_eq!(log.mails().len(), 1);
-    assert!(client.send(mail()).await.unwrap().is_accepted(), "the connection goes on");
+    assert!(
+        client.send(mail()).await.unwrap().is_accepted(),
+        "the connection goes on"
+    );
     log.assert_clean();
 }
 
 #[tokio::test(start_paused = true)]
 async fn deadlines_follow_a_clock_that_is_paused() {
     let server = MemoryServer::new(&Config::new().on(smtp_test::Stage::Greeting, Action::silent()));
-    let mut client = Client::from_stream(server, limited(Security::Cleartext, Duration::from_secs(300)));
+    let mut client = Client::from_stream(
+        server,
+        limited(Security::Cleartext, Duration::from_secs(300)),
+    );
     let began = tokio::time::Instant::now();
     let error = client.ready().await.unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)), "{error}");
+    assert!(
+        matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
+        "{error}"
+    );
     assert_eq!(began.elapsed().as_secs(), 300);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_handshake_that_never_ends_runs_into_the_deadline_for_it() {
     let server = MemoryServer::new(&Config::new().offer_starttls());
-    let client = Client::from_stream(server, limited(Security::StartTls, Duration::from_secs(300)));
+    let client = Client::from_stream(
+        server,
+        limited(Security::StartTls, Duration::from_secs(300)),
+    );
     let error = client
         .upgrade(async |_| std::future::pending::<io::Result<(TcpStream, TlsFacts)>>().await)
         .await
         .unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Timeout(Wait::TlsHandshake)), "{error}");
+    assert!(
+        matches!(error.kind(), ErrorKind::Timeout(Wait::TlsHandshake)),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_stream_that_keeps_bytes_back_is_flushed() {
     let server = MemoryServer::new(&Config::new());
     let log = server.log();
-    let stream = Faulty::new(tokio::io::BufWriter::new(server), Plan::new().pending_first());
+    let stream = Faulty::new(
+        tokio::io::BufWriter::new(server),
+        Plan::new().pending_first(),
+    );
     let mut client = Client::from_stream(stream, wire(Security::Cleartext));
-    assert_eq!(judge(&client.send(mail()).await.unwrap(), &log), Came::Accepted);
+    assert_eq!(
+        judge(&client.send(mail()).await.unwrap(), &log),
+        Came::Accepted
+    );
     client.quit().await.unwrap();
     assert!(log.session().quit());
 }
@@ -252,19 +277,30 @@ async fn a_reader_that_fails_midway_leaves_the_mail_unsent() {
     let server = MemoryServer::new(&Config::new());
     let log = server.log();
     let mut client = Client::from_stream(server, wire(Security::Cleartext));
-    let broken = Faulty::new(text.as_bytes(), Plan::new().fault(2, Fault::Error(io::ErrorKind::InvalidData)));
+    let broken = Faulty::new(
+        text.as_bytes(),
+        Plan::new().fault(2, Fault::Error(io::ErrorKind::InvalidData)),
+    );
     let outcome = client.send_from(streamed(), broken).await.unwrap();
     assert_eq!(judge(&outcome, &log), Came::NotSent);
     let ErrorKind::Source(error) = reason(&outcome) else {
         panic!("{outcome:?}");
     };
     assert!(error.to_string().contains("invalid data"), "{error}");
-    assert!(client.send(mail()).await.unwrap().error().is_some(), "the connection is over");
+    assert!(
+        client.send(mail()).await.unwrap().error().is_some(),
+        "the connection is over"
+    );
 }
 
 #[tokio::test]
 async fn every_operation_that_breaks_leads_to_a_fate_that_is_true() {
-    for fault in [Fault::Reset, Fault::Eof, Fault::Short(0), Fault::Error(io::ErrorKind::Other)] {
+    for fault in [
+        Fault::Reset,
+        Fault::Eof,
+        Fault::Short(0),
+        Fault::Error(io::ErrorKind::Other),
+    ] {
         let mut fates = Vec::new();
         for k in 1.. {
             let (outcome, log, count) = session_with(Plan::new().fault(k, fault)).await;
@@ -305,12 +341,19 @@ async fn session_with(plan: Plan) -> (smtp_tokio::proto::Outcome, Log, usize) {
 
 #[tokio::test]
 async fn the_reason_is_read_after_a_write_failed() {
-    let config = Config::new().on(smtp_test::Stage::Body(10), Action::reply("552 5.3.4 too much").then_close());
+    let config = Config::new().on(
+        smtp_test::Stage::Body(10),
+        Action::reply("552 5.3.4 too much").then_close(),
+    );
     let server = MemoryServer::new(&config);
     let mut client = Client::from_stream(server, wire(Security::Cleartext));
     let text = long_text(300_000);
     let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
-    let reply = outcome.error().unwrap().reply().expect("the server said why");
+    let reply = outcome
+        .error()
+        .unwrap()
+        .reply()
+        .expect("the server said why");
     assert_eq!(reply.code().as_u16(), 552);
 }
 
@@ -324,7 +367,10 @@ async fn another_tls_stack_takes_the_stream_over() {
         .await
         .unwrap();
     assert!(client.tls().unwrap().is_asserted());
-    assert!(!client.capabilities().starttls(), "what was said in clear is forgotten");
+    assert!(
+        !client.capabilities().starttls(),
+        "what was said in clear is forgotten"
+    );
     let outcome = client.send(mail()).await.unwrap();
     assert_eq!(judge(&outcome, &log), Came::Accepted);
     assert!(outcome.tls().is_some());
@@ -336,8 +382,14 @@ async fn another_tls_stack_takes_over_from_the_first_byte() {
     let server = MemoryServer::new(&Config::new().implicit_tls());
     let log = server.log();
     let client = Client::from_stream(server, wire(Security::Implicit));
-    let mut client = client.upgrade(async |stream| Ok((stream, TlsFacts::asserted()))).await.unwrap();
-    assert_eq!(judge(&client.send(mail()).await.unwrap(), &log), Came::Accepted);
+    let mut client = client
+        .upgrade(async |stream| Ok((stream, TlsFacts::asserted())))
+        .await
+        .unwrap();
+    assert_eq!(
+        judge(&client.send(mail()).await.unwrap(), &log),
+        Came::Accepted
+    );
 }
 
 #[tokio::test]
@@ -363,7 +415,11 @@ async fn without_tls_of_its_own_a_client_that_wants_it_says_what_is_missing() {
 #[tokio::test]
 async fn injected_bytes_behind_the_220_never_reach_the_handshake() {
     let append = Action::normal().append("250 injected\r\n");
-    let server = MemoryServer::new(&Config::new().offer_starttls().on(smtp_test::Stage::StartTls, append));
+    let server = MemoryServer::new(
+        &Config::new()
+            .offer_starttls()
+            .on(smtp_test::Stage::StartTls, append),
+    );
     let client = Client::from_stream(server, wire(Security::StartTls));
     let error = client
         .upgrade(async |_| -> io::Result<(TcpStream, TlsFacts)> { panic!("TLS must not begin") })
@@ -381,7 +437,10 @@ async fn v29_a_silent_server_and_one_that_drips_run_into_the_same_deadline() {
         let stream = TcpStream::connect(server.addr()).await.unwrap();
         let mut client = Client::from_stream(stream, limited(Security::Cleartext, SOON));
         let error = client.ready().await.unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)), "{error}");
+        assert!(
+            matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
+            "{error}"
+        );
     }
 }
 
@@ -394,7 +453,10 @@ async fn a_server_that_takes_nothing_more_runs_into_the_deadline_for_writing() {
     let text = long_text(16 << 20);
     let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
     assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
-    assert!(matches!(reason(&outcome), ErrorKind::Timeout(Wait::Write)), "{outcome:?}");
+    assert!(
+        matches!(reason(&outcome), ErrorKind::Timeout(Wait::Write)),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
@@ -405,7 +467,10 @@ async fn the_parts_of_a_client_make_a_client_again() {
     client.ready().await.unwrap();
     let (stream, connection) = client.into_parts();
     let mut client = Client::from_stream(stream, connection);
-    assert_eq!(judge(&client.send(mail()).await.unwrap(), &log), Came::Accepted);
+    assert_eq!(
+        judge(&client.send(mail()).await.unwrap(), &log),
+        Came::Accepted
+    );
     assert!(client.connection().is_idle());
     assert!(client.connection_mut().poll_event().is_some());
 }
