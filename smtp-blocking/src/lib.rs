@@ -1,11 +1,11 @@
 //! Placeholder
-mod stream;
 mod client;
 #[cfg(feature = "rustls")]
 mod connect;
+mod stream;
 
 pub use client::Client;
-pub use stream::Stream;
 pub use smtp_proto as proto;
 #[cfg(feature = "rustls")]
 pub use smtp_rustls as tls;
+pub use stream::Stream;

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use smtp_proto::{Config, Connection, ErrorKind, Event, Fate, Mail, Outcome, Security, Streamed, Timeouts};
+use smtp_proto::{
+    Config, Connection, ErrorKind, Event, Fate, Mail, Outcome, Security, Streamed, Timeouts,
+};
 use smtp_test::{Log, StoredMail};
 
 pub(crate) const TEXT: &str = "Subject: hi\r\n\r\nhello\r\n.\r\nbye\r\n";
@@ -53,7 +55,9 @@ pub(crate) fn long_text(octets: usize) -> String {
         if text.len() > octets {
             break;
         }
-        text.push_str(&format!(".line {number}, which has its share of the text and begins with a dot\r\n"));
+        text.push_str(&format!(
+            ".line {number}, which has its share of the text and begins with a dot\r\n"
+        ));
     }
     text
 }
@@ -78,7 +82,10 @@ pub(crate) fn judge(outcome: &Outcome, log: &Log) -> Came {
             Fate::InDoubt(_) => Came::InDoubt,
             Fate::Refused { stage, reply } => panic!("refused {stage}: {reply}"),
         };
-        assert!(came.is_none_or(|other| other == fate), "one mail, two fates: {outcome:?}");
+        assert!(
+            came.is_none_or(|other| other == fate),
+            "one mail, two fates: {outcome:?}"
+        );
         came = Some(fate);
     }
     let came = came.expect("each mail has a recipient");
