@@ -377,7 +377,7 @@ fn is_passing(error: &io::Error) -> bool {
 }
 
 /// How many bytes are read at a time: more than nearly every reply, and little to clear each time.
-const READ: usize = 4 * 1024;
+const READ: usize = 2 * 1024;
 
 /// How many bytes of a mail's text are asked of a reader at a time.
 const PIECE: usize = 64 * 1024;

@@ -66,10 +66,13 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// In the order of the floors: each module uses only those above it.
+mod stream;
+
 mod client;
+
 #[cfg(feature = "rustls")]
 mod connect;
-mod stream;
 
 pub use smtp_proto as proto;
 #[cfg(feature = "rustls")]

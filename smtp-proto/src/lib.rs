@@ -57,10 +57,10 @@ pub mod sasl;
 mod capabilities;
 mod command;
 mod inbox;
-mod mail;
 
 mod error;
 
+mod mail;
 mod outcome;
 mod pipeline;
 mod transcript;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use smtp_proto::{
-    ClientName, Config, ConfigError, Connection, Credentials, Entry, Error, ErrorKind, Pipelining, ReplyLimits,
-    Security, Stage, Timeouts, TransportError, Wait,
+    ClientName, Config, ConfigError, Connection, Credentials, Entry, Error, ErrorKind, Pipelining,
+    ReplyLimits, Security, Stage, Timeouts, TransportError, Wait,
 };
 
 use crate::session::Session;
@@ -174,7 +174,11 @@ impl Endpoint {
         &self.0.settings.timeouts
     }
 
-    fn session(&self, last_error: Option<&Error>, config: impl FnOnce() -> Arc<Config>) -> Option<Session> {
+    fn session(
+        &self,
+        last_error: Option<&Error>,
+        config: impl FnOnce() -> Arc<Config>,
+    ) -> Option<Session> {
         let inner = &*self.0;
         let config = match last_error {
             None => config(),
@@ -186,7 +190,10 @@ impl Endpoint {
         let random = inner.provider.secure_random.fill(&mut seed);
         let connection = Connection::new(config, seed);
         Some(match (random, &inner.tls) {
-            (Err(_), _) => Session::failed(connection, TransportError::new(rustls::Error::FailedToGetRandomBytes)),
+            (Err(_), _) => Session::failed(
+                connection,
+                TransportError::new(rustls::Error::FailedToGetRandomBytes),
+            ),
             (Ok(()), Some(tls)) if !in_clear => {
                 Session::new(connection, Arc::clone(tls.config()), inner.name.clone())
             }
@@ -295,7 +302,10 @@ impl EndpointBuilder {
         }
         let client_name = self.settings.client_name.clone();
         let client_name = client_name.unwrap_or_else(|| IpAddr::V4(Ipv4Addr::LOCALHOST).into());
-        let config = self.settings.config(client_name).map_err(EndpointError::Config)?;
+        let config = self
+            .settings
+            .config(client_name)
+            .map_err(EndpointError::Config)?;
         let tls = match (self.tls, self.settings.security) {
             (None, Security::Cleartext) => None,
             (None, _) => Some(Tls::builder().build().map_err(EndpointError::Tls)?),
@@ -383,7 +393,9 @@ impl fmt::Display for HostFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed => "neither a DNS name nor an IP address",
-            Self::NotAscii => "letters beyond ASCII have to be written as A-labels, such as xn--bcher-kva.example",
+            Self::NotAscii => {
+                "letters beyond ASCII have to be written as A-labels, such as xn--bcher-kva.example"
+            }
         })
     }
 }
@@ -395,7 +407,9 @@ fn parse_host(host: &str) -> Result<(String, ServerName<'static>), HostFault> {
     if !host.is_ascii() {
         return Err(HostFault::NotAscii);
     }
-    let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
     let host = match bracketed {
         Some(address) if address.parse::<Ipv6Addr>().is_ok() => address,
         Some(_) => return Err(HostFault::Malformed),

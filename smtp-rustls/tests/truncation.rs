@@ -10,7 +10,10 @@ use smtp_test::{Action, Config, Log, Tls};
 /// A server of either version, and its client's endpoint.
 fn versions() -> [(Tls, smtp_rustls::Tls); 2] {
     let (tls, trusted) = steady();
-    [(tls.clone().only_tls12(), trusted.clone()), (tls.only_tls13(), trusted)]
+    [
+        (tls.clone().only_tls12(), trusted.clone()),
+        (tls.only_tls13(), trusted),
+    ]
 }
 
 /// A new client, in whose handshake nothing is resumed.
@@ -21,7 +24,11 @@ fn steady_wiring((tls, trusted): &(Tls, smtp_rustls::Tls), log: &Log) -> Wiring 
 }
 
 /// Lets so many octets of the server's pass, then others, then an end; says how the handshake went.
-fn handshake_cut_at(tls: &(Tls, smtp_rustls::Tls), pass: usize, then: &[u8]) -> (Result<(), Error>, usize) {
+fn handshake_cut_at(
+    tls: &(Tls, smtp_rustls::Tls),
+    pass: usize,
+    then: &[u8],
+) -> (Result<(), Error>, usize) {
     let log = Log::new();
     let mut wiring = steady_wiring(tls, &log);
     wiring.pass = pass;
@@ -30,7 +37,10 @@ fn handshake_cut_at(tls: &(Tls, smtp_rustls::Tls), pass: usize, then: &[u8]) -> 
     if result.is_err() {
         wiring.settle();
     }
-    assert!(result.is_ok() || log.session().commands().len() <= 1, "{result:?}");
+    assert!(
+        result.is_ok() || log.session().commands().len() <= 1,
+        "{result:?}"
+    );
     (result, wiring.received)
 }
 
@@ -48,8 +58,12 @@ fn v06_an_end_at_any_octet_of_the_handshake_is_a_typed_error() {
             let (result, _) = handshake_cut_at(&tls, pass, b"");
             let error = result.unwrap_err();
             let expected = match error.stage() {
-                Stage::TlsHandshake => matches!(error.kind(), ErrorKind::Transport(_)) && error.hint().is_some(),
-                Stage::Greeting | Stage::Ehlo => matches!(error.kind(), ErrorKind::Transport(_) | ErrorKind::Closed),
+                Stage::TlsHandshake => {
+                    matches!(error.kind(), ErrorKind::Transport(_)) && error.hint().is_some()
+                }
+                Stage::Greeting | Stage::Ehlo => {
+                    matches!(error.kind(), ErrorKind::Transport(_) | ErrorKind::Closed)
+                }
                 _ => false,
             };
             assert!(expected, "cut at {pass} of {len}: {error}");
@@ -65,7 +79,13 @@ fn v06_a_close_notify_or_another_alert_or_garbage_at_any_octet_of_the_handshake_
     for tls in versions() {
         let (_, len) = handshake_cut_at(&tls, usize::MAX, b"");
         for pass in cuts(len).step_by(2) {
-            for then in [CLOSE_NOTIFY, HANDSHAKE_FAILURE, EMPTY_RECORD, &[0; 64], &[255; 64]] {
+            for then in [
+                CLOSE_NOTIFY,
+                HANDSHAKE_FAILURE,
+                EMPTY_RECORD,
+                &[0; 64],
+                &[255; 64],
+            ] {
                 let (result, _) = handshake_cut_at(&tls, pass, then);
                 let error = result.unwrap_err();
                 let expected = matches!(error.kind(), ErrorKind::Transport(_) | ErrorKind::Closed);
@@ -112,7 +132,14 @@ fn v08_a_stream_cut_at_any_octet_is_judged_by_what_came_whole() {
             assert!(fates.is_sorted(), "{fates:?}");
             assert_eq!(fates.first(), Some(&Fated::NotSent));
             assert!(fates.contains(&Fated::InDoubt));
-            assert_eq!(fates.iter().filter(|fated| **fated == Fated::Accepted).count(), 1, "{fates:?}");
+            assert_eq!(
+                fates
+                    .iter()
+                    .filter(|fated| **fated == Fated::Accepted)
+                    .count(),
+                1,
+                "{fates:?}"
+            );
         }
     }
 }
@@ -128,7 +155,10 @@ fn v08_a_cut_record_and_an_end_between_records_are_told_apart() {
     let error = cut.ready().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error}");
     assert_eq!(error.stage(), Stage::Ehlo);
-    assert!(error.to_string().contains("in the middle of a TLS record"), "{error}");
+    assert!(
+        error.to_string().contains("in the middle of a TLS record"),
+        "{error}"
+    );
 
     let mut wiring = steady_wiring(&tls, &Log::new());
     wiring.ready().unwrap();
@@ -168,7 +198,9 @@ fn v08_a_fault_in_the_same_segment_takes_nothing_from_the_reply_before_it() {
     let id = wiring.session.smtp().submit(mail(HELLO));
     let reply = loop {
         wiring.write();
-        let Some(smtp_test::Output::Write(bytes)) = smtp_test::Peer::poll_output(&mut wiring.server) else {
+        let Some(smtp_test::Output::Write(bytes)) =
+            smtp_test::Peer::poll_output(&mut wiring.server)
+        else {
             panic!("the server says something");
         };
         if log.mails().len() == 1 {
@@ -182,7 +214,13 @@ fn v08_a_fault_in_the_same_segment_takes_nothing_from_the_reply_before_it() {
     let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
     assert!(outcome.is_accepted(), "{outcome:?}");
     // The alert goes out, then the connection hears of the fault.
-    assert!(wiring.session.smtp().poll_event().is_none_or(|event| event.is_ok()));
+    assert!(
+        wiring
+            .session
+            .smtp()
+            .poll_event()
+            .is_none_or(|event| event.is_ok())
+    );
     wiring.write();
     let error = wiring.session.smtp().poll_ready().unwrap().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error}");
