@@ -278,7 +278,7 @@ impl Channel {
         let Some(transmit) = connection.poll_transmit(now) else {
             return;
         };
-        match self.rustls.writer().write_vectored(transmit.io_slices()) {
+        match self.rustls.writer().write_vectored(&transmit.io_slices()) {
             Ok(count) => {
                 self.collect();
                 let end = self.out.len();
