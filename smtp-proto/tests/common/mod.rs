@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+pub(crate) mod dialogue;
 pub(crate) mod invariants;
 pub(crate) mod pair;
 pub(crate) mod scenario;
