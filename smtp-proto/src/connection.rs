@@ -25,7 +25,6 @@ use crate::time::Time;
 use crate::tls::TlsFacts;
 use crate::transaction::Transaction;
 use crate::transcript::Entry;
-use crate::wire::Wire;
 
 /// An SMTP connection, from the greeting to QUIT, as a state machine without I/O.
 ///
@@ -35,7 +34,7 @@ use crate::wire::Wire;
 /// | `poll_*` | what to do, or what came of it; a call too many changes nothing |
 /// | plain verbs | what the caller wants; takes effect at once, blocks on nothing |
 ///
-/// A driver moves bytes by the [`Wire`] methods until the question that it has is answered:
+/// A driver moves bytes by the [`Wire`](crate::Wire) methods until the question that it has is answered:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -190,7 +189,7 @@ impl Connection {
         }
         if self.core.state.is_ok() && self.core.broken.is_none() {
             let error = Error::new(self.core.stage(), ErrorKind::Transport(error));
-            let until = now + self.core.link.config.timeouts.drain;
+            let until = now.saturating_add(self.core.link.config.timeouts.drain);
             self.core.broken = Some((error, until));
         }
     }
@@ -323,7 +322,9 @@ impl Connection {
         }
         match self.core.done.pop_front() {
             Some(Done::Mail(id, outcome)) => return Some(Ok(Event::Outcome(id, outcome))),
-            Some(Done::Command(id, reply)) => return Some(Ok(Event::Reply(id, reply))),
+            Some(Done::Command(id, reply)) => {
+                return Some(Ok(Event::Reply(id, reply)));
+            }
             None => {}
         }
         match &self.core.state {
@@ -401,7 +402,7 @@ impl Connection {
     pub fn poll_reply(&mut self, id: CommandId) -> Option<Result<Reply, Error>> {
         let of_command = |done: &Done| matches!(done, Done::Command(each, _) if *each == id);
         if let Some(Done::Command(_, reply)) = self.core.take_done(of_command) {
-            return Some(Ok(reply));
+            return Some(reply);
         }
         let waits = |job: &Job| matches!(job, Job::Command(each, _) if *each == id);
         if !self.core.jobs.iter().any(waits) {
@@ -526,44 +527,6 @@ impl Upgrade<'_> {
             seed: &core.seed,
         };
         core.state = Ok(State::secured(awaited, facts, &mut context));
-    }
-}
-
-impl Wire for Connection {
-    fn handle_input(&mut self, now: Time, input: &[u8]) {
-        self.handle_input(now, input);
-    }
-
-    fn handle_eof(&mut self, now: Time) {
-        self.handle_eof(now);
-    }
-
-    fn handle_sent(&mut self, now: Time, count: usize) {
-        self.handle_sent(now, count);
-    }
-
-    fn handle_timeout(&mut self, now: Time) {
-        self.handle_timeout(now);
-    }
-
-    fn handle_read_error(&mut self, now: Time, error: TransportError) {
-        self.handle_read_error(now, error);
-    }
-
-    fn handle_write_error(&mut self, now: Time, error: TransportError) {
-        self.handle_write_error(now, error);
-    }
-
-    fn poll_transmit(&mut self, now: Time) -> Option<Transmit<'_>> {
-        self.poll_transmit(now)
-    }
-
-    fn poll_timeout(&self) -> Option<Time> {
-        self.poll_timeout()
-    }
-
-    fn smtp(&mut self) -> &mut Connection {
-        self
     }
 }
 

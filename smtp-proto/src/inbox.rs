@@ -173,11 +173,6 @@ impl Inbox {
         }
     }
 
-    /// Whether no reply has begun.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.partial.is_empty()
-    }
-
     /// What is here of a reply that is not complete.
     pub(crate) fn fragment(&self) -> &[u8] {
         &self.partial
@@ -211,9 +206,10 @@ impl Inbox {
         limits: &ReplyLimits,
     ) -> Result<Option<ReplyRef<'_>>, ReplyError> {
         // Perhaps more than belongs to this reply, which is taken back below; that happens at most
-        // once an input, and one octet beyond the limit is enough to refuse.
+        // once an input, and one octet beyond the limit is enough to refuse. The limits may be narrower
+        // than they were for what is here: then it is the next octet that is one too many.
         let before = self.partial.len();
-        let room = limits.reply.saturating_add(1).saturating_sub(before);
+        let room = limits.reply.saturating_sub(before).saturating_add(1);
         self.partial
             .extend_from_slice(input.get(..room).unwrap_or(input));
         let verdict = self.scan.read(&self.partial, limits);

@@ -170,17 +170,17 @@ impl Link {
             .zip(self.pipeline.front())
             .map(|(since, due)| {
                 let wait = due.to.wait();
-                (since + limit(timeouts, wait), wait)
+                (since.saturating_add(limit(timeouts, wait)), wait)
             });
         let write = self
             .clock
             .writing
-            .map(|(since, _)| (since + timeouts.data_block, Wait::Write));
+            .map(|(since, _)| (since.saturating_add(timeouts.data_block), Wait::Write));
         let session = self
             .clock
             .began
             .zip(timeouts.session)
-            .map(|(since, limit)| (since + limit, Wait::Session));
+            .map(|(since, limit)| (since.saturating_add(limit), Wait::Session));
         let tls = self.clock.tls_until.map(|until| (until, Wait::StartTls));
         [reply, write, session, tls]
             .into_iter()
@@ -219,7 +219,8 @@ impl Clock {
     }
 
     fn begin_tls(&mut self, now: Time, timeouts: &Timeouts) {
-        self.tls_until.get_or_insert(now + timeouts.starttls);
+        self.tls_until
+            .get_or_insert(now.saturating_add(timeouts.starttls));
     }
 }
 

@@ -32,6 +32,12 @@ impl Time {
         self.0
     }
 
+    /// The point that lies `duration` after this one, or the last that there is.
+    #[must_use]
+    pub const fn saturating_add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(duration))
+    }
+
     /// How long after `earlier` this point lies; zero if it does not.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
@@ -42,6 +48,6 @@ impl Add<Duration> for Time {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(duration))
+        self.saturating_add(duration)
     }
 }
