@@ -2,6 +2,8 @@
 //!
 //! The rules are those of RFC 5321 and of this project's table of outcomes, written down once more in the plainest way.
 
+use std::fmt;
+
 use smtp_proto::{Fate, Outcome, Stage};
 
 /// What both sides said, as far as it can be told which reply belongs to which command.
@@ -54,7 +56,15 @@ impl Dialogue {
         while let Some(len) = line_len(&offered[at..]) {
             let line = String::from_utf8_lossy(&offered[at..at + len - 2]).into_owned();
             at += len;
-            let reply = replies.next(at);
+            let expected: &[u16] = match line.as_str() {
+                "DATA" => &[3, 4, 5],
+                "RSET" => &[2],
+                _ => &[2, 4, 5],
+            };
+            let reply = replies
+                .next(at)
+                .filter(|said| expected.contains(&(said.code / 100)));
+            replies.desynchronized |= reply.is_none();
             if let Some(path) = argument(&line, "MAIL FROM:<") {
                 dialogue.transactions.push(Transaction {
                     sender: path.to_owned(),
@@ -99,7 +109,7 @@ impl Dialogue {
     }
 
     /// Asserts that the outcome of a mail is what both sides' words make it.
-    pub(crate) fn check(&self, sender: &str, outcome: &Outcome, context: &str) {
+    pub(crate) fn check(&self, sender: &str, outcome: &Outcome, context: &dyn fmt::Debug) {
         let recipients: Vec<_> = outcome
             .deliveries()
             .iter()
@@ -113,7 +123,7 @@ impl Dialogue {
         assert_eq!(
             told,
             self.due(sender, &recipients),
-            "{context}: the mail of {sender}: {self:#?}\n{outcome:#?}"
+            "{context:?}: the mail of {sender}: {self:#?}\n{outcome:#?}"
         );
     }
 }
@@ -187,7 +197,8 @@ impl Replies<'_> {
             };
             let line: Vec<u8> = self.heard[..len].iter().map(|(_, byte)| *byte).collect();
             self.heard = &self.heard[len + 1..];
-            let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(&line)).into_owned();
+            let line =
+                String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(&line)).into_owned();
             let number = line.get(..3).and_then(|digits| digits.parse::<u16>().ok());
             let sound = matches!(number, Some(200..=599))
                 && !line.contains('\0')
@@ -200,6 +211,8 @@ impl Replies<'_> {
             }
             text.push(line.get(4..).unwrap_or_default().to_owned());
             if line.as_bytes().get(3) != Some(&b'-') {
+                // Behind this the server is gone, whatever else it says.
+                self.desynchronized |= number == Some(421);
                 return Some(Said {
                     code: number?,
                     text: text.join("\n"),

@@ -12,4 +12,5 @@
 pub(crate) mod dialogue;
 pub(crate) mod invariants;
 pub(crate) mod pair;
+pub(crate) mod parrot;
 pub(crate) mod scenario;
