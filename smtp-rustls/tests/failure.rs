@@ -17,7 +17,7 @@ use common::{HELLO, NOW, Wiring, implicit, mail, session, starttls, wiring};
 use proptest::prelude::*;
 use smtp_rustls::Endpoint;
 use smtp_rustls::proto::{
-    Connection, Credentials, Error, ErrorKind, Stage, Time, Timeouts, TransportError, Wait, Wire,
+    Connection, Credentials, Error, ErrorKind, Mail, Stage, Time, Timeouts, TransportError, Wait, Window, Wire,
 };
 use smtp_test::{Action, Config, Defect, Log, Output, Peer, Tls};
 
@@ -224,6 +224,34 @@ fn a_big_body_goes_out_through_a_small_buffer() {
     // 80 offers of 64 KiB, not one for each record of 16 KiB.
     assert!(wiring.sent.len() < 100, "{}", wiring.sent.len());
     log.assert_clean();
+}
+
+#[test]
+fn a_reply_that_comes_while_later_records_are_still_being_written_is_one_to_what_was_sent() {
+    for tls in [Tls::new().only_tls12(), Tls::new().only_tls13()] {
+        for write in [100, 1000, 16_000, usize::MAX] {
+            let log = Log::new();
+            let config = Config::new().tls(tls.clone()).implicit_tls();
+            let endpoint = implicit(&tls);
+            let mut wiring = Wiring::new(session(endpoint), &config, &tls, &log);
+            (wiring.write, wiring.full_duplex) = (write, true);
+            wiring.session.smtp().set_window(Window::FULL_DUPLEX);
+            let mut ids = Vec::new();
+            for size in [100, 20_000, 50_000, 70_000, 300, 16_384, 400] {
+                ids.push(wiring.session.smtp().submit(mail(body(size))));
+                // The commands alone are longer than a record.
+                let builder = Mail::builder().sender("a@example.org").text("Subject: many\r\n\r\n");
+                let many = (0..900).map(|number| format!("recipient-{number}@example.net"));
+                ids.push(wiring.session.smtp().submit(builder.recipients(many).build().unwrap()));
+            }
+            for id in ids {
+                let outcome = wiring.drive(|smtp| smtp.poll_outcome(id)).unwrap().unwrap();
+                assert!(outcome.is_accepted(), "{write}: {:?}", outcome.error());
+            }
+            assert_eq!(log.mails().len(), 14);
+            log.assert_clean();
+        }
+    }
 }
 
 #[test]
