@@ -1,1 +1,11 @@
-//! Placeholder.
+//! Placeholder
+mod client;
+#[cfg(feature = "rustls")]
+mod connect;
+mod stream;
+
+pub use client::Client;
+pub use smtp_proto as proto;
+#[cfg(feature = "rustls")]
+pub use smtp_rustls as tls;
+pub use stream::Stream;

@@ -184,10 +184,7 @@ impl ConfigBuilder {
     }
 
     /// Calls `observer` with everything that is said, in order, with secrets taken out.
-    pub fn transcript(
-        mut self,
-        observer: impl Fn(&Entry<'_>) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn transcript(mut self, observer: impl Fn(&Entry<'_>) + Send + Sync + 'static) -> Self {
         self.0.transcript = Transcript::new(observer);
         self
     }
@@ -336,6 +333,11 @@ impl Timeouts {
     pub fn connect_limit(&self) -> Duration {
         self.connect
     }
+
+    /// How long to wait for the reply to QUIT, and then for the last bytes of the transport to be taken.
+    pub fn quit_limit(&self) -> Duration {
+        self.quit
+    }
 }
 
 impl Default for Timeouts {
@@ -364,12 +366,11 @@ impl Default for Timeouts {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CredentialsWithoutTls => f.write_str(
-                "credentials need a policy that demands TLS: `StartTls` or `Implicit`",
-            ),
+            Self::CredentialsWithoutTls => {
+                f.write_str("credentials need a policy that demands TLS: `StartTls` or `Implicit`")
+            }
         }
     }
 }
 
 impl core::error::Error for ConfigError {}
-

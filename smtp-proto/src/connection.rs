@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::capabilities::Capabilities;
 use crate::command::Command;
-use crate::config::{Config, Timeouts};
+use crate::config::{Config, Security, Timeouts};
 use crate::error::{Error, ErrorKind, Misuse, ProtocolError, Stage, TransportError};
 use crate::event::{BodyStatus, CommandId, Event, MessageId};
 use crate::handshake::{AwaitTls, Context, Known, State};
@@ -25,7 +25,6 @@ use crate::time::Time;
 use crate::tls::TlsFacts;
 use crate::transaction::Transaction;
 use crate::transcript::Entry;
-use crate::wire::Wire;
 
 /// An SMTP connection, from the greeting to QUIT, as a state machine without I/O.
 ///
@@ -35,7 +34,7 @@ use crate::wire::Wire;
 /// | `poll_*` | what to do, or what came of it; a call too many changes nothing |
 /// | plain verbs | what the caller wants; takes effect at once, blocks on nothing |
 ///
-/// A driver moves bytes by the [`Wire`] methods until the question that it has is answered:
+/// A driver moves bytes by the [`Wire`](crate::Wire) methods until the question that it has is answered:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -190,7 +189,7 @@ impl Connection {
         }
         if self.core.state.is_ok() && self.core.broken.is_none() {
             let error = Error::new(self.core.stage(), ErrorKind::Transport(error));
-            let until = now + self.core.link.config.timeouts.drain;
+            let until = now.saturating_add(self.core.link.config.timeouts.drain);
             self.core.broken = Some((error, until));
         }
     }
@@ -202,7 +201,7 @@ impl Connection {
         let id = MessageId(self.core.new_id());
         let transaction = Transaction::new(id, mail);
         match self.core.refusal() {
-            None => self.core.jobs.push_back(Job::Mail(transaction)),
+            None => self.core.push(Job::Mail(transaction)),
             Some(error) => self.core.settle(transaction, Some(error)),
         }
         id
@@ -251,7 +250,7 @@ impl Connection {
     pub fn command(&mut self, command: Command) -> CommandId {
         let id = CommandId(self.core.new_id());
         if self.core.refusal().is_none() {
-            self.core.jobs.push_back(Job::Command(id, command));
+            self.core.push(Job::Command(id, command));
         }
         id
     }
@@ -277,7 +276,7 @@ impl Connection {
             return None;
         }
         if self.core.is_idle() {
-            self.core.link.pipeline.release();
+            self.core.release();
         }
         self.core.link.offer(now)
     }
@@ -302,11 +301,12 @@ impl Connection {
                     awaited,
                 }))
             }
-            Ok(State::ExpectGreeting | State::ExpectEhlo | State::ExpectHelo | State::ExpectStartTls)
-                if self.core.known.tls.is_none() =>
-            {
-                None
-            }
+            Ok(
+                State::ExpectGreeting
+                | State::ExpectEhlo
+                | State::ExpectHelo
+                | State::ExpectStartTls,
+            ) if self.core.known.tls.is_none() => None,
             Ok(state) => Some(Err(Error::misuse(state.stage(), Misuse::NoUpgrade))),
         }
     }
@@ -322,7 +322,9 @@ impl Connection {
         }
         match self.core.done.pop_front() {
             Some(Done::Mail(id, outcome)) => return Some(Ok(Event::Outcome(id, outcome))),
-            Some(Done::Command(id, reply)) => return Some(Ok(Event::Reply(id, reply))),
+            Some(Done::Command(id, reply)) => {
+                return Some(Ok(Event::Reply(id, reply)));
+            }
             None => {}
         }
         match &self.core.state {
@@ -400,7 +402,7 @@ impl Connection {
     pub fn poll_reply(&mut self, id: CommandId) -> Option<Result<Reply, Error>> {
         let of_command = |done: &Done| matches!(done, Done::Command(each, _) if *each == id);
         if let Some(Done::Command(_, reply)) = self.core.take_done(of_command) {
-            return Some(Ok(reply));
+            return Some(reply);
         }
         let waits = |job: &Job| matches!(job, Job::Command(each, _) if *each == id);
         if !self.core.jobs.iter().any(waits) {
@@ -445,6 +447,11 @@ impl Connection {
         self.core.link.traffic()
     }
 
+    /// How the connection is to be secured.
+    pub fn security(&self) -> Security {
+        self.core.link.config.security
+    }
+
     /// How long to wait for what.
     pub fn timeouts(&self) -> &Timeouts {
         &self.core.link.config.timeouts
@@ -452,7 +459,12 @@ impl Connection {
 
     /// Whether nothing is in line, due or under way on a connection that could take a mail at once.
     pub fn is_idle(&self) -> bool {
-        self.core.is_idle() && self.core.state.as_ref().is_ok_and(|state| matches!(state, State::Ready))
+        self.core.is_idle()
+            && self
+                .core
+                .state
+                .as_ref()
+                .is_ok_and(|state| matches!(state, State::Ready))
     }
 
     fn give_up(&mut self, id: MessageId, reason: ErrorKind) {
@@ -518,44 +530,6 @@ impl Upgrade<'_> {
     }
 }
 
-impl Wire for Connection {
-    fn handle_input(&mut self, now: Time, input: &[u8]) {
-        self.handle_input(now, input);
-    }
-
-    fn handle_eof(&mut self, now: Time) {
-        self.handle_eof(now);
-    }
-
-    fn handle_sent(&mut self, now: Time, count: usize) {
-        self.handle_sent(now, count);
-    }
-
-    fn handle_timeout(&mut self, now: Time) {
-        self.handle_timeout(now);
-    }
-
-    fn handle_read_error(&mut self, now: Time, error: TransportError) {
-        self.handle_read_error(now, error);
-    }
-
-    fn handle_write_error(&mut self, now: Time, error: TransportError) {
-        self.handle_write_error(now, error);
-    }
-
-    fn poll_transmit(&mut self, now: Time) -> Option<Transmit<'_>> {
-        self.poll_transmit(now)
-    }
-
-    fn poll_timeout(&self) -> Option<Time> {
-        self.poll_timeout()
-    }
-
-    fn smtp(&mut self) -> &mut Connection {
-        self
-    }
-}
-
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
@@ -565,4 +539,3 @@ impl fmt::Debug for Connection {
             .finish_non_exhaustive()
     }
 }
-

@@ -307,12 +307,12 @@ impl Error {
                 "the server speaks TLS from the first byte on this port: use implicit TLS (port 465), \
                  or another port for STARTTLS (587)",
             ),
-            ErrorKind::Timeout(Wait::Greeting) => Some(
-                "a server that waits for TLS stays silent: on port 465 use implicit TLS",
-            ),
-            ErrorKind::Protocol(ProtocolError::InjectedBeforeTls) => {
-                Some("somebody on the path may be tampering with the connection, or the server is broken")
+            ErrorKind::Timeout(Wait::Greeting) => {
+                Some("a server that waits for TLS stays silent: on port 465 use implicit TLS")
             }
+            ErrorKind::Protocol(ProtocolError::InjectedBeforeTls) => Some(
+                "somebody on the path may be tampering with the connection, or the server is broken",
+            ),
             ErrorKind::TlsUnavailable => Some(
                 "the policy asks for TLS: check the port (587 offers STARTTLS, 465 is TLS from the first byte); \
                  somebody on the path may be hiding STARTTLS",
@@ -323,20 +323,26 @@ impl Error {
             ErrorKind::Misuse(Misuse::UpgradePending) => {
                 Some("call `upgrade`, or use a client that has a TLS layer")
             }
-            ErrorKind::Body(_) => Some("send the text with CRLF line ends, or ask for line ends to be converted"),
+            ErrorKind::Body(_) => {
+                Some("send the text with CRLF line ends, or ask for line ends to be converted")
+            }
             _ => None,
         }
     }
 
     fn authentication_hint(&self, error: &AuthenticationError) -> Option<&'static str> {
         match error {
-            AuthenticationError::NotOffered => {
-                Some("submission with a password is usually on port 587 or 465; port 25 offers none")
-            }
+            AuthenticationError::NotOffered => Some(
+                "submission with a password is usually on port 587 or 465; port 25 offers none",
+            ),
             AuthenticationError::Rejected { .. } => match self.reply()?.code().as_u16() {
                 530 => Some("the server wants TLS first"),
-                534 => Some("the account may need an application password, or a login by the browser"),
-                535 => Some("user name or password is wrong, or the account does not allow this way to log in"),
+                534 => {
+                    Some("the account may need an application password, or a login by the browser")
+                }
+                535 => Some(
+                    "user name or password is wrong, or the account does not allow this way to log in",
+                ),
                 538 => Some("the server wants encryption for this mechanism"),
                 432 => Some("the password has to be changed once before this mechanism works"),
                 454 => Some("the server cannot check passwords right now: try again later"),
@@ -348,7 +354,9 @@ impl Error {
 
     fn refusal_hint(&self) -> Option<&'static str> {
         match (self.0.stage, self.reply()?.code().as_u16()) {
-            (Stage::Mail | Stage::Rcpt, 530) => Some("the server wants a login, or TLS, before it takes mail"),
+            (Stage::Mail | Stage::Rcpt, 530) => {
+                Some("the server wants a login, or TLS, before it takes mail")
+            }
             (Stage::Rcpt, 550 | 554 | 553) if self.says(b"relay") => {
                 Some("the server relays only for users who logged in")
             }
@@ -359,9 +367,10 @@ impl Error {
 
     fn says(&self, word: &[u8]) -> bool {
         self.reply().is_some_and(|reply| {
-            reply
-                .lines()
-                .any(|line| line.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word)))
+            reply.lines().any(|line| {
+                line.windows(word.len())
+                    .any(|part| part.eq_ignore_ascii_case(word))
+            })
         })
     }
 }
@@ -389,7 +398,14 @@ impl fmt::Debug for Error {
             .field("stage", &self.0.stage)
             .field("kind", &self.0.kind)
             .field("reply", &self.0.reply)
-            .field("fragment", &self.0.fragment.as_deref().map(|fragment| Escaped::new(fragment, FRAGMENT_SHOWN)))
+            .field(
+                "fragment",
+                &self
+                    .0
+                    .fragment
+                    .as_deref()
+                    .map(|fragment| Escaped::new(fragment, FRAGMENT_SHOWN)),
+            )
             .finish()
     }
 }
@@ -455,8 +471,14 @@ impl fmt::Display for AuthenticationError {
                 list(f, ours)
             }
             Self::Rejected { detail: None } => f.write_str("the server refused the credentials"),
-            Self::Rejected { detail: Some(detail) } => {
-                write!(f, "the server refused the credentials with {}", Escaped::new(detail, FRAGMENT_SHOWN))
+            Self::Rejected {
+                detail: Some(detail),
+            } => {
+                write!(
+                    f,
+                    "the server refused the credentials with {}",
+                    Escaped::new(detail, FRAGMENT_SHOWN)
+                )
             }
             Self::Exchange(failure) => failure.fmt(f),
         }

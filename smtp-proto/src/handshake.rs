@@ -161,10 +161,14 @@ fn ehlo_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Err
             cx.known.capabilities = config
                 .without
                 .iter()
-                .fold(Capabilities::from_ehlo(reply), |kept, keyword| kept.without(keyword));
+                .fold(Capabilities::from_ehlo(reply), |kept, keyword| {
+                    kept.without(keyword)
+                });
         }
         Severity::Completion if code != CLOSING => {}
-        Severity::Completion | Severity::Intermediate => return Err(wrong_class(Stage::Ehlo, reply)),
+        Severity::Completion | Severity::Intermediate => {
+            return Err(wrong_class(Stage::Ehlo, reply));
+        }
         _ if matches!(code, 500 | 501 | 502 | 504 | 550) => return ehlo_unknown(reply, cx),
         _ => return Err(Error::refused(Stage::Ehlo, reply.to_reply())),
     }
@@ -178,8 +182,9 @@ fn ehlo_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Err
             Ok(State::ExpectStartTls)
         }
         Security::Opportunistic | Security::Cleartext => log_in(cx),
-        Security::StartTls | Security::Implicit => Err(Error::new(Stage::Ehlo, ErrorKind::TlsUnavailable)
-            .with_reply(reply.to_reply())),
+        Security::StartTls | Security::Implicit => {
+            Err(Error::new(Stage::Ehlo, ErrorKind::TlsUnavailable).with_reply(reply.to_reply()))
+        }
     }
 }
 
@@ -223,7 +228,9 @@ fn starttls_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State,
             Err(Error::refused(Stage::StartTls, reply.to_reply()))
         }
         (Security::Opportunistic, _) => Err(wrong_class(Stage::StartTls, reply)),
-        _ => Err(Error::new(Stage::StartTls, ErrorKind::TlsUnavailable).with_reply(reply.to_reply())),
+        _ => {
+            Err(Error::new(Stage::StartTls, ErrorKind::TlsUnavailable).with_reply(reply.to_reply()))
+        }
     }
 }
 
@@ -247,13 +254,18 @@ fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
             ours: credentials.names().map(String::from).collect(),
         }));
     };
-    let bindings = cx.known.tls.iter().flat_map(TlsFacts::channel_bindings).collect::<Vec<_>>();
+    let bindings = cx
+        .known
+        .tls
+        .iter()
+        .flat_map(TlsFacts::channel_bindings)
+        .collect::<Vec<_>>();
     let mut context = sasl::Context::new(*cx.seed);
     if cx.known.tls.is_some() {
         context = context.over_tls(&bindings);
     }
-    let (dialogue, initial) =
-        Dialogue::begin(&*mechanism, &context).map_err(|failure| failed(AuthenticationError::Exchange(failure)))?;
+    let (dialogue, initial) = Dialogue::begin(&*mechanism, &context)
+        .map_err(|failure| failed(AuthenticationError::Exchange(failure)))?;
     let mechanism = dialogue.name();
     let line = Line::Auth {
         mechanism,
@@ -284,7 +296,10 @@ impl Login {
             Severity::Completion if reply.code().as_u16() != CLOSING => {
                 match self.cancelled.map_or_else(|| self.dialogue.finish(), Err) {
                     Ok(()) => Ok(ready(cx)),
-                    Err(failure) => Err(failed(AuthenticationError::Exchange(failure)).with_reply(reply.to_reply())),
+                    Err(failure) => {
+                        Err(failed(AuthenticationError::Exchange(failure))
+                            .with_reply(reply.to_reply()))
+                    }
                 }
             }
             Severity::Intermediate if reply.code().as_u16() == 334 && self.cancelled.is_none() => {

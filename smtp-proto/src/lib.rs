@@ -23,46 +23,65 @@
 //! [RFC 5321]: https://www.rfc-editor.org/rfc/rfc5321
 
 #![no_std]
+// What the peer sends must not be able to stop the program.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
-// In the order of the floors: each module uses only those above it.
-mod time;
-mod secret;
+// Floor by floor: each module uses only those on the floors above it in this list.
 mod address;
-mod reply;
-mod outbox;
-
-mod parse;
-mod parameter;
-mod command;
 pub mod body;
-mod capabilities;
+mod outbox;
+mod parse;
+mod secret;
+mod time;
 mod tls;
+
+mod parameter;
+mod reply;
 pub mod sasl;
 
+mod capabilities;
+mod command;
 mod inbox;
+
 mod error;
-mod outcome;
-mod transcript;
-mod pipeline;
-mod config;
+
 mod mail;
+mod outcome;
+mod pipeline;
+mod transcript;
+
+mod config;
 mod event;
 
 mod link;
-mod transaction;
+
 mod handshake;
+mod transaction;
 
 mod machine;
+
 mod connection;
 
 mod wire;
 
-pub use address::{AddressError, AddressFault, ClientName, Domain, ForwardPath, Mailbox, ReversePath};
+pub use address::{
+    AddressError, AddressFault, ClientName, Domain, ForwardPath, Mailbox, ReversePath,
+};
 pub use capabilities::{Capabilities, FutureRelease, Limits, SizeLimit};
 pub use command::{Command, CommandError, CommandFault, Redacted};
 pub use config::{Config, ConfigBuilder, ConfigError, Security, Timeouts};

@@ -73,7 +73,9 @@ impl Link {
             return false;
         }
         self.push(to, octets);
-        self.config.transcript.show(|| Entry::Command(line.redacted()));
+        self.config
+            .transcript
+            .show(|| Entry::Command(line.redacted()));
         true
     }
 
@@ -92,7 +94,8 @@ impl Link {
         }
         let to = self.pipeline.answered(sent)?;
         self.clock.waiting = None;
-        self.clock.wait(now, &self.pipeline, self.offered, &self.config.timeouts);
+        self.clock
+            .wait(now, &self.pipeline, self.offered, &self.config.timeouts);
         Some(to)
     }
 
@@ -105,7 +108,8 @@ impl Link {
             self.offered = self.offered.max(end);
             self.clock.writing.get_or_insert((now, end));
         }
-        self.clock.wait(now, &self.pipeline, self.offered, &self.config.timeouts);
+        self.clock
+            .wait(now, &self.pipeline, self.offered, &self.config.timeouts);
         offer
     }
 
@@ -114,7 +118,10 @@ impl Link {
         let before = self.outbox.sent();
         self.outbox.advance(count);
         let sent = self.outbox.sent();
-        self.traffic.sent = self.traffic.sent.saturating_add(sent.saturating_sub(before));
+        self.traffic.sent = self
+            .traffic
+            .sent
+            .saturating_add(sent.saturating_sub(before));
         if self.clock.writing.is_some_and(|(_, target)| sent >= target) {
             self.clock.writing = None;
         }
@@ -157,24 +164,26 @@ impl Link {
     /// What has to happen until when; the soonest of all.
     pub(crate) fn deadline(&self) -> Option<(Time, Wait)> {
         let timeouts = &self.config.timeouts;
-        let reply = self.clock.waiting.zip(self.pipeline.front()).map(|(since, due)| {
+        let mut soonest: Option<(Time, Wait)> = None;
+        let mut consider = |until: Time, wait: Wait| {
+            if soonest.is_none_or(|(other, _)| until < other) {
+                soonest = Some((until, wait));
+            }
+        };
+        if let (Some(since), Some(due)) = (self.clock.waiting, self.pipeline.front()) {
             let wait = due.to.wait();
-            (since + limit(timeouts, wait), wait)
-        });
-        let write = self
-            .clock
-            .writing
-            .map(|(since, _)| (since + timeouts.data_block, Wait::Write));
-        let session = self
-            .clock
-            .began
-            .zip(timeouts.session)
-            .map(|(since, limit)| (since + limit, Wait::Session));
-        let tls = self.clock.tls_until.map(|until| (until, Wait::StartTls));
-        [reply, write, session, tls]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(until, _)| *until)
+            consider(since.saturating_add(limit(timeouts, wait)), wait);
+        }
+        if let Some((since, _)) = self.clock.writing {
+            consider(since.saturating_add(timeouts.data_block), Wait::Write);
+        }
+        if let (Some(since), Some(limit)) = (self.clock.began, timeouts.session) {
+            consider(since.saturating_add(limit), Wait::Session);
+        }
+        if let Some(until) = self.clock.tls_until {
+            consider(until, Wait::StartTls);
+        }
+        soonest
     }
 
     /// Nothing will be sent any more, and nothing is waited for.
@@ -208,7 +217,8 @@ impl Clock {
     }
 
     fn begin_tls(&mut self, now: Time, timeouts: &Timeouts) {
-        self.tls_until.get_or_insert(now + timeouts.starttls);
+        self.tls_until
+            .get_or_insert(now.saturating_add(timeouts.starttls));
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use core::fmt;
 
 use crate::command::{Command, Line};
-use crate::error::{Error, ErrorKind, Misuse, ProtocolError, Stage, Wait};
+use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage, Wait};
 use crate::event::{CommandId, MessageId};
 use crate::handshake::{Context, Known, State, UNAVAILABLE};
 use crate::inbox::ReplyLimits;
@@ -37,6 +37,10 @@ pub(crate) struct Core {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all jobs are mails: a box would cost each an allocation"
+)]
 pub(crate) enum Job {
     Mail(Transaction),
     Command(CommandId, Command),
@@ -47,7 +51,7 @@ pub(crate) enum Job {
 #[derive(Debug)]
 pub(crate) enum Done {
     Mail(MessageId, Outcome),
-    Command(CommandId, Reply),
+    Command(CommandId, Result<Reply, Error>),
 }
 
 /// What `poll_event` has told already.
@@ -76,24 +80,31 @@ impl Core {
             }
             Expect::Mail | Expect::Rcpt(_) | Expect::Data | Expect::EndOfData => {
                 if let Some(Job::Mail(transaction)) = self.jobs.front_mut() {
-                    transaction
-                        .handle_reply(to, reply)
-                        .map_err(|error| Error::protocol(to.stage(), error).with_reply(reply.to_reply()))?;
+                    transaction.handle_reply(to, reply).map_err(|error| {
+                        Error::protocol(to.stage(), error).with_reply(reply.to_reply())
+                    })?;
                 }
             }
             Expect::Command => {
                 if reply.code().severity() == Severity::Intermediate {
                     // The server wants more lines, of a kind that this machine does not know.
-                    return Err(Error::protocol(to.stage(), ProtocolError::WrongClass).with_reply(reply.to_reply()));
+                    return Err(Error::protocol(to.stage(), ProtocolError::WrongClass)
+                        .with_reply(reply.to_reply()));
                 }
                 if let Some(job) = self.jobs.front_mut()
                     && let Job::Command(id, command) = core::mem::replace(job, Job::Gone)
                 {
-                    self.needs_reset &= !(command.is_rset() && reply.code().severity() == Severity::Completion);
-                    self.done.push_back(Done::Command(id, reply.to_reply()));
+                    self.needs_reset &=
+                        !(command.is_rset() && reply.code().severity() == Severity::Completion);
+                    self.done.push_back(Done::Command(id, Ok(reply.to_reply())));
                 }
             }
-            Expect::Greeting | Expect::Ehlo | Expect::Helo | Expect::StartTls | Expect::Auth | Expect::Quit => {
+            Expect::Greeting
+            | Expect::Ehlo
+            | Expect::Helo
+            | Expect::StartTls
+            | Expect::Auth
+            | Expect::Quit => {
                 let state = core::mem::replace(&mut self.state, Ok(State::Ended))?;
                 let mut context = Context {
                     link: &mut self.link,
@@ -120,7 +131,9 @@ impl Core {
         let error = match self.broken.take() {
             Some((error, _)) => error,
             None if in_text => Error::protocol(Stage::Body, ProtocolError::EarlyReply),
-            None if reply.code().as_u16() == UNAVAILABLE => Error::new(self.stage(), ErrorKind::Closed),
+            None if reply.code().as_u16() == UNAVAILABLE => {
+                Error::new(self.stage(), ErrorKind::Closed)
+            }
             None => Error::protocol(self.stage(), ProtocolError::UnexpectedReply),
         };
         error.with_reply(reply.to_reply())
@@ -138,6 +151,14 @@ impl Core {
             let said = match job {
                 Job::Gone => {
                     self.sending = self.sending.saturating_add(1);
+                    true
+                }
+                Job::Command(id, command)
+                    if !command.is_ascii() && !self.known.capabilities.smtp_utf8() =>
+                {
+                    let error = Error::new(Stage::Command, ErrorKind::Unsupported(Need::SmtpUtf8));
+                    self.done.push_back(Done::Command(*id, Err(error)));
+                    *job = Job::Gone;
                     true
                 }
                 Job::Command(_, command) => {
@@ -159,14 +180,16 @@ impl Core {
                             .map_err(|fault| Error::new(Stage::Body, ErrorKind::Body(fault)))?;
                         transaction.want() == Want::Nothing
                     }
-                    Want::Command(Expect::Mail) => match transaction.prepare(&self.known.capabilities) {
-                        Ok(()) => say_mail(transaction, &mut self.link, &mut self.needs_reset),
-                        Err(error) => {
-                            let id = transaction.id;
-                            self.withdraw(id, error);
-                            true
+                    Want::Command(Expect::Mail) => {
+                        match transaction.prepare(&self.known.capabilities) {
+                            Ok(()) => say_mail(transaction, &mut self.link, &mut self.needs_reset),
+                            Err(error) => {
+                                let id = transaction.id;
+                                self.withdraw(id, error);
+                                true
+                            }
                         }
-                    },
+                    }
                     Want::Command(to) => transaction.say(to, &mut self.link),
                 },
             };
@@ -231,7 +254,7 @@ impl Core {
     }
 
     pub(crate) fn fail(&mut self, error: Error) {
-        if matches!(self.state, Err(_)) {
+        if self.state.is_err() {
             return;
         }
         self.link.config.transcript.show(|| Entry::Failed(&error));
@@ -290,7 +313,9 @@ impl Core {
             }
             Ok(State::Ready) if self.broken.is_none() => match self.jobs.get(self.sending) {
                 Some(Job::Mail(transaction))
-                    if transaction.is_starved() && self.link.outbox.is_empty() && self.link.pipeline.is_empty() =>
+                    if transaction.is_starved()
+                        && self.link.outbox.is_empty()
+                        && self.link.pipeline.is_empty() =>
                 {
                     Some(Error::misuse(Stage::Body, Misuse::BodyUnfinished))
                 }
@@ -316,7 +341,26 @@ impl Core {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        matches!(self.state, Ok(State::Ready | State::ExpectQuit | State::Ended))
+        matches!(
+            self.state,
+            Ok(State::Ready | State::ExpectQuit | State::Ended)
+        )
+    }
+
+    /// Puts something in line.
+    pub(crate) fn push(&mut self, job: Job) {
+        if self.jobs.capacity() == 0 {
+            // Most connections have one mail at a time.
+            self.jobs.reserve_exact(1);
+        }
+        self.jobs.push_back(job);
+    }
+
+    /// Frees what only a busy connection needs.
+    pub(crate) fn release(&mut self) {
+        self.jobs.shrink_to(1);
+        self.done.shrink_to(1);
+        self.link.pipeline.release();
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -330,7 +374,11 @@ impl Core {
             return if in_text { Stage::Body } else { due.to.stage() };
         }
         match (&self.state, self.jobs.get(self.sending)) {
-            (Ok(State::Ready), Some(Job::Mail(transaction))) if transaction.want() == Want::Text => Stage::Body,
+            (Ok(State::Ready), Some(Job::Mail(transaction)))
+                if transaction.want() == Want::Text =>
+            {
+                Stage::Body
+            }
             (Ok(state), _) => state.stage(),
             (Err(error), _) => error.stage(),
         }
@@ -381,7 +429,9 @@ fn say_mail(transaction: &mut Transaction, link: &mut Link, needs_reset: &mut bo
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Core").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Core")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 

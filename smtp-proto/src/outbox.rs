@@ -159,7 +159,7 @@ impl Outbox {
             self.control_placed = self.control_placed.saturating_sub(self.control_sent);
             self.control_sent = 0;
         }
-        if self.pieces.is_empty() {
+        if self.pieces.is_empty() && self.pieces.capacity() > KEPT_PIECES {
             self.pieces.shrink_to(KEPT_PIECES);
         }
     }
@@ -188,16 +188,27 @@ impl fmt::Debug for Outbox {
 #[must_use = "what is not written and acknowledged is offered again for ever"]
 #[derive(Clone, Copy)]
 pub struct Transmit<'a> {
-    slices: [Slice<'a>; SLICES],
+    slices: Slices<'a>,
     count: usize,
     len: usize,
+}
+
+/// Most offers are of one or two slices, and should not cost the filling of a kilobyte.
+#[derive(Clone, Copy)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "what is saved is the filling, not the space"
+)]
+enum Slices<'a> {
+    Few([Slice<'a>; FEW]),
+    Many([Slice<'a>; SLICES]),
 }
 
 impl<'a> Transmit<'a> {
     /// An offer of nothing, for a [`push`](Self::push) to begin with.
     pub fn new() -> Self {
         Self {
-            slices: [to_slice(&[]); SLICES],
+            slices: Slices::Few([to_slice(&[]); FEW]),
             count: 0,
             len: 0,
         }
@@ -208,13 +219,31 @@ impl<'a> Transmit<'a> {
         if slice.is_empty() {
             return true;
         }
-        let Some(place) = self.slices.get_mut(self.count) else {
+        if self.count == FEW {
+            self.widen();
+        }
+        let places = match &mut self.slices {
+            Slices::Few(few) => few.as_mut_slice(),
+            Slices::Many(many) => many.as_mut_slice(),
+        };
+        let Some(place) = places.get_mut(self.count) else {
             return false;
         };
         *place = to_slice(slice);
         self.count = self.count.saturating_add(1);
         self.len = self.len.saturating_add(slice.len());
         true
+    }
+
+    #[cold]
+    fn widen(&mut self) {
+        if let Slices::Few(few) = self.slices {
+            let mut many = [to_slice(&[]); SLICES];
+            many.iter_mut()
+                .zip(few)
+                .for_each(|(place, slice)| *place = slice);
+            self.slices = Slices::Many(many);
+        }
     }
 
     /// The number of bytes in all slices.
@@ -239,7 +268,11 @@ impl<'a> Transmit<'a> {
     }
 
     fn filled(&self) -> &[Slice<'a>] {
-        self.slices.get(..self.count).unwrap_or_default()
+        let slices = match &self.slices {
+            Slices::Few(few) => few.as_slice(),
+            Slices::Many(many) => many.as_slice(),
+        };
+        slices.get(..self.count).unwrap_or_default()
     }
 }
 
@@ -278,11 +311,15 @@ fn to_slice(slice: &[u8]) -> Slice<'_> {
     slice
 }
 
-/// As many slices as a vectored write takes on every usual system, and small enough to pass by value.
+/// As many slices as a vectored write takes on every usual system, and small enough to pass by
+/// value.
 const SLICES: usize = 64;
 
 /// The longest line that carries a secret (RFC 4954, section 4).
 const SECRET_LINE: usize = 12_288;
+
+/// Slices that most offers have at most.
+const FEW: usize = 4;
 
 /// About what a socket buffer takes; more would only be offered again.
 const OFFERED_BODY: usize = 64 * 1024;
@@ -447,8 +484,8 @@ mod tests {
                         sent.extend(offered);
                     }
                 }
-                prop_assert_eq!(outbox.sent(), sent.len() as u64);
-                prop_assert_eq!(outbox.queued(), queued.len() as u64);
+                prop_assert_eq!(usize::try_from(outbox.sent()), Ok(sent.len()));
+                prop_assert_eq!(usize::try_from(outbox.queued()), Ok(queued.len()));
                 prop_assert_eq!(outbox.is_empty(), queued.len() == sent.len());
             }
             while !outbox.is_empty() {

@@ -35,7 +35,10 @@ pub struct Delivery {
 
 /// What became of a mail for one recipient: exactly one of four things.
 #[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "there is no fifth fate, and a caller must think of all four")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "there is no fifth fate, and a caller must think of all four"
+)]
 pub enum Fate {
     /// The server took responsibility for it; this is its final reply.
     Accepted(Reply),
@@ -212,7 +215,11 @@ impl fmt::Display for Undelivered {
             .iter()
             .filter(|delivery| !matches!(delivery.fate, Fate::Accepted(_)));
         let count = others.clone().count();
-        write!(f, "{count} of {} recipients did not get the mail for sure", self.0.deliveries.len())?;
+        write!(
+            f,
+            "{count} of {} recipients did not get the mail for sure",
+            self.0.deliveries.len()
+        )?;
         match others.next() {
             Some(first) => write!(f, "; {}: {}", first.recipient, first.fate),
             None => Ok(()),

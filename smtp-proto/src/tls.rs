@@ -144,7 +144,9 @@ impl TlsFacts {
     /// All channel bindings that are known, by name.
     pub fn channel_bindings(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
         let known = |name| self.channel_binding(name).map(|data| (name, data));
-        ["tls-exporter", "tls-server-end-point"].into_iter().filter_map(known)
+        ["tls-exporter", "tls-server-end-point"]
+            .into_iter()
+            .filter_map(known)
     }
 
     fn edit(&mut self) -> &mut Inner {
@@ -177,7 +179,10 @@ impl fmt::Display for TlsFacts {
             return f.write_str("private by the caller's word");
         }
         f.write_str(self.0.version.unwrap_or("TLS"))?;
-        for fact in [self.0.cipher_suite, self.0.key_exchange_group].into_iter().flatten() {
+        for fact in [self.0.cipher_suite, self.0.key_exchange_group]
+            .into_iter()
+            .flatten()
+        {
             write!(f, " {fact}")?;
         }
         if self.0.resumed {

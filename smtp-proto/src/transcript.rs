@@ -40,7 +40,10 @@ impl fmt::Display for Entry<'_> {
         match self {
             Self::Command(line) => write!(f, "C: {line}"),
             Self::Reply(reply) => write!(f, "S: {reply}"),
-            Self::Body { sent, total: Some(total) } => write!(f, "C: ({sent} of {total} octets)"),
+            Self::Body {
+                sent,
+                total: Some(total),
+            } => write!(f, "C: ({sent} of {total} octets)"),
             Self::Body { sent, total: None } => write!(f, "C: ({sent} octets)"),
             Self::Tls(facts) => write!(f, "-- TLS: {facts}"),
             Self::Failed(error) => write!(f, "-- failed: {error}"),
@@ -51,7 +54,9 @@ impl fmt::Display for Entry<'_> {
 
 /// Who observes, if anybody does.
 #[derive(Clone, Default)]
-pub(crate) struct Transcript(Option<Arc<dyn Fn(&Entry<'_>) + Send + Sync>>);
+pub(crate) struct Transcript(Option<Arc<Observer>>);
+
+type Observer = dyn Fn(&Entry<'_>) + Send + Sync;
 
 impl Transcript {
     pub(crate) fn new(observer: impl Fn(&Entry<'_>) + Send + Sync + 'static) -> Self {
@@ -75,6 +80,10 @@ impl Transcript {
 
 impl fmt::Debug for Transcript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Transcript(observed)" } else { "Transcript(none)" })
+        f.write_str(if self.0.is_some() {
+            "Transcript(observed)"
+        } else {
+            "Transcript(none)"
+        })
     }
 }

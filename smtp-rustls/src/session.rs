@@ -189,6 +189,10 @@ impl Wire for Session {
     fn smtp(&mut self) -> &mut Connection {
         &mut self.connection
     }
+
+    fn smtp_ref(&self) -> &Connection {
+        &self.connection
+    }
 }
 
 impl fmt::Debug for Session {

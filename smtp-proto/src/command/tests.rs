@@ -219,15 +219,28 @@ fn a_command_tells_its_verb_and_whether_it_is_rset() {
 
 #[test]
 fn v12_whether_an_initial_response_fits_is_told_to_the_octet() {
-    let plain = Plain::new("u", "p").unwrap();
-    for len in 0..600 {
-        let response = Secret::from(vec![b'x'; len]);
-        let fits = wire(auth(&plain, Some(&response))).len() <= 512;
-        assert_eq!(
-            initial_response_fits(plain.name(), response.expose()),
-            fits,
-            "{len}"
-        );
+    let names = [
+        "A",
+        "AB",
+        "ABC",
+        "ABCD",
+        "SCRAM-SHA-256-PLUS",
+        "ABCDEFGHIJKLMNOPQRST",
+    ];
+    for mechanism in names.map(|name| sasl::Name::new(name).unwrap()) {
+        for len in 0..400 {
+            let response = Secret::from(vec![b'x'; len]);
+            let line = Line::Auth {
+                mechanism,
+                initial: Some(&response),
+            };
+            let fits = wire(line).len() <= 512;
+            assert_eq!(
+                initial_response_fits(mechanism, response.expose()),
+                fits,
+                "{mechanism} {len}"
+            );
+        }
     }
 }
 

@@ -59,7 +59,9 @@ impl Credentials {
 
     /// The mechanisms' names, the one to be preferred first.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.mechanisms.iter().map(|mechanism| mechanism.name().as_str())
+        self.mechanisms
+            .iter()
+            .map(|mechanism| mechanism.name().as_str())
     }
 }
 

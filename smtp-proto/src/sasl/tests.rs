@@ -50,6 +50,25 @@ fn plain_says_everything_in_its_initial_response() {
 }
 
 #[test]
+fn v28_each_mechanism_has_its_exact_number_of_challenges() {
+    let plain = Plain::new(USER, CANARY).unwrap();
+    let login = Login::new(USER, CANARY).unwrap();
+    let xoauth2 = XOAuth2::new(USER, CANARY).unwrap();
+    let mechanisms: [(&dyn Mechanism, usize); 3] = [(&plain, 0), (&login, 2), (&xoauth2, 1)];
+    for (mechanism, steps) in mechanisms {
+        assert_eq!(mechanism.start(&context()).steps(), steps);
+        let (mut dialogue, _) = begin(mechanism);
+        for _ in 0..steps {
+            assert!(dialogue.challenge(b"").is_ok());
+        }
+        assert_eq!(
+            dialogue.challenge(b"").unwrap_err(),
+            Failure::TooManyChallenges
+        );
+    }
+}
+
+#[test]
 fn v28_plain_answers_no_challenge_after_its_initial_response() {
     let (mut dialogue, _) = begin(&Plain::new(USER, CANARY).unwrap());
     assert_eq!(

@@ -1,0 +1,120 @@
+//! The invariants, each one a function that every script, property and fuzz target can call.
+
+use smtp_proto::{Fate, Outcome};
+use smtp_test::{Log, Peer, StoredMail};
+
+use super::pair::Pair;
+
+/// I6: under a policy that demands TLS, nothing of worth leaves in clear.
+pub(crate) fn check_clear_text(clear: &[u8]) {
+    let allowed = |line: &[u8]| {
+        let verb: Vec<u8> = line
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphabetic())
+            .map(u8::to_ascii_uppercase)
+            .collect();
+        matches!(
+            verb.as_slice(),
+            b"EHLO" | b"HELO" | b"STARTTLS" | b"QUIT" | b"RSET" | b"NOOP"
+        )
+    };
+    for line in clear.split_inclusive(|byte| *byte == b'\n') {
+        assert!(
+            allowed(line),
+            "left in clear: {:?}",
+            String::from_utf8_lossy(line)
+        );
+    }
+}
+
+/// I3, a part of it: every command line ends in one CRLF. The whole of it is checked by smtp-test's parser, which the
+/// scripts and machines put at the other end.
+pub(crate) fn check_leaving<P: Peer>(pair: &Pair<P>) {
+    if matches!(
+        pair.connection.security(),
+        smtp_proto::Security::StartTls | smtp_proto::Security::Implicit
+    ) {
+        check_clear_text(&pair.sent[..pair.sent_in_clear.unwrap_or(pair.sent.len())]);
+    }
+}
+
+/// I3: the independent parser on the other side found exactly what the standards allow.
+pub(crate) fn check_commands(log: &Log) {
+    log.assert_clean();
+}
+
+/// I7 and I8: what the server stored was accepted or is in doubt, and what was accepted is stored exactly once.
+///
+/// `text` is what makes this mail unlike all others.
+pub(crate) fn check_fates(outcome: &Outcome, stored: &[StoredMail], text: &[u8]) {
+    let copies: Vec<_> = stored
+        .iter()
+        .filter(|mail| mail.body().windows(text.len()).any(|part| part == text))
+        .collect();
+    for delivery in outcome.deliveries() {
+        let recipient = delivery.recipient().as_str();
+        let count = copies
+            .iter()
+            .filter(|mail| mail.addresses().contains(&recipient))
+            .count();
+        match delivery.fate() {
+            Fate::Accepted(_) => {
+                assert_eq!(count, 1, "{recipient}: accepted, and stored {count} times")
+            }
+            Fate::InDoubt(_) => assert!(
+                count <= 1,
+                "{recipient}: in doubt, and stored {count} times"
+            ),
+            fate @ (Fate::Refused { .. } | Fate::NotSent(_)) => {
+                assert_eq!(count, 0, "{recipient}: stored, and reported as {fate}");
+            }
+        }
+    }
+}
+
+/// I9: the secret is in no text that people may see: neither as it is, nor in base64 at any alignment, nor in hex.
+pub(crate) fn check_secret(secret: &str, shown: &str) {
+    for form in disguises(secret) {
+        assert!(
+            !shown.contains(&form),
+            "{form:?}, the secret in disguise, is shown in {shown}"
+        );
+    }
+}
+
+/// What a secret looks like in clear, in base64 behind zero, one and two other octets, and in hex.
+pub(crate) fn disguises(secret: &str) -> Vec<String> {
+    let hex = |upper: bool| {
+        secret
+            .bytes()
+            .map(|byte| {
+                if upper {
+                    format!("{byte:02X}")
+                } else {
+                    format!("{byte:02x}")
+                }
+            })
+            .collect::<String>()
+    };
+    let mut forms = vec![secret.to_owned(), hex(false), hex(true)];
+    for shift in 0..3 {
+        let mut octets = vec![0; shift];
+        octets.extend_from_slice(secret.as_bytes());
+        octets.truncate(octets.len() / 3 * 3);
+        // The first group mixes with what stands before it.
+        let skip = if shift == 0 { 0 } else { 4 };
+        forms.push(base64(&octets)[skip..].to_owned());
+    }
+    forms
+}
+
+fn base64(octets: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    octets
+        .chunks_exact(3)
+        .flat_map(|group| {
+            let bits = u32::from(group[0]) << 16 | u32::from(group[1]) << 8 | u32::from(group[2]);
+            [18, 12, 6, 0].map(|shift| char::from(ALPHABET[(bits >> shift & 63) as usize]))
+        })
+        .collect()
+}

@@ -1,0 +1,14 @@
+//! What the tests of the machine share: two ends in memory under a virtual clock, scenarios, and the invariants.
+
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+pub(crate) mod invariants;
+pub(crate) mod pair;
+pub(crate) mod scenario;
