@@ -237,7 +237,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// Writes some of what is offered. Once nothing more is, sees to it that the stream keeps nothing back.
     fn write(&mut self) {
         let result = if let Some(transmit) = self.wire.poll_transmit(self.now()) {
-            let written = self.stream.write_vectored(transmit.io_slices());
+            let written = self.stream.write_vectored(&transmit.io_slices());
             self.unflushed = true;
             match written {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
@@ -287,7 +287,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// reply still bounds each write.
     fn close(&mut self) -> io::Result<()> {
         while let Some(transmit) = self.wire.poll_transmit(self.now()) {
-            match self.stream.write_vectored(transmit.io_slices())? {
+            match self.stream.write_vectored(&transmit.io_slices())? {
                 0 => break,
                 count => self.wire.handle_sent(self.now(), count),
             }

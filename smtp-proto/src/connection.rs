@@ -130,6 +130,9 @@ impl Connection {
                 }
                 Ok(_) => {}
             }
+            if self.inbox.fragment().is_empty() {
+                self.core.link.reply_begins();
+            }
             let limits = self.core.reply_limits();
             match self.inbox.next(&mut input, &limits) {
                 Ok(Some(reply)) => {
@@ -502,6 +505,9 @@ impl Connection {
     }
 
     fn fail(&mut self, error: Error) {
+        if matches!(self.core.state, Ok(State::ExpectQuit)) {
+            return self.end();
+        }
         let error = if error.fragment().is_none() {
             error.with_fragment(self.inbox.fragment())
         } else {

@@ -244,6 +244,11 @@ impl Channel {
             .min()
     }
 
+    #[cfg(test)]
+    pub(crate) fn buffer_capacity(&self) -> usize {
+        self.out.capacity()
+    }
+
     /// Hands over to the connection when the handshake is done.
     fn establish(&mut self, connection: &mut Connection, now: Time) {
         if !matches!(self.phase, Phase::Handshake) || self.rustls.is_handshaking() {
@@ -278,7 +283,7 @@ impl Channel {
         let Some(transmit) = connection.poll_transmit(now) else {
             return;
         };
-        match self.rustls.writer().write_vectored(transmit.io_slices()) {
+        match self.rustls.writer().write_vectored(&transmit.io_slices()) {
             Ok(count) => {
                 self.collect();
                 let end = self.out.len();
@@ -300,7 +305,7 @@ impl Channel {
 
     /// Says the last word of a connection that is over.
     fn close(&mut self) {
-        if matches!(self.phase, Phase::Handshake) {
+        if self.rustls.is_handshaking() {
             self.sending = Sending::Nothing;
         } else {
             self.rustls.send_close_notify();

@@ -269,7 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         let now = self.now();
         let stream = Pin::new(&mut self.stream);
         let result = if let Some(transmit) = self.wire.poll_transmit(now) {
-            let written = ready!(stream.poll_write_vectored(cx, transmit.io_slices()));
+            let written = ready!(stream.poll_write_vectored(cx, &transmit.io_slices()));
             self.unflushed = true;
             match written {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
@@ -314,7 +314,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
             match ready!(
                 stream
                     .as_mut()
-                    .poll_write_vectored(cx, transmit.io_slices())
+                    .poll_write_vectored(cx, &transmit.io_slices())
             )? {
                 0 => break,
                 count => self.wire.handle_sent(now, count),

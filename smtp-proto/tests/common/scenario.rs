@@ -166,7 +166,7 @@ impl Scenario {
                 }
             }
         }
-        super::invariants::check_leaving(&pair);
+        super::invariants::check_leaving(self.config.security(), &pair.sent, pair.sent_in_clear);
         if let Err(mismatch) = report.verdict() {
             panic!(
                 "{} ({split:?}, {write_at_most} bytes a write): {mismatch}\nheard:\n{}",
