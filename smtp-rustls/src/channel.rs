@@ -219,7 +219,7 @@ impl Channel {
             Phase::Open => self.encrypt(connection, now),
             Phase::Failing { .. } | Phase::Over => {}
         }
-        if self.sending == Sending::Anything && is_over(connection) {
+        if self.sending == Sending::Anything && connection.is_over() {
             self.close();
         }
         if self.sending == Sending::Nothing {
@@ -348,18 +348,6 @@ impl fmt::Debug for Channel {
             Phase::Failing { .. } => "TLS failed, alert to be sent",
             Phase::Over => "TLS over",
         })
-    }
-}
-
-/// Whether the connection has ended or failed: it has nothing to wait for, and is not ready for anything either.
-fn is_over(connection: &mut Connection) -> bool {
-    if connection.poll_timeout().is_some() || connection.is_idle() {
-        return false;
-    }
-    match connection.poll_ended() {
-        Some(Err(error)) => !matches!(error.kind(), ErrorKind::Misuse(_)),
-        Some(Ok(())) => true,
-        None => false,
     }
 }
 
