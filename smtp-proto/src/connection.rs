@@ -133,6 +133,9 @@ impl Connection {
                 }
                 Ok(_) => {}
             }
+            if self.inbox.fragment().is_empty() {
+                self.core.link.reply_begins();
+            }
             let limits = self.core.reply_limits();
             match self.inbox.next(&mut input, &limits) {
                 Ok(Some(reply)) => {
@@ -204,7 +207,7 @@ impl Connection {
         let id = MessageId(self.core.new_id());
         let transaction = Transaction::new(id, mail);
         match self.core.refusal() {
-            None => self.core.jobs.push_back(Job::Mail(transaction)),
+            None => self.core.push(Job::Mail(transaction)),
             Some(error) => self.core.settle(transaction, Some(error)),
         }
         id
@@ -253,7 +256,7 @@ impl Connection {
     pub fn command(&mut self, command: Command) -> CommandId {
         let id = CommandId(self.core.new_id());
         if self.core.refusal().is_none() {
-            self.core.jobs.push_back(Job::Command(id, command));
+            self.core.push(Job::Command(id, command));
         }
         id
     }
@@ -276,7 +279,7 @@ impl Connection {
             return None;
         }
         if self.core.is_idle() {
-            self.core.link.pipeline.release();
+            self.core.release();
         }
         self.core.link.offer(now)
     }

@@ -156,7 +156,7 @@ impl Reply {
 pub(crate) struct Inbox {
     /// The octets of a reply whose end is not here yet.
     partial: Vec<u8>,
-    /// How far `partial` was read.
+    /// How far `partial` was read; of no meaning while that is empty.
     scan: Scan,
     /// The reply that was last lent from `partial`.
     lent: Vec<u8>,
@@ -227,7 +227,6 @@ impl Inbox {
         let Some(code) = verdict? else {
             return Ok(None);
         };
-        self.scan = Scan::default();
         self.lent = core::mem::take(&mut self.partial);
         Ok(Some(ReplyRef::new(code, &self.lent)))
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
-use smtp_proto::{Connection, ErrorKind, Time, TransportError, Transmit};
+use smtp_proto::{Connection, ErrorKind, Time, Transmit, TransportError};
 
 use crate::facts;
 use crate::frames::Frames;
@@ -40,7 +40,10 @@ enum Phase {
     Handshake,
     Open,
     /// TLS has failed. The connection hears of it when the alert is out, or then.
-    Failing { error: TransportError, until: Time },
+    Failing {
+        error: TransportError,
+        until: Time,
+    },
     /// What comes in means nothing any more.
     Over,
 }
@@ -88,9 +91,15 @@ impl Channel {
         })
     }
 
-    pub(crate) fn handle_input(&mut self, connection: &mut Connection, now: Time, mut input: &[u8]) {
+    pub(crate) fn handle_input(
+        &mut self,
+        connection: &mut Connection,
+        now: Time,
+        mut input: &[u8],
+    ) {
         // Behind our `close_notify` nothing is read either: there is nobody left to read it for.
-        let listens = matches!(self.phase, Phase::Handshake | Phase::Open) && self.sending != Sending::Rest;
+        let listens =
+            matches!(self.phase, Phase::Handshake | Phase::Open) && self.sending != Sending::Rest;
         if !listens {
             return;
         }
@@ -123,7 +132,9 @@ impl Channel {
     pub(crate) fn handle_eof(&mut self, connection: &mut Connection, now: Time) {
         match self.phase {
             Phase::Handshake => {
-                let error = truncated("the server closed the connection in the middle of the TLS handshake");
+                let error = truncated(
+                    "the server closed the connection in the middle of the TLS handshake",
+                );
                 let error = error.with_hint(hint::for_truncation(self.begun));
                 self.lose(connection, now, error);
             }
@@ -144,7 +155,10 @@ impl Channel {
 
     pub(crate) fn handle_sent(&mut self, connection: &mut Connection, now: Time, count: usize) {
         self.sent = self.sent.saturating_add(count).min(self.out.len());
-        if let Some(Encrypted { count, .. }) = self.encrypted.take_if(|encrypted| self.sent >= encrypted.end) {
+        if let Some(Encrypted { count, .. }) = self
+            .encrypted
+            .take_if(|encrypted| self.sent >= encrypted.end)
+        {
             connection.handle_sent(now, count);
         }
         if self.sent == self.out.len() {
@@ -157,7 +171,10 @@ impl Channel {
     pub(crate) fn handle_timeout(&mut self, connection: &mut Connection, now: Time) {
         match self.phase {
             Phase::Failing { .. } => {
-                if self.poll_timeout(connection).is_some_and(|until| now >= until) {
+                if self
+                    .poll_timeout(connection)
+                    .is_some_and(|until| now >= until)
+                {
                     self.tell(connection, now);
                 }
             }
@@ -165,7 +182,12 @@ impl Channel {
         }
     }
 
-    pub(crate) fn handle_read_error(&mut self, connection: &mut Connection, now: Time, error: TransportError) {
+    pub(crate) fn handle_read_error(
+        &mut self,
+        connection: &mut Connection,
+        now: Time,
+        error: TransportError,
+    ) {
         self.sending = Sending::Nothing;
         match self.phase {
             Phase::Failing { .. } => self.tell(connection, now),
@@ -173,7 +195,12 @@ impl Channel {
         }
     }
 
-    pub(crate) fn handle_write_error(&mut self, connection: &mut Connection, now: Time, error: TransportError) {
+    pub(crate) fn handle_write_error(
+        &mut self,
+        connection: &mut Connection,
+        now: Time,
+        error: TransportError,
+    ) {
         self.sending = Sending::Nothing;
         match self.phase {
             Phase::Failing { .. } => self.tell(connection, now),
@@ -181,7 +208,11 @@ impl Channel {
         }
     }
 
-    pub(crate) fn poll_transmit(&mut self, connection: &mut Connection, now: Time) -> Option<Transmit<'_>> {
+    pub(crate) fn poll_transmit(
+        &mut self,
+        connection: &mut Connection,
+        now: Time,
+    ) -> Option<Transmit<'_>> {
         match self.phase {
             // Offers nothing, but begins the time for the handshake.
             Phase::Handshake => drop(connection.poll_transmit(now)),
@@ -207,7 +238,15 @@ impl Channel {
             Phase::Failing { until, .. } => Some(until),
             _ => None,
         };
-        [until, connection.poll_timeout()].into_iter().flatten().min()
+        [until, connection.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn buffer_capacity(&self) -> usize {
+        self.out.capacity()
     }
 
     /// Hands over to the connection when the handshake is done.
@@ -217,7 +256,10 @@ impl Channel {
         }
         self.phase = Phase::Open;
         if let Some(Ok(upgrade)) = connection.poll_upgrade() {
-            upgrade.complete(now, facts::gather(&self.rustls, self.extended_master_secret));
+            upgrade.complete(
+                now,
+                facts::gather(&self.rustls, self.extended_master_secret),
+            );
         }
     }
 
@@ -241,7 +283,7 @@ impl Channel {
         let Some(transmit) = connection.poll_transmit(now) else {
             return;
         };
-        match self.rustls.writer().write_vectored(transmit.io_slices()) {
+        match self.rustls.writer().write_vectored(&transmit.io_slices()) {
             Ok(count) => {
                 self.collect();
                 let end = self.out.len();
@@ -263,7 +305,7 @@ impl Channel {
 
     /// Says the last word of a connection that is over.
     fn close(&mut self) {
-        if matches!(self.phase, Phase::Handshake) {
+        if self.rustls.is_handshaking() {
             self.sending = Sending::Nothing;
         } else {
             self.rustls.send_close_notify();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use smtp_proto::{Connection, Time, TransportError, Transmit, Wire};
+use smtp_proto::{Connection, Time, Transmit, TransportError, Wire};
 
 use crate::channel::Channel;
 use crate::hint::Begun;
@@ -52,7 +52,11 @@ impl Session {
     ///
     /// `name` is what the server's certificate must be for: take what the user typed, and nothing that was learnt from
     /// DNS or from the server.
-    pub fn new(connection: Connection, config: Arc<ClientConfig>, name: ServerName<'static>) -> Self {
+    pub fn new(
+        connection: Connection,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Self {
         let start = Start {
             config,
             name,
@@ -204,3 +208,6 @@ impl fmt::Debug for Session {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -169,12 +169,16 @@ impl TlsBuilder {
             #[cfg(feature = "platform-verifier")]
             Trust::Platform => return platform(config, roots),
             #[cfg(feature = "webpki-roots")]
-            Trust::Mozilla => config.with_root_certificates(store(webpki_roots::TLS_SERVER_ROOTS.to_vec(), roots)?),
+            Trust::Mozilla => config
+                .with_root_certificates(store(webpki_roots::TLS_SERVER_ROOTS.to_vec(), roots)?),
             Trust::Added => config.with_root_certificates(store(Vec::new(), roots)?),
             #[cfg(feature = "dangerous")]
             Trust::Anybody => {
-                let verifier = crate::unverified::Unverified::new(Arc::clone(config.crypto_provider()));
-                config.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+                let verifier =
+                    crate::unverified::Unverified::new(Arc::clone(config.crypto_provider()));
+                config
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(verifier))
             }
         };
         Ok(config.with_no_client_auth().into())
@@ -286,7 +290,9 @@ fn platform(
     let verifier = if roots.is_empty() {
         Verifier::new(provider)
     } else {
-        Err(rustls::Error::General("it takes no further roots on Android".into()))
+        Err(rustls::Error::General(
+            "it takes no further roots on Android".into(),
+        ))
     };
     let verifier = verifier.map_err(TlsError::Platform)?;
     Ok(config

@@ -8,8 +8,8 @@ use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
 use smtp_proto::{
-    BodyStatus, Capabilities, Command, Connection, Error, Mail, MessageId, Misuse, Outcome, Reply, Time, TlsFacts,
-    Traffic, Window, Wire,
+    BodyStatus, Capabilities, Command, Connection, Error, Mail, MessageId, Misuse, Outcome, Reply,
+    Time, TlsFacts, Traffic, Window, Wire,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -115,7 +115,8 @@ impl<S, W: Wire> Client<S, W> {
 
     /// Until when to wait; `None` if nothing bounds it, or nothing that the clock can show.
     fn deadline(&self) -> Option<Instant> {
-        self.origin.checked_add(self.wire.poll_timeout()?.since_origin())
+        self.origin
+            .checked_add(self.wire.poll_timeout()?.since_origin())
     }
 }
 
@@ -237,7 +238,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
             if alarm.is_none() {
                 alarm.set(Some(sleep_until(until)));
             }
-            alarm.as_mut().as_pin_mut().map_or(Poll::Pending, |alarm| alarm.poll(cx))
+            alarm
+                .as_mut()
+                .as_pin_mut()
+                .map_or(Poll::Pending, |alarm| alarm.poll(cx))
         })
         .await;
         let now = self.now();
@@ -261,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         let now = self.now();
         let stream = Pin::new(&mut self.stream);
         let result = if let Some(transmit) = self.wire.poll_transmit(now) {
-            let written = ready!(stream.poll_write_vectored(cx, transmit.io_slices()));
+            let written = ready!(stream.poll_write_vectored(cx, &transmit.io_slices()));
             self.unflushed = true;
             match written {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
@@ -302,7 +306,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         let now = self.now();
         let mut stream = Pin::new(&mut self.stream);
         while let Some(transmit) = self.wire.poll_transmit(now) {
-            match ready!(stream.as_mut().poll_write_vectored(cx, transmit.io_slices()))? {
+            match ready!(
+                stream
+                    .as_mut()
+                    .poll_write_vectored(cx, &transmit.io_slices())
+            )? {
                 0 => break,
                 count => self.wire.handle_sent(now, count),
             }
@@ -327,12 +335,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
         T: AsyncRead + AsyncWrite + Unpin,
         F: AsyncFnOnce(S) -> io::Result<(T, TlsFacts)>,
     {
-        self.drive(|smtp| Some(smtp.poll_upgrade()?.map(|_| ()))).await?;
+        self.drive(|smtp| Some(smtp.poll_upgrade()?.map(|_| ())))
+            .await?;
         // Nothing is offered here, but to ask for it lets the time for the handshake begin.
         let _ = self.wire.poll_transmit(self.now());
         let deadline = self.deadline();
         let Self {
-            stream, mut wire, origin, ..
+            stream,
+            mut wire,
+            origin,
+            ..
         } = self;
         let handshake = handshake(stream);
         let result = match deadline {
@@ -358,7 +370,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
             unflushed: false,
         };
         client
-            .drive(|smtp| Some(smtp.poll_upgrade()?.map(|upgrade| upgrade.complete(now, facts.clone()))))
+            .drive(|smtp| {
+                Some(
+                    smtp.poll_upgrade()?
+                        .map(|upgrade| upgrade.complete(now, facts.clone())),
+                )
+            })
             .await?;
         client.ready().await?;
         Ok(client)
@@ -367,7 +384,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
 
 impl<S, W: fmt::Debug> fmt::Debug for Client<S, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("wire", &self.wire).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("wire", &self.wire)
+            .finish_non_exhaustive()
     }
 }
 

@@ -50,7 +50,12 @@ impl Client<TcpStream, Session> {
                 break;
             }
         }
-        Err(failure.unwrap_or_else(|| Error::connect(io::Error::new(io::ErrorKind::NotFound, "the host has no address"))))
+        Err(failure.unwrap_or_else(|| {
+            Error::connect(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the host has no address",
+            ))
+        }))
     }
 
     /// Makes one attempt: `session`, or better, one that knows the address of this end.

@@ -183,7 +183,7 @@ impl Scenario {
             );
         }
         pair.peer.handle_eof();
-        super::invariants::check_leaving(&pair);
+        super::invariants::check_leaving(self.config.security(), &pair.sent, pair.sent_in_clear);
         if let Err(mismatch) = report.verdict() {
             panic!(
                 "{} ({split:?}, {write_at_most} bytes a write): {mismatch}\nheard:\n{}",
