@@ -144,7 +144,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// there is no other way to take back what was sent.
     ///
     /// # Errors
-    /// If the mail is not written in pieces.
+    /// If the mail is not written in pieces; it is then given up.
     pub fn send_from(&mut self, mail: Mail, mut text: impl Read) -> Result<Outcome, Error> {
         let id = self.submit(mail);
         let sending = Sending { client: self, id };
