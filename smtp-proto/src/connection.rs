@@ -163,8 +163,12 @@ impl Connection {
     }
 
     /// Takes note that the first `count` bytes of the last offer went out.
+    ///
+    /// What was offered before a failure may be acknowledged after it; that changes nothing.
     pub fn handle_sent(&mut self, _now: Time, count: usize) {
-        self.core.link.sent(count);
+        if !self.is_over() {
+            self.core.link.sent(count);
+        }
     }
 
     /// Takes note that time has passed; does nothing before the time that [`poll_timeout`](Self::poll_timeout) named.
@@ -465,6 +469,11 @@ impl Connection {
     /// How long to wait for what.
     pub fn timeouts(&self) -> &Timeouts {
         &self.core.link.config.timeouts
+    }
+
+    /// Whether the connection has failed or ended, and will never do anything again.
+    pub fn is_over(&self) -> bool {
+        matches!(self.core.state, Err(_) | Ok(State::Ended))
     }
 
     /// Whether nothing is in line, due or under way on a connection that could take a mail at once.

@@ -237,7 +237,7 @@ impl Clock {
 
     fn begin_tls(&mut self, now: Time, timeouts: &Timeouts) {
         self.tls_until
-            .get_or_insert(now.saturating_add(timeouts.starttls));
+            .get_or_insert_with(|| now.saturating_add(timeouts.starttls));
     }
 }
 

@@ -309,6 +309,18 @@ impl<'a> core::ops::Deref for IoSlices<'a> {
     }
 }
 
+/// For [`IoSlice::advance_slices`].
+#[cfg(feature = "std")]
+impl core::ops::DerefMut for IoSlices<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        let room = match &mut self.room {
+            Room::Few(few) => few.as_mut_slice(),
+            Room::Many(many) => many.as_mut_slice(),
+        };
+        room.get_mut(..self.count).unwrap_or_default()
+    }
+}
+
 #[cfg(feature = "std")]
 impl fmt::Debug for IoSlices<'_> {
     /// Without the bytes, which may be secret.

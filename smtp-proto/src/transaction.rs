@@ -12,7 +12,6 @@
 //! ```
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 
 use bytes::Bytes;
 

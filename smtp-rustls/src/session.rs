@@ -209,5 +209,5 @@ impl fmt::Debug for Session {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "ring", feature = "aws-lc-rs")))]
 mod tests;

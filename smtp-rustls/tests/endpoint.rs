@@ -334,10 +334,7 @@ fn every_setting_reaches_the_connection() {
     assert_eq!(endpoint.timeouts(), &patience);
     assert_eq!(endpoint.security(), Security::Cleartext);
     let local = IpAddr::V6(Ipv6Addr::LOCALHOST);
-    for session in [
-        endpoint.attempt(None),
-        endpoint.attempt_from(local, None),
-    ] {
+    for session in [endpoint.attempt(None), endpoint.attempt_from(local, None)] {
         let mut session = session.unwrap();
         assert!(session.poll_transmit(NOW).is_none());
         assert_eq!(

@@ -17,7 +17,8 @@ use common::{HELLO, NOW, Wiring, implicit, mail, session, starttls, wiring};
 use proptest::prelude::*;
 use smtp_rustls::Endpoint;
 use smtp_rustls::proto::{
-    Connection, Credentials, Error, ErrorKind, Mail, Stage, Time, Timeouts, TransportError, Wait, Window, Wire,
+    Connection, Credentials, Error, ErrorKind, Mail, Stage, Time, Timeouts, TransportError, Wait,
+    Window, Wire,
 };
 use smtp_test::{Action, Config, Defect, Log, Output, Peer, Tls};
 
@@ -228,30 +229,67 @@ fn a_big_body_goes_out_through_a_small_buffer() {
 
 #[test]
 fn a_reply_that_comes_while_later_records_are_still_being_written_is_one_to_what_was_sent() {
-    for tls in [Tls::new().only_tls12(), Tls::new().only_tls13()] {
-        for write in [100, 1000, 16_000, usize::MAX] {
-            let log = Log::new();
-            let config = Config::new().tls(tls.clone()).implicit_tls();
-            let endpoint = implicit(&tls);
-            let mut wiring = Wiring::new(session(endpoint), &config, &tls, &log);
-            (wiring.write, wiring.full_duplex) = (write, true);
-            wiring.session.smtp().set_window(Window::FULL_DUPLEX);
-            let mut ids = Vec::new();
-            for size in [100, 20_000, 50_000, 70_000, 300, 16_384, 400] {
-                ids.push(wiring.session.smtp().submit(mail(body(size))));
-                // The commands alone are longer than a record.
-                let builder = Mail::builder().sender("a@example.org").text("Subject: many\r\n\r\n");
-                let many = (0..900).map(|number| format!("recipient-{number}@example.net"));
-                ids.push(wiring.session.smtp().submit(builder.recipients(many).build().unwrap()));
-            }
-            for id in ids {
-                let outcome = wiring.drive(|smtp| smtp.poll_outcome(id)).unwrap().unwrap();
-                assert!(outcome.is_accepted(), "{write}: {:?}", outcome.error());
-            }
-            assert_eq!(log.mails().len(), 14);
-            log.assert_clean();
+    let tls12 = Tls::new().only_tls12();
+    let tls13 = Tls::new().only_tls13();
+    for (tls, fragment, write) in [
+        (&tls12, None, 1000),
+        (&tls13, None, 100),
+        (&tls13, None, 16_000),
+        (&tls13, Some(600), 500),
+        (&tls13, None, usize::MAX),
+    ] {
+        let mut client = (*tls.client_config()).clone();
+        client.max_fragment_size = fragment;
+        let log = Log::new();
+        let config = Config::new().tls(tls.clone()).implicit_tls();
+        let endpoint = Endpoint::implicit("localhost").tls(client);
+        let mut wiring = Wiring::new(session(endpoint), &config, tls, &log);
+        (wiring.write, wiring.full_duplex) = (write, true);
+        wiring.session.smtp().set_window(Window::FULL_DUPLEX);
+        let mut ids = Vec::new();
+        for size in [100, 20_000, 70_000, 300] {
+            ids.push(wiring.session.smtp().submit(mail(body(size))));
         }
+        // The commands alone are longer than a record.
+        let many = (0..900).map(|number| format!("recipient-{number}@example.net"));
+        let builder = Mail::builder().sender("a@example.org").recipients(many);
+        let mail = builder.text("Subject: many\r\n\r\n").build().unwrap();
+        ids.push(wiring.session.smtp().submit(mail));
+        for id in ids {
+            let outcome = wiring.drive(|smtp| smtp.poll_outcome(id)).unwrap().unwrap();
+            assert!(outcome.is_accepted(), "{write}: {:?}", outcome.error());
+        }
+        assert_eq!(log.mails().len(), 5);
+        log.assert_clean();
     }
+}
+
+#[test]
+fn what_is_acknowledged_after_the_connection_has_failed_changes_nothing() {
+    let tls = Tls::new();
+    let log = Log::new();
+    let mut wiring = wiring(true, &tls, &log);
+    wiring.ready().unwrap();
+    let id = wiring.session.smtp().submit(mail(body(100_000)));
+    let mut bytes = Vec::new();
+    while bytes.len() < 60_000 {
+        wiring.session.handle_sent(NOW, bytes.len());
+        wiring.server.handle_input(&bytes);
+        while wiring.read() {}
+        let transmit = wiring.session.poll_transmit(NOW).unwrap();
+        bytes = transmit.iter().flatten().copied().collect();
+    }
+    wiring.session.handle_sent(NOW, 20_000);
+    wiring.server.handle_input(&bytes[..20_000]);
+    wiring.session.smtp().abandon(id);
+    wiring.session.handle_sent(NOW, 20_000);
+    wiring.server.handle_input(&bytes[20_000..40_000]);
+    // The rest of what was begun goes out, and then the end.
+    wiring.settle();
+    assert!(log.session().client_eof());
+    assert!(log.mails().is_empty());
+    let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
+    assert!(outcome.deliveries()[0].fate().is_safe_to_retry());
 }
 
 #[test]
