@@ -199,7 +199,7 @@ impl Connection {
         }
         if self.core.state.is_ok() && self.core.broken.is_none() {
             let error = Error::new(self.core.stage(), ErrorKind::Transport(error));
-            let until = now.saturating_add(self.core.link.config.timeouts.drain);
+            let until = self.core.link.drain_until(now);
             self.core.broken = Some((error, until));
         }
     }

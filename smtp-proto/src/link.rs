@@ -185,13 +185,24 @@ impl Link {
         if let Some((since, _)) = self.clock.writing {
             consider(since.saturating_add(timeouts.data_block), Wait::Write);
         }
-        if let (Some(since), Some(limit)) = (self.clock.began, timeouts.session) {
-            consider(since.saturating_add(limit), Wait::Session);
+        if let Some(until) = self.session_end() {
+            consider(until, Wait::Session);
         }
         if let Some(until) = self.clock.tls_until {
             consider(until, Wait::StartTls);
         }
         soonest
+    }
+
+    /// Until when the peer may say why it takes nothing more.
+    pub(crate) fn drain_until(&self, now: Time) -> Time {
+        let until = now.saturating_add(self.config.timeouts.drain);
+        self.session_end().map_or(until, |end| end.min(until))
+    }
+
+    fn session_end(&self) -> Option<Time> {
+        let limit = self.config.timeouts.session?;
+        Some(self.clock.began?.saturating_add(limit))
     }
 
     /// Nothing will be sent any more, and nothing is waited for.
