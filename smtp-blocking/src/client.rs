@@ -6,8 +6,8 @@ use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
 use smtp_proto::{
-    BodyStatus, Capabilities, Command, Connection, Error, Mail, MessageId, Misuse, Outcome, Reply, Time, TlsFacts,
-    Traffic, Wire,
+    BodyStatus, Capabilities, Command, Connection, Error, Mail, MessageId, Misuse, Outcome, Reply,
+    Time, TlsFacts, Traffic, Wire,
 };
 
 use crate::Stream;
@@ -105,6 +105,9 @@ impl<S, W: Wire> Client<S, W> {
     }
 
     /// The stream and the wire, wherever they are.
+    ///
+    /// Whoever drives a wire on that has begun has to hand in later times than it has seen: the zero of this client's
+    /// time is when it was made.
     pub fn into_parts(self) -> (S, W) {
         (self.stream, self.wire)
     }
@@ -234,7 +237,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// Writes some of what is offered. Once nothing more is, sees to it that the stream keeps nothing back.
     fn write(&mut self) {
         let result = if let Some(transmit) = self.wire.poll_transmit(self.now()) {
-            let written = self.stream.write_vectored(transmit.io_slices());
+            let written = self.stream.write_vectored(&transmit.io_slices());
             self.unflushed = true;
             match written {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
@@ -258,7 +261,9 @@ impl<S: Stream, W: Wire> Client<S, W> {
         let now = self.now();
         match result {
             Ok(0) => self.wire.handle_eof(now),
-            Ok(count) => self.wire.handle_input(now, buffer.get(..count).unwrap_or(&buffer)),
+            Ok(count) => self
+                .wire
+                .handle_input(now, buffer.get(..count).unwrap_or(&buffer)),
             Err(error) if is_passing(&error) => {}
             Err(error) => self.wire.handle_read_error(now, error.into()),
         }
@@ -267,10 +272,9 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// Tells the stream how long it may block, if it would block for too long by what it was told last, or so short that
     /// it would wake up in vain over and over. In between, to wake up too early costs less than to tell it each time.
     fn limit_blocking(&mut self) -> io::Result<()> {
-        let left = self
-            .wire
-            .poll_timeout()
-            .map_or(LONGEST, |until| until.saturating_since(self.now()).clamp(SHORTEST, LONGEST));
+        let left = self.wire.poll_timeout().map_or(LONGEST, |until| {
+            until.saturating_since(self.now()).clamp(SHORTEST, LONGEST)
+        });
         let fits = |limit: Duration| left / 8 <= limit && limit <= left + left / 10;
         if !self.limit.is_some_and(fits) {
             self.stream.set_timeouts(left)?;
@@ -283,7 +287,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// reply still bounds each write.
     fn close(&mut self) -> io::Result<()> {
         while let Some(transmit) = self.wire.poll_transmit(self.now()) {
-            match self.stream.write_vectored(transmit.io_slices())? {
+            match self.stream.write_vectored(&transmit.io_slices())? {
                 0 => break,
                 count => self.wire.handle_sent(self.now(), count),
             }
@@ -313,7 +317,10 @@ impl<S: Stream> Client<S, Connection> {
         self.limit = None;
         let limited = self.limit_blocking();
         let Self {
-            stream, mut wire, origin, ..
+            stream,
+            mut wire,
+            origin,
+            ..
         } = self;
         let result = limited.and_then(|()| handshake(stream));
         let now = Time::from_origin(origin.elapsed());
@@ -322,7 +329,7 @@ impl<S: Stream> Client<S, Connection> {
             Ok(secured) => secured,
             Err(error) => {
                 wire.handle_read_error(now, error.into());
-                return Err(wire.poll_ready().and_then(Result::err).unwrap_or_else(Error::connect_timeout));
+                return Err(failure(&mut wire));
             }
         };
         let mut client = Client {
@@ -332,7 +339,10 @@ impl<S: Stream> Client<S, Connection> {
             limit: None,
             unflushed: false,
         };
-        client.drive(|smtp| Some(smtp.poll_upgrade()?.map(|upgrade| upgrade.complete(now, facts.clone()))))?;
+        client.drive(|smtp| {
+            let upgrade = smtp.poll_upgrade()?;
+            Some(upgrade.map(|upgrade| upgrade.complete(now, facts.clone())))
+        })?;
         client.ready()?;
         Ok(client)
     }
@@ -340,7 +350,9 @@ impl<S: Stream> Client<S, Connection> {
 
 impl<S, W: fmt::Debug> fmt::Debug for Client<S, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("wire", &self.wire).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("wire", &self.wire)
+            .finish_non_exhaustive()
     }
 }
 
@@ -356,6 +368,13 @@ impl<S, W: Wire> Drop for Sending<'_, S, W> {
     }
 }
 
+/// Why a connection has failed that was just told of a failure.
+fn failure(wire: &mut Connection) -> Error {
+    wire.poll_ready()
+        .and_then(Result::err)
+        .unwrap_or_else(Error::connect_timeout)
+}
+
 /// Whether an operation only has to be tried again: it was disturbed, or took as long as it may.
 fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
@@ -363,7 +382,7 @@ fn is_passing(error: &io::Error) -> bool {
 }
 
 /// How many bytes are read at a time: more than nearly every reply, and little to clear each time.
-const READ: usize = 4 * 1024;
+const READ: usize = 2 * 1024;
 
 /// How many bytes of a mail's text are asked of a reader at a time.
 const PIECE: usize = 64 * 1024;

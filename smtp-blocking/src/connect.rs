@@ -43,7 +43,7 @@ impl Client<TcpStream, Session> {
                 break;
             }
         }
-        Err(failure.unwrap_or_else(|| Error::connect(io::Error::new(io::ErrorKind::NotFound, "the host has no address"))))
+        Err(failure.unwrap_or_else(no_address))
     }
 
     /// Makes one attempt: `session`, or better, one that knows the address of this end.
@@ -54,10 +54,12 @@ impl Client<TcpStream, Session> {
         last_error: Option<&Error>,
     ) -> Result<Self, Error> {
         let limit = endpoint.timeouts().connect_limit();
-        let stream = TcpStream::connect_timeout(&address, limit.max(SHORTEST)).map_err(|error| match error.kind() {
-            io::ErrorKind::TimedOut => Error::connect_timeout(),
-            _ => Error::connect(error),
-        })?;
+        let stream = TcpStream::connect_timeout(&address, limit.max(SHORTEST)).map_err(
+            |error| match error.kind() {
+                io::ErrorKind::TimedOut => Error::connect_timeout(),
+                _ => Error::connect(error),
+            },
+        )?;
         stream.set_nodelay(true).map_err(Error::connect)?;
         let local = stream.local_addr().ok();
         let session = local
@@ -67,4 +69,9 @@ impl Client<TcpStream, Session> {
         client.ready()?;
         Ok(client)
     }
+}
+
+fn no_address() -> Error {
+    let error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    Error::connect(error)
 }

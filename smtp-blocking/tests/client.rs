@@ -2,15 +2,19 @@
 
 mod common;
 
-use std::io::{self, Cursor, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
 use common::*;
-use smtp_blocking::proto::{Command, Connection, ErrorKind, Fate, ProtocolError, Security, Stage, TlsFacts, Wait};
+use smtp_blocking::proto::{
+    Command, Connection, ErrorKind, Fate, ProtocolError, Security, Stage, TlsFacts, Wait,
+};
 use smtp_blocking::{Client, Stream};
-use smtp_test::{Action, Config, Fault, Faulty, Log, Machine, MemoryServer, Plan, Server, pipe, serve};
+use smtp_test::{
+    Action, Config, Fault, Faulty, Log, Machine, MemoryServer, Plan, Server, pipe, serve,
+};
 
 #[test]
 fn a_mail_goes_out_and_the_connection_ends_in_good_order() {
@@ -40,10 +44,16 @@ fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
     for id in ids.into_iter().rev() {
         let outcome = client.outcome(id).unwrap();
         assert!(matches!(outcome.deliveries()[0].fate(), Fate::Accepted(_)));
-        assert!(matches!(outcome.deliveries()[1].fate(), Fate::Refused { .. }));
+        assert!(matches!(
+            outcome.deliveries()[1].fate(),
+            Fate::Refused { .. }
+        ));
     }
     let error = client.outcome(ids[0]).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Misuse(_)), "an outcome is told once");
+    assert!(
+        matches!(error.kind(), ErrorKind::Misuse(_)),
+        "an outcome is told once"
+    );
     assert_eq!(log.mails().len(), 3);
     log.assert_clean();
 }
@@ -51,7 +61,11 @@ fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
 #[test]
 fn one_byte_at_a_time_gives_the_same_conversation() {
     let mut transcripts = Vec::new();
-    for plan in [Plan::new(), Plan::new().at_most(1), Plan::new().at_most(1).pending_first()] {
+    for plan in [
+        Plan::new(),
+        Plan::new().at_most(1),
+        Plan::new().at_most(1).pending_first(),
+    ] {
         let server = MemoryServer::new(&Config::new());
         let log = server.log();
         let stream = Faulty::new(server, plan);
@@ -84,13 +98,30 @@ fn text_is_read_from_a_reader() {
     let server = MemoryServer::new(&Config::new());
     let log = server.log();
     let mut client = Client::from_stream(Untimed(server), wire(Security::Cleartext));
-    assert!(client.send_from(streamed(), text.as_bytes()).unwrap().is_accepted());
+    assert!(
+        client
+            .send_from(streamed(), text.as_bytes())
+            .unwrap()
+            .is_accepted()
+    );
     assert_stored(&log.mails()[0], &text);
-    assert!(client.send_from(streamed(), io::empty()).unwrap().is_accepted());
+    assert!(
+        client
+            .send_from(streamed(), io::empty())
+            .unwrap()
+            .is_accepted()
+    );
     let error = client.send_from(mail(), text.as_bytes()).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Misuse(_)), "its text is at hand already: {error}");
+    assert!(
+        matches!(error.kind(), ErrorKind::Misuse(_)),
+        "its text is at hand already: {error}"
+    );
     assert!(client.send(mail()).unwrap().is_accepted());
-    assert_eq!(log.mails().len(), 3, "the one that was not as it should be is out of the way");
+    assert_eq!(
+        log.mails().len(),
+        3,
+        "the one that was not as it should be is out of the way"
+    );
     log.assert_clean();
 }
 
@@ -116,19 +147,30 @@ fn a_reader_that_fails_midway_leaves_the_mail_unsent() {
     let server = MemoryServer::new(&Config::new());
     let log = server.log();
     let mut client = Client::from_stream(Untimed(server), wire(Security::Cleartext));
-    let broken = Faulty::new(Cursor::new(text), Plan::new().fault(2, Fault::Error(io::ErrorKind::InvalidData)));
+    let broken = Faulty::new(
+        text.as_bytes(),
+        Plan::new().fault(2, Fault::Error(io::ErrorKind::InvalidData)),
+    );
     let outcome = client.send_from(streamed(), broken).unwrap();
     assert_eq!(judge(&outcome, &log), Came::NotSent);
     let ErrorKind::Source(error) = reason(&outcome) else {
         panic!("{outcome:?}");
     };
     assert!(error.to_string().contains("invalid data"), "{error}");
-    assert!(client.send(mail()).unwrap().error().is_some(), "the connection is over");
+    assert!(
+        client.send(mail()).unwrap().error().is_some(),
+        "the connection is over"
+    );
 }
 
 #[test]
 fn every_operation_that_breaks_leads_to_a_fate_that_is_true() {
-    for fault in [Fault::Reset, Fault::Eof, Fault::Short(0), Fault::Error(io::ErrorKind::Other)] {
+    for fault in [
+        Fault::Reset,
+        Fault::Eof,
+        Fault::Short(0),
+        Fault::Error(io::ErrorKind::Other),
+    ] {
         let mut fates = Vec::new();
         for k in 1.. {
             let (outcome, log, count) = session_with(Plan::new().fault(k, fault));
@@ -161,20 +203,55 @@ fn session_with(plan: Plan) -> (smtp_blocking::proto::Outcome, Log, usize) {
     let log = server.log();
     let stream = Faulty::new(server, plan);
     let operations = stream.operations();
-    let mut client = Client::from_stream(Untimed(stream), wire(Security::Cleartext));
+    let mut client = Client::from_stream(Untimed(stream), hasty());
     let outcome = client.send(mail()).unwrap();
     let _ = client.quit();
     (outcome, log, operations.count())
 }
 
 #[test]
+fn a_stream_that_keeps_bytes_back_is_flushed() {
+    struct Buffered(MemoryServer, Vec<u8>);
+    impl Read for Buffered {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+    impl Write for Buffered {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1.write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            self.0.write_all(&std::mem::take(&mut self.1))
+        }
+    }
+
+    let server = MemoryServer::new(&Config::new());
+    let log = server.log();
+    let mut client = Client::from_stream(
+        Untimed(Buffered(server, Vec::new())),
+        wire(Security::Cleartext),
+    );
+    assert_eq!(judge(&client.send(mail()).unwrap(), &log), Came::Accepted);
+    client.quit().unwrap();
+    assert!(log.session().quit());
+}
+
+#[test]
 fn the_reason_is_read_after_a_write_failed() {
-    let config = Config::new().on(smtp_test::Stage::Body(10), Action::reply("552 5.3.4 too much").then_close());
+    let config = Config::new().on(
+        smtp_test::Stage::Body(10),
+        Action::reply("552 5.3.4 too much").then_close(),
+    );
     let server = MemoryServer::new(&config);
     let mut client = Client::from_stream(Untimed(server), wire(Security::Cleartext));
     let text = long_text(300_000);
     let outcome = client.send_from(streamed(), text.as_bytes()).unwrap();
-    let reply = outcome.error().unwrap().reply().expect("the server said why");
+    let reply = outcome
+        .error()
+        .unwrap()
+        .reply()
+        .expect("the server said why");
     assert_eq!(reply.code().as_u16(), 552);
 }
 
@@ -187,7 +264,10 @@ fn another_tls_stack_takes_the_stream_over() {
         .upgrade(|stream| Ok((Box::new(stream), TlsFacts::asserted())))
         .unwrap();
     assert!(client.tls().unwrap().is_asserted());
-    assert!(!client.capabilities().starttls(), "what was said in clear is forgotten");
+    assert!(
+        !client.capabilities().starttls(),
+        "what was said in clear is forgotten"
+    );
     let outcome = client.send(mail()).unwrap();
     assert_eq!(judge(&outcome, &log), Came::Accepted);
     assert!(outcome.tls().is_some());
@@ -199,7 +279,9 @@ fn another_tls_stack_takes_over_from_the_first_byte() {
     let server = MemoryServer::new(&Config::new().implicit_tls());
     let log = server.log();
     let client = Client::from_stream(Untimed(server), wire(Security::Implicit));
-    let mut client = client.upgrade(|stream| Ok((stream, TlsFacts::asserted()))).unwrap();
+    let mut client = client
+        .upgrade(|stream| Ok((stream, TlsFacts::asserted())))
+        .unwrap();
     assert_eq!(judge(&client.send(mail()).unwrap(), &log), Came::Accepted);
 }
 
@@ -225,13 +307,31 @@ fn without_tls_of_its_own_a_client_that_wants_it_says_what_is_missing() {
 #[test]
 fn injected_bytes_behind_the_220_never_reach_the_handshake() {
     let append = Action::normal().append("250 injected\r\n");
-    let server = MemoryServer::new(&Config::new().offer_starttls().on(smtp_test::Stage::StartTls, append));
+    let server = MemoryServer::new(
+        &Config::new()
+            .offer_starttls()
+            .on(smtp_test::Stage::StartTls, append),
+    );
     let client = Client::from_stream(Untimed(server), wire(Security::StartTls));
     let error = client
         .upgrade(|_| -> io::Result<(TcpStream, TlsFacts)> { panic!("TLS must not begin") })
         .unwrap_err();
     let injected = ErrorKind::Protocol(ProtocolError::InjectedBeforeTls);
     assert_eq!(format!("{:?}", error.kind()), format!("{injected:?}"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_unix_socket_will_do() {
+    let log = Log::new();
+    let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let mut machine = Machine::with_log(&Config::new(), &log);
+    let server = thread::spawn(move || serve(&mut machine, &mut theirs));
+    let mut client = Client::from_stream(ours, wire(Security::Cleartext));
+    assert_eq!(judge(&client.send(mail()).unwrap(), &log), Came::Accepted);
+    client.quit().unwrap();
+    server.join().unwrap().unwrap();
+    log.assert_clean();
 }
 
 #[test]
@@ -242,7 +342,10 @@ fn v29_a_silent_server_and_one_that_drips_run_into_the_same_deadline() {
         let stream = TcpStream::connect(server.addr()).unwrap();
         let mut client = Client::from_stream(stream, limited(Security::Cleartext, SOON));
         let error = client.ready().unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)), "{error}");
+        assert!(
+            matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
+            "{error}"
+        );
     }
 }
 
@@ -255,7 +358,10 @@ fn a_server_that_takes_nothing_more_runs_into_the_deadline_for_writing() {
     let text = long_text(16 << 20);
     let outcome = client.send_from(streamed(), text.as_bytes()).unwrap();
     assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
-    assert!(matches!(reason(&outcome), ErrorKind::Timeout(Wait::Write)), "{outcome:?}");
+    assert!(
+        matches!(reason(&outcome), ErrorKind::Timeout(Wait::Write)),
+        "{outcome:?}"
+    );
 }
 
 #[test]
@@ -307,22 +413,25 @@ fn a_mail_takes_four_operations_and_no_change_of_timeouts_once_the_connection_is
 }
 
 #[test]
-fn the_parts_of_a_client_make_a_client_again() {
-    let server = MemoryServer::new(&Config::new());
-    let log = server.log();
-    let mut client = Client::from_stream(Untimed(server), wire(Security::Cleartext));
+fn the_parts_of_a_client_are_where_they_were() {
+    let server = Untimed(MemoryServer::new(&Config::new()));
+    let mut client = Client::from_stream(server, wire(Security::Cleartext));
     client.ready().unwrap();
-    let (stream, connection) = client.into_parts();
-    let mut client = Client::from_stream(stream, connection);
-    assert_eq!(judge(&client.send(mail()).unwrap(), &log), Came::Accepted);
-    assert!(client.connection().is_idle());
-    assert!(client.connection_mut().poll_event().is_some());
+    let (mut stream, connection) = client.into_parts();
+    assert!(connection.is_idle());
+    Write::write_all(&mut stream.0, b"NOOP\r\n").unwrap();
+    let mut reply = [0; 3];
+    Read::read_exact(&mut stream.0, &mut reply).unwrap();
+    assert_eq!(&reply, b"250");
 }
 
 #[test]
 fn clients_are_send_and_show_no_secret() {
     fn assert_send<T: Send>(_: &T) {}
-    let client = Client::from_stream(Untimed(MemoryServer::new(&Config::new())), wire(Security::Cleartext));
+    let client = Client::from_stream(
+        Untimed(MemoryServer::new(&Config::new())),
+        wire(Security::Cleartext),
+    );
     assert_send(&client);
     assert!(format!("{client:?}").starts_with("Client {"));
 }

@@ -122,10 +122,13 @@ impl Connection {
         while !input.is_empty() {
             match &self.core.state {
                 Ok(State::Ended) | Err(_) => return,
-                Ok(State::AwaitTls(_)) => {
-                    let error = ProtocolError::InjectedBeforeTls;
-                    let error = Error::protocol(Stage::StartTls, error);
-                    return self.fail(error);
+                Ok(State::AwaitTls(awaited)) => {
+                    let stage = if awaited.greeted {
+                        Stage::StartTls
+                    } else {
+                        Stage::TlsHandshake
+                    };
+                    return self.fail(Error::protocol(stage, ProtocolError::InjectedBeforeTls));
                 }
                 Ok(_) => {}
             }
@@ -167,9 +170,10 @@ impl Connection {
     }
 
     /// Takes note that the first `count` bytes of the last offer went out.
+    ///
+    /// What was offered before a failure may be acknowledged after it; that changes nothing.
     pub fn handle_sent(&mut self, _now: Time, count: usize) {
-        // What was on its way when it all ended is of no account.
-        if !matches!(self.core.state, Ok(State::Ended) | Err(_)) {
+        if !self.is_over() {
             self.core.link.sent(count);
         }
     }
@@ -214,7 +218,7 @@ impl Connection {
         let id = MessageId(self.core.new_id());
         let transaction = Transaction::new(id, mail);
         match self.core.refusal() {
-            None => self.core.jobs.push_back(Job::Mail(transaction)),
+            None => self.core.push(Job::Mail(transaction)),
             Some(error) => self.core.settle(transaction, Some(error)),
         }
         id
@@ -263,7 +267,7 @@ impl Connection {
     pub fn command(&mut self, command: Command) -> CommandId {
         let id = CommandId(self.core.new_id());
         if self.core.refusal().is_none() {
-            self.core.jobs.push_back(Job::Command(id, command));
+            self.core.push(Job::Command(id, command));
         }
         id
     }
@@ -281,15 +285,12 @@ impl Connection {
         if matches!(self.core.state, Ok(State::AwaitTls(_))) {
             self.core.link.begin_tls(now);
         }
+        self.fill();
         if self.core.state.is_err() || self.core.broken.is_some() {
             return None;
         }
-        if let Err(error) = self.core.fill() {
-            self.fail(error);
-            return None;
-        }
         if self.core.is_idle() {
-            self.core.link.pipeline.release();
+            self.core.release();
         }
         self.core.link.offer(now)
     }
@@ -329,6 +330,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure, once all that is known of mails and commands has been told.
     pub fn poll_event(&mut self) -> Option<Result<Event, Error>> {
+        self.fill();
         if self.core.announced == Announced::Nothing && self.core.is_ready() {
             self.core.announced = Announced::Ready;
             return Some(Ok(Event::Ready));
@@ -351,7 +353,7 @@ impl Connection {
         let Some(Job::Mail(transaction)) = self.core.jobs.get_mut(self.core.sending) else {
             return None;
         };
-        if transaction.is_starved() && !transaction.asked {
+        if transaction.is_starved() && self.core.link.outbox.is_empty() && !transaction.asked {
             transaction.asked = true;
             return Some(Ok(Event::BodyWanted(transaction.id)));
         }
@@ -365,6 +367,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure.
     pub fn poll_ready(&mut self) -> Option<Result<(), Error>> {
+        self.fill();
         match &self.core.state {
             Err(error) => Some(Err(error.clone())),
             Ok(State::Ready) if self.core.broken.is_none() => Some(Ok(())),
@@ -378,6 +381,7 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, or the connection's failure.
     pub fn poll_body(&mut self, id: MessageId) -> Option<Result<BodyStatus, Error>> {
+        self.fill();
         let Some(transaction) = self.core.transaction(id) else {
             return Some(match self.core.known_outcome(id) {
                 Ok(()) => Ok(BodyStatus::Done),
@@ -387,7 +391,8 @@ impl Connection {
         if !transaction.is_open() {
             return Some(Err(Error::misuse(Stage::Body, Misuse::NotStreaming)));
         }
-        if transaction.is_starved() {
+        // Not before all of the last piece is out: what waits for more could wait for long.
+        if transaction.is_starved() && self.core.link.outbox.is_empty() {
             return Some(Ok(BodyStatus::Wanted));
         }
         self.core.stuck().map(Err)
@@ -398,6 +403,7 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, its outcome has been told, or its text is not finished and nothing else can happen.
     pub fn poll_outcome(&mut self, id: MessageId) -> Option<Result<Outcome, Error>> {
+        self.fill();
         let of_mail = |done: &Done| matches!(done, Done::Mail(each, _) if *each == id);
         if let Some(Done::Mail(_, outcome)) = self.core.take_done(of_mail) {
             return Some(Ok(outcome));
@@ -413,6 +419,7 @@ impl Connection {
     /// # Errors
     /// If there is no such command, its reply has been told, or the connection's failure.
     pub fn poll_reply(&mut self, id: CommandId) -> Option<Result<Reply, Error>> {
+        self.fill();
         let of_command = |done: &Done| matches!(done, Done::Command(each, _) if *each == id);
         if let Some(Done::Command(_, reply)) = self.core.take_done(of_command) {
             return Some(reply);
@@ -431,6 +438,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure before that.
     pub fn poll_ended(&mut self) -> Option<Result<(), Error>> {
+        self.fill();
         match &self.core.state {
             Err(error) => Some(Err(error.clone())),
             Ok(State::Ended) => Some(Ok(())),
@@ -470,6 +478,11 @@ impl Connection {
         &self.core.link.config.timeouts
     }
 
+    /// Whether the connection has failed or ended, and will never do anything again.
+    pub fn is_over(&self) -> bool {
+        matches!(self.core.state, Err(_) | Ok(State::Ended))
+    }
+
     /// Whether nothing is in line, due or under way on a connection that could take a mail at once.
     pub fn is_idle(&self) -> bool {
         self.core.is_idle()
@@ -478,6 +491,19 @@ impl Connection {
                 .state
                 .as_ref()
                 .is_ok_and(|state| matches!(state, State::Ready))
+    }
+
+    /// Puts in line whatever may be said now.
+    ///
+    /// Every question does it first: what it finds out, such as a mail that this server cannot take, may be the answer, and
+    /// nothing from outside would ever lead to it.
+    fn fill(&mut self) {
+        if self.core.state.is_ok()
+            && self.core.broken.is_none()
+            && let Err(error) = self.core.fill()
+        {
+            self.fail(error);
+        }
     }
 
     fn give_up(&mut self, id: MessageId, reason: ErrorKind) {

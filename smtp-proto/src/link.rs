@@ -172,28 +172,26 @@ impl Link {
     /// What has to happen until when; the soonest of all.
     pub(crate) fn deadline(&self) -> Option<(Time, Wait)> {
         let timeouts = &self.config.timeouts;
-        let reply = self
-            .clock
-            .waiting
-            .zip(self.pipeline.front())
-            .map(|(since, due)| {
-                let wait = due.to.wait();
-                (since.saturating_add(limit(timeouts, wait)), wait)
-            });
-        let write = self
-            .clock
-            .writing
-            .map(|(since, _)| (since.saturating_add(timeouts.data_block), Wait::Write));
-        let session = self
-            .clock
-            .began
-            .zip(timeouts.session)
-            .map(|(since, limit)| (since.saturating_add(limit), Wait::Session));
-        let tls = self.clock.tls_until.map(|until| (until, Wait::StartTls));
-        [reply, write, session, tls]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(until, _)| *until)
+        let mut soonest: Option<(Time, Wait)> = None;
+        let mut consider = |until: Time, wait: Wait| {
+            if soonest.is_none_or(|(other, _)| until < other) {
+                soonest = Some((until, wait));
+            }
+        };
+        if let (Some(since), Some(due)) = (self.clock.waiting, self.pipeline.front()) {
+            let wait = due.to.wait();
+            consider(since.saturating_add(limit(timeouts, wait)), wait);
+        }
+        if let Some((since, _)) = self.clock.writing {
+            consider(since.saturating_add(timeouts.data_block), Wait::Write);
+        }
+        if let (Some(since), Some(limit)) = (self.clock.began, timeouts.session) {
+            consider(since.saturating_add(limit), Wait::Session);
+        }
+        if let Some(until) = self.clock.tls_until {
+            consider(until, Wait::StartTls);
+        }
+        soonest
     }
 
     /// Nothing will be sent any more, and nothing is waited for.
@@ -228,7 +226,7 @@ impl Clock {
 
     fn begin_tls(&mut self, now: Time, timeouts: &Timeouts) {
         self.tls_until
-            .get_or_insert(now.saturating_add(timeouts.starttls));
+            .get_or_insert_with(|| now.saturating_add(timeouts.starttls));
     }
 }
 

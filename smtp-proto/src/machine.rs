@@ -347,6 +347,22 @@ impl Core {
         )
     }
 
+    /// Puts something in line.
+    pub(crate) fn push(&mut self, job: Job) {
+        if self.jobs.capacity() == 0 {
+            // Most connections have one mail at a time.
+            self.jobs.reserve_exact(1);
+        }
+        self.jobs.push_back(job);
+    }
+
+    /// Frees what only a busy connection needs.
+    pub(crate) fn release(&mut self) {
+        self.jobs.shrink_to(1);
+        self.done.shrink_to(1);
+        self.link.pipeline.release();
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.jobs.is_empty() && self.link.pipeline.is_empty() && self.link.outbox.is_empty()
     }
@@ -372,10 +388,12 @@ impl Core {
         match (&self.state, &self.broken) {
             (Err(_) | Ok(State::Ended), _) => None,
             (Ok(_), Some((_, until))) => Some((*until, Wait::Write)),
-            (Ok(State::AwaitTls(_)), None) => self
-                .link
-                .deadline()
-                .map(|(until, _)| (until, Wait::TlsHandshake)),
+            (Ok(State::AwaitTls(_)), None) => {
+                self.link.deadline().map(|(until, wait)| match wait {
+                    Wait::StartTls => (until, Wait::TlsHandshake),
+                    other => (until, other),
+                })
+            }
             (Ok(_), None) => self.link.deadline(),
         }
     }

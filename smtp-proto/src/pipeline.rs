@@ -132,9 +132,7 @@ impl Pipeline {
 
     /// Frees what only a busy connection needs.
     pub(crate) fn release(&mut self) {
-        if self.due.is_empty() && self.due.capacity() > KEPT {
-            self.due = VecDeque::new();
-        }
+        self.due.shrink_to(KEPT);
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use smtp_proto::{
-    ClientName, Config, ConfigError, Connection, Credentials, Entry, Error, ErrorKind, Pipelining, ReplyLimits,
-    Security, Stage, Timeouts, TransportError, Wait,
+    ClientName, Config, ConfigError, Connection, Credentials, Entry, Error, ErrorKind, Pipelining,
+    ReplyLimits, Security, Stage, Timeouts, TransportError, Wait,
 };
 
 use crate::session::Session;
@@ -25,7 +25,7 @@ use crate::tls::{Tls, TlsError, default_provider};
 /// use smtp_proto::Error;
 /// use smtp_rustls::{Endpoint, Session};
 ///
-/// fn connect(endpoint: &Endpoint, mut try_it: impl FnMut(Session) -> Result<(), Error>) -> Result<(), Error> {
+/// fn connect(endpoint: &Endpoint, try_it: fn(Session) -> Result<(), Error>) -> Result<(), Error> {
 ///     let mut last = Ok(());
 ///     while let Some(session) = endpoint.attempt(last.as_ref().err()) {
 ///         last = try_it(session); // on a new connection to `endpoint.host()` and `endpoint.port()`
@@ -35,7 +35,7 @@ use crate::tls::{Tls, TlsError, default_provider};
 ///     }
 ///     last
 /// }
-/// # let _ = connect;
+/// # let _: fn(&Endpoint, fn(Session) -> Result<(), Error>) -> Result<(), Error> = connect;
 /// ```
 #[derive(Clone)]
 pub struct Endpoint(Arc<Inner>);
@@ -154,7 +154,7 @@ impl Endpoint {
         })
     }
 
-    /// The host, as the user typed it but for brackets around an IPv6 address and a dot at the end.
+    /// The host to resolve, as the user typed it but for brackets around an IPv6 address.
     pub fn host(&self) -> &str {
         &self.0.host
     }
@@ -174,7 +174,11 @@ impl Endpoint {
         &self.0.settings.timeouts
     }
 
-    fn session(&self, last_error: Option<&Error>, config: impl FnOnce() -> Arc<Config>) -> Option<Session> {
+    fn session(
+        &self,
+        last_error: Option<&Error>,
+        config: impl FnOnce() -> Arc<Config>,
+    ) -> Option<Session> {
         let inner = &*self.0;
         let config = match last_error {
             None => config(),
@@ -186,7 +190,10 @@ impl Endpoint {
         let random = inner.provider.secure_random.fill(&mut seed);
         let connection = Connection::new(config, seed);
         Some(match (random, &inner.tls) {
-            (Err(_), _) => Session::failed(connection, TransportError::new(rustls::Error::FailedToGetRandomBytes)),
+            (Err(_), _) => Session::failed(
+                connection,
+                TransportError::new(rustls::Error::FailedToGetRandomBytes),
+            ),
             (Ok(()), Some(tls)) if !in_clear => {
                 Session::new(connection, Arc::clone(tls.config()), inner.name.clone())
             }
@@ -295,7 +302,10 @@ impl EndpointBuilder {
         }
         let client_name = self.settings.client_name.clone();
         let client_name = client_name.unwrap_or_else(|| IpAddr::V4(Ipv4Addr::LOCALHOST).into());
-        let config = self.settings.config(client_name).map_err(EndpointError::Config)?;
+        let config = self
+            .settings
+            .config(client_name)
+            .map_err(EndpointError::Config)?;
         let tls = match (self.tls, self.settings.security) {
             (None, Security::Cleartext) => None,
             (None, _) => Some(Tls::builder().build().map_err(EndpointError::Tls)?),
@@ -383,7 +393,9 @@ impl fmt::Display for HostFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed => "neither a DNS name nor an IP address",
-            Self::NotAscii => "letters beyond ASCII have to be written as A-labels, such as xn--bcher-kva.example",
+            Self::NotAscii => {
+                "letters beyond ASCII have to be written as A-labels, such as xn--bcher-kva.example"
+            }
         })
     }
 }
@@ -395,15 +407,20 @@ fn parse_host(host: &str) -> Result<(String, ServerName<'static>), HostFault> {
     if !host.is_ascii() {
         return Err(HostFault::NotAscii);
     }
-    let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    let host = match bracketed {
-        Some(address) if address.parse::<Ipv6Addr>().is_ok() => address,
-        Some(_) => return Err(HostFault::Malformed),
-        // A name with a dot at the end is the same name, and no certificate has it.
-        None => host.strip_suffix('.').unwrap_or(host),
-    };
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| HostFault::Malformed)?;
-    Ok((host.to_owned(), name))
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    if let Some(address) = bracketed {
+        let parsed: Ipv6Addr = address.parse().map_err(|_| HostFault::Malformed)?;
+        return Ok((address.to_owned(), IpAddr::V6(parsed).into()));
+    }
+    // A dot at the end keeps the resolver from trying other domains; no certificate has it.
+    let name = host.strip_suffix('.').unwrap_or(host);
+    match ServerName::try_from(name.to_owned()) {
+        Ok(ServerName::IpAddress(_)) if name != host => Err(HostFault::Malformed),
+        Ok(parsed) => Ok((host.to_owned(), parsed)),
+        Err(_) => Err(HostFault::Malformed),
+    }
 }
 
 /// Whether it was TLS that failed, or the way into it, and neither the server's word nor somebody who meddles.

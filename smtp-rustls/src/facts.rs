@@ -16,10 +16,16 @@ pub(crate) fn gather(rustls: &ClientConnection, extended_master_secret: bool) ->
     if let Some(name) = version.and_then(version_name) {
         facts = facts.with_version(name);
     }
-    if let Some(name) = rustls.negotiated_cipher_suite().and_then(|suite| suite_name(suite.suite())) {
+    if let Some(name) = rustls
+        .negotiated_cipher_suite()
+        .and_then(|suite| suite_name(suite.suite()))
+    {
         facts = facts.with_cipher_suite(name);
     }
-    if let Some(name) = rustls.negotiated_key_exchange_group().and_then(|group| group.name().as_str()) {
+    if let Some(name) = rustls
+        .negotiated_key_exchange_group()
+        .and_then(|group| group.name().as_str())
+    {
         facts = facts.with_key_exchange_group(name);
     }
     if let Some(chain) = rustls.peer_certificates() {
@@ -32,7 +38,10 @@ pub(crate) fn gather(rustls: &ClientConnection, extended_master_secret: bool) ->
         Some(ProtocolVersion::TLSv1_2) => extended_master_secret,
         _ => false,
     };
-    if binds && let Ok(binding) = rustls.export_keying_material([0; EXPORTER_OCTETS], EXPORTER_LABEL, Some(b"")) {
+    if binds
+        && let Ok(binding) =
+            rustls.export_keying_material([0; EXPORTER_OCTETS], EXPORTER_LABEL, Some(b""))
+    {
         facts = facts.with_exporter(binding.to_vec());
     }
     facts

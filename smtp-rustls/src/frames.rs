@@ -22,8 +22,14 @@ impl Frames {
                     input = rest;
                     // RFC 8446, section 5.1: type, two octets of version, two of length.
                     *self = match seen {
-                        0..LENGTH_AT => Self::Header { seen: seen.saturating_add(1), length },
-                        LENGTH_AT => Self::Header { seen: seen.saturating_add(1), length: u16::from(octet) },
+                        0..LENGTH_AT => Self::Header {
+                            seen: seen.saturating_add(1),
+                            length,
+                        },
+                        LENGTH_AT => Self::Header {
+                            seen: seen.saturating_add(1),
+                            length: u16::from(octet),
+                        },
                         _ => Self::content((length << u8::BITS) | u16::from(octet)),
                     };
                 }
@@ -43,7 +49,11 @@ impl Frames {
     }
 
     fn content(left: u16) -> Self {
-        if left == 0 { Self::new() } else { Self::Content { left } }
+        if left == 0 {
+            Self::new()
+        } else {
+            Self::Content { left }
+        }
     }
 }
 
@@ -56,14 +66,24 @@ mod tests {
 
     #[test]
     fn a_stream_is_cut_everywhere_but_between_records() {
-        let stream = [&[22, 3, 3, 0, 2, 1, 2][..], &[23, 3, 3, 0, 0], &[23, 3, 3, 1, 4], &[0; 260]].concat();
+        let stream = [
+            &[22, 3, 3, 0, 2, 1, 2][..],
+            &[23, 3, 3, 0, 0],
+            &[23, 3, 3, 1, 4],
+            &[0; 260],
+        ]
+        .concat();
         let between = [0, 7, 12, 277];
         for end in 0..=stream.len() {
             for middle in 0..=end {
                 let mut frames = Frames::new();
                 frames.advance(&stream[..middle]);
                 frames.advance(&stream[middle..end]);
-                assert_eq!(frames.is_cut(), !between.contains(&end), "ends at {end}, split at {middle}");
+                assert_eq!(
+                    frames.is_cut(),
+                    !between.contains(&end),
+                    "ends at {end}, split at {middle}"
+                );
             }
         }
     }

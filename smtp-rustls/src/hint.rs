@@ -19,8 +19,10 @@ pub(crate) fn for_error(error: &Error, first: Option<u8>, begun: Begun) -> Optio
         Error::PeerIncompatible(_) => Some(NOTHING_IN_COMMON),
         Error::InvalidMessage(_) if first.is_some_and(is_text) => Some(match begun {
             Begun::AtOnce => SPEAKS_CLEAR_TEXT,
-            Begun::ByStartTls => "the server went on in clear text behind its reply to STARTTLS: it is broken, or \
-                 somebody on the path is tampering with the connection",
+            Begun::ByStartTls => {
+                "the server went on in clear text behind its reply to STARTTLS: it is broken, or \
+                 somebody on the path is tampering with the connection"
+            }
         }),
         _ => None,
     }
@@ -33,11 +35,16 @@ pub(crate) fn for_truncation(begun: Begun) -> &'static str {
             "check the port: 465 is TLS from the first byte, 587 begins in clear and needs STARTTLS; the server may \
              also be refusing this client"
         }
-        Begun::ByStartTls => "the server may have trouble with its own certificate: its log may say more",
+        Begun::ByStartTls => {
+            "the server may have trouble with its own certificate: its log may say more"
+        }
     }
 }
 
-#[expect(deprecated, reason = "versions of rustls that this crate admits still report by the older names")]
+#[expect(
+    deprecated,
+    reason = "versions of rustls that this crate admits still report by the older names"
+)]
 fn for_certificate(fault: &CertificateError) -> Option<&'static str> {
     use CertificateError as C;
     match fault {
@@ -55,7 +62,9 @@ fn for_certificate(fault: &CertificateError) -> Option<&'static str> {
         C::Expired | C::ExpiredContext { .. } => {
             Some("the server needs a new certificate, unless this machine's clock is wrong")
         }
-        C::NotValidYet | C::NotValidYetContext { .. } => Some("the clock of this machine or of the server's is wrong"),
+        C::NotValidYet | C::NotValidYetContext { .. } => {
+            Some("the clock of this machine or of the server's is wrong")
+        }
         C::InvalidPurpose | C::InvalidPurposeContext { .. } => {
             Some("the server uses a certificate that was not made for servers")
         }
@@ -78,10 +87,12 @@ fn for_alert(alert: AlertDescription) -> Option<&'static str> {
         AlertDescription::HandshakeFailure
         | AlertDescription::ProtocolVersion
         | AlertDescription::InsufficientSecurity => Some(NOTHING_IN_COMMON),
-        AlertDescription::UnrecognisedName => Some("the server does not go by the name that was asked for"),
-        AlertDescription::CertificateRequired | AlertDescription::BadCertificate => {
-            Some("the server wants a certificate of the client's: give `Tls` a `ClientConfig` that has one")
+        AlertDescription::UnrecognisedName => {
+            Some("the server does not go by the name that was asked for")
         }
+        AlertDescription::CertificateRequired | AlertDescription::BadCertificate => Some(
+            "the server wants a certificate of the client's: give `Tls` a `ClientConfig` that has one",
+        ),
         _ => None,
     }
 }
@@ -91,8 +102,6 @@ fn is_text(octet: u8) -> bool {
     octet.is_ascii_graphic() || octet.is_ascii_whitespace()
 }
 
-const SPEAKS_CLEAR_TEXT: &str =
-    "the server speaks clear text on this port: use STARTTLS (port 587), or the port for TLS from the first byte (465)";
+const SPEAKS_CLEAR_TEXT: &str = "the server speaks clear text on this port: use STARTTLS (port 587), or the port for TLS from the first byte (465)";
 
-const NOTHING_IN_COMMON: &str =
-    "no version or cipher suite in common: the server may have nothing newer than TLS 1.1, or too little";
+const NOTHING_IN_COMMON: &str = "no version or cipher suite in common: the server may have nothing newer than TLS 1.1, or too little";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use smtp_proto::{Connection, Time, TransportError, Transmit, Wire};
+use smtp_proto::{Connection, Time, Transmit, TransportError, Wire};
 
 use crate::channel::Channel;
 use crate::hint::Begun;
@@ -52,7 +52,11 @@ impl Session {
     ///
     /// `name` is what the server's certificate must be for: take what the user typed, and nothing that was learnt from
     /// DNS or from the server.
-    pub fn new(connection: Connection, config: Arc<ClientConfig>, name: ServerName<'static>) -> Self {
+    pub fn new(
+        connection: Connection,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Self {
         let start = Start {
             config,
             name,
@@ -185,6 +189,10 @@ impl Wire for Session {
     fn smtp(&mut self) -> &mut Connection {
         &mut self.connection
     }
+
+    fn smtp_ref(&self) -> &Connection {
+        &self.connection
+    }
 }
 
 impl fmt::Debug for Session {
@@ -200,3 +208,6 @@ impl fmt::Debug for Session {
             .finish()
     }
 }
+
+#[cfg(all(test, any(feature = "ring", feature = "aws-lc-rs")))]
+mod tests;

@@ -1,10 +1,20 @@
 //! From clear text to TLS, and from nothing to TLS.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
+
 mod common;
 
 use common::{HELLO, NOW, Wiring, implicit, mail, session, starttls, trust, wiring};
 use smtp_rustls::Endpoint;
-use smtp_rustls::proto::{Connection, Credentials, ErrorKind, ProtocolError, Security, Stage, Wire};
+use smtp_rustls::proto::{
+    Connection, Credentials, ErrorKind, ProtocolError, Security, Stage, Wire,
+};
 use smtp_test::{Action, Config, Log, Peer, Tls};
 
 #[test]
@@ -29,8 +39,15 @@ fn a_mail_goes_through_tls_of_either_version_begun_in_either_way() {
             wiring.settle();
             assert_eq!(log.mails()[0].body(), HELLO.as_bytes());
             assert!(log.mails()[0].over_tls());
-            assert!(log.session().client_eof(), "close_notify came: {}", log.session().transcript());
-            assert_eq!(log.session().tls().unwrap().server_name(), Some("localhost"));
+            assert!(
+                log.session().client_eof(),
+                "close_notify came: {}",
+                log.session().transcript()
+            );
+            assert_eq!(
+                log.session().tls().unwrap().server_name(),
+                Some("localhost")
+            );
             log.assert_clean();
         }
     }
@@ -41,7 +58,13 @@ fn every_split_of_both_directions_gives_the_same_dialogue() {
     for tls in [Tls::new().only_tls12(), Tls::new().only_tls13()] {
         for begins_at_once in [false, true] {
             let mut dialogues = Vec::new();
-            for (write, read) in [(usize::MAX, usize::MAX), (1, usize::MAX), (usize::MAX, 1), (1, 1), (7, 5)] {
+            for (write, read) in [
+                (usize::MAX, usize::MAX),
+                (1, usize::MAX),
+                (usize::MAX, 1),
+                (1, 1),
+                (7, 5),
+            ] {
                 let log = Log::new();
                 let mut wiring = wiring(begins_at_once, &tls, &log);
                 (wiring.write, wiring.read) = (write, read);
@@ -54,7 +77,10 @@ fn every_split_of_both_directions_gives_the_same_dialogue() {
                 let trips = wiring.session.smtp().tls().unwrap().round_trips();
                 dialogues.push((log.session().transcript(), trips, outcome.traffic()));
             }
-            assert!(dialogues.windows(2).all(|pair| pair[0] == pair[1]), "{dialogues:#?}");
+            assert!(
+                dialogues.windows(2).all(|pair| pair[0] == pair[1]),
+                "{dialogues:#?}"
+            );
         }
     }
 }
@@ -97,7 +123,11 @@ fn a_second_connection_resumes_the_session_and_says_so() {
             let mut wiring = Wiring::new(endpoint.attempt(None).unwrap(), &config, &tls, &log);
             assert!(wiring.send(mail(HELLO)).is_accepted());
             let facts = wiring.session.smtp().tls().unwrap().clone();
-            assert_eq!((facts.is_resumed(), facts.round_trips()), (resumed, trips), "{facts}");
+            assert_eq!(
+                (facts.is_resumed(), facts.round_trips()),
+                (resumed, trips),
+                "{facts}"
+            );
             assert_eq!(log.session().resumed(), resumed);
             assert_eq!(facts.peer_certificates().len(), 1);
         }
@@ -124,7 +154,11 @@ fn tls_13_gives_a_channel_binding_and_tls_12_only_where_it_is_sound() {
 #[test]
 fn credentials_are_said_inside_tls_alone() {
     let tls = Tls::new();
-    let config = Config::new().tls(tls.clone()).user("alice", "secret").require_tls().require_auth();
+    let config = Config::new()
+        .tls(tls.clone())
+        .user("alice", "secret")
+        .require_tls()
+        .require_auth();
     let log = Log::new();
     let endpoint = starttls(&tls).credentials(Credentials::password("alice", "secret").unwrap());
     let mut wiring = Wiring::new(session(endpoint), &config, &tls, &log);
@@ -139,7 +173,11 @@ fn v02_what_comes_behind_the_220_in_the_same_segment_is_fatal() {
     let mut tails: Vec<Vec<u8>> = (0..=u8::MAX).map(|octet| vec![octet]).collect();
     let reply = b"250-fake\r\n250 AUTH PLAIN\r\n";
     tails.extend((1..=reply.len()).map(|end| reply[..end].to_vec()));
-    tails.extend([b"\r\n".to_vec(), b"\0".to_vec(), vec![0x16, 3, 1, 0, 4, 2, 0, 0, 0]]);
+    tails.extend([
+        b"\r\n".to_vec(),
+        b"\0".to_vec(),
+        vec![0x16, 3, 1, 0, 4, 2, 0, 0, 0],
+    ]);
     for tail in tails {
         let config = Config::new()
             .tls(tls.clone())
@@ -147,7 +185,10 @@ fn v02_what_comes_behind_the_220_in_the_same_segment_is_fatal() {
         let log = Log::new();
         let mut wiring = Wiring::new(session(starttls(&tls)), &config, &tls, &log);
         let error = wiring.ready().unwrap_err();
-        let named = matches!(error.kind(), ErrorKind::Protocol(ProtocolError::InjectedBeforeTls));
+        let named = matches!(
+            error.kind(),
+            ErrorKind::Protocol(ProtocolError::InjectedBeforeTls)
+        );
         assert!(named, "{tail:?}: {error}");
         let told = wiring.sent.len();
         wiring.settle();
@@ -161,18 +202,27 @@ fn v02_what_comes_behind_the_220_in_a_later_segment_is_fatal_too() {
     let tls = Tls::new();
     for octet in 0..=u8::MAX {
         let tail = [&[octet; 5][..], b"-fake\r\n250 AUTH PLAIN\r\n"].concat();
-        let config = Config::new()
-            .tls(tls.clone())
-            .on(smtp_test::Stage::StartTls, Action::normal().then(&tail).then(vec![octet; 20_000]));
+        let config = Config::new().tls(tls.clone()).on(
+            smtp_test::Stage::StartTls,
+            Action::normal().then(&tail).then(vec![octet; 20_000]),
+        );
         let log = Log::new();
         let mut wiring = Wiring::new(session(starttls(&tls)), &config, &tls, &log);
         let error = wiring.ready().unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{octet}: {error}");
+        assert!(
+            matches!(error.kind(), ErrorKind::Transport(_)),
+            "{octet}: {error}"
+        );
         assert_eq!(error.stage(), Stage::TlsHandshake);
         let hint = error.hint().unwrap_or_default();
         let text = octet.is_ascii_graphic() || octet.is_ascii_whitespace();
         assert_eq!(hint.contains("tampering"), text, "{octet}: {error}");
-        assert_eq!(log.session().commands().len(), 2, "{}", log.session().transcript());
+        assert_eq!(
+            log.session().commands().len(),
+            2,
+            "{}",
+            log.session().transcript()
+        );
     }
 }
 
@@ -216,8 +266,14 @@ fn an_opportunistic_policy_takes_tls_where_it_is_offered() {
     let tls = Tls::new();
     for offered in [true, false] {
         let log = Log::new();
-        let endpoint = Endpoint::builder("localhost").security(Security::Opportunistic).tls(trust(&tls));
-        let config = if offered { Config::new().tls(tls.clone()) } else { Config::new() };
+        let endpoint = Endpoint::builder("localhost")
+            .security(Security::Opportunistic)
+            .tls(trust(&tls));
+        let config = if offered {
+            Config::new().tls(tls.clone())
+        } else {
+            Config::new()
+        };
         let mut wiring = Wiring::new(session(endpoint), &config, &tls, &log);
         assert!(wiring.send(mail(HELLO)).is_accepted());
         assert_eq!(log.mails()[0].over_tls(), offered);

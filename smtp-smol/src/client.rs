@@ -11,8 +11,8 @@ use bytes::{Bytes, BytesMut};
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::{AsyncReadExt, FutureExt};
 use smtp_proto::{
-    BodyStatus, Capabilities, Command, Connection, Error, Mail, MessageId, Misuse, Outcome, Reply, Time, TlsFacts,
-    Traffic, Window, Wire,
+    BodyStatus, Capabilities, Command, Connection, Error, Mail, MessageId, Misuse, Outcome, Reply,
+    Time, TlsFacts, Traffic, Window, Wire,
 };
 
 /// An SMTP connection over any stream with the traits of futures-io.
@@ -106,6 +106,9 @@ impl<S, W: Wire> Client<S, W> {
     }
 
     /// The stream and the wire, wherever they are.
+    ///
+    /// Whoever drives a wire on that has begun has to hand in later times than it has seen: the zero of this client's
+    /// time is when it was made.
     pub fn into_parts(self) -> (S, W) {
         (self.stream, self.wire)
     }
@@ -116,7 +119,8 @@ impl<S, W: Wire> Client<S, W> {
 
     /// Until when to wait; `None` if nothing bounds it, or nothing that the clock can show.
     fn deadline(&self) -> Option<Instant> {
-        self.origin.checked_add(self.wire.poll_timeout()?.since_origin())
+        self.origin
+            .checked_add(self.wire.poll_timeout()?.since_origin())
     }
 }
 
@@ -199,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
 
     /// Sends a command that is no part of sending a mail, behind all that is in line, and waits for the reply.
     ///
-    /// Cancel safe, but the reply is then lost.
+    /// Cancel safe, but the reply is then for [`poll_event`](Connection::poll_event) to tell.
     ///
     /// # Errors
     /// The connection's failure.
@@ -238,7 +242,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
             if alarm.is_none() {
                 alarm.set(Some(Timer::at(until)));
             }
-            alarm.as_mut().as_pin_mut().map_or(Poll::Pending, |alarm| alarm.poll(cx).map(drop))
+            alarm
+                .as_mut()
+                .as_pin_mut()
+                .map_or(Poll::Pending, |alarm| alarm.poll(cx).map(drop))
         })
         .await;
         let now = self.now();
@@ -262,7 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         let now = self.now();
         let stream = Pin::new(&mut self.stream);
         let result = if let Some(transmit) = self.wire.poll_transmit(now) {
-            let written = ready!(stream.poll_write_vectored(cx, transmit.io_slices()));
+            let written = ready!(stream.poll_write_vectored(cx, &transmit.io_slices()));
             self.unflushed = true;
             match written {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
@@ -290,7 +297,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         let now = self.now();
         match result {
             Ok(0) => self.wire.handle_eof(now),
-            Ok(count) => self.wire.handle_input(now, buffer.get(..count).unwrap_or(&buffer)),
+            Ok(count) => self
+                .wire
+                .handle_input(now, buffer.get(..count).unwrap_or(&buffer)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => self.wire.handle_read_error(now, error.into()),
         }
@@ -302,7 +311,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         let now = self.now();
         let mut stream = Pin::new(&mut self.stream);
         while let Some(transmit) = self.wire.poll_transmit(now) {
-            match ready!(stream.as_mut().poll_write_vectored(cx, transmit.io_slices()))? {
+            match ready!(
+                stream
+                    .as_mut()
+                    .poll_write_vectored(cx, &transmit.io_slices())
+            )? {
                 0 => break,
                 count => self.wire.handle_sent(now, count),
             }
@@ -327,12 +340,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
         T: AsyncRead + AsyncWrite + Unpin,
         F: AsyncFnOnce(S) -> io::Result<(T, TlsFacts)>,
     {
-        self.drive(|smtp| Some(smtp.poll_upgrade()?.map(|_| ()))).await?;
+        self.drive(|smtp| Some(smtp.poll_upgrade()?.map(|_| ())))
+            .await?;
         // Nothing is offered here, but to ask for it lets the time for the handshake begin.
         let _ = self.wire.poll_transmit(self.now());
         let deadline = self.deadline();
         let Self {
-            stream, mut wire, origin, ..
+            stream,
+            mut wire,
+            origin,
+            ..
         } = self;
         let handshake = handshake(stream);
         let result = match deadline {
@@ -340,16 +357,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
             None => Some(handshake.await),
         };
         let now = Time::from_origin(origin.elapsed());
-        let (stream, facts) = match result {
-            Some(Ok(secured)) => secured,
+        let secured = match result {
+            Some(Ok(secured)) => Some(secured),
             Some(Err(error)) => {
                 wire.handle_read_error(now, error.into());
-                return Err(failure(&mut wire));
+                None
             }
             None => {
                 wire.handle_timeout(now);
-                return Err(failure(&mut wire));
+                None
             }
+        };
+        let Some((stream, facts)) = secured else {
+            return Err(failure(&mut wire));
         };
         let mut client = Client {
             stream,
@@ -358,7 +378,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
             unflushed: false,
         };
         client
-            .drive(|smtp| Some(smtp.poll_upgrade()?.map(|upgrade| upgrade.complete(now, facts.clone()))))
+            .drive(|smtp| {
+                let upgrade = smtp.poll_upgrade()?;
+                Some(upgrade.map(|upgrade| upgrade.complete(now, facts.clone())))
+            })
             .await?;
         client.ready().await?;
         Ok(client)
@@ -367,7 +390,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
 
 impl<S, W: fmt::Debug> fmt::Debug for Client<S, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("wire", &self.wire).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("wire", &self.wire)
+            .finish_non_exhaustive()
     }
 }
 
@@ -405,7 +430,7 @@ async fn before<T>(alarm: Timer, future: impl Future<Output = T>) -> Option<T> {
 }
 
 /// How many bytes are read at a time: more than nearly every reply, and little to clear each time.
-const READ: usize = 4 * 1024;
+const READ: usize = 2 * 1024;
 
 /// How many bytes of a mail's text are asked of a reader at a time.
 const PIECE: usize = 64 * 1024;

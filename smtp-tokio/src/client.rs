@@ -8,8 +8,8 @@ use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
 use smtp_proto::{
-    BodyStatus, Capabilities, Command, Connection, Error, Mail, MessageId, Misuse, Outcome, Reply, Time, TlsFacts,
-    Traffic, Window, Wire,
+    BodyStatus, Capabilities, Command, Connection, Error, Mail, MessageId, Misuse, Outcome, Reply,
+    Time, TlsFacts, Traffic, Window, Wire,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -105,6 +105,9 @@ impl<S, W: Wire> Client<S, W> {
     }
 
     /// The stream and the wire, wherever they are.
+    ///
+    /// Whoever drives a wire on that has begun has to hand in later times than it has seen: the zero of this client's
+    /// time is when it was made.
     pub fn into_parts(self) -> (S, W) {
         (self.stream, self.wire)
     }
@@ -115,7 +118,8 @@ impl<S, W: Wire> Client<S, W> {
 
     /// Until when to wait; `None` if nothing bounds it, or nothing that the clock can show.
     fn deadline(&self) -> Option<Instant> {
-        self.origin.checked_add(self.wire.poll_timeout()?.since_origin())
+        self.origin
+            .checked_add(self.wire.poll_timeout()?.since_origin())
     }
 }
 
@@ -198,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
 
     /// Sends a command that is no part of sending a mail, behind all that is in line, and waits for the reply.
     ///
-    /// Cancel safe, but the reply is then lost.
+    /// Cancel safe, but the reply is then for [`poll_event`](Connection::poll_event) to tell.
     ///
     /// # Errors
     /// The connection's failure.
@@ -234,10 +238,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
             let Some(until) = self.deadline() else {
                 return Poll::Pending;
             };
+            // A timer takes a turn of the runtime to go off, and this future may not live that long.
+            if until <= Instant::now() {
+                return Poll::Ready(());
+            }
             if alarm.is_none() {
                 alarm.set(Some(sleep_until(until)));
             }
-            alarm.as_mut().as_pin_mut().map_or(Poll::Pending, |alarm| alarm.poll(cx))
+            alarm
+                .as_mut()
+                .as_pin_mut()
+                .map_or(Poll::Pending, |alarm| alarm.poll(cx))
         })
         .await;
         let now = self.now();
@@ -261,7 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         let now = self.now();
         let stream = Pin::new(&mut self.stream);
         let result = if let Some(transmit) = self.wire.poll_transmit(now) {
-            let written = ready!(stream.poll_write_vectored(cx, transmit.io_slices()));
+            let written = ready!(stream.poll_write_vectored(cx, &transmit.io_slices()));
             self.unflushed = true;
             match written {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
@@ -302,7 +313,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         let now = self.now();
         let mut stream = Pin::new(&mut self.stream);
         while let Some(transmit) = self.wire.poll_transmit(now) {
-            match ready!(stream.as_mut().poll_write_vectored(cx, transmit.io_slices()))? {
+            match ready!(
+                stream
+                    .as_mut()
+                    .poll_write_vectored(cx, &transmit.io_slices())
+            )? {
                 0 => break,
                 count => self.wire.handle_sent(now, count),
             }
@@ -327,12 +342,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
         T: AsyncRead + AsyncWrite + Unpin,
         F: AsyncFnOnce(S) -> io::Result<(T, TlsFacts)>,
     {
-        self.drive(|smtp| Some(smtp.poll_upgrade()?.map(|_| ()))).await?;
+        self.drive(|smtp| Some(smtp.poll_upgrade()?.map(|_| ())))
+            .await?;
         // Nothing is offered here, but to ask for it lets the time for the handshake begin.
         let _ = self.wire.poll_transmit(self.now());
         let deadline = self.deadline();
         let Self {
-            stream, mut wire, origin, ..
+            stream,
+            mut wire,
+            origin,
+            ..
         } = self;
         let handshake = handshake(stream);
         let result = match deadline {
@@ -340,16 +359,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
             None => Some(handshake.await),
         };
         let now = Time::from_origin(origin.elapsed());
-        let (stream, facts) = match result {
-            Some(Ok(secured)) => secured,
+        let secured = match result {
+            Some(Ok(secured)) => Some(secured),
             Some(Err(error)) => {
                 wire.handle_read_error(now, error.into());
-                return Err(failure(&mut wire));
+                None
             }
             None => {
                 wire.handle_timeout(now);
-                return Err(failure(&mut wire));
+                None
             }
+        };
+        let Some((stream, facts)) = secured else {
+            return Err(failure(&mut wire));
         };
         let mut client = Client {
             stream,
@@ -358,7 +380,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
             unflushed: false,
         };
         client
-            .drive(|smtp| Some(smtp.poll_upgrade()?.map(|upgrade| upgrade.complete(now, facts.clone()))))
+            .drive(|smtp| {
+                let upgrade = smtp.poll_upgrade()?;
+                Some(upgrade.map(|upgrade| upgrade.complete(now, facts.clone())))
+            })
             .await?;
         client.ready().await?;
         Ok(client)
@@ -367,7 +392,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
 
 impl<S, W: fmt::Debug> fmt::Debug for Client<S, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("wire", &self.wire).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("wire", &self.wire)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,12 +1,19 @@
 //! A session and a server in memory, and whoever carries the bytes between them.
 
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
 
 use std::io;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ED25519};
-use smtp_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use smtp_rustls::proto::{Connection, Error, Mail, Outcome, Time, TransportError, Wire};
+use smtp_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use smtp_rustls::{Endpoint, EndpointBuilder, Session, Tls};
 use smtp_test::{Config, Log, Machine, Output, Peer, TlsPeer};
 
@@ -18,6 +25,8 @@ pub(crate) struct Wiring<P = Server> {
     pub(crate) server: P,
     /// Octets in one write of the client's.
     pub(crate) write: usize,
+    /// Whether the server is heard after each write, and not only when there is nothing to write.
+    pub(crate) full_duplex: bool,
     /// Octets in one read of the client's.
     pub(crate) read: usize,
     /// How many octets of the server's may pass before the stream is cut.
@@ -46,6 +55,7 @@ impl<P: Peer> Wiring<P> {
             session,
             server,
             write: usize::MAX,
+            full_duplex: false,
             read: usize::MAX,
             pass: usize::MAX,
             then: Vec::new(),
@@ -81,7 +91,9 @@ impl<P: Peer> Wiring<P> {
     /// Sends a mail, and says what became of it.
     pub(crate) fn send(&mut self, mail: Mail) -> Outcome {
         let id = self.session.smtp().submit(mail);
-        let outcome = self.drive(|smtp| smtp.poll_outcome(id)).expect("an outcome comes");
+        let outcome = self
+            .drive(|smtp| smtp.poll_outcome(id))
+            .expect("an outcome comes");
         outcome.expect("it is the first time that it is asked for")
     }
 
@@ -102,6 +114,7 @@ impl<P: Peer> Wiring<P> {
             self.server.handle_input(&bytes);
             self.sent.push(bytes);
             wrote = true;
+            while self.full_duplex && self.read() {}
         }
         wrote
     }
@@ -118,7 +131,8 @@ impl<P: Peer> Wiring<P> {
             Some(Output::Reset) => {
                 self.over = true;
                 let reset = io::Error::from(io::ErrorKind::ConnectionReset);
-                self.session.handle_read_error(NOW, TransportError::from(reset));
+                self.session
+                    .handle_read_error(NOW, TransportError::from(reset));
             }
             Some(_) => {}
         }
@@ -147,7 +161,10 @@ impl<P: Peer> Wiring<P> {
 /// Trusts the authority of the test's own certificates, and nobody else.
 pub(crate) fn trust(tls: &smtp_test::Tls) -> Tls {
     let builder = Tls::builder().only_added_roots();
-    builder.add_root_der(tls.authority_der().to_vec()).build().unwrap()
+    builder
+        .add_root_der(tls.authority_der().to_vec())
+        .build()
+        .unwrap()
 }
 
 pub(crate) fn starttls(tls: &smtp_test::Tls) -> EndpointBuilder {
@@ -169,10 +186,16 @@ pub(crate) fn steady() -> (smtp_test::Tls, Tls) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let root = params.self_signed(&authority).unwrap().der().to_vec();
-    let trusted = Tls::builder().only_added_roots().add_root_der(root).build().unwrap();
+    let trusted = Tls::builder()
+        .only_added_roots()
+        .add_root_der(root)
+        .build()
+        .unwrap();
     let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
     let leaf = CertificateParams::new(["localhost".to_owned()]).unwrap();
-    let leaf = leaf.signed_by(&key, &Issuer::new(params, authority)).unwrap();
+    let leaf = leaf
+        .signed_by(&key, &Issuer::new(params, authority))
+        .unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let tls = smtp_test::Tls::new().certificate(vec![leaf.der().clone()], key);
     (tls.without_resumption(), trusted)
