@@ -145,7 +145,7 @@ impl World {
             Step::Command(kind) => {
                 let command = match kind % 3 {
                     0 => Command::noop(),
-                    1 => Command::rset(),
+                    1 => Command::help(None).unwrap(),
                     _ => Command::vrfy("root").unwrap(),
                 };
                 self.commands.push(self.connection.command(command));
@@ -187,7 +187,7 @@ impl World {
                 self.says(&Says::Right(9));
             }
             Step::Wait(seconds) => {
-                self.now = self.now + Duration::from_secs(*seconds);
+                self.now = self.now.saturating_add(Duration::from_secs(*seconds));
                 self.connection.handle_timeout(self.now);
             }
             Step::Timeout => {
@@ -398,6 +398,12 @@ impl World {
     }
 
     fn turn(&mut self, end: End) {
+        // A question has just gone unanswered: then there is something to send, or to wait for until some time.
+        assert!(
+            self.offer() > 0 || self.connection.poll_timeout().is_some(),
+            "nothing to send, and nothing to wait for: {}",
+            self.trace
+        );
         match end {
             End::Cooperation => {
                 self.upgrade(true);

@@ -549,3 +549,33 @@ fn v40_a_mail_accepted_after_its_sender_was_refused_is_in_doubt() {
         );
     }
 }
+
+#[test]
+fn a_mail_that_the_server_cannot_take_is_told_without_waiting_for_the_server() {
+    let server = server()
+        .without("8BITMIME")
+        .without("SMTPUTF8")
+        .size_limit(100);
+    let mut pair = Pair::new(policy(Pipelining::Envelope), Machine::new(&server));
+    pair.drive(Connection::poll_ready).unwrap();
+    for text in ["\r\ngr\u{fc}n\r\n".to_owned(), "too much\r\n".repeat(100)] {
+        let sent = pair.sent.len();
+        let id = pair
+            .connection
+            .submit(Mail::new("a@x.test", ["b@x.test"], text).unwrap());
+        let outcome = pair.connection.poll_outcome(id).unwrap().unwrap();
+        let Fate::NotSent(error) = outcome.deliveries()[0].fate() else {
+            panic!("{outcome:?}");
+        };
+        assert!(
+            matches!(
+                error.kind(),
+                ErrorKind::Unsupported(_) | ErrorKind::TooLarge { .. }
+            ),
+            "{error}"
+        );
+        pair.exchange();
+        assert_eq!(pair.sent.len(), sent);
+        assert!(pair.connection.is_idle());
+    }
+}
