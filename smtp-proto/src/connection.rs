@@ -330,7 +330,6 @@ impl Connection {
     /// # Errors
     /// The connection's failure, once all that is known of mails and commands has been told.
     pub fn poll_event(&mut self) -> Option<Result<Event, Error>> {
-        self.look_ahead();
         self.fill();
         if self.core.announced == Announced::Nothing && self.core.is_ready() {
             self.core.announced = Announced::Ready;
@@ -368,7 +367,6 @@ impl Connection {
     /// # Errors
     /// The connection's failure.
     pub fn poll_ready(&mut self) -> Option<Result<(), Error>> {
-        self.look_ahead();
         self.fill();
         match &self.core.state {
             Err(error) => Some(Err(error.clone())),
@@ -383,7 +381,6 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, or the connection's failure.
     pub fn poll_body(&mut self, id: MessageId) -> Option<Result<BodyStatus, Error>> {
-        self.look_ahead();
         self.fill();
         let Some(transaction) = self.core.transaction(id) else {
             return Some(match self.core.known_outcome(id) {
@@ -406,7 +403,6 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, its outcome has been told, or its text is not finished and nothing else can happen.
     pub fn poll_outcome(&mut self, id: MessageId) -> Option<Result<Outcome, Error>> {
-        self.look_ahead();
         self.fill();
         let of_mail = |done: &Done| matches!(done, Done::Mail(each, _) if *each == id);
         if let Some(Done::Mail(_, outcome)) = self.core.take_done(of_mail) {
@@ -423,7 +419,6 @@ impl Connection {
     /// # Errors
     /// If there is no such command, its reply has been told, or the connection's failure.
     pub fn poll_reply(&mut self, id: CommandId) -> Option<Result<Reply, Error>> {
-        self.look_ahead();
         self.fill();
         let of_command = |done: &Done| matches!(done, Done::Command(each, _) if *each == id);
         if let Some(Done::Command(_, reply)) = self.core.take_done(of_command) {
@@ -443,7 +438,6 @@ impl Connection {
     /// # Errors
     /// The connection's failure before that.
     pub fn poll_ended(&mut self) -> Option<Result<(), Error>> {
-        self.look_ahead();
         self.fill();
         match &self.core.state {
             Err(error) => Some(Err(error.clone())),
@@ -508,12 +502,6 @@ impl Connection {
             && self.core.broken.is_none()
             && let Err(error) = self.core.fill()
         {
-            self.fail(error);
-        }
-    }
-
-    fn look_ahead(&mut self) {
-        if let Err(error) = self.core.look_ahead() {
             self.fail(error);
         }
     }

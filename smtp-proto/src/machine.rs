@@ -3,7 +3,6 @@
 use alloc::collections::VecDeque;
 use core::fmt;
 
-use crate::body::Fault;
 use crate::command::{Command, Line};
 use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage, Wait};
 use crate::event::{CommandId, MessageId};
@@ -176,7 +175,9 @@ impl Core {
                         true
                     }
                     Want::Text => {
-                        transaction.write_text(&mut self.link).map_err(in_text)?;
+                        transaction
+                            .write_text(&mut self.link)
+                            .map_err(|fault| Error::new(Stage::Body, ErrorKind::Body(fault)))?;
                         transaction.want() == Want::Nothing
                     }
                     Want::Command(Expect::Mail) => {
@@ -196,29 +197,6 @@ impl Core {
                 self.commands = self.commands.saturating_add(1);
             } else {
                 return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// Does what is to be done without a word to the server, so that a question about it is answered before a driver,
-    /// with nothing to write, waits for the server to speak.
-    pub(crate) fn look_ahead(&mut self) -> Result<(), Error> {
-        while self.broken.is_none() && matches!(self.state, Ok(State::Ready)) {
-            match self.jobs.get_mut(self.sending) {
-                Some(Job::Gone) => self.sending = self.sending.saturating_add(1),
-                Some(Job::Mail(transaction)) => match transaction.want() {
-                    Want::Command(Expect::Mail) => {
-                        let Err(error) = transaction.prepare(&self.known.capabilities) else {
-                            return Ok(());
-                        };
-                        let id = transaction.id;
-                        self.withdraw(id, error);
-                    }
-                    Want::Text => return transaction.write_text(&mut self.link).map_err(in_text),
-                    _ => return Ok(()),
-                },
-                _ => return Ok(()),
             }
         }
         Ok(())
@@ -441,10 +419,6 @@ impl Core {
         self.next_id = self.next_id.saturating_add(1);
         id
     }
-}
-
-fn in_text(fault: Fault) -> Error {
-    Error::new(Stage::Body, ErrorKind::Body(fault))
 }
 
 /// Begins a mail, behind RSET if the one before left something.

@@ -321,6 +321,10 @@ impl World {
 
     /// The failure that is stuck, if there is one.
     fn failure(&mut self) -> Option<String> {
+        // A question may put something in line to be sent, and there is one only when all input has been taken in.
+        if !self.connection.is_over() {
+            return None;
+        }
         match self.connection.poll_ended() {
             Some(Err(error)) if !matches!(error.kind(), ErrorKind::Misuse(_)) => {
                 Some(format!("{error:?}"))
