@@ -1,11 +1,32 @@
-//! The text of a message on its way into DATA: what it needs, what it must not hold, and how it is sent.
+//! The text of a message on its way into DATA: what it needs, what it must not hold, and how it is
+//! sent.
 //!
-//! [`scan`] looks at a whole body once and tells what the envelope has to say about it; an [`Encoder`] turns a
-//! body, whole or in chunks, into what goes on the wire (RFC 5321, section 4.5.2). Both apply the same [`Rules`]
-//! and find the same [`Fault`] at the same octet, however the body is cut into chunks.
+//! [`scan`] looks at a whole body once and tells what the envelope has to say about it; an
+//! [`Encoder`] turns a body, whole or in chunks, into what goes on the wire (RFC 5321, section
+//! 4.5.2). Both apply the same [`Rules`] and find the same [`Fault`] at the same octet, however the
+//! body is cut into chunks.
 //!
-//! No carriage return and no line feed leaves but as one CRLF, and no NUL ever leaves: anything else is read as a
-//! line end by some servers and as text by others, and lets a body smuggle in a second message.
+//! No carriage return and no line feed leaves but as one CRLF, and no NUL ever leaves: anything
+//! else is read as a line end by some servers and as text by others, and lets a body smuggle in a
+//! second message.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use smtp_proto::body::{Encoder, Room, Rules, scan};
+//!
+//! let mut body = Bytes::from_static(b"Subject: list\r\n\r\n.config\r\n.profile");
+//! let facts = scan(&body, &Rules::new())?;
+//! assert_eq!((facts.message_len(), facts.wire_len()), (36, 38));
+//!
+//! let mut wire = Vec::new();
+//! let mut encoder = Encoder::verified(&facts);
+//! while !body.is_empty() {
+//!     encoder.encode(&mut body, Room::new(64 * 1024, 64), &mut |piece| wire.extend(piece))?;
+//! }
+//! wire.extend(encoder.finish()?);
+//! assert_eq!(wire, b"Subject: list\r\n\r\n..config\r\n..profile\r\n.\r\n");
+//! # Ok::<(), smtp_proto::body::Fault>(())
+//! ```
 
 mod encoder;
 mod find;
@@ -19,8 +40,8 @@ use self::line::{Insert, Line, State as Ending};
 /// Tells what a whole body needs, or the first octet in it that breaks the rules.
 ///
 /// # Errors
-/// The [`Fault`] with the lowest offset. An octet that is wrong by itself is reported as that, even where it would
-/// also make its line too long.
+/// The [`Fault`] with the lowest offset. An octet that is wrong by itself is reported as that, even
+/// where it would also make its line too long.
 pub fn scan(body: &[u8], rules: &Rules) -> Result<Facts, Fault> {
     let mut line = Line::new(rules);
     let (mut dots, mut converted) = (0_u64, 0_u64);
@@ -116,8 +137,8 @@ pub enum LineEnds {
     Reject,
     /// It becomes a CRLF.
     ///
-    /// Each by itself: `CR CR LF` is a bare CR and a CRLF, thus two line ends. What was signed before this
-    /// conversion (DKIM) may no longer verify after it.
+    /// Each by itself: `CR CR LF` is a bare CR and a CRLF, thus two line ends. What was signed
+    /// before this conversion (DKIM) may no longer verify after it.
     Convert,
 }
 
@@ -136,10 +157,10 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The octets of the message: its line ends converted and its last line ended, without the dots doubled for
-    /// transparency.
+    /// The octets of the message: its line ends converted and its last line ended, without the dots
+    /// doubled for transparency.
     ///
-    /// This is what `SIZE=` means (RFC 1870, section 3).
+    /// This is what `SIZE=` means (RFC 1870, section 5).
     pub const fn message_len(&self) -> u64 {
         let completion = match self.ending {
             Ending::Within => 2,
@@ -150,8 +171,8 @@ impl Facts {
             .saturating_add(completion)
     }
 
-    /// The octets that DATA puts on the wire before the final `.` CRLF: [`message_len`](Self::message_len) and the
-    /// doubled dots.
+    /// The octets that DATA puts on the wire before the final `.` CRLF:
+    /// [`message_len`](Self::message_len) and the doubled dots.
     pub const fn wire_len(&self) -> u64 {
         self.message_len().saturating_add(self.dots)
     }
@@ -171,7 +192,8 @@ impl Facts {
         self.ends_with_crlf
     }
 
-    /// Whether the header, that is all up to the first empty line, holds octets over 127 (RFC 6532).
+    /// Whether the header, that is all up to the first empty line, holds octets over 127 (RFC
+    /// 6532).
     pub const fn header_eight_bit(&self) -> bool {
         self.header_eight_bit
     }
@@ -223,7 +245,8 @@ pub enum FaultReason {
     LineTooLong,
     /// An octet over 127 in a body declared to have none.
     EightBit,
-    /// The body given to [`Encoder::verified`] goes on behind the end of the scanned one, or ends before it.
+    /// The body given to [`Encoder::verified`] goes on behind the end of the scanned one, or ends
+    /// before it.
     NotAsScanned,
 }
 
@@ -242,7 +265,8 @@ impl fmt::Display for FaultReason {
 
 /// Whether the header and whether the rest hold octets over 127.
 fn eight_bit(body: &[u8]) -> (bool, bool) {
-    // The sum of all bits has no early exit, so it runs at the speed of memory; nearly all mail ends here.
+    // The sum of all bits has no early exit, so it runs at the speed of memory; nearly all mail
+    // ends here.
     let any = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum | byte) > 127;
     if !any(body) {
         return (false, false);
@@ -279,3 +303,6 @@ fn octets(len: usize) -> u64 {
 
 /// RFC 5321, section 4.5.3.1.6: 1000 octets with the CRLF, a doubled dot not counted.
 const MAX_LINE: usize = 998;
+
+#[cfg(test)]
+mod tests;

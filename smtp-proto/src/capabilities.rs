@@ -264,10 +264,7 @@ impl Capabilities {
             self.mechanisms.clear();
         }
         let mut kept = Vec::with_capacity(self.raw.len());
-        let greeting = parse::line(&self.raw)
-            .map(|(_, line)| line)
-            .unwrap_or_default();
-        kept.extend_from_slice(greeting);
+        kept.extend_from_slice(parse::lines(&self.raw).next().unwrap_or_default());
         // Only what was kept before: a keyword beyond the 128th must not come up in another's place.
         for entry in entries(&self.raw) {
             if !entry.keyword().eq_ignore_ascii_case(keyword) {
@@ -280,13 +277,16 @@ impl Capabilities {
 
     fn read(raw: Arc<[u8]>) -> Self {
         let mut read = Self::default();
-        for Entry { known, line, .. } in entries(&raw) {
+        for Entry {
+            known, line, size, ..
+        } in entries(&raw)
+        {
             let Some(known) = known else {
                 continue;
             };
             read.known.insert(known);
             match known {
-                Known::Size if read.size.is_none() => read.size = size(line.params),
+                Known::Size => read.size = read.size.or(size),
                 Known::Auth => read.offer(line.params),
                 Known::SmtpUtf8 => read.known.insert(Known::EightBitMime),
                 _ => {}
@@ -401,21 +401,46 @@ struct Entry<'a> {
     raw: &'a [u8],
     line: EhloLine<'a>,
     known: Option<Known>,
+    size: Option<SizeLimit>,
 }
 
 impl<'a> Entry<'a> {
-    /// `None` for a line outside the grammar, and for a keyword whose parameters do not fit it.
-    fn read(raw: &'a [u8]) -> Option<Self> {
-        let (_, line) = parse::ehlo_line(parse::text(raw)).ok()?;
-        let known = Known::find(line.keyword);
-        let sound = match known {
-            Some(Known::Size) => size(line.params).is_some(),
-            Some(Known::DeliverBy) => deliver_by(line.params).is_some(),
-            Some(Known::FutureRelease) => future_release(line.params).is_some(),
-            Some(Known::MtPriority) => mt_priority(line.params).is_some(),
-            _ => true,
-        };
-        sound.then_some(Self { raw, line, known })
+    /// Takes the next keyword from the front of the lines in `rest`.
+    ///
+    /// Passes over lines outside the grammar, and over keywords whose parameters do not fit them.
+    fn take(rest: &mut &'a [u8]) -> Option<Self> {
+        loop {
+            let input = *rest;
+            let after_code = input.get(4..)?;
+            let Ok((after, line)) = parse::ehlo_line(after_code) else {
+                *rest = parse::line(input).ok()?.0;
+                continue;
+            };
+            *rest = after;
+            let known = Known::find(line.keyword);
+            let mut size_limit = None;
+            let sound = match known {
+                Some(Known::Size) => {
+                    size_limit = size(line.params);
+                    size_limit.is_some()
+                }
+                Some(Known::DeliverBy) => deliver_by(line.params).is_some(),
+                Some(Known::FutureRelease) => future_release(line.params).is_some(),
+                Some(Known::MtPriority) => mt_priority(line.params).is_some(),
+                _ => true,
+            };
+            if sound {
+                let raw = input
+                    .get(..input.len().saturating_sub(after.len()))
+                    .unwrap_or_default();
+                return Some(Self {
+                    raw,
+                    line,
+                    known,
+                    size: size_limit,
+                });
+            }
+        }
     }
 
     fn keyword(&self) -> &'a str {
@@ -425,10 +450,9 @@ impl<'a> Entry<'a> {
 }
 
 fn entries(reply: &[u8]) -> impl Iterator<Item = Entry<'_>> {
-    parse::lines(reply)
-        .skip(1)
-        .filter_map(Entry::read)
-        .take(KEYWORDS)
+    // The first line is the greeting.
+    let mut rest = parse::line(reply).map(|(rest, _)| rest).unwrap_or_default();
+    core::iter::from_fn(move || Entry::take(&mut rest)).take(KEYWORDS)
 }
 
 fn size(params: &[u8]) -> Option<SizeLimit> {
@@ -484,7 +508,7 @@ fn limits(params: &[u8]) -> Limits {
     limits
 }
 
-/// RFC 9422, section 4: a number of at most six digits, not 0.
+/// RFC 9422, section 4: a number, not 0. It has six digits at most there; more do no harm.
 fn limit_value(value: &[u8]) -> Option<NonZeroU32> {
     let (_, number) = parse::size_param(value).ok()?;
     NonZeroU32::new(u32::try_from(number?).ok()?)

@@ -333,6 +333,11 @@ impl Timeouts {
     pub fn connect_limit(&self) -> Duration {
         self.connect
     }
+
+    /// How long to wait for the reply to QUIT, and then for the last bytes of the transport to be taken.
+    pub fn quit_limit(&self) -> Duration {
+        self.quit
+    }
 }
 
 impl Default for Timeouts {

@@ -25,7 +25,6 @@ use crate::time::Time;
 use crate::tls::TlsFacts;
 use crate::transaction::Transaction;
 use crate::transcript::Entry;
-use crate::wire::Wire;
 
 /// An SMTP connection, from the greeting to QUIT, as a state machine without I/O.
 ///
@@ -35,7 +34,7 @@ use crate::wire::Wire;
 /// | `poll_*` | what to do, or what came of it; a call too many changes nothing |
 /// | plain verbs | what the caller wants; takes effect at once, blocks on nothing |
 ///
-/// A driver moves bytes by the [`Wire`] methods until the question that it has is answered:
+/// A driver moves bytes by the [`Wire`](crate::Wire) methods until the question that it has is answered:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -124,12 +123,18 @@ impl Connection {
         while !input.is_empty() {
             match &self.core.state {
                 Ok(State::Ended) | Err(_) => return,
-                Ok(State::AwaitTls(_)) => {
-                    let error = ProtocolError::InjectedBeforeTls;
-                    let error = Error::protocol(Stage::StartTls, error);
-                    return self.fail(error);
+                Ok(State::AwaitTls(awaited)) => {
+                    let stage = if awaited.greeted {
+                        Stage::StartTls
+                    } else {
+                        Stage::TlsHandshake
+                    };
+                    return self.fail(Error::protocol(stage, ProtocolError::InjectedBeforeTls));
                 }
                 Ok(_) => {}
+            }
+            if self.inbox.fragment().is_empty() {
+                self.core.link.reply_begins();
             }
             let limits = self.core.reply_limits();
             match self.inbox.next(&mut input, &limits) {
@@ -158,8 +163,12 @@ impl Connection {
     }
 
     /// Takes note that the first `count` bytes of the last offer went out.
+    ///
+    /// What was offered before a failure may be acknowledged after it; that changes nothing.
     pub fn handle_sent(&mut self, _now: Time, count: usize) {
-        self.core.link.sent(count);
+        if !self.is_over() {
+            self.core.link.sent(count);
+        }
     }
 
     /// Takes note that time has passed; does nothing before the time that [`poll_timeout`](Self::poll_timeout) named.
@@ -190,7 +199,7 @@ impl Connection {
         }
         if self.core.state.is_ok() && self.core.broken.is_none() {
             let error = Error::new(self.core.stage(), ErrorKind::Transport(error));
-            let until = now + self.core.link.config.timeouts.drain;
+            let until = now.saturating_add(self.core.link.config.timeouts.drain);
             self.core.broken = Some((error, until));
         }
     }
@@ -202,7 +211,7 @@ impl Connection {
         let id = MessageId(self.core.new_id());
         let transaction = Transaction::new(id, mail);
         match self.core.refusal() {
-            None => self.core.jobs.push_back(Job::Mail(transaction)),
+            None => self.core.push(Job::Mail(transaction)),
             Some(error) => self.core.settle(transaction, Some(error)),
         }
         id
@@ -251,7 +260,7 @@ impl Connection {
     pub fn command(&mut self, command: Command) -> CommandId {
         let id = CommandId(self.core.new_id());
         if self.core.refusal().is_none() {
-            self.core.jobs.push_back(Job::Command(id, command));
+            self.core.push(Job::Command(id, command));
         }
         id
     }
@@ -269,15 +278,12 @@ impl Connection {
         if matches!(self.core.state, Ok(State::AwaitTls(_))) {
             self.core.link.begin_tls(now);
         }
+        self.fill();
         if self.core.state.is_err() || self.core.broken.is_some() {
             return None;
         }
-        if let Err(error) = self.core.fill() {
-            self.fail(error);
-            return None;
-        }
         if self.core.is_idle() {
-            self.core.link.pipeline.release();
+            self.core.release();
         }
         self.core.link.offer(now)
     }
@@ -317,13 +323,16 @@ impl Connection {
     /// # Errors
     /// The connection's failure, once all that is known of mails and commands has been told.
     pub fn poll_event(&mut self) -> Option<Result<Event, Error>> {
+        self.fill();
         if self.core.announced == Announced::Nothing && self.core.is_ready() {
             self.core.announced = Announced::Ready;
             return Some(Ok(Event::Ready));
         }
         match self.core.done.pop_front() {
             Some(Done::Mail(id, outcome)) => return Some(Ok(Event::Outcome(id, outcome))),
-            Some(Done::Command(id, reply)) => return Some(Ok(Event::Reply(id, reply))),
+            Some(Done::Command(id, reply)) => {
+                return Some(Ok(Event::Reply(id, reply)));
+            }
             None => {}
         }
         match &self.core.state {
@@ -337,7 +346,7 @@ impl Connection {
         let Some(Job::Mail(transaction)) = self.core.jobs.get_mut(self.core.sending) else {
             return None;
         };
-        if transaction.is_starved() && !transaction.asked {
+        if transaction.is_starved() && self.core.link.outbox.is_empty() && !transaction.asked {
             transaction.asked = true;
             return Some(Ok(Event::BodyWanted(transaction.id)));
         }
@@ -351,6 +360,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure.
     pub fn poll_ready(&mut self) -> Option<Result<(), Error>> {
+        self.fill();
         match &self.core.state {
             Err(error) => Some(Err(error.clone())),
             Ok(State::Ready) if self.core.broken.is_none() => Some(Ok(())),
@@ -364,6 +374,7 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, or the connection's failure.
     pub fn poll_body(&mut self, id: MessageId) -> Option<Result<BodyStatus, Error>> {
+        self.fill();
         let Some(transaction) = self.core.transaction(id) else {
             return Some(match self.core.known_outcome(id) {
                 Ok(()) => Ok(BodyStatus::Done),
@@ -373,7 +384,8 @@ impl Connection {
         if !transaction.is_open() {
             return Some(Err(Error::misuse(Stage::Body, Misuse::NotStreaming)));
         }
-        if transaction.is_starved() {
+        // Not before all of the last piece is out: what waits for more could wait for long.
+        if transaction.is_starved() && self.core.link.outbox.is_empty() {
             return Some(Ok(BodyStatus::Wanted));
         }
         self.core.stuck().map(Err)
@@ -384,6 +396,7 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, its outcome has been told, or its text is not finished and nothing else can happen.
     pub fn poll_outcome(&mut self, id: MessageId) -> Option<Result<Outcome, Error>> {
+        self.fill();
         let of_mail = |done: &Done| matches!(done, Done::Mail(each, _) if *each == id);
         if let Some(Done::Mail(_, outcome)) = self.core.take_done(of_mail) {
             return Some(Ok(outcome));
@@ -399,9 +412,10 @@ impl Connection {
     /// # Errors
     /// If there is no such command, its reply has been told, or the connection's failure.
     pub fn poll_reply(&mut self, id: CommandId) -> Option<Result<Reply, Error>> {
+        self.fill();
         let of_command = |done: &Done| matches!(done, Done::Command(each, _) if *each == id);
         if let Some(Done::Command(_, reply)) = self.core.take_done(of_command) {
-            return Some(Ok(reply));
+            return Some(reply);
         }
         let waits = |job: &Job| matches!(job, Job::Command(each, _) if *each == id);
         if !self.core.jobs.iter().any(waits) {
@@ -417,6 +431,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure before that.
     pub fn poll_ended(&mut self) -> Option<Result<(), Error>> {
+        self.fill();
         match &self.core.state {
             Err(error) => Some(Err(error.clone())),
             Ok(State::Ended) => Some(Ok(())),
@@ -456,6 +471,11 @@ impl Connection {
         &self.core.link.config.timeouts
     }
 
+    /// Whether the connection has failed or ended, and will never do anything again.
+    pub fn is_over(&self) -> bool {
+        matches!(self.core.state, Err(_) | Ok(State::Ended))
+    }
+
     /// Whether nothing is in line, due or under way on a connection that could take a mail at once.
     pub fn is_idle(&self) -> bool {
         self.core.is_idle()
@@ -464,6 +484,19 @@ impl Connection {
                 .state
                 .as_ref()
                 .is_ok_and(|state| matches!(state, State::Ready))
+    }
+
+    /// Puts in line whatever may be said now.
+    ///
+    /// Every question does it first: what it finds out, such as a mail that this server cannot take, may be the answer, and
+    /// nothing from outside would ever lead to it.
+    fn fill(&mut self) {
+        if self.core.state.is_ok()
+            && self.core.broken.is_none()
+            && let Err(error) = self.core.fill()
+        {
+            self.fail(error);
+        }
     }
 
     fn give_up(&mut self, id: MessageId, reason: ErrorKind) {
@@ -501,6 +534,9 @@ impl Connection {
     }
 
     fn fail(&mut self, error: Error) {
+        if matches!(self.core.state, Ok(State::ExpectQuit)) {
+            return self.end();
+        }
         let error = if error.fragment().is_none() {
             error.with_fragment(self.inbox.fragment())
         } else {
@@ -526,44 +562,6 @@ impl Upgrade<'_> {
             seed: &core.seed,
         };
         core.state = Ok(State::secured(awaited, facts, &mut context));
-    }
-}
-
-impl Wire for Connection {
-    fn handle_input(&mut self, now: Time, input: &[u8]) {
-        self.handle_input(now, input);
-    }
-
-    fn handle_eof(&mut self, now: Time) {
-        self.handle_eof(now);
-    }
-
-    fn handle_sent(&mut self, now: Time, count: usize) {
-        self.handle_sent(now, count);
-    }
-
-    fn handle_timeout(&mut self, now: Time) {
-        self.handle_timeout(now);
-    }
-
-    fn handle_read_error(&mut self, now: Time, error: TransportError) {
-        self.handle_read_error(now, error);
-    }
-
-    fn handle_write_error(&mut self, now: Time, error: TransportError) {
-        self.handle_write_error(now, error);
-    }
-
-    fn poll_transmit(&mut self, now: Time) -> Option<Transmit<'_>> {
-        self.poll_transmit(now)
-    }
-
-    fn poll_timeout(&self) -> Option<Time> {
-        self.poll_timeout()
-    }
-
-    fn smtp(&mut self) -> &mut Connection {
-        self
     }
 }
 

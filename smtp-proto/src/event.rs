@@ -1,5 +1,6 @@
 //! What a connection tells its caller, and by which names.
 
+use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::reply::Reply;
 
@@ -21,8 +22,8 @@ pub enum Event {
     BodyWanted(MessageId),
     /// This became of a mail.
     Outcome(MessageId, Outcome),
-    /// This was the reply to a command.
-    Reply(CommandId, Reply),
+    /// This was the reply to a command, or why it was not sent.
+    Reply(CommandId, Result<Reply, Error>),
     /// The connection has ended as it was asked to.
     Ended,
 }

@@ -110,15 +110,22 @@ pub enum ReplyError {
 impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::LineTooLong { limit } => write!(f, "a line of the reply is longer than {limit} octets"),
+            Self::LineTooLong { limit } => {
+                write!(f, "a line of the reply is longer than {limit} octets")
+            }
             Self::ReplyTooLong { limit } => write!(f, "the reply is longer than {limit} octets"),
             Self::TooManyLines { limit } => write!(f, "the reply has more than {limit} lines"),
-            Self::Malformed { line } => write!(f, "line {line} of the reply does not begin with a reply code"),
+            Self::Malformed { line } => write!(
+                f,
+                "line {line} of the reply does not begin with a reply code"
+            ),
             Self::BadCode { code } => write!(f, "the reply code {code:03} is of no class"),
-            Self::MixedCodes { first, other } => write!(f, "one reply has the codes {first} and {other}"),
+            Self::MixedCodes { first, other } => {
+                write!(f, "one reply has the codes {first} and {other}")
+            }
             Self::Nul { offset } => write!(f, "the reply has a NUL at offset {offset}"),
             Self::TlsRecord => {
-                f.write_str("the server speaks TLS where a reply in clear was expected: is the port for implicit TLS?")
+                f.write_str("the server speaks TLS where a reply in clear was expected")
             }
         }
     }
@@ -149,7 +156,7 @@ impl Reply {
 pub(crate) struct Inbox {
     /// The octets of a reply whose end is not here yet.
     partial: Vec<u8>,
-    /// How far `partial` was read.
+    /// How far `partial` was read; of no meaning while that is empty.
     scan: Scan,
     /// The reply that was last lent from `partial`.
     lent: Vec<u8>,
@@ -171,11 +178,6 @@ impl Inbox {
             None if self.partial.is_empty() => self.next_in_place(input, limits),
             None => self.next_buffered(input, limits),
         }
-    }
-
-    /// Whether no reply has begun.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.partial.is_empty()
     }
 
     /// What is here of a reply that is not complete.
@@ -211,9 +213,10 @@ impl Inbox {
         limits: &ReplyLimits,
     ) -> Result<Option<ReplyRef<'_>>, ReplyError> {
         // Perhaps more than belongs to this reply, which is taken back below; that happens at most
-        // once an input, and one octet beyond the limit is enough to refuse.
+        // once an input, and one octet beyond the limit is enough to refuse. The limits may be narrower
+        // than they were for what is here: then it is the next octet that is one too many.
         let before = self.partial.len();
-        let room = limits.reply.saturating_add(1).saturating_sub(before);
+        let room = limits.reply.saturating_sub(before).saturating_add(1);
         self.partial
             .extend_from_slice(input.get(..room).unwrap_or(input));
         let verdict = self.scan.read(&self.partial, limits);
@@ -224,7 +227,6 @@ impl Inbox {
         let Some(code) = verdict? else {
             return Ok(None);
         };
-        self.scan = Scan::default();
         self.lent = core::mem::take(&mut self.partial);
         Ok(Some(ReplyRef::new(code, &self.lent)))
     }

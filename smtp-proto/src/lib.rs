@@ -23,42 +23,59 @@
 //! [RFC 5321]: https://www.rfc-editor.org/rfc/rfc5321
 
 #![no_std]
+// What the peer sends must not be able to stop the program.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
-// In the order of the floors: each module uses only those above it.
+// Floor by floor: each module uses only those on the floors above it in this list.
 mod address;
+pub mod body;
 mod outbox;
-mod reply;
+mod parse;
 mod secret;
 mod time;
-
-pub mod body;
-mod capabilities;
-mod command;
-mod parameter;
-mod parse;
-pub mod sasl;
 mod tls;
 
-mod config;
-mod error;
-mod event;
+mod parameter;
+mod reply;
+pub mod sasl;
+
+mod capabilities;
+mod command;
 mod inbox;
+
+mod error;
+
 mod mail;
 mod outcome;
 mod pipeline;
 mod transcript;
 
-mod handshake;
+mod config;
+mod event;
+
 mod link;
+
+mod handshake;
 mod transaction;
 
-mod connection;
 mod machine;
+
+mod connection;
 
 mod wire;
 
@@ -75,6 +92,8 @@ pub use error::{
 pub use event::{BodyStatus, CommandId, Event, MessageId};
 pub use inbox::{ReplyError, ReplyLimits};
 pub use mail::{Field, Mail, MailBuilder, MailError, MailFault, Streamed};
+#[cfg(feature = "std")]
+pub use outbox::IoSlices;
 pub use outbox::Transmit;
 pub use outcome::{Delivery, Fate, Outcome, Traffic, Undelivered};
 pub use parameter::{Keyword, Parameter, ParameterError, ParameterFault, Parameters, Value};

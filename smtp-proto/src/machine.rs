@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use core::fmt;
 
 use crate::command::{Command, Line};
-use crate::error::{Error, ErrorKind, Misuse, ProtocolError, Stage, Wait};
+use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage, Wait};
 use crate::event::{CommandId, MessageId};
 use crate::handshake::{Context, Known, State, UNAVAILABLE};
 use crate::inbox::ReplyLimits;
@@ -37,6 +37,10 @@ pub(crate) struct Core {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all jobs are mails: a box would cost each an allocation"
+)]
 pub(crate) enum Job {
     Mail(Transaction),
     Command(CommandId, Command),
@@ -47,7 +51,7 @@ pub(crate) enum Job {
 #[derive(Debug)]
 pub(crate) enum Done {
     Mail(MessageId, Outcome),
-    Command(CommandId, Reply),
+    Command(CommandId, Result<Reply, Error>),
 }
 
 /// What `poll_event` has told already.
@@ -92,7 +96,7 @@ impl Core {
                 {
                     self.needs_reset &=
                         !(command.is_rset() && reply.code().severity() == Severity::Completion);
-                    self.done.push_back(Done::Command(id, reply.to_reply()));
+                    self.done.push_back(Done::Command(id, Ok(reply.to_reply())));
                 }
             }
             Expect::Greeting
@@ -147,6 +151,14 @@ impl Core {
             let said = match job {
                 Job::Gone => {
                     self.sending = self.sending.saturating_add(1);
+                    true
+                }
+                Job::Command(id, command)
+                    if !command.is_ascii() && !self.known.capabilities.smtp_utf8() =>
+                {
+                    let error = Error::new(Stage::Command, ErrorKind::Unsupported(Need::SmtpUtf8));
+                    self.done.push_back(Done::Command(*id, Err(error)));
+                    *job = Job::Gone;
                     true
                 }
                 Job::Command(_, command) => {
@@ -242,7 +254,7 @@ impl Core {
     }
 
     pub(crate) fn fail(&mut self, error: Error) {
-        if matches!(self.state, Err(_)) {
+        if self.state.is_err() {
             return;
         }
         self.link.config.transcript.show(|| Entry::Failed(&error));
@@ -335,6 +347,22 @@ impl Core {
         )
     }
 
+    /// Puts something in line.
+    pub(crate) fn push(&mut self, job: Job) {
+        if self.jobs.capacity() == 0 {
+            // Most connections have one mail at a time.
+            self.jobs.reserve_exact(1);
+        }
+        self.jobs.push_back(job);
+    }
+
+    /// Frees what only a busy connection needs.
+    pub(crate) fn release(&mut self) {
+        self.jobs.shrink_to(1);
+        self.done.shrink_to(1);
+        self.link.pipeline.release();
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.jobs.is_empty() && self.link.pipeline.is_empty() && self.link.outbox.is_empty()
     }
@@ -360,10 +388,12 @@ impl Core {
         match (&self.state, &self.broken) {
             (Err(_) | Ok(State::Ended), _) => None,
             (Ok(_), Some((_, until))) => Some((*until, Wait::Write)),
-            (Ok(State::AwaitTls(_)), None) => self
-                .link
-                .deadline()
-                .map(|(until, _)| (until, Wait::TlsHandshake)),
+            (Ok(State::AwaitTls(_)), None) => {
+                self.link.deadline().map(|(until, wait)| match wait {
+                    Wait::StartTls => (until, Wait::TlsHandshake),
+                    other => (until, other),
+                })
+            }
             (Ok(_), None) => self.link.deadline(),
         }
     }

@@ -7,7 +7,9 @@ use bytes::Bytes;
 
 use crate::address::{AddressError, ForwardPath, ReversePath};
 use crate::body::{Facts, Fault, LineEnds, Rules, scan};
+use crate::error::{Stage, of_fault};
 use crate::parameter::{Parameter, ParameterError, Parameters};
+use crate::reply::Reply;
 
 /// A mail to be sent: the envelope's sender and recipients, and the text, headers included (RFC 5322).
 ///
@@ -29,9 +31,23 @@ use crate::parameter::{Parameter, ParameterError, Parameters};
 #[derive(Clone, Debug)]
 pub struct Mail {
     pub(crate) sender: ReversePath,
-    pub(crate) recipients: Vec<ForwardPath>,
+    pub(crate) recipients: Vec<Recipient>,
     pub(crate) parameters: Parameters,
     pub(crate) text: Text,
+}
+
+/// A recipient, and room for what the server says to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Recipient {
+    pub(crate) path: ForwardPath,
+    pub(crate) answer: Answer,
+}
+
+/// What is kept of the answer to a recipient: nothing, unless it decides the fate.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    None,
+    Refused(Stage, Reply),
 }
 
 /// The text of a mail, at hand or yet to come.
@@ -56,7 +72,7 @@ pub struct Streamed {
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct MailBuilder {
     sender: ReversePath,
-    recipients: Vec<ForwardPath>,
+    recipients: Vec<Recipient>,
     parameters: Parameters,
     rules: Rules,
     source: Source,
@@ -147,8 +163,8 @@ impl Mail {
     }
 
     /// The recipients.
-    pub fn recipients(&self) -> &[ForwardPath] {
-        &self.recipients
+    pub fn recipients(&self) -> impl ExactSizeIterator<Item = &ForwardPath> {
+        self.recipients.iter().map(|recipient| &recipient.path)
     }
 
     /// Octets of the text as they will travel, or as declared; `None` if nobody knows.
@@ -176,7 +192,7 @@ impl Mail {
         headers
             || !self.parameters.is_ascii()
             || !self.sender.is_ascii()
-            || !self.recipients.iter().all(ForwardPath::is_ascii)
+            || !self.recipients().all(ForwardPath::is_ascii)
     }
 }
 
@@ -199,7 +215,10 @@ impl MailBuilder {
         R: TryInto<ForwardPath, Error: Into<AddressError>>,
     {
         match recipient.try_into() {
-            Ok(recipient) => self.recipients.push(recipient),
+            Ok(path) => self.recipients.push(Recipient {
+                path,
+                answer: Answer::None,
+            }),
             Err(error) => {
                 let field = Field::Recipient(self.recipients.len());
                 self.fail(field, MailFault::Address(error.into()));
@@ -209,11 +228,13 @@ impl MailBuilder {
     }
 
     /// More recipients.
-    pub fn recipients<R>(self, recipients: impl IntoIterator<Item = R>) -> Self
+    pub fn recipients<R>(mut self, recipients: impl IntoIterator<Item = R>) -> Self
     where
         R: TryInto<ForwardPath, Error: Into<AddressError>>,
     {
-        recipients.into_iter().fold(self, Self::recipient)
+        let recipients = recipients.into_iter();
+        self.recipients.reserve_exact(recipients.size_hint().0);
+        recipients.fold(self, Self::recipient)
     }
 
     /// One more parameter of MAIL. It is sent only to a server that offers its extension; for others, the mail is not
@@ -363,7 +384,10 @@ impl fmt::Display for MailFault {
         match self {
             Self::Address(error) => error.fmt(f),
             Self::Parameter(error) => error.fmt(f),
-            Self::Text(fault) => fault.fmt(f),
+            Self::Text(fault) => {
+                fault.fmt(f)?;
+                of_fault(*fault).map_or(Ok(()), |hint| write!(f, " ({hint})"))
+            }
             Self::Missing => f.write_str("missing"),
         }
     }

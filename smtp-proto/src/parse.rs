@@ -1,15 +1,16 @@
 //! The grammar of what a server says: one function a production, over octets alone.
 //!
 //! [`line`] is the streaming half: an unfinished line is [`nom::Err::Incomplete`], a value and no fault.
-//! The other productions read one line that is all there, since the inbox counts and cuts lines before
-//! it judges them; that keeps a verdict free of how the octets arrived.
+//! The other productions read lines that are all there, since the inbox counts and cuts lines before
+//! it judges them; that keeps a verdict free of how the octets arrived. Where every reply passes, a
+//! slice pattern stands in the place of a combinator; it reads as well and costs less.
 //!
 //! Nothing here allocates, and no production looks at an octet more than a fixed number of times.
 
 use memchr::memchr2;
 use nom::bytes::complete::{tag, take_while, take_while1};
 use nom::character::complete::space0;
-use nom::combinator::{all_consuming, map, opt, verify};
+use nom::combinator::{all_consuming, map, opt};
 use nom::error::{Error, ErrorKind, ParseError};
 use nom::sequence::preceded;
 use nom::{Err, IResult, Input, Needed, Parser};
@@ -160,19 +161,23 @@ fn sub_code(input: &[u8]) -> IResult<&[u8], u16> {
 /// ehlo-line = ehlo-keyword *( SP ehlo-param )
 /// ```
 ///
-/// Blanks and tabs before, between and behind are taken, and `AUTH=` before the first mechanism, which
-/// servers once printed for clients of a draft of RFC 2554.
+/// With its line end. Blanks and tabs before, between and behind are taken, a second CR, and `AUTH=`
+/// before the first mechanism, which servers once printed for clients of a draft of RFC 2554.
 #[inline]
-pub(crate) fn ehlo_line(text: &[u8]) -> IResult<&[u8], EhloLine<'_>> {
-    let text = text.trim_ascii();
-    let (rest, keyword) = ehlo_keyword(text)?;
-    let params = match rest {
-        [] => rest,
-        [b' ' | b'\t', params @ ..] => params.trim_ascii_start(),
-        [b'=', params @ ..] if keyword.eq_ignore_ascii_case(b"AUTH") => params.trim_ascii_start(),
+pub(crate) fn ehlo_line(input: &[u8]) -> IResult<&[u8], EhloLine<'_>> {
+    let (rest, keyword) = preceded(space0, ehlo_keyword).parse(input)?;
+    match rest {
+        [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] | [b'\r', b'\r', b'\n', rest @ ..] => {
+            let params = b"";
+            return Ok((rest, EhloLine { keyword, params }));
+        }
+        [b' ' | b'\t', ..] => {}
+        [b'=', ..] if keyword.eq_ignore_ascii_case(b"AUTH") => {}
         _ => return refuse(rest, ErrorKind::Space),
-    };
-    Ok((&[], EhloLine { keyword, params }))
+    }
+    let (rest, params) = line(rest)?;
+    let params = params.get(1..).unwrap_or_default().trim_ascii();
+    Ok((rest, EhloLine { keyword, params }))
 }
 
 /// RFC 5321, section 4.1.1.1.
@@ -188,12 +193,13 @@ fn ehlo_keyword(input: &[u8]) -> IResult<&[u8], &[u8]> {
     }
 }
 
+/// By a table, which is faster here than comparisons: a reply to EHLO is little else than keywords.
 #[inline]
 fn is_keyword_octet(octet: u8) -> bool {
     #[expect(
         clippy::as_conversions,
         clippy::indexing_slicing,
-        reason = "done by the compiler"
+        reason = "done by the compiler, below 128"
     )]
     const TABLE: [bool; 256] = {
         let mut table = [false; 256];
@@ -207,25 +213,19 @@ fn is_keyword_octet(octet: u8) -> bool {
     TABLE.get(usize::from(octet)).copied().unwrap_or_default()
 }
 
-/// The parameters of a keyword, one after the other.
-pub(crate) fn ehlo_params(params: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = params;
-    core::iter::from_fn(move || {
-        let (after, param) = preceded(space0, ehlo_param).parse(rest).ok()?;
-        rest = after;
-        Some(param)
-    })
-}
-
-/// RFC 5321, section 4.1.1.1.
+/// RFC 5321, section 4.1.1.1; the parameters behind a keyword, one after the other.
 ///
 /// ```abnf
 /// ehlo-param = 1*(%d33-126)
 /// ```
 ///
 /// Everything but a blank is taken; what a parameter may hold depends on its keyword.
-fn ehlo_param(input: &[u8]) -> IResult<&[u8], &[u8]> {
-    take_while1(|octet| !matches!(octet, b' ' | b'\t')).parse(input)
+pub(crate) fn ehlo_params(params: &[u8]) -> impl Iterator<Item = &[u8]> {
+    params.split(is_blank).filter(|param| !param.is_empty())
+}
+
+fn is_blank(octet: &u8) -> bool {
+    matches!(octet, b' ' | b'\t')
 }
 
 /// RFC 4422, section 3.1, in any case.
@@ -235,11 +235,11 @@ fn ehlo_param(input: &[u8]) -> IResult<&[u8], &[u8]> {
 /// mech-char = UPPER-ALPHA / DIGIT / HYPHEN / UNDERSCORE
 /// ```
 pub(crate) fn sasl_mech(param: &[u8]) -> IResult<&[u8], &str> {
-    let mech_char = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
-    let mechanism = verify(take_while1(mech_char), |mechanism: &[u8]| {
-        mechanism.len() <= 20
-    });
-    map(all_consuming(mechanism), ascii).parse(param)
+    let is_mech_char = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+    match param.len() {
+        1..=20 if param.iter().all(is_mech_char) => Ok((&[], ascii(param))),
+        _ => refuse(param, ErrorKind::Verify),
+    }
 }
 
 /// RFC 1870, section 3, and other keywords that take a number; `None` when it is too large to hold.
@@ -248,13 +248,13 @@ pub(crate) fn sasl_mech(param: &[u8]) -> IResult<&[u8], &str> {
 /// size-param = 1*DIGIT
 /// ```
 pub(crate) fn size_param(param: &[u8]) -> IResult<&[u8], Option<u64>> {
-    let digits = take_while1(|octet: u8| octet.is_ascii_digit());
-    map(all_consuming(digits), |digits: &[u8]| {
-        digits.iter().try_fold(0, |value: u64, digit| {
-            value.checked_mul(10)?.checked_add(u64::from(digit & 0x0f))
-        })
-    })
-    .parse(param)
+    if param.is_empty() || !param.iter().all(u8::is_ascii_digit) {
+        return refuse(param, ErrorKind::Digit);
+    }
+    let value = param.iter().try_fold(0, |value: u64, digit| {
+        value.checked_mul(10)?.checked_add(u64::from(digit & 0x0f))
+    });
+    Ok((&[], value))
 }
 
 /// RFC 9422, section 3.
@@ -279,15 +279,14 @@ pub(crate) fn limit_name_value(param: &[u8]) -> IResult<&[u8], (&str, Option<&[u
 ///
 /// Any word is taken for a domain: nothing is decided by it.
 pub(crate) fn ehlo_name(text: &[u8]) -> IResult<&[u8], &[u8]> {
-    preceded(space0, take_while(|octet| !matches!(octet, b' ' | b'\t'))).parse(text)
+    preceded(space0, take_while(|octet| !is_blank(&octet))).parse(text)
 }
 
-/// The value of at most three digits.
+/// The value of at most three digits: it cannot overflow.
+#[inline]
 fn number(digits: &[u8]) -> u16 {
-    digits.iter().fold(0, |value: u16, digit| {
-        value
-            .saturating_mul(10)
-            .saturating_add(u16::from(digit & 0x0f))
+    digits.iter().fold(0, |value, digit| {
+        value.wrapping_mul(10).wrapping_add(u16::from(digit & 0x0f))
     })
 }
 

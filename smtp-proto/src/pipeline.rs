@@ -116,7 +116,8 @@ impl Pipeline {
 
     /// The reply that is due next, if its command has been handed out whole: `sent` is the position of the output.
     pub(crate) fn answered(&mut self, sent: u64) -> Option<Expect> {
-        let due = self.due.pop_front_if(|due| due.end <= sent)?;
+        let due = self.front().filter(|due| due.end <= sent)?;
+        self.due.pop_front();
         self.octets = self.octets.saturating_sub(due.octets);
         Some(due.to)
     }
@@ -131,9 +132,7 @@ impl Pipeline {
 
     /// Frees what only a busy connection needs.
     pub(crate) fn release(&mut self) {
-        if self.due.is_empty() && self.due.capacity() > KEPT {
-            self.due = VecDeque::new();
-        }
+        self.due.shrink_to(KEPT);
     }
 }
 

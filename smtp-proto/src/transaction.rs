@@ -12,7 +12,6 @@
 //! ```
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 
 use bytes::Bytes;
 
@@ -22,7 +21,7 @@ use crate::command::Line;
 use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage};
 use crate::event::MessageId;
 use crate::link::Link;
-use crate::mail::{Mail, Text};
+use crate::mail::{Answer, Mail, Recipient, Text};
 use crate::outcome::{Delivery, Fate, Outcome};
 use crate::parameter::{Body, Content};
 use crate::pipeline::Expect;
@@ -40,7 +39,9 @@ pub(crate) struct Transaction {
     answers: Answers,
     /// Replies that are due for this mail.
     due: usize,
-    pieces: VecDeque<Bytes>,
+    /// What is next of the text, and what was written behind it.
+    piece: Bytes,
+    more: VecDeque<Bytes>,
     source: Source,
     encoder: Encoder,
     /// Octets of the text put in line so far, as they travel.
@@ -74,10 +75,9 @@ enum Source {
 #[derive(Debug, Default)]
 struct Answers {
     sender: Option<Reply>,
+    /// How many recipients have been answered. Refusals are kept with the recipient.
     recipients: usize,
     accepted: usize,
-    /// Only the refusals are kept, in the order of the recipients.
-    refused: Vec<(usize, Reply)>,
     data: Option<Reply>,
     verdict: Option<Reply>,
     contradicted: bool,
@@ -98,13 +98,11 @@ pub(crate) enum Want {
 
 impl Transaction {
     pub(crate) fn new(id: MessageId, mail: Mail) -> Self {
-        let (encoder, pieces, source) = match &mail.text {
-            Text::Whole { bytes, facts } => (
-                Encoder::verified(facts),
-                VecDeque::from_iter((!bytes.is_empty()).then(|| bytes.clone())),
-                Source::Finished,
-            ),
-            Text::Streamed { rules, .. } => (Encoder::new(rules), VecDeque::new(), Source::Open),
+        let (encoder, piece, source) = match &mail.text {
+            Text::Whole { bytes, facts } => {
+                (Encoder::verified(facts), bytes.clone(), Source::Finished)
+            }
+            Text::Streamed { rules, .. } => (Encoder::new(rules), Bytes::new(), Source::Open),
         };
         Self {
             id,
@@ -113,7 +111,8 @@ impl Transaction {
             next: Next::Mail,
             answers: Answers::default(),
             due: 0,
-            pieces,
+            piece,
+            more: VecDeque::new(),
             source,
             encoder,
             written: 0,
@@ -159,15 +158,15 @@ impl Transaction {
         if eight_bit && !capabilities.eight_bit_mime() {
             return Err(unsupported(Need::EightBitMime));
         }
-        let offered = |extension: &str| capabilities.has(extension);
-        if !self
-            .mail
-            .parameters
-            .as_slice()
+        let parameters = self.mail.parameters.as_slice();
+        if let Some(parameter) = parameters
             .iter()
-            .all(|each| offered(each.extension()))
+            .find(|each| !capabilities.has(each.extension()))
         {
-            return Err(unsupported(Need::Parameter));
+            return Err(unsupported(Need::Parameter {
+                keyword: parameter.keyword().clone(),
+                extension: parameter.extension().into(),
+            }));
         }
         let size = self.mail.size();
         if let (Some(size), Some(SizeLimit::Octets(limit))) = (size, capabilities.size())
@@ -187,8 +186,8 @@ impl Transaction {
     pub(crate) fn say(&mut self, to: Expect, link: &mut Link) -> bool {
         let line = match to {
             Expect::Rcpt(index) => match self.mail.recipients.get(index) {
-                Some(path) => Line::Rcpt {
-                    path,
+                Some(recipient) => Line::Rcpt {
+                    path: &recipient.path,
                     parameters: &[],
                 },
                 None => return false,
@@ -225,10 +224,12 @@ impl Transaction {
         if self.source == Source::Finished {
             return Err(Misuse::NotStreaming);
         }
-        if !piece.is_empty() {
-            self.pieces.push_back(piece);
-            self.asked = false;
+        if self.piece.is_empty() {
+            self.piece = piece;
+        } else if !piece.is_empty() {
+            self.more.push_back(piece);
         }
+        self.asked = false;
         Ok(())
     }
 
@@ -243,7 +244,7 @@ impl Transaction {
 
     /// Whether it is at its text, and has none.
     pub(crate) fn is_starved(&self) -> bool {
-        self.next == Next::Text && self.source == Source::Open && self.pieces.is_empty()
+        self.next == Next::Text && self.source == Source::Open && self.piece.is_empty()
     }
 
     /// Whether its text is not finished, however far the rest is.
@@ -266,27 +267,26 @@ impl Transaction {
             return Ok(());
         }
         let before = self.written;
-        while !outbox_is_full(link)
-            && let Some(piece) = self.pieces.front_mut()
-        {
+        while !self.piece.is_empty() && !outbox_is_full(link) {
             let room = Room::new(
                 OFFER.saturating_sub(link.outbox.len()),
                 PIECES.saturating_sub(link.outbox.pieces()),
             );
             let (outbox, written) = (&mut link.outbox, &mut self.written);
-            self.encoder.encode(piece, room, &mut |part: Bytes| {
-                *written = written.saturating_add(u64::try_from(part.len()).unwrap_or(0));
-                outbox.push(part);
-            })?;
-            if piece.is_empty() {
-                self.pieces.pop_front();
+            self.encoder
+                .encode(&mut self.piece, room, &mut |part: Bytes| {
+                    *written = written.saturating_add(u64::try_from(part.len()).unwrap_or(0));
+                    outbox.push(part);
+                })?;
+            if self.piece.is_empty() {
+                self.piece = self.more.pop_front().unwrap_or_default();
             }
         }
         if self.written > before {
             let (sent, total) = (self.written, self.mail.size());
             link.config.transcript.show(|| Entry::Body { sent, total });
         }
-        if self.pieces.is_empty() && self.source == Source::Finished && !outbox_is_full(link) {
+        if self.piece.is_empty() && self.source == Source::Finished {
             let terminator = self.encoder.finish()?;
             self.end_text(terminator, link);
         }
@@ -328,8 +328,10 @@ impl Transaction {
             }
             (Expect::Rcpt(index), _) => {
                 answers.recipients = answers.recipients.saturating_add(1);
-                if answers.sender.is_none() {
-                    answers.refused.push((index, reply.to_reply()));
+                if answers.sender.is_none()
+                    && let Some(recipient) = self.mail.recipients.get_mut(index)
+                {
+                    recipient.answer = Answer::Refused(Stage::Rcpt, reply.to_reply());
                 }
             }
             (_, _) => {
@@ -363,7 +365,6 @@ impl Transaction {
     ) -> Outcome {
         let Answers {
             sender,
-            refused,
             data,
             verdict,
             contradicted,
@@ -390,21 +391,17 @@ impl Transaction {
             // Complete, without a verdict: no recipient was accepted, so nobody is left to have this fate.
             (None, ..) => Fate::NotSent(Error::new(Stage::Rcpt, ErrorKind::Refused)),
         };
-        let mut refused = refused.into_iter().peekable();
+        // A recipient and a delivery have the same size: this allocates nothing.
         let deliveries = self
             .mail
             .recipients
             .into_iter()
-            .enumerate()
-            .map(|(index, recipient)| {
-                let fate = match refused.next_if(|(at, _)| *at == index) {
-                    Some((_, reply)) => Fate::Refused {
-                        stage: Stage::Rcpt,
-                        reply,
-                    },
-                    None => rest.clone(),
-                };
-                Delivery { recipient, fate }
+            .map(|Recipient { path, answer }| Delivery {
+                recipient: path,
+                fate: match answer {
+                    Answer::Refused(stage, reply) => Fate::Refused { stage, reply },
+                    Answer::None => rest.clone(),
+                },
             })
             .collect();
         Outcome::new(deliveries, failure, link.traffic(), tls)

@@ -54,7 +54,9 @@ impl fmt::Display for Entry<'_> {
 
 /// Who observes, if anybody does.
 #[derive(Clone, Default)]
-pub(crate) struct Transcript(Option<Arc<dyn Fn(&Entry<'_>) + Send + Sync>>);
+pub(crate) struct Transcript(Option<Arc<Observer>>);
+
+type Observer = dyn Fn(&Entry<'_>) + Send + Sync;
 
 impl Transcript {
     pub(crate) fn new(observer: impl Fn(&Entry<'_>) + Send + Sync + 'static) -> Self {

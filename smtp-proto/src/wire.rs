@@ -42,6 +42,51 @@ pub trait Wire {
     /// Until when the driver may wait for bytes.
     fn poll_timeout(&self) -> Option<Time>;
 
-    /// The protocol machine inside.
+    /// The protocol machine inside, to be told and asked.
     fn smtp(&mut self) -> &mut Connection;
+
+    /// The protocol machine inside, to be looked at.
+    fn smtp_ref(&self) -> &Connection;
+}
+
+impl Wire for Connection {
+    fn handle_input(&mut self, now: Time, input: &[u8]) {
+        self.handle_input(now, input);
+    }
+
+    fn handle_eof(&mut self, now: Time) {
+        self.handle_eof(now);
+    }
+
+    fn handle_sent(&mut self, now: Time, count: usize) {
+        self.handle_sent(now, count);
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        self.handle_timeout(now);
+    }
+
+    fn handle_read_error(&mut self, now: Time, error: TransportError) {
+        self.handle_read_error(now, error);
+    }
+
+    fn handle_write_error(&mut self, now: Time, error: TransportError) {
+        self.handle_write_error(now, error);
+    }
+
+    fn poll_transmit(&mut self, now: Time) -> Option<Transmit<'_>> {
+        self.poll_transmit(now)
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.poll_timeout()
+    }
+
+    fn smtp(&mut self) -> &mut Connection {
+        self
+    }
+
+    fn smtp_ref(&self) -> &Connection {
+        self
+    }
 }

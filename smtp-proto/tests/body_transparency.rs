@@ -1,5 +1,13 @@
 //! What leaves for a body is that body and ends once, whatever is in it and however it is cut.
 
+#![expect(
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic"
+)]
+
 mod reference;
 
 use bytes::Bytes;
@@ -10,7 +18,8 @@ use smtp_proto::body::{Encoder, Fault, FaultReason, Room, Rules, scan};
 /// The alphabet in which all that could go wrong can be written.
 const ALPHABET: [u8; 5] = [b'\r', b'\n', b'.', b'x', 0];
 
-/// Every server found so far that took something else than `CRLF . CRLF` for the end took one of these.
+/// Every server found so far that took something else than `CRLF . CRLF` for the end took one of
+/// these.
 const SMUGGLING: [&[u8]; 9] = [
     b"\n.\n",
     b"\n.\r",
@@ -65,7 +74,8 @@ fn v16_a_smuggled_end_ends_nothing_wherever_it_stands() {
                 ] {
                     let body = [before.as_bytes(), sequence, behind.as_bytes()].concat();
                     every_cut(&body, policy);
-                    // In pieces of every size, so that every octet comes first and last in some chunk.
+                    // In pieces of every size, so that every octet comes first and last in some
+                    // chunk.
                     for size in 1..=sequence.len() + 2 {
                         let sent = encode(body.chunks(size), policy, WIDE, &mut wire);
                         assert_eq!(sent.is_ok(), canonical(&body, policy).is_ok());
@@ -82,6 +92,42 @@ fn v16_a_smuggled_end_ends_nothing_wherever_it_stands() {
                 .iter()
                 .all(|sequence| refused(sequence) == expected(sequence))
         );
+    }
+}
+
+#[test]
+fn a_fault_or_dot_is_found_wherever_it_stands_in_a_long_text() {
+    // Lines of every length around the usual one, so that line ends meet every place of a block.
+    let text: Vec<u8> = (60..80)
+        .flat_map(|len| [&vec![b'x'; len][..], b"\r\n"].concat())
+        .collect();
+    let mut wire = Vec::new();
+    for part in [
+        &b"\0"[..],
+        b"\r",
+        b"\n",
+        b"\r\n.",
+        b"\r\r\n",
+        b"\xc3",
+        b"\n.\r\n",
+    ] {
+        for at in 0..text.len() {
+            let mut body = text.clone();
+            body.splice(at..at, part.iter().copied());
+            for policy in [Policy::REJECT, Policy::CONVERT] {
+                let expected = canonical(&body, policy);
+                let sent = encode([&body[..]], policy, WIDE, &mut wire);
+                assert_eq!(
+                    sent.map_err(key),
+                    expected.as_ref().map(drop).map_err(|fault| *fault)
+                );
+                assert_eq!(scan(&body, &policy.rules()).map(drop), sent);
+                assert!(
+                    sent.is_err() || receive(&wire) == expected.ok(),
+                    "{part:?} at {at}"
+                );
+            }
+        }
     }
 }
 
@@ -111,26 +157,45 @@ proptest! {
         prop_assert_eq!(again, sent);
         prop_assert_eq!(scan(&body, &policy.rules()).map(drop), sent);
         if let Ok(expected) = expected {
-            prop_assert_eq!(receive(&whole), Some(expected));
-            prop_assert_eq!(whole, pieces);
-            facts_agree(&body, policy);
+            prop_assert_eq!(receive(&whole), Some(expected.clone()));
+            prop_assert_eq!(&whole, &pieces);
+            facts_agree(&body, &whole, &expected, policy);
         }
     }
 }
 
-/// Text in which line ends, dots and runs of every length meet, now and then with something forbidden.
+/// Text in which line ends, dots and runs of every length meet, now and then with something
+/// forbidden.
 fn body() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
-        8 => (0_usize..160).prop_map(|len| b"some words. and more\tof them ".iter().cycle().take(len).copied().collect()),
+        8 => (0_usize..160).prop_map(words),
         8 => Just(b"\r\n".to_vec()),
         4 => Just(b".".to_vec()),
         4 => Just(b"\r\n.\r\n".to_vec()),
         1 => (500_usize..1100).prop_map(|len| vec![b'x'; len]),
-        1 => prop::sample::select(vec![&b"\r"[..], b"\n", b"\n.\n", b"\r.\r", b"\0", "é".as_bytes(), b"\x80"])
-            .prop_map(<[u8]>::to_vec),
+        1 => prop::sample::select(&FORBIDDEN[..]).prop_map(<[u8]>::to_vec),
     ];
     prop::collection::vec(part, 0..40).prop_map(|parts| parts.concat())
 }
+
+fn words(len: usize) -> Vec<u8> {
+    b"some words. and more\tof them "
+        .iter()
+        .cycle()
+        .take(len)
+        .copied()
+        .collect()
+}
+
+const FORBIDDEN: [&[u8]; 7] = [
+    b"\r",
+    b"\n",
+    b"\n.\n",
+    b"\r.\r",
+    b"\0",
+    b"\xc3\xa9",
+    b"\x80",
+];
 
 const WIDE: Room = Room::new(usize::MAX, usize::MAX);
 
@@ -155,40 +220,51 @@ fn bodies(len: usize, each: &mut impl FnMut(&[u8])) {
 
 /// Sends `body` in two chunks, cut everywhere, and compares with the reference.
 fn every_cut(body: &[u8], policy: Policy) {
+    let (mut whole, mut wire) = (Vec::new(), Vec::new());
+    let sent = encode([body], policy, WIDE, &mut whole);
     let expected = canonical(body, policy);
-    let mut wire = Vec::new();
-    for cut in 0..=body.len() {
-        let (head, tail) = body.split_at(cut);
-        let sent = encode([head, tail], policy, WIDE, &mut wire);
-        match &expected {
-            Ok(expected) => {
-                assert!(sent.is_ok(), "{body:?} cut at {cut}: {sent:?}");
-                assert_eq!(
-                    receive(&wire).as_ref(),
-                    Some(expected),
-                    "{body:?} cut at {cut}"
-                );
-            }
-            Err(fault) => assert_eq!(sent.map_err(key), Err(*fault), "{body:?} cut at {cut}"),
-        }
+    assert_eq!(
+        sent.map_err(key),
+        expected.as_ref().map(drop).map_err(|fault| *fault),
+        "{body:?}"
+    );
+    assert_eq!(scan(body, &policy.rules()).map(drop), sent, "{body:?}");
+    if let Ok(expected) = expected {
+        assert_eq!(receive(&whole).as_ref(), Some(&expected), "{body:?}");
+        facts_agree(body, &whole, &expected, policy);
     }
-    match expected {
-        Ok(_) => facts_agree(body, policy),
-        Err(fault) => assert_eq!(
-            scan(body, &policy.rules()).map(drop).map_err(key),
-            Err(fault),
-            "{body:?}"
-        ),
+    // This is the hot loop of the exhaustive tests: it allocates nothing.
+    let bytes = Bytes::copy_from_slice(body);
+    for cut in 1..body.len() {
+        let mut encoder = Encoder::new(&policy.rules());
+        wire.clear();
+        let mut send = |mut chunk: Bytes| {
+            while !chunk.is_empty() {
+                encoder.encode(&mut chunk, WIDE, &mut |piece| {
+                    wire.extend_from_slice(&piece)
+                })?;
+            }
+            Ok(())
+        };
+        let ended = send(bytes.slice(..cut))
+            .and_then(|()| send(bytes.slice(cut..)))
+            .and_then(|()| encoder.finish());
+        match (sent, ended) {
+            (Ok(()), Ok(end)) => {
+                wire.extend_from_slice(end);
+                assert!(wire == whole, "{body:?} cut at {cut}: {wire:?}");
+            }
+            (sent, ended) => assert_eq!(ended.map(drop), sent, "{body:?} cut at {cut}"),
+        }
     }
 }
 
-/// Checks the facts of a sound body against what is sent for it, also by an encoder that trusts them.
-fn facts_agree(body: &[u8], policy: Policy) {
+/// Checks the facts of a sound body, which is received as `text`, against what is sent for it, also
+/// by an encoder that trusts them.
+fn facts_agree(body: &[u8], wire: &[u8], text: &[u8], policy: Policy) {
     let facts = scan(body, &policy.rules()).unwrap();
-    let (mut wire, mut trusted) = (Vec::new(), Vec::new());
-    encode([body], policy, WIDE, &mut wire).unwrap();
+    let mut trusted = Vec::new();
     drive(Encoder::verified(&facts), [body], WIDE, &mut trusted).unwrap();
-    let text = canonical(body, policy).unwrap();
     assert_eq!(trusted, wire, "{body:?}");
     assert_eq!(facts.wire_len(), wire.len() as u64 - 3, "{body:?}");
     assert_eq!(facts.message_len(), text.len() as u64, "{body:?}");
@@ -198,12 +274,8 @@ fn facts_agree(body: &[u8], policy: Policy) {
         "{body:?}"
     );
     assert_eq!(facts.ends_with_crlf(), body.ends_with(b"\r\n"), "{body:?}");
-    let completed = [body, b"\r\n"].concat();
-    assert_eq!(
-        facts.is_converted(),
-        text != body && text != completed,
-        "{body:?}"
-    );
+    let completed = text.strip_suffix(b"\r\n") == Some(body);
+    assert_eq!(facts.is_converted(), text != body && !completed, "{body:?}");
 }
 
 fn encode<'a>(

@@ -53,6 +53,15 @@ impl Log {
             .collect()
     }
 
+    /// How many TLS handshakes so far resumed an earlier session.
+    pub fn resumptions(&self) -> usize {
+        self.lock()
+            .sessions
+            .iter()
+            .filter(|session| session.resumed())
+            .count()
+    }
+
     /// Waits until at least `count` mails are stored, and gives them; fewer if `timeout` passes before.
     pub fn wait_for_mails(&self, count: usize, timeout: Duration) -> Vec<StoredMail> {
         self.wait(timeout, |book| book.mails.len() >= count)

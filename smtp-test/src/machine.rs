@@ -43,6 +43,8 @@ pub struct Machine {
     line: Vec<u8>,
     queue: Queue,
     reached: HashMap<Stage, usize>,
+    /// What the last reply is to, in words.
+    asked: String,
     /// The number of the command line that waits for its first reply.
     command: Option<usize>,
     commands: usize,
@@ -100,6 +102,7 @@ impl Machine {
             line: Vec::new(),
             queue: Queue::new(config.split),
             reached: HashMap::new(),
+            asked: "the connection".to_owned(),
             command: None,
             commands: 0,
             received: 0,
@@ -177,6 +180,8 @@ impl Machine {
     fn perform(&mut self, action: &Action, reply: Vec<u8>, alone: bool) {
         if !action.silent {
             self.queue.push(action, reply, alone);
+        } else if let Some(delay) = action.delay {
+            self.queue.push_plain(Output::Delay(delay));
         }
         if action.stop_reading {
             self.reading = false;
@@ -187,7 +192,7 @@ impl Machine {
     }
 
     fn end(&mut self, end: End) {
-        self.queue.push_end(match end {
+        self.queue.push_plain(match end {
             End::Close => Output::Close,
             End::Cut => Output::Cut,
             End::Reset => Output::Reset,
@@ -237,31 +242,35 @@ impl Machine {
     }
 
     /// Judges the first octet of a command, a response or a message: may the client send it now?
-    fn check_turn(&self, next: &[u8]) {
-        let shown = printable(&next[..next.len().min(40)]);
-        if self.queue.must_wait() {
-            self.violation(Rule::DidNotWait, shown);
+    fn check_turn(&self) {
+        let rule = if self.queue.must_wait() {
+            Rule::DidNotWait
         } else if self.queue.is_answering() && !self.pipelining() {
-            self.violation(Rule::NotPipelining, shown);
-        }
+            Rule::NotPipelining
+        } else {
+            return;
+        };
+        self.violation(rule, format!("before the reply to {}", self.asked));
     }
 
     /// Takes one line, or a part of it, from the front of `input`.
     fn read_line(&mut self, input: &[u8]) -> usize {
         if self.line.is_empty() {
-            self.check_turn(input);
+            self.check_turn();
         }
-        let Some(end) = memchr::memchr(b'\n', input) else {
-            self.line.extend_from_slice(input);
-            if self.line.len() > MAX_BUFFERED {
-                self.violation(Rule::LineTooLong, "no end of line in 64 KiB");
-                self.answer(&[], "500 5.5.2 line too long", true);
-                self.end(End::Close);
-            }
-            return input.len();
-        };
-        let mut line = std::mem::take(&mut self.line);
-        line.extend_from_slice(&input[..=end]);
+        let end = memchr::memchr(b'\n', input);
+        let piece = &input[..end.map_or(input.len(), |end| end + 1)];
+        self.line.extend_from_slice(piece);
+        if self.line.len() > MAX_BUFFERED {
+            self.violation(Rule::LineTooLong, "a line of more than 64 KiB");
+            self.answer(&[], "500 5.5.2 line too long", true);
+            self.end(End::Close);
+            return piece.len();
+        }
+        if end.is_none() {
+            return piece.len();
+        }
+        let line = std::mem::take(&mut self.line);
         let sound = self.check_line(&line);
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
@@ -271,7 +280,7 @@ impl Machine {
             _ => self.handle_command(text, line.len(), sound),
         }
         self.received += line.len() as u64;
-        end + 1
+        piece.len()
     }
 
     /// Looks for octets that no line may have.
@@ -317,7 +326,7 @@ impl Machine {
         let (taken, end) = data.read(&input[..stop]);
         let raw = data.raw_len();
         if before == 0 {
-            self.check_turn(input);
+            self.check_turn();
         }
         self.received += taken as u64;
         if end {
@@ -326,7 +335,13 @@ impl Machine {
                 return taken;
             };
             self.handle_message(*data);
-        } else if let Some(action) = self.action(&[Stage::Body(raw)]) {
+        } else if self
+            .config
+            .hooks
+            .iter()
+            .any(|(moment, _)| moment.stage() == Stage::Body(raw))
+        {
+            let action = self.action(&[Stage::Body(raw)]).unwrap_or_default();
             let reply = action.reply.clone().unwrap_or_default();
             self.perform(&action, reply, false);
         }
@@ -343,20 +358,17 @@ impl Peer for Machine {
         self.log.update(self.number, |session| {
             session.bytes_in += input.len() as u64
         });
-        while !input.is_empty() {
+        while !input.is_empty() && self.reading {
             let taken = match &self.state {
                 State::Closed => {
-                    let quit = self.queue.must_wait();
-                    if quit {
-                        self.violation(Rule::DidNotWait, printable(&input[..input.len().min(40)]));
+                    // A hook may close where the client is free to go on.
+                    if self.queue.must_wait() {
+                        self.check_turn();
                     }
                     return;
                 }
                 State::ExpectTls { .. } => {
-                    self.violation(
-                        Rule::DidNotWait,
-                        format!("{} octets where TLS begins", input.len()),
-                    );
+                    self.violation(Rule::DidNotWait, "octets in clear where TLS begins");
                     self.end(End::Cut);
                     return;
                 }

@@ -133,7 +133,10 @@ fn sub_domain(label: &str) -> Result<(), AddressError> {
     let (len, max) = if label.is_ascii() {
         (label.len(), LABEL_MAX)
     } else {
-        (label.chars().count(), LABEL_MAX - "xn--".len())
+        (
+            label.chars().count(),
+            LABEL_MAX.saturating_sub("xn--".len()),
+        )
     };
     if len > max {
         return Err(AddressError::new(0, AddressFault::LongLabel));

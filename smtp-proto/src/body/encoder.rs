@@ -13,8 +13,8 @@ use super::{
 
 /// Turns the chunks of a body into what DATA sends (RFC 5321, section 4.5.2).
 ///
-/// Long runs leave as slices of the chunk, not copied. After a [`Fault`] every call returns it again: the body then
-/// must not be terminated, only the connection closed.
+/// Long runs leave as slices of the chunk, not copied. After a [`Fault`] every call returns it
+/// again: the body then must not be terminated, only the connection closed.
 #[derive(Debug)]
 pub struct Encoder {
     mode: Result<Mode, Fault>,
@@ -33,8 +33,8 @@ impl Encoder {
 
     /// An encoder for the body that [`scan`](super::scan) found `facts` of.
     ///
-    /// If nothing is to be inserted, the body passes through without a look; only its length is still checked. To
-    /// give it another body is to send what was never checked.
+    /// If nothing is to be inserted, the body passes through without a look; only its length is
+    /// still checked. To give it another body is to send what was never checked.
     pub const fn verified(facts: &Facts) -> Self {
         if facts.dots != 0 || facts.converted != 0 {
             return Self::new(&facts.rules);
@@ -48,14 +48,16 @@ impl Encoder {
         }
     }
 
-    /// Takes from the front of `chunk` and gives to `out` what is to be sent, as much as there is room for.
+    /// Takes from the front of `chunk` and gives to `out` what is to be sent, as much as there is
+    /// room for.
     ///
-    /// With room for at least one octet and one piece, it takes or gives something. A CR at the end of the chunk is
-    /// taken but held back until it is known not to be bare.
+    /// With room for at least one octet and one piece, it takes or gives something. A CR at the end
+    /// of the chunk is taken but held back until it is known not to be bare.
     ///
     /// # Errors
-    /// The octet that breaks the rules, its offset counted from the start of the first chunk: the same wherever the
-    /// chunks are cut. Some of what stands before it may have been given to `out`.
+    /// The octet that breaks the rules, its offset counted from the start of the first chunk: the
+    /// same wherever the chunks are cut. Some of what stands before it may have been given to
+    /// `out`.
     pub fn encode(
         &mut self,
         chunk: &mut Bytes,
@@ -75,7 +77,8 @@ impl Encoder {
     /// What ends the body: `.` CRLF, with a CRLF in front if the last line has none.
     ///
     /// # Errors
-    /// The fault found before, or that the body ends in a bare CR or before the end of the scanned one.
+    /// The fault found before, or that the body ends in a bare CR or before the end of the scanned
+    /// one.
     pub fn finish(&self) -> Result<&'static [u8], Fault> {
         match self.mode.as_ref().map_err(|fault| *fault)? {
             Mode::Check { line, held_cr } => Ok(match line.finish()? {
@@ -197,8 +200,8 @@ fn check(
 
 /// Where the pieces go: at most as much as there is room for.
 ///
-/// Dots in every line would leave as two pieces a line, and a vectored write holds some dozens; so what follows an
-/// insertion closely is copied behind it.
+/// Dots in every line would leave as two pieces a line, and a vectored write holds some dozens; so
+/// what follows an insertion closely is copied behind it.
 struct Sink<'a, F> {
     room: Room,
     open: Open,
@@ -236,6 +239,7 @@ impl<'a, F: FnMut(Bytes)> Sink<'a, F> {
         }
     }
 
+    #[inline]
     fn insert(&mut self, insert: Insert) {
         self.room.bytes = self.room.bytes.saturating_sub(1);
         match &mut self.open {
@@ -251,6 +255,7 @@ impl<'a, F: FnMut(Bytes)> Sink<'a, F> {
     }
 
     /// Takes the first `len` octets of `chunk`.
+    #[inline]
     fn run(&mut self, chunk: &mut Bytes, len: usize) {
         if len == 0 {
             return;

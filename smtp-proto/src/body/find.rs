@@ -13,9 +13,9 @@ pub(super) struct Nothing {
     pub(super) line_feed: bool,
 }
 
-/// Looks whether the first [`BLOCK`] octets of `bytes` and the next can be sent as they are: no NUL,
-/// every CR before an LF, every LF but the first octet behind a CR and not before a dot, and octets
-/// over 127 only if `HIGH` allows them.
+/// Looks whether the first [`BLOCK`] octets of `bytes` and the next can be sent as they are: no
+/// NUL, every CR before an LF, every LF but the first octet behind a CR and not before a dot, and
+/// octets over 127 only if `HIGH` allows them.
 ///
 /// Without two more octets behind the block there is no answer. Nothing in the loop depends on what
 /// was found, so that it compiles to comparisons of whole vectors.
@@ -43,44 +43,63 @@ pub(super) fn find_nothing<const HIGH: bool>(bytes: &[u8]) -> Option<Nothing> {
 /// octet over 127.
 #[inline]
 pub(super) fn find_mark<const HIGH: bool>(bytes: &[u8]) -> Option<usize> {
-    let (words, tail) = bytes.as_chunks::<WORD>();
+    let (vectors, tail) = bytes.as_chunks::<VECTOR>();
     let mut base = 0_usize;
-    for word in words {
-        let marks = marks::<HIGH>(*word);
-        if marks != 0 {
-            return Some(base.saturating_add(first(marks)));
+    for octets in vectors {
+        if any_mark::<HIGH>(octets) {
+            return Some(base.saturating_add(first_mark::<HIGH>(octets)));
         }
-        base = base.saturating_add(WORD);
+        base = base.saturating_add(VECTOR);
     }
-    let mut word = [b' '; WORD];
-    word.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
-    let marks = marks::<HIGH>(word);
-    (marks != 0).then(|| base.saturating_add(first(marks)))
+    let octets = padded(tail);
+    any_mark::<HIGH>(&octets).then(|| base.saturating_add(first_mark::<HIGH>(&octets)))
 }
 
-const WORD: usize = size_of::<u64>();
+/// Octets that the smallest usual vector registers hold.
+const VECTOR: usize = 16;
 
-/// Marks by the top bit of each octet, the first one being the lowest, what [`find_mark`] finds.
+/// Whether [`find_mark`] finds something among the octets.
 #[inline]
-const fn marks<const HIGH: bool>(word: [u8; WORD]) -> u64 {
-    let word = u64::from_le_bytes(word);
+fn any_mark<const HIGH: bool>(octets: &[u8; VECTOR]) -> bool {
+    // As signed numbers, octets over 127 are less than all others.
+    let marked = |octet: u8| {
+        if HIGH {
+            octet < 14
+        } else {
+            octet.cast_signed() < 14
+        }
+    };
+    octets.iter().fold(false, |any, octet| any | marked(*octet))
+}
+
+/// Which of the octets [`find_mark`] finds first, if any.
+#[inline]
+fn first_mark<const HIGH: bool>(octets: &[u8; VECTOR]) -> usize {
+    let octets = u128::from_le_bytes(*octets);
     // The top bit of each sum says whether the seven bits below are 14 or more; none carries over.
-    let printable = (word & !TOP).wrapping_add(EACH * (128 - 14));
-    TOP & if HIGH {
-        !(printable | word)
-    } else {
-        !printable | word
-    }
+    let printable = (octets & !TOP).wrapping_add(EACH * (128 - 14));
+    let marks = TOP
+        & if HIGH {
+            !(printable | octets)
+        } else {
+            !printable | octets
+        };
+    usize::try_from(marks.trailing_zeros() / u8::BITS).unwrap_or(VECTOR)
 }
 
-/// The octet of the first mark.
+/// The tail of a text as a vector; what is added bears no mark.
 #[inline]
-fn first(marks: u64) -> usize {
-    usize::try_from(marks.trailing_zeros() / 8).unwrap_or(WORD)
+fn padded(tail: &[u8]) -> [u8; VECTOR] {
+    let mut octets = [b' '; VECTOR];
+    octets
+        .iter_mut()
+        .zip(tail)
+        .for_each(|(to, from)| *to = *from);
+    octets
 }
 
-const EACH: u64 = 0x0101_0101_0101_0101;
-const TOP: u64 = EACH << 7;
+const EACH: u128 = 0x0101_0101_0101_0101_0101_0101_0101_0101;
+const TOP: u128 = EACH << 7;
 
 #[cfg(test)]
 mod tests {
@@ -89,30 +108,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_octet_is_marked_at_every_place() {
+    fn every_mark_is_found_at_every_place() {
         for octet in 0..=255 {
-            for place in 0..WORD {
+            for place in 0..2 * VECTOR {
                 for filler in [b'x', 127, 14] {
-                    let mut word = [filler; WORD];
-                    word[place] = octet;
-                    let bit = |marked: bool| u64::from(marked) << (8 * place + 7);
-                    assert_eq!(marks::<true>(word), bit(octet < 14));
-                    assert_eq!(marks::<false>(word), bit(!(14..128).contains(&octet)));
+                    let mut bytes = [filler; 2 * VECTOR];
+                    bytes[place] = octet;
+                    for bytes in [&bytes[..], &bytes[..=place]] {
+                        let found = |marked: bool| marked.then_some(place);
+                        assert_eq!(find_mark::<true>(bytes), found(octet < 14));
+                        assert_eq!(
+                            find_mark::<false>(bytes),
+                            found(!(14..128).contains(&octet))
+                        );
+                    }
                 }
             }
         }
     }
 
     #[test]
-    fn neighbours_do_not_disturb_each_other() {
-        let word = [0, 255, 14, 13, 128, 127, 10, 32];
+    fn the_first_of_several_marks_is_found() {
+        let bytes = [14, 127, 255, 128, 0, 13, 255, 0];
         assert_eq!(
-            marks::<true>(word).to_le_bytes(),
-            [128, 0, 0, 128, 0, 0, 128, 0]
+            (find_mark::<false>(&bytes), find_mark::<true>(&bytes)),
+            (Some(2), Some(4))
         );
         assert_eq!(
-            marks::<false>(word).to_le_bytes(),
-            [128, 128, 0, 128, 128, 0, 128, 0]
+            (find_mark::<false>(&[]), find_mark::<true>(&[])),
+            (None, None)
         );
     }
 

@@ -1,4 +1,5 @@
-//! The automaton that knows where a line starts, and so where a dot is doubled or a line end mended.
+//! The automaton that knows where a line starts, and so where a dot is doubled or a line end
+//! mended.
 //!
 //! ```text
 //!             LF                 first octet
@@ -6,8 +7,9 @@
 //!     ▲                │ CR            CR          │  ▲────┘
 //!     └────────────────┴───────────────────────────┘
 //! ```
-//! An insertion is one octet that is sent before the next one of the body: a dot leads from `Start` to `Within`, a CR
-//! to `AfterCr`, an LF from `AfterCr` to `Start`. So nothing that was already sent is ever looked at again.
+//! An insertion is one octet that is sent before the next one of the body: a dot leads from `Start`
+//! to `Within`, a CR to `AfterCr`, an LF from `AfterCr` to `Start`. So nothing that was already
+//! sent is ever looked at again.
 
 use super::{
     Fault, FaultReason, LineEnds, Rules,
@@ -107,7 +109,8 @@ impl Line {
         }
     }
 
-    /// Whether a CR at the end of the last chunk may stand in front of `next`, as it is or with an LF inserted.
+    /// Whether a CR at the end of the last chunk may stand in front of `next`, as it is or with an
+    /// LF inserted.
     pub(super) fn admit_cr(&self, next: u8) -> Result<(), Fault> {
         if self.state == State::AfterCr && next != b'\n' {
             self.bare_cr()?;
@@ -180,6 +183,10 @@ impl Line {
     /// Skips, from the start of a line, the blocks that need nothing.
     #[inline]
     fn skip_blocks<const HIGH: bool>(&self, bytes: &[u8], from: Here) -> Here {
+        // A block does not answer for an LF in front, and at the start of a line it is bare.
+        if bytes.get(from.next) == Some(&b'\n') {
+            return from;
+        }
         let max = self.rules.max_line.unwrap_or(usize::MAX);
         let mut here = from;
         // No line that a block continues started earlier than this.
@@ -267,6 +274,6 @@ impl Here {
     }
 }
 
-/// How far to look at single octets before trying whole blocks: where dots are dense, a block looked
-/// at is time lost.
+/// How far to look at single octets before trying whole blocks: where dots are dense, a block
+/// looked at is time lost.
 const NEAR: usize = 256;

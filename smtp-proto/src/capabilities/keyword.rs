@@ -25,7 +25,7 @@ macro_rules! known {
                 };
                 let keyword = candidate.as_str().as_bytes();
                 let exact = keyword.len() == word.len()
-                    && keyword.iter().zip(word).skip(8).all(|(a, b)| a.eq_ignore_ascii_case(b));
+                    && (word.len() <= 8 || keyword.eq_ignore_ascii_case(word));
                 exact.then_some(candidate)
             }
 

@@ -82,7 +82,8 @@ fn what_is_no_reply_line_is_refused() {
 
 #[test]
 fn a_status_code_has_numbers_of_one_to_three_digits_and_a_blank_behind() {
-    let rows: [(&[u8], Option<(u8, u16, u16)>); 21] = [
+    type Row<'a> = (&'a [u8], Option<(u8, u16, u16)>);
+    let rows: [Row<'_>; 21] = [
         (b"2.1.0 Ok", Some((2, 1, 0))),
         (b"5.7.509 a", Some((5, 7, 509))),
         (b"4.999.999", Some((4, 999, 999))),
@@ -117,14 +118,17 @@ fn a_status_code_has_numbers_of_one_to_three_digits_and_a_blank_behind() {
 
 #[test]
 fn an_ehlo_line_has_a_keyword_and_parameters() {
-    let rows: [(&[u8], Option<(&[u8], &[u8])>); 19] = [
+    type Row<'a> = (&'a [u8], Option<(&'a [u8], &'a [u8])>);
+    let rows: [Row<'_>; 22] = [
         (b"SIZE 100", Some((b"SIZE", b"100"))),
         (b"PIPELINING", Some((b"PIPELINING", b""))),
         (b"8bitmime", Some((b"8bitmime", b""))),
         (b"X-2 a b", Some((b"X-2", b"a b"))),
         (b"  SIZE \t 100 \t", Some((b"SIZE", b"100"))),
         (b"SIZE\t100", Some((b"SIZE", b"100"))),
+        (b"DSN  ", Some((b"DSN", b""))),
         (b"STARTTLS\r", Some((b"STARTTLS", b""))),
+        (b"SIZE 100\r", Some((b"SIZE", b"100"))),
         (b"AUTH=PLAIN LOGIN", Some((b"AUTH", b"PLAIN LOGIN"))),
         (b"auth= PLAIN", Some((b"auth", b"PLAIN"))),
         (b"AUTH PLAIN", Some((b"AUTH", b"PLAIN"))),
@@ -133,14 +137,21 @@ fn an_ehlo_line_has_a_keyword_and_parameters() {
         (b" \t ", None),
         (b"-X", None),
         (b"SIZE=100", None),
+        (b"SIZE\r100", None),
         (b"X_Y", None),
         (b"X, Y", None),
         (b"\xc3\xa9", None),
         (b"=PLAIN", None),
     ];
     for (text, expected) in rows {
-        let read = value(ehlo_line(text)).map(|line| (line.keyword, line.params));
-        assert_eq!(read, expected, "{}", text.escape_ascii());
+        for line_end in [&b"\r\n"[..], b"\n"] {
+            let input = [text, line_end, b"250 NEXT\r\n"].concat();
+            let read = ehlo_line(&input).ok();
+            let read = read.map(|(rest, line)| (rest, line.keyword, line.params));
+            let expected =
+                expected.map(|(keyword, params)| (&b"250 NEXT\r\n"[..], keyword, params));
+            assert_eq!(read, expected, "{}", input.escape_ascii());
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The rules for a body once more, an octet at a time and as plain as they are, and a server's side of DATA.
+//! The rules for a body once more, an octet at a time and as plain as they are, and a server's side
+//! of DATA.
 
 use smtp_proto::body::{FaultReason, LineEnds, Rules};
 
@@ -69,8 +70,8 @@ pub(crate) fn canonical(body: &[u8], policy: Policy) -> Result<Vec<u8>, (u64, Fa
 
 /// The message in `wire` as a strict server takes it (RFC 5321, section 4.5.2).
 ///
-/// Nothing if it ends anywhere but at the very end of `wire`, or if a CR or LF stands alone, at which another server
-/// might see an end.
+/// Nothing if it ends anywhere but at the very end of `wire`, or if a CR or LF stands alone, at
+/// which another server might see an end.
 pub(crate) fn receive(wire: &[u8]) -> Option<Vec<u8>> {
     let mut text = Vec::with_capacity(wire.len());
     let mut rest = wire;

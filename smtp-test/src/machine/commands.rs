@@ -15,9 +15,10 @@ impl Machine {
     pub(super) fn handle_command(&mut self, line: &[u8], len: usize, sound: bool) {
         self.commands += 1;
         self.command = Some(self.commands);
+        self.asked = printable(line);
         if self.config.keep_transcripts {
             self.log.update(self.number, |session| {
-                session.commands.push(printable(line))
+                session.commands.push(self.asked.clone())
             });
         }
         if !sound {
@@ -44,6 +45,7 @@ impl Machine {
     /// Takes a SASL response without its line end.
     pub(super) fn handle_response(&mut self, exchange: Exchange, response: &[u8], sound: bool) {
         self.auth_steps += 1;
+        self.asked = "a SASL response".to_owned();
         let stages = [Stage::AuthStep(self.auth_steps), Stage::AnyAuthStep];
         if !sound || response.len() > 12_288 {
             if sound {
@@ -65,6 +67,7 @@ impl Machine {
 
     /// Takes a message whose end has come.
     pub(super) fn handle_message(&mut self, data: Data) {
+        self.asked = "the message".to_owned();
         let start = self.received - data.raw_len();
         if self.config.keep_transcripts {
             self.mark(format!("C: <body of {} octets>", data.body_len()));

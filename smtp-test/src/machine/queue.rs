@@ -69,9 +69,14 @@ impl Queue {
         }
     }
 
-    /// Adds the end of the connection.
-    pub(super) fn push_end(&mut self, end: Output) {
-        self.push_plain(end);
+    /// Adds a delay, or the end of the connection.
+    pub(super) fn push_plain(&mut self, output: Output) {
+        self.items.push_back(Item {
+            output,
+            replies: 0,
+            alone: 0,
+            open: false,
+        });
     }
 
     /// Takes the next output; with it whether it has the end of a reply.
@@ -143,15 +148,6 @@ impl Queue {
             replies,
             alone,
             open,
-        });
-    }
-
-    fn push_plain(&mut self, output: Output) {
-        self.items.push_back(Item {
-            output,
-            replies: 0,
-            alone: 0,
-            open: false,
         });
     }
 }

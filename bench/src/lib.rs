@@ -1,0 +1,146 @@
+//! What the measurements share: a server that costs nothing, and mails.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use smtp_blocking::Stream;
+
+/// A stream whose other end answers each write at once, from a list, over and over.
+///
+/// It looks at nothing: what is measured is the client alone.
+pub struct Canned {
+    opening: Vec<&'static [u8]>,
+    round: &'static [&'static [u8]],
+    turn: usize,
+    /// Whether something was written since the last answer.
+    asked: bool,
+    /// Writes and reads so far.
+    pub operations: u64,
+}
+
+impl Canned {
+    /// Plays `opening`, an answer a turn, and then `round` again and again.
+    pub fn new(opening: &[&'static [u8]], round: &'static [&'static [u8]]) -> Self {
+        let opening = opening.iter().rev().copied().collect();
+        Self { opening, round, turn: 0, asked: true, operations: 0 }
+    }
+}
+
+impl Read for Canned {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.operations += 1;
+        if !std::mem::take(&mut self.asked) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let answer = self.opening.pop().unwrap_or_else(|| {
+            self.turn += 1;
+            self.round[(self.turn - 1) % self.round.len()]
+        });
+        buffer[..answer.len()].copy_from_slice(answer);
+        Ok(answer.len())
+    }
+}
+
+impl Write for Canned {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.operations += 1;
+        self.asked = true;
+        Ok(bytes.len())
+    }
+
+    fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.operations += 1;
+        self.asked = true;
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Canned {
+    fn set_timeouts(&mut self, _limit: Duration) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A greeting and what a usual server answers to EHLO.
+pub const OPENING: [&[u8]; 2] = [b"220 mx.example.org ESMTP\r\n", EHLO];
+
+/// An EHLO reply of twelve lines.
+pub const EHLO: &[u8] = b"250-mx.example.org\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n250-VRFY\r\n250-ETRN\r\n\
+    250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n\
+    250 CHUNKING\r\n";
+
+/// The answers to one mail for one recipient.
+pub const ONE: &[&[u8]] = &[
+    b"250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n",
+    b"250 2.0.0 Ok: queued as 4C9D2A1B2C\r\n",
+];
+
+/// The answers to one mail for ten recipients.
+pub const TEN: &[&[u8]] = &[
+    b"250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n\
+    250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n",
+    b"250 2.0.0 Ok: queued as 4C9D2A1B2C\r\n",
+];
+
+/// A mail of about so many octets, in lines of 78.
+pub fn text(octets: usize) -> Vec<u8> {
+    let mut text = b"From: alice@example.org\r\nTo: bob@example.net\r\nSubject: a measurement\r\n\r\n".to_vec();
+    let line = [b"The quick brown fox jumps over the lazy dog, and nobody knows why; 0123456789.".as_slice(), b"\r\n"].concat();
+    while text.len() + line.len() <= octets {
+        text.extend_from_slice(&line);
+    }
+    text
+}
+
+/// A counter of what the program allocates.
+#[cfg(feature = "counting")]
+pub mod counting {
+    use std::alloc::{GlobalAlloc, Layout, System};
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    struct Counting;
+
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    static LIVE: AtomicU64 = AtomicU64::new(0);
+
+    #[global_allocator]
+    static ALLOCATOR: Counting = Counting;
+
+    // SAFETY: everything is left to the system's allocator; only numbers are kept.
+    unsafe impl GlobalAlloc for Counting {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            COUNT.fetch_add(1, Relaxed);
+            LIVE.fetch_add(layout.size() as u64, Relaxed);
+            // SAFETY: as the caller of this promises.
+            unsafe { System.alloc(layout) }
+        }
+
+        unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+            LIVE.fetch_sub(layout.size() as u64, Relaxed);
+            // SAFETY: as the caller of this promises.
+            unsafe { System.dealloc(pointer, layout) }
+        }
+
+        unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+            COUNT.fetch_add(1, Relaxed);
+            LIVE.fetch_add(size as u64, Relaxed);
+            LIVE.fetch_sub(layout.size() as u64, Relaxed);
+            // SAFETY: as the caller of this promises.
+            unsafe { System.realloc(pointer, layout, size) }
+        }
+    }
+
+    /// Allocations so far, those that grew one included.
+    pub fn count() -> u64 {
+        COUNT.load(Relaxed)
+    }
+
+    /// Octets allocated and not freed.
+    pub fn live() -> u64 {
+        LIVE.load(Relaxed)
+    }
+}
