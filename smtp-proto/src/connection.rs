@@ -119,7 +119,6 @@ impl Connection {
     /// Takes in bytes that the peer sent; all of them, however they are cut.
     pub fn handle_input(&mut self, now: Time, mut input: &[u8]) {
         self.core.link.begin(now);
-        self.core.link.received(input.len());
         while !input.is_empty() {
             match &self.core.state {
                 Ok(State::Ended) | Err(_) => return,
@@ -137,22 +136,32 @@ impl Connection {
                 self.core.link.reply_begins();
             }
             let limits = self.core.reply_limits();
-            match self.inbox.next(&mut input, &limits) {
+            let room = self.core.input_room();
+            if room == 0 {
+                self.core.link.received(1);
+                self.inbox.clear();
+                let stage = self.core.stage();
+                return self.fail(Error::protocol(stage, ProtocolError::TooMuchInput));
+            }
+            // Counted reply by reply, so that no count depends on how the input was cut.
+            let mut window = input.get(..room).unwrap_or(input);
+            let before = window.len();
+            let taken = self.inbox.next(&mut window, &limits);
+            let count = before.saturating_sub(window.len());
+            input = input.get(count..).unwrap_or_default();
+            self.core.link.received(count);
+            match taken {
                 Ok(Some(reply)) => {
                     if let Err(error) = self.core.handle_reply(now, reply) {
                         return self.fail(error);
                     }
                 }
-                Ok(None) => break,
+                Ok(None) => {}
                 Err(error) => {
                     let stage = self.core.stage();
                     return self.fail(Error::protocol(stage, ProtocolError::Reply(error)));
                 }
             }
-        }
-        if self.core.link.traffic().bytes_received() > self.core.input_allowance() {
-            let stage = self.core.stage();
-            self.fail(Error::protocol(stage, ProtocolError::TooMuchInput));
         }
     }
 

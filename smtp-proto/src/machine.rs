@@ -406,9 +406,11 @@ impl Core {
         }
     }
 
-    /// How many bytes a server may have sent by now.
-    pub(crate) fn input_allowance(&self) -> u64 {
-        SESSION_INPUT.saturating_add(self.commands.saturating_mul(COMMAND_INPUT))
+    /// How many more bytes the server may send by now.
+    pub(crate) fn input_room(&self) -> usize {
+        let allowance = SESSION_INPUT.saturating_add(self.commands.saturating_mul(COMMAND_INPUT));
+        let room = allowance.saturating_sub(self.link.traffic().bytes_received());
+        usize::try_from(room).unwrap_or(usize::MAX)
     }
 
     pub(crate) fn new_id(&mut self) -> u64 {
