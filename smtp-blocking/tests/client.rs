@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::{self, Cursor, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
@@ -148,7 +148,7 @@ fn a_reader_that_fails_midway_leaves_the_mail_unsent() {
     let log = server.log();
     let mut client = Client::from_stream(Untimed(server), wire(Security::Cleartext));
     let broken = Faulty::new(
-        Cursor::new(text),
+        text.as_bytes(),
         Plan::new().fault(2, Fault::Error(io::ErrorKind::InvalidData)),
     );
     let outcome = client.send_from(streamed(), broken).unwrap();
@@ -203,10 +203,38 @@ fn session_with(plan: Plan) -> (smtp_blocking::proto::Outcome, Log, usize) {
     let log = server.log();
     let stream = Faulty::new(server, plan);
     let operations = stream.operations();
-    let mut client = Client::from_stream(Untimed(stream), wire(Security::Cleartext));
+    let mut client = Client::from_stream(Untimed(stream), hasty());
     let outcome = client.send(mail()).unwrap();
     let _ = client.quit();
     (outcome, log, operations.count())
+}
+
+#[test]
+fn a_stream_that_keeps_bytes_back_is_flushed() {
+    struct Buffered(MemoryServer, Vec<u8>);
+    impl Read for Buffered {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+    impl Write for Buffered {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1.write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            self.0.write_all(&std::mem::take(&mut self.1))
+        }
+    }
+
+    let server = MemoryServer::new(&Config::new());
+    let log = server.log();
+    let mut client = Client::from_stream(
+        Untimed(Buffered(server, Vec::new())),
+        wire(Security::Cleartext),
+    );
+    assert_eq!(judge(&client.send(mail()).unwrap(), &log), Came::Accepted);
+    client.quit().unwrap();
+    assert!(log.session().quit());
 }
 
 #[test]

@@ -18,9 +18,21 @@ pub(crate) fn wire(security: Security) -> Connection {
 }
 
 pub(crate) fn limited(security: Security, limit: Duration) -> Connection {
+    with_timeouts(security, Timeouts::default().at_most(limit))
+}
+
+/// One that does not wait for a reason after writing failed.
+pub(crate) fn hasty() -> Connection {
+    with_timeouts(
+        Security::Cleartext,
+        Timeouts::default().drain(Duration::from_millis(5)),
+    )
+}
+
+fn with_timeouts(security: Security, timeouts: Timeouts) -> Connection {
     let config = Config::builder("client.test".parse().unwrap())
         .security(security)
-        .timeouts(Timeouts::default().at_most(limit))
+        .timeouts(timeouts)
         .build()
         .unwrap();
     Connection::new(Arc::new(config), [7; 32])
@@ -131,4 +143,65 @@ pub(crate) fn left_over(connection: &mut Connection) -> Option<Outcome> {
 #[track_caller]
 pub(crate) fn reason(outcome: &Outcome) -> &ErrorKind {
     outcome.error().expect("the mail failed").kind()
+}
+
+#[cfg(feature = "rustls")]
+pub(crate) mod secured {
+    use smtp_proto::{Credentials, Security, Timeouts};
+    use smtp_rustls::{Endpoint, EndpointBuilder, Session};
+    use smtp_test::{Config, Server, Tls};
+
+    use super::SOON;
+
+    /// Where a server with this certificate is, and how to log in there.
+    pub(crate) fn endpoint(tls: &Tls) -> EndpointBuilder {
+        let trust = smtp_rustls::Tls::builder()
+            .only_added_roots()
+            .add_root_der(tls.authority_der().to_vec())
+            .build()
+            .unwrap();
+        Endpoint::builder("localhost").tls(trust)
+    }
+
+    /// A session with a server in memory that has this certificate, by STARTTLS.
+    pub(crate) fn session(tls: &Tls) -> Session {
+        let timeouts = Timeouts::default().drain(std::time::Duration::from_millis(5));
+        let endpoint = endpoint(tls).timeouts(timeouts).build().unwrap();
+        endpoint.attempt(None).expect("there is a first attempt")
+    }
+
+    /// A server and an endpoint for each way to have TLS.
+    pub(crate) fn both_ways() -> [(Server, Endpoint); 2] {
+        let tls = Tls::new();
+        let config = Config::new()
+            .tls(tls.clone())
+            .user("alice", "correct horse")
+            .require_tls()
+            .require_auth();
+        let credentials = Credentials::password("alice", "correct horse").unwrap();
+        [
+            (config.clone(), Security::StartTls),
+            (config.implicit_tls(), Security::Implicit),
+        ]
+        .map(|(config, security)| {
+            let server = Server::start(config).unwrap();
+            let endpoint = endpoint(&tls)
+                .security(security)
+                .port(server.port())
+                .credentials(credentials.clone())
+                .build()
+                .unwrap();
+            (server, endpoint)
+        })
+    }
+
+    /// An endpoint in clear and in a hurry.
+    pub(crate) fn cleartext(port: u16) -> Endpoint {
+        Endpoint::builder("localhost")
+            .security(Security::Cleartext)
+            .port(port)
+            .timeouts(Timeouts::default().connect(SOON))
+            .build()
+            .unwrap()
+    }
 }
