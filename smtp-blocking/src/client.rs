@@ -105,6 +105,9 @@ impl<S, W: Wire> Client<S, W> {
     }
 
     /// The stream and the wire, wherever they are.
+    ///
+    /// Whoever drives a wire on that has begun has to hand in later times than it has seen: the zero of this client's
+    /// time is when it was made.
     pub fn into_parts(self) -> (S, W) {
         (self.stream, self.wire)
     }
@@ -234,7 +237,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// Writes some of what is offered. Once nothing more is, sees to it that the stream keeps nothing back.
     fn write(&mut self) {
         let result = if let Some(transmit) = self.wire.poll_transmit(self.now()) {
-            let written = self.stream.write_vectored(transmit.io_slices());
+            let written = self.stream.write_vectored(&transmit.io_slices());
             self.unflushed = true;
             match written {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
@@ -284,7 +287,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// reply still bounds each write.
     fn close(&mut self) -> io::Result<()> {
         while let Some(transmit) = self.wire.poll_transmit(self.now()) {
-            match self.stream.write_vectored(transmit.io_slices())? {
+            match self.stream.write_vectored(&transmit.io_slices())? {
                 0 => break,
                 count => self.wire.handle_sent(self.now(), count),
             }
@@ -326,10 +329,7 @@ impl<S: Stream> Client<S, Connection> {
             Ok(secured) => secured,
             Err(error) => {
                 wire.handle_read_error(now, error.into());
-                return Err(wire
-                    .poll_ready()
-                    .and_then(Result::err)
-                    .unwrap_or_else(Error::connect_timeout));
+                return Err(failure(&mut wire));
             }
         };
         let mut client = Client {
@@ -340,10 +340,8 @@ impl<S: Stream> Client<S, Connection> {
             unflushed: false,
         };
         client.drive(|smtp| {
-            Some(
-                smtp.poll_upgrade()?
-                    .map(|upgrade| upgrade.complete(now, facts.clone())),
-            )
+            let upgrade = smtp.poll_upgrade()?;
+            Some(upgrade.map(|upgrade| upgrade.complete(now, facts.clone())))
         })?;
         client.ready()?;
         Ok(client)
@@ -368,6 +366,13 @@ impl<S, W: Wire> Drop for Sending<'_, S, W> {
     fn drop(&mut self) {
         self.client.wire.smtp().abandon(self.id);
     }
+}
+
+/// Why a connection has failed that was just told of a failure.
+fn failure(wire: &mut Connection) -> Error {
+    wire.poll_ready()
+        .and_then(Result::err)
+        .unwrap_or_else(Error::connect_timeout)
 }
 
 /// Whether an operation only has to be tried again: it was disturbed, or took as long as it may.

@@ -123,12 +123,18 @@ impl Connection {
         while !input.is_empty() {
             match &self.core.state {
                 Ok(State::Ended) | Err(_) => return,
-                Ok(State::AwaitTls(_)) => {
-                    let error = ProtocolError::InjectedBeforeTls;
-                    let error = Error::protocol(Stage::StartTls, error);
-                    return self.fail(error);
+                Ok(State::AwaitTls(awaited)) => {
+                    let stage = if awaited.greeted {
+                        Stage::StartTls
+                    } else {
+                        Stage::TlsHandshake
+                    };
+                    return self.fail(Error::protocol(stage, ProtocolError::InjectedBeforeTls));
                 }
                 Ok(_) => {}
+            }
+            if self.inbox.fragment().is_empty() {
+                self.core.link.reply_begins();
             }
             let limits = self.core.reply_limits();
             match self.inbox.next(&mut input, &limits) {
@@ -157,8 +163,12 @@ impl Connection {
     }
 
     /// Takes note that the first `count` bytes of the last offer went out.
+    ///
+    /// What was offered before a failure may be acknowledged after it; that changes nothing.
     pub fn handle_sent(&mut self, _now: Time, count: usize) {
-        self.core.link.sent(count);
+        if !self.is_over() {
+            self.core.link.sent(count);
+        }
     }
 
     /// Takes note that time has passed; does nothing before the time that [`poll_timeout`](Self::poll_timeout) named.
@@ -268,11 +278,8 @@ impl Connection {
         if matches!(self.core.state, Ok(State::AwaitTls(_))) {
             self.core.link.begin_tls(now);
         }
+        self.fill();
         if self.core.state.is_err() || self.core.broken.is_some() {
-            return None;
-        }
-        if let Err(error) = self.core.fill() {
-            self.fail(error);
             return None;
         }
         if self.core.is_idle() {
@@ -316,6 +323,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure, once all that is known of mails and commands has been told.
     pub fn poll_event(&mut self) -> Option<Result<Event, Error>> {
+        self.fill();
         if self.core.announced == Announced::Nothing && self.core.is_ready() {
             self.core.announced = Announced::Ready;
             return Some(Ok(Event::Ready));
@@ -338,7 +346,7 @@ impl Connection {
         let Some(Job::Mail(transaction)) = self.core.jobs.get_mut(self.core.sending) else {
             return None;
         };
-        if transaction.is_starved() && !transaction.asked {
+        if transaction.is_starved() && self.core.link.outbox.is_empty() && !transaction.asked {
             transaction.asked = true;
             return Some(Ok(Event::BodyWanted(transaction.id)));
         }
@@ -352,6 +360,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure.
     pub fn poll_ready(&mut self) -> Option<Result<(), Error>> {
+        self.fill();
         match &self.core.state {
             Err(error) => Some(Err(error.clone())),
             Ok(State::Ready) if self.core.broken.is_none() => Some(Ok(())),
@@ -365,6 +374,7 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, or the connection's failure.
     pub fn poll_body(&mut self, id: MessageId) -> Option<Result<BodyStatus, Error>> {
+        self.fill();
         let Some(transaction) = self.core.transaction(id) else {
             return Some(match self.core.known_outcome(id) {
                 Ok(()) => Ok(BodyStatus::Done),
@@ -374,7 +384,8 @@ impl Connection {
         if !transaction.is_open() {
             return Some(Err(Error::misuse(Stage::Body, Misuse::NotStreaming)));
         }
-        if transaction.is_starved() {
+        // Not before all of the last piece is out: what waits for more could wait for long.
+        if transaction.is_starved() && self.core.link.outbox.is_empty() {
             return Some(Ok(BodyStatus::Wanted));
         }
         self.core.stuck().map(Err)
@@ -385,6 +396,7 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, its outcome has been told, or its text is not finished and nothing else can happen.
     pub fn poll_outcome(&mut self, id: MessageId) -> Option<Result<Outcome, Error>> {
+        self.fill();
         let of_mail = |done: &Done| matches!(done, Done::Mail(each, _) if *each == id);
         if let Some(Done::Mail(_, outcome)) = self.core.take_done(of_mail) {
             return Some(Ok(outcome));
@@ -400,6 +412,7 @@ impl Connection {
     /// # Errors
     /// If there is no such command, its reply has been told, or the connection's failure.
     pub fn poll_reply(&mut self, id: CommandId) -> Option<Result<Reply, Error>> {
+        self.fill();
         let of_command = |done: &Done| matches!(done, Done::Command(each, _) if *each == id);
         if let Some(Done::Command(_, reply)) = self.core.take_done(of_command) {
             return Some(reply);
@@ -418,6 +431,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure before that.
     pub fn poll_ended(&mut self) -> Option<Result<(), Error>> {
+        self.fill();
         match &self.core.state {
             Err(error) => Some(Err(error.clone())),
             Ok(State::Ended) => Some(Ok(())),
@@ -457,6 +471,11 @@ impl Connection {
         &self.core.link.config.timeouts
     }
 
+    /// Whether the connection has failed or ended, and will never do anything again.
+    pub fn is_over(&self) -> bool {
+        matches!(self.core.state, Err(_) | Ok(State::Ended))
+    }
+
     /// Whether nothing is in line, due or under way on a connection that could take a mail at once.
     pub fn is_idle(&self) -> bool {
         self.core.is_idle()
@@ -465,6 +484,19 @@ impl Connection {
                 .state
                 .as_ref()
                 .is_ok_and(|state| matches!(state, State::Ready))
+    }
+
+    /// Puts in line whatever may be said now.
+    ///
+    /// Every question does it first: what it finds out, such as a mail that this server cannot take, may be the answer, and
+    /// nothing from outside would ever lead to it.
+    fn fill(&mut self) {
+        if self.core.state.is_ok()
+            && self.core.broken.is_none()
+            && let Err(error) = self.core.fill()
+        {
+            self.fail(error);
+        }
     }
 
     fn give_up(&mut self, id: MessageId, reason: ErrorKind) {
@@ -502,6 +534,9 @@ impl Connection {
     }
 
     fn fail(&mut self, error: Error) {
+        if matches!(self.core.state, Ok(State::ExpectQuit)) {
+            return self.end();
+        }
         let error = if error.fragment().is_none() {
             error.with_fragment(self.inbox.fragment())
         } else {

@@ -1,5 +1,7 @@
 //! What can go wrong, by whose fault it is.
 
+mod hint;
+
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -8,8 +10,10 @@ use core::fmt;
 
 use crate::body::Fault;
 use crate::inbox::ReplyError;
+use crate::parameter::Keyword;
 use crate::reply::{Escaped, Reply};
 use crate::sasl::Failure;
+pub(crate) use hint::{of_fault, of_refusal};
 
 /// Why a connection, a mail or a command failed, and at which stage.
 ///
@@ -73,9 +77,9 @@ pub enum ProtocolError {
     Reply(ReplyError),
     /// A reply came that no command waits for.
     UnexpectedReply,
-    /// A reply of this class cannot answer this command.
+    /// A reply of this kind cannot answer this command.
     WrongClass,
-    /// Bytes came behind the reply to STARTTLS and before TLS: somebody may have injected them.
+    /// Bytes came in clear where TLS was to begin, such as behind the reply to STARTTLS: somebody may have injected them.
     InjectedBeforeTls,
     /// A reply came while the body was still being sent.
     EarlyReply,
@@ -108,7 +112,7 @@ pub enum AuthenticationError {
 }
 
 /// What a mail needs and the server does not offer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Need {
     /// Octets above 127 in the text of the mail (RFC 6152).
@@ -116,7 +120,12 @@ pub enum Need {
     /// Octets above 127 in the headers or in an address (RFC 6531).
     SmtpUtf8,
     /// The extension that a parameter of the caller's belongs to.
-    Parameter,
+    Parameter {
+        /// The parameter's keyword.
+        keyword: Keyword,
+        /// The extension's EHLO keyword.
+        extension: String,
+    },
 }
 
 /// What the machine waited for when the time was up.
@@ -299,80 +308,6 @@ impl Error {
             _ => false,
         }
     }
-
-    /// The likely cure, where the cause is a usual mistake.
-    pub fn hint(&self) -> Option<&'static str> {
-        match &self.0.kind {
-            ErrorKind::Protocol(ProtocolError::Reply(ReplyError::TlsRecord)) => Some(
-                "the server speaks TLS from the first byte on this port: use implicit TLS (port 465), \
-                 or another port for STARTTLS (587)",
-            ),
-            ErrorKind::Timeout(Wait::Greeting) => {
-                Some("a server that waits for TLS stays silent: on port 465 use implicit TLS")
-            }
-            ErrorKind::Protocol(ProtocolError::InjectedBeforeTls) => Some(
-                "somebody on the path may be tampering with the connection, or the server is broken",
-            ),
-            ErrorKind::TlsUnavailable => Some(
-                "the policy asks for TLS: check the port (587 offers STARTTLS, 465 is TLS from the first byte); \
-                 somebody on the path may be hiding STARTTLS",
-            ),
-            ErrorKind::Authentication(error) => self.authentication_hint(error),
-            ErrorKind::Refused => self.refusal_hint(),
-            ErrorKind::Transport(error) => error.hint,
-            ErrorKind::Misuse(Misuse::UpgradePending) => {
-                Some("call `upgrade`, or use a client that has a TLS layer")
-            }
-            ErrorKind::Body(_) => {
-                Some("send the text with CRLF line ends, or ask for line ends to be converted")
-            }
-            _ => None,
-        }
-    }
-
-    fn authentication_hint(&self, error: &AuthenticationError) -> Option<&'static str> {
-        match error {
-            AuthenticationError::NotOffered => Some(
-                "submission with a password is usually on port 587 or 465; port 25 offers none",
-            ),
-            AuthenticationError::Rejected { .. } => match self.reply()?.code().as_u16() {
-                530 => Some("the server wants TLS first"),
-                534 => {
-                    Some("the account may need an application password, or a login by the browser")
-                }
-                535 => Some(
-                    "user name or password is wrong, or the account does not allow this way to log in",
-                ),
-                538 => Some("the server wants encryption for this mechanism"),
-                432 => Some("the password has to be changed once before this mechanism works"),
-                454 => Some("the server cannot check passwords right now: try again later"),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    fn refusal_hint(&self) -> Option<&'static str> {
-        match (self.0.stage, self.reply()?.code().as_u16()) {
-            (Stage::Mail | Stage::Rcpt, 530) => {
-                Some("the server wants a login, or TLS, before it takes mail")
-            }
-            (Stage::Rcpt, 550 | 554 | 553) if self.says(b"relay") => {
-                Some("the server relays only for users who logged in")
-            }
-            (Stage::Greeting, 554 | 521) => Some("this host takes no mail"),
-            _ => None,
-        }
-    }
-
-    fn says(&self, word: &[u8]) -> bool {
-        self.reply().is_some_and(|reply| {
-            reply.lines().any(|line| {
-                line.windows(word.len())
-                    .any(|part| part.eq_ignore_ascii_case(word))
-            })
-        })
-    }
 }
 
 impl fmt::Display for Error {
@@ -447,10 +382,8 @@ impl fmt::Display for ProtocolError {
         match self {
             Self::Reply(error) => error.fmt(f),
             Self::UnexpectedReply => f.write_str("a reply that no command waits for"),
-            Self::WrongClass => f.write_str("a reply of this class makes no sense here"),
-            Self::InjectedBeforeTls => {
-                f.write_str("bytes behind the reply to STARTTLS, before TLS began")
-            }
+            Self::WrongClass => f.write_str("a reply of this kind makes no sense here"),
+            Self::InjectedBeforeTls => f.write_str("bytes came in clear where TLS was to begin"),
             Self::EarlyReply => f.write_str("a reply before the mail was sent whole"),
             Self::AcceptedAfterRefusal => {
                 f.write_str("the server accepted a mail whose sender it had refused")
@@ -470,13 +403,13 @@ impl fmt::Display for AuthenticationError {
                 f.write_str(", the credentials serve")?;
                 list(f, ours)
             }
-            Self::Rejected { detail: None } => f.write_str("the server refused the credentials"),
+            Self::Rejected { detail: None } => f.write_str("the server refused the login"),
             Self::Rejected {
                 detail: Some(detail),
             } => {
                 write!(
                     f,
-                    "the server refused the credentials with {}",
+                    "the server refused the login with {}",
                     Escaped::new(detail, FRAGMENT_SHOWN)
                 )
             }
@@ -487,13 +420,17 @@ impl fmt::Display for AuthenticationError {
 
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::EightBitMime => "the text has octets above 127 and the server offers no 8BITMIME",
-            Self::SmtpUtf8 => {
-                "a header or an address has characters beyond ASCII and the server offers no SMTPUTF8"
+        match self {
+            Self::EightBitMime => {
+                f.write_str("the text has octets above 127 and the server offers no 8BITMIME")
             }
-            Self::Parameter => "the server does not offer the extension that a parameter belongs to",
-        })
+            Self::SmtpUtf8 => f.write_str(
+                "a header or an address has characters beyond ASCII and the server offers no SMTPUTF8",
+            ),
+            Self::Parameter { keyword, extension } => {
+                write!(f, "the parameter {keyword} needs {extension}, which the server does not offer")
+            }
+        }
     }
 }
 

@@ -164,6 +164,11 @@ fn ehlo_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Err
                 .fold(Capabilities::from_ehlo(reply), |kept, keyword| {
                     kept.without(keyword)
                 });
+            // RFC 8689, section 2: it counts only inside TLS.
+            if cx.known.tls.is_none() && cx.known.capabilities.requiretls() {
+                let all = core::mem::take(&mut cx.known.capabilities);
+                cx.known.capabilities = all.without("REQUIRETLS");
+            }
         }
         Severity::Completion if code != CLOSING => {}
         Severity::Completion | Severity::Intermediate => {
@@ -313,6 +318,9 @@ impl Login {
                 Ok(State::ExpectAuth(self))
             }
             Severity::Completion | Severity::Intermediate => Err(wrong_class(Stage::Auth, reply)),
+            Severity::Transient if reply.code().as_u16() == UNAVAILABLE => {
+                Err(Error::refused(Stage::Auth, reply.to_reply()))
+            }
             Severity::Transient | Severity::Permanent => {
                 let error = match self.cancelled {
                     Some(failure) => AuthenticationError::Exchange(failure),

@@ -92,6 +92,8 @@ pub use error::{
 pub use event::{BodyStatus, CommandId, Event, MessageId};
 pub use inbox::{ReplyError, ReplyLimits};
 pub use mail::{Field, Mail, MailBuilder, MailError, MailFault, Streamed};
+#[cfg(feature = "std")]
+pub use outbox::IoSlices;
 pub use outbox::Transmit;
 pub use outcome::{Delivery, Fate, Outcome, Traffic, Undelivered};
 pub use parameter::{Keyword, Parameter, ParameterError, ParameterFault, Parameters, Value};

@@ -21,6 +21,8 @@ pub(crate) struct Link {
     /// Position behind the last byte that was ever offered to the transport.
     offered: u64,
     traffic: Traffic,
+    /// Position of the output when the first byte of the present reply came.
+    reply_began: u64,
     /// Position of the output when the peer last spoke: more was sent since then if a round trip is on its way.
     answered_at: Option<u64>,
     clock: Clock,
@@ -48,6 +50,7 @@ impl Link {
             pipeline,
             offered: 0,
             traffic: Traffic::default(),
+            reply_began: 0,
             answered_at: None,
             clock: Clock::default(),
         }
@@ -85,14 +88,19 @@ impl Link {
         self.push(Expect::EndOfData, 0)
     }
 
-    /// The command that a reply belongs to, if there is one and it has been handed out whole.
+    /// Takes note that the first byte of a reply is here.
+    pub(crate) fn reply_begins(&mut self) {
+        self.reply_began = self.outbox.sent();
+    }
+
+    /// The command that a reply belongs to, if there is one and it had been handed out whole before the reply began.
     pub(crate) fn answered(&mut self, now: Time) -> Option<Expect> {
         let sent = self.outbox.sent();
         if self.answered_at != Some(sent) {
             self.answered_at = Some(sent);
             self.add_round_trips(1);
         }
-        let to = self.pipeline.answered(sent)?;
+        let to = self.pipeline.answered(self.reply_began)?;
         self.clock.waiting = None;
         self.clock
             .wait(now, &self.pipeline, self.offered, &self.config.timeouts);
@@ -218,7 +226,7 @@ impl Clock {
 
     fn begin_tls(&mut self, now: Time, timeouts: &Timeouts) {
         self.tls_until
-            .get_or_insert(now.saturating_add(timeouts.starttls));
+            .get_or_insert_with(|| now.saturating_add(timeouts.starttls));
     }
 }
 

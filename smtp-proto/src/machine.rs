@@ -388,10 +388,12 @@ impl Core {
         match (&self.state, &self.broken) {
             (Err(_) | Ok(State::Ended), _) => None,
             (Ok(_), Some((_, until))) => Some((*until, Wait::Write)),
-            (Ok(State::AwaitTls(_)), None) => self
-                .link
-                .deadline()
-                .map(|(until, _)| (until, Wait::TlsHandshake)),
+            (Ok(State::AwaitTls(_)), None) => {
+                self.link.deadline().map(|(until, wait)| match wait {
+                    Wait::StartTls => (until, Wait::TlsHandshake),
+                    other => (until, other),
+                })
+            }
             (Ok(_), None) => self.link.deadline(),
         }
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::address::{AddressError, ForwardPath, ReversePath};
 use crate::body::{Facts, Fault, LineEnds, Rules, scan};
-use crate::error::Stage;
+use crate::error::{Stage, of_fault};
 use crate::parameter::{Parameter, ParameterError, Parameters};
 use crate::reply::Reply;
 
@@ -384,7 +384,10 @@ impl fmt::Display for MailFault {
         match self {
             Self::Address(error) => error.fmt(f),
             Self::Parameter(error) => error.fmt(f),
-            Self::Text(fault) => fault.fmt(f),
+            Self::Text(fault) => {
+                fault.fmt(f)?;
+                of_fault(*fault).map_or(Ok(()), |hint| write!(f, " ({hint})"))
+            }
             Self::Missing => f.write_str("missing"),
         }
     }

@@ -12,7 +12,6 @@
 //! ```
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 
 use bytes::Bytes;
 
@@ -159,15 +158,15 @@ impl Transaction {
         if eight_bit && !capabilities.eight_bit_mime() {
             return Err(unsupported(Need::EightBitMime));
         }
-        let offered = |extension: &str| capabilities.has(extension);
-        if !self
-            .mail
-            .parameters
-            .as_slice()
+        let parameters = self.mail.parameters.as_slice();
+        if let Some(parameter) = parameters
             .iter()
-            .all(|each| offered(each.extension()))
+            .find(|each| !capabilities.has(each.extension()))
         {
-            return Err(unsupported(Need::Parameter));
+            return Err(unsupported(Need::Parameter {
+                keyword: parameter.keyword().clone(),
+                extension: parameter.extension().into(),
+            }));
         }
         let size = self.mail.size();
         if let (Some(size), Some(SizeLimit::Octets(limit))) = (size, capabilities.size())

@@ -9,6 +9,8 @@ use smtp_test::Split;
 fn every_scenario_goes_as_written_however_the_bytes_are_cut() {
     let mut failed = Vec::new();
     for scenario in scenario::all() {
+        // Shown if it panics.
+        println!("{}", scenario.name);
         let (whole, sent) = scenario.run(Split::Whole, usize::MAX);
         if whole.0.trim_end() != scenario.expected {
             failed.push(format!(

@@ -6,14 +6,15 @@
 //!     └──────────┴─▶ Failing   (until the alert is out)
 //! ```
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
-use smtp_proto::{Connection, ErrorKind, Time, Transmit, TransportError};
+use smtp_proto::{Connection, Time, Transmit, TransportError};
 
 use crate::facts;
 use crate::frames::Frames;
@@ -33,7 +34,10 @@ pub(crate) struct Channel {
     out: Vec<u8>,
     /// How much of `out` the transport has taken.
     sent: usize,
-    encrypted: Option<Encrypted>,
+    /// The records in `out` that carry what the connection offered.
+    encrypted: VecDeque<Encrypted>,
+    /// How much plaintext a record takes.
+    record: usize,
 }
 
 enum Phase {
@@ -58,14 +62,15 @@ enum Sending {
     Nothing,
 }
 
-/// What the connection offered and is in `out` now.
+/// A record that carries what the connection offered.
 ///
-/// It is acknowledged when the transport has taken its ciphertext, not when rustls has taken it: else the connection would
-/// measure no time for a server that stops reading, and would believe a reply to what has not been sent.
+/// It is acknowledged to the connection when the transport has taken all of it, and not before: else the connection would
+/// measure no time for a server that stops reading, and would believe a reply to what has not been sent. Nor later, with
+/// the records behind it: the server may answer one record while the next is still being written.
 struct Encrypted {
     /// Octets as the connection offered them.
     count: usize,
-    /// Where their ciphertext ends in `out`.
+    /// Where the record ends in `out`.
     end: usize,
 }
 
@@ -76,6 +81,10 @@ impl Channel {
         begun: Begun,
     ) -> Result<Self, TransportError> {
         let extended_master_secret = config.require_ems;
+        // rustls counts the header in.
+        let record = config.max_fragment_size.map_or(RECORD_OCTETS, |size| {
+            size.saturating_sub(HEADER_OCTETS).clamp(1, RECORD_OCTETS)
+        });
         let rustls = ClientConnection::new(config, name).map_err(TransportError::new)?;
         Ok(Self {
             rustls,
@@ -87,7 +96,8 @@ impl Channel {
             first: None,
             out: Vec::new(),
             sent: 0,
-            encrypted: None,
+            encrypted: VecDeque::new(),
+            record,
         })
     }
 
@@ -155,11 +165,15 @@ impl Channel {
 
     pub(crate) fn handle_sent(&mut self, connection: &mut Connection, now: Time, count: usize) {
         self.sent = self.sent.saturating_add(count).min(self.out.len());
-        if let Some(Encrypted { count, .. }) = self
-            .encrypted
-            .take_if(|encrypted| self.sent >= encrypted.end)
+        if connection.is_over() {
+            // It offers nothing any more, so nothing is to be acknowledged.
+            self.encrypted.clear();
+        }
+        while let Some(record) = self.encrypted.front()
+            && record.end <= self.sent
         {
-            connection.handle_sent(now, count);
+            connection.handle_sent(now, record.count);
+            self.encrypted.pop_front();
         }
         if self.sent == self.out.len() {
             self.out.clear();
@@ -219,7 +233,7 @@ impl Channel {
             Phase::Open => self.encrypt(connection, now),
             Phase::Failing { .. } | Phase::Over => {}
         }
-        if self.sending == Sending::Anything && is_over(connection) {
+        if self.sending == Sending::Anything && connection.is_over() {
             self.close();
         }
         if self.sending == Sending::Nothing {
@@ -242,6 +256,11 @@ impl Channel {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn buffer_capacity(&self) -> usize {
+        self.out.capacity()
     }
 
     /// Hands over to the connection when the handshake is done.
@@ -270,21 +289,34 @@ impl Channel {
 
     /// Encrypts what the connection offers: behind what rustls has in line, so that both go out as one.
     fn encrypt(&mut self, connection: &mut Connection, now: Time) {
-        if self.encrypted.is_some() || self.sending != Sending::Anything {
+        if !self.encrypted.is_empty() || self.sending != Sending::Anything {
             return;
         }
-        // rustls takes 64 KiB beside what it already holds.
         self.collect();
         let Some(transmit) = connection.poll_transmit(now) else {
             return;
         };
-        match self.rustls.writer().write_vectored(transmit.io_slices()) {
-            Ok(count) => {
-                self.collect();
-                let end = self.out.len();
-                self.encrypted = Some(Encrypted { count, end });
+        let mut slices = transmit.io_slices();
+        let mut rest = &mut *slices;
+        let mut left = transmit.len();
+        while !rest.is_empty() && self.out.len() < OUT_OCTETS {
+            let mut writer = self.rustls.writer();
+            let written = if left <= self.record {
+                writer.write_vectored(rest)
+            } else {
+                writer.write_vectored(&prefix(rest, self.record))
+            };
+            match written {
+                Ok(0) => return,
+                Ok(count) => {
+                    self.collect();
+                    let end = self.out.len();
+                    self.encrypted.push_back(Encrypted { count, end });
+                    left = left.saturating_sub(count);
+                    IoSlice::advance_slices(&mut rest, count);
+                }
+                Err(error) => return self.fail(connection, now, error.into()),
             }
-            Err(error) => self.fail(connection, now, error.into()),
         }
     }
 
@@ -300,7 +332,7 @@ impl Channel {
 
     /// Says the last word of a connection that is over.
     fn close(&mut self) {
-        if matches!(self.phase, Phase::Handshake) {
+        if self.rustls.is_handshaking() {
             self.sending = Sending::Nothing;
         } else {
             self.rustls.send_close_notify();
@@ -346,21 +378,27 @@ impl fmt::Debug for Channel {
     }
 }
 
-/// Whether the connection has ended or failed: it has nothing to wait for, and is not ready for anything either.
-fn is_over(connection: &mut Connection) -> bool {
-    if connection.poll_timeout().is_some() || connection.is_idle() {
-        return false;
-    }
-    match connection.poll_ended() {
-        Some(Err(error)) => !matches!(error.kind(), ErrorKind::Misuse(_)),
-        Some(Ok(())) => true,
-        None => false,
-    }
+/// The first so many octets.
+fn prefix<'a>(slices: &'a [IoSlice<'_>], octets: usize) -> Vec<IoSlice<'a>> {
+    let mut room = octets;
+    let first = slices.iter().map_while(|slice| {
+        let part = slice.get(..room).unwrap_or(slice);
+        room = room.saturating_sub(part.len());
+        (!part.is_empty()).then(|| IoSlice::new(part))
+    });
+    first.collect()
 }
 
 fn truncated(text: &'static str) -> TransportError {
     io::Error::new(io::ErrorKind::UnexpectedEof, text).into()
 }
+
+/// The greatest length of a record's content (RFC 8446, section 5.1), and of its header.
+const RECORD_OCTETS: usize = 1 << 14;
+const HEADER_OCTETS: usize = 5;
+
+/// How much ciphertext waits to be sent before no further record is made.
+const OUT_OCTETS: usize = 64 << 10;
 
 /// How much plaintext is handed over at a time. Most replies are shorter.
 const READ_OCTETS: usize = 1024;

@@ -25,7 +25,7 @@ use crate::tls::{Tls, TlsError, default_provider};
 /// use smtp_proto::Error;
 /// use smtp_rustls::{Endpoint, Session};
 ///
-/// fn connect(endpoint: &Endpoint, mut try_it: impl FnMut(Session) -> Result<(), Error>) -> Result<(), Error> {
+/// fn connect(endpoint: &Endpoint, try_it: fn(Session) -> Result<(), Error>) -> Result<(), Error> {
 ///     let mut last = Ok(());
 ///     while let Some(session) = endpoint.attempt(last.as_ref().err()) {
 ///         last = try_it(session); // on a new connection to `endpoint.host()` and `endpoint.port()`
@@ -35,7 +35,7 @@ use crate::tls::{Tls, TlsError, default_provider};
 ///     }
 ///     last
 /// }
-/// # let _ = connect;
+/// # let _: fn(&Endpoint, fn(Session) -> Result<(), Error>) -> Result<(), Error> = connect;
 /// ```
 #[derive(Clone)]
 pub struct Endpoint(Arc<Inner>);
@@ -154,7 +154,7 @@ impl Endpoint {
         })
     }
 
-    /// The host, as the user typed it but for brackets around an IPv6 address and a dot at the end.
+    /// The host to resolve, as the user typed it but for brackets around an IPv6 address.
     pub fn host(&self) -> &str {
         &self.0.host
     }
@@ -410,14 +410,17 @@ fn parse_host(host: &str) -> Result<(String, ServerName<'static>), HostFault> {
     let bracketed = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));
-    let host = match bracketed {
-        Some(address) if address.parse::<Ipv6Addr>().is_ok() => address,
-        Some(_) => return Err(HostFault::Malformed),
-        // A name with a dot at the end is the same name, and no certificate has it.
-        None => host.strip_suffix('.').unwrap_or(host),
-    };
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| HostFault::Malformed)?;
-    Ok((host.to_owned(), name))
+    if let Some(address) = bracketed {
+        let parsed: Ipv6Addr = address.parse().map_err(|_| HostFault::Malformed)?;
+        return Ok((address.to_owned(), IpAddr::V6(parsed).into()));
+    }
+    // A dot at the end keeps the resolver from trying other domains; no certificate has it.
+    let name = host.strip_suffix('.').unwrap_or(host);
+    match ServerName::try_from(name.to_owned()) {
+        Ok(ServerName::IpAddress(_)) if name != host => Err(HostFault::Malformed),
+        Ok(parsed) => Ok((host.to_owned(), parsed)),
+        Err(_) => Err(HostFault::Malformed),
+    }
 }
 
 /// Whether it was TLS that failed, or the way into it, and neither the server's word nor somebody who meddles.

@@ -1,9 +1,10 @@
 //! TLS for [`smtp_proto`], by rustls.
 //!
 //! A [`Session`] is a [`Connection`](smtp_proto::Connection) with TLS around it, behind the same byte interface,
-//! [`Wire`](smtp_proto::Wire). It does no I/O, reads no clock and spawns nothing: an adapter moves bytes between a socket
-//! and a `Session`, and never needs to know whether they are in clear. The upgrade of STARTTLS (RFC 3207) and TLS from the
-//! first byte (RFC 8314) are done here, once for all adapters.
+//! [`Wire`](smtp_proto::Wire). It does no I/O and spawns nothing: an adapter moves bytes between a socket and a `Session`,
+//! and never needs to know whether they are in clear. Time is handed in; only rustls looks at the system's clock, to see
+//! whether a certificate has expired. The upgrade of STARTTLS (RFC 3207) and TLS from the first byte (RFC 8314) are done
+//! here, once for all adapters.
 //!
 //! An [`Endpoint`] is what to connect to and how: host, port, security, credentials, trust. It makes the sessions.
 //!
@@ -27,6 +28,8 @@
 //! * A handshake that fails ends the connection before a single octet of SMTP has been said inside TLS, and the server
 //!   is told why by an alert.
 //! * What comes behind the reply to STARTTLS in the same segment is an error, and is neither dropped nor read as TLS.
+//! * SASL mechanisms get the channel binding `tls-exporter` (RFC 9266) where it is sound: in TLS 1.3, and in TLS 1.2 if the
+//!   settings demand the extended master secret. `tls-server-end-point` (RFC 5929) is not provided.
 //! * TLS is 1.2 or newer. The process-wide crypto provider of rustls is neither set nor used.
 //!
 //! # Features

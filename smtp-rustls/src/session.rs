@@ -208,3 +208,6 @@ impl fmt::Debug for Session {
             .finish()
     }
 }
+
+#[cfg(all(test, any(feature = "ring", feature = "aws-lc-rs")))]
+mod tests;

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rustls::RootCertStore;
 use rustls::client::ClientConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::{ConfigBuilder, RootCertStore, WantsVerifier};
 
 /// Whom to trust, and by which cryptography: settings that any number of connections share.
 ///
@@ -273,7 +273,7 @@ fn store(
 
 #[cfg(feature = "platform-verifier")]
 fn platform(
-    config: ConfigBuilder<ClientConfig, WantsVerifier>,
+    config: rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>,
     roots: Vec<CertificateDer<'static>>,
 ) -> Result<Tls, TlsError> {
     use rustls_platform_verifier::Verifier;
@@ -300,4 +300,36 @@ fn platform(
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth()
         .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_settings_come_about_without_cryptography_or_without_trust() {
+        let built = Tls::builder().only_added_roots().build();
+        if cfg!(any(feature = "ring", feature = "aws-lc-rs")) {
+            assert!(matches!(built, Err(TlsError::NoRoots)));
+        } else {
+            assert!(matches!(built, Err(TlsError::NoProvider)));
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let given = Tls::builder().provider(provider).only_added_roots();
+        assert!(matches!(given.build(), Err(TlsError::NoRoots)));
+    }
+
+    #[test]
+    fn the_first_thing_that_is_wrong_is_reported() {
+        let text = "-----BEGIN CERTIFICATE-----\nAA\n";
+        let builder = Tls::builder()
+            .add_root_pem(text)
+            .add_root_der([])
+            .add_root_pem("");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let error = builder.provider(provider).build().unwrap_err();
+        assert!(matches!(error, TlsError::Pem(_)));
+        assert!(error.to_string().contains("PEM"), "{error}");
+        assert!(std::error::Error::source(&error).is_some());
+    }
 }

@@ -1,5 +1,13 @@
 //! From clear text to TLS, and from nothing to TLS.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
+
 mod common;
 
 use common::{HELLO, NOW, Wiring, implicit, mail, session, starttls, trust, wiring};

@@ -106,6 +106,9 @@ impl<S, W: Wire> Client<S, W> {
     }
 
     /// The stream and the wire, wherever they are.
+    ///
+    /// Whoever drives a wire on that has begun has to hand in later times than it has seen: the zero of this client's
+    /// time is when it was made.
     pub fn into_parts(self) -> (S, W) {
         (self.stream, self.wire)
     }
@@ -200,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
 
     /// Sends a command that is no part of sending a mail, behind all that is in line, and waits for the reply.
     ///
-    /// Cancel safe, but the reply is then lost.
+    /// Cancel safe, but the reply is then for [`poll_event`](Connection::poll_event) to tell.
     ///
     /// # Errors
     /// The connection's failure.
@@ -266,7 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         let now = self.now();
         let stream = Pin::new(&mut self.stream);
         let result = if let Some(transmit) = self.wire.poll_transmit(now) {
-            let written = ready!(stream.poll_write_vectored(cx, transmit.io_slices()));
+            let written = ready!(stream.poll_write_vectored(cx, &transmit.io_slices()));
             self.unflushed = true;
             match written {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
@@ -311,7 +314,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
             match ready!(
                 stream
                     .as_mut()
-                    .poll_write_vectored(cx, transmit.io_slices())
+                    .poll_write_vectored(cx, &transmit.io_slices())
             )? {
                 0 => break,
                 count => self.wire.handle_sent(now, count),
@@ -354,16 +357,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
             None => Some(handshake.await),
         };
         let now = Time::from_origin(origin.elapsed());
-        let (stream, facts) = match result {
-            Some(Ok(secured)) => secured,
+        let secured = match result {
+            Some(Ok(secured)) => Some(secured),
             Some(Err(error)) => {
                 wire.handle_read_error(now, error.into());
-                return Err(failure(&mut wire));
+                None
             }
             None => {
                 wire.handle_timeout(now);
-                return Err(failure(&mut wire));
+                None
             }
+        };
+        let Some((stream, facts)) = secured else {
+            return Err(failure(&mut wire));
         };
         let mut client = Client {
             stream,
@@ -373,10 +379,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
         };
         client
             .drive(|smtp| {
-                Some(
-                    smtp.poll_upgrade()?
-                        .map(|upgrade| upgrade.complete(now, facts.clone())),
-                )
+                let upgrade = smtp.poll_upgrade()?;
+                Some(upgrade.map(|upgrade| upgrade.complete(now, facts.clone())))
             })
             .await?;
         client.ready().await?;
@@ -426,7 +430,7 @@ async fn before<T>(alarm: Timer, future: impl Future<Output = T>) -> Option<T> {
 }
 
 /// How many bytes are read at a time: more than nearly every reply, and little to clear each time.
-const READ: usize = 4 * 1024;
+const READ: usize = 2 * 1024;
 
 /// How many bytes of a mail's text are asked of a reader at a time.
 const PIECE: usize = 64 * 1024;

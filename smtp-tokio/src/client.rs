@@ -105,6 +105,9 @@ impl<S, W: Wire> Client<S, W> {
     }
 
     /// The stream and the wire, wherever they are.
+    ///
+    /// Whoever drives a wire on that has begun has to hand in later times than it has seen: the zero of this client's
+    /// time is when it was made.
     pub fn into_parts(self) -> (S, W) {
         (self.stream, self.wire)
     }
@@ -199,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
 
     /// Sends a command that is no part of sending a mail, behind all that is in line, and waits for the reply.
     ///
-    /// Cancel safe, but the reply is then lost.
+    /// Cancel safe, but the reply is then for [`poll_event`](Connection::poll_event) to tell.
     ///
     /// # Errors
     /// The connection's failure.
@@ -235,6 +238,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
             let Some(until) = self.deadline() else {
                 return Poll::Pending;
             };
+            // A timer takes a turn of the runtime to go off, and this future may not live that long.
+            if until <= Instant::now() {
+                return Poll::Ready(());
+            }
             if alarm.is_none() {
                 alarm.set(Some(sleep_until(until)));
             }
@@ -265,7 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         let now = self.now();
         let stream = Pin::new(&mut self.stream);
         let result = if let Some(transmit) = self.wire.poll_transmit(now) {
-            let written = ready!(stream.poll_write_vectored(cx, transmit.io_slices()));
+            let written = ready!(stream.poll_write_vectored(cx, &transmit.io_slices()));
             self.unflushed = true;
             match written {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
@@ -309,7 +316,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
             match ready!(
                 stream
                     .as_mut()
-                    .poll_write_vectored(cx, transmit.io_slices())
+                    .poll_write_vectored(cx, &transmit.io_slices())
             )? {
                 0 => break,
                 count => self.wire.handle_sent(now, count),
@@ -352,16 +359,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
             None => Some(handshake.await),
         };
         let now = Time::from_origin(origin.elapsed());
-        let (stream, facts) = match result {
-            Some(Ok(secured)) => secured,
+        let secured = match result {
+            Some(Ok(secured)) => Some(secured),
             Some(Err(error)) => {
                 wire.handle_read_error(now, error.into());
-                return Err(failure(&mut wire));
+                None
             }
             None => {
                 wire.handle_timeout(now);
-                return Err(failure(&mut wire));
+                None
             }
+        };
+        let Some((stream, facts)) = secured else {
+            return Err(failure(&mut wire));
         };
         let mut client = Client {
             stream,
@@ -371,10 +381,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
         };
         client
             .drive(|smtp| {
-                Some(
-                    smtp.poll_upgrade()?
-                        .map(|upgrade| upgrade.complete(now, facts.clone())),
-                )
+                let upgrade = smtp.poll_upgrade()?;
+                Some(upgrade.map(|upgrade| upgrade.complete(now, facts.clone())))
             })
             .await?;
         client.ready().await?;

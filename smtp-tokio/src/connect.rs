@@ -50,12 +50,7 @@ impl Client<TcpStream, Session> {
                 break;
             }
         }
-        Err(failure.unwrap_or_else(|| {
-            Error::connect(io::Error::new(
-                io::ErrorKind::NotFound,
-                "the host has no address",
-            ))
-        }))
+        Err(failure.unwrap_or_else(no_address))
     }
 
     /// Makes one attempt: `session`, or better, one that knows the address of this end.
@@ -79,4 +74,9 @@ impl Client<TcpStream, Session> {
         client.ready().await?;
         Ok(client)
     }
+}
+
+fn no_address() -> Error {
+    let error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    Error::connect(error)
 }

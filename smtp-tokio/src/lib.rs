@@ -45,7 +45,8 @@
 //! No future owns bytes: what was not written is offered again, and what was read has been taken in. To drop the future of
 //! any method that takes `&mut self`, in a `select!` or by a time-out, changes nothing, and to call the method again goes on
 //! where it was. There are two exceptions. To drop [`Client::send`] or [`Client::send_from`] gives their mail up: if nothing
-//! of it has been sent, it is withdrawn; else the connection fails. And to drop [`Client::command`] loses its reply.
+//! of it has been sent, it is withdrawn; else the connection fails. And what comes of a
+//! [`Client::command`] that was dropped is for [`poll_event`](proto::Connection::poll_event) to tell.
 //!
 //! Nothing moves but in these futures: there is no task in the background.
 //!

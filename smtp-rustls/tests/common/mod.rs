@@ -1,6 +1,13 @@
 //! A session and a server in memory, and whoever carries the bytes between them.
 
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
 
 use std::io;
 
@@ -18,6 +25,8 @@ pub(crate) struct Wiring<P = Server> {
     pub(crate) server: P,
     /// Octets in one write of the client's.
     pub(crate) write: usize,
+    /// Whether the server is heard after each write, and not only when there is nothing to write.
+    pub(crate) full_duplex: bool,
     /// Octets in one read of the client's.
     pub(crate) read: usize,
     /// How many octets of the server's may pass before the stream is cut.
@@ -46,6 +55,7 @@ impl<P: Peer> Wiring<P> {
             session,
             server,
             write: usize::MAX,
+            full_duplex: false,
             read: usize::MAX,
             pass: usize::MAX,
             then: Vec::new(),
@@ -104,6 +114,7 @@ impl<P: Peer> Wiring<P> {
             self.server.handle_input(&bytes);
             self.sent.push(bytes);
             wrote = true;
+            while self.full_duplex && self.read() {}
         }
         wrote
     }
