@@ -13,7 +13,9 @@ pub(crate) fn text(sender: &str, recipients: &[&str]) -> io::Result<Vec<u8>> {
         "multipart/related",
         vec![
             MimePart::new("text/html", HTML),
-            MimePart::new("image/png", IMAGE).inline().cid("dot@example.org"),
+            MimePart::new("image/png", IMAGE)
+                .inline()
+                .cid("dot@example.org"),
         ],
     );
     let alternatives = MimePart::new(
@@ -26,7 +28,10 @@ pub(crate) fn text(sender: &str, recipients: &[&str]) -> io::Result<Vec<u8>> {
         .to(Address::new_list(recipients.collect()))
         .subject("Grüße, χαιρετισμούς, 挨拶")
         .message_id("first@client.example.org")
-        .body(MimePart::new("multipart/mixed", vec![alternatives, attachment]))
+        .body(MimePart::new(
+            "multipart/mixed",
+            vec![alternatives, attachment],
+        ))
         .write_to_vec()
 }
 

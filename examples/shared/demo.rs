@@ -22,7 +22,9 @@ pub(crate) fn run(send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, proto::E
 }
 
 /// Whether all is as it should be.
-fn show(send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, proto::Error>) -> Result<bool, Box<dyn Error>> {
+fn show(
+    send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, proto::Error>,
+) -> Result<bool, Box<dyn Error>> {
     let certificate = smtp_test::Tls::new();
     let trust = Tls::builder()
         .only_added_roots()
@@ -68,7 +70,10 @@ fn show(send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, proto::Error>) -> 
         print_stored(mail);
     }
 
-    let said = transcript.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let said = transcript
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
     report::print("\nAll as it should be?");
     let mut checks = Checks { passed: true };
     checks.outcome(&outcome);
@@ -78,18 +83,28 @@ fn show(send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, proto::Error>) -> 
     }
     checks.note(
         "the connection was ended in good order, and no rule was broken",
-        sessions.iter().all(|session| session.quit() && session.violations().is_empty()) && sessions.len() == 1,
+        sessions
+            .iter()
+            .all(|session| session.quit() && session.violations().is_empty())
+            && sessions.len() == 1,
     );
     checks.note(
         "the password is not in the dialogue as shown",
-        said.contains("AUTH PLAIN") && ![PASSWORD, PASSWORD_ENCODED].iter().any(|secret| said.contains(secret)),
+        said.contains("AUTH PLAIN")
+            && ![PASSWORD, PASSWORD_ENCODED]
+                .iter()
+                .any(|secret| said.contains(secret)),
     );
     Ok(checks.passed)
 }
 
 fn print_stored(mail: &StoredMail) {
     report::print("\nWhat the server stored:");
-    report::print(&format!("from {} to {}", mail.sender(), mail.addresses().join(", ")));
+    report::print(&format!(
+        "from {} to {}",
+        mail.sender(),
+        mail.addresses().join(", ")
+    ));
     report::print(&format!(
         "{} octets, over TLS: {}, from the user {}",
         mail.body_len(),
@@ -111,9 +126,10 @@ impl Checks {
             .map(|delivery| (delivery.recipient().as_str(), delivery.fate()))
             .collect();
         let right = match &fates[..] {
-            [(BOB, Fate::Accepted(_)), (GONE, Fate::Refused { stage, reply })] => {
-                *stage == Stage::Rcpt && reply.code().as_u16() == 550
-            }
+            [
+                (BOB, Fate::Accepted(_)),
+                (GONE, Fate::Refused { stage, reply }),
+            ] => *stage == Stage::Rcpt && reply.code().as_u16() == 550,
             _ => false,
         };
         self.note("one recipient was accepted, the other one refused", right);

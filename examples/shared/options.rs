@@ -1,19 +1,21 @@
 //! The command line.
 
+use std::env::{self, VarError};
 use std::fmt::{self, Display};
+use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{env, fs};
 
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::report;
 use crate::smtp::proto::body::LineEnds;
 use crate::smtp::proto::{
-    ClientName, Credentials, ForwardPath, Mail, MailFault, Pipelining, ReversePath, Secret, Security, Timeouts,
+    ClientName, Credentials, Entry, ForwardPath, Mail, MailFault, Pipelining, ReversePath, Secret,
+    Security, Timeouts,
 };
-use crate::smtp::tls::{Endpoint, Tls};
+use crate::smtp::tls::{Endpoint, EndpointError, Tls};
 
 /// What the command line asks for.
 pub(crate) enum Task {
@@ -104,9 +106,28 @@ impl Options {
             builder = builder.without(keyword);
         }
         if !self.quiet {
-            builder = builder.transcript(|entry| report::note(&entry.to_string()));
+            builder = builder.transcript(|entry| match entry {
+                // That comes in the end, with the reasons.
+                Entry::Failed(_) => {}
+                entry => report::note(&entry.to_string()),
+            });
         }
-        builder.build().map_err(Unusable::new)
+        let endpoint = builder.build().map_err(|error| match error {
+            EndpointError::Host(fault) => Unusable(format!("--host {host:?}: {fault}")),
+            EndpointError::Port => Unusable("--port 0: nothing can be there".into()),
+            EndpointError::Config(error) => Unusable(format!(
+                "--user: {error}; or, dangerous, `--security cleartext` with `--credentials-in-clear`"
+            )),
+            error => Unusable::new(error),
+        })?;
+        if !self.quiet {
+            report::note(&format!(
+                "-- connecting to {} port {}",
+                endpoint.host(),
+                endpoint.port()
+            ));
+        }
+        Ok(endpoint)
     }
 
     /// What to send, to whom.
@@ -128,9 +149,9 @@ impl Options {
             .text(text)
             .build();
         mail.map_err(|error| match error.fault() {
-            MailFault::Text(_) if self.strict => {
-                Unusable(format!("{error} (without --strict, line ends are converted)"))
-            }
+            MailFault::Text(_) if self.strict => Unusable(format!(
+                "{error} (without --strict, line ends are converted)"
+            )),
             _ => Unusable::new(error),
         })
     }
@@ -164,7 +185,9 @@ impl Options {
             "timeout" => {
                 let seconds: u32 = value(name, parser)?;
                 if seconds == 0 {
-                    return Err(Unusable("--timeout: a wait of 0 seconds would be over at once".into()));
+                    return Err(Unusable(
+                        "--timeout: a wait of 0 seconds would be over at once".into(),
+                    ));
                 }
                 self.timeout = Some(Duration::from_secs(seconds.into()));
             }
@@ -190,27 +213,37 @@ impl Options {
         let Some(user) = &self.user else {
             return match (&self.password_file, &self.token_file) {
                 (None, None) => Ok(None),
-                _ => Err(missing("--user")),
+                _ => Err(Unusable("--password-file and --token need --user".into())),
             };
         };
         let credentials = match (&self.password_file, &self.token_file) {
             (Some(_), Some(_)) => {
-                return Err(Unusable("--password-file and --token: only one of them".into()));
+                return Err(Unusable(
+                    "--password-file and --token: only one of them".into(),
+                ));
             }
             (None, Some(file)) => Credentials::xoauth2(user, secret(file)?),
             (Some(file), None) => Credentials::password(user, secret(file)?),
             (None, None) => {
-                let password = env::var(PASSWORD)
-                    .map_err(|error| Unusable(format!("--user needs {PASSWORD}, --password-file or --token: {error}")))?;
+                let password = env::var(PASSWORD).map_err(|error| match error {
+                    VarError::NotPresent => Unusable(format!(
+                        "--user needs {PASSWORD} to be set, or --password-file or --token"
+                    )),
+                    VarError::NotUnicode(_) => Unusable(format!("{PASSWORD} is not in UTF-8")),
+                })?;
                 Credentials::password(user, password)
             }
         };
-        credentials.map(Some).map_err(Unusable::new)
+        credentials
+            .map(Some)
+            .map_err(|error| Unusable(format!("--user {user:?}: {error}")))
     }
 
     fn trust(&self) -> Result<Tls, Unusable> {
         let mut builder = Tls::builder();
+        let mut names = String::new();
         for path in &self.ca {
+            names += &format!(" {}", path.display());
             let certificate = read(path)?;
             builder = if certificate.starts_with(DER_SEQUENCE) {
                 builder.add_root_der(certificate)
@@ -218,7 +251,9 @@ impl Options {
                 builder.add_root_pem(certificate)
             };
         }
-        builder.build().map_err(|error| Unusable(format!("--ca: {error}")))
+        builder
+            .build()
+            .map_err(|error| Unusable(format!("--ca{names}: {error}")))
     }
 
     fn text(&self) -> Result<Vec<u8>, Unusable> {
@@ -235,7 +270,9 @@ impl Options {
             }
         };
         if text.is_empty() {
-            return Err(Unusable(format!("{name}: it is empty; the mail is expected there, headers first")));
+            return Err(Unusable(format!(
+                "{name}: it is empty; the mail is expected there, headers first"
+            )));
         }
         Ok(text)
     }
@@ -264,7 +301,10 @@ fn missing(option: &str) -> Unusable {
 }
 
 /// The value of the option `--name`, parsed.
-fn value<T: std::str::FromStr<Err: Display>>(name: &str, parser: &mut Parser) -> Result<T, Unusable> {
+fn value<T: std::str::FromStr<Err: Display>>(
+    name: &str,
+    parser: &mut Parser,
+) -> Result<T, Unusable> {
     let text = parser.value()?.string()?;
     text.parse()
         .map_err(|error| Unusable(format!("--{name} {text:?}: {error}")))
@@ -276,7 +316,10 @@ fn word<T: Copy>(name: &str, parser: &mut Parser, words: &[(&str, T)]) -> Result
     let found = words.iter().find(|(word, _)| *word == text);
     found.map(|(_, meaning)| *meaning).ok_or_else(|| {
         let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        Unusable(format!("--{name} {text:?}: one of {} is expected", words.join(", ")))
+        Unusable(format!(
+            "--{name} {text:?}: one of {} is expected",
+            words.join(", ")
+        ))
     })
 }
 
@@ -287,7 +330,9 @@ fn read(path: &Path) -> Result<Vec<u8>, Unusable> {
 /// The first line of a file, without its end.
 fn secret(path: &Path) -> Result<Secret, Unusable> {
     let mut octets = read(path)?;
-    let end = octets.iter().position(|octet| matches!(octet, b'\r' | b'\n'));
+    let end = octets
+        .iter()
+        .position(|octet| matches!(octet, b'\r' | b'\n'));
     octets.truncate(end.unwrap_or(octets.len()));
     Ok(octets.into())
 }
@@ -302,10 +347,14 @@ pub(crate) const HELP: &str = concat!(
     "Sends a mail.
 
 Usage:
-  ", env!("CARGO_BIN_NAME"), "
+  ",
+    env!("CARGO_BIN_NAME"),
+    "
       Without arguments: starts a server of its own, sends it a mail over
       STARTTLS, and checks that all came about as it should.
-  ", env!("CARGO_BIN_NAME"), " --host HOST --from ADDRESS --to ADDRESS [option]... < mail.eml
+  ",
+    env!("CARGO_BIN_NAME"),
+    " --host HOST --from ADDRESS --to ADDRESS [option]... < mail.eml
       Sends a mail, headers included, through any server.
 
 Where to:

@@ -32,7 +32,9 @@ pub(crate) fn outcome(outcome: &Outcome) {
     for delivery in outcome.deliveries() {
         let (recipient, fate) = (delivery.recipient(), delivery.fate());
         let later = match fate {
-            Fate::Refused { .. } | Fate::NotSent(_) if fate.is_transient() => "; it may be tried again later",
+            Fate::Refused { .. } | Fate::NotSent(_) if fate.is_transient() => {
+                "; it may be tried again later"
+            }
             Fate::InDoubt(_) => "; to send it again may deliver it twice",
             _ => "",
         };
@@ -99,6 +101,8 @@ fn is_unknown_authority(error: &Error) -> bool {
     let reason = error.source().and_then(|reason| reason.downcast_ref());
     matches!(
         reason,
-        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer
+        ))
     )
 }

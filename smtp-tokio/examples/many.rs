@@ -13,8 +13,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // A server to send to; any other would do.
     let tls = smtp_test::Tls::new();
     let refusal = "550 5.1.1 no such user";
-    let server =
-        smtp_test::Server::start(smtp_test::Config::new().tls(tls.clone()).refuse("dave@example.net", refusal))?;
+    let server = smtp_test::Server::start(
+        smtp_test::Config::new()
+            .tls(tls.clone())
+            .refuse("dave@example.net", refusal),
+    )?;
     let endpoint = Endpoint::starttls("localhost")
         .port(server.port())
         .tls(tls.client_config())
@@ -23,8 +26,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Nothing of this waits. The mails go out, one behind the other, while an outcome is awaited.
     let mut ids = Vec::new();
-    for recipient in ["bob@example.net", "carol@example.net", "dave@example.net", "erin@example.net"] {
-        let text = format!("From: alice@example.org\r\nTo: {recipient}\r\nSubject: hello\r\n\r\nHello.\r\n");
+    for recipient in [
+        "bob@example.net",
+        "carol@example.net",
+        "dave@example.net",
+        "erin@example.net",
+    ] {
+        let text = format!(
+            "From: alice@example.org\r\nTo: {recipient}\r\nSubject: hello\r\n\r\nHello.\r\n"
+        );
         ids.push(client.submit(Mail::new("alice@example.org", [recipient], text)?));
     }
 
