@@ -260,11 +260,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
             if let Some(answer) = done(self.wire.smtp()) {
                 return answer;
             }
-            // What cannot be sent comes to nothing when it is about to be offered, and then there is nothing to wait for.
-            let _ = self.wire.poll_transmit(self.now());
-            if let Some(answer) = done(self.wire.smtp()) {
-                return answer;
-            }
             self.step().await;
         }
     }
