@@ -60,6 +60,33 @@ fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
 }
 
 #[test]
+fn what_cannot_be_sent_is_not_waited_for() {
+    let server = Server::start(Config::new().size_limit(10)).unwrap();
+    let stream = TcpStream::connect(server.addr()).unwrap();
+    let mut client = Client::from_stream(stream, wire(Security::Cleartext));
+    client.ready().unwrap();
+    let outcome = client.send(mail()).unwrap();
+    assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
+    assert!(matches!(
+        reason(&outcome),
+        ErrorKind::TooLarge { limit: 10, .. }
+    ));
+    client.quit().unwrap();
+}
+
+#[test]
+fn a_text_that_turns_out_to_be_unfit_is_not_waited_for() {
+    let server = Server::start(Config::new()).unwrap();
+    let stream = TcpStream::connect(server.addr()).unwrap();
+    let mut client = Client::from_stream(stream, wire(Security::Cleartext));
+    let outcome = client
+        .send_from(streamed(), &b"Subject: hi\r\n\r\na bare\nline feed"[..])
+        .unwrap();
+    assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
+    assert!(matches!(reason(&outcome), ErrorKind::Body(_)));
+}
+
+#[test]
 fn one_byte_at_a_time_gives_the_same_conversation() {
     let mut transcripts = Vec::new();
     for plan in [
