@@ -33,8 +33,14 @@ pub struct Config {
     pub(crate) refused: Vec<(String, String)>,
     pub(crate) size_limit: Option<u64>,
     pub(crate) max_recipients: Option<usize>,
+    pub(crate) too_many: String,
+    pub(crate) lmtp: bool,
+    pub(crate) undelivered: Vec<(String, String)>,
+    pub(crate) strict_bdat: bool,
     pub(crate) split: Split,
     pub(crate) hooks: Vec<(Moment, Action)>,
+    /// The offsets of all `Stage::Body` in `hooks`.
+    pub(crate) body_hooks: Vec<u64>,
     pub(crate) store_bodies: bool,
     pub(crate) keep_transcripts: bool,
     pub(crate) ipv6: bool,
@@ -161,9 +167,41 @@ impl Config {
         self
     }
 
-    /// Answers 452 to each recipient of a transaction after so many accepted ones.
+    /// Answers 452 to each recipient of a transaction after so many accepted ones, without telling before as the `LIMITS`
+    /// of RFC 9422 do.
     pub fn max_recipients(mut self, count: usize) -> Self {
         self.max_recipients = Some(count);
+        self
+    }
+
+    /// Sets the reply that [`max_recipients`](Self::max_recipients) gives, such as the 552 of older servers (RFC 5321,
+    /// section 4.5.3.1.10).
+    pub fn too_many_recipients(mut self, reply: impl Into<String>) -> Self {
+        self.too_many = reply.into();
+        self
+    }
+
+    /// Speaks LMTP (RFC 2033): LHLO in place of EHLO, and a final reply for each recipient. A mail for several recipients
+    /// is stored once for each whose reply was a success.
+    pub fn lmtp(mut self) -> Self {
+        self.lmtp = true;
+        self
+    }
+
+    /// Lets the delivery to a recipient, who is accepted at RCPT, fail with this final reply; in LMTP only. Addresses are
+    /// compared without regard to case.
+    pub fn refuse_delivery(mut self, address: impl Into<String>, reply: impl Into<String>) -> Self {
+        self.undelivered.push((address.into(), reply.into()));
+        self
+    }
+
+    /// Leaves the transaction open where the last chunk was refused, until RSET comes (RFC 3030, section 2); otherwise the
+    /// server forgets it.
+    ///
+    /// A client that goes on without RSET then gets 503 for its MAIL, and its recipients and chunks fall into the mail
+    /// before, as can be seen in what is stored.
+    pub fn strict_bdat(mut self) -> Self {
+        self.strict_bdat = true;
         self
     }
 
@@ -175,7 +213,11 @@ impl Config {
 
     /// Does something else at a point of the conversation. Where several fit, the last one given is done.
     pub fn on(mut self, moment: impl Into<Moment>, action: Action) -> Self {
-        self.hooks.push((moment.into(), action));
+        let moment = moment.into();
+        if let Stage::Body(at) = moment.stage() {
+            self.body_hooks.push(at);
+        }
+        self.hooks.push((moment, action));
         self
     }
 
@@ -216,6 +258,16 @@ impl Config {
                 .any(|missing| missing.eq_ignore_ascii_case(keyword))
         });
         lines
+    }
+
+    /// The reply to a recipient that is refused.
+    pub(crate) fn refusal(&self, address: &str) -> Option<&str> {
+        find(&self.refused, address)
+    }
+
+    /// The final reply for a recipient to whom nothing is delivered.
+    pub(crate) fn refused_delivery(&self, address: &str) -> Option<&str> {
+        find(&self.undelivered, address)
     }
 
     /// The action for the first of `stages` that has one, each with the count of times it was reached.
@@ -291,14 +343,26 @@ impl Default for Config {
             refused: Vec::new(),
             size_limit: Some(64 << 20),
             max_recipients: None,
+            too_many: "452 4.5.3 too many recipients".to_owned(),
+            lmtp: false,
+            undelivered: Vec::new(),
+            strict_bdat: false,
             split: Split::Whole,
             hooks: Vec::new(),
+            body_hooks: Vec::new(),
             store_bodies: true,
             keep_transcripts: true,
             ipv6: false,
             idle_limit: Duration::from_secs(60),
         }
     }
+}
+
+fn find<'a>(replies: &'a [(String, String)], address: &str) -> Option<&'a str> {
+    replies
+        .iter()
+        .find(|(other, _)| other.eq_ignore_ascii_case(address))
+        .map(|(_, reply)| reply.as_str())
 }
 
 /// When TLS begins.

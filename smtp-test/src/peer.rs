@@ -42,6 +42,10 @@ pub trait Peer: Send {
         let _ = reason;
     }
 
+    /// Notes that a network or another thread lies between: what was given as output can still be under way when the
+    /// client sends what comes in next. Without it a peer knows all that the client had seen.
+    fn handle_network(&mut self) {}
+
     /// Whether the peer reads at present; `false` when it is told to stop reading.
     fn wants_input(&self) -> bool {
         true
@@ -76,6 +80,10 @@ impl<P: Peer + ?Sized> Peer for Box<P> {
 
     fn handle_tls_error(&mut self, reason: &str) {
         (**self).handle_tls_error(reason);
+    }
+
+    fn handle_network(&mut self) {
+        (**self).handle_network();
     }
 
     fn wants_input(&self) -> bool {

@@ -201,6 +201,10 @@ impl<P: Peer> Peer for TlsPeer<P> {
         self.out.pop_front()
     }
 
+    fn handle_network(&mut self) {
+        self.inner.handle_network();
+    }
+
     fn wants_input(&self) -> bool {
         self.inner.wants_input()
     }
