@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use crate::{Action, Moment, Split, Stage, Tls};
+use crate::{
+    Action, Moment, Scram, Split, Stage, Tls,
+    credentials::{Credential, User},
+};
 
 /// How a server behaves: a builder, passed by value from setter to setter.
 ///
@@ -25,6 +28,8 @@ pub struct Config {
     pub(crate) extra: Vec<String>,
     pub(crate) missing: Vec<String>,
     pub(crate) users: Vec<User>,
+    pub(crate) mechanisms: Option<Vec<String>>,
+    pub(crate) scram: Scram,
     pub(crate) auth_in_clear: bool,
     pub(crate) tls: Option<Tls>,
     pub(crate) tls_mode: TlsMode,
@@ -98,21 +103,47 @@ impl Config {
         self
     }
 
-    /// Adds a user for AUTH PLAIN and AUTH LOGIN.
-    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+    /// Adds a user with a password: for PLAIN and LOGIN, and where [`mechanisms`](Self::mechanisms) names them for CRAM-MD5
+    /// and SCRAM.
+    pub fn user(self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.credential(name, Credential::Password(password.into()))
+    }
+
+    /// Adds a user with a token: for XOAUTH2, and where [`mechanisms`](Self::mechanisms) names it for OAUTHBEARER.
+    pub fn token(self, name: impl Into<String>, token: impl Into<String>) -> Self {
+        self.credential(name, Credential::Token(token.into()))
+    }
+
+    /// Adds a user who is known by other means than SASL, for EXTERNAL (RFC 4422, appendix A).
+    pub fn external(self, name: impl Into<String>) -> Self {
+        self.credential(name, Credential::External)
+    }
+
+    /// Lets anybody in as `anonymous`, for ANONYMOUS (RFC 4505).
+    pub fn anonymous(self) -> Self {
+        self.credential("anonymous", Credential::Anonymous)
+    }
+
+    fn credential(mut self, name: impl Into<String>, secret: Credential) -> Self {
         self.users.push(User {
             name: name.into(),
-            secret: Credential::Password(password.into()),
+            secret,
         });
         self
     }
 
-    /// Adds a user for AUTH XOAUTH2.
-    pub fn token(mut self, name: impl Into<String>, token: impl Into<String>) -> Self {
-        self.users.push(User {
-            name: name.into(),
-            secret: Credential::Token(token.into()),
-        });
+    /// Replaces the list of mechanisms that AUTH offers.
+    ///
+    /// The server has PLAIN, LOGIN, CRAM-MD5, XOAUTH2, OAUTHBEARER, EXTERNAL, ANONYMOUS, and SCRAM with SHA-1, SHA-256 and
+    /// SHA-512, each also with `-PLUS`. Names that it does not know it offers, too, and refuses.
+    pub fn mechanisms<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.mechanisms = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sets how the server behaves in SCRAM.
+    pub fn scram(mut self, scram: Scram) -> Self {
+        self.scram = scram;
         self
     }
 
@@ -301,27 +332,41 @@ impl Config {
         if self.tls_mode == TlsMode::StartTls && !in_tls {
             lines.push("STARTTLS".to_owned());
         }
-        let mut mechanisms = String::new();
-        if self
-            .users
-            .iter()
-            .any(|user| matches!(user.secret, Credential::Password(_)))
-        {
-            mechanisms.push_str(" PLAIN LOGIN");
-        }
-        if self
-            .users
-            .iter()
-            .any(|user| matches!(user.secret, Credential::Token(_)))
-        {
-            mechanisms.push_str(" XOAUTH2");
-        }
+        let mechanisms = self.offered_mechanisms();
         if !mechanisms.is_empty()
             && (in_tls || self.auth_in_clear || self.tls_mode == TlsMode::None)
         {
-            lines.push(format!("AUTH{mechanisms}"));
+            lines.push(format!("AUTH {}", mechanisms.join(" ")));
         }
         lines
+    }
+
+    fn offered_mechanisms(&self) -> Vec<&str> {
+        if let Some(own) = &self.mechanisms {
+            return own.iter().map(String::as_str).collect();
+        }
+        let has =
+            |wanted: fn(&Credential) -> bool| self.users.iter().any(|user| wanted(&user.secret));
+        let groups: [(bool, &[&str]); 4] = [
+            (
+                has(|secret| matches!(secret, Credential::Password(_))),
+                &["PLAIN", "LOGIN"],
+            ),
+            (
+                has(|secret| matches!(secret, Credential::Token(_))),
+                &["XOAUTH2"],
+            ),
+            (
+                has(|secret| matches!(secret, Credential::External)),
+                &["EXTERNAL"],
+            ),
+            (
+                has(|secret| matches!(secret, Credential::Anonymous)),
+                &["ANONYMOUS"],
+            ),
+        ];
+        let wanted = groups.iter().filter(|(wanted, _)| *wanted);
+        wanted.flat_map(|(_, names)| *names).copied().collect()
     }
 }
 
@@ -335,6 +380,8 @@ impl Default for Config {
             extra: Vec::new(),
             missing: Vec::new(),
             users: Vec::new(),
+            mechanisms: None,
+            scram: Scram::new(),
             auth_in_clear: false,
             tls: None,
             tls_mode: TlsMode::None,
@@ -371,18 +418,4 @@ pub(crate) enum TlsMode {
     None,
     StartTls,
     Implicit,
-}
-
-/// Somebody who may authenticate.
-#[derive(Debug, Clone)]
-pub(crate) struct User {
-    pub(crate) name: String,
-    pub(crate) secret: Credential,
-}
-
-/// What a user proves to know.
-#[derive(Debug, Clone)]
-pub(crate) enum Credential {
-    Password(String),
-    Token(String),
 }

@@ -7,7 +7,6 @@
 //! ```
 //! Any of them goes to `Closed` by QUIT, EOF or an [`Action`](crate::Action) that says so.
 
-mod auth;
 mod chunks;
 mod commands;
 pub(crate) mod data;
@@ -16,6 +15,8 @@ mod login;
 mod offer;
 mod parameters;
 mod queue;
+mod sasl;
+mod scram;
 mod syntax;
 mod transaction;
 
@@ -25,10 +26,10 @@ use crate::{
     Action, Config, Log, Output, Peer, Rule, Session, Stage, TlsFacts, Violation, action::End,
     config::TlsMode, record::printable,
 };
-use auth::Exchange;
 use data::Data;
 use offer::Offer;
 use queue::Queue;
+use sasl::Exchange;
 use transaction::{Chunk, Envelope};
 
 /// An SMTP server as a sans-IO machine: one connection.
@@ -66,6 +67,7 @@ pub struct Machine {
     reading: bool,
     greeted: bool,
     in_tls: bool,
+    tls: Option<TlsFacts>,
     hello: bool,
     offer: Offer,
     /// MAIL commands so far.
@@ -119,6 +121,7 @@ impl Machine {
             reading: true,
             greeted: false,
             in_tls: false,
+            tls: None,
             hello: false,
             offer: Offer::default(),
             mails: 0,
@@ -373,6 +376,7 @@ impl Peer for Machine {
             return;
         }
         self.mark("<tls>");
+        self.tls = Some(facts.clone());
         self.log
             .update(self.number, |session| session.tls = Some(facts));
         self.state = State::ExpectCommand;

@@ -2,7 +2,7 @@
 
 use super::{
     Machine, State,
-    auth::{Exchange, Step},
+    sasl::{Exchange, Realm, Step},
 };
 use crate::{Rule, Stage};
 
@@ -26,7 +26,7 @@ impl Machine {
             let code = self.answer(&stages, "501 5.7.0 authentication cancelled", true);
             self.after_auth(code, Exchange::ExpectAny, None);
         } else {
-            let step = exchange.respond(response, &self.config.users);
+            let step = exchange.respond(response, &self.realm());
             self.take_step(&stages, step);
         }
     }
@@ -48,21 +48,17 @@ impl Machine {
                 self.after_auth(code, Exchange::ExpectAny, None);
                 return;
             };
-            match initial {
+            let step = match initial {
+                // RFC 4954, section 4: where the server speaks first, there is none.
+                Some(_) if exchange.server_speaks_first() => {
+                    Step::Malformed("an initial response where there is none")
+                }
                 // RFC 4954, section 4: an empty initial response is a single equals sign.
-                Some("=") => {
-                    let step = exchange.respond(b"", &self.config.users);
-                    self.take_step(&[Stage::Auth], step);
-                }
-                Some(initial) => {
-                    let step = exchange.respond(initial.as_bytes(), &self.config.users);
-                    self.take_step(&[Stage::Auth], step);
-                }
-                None => {
-                    let challenge = exchange.first_challenge();
-                    self.take_step(&[Stage::Auth], Step::Challenge(exchange, challenge));
-                }
-            }
+                Some("=") => exchange.respond(b"", &self.realm()),
+                Some(initial) => exchange.respond(initial.as_bytes(), &self.realm()),
+                None => exchange.begin(&self.realm()),
+            };
+            self.take_step(&[Stage::Auth], step);
             return;
         };
         self.answer(&[Stage::Auth], refusal, true);
@@ -104,6 +100,14 @@ impl Machine {
                 session.authenticated_as = Some(user.clone())
             });
             self.user = Some(user);
+        }
+    }
+
+    fn realm(&self) -> Realm<'_> {
+        Realm {
+            config: &self.config,
+            offer: &self.offer,
+            tls: self.tls.as_ref(),
         }
     }
 }
