@@ -18,7 +18,7 @@ use crate::machine::{Announced, Core, Done, Job};
 use crate::mail::Mail;
 use crate::outbox::Transmit;
 use crate::outcome::{Outcome, Traffic};
-use crate::pipeline::Window;
+use crate::pipeline::{Pipelining, Window};
 use crate::reply::Reply;
 use crate::sasl;
 use crate::time::Time;
@@ -83,6 +83,7 @@ impl Connection {
     ///
     /// `seed` feeds what has to be unpredictable, such as the nonces of SASL mechanisms: give it random bytes.
     pub fn new(config: Arc<Config>, seed: [u8; 32]) -> Self {
+        let level = config.pipelining.unwrap_or_default();
         let mut link = Link::new(config);
         let state = State::begin(&mut link);
         Self {
@@ -98,6 +99,8 @@ impl Connection {
                 quit_wanted: false,
                 broken: None,
                 commands: 0,
+                level,
+                mails: 0,
                 done: VecDeque::new(),
                 announced: Announced::Nothing,
                 next_id: 0,
@@ -111,6 +114,15 @@ impl Connection {
     pub fn set_window(&mut self, window: Window) {
         if self.core.link.config.window.is_none() {
             self.core.link.pipeline.set_window(window);
+        }
+    }
+
+    /// Sends so far ahead of the replies, unless the policy says how far.
+    ///
+    /// For whoever hands over many mails at once: [`Pipelining::Transactions`] saves a round trip a mail.
+    pub fn set_pipelining(&mut self, level: Pipelining) {
+        if self.core.link.config.pipelining.is_none() {
+            self.core.set_pipelining(level);
         }
     }
 
@@ -353,8 +365,7 @@ impl Connection {
         let Some(Job::Mail(transaction)) = self.core.jobs.get_mut(self.core.sending) else {
             return None;
         };
-        if transaction.is_starved() && self.core.link.outbox.is_empty() && !transaction.asked {
-            transaction.asked = true;
+        if self.core.link.outbox.is_empty() && transaction.ask() {
             return Some(Ok(Event::BodyWanted(transaction.id)));
         }
         None
@@ -567,6 +578,7 @@ impl Upgrade<'_> {
             link: &mut core.link,
             known: &mut core.known,
             seed: &core.seed,
+            level: core.level,
         };
         core.state = Ok(State::secured(awaited, facts, &mut context));
     }

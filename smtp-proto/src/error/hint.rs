@@ -100,7 +100,9 @@ fn of_login(reply: &Reply) -> Option<&'static str> {
 
 fn of_need(need: &Need) -> Option<&'static str> {
     match need {
-        Need::EightBitMime => Some("encode the text as quoted-printable or base64"),
+        Need::EightBitMime | Need::BinaryMime => {
+            Some("encode the text as quoted-printable or base64")
+        }
         Need::SmtpUtf8 => Some("encode words in headers as RFC 2047 says, and domains as A-labels"),
         Need::Parameter { .. } => None,
     }
