@@ -392,7 +392,13 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, or the connection's failure.
     pub fn poll_body(&mut self, id: MessageId) -> Option<Result<BodyStatus, Error>> {
-        self.fill();
+        if self
+            .core
+            .transaction(id)
+            .is_none_or(|transaction| transaction.is_open())
+        {
+            self.fill();
+        }
         let Some(transaction) = self.core.transaction(id) else {
             return Some(match self.core.known_outcome(id) {
                 Ok(()) => Ok(BodyStatus::Done),
@@ -518,6 +524,7 @@ impl Connection {
     }
 
     fn give_up(&mut self, id: MessageId, reason: ErrorKind) {
+        self.core.retract(id);
         match self.core.transaction(id) {
             Some(transaction) if transaction.is_untouched() => {
                 self.core.withdraw(id, Error::new(Stage::Mail, reason));

@@ -252,6 +252,20 @@ impl Core {
         self.done.push_back(Done::Mail(id, outcome));
     }
 
+    /// Takes back what is in line of a mail, if nothing of it was ever offered and nothing is in line behind it.
+    pub(crate) fn retract(&mut self, id: MessageId) {
+        if let Some(Job::Mail(transaction)) = self.jobs.get_mut(self.sending)
+            && transaction.id == id
+            && let Some(begins) = transaction.begins()
+            && self.link.retract(begins)
+        {
+            transaction.rewind();
+            // RSET was in line as well, or is not needed: once too often does no harm.
+            self.needs_reset = true;
+            self.mails = self.mails.saturating_sub(1);
+        }
+    }
+
     /// Takes a mail of which nothing was sent out of the line.
     pub(crate) fn withdraw(&mut self, id: MessageId, error: Error) {
         let found = self
@@ -454,6 +468,7 @@ impl Core {
 
 /// Begins a mail, behind RSET if the one before left something.
 fn say_mail(transaction: &mut Transaction, link: &mut Link, needs_reset: &mut bool) -> bool {
+    let begins = link.outbox.queued();
     // What is not answered yet may be refused.
     if *needs_reset || link.pipeline.last() == Some(Expect::LastChunk) {
         if !link.say(&Line::Rset, Expect::Rset) {
@@ -461,7 +476,11 @@ fn say_mail(transaction: &mut Transaction, link: &mut Link, needs_reset: &mut bo
         }
         *needs_reset = false;
     }
-    transaction.say(Expect::Mail, link)
+    let said = transaction.say(Expect::Mail, link);
+    if said {
+        transaction.begin(begins);
+    }
+    said
 }
 
 impl fmt::Debug for Core {

@@ -12,6 +12,7 @@ use crate::mail;
 /// The text of one mail, as far as it has not been put in line.
 #[derive(Debug)]
 pub(super) struct Text {
+    framing: Framing,
     encoder: Encoder,
     /// What is next, and what was written behind it.
     piece: Bytes,
@@ -51,6 +52,7 @@ impl Text {
             mail::Text::Streamed { .. } => (Bytes::new(), Source::Open),
         };
         Self {
+            framing,
             encoder: encoder(text, framing),
             piece,
             more: VecDeque::new(),
@@ -63,11 +65,23 @@ impl Text {
 
     /// Changes how the end is told, before anything was put in line.
     pub(super) fn set_framing(&mut self, text: &mail::Text, framing: Framing) {
+        self.framing = framing;
         self.encoder = encoder(text, framing);
     }
 
     pub(super) fn written(&self) -> u64 {
         self.written
+    }
+
+    /// Octets of all of it as they travel, without what ends it; as declared, or `None`, if it is not at hand.
+    pub(super) fn total(&self, text: &mail::Text) -> Option<u64> {
+        match text {
+            mail::Text::Whole { facts, .. } if self.framing == Framing::Dot => {
+                Some(facts.wire_len())
+            }
+            mail::Text::Whole { facts, .. } => Some(facts.message_len()),
+            mail::Text::Streamed { declared, .. } => declared.size,
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
