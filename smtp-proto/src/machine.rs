@@ -54,6 +54,15 @@ pub(crate) enum Done {
     Command(CommandId, Result<Reply, Error>),
 }
 
+/// How far to go in filling the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// With what has begun; of what comes next, find out whether it can be.
+    Begun,
+    /// To what comes next.
+    Next,
+}
+
 /// What `poll_event` has told already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Announced {
@@ -140,10 +149,14 @@ impl Core {
     }
 
     /// Puts in line whatever may be said now.
-    pub(crate) fn fill(&mut self) -> Result<(), Error> {
+    pub(crate) fn fill(&mut self, reach: Reach) -> Result<(), Error> {
         while matches!(self.state, Ok(State::Ready)) {
             let Some(job) = self.jobs.get_mut(self.sending) else {
-                if self.quit_wanted && self.jobs.is_empty() && self.link.pipeline.is_empty() {
+                if reach == Reach::Next
+                    && self.quit_wanted
+                    && self.jobs.is_empty()
+                    && self.link.pipeline.is_empty()
+                {
                     self.state = Ok(State::quit(&mut self.link));
                 }
                 return Ok(());
@@ -159,8 +172,10 @@ impl Core {
                     let error = Error::new(Stage::Command, ErrorKind::Unsupported(Need::SmtpUtf8));
                     self.done.push_back(Done::Command(*id, Err(error)));
                     *job = Job::Gone;
+                    self.tidy();
                     true
                 }
+                Job::Command(..) if reach == Reach::Begun => false,
                 Job::Command(_, command) => {
                     let said = self.link.say(&Line::User(command), Expect::Command);
                     if said {
@@ -182,6 +197,7 @@ impl Core {
                     }
                     Want::Command(Expect::Mail) => {
                         match transaction.prepare(&self.known.capabilities) {
+                            Ok(()) if reach == Reach::Begun => false,
                             Ok(()) => say_mail(transaction, &mut self.link, &mut self.needs_reset),
                             Err(error) => {
                                 let id = transaction.id;
