@@ -119,7 +119,6 @@ impl Connection {
     /// Takes in bytes that the peer sent; all of them, however they are cut.
     pub fn handle_input(&mut self, now: Time, mut input: &[u8]) {
         self.core.link.begin(now);
-        self.core.link.received(input.len());
         while !input.is_empty() {
             match &self.core.state {
                 Ok(State::Ended) | Err(_) => return,
@@ -136,23 +135,31 @@ impl Connection {
             if self.inbox.fragment().is_empty() {
                 self.core.link.reply_begins();
             }
+            let room = self.core.input_room();
+            if room == 0 {
+                let stage = self.core.stage();
+                return self.fail(Error::protocol(stage, ProtocolError::TooMuchInput));
+            }
             let limits = self.core.reply_limits();
-            match self.inbox.next(&mut input, &limits) {
+            let mut rest = input.get(..room).unwrap_or(input);
+            let before = rest.len();
+            let next = self.inbox.next(&mut rest, &limits);
+            // Counted as it is taken in, so that what an outcome tells does not depend on what came in one piece with it.
+            let taken = before.saturating_sub(rest.len());
+            self.core.link.received(taken);
+            input = input.get(taken..).unwrap_or_default();
+            match next {
                 Ok(Some(reply)) => {
                     if let Err(error) = self.core.handle_reply(now, reply) {
                         return self.fail(error);
                     }
                 }
-                Ok(None) => break,
+                Ok(None) => {}
                 Err(error) => {
                     let stage = self.core.stage();
                     return self.fail(Error::protocol(stage, ProtocolError::Reply(error)));
                 }
             }
-        }
-        if self.core.link.traffic().bytes_received() > self.core.input_allowance() {
-            let stage = self.core.stage();
-            self.fail(Error::protocol(stage, ProtocolError::TooMuchInput));
         }
     }
 

@@ -422,9 +422,12 @@ impl Core {
         }
     }
 
-    /// How many bytes a server may have sent by now.
-    pub(crate) fn input_allowance(&self) -> u64 {
-        SESSION_INPUT.saturating_add(self.commands.saturating_mul(COMMAND_INPUT))
+    /// How many bytes more a server may send by now.
+    pub(crate) fn input_room(&self) -> usize {
+        let room = SESSION_INPUT
+            .saturating_add(self.commands.saturating_mul(COMMAND_INPUT))
+            .saturating_sub(self.link.traffic().bytes_received());
+        usize::try_from(room).unwrap_or(usize::MAX)
     }
 
     pub(crate) fn new_id(&mut self) -> u64 {

@@ -492,3 +492,25 @@ fn v39_a_withdrawn_mail_leaves_no_recipient_behind() {
     let stored: Vec<_> = mails.iter().map(|mail| mail.addresses()).collect();
     assert_eq!(stored, [["to-one@x.test"], ["to-three@x.test"]]);
 }
+
+#[test]
+fn v39_a_reset_of_the_callers_that_is_refused_resets_nothing() {
+    use smtp_test::Stage;
+    let server = smtp_test::Config::new()
+        .on(Stage::Data.nth(1), Action::reply("451 4.3.0 not now"))
+        .on(Stage::Rset.nth(1), Action::reply("502 5.5.1 no"));
+    let mut pair = Pair::new(policy(Pipelining::Envelope), Machine::new(&server));
+    pair.connection
+        .submit(Mail::new("one@x.test", ["a@x.test"], "hello\r\n").unwrap());
+    let reset = pair.connection.command(smtp_proto::Command::rset());
+    let id = pair
+        .connection
+        .submit(Mail::new("two@x.test", ["b@x.test"], "hello\r\n").unwrap());
+    let reply = pair.drive(|c| c.poll_reply(reset)).unwrap();
+    assert_eq!(reply.code().as_u16(), 502);
+    assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
+    let log = pair.peer.log();
+    assert_eq!(log.mails()[0].addresses(), ["b@x.test"]);
+    let commands = log.session().commands().to_vec();
+    assert_eq!(commands.iter().filter(|line| *line == "RSET").count(), 2);
+}

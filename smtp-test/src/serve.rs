@@ -34,6 +34,7 @@ pub(crate) fn serve_with<S: Read + Write>(
     mut more: impl FnMut(&mut S, &mut [u8]) -> io::Result<usize>,
     mut pause: impl FnMut(Duration) -> bool,
 ) -> io::Result<()> {
+    peer.handle_network();
     let mut buffer = vec![0; 64 << 10];
     loop {
         while let Some(output) = next_output(peer) {
