@@ -14,7 +14,7 @@ use crate::event::{BodyStatus, CommandId, Event, MessageId};
 use crate::handshake::{AwaitTls, Context, Known, State};
 use crate::inbox::Inbox;
 use crate::link::Link;
-use crate::machine::{Announced, Core, Done, Job};
+use crate::machine::{Announced, Core, Done, Job, Reach};
 use crate::mail::Mail;
 use crate::outbox::Transmit;
 use crate::outcome::{Outcome, Traffic};
@@ -297,7 +297,7 @@ impl Connection {
         if matches!(self.core.state, Ok(State::AwaitTls(_))) {
             self.core.link.begin_tls(now);
         }
-        self.fill();
+        self.fill(Reach::Next);
         if self.core.state.is_err() || self.core.broken.is_some() {
             return None;
         }
@@ -342,7 +342,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure, once all that is known of mails and commands has been told.
     pub fn poll_event(&mut self) -> Option<Result<Event, Error>> {
-        self.fill();
+        self.fill(Reach::Begun);
         if self.core.announced == Announced::Nothing && self.core.is_ready() {
             self.core.announced = Announced::Ready;
             return Some(Ok(Event::Ready));
@@ -378,7 +378,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure.
     pub fn poll_ready(&mut self) -> Option<Result<(), Error>> {
-        self.fill();
+        self.fill(Reach::Begun);
         match &self.core.state {
             Err(error) => Some(Err(error.clone())),
             Ok(State::Ready) if self.core.broken.is_none() => Some(Ok(())),
@@ -392,13 +392,7 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, or the connection's failure.
     pub fn poll_body(&mut self, id: MessageId) -> Option<Result<BodyStatus, Error>> {
-        if self
-            .core
-            .transaction(id)
-            .is_none_or(|transaction| transaction.is_open())
-        {
-            self.fill();
-        }
+        self.fill(Reach::Begun);
         let Some(transaction) = self.core.transaction(id) else {
             return Some(match self.core.known_outcome(id) {
                 Ok(()) => Ok(BodyStatus::Done),
@@ -420,7 +414,7 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, its outcome has been told, or its text is not finished and nothing else can happen.
     pub fn poll_outcome(&mut self, id: MessageId) -> Option<Result<Outcome, Error>> {
-        self.fill();
+        self.fill(Reach::Begun);
         let of_mail = |done: &Done| matches!(done, Done::Mail(each, _) if *each == id);
         if let Some(Done::Mail(_, outcome)) = self.core.take_done(of_mail) {
             return Some(Ok(outcome));
@@ -436,7 +430,7 @@ impl Connection {
     /// # Errors
     /// If there is no such command, its reply has been told, or the connection's failure.
     pub fn poll_reply(&mut self, id: CommandId) -> Option<Result<Reply, Error>> {
-        self.fill();
+        self.fill(Reach::Begun);
         let of_command = |done: &Done| matches!(done, Done::Command(each, _) if *each == id);
         if let Some(Done::Command(_, reply)) = self.core.take_done(of_command) {
             return Some(reply);
@@ -455,7 +449,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure before that.
     pub fn poll_ended(&mut self) -> Option<Result<(), Error>> {
-        self.fill();
+        self.fill(Reach::Begun);
         match &self.core.state {
             Err(error) => Some(Err(error.clone())),
             Ok(State::Ended) => Some(Ok(())),
@@ -512,19 +506,18 @@ impl Connection {
 
     /// Puts in line whatever may be said now.
     ///
-    /// Every question does it first: what it finds out, such as a mail that this server cannot take, may be the answer, and
-    /// nothing from outside would ever lead to it.
-    fn fill(&mut self) {
+    /// Every question goes on with what has begun: what that finds out, such as a mail that this server cannot take, may be
+    /// the answer, and nothing from outside would ever lead to it.
+    fn fill(&mut self, reach: Reach) {
         if self.core.state.is_ok()
             && self.core.broken.is_none()
-            && let Err(error) = self.core.fill()
+            && let Err(error) = self.core.fill(reach)
         {
             self.fail(error);
         }
     }
 
     fn give_up(&mut self, id: MessageId, reason: ErrorKind) {
-        self.core.retract(id);
         match self.core.transaction(id) {
             Some(transaction) if transaction.is_untouched() => {
                 self.core.withdraw(id, Error::new(Stage::Mail, reason));

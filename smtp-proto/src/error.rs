@@ -437,19 +437,14 @@ impl fmt::Display for AuthenticationError {
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::EightBitMime => {
-                f.write_str("the text has octets above 127 and the server offers no 8BITMIME")
-            }
-            Self::BinaryMime => {
-                f.write_str("the text is binary and the server offers no BINARYMIME with CHUNKING")
-            }
-            Self::SmtpUtf8 => f.write_str(
-                "a header or an address has characters beyond ASCII and the server offers no SMTPUTF8",
-            ),
+            Self::EightBitMime => f.write_str("octets above 127 in the text need 8BITMIME"),
+            Self::BinaryMime => f.write_str("a binary text needs BINARYMIME and CHUNKING"),
+            Self::SmtpUtf8 => f.write_str("characters beyond ASCII need SMTPUTF8"),
             Self::Parameter { keyword, extension } => {
-                write!(f, "the parameter {keyword} needs {extension}, which the server does not offer")
+                write!(f, "the parameter {keyword} needs {extension}")
             }
-        }
+        }?;
+        f.write_str(", which the server does not offer")
     }
 }
 

@@ -221,16 +221,6 @@ impl Link {
         Some(self.clock.began?.saturating_add(limit))
     }
 
-    /// Takes commands back out of the line from this position on, if none of them was ever offered; returns whether it
-    /// did.
-    pub(crate) fn retract(&mut self, from: u64) -> bool {
-        if self.offered > from || !self.outbox.retract(from) {
-            return false;
-        }
-        self.pipeline.retract(from);
-        true
-    }
-
     /// Nothing will be sent any more, and nothing is waited for.
     pub(crate) fn close(&mut self) {
         self.outbox.clear();

@@ -59,6 +59,15 @@ pub(crate) enum Done {
     Command(CommandId, Result<Reply, Error>),
 }
 
+/// How far to go in filling the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// With what has begun; of what comes next, find out whether it can be.
+    Begun,
+    /// To what comes next.
+    Next,
+}
+
 /// What `poll_event` has told already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Announced {
@@ -157,10 +166,14 @@ impl Core {
     }
 
     /// Puts in line whatever may be said now.
-    pub(crate) fn fill(&mut self) -> Result<(), Error> {
+    pub(crate) fn fill(&mut self, reach: Reach) -> Result<(), Error> {
         while matches!(self.state, Ok(State::Ready)) {
             let Some(job) = self.jobs.get_mut(self.sending) else {
-                if self.quit_wanted && self.jobs.is_empty() && self.link.pipeline.is_empty() {
+                if reach == Reach::Next
+                    && self.quit_wanted
+                    && self.jobs.is_empty()
+                    && self.link.pipeline.is_empty()
+                {
                     self.state = Ok(State::quit(&mut self.link));
                 }
                 return Ok(());
@@ -176,8 +189,10 @@ impl Core {
                     let error = Error::new(Stage::Command, ErrorKind::Unsupported(Need::SmtpUtf8));
                     self.done.push_back(Done::Command(*id, Err(error)));
                     *job = Job::Gone;
+                    self.tidy();
                     true
                 }
+                Job::Command(..) if reach == Reach::Begun => false,
                 Job::Command(_, command) => {
                     let said = self.link.say(&Line::User(command), Expect::Command);
                     if said {
@@ -200,6 +215,7 @@ impl Core {
                     Want::Command(Expect::Mail) => {
                         let ready = transaction.prepare(&self.known.capabilities, self.mails);
                         match ready {
+                            Ok(()) if reach == Reach::Begun => false,
                             Ok(()) => {
                                 let said =
                                     say_mail(transaction, &mut self.link, &mut self.needs_reset);
@@ -250,20 +266,6 @@ impl Core {
         let id = transaction.id;
         let outcome = transaction.outcome(failure, &self.link, self.known.tls.clone());
         self.done.push_back(Done::Mail(id, outcome));
-    }
-
-    /// Takes back what is in line of a mail, if nothing of it was ever offered and nothing is in line behind it.
-    pub(crate) fn retract(&mut self, id: MessageId) {
-        if let Some(Job::Mail(transaction)) = self.jobs.get_mut(self.sending)
-            && transaction.id == id
-            && let Some(begins) = transaction.begins()
-            && self.link.retract(begins)
-        {
-            transaction.rewind();
-            // RSET was in line as well, or is not needed: once too often does no harm.
-            self.needs_reset = true;
-            self.mails = self.mails.saturating_sub(1);
-        }
     }
 
     /// Takes a mail of which nothing was sent out of the line.
@@ -468,7 +470,6 @@ impl Core {
 
 /// Begins a mail, behind RSET if the one before left something.
 fn say_mail(transaction: &mut Transaction, link: &mut Link, needs_reset: &mut bool) -> bool {
-    let begins = link.outbox.queued();
     // What is not answered yet may be refused.
     if *needs_reset || link.pipeline.last() == Some(Expect::LastChunk) {
         if !link.say(&Line::Rset, Expect::Rset) {
@@ -476,11 +477,7 @@ fn say_mail(transaction: &mut Transaction, link: &mut Link, needs_reset: &mut bo
         }
         *needs_reset = false;
     }
-    let said = transaction.say(Expect::Mail, link);
-    if said {
-        transaction.begin(begins);
-    }
-    said
+    transaction.say(Expect::Mail, link)
 }
 
 impl fmt::Debug for Core {

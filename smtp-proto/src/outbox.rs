@@ -102,21 +102,6 @@ impl Outbox {
         self.tidy();
     }
 
-    /// Takes away the command bytes queued from this position on, if nothing else is queued behind it; returns whether
-    /// it did.
-    pub(crate) fn retract(&mut self, from: u64) -> bool {
-        let excess = self.queued().saturating_sub(from);
-        let behind_pieces = self.control.len().saturating_sub(self.control_placed);
-        match usize::try_from(excess) {
-            Ok(excess) if excess <= behind_pieces => {
-                self.control
-                    .truncate(self.control.len().saturating_sub(excess));
-                true
-            }
-            _ => false,
-        }
-    }
-
     /// Takes away all that is not sent, for good: nothing may be queued behind a gap but to a peer
     /// that will not read it.
     pub(crate) fn clear(&mut self) {

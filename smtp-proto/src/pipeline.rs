@@ -150,15 +150,6 @@ impl Pipeline {
         });
     }
 
-    /// Expects no reply to what ends behind this position.
-    pub(crate) fn retract(&mut self, from: u64) {
-        while let Some(due) = self.due.back().filter(|due| due.end > from) {
-            self.octets = self.octets.saturating_sub(due.octets);
-            self.text = self.text.saturating_sub(due.text);
-            self.due.pop_back();
-        }
-    }
-
     /// Octets of text that are not answered, those of text that ends by a dot left out.
     pub(crate) fn text(&self) -> u64 {
         self.text

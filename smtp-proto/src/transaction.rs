@@ -46,8 +46,6 @@ pub(crate) struct Transaction {
     framing: Framing,
     /// The most recipients that the server takes at a time.
     at_a_time: usize,
-    /// Position in the output in front of the mail's first command, once that is in line.
-    begins: Option<u64>,
     next: Next,
     answers: Answers,
     /// Replies that are due for this mail.
@@ -95,35 +93,11 @@ impl Transaction {
             content: Content::default(),
             framing: Framing::Dot,
             at_a_time: usize::MAX,
-            begins: None,
             next: Next::Mail,
             answers: Answers::default(),
             due: 0,
             chunk_left: 0,
             end: None,
-        }
-    }
-
-    /// Takes note that its first command is in line behind this position.
-    pub(crate) fn begin(&mut self, position: u64) {
-        self.begins = Some(position);
-    }
-
-    /// Position in the output in front of its first command.
-    pub(crate) fn begins(&self) -> Option<u64> {
-        self.begins
-    }
-
-    /// All that was in line of it has been taken back.
-    pub(crate) fn rewind(&mut self) {
-        self.begins = None;
-        self.next = Next::Mail;
-        self.due = 0;
-        self.answers = Answers::default();
-        for recipient in &mut self.mail.recipients {
-            if matches!(recipient.answer, Answer::Asked) {
-                recipient.answer = Answer::None;
-            }
         }
     }
 
@@ -515,7 +489,6 @@ impl Transaction {
         }
         self.answers = Answers::default();
         self.text = Text::new(&self.mail.text, self.framing);
-        self.begins = None;
         self.end = None;
     }
 

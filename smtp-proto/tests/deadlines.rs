@@ -533,3 +533,43 @@ fn the_limits_are_those_of_the_standard_unless_said_otherwise() {
         "nobody waits long for a goodbye"
     );
 }
+
+/// A connection that is ready, and has not been asked what it has to send since.
+fn ready() -> Rig {
+    let mut rig = Rig::new(builder(Security::Cleartext).build().unwrap());
+    rig.listen();
+    rig.ask("220 mx.test\r\n");
+    rig.ask("250 mx.test\r\n");
+    rig
+}
+
+#[test]
+fn what_needs_no_bytes_is_answered_without_any() {
+    // Nothing will be sent for these, so nothing would ever come: a driver that waited would wait for ever.
+    let mut rig = ready();
+    let text = "Subject: t\r\n\r\ngr\u{fc}\u{df}e\r\n";
+    let mail = Mail::new("a@x.test", ["b@x.test"], text).unwrap();
+    let id = rig.connection.submit(mail);
+    let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();
+    assert!(matches!(outcome.deliveries()[0].fate(), Fate::NotSent(_)));
+    let id = rig.connection.command(Command::vrfy("b\u{fc}").unwrap());
+    assert!(rig.connection.poll_reply(id).unwrap().is_err());
+    rig.connection.quit();
+    assert_eq!(rig.listen(), "QUIT\r\n");
+}
+
+#[test]
+fn a_question_begins_nothing() {
+    let mut rig = ready();
+    let id = rig.connection.submit(mail());
+    assert!(rig.connection.poll_outcome(id).is_none());
+    rig.connection.abandon(id);
+    let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();
+    let fate = outcome.deliveries()[0].fate();
+    assert!(matches!(fate, Fate::NotSent(error) if matches!(error.kind(), ErrorKind::Abandoned)));
+    assert!(
+        rig.connection.poll_ready().unwrap().is_ok(),
+        "it was withdrawn"
+    );
+    assert_eq!(rig.listen(), "");
+}

@@ -22,6 +22,7 @@ fn policy(pipelining: Pipelining) -> Arc<Config> {
 }
 
 /// Senders, and recipients with the code that each earns.
+#[allow(clippy::type_complexity, reason = "a table")]
 const MAILS: [(&str, &[(&str, u16)], u16); 5] = [
     ("A", &[("a1", 250), ("a2", 550), ("a3", 250)], 250),
     ("B", &[("b1", 250), ("b2", 450)], 554),
