@@ -227,7 +227,7 @@ fn v27_a_421_ends_the_connection_at_every_stage_and_leaves_every_fate_right() {
                 } else if closes {
                     assert_eq!(
                         error.fragment(),
-                        Some(reply[..10].as_bytes()),
+                        Some(&reply.as_bytes()[..10]),
                         "{stage:?}: {error}"
                     );
                 }
