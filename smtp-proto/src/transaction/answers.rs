@@ -58,13 +58,13 @@ impl Answers {
         let enough = matches!(reply.code().as_u16(), 452 | 552) && self.accepted > 0;
         self.answered = self.answered.saturating_add(1);
         match reply.code().severity() {
+            Severity::Intermediate => return Err(ProtocolError::WrongClass),
+            // The answer of all of them is the sender's, even where one is accepted for a sender that is not.
+            _ if self.sender.is_some() => {}
             Severity::Completion => {
                 self.accepted = self.accepted.saturating_add(1);
                 recipient.answer = Answer::Accepted;
             }
-            Severity::Intermediate => return Err(ProtocolError::WrongClass),
-            // The answer of all of them is the sender's.
-            _ if self.sender.is_some() => {}
             _ if enough && later => recipient.answer = Answer::Deferred(reply.to_reply()),
             _ => recipient.answer = Answer::Known(refused(Stage::Rcpt, reply.to_reply())),
         }
