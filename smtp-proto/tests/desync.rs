@@ -21,9 +21,10 @@ fn policy(pipelining: Pipelining) -> Arc<Config> {
     Arc::new(config.build().unwrap())
 }
 
-/// Senders, and recipients with the code that each earns.
-#[allow(clippy::type_complexity, reason = "a table")]
-const MAILS: [(&str, &[(&str, u16)], u16); 5] = [
+/// A sender, recipients with the code that each earns, and the code of the verdict.
+type Envelope = (&'static str, &'static [(&'static str, u16)], u16);
+
+const MAILS: [Envelope; 5] = [
     ("A", &[("a1", 250), ("a2", 550), ("a3", 250)], 250),
     ("B", &[("b1", 250), ("b2", 450)], 554),
     ("C", &[("c1", 550)], 0),

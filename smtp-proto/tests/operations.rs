@@ -647,7 +647,7 @@ proptest! {
         security in prop::sample::select(vec![
             Security::Cleartext, Security::Cleartext, Security::Opportunistic, Security::StartTls, Security::Implicit,
         ]),
-        level in prop::sample::select(vec![Pipelining::Off, Pipelining::Envelope]),
+        level in prop::sample::select(vec![Pipelining::Off, Pipelining::Envelope, Pipelining::Transactions]),
         end in prop::sample::select(vec![End::Cooperation, End::Cooperation, End::Eof, End::Silence, End::Deafness]),
     ) {
         let prelude = std::iter::repeat_n(Step::Turn, if ready { 6 } else { 0 });

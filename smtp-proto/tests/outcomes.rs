@@ -92,7 +92,11 @@ struct Run {
     sent: usize,
 }
 
-const LEVELS: [Pipelining; 2] = [Pipelining::Off, Pipelining::Envelope];
+const LEVELS: [Pipelining; 3] = [
+    Pipelining::Off,
+    Pipelining::Envelope,
+    Pipelining::Transactions,
+];
 
 const OVERLONG: [u8; 4096] = [b'x'; 4096];
 
@@ -319,7 +323,8 @@ fn v40_a_part_of_the_final_reply_is_none() {
             Action::raw(part).then_cut(),
             Action::raw(part).then_reset(),
         ] {
-            for level in LEVELS {
+            // Where more mails are in one flight, the replies to them complete the line.
+            for level in [Pipelining::Off, Pipelining::Envelope] {
                 let run = run(level, server().on(Stage::EndOfData, action.clone()), None);
                 let fate = run.outcomes[0].deliveries()[0].fate();
                 assert!(matches!(fate, Fate::InDoubt(_)), "{part:?}: {fate}");

@@ -286,7 +286,7 @@ fn a_source_that_fails_leaves_nothing_on_the_server() {
         let id = pair.connection.submit(streamed("from@x.test"));
         wanted(&mut pair, id);
         pair.connection
-            .write_body(id, Bytes::from([b'\r', b'\n'].repeat(written)))
+            .write_body(id, Bytes::from(b"\r\n".repeat(written)))
             .unwrap();
         pair.write_some(10_000);
         let error = io::Error::new(io::ErrorKind::NotFound, "the file is gone");

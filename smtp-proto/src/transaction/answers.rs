@@ -59,7 +59,7 @@ impl Answers {
         self.answered = self.answered.saturating_add(1);
         match reply.code().severity() {
             Severity::Intermediate => return Err(ProtocolError::WrongClass),
-            // The answer of all of them is the sender's.
+            // The answer of all of them is the sender's, even where one is accepted for a sender that is not.
             _ if self.sender.is_some() => {}
             Severity::Completion => {
                 self.accepted = self.accepted.saturating_add(1);
