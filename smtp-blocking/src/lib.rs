@@ -1,1 +1,87 @@
-//! Placeholder.
+//! An SMTP client over std sockets, without an async runtime.
+//!
+//! A [`Client`] moves bytes between a stream and the state machine of [`smtp_proto`](proto), which decides everything, and
+//! keeps its time. TLS is no matter of the stream: [`smtp_rustls`](tls) puts it between the two, for STARTTLS as well as from
+//! the first byte.
+//!
+#![cfg_attr(feature = "rustls", doc = "```")]
+#![cfg_attr(not(feature = "rustls"), doc = "```ignore")]
+//! use smtp_blocking::{Client, proto::{Credentials, Mail}, tls::Endpoint};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let certificate = smtp_test::Tls::new();
+//! # let trust = smtp_blocking::tls::Tls::builder().only_added_roots().add_root_der(certificate.authority_der().to_vec()).build()?;
+//! # let server = smtp_test::Server::start(smtp_test::Config::new().tls(certificate).user("alice", "correct horse"))?;
+//! # let (host, port) = ("localhost", server.port());
+//! let endpoint = Endpoint::starttls(host)
+//!     .port(port)
+//!     .credentials(Credentials::password("alice", "correct horse")?)
+//! #   .tls(trust)
+//!     .build()?;
+//! let mut client = Client::connect(&endpoint)?;
+//!
+//! let mail = Mail::new("alice@example.org", ["bob@example.net"], "Subject: hello\r\n\r\nHello Bob.\r\n")?;
+//! let outcome = client.send(mail)?;
+//! for delivery in outcome.deliveries() {
+//!     println!("{}: {}", delivery.recipient(), delivery.fate());
+//! }
+//! client.quit()?;
+//! # assert_eq!(server.mails().len(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Whatever goes wrong is one [`Error`](proto::Error), and whatever becomes of a mail is its [`Outcome`](proto::Outcome).
+//!
+//! # Many mails
+//!
+//! [`Client::submit`] puts mails in line without waiting, and [`Client::outcome`] asks for each by its id; meanwhile they go
+//! out one behind the other with as few round trips as the server allows. A text that does not fit in memory comes from a
+//! reader, by [`Client::send_from`], or piece by piece, by [`Client::body`] and [`Client::write_body`].
+//!
+//! # Time
+//!
+//! Everything that is waited for has its deadline, by [`Timeouts`](proto::Timeouts), also a server that takes nothing or
+//! answers a byte a minute: the limit of each read and write is what is left of it. For this the client asks of a stream
+//! what [`Stream`] says, and sets the time-outs of a socket as it goes.
+//!
+//! One thing cannot be bounded: the system's resolver of names, on which [`Client::connect`] relies. A program that cannot
+//! wait for it resolves the name by other means and uses [`Client::connect_to`].
+//!
+//! The client writes all that it may before it reads. That it is not caught with both sides waiting for the other to read is
+//! the doing of the machine, which sends ahead only as much as the buffers between them are sure to hold.
+//!
+//! # Other streams and other TLS
+//!
+//! [`Client::from_stream`] takes any [`Stream`], and any [`Wire`](proto::Wire): a
+//! [`Connection`](proto::Connection) to speak in clear, a TLS stack that is sans-IO as well, or one's own. A TLS stack that
+//! wraps streams takes over by [`Client::upgrade`].
+//!
+//! # Features
+//! | feature | by default | what it adds |
+//! | --- | --- | --- |
+//! | `rustls` | yes | [`Client::connect`], the types that `Client` stands for by itself, and [`tls`] |
+//!
+//! The default features also bring those of [`smtp_rustls`](tls).
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// In the order of the floors: each module uses only those above it.
+mod stream;
+
+mod client;
+
+#[cfg(feature = "rustls")]
+mod connect;
+
+pub use smtp_proto as proto;
+#[cfg(feature = "rustls")]
+pub use smtp_rustls as tls;
+
+pub use crate::client::Client;
+pub use crate::stream::Stream;
+
+/// The examples of the README, to be compiled and run.
+#[cfg(all(doctest, feature = "rustls"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

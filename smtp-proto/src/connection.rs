@@ -18,7 +18,7 @@ use crate::machine::{Announced, Core, Done, Job};
 use crate::mail::Mail;
 use crate::outbox::Transmit;
 use crate::outcome::{Outcome, Traffic};
-use crate::pipeline::Window;
+use crate::pipeline::{Pipelining, Window};
 use crate::reply::Reply;
 use crate::sasl;
 use crate::time::Time;
@@ -83,6 +83,7 @@ impl Connection {
     ///
     /// `seed` feeds what has to be unpredictable, such as the nonces of SASL mechanisms: give it random bytes.
     pub fn new(config: Arc<Config>, seed: [u8; 32]) -> Self {
+        let level = config.pipelining.unwrap_or_default();
         let mut link = Link::new(config);
         let state = State::begin(&mut link);
         Self {
@@ -98,6 +99,8 @@ impl Connection {
                 quit_wanted: false,
                 broken: None,
                 commands: 0,
+                level,
+                mails: 0,
                 done: VecDeque::new(),
                 announced: Announced::Nothing,
                 next_id: 0,
@@ -114,39 +117,61 @@ impl Connection {
         }
     }
 
+    /// Sends so far ahead of the replies, unless the policy says how far.
+    ///
+    /// For whoever hands over many mails at once: [`Pipelining::Transactions`] saves a round trip a mail.
+    pub fn set_pipelining(&mut self, level: Pipelining) {
+        if self.core.link.config.pipelining.is_none() {
+            self.core.set_pipelining(level);
+        }
+    }
+
     // What happened outside.
 
     /// Takes in bytes that the peer sent; all of them, however they are cut.
     pub fn handle_input(&mut self, now: Time, mut input: &[u8]) {
         self.core.link.begin(now);
-        self.core.link.received(input.len());
         while !input.is_empty() {
             match &self.core.state {
                 Ok(State::Ended) | Err(_) => return,
-                Ok(State::AwaitTls(_)) => {
-                    let error = ProtocolError::InjectedBeforeTls;
-                    let error = Error::protocol(Stage::StartTls, error);
-                    return self.fail(error);
+                Ok(State::AwaitTls(awaited)) => {
+                    let stage = if awaited.greeted {
+                        Stage::StartTls
+                    } else {
+                        Stage::TlsHandshake
+                    };
+                    return self.fail(Error::protocol(stage, ProtocolError::InjectedBeforeTls));
                 }
                 Ok(_) => {}
             }
+            if self.inbox.fragment().is_empty() {
+                self.core.link.reply_begins();
+            }
+            let room = self.core.input_room();
+            if room == 0 {
+                let stage = self.core.stage();
+                return self.fail(Error::protocol(stage, ProtocolError::TooMuchInput));
+            }
             let limits = self.core.reply_limits();
-            match self.inbox.next(&mut input, &limits) {
+            let mut rest = input.get(..room).unwrap_or(input);
+            let before = rest.len();
+            let next = self.inbox.next(&mut rest, &limits);
+            // Counted as it is taken in, so that what an outcome tells does not depend on what came in one piece with it.
+            let taken = before.saturating_sub(rest.len());
+            self.core.link.received(taken);
+            input = input.get(taken..).unwrap_or_default();
+            match next {
                 Ok(Some(reply)) => {
                     if let Err(error) = self.core.handle_reply(now, reply) {
                         return self.fail(error);
                     }
                 }
-                Ok(None) => break,
+                Ok(None) => {}
                 Err(error) => {
                     let stage = self.core.stage();
                     return self.fail(Error::protocol(stage, ProtocolError::Reply(error)));
                 }
             }
-        }
-        if self.core.link.traffic().bytes_received() > self.core.input_allowance() {
-            let stage = self.core.stage();
-            self.fail(Error::protocol(stage, ProtocolError::TooMuchInput));
         }
     }
 
@@ -157,8 +182,12 @@ impl Connection {
     }
 
     /// Takes note that the first `count` bytes of the last offer went out.
+    ///
+    /// What was offered before a failure may be acknowledged after it; that changes nothing.
     pub fn handle_sent(&mut self, _now: Time, count: usize) {
-        self.core.link.sent(count);
+        if !self.is_over() {
+            self.core.link.sent(count);
+        }
     }
 
     /// Takes note that time has passed; does nothing before the time that [`poll_timeout`](Self::poll_timeout) named.
@@ -189,7 +218,7 @@ impl Connection {
         }
         if self.core.state.is_ok() && self.core.broken.is_none() {
             let error = Error::new(self.core.stage(), ErrorKind::Transport(error));
-            let until = now.saturating_add(self.core.link.config.timeouts.drain);
+            let until = self.core.link.drain_until(now);
             self.core.broken = Some((error, until));
         }
     }
@@ -201,7 +230,7 @@ impl Connection {
         let id = MessageId(self.core.new_id());
         let transaction = Transaction::new(id, mail);
         match self.core.refusal() {
-            None => self.core.jobs.push_back(Job::Mail(transaction)),
+            None => self.core.push(Job::Mail(transaction)),
             Some(error) => self.core.settle(transaction, Some(error)),
         }
         id
@@ -250,7 +279,7 @@ impl Connection {
     pub fn command(&mut self, command: Command) -> CommandId {
         let id = CommandId(self.core.new_id());
         if self.core.refusal().is_none() {
-            self.core.jobs.push_back(Job::Command(id, command));
+            self.core.push(Job::Command(id, command));
         }
         id
     }
@@ -268,15 +297,12 @@ impl Connection {
         if matches!(self.core.state, Ok(State::AwaitTls(_))) {
             self.core.link.begin_tls(now);
         }
+        self.fill();
         if self.core.state.is_err() || self.core.broken.is_some() {
             return None;
         }
-        if let Err(error) = self.core.fill() {
-            self.fail(error);
-            return None;
-        }
         if self.core.is_idle() {
-            self.core.link.pipeline.release();
+            self.core.release();
         }
         self.core.link.offer(now)
     }
@@ -316,6 +342,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure, once all that is known of mails and commands has been told.
     pub fn poll_event(&mut self) -> Option<Result<Event, Error>> {
+        self.fill();
         if self.core.announced == Announced::Nothing && self.core.is_ready() {
             self.core.announced = Announced::Ready;
             return Some(Ok(Event::Ready));
@@ -338,8 +365,7 @@ impl Connection {
         let Some(Job::Mail(transaction)) = self.core.jobs.get_mut(self.core.sending) else {
             return None;
         };
-        if transaction.is_starved() && !transaction.asked {
-            transaction.asked = true;
+        if self.core.link.outbox.is_empty() && transaction.ask() {
             return Some(Ok(Event::BodyWanted(transaction.id)));
         }
         None
@@ -352,6 +378,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure.
     pub fn poll_ready(&mut self) -> Option<Result<(), Error>> {
+        self.fill();
         match &self.core.state {
             Err(error) => Some(Err(error.clone())),
             Ok(State::Ready) if self.core.broken.is_none() => Some(Ok(())),
@@ -365,6 +392,7 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, or the connection's failure.
     pub fn poll_body(&mut self, id: MessageId) -> Option<Result<BodyStatus, Error>> {
+        self.fill();
         let Some(transaction) = self.core.transaction(id) else {
             return Some(match self.core.known_outcome(id) {
                 Ok(()) => Ok(BodyStatus::Done),
@@ -374,7 +402,8 @@ impl Connection {
         if !transaction.is_open() {
             return Some(Err(Error::misuse(Stage::Body, Misuse::NotStreaming)));
         }
-        if transaction.is_starved() {
+        // Not before all of the last piece is out: what waits for more could wait for long.
+        if transaction.is_starved() && self.core.link.outbox.is_empty() {
             return Some(Ok(BodyStatus::Wanted));
         }
         self.core.stuck().map(Err)
@@ -385,6 +414,7 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, its outcome has been told, or its text is not finished and nothing else can happen.
     pub fn poll_outcome(&mut self, id: MessageId) -> Option<Result<Outcome, Error>> {
+        self.fill();
         let of_mail = |done: &Done| matches!(done, Done::Mail(each, _) if *each == id);
         if let Some(Done::Mail(_, outcome)) = self.core.take_done(of_mail) {
             return Some(Ok(outcome));
@@ -400,6 +430,7 @@ impl Connection {
     /// # Errors
     /// If there is no such command, its reply has been told, or the connection's failure.
     pub fn poll_reply(&mut self, id: CommandId) -> Option<Result<Reply, Error>> {
+        self.fill();
         let of_command = |done: &Done| matches!(done, Done::Command(each, _) if *each == id);
         if let Some(Done::Command(_, reply)) = self.core.take_done(of_command) {
             return Some(reply);
@@ -418,6 +449,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure before that.
     pub fn poll_ended(&mut self) -> Option<Result<(), Error>> {
+        self.fill();
         match &self.core.state {
             Err(error) => Some(Err(error.clone())),
             Ok(State::Ended) => Some(Ok(())),
@@ -457,6 +489,11 @@ impl Connection {
         &self.core.link.config.timeouts
     }
 
+    /// Whether the connection has failed or ended, and will never do anything again.
+    pub fn is_over(&self) -> bool {
+        matches!(self.core.state, Err(_) | Ok(State::Ended))
+    }
+
     /// Whether nothing is in line, due or under way on a connection that could take a mail at once.
     pub fn is_idle(&self) -> bool {
         self.core.is_idle()
@@ -465,6 +502,19 @@ impl Connection {
                 .state
                 .as_ref()
                 .is_ok_and(|state| matches!(state, State::Ready))
+    }
+
+    /// Puts in line whatever may be said now.
+    ///
+    /// Every question does it first: what it finds out, such as a mail that this server cannot take, may be the answer, and
+    /// nothing from outside would ever lead to it.
+    fn fill(&mut self) {
+        if self.core.state.is_ok()
+            && self.core.broken.is_none()
+            && let Err(error) = self.core.fill()
+        {
+            self.fail(error);
+        }
     }
 
     fn give_up(&mut self, id: MessageId, reason: ErrorKind) {
@@ -502,6 +552,9 @@ impl Connection {
     }
 
     fn fail(&mut self, error: Error) {
+        if matches!(self.core.state, Ok(State::ExpectQuit)) {
+            return self.end();
+        }
         let error = if error.fragment().is_none() {
             error.with_fragment(self.inbox.fragment())
         } else {
@@ -525,6 +578,7 @@ impl Upgrade<'_> {
             link: &mut core.link,
             known: &mut core.known,
             seed: &core.seed,
+            level: core.level,
         };
         core.state = Ok(State::secured(awaited, facts, &mut context));
     }

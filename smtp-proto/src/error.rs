@@ -1,5 +1,7 @@
 //! What can go wrong, by whose fault it is.
 
+mod hint;
+
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -8,8 +10,10 @@ use core::fmt;
 
 use crate::body::Fault;
 use crate::inbox::ReplyError;
+use crate::parameter::Keyword;
 use crate::reply::{Escaped, Reply};
 use crate::sasl::Failure;
+pub(crate) use hint::{of_fault, of_refusal};
 
 /// Why a connection, a mail or a command failed, and at which stage.
 ///
@@ -47,6 +51,10 @@ pub enum ErrorKind {
         /// Octets that the server takes.
         limit: u64,
     },
+    /// The mail has more recipients than the server takes at a time, and its text cannot be sent again for the rest.
+    TooManyRecipients,
+    /// The server takes no more mails on this connection (RFC 9422).
+    TooManyMails,
     /// Something did not happen in time.
     Timeout(Wait),
     /// The transport failed.
@@ -73,9 +81,9 @@ pub enum ProtocolError {
     Reply(ReplyError),
     /// A reply came that no command waits for.
     UnexpectedReply,
-    /// A reply of this class cannot answer this command.
+    /// A reply of this kind cannot answer this command.
     WrongClass,
-    /// Bytes came behind the reply to STARTTLS and before TLS: somebody may have injected them.
+    /// Bytes came in clear where TLS was to begin, such as behind the reply to STARTTLS: somebody may have injected them.
     InjectedBeforeTls,
     /// A reply came while the body was still being sent.
     EarlyReply,
@@ -108,15 +116,22 @@ pub enum AuthenticationError {
 }
 
 /// What a mail needs and the server does not offer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Need {
     /// Octets above 127 in the text of the mail (RFC 6152).
     EightBitMime,
+    /// Octets of any kind (RFC 3030).
+    BinaryMime,
     /// Octets above 127 in the headers or in an address (RFC 6531).
     SmtpUtf8,
     /// The extension that a parameter of the caller's belongs to.
-    Parameter,
+    Parameter {
+        /// The parameter's keyword.
+        keyword: Keyword,
+        /// The extension's EHLO keyword.
+        extension: String,
+    },
 }
 
 /// What the machine waited for when the time was up.
@@ -143,6 +158,8 @@ pub enum Wait {
     DataInit,
     /// The peer to take the bytes that are offered to it.
     Write,
+    /// The reply to a part of the text, sent by BDAT.
+    Chunk,
     /// The final reply, after the end of the data.
     DataEnd,
     /// The reply to RSET.
@@ -289,7 +306,11 @@ impl Error {
     /// This says nothing about whether a mail was delivered: that is for its [`Fate`](crate::Fate) to say.
     pub fn is_transient(&self) -> bool {
         match &self.0.kind {
-            ErrorKind::Timeout(_) | ErrorKind::Transport(_) | ErrorKind::Closed => true,
+            ErrorKind::Timeout(_)
+            | ErrorKind::Transport(_)
+            | ErrorKind::Closed
+            | ErrorKind::TooManyRecipients
+            | ErrorKind::TooManyMails => true,
             ErrorKind::Refused
             | ErrorKind::TlsUnavailable
             | ErrorKind::Authentication(AuthenticationError::Rejected { .. })
@@ -298,80 +319,6 @@ impl Error {
             }
             _ => false,
         }
-    }
-
-    /// The likely cure, where the cause is a usual mistake.
-    pub fn hint(&self) -> Option<&'static str> {
-        match &self.0.kind {
-            ErrorKind::Protocol(ProtocolError::Reply(ReplyError::TlsRecord)) => Some(
-                "the server speaks TLS from the first byte on this port: use implicit TLS (port 465), \
-                 or another port for STARTTLS (587)",
-            ),
-            ErrorKind::Timeout(Wait::Greeting) => {
-                Some("a server that waits for TLS stays silent: on port 465 use implicit TLS")
-            }
-            ErrorKind::Protocol(ProtocolError::InjectedBeforeTls) => Some(
-                "somebody on the path may be tampering with the connection, or the server is broken",
-            ),
-            ErrorKind::TlsUnavailable => Some(
-                "the policy asks for TLS: check the port (587 offers STARTTLS, 465 is TLS from the first byte); \
-                 somebody on the path may be hiding STARTTLS",
-            ),
-            ErrorKind::Authentication(error) => self.authentication_hint(error),
-            ErrorKind::Refused => self.refusal_hint(),
-            ErrorKind::Transport(error) => error.hint,
-            ErrorKind::Misuse(Misuse::UpgradePending) => {
-                Some("call `upgrade`, or use a client that has a TLS layer")
-            }
-            ErrorKind::Body(_) => {
-                Some("send the text with CRLF line ends, or ask for line ends to be converted")
-            }
-            _ => None,
-        }
-    }
-
-    fn authentication_hint(&self, error: &AuthenticationError) -> Option<&'static str> {
-        match error {
-            AuthenticationError::NotOffered => Some(
-                "submission with a password is usually on port 587 or 465; port 25 offers none",
-            ),
-            AuthenticationError::Rejected { .. } => match self.reply()?.code().as_u16() {
-                530 => Some("the server wants TLS first"),
-                534 => {
-                    Some("the account may need an application password, or a login by the browser")
-                }
-                535 => Some(
-                    "user name or password is wrong, or the account does not allow this way to log in",
-                ),
-                538 => Some("the server wants encryption for this mechanism"),
-                432 => Some("the password has to be changed once before this mechanism works"),
-                454 => Some("the server cannot check passwords right now: try again later"),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    fn refusal_hint(&self) -> Option<&'static str> {
-        match (self.0.stage, self.reply()?.code().as_u16()) {
-            (Stage::Mail | Stage::Rcpt, 530) => {
-                Some("the server wants a login, or TLS, before it takes mail")
-            }
-            (Stage::Rcpt, 550 | 554 | 553) if self.says(b"relay") => {
-                Some("the server relays only for users who logged in")
-            }
-            (Stage::Greeting, 554 | 521) => Some("this host takes no mail"),
-            _ => None,
-        }
-    }
-
-    fn says(&self, word: &[u8]) -> bool {
-        self.reply().is_some_and(|reply| {
-            reply.lines().any(|line| {
-                line.windows(word.len())
-                    .any(|part| part.eq_ignore_ascii_case(word))
-            })
-        })
     }
 }
 
@@ -430,6 +377,10 @@ impl fmt::Display for ErrorKind {
             Self::TooLarge { size, limit } => {
                 write!(f, "the mail has {size} octets, the server takes {limit}")
             }
+            Self::TooManyRecipients => f.write_str(
+                "more recipients than the server takes at a time, and the text cannot be sent again for the rest",
+            ),
+            Self::TooManyMails => f.write_str("the server takes no more mails on this connection"),
             Self::Timeout(wait) => write!(f, "timed out waiting for {wait}"),
             Self::Transport(error) => error.fmt(f),
             Self::Closed => f.write_str("the server closed the connection"),
@@ -447,10 +398,8 @@ impl fmt::Display for ProtocolError {
         match self {
             Self::Reply(error) => error.fmt(f),
             Self::UnexpectedReply => f.write_str("a reply that no command waits for"),
-            Self::WrongClass => f.write_str("a reply of this class makes no sense here"),
-            Self::InjectedBeforeTls => {
-                f.write_str("bytes behind the reply to STARTTLS, before TLS began")
-            }
+            Self::WrongClass => f.write_str("a reply of this kind makes no sense here"),
+            Self::InjectedBeforeTls => f.write_str("bytes came in clear where TLS was to begin"),
             Self::EarlyReply => f.write_str("a reply before the mail was sent whole"),
             Self::AcceptedAfterRefusal => {
                 f.write_str("the server accepted a mail whose sender it had refused")
@@ -470,13 +419,13 @@ impl fmt::Display for AuthenticationError {
                 f.write_str(", the credentials serve")?;
                 list(f, ours)
             }
-            Self::Rejected { detail: None } => f.write_str("the server refused the credentials"),
+            Self::Rejected { detail: None } => f.write_str("the server refused the login"),
             Self::Rejected {
                 detail: Some(detail),
             } => {
                 write!(
                     f,
-                    "the server refused the credentials with {}",
+                    "the server refused the login with {}",
                     Escaped::new(detail, FRAGMENT_SHOWN)
                 )
             }
@@ -487,13 +436,20 @@ impl fmt::Display for AuthenticationError {
 
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::EightBitMime => "the text has octets above 127 and the server offers no 8BITMIME",
-            Self::SmtpUtf8 => {
-                "a header or an address has characters beyond ASCII and the server offers no SMTPUTF8"
+        match self {
+            Self::EightBitMime => {
+                f.write_str("the text has octets above 127 and the server offers no 8BITMIME")
             }
-            Self::Parameter => "the server does not offer the extension that a parameter belongs to",
-        })
+            Self::BinaryMime => {
+                f.write_str("the text is binary and the server offers no BINARYMIME with CHUNKING")
+            }
+            Self::SmtpUtf8 => f.write_str(
+                "a header or an address has characters beyond ASCII and the server offers no SMTPUTF8",
+            ),
+            Self::Parameter { keyword, extension } => {
+                write!(f, "the parameter {keyword} needs {extension}, which the server does not offer")
+            }
+        }
     }
 }
 
@@ -510,6 +466,7 @@ impl fmt::Display for Wait {
             Self::Rcpt => "the reply to RCPT",
             Self::DataInit => "the reply to DATA",
             Self::Write => "the server to take what is sent",
+            Self::Chunk => "the reply to a part of the text",
             Self::DataEnd => "the final reply",
             Self::Rset => "the reply to RSET",
             Self::Command => "the reply to the command",

@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 
 use crate::capabilities::Capabilities;
 use crate::command::Line;
-use crate::config::Security;
+use crate::config::{Protocol, Security};
 use crate::error::{AuthenticationError, Error, ErrorKind, ProtocolError, Stage};
 use crate::link::Link;
 use crate::pipeline::{Expect, Pipelining};
@@ -72,6 +72,7 @@ pub(crate) struct Context<'a> {
     pub(crate) link: &'a mut Link,
     pub(crate) known: &'a mut Known,
     pub(crate) seed: &'a [u8; 32],
+    pub(crate) level: Pipelining,
 }
 
 impl State {
@@ -148,7 +149,12 @@ fn greeted(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
 
 fn say_ehlo(cx: &mut Context<'_>) -> State {
     let config = cx.link.config.clone();
-    cx.link.say(&Line::Ehlo(&config.client_name), Expect::Ehlo);
+    let name = &config.client_name;
+    let line = match config.protocol {
+        Protocol::Smtp => Line::Ehlo(name),
+        Protocol::Lmtp => Line::Lhlo(name),
+    };
+    cx.link.say(&line, Expect::Ehlo);
     State::ExpectEhlo
 }
 
@@ -164,12 +170,21 @@ fn ehlo_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Err
                 .fold(Capabilities::from_ehlo(reply), |kept, keyword| {
                     kept.without(keyword)
                 });
+            // RFC 8689, section 2: it counts only inside TLS.
+            if cx.known.tls.is_none() && cx.known.capabilities.requiretls() {
+                let all = core::mem::take(&mut cx.known.capabilities);
+                cx.known.capabilities = all.without("REQUIRETLS");
+            }
         }
         Severity::Completion if code != CLOSING => {}
         Severity::Completion | Severity::Intermediate => {
             return Err(wrong_class(Stage::Ehlo, reply));
         }
-        _ if matches!(code, 500 | 501 | 502 | 504 | 550) => return ehlo_unknown(reply, cx),
+        _ if matches!(code, 500 | 501 | 502 | 504 | 550)
+            && cx.link.config.protocol == Protocol::Smtp =>
+        {
+            return ehlo_unknown(reply, cx);
+        }
         _ => return Err(Error::refused(Stage::Ehlo, reply.to_reply())),
     }
     if cx.known.tls.is_some() {
@@ -281,7 +296,7 @@ fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
 
 fn ready(cx: &mut Context<'_>) -> State {
     let level = if cx.known.capabilities.pipelining() {
-        cx.link.config.pipelining
+        cx.level
     } else {
         Pipelining::Off
     };
@@ -313,6 +328,9 @@ impl Login {
                 Ok(State::ExpectAuth(self))
             }
             Severity::Completion | Severity::Intermediate => Err(wrong_class(Stage::Auth, reply)),
+            Severity::Transient if reply.code().as_u16() == UNAVAILABLE => {
+                Err(Error::refused(Stage::Auth, reply.to_reply()))
+            }
             Severity::Transient | Severity::Permanent => {
                 let error = match self.cancelled {
                     Some(failure) => AuthenticationError::Exchange(failure),

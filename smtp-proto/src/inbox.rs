@@ -110,15 +110,22 @@ pub enum ReplyError {
 impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::LineTooLong { limit } => write!(f, "a line of the reply is longer than {limit} octets"),
+            Self::LineTooLong { limit } => {
+                write!(f, "a line of the reply is longer than {limit} octets")
+            }
             Self::ReplyTooLong { limit } => write!(f, "the reply is longer than {limit} octets"),
             Self::TooManyLines { limit } => write!(f, "the reply has more than {limit} lines"),
-            Self::Malformed { line } => write!(f, "line {line} of the reply does not begin with a reply code"),
+            Self::Malformed { line } => write!(
+                f,
+                "line {line} of the reply does not begin with a reply code"
+            ),
             Self::BadCode { code } => write!(f, "the reply code {code:03} is of no class"),
-            Self::MixedCodes { first, other } => write!(f, "one reply has the codes {first} and {other}"),
+            Self::MixedCodes { first, other } => {
+                write!(f, "one reply has the codes {first} and {other}")
+            }
             Self::Nul { offset } => write!(f, "the reply has a NUL at offset {offset}"),
             Self::TlsRecord => {
-                f.write_str("the server speaks TLS where a reply in clear was expected: is the port for implicit TLS?")
+                f.write_str("the server speaks TLS where a reply in clear was expected")
             }
         }
     }
@@ -149,7 +156,7 @@ impl Reply {
 pub(crate) struct Inbox {
     /// The octets of a reply whose end is not here yet.
     partial: Vec<u8>,
-    /// How far `partial` was read.
+    /// How far `partial` was read; of no meaning while that is empty.
     scan: Scan,
     /// The reply that was last lent from `partial`.
     lent: Vec<u8>,
@@ -220,7 +227,6 @@ impl Inbox {
         let Some(code) = verdict? else {
             return Ok(None);
         };
-        self.scan = Scan::default();
         self.lent = core::mem::take(&mut self.partial);
         Ok(Some(ReplyRef::new(code, &self.lent)))
     }

@@ -57,10 +57,10 @@ pub mod sasl;
 mod capabilities;
 mod command;
 mod inbox;
-mod mail;
 
 mod error;
 
+mod mail;
 mod outcome;
 mod pipeline;
 mod transcript;
@@ -84,7 +84,7 @@ pub use address::{
 };
 pub use capabilities::{Capabilities, FutureRelease, Limits, SizeLimit};
 pub use command::{Command, CommandError, CommandFault, Redacted};
-pub use config::{Config, ConfigBuilder, ConfigError, Security, Timeouts};
+pub use config::{Config, ConfigBuilder, ConfigError, Protocol, Security, Speculation, Timeouts};
 pub use connection::{Connection, Upgrade};
 pub use error::{
     AuthenticationError, Error, ErrorKind, Misuse, Need, ProtocolError, Stage, TransportError, Wait,
@@ -92,6 +92,8 @@ pub use error::{
 pub use event::{BodyStatus, CommandId, Event, MessageId};
 pub use inbox::{ReplyError, ReplyLimits};
 pub use mail::{Field, Mail, MailBuilder, MailError, MailFault, Streamed};
+#[cfg(feature = "std")]
+pub use outbox::IoSlices;
 pub use outbox::Transmit;
 pub use outcome::{Delivery, Fate, Outcome, Traffic, Undelivered};
 pub use parameter::{Keyword, Parameter, ParameterError, ParameterFault, Parameters, Value};

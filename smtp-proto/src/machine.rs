@@ -4,13 +4,14 @@ use alloc::collections::VecDeque;
 use core::fmt;
 
 use crate::command::{Command, Line};
+use crate::config::Protocol;
 use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage, Wait};
 use crate::event::{CommandId, MessageId};
 use crate::handshake::{Context, Known, State, UNAVAILABLE};
 use crate::inbox::ReplyLimits;
 use crate::link::Link;
 use crate::outcome::Outcome;
-use crate::pipeline::Expect;
+use crate::pipeline::{Expect, Pipelining};
 use crate::reply::{Reply, ReplyRef, Severity};
 use crate::time::Time;
 use crate::transaction::{Transaction, Want};
@@ -31,6 +32,10 @@ pub(crate) struct Core {
     /// The transport takes nothing more; the peer may still say why, until then.
     pub(crate) broken: Option<(Error, Time)>,
     pub(crate) commands: u64,
+    /// How far to send ahead, where the server takes it.
+    pub(crate) level: Pipelining,
+    /// Mails begun.
+    pub(crate) mails: u32,
     pub(crate) done: VecDeque<Done>,
     pub(crate) announced: Announced,
     pub(crate) next_id: u64,
@@ -68,9 +73,10 @@ impl Core {
     pub(crate) fn handle_reply(&mut self, now: Time, reply: ReplyRef<'_>) -> Result<(), Error> {
         self.link.config.transcript.show_reply(|| reply.to_reply());
         let going = reply.code().as_u16() == UNAVAILABLE;
-        let Some(to) = self.link.answered(now) else {
+        let Some(due) = self.link.answered(now) else {
             return Err(self.unexpected(reply));
         };
+        let to = due.to;
         match to {
             Expect::Rset => {
                 if reply.code().severity() != Severity::Completion {
@@ -78,11 +84,21 @@ impl Core {
                 }
                 self.needs_reset = false;
             }
-            Expect::Mail | Expect::Rcpt(_) | Expect::Data | Expect::EndOfData => {
+            Expect::Mail
+            | Expect::Rcpt(_)
+            | Expect::Data
+            | Expect::Chunk
+            | Expect::LastChunk
+            | Expect::EndOfData => {
+                let by_recipient = self.link.config.protocol == Protocol::Lmtp;
                 if let Some(Job::Mail(transaction)) = self.jobs.front_mut() {
-                    transaction.handle_reply(to, reply).map_err(|error| {
+                    let more = transaction.handle_reply(to, reply, by_recipient);
+                    let more = more.map_err(|error| {
                         Error::protocol(to.stage(), error).with_reply(reply.to_reply())
                     })?;
+                    if more {
+                        self.link.again(now, due);
+                    }
                 }
             }
             Expect::Command => {
@@ -110,6 +126,7 @@ impl Core {
                     link: &mut self.link,
                     known: &mut self.known,
                     seed: &self.seed,
+                    level: self.level,
                 };
                 let state = state.advance(reply, &mut context)?;
                 self.enter(state);
@@ -168,7 +185,7 @@ impl Core {
                     }
                     said
                 }
-                Job::Mail(transaction) => match transaction.want() {
+                Job::Mail(transaction) => match transaction.want(&self.link) {
                     Want::Answer => false,
                     Want::Nothing => {
                         self.sending = self.sending.saturating_add(1);
@@ -178,11 +195,17 @@ impl Core {
                         transaction
                             .write_text(&mut self.link)
                             .map_err(|fault| Error::new(Stage::Body, ErrorKind::Body(fault)))?;
-                        transaction.want() == Want::Nothing
+                        transaction.want(&self.link) == Want::Nothing
                     }
                     Want::Command(Expect::Mail) => {
-                        match transaction.prepare(&self.known.capabilities) {
-                            Ok(()) => say_mail(transaction, &mut self.link, &mut self.needs_reset),
+                        let ready = transaction.prepare(&self.known.capabilities, self.mails);
+                        match ready {
+                            Ok(()) => {
+                                let said =
+                                    say_mail(transaction, &mut self.link, &mut self.needs_reset);
+                                self.mails = self.mails.saturating_add(u32::from(said));
+                                said
+                            }
                             Err(error) => {
                                 let id = transaction.id;
                                 self.withdraw(id, error);
@@ -347,6 +370,30 @@ impl Core {
         )
     }
 
+    /// Sends so far ahead, from when the server is known to take it.
+    pub(crate) fn set_pipelining(&mut self, level: Pipelining) {
+        self.level = level;
+        if matches!(self.state, Ok(State::Ready)) && self.known.capabilities.pipelining() {
+            self.link.pipeline.set_level(level);
+        }
+    }
+
+    /// Puts something in line.
+    pub(crate) fn push(&mut self, job: Job) {
+        if self.jobs.capacity() == 0 {
+            // Most connections have one mail at a time.
+            self.jobs.reserve_exact(1);
+        }
+        self.jobs.push_back(job);
+    }
+
+    /// Frees what only a busy connection needs.
+    pub(crate) fn release(&mut self) {
+        self.jobs.shrink_to(1);
+        self.done.shrink_to(1);
+        self.link.pipeline.release();
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.jobs.is_empty() && self.link.pipeline.is_empty() && self.link.outbox.is_empty()
     }
@@ -359,7 +406,7 @@ impl Core {
         }
         match (&self.state, self.jobs.get(self.sending)) {
             (Ok(State::Ready), Some(Job::Mail(transaction)))
-                if transaction.want() == Want::Text =>
+                if transaction.want(&self.link) == Want::Text =>
             {
                 Stage::Body
             }
@@ -372,10 +419,12 @@ impl Core {
         match (&self.state, &self.broken) {
             (Err(_) | Ok(State::Ended), _) => None,
             (Ok(_), Some((_, until))) => Some((*until, Wait::Write)),
-            (Ok(State::AwaitTls(_)), None) => self
-                .link
-                .deadline()
-                .map(|(until, _)| (until, Wait::TlsHandshake)),
+            (Ok(State::AwaitTls(_)), None) => {
+                self.link.deadline().map(|(until, wait)| match wait {
+                    Wait::StartTls => (until, Wait::TlsHandshake),
+                    other => (until, other),
+                })
+            }
             (Ok(_), None) => self.link.deadline(),
         }
     }
@@ -388,9 +437,12 @@ impl Core {
         }
     }
 
-    /// How many bytes a server may have sent by now.
-    pub(crate) fn input_allowance(&self) -> u64 {
-        SESSION_INPUT.saturating_add(self.commands.saturating_mul(COMMAND_INPUT))
+    /// How many bytes more a server may send by now.
+    pub(crate) fn input_room(&self) -> usize {
+        let room = SESSION_INPUT
+            .saturating_add(self.commands.saturating_mul(COMMAND_INPUT))
+            .saturating_sub(self.link.traffic().bytes_received());
+        usize::try_from(room).unwrap_or(usize::MAX)
     }
 
     pub(crate) fn new_id(&mut self) -> u64 {
@@ -402,7 +454,8 @@ impl Core {
 
 /// Begins a mail, behind RSET if the one before left something.
 fn say_mail(transaction: &mut Transaction, link: &mut Link, needs_reset: &mut bool) -> bool {
-    if *needs_reset {
+    // What is not answered yet may be refused.
+    if *needs_reset || link.pipeline.last() == Some(Expect::LastChunk) {
         if !link.say(&Line::Rset, Expect::Rset) {
             return false;
         }

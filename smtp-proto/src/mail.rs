@@ -7,7 +7,10 @@ use bytes::Bytes;
 
 use crate::address::{AddressError, ForwardPath, ReversePath};
 use crate::body::{Facts, Fault, LineEnds, Rules, scan};
+use crate::error::of_fault;
+use crate::outcome::Fate;
 use crate::parameter::{Parameter, ParameterError, Parameters};
+use crate::reply::Reply;
 
 /// A mail to be sent: the envelope's sender and recipients, and the text, headers included (RFC 5322).
 ///
@@ -29,16 +32,45 @@ use crate::parameter::{Parameter, ParameterError, Parameters};
 #[derive(Clone, Debug)]
 pub struct Mail {
     pub(crate) sender: ReversePath,
-    pub(crate) recipients: Vec<ForwardPath>,
+    pub(crate) recipients: Vec<Recipient>,
     pub(crate) parameters: Parameters,
     pub(crate) text: Text,
+}
+
+/// A recipient, and room for what the server says to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Recipient {
+    pub(crate) path: ForwardPath,
+    pub(crate) answer: Answer,
+}
+
+/// How far a recipient is.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    /// It was not asked for in this transaction.
+    None,
+    /// It was asked for.
+    Asked,
+    /// The server takes mail for it.
+    Accepted,
+    /// It was one too many for this transaction, and will be in the next.
+    Deferred(Reply),
+    /// Its fate is known.
+    Known(Fate),
 }
 
 /// The text of a mail, at hand or yet to come.
 #[derive(Clone, Debug)]
 pub(crate) enum Text {
-    Whole { bytes: Bytes, facts: Facts },
-    Streamed { declared: Streamed, rules: Rules },
+    Whole {
+        bytes: Bytes,
+        facts: Facts,
+        binary: bool,
+    },
+    Streamed {
+        declared: Streamed,
+        rules: Rules,
+    },
 }
 
 /// What is said beforehand of a text that is written in pieces, since its needs cannot be looked up in it.
@@ -48,6 +80,7 @@ pub(crate) enum Text {
 pub struct Streamed {
     pub(crate) eight_bit: bool,
     pub(crate) utf8_headers: bool,
+    pub(crate) binary: bool,
     pub(crate) size: Option<u64>,
 }
 
@@ -56,7 +89,7 @@ pub struct Streamed {
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct MailBuilder {
     sender: ReversePath,
-    recipients: Vec<ForwardPath>,
+    recipients: Vec<Recipient>,
     parameters: Parameters,
     rules: Rules,
     source: Source,
@@ -104,6 +137,7 @@ pub enum MailFault {
 enum Source {
     None,
     Whole(Bytes),
+    Binary(Bytes),
     Streamed(Streamed),
 }
 
@@ -147,8 +181,8 @@ impl Mail {
     }
 
     /// The recipients.
-    pub fn recipients(&self) -> &[ForwardPath] {
-        &self.recipients
+    pub fn recipients(&self) -> impl ExactSizeIterator<Item = &ForwardPath> {
+        self.recipients.iter().map(|recipient| &recipient.path)
     }
 
     /// Octets of the text as they will travel, or as declared; `None` if nobody knows.
@@ -167,6 +201,27 @@ impl Mail {
         }
     }
 
+    /// Whether the text has octets of any kind (RFC 3030, section 3).
+    pub(crate) fn needs_binary(&self) -> bool {
+        match &self.text {
+            Text::Whole { binary, .. } => *binary,
+            Text::Streamed { declared, .. } => declared.binary,
+        }
+    }
+
+    /// Octets of the text as BDAT sends them, if all of it is at hand.
+    pub(crate) fn whole_len(&self) -> Option<u64> {
+        match &self.text {
+            Text::Whole { facts, .. } => Some(facts.message_len()),
+            Text::Streamed { .. } => None,
+        }
+    }
+
+    /// Whether all of the text is at hand, so that it can be sent more than once.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.text, Text::Whole { .. })
+    }
+
     /// Whether the headers or an address have characters beyond ASCII (RFC 6531).
     pub(crate) fn needs_utf8(&self) -> bool {
         let headers = match &self.text {
@@ -176,7 +231,7 @@ impl Mail {
         headers
             || !self.parameters.is_ascii()
             || !self.sender.is_ascii()
-            || !self.recipients.iter().all(ForwardPath::is_ascii)
+            || !self.recipients().all(ForwardPath::is_ascii)
     }
 }
 
@@ -199,7 +254,10 @@ impl MailBuilder {
         R: TryInto<ForwardPath, Error: Into<AddressError>>,
     {
         match recipient.try_into() {
-            Ok(recipient) => self.recipients.push(recipient),
+            Ok(path) => self.recipients.push(Recipient {
+                path,
+                answer: Answer::None,
+            }),
             Err(error) => {
                 let field = Field::Recipient(self.recipients.len());
                 self.fail(field, MailFault::Address(error.into()));
@@ -209,11 +267,13 @@ impl MailBuilder {
     }
 
     /// More recipients.
-    pub fn recipients<R>(self, recipients: impl IntoIterator<Item = R>) -> Self
+    pub fn recipients<R>(mut self, recipients: impl IntoIterator<Item = R>) -> Self
     where
         R: TryInto<ForwardPath, Error: Into<AddressError>>,
     {
-        recipients.into_iter().fold(self, Self::recipient)
+        let recipients = recipients.into_iter();
+        self.recipients.reserve_exact(recipients.size_hint().0);
+        recipients.fold(self, Self::recipient)
     }
 
     /// One more parameter of MAIL. It is sent only to a server that offers its extension; for others, the mail is not
@@ -228,6 +288,14 @@ impl MailBuilder {
     /// The text, headers included, with CRLF line ends.
     pub fn text(mut self, text: impl Into<Bytes>) -> Self {
         self.source = Source::Whole(text.into());
+        self
+    }
+
+    /// The text, headers included, as octets of any kind in lines of any length (BINARYMIME, RFC 3030, section 3).
+    ///
+    /// It is sent as it is, and only to a server that offers BINARYMIME and CHUNKING.
+    pub fn binary(mut self, text: impl Into<Bytes>) -> Self {
+        self.source = Source::Binary(text.into());
         self
     }
 
@@ -266,8 +334,17 @@ impl MailBuilder {
                 let rules = self.rules.eight_bit(true);
                 let facts = scan(&bytes, &rules)
                     .map_err(|fault| MailError::new(Field::Text, MailFault::Text(fault)))?;
-                Text::Whole { bytes, facts }
+                Text::Whole {
+                    bytes,
+                    facts,
+                    binary: false,
+                }
             }
+            Source::Binary(bytes) => Text::Whole {
+                facts: Facts::binary(bytes.len()),
+                bytes,
+                binary: true,
+            },
             Source::Streamed(declared) => Text::Streamed {
                 declared,
                 rules: self
@@ -307,6 +384,13 @@ impl Streamed {
     #[must_use]
     pub fn utf8_headers(mut self) -> Self {
         self.utf8_headers = true;
+        self
+    }
+
+    /// The text may have octets of any kind, in lines of any length: see [`MailBuilder::binary`].
+    #[must_use]
+    pub fn binary(mut self) -> Self {
+        self.binary = true;
         self
     }
 
@@ -363,7 +447,10 @@ impl fmt::Display for MailFault {
         match self {
             Self::Address(error) => error.fmt(f),
             Self::Parameter(error) => error.fmt(f),
-            Self::Text(fault) => fault.fmt(f),
+            Self::Text(fault) => {
+                fault.fmt(f)?;
+                of_fault(*fault).map_or(Ok(()), |hint| write!(f, " ({hint})"))
+            }
             Self::Missing => f.write_str("missing"),
         }
     }

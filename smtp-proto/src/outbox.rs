@@ -61,22 +61,17 @@ impl Outbox {
     ///
     /// It ends after 64 KiB of body or 64 slices, whatever is queued behind.
     pub(crate) fn offer(&self) -> Transmit<'_> {
-        let mut offer = Transmit::new();
-        let mut control = self.control.get(self.control_sent..).unwrap_or_default();
-        let mut body_left = OFFERED_BODY;
-        for piece in &self.pieces {
-            let (before, behind) = control
-                .split_at_checked(piece.control)
-                .unwrap_or((control, &[]));
-            control = behind;
-            let body = piece.body.get(..body_left).unwrap_or(&piece.body);
-            body_left = body_left.saturating_sub(body.len());
-            if !offer.push(before) || !offer.push(body) || body_left == 0 {
-                return offer;
-            }
+        Transmit::new(Source::Outbox(self))
+    }
+
+    fn slices(&self) -> Slices<'_> {
+        Slices {
+            control: self.control.get(self.control_sent..).unwrap_or_default(),
+            pieces: self.pieces.iter(),
+            body: &[],
+            body_left: OFFERED_BODY,
+            left: SLICES,
         }
-        offer.push(control);
-        offer
     }
 
     /// Takes away the first `n` bytes, which were sent.
@@ -188,62 +183,24 @@ impl fmt::Debug for Outbox {
 #[must_use = "what is not written and acknowledged is offered again for ever"]
 #[derive(Clone, Copy)]
 pub struct Transmit<'a> {
-    slices: Slices<'a>,
-    count: usize,
+    source: Source<'a>,
     len: usize,
 }
 
-/// Most offers are of one or two slices, and should not cost the filling of a kilobyte.
 #[derive(Clone, Copy)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "what is saved is the filling, not the space"
-)]
-enum Slices<'a> {
-    Few([Slice<'a>; FEW]),
-    Many([Slice<'a>; SLICES]),
+enum Source<'a> {
+    Outbox(&'a Outbox),
+    Slice(&'a [u8]),
 }
 
 impl<'a> Transmit<'a> {
-    /// An offer of nothing, for a [`push`](Self::push) to begin with.
-    pub fn new() -> Self {
-        Self {
-            slices: Slices::Few([to_slice(&[]); FEW]),
-            count: 0,
-            len: 0,
-        }
-    }
-
-    /// Adds a slice, and tells whether there was room for it. An empty one needs none.
-    pub fn push(&mut self, slice: &'a [u8]) -> bool {
-        if slice.is_empty() {
-            return true;
-        }
-        if self.count == FEW {
-            self.widen();
-        }
-        let places = match &mut self.slices {
-            Slices::Few(few) => few.as_mut_slice(),
-            Slices::Many(many) => many.as_mut_slice(),
-        };
-        let Some(place) = places.get_mut(self.count) else {
-            return false;
-        };
-        *place = to_slice(slice);
-        self.count = self.count.saturating_add(1);
-        self.len = self.len.saturating_add(slice.len());
-        true
-    }
-
-    #[cold]
-    fn widen(&mut self) {
-        if let Slices::Few(few) = self.slices {
-            let mut many = [to_slice(&[]); SLICES];
-            many.iter_mut()
-                .zip(few)
-                .for_each(|(place, slice)| *place = slice);
-            self.slices = Slices::Many(many);
-        }
+    fn new(source: Source<'a>) -> Self {
+        let mut transmit = Self { source, len: 0 };
+        transmit.len = transmit
+            .iter()
+            .map(<[u8]>::len)
+            .fold(0, usize::saturating_add);
+        transmit
     }
 
     /// The number of bytes in all slices.
@@ -257,36 +214,29 @@ impl<'a> Transmit<'a> {
     }
 
     /// The slices, none of them empty, in the order in which they are to be written.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.filled().iter().map(|slice| &**slice)
+    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (slices, slice) = match self.source {
+            Source::Outbox(outbox) => (Some(outbox.slices()), None),
+            Source::Slice(slice) => (None, Some(slice).filter(|slice| !slice.is_empty())),
+        };
+        slices.into_iter().flatten().chain(slice)
     }
 
     /// The slices for a vectored write.
     #[cfg(feature = "std")]
-    pub fn io_slices(&self) -> &[IoSlice<'a>] {
-        self.filled()
-    }
-
-    fn filled(&self) -> &[Slice<'a>] {
-        let slices = match &self.slices {
-            Slices::Few(few) => few.as_slice(),
-            Slices::Many(many) => many.as_slice(),
+    pub fn io_slices(&self) -> IoSlices<'a> {
+        let mut slices = IoSlices {
+            room: Room::Few([IoSlice::new(&[]); FEW]),
+            count: 0,
         };
-        slices.get(..self.count).unwrap_or_default()
-    }
-}
-
-impl Default for Transmit<'_> {
-    fn default() -> Self {
-        Self::new()
+        self.iter().for_each(|slice| slices.push(slice));
+        slices
     }
 }
 
 impl<'a> From<&'a [u8]> for Transmit<'a> {
     fn from(slice: &'a [u8]) -> Self {
-        let mut transmit = Self::new();
-        transmit.push(slice);
-        transmit
+        Self::new(Source::Slice(slice))
     }
 }
 
@@ -294,21 +244,128 @@ impl fmt::Debug for Transmit<'_> {
     /// Without the bytes, which may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transmit")
-            .field("slices", &self.count)
+            .field("slices", &self.iter().count())
             .field("len", &self.len)
             .finish()
     }
 }
 
+/// The slices of a [`Transmit`], as [`write_vectored`](std::io::Write::write_vectored) takes them.
 #[cfg(feature = "std")]
-type Slice<'a> = IoSlice<'a>;
-#[cfg(not(feature = "std"))]
-type Slice<'a> = &'a [u8];
+pub struct IoSlices<'a> {
+    room: Room<'a>,
+    count: usize,
+}
 
-fn to_slice(slice: &[u8]) -> Slice<'_> {
-    #[cfg(feature = "std")]
-    let slice = IoSlice::new(slice);
-    slice
+/// Most offers are of one or two slices, and should not cost the filling of a kilobyte.
+#[cfg(feature = "std")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "what is saved is the filling, not the space"
+)]
+enum Room<'a> {
+    Few([IoSlice<'a>; FEW]),
+    Many([IoSlice<'a>; SLICES]),
+}
+
+#[cfg(feature = "std")]
+impl<'a> IoSlices<'a> {
+    fn push(&mut self, slice: &'a [u8]) {
+        if self.count == FEW {
+            self.widen();
+        }
+        let room = match &mut self.room {
+            Room::Few(few) => few.as_mut_slice(),
+            Room::Many(many) => many.as_mut_slice(),
+        };
+        if let Some(place) = room.get_mut(self.count) {
+            *place = IoSlice::new(slice);
+            self.count = self.count.saturating_add(1);
+        }
+    }
+
+    #[cold]
+    fn widen(&mut self) {
+        if let Room::Few(few) = self.room {
+            let mut many = [IoSlice::new(&[]); SLICES];
+            many.iter_mut()
+                .zip(few)
+                .for_each(|(place, slice)| *place = slice);
+            self.room = Room::Many(many);
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl<'a> core::ops::Deref for IoSlices<'a> {
+    type Target = [IoSlice<'a>];
+
+    fn deref(&self) -> &Self::Target {
+        let room = match &self.room {
+            Room::Few(few) => few.as_slice(),
+            Room::Many(many) => many.as_slice(),
+        };
+        room.get(..self.count).unwrap_or_default()
+    }
+}
+
+/// For [`IoSlice::advance_slices`].
+#[cfg(feature = "std")]
+impl core::ops::DerefMut for IoSlices<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        let room = match &mut self.room {
+            Room::Few(few) => few.as_mut_slice(),
+            Room::Many(many) => many.as_mut_slice(),
+        };
+        room.get_mut(..self.count).unwrap_or_default()
+    }
+}
+
+#[cfg(feature = "std")]
+impl fmt::Debug for IoSlices<'_> {
+    /// Without the bytes, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IoSlices")
+            .field("count", &self.count)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an outbox offers, slice by slice.
+struct Slices<'a> {
+    /// Unsent command bytes that have not been given.
+    control: &'a [u8],
+    pieces: alloc::collections::vec_deque::Iter<'a, Piece>,
+    /// The body behind the command bytes just given.
+    body: &'a [u8],
+    body_left: usize,
+    left: usize,
+}
+
+impl<'a> Iterator for Slices<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.left = self.left.checked_sub(1)?;
+        if self.body.is_empty() {
+            let Some(piece) = self.pieces.next().filter(|_| self.body_left > 0) else {
+                // What stands behind the last piece, unless that was not offered whole.
+                let last = core::mem::take(&mut self.control);
+                return Some(last).filter(|last| !last.is_empty() && self.body_left > 0);
+            };
+            let (before, behind) = self
+                .control
+                .split_at_checked(piece.control)
+                .unwrap_or((self.control, &[]));
+            self.control = behind;
+            self.body = piece.body.get(..self.body_left).unwrap_or(&piece.body);
+            self.body_left = self.body_left.saturating_sub(self.body.len());
+            if !before.is_empty() {
+                return Some(before);
+            }
+        }
+        Some(core::mem::take(&mut self.body))
+    }
 }
 
 /// As many slices as a vectored write takes on every usual system, and small enough to pass by
@@ -381,7 +438,7 @@ mod tests {
             outbox.control().push(b'c');
             outbox.push(Bytes::from_static(b"b"));
         }
-        assert_eq!(outbox.offer().iter().len(), SLICES);
+        assert_eq!(outbox.offer().iter().count(), SLICES);
         outbox.clear();
         outbox.control().extend(vec![b'c'; 2 * OFFERED_BODY]);
         outbox.push(vec![b'b'; OFFERED_BODY - 1].into());
@@ -438,12 +495,18 @@ mod tests {
     }
 
     #[test]
-    fn a_full_transmit_says_so_and_takes_nothing_more() {
-        let mut transmit = Transmit::new();
-        assert!((0..SLICES).all(|_| transmit.push(b"x")));
-        assert!(!transmit.push(b"x"));
-        assert!(transmit.push(b""));
-        assert_eq!((transmit.len(), transmit.iter().len()), (SLICES, SLICES));
+    #[cfg(feature = "std")]
+    fn slices_for_a_vectored_write_are_those_of_the_offer_however_many() {
+        for count in [0, 1, FEW, FEW + 1, SLICES, SLICES + 1] {
+            let mut outbox = Outbox::default();
+            for _ in 0..count {
+                outbox.push(Bytes::from_static(b"body"));
+            }
+            let offer = outbox.offer();
+            let slices = offer.io_slices();
+            assert_eq!(slices.len(), count.min(SLICES));
+            assert!(slices.iter().map(|slice| &**slice).eq(offer.iter()));
+        }
     }
 
     #[test]

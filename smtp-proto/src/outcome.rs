@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::address::ForwardPath;
-use crate::error::{Error, Stage};
+use crate::error::{Error, Stage, of_refusal};
 use crate::reply::Reply;
 use crate::tls::TlsFacts;
 
@@ -154,6 +154,15 @@ impl Fate {
         }
     }
 
+    /// The likely cure, where the cause is a usual mistake.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Accepted(_) => None,
+            Self::Refused { stage, reply } => of_refusal(*stage, reply),
+            Self::NotSent(error) | Self::InDoubt(error) => error.hint(),
+        }
+    }
+
     /// What the server said of it, if it said something.
     pub fn reply(&self) -> Option<&Reply> {
         match self {
@@ -167,7 +176,10 @@ impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Accepted(reply) => write!(f, "accepted: {reply}"),
-            Self::Refused { stage, reply } => write!(f, "refused {stage}: {reply}"),
+            Self::Refused { stage, reply } => {
+                write!(f, "refused {stage}: {reply}")?;
+                self.hint().map_or(Ok(()), |hint| write!(f, " ({hint})"))
+            }
             Self::NotSent(error) => write!(f, "not sent: {error}"),
             Self::InDoubt(error) => write!(f, "in doubt: {error}"),
         }

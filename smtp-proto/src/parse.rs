@@ -285,9 +285,9 @@ pub(crate) fn ehlo_name(text: &[u8]) -> IResult<&[u8], &[u8]> {
 /// The value of at most three digits: it cannot overflow.
 #[inline]
 fn number(digits: &[u8]) -> u16 {
-    digits
-        .iter()
-        .fold(0, |value, digit| value * 10 + u16::from(digit & 0x0f))
+    digits.iter().fold(0, |value, digit| {
+        value.wrapping_mul(10).wrapping_add(u16::from(digit & 0x0f))
+    })
 }
 
 fn refuse<T>(input: &[u8], kind: ErrorKind) -> IResult<&[u8], T> {

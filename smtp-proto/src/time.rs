@@ -16,31 +16,42 @@ use core::time::Duration;
 /// assert_eq!((now + Duration::from_secs(2)).since_origin(), Duration::from_secs(5));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Time(Duration);
+pub struct Time {
+    /// Enough for 584 years, and cheaper to add and compare than a `Duration`.
+    nanos: u64,
+}
 
 impl Time {
     /// The origin itself.
-    pub const ORIGIN: Self = Self(Duration::ZERO);
+    pub const ORIGIN: Self = Self { nanos: 0 };
 
     /// The point that lies `elapsed` after the origin.
     pub const fn from_origin(elapsed: Duration) -> Self {
-        Self(elapsed)
+        Self::ORIGIN.saturating_add(elapsed)
     }
 
     /// How long after the origin this point lies.
     pub const fn since_origin(self) -> Duration {
-        self.0
+        Duration::from_nanos(self.nanos)
     }
 
     /// The point that lies `duration` after this one, or the last that there is.
     #[must_use]
+    #[expect(
+        clippy::as_conversions,
+        reason = "u32 to u64 loses nothing, and `From` is not const"
+    )]
     pub const fn saturating_add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(duration))
+        let whole = duration.as_secs().saturating_mul(NANOS_A_SECOND);
+        let rest = duration.subsec_nanos() as u64;
+        Self {
+            nanos: self.nanos.saturating_add(whole).saturating_add(rest),
+        }
     }
 
     /// How long after `earlier` this point lies; zero if it does not.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
-        self.0.saturating_sub(earlier.0)
+        Duration::from_nanos(self.nanos.saturating_sub(earlier.nanos))
     }
 }
 
@@ -51,3 +62,5 @@ impl Add<Duration> for Time {
         self.saturating_add(duration)
     }
 }
+
+const NANOS_A_SECOND: u64 = 1_000_000_000;

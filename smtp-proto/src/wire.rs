@@ -42,8 +42,11 @@ pub trait Wire {
     /// Until when the driver may wait for bytes.
     fn poll_timeout(&self) -> Option<Time>;
 
-    /// The protocol machine inside.
+    /// The protocol machine inside, to be told and asked.
     fn smtp(&mut self) -> &mut Connection;
+
+    /// The protocol machine inside, to be looked at.
+    fn smtp_ref(&self) -> &Connection;
 }
 
 impl Wire for Connection {
@@ -80,6 +83,10 @@ impl Wire for Connection {
     }
 
     fn smtp(&mut self) -> &mut Connection {
+        self
+    }
+
+    fn smtp_ref(&self) -> &Connection {
         self
     }
 }

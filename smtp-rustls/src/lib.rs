@@ -1,1 +1,61 @@
-//! Placeholder.
+//! TLS for [`smtp_proto`], by rustls.
+//!
+//! A [`Session`] is a [`Connection`](smtp_proto::Connection) with TLS around it, behind the same byte interface,
+//! [`Wire`](smtp_proto::Wire). It does no I/O and spawns nothing: an adapter moves bytes between a socket and a `Session`,
+//! and never needs to know whether they are in clear. Time is handed in; only rustls looks at the system's clock, to see
+//! whether a certificate has expired. The upgrade of STARTTLS (RFC 3207) and TLS from the first byte (RFC 8314) are done
+//! here, once for all adapters.
+//!
+//! An [`Endpoint`] is what to connect to and how: host, port, security, credentials, trust. It makes the sessions.
+//!
+//! ```no_run
+//! use smtp_proto::{Credentials, Time, Wire};
+//! use smtp_rustls::Endpoint;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let endpoint = Endpoint::starttls("mail.example.org")
+//!     .credentials(Credentials::password("alice", "correct horse")?)
+//!     .build()?;
+//! // An adapter connects to `endpoint.host()` and `endpoint.port()`, then moves the bytes of a session:
+//! let mut session = endpoint.attempt(None).expect("there is always a first attempt");
+//! let _to_send = session.poll_transmit(Time::ORIGIN);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What TLS guarantees here
+//! * The name that the certificate must bear is the one that the caller typed, never one learnt from DNS or the server.
+//! * A handshake that fails ends the connection before a single octet of SMTP has been said inside TLS, and the server
+//!   is told why by an alert.
+//! * What comes behind the reply to STARTTLS in the same segment is an error, and is neither dropped nor read as TLS.
+//! * SASL mechanisms get the channel binding `tls-exporter` (RFC 9266) where it is sound: in TLS 1.3, and in TLS 1.2 if the
+//!   settings demand the extended master secret. `tls-server-end-point` (RFC 5929) is not provided.
+//! * TLS is 1.2 or newer. The process-wide crypto provider of rustls is neither set nor used.
+//!
+//! # Features
+//! | feature | by default | what it adds |
+//! | --- | --- | --- |
+//! | `ring` | yes | cryptography by ring: builds fast and needs little |
+//! | `aws-lc-rs` | no | cryptography by aws-lc-rs, with post-quantum key exchange; preferred if both are there |
+//! | `platform-verifier` | yes | trusts whom the operating system trusts, asking it where it has a verifier |
+//! | `webpki-roots` | no | trusts Mozilla's list, compiled in; the default trust if `platform-verifier` is off |
+//! | `dangerous` | no | [`TlsBuilder`] can be told not to check who the server is |
+//!
+//! With no crypto feature, bring an `Arc<rustls::ClientConfig>` of your own: [`Tls`] is made from it.
+
+mod channel;
+mod endpoint;
+mod facts;
+mod frames;
+mod hint;
+mod session;
+mod tls;
+#[cfg(feature = "dangerous")]
+mod unverified;
+
+pub use rustls;
+pub use smtp_proto as proto;
+
+pub use crate::endpoint::{Endpoint, EndpointBuilder, EndpointError, HostFault};
+pub use crate::session::Session;
+pub use crate::tls::{Tls, TlsBuilder, TlsError};

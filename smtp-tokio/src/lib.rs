@@ -1,1 +1,82 @@
-//! Placeholder.
+//! An SMTP client for tokio.
+//!
+//! A [`Client`] moves bytes between a stream and the state machine of [`smtp_proto`](proto), which decides everything, and
+//! keeps its time. TLS is no matter of the stream: [`smtp_rustls`](tls) puts it between the two, for STARTTLS as well as from
+//! the first byte.
+//!
+#![cfg_attr(feature = "rustls", doc = "```")]
+#![cfg_attr(not(feature = "rustls"), doc = "```ignore")]
+//! use smtp_tokio::{Client, proto::{Credentials, Mail}, tls::Endpoint};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let certificate = smtp_test::Tls::new();
+//! # let trust = smtp_tokio::tls::Tls::builder().only_added_roots().add_root_der(certificate.authority_der().to_vec()).build()?;
+//! # let server = smtp_test::Server::start(smtp_test::Config::new().tls(certificate).user("alice", "correct horse"))?;
+//! # let (host, port) = ("localhost", server.port());
+//! let endpoint = Endpoint::starttls(host)
+//!     .port(port)
+//!     .credentials(Credentials::password("alice", "correct horse")?)
+//! #   .tls(trust)
+//!     .build()?;
+//! let mut client = Client::connect(&endpoint).await?;
+//!
+//! let mail = Mail::new("alice@example.org", ["bob@example.net"], "Subject: hello\r\n\r\nHello Bob.\r\n")?;
+//! let outcome = client.send(mail).await?;
+//! for delivery in outcome.deliveries() {
+//!     println!("{}: {}", delivery.recipient(), delivery.fate());
+//! }
+//! client.quit().await?;
+//! # assert_eq!(server.mails().len(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Whatever goes wrong is one [`Error`](proto::Error), and whatever becomes of a mail is its [`Outcome`](proto::Outcome).
+//!
+//! # Many mails
+//!
+//! [`Client::submit`] puts mails in line without waiting, and [`Client::outcome`] asks for each by its id; meanwhile they go
+//! out one behind the other with as few round trips as the server allows. A text that does not fit in memory comes from a
+//! reader, by [`Client::send_from`], or piece by piece, by [`Client::body`] and [`Client::write_body`].
+//!
+//! # What is cancel safe
+//!
+//! No future owns bytes: what was not written is offered again, and what was read has been taken in. To drop the future of
+//! any method that takes `&mut self`, in a `select!` or by a time-out, changes nothing, and to call the method again goes on
+//! where it was. There are two exceptions. To drop [`Client::send`] or [`Client::send_from`] gives their mail up: if nothing
+//! of it has been sent, it is withdrawn; else the connection fails. And what comes of a
+//! [`Client::command`] that was dropped is for [`poll_event`](proto::Connection::poll_event) to tell.
+//!
+//! Nothing moves but in these futures: there is no task in the background.
+//!
+//! # Time
+//!
+//! Everything that is waited for has its deadline, by [`Timeouts`](proto::Timeouts), also a server that takes nothing or
+//! answers a byte a minute. The clock is tokio's own, so that it can be paused in tests. The runtime needs its I/O and time
+//! drivers.
+//!
+//! # Other streams and other TLS
+//!
+//! [`Client::from_stream`] takes any stream with the traits of tokio, and any [`Wire`](proto::Wire): a
+//! [`Connection`](proto::Connection) to speak in clear, a TLS stack that is sans-IO as well, or one's own. A TLS stack that
+//! wraps streams takes over by [`Client::upgrade`].
+//!
+//! # Features
+//! | feature | by default | what it adds |
+//! | --- | --- | --- |
+//! | `rustls` | yes | [`Client::connect`], the types that `Client` stands for by itself, and [`tls`] |
+//!
+//! The default features also bring those of [`smtp_rustls`](tls).
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod client;
+#[cfg(feature = "rustls")]
+mod connect;
+
+pub use smtp_proto as proto;
+#[cfg(feature = "rustls")]
+pub use smtp_rustls as tls;
+
+pub use crate::client::Client;

@@ -378,6 +378,11 @@ fn mechanisms_are_kept_in_bounded_room() {
     assert_eq!(kept[..39], many[..39]);
     assert_eq!(kept[39..], ["X"]);
     assert!(capabilities.mechanisms.len() <= MECHANISMS);
+
+    // 39 of 13 octets with their spaces leave room for one of 4 and its space, and for no other.
+    let exact = offered(&[&format!("AUTH {} ABCDE ABCD X", many[..39].join(" "))]);
+    assert_eq!(exact.auth().last(), Some("ABCD"));
+    assert_eq!(exact.mechanisms.len(), MECHANISMS);
 }
 
 #[test]

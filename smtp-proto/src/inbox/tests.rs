@@ -456,7 +456,7 @@ fn every_error_says_what_was_wrong() {
         ),
         (
             ReplyError::TlsRecord,
-            "the server speaks TLS where a reply in clear was expected: is the port for implicit TLS?",
+            "the server speaks TLS where a reply in clear was expected",
         ),
     ];
     for (error, shown) in rows {

@@ -155,6 +155,28 @@ fn escaped_text_keeps_to_any_limit() {
 }
 
 #[test]
+fn v30_every_control_of_direction_is_escaped_and_its_neighbours_are_not() {
+    let controls = ['\u{61c}', '\u{200e}', '\u{200f}'];
+    let ranges = ('\u{2028}'..='\u{202e}').chain('\u{2066}'..='\u{2069}');
+    for control in controls
+        .into_iter()
+        .chain(ranges)
+        .chain('\u{7f}'..='\u{9f}')
+    {
+        let shown = Escaped::new(control.to_string().as_bytes(), 64).to_string();
+        assert!(shown.is_ascii() && shown.starts_with("\\x"), "{shown:?}");
+    }
+    for letter in [
+        '\u{61b}', '\u{61e}', '\u{2010}', '\u{2027}', '\u{2030}', '\u{a1}',
+    ] {
+        assert_eq!(
+            Escaped::new(letter.to_string().as_bytes(), 64).to_string(),
+            letter.to_string()
+        );
+    }
+}
+
+#[test]
 fn v17_every_octet_in_the_text_of_a_reply_is_kept_or_refused_and_never_shown_raw() {
     for octet in 0..=u8::MAX {
         let raw = [b"250 a", &[octet][..], b"b\r\n"].concat();

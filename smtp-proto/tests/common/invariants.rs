@@ -1,9 +1,7 @@
 //! The invariants, each one a function that every script, property and fuzz target can call.
 
-use smtp_proto::{Fate, Outcome};
-use smtp_test::{Log, Peer, StoredMail};
-
-use super::pair::Pair;
+use smtp_proto::{Fate, Outcome, Security};
+use smtp_test::{Log, StoredMail};
 
 /// I6: under a policy that demands TLS, nothing of worth leaves in clear.
 pub(crate) fn check_clear_text(clear: &[u8]) {
@@ -27,14 +25,10 @@ pub(crate) fn check_clear_text(clear: &[u8]) {
     }
 }
 
-/// I3, a part of it: every command line ends in one CRLF. The whole of it is checked by smtp-test's parser, which the
-/// scripts and machines put at the other end.
-pub(crate) fn check_leaving<P: Peer>(pair: &Pair<P>) {
-    if matches!(
-        pair.connection.security(),
-        smtp_proto::Security::StartTls | smtp_proto::Security::Implicit
-    ) {
-        check_clear_text(&pair.sent[..pair.sent_in_clear.unwrap_or(pair.sent.len())]);
+/// I6 for all that a connection sent, so much of it in clear.
+pub(crate) fn check_leaving(security: Security, sent: &[u8], in_clear: Option<usize>) {
+    if matches!(security, Security::StartTls | Security::Implicit) {
+        check_clear_text(&sent[..in_clear.unwrap_or(sent.len())]);
     }
 }
 

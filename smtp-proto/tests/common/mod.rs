@@ -9,6 +9,9 @@
     reason = "a test fails by panicking"
 )]
 
+pub(crate) mod dialogue;
 pub(crate) mod invariants;
 pub(crate) mod pair;
+pub(crate) mod parrot;
+pub(crate) mod rig;
 pub(crate) mod scenario;

@@ -1,13 +1,24 @@
 //! Scenarios: what a caller does, what goes over the wire, and what the caller hears. A file each in `tests/scenarios`.
 //!
 //! ```text
-//! # what this shows
-//! policy cleartext                  starttls, implicit, opportunistic, cleartext
+//! # what this shows, and where it is written
+//! policy cleartext                  starttls (unless said otherwise), implicit, opportunistic, cleartext
+//! name [192.0.2.1]                  what EHLO says; client.test unless said otherwise
 //! login alice secret                credentials
+//! token alice t0k3n                 the same for XOAUTH2
+//! credentials-in-clear
 //! pipelining off
+//! window 64 2                       octets and replies that may be unanswered
 //! without CHUNKING                  a capability switched off
-//! mail a@x.test b@x.test c@x.test   a sender (<> for none) and recipients; the text is the last `text`
-//! text Subject: t\r\n\r\nhello\r\n
+//! session-limit 30                  seconds
+//! text Subject: t\r\n\r\nhello\r\n   the text of the mails below; the escapes \r \n \0 \\ \xNN
+//! line-ends convert                 these four count for the mails below, too
+//! longest-line none
+//! parameter BY=120;R
+//! declare eight-bit                 or utf8-headers, or size 100; of a text that comes in pieces
+//! mail a@x.test b@x.test c@x.test   a sender (<> for none) and recipients (local:root for one without a domain)
+//! stream a@x.test b@x.test          the same with a text in pieces:
+//! piece Subject: t\r\n\r\n           then `finish`, `fail` (the source fails) or `abandon`
 //! vrfy root                         or noop, rset, expn, help, custom
 //! quit
 //! ---
@@ -16,18 +27,30 @@
 //! ready                             what the caller hears, a line each
 //! b@x.test accepted: 250 ok
 //! ```
+//!
+//! Nothing here depends on how the bytes move: the machine's tests run the scenarios in memory; the adapters include this
+//! file, do the same over their own streams and compare the same [`Trace`].
+
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use smtp_proto::body::LineEnds;
 use smtp_proto::{
-    Command, Config, Connection, Credentials, Error, Mail, Outcome, Pipelining, Reply, Security,
-    Timeouts,
+    Command, Config, ConfigBuilder, Credentials, Error, ForwardPath, Mail, MailBuilder, MailError,
+    Outcome, Parameter, Pipelining, Reply, Security, Streamed, Timeouts, Window,
 };
-use smtp_test::{Script, Split};
-
-use super::pair::Pair;
+use smtp_test::Script;
 
 pub(crate) struct Scenario {
     pub name: String,
@@ -42,8 +65,20 @@ pub(crate) struct Scenario {
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     Mail(Mail),
+    /// A mail whose text comes in pieces, each when it is wanted.
+    Stream(Mail, Vec<Piece>),
+    /// A mail that cannot be; the caller hears it at once, and nothing is sent.
+    Refused(MailError),
     Command(Command),
     Quit,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Piece {
+    Text(Vec<u8>),
+    Finish,
+    Fail,
+    Abandon,
 }
 
 /// What the caller heard.
@@ -77,7 +112,7 @@ pub(crate) fn all() -> Vec<Scenario> {
 }
 
 impl Scenario {
-    pub fn parse(name: &str, text: &str) -> Self {
+    pub(crate) fn parse(name: &str, text: &str) -> Self {
         let mut parts = text.split("\n---\n");
         let mut part = || {
             parts
@@ -85,54 +120,20 @@ impl Scenario {
                 .unwrap_or_else(|| panic!("{name}: a part is missing"))
         };
         let (head, script, expected) = (part(), part(), part());
-        let mut config = Config::builder("client.test".parse().unwrap());
+        let client_name = head.lines().find_map(|line| line.strip_prefix("name "));
+        let mut config = Config::builder(client_name.unwrap_or("client.test").parse().unwrap());
+        let mut shape = Shape::default();
         let mut actions = Vec::new();
-        let mut body = String::from("Subject: t\r\n\r\nhello\r\n");
         for line in head
             .lines()
             .filter(|line| !line.starts_with('#') && !line.is_empty())
         {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-            let mut words = rest.split(' ');
-            match word {
-                "policy" => config = config.security(policy(rest)),
-                "login" => {
-                    let (user, password) = (words.next().unwrap(), words.next().unwrap());
-                    config = config.credentials(Credentials::password(user, password).unwrap());
-                }
-                "token" => {
-                    let (user, token) = (words.next().unwrap(), words.next().unwrap());
-                    config = config.credentials(Credentials::xoauth2(user, token).unwrap());
-                }
-                "credentials-in-clear" => config = config.dangerous_credentials_in_clear(),
-                "pipelining" => config = config.pipelining(Pipelining::Off),
-                "without" => config = config.without(rest),
-                "session-limit" => {
-                    let limit = std::time::Duration::from_secs(rest.parse().unwrap());
-                    config = config.timeouts(Timeouts::default().session(limit));
-                }
-                "text" => body = unescape(rest),
-                "mail" => {
-                    let sender = words.next().unwrap().trim_matches(['<', '>']);
-                    let mail = Mail::new(sender, words, body.clone())
-                        .unwrap_or_else(|error| panic!("{name}: {error}"));
-                    actions.push(Action::Mail(mail));
-                }
-                "noop" => actions.push(Action::Command(Command::noop())),
-                "rset" => actions.push(Action::Command(Command::rset())),
-                "vrfy" => actions.push(Action::Command(Command::vrfy(rest).unwrap())),
-                "expn" => actions.push(Action::Command(Command::expn(rest).unwrap())),
-                "help" => actions.push(Action::Command(
-                    Command::help(words.next().filter(|word| !word.is_empty())).unwrap(),
-                )),
-                "custom" => {
-                    let (verb, arguments) = rest
-                        .split_once(' ')
-                        .map_or((rest, None), |(verb, rest)| (verb, Some(rest)));
-                    actions.push(Action::Command(Command::custom(verb, arguments).unwrap()));
-                }
-                "quit" => actions.push(Action::Quit),
-                other => panic!("{name}: no such line: {other}"),
+            if let Some(changed) = configure(config.clone(), word, rest) {
+                config = changed;
+            } else {
+                let known = shape.set(word, rest) || act(&mut actions, &shape, word, rest);
+                assert!(known, "{name}: no such line: {line}");
             }
         }
         Self {
@@ -144,59 +145,154 @@ impl Scenario {
             needs_clock: script.contains("<timeout>"),
         }
     }
+}
 
-    /// Runs it through the machine; returns what the caller heard and what was sent.
-    pub fn run(&self, split: Split, write_at_most: usize) -> (Trace, Vec<u8>) {
-        let player = self.script.play(split);
-        let report = player.report();
-        let mut pair = Pair::new(Arc::clone(&self.config), player);
-        pair.write_at_most = write_at_most;
-        let mut trace = Trace::default();
-        if trace.ready(pair.drive(Connection::poll_ready)) {
-            let ids: Vec<_> = self
-                .actions
-                .iter()
-                .map(|action| submit(&mut pair.connection, action))
-                .collect();
-            for id in ids {
-                match id {
-                    Id::Mail(id) => trace.outcome(pair.drive(|c| c.poll_outcome(id))),
-                    Id::Command(id) => trace.reply(pair.drive(|c| c.poll_reply(id))),
-                    Id::Quit => trace.ended(pair.drive(Connection::poll_ended)),
-                }
+/// What the mails of a scenario have in common.
+struct Shape {
+    text: Vec<u8>,
+    line_ends: LineEnds,
+    longest_line: Option<usize>,
+    parameters: Vec<Parameter>,
+    declared: Streamed,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self {
+            text: b"Subject: t\r\n\r\nhello\r\n".to_vec(),
+            line_ends: LineEnds::Reject,
+            longest_line: Some(998),
+            parameters: Vec::new(),
+            declared: Streamed::new(),
+        }
+    }
+}
+
+impl Shape {
+    /// Takes a line that shapes mails; returns whether it is one.
+    fn set(&mut self, word: &str, rest: &str) -> bool {
+        match (word, rest) {
+            ("text", _) => self.text = unescape(rest),
+            ("line-ends", "convert") => self.line_ends = LineEnds::Convert,
+            ("longest-line", _) => self.longest_line = rest.parse().ok(),
+            ("parameter", _) => {
+                let (keyword, value) = rest
+                    .split_once('=')
+                    .map_or((rest, None), |(word, value)| (word, Some(value)));
+                self.parameters
+                    .push(Parameter::new(keyword, value).unwrap());
             }
+            ("declare", "eight-bit") => self.declared = self.declared.eight_bit(),
+            ("declare", "utf8-headers") => self.declared = self.declared.utf8_headers(),
+            ("declare", _) => {
+                let octets = rest
+                    .strip_prefix("size ")
+                    .expect("eight-bit, utf8-headers or size");
+                self.declared = self.declared.size(octets.parse().unwrap());
+            }
+            _ => return false,
         }
-        super::invariants::check_leaving(&pair);
-        if let Err(mismatch) = report.verdict() {
-            panic!(
-                "{} ({split:?}, {write_at_most} bytes a write): {mismatch}\nheard:\n{}",
-                self.name, trace.0
-            );
+        true
+    }
+
+    fn mail(&self, envelope: &str, streamed: bool) -> Result<Mail, MailError> {
+        let mut words = envelope.split(' ');
+        let mut mail = Mail::builder().sender(words.next().unwrap());
+        for word in words {
+            mail = match word.strip_prefix("local:") {
+                Some(user) => mail.recipient(ForwardPath::local(user).unwrap()),
+                None => mail.recipient(word),
+            };
         }
-        (trace, pair.sent)
+        mail = self
+            .parameters
+            .iter()
+            .cloned()
+            .fold(mail, MailBuilder::parameter);
+        mail = mail
+            .line_ends(self.line_ends)
+            .longest_line(self.longest_line);
+        if streamed {
+            mail.streamed(self.declared)
+        } else {
+            mail.text(self.text.clone())
+        }
+        .build()
     }
 }
 
-enum Id {
-    Mail(smtp_proto::MessageId),
-    Command(smtp_proto::CommandId),
-    Quit,
+/// Takes a line of the configuration, if it is one.
+fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuilder> {
+    let two = || rest.split_once(' ').expect("two words");
+    Some(match word {
+        // It has been looked up before.
+        "name" => config,
+        "policy" => config.security(policy(rest)),
+        "login" => config.credentials(Credentials::password(two().0, two().1).unwrap()),
+        "token" => config.credentials(Credentials::xoauth2(two().0, two().1).unwrap()),
+        "credentials-in-clear" => config.dangerous_credentials_in_clear(),
+        "pipelining" => config.pipelining(Pipelining::Off),
+        "window" => config.window(Window::new(
+            two().0.parse().unwrap(),
+            two().1.parse().unwrap(),
+        )),
+        "without" => config.without(rest),
+        "session-limit" => {
+            let limit = Duration::from_secs(rest.parse().unwrap());
+            config.timeouts(Timeouts::default().session(limit))
+        }
+        _ => return None,
+    })
 }
 
-fn submit(connection: &mut Connection, action: &Action) -> Id {
-    match action {
-        Action::Mail(mail) => Id::Mail(connection.submit(mail.clone())),
-        Action::Command(command) => Id::Command(connection.command(command.clone())),
-        Action::Quit => {
-            connection.quit();
-            Id::Quit
-        }
+/// Takes a line that says what the caller does; returns whether it is one.
+fn act(actions: &mut Vec<Action>, shape: &Shape, word: &str, rest: &str) -> bool {
+    let piece = match word {
+        "piece" => Some(Piece::Text(unescape(rest))),
+        "finish" => Some(Piece::Finish),
+        "fail" => Some(Piece::Fail),
+        "abandon" => Some(Piece::Abandon),
+        _ => None,
+    };
+    if let Some(piece) = piece {
+        let Some(Action::Stream(_, pieces)) = actions.last_mut() else {
+            panic!("{word}: no mail whose text comes in pieces");
+        };
+        pieces.push(piece);
+        return true;
     }
+    actions.push(match word {
+        "mail" => shape
+            .mail(rest, false)
+            .map_or_else(Action::Refused, Action::Mail),
+        "stream" => Action::Stream(shape.mail(rest, true).unwrap(), Vec::new()),
+        "noop" => Action::Command(Command::noop()),
+        "rset" => Action::Command(Command::rset()),
+        "vrfy" => Action::Command(Command::vrfy(rest).unwrap()),
+        "expn" => Action::Command(Command::expn(rest).unwrap()),
+        "help" => {
+            Action::Command(Command::help(Some(rest).filter(|rest| !rest.is_empty())).unwrap())
+        }
+        "custom" => {
+            let (verb, arguments) = rest
+                .split_once(' ')
+                .map_or((rest, None), |(verb, rest)| (verb, Some(rest)));
+            Action::Command(Command::custom(verb, arguments).unwrap())
+        }
+        "quit" => Action::Quit,
+        _ => return false,
+    });
+    true
+}
+
+/// What the source of a text fails with.
+pub(crate) fn source_error() -> smtp_proto::TransportError {
+    std::io::Error::other("the disk is gone").into()
 }
 
 impl Trace {
     /// Takes note of whether the connection became ready, and returns it.
-    pub fn ready(&mut self, result: Result<(), Error>) -> bool {
+    pub(crate) fn ready(&mut self, result: Result<(), Error>) -> bool {
         match &result {
             Ok(()) => self.line("ready"),
             Err(error) => self.line(&format!("failed {error}")),
@@ -204,7 +300,7 @@ impl Trace {
         result.is_ok()
     }
 
-    pub fn outcome(&mut self, result: Result<Outcome, Error>) {
+    pub(crate) fn outcome(&mut self, result: Result<Outcome, Error>) {
         match result {
             Ok(outcome) => {
                 for delivery in outcome.deliveries() {
@@ -219,18 +315,23 @@ impl Trace {
         }
     }
 
-    pub fn reply(&mut self, result: Result<Reply, Error>) {
+    pub(crate) fn reply(&mut self, result: Result<Reply, Error>) {
         match result {
             Ok(reply) => self.line(&format!("reply {reply}")),
             Err(error) => self.line(&format!("failed {error}")),
         }
     }
 
-    pub fn ended(&mut self, result: Result<(), Error>) {
+    pub(crate) fn ended(&mut self, result: Result<(), Error>) {
         match result {
             Ok(()) => self.line("ended"),
             Err(error) => self.line(&format!("failed {error}")),
         }
+    }
+
+    /// Takes note of a mail that could not be built.
+    pub(crate) fn refused(&mut self, error: &MailError) {
+        self.line(&format!("no mail: {error}"));
     }
 
     fn line(&mut self, text: &str) {
@@ -248,6 +349,30 @@ fn policy(name: &str) -> Security {
     }
 }
 
-fn unescape(text: &str) -> String {
-    text.replace("\\r", "\r").replace("\\n", "\n")
+/// Resolves `\r`, `\n`, `\0`, `\\` and `\xNN`.
+fn unescape(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        if *first != b'\\' {
+            out.push(*first);
+            continue;
+        }
+        let (escape, behind) = rest.split_first().expect("something behind a backslash");
+        rest = behind;
+        out.push(match escape {
+            b'r' => b'\r',
+            b'n' => b'\n',
+            b'0' => 0,
+            b'\\' => b'\\',
+            b'x' => {
+                let (digits, behind) = rest.split_at(2);
+                rest = behind;
+                u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap()
+            }
+            other => panic!("an unknown escape: {}", char::from(*other)),
+        });
+    }
+    out
 }

@@ -16,7 +16,7 @@ pub struct Player {
     queue: VecDeque<Output>,
     /// Whether the last segment in the queue may take more.
     open: bool,
-    /// Whether the client took anything since it last sent.
+    /// Whether the client took all of a segment since it last sent.
     taken: bool,
     begun_tls: bool,
     input: Vec<u8>,
@@ -254,12 +254,13 @@ impl Peer for Player {
 
     fn poll_output(&mut self) -> Option<Output> {
         let output = self.queue.pop_front()?;
-        self.taken = true;
         let Output::Write(mut bytes) = output else {
+            self.taken = true;
             return Some(output);
         };
         let len = self.split.first(&bytes);
-        if len < bytes.len() {
+        self.taken = len == bytes.len();
+        if !self.taken {
             self.queue.push_front(Output::Write(bytes.split_off(len)));
         }
         Some(Output::Write(bytes))

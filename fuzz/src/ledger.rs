@@ -1,0 +1,437 @@
+//! Both sides of a dialogue as an observer on the wire understands them, who shares no code with the core.
+//!
+//! It reads commands from what the client offers and replies from what the server says, matches the two in order, and
+//! holds the client to the invariants as it goes. At the end it knows what may be said of each mail.
+
+use std::collections::VecDeque;
+
+use smtp_proto::{
+    Capabilities, Connection, ErrorKind, Fate, Outcome, ProtocolError, Reply, Security, Stage,
+    Transmit,
+};
+
+use crate::reference;
+
+/// What went over the wire so far.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    /// Every octet that was ever offered.
+    wire: Vec<u8>,
+    acknowledged: usize,
+    /// How far the client's octets have been understood.
+    read: usize,
+    stream: Stream,
+    due: VecDeque<Due>,
+    line: Vec<u8>,
+    reply: Option<Partial>,
+    /// A reply came that belongs to nothing, or something that is no reply: what follows counts for nothing.
+    lost: bool,
+    mails: Vec<Mail>,
+    /// The last reply to EHLO that lists anything, as long as it holds.
+    ehlo: Option<Vec<u8>>,
+    demands_tls: bool,
+    in_tls: bool,
+}
+
+/// What the client may say next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stream {
+    Commands,
+    /// Nothing: a command that nothing may follow waits for its reply.
+    Silence,
+    Response,
+    Text { start: usize },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    to: Asked,
+    /// Position behind the command's last octet.
+    end: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Greeting,
+    Ehlo,
+    StartTls,
+    Auth,
+    Mail,
+    Rcpt,
+    Data,
+    EndOfData,
+    Other,
+}
+
+#[derive(Debug)]
+struct Partial {
+    code: u16,
+    raw: Vec<u8>,
+}
+
+/// One transaction.
+#[derive(Debug)]
+struct Mail {
+    sender: String,
+    recipients: Vec<String>,
+    mail: Option<u16>,
+    rcpt: Vec<u16>,
+    data: Option<u16>,
+    end_of_data: Option<u16>,
+    /// The text as a strict server takes it, once its last octet was offered.
+    text: Option<Vec<u8>>,
+}
+
+impl Ledger {
+    pub(crate) fn new(security: Security) -> Self {
+        let implicit = security == Security::Implicit;
+        Self {
+            wire: Vec::new(),
+            acknowledged: 0,
+            read: 0,
+            stream: Stream::Silence,
+            due: VecDeque::from_iter((!implicit).then_some(GREETING)),
+            line: Vec::new(),
+            reply: None,
+            lost: false,
+            mails: Vec::new(),
+            ehlo: None,
+            demands_tls: matches!(security, Security::StartTls | Security::Implicit),
+            in_tls: false,
+        }
+    }
+
+    /// Every octet that was ever offered.
+    pub(crate) fn wire(&self) -> &[u8] {
+        &self.wire
+    }
+
+    /// The client offers octets: the same as before as far as they are not acknowledged, and perhaps more.
+    pub(crate) fn offered(&mut self, transmit: &Transmit<'_>) {
+        let mut position = self.acknowledged;
+        for slice in transmit.iter() {
+            let known = slice.len().min(self.wire.len() - position);
+            assert_eq!(
+                slice[..known].escape_ascii().to_string(),
+                self.wire[position..][..known].escape_ascii().to_string(),
+                "what is offered changed before it was acknowledged"
+            );
+            self.wire.extend_from_slice(&slice[known..]);
+            position += slice.len();
+        }
+        assert_eq!(position, self.acknowledged + transmit.len());
+        self.read_client();
+        if self.demands_tls && !self.in_tls {
+            assert!(
+                IN_CLEAR.starts_with(&self.wire),
+                "I6: left in clear: {}",
+                self.wire.escape_ascii()
+            );
+        }
+    }
+
+    /// So many octets of the offer went out.
+    pub(crate) fn sent(&mut self, count: usize) {
+        self.acknowledged += count;
+        assert!(self.acknowledged <= self.wire.len());
+    }
+
+    /// The server said something.
+    pub(crate) fn fed(&mut self, input: &[u8]) {
+        for line in input.split_inclusive(|&octet| octet == b'\n') {
+            if self.lost {
+                return;
+            }
+            self.line.extend_from_slice(line);
+            if line.ends_with(b"\n") {
+                let line = std::mem::take(&mut self.line);
+                self.read_server(&line);
+            }
+        }
+    }
+
+    /// TLS begins: all that was learnt before it is void.
+    pub(crate) fn tls_began(&mut self, connection: &Connection) {
+        assert!(
+            self.line.is_empty() && self.reply.is_none() && !self.lost,
+            "octets from before TLS are left over"
+        );
+        self.in_tls = true;
+        self.ehlo = None;
+        self.stream = Stream::Commands;
+        if self.wire.is_empty() {
+            self.stream = Stream::Silence;
+            self.due.push_back(GREETING);
+        }
+        self.check_knowledge(connection);
+        assert_eq!(connection.mechanism(), None, "I5");
+    }
+
+    /// After input: a client that was told nonsense has given up, and none knows what it was not told.
+    pub(crate) fn check(&self, connection: &mut Connection) {
+        if self.lost {
+            assert!(
+                is_over(connection),
+                "I4: a reply out of turn was taken; the client said {}",
+                self.wire.escape_ascii()
+            );
+        } else if !is_over(connection) {
+            self.check_knowledge(connection);
+        }
+    }
+
+    /// I5: what the connection knows of the server is what its last EHLO said, and nothing before TLS.
+    fn check_knowledge(&self, connection: &Connection) {
+        let known = connection.capabilities();
+        let said = self.ehlo.as_deref().map(|raw| {
+            let reply = Reply::parse(raw);
+            let (reply, _) = reply.unwrap().expect("a whole reply");
+            Capabilities::parse(&reply)
+        });
+        let same = match &said {
+            Some(said) => said.iter().eq(known.iter()) && said.auth().eq(known.auth()),
+            None => known.iter().next().is_none() && known.auth().next().is_none(),
+        };
+        assert!(same, "I5: {known:?} is known, {said:?} was said");
+    }
+
+    /// I4, I7 and I8: whether what is reported of a mail is what the wire says.
+    pub(crate) fn check_outcome(&self, sender: &str, outcome: &Outcome, text: Option<&[u8]>) {
+        let Some(mail) = self.mails.iter().find(|mail| mail.sender == sender) else {
+            let unsent = |fate: &Fate| matches!(fate, Fate::NotSent(_));
+            assert!(
+                outcome.deliveries().iter().all(|each| unsent(each.fate())),
+                "{sender} never left: {outcome:?}"
+            );
+            return;
+        };
+        for (index, delivery) in outcome.deliveries().iter().enumerate() {
+            if let Some(recipient) = mail.recipients.get(index) {
+                assert_eq!(delivery.recipient().as_str(), recipient);
+            }
+            self.check_fate(mail, index, delivery.fate());
+        }
+        if let (Some(came), Some(text)) = (&mail.text, text)
+            && !came.is_empty()
+        {
+            assert_eq!(
+                came.escape_ascii().to_string(),
+                text.escape_ascii().to_string(),
+                "I3: the text of {sender}"
+            );
+        }
+    }
+
+    fn check_fate(&self, mail: &Mail, index: usize, fate: &Fate) {
+        let rcpt = mail.rcpt.get(index).copied();
+        let is_yes = |code: Option<u16>| code.is_some_and(|code| code / 100 == 2);
+        let decided = mail.end_of_data.filter(|code| code / 100 != 3);
+        match fate {
+            Fate::Accepted(reply) => {
+                assert!(is_yes(mail.mail) && is_yes(rcpt), "I4: {mail:?}");
+                assert!(mail.text.is_some(), "I7: {mail:?}");
+                assert_eq!(mail.end_of_data, Some(reply.code().as_u16()), "I7: {mail:?}");
+                assert!(is_yes(mail.end_of_data), "I7: {mail:?}");
+            }
+            Fate::Refused { stage, reply } => {
+                let code = match stage {
+                    Stage::Mail => mail.mail,
+                    Stage::Rcpt => rcpt,
+                    Stage::Data => mail.data,
+                    Stage::EndOfData => mail.end_of_data,
+                    other => panic!("refused at {other}"),
+                };
+                assert_eq!(code, Some(reply.code().as_u16()), "I4: {stage}: {mail:?}");
+                assert!(reply.is_transient() || reply.is_permanent(), "I8");
+                let (taken, contradicted) = (is_yes(mail.end_of_data), !is_yes(mail.mail));
+                assert!(!(taken && contradicted), "I8: {mail:?}");
+            }
+            Fate::NotSent(error) => {
+                assert!(mail.text.is_none(), "I8: not sent: {error}, {mail:?}");
+            }
+            Fate::InDoubt(error) => {
+                assert!(mail.text.is_some(), "in doubt without need: {error}, {mail:?}");
+                // A reply over a limit of the core's is none to it, and one to this observer.
+                let over_limit =
+                    matches!(error.kind(), ErrorKind::Protocol(ProtocolError::Reply(_)));
+                assert!(
+                    decided.is_none() || over_limit || !is_yes(mail.mail),
+                    "in doubt in spite of a reply: {error}, {mail:?}"
+                );
+            }
+        }
+    }
+
+    fn read_client(&mut self) {
+        loop {
+            let rest = &self.wire[self.read..];
+            if rest.is_empty() {
+                return;
+            }
+            match self.stream {
+                Stream::Silence => {
+                    panic!("said before the reply was there: {}", rest.escape_ascii())
+                }
+                Stream::Text { start } => {
+                    let Some(len) = end_of_text(&self.wire[start..]) else {
+                        self.read = self.wire.len();
+                        return;
+                    };
+                    self.read = start + len;
+                    let text = reference::receive(&self.wire[start..self.read]);
+                    let mail = self.mails.last_mut().expect("a text belongs to a mail");
+                    mail.text = Some(text.expect("I3: the text has one end and no bare CR or LF"));
+                    self.ask(Asked::EndOfData);
+                }
+                Stream::Commands | Stream::Response => {
+                    let Some(len) = rest.windows(2).position(|end| end == b"\r\n") else {
+                        return;
+                    };
+                    let line = rest[..len].to_vec();
+                    assert!(
+                        line.iter().all(|octet| !octet.is_ascii_control()),
+                        "I3: a control in {}",
+                        line.escape_ascii()
+                    );
+                    self.read += len + 2;
+                    let asked = match self.stream {
+                        Stream::Response => Asked::Auth,
+                        _ => self.command(&String::from_utf8(line).expect("I3: UTF-8")),
+                    };
+                    self.ask(asked);
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, line: &str) -> Asked {
+        match line.split([' ', ':']).next().unwrap_or_default() {
+            "EHLO" => Asked::Ehlo,
+            "STARTTLS" => Asked::StartTls,
+            "AUTH" => Asked::Auth,
+            "DATA" => Asked::Data,
+            "MAIL" => {
+                let sender = path(line, "MAIL FROM:<");
+                let again = self.mails.iter().any(|mail| mail.sender == sender);
+                assert!(!again, "sent twice: {line}");
+                self.mails.push(Mail::new(sender));
+                Asked::Mail
+            }
+            "RCPT" => {
+                let mail = self.mails.last_mut().expect("MAIL goes before RCPT");
+                mail.recipients.push(path(line, "RCPT TO:<"));
+                Asked::Rcpt
+            }
+            _ => Asked::Other,
+        }
+    }
+
+    fn ask(&mut self, to: Asked) {
+        self.stream = match to {
+            Asked::Mail | Asked::Rcpt | Asked::Other => Stream::Commands,
+            _ => Stream::Silence,
+        };
+        self.due.push_back(Due { to, end: self.read });
+    }
+
+    fn read_server(&mut self, line: &[u8]) {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        let [a @ b'2'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] = text else {
+            return self.lose();
+        };
+        let code = [a, b, c]
+            .iter()
+            .fold(0, |code, &digit| code * 10 + u16::from(digit - b'0'));
+        let whole = match rest {
+            [] | [b' ', ..] => true,
+            [b'-', ..] => false,
+            _ => return self.lose(),
+        };
+        let reply = self.reply.get_or_insert(Partial {
+            code,
+            raw: Vec::new(),
+        });
+        if reply.code != code || text.contains(&0) {
+            return self.lose();
+        }
+        reply.raw.extend_from_slice(line);
+        if whole && let Some(reply) = self.reply.take() {
+            self.answer(reply);
+        }
+    }
+
+    fn answer(&mut self, reply: Partial) {
+        let in_turn = |due: &mut Due| due.end <= self.acknowledged;
+        let Some(due) = self.due.pop_front_if(in_turn) else {
+            return self.lose();
+        };
+        let code = reply.code;
+        if self.due.is_empty() {
+            self.stream = match (due.to, code / 100) {
+                (Asked::Data, 3) => Stream::Text { start: self.read },
+                (Asked::Auth, _) if code == 334 => Stream::Response,
+                (Asked::StartTls, _) if code == 220 => Stream::Silence,
+                _ => Stream::Commands,
+            };
+        }
+        match (due.to, self.mails.last_mut()) {
+            (Asked::Ehlo, _) if code == 250 => self.ehlo = Some(reply.raw),
+            (Asked::Mail, Some(mail)) => mail.mail = Some(code),
+            (Asked::Rcpt, Some(mail)) => mail.rcpt.push(code),
+            (Asked::Data, Some(mail)) => mail.data = Some(code),
+            (Asked::EndOfData, Some(mail)) => mail.end_of_data = Some(code),
+            _ => {}
+        }
+    }
+
+    fn lose(&mut self) {
+        self.lost = true;
+    }
+}
+
+impl Mail {
+    fn new(sender: String) -> Self {
+        Self {
+            sender,
+            recipients: Vec::new(),
+            mail: None,
+            rcpt: Vec::new(),
+            data: None,
+            end_of_data: None,
+            text: None,
+        }
+    }
+}
+
+/// Whether the connection has failed or ended.
+pub(crate) fn is_over(connection: &mut Connection) -> bool {
+    match connection.poll_ended() {
+        None => false,
+        Some(Ok(())) => true,
+        Some(Err(error)) => !matches!(error.kind(), ErrorKind::Misuse(_)),
+    }
+}
+
+fn end_of_text(text: &[u8]) -> Option<usize> {
+    if text.starts_with(b".\r\n") {
+        return Some(3);
+    }
+    let end = text.windows(5).position(|end| end == b"\r\n.\r\n");
+    end.map(|at| at + 5)
+}
+
+/// The path of a line whose address needs no quotes.
+fn path(line: &str, before: &str) -> String {
+    let rest = line.strip_prefix(before).expect("I3: the path");
+    let (path, _) = rest.split_once('>').expect("I3: the path's end");
+    path.to_owned()
+}
+
+const GREETING: Due = Due {
+    to: Asked::Greeting,
+    end: 0,
+};
+
+/// All that may ever be said in clear by a client that demands TLS.
+const IN_CLEAR: &[u8] = b"EHLO client.test\r\nSTARTTLS\r\n";

@@ -1,0 +1,71 @@
+//! The bodies of the fuzz targets. Each is a function over octets, so that libFuzzer, AFL++ and a plain test can all
+//! call it; it panics when its invariant, the first line of its module, does not hold.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a target fails by panicking"
+)]
+
+extern crate alloc;
+
+mod base64;
+mod ledger;
+mod session;
+
+mod address;
+mod body;
+mod capabilities;
+mod command_reparse;
+mod operations;
+mod reply;
+mod sasl;
+mod session_chunked;
+mod session_whole;
+mod starttls;
+
+// The invariants and references that the core's own tests use.
+#[allow(unreachable_pub, reason = "written for a test, which is a crate of its own")]
+#[path = "../../smtp-proto/tests/common/mod.rs"]
+mod common;
+#[path = "../../smtp-proto/tests/reference/mod.rs"]
+mod reference;
+
+pub use address::address;
+pub use body::body;
+pub use capabilities::capabilities;
+pub use command_reparse::command_reparse;
+pub use operations::operations;
+pub use reply::reply;
+pub use sasl::sasl;
+pub use session_chunked::session_chunked;
+pub use session_whole::session_whole;
+pub use starttls::starttls;
+
+/// The body of a target.
+pub type Target = fn(&[u8]);
+
+/// Every target by its name.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("address", address),
+    ("body", body),
+    ("capabilities", capabilities),
+    ("command_reparse", command_reparse),
+    ("operations", operations),
+    ("reply", reply),
+    ("sasl", sasl),
+    ("session_chunked", session_chunked),
+    ("session_whole", session_whole),
+    ("starttls", starttls),
+];
+
+/// A small choice that the front of an input makes. The character `0` stands for 0, so that seeds can be written by hand.
+pub(crate) fn choice(input: &mut &[u8], count: usize) -> usize {
+    let Some((first, rest)) = input.split_first() else {
+        return 0;
+    };
+    *input = rest;
+    usize::from(first.wrapping_sub(b'0')) % count
+}

@@ -1,0 +1,394 @@
+//! Any calls in any order: no panic, one outcome for each mail, the first error stays, and I4 to I8 hold.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arbitrary::{Arbitrary, Result, Unstructured};
+use bytes::Bytes;
+use smtp_proto::{
+    Command, CommandId, Connection, ErrorKind, Event, Mail, MessageId, Outcome, Streamed, Time,
+    TlsFacts, Window,
+};
+
+use crate::ledger::{Ledger, is_over};
+use crate::session::{CONFIGS, broken};
+
+/// Octets: the policy, then operations, a letter each with its operands behind it.
+pub fn operations(input: &[u8]) {
+    let mut input = Unstructured::new(input);
+    let config = input.arbitrary::<u8>().unwrap_or_default();
+    let config = &CONFIGS[usize::from(config.wrapping_sub(b'0')) % CONFIGS.len()];
+    let mut world = World {
+        ledger: Ledger::new(config.security()),
+        connection: Connection::new(Arc::clone(config), [7; 32]),
+        other: Connection::new(Arc::clone(config), [7; 32]),
+        now: Time::ORIGIN,
+        offered: 0,
+        broken: false,
+        mails: Vec::new(),
+        commands: Vec::new(),
+        failure: None,
+    };
+    for _ in 0..400 {
+        if input.is_empty() {
+            break;
+        }
+        match input.arbitrary() {
+            Ok(operation) => world.perform(operation),
+            Err(_) => break,
+        }
+        world.check_failure();
+    }
+    world.finish();
+}
+
+/// A call, or a few that belong together. The comment is its letter and its operands.
+#[derive(Clone, Copy, Debug)]
+enum Operation<'a> {
+    /// `i`: octets up to a line feed.
+    Input(&'a [u8]),
+    /// `r`, a digit: a usual reply.
+    Reply(usize),
+    /// `o`
+    Offer,
+    /// `s`, a digit: so many tens of octets of the last offer.
+    Sent(usize),
+    /// `a`: all of a new offer.
+    SendAll,
+    /// `x`: end of file.
+    Eof,
+    /// `y`, `z`: a failure of the transport.
+    ReadError,
+    WriteError,
+    /// `t`, a digit: time passes, in seconds to the power of two.
+    Later(u32),
+    /// `d`: time passes to the deadline.
+    Deadline,
+    /// `m`, a digit: recipients; an even number is written in pieces.
+    Submit(usize),
+    /// `w`, a digit for the mail, octets up to a line feed.
+    Write(usize, &'a [u8]),
+    /// `f`, `g`, `h` and a digit for the mail: finish, give up, give up with a reason.
+    Finish(usize),
+    Abandon(usize),
+    FailBody(usize),
+    /// `c`, a digit.
+    Command(usize),
+    /// `q`
+    Quit,
+    /// `u`: performs the upgrade if it is its time; `v`: only looks at it.
+    Upgrade,
+    PeekUpgrade,
+    /// `e`
+    Event,
+    /// `p`: all questions that cannot take anything away.
+    Questions,
+    /// `k`, `l` and a digit: the outcome of a mail, the reply to a command.
+    Outcome(usize),
+    TakeReply(usize),
+    /// `b`, a digit: a window.
+    Window(usize),
+}
+
+impl<'a> Arbitrary<'a> for Operation<'a> {
+    fn arbitrary(input: &mut Unstructured<'a>) -> Result<Self> {
+        let letter = input.arbitrary::<u8>()?.wrapping_sub(b'a') % 26;
+        let mut number = || -> Result<usize> {
+            let digit = input.arbitrary::<u8>()?;
+            Ok(usize::from(digit.wrapping_sub(b'0')))
+        };
+        Ok(match letter + b'a' {
+            b'a' => Self::SendAll,
+            b'b' => Self::Window(number()?),
+            b'c' => Self::Command(number()?),
+            b'd' => Self::Deadline,
+            b'e' => Self::Event,
+            b'f' => Self::Finish(number()?),
+            b'g' => Self::Abandon(number()?),
+            b'h' => Self::FailBody(number()?),
+            b'i' => Self::Input(line(input)?),
+            b'k' => Self::Outcome(number()?),
+            b'l' => Self::TakeReply(number()?),
+            b'm' => Self::Submit(number()?),
+            b'o' => Self::Offer,
+            b'p' => Self::Questions,
+            b'q' => Self::Quit,
+            b'r' => Self::Reply(number()?),
+            b's' => Self::Sent(number()?),
+            b't' => Self::Later(u32::from(input.arbitrary::<u8>()?) % 12),
+            b'u' => Self::Upgrade,
+            b'v' => Self::PeekUpgrade,
+            b'w' => Self::Write(number()?, line(input)?),
+            b'x' => Self::Eof,
+            b'y' => Self::ReadError,
+            b'z' => Self::WriteError,
+            _ => Self::Reply(1),
+        })
+    }
+}
+
+/// Octets up to a line feed, which goes with them.
+fn line<'a>(input: &mut Unstructured<'a>) -> Result<&'a [u8]> {
+    let end = input.peek_bytes(input.len()).and_then(|rest| {
+        let end = rest.iter().position(|&octet| octet == b'\n');
+        end.map(|end| end + 1)
+    });
+    input.bytes(end.unwrap_or(input.len()))
+}
+
+struct World {
+    connection: Connection,
+    /// One that gives out identifiers that mean nothing to the first.
+    other: Connection,
+    ledger: Ledger,
+    now: Time,
+    /// Octets of the last offer that were not acknowledged.
+    offered: usize,
+    /// Whether writing failed.
+    broken: bool,
+    mails: Vec<Submitted>,
+    commands: Vec<Asked>,
+    failure: Option<String>,
+}
+
+struct Submitted {
+    id: MessageId,
+    sender: String,
+    told: bool,
+}
+
+struct Asked {
+    id: CommandId,
+    told: bool,
+}
+
+impl World {
+    fn perform(&mut self, operation: Operation<'_>) {
+        match operation {
+            Operation::Input(input) => self.input(input),
+            Operation::Reply(index) => self.input(REPLIES[index % REPLIES.len()].as_bytes()),
+            Operation::Offer => self.offer(),
+            Operation::Sent(tens) => self.sent(tens * 10),
+            Operation::SendAll => {
+                self.offer();
+                self.sent(usize::MAX);
+            }
+            Operation::Eof => self.connection.handle_eof(self.now),
+            Operation::ReadError => self.connection.handle_read_error(self.now, broken()),
+            Operation::WriteError => {
+                self.connection.handle_write_error(self.now, broken());
+                self.broken = true;
+                self.offered = 0;
+            }
+            Operation::Later(power) => {
+                self.now = self.now + Duration::from_secs(1 << power);
+                self.connection.handle_timeout(self.now);
+            }
+            Operation::Deadline => {
+                if let Some(until) = self.connection.poll_timeout() {
+                    self.now = self.now.max(until);
+                    self.connection.handle_timeout(self.now);
+                    assert!(is_over(&mut self.connection), "a deadline without effect");
+                }
+            }
+            Operation::Submit(number) => self.submit(number),
+            Operation::Write(mail, text) => {
+                if let Some(id) = self.mail(mail) {
+                    let _ = self.connection.write_body(id, Bytes::copy_from_slice(text));
+                }
+            }
+            Operation::Finish(mail) => {
+                if let Some(id) = self.mail(mail) {
+                    let _ = self.connection.finish_body(id);
+                }
+            }
+            Operation::Abandon(mail) => {
+                if let Some(id) = self.mail(mail) {
+                    self.connection.abandon(id);
+                }
+            }
+            Operation::FailBody(mail) => {
+                if let Some(id) = self.mail(mail) {
+                    self.connection.fail_body(id, broken());
+                }
+            }
+            Operation::Command(index) => {
+                let id = self.connection.command(COMMANDS[index % COMMANDS.len()]());
+                self.commands.push(Asked { id, told: false });
+            }
+            Operation::Quit => self.connection.quit(),
+            Operation::Upgrade => {
+                if let Some(Ok(upgrade)) = self.connection.poll_upgrade() {
+                    upgrade.complete(self.now, TlsFacts::new());
+                    self.ledger.tls_began(&self.connection);
+                }
+            }
+            Operation::PeekUpgrade => drop(self.connection.poll_upgrade()),
+            Operation::Event => self.event(),
+            Operation::Questions => self.questions(),
+            Operation::Outcome(mail) => {
+                if let Some(id) = self.mail(mail)
+                    && let Some(Ok(outcome)) = self.connection.poll_outcome(id)
+                {
+                    self.hear(id, &outcome);
+                }
+            }
+            Operation::TakeReply(index) => {
+                let Some(at) = index.checked_rem(self.commands.len()) else {
+                    return;
+                };
+                let id = self.commands[at].id;
+                if let Some(Ok(_)) = self.connection.poll_reply(id) {
+                    self.hear_reply(id);
+                }
+            }
+            Operation::Window(number) => {
+                let window = Window::new(number * 20, number);
+                self.connection.set_window(window);
+            }
+        }
+    }
+
+    fn input(&mut self, input: &[u8]) {
+        self.connection.handle_input(self.now, input);
+        self.ledger.fed(input);
+        self.ledger.check(&mut self.connection);
+    }
+
+    fn offer(&mut self) {
+        let Some(transmit) = self.connection.poll_transmit(self.now) else {
+            return;
+        };
+        assert!(!self.broken, "offered to a transport that is broken");
+        assert!(!transmit.is_empty());
+        self.offered = transmit.len();
+        self.ledger.offered(&transmit);
+    }
+
+    fn sent(&mut self, at_most: usize) {
+        let count = self.offered.min(at_most);
+        self.offered -= count;
+        self.ledger.sent(count);
+        self.connection.handle_sent(self.now, count);
+    }
+
+    fn submit(&mut self, number: usize) {
+        let sender = format!("m{}@x.test", self.mails.len());
+        let recipients = vec!["r@x.test"; number % 4 + 1];
+        let builder = Mail::builder().sender(&*sender).recipients(recipients);
+        let mail = if number.is_multiple_of(2) {
+            builder.streamed(Streamed::new())
+        } else {
+            builder.text("Subject: s\r\n\r\n.\r\nno end")
+        };
+        let id = self.connection.submit(mail.build().unwrap());
+        self.mails.push(Submitted {
+            id,
+            sender,
+            told: false,
+        });
+    }
+
+    /// One of the mails, or one that there is not.
+    fn mail(&mut self, index: usize) -> Option<MessageId> {
+        if index == 9 {
+            let mail = Mail::new("a@x.test", ["b@x.test"], "").unwrap();
+            for _ in 0..self.mails.len() + self.commands.len() {
+                let _ = self.other.command(Command::noop());
+            }
+            return Some(self.other.submit(mail));
+        }
+        let at = index.checked_rem(self.mails.len())?;
+        Some(self.mails[at].id)
+    }
+
+    fn event(&mut self) {
+        match self.connection.poll_event() {
+            Some(Ok(Event::Outcome(id, outcome))) => self.hear(id, &outcome),
+            Some(Ok(Event::Reply(id, _))) => self.hear_reply(id),
+            _ => {}
+        }
+    }
+
+    fn hear(&mut self, id: MessageId, outcome: &Outcome) {
+        let mail = self.mails.iter_mut().find(|mail| mail.id == id);
+        let mail = mail.expect("an outcome of a mail that was submitted");
+        assert!(!mail.told, "two outcomes of {}", mail.sender);
+        mail.told = true;
+        self.ledger.check_outcome(&mail.sender, outcome, None);
+    }
+
+    fn hear_reply(&mut self, id: CommandId) {
+        let command = self.commands.iter_mut().find(|command| command.id == id);
+        let command = command.expect("a reply to a command that was given");
+        assert!(!command.told, "two replies to one command");
+        command.told = true;
+    }
+
+    /// Asks all that may be asked; nothing comes of asking twice.
+    fn questions(&mut self) {
+        let connection = &mut self.connection;
+        let ready = format!("{:?}", connection.poll_ready());
+        assert_eq!(ready, format!("{:?}", connection.poll_ready()));
+        let ended = format!("{:?}", connection.poll_ended());
+        assert_eq!(ended, format!("{:?}", connection.poll_ended()));
+        for mail in &self.mails {
+            let wanted = format!("{:?}", connection.poll_body(mail.id));
+            assert_eq!(wanted, format!("{:?}", connection.poll_body(mail.id)));
+        }
+        let _ = (connection.is_idle(), connection.mechanism());
+        let _ = format!("{connection:?} {:?}", connection.traffic());
+    }
+
+    /// The first failure is the last.
+    fn check_failure(&mut self) {
+        let Some(Err(error)) = self.connection.poll_ended() else {
+            assert_eq!(self.failure, None, "it came back from its failure");
+            return;
+        };
+        if matches!(error.kind(), ErrorKind::Misuse(_)) {
+            assert_eq!(self.failure, None, "it came back from its failure");
+            return;
+        }
+        let text = error.to_string();
+        assert_eq!(*self.failure.get_or_insert_with(|| text.clone()), text);
+        let ready = self.connection.poll_ready().unwrap().unwrap_err();
+        assert_eq!(ready.to_string(), text);
+        assert!(self.connection.poll_transmit(self.now).is_none());
+        assert!(self.connection.poll_timeout().is_none());
+    }
+
+    fn finish(&mut self) {
+        self.connection.handle_eof(self.now);
+        assert!(is_over(&mut self.connection));
+        for _ in 0..self.mails.len() + self.commands.len() + 2 {
+            self.event();
+        }
+        for mail in &self.mails {
+            assert!(mail.told, "no outcome of {}", mail.sender);
+            assert!(matches!(self.connection.poll_outcome(mail.id), Some(Err(_))));
+        }
+        for command in &self.commands {
+            assert!(matches!(self.connection.poll_reply(command.id), Some(Err(_))));
+        }
+        self.check_failure();
+    }
+}
+
+/// The usual replies.
+const REPLIES: &[&str] = &[
+    "220 mx.test\r\n",
+    "250 ok\r\n",
+    "250-mx.test\r\n250-PIPELINING\r\n250-AUTH PLAIN XOAUTH2\r\n250 STARTTLS\r\n",
+    "354 go on\r\n",
+    "550 5.1.1 no\r\n",
+    "451 later\r\n",
+    "235 welcome\r\n",
+    "334 \r\n",
+    "421 closing\r\n",
+    "250-un",
+];
+
+const COMMANDS: &[fn() -> Command] = &[Command::noop, Command::rset, || {
+    Command::vrfy("root").unwrap()
+}];

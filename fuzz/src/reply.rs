@@ -1,0 +1,207 @@
+//! Any split of the same octets gives the same replies or the same error, and the limits hold to the octet.
+
+use std::sync::{Arc, LazyLock, Mutex};
+
+use smtp_proto::{
+    Config, Connection, Entry, ErrorKind, Mail, ProtocolError, Reply, ReplyError, ReplyLimits,
+    Security, Time, Window,
+};
+
+use crate::choice;
+
+/// Octets: three limits and the length of the pieces; then replies.
+pub fn reply(mut input: &[u8]) {
+    let limits = Limits {
+        line: [2048, 12, 40, 512][choice(&mut input, 4)],
+        reply: [32 * 1024, 30, 64, 1000][choice(&mut input, 4)],
+        lines: [256, 1, 2, 5][choice(&mut input, 4)],
+    };
+    let piece = choice(&mut input, 30) + 1;
+    let expected = reference(input, limits);
+    let whole = through_connection(input, input.len().max(1), limits);
+    let pieces = through_connection(input, piece, limits);
+    assert_eq!(whole, pieces, "pieces of {piece}");
+    assert_eq!(whole, shortened(expected), "{limits:?}");
+    check_parse(input);
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    line: usize,
+    reply: usize,
+    lines: usize,
+}
+
+/// Replies, code and lines, and the error that ended them.
+type Read = (Vec<(u16, Vec<Vec<u8>>)>, Option<ReplyError>);
+
+/// An octet at a time, in the plainest way.
+fn reference(input: &[u8], limits: Limits) -> Read {
+    let mut replies = Vec::new();
+    let (mut len, mut line) = (0, Vec::new());
+    let (mut first, mut lines) = (None, Vec::<Vec<u8>>::new());
+    for &octet in input {
+        let fault = if len == 0 && matches!(octet, 0x15 | 0x16) {
+            Some(ReplyError::TlsRecord)
+        } else if line.is_empty() && lines.len() == limits.lines {
+            let limit = limits.lines;
+            Some(ReplyError::TooManyLines { limit })
+        } else if line.len() == limits.line {
+            Some(ReplyError::LineTooLong { limit: limits.line })
+        } else if len == limits.reply {
+            let limit = limits.reply;
+            Some(ReplyError::ReplyTooLong { limit })
+        } else if octet == 0 {
+            Some(ReplyError::Nul { offset: len })
+        } else {
+            None
+        };
+        if fault.is_some() {
+            return (replies, fault);
+        }
+        len += 1;
+        line.push(octet);
+        if octet != b'\n' {
+            continue;
+        }
+        let mut text = std::mem::take(&mut line);
+        text.pop();
+        text.pop_if(|last| *last == b'\r');
+        let number = lines.len() + 1;
+        let malformed = Some(ReplyError::Malformed { line: number });
+        let Some((digits, rest)) = text.split_at_checked(3) else {
+            return (replies, malformed);
+        };
+        if !digits.iter().all(u8::is_ascii_digit) || !matches!(rest, [] | [b' ' | b'-', ..]) {
+            return (replies, malformed);
+        }
+        let digits = std::str::from_utf8(digits).unwrap();
+        let code: u16 = digits.parse().unwrap();
+        let Some(known) = smtp_proto::Code::new(code) else {
+            return (replies, Some(ReplyError::BadCode { code }));
+        };
+        let before = *first.get_or_insert(known);
+        if before != known {
+            let (first, other) = (before, known);
+            return (replies, Some(ReplyError::MixedCodes { first, other }));
+        }
+        lines.push(rest.get(1..).unwrap_or_default().to_vec());
+        if !rest.starts_with(b"-") {
+            replies.push((code, std::mem::take(&mut lines)));
+            (first, len) = (None, 0);
+        }
+    }
+    (replies, None)
+}
+
+/// What a connection that waits for many replies hears, as far as it listens.
+fn through_connection(input: &[u8], piece: usize, limits: Limits) -> Read {
+    let limits = ReplyLimits::default()
+        .line(limits.line)
+        .reply(limits.reply)
+        .lines(limits.lines);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let config = Config::builder("client.test".parse().unwrap())
+        .security(Security::Cleartext)
+        .window(Window::FULL_DUPLEX)
+        .reply_limits(limits)
+        .transcript({
+            let heard = Arc::clone(&heard);
+            move |entry| {
+                if let Entry::Reply(reply) = entry {
+                    let lines = reply.lines().map(<[u8]>::to_vec).collect();
+                    heard.lock().unwrap().push((reply.code().as_u16(), lines));
+                }
+            }
+        });
+    let mut connection = Connection::new(Arc::new(config.build().unwrap()), [0; 32]);
+    let _ = connection.submit(MAIL.clone());
+    for setup in ["220 x\r\n", "250-x\r\n", "250 PIPELINING\r\n"] {
+        send(&mut connection);
+        connection.handle_input(Time::ORIGIN, setup.as_bytes());
+    }
+    send(&mut connection);
+    let prepared = heard.lock().unwrap().len();
+    for part in input.chunks(piece) {
+        connection.handle_input(Time::ORIGIN, part);
+    }
+    let error = match connection.poll_ended() {
+        Some(Err(error)) => match error.kind() {
+            ErrorKind::Protocol(ProtocolError::Reply(error)) => Some(*error),
+            _ => None,
+        },
+        _ => None,
+    };
+    let replies = heard.lock().unwrap().split_off(prepared);
+    (replies, error)
+}
+
+fn send(connection: &mut Connection) {
+    while let Some(transmit) = connection.poll_transmit(Time::ORIGIN) {
+        let len = transmit.len();
+        connection.handle_sent(Time::ORIGIN, len);
+    }
+}
+
+/// Up to the reply at which a connection with this mail gives up, or has heard all that it waits for.
+fn shortened((mut replies, error): Read) -> Read {
+    let last = replies.iter().enumerate().position(|(at, (code, _))| {
+        let is_data = at == RECIPIENTS + 1;
+        *code == 421 || (!is_data && code / 100 == 3) || (is_data && code / 100 == 2) || at > RECIPIENTS + 1
+    });
+    match last {
+        Some(last) => {
+            replies.truncate(last + 1);
+            (replies, None)
+        }
+        None => (replies, error),
+    }
+}
+
+/// [`Reply::parse`] says of each beginning what it says of the whole, or that there is too little of it.
+fn check_parse(input: &[u8]) {
+    let verdict = Reply::parse(input);
+    let limits = Limits {
+        line: 2048,
+        reply: 32 * 1024,
+        lines: 256,
+    };
+    let expected = reference(input, limits);
+    match &verdict {
+        Ok(None) => assert_eq!(expected, (Vec::new(), None)),
+        Ok(Some((reply, len))) => {
+            assert!(*len <= limits.reply && reply.lines().count() <= limits.lines);
+            let (code, lines) = &expected.0[0];
+            assert_eq!(reply.code(), *code);
+            assert!(reply.lines().eq(lines.iter().map(Vec::as_slice)));
+            assert!(reply.to_string().len() <= 1024);
+            assert!(!reply.to_string().contains(|c: char| c.is_control()));
+            if let Some(enhanced) = reply.enhanced() {
+                assert_eq!(u16::from(enhanced.class()), code / 100);
+                assert!(lines[0].starts_with(enhanced.to_string().as_bytes()));
+            }
+        }
+        Err(error) => assert_eq!(expected, (Vec::new(), Some(*error))),
+    }
+    let mut decided = false;
+    for end in 0..input.len().min(600) {
+        match (Reply::parse(&input[..end]), &verdict) {
+            (Ok(None), _) => assert!(!decided, "it took its word back"),
+            (Ok(Some(early)), Ok(Some(late))) => {
+                decided = true;
+                assert_eq!(early, *late);
+            }
+            (Err(early), Err(late)) => {
+                decided = true;
+                assert_eq!(early, *late);
+            }
+            (early, late) => panic!("{early:?} of {end} octets, {late:?} of all"),
+        }
+    }
+}
+
+const RECIPIENTS: usize = 30;
+
+static MAIL: LazyLock<Mail> = LazyLock::new(|| {
+    Mail::new("a@x.test", vec!["b@x.test"; RECIPIENTS], "Subject: r\r\n").unwrap()
+});

@@ -1,0 +1,210 @@
+//! Whatever a server asks of a mechanism: exactly its steps, each response decodes to what was given, no secret is shown.
+
+use std::sync::{Arc, Mutex};
+
+use smtp_proto::sasl::{CredentialsError, Login, Mechanism, Plain, XOAuth2};
+use smtp_proto::{Config, Connection, Credentials, Secret, Security, Time};
+
+use crate::base64::decode;
+use crate::choice;
+use crate::common::invariants::{check_secret, disguises};
+
+/// Octets: the mechanism, the lengths of name and secret, how often each is repeated; then both, then what the server says
+/// to AUTH.
+pub fn sasl(mut input: &[u8]) {
+    let kind = choice(&mut input, 4);
+    let lengths = [choice(&mut input, 20), choice(&mut input, 20)];
+    let times = [1, 1, 40, 400][choice(&mut input, 4)];
+    let [user, secret] = lengths.map(|len| {
+        let (text, rest) = input.split_at(len.min(input.len()));
+        input = rest;
+        String::from_utf8_lossy(text).repeat(times)
+    });
+    let secret = format!("{CANARY}{secret}");
+    let (mechanism, messages) = match mechanism(kind, &user, &secret) {
+        Ok(made) => made,
+        Err(error) => return check_secret(CANARY, &format!("{error} {error:?}")),
+    };
+    let name = mechanism.name().as_str();
+    let mut client = Client::new(mechanism);
+    client.hear(b"220 x\r\n");
+    client.hear(format!("250-x\r\n250 AUTH {name}\r\n").as_bytes());
+    let expected = Dialogue::expected(name, &messages, input);
+    for line in input.split_inclusive(|&octet| octet == b'\n') {
+        client.hear(line);
+    }
+    client.check(&expected);
+    let said = String::from_utf8_lossy(input);
+    if !disguises(CANARY).iter().any(|form| said.contains(form)) {
+        client.check_shown();
+    }
+}
+
+/// A mechanism, and the messages that it has to send.
+fn mechanism(
+    kind: usize,
+    user: &str,
+    secret: &str,
+) -> Result<(Arc<dyn Mechanism>, Vec<Vec<u8>>), CredentialsError> {
+    let text = |text: String| text.into_bytes();
+    Ok(match kind {
+        0 => (
+            Arc::new(Plain::new(user, secret)?),
+            vec![text(format!("\0{user}\0{secret}"))],
+        ),
+        1 => (
+            Arc::new(Plain::new(user, secret)?.acting_as(user)?),
+            vec![text(format!("{user}\0{user}\0{secret}"))],
+        ),
+        2 => (
+            Arc::new(Login::new(user, Secret::from(secret))?),
+            vec![text(user.to_owned()), text(secret.to_owned())],
+        ),
+        _ => (
+            Arc::new(XOAuth2::new(user, secret)?),
+            // The second is for the error that a server may send as a challenge.
+            vec![
+                text(format!("user={user}\x01auth=Bearer {secret}\x01\x01")),
+                Vec::new(),
+            ],
+        ),
+    })
+}
+
+/// What has to be said.
+#[derive(Debug, PartialEq, Eq)]
+struct Dialogue {
+    /// The lines from AUTH on, as octets; nothing for `*`.
+    said: Vec<Option<Vec<u8>>>,
+    ready: bool,
+}
+
+impl Dialogue {
+    fn expected(name: &str, messages: &[Vec<u8>], server: &[u8]) -> Self {
+        let mut messages = messages.iter();
+        let mut said = vec![Some(Vec::new())];
+        let fits = |message: &Vec<u8>| {
+            message.len().div_ceil(3) * 4 + name.len() + "AUTH  \r\n".len() <= 512
+        };
+        let speaks_first = name != "LOGIN";
+        if speaks_first && let Some(first) = messages.as_slice().first().filter(|first| fits(first)) {
+            said[0] = Some(first.clone());
+            messages.next();
+        }
+        let mut ready = false;
+        for line in server.split_inclusive(|&octet| octet == b'\n') {
+            let Some(text) = line.strip_suffix(b"\n") else {
+                break;
+            };
+            let text = text.strip_suffix(b"\r").unwrap_or(text);
+            if text.contains(&0) || text.first().is_some_and(|first| matches!(first, 0x15 | 0x16)) {
+                break;
+            }
+            let challenge = match text {
+                b"334" => &b""[..],
+                [b'3', b'3', b'4', b' ', challenge @ ..] => challenge,
+                // Of a reply in several lines, nothing is a challenge.
+                [b'2', b'0'..=b'9', b'0'..=b'9'] | [b'2', b'0'..=b'9', b'0'..=b'9', b' ', ..] => {
+                    let closing = text.starts_with(b"221");
+                    let rest = messages.as_slice();
+                    let done = match name {
+                        "XOAUTH2" => rest.len() == 1,
+                        _ => rest.is_empty(),
+                    };
+                    ready = done && !closing && said.last() != Some(&None);
+                    break;
+                }
+                _ => break,
+            };
+            if said.last() == Some(&None) {
+                break;
+            }
+            let known = challenge == b"=" || decode(challenge).is_some();
+            said.push(messages.next().filter(|_| known).cloned());
+        }
+        Self { said, ready }
+    }
+}
+
+struct Client {
+    connection: Connection,
+    wire: Vec<u8>,
+    shown: Arc<Mutex<String>>,
+    was_ready: bool,
+}
+
+impl Client {
+    fn new(mechanism: Arc<dyn Mechanism>) -> Self {
+        let shown = Arc::new(Mutex::new(format!("{mechanism:?}")));
+        let config = Config::builder("client.test".parse().unwrap())
+            .security(Security::Cleartext)
+            .dangerous_credentials_in_clear()
+            .credentials(Credentials::mechanisms(vec![mechanism]))
+            .transcript({
+                let shown = Arc::clone(&shown);
+                move |entry| *shown.lock().unwrap() += &format!("{entry}\n{entry:?}\n")
+            })
+            .build()
+            .unwrap();
+        shown.lock().unwrap().push_str(&format!("{config:?}"));
+        let mut client = Self {
+            connection: Connection::new(Arc::new(config), [7; 32]),
+            wire: Vec::new(),
+            shown,
+            was_ready: false,
+        };
+        client.send();
+        client
+    }
+
+    fn hear(&mut self, input: &[u8]) {
+        self.connection.handle_input(Time::ORIGIN, input);
+        self.was_ready |= matches!(self.connection.poll_ready(), Some(Ok(())));
+        *self.shown.lock().unwrap() += &format!("{:?}\n", self.connection);
+        self.send();
+    }
+
+    fn send(&mut self) {
+        while let Some(transmit) = self.connection.poll_transmit(Time::ORIGIN) {
+            transmit.iter().for_each(|slice| self.wire.extend_from_slice(slice));
+            let len = transmit.len();
+            self.connection.handle_sent(Time::ORIGIN, len);
+        }
+    }
+
+    fn check(&self, expected: &Dialogue) {
+        let wire = str::from_utf8(&self.wire).unwrap();
+        let mut said = Vec::new();
+        for line in wire.split_terminator("\r\n").skip(1) {
+            let response = match line.strip_prefix("AUTH ") {
+                Some(line) => line.split_once(' ').map_or("", |(_, initial)| initial),
+                None => line,
+            };
+            said.push((response != "*").then(|| decode(response.as_bytes()).expect("base64")));
+        }
+        assert_eq!(said, expected.said, "{wire:?}");
+        assert!(wire.split_terminator("\r\n").all(|line| line.len() <= 12_286));
+        assert!(wire.split_terminator("\r\n").nth(1).is_some_and(|auth| auth.len() <= 510));
+        assert_eq!(self.was_ready, expected.ready, "{wire:?}");
+    }
+
+    /// I9.
+    fn check_shown(&mut self) {
+        let mut shown = self.shown.lock().unwrap().clone();
+        for error in [
+            self.connection.poll_ended(),
+            self.connection.poll_ready(),
+            self.connection.poll_event().map(|event| event.map(|_| ())),
+        ]
+        .into_iter()
+        .flatten()
+        .filter_map(Result::err)
+        {
+            shown += &format!("{error} {error:?} {:?}\n", error.kind());
+        }
+        check_secret(CANARY, &shown);
+    }
+}
+
+/// What every secret begins with.
+const CANARY: &str = "Canary-in-the-mine-7Q";

@@ -1,0 +1,466 @@
+//! A connection with a scripted caller, driven by the octets of an input as its server.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use smtp_proto::body::LineEnds;
+use smtp_proto::{
+    Command, CommandId, Config, Connection, Credentials, Error, Event, Mail, MessageId, Outcome, Pipelining, Security, Streamed, Time, TlsFacts, TransportError,
+};
+
+use crate::ledger::{Ledger, is_over};
+use crate::{choice, reference};
+
+/// How an input is fed: the first four octets choose, the rest is what the server says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan<'a> {
+    config: usize,
+    caller: usize,
+    pace: Pace,
+    end: End,
+    server: &'a [u8],
+}
+
+/// When the client may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Before each line of the server, all that there is.
+    EachLine,
+    /// Once, before all that the server says.
+    Once,
+    /// Before each line of the server, so many octets.
+    Drip(usize),
+}
+
+/// How it ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Eof,
+    Silence,
+    ReadError,
+    WriteError,
+}
+
+/// How one run cuts what another does not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut {
+    pub(crate) input: usize,
+    pub(crate) output: usize,
+}
+
+/// All that a caller can see of a run.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    events: Vec<String>,
+    wire: Vec<u8>,
+    state: String,
+}
+
+/// A connection under way.
+pub(crate) struct Session {
+    pub(crate) connection: Connection,
+    pub(crate) ledger: Ledger,
+    pub(crate) now: Time,
+    mails: Vec<(MessageId, &'static Prepared)>,
+    commands: Vec<CommandId>,
+    /// How many pieces of the streamed mail were handed over.
+    pieces: usize,
+    told: Vec<MessageId>,
+    /// What was told, if somebody wants to know.
+    events: Option<Vec<String>>,
+}
+
+/// A mail that a caller may submit.
+struct Prepared {
+    mail: Mail,
+    /// As a server has to get it.
+    text: &'static [u8],
+}
+
+/// What a caller does; in this order, before anything else.
+#[derive(Clone, Copy)]
+enum Act {
+    Mail(usize),
+    Command(usize),
+    Quit,
+    /// Gives the first mail up when its text is wanted for the second time.
+    GiveUp,
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn read(mut input: &'a [u8]) -> Self {
+        Self {
+            config: choice(&mut input, CONFIGS.len()),
+            caller: choice(&mut input, CALLERS.len()),
+            pace: match choice(&mut input, 8) {
+                0..=2 => Pace::EachLine,
+                3 => Pace::Once,
+                n => Pace::Drip([1, 7, 20, 60][n - 4]),
+            },
+            end: match choice(&mut input, 4) {
+                0 => End::Eof,
+                1 => End::Silence,
+                2 => End::ReadError,
+                _ => End::WriteError,
+            },
+            server: input,
+        }
+    }
+
+    /// The same with another pace where the client's own speed would matter.
+    pub(crate) fn without_drip(mut self) -> Self {
+        if matches!(self.pace, Pace::Drip(_)) {
+            self.pace = Pace::EachLine;
+        }
+        self
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(&self) {
+        let mut session = Session::new(Arc::clone(&CONFIGS[self.config]), false);
+        session.act(CALLERS[self.caller]);
+        self.feed(&mut session, None);
+        session.finish(self.end);
+    }
+
+    /// Runs it with input and output cut in pieces, and tells all that can be seen of it.
+    pub(crate) fn watch(&self, cut: Cut) -> Seen {
+        let mut session = Session::new(Arc::clone(&CONFIGS[self.config]), true);
+        session.act(CALLERS[self.caller]);
+        self.feed(&mut session, Some(cut));
+        let state = format!(
+            "{:?} {:?} {:?}",
+            session.connection,
+            session.connection.capabilities(),
+            session.connection.traffic()
+        );
+        session.finish(self.end);
+        Seen {
+            events: session.events.take().unwrap_or_default(),
+            wire: session.ledger.wire().to_vec(),
+            state,
+        }
+    }
+
+    fn feed(&self, session: &mut Session, cut: Option<Cut>) {
+        let cut = cut.unwrap_or(Cut {
+            input: usize::MAX,
+            output: usize::MAX,
+        });
+        if self.pace == Pace::Once {
+            session.flush(cut.output);
+            for part in self.server.chunks(cut.input) {
+                session.input(part);
+            }
+            session.listen();
+            return;
+        }
+        for line in self.server.split_inclusive(|&octet| octet == b'\n') {
+            match self.pace {
+                Pace::Drip(count) => {
+                    session.upgrade();
+                    session.listen();
+                    session.send(count);
+                }
+                _ => session.flush(cut.output),
+            }
+            for part in line.chunks(cut.input) {
+                session.input(part);
+                if cut.input < line.len() {
+                    session.listen();
+                }
+            }
+            session.listen();
+            if is_over(&mut session.connection) {
+                break;
+            }
+        }
+        session.flush(cut.output);
+    }
+}
+
+impl Session {
+    pub(crate) fn new(config: Arc<Config>, watched: bool) -> Self {
+        Self {
+            ledger: Ledger::new(config.security()),
+            connection: Connection::new(config, [7; 32]),
+            now: Time::ORIGIN,
+            mails: Vec::new(),
+            commands: Vec::new(),
+            pieces: 0,
+            told: Vec::new(),
+            events: watched.then(Vec::new),
+        }
+    }
+
+    fn act(&mut self, acts: &[Act]) {
+        for act in acts {
+            match act {
+                Act::Mail(index) => {
+                    let prepared = &MAILS[*index];
+                    let id = self.connection.submit(prepared.mail.clone());
+                    self.mails.push((id, prepared));
+                }
+                Act::Command(index) => {
+                    let id = self.connection.command(COMMANDS[*index].clone());
+                    self.commands.push(id);
+                }
+                Act::Quit => self.connection.quit(),
+                Act::GiveUp => self.pieces = GIVE_UP,
+            }
+        }
+    }
+
+    /// Sends all that there is, so many octets at a time, and begins TLS when its time has come.
+    pub(crate) fn flush(&mut self, at_most: usize) {
+        loop {
+            self.listen();
+            if !self.send(at_most) && !self.upgrade() {
+                return;
+            }
+        }
+    }
+
+    fn send(&mut self, at_most: usize) -> bool {
+        let Some(transmit) = self.connection.poll_transmit(self.now) else {
+            return false;
+        };
+        self.ledger.offered(&transmit);
+        let count = transmit.len().min(at_most);
+        self.connection.handle_sent(self.now, count);
+        self.ledger.sent(count);
+        true
+    }
+
+    pub(crate) fn input(&mut self, input: &[u8]) {
+        self.connection.handle_input(self.now, input);
+        self.ledger.fed(input);
+        self.ledger.check(&mut self.connection);
+    }
+
+    fn upgrade(&mut self) -> bool {
+        let Some(Ok(upgrade)) = self.connection.poll_upgrade() else {
+            return false;
+        };
+        upgrade.complete(self.now, TlsFacts::new().with_round_trips(1));
+        self.ledger.tls_began(&self.connection);
+        true
+    }
+
+    /// Hears what there is to hear, and writes text that is wanted.
+    fn listen(&mut self) {
+        while let Some(event) = self.connection.poll_event() {
+            if let Some(events) = &mut self.events {
+                let text = match &event {
+                    Ok(event) => format!("{event:?}"),
+                    Err(error) => error.to_string(),
+                };
+                if event.is_err() && events.last() == Some(&text) {
+                    return;
+                }
+                events.push(text);
+            }
+            match event {
+                Ok(Event::Outcome(id, outcome)) => self.hear(id, &outcome),
+                Ok(Event::BodyWanted(id)) => self.write(id),
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn hear(&mut self, id: MessageId, outcome: &Outcome) {
+        assert!(!self.told.contains(&id), "an outcome was told twice");
+        self.told.push(id);
+        let (_, prepared) = self.mails.iter().find(|(each, _)| *each == id).unwrap();
+        let sender = prepared.mail.sender().as_str();
+        self.ledger
+            .check_outcome(sender, outcome, Some(prepared.text));
+    }
+
+    fn write(&mut self, id: MessageId) {
+        self.pieces += 1;
+        match self.pieces.checked_sub(1).and_then(|at| PIECES.get(at)) {
+            Some(piece) => {
+                let piece = Bytes::from_static(piece.as_bytes());
+                self.connection.write_body(id, piece).unwrap();
+            }
+            None if self.pieces > GIVE_UP + 1 => self.connection.abandon(id),
+            None if self.pieces > GIVE_UP => {
+                let piece = Bytes::from_static(b"Subject: never to be finished\r\n");
+                self.connection.write_body(id, piece).unwrap();
+            }
+            None => self.connection.finish_body(id).unwrap(),
+        }
+    }
+
+    /// Ends the connection; then every question has its answer, and the first error is the last.
+    fn finish(&mut self, end: End) {
+        match end {
+            End::Eof => self.connection.handle_eof(self.now),
+            End::Silence => self.wait(),
+            End::ReadError => self.connection.handle_read_error(self.now, broken()),
+            End::WriteError => {
+                self.connection.handle_write_error(self.now, broken());
+                assert!(self.connection.poll_transmit(self.now).is_none());
+                self.connection.handle_eof(self.now);
+            }
+        }
+        self.listen();
+        if self.is_waiting_for_nothing() {
+            // Nothing is under way, so silence is no end; and an upgrade that nobody performs has none either.
+            self.connection.handle_eof(self.now);
+            self.listen();
+        }
+        assert!(is_over(&mut self.connection), "it does not end");
+        for (id, _) in &self.mails {
+            assert!(self.told.contains(id), "a mail without an outcome");
+            assert!(matches!(self.connection.poll_outcome(*id), Some(Err(_))));
+        }
+        for id in &self.commands {
+            assert!(self.connection.poll_reply(*id).is_some());
+        }
+        self.check_final();
+    }
+
+    fn is_waiting_for_nothing(&mut self) -> bool {
+        self.connection.poll_timeout().is_none() && !is_over(&mut self.connection)
+    }
+
+    /// Says nothing until no deadline is left.
+    fn wait(&mut self) {
+        for _ in 0..100 {
+            let Some(until) = self.connection.poll_timeout() else {
+                return;
+            };
+            assert!(until >= self.now, "a deadline that has passed");
+            self.now = until;
+            self.connection.handle_timeout(until);
+            self.flush(usize::MAX);
+        }
+        panic!("the deadlines do not end");
+    }
+
+    /// The end is an end: nothing changes it, and nothing leaves any more.
+    fn check_final(&mut self) {
+        let before = final_error(&mut self.connection);
+        self.connection.handle_input(self.now, b"250 ok\r\n");
+        self.connection.handle_eof(self.now);
+        self.connection
+            .handle_timeout(self.now + Duration::from_secs(1_000_000));
+        assert!(self.connection.poll_transmit(self.now).is_none());
+        assert!(self.connection.poll_timeout().is_none());
+        let after = final_error(&mut self.connection);
+        match (before, after) {
+            (None, None) => {}
+            (Some(before), Some(after)) => {
+                assert_eq!(before.stage(), after.stage());
+                assert_eq!(before.kind().to_string(), after.kind().to_string());
+            }
+            (before, after) => panic!("{before:?} became {after:?}"),
+        }
+    }
+}
+
+/// The error of a connection that is over, if that was not as asked.
+pub(crate) fn final_error(connection: &mut Connection) -> Option<Error> {
+    connection.poll_ended().expect("it is over").err()
+}
+
+/// An error of the transport.
+pub(crate) fn broken() -> TransportError {
+    std::io::Error::from(std::io::ErrorKind::ConnectionReset).into()
+}
+
+/// The policies that an input can choose.
+pub(crate) static CONFIGS: LazyLock<Vec<Arc<Config>>> = LazyLock::new(|| {
+    let password = || Credentials::password("alice", "correct horse").unwrap();
+    let token = || Credentials::xoauth2("alice", "a.token").unwrap();
+    let policy = |security| {
+        Config::builder("client.test".parse().unwrap()).security(security)
+    };
+    [
+        policy(Security::Cleartext),
+        policy(Security::StartTls),
+        policy(Security::StartTls).credentials(password()),
+        policy(Security::Implicit),
+        policy(Security::Implicit).credentials(token()),
+        policy(Security::Opportunistic),
+        policy(Security::Cleartext).pipelining(Pipelining::Off),
+        policy(Security::Cleartext)
+            .credentials(password())
+            .dangerous_credentials_in_clear(),
+        policy(Security::Cleartext)
+            .credentials(token())
+            .dangerous_credentials_in_clear(),
+    ]
+    .into_iter()
+    .map(|builder| Arc::new(builder.build().unwrap()))
+    .collect()
+});
+
+static MAILS: LazyLock<Vec<Prepared>> = LazyLock::new(|| {
+    let prepare = |sender: &str, recipients: &[&str], text: &'static [u8]| {
+        let mail = Mail::builder()
+            .sender(sender)
+            .recipients(recipients.iter().copied())
+            .line_ends(LineEnds::Convert)
+            .text(text)
+            .build()
+            .unwrap();
+        let policy = reference::Policy {
+            eight_bit: true,
+            ..reference::Policy::CONVERT
+        };
+        Prepared {
+            mail,
+            text: reference::canonical(text, policy).unwrap().leak(),
+        }
+    };
+    let streamed = Mail::builder()
+        .sender("d@x.test")
+        .recipients(["y@x.test", "z@x.test"])
+        .streamed(Streamed::new().size(40));
+    vec![
+        prepare("a@x.test", &["x@x.test"], b"Subject: a\r\n\r\nhello\r\n"),
+        prepare(
+            "b@x.test",
+            &["x@x.test", "y@x.test", "z@x.test"],
+            b".\r\n..\nno end",
+        ),
+        prepare("c@x.test", &["gr\u{fc}n@x.test"], "Subject: \u{e9}\r\n\r\n\u{e9}\r\n".as_bytes()),
+        Prepared {
+            mail: streamed.build().unwrap(),
+            text: PIECES.concat().into_bytes().leak(),
+        },
+        prepare("e@x.test", &["x@x.test"], b""),
+    ]
+});
+
+static COMMANDS: LazyLock<Vec<Command>> = LazyLock::new(|| {
+    vec![
+        Command::noop(),
+        Command::rset(),
+        Command::vrfy("root").unwrap(),
+        Command::custom("XYZZY", Some("plugh")).unwrap(),
+    ]
+});
+
+/// The callers that an input can choose.
+static CALLERS: &[&[Act]] = &[
+    &[Act::Mail(0), Act::Quit],
+    &[Act::Mail(1), Act::Mail(0), Act::Quit],
+    &[Act::Mail(3), Act::Mail(0), Act::Quit],
+    &[Act::Command(0), Act::Mail(1), Act::Command(2), Act::Mail(4)],
+    &[Act::Mail(2), Act::Mail(0), Act::Quit],
+    &[Act::GiveUp, Act::Mail(3), Act::Mail(0), Act::Quit],
+    &[Act::Mail(0), Act::Command(1), Act::Command(3), Act::Mail(1), Act::Quit, Act::Mail(4)],
+    &[],
+];
+
+/// The pieces of the streamed mail.
+const PIECES: &[&str] = &["Subject: d\r", "\n\r\n.", "dot\r\n", ".\r\n"];
+
+/// As many pieces as no mail has.
+const GIVE_UP: usize = 100;

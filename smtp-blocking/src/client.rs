@@ -1,0 +1,388 @@
+//! The loop between a stream and the machine, and what a caller can ask for.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+use bytes::{Bytes, BytesMut};
+use smtp_proto::{
+    BodyStatus, Capabilities, Command, Connection, Error, Mail, MessageId, Misuse, Outcome, Reply,
+    Time, TlsFacts, Traffic, Wire,
+};
+
+use crate::Stream;
+
+/// An SMTP connection over a stream that blocks.
+///
+/// With the feature `rustls`, `Client` alone names the usual one: over TCP, with TLS by
+/// [`smtp_rustls::Session`](crate::tls::Session). It connects by [`connect`](Self::connect).
+///
+/// While nobody calls a method nothing moves: no thread runs in the background, and an idle client holds no buffer. The
+/// first failure of a connection is its last: every method then gives the same error, but for the outcomes of mails that
+/// were under way.
+pub struct Client<
+    #[cfg(feature = "rustls")] S = std::net::TcpStream,
+    #[cfg(feature = "rustls")] W = smtp_rustls::Session,
+    #[cfg(not(feature = "rustls"))] S,
+    #[cfg(not(feature = "rustls"))] W,
+> {
+    stream: S,
+    wire: W,
+    /// The zero of the machine's time.
+    origin: Instant,
+    /// How long a read or a write may block, as the stream was last told.
+    limit: Option<Duration>,
+    /// Whether the stream may keep back bytes that it took.
+    unflushed: bool,
+}
+
+impl<S, W: Wire> Client<S, W> {
+    /// A client over a stream that is connected, and a wire that has not begun.
+    ///
+    /// It does not wait: see [`ready`](Self::ready).
+    pub fn from_stream(stream: S, wire: W) -> Self {
+        Self {
+            stream,
+            wire,
+            origin: Instant::now(),
+            limit: None,
+            unflushed: false,
+        }
+    }
+
+    /// Hands over a mail without waiting; any number may wait in line. They go out while an answer is awaited:
+    /// see [`outcome`](Self::outcome).
+    pub fn submit(&mut self, mail: Mail) -> MessageId {
+        self.wire.smtp().submit(mail)
+    }
+
+    /// Hands over the next piece of a mail's text without waiting; [`body`](Self::body) says when it is wanted.
+    ///
+    /// # Errors
+    /// If the mail is not written in pieces, or is finished.
+    pub fn write_body(&mut self, id: MessageId, piece: Bytes) -> Result<(), Misuse> {
+        self.wire.smtp().write_body(id, piece)
+    }
+
+    /// Says that the text of a mail is whole.
+    ///
+    /// # Errors
+    /// If the mail is not written in pieces, or is finished.
+    pub fn finish_body(&mut self, id: MessageId) -> Result<(), Misuse> {
+        self.wire.smtp().finish_body(id)
+    }
+
+    /// What the server says that it can do.
+    pub fn capabilities(&self) -> &Capabilities {
+        self.wire.smtp_ref().capabilities()
+    }
+
+    /// The TLS connection under this one.
+    pub fn tls(&self) -> Option<&TlsFacts> {
+        self.wire.smtp_ref().tls()
+    }
+
+    /// Bytes and round trips so far.
+    pub fn traffic(&self) -> Traffic {
+        self.wire.smtp_ref().traffic()
+    }
+
+    /// The machine inside, for what is known of the connection.
+    pub fn connection(&self) -> &Connection {
+        self.wire.smtp_ref()
+    }
+
+    /// The machine inside, for all that needs no waiting.
+    pub fn connection_mut(&mut self) -> &mut Connection {
+        self.wire.smtp()
+    }
+
+    /// The stream.
+    pub fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    /// The stream and the wire, wherever they are.
+    ///
+    /// Whoever drives a wire on that has begun has to hand in later times than it has seen: the zero of this client's
+    /// time is when it was made.
+    pub fn into_parts(self) -> (S, W) {
+        (self.stream, self.wire)
+    }
+
+    fn now(&self) -> Time {
+        Time::from_origin(self.origin.elapsed())
+    }
+}
+
+impl<S: Stream, W: Wire> Client<S, W> {
+    /// Waits until the server is ready for mail: greeted, and where it was asked for, in TLS and logged in.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub fn ready(&mut self) -> Result<(), Error> {
+        self.drive(Connection::poll_ready)
+    }
+
+    /// Sends a mail, and waits for what becomes of it.
+    ///
+    /// More than one at a time goes out by [`submit`](Self::submit) and [`outcome`](Self::outcome).
+    ///
+    /// # Errors
+    /// If the mail is written in pieces. A mail that the server refused, or that a failure kept from being sent, is no
+    /// error: its outcome tells.
+    pub fn send(&mut self, mail: Mail) -> Result<Outcome, Error> {
+        let id = self.submit(mail);
+        let sending = Sending { client: self, id };
+        sending.client.outcome(id)
+    }
+
+    /// Sends a mail whose text is read from `text`, and waits for what becomes of it.
+    ///
+    /// The mail is one that is [`streamed`](smtp_proto::MailBuilder::streamed). At most 64 KiB of the text are held at a
+    /// time. If reading fails, the mail is not sent, its outcome has the reader's error, and the connection fails, since
+    /// there is no other way to take back what was sent.
+    ///
+    /// # Errors
+    /// If the mail is not written in pieces; it is then given up.
+    pub fn send_from(&mut self, mail: Mail, mut text: impl Read) -> Result<Outcome, Error> {
+        let id = self.submit(mail);
+        let sending = Sending { client: self, id };
+        let client = &mut *sending.client;
+        let mut buffer = BytesMut::new();
+        while client.body(id)? == BodyStatus::Wanted {
+            buffer.resize(PIECE, 0);
+            match text.read(&mut buffer) {
+                Ok(0) => break,
+                // Never misuse: this piece was asked for.
+                Ok(count) => _ = client.write_body(id, buffer.split_to(count).freeze()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => client.wire.smtp().fail_body(id, error.into()),
+            }
+        }
+        _ = client.finish_body(id);
+        client.outcome(id)
+    }
+
+    /// Waits until the next piece of a mail's text is wanted, or none will be.
+    ///
+    /// # Errors
+    /// If there is no such mail, it is not written in pieces or is finished, or the connection's failure.
+    pub fn body(&mut self, id: MessageId) -> Result<BodyStatus, Error> {
+        self.drive(|smtp| smtp.poll_body(id))
+    }
+
+    /// Waits for what becomes of a mail. It is told once.
+    ///
+    /// # Errors
+    /// If there is no such mail, its outcome has been told, or its text is not finished.
+    pub fn outcome(&mut self, id: MessageId) -> Result<Outcome, Error> {
+        self.drive(|smtp| smtp.poll_outcome(id))
+    }
+
+    /// Sends a command that is no part of sending a mail, behind all that is in line, and waits for the reply.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub fn command(&mut self, command: Command) -> Result<Reply, Error> {
+        let id = self.wire.smtp().command(command);
+        self.drive(|smtp| smtp.poll_reply(id))
+    }
+
+    /// Ends the connection in good order when all that is in line is done.
+    ///
+    /// # Errors
+    /// The connection's failure before the server was told. A missing answer to that is none.
+    pub fn quit(mut self) -> Result<(), Error> {
+        self.wire.smtp().quit();
+        self.drive(Connection::poll_ended)?;
+        // All is said and answered; whether the transport's own last bytes arrive changes nothing.
+        let _ = self.close();
+        Ok(())
+    }
+
+    /// Writes some of what is offered, else reads what comes, and waits for that until the time is up at most.
+    fn step(&mut self) {
+        // What is offered here begins a wait, and the stream has to know of the wait before it blocks.
+        let writing = self.wire.poll_transmit(self.now()).is_some() || self.unflushed;
+        if let Err(error) = self.limit_blocking() {
+            self.wire.handle_read_error(self.now(), error.into());
+        } else if writing {
+            self.write();
+        } else {
+            self.read();
+        }
+        self.wire.handle_timeout(self.now());
+    }
+
+    fn drive<T>(
+        &mut self,
+        mut done: impl FnMut(&mut Connection) -> Option<Result<T, Error>>,
+    ) -> Result<T, Error> {
+        loop {
+            if let Some(answer) = done(self.wire.smtp()) {
+                return answer;
+            }
+            self.step();
+        }
+    }
+
+    /// Writes some of what is offered. Once nothing more is, sees to it that the stream keeps nothing back.
+    fn write(&mut self) {
+        let result = if let Some(transmit) = self.wire.poll_transmit(self.now()) {
+            let written = self.stream.write_vectored(&transmit.io_slices());
+            self.unflushed = true;
+            match written {
+                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                written => written.map(|count| self.wire.handle_sent(self.now(), count)),
+            }
+        } else {
+            self.unflushed = false;
+            self.stream.flush()
+        };
+        match result {
+            Err(error) if is_passing(&error) => self.unflushed = true,
+            Err(error) => self.wire.handle_write_error(self.now(), error.into()),
+            Ok(()) => {}
+        }
+    }
+
+    /// Waits for something to come, and reads it.
+    fn read(&mut self) {
+        let mut buffer = [0; READ];
+        let result = self.stream.read(&mut buffer);
+        let now = self.now();
+        match result {
+            Ok(0) => self.wire.handle_eof(now),
+            Ok(count) => self
+                .wire
+                .handle_input(now, buffer.get(..count).unwrap_or(&buffer)),
+            Err(error) if is_passing(&error) => {}
+            Err(error) => self.wire.handle_read_error(now, error.into()),
+        }
+    }
+
+    /// Tells the stream how long it may block, if it would block for too long by what it was told last, or so short that
+    /// it would wake up in vain over and over. In between, to wake up too early costs less than to tell it each time.
+    fn limit_blocking(&mut self) -> io::Result<()> {
+        let left = self.wire.poll_timeout().map_or(LONGEST, |until| {
+            until.saturating_since(self.now()).clamp(SHORTEST, LONGEST)
+        });
+        let fits = |limit: Duration| left / 8 <= limit && limit <= left + left / 10;
+        if !self.limit.is_some_and(fits) {
+            self.stream.set_timeouts(left)?;
+            self.limit = Some(left);
+        }
+        Ok(())
+    }
+
+    /// Writes what the wire still has to say when the dialogue is over, and shuts the stream down. The limit for the last
+    /// reply still bounds each write.
+    fn close(&mut self) -> io::Result<()> {
+        while let Some(transmit) = self.wire.poll_transmit(self.now()) {
+            match self.stream.write_vectored(&transmit.io_slices())? {
+                0 => break,
+                count => self.wire.handle_sent(self.now(), count),
+            }
+        }
+        self.stream.shut_down()
+    }
+}
+
+impl<S: Stream> Client<S, Connection> {
+    /// Lets another TLS stack take the stream over at the point at which TLS begins, and waits until the server is
+    /// ready for mail inside it.
+    ///
+    /// `handshake` gets the stream in which not a byte more has been read, and gives the stream in TLS with
+    /// what is known of it, or [`TlsFacts::asserted`]. Each of its reads and writes may take as long as the policy gives
+    /// the handshake; one that is late in the end has failed.
+    ///
+    /// # Errors
+    /// The connection's failure, an error of the handshake included, or misuse if it is not to have TLS.
+    pub fn upgrade<T, F>(mut self, handshake: F) -> Result<Client<T, Connection>, Error>
+    where
+        T: Stream,
+        F: FnOnce(S) -> io::Result<(T, TlsFacts)>,
+    {
+        self.drive(|smtp| Some(smtp.poll_upgrade()?.map(|_| ())))?;
+        // Nothing is offered here, but to ask for it lets the time for the handshake begin.
+        let _ = self.wire.poll_transmit(self.now());
+        // Not much too short, as would do for `step`: to whoever does the handshake an early end is a failure.
+        self.limit = None;
+        let limited = self.limit_blocking();
+        let Self {
+            stream,
+            mut wire,
+            origin,
+            ..
+        } = self;
+        let result = limited.and_then(|()| handshake(stream));
+        let now = Time::from_origin(origin.elapsed());
+        wire.handle_timeout(now);
+        let (stream, facts) = match result {
+            Ok(secured) => secured,
+            Err(error) => {
+                wire.handle_read_error(now, error.into());
+                return Err(failure(&mut wire));
+            }
+        };
+        let mut client = Client {
+            stream,
+            wire,
+            origin,
+            limit: None,
+            unflushed: false,
+        };
+        client.drive(|smtp| {
+            let upgrade = smtp.poll_upgrade()?;
+            Some(upgrade.map(|upgrade| upgrade.complete(now, facts.clone())))
+        })?;
+        client.ready()?;
+        Ok(client)
+    }
+}
+
+impl<S, W: fmt::Debug> fmt::Debug for Client<S, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("wire", &self.wire)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Gives a mail up that cannot be sent as it is, or whose reader panics; one whose outcome is known is past that.
+struct Sending<'a, S, W: Wire> {
+    client: &'a mut Client<S, W>,
+    id: MessageId,
+}
+
+impl<S, W: Wire> Drop for Sending<'_, S, W> {
+    fn drop(&mut self) {
+        self.client.wire.smtp().abandon(self.id);
+    }
+}
+
+/// Why a connection has failed that was just told of a failure.
+fn failure(wire: &mut Connection) -> Error {
+    wire.poll_ready()
+        .and_then(Result::err)
+        .unwrap_or_else(Error::connect_timeout)
+}
+
+/// Whether an operation only has to be tried again: it was disturbed, or took as long as it may.
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
+}
+
+/// How many bytes are read at a time: more than nearly every reply, and little to clear each time.
+const READ: usize = 2 * 1024;
+
+/// How many bytes of a mail's text are asked of a reader at a time.
+const PIECE: usize = 64 * 1024;
+
+/// A stream takes no limit of zero.
+pub(crate) const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Not every system takes any limit.
+const LONGEST: Duration = Duration::from_secs(60 * 60);

@@ -1,0 +1,207 @@
+//! What the tests of all three adapters share: mails, policies, and the judge of outcomes.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use smtp_proto::{
+    Config, Connection, ErrorKind, Event, Fate, Mail, Outcome, Security, Streamed, Timeouts,
+};
+use smtp_test::{Log, StoredMail};
+
+pub(crate) const TEXT: &str = "Subject: hi\r\n\r\nhello\r\n.\r\nbye\r\n";
+pub(crate) const TO: [&str; 2] = ["bob@example.net", "carol@example.net"];
+
+/// A machine without TLS of its own.
+pub(crate) fn wire(security: Security) -> Connection {
+    limited(security, Duration::from_secs(60))
+}
+
+pub(crate) fn limited(security: Security, limit: Duration) -> Connection {
+    with_timeouts(security, Timeouts::default().at_most(limit))
+}
+
+/// One that does not wait for a reason after writing failed.
+pub(crate) fn hasty() -> Connection {
+    with_timeouts(
+        Security::Cleartext,
+        Timeouts::default().drain(Duration::from_millis(5)),
+    )
+}
+
+pub(crate) fn with_timeouts(security: Security, timeouts: Timeouts) -> Connection {
+    let config = Config::builder("client.test".parse().unwrap())
+        .security(security)
+        .timeouts(timeouts)
+        .build()
+        .unwrap();
+    Connection::new(Arc::new(config), [7; 32])
+}
+
+/// Patient enough for a machine that is busy, and short enough to wait for.
+pub(crate) const SOON: Duration = Duration::from_millis(300);
+
+pub(crate) fn mail() -> Mail {
+    Mail::new("alice@example.org", TO, TEXT).unwrap()
+}
+
+/// A mail to so many recipients.
+pub(crate) fn mail_to(count: usize) -> Mail {
+    let recipients = (0..count).map(|number| format!("recipient{number}@example.net"));
+    Mail::new("alice@example.org", recipients, TEXT).unwrap()
+}
+
+pub(crate) fn streamed() -> Mail {
+    Mail::builder()
+        .sender("alice@example.org")
+        .recipients(TO)
+        .streamed(Streamed::new())
+        .build()
+        .unwrap()
+}
+
+/// Some text of more than this many octets.
+pub(crate) fn long_text(octets: usize) -> String {
+    let mut text = String::from("Subject: long\r\n\r\n");
+    for number in 0.. {
+        if text.len() > octets {
+            break;
+        }
+        text.push_str(&format!(
+            ".line {number}, which has its share of the text and begins with a dot\r\n"
+        ));
+    }
+    text
+}
+
+/// How far a mail came by its outcome; the same for all recipients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Came {
+    NotSent,
+    InDoubt,
+    Accepted,
+}
+
+/// Holds an outcome against what the server has, and tells how far the mail came.
+#[track_caller]
+pub(crate) fn judge(outcome: &Outcome, log: &Log) -> Came {
+    let stored = !log.mails().is_empty();
+    let mut came = None;
+    for delivery in outcome.deliveries() {
+        let fate = match delivery.fate() {
+            Fate::Accepted(_) => Came::Accepted,
+            Fate::NotSent(_) => Came::NotSent,
+            Fate::InDoubt(_) => Came::InDoubt,
+            Fate::Refused { stage, reply } => panic!("refused {stage}: {reply}"),
+        };
+        assert!(
+            came.is_none_or(|other| other == fate),
+            "one mail, two fates: {outcome:?}"
+        );
+        came = Some(fate);
+    }
+    let came = came.expect("each mail has a recipient");
+    match came {
+        Came::Accepted => assert!(stored, "accepted, and the server has nothing"),
+        Came::NotSent => assert!(!stored, "not sent, and the server has it"),
+        Came::InDoubt => {}
+    }
+    if let Some(mail) = log.mails().first() {
+        assert_stored(mail, TEXT);
+    }
+    came
+}
+
+#[track_caller]
+pub(crate) fn assert_stored(mail: &StoredMail, text: &str) {
+    assert_eq!(mail.sender(), "alice@example.org");
+    assert_eq!(mail.addresses(), TO);
+    assert_eq!(mail.body(), text.as_bytes());
+}
+
+/// Asserts that the mails came in this order of fates: the later the fault, the further the mail.
+#[track_caller]
+pub(crate) fn assert_rising(fates: &[Came]) {
+    assert!(fates.is_sorted(), "{fates:?}");
+    for each in [Came::NotSent, Came::InDoubt, Came::Accepted] {
+        assert!(fates.contains(&each), "no fault led to {each:?}: {fates:?}");
+    }
+}
+
+/// The outcome that is left in a machine whose caller did not wait for it.
+pub(crate) fn left_over(connection: &mut Connection) -> Option<Outcome> {
+    loop {
+        match connection.poll_event()? {
+            Ok(Event::Outcome(_, outcome)) => return Some(outcome),
+            Ok(_) => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// The reason why a mail was not sent, or not for sure.
+#[track_caller]
+pub(crate) fn reason(outcome: &Outcome) -> &ErrorKind {
+    outcome.error().expect("the mail failed").kind()
+}
+
+#[cfg(feature = "rustls")]
+pub(crate) mod secured {
+    use smtp_proto::{Credentials, Security, Timeouts};
+    use smtp_rustls::{Endpoint, EndpointBuilder, Session};
+    use smtp_test::{Config, Server, Tls};
+
+    use super::SOON;
+
+    /// Where a server with this certificate is, and how to log in there.
+    pub(crate) fn endpoint(tls: &Tls) -> EndpointBuilder {
+        let trust = smtp_rustls::Tls::builder()
+            .only_added_roots()
+            .add_root_der(tls.authority_der().to_vec())
+            .build()
+            .unwrap();
+        Endpoint::builder("localhost").tls(trust)
+    }
+
+    /// A session with a server in memory that has this certificate, by STARTTLS.
+    pub(crate) fn session(tls: &Tls) -> Session {
+        let timeouts = Timeouts::default().drain(std::time::Duration::from_millis(5));
+        let endpoint = endpoint(tls).timeouts(timeouts).build().unwrap();
+        endpoint.attempt(None).expect("there is a first attempt")
+    }
+
+    /// A server and an endpoint for each way to have TLS.
+    pub(crate) fn both_ways() -> [(Server, Endpoint); 2] {
+        let tls = Tls::new();
+        let config = Config::new()
+            .tls(tls.clone())
+            .user("alice", "correct horse")
+            .require_tls()
+            .require_auth();
+        let credentials = Credentials::password("alice", "correct horse").unwrap();
+        [
+            (config.clone(), Security::StartTls),
+            (config.implicit_tls(), Security::Implicit),
+        ]
+        .map(|(config, security)| {
+            let server = Server::start(config).unwrap();
+            let endpoint = endpoint(&tls)
+                .security(security)
+                .port(server.port())
+                .credentials(credentials.clone())
+                .build()
+                .unwrap();
+            (server, endpoint)
+        })
+    }
+
+    /// An endpoint in clear and in a hurry.
+    pub(crate) fn cleartext(port: u16) -> Endpoint {
+        Endpoint::builder("localhost")
+            .security(Security::Cleartext)
+            .port(port)
+            .timeouts(Timeouts::default().connect(SOON))
+            .build()
+            .unwrap()
+    }
+}

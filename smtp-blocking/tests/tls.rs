@@ -1,0 +1,255 @@
+//! The blocking client with TLS of its own: over sockets, and against a server in memory.
+#![cfg(feature = "rustls")]
+
+mod common;
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::secured::*;
+use common::*;
+use smtp_blocking::proto::{ErrorKind, ProtocolError, Security, Stage};
+use smtp_blocking::{Client, Stream};
+use smtp_test::{Action, Config, Defect, Fault, Faulty, Log, MemoryServer, Plan, Server, Tls};
+
+/// The usual client has a short name.
+struct Holder {
+    client: Client,
+}
+
+#[test]
+fn a_client_connects_with_tls_from_the_first_byte_and_by_starttls() {
+    for (server, endpoint) in both_ways() {
+        let mut holder = Holder {
+            client: Client::connect(&endpoint).unwrap(),
+        };
+        assert!(holder.client.get_ref().nodelay().unwrap());
+        assert_eq!(holder.client.tls().unwrap().version(), Some("TLSv1.3"));
+        assert!(!format!("{:?}", holder.client).contains("horse"));
+        let outcome = holder.client.send(mail()).unwrap();
+        assert_eq!(judge(&outcome, &server.log()), Came::Accepted);
+        let text = long_text(1 << 20);
+        assert!(
+            holder
+                .client
+                .send_from(streamed(), text.as_bytes())
+                .unwrap()
+                .is_accepted()
+        );
+        holder.client.quit().unwrap();
+        let mails = server.mails();
+        assert_stored(&mails[1], &text);
+        assert!(mails.iter().all(|mail| mail.over_tls()));
+        assert_eq!(mails[0].authenticated_as(), Some("alice"));
+        assert_eq!(server.sessions()[0].client_name(), Some("[127.0.0.1]"));
+        server.log().assert_clean();
+    }
+}
+
+#[test]
+fn every_address_is_tried_while_it_may_go_better_elsewhere() {
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let server = Server::start(Config::new()).unwrap();
+    let endpoint = cleartext(server.port());
+    let client = Client::connect_to(&endpoint, &[closed, server.addr()]).unwrap();
+    client.quit().unwrap();
+
+    let error = Client::connect_to(&endpoint, &[closed]).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error}");
+    assert_eq!(error.stage(), Stage::Connect);
+    let error = Client::connect_to(&endpoint, &[]).unwrap_err();
+    assert_eq!(error.stage(), Stage::Connect);
+}
+
+#[test]
+fn a_refusal_for_good_is_not_asked_for_twice() {
+    let refuse = Action::reply("554 5.7.1 not you").then_close();
+    let server = Server::start(Config::new().on(smtp_test::Stage::Greeting, refuse)).unwrap();
+    let error = Client::connect_to(&cleartext(server.port()), &[server.addr(); 3]).unwrap_err();
+    assert_eq!(error.reply().unwrap().code().as_u16(), 554);
+    assert_eq!(server.sessions().len(), 1);
+}
+
+#[test]
+fn a_name_that_does_not_resolve_is_an_error_of_connecting() {
+    let endpoint = smtp_blocking::tls::Endpoint::builder("nowhere.invalid")
+        .security(Security::Cleartext)
+        .build()
+        .unwrap();
+    let error = Client::connect(&endpoint).unwrap_err();
+    assert_eq!(error.stage(), Stage::Connect);
+}
+
+#[test]
+fn opportunistic_connects_again_in_clear_after_a_handshake_that_failed() {
+    let tls = Tls::new();
+    let server = Server::start(Config::new().tls(tls.clone().defect(Defect::Expired))).unwrap();
+    let endpoint = endpoint(&tls)
+        .security(Security::Opportunistic)
+        .port(server.port())
+        .build()
+        .unwrap();
+    let mut client = Client::connect_to(&endpoint, &[server.addr()]).unwrap();
+    assert!(client.tls().is_none());
+    assert_eq!(
+        judge(&client.send(mail()).unwrap(), &server.log()),
+        Came::Accepted
+    );
+    assert_eq!(server.sessions().len(), 2);
+}
+
+#[test]
+fn a_bad_certificate_ends_the_connection_and_the_server_is_told() {
+    let tls = Tls::new();
+    let server = MemoryServer::new(&Config::new().tls(tls.clone().defect(Defect::Expired)));
+    let log = server.log();
+    let mut client = Client::from_stream(Untimed(server), session(&tls));
+    let error = client.ready().unwrap_err();
+    assert_eq!(error.stage(), Stage::TlsHandshake, "{error}");
+    assert!(log.session().tls_error().is_some(), "by an alert");
+    assert_eq!(judge(&client.send(mail()).unwrap(), &log), Came::NotSent);
+}
+
+#[test]
+fn injected_bytes_behind_the_220_are_fatal_in_the_same_segment_and_in_a_later_one() {
+    for action in [
+        Action::normal().append("250 injected\r\n"),
+        Action::normal().then("250 injected\r\n"),
+    ] {
+        let same_segment = action == Action::normal().append("250 injected\r\n");
+        let tls = Tls::new();
+        let server = MemoryServer::new(
+            &Config::new()
+                .tls(tls.clone())
+                .on(smtp_test::Stage::StartTls, action),
+        );
+        let log = server.log();
+        let mut client = Client::from_stream(Untimed(server), session(&tls));
+        let error = client.ready().unwrap_err();
+        let injected = matches!(
+            error.kind(),
+            ErrorKind::Protocol(ProtocolError::InjectedBeforeTls)
+        );
+        assert_eq!(injected, same_segment, "{error}");
+        assert_eq!(
+            error.stage(),
+            if same_segment {
+                Stage::StartTls
+            } else {
+                Stage::TlsHandshake
+            }
+        );
+        assert_eq!(judge(&client.send(mail()).unwrap(), &log), Came::NotSent);
+        assert!(log.session().tls().is_none());
+    }
+}
+
+#[test]
+fn one_byte_at_a_time_gives_the_same_conversation_inside_tls() {
+    let mut transcripts = Vec::new();
+    for plan in [Plan::new(), Plan::new().at_most(1)] {
+        let (outcome, log, _) = session_with(plan);
+        assert_eq!(judge(&outcome, &log), Came::Accepted);
+        log.assert_clean();
+        transcripts.push(log.session().transcript());
+    }
+    assert_eq!(transcripts[0], transcripts[1]);
+}
+
+#[test]
+fn every_operation_that_breaks_inside_tls_leads_to_a_fate_that_is_true() {
+    for fault in [Fault::Reset, Fault::Eof, Fault::Short(0)] {
+        let mut fates = Vec::new();
+        for k in 1.. {
+            let (outcome, log, count) = session_with(Plan::new().fault(k, fault));
+            fates.push(judge(&outcome, &log));
+            if count < k {
+                break;
+            }
+        }
+        assert_rising(&fates);
+    }
+}
+
+/// Sends a mail in TLS while things go wrong by a plan; gives its outcome and the count of operations.
+fn session_with(plan: Plan) -> (smtp_blocking::proto::Outcome, Log, usize) {
+    let tls = Tls::new();
+    let server = MemoryServer::new(&Config::new().tls(tls.clone()));
+    let log = server.log();
+    let stream = Faulty::new(server, plan);
+    let operations = stream.operations();
+    let mut client = Client::from_stream(Untimed(stream), session(&tls));
+    let outcome = client.send(mail()).unwrap();
+    let _ = client.quit();
+    (outcome, log, operations.count())
+}
+
+#[test]
+fn to_quit_closes_tls_in_good_order() {
+    /// Remembers what was written last.
+    struct Last(MemoryServer, Arc<Mutex<Vec<u8>>>);
+    impl Read for Last {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+    impl Write for Last {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            *self.1.lock().unwrap() = bytes.to_vec();
+            self.0.write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    // Up to TLS 1.2, an alert can be told from the outside.
+    let tls = Tls::new().only_tls12();
+    let server = MemoryServer::new(&Config::new().tls(tls.clone()));
+    let log = server.log();
+    let last = Arc::default();
+    let client = Client::from_stream(Untimed(Last(server, Arc::clone(&last))), session(&tls));
+    client.quit().unwrap();
+    assert!(log.session().quit());
+    assert_eq!(last.lock().unwrap()[..3], [21, 3, 3]);
+}
+
+#[test]
+fn clients_with_tls_are_send() {
+    fn assert_send<T: Send>() {}
+    assert_send::<Client>();
+}
+
+/// A stream that never blocks.
+struct Untimed<S>(S);
+
+impl<S: Read> Read for Untimed<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<S: Write> Write for Untimed<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write_vectored(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl<S: Read + Write> Stream for Untimed<S> {
+    fn set_timeouts(&mut self, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+//! Nothing that a caller can see depends on how the server's octets are cut (I2): counts and errors at a limit neither.
+
+use std::sync::Arc;
+
+use smtp_proto::{Config, Connection, Mail, Security, Time};
+
+/// What a caller hears of a mail to so many, when a server sends these octets in pieces of that length.
+fn heard(recipients: usize, setup: &[&str], server: &[u8], piece: usize) -> String {
+    let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
+    let mut connection = Connection::new(Arc::new(config.build().unwrap()), [0; 32]);
+    let mail = Mail::new("a@x.test", vec!["b@x.test"; recipients], "Subject: t\r\n").unwrap();
+    let id = connection.submit(mail);
+    for input in setup {
+        connection.handle_input(Time::ORIGIN, input.as_bytes());
+        while let Some(transmit) = connection.poll_transmit(Time::ORIGIN) {
+            let len = transmit.len();
+            connection.handle_sent(Time::ORIGIN, len);
+        }
+    }
+    for part in server.chunks(piece) {
+        connection.handle_input(Time::ORIGIN, part);
+    }
+    let outcome = connection.poll_outcome(id).unwrap().unwrap();
+    format!("{outcome:?} {:?}", connection.traffic())
+}
+
+#[test]
+fn the_octets_counted_in_an_outcome_are_the_same_however_they_came() {
+    let server = b"220 a\r\n250 b\r\n250 c\r\n";
+    let whole = heard(1, &[], server, usize::MAX);
+    assert!(whole.contains("received: 14"), "{whole}");
+    for piece in 1..server.len() {
+        assert_eq!(heard(1, &[], server, piece), whole, "pieces of {piece}");
+    }
+}
+
+#[test]
+fn too_much_input_is_found_at_the_same_reply_however_it_came() {
+    let reply = format!("550-{}\r\n", "x".repeat(2000)).repeat(15) + "550 no\r\n";
+    let server = reply.repeat(100).into_bytes();
+    let setup = ["220 a\r\n", "250-b\r\n250 PIPELINING\r\n"];
+    let whole = heard(100, &setup, &server, usize::MAX);
+    assert!(whole.contains("TooMuchInput"));
+    for piece in [100_000, 4096, 1000] {
+        assert!(
+            heard(100, &setup, &server, piece) == whole,
+            "pieces of {piece}"
+        );
+    }
+}

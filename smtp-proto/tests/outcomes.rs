@@ -1,0 +1,574 @@
+//! What became of each recipient, wherever and however a session breaks: the machine's word against a second reading of
+//! the wire, and against what the server stored.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::dialogue::Dialogue;
+use common::invariants::{check_commands, check_fates};
+use common::pair::{Cut, Fault, Pair};
+use common::parrot::Parrot;
+use smtp_proto::{
+    Config, Connection, Error, ErrorKind, Fate, Mail, MessageId, Outcome, Pipelining,
+    ProtocolError, Security,
+};
+use smtp_test::{Action, Machine, Stage};
+
+/// The envelopes of the session that is broken everywhere.
+const MAILS: [(&str, &[&str]); 4] = [
+    (
+        "one@x.test",
+        &["a@x.test", "no-b@x.test", "later-c@x.test", "d@x.test"],
+    ),
+    ("two@x.test", &["no-b@x.test", "later-c@x.test"]),
+    ("spam@x.test", &["a@x.test", "d@x.test"]),
+    ("four@x.test", &["e@x.test", "no-b@x.test"]),
+];
+
+fn policy(pipelining: Pipelining) -> Arc<Config> {
+    let config = Config::builder("client.test".parse().unwrap())
+        .security(Security::Cleartext)
+        .pipelining(pipelining);
+    Arc::new(config.build().unwrap())
+}
+
+fn server() -> smtp_test::Config {
+    smtp_test::Config::new()
+        .refuse("no-b@x.test", "550 5.1.1 no such user")
+        .refuse("later-c@x.test", "451-4.2.1 mailbox\n451 4.2.1 is locked")
+        .on(Stage::Mail.nth(3), Action::reply("553 5.7.1 not you"))
+}
+
+fn text(sender: &str) -> String {
+    format!("Subject: from {sender}\r\n\r\n.dots\r\n")
+}
+
+/// The session, broken in this way: asserts all that must hold, and returns how it went.
+fn run(pipelining: Pipelining, server: smtp_test::Config, cut: Option<Cut>) -> Run {
+    let mut pair = Pair::new(policy(pipelining), Machine::new(&server));
+    pair.cut = cut.clone();
+    let context = (pipelining, cut);
+    let ids: Vec<_> = MAILS
+        .iter()
+        .map(|(sender, recipients)| {
+            let mail = Mail::new(*sender, recipients.iter().copied(), text(sender)).unwrap();
+            pair.connection.submit(mail)
+        })
+        .collect();
+    pair.connection.quit();
+    let (mut outcomes, end) = pair.finish();
+    outcomes.sort_by_key(|(id, _)| *id);
+    assert!(
+        outcomes.iter().map(|(id, _)| *id).eq(ids),
+        "{context:?}: not one outcome for each mail"
+    );
+    let log = pair.peer.log();
+    check_commands(&log);
+    let dialogue = Dialogue::read(&pair.offered, &pair.heard);
+    let outcomes: Vec<_> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
+    for ((sender, _), outcome) in MAILS.iter().zip(&outcomes) {
+        dialogue.check(sender, outcome, &context);
+        check_fates(outcome, &log.mails(), text(sender).as_bytes());
+        for delivery in outcome.deliveries() {
+            if let Fate::NotSent(error) | Fate::InDoubt(error) = delivery.fate() {
+                let failure = end.as_ref().expect_err("a failure that has no end");
+                assert_eq!(error.to_string(), failure.to_string(), "{context:?}");
+            }
+        }
+    }
+    Run {
+        outcomes,
+        end,
+        heard: pair.heard.len(),
+        sent: pair.sent.len(),
+    }
+}
+
+struct Run {
+    outcomes: Vec<Outcome>,
+    end: Result<(), Error>,
+    heard: usize,
+    sent: usize,
+}
+
+const LEVELS: [Pipelining; 2] = [Pipelining::Off, Pipelining::Envelope];
+
+const OVERLONG: [u8; 4096] = [b'x'; 4096];
+
+#[test]
+fn an_undisturbed_session_is_what_the_reference_says() {
+    for level in LEVELS {
+        let run = run(level, server(), None);
+        run.end.unwrap();
+        let fates: Vec<String> = run
+            .outcomes
+            .iter()
+            .flat_map(Outcome::deliveries)
+            .map(|delivery| delivery.fate().to_string())
+            .collect();
+        let starts = [
+            "accepted: 250",
+            "refused at RCPT: 550",
+            "refused at RCPT: 451",
+            "accepted: 250",
+            "refused at RCPT: 550",
+            "refused at RCPT: 451",
+            "refused at MAIL: 553",
+            "refused at MAIL: 553",
+            "accepted: 250",
+            "refused at RCPT: 550",
+        ];
+        assert_eq!(fates.len(), starts.len());
+        for (fate, start) in fates.iter().zip(starts) {
+            assert!(fate.starts_with(start), "{fate}, and not {start}");
+        }
+    }
+}
+
+#[test]
+fn v40_every_fate_is_right_wherever_the_servers_words_end() {
+    let faults = [
+        (Fault::Eof, true),
+        (Fault::Eof, false),
+        (Fault::ReadError, false),
+        (Fault::Silence, false),
+        (Fault::Says(b"\x00250 ok\r\n"), true),
+        (Fault::Says(&OVERLONG), false),
+    ];
+    for level in LEVELS {
+        let whole = run(level, server(), None).heard;
+        for after in 0..whole {
+            for (fault, eager) in faults {
+                let cut = Cut::Input {
+                    after,
+                    eager,
+                    fault,
+                };
+                let Err(error) = run(level, server(), Some(cut)).end else {
+                    continue;
+                };
+                let expected = match fault {
+                    Fault::Eof => matches!(error.kind(), ErrorKind::Closed),
+                    Fault::Silence => matches!(error.kind(), ErrorKind::Timeout(_)),
+                    Fault::Says(_) => matches!(error.kind(), ErrorKind::Protocol(_)),
+                    _ => matches!(error.kind(), ErrorKind::Transport(_)),
+                };
+                assert!(expected, "{fault:?}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn v40_every_fate_is_right_wherever_the_clients_words_end() {
+    for level in LEVELS {
+        let whole = run(level, server(), None).sent;
+        for after in 0..whole {
+            for (fault, reaches) in [
+                (Fault::Eof, true),
+                (Fault::Eof, false),
+                (Fault::ReadError, false),
+                (Fault::WriteError, true),
+                (Fault::WriteError, false),
+                (Fault::WriteErrorAndEof, true),
+                (Fault::Silence, true),
+            ] {
+                let cut = Cut::Output {
+                    after,
+                    reaches,
+                    fault,
+                };
+                run(level, server(), Some(cut));
+            }
+        }
+    }
+}
+
+#[test]
+fn v27_a_421_ends_the_connection_at_every_stage_and_leaves_every_fate_right() {
+    let stages = [
+        Stage::Greeting.into(),
+        Stage::Ehlo.into(),
+        Stage::Mail.nth(1),
+        Stage::Rcpt(1).nth(1),
+        Stage::Rcpt(2).nth(1),
+        Stage::Rcpt(4).nth(1),
+        Stage::Data.nth(1),
+        Stage::Body(10).nth(1),
+        Stage::EndOfData.nth(1),
+        Stage::Mail.nth(2),
+        Stage::Rcpt(2).nth(2),
+        Stage::Rset.nth(1),
+        Stage::EndOfData.nth(2),
+    ];
+    let reply = "421 4.3.2 going down";
+    let whole = || Action::reply(reply);
+    let half = || Action::raw(&reply[..10]);
+    for level in LEVELS {
+        for stage in stages {
+            for (action, is_whole) in [
+                (whole(), true),
+                (whole().then_close(), true),
+                (whole().then_reset(), true),
+                (half(), false),
+                (half().then_close(), false),
+                (half().then_reset(), false),
+            ] {
+                // A server that says this in the middle of a text, and takes the rest, is past all understanding.
+                let closes = format!("{action:?}").contains("end: Some");
+                if stage == Stage::Body(10).nth(1) && !closes {
+                    continue;
+                }
+                let server = server().on(stage, action);
+                let error = run(level, server, None).end.unwrap_err();
+                if is_whole {
+                    assert_eq!(error.reply().unwrap().code().as_u16(), 421, "{error}");
+                } else if closes {
+                    assert_eq!(
+                        error.fragment(),
+                        Some(reply[..10].as_bytes()),
+                        "{stage:?}: {error}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn v27_a_421_to_the_end_of_the_text_is_a_refusal_for_now() {
+    for level in LEVELS {
+        let server = server().on(Stage::EndOfData, Action::reply("421 4.3.2 going down"));
+        let run = run(level, server, None);
+        let fate = run.outcomes[0].deliveries()[0].fate();
+        assert!(
+            matches!(
+                fate,
+                Fate::Refused {
+                    stage: smtp_proto::Stage::EndOfData,
+                    ..
+                }
+            ),
+            "{fate}"
+        );
+        assert!(fate.is_transient() && fate.is_safe_to_retry());
+    }
+}
+
+#[test]
+fn v27_a_421_on_an_idle_connection_ends_it() {
+    let mut pair = Pair::new(policy(Pipelining::Envelope), Machine::new(&server()));
+    pair.drive(Connection::poll_ready).unwrap();
+    pair.connection
+        .handle_input(pair.now, b"421 4.4.2 idle too long\r\n");
+    let error = pair.drive(Connection::poll_ready).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Closed), "{error}");
+    assert_eq!(error.reply().unwrap().code().as_u16(), 421);
+}
+
+#[test]
+fn what_happens_at_quit_changes_nothing() {
+    let says = |bytes: &'static [u8]| Action::raw(bytes);
+    for level in LEVELS {
+        for action in [
+            Action::reply("421 4.3.2 going down"),
+            Action::reply("500 5.5.1 what"),
+            Action::reply("354 go on"),
+            Action::reply("221-bye\n221 bye").append(b"250 and more\r\n"),
+            says(b"no reply at all\r\n"),
+            says(b"\0"),
+            says(&OVERLONG),
+            says(b"22").then_close(),
+            says(b"221 by").then_reset(),
+            says(b"221"),
+            Action::close(),
+            Action::reset(),
+            Action::silent(),
+        ] {
+            let run = run(level, server().on(Stage::Quit, action.clone()), None);
+            assert!(run.end.is_ok(), "{action:?}: {:?}", run.end);
+            assert!(matches!(
+                run.outcomes[0].deliveries()[0].fate(),
+                Fate::Accepted(_)
+            ));
+        }
+    }
+}
+
+#[test]
+fn v40_a_part_of_the_final_reply_is_none() {
+    for part in [
+        "2",
+        "25",
+        "250",
+        "250 ok",
+        "250 ok\r",
+        "250-",
+        "250-queued",
+        "250-queued\r\n",
+        "250-queued\r\n250",
+        "250-queued\r\n250 ok\r",
+        "550 5.7.1 no",
+        "451-4",
+        "\r",
+    ] {
+        for action in [
+            Action::raw(part),
+            Action::raw(part).then_close(),
+            Action::raw(part).then_cut(),
+            Action::raw(part).then_reset(),
+        ] {
+            for level in LEVELS {
+                let run = run(level, server().on(Stage::EndOfData, action.clone()), None);
+                let fate = run.outcomes[0].deliveries()[0].fate();
+                assert!(matches!(fate, Fate::InDoubt(_)), "{part:?}: {fate}");
+                let error = run.end.unwrap_err();
+                assert_eq!(error.fragment(), Some(part.as_bytes()));
+                assert_eq!(error.stage(), smtp_proto::Stage::EndOfData);
+            }
+        }
+    }
+}
+
+#[test]
+fn v26_a_final_reply_that_makes_no_sense_leaves_the_mail_in_doubt() {
+    for reply in [
+        "354 go on\r\n",
+        "334 \r\n",
+        "150 wait\r\n",
+        "199\r\n",
+        "650 what\r\n",
+        "000 what\r\n",
+        "queued\r\n",
+        "25\r\n",
+        "2500 ok\r\n",
+        "250_ok\r\n",
+        "\r\n",
+        " 250 ok\r\n",
+        "250-one\r\n251 two\r\n",
+        "250-one\r\n550 two\r\n",
+        "250 o\0k\r\n",
+        "\x16\x03\x01",
+    ] {
+        for level in LEVELS {
+            let run = run(
+                level,
+                server().on(Stage::EndOfData, Action::raw(reply)),
+                None,
+            );
+            for index in [0, 3] {
+                let fate = run.outcomes[0].deliveries()[index].fate();
+                let Fate::InDoubt(error) = fate else {
+                    panic!("{reply:?}: {fate}");
+                };
+                assert!(
+                    matches!(error.kind(), ErrorKind::Protocol(_)),
+                    "{reply:?}: {error}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn v26_a_wrong_class_anywhere_before_the_text_means_that_nothing_was_sent() {
+    for (stage, reply) in [
+        (Stage::Mail, "354 go on"),
+        (Stage::Rcpt(4), "334 x"),
+        (Stage::Data, "250 ok"),
+        (Stage::Data, "220 ok"),
+    ] {
+        for level in LEVELS {
+            let run = run(level, server().on(stage, Action::reply(reply)), None);
+            let fate = run.outcomes[0].deliveries()[0].fate();
+            assert!(matches!(fate, Fate::NotSent(_)), "{stage:?}: {fate}");
+            let error = run.end.unwrap_err();
+            assert!(
+                matches!(error.kind(), ErrorKind::Protocol(ProtocolError::WrongClass)),
+                "{error}"
+            );
+            assert_eq!(error.reply().unwrap().to_string(), reply);
+        }
+    }
+}
+
+/// A session with one mail of `text`, driven until the server wants the text.
+fn at_the_text(server: &smtp_test::Config, text: String) -> (Pair<Machine>, MessageId) {
+    let mut pair = Pair::new(policy(Pipelining::Envelope), Machine::new(server));
+    let mail = Mail::new("one@x.test", ["a@x.test"], text).unwrap();
+    let id = pair.connection.submit(mail);
+    loop {
+        pair.read();
+        let said: Vec<u8> = pair.heard.iter().map(|(_, byte)| *byte).collect();
+        if said.windows(4).any(|part| part == b"354 ") {
+            return (pair, id);
+        }
+        assert!(pair.write_some(usize::MAX));
+    }
+}
+
+fn long_text() -> String {
+    "Subject: long\r\n\r\n".to_owned() + &"0123456789abcdef0123456789abcdef\r\n".repeat(6000)
+}
+
+#[test]
+fn v26_any_reply_before_the_end_of_the_text_is_offered_stops_it_short_of_its_end() {
+    for reply in [
+        "250 2.0.0 ok",
+        "552 5.3.4 too large",
+        "452 4.3.1 full",
+        "354 go on",
+        "421 4.3.2 down",
+    ] {
+        for end in [
+            Action::reply(reply),
+            Action::reply(reply).then_close(),
+            Action::reply(reply).then_reset(),
+        ] {
+            for at in [1, 1000, 65_536, 100_000] {
+                let server = server().on(Stage::Body(at), end.clone());
+                let (mut pair, id) = at_the_text(&server, long_text());
+                while !pair.read() {
+                    assert!(pair.write_some(1000));
+                }
+                let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
+                let Fate::NotSent(error) = outcome.deliveries()[0].fate() else {
+                    panic!("{reply} at {at}: {outcome:?}");
+                };
+                assert!(
+                    matches!(error.kind(), ErrorKind::Protocol(ProtocolError::EarlyReply)),
+                    "{error}"
+                );
+                assert_eq!(error.reply().unwrap().to_string(), reply);
+                assert_eq!(error.is_transient(), reply.starts_with('4'));
+                assert!(!pair.offered.ends_with(b"\r\n.\r\n"));
+                assert!(pair.peer.log().mails().is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn v26_a_reply_that_began_before_the_end_of_the_text_is_no_final_reply() {
+    // The first octets come in the middle of the text; the rest when the server has all of it.
+    let (mut pair, id) = at_the_text(&server(), "Subject: t\r\n\r\nhello\r\n".to_owned());
+    pair.write_some(10);
+    pair.connection.handle_input(pair.now, b"25");
+    pair.write();
+    pair.connection.handle_input(pair.now, b"0 ok\r\n");
+    let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
+    assert!(outcome.is_in_doubt(), "{outcome:?}");
+}
+
+#[test]
+fn v40_the_servers_last_words_are_heard_after_writing_failed() {
+    for reply in ["552 5.3.4 too large", "250 2.0.0 ok"] {
+        let (mut pair, id) = at_the_text(&server(), long_text());
+        pair.write_some(1000);
+        let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        pair.connection.handle_write_error(pair.now, broken.into());
+        assert!(pair.connection.poll_transmit(pair.now).is_none());
+        let said = format!("{reply}\r\n");
+        pair.connection.handle_input(pair.now, said.as_bytes());
+        let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
+        let Fate::NotSent(error) = outcome.deliveries()[0].fate() else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(error.reply().unwrap().to_string(), reply);
+    }
+}
+
+#[test]
+fn v24_a_go_ahead_for_nobody_is_answered_with_a_lone_dot_and_delivers_nothing() {
+    let start = [
+        "220 hi",
+        "250-hi\n250 PIPELINING",
+        "250 ok",
+        "550 no",
+        "450 not now",
+        "354 go on",
+    ];
+    for verdict in ["250 ok", "554 nobody", "451 nobody"] {
+        let parrot = Parrot::saying(&[&start[..], &[verdict, "221 bye"]].concat());
+        let mut pair = Pair::new(policy(Pipelining::Envelope), parrot);
+        let mail = Mail::new("a@x.test", ["b@x.test", "c@x.test"], "secret words\r\n").unwrap();
+        pair.connection.submit(mail);
+        pair.connection.quit();
+        let (outcomes, end) = pair.finish();
+        end.unwrap();
+        let fates: Vec<_> = outcomes[0]
+            .1
+            .deliveries()
+            .iter()
+            .map(|each| each.fate().to_string())
+            .collect();
+        assert_eq!(
+            fates,
+            ["refused at RCPT: 550 no", "refused at RCPT: 450 not now"]
+        );
+        assert!(pair.sent.ends_with(b"DATA\r\n.\r\nQUIT\r\n"));
+        assert!(pair.peer.stored.is_empty());
+    }
+}
+
+#[test]
+fn v40_a_mail_accepted_after_its_sender_was_refused_is_in_doubt() {
+    let start = [
+        "220 hi",
+        "250-hi\n250 PIPELINING",
+        "550 not you",
+        "250 ok",
+        "354 go on",
+    ];
+    for (verdict, fate) in [
+        ("250 ok", "in doubt: "),
+        ("554 nobody", "refused at MAIL: 550 not you"),
+    ] {
+        let parrot = Parrot::saying(&[&start[..], &[verdict, "221 bye"]].concat());
+        let mut pair = Pair::new(policy(Pipelining::Envelope), parrot);
+        let mail = Mail::new("a@x.test", ["b@x.test"], "secret words\r\n").unwrap();
+        pair.connection.submit(mail);
+        pair.connection.quit();
+        let (outcomes, end) = pair.finish();
+        assert_eq!(end.is_ok(), verdict.starts_with('5'));
+        let told = outcomes[0].1.deliveries()[0].fate().to_string();
+        assert!(told.starts_with(fate), "{told}");
+        assert!(
+            pair.sent
+                .windows(12)
+                .any(|part| part == b"DATA\r\n.\r\nQUI")
+                || end.is_err()
+        );
+    }
+}
+
+#[test]
+fn a_mail_that_the_server_cannot_take_is_told_without_waiting_for_the_server() {
+    let server = server()
+        .without("8BITMIME")
+        .without("SMTPUTF8")
+        .size_limit(100);
+    let mut pair = Pair::new(policy(Pipelining::Envelope), Machine::new(&server));
+    pair.drive(Connection::poll_ready).unwrap();
+    for text in ["\r\ngr\u{fc}n\r\n".to_owned(), "too much\r\n".repeat(100)] {
+        let sent = pair.sent.len();
+        let id = pair
+            .connection
+            .submit(Mail::new("a@x.test", ["b@x.test"], text).unwrap());
+        let outcome = pair.connection.poll_outcome(id).unwrap().unwrap();
+        let Fate::NotSent(error) = outcome.deliveries()[0].fate() else {
+            panic!("{outcome:?}");
+        };
+        assert!(
+            matches!(
+                error.kind(),
+                ErrorKind::Unsupported(_) | ErrorKind::TooLarge { .. }
+            ),
+            "{error}"
+        );
+        pair.exchange();
+        assert_eq!(pair.sent.len(), sent);
+        assert!(pair.connection.is_idle());
+    }
+}

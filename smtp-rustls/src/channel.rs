@@ -1,0 +1,407 @@
+//! TLS from its first byte to its end: rustls, what it has still to send, and how the connection hears of it.
+//!
+//! ```text
+//! Handshake ──▶ Open ──▶ Over
+//!     │          │        ▲
+//!     └──────────┴─▶ Failing   (until the alert is out)
+//! ```
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, IoSlice, Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
+use smtp_proto::{Connection, Time, Transmit, TransportError};
+
+use crate::facts;
+use crate::frames::Frames;
+use crate::hint::{self, Begun};
+
+/// One TLS connection under one SMTP connection.
+pub(crate) struct Channel {
+    rustls: ClientConnection,
+    extended_master_secret: bool,
+    begun: Begun,
+    phase: Phase,
+    sending: Sending,
+    frames: Frames,
+    /// The first octet that the peer sent.
+    first: Option<u8>,
+    /// Ciphertext to be sent.
+    out: Vec<u8>,
+    /// How much of `out` the transport has taken.
+    sent: usize,
+    /// The records in `out` that carry what the connection offered.
+    encrypted: VecDeque<Encrypted>,
+    /// How much plaintext a record takes.
+    record: usize,
+}
+
+enum Phase {
+    Handshake,
+    Open,
+    /// TLS has failed. The connection hears of it when the alert is out, or then.
+    Failing {
+        error: TransportError,
+        until: Time,
+    },
+    /// What comes in means nothing any more.
+    Over,
+}
+
+/// What this side still may say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sending {
+    Anything,
+    /// What is in line; its end is `close_notify` or an alert.
+    Rest,
+    /// The transport takes nothing more.
+    Nothing,
+}
+
+/// A record that carries what the connection offered.
+///
+/// It is acknowledged to the connection when the transport has taken all of it, and not before: else the connection would
+/// measure no time for a server that stops reading, and would believe a reply to what has not been sent. Nor later, with
+/// the records behind it: the server may answer one record while the next is still being written.
+struct Encrypted {
+    /// Octets as the connection offered them.
+    count: usize,
+    /// Where the record ends in `out`.
+    end: usize,
+}
+
+impl Channel {
+    pub(crate) fn new(
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        begun: Begun,
+    ) -> Result<Self, TransportError> {
+        let extended_master_secret = config.require_ems;
+        // rustls counts the header in.
+        let record = config.max_fragment_size.map_or(RECORD_OCTETS, |size| {
+            size.saturating_sub(HEADER_OCTETS).clamp(1, RECORD_OCTETS)
+        });
+        let rustls = ClientConnection::new(config, name).map_err(TransportError::new)?;
+        Ok(Self {
+            rustls,
+            extended_master_secret,
+            begun,
+            phase: Phase::Handshake,
+            sending: Sending::Anything,
+            frames: Frames::new(),
+            first: None,
+            out: Vec::new(),
+            sent: 0,
+            encrypted: VecDeque::new(),
+            record,
+        })
+    }
+
+    pub(crate) fn handle_input(
+        &mut self,
+        connection: &mut Connection,
+        now: Time,
+        mut input: &[u8],
+    ) {
+        // Behind our `close_notify` nothing is read either: there is nobody left to read it for.
+        let listens =
+            matches!(self.phase, Phase::Handshake | Phase::Open) && self.sending != Sending::Rest;
+        if !listens {
+            return;
+        }
+        self.first = self.first.or_else(|| input.first().copied());
+        self.frames.advance(input);
+        while !input.is_empty() {
+            if let Err(error) = self.rustls.read_tls(&mut input) {
+                return self.fail(connection, now, error.into());
+            }
+            let processed = self.rustls.process_new_packets();
+            // In this order: all that was whole before the fault counts.
+            self.establish(connection, now);
+            self.deliver(connection, now);
+            match processed {
+                Ok(state) if state.peer_has_closed() => {
+                    self.phase = Phase::Over;
+                    return connection.handle_eof(now);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    let hint = hint::for_error(&error, self.first, self.begun);
+                    let error = TransportError::new(error);
+                    let error = hint.into_iter().fold(error, TransportError::with_hint);
+                    return self.fail(connection, now, error);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn handle_eof(&mut self, connection: &mut Connection, now: Time) {
+        match self.phase {
+            Phase::Handshake => {
+                let error = truncated(
+                    "the server closed the connection in the middle of the TLS handshake",
+                );
+                let error = error.with_hint(hint::for_truncation(self.begun));
+                self.lose(connection, now, error);
+            }
+            Phase::Open if self.frames.is_cut() => {
+                let error = truncated("the connection was cut in the middle of a TLS record");
+                self.lose(connection, now, error);
+            }
+            // No `close_notify` came, so somebody on the path may have ended the stream. That forges nothing: every reply
+            // says itself where it ends, so one that came whole is whole, and one that did not is missing.
+            Phase::Open => {
+                self.phase = Phase::Over;
+                connection.handle_eof(now);
+            }
+            Phase::Failing { .. } => self.tell(connection, now),
+            Phase::Over => {}
+        }
+    }
+
+    pub(crate) fn handle_sent(&mut self, connection: &mut Connection, now: Time, count: usize) {
+        self.sent = self.sent.saturating_add(count).min(self.out.len());
+        if connection.is_over() {
+            // It offers nothing any more, so nothing is to be acknowledged.
+            self.encrypted.clear();
+        }
+        while let Some(record) = self.encrypted.front()
+            && record.end <= self.sent
+        {
+            connection.handle_sent(now, record.count);
+            self.encrypted.pop_front();
+        }
+        if self.sent == self.out.len() {
+            self.out.clear();
+            self.sent = 0;
+            self.tell(connection, now);
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, connection: &mut Connection, now: Time) {
+        match self.phase {
+            Phase::Failing { .. } => {
+                if self
+                    .poll_timeout(connection)
+                    .is_some_and(|until| now >= until)
+                {
+                    self.tell(connection, now);
+                }
+            }
+            _ => connection.handle_timeout(now),
+        }
+    }
+
+    pub(crate) fn handle_read_error(
+        &mut self,
+        connection: &mut Connection,
+        now: Time,
+        error: TransportError,
+    ) {
+        self.sending = Sending::Nothing;
+        match self.phase {
+            Phase::Failing { .. } => self.tell(connection, now),
+            _ => self.lose(connection, now, error),
+        }
+    }
+
+    pub(crate) fn handle_write_error(
+        &mut self,
+        connection: &mut Connection,
+        now: Time,
+        error: TransportError,
+    ) {
+        self.sending = Sending::Nothing;
+        match self.phase {
+            Phase::Failing { .. } => self.tell(connection, now),
+            _ => connection.handle_write_error(now, error),
+        }
+    }
+
+    pub(crate) fn poll_transmit(
+        &mut self,
+        connection: &mut Connection,
+        now: Time,
+    ) -> Option<Transmit<'_>> {
+        match self.phase {
+            // Offers nothing, but begins the time for the handshake.
+            Phase::Handshake => drop(connection.poll_transmit(now)),
+            Phase::Open => self.encrypt(connection, now),
+            Phase::Failing { .. } | Phase::Over => {}
+        }
+        if self.sending == Sending::Anything && connection.is_over() {
+            self.close();
+        }
+        if self.sending == Sending::Nothing {
+            return None;
+        }
+        self.collect();
+        if self.out.is_empty() && connection.is_idle() {
+            self.out = Vec::new();
+        }
+        let rest = self.out.get(self.sent..).filter(|rest| !rest.is_empty());
+        rest.map(Transmit::from)
+    }
+
+    pub(crate) fn poll_timeout(&self, connection: &Connection) -> Option<Time> {
+        let until = match self.phase {
+            Phase::Failing { until, .. } => Some(until),
+            _ => None,
+        };
+        [until, connection.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn buffer_capacity(&self) -> usize {
+        self.out.capacity()
+    }
+
+    /// Hands over to the connection when the handshake is done.
+    fn establish(&mut self, connection: &mut Connection, now: Time) {
+        if !matches!(self.phase, Phase::Handshake) || self.rustls.is_handshaking() {
+            return;
+        }
+        self.phase = Phase::Open;
+        if let Some(Ok(upgrade)) = connection.poll_upgrade() {
+            upgrade.complete(
+                now,
+                facts::gather(&self.rustls, self.extended_master_secret),
+            );
+        }
+    }
+
+    /// Hands what was decrypted to the connection.
+    fn deliver(&mut self, connection: &mut Connection, now: Time) {
+        let mut buffer = [0; READ_OCTETS];
+        while let Ok(count) = self.rustls.reader().read(&mut buffer)
+            && let Some(plaintext @ [_, ..]) = buffer.get(..count)
+        {
+            connection.handle_input(now, plaintext);
+        }
+    }
+
+    /// Encrypts what the connection offers: behind what rustls has in line, so that both go out as one.
+    fn encrypt(&mut self, connection: &mut Connection, now: Time) {
+        if !self.encrypted.is_empty() || self.sending != Sending::Anything {
+            return;
+        }
+        self.collect();
+        let Some(transmit) = connection.poll_transmit(now) else {
+            return;
+        };
+        let mut slices = transmit.io_slices();
+        let mut rest = &mut *slices;
+        let mut left = transmit.len();
+        while !rest.is_empty() && self.out.len() < OUT_OCTETS {
+            let mut writer = self.rustls.writer();
+            let written = if left <= self.record {
+                writer.write_vectored(rest)
+            } else {
+                writer.write_vectored(&prefix(rest, self.record))
+            };
+            match written {
+                Ok(0) => return,
+                Ok(count) => {
+                    self.collect();
+                    let end = self.out.len();
+                    self.encrypted.push_back(Encrypted { count, end });
+                    left = left.saturating_sub(count);
+                    IoSlice::advance_slices(&mut rest, count);
+                }
+                Err(error) => return self.fail(connection, now, error.into()),
+            }
+        }
+    }
+
+    /// Takes over what rustls wants to send.
+    fn collect(&mut self) {
+        while self.rustls.wants_write() {
+            // A vector takes all that it is given.
+            if !matches!(self.rustls.write_tls(&mut self.out), Ok(1..)) {
+                return;
+            }
+        }
+    }
+
+    /// Says the last word of a connection that is over.
+    fn close(&mut self) {
+        if self.rustls.is_handshaking() {
+            self.sending = Sending::Nothing;
+        } else {
+            self.rustls.send_close_notify();
+            self.sending = Sending::Rest;
+        }
+    }
+
+    /// Fails, and tells the connection when the alert is out.
+    fn fail(&mut self, connection: &mut Connection, now: Time, error: TransportError) {
+        self.collect();
+        let until = now + ALERT_TIME;
+        self.phase = Phase::Failing { error, until };
+        if self.sending == Sending::Nothing || self.sent == self.out.len() {
+            self.tell(connection, now);
+        } else {
+            self.sending = Sending::Rest;
+        }
+    }
+
+    /// Tells the connection why TLS failed, if it did.
+    fn tell(&mut self, connection: &mut Connection, now: Time) {
+        if let Phase::Failing { error, .. } = &self.phase {
+            let error = error.clone();
+            self.sending = Sending::Nothing;
+            self.lose(connection, now, error);
+        }
+    }
+
+    fn lose(&mut self, connection: &mut Connection, now: Time, error: TransportError) {
+        self.phase = Phase::Over;
+        connection.handle_read_error(now, error);
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.phase {
+            Phase::Handshake => "TLS handshake",
+            Phase::Open => "TLS",
+            Phase::Failing { .. } => "TLS failed, alert to be sent",
+            Phase::Over => "TLS over",
+        })
+    }
+}
+
+/// The first so many octets.
+fn prefix<'a>(slices: &'a [IoSlice<'_>], octets: usize) -> Vec<IoSlice<'a>> {
+    let mut room = octets;
+    let first = slices.iter().map_while(|slice| {
+        let part = slice.get(..room).unwrap_or(slice);
+        room = room.saturating_sub(part.len());
+        (!part.is_empty()).then(|| IoSlice::new(part))
+    });
+    first.collect()
+}
+
+fn truncated(text: &'static str) -> TransportError {
+    io::Error::new(io::ErrorKind::UnexpectedEof, text).into()
+}
+
+/// The greatest length of a record's content (RFC 8446, section 5.1), and of its header.
+const RECORD_OCTETS: usize = 1 << 14;
+const HEADER_OCTETS: usize = 5;
+
+/// How much ciphertext waits to be sent before no further record is made.
+const OUT_OCTETS: usize = 64 << 10;
+
+/// How much plaintext is handed over at a time. Most replies are shorter.
+const READ_OCTETS: usize = 1024;
+
+/// How long a server may take to read an alert, if nothing sooner is due.
+const ALERT_TIME: Duration = Duration::from_secs(5);

@@ -1,0 +1,434 @@
+//! Where to connect, and how: the one builder that all adapters share.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::ServerName;
+use smtp_proto::{
+    ClientName, Config, ConfigError, Connection, Credentials, Entry, Error, ErrorKind, Pipelining,
+    ReplyLimits, Security, Stage, Timeouts, TransportError, Wait,
+};
+
+use crate::session::Session;
+use crate::tls::{Tls, TlsError, default_provider};
+
+/// Where to connect, and how: host, port, security, credentials, trust, patience.
+///
+/// Cheap to clone; one serves any number of connections, which can then resume each other's TLS sessions. Its `Debug`
+/// shows no secret.
+///
+/// A driver makes attempts until there are no more:
+///
+/// ```
+/// use smtp_proto::Error;
+/// use smtp_rustls::{Endpoint, Session};
+///
+/// fn connect(endpoint: &Endpoint, try_it: fn(Session) -> Result<(), Error>) -> Result<(), Error> {
+///     let mut last = Ok(());
+///     while let Some(session) = endpoint.attempt(last.as_ref().err()) {
+///         last = try_it(session); // on a new connection to `endpoint.host()` and `endpoint.port()`
+///         if last.is_ok() {
+///             break;
+///         }
+///     }
+///     last
+/// }
+/// # let _: fn(&Endpoint, fn(Session) -> Result<(), Error>) -> Result<(), Error> = connect;
+/// ```
+#[derive(Clone)]
+pub struct Endpoint(Arc<Inner>);
+
+struct Inner {
+    host: String,
+    port: u16,
+    name: ServerName<'static>,
+    settings: Settings,
+    /// The policy with the client name that is used unless an attempt has a better one.
+    config: Arc<Config>,
+    tls: Option<Tls>,
+    provider: Arc<CryptoProvider>,
+}
+
+/// Makes an [`Endpoint`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct EndpointBuilder {
+    host: String,
+    port: Option<u16>,
+    tls: Option<Tls>,
+    settings: Settings,
+}
+
+/// What becomes a [`Config`].
+#[derive(Clone)]
+struct Settings {
+    security: Security,
+    client_name: Option<ClientName>,
+    credentials: Option<Credentials>,
+    credentials_in_clear: bool,
+    timeouts: Timeouts,
+    reply_limits: Option<ReplyLimits>,
+    pipelining: Option<Pipelining>,
+    without: Vec<String>,
+    observer: Option<Arc<Observer>>,
+}
+
+type Observer = dyn Fn(&Entry<'_>) + Send + Sync;
+
+/// Why an [`Endpoint`] cannot be.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// The host is not one that can be connected to.
+    Host(HostFault),
+    /// The port is 0.
+    Port,
+    /// The policy contradicts itself.
+    Config(ConfigError),
+    /// There is no TLS to be had as asked for.
+    Tls(TlsError),
+}
+
+/// What is wrong with a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HostFault {
+    /// It is neither a DNS name nor an IP address.
+    Malformed,
+    /// It has letters beyond ASCII. Write each such label as an A-label: `xn--bcher-kva.example`.
+    NotAscii,
+}
+
+impl Endpoint {
+    /// Begins an endpoint; `host` is a DNS name or an IP address, for which the server's certificate must be.
+    ///
+    /// STARTTLS is demanded unless [`security`](EndpointBuilder::security) says otherwise.
+    pub fn builder(host: impl Into<String>) -> EndpointBuilder {
+        EndpointBuilder {
+            host: host.into(),
+            port: None,
+            tls: None,
+            settings: Settings {
+                security: Security::StartTls,
+                client_name: None,
+                credentials: None,
+                credentials_in_clear: false,
+                timeouts: Timeouts::default(),
+                reply_limits: None,
+                pipelining: None,
+                without: Vec::new(),
+                observer: None,
+            },
+        }
+    }
+
+    /// Begins an endpoint that demands STARTTLS (RFC 3207), on port 587.
+    pub fn starttls(host: impl Into<String>) -> EndpointBuilder {
+        Self::builder(host).security(Security::StartTls)
+    }
+
+    /// Begins an endpoint that speaks TLS from the first byte (RFC 8314), on port 465.
+    pub fn implicit(host: impl Into<String>) -> EndpointBuilder {
+        Self::builder(host).security(Security::Implicit)
+    }
+
+    /// A session for the next connection to make, or `None` if there is nothing left to try.
+    ///
+    /// The first attempt has no `last_error`. After a failure there is another one under [`Security::Opportunistic`]
+    /// alone, and only if STARTTLS or the handshake failed by itself: the same in clear, on a new connection, and without
+    /// credentials as always under that policy.
+    pub fn attempt(&self, last_error: Option<&Error>) -> Option<Session> {
+        self.session(last_error, || Arc::clone(&self.0.config))
+    }
+
+    /// Like [`attempt`](Self::attempt), for a connection whose own end has the address `local`.
+    ///
+    /// EHLO says that address, unless the user chose a name.
+    pub fn attempt_from(&self, local: IpAddr, last_error: Option<&Error>) -> Option<Session> {
+        self.session(last_error, || match self.0.settings.client_name {
+            Some(_) => Arc::clone(&self.0.config),
+            None => (self.0.settings.config(local.into()))
+                .map_or_else(|_| Arc::clone(&self.0.config), Arc::new),
+        })
+    }
+
+    /// The host to resolve, as the user typed it but for brackets around an IPv6 address.
+    pub fn host(&self) -> &str {
+        &self.0.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.0.port
+    }
+
+    /// How the connection is secured.
+    pub fn security(&self) -> Security {
+        self.0.settings.security
+    }
+
+    /// How long to wait for what.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.0.settings.timeouts
+    }
+
+    fn session(
+        &self,
+        last_error: Option<&Error>,
+        config: impl FnOnce() -> Arc<Config>,
+    ) -> Option<Session> {
+        let inner = &*self.0;
+        let config = match last_error {
+            None => config(),
+            Some(error) if tls_failed(error) => Arc::new(config().fallback()?),
+            Some(_) => return None,
+        };
+        let in_clear = config.security() == Security::Cleartext;
+        let mut seed = [0; 32];
+        let random = inner.provider.secure_random.fill(&mut seed);
+        let connection = Connection::new(config, seed);
+        Some(match (random, &inner.tls) {
+            (Err(_), _) => Session::failed(
+                connection,
+                TransportError::new(rustls::Error::FailedToGetRandomBytes),
+            ),
+            (Ok(()), Some(tls)) if !in_clear => {
+                Session::new(connection, Arc::clone(tls.config()), inner.name.clone())
+            }
+            (Ok(()), _) => Session::cleartext(connection),
+        })
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("host", &self.0.host)
+            .field("port", &self.0.port)
+            .field("settings", &self.0.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl EndpointBuilder {
+    /// How the connection is secured; by default, STARTTLS is demanded.
+    pub fn security(mut self, security: Security) -> Self {
+        self.settings.security = security;
+        self
+    }
+
+    /// The port; by default 587 for STARTTLS, 465 for implicit TLS, and 25 for the two policies that may end in clear.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// Logs in with these before anything is sent; by default, nobody logs in.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.settings.credentials = Some(credentials);
+        self
+    }
+
+    /// Lets credentials travel in clear under [`Security::Cleartext`].
+    ///
+    /// Everybody on the path can read them then. Meant for servers on the same machine.
+    pub fn dangerous_credentials_in_clear(mut self) -> Self {
+        self.settings.credentials_in_clear = true;
+        self
+    }
+
+    /// What EHLO says; a relay should give its own name.
+    ///
+    /// By default it is the address of this end of the connection, where the adapter knows it, as a literal (RFC 5321,
+    /// section 4.1.3); else `[127.0.0.1]`, which is true of every machine and tells nothing about it.
+    pub fn client_name(mut self, name: ClientName) -> Self {
+        self.settings.client_name = Some(name);
+        self
+    }
+
+    /// How long to wait for what.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.settings.timeouts = timeouts;
+        self
+    }
+
+    /// How large a reply may be.
+    pub fn reply_limits(mut self, limits: ReplyLimits) -> Self {
+        self.settings.reply_limits = Some(limits);
+        self
+    }
+
+    /// How far to send ahead of the replies, where the server offers PIPELINING.
+    pub fn pipelining(mut self, level: Pipelining) -> Self {
+        self.settings.pipelining = Some(level);
+        self
+    }
+
+    /// Behaves as if the server did not offer this extension, for one that offers what it cannot do.
+    pub fn without(mut self, keyword: impl Into<String>) -> Self {
+        self.settings.without.push(keyword.into());
+        self
+    }
+
+    /// Calls `observer` with everything that is said, in order, with secrets taken out.
+    pub fn transcript(mut self, observer: impl Fn(&Entry<'_>) + Send + Sync + 'static) -> Self {
+        self.settings.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Whom to trust, and by which cryptography; by default, what [`Tls::builder`] begins with.
+    ///
+    /// Give the same to all endpoints: what it takes to trust is then loaded once.
+    pub fn tls(mut self, tls: impl Into<Tls>) -> Self {
+        self.tls = Some(tls.into());
+        self
+    }
+
+    /// The endpoint.
+    ///
+    /// # Errors
+    /// Which setting cannot be, and why.
+    pub fn build(self) -> Result<Endpoint, EndpointError> {
+        let (host, name) = parse_host(&self.host).map_err(EndpointError::Host)?;
+        let port = self.port.unwrap_or(match self.settings.security {
+            Security::StartTls => 587,
+            Security::Implicit => 465,
+            _ => 25,
+        });
+        if port == 0 {
+            return Err(EndpointError::Port);
+        }
+        let client_name = self.settings.client_name.clone();
+        let client_name = client_name.unwrap_or_else(|| IpAddr::V4(Ipv4Addr::LOCALHOST).into());
+        let config = self
+            .settings
+            .config(client_name)
+            .map_err(EndpointError::Config)?;
+        let tls = match (self.tls, self.settings.security) {
+            (None, Security::Cleartext) => None,
+            (None, _) => Some(Tls::builder().build().map_err(EndpointError::Tls)?),
+            (tls, _) => tls,
+        };
+        let provider = match &tls {
+            Some(tls) => Arc::clone(tls.config().crypto_provider()),
+            None => default_provider().map_err(EndpointError::Tls)?,
+        };
+        Ok(Endpoint(Arc::new(Inner {
+            host,
+            port,
+            name,
+            settings: self.settings,
+            config: Arc::new(config),
+            tls,
+            provider,
+        })))
+    }
+}
+
+impl Settings {
+    fn config(&self, client_name: ClientName) -> Result<Config, ConfigError> {
+        let mut builder = Config::builder(client_name)
+            .security(self.security)
+            .timeouts(self.timeouts);
+        if let Some(credentials) = self.credentials.clone() {
+            builder = builder.credentials(credentials);
+        }
+        if self.credentials_in_clear {
+            builder = builder.dangerous_credentials_in_clear();
+        }
+        if let Some(limits) = self.reply_limits {
+            builder = builder.reply_limits(limits);
+        }
+        if let Some(level) = self.pipelining {
+            builder = builder.pipelining(level);
+        }
+        for keyword in &self.without {
+            builder = builder.without(keyword);
+        }
+        if let Some(observer) = self.observer.clone() {
+            builder = builder.transcript(move |entry| observer(entry));
+        }
+        builder.build()
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("security", &self.security)
+            .field("client_name", &self.client_name)
+            .field("credentials", &self.credentials)
+            .field("timeouts", &self.timeouts)
+            .field("pipelining", &self.pipelining)
+            .field("without", &self.without)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for EndpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(fault) => write!(f, "host: {fault}"),
+            Self::Port => f.write_str("port: 0 is no port to connect to"),
+            Self::Config(error) => error.fmt(f),
+            Self::Tls(error) => write!(f, "tls: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for EndpointError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Host(fault) => Some(fault),
+            Self::Port => None,
+            Self::Config(error) => Some(error),
+            Self::Tls(error) => Some(error),
+        }
+    }
+}
+
+impl fmt::Display for HostFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "neither a DNS name nor an IP address",
+            Self::NotAscii => {
+                "letters beyond ASCII have to be written as A-labels, such as xn--bcher-kva.example"
+            }
+        })
+    }
+}
+
+impl std::error::Error for HostFault {}
+
+/// What to resolve, and what the certificate must be for.
+fn parse_host(host: &str) -> Result<(String, ServerName<'static>), HostFault> {
+    if !host.is_ascii() {
+        return Err(HostFault::NotAscii);
+    }
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    if let Some(address) = bracketed {
+        let parsed: Ipv6Addr = address.parse().map_err(|_| HostFault::Malformed)?;
+        return Ok((address.to_owned(), IpAddr::V6(parsed).into()));
+    }
+    // A dot at the end keeps the resolver from trying other domains; no certificate has it.
+    let name = host.strip_suffix('.').unwrap_or(host);
+    match ServerName::try_from(name.to_owned()) {
+        Ok(ServerName::IpAddress(_)) if name != host => Err(HostFault::Malformed),
+        Ok(parsed) => Ok((host.to_owned(), parsed)),
+        Err(_) => Err(HostFault::Malformed),
+    }
+}
+
+/// Whether it was TLS that failed, or the way into it, and neither the server's word nor somebody who meddles.
+fn tls_failed(error: &Error) -> bool {
+    let by_itself = match error.kind() {
+        ErrorKind::Transport(_) | ErrorKind::Closed => true,
+        ErrorKind::Timeout(wait) => matches!(wait, Wait::StartTls | Wait::TlsHandshake),
+        _ => false,
+    };
+    by_itself && matches!(error.stage(), Stage::StartTls | Stage::TlsHandshake)
+}

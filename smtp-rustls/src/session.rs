@@ -1,0 +1,213 @@
+//! A connection with TLS around it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use smtp_proto::{Connection, Time, Transmit, TransportError, Wire};
+
+use crate::channel::Channel;
+use crate::hint::Begun;
+
+/// A [`Connection`] with TLS around it, where its policy asks for that.
+///
+/// Driven by the [`Wire`] methods like a `Connection`; asked by [`smtp`](Wire::smtp). Under
+/// [`Security::StartTls`](smtp_proto::Security::StartTls) and
+/// [`Security::Opportunistic`](smtp_proto::Security::Opportunistic) it passes clear text through until the server has
+/// agreed to TLS; under [`Security::Implicit`](smtp_proto::Security::Implicit) all is TLS.
+///
+/// * If the handshake or a later record fails, the alert for the server is offered first. The `Connection` hears of the
+///   failure, as a [`TransportError`] around a [`rustls::Error`], when the alert is out, or cannot go out.
+/// * When the `Connection` has ended or failed, `close_notify` is offered: a driver that wants to be polite asks
+///   [`poll_transmit`](Wire::poll_transmit) once more before it closes.
+/// * An end of the stream without `close_notify` ends the connection as one with it does. Nothing depends on the
+///   difference: a reply says itself where it ends, so a mail is accepted if its final reply came whole, and in doubt if
+///   that was cut, whoever cut it.
+/// * An idle session holds no buffer of its own.
+pub struct Session {
+    connection: Connection,
+    layer: Layer,
+}
+
+/// What lies between the connection and the transport.
+enum Layer {
+    /// Nothing; TLS begins with these when the dialogue comes to it.
+    Clear(Option<Start>),
+    /// TLS, from its first byte to the end.
+    Tls(Box<Channel>),
+    /// TLS could not even begin, which the connection is yet to be told.
+    Failed(TransportError),
+}
+
+/// What it takes to begin TLS.
+struct Start {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    begun: Begun,
+}
+
+impl Session {
+    /// A session that does TLS whenever the connection's policy comes to it.
+    ///
+    /// `name` is what the server's certificate must be for: take what the user typed, and nothing that was learnt from
+    /// DNS or from the server.
+    pub fn new(
+        connection: Connection,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Self {
+        let start = Start {
+            config,
+            name,
+            begun: Begun::AtOnce,
+        };
+        let mut session = Self {
+            connection,
+            layer: Layer::Clear(Some(start)),
+        };
+        session.upgrade();
+        if let Layer::Clear(Some(start)) = &mut session.layer {
+            start.begun = Begun::ByStartTls;
+        }
+        session
+    }
+
+    /// A session in clear.
+    ///
+    /// A connection whose policy comes to TLS after all ends in an error of misuse.
+    pub fn cleartext(connection: Connection) -> Self {
+        Self {
+            connection,
+            layer: Layer::Clear(None),
+        }
+    }
+
+    /// A session that ends in this error as soon as it is driven.
+    pub(crate) fn failed(connection: Connection, error: TransportError) -> Self {
+        Self {
+            connection,
+            layer: Layer::Failed(error),
+        }
+    }
+
+    /// Begins TLS, if the dialogue has come to that point.
+    fn upgrade(&mut self) {
+        let Layer::Clear(start) = &mut self.layer else {
+            return;
+        };
+        if start.is_none() {
+            return;
+        }
+        self.layer = match (self.connection.poll_upgrade(), start.take()) {
+            (Some(Ok(_claimed)), Some(start)) => {
+                match Channel::new(start.config, start.name, start.begun) {
+                    Ok(channel) => Layer::Tls(Box::new(channel)),
+                    Err(error) => Layer::Failed(error),
+                }
+            }
+            (None, start) => Layer::Clear(start),
+            // It will never come to it.
+            (Some(_), _) => Layer::Clear(None),
+        };
+    }
+
+    /// Tells the connection that TLS could not begin.
+    fn report(&mut self, now: Time) {
+        if let Layer::Failed(error) = &self.layer {
+            self.connection.handle_read_error(now, error.clone());
+            self.layer = Layer::Clear(None);
+        }
+    }
+}
+
+impl Wire for Session {
+    fn handle_input(&mut self, now: Time, input: &[u8]) {
+        self.report(now);
+        match &mut self.layer {
+            Layer::Tls(channel) => channel.handle_input(&mut self.connection, now, input),
+            // The connection refuses what comes behind the reply to STARTTLS: nothing of it is left over for TLS.
+            _ => self.connection.handle_input(now, input),
+        }
+        self.upgrade();
+    }
+
+    fn handle_eof(&mut self, now: Time) {
+        self.report(now);
+        match &mut self.layer {
+            Layer::Tls(channel) => channel.handle_eof(&mut self.connection, now),
+            _ => self.connection.handle_eof(now),
+        }
+    }
+
+    fn handle_sent(&mut self, now: Time, count: usize) {
+        match &mut self.layer {
+            Layer::Tls(channel) => channel.handle_sent(&mut self.connection, now, count),
+            _ => self.connection.handle_sent(now, count),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        self.report(now);
+        match &mut self.layer {
+            Layer::Tls(channel) => channel.handle_timeout(&mut self.connection, now),
+            _ => self.connection.handle_timeout(now),
+        }
+    }
+
+    fn handle_read_error(&mut self, now: Time, error: TransportError) {
+        self.report(now);
+        match &mut self.layer {
+            Layer::Tls(channel) => channel.handle_read_error(&mut self.connection, now, error),
+            _ => self.connection.handle_read_error(now, error),
+        }
+    }
+
+    fn handle_write_error(&mut self, now: Time, error: TransportError) {
+        self.report(now);
+        match &mut self.layer {
+            Layer::Tls(channel) => channel.handle_write_error(&mut self.connection, now, error),
+            _ => self.connection.handle_write_error(now, error),
+        }
+    }
+
+    fn poll_transmit(&mut self, now: Time) -> Option<Transmit<'_>> {
+        self.report(now);
+        match &mut self.layer {
+            Layer::Tls(channel) => channel.poll_transmit(&mut self.connection, now),
+            _ => self.connection.poll_transmit(now),
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        match &self.layer {
+            Layer::Tls(channel) => channel.poll_timeout(&self.connection),
+            _ => self.connection.poll_timeout(),
+        }
+    }
+
+    fn smtp(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
+    fn smtp_ref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let layer: &dyn fmt::Debug = match &self.layer {
+            Layer::Clear(_) => &"clear",
+            Layer::Tls(channel) => channel,
+            Layer::Failed(error) => error,
+        };
+        f.debug_struct("Session")
+            .field("connection", &self.connection)
+            .field("layer", layer)
+            .finish()
+    }
+}
+
+#[cfg(all(test, any(feature = "ring", feature = "aws-lc-rs")))]
+mod tests;

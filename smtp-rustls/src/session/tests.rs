@@ -1,0 +1,92 @@
+//! What a session holds on to, which nobody can see from outside.
+
+use smtp_proto::{Mail, Security, Time};
+use smtp_test::{Config, Log, Machine, Output, Peer, TlsPeer};
+
+use super::*;
+use crate::{Endpoint, Tls};
+
+const NOW: Time = Time::ORIGIN;
+
+#[test]
+fn an_idle_session_holds_no_buffer_of_its_own() {
+    let tls = smtp_test::Tls::new();
+    let config = Config::new().tls(tls.clone()).implicit_tls();
+    let mut server = TlsPeer::new(Machine::with_log(&config, &Log::new()), tls.server_config());
+    let endpoint = Endpoint::implicit("localhost")
+        .tls(Tls::from(tls.client_config()))
+        .build()
+        .unwrap();
+    let mut session = endpoint.attempt(None).unwrap();
+    drive(&mut session, &mut server);
+    assert_eq!(capacity(&session), 0, "before the first mail");
+    let text = "Subject: long\r\n\r\n".to_owned() + &"a line of text\r\n".repeat(20_000);
+    let mail = Mail::new("a@example.org", ["b@example.net"], text).unwrap();
+    let id = session.smtp().submit(mail);
+    let most = drive(&mut session, &mut server);
+    assert!(
+        session
+            .smtp()
+            .poll_outcome(id)
+            .unwrap()
+            .unwrap()
+            .is_accepted()
+    );
+    assert!((64 << 10..140 << 10).contains(&most), "{most}");
+    assert_eq!(capacity(&session), 0, "after it");
+}
+
+#[test]
+fn a_session_in_clear_is_little_more_than_its_connection() {
+    let more = size_of::<Session>() - size_of::<Connection>();
+    assert!(more <= 64, "{more}");
+    let endpoint = Endpoint::builder("localhost")
+        .security(Security::Cleartext)
+        .build()
+        .unwrap();
+    assert!(matches!(
+        endpoint.attempt(None).unwrap().layer,
+        Layer::Clear(None)
+    ));
+}
+
+#[test]
+fn tls_that_cannot_begin_is_an_error_of_the_connection() {
+    let config = smtp_proto::Config::builder("client.example.org".parse().unwrap());
+    for security in [Security::Implicit, Security::StartTls, Security::Cleartext] {
+        let config = config.clone().security(security).build().unwrap();
+        let connection = Connection::new(Arc::new(config), [0; 32]);
+        let error = TransportError::new(rustls::Error::FailedToGetRandomBytes);
+        let mut session = Session::failed(connection, error);
+        assert!(session.poll_transmit(NOW).is_none());
+        let error = session.smtp().poll_ready().unwrap().unwrap_err();
+        assert!(error.to_string().contains("random"), "{error}");
+        session.handle_input(NOW, b"220 too late\r\n");
+        session.handle_eof(NOW);
+        assert!(session.poll_transmit(NOW).is_none());
+    }
+}
+
+/// Moves bytes until neither side has any; gives the largest capacity of the session's buffer on the way.
+fn drive(session: &mut Session, server: &mut TlsPeer<Machine>) -> usize {
+    let mut most = 0;
+    loop {
+        while let Some(transmit) = session.poll_transmit(NOW) {
+            let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
+            most = most.max(capacity(session));
+            session.handle_sent(NOW, bytes.len());
+            server.handle_input(&bytes);
+        }
+        match server.poll_output() {
+            Some(Output::Write(bytes)) => session.handle_input(NOW, &bytes),
+            _ => return most,
+        }
+    }
+}
+
+fn capacity(session: &Session) -> usize {
+    match &session.layer {
+        Layer::Tls(channel) => channel.buffer_capacity(),
+        _ => 0,
+    }
+}

@@ -1,0 +1,335 @@
+//! Whom to trust, and by which cryptography.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::client::ClientConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
+
+/// Whom to trust, and by which cryptography: settings that any number of connections share.
+///
+/// Cheap to clone. Connections that share one can resume each other's TLS sessions, so make one and keep it.
+///
+/// ```
+/// # #[cfg(all(feature = "ring", feature = "platform-verifier"))]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let authority = rcgen::generate_simple_self_signed(Vec::new())?.cert.pem();
+/// use smtp_rustls::{Endpoint, Tls};
+///
+/// let tls = Tls::builder().add_root_pem(authority).build()?;
+/// let endpoint = Endpoint::starttls("mail.example.org").tls(tls).build()?;
+/// # let _ = endpoint;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(all(feature = "ring", feature = "platform-verifier")))]
+/// # fn main() {}
+/// ```
+#[derive(Clone)]
+pub struct Tls(Arc<ClientConfig>);
+
+/// Makes a [`Tls`].
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct TlsBuilder {
+    provider: Option<Arc<CryptoProvider>>,
+    trust: Trust,
+    roots: Result<Vec<CertificateDer<'static>>, TlsError>,
+}
+
+/// Why a [`Tls`] cannot be.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// There is no cryptography: neither the feature `ring` nor `aws-lc-rs` is on, and no provider was given.
+    NoProvider,
+    /// There is nobody to trust.
+    NoRoots,
+    /// What was given as the PEM text of a root certificate is none.
+    Pem(Arc<pem::Error>),
+    /// A root certificate is no certificate.
+    Root(rustls::Error),
+    /// The operating system's verifier cannot be had.
+    Platform(rustls::Error),
+    /// rustls does not accept the settings.
+    Rustls(rustls::Error),
+}
+
+/// Whom to trust, beside the roots that the user adds.
+#[derive(Clone, Copy, Debug)]
+enum Trust {
+    #[cfg(feature = "platform-verifier")]
+    Platform,
+    #[cfg(feature = "webpki-roots")]
+    Mozilla,
+    Added,
+    #[cfg(feature = "dangerous")]
+    Anybody,
+}
+
+impl Tls {
+    /// Begins settings that trust whom the operating system trusts.
+    ///
+    /// Without the feature `platform-verifier` it is Mozilla's list, if `webpki-roots` is on; else nobody but the roots
+    /// that are added.
+    pub fn builder() -> TlsBuilder {
+        TlsBuilder {
+            provider: None,
+            trust: Trust::default(),
+            roots: Ok(Vec::new()),
+        }
+    }
+
+    /// The settings as rustls knows them.
+    pub fn config(&self) -> &Arc<ClientConfig> {
+        &self.0
+    }
+}
+
+/// Takes settings that were made by other means, such as ones with a client certificate, as they are.
+impl From<Arc<ClientConfig>> for Tls {
+    fn from(config: Arc<ClientConfig>) -> Self {
+        Self(config)
+    }
+}
+
+/// Takes settings that were made by other means, such as ones with a client certificate, as they are.
+impl From<ClientConfig> for Tls {
+    fn from(config: ClientConfig) -> Self {
+        Self(Arc::new(config))
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+impl TlsBuilder {
+    /// Trusts this authority too; its certificate is in DER.
+    pub fn add_root_der(mut self, certificate: impl Into<Vec<u8>>) -> Self {
+        if let Ok(roots) = &mut self.roots {
+            roots.push(CertificateDer::from(certificate.into()));
+        }
+        self
+    }
+
+    /// Trusts these authorities too; their certificates are in PEM, at least one.
+    pub fn add_root_pem(mut self, certificates: impl AsRef<[u8]>) -> Self {
+        if let Ok(roots) = &mut self.roots
+            && let Err(error) = parse_pem(certificates.as_ref(), roots)
+        {
+            self.roots = Err(TlsError::Pem(Arc::new(error)));
+        }
+        self
+    }
+
+    /// Trusts the authorities that are added, and nobody else.
+    pub fn only_added_roots(mut self) -> Self {
+        self.trust = Trust::Added;
+        self
+    }
+
+    /// Trusts Mozilla's list as it is compiled in, whatever the operating system trusts.
+    #[cfg(feature = "webpki-roots")]
+    pub fn webpki_roots(mut self) -> Self {
+        self.trust = Trust::Mozilla;
+        self
+    }
+
+    /// Takes whatever certificate the server has, for whatever name: **anybody on the path can read all and pretend to be
+    /// the server.**
+    ///
+    /// For experiments on one's own machine; a private server is better served by [`add_root_pem`](Self::add_root_pem).
+    #[cfg(feature = "dangerous")]
+    pub fn dangerous_no_verification(mut self) -> Self {
+        self.trust = Trust::Anybody;
+        self
+    }
+
+    /// Uses this cryptography; by default aws-lc-rs or ring, whose feature is on.
+    pub fn provider(mut self, provider: Arc<CryptoProvider>) -> Self {
+        self.provider = Some(provider);
+        self
+    }
+
+    /// The settings: TLS 1.2 and 1.3, and an own store of sessions to resume.
+    ///
+    /// # Errors
+    /// If there is no cryptography or nobody to trust, or a root certificate is none.
+    pub fn build(self) -> Result<Tls, TlsError> {
+        let provider = self.provider.map_or_else(default_provider, Ok)?;
+        let roots = self.roots?;
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Rustls)?;
+        let config = match self.trust {
+            #[cfg(feature = "platform-verifier")]
+            Trust::Platform => return platform(config, roots),
+            #[cfg(feature = "webpki-roots")]
+            Trust::Mozilla => config
+                .with_root_certificates(store(webpki_roots::TLS_SERVER_ROOTS.to_vec(), roots)?),
+            Trust::Added => config.with_root_certificates(store(Vec::new(), roots)?),
+            #[cfg(feature = "dangerous")]
+            Trust::Anybody => {
+                let verifier =
+                    crate::unverified::Unverified::new(Arc::clone(config.crypto_provider()));
+                config
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(verifier))
+            }
+        };
+        Ok(config.with_no_client_auth().into())
+    }
+}
+
+impl fmt::Debug for TlsBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsBuilder")
+            .field("trust", &self.trust)
+            .field("roots", &self.roots.as_ref().map(Vec::len))
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg_attr(
+    not(any(feature = "platform-verifier", feature = "webpki-roots")),
+    expect(clippy::derivable_impls, reason = "the default depends on features")
+)]
+impl Default for Trust {
+    fn default() -> Self {
+        #[cfg(feature = "platform-verifier")]
+        return Self::Platform;
+        #[cfg(all(feature = "webpki-roots", not(feature = "platform-verifier")))]
+        return Self::Mozilla;
+        #[cfg(not(any(feature = "webpki-roots", feature = "platform-verifier")))]
+        Self::Added
+    }
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoProvider => f.write_str(
+                "no cryptography: turn on the feature `ring` or `aws-lc-rs` of smtp-rustls, or bring a `ClientConfig`",
+            ),
+            Self::NoRoots => f.write_str(
+                "nobody to trust: add a root certificate, or turn on the feature `platform-verifier` or `webpki-roots`",
+            ),
+            Self::Pem(error) => write!(f, "a root certificate is not in PEM: {error}"),
+            Self::Root(error) => write!(f, "a root certificate is none: {error}"),
+            Self::Platform(error) => write!(f, "no verifier of the operating system: {error}"),
+            Self::Rustls(error) => write!(f, "TLS settings: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for TlsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NoProvider | Self::NoRoots => None,
+            Self::Pem(error) => Some(&**error),
+            Self::Root(error) | Self::Platform(error) | Self::Rustls(error) => Some(error),
+        }
+    }
+}
+
+/// The cryptography whose feature is on; the process-wide default of rustls plays no part.
+pub(crate) fn default_provider() -> Result<Arc<CryptoProvider>, TlsError> {
+    #[cfg(feature = "aws-lc-rs")]
+    return Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+    return Ok(Arc::new(rustls::crypto::ring::default_provider()));
+    #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+    Err(TlsError::NoProvider)
+}
+
+fn parse_pem(text: &[u8], roots: &mut Vec<CertificateDer<'static>>) -> Result<(), pem::Error> {
+    let before = roots.len();
+    for certificate in CertificateDer::pem_slice_iter(text) {
+        roots.push(certificate?);
+    }
+    if roots.len() == before {
+        return Err(pem::Error::NoItemsFound);
+    }
+    Ok(())
+}
+
+fn store(
+    roots: Vec<rustls::pki_types::TrustAnchor<'static>>,
+    added: Vec<CertificateDer<'static>>,
+) -> Result<RootCertStore, TlsError> {
+    let mut store = RootCertStore { roots };
+    for certificate in added {
+        store.add(certificate).map_err(TlsError::Root)?;
+    }
+    if store.is_empty() {
+        return Err(TlsError::NoRoots);
+    }
+    Ok(store)
+}
+
+#[cfg(feature = "platform-verifier")]
+fn platform(
+    config: rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>,
+    roots: Vec<CertificateDer<'static>>,
+) -> Result<Tls, TlsError> {
+    use rustls_platform_verifier::Verifier;
+
+    // Beforehand, so that a fault of one is told from a fault of the platform.
+    if !roots.is_empty() {
+        store(Vec::new(), roots.clone())?;
+    }
+    let provider = Arc::clone(config.crypto_provider());
+    #[cfg(not(target_os = "android"))]
+    let verifier = Verifier::new_with_extra_roots(roots, provider);
+    // Android's verifier takes no other roots: its system settings are the place for them.
+    #[cfg(target_os = "android")]
+    let verifier = if roots.is_empty() {
+        Verifier::new(provider)
+    } else {
+        Err(rustls::Error::General(
+            "it takes no further roots on Android".into(),
+        ))
+    };
+    let verifier = verifier.map_err(TlsError::Platform)?;
+    Ok(config
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth()
+        .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_settings_come_about_without_cryptography_or_without_trust() {
+        let built = Tls::builder().only_added_roots().build();
+        if cfg!(any(feature = "ring", feature = "aws-lc-rs")) {
+            assert!(matches!(built, Err(TlsError::NoRoots)));
+        } else {
+            assert!(matches!(built, Err(TlsError::NoProvider)));
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let given = Tls::builder().provider(provider).only_added_roots();
+        assert!(matches!(given.build(), Err(TlsError::NoRoots)));
+    }
+
+    #[test]
+    fn the_first_thing_that_is_wrong_is_reported() {
+        let text = "-----BEGIN CERTIFICATE-----\nAA\n";
+        let builder = Tls::builder()
+            .add_root_pem(text)
+            .add_root_der([])
+            .add_root_pem("");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let error = builder.provider(provider).build().unwrap_err();
+        assert!(matches!(error, TlsError::Pem(_)));
+        assert!(error.to_string().contains("PEM"), "{error}");
+        assert!(std::error::Error::source(&error).is_some());
+    }
+}

@@ -1,0 +1,313 @@
+//! Whom a session takes for the server, and whom it does not.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{HELLO, Wiring, mail, session, trust};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use rustls::CertificateError;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use smtp_rustls::proto::{Error, ErrorKind, Security, Stage, Wire};
+use smtp_rustls::{Endpoint, Tls, TlsError, rustls};
+use smtp_test::{Config, Defect, Log};
+
+/// Connects in both ways and says how that went; checks that a failure is one before anything is said inside TLS.
+fn connect(host: &str, tls: &smtp_test::Tls, trusted: &Tls) -> Result<(), Error> {
+    let mut results = [Security::StartTls, Security::Implicit].map(|security| {
+        let mut config = Config::new().tls(tls.clone());
+        if security == Security::Implicit {
+            config = config.implicit_tls();
+        }
+        let log = Log::new();
+        let endpoint = Endpoint::builder(host)
+            .security(security)
+            .tls(trusted.clone());
+        let mut wiring = Wiring::new(session(endpoint), &config, tls, &log);
+        let result = wiring.ready();
+        wiring.settle();
+        match &result {
+            Ok(()) => assert!(log.session().tls().is_some()),
+            Err(error) => {
+                assert_eq!(error.stage(), Stage::TlsHandshake, "{error}");
+                let commands = log.session().commands().len();
+                assert_eq!(
+                    commands,
+                    if security == Security::StartTls { 2 } else { 0 },
+                    "{error}"
+                );
+                let told = log.session().tls_error().map(str::to_owned);
+                assert!(
+                    told.as_deref().unwrap_or_default().contains("alert"),
+                    "{told:?} for {error}"
+                );
+                assert!(wiring.session.smtp().tls().is_none());
+            }
+        }
+        result
+    });
+    let [by_starttls, at_once] = &mut results;
+    assert_eq!(by_starttls.is_ok(), at_once.is_ok());
+    results.into_iter().next().unwrap()
+}
+
+fn cause(error: &Error) -> CertificateError {
+    let ErrorKind::Transport(error) = error.kind() else {
+        panic!("{error}");
+    };
+    match error.get_ref().downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidCertificate(cause)) => cause.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn v05_a_bad_certificate_ends_the_handshake_with_an_alert_and_a_cure() {
+    use CertificateError as C;
+    type Expected = fn(&C) -> bool;
+    let matrix: [(Defect, Expected, &str); 10] = [
+        (
+            Defect::Expired,
+            |c| matches!(c, C::ExpiredContext { .. }),
+            "clock",
+        ),
+        (
+            Defect::NotYetValid,
+            |c| matches!(c, C::NotValidYetContext { .. }),
+            "clock",
+        ),
+        (
+            Defect::WrongName,
+            |c| matches!(c, C::NotValidForNameContext { .. }),
+            "another name",
+        ),
+        (
+            Defect::CommonNameOnly,
+            |c| matches!(c, C::NotValidForNameContext { .. }),
+            "another name",
+        ),
+        (
+            Defect::SelfSigned,
+            |c| matches!(c, C::UnknownIssuer),
+            "add_root_pem",
+        ),
+        (
+            Defect::UnknownAuthority,
+            |c| matches!(c, C::UnknownIssuer),
+            "add_root_pem",
+        ),
+        (
+            Defect::ClientOnly,
+            |c| matches!(c, C::InvalidPurposeContext { .. }),
+            "not made for servers",
+        ),
+        (Defect::NameConstraint, |_| true, ""),
+        (Defect::LongChain(8), |_| true, ""),
+        (Defect::LongChain(100), |_| true, ""),
+    ];
+    for (defect, expected, cure) in matrix {
+        for base in [
+            smtp_test::Tls::new().only_tls12(),
+            smtp_test::Tls::new().only_tls13(),
+        ] {
+            let trusted = trust(&base);
+            let error = connect("localhost", &base.defect(defect), &trusted)
+                .expect_err(&format!("{defect:?}"));
+            assert!(expected(&cause(&error)), "{defect:?}: {error}");
+            assert!(
+                error.hint().unwrap_or_default().contains(cure),
+                "{defect:?}: {error}"
+            );
+            assert!(error.to_string().len() < 1024);
+        }
+    }
+}
+
+#[test]
+fn v05_a_name_is_taken_literally() {
+    let accepted = [
+        ("localhost", "localhost"),
+        ("LocalHost", "localhost"),
+        ("localhost.", "localhost"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("::1", "::1"),
+        ("[::1]", "::1"),
+        ("a.example.org", "*.example.org"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+    ];
+    let refused = [
+        ("127.0.0.1", "127.0.0.2"),
+        ("127.0.0.1", "localhost"),
+        ("::1", "127.0.0.1"),
+        ("::ffff:127.0.0.1", "127.0.0.1"),
+        ("a.b.example.org", "*.example.org"),
+        ("example.org", "*.example.org"),
+        ("a.example.org", "*.org"),
+        ("ab.example.org", "a*.example.org"),
+        ("localhost", "*"),
+        ("localhost", "localhost\0.example.org"),
+        ("example.org", "localhost"),
+        ("localhost", ""),
+    ];
+    for (host, certified) in accepted {
+        let tls = smtp_test::Tls::for_names([certified]);
+        connect(host, &tls, &trust(&tls))
+            .unwrap_or_else(|error| panic!("{host} is not {certified}: {error}"));
+    }
+    for (host, certified) in refused {
+        let tls = smtp_test::Tls::for_names([certified]);
+        connect(host, &tls, &trust(&tls)).expect_err(&format!("{host} is no {certified:?}"));
+    }
+}
+
+#[test]
+fn v05_a_certificate_that_is_its_own_authority_is_refused_even_if_it_is_trusted() {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&key).unwrap().der().clone();
+    let trusted = Tls::builder()
+        .only_added_roots()
+        .add_root_der(certificate.to_vec())
+        .build()
+        .unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let tls = smtp_test::Tls::new().certificate(vec![certificate], key);
+    let error = connect("localhost", &tls, &trusted).unwrap_err();
+    assert!(error.hint().unwrap().contains("signs itself"), "{error}");
+}
+
+#[test]
+fn v05_no_reference_name_comes_from_the_server() {
+    let tls = smtp_test::Tls::for_names(["evil.example"]);
+    let config = Config::new()
+        .tls(tls.clone())
+        .host("evil.example")
+        .greeting("evil.example ESMTP");
+    let log = Log::new();
+    let mut wiring = Wiring::new(session(common::starttls(&tls)), &config, &tls, &log);
+    assert!(matches!(
+        cause(&wiring.ready().unwrap_err()),
+        CertificateError::NotValidForNameContext { .. }
+    ));
+}
+
+#[test]
+fn roots_are_taken_in_der_and_in_pem_and_nothing_else_is() {
+    let tls = smtp_test::Tls::new();
+    let der = Tls::builder()
+        .only_added_roots()
+        .add_root_der(tls.authority_der().to_vec());
+    connect("localhost", &tls, &der.build().unwrap()).unwrap();
+    let stranger = smtp_test::Tls::new().authority_pem();
+    let pem = Tls::builder()
+        .only_added_roots()
+        .add_root_pem(stranger + &tls.authority_pem());
+    connect("localhost", &tls, &pem.build().unwrap()).unwrap();
+
+    let failure =
+        |builder: smtp_rustls::TlsBuilder| builder.only_added_roots().build().unwrap_err();
+    let garbled = tls.authority_pem().replace("M", "!");
+    assert!(matches!(failure(Tls::builder()), TlsError::NoRoots));
+    assert!(matches!(
+        failure(Tls::builder().add_root_pem("no certificate")),
+        TlsError::Pem(_)
+    ));
+    assert!(matches!(
+        failure(Tls::builder().add_root_pem(garbled)),
+        TlsError::Pem(_)
+    ));
+    assert!(matches!(
+        failure(Tls::builder().add_root_der(b"no certificate")),
+        TlsError::Root(_)
+    ));
+}
+
+#[test]
+fn a_client_configuration_of_the_users_own_is_used_as_it_is() {
+    let tls = smtp_test::Tls::new().only_tls12();
+    let own: Arc<rustls::ClientConfig> = tls.client_config();
+    connect("localhost", &tls, &Tls::from(Arc::clone(&own))).unwrap();
+    assert!(Arc::ptr_eq(Tls::from(Arc::clone(&own)).config(), &own));
+}
+
+#[test]
+fn no_version_in_common_is_named_as_that() {
+    let server = smtp_test::Tls::new().only_tls13();
+    let client = server.clone().only_tls12().client_config();
+    let config = Config::new().tls(server.clone()).implicit_tls();
+    let endpoint = Endpoint::implicit("localhost").tls(client);
+    let mut wiring = Wiring::new(session(endpoint), &config, &server, &Log::new());
+    let error = wiring.ready().unwrap_err();
+    assert!(error.hint().unwrap().contains("in common"), "{error}");
+    assert!(
+        error.to_string().starts_with("in the TLS handshake: "),
+        "{error}"
+    );
+}
+
+#[cfg(feature = "platform-verifier")]
+#[test]
+fn the_platform_trusts_no_authority_made_on_the_spot_until_it_is_added() {
+    let tls = smtp_test::Tls::new();
+    let added = Tls::builder()
+        .add_root_pem(tls.authority_pem())
+        .build()
+        .unwrap();
+    connect("localhost", &tls, &added).unwrap();
+    let stranger = smtp_test::Tls::new().authority_pem();
+    let other = Tls::builder().add_root_pem(stranger).build().unwrap();
+    let error = connect("localhost", &tls, &other).unwrap_err();
+    // Its name is the same, its key is not.
+    assert!(
+        matches!(cause(&error), CertificateError::BadSignature),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("another key"), "{error}");
+    let broken = Tls::builder().add_root_der(b"no certificate").build();
+    assert!(matches!(broken.unwrap_err(), TlsError::Root(_)));
+}
+
+#[cfg(feature = "webpki-roots")]
+#[test]
+fn mozilla_trusts_no_authority_made_on_the_spot_until_it_is_added() {
+    let tls = smtp_test::Tls::new();
+    let added = Tls::builder()
+        .webpki_roots()
+        .add_root_pem(tls.authority_pem())
+        .build()
+        .unwrap();
+    connect("localhost", &tls, &added).unwrap();
+    let plain = Tls::builder().webpki_roots().build().unwrap();
+    assert!(matches!(
+        cause(&connect("localhost", &tls, &plain).unwrap_err()),
+        CertificateError::UnknownIssuer
+    ));
+}
+
+#[cfg(feature = "dangerous")]
+#[test]
+fn who_asks_for_it_by_name_gets_no_verification() {
+    let tls = smtp_test::Tls::new().defect(Defect::SelfSigned);
+    let careless = Tls::builder().dangerous_no_verification().build().unwrap();
+    connect("example.org", &tls, &careless).unwrap();
+}
+
+#[test]
+fn nothing_of_the_mail_is_offered_to_a_stranger() {
+    let tls = smtp_test::Tls::new().defect(Defect::UnknownAuthority);
+    let log = Log::new();
+    let mut wiring = common::wiring(true, &tls, &log);
+    let outcome = wiring.send(mail(HELLO));
+    assert!(outcome.deliveries()[0].fate().is_safe_to_retry());
+    assert!(!outcome.is_in_doubt());
+    assert_eq!(log.session().bytes_in(), 0);
+}

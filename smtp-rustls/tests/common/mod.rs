@@ -1,0 +1,221 @@
+//! A session and a server in memory, and whoever carries the bytes between them.
+
+#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
+
+use std::io;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ED25519};
+use smtp_rustls::proto::{Connection, Error, Mail, Outcome, Time, TransportError, Wire};
+use smtp_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use smtp_rustls::{Endpoint, EndpointBuilder, Session, Tls};
+use smtp_test::{Config, Log, Machine, Output, Peer, TlsPeer};
+
+pub(crate) type Server = TlsPeer<Machine>;
+
+/// Carries bytes between a session and a server, cut as a test wants them.
+pub(crate) struct Wiring<P = Server> {
+    pub(crate) session: Session,
+    pub(crate) server: P,
+    /// Octets in one write of the client's.
+    pub(crate) write: usize,
+    /// Whether the server is heard after each write, and not only when there is nothing to write.
+    pub(crate) full_duplex: bool,
+    /// Octets in one read of the client's.
+    pub(crate) read: usize,
+    /// How many octets of the server's may pass before the stream is cut.
+    pub(crate) pass: usize,
+    /// What comes in place of what is cut off.
+    pub(crate) then: Vec<u8>,
+    /// What the client sent, write by write.
+    pub(crate) sent: Vec<Vec<u8>>,
+    /// How many octets the server sent.
+    pub(crate) received: usize,
+    /// The longest offer.
+    pub(crate) longest: usize,
+    over: bool,
+}
+
+impl Wiring {
+    pub(crate) fn new(session: Session, config: &Config, tls: &smtp_test::Tls, log: &Log) -> Self {
+        let machine = Machine::with_log(config, log);
+        Self::with_peer(session, TlsPeer::new(machine, tls.server_config()))
+    }
+}
+
+impl<P: Peer> Wiring<P> {
+    pub(crate) fn with_peer(session: Session, server: P) -> Self {
+        Self {
+            session,
+            server,
+            write: usize::MAX,
+            full_duplex: false,
+            read: usize::MAX,
+            pass: usize::MAX,
+            then: Vec::new(),
+            sent: Vec::new(),
+            received: 0,
+            longest: 0,
+            over: false,
+        }
+    }
+
+    /// Moves bytes until the question is answered; `None` if it never will be.
+    pub(crate) fn drive<T>(
+        &mut self,
+        mut question: impl FnMut(&mut Connection) -> Option<Result<T, Error>>,
+    ) -> Option<Result<T, Error>> {
+        loop {
+            if let Some(answer) = question(self.session.smtp()) {
+                return Some(answer);
+            }
+            let wrote = self.write();
+            let read = self.read();
+            if !wrote && !read {
+                return question(self.session.smtp());
+            }
+        }
+    }
+
+    /// Moves bytes until neither side has any.
+    pub(crate) fn settle(&mut self) {
+        while self.write() | self.read() {}
+    }
+
+    /// Sends a mail, and says what became of it.
+    pub(crate) fn send(&mut self, mail: Mail) -> Outcome {
+        let id = self.session.smtp().submit(mail);
+        let outcome = self
+            .drive(|smtp| smtp.poll_outcome(id))
+            .expect("an outcome comes");
+        outcome.expect("it is the first time that it is asked for")
+    }
+
+    /// Waits until the server takes mail.
+    pub(crate) fn ready(&mut self) -> Result<(), Error> {
+        self.drive(Connection::poll_ready).expect("an answer comes")
+    }
+
+    /// Moves everything that the client offers.
+    pub(crate) fn write(&mut self) -> bool {
+        let mut wrote = false;
+        while let Some(transmit) = self.session.poll_transmit(NOW) {
+            assert!(!transmit.is_empty(), "an offer of nothing");
+            self.longest = self.longest.max(transmit.len());
+            let mut bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
+            bytes.truncate(self.write);
+            self.session.handle_sent(NOW, bytes.len());
+            self.server.handle_input(&bytes);
+            self.sent.push(bytes);
+            wrote = true;
+            while self.full_duplex && self.read() {}
+        }
+        wrote
+    }
+
+    /// Moves the next thing that the server does.
+    pub(crate) fn read(&mut self) -> bool {
+        if self.over {
+            return false;
+        }
+        match self.server.poll_output() {
+            None => return false,
+            Some(Output::Write(bytes)) => self.pass(&bytes),
+            Some(Output::Close | Output::Cut) => self.end(),
+            Some(Output::Reset) => {
+                self.over = true;
+                let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+                self.session
+                    .handle_read_error(NOW, TransportError::from(reset));
+            }
+            Some(_) => {}
+        }
+        true
+    }
+
+    fn pass(&mut self, bytes: &[u8]) {
+        let passes = bytes.len().min(self.pass - self.received);
+        for segment in bytes[..passes].chunks(self.read) {
+            self.session.handle_input(NOW, segment);
+        }
+        self.received += passes;
+        if passes < bytes.len() {
+            let then = std::mem::take(&mut self.then);
+            self.session.handle_input(NOW, &then);
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        self.over = true;
+        self.session.handle_eof(NOW);
+    }
+}
+
+/// Trusts the authority of the test's own certificates, and nobody else.
+pub(crate) fn trust(tls: &smtp_test::Tls) -> Tls {
+    let builder = Tls::builder().only_added_roots();
+    builder
+        .add_root_der(tls.authority_der().to_vec())
+        .build()
+        .unwrap()
+}
+
+pub(crate) fn starttls(tls: &smtp_test::Tls) -> EndpointBuilder {
+    Endpoint::starttls("localhost").tls(trust(tls))
+}
+
+pub(crate) fn implicit(tls: &smtp_test::Tls) -> EndpointBuilder {
+    Endpoint::implicit("localhost").tls(trust(tls))
+}
+
+pub(crate) fn session(builder: EndpointBuilder) -> Session {
+    let endpoint = builder.build().unwrap();
+    endpoint.attempt(None).unwrap()
+}
+
+/// A server whose handshake always has the same length: no other signature than Ed25519's is so steady.
+pub(crate) fn steady() -> (smtp_test::Tls, Tls) {
+    let authority = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = params.self_signed(&authority).unwrap().der().to_vec();
+    let trusted = Tls::builder()
+        .only_added_roots()
+        .add_root_der(root)
+        .build()
+        .unwrap();
+    let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+    let leaf = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let leaf = leaf
+        .signed_by(&key, &Issuer::new(params, authority))
+        .unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let tls = smtp_test::Tls::new().certificate(vec![leaf.der().clone()], key);
+    (tls.without_resumption(), trusted)
+}
+
+/// Client and server for STARTTLS, or for TLS from the first byte.
+pub(crate) fn wiring(begins_at_once: bool, tls: &smtp_test::Tls, log: &Log) -> Wiring {
+    if begins_at_once {
+        let config = Config::new().tls(tls.clone()).implicit_tls();
+        Wiring::new(session(implicit(tls)), &config, tls, log)
+    } else {
+        let config = Config::new().tls(tls.clone());
+        Wiring::new(session(starttls(tls)), &config, tls, log)
+    }
+}
+
+pub(crate) fn mail(text: impl Into<Vec<u8>>) -> Mail {
+    Mail::new("a@example.org", ["b@example.net"], text.into()).unwrap()
+}
+
+pub(crate) const HELLO: &str = "Subject: hello\r\n\r\nhello\r\n";
+
+pub(crate) const NOW: Time = Time::ORIGIN;

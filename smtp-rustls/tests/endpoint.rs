@@ -1,0 +1,382 @@
+//! Which endpoints can be, and which attempts they make.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
+
+mod common;
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex};
+
+use common::{HELLO, NOW, Wiring, mail, trust};
+use smtp_rustls::proto::{
+    ConfigError, Connection, Credentials, Error, ErrorKind, Pipelining, ReplyLimits, Security,
+    Stage, Timeouts, TransportError, Wire,
+};
+use smtp_rustls::{Endpoint, EndpointBuilder, EndpointError, HostFault, Session};
+use smtp_test::{Action, Config, Defect, Log, Tls};
+
+fn opportunistic(tls: &Tls) -> Endpoint {
+    let builder = Endpoint::builder("localhost").security(Security::Opportunistic);
+    builder.tls(trust(tls)).build().unwrap()
+}
+
+/// Makes attempts against servers of this kind until one succeeds or there are none left.
+fn attempts(
+    endpoint: &Endpoint,
+    config: &Config,
+    tls: &Tls,
+    log: &Log,
+) -> (usize, Result<(), Error>) {
+    let mut count = 0;
+    let mut last: Result<(), Error> = Ok(());
+    while let Some(session) = endpoint.attempt(last.as_ref().err()) {
+        count += 1;
+        let mut wiring = Wiring::new(session, config, tls, log);
+        last = wiring.ready();
+        if last.is_ok() {
+            assert!(wiring.send(mail(HELLO)).is_accepted());
+            break;
+        }
+    }
+    (count, last)
+}
+
+#[test]
+fn an_opportunistic_policy_tries_again_in_clear_only_if_tls_itself_failed() {
+    use smtp_test::Stage as At;
+    let good = Tls::new();
+    let bad = good.clone().defect(Defect::Expired);
+    let offers = |tls: &Tls| Config::new().tls(tls.clone());
+    let table: [(&str, &Tls, Config, usize, bool); 10] = [
+        ("all is well", &good, offers(&good), 1, true),
+        ("it is not offered", &good, Config::new(), 1, true),
+        (
+            "it is refused for now",
+            &good,
+            offers(&good).on(At::StartTls, Action::reply("454 not now")),
+            1,
+            true,
+        ),
+        (
+            "it is refused for good",
+            &good,
+            offers(&good).on(At::StartTls, Action::reply("502 no")),
+            1,
+            true,
+        ),
+        ("the certificate is bad", &bad, offers(&bad), 2, true),
+        (
+            "the server closes",
+            &good,
+            offers(&good).on(At::StartTls, Action::close()),
+            2,
+            true,
+        ),
+        (
+            "the server resets",
+            &good,
+            offers(&good).on(At::StartTls, Action::reset()),
+            2,
+            true,
+        ),
+        (
+            "there is no handshake",
+            &good,
+            offers(&good).on(At::StartTls, Action::normal().then("no\r\n no\r\n")),
+            2,
+            true,
+        ),
+        (
+            "somebody injects",
+            &good,
+            offers(&good).on(At::StartTls, Action::normal().append("250 x\r\n")),
+            1,
+            false,
+        ),
+        (
+            "the greeting is a refusal",
+            &good,
+            offers(&good).on(At::Greeting, Action::reply("554 no")),
+            1,
+            false,
+        ),
+    ];
+    for (case, tls, config, expected, ends_well) in table {
+        let log = Log::new();
+        let (count, result) = attempts(&opportunistic(&good), &config, tls, &log);
+        assert_eq!(
+            (count, result.is_ok()),
+            (expected, ends_well),
+            "{case}: {result:?}"
+        );
+        if count == 2 {
+            let sessions = log.sessions();
+            assert!(sessions[1].tls().is_none(), "{case}");
+            assert!(
+                !sessions[1]
+                    .commands()
+                    .iter()
+                    .any(|command| command == "STARTTLS"),
+                "{case}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_opportunistic_policy_tries_again_in_clear_if_tls_takes_too_long() {
+    let endpoint = opportunistic(&Tls::new());
+    let run = |replies: &[&str]| {
+        let mut session = endpoint.attempt(None).unwrap();
+        for reply in replies {
+            session.handle_input(NOW, reply.as_bytes());
+            let count = session
+                .poll_transmit(NOW)
+                .map_or(0, |transmit| transmit.len());
+            session.handle_sent(NOW, count);
+            assert!(session.poll_transmit(NOW).is_none());
+        }
+        let until = session.poll_timeout().unwrap();
+        session.handle_timeout(until);
+        let error = session.smtp().poll_ready().unwrap().unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error}");
+        endpoint.attempt(Some(&error)).is_some()
+    };
+    assert!(!run(&["220 ready\r\n"]));
+    assert!(run(&["220 ready\r\n", "250-hello\r\n250 STARTTLS\r\n"]));
+    assert!(run(&[
+        "220 ready\r\n",
+        "250-hello\r\n250 STARTTLS\r\n",
+        "220 go ahead\r\n"
+    ]));
+}
+
+#[test]
+fn no_other_policy_ever_tries_again() {
+    let tls = Tls::new().defect(Defect::WrongName);
+    for security in [Security::StartTls, Security::Implicit] {
+        let mut config = Config::new().tls(tls.clone());
+        if security == Security::Implicit {
+            config = config.implicit_tls();
+        }
+        let endpoint = Endpoint::builder("localhost")
+            .security(security)
+            .tls(trust(&tls))
+            .build()
+            .unwrap();
+        let log = Log::new();
+        let (count, result) = attempts(&endpoint, &config, &tls, &log);
+        assert_eq!(count, 1);
+        assert_eq!(result.unwrap_err().stage(), Stage::TlsHandshake);
+        assert!(log.mails().is_empty());
+    }
+    let endpoint = Endpoint::builder("localhost")
+        .security(Security::Cleartext)
+        .build()
+        .unwrap();
+    let error = Error::connect(TransportError::from(io::Error::from(
+        io::ErrorKind::ConnectionRefused,
+    )));
+    assert!(endpoint.attempt(Some(&error)).is_none());
+    assert!(opportunistic(&tls).attempt(Some(&error)).is_none());
+}
+
+#[test]
+fn no_credentials_go_with_a_policy_that_may_end_in_clear() {
+    let credentials = Credentials::password("alice", "secret").unwrap();
+    let builder = |security| {
+        Endpoint::builder("localhost")
+            .security(security)
+            .credentials(credentials.clone())
+    };
+    for security in [Security::Opportunistic, Security::Cleartext] {
+        let error = builder(security).build().unwrap_err();
+        assert!(
+            matches!(
+                error,
+                EndpointError::Config(ConfigError::CredentialsWithoutTls)
+            ),
+            "{error}"
+        );
+    }
+    let error = builder(Security::Opportunistic)
+        .dangerous_credentials_in_clear()
+        .build()
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            EndpointError::Config(ConfigError::CredentialsWithoutTls)
+        ),
+        "{error}"
+    );
+    builder(Security::Cleartext)
+        .dangerous_credentials_in_clear()
+        .build()
+        .unwrap();
+}
+
+#[test]
+fn a_port_follows_from_the_policy_unless_it_is_given() {
+    let tls = trust(&Tls::new());
+    let port = |builder: EndpointBuilder| builder.tls(tls.clone()).build().unwrap().port();
+    assert_eq!(port(Endpoint::starttls("localhost")), 587);
+    assert_eq!(port(Endpoint::implicit("localhost")), 465);
+    assert_eq!(port(Endpoint::builder("localhost")), 587);
+    assert_eq!(
+        port(Endpoint::builder("localhost").security(Security::Opportunistic)),
+        25
+    );
+    assert_eq!(
+        port(Endpoint::builder("localhost").security(Security::Cleartext)),
+        25
+    );
+    assert_eq!(port(Endpoint::implicit("localhost").port(2465)), 2465);
+    let error = Endpoint::starttls("localhost")
+        .tls(tls.clone())
+        .port(0)
+        .build()
+        .unwrap_err();
+    assert!(matches!(error, EndpointError::Port));
+}
+
+#[test]
+fn a_host_is_a_name_or_an_address_and_the_error_says_which_it_is_not() {
+    let tls = trust(&Tls::new());
+    let host = |host: &str| Endpoint::starttls(host).tls(tls.clone()).build();
+    for (typed, kept) in [
+        ("mail.example.org", "mail.example.org"),
+        ("mail.example.org.", "mail.example.org."),
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+    ] {
+        assert_eq!(host(typed).unwrap().host(), kept);
+    }
+    for typed in [
+        "",
+        ".",
+        "a..b",
+        "mail example.org",
+        "a@b",
+        "[mail]",
+        "[",
+        "mail:25",
+        "a\0b",
+        "a\r\nb",
+        "-a",
+        "smtp://a",
+        "127.0.0.1.",
+        "[127.0.0.1]",
+        "127.1",
+        "2130706433",
+    ] {
+        let fault = host(typed).expect_err(typed);
+        assert!(
+            matches!(fault, EndpointError::Host(HostFault::Malformed)),
+            "{typed:?}: {fault}"
+        );
+    }
+    let fault = host("bücher.example").unwrap_err();
+    assert!(matches!(fault, EndpointError::Host(HostFault::NotAscii)));
+    assert!(fault.to_string().contains("xn--"), "{fault}");
+}
+
+#[test]
+fn ehlo_says_the_chosen_name_or_the_address_of_this_end() {
+    let said = |session: Session| {
+        let log = Log::new();
+        let mut wiring = Wiring::new(session, &Config::new(), &Tls::new(), &log);
+        wiring.ready().unwrap();
+        log.session().client_name().unwrap().to_owned()
+    };
+    let builder = Endpoint::builder("localhost").security(Security::Cleartext);
+    let endpoint = builder.clone().build().unwrap();
+    let local = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    assert_eq!(said(endpoint.attempt(None).unwrap()), "[127.0.0.1]");
+    assert_eq!(
+        said(endpoint.attempt_from(local, None).unwrap()),
+        "[IPv6:::1]"
+    );
+    let endpoint = builder
+        .client_name("relay.example.org".parse().unwrap())
+        .build()
+        .unwrap();
+    assert_eq!(said(endpoint.attempt(None).unwrap()), "relay.example.org");
+    assert_eq!(
+        said(endpoint.attempt_from(local, None).unwrap()),
+        "relay.example.org"
+    );
+}
+
+#[test]
+fn every_setting_reaches_the_connection() {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let observer = Arc::clone(&lines);
+    let patience = Timeouts::default().greeting(std::time::Duration::from_secs(1));
+    let endpoint = Endpoint::builder("localhost")
+        .security(Security::Cleartext)
+        .timeouts(patience)
+        .pipelining(Pipelining::Off)
+        .reply_limits(ReplyLimits::default().line(600))
+        .without("SIZE")
+        .transcript(move |entry| observer.lock().unwrap().push(entry.to_string()))
+        .build()
+        .unwrap();
+    assert_eq!(endpoint.timeouts(), &patience);
+    assert_eq!(endpoint.security(), Security::Cleartext);
+    let local = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    for session in [endpoint.attempt(None), endpoint.attempt_from(local, None)] {
+        let mut session = session.unwrap();
+        assert!(session.poll_transmit(NOW).is_none());
+        assert_eq!(
+            session.poll_timeout(),
+            Some(NOW + std::time::Duration::from_secs(1))
+        );
+        session.handle_input(NOW, b"220 ready\r\n");
+        assert!(session.poll_transmit(NOW).is_some());
+        let count = session.poll_transmit(NOW).unwrap().len();
+        session.handle_sent(NOW, count);
+        session.handle_input(NOW, b"250-hello\r\n250 SIZE 1000\r\n");
+        assert!(session.smtp().poll_ready().unwrap().is_ok());
+        assert!(session.smtp().capabilities().size().is_none());
+        session.handle_input(NOW, &[b'2'; 601]);
+        let error = session.smtp().poll_ready().unwrap().unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Protocol(_)), "{error}");
+        let said = std::mem::take(&mut *lines.lock().unwrap());
+        assert!(
+            said.iter().any(|line| line.starts_with("C: EHLO")),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
+fn a_connection_that_comes_to_tls_without_a_layer_for_it_ends_in_misuse() {
+    let config = smtp_rustls::proto::Config::builder("client.example.org".parse().unwrap())
+        .build()
+        .unwrap();
+    let mut session = Session::cleartext(Connection::new(Arc::new(config), [0; 32]));
+    for reply in [
+        "220 ready\r\n",
+        "250-hello\r\n250 STARTTLS\r\n",
+        "220 go ahead\r\n",
+    ] {
+        session.handle_input(NOW, reply.as_bytes());
+        let count = session
+            .poll_transmit(NOW)
+            .map_or(0, |transmit| transmit.len());
+        session.handle_sent(NOW, count);
+    }
+    let error = session.smtp().poll_ready().unwrap().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Misuse(_)), "{error}");
+    assert!(session.poll_transmit(NOW).is_none());
+}

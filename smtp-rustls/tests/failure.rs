@@ -1,0 +1,416 @@
+//! What the transport and the clock do to a session, and in which order it tells whom.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
+
+mod common;
+
+use std::io;
+use std::time::Duration;
+
+use common::{HELLO, NOW, Wiring, implicit, mail, session, starttls, wiring};
+use proptest::prelude::*;
+use smtp_rustls::Endpoint;
+use smtp_rustls::proto::{
+    Connection, Credentials, Error, ErrorKind, Mail, Stage, Time, Timeouts, TransportError, Wait,
+    Window, Wire,
+};
+use smtp_test::{Action, Config, Defect, Log, Output, Peer, Tls};
+
+fn broken_pipe() -> TransportError {
+    io::Error::from(io::ErrorKind::BrokenPipe).into()
+}
+
+/// A client that has seen a bad certificate, and whose alert has not been taken yet.
+fn failing() -> (Wiring, Log) {
+    let tls = Tls::new().defect(Defect::Expired);
+    let log = Log::new();
+    let mut wiring = wiring(true, &tls, &log);
+    wiring.write();
+    wiring.read();
+    (wiring, log)
+}
+
+fn failure(wiring: &mut Wiring) -> Option<Error> {
+    wiring.session.smtp().poll_ready().map(Result::unwrap_err)
+}
+
+fn is_expiry(error: &Error) -> bool {
+    error.stage() == Stage::TlsHandshake && error.to_string().contains("xpired")
+}
+
+#[test]
+fn a_failure_is_told_when_the_alert_is_out() {
+    let (mut wiring, log) = failing();
+    assert!(failure(&mut wiring).is_none());
+    assert!(wiring.session.poll_timeout().unwrap() <= NOW + Duration::from_secs(5));
+    wiring.write = 1;
+    wiring.write();
+    assert!(is_expiry(&failure(&mut wiring).unwrap()));
+    assert!(log.session().tls_error().unwrap().contains("alert"));
+    assert_eq!(wiring.session.poll_timeout(), None);
+    assert!(wiring.session.poll_transmit(NOW).is_none());
+}
+
+#[test]
+fn a_failure_is_told_at_once_if_the_alert_cannot_go_out() {
+    type Event = fn(&mut Wiring);
+    let events: [Event; 4] = [
+        |wiring| wiring.session.handle_write_error(NOW, broken_pipe()),
+        |wiring| wiring.session.handle_read_error(NOW, broken_pipe()),
+        |wiring| wiring.session.handle_eof(NOW),
+        |wiring| {
+            let until = wiring.session.poll_timeout().unwrap();
+            wiring.session.handle_timeout(NOW);
+            assert!(failure(wiring).is_none(), "it is not time yet");
+            wiring.session.handle_timeout(until);
+        },
+    ];
+    for event in events {
+        let (mut wiring, _) = failing();
+        assert!(wiring.session.poll_transmit(NOW).is_some());
+        event(&mut wiring);
+        let error = failure(&mut wiring).unwrap();
+        assert!(is_expiry(&error), "{error}");
+        assert!(wiring.session.poll_transmit(NOW).is_none());
+    }
+}
+
+#[test]
+fn a_transport_that_breaks_in_the_handshake_is_an_error_of_the_handshake() {
+    for written in [false, true] {
+        let mut session = session(implicit(&Tls::new()));
+        assert!(session.poll_transmit(NOW).is_some());
+        if written {
+            session.handle_read_error(NOW, broken_pipe());
+        } else {
+            session.handle_write_error(NOW, broken_pipe());
+            assert!(session.poll_transmit(NOW).is_none());
+            session.handle_eof(NOW);
+        }
+        let error = session.smtp().poll_ready().unwrap().unwrap_err();
+        assert_eq!(error.stage(), Stage::TlsHandshake);
+        assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error}");
+        assert!(session.poll_transmit(NOW).is_none());
+    }
+}
+
+#[test]
+fn a_handshake_has_a_deadline_from_the_first_offer_on() {
+    let limit = Duration::from_secs(7);
+    let tls = Tls::new();
+    let endpoint = implicit(&tls).timeouts(Timeouts::default().starttls(limit));
+    let mut session = session(endpoint);
+    assert_eq!(session.poll_timeout(), None);
+    let began = Time::from_origin(Duration::from_secs(100));
+    assert!(session.poll_transmit(began).is_some());
+    assert_eq!(session.poll_timeout(), Some(began + limit));
+    session.handle_timeout(began + limit);
+    let error = session.smtp().poll_ready().unwrap().unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Timeout(Wait::TlsHandshake)),
+        "{error}"
+    );
+    assert!(
+        session.poll_transmit(began + limit).is_none(),
+        "a handshake that is given up says nothing more"
+    );
+}
+
+#[test]
+fn a_server_that_stops_reading_a_body_runs_into_the_deadline_for_it() {
+    let tls = Tls::new();
+    let log = Log::new();
+    let mut wiring = wiring(true, &tls, &log);
+    wiring.ready().unwrap();
+    let id = wiring.session.smtp().submit(mail(body(1 << 20)));
+    while log
+        .session()
+        .commands()
+        .last()
+        .is_none_or(|last| last != "DATA")
+        || wiring.read()
+    {
+        wiring.write = 100;
+        let transmit = wiring.session.poll_transmit(NOW).unwrap();
+        let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
+        if bytes.len() > 60_000 {
+            break;
+        }
+        wiring.session.handle_sent(NOW, bytes.len());
+        wiring.server.handle_input(&bytes);
+        while wiring.read() {}
+    }
+    // The transport takes a part of the text, and then no more.
+    wiring.session.handle_sent(NOW, 1000);
+    assert!(wiring.session.poll_transmit(NOW).is_some());
+    let until = wiring.session.poll_timeout().unwrap();
+    assert_eq!(until, NOW + Duration::from_secs(180));
+    wiring.session.handle_timeout(until);
+    let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
+    assert!(
+        matches!(
+            outcome.error().unwrap().kind(),
+            ErrorKind::Timeout(Wait::Write)
+        ),
+        "{outcome:?}"
+    );
+    assert!(outcome.deliveries()[0].fate().is_safe_to_retry());
+}
+
+#[test]
+fn a_final_reply_to_what_has_not_been_sent_is_not_believed() {
+    let tls = Tls::new();
+    let log = Log::new();
+    // 250 comes right behind 354, before a single octet of the text.
+    let eager = Action::normal().then("250 taken already\r\n");
+    let config = Config::new()
+        .tls(tls.clone())
+        .implicit_tls()
+        .on(smtp_test::Stage::Data, eager);
+    let mut wiring = Wiring::new(session(implicit(&tls)), &config, &tls, &log);
+    wiring.ready().unwrap();
+    let id = wiring.session.smtp().submit(mail(HELLO));
+    let mut last = Vec::new();
+    while wiring
+        .session
+        .smtp()
+        .poll_outcome(id)
+        .is_none_or(|answer| answer.is_err())
+    {
+        // What is offered behind DATA stays in line: the transport is full.
+        let waits = log
+            .session()
+            .commands()
+            .iter()
+            .any(|command| command == "DATA");
+        if !waits {
+            wiring.write();
+        }
+        if let Some(Output::Write(bytes)) = wiring.server.poll_output() {
+            wiring.session.handle_input(NOW, &bytes);
+            last.push(
+                wiring
+                    .session
+                    .poll_transmit(NOW)
+                    .map_or(0, |transmit| transmit.len()),
+            );
+        } else if waits {
+            break;
+        }
+    }
+    assert!(log.mails().is_empty());
+    let error = wiring.session.smtp().poll_ready().unwrap().unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Protocol(_)),
+        "{error}; {last:?}"
+    );
+}
+
+#[test]
+fn a_big_body_goes_out_through_a_small_buffer() {
+    let tls = Tls::new();
+    let log = Log::new();
+    let mut wiring = wiring(true, &tls, &log);
+    let text = body(5 << 20);
+    let outcome = wiring.send(mail(text.clone()));
+    assert!(outcome.is_accepted());
+    assert!(wiring.longest <= 66 << 10, "{}", wiring.longest);
+    assert!(log.mails()[0].body() == text);
+    // 80 offers of 64 KiB, not one for each record of 16 KiB.
+    assert!(wiring.sent.len() < 100, "{}", wiring.sent.len());
+    log.assert_clean();
+}
+
+#[test]
+fn a_reply_that_comes_while_later_records_are_still_being_written_is_one_to_what_was_sent() {
+    let tls12 = Tls::new().only_tls12();
+    let tls13 = Tls::new().only_tls13();
+    for (tls, fragment, write) in [
+        (&tls12, None, 1000),
+        (&tls13, None, 100),
+        (&tls13, None, 16_000),
+        (&tls13, Some(600), 500),
+        (&tls13, None, usize::MAX),
+    ] {
+        let mut client = (*tls.client_config()).clone();
+        client.max_fragment_size = fragment;
+        let log = Log::new();
+        let config = Config::new().tls(tls.clone()).implicit_tls();
+        let endpoint = Endpoint::implicit("localhost").tls(client);
+        let mut wiring = Wiring::new(session(endpoint), &config, tls, &log);
+        (wiring.write, wiring.full_duplex) = (write, true);
+        wiring.session.smtp().set_window(Window::FULL_DUPLEX);
+        let mut ids = Vec::new();
+        for size in [100, 20_000, 70_000, 300] {
+            ids.push(wiring.session.smtp().submit(mail(body(size))));
+        }
+        // The commands alone are longer than a record.
+        let many = (0..900).map(|number| format!("recipient-{number}@example.net"));
+        let builder = Mail::builder().sender("a@example.org").recipients(many);
+        let mail = builder.text("Subject: many\r\n\r\n").build().unwrap();
+        ids.push(wiring.session.smtp().submit(mail));
+        for id in ids {
+            let outcome = wiring.drive(|smtp| smtp.poll_outcome(id)).unwrap().unwrap();
+            assert!(outcome.is_accepted(), "{write}: {:?}", outcome.error());
+        }
+        assert_eq!(log.mails().len(), 5);
+        log.assert_clean();
+    }
+}
+
+#[test]
+fn what_is_acknowledged_after_the_connection_has_failed_changes_nothing() {
+    let tls = Tls::new();
+    let log = Log::new();
+    let mut wiring = wiring(true, &tls, &log);
+    wiring.ready().unwrap();
+    let id = wiring.session.smtp().submit(mail(body(100_000)));
+    let mut bytes = Vec::new();
+    while bytes.len() < 60_000 {
+        wiring.session.handle_sent(NOW, bytes.len());
+        wiring.server.handle_input(&bytes);
+        while wiring.read() {}
+        let transmit = wiring.session.poll_transmit(NOW).unwrap();
+        bytes = transmit.iter().flatten().copied().collect();
+    }
+    wiring.session.handle_sent(NOW, 20_000);
+    wiring.server.handle_input(&bytes[..20_000]);
+    wiring.session.smtp().abandon(id);
+    wiring.session.handle_sent(NOW, 20_000);
+    wiring.server.handle_input(&bytes[20_000..40_000]);
+    // The rest of what was begun goes out, and then the end.
+    wiring.settle();
+    assert!(log.session().client_eof());
+    assert!(log.mails().is_empty());
+    let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
+    assert!(outcome.deliveries()[0].fate().is_safe_to_retry());
+}
+
+#[test]
+fn after_a_write_error_the_servers_reason_is_still_heard() {
+    let tls = Tls::new();
+    let log = Log::new();
+    let mut wiring = wiring(true, &tls, &log);
+    wiring.ready().unwrap();
+    let id = wiring.session.smtp().submit(mail(HELLO));
+    wiring.write();
+    wiring.session.handle_write_error(NOW, broken_pipe());
+    assert!(wiring.session.poll_transmit(NOW).is_none());
+    while wiring.read() {}
+    wiring.session.handle_eof(NOW);
+    let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
+    assert!(outcome.deliveries()[0].fate().is_safe_to_retry());
+    assert!(wiring.session.poll_transmit(NOW).is_none());
+}
+
+#[test]
+fn a_session_that_ends_says_so_once() {
+    let tls = Tls::new();
+    let log = Log::new();
+    let mut wiring = wiring(true, &tls, &log);
+    wiring.ready().unwrap();
+    wiring.session.smtp().quit();
+    wiring.drive(Connection::poll_ended).unwrap().unwrap();
+    let before = wiring.sent.len();
+    wiring.settle();
+    assert_eq!(wiring.sent.len(), before + 1);
+    assert!(log.session().client_eof());
+    wiring.session.handle_eof(NOW);
+    wiring.session.handle_input(NOW, &[0; 64]);
+    wiring
+        .session
+        .handle_timeout(NOW + Duration::from_secs(3600));
+    assert!(wiring.session.poll_transmit(NOW).is_none());
+    assert_eq!(wiring.session.poll_timeout(), None);
+}
+
+#[test]
+fn a_session_that_fails_inside_tls_says_so_too() {
+    let tls = Tls::new();
+    let log = Log::new();
+    let config = Config::new()
+        .tls(tls.clone())
+        .implicit_tls()
+        .on(smtp_test::Stage::EhloInTls, Action::raw(b"nonsense\r\n"));
+    let mut wiring = Wiring::new(session(implicit(&tls)), &config, &tls, &log);
+    let error = wiring.ready().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Protocol(_)), "{error}");
+    wiring.settle();
+    assert!(log.session().client_eof(), "{}", log.session().transcript());
+}
+
+#[test]
+fn nothing_secret_shows_in_debug() {
+    let tls = Tls::new();
+    let endpoint = starttls(&tls)
+        .credentials(Credentials::password("alice", "hunter2").unwrap())
+        .build()
+        .unwrap();
+    let mut session = endpoint.attempt(None).unwrap();
+    session.handle_input(NOW, b"220 ready\r\n");
+    for text in [
+        format!("{endpoint:?}"),
+        format!("{session:?}"),
+        format!("{:?}", smtp_rustls::Tls::builder()),
+    ] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn a_session_can_be_sent_to_another_thread() {
+    fn assert_send<T: Send>() {}
+    fn assert_sync<T: Sync>() {}
+    assert_send::<smtp_rustls::Session>();
+    assert_send::<Endpoint>();
+    assert_sync::<Endpoint>();
+    assert_sync::<smtp_rustls::Tls>();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_a_server_sends_in_place_of_tls_is_a_typed_error(
+        mut garbage in proptest::collection::vec(any::<u8>(), 0..400),
+        record in any::<bool>(),
+        cut in 1..50_usize,
+    ) {
+        if record {
+            let length = u16::try_from(garbage.len()).unwrap().to_be_bytes();
+            garbage.splice(0..0, [22, 3, 3, length[0], length[1]]);
+        }
+        let mut session = session(implicit(&TLS.with(Tls::clone)));
+        let count = session.poll_transmit(NOW).unwrap().len();
+        session.handle_sent(NOW, count);
+        for segment in garbage.chunks(cut) {
+            session.handle_input(NOW, segment);
+        }
+        let alert = session.poll_transmit(NOW).map_or(0, |transmit| transmit.len());
+        session.handle_sent(NOW, alert);
+        session.handle_eof(NOW);
+        let error = session.smtp().poll_ready().unwrap().unwrap_err();
+        prop_assert_eq!(error.stage(), Stage::TlsHandshake);
+        prop_assert!(matches!(error.kind(), ErrorKind::Transport(_)));
+        prop_assert!(session.poll_transmit(NOW).is_none());
+    }
+}
+
+thread_local! {
+    static TLS: Tls = Tls::new();
+}
+
+fn body(len: usize) -> Vec<u8> {
+    let line = b"It was a dark and stormy night; the rain fell in torrents, except at occasional intervals.\r\n";
+    b"Subject: long\r\n\r\n"
+        .iter()
+        .chain(line.iter().cycle().take(len / line.len() * line.len()))
+        .copied()
+        .collect()
+}

@@ -1,0 +1,94 @@
+//! New keys in the middle of a TLS 1.3 connection (RFC 8446, section 4.6.3).
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
+
+mod common;
+
+use std::io::{Read, Write};
+
+use common::{HELLO, Wiring, implicit, mail, session};
+use smtp_rustls::rustls::ServerConnection;
+use smtp_test::{Output, Peer, Tls};
+
+/// A server that changes its keys, and asks for new ones of the client's, before each reply.
+struct Rekeying {
+    connection: ServerConnection,
+    heard: Vec<u8>,
+    said: usize,
+}
+
+const REPLIES: [&str; 6] = [
+    "220 ready\r\n",
+    "250 hello\r\n",
+    "250 sender ok\r\n",
+    "250 recipient ok\r\n",
+    "354 go on\r\n",
+    "250 taken\r\n",
+];
+
+impl Peer for Rekeying {
+    fn handle_input(&mut self, mut input: &[u8]) {
+        while !input.is_empty() {
+            self.connection.read_tls(&mut input).unwrap();
+            self.connection.process_new_packets().unwrap();
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = self.connection.reader().read(&mut buffer) {
+                self.heard.extend(&buffer[..count]);
+            }
+        }
+        // Each command is one line, and so is the text's end.
+        let text = String::from_utf8_lossy(&self.heard)
+            .replace("\r\n\r\nhello", "")
+            .replace("hello\r\n", "");
+        let due = if self.connection.is_handshaking() {
+            0
+        } else {
+            1 + text.matches("\r\n").count()
+        };
+        while self.said < due.min(REPLIES.len()) {
+            self.connection.refresh_traffic_keys().unwrap();
+            self.connection
+                .writer()
+                .write_all(REPLIES[self.said].as_bytes())
+                .unwrap();
+            self.said += 1;
+        }
+    }
+
+    fn handle_eof(&mut self) {}
+
+    fn poll_output(&mut self) -> Option<Output> {
+        let mut wire = Vec::new();
+        while self.connection.wants_write() {
+            self.connection.write_tls(&mut wire).unwrap();
+        }
+        (!wire.is_empty()).then_some(Output::Write(wire))
+    }
+}
+
+#[test]
+fn new_keys_at_every_reply_change_nothing() {
+    for read in [1, usize::MAX] {
+        let tls = Tls::new().only_tls13();
+        let server = Rekeying {
+            connection: ServerConnection::new(tls.server_config()).unwrap(),
+            heard: Vec::new(),
+            said: 0,
+        };
+        let mut wiring = Wiring::with_peer(session(implicit(&tls)), server);
+        wiring.read = read;
+        let outcome = wiring.send(mail(HELLO));
+        assert!(
+            outcome.is_accepted(),
+            "{outcome:?}: {}",
+            String::from_utf8_lossy(&wiring.server.heard)
+        );
+        assert_eq!(wiring.server.said, REPLIES.len());
+    }
+}

@@ -1,0 +1,240 @@
+//! What ends too soon: the handshake, a record, a reply.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
+
+mod common;
+
+use common::{HELLO, NOW, Wiring, mail, session, steady, wiring};
+use smtp_rustls::Endpoint;
+use smtp_rustls::proto::{Error, ErrorKind, Fate, Stage, Wire};
+use smtp_test::{Action, Config, Log, Tls};
+
+/// A server of either version, and its client's endpoint.
+fn versions() -> [(Tls, smtp_rustls::Tls); 2] {
+    let (tls, trusted) = steady();
+    [
+        (tls.clone().only_tls12(), trusted.clone()),
+        (tls.only_tls13(), trusted),
+    ]
+}
+
+/// A new client, in whose handshake nothing is resumed.
+fn steady_wiring((tls, trusted): &(Tls, smtp_rustls::Tls), log: &Log) -> Wiring {
+    let config = Config::new().tls(tls.clone()).implicit_tls();
+    let endpoint = Endpoint::implicit("localhost").tls(trusted.clone());
+    Wiring::new(session(endpoint), &config, tls, log)
+}
+
+/// Lets so many octets of the server's pass, then others, then an end; says how the handshake went.
+fn handshake_cut_at(
+    tls: &(Tls, smtp_rustls::Tls),
+    pass: usize,
+    then: &[u8],
+) -> (Result<(), Error>, usize) {
+    let log = Log::new();
+    let mut wiring = steady_wiring(tls, &log);
+    wiring.pass = pass;
+    wiring.then = then.to_vec();
+    let result = wiring.ready();
+    if result.is_err() {
+        wiring.settle();
+    }
+    assert!(
+        result.is_ok() || log.session().commands().len() <= 1,
+        "{result:?}"
+    );
+    (result, wiring.received)
+}
+
+/// Every octet near where a record may begin or end, and every few in between.
+fn cuts(len: usize) -> impl Iterator<Item = usize> {
+    (0..len).filter(move |at| *at < 160 || at % 9 == 0 || len - at < 100)
+}
+
+#[test]
+fn v06_an_end_at_any_octet_of_the_handshake_is_a_typed_error() {
+    for tls in versions() {
+        let (result, len) = handshake_cut_at(&tls, usize::MAX, b"");
+        result.unwrap();
+        for pass in cuts(len) {
+            let (result, _) = handshake_cut_at(&tls, pass, b"");
+            let error = result.unwrap_err();
+            let expected = match error.stage() {
+                Stage::TlsHandshake => {
+                    matches!(error.kind(), ErrorKind::Transport(_)) && error.hint().is_some()
+                }
+                Stage::Greeting | Stage::Ehlo => {
+                    matches!(error.kind(), ErrorKind::Transport(_) | ErrorKind::Closed)
+                }
+                _ => false,
+            };
+            assert!(expected, "cut at {pass} of {len}: {error}");
+        }
+    }
+}
+
+#[test]
+fn v06_a_close_notify_or_another_alert_or_garbage_at_any_octet_of_the_handshake_is_a_typed_error() {
+    const CLOSE_NOTIFY: &[u8] = &[21, 3, 3, 0, 2, 1, 0];
+    const HANDSHAKE_FAILURE: &[u8] = &[21, 3, 3, 0, 2, 2, 40];
+    const EMPTY_RECORD: &[u8] = &[23, 3, 3, 0, 0];
+    const THEN: [&[u8]; 5] = [
+        CLOSE_NOTIFY,
+        HANDSHAKE_FAILURE,
+        EMPTY_RECORD,
+        &[0; 64],
+        &[255; 64],
+    ];
+    for tls in versions() {
+        let (_, len) = handshake_cut_at(&tls, usize::MAX, b"");
+        for (pass, then) in cuts(len).zip(THEN.iter().cycle()) {
+            let (result, _) = handshake_cut_at(&tls, pass, then);
+            let error = result.unwrap_err();
+            let expected = matches!(error.kind(), ErrorKind::Transport(_) | ErrorKind::Closed);
+            assert!(expected, "{then:?} at {pass} of {len}: {error}");
+        }
+    }
+}
+
+#[test]
+fn v08_a_stream_cut_at_any_octet_is_judged_by_what_came_whole() {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    enum Fated {
+        NotSent,
+        InDoubt,
+        Accepted,
+    }
+    for tls in versions() {
+        // An end of the stream, and a forged record that no key fits.
+        for then in [
+            &b""[..],
+            &[
+                23, 3, 3, 0, 17, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+            ],
+        ] {
+            let send = |pass: usize| {
+                let log = Log::new();
+                let mut wiring = steady_wiring(&tls, &log);
+                wiring.pass = pass;
+                wiring.then = then.to_vec();
+                let outcome = wiring.send(mail(HELLO));
+                let fated = match outcome.deliveries()[0].fate() {
+                    Fate::NotSent(_) => Fated::NotSent,
+                    Fate::InDoubt(_) => Fated::InDoubt,
+                    Fate::Accepted(_) => Fated::Accepted,
+                    Fate::Refused { .. } => panic!("{outcome:?}"),
+                };
+                let stored = log.mails().len();
+                match fated {
+                    Fated::NotSent => assert_eq!(stored, 0, "cut at {pass}"),
+                    Fated::InDoubt | Fated::Accepted => assert_eq!(stored, 1, "cut at {pass}"),
+                }
+                (fated, wiring.received)
+            };
+            let (fated, len) = send(usize::MAX);
+            assert_eq!(fated, Fated::Accepted);
+            // The reply to DATA and what is behind it, and the end of what is before it.
+            let fates: Vec<_> = (len - 120..=len).map(|pass| send(pass).0).collect();
+            assert!(fates.is_sorted(), "{fates:?}");
+            assert_eq!(fates.first(), Some(&Fated::NotSent));
+            assert!(fates.contains(&Fated::InDoubt));
+            assert_eq!(
+                fates
+                    .iter()
+                    .filter(|fated| **fated == Fated::Accepted)
+                    .count(),
+                1,
+                "{fates:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn v08_a_cut_record_and_an_end_between_records_are_told_apart() {
+    let [_, tls] = versions();
+    let mut whole = steady_wiring(&tls, &Log::new());
+    whole.ready().unwrap();
+    // The last record is the reply to EHLO.
+    let mut cut = steady_wiring(&tls, &Log::new());
+    cut.pass = whole.received - 1;
+    let error = cut.ready().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error}");
+    assert_eq!(error.stage(), Stage::Ehlo);
+    assert!(
+        error.to_string().contains("in the middle of a TLS record"),
+        "{error}"
+    );
+
+    let mut wiring = steady_wiring(&tls, &Log::new());
+    wiring.ready().unwrap();
+    let id = wiring.session.smtp().submit(mail(HELLO));
+    wiring.session.handle_eof(NOW);
+    let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
+    let error = outcome.error().unwrap();
+    assert!(matches!(error.kind(), ErrorKind::Closed), "{error}");
+}
+
+#[test]
+fn v08_an_accepted_mail_stays_accepted_whatever_comes_behind_its_reply() {
+    let tls = Tls::new();
+    for action in [
+        Action::normal().then_cut(),
+        Action::normal().then_close(),
+        Action::normal().then_reset(),
+        Action::normal().append(b"garbage\r\n"),
+    ] {
+        let log = Log::new();
+        let config = Config::new()
+            .tls(tls.clone())
+            .implicit_tls()
+            .on(smtp_test::Stage::EndOfData, action);
+        let mut wiring = Wiring::new(session(common::implicit(&tls)), &config, &tls, &log);
+        let outcome = wiring.send(mail(HELLO));
+        assert!(outcome.is_accepted(), "{outcome:?}");
+    }
+}
+
+#[test]
+fn v08_a_fault_in_the_same_segment_takes_nothing_from_the_reply_before_it() {
+    let tls = Tls::new().without_resumption();
+    let log = Log::new();
+    let mut wiring = wiring(true, &tls, &log);
+    wiring.ready().unwrap();
+    let id = wiring.session.smtp().submit(mail(HELLO));
+    let reply = loop {
+        wiring.write();
+        let Some(smtp_test::Output::Write(bytes)) =
+            smtp_test::Peer::poll_output(&mut wiring.server)
+        else {
+            panic!("the server says something");
+        };
+        if log.mails().len() == 1 {
+            break bytes;
+        }
+        wiring.session.handle_input(NOW, &bytes);
+    };
+    // A record that no key fits, right behind the final reply.
+    let segment = [&reply[..], &[23, 3, 3, 0, 32], &[0; 32]].concat();
+    wiring.session.handle_input(NOW, &segment);
+    let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
+    assert!(outcome.is_accepted(), "{outcome:?}");
+    // The alert goes out, then the connection hears of the fault.
+    assert!(
+        wiring
+            .session
+            .smtp()
+            .poll_event()
+            .is_none_or(|event| event.is_ok())
+    );
+    wiring.write();
+    let error = wiring.session.smtp().poll_ready().unwrap().unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error}");
+    assert!(log.session().tls_error().unwrap().contains("BadRecordMac"));
+}

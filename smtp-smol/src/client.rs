@@ -1,0 +1,436 @@
+//! The loop between a stream and the machine, and what a caller can ask for.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+use async_io::Timer;
+use bytes::{Bytes, BytesMut};
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_lite::{AsyncReadExt, FutureExt};
+use smtp_proto::{
+    BodyStatus, Capabilities, Command, Connection, Error, Mail, MessageId, Misuse, Outcome, Reply,
+    Time, TlsFacts, Traffic, Window, Wire,
+};
+
+/// An SMTP connection over any stream with the traits of futures-io.
+///
+/// With the feature `rustls`, `Client` alone names the usual one: over TCP, with TLS by
+/// [`smtp_rustls::Session`](crate::tls::Session). It connects by [`connect`](Self::connect).
+///
+/// While nobody calls a method nothing moves: no task runs in the background, and an idle client holds no buffer.
+///
+/// Every method but [`send`](Self::send) and [`send_from`](Self::send_from) is cancel safe: to drop its future changes
+/// nothing, and to call it again goes on where it was. The first failure of a connection is its last: every method then
+/// gives the same error, but for the outcomes of mails that were under way.
+pub struct Client<
+    #[cfg(feature = "rustls")] S = async_net::TcpStream,
+    #[cfg(feature = "rustls")] W = smtp_rustls::Session,
+    #[cfg(not(feature = "rustls"))] S,
+    #[cfg(not(feature = "rustls"))] W,
+> {
+    stream: S,
+    wire: W,
+    /// The zero of the machine's time.
+    origin: Instant,
+    /// Whether the stream may keep back bytes that it took.
+    unflushed: bool,
+}
+
+impl<S, W: Wire> Client<S, W> {
+    /// A client over a stream that is connected, and a wire that has not begun.
+    ///
+    /// It does not wait: see [`ready`](Self::ready).
+    pub fn from_stream(stream: S, mut wire: W) -> Self {
+        wire.smtp().set_window(Window::FULL_DUPLEX);
+        Self {
+            stream,
+            wire,
+            origin: Instant::now(),
+            unflushed: false,
+        }
+    }
+
+    /// Hands over a mail without waiting; any number may wait in line. They go out while an answer is awaited:
+    /// see [`outcome`](Self::outcome).
+    pub fn submit(&mut self, mail: Mail) -> MessageId {
+        self.wire.smtp().submit(mail)
+    }
+
+    /// Hands over the next piece of a mail's text without waiting; [`body`](Self::body) says when it is wanted.
+    ///
+    /// # Errors
+    /// If the mail is not written in pieces, or is finished.
+    pub fn write_body(&mut self, id: MessageId, piece: Bytes) -> Result<(), Misuse> {
+        self.wire.smtp().write_body(id, piece)
+    }
+
+    /// Says that the text of a mail is whole.
+    ///
+    /// # Errors
+    /// If the mail is not written in pieces, or is finished.
+    pub fn finish_body(&mut self, id: MessageId) -> Result<(), Misuse> {
+        self.wire.smtp().finish_body(id)
+    }
+
+    /// What the server says that it can do.
+    pub fn capabilities(&self) -> &Capabilities {
+        self.wire.smtp_ref().capabilities()
+    }
+
+    /// The TLS connection under this one.
+    pub fn tls(&self) -> Option<&TlsFacts> {
+        self.wire.smtp_ref().tls()
+    }
+
+    /// Bytes and round trips so far.
+    pub fn traffic(&self) -> Traffic {
+        self.wire.smtp_ref().traffic()
+    }
+
+    /// The machine inside, for what is known of the connection.
+    pub fn connection(&self) -> &Connection {
+        self.wire.smtp_ref()
+    }
+
+    /// The machine inside, for all that needs no waiting.
+    pub fn connection_mut(&mut self) -> &mut Connection {
+        self.wire.smtp()
+    }
+
+    /// The stream.
+    pub fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    /// The stream and the wire, wherever they are.
+    ///
+    /// Whoever drives a wire on that has begun has to hand in later times than it has seen: the zero of this client's
+    /// time is when it was made.
+    pub fn into_parts(self) -> (S, W) {
+        (self.stream, self.wire)
+    }
+
+    fn now(&self) -> Time {
+        Time::from_origin(self.origin.elapsed())
+    }
+
+    /// Until when to wait; `None` if nothing bounds it, or nothing that the clock can show.
+    fn deadline(&self) -> Option<Instant> {
+        self.origin
+            .checked_add(self.wire.poll_timeout()?.since_origin())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
+    /// Waits until the server is ready for mail: greeted, and where it was asked for, in TLS and logged in.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub async fn ready(&mut self) -> Result<(), Error> {
+        self.drive(Connection::poll_ready).await
+    }
+
+    /// Sends a mail, and waits for what becomes of it.
+    ///
+    /// Not cancel safe: to drop the future gives the mail up. If nothing of it has been sent, it is withdrawn and the
+    /// connection goes on; else the connection fails. Its outcome is for
+    /// [`poll_event`](Connection::poll_event) to tell. To be able to come back to a mail, use [`submit`](Self::submit)
+    /// and [`outcome`](Self::outcome).
+    ///
+    /// # Errors
+    /// If the mail is written in pieces. A mail that the server refused, or that a failure kept from being sent, is no
+    /// error: its outcome tells.
+    pub async fn send(&mut self, mail: Mail) -> Result<Outcome, Error> {
+        let id = self.submit(mail);
+        let sending = Sending { client: self, id };
+        sending.client.outcome(id).await
+    }
+
+    /// Sends a mail whose text is read from `text`, and waits for what becomes of it.
+    ///
+    /// The mail is one that is [`streamed`](smtp_proto::MailBuilder::streamed). At most 64 KiB of the text are held at a
+    /// time. If reading fails, the mail is not sent, its outcome has the reader's error, and the connection fails, since
+    /// there is no other way to take back what was sent.
+    ///
+    /// Not cancel safe: to drop the future gives the mail up, as with [`send`](Self::send).
+    ///
+    /// # Errors
+    /// If the mail is not written in pieces; it is then given up.
+    pub async fn send_from(&mut self, mail: Mail, text: impl AsyncRead) -> Result<Outcome, Error> {
+        let id = self.submit(mail);
+        let sending = Sending { client: self, id };
+        let client = &mut *sending.client;
+        let mut text = pin!(text);
+        let mut buffer = BytesMut::new();
+        while client.body(id).await? == BodyStatus::Wanted {
+            buffer.resize(PIECE, 0);
+            match text.read(&mut buffer).await {
+                Ok(0) => break,
+                // Never misuse: this piece was asked for.
+                Ok(count) => _ = client.write_body(id, buffer.split_to(count).freeze()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => client.wire.smtp().fail_body(id, error.into()),
+            }
+        }
+        _ = client.finish_body(id);
+        client.outcome(id).await
+    }
+
+    /// Waits until the next piece of a mail's text is wanted, or none will be.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// If there is no such mail, it is not written in pieces or is finished, or the connection's failure.
+    pub async fn body(&mut self, id: MessageId) -> Result<BodyStatus, Error> {
+        self.drive(|smtp| smtp.poll_body(id)).await
+    }
+
+    /// Waits for what becomes of a mail. It is told once.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// If there is no such mail, its outcome has been told, or its text is not finished.
+    pub async fn outcome(&mut self, id: MessageId) -> Result<Outcome, Error> {
+        self.drive(|smtp| smtp.poll_outcome(id)).await
+    }
+
+    /// Sends a command that is no part of sending a mail, behind all that is in line, and waits for the reply.
+    ///
+    /// Cancel safe, but the reply is then for [`poll_event`](Connection::poll_event) to tell.
+    ///
+    /// # Errors
+    /// The connection's failure.
+    pub async fn command(&mut self, command: Command) -> Result<Reply, Error> {
+        let id = self.wire.smtp().command(command);
+        self.drive(|smtp| smtp.poll_reply(id)).await
+    }
+
+    /// Ends the connection in good order when all that is in line is done.
+    ///
+    /// To drop the future drops the connection as it is.
+    ///
+    /// # Errors
+    /// The connection's failure before the server was told. A missing answer to that is none.
+    pub async fn quit(mut self) -> Result<(), Error> {
+        self.wire.smtp().quit();
+        self.drive(Connection::poll_ended).await?;
+        // All is said and answered; whether the transport's own last bytes arrive changes nothing.
+        let limit = self.connection().timeouts().quit_limit();
+        let _ = within(limit, poll_fn(|cx| self.poll_close(cx))).await;
+        Ok(())
+    }
+
+    /// Moves bytes one way or both, or waits until it can or the time is up.
+    async fn step(&mut self) {
+        let mut alarm = pin!(None);
+        poll_fn(|cx| {
+            let wrote = self.poll_write(cx);
+            let read = self.poll_read(cx);
+            if wrote.is_ready() || read.is_ready() {
+                return Poll::Ready(());
+            }
+            let Some(until) = self.deadline() else {
+                return Poll::Pending;
+            };
+            if alarm.is_none() {
+                alarm.set(Some(Timer::at(until)));
+            }
+            alarm
+                .as_mut()
+                .as_pin_mut()
+                .map_or(Poll::Pending, |alarm| alarm.poll(cx).map(drop))
+        })
+        .await;
+        let now = self.now();
+        self.wire.handle_timeout(now);
+    }
+
+    async fn drive<T>(
+        &mut self,
+        mut done: impl FnMut(&mut Connection) -> Option<Result<T, Error>>,
+    ) -> Result<T, Error> {
+        loop {
+            if let Some(answer) = done(self.wire.smtp()) {
+                return answer;
+            }
+            self.step().await;
+        }
+    }
+
+    /// Writes some of what is offered. Once nothing more is, sees to it that the stream keeps nothing back.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let now = self.now();
+        let stream = Pin::new(&mut self.stream);
+        let result = if let Some(transmit) = self.wire.poll_transmit(now) {
+            let written = ready!(stream.poll_write_vectored(cx, &transmit.io_slices()));
+            self.unflushed = true;
+            match written {
+                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                written => written.map(|count| self.wire.handle_sent(now, count)),
+            }
+        } else if self.unflushed {
+            let flushed = ready!(stream.poll_flush(cx));
+            self.unflushed = false;
+            flushed
+        } else {
+            return Poll::Pending;
+        };
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.unflushed = true,
+            Err(error) => self.wire.handle_write_error(now, error.into()),
+            Ok(()) => {}
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads what has come.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut buffer = [0; READ];
+        let result = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+        let now = self.now();
+        match result {
+            Ok(0) => self.wire.handle_eof(now),
+            Ok(count) => self
+                .wire
+                .handle_input(now, buffer.get(..count).unwrap_or(&buffer)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => self.wire.handle_read_error(now, error.into()),
+        }
+        Poll::Ready(())
+    }
+
+    /// Writes what the wire still has to say when the dialogue is over, and shuts the stream down.
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let now = self.now();
+        let mut stream = Pin::new(&mut self.stream);
+        while let Some(transmit) = self.wire.poll_transmit(now) {
+            match ready!(
+                stream
+                    .as_mut()
+                    .poll_write_vectored(cx, &transmit.io_slices())
+            )? {
+                0 => break,
+                count => self.wire.handle_sent(now, count),
+            }
+        }
+        stream.poll_close(cx)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
+    /// Lets another TLS stack take the stream over at the point at which TLS begins, and waits until the server is
+    /// ready for mail inside it.
+    ///
+    /// `handshake` gets the stream in which not a byte more has been read, and gives the stream in TLS with
+    /// what is known of it, or [`TlsFacts::asserted`]. It has as long as the connection's policy says.
+    ///
+    /// To drop the future drops the connection as it is.
+    ///
+    /// # Errors
+    /// The connection's failure, an error of the handshake included, or misuse if it is not to have TLS.
+    pub async fn upgrade<T, F>(mut self, handshake: F) -> Result<Client<T, Connection>, Error>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+        F: AsyncFnOnce(S) -> io::Result<(T, TlsFacts)>,
+    {
+        self.drive(|smtp| Some(smtp.poll_upgrade()?.map(|_| ())))
+            .await?;
+        // Nothing is offered here, but to ask for it lets the time for the handshake begin.
+        let _ = self.wire.poll_transmit(self.now());
+        let deadline = self.deadline();
+        let Self {
+            stream,
+            mut wire,
+            origin,
+            ..
+        } = self;
+        let handshake = handshake(stream);
+        let result = match deadline {
+            Some(until) => before(Timer::at(until), handshake).await,
+            None => Some(handshake.await),
+        };
+        let now = Time::from_origin(origin.elapsed());
+        let secured = match result {
+            Some(Ok(secured)) => Some(secured),
+            Some(Err(error)) => {
+                wire.handle_read_error(now, error.into());
+                None
+            }
+            None => {
+                wire.handle_timeout(now);
+                None
+            }
+        };
+        let Some((stream, facts)) = secured else {
+            return Err(failure(&mut wire));
+        };
+        let mut client = Client {
+            stream,
+            wire,
+            origin,
+            unflushed: false,
+        };
+        client
+            .drive(|smtp| {
+                let upgrade = smtp.poll_upgrade()?;
+                Some(upgrade.map(|upgrade| upgrade.complete(now, facts.clone())))
+            })
+            .await?;
+        client.ready().await?;
+        Ok(client)
+    }
+}
+
+impl<S, W: fmt::Debug> fmt::Debug for Client<S, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("wire", &self.wire)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Gives a mail up when the future that sends it is dropped; one whose outcome is known is past that.
+struct Sending<'a, S, W: Wire> {
+    client: &'a mut Client<S, W>,
+    id: MessageId,
+}
+
+impl<S, W: Wire> Drop for Sending<'_, S, W> {
+    fn drop(&mut self) {
+        self.client.wire.smtp().abandon(self.id);
+    }
+}
+
+/// Why a connection has failed that was just told of a failure.
+fn failure(wire: &mut Connection) -> Error {
+    wire.poll_ready()
+        .and_then(Result::err)
+        .unwrap_or_else(Error::connect_timeout)
+}
+
+/// What `future` gives, unless it takes longer than `limit`.
+pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    before(Timer::after(limit), future).await
+}
+
+async fn before<T>(alarm: Timer, future: impl Future<Output = T>) -> Option<T> {
+    let future = async { Some(future.await) };
+    let alarm = async {
+        alarm.await;
+        None
+    };
+    future.or(alarm).await
+}
+
+/// How many bytes are read at a time: more than nearly every reply, and little to clear each time.
+const READ: usize = 2 * 1024;
+
+/// How many bytes of a mail's text are asked of a reader at a time.
+const PIECE: usize = 64 * 1024;

@@ -1,0 +1,82 @@
+//! From a host name to a client that is ready.
+
+use std::io;
+use std::net::SocketAddr;
+
+use async_net::{TcpStream, resolve};
+use smtp_proto::Error;
+use smtp_rustls::{Endpoint, Session};
+
+use crate::Client;
+use crate::client::within;
+
+impl Client<TcpStream, Session> {
+    /// Connects to a server, and waits until it is ready for mail.
+    ///
+    /// The addresses of the host are tried one after the other as long as what goes wrong may go better elsewhere. Each has
+    /// as long to answer as the endpoint's timeouts say, and so has the resolution of the name.
+    ///
+    /// Cancel safe: to drop the future drops the attempt.
+    ///
+    /// # Errors
+    /// The failure of the last address that was tried.
+    pub async fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
+        let name = (endpoint.host(), endpoint.port());
+        let addresses = within(endpoint.timeouts().connect_limit(), resolve(name))
+            .await
+            .ok_or_else(Error::connect_timeout)?
+            .map_err(Error::connect)?;
+        Self::connect_to(endpoint, &addresses).await
+    }
+
+    /// As [`connect`](Self::connect), but to addresses that are known already. The endpoint's host still is the name
+    /// for which the server has to have a certificate.
+    ///
+    /// Cancel safe: to drop the future drops the attempt.
+    ///
+    /// # Errors
+    /// The failure of the last address that was tried.
+    pub async fn connect_to(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<Self, Error> {
+        let mut failure = None;
+        for &address in addresses {
+            failure = None;
+            while let Some(session) = endpoint.attempt(failure.as_ref()) {
+                match Self::begin(endpoint, address, session, failure.as_ref()).await {
+                    Ok(client) => return Ok(client),
+                    Err(error) => failure = Some(error),
+                }
+            }
+            if failure.as_ref().is_some_and(|error| !error.is_transient()) {
+                break;
+            }
+        }
+        Err(failure.unwrap_or_else(no_address))
+    }
+
+    /// Makes one attempt: `session`, or better, one that knows the address of this end.
+    async fn begin(
+        endpoint: &Endpoint,
+        address: SocketAddr,
+        session: Session,
+        last_error: Option<&Error>,
+    ) -> Result<Self, Error> {
+        let limit = endpoint.timeouts().connect_limit();
+        let stream = within(limit, TcpStream::connect(address))
+            .await
+            .ok_or_else(Error::connect_timeout)?
+            .map_err(Error::connect)?;
+        stream.set_nodelay(true).map_err(Error::connect)?;
+        let local = stream.local_addr().ok();
+        let session = local
+            .and_then(|local| endpoint.attempt_from(local.ip(), last_error))
+            .unwrap_or(session);
+        let mut client = Self::from_stream(stream, session);
+        client.ready().await?;
+        Ok(client)
+    }
+}
+
+fn no_address() -> Error {
+    let error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    Error::connect(error)
+}

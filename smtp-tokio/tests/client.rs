@@ -1,0 +1,528 @@
+//! The tokio client against a server in memory, over pipes, and over sockets.
+
+#[path = "../../smtp-blocking/tests/common/mod.rs"]
+mod common;
+#[macro_use]
+mod polling;
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use common::*;
+use smtp_test::{
+    Action, Config, Fault, Faulty, Log, Machine, MemoryServer, Plan, Server, pipe, serve,
+};
+use smtp_tokio::Client;
+use smtp_tokio::proto::{Command, ErrorKind, Fate, ProtocolError, Security, Stage, TlsFacts, Wait};
+use tokio::net::TcpStream;
+
+#[tokio::test]
+async fn a_mail_goes_out_and_the_connection_ends_in_good_order() {
+    let server = MemoryServer::new(&Config::new());
+    let log = server.log();
+    let mut client = Client::from_stream(server, wire(Security::Cleartext));
+    client.ready().await.unwrap();
+    assert!(client.capabilities().pipelining());
+    assert!(client.tls().is_none());
+    let outcome = client.send(mail()).await.unwrap();
+    assert_eq!(judge(&outcome, &log), Came::Accepted);
+    assert_eq!(outcome.traffic(), client.traffic());
+    let reply = client.command(Command::noop()).await.unwrap();
+    assert_eq!(reply.code().as_u16(), 250);
+    client.quit().await.unwrap();
+    assert!(log.session().quit());
+    assert!(log.session().client_eof());
+    log.assert_clean();
+}
+
+#[tokio::test]
+async fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
+    let server = MemoryServer::new(&Config::new().refuse(TO[1], "550 5.1.1 gone"));
+    let log = server.log();
+    let mut client = Client::from_stream(server, wire(Security::Cleartext));
+    let ids = [mail(), mail(), mail()].map(|mail| client.submit(mail));
+    for id in ids.into_iter().rev() {
+        let outcome = client.outcome(id).await.unwrap();
+        assert!(matches!(outcome.deliveries()[0].fate(), Fate::Accepted(_)));
+        assert!(matches!(
+            outcome.deliveries()[1].fate(),
+            Fate::Refused { .. }
+        ));
+    }
+    let error = client.outcome(ids[0]).await.unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Misuse(_)),
+        "an outcome is told once"
+    );
+    assert_eq!(log.mails().len(), 3);
+    log.assert_clean();
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_not_waited_for() {
+    let server = Server::start(Config::new().size_limit(10)).unwrap();
+    let stream = TcpStream::connect(server.addr()).await.unwrap();
+    let mut client = Client::from_stream(stream, wire(Security::Cleartext));
+    client.ready().await.unwrap();
+    let outcome = client.send(mail()).await.unwrap();
+    assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
+    assert!(matches!(
+        reason(&outcome),
+        ErrorKind::TooLarge { limit: 10, .. }
+    ));
+    client.quit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_text_that_turns_out_to_be_unfit_is_not_waited_for() {
+    let server = Server::start(Config::new()).unwrap();
+    let stream = TcpStream::connect(server.addr()).await.unwrap();
+    let mut client = Client::from_stream(stream, wire(Security::Cleartext));
+    let outcome = client
+        .send_from(streamed(), &b"Subject: hi\r\n\r\na bare\nline feed"[..])
+        .await
+        .unwrap();
+    assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
+    assert!(matches!(reason(&outcome), ErrorKind::Body(_)));
+}
+
+#[tokio::test]
+async fn one_byte_at_a_time_gives_the_same_conversation() {
+    let mut transcripts = Vec::new();
+    for capacity in [1, 1 << 20] {
+        let log = Log::new();
+        let (ours, mut theirs) = pipe(capacity);
+        let mut machine = Machine::with_log(&Config::new(), &log);
+        let server = thread::spawn(move || serve(&mut machine, &mut theirs));
+        let mut client = Client::from_stream(ours, wire(Security::Cleartext));
+        let outcome = client.send(mail()).await.unwrap();
+        assert_eq!(judge(&outcome, &log), Came::Accepted);
+        client.quit().await.unwrap();
+        server.join().unwrap().unwrap();
+        transcripts.push(log.session().commands().to_vec());
+    }
+    assert_eq!(transcripts[0], transcripts[1]);
+}
+
+#[tokio::test]
+async fn v25_many_recipients_do_not_lock_both_sides_up_over_the_smallest_buffers() {
+    let log = Log::new();
+    let (ours, mut theirs) = pipe(64);
+    let mut machine = Machine::with_log(&Config::new(), &log);
+    let server = thread::spawn(move || serve(&mut machine, &mut theirs));
+    let mut client = Client::from_stream(ours, wire(Security::Cleartext));
+    assert!(client.send(mail_to(2000)).await.unwrap().is_accepted());
+    client.quit().await.unwrap();
+    server.join().unwrap().unwrap();
+    assert_eq!(log.mails()[0].addresses().len(), 2000);
+}
+
+#[tokio::test]
+async fn text_is_read_from_a_reader() {
+    let text = long_text(200_000);
+    let server = MemoryServer::new(&Config::new());
+    let log = server.log();
+    let mut client = Client::from_stream(server, wire(Security::Cleartext));
+    assert!(
+        client
+            .send_from(streamed(), text.as_bytes())
+            .await
+            .unwrap()
+            .is_accepted()
+    );
+    assert_stored(&log.mails()[0], &text);
+    assert!(
+        client
+            .send_from(streamed(), tokio::io::empty())
+            .await
+            .unwrap()
+            .is_accepted()
+    );
+    let error = client.send_from(mail(), text.as_bytes()).await.unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Misuse(_)),
+        "its text is at hand already: {error}"
+    );
+    assert_eq!(log.mails().len(), 2, "and so it is given up");
+    log.assert_clean();
+}
+
+#[tokio::test]
+async fn text_in_pieces_is_pushed_as_it_is_wanted() {
+    let server = MemoryServer::new(&Config::new());
+    let log = server.log();
+    let mut client = Client::from_stream(server, wire(Security::Cleartext));
+    let id = client.submit(streamed());
+    for piece in TEXT.split_inclusive('\n') {
+        client.body(id).await.unwrap();
+        client.write_body(id, piece.to_owned().into()).unwrap();
+    }
+    client.finish_body(id).unwrap();
+    assert!(client.write_body(id, "more".into()).is_err());
+    let outcome = client.outcome(id).await.unwrap();
+    assert_eq!(judge(&outcome, &log), Came::Accepted);
+}
+
+#[tokio::test]
+async fn a_future_dropped_at_every_pending_loses_nothing() {
+    for plan in [Plan::new(), Plan::new().at_most(1)] {
+        let mut transcripts = Vec::new();
+        for polls in [usize::MAX, 1] {
+            let server = MemoryServer::new(&Config::new());
+            let log = server.log();
+            let stream = Faulty::new(server, plan.clone().pending_first());
+            let mut client = Client::from_stream(stream, wire(Security::Cleartext));
+            stubborn!(client.ready(), polls).unwrap();
+            let ids = [mail(), mail()].map(|mail| client.submit(mail));
+            for id in ids {
+                assert!(stubborn!(client.outcome(id), polls).unwrap().is_accepted());
+            }
+            let id = client.submit(streamed());
+            for piece in TEXT.split_inclusive('\n') {
+                stubborn!(client.body(id), polls).unwrap();
+                client.write_body(id, piece.to_owned().into()).unwrap();
+            }
+            client.finish_body(id).unwrap();
+            assert!(stubborn!(client.outcome(id), polls).unwrap().is_accepted());
+            client.quit().await.unwrap();
+            log.assert_clean();
+            transcripts.push(log.session().transcript());
+        }
+        assert_eq!(transcripts[0], transcripts[1]);
+    }
+}
+
+#[tokio::test]
+async fn v41_to_drop_send_gives_the_mail_up_and_its_outcome_is_true() {
+    let mut fates = Vec::new();
+    for polls in 1.. {
+        let server = MemoryServer::new(&Config::new());
+        let log = server.log();
+        let stream = Faulty::new(server, Plan::new().pending_first());
+        let mut client = Client::from_stream(stream, wire(Security::Cleartext));
+        client.ready().await.unwrap();
+        let done = polled!(client.send(mail()), polls);
+        let outcome = match done {
+            Some(outcome) => outcome.unwrap(),
+            None => left_over(client.connection_mut()).expect("it stays readable"),
+        };
+        fates.push(judge(&outcome, &log));
+        if outcome.is_accepted() {
+            break;
+        }
+        assert!(
+            matches!(reason(&outcome), ErrorKind::Abandoned),
+            "{outcome:?}"
+        );
+        assert!(
+            client.send(mail()).await.unwrap().error().is_some(),
+            "the connection is over"
+        );
+    }
+    assert_rising(&fates);
+}
+
+#[tokio::test]
+async fn v41_to_drop_send_before_its_mail_has_begun_withdraws_it() {
+    let server = MemoryServer::new(&Config::new());
+    let log = server.log();
+    let stream = Faulty::new(server, Plan::new().pending_first());
+    let mut client = Client::from_stream(stream, wire(Security::Cleartext));
+    client.ready().await.unwrap();
+    drop(client.send(mail()));
+    let first = client.submit(mail());
+    assert!(polled!(client.send(mail()), 1).is_none());
+    assert!(client.outcome(first).await.unwrap().is_accepted());
+    let outcome = left_over(client.connection_mut()).expect("the second is withdrawn");
+    assert!(matches!(reason(&outcome), ErrorKind::Abandoned));
+    assert_eq!(log.mails().len(), 1);
+    assert!(
+        client.send(mail()).await.unwrap().is_accepted(),
+        "the connection goes on"
+    );
+    log.assert_clean();
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_follow_a_clock_that_is_paused() {
+    let server = MemoryServer::new(&Config::new().on(smtp_test::Stage::Greeting, Action::silent()));
+    let mut client = Client::from_stream(
+        server,
+        limited(Security::Cleartext, Duration::from_secs(300)),
+    );
+    let began = tokio::time::Instant::now();
+    let error = client.ready().await.unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
+        "{error}"
+    );
+    assert_eq!(began.elapsed().as_secs(), 300);
+}
+
+#[tokio::test]
+async fn a_deadline_passes_even_if_no_future_lives_to_see_it() {
+    let server = MemoryServer::new(&Config::new().on(smtp_test::Stage::Greeting, Action::silent()));
+    let mut client = Client::from_stream(server, limited(Security::Cleartext, SOON));
+    // The runtime does not get a turn in between, so that no timer can go off.
+    let error = stubborn!(client.ready(), 1).unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
+        "{error}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_never_ends_runs_into_the_deadline_for_it() {
+    let server = MemoryServer::new(&Config::new().offer_starttls());
+    let client = Client::from_stream(
+        server,
+        limited(Security::StartTls, Duration::from_secs(300)),
+    );
+    let error = client
+        .upgrade(async |_| std::future::pending::<io::Result<(TcpStream, TlsFacts)>>().await)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Timeout(Wait::TlsHandshake)),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_stream_that_keeps_bytes_back_is_flushed() {
+    let server = MemoryServer::new(&Config::new());
+    let log = server.log();
+    let stream = Faulty::new(
+        tokio::io::BufWriter::new(server),
+        Plan::new().pending_first(),
+    );
+    let mut client = Client::from_stream(stream, wire(Security::Cleartext));
+    assert_eq!(
+        judge(&client.send(mail()).await.unwrap(), &log),
+        Came::Accepted
+    );
+    client.quit().await.unwrap();
+    assert!(log.session().quit());
+}
+
+#[tokio::test]
+async fn a_reader_that_fails_midway_leaves_the_mail_unsent() {
+    let text = long_text(100_000);
+    let server = MemoryServer::new(&Config::new());
+    let log = server.log();
+    let mut client = Client::from_stream(server, wire(Security::Cleartext));
+    let broken = Faulty::new(
+        text.as_bytes(),
+        Plan::new().fault(2, Fault::Error(io::ErrorKind::InvalidData)),
+    );
+    let outcome = client.send_from(streamed(), broken).await.unwrap();
+    assert_eq!(judge(&outcome, &log), Came::NotSent);
+    let ErrorKind::Source(error) = reason(&outcome) else {
+        panic!("{outcome:?}");
+    };
+    assert!(error.to_string().contains("invalid data"), "{error}");
+    assert!(
+        client.send(mail()).await.unwrap().error().is_some(),
+        "the connection is over"
+    );
+}
+
+#[tokio::test]
+async fn every_operation_that_breaks_leads_to_a_fate_that_is_true() {
+    for fault in [
+        Fault::Reset,
+        Fault::Eof,
+        Fault::Short(0),
+        Fault::Error(io::ErrorKind::Other),
+    ] {
+        let mut fates = Vec::new();
+        for k in 1.. {
+            let (outcome, log, count) = session_with(Plan::new().fault(k, fault)).await;
+            fates.push(judge(&outcome, &log));
+            if count < k {
+                break;
+            }
+        }
+        assert_rising(&fates);
+    }
+}
+
+#[tokio::test]
+async fn every_operation_that_is_disturbed_is_done_again() {
+    for fault in [Fault::Short(1), Fault::Interrupted, Fault::WouldBlock] {
+        for k in 1.. {
+            let (outcome, log, count) = session_with(Plan::new().fault(k, fault)).await;
+            assert_eq!(judge(&outcome, &log), Came::Accepted, "{fault:?} {k}");
+            log.assert_clean();
+            if count < k {
+                break;
+            }
+        }
+    }
+}
+
+/// Sends a mail while things go wrong by a plan; gives its outcome and the count of operations.
+async fn session_with(plan: Plan) -> (smtp_tokio::proto::Outcome, Log, usize) {
+    let server = MemoryServer::new(&Config::new());
+    let log = server.log();
+    let stream = Faulty::new(server, plan);
+    let operations = stream.operations();
+    let mut client = Client::from_stream(stream, hasty());
+    let outcome = client.send(mail()).await.unwrap();
+    let _ = client.quit().await;
+    (outcome, log, operations.count())
+}
+
+#[tokio::test]
+async fn the_reason_is_read_after_a_write_failed() {
+    let config = Config::new().on(
+        smtp_test::Stage::Body(10),
+        Action::reply("552 5.3.4 too much").then_close(),
+    );
+    let server = MemoryServer::new(&config);
+    let mut client = Client::from_stream(server, wire(Security::Cleartext));
+    let text = long_text(300_000);
+    let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
+    let reply = outcome
+        .error()
+        .unwrap()
+        .reply()
+        .expect("the server said why");
+    assert_eq!(reply.code().as_u16(), 552);
+}
+
+#[tokio::test]
+async fn another_tls_stack_takes_the_stream_over() {
+    let server = MemoryServer::new(&Config::new().offer_starttls().require_tls());
+    let log = server.log();
+    let client = Client::from_stream(server, wire(Security::StartTls));
+    let mut client = client
+        .upgrade(async |stream| Ok((Box::new(stream), TlsFacts::asserted())))
+        .await
+        .unwrap();
+    assert!(client.tls().unwrap().is_asserted());
+    assert!(
+        !client.capabilities().starttls(),
+        "what was said in clear is forgotten"
+    );
+    let outcome = client.send(mail()).await.unwrap();
+    assert_eq!(judge(&outcome, &log), Came::Accepted);
+    assert!(outcome.tls().is_some());
+    log.assert_clean();
+}
+
+#[tokio::test]
+async fn another_tls_stack_takes_over_from_the_first_byte() {
+    let server = MemoryServer::new(&Config::new().implicit_tls());
+    let log = server.log();
+    let client = Client::from_stream(server, wire(Security::Implicit));
+    let mut client = client
+        .upgrade(async |stream| Ok((stream, TlsFacts::asserted())))
+        .await
+        .unwrap();
+    assert_eq!(
+        judge(&client.send(mail()).await.unwrap(), &log),
+        Came::Accepted
+    );
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_is_the_failure_of_the_connection() {
+    let server = MemoryServer::new(&Config::new().offer_starttls());
+    let client = Client::from_stream(server, wire(Security::StartTls));
+    let error = client
+        .upgrade(async |_| Err::<(TcpStream, _), _>(io::Error::other("bad certificate")))
+        .await
+        .unwrap_err();
+    assert_eq!(error.stage(), Stage::TlsHandshake);
+    assert!(error.to_string().contains("bad certificate"), "{error}");
+}
+
+#[tokio::test]
+async fn without_tls_of_its_own_a_client_that_wants_it_says_what_is_missing() {
+    let server = MemoryServer::new(&Config::new().offer_starttls());
+    let mut client = Client::from_stream(server, wire(Security::StartTls));
+    let error = client.ready().await.unwrap_err();
+    assert!(error.hint().unwrap().contains("upgrade"), "{error}");
+}
+
+#[tokio::test]
+async fn injected_bytes_behind_the_220_never_reach_the_handshake() {
+    let append = Action::normal().append("250 injected\r\n");
+    let server = MemoryServer::new(
+        &Config::new()
+            .offer_starttls()
+            .on(smtp_test::Stage::StartTls, append),
+    );
+    let client = Client::from_stream(server, wire(Security::StartTls));
+    let error = client
+        .upgrade(async |_| -> io::Result<(TcpStream, TlsFacts)> { panic!("TLS must not begin") })
+        .await
+        .unwrap_err();
+    let injected = ErrorKind::Protocol(ProtocolError::InjectedBeforeTls);
+    assert_eq!(format!("{:?}", error.kind()), format!("{injected:?}"));
+}
+
+#[tokio::test]
+async fn v29_a_silent_server_and_one_that_drips_run_into_the_same_deadline() {
+    let drips = Action::normal().drip(Duration::from_millis(50));
+    for action in [Action::silent(), drips] {
+        let server = Server::start(Config::new().on(smtp_test::Stage::Greeting, action)).unwrap();
+        let stream = TcpStream::connect(server.addr()).await.unwrap();
+        let mut client = Client::from_stream(stream, limited(Security::Cleartext, SOON));
+        let error = client.ready().await.unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_nothing_more_runs_into_the_deadline_for_writing() {
+    let deaf = Action::normal().stop_reading();
+    let server = Server::start(Config::new().on(smtp_test::Stage::Data, deaf)).unwrap();
+    let stream = TcpStream::connect(server.addr()).await.unwrap();
+    let mut client = Client::from_stream(stream, limited(Security::Cleartext, SOON));
+    let text = long_text(16 << 20);
+    let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
+    assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
+    assert!(
+        matches!(reason(&outcome), ErrorKind::Timeout(Wait::Write)),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_parts_of_a_client_are_where_they_were() {
+    let server = MemoryServer::new(&Config::new());
+    let mut client = Client::from_stream(server, wire(Security::Cleartext));
+    client.ready().await.unwrap();
+    let (mut stream, connection) = client.into_parts();
+    assert!(connection.is_idle());
+    io::Write::write_all(&mut stream, b"NOOP\r\n").unwrap();
+    let mut reply = [0; 3];
+    io::Read::read_exact(&mut stream, &mut reply).unwrap();
+    assert_eq!(&reply, b"250");
+}
+
+#[tokio::test]
+async fn clients_and_their_futures_are_send_and_show_no_secret() {
+    fn assert_send<T: Send>(value: T) -> T {
+        value
+    }
+    let stream = MemoryServer::new(&Config::new().offer_starttls());
+    let mut client = assert_send(Client::from_stream(stream, wire(Security::StartTls)));
+    assert!(format!("{client:?}").starts_with("Client {"));
+    let id = client.submit(mail());
+    drop(assert_send(client.ready()));
+    drop(assert_send(client.send(mail())));
+    drop(assert_send(client.send_from(streamed(), TEXT.as_bytes())));
+    drop(assert_send(client.body(id)));
+    drop(assert_send(client.outcome(id)));
+    drop(assert_send(client.command(Command::noop())));
+    let upgrade = client.upgrade(async |stream| Ok((stream, TlsFacts::asserted())));
+    let client = assert_send(upgrade).await.unwrap();
+    assert_send(client.quit()).await.unwrap();
+}
