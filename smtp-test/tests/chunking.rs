@@ -9,7 +9,7 @@ mod common;
 
 use common::{ask, broken, codes, greeted, read, rules};
 use proptest::prelude::*;
-use smtp_test::{Action, Config, Log, Machine, Peer, Rule, Stage, TlsFacts};
+use smtp_test::{Action, Config, Log, Machine, Peer, Rule, Script, Split, Stage, TlsFacts};
 
 const ENVELOPE: &str = "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\n";
 
@@ -305,6 +305,36 @@ fn binary_mail_needs_both_extensions() {
         broken(&chunking().without("CHUNKING"), flight),
         [Rule::NotOffered]
     );
+}
+
+#[test]
+fn scripts_take_chunks_of_any_octets() {
+    let script: Script = r"
+        S: 220 mail.test
+        C: BDAT 6 LAST
+        C: <chunk 6>
+        C: QUIT
+        S: 250 ok
+        S: 221 bye
+        S: <eof>
+    "
+    .parse()
+    .unwrap();
+    let play = |flight: &[u8]| {
+        let mut player = script.play(Split::Whole);
+        let report = player.report();
+        while player.poll_output().is_some() {}
+        for byte in flight {
+            player.handle_input(&[*byte]);
+        }
+        while player.poll_output().is_some() {}
+        report
+    };
+    let report = play(b"BDAT 6 LAST\r\n\n.\r\n\0\xffQUIT\r\n");
+    report.assert_done();
+    assert_eq!(report.bodies(), [b"\n.\r\n\0\xff"]);
+    let short = play(b"BDAT 6 LAST\r\nx\r\nQUIT\r\n");
+    assert_eq!(short.verdict().unwrap_err().line(), Some(5));
 }
 
 proptest! {
