@@ -48,6 +48,7 @@ pub struct Config {
     pub(crate) body_hooks: Vec<u64>,
     pub(crate) store_bodies: bool,
     pub(crate) keep_transcripts: bool,
+    pub(crate) keep_mails: bool,
     pub(crate) ipv6: bool,
     pub(crate) idle_limit: Duration,
 }
@@ -264,6 +265,12 @@ impl Config {
         self
     }
 
+    /// Keeps no mails at all and only counts them, for benchmarks: see [`Log::mail_count`](crate::Log::mail_count).
+    pub fn discard_mails(mut self) -> Self {
+        self.keep_mails = false;
+        self.discard_bodies()
+    }
+
     /// Listens on `[::1]` in place of `127.0.0.1`.
     pub fn ipv6(mut self) -> Self {
         self.ipv6 = true;
@@ -399,6 +406,7 @@ impl Default for Config {
             body_hooks: Vec::new(),
             store_bodies: true,
             keep_transcripts: true,
+            keep_mails: true,
             ipv6: false,
             idle_limit: Duration::from_secs(60),
         }

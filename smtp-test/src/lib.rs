@@ -54,7 +54,9 @@
 //! | --- | --- |
 //! | say what the server offers, demands and refuses | [`Config`] |
 //! | make it reply wrongly, late, in pieces or not at all | [`Config::on`] with a [`Stage`] and an [`Action`] |
-//! | speak LMTP, or leave a refused BDAT open | [`Config::lmtp`], [`Config::strict_bdat`] |
+//! | speak LMTP, or keep a transaction open behind a refused BDAT | [`Config::lmtp`], [`Config::strict_bdat`] |
+//! | offer CHUNKING, BINARYMIME, LIMITS, DELIVERBY and so on | [`Config::with`]: what is offered is also kept |
+//! | take a load of mails for a benchmark | [`Config::discard_mails`], [`Server::start_unix`] |
 //! | authenticate by SCRAM, rightly and wrongly | [`Config::mechanisms`], [`Scram`] and [`ScramDefect`] |
 //! | have TLS, with good certificates and bad ones | [`Tls`] and [`Defect`] |
 //! | see mails, transcripts, round trips, broken rules | [`Log`], [`StoredMail`], [`Session`], [`Violation`] |

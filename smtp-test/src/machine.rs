@@ -183,6 +183,15 @@ impl Machine {
         code
     }
 
+    /// Whether the client must be still about to send: it has begun what it has not ended.
+    fn is_midway(&self) -> bool {
+        match &self.state {
+            State::ExpectChunk(_) => true,
+            State::ExpectData(data) => data.raw_len() > 0,
+            _ => !self.line.is_empty(),
+        }
+    }
+
     /// Whether the client must have seen a reply when it sent what comes in now.
     fn is_known(&self, reply: u64) -> bool {
         !self.offer.pipelining() || (self.exact && self.queue.taken() >= reply)
@@ -324,7 +333,7 @@ impl Peer for Machine {
         let (output, answers) = self.queue.pop()?;
         match &output {
             Output::Write(bytes) => {
-                let turn = answers && std::mem::take(&mut self.heard);
+                let turn = answers && !self.is_midway() && std::mem::take(&mut self.heard);
                 let keep = self.config.keep_transcripts;
                 let lines = if keep {
                     self.queue.lines(bytes)

@@ -192,7 +192,8 @@ impl Session {
     /// How often the direction changed to the server and back: the number of times that the client had to wait for the
     /// network, the greeting not counted.
     ///
-    /// It is exact in memory; over a socket a client's group of commands counts twice if it arrives in two pieces.
+    /// It is exact in memory. Over a socket, a client's group of commands may arrive in pieces; it still counts once, unless
+    /// a piece ends exactly with a command and the next is late.
     pub fn round_trips(&self) -> usize {
         self.round_trips
     }

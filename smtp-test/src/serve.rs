@@ -35,7 +35,7 @@ pub(crate) fn serve_with<S: Read + Write>(
     mut pause: impl FnMut(Duration) -> bool,
 ) -> io::Result<()> {
     peer.handle_network();
-    let mut buffer = vec![0; 64 << 10];
+    let mut buffer = vec![0; 256 << 10];
     loop {
         while let Some(output) = next_output(peer) {
             match output {

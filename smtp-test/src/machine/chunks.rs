@@ -45,6 +45,8 @@ impl Chunks {
         if std::mem::take(&mut self.after_cr) {
             self.fault(Rule::BareCr, offset);
         }
+        // A piece is searched for one rule after the other.
+        self.faults.sort_by_key(|&(_, at)| at);
     }
 
     /// Forgets the message, of which no more will be stored.
@@ -127,8 +129,7 @@ mod tests {
             chunks.read(piece, chunks.len());
         }
         chunks.finish(chunks.len());
-        let mut faults = chunks.faults().to_vec();
-        faults.sort_by_key(|&(rule, at)| (at, format!("{rule:?}")));
+        let faults = chunks.faults().to_vec();
         (chunks.into_body(), faults)
     }
 

@@ -337,8 +337,7 @@ impl Machine {
         body_len: u64,
         body: &Arc<Vec<u8>>,
     ) {
-        self.log.update(self.number, |session| session.mails += 1);
-        self.log.store(StoredMail {
+        let mail = self.config.keep_mails.then(|| StoredMail {
             sender,
             parameters,
             recipients,
@@ -348,6 +347,7 @@ impl Machine {
             authenticated_as: self.user.clone(),
             session: self.number,
         });
+        self.log.store(self.number, mail);
     }
 
     /// Looks whether there is somebody to send a message to, and gives the refusal if not.
