@@ -23,7 +23,8 @@ pub enum Pipelining {
     Transactions,
     /// Also, with CHUNKING, small mails whole and one behind the other, without waiting for any reply.
     ///
-    /// For servers that are known to be sound: a mail whose sender is refused must not be accepted after all.
+    /// For servers that are known to be sound: a mail whose sender is refused must not be accepted after all. In LMTP it is
+    /// the same as `Transactions`, since the recipients decide how many replies the text leads to.
     Speculative,
 }
 

@@ -152,7 +152,8 @@ impl Transaction {
             let recipients = &mut self.mail.recipients.iter();
             !recipients.any(|recipient| matches!(recipient.answer, Answer::None))
         };
-        link.pipeline.level() >= Pipelining::Speculative
+        link.config.protocol == Protocol::Smtp
+            && link.pipeline.level() >= Pipelining::Speculative
             && self.mail.whole_len().is_some_and(fits)
             && none_left()
     }
@@ -371,11 +372,12 @@ impl Transaction {
         Ok(true)
     }
 
-    /// How many replies the end of the text leads to, at most.
+    /// How many replies the end of the text leads to. In LMTP the recipients are known by then: a reply too many or too few
+    /// must not pass for another number of recipients.
     fn verdicts(&self, link: &Link) -> usize {
         match link.config.protocol {
             Protocol::Smtp => 1,
-            Protocol::Lmtp => self.answers.asked.max(1),
+            Protocol::Lmtp => self.answers.accepted,
         }
     }
 

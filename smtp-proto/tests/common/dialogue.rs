@@ -371,7 +371,7 @@ fn text_len(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The size of a chunk, and whether it is the last.
-fn chunk(line: &str) -> Option<(usize, bool)> {
+pub(crate) fn chunk(line: &str) -> Option<(usize, bool)> {
     let rest = line.strip_prefix("BDAT ")?;
     let size = rest.strip_suffix(" LAST");
     Some((size.unwrap_or(rest).parse().ok()?, size.is_some()))
