@@ -148,14 +148,9 @@ impl Transaction {
             let left = size.saturating_sub(self.text.written());
             size <= bounds.mail && link.pipeline.text().saturating_add(left) <= bounds.in_flight
         };
-        let none_left = || {
-            let recipients = &mut self.mail.recipients.iter();
-            !recipients.any(|recipient| matches!(recipient.answer, Answer::None))
-        };
         link.config.protocol == Protocol::Smtp
             && link.pipeline.level() >= Pipelining::Speculative
             && self.mail.whole_len().is_some_and(fits)
-            && none_left()
     }
 
     /// Finds out what the mail needs from the server and whether the server has it, before a byte goes out.
