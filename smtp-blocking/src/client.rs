@@ -17,11 +17,9 @@ use crate::Stream;
 /// With the feature `rustls`, `Client` alone names the usual one: over TCP, with TLS by
 /// [`smtp_rustls::Session`](crate::tls::Session). It connects by [`connect`](Self::connect).
 ///
-/// While nobody calls a method nothing moves: no task runs in the background, and an idle client holds no buffer.
-///
-/// Every method but [`send`](Self::send) and [`send_from`](Self::send_from) is cancel safe: to drop its future changes
-/// nothing, and to call it again goes on where it was. The first failure of a connection is its last: every method then
-/// gives the same error, but for the outcomes of mails that were under way.
+/// While nobody calls a method nothing moves: no thread runs in the background, and an idle client holds no buffer. The
+/// first failure of a connection is its last: every method then gives the same error, but for the outcomes of mails that
+/// were under way.
 pub struct Client<
     #[cfg(feature = "rustls")] S = std::net::TcpStream,
     #[cfg(feature = "rustls")] W = smtp_rustls::Session,
@@ -128,10 +126,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
 
     /// Sends a mail, and waits for what becomes of it.
     ///
-    /// Not cancel safe: to drop the future gives the mail up. If nothing of it has been sent, it is withdrawn and the
-    /// connection goes on; else the connection fails. Its outcome is for
-    /// [`poll_event`](Connection::poll_event) to tell. To be able to come back to a mail, use [`submit`](Self::submit)
-    /// and [`outcome`](Self::outcome).
+    /// More than one at a time goes out by [`submit`](Self::submit) and [`outcome`](Self::outcome).
     ///
     /// # Errors
     /// If the mail is written in pieces. A mail that the server refused, or that a failure kept from being sent, is no
@@ -148,10 +143,8 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// time. If reading fails, the mail is not sent, its outcome has the reader's error, and the connection fails, since
     /// there is no other way to take back what was sent.
     ///
-    /// Not cancel safe: to drop the future gives the mail up, as with [`send`](Self::send).
-    ///
     /// # Errors
-    /// If the mail is not written in pieces.
+    /// If the mail is not written in pieces; it is then given up.
     pub fn send_from(&mut self, mail: Mail, mut text: impl Read) -> Result<Outcome, Error> {
         let id = self.submit(mail);
         let sending = Sending { client: self, id };
@@ -301,7 +294,8 @@ impl<S: Stream> Client<S, Connection> {
     /// ready for mail inside it.
     ///
     /// `handshake` gets the stream in which not a byte more has been read, and gives the stream in TLS with
-    /// what is known of it, or [`TlsFacts::asserted`]. It has as long as the connection's policy says.
+    /// what is known of it, or [`TlsFacts::asserted`]. Each of its reads and writes may take as long as the policy gives
+    /// the handshake; one that is late in the end has failed.
     ///
     /// # Errors
     /// The connection's failure, an error of the handshake included, or misuse if it is not to have TLS.
@@ -356,7 +350,7 @@ impl<S, W: fmt::Debug> fmt::Debug for Client<S, W> {
     }
 }
 
-/// Gives a mail up when the future that sends it is dropped; one whose outcome is known is past that.
+/// Gives a mail up that cannot be sent as it is, or whose reader panics; one whose outcome is known is past that.
 struct Sending<'a, S, W: Wire> {
     client: &'a mut Client<S, W>,
     id: MessageId,

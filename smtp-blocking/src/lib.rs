@@ -80,3 +80,8 @@ pub use smtp_rustls as tls;
 
 pub use crate::client::Client;
 pub use crate::stream::Stream;
+
+/// The examples of the README, to be compiled and run.
+#[cfg(all(doctest, feature = "rustls"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

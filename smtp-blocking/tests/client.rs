@@ -4,12 +4,13 @@ mod common;
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use common::*;
 use smtp_blocking::proto::{
-    Command, Connection, ErrorKind, Fate, ProtocolError, Security, Stage, TlsFacts, Wait,
+    Command, Connection, ErrorKind, Fate, ProtocolError, Security, Stage, Timeouts, TlsFacts, Wait,
 };
 use smtp_blocking::{Client, Stream};
 use smtp_test::{
@@ -56,6 +57,33 @@ fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
     );
     assert_eq!(log.mails().len(), 3);
     log.assert_clean();
+}
+
+#[test]
+fn what_cannot_be_sent_is_not_waited_for() {
+    let server = Server::start(Config::new().size_limit(10)).unwrap();
+    let stream = TcpStream::connect(server.addr()).unwrap();
+    let mut client = Client::from_stream(stream, wire(Security::Cleartext));
+    client.ready().unwrap();
+    let outcome = client.send(mail()).unwrap();
+    assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
+    assert!(matches!(
+        reason(&outcome),
+        ErrorKind::TooLarge { limit: 10, .. }
+    ));
+    client.quit().unwrap();
+}
+
+#[test]
+fn a_text_that_turns_out_to_be_unfit_is_not_waited_for() {
+    let server = Server::start(Config::new()).unwrap();
+    let stream = TcpStream::connect(server.addr()).unwrap();
+    let mut client = Client::from_stream(stream, wire(Security::Cleartext));
+    let outcome = client
+        .send_from(streamed(), &b"Subject: hi\r\n\r\na bare\nline feed"[..])
+        .unwrap();
+    assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
+    assert!(matches!(reason(&outcome), ErrorKind::Body(_)));
 }
 
 #[test]
@@ -116,12 +144,7 @@ fn text_is_read_from_a_reader() {
         matches!(error.kind(), ErrorKind::Misuse(_)),
         "its text is at hand already: {error}"
     );
-    assert!(client.send(mail()).unwrap().is_accepted());
-    assert_eq!(
-        log.mails().len(),
-        3,
-        "the one that was not as it should be is out of the way"
-    );
+    assert_eq!(log.mails().len(), 2, "and so it is given up");
     log.assert_clean();
 }
 
@@ -413,6 +436,35 @@ fn a_mail_takes_four_operations_and_no_change_of_timeouts_once_the_connection_is
 }
 
 #[test]
+fn a_stream_is_told_of_every_wait_that_its_last_limit_does_not_fit() {
+    let seconds = Duration::from_secs;
+    let timeouts = Timeouts::default()
+        .greeting(seconds(1))
+        .ehlo(seconds(100))
+        .starttls(seconds(300))
+        .quit(seconds(5));
+    let config = Config::new().offer_starttls();
+    let limits = Arc::new(Mutex::new(Vec::new()));
+    let told = Told(MemoryServer::new(&config), Arc::clone(&limits));
+    let limits = || limits.lock().unwrap().clone();
+    let fits =
+        |limit: Duration, left: u64| limit <= seconds(left) && limit > seconds(left) * 9 / 10;
+    let client = Client::from_stream(told, with_timeouts(Security::StartTls, timeouts));
+    let client = client.upgrade(|stream| {
+        let [greeting, ehlo, handshake] = limits()[..] else {
+            panic!("{:?}", limits());
+        };
+        assert!(fits(greeting, 1));
+        assert!(fits(ehlo, 100), "a hundredth of it was much too short");
+        assert!(fits(handshake, 300), "a third of it would not do either");
+        Ok((stream, TlsFacts::asserted()))
+    });
+    client.unwrap().quit().unwrap();
+    let quit = *limits().last().unwrap();
+    assert!(fits(quit, 5), "{:?}", limits());
+}
+
+#[test]
 fn the_parts_of_a_client_are_where_they_were() {
     let server = Untimed(MemoryServer::new(&Config::new()));
     let mut client = Client::from_stream(server, wire(Security::Cleartext));
@@ -434,6 +486,32 @@ fn clients_are_send_and_show_no_secret() {
     );
     assert_send(&client);
     assert!(format!("{client:?}").starts_with("Client {"));
+}
+
+/// A stream that remembers what limits it was told.
+struct Told(MemoryServer, Arc<Mutex<Vec<Duration>>>);
+
+impl Read for Told {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Write for Told {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Stream for Told {
+    fn set_timeouts(&mut self, limit: Duration) -> io::Result<()> {
+        self.1.lock().unwrap().push(limit);
+        Ok(())
+    }
 }
 
 /// A stream that never blocks.

@@ -43,7 +43,7 @@ use self::line::{Insert, Line, State as Ending};
 /// The [`Fault`] with the lowest offset. An octet that is wrong by itself is reported as that, even
 /// where it would also make its line too long.
 pub fn scan(body: &[u8], rules: &Rules) -> Result<Facts, Fault> {
-    let mut line = Line::new(rules);
+    let mut line = Line::new(rules, true);
     let (mut dots, mut converted) = (0_u64, 0_u64);
     let mut rest = body;
     while !rest.is_empty() {
@@ -157,6 +157,20 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// The facts of a body of any octets, which BINARYMIME carries as they are (RFC 3030, section 3).
+    pub(crate) fn binary(len: usize) -> Self {
+        Self {
+            rules: Rules::new(),
+            len: octets(len),
+            dots: 0,
+            converted: 0,
+            ending: Ending::Start,
+            ends_with_crlf: false,
+            header_eight_bit: false,
+            body_eight_bit: false,
+        }
+    }
+
     /// The octets of the message: its line ends converted and its last line ended, without the dots
     /// doubled for transparency.
     ///

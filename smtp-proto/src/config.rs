@@ -34,7 +34,10 @@ pub struct Config {
     pub(crate) credentials_in_clear: bool,
     pub(crate) timeouts: Timeouts,
     pub(crate) reply_limits: ReplyLimits,
-    pub(crate) pipelining: Pipelining,
+    pub(crate) protocol: Protocol,
+    pub(crate) pipelining: Option<Pipelining>,
+    pub(crate) speculation: Speculation,
+    pub(crate) chunk_size: u64,
     pub(crate) window: Option<Window>,
     pub(crate) without: Vec<String>,
     pub(crate) transcript: Transcript,
@@ -63,6 +66,24 @@ pub enum Security {
     Opportunistic,
     /// No TLS at all.
     Cleartext,
+}
+
+/// The protocol that is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// SMTP (RFC 5321).
+    #[default]
+    Smtp,
+    /// LMTP (RFC 2033), to a mail store: it answers for each recipient whether the mail was delivered.
+    Lmtp,
+}
+
+/// How much [`Pipelining::Speculative`] may send without knowing whether it is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Speculation {
+    pub(crate) mail: u64,
+    pub(crate) in_flight: u64,
 }
 
 /// How long to wait for what; the defaults are those of RFC 5321, section 4.5.3.2.
@@ -104,7 +125,10 @@ impl Config {
             credentials_in_clear: false,
             timeouts: Timeouts::default(),
             reply_limits: ReplyLimits::default(),
-            pipelining: Pipelining::default(),
+            protocol: Protocol::default(),
+            pipelining: None,
+            speculation: Speculation::default(),
+            chunk_size: CHUNK_SIZE,
             window: None,
             without: Vec::new(),
             transcript: Transcript::default(),
@@ -166,8 +190,30 @@ impl ConfigBuilder {
     }
 
     /// How far to send ahead of the replies, where the server offers PIPELINING.
+    ///
+    /// By default it is [`Pipelining::Envelope`], and [`Pipelining::Transactions`] while a batch of mails is sent.
     pub fn pipelining(mut self, level: Pipelining) -> Self {
-        self.0.pipelining = level;
+        self.0.pipelining = Some(level);
+        self
+    }
+
+    /// How much [`Pipelining::Speculative`] may send without knowing whether it is wanted.
+    pub fn speculation(mut self, bounds: Speculation) -> Self {
+        self.0.speculation = bounds;
+        self
+    }
+
+    /// The most octets of a chunk, where the server offers CHUNKING (RFC 3030); 1 MiB by default, at least 1.
+    ///
+    /// To send by DATA whatever the server offers, say [`without("CHUNKING")`](Self::without).
+    pub fn chunk_size(mut self, octets: u64) -> Self {
+        self.0.chunk_size = octets.max(1);
+        self
+    }
+
+    /// Which protocol is spoken; by default, SMTP.
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.0.protocol = protocol;
         self
     }
 
@@ -204,6 +250,20 @@ impl ConfigBuilder {
             return Err(ConfigError::CredentialsWithoutTls);
         }
         Ok(config)
+    }
+}
+
+impl Speculation {
+    /// Mails of so many octets at most, and so many octets of text at most on their way.
+    pub const fn new(mail: u64, in_flight: u64) -> Self {
+        Self { mail, in_flight }
+    }
+}
+
+impl Default for Speculation {
+    /// Mails of 64 KiB at most, and 1 MiB on its way.
+    fn default() -> Self {
+        Self::new(1 << 16, 1 << 20)
     }
 }
 
@@ -374,3 +434,6 @@ impl fmt::Display for ConfigError {
 }
 
 impl core::error::Error for ConfigError {}
+
+/// Octets of a chunk. Few replies, and a refusal in the middle of a long mail is heard in time.
+const CHUNK_SIZE: u64 = 1 << 20;

@@ -14,11 +14,11 @@ use crate::event::{BodyStatus, CommandId, Event, MessageId};
 use crate::handshake::{AwaitTls, Context, Known, State};
 use crate::inbox::Inbox;
 use crate::link::Link;
-use crate::machine::{Announced, Core, Done, Job};
+use crate::machine::{Announced, Core, Done, Job, Reach};
 use crate::mail::Mail;
 use crate::outbox::Transmit;
 use crate::outcome::{Outcome, Traffic};
-use crate::pipeline::Window;
+use crate::pipeline::{Pipelining, Window};
 use crate::reply::Reply;
 use crate::sasl;
 use crate::time::Time;
@@ -83,6 +83,7 @@ impl Connection {
     ///
     /// `seed` feeds what has to be unpredictable, such as the nonces of SASL mechanisms: give it random bytes.
     pub fn new(config: Arc<Config>, seed: [u8; 32]) -> Self {
+        let level = config.pipelining.unwrap_or_default();
         let mut link = Link::new(config);
         let state = State::begin(&mut link);
         Self {
@@ -98,6 +99,8 @@ impl Connection {
                 quit_wanted: false,
                 broken: None,
                 commands: 0,
+                level,
+                mails: 0,
                 done: VecDeque::new(),
                 announced: Announced::Nothing,
                 next_id: 0,
@@ -111,6 +114,15 @@ impl Connection {
     pub fn set_window(&mut self, window: Window) {
         if self.core.link.config.window.is_none() {
             self.core.link.pipeline.set_window(window);
+        }
+    }
+
+    /// Sends so far ahead of the replies, unless the policy says how far.
+    ///
+    /// For whoever hands over many mails at once: [`Pipelining::Transactions`] saves a round trip a mail.
+    pub fn set_pipelining(&mut self, level: Pipelining) {
+        if self.core.link.config.pipelining.is_none() {
+            self.core.set_pipelining(level);
         }
     }
 
@@ -135,22 +147,20 @@ impl Connection {
             if self.inbox.fragment().is_empty() {
                 self.core.link.reply_begins();
             }
-            let limits = self.core.reply_limits();
             let room = self.core.input_room();
             if room == 0 {
-                self.core.link.received(1);
-                self.inbox.clear();
                 let stage = self.core.stage();
                 return self.fail(Error::protocol(stage, ProtocolError::TooMuchInput));
             }
-            // Counted reply by reply, so that no count depends on how the input was cut.
-            let mut window = input.get(..room).unwrap_or(input);
-            let before = window.len();
-            let taken = self.inbox.next(&mut window, &limits);
-            let count = before.saturating_sub(window.len());
-            input = input.get(count..).unwrap_or_default();
-            self.core.link.received(count);
-            match taken {
+            let limits = self.core.reply_limits();
+            let mut rest = input.get(..room).unwrap_or(input);
+            let before = rest.len();
+            let next = self.inbox.next(&mut rest, &limits);
+            // Counted as it is taken in, so that what an outcome tells does not depend on what came in one piece with it.
+            let taken = before.saturating_sub(rest.len());
+            self.core.link.received(taken);
+            input = input.get(taken..).unwrap_or_default();
+            match next {
                 Ok(Some(reply)) => {
                     if let Err(error) = self.core.handle_reply(now, reply) {
                         return self.fail(error);
@@ -208,7 +218,7 @@ impl Connection {
         }
         if self.core.state.is_ok() && self.core.broken.is_none() {
             let error = Error::new(self.core.stage(), ErrorKind::Transport(error));
-            let until = now.saturating_add(self.core.link.config.timeouts.drain);
+            let until = self.core.link.drain_until(now);
             self.core.broken = Some((error, until));
         }
     }
@@ -287,7 +297,7 @@ impl Connection {
         if matches!(self.core.state, Ok(State::AwaitTls(_))) {
             self.core.link.begin_tls(now);
         }
-        self.fill();
+        self.fill(Reach::Next);
         if self.core.state.is_err() || self.core.broken.is_some() {
             return None;
         }
@@ -332,7 +342,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure, once all that is known of mails and commands has been told.
     pub fn poll_event(&mut self) -> Option<Result<Event, Error>> {
-        self.fill();
+        self.fill(Reach::Begun);
         if self.core.announced == Announced::Nothing && self.core.is_ready() {
             self.core.announced = Announced::Ready;
             return Some(Ok(Event::Ready));
@@ -355,8 +365,7 @@ impl Connection {
         let Some(Job::Mail(transaction)) = self.core.jobs.get_mut(self.core.sending) else {
             return None;
         };
-        if transaction.is_starved() && self.core.link.outbox.is_empty() && !transaction.asked {
-            transaction.asked = true;
+        if self.core.link.outbox.is_empty() && transaction.ask() {
             return Some(Ok(Event::BodyWanted(transaction.id)));
         }
         None
@@ -369,7 +378,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure.
     pub fn poll_ready(&mut self) -> Option<Result<(), Error>> {
-        self.fill();
+        self.fill(Reach::Begun);
         match &self.core.state {
             Err(error) => Some(Err(error.clone())),
             Ok(State::Ready) if self.core.broken.is_none() => Some(Ok(())),
@@ -383,7 +392,7 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, or the connection's failure.
     pub fn poll_body(&mut self, id: MessageId) -> Option<Result<BodyStatus, Error>> {
-        self.fill();
+        self.fill(Reach::Begun);
         let Some(transaction) = self.core.transaction(id) else {
             return Some(match self.core.known_outcome(id) {
                 Ok(()) => Ok(BodyStatus::Done),
@@ -405,7 +414,7 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, its outcome has been told, or its text is not finished and nothing else can happen.
     pub fn poll_outcome(&mut self, id: MessageId) -> Option<Result<Outcome, Error>> {
-        self.fill();
+        self.fill(Reach::Begun);
         let of_mail = |done: &Done| matches!(done, Done::Mail(each, _) if *each == id);
         if let Some(Done::Mail(_, outcome)) = self.core.take_done(of_mail) {
             return Some(Ok(outcome));
@@ -421,7 +430,7 @@ impl Connection {
     /// # Errors
     /// If there is no such command, its reply has been told, or the connection's failure.
     pub fn poll_reply(&mut self, id: CommandId) -> Option<Result<Reply, Error>> {
-        self.fill();
+        self.fill(Reach::Begun);
         let of_command = |done: &Done| matches!(done, Done::Command(each, _) if *each == id);
         if let Some(Done::Command(_, reply)) = self.core.take_done(of_command) {
             return Some(reply);
@@ -440,7 +449,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure before that.
     pub fn poll_ended(&mut self) -> Option<Result<(), Error>> {
-        self.fill();
+        self.fill(Reach::Begun);
         match &self.core.state {
             Err(error) => Some(Err(error.clone())),
             Ok(State::Ended) => Some(Ok(())),
@@ -497,12 +506,12 @@ impl Connection {
 
     /// Puts in line whatever may be said now.
     ///
-    /// Every question does it first: what it finds out, such as a mail that this server cannot take, may be the answer, and
-    /// nothing from outside would ever lead to it.
-    fn fill(&mut self) {
+    /// Every question goes on with what has begun: what that finds out, such as a mail that this server cannot take, may be
+    /// the answer, and nothing from outside would ever lead to it.
+    fn fill(&mut self, reach: Reach) {
         if self.core.state.is_ok()
             && self.core.broken.is_none()
-            && let Err(error) = self.core.fill()
+            && let Err(error) = self.core.fill(reach)
         {
             self.fail(error);
         }
@@ -569,6 +578,7 @@ impl Upgrade<'_> {
             link: &mut core.link,
             known: &mut core.known,
             seed: &core.seed,
+            level: core.level,
         };
         core.state = Ok(State::secured(awaited, facts, &mut context));
     }

@@ -51,6 +51,10 @@ pub enum ErrorKind {
         /// Octets that the server takes.
         limit: u64,
     },
+    /// The mail has more recipients than the server takes at a time, and its text cannot be sent again for the rest.
+    TooManyRecipients,
+    /// The server takes no more mails on this connection (RFC 9422).
+    TooManyMails,
     /// Something did not happen in time.
     Timeout(Wait),
     /// The transport failed.
@@ -117,6 +121,8 @@ pub enum AuthenticationError {
 pub enum Need {
     /// Octets above 127 in the text of the mail (RFC 6152).
     EightBitMime,
+    /// Octets of any kind (RFC 3030).
+    BinaryMime,
     /// Octets above 127 in the headers or in an address (RFC 6531).
     SmtpUtf8,
     /// The extension that a parameter of the caller's belongs to.
@@ -152,6 +158,8 @@ pub enum Wait {
     DataInit,
     /// The peer to take the bytes that are offered to it.
     Write,
+    /// The reply to a part of the text, sent by BDAT.
+    Chunk,
     /// The final reply, after the end of the data.
     DataEnd,
     /// The reply to RSET.
@@ -298,7 +306,11 @@ impl Error {
     /// This says nothing about whether a mail was delivered: that is for its [`Fate`](crate::Fate) to say.
     pub fn is_transient(&self) -> bool {
         match &self.0.kind {
-            ErrorKind::Timeout(_) | ErrorKind::Transport(_) | ErrorKind::Closed => true,
+            ErrorKind::Timeout(_)
+            | ErrorKind::Transport(_)
+            | ErrorKind::Closed
+            | ErrorKind::TooManyRecipients
+            | ErrorKind::TooManyMails => true,
             ErrorKind::Refused
             | ErrorKind::TlsUnavailable
             | ErrorKind::Authentication(AuthenticationError::Rejected { .. })
@@ -365,6 +377,10 @@ impl fmt::Display for ErrorKind {
             Self::TooLarge { size, limit } => {
                 write!(f, "the mail has {size} octets, the server takes {limit}")
             }
+            Self::TooManyRecipients => f.write_str(
+                "more recipients than the server takes at a time, and the text cannot be sent again for the rest",
+            ),
+            Self::TooManyMails => f.write_str("the server takes no more mails on this connection"),
             Self::Timeout(wait) => write!(f, "timed out waiting for {wait}"),
             Self::Transport(error) => error.fmt(f),
             Self::Closed => f.write_str("the server closed the connection"),
@@ -421,16 +437,14 @@ impl fmt::Display for AuthenticationError {
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::EightBitMime => {
-                f.write_str("the text has octets above 127 and the server offers no 8BITMIME")
-            }
-            Self::SmtpUtf8 => f.write_str(
-                "a header or an address has characters beyond ASCII and the server offers no SMTPUTF8",
-            ),
+            Self::EightBitMime => f.write_str("octets above 127 in the text need 8BITMIME"),
+            Self::BinaryMime => f.write_str("a binary text needs BINARYMIME and CHUNKING"),
+            Self::SmtpUtf8 => f.write_str("characters beyond ASCII need SMTPUTF8"),
             Self::Parameter { keyword, extension } => {
-                write!(f, "the parameter {keyword} needs {extension}, which the server does not offer")
+                write!(f, "the parameter {keyword} needs {extension}")
             }
-        }
+        }?;
+        f.write_str(", which the server does not offer")
     }
 }
 
@@ -447,6 +461,7 @@ impl fmt::Display for Wait {
             Self::Rcpt => "the reply to RCPT",
             Self::DataInit => "the reply to DATA",
             Self::Write => "the server to take what is sent",
+            Self::Chunk => "the reply to a part of the text",
             Self::DataEnd => "the final reply",
             Self::Rset => "the reply to RSET",
             Self::Command => "the reply to the command",

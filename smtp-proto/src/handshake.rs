@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 
 use crate::capabilities::Capabilities;
 use crate::command::Line;
-use crate::config::Security;
+use crate::config::{Protocol, Security};
 use crate::error::{AuthenticationError, Error, ErrorKind, ProtocolError, Stage};
 use crate::link::Link;
 use crate::pipeline::{Expect, Pipelining};
@@ -72,6 +72,7 @@ pub(crate) struct Context<'a> {
     pub(crate) link: &'a mut Link,
     pub(crate) known: &'a mut Known,
     pub(crate) seed: &'a [u8; 32],
+    pub(crate) level: Pipelining,
 }
 
 impl State {
@@ -148,7 +149,12 @@ fn greeted(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
 
 fn say_ehlo(cx: &mut Context<'_>) -> State {
     let config = cx.link.config.clone();
-    cx.link.say(&Line::Ehlo(&config.client_name), Expect::Ehlo);
+    let name = &config.client_name;
+    let line = match config.protocol {
+        Protocol::Smtp => Line::Ehlo(name),
+        Protocol::Lmtp => Line::Lhlo(name),
+    };
+    cx.link.say(&line, Expect::Ehlo);
     State::ExpectEhlo
 }
 
@@ -174,7 +180,11 @@ fn ehlo_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Err
         Severity::Completion | Severity::Intermediate => {
             return Err(wrong_class(Stage::Ehlo, reply));
         }
-        _ if matches!(code, 500 | 501 | 502 | 504 | 550) => return ehlo_unknown(reply, cx),
+        _ if matches!(code, 500 | 501 | 502 | 504 | 550)
+            && cx.link.config.protocol == Protocol::Smtp =>
+        {
+            return ehlo_unknown(reply, cx);
+        }
         _ => return Err(Error::refused(Stage::Ehlo, reply.to_reply())),
     }
     if cx.known.tls.is_some() {
@@ -286,7 +296,7 @@ fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
 
 fn ready(cx: &mut Context<'_>) -> State {
     let level = if cx.known.capabilities.pipelining() {
-        cx.link.config.pipelining
+        cx.level
     } else {
         Pipelining::Off
     };

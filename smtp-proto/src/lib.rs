@@ -84,7 +84,7 @@ pub use address::{
 };
 pub use capabilities::{Capabilities, FutureRelease, Limits, SizeLimit};
 pub use command::{Command, CommandError, CommandFault, Redacted};
-pub use config::{Config, ConfigBuilder, ConfigError, Security, Timeouts};
+pub use config::{Config, ConfigBuilder, ConfigError, Protocol, Security, Speculation, Timeouts};
 pub use connection::{Connection, Upgrade};
 pub use error::{
     AuthenticationError, Error, ErrorKind, Misuse, Need, ProtocolError, Stage, TransportError, Wait,

@@ -63,23 +63,33 @@ impl Link {
 
     /// Puts a command in line, if the pipeline admits it now.
     pub(crate) fn say(&mut self, line: &Line<'_>, to: Expect) -> bool {
-        let control = if line.is_secret() {
-            self.outbox.secret_control()
-        } else {
-            self.outbox.control()
-        };
-        let before = control.len();
-        line.encode(control);
-        let octets = control.len().saturating_sub(before);
-        if !self.pipeline.admits(to, octets) {
-            control.truncate(before);
+        let Some(octets) = self.encode(line, to) else {
             return false;
-        }
+        };
         self.push(to, octets);
-        self.config
-            .transcript
-            .show(|| Entry::Command(line.redacted()));
+        self.show(line);
         true
+    }
+
+    /// Puts the head of a chunk in line, if the pipeline admits it now; so many octets of text have to follow. Returns the
+    /// position behind them.
+    pub(crate) fn say_chunk(&mut self, len: u64, last: bool) -> Option<u64> {
+        let line = Line::Bdat { len, last };
+        let to = if last {
+            Expect::LastChunk
+        } else {
+            Expect::Chunk
+        };
+        let octets = self.encode(&line, to)?;
+        let end = self.outbox.queued().saturating_add(len);
+        self.pipeline.push(Due {
+            to,
+            end,
+            octets,
+            text: len,
+        });
+        self.show(&line);
+        Some(end)
     }
 
     /// Puts the end of a mail's text in line; it does not count for the window. Returns the position behind it.
@@ -94,17 +104,23 @@ impl Link {
     }
 
     /// The command that a reply belongs to, if there is one and it had been handed out whole before the reply began.
-    pub(crate) fn answered(&mut self, now: Time) -> Option<Expect> {
+    pub(crate) fn answered(&mut self, now: Time) -> Option<Due> {
         let sent = self.outbox.sent();
         if self.answered_at != Some(sent) {
             self.answered_at = Some(sent);
             self.add_round_trips(1);
         }
-        let to = self.pipeline.answered(self.reply_began)?;
+        let due = self.pipeline.answered(self.reply_began)?;
         self.clock.waiting = None;
         self.clock
             .wait(now, &self.pipeline, self.offered, &self.config.timeouts);
-        Some(to)
+        Some(due)
+    }
+
+    /// One more reply is due to what was just answered.
+    pub(crate) fn again(&mut self, now: Time, due: Due) {
+        self.pipeline.again(due);
+        self.clock.waiting = Some(now);
     }
 
     /// What to send next, if there is something; the time for what is due begins with it.
@@ -185,13 +201,24 @@ impl Link {
         if let Some((since, _)) = self.clock.writing {
             consider(since.saturating_add(timeouts.data_block), Wait::Write);
         }
-        if let (Some(since), Some(limit)) = (self.clock.began, timeouts.session) {
-            consider(since.saturating_add(limit), Wait::Session);
+        if let Some(until) = self.session_end() {
+            consider(until, Wait::Session);
         }
         if let Some(until) = self.clock.tls_until {
             consider(until, Wait::StartTls);
         }
         soonest
+    }
+
+    /// Until when the peer may say why it takes nothing more.
+    pub(crate) fn drain_until(&self, now: Time) -> Time {
+        let until = now.saturating_add(self.config.timeouts.drain);
+        self.session_end().map_or(until, |end| end.min(until))
+    }
+
+    fn session_end(&self) -> Option<Time> {
+        let limit = self.config.timeouts.session?;
+        Some(self.clock.began?.saturating_add(limit))
     }
 
     /// Nothing will be sent any more, and nothing is waited for.
@@ -201,10 +228,37 @@ impl Link {
         self.clock = Clock::default();
     }
 
+    fn encode(&mut self, line: &Line<'_>, to: Expect) -> Option<usize> {
+        let control = if line.is_secret() {
+            self.outbox.secret_control()
+        } else {
+            self.outbox.control()
+        };
+        let before = control.len();
+        line.encode(control);
+        let octets = control.len().saturating_sub(before);
+        if !self.pipeline.admits(to, octets) {
+            control.truncate(before);
+            return None;
+        }
+        Some(octets)
+    }
+
     fn push(&mut self, to: Expect, octets: usize) -> u64 {
         let end = self.outbox.queued();
-        self.pipeline.push(Due { to, end, octets });
+        self.pipeline.push(Due {
+            to,
+            end,
+            octets,
+            text: 0,
+        });
         end
+    }
+
+    fn show(&self, line: &Line<'_>) {
+        self.config
+            .transcript
+            .show(|| Entry::Command(line.redacted()));
     }
 }
 
@@ -242,6 +296,7 @@ fn limit(timeouts: &Timeouts, wait: Wait) -> Duration {
         Wait::DataInit => timeouts.data_init,
         Wait::Write => timeouts.data_block,
         Wait::DataEnd => timeouts.data_end,
+        Wait::Chunk => timeouts.data_block,
         Wait::Rset | Wait::Command | Wait::Session => timeouts.command,
         Wait::Quit => timeouts.quit,
     }

@@ -4,13 +4,14 @@ use alloc::collections::VecDeque;
 use core::fmt;
 
 use crate::command::{Command, Line};
+use crate::config::Protocol;
 use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage, Wait};
 use crate::event::{CommandId, MessageId};
 use crate::handshake::{Context, Known, State, UNAVAILABLE};
 use crate::inbox::ReplyLimits;
 use crate::link::Link;
 use crate::outcome::Outcome;
-use crate::pipeline::Expect;
+use crate::pipeline::{Expect, Pipelining};
 use crate::reply::{Reply, ReplyRef, Severity};
 use crate::time::Time;
 use crate::transaction::{Transaction, Want};
@@ -31,6 +32,10 @@ pub(crate) struct Core {
     /// The transport takes nothing more; the peer may still say why, until then.
     pub(crate) broken: Option<(Error, Time)>,
     pub(crate) commands: u64,
+    /// How far to send ahead, where the server takes it.
+    pub(crate) level: Pipelining,
+    /// Mails begun.
+    pub(crate) mails: u32,
     pub(crate) done: VecDeque<Done>,
     pub(crate) announced: Announced,
     pub(crate) next_id: u64,
@@ -54,6 +59,15 @@ pub(crate) enum Done {
     Command(CommandId, Result<Reply, Error>),
 }
 
+/// How far to go in filling the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// With what has begun; of what comes next, find out whether it can be.
+    Begun,
+    /// To what comes next.
+    Next,
+}
+
 /// What `poll_event` has told already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Announced {
@@ -68,9 +82,10 @@ impl Core {
     pub(crate) fn handle_reply(&mut self, now: Time, reply: ReplyRef<'_>) -> Result<(), Error> {
         self.link.config.transcript.show_reply(|| reply.to_reply());
         let going = reply.code().as_u16() == UNAVAILABLE;
-        let Some(to) = self.link.answered(now) else {
+        let Some(due) = self.link.answered(now) else {
             return Err(self.unexpected(reply));
         };
+        let to = due.to;
         match to {
             Expect::Rset => {
                 if reply.code().severity() != Severity::Completion {
@@ -78,11 +93,21 @@ impl Core {
                 }
                 self.needs_reset = false;
             }
-            Expect::Mail | Expect::Rcpt(_) | Expect::Data | Expect::EndOfData => {
+            Expect::Mail
+            | Expect::Rcpt(_)
+            | Expect::Data
+            | Expect::Chunk
+            | Expect::LastChunk
+            | Expect::EndOfData => {
+                let by_recipient = self.link.config.protocol == Protocol::Lmtp;
                 if let Some(Job::Mail(transaction)) = self.jobs.front_mut() {
-                    transaction.handle_reply(to, reply).map_err(|error| {
+                    let more = transaction.handle_reply(to, reply, by_recipient);
+                    let more = more.map_err(|error| {
                         Error::protocol(to.stage(), error).with_reply(reply.to_reply())
                     })?;
+                    if more {
+                        self.link.again(now, due);
+                    }
                 }
             }
             Expect::Command => {
@@ -110,6 +135,7 @@ impl Core {
                     link: &mut self.link,
                     known: &mut self.known,
                     seed: &self.seed,
+                    level: self.level,
                 };
                 let state = state.advance(reply, &mut context)?;
                 self.enter(state);
@@ -140,10 +166,14 @@ impl Core {
     }
 
     /// Puts in line whatever may be said now.
-    pub(crate) fn fill(&mut self) -> Result<(), Error> {
+    pub(crate) fn fill(&mut self, reach: Reach) -> Result<(), Error> {
         while matches!(self.state, Ok(State::Ready)) {
             let Some(job) = self.jobs.get_mut(self.sending) else {
-                if self.quit_wanted && self.jobs.is_empty() && self.link.pipeline.is_empty() {
+                if reach == Reach::Next
+                    && self.quit_wanted
+                    && self.jobs.is_empty()
+                    && self.link.pipeline.is_empty()
+                {
                     self.state = Ok(State::quit(&mut self.link));
                 }
                 return Ok(());
@@ -159,8 +189,10 @@ impl Core {
                     let error = Error::new(Stage::Command, ErrorKind::Unsupported(Need::SmtpUtf8));
                     self.done.push_back(Done::Command(*id, Err(error)));
                     *job = Job::Gone;
+                    self.tidy();
                     true
                 }
+                Job::Command(..) if reach == Reach::Begun => false,
                 Job::Command(_, command) => {
                     let said = self.link.say(&Line::User(command), Expect::Command);
                     if said {
@@ -168,7 +200,7 @@ impl Core {
                     }
                     said
                 }
-                Job::Mail(transaction) => match transaction.want() {
+                Job::Mail(transaction) => match transaction.want(&self.link) {
                     Want::Answer => false,
                     Want::Nothing => {
                         self.sending = self.sending.saturating_add(1);
@@ -178,11 +210,18 @@ impl Core {
                         transaction
                             .write_text(&mut self.link)
                             .map_err(|fault| Error::new(Stage::Body, ErrorKind::Body(fault)))?;
-                        transaction.want() == Want::Nothing
+                        transaction.want(&self.link) == Want::Nothing
                     }
                     Want::Command(Expect::Mail) => {
-                        match transaction.prepare(&self.known.capabilities) {
-                            Ok(()) => say_mail(transaction, &mut self.link, &mut self.needs_reset),
+                        let ready = transaction.prepare(&self.known.capabilities, self.mails);
+                        match ready {
+                            Ok(()) if reach == Reach::Begun => false,
+                            Ok(()) => {
+                                let said =
+                                    say_mail(transaction, &mut self.link, &mut self.needs_reset);
+                                self.mails = self.mails.saturating_add(u32::from(said));
+                                said
+                            }
                             Err(error) => {
                                 let id = transaction.id;
                                 self.withdraw(id, error);
@@ -347,6 +386,14 @@ impl Core {
         )
     }
 
+    /// Sends so far ahead, from when the server is known to take it.
+    pub(crate) fn set_pipelining(&mut self, level: Pipelining) {
+        self.level = level;
+        if matches!(self.state, Ok(State::Ready)) && self.known.capabilities.pipelining() {
+            self.link.pipeline.set_level(level);
+        }
+    }
+
     /// Puts something in line.
     pub(crate) fn push(&mut self, job: Job) {
         if self.jobs.capacity() == 0 {
@@ -375,7 +422,7 @@ impl Core {
         }
         match (&self.state, self.jobs.get(self.sending)) {
             (Ok(State::Ready), Some(Job::Mail(transaction)))
-                if transaction.want() == Want::Text =>
+                if transaction.want(&self.link) == Want::Text =>
             {
                 Stage::Body
             }
@@ -406,10 +453,11 @@ impl Core {
         }
     }
 
-    /// How many more bytes the server may send by now.
+    /// How many bytes more a server may send by now.
     pub(crate) fn input_room(&self) -> usize {
-        let allowance = SESSION_INPUT.saturating_add(self.commands.saturating_mul(COMMAND_INPUT));
-        let room = allowance.saturating_sub(self.link.traffic().bytes_received());
+        let room = SESSION_INPUT
+            .saturating_add(self.commands.saturating_mul(COMMAND_INPUT))
+            .saturating_sub(self.link.traffic().bytes_received());
         usize::try_from(room).unwrap_or(usize::MAX)
     }
 
@@ -422,7 +470,8 @@ impl Core {
 
 /// Begins a mail, behind RSET if the one before left something.
 fn say_mail(transaction: &mut Transaction, link: &mut Link, needs_reset: &mut bool) -> bool {
-    if *needs_reset {
+    // What is not answered yet may be refused.
+    if *needs_reset || link.pipeline.last() == Some(Expect::LastChunk) {
         if !link.say(&Line::Rset, Expect::Rset) {
             return false;
         }

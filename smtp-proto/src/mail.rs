@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use crate::address::{AddressError, ForwardPath, ReversePath};
 use crate::body::{Facts, Fault, LineEnds, Rules, scan};
-use crate::error::{Stage, of_fault};
+use crate::error::of_fault;
+use crate::outcome::Fate;
 use crate::parameter::{Parameter, ParameterError, Parameters};
 use crate::reply::Reply;
 
@@ -43,18 +44,33 @@ pub(crate) struct Recipient {
     pub(crate) answer: Answer,
 }
 
-/// What is kept of the answer to a recipient: nothing, unless it decides the fate.
+/// How far a recipient is.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
+    /// It was not asked for in this transaction.
     None,
-    Refused(Stage, Reply),
+    /// It was asked for.
+    Asked,
+    /// The server takes mail for it.
+    Accepted,
+    /// It was one too many for this transaction, and will be in the next.
+    Deferred(Reply),
+    /// Its fate is known.
+    Known(Fate),
 }
 
 /// The text of a mail, at hand or yet to come.
 #[derive(Clone, Debug)]
 pub(crate) enum Text {
-    Whole { bytes: Bytes, facts: Facts },
-    Streamed { declared: Streamed, rules: Rules },
+    Whole {
+        bytes: Bytes,
+        facts: Facts,
+        binary: bool,
+    },
+    Streamed {
+        declared: Streamed,
+        rules: Rules,
+    },
 }
 
 /// What is said beforehand of a text that is written in pieces, since its needs cannot be looked up in it.
@@ -64,6 +80,7 @@ pub(crate) enum Text {
 pub struct Streamed {
     pub(crate) eight_bit: bool,
     pub(crate) utf8_headers: bool,
+    pub(crate) binary: bool,
     pub(crate) size: Option<u64>,
 }
 
@@ -120,6 +137,7 @@ pub enum MailFault {
 enum Source {
     None,
     Whole(Bytes),
+    Binary(Bytes),
     Streamed(Streamed),
 }
 
@@ -181,6 +199,27 @@ impl Mail {
             Text::Whole { facts, .. } => facts.body_eight_bit() || facts.header_eight_bit(),
             Text::Streamed { declared, .. } => declared.eight_bit || declared.utf8_headers,
         }
+    }
+
+    /// Whether the text has octets of any kind (RFC 3030, section 3).
+    pub(crate) fn needs_binary(&self) -> bool {
+        match &self.text {
+            Text::Whole { binary, .. } => *binary,
+            Text::Streamed { declared, .. } => declared.binary,
+        }
+    }
+
+    /// Octets of the text as BDAT sends them, if all of it is at hand.
+    pub(crate) fn whole_len(&self) -> Option<u64> {
+        match &self.text {
+            Text::Whole { facts, .. } => Some(facts.message_len()),
+            Text::Streamed { .. } => None,
+        }
+    }
+
+    /// Whether all of the text is at hand, so that it can be sent more than once.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.text, Text::Whole { .. })
     }
 
     /// Whether the headers or an address have characters beyond ASCII (RFC 6531).
@@ -252,6 +291,14 @@ impl MailBuilder {
         self
     }
 
+    /// The text, headers included, as octets of any kind in lines of any length (BINARYMIME, RFC 3030, section 3).
+    ///
+    /// It is sent as it is, and only to a server that offers BINARYMIME and CHUNKING.
+    pub fn binary(mut self, text: impl Into<Bytes>) -> Self {
+        self.source = Source::Binary(text.into());
+        self
+    }
+
     /// Says that the text comes in pieces, by [`Connection::write_body`](crate::Connection::write_body).
     pub fn streamed(mut self, declared: Streamed) -> Self {
         self.source = Source::Streamed(declared);
@@ -287,8 +334,17 @@ impl MailBuilder {
                 let rules = self.rules.eight_bit(true);
                 let facts = scan(&bytes, &rules)
                     .map_err(|fault| MailError::new(Field::Text, MailFault::Text(fault)))?;
-                Text::Whole { bytes, facts }
+                Text::Whole {
+                    bytes,
+                    facts,
+                    binary: false,
+                }
             }
+            Source::Binary(bytes) => Text::Whole {
+                facts: Facts::binary(bytes.len()),
+                bytes,
+                binary: true,
+            },
             Source::Streamed(declared) => Text::Streamed {
                 declared,
                 rules: self
@@ -328,6 +384,13 @@ impl Streamed {
     #[must_use]
     pub fn utf8_headers(mut self) -> Self {
         self.utf8_headers = true;
+        self
+    }
+
+    /// The text may have octets of any kind, in lines of any length: see [`MailBuilder::binary`].
+    #[must_use]
+    pub fn binary(mut self) -> Self {
+        self.binary = true;
         self
     }
 

@@ -16,9 +16,15 @@ use crate::error::{Stage, Wait};
 pub enum Pipelining {
     /// One command at a time, for servers that offer PIPELINING and get it wrong.
     Off,
-    /// MAIL, every RCPT and DATA in one flight.
+    /// MAIL, every RCPT and DATA in one flight. With CHUNKING: MAIL and every RCPT in one, all of the text in the next.
     #[default]
     Envelope,
+    /// Also the next mail's envelope in the flight that ends the text of the one before: a round trip a mail.
+    Transactions,
+    /// Also, with CHUNKING, small mails whole and one behind the other, without waiting for any reply.
+    ///
+    /// For servers that are known to be sound: a mail whose sender is refused must not be accepted after all.
+    Speculative,
 }
 
 /// How much may be unanswered at one time.
@@ -36,6 +42,8 @@ pub struct Window {
 pub(crate) struct Pipeline {
     due: VecDeque<Due>,
     octets: usize,
+    /// Octets of text that are not answered, those of text that ends by a dot left out.
+    text: u64,
     window: Window,
     level: Pipelining,
 }
@@ -49,6 +57,8 @@ pub(crate) struct Due {
     pub(crate) end: u64,
     /// Octets of the command that count for the window.
     pub(crate) octets: usize,
+    /// Octets of text behind the command.
+    pub(crate) text: u64,
 }
 
 /// What a reply can be the answer to.
@@ -64,6 +74,8 @@ pub(crate) enum Expect {
     Rcpt(usize),
     Data,
     EndOfData,
+    Chunk,
+    LastChunk,
     Command,
     Quit,
 }
@@ -86,6 +98,7 @@ impl Pipeline {
         Self {
             due: VecDeque::new(),
             octets: 0,
+            text: 0,
             window: Window::HALF_DUPLEX,
             level: Pipelining::Off,
         }
@@ -93,6 +106,10 @@ impl Pipeline {
 
     pub(crate) fn set_level(&mut self, level: Pipelining) {
         self.level = level;
+    }
+
+    pub(crate) fn level(&self) -> Pipelining {
+        self.level
     }
 
     pub(crate) fn set_window(&mut self, window: Window) {
@@ -111,15 +128,36 @@ impl Pipeline {
 
     pub(crate) fn push(&mut self, due: Due) {
         self.octets = self.octets.saturating_add(due.octets);
+        self.text = self.text.saturating_add(due.text);
         self.due.push_back(due);
     }
 
     /// The reply that is due next, if its command has been handed out whole: `sent` is the position of the output.
-    pub(crate) fn answered(&mut self, sent: u64) -> Option<Expect> {
+    pub(crate) fn answered(&mut self, sent: u64) -> Option<Due> {
         let due = self.front().filter(|due| due.end <= sent)?;
         self.due.pop_front();
         self.octets = self.octets.saturating_sub(due.octets);
-        Some(due.to)
+        self.text = self.text.saturating_sub(due.text);
+        Some(due)
+    }
+
+    /// One more reply is due to what was just answered.
+    pub(crate) fn again(&mut self, due: Due) {
+        self.due.push_front(Due {
+            octets: 0,
+            text: 0,
+            ..due
+        });
+    }
+
+    /// Octets of text that are not answered, those of text that ends by a dot left out.
+    pub(crate) fn text(&self) -> u64 {
+        self.text
+    }
+
+    /// What was sent last, if it is not answered.
+    pub(crate) fn last(&self) -> Option<Expect> {
+        self.due.back().map(|due| due.to)
     }
 
     pub(crate) fn front(&self) -> Option<Due> {
@@ -140,14 +178,20 @@ impl Expect {
     /// Whether `next` may go out before the reply to `self` has come.
     ///
     /// RFC 2920, section 3.1: EHLO, DATA, VRFY, EXPN, TURN, QUIT and NOOP can only be the last of a group; RFC 3207 and
-    /// RFC 4954 say it of STARTTLS and AUTH.
+    /// RFC 4954 say it of STARTTLS and AUTH. The text of a mail may begin a group.
     fn lets_follow(self, next: Self, level: Pipelining) -> bool {
-        match (self, next) {
-            (Self::Rset, Self::Mail) | (Self::Mail | Self::Rcpt(_), Self::Rcpt(_) | Self::Data) => {
-                level >= Pipelining::Envelope
+        let needs = match (self, next) {
+            (Self::Rset, Self::Mail)
+            | (Self::Mail | Self::Rcpt(_), Self::Rcpt(_) | Self::Data)
+            | (Self::Chunk, Self::Chunk | Self::LastChunk) => Pipelining::Envelope,
+            // Behind a refused chunk its transaction may stay open (RFC 3030, section 2); behind a dot it does not.
+            (Self::EndOfData, Self::Mail) | (Self::LastChunk, Self::Rset) => {
+                Pipelining::Transactions
             }
-            _ => false,
-        }
+            (Self::Rcpt(_), Self::Chunk | Self::LastChunk) => Pipelining::Speculative,
+            _ => return false,
+        };
+        level >= needs
     }
 
     pub(crate) fn stage(self) -> Stage {
@@ -161,7 +205,8 @@ impl Expect {
             Self::Mail => Stage::Mail,
             Self::Rcpt(_) => Stage::Rcpt,
             Self::Data => Stage::Data,
-            Self::EndOfData => Stage::EndOfData,
+            Self::EndOfData | Self::LastChunk => Stage::EndOfData,
+            Self::Chunk => Stage::Body,
             Self::Command => Stage::Command,
             Self::Quit => Stage::Quit,
         }
@@ -177,7 +222,8 @@ impl Expect {
             Self::Mail => Wait::Mail,
             Self::Rcpt(_) => Wait::Rcpt,
             Self::Data => Wait::DataInit,
-            Self::EndOfData => Wait::DataEnd,
+            Self::EndOfData | Self::LastChunk => Wait::DataEnd,
+            Self::Chunk => Wait::Chunk,
             Self::Command => Wait::Command,
             Self::Quit => Wait::Quit,
         }

@@ -12,8 +12,9 @@ use escape::Escaping;
 
 /// A server's reply: its code and the text of one or more lines.
 ///
-/// A clone shares the text. `Display` shows it in one line of at most 1 KiB, with everything escaped that
-/// could act on a terminal or a log; [`lines`](Self::lines) has the octets as they came.
+/// A clone shares the text. `Display` shows it in one line of at most 1 KiB, or as many octets as the format's precision
+/// says, with everything escaped that could act on a terminal or a log; [`lines`](Self::lines) has the octets as they
+/// came.
 ///
 /// ```
 /// use smtp_proto::Reply;
@@ -144,7 +145,10 @@ impl<'a> ReplyRef<'a> {
 
 impl fmt::Display for ReplyRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = Escaping::new(f, DISPLAY_LIMIT);
+        let limit = f
+            .precision()
+            .map_or(DISPLAY_LIMIT, |limit| limit.min(DISPLAY_LIMIT));
+        let mut out = Escaping::new(f, limit);
         out.text(self.code.digits().as_slice())?;
         let first = self.enhanced();
         let mut separator = " ";

@@ -1,31 +1,39 @@
-//! One mail on its way: MAIL, a RCPT for each recipient, DATA, the text, the verdict.
+//! One mail on its way: MAIL, a RCPT for each recipient, the text, the verdict.
 //!
 //! Two cursors move over it. The sending one goes through [`Next`]; the answering one through the replies, which come in
 //! the order in which the commands went. Either may turn the other: a refused sender ends the sending, a mail without an
 //! accepted recipient has no text.
 //!
 //! ```text
-//! sending    Mail ─▶ Rcpt(0) ─▶ … ─▶ Rcpt(n) ─▶ Data ─▶ GoAhead ┬─▶ Text ────▶ Nothing
-//!              │        │               │         │        │    └─▶ LoneDot ─▶ Nothing
-//!              └────────┴───────────────┴─────────┴────────┴─────────────────▶ Nothing
-//! answering  MAIL 2yz ─▶ RCPT 2yz|4yz|5yz … ─▶ DATA 3yz ─▶ end of data 2yz|4yz|5yz
+//! sending    Mail ─▶ Rcpt(0) ─▶ … ─▶ Rcpt(n) ─┬▶ Data ─▶ GoAhead ┬─▶ Text ──────┐
+//!              ▲                              │                  └─▶ LoneDot ───┤
+//!              │                              └▶ Chunk ─▶ … ─▶ Chunk (the last) ┤
+//!              │                                                                ▼
+//!              └──────────── there are recipients left ◀────────────────── Verdict or Nothing
+//! answering  MAIL 2yz ─▶ RCPT 2yz|4yz|5yz … ─▶ DATA 3yz ─▶ end of the text 2yz|4yz|5yz
 //! ```
+//!
+//! From everywhere before the text a refusal leads to `Nothing`. `Verdict` is for a mail that has to begin again, with the
+//! recipients that were too many for the first time; nothing of the next mail may be sent before that.
 
-use alloc::collections::VecDeque;
+mod answers;
+mod text;
 
 use bytes::Bytes;
 
-use crate::body::{Encoder, Fault, Room};
+use self::answers::Answers;
+use self::text::{Framing, Space, Text};
+use crate::body::Fault;
 use crate::capabilities::{Capabilities, SizeLimit};
 use crate::command::Line;
 use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage};
 use crate::event::MessageId;
 use crate::link::Link;
-use crate::mail::{Answer, Mail, Recipient, Text};
-use crate::outcome::{Delivery, Fate, Outcome};
+use crate::mail::{Answer, Mail};
+use crate::outcome::Outcome;
 use crate::parameter::{Body, Content};
-use crate::pipeline::Expect;
-use crate::reply::{Reply, ReplyRef, Severity};
+use crate::pipeline::{Expect, Pipelining};
+use crate::reply::ReplyRef;
 use crate::tls::TlsFacts;
 use crate::transcript::Entry;
 
@@ -35,21 +43,18 @@ pub(crate) struct Transaction {
     pub(crate) id: MessageId,
     mail: Mail,
     content: Content,
+    framing: Framing,
+    /// The most recipients that the server takes at a time.
+    at_a_time: usize,
     next: Next,
     answers: Answers,
     /// Replies that are due for this mail.
     due: usize,
-    /// What is next of the text, and what was written behind it.
-    piece: Bytes,
-    more: VecDeque<Bytes>,
-    source: Source,
-    encoder: Encoder,
-    /// Octets of the text put in line so far, as they travel.
-    written: u64,
+    text: Text,
+    /// Octets of the present chunk that are not in line yet.
+    chunk_left: u64,
     /// Position in the output behind the end of the text, once that is in line.
     end: Option<u64>,
-    /// Whether the caller has been told that a piece of the text is wanted.
-    pub(crate) asked: bool,
 }
 
 /// What the sending cursor is at.
@@ -61,26 +66,9 @@ enum Next {
     GoAhead,
     Text,
     LoneDot,
+    Chunk,
+    Verdict,
     Nothing,
-}
-
-/// Where the text comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    Open,
-    Finished,
-}
-
-/// What the server said so far.
-#[derive(Debug, Default)]
-struct Answers {
-    sender: Option<Reply>,
-    /// How many recipients have been answered. Refusals are kept with the recipient.
-    recipients: usize,
-    accepted: usize,
-    data: Option<Reply>,
-    verdict: Option<Reply>,
-    contradicted: bool,
 }
 
 /// What a mail wants done now.
@@ -98,37 +86,34 @@ pub(crate) enum Want {
 
 impl Transaction {
     pub(crate) fn new(id: MessageId, mail: Mail) -> Self {
-        let (encoder, piece, source) = match &mail.text {
-            Text::Whole { bytes, facts } => {
-                (Encoder::verified(facts), bytes.clone(), Source::Finished)
-            }
-            Text::Streamed { rules, .. } => (Encoder::new(rules), Bytes::new(), Source::Open),
-        };
         Self {
             id,
+            text: Text::new(&mail.text, Framing::Dot),
             mail,
             content: Content::default(),
+            framing: Framing::Dot,
+            at_a_time: usize::MAX,
             next: Next::Mail,
             answers: Answers::default(),
             due: 0,
-            piece,
-            more: VecDeque::new(),
-            source,
-            encoder,
-            written: 0,
+            chunk_left: 0,
             end: None,
-            asked: false,
         }
     }
 
     /// Whether nothing of it has been put in line.
     pub(crate) fn is_untouched(&self) -> bool {
-        self.next == Next::Mail
+        self.next == Next::Mail && self.answers.asked == 0
     }
 
     /// Whether the server may hold the beginning of this mail, so that RSET has to come before the next.
     pub(crate) fn leaves_rest(&self) -> bool {
-        !self.is_untouched() && self.answers.verdict.is_none()
+        let ended = match self.framing {
+            Framing::Dot => self.answers.verdict.is_some(),
+            // RFC 3030, section 2: a refused chunk need not end the transaction.
+            Framing::Chunks => self.answers.has_ended(),
+        };
+        !self.is_untouched() && !ended
     }
 
     /// Whether all has been sent that will be, and answered.
@@ -137,23 +122,49 @@ impl Transaction {
     }
 
     /// What it wants done now.
-    pub(crate) fn want(&self) -> Want {
+    pub(crate) fn want(&self, link: &Link) -> Want {
         match self.next {
             Next::Mail => Want::Command(Expect::Mail),
             Next::Rcpt(index) => Want::Command(Expect::Rcpt(index)),
             Next::Data => Want::Command(Expect::Data),
-            Next::GoAhead => Want::Answer,
             Next::Text | Next::LoneDot => Want::Text,
+            Next::Chunk if self.answers.all_answered() || self.may_run_ahead(link) => Want::Text,
+            Next::Chunk | Next::GoAhead | Next::Verdict => Want::Answer,
             Next::Nothing => Want::Nothing,
         }
     }
 
+    /// Whether the text may go out before it is known that there is somebody to get it.
+    fn may_run_ahead(&self, link: &Link) -> bool {
+        let bounds = link.config.speculation;
+        link.pipeline.level() >= Pipelining::Speculative
+            && self.mail.is_whole()
+            && !self
+                .mail
+                .recipients
+                .iter()
+                .any(|recipient| matches!(recipient.answer, Answer::None))
+            && self.mail.size().is_some_and(|size| {
+                size <= bounds.mail && link.pipeline.text().saturating_add(size) <= bounds.in_flight
+            })
+    }
+
     /// Finds out what the mail needs from the server and whether the server has it, before a byte goes out.
-    pub(crate) fn prepare(&mut self, capabilities: &Capabilities) -> Result<(), Error> {
+    ///
+    /// `mails` is how many were begun on this connection.
+    pub(crate) fn prepare(&mut self, capabilities: &Capabilities, mails: u32) -> Result<(), Error> {
+        let limits = capabilities.limits();
+        if limits.mail_max().is_some_and(|most| mails >= most.get()) {
+            return Err(Error::new(Stage::Mail, ErrorKind::TooManyMails));
+        }
         let unsupported = |need| Error::new(Stage::Mail, ErrorKind::Unsupported(need));
         let (utf8, eight_bit) = (self.mail.needs_utf8(), self.mail.needs_eight_bit());
+        let binary = self.mail.needs_binary();
         if utf8 && !capabilities.smtp_utf8() {
             return Err(unsupported(Need::SmtpUtf8));
+        }
+        if binary && !(capabilities.binary_mime() && capabilities.chunking()) {
+            return Err(unsupported(Need::BinaryMime));
         }
         if eight_bit && !capabilities.eight_bit_mime() {
             return Err(unsupported(Need::EightBitMime));
@@ -176,9 +187,20 @@ impl Transaction {
         }
         self.content = Content {
             size: size.filter(|_| capabilities.has("SIZE")),
-            body: eight_bit.then_some(Body::EightBitMime),
+            body: match (binary, eight_bit) {
+                (true, _) => Some(Body::BinaryMime),
+                (false, true) => Some(Body::EightBitMime),
+                (false, false) => None,
+            },
             smtp_utf8: utf8,
         };
+        if capabilities.chunking() && self.framing != Framing::Chunks {
+            self.framing = Framing::Chunks;
+            self.text.set_framing(&self.mail.text, self.framing);
+        }
+        self.at_a_time = limits.rcpt_max().map_or(usize::MAX, |most| {
+            usize::try_from(most.get()).unwrap_or(usize::MAX)
+        });
         Ok(())
     }
 
@@ -203,157 +225,275 @@ impl Transaction {
             return false;
         }
         self.due = self.due.saturating_add(1);
-        self.next = match self.next {
-            Next::Mail => Next::Rcpt(0),
-            Next::Rcpt(index) => {
-                let following = index.saturating_add(1);
-                if following < self.mail.recipients.len() {
-                    Next::Rcpt(following)
-                } else {
-                    Next::Data
+        match to {
+            Expect::Mail => self.next = self.next_rcpt(0),
+            Expect::Rcpt(index) => {
+                self.answers.asked = self.answers.asked.saturating_add(1);
+                if let Some(recipient) = self.mail.recipients.get_mut(index) {
+                    recipient.answer = Answer::Asked;
                 }
+                self.next = self.next_rcpt(index.saturating_add(1));
             }
-            Next::Data => Next::GoAhead,
-            other => other,
-        };
+            _ => self.next = Next::GoAhead,
+        }
         true
+    }
+
+    /// The next recipient to ask for, from `index` on, or what comes behind the last.
+    fn next_rcpt(&self, index: usize) -> Next {
+        let left = self.mail.recipients.get(index..).unwrap_or_default();
+        let waits = |answer: &Answer| matches!(answer, Answer::None);
+        match left.iter().position(|recipient| waits(&recipient.answer)) {
+            Some(further) if self.answers.asked < self.at_a_time => {
+                Next::Rcpt(index.saturating_add(further))
+            }
+            _ if self.framing == Framing::Chunks => Next::Chunk,
+            _ => Next::Data,
+        }
     }
 
     /// Takes a piece of the text.
     pub(crate) fn write(&mut self, piece: Bytes) -> Result<(), Misuse> {
-        if self.source == Source::Finished {
-            return Err(Misuse::NotStreaming);
-        }
-        if self.piece.is_empty() {
-            self.piece = piece;
-        } else if !piece.is_empty() {
-            self.more.push_back(piece);
-        }
-        self.asked = false;
-        Ok(())
+        self.text.write(piece)
     }
 
     /// Takes note that the text is whole.
     pub(crate) fn finish(&mut self) -> Result<(), Misuse> {
-        if self.source == Source::Finished {
-            return Err(Misuse::NotStreaming);
-        }
-        self.source = Source::Finished;
-        Ok(())
+        self.text.finish()
     }
 
     /// Whether it is at its text, and has none.
     pub(crate) fn is_starved(&self) -> bool {
-        self.next == Next::Text && self.source == Source::Open && self.piece.is_empty()
+        let at_text = match self.next {
+            Next::Text => true,
+            Next::Chunk => self.answers.all_answered(),
+            _ => false,
+        };
+        at_text && self.text.is_starved()
+    }
+
+    /// Whether the caller is to be told that a piece of the text is wanted.
+    pub(crate) fn ask(&mut self) -> bool {
+        self.is_starved() && self.text.ask()
     }
 
     /// Whether its text is not finished, however far the rest is.
     pub(crate) fn is_open(&self) -> bool {
-        self.source == Source::Open
+        self.text.is_open()
     }
 
     /// Whether the text has begun to go out and its end has not been offered.
     pub(crate) fn is_in_text(&self, link: &Link) -> bool {
         match self.end {
-            None => self.next == Next::Text,
+            None => self.next == Next::Text || self.has_begun_text(),
             Some(end) => !link.was_offered(end),
         }
     }
 
     /// Puts as much of the text in line as there is room for, and its end behind the last of it.
     pub(crate) fn write_text(&mut self, link: &mut Link) -> Result<(), Fault> {
-        if self.next == Next::LoneDot {
-            self.end_text(b".\r\n", link);
-            return Ok(());
-        }
-        let before = self.written;
-        while !self.piece.is_empty() && !outbox_is_full(link) {
-            let room = Room::new(
-                OFFER.saturating_sub(link.outbox.len()),
-                PIECES.saturating_sub(link.outbox.pieces()),
-            );
-            let (outbox, written) = (&mut link.outbox, &mut self.written);
-            self.encoder
-                .encode(&mut self.piece, room, &mut |part: Bytes| {
-                    *written = written.saturating_add(u64::try_from(part.len()).unwrap_or(0));
-                    outbox.push(part);
-                })?;
-            if self.piece.is_empty() {
-                self.piece = self.more.pop_front().unwrap_or_default();
+        let before = self.text.written();
+        match self.next {
+            Next::LoneDot => self.end_with(b".\r\n", link),
+            Next::Chunk => self.write_chunks(link)?,
+            _ => {
+                self.encode(u64::MAX, link)?;
+                if self.text.is_spent() {
+                    let terminator = self.text.end()?;
+                    self.end_with(terminator, link);
+                }
             }
         }
-        if self.written > before {
-            let (sent, total) = (self.written, self.mail.size());
+        if self.text.written() > before {
+            let (sent, total) = (self.text.written(), self.text.total(&self.mail.text));
             link.config.transcript.show(|| Entry::Body { sent, total });
-        }
-        if self.piece.is_empty() && self.source == Source::Finished {
-            let terminator = self.encoder.finish()?;
-            self.end_text(terminator, link);
         }
         Ok(())
     }
 
-    fn end_text(&mut self, terminator: &'static [u8], link: &mut Link) {
-        self.end = Some(link.end_data(terminator));
-        self.due = self.due.saturating_add(1);
-        self.next = Next::Nothing;
+    /// Puts chunks in line, each behind its length (RFC 3030, section 2).
+    fn write_chunks(&mut self, link: &mut Link) -> Result<(), Fault> {
+        while self.next == Next::Chunk {
+            if self.chunk_left == 0 && !self.begin_chunk(link)? {
+                return Ok(());
+            }
+            let written = self.encode(self.chunk_left, link)?;
+            self.chunk_left = self.chunk_left.saturating_sub(written);
+            if self.chunk_left > 0 && self.text.is_spent() {
+                // The last line's end, which the text lacks and the length counts.
+                let lacking = self.text.end()?;
+                link.outbox.control().extend_from_slice(lacking);
+                self.chunk_left = 0;
+            }
+            if self.chunk_left > 0 {
+                return Ok(());
+            }
+            if self.end.is_some() {
+                self.ended();
+            }
+        }
+        Ok(())
     }
 
-    /// Takes the reply to one of its commands.
+    /// Puts the head of the next chunk in line; returns whether it could be.
+    fn begin_chunk(&mut self, link: &mut Link) -> Result<bool, Fault> {
+        if self.answers.verdict.is_some() || !self.answers.has_hope() {
+            // The mail was refused after all: no more of it.
+            self.next = Next::Nothing;
+            return Ok(false);
+        }
+        let limit = link.config.chunk_size;
+        let (len, last) = match self.mail.whole_len() {
+            Some(total) => {
+                let left = total.saturating_sub(self.text.written());
+                (left.min(limit), left <= limit)
+            }
+            None => {
+                let Some(staged) = self.text.stage(limit)? else {
+                    return Ok(false);
+                };
+                staged
+            }
+        };
+        let Some(end) = link.say_chunk(len, last) else {
+            return Ok(false);
+        };
+        self.due = self.due.saturating_add(1);
+        self.chunk_left = len;
+        if last {
+            self.end = Some(end);
+        }
+        Ok(true)
+    }
+
+    fn encode(&mut self, at_most: u64, link: &mut Link) -> Result<u64, Fault> {
+        let space = Space::of(link).at_most(at_most);
+        let outbox = &mut link.outbox;
+        self.text.encode(space, &mut |part| outbox.push(part))
+    }
+
+    fn end_with(&mut self, terminator: &'static [u8], link: &mut Link) {
+        self.end = Some(link.end_data(terminator));
+        self.due = self.due.saturating_add(1);
+        self.ended();
+    }
+
+    /// All of the text is in line.
+    fn ended(&mut self) {
+        self.next = if self.has_more() {
+            Next::Verdict
+        } else {
+            Next::Nothing
+        };
+    }
+
+    /// Whether there are recipients for whom the mail has to be sent once more.
+    fn has_more(&self) -> bool {
+        self.mail.is_whole()
+            && self.answers.all_answered()
+            && self.answers.accepted > 0
+            && self
+                .mail
+                .recipients
+                .iter()
+                .any(|recipient| matches!(recipient.answer, Answer::None | Answer::Deferred(_)))
+    }
+
+    /// Takes the reply to one of its commands. Returns whether there is another to come to the same.
     pub(crate) fn handle_reply(
         &mut self,
         to: Expect,
         reply: ReplyRef<'_>,
-    ) -> Result<(), ProtocolError> {
-        self.due = self.due.saturating_sub(1);
-        let severity = reply.code().severity();
-        let answers = &mut self.answers;
-        match (to, severity) {
-            (Expect::Data, Severity::Intermediate) => {
-                let accepted = answers.sender.is_none() && answers.accepted > 0;
-                self.next = if accepted { Next::Text } else { Next::LoneDot };
+        by_recipient: bool,
+    ) -> Result<bool, ProtocolError> {
+        // RFC 2920, section 3.1: DATA had been sent before it was known that there is nobody.
+        let lone = self.framing == Framing::Dot && self.answers.accepted == 0;
+        let later = self.mail.is_whole() && !self.has_begun_text();
+        let recipients = &mut self.mail.recipients;
+        let more = match to {
+            Expect::Mail => {
+                self.answers.handle_mail(reply)?;
+                false
             }
-            (Expect::Data, Severity::Completion) | (_, Severity::Intermediate) => {
-                return Err(ProtocolError::WrongClass);
-            }
-            (Expect::Data, _) => {
-                answers.data = Some(reply.to_reply());
-                self.next = Next::Nothing;
-            }
-            (Expect::Mail, Severity::Completion) => {}
-            (Expect::Mail, _) => answers.sender = Some(reply.to_reply()),
-            (Expect::Rcpt(_), Severity::Completion) => {
-                answers.recipients = answers.recipients.saturating_add(1);
-                answers.accepted = answers.accepted.saturating_add(1);
-            }
-            (Expect::Rcpt(index), _) => {
-                answers.recipients = answers.recipients.saturating_add(1);
-                if answers.sender.is_none()
-                    && let Some(recipient) = self.mail.recipients.get_mut(index)
-                {
-                    recipient.answer = Answer::Refused(Stage::Rcpt, reply.to_reply());
+            Expect::Rcpt(index) => {
+                if let Some(recipient) = recipients.get_mut(index) {
+                    self.answers.handle_rcpt(recipient, reply, later)?;
                 }
+                false
             }
-            (_, _) => {
-                answers.contradicted = answers.sender.is_some() && severity == Severity::Completion;
-                answers.verdict = Some(reply.to_reply());
-                if answers.contradicted {
-                    return Err(ProtocolError::AcceptedAfterRefusal);
-                }
+            Expect::Data => {
+                self.handle_data(reply, by_recipient)?;
+                false
             }
+            Expect::Chunk => {
+                self.answers.handle_chunk(recipients, reply)?;
+                false
+            }
+            _ => self
+                .answers
+                .handle_verdict(recipients, reply, by_recipient, lone)?,
+        };
+        if !more {
+            self.due = self.due.saturating_sub(1);
         }
         self.turn();
+        Ok(more)
+    }
+
+    fn handle_data(
+        &mut self,
+        reply: ReplyRef<'_>,
+        by_recipient: bool,
+    ) -> Result<(), ProtocolError> {
+        use crate::reply::Severity::{Completion, Intermediate, Permanent, Transient};
+        let somebody = self.answers.sender.is_none() && self.answers.accepted > 0;
+        match reply.code().severity() {
+            Intermediate if somebody => self.next = Next::Text,
+            // RFC 2033, section 4.2: there would be nobody to answer for.
+            Intermediate if by_recipient => return Err(ProtocolError::WrongClass),
+            Intermediate => self.next = Next::LoneDot,
+            Completion => return Err(ProtocolError::WrongClass),
+            Transient | Permanent => {
+                self.answers.data = Some(reply.to_reply());
+                self.next = Next::Nothing;
+            }
+        }
         Ok(())
     }
 
     /// Lets what has been answered turn what is to be sent.
     fn turn(&mut self) {
-        let answers = &self.answers;
-        let all_known = answers.recipients == self.mail.recipients.len();
-        let hopeless = answers.sender.is_some() || (all_known && answers.accepted == 0);
-        if hopeless && matches!(self.next, Next::Rcpt(_) | Next::Data) {
+        let all_asked =
+            self.next == Next::Data || (self.next == Next::Chunk && !self.has_begun_text());
+        let nobody = all_asked && !self.answers.has_hope();
+        let no_sender = matches!(self.next, Next::Rcpt(_)) && self.answers.sender.is_some();
+        if nobody || no_sender {
             self.next = Next::Nothing;
         }
+        if self.next == Next::Verdict && self.due == 0 {
+            self.begin_again();
+        }
+    }
+
+    /// Sends the mail once more, for the recipients that are left.
+    fn begin_again(&mut self) {
+        self.next = Next::Nothing;
+        if !self.answers.has_ended() {
+            return;
+        }
+        self.next = Next::Mail;
+        for recipient in &mut self.mail.recipients {
+            if matches!(recipient.answer, Answer::Deferred(_)) {
+                recipient.answer = Answer::None;
+            }
+        }
+        self.answers = Answers::default();
+        self.text = Text::new(&self.mail.text, self.framing);
+        self.end = None;
+    }
+
+    fn has_begun_text(&self) -> bool {
+        self.text.written() > 0 || self.chunk_left > 0 || self.end.is_some()
     }
 
     /// What became of it: after it was completed, or at a failure.
@@ -363,58 +503,15 @@ impl Transaction {
         link: &Link,
         tls: Option<TlsFacts>,
     ) -> Outcome {
-        let Answers {
-            sender,
-            data,
-            verdict,
-            contradicted,
-            ..
-        } = self.answers;
-        let in_doubt = contradicted || self.end.is_some_and(|end| link.was_offered(end));
-        let rest = match (&failure, sender, data, verdict) {
-            (Some(error), ..) if contradicted => Fate::InDoubt(error.clone()),
-            (_, Some(reply), ..) => Fate::Refused {
-                stage: Stage::Mail,
-                reply,
-            },
-            (_, None, Some(reply), _) => Fate::Refused {
-                stage: Stage::Data,
-                reply,
-            },
-            (_, None, None, Some(reply)) if reply.is_completion() => Fate::Accepted(reply),
-            (_, None, None, Some(reply)) => Fate::Refused {
-                stage: Stage::EndOfData,
-                reply,
-            },
-            (Some(error), ..) if in_doubt => Fate::InDoubt(error.clone()),
-            (Some(error), ..) => Fate::NotSent(error.clone()),
-            // Complete, without a verdict: no recipient was accepted, so nobody is left to have this fate.
-            (None, ..) => Fate::NotSent(Error::new(Stage::Rcpt, ErrorKind::Refused)),
-        };
+        let offered = self.end.is_some_and(|end| link.was_offered(end));
+        let (answers, error) = (&self.answers, failure.as_ref());
         // A recipient and a delivery have the same size: this allocates nothing.
         let deliveries = self
             .mail
             .recipients
             .into_iter()
-            .map(|Recipient { path, answer }| Delivery {
-                recipient: path,
-                fate: match answer {
-                    Answer::Refused(stage, reply) => Fate::Refused { stage, reply },
-                    Answer::None => rest.clone(),
-                },
-            })
+            .map(|recipient| answers.delivery(recipient, error, offered))
             .collect();
         Outcome::new(deliveries, failure, link.traffic(), tls)
     }
 }
-
-fn outbox_is_full(link: &Link) -> bool {
-    link.outbox.len() >= OFFER || link.outbox.pieces() >= PIECES
-}
-
-/// Octets of text in line at one time: enough to keep a transport busy, little enough that a failure in the middle of a
-/// text is known to be in the middle.
-const OFFER: usize = 65_536;
-
-/// Pieces in line at one time; a few less than an offer holds, for the commands around them.
-const PIECES: usize = 60;

@@ -21,8 +21,10 @@ fn policy(pipelining: Pipelining) -> Arc<Config> {
     Arc::new(config.build().unwrap())
 }
 
-/// Senders, and recipients with the code that each earns.
-const MAILS: [(&str, &[(&str, u16)], u16); 5] = [
+/// A sender, recipients with the code that each earns, and the code of the verdict.
+type Envelope = (&'static str, &'static [(&'static str, u16)], u16);
+
+const MAILS: [Envelope; 5] = [
     ("A", &[("a1", 250), ("a2", 550), ("a3", 250)], 250),
     ("B", &[("b1", 250), ("b2", 450)], 554),
     ("C", &[("c1", 550)], 0),
@@ -491,4 +493,26 @@ fn v39_a_withdrawn_mail_leaves_no_recipient_behind() {
     let mails = pair.peer.log().mails();
     let stored: Vec<_> = mails.iter().map(|mail| mail.addresses()).collect();
     assert_eq!(stored, [["to-one@x.test"], ["to-three@x.test"]]);
+}
+
+#[test]
+fn v39_a_reset_of_the_callers_that_is_refused_resets_nothing() {
+    use smtp_test::Stage;
+    let server = smtp_test::Config::new()
+        .on(Stage::Data.nth(1), Action::reply("451 4.3.0 not now"))
+        .on(Stage::Rset.nth(1), Action::reply("502 5.5.1 no"));
+    let mut pair = Pair::new(policy(Pipelining::Envelope), Machine::new(&server));
+    pair.connection
+        .submit(Mail::new("one@x.test", ["a@x.test"], "hello\r\n").unwrap());
+    let reset = pair.connection.command(smtp_proto::Command::rset());
+    let id = pair
+        .connection
+        .submit(Mail::new("two@x.test", ["b@x.test"], "hello\r\n").unwrap());
+    let reply = pair.drive(|c| c.poll_reply(reset)).unwrap();
+    assert_eq!(reply.code().as_u16(), 502);
+    assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
+    let log = pair.peer.log();
+    assert_eq!(log.mails()[0].addresses(), ["b@x.test"]);
+    let commands = log.session().commands().to_vec();
+    assert_eq!(commands.iter().filter(|line| *line == "RSET").count(), 2);
 }

@@ -160,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// Not cancel safe: to drop the future gives the mail up, as with [`send`](Self::send).
     ///
     /// # Errors
-    /// If the mail is not written in pieces.
+    /// If the mail is not written in pieces; it is then given up.
     pub async fn send_from(&mut self, mail: Mail, text: impl AsyncRead) -> Result<Outcome, Error> {
         let id = self.submit(mail);
         let sending = Sending { client: self, id };

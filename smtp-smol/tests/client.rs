@@ -69,6 +69,38 @@ fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
 }
 
 #[test]
+fn what_cannot_be_sent_is_not_waited_for() {
+    block_on(async {
+        let server = Server::start(Config::new().size_limit(10)).unwrap();
+        let stream = TcpStream::connect(server.addr()).await.unwrap();
+        let mut client = Client::from_stream(stream, wire(Security::Cleartext));
+        client.ready().await.unwrap();
+        let outcome = client.send(mail()).await.unwrap();
+        assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
+        assert!(matches!(
+            reason(&outcome),
+            ErrorKind::TooLarge { limit: 10, .. }
+        ));
+        client.quit().await.unwrap();
+    });
+}
+
+#[test]
+fn a_text_that_turns_out_to_be_unfit_is_not_waited_for() {
+    block_on(async {
+        let server = Server::start(Config::new()).unwrap();
+        let stream = TcpStream::connect(server.addr()).await.unwrap();
+        let mut client = Client::from_stream(stream, wire(Security::Cleartext));
+        let outcome = client
+            .send_from(streamed(), &b"Subject: hi\r\n\r\na bare\nline feed"[..])
+            .await
+            .unwrap();
+        assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
+        assert!(matches!(reason(&outcome), ErrorKind::Body(_)));
+    });
+}
+
+#[test]
 fn one_byte_at_a_time_gives_the_same_conversation() {
     block_on(async {
         let mut transcripts = Vec::new();
@@ -130,12 +162,7 @@ fn text_is_read_from_a_reader() {
             matches!(error.kind(), ErrorKind::Misuse(_)),
             "its text is at hand already: {error}"
         );
-        assert!(client.send(mail()).await.unwrap().is_accepted());
-        assert_eq!(
-            log.mails().len(),
-            3,
-            "the one that was not as it should be is out of the way"
-        );
+        assert_eq!(log.mails().len(), 2, "and so it is given up");
         log.assert_clean();
     });
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 pub enum Stage {
     /// The greeting.
     Greeting,
-    /// The reply to EHLO in clear.
+    /// The reply to EHLO in clear; in LMTP to LHLO.
     Ehlo,
-    /// The reply to EHLO inside TLS.
+    /// The reply to EHLO inside TLS; in LMTP to LHLO.
     EhloInTls,
     /// The reply to HELO.
     Helo,
@@ -31,12 +31,19 @@ pub enum Stage {
     AnyRcpt,
     /// The reply to DATA itself.
     Data,
-    /// When so many octets of the message have come, as they are on the wire, and its end has not.
+    /// When so many octets of the message have come, as they are on the wire, and its end has not; over all chunks, where
+    /// it comes in chunks.
     ///
     /// The ordinary reply here is none. Unless the action closes the connection, the message then goes on.
     Body(u64),
-    /// The reply to the end of the message.
+    /// The reply to the end of the message: that of DATA, or the last chunk. In LMTP each of the final replies.
     EndOfData,
+    /// The reply to the so many-th BDAT of a transaction, also if it is the last.
+    Bdat(usize),
+    /// The reply to BDAT with `LAST`. In LMTP each of the final replies.
+    BdatLast,
+    /// In LMTP the final reply for the so many-th recipient that was accepted.
+    Delivery(usize),
     /// The reply to RSET.
     Rset,
     /// The reply to NOOP.

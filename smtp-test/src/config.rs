@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use crate::{Action, Moment, Split, Stage, Tls};
+use crate::{
+    Action, Moment, Scram, Split, Stage, Tls,
+    credentials::{Credential, User},
+};
 
 /// How a server behaves: a builder, passed by value from setter to setter.
 ///
@@ -25,6 +28,8 @@ pub struct Config {
     pub(crate) extra: Vec<String>,
     pub(crate) missing: Vec<String>,
     pub(crate) users: Vec<User>,
+    pub(crate) mechanisms: Option<Vec<String>>,
+    pub(crate) scram: Scram,
     pub(crate) auth_in_clear: bool,
     pub(crate) tls: Option<Tls>,
     pub(crate) tls_mode: TlsMode,
@@ -33,10 +38,17 @@ pub struct Config {
     pub(crate) refused: Vec<(String, String)>,
     pub(crate) size_limit: Option<u64>,
     pub(crate) max_recipients: Option<usize>,
+    pub(crate) too_many: String,
+    pub(crate) lmtp: bool,
+    pub(crate) undelivered: Vec<(String, String)>,
+    pub(crate) strict_bdat: bool,
     pub(crate) split: Split,
     pub(crate) hooks: Vec<(Moment, Action)>,
+    /// The offsets of all `Stage::Body` in `hooks`.
+    pub(crate) body_hooks: Vec<u64>,
     pub(crate) store_bodies: bool,
     pub(crate) keep_transcripts: bool,
+    pub(crate) keep_mails: bool,
     pub(crate) ipv6: bool,
     pub(crate) idle_limit: Duration,
 }
@@ -92,21 +104,47 @@ impl Config {
         self
     }
 
-    /// Adds a user for AUTH PLAIN and AUTH LOGIN.
-    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+    /// Adds a user with a password: for PLAIN and LOGIN, and where [`mechanisms`](Self::mechanisms) names them for CRAM-MD5
+    /// and SCRAM.
+    pub fn user(self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.credential(name, Credential::Password(password.into()))
+    }
+
+    /// Adds a user with a token: for XOAUTH2, and where [`mechanisms`](Self::mechanisms) names it for OAUTHBEARER.
+    pub fn token(self, name: impl Into<String>, token: impl Into<String>) -> Self {
+        self.credential(name, Credential::Token(token.into()))
+    }
+
+    /// Adds a user who is known by other means than SASL, for EXTERNAL (RFC 4422, appendix A).
+    pub fn external(self, name: impl Into<String>) -> Self {
+        self.credential(name, Credential::External)
+    }
+
+    /// Lets anybody in as `anonymous`, for ANONYMOUS (RFC 4505).
+    pub fn anonymous(self) -> Self {
+        self.credential("anonymous", Credential::Anonymous)
+    }
+
+    fn credential(mut self, name: impl Into<String>, secret: Credential) -> Self {
         self.users.push(User {
             name: name.into(),
-            secret: Credential::Password(password.into()),
+            secret,
         });
         self
     }
 
-    /// Adds a user for AUTH XOAUTH2.
-    pub fn token(mut self, name: impl Into<String>, token: impl Into<String>) -> Self {
-        self.users.push(User {
-            name: name.into(),
-            secret: Credential::Token(token.into()),
-        });
+    /// Replaces the list of mechanisms that AUTH offers.
+    ///
+    /// The server has PLAIN, LOGIN, CRAM-MD5, XOAUTH2, OAUTHBEARER, EXTERNAL, ANONYMOUS, and SCRAM with SHA-1, SHA-256 and
+    /// SHA-512, each also with `-PLUS`. Names that it does not know it offers, too, and refuses.
+    pub fn mechanisms<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.mechanisms = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sets how the server behaves in SCRAM.
+    pub fn scram(mut self, scram: Scram) -> Self {
+        self.scram = scram;
         self
     }
 
@@ -161,9 +199,41 @@ impl Config {
         self
     }
 
-    /// Answers 452 to each recipient of a transaction after so many accepted ones.
+    /// Answers 452 to each recipient of a transaction after so many accepted ones, without telling before as the `LIMITS`
+    /// of RFC 9422 do.
     pub fn max_recipients(mut self, count: usize) -> Self {
         self.max_recipients = Some(count);
+        self
+    }
+
+    /// Sets the reply that [`max_recipients`](Self::max_recipients) gives, such as the 552 of older servers (RFC 5321,
+    /// section 4.5.3.1.10).
+    pub fn too_many_recipients(mut self, reply: impl Into<String>) -> Self {
+        self.too_many = reply.into();
+        self
+    }
+
+    /// Speaks LMTP (RFC 2033): LHLO in place of EHLO, and a final reply for each recipient. A mail for several recipients
+    /// is stored once for each whose reply was a success.
+    pub fn lmtp(mut self) -> Self {
+        self.lmtp = true;
+        self
+    }
+
+    /// Lets the delivery to a recipient, who is accepted at RCPT, fail with this final reply; in LMTP only. Addresses are
+    /// compared without regard to case.
+    pub fn refuse_delivery(mut self, address: impl Into<String>, reply: impl Into<String>) -> Self {
+        self.undelivered.push((address.into(), reply.into()));
+        self
+    }
+
+    /// Leaves the transaction open where the last chunk was refused, until RSET comes (RFC 3030, section 2); otherwise the
+    /// server forgets it.
+    ///
+    /// A client that goes on without RSET then gets 503 for its MAIL, and its recipients and chunks fall into the mail
+    /// before, as can be seen in what is stored.
+    pub fn strict_bdat(mut self) -> Self {
+        self.strict_bdat = true;
         self
     }
 
@@ -175,7 +245,11 @@ impl Config {
 
     /// Does something else at a point of the conversation. Where several fit, the last one given is done.
     pub fn on(mut self, moment: impl Into<Moment>, action: Action) -> Self {
-        self.hooks.push((moment.into(), action));
+        let moment = moment.into();
+        if let Stage::Body(at) = moment.stage() {
+            self.body_hooks.push(at);
+        }
+        self.hooks.push((moment, action));
         self
     }
 
@@ -189,6 +263,12 @@ impl Config {
     pub fn discard_transcripts(mut self) -> Self {
         self.keep_transcripts = false;
         self
+    }
+
+    /// Keeps no mails at all and only counts them, for benchmarks: see [`Log::mail_count`](crate::Log::mail_count).
+    pub fn discard_mails(mut self) -> Self {
+        self.keep_mails = false;
+        self.discard_bodies()
     }
 
     /// Listens on `[::1]` in place of `127.0.0.1`.
@@ -216,6 +296,16 @@ impl Config {
                 .any(|missing| missing.eq_ignore_ascii_case(keyword))
         });
         lines
+    }
+
+    /// The reply to a recipient that is refused.
+    pub(crate) fn refusal(&self, address: &str) -> Option<&str> {
+        find(&self.refused, address)
+    }
+
+    /// The final reply for a recipient to whom nothing is delivered.
+    pub(crate) fn refused_delivery(&self, address: &str) -> Option<&str> {
+        find(&self.undelivered, address)
     }
 
     /// The action for the first of `stages` that has one, each with the count of times it was reached.
@@ -249,27 +339,41 @@ impl Config {
         if self.tls_mode == TlsMode::StartTls && !in_tls {
             lines.push("STARTTLS".to_owned());
         }
-        let mut mechanisms = String::new();
-        if self
-            .users
-            .iter()
-            .any(|user| matches!(user.secret, Credential::Password(_)))
-        {
-            mechanisms.push_str(" PLAIN LOGIN");
-        }
-        if self
-            .users
-            .iter()
-            .any(|user| matches!(user.secret, Credential::Token(_)))
-        {
-            mechanisms.push_str(" XOAUTH2");
-        }
+        let mechanisms = self.offered_mechanisms();
         if !mechanisms.is_empty()
             && (in_tls || self.auth_in_clear || self.tls_mode == TlsMode::None)
         {
-            lines.push(format!("AUTH{mechanisms}"));
+            lines.push(format!("AUTH {}", mechanisms.join(" ")));
         }
         lines
+    }
+
+    fn offered_mechanisms(&self) -> Vec<&str> {
+        if let Some(own) = &self.mechanisms {
+            return own.iter().map(String::as_str).collect();
+        }
+        let has =
+            |wanted: fn(&Credential) -> bool| self.users.iter().any(|user| wanted(&user.secret));
+        let groups: [(bool, &[&str]); 4] = [
+            (
+                has(|secret| matches!(secret, Credential::Password(_))),
+                &["PLAIN", "LOGIN"],
+            ),
+            (
+                has(|secret| matches!(secret, Credential::Token(_))),
+                &["XOAUTH2"],
+            ),
+            (
+                has(|secret| matches!(secret, Credential::External)),
+                &["EXTERNAL"],
+            ),
+            (
+                has(|secret| matches!(secret, Credential::Anonymous)),
+                &["ANONYMOUS"],
+            ),
+        ];
+        let wanted = groups.iter().filter(|(wanted, _)| *wanted);
+        wanted.flat_map(|(_, names)| *names).copied().collect()
     }
 }
 
@@ -283,6 +387,8 @@ impl Default for Config {
             extra: Vec::new(),
             missing: Vec::new(),
             users: Vec::new(),
+            mechanisms: None,
+            scram: Scram::new(),
             auth_in_clear: false,
             tls: None,
             tls_mode: TlsMode::None,
@@ -291,14 +397,27 @@ impl Default for Config {
             refused: Vec::new(),
             size_limit: Some(64 << 20),
             max_recipients: None,
+            too_many: "452 4.5.3 too many recipients".to_owned(),
+            lmtp: false,
+            undelivered: Vec::new(),
+            strict_bdat: false,
             split: Split::Whole,
             hooks: Vec::new(),
+            body_hooks: Vec::new(),
             store_bodies: true,
             keep_transcripts: true,
+            keep_mails: true,
             ipv6: false,
             idle_limit: Duration::from_secs(60),
         }
     }
+}
+
+fn find<'a>(replies: &'a [(String, String)], address: &str) -> Option<&'a str> {
+    replies
+        .iter()
+        .find(|(other, _)| other.eq_ignore_ascii_case(address))
+        .map(|(_, reply)| reply.as_str())
 }
 
 /// When TLS begins.
@@ -307,18 +426,4 @@ pub(crate) enum TlsMode {
     None,
     StartTls,
     Implicit,
-}
-
-/// Somebody who may authenticate.
-#[derive(Debug, Clone)]
-pub(crate) struct User {
-    pub(crate) name: String,
-    pub(crate) secret: Credential,
-}
-
-/// What a user proves to know.
-#[derive(Debug, Clone)]
-pub(crate) enum Credential {
-    Password(String),
-    Token(String),
 }

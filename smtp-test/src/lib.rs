@@ -54,6 +54,10 @@
 //! | --- | --- |
 //! | say what the server offers, demands and refuses | [`Config`] |
 //! | make it reply wrongly, late, in pieces or not at all | [`Config::on`] with a [`Stage`] and an [`Action`] |
+//! | speak LMTP, or keep a transaction open behind a refused BDAT | [`Config::lmtp`], [`Config::strict_bdat`] |
+//! | offer CHUNKING, BINARYMIME, LIMITS, DELIVERBY and so on | [`Config::with`]: what is offered is also kept |
+//! | take a load of mails for a benchmark | [`Config::discard_mails`], [`Server::start_unix`] |
+//! | authenticate by SCRAM, rightly and wrongly | [`Config::mechanisms`], [`Scram`] and [`ScramDefect`] |
 //! | have TLS, with good certificates and bad ones | [`Tls`] and [`Defect`] |
 //! | see mails, transcripts, round trips, broken rules | [`Log`], [`StoredMail`], [`Session`], [`Violation`] |
 //! | test without threads, sockets and time | [`MemoryServer`], also with tokio and futures-io by features |
@@ -77,6 +81,7 @@
 
 // In floor order: a group uses only groups above it.
 mod action;
+mod credentials;
 mod peer;
 mod record;
 mod tls;
@@ -101,6 +106,7 @@ mod asynchronous;
 
 pub use action::{Action, Moment, Stage};
 pub use config::Config;
+pub use credentials::{Scram, ScramDefect};
 pub use faulty::{Fault, Faulty, Operations, Plan};
 pub use log::Log;
 pub use machine::Machine;

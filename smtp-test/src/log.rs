@@ -25,6 +25,11 @@ impl Log {
         self.lock().mails.clone()
     }
 
+    /// How many mails were stored so far, also those that [`Config::discard_mails`](crate::Config::discard_mails) let go.
+    pub fn mail_count(&self) -> usize {
+        self.lock().count
+    }
+
     /// One record for each connection so far, in order of their beginnings; of those that live, as far as they got.
     pub fn sessions(&self) -> Vec<Session> {
         self.lock().sessions.clone()
@@ -64,9 +69,7 @@ impl Log {
 
     /// Waits until at least `count` mails are stored, and gives them; fewer if `timeout` passes before.
     pub fn wait_for_mails(&self, count: usize, timeout: Duration) -> Vec<StoredMail> {
-        self.wait(timeout, |book| book.mails.len() >= count)
-            .mails
-            .clone()
+        self.wait(timeout, |book| book.count >= count).mails.clone()
     }
 
     /// Waits until at least `count` connections have ended, and gives the records of all; `timeout` bounds the wait.
@@ -115,15 +118,20 @@ impl Log {
     pub(crate) fn update(&self, number: usize, change: impl FnOnce(&mut Session)) {
         let mut book = self.lock();
         change(&mut book.sessions[number]);
-        if book.sessions[number].is_closed() {
+        if book.waiting > 0 && book.sessions[number].is_closed() {
             self.shared.changed.notify_all();
         }
     }
 
-    /// Adds a mail.
-    pub(crate) fn store(&self, mail: StoredMail) {
-        self.lock().mails.push(mail);
-        self.shared.changed.notify_all();
+    /// Counts a mail of one connection, and keeps it unless there is none to keep.
+    pub(crate) fn store(&self, number: usize, mail: Option<StoredMail>) {
+        let mut book = self.lock();
+        book.sessions[number].mails += 1;
+        book.count += 1;
+        book.mails.extend(mail);
+        if book.waiting > 0 {
+            self.shared.changed.notify_all();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {
@@ -140,6 +148,7 @@ impl Log {
     ) -> MutexGuard<'_, Book> {
         let end = Instant::now() + timeout;
         let mut book = self.lock();
+        book.waiting += 1;
         while !enough(&book) {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -152,6 +161,7 @@ impl Log {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
+        book.waiting -= 1;
         book
     }
 }
@@ -175,5 +185,9 @@ struct Shared {
 #[derive(Default)]
 struct Book {
     mails: Vec<StoredMail>,
+    /// Mails ever stored.
+    count: usize,
     sessions: Vec<Session>,
+    /// Threads that wait for a change.
+    waiting: usize,
 }

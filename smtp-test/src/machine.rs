@@ -2,25 +2,35 @@
 //!
 //! ```text
 //! ExpectTls ──TLS──> ExpectCommand <──235, 5yz──> ExpectResponse (AUTH)
-//!     ^──STARTTLS 220──┘     ^───end of data──> ExpectData (DATA 354)
+//!     ^──STARTTLS 220──┘   ^  ^───end of data──> ExpectData (DATA 354)
+//!                          └───end of chunk──> ExpectChunk (BDAT)
 //! ```
 //! Any of them goes to `Closed` by QUIT, EOF or an [`Action`](crate::Action) that says so.
 
-mod auth;
+mod chunks;
 mod commands;
 pub(crate) mod data;
+mod input;
+mod login;
+mod offer;
+mod parameters;
 mod queue;
+mod sasl;
+mod scram;
 mod syntax;
+mod transaction;
 
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    Action, Config, Log, Output, Parameter, Peer, Recipient, Rule, Session, Stage, TlsFacts,
-    Violation, action::End, config::TlsMode, record::printable,
+    Action, Config, Log, Output, Peer, Rule, Session, Stage, TlsFacts, Violation, action::End,
+    config::TlsMode, record::printable,
 };
-use auth::Exchange;
 use data::Data;
+use offer::Offer;
 use queue::Queue;
+use sasl::Exchange;
+use transaction::{Chunk, Envelope};
 
 /// An SMTP server as a sans-IO machine: one connection.
 ///
@@ -44,7 +54,11 @@ pub struct Machine {
     queue: Queue,
     reached: HashMap<Stage, usize>,
     /// What the last reply is to, in words.
-    asked: String,
+    asked: Vec<u8>,
+    /// The number of the last reply in the queue's order; of one that was kept back, none that is ever reached.
+    last_reply: u64,
+    /// Whether what was given as output has been seen by the client before its next input.
+    exact: bool,
     /// The number of the command line that waits for its first reply.
     command: Option<usize>,
     commands: usize,
@@ -53,8 +67,11 @@ pub struct Machine {
     reading: bool,
     greeted: bool,
     in_tls: bool,
+    tls: Option<TlsFacts>,
     hello: bool,
-    offered: Vec<String>,
+    offer: Offer,
+    /// MAIL commands so far.
+    mails: usize,
     user: Option<String>,
     auth_steps: usize,
     envelope: Envelope,
@@ -69,16 +86,8 @@ enum State {
     ExpectCommand,
     ExpectResponse(Exchange),
     ExpectData(Box<Data>),
+    ExpectChunk(Chunk),
     Closed,
-}
-
-/// The transaction, as far as it got.
-#[derive(Debug, Default)]
-struct Envelope {
-    mail: Option<(String, Vec<Parameter>)>,
-    mails_seen: usize,
-    rcpts_seen: usize,
-    recipients: Vec<Recipient>,
 }
 
 impl Machine {
@@ -102,7 +111,9 @@ impl Machine {
             line: Vec::new(),
             queue: Queue::new(config.split),
             reached: HashMap::new(),
-            asked: "the connection".to_owned(),
+            asked: b"the connection".to_vec(),
+            last_reply: 0,
+            exact: true,
             command: None,
             commands: 0,
             received: 0,
@@ -110,8 +121,10 @@ impl Machine {
             reading: true,
             greeted: false,
             in_tls: false,
+            tls: None,
             hello: false,
-            offered: Vec::new(),
+            offer: Offer::default(),
+            mails: 0,
             user: None,
             auth_steps: 0,
             envelope: Envelope::default(),
@@ -134,6 +147,7 @@ impl Machine {
         self.greeted = true;
         let text = match &self.config.greeting {
             Some(text) => format!("220 {text}"),
+            None if self.config.lmtp => format!("220 {} LMTP", self.config.host),
             None => format!("220 {} ESMTP", self.config.host),
         };
         self.answer(&[Stage::Greeting], &text, true);
@@ -144,26 +158,53 @@ impl Machine {
     ///
     /// `alone` is whether the client must not send anything before it.
     fn answer(&mut self, stages: &[Stage], text: &str, alone: bool) -> u16 {
-        let action = self.action(stages).unwrap_or_default();
+        let hello = matches!(stages.first(), Some(Stage::Ehlo | Stage::EhloInTls));
+        let Some(action) = self.action(stages) else {
+            let code = code(text.as_bytes());
+            if hello && code / 100 == 2 {
+                self.offer = Offer::new(text.as_bytes());
+            }
+            self.queue.push_reply(text, alone);
+            self.last_reply = self.queue.pushed();
+            return code;
+        };
         let reply = action
             .reply
             .clone()
             .unwrap_or_else(|| Action::reply(text).reply.unwrap_or_default());
-        let code = str::from_utf8(reply.get(..3).unwrap_or_default())
-            .ok()
-            .and_then(|digits| digits.parse().ok())
-            .unwrap_or(0);
-        if matches!(stages.first(), Some(Stage::Ehlo | Stage::EhloInTls)) && code / 100 == 2 {
-            self.offered = offered(&reply);
+        let code = code(&reply);
+        if hello && code / 100 == 2 {
+            self.offer = Offer::new(&reply);
         }
+        let before = self.queue.pushed();
         self.perform(&action, reply, alone);
+        let after = self.queue.pushed();
+        self.last_reply = if after > before { after } else { u64::MAX };
         code
+    }
+
+    /// Whether the client must be still about to send: it has begun what it has not ended.
+    fn is_midway(&self) -> bool {
+        match &self.state {
+            State::ExpectChunk(_) => true,
+            State::ExpectData(data) => data.raw_len() > 0,
+            _ => !self.line.is_empty(),
+        }
+    }
+
+    /// Whether the client must have seen a reply when it sent what comes in now.
+    fn is_known(&self, reply: u64) -> bool {
+        !self.offer.pipelining() || (self.exact && self.queue.taken() >= reply)
     }
 
     /// Counts the stages as reached, and finds what to do at them.
     fn action(&mut self, stages: &[Stage]) -> Option<Action> {
+        let command = self.command.take();
+        if self.config.hooks.is_empty() {
+            return None;
+        }
         let mut stages = stages.to_vec();
-        if let Some(number) = self.command.take() {
+        if let Some(number) = command {
             stages.extend([Stage::Command(number), Stage::AnyCommand]);
         }
         let counted: Vec<(Stage, usize)> = stages
@@ -229,124 +270,6 @@ impl Machine {
             self.log.update(self.number, |session| session.mark(mark));
         }
     }
-
-    /// Whether PIPELINING is offered.
-    fn pipelining(&self) -> bool {
-        self.offers("PIPELINING")
-    }
-
-    fn offers(&self, keyword: &str) -> bool {
-        self.offered
-            .iter()
-            .any(|line| line.split(' ').next() == Some(keyword))
-    }
-
-    /// Judges the first octet of a command, a response or a message: may the client send it now?
-    fn check_turn(&self) {
-        let rule = if self.queue.must_wait() {
-            Rule::DidNotWait
-        } else if self.queue.is_answering() && !self.pipelining() {
-            Rule::NotPipelining
-        } else {
-            return;
-        };
-        self.violation(rule, format!("before the reply to {}", self.asked));
-    }
-
-    /// Takes one line, or a part of it, from the front of `input`.
-    fn read_line(&mut self, input: &[u8]) -> usize {
-        if self.line.is_empty() {
-            self.check_turn();
-        }
-        let end = memchr::memchr(b'\n', input);
-        let piece = &input[..end.map_or(input.len(), |end| end + 1)];
-        self.line.extend_from_slice(piece);
-        if self.line.len() > MAX_BUFFERED {
-            self.violation(Rule::LineTooLong, "a line of more than 64 KiB");
-            self.answer(&[], "500 5.5.2 line too long", true);
-            self.end(End::Close);
-            return piece.len();
-        }
-        if end.is_none() {
-            return piece.len();
-        }
-        let line = std::mem::take(&mut self.line);
-        let sound = self.check_line(&line);
-        let text = line.strip_suffix(b"\n").unwrap_or(&line);
-        let text = text.strip_suffix(b"\r").unwrap_or(text);
-        self.note(text);
-        match std::mem::replace(&mut self.state, State::ExpectCommand) {
-            State::ExpectResponse(exchange) => self.handle_response(exchange, text, sound),
-            _ => self.handle_command(text, line.len(), sound),
-        }
-        self.received += line.len() as u64;
-        piece.len()
-    }
-
-    /// Looks for octets that no line may have.
-    fn check_line(&self, line: &[u8]) -> bool {
-        let shown = printable(line);
-        let text = match line.strip_suffix(b"\r\n") {
-            Some(text) => text,
-            None => {
-                self.violation(Rule::BareLf, shown.clone());
-                line.strip_suffix(b"\n").unwrap_or(line)
-            }
-        };
-        for &byte in text {
-            let rule = match byte {
-                b'\r' => Rule::BareCr,
-                0 => Rule::Nul,
-                1..=31 | 127 => Rule::Control,
-                _ => continue,
-            };
-            self.violation(rule, shown);
-            return false;
-        }
-        line.ends_with(b"\r\n")
-    }
-
-    fn read_data(&mut self, input: &[u8]) -> usize {
-        let State::ExpectData(data) = &mut self.state else {
-            return 0;
-        };
-        let before = data.raw_len();
-        // An action at an offset takes effect at that octet, however the input was cut.
-        let stop = self
-            .config
-            .hooks
-            .iter()
-            .filter_map(|(moment, _)| match moment.stage() {
-                Stage::Body(at) if at > before => usize::try_from(at - before).ok(),
-                _ => None,
-            })
-            .min()
-            .unwrap_or(usize::MAX)
-            .min(input.len());
-        let (taken, end) = data.read(&input[..stop]);
-        let raw = data.raw_len();
-        if before == 0 {
-            self.check_turn();
-        }
-        self.received += taken as u64;
-        if end {
-            let State::ExpectData(data) = std::mem::replace(&mut self.state, State::ExpectCommand)
-            else {
-                return taken;
-            };
-            self.handle_message(*data);
-        } else if self
-            .config
-            .hooks
-            .iter()
-            .any(|(moment, _)| moment.stage() == Stage::Body(raw))
-        {
-            let action = self.action(&[Stage::Body(raw)]).unwrap_or_default();
-            let reply = action.reply.clone().unwrap_or_default();
-            self.perform(&action, reply, false);
-        }
-        taken
-    }
 }
 
 impl Peer for Machine {
@@ -373,6 +296,7 @@ impl Peer for Machine {
                     return;
                 }
                 State::ExpectData(_) => self.read_data(input),
+                State::ExpectChunk(_) => self.read_chunk(input),
                 State::ExpectCommand | State::ExpectResponse(_) => self.read_line(input),
             };
             input = &input[taken..];
@@ -390,6 +314,12 @@ impl Peer for Machine {
                 data.body_len()
             ));
         }
+        if let State::ExpectChunk(chunk) = &self.state {
+            self.mark(format!(
+                "C: <unfinished chunk, {} octets missing>",
+                chunk.left
+            ));
+        }
         let open = !matches!(self.state, State::Closed);
         self.mark("C: <eof>");
         self.log
@@ -403,7 +333,7 @@ impl Peer for Machine {
         let (output, answers) = self.queue.pop()?;
         match &output {
             Output::Write(bytes) => {
-                let turn = answers && std::mem::take(&mut self.heard);
+                let turn = answers && !self.is_midway() && std::mem::take(&mut self.heard);
                 let keep = self.config.keep_transcripts;
                 let lines = if keep {
                     self.queue.lines(bytes)
@@ -455,12 +385,13 @@ impl Peer for Machine {
             return;
         }
         self.mark("<tls>");
+        self.tls = Some(facts.clone());
         self.log
             .update(self.number, |session| session.tls = Some(facts));
         self.state = State::ExpectCommand;
         self.in_tls = true;
         self.hello = false;
-        self.offered.clear();
+        self.offer = Offer::default();
         self.user = None;
         self.envelope = Envelope::default();
         if !self.greeted {
@@ -485,6 +416,10 @@ impl Peer for Machine {
     fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
     }
+
+    fn handle_network(&mut self) {
+        self.exact = false;
+    }
 }
 
 impl Drop for Machine {
@@ -494,14 +429,12 @@ impl Drop for Machine {
     }
 }
 
-/// The lines of an EHLO reply behind the first, without their codes, keywords in capitals.
-fn offered(reply: &[u8]) -> Vec<String> {
-    String::from_utf8_lossy(reply)
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.get(4..))
-        .map(|line| line.trim().to_ascii_uppercase())
-        .collect()
+/// The code of a reply, or 0.
+fn code(reply: &[u8]) -> u16 {
+    str::from_utf8(reply.get(..3).unwrap_or_default())
+        .ok()
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(0)
 }
 
 /// A client in a loop shall not fill the memory with reports.

@@ -42,6 +42,10 @@ pub trait Peer: Send {
         let _ = reason;
     }
 
+    /// Notes that a network or another thread lies between: what was given as output can still be under way when the
+    /// client sends what comes in next. Without it a peer knows all that the client had seen.
+    fn handle_network(&mut self) {}
+
     /// Whether the peer reads at present; `false` when it is told to stop reading.
     fn wants_input(&self) -> bool {
         true
@@ -78,6 +82,10 @@ impl<P: Peer + ?Sized> Peer for Box<P> {
         (**self).handle_tls_error(reason);
     }
 
+    fn handle_network(&mut self) {
+        (**self).handle_network();
+    }
+
     fn wants_input(&self) -> bool {
         (**self).wants_input()
     }
@@ -109,6 +117,7 @@ pub struct TlsFacts {
     version: &'static str,
     resumed: bool,
     server_name: Option<String>,
+    bindings: Vec<(String, Vec<u8>)>,
 }
 
 impl TlsFacts {
@@ -118,12 +127,28 @@ impl TlsFacts {
             version,
             resumed,
             server_name: server_name.map(str::to_owned),
+            bindings: Vec::new(),
         }
     }
 
     /// Facts for a test in which both sides agree that TLS stands, and no byte is encrypted.
     pub fn pretended() -> Self {
         Self::new("pretended", false, None)
+    }
+
+    /// Adds the data of a channel binding (RFC 5056), such as `tls-exporter`, which SCRAM with `-PLUS` wants to see.
+    #[must_use = "this adds to a copy"]
+    pub fn with_binding(mut self, name: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
+        self.bindings.push((name.into(), data.into()));
+        self
+    }
+
+    /// The data of a channel binding: `tls-exporter` (RFC 9266) where TLS took place.
+    pub fn binding(&self, name: &str) -> Option<&[u8]> {
+        self.bindings
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, data)| data.as_slice())
     }
 
     /// The protocol version: `TLSv1.2`, `TLSv1.3` or `pretended`.

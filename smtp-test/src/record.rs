@@ -31,7 +31,17 @@ impl StoredMail {
         find(&self.parameters, keyword)
     }
 
-    /// The recipients that were accepted, in order.
+    /// The ENVID parameter, decoded (RFC 3461, section 4.4).
+    pub fn envelope_id(&self) -> Option<String> {
+        named(&self.parameters, "ENVID")?.decoded()
+    }
+
+    /// The AUTH parameter, decoded: who submitted it, or `<>` (RFC 4954, section 5).
+    pub fn submitter(&self) -> Option<String> {
+        named(&self.parameters, "AUTH")?.decoded()
+    }
+
+    /// The recipients that were accepted, in order; in LMTP the one that it was delivered to.
     pub fn recipients(&self) -> &[Recipient] {
         &self.recipients
     }
@@ -85,6 +95,20 @@ impl Recipient {
         &self.parameters
     }
 
+    /// The ORCPT parameter: the type of the address, and the address, decoded (RFC 3461, section 4.2).
+    pub fn original_recipient(&self) -> Option<(String, String)> {
+        let value = named(&self.parameters, "ORCPT")?.decoded()?;
+        let (kind, address) = value.split_once(';')?;
+        Some((kind.to_owned(), address.to_owned()))
+    }
+
+    /// The words of the NOTIFY parameter, in capitals (RFC 3461, section 4.1).
+    pub fn notify(&self) -> Vec<String> {
+        self.parameter("NOTIFY")
+            .map(|words| words.split(',').map(str::to_ascii_uppercase).collect())
+            .unwrap_or_default()
+    }
+
     /// The value of a parameter of RCPT, empty for one without; `None` if it was not given.
     pub fn parameter(&self, keyword: &str) -> Option<&str> {
         find(&self.parameters, keyword)
@@ -107,6 +131,11 @@ impl Parameter {
     /// What stood behind the `=`.
     pub fn value(&self) -> Option<&str> {
         self.value.as_deref()
+    }
+
+    /// The value with its `+XX` decoded (xtext: RFC 3461, section 4); `None` if there is none, or it is no xtext of UTF-8.
+    pub fn decoded(&self) -> Option<String> {
+        String::from_utf8(decode_xtext(self.value()?)?).ok()
     }
 }
 
@@ -163,7 +192,8 @@ impl Session {
     /// How often the direction changed to the server and back: the number of times that the client had to wait for the
     /// network, the greeting not counted.
     ///
-    /// It is exact in memory; over a socket a client's group of commands counts twice if it arrives in two pieces.
+    /// It is exact in memory. Over a socket, a client's group of commands may arrive in pieces; it still counts once, unless
+    /// a piece ends exactly with a command and the next is late.
     pub fn round_trips(&self) -> usize {
         self.round_trips
     }
@@ -347,9 +377,35 @@ pub(crate) fn printable(line: &[u8]) -> String {
     text
 }
 
-fn find<'a>(parameters: &'a [Parameter], keyword: &str) -> Option<&'a str> {
+/// Decodes xtext (RFC 3461, section 4); octets over 127 stand for themselves, as RFC 6533 lets them.
+pub(crate) fn decode_xtext(text: &str) -> Option<Vec<u8>> {
+    let mut octets = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        octets.push(match byte {
+            b'+' => 16 * hex(rest.next()?)? + hex(rest.next()?)?,
+            b'=' | 0..=32 | 127 => return None,
+            _ => byte,
+        });
+    }
+    Some(octets)
+}
+
+/// A digit of xtext, which has capitals only.
+fn hex(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+fn named<'a>(parameters: &'a [Parameter], keyword: &str) -> Option<&'a Parameter> {
     parameters
         .iter()
         .find(|parameter| parameter.keyword.eq_ignore_ascii_case(keyword))
-        .map(|parameter| parameter.value.as_deref().unwrap_or_default())
+}
+
+fn find<'a>(parameters: &'a [Parameter], keyword: &str) -> Option<&'a str> {
+    named(parameters, keyword).map(|parameter| parameter.value.as_deref().unwrap_or_default())
 }

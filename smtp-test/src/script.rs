@@ -15,6 +15,7 @@ use crate::{Output, Split};
 /// | `C: text` | the client sends exactly this line; `\*` stands for any text |
 /// | `C- text` | the client sends exactly these bytes, without CRLF |
 /// | `C: <body>` | the client sends a message, up to the line that is a dot and with it, without any fault |
+/// | `C: <chunk 12>` | the client sends exactly so many octets, whatever they are: those that a BDAT line told of |
 /// | `C: <eof>` | the client closes its side |
 /// | `S: text` | the server sends this line |
 /// | `S- text` | the server sends these bytes, without CRLF |
@@ -152,6 +153,8 @@ enum Kind {
     /// Bytes of the client.
     Bytes(Vec<u8>),
     Body,
+    /// So many octets of the client.
+    Chunk(usize),
     ClientEof,
     /// Bytes of the server, cut in segments; the last one is open to what follows.
     Send(Vec<Vec<u8>>),
@@ -169,6 +172,12 @@ fn kind(line: &str) -> Result<Kind, &'static str> {
         .ok_or("neither C: nor S: nor <tls>")?;
     let text = rest.strip_prefix(' ').unwrap_or(rest);
     if text.starts_with('<') {
+        if let Some(len) = text.strip_prefix("<chunk ") {
+            return match len.trim_end().strip_suffix('>').map(str::parse) {
+                Some(Ok(len @ 1..)) if side == "C:" => Ok(Kind::Chunk(len)),
+                _ => Err("a chunk is of the client and has octets"),
+            };
+        }
         return match (side, text.trim_end()) {
             ("C:", "<body>") => Ok(Kind::Body),
             ("C:", "<eof>") => Ok(Kind::ClientEof),
@@ -253,6 +262,7 @@ mod tests {
             ),
             ("C: \\<body>", Kind::Line(vec![b"<body>\r\n".to_vec()])),
             ("C- \\x00\\0\\n", Kind::Bytes(vec![0, 0, b'\n'])),
+            ("C: <chunk 12>", Kind::Chunk(12)),
             ("S: 334 ", Kind::Send(vec![b"334 \r\n".to_vec()])),
             (
                 "S: 2\\|50 ok",
@@ -277,6 +287,9 @@ mod tests {
             "X: a",
             "C",
             "C: <nobody>",
+            "C: <chunk 0>",
+            "C: <chunk>",
+            "S: <chunk 1>",
             "S: <body>",
             "S: \\q",
             "S: \\x4",

@@ -34,7 +34,8 @@ pub(crate) fn serve_with<S: Read + Write>(
     mut more: impl FnMut(&mut S, &mut [u8]) -> io::Result<usize>,
     mut pause: impl FnMut(Duration) -> bool,
 ) -> io::Result<()> {
-    let mut buffer = vec![0; 64 << 10];
+    peer.handle_network();
+    let mut buffer = vec![0; 256 << 10];
     loop {
         while let Some(output) = next_output(peer) {
             match output {

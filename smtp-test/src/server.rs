@@ -1,15 +1,18 @@
+mod stream;
+
 use std::{
-    fmt,
-    io::{self, ErrorKind, Read},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use crate::{Config, Log, Machine, Peer, Session, StoredMail, TlsPeer, serve::serve_with};
+use stream::{Address, Listener, Stream};
 
-/// A server in this process, with threads and real sockets on the loopback interface.
+/// A server in this process, with threads and real sockets on the loopback interface or in the file system.
 ///
 /// It serves any number of connections at once, and ends when it is dropped, together with them.
 ///
@@ -27,7 +30,7 @@ use crate::{Config, Log, Machine, Peer, Session, StoredMail, TlsPeer, serve::ser
 /// ```
 #[must_use = "the server ends when it is dropped"]
 pub struct Server {
-    addr: SocketAddr,
+    address: Address,
     log: Log,
     control: Arc<Control>,
     listener: Option<JoinHandle<()>>,
@@ -39,19 +42,23 @@ impl Server {
     /// # Errors
     /// If no port can be bound.
     pub fn start(config: Config) -> io::Result<Self> {
-        let log = Log::new();
         let ip = if config.ipv6 {
             IpAddr::from(Ipv6Addr::LOCALHOST)
         } else {
             Ipv4Addr::LOCALHOST.into()
         };
-        let idle_limit = config.idle_limit;
-        let config = Arc::new(config);
-        let machines = {
-            let log = log.clone();
-            move |_| peer(Arc::clone(&config), &log)
-        };
-        Self::run(ip, idle_limit, log, machines)
+        Self::run_config(Listener::tcp(ip)?, config)
+    }
+
+    /// Starts a server on a Unix socket at `path`, where nothing may be yet; it is removed at the server's end.
+    ///
+    /// LMTP servers are found at such places, and for a load of mails it costs less than TCP.
+    ///
+    /// # Errors
+    /// If the socket cannot be made.
+    #[cfg(unix)]
+    pub fn start_unix(config: Config, path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::run_config(Listener::unix(path.as_ref())?, config)
     }
 
     /// Starts a server whose connections, counted from 1, are served by the peers that `make` gives: scripts, for
@@ -62,22 +69,44 @@ impl Server {
     pub fn with_peers(
         make: impl FnMut(usize) -> Box<dyn Peer> + Send + 'static,
     ) -> io::Result<Self> {
-        Self::run(
-            Ipv4Addr::LOCALHOST.into(),
-            Duration::from_secs(60),
-            Log::new(),
-            make,
-        )
+        let socket = Listener::tcp(Ipv4Addr::LOCALHOST.into())?;
+        Self::run(socket, Duration::from_secs(60), Log::new(), make)
+    }
+
+    /// The same on a Unix socket; see [`start_unix`](Self::start_unix).
+    ///
+    /// # Errors
+    /// If the socket cannot be made.
+    #[cfg(unix)]
+    pub fn with_peers_unix(
+        path: impl AsRef<Path>,
+        make: impl FnMut(usize) -> Box<dyn Peer> + Send + 'static,
+    ) -> io::Result<Self> {
+        let socket = Listener::unix(path.as_ref())?;
+        Self::run(socket, Duration::from_secs(60), Log::new(), make)
     }
 
     /// The address to connect to.
+    ///
+    /// # Panics
+    /// If the server listens on a Unix socket.
+    #[track_caller]
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.address.tcp().expect("the server listens on TCP")
     }
 
     /// The port of [`addr`](Self::addr).
+    ///
+    /// # Panics
+    /// If the server listens on a Unix socket.
+    #[track_caller]
     pub fn port(&self) -> u16 {
-        self.addr.port()
+        self.addr().port()
+    }
+
+    /// The path of the Unix socket, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.address.path()
     }
 
     /// The log, which stays readable after the server's end.
@@ -105,14 +134,23 @@ impl Server {
         self.log.wait_for_sessions(count, timeout)
     }
 
+    fn run_config(socket: (Listener, Address), config: Config) -> io::Result<Self> {
+        let log = Log::new();
+        let idle_limit = config.idle_limit;
+        let config = Arc::new(config);
+        let machines = {
+            let log = log.clone();
+            move |_| peer(Arc::clone(&config), &log)
+        };
+        Self::run(socket, idle_limit, log, machines)
+    }
+
     fn run(
-        ip: IpAddr,
+        (socket, address): (Listener, Address),
         idle_limit: Duration,
         log: Log,
         mut make: impl FnMut(usize) -> Box<dyn Peer> + Send + 'static,
     ) -> io::Result<Self> {
-        let socket = TcpListener::bind((ip, 0))?;
-        let addr = socket.local_addr()?;
         let control = Arc::new(Control::default());
         let shared = Arc::clone(&control);
         let listener = std::thread::Builder::new()
@@ -121,7 +159,7 @@ impl Server {
                 let mut threads: Vec<JoinHandle<()>> = Vec::new();
                 for number in 1.. {
                     // An error here is of one connection: it was gone before it was accepted.
-                    let Ok((stream, _)) = socket.accept() else {
+                    let Ok(stream) = socket.accept() else {
                         continue;
                     };
                     if !shared.admit(number, &stream) {
@@ -141,7 +179,7 @@ impl Server {
                 }
             })?;
         Ok(Self {
-            addr,
+            address,
             log,
             control,
             listener: Some(listener),
@@ -153,11 +191,14 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.control.stop();
         // Wakes the thread that waits in `accept`.
-        let woken = TcpStream::connect_timeout(&self.addr, Duration::from_secs(1));
+        let woken = self.address.knock();
         if let Some(listener) = self.listener.take()
             && woken.is_ok()
         {
             let _ = listener.join();
+        }
+        if let Some(path) = self.address.path() {
+            let _ = std::fs::remove_file(path);
         }
     }
 }
@@ -165,7 +206,7 @@ impl Drop for Server {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
-            .field("addr", &self.addr)
+            .field("address", &self.address)
             .field("log", &self.log)
             .finish_non_exhaustive()
     }
@@ -183,23 +224,14 @@ pub(crate) fn peer(config: Arc<Config>, log: &Log) -> Box<dyn Peer> {
 
 fn converse(
     mut peer: Box<dyn Peer>,
-    mut stream: TcpStream,
+    mut stream: Stream,
     control: &Control,
     idle: Duration,
 ) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(idle))?;
-    stream.set_write_timeout(Some(idle))?;
-    let more = |stream: &mut TcpStream, buffer: &mut [u8]| {
-        stream.set_nonblocking(true)?;
-        let read = stream.read(buffer);
-        stream.set_nonblocking(false)?;
-        match read {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
-            read => read,
-        }
-    };
-    serve_with(&mut peer, &mut stream, more, |time| control.pause(time))?;
+    stream.prepare(idle)?;
+    serve_with(&mut peer, &mut stream, Stream::read_ready, |time| {
+        control.pause(time)
+    })?;
     // Deaf, but there, until the server ends.
     while !peer.wants_input() && !peer.is_closed() && control.pause(idle) {}
     Ok(())
@@ -216,12 +248,12 @@ struct Control {
 struct Running {
     stopped: bool,
     /// The connections that live, to be shut down at the end.
-    streams: Vec<(usize, TcpStream)>,
+    streams: Vec<(usize, Stream)>,
 }
 
 impl Control {
     /// Takes a connection on; `false` when the server shall end.
-    fn admit(&self, number: usize, stream: &TcpStream) -> bool {
+    fn admit(&self, number: usize, stream: &Stream) -> bool {
         let mut running = self.lock();
         if let Ok(stream) = stream.try_clone() {
             running.streams.push((number, stream));
@@ -238,7 +270,7 @@ impl Control {
         {
             // Shut down, since the clone alone would keep it open.
             let (_, stream) = running.streams.swap_remove(at);
-            let _ = stream.shutdown(Shutdown::Both);
+            stream.shutdown();
         }
     }
 
@@ -246,7 +278,7 @@ impl Control {
         let mut running = self.lock();
         running.stopped = true;
         for (_, stream) in &running.streams {
-            let _ = stream.shutdown(Shutdown::Both);
+            stream.shutdown();
         }
         self.stopped.notify_all();
     }

@@ -1,3 +1,5 @@
+mod end_point;
+
 use std::sync::{Arc, OnceLock};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -36,7 +38,7 @@ pub struct Tls {
     own: Option<Arc<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>>,
     versions: &'static [&'static SupportedProtocolVersion],
     resumption: bool,
-    server: Arc<OnceLock<Arc<ServerConfig>>>,
+    server: Arc<OnceLock<Made>>,
 }
 
 impl Tls {
@@ -116,7 +118,17 @@ impl Tls {
 
     /// The server's side for rustls, made at the first call.
     pub fn server_config(&self) -> Arc<ServerConfig> {
-        Arc::clone(self.server.get_or_init(|| Arc::new(self.build())))
+        Arc::clone(&self.made().config)
+    }
+
+    /// The channel binding of the type `tls-server-end-point` (RFC 5929, section 4), which SCRAM with `-PLUS` can use;
+    /// `None` if the certificate is signed by an algorithm for which there is none.
+    pub fn end_point(&self) -> Option<Vec<u8>> {
+        end_point::hash(&self.made().leaf)
+    }
+
+    fn made(&self) -> &Made {
+        self.server.get_or_init(|| self.build())
     }
 
     /// A client's side for rustls, which trusts the authority alone.
@@ -139,11 +151,12 @@ impl Tls {
         self
     }
 
-    fn build(&self) -> ServerConfig {
+    fn build(&self) -> Made {
         let (chain, key) = match &self.own {
             Some(own) => (own.0.clone(), own.1.clone_key()),
             None => self.issue(),
         };
+        let leaf = chain.first().expect("a chain has a leaf").clone();
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(self.versions)
             .expect("ring supports the versions")
@@ -156,7 +169,10 @@ impl Tls {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
-        config
+        Made {
+            config: Arc::new(config),
+            leaf,
+        }
     }
 
     fn issue(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
@@ -215,6 +231,13 @@ impl Default for Tls {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What is made once of the settings.
+#[derive(Debug)]
+struct Made {
+    config: Arc<ServerConfig>,
+    leaf: CertificateDer<'static>,
 }
 
 /// What is wrong with a certificate. Each makes a careful client stop.

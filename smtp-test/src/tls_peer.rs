@@ -119,7 +119,11 @@ impl<P: Peer> TlsPeer<P> {
                     _ => "unknown",
                 };
                 let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-                let facts = TlsFacts::new(version, resumed, connection.server_name());
+                let mut facts = TlsFacts::new(version, resumed, connection.server_name());
+                let label = b"EXPORTER-Channel-Binding";
+                if let Ok(data) = connection.export_keying_material([0; 32], label, Some(b"")) {
+                    facts = facts.with_binding("tls-exporter", data);
+                }
                 self.state = State::Open(connection);
                 self.inner.handle_tls(facts);
             }
@@ -199,6 +203,10 @@ impl<P: Peer> Peer for TlsPeer<P> {
             }
         }
         self.out.pop_front()
+    }
+
+    fn handle_network(&mut self) {
+        self.inner.handle_network();
     }
 
     fn wants_input(&self) -> bool {

@@ -5,47 +5,13 @@
     reason = "helpers of tests"
 )]
 
+mod common;
+
 use std::time::Duration;
 
+use common::{ask, broken, greeted, read};
 use proptest::prelude::*;
 use smtp_test::{Action, Config, Machine, Output, Peer, Rule, Split, Stage, TlsFacts};
-
-/// All that the server says at this moment; ends are shown as marks.
-fn read(machine: &mut Machine) -> String {
-    let mut text = String::new();
-    while let Some(output) = machine.poll_output() {
-        match output {
-            Output::Write(bytes) => text.push_str(&String::from_utf8_lossy(&bytes)),
-            other => text.push_str(&format!("<{other:?}>")),
-        }
-    }
-    text
-}
-
-fn ask(machine: &mut Machine, bytes: impl AsRef<[u8]>) -> String {
-    machine.handle_input(bytes.as_ref());
-    read(machine)
-}
-
-/// A server that has been greeted.
-fn greeted(config: &Config) -> Machine {
-    let mut machine = Machine::new(config);
-    read(&mut machine);
-    ask(&mut machine, "EHLO client.test\r\n");
-    machine
-}
-
-/// The rules that a client breaks by one flight, behind the greeting and EHLO.
-fn broken(config: &Config, flight: impl AsRef<[u8]>) -> Vec<Rule> {
-    let mut machine = greeted(config);
-    ask(&mut machine, flight);
-    machine
-        .log()
-        .violations()
-        .iter()
-        .map(|violation| violation.rule())
-        .collect()
-}
 
 #[test]
 fn every_byte_that_is_not_a_command_line_is_held_against_the_client() {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
-use smtp_test::{Action, Config, Defect, Rule, Server, Stage, Tls};
+use smtp_test::{Action, Config, Defect, Machine, Rule, Server, Stage, Tls};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -278,4 +278,98 @@ fn actions_apply_to_the_connection_and_the_time_they_name() {
     assert!(second.reply().starts_with("220"));
     assert_eq!(second.ask("NOOP"), "250 2.0.0 ok\r\n");
     assert_eq!(second.ask("NOOP"), "250-a\r\n250 b\r\n");
+}
+
+#[test]
+fn mails_that_are_not_kept_are_counted() {
+    let config = Config::new()
+        .with("CHUNKING")
+        .discard_mails()
+        .discard_transcripts();
+    let server = Server::start(config).unwrap();
+    let mut client = connect(&server);
+    client.reply();
+    client.ask("EHLO client.test");
+    let mail = "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nBDAT 3 LAST\r\nx\r\n";
+    client.send(&(mail.repeat(500) + "QUIT\r\n"));
+    let mut replies = String::new();
+    client.0.read_to_string(&mut replies).unwrap();
+    assert_eq!(replies.matches("queued").count(), 500);
+    assert_eq!(server.wait_for_mails(500, SOON), []);
+    assert_eq!(server.log().mail_count(), 500);
+    let session = server.wait_for_sessions(1, SOON).remove(0);
+    assert_eq!(
+        (session.mails(), session.lines(), session.commands()),
+        (500, &[][..], &[][..])
+    );
+    server.log().assert_clean();
+}
+
+#[test]
+fn a_group_that_arrives_in_pieces_is_one_round_trip() {
+    let server = Server::start(Config::new().with("CHUNKING")).unwrap();
+    let mut client = connect(&server);
+    client.reply();
+    client.ask("EHLO client.test");
+    // Each piece is read by itself, since its replies come before the next is sent.
+    client.send("MAIL FROM:<a@x.test>\r\nRC");
+    client.reply();
+    client.send("PT TO:<b@y.test>\r\nBDAT 4 LAST\r\nx");
+    client.reply();
+    client.send("y\r\n");
+    client.reply();
+    client.ask("QUIT");
+    let session = server.wait_for_sessions(1, SOON).remove(0);
+    assert_eq!(session.round_trips(), 3, "EHLO, the mail, QUIT");
+    server.log().assert_clean();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_unix_socket_serves_lmtp_and_is_gone_at_the_end() {
+    use std::os::unix::net::UnixStream;
+
+    let path = std::env::temp_dir().join(format!("smtp-test-{}.sock", std::process::id()));
+    let server = Server::start_unix(Config::new().lmtp().with("CHUNKING"), &path).unwrap();
+    assert_eq!(server.path(), Some(path.as_path()));
+    assert!(Server::start_unix(Config::new(), &path).is_err(), "taken");
+    let mut client = Raw(BufReader::new(UnixStream::connect(&path).unwrap()));
+    assert_eq!(client.reply(), "220 mail.test LMTP\r\n");
+    client.ask("LHLO client.test");
+    let body = "x".repeat(98) + "\r\n";
+    client.send(&format!(
+        "MAIL FROM:<>\r\nRCPT TO:<b@y.test>\r\nRCPT TO:<c@y.test>\r\nBDAT 1000000 LAST\r\n{}",
+        body.repeat(10_000)
+    ));
+    for _ in 0..5 {
+        assert!(client.reply().starts_with("250"));
+    }
+    assert!(client.ask("QUIT").starts_with("221"));
+    let mails = server.wait_for_mails(2, SOON);
+    assert_eq!(
+        mails.iter().map(|mail| mail.body().len()).sum::<usize>(),
+        2_000_000
+    );
+    server.log().assert_clean();
+    drop(server);
+    assert!(!path.exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn peers_are_served_on_a_unix_socket_too() {
+    use std::os::unix::net::UnixStream;
+
+    let path = std::env::temp_dir().join(format!("smtp-test-peers-{}.sock", std::process::id()));
+    let server = Server::with_peers_unix(&path, |number| {
+        Box::new(Machine::new(
+            &Config::new().greeting(format!("number {number}")),
+        ))
+    })
+    .unwrap();
+    for number in 1..=3 {
+        let mut client = Raw(BufReader::new(UnixStream::connect(&path).unwrap()));
+        assert_eq!(client.reply(), format!("220 number {number}\r\n"));
+    }
+    drop(server);
 }

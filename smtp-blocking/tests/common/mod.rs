@@ -29,7 +29,7 @@ pub(crate) fn hasty() -> Connection {
     )
 }
 
-fn with_timeouts(security: Security, timeouts: Timeouts) -> Connection {
+pub(crate) fn with_timeouts(security: Security, timeouts: Timeouts) -> Connection {
     let config = Config::builder("client.test".parse().unwrap())
         .security(security)
         .timeouts(timeouts)

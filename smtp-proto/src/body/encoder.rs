@@ -11,23 +11,51 @@ use super::{
     octets,
 };
 
-/// Turns the chunks of a body into what DATA sends (RFC 5321, section 4.5.2).
+/// Turns the pieces of a body into what DATA sends (RFC 5321, section 4.5.2), or BDAT (RFC 3030).
 ///
 /// Long runs leave as slices of the chunk, not copied. After a [`Fault`] every call returns it
 /// again: the body then must not be terminated, only the connection closed.
 #[derive(Debug)]
 pub struct Encoder {
     mode: Result<Mode, Fault>,
+    framing: Framing,
+}
+
+/// How the end of a body is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// By a line with a dot, so that dots at the start of other lines are doubled.
+    Dot,
+    /// By the number of octets.
+    Length,
 }
 
 impl Encoder {
     /// An encoder that checks the body against `rules` on its way.
     pub const fn new(rules: &Rules) -> Self {
+        Self::checking(rules, Framing::Dot)
+    }
+
+    /// The same for BDAT: no dot is doubled, and the end is no more than the end of the last line.
+    pub const fn chunked(rules: &Rules) -> Self {
+        Self::checking(rules, Framing::Length)
+    }
+
+    /// An encoder that passes on any octets, for BDAT with BINARYMIME (RFC 3030, section 3).
+    pub const fn binary() -> Self {
+        Self {
+            mode: Ok(Mode::Raw),
+            framing: Framing::Length,
+        }
+    }
+
+    const fn checking(rules: &Rules, framing: Framing) -> Self {
         Self {
             mode: Ok(Mode::Check {
-                line: Line::new(rules),
+                line: Line::new(rules, matches!(framing, Framing::Dot)),
                 held_cr: false,
             }),
+            framing,
         }
     }
 
@@ -36,8 +64,18 @@ impl Encoder {
     /// If nothing is to be inserted, the body passes through without a look; only its length is
     /// still checked. To give it another body is to send what was never checked.
     pub const fn verified(facts: &Facts) -> Self {
-        if facts.dots != 0 || facts.converted != 0 {
-            return Self::new(&facts.rules);
+        Self::trusting(facts, Framing::Dot)
+    }
+
+    /// The same for BDAT.
+    pub const fn chunked_verified(facts: &Facts) -> Self {
+        Self::trusting(facts, Framing::Length)
+    }
+
+    const fn trusting(facts: &Facts, framing: Framing) -> Self {
+        let dots = matches!(framing, Framing::Dot) && facts.dots != 0;
+        if dots || facts.converted != 0 {
+            return Self::checking(&facts.rules, framing);
         }
         Self {
             mode: Ok(Mode::Pass {
@@ -45,6 +83,7 @@ impl Encoder {
                 len: facts.len,
                 ending: facts.ending,
             }),
+            framing,
         }
     }
 
@@ -67,6 +106,7 @@ impl Encoder {
         let done = match self.mode.as_mut().map_err(|fault| *fault)? {
             Mode::Check { line, held_cr } => check(line, held_cr, chunk, Sink::new(room, out)),
             Mode::Pass { offset, len, .. } => pass(offset, *len, chunk, room, out),
+            Mode::Raw => pass(&mut 0, u64::MAX, chunk, room, out),
         };
         if let Err(fault) = done {
             self.mode = Err(fault);
@@ -74,28 +114,37 @@ impl Encoder {
         done
     }
 
-    /// What ends the body: `.` CRLF, with a CRLF in front if the last line has none.
+    /// What ends the body: the CRLF that the last line lacks, if it does, and for DATA `.` CRLF.
     ///
     /// # Errors
     /// The fault found before, or that the body ends in a bare CR or before the end of the scanned
     /// one.
     pub fn finish(&self) -> Result<&'static [u8], Fault> {
-        match self.mode.as_ref().map_err(|fault| *fault)? {
-            Mode::Check { line, held_cr } => Ok(match line.finish()? {
-                State::Start => b".\r\n",
-                State::AfterCr if !held_cr => b"\n.\r\n",
-                State::AfterCr | State::Within => b"\r\n.\r\n",
-            }),
-            Mode::Pass { offset, len, .. } if offset < len => Err(Fault {
-                offset: *offset,
-                reason: FaultReason::NotAsScanned,
-            }),
+        let lacking: &'static [u8] = match self.mode.as_ref().map_err(|fault| *fault)? {
+            Mode::Check { line, held_cr } => match line.finish()? {
+                State::Start => b"",
+                State::AfterCr if !held_cr => b"\n",
+                State::AfterCr | State::Within => b"\r\n",
+            },
+            Mode::Pass { offset, len, .. } if offset < len => {
+                return Err(Fault {
+                    offset: *offset,
+                    reason: FaultReason::NotAsScanned,
+                });
+            }
             Mode::Pass {
                 ending: State::Start,
                 ..
-            } => Ok(b".\r\n"),
-            Mode::Pass { .. } => Ok(b"\r\n.\r\n"),
-        }
+            }
+            | Mode::Raw => b"",
+            Mode::Pass { .. } => b"\r\n",
+        };
+        Ok(match (self.framing, lacking) {
+            (Framing::Length, lacking) => lacking,
+            (Framing::Dot, b"") => b".\r\n",
+            (Framing::Dot, b"\n") => b"\n.\r\n",
+            (Framing::Dot, _) => b"\r\n.\r\n",
+        })
     }
 }
 
@@ -135,6 +184,7 @@ enum Mode {
         len: u64,
         ending: State,
     },
+    Raw,
 }
 
 /// Passes through what is known to need nothing.

@@ -39,6 +39,8 @@ impl Insert {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line {
     rules: Rules,
+    /// Whether a dot at the start of a line is doubled.
+    dots: bool,
     state: State,
     /// Octets of the body so far.
     offset: u64,
@@ -56,9 +58,10 @@ pub(super) enum State {
 }
 
 impl Line {
-    pub(super) const fn new(rules: &Rules) -> Self {
+    pub(super) const fn new(rules: &Rules, dots: bool) -> Self {
         Self {
             rules: *rules,
+            dots,
             state: State::Start,
             offset: 0,
             column: 0,
@@ -89,7 +92,7 @@ impl Line {
         }
         let (run, insert) = match rest.first() {
             None => (0, None),
-            Some(b'.') if self.state == State::Start => (0, Some(Insert::Dot)),
+            Some(b'.') if self.dots && self.state == State::Start => (0, Some(Insert::Dot)),
             Some(_) if self.rules.eight_bit => self.run::<true>(rest)?,
             Some(_) => self.run::<false>(rest)?,
         };
@@ -146,7 +149,7 @@ impl Line {
                         return Ok((here.next, None));
                     }
                     here = Here::at_start(here.next.saturating_add(1));
-                    if bytes.get(here.next) == Some(&b'.') {
+                    if self.dots && bytes.get(here.next) == Some(&b'.') {
                         self.stand(0);
                         return Ok((here.next, Some(Insert::Dot)));
                     }

@@ -47,7 +47,7 @@ impl Error {
             ErrorKind::Misuse(Misuse::UpgradePending) => {
                 Some("call `upgrade`, or use a client that has a TLS layer")
             }
-            ErrorKind::Unsupported(need) => of_need(need),
+            ErrorKind::Unsupported(need) => of_need(self.stage(), need),
             ErrorKind::Body(fault) => of_fault(*fault),
             _ => None,
         }
@@ -98,11 +98,15 @@ fn of_login(reply: &Reply) -> Option<&'static str> {
     }
 }
 
-fn of_need(need: &Need) -> Option<&'static str> {
-    match need {
-        Need::EightBitMime => Some("encode the text as quoted-printable or base64"),
-        Need::SmtpUtf8 => Some("encode words in headers as RFC 2047 says, and domains as A-labels"),
-        Need::Parameter { .. } => None,
+fn of_need(stage: Stage, need: &Need) -> Option<&'static str> {
+    match (stage, need) {
+        (_, Need::EightBitMime | Need::BinaryMime) => {
+            Some("encode the text as quoted-printable or base64")
+        }
+        (Stage::Mail, Need::SmtpUtf8) => {
+            Some("encode words in headers as RFC 2047 says, and domains as A-labels")
+        }
+        _ => None,
     }
 }
 

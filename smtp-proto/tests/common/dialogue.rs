@@ -89,7 +89,8 @@ impl Dialogue {
                 };
                 at += len;
                 transaction.ended = true;
-                transaction.verdict = replies.next(at);
+                transaction.verdict = replies.next(at).filter(|said| said.code / 100 != 3);
+                replies.desynchronized |= transaction.verdict.is_none();
             }
         }
         dialogue

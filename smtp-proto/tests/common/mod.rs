@@ -13,4 +13,5 @@ pub(crate) mod dialogue;
 pub(crate) mod invariants;
 pub(crate) mod pair;
 pub(crate) mod parrot;
+pub(crate) mod rig;
 pub(crate) mod scenario;

@@ -229,7 +229,7 @@ impl<P: Peer> Pair<P> {
                 Output::Close | Output::Cut => self.apply(Fault::Eof),
                 Output::Reset => self.apply(Fault::ReadError),
                 Output::Delay(delay) => {
-                    self.now = self.now + delay;
+                    self.now = self.now.saturating_add(delay);
                     self.connection.handle_timeout(self.now);
                 }
                 _ => panic!("an output that this pair does not know"),

@@ -28,24 +28,29 @@
 //! b@x.test accepted: 250 ok
 //! ```
 //!
-//! Everything but [`Scenario::run`] is independent of how the bytes move: the adapters do the same actions over their own
-//! streams and compare the same [`Trace`].
+//! Nothing here depends on how the bytes move: the machine's tests run the scenarios in memory; the adapters include this
+//! file, do the same over their own streams and compare the same [`Trace`].
+
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use smtp_proto::body::LineEnds;
 use smtp_proto::{
-    BodyStatus, Command, Config, ConfigBuilder, Connection, Credentials, Error, ForwardPath, Mail,
-    MailError, MessageId, Outcome, Parameter, Pipelining, Reply, Security, Streamed, Timeouts,
-    Window,
+    Command, Config, ConfigBuilder, Credentials, Error, ForwardPath, Mail, MailBuilder, MailError,
+    Outcome, Parameter, Pipelining, Reply, Security, Streamed, Timeouts, Window,
 };
-use smtp_test::{Peer, Script, Split};
-
-use super::pair::Pair;
+use smtp_test::Script;
 
 pub(crate) struct Scenario {
     pub name: String,
@@ -70,7 +75,7 @@ pub(crate) enum Action {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Piece {
-    Text(Bytes),
+    Text(Vec<u8>),
     Finish,
     Fail,
     Abandon,
@@ -140,58 +145,6 @@ impl Scenario {
             needs_clock: script.contains("<timeout>"),
         }
     }
-
-    /// Runs it through the machine; returns what the caller heard and what was sent.
-    pub(crate) fn run(&self, split: Split, write_at_most: usize) -> (Trace, Vec<u8>) {
-        let player = self.script.play(split);
-        let report = player.report();
-        let mut pair = Pair::new(Arc::clone(&self.config), player);
-        pair.write_at_most = write_at_most;
-        let mut trace = Trace::default();
-        // Whoever drives begins TLS before the first question is put.
-        pair.exchange();
-        if trace.ready(pair.drive(Connection::poll_ready)) {
-            let ids: Vec<_> = self
-                .actions
-                .iter()
-                .map(|action| submit(&mut pair.connection, action))
-                .collect();
-            for id in ids {
-                match id {
-                    Id::Mail(id, pieces) => {
-                        write(&mut pair, id, pieces);
-                        trace.outcome(pair.drive(|c| c.poll_outcome(id)));
-                    }
-                    Id::Refused(error) => trace.refused(error),
-                    Id::Command(id) => trace.reply(pair.drive(|c| c.poll_reply(id))),
-                    Id::Quit => trace.ended(pair.drive(Connection::poll_ended)),
-                }
-            }
-        }
-        pair.exchange();
-        if let Some(Err(_)) = pair.connection.poll_ready() {
-            assert!(
-                pair.connection.poll_transmit(pair.now).is_none(),
-                "{}: offered after the end",
-                self.name
-            );
-            assert_eq!(
-                pair.connection.poll_timeout(),
-                None,
-                "{}: awaited after the end",
-                self.name
-            );
-        }
-        pair.peer.handle_eof();
-        super::invariants::check_leaving(self.config.security(), &pair.sent, pair.sent_in_clear);
-        if let Err(mismatch) = report.verdict() {
-            panic!(
-                "{} ({split:?}, {write_at_most} bytes a write): {mismatch}\nheard:\n{}",
-                self.name, trace.0
-            );
-        }
-        (trace, pair.sent)
-    }
 }
 
 /// What the mails of a scenario have in common.
@@ -255,7 +208,7 @@ impl Shape {
             .parameters
             .iter()
             .cloned()
-            .fold(mail, smtp_proto::MailBuilder::parameter);
+            .fold(mail, MailBuilder::parameter);
         mail = mail
             .line_ends(self.line_ends)
             .longest_line(self.longest_line);
@@ -295,7 +248,7 @@ fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuil
 /// Takes a line that says what the caller does; returns whether it is one.
 fn act(actions: &mut Vec<Action>, shape: &Shape, word: &str, rest: &str) -> bool {
     let piece = match word {
-        "piece" => Some(Piece::Text(unescape(rest).into())),
+        "piece" => Some(Piece::Text(unescape(rest))),
         "finish" => Some(Piece::Finish),
         "fail" => Some(Piece::Fail),
         "abandon" => Some(Piece::Abandon),
@@ -330,41 +283,6 @@ fn act(actions: &mut Vec<Action>, shape: &Shape, word: &str, rest: &str) -> bool
         _ => return false,
     });
     true
-}
-
-enum Id<'a> {
-    Mail(MessageId, &'a [Piece]),
-    Refused(&'a MailError),
-    Command(smtp_proto::CommandId),
-    Quit,
-}
-
-fn submit<'a>(connection: &mut Connection, action: &'a Action) -> Id<'a> {
-    match action {
-        Action::Mail(mail) => Id::Mail(connection.submit(mail.clone()), &[]),
-        Action::Stream(mail, pieces) => Id::Mail(connection.submit(mail.clone()), pieces),
-        Action::Refused(error) => Id::Refused(error),
-        Action::Command(command) => Id::Command(connection.command(command.clone())),
-        Action::Quit => {
-            connection.quit();
-            Id::Quit
-        }
-    }
-}
-
-/// Hands over each piece when it is wanted, until the outcome is known.
-fn write<P: Peer>(pair: &mut Pair<P>, id: MessageId, pieces: &[Piece]) {
-    for piece in pieces {
-        let Ok(BodyStatus::Wanted) = pair.drive(|c| c.poll_body(id)) else {
-            return;
-        };
-        match piece {
-            Piece::Text(text) => pair.connection.write_body(id, text.clone()).unwrap(),
-            Piece::Finish => pair.connection.finish_body(id).unwrap(),
-            Piece::Fail => pair.connection.fail_body(id, source_error()),
-            Piece::Abandon => pair.connection.abandon(id),
-        }
-    }
 }
 
 /// What the source of a text fails with.

@@ -11,6 +11,8 @@ pub(super) struct Queue {
     answering: usize,
     /// Replies in `items` before which the client must send nothing.
     alone: usize,
+    /// Replies ever added.
+    pushed: u64,
     /// The start of a line that was taken without its end.
     line: Vec<u8>,
 }
@@ -31,6 +33,7 @@ impl Queue {
             items: VecDeque::new(),
             answering: 0,
             alone: 0,
+            pushed: 0,
             line: Vec::new(),
         }
     }
@@ -69,6 +72,15 @@ impl Queue {
         }
     }
 
+    /// Adds an ordinary reply: lines that are still to be ended with CRLF.
+    pub(super) fn push_reply(&mut self, text: &str, alone: bool) {
+        let segment = self.open_segment(1, usize::from(alone));
+        for line in text.lines() {
+            segment.extend_from_slice(line.as_bytes());
+            segment.extend_from_slice(b"\r\n");
+        }
+    }
+
     /// Adds a delay, or the end of the connection.
     pub(super) fn push_plain(&mut self, output: Output) {
         self.items.push_back(Item {
@@ -101,6 +113,16 @@ impl Queue {
         self.answering > 0
     }
 
+    /// How many replies were ever added.
+    pub(super) fn pushed(&self) -> u64 {
+        self.pushed
+    }
+
+    /// How many of them were taken.
+    pub(super) fn taken(&self) -> u64 {
+        self.pushed - self.answering as u64
+    }
+
     /// Whether there is one that the client had to wait for.
     pub(super) fn must_wait(&self) -> bool {
         self.alone > 0
@@ -128,26 +150,56 @@ impl Queue {
             return;
         }
         let (replies, alone) = (usize::from(reply), usize::from(alone));
-        self.answering += replies;
-        self.alone += alone;
-        if open
-            && let Some(Item {
-                output: Output::Write(last),
-                replies: in_last,
-                alone: alone_in_last,
-                open: true,
-            }) = self.items.back_mut()
-        {
-            last.extend_from_slice(bytes);
-            *in_last += replies;
-            *alone_in_last += alone;
+        if open {
+            self.open_segment(replies, alone).extend_from_slice(bytes);
             return;
         }
+        self.count(replies, alone);
         self.items.push_back(Item {
             output: Output::Write(bytes.to_vec()),
             replies,
             alone,
             open,
         });
+    }
+
+    /// A segment to write the end of so many replies into: the last one, if more may be put there.
+    fn open_segment(&mut self, replies: usize, alone: usize) -> &mut Vec<u8> {
+        self.count(replies, alone);
+        let fits = matches!(
+            self.items.back(),
+            Some(Item {
+                output: Output::Write(_),
+                open: true,
+                ..
+            })
+        );
+        if !fits {
+            self.items.push_back(Item {
+                output: Output::Write(Vec::new()),
+                replies: 0,
+                alone: 0,
+                open: true,
+            });
+        }
+        match self.items.back_mut() {
+            Some(Item {
+                output: Output::Write(bytes),
+                replies: in_last,
+                alone: alone_in_last,
+                ..
+            }) => {
+                *in_last += replies;
+                *alone_in_last += alone;
+                bytes
+            }
+            _ => unreachable!("it was put there"),
+        }
+    }
+
+    fn count(&mut self, replies: usize, alone: usize) {
+        self.answering += replies;
+        self.alone += alone;
+        self.pushed += replies as u64;
     }
 }

@@ -7,6 +7,8 @@ use crate::Parameter;
 pub(super) enum Request<'a> {
     Ehlo(&'a str),
     Helo(&'a str),
+    /// EHLO of LMTP (RFC 2033).
+    Lhlo(&'a str),
     StartTls,
     Auth {
         mechanism: &'a str,
@@ -15,13 +17,18 @@ pub(super) enum Request<'a> {
     Mail(Path<'a>),
     Rcpt(Path<'a>),
     Data,
+    /// RFC 3030, section 2.
+    Bdat {
+        size: u64,
+        last: bool,
+    },
     Rset,
     Noop,
     Vrfy,
     Expn,
     Help,
     Quit,
-    /// Any verb besides, LHLO and BDAT among them until the server speaks LMTP and CHUNKING.
+    /// Any verb besides.
     Other,
 }
 
@@ -59,26 +66,52 @@ pub(super) fn parse(line: &str) -> Result<Request<'_>, &'static str> {
         return Err("no verb");
     }
     let bare = |request| rest.map_or(Ok(request), |_| Err("an argument where none belongs"));
-    match verb.to_ascii_uppercase().as_str() {
-        "EHLO" => Ok(Request::Ehlo(client_name(rest)?)),
-        "HELO" => Ok(Request::Helo(client_name(rest)?)),
-        "STARTTLS" => bare(Request::StartTls),
-        "DATA" => bare(Request::Data),
-        "RSET" => bare(Request::Rset),
-        "QUIT" => bare(Request::Quit),
-        "AUTH" => auth(rest.ok_or("no mechanism")?),
-        "MAIL" => Ok(Request::Mail(path(rest, "FROM:", false)?)),
-        "RCPT" => Ok(Request::Rcpt(path(rest, "TO:", true)?)),
-        "NOOP" => text(rest).map(|()| Request::Noop),
-        "HELP" => text(rest).map(|()| Request::Help),
-        "VRFY" => rest
+    // The verbs in capitals have at most so many letters.
+    let mut upper = [0; 8];
+    let upper = match upper.get_mut(..verb.len()) {
+        Some(upper) => {
+            upper.copy_from_slice(verb.as_bytes());
+            upper.make_ascii_uppercase();
+            &*upper
+        }
+        None => b"",
+    };
+    match upper {
+        b"EHLO" => Ok(Request::Ehlo(client_name(rest)?)),
+        b"HELO" => Ok(Request::Helo(client_name(rest)?)),
+        b"LHLO" => Ok(Request::Lhlo(client_name(rest)?)),
+        b"STARTTLS" => bare(Request::StartTls),
+        b"DATA" => bare(Request::Data),
+        b"BDAT" => chunk(rest.ok_or("no chunk size")?),
+        b"RSET" => bare(Request::Rset),
+        b"QUIT" => bare(Request::Quit),
+        b"AUTH" => auth(rest.ok_or("no mechanism")?),
+        b"MAIL" => Ok(Request::Mail(path(rest, "FROM:", false)?)),
+        b"RCPT" => Ok(Request::Rcpt(path(rest, "TO:", true)?)),
+        b"NOOP" => text(rest).map(|()| Request::Noop),
+        b"HELP" => text(rest).map(|()| Request::Help),
+        b"VRFY" => rest
             .map_or(Err("no argument"), |_| text(rest))
             .map(|()| Request::Vrfy),
-        "EXPN" => rest
+        b"EXPN" => rest
             .map_or(Err("no argument"), |_| text(rest))
             .map(|()| Request::Expn),
         _ => text(rest).map(|()| Request::Other),
     }
+}
+
+/// RFC 3030, section 2: `chunk-size [ SP end-marker ]`.
+fn chunk(rest: &str) -> Result<Request<'_>, &'static str> {
+    let (size, last) = match rest.split_once(' ') {
+        Some((size, marker)) if marker.eq_ignore_ascii_case("LAST") => (size, true),
+        Some(_) => return Err("a chunk is LAST or nothing"),
+        None => (rest, false),
+    };
+    if !size.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("a chunk size has digits only");
+    }
+    let size = size.parse().map_err(|_| "no chunk size")?;
+    Ok(Request::Bdat { size, last })
 }
 
 /// Free text, which at least is not empty and has no blanks at its ends.
@@ -158,7 +191,7 @@ fn end_of_path(inner: &str) -> Option<usize> {
 }
 
 /// Whether it is a Mailbox; `local` also lets a local part alone pass, which local systems understand.
-fn mailbox(address: &str, local: bool) -> bool {
+pub(super) fn mailbox(address: &str, local: bool) -> bool {
     let Some(end) = end_of_local(address) else {
         return false;
     };
@@ -308,6 +341,10 @@ mod tests {
             "NOOP anything at all",
             "VRFY somebody",
             "XYZZY",
+            "LHLO client.example.org",
+            "BDAT 0",
+            "BDAT 0 LAST",
+            "bdat 18446744073709551615 last",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
         }
@@ -347,6 +384,16 @@ mod tests {
             "AUTH plain",
             "VRFY",
             "NOOP ",
+            "LHLO",
+            "BDAT",
+            "BDAT ",
+            "BDAT -1",
+            "BDAT +1",
+            "BDAT 1 ",
+            "BDAT 1 FIRST",
+            "BDAT 1  LAST",
+            "BDAT LAST",
+            "BDAT 18446744073709551616",
         ] {
             assert!(parse(line).is_err(), "{line}: {:?}", parse(line));
         }

@@ -86,6 +86,7 @@ impl Player {
                 Kind::Line(_)
                 | Kind::Bytes(_)
                 | Kind::Body
+                | Kind::Chunk(_)
                 | Kind::ClientEof
                 | Kind::Timeout
                 | Kind::Tls => break,
@@ -153,6 +154,7 @@ impl Player {
             Kind::Line(parts) => self.take_line(parts, input),
             Kind::Bytes(bytes) => self.take_bytes(bytes, input),
             Kind::Body => self.take_body(input),
+            Kind::Chunk(len) => self.take_chunk(*len, input),
             _ => {
                 self.fail("the client sent something else", input);
                 input.len()
@@ -190,6 +192,22 @@ impl Player {
             self.fail("the client sent other bytes", &received);
         }
         len
+    }
+
+    fn take_chunk(&mut self, len: usize, input: &[u8]) -> usize {
+        let taken = input.len().min(len - self.input.len());
+        self.input.extend_from_slice(&input[..taken]);
+        if self.input.len() == len {
+            let chunk = std::mem::take(&mut self.input);
+            self.report.lock().bodies.push(chunk);
+            self.at += 1;
+            self.advance();
+        } else {
+            // Enough to know it by.
+            let start = &self.input[..self.input.len().min(200)];
+            self.report.lock().partial = start.to_vec();
+        }
+        taken
     }
 
     fn take_body(&mut self, input: &[u8]) -> usize {
@@ -331,7 +349,7 @@ impl Report {
         }
     }
 
-    /// The messages that came at `C: <body>`, with the dot stuffing undone.
+    /// What came at `C: <body>`, with the dot stuffing undone, and at `C: <chunk …>`.
     pub fn bodies(&self) -> Vec<Vec<u8>> {
         self.lock().bodies.clone()
     }

@@ -1,0 +1,167 @@
+//! The program without arguments: a mail to a server of its own, with a check of all that came about.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use smtp_test::{Config, Server, StoredMail};
+
+use super::{compose, report};
+use crate::smtp::proto::{self, Credentials, Fate, Mail, Outcome, Stage};
+use crate::smtp::tls::{Endpoint, Tls};
+
+/// Sends a mail to an embedded server, and tells the exit status: whether all is as it should be.
+pub(crate) fn run(send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, proto::Error>) -> u8 {
+    match show(send) {
+        Ok(true) => report::ACCEPTED,
+        Ok(false) => report::NOT_ACCEPTED,
+        Err(error) => {
+            report::complain(&error.to_string());
+            report::NOT_ACCEPTED
+        }
+    }
+}
+
+/// Whether all is as it should be.
+fn show(
+    send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, proto::Error>,
+) -> Result<bool, Box<dyn Error>> {
+    let certificate = smtp_test::Tls::new();
+    let trust = Tls::builder()
+        .only_added_roots()
+        .add_root_der(certificate.authority_der().to_vec())
+        .build()?;
+    let server = Server::start(
+        Config::new()
+            .tls(certificate)
+            .require_tls()
+            .user(USER, PASSWORD)
+            .require_auth()
+            .refuse(GONE, "550 5.1.1 no such user"),
+    )?;
+
+    report::print("The dialogue:");
+    let transcript = Arc::new(Mutex::new(String::new()));
+    let endpoint = Endpoint::starttls("localhost")
+        .port(server.port())
+        .tls(trust)
+        .credentials(Credentials::password(USER, PASSWORD)?)
+        .client_name("client.example.org".parse()?)
+        .transcript({
+            let transcript = Arc::clone(&transcript);
+            move |entry| {
+                let line = format!("  {entry}");
+                report::print(&line);
+                *transcript.lock().unwrap_or_else(PoisonError::into_inner) += &line;
+            }
+        })
+        .build()?;
+
+    let text = compose::text(SENDER, &[BOB, GONE])?;
+    let mail = Mail::new(SENDER, [BOB, GONE], text.clone())?;
+    let outcome = send(&endpoint, mail)?;
+
+    report::print("\nThe outcome:");
+    report::outcome(&outcome);
+
+    // The connection is closed, but the server may not have noticed yet.
+    let sessions = server.wait_for_sessions(1, PATIENCE);
+    let mails = server.mails();
+    for mail in &mails {
+        print_stored(mail);
+    }
+
+    let said = transcript
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    report::print("\nAll as it should be?");
+    let mut checks = Checks { passed: true };
+    checks.outcome(&outcome);
+    match &mails[..] {
+        [mail] => checks.stored(mail, &text),
+        _ => checks.note("the server stored one mail", false),
+    }
+    checks.note(
+        "the connection was ended in good order, and no rule was broken",
+        sessions
+            .iter()
+            .all(|session| session.quit() && session.violations().is_empty())
+            && sessions.len() == 1,
+    );
+    checks.note(
+        "the password is not in the dialogue as shown",
+        said.contains("AUTH PLAIN")
+            && ![PASSWORD, PASSWORD_ENCODED]
+                .iter()
+                .any(|secret| said.contains(secret)),
+    );
+    Ok(checks.passed)
+}
+
+fn print_stored(mail: &StoredMail) {
+    report::print("\nWhat the server stored:");
+    report::print(&format!(
+        "from {} to {}",
+        mail.sender(),
+        mail.addresses().join(", ")
+    ));
+    report::print(&format!(
+        "{} octets, over TLS: {}, from the user {}",
+        mail.body_len(),
+        if mail.over_tls() { "yes" } else { "no" },
+        mail.authenticated_as().unwrap_or("nobody")
+    ));
+}
+
+/// What was looked at, and whether all of it was as it should be.
+struct Checks {
+    passed: bool,
+}
+
+impl Checks {
+    fn outcome(&mut self, outcome: &Outcome) {
+        let fates: Vec<_> = outcome
+            .deliveries()
+            .iter()
+            .map(|delivery| (delivery.recipient().as_str(), delivery.fate()))
+            .collect();
+        let right = match &fates[..] {
+            [
+                (BOB, Fate::Accepted(_)),
+                (GONE, Fate::Refused { stage, reply }),
+            ] => *stage == Stage::Rcpt && reply.code().as_u16() == 550,
+            _ => false,
+        };
+        self.note("one recipient was accepted, the other one refused", right);
+        let tls = outcome.tls().and_then(|facts| facts.version());
+        self.note("the mail went over TLS 1.3", tls == Some("TLSv1.3"));
+    }
+
+    fn stored(&mut self, mail: &StoredMail, text: &[u8]) {
+        self.note(
+            "the server stored it for the accepted recipient",
+            mail.sender() == SENDER && mail.addresses() == [BOB],
+        );
+        self.note("octet for octet as it was composed", mail.body() == text);
+        self.note(
+            "over TLS, and from the user who logged in",
+            mail.over_tls() && mail.authenticated_as() == Some(USER),
+        );
+    }
+
+    fn note(&mut self, what: &str, holds: bool) {
+        self.passed &= holds;
+        report::print(&format!("{} {what}", if holds { "yes:" } else { "NO: " }));
+    }
+}
+
+const SENDER: &str = "zoe@example.org";
+const BOB: &str = "bob@example.net";
+const GONE: &str = "gone@example.net";
+
+const USER: &str = "zoe";
+const PASSWORD: &str = "correct horse";
+/// The password as the mechanism PLAIN sends it, behind NUL, user and NUL: `\0zoe\0correct horse` in base64.
+const PASSWORD_ENCODED: &str = "AHpvZQBjb3JyZWN0IGhvcnNl";
+
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);

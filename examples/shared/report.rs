@@ -1,0 +1,108 @@
+//! What is told to whoever started the program.
+
+use std::error::Error as _;
+use std::io::{self, Write};
+
+use crate::smtp::proto::{Error, Fate, Outcome};
+use crate::smtp::tls::Endpoint;
+use crate::smtp::tls::rustls::{self, CertificateError};
+
+/// Exit status: accepted for all recipients.
+pub(crate) const ACCEPTED: u8 = 0;
+/// Exit status: refused or not sent for some recipient, in doubt for none.
+pub(crate) const NOT_ACCEPTED: u8 = 1;
+/// Exit status: nothing was tried.
+pub(crate) const UNUSABLE: u8 = 2;
+/// Exit status: in doubt for some recipient.
+pub(crate) const IN_DOUBT: u8 = 3;
+
+/// The exit status for an outcome.
+pub(crate) fn status(outcome: &Outcome) -> u8 {
+    if outcome.is_in_doubt() {
+        IN_DOUBT
+    } else if outcome.is_accepted() {
+        ACCEPTED
+    } else {
+        NOT_ACCEPTED
+    }
+}
+
+/// Prints what became of a mail, and what it took.
+pub(crate) fn outcome(outcome: &Outcome) {
+    for delivery in outcome.deliveries() {
+        let (recipient, fate) = (delivery.recipient(), delivery.fate());
+        let later = match fate {
+            Fate::Refused { .. } | Fate::NotSent(_) if fate.is_transient() => {
+                "; it may be tried again later"
+            }
+            Fate::InDoubt(_) => "; to send it again may deliver it twice",
+            _ => "",
+        };
+        print(&format!("{recipient}: {fate}{later}"));
+    }
+    if let Some(error) = outcome.error() {
+        reasons(error);
+    }
+    match outcome.tls() {
+        Some(facts) => print(&format!("TLS: {facts}")),
+        None => print("TLS: none"),
+    }
+    let traffic = outcome.traffic();
+    print(&format!(
+        "{} round trips, {} octets sent, {} received",
+        traffic.round_trips(),
+        traffic.bytes_sent(),
+        traffic.bytes_received()
+    ));
+}
+
+/// Complains that there was no connection to send a mail over.
+pub(crate) fn failure(endpoint: &Endpoint, error: &Error) {
+    complain(&format!(
+        "not sent: {} port {}: {error}",
+        endpoint.host(),
+        endpoint.port()
+    ));
+    reasons(error);
+    if is_unknown_authority(error) {
+        note("  to trust a private authority: --ca with its certificate");
+    }
+}
+
+/// Prints to standard output. That nobody reads it any more is no reason to stop in the middle of a mail.
+pub(crate) fn print(text: &str) {
+    let _ = writeln!(io::stdout(), "{}", text.trim_end());
+}
+
+/// Prints to standard error, beside the result.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Prints a reason not to go on.
+pub(crate) fn complain(text: &str) {
+    note(&format!("error: {text}"));
+}
+
+/// Prints what led to an error, as far as its own text does not tell.
+fn reasons(error: &Error) {
+    let told = error.to_string();
+    let mut next = error.source();
+    while let Some(reason) = next {
+        let text = reason.to_string();
+        if !told.contains(&text) {
+            note(&format!("  because: {text}"));
+        }
+        next = reason.source();
+    }
+}
+
+fn is_unknown_authority(error: &Error) -> bool {
+    let reason = error.source().and_then(|reason| reason.downcast_ref());
+    matches!(
+        reason,
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer
+        ))
+    )
+}

@@ -1,0 +1,186 @@
+//! What the server said of one mail so far, and what that makes of each recipient.
+
+use crate::error::{Error, ErrorKind, ProtocolError, Stage};
+use crate::mail::{Answer, Recipient};
+use crate::outcome::{Delivery, Fate};
+use crate::reply::{Reply, ReplyRef, Severity};
+
+/// What the server said in one transaction.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    /// The refusal of the sender.
+    pub(super) sender: Option<Reply>,
+    /// How many recipients were asked for, answered, and accepted.
+    pub(super) asked: usize,
+    pub(super) answered: usize,
+    pub(super) accepted: usize,
+    /// The refusal of DATA.
+    pub(super) data: Option<Reply>,
+    /// The final reply, or the refusal of a chunk.
+    pub(super) verdict: Option<Reply>,
+    /// The server accepted what it had refused.
+    contradicted: bool,
+}
+
+impl Answers {
+    /// Whether every recipient that was asked for is answered.
+    pub(super) fn all_answered(&self) -> bool {
+        self.answered == self.asked
+    }
+
+    /// Whether the mail has a sender and a recipient, by what is known.
+    pub(super) fn has_hope(&self) -> bool {
+        self.sender.is_none() && !(self.all_answered() && self.accepted == 0)
+    }
+
+    /// Whether the server took the mail, and the transaction is at its end.
+    pub(super) fn has_ended(&self) -> bool {
+        self.verdict.as_ref().is_some_and(Reply::is_completion)
+    }
+
+    pub(super) fn handle_mail(&mut self, reply: ReplyRef<'_>) -> Result<(), ProtocolError> {
+        match reply.code().severity() {
+            Severity::Completion => {}
+            Severity::Intermediate => return Err(ProtocolError::WrongClass),
+            Severity::Transient | Severity::Permanent => self.sender = Some(reply.to_reply()),
+        }
+        Ok(())
+    }
+
+    /// `later` says whether a recipient that is one too many can have a transaction of its own.
+    pub(super) fn handle_rcpt(
+        &mut self,
+        recipient: &mut Recipient,
+        reply: ReplyRef<'_>,
+        later: bool,
+    ) -> Result<(), ProtocolError> {
+        // RFC 5321, section 4.5.3.1.10: 452, and 552 from older servers, say that there are enough.
+        let enough = matches!(reply.code().as_u16(), 452 | 552) && self.accepted > 0;
+        self.answered = self.answered.saturating_add(1);
+        match reply.code().severity() {
+            Severity::Intermediate => return Err(ProtocolError::WrongClass),
+            // The answer of all of them is the sender's, even where one is accepted for a sender that is not.
+            _ if self.sender.is_some() => {}
+            Severity::Completion => {
+                self.accepted = self.accepted.saturating_add(1);
+                recipient.answer = Answer::Accepted;
+            }
+            _ if enough && later => recipient.answer = Answer::Deferred(reply.to_reply()),
+            _ => recipient.answer = Answer::Known(refused(Stage::Rcpt, reply.to_reply())),
+        }
+        Ok(())
+    }
+
+    /// Takes the reply to a chunk that is not the last.
+    pub(super) fn handle_chunk(
+        &mut self,
+        recipients: &mut [Recipient],
+        reply: ReplyRef<'_>,
+    ) -> Result<(), ProtocolError> {
+        match reply.code().severity() {
+            // Nothing is accepted before the last.
+            Severity::Completion => {}
+            Severity::Intermediate => return Err(ProtocolError::WrongClass),
+            Severity::Transient | Severity::Permanent if self.verdict.is_none() => {
+                let reply = reply.to_reply();
+                recipients
+                    .iter_mut()
+                    .filter(|recipient| matches!(recipient.answer, Answer::Accepted))
+                    .for_each(|each| {
+                        each.answer = Answer::Known(refused(Stage::Body, reply.clone()))
+                    });
+                self.verdict = Some(reply);
+            }
+            Severity::Transient | Severity::Permanent => {}
+        }
+        Ok(())
+    }
+
+    /// Takes the final reply to a mail; in LMTP, to one recipient of it. Returns whether there is another to come.
+    pub(super) fn handle_verdict(
+        &mut self,
+        recipients: &mut [Recipient],
+        reply: ReplyRef<'_>,
+        by_recipient: bool,
+        empty: bool,
+    ) -> Result<bool, ProtocolError> {
+        let severity = reply.code().severity();
+        if severity == Severity::Intermediate {
+            return Err(ProtocolError::WrongClass);
+        }
+        let accepted = severity == Severity::Completion;
+        // With DATA, a lone dot may be accepted when no recipient was (RFC 2920, section 3.1): it is no mail.
+        let refused_before =
+            self.sender.is_some() || self.verdict.is_some() || (self.accepted == 0 && !empty);
+        if accepted && refused_before {
+            self.contradicted = true;
+            return Err(ProtocolError::AcceptedAfterRefusal);
+        }
+        let reply = reply.to_reply();
+        let fate = if accepted {
+            Fate::Accepted(reply.clone())
+        } else {
+            refused(Stage::EndOfData, reply.clone())
+        };
+        let mut waiting = recipients
+            .iter_mut()
+            .filter(|recipient| matches!(recipient.answer, Answer::Accepted));
+        if by_recipient {
+            if let Some(recipient) = waiting.next() {
+                recipient.answer = Answer::Known(fate);
+            }
+            if waiting.next().is_some() {
+                return Ok(true);
+            }
+        } else {
+            waiting.for_each(|recipient| recipient.answer = Answer::Known(fate.clone()));
+        }
+        self.verdict.get_or_insert(reply);
+        Ok(false)
+    }
+
+    /// The fate of a recipient at the end, or at a failure.
+    ///
+    /// `offered` says whether the last octet of the text was ever offered to the transport.
+    pub(super) fn delivery(
+        &self,
+        recipient: Recipient,
+        failure: Option<&Error>,
+        offered: bool,
+    ) -> Delivery {
+        let Recipient { path, answer } = recipient;
+        let fate = match (answer, failure) {
+            (Answer::Known(fate), _) => fate,
+            (_, Some(error)) if self.contradicted => Fate::InDoubt(error.clone()),
+            (Answer::Deferred(reply), _) => refused(Stage::Rcpt, reply),
+            (Answer::None, failure) => self.rest(failure, false),
+            (Answer::Asked | Answer::Accepted, failure) => self.rest(failure, offered),
+        };
+        Delivery {
+            recipient: path,
+            fate,
+        }
+    }
+
+    /// The fate of a recipient of whom alone nothing decisive was said.
+    fn rest(&self, failure: Option<&Error>, offered: bool) -> Fate {
+        if let Some(reply) = &self.sender {
+            return refused(Stage::Mail, reply.clone());
+        }
+        if let Some(reply) = &self.data {
+            return refused(Stage::Data, reply.clone());
+        }
+        if let Some(reply) = self.verdict.as_ref().filter(|reply| !reply.is_completion()) {
+            return refused(Stage::EndOfData, reply.clone());
+        }
+        match failure {
+            Some(error) if offered => Fate::InDoubt(error.clone()),
+            Some(error) => Fate::NotSent(error.clone()),
+            None => Fate::NotSent(Error::new(Stage::Rcpt, ErrorKind::TooManyRecipients)),
+        }
+    }
+}
+
+fn refused(stage: Stage, reply: Reply) -> Fate {
+    Fate::Refused { stage, reply }
+}

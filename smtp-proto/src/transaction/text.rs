@@ -1,0 +1,276 @@
+//! The text of one mail on its way: pieces in, octets in line.
+
+use alloc::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::body::{Encoder, Fault, Room};
+use crate::error::Misuse;
+use crate::link::Link;
+use crate::mail;
+
+/// The text of one mail, as far as it has not been put in line.
+#[derive(Debug)]
+pub(super) struct Text {
+    framing: Framing,
+    encoder: Encoder,
+    /// What is next, and what was written behind it.
+    piece: Bytes,
+    more: VecDeque<Bytes>,
+    /// What is encoded already, since its length had to be known.
+    staged: VecDeque<Bytes>,
+    source: Source,
+    /// Octets put in line so far, as they travel.
+    written: u64,
+    /// Whether the caller has been told that a piece is wanted.
+    asked: bool,
+}
+
+/// How the end of the text is told to the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// By a dot on a line, behind DATA.
+    #[default]
+    Dot,
+    /// By its length, with BDAT.
+    Chunks,
+}
+
+/// Where the text comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// The caller goes on writing it.
+    Open,
+    /// All of it is here.
+    Finished,
+}
+
+impl Text {
+    pub(super) fn new(text: &mail::Text, framing: Framing) -> Self {
+        let (piece, source) = match text {
+            mail::Text::Whole { bytes, .. } => (bytes.clone(), Source::Finished),
+            mail::Text::Streamed { .. } => (Bytes::new(), Source::Open),
+        };
+        Self {
+            framing,
+            encoder: encoder(text, framing),
+            piece,
+            more: VecDeque::new(),
+            staged: VecDeque::new(),
+            source,
+            written: 0,
+            asked: false,
+        }
+    }
+
+    /// Changes how the end is told, before anything was put in line.
+    pub(super) fn set_framing(&mut self, text: &mail::Text, framing: Framing) {
+        self.framing = framing;
+        self.encoder = encoder(text, framing);
+    }
+
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Octets of all of it as they travel, without what ends it; as declared, or `None`, if it is not at hand.
+    pub(super) fn total(&self, text: &mail::Text) -> Option<u64> {
+        match text {
+            mail::Text::Whole { facts, .. } if self.framing == Framing::Dot => {
+                Some(facts.wire_len())
+            }
+            mail::Text::Whole { facts, .. } => Some(facts.message_len()),
+            mail::Text::Streamed { declared, .. } => declared.size,
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.source == Source::Open
+    }
+
+    /// Whether nothing is here, and more is to come.
+    pub(super) fn is_starved(&self) -> bool {
+        self.is_open() && self.piece.is_empty() && self.staged.is_empty()
+    }
+
+    /// Whether all of it is here, and has been put in line but for its end.
+    pub(super) fn is_spent(&self) -> bool {
+        !self.is_open() && self.piece.is_empty() && self.staged.is_empty()
+    }
+
+    /// Whether the caller is to be told that a piece is wanted; says yes once a piece.
+    pub(super) fn ask(&mut self) -> bool {
+        self.is_starved() && !core::mem::replace(&mut self.asked, true)
+    }
+
+    pub(super) fn write(&mut self, piece: Bytes) -> Result<(), Misuse> {
+        if !self.is_open() {
+            return Err(Misuse::NotStreaming);
+        }
+        if self.piece.is_empty() {
+            self.piece = piece;
+        } else if !piece.is_empty() {
+            self.more.push_back(piece);
+        }
+        self.asked = false;
+        Ok(())
+    }
+
+    pub(super) fn finish(&mut self) -> Result<(), Misuse> {
+        if !self.is_open() {
+            return Err(Misuse::NotStreaming);
+        }
+        self.source = Source::Finished;
+        Ok(())
+    }
+
+    /// Gives as much as there is room for to `out`; returns how many octets that is.
+    pub(super) fn encode(
+        &mut self,
+        mut room: Space,
+        out: &mut impl FnMut(Bytes),
+    ) -> Result<u64, Fault> {
+        let before = self.written;
+        while !room.is_full()
+            && let Some(mut part) = self.staged.pop_front()
+        {
+            let rest = part.split_off(part.len().min(room.octets));
+            if !rest.is_empty() {
+                self.staged.push_front(rest);
+            }
+            self.written = self.written.saturating_add(octets(&part));
+            room.take(&part);
+            out(part);
+        }
+        let written = &mut self.written;
+        run(
+            &mut self.encoder,
+            &mut self.piece,
+            &mut self.more,
+            &mut room,
+            &mut |part: Bytes| {
+                *written = written.saturating_add(octets(&part));
+                out(part);
+            },
+        )?;
+        Ok(self.written.saturating_sub(before))
+    }
+
+    /// Encodes a chunk of what is here, of so many octets at most; returns its length, and whether it is the last.
+    ///
+    /// `None` if nothing is here, and more is to come.
+    pub(super) fn stage(&mut self, at_most: u64) -> Result<Option<(u64, bool)>, Fault> {
+        let mut room = Space::NONE_TAKEN.at_most(at_most);
+        let staged = &mut self.staged;
+        run(
+            &mut self.encoder,
+            &mut self.piece,
+            &mut self.more,
+            &mut room,
+            &mut |part| {
+                staged.push_back(part);
+            },
+        )?;
+        let last = !self.is_open() && self.piece.is_empty();
+        if last {
+            let lacking = self.encoder.finish()?;
+            self.staged.push_back(Bytes::from_static(lacking));
+        }
+        let len = self
+            .staged
+            .iter()
+            .map(|part| octets(part))
+            .fold(0, u64::saturating_add);
+        Ok((last || len > 0).then_some((len, last)))
+    }
+
+    /// What ends it.
+    pub(super) fn end(&self) -> Result<&'static [u8], Fault> {
+        self.encoder.finish()
+    }
+}
+
+/// Room for text in line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Space {
+    octets: usize,
+    pieces: usize,
+}
+
+impl Space {
+    /// All the room that an offer has.
+    const NONE_TAKEN: Self = Self {
+        octets: OFFER,
+        pieces: PIECES,
+    };
+
+    /// What an offer can still take.
+    pub(super) fn of(link: &Link) -> Self {
+        Self {
+            octets: OFFER.saturating_sub(link.outbox.len()),
+            pieces: PIECES.saturating_sub(link.outbox.pieces()),
+        }
+    }
+
+    /// The same, but for so many octets at most.
+    pub(super) fn at_most(self, octets: u64) -> Self {
+        let octets = usize::try_from(octets).unwrap_or(usize::MAX);
+        Self {
+            octets: self.octets.min(octets),
+            ..self
+        }
+    }
+
+    pub(super) fn is_full(self) -> bool {
+        self.octets == 0 || self.pieces == 0
+    }
+
+    fn take(&mut self, part: &Bytes) {
+        self.octets = self.octets.saturating_sub(part.len());
+        self.pieces = self.pieces.saturating_sub(1);
+    }
+}
+
+/// Encodes pieces as long as there are any and there is room.
+fn run(
+    encoder: &mut Encoder,
+    piece: &mut Bytes,
+    more: &mut VecDeque<Bytes>,
+    room: &mut Space,
+    out: &mut impl FnMut(Bytes),
+) -> Result<(), Fault> {
+    while !piece.is_empty() && !room.is_full() {
+        let allowed = Room::new(room.octets, room.pieces);
+        encoder.encode(piece, allowed, &mut |part: Bytes| {
+            room.take(&part);
+            out(part);
+        })?;
+        if piece.is_empty() {
+            *piece = more.pop_front().unwrap_or_default();
+        }
+    }
+    Ok(())
+}
+
+fn encoder(text: &mail::Text, framing: Framing) -> Encoder {
+    match (text, framing) {
+        (mail::Text::Whole { facts, .. }, Framing::Dot) => Encoder::verified(facts),
+        (mail::Text::Whole { facts, .. }, Framing::Chunks) => Encoder::chunked_verified(facts),
+        (mail::Text::Streamed { declared, .. }, Framing::Chunks) if declared.binary => {
+            Encoder::binary()
+        }
+        (mail::Text::Streamed { rules, .. }, Framing::Dot) => Encoder::new(rules),
+        (mail::Text::Streamed { rules, .. }, Framing::Chunks) => Encoder::chunked(rules),
+    }
+}
+
+pub(super) fn octets(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+/// Octets of text in line at one time: enough to keep a transport busy, little enough that a failure in the middle of a
+/// text is known to be in the middle.
+const OFFER: usize = 65_536;
+
+/// Pieces in line at one time; a few less than an offer holds, for the commands around them.
+const PIECES: usize = 60;

@@ -1,0 +1,337 @@
+//! Logging in (RFC 4954): what each mechanism says, what each answer means, and that it always comes to an end.
+
+mod common;
+
+#[path = "auth/attempt.rs"]
+mod attempt;
+#[path = "auth/bounds.rs"]
+mod bounds;
+
+use std::sync::Arc;
+
+use attempt::{Attempt, CANARY, Own, PASSWORD, PLAIN, USER, XOAUTH2, login, own, plain, xoauth2};
+use common::invariants::check_secret;
+use common::rig::Rig;
+use smtp_proto::sasl::{Login, Mechanism, Plain};
+use smtp_proto::{
+    AuthenticationError, Command, Config, Credentials, ErrorKind, Event, Fate, Mail, ProtocolError,
+    Security, Stage,
+};
+
+#[test]
+fn each_mechanism_goes_as_it_is_written() {
+    let answering = |response, steps| {
+        own(Own {
+            steps,
+            response,
+            ..Own::default()
+        })
+    };
+    let initially = |initial| {
+        own(Own {
+            initial: Some(initial),
+            ..Own::default()
+        })
+    };
+    type Turns = &'static [(&'static str, &'static str)];
+    let rows: [(Credentials, &str, &str, Turns); 11] = [
+        (plain(), "AUTH PLAIN", PLAIN, &[("235 welcome", "")]),
+        (
+            plain(),
+            "auth=plain",
+            PLAIN,
+            &[("235-welcome\r\n235-dear\r\n235 alice", "")],
+        ),
+        // The first digit decides.
+        (plain(), "AUTH PLAIN", PLAIN, &[("250", "")]),
+        (
+            login(),
+            "AUTH LOGIN",
+            "AUTH LOGIN\r\n",
+            &[
+                ("334 VXNlcm5hbWU6", USER),
+                ("334 UGFzc3dvcmQ6", PASSWORD),
+                ("235 welcome", ""),
+            ],
+        ),
+        // Prompts are answered by their order, whatever they say.
+        (
+            login(),
+            "AUTH LOGIN",
+            "AUTH LOGIN\r\n",
+            &[
+                ("334 UGFzc3dvcmQ6", USER),
+                ("334 VXNlcm5hbWU6", PASSWORD),
+                ("235 welcome", ""),
+            ],
+        ),
+        (
+            login(),
+            "AUTH LOGIN",
+            "AUTH LOGIN\r\n",
+            &[("334", USER), ("334 =", PASSWORD), ("235 welcome", "")],
+        ),
+        (xoauth2(), "AUTH XOAUTH2", XOAUTH2, &[("235 welcome", "")]),
+        // RFC 4954, section 4: an empty initial response is an equals sign, an empty continuation an empty line.
+        (
+            initially(""),
+            "AUTH X-OWN",
+            "AUTH X-OWN =\r\n",
+            &[("235 welcome", "")],
+        ),
+        (
+            initially("hi"),
+            "AUTH X-OWN",
+            "AUTH X-OWN aGk=\r\n",
+            &[("235 welcome", "")],
+        ),
+        (
+            answering("", 1),
+            "AUTH X-OWN",
+            "AUTH X-OWN\r\n",
+            &[("334 Pw==", "\r\n"), ("235 welcome", "")],
+        ),
+        (
+            answering("yes", 2),
+            "AUTH X-OWN",
+            "AUTH X-OWN\r\n",
+            &[
+                ("334 Pw==", "eWVz\r\n"),
+                ("334 ", "eWVz\r\n"),
+                ("235 welcome", ""),
+            ],
+        ),
+    ];
+    for (credentials, offered, first, turns) in rows {
+        let name = credentials.names().next().unwrap();
+        let mut attempt = Attempt::begin(credentials, offered);
+        assert_eq!(attempt.said, first);
+        for (reply, response) in turns {
+            assert!(!attempt.is_ready(), "{name}: ready before {reply}");
+            assert_eq!(attempt.ask(reply), *response, "{name}: to {reply}");
+        }
+        assert!(attempt.is_ready(), "{name}");
+        assert_eq!(attempt.rig.connection.mechanism(), Some(name));
+        check_secret(CANARY, &attempt.shown.lock().unwrap());
+    }
+}
+
+#[test]
+fn each_refusal_is_told_apart() {
+    // Code, whether trying again later makes sense, and a word of the hint.
+    let rows: [(u16, bool, Option<&str>); 13] = [
+        (432, true, Some("changed")),
+        (454, true, Some("try again later")),
+        (450, true, None),
+        (500, false, None),
+        (501, false, None),
+        (503, false, None),
+        (504, false, Some("mechanism")),
+        (530, false, Some("TLS first")),
+        (534, false, Some("application password")),
+        (535, false, Some("password is wrong")),
+        (538, false, Some("encryption")),
+        (550, false, None),
+        (554, false, None),
+    ];
+    let mut texts = Vec::new();
+    for (code, transient, hint) in rows {
+        let mut attempt = Attempt::begin(plain(), "AUTH PLAIN LOGIN");
+        assert_eq!(attempt.ask(&format!("{code}-no,\r\n{code} not so")), "");
+        let error = attempt.failure();
+        assert!(
+            matches!(
+                error.kind(),
+                ErrorKind::Authentication(AuthenticationError::Rejected { detail: None })
+            ),
+            "{error}"
+        );
+        assert_eq!(error.reply().unwrap().code(), code);
+        assert_eq!(error.is_transient(), transient, "{error}");
+        let text = error.to_string();
+        assert!(text.starts_with(&format!(
+            "at AUTH: the server refused the login; the server said: {code} no, / not so"
+        )));
+        match hint {
+            Some(word) => assert!(error.hint().unwrap().contains(word), "{error}"),
+            None => assert_eq!(error.hint(), None, "{error}"),
+        }
+        texts.extend(error.hint());
+    }
+    texts.sort_unstable();
+    let count = texts.len();
+    texts.dedup();
+    assert_eq!(texts.len(), count, "two refusals have one hint");
+}
+
+#[test]
+fn a_server_that_closes_says_nothing_of_the_credentials() {
+    for (credentials, offered, replies) in [
+        (plain(), "AUTH PLAIN", &["421 busy"][..]),
+        (login(), "AUTH LOGIN", &["334", "421 busy"]),
+        (login(), "AUTH LOGIN", &["334", "334", "421 busy"]),
+    ] {
+        let mut attempt = Attempt::begin(credentials, offered);
+        for reply in replies {
+            attempt.ask(reply);
+        }
+        let error = attempt.failure();
+        assert!(matches!(error.kind(), ErrorKind::Refused), "{error}");
+        assert!(error.is_transient());
+    }
+    let mut attempt = Attempt::begin(plain(), "AUTH PLAIN");
+    attempt.rig.connection.handle_eof(attempt.rig.now);
+    assert!(matches!(attempt.failure().kind(), ErrorKind::Closed));
+}
+
+#[test]
+fn replies_of_other_kinds_make_no_sense() {
+    // RFC 4954, section 4: 334 and no other 3yz; 221 is a server that closes.
+    for reply in ["221 bye", "300", "354 go ahead", "399 more"] {
+        let mut attempt = Attempt::begin(plain(), "AUTH PLAIN");
+        assert_eq!(attempt.ask(reply), "");
+        let error = attempt.failure();
+        assert!(
+            matches!(error.kind(), ErrorKind::Protocol(ProtocolError::WrongClass)),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn without_a_mechanism_in_common_nothing_is_said() {
+    let attempt = Attempt::begin(
+        Credentials::password("alice", CANARY).unwrap(),
+        "AUTH CRAM-MD5 GSSAPI,AUTH=NTLM",
+    );
+    assert_eq!(attempt.said, "");
+    let error = attempt.failure();
+    match error.kind() {
+        ErrorKind::Authentication(AuthenticationError::NoCommonMechanism { offered, ours }) => {
+            assert_eq!(*offered, ["CRAM-MD5", "GSSAPI", "NTLM"]);
+            assert_eq!(*ours, ["PLAIN", "LOGIN"]);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(
+        error.to_string(),
+        "at AUTH: no mechanism in common: the server offers CRAM-MD5 GSSAPI NTLM, the credentials serve PLAIN LOGIN"
+    );
+    assert!(!error.is_transient());
+
+    let many = (0..30)
+        .map(|number| format!(" X-{number}-{}", "LONG".repeat(10)))
+        .collect::<String>();
+    let error = Attempt::begin(plain(), &format!("AUTH{many} \x1b[2J")).failure();
+    let text = error.to_string();
+    assert!(
+        text.len() < 1024 && !text.contains(|c: char| c.is_control()),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_server_that_offers_no_authentication() {
+    for offered in ["", "AUTH", "AUTHX PLAIN", "X-AUTH PLAIN", "PLAIN"] {
+        let attempt = Attempt::begin(plain(), offered);
+        assert_eq!(attempt.said, "");
+        let error = attempt.failure();
+        assert!(
+            matches!(
+                error.kind(),
+                ErrorKind::Authentication(AuthenticationError::NotOffered)
+            ),
+            "{offered:?}: {error}"
+        );
+        assert!(error.hint().unwrap().contains("587"));
+    }
+}
+
+#[test]
+fn the_callers_order_decides_and_one_mechanism_is_tried() {
+    let mechanisms: [(Arc<dyn Mechanism>, &str); 2] = [
+        (
+            Arc::new(Login::new("alice", CANARY).unwrap()),
+            "AUTH LOGIN\r\n",
+        ),
+        (Arc::new(Plain::new("alice", CANARY).unwrap()), PLAIN),
+    ];
+    for order in [[0, 1], [1, 0]] {
+        let list = order.map(|index| Arc::clone(&mechanisms[index].0)).to_vec();
+        let mut attempt = Attempt::begin(Credentials::mechanisms(list), "AUTH PLAIN,AUTH LOGIN");
+        assert_eq!(attempt.said, mechanisms[order[0]].1);
+        assert_eq!(attempt.ask("504 not this one"), "");
+        attempt.failure();
+    }
+}
+
+#[test]
+fn v36_a_235_that_nobody_waits_for_logs_nobody_in() {
+    // Behind the reply to EHLO, before AUTH was sent.
+    let config = Config::builder("client.test".parse().unwrap())
+        .security(Security::Implicit)
+        .credentials(plain());
+    let mut rig = Rig::new(config.build().unwrap());
+    rig.listen();
+    rig.upgrade();
+    rig.ask("220 mx.test\r\n");
+    rig.say("250-mx.test\r\n250 AUTH PLAIN\r\n235 welcome\r\n");
+    let error = rig.failure();
+    assert!(
+        matches!(
+            error.kind(),
+            ErrorKind::Protocol(ProtocolError::UnexpectedReply)
+        ),
+        "{error}"
+    );
+    assert_eq!(rig.sent, b"EHLO client.test\r\n");
+
+    // Once more, after the login.
+    let mut attempt = Attempt::begin(plain(), "AUTH PLAIN");
+    attempt.ask("235 welcome\r\n235 welcome");
+    let error = attempt.rig.failure();
+    assert!(
+        matches!(
+            error.kind(),
+            ErrorKind::Protocol(ProtocolError::UnexpectedReply)
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn v36_a_session_logs_in_once() {
+    // What a server says later of a login is the reply to a command, and never leads to another AUTH.
+    for reply in [
+        "530 5.7.0 log in first",
+        "503 5.5.1 again",
+        "454 4.7.0 the login has expired",
+    ] {
+        let mut attempt = Attempt::begin(plain(), "AUTH PLAIN LOGIN");
+        attempt.ask("235 welcome");
+        let mail = Mail::new("a@x.test", ["b@x.test"], "hello\r\n").unwrap();
+        attempt.rig.connection.submit(mail);
+        assert!(attempt.rig.listen().starts_with("MAIL FROM:"));
+        assert_eq!(attempt.ask(reply), "");
+        let mut fates = Vec::new();
+        while let Some(event) = attempt.rig.connection.poll_event() {
+            if let Event::Outcome(_, outcome) = event.unwrap() {
+                fates.push(outcome.deliveries()[0].fate().clone());
+            }
+        }
+        let [
+            Fate::Refused {
+                stage: Stage::Mail,
+                reply: heard,
+            },
+        ] = fates.as_slice()
+        else {
+            panic!("{reply}: {fates:?}");
+        };
+        assert_eq!(heard.to_string(), reply);
+        assert!(attempt.is_ready());
+    }
+    for verb in ["AUTH", "auth", "Auth"] {
+        assert!(Command::custom(verb, Some("PLAIN AGE=")).is_err());
+    }
+}

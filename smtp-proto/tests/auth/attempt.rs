@@ -1,0 +1,141 @@
+//! An attempt to log in, under the eyes of everything that a user could see.
+
+use std::sync::{Arc, Mutex};
+
+use smtp_proto::sasl::{Context, Exchange, Failure, Login, Mechanism, Name, Plain};
+use smtp_proto::{Config, Credentials, Error, Secret, Security, Stage};
+
+use crate::common::invariants::check_secret;
+use crate::common::rig::Rig;
+
+pub(crate) const CANARY: &str = "tweety-and-sylvester";
+
+/// A connection that has said AUTH, and everything that was shown of it.
+pub(crate) struct Attempt {
+    pub(crate) rig: Rig,
+    pub(crate) shown: Arc<Mutex<String>>,
+    /// What the connection said to the reply that offers AUTH.
+    pub(crate) said: String,
+}
+
+impl Attempt {
+    pub(crate) fn begin(credentials: Credentials, offered: &str) -> Self {
+        let shown = Arc::new(Mutex::new(String::new()));
+        let observer = Arc::clone(&shown);
+        let config = Config::builder("client.test".parse().unwrap())
+            .security(Security::Implicit)
+            .credentials(credentials)
+            .transcript(move |entry| *observer.lock().unwrap() += &format!("{entry}\n{entry:?}\n"))
+            .build()
+            .unwrap();
+        let mut rig = Rig::new(config);
+        let said = rig.secure(offered);
+        Self { rig, shown, said }
+    }
+
+    /// Says one line, and gives the line that comes back.
+    pub(crate) fn ask(&mut self, reply: &str) -> String {
+        self.rig.ask(format!("{reply}\r\n"))
+    }
+
+    pub(crate) fn is_ready(&mut self) -> bool {
+        matches!(self.rig.connection.poll_ready(), Some(Ok(())))
+    }
+
+    /// The failure; nothing more is said after it, and nothing that was shown tells a secret.
+    pub(crate) fn failure(mut self) -> Error {
+        let error = self.rig.failure();
+        assert_eq!(self.rig.listen(), "", "said after {error}");
+        assert_eq!(error.stage(), Stage::Auth);
+        let auths = self
+            .rig
+            .sent
+            .split(|byte| *byte == b'\n')
+            .filter(|line| line.starts_with(b"AUTH "))
+            .count();
+        assert!(auths <= 1, "a second mechanism was tried");
+        let shown = self.shown.lock().unwrap();
+        check_secret(CANARY, &shown);
+        check_secret(
+            CANARY,
+            &format!("{error} {error:?} {error:#?} {:?}", self.rig.connection),
+        );
+        error
+    }
+}
+
+pub(crate) fn plain() -> Credentials {
+    Credentials::mechanisms(vec![Arc::new(Plain::new("alice", CANARY).unwrap())])
+}
+
+pub(crate) fn login() -> Credentials {
+    Credentials::mechanisms(vec![Arc::new(Login::new("alice", CANARY).unwrap())])
+}
+
+pub(crate) fn xoauth2() -> Credentials {
+    Credentials::xoauth2("alice", CANARY).unwrap()
+}
+
+pub(crate) const PLAIN: &str = "AUTH PLAIN AGFsaWNlAHR3ZWV0eS1hbmQtc3lsdmVzdGVy\r\n";
+pub(crate) const USER: &str = "YWxpY2U=\r\n";
+pub(crate) const PASSWORD: &str = "dHdlZXR5LWFuZC1zeWx2ZXN0ZXI=\r\n";
+pub(crate) const XOAUTH2: &str =
+    "AUTH XOAUTH2 dXNlcj1hbGljZQFhdXRoPUJlYXJlciB0d2VldHktYW5kLXN5bHZlc3RlcgEB\r\n";
+
+/// A mechanism of a user's own: it says what it is told to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Own {
+    pub(crate) initial: Option<&'static str>,
+    /// How often its response is the same.
+    pub(crate) steps: usize,
+    pub(crate) response: &'static str,
+    pub(crate) refuses: bool,
+    pub(crate) believes_nothing: bool,
+    pub(crate) detail: Option<&'static [u8]>,
+    pub(crate) long: Option<usize>,
+}
+
+impl Mechanism for Own {
+    fn name(&self) -> Name {
+        Name::new("X-OWN").unwrap()
+    }
+
+    fn start(&self, context: &Context<'_>) -> Box<dyn Exchange> {
+        assert!(context.secure());
+        assert_eq!(context.nonce(), &[7; 32]);
+        Box::new(self.clone())
+    }
+}
+
+impl Exchange for Own {
+    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+        Ok(self.initial.map(Secret::from))
+    }
+
+    fn respond(&mut self, _: &[u8]) -> Result<Secret, Failure> {
+        match self.long {
+            _ if self.refuses => Err(Failure::Mechanism("the server is not the one it was")),
+            Some(octets) => Ok(vec![b'r'; octets].into()),
+            None => Ok(self.response.into()),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        if self.believes_nothing {
+            return Err(Failure::Mechanism("the server has not proved itself"));
+        }
+        Ok(())
+    }
+
+    fn steps(&self) -> usize {
+        self.steps
+    }
+
+    fn server_detail(&self) -> Option<&[u8]> {
+        self.detail
+    }
+}
+
+pub(crate) fn own(own: Own) -> Credentials {
+    Credentials::mechanisms(vec![Arc::new(own)])
+}

@@ -1,0 +1,575 @@
+//! Deadlines under a virtual clock: where they are, what they are called, and that nothing but an answer moves them.
+
+mod common;
+
+#[path = "deadlines/writing.rs"]
+mod writing;
+
+use std::time::Duration;
+
+use common::rig::{Rig, ehlo};
+use smtp_proto::{
+    Command, Config, ConfigBuilder, Credentials, Error, ErrorKind, Fate, Mail, Pipelining,
+    Security, Stage, Time, Timeouts, Wait,
+};
+
+/// Every limit is another, so that none can stand in for another.
+fn timeouts() -> Timeouts {
+    Timeouts::default()
+        .greeting(secs(11))
+        .ehlo(secs(13))
+        .starttls(secs(17))
+        .auth(secs(19))
+        .mail(secs(23))
+        .rcpt(secs(29))
+        .data_init(secs(31))
+        .data_block(secs(37))
+        .data_end(secs(41))
+        .command(secs(43))
+        .quit(secs(47))
+        .drain(secs(7))
+}
+
+const fn secs(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+fn at(seconds: u64) -> Time {
+    Time::from_origin(secs(seconds))
+}
+
+fn builder(security: Security) -> ConfigBuilder {
+    Config::builder("client.test".parse().unwrap())
+        .security(security)
+        .timeouts(timeouts())
+}
+
+fn mail() -> Mail {
+    Mail::new(
+        "a@x.test",
+        ["b@x.test", "c@x.test"],
+        "Subject: t\r\n\r\nhello\r\n",
+    )
+    .unwrap()
+}
+
+/// One wait of a dialogue: what was said before it, what ends it, and how long it may take.
+struct Step {
+    said: &'static str,
+    /// The answer, or none where TLS begins.
+    answer: Option<&'static str>,
+    stage: Stage,
+    wait: Wait,
+    limit: u64,
+}
+
+const fn step(
+    said: &'static str,
+    answer: &'static str,
+    stage: Stage,
+    wait: Wait,
+    limit: u64,
+) -> Step {
+    Step {
+        said,
+        answer: Some(answer),
+        stage,
+        wait,
+        limit,
+    }
+}
+
+/// A whole session, command by command; each wait begins a second after the answer before it.
+const SESSION: [Step; 17] = [
+    step("", "220 mx.test\r\n", Stage::Greeting, Wait::Greeting, 11),
+    step(
+        "EHLO client.test\r\n",
+        "250-mx.test\r\n250 STARTTLS\r\n",
+        Stage::Ehlo,
+        Wait::Ehlo,
+        13,
+    ),
+    step(
+        "STARTTLS\r\n",
+        "220 go\r\n",
+        Stage::StartTls,
+        Wait::StartTls,
+        17,
+    ),
+    // A second of the time for STARTTLS is over.
+    Step {
+        said: "",
+        answer: None,
+        stage: Stage::TlsHandshake,
+        wait: Wait::TlsHandshake,
+        limit: 16,
+    },
+    step(
+        "EHLO client.test\r\n",
+        "250-mx.test\r\n250 AUTH LOGIN\r\n",
+        Stage::Ehlo,
+        Wait::Ehlo,
+        13,
+    ),
+    step(
+        "AUTH LOGIN\r\n",
+        "334 VXNlcm5hbWU6\r\n",
+        Stage::Auth,
+        Wait::Auth,
+        19,
+    ),
+    step(
+        "YWxpY2U=\r\n",
+        "334 UGFzc3dvcmQ6\r\n",
+        Stage::Auth,
+        Wait::Auth,
+        19,
+    ),
+    step(
+        "Y2FuYXJ5\r\n",
+        "235 welcome\r\n",
+        Stage::Auth,
+        Wait::Auth,
+        19,
+    ),
+    step(
+        "MAIL FROM:<a@x.test>\r\n",
+        "550 not you\r\n",
+        Stage::Mail,
+        Wait::Mail,
+        23,
+    ),
+    step("RSET\r\n", "250 ok\r\n", Stage::Rset, Wait::Rset, 43),
+    step(
+        "MAIL FROM:<a@x.test>\r\n",
+        "250 ok\r\n",
+        Stage::Mail,
+        Wait::Mail,
+        23,
+    ),
+    step(
+        "RCPT TO:<b@x.test>\r\n",
+        "250 ok\r\n",
+        Stage::Rcpt,
+        Wait::Rcpt,
+        29,
+    ),
+    step(
+        "RCPT TO:<c@x.test>\r\n",
+        "550 no\r\n",
+        Stage::Rcpt,
+        Wait::Rcpt,
+        29,
+    ),
+    step(
+        "DATA\r\n",
+        "354 go ahead\r\n",
+        Stage::Data,
+        Wait::DataInit,
+        31,
+    ),
+    step(
+        "Subject: t\r\n\r\nhello\r\n.\r\n",
+        "250 taken\r\n",
+        Stage::EndOfData,
+        Wait::DataEnd,
+        41,
+    ),
+    step("NOOP\r\n", "250 ok\r\n", Stage::Command, Wait::Command, 43),
+    step("QUIT\r\n", "221 bye\r\n", Stage::Quit, Wait::Quit, 47),
+];
+
+/// A connection that waits for the answer of this step, and since when.
+fn waiting(config: ConfigBuilder, index: usize) -> (Rig, Time) {
+    let credentials = Credentials::password("alice", "canary").unwrap();
+    let mut rig = Rig::new(config.credentials(credentials).build().unwrap());
+    rig.connection.submit(mail());
+    rig.connection.submit(mail());
+    rig.connection.command(Command::noop());
+    rig.connection.quit();
+    for (number, step) in SESSION.iter().enumerate().take(index + 1) {
+        assert_eq!(rig.listen(), step.said, "step {number}");
+        if number < index {
+            rig.wait(secs(1));
+            match step.answer {
+                Some(answer) => rig.say(answer),
+                None => rig.upgrade(),
+            }
+        }
+    }
+    if SESSION[index].answer.is_none() {
+        // Somebody takes on the handshake.
+        assert!(rig.connection.poll_upgrade().unwrap().is_ok());
+    }
+    let now = rig.now;
+    (rig, now)
+}
+
+/// Fails a connection at its deadline, and not a nanosecond before.
+fn check_deadline(rig: &mut Rig, until: Time, step: &Step) {
+    assert_eq!(
+        rig.connection.poll_timeout(),
+        Some(until),
+        "{:?}",
+        step.wait
+    );
+    rig.now = Time::from_origin(until.since_origin() - Duration::from_nanos(1));
+    rig.tick();
+    assert_eq!(
+        rig.connection.poll_timeout(),
+        Some(until),
+        "{:?}",
+        step.wait
+    );
+    assert!(
+        rig.connection.poll_ended().is_none(),
+        "{:?}: over before its time",
+        step.wait
+    );
+    rig.now = until;
+    rig.tick();
+    assert_eq!(rig.connection.poll_timeout(), None);
+    assert_eq!(rig.listen(), "");
+    if step.stage == Stage::Quit {
+        // All mails have their outcome: a server that does not say goodbye does no harm.
+        assert!(rig.connection.poll_ended().unwrap().is_ok());
+    } else {
+        check_timeout(&rig.failure(), step.stage, step.wait);
+    }
+}
+
+fn check_timeout(error: &Error, stage: Stage, wait: Wait) {
+    assert!(
+        matches!(error.kind(), ErrorKind::Timeout(named) if *named == wait),
+        "{error} and not {wait:?}"
+    );
+    assert_eq!(error.stage(), stage, "{error}");
+    assert!(error.is_transient());
+    assert!(error.to_string().contains(&wait.to_string()));
+}
+
+#[test]
+fn v29_a_silent_server_is_given_up_at_each_step_when_its_time_is_over() {
+    for (index, step) in SESSION.iter().enumerate() {
+        let (mut rig, since) = waiting(builder(Security::StartTls), index);
+        check_deadline(&mut rig, since + secs(step.limit), step);
+    }
+}
+
+#[test]
+fn v29_a_server_that_drips_is_given_up_when_its_time_is_over() {
+    for (index, step) in SESSION.iter().enumerate() {
+        let (mut rig, since) = waiting(builder(Security::StartTls), index);
+        if step.answer.is_none() {
+            continue;
+        }
+        let until = since + secs(step.limit);
+        // The code is that of the answer, so that each byte could be the beginning of a good one.
+        let code = &step.answer.unwrap()[..3];
+        let drip = format!("{code}-one\r\n{code}-two\r\n{code}-three\r\n{code}-four");
+        for byte in drip.bytes() {
+            rig.wait(secs(2));
+            if rig.now >= until {
+                break;
+            }
+            rig.say([byte]);
+            rig.tick();
+            assert_eq!(rig.listen(), "");
+            assert_eq!(
+                rig.connection.poll_timeout(),
+                Some(until),
+                "{:?} has moved",
+                step.wait
+            );
+        }
+        check_deadline(&mut rig, until, step);
+        if step.stage != Stage::Quit {
+            let error = rig.failure();
+            assert!(
+                error.fragment().unwrap().starts_with(code.as_bytes()),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_time_that_has_not_come_changes_nothing() {
+    for (index, step) in SESSION.iter().enumerate() {
+        let (mut rig, since) = waiting(builder(Security::StartTls), index);
+        for _ in 0..step.limit {
+            rig.tick();
+            rig.tick();
+            assert_eq!(
+                rig.connection.poll_timeout(),
+                Some(since + secs(step.limit))
+            );
+            assert_eq!(rig.listen(), "");
+            rig.wait(secs(1));
+        }
+        // The answer may still come in the last moment, and just as well when the time is over and nobody said so.
+        match step.answer {
+            Some(answer) => rig.say(answer),
+            None => rig.upgrade(),
+        }
+        assert!(
+            !matches!(rig.connection.poll_ready(), Some(Err(error)) if error.is_transient()),
+            "{:?}",
+            step.wait
+        );
+    }
+}
+
+#[test]
+fn a_time_long_past_is_the_time_of_the_wait_and_no_other() {
+    // However late the driver wakes, one wait has failed: that which it woke for.
+    let (mut rig, _) = waiting(builder(Security::StartTls), 10);
+    rig.wait(secs(100_000));
+    rig.tick();
+    check_timeout(&rig.failure(), Stage::Mail, Wait::Mail);
+    let error = rig.failure();
+    rig.wait(secs(100_000));
+    rig.tick();
+    assert_eq!(rig.failure().to_string(), error.to_string());
+}
+
+#[test]
+fn a_wait_begins_when_its_bytes_are_first_offered() {
+    let mut rig = Rig::new(builder(Security::Cleartext).build().unwrap());
+    assert_eq!(
+        rig.connection.poll_timeout(),
+        None,
+        "nobody waits before the driver has begun"
+    );
+    rig.wait(secs(100));
+    assert_eq!(rig.listen(), "");
+    assert_eq!(rig.connection.poll_timeout(), Some(at(111)));
+    // EHLO is due now, and not offered for a while: nobody waits.
+    rig.wait(secs(1));
+    rig.say("220 mx.test\r\n");
+    rig.wait(secs(50));
+    rig.tick();
+    assert_eq!(rig.connection.poll_timeout(), None);
+    // Offered, and offered again, and taken: the first time counts.
+    assert!(rig.connection.poll_transmit(rig.now).is_some());
+    assert_eq!(rig.connection.poll_timeout(), Some(at(164)));
+    rig.wait(secs(5));
+    assert_eq!(rig.listen(), "EHLO client.test\r\n");
+    assert_eq!(rig.connection.poll_timeout(), Some(at(164)));
+}
+
+/// A connection at STARTTLS since the third second.
+fn at_starttls() -> Rig {
+    waiting(builder(Security::StartTls), 2).0
+}
+
+#[test]
+fn v07_the_limit_for_starttls_covers_all_up_to_the_reply_to_ehlo_inside_tls() {
+    // The command was offered at two seconds.
+    let mut rig = at_starttls();
+    rig.wait(secs(6));
+    rig.say("220 go\r\n");
+    assert_eq!(rig.listen(), "");
+    assert_eq!(rig.connection.poll_timeout(), Some(at(19)));
+    rig.wait(secs(5));
+    rig.upgrade();
+    assert_eq!(rig.listen(), "EHLO client.test\r\n");
+    // EHLO would have until 26.
+    assert_eq!(rig.connection.poll_timeout(), Some(at(19)));
+    rig.now = at(19);
+    rig.tick();
+    check_timeout(&rig.failure(), Stage::Ehlo, Wait::StartTls);
+}
+
+#[test]
+fn v07_the_limit_for_starttls_ends_with_the_reply_to_ehlo_inside_tls() {
+    for (reply, next) in [
+        (ehlo("AUTH LOGIN"), 17 + 19),
+        // Without EHLO the limit is that for HELO.
+        ("500 what\r\n".to_owned(), 17 + 13),
+    ] {
+        let mut rig = at_starttls();
+        rig.say("220 go\r\n");
+        rig.upgrade();
+        rig.wait(secs(12));
+        rig.listen();
+        rig.wait(secs(3));
+        rig.say(reply);
+        assert!(!rig.listen().is_empty());
+        assert_eq!(rig.connection.poll_timeout(), Some(at(next)));
+    }
+}
+
+#[test]
+fn v07_a_server_that_begins_no_tls_is_given_up() {
+    let mut rig = at_starttls();
+    rig.wait(secs(1));
+    rig.say("220 go\r\n");
+    rig.listen();
+    assert!(rig.connection.poll_upgrade().unwrap().is_ok());
+    for second in 4..19 {
+        rig.now = at(second);
+        rig.tick();
+        assert_eq!(rig.connection.poll_timeout(), Some(at(19)));
+    }
+    rig.now = at(19);
+    rig.tick();
+    check_timeout(&rig.failure(), Stage::TlsHandshake, Wait::TlsHandshake);
+    assert!(rig.connection.poll_upgrade().unwrap().is_err());
+}
+
+#[test]
+fn v07_implicit_tls_has_the_limit_for_starttls_and_the_greeting_its_own() {
+    let mut rig = Rig::new(builder(Security::Implicit).build().unwrap());
+    rig.wait(secs(2));
+    rig.listen();
+    assert_eq!(rig.connection.poll_timeout(), Some(at(19)));
+    rig.wait(secs(10));
+    rig.listen();
+    rig.upgrade();
+    rig.listen();
+    assert_eq!(rig.connection.poll_timeout(), Some(at(12 + 11)));
+    let mut rig = Rig::new(builder(Security::Implicit).build().unwrap());
+    rig.listen();
+    assert!(rig.connection.poll_upgrade().unwrap().is_ok());
+    rig.now = at(17);
+    rig.tick();
+    check_timeout(&rig.failure(), Stage::TlsHandshake, Wait::TlsHandshake);
+}
+
+#[test]
+fn under_an_opportunistic_policy_a_refused_starttls_takes_its_limit_with_it() {
+    let mut rig = Rig::new(builder(Security::Opportunistic).build().unwrap());
+    rig.connection.submit(mail());
+    rig.listen();
+    rig.ask("220 mx.test\r\n");
+    assert_eq!(rig.ask(ehlo("STARTTLS")), "STARTTLS\r\n");
+    rig.wait(secs(2));
+    assert_eq!(rig.ask("454 not now\r\n"), "MAIL FROM:<a@x.test>\r\n");
+    assert_eq!(rig.connection.poll_timeout(), Some(at(2 + 23)));
+}
+
+#[test]
+fn each_reply_of_a_flight_has_its_limit_from_when_it_became_the_next() {
+    let mut rig = in_flight();
+    assert_eq!(rig.connection.poll_timeout(), Some(at(23)));
+    for (reply, at_second, until) in [
+        ("250 ok\r\n", 10, 10 + 29),
+        ("250 ok\r\n", 38, 38 + 29),
+        ("550 no\r\n", 66, 66 + 31),
+    ] {
+        rig.now = at(at_second);
+        rig.say(reply);
+        assert_eq!(rig.listen(), "");
+        assert_eq!(rig.connection.poll_timeout(), Some(at(until)), "{reply:?}");
+    }
+    rig.now = at(97);
+    rig.tick();
+    check_timeout(&rig.failure(), Stage::Data, Wait::DataInit);
+}
+
+#[test]
+fn replies_in_one_chunk_leave_the_limit_of_the_next_one() {
+    let mut rig = in_flight();
+    rig.wait(secs(5));
+    rig.say("250 ok\r\n250 ok\r\n25");
+    assert_eq!(rig.connection.poll_timeout(), Some(at(5 + 29)));
+    rig.now = at(5 + 29);
+    rig.tick();
+    check_timeout(&rig.failure(), Stage::Rcpt, Wait::Rcpt);
+}
+
+/// A connection that has said MAIL, two RCPTs and DATA at zero seconds.
+fn in_flight() -> Rig {
+    let config = builder(Security::Cleartext).pipelining(Pipelining::Envelope);
+    let mut rig = Rig::new(config.build().unwrap());
+    rig.connection.submit(mail());
+    rig.listen();
+    rig.ask("220 mx.test\r\n");
+    let said = rig.ask(ehlo("PIPELINING"));
+    assert!(
+        said.starts_with("MAIL") && said.ends_with("DATA\r\n"),
+        "{said}"
+    );
+    rig
+}
+
+#[test]
+fn all_limits_can_be_brought_down_at_once() {
+    for index in 0..SESSION.len() {
+        let config = builder(Security::StartTls).timeouts(timeouts().at_most(secs(5)));
+        let (rig, since) = waiting(config, index);
+        // Of the time for STARTTLS some is over when the handshake and the second EHLO begin.
+        let spent = [0, 0, 0, 1, 2].get(index).copied().unwrap_or(0);
+        assert_eq!(
+            rig.connection.poll_timeout(),
+            Some(since + secs(5 - spent)),
+            "step {index}"
+        );
+    }
+}
+
+#[test]
+fn the_limits_are_those_of_the_standard_unless_said_otherwise() {
+    // RFC 5321, section 4.5.3.2.
+    let minutes = [5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 2, 10, 5];
+    for (index, count) in minutes.into_iter().enumerate() {
+        let config = builder(Security::StartTls).timeouts(Timeouts::default());
+        let (rig, since) = waiting(config, index);
+        let spent = [0, 0, 0, 1, 2].get(index).copied().unwrap_or(0);
+        assert_eq!(
+            rig.connection.poll_timeout(),
+            Some(since + secs(count * 60 - spent)),
+            "step {index}"
+        );
+    }
+    let (rig, since) = waiting(
+        builder(Security::StartTls).timeouts(Timeouts::default()),
+        16,
+    );
+    assert_eq!(
+        rig.connection.poll_timeout(),
+        Some(since + secs(5)),
+        "nobody waits long for a goodbye"
+    );
+}
+
+/// A connection that is ready, and has not been asked what it has to send since.
+fn ready() -> Rig {
+    let mut rig = Rig::new(builder(Security::Cleartext).build().unwrap());
+    rig.listen();
+    rig.ask("220 mx.test\r\n");
+    rig.ask("250 mx.test\r\n");
+    rig
+}
+
+#[test]
+fn what_needs_no_bytes_is_answered_without_any() {
+    // Nothing will be sent for these, so nothing would ever come: a driver that waited would wait for ever.
+    let mut rig = ready();
+    let text = "Subject: t\r\n\r\ngr\u{fc}\u{df}e\r\n";
+    let mail = Mail::new("a@x.test", ["b@x.test"], text).unwrap();
+    let id = rig.connection.submit(mail);
+    let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();
+    assert!(matches!(outcome.deliveries()[0].fate(), Fate::NotSent(_)));
+    let id = rig.connection.command(Command::vrfy("b\u{fc}").unwrap());
+    assert!(rig.connection.poll_reply(id).unwrap().is_err());
+    rig.connection.quit();
+    assert_eq!(rig.listen(), "QUIT\r\n");
+}
+
+#[test]
+fn a_question_begins_nothing() {
+    let mut rig = ready();
+    let id = rig.connection.submit(mail());
+    assert!(rig.connection.poll_outcome(id).is_none());
+    rig.connection.abandon(id);
+    let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();
+    let fate = outcome.deliveries()[0].fate();
+    assert!(matches!(fate, Fate::NotSent(error) if matches!(error.kind(), ErrorKind::Abandoned)));
+    assert!(
+        rig.connection.poll_ready().unwrap().is_ok(),
+        "it was withdrawn"
+    );
+    assert_eq!(rig.listen(), "");
+}

@@ -1,0 +1,381 @@
+//! A server that talks without end: every flood stops at a limit, with an error that says which, and holds no more memory
+//! than the limits do.
+
+mod common;
+
+use std::sync::Arc;
+
+use smtp_proto::{
+    Command, Config, Connection, Credentials, ErrorKind, Event, Mail, ProtocolError, ReplyError,
+    ReplyLimits, Security, Time,
+};
+
+const NOW: Time = Time::ORIGIN;
+
+fn policy(limits: ReplyLimits) -> Config {
+    Config::builder("client.test".parse().unwrap())
+        .security(Security::Cleartext)
+        .reply_limits(limits)
+        .build()
+        .unwrap()
+}
+
+/// Sends all that is offered.
+fn send_all(connection: &mut Connection) {
+    while let Some(offer) = connection.poll_transmit(NOW) {
+        let len = offer.len();
+        connection.handle_sent(NOW, len);
+    }
+}
+
+/// A connection with a mail, brought as far as these replies bring it, and all sent that then is to be.
+fn brought_to(config: Config, replies: &[&str]) -> Connection {
+    let mut connection = Connection::new(Arc::new(config), [0; 32]);
+    connection.submit(Mail::new("a@x.test", ["b@x.test"], "hello\r\n").unwrap());
+    connection.quit();
+    send_all(&mut connection);
+    for reply in replies {
+        connection.handle_input(NOW, reply.as_bytes());
+        send_all(&mut connection);
+    }
+    assert!(!connection.is_over());
+    connection
+}
+
+const REPLIES: [&str; 7] = [
+    "220 hi\r\n",
+    "250 hi\r\n",
+    "250 ok\r\n",
+    "250 ok\r\n",
+    "354 go on\r\n",
+    "250 taken\r\n",
+    "",
+];
+
+/// The sort of thing that a flood is made of.
+const FLOODS: [&[u8]; 14] = [
+    b"x",
+    b"2",
+    b"250 ",
+    b"250-",
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"x\r\n",
+    b"250-\r\n",
+    b"250-the same again\r\n",
+    b"354-\n",
+    b"\0",
+    b"\x16\x03\x01",
+    b"1",
+];
+
+/// Bytes that any flood may have taken in before it is stopped.
+const STOPPED_BY: usize = 32 * 1024 + 1;
+
+/// Feeds the pattern again and again, cut in pieces of this size; returns how much it took, and the heap it took.
+fn flood(connection: &mut Connection, pattern: &[u8], piece: usize) -> (usize, u64) {
+    let flood: Vec<u8> = pattern.iter().copied().cycle().take(256 * 1024).collect();
+    let before = connection.traffic().bytes_received();
+    let heap = allocation_counter::measure(|| {
+        // As good as without end: beyond every limit many times over.
+        for part in flood.chunks(piece).chain(flood.chunks(piece)) {
+            connection.handle_input(NOW, part);
+            if connection.is_over() {
+                break;
+            }
+        }
+    });
+    assert!(connection.is_over(), "{pattern:?} goes on for ever");
+    let taken = connection.traffic().bytes_received() - before;
+    (usize::try_from(taken).unwrap(), heap.bytes_max)
+}
+
+fn error_of(connection: &mut Connection) -> Option<smtp_proto::Error> {
+    loop {
+        match connection.poll_event() {
+            Some(Err(error)) => return Some(error),
+            Some(Ok(Event::Ended)) => return None,
+            Some(Ok(_)) => {}
+            None => panic!("neither an end nor an error"),
+        }
+    }
+}
+
+#[test]
+fn v22_every_flood_at_every_stage_stops_at_a_limit_with_an_error_that_says_so() {
+    for stage in 0..REPLIES.len() {
+        for pattern in FLOODS {
+            let mut told = Vec::new();
+            for piece in [1, 7, 1000, 256 * 1024] {
+                let mut connection = brought_to(policy(ReplyLimits::default()), &REPLIES[..stage]);
+                let (taken, heap) = flood(&mut connection, pattern, piece);
+                assert!(
+                    taken <= STOPPED_BY,
+                    "{pattern:?}: {taken} bytes were taken in"
+                );
+                // What came, twice when the buffer grows, and the copy in the error.
+                assert!(heap <= 4 * 32 * 1024, "{pattern:?}: {heap} bytes of heap");
+                let error = error_of(&mut connection);
+                let shown = error.as_ref().map(ToString::to_string);
+                if let Some(error) = error {
+                    assert!(
+                        matches!(error.kind(), ErrorKind::Protocol(ProtocolError::Reply(_))),
+                        "{pattern:?}: {error}"
+                    );
+                    assert!(error.to_string().len() <= 1024, "{error}");
+                } else {
+                    assert_eq!(
+                        stage, 6,
+                        "{pattern:?} is a failure everywhere but behind QUIT"
+                    );
+                }
+                told.push((taken, shown));
+            }
+            told.dedup();
+            assert_eq!(
+                told.len(),
+                1,
+                "{pattern:?}: the cuts make a difference: {told:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn v22_the_limits_are_those_of_the_policy_to_the_octet() {
+    let limits = ReplyLimits::default().line(20).reply(50).lines(4);
+    let verdict = |reply: &str| {
+        let mut connection = brought_to(policy(limits), &[]);
+        connection.handle_input(NOW, reply.as_bytes());
+        match connection.is_over() {
+            true => match error_of(&mut connection).unwrap().kind() {
+                ErrorKind::Protocol(ProtocolError::Reply(error)) => Some(*error),
+                other => panic!("{other}"),
+            },
+            false => None,
+        }
+    };
+    let too_long = Some(ReplyError::LineTooLong { limit: 20 });
+    assert_eq!(verdict(&format!("220 {}\r\n", "x".repeat(14))), None);
+    assert_eq!(verdict(&format!("220 {}\r\n", "x".repeat(15))), too_long);
+    let line = format!("220-{}\r\n", "x".repeat(9));
+    assert_eq!(verdict(&format!("{}220\r\n", line.repeat(3))), None);
+    assert_eq!(
+        verdict(&format!("{}220 12345\r\n", line.repeat(3))),
+        Some(ReplyError::ReplyTooLong { limit: 50 })
+    );
+    assert_eq!(
+        verdict(&format!("{}220 ok\r\n", "220-\r\n".repeat(3))),
+        None
+    );
+    assert_eq!(
+        verdict(&format!("{}220 ok\r\n", "220-\r\n".repeat(4))),
+        Some(ReplyError::TooManyLines { limit: 4 })
+    );
+}
+
+#[test]
+fn v22_replies_that_nobody_asked_for_stop_the_connection_at_the_first() {
+    for reply in [
+        "250 ok\r\n",
+        "220 hi\r\n",
+        "421 going\r\n",
+        "550 no\r\n",
+        "354 go on\r\n",
+    ] {
+        let mut connection = Connection::new(Arc::new(policy(ReplyLimits::default())), [0; 32]);
+        for reply in &REPLIES[..2] {
+            send_all(&mut connection);
+            connection.handle_input(NOW, reply.as_bytes());
+        }
+        assert!(connection.is_idle());
+        let before = connection.traffic().bytes_received();
+        connection.handle_input(NOW, reply.repeat(10_000).as_bytes());
+        assert!(connection.is_over());
+        let taken = connection.traffic().bytes_received() - before;
+        assert_eq!(taken, u64::try_from(reply.len()).unwrap());
+    }
+}
+
+#[test]
+fn v22_all_that_a_server_says_in_a_session_is_bounded_and_so_is_each_answer() {
+    let reply = format!(
+        "{}250 end\r\n",
+        format!("250-{}\r\n", "x".repeat(114)).repeat(250)
+    );
+    let mut told = Vec::new();
+    for piece in [1, 1000, usize::MAX] {
+        let mut connection = Connection::new(Arc::new(policy(ReplyLimits::default())), [0; 32]);
+        for reply in &REPLIES[..2] {
+            send_all(&mut connection);
+            connection.handle_input(NOW, reply.as_bytes());
+        }
+        let mut answered = 0;
+        while !connection.is_over() {
+            let id = connection.command(Command::noop());
+            send_all(&mut connection);
+            for part in reply.as_bytes().chunks(piece) {
+                connection.handle_input(NOW, part);
+            }
+            if connection.poll_reply(id).unwrap().is_ok() {
+                answered += 1;
+            }
+        }
+        let error = error_of(&mut connection).unwrap();
+        assert!(
+            matches!(
+                error.kind(),
+                ErrorKind::Protocol(ProtocolError::TooMuchInput)
+            ),
+            "{error}"
+        );
+        let received = connection.traffic().bytes_received();
+        assert_eq!(received, (1 << 20) + 4096 * (answered + 1));
+        told.push((answered, received, format!("{error:?}")));
+    }
+    told.dedup();
+    assert_eq!(told.len(), 1, "{told:?}");
+}
+
+#[test]
+fn v22_a_session_of_many_mails_has_room_for_long_replies_to_all_of_them() {
+    let mut connection = Connection::new(Arc::new(policy(ReplyLimits::default())), [0; 32]);
+    for reply in &REPLIES[..2] {
+        send_all(&mut connection);
+        connection.handle_input(NOW, reply.as_bytes());
+    }
+    for _ in 0..500 {
+        let mail = Mail::new("a@x.test", ["b@x.test"], "hello\r\n").unwrap();
+        let id = connection.submit(mail);
+        for code in [250, 250, 354, 250] {
+            send_all(&mut connection);
+            let reply = format!("{code} {}\r\n", "x".repeat(2000));
+            connection.handle_input(NOW, reply.as_bytes());
+        }
+        assert!(connection.poll_outcome(id).unwrap().unwrap().is_accepted());
+    }
+    assert!(connection.traffic().bytes_received() > 4_000_000);
+}
+
+#[test]
+fn i1_a_long_reply_costs_no_more_a_byte_than_a_short_one() {
+    // To look at each byte again whenever another comes would take hours here.
+    let limits = ReplyLimits::default()
+        .line(1_000_000)
+        .reply(1_000_000)
+        .lines(1_000_000);
+    for line in [
+        "220-\r\n".to_owned(),
+        format!("220-{}\r\n", "x".repeat(899_000)),
+    ] {
+        let reply = line.repeat(900_000 / line.len()) + "220 hi\r\n";
+        let mut connection = brought_to(policy(limits), &[]);
+        let heap = allocation_counter::measure(|| {
+            for byte in reply.as_bytes().chunks(1) {
+                connection.handle_input(NOW, byte);
+            }
+        });
+        assert!(!connection.is_over());
+        assert!(heap.count_total < 100, "{} allocations", heap.count_total);
+        assert!(heap.bytes_max < 4_000_000, "{} bytes", heap.bytes_max);
+        assert!(connection.poll_transmit(NOW).is_some(), "EHLO is next");
+    }
+}
+
+#[test]
+fn v28_an_endless_dialogue_of_any_mechanism_is_broken_off() {
+    let credentials = || {
+        [
+            ("PLAIN", Credentials::password("user", "password").unwrap()),
+            ("LOGIN", Credentials::password("user", "password").unwrap()),
+            ("XOAUTH2", Credentials::xoauth2("user", "token").unwrap()),
+        ]
+    };
+    for (index, (mechanism, _)) in credentials().iter().enumerate() {
+        for challenge in [
+            "334 \r\n",
+            "334\r\n",
+            "334 eHh4\r\n",
+            "334 VXNlcm5hbWU6\r\n",
+            "334 not base64!\r\n",
+        ] {
+            let config = Config::builder("client.test".parse().unwrap())
+                .security(Security::Cleartext)
+                .credentials(credentials()[index].1.clone())
+                .dangerous_credentials_in_clear();
+            let ehlo = format!("250-hi\r\n250 AUTH {mechanism}\r\n");
+            let mut connection = brought_to(config.build().unwrap(), &["220 hi\r\n", &ehlo]);
+            let mut challenges = 0;
+            while !connection.is_over() {
+                connection.handle_input(NOW, challenge.as_bytes());
+                send_all(&mut connection);
+                challenges += 1;
+                assert!(challenges < 10, "{mechanism} goes on for ever");
+            }
+            assert!(connection.traffic().bytes_sent() < 300);
+            let error = error_of(&mut connection).unwrap();
+            assert!(
+                matches!(
+                    error.kind(),
+                    ErrorKind::Protocol(ProtocolError::WrongClass) | ErrorKind::Authentication(_)
+                ),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn v22_a_challenge_may_be_longer_than_a_line_and_is_bounded_too() {
+    for (octets, fits) in [(12_000, true), (13_000, false)] {
+        let config = Config::builder("client.test".parse().unwrap())
+            .security(Security::Cleartext)
+            .credentials(Credentials::xoauth2("user", "token").unwrap())
+            .dangerous_credentials_in_clear();
+        let mut connection = brought_to(
+            config.build().unwrap(),
+            &["220 hi\r\n", "250-hi\r\n250 AUTH XOAUTH2\r\n"],
+        );
+        let challenge = format!("334 {}\r\n", "eHh4".repeat(octets / 4));
+        connection.handle_input(NOW, challenge.as_bytes());
+        assert_eq!(!connection.is_over(), fits);
+    }
+}
+
+#[test]
+fn i10_refusals_without_end_are_kept_within_what_a_server_may_say() {
+    let recipients = (0..2000).map(|number| format!("r{number}@x.test"));
+    let mut connection = Connection::new(Arc::new(policy(ReplyLimits::default())), [0; 32]);
+    let id = connection.submit(Mail::new("a@x.test", recipients, "hello\r\n").unwrap());
+    let refusal = format!(
+        "{}550 no\r\n",
+        format!("550-{}\r\n", "x".repeat(114)).repeat(250)
+    );
+    let heap = allocation_counter::measure(|| {
+        for reply in &REPLIES[..3] {
+            connection.handle_input(NOW, reply.as_bytes());
+            send_all(&mut connection);
+        }
+        while !connection.is_over() {
+            connection.handle_input(NOW, refusal.as_bytes());
+            send_all(&mut connection);
+        }
+    });
+    let received = connection.traffic().bytes_received();
+    assert!(
+        heap.bytes_max < 2 * received,
+        "{} bytes for {received}",
+        heap.bytes_max
+    );
+    assert!(received < 2 << 20);
+    assert_eq!(
+        connection
+            .poll_outcome(id)
+            .unwrap()
+            .unwrap()
+            .deliveries()
+            .len(),
+        2000
+    );
+}

@@ -1,0 +1,662 @@
+//! Whatever a caller, a server, a transport and a clock do, in any order: nothing panics, nothing hangs, every mail has one
+//! outcome, which is right, and the cuts between bytes change nothing.
+
+mod common;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::dialogue::Dialogue;
+use common::invariants::check_leaving;
+use proptest::prelude::*;
+use smtp_proto::{
+    Command, CommandId, Config, Connection, ErrorKind, Event, Mail, MessageId, Misuse, Outcome,
+    Pipelining, Security, Streamed, Time,
+};
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+enum Step {
+    Submit {
+        recipients: usize,
+        text: Option<Vec<u8>>,
+    },
+    WriteBody(usize, Vec<u8>),
+    FinishBody(usize),
+    FailBody(usize),
+    Abandon(usize),
+    Command(u8),
+    Quit,
+    PollEvent,
+    PollReady,
+    PollEnded,
+    PollOutcome(usize),
+    PollBody(usize),
+    PollReply(usize),
+    /// Begins TLS if it may begin; or only asks.
+    Upgrade(bool),
+    /// So many bytes of what is offered are sent.
+    Send(usize),
+    Says(Says),
+    Wait(u64),
+    /// Until the deadline.
+    Timeout,
+    Eof,
+    ReadError,
+    WriteError,
+    /// All goes out, and all that is due comes back.
+    Turn,
+    /// An acknowledgement that comes after the end.
+    LateSent,
+}
+
+/// What the server says next.
+#[derive(Clone, Debug)]
+enum Says {
+    /// What is right, to so many commands.
+    Right(usize),
+    /// The first bytes of what is right; the rest comes before anything else.
+    Part(usize),
+    /// A refusal of the next command.
+    No(bool),
+    /// A reply of any kind, whether or not one is due.
+    Odd(&'static str),
+    Junk(Vec<u8>),
+}
+
+/// How bytes are cut: so many at a time, in turn.
+type Cuts = &'static [usize];
+
+const WHOLE: Cuts = &[usize::MAX];
+
+struct World {
+    connection: Connection,
+    security: Security,
+    now: Time,
+    cuts: std::iter::Cycle<std::slice::Iter<'static, usize>>,
+    server: Bystander,
+    sent: Vec<u8>,
+    sent_in_clear: Option<usize>,
+    offered: Vec<u8>,
+    heard: Vec<(usize, u8)>,
+    mails: Vec<MessageId>,
+    commands: Vec<CommandId>,
+    outcomes: BTreeMap<MessageId, Outcome>,
+    /// What the caller was told.
+    trace: String,
+}
+
+impl World {
+    fn new(security: Security, pipelining: Pipelining, cuts: Cuts) -> Self {
+        let config = Config::builder("client.test".parse().unwrap())
+            .security(security)
+            .pipelining(pipelining);
+        Self {
+            connection: Connection::new(Arc::new(config.build().unwrap()), [0; 32]),
+            security,
+            now: Time::ORIGIN,
+            cuts: cuts.iter().cycle(),
+            server: Bystander::new(),
+            sent: Vec::new(),
+            sent_in_clear: None,
+            offered: Vec::new(),
+            heard: Vec::new(),
+            mails: Vec::new(),
+            commands: Vec::new(),
+            outcomes: BTreeMap::new(),
+            trace: String::new(),
+        }
+    }
+
+    fn cut(&mut self) -> usize {
+        *self.cuts.next().unwrap()
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Submit { recipients, text } => self.submit(*recipients, text.as_deref()),
+            Step::WriteBody(which, piece) => {
+                if let Some(id) = self.mail(*which) {
+                    let told = self.connection.write_body(id, Bytes::from(piece.clone()));
+                    self.tell("write", told);
+                }
+            }
+            Step::FinishBody(which) => {
+                if let Some(id) = self.mail(*which) {
+                    let told = self.connection.finish_body(id);
+                    self.tell("finish", told);
+                }
+            }
+            Step::FailBody(which) => {
+                if let Some(id) = self.mail(*which) {
+                    let error = io::Error::from(io::ErrorKind::NotFound);
+                    self.connection.fail_body(id, error.into());
+                }
+            }
+            Step::Abandon(which) => {
+                if let Some(id) = self.mail(*which) {
+                    self.connection.abandon(id);
+                }
+            }
+            Step::Command(kind) => {
+                let command = match kind % 3 {
+                    0 => Command::noop(),
+                    1 => Command::help(None).unwrap(),
+                    _ => Command::vrfy("root").unwrap(),
+                };
+                self.commands.push(self.connection.command(command));
+            }
+            Step::Quit => self.connection.quit(),
+            Step::PollEvent => self.poll_event(),
+            Step::PollReady => {
+                let told = self.connection.poll_ready();
+                self.tell("ready", told);
+            }
+            Step::PollEnded => {
+                let told = self.connection.poll_ended();
+                self.tell("ended", told);
+            }
+            Step::PollOutcome(which) => {
+                if let Some(id) = self.mail(*which) {
+                    self.poll_outcome(id);
+                }
+            }
+            Step::PollBody(which) => {
+                if let Some(id) = self.mail(*which) {
+                    let told = self.connection.poll_body(id);
+                    self.tell("body", told);
+                }
+            }
+            Step::PollReply(which) => {
+                if !self.commands.is_empty() {
+                    let id = self.commands[which % self.commands.len()];
+                    let told = self.connection.poll_reply(id);
+                    self.tell("reply", told);
+                }
+            }
+            Step::Upgrade(complete) => self.upgrade(*complete),
+            Step::Send(count) => self.send(*count),
+            Step::Says(says) => self.says(says),
+            Step::Turn => {
+                self.upgrade(true);
+                self.send(usize::MAX);
+                self.says(&Says::Right(9));
+            }
+            Step::Wait(seconds) => {
+                self.now = self.now.saturating_add(Duration::from_secs(*seconds));
+                self.connection.handle_timeout(self.now);
+            }
+            Step::Timeout => {
+                if let Some(until) = self.connection.poll_timeout() {
+                    self.now = self.now.max(until);
+                    self.connection.handle_timeout(self.now);
+                }
+            }
+            Step::Eof => self.connection.handle_eof(self.now),
+            Step::ReadError => self.connection.handle_read_error(self.now, reset()),
+            Step::WriteError => self.connection.handle_write_error(self.now, reset()),
+            Step::LateSent => {
+                if self.connection.poll_transmit(self.now).is_none() && self.failure().is_some() {
+                    self.connection.handle_sent(self.now, 5);
+                }
+            }
+        }
+        // As a driver does after every call: what is offered is the same then, however the bytes are cut.
+        self.offer();
+        self.check_failure();
+    }
+
+    fn submit(&mut self, recipients: usize, text: Option<&[u8]>) {
+        let number = self.mails.len();
+        let to = (0..recipients).map(|index| format!("r{index}@x.test"));
+        let builder = Mail::builder()
+            .sender(format!("m{number}@x.test"))
+            .recipients(to);
+        let mail = match text {
+            Some(text) => builder.text(text.to_vec()).build(),
+            None => builder.streamed(Streamed::new()).build(),
+        };
+        self.mails.push(self.connection.submit(mail.unwrap()));
+    }
+
+    /// One of the mails, now and then one that was never handed over.
+    fn mail(&self, which: usize) -> Option<MessageId> {
+        let ids = &self.mails;
+        (!ids.is_empty()).then(|| ids[which % ids.len()])
+    }
+
+    fn tell(&mut self, what: &str, told: impl std::fmt::Debug) {
+        writeln!(self.trace, "{what} {told:?}").unwrap();
+    }
+
+    fn poll_event(&mut self) {
+        let told = self.connection.poll_event();
+        self.tell("event", &told);
+        if let Some(Ok(Event::Outcome(id, outcome))) = told {
+            assert!(self.outcomes.insert(id, outcome).is_none(), "told twice");
+        }
+    }
+
+    fn poll_outcome(&mut self, id: MessageId) -> bool {
+        let told = self.connection.poll_outcome(id);
+        self.tell("outcome", &told);
+        match told {
+            Some(Ok(outcome)) => {
+                assert!(self.outcomes.insert(id, outcome).is_none(), "told twice");
+                true
+            }
+            Some(Err(error)) => {
+                let waits = matches!(
+                    error.kind(),
+                    ErrorKind::Misuse(Misuse::BodyUnfinished | Misuse::UpgradePending)
+                );
+                assert!(
+                    waits || self.outcomes.contains_key(&id),
+                    "no outcome: {error}"
+                );
+                waits
+            }
+            None => false,
+        }
+    }
+
+    fn upgrade(&mut self, complete: bool) {
+        match self.connection.poll_upgrade() {
+            Some(Ok(upgrade)) if complete => {
+                upgrade.complete(self.now, common::pair::facts());
+                self.sent_in_clear = Some(self.sent.len());
+                self.tell("upgrade", ());
+            }
+            Some(Ok(_)) => self.tell("upgrade offered", ()),
+            Some(Err(error)) => self.tell("upgrade", error),
+            None => self.tell("upgrade", None::<()>),
+        }
+    }
+
+    fn offer(&mut self) -> usize {
+        let Some(transmit) = self.connection.poll_transmit(self.now) else {
+            return 0;
+        };
+        let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
+        assert!(!bytes.is_empty(), "an offer of nothing");
+        let before = self.offered.split_off(self.sent.len());
+        assert!(bytes.starts_with(&before), "an offer was taken back");
+        self.offered.extend_from_slice(&bytes);
+        bytes.len()
+    }
+
+    fn send(&mut self, mut count: usize) {
+        while count > 0 {
+            let (offer, cut) = (self.offer(), self.cut());
+            // To look at a long offer again after every byte would take for ever.
+            let len = offer.min(count).min(cut.max(offer / 20));
+            if len == 0 {
+                return;
+            }
+            self.connection.handle_sent(self.now, len);
+            let at = self.sent.len();
+            self.sent.extend_from_slice(&self.offered[at..at + len]);
+            self.server.hear(&self.offered[at..at + len]);
+            count -= len;
+        }
+    }
+
+    fn says(&mut self, says: &Says) {
+        let bytes = self.server.say(says);
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let (part, behind) = rest.split_at(self.cut().min(rest.len()));
+            rest = behind;
+            if self.failure().is_none() {
+                let sent = self.sent.len();
+                self.heard.extend(part.iter().map(|byte| (sent, *byte)));
+            }
+            self.connection.handle_input(self.now, part);
+        }
+    }
+
+    /// The failure that is stuck, if there is one.
+    fn failure(&mut self) -> Option<String> {
+        // A question may put something in line to be sent, and there is one only when all input has been taken in.
+        if !self.connection.is_over() {
+            return None;
+        }
+        match self.connection.poll_ended() {
+            Some(Err(error)) if !matches!(error.kind(), ErrorKind::Misuse(_)) => {
+                Some(format!("{error:?}"))
+            }
+            _ => None,
+        }
+    }
+
+    /// After a failure all answers are the same, and nothing is offered or waited for.
+    fn check_failure(&mut self) {
+        let Some(failure) = self.failure() else {
+            return;
+        };
+        let now = self.now;
+        let connection = &mut self.connection;
+        assert!(connection.poll_transmit(now).is_none());
+        assert!(connection.poll_timeout().is_none());
+        let ready = connection.poll_ready().unwrap().unwrap_err();
+        let upgrade = format!("{:?}", connection.poll_upgrade().unwrap().unwrap_err());
+        assert_eq!(
+            (format!("{ready:?}"), upgrade),
+            (failure.clone(), failure.clone())
+        );
+        for id in &self.commands {
+            if let Err(error) = self.connection.poll_reply(*id).unwrap() {
+                assert_eq!(format!("{error:?}"), failure);
+            }
+        }
+        for id in self.mails.clone() {
+            if self.outcomes.contains_key(&id) {
+                let error = self.connection.poll_outcome(id).unwrap().unwrap_err();
+                assert_eq!(format!("{error:?}"), failure);
+            }
+        }
+    }
+
+    /// Lets everything come to its end, in one of several ways, and checks what must hold at the end.
+    fn finish(&mut self, end: End) {
+        for id in self.mails.clone() {
+            let _ = self.connection.finish_body(id);
+        }
+        self.connection.quit();
+        let mut turns = 0;
+        for id in self.mails.clone() {
+            while !self.outcomes.contains_key(&id) && !self.poll_outcome(id) {
+                self.turn(end);
+                turns += 1;
+                assert!(
+                    turns < 10_000,
+                    "an outcome that never comes: {}",
+                    self.trace
+                );
+            }
+            if !self.outcomes.contains_key(&id) {
+                // TLS will not be begun, or a text not finished.
+                self.connection.handle_eof(self.now);
+                self.poll_outcome(id);
+            }
+        }
+        while self.connection.poll_ended().is_none() {
+            self.turn(end);
+            turns += 1;
+            assert!(turns < 10_000, "an end that never comes: {}", self.trace);
+        }
+        let told = self.connection.poll_ended();
+        self.tell("ended", told);
+        assert_eq!(self.outcomes.len(), self.mails.len());
+        let dialogue = Dialogue::read(&self.offered, &self.heard);
+        for (number, id) in self.mails.iter().enumerate() {
+            let sender = format!("m{number}@x.test");
+            dialogue.check(&sender, &self.outcomes[id], &self.trace);
+        }
+        check_leaving(self.security, &self.sent, self.sent_in_clear);
+        check_lines(&self.sent);
+    }
+
+    fn turn(&mut self, end: End) {
+        // A question has just gone unanswered: then there is something to send, or to wait for until some time.
+        assert!(
+            self.offer() > 0 || self.connection.poll_timeout().is_some(),
+            "nothing to send, and nothing to wait for: {}",
+            self.trace
+        );
+        match end {
+            End::Cooperation => {
+                self.upgrade(true);
+                self.send(usize::MAX);
+                self.says(&Says::Right(1));
+                if self.offer() == 0 && !self.server.owes() {
+                    self.step(&Step::Timeout);
+                }
+            }
+            End::Eof => self.step(&Step::Eof),
+            End::Silence => {
+                self.send(usize::MAX);
+                self.step(&Step::Timeout);
+            }
+            End::Deafness => self.step(&Step::Timeout),
+        }
+        self.offer();
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Cooperation,
+    Eof,
+    /// The server takes everything and says nothing.
+    Silence,
+    /// The server does not even take anything.
+    Deafness,
+}
+
+/// A server that knows what it was asked, and answers when it is told to.
+struct Bystander {
+    line: Vec<u8>,
+    asked: VecDeque<String>,
+    in_text: bool,
+    rest: Vec<u8>,
+}
+
+impl Bystander {
+    fn new() -> Self {
+        Self {
+            line: Vec::new(),
+            asked: VecDeque::from(["greeting".to_owned()]),
+            in_text: false,
+            rest: Vec::new(),
+        }
+    }
+
+    fn owes(&self) -> bool {
+        !self.asked.is_empty() || !self.rest.is_empty()
+    }
+
+    fn hear(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.line.push(*byte);
+            if let Some(line) = self.line.strip_suffix(b"\r\n") {
+                let line = String::from_utf8_lossy(line).into_owned();
+                self.line.clear();
+                if self.in_text {
+                    self.in_text = line != ".";
+                    if !self.in_text {
+                        self.asked.push_back(line);
+                    }
+                } else {
+                    self.asked.push_back(line);
+                }
+            }
+        }
+    }
+
+    fn right(&mut self) -> Vec<u8> {
+        let Some(line) = self.asked.pop_front() else {
+            return Vec::new();
+        };
+        let reply = match line.get(..4).unwrap_or_default() {
+            "gree" => "220 hi\r\n",
+            "EHLO" => "250-hi\r\n250-PIPELINING\r\n250 STARTTLS\r\n",
+            "STAR" => "220 go on\r\n",
+            "DATA" => {
+                self.in_text = true;
+                "354 go on\r\n"
+            }
+            "QUIT" => "221 bye\r\n",
+            _ => "250 2.0.0 ok\r\n",
+        };
+        reply.as_bytes().to_vec()
+    }
+
+    fn say(&mut self, says: &Says) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut self.rest);
+        match says {
+            Says::Right(count) => {
+                for _ in 0..*count {
+                    let reply = self.right();
+                    bytes.extend(reply);
+                }
+            }
+            Says::Part(len) => {
+                let reply = self.right();
+                bytes.extend(reply);
+                self.rest = bytes.split_off(bytes.len().min(*len));
+            }
+            Says::No(later) => {
+                if self.asked.pop_front().is_some() {
+                    bytes.extend_from_slice(if *later {
+                        b"451 later\r\n"
+                    } else {
+                        b"550-no\r\n550 never\r\n"
+                    });
+                }
+            }
+            Says::Odd(reply) => {
+                if self.asked.pop_front().is_some_and(|line| line == "DATA")
+                    && reply.starts_with('3')
+                {
+                    self.in_text = true;
+                }
+                bytes.extend_from_slice(reply.as_bytes());
+            }
+            Says::Junk(junk) => bytes.extend_from_slice(junk),
+        }
+        bytes
+    }
+}
+
+/// I3, coarsely: what was sent is lines that end in CRLF and have neither CR nor LF nor NUL besides.
+fn check_lines(sent: &[u8]) {
+    for line in sent.split_inclusive(|byte| *byte == b'\n') {
+        let text = line.strip_suffix(b"\r\n").unwrap_or(line);
+        // The last line may have been cut off behind its CR.
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        assert!(
+            !text.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)),
+            "{:?}",
+            String::from_utf8_lossy(line)
+        );
+    }
+}
+
+fn reset() -> smtp_proto::TransportError {
+    io::Error::from(io::ErrorKind::ConnectionReset).into()
+}
+
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    let line = prop::sample::select(vec![
+        &b"hello\r\n"[..],
+        b".\r\n",
+        b"..dots\r\n",
+        b"\r\n",
+        b"no end",
+        b"",
+    ]);
+    prop::collection::vec(line, 0..5).prop_map(|lines| lines.concat())
+}
+
+fn piece() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        8 => text(),
+        1 => prop::sample::select(vec![&b"bare\n"[..], b"bare\r", b"\0", b"\n", b".", b"\r"]).prop_map(<[u8]>::to_vec),
+        1 => Just(b"a long line of a text\r\n".repeat(3500)),
+    ]
+}
+
+fn says() -> impl Strategy<Value = Says> {
+    let odd = [
+        "250 ok\r\n",
+        "250-a\r\n250 b\r\n",
+        "354 go on\r\n",
+        "334 \r\n",
+        "550 no\r\n",
+        "421 down\r\n",
+        "220 hi\r\n",
+        "250\n",
+        "150 wait\r\n",
+        "99 \r\n",
+        "250-a\r\n550 b\r\n",
+        "\r\n",
+    ];
+    prop_oneof![
+        20 => (1..4_usize).prop_map(Says::Right),
+        4 => (0..12_usize).prop_map(Says::Part),
+        5 => any::<bool>().prop_map(Says::No),
+        1 => prop::sample::select(odd.to_vec()).prop_map(Says::Odd),
+        1 => prop::collection::vec(prop::sample::select(b"2345 -\r\n\0x".to_vec()), 0..12).prop_map(Says::Junk),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let which = || 0..8_usize;
+    prop_oneof![
+        3 => (1..4_usize, prop::option::of(text()))
+            .prop_map(|(recipients, text)| Step::Submit { recipients, text }),
+        3 => (which(), piece()).prop_map(|(which, piece)| Step::WriteBody(which, piece)),
+        2 => which().prop_map(Step::FinishBody),
+        1 => which().prop_map(Step::FailBody),
+        1 => which().prop_map(Step::Abandon),
+        1 => any::<u8>().prop_map(Step::Command),
+        1 => prop::bool::weighted(0.2).prop_map(|quit| if quit { Step::Quit } else { Step::PollEnded }),
+        2 => Just(Step::PollEvent),
+        1 => Just(Step::PollReady),
+        2 => which().prop_map(Step::PollOutcome),
+        2 => which().prop_map(Step::PollBody),
+        1 => which().prop_map(Step::PollReply),
+        2 => prop::bool::weighted(0.8).prop_map(Step::Upgrade),
+        12 => prop_oneof![4 => Just(usize::MAX), 2 => 1..60_usize].prop_map(Step::Send),
+        14 => says().prop_map(Step::Says),
+        10 => Just(Step::Turn),
+        1 => (0..200_u64).prop_map(Step::Wait),
+        1 => prop::sample::select(vec![
+            Step::Timeout, Step::Eof, Step::ReadError, Step::WriteError, Step::LateSent, Step::LateSent,
+        ]),
+    ]
+}
+
+fn run(
+    steps: &[Step],
+    security: Security,
+    level: Pipelining,
+    end: End,
+    cuts: Cuts,
+) -> (String, Vec<u8>) {
+    let mut world = World::new(security, level, cuts);
+    for step in steps {
+        world.step(step);
+    }
+    world.finish(end);
+    (world.trace, world.sent)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn i1_i2_any_operations_end_well_and_cuts_change_nothing(
+        ready in prop::bool::weighted(0.9),
+        steps in prop::collection::vec(step(), 0..80),
+        security in prop::sample::select(vec![
+            Security::Cleartext, Security::Cleartext, Security::Opportunistic, Security::StartTls, Security::Implicit,
+        ]),
+        level in prop::sample::select(vec![Pipelining::Off, Pipelining::Envelope, Pipelining::Transactions]),
+        end in prop::sample::select(vec![End::Cooperation, End::Cooperation, End::Eof, End::Silence, End::Deafness]),
+    ) {
+        let prelude = std::iter::repeat_n(Step::Turn, if ready { 6 } else { 0 });
+        let steps: Vec<_> = prelude.chain(steps).collect();
+        let whole = run(&steps, security, level, end, WHOLE);
+        for cuts in [&[1][..], &[3, 1, 20, 2]] {
+            let again = run(&steps, security, level, end, cuts);
+            prop_assert_eq!(&again.0, &whole.0);
+            prop_assert_eq!(&again.1, &whole.1);
+        }
+    }
+}

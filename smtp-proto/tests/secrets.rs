@@ -1,0 +1,298 @@
+//! Whatever goes well or wrong, no text that people may see shows a secret: not as it is, not in base64, not in hex.
+
+mod common;
+
+use std::fmt::{Debug, Write as _};
+use std::sync::{Arc, Mutex};
+
+use common::invariants::{check_secret, disguises};
+use common::pair::{Cut, Fault, Pair};
+use smtp_proto::sasl::{Login, Mechanism, Plain, XOAuth2};
+use smtp_proto::{Config, Connection, Credentials, Event, Mail, Secret, Security, Time};
+use smtp_test::{Action, Machine, Stage};
+
+const PASSWORD: &str = "Canary-pa55word=Zk3/+9x";
+const TOKEN: &str = "ya29.Canary-t0ken_AbC/dEf+GhI=";
+
+/// All that was shown.
+#[derive(Clone, Default)]
+struct Shown(Arc<Mutex<String>>);
+
+impl Shown {
+    fn debug(&self, value: &dyn Debug) {
+        writeln!(self.0.lock().unwrap(), "{value:?}\n{value:#?}").unwrap();
+    }
+
+    fn text(&self, value: impl ToString) {
+        self.0.lock().unwrap().push_str(&value.to_string());
+    }
+
+    fn error(&self, error: &smtp_proto::Error) {
+        self.debug(error);
+        self.text(error);
+        self.debug(error.kind());
+        self.text(error.kind());
+        if let Some(fragment) = error.fragment() {
+            self.text(String::from_utf8_lossy(fragment));
+        }
+        if let Some(reply) = error.reply() {
+            self.debug(reply);
+            self.text(reply);
+        }
+        let mut source = std::error::Error::source(error);
+        while let Some(error) = source {
+            self.debug(&error);
+            self.text(error);
+            source = error.source();
+        }
+    }
+}
+
+/// The ways to log in, each with its name and its secret.
+fn ways() -> Vec<(&'static str, &'static str, Credentials)> {
+    let of = |mechanism: Arc<dyn Mechanism>| Credentials::mechanisms(vec![mechanism]);
+    vec![
+        (
+            "PLAIN",
+            PASSWORD,
+            Credentials::password("alice", PASSWORD).unwrap(),
+        ),
+        (
+            "PLAIN",
+            PASSWORD,
+            of(Arc::new(Plain::new("alice", PASSWORD).unwrap())),
+        ),
+        (
+            "LOGIN",
+            PASSWORD,
+            of(Arc::new(Login::new("alice", PASSWORD).unwrap())),
+        ),
+        (
+            "XOAUTH2",
+            TOKEN,
+            Credentials::xoauth2("alice", TOKEN).unwrap(),
+        ),
+    ]
+}
+
+/// Goes through a session, and shows everything at every step; returns what was sent.
+fn session(
+    credentials: Credentials,
+    server: &smtp_test::Config,
+    cut: Option<Cut>,
+    shown: &Shown,
+) -> Vec<u8> {
+    let observer = shown.clone();
+    let config = Config::builder("client.test".parse().unwrap())
+        .security(Security::Implicit)
+        .credentials(credentials.clone())
+        .transcript(move |entry| {
+            observer.debug(entry);
+            observer.text(entry);
+        })
+        .build()
+        .unwrap();
+    shown.debug(&config);
+    shown.debug(&credentials);
+    let mut pair = Pair::new(Arc::new(config), Machine::new(server));
+    pair.cut = cut;
+    let mail = Mail::new(
+        "alice@x.test",
+        ["bob@x.test"],
+        "Subject: t\r\n\r\nhello\r\n",
+    )
+    .unwrap();
+    shown.debug(&mail);
+    let id = pair.connection.submit(mail);
+    pair.connection.quit();
+    shown.debug(&id);
+    loop {
+        shown.debug(&pair.connection);
+        let now = pair.now;
+        if let Some(offer) = pair.connection.poll_transmit(now) {
+            shown.debug(&offer);
+        }
+        let event = pair.drive(|connection| {
+            shown.debug(connection);
+            connection.poll_event()
+        });
+        shown.debug(&event);
+        match event {
+            Ok(Event::Outcome(_, outcome)) => {
+                for delivery in outcome.deliveries() {
+                    shown.text(delivery.fate());
+                    shown.text(delivery.recipient());
+                }
+                if let Err(undelivered) = outcome.all_accepted() {
+                    shown.text(&undelivered);
+                    shown.debug(&undelivered);
+                }
+            }
+            Ok(Event::Ended) => break,
+            Ok(_) => {}
+            Err(error) => {
+                shown.error(&error);
+                break;
+            }
+        }
+    }
+    shown.debug(&pair.connection);
+    shown.debug(&pair.connection.capabilities());
+    shown.debug(&pair.connection.mechanism());
+    pair.sent
+}
+
+fn server(mechanism: &str) -> smtp_test::Config {
+    smtp_test::Config::new()
+        .user("alice", PASSWORD)
+        .token("alice", TOKEN)
+        .implicit_tls()
+        .capabilities([format!("AUTH {mechanism}"), "PIPELINING".to_owned()])
+}
+
+fn sends(secret: &str, sent: &[u8]) -> bool {
+    let sent = String::from_utf8_lossy(sent);
+    disguises(secret).iter().any(|form| sent.contains(form))
+}
+
+#[test]
+fn v37_no_secret_shows_in_a_session_that_goes_well() {
+    for (mechanism, secret, credentials) in ways() {
+        let shown = Shown::default();
+        let sent = session(credentials, &server(mechanism), None, &shown);
+        assert!(sends(secret, &sent), "{mechanism}: it was not even used");
+        let shown = shown.0.lock().unwrap();
+        assert!(shown.contains("Accepted") && shown.contains(mechanism));
+        check_secret(secret, &shown);
+    }
+}
+
+#[test]
+fn v37_no_secret_shows_wherever_a_session_breaks() {
+    for (mechanism, secret, credentials) in ways() {
+        let server = server(mechanism);
+        let whole = session(credentials.clone(), &server, None, &Shown::default()).len();
+        let shown = Shown::default();
+        for after in (0..whole).step_by(3) {
+            for fault in [
+                Fault::Eof,
+                Fault::WriteError,
+                Fault::Silence,
+                Fault::Says(b"no reply\r\n"),
+            ] {
+                let cut = Cut::Output {
+                    after,
+                    reaches: false,
+                    fault,
+                };
+                session(credentials.clone(), &server, Some(cut), &shown);
+            }
+        }
+        check_secret(secret, &shown.0.lock().unwrap());
+    }
+}
+
+#[test]
+fn v37_no_secret_shows_whatever_the_server_answers_to_it() {
+    let answers = [
+        "535 5.7.8 no",
+        "534 5.7.9 use another",
+        "454 4.7.0 later",
+        "421 4.3.2 down",
+        "334 ",
+        "334 eHh4",
+        "334 not base64!",
+        "354 go on",
+        "250 ok",
+        "334 eyJzdGF0dXMiOiI0MDAifQ==",
+        "199 what",
+        "nonsense",
+        "334-a\n334 b",
+    ];
+    for (mechanism, secret, credentials) in ways() {
+        let shown = Shown::default();
+        for answer in answers {
+            for stage in [
+                Stage::Auth,
+                Stage::AuthStep(1),
+                Stage::AuthStep(2),
+                Stage::AnyAuthStep,
+            ] {
+                let server = server(mechanism).on(stage, Action::reply(answer));
+                session(credentials.clone(), &server, None, &shown);
+            }
+        }
+        for stage in [
+            Stage::Mail,
+            Stage::Rcpt(1),
+            Stage::Data,
+            Stage::EndOfData,
+            Stage::Quit,
+        ] {
+            let server = server(mechanism).on(stage, Action::reply("530 5.7.0 log in"));
+            session(credentials.clone(), &server, None, &shown);
+        }
+        let server = server("CRAM-MD5");
+        session(credentials.clone(), &server, None, &shown);
+        check_secret(secret, &shown.0.lock().unwrap());
+    }
+}
+
+#[test]
+fn v37_no_value_that_holds_a_secret_shows_it() {
+    let shown = Shown::default();
+    shown.debug(&Secret::from(PASSWORD));
+    shown.debug(&Plain::new("alice", PASSWORD).unwrap());
+    shown.debug(&Login::new("alice", PASSWORD).unwrap());
+    shown.debug(&XOAuth2::new("alice", PASSWORD).unwrap());
+    shown.debug(&Credentials::password("alice", PASSWORD).unwrap());
+    shown.debug(&Credentials::xoauth2("alice", PASSWORD).unwrap());
+    for bad in ["\0", "\u{1}", ""] {
+        let secret = format!("{PASSWORD}{bad}").repeat(if bad.is_empty() { 1000 } else { 1 });
+        for error in [
+            Plain::new("alice", secret.as_str()).err(),
+            Login::new("alice", secret.as_str()).err(),
+            XOAuth2::new("alice", secret.as_str()).err(),
+            Credentials::password("alice", secret.as_str()).err(),
+            Credentials::xoauth2("alice", secret.as_str()).err(),
+            Credentials::password(&secret, "x").err(),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            shown.debug(&error);
+            shown.text(error);
+        }
+    }
+    let config = Config::builder("client.test".parse().unwrap())
+        .credentials(Credentials::password("alice", PASSWORD).unwrap());
+    shown.debug(&config);
+    let config = config.build().unwrap();
+    shown.debug(&config);
+    shown.debug(&config.fallback());
+    let refused = Config::builder("client.test".parse().unwrap())
+        .security(Security::Cleartext)
+        .credentials(Credentials::password("alice", PASSWORD).unwrap())
+        .build()
+        .unwrap_err();
+    shown.debug(&refused);
+    shown.text(refused);
+    shown.debug(&Connection::new(Arc::new(config), [0; 32]));
+    shown.debug(&Time::ORIGIN);
+    let shown = shown.0.lock().unwrap();
+    assert!(shown.contains("too long") || shown.contains("TooLong"));
+    check_secret(PASSWORD, &shown);
+}
+
+#[test]
+fn a_secret_is_known_again_in_every_disguise() {
+    // What RFC 4648 makes of "abcdef", "xabcdef" and "xxabcdef": the groups that no neighbour touches.
+    let forms = disguises("abcdef");
+    for form in ["abcdef", "616263646566", "YWJjZGVm", "Y2Rl", "YmNkZWY="] {
+        let known = forms
+            .iter()
+            .any(|each| !each.is_empty() && form.starts_with(each.as_str()));
+        assert!(known, "{form} is not known again among {forms:?}");
+    }
+    assert!(forms.iter().all(|form| form.len() >= 4), "{forms:?}");
+}

@@ -1,0 +1,368 @@
+//! The step from clear text to TLS: who may take it, what may be said before it, and what is forgotten at it.
+
+mod common;
+
+#[path = "starttls/answers.rs"]
+mod answers;
+
+use std::sync::Arc;
+
+use common::invariants::{check_clear_text, check_leaving};
+use common::rig::{Rig, ehlo};
+use proptest::prelude::*;
+use smtp_proto::sasl::{Context, Exchange, Failure, Login, Mechanism, Name, Plain, XOAuth2};
+use smtp_proto::{
+    Config, ConfigBuilder, ConfigError, Credentials, ErrorKind, Fate, Mail, Misuse, Parameter,
+    ProtocolError, Secret, Security, Stage,
+};
+
+const POLICIES: [Security; 4] = [
+    Security::StartTls,
+    Security::Implicit,
+    Security::Opportunistic,
+    Security::Cleartext,
+];
+
+fn builder(security: Security) -> ConfigBuilder {
+    Config::builder("client.test".parse().unwrap()).security(security)
+}
+
+fn mail() -> Mail {
+    Mail::new("a@x.test", ["b@x.test"], "Subject: t\r\n\r\nhello\r\n").unwrap()
+}
+
+/// A connection that has said STARTTLS.
+fn at_starttls(policy: Security) -> Rig {
+    let mut rig = Rig::new(builder(policy).build().unwrap());
+    rig.listen();
+    rig.ask("220 mx.test\r\n");
+    assert_eq!(rig.ask(ehlo("STARTTLS,AUTH PLAIN")), "STARTTLS\r\n");
+    rig
+}
+
+fn check_injected(mut rig: Rig, stage: Stage, injected: &[u8]) {
+    let error = rig.failure();
+    assert!(
+        matches!(
+            error.kind(),
+            ErrorKind::Protocol(ProtocolError::InjectedBeforeTls)
+        ),
+        "{injected:?}: {error}"
+    );
+    assert_eq!(error.stage(), stage, "{injected:?}");
+    assert!(error.hint().is_some());
+    assert_eq!(rig.listen(), "", "{injected:?}");
+    assert!(
+        matches!(rig.connection.poll_upgrade(), Some(Err(_))),
+        "{injected:?}: TLS could begin"
+    );
+    assert!(rig.connection.tls().is_none());
+    check_clear_text(&rig.sent);
+}
+
+/// What an attacker could put behind the 220.
+fn injections() -> Vec<Vec<u8>> {
+    let forged = ehlo("AUTH PLAIN LOGIN,SIZE 0").into_bytes();
+    (0..=u8::MAX)
+        .map(|byte| vec![byte])
+        .chain((1..=forged.len()).map(|len| forged[..len].to_vec()))
+        .chain(
+            [
+                &b"250 mx"[..],
+                b"\r\n",
+                b"\n",
+                b"\0\0",
+                b"220 again\r\n",
+                b"\x16\x03\x03\0\x7a\x02",
+            ]
+            .map(<[u8]>::to_vec),
+        )
+        .collect()
+}
+
+#[test]
+fn v02_bytes_behind_the_220_in_the_same_chunk_are_fatal() {
+    for policy in [Security::StartTls, Security::Opportunistic] {
+        for injected in injections() {
+            for reply in ["220 go\r\n", "220-now\r\n220 go\r\n", "220\n"] {
+                let mut rig = at_starttls(policy);
+                rig.say([reply.as_bytes(), &injected].concat());
+                check_injected(rig, Stage::StartTls, &injected);
+            }
+        }
+    }
+}
+
+#[test]
+fn v02_bytes_behind_the_220_in_a_later_chunk_are_fatal_until_tls_is_complete() {
+    for injected in injections() {
+        let mut rig = at_starttls(Security::StartTls);
+        rig.say("220 go\r");
+        rig.say("\n");
+        rig.say("");
+        // Whoever took on the upgrade has not done it yet.
+        assert!(matches!(rig.connection.poll_upgrade(), Some(Ok(_))));
+        assert!(rig.connection.poll_ready().is_none());
+        rig.say(&injected);
+        check_injected(rig, Stage::StartTls, &injected);
+    }
+}
+
+#[test]
+fn v02_bytes_before_implicit_tls_are_fatal() {
+    for injected in injections() {
+        let mut rig = Rig::new(builder(Security::Implicit).build().unwrap());
+        rig.say(&injected);
+        check_injected(rig, Stage::TlsHandshake, &injected);
+    }
+}
+
+#[test]
+fn nothing_is_offered_before_implicit_tls_is_complete() {
+    let config =
+        builder(Security::Implicit).credentials(Credentials::password("alice", "canary").unwrap());
+    let mut rig = Rig::new(config.build().unwrap());
+    rig.connection.submit(mail());
+    rig.connection.quit();
+    assert_eq!(rig.listen(), "");
+    let error = rig.failure();
+    assert!(
+        matches!(error.kind(), ErrorKind::Misuse(Misuse::UpgradePending)),
+        "{error}"
+    );
+    // It is a question badly put, and no failure.
+    assert!(matches!(rig.connection.poll_upgrade(), Some(Ok(_))));
+    assert!(rig.connection.poll_ready().is_none());
+    assert_eq!(rig.listen(), "");
+    assert_eq!(
+        rig.secure("AUTH PLAIN"),
+        "AUTH PLAIN AGFsaWNlAGNhbmFyeQ==\r\n"
+    );
+    assert_eq!(rig.sent_in_clear, Some(0));
+}
+
+#[test]
+fn tls_begins_once() {
+    let mut rig = Rig::new(builder(Security::StartTls).build().unwrap());
+    assert_eq!(
+        rig.secure("STARTTLS"),
+        "",
+        "STARTTLS inside TLS is of no interest"
+    );
+    assert!(rig.connection.poll_ready().unwrap().is_ok());
+    assert!(rig.connection.tls().is_some());
+    match rig.connection.poll_upgrade() {
+        Some(Err(error)) => assert!(matches!(error.kind(), ErrorKind::Misuse(Misuse::NoUpgrade))),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn i5_what_was_said_in_clear_is_forgotten_before_anything_is_heard_in_tls() {
+    let mut rig = at_starttls(Security::StartTls);
+    assert!(rig.connection.capabilities().starttls());
+    assert_eq!(rig.connection.capabilities().greeting_name(), b"mx.test");
+    rig.say("220 go\r\n");
+    rig.upgrade();
+    assert_eq!(rig.connection.capabilities().iter().count(), 0);
+    assert_eq!(rig.connection.capabilities().auth().count(), 0);
+    assert_eq!(rig.connection.capabilities().greeting_name(), b"");
+    assert_eq!(rig.listen(), "EHLO client.test\r\n");
+}
+
+/// What is said inside TLS, and what is known there, after these two lists of capabilities.
+fn inside(before: &str, after: &str) -> (String, Vec<String>, String) {
+    let config =
+        builder(Security::StartTls).credentials(Credentials::password("alice", "canary").unwrap());
+    let mut rig = Rig::new(config.build().unwrap());
+    let mail = Mail::builder()
+        .sender("a@x.test")
+        .recipient("b@x.test")
+        .parameter(Parameter::new("BY", Some("120;R")).unwrap())
+        .text("Subject: t\r\n\r\ngr\u{fc}\u{df}e\r\n")
+        .build()
+        .unwrap();
+    let id = rig.connection.submit(mail);
+    rig.listen();
+    rig.ask("220 mx.test\r\n");
+    assert_eq!(rig.ask(ehlo(before)), "STARTTLS\r\n");
+    rig.say("220 go\r\n");
+    rig.upgrade();
+    let clear = rig.sent.len();
+    rig.listen();
+    rig.ask(ehlo(after));
+    let known = rig.connection.capabilities().iter();
+    let known = known.map(|capability| format!("{capability:?}")).collect();
+    rig.ask("235 welcome\r\n");
+    rig.ask("250 ok\r\n");
+    rig.ask("250 ok\r\n");
+    let said = String::from_utf8(rig.sent[clear..].to_vec()).unwrap();
+    let outcome = match rig.connection.poll_outcome(id) {
+        Some(Ok(outcome)) => format!("{:?}", outcome.deliveries()),
+        other => format!("{other:?}"),
+    };
+    (said, known, outcome)
+}
+
+fn keywords() -> impl Strategy<Value = Vec<&'static str>> {
+    let all = [
+        "AUTH PLAIN",
+        "AUTH LOGIN",
+        "AUTH CRAM-MD5",
+        "SIZE 10",
+        "SIZE 1000",
+        "PIPELINING",
+        "8BITMIME",
+        "SMTPUTF8",
+        "DELIVERBY",
+        "REQUIRETLS",
+        "CHUNKING",
+    ];
+    proptest::sample::subsequence(all.to_vec(), 0..=all.len())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn v03_what_happens_inside_tls_depends_on_what_was_said_there_only(
+        before in keywords(), other in keywords(), after in keywords(),
+    ) {
+        let list = |mut keywords: Vec<&str>| {
+            keywords.push("STARTTLS");
+            keywords.join(",")
+        };
+        let after = list(after);
+        prop_assert_eq!(inside(&list(before), &after), inside(&list(other), &after));
+    }
+}
+
+/// A mechanism that would say anything to anybody.
+#[derive(Debug)]
+struct Eager(&'static str);
+
+impl Mechanism for Eager {
+    fn name(&self) -> Name {
+        Name::new(self.0).unwrap()
+    }
+
+    fn start(&self, _: &Context<'_>) -> Box<dyn Exchange> {
+        Box::new(Self(self.0))
+    }
+}
+
+impl Exchange for Eager {
+    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+        Ok(Some("canary".into()))
+    }
+
+    fn respond(&mut self, _: &[u8]) -> Result<Secret, Failure> {
+        Ok("canary".into())
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn steps(&self) -> usize {
+        16
+    }
+}
+
+const EVERYTHING: &str = "AUTH PLAIN LOGIN XOAUTH2 EXTERNAL ANONYMOUS CRAM-MD5 SCRAM-SHA-256 SCRAM-SHA-256-PLUS,AUTH=PLAIN";
+
+fn every_credential() -> Vec<Credentials> {
+    let eager = [
+        "EXTERNAL",
+        "ANONYMOUS",
+        "CRAM-MD5",
+        "SCRAM-SHA-256",
+        "SCRAM-SHA-256-PLUS",
+    ];
+    eager
+        .into_iter()
+        .map(|name| -> Arc<dyn Mechanism> { Arc::new(Eager(name)) })
+        .chain([
+            Arc::new(Plain::new("alice", "canary").unwrap()) as Arc<dyn Mechanism>,
+            Arc::new(Login::new("alice", "canary").unwrap()),
+            Arc::new(XOAuth2::new("alice", "canary").unwrap()),
+        ])
+        .map(|mechanism| Credentials::mechanisms(vec![mechanism]))
+        .collect()
+}
+
+#[test]
+fn v04_a_server_in_clear_that_offers_every_mechanism_gets_no_credentials() {
+    for credentials in every_credential() {
+        for dangerous in [false, true] {
+            let mut config = builder(Security::StartTls).credentials(credentials.clone());
+            if dangerous {
+                // It counts under the policy that is clear by name, and under no other.
+                config = config.dangerous_credentials_in_clear();
+            }
+            let mut rig = Rig::new(config.build().unwrap());
+            rig.connection.submit(mail());
+            rig.listen();
+            rig.ask("220 mx.test\r\n");
+            assert_eq!(rig.ask(ehlo(EVERYTHING)), "");
+            assert!(matches!(rig.failure().kind(), ErrorKind::TlsUnavailable));
+            assert_eq!(rig.sent, b"EHLO client.test\r\n");
+        }
+    }
+}
+
+#[test]
+fn v04_credentials_need_a_policy_that_demands_tls_or_the_dangerous_escape_by_name() {
+    for credentials in every_credential() {
+        for policy in POLICIES {
+            for dangerous in [false, true] {
+                let mut config = builder(policy).credentials(credentials.clone());
+                if dangerous {
+                    config = config.dangerous_credentials_in_clear();
+                }
+                let allowed = match policy {
+                    Security::StartTls | Security::Implicit => true,
+                    Security::Cleartext => dangerous,
+                    _ => false,
+                };
+                match config.build() {
+                    Ok(_) => assert!(allowed, "{policy:?}, {dangerous}"),
+                    Err(error) => {
+                        assert!(!allowed, "{policy:?}, {dangerous}");
+                        assert_eq!(error, ConfigError::CredentialsWithoutTls);
+                    }
+                }
+            }
+        }
+        let config = builder(Security::Cleartext)
+            .credentials(credentials)
+            .dangerous_credentials_in_clear();
+        let mut rig = Rig::new(config.build().unwrap());
+        rig.listen();
+        rig.ask("220 mx.test\r\n");
+        let said = rig.ask(ehlo(EVERYTHING));
+        assert!(said.starts_with("AUTH "), "{said}");
+    }
+}
+
+#[test]
+fn v04_the_policy_to_fall_back_to_is_clear_and_carries_no_credentials() {
+    for policy in POLICIES {
+        let config = builder(policy)
+            .dangerous_credentials_in_clear()
+            .build()
+            .unwrap();
+        match config.fallback() {
+            Some(fallback) => {
+                assert_eq!(policy, Security::Opportunistic);
+                assert_eq!(fallback.security(), Security::Cleartext);
+                let mut rig = Rig::new(fallback);
+                rig.listen();
+                rig.ask("220 mx.test\r\n");
+                assert_eq!(rig.ask(ehlo(EVERYTHING)), "");
+                assert!(rig.connection.poll_ready().unwrap().is_ok());
+            }
+            None => assert_ne!(policy, Security::Opportunistic),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Every answer at every step before the way is free, under every policy.
+
+use super::*;
+
+/// Where an answer is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    Greeting,
+    Ehlo,
+    Helo,
+    StartTls,
+    EhloInTls,
+    HeloInTls,
+}
+
+/// What the server does.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    /// Says a whole reply.
+    Reply(u16),
+    /// Says a whole 250 that lists STARTTLS.
+    Offer,
+    /// Says this.
+    Says(&'static str),
+    Closes,
+    /// Says this and closes.
+    Breaks(&'static str),
+    Resets,
+    /// Says this and no more.
+    Sleeps(&'static str),
+}
+
+/// What may happen next.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Says(&'static str),
+    Tls,
+    /// The way is free for mail.
+    Ready,
+    Fails,
+}
+
+const ANSWERS: [Answer; 31] = [
+    Answer::Reply(220),
+    Answer::Reply(221),
+    Answer::Reply(235),
+    Answer::Reply(250),
+    Answer::Reply(299),
+    Answer::Reply(334),
+    Answer::Reply(354),
+    Answer::Reply(421),
+    Answer::Reply(450),
+    Answer::Reply(454),
+    Answer::Reply(500),
+    Answer::Reply(501),
+    Answer::Reply(502),
+    Answer::Reply(503),
+    Answer::Reply(504),
+    Answer::Reply(530),
+    Answer::Reply(550),
+    Answer::Reply(554),
+    Answer::Offer,
+    Answer::Says("hello there\r\n"),
+    Answer::Says("\r\n"),
+    Answer::Says("150 wait\r\n"),
+    Answer::Says("600 no\r\n"),
+    Answer::Says("220-go\r\n250 no\r\n"),
+    Answer::Says("\x16\x03\x01"),
+    Answer::Closes,
+    Answer::Breaks("220 g"),
+    Answer::Breaks("220-go\r\n"),
+    Answer::Resets,
+    Answer::Sleeps(""),
+    Answer::Sleeps("220 g"),
+];
+
+/// What RFC 3207 and the policies allow, written down without a look at the machine.
+fn allowed(policy: Security, at: At, answer: Answer) -> Next {
+    let in_tls = policy == Security::Implicit || matches!(at, At::EhloInTls | At::HeloInTls);
+    let (code, offered) = match answer {
+        Answer::Reply(code) => (code, false),
+        Answer::Offer => (250, true),
+        _ => return Next::Fails,
+    };
+    let welcome = (200..300).contains(&code) && code != 221;
+    match at {
+        At::Greeting if welcome => Next::Says("EHLO client.test\r\n"),
+        At::Ehlo | At::EhloInTls if welcome && in_tls => Next::Ready,
+        At::Ehlo if welcome => match policy {
+            Security::StartTls if offered => Next::Says("STARTTLS\r\n"),
+            Security::Opportunistic if offered => Next::Says("STARTTLS\r\n"),
+            Security::Opportunistic | Security::Cleartext => Next::Ready,
+            _ => Next::Fails,
+        },
+        At::Ehlo | At::EhloInTls if [500, 501, 502, 504, 550].contains(&code) => {
+            if in_tls || policy != Security::StartTls {
+                Next::Says("HELO client.test\r\n")
+            } else {
+                Next::Fails
+            }
+        }
+        At::Helo | At::HeloInTls if welcome => Next::Ready,
+        At::StartTls if code == 220 => Next::Tls,
+        At::StartTls if policy == Security::Opportunistic && code >= 400 && code != 421 => {
+            Next::Ready
+        }
+        _ => Next::Fails,
+    }
+}
+
+/// Brings a connection to where the answer is due; `None` if it never gets there.
+fn bring(policy: Security, at: At, login: bool) -> Option<Rig> {
+    let mut config = builder(policy);
+    if login {
+        config = config.credentials(Credentials::password("alice", "canary").unwrap());
+    }
+    let mut rig = Rig::new(config.build().ok()?);
+    rig.connection.submit(mail());
+    rig.connection.quit();
+    rig.listen();
+    if policy == Security::Implicit {
+        rig.upgrade();
+        assert_eq!(rig.listen(), "");
+    }
+    let starttls = matches!(policy, Security::StartTls | Security::Opportunistic);
+    let way: &[&str] = match at {
+        At::Greeting => &[],
+        At::Ehlo => &["220 mx.test\r\n"],
+        At::Helo if policy != Security::StartTls => &["220 mx.test\r\n", "500 what\r\n"],
+        At::StartTls if starttls => &["220 mx.test\r\n", "250-mx.test\r\n250 STARTTLS\r\n"],
+        At::EhloInTls if starttls => &[
+            "220 mx.test\r\n",
+            "250-mx.test\r\n250 STARTTLS\r\n",
+            "220 go\r\n",
+        ],
+        At::HeloInTls if starttls => &[
+            "220 mx.test\r\n",
+            "250-mx.test\r\n250 STARTTLS\r\n",
+            "220 go\r\n",
+            "502 what\r\n",
+        ],
+        _ => return None,
+    };
+    for (index, reply) in way.iter().enumerate() {
+        rig.ask(reply);
+        if index == 2 {
+            rig.upgrade();
+            rig.listen();
+        }
+    }
+    Some(rig)
+}
+
+fn give(rig: &mut Rig, answer: Answer) {
+    match answer {
+        Answer::Reply(code) => rig.say(format!("{code} text\r\n")),
+        Answer::Offer => rig.say(ehlo("STARTTLS")),
+        Answer::Says(text) => rig.say(text),
+        Answer::Closes => rig.connection.handle_eof(rig.now),
+        Answer::Breaks(text) => {
+            rig.say(text);
+            rig.connection.handle_eof(rig.now);
+        }
+        Answer::Resets => {
+            let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+            rig.connection.handle_read_error(rig.now, reset.into());
+        }
+        Answer::Sleeps(text) => {
+            rig.say(text);
+            rig.now = rig
+                .connection
+                .poll_timeout()
+                .expect("a deadline for a silent server");
+            rig.tick();
+        }
+    }
+}
+
+fn check(policy: Security, at: At, answer: Answer, login: bool) {
+    let Some(mut rig) = bring(policy, at, login) else {
+        return;
+    };
+    let case = format!("{policy:?}, {at:?}, {answer:?}, login {login}");
+    let mut expected = allowed(policy, at, answer);
+    if login && expected == Next::Ready {
+        // None of these replies offers AUTH, and without a login nothing is sent.
+        expected = Next::Fails;
+    }
+    give(&mut rig, answer);
+    let said = rig.listen();
+    let tls = matches!(rig.connection.poll_upgrade(), Some(Ok(_)));
+    let next = match rig.connection.poll_ready() {
+        _ if tls => Next::Tls,
+        Some(Err(error)) => {
+            assert_eq!(said, "", "{case}: said after {error}");
+            check_error(&case, policy, at, answer, &error);
+            let Some(Ok(smtp_proto::Event::Outcome(_, outcome))) = rig.connection.poll_event()
+            else {
+                panic!("{case}: the mail has no outcome");
+            };
+            let fate = outcome.deliveries()[0].fate();
+            assert!(
+                matches!(fate, Fate::NotSent(_)) && fate.is_safe_to_retry(),
+                "{case}: {fate}"
+            );
+            Next::Fails
+        }
+        _ if said.starts_with("MAIL FROM:") => Next::Ready,
+        _ => Next::Says(
+            [
+                "EHLO client.test\r\n",
+                "HELO client.test\r\n",
+                "STARTTLS\r\n",
+            ]
+            .into_iter()
+            .find(|line| *line == said)
+            .unwrap_or_else(|| panic!("{case}: said {said:?}")),
+        ),
+    };
+    assert_eq!(next, expected, "{case}");
+    check_leaving(policy, &rig.sent, rig.sent_in_clear);
+}
+
+fn check_error(case: &str, policy: Security, at: At, answer: Answer, error: &smtp_proto::Error) {
+    if let Answer::Reply(code) = answer
+        && error.stage() != Stage::Auth
+    {
+        assert_eq!(
+            error.reply().unwrap().code(),
+            code,
+            "{case}: the error keeps what the server said"
+        );
+    }
+    let declined = match (at, answer) {
+        (At::Ehlo, Answer::Reply(code)) => {
+            (200..300).contains(&code) && code != 221 || [500, 501, 502, 504, 550].contains(&code)
+        }
+        (At::StartTls, Answer::Reply(code)) => code != 220,
+        (At::StartTls, Answer::Offer) => true,
+        _ => false,
+    };
+    if policy == Security::StartTls && declined {
+        assert!(
+            matches!(error.kind(), ErrorKind::TlsUnavailable),
+            "{case}: {error}"
+        );
+    }
+}
+
+#[test]
+fn v01_every_answer_before_tls_leads_where_the_policy_allows_and_nowhere_else() {
+    for policy in POLICIES {
+        for at in [
+            At::Greeting,
+            At::Ehlo,
+            At::Helo,
+            At::StartTls,
+            At::EhloInTls,
+            At::HeloInTls,
+        ] {
+            for answer in ANSWERS {
+                for login in [false, true] {
+                    check(policy, at, answer, login);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,573 @@
+//! Texts that are written in pieces: what is asked for when, what goes out, and what comes of a text that fails.
+
+mod common;
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use common::pair::Pair;
+use proptest::prelude::*;
+use smtp_proto::{
+    BodyStatus, Config, Connection, Error, ErrorKind, Event, Fate, Mail, MessageId, Misuse,
+    Outcome, Pipelining, Security, Stage, Streamed,
+};
+use smtp_test::{Action, Machine, Peer};
+
+fn policy() -> Arc<Config> {
+    let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
+    Arc::new(config.build().unwrap())
+}
+
+fn pair() -> Pair<Machine> {
+    Pair::new(policy(), Machine::new(&smtp_test::Config::new()))
+}
+
+fn streamed(sender: &str) -> Mail {
+    Mail::builder()
+        .sender(sender)
+        .recipient("to@x.test")
+        .streamed(Streamed::new())
+        .build()
+        .unwrap()
+}
+
+/// Waits until a piece is wanted.
+fn wanted(pair: &mut Pair<Machine>, id: MessageId) {
+    let status = pair.drive(|c| c.poll_body(id)).unwrap();
+    assert_eq!(status, BodyStatus::Wanted);
+}
+
+/// Writes the pieces, each when it is wanted, and returns the outcome.
+fn send<'a>(
+    pair: &mut Pair<Machine>,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Outcome, Error> {
+    let id = pair.connection.submit(streamed("from@x.test"));
+    for piece in pieces {
+        match pair.drive(|c| c.poll_body(id))? {
+            BodyStatus::Wanted => {}
+            _ => break,
+        }
+        let piece = Bytes::copy_from_slice(piece);
+        pair.connection.write_body(id, piece).unwrap();
+    }
+    pair.connection.finish_body(id).unwrap();
+    pair.drive(|c| c.poll_outcome(id))
+}
+
+/// The one fate of a mail to one recipient.
+fn fate(outcome: &Outcome) -> &Fate {
+    assert_eq!(outcome.deliveries().len(), 1);
+    outcome.deliveries()[0].fate()
+}
+
+fn is_misuse(error: &Error, misuse: Misuse) -> bool {
+    matches!(error.kind(), ErrorKind::Misuse(each) if *each == misuse)
+}
+
+#[test]
+fn a_text_in_pieces_arrives_as_it_was_written() {
+    let mut pair = pair();
+    let pieces: [&[u8]; 6] = [
+        b"Subject: t\r",
+        b"\n\r\n",
+        b".",
+        b".",
+        b"\r\nend",
+        b" of it",
+    ];
+    let outcome = send(&mut pair, pieces).unwrap();
+    assert!(outcome.is_accepted());
+    let mails = pair.peer.log().mails();
+    assert_eq!(mails[0].body(), b"Subject: t\r\n\r\n..\r\nend of it\r\n");
+    pair.peer.log().assert_clean();
+}
+
+#[test]
+fn a_text_of_no_pieces_and_one_of_empty_ones_is_an_empty_text() {
+    for pieces in [vec![], vec![&b""[..]], vec![b"", b"", b""]] {
+        let mut pair = pair();
+        let outcome = send(&mut pair, pieces).unwrap();
+        assert!(outcome.is_accepted());
+        assert_eq!(pair.peer.log().mails()[0].body(), b"");
+        pair.peer.log().assert_clean();
+    }
+}
+
+#[test]
+fn a_piece_is_not_wanted_before_the_server_said_to_go_on() {
+    let mut pair = pair();
+    pair.drive(Connection::poll_ready).unwrap();
+    let id = pair.connection.submit(streamed("from@x.test"));
+    while pair.connection.poll_body(id).is_none() {
+        let said: Vec<u8> = pair.heard.iter().map(|(_, byte)| *byte).collect();
+        assert!(!said.windows(4).any(|part| part == b"354 "));
+        assert!(pair.write_some(1) || pair.read());
+    }
+}
+
+#[test]
+fn what_is_written_before_it_is_wanted_waits() {
+    let mut pair = pair();
+    let id = pair.connection.submit(streamed("from@x.test"));
+    pair.connection
+        .write_body(id, Bytes::from_static(b"early\r\n"))
+        .unwrap();
+    pair.connection
+        .write_body(id, Bytes::from_static(b"bird\r\n"))
+        .unwrap();
+    pair.connection.finish_body(id).unwrap();
+    assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
+    assert_eq!(pair.peer.log().mails()[0].body(), b"early\r\nbird\r\n");
+}
+
+#[test]
+fn an_event_asks_for_each_piece_once_and_again_after_an_empty_one() {
+    let mut pair = pair();
+    let id = pair.connection.submit(streamed("from@x.test"));
+    let mut pieces = [&b"one\r\n"[..], b"", b"two\r\n", b""].into_iter();
+    loop {
+        match pair.drive(Connection::poll_event).unwrap() {
+            Event::BodyWanted(asked) => {
+                assert_eq!(asked, id);
+                assert!(pair.connection.poll_event().is_none(), "asked twice");
+                match pieces.next() {
+                    Some(piece) => pair
+                        .connection
+                        .write_body(id, Bytes::from_static(piece))
+                        .unwrap(),
+                    None => pair.connection.finish_body(id).unwrap(),
+                }
+            }
+            Event::Outcome(_, outcome) => {
+                assert!(outcome.is_accepted());
+                break;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(pair.peer.log().mails()[0].body(), b"one\r\ntwo\r\n");
+}
+
+#[test]
+fn ten_megabytes_go_through_a_bounded_outbox_without_a_copy() {
+    let server = smtp_test::Config::new()
+        .discard_bodies()
+        .discard_transcripts();
+    let mut pair = Pair::new(policy(), Machine::new(&server));
+    let id = pair.connection.submit(streamed("from@x.test"));
+    let piece = Bytes::from(
+        b"0123456789012345678901234567890123456789012345678901234567890123456789\r\n".repeat(1024),
+    );
+    let inside = |slice: &[u8]| {
+        let (all, part) = (piece.as_ptr_range(), slice.as_ptr_range());
+        all.start <= part.start && part.end <= all.end
+    };
+    let mut written = 0;
+    let mut offers = 0;
+    while written < 10 << 20 {
+        wanted(&mut pair, id);
+        pair.connection.write_body(id, piece.clone()).unwrap();
+        written += piece.len();
+        let now = pair.now;
+        let offer = pair.connection.poll_transmit(now).unwrap();
+        assert!(offer.len() <= 65_536, "{} bytes in one offer", offer.len());
+        for slice in offer.iter() {
+            assert!(inside(slice), "{} bytes were copied", slice.len());
+        }
+        offers += 1;
+        pair.exchange();
+        pair.sent.clear();
+        pair.offered.clear();
+    }
+    assert!(offers > 100);
+    pair.connection.finish_body(id).unwrap();
+    assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
+    assert_eq!(
+        pair.peer.log().mails()[0].body_len(),
+        u64::try_from(written).unwrap()
+    );
+}
+
+#[test]
+fn a_whole_text_is_not_copied_either() {
+    let mut pair = pair();
+    let text = Bytes::from(b"a line of the text\r\n".repeat(1000));
+    let id = pair
+        .connection
+        .submit(Mail::new("from@x.test", ["to@x.test"], text.clone()).unwrap());
+    let mut of_text = 0;
+    while pair.connection.poll_outcome(id).is_none() {
+        let now = pair.now;
+        if let Some(offer) = pair.connection.poll_transmit(now) {
+            of_text = of_text.max(
+                offer
+                    .iter()
+                    .filter(|slice| text.as_ptr_range().contains(&slice.as_ptr()))
+                    .map(<[u8]>::len)
+                    .sum(),
+            );
+        }
+        assert!(pair.write_some(usize::MAX) | pair.read());
+    }
+    assert_eq!(of_text, text.len());
+}
+
+#[test]
+fn no_more_is_wanted_while_the_transport_takes_nothing() {
+    let mut pair = pair();
+    let id = pair.connection.submit(streamed("from@x.test"));
+    wanted(&mut pair, id);
+    let piece = Bytes::from(b"0123456789\r\n".repeat(10_000));
+    pair.connection.write_body(id, piece).unwrap();
+    for _ in 0..100 {
+        let now = pair.now;
+        assert!(pair.connection.poll_transmit(now).unwrap().len() <= 65_536);
+        assert!(pair.connection.poll_body(id).is_none());
+        assert!(
+            pair.connection
+                .poll_event()
+                .is_some_and(|event| matches!(event, Ok(Event::Ready)))
+                || pair.connection.poll_event().is_none()
+        );
+    }
+    pair.write_some(65_536);
+    assert!(pair.connection.poll_transmit(pair.now).is_some());
+    wanted(&mut pair, id);
+}
+
+#[test]
+fn a_fault_in_the_text_stops_it_without_its_end_and_names_the_offset() {
+    for (pieces, offset) in [
+        (vec![&b"one\r\n"[..], b"two\nthree\r\n"], 8),
+        (vec![&b"one\r\n"[..], b"t\rwo\r\n"], 6),
+        (vec![&b"one\r"[..], b"two\r\n"], 3),
+        (vec![&b"one\r\n"[..], b"", b"a\0b"], 6),
+        (vec![&b"one\r\n"[..], b"gr\xfc\xdfe"], 7),
+        (vec![&b"one\r\n"[..], &[b'x'; 999]], 1003),
+        (vec![&b"one\r\n"[..], b"end\r"], 8),
+    ] {
+        let mut pair = pair();
+        let id = pair.connection.submit(streamed("from@x.test"));
+        let behind = pair.connection.submit(streamed("behind@x.test"));
+        wanted(&mut pair, id);
+        for piece in &pieces {
+            pair.connection
+                .write_body(id, Bytes::copy_from_slice(piece))
+                .unwrap();
+            pair.exchange();
+        }
+        let _ = pair.connection.finish_body(id);
+        let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
+        let Fate::NotSent(error) = fate(&outcome) else {
+            panic!("{pieces:?}: {outcome:?}");
+        };
+        let ErrorKind::Body(fault) = error.kind() else {
+            panic!("{pieces:?}: {error}");
+        };
+        assert_eq!(fault.offset(), offset, "{pieces:?}: {fault}");
+        assert_eq!(error.stage(), Stage::Body);
+        assert!(error.to_string().contains(&offset.to_string()), "{error}");
+        assert!(!error.is_transient());
+        assert!(pair.connection.poll_transmit(pair.now).is_none());
+        assert!(!pair.sent.ends_with(b".\r\n"));
+        pair.peer.handle_eof();
+        assert!(pair.peer.log().mails().is_empty());
+        let outcome = pair.drive(|c| c.poll_outcome(behind)).unwrap();
+        assert!(matches!(fate(&outcome), Fate::NotSent(_)));
+    }
+}
+
+#[test]
+fn a_source_that_fails_leaves_nothing_on_the_server() {
+    for written in [0, 1, 100, 200_000] {
+        let mut pair = pair();
+        let id = pair.connection.submit(streamed("from@x.test"));
+        wanted(&mut pair, id);
+        pair.connection
+            .write_body(id, Bytes::from(b"\r\n".repeat(written)))
+            .unwrap();
+        pair.write_some(10_000);
+        let error = io::Error::new(io::ErrorKind::NotFound, "the file is gone");
+        pair.connection.fail_body(id, error.into());
+        let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
+        let Fate::NotSent(error) = fate(&outcome) else {
+            panic!("{outcome:?}");
+        };
+        assert!(matches!(error.kind(), ErrorKind::Source(_)), "{error}");
+        assert!(error.to_string().contains("the file is gone"));
+        assert!(pair.connection.poll_transmit(pair.now).is_none());
+        let after = pair.drive(Connection::poll_ready).unwrap_err();
+        assert_eq!(after.to_string(), error.to_string());
+        assert!(pair.peer.log().mails().is_empty());
+    }
+}
+
+#[test]
+fn a_mail_given_up_before_anything_of_it_went_out_is_withdrawn() {
+    for in_line in [false, true] {
+        let mut pair = pair();
+        if !in_line {
+            pair.drive(Connection::poll_ready).unwrap();
+        }
+        let id = pair.connection.submit(streamed("from@x.test"));
+        pair.connection.abandon(id);
+        let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
+        assert!(
+            matches!(fate(&outcome), Fate::NotSent(error) if matches!(error.kind(), ErrorKind::Abandoned))
+        );
+        let outcome = send(&mut pair, [&b"the next\r\n"[..]]).unwrap();
+        assert!(outcome.is_accepted(), "the connection goes on");
+        assert_eq!(pair.peer.log().mails().len(), 1);
+    }
+}
+
+#[test]
+fn a_mail_given_up_on_its_way_ends_the_connection_and_is_in_doubt_only_when_its_end_was_offered() {
+    let mut pair = pair();
+    let id = pair
+        .connection
+        .submit(Mail::new("from@x.test", ["to@x.test"], "hello\r\n").unwrap());
+    let mut steps = 0;
+    let (mut not_sent, mut in_doubt) = (0, 0);
+    // The whole way of the mail, byte by byte; at each of them once it is given up.
+    while pair.connection.poll_outcome(id).is_none() {
+        assert!(pair.write_some(1) || pair.read());
+        steps += 1;
+    }
+    for stop in 0..steps - 1 {
+        let mut pair = self::pair();
+        let id = pair
+            .connection
+            .submit(Mail::new("from@x.test", ["to@x.test"], "hello\r\n").unwrap());
+        for _ in 0..stop {
+            assert!(pair.write_some(1) || pair.read());
+        }
+        pair.connection.poll_transmit(pair.now);
+        let ended = pair.offered.windows(6).any(|part| part == b"o\r\n.\r\n")
+            || pair
+                .connection
+                .poll_transmit(pair.now)
+                .is_some_and(|offer| offer.iter().any(|slice| slice == b".\r\n"));
+        pair.connection.abandon(id);
+        let outcome = pair.connection.poll_outcome(id).unwrap().unwrap();
+        match fate(&outcome) {
+            Fate::InDoubt(error) if ended => {
+                in_doubt += 1;
+                assert!(matches!(error.kind(), ErrorKind::Abandoned));
+            }
+            Fate::NotSent(error) if !ended => {
+                not_sent += 1;
+                assert!(matches!(error.kind(), ErrorKind::Abandoned));
+                assert!(pair.peer.log().mails().is_empty());
+            }
+            other => panic!("after {stop} steps, end offered {ended}: {other}"),
+        }
+    }
+    assert!(not_sent > 50 && in_doubt > 5, "{not_sent}, {in_doubt}");
+}
+
+#[test]
+fn to_give_up_a_mail_whose_outcome_is_known_changes_nothing() {
+    let mut pair = pair();
+    let id = pair
+        .connection
+        .submit(Mail::new("from@x.test", ["to@x.test"], "hello\r\n").unwrap());
+    let other = pair.connection.submit(streamed("from@x.test"));
+    wanted(&mut pair, other);
+    pair.connection.abandon(id);
+    assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
+    pair.connection.abandon(id);
+    pair.connection.finish_body(other).unwrap();
+    assert!(pair.drive(|c| c.poll_outcome(other)).unwrap().is_accepted());
+}
+
+#[test]
+fn a_mail_that_is_refused_before_its_text_is_wanted_takes_no_text() {
+    use smtp_test::Stage;
+    for stage in [Stage::Mail, Stage::Rcpt(1), Stage::Data] {
+        for level in [Pipelining::Off, Pipelining::Envelope] {
+            let server = smtp_test::Config::new().on(stage.nth(1), Action::reply("550 5.7.1 no"));
+            let config = Config::builder("client.test".parse().unwrap())
+                .security(Security::Cleartext)
+                .pipelining(level);
+            let mut pair = Pair::new(Arc::new(config.build().unwrap()), Machine::new(&server));
+            let id = pair.connection.submit(streamed("from@x.test"));
+            assert_eq!(pair.drive(|c| c.poll_body(id)).unwrap(), BodyStatus::Done);
+            pair.connection
+                .write_body(id, Bytes::from_static(b"too late"))
+                .unwrap();
+            pair.connection.finish_body(id).unwrap();
+            let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
+            assert!(
+                matches!(fate(&outcome), Fate::Refused { .. }),
+                "{stage:?}: {outcome:?}"
+            );
+            assert!(
+                send(&mut pair, [&b"the next\r\n"[..]])
+                    .unwrap()
+                    .is_accepted()
+            );
+        }
+    }
+}
+
+#[test]
+fn several_texts_in_line_are_asked_for_one_after_the_other() {
+    let mut pair = pair();
+    let ids: Vec<_> = (0..5)
+        .map(|number| {
+            pair.connection
+                .submit(streamed(&format!("from{number}@x.test")))
+        })
+        .collect();
+    for (number, id) in ids.iter().enumerate() {
+        wanted(&mut pair, *id);
+        for behind in &ids[number + 1..] {
+            let told = pair.connection.poll_body(*behind);
+            assert!(told.is_none_or(|told| is_misuse(&told.unwrap_err(), Misuse::BodyUnfinished)));
+        }
+        let text = format!("text {number}\r\n");
+        pair.connection.write_body(*id, Bytes::from(text)).unwrap();
+        pair.connection.finish_body(*id).unwrap();
+    }
+    for id in &ids {
+        assert!(pair.drive(|c| c.poll_outcome(*id)).unwrap().is_accepted());
+    }
+    for (number, mail) in pair.peer.log().mails().iter().enumerate() {
+        assert_eq!(mail.sender(), format!("from{number}@x.test"));
+        assert_eq!(mail.body(), format!("text {number}\r\n").as_bytes());
+    }
+}
+
+#[test]
+fn to_wait_for_what_cannot_come_is_misuse_and_no_hang() {
+    let mut pair = pair();
+    let id = pair.connection.submit(streamed("from@x.test"));
+    let behind = pair
+        .connection
+        .submit(Mail::new("from@x.test", ["to@x.test"], "hello\r\n").unwrap());
+    for _ in 0..2 {
+        let error = pair.drive(|c| c.poll_outcome(id)).unwrap_err();
+        assert!(is_misuse(&error, Misuse::BodyUnfinished), "{error}");
+    }
+    let error = pair.drive(|c| c.poll_outcome(behind)).unwrap_err();
+    assert!(is_misuse(&error, Misuse::BodyUnfinished), "{error}");
+    let error = pair.drive(|c| c.poll_body(behind)).unwrap_err();
+    assert!(is_misuse(&error, Misuse::NotStreaming), "{error}");
+    assert_eq!(
+        pair.connection.write_body(behind, Bytes::from_static(b"x")),
+        Err(Misuse::NotStreaming)
+    );
+    assert_eq!(
+        pair.connection.finish_body(behind),
+        Err(Misuse::NotStreaming)
+    );
+    // None of it did any harm.
+    pair.connection
+        .write_body(id, Bytes::from_static(b"text\r\n"))
+        .unwrap();
+    pair.connection.finish_body(id).unwrap();
+    assert_eq!(pair.connection.finish_body(id), Err(Misuse::NotStreaming));
+    assert_eq!(
+        pair.connection.write_body(id, Bytes::new()),
+        Err(Misuse::NotStreaming)
+    );
+    assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
+    assert!(
+        pair.drive(|c| c.poll_outcome(behind))
+            .unwrap()
+            .is_accepted()
+    );
+    for taken in [id, behind] {
+        let error = pair.drive(|c| c.poll_outcome(taken)).unwrap_err();
+        assert!(is_misuse(&error, Misuse::UnknownId), "{error}");
+        assert_eq!(
+            pair.connection.write_body(taken, Bytes::new()),
+            Err(Misuse::UnknownId)
+        );
+        assert_eq!(pair.connection.finish_body(taken), Err(Misuse::UnknownId));
+    }
+    let error = pair.drive(Connection::poll_ended).unwrap_err();
+    assert!(is_misuse(&error, Misuse::NothingUnderWay), "{error}");
+}
+
+#[test]
+fn an_id_of_another_connection_is_unknown() {
+    let mut other = Connection::new(policy(), [0; 32]);
+    let ids: Vec<_> = (0..9)
+        .map(|_| other.submit(streamed("from@x.test")))
+        .collect();
+    let stranger = *ids.last().unwrap();
+    let mut pair = pair();
+    pair.drive(Connection::poll_ready).unwrap();
+    for told in [
+        pair.connection
+            .poll_body(stranger)
+            .map(|told| told.map(|_| ())),
+        pair.connection
+            .poll_outcome(stranger)
+            .map(|told| told.map(|_| ())),
+    ] {
+        assert!(is_misuse(&told.unwrap().unwrap_err(), Misuse::UnknownId));
+    }
+    pair.connection.abandon(stranger);
+    pair.connection
+        .fail_body(stranger, io::Error::from(io::ErrorKind::NotFound).into());
+    assert!(pair.connection.is_idle());
+}
+
+#[test]
+fn to_quit_with_an_unfinished_text_waits_for_it() {
+    let mut pair = pair();
+    let id = pair.connection.submit(streamed("from@x.test"));
+    pair.connection.quit();
+    let error = pair.drive(Connection::poll_ended).unwrap_err();
+    assert!(is_misuse(&error, Misuse::BodyUnfinished), "{error}");
+    pair.connection.finish_body(id).unwrap();
+    pair.drive(Connection::poll_ended).unwrap();
+    assert!(
+        pair.connection
+            .poll_outcome(id)
+            .unwrap()
+            .unwrap()
+            .is_accepted()
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn any_text_in_any_pieces_over_any_writes_arrives_whole(
+        lines in prop::collection::vec(prop::sample::select(vec!["", ".", "..", ".x", "text", "a longer line of text"]), 0..40),
+        ends in any::<bool>(),
+        cuts in prop::collection::vec(0..30_usize, 0..60),
+        write_at_most in prop::sample::select(vec![1, 2, 7, 64, usize::MAX]),
+    ) {
+        let mut text = lines.join("\r\n");
+        if ends && !text.is_empty() {
+            text.push_str("\r\n");
+        }
+        let mut rest = text.as_bytes();
+        let mut pieces = Vec::new();
+        for cut in cuts {
+            let (piece, behind) = rest.split_at(cut.min(rest.len()));
+            pieces.push(piece);
+            rest = behind;
+        }
+        pieces.push(rest);
+        let mut pair = pair();
+        pair.write_at_most = write_at_most;
+        eprintln!("{pieces:?}");
+        prop_assert!(send(&mut pair, pieces).unwrap().is_accepted());
+        let log = pair.peer.log();
+        log.assert_clean();
+        if !text.is_empty() && !text.ends_with("\r\n") {
+            text.push_str("\r\n");
+        }
+        let mails = log.mails();
+        prop_assert_eq!(mails[0].body(), text.as_bytes());
+    }
+}

@@ -1,0 +1,82 @@
+//! What the last reply to EHLO offered: it binds the client, and the server too.
+
+/// The lines of an EHLO reply behind its first.
+#[derive(Debug, Default)]
+pub(super) struct Offer {
+    /// Without codes, in capitals.
+    lines: Vec<String>,
+    pipelining: bool,
+    limits: Limits,
+}
+
+/// The limits of RFC 9422, section 4.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Limits {
+    /// MAIL commands of a connection, refused ones too.
+    pub(super) mails: Option<usize>,
+    /// RCPT commands of a transaction, refused ones too.
+    pub(super) recipients: Option<usize>,
+    /// Different domains of the recipients of a transaction.
+    pub(super) domains: Option<usize>,
+}
+
+impl Offer {
+    /// Reads the reply that the client gets.
+    pub(super) fn new(reply: &[u8]) -> Self {
+        let lines: Vec<String> = String::from_utf8_lossy(reply)
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.get(4..))
+            .map(|line| line.trim().to_ascii_uppercase())
+            .collect();
+        let mut offer = Self {
+            lines,
+            ..Self::default()
+        };
+        offer.pipelining = offer.has("PIPELINING");
+        let limit = |name: &str| {
+            let (_, value) = offer
+                .arguments("LIMITS")?
+                .filter_map(|word| word.split_once('='))
+                .find(|(keyword, _)| *keyword == name)?;
+            value.parse().ok()
+        };
+        offer.limits = Limits {
+            mails: limit("MAILMAX"),
+            recipients: limit("RCPTMAX"),
+            domains: limit("RCPTDOMAINMAX"),
+        };
+        offer
+    }
+
+    pub(super) fn has(&self, keyword: &str) -> bool {
+        self.arguments(keyword).is_some()
+    }
+
+    /// The words behind a keyword.
+    pub(super) fn arguments(&self, keyword: &str) -> Option<impl Iterator<Item = &str>> {
+        self.lines.iter().find_map(|line| {
+            let mut words = line.split(' ');
+            (words.next() == Some(keyword)).then_some(words)
+        })
+    }
+
+    pub(super) fn pipelining(&self) -> bool {
+        self.pipelining
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Whether AUTH lists a mechanism; also in the form `AUTH=` that is older than the standard.
+    pub(super) fn has_mechanism(&self, mechanism: &str) -> bool {
+        self.lines
+            .iter()
+            .filter_map(|line| {
+                line.strip_prefix("AUTH")
+                    .filter(|rest| rest.starts_with([' ', '=']))
+            })
+            .any(|list| list.split([' ', '=']).any(|offered| offered == mechanism))
+    }
+}

@@ -1,0 +1,382 @@
+//! The parameters of MAIL and RCPT: where each may stand, what it may say, and how much longer it makes the line.
+
+use super::{Machine, offer::Offer, syntax::Path};
+use crate::{Parameter, Rule, record::decode_xtext};
+
+impl Machine {
+    /// Looks whether each parameter is offered, in its place and well formed, and gives the refusal if one is not.
+    pub(super) fn check_parameters(&self, path: &Path<'_>, forward: bool) -> Option<&'static str> {
+        let mut refusal = None;
+        for parameter in &path.parameters {
+            refusal = self.check_parameter(parameter, forward).or(refusal);
+        }
+        if path.has("HOLDFOR") && path.has("HOLDUNTIL") {
+            self.violation(Rule::Syntax, "HOLDFOR together with HOLDUNTIL");
+            refusal = Some("501 5.5.4 one hold is enough");
+        }
+        refusal
+    }
+
+    fn check_parameter(&self, parameter: &Parameter, forward: bool) -> Option<&'static str> {
+        let keyword = parameter.keyword();
+        let known = KNOWN
+            .iter()
+            .find(|known| known.keyword.eq_ignore_ascii_case(keyword));
+        let value = parameter.value();
+        let offered = match known {
+            // RFC 6531, section 3.1: whoever offers SMTPUTF8 has 8BITMIME.
+            Some(known) if known.keyword == "BODY" => match value {
+                Some(value) if value.eq_ignore_ascii_case("BINARYMIME") => {
+                    // RFC 3030, section 3: only together with CHUNKING.
+                    self.offer.has("BINARYMIME") && self.offer.has("CHUNKING")
+                }
+                _ => self.offer.has("8BITMIME") || self.offer.has("SMTPUTF8"),
+            },
+            Some(known) => self.offer.has(known.extension),
+            None => self.offer.has(&keyword.to_ascii_uppercase()),
+        };
+        if !offered {
+            self.violation(Rule::NotOffered, parameter.to_string());
+            return Some("555 5.5.4 parameter not offered");
+        }
+        let known = known?;
+        if known.forward != forward {
+            self.violation(Rule::Syntax, format!("in the wrong command: {parameter}"));
+            return Some("555 5.5.4 parameter in the wrong command");
+        }
+        if !(known.fits)(value) {
+            self.violation(Rule::Syntax, format!("wrong value: {parameter}"));
+            return Some("501 5.5.4 wrong value of a parameter");
+        }
+        match known.keyword {
+            // RFC 8689, section 4.
+            "REQUIRETLS" if !self.in_tls => {
+                self.violation(Rule::OutOfSequence, "REQUIRETLS outside TLS");
+                Some("530 5.7.0 REQUIRETLS needs TLS")
+            }
+            // RFC 2852, section 4.
+            "BY" if self.is_too_soon(value) => Some("555 5.5.4 sooner than offered"),
+            // RFC 4865, section 4.
+            "HOLDFOR" if self.is_too_late(value) => Some("501 5.7.0 later than offered"),
+            _ => None,
+        }
+    }
+
+    /// Whether a delivery is wanted by a time that DELIVERBY does not offer.
+    fn is_too_soon(&self, value: Option<&str>) -> bool {
+        let by: Option<u64> = value
+            .and_then(|value| value.split_once(';'))
+            .filter(|(_, mode)| mode.starts_with(['R', 'r']))
+            .and_then(|(seconds, _)| seconds.parse().ok());
+        let least: Option<u64> = self
+            .offer
+            .arguments("DELIVERBY")
+            .and_then(|mut words| words.next()?.parse().ok());
+        by.zip(least).is_some_and(|(by, least)| by < least)
+    }
+
+    /// Whether a message shall be held for longer than FUTURERELEASE offers.
+    fn is_too_late(&self, value: Option<&str>) -> bool {
+        let wanted: Option<u64> = value.and_then(|value| value.parse().ok());
+        let most: Option<u64> = self
+            .offer
+            .arguments("FUTURERELEASE")
+            .and_then(|mut words| words.next()?.parse().ok());
+        wanted.zip(most).is_some_and(|(wanted, most)| wanted > most)
+    }
+}
+
+/// The longest that a line may be, in octets with its CRLF: RFC 5321 section 4.5.3.1.4, and what the extensions in
+/// force add to it.
+pub(super) fn line_limit(line: &str, offer: &Offer) -> usize {
+    let verb = line.split(' ').next().unwrap_or_default();
+    let allowances = if verb.eq_ignore_ascii_case("MAIL") {
+        MAIL_ALLOWANCES
+    } else if verb.eq_ignore_ascii_case("RCPT") {
+        RCPT_ALLOWANCES
+    } else {
+        &[]
+    };
+    let offered = allowances.iter().filter(|(keyword, _)| offer.has(keyword));
+    SHORTEST_LIMIT + offered.map(|(_, octets)| octets).sum::<usize>()
+}
+
+/// A parameter that a standard defines.
+struct Known {
+    keyword: &'static str,
+    extension: &'static str,
+    /// Whether it belongs to RCPT.
+    forward: bool,
+    fits: fn(Option<&str>) -> bool,
+}
+
+const fn of_mail(
+    keyword: &'static str,
+    extension: &'static str,
+    fits: fn(Option<&str>) -> bool,
+) -> Known {
+    Known {
+        keyword,
+        extension,
+        forward: false,
+        fits,
+    }
+}
+
+const fn of_rcpt(
+    keyword: &'static str,
+    extension: &'static str,
+    fits: fn(Option<&str>) -> bool,
+) -> Known {
+    Known {
+        forward: true,
+        ..of_mail(keyword, extension, fits)
+    }
+}
+
+const KNOWN: &[Known] = &[
+    of_mail("SIZE", "SIZE", |value| {
+        value.is_some_and(|value| digits(value, 20))
+    }),
+    of_mail("BODY", "8BITMIME", |value| {
+        one_of(value, &["7BIT", "8BITMIME", "BINARYMIME"])
+    }),
+    of_mail("SMTPUTF8", "SMTPUTF8", |value| value.is_none()),
+    of_mail("RET", "DSN", |value| one_of(value, &["FULL", "HDRS"])),
+    of_mail("ENVID", "DSN", |value| value.is_some_and(envelope_id)),
+    of_mail("AUTH", "AUTH", |value| value.is_some_and(submitter)),
+    of_mail("REQUIRETLS", "REQUIRETLS", |value| value.is_none()),
+    of_mail("BY", "DELIVERBY", |value| value.is_some_and(by)),
+    of_mail("MT-PRIORITY", "MT-PRIORITY", |value| {
+        value.is_some_and(priority)
+    }),
+    of_mail("HOLDFOR", "FUTURERELEASE", |value| {
+        value.is_some_and(|value| digits(value, 9))
+    }),
+    of_mail("HOLDUNTIL", "FUTURERELEASE", |value| {
+        value.is_some_and(date_time)
+    }),
+    of_rcpt("NOTIFY", "DSN", |value| value.is_some_and(notify)),
+    of_rcpt("ORCPT", "DSN", |value| {
+        value.is_some_and(original_recipient)
+    }),
+    of_rcpt("RRVS", "RRVS", |value| value.is_some_and(valid_since)),
+];
+
+fn one_of(value: Option<&str>, words: &[&str]) -> bool {
+    value.is_some_and(|value| words.iter().any(|word| word.eq_ignore_ascii_case(value)))
+}
+
+fn digits(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// RFC 3461, section 4.4: xtext of at most 100 octets, which stands for printable US-ASCII.
+fn envelope_id(value: &str) -> bool {
+    value.len() <= 100
+        && decode_xtext(value).is_some_and(|id| id.iter().all(|byte| matches!(byte, b' '..=b'~')))
+}
+
+/// RFC 4954, section 5: xtext of a mailbox, or `<>`.
+fn submitter(value: &str) -> bool {
+    value == "<>"
+        || decode_xtext(value)
+            .and_then(|mailbox| String::from_utf8(mailbox).ok())
+            .is_some_and(|mailbox| super::syntax::mailbox(&mailbox, false))
+}
+
+/// RFC 2852, section 4: `by-time ";" by-mode [by-trace]`; to return a mail that is late already makes no sense.
+fn by(value: &str) -> bool {
+    let Some((time, mode)) = value.split_once(';') else {
+        return false;
+    };
+    let (past, seconds) = match time.strip_prefix('-') {
+        Some(seconds) => (true, seconds),
+        None => (false, time.strip_prefix('+').unwrap_or(time)),
+    };
+    let none = past || seconds.bytes().all(|byte| byte == b'0');
+    let mode = mode.to_ascii_uppercase();
+    digits(seconds, 9)
+        && matches!(mode.as_str(), "N" | "NT" | "R" | "RT")
+        && !(none && mode.starts_with('R'))
+}
+
+/// RFC 6710, section 6: from -9 to 9.
+fn priority(value: &str) -> bool {
+    let digit = value.strip_prefix('-').unwrap_or(value);
+    digits(digit, 1) && value != "-0"
+}
+
+/// RFC 3461, section 4.1: `NEVER`, or a list of the others.
+fn notify(value: &str) -> bool {
+    let words: Vec<String> = value.split(',').map(str::to_ascii_uppercase).collect();
+    words == ["NEVER"]
+        || words.iter().enumerate().all(|(at, word)| {
+            matches!(word.as_str(), "SUCCESS" | "FAILURE" | "DELAY") && !words[..at].contains(word)
+        })
+}
+
+/// RFC 3461, section 4.2, and RFC 6533, section 3, for the type `utf-8`: `addr-type ";" xtext`.
+fn original_recipient(value: &str) -> bool {
+    let Some((kind, address)) = value.split_once(';') else {
+        return false;
+    };
+    let atom = !kind.is_empty()
+        && kind
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*-/?^_`{|}~.".contains(&byte));
+    let printable = |byte: &u8| matches!(byte, b' '..=b'~');
+    let fits = if kind.eq_ignore_ascii_case("utf-8") {
+        !address.is_empty()
+    } else {
+        decode_xtext(address)
+            .is_some_and(|address| !address.is_empty() && address.iter().all(printable))
+    };
+    atom && fits && value.len() <= 500
+}
+
+/// RFC 7293, section 3: a time, and perhaps what to do where it cannot be told.
+fn valid_since(value: &str) -> bool {
+    let (time, action) = value
+        .split_once(';')
+        .map_or((value, None), |(time, action)| (time, Some(action)));
+    date_time(time) && action.is_none_or(|action| one_of(Some(action), &["C", "R"]))
+}
+
+/// RFC 3339: `1996-12-19T16:39:57Z`, perhaps with a fraction and a numeric offset.
+fn date_time(text: &str) -> bool {
+    let Some((date, time)) = text.split_once(['T', 't']) else {
+        return false;
+    };
+    let numbers = |text: &str, between: char, parts: &[(usize, u32, u32)]| {
+        let found: Vec<&str> = text.split(between).collect();
+        found.len() == parts.len()
+            && found.iter().zip(parts).all(|(found, &(len, least, most))| {
+                found.len() == len
+                    && digits(found, len)
+                    && found
+                        .parse()
+                        .is_ok_and(|number: u32| (least..=most).contains(&number))
+            })
+    };
+    let zone_at = time.find(['Z', 'z', '+', '-']).unwrap_or(time.len());
+    let (clock, zone) = time.split_at(zone_at);
+    let (clock, fraction) = clock
+        .split_once('.')
+        .map_or((clock, "0"), |(clock, fraction)| (clock, fraction));
+    let zone_fits = match zone.split_at_checked(1) {
+        Some(("Z" | "z", "")) => true,
+        Some(("+" | "-", offset)) => numbers(offset, ':', &[(2, 0, 23), (2, 0, 59)]),
+        _ => false,
+    };
+    numbers(date, '-', &[(4, 0, 9999), (2, 1, 12), (2, 1, 31)])
+        && numbers(clock, ':', &[(2, 0, 23), (2, 0, 59), (2, 0, 60)])
+        && digits(fraction, 20)
+        && zone_fits
+}
+
+/// What any line may have.
+pub(super) const SHORTEST_LIMIT: usize = 512;
+
+/// How much longer MAIL may be: RFC 1870, 6531, 4954, 8689, 3030, 6152, 3461 (the ENVID and RET parameters), 6710.
+const MAIL_ALLOWANCES: &[(&str, usize)] = &[
+    ("SIZE", 26),
+    ("SMTPUTF8", 10),
+    ("AUTH", 500),
+    ("REQUIRETLS", 11),
+    ("BINARYMIME", 16),
+    ("8BITMIME", 17),
+    ("DSN", 124),
+    ("MT-PRIORITY", 15),
+    ("DELIVERBY", 17),
+    ("FUTURERELEASE", 34),
+];
+
+/// How much longer RCPT may be: RFC 3461 section 5.4, RFC 7293.
+const RCPT_ALLOWANCES: &[(&str, usize)] = &[("DSN", 530), ("RRVS", 500)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fits(parameter: &str) -> bool {
+        let (keyword, value) = parameter
+            .split_once('=')
+            .map_or((parameter, None), |(keyword, value)| (keyword, Some(value)));
+        let known = KNOWN.iter().find(|known| known.keyword == keyword);
+        (known.unwrap().fits)(value)
+    }
+
+    #[test]
+    fn values_that_follow_the_grammar_fit() {
+        for parameter in [
+            "SIZE=0",
+            "SIZE=12345678901234567890",
+            "BODY=8bitmime",
+            "SMTPUTF8",
+            "RET=full",
+            "ENVID=QQ314159",
+            "ENVID=a+2Bb+3D",
+            "AUTH=<>",
+            "AUTH=e+3Dmc2@example.com",
+            "REQUIRETLS",
+            "BY=120;R",
+            "BY=-10;N",
+            "BY=+5;nt",
+            "MT-PRIORITY=-9",
+            "MT-PRIORITY=0",
+            "HOLDFOR=86400",
+            "HOLDUNTIL=2026-12-19T16:39:57Z",
+            "NOTIFY=NEVER",
+            "NOTIFY=SUCCESS,DELAY",
+            "ORCPT=rfc822;Dana@Ivory.example",
+            "ORCPT=rfc822;a+2Bb@c.example",
+            "ORCPT=utf-8;\u{e4}@c.example",
+            "RRVS=2014-04-03T23:01:00Z",
+            "RRVS=1996-12-19T16:39:57.25-08:00;C",
+        ] {
+            assert!(fits(parameter), "{parameter}");
+        }
+    }
+
+    #[test]
+    fn values_that_break_the_grammar_do_not_fit() {
+        for parameter in [
+            "SIZE",
+            "SIZE=-1",
+            "SIZE=123456789012345678901",
+            "BODY=9BIT",
+            "SMTPUTF8=1",
+            "RET=BOTH",
+            "ENVID=a+2bb",
+            "ENVID=a+2",
+            "ENVID=a+0Ab",
+            "AUTH=a+20b@c",
+            "AUTH=a",
+            "AUTH=",
+            "REQUIRETLS=1",
+            "BY=120",
+            "BY=0;R",
+            "BY=-1;R",
+            "BY=1;X",
+            "BY=1234567890;N",
+            "MT-PRIORITY=10",
+            "MT-PRIORITY=-0",
+            "MT-PRIORITY=+1",
+            "HOLDFOR=1234567890",
+            "HOLDUNTIL=2026-12-19",
+            "HOLDUNTIL=2026-13-19T16:39:57Z",
+            "NOTIFY=NEVER,DELAY",
+            "NOTIFY=DELAY,DELAY",
+            "NOTIFY=",
+            "ORCPT=a@c",
+            "ORCPT=rfc822;",
+            "ORCPT=rfc822;a+b@c",
+            "RRVS=1",
+            "RRVS=2014-04-03T23:01:00Z;X",
+            "RRVS=2014-04-03T23:01:00",
+        ] {
+            assert!(!fits(parameter), "{parameter}");
+        }
+    }
+}

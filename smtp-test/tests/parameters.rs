@@ -1,0 +1,111 @@
+//! The parameters of MAIL and RCPT: offered, in their place, and well formed.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod common;
+
+use common::{ask, broken, codes, greeted, read};
+use smtp_test::{Config, Machine, Peer, Rule, TlsFacts};
+
+fn generous() -> Config {
+    Config::new()
+        .user("alice", "secret")
+        .with("DELIVERBY 60")
+        .with("MT-PRIORITY MIXER")
+        .with("FUTURERELEASE 86400 2030-01-01T00:00:00Z")
+        .with("RRVS")
+        .with("REQUIRETLS")
+}
+
+#[test]
+fn parameters_are_understood_and_decoded() {
+    let mut machine = greeted(&generous());
+    let flight = "MAIL FROM:<a@x.test> SIZE=3 RET=HDRS ENVID=q+2B1 AUTH=e+3Dmc2@x.test BY=60;R MT-PRIORITY=-3 HOLDFOR=60\r\n\
+        RCPT TO:<b@x.test> NOTIFY=success,Failure ORCPT=rfc822;b+2Bc@x.test RRVS=2014-04-03T23:01:00Z\r\n\
+        DATA\r\n";
+    assert_eq!(codes(&mut machine, flight), [250, 250, 354]);
+    ask(&mut machine, "x\r\n.\r\n");
+    machine.log().assert_clean();
+    let mail = machine.log().mails().remove(0);
+    assert_eq!(mail.envelope_id().as_deref(), Some("q+1"));
+    assert_eq!(mail.submitter().as_deref(), Some("e=mc2@x.test"));
+    assert_eq!(mail.parameter("by"), Some("60;R"));
+    let recipient = mail.recipients().first().unwrap();
+    let original = ("rfc822".to_owned(), "b+c@x.test".to_owned());
+    assert_eq!(recipient.original_recipient(), Some(original));
+    assert_eq!(recipient.notify(), ["SUCCESS", "FAILURE"]);
+}
+
+#[test]
+fn parameters_that_are_not_offered_or_out_of_place_or_malformed_are_refused() {
+    for (line, code, rule) in [
+        ("MAIL FROM:<a@x.test> NOTIFY=NEVER", 555, Rule::Syntax),
+        ("MAIL FROM:<a@x.test> RET=ALL", 501, Rule::Syntax),
+        ("MAIL FROM:<a@x.test> ENVID=+zz", 501, Rule::Syntax),
+        ("MAIL FROM:<a@x.test> AUTH=a", 501, Rule::Syntax),
+        ("MAIL FROM:<a@x.test> AUTH=a+0D@x", 501, Rule::Syntax),
+        ("MAIL FROM:<a@x.test> MT-PRIORITY=12", 501, Rule::Syntax),
+        (
+            "MAIL FROM:<a@x.test> HOLDFOR=1 HOLDUNTIL=2026-12-19T16:39:57Z",
+            501,
+            Rule::Syntax,
+        ),
+        ("MAIL FROM:<a@x.test> REQUIRETLS", 530, Rule::OutOfSequence),
+        ("MAIL FROM:<a@x.test> BODY=7", 501, Rule::Syntax),
+        ("MAIL FROM:<a@x.test> XOTHER=1", 555, Rule::NotOffered),
+    ] {
+        let line = format!("{line}\r\n");
+        assert_eq!(codes(&mut greeted(&generous()), &line), [code], "{line}");
+        assert_eq!(broken(&generous(), &line), [rule], "{line}");
+    }
+    let plain = Config::new().without("DSN").without("SIZE");
+    for parameter in [
+        "RET=FULL",
+        "ENVID=1",
+        "SIZE=1",
+        "AUTH=<>",
+        "BY=60;R",
+        "MT-PRIORITY=1",
+        "HOLDFOR=1",
+        "REQUIRETLS",
+    ] {
+        let flight = format!("MAIL FROM:<a@x.test> {parameter}\r\n");
+        assert_eq!(broken(&plain, &flight), [Rule::NotOffered], "{parameter}");
+    }
+    for parameter in [
+        "NOTIFY=NEVER",
+        "ORCPT=rfc822;a@b",
+        "RRVS=2014-04-03T23:01:00Z",
+    ] {
+        let flight = format!("MAIL FROM:<a@x.test>\r\nRCPT TO:<a@x.test> {parameter}\r\n");
+        assert_eq!(broken(&plain, &flight), [Rule::NotOffered], "{parameter}");
+    }
+    let flight = "MAIL FROM:<a@x.test>\r\nRCPT TO:<a@x.test> RET=FULL\r\n";
+    assert_eq!(broken(&generous(), flight), [Rule::Syntax]);
+}
+
+#[test]
+fn a_wish_beyond_what_is_offered_is_refused_but_is_no_fault() {
+    for (parameter, code) in [("BY=59;R", 555), ("BY=59;N", 250), ("HOLDFOR=86401", 501)] {
+        let line = format!("MAIL FROM:<a@x.test> {parameter}\r\n");
+        assert_eq!(
+            codes(&mut greeted(&generous()), &line),
+            [code],
+            "{parameter}"
+        );
+        assert_eq!(broken(&generous(), &line), [], "{parameter}");
+    }
+}
+
+#[test]
+fn requiretls_is_taken_inside_tls() {
+    let mut machine = Machine::new(&generous().implicit_tls());
+    assert!(machine.poll_upgrade());
+    machine.handle_tls(TlsFacts::pretended());
+    read(&mut machine);
+    ask(&mut machine, "EHLO client.test\r\n");
+    assert_eq!(
+        codes(&mut machine, "MAIL FROM:<a@x.test> REQUIRETLS\r\n"),
+        [250]
+    );
+    machine.log().assert_clean();
+}

@@ -1,0 +1,53 @@
+//! Sends several mails over one connection: all are put in line at once, and the outcome of each is asked for later.
+//!
+//! `cargo run --package smtp-tokio --example many`
+
+use std::error::Error;
+
+use smtp_tokio::Client;
+use smtp_tokio::proto::Mail;
+use smtp_tokio::tls::Endpoint;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    // A server to send to; any other would do.
+    let tls = smtp_test::Tls::new();
+    let refusal = "550 5.1.1 no such user";
+    let server = smtp_test::Server::start(
+        smtp_test::Config::new()
+            .tls(tls.clone())
+            .refuse("dave@example.net", refusal),
+    )?;
+    let endpoint = Endpoint::starttls("localhost")
+        .port(server.port())
+        .tls(tls.client_config())
+        .build()?;
+    let mut client = Client::connect(&endpoint).await?;
+
+    // Nothing of this waits. The mails go out, one behind the other, while an outcome is awaited.
+    let mut ids = Vec::new();
+    for recipient in [
+        "bob@example.net",
+        "carol@example.net",
+        "dave@example.net",
+        "erin@example.net",
+    ] {
+        let text = format!(
+            "From: alice@example.org\r\nTo: {recipient}\r\nSubject: hello\r\n\r\nHello.\r\n"
+        );
+        ids.push(client.submit(Mail::new("alice@example.org", [recipient], text)?));
+    }
+
+    // What becomes of one mail is no matter to the others, unless the connection fails: then the outcome of each that
+    // was in line tells how far it came.
+    for id in ids {
+        let outcome = client.outcome(id).await?;
+        for delivery in outcome.deliveries() {
+            println!("{}: {}", delivery.recipient(), delivery.fate());
+        }
+    }
+    println!("{} round trips in all", client.traffic().round_trips());
+    client.quit().await?;
+    println!("the server stored {} mails", server.mails().len());
+    Ok(())
+}

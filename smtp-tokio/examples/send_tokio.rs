@@ -1,0 +1,24 @@
+//! Sends a mail with tokio. Without arguments it brings a server of its own; `--help` tells the rest.
+
+use std::process::ExitCode;
+
+use smtp::Client;
+use smtp::proto::{Error, Mail, Outcome};
+use smtp::tls::Endpoint;
+use smtp_tokio as smtp;
+
+#[path = "../../examples/shared/mod.rs"]
+mod shared;
+
+fn main() -> ExitCode {
+    shared::main(send)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
+    let mut client = Client::connect(endpoint).await?;
+    let outcome = client.send(mail).await?;
+    // What became of the mail is known; how the connection ends changes nothing.
+    let _ = client.quit().await;
+    Ok(outcome)
+}
