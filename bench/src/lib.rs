@@ -74,7 +74,7 @@ impl Stream for Canned {
 /// A greeting and what a usual server answers to EHLO.
 pub const OPENING: [&[u8]; 2] = [b"220 mx.example.org ESMTP\r\n", EHLO];
 
-/// An EHLO reply of twelve lines.
+/// An EHLO reply of twelve lines; the answers below are to DATA, so CHUNKING is not among them.
 pub const EHLO: &[u8] = b"250-mx.example.org\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n250-VRFY\r\n250-ETRN\r\n\
     250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n\
     250 HELP\r\n";
