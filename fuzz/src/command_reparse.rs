@@ -14,7 +14,10 @@ use crate::common::pair::Pair;
 /// line of the text. Only LF ends a line, so all other controls come to be tried.
 pub fn command_reparse(input: &[u8]) {
     let asked = Asked::read(&String::from_utf8_lossy(input));
-    let mut server = smtp_test::Config::new().host("mx.test").with("SMTPUTF8").with("8BITMIME");
+    let mut server = smtp_test::Config::new()
+        .host("mx.test")
+        .with("SMTPUTF8")
+        .with("8BITMIME");
     for parameter in &asked.parameters {
         for keyword in [parameter.extension(), parameter.keyword().as_str()] {
             // What FUTURERELEASE takes belongs to it (RFC 4865, section 3).
@@ -42,8 +45,14 @@ pub fn command_reparse(input: &[u8]) {
 
     if let Some(mail) = asked.mail() {
         let id = pair.connection.submit(mail);
-        let outcome = pair.drive(|connection| connection.poll_outcome(id)).unwrap();
-        assert!(outcome.is_accepted(), "{outcome:?}\n{}", log.session().transcript());
+        let outcome = pair
+            .drive(|connection| connection.poll_outcome(id))
+            .unwrap();
+        assert!(
+            outcome.is_accepted(),
+            "{outcome:?}\n{}",
+            log.session().transcript()
+        );
         let mails = log.mails();
         let [stored] = mails.as_slice() else {
             panic!("{} mails", mails.len());
@@ -128,9 +137,11 @@ impl Asked {
             };
             asked.commands.extend(command);
         }
-        // Only those that may stand together.
+        // Only those that may stand together, and that may travel in clear (RFC 8689, section 2).
         let mut kept = smtp_proto::Parameters::mail();
-        asked.parameters.retain(|each| kept.push(each.clone()).is_ok());
+        asked
+            .parameters
+            .retain(|each| each.extension() != "REQUIRETLS" && kept.push(each.clone()).is_ok());
         asked
     }
 
@@ -139,7 +150,8 @@ impl Asked {
             .sender(self.sender.clone())
             .recipients(self.recipients.clone())
             .text(self.text.clone());
-        let add = |builder: smtp_proto::MailBuilder, each: &Parameter| builder.parameter(each.clone());
+        let add =
+            |builder: smtp_proto::MailBuilder, each: &Parameter| builder.parameter(each.clone());
         self.parameters.iter().fold(builder, add).build().ok()
     }
 
@@ -150,7 +162,10 @@ impl Asked {
         assert_eq!(stored.body(), self.text.as_bytes());
         // What the mail itself demands stands beside what was asked for.
         let ours = |keyword: &str| matches!(keyword, "SIZE" | "BODY" | "SMTPUTF8");
-        let came = stored.parameters().iter().filter(|each| !ours(each.keyword()));
+        let came = stored
+            .parameters()
+            .iter()
+            .filter(|each| !ours(each.keyword()));
         let came: Vec<_> = came.map(|each| (each.keyword(), each.value())).collect();
         let asked = self.parameters.iter().map(|each| {
             let value = each.value().map(smtp_proto::Value::as_str);

@@ -24,11 +24,13 @@ pub(crate) struct Ledger {
     due: VecDeque<Due>,
     line: Vec<u8>,
     reply: Option<Partial>,
+    /// How much was acknowledged when the reply began.
+    begun: usize,
     /// A reply came that belongs to nothing, or something that is no reply: what follows counts for nothing.
     lost: bool,
     mails: Vec<Mail>,
-    /// The last reply to EHLO that lists anything, as long as it holds.
-    ehlo: Option<Vec<u8>>,
+    /// What the last reply to EHLO said, as long as it holds.
+    said: Capabilities,
     demands_tls: bool,
     in_tls: bool,
 }
@@ -40,7 +42,9 @@ enum Stream {
     /// Nothing: a command that nothing may follow waits for its reply.
     Silence,
     Response,
-    Text { start: usize },
+    Text {
+        start: usize,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -93,9 +97,10 @@ impl Ledger {
             due: VecDeque::from_iter((!implicit).then_some(GREETING)),
             line: Vec::new(),
             reply: None,
+            begun: 0,
             lost: false,
             mails: Vec::new(),
-            ehlo: None,
+            said: Capabilities::default(),
             demands_tls: matches!(security, Security::StartTls | Security::Implicit),
             in_tls: false,
         }
@@ -111,9 +116,8 @@ impl Ledger {
         let mut position = self.acknowledged;
         for slice in transmit.iter() {
             let known = slice.len().min(self.wire.len() - position);
-            assert_eq!(
-                slice[..known].escape_ascii().to_string(),
-                self.wire[position..][..known].escape_ascii().to_string(),
+            assert!(
+                slice[..known] == self.wire[position..][..known],
                 "what is offered changed before it was acknowledged"
             );
             self.wire.extend_from_slice(&slice[known..]);
@@ -142,6 +146,9 @@ impl Ledger {
             if self.lost {
                 return;
             }
+            if self.line.is_empty() && self.reply.is_none() {
+                self.begun = self.acknowledged;
+            }
             self.line.extend_from_slice(line);
             if line.ends_with(b"\n") {
                 let line = std::mem::take(&mut self.line);
@@ -157,7 +164,7 @@ impl Ledger {
             "octets from before TLS are left over"
         );
         self.in_tls = true;
-        self.ehlo = None;
+        self.said = Capabilities::default();
         self.stream = Stream::Commands;
         if self.wire.is_empty() {
             self.stream = Stream::Silence;
@@ -168,14 +175,14 @@ impl Ledger {
     }
 
     /// After input: a client that was told nonsense has given up, and none knows what it was not told.
-    pub(crate) fn check(&self, connection: &mut Connection) {
+    pub(crate) fn check(&self, connection: &Connection) {
         if self.lost {
             assert!(
-                is_over(connection),
+                connection.is_over(),
                 "I4: a reply out of turn was taken; the client said {}",
                 self.wire.escape_ascii()
             );
-        } else if !is_over(connection) {
+        } else if !connection.is_over() {
             self.check_knowledge(connection);
         }
     }
@@ -183,16 +190,8 @@ impl Ledger {
     /// I5: what the connection knows of the server is what its last EHLO said, and nothing before TLS.
     fn check_knowledge(&self, connection: &Connection) {
         let known = connection.capabilities();
-        let said = self.ehlo.as_deref().map(|raw| {
-            let reply = Reply::parse(raw);
-            let (reply, _) = reply.unwrap().expect("a whole reply");
-            Capabilities::parse(&reply)
-        });
-        let same = match &said {
-            Some(said) => said.iter().eq(known.iter()) && said.auth().eq(known.auth()),
-            None => known.iter().next().is_none() && known.auth().next().is_none(),
-        };
-        assert!(same, "I5: {known:?} is known, {said:?} was said");
+        let same = self.said.iter().eq(known.iter()) && self.said.auth().eq(known.auth());
+        assert!(same, "I5: {known:?} is known, {:?} was said", self.said);
     }
 
     /// I4, I7 and I8: whether what is reported of a mail is what the wire says.
@@ -230,7 +229,11 @@ impl Ledger {
             Fate::Accepted(reply) => {
                 assert!(is_yes(mail.mail) && is_yes(rcpt), "I4: {mail:?}");
                 assert!(mail.text.is_some(), "I7: {mail:?}");
-                assert_eq!(mail.end_of_data, Some(reply.code().as_u16()), "I7: {mail:?}");
+                assert_eq!(
+                    mail.end_of_data,
+                    Some(reply.code().as_u16()),
+                    "I7: {mail:?}"
+                );
                 assert!(is_yes(mail.end_of_data), "I7: {mail:?}");
             }
             Fate::Refused { stage, reply } => {
@@ -250,7 +253,10 @@ impl Ledger {
                 assert!(mail.text.is_none(), "I8: not sent: {error}, {mail:?}");
             }
             Fate::InDoubt(error) => {
-                assert!(mail.text.is_some(), "in doubt without need: {error}, {mail:?}");
+                assert!(
+                    mail.text.is_some(),
+                    "in doubt without need: {error}, {mail:?}"
+                );
                 // A reply over a limit of the core's is none to it, and one to this observer.
                 let over_limit =
                     matches!(error.kind(), ErrorKind::Protocol(ProtocolError::Reply(_)));
@@ -284,16 +290,19 @@ impl Ledger {
                     self.ask(Asked::EndOfData);
                 }
                 Stream::Commands | Stream::Response => {
-                    let Some(len) = rest.windows(2).position(|end| end == b"\r\n") else {
+                    let Some(end) = rest.iter().position(|&octet| octet == b'\n') else {
                         return;
                     };
-                    let line = rest[..len].to_vec();
+                    let line = rest[..end]
+                        .strip_suffix(b"\r")
+                        .expect("I3: a CRLF")
+                        .to_vec();
                     assert!(
                         line.iter().all(|octet| !octet.is_ascii_control()),
                         "I3: a control in {}",
                         line.escape_ascii()
                     );
-                    self.read += len + 2;
+                    self.read += end + 1;
                     let asked = match self.stream {
                         Stream::Response => Asked::Auth,
                         _ => self.command(&String::from_utf8(line).expect("I3: UTF-8")),
@@ -362,8 +371,7 @@ impl Ledger {
     }
 
     fn answer(&mut self, reply: Partial) {
-        let in_turn = |due: &mut Due| due.end <= self.acknowledged;
-        let Some(due) = self.due.pop_front_if(in_turn) else {
+        let Some(due) = self.due.pop_front().filter(|due| due.end <= self.begun) else {
             return self.lose();
         };
         let code = reply.code;
@@ -376,12 +384,26 @@ impl Ledger {
             };
         }
         match (due.to, self.mails.last_mut()) {
-            (Asked::Ehlo, _) if code == 250 => self.ehlo = Some(reply.raw),
+            (Asked::Ehlo, _) if code == 250 => self.said = self.read_ehlo(&reply.raw),
             (Asked::Mail, Some(mail)) => mail.mail = Some(code),
             (Asked::Rcpt, Some(mail)) => mail.rcpt.push(code),
             (Asked::Data, Some(mail)) => mail.data = Some(code),
             (Asked::EndOfData, Some(mail)) => mail.end_of_data = Some(code),
             _ => {}
+        }
+    }
+
+    fn read_ehlo(&self, raw: &[u8]) -> Capabilities {
+        // One over a limit of the core's says nothing.
+        let Ok(Some((reply, _))) = Reply::parse(raw) else {
+            return Capabilities::default();
+        };
+        let said = Capabilities::parse(&reply);
+        // RFC 8689, section 2: it counts only inside TLS.
+        if self.in_tls {
+            said
+        } else {
+            said.without("REQUIRETLS")
         }
     }
 
@@ -404,21 +426,16 @@ impl Mail {
     }
 }
 
-/// Whether the connection has failed or ended.
-pub(crate) fn is_over(connection: &mut Connection) -> bool {
-    match connection.poll_ended() {
-        None => false,
-        Some(Ok(())) => true,
-        Some(Err(error)) => !matches!(error.kind(), ErrorKind::Misuse(_)),
-    }
-}
-
 fn end_of_text(text: &[u8]) -> Option<usize> {
     if text.starts_with(b".\r\n") {
         return Some(3);
     }
-    let end = text.windows(5).position(|end| end == b"\r\n.\r\n");
-    end.map(|at| at + 5)
+    // By the dots, which are few.
+    let mut dots = text.iter().enumerate().filter(|(_, octet)| **octet == b'.');
+    dots.find_map(|(at, _)| {
+        let around = text.get(at.checked_sub(2)?..at + 3)?;
+        (around == b"\r\n.\r\n").then_some(at + 3)
+    })
 }
 
 /// The path of a line whose address needs no quotes.

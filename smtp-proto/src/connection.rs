@@ -1,5 +1,6 @@
 //! The machine that a driver feeds and a caller asks.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::fmt;
@@ -230,7 +231,7 @@ impl Connection {
         let id = MessageId(self.core.new_id());
         let transaction = Transaction::new(id, mail);
         match self.core.refusal() {
-            None => self.core.push(Job::Mail(transaction)),
+            None => self.core.push(Job::Mail(Box::new(transaction))),
             Some(error) => self.core.settle(transaction, Some(error)),
         }
         id
@@ -300,9 +301,6 @@ impl Connection {
         self.fill(Reach::Next);
         if self.core.state.is_err() || self.core.broken.is_some() {
             return None;
-        }
-        if self.core.is_idle() {
-            self.core.release();
         }
         self.core.link.offer(now)
     }

@@ -1,5 +1,6 @@
 //! What the public machine is made of, but for its inbox: jobs in line, the one being sent, the one being answered.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::fmt;
 
@@ -42,12 +43,9 @@ pub(crate) struct Core {
 }
 
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all jobs are mails: a box would cost each an allocation"
-)]
 pub(crate) enum Job {
-    Mail(Transaction),
+    /// Boxed, so that an idle connection keeps no room for the next.
+    Mail(Box<Transaction>),
     Command(CommandId, Command),
     /// Its result is known; it only waits for those before it.
     Gone,
@@ -241,8 +239,15 @@ impl Core {
         Ok(())
     }
 
-    /// Takes away the jobs at the front that are done.
+    /// Takes away the jobs at the front that are done, and what only a busy connection needs.
     pub(crate) fn tidy(&mut self) {
+        self.settle_front();
+        if self.is_idle() {
+            self.release();
+        }
+    }
+
+    fn settle_front(&mut self) {
         loop {
             match self.jobs.front() {
                 Some(Job::Gone) => {
@@ -253,7 +258,7 @@ impl Core {
                         return;
                     };
                     self.needs_reset |= transaction.leaves_rest();
-                    self.settle(transaction, None);
+                    self.settle(*transaction, None);
                 }
                 _ => return,
             }
@@ -277,7 +282,7 @@ impl Core {
         if let Some(job) = found
             && let Job::Mail(transaction) = core::mem::replace(job, Job::Gone)
         {
-            self.settle(transaction, Some(error));
+            self.settle(*transaction, Some(error));
         }
         self.tidy();
     }
@@ -306,7 +311,7 @@ impl Core {
     pub(crate) fn drop_jobs(&mut self, error: &Error) {
         for job in core::mem::take(&mut self.jobs) {
             if let Job::Mail(transaction) = job {
-                self.settle(transaction, Some(error.clone()));
+                self.settle(*transaction, Some(error.clone()));
             }
         }
         self.sending = 0;
@@ -319,7 +324,7 @@ impl Core {
 
     pub(crate) fn transaction(&mut self, id: MessageId) -> Option<&mut Transaction> {
         self.jobs.iter_mut().find_map(|job| match job {
-            Job::Mail(transaction) if transaction.id == id => Some(transaction),
+            Job::Mail(transaction) if transaction.id == id => Some(&mut **transaction),
             _ => None,
         })
     }
@@ -404,7 +409,7 @@ impl Core {
     }
 
     /// Frees what only a busy connection needs.
-    pub(crate) fn release(&mut self) {
+    fn release(&mut self) {
         self.jobs.shrink_to(1);
         self.done.shrink_to(1);
         self.link.pipeline.release();

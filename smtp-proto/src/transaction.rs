@@ -186,7 +186,7 @@ impl Transaction {
             return Err(Error::new(Stage::Mail, ErrorKind::TooLarge { size, limit }));
         }
         self.content = Content {
-            size: size.filter(|_| capabilities.has("SIZE")),
+            size: size.filter(|_| capabilities.size().is_some()),
             body: match (binary, eight_bit) {
                 (true, _) => Some(Body::BinaryMime),
                 (false, true) => Some(Body::EightBitMime),
