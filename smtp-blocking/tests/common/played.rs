@@ -2,15 +2,16 @@
 //!
 //! Whoever includes this has `invariants` and `scenario` of those tests in the root of the crate.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+mod line;
+
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use smtp_proto::{
-    Connection, Error, ErrorKind, MailError, MessageId, Misuse, Outcome, Reply, Time, TlsFacts,
-    Transmit, TransportError, Wire,
-};
-use smtp_test::{MemoryServer, Output, Peer, Player, Report, Split};
+use line::{Attentive, Line};
+pub(crate) use line::{Sent, facts};
+use smtp_proto::{Connection, Error, ErrorKind, MailError, MessageId, Misuse, Outcome, Reply};
+use smtp_test::{MemoryServer, Report, Split};
 
 use crate::invariants::check_leaving;
 use crate::scenario::{self, Piece, Scenario, Trace};
@@ -97,29 +98,6 @@ pub(crate) struct Stage {
     line: Line,
 }
 
-/// What went over the line; a handle.
-#[derive(Clone, Default)]
-struct Line(Arc<Mutex<Bytes>>);
-
-#[derive(Default)]
-struct Bytes {
-    sent: Sent,
-    /// What the server says next.
-    next: Option<Output>,
-    /// How many octets of the server's are under way to the client.
-    under_way: usize,
-}
-
-/// All that a server was sent.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sent {
-    bytes: Vec<u8>,
-    /// How much of it in clear, if TLS began.
-    in_clear: Option<usize>,
-    /// Whether the client closed.
-    eof: bool,
-}
-
 impl Stage {
     pub(crate) fn set(scenario: &Scenario, split: Split) -> (Self, MemoryServer, Connection) {
         let player = scenario.script.play(split);
@@ -128,23 +106,14 @@ impl Stage {
             report: player.report(),
             line: Line::default(),
         };
-        let mut recorder = Recorder {
-            player,
-            line: stage.line.clone(),
-        };
-        recorder.look_ahead();
+        let server = MemoryServer::with_peer(stage.line.recorder(player));
         let wire = Connection::new(Arc::clone(&scenario.config), [7; 32]);
-        (stage, MemoryServer::with_peer(recorder), wire)
+        (stage, server, wire)
     }
 
     /// A wire that hears all that was said before it says anything.
     pub(crate) fn attentive(&self, connection: Connection) -> Attentive {
-        let mut wire = Attentive {
-            connection,
-            line: self.line.clone(),
-        };
-        wire.begin_tls(Time::ORIGIN);
-        wire
+        self.line.attentive(connection)
     }
 
     /// Holds what was heard and said against the scenario, once the client is gone; gives what the server was sent.
@@ -156,146 +125,10 @@ impl Stage {
         if heard != scenario.expected {
             return Err(format!("heard\n{heard}\nand not\n{}\n", scenario.expected));
         }
-        let sent = self.line.lock().sent.clone();
+        let sent = self.line.sent();
         check_leaving(scenario.config.security(), &sent.bytes, sent.in_clear);
         Ok(sent)
     }
-}
-
-impl Line {
-    fn lock(&self) -> MutexGuard<'_, Bytes> {
-        self.0.lock().unwrap()
-    }
-
-    /// Whether the client has heard all that was said.
-    fn is_quiet(&self) -> bool {
-        let bytes = self.lock();
-        bytes.under_way == 0 && bytes.next.is_none()
-    }
-}
-
-/// A player that writes down what it is sent.
-struct Recorder {
-    player: Player,
-    line: Line,
-}
-
-impl Recorder {
-    fn look_ahead(&mut self) {
-        let mut bytes = self.line.lock();
-        if bytes.next.is_none() {
-            bytes.next = self.player.poll_output();
-        }
-    }
-}
-
-impl Peer for Recorder {
-    fn handle_input(&mut self, input: &[u8]) {
-        self.line.lock().sent.bytes.extend_from_slice(input);
-        self.player.handle_input(input);
-        self.look_ahead();
-    }
-
-    fn handle_eof(&mut self) {
-        self.line.lock().sent.eof = true;
-        self.player.handle_eof();
-        self.look_ahead();
-    }
-
-    fn poll_output(&mut self) -> Option<Output> {
-        let output = self.line.lock().next.take();
-        if let Some(Output::Write(octets)) = &output {
-            self.line.lock().under_way += octets.len();
-        }
-        self.look_ahead();
-        output
-    }
-
-    fn poll_upgrade(&mut self) -> bool {
-        self.player.poll_upgrade()
-    }
-
-    fn handle_tls(&mut self, facts: smtp_test::TlsFacts) {
-        let mut bytes = self.line.lock();
-        bytes.sent.in_clear = Some(bytes.sent.bytes.len());
-        drop(bytes);
-        self.player.handle_tls(facts);
-        self.look_ahead();
-    }
-
-    fn is_closed(&self) -> bool {
-        self.player.is_closed()
-    }
-}
-
-/// A wire that offers nothing while there is something to hear, and pretends TLS.
-pub(crate) struct Attentive {
-    connection: Connection,
-    line: Line,
-}
-
-impl Attentive {
-    fn begin_tls(&mut self, now: Time) {
-        // To look at it keeps the machine from complaining that nobody does anything.
-        if let Some(Ok(upgrade)) = self.connection.poll_upgrade()
-            && self.line.is_quiet()
-        {
-            upgrade.complete(now, facts());
-        }
-    }
-}
-
-impl Wire for Attentive {
-    fn handle_input(&mut self, now: Time, input: &[u8]) {
-        self.line.lock().under_way -= input.len();
-        self.connection.handle_input(now, input);
-        self.begin_tls(now);
-    }
-
-    fn handle_eof(&mut self, now: Time) {
-        self.connection.handle_eof(now);
-    }
-
-    fn handle_sent(&mut self, now: Time, count: usize) {
-        self.connection.handle_sent(now, count);
-    }
-
-    fn handle_timeout(&mut self, now: Time) {
-        self.connection.handle_timeout(now);
-    }
-
-    fn handle_read_error(&mut self, now: Time, error: TransportError) {
-        self.connection.handle_read_error(now, error);
-    }
-
-    fn handle_write_error(&mut self, now: Time, error: TransportError) {
-        self.connection.handle_write_error(now, error);
-    }
-
-    fn poll_transmit(&mut self, now: Time) -> Option<Transmit<'_>> {
-        if self.line.is_quiet() {
-            self.connection.poll_transmit(now)
-        } else {
-            None
-        }
-    }
-
-    fn poll_timeout(&self) -> Option<Time> {
-        self.connection.poll_timeout()
-    }
-
-    fn smtp(&mut self) -> &mut Connection {
-        &mut self.connection
-    }
-
-    fn smtp_ref(&self) -> &Connection {
-        &self.connection
-    }
-}
-
-/// What there is to know of TLS that is pretended.
-pub(crate) fn facts() -> TlsFacts {
-    TlsFacts::new().with_version("TLSv1.3").with_round_trips(1)
 }
 
 /// Something that a caller has begun.
