@@ -420,8 +420,10 @@ impl Core {
     }
 
     /// Where in the dialogue things stand, by the reply that is due next.
+    ///
+    /// A command that is only in line is not due: whether it is there depends on what the caller asked.
     pub(crate) fn stage(&self) -> Stage {
-        if let Some(due) = self.link.pipeline.front() {
+        if let Some(due) = self.link.due() {
             let in_text = due.to == Expect::EndOfData && !self.link.was_offered(due.end);
             return if in_text { Stage::Body } else { due.to.stage() };
         }
