@@ -249,21 +249,38 @@ impl Core {
 
     fn settle_front(&mut self) {
         loop {
-            match self.jobs.front() {
-                Some(Job::Gone) => {
-                    self.jobs.pop_front();
-                }
+            match self.jobs.front_mut() {
+                Some(Job::Gone) => {}
                 Some(Job::Mail(transaction)) if transaction.is_complete() => {
-                    let Some(Job::Mail(transaction)) = self.jobs.pop_front() else {
-                        return;
-                    };
                     self.needs_reset |= transaction.leaves_rest();
-                    self.settle(*transaction, None);
+                    if transaction.begin_again() {
+                        return self.put_back();
+                    }
                 }
                 _ => return,
             }
+            if let Some(Job::Mail(transaction)) = self.jobs.pop_front() {
+                self.settle(*transaction, None);
+            }
             self.sending = self.sending.saturating_sub(1);
         }
+    }
+
+    /// Puts the mail at the front, which has to begin again, behind those that have begun meanwhile.
+    fn put_back(&mut self) {
+        if self.sending == 0 {
+            return;
+        }
+        if let Some(job) = self.jobs.pop_front() {
+            self.sending = self.sending.saturating_sub(1);
+            let begun = matches!(
+                self.jobs.get(self.sending),
+                Some(Job::Mail(transaction)) if !transaction.is_untouched()
+            );
+            let index = self.sending.saturating_add(usize::from(begun));
+            self.jobs.insert(index.min(self.jobs.len()), job);
+        }
+        self.tidy();
     }
 
     /// Stores what became of a mail.
