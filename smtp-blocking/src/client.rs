@@ -201,10 +201,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
         Ok(())
     }
 
-    fn drive<T>(
-        &mut self,
-        mut done: impl FnMut(&mut Connection) -> Option<Result<T, Error>>,
-    ) -> Result<T, Error> {
+    pub(crate) fn drive<T>(&mut self, mut done: impl FnMut(&mut Connection) -> Option<T>) -> T {
         let mut now = None;
         loop {
             if let Some(answer) = done(self.wire.smtp()) {

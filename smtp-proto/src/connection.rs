@@ -65,7 +65,7 @@ use crate::transcript::Entry;
 /// way. A connection that has failed or ended never comes back.
 pub struct Connection {
     inbox: Inbox,
-    core: Core,
+    pub(crate) core: Core,
 }
 
 /// The point at which TLS begins: whoever holds this is to do the handshake, and say so.
@@ -94,6 +94,7 @@ impl Connection {
                 known: Known::default(),
                 state: Ok(state),
                 jobs: VecDeque::new(),
+                text: 0,
                 sending: 0,
                 needs_reset: false,
                 quit_wanted: false,

@@ -24,6 +24,8 @@ pub(crate) struct Core {
     pub(crate) known: Known,
     pub(crate) state: Result<State, Error>,
     pub(crate) jobs: VecDeque<Job>,
+    /// Octets of the texts of the mails among them.
+    pub(crate) text: u64,
     /// Index in `jobs` of the one that is being sent.
     pub(crate) sending: usize,
     /// Whether the last transaction may have left a beginning behind.
@@ -253,6 +255,7 @@ impl Core {
                         return;
                     };
                     self.needs_reset |= transaction.leaves_rest();
+                    self.text = self.text.saturating_sub(transaction.size());
                     self.settle(transaction, None);
                 }
                 _ => return,
@@ -277,6 +280,7 @@ impl Core {
         if let Some(job) = found
             && let Job::Mail(transaction) = core::mem::replace(job, Job::Gone)
         {
+            self.text = self.text.saturating_sub(transaction.size());
             self.settle(transaction, Some(error));
         }
         self.tidy();
@@ -310,6 +314,7 @@ impl Core {
             }
         }
         self.sending = 0;
+        self.text = 0;
     }
 
     pub(crate) fn take_done(&mut self, wanted: impl Fn(&Done) -> bool) -> Option<Done> {
@@ -399,6 +404,9 @@ impl Core {
         if self.jobs.capacity() == 0 {
             // Most connections have one mail at a time.
             self.jobs.reserve_exact(1);
+        }
+        if let Job::Mail(transaction) = &job {
+            self.text = self.text.saturating_add(transaction.size());
         }
         self.jobs.push_back(job);
     }

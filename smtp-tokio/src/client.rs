@@ -252,10 +252,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         self.wire.handle_timeout(now);
     }
 
-    async fn drive<T>(
+    pub(crate) async fn drive<T>(
         &mut self,
-        mut done: impl FnMut(&mut Connection) -> Option<Result<T, Error>>,
-    ) -> Result<T, Error> {
+        mut done: impl FnMut(&mut Connection) -> Option<T>,
+    ) -> T {
         loop {
             if let Some(answer) = done(self.wire.smtp()) {
                 return answer;
