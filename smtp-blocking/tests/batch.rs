@@ -107,10 +107,13 @@ fn no_more_mails_are_taken_than_are_about_to_be_sent() {
 
 #[test]
 fn the_level_is_raised_for_the_batch_alone_and_never_against_the_callers_will() {
-    let (mut client, _) = in_memory(&Config::new());
-    let batch = client.send_all(mails(0..2));
-    drop(batch);
-    assert_eq!(client.connection().pipelining(), Pipelining::Envelope);
+    let (mut client, log) = in_memory(&Config::new());
+    assert_eq!(client.send_all(mails(0..2)).count(), 2);
+    let before = log.session().round_trips();
+    for id in [client.submit(mail()), client.submit(mail())] {
+        assert!(client.outcome(id).unwrap().is_accepted());
+    }
+    assert_eq!(log.session().round_trips() - before, 2 * 2);
 
     let server = MemoryServer::new(&Config::new());
     let log = server.log();

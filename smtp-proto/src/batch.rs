@@ -22,6 +22,8 @@ use crate::pipeline::Pipelining;
 /// takes no further mail in this session (MAILMAX, RFC 9422); then the outcome of the last mail that was taken tells why,
 /// and those that were not taken are still in [`into_rest`](Self::into_rest).
 ///
+/// Meanwhile mails go out as by [`Pipelining::Transactions`] at least, unless the policy says how far to send ahead.
+///
 /// The mails have to be whole: one whose text comes in pieces is not sent, and the next is taken.
 #[must_use = "nothing is sent until outcomes are asked for"]
 pub struct Batch<I: Iterator<Item = Mail>> {
@@ -52,7 +54,11 @@ impl<I: Iterator<Item = Mail>> Batch<I> {
             let Some(&id) = self.taken.front() else {
                 // Else other mails are before these in line.
                 self.ended |= connection.core.stuck().is_some();
-                return self.ended.then_some(None);
+                if !self.ended {
+                    return None;
+                }
+                connection.core.set_batching(false);
+                return Some(None);
             };
             match connection.poll_outcome(id)? {
                 Ok(outcome) => {
@@ -89,6 +95,7 @@ impl<I: Iterator<Item = Mail>> Batch<I> {
                 self.ended = true;
                 return;
             };
+            connection.core.set_batching(true);
             let id = connection.submit(mail);
             connection.core.refuse_streamed(id);
             self.taken.push_back(id);
@@ -128,11 +135,6 @@ impl Connection {
         }
         let bound = core.link.config.speculation.in_flight.saturating_mul(2);
         in_line < IN_LINE || (in_line < IN_LINE_AHEAD && core.text < bound)
-    }
-
-    /// How far ahead of the replies is sent, where the server offers PIPELINING.
-    pub fn pipelining(&self) -> Pipelining {
-        self.core.level
     }
 }
 

@@ -101,6 +101,7 @@ impl Connection {
                 broken: None,
                 commands: 0,
                 level,
+                batching: false,
                 mails: 0,
                 done: VecDeque::new(),
                 announced: Announced::Nothing,
@@ -576,10 +577,10 @@ impl Upgrade<'_> {
         core.link.config.transcript.show(|| Entry::Tls(&facts));
         core.link.add_round_trips(facts.round_trips());
         let mut context = Context {
+            level: core.ahead(),
             link: &mut core.link,
             known: &mut core.known,
             seed: &core.seed,
-            level: core.level,
         };
         core.state = Ok(State::secured(awaited, facts, &mut context));
     }

@@ -36,6 +36,8 @@ pub(crate) struct Core {
     pub(crate) commands: u64,
     /// How far to send ahead, where the server takes it.
     pub(crate) level: Pipelining,
+    /// Whether mails of a batch are in line, which go out one close behind the other.
+    pub(crate) batching: bool,
     /// Mails begun.
     pub(crate) mails: u32,
     pub(crate) done: VecDeque<Done>,
@@ -134,10 +136,10 @@ impl Core {
             | Expect::Quit => {
                 let state = core::mem::replace(&mut self.state, Ok(State::Ended))?;
                 let mut context = Context {
+                    level: self.ahead(),
                     link: &mut self.link,
                     known: &mut self.known,
                     seed: &self.seed,
-                    level: self.level,
                 };
                 let state = state.advance(reply, &mut context)?;
                 self.enter(state);
@@ -394,8 +396,29 @@ impl Core {
     /// Sends so far ahead, from when the server is known to take it.
     pub(crate) fn set_pipelining(&mut self, level: Pipelining) {
         self.level = level;
+        self.apply_level();
+    }
+
+    /// Sends further ahead while there is a batch, unless the policy says how far.
+    pub(crate) fn set_batching(&mut self, batching: bool) {
+        if self.batching != batching && self.link.config.pipelining.is_none() {
+            self.batching = batching;
+            self.apply_level();
+        }
+    }
+
+    /// How far to send ahead now.
+    pub(crate) fn ahead(&self) -> Pipelining {
+        if self.batching {
+            self.level.max(Pipelining::Transactions)
+        } else {
+            self.level
+        }
+    }
+
+    fn apply_level(&mut self) {
         if matches!(self.state, Ok(State::Ready)) && self.known.capabilities.pipelining() {
-            self.link.pipeline.set_level(level);
+            self.link.pipeline.set_level(self.ahead());
         }
     }
 
@@ -416,6 +439,7 @@ impl Core {
         self.jobs.shrink_to(1);
         self.done.shrink_to(1);
         self.link.pipeline.release();
+        self.set_batching(false);
     }
 
     pub(crate) fn is_idle(&self) -> bool {

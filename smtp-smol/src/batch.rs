@@ -4,7 +4,7 @@ use std::fmt;
 use std::iter::Fuse;
 
 use futures_io::{AsyncRead, AsyncWrite};
-use smtp_proto::{self as proto, Mail, Outcome, Pipelining, Wire};
+use smtp_proto::{self as proto, Mail, Outcome, Wire};
 
 use crate::Client;
 
@@ -35,7 +35,7 @@ use crate::Client;
 /// [`poll_event`](smtp_proto::Connection::poll_event) to tell.
 #[must_use = "nothing is sent until outcomes are asked for"]
 pub struct Batch<'a, I: Iterator<Item = Mail>, S, W: Wire> {
-    raised: Raised<'a, S, W>,
+    client: &'a mut Client<S, W>,
     mails: proto::Batch<I>,
 }
 
@@ -43,14 +43,14 @@ impl<S, W: Wire> Client<S, W> {
     /// Sends many mails, whose outcomes come in the same order.
     ///
     /// With a server that offers PIPELINING the envelope of each mail goes out with the text of the one before, unless the
-    /// policy says how far to send ahead ([`Pipelining`]): it takes one round trip a mail. The mails have to be whole: one
+    /// policy says how far to send ahead ([`Pipelining`](proto::Pipelining)): it takes one round trip a mail. The mails have to be whole: one
     /// whose text comes in pieces is not sent.
     pub fn send_all<I>(&mut self, mails: I) -> Batch<'_, I::IntoIter, S, W>
     where
         I: IntoIterator<Item = Mail>,
     {
         Batch {
-            raised: Raised::new(self),
+            client: self,
             mails: proto::Batch::new(mails),
         }
     }
@@ -61,9 +61,8 @@ impl<I: Iterator<Item = Mail>, S: AsyncRead + AsyncWrite + Unpin, W: Wire> Batch
     ///
     /// Cancel safe.
     pub async fn next(&mut self) -> Option<Outcome> {
-        let Self { raised, mails } = self;
-        let drive = raised.client.drive(|smtp| mails.poll_outcome(smtp));
-        drive.await
+        let Self { client, mails } = self;
+        client.drive(|smtp| mails.poll_outcome(smtp)).await
     }
 }
 
@@ -77,26 +76,5 @@ impl<I: Iterator<Item = Mail>, S, W: Wire> Batch<'_, I, S, W> {
 impl<I: Iterator<Item = Mail>, S, W: Wire> fmt::Debug for Batch<'_, I, S, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.mails.fmt(f)
-    }
-}
-
-/// A client that sends further ahead than it did before.
-struct Raised<'a, S, W: Wire> {
-    client: &'a mut Client<S, W>,
-    before: Pipelining,
-}
-
-impl<'a, S, W: Wire> Raised<'a, S, W> {
-    fn new(client: &'a mut Client<S, W>) -> Self {
-        let connection = client.connection_mut();
-        let before = connection.pipelining();
-        connection.set_pipelining(before.max(Pipelining::Transactions));
-        Self { client, before }
-    }
-}
-
-impl<S, W: Wire> Drop for Raised<'_, S, W> {
-    fn drop(&mut self) {
-        self.client.connection_mut().set_pipelining(self.before);
     }
 }
