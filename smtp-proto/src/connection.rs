@@ -66,7 +66,7 @@ use crate::transcript::Entry;
 /// way. A connection that has failed or ended never comes back.
 pub struct Connection {
     inbox: Inbox,
-    core: Core,
+    pub(crate) core: Core,
 }
 
 /// The point at which TLS begins: whoever holds this is to do the handshake, and say so.
@@ -95,12 +95,14 @@ impl Connection {
                 known: Known::default(),
                 state: Ok(state),
                 jobs: VecDeque::new(),
+                text: 0,
                 sending: 0,
                 needs_reset: false,
                 quit_wanted: false,
                 broken: None,
                 commands: 0,
                 level,
+                batching: false,
                 mails: 0,
                 done: VecDeque::new(),
                 announced: Announced::Nothing,
@@ -573,10 +575,10 @@ impl Upgrade<'_> {
         core.link.config.transcript.show(|| Entry::Tls(&facts));
         core.link.add_round_trips(facts.round_trips());
         let mut context = Context {
+            level: core.ahead(),
             link: &mut core.link,
             known: &mut core.known,
             seed: &core.seed,
-            level: core.level,
         };
         core.state = Ok(State::secured(awaited, facts, &mut context));
     }

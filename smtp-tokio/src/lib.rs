@@ -36,8 +36,9 @@
 //!
 //! # Many mails
 //!
-//! [`Client::submit`] puts mails in line without waiting, and [`Client::outcome`] asks for each by its id; meanwhile they go
-//! out one behind the other with as few round trips as the server allows. A text that does not fit in memory comes from a
+//! [`Client::send_all`] sends any number of mails, of which it has only a few in memory at a time, with as few round trips as
+//! the server allows, and gives their outcomes in the same order. [`Client::submit`] puts single mails in line without waiting,
+//! and [`Client::outcome`] asks for each by its id. A text that does not fit in memory comes from a
 //! reader, by [`Client::send_from`], or piece by piece, by [`Client::body`] and [`Client::write_body`].
 //!
 //! # What is cancel safe
@@ -72,6 +73,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod client;
+
+mod batch;
 #[cfg(feature = "rustls")]
 mod connect;
 
@@ -79,4 +82,5 @@ pub use smtp_proto as proto;
 #[cfg(feature = "rustls")]
 pub use smtp_rustls as tls;
 
+pub use crate::batch::Batch;
 pub use crate::client::Client;

@@ -7,15 +7,19 @@
 //! login alice secret                credentials
 //! token alice t0k3n                 the same for XOAUTH2
 //! credentials-in-clear
-//! pipelining off
+//! level off                         or envelope, transactions, speculative
+//! speculation 100 200               octets of a mail, and of all text on its way
+//! chunk-size 10                     octets
+//! lmtp
 //! window 64 2                       octets and replies that may be unanswered
 //! without CHUNKING                  a capability switched off
 //! session-limit 30                  seconds
 //! text Subject: t\r\n\r\nhello\r\n   the text of the mails below; the escapes \r \n \0 \\ \xNN
+//! binary                            the text of the mails below is binary
 //! line-ends convert                 these four count for the mails below, too
 //! longest-line none
 //! parameter BY=120;R
-//! declare eight-bit                 or utf8-headers, or size 100; of a text that comes in pieces
+//! declare eight-bit                 or utf8-headers, binary, or size 100; of a text that comes in pieces
 //! mail a@x.test b@x.test c@x.test   a sender (<> for none) and recipients (local:root for one without a domain)
 //! stream a@x.test b@x.test          the same with a text in pieces:
 //! piece Subject: t\r\n\r\n           then `finish`, `fail` (the source fails) or `abandon`
@@ -48,7 +52,8 @@ use std::time::Duration;
 use smtp_proto::body::LineEnds;
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Error, ForwardPath, Mail, MailBuilder, MailError,
-    Outcome, Parameter, Pipelining, Reply, Security, Streamed, Timeouts, Window,
+    Outcome, Parameter, Pipelining, Protocol, Reply, Security, Speculation, Streamed, Timeouts,
+    Window,
 };
 use smtp_test::Script;
 
@@ -161,6 +166,7 @@ struct Shape {
     longest_line: Option<usize>,
     parameters: Vec<Parameter>,
     declared: Streamed,
+    binary: bool,
 }
 
 impl Default for Shape {
@@ -171,6 +177,7 @@ impl Default for Shape {
             longest_line: Some(998),
             parameters: Vec::new(),
             declared: Streamed::new(),
+            binary: false,
         }
     }
 }
@@ -180,6 +187,7 @@ impl Shape {
     fn set(&mut self, word: &str, rest: &str) -> bool {
         match (word, rest) {
             ("text", _) => self.text = unescape(rest),
+            ("binary", _) => self.binary = true,
             ("line-ends", "convert") => self.line_ends = LineEnds::Convert,
             ("longest-line", _) => self.longest_line = rest.parse().ok(),
             ("parameter", _) => {
@@ -190,11 +198,12 @@ impl Shape {
                     .push(Parameter::new(keyword, value).unwrap());
             }
             ("declare", "eight-bit") => self.declared = self.declared.eight_bit(),
+            ("declare", "binary") => self.declared = self.declared.binary(),
             ("declare", "utf8-headers") => self.declared = self.declared.utf8_headers(),
             ("declare", _) => {
                 let octets = rest
                     .strip_prefix("size ")
-                    .expect("eight-bit, utf8-headers or size");
+                    .expect("eight-bit, utf8-headers, binary or size");
                 self.declared = self.declared.size(octets.parse().unwrap());
             }
             _ => return false,
@@ -221,6 +230,8 @@ impl Shape {
             .longest_line(self.longest_line);
         if streamed {
             mail.streamed(self.declared)
+        } else if self.binary {
+            mail.binary(self.text.clone())
         } else {
             mail.text(self.text.clone())
         }
@@ -251,7 +262,13 @@ fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuil
         "login" => config.credentials(Credentials::password(two().0, two().1).unwrap()),
         "token" => config.credentials(Credentials::xoauth2(two().0, two().1).unwrap()),
         "credentials-in-clear" => config.dangerous_credentials_in_clear(),
-        "pipelining" => config.pipelining(Pipelining::Off),
+        "level" => config.pipelining(level(rest)),
+        "speculation" => config.speculation(Speculation::new(
+            two().0.parse().unwrap(),
+            two().1.parse().unwrap(),
+        )),
+        "chunk-size" => config.chunk_size(rest.parse().unwrap()),
+        "lmtp" => config.protocol(Protocol::Lmtp),
         "window" => config.window(Window::new(
             two().0.parse().unwrap(),
             two().1.parse().unwrap(),
@@ -352,6 +369,16 @@ impl Trace {
 
     fn line(&mut self, text: &str) {
         writeln!(self.0, "{text}").unwrap();
+    }
+}
+
+fn level(name: &str) -> Pipelining {
+    match name {
+        "off" => Pipelining::Off,
+        "envelope" => Pipelining::Envelope,
+        "transactions" => Pipelining::Transactions,
+        "speculative" => Pipelining::Speculative,
+        _ => panic!("no such level: {name}"),
     }
 }
 
