@@ -513,7 +513,7 @@ impl Connection {
             && self.core.broken.is_none()
             && let Err(error) = self.core.fill(reach)
         {
-            self.fail(error);
+            self.stop(error);
         }
     }
 
@@ -524,7 +524,7 @@ impl Connection {
             }
             Some(_) => {
                 let stage = self.core.stage();
-                self.fail(Error::new(stage, reason));
+                self.stop(Error::new(stage, reason));
             }
             None => {}
         }
@@ -551,15 +551,21 @@ impl Connection {
         self.inbox.clear();
     }
 
+    /// Fails for something that came from outside; the reply that had begun to come may say more of it.
     fn fail(&mut self, error: Error) {
-        if matches!(self.core.state, Ok(State::ExpectQuit)) {
-            return self.end();
-        }
         let error = if error.fragment().is_none() {
             error.with_fragment(self.inbox.fragment())
         } else {
             error
         };
+        self.stop(error);
+    }
+
+    /// Fails for something of the caller's, with which no reply has to do.
+    fn stop(&mut self, error: Error) {
+        if matches!(self.core.state, Ok(State::ExpectQuit)) {
+            return self.end();
+        }
         self.inbox.clear();
         self.core.fail(error);
     }
