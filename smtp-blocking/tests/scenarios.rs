@@ -14,7 +14,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::thread;
 use std::time::Duration;
 
-use played::{Begun, Heard, Manner, Sent, Stage, every_scenario, facts, wants_tls};
+use played::{Begun, Heard, Manner, Sent, Stage, every_scenario, wants_tls};
 use scenario::{Action, Piece, Scenario, source_error};
 use smtp_blocking::proto::BodyStatus;
 use smtp_blocking::{Client, Stream};
@@ -25,8 +25,8 @@ fn every_scenario_goes_as_written_a_byte_at_a_time() {
     every_scenario(Some(SOON), run);
 }
 
-fn run(scenario: &Scenario, split: Split, manner: Manner) -> Result<Sent, String> {
-    let (mut stage, server, wire) = Stage::set(scenario, split);
+fn run(scenario: &Scenario, split: Split, manner: Manner) -> Result<Option<Sent>, String> {
+    let (mut stage, server, wire) = Stage::set(scenario, split, manner);
     let stream = Patient {
         stream: Faulty::new(server, Plan::new().at_most(1).pending_first()),
         limit: Duration::MAX,
@@ -37,7 +37,7 @@ fn run(scenario: &Scenario, split: Split, manner: Manner) -> Result<Sent, String
         perform!(scenario, stage, ready.map(|()| client));
     } else {
         let client = Client::from_stream(stream, wire);
-        let client = secured!(client, |stream| Ok((stream, facts())));
+        let client = secured!(client, |stream| stage.line.handshake(stream));
         perform!(scenario, stage, client);
     }
     stage.verdict(scenario)

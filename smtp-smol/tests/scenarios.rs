@@ -13,7 +13,7 @@ mod scenario;
 use std::time::Duration;
 
 use futures_lite::future::block_on;
-use played::{Begun, Heard, Manner, Sent, Stage, every_scenario, facts, wants_tls};
+use played::{Begun, Heard, Manner, Sent, Stage, every_scenario, wants_tls};
 use scenario::{Action, Piece, Scenario, source_error};
 use smtp_smol::Client;
 use smtp_smol::proto::BodyStatus;
@@ -26,8 +26,8 @@ fn every_scenario_goes_as_written_a_byte_at_a_time() {
     });
 }
 
-async fn run(scenario: &Scenario, split: Split, manner: Manner) -> Result<Sent, String> {
-    let (mut stage, server, wire) = Stage::set(scenario, split);
+async fn run(scenario: &Scenario, split: Split, manner: Manner) -> Result<Option<Sent>, String> {
+    let (mut stage, server, wire) = Stage::set(scenario, split, manner);
     let stream = Faulty::new(server, Plan::new().at_most(1).pending_first());
     if manner == Manner::Attentive {
         let mut client = Client::from_stream(stream, stage.attentive(wire));
@@ -35,7 +35,7 @@ async fn run(scenario: &Scenario, split: Split, manner: Manner) -> Result<Sent, 
         perform!(scenario, stage, ready.map(|()| client), await);
     } else {
         let client = Client::from_stream(stream, wire);
-        let client = secured!(client, async |stream| Ok((stream, facts())), await);
+        let client = secured!(client, async |stream| stage.line.handshake(stream), await);
         perform!(scenario, stage, client, await);
     }
     stage.verdict(scenario)

@@ -9,7 +9,7 @@ mod invariants;
 #[path = "../../smtp-proto/tests/common/scenario.rs"]
 mod scenario;
 
-use played::{Begun, Heard, Manner, Sent, Stage, every_scenario, facts, wants_tls};
+use played::{Begun, Heard, Manner, Sent, Stage, every_scenario, wants_tls};
 use scenario::{Action, Piece, Scenario, source_error};
 use smtp_test::{Faulty, Plan, Split};
 use smtp_tokio::Client;
@@ -28,8 +28,8 @@ fn every_scenario_goes_as_written_a_byte_at_a_time() {
     });
 }
 
-async fn run(scenario: &Scenario, split: Split, manner: Manner) -> Result<Sent, String> {
-    let (mut stage, server, wire) = Stage::set(scenario, split);
+async fn run(scenario: &Scenario, split: Split, manner: Manner) -> Result<Option<Sent>, String> {
+    let (mut stage, server, wire) = Stage::set(scenario, split, manner);
     let stream = Faulty::new(server, Plan::new().at_most(1).pending_first());
     if manner == Manner::Attentive {
         let mut client = Client::from_stream(stream, stage.attentive(wire));
@@ -37,7 +37,7 @@ async fn run(scenario: &Scenario, split: Split, manner: Manner) -> Result<Sent, 
         perform!(scenario, stage, ready.map(|()| client), await);
     } else {
         let client = Client::from_stream(stream, wire);
-        let client = secured!(client, async |stream| Ok((stream, facts())), await);
+        let client = secured!(client, async |stream| stage.line.handshake(stream), await);
         perform!(scenario, stage, client, await);
     }
     stage.verdict(scenario)

@@ -1,5 +1,6 @@
 //! The line between a scenario's server and a client: who has said and heard what.
 
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use smtp_proto::{Connection, Time, TlsFacts, Transmit, TransportError, Wire};
@@ -16,6 +17,8 @@ struct Bytes {
     next: Option<Output>,
     /// How many octets of the server's are under way to the client.
     under_way: usize,
+    /// Whether the client went on before it had heard all that was said.
+    raced: bool,
 }
 
 /// All that a server was sent.
@@ -29,11 +32,12 @@ pub(crate) struct Sent {
 }
 
 impl Line {
-    /// A player on this line.
-    pub(crate) fn recorder(&self, player: Player) -> impl Peer + use<> {
+    /// A player on this line, for a client that is attentive or has heard each octet by the time that it reads the next.
+    pub(crate) fn recorder(&self, player: Player, attentive: bool) -> impl Peer + use<> {
         let mut recorder = Recorder {
             player,
             line: self.clone(),
+            attentive,
         };
         recorder.look_ahead();
         recorder
@@ -58,6 +62,30 @@ impl Line {
         self.0.lock().unwrap()
     }
 
+    /// Whether the client went on before it had heard all that was said.
+    pub(crate) fn has_raced(&self) -> bool {
+        self.lock().raced
+    }
+
+    /// A TLS stack of somebody else's, which sees at once what is no TLS, and encrypts nothing.
+    pub(crate) fn handshake<S>(&self, stream: S) -> io::Result<(S, TlsFacts)> {
+        if self.go_on() {
+            Ok((stream, facts()))
+        } else {
+            Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "this is not TLS",
+            ))
+        }
+    }
+
+    /// Takes note that the client goes on; returns whether it may.
+    fn go_on(&self) -> bool {
+        let quiet = self.is_quiet();
+        self.lock().raced |= !quiet;
+        quiet
+    }
+
     /// Whether the client has heard all that was said.
     fn is_quiet(&self) -> bool {
         let bytes = self.lock();
@@ -69,6 +97,7 @@ impl Line {
 struct Recorder {
     player: Player,
     line: Line,
+    attentive: bool,
 }
 
 impl Recorder {
@@ -82,6 +111,7 @@ impl Recorder {
 
 impl Peer for Recorder {
     fn handle_input(&mut self, input: &[u8]) {
+        self.line.go_on();
         self.line.lock().sent.bytes.extend_from_slice(input);
         self.player.handle_input(input);
         self.look_ahead();
@@ -94,10 +124,16 @@ impl Peer for Recorder {
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        let output = self.line.lock().next.take();
-        if let Some(Output::Write(octets)) = &output {
-            self.line.lock().under_way += octets.len();
+        let mut bytes = self.line.lock();
+        let mut output = bytes.next.take();
+        match &mut output {
+            Some(Output::Write(octets)) if self.attentive => bytes.under_way += octets.len(),
+            Some(Output::Write(octets)) if octets.len() > 1 => {
+                bytes.next = Some(Output::Write(octets.split_off(1)));
+            }
+            _ => {}
         }
+        drop(bytes);
         self.look_ahead();
         output
     }
@@ -115,7 +151,8 @@ impl Peer for Recorder {
     }
 
     fn is_closed(&self) -> bool {
-        self.player.is_closed()
+        // Who has not heard it yet goes on.
+        self.player.is_closed() && self.line.is_quiet()
     }
 }
 
@@ -185,6 +222,6 @@ impl Wire for Attentive {
 }
 
 /// What there is to know of TLS that is pretended.
-pub(crate) fn facts() -> TlsFacts {
+fn facts() -> TlsFacts {
     TlsFacts::new().with_version("TLSv1.3").with_round_trips(1)
 }
