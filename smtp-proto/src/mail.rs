@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::address::{AddressError, ForwardPath, ReversePath};
 use crate::body::{Facts, Fault, LineEnds, Rules, scan};
-use crate::error::of_fault;
+use crate::error::{Stage, of_fault};
 use crate::outcome::Fate;
 use crate::parameter::{Parameter, ParameterError, Parameters};
 use crate::reply::Reply;
@@ -57,6 +57,19 @@ pub(crate) enum Answer {
     Deferred(Reply),
     /// Its fate is known.
     Known(Fate),
+}
+
+impl Answer {
+    /// Whether the mail was refused for it in the middle of the text.
+    pub(crate) fn is_refused_chunk(&self) -> bool {
+        matches!(
+            self,
+            Self::Known(Fate::Refused {
+                stage: Stage::Body,
+                ..
+            })
+        )
+    }
 }
 
 /// The text of a mail, at hand or yet to come.

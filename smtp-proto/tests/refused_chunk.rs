@@ -54,3 +54,49 @@ fn v39_behind_a_refused_chunk_the_next_mail_begins_with_rset_and_gets_its_own_re
         assert_eq!((*stage, reply.code().as_u16()), (at, code));
     }
 }
+
+#[test]
+fn v40_a_mail_that_is_taken_although_a_chunk_was_refused_is_in_doubt() {
+    let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
+    let mut connection = Connection::new(Arc::new(config.build().unwrap()), [0; 32]);
+    let streamed = Mail::builder()
+        .sender("a@x.test")
+        .recipients(["b@x.test", "c@x.test"])
+        .streamed(Streamed::new());
+    let mail = connection.submit(streamed.build().unwrap());
+    connection
+        .write_body(mail, "Subject: a\r\n".into())
+        .unwrap();
+    for line in [
+        "220 mx\r\n",
+        "250-mx\r\n250-PIPELINING\r\n250 CHUNKING\r\n",
+        "250 ok\r\n",
+        "250 ok\r\n",
+    ] {
+        say(&mut connection, line);
+    }
+    assert_eq!(
+        say(&mut connection, "550 no\r\n"),
+        "BDAT 12\r\nSubject: a\r\n"
+    );
+    connection.write_body(mail, "\r\n".into()).unwrap();
+    connection.finish_body(mail).unwrap();
+    assert_eq!(say(&mut connection, ""), "BDAT 2 LAST\r\n\r\n");
+    say(&mut connection, "500 no\r\n");
+    say(&mut connection, "250 taken\r\n");
+
+    let outcome = connection.poll_outcome(mail).unwrap().unwrap();
+    let [first, second] = outcome.deliveries() else {
+        panic!("two recipients");
+    };
+    assert!(matches!(first.fate(), Fate::InDoubt(_)), "{}", first.fate());
+    let refused = matches!(
+        second.fate(),
+        Fate::Refused {
+            stage: Stage::Rcpt,
+            ..
+        }
+    );
+    assert!(refused, "{}", second.fate());
+    assert!(connection.is_over());
+}

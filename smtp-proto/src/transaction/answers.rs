@@ -114,6 +114,11 @@ impl Answers {
             self.sender.is_some() || self.verdict.is_some() || (self.accepted == 0 && !empty);
         if accepted && refused_before {
             self.contradicted = true;
+            // The refusal of a chunk has not kept the server from taking the mail.
+            recipients
+                .iter_mut()
+                .filter(|recipient| recipient.answer.is_refused_chunk())
+                .for_each(|recipient| recipient.answer = Answer::Accepted);
             return Err(ProtocolError::AcceptedAfterRefusal);
         }
         let reply = reply.to_reply();
