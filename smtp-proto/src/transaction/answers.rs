@@ -108,11 +108,6 @@ impl Answers {
         let lone = framing == Framing::Dot && self.sender.is_none() && self.accepted == 0;
         if accepted && !lone && !self.has_hope() {
             self.contradicted = true;
-            // The refusal of a chunk has not kept the server from taking the mail.
-            recipients
-                .iter_mut()
-                .filter(|recipient| recipient.answer.is_refused_chunk())
-                .for_each(|recipient| recipient.answer = Answer::Accepted);
             return Err(ProtocolError::AcceptedAfterRefusal);
         }
         let reply = reply.to_reply();
