@@ -206,6 +206,8 @@ impl Core {
                     Want::Answer => false,
                     Want::Nothing => {
                         self.sending = self.sending.saturating_add(1);
+                        // It may be complete by now: the next reply belongs to whoever is behind it.
+                        self.tidy();
                         true
                     }
                     Want::Text => {
