@@ -16,3 +16,4 @@ pub(crate) mod parrot;
 pub(crate) mod rig;
 pub(crate) mod scenario;
 pub(crate) mod shown;
+pub(crate) mod session;
