@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex};
 
 use common::{HELLO, NOW, Wiring, mail, trust};
 use smtp_rustls::proto::{
-    ConfigError, Connection, Credentials, Error, ErrorKind, Pipelining, ReplyLimits, Security,
-    Stage, Timeouts, TransportError, Wire,
+    ConfigError, Connection, Credentials, Error, ErrorKind, Pipelining, Protocol, ReplyLimits,
+    Security, Stage, Timeouts, TransportError, Wire,
 };
 use smtp_rustls::{Endpoint, EndpointBuilder, EndpointError, HostFault, Session};
 use smtp_test::{Action, Config, Defect, Log, Tls};
