@@ -303,7 +303,7 @@ fn an_endpoint_says_how_large_chunks_are() {
         .iter()
         .filter(|line| line.starts_with("BDAT"));
     assert!(
-        chunks.eq(["BDAT 20", "BDAT 9 LAST"]),
+        chunks.eq(["BDAT 20", "BDAT 10 LAST"]),
         "{}",
         session.transcript()
     );
