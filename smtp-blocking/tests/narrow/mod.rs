@@ -16,7 +16,7 @@ pub(crate) const BUFFER: usize = 4096;
 
 /// A server that has much to say to each recipient, and reads nothing more until that is taken.
 pub(crate) fn talkative() -> Config {
-    let reply = format!("250 2.1.5 {}", "welcome ".repeat(40));
+    let reply = format!("250 2.1.5 {}", "welcome ".repeat(240));
     Config::new()
         .on(Stage::AnyRcpt, Action::reply(reply))
         .discard_transcripts()
