@@ -288,6 +288,7 @@ mod tests {
                     end,
                     octets: 10,
                     text: 0,
+                    replies: 1,
                 });
             }
             pushed
