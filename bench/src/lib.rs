@@ -22,7 +22,13 @@ impl Canned {
     /// Plays `opening`, an answer a turn, and then `round` again and again.
     pub fn new(opening: &[&'static [u8]], round: &'static [&'static [u8]]) -> Self {
         let opening = opening.iter().rev().copied().collect();
-        Self { opening, round, turn: 0, asked: true, operations: 0 }
+        Self {
+            opening,
+            round,
+            turn: 0,
+            asked: true,
+            operations: 0,
+        }
     }
 }
 
@@ -63,15 +69,19 @@ impl Stream for Canned {
     fn set_timeouts(&mut self, _limit: Duration) -> io::Result<()> {
         Ok(())
     }
+
+    fn is_buffered(&self) -> bool {
+        false
+    }
 }
 
 /// A greeting and what a usual server answers to EHLO.
 pub const OPENING: [&[u8]; 2] = [b"220 mx.example.org ESMTP\r\n", EHLO];
 
-/// An EHLO reply of twelve lines.
+/// An EHLO reply of twelve lines; the answers below are to DATA, so CHUNKING is not among them.
 pub const EHLO: &[u8] = b"250-mx.example.org\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n250-VRFY\r\n250-ETRN\r\n\
     250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n\
-    250 CHUNKING\r\n";
+    250 HELP\r\n";
 
 /// The answers to one mail for one recipient.
 pub const ONE: &[&[u8]] = &[
@@ -88,8 +98,15 @@ pub const TEN: &[&[u8]] = &[
 
 /// A mail of about so many octets, in lines of 78.
 pub fn text(octets: usize) -> Vec<u8> {
-    let mut text = b"From: alice@example.org\r\nTo: bob@example.net\r\nSubject: a measurement\r\n\r\n".to_vec();
-    let line = [b"The quick brown fox jumps over the lazy dog, and nobody knows why; 0123456789.".as_slice(), b"\r\n"].concat();
+    let mut text =
+        b"From: alice@example.org\r\nTo: bob@example.net\r\nSubject: a measurement\r\n\r\n"
+            .to_vec();
+    let line = [
+        b"The quick brown fox jumps over the lazy dog, and nobody knows why; 0123456789."
+            .as_slice(),
+        b"\r\n",
+    ]
+    .concat();
     while text.len() + line.len() <= octets {
         text.extend_from_slice(&line);
     }

@@ -37,6 +37,7 @@ pub struct Capabilities {
     raw: Arc<[u8]>,
     known: KnownSet,
     size: Option<SizeLimit>,
+    limits: Limits,
     /// Upper-case, a space behind each.
     mechanisms: String,
 }
@@ -183,7 +184,7 @@ impl Capabilities {
 
     /// The limits that LIMITS names, none if it is not offered (RFC 9422).
     pub fn limits(&self) -> Limits {
-        self.keyword("LIMITS").map(limits).unwrap_or_default()
+        self.limits
     }
 
     /// The schemes and features of BURL (RFC 4468).
@@ -260,6 +261,9 @@ impl Capabilities {
         if keyword.eq_ignore_ascii_case("SIZE") {
             self.size = None;
         }
+        if keyword.eq_ignore_ascii_case("LIMITS") {
+            self.limits = Limits::default();
+        }
         if keyword.eq_ignore_ascii_case("AUTH") {
             self.mechanisms.clear();
         }
@@ -284,8 +288,10 @@ impl Capabilities {
             let Some(known) = known else {
                 continue;
             };
+            let first = !read.known.contains(known);
             read.known.insert(known);
             match known {
+                Known::Limits if first => read.limits = limits(line.params),
                 Known::Size => read.size = read.size.or(size),
                 Known::Auth => read.offer(line.params),
                 Known::SmtpUtf8 => read.known.insert(Known::EightBitMime),
@@ -324,6 +330,7 @@ impl Default for Capabilities {
             raw: Arc::default(),
             known: KnownSet::default(),
             size: None,
+            limits: Limits::default(),
             mechanisms: String::new(),
         }
     }

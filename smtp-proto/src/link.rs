@@ -176,6 +176,14 @@ impl Link {
         self.offered >= end
     }
 
+    /// The reply that is due next, if anything of its command was ever offered to the transport.
+    pub(crate) fn due(&self) -> Option<Due> {
+        let due = self.pipeline.front()?;
+        let octets = u64::try_from(due.octets).unwrap_or(u64::MAX);
+        let begin = due.end.saturating_sub(due.text.saturating_add(octets));
+        (octets == 0 || self.offered > begin).then_some(due)
+    }
+
     pub(crate) fn traffic(&self) -> Traffic {
         self.traffic
     }

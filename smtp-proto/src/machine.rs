@@ -1,5 +1,6 @@
 //! What the public machine is made of, but for its inbox: jobs in line, the one being sent, the one being answered.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::fmt;
 
@@ -24,6 +25,8 @@ pub(crate) struct Core {
     pub(crate) known: Known,
     pub(crate) state: Result<State, Error>,
     pub(crate) jobs: VecDeque<Job>,
+    /// Octets of the texts of the mails among them.
+    pub(crate) text: u64,
     /// Index in `jobs` of the one that is being sent.
     pub(crate) sending: usize,
     /// Whether the last transaction may have left a beginning behind.
@@ -34,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) commands: u64,
     /// How far to send ahead, where the server takes it.
     pub(crate) level: Pipelining,
+    /// Whether mails of a batch are in line, which go out one close behind the other.
+    pub(crate) batching: bool,
     /// Mails begun.
     pub(crate) mails: u32,
     pub(crate) done: VecDeque<Done>,
@@ -42,12 +47,9 @@ pub(crate) struct Core {
 }
 
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all jobs are mails: a box would cost each an allocation"
-)]
 pub(crate) enum Job {
-    Mail(Transaction),
+    /// Boxed, so that an idle connection keeps no room for the next.
+    Mail(Box<Transaction>),
     Command(CommandId, Command),
     /// Its result is known; it only waits for those before it.
     Gone,
@@ -132,10 +134,10 @@ impl Core {
             | Expect::Quit => {
                 let state = core::mem::replace(&mut self.state, Ok(State::Ended))?;
                 let mut context = Context {
+                    level: self.ahead(),
                     link: &mut self.link,
                     known: &mut self.known,
                     seed: &self.seed,
-                    level: self.level,
                 };
                 let state = state.advance(reply, &mut context)?;
                 self.enter(state);
@@ -204,6 +206,8 @@ impl Core {
                     Want::Answer => false,
                     Want::Nothing => {
                         self.sending = self.sending.saturating_add(1);
+                        // It may be complete by now: the next reply belongs to whoever is behind it.
+                        self.tidy();
                         true
                     }
                     Want::Text => {
@@ -241,8 +245,15 @@ impl Core {
         Ok(())
     }
 
-    /// Takes away the jobs at the front that are done.
+    /// Takes away the jobs at the front that are done, and what only a busy connection needs.
     pub(crate) fn tidy(&mut self) {
+        self.settle_front();
+        if self.is_idle() {
+            self.release();
+        }
+    }
+
+    fn settle_front(&mut self) {
         loop {
             match self.jobs.front_mut() {
                 Some(Job::Gone) => {}
@@ -255,7 +266,7 @@ impl Core {
                 _ => return,
             }
             if let Some(Job::Mail(transaction)) = self.jobs.pop_front() {
-                self.settle(transaction, None);
+                self.settle(*transaction, None);
             }
             self.sending = self.sending.saturating_sub(1);
         }
@@ -281,6 +292,7 @@ impl Core {
     /// Stores what became of a mail.
     pub(crate) fn settle(&mut self, transaction: Transaction, failure: Option<Error>) {
         let id = transaction.id;
+        self.text = self.text.saturating_sub(transaction.size());
         let outcome = transaction.outcome(failure, &self.link, self.known.tls.clone());
         self.done.push_back(Done::Mail(id, outcome));
     }
@@ -294,7 +306,7 @@ impl Core {
         if let Some(job) = found
             && let Job::Mail(transaction) = core::mem::replace(job, Job::Gone)
         {
-            self.settle(transaction, Some(error));
+            self.settle(*transaction, Some(error));
         }
         self.tidy();
     }
@@ -323,10 +335,11 @@ impl Core {
     pub(crate) fn drop_jobs(&mut self, error: &Error) {
         for job in core::mem::take(&mut self.jobs) {
             if let Job::Mail(transaction) = job {
-                self.settle(transaction, Some(error.clone()));
+                self.settle(*transaction, Some(error.clone()));
             }
         }
         self.sending = 0;
+        self.text = 0;
     }
 
     pub(crate) fn take_done(&mut self, wanted: impl Fn(&Done) -> bool) -> Option<Done> {
@@ -336,7 +349,7 @@ impl Core {
 
     pub(crate) fn transaction(&mut self, id: MessageId) -> Option<&mut Transaction> {
         self.jobs.iter_mut().find_map(|job| match job {
-            Job::Mail(transaction) if transaction.id == id => Some(transaction),
+            Job::Mail(transaction) if transaction.id == id => Some(&mut **transaction),
             _ => None,
         })
     }
@@ -406,8 +419,29 @@ impl Core {
     /// Sends so far ahead, from when the server is known to take it.
     pub(crate) fn set_pipelining(&mut self, level: Pipelining) {
         self.level = level;
+        self.apply_level();
+    }
+
+    /// Sends further ahead while there is a batch, unless the policy says how far.
+    pub(crate) fn set_batching(&mut self, batching: bool) {
+        if self.batching != batching && self.link.config.pipelining.is_none() {
+            self.batching = batching;
+            self.apply_level();
+        }
+    }
+
+    /// How far to send ahead now.
+    pub(crate) fn ahead(&self) -> Pipelining {
+        if self.batching {
+            self.level.max(Pipelining::Transactions)
+        } else {
+            self.level
+        }
+    }
+
+    fn apply_level(&mut self) {
         if matches!(self.state, Ok(State::Ready)) && self.known.capabilities.pipelining() {
-            self.link.pipeline.set_level(level);
+            self.link.pipeline.set_level(self.ahead());
         }
     }
 
@@ -417,14 +451,18 @@ impl Core {
             // Most connections have one mail at a time.
             self.jobs.reserve_exact(1);
         }
+        if let Job::Mail(transaction) = &job {
+            self.text = self.text.saturating_add(transaction.size());
+        }
         self.jobs.push_back(job);
     }
 
     /// Frees what only a busy connection needs.
-    pub(crate) fn release(&mut self) {
+    fn release(&mut self) {
         self.jobs.shrink_to(1);
         self.done.shrink_to(1);
         self.link.pipeline.release();
+        self.set_batching(false);
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -432,8 +470,10 @@ impl Core {
     }
 
     /// Where in the dialogue things stand, by the reply that is due next.
+    ///
+    /// A command that is only in line is not due: whether it is there depends on what the caller asked.
     pub(crate) fn stage(&self) -> Stage {
-        if let Some(due) = self.link.pipeline.front() {
+        if let Some(due) = self.link.due() {
             let in_text = due.to == Expect::EndOfData && !self.link.was_offered(due.end);
             return if in_text { Stage::Body } else { due.to.stage() };
         }

@@ -48,6 +48,8 @@ pub(crate) struct Pipeline {
     /// Octets of text that are not answered, those of text that ends by a dot left out.
     text: u64,
     window: Window,
+    /// Whether something had to wait since more would have been unanswered than the window admits.
+    full: bool,
     level: Pipelining,
 }
 
@@ -96,6 +98,10 @@ impl Window {
     pub const fn new(octets: usize, replies: usize) -> Self {
         Self { octets, replies }
     }
+
+    const fn half(self) -> Self {
+        Self::new(self.octets / 2, self.replies / 2)
+    }
 }
 
 impl Pipeline {
@@ -106,6 +112,7 @@ impl Pipeline {
             replies: 0,
             text: 0,
             window: Window::HALF_DUPLEX,
+            full: false,
             level: Pipelining::Off,
         }
     }
@@ -123,13 +130,26 @@ impl Pipeline {
     }
 
     /// Whether a command of so many octets may be sent now, before the replies that are due have come.
-    pub(crate) fn admits(&self, next: Expect, octets: usize) -> bool {
+    ///
+    /// A full window has to be half empty before there is more: few large flights cost less than many small ones, also in
+    /// the buffers on the way, where TLS adds to each.
+    pub(crate) fn admits(&mut self, next: Expect, octets: usize) -> bool {
         let Some(last) = self.due.back() else {
+            self.full = false;
             return true;
         };
-        last.to.lets_follow(next, self.level)
-            && self.replies < self.window.replies
-            && self.octets.saturating_add(octets) <= self.window.octets
+        if !last.to.lets_follow(next, self.level) {
+            return false;
+        }
+        let window = if self.full {
+            self.window.half()
+        } else {
+            self.window
+        };
+        let fits =
+            self.replies < window.replies && self.octets.saturating_add(octets) <= window.octets;
+        self.full = !fits;
+        fits
     }
 
     pub(crate) fn push(&mut self, due: Due) {
@@ -248,3 +268,36 @@ impl Expect {
 
 /// Entries that an idle connection may keep room for.
 const KEPT: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_window_is_not_filled_up_again_before_half_of_it_is_free() {
+        let mut pipeline = Pipeline::new();
+        pipeline.set_level(Pipelining::Envelope);
+        pipeline.set_window(Window::new(1000, 8));
+        let mut end = 0;
+        let mut fill = |pipeline: &mut Pipeline| {
+            let mut pushed = 0;
+            while pipeline.admits(Expect::Rcpt(0), 10) {
+                end += 10;
+                pushed += 1;
+                pipeline.push(Due {
+                    to: Expect::Rcpt(0),
+                    end,
+                    octets: 10,
+                    text: 0,
+                    replies: 1,
+                });
+            }
+            pushed
+        };
+        assert_eq!(fill(&mut pipeline), 8);
+        for more in [0, 0, 0, 0, 5, 0] {
+            pipeline.answered(u64::MAX).unwrap();
+            assert_eq!(fill(&mut pipeline), more);
+        }
+    }
+}

@@ -103,6 +103,16 @@ impl Transaction {
         }
     }
 
+    /// Octets of its text, as far as they are known.
+    pub(crate) fn size(&self) -> u64 {
+        self.mail.size().unwrap_or_default()
+    }
+
+    /// Whether its text comes in pieces.
+    pub(crate) fn is_streamed(&self) -> bool {
+        !self.mail.is_whole()
+    }
+
     /// Whether nothing of it has been put in line.
     pub(crate) fn is_untouched(&self) -> bool {
         self.next == Next::Mail && self.answers.asked == 0
@@ -190,7 +200,7 @@ impl Transaction {
             return Err(Error::new(Stage::Mail, ErrorKind::TooLarge { size, limit }));
         }
         self.content = Content {
-            size: size.filter(|_| capabilities.has("SIZE")),
+            size: size.filter(|_| capabilities.size().is_some()),
             body: match (binary, eight_bit) {
                 (true, _) => Some(Body::BinaryMime),
                 (false, true) => Some(Body::EightBitMime),

@@ -59,6 +59,7 @@ known! {
     Expn "EXPN",
     FutureRelease "FUTURERELEASE",
     Help "HELP",
+    Limits "LIMITS",
     MtPriority "MT-PRIORITY",
     Mtrk "MTRK",
     Pipelining "PIPELINING",

@@ -115,8 +115,8 @@ impl Dialogue {
         recipients
             .iter()
             .map(|recipient| {
-                let asked = of_mail().filter(|each| each.asked(recipient)).last();
-                match (asked, of_mail().last()) {
+                let asked = of_mail().rfind(|each| each.asked(recipient));
+                match (asked, of_mail().next_back()) {
                     (Some(transaction), _) => transaction.due(recipient),
                     (None, Some(last)) => last.due_beyond(),
                     (None, None) => Due::NotSent,

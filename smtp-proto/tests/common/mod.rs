@@ -17,3 +17,4 @@ pub(crate) mod parrot;
 pub(crate) mod rig;
 pub(crate) mod scenario;
 pub(crate) mod session;
+pub(crate) mod shown;

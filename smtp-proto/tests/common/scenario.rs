@@ -92,6 +92,11 @@ pub(crate) struct Trace(pub String);
 
 /// All scenarios, or the one that the environment variable `SCENARIO` names.
 pub(crate) fn all() -> Vec<Scenario> {
+    all_within(None)
+}
+
+/// The same for a caller whose clock is a real one, and who waits for nothing longer than this.
+pub(crate) fn all_within(limit: Option<Duration>) -> Vec<Scenario> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../smtp-proto/tests/scenarios");
     let only = std::env::var("SCENARIO").ok();
     let mut paths: Vec<_> = std::fs::read_dir(folder)
@@ -105,7 +110,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         .map(|path| {
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();
             let text = std::fs::read_to_string(path).expect("a scenario's text");
-            Scenario::parse(&name, &text)
+            Scenario::parse(&name, &text, limit)
         })
         .filter(|scenario| {
             only.as_ref()
@@ -117,7 +122,7 @@ pub(crate) fn all() -> Vec<Scenario> {
 }
 
 impl Scenario {
-    pub(crate) fn parse(name: &str, text: &str) -> Self {
+    pub(crate) fn parse(name: &str, text: &str, limit: Option<Duration>) -> Self {
         let mut parts = text.split("\n---\n");
         let mut part = || {
             parts
@@ -125,8 +130,10 @@ impl Scenario {
                 .unwrap_or_else(|| panic!("{name}: a part is missing"))
         };
         let (head, script, expected) = (part(), part(), part());
-        let client_name = head.lines().find_map(|line| line.strip_prefix("name "));
-        let mut config = Config::builder(client_name.unwrap_or("client.test").parse().unwrap());
+        let setting = |word| head.lines().find_map(|line| line.strip_prefix(word));
+        let client_name = setting("name ").unwrap_or("client.test");
+        let mut config = Config::builder(client_name.parse().unwrap())
+            .timeouts(timeouts(setting("session-limit "), limit));
         let mut shape = Shape::default();
         let mut actions = Vec::new();
         for line in head
@@ -232,12 +239,25 @@ impl Shape {
     }
 }
 
+fn timeouts(session: Option<&str>, limit: Option<Duration>) -> Timeouts {
+    let within = |time: Duration| limit.map_or(time, |limit| time.min(limit));
+    let timeouts = limit.map_or_else(Timeouts::default, |limit| {
+        // That for STARTTLS covers the EHLO behind it, too. Where time stands still both are up at once, and EHLO is named;
+        // on a real clock STARTTLS would always be the first.
+        Timeouts::default().at_most(limit).starttls(limit * 2)
+    });
+    match session {
+        Some(seconds) => timeouts.session(within(Duration::from_secs(seconds.parse().unwrap()))),
+        None => timeouts,
+    }
+}
+
 /// Takes a line of the configuration, if it is one.
 fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuilder> {
     let two = || rest.split_once(' ').expect("two words");
     Some(match word {
-        // It has been looked up before.
-        "name" => config,
+        // They have been looked up before.
+        "name" | "session-limit" => config,
         "policy" => config.security(policy(rest)),
         "login" => config.credentials(Credentials::password(two().0, two().1).unwrap()),
         "token" => config.credentials(Credentials::xoauth2(two().0, two().1).unwrap()),
@@ -254,10 +274,6 @@ fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuil
             two().1.parse().unwrap(),
         )),
         "without" => config.without(rest),
-        "session-limit" => {
-            let limit = Duration::from_secs(rest.parse().unwrap());
-            config.timeouts(Timeouts::default().session(limit))
-        }
         _ => return None,
     })
 }
