@@ -176,6 +176,7 @@ fn v24_a_lost_or_doubled_reply_ends_the_connection_with_its_flight() {
     for mode in MODES {
         let replies = run(mode, None).pair.peer.replies;
         // The last is the one to QUIT.
+        #[allow(clippy::needless_range_loop, reason = "two neighbours are swapped")]
         for number in 0..replies.len() - 1 {
             for change in [Change::Delete, Change::Double, Change::Behind("250 #extra")] {
                 let run = run(mode, Some((number, change)));
