@@ -22,7 +22,13 @@ impl Canned {
     /// Plays `opening`, an answer a turn, and then `round` again and again.
     pub fn new(opening: &[&'static [u8]], round: &'static [&'static [u8]]) -> Self {
         let opening = opening.iter().rev().copied().collect();
-        Self { opening, round, turn: 0, asked: true, operations: 0 }
+        Self {
+            opening,
+            round,
+            turn: 0,
+            asked: true,
+            operations: 0,
+        }
     }
 }
 
@@ -92,8 +98,15 @@ pub const TEN: &[&[u8]] = &[
 
 /// A mail of about so many octets, in lines of 78.
 pub fn text(octets: usize) -> Vec<u8> {
-    let mut text = b"From: alice@example.org\r\nTo: bob@example.net\r\nSubject: a measurement\r\n\r\n".to_vec();
-    let line = [b"The quick brown fox jumps over the lazy dog, and nobody knows why; 0123456789.".as_slice(), b"\r\n"].concat();
+    let mut text =
+        b"From: alice@example.org\r\nTo: bob@example.net\r\nSubject: a measurement\r\n\r\n"
+            .to_vec();
+    let line = [
+        b"The quick brown fox jumps over the lazy dog, and nobody knows why; 0123456789."
+            .as_slice(),
+        b"\r\n",
+    ]
+    .concat();
     while text.len() + line.len() <= octets {
         text.extend_from_slice(&line);
     }

@@ -1,6 +1,9 @@
 //! All targets for AFL++: `cargo afl fuzz -i seeds/reply -o corpus/afl-reply target/debug/afl reply`.
 
-#![allow(clippy::expect_used, reason = "without a target there is nothing to do")]
+#![allow(
+    clippy::expect_used,
+    reason = "without a target there is nothing to do"
+)]
 
 fn main() {
     let name = std::env::args().nth(1).unwrap_or_default();

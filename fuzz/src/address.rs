@@ -39,18 +39,21 @@ pub fn address(input: &[u8]) {
 }
 
 fn check_mailbox(text: &str) {
-    let expected = reference::mailbox(text);
+    // The reference measures a U-label in octets, and knows three characters of them.
+    let expected = reference::mailbox(text).filter(|(_, domain)| domain.is_ascii());
     let Some(mailbox) = sound(text, text.parse::<Mailbox>()) else {
         assert!(expected.is_none(), "refused: {text:?}");
         return;
     };
-    let words = (mailbox.local_part().into_owned(), mailbox.domain().to_owned());
-    // The reference knows U-labels of three characters only.
+    let words = (
+        mailbox.local_part().into_owned(),
+        mailbox.domain().to_owned(),
+    );
     if mailbox.domain().is_ascii() {
         assert_eq!(Some(&words), expected.as_ref(), "{text:?}");
     }
     check_octets(mailbox.as_str());
-    assert!(mailbox.as_str().len() <= text.len());
+    assert!(mailbox.as_str().len() <= text.len().min(254));
     assert_eq!(mailbox.as_str().parse(), Ok(mailbox.clone()));
     assert_eq!(Mailbox::new(&words.0, &words.1), Ok(mailbox.clone()));
     let path = ReversePath::from(&mailbox).to_string();
@@ -83,7 +86,7 @@ fn sound<T>(text: &str, parsed: Result<T, AddressError>) -> Option<T> {
 fn check_octets(encoded: &str) {
     let illegal = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     assert!(!encoded.contains(illegal), "{encoded:?}");
-    assert!(encoded.len() <= 254, "{encoded:?}");
+    assert!(encoded.len() <= 255, "{encoded:?}");
     if !encoded.starts_with('"') {
         assert!(!encoded.contains([' ', '<', '>', '"', '\\']), "{encoded:?}");
     }

@@ -53,7 +53,9 @@ mod tests {
         ] {
             assert_eq!(decode(text.as_bytes()).unwrap(), octets.as_bytes());
         }
-        for text in ["Zh==", "Zg=", "Zg", "=", "Z===", "Zg==Zg==", "Zm9\n", "Z=9v"] {
+        for text in [
+            "Zh==", "Zg=", "Zg", "=", "Z===", "Zg==Zg==", "Zm9\n", "Z=9v",
+        ] {
             assert_eq!(decode(text.as_bytes()), None, "{text}");
         }
     }

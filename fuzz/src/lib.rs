@@ -27,7 +27,6 @@ mod session_whole;
 mod starttls;
 
 // The invariants and references that the core's own tests use.
-#[allow(unreachable_pub, reason = "written for a test, which is a crate of its own")]
 #[path = "../../smtp-proto/tests/common/mod.rs"]
 mod common;
 #[path = "../../smtp-proto/tests/reference/mod.rs"]

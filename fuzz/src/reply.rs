@@ -11,10 +11,11 @@ use crate::choice;
 
 /// Octets: three limits and the length of the pieces; then replies.
 pub fn reply(mut input: &[u8]) {
+    // None is so small that the reply to EHLO would not pass.
     let limits = Limits {
-        line: [2048, 12, 40, 512][choice(&mut input, 4)],
+        line: [2048, 16, 40, 512][choice(&mut input, 4)],
         reply: [32 * 1024, 30, 64, 1000][choice(&mut input, 4)],
-        lines: [256, 1, 2, 5][choice(&mut input, 4)],
+        lines: [256, 2, 3, 5][choice(&mut input, 4)],
     };
     let piece = choice(&mut input, 30) + 1;
     let expected = reference(input, limits);
@@ -147,7 +148,10 @@ fn send(connection: &mut Connection) {
 fn shortened((mut replies, error): Read) -> Read {
     let last = replies.iter().enumerate().position(|(at, (code, _))| {
         let is_data = at == RECIPIENTS + 1;
-        *code == 421 || (!is_data && code / 100 == 3) || (is_data && code / 100 == 2) || at > RECIPIENTS + 1
+        *code == 421
+            || (!is_data && code / 100 == 3)
+            || (is_data && code / 100 == 2)
+            || at > RECIPIENTS + 1
     });
     match last {
         Some(last) => {

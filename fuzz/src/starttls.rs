@@ -5,7 +5,6 @@ use std::sync::Arc;
 use smtp_proto::{ErrorKind, Event, Fate, Mail, ProtocolError, Security};
 
 use crate::choice;
-use crate::ledger::is_over;
 use crate::session::{CONFIGS, Session};
 
 /// Octets: policy, where the injection is cut, whether the driver has looked for the upgrade before; then what is
@@ -36,7 +35,12 @@ pub fn starttls(mut input: &[u8]) {
     session.input(later);
     if injected.is_empty() {
         session.flush(usize::MAX);
-        assert!(session.ledger.wire().ends_with(b"STARTTLS\r\nEHLO client.test\r\n"));
+        assert!(
+            session
+                .ledger
+                .wire()
+                .ends_with(b"STARTTLS\r\nEHLO client.test\r\n")
+        );
         assert_eq!(session.connection.capabilities().iter().count(), 0, "I5");
         return;
     }
@@ -47,7 +51,7 @@ pub fn starttls(mut input: &[u8]) {
         ErrorKind::Protocol(ProtocolError::InjectedBeforeTls)
     );
     assert!(found, "{error}");
-    assert!(is_over(&mut session.connection));
+    assert!(session.connection.is_over());
     assert!(session.connection.poll_transmit(session.now).is_none());
     assert_eq!(session.ledger.wire(), SAID, "I6");
     let outcome = session.connection.poll_outcome(id).unwrap().unwrap();
@@ -56,7 +60,10 @@ pub fn starttls(mut input: &[u8]) {
         assert!(!matches!(event, Event::Ready), "ready without TLS");
     }
     let security = session.connection.security();
-    assert!(matches!(security, Security::StartTls | Security::Opportunistic));
+    assert!(matches!(
+        security,
+        Security::StartTls | Security::Opportunistic
+    ));
 }
 
 const SAID: &[u8] = b"EHLO client.test\r\nSTARTTLS\r\n";

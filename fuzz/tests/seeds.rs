@@ -37,9 +37,14 @@ fn the_dictionary_has_one_quoted_word_a_line() {
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
     for word in words.clone() {
-        let inner = word.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        let inner = word
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'));
         let inner = inner.unwrap_or_else(|| panic!("{word} is not quoted"));
-        assert!((1..=64).contains(&inner.len()) && inner.is_ascii(), "{word}");
+        assert!(
+            (1..=64).contains(&inner.len()) && inner.is_ascii(),
+            "{word}"
+        );
     }
     assert!(words.count() > 50);
 }
@@ -49,7 +54,8 @@ fn folder() -> &'static Path {
 }
 
 fn files(name: &str) -> Vec<(String, Vec<u8>)> {
-    let entries = fs::read_dir(folder().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let entries =
+        fs::read_dir(folder().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     let mut files: Vec<_> = entries
         .map(|entry| {
             let path = entry.unwrap().path();

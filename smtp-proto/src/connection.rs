@@ -1,5 +1,6 @@
 //! The machine that a driver feeds and a caller asks.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::fmt;
@@ -232,7 +233,7 @@ impl Connection {
         let id = MessageId(self.core.new_id());
         let transaction = Transaction::new(id, mail);
         match self.core.refusal() {
-            None => self.core.push(Job::Mail(transaction)),
+            None => self.core.push(Job::Mail(Box::new(transaction))),
             Some(error) => self.core.settle(transaction, Some(error)),
         }
         id
@@ -302,9 +303,6 @@ impl Connection {
         self.fill(Reach::Next);
         if self.core.state.is_err() || self.core.broken.is_some() {
             return None;
-        }
-        if self.core.is_idle() {
-            self.core.release();
         }
         self.core.link.offer(now)
     }
@@ -515,7 +513,7 @@ impl Connection {
             && self.core.broken.is_none()
             && let Err(error) = self.core.fill(reach)
         {
-            self.fail(error);
+            self.stop(error);
         }
     }
 
@@ -526,7 +524,7 @@ impl Connection {
             }
             Some(_) => {
                 let stage = self.core.stage();
-                self.fail(Error::new(stage, reason));
+                self.stop(Error::new(stage, reason));
             }
             None => {}
         }
@@ -553,15 +551,21 @@ impl Connection {
         self.inbox.clear();
     }
 
+    /// Fails for something that came from outside; the reply that had begun to come may say more of it.
     fn fail(&mut self, error: Error) {
-        if matches!(self.core.state, Ok(State::ExpectQuit)) {
-            return self.end();
-        }
         let error = if error.fragment().is_none() {
             error.with_fragment(self.inbox.fragment())
         } else {
             error
         };
+        self.stop(error);
+    }
+
+    /// Fails for something of the caller's, with which no reply has to do.
+    fn stop(&mut self, error: Error) {
+        if matches!(self.core.state, Ok(State::ExpectQuit)) {
+            return self.end();
+        }
         self.inbox.clear();
         self.core.fail(error);
     }

@@ -1,5 +1,6 @@
 //! What the public machine is made of, but for its inbox: jobs in line, the one being sent, the one being answered.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::fmt;
 
@@ -46,12 +47,9 @@ pub(crate) struct Core {
 }
 
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all jobs are mails: a box would cost each an allocation"
-)]
 pub(crate) enum Job {
-    Mail(Transaction),
+    /// Boxed, so that an idle connection keeps no room for the next.
+    Mail(Box<Transaction>),
     Command(CommandId, Command),
     /// Its result is known; it only waits for those before it.
     Gone,
@@ -208,6 +206,8 @@ impl Core {
                     Want::Answer => false,
                     Want::Nothing => {
                         self.sending = self.sending.saturating_add(1);
+                        // It may be complete by now: the next reply belongs to whoever is behind it.
+                        self.tidy();
                         true
                     }
                     Want::Text => {
@@ -245,30 +245,54 @@ impl Core {
         Ok(())
     }
 
-    /// Takes away the jobs at the front that are done.
+    /// Takes away the jobs at the front that are done, and what only a busy connection needs.
     pub(crate) fn tidy(&mut self) {
+        self.settle_front();
+        if self.is_idle() {
+            self.release();
+        }
+    }
+
+    fn settle_front(&mut self) {
         loop {
-            match self.jobs.front() {
-                Some(Job::Gone) => {
-                    self.jobs.pop_front();
-                }
+            match self.jobs.front_mut() {
+                Some(Job::Gone) => {}
                 Some(Job::Mail(transaction)) if transaction.is_complete() => {
-                    let Some(Job::Mail(transaction)) = self.jobs.pop_front() else {
-                        return;
-                    };
                     self.needs_reset |= transaction.leaves_rest();
-                    self.text = self.text.saturating_sub(transaction.size());
-                    self.settle(transaction, None);
+                    if transaction.begin_again() {
+                        return self.put_back();
+                    }
                 }
                 _ => return,
+            }
+            if let Some(Job::Mail(transaction)) = self.jobs.pop_front() {
+                self.settle(*transaction, None);
             }
             self.sending = self.sending.saturating_sub(1);
         }
     }
 
+    /// Puts the mail at the front, which has to begin again, behind those that have begun meanwhile.
+    fn put_back(&mut self) {
+        if self.sending == 0 {
+            return;
+        }
+        if let Some(job) = self.jobs.pop_front() {
+            self.sending = self.sending.saturating_sub(1);
+            let begun = matches!(
+                self.jobs.get(self.sending),
+                Some(Job::Mail(transaction)) if !transaction.is_untouched()
+            );
+            let index = self.sending.saturating_add(usize::from(begun));
+            self.jobs.insert(index.min(self.jobs.len()), job);
+        }
+        self.tidy();
+    }
+
     /// Stores what became of a mail.
     pub(crate) fn settle(&mut self, transaction: Transaction, failure: Option<Error>) {
         let id = transaction.id;
+        self.text = self.text.saturating_sub(transaction.size());
         let outcome = transaction.outcome(failure, &self.link, self.known.tls.clone());
         self.done.push_back(Done::Mail(id, outcome));
     }
@@ -282,8 +306,7 @@ impl Core {
         if let Some(job) = found
             && let Job::Mail(transaction) = core::mem::replace(job, Job::Gone)
         {
-            self.text = self.text.saturating_sub(transaction.size());
-            self.settle(transaction, Some(error));
+            self.settle(*transaction, Some(error));
         }
         self.tidy();
     }
@@ -312,7 +335,7 @@ impl Core {
     pub(crate) fn drop_jobs(&mut self, error: &Error) {
         for job in core::mem::take(&mut self.jobs) {
             if let Job::Mail(transaction) = job {
-                self.settle(transaction, Some(error.clone()));
+                self.settle(*transaction, Some(error.clone()));
             }
         }
         self.sending = 0;
@@ -326,7 +349,7 @@ impl Core {
 
     pub(crate) fn transaction(&mut self, id: MessageId) -> Option<&mut Transaction> {
         self.jobs.iter_mut().find_map(|job| match job {
-            Job::Mail(transaction) if transaction.id == id => Some(transaction),
+            Job::Mail(transaction) if transaction.id == id => Some(&mut **transaction),
             _ => None,
         })
     }
@@ -435,7 +458,7 @@ impl Core {
     }
 
     /// Frees what only a busy connection needs.
-    pub(crate) fn release(&mut self) {
+    fn release(&mut self) {
         self.jobs.shrink_to(1);
         self.done.shrink_to(1);
         self.link.pipeline.release();
@@ -447,8 +470,10 @@ impl Core {
     }
 
     /// Where in the dialogue things stand, by the reply that is due next.
+    ///
+    /// A command that is only in line is not due: whether it is there depends on what the caller asked.
     pub(crate) fn stage(&self) -> Stage {
-        if let Some(due) = self.link.pipeline.front() {
+        if let Some(due) = self.link.due() {
             let in_text = due.to == Expect::EndOfData && !self.link.was_offered(due.end);
             return if in_text { Stage::Body } else { due.to.stage() };
         }

@@ -385,7 +385,7 @@ const OFFERED_BODY: usize = 64 * 1024;
 const KEPT_CONTROL: usize = 256;
 
 /// The pieces there is room for while nothing is queued.
-const KEPT_PIECES: usize = 4;
+const KEPT_PIECES: usize = 1;
 
 #[cfg(test)]
 mod tests {

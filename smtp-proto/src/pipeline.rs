@@ -42,6 +42,8 @@ pub struct Window {
 pub(crate) struct Pipeline {
     due: VecDeque<Due>,
     octets: usize,
+    /// More than there are entries, where one leads to several (LMTP).
+    replies: usize,
     /// Octets of text that are not answered, those of text that ends by a dot left out.
     text: u64,
     window: Window,
@@ -61,6 +63,8 @@ pub(crate) struct Due {
     pub(crate) octets: usize,
     /// Octets of text behind the command.
     pub(crate) text: u64,
+    /// Replies that it leads to, at most.
+    pub(crate) replies: usize,
 }
 
 /// What a reply can be the answer to.
@@ -104,6 +108,7 @@ impl Pipeline {
         Self {
             due: VecDeque::new(),
             octets: 0,
+            replies: 0,
             text: 0,
             window: Window::HALF_DUPLEX,
             full: false,
@@ -141,14 +146,13 @@ impl Pipeline {
             self.window
         };
         let fits =
-            self.due.len() < window.replies && self.octets.saturating_add(octets) <= window.octets;
+            self.replies < window.replies && self.octets.saturating_add(octets) <= window.octets;
         self.full = !fits;
         fits
     }
 
     pub(crate) fn push(&mut self, due: Due) {
-        self.octets = self.octets.saturating_add(due.octets);
-        self.text = self.text.saturating_add(due.text);
+        self.count(due);
         self.due.push_back(due);
     }
 
@@ -158,16 +162,26 @@ impl Pipeline {
         self.due.pop_front();
         self.octets = self.octets.saturating_sub(due.octets);
         self.text = self.text.saturating_sub(due.text);
+        self.replies = self.replies.saturating_sub(due.replies);
         Some(due)
     }
 
     /// One more reply is due to what was just answered.
     pub(crate) fn again(&mut self, due: Due) {
-        self.due.push_front(Due {
+        let due = Due {
             octets: 0,
             text: 0,
+            replies: due.replies.saturating_sub(1).max(1),
             ..due
-        });
+        };
+        self.count(due);
+        self.due.push_front(due);
+    }
+
+    fn count(&mut self, due: Due) {
+        self.octets = self.octets.saturating_add(due.octets);
+        self.text = self.text.saturating_add(due.text);
+        self.replies = self.replies.saturating_add(due.replies);
     }
 
     /// Octets of text that are not answered, those of text that ends by a dot left out.
@@ -242,7 +256,8 @@ impl Expect {
             Self::Mail => Wait::Mail,
             Self::Rcpt(_) => Wait::Rcpt,
             Self::Data => Wait::DataInit,
-            Self::EndOfData | Self::LastChunk => Wait::DataEnd,
+            Self::EndOfData => Wait::DataEnd,
+            Self::LastChunk => Wait::LastChunk,
             Self::Chunk => Wait::Chunk,
             Self::Command => Wait::Command,
             Self::Quit => Wait::Quit,

@@ -137,6 +137,10 @@ impl Channel {
                 }
             }
         }
+        if self.out.is_empty() && connection.is_idle() {
+            self.out = Vec::new();
+            self.encrypted = VecDeque::new();
+        }
     }
 
     pub(crate) fn handle_eof(&mut self, connection: &mut Connection, now: Time) {
@@ -240,9 +244,6 @@ impl Channel {
             return None;
         }
         self.collect();
-        if self.out.is_empty() && connection.is_idle() {
-            self.out = Vec::new();
-        }
         let rest = self.out.get(self.sent..).filter(|rest| !rest.is_empty());
         rest.map(Transmit::from)
     }

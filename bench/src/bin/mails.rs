@@ -9,7 +9,9 @@ use smtp_blocking::Client;
 use smtp_proto::{Config, Connection, ForwardPath, Mail, Security};
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|word| word.parse::<usize>().expect("a number"));
+    let mut arguments = std::env::args()
+        .skip(1)
+        .map(|word| word.parse::<usize>().expect("a number"));
     let count = arguments.next().unwrap_or(1000);
     let octets = arguments.next().unwrap_or(1000);
     let recipients = arguments.next().unwrap_or(1);
@@ -44,9 +46,16 @@ fn main() {
         println!("allocations a mail: {}", allocations as f64 / count as f64);
         // What this program itself holds is not the connection's.
         let own = text.len() + 64 * (recipients.len() + 1) + 4096;
-        println!("mail of {} octets, {} recipients; own {own}", text.len(), recipients.len());
+        println!(
+            "mail of {} octets, {} recipients; own {own}",
+            text.len(),
+            recipients.len()
+        );
         drop((text, sender, recipients));
-        println!("an idle connection keeps: {} octets", bench::counting::live() - before);
+        println!(
+            "an idle connection keeps: {} octets",
+            bench::counting::live() - before
+        );
     }
     #[cfg(not(feature = "counting"))]
     send(count);

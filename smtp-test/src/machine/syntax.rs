@@ -231,8 +231,14 @@ fn atom(text: &str) -> bool {
 
 fn domain(text: &str, utf8: bool) -> bool {
     let label = |label: &str| {
+        // A U-label is measured as the A-label that it stands for (RFC 5890, section 2.3.2.1): in UTF-8 it may be longer.
+        let fits = if label.is_ascii() {
+            label.len() <= 63
+        } else {
+            label.chars().count() <= 59
+        };
         !label.is_empty()
-            && label.len() <= 63
+            && fits
             && !label.starts_with('-')
             && !label.ends_with('-')
             && label
@@ -307,6 +313,14 @@ fn parameters(mut rest: &str) -> Result<Vec<Parameter>, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_label_beyond_ascii_is_measured_in_characters() {
+        assert!(domain(&"\u{4e2d}".repeat(59), true));
+        assert!(!domain(&"\u{4e2d}".repeat(60), true));
+        assert!(domain(&"a".repeat(63), true));
+        assert!(!domain(&"a".repeat(64), true));
+    }
 
     #[test]
     fn good_lines_are_understood() {

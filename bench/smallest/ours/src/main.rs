@@ -5,11 +5,17 @@ use smtp_blocking::proto::{Credentials, Mail};
 use smtp_blocking::tls::Endpoint;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let host = std::env::args().nth(1).unwrap_or_else(|| String::from("localhost"));
+    let host = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| String::from("localhost"));
     let endpoint = Endpoint::builder(&host)
         .credentials(Credentials::password("alice", "secret")?)
         .build()?;
-    let mail = Mail::new("alice@example.org", ["bob@example.net"], "Subject: hello\r\n\r\nHello.\r\n")?;
+    let mail = Mail::new(
+        "alice@example.org",
+        ["bob@example.net"],
+        "Subject: hello\r\n\r\nHello.\r\n",
+    )?;
     let mut client = Client::connect(&endpoint)?;
     let outcome = client.send(mail)?.all_accepted()?;
     println!("{}", outcome.deliveries()[0].fate());

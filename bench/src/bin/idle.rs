@@ -1,0 +1,106 @@
+//! What an idle connection keeps on the heap, in clear and in TLS, beside rustls alone.
+//!
+//! Needs the feature `counting`. Each figure is what is freed when the connection is dropped; what is shared by all
+//! connections, the policy and the TLS configuration, is not in it.
+
+#[cfg(feature = "counting")]
+fn main() {
+    use std::io::{Read, Write};
+    use std::sync::Arc;
+
+    use bench::{Canned, ONE, OPENING, counting, text};
+    use smtp_blocking::Client;
+    use smtp_proto::{Config, Connection, Mail, Security};
+    use smtp_rustls::{Endpoint, Tls};
+    use smtp_test::MemoryServer;
+
+    let mail = || Mail::new("alice@example.org", ["bob@example.net"], text(1000)).unwrap();
+
+    let config = Config::builder("client.example.org".parse().unwrap())
+        .security(Security::Cleartext)
+        .build()
+        .unwrap();
+    let config = Arc::new(config);
+    let connection = Connection::new(Arc::clone(&config), [0; 32]);
+    let mut client = Client::from_stream(Canned::new(&OPENING, ONE), connection);
+    client.ready().unwrap();
+    assert!(client.send(mail()).unwrap().is_accepted());
+    let (_stream, wire) = client.into_parts();
+    println!("in clear: {} octets", freed(wire));
+
+    let tls = smtp_test::Tls::for_names(["mail.example.org"]);
+    let server = smtp_test::Config::new().tls(tls.clone()).implicit_tls();
+    let trust = Tls::builder()
+        .only_added_roots()
+        .add_root_der(tls.authority_der().to_vec())
+        .build()
+        .unwrap();
+    let shared = Arc::clone(trust.config());
+    let endpoint = Endpoint::implicit("mail.example.org")
+        .tls(trust)
+        .build()
+        .unwrap();
+    let mut client = Client::from_stream(
+        InMemory(MemoryServer::new(&server)),
+        endpoint.attempt(None).unwrap(),
+    );
+    client.ready().unwrap();
+    assert!(client.send(mail()).unwrap().is_accepted());
+    let (_stream, wire) = client.into_parts();
+    let ours = freed(wire);
+
+    let name = "mail.example.org".try_into().unwrap();
+    let mut alone = Box::new(rustls::ClientConnection::new(shared, name).unwrap());
+    let mut socket = MemoryServer::new(&server);
+    let mut stream = rustls::Stream::new(&mut *alone, &mut socket);
+    let mut heard = Vec::new();
+    let mut buffer = [0; 1000];
+    for say in ["EHLO client.example.org\r\n", "NOOP\r\n"] {
+        let count = stream.read(&mut buffer).unwrap();
+        heard.extend_from_slice(&buffer[..count]);
+        stream.write_all(say.as_bytes()).unwrap();
+    }
+    let _ = stream.read(&mut buffer).unwrap();
+    let bare = freed(alone);
+    println!(
+        "in TLS: {ours} octets; rustls alone: {bare} octets; difference {}",
+        ours as i64 - bare as i64
+    );
+
+    /// How much of the heap goes with something.
+    fn freed<T>(something: T) -> u64 {
+        let before = counting::live();
+        drop(something);
+        before - counting::live()
+    }
+
+    /// The server in memory answers at once, so there is nothing to wait for.
+    struct InMemory(MemoryServer);
+
+    impl Read for InMemory {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+
+    impl Write for InMemory {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            self.0.flush()
+        }
+    }
+
+    impl smtp_blocking::Stream for InMemory {
+        fn set_timeouts(&mut self, _limit: std::time::Duration) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(not(feature = "counting"))]
+fn main() {
+    println!("run with --features counting");
+}

@@ -1,2 +1,0 @@
-//! Temporary.
-fn main(){ let mut bad=0; for (n,t) in smtp_fuzz::TARGETS { let mut v:Vec<_>=std::fs::read_dir(format!("seeds/{n}")).unwrap().map(|e|e.unwrap().path()).collect(); v.sort(); for p in v { let d=std::fs::read(&p).unwrap(); let st=std::time::Instant::now(); if std::panic::catch_unwind(||t(&d)).is_err(){ bad+=1; println!("BAD {p:?}"); } if st.elapsed().as_millis()>20 {println!("SLOW {p:?} {:?}",st.elapsed());} } } println!("{bad} bad"); }
