@@ -287,6 +287,7 @@ mod tests {
                     to: Expect::Rcpt(0),
                     end,
                     octets: 10,
+                    replies: 1,
                     text: 0,
                 });
             }
