@@ -88,8 +88,9 @@ pub(crate) enum Expect {
 }
 
 impl Window {
-    /// For drivers that write first and read then: 4096 octets, 128 replies.
-    pub const HALF_DUPLEX: Self = Self::new(4096, 128);
+    /// For drivers that write first and read then: 3840 octets, which fit in a buffer of 4 KiB with what TLS adds to each
+    /// flight, and 128 replies.
+    pub const HALF_DUPLEX: Self = Self::new(4096 - 256, 128);
 
     /// For drivers that read while they write: 64 KiB, 1000 replies.
     pub const FULL_DUPLEX: Self = Self::new(65_536, 1000);
@@ -288,6 +289,7 @@ mod tests {
                     to: Expect::Rcpt(0),
                     end,
                     octets: 10,
+                    replies: 1,
                     text: 0,
                     replies: 1,
                 });
