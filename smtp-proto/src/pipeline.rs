@@ -291,7 +291,6 @@ mod tests {
                     octets: 10,
                     replies: 1,
                     text: 0,
-                    replies: 1,
                 });
             }
             pushed
