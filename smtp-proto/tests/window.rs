@@ -181,7 +181,7 @@ fn run(mode: Mode, window: Window, stubborn: bool) -> Counter {
 }
 
 const WINDOWS: [(Window, usize, usize); 3] = [
-    (Window::HALF_DUPLEX, 4096, 128),
+    (Window::HALF_DUPLEX, 3840, 128),
     (Window::FULL_DUPLEX, 65_536, 1000),
     (Window::new(1, 1), 40, 1),
 ];
