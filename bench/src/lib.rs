@@ -69,6 +69,10 @@ impl Stream for Canned {
     fn set_timeouts(&mut self, _limit: Duration) -> io::Result<()> {
         Ok(())
     }
+
+    fn is_buffered(&self) -> bool {
+        false
+    }
 }
 
 /// A greeting and what a usual server answers to EHLO.

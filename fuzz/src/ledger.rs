@@ -28,7 +28,7 @@ pub(crate) struct Ledger {
     begun: usize,
     /// A reply came that belongs to nothing, or something that is no reply: what follows counts for nothing.
     lost: bool,
-    mails: Vec<Mail>,
+    transactions: Vec<Transaction>,
     /// What the last reply to EHLO said, as long as it holds.
     said: Capabilities,
     demands_tls: bool,
@@ -44,6 +44,11 @@ enum Stream {
     Response,
     Text {
         start: usize,
+    },
+    /// The octets of a chunk, up to this position (RFC 3030, section 2).
+    Chunk {
+        end: usize,
+        last: bool,
     },
 }
 
@@ -63,6 +68,7 @@ enum Asked {
     Mail,
     Rcpt,
     Data,
+    Chunk,
     EndOfData,
     Other,
 }
@@ -75,13 +81,17 @@ struct Partial {
 
 /// One transaction.
 #[derive(Debug)]
-struct Mail {
+struct Transaction {
     sender: String,
     recipients: Vec<String>,
     mail: Option<u16>,
     rcpt: Vec<u16>,
     data: Option<u16>,
+    /// The first refusal of a chunk that is not the last.
+    chunk: Option<u16>,
     end_of_data: Option<u16>,
+    /// What came in chunks.
+    chunks: Vec<u8>,
     /// The text as a strict server takes it, once its last octet was offered.
     text: Option<Vec<u8>>,
 }
@@ -99,7 +109,7 @@ impl Ledger {
             reply: None,
             begun: 0,
             lost: false,
-            mails: Vec::new(),
+            transactions: Vec::new(),
             said: Capabilities::default(),
             demands_tls: matches!(security, Security::StartTls | Security::Implicit),
             in_tls: false,
@@ -194,76 +204,35 @@ impl Ledger {
         assert!(same, "I5: {known:?} is known, {:?} was said", self.said);
     }
 
-    /// I4, I7 and I8: whether what is reported of a mail is what the wire says.
+    /// I4, I7 and I8: whether what is reported of a mail is what the wire says. No recipient may be there twice.
     pub(crate) fn check_outcome(&self, sender: &str, outcome: &Outcome, text: Option<&[u8]>) {
-        let Some(mail) = self.mails.iter().find(|mail| mail.sender == sender) else {
-            let unsent = |fate: &Fate| matches!(fate, Fate::NotSent(_));
+        let of_mail = |transaction: &&Transaction| transaction.sender == sender;
+        let transactions: Vec<_> = self.transactions.iter().filter(of_mail).collect();
+        for delivery in outcome.deliveries() {
+            let (recipient, fate) = (delivery.recipient().as_str(), delivery.fate());
+            if transactions.is_empty() {
+                assert!(matches!(fate, Fate::NotSent(_)), "never left: {fate}");
+                continue;
+            }
+            // A recipient too many for one transaction comes again in another (RFC 5321, section 4.5.3.1.10).
+            let verdicts = transactions.iter().map(|each| each.judge(recipient, fate));
+            let verdicts: Vec<_> = verdicts.collect();
             assert!(
-                outcome.deliveries().iter().all(|each| unsent(each.fate())),
-                "{sender} never left: {outcome:?}"
+                verdicts.iter().any(Result::is_ok),
+                "{recipient}: {fate}: {verdicts:?} {transactions:?}"
             );
-            return;
-        };
-        for (index, delivery) in outcome.deliveries().iter().enumerate() {
-            if let Some(recipient) = mail.recipients.get(index) {
-                assert_eq!(delivery.recipient().as_str(), recipient);
-            }
-            self.check_fate(mail, index, delivery.fate());
-        }
-        if let (Some(came), Some(text)) = (&mail.text, text)
-            && !came.is_empty()
-        {
-            assert_eq!(
-                came.escape_ascii().to_string(),
-                text.escape_ascii().to_string(),
-                "I3: the text of {sender}"
+            let may_be_stored = transactions.iter().any(|each| each.may_store(recipient));
+            assert!(
+                !(fate.is_safe_to_retry() && may_be_stored),
+                "I8: {recipient}: {fate}: {transactions:?}"
             );
         }
-    }
-
-    fn check_fate(&self, mail: &Mail, index: usize, fate: &Fate) {
-        let rcpt = mail.rcpt.get(index).copied();
-        let is_yes = |code: Option<u16>| code.is_some_and(|code| code / 100 == 2);
-        let decided = mail.end_of_data.filter(|code| code / 100 != 3);
-        match fate {
-            Fate::Accepted(reply) => {
-                assert!(is_yes(mail.mail) && is_yes(rcpt), "I4: {mail:?}");
-                assert!(mail.text.is_some(), "I7: {mail:?}");
-                assert_eq!(
-                    mail.end_of_data,
-                    Some(reply.code().as_u16()),
-                    "I7: {mail:?}"
-                );
-                assert!(is_yes(mail.end_of_data), "I7: {mail:?}");
-            }
-            Fate::Refused { stage, reply } => {
-                let code = match stage {
-                    Stage::Mail => mail.mail,
-                    Stage::Rcpt => rcpt,
-                    Stage::Data => mail.data,
-                    Stage::EndOfData => mail.end_of_data,
-                    other => panic!("refused at {other}"),
-                };
-                assert_eq!(code, Some(reply.code().as_u16()), "I4: {stage}: {mail:?}");
-                assert!(reply.is_transient() || reply.is_permanent(), "I8");
-                let (taken, contradicted) = (is_yes(mail.end_of_data), !is_yes(mail.mail));
-                assert!(!(taken && contradicted), "I8: {mail:?}");
-            }
-            Fate::NotSent(error) => {
-                assert!(mail.text.is_none(), "I8: not sent: {error}, {mail:?}");
-            }
-            Fate::InDoubt(error) => {
-                assert!(
-                    mail.text.is_some(),
-                    "in doubt without need: {error}, {mail:?}"
-                );
-                // A reply over a limit of the core's is none to it, and one to this observer.
-                let over_limit =
-                    matches!(error.kind(), ErrorKind::Protocol(ProtocolError::Reply(_)));
-                assert!(
-                    decided.is_none() || over_limit || !is_yes(mail.mail),
-                    "in doubt in spite of a reply: {error}, {mail:?}"
-                );
+        for came in transactions.iter().filter_map(|each| each.text.as_deref()) {
+            // A lone dot is no text; a text of its own may be none.
+            if let Some(text) = text.filter(|_| !came.is_empty()) {
+                // Chunks need no line end behind the last line.
+                let same = came == text || text.strip_suffix(b"\r\n") == Some(came);
+                assert!(same, "I3: {sender}: {}", came.escape_ascii());
             }
         }
     }
@@ -271,7 +240,9 @@ impl Ledger {
     fn read_client(&mut self) {
         loop {
             let rest = &self.wire[self.read..];
-            if rest.is_empty() {
+            let is_empty_chunk =
+                matches!(self.stream, Stream::Chunk { end, .. } if end == self.read);
+            if rest.is_empty() && !is_empty_chunk {
                 return;
             }
             match self.stream {
@@ -285,9 +256,25 @@ impl Ledger {
                     };
                     self.read = start + len;
                     let text = reference::receive(&self.wire[start..self.read]);
-                    let mail = self.mails.last_mut().expect("a text belongs to a mail");
+                    let mail = self
+                        .transactions
+                        .last_mut()
+                        .expect("a text belongs to a mail");
                     mail.text = Some(text.expect("I3: the text has one end and no bare CR or LF"));
                     self.ask(Asked::EndOfData);
+                }
+                Stream::Chunk { end, last } => {
+                    let Some(chunk) = self.wire.get(self.read..end) else {
+                        return;
+                    };
+                    let transaction = self.transactions.last_mut().expect("MAIL goes before BDAT");
+                    transaction.chunks.extend_from_slice(chunk);
+                    if last {
+                        transaction.text = Some(transaction.chunks.clone());
+                    }
+                    self.read = end;
+                    self.ask(if last { Asked::EndOfData } else { Asked::Chunk });
+                    self.stream = Stream::Commands;
                 }
                 Stream::Commands | Stream::Response => {
                     let Some(end) = rest.iter().position(|&octet| octet == b'\n') else {
@@ -303,9 +290,19 @@ impl Ledger {
                         line.escape_ascii()
                     );
                     self.read += end + 1;
+                    let line = String::from_utf8(line).expect("I3: UTF-8");
+                    if let Some(chunk) = line.strip_prefix("BDAT ") {
+                        let (len, last) = chunk
+                            .strip_suffix(" LAST")
+                            .map_or((chunk, false), |len| (len, true));
+                        let len: usize = len.parse().expect("I3: a length");
+                        let end = self.read + len;
+                        self.stream = Stream::Chunk { end, last };
+                        continue;
+                    }
                     let asked = match self.stream {
                         Stream::Response => Asked::Auth,
-                        _ => self.command(&String::from_utf8(line).expect("I3: UTF-8")),
+                        _ => self.command(&line),
                     };
                     self.ask(asked);
                 }
@@ -321,13 +318,11 @@ impl Ledger {
             "DATA" => Asked::Data,
             "MAIL" => {
                 let sender = path(line, "MAIL FROM:<");
-                let again = self.mails.iter().any(|mail| mail.sender == sender);
-                assert!(!again, "sent twice: {line}");
-                self.mails.push(Mail::new(sender));
+                self.transactions.push(Transaction::new(sender));
                 Asked::Mail
             }
             "RCPT" => {
-                let mail = self.mails.last_mut().expect("MAIL goes before RCPT");
+                let mail = self.transactions.last_mut().expect("MAIL goes before RCPT");
                 mail.recipients.push(path(line, "RCPT TO:<"));
                 Asked::Rcpt
             }
@@ -337,7 +332,7 @@ impl Ledger {
 
     fn ask(&mut self, to: Asked) {
         self.stream = match to {
-            Asked::Mail | Asked::Rcpt | Asked::Other => Stream::Commands,
+            Asked::Mail | Asked::Rcpt | Asked::Chunk | Asked::Other => Stream::Commands,
             _ => Stream::Silence,
         };
         self.due.push_back(Due { to, end: self.read });
@@ -383,11 +378,14 @@ impl Ledger {
                 _ => Stream::Commands,
             };
         }
-        match (due.to, self.mails.last_mut()) {
+        match (due.to, self.transactions.last_mut()) {
             (Asked::Ehlo, _) if code == 250 => self.said = self.read_ehlo(&reply.raw),
             (Asked::Mail, Some(mail)) => mail.mail = Some(code),
             (Asked::Rcpt, Some(mail)) => mail.rcpt.push(code),
             (Asked::Data, Some(mail)) => mail.data = Some(code),
+            (Asked::Chunk, Some(mail)) if code >= 400 => {
+                mail.chunk.get_or_insert(code);
+            }
             (Asked::EndOfData, Some(mail)) => mail.end_of_data = Some(code),
             _ => {}
         }
@@ -412,7 +410,7 @@ impl Ledger {
     }
 }
 
-impl Mail {
+impl Transaction {
     fn new(sender: String) -> Self {
         Self {
             sender,
@@ -420,10 +418,73 @@ impl Mail {
             mail: None,
             rcpt: Vec::new(),
             data: None,
+            chunk: None,
             end_of_data: None,
+            chunks: Vec::new(),
             text: None,
         }
     }
+
+    /// What was said of a recipient.
+    fn rcpt(&self, recipient: &str) -> Option<u16> {
+        let at = self.recipients.iter().position(|each| each == recipient)?;
+        self.rcpt.get(at).copied()
+    }
+
+    /// Whether the server may have the text for this recipient.
+    fn may_store(&self, recipient: &str) -> bool {
+        let refused = self.end_of_data.is_some_and(|code| code / 100 > 3);
+        let taken = is_yes(self.end_of_data);
+        let hopeless = !is_yes(self.mail) || self.chunk.is_some();
+        let possible = taken || (!refused && !hopeless);
+        self.text.is_some() && possible && is_yes(self.rcpt(recipient))
+    }
+
+    /// Whether this fate can be what came of this transaction; if not, why.
+    fn judge(&self, recipient: &str, fate: &Fate) -> Result<(), &'static str> {
+        let holds = |condition, rule| if condition { Ok(()) } else { Err(rule) };
+        let rcpt = self.rcpt(recipient);
+        match fate {
+            Fate::Accepted(reply) => {
+                holds(is_yes(self.mail) && is_yes(rcpt), "I4: not accepted before")?;
+                holds(self.text.is_some(), "I7: the end was not offered")?;
+                let code = Some(reply.code().as_u16());
+                holds(code == self.end_of_data, "I7: another reply")?;
+                holds(is_yes(self.end_of_data), "I7: no 2yz")
+            }
+            Fate::Refused { stage, reply } => {
+                let code = match stage {
+                    Stage::Mail => self.mail,
+                    Stage::Rcpt => rcpt,
+                    Stage::Data => self.data,
+                    Stage::Body => self.chunk,
+                    Stage::EndOfData => self.end_of_data,
+                    _ => return Err("refused at no command of a mail"),
+                };
+                holds(code == Some(reply.code().as_u16()), "I4: another reply")?;
+                holds(
+                    reply.is_transient() || reply.is_permanent(),
+                    "I8: no refusal",
+                )
+            }
+            Fate::NotSent(_) => holds(!self.may_store(recipient), "I8: it may be stored"),
+            Fate::InDoubt(error) => {
+                holds(self.text.is_some(), "in doubt without need")?;
+                let decided = self.end_of_data.is_some_and(|code| code / 100 != 3);
+                // A reply over a limit of the core's is none to it, and one to this observer.
+                let over_limit =
+                    matches!(error.kind(), ErrorKind::Protocol(ProtocolError::Reply(_)));
+                let nobody = !self.rcpt.iter().any(|code| is_yes(Some(*code)));
+                let contradicted = !is_yes(self.mail) || self.chunk.is_some() || nobody;
+                let undecided = !decided || over_limit || contradicted;
+                holds(undecided, "in doubt in spite of a reply")
+            }
+        }
+    }
+}
+
+fn is_yes(code: Option<u16>) -> bool {
+    code.is_some_and(|code| code / 100 == 2)
 }
 
 fn end_of_text(text: &[u8]) -> Option<usize> {

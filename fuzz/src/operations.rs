@@ -276,8 +276,10 @@ impl World {
 
     fn submit(&mut self, number: usize) {
         let sender = format!("m{}@x.test", self.mails.len());
-        let recipients = vec!["r@x.test"; number % 4 + 1];
-        let builder = Mail::builder().sender(&*sender).recipients(recipients);
+        let recipients = &["r@x.test", "s@x.test", "t@x.test", "u@x.test"][..number % 4 + 1];
+        let builder = Mail::builder()
+            .sender(&*sender)
+            .recipients(recipients.iter().copied());
         let mail = if number.is_multiple_of(2) {
             builder.streamed(Streamed::new())
         } else {

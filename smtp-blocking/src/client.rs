@@ -201,54 +201,70 @@ impl<S: Stream, W: Wire> Client<S, W> {
         Ok(())
     }
 
-    /// Writes some of what is offered, else reads what comes, and waits for that until the time is up at most.
-    fn step(&mut self) {
-        // What is offered here begins a wait, and the stream has to know of the wait before it blocks.
-        let writing = self.wire.poll_transmit(self.now()).is_some() || self.unflushed;
-        if let Err(error) = self.limit_blocking() {
-            self.wire.handle_read_error(self.now(), error.into());
-        } else if writing {
-            self.write();
-        } else {
-            self.read();
-        }
-        self.wire.handle_timeout(self.now());
-    }
-
-    fn drive<T>(
-        &mut self,
-        mut done: impl FnMut(&mut Connection) -> Option<Result<T, Error>>,
-    ) -> Result<T, Error> {
+    pub(crate) fn drive<T>(&mut self, mut done: impl FnMut(&mut Connection) -> Option<T>) -> T {
+        let mut now = None;
         loop {
             if let Some(answer) = done(self.wire.smtp()) {
                 return answer;
             }
-            self.step();
+            let began = now.unwrap_or_else(|| self.now());
+            now = Some(self.step(began));
         }
     }
 
-    /// Writes some of what is offered. Once nothing more is, sees to it that the stream keeps nothing back.
-    fn write(&mut self) {
-        let result = if let Some(transmit) = self.wire.poll_transmit(self.now()) {
-            let written = self.stream.write_vectored(&transmit.io_slices());
-            self.unflushed = true;
-            match written {
-                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-                written => written.map(|count| self.wire.handle_sent(self.now(), count)),
+    /// Writes some of what is offered, else reads what comes, and waits for that until the time is up at most. Returns the
+    /// time at which that was done.
+    fn step(&mut self, now: Time) -> Time {
+        // What is offered here begins a wait, and the stream has to know of the wait before it blocks.
+        let offered = self.wire.poll_transmit(now).is_some();
+        let now = match self.limit_blocking(now) {
+            Err(error) => {
+                self.wire.handle_read_error(now, error.into());
+                now
             }
-        } else {
-            self.unflushed = false;
-            self.stream.flush()
+            Ok(()) if offered => self.write(now),
+            Ok(()) if self.unflushed => self.flush(),
+            Ok(()) => self.read(),
         };
-        match result {
-            Err(error) if is_passing(&error) => self.unflushed = true,
-            Err(error) => self.wire.handle_write_error(self.now(), error.into()),
-            Ok(()) => {}
+        self.wire.handle_timeout(now);
+        now
+    }
+
+    /// Writes some of what is offered.
+    fn write(&mut self, now: Time) -> Time {
+        let Some(transmit) = self.wire.poll_transmit(now) else {
+            return now;
+        };
+        let written = self.stream.write_vectored(&transmit.io_slices());
+        let now = self.now();
+        self.unflushed = self.stream.is_buffered();
+        match written {
+            Ok(0) => {
+                let error = io::Error::from(io::ErrorKind::WriteZero);
+                self.wire.handle_write_error(now, error.into());
+            }
+            Ok(count) => self.wire.handle_sent(now, count),
+            Err(error) if is_passing(&error) => {}
+            Err(error) => self.wire.handle_write_error(now, error.into()),
         }
+        now
+    }
+
+    /// Sees to it that the stream keeps nothing back.
+    fn flush(&mut self) -> Time {
+        let flushed = self.stream.flush();
+        let now = self.now();
+        self.unflushed = false;
+        match flushed {
+            Ok(()) => {}
+            Err(error) if is_passing(&error) => self.unflushed = true,
+            Err(error) => self.wire.handle_write_error(now, error.into()),
+        }
+        now
     }
 
     /// Waits for something to come, and reads it.
-    fn read(&mut self) {
+    fn read(&mut self) -> Time {
         let mut buffer = [0; READ];
         let result = self.stream.read(&mut buffer);
         let now = self.now();
@@ -260,13 +276,14 @@ impl<S: Stream, W: Wire> Client<S, W> {
             Err(error) if is_passing(&error) => {}
             Err(error) => self.wire.handle_read_error(now, error.into()),
         }
+        now
     }
 
     /// Tells the stream how long it may block, if it would block for too long by what it was told last, or so short that
     /// it would wake up in vain over and over. In between, to wake up too early costs less than to tell it each time.
-    fn limit_blocking(&mut self) -> io::Result<()> {
+    fn limit_blocking(&mut self, now: Time) -> io::Result<()> {
         let left = self.wire.poll_timeout().map_or(LONGEST, |until| {
-            until.saturating_since(self.now()).clamp(SHORTEST, LONGEST)
+            until.saturating_since(now).clamp(SHORTEST, LONGEST)
         });
         let fits = |limit: Duration| left / 8 <= limit && limit <= left + left / 10;
         if !self.limit.is_some_and(fits) {
@@ -309,7 +326,7 @@ impl<S: Stream> Client<S, Connection> {
         let _ = self.wire.poll_transmit(self.now());
         // Not much too short, as would do for `step`: to whoever does the handshake an early end is a failure.
         self.limit = None;
-        let limited = self.limit_blocking();
+        let limited = self.limit_blocking(self.now());
         let Self {
             stream,
             mut wire,

@@ -35,8 +35,9 @@
 //!
 //! # Many mails
 //!
-//! [`Client::submit`] puts mails in line without waiting, and [`Client::outcome`] asks for each by its id; meanwhile they go
-//! out one behind the other with as few round trips as the server allows. A text that does not fit in memory comes from a
+//! [`Client::send_all`] sends any number of mails, of which it has only a few in memory at a time, with as few round trips as
+//! the server allows, and gives their outcomes in the same order. [`Client::submit`] puts single mails in line without waiting,
+//! and [`Client::outcome`] asks for each by its id. A text that does not fit in memory comes from a
 //! reader, by [`Client::send_from`], or piece by piece, by [`Client::body`] and [`Client::write_body`].
 //!
 //! # Time
@@ -50,6 +51,12 @@
 //!
 //! The client writes all that it may before it reads. That it is not caught with both sides waiting for the other to read is
 //! the doing of the machine, which sends ahead only as much as the buffers between them are sure to hold.
+//!
+//! # LMTP
+//!
+//! Mail is handed to a mail store by LMTP (RFC 2033): over a Unix socket by `Client::connect_unix`, or over TCP by an
+//! [`Endpoint`](tls::Endpoint) whose [`protocol`](tls::EndpointBuilder::protocol) says so. An outcome then tells for each
+//! recipient whether the mail was delivered.
 //!
 //! # Other streams and other TLS
 //!
@@ -71,13 +78,17 @@ mod stream;
 
 mod client;
 
+mod batch;
 #[cfg(feature = "rustls")]
 mod connect;
+#[cfg(unix)]
+mod unix;
 
 pub use smtp_proto as proto;
 #[cfg(feature = "rustls")]
 pub use smtp_rustls as tls;
 
+pub use crate::batch::Batch;
 pub use crate::client::Client;
 pub use crate::stream::Stream;
 

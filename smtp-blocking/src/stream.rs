@@ -48,6 +48,13 @@ pub trait Stream: Read + Write {
     /// If it cannot be had. The client then does not read or write.
     fn set_timeouts(&mut self, limit: Duration) -> io::Result<()>;
 
+    /// Whether it may keep back what it took until it is flushed; by default, it may.
+    ///
+    /// One that does not saves the client the question.
+    fn is_buffered(&self) -> bool {
+        true
+    }
+
     /// Says that nothing more will be written, in good order; by default by flushing only, since the stream is about to be
     /// dropped.
     ///
@@ -64,6 +71,10 @@ impl Stream for TcpStream {
         self.set_write_timeout(Some(limit))
     }
 
+    fn is_buffered(&self) -> bool {
+        false
+    }
+
     fn shut_down(&mut self) -> io::Result<()> {
         self.shutdown(std::net::Shutdown::Write)
     }
@@ -76,6 +87,10 @@ impl Stream for UnixStream {
         self.set_write_timeout(Some(limit))
     }
 
+    fn is_buffered(&self) -> bool {
+        false
+    }
+
     fn shut_down(&mut self) -> io::Result<()> {
         self.shutdown(std::net::Shutdown::Write)
     }
@@ -84,6 +99,10 @@ impl Stream for UnixStream {
 impl<S: Stream + ?Sized> Stream for Box<S> {
     fn set_timeouts(&mut self, limit: Duration) -> io::Result<()> {
         (**self).set_timeouts(limit)
+    }
+
+    fn is_buffered(&self) -> bool {
+        (**self).is_buffered()
     }
 
     fn shut_down(&mut self) -> io::Result<()> {

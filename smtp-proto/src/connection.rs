@@ -66,7 +66,7 @@ use crate::transcript::Entry;
 /// way. A connection that has failed or ended never comes back.
 pub struct Connection {
     inbox: Inbox,
-    core: Core,
+    pub(crate) core: Core,
 }
 
 /// The point at which TLS begins: whoever holds this is to do the handshake, and say so.
@@ -95,12 +95,14 @@ impl Connection {
                 known: Known::default(),
                 state: Ok(state),
                 jobs: VecDeque::new(),
+                text: 0,
                 sending: 0,
                 needs_reset: false,
                 quit_wanted: false,
                 broken: None,
                 commands: 0,
                 level,
+                batching: false,
                 mails: 0,
                 done: VecDeque::new(),
                 announced: Announced::Nothing,
@@ -511,7 +513,7 @@ impl Connection {
             && self.core.broken.is_none()
             && let Err(error) = self.core.fill(reach)
         {
-            self.fail(error);
+            self.stop(error);
         }
     }
 
@@ -522,7 +524,7 @@ impl Connection {
             }
             Some(_) => {
                 let stage = self.core.stage();
-                self.fail(Error::new(stage, reason));
+                self.stop(Error::new(stage, reason));
             }
             None => {}
         }
@@ -549,15 +551,21 @@ impl Connection {
         self.inbox.clear();
     }
 
+    /// Fails for something that came from outside; the reply that had begun to come may say more of it.
     fn fail(&mut self, error: Error) {
-        if matches!(self.core.state, Ok(State::ExpectQuit)) {
-            return self.end();
-        }
         let error = if error.fragment().is_none() {
             error.with_fragment(self.inbox.fragment())
         } else {
             error
         };
+        self.stop(error);
+    }
+
+    /// Fails for something of the caller's, with which no reply has to do.
+    fn stop(&mut self, error: Error) {
+        if matches!(self.core.state, Ok(State::ExpectQuit)) {
+            return self.end();
+        }
         self.inbox.clear();
         self.core.fail(error);
     }
@@ -573,10 +581,10 @@ impl Upgrade<'_> {
         core.link.config.transcript.show(|| Entry::Tls(&facts));
         core.link.add_round_trips(facts.round_trips());
         let mut context = Context {
+            level: core.ahead(),
             link: &mut core.link,
             known: &mut core.known,
             seed: &core.seed,
-            level: core.level,
         };
         core.state = Ok(State::secured(awaited, facts, &mut context));
     }

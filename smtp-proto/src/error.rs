@@ -87,7 +87,7 @@ pub enum ProtocolError {
     InjectedBeforeTls,
     /// A reply came while the body was still being sent.
     EarlyReply,
-    /// The server accepted a mail whose sender it had refused.
+    /// The server accepted a mail after it had refused its sender, all recipients or a part of its text.
     AcceptedAfterRefusal,
     /// The server sent more than any dialogue needs.
     TooMuchInput,
@@ -160,6 +160,8 @@ pub enum Wait {
     Write,
     /// The reply to a part of the text, sent by BDAT.
     Chunk,
+    /// The final reply, after the last part of the text, sent by BDAT.
+    LastChunk,
     /// The final reply, after the end of the data.
     DataEnd,
     /// The reply to RSET.
@@ -402,7 +404,7 @@ impl fmt::Display for ProtocolError {
             Self::InjectedBeforeTls => f.write_str("bytes came in clear where TLS was to begin"),
             Self::EarlyReply => f.write_str("a reply before the mail was sent whole"),
             Self::AcceptedAfterRefusal => {
-                f.write_str("the server accepted a mail whose sender it had refused")
+                f.write_str("the server accepted a mail that it had refused")
             }
             Self::TooMuchInput => f.write_str("the server sends more than any dialogue needs"),
         }
@@ -461,7 +463,8 @@ impl fmt::Display for Wait {
             Self::Rcpt => "the reply to RCPT",
             Self::DataInit => "the reply to DATA",
             Self::Write => "the server to take what is sent",
-            Self::Chunk => "the reply to a part of the text",
+            Self::Chunk => "the reply to BDAT",
+            Self::LastChunk => "the final reply to BDAT",
             Self::DataEnd => "the final reply",
             Self::Rset => "the reply to RSET",
             Self::Command => "the reply to the command",

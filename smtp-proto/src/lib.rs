@@ -10,6 +10,7 @@
 //! | to | look at |
 //! | --- | --- |
 //! | say how a connection is secured and who logs in | [`Config`], [`Security`], [`Credentials`] |
+//! | send many mails | [`Batch`], [`Pipelining`], [`Window`] |
 //! | compose an envelope | [`Mail`], [`ReversePath`], [`ForwardPath`], [`Parameter`] |
 //! | drive it | [`Connection`], [`Wire`], [`Transmit`], [`Time`] |
 //! | do TLS | [`Upgrade`], [`TlsFacts`] |
@@ -77,11 +78,13 @@ mod machine;
 
 mod connection;
 
+mod batch;
 mod wire;
 
 pub use address::{
     AddressError, AddressFault, ClientName, Domain, ForwardPath, Mailbox, ReversePath,
 };
+pub use batch::Batch;
 pub use capabilities::{Capabilities, FutureRelease, Limits, SizeLimit};
 pub use command::{Command, CommandError, CommandFault, Redacted};
 pub use config::{Config, ConfigBuilder, ConfigError, Protocol, Security, Speculation, Timeouts};

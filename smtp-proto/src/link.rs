@@ -72,8 +72,9 @@ impl Link {
     }
 
     /// Puts the head of a chunk in line, if the pipeline admits it now; so many octets of text have to follow. Returns the
-    /// position behind them.
-    pub(crate) fn say_chunk(&mut self, len: u64, last: bool) -> Option<u64> {
+    /// position behind them. `verdicts` says of the last chunk how many replies it leads to.
+    pub(crate) fn say_chunk(&mut self, len: u64, verdicts: Option<usize>) -> Option<u64> {
+        let last = verdicts.is_some();
         let line = Line::Bdat { len, last };
         let to = if last {
             Expect::LastChunk
@@ -87,15 +88,24 @@ impl Link {
             end,
             octets,
             text: len,
+            replies: verdicts.unwrap_or(1),
         });
         self.show(&line);
         Some(end)
     }
 
     /// Puts the end of a mail's text in line; it does not count for the window. Returns the position behind it.
-    pub(crate) fn end_data(&mut self, terminator: &'static [u8]) -> u64 {
+    pub(crate) fn end_data(&mut self, terminator: &'static [u8], verdicts: usize) -> u64 {
         self.outbox.control().extend_from_slice(terminator);
-        self.push(Expect::EndOfData, 0)
+        let end = self.outbox.queued();
+        self.pipeline.push(Due {
+            to: Expect::EndOfData,
+            end,
+            octets: 0,
+            text: 0,
+            replies: verdicts,
+        });
+        end
     }
 
     /// Takes note that the first byte of a reply is here.
@@ -164,6 +174,14 @@ impl Link {
     /// Whether the byte before this position was ever offered to the transport.
     pub(crate) fn was_offered(&self, end: u64) -> bool {
         self.offered >= end
+    }
+
+    /// The reply that is due next, if anything of its command was ever offered to the transport.
+    pub(crate) fn due(&self) -> Option<Due> {
+        let due = self.pipeline.front()?;
+        let octets = u64::try_from(due.octets).unwrap_or(u64::MAX);
+        let begin = due.end.saturating_sub(due.text.saturating_add(octets));
+        (octets == 0 || self.offered > begin).then_some(due)
     }
 
     pub(crate) fn traffic(&self) -> Traffic {
@@ -244,15 +262,14 @@ impl Link {
         Some(octets)
     }
 
-    fn push(&mut self, to: Expect, octets: usize) -> u64 {
-        let end = self.outbox.queued();
+    fn push(&mut self, to: Expect, octets: usize) {
         self.pipeline.push(Due {
             to,
-            end,
+            end: self.outbox.queued(),
             octets,
             text: 0,
+            replies: 1,
         });
-        end
     }
 
     fn show(&self, line: &Line<'_>) {
@@ -295,7 +312,7 @@ fn limit(timeouts: &Timeouts, wait: Wait) -> Duration {
         Wait::Rcpt => timeouts.rcpt,
         Wait::DataInit => timeouts.data_init,
         Wait::Write => timeouts.data_block,
-        Wait::DataEnd => timeouts.data_end,
+        Wait::DataEnd | Wait::LastChunk => timeouts.data_end,
         Wait::Chunk => timeouts.data_block,
         Wait::Rset | Wait::Command | Wait::Session => timeouts.command,
         Wait::Quit => timeouts.quit,

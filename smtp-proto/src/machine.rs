@@ -25,6 +25,8 @@ pub(crate) struct Core {
     pub(crate) known: Known,
     pub(crate) state: Result<State, Error>,
     pub(crate) jobs: VecDeque<Job>,
+    /// Octets of the texts of the mails among them.
+    pub(crate) text: u64,
     /// Index in `jobs` of the one that is being sent.
     pub(crate) sending: usize,
     /// Whether the last transaction may have left a beginning behind.
@@ -35,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) commands: u64,
     /// How far to send ahead, where the server takes it.
     pub(crate) level: Pipelining,
+    /// Whether mails of a batch are in line, which go out one close behind the other.
+    pub(crate) batching: bool,
     /// Mails begun.
     pub(crate) mails: u32,
     pub(crate) done: VecDeque<Done>,
@@ -130,10 +134,10 @@ impl Core {
             | Expect::Quit => {
                 let state = core::mem::replace(&mut self.state, Ok(State::Ended))?;
                 let mut context = Context {
+                    level: self.ahead(),
                     link: &mut self.link,
                     known: &mut self.known,
                     seed: &self.seed,
-                    level: self.level,
                 };
                 let state = state.advance(reply, &mut context)?;
                 self.enter(state);
@@ -202,6 +206,8 @@ impl Core {
                     Want::Answer => false,
                     Want::Nothing => {
                         self.sending = self.sending.saturating_add(1);
+                        // It may be complete by now: the next reply belongs to whoever is behind it.
+                        self.tidy();
                         true
                     }
                     Want::Text => {
@@ -249,26 +255,44 @@ impl Core {
 
     fn settle_front(&mut self) {
         loop {
-            match self.jobs.front() {
-                Some(Job::Gone) => {
-                    self.jobs.pop_front();
-                }
+            match self.jobs.front_mut() {
+                Some(Job::Gone) => {}
                 Some(Job::Mail(transaction)) if transaction.is_complete() => {
-                    let Some(Job::Mail(transaction)) = self.jobs.pop_front() else {
-                        return;
-                    };
                     self.needs_reset |= transaction.leaves_rest();
-                    self.settle(*transaction, None);
+                    if transaction.begin_again() {
+                        return self.put_back();
+                    }
                 }
                 _ => return,
+            }
+            if let Some(Job::Mail(transaction)) = self.jobs.pop_front() {
+                self.settle(*transaction, None);
             }
             self.sending = self.sending.saturating_sub(1);
         }
     }
 
+    /// Puts the mail at the front, which has to begin again, behind those that have begun meanwhile.
+    fn put_back(&mut self) {
+        if self.sending == 0 {
+            return;
+        }
+        if let Some(job) = self.jobs.pop_front() {
+            self.sending = self.sending.saturating_sub(1);
+            let begun = matches!(
+                self.jobs.get(self.sending),
+                Some(Job::Mail(transaction)) if !transaction.is_untouched()
+            );
+            let index = self.sending.saturating_add(usize::from(begun));
+            self.jobs.insert(index.min(self.jobs.len()), job);
+        }
+        self.tidy();
+    }
+
     /// Stores what became of a mail.
     pub(crate) fn settle(&mut self, transaction: Transaction, failure: Option<Error>) {
         let id = transaction.id;
+        self.text = self.text.saturating_sub(transaction.size());
         let outcome = transaction.outcome(failure, &self.link, self.known.tls.clone());
         self.done.push_back(Done::Mail(id, outcome));
     }
@@ -315,6 +339,7 @@ impl Core {
             }
         }
         self.sending = 0;
+        self.text = 0;
     }
 
     pub(crate) fn take_done(&mut self, wanted: impl Fn(&Done) -> bool) -> Option<Done> {
@@ -394,8 +419,29 @@ impl Core {
     /// Sends so far ahead, from when the server is known to take it.
     pub(crate) fn set_pipelining(&mut self, level: Pipelining) {
         self.level = level;
+        self.apply_level();
+    }
+
+    /// Sends further ahead while there is a batch, unless the policy says how far.
+    pub(crate) fn set_batching(&mut self, batching: bool) {
+        if self.batching != batching && self.link.config.pipelining.is_none() {
+            self.batching = batching;
+            self.apply_level();
+        }
+    }
+
+    /// How far to send ahead now.
+    pub(crate) fn ahead(&self) -> Pipelining {
+        if self.batching {
+            self.level.max(Pipelining::Transactions)
+        } else {
+            self.level
+        }
+    }
+
+    fn apply_level(&mut self) {
         if matches!(self.state, Ok(State::Ready)) && self.known.capabilities.pipelining() {
-            self.link.pipeline.set_level(level);
+            self.link.pipeline.set_level(self.ahead());
         }
     }
 
@@ -405,6 +451,9 @@ impl Core {
             // Most connections have one mail at a time.
             self.jobs.reserve_exact(1);
         }
+        if let Job::Mail(transaction) = &job {
+            self.text = self.text.saturating_add(transaction.size());
+        }
         self.jobs.push_back(job);
     }
 
@@ -413,6 +462,7 @@ impl Core {
         self.jobs.shrink_to(1);
         self.done.shrink_to(1);
         self.link.pipeline.release();
+        self.set_batching(false);
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -420,8 +470,10 @@ impl Core {
     }
 
     /// Where in the dialogue things stand, by the reply that is due next.
+    ///
+    /// A command that is only in line is not due: whether it is there depends on what the caller asked.
     pub(crate) fn stage(&self) -> Stage {
-        if let Some(due) = self.link.pipeline.front() {
+        if let Some(due) = self.link.due() {
             let in_text = due.to == Expect::EndOfData && !self.link.was_offered(due.end);
             return if in_text { Stage::Body } else { due.to.stage() };
         }

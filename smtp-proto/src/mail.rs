@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::address::{AddressError, ForwardPath, ReversePath};
 use crate::body::{Facts, Fault, LineEnds, Rules, scan};
-use crate::error::of_fault;
+use crate::error::{Stage, of_fault};
 use crate::outcome::Fate;
 use crate::parameter::{Parameter, ParameterError, Parameters};
 use crate::reply::Reply;
@@ -53,10 +53,30 @@ pub(crate) enum Answer {
     Asked,
     /// The server takes mail for it.
     Accepted,
+    /// The server does not.
+    Refused(Reply),
     /// It was one too many for this transaction, and will be in the next.
     Deferred(Reply),
     /// Its fate is known.
     Known(Fate),
+}
+
+impl Answer {
+    /// What it is at the beginning of another transaction, for those that were too many in this.
+    pub(crate) fn into_next(self) -> Self {
+        match self {
+            Self::Deferred(_) => Self::None,
+            Self::Refused(reply) => Self::Known(Fate::Refused {
+                stage: Stage::Rcpt,
+                reply,
+            }),
+            other => other,
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Self {
+        core::mem::replace(self, Self::None)
+    }
 }
 
 /// The text of a mail, at hand or yet to come.

@@ -23,7 +23,8 @@ pub enum Pipelining {
     Transactions,
     /// Also, with CHUNKING, small mails whole and one behind the other, without waiting for any reply.
     ///
-    /// For servers that are known to be sound: a mail whose sender is refused must not be accepted after all.
+    /// For servers that are known to be sound: a mail whose sender is refused must not be accepted after all. In LMTP it is
+    /// the same as `Transactions`, since the recipients decide how many replies the text leads to.
     Speculative,
 }
 
@@ -42,9 +43,13 @@ pub struct Window {
 pub(crate) struct Pipeline {
     due: VecDeque<Due>,
     octets: usize,
+    /// More than there are entries, where one leads to several (LMTP).
+    replies: usize,
     /// Octets of text that are not answered, those of text that ends by a dot left out.
     text: u64,
     window: Window,
+    /// Whether something had to wait since more would have been unanswered than the window admits.
+    full: bool,
     level: Pipelining,
 }
 
@@ -59,6 +64,8 @@ pub(crate) struct Due {
     pub(crate) octets: usize,
     /// Octets of text behind the command.
     pub(crate) text: u64,
+    /// Replies that it leads to, at most.
+    pub(crate) replies: usize,
 }
 
 /// What a reply can be the answer to.
@@ -81,8 +88,9 @@ pub(crate) enum Expect {
 }
 
 impl Window {
-    /// For drivers that write first and read then: 4096 octets, 128 replies.
-    pub const HALF_DUPLEX: Self = Self::new(4096, 128);
+    /// For drivers that write first and read then: 3840 octets, which fit in a buffer of 4 KiB with what TLS adds to each
+    /// flight, and 128 replies.
+    pub const HALF_DUPLEX: Self = Self::new(4096 - 256, 128);
 
     /// For drivers that read while they write: 64 KiB, 1000 replies.
     pub const FULL_DUPLEX: Self = Self::new(65_536, 1000);
@@ -91,6 +99,10 @@ impl Window {
     pub const fn new(octets: usize, replies: usize) -> Self {
         Self { octets, replies }
     }
+
+    const fn half(self) -> Self {
+        Self::new(self.octets / 2, self.replies / 2)
+    }
 }
 
 impl Pipeline {
@@ -98,8 +110,10 @@ impl Pipeline {
         Self {
             due: VecDeque::new(),
             octets: 0,
+            replies: 0,
             text: 0,
             window: Window::HALF_DUPLEX,
+            full: false,
             level: Pipelining::Off,
         }
     }
@@ -117,18 +131,30 @@ impl Pipeline {
     }
 
     /// Whether a command of so many octets may be sent now, before the replies that are due have come.
-    pub(crate) fn admits(&self, next: Expect, octets: usize) -> bool {
+    ///
+    /// A full window has to be half empty before there is more: few large flights cost less than many small ones, also in
+    /// the buffers on the way, where TLS adds to each.
+    pub(crate) fn admits(&mut self, next: Expect, octets: usize) -> bool {
         let Some(last) = self.due.back() else {
+            self.full = false;
             return true;
         };
-        last.to.lets_follow(next, self.level)
-            && self.due.len() < self.window.replies
-            && self.octets.saturating_add(octets) <= self.window.octets
+        if !last.to.lets_follow(next, self.level) {
+            return false;
+        }
+        let window = if self.full {
+            self.window.half()
+        } else {
+            self.window
+        };
+        let fits =
+            self.replies < window.replies && self.octets.saturating_add(octets) <= window.octets;
+        self.full = !fits;
+        fits
     }
 
     pub(crate) fn push(&mut self, due: Due) {
-        self.octets = self.octets.saturating_add(due.octets);
-        self.text = self.text.saturating_add(due.text);
+        self.count(due);
         self.due.push_back(due);
     }
 
@@ -138,16 +164,26 @@ impl Pipeline {
         self.due.pop_front();
         self.octets = self.octets.saturating_sub(due.octets);
         self.text = self.text.saturating_sub(due.text);
+        self.replies = self.replies.saturating_sub(due.replies);
         Some(due)
     }
 
     /// One more reply is due to what was just answered.
     pub(crate) fn again(&mut self, due: Due) {
-        self.due.push_front(Due {
+        let due = Due {
             octets: 0,
             text: 0,
+            replies: due.replies.saturating_sub(1).max(1),
             ..due
-        });
+        };
+        self.count(due);
+        self.due.push_front(due);
+    }
+
+    fn count(&mut self, due: Due) {
+        self.octets = self.octets.saturating_add(due.octets);
+        self.text = self.text.saturating_add(due.text);
+        self.replies = self.replies.saturating_add(due.replies);
     }
 
     /// Octets of text that are not answered, those of text that ends by a dot left out.
@@ -222,7 +258,8 @@ impl Expect {
             Self::Mail => Wait::Mail,
             Self::Rcpt(_) => Wait::Rcpt,
             Self::Data => Wait::DataInit,
-            Self::EndOfData | Self::LastChunk => Wait::DataEnd,
+            Self::EndOfData => Wait::DataEnd,
+            Self::LastChunk => Wait::LastChunk,
             Self::Chunk => Wait::Chunk,
             Self::Command => Wait::Command,
             Self::Quit => Wait::Quit,
@@ -232,3 +269,36 @@ impl Expect {
 
 /// Entries that an idle connection may keep room for.
 const KEPT: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_window_is_not_filled_up_again_before_half_of_it_is_free() {
+        let mut pipeline = Pipeline::new();
+        pipeline.set_level(Pipelining::Envelope);
+        pipeline.set_window(Window::new(1000, 8));
+        let mut end = 0;
+        let mut fill = |pipeline: &mut Pipeline| {
+            let mut pushed = 0;
+            while pipeline.admits(Expect::Rcpt(0), 10) {
+                end += 10;
+                pushed += 1;
+                pipeline.push(Due {
+                    to: Expect::Rcpt(0),
+                    end,
+                    octets: 10,
+                    replies: 1,
+                    text: 0,
+                });
+            }
+            pushed
+        };
+        assert_eq!(fill(&mut pipeline), 8);
+        for more in [0, 0, 0, 0, 5, 0] {
+            pipeline.answered(u64::MAX).unwrap();
+            assert_eq!(fill(&mut pipeline), more);
+        }
+    }
+}

@@ -13,8 +13,9 @@
 //! answering  MAIL 2yz ─▶ RCPT 2yz|4yz|5yz … ─▶ DATA 3yz ─▶ end of the text 2yz|4yz|5yz
 //! ```
 //!
-//! From everywhere before the text a refusal leads to `Nothing`. `Verdict` is for a mail that has to begin again, with the
-//! recipients that were too many for the first time; nothing of the next mail may be sent before that.
+//! From everywhere before the text, and from between two chunks, a refusal leads to `Nothing`. `Verdict` is for a mail that
+//! has recipients left, too many for the first time: nothing of the next mail may be sent before that is known. Then the
+//! mail begins again, for them.
 
 mod answers;
 mod text;
@@ -26,10 +27,11 @@ use self::text::{Framing, Space, Text};
 use crate::body::Fault;
 use crate::capabilities::{Capabilities, SizeLimit};
 use crate::command::Line;
+use crate::config::Protocol;
 use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage};
 use crate::event::MessageId;
 use crate::link::Link;
-use crate::mail::{Answer, Mail};
+use crate::mail::{self, Answer, Mail};
 use crate::outcome::Outcome;
 use crate::parameter::{Body, Content};
 use crate::pipeline::{Expect, Pipelining};
@@ -51,6 +53,8 @@ pub(crate) struct Transaction {
     /// Replies that are due for this mail.
     due: usize,
     text: Text,
+    /// Position in the output behind the text that was put in line last.
+    batch_end: u64,
     /// Octets of the present chunk that are not in line yet.
     chunk_left: u64,
     /// Position in the output behind the end of the text, once that is in line.
@@ -96,9 +100,20 @@ impl Transaction {
             next: Next::Mail,
             answers: Answers::default(),
             due: 0,
+            batch_end: 0,
             chunk_left: 0,
             end: None,
         }
+    }
+
+    /// Octets of its text, as far as they are known.
+    pub(crate) fn size(&self) -> u64 {
+        self.mail.size().unwrap_or_default()
+    }
+
+    /// Whether its text comes in pieces.
+    pub(crate) fn is_streamed(&self) -> bool {
+        !self.mail.is_whole()
     }
 
     /// Whether nothing of it has been put in line.
@@ -111,14 +126,14 @@ impl Transaction {
         let ended = match self.framing {
             Framing::Dot => self.answers.verdict.is_some(),
             // RFC 3030, section 2: a refused chunk need not end the transaction.
-            Framing::Chunks => self.answers.has_ended(),
+            Framing::Chunks => self.answers.taken,
         };
         !self.is_untouched() && !ended
     }
 
-    /// Whether all has been sent that will be, and answered.
+    /// Whether all has been sent that will be, and answered; there may be recipients left to begin again for.
     pub(crate) fn is_complete(&self) -> bool {
-        self.next == Next::Nothing && self.due == 0
+        matches!(self.next, Next::Nothing | Next::Verdict) && self.due == 0
     }
 
     /// What it wants done now.
@@ -128,25 +143,27 @@ impl Transaction {
             Next::Rcpt(index) => Want::Command(Expect::Rcpt(index)),
             Next::Data => Want::Command(Expect::Data),
             Next::Text | Next::LoneDot => Want::Text,
-            Next::Chunk if self.answers.all_answered() || self.may_run_ahead(link) => Want::Text,
+            Next::Chunk if self.may_send_chunks(link) => Want::Text,
             Next::Chunk | Next::GoAhead | Next::Verdict => Want::Answer,
             Next::Nothing => Want::Nothing,
         }
     }
 
-    /// Whether the text may go out before it is known that there is somebody to get it.
+    /// Whether chunks may go out, and be it before it is known that there is somebody to get them.
+    fn may_send_chunks(&self, link: &Link) -> bool {
+        // What has begun has to go on: the server waits for all of the chunk.
+        self.chunk_left > 0 || self.answers.all_answered() || self.may_run_ahead(link)
+    }
+
     fn may_run_ahead(&self, link: &Link) -> bool {
         let bounds = link.config.speculation;
-        link.pipeline.level() >= Pipelining::Speculative
-            && self.mail.is_whole()
-            && !self
-                .mail
-                .recipients
-                .iter()
-                .any(|recipient| matches!(recipient.answer, Answer::None))
-            && self.mail.size().is_some_and(|size| {
-                size <= bounds.mail && link.pipeline.text().saturating_add(size) <= bounds.in_flight
-            })
+        let fits = |size: u64| {
+            let left = size.saturating_sub(self.text.written());
+            size <= bounds.mail && link.pipeline.text().saturating_add(left) <= bounds.in_flight
+        };
+        link.config.protocol == Protocol::Smtp
+            && link.pipeline.level() >= Pipelining::Speculative
+            && self.mail.whole_len().is_some_and(fits)
     }
 
     /// Finds out what the mail needs from the server and whether the server has it, before a byte goes out.
@@ -291,7 +308,13 @@ impl Transaction {
     }
 
     /// Puts as much of the text in line as there is room for, and its end behind the last of it.
+    ///
+    /// It goes in batches: the next is put in line when the last is out. So what is sent of a text that turns out to be
+    /// wrong does not depend on how the transport takes it.
     pub(crate) fn write_text(&mut self, link: &mut Link) -> Result<(), Fault> {
+        if link.outbox.sent() < self.batch_end {
+            return Ok(());
+        }
         let before = self.text.written();
         match self.next {
             Next::LoneDot => self.end_with(b".\r\n", link),
@@ -305,6 +328,7 @@ impl Transaction {
             }
         }
         if self.text.written() > before {
+            self.batch_end = link.outbox.queued();
             let (sent, total) = (self.text.written(), self.text.total(&self.mail.text));
             link.config.transcript.show(|| Entry::Body { sent, total });
         }
@@ -319,17 +343,14 @@ impl Transaction {
             }
             let written = self.encode(self.chunk_left, link)?;
             self.chunk_left = self.chunk_left.saturating_sub(written);
-            if self.chunk_left > 0 && self.text.is_spent() {
-                // The last line's end, which the text lacks and the length counts.
-                let lacking = self.text.end()?;
-                link.outbox.control().extend_from_slice(lacking);
-                self.chunk_left = 0;
-            }
             if self.chunk_left > 0 {
                 return Ok(());
             }
             if self.end.is_some() {
                 self.ended();
+            } else {
+                // The mail may have been refused while this chunk was written.
+                self.turn();
             }
         }
         Ok(())
@@ -337,9 +358,9 @@ impl Transaction {
 
     /// Puts the head of the next chunk in line; returns whether it could be.
     fn begin_chunk(&mut self, link: &mut Link) -> Result<bool, Fault> {
-        if self.answers.verdict.is_some() || !self.answers.has_hope() {
-            // The mail was refused after all: no more of it.
-            self.next = Next::Nothing;
+        let by_recipient = link.config.protocol == Protocol::Lmtp;
+        if by_recipient && link.pipeline.last() == Some(Expect::Chunk) {
+            // If that is refused, nobody knows to how many replies the end of the text leads (RFC 2033, section 4.2).
             return Ok(false);
         }
         let limit = link.config.chunk_size;
@@ -355,7 +376,7 @@ impl Transaction {
                 staged
             }
         };
-        let Some(end) = link.say_chunk(len, last) else {
+        let Some(end) = link.say_chunk(len, last.then(|| self.verdicts(link))) else {
             return Ok(false);
         };
         self.due = self.due.saturating_add(1);
@@ -366,6 +387,15 @@ impl Transaction {
         Ok(true)
     }
 
+    /// How many replies the end of the text leads to. In LMTP the recipients are known by then: a reply too many or too few
+    /// must not pass for another number of recipients.
+    fn verdicts(&self, link: &Link) -> usize {
+        match link.config.protocol {
+            Protocol::Smtp => 1,
+            Protocol::Lmtp => self.answers.accepted,
+        }
+    }
+
     fn encode(&mut self, at_most: u64, link: &mut Link) -> Result<u64, Fault> {
         let space = Space::of(link).at_most(at_most);
         let outbox = &mut link.outbox;
@@ -373,29 +403,25 @@ impl Transaction {
     }
 
     fn end_with(&mut self, terminator: &'static [u8], link: &mut Link) {
-        self.end = Some(link.end_data(terminator));
+        self.end = Some(link.end_data(terminator, self.verdicts(link)));
         self.due = self.due.saturating_add(1);
         self.ended();
     }
 
     /// All of the text is in line.
     fn ended(&mut self) {
-        self.next = if self.has_more() {
+        self.next = if self.has_left() {
             Next::Verdict
         } else {
             Next::Nothing
         };
     }
 
-    /// Whether there are recipients for whom the mail has to be sent once more.
-    fn has_more(&self) -> bool {
+    /// Whether there are recipients for whom the mail can be sent once more.
+    fn has_left(&self) -> bool {
+        let recipients = &mut self.mail.recipients.iter();
         self.mail.is_whole()
-            && self.answers.all_answered()
-            && self.answers.accepted > 0
-            && self
-                .mail
-                .recipients
-                .iter()
+            && recipients
                 .any(|recipient| matches!(recipient.answer, Answer::None | Answer::Deferred(_)))
     }
 
@@ -406,9 +432,6 @@ impl Transaction {
         reply: ReplyRef<'_>,
         by_recipient: bool,
     ) -> Result<bool, ProtocolError> {
-        // RFC 2920, section 3.1: DATA had been sent before it was known that there is nobody.
-        let lone = self.framing == Framing::Dot && self.answers.accepted == 0;
-        let later = self.mail.is_whole() && !self.has_begun_text();
         let recipients = &mut self.mail.recipients;
         let more = match to {
             Expect::Mail => {
@@ -416,8 +439,9 @@ impl Transaction {
                 false
             }
             Expect::Rcpt(index) => {
+                let again = matches!(self.mail.text, mail::Text::Whole { .. });
                 if let Some(recipient) = recipients.get_mut(index) {
-                    self.answers.handle_rcpt(recipient, reply, later)?;
+                    self.answers.handle_rcpt(recipient, reply, again)?;
                 }
                 false
             }
@@ -426,12 +450,14 @@ impl Transaction {
                 false
             }
             Expect::Chunk => {
-                self.answers.handle_chunk(recipients, reply)?;
+                self.answers.handle_chunk(reply)?;
                 false
             }
-            _ => self
-                .answers
-                .handle_verdict(recipients, reply, by_recipient, lone)?,
+            _ => {
+                let framing = self.framing;
+                self.answers
+                    .handle_verdict(recipients, reply, by_recipient, framing)?
+            }
         };
         if !more {
             self.due = self.due.saturating_sub(1);
@@ -463,33 +489,31 @@ impl Transaction {
 
     /// Lets what has been answered turn what is to be sent.
     fn turn(&mut self) {
-        let all_asked =
-            self.next == Next::Data || (self.next == Next::Chunk && !self.has_begun_text());
-        let nobody = all_asked && !self.answers.has_hope();
-        let no_sender = matches!(self.next, Next::Rcpt(_)) && self.answers.sender.is_some();
-        if nobody || no_sender {
+        let over = match self.next {
+            Next::Rcpt(_) => self.answers.sender.is_some(),
+            Next::Data => !self.answers.has_hope(),
+            Next::Chunk => self.chunk_left == 0 && !self.answers.has_hope(),
+            _ => false,
+        };
+        if over {
             self.next = Next::Nothing;
-        }
-        if self.next == Next::Verdict && self.due == 0 {
-            self.begin_again();
         }
     }
 
-    /// Sends the mail once more, for the recipients that are left.
-    fn begin_again(&mut self) {
-        self.next = Next::Nothing;
-        if !self.answers.has_ended() {
-            return;
-        }
-        self.next = Next::Mail;
-        for recipient in &mut self.mail.recipients {
-            if matches!(recipient.answer, Answer::Deferred(_)) {
-                recipient.answer = Answer::None;
-            }
+    /// Makes it begin again, for the recipients that are left, if there are any and what was said lets them hope; returns
+    /// whether it did.
+    pub(crate) fn begin_again(&mut self) -> bool {
+        if !self.has_left() || !self.answers.leave_hope() {
+            return false;
         }
         self.answers = Answers::default();
+        for recipient in &mut self.mail.recipients {
+            recipient.answer = recipient.answer.take().into_next();
+        }
+        self.next = Next::Mail;
         self.text = Text::new(&self.mail.text, self.framing);
         self.end = None;
+        true
     }
 
     fn has_begun_text(&self) -> bool {

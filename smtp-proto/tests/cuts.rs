@@ -48,3 +48,45 @@ fn too_much_input_is_found_at_the_same_reply_however_it_came() {
         );
     }
 }
+
+#[test]
+fn a_reply_too_many_is_found_at_the_same_stage_whether_or_not_somebody_asked_before_it_came() {
+    let error = |asks: bool| {
+        let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
+        let mut connection = Connection::new(Arc::new(config.build().unwrap()), [0; 32]);
+        let id = connection.submit(Mail::new("a@x.test", ["b@x.test"], "Subject: t\r\n").unwrap());
+        for input in ["220 a\r\n", "250 b\r\n"] {
+            connection.handle_input(Time::ORIGIN, input.as_bytes());
+            let len = connection.poll_transmit(Time::ORIGIN).unwrap().len();
+            connection.handle_sent(Time::ORIGIN, len);
+        }
+        connection.handle_input(Time::ORIGIN, b"250 ok\r\n");
+        // It puts RCPT in line, of which nothing is offered yet.
+        assert!(!asks || connection.poll_outcome(id).is_none());
+        connection.handle_input(Time::ORIGIN, b"250 ok\r\n");
+        let outcome = connection.poll_outcome(id).unwrap().unwrap();
+        outcome.error().unwrap().to_string()
+    };
+    assert_eq!(error(true), error(false));
+}
+
+#[test]
+fn half_a_reply_is_no_part_of_an_error_of_the_callers() {
+    for reply in ["", "2", "250 o"] {
+        let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
+        let mut connection = Connection::new(Arc::new(config.build().unwrap()), [0; 32]);
+        let id = connection.submit(Mail::new("a@x.test", ["b@x.test"], "Subject: t\r\n").unwrap());
+        for input in ["220 a\r\n", "250 b\r\n", reply] {
+            connection.handle_input(Time::ORIGIN, input.as_bytes());
+            if let Some(len) = connection
+                .poll_transmit(Time::ORIGIN)
+                .map(|offer| offer.len())
+            {
+                connection.handle_sent(Time::ORIGIN, len);
+            }
+        }
+        connection.abandon(id);
+        let outcome = connection.poll_outcome(id).unwrap().unwrap();
+        assert_eq!(outcome.error().unwrap().fragment(), None, "{reply:?}");
+    }
+}

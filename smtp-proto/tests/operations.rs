@@ -12,10 +12,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::dialogue::Dialogue;
 use common::invariants::check_leaving;
+use common::session::Mode;
 use proptest::prelude::*;
 use smtp_proto::{
-    Command, CommandId, Config, Connection, ErrorKind, Event, Mail, MessageId, Misuse, Outcome,
-    Pipelining, Security, Streamed, Time,
+    Command, CommandId, Connection, ErrorKind, Event, Mail, MessageId, Misuse, Outcome, Pipelining,
+    Security, Streamed, Time,
 };
 
 /// One thing that happens.
@@ -91,16 +92,14 @@ struct World {
 }
 
 impl World {
-    fn new(security: Security, pipelining: Pipelining, cuts: Cuts) -> Self {
-        let config = Config::builder("client.test".parse().unwrap())
-            .security(security)
-            .pipelining(pipelining);
+    fn new(security: Security, mode: Mode, cuts: Cuts) -> Self {
+        let config = mode.builder().security(security);
         Self {
             connection: Connection::new(Arc::new(config.build().unwrap()), [0; 32]),
             security,
             now: Time::ORIGIN,
             cuts: cuts.iter().cycle(),
-            server: Bystander::new(),
+            server: Bystander::new(mode),
             sent: Vec::new(),
             sent_in_clear: None,
             offered: Vec::new(),
@@ -443,16 +442,26 @@ struct Bystander {
     line: Vec<u8>,
     asked: VecDeque<String>,
     in_text: bool,
+    /// Octets of a chunk that are to come, and the command that is answered behind them.
+    chunk: Option<(usize, String)>,
     rest: Vec<u8>,
+    chunking: bool,
+    lmtp: bool,
+    /// Recipients that were accepted.
+    accepted: usize,
 }
 
 impl Bystander {
-    fn new() -> Self {
+    fn new(mode: Mode) -> Self {
         Self {
             line: Vec::new(),
             asked: VecDeque::from(["greeting".to_owned()]),
             in_text: false,
+            chunk: None,
             rest: Vec::new(),
+            chunking: mode.chunk.is_some(),
+            lmtp: mode.lmtp,
+            accepted: 0,
         }
     }
 
@@ -462,6 +471,11 @@ impl Bystander {
 
     fn hear(&mut self, bytes: &[u8]) {
         for byte in bytes {
+            if let Some((left, _)) = &mut self.chunk {
+                *left -= 1;
+                self.end_chunk();
+                continue;
+            }
             self.line.push(*byte);
             if let Some(line) = self.line.strip_suffix(b"\r\n") {
                 let line = String::from_utf8_lossy(line).into_owned();
@@ -471,6 +485,9 @@ impl Bystander {
                     if !self.in_text {
                         self.asked.push_back(line);
                     }
+                } else if let Some((size, _)) = common::dialogue::chunk(&line) {
+                    self.chunk = Some((size, line));
+                    self.end_chunk();
                 } else {
                     self.asked.push_back(line);
                 }
@@ -478,18 +495,46 @@ impl Bystander {
         }
     }
 
+    fn end_chunk(&mut self) {
+        if let Some((_, line)) = self.chunk.take_if(|(left, _)| *left == 0) {
+            self.asked.push_back(line);
+        }
+    }
+
+    /// What is to be answered next, with what is said to it.
+    fn answer(&mut self, code: u16) -> Option<String> {
+        let line = self.asked.pop_front()?;
+        let accepts = code / 100 == 2;
+        if line.starts_with("MAIL") {
+            self.accepted = 0;
+        } else if line.starts_with("RCPT") && accepts {
+            self.accepted += 1;
+        } else if self.lmtp && (line == "." || line.ends_with(" LAST")) {
+            for _ in 1..self.accepted {
+                self.asked.push_front("another recipient".to_owned());
+            }
+        } else if line == "DATA" {
+            self.in_text = code / 100 == 3;
+        }
+        Some(line)
+    }
+
     fn right(&mut self) -> Vec<u8> {
-        let Some(line) = self.asked.pop_front() else {
+        let code = match self.asked.front() {
+            Some(line) if line == "DATA" => 354,
+            _ => 250,
+        };
+        let Some(line) = self.answer(code) else {
             return Vec::new();
         };
         let reply = match line.get(..4).unwrap_or_default() {
             "gree" => "220 hi\r\n",
-            "EHLO" => "250-hi\r\n250-PIPELINING\r\n250 STARTTLS\r\n",
-            "STAR" => "220 go on\r\n",
-            "DATA" => {
-                self.in_text = true;
-                "354 go on\r\n"
+            "EHLO" | "LHLO" if self.chunking => {
+                "250-hi\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 STARTTLS\r\n"
             }
+            "EHLO" | "LHLO" => "250-hi\r\n250-PIPELINING\r\n250 STARTTLS\r\n",
+            "STAR" => "220 go on\r\n",
+            "DATA" => "354 go on\r\n",
             "QUIT" => "221 bye\r\n",
             _ => "250 2.0.0 ok\r\n",
         };
@@ -511,7 +556,7 @@ impl Bystander {
                 self.rest = bytes.split_off(bytes.len().min(*len));
             }
             Says::No(later) => {
-                if self.asked.pop_front().is_some() {
+                if self.answer(550).is_some() {
                     bytes.extend_from_slice(if *later {
                         b"451 later\r\n"
                     } else {
@@ -520,11 +565,12 @@ impl Bystander {
                 }
             }
             Says::Odd(reply) => {
-                if self.asked.pop_front().is_some_and(|line| line == "DATA")
-                    && reply.starts_with('3')
-                {
-                    self.in_text = true;
-                }
+                self.answer(
+                    reply
+                        .get(..3)
+                        .and_then(|code| code.parse().ok())
+                        .unwrap_or(0),
+                );
                 bytes.extend_from_slice(reply.as_bytes());
             }
             Says::Junk(junk) => bytes.extend_from_slice(junk),
@@ -533,18 +579,24 @@ impl Bystander {
     }
 }
 
-/// I3, coarsely: what was sent is lines that end in CRLF and have neither CR nor LF nor NUL besides.
-fn check_lines(sent: &[u8]) {
-    for line in sent.split_inclusive(|byte| *byte == b'\n') {
-        let text = line.strip_suffix(b"\r\n").unwrap_or(line);
-        // The last line may have been cut off behind its CR.
-        let text = text.strip_suffix(b"\r").unwrap_or(text);
+/// I3, coarsely: what was sent is chunks, and lines that end in CRLF and have neither CR nor LF nor NUL besides.
+fn check_lines(mut sent: &[u8]) {
+    while let Some(end) = sent.iter().position(|byte| *byte == b'\n') {
+        let (line, rest) = sent.split_at(end + 1);
+        sent = rest;
+        let line = line.strip_suffix(b"\r\n").unwrap_or(line);
         assert!(
-            !text.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)),
+            !line.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)),
             "{:?}",
             String::from_utf8_lossy(line)
         );
+        if let Some((size, _)) = common::dialogue::chunk(&String::from_utf8_lossy(line)) {
+            sent = sent.get(size..).unwrap_or_default();
+        }
     }
+    // The last line may have been cut off behind its CR.
+    let line = sent.strip_suffix(b"\r").unwrap_or(sent);
+    assert!(!line.contains(&b'\r') && !line.contains(&0));
 }
 
 fn reset() -> smtp_proto::TransportError {
@@ -622,14 +674,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn run(
-    steps: &[Step],
-    security: Security,
-    level: Pipelining,
-    end: End,
-    cuts: Cuts,
-) -> (String, Vec<u8>) {
-    let mut world = World::new(security, level, cuts);
+fn run(steps: &[Step], security: Security, mode: Mode, end: End, cuts: Cuts) -> (String, Vec<u8>) {
+    let mut world = World::new(security, mode, cuts);
     for step in steps {
         world.step(step);
     }
@@ -647,14 +693,19 @@ proptest! {
         security in prop::sample::select(vec![
             Security::Cleartext, Security::Cleartext, Security::Opportunistic, Security::StartTls, Security::Implicit,
         ]),
-        level in prop::sample::select(vec![Pipelining::Off, Pipelining::Envelope, Pipelining::Transactions]),
+        level in prop::sample::select(vec![
+            Pipelining::Off, Pipelining::Envelope, Pipelining::Transactions, Pipelining::Speculative,
+        ]),
+        chunk in prop::sample::select(vec![None, Some(13), Some(200), Some(1 << 20)]),
+        lmtp in prop::bool::weighted(0.2),
         end in prop::sample::select(vec![End::Cooperation, End::Cooperation, End::Eof, End::Silence, End::Deafness]),
     ) {
+        let mode = Mode { level, chunk, lmtp };
         let prelude = std::iter::repeat_n(Step::Turn, if ready { 6 } else { 0 });
         let steps: Vec<_> = prelude.chain(steps).collect();
-        let whole = run(&steps, security, level, end, WHOLE);
+        let whole = run(&steps, security, mode, end, WHOLE);
         for cuts in [&[1][..], &[3, 1, 20, 2]] {
-            let again = run(&steps, security, level, end, cuts);
+            let again = run(&steps, security, mode, end, cuts);
             prop_assert_eq!(&again.0, &whole.0);
             prop_assert_eq!(&again.1, &whole.1);
         }

@@ -2,51 +2,17 @@
 
 mod common;
 
-use std::fmt::{Debug, Write as _};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use common::invariants::{check_secret, disguises};
 use common::pair::{Cut, Fault, Pair};
+use common::shown::Shown;
 use smtp_proto::sasl::{Login, Mechanism, Plain, XOAuth2};
 use smtp_proto::{Config, Connection, Credentials, Event, Mail, Secret, Security, Time};
 use smtp_test::{Action, Machine, Stage};
 
 const PASSWORD: &str = "Canary-pa55word=Zk3/+9x";
 const TOKEN: &str = "ya29.Canary-t0ken_AbC/dEf+GhI=";
-
-/// All that was shown.
-#[derive(Clone, Default)]
-struct Shown(Arc<Mutex<String>>);
-
-impl Shown {
-    fn debug(&self, value: &dyn Debug) {
-        writeln!(self.0.lock().unwrap(), "{value:?}\n{value:#?}").unwrap();
-    }
-
-    fn text(&self, value: impl ToString) {
-        self.0.lock().unwrap().push_str(&value.to_string());
-    }
-
-    fn error(&self, error: &smtp_proto::Error) {
-        self.debug(error);
-        self.text(error);
-        self.debug(error.kind());
-        self.text(error.kind());
-        if let Some(fragment) = error.fragment() {
-            self.text(String::from_utf8_lossy(fragment));
-        }
-        if let Some(reply) = error.reply() {
-            self.debug(reply);
-            self.text(reply);
-        }
-        let mut source = std::error::Error::source(error);
-        while let Some(error) = source {
-            self.debug(&error);
-            self.text(error);
-            source = error.source();
-        }
-    }
-}
 
 /// The ways to log in, each with its name and its secret.
 fn ways() -> Vec<(&'static str, &'static str, Credentials)> {
@@ -82,14 +48,10 @@ fn session(
     cut: Option<Cut>,
     shown: &Shown,
 ) -> Vec<u8> {
-    let observer = shown.clone();
     let config = Config::builder("client.test".parse().unwrap())
         .security(Security::Implicit)
         .credentials(credentials.clone())
-        .transcript(move |entry| {
-            observer.debug(entry);
-            observer.text(entry);
-        })
+        .transcript(shown.observer())
         .build()
         .unwrap();
     shown.debug(&config);
@@ -118,16 +80,7 @@ fn session(
         });
         shown.debug(&event);
         match event {
-            Ok(Event::Outcome(_, outcome)) => {
-                for delivery in outcome.deliveries() {
-                    shown.text(delivery.fate());
-                    shown.text(delivery.recipient());
-                }
-                if let Err(undelivered) = outcome.all_accepted() {
-                    shown.text(&undelivered);
-                    shown.debug(&undelivered);
-                }
-            }
+            Ok(Event::Outcome(_, outcome)) => shown.outcome(&outcome),
             Ok(Event::Ended) => break,
             Ok(_) => {}
             Err(error) => {
@@ -161,7 +114,7 @@ fn v37_no_secret_shows_in_a_session_that_goes_well() {
         let shown = Shown::default();
         let sent = session(credentials, &server(mechanism), None, &shown);
         assert!(sends(secret, &sent), "{mechanism}: it was not even used");
-        let shown = shown.0.lock().unwrap();
+        let shown = shown.all();
         assert!(shown.contains("Accepted") && shown.contains(mechanism));
         check_secret(secret, &shown);
     }
@@ -188,7 +141,7 @@ fn v37_no_secret_shows_wherever_a_session_breaks() {
                 session(credentials.clone(), &server, Some(cut), &shown);
             }
         }
-        check_secret(secret, &shown.0.lock().unwrap());
+        check_secret(secret, &shown.all());
     }
 }
 
@@ -234,7 +187,7 @@ fn v37_no_secret_shows_whatever_the_server_answers_to_it() {
         }
         let server = server("CRAM-MD5");
         session(credentials.clone(), &server, None, &shown);
-        check_secret(secret, &shown.0.lock().unwrap());
+        check_secret(secret, &shown.all());
     }
 }
 
@@ -279,7 +232,7 @@ fn v37_no_value_that_holds_a_secret_shows_it() {
     shown.text(refused);
     shown.debug(&Connection::new(Arc::new(config), [0; 32]));
     shown.debug(&Time::ORIGIN);
-    let shown = shown.0.lock().unwrap();
+    let shown = shown.all();
     assert!(shown.contains("too long") || shown.contains("TooLong"));
     check_secret(PASSWORD, &shown);
 }

@@ -1,8 +1,14 @@
 //! The smol client with TLS of its own: over sockets, and against a server in memory.
 #![cfg(feature = "rustls")]
 
+#[macro_use]
 #[path = "../../smtp-blocking/tests/common/mod.rs"]
 mod common;
+#[path = "../../smtp-proto/tests/common/invariants.rs"]
+#[allow(dead_code, reason = "one of them is for this test")]
+mod invariants;
+#[path = "../../smtp-proto/tests/common/shown.rs"]
+mod shown;
 #[macro_use]
 #[path = "../../smtp-tokio/tests/polling/mod.rs"]
 mod polling;
@@ -12,6 +18,8 @@ use std::net::TcpListener;
 use common::secured::*;
 use common::*;
 use futures_lite::future::block_on;
+use invariants::check_secret;
+use shown::Shown;
 use smtp_smol::Client;
 use smtp_smol::proto::{ErrorKind, ProtocolError, Security, Stage};
 use smtp_test::{Action, Config, Defect, Fault, Faulty, Log, MemoryServer, Plan, Server, Tls};
@@ -229,6 +237,41 @@ fn every_operation_that_breaks_inside_tls_leads_to_a_fate_that_is_true() {
             }
             assert_rising(&fates);
         }
+    });
+}
+
+#[test]
+fn v37_no_secret_shows_in_a_session_that_goes_well_or_breaks() {
+    block_on(async {
+        let tls = Tls::new();
+        let shown = Shown::default();
+        let endpoint = observed(&tls, shown.observer());
+        shown.debug(&endpoint);
+        for (number, config) in jealous(&tls).iter().enumerate() {
+            let takes_it = number < 2;
+            for k in 0.. {
+                let plan = Plan::new().fault(k, Fault::Reset);
+                let stream = Faulty::new(MemoryServer::new(config), plan);
+                let (log, operations) = (stream.get_ref().log(), stream.operations());
+                let session = endpoint.attempt(None).expect("there is a first attempt");
+                let client = Client::from_stream(stream, session);
+                let accepted = watched!(&shown, client, await);
+                if k == 0 {
+                    let user = log.session().authenticated_as().map(str::to_owned);
+                    assert_eq!(user.as_deref(), takes_it.then_some("alice"));
+                    assert_eq!(accepted, takes_it);
+                }
+                // The first session is whole, then each operation breaks in turn where it can go well.
+                if !takes_it || operations.count() < k {
+                    break;
+                }
+            }
+        }
+        assert!(
+            shown.all().contains("AUTH LOGIN"),
+            "the transcript is there"
+        );
+        check_secret(CANARY, &shown.all());
     });
 }
 

@@ -116,10 +116,9 @@ impl<S, W: Wire> Client<S, W> {
         Time::from_origin(self.origin.elapsed())
     }
 
-    /// Until when to wait; `None` if nothing bounds it, or nothing that the clock can show.
-    fn deadline(&self) -> Option<Instant> {
-        self.origin
-            .checked_add(self.wire.poll_timeout()?.since_origin())
+    /// The instant that the machine calls `time`, if the clock can show it.
+    fn instant(&self, time: Time) -> Option<Instant> {
+        self.origin.checked_add(time.since_origin())
     }
 }
 
@@ -229,36 +228,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// Moves bytes one way or both, or waits until it can or the time is up.
     async fn step(&mut self) {
         let mut alarm = pin!(None);
-        poll_fn(|cx| {
-            let wrote = self.poll_write(cx);
-            let read = self.poll_read(cx);
+        let now = poll_fn(|cx| {
+            let now = self.now();
+            let wrote = self.poll_write(cx, now);
+            let read = self.poll_read(cx, now);
             if wrote.is_ready() || read.is_ready() {
-                return Poll::Ready(());
+                return Poll::Ready(now);
             }
-            let Some(until) = self.deadline() else {
+            let Some(until) = self.wire.poll_timeout() else {
                 return Poll::Pending;
             };
             // A timer takes a turn of the runtime to go off, and this future may not live that long.
-            if until <= Instant::now() {
-                return Poll::Ready(());
+            if until <= now {
+                return Poll::Ready(now);
             }
             if alarm.is_none() {
-                alarm.set(Some(sleep_until(until)));
+                alarm.set(self.instant(until).map(sleep_until));
             }
-            alarm
-                .as_mut()
-                .as_pin_mut()
-                .map_or(Poll::Pending, |alarm| alarm.poll(cx))
+            let alarm = alarm.as_mut().as_pin_mut();
+            alarm.map_or(Poll::Pending, |alarm| alarm.poll(cx).map(|()| self.now()))
         })
         .await;
-        let now = self.now();
         self.wire.handle_timeout(now);
     }
 
-    async fn drive<T>(
+    pub(crate) async fn drive<T>(
         &mut self,
-        mut done: impl FnMut(&mut Connection) -> Option<Result<T, Error>>,
-    ) -> Result<T, Error> {
+        mut done: impl FnMut(&mut Connection) -> Option<T>,
+    ) -> T {
         loop {
             if let Some(answer) = done(self.wire.smtp()) {
                 return answer;
@@ -267,9 +264,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         }
     }
 
-    /// Writes some of what is offered. Once nothing more is, sees to it that the stream keeps nothing back.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let now = self.now();
+    /// Writes some of what is offered; once nothing is, sees to it that the stream keeps nothing back.
+    fn poll_write(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<()> {
         let stream = Pin::new(&mut self.stream);
         let result = if let Some(transmit) = self.wire.poll_transmit(now) {
             let written = ready!(stream.poll_write_vectored(cx, &transmit.io_slices()));
@@ -281,6 +277,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         } else if self.unflushed {
             let flushed = ready!(stream.poll_flush(cx));
             self.unflushed = false;
+            if flushed.is_ok() {
+                return Poll::Pending;
+            }
             flushed
         } else {
             return Poll::Pending;
@@ -294,11 +293,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     }
 
     /// Reads what has come.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<()> {
         let mut memory = [MaybeUninit::uninit(); READ];
         let mut buffer = ReadBuf::uninit(&mut memory);
         let result = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
-        let now = self.now();
         match result {
             Ok(()) if buffer.filled().is_empty() => self.wire.handle_eof(now),
             Ok(()) => self.wire.handle_input(now, buffer.filled()),
@@ -346,7 +344,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
             .await?;
         // Nothing is offered here, but to ask for it lets the time for the handshake begin.
         let _ = self.wire.poll_transmit(self.now());
-        let deadline = self.deadline();
+        let until = self.wire.poll_timeout();
+        let deadline = until.and_then(|until| self.instant(until));
         let Self {
             stream,
             mut wire,

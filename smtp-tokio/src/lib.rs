@@ -36,8 +36,9 @@
 //!
 //! # Many mails
 //!
-//! [`Client::submit`] puts mails in line without waiting, and [`Client::outcome`] asks for each by its id; meanwhile they go
-//! out one behind the other with as few round trips as the server allows. A text that does not fit in memory comes from a
+//! [`Client::send_all`] sends any number of mails, of which it has only a few in memory at a time, with as few round trips as
+//! the server allows, and gives their outcomes in the same order. [`Client::submit`] puts single mails in line without waiting,
+//! and [`Client::outcome`] asks for each by its id. A text that does not fit in memory comes from a
 //! reader, by [`Client::send_from`], or piece by piece, by [`Client::body`] and [`Client::write_body`].
 //!
 //! # What is cancel safe
@@ -56,6 +57,12 @@
 //! answers a byte a minute. The clock is tokio's own, so that it can be paused in tests. The runtime needs its I/O and time
 //! drivers.
 //!
+//! # LMTP
+//!
+//! Mail is handed to a mail store by LMTP (RFC 2033): over a Unix socket by `Client::connect_unix`, or over TCP by an
+//! [`Endpoint`](tls::Endpoint) whose [`protocol`](tls::EndpointBuilder::protocol) says so. An outcome then tells for each
+//! recipient whether the mail was delivered.
+//!
 //! # Other streams and other TLS
 //!
 //! [`Client::from_stream`] takes any stream with the traits of tokio, and any [`Wire`](proto::Wire): a
@@ -65,6 +72,7 @@
 //! # Features
 //! | feature | by default | what it adds |
 //! | --- | --- | --- |
+//! | `net` | yes | `Client::connect_unix`, for LMTP |
 //! | `rustls` | yes | [`Client::connect`], the types that `Client` stands for by itself, and [`tls`] |
 //!
 //! The default features also bring those of [`smtp_rustls`](tls).
@@ -72,11 +80,16 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod client;
+
+mod batch;
 #[cfg(feature = "rustls")]
 mod connect;
+#[cfg(all(unix, feature = "net"))]
+mod unix;
 
 pub use smtp_proto as proto;
 #[cfg(feature = "rustls")]
 pub use smtp_rustls as tls;
 
+pub use crate::batch::Batch;
 pub use crate::client::Client;

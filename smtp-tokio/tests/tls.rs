@@ -1,8 +1,14 @@
 //! The tokio client with TLS of its own: over sockets, and against a server in memory.
 #![cfg(feature = "rustls")]
 
+#[macro_use]
 #[path = "../../smtp-blocking/tests/common/mod.rs"]
 mod common;
+#[path = "../../smtp-proto/tests/common/invariants.rs"]
+#[allow(dead_code, reason = "one of them is for this test")]
+mod invariants;
+#[path = "../../smtp-proto/tests/common/shown.rs"]
+mod shown;
 #[macro_use]
 mod polling;
 
@@ -10,6 +16,8 @@ use std::net::TcpListener;
 
 use common::secured::*;
 use common::*;
+use invariants::check_secret;
+use shown::Shown;
 use smtp_test::{Action, Config, Defect, Fault, Faulty, Log, MemoryServer, Plan, Server, Tls};
 use smtp_tokio::Client;
 use smtp_tokio::proto::{ErrorKind, ProtocolError, Security, Stage};
@@ -208,6 +216,39 @@ async fn every_operation_that_breaks_inside_tls_leads_to_a_fate_that_is_true() {
         }
         assert_rising(&fates);
     }
+}
+
+#[tokio::test]
+async fn v37_no_secret_shows_in_a_session_that_goes_well_or_breaks() {
+    let tls = Tls::new();
+    let shown = Shown::default();
+    let endpoint = observed(&tls, shown.observer());
+    shown.debug(&endpoint);
+    for (number, config) in jealous(&tls).iter().enumerate() {
+        let takes_it = number < 2;
+        for k in 0.. {
+            let plan = Plan::new().fault(k, Fault::Reset);
+            let stream = Faulty::new(MemoryServer::new(config), plan);
+            let (log, operations) = (stream.get_ref().log(), stream.operations());
+            let session = endpoint.attempt(None).expect("there is a first attempt");
+            let client = Client::from_stream(stream, session);
+            let accepted = watched!(&shown, client, await);
+            if k == 0 {
+                let user = log.session().authenticated_as().map(str::to_owned);
+                assert_eq!(user.as_deref(), takes_it.then_some("alice"));
+                assert_eq!(accepted, takes_it);
+            }
+            // The first session is whole, then each operation breaks in turn where it can go well.
+            if !takes_it || operations.count() < k {
+                break;
+            }
+        }
+    }
+    assert!(
+        shown.all().contains("AUTH LOGIN"),
+        "the transcript is there"
+    );
+    check_secret(CANARY, &shown.all());
 }
 
 /// Sends a mail in TLS while things go wrong by a plan; gives its outcome and the count of operations.

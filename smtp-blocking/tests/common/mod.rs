@@ -1,5 +1,5 @@
 //! What the tests of all three adapters share: mails, policies, and the judge of outcomes.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unused_macros, reason = "each test file uses its part")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,9 +147,9 @@ pub(crate) fn reason(outcome: &Outcome) -> &ErrorKind {
 
 #[cfg(feature = "rustls")]
 pub(crate) mod secured {
-    use smtp_proto::{Credentials, Security, Timeouts};
+    use smtp_proto::{Credentials, Entry, Security, Timeouts};
     use smtp_rustls::{Endpoint, EndpointBuilder, Session};
-    use smtp_test::{Config, Server, Tls};
+    use smtp_test::{Action, Config, Defect, Server, Stage, Tls};
 
     use super::SOON;
 
@@ -204,4 +204,60 @@ pub(crate) mod secured {
             .build()
             .unwrap()
     }
+
+    /// A password that would be known again wherever it shows.
+    pub(crate) const CANARY: &str = "Canary-pa55word=Zk3/+9x";
+
+    /// An endpoint that logs in with the canary, and whose transcript somebody sees.
+    pub(crate) fn observed(
+        tls: &Tls,
+        observer: impl Fn(&Entry<'_>) + Send + Sync + 'static,
+    ) -> Endpoint {
+        endpoint(tls)
+            .timeouts(Timeouts::default().drain(std::time::Duration::from_millis(5)))
+            .credentials(Credentials::password("alice", CANARY).unwrap())
+            .transcript(observer)
+            .build()
+            .unwrap()
+    }
+
+    /// Servers to log in to: first one that takes the canary, then some on which it all fails.
+    pub(crate) fn jealous(tls: &Tls) -> Vec<Config> {
+        let server = |mechanism: &str| {
+            Config::new()
+                .tls(tls.clone())
+                .user("alice", CANARY)
+                .require_auth()
+                .capabilities(["STARTTLS".to_owned(), format!("AUTH {mechanism}")])
+        };
+        let mut servers = vec![server("PLAIN"), server("LOGIN")];
+        for reply in ["535 5.7.8 no", "421 4.3.2 down", "334 eHh4", "what?"] {
+            let answer = || Action::reply(reply);
+            servers.push(server("PLAIN").on(Stage::Auth, answer()));
+            servers.push(server("LOGIN").on(Stage::AnyAuthStep, answer()));
+        }
+        servers.push(server("CRAM-MD5"));
+        servers.push(server("PLAIN").tls(tls.clone().defect(Defect::Expired)));
+        servers
+    }
+}
+
+/// Goes through a session, and shows all of it at every step; an async one is awaited.
+macro_rules! watched {
+    ($shown:expr, $client:expr $(, $await:tt)?) => {{
+        let (shown, mut client) = ($shown, $client);
+        shown.debug(&client);
+        if let Err(error) = client.ready()$(.$await)? {
+            shown.error(&error);
+        }
+        shown.debug(&client);
+        let outcome = client.send(mail())$(.$await)?.unwrap();
+        shown.outcome(&outcome);
+        shown.debug(&client);
+        shown.debug(&client.tls());
+        if let Err(error) = client.quit()$(.$await)? {
+            shown.error(&error);
+        }
+        outcome.is_accepted()
+    }};
 }

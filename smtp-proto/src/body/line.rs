@@ -136,7 +136,10 @@ impl Line {
             start: 0,
             before: self.column,
         };
-        let mut try_blocks_at = NEAR;
+        if self.column == 0 {
+            here = self.skip_blocks::<HIGH>(bytes, here);
+        }
+        let mut try_blocks_at = here.next.saturating_add(NEAR);
         while let Some(mark) = find_mark::<HIGH>(bytes.get(here.next..).unwrap_or_default()) {
             let at = here.next.saturating_add(mark);
             here.next = at.saturating_add(1);

@@ -16,6 +16,9 @@ impl Error {
             ErrorKind::Timeout(Wait::Greeting) => {
                 Some("a server that waits for TLS stays silent: on port 465 use implicit TLS")
             }
+            ErrorKind::Timeout(Wait::Chunk | Wait::LastChunk) => {
+                Some("if the server never answers BDAT, switch CHUNKING off for it")
+            }
             ErrorKind::Closed if self.stage() == Stage::Greeting => Some(
                 "the server may not serve this client's address, or wait for TLS: on port 465 use implicit TLS",
             ),

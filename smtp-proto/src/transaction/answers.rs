@@ -1,5 +1,6 @@
 //! What the server said of one mail so far, and what that makes of each recipient.
 
+use super::text::Framing;
 use crate::error::{Error, ErrorKind, ProtocolError, Stage};
 use crate::mail::{Answer, Recipient};
 use crate::outcome::{Delivery, Fate};
@@ -16,8 +17,14 @@ pub(super) struct Answers {
     pub(super) accepted: usize,
     /// The refusal of DATA.
     pub(super) data: Option<Reply>,
-    /// The final reply, or the refusal of a chunk.
+    /// The first refusal of a chunk that was not the last.
+    chunk: Option<Reply>,
+    /// The final reply; in LMTP, the last of them.
     pub(super) verdict: Option<Reply>,
+    /// In LMTP, the place behind the recipient who got the last final reply, and how many did.
+    judged: (usize, usize),
+    /// Whether the server took the mail, for anybody.
+    pub(super) taken: bool,
     /// The server accepted what it had refused.
     contradicted: bool,
 }
@@ -28,14 +35,16 @@ impl Answers {
         self.answered == self.asked
     }
 
-    /// Whether the mail has a sender and a recipient, by what is known.
+    /// Whether the mail may be taken for anybody, by what is known.
     pub(super) fn has_hope(&self) -> bool {
-        self.sender.is_none() && !(self.all_answered() && self.accepted == 0)
+        let nobody = self.all_answered() && self.accepted == 0;
+        self.sender.is_none() && self.chunk.is_none() && !nobody
     }
 
-    /// Whether the server took the mail, and the transaction is at its end.
-    pub(super) fn has_ended(&self) -> bool {
-        self.verdict.as_ref().is_some_and(Reply::is_completion)
+    /// Whether another transaction makes sense for those who were too many in this: not if the sender or the text was
+    /// refused, for whomever.
+    pub(super) fn leave_hope(&self) -> bool {
+        self.sender.is_none() && (self.taken || self.accepted == 0)
     }
 
     pub(super) fn handle_mail(&mut self, reply: ReplyRef<'_>) -> Result<(), ProtocolError> {
@@ -47,12 +56,12 @@ impl Answers {
         Ok(())
     }
 
-    /// `later` says whether a recipient that is one too many can have a transaction of its own.
+    /// `again` says whether a recipient that is one too many can have a transaction of its own.
     pub(super) fn handle_rcpt(
         &mut self,
         recipient: &mut Recipient,
         reply: ReplyRef<'_>,
-        later: bool,
+        again: bool,
     ) -> Result<(), ProtocolError> {
         // RFC 5321, section 4.5.3.1.10: 452, and 552 from older servers, say that there are enough.
         let enough = matches!(reply.code().as_u16(), 452 | 552) && self.accepted > 0;
@@ -65,33 +74,21 @@ impl Answers {
                 self.accepted = self.accepted.saturating_add(1);
                 recipient.answer = Answer::Accepted;
             }
-            _ if enough && later => recipient.answer = Answer::Deferred(reply.to_reply()),
-            _ => recipient.answer = Answer::Known(refused(Stage::Rcpt, reply.to_reply())),
+            _ if enough && again => recipient.answer = Answer::Deferred(reply.to_reply()),
+            _ => recipient.answer = Answer::Refused(reply.to_reply()),
         }
         Ok(())
     }
 
     /// Takes the reply to a chunk that is not the last.
-    pub(super) fn handle_chunk(
-        &mut self,
-        recipients: &mut [Recipient],
-        reply: ReplyRef<'_>,
-    ) -> Result<(), ProtocolError> {
+    pub(super) fn handle_chunk(&mut self, reply: ReplyRef<'_>) -> Result<(), ProtocolError> {
         match reply.code().severity() {
             // Nothing is accepted before the last.
             Severity::Completion => {}
             Severity::Intermediate => return Err(ProtocolError::WrongClass),
-            Severity::Transient | Severity::Permanent if self.verdict.is_none() => {
-                let reply = reply.to_reply();
-                recipients
-                    .iter_mut()
-                    .filter(|recipient| matches!(recipient.answer, Answer::Accepted))
-                    .for_each(|each| {
-                        each.answer = Answer::Known(refused(Stage::Body, reply.clone()))
-                    });
-                self.verdict = Some(reply);
+            Severity::Transient | Severity::Permanent => {
+                self.chunk.get_or_insert_with(|| reply.to_reply());
             }
-            Severity::Transient | Severity::Permanent => {}
         }
         Ok(())
     }
@@ -102,7 +99,7 @@ impl Answers {
         recipients: &mut [Recipient],
         reply: ReplyRef<'_>,
         by_recipient: bool,
-        empty: bool,
+        framing: Framing,
     ) -> Result<bool, ProtocolError> {
         let severity = reply.code().severity();
         if severity == Severity::Intermediate {
@@ -110,33 +107,53 @@ impl Answers {
         }
         let accepted = severity == Severity::Completion;
         // With DATA, a lone dot may be accepted when no recipient was (RFC 2920, section 3.1): it is no mail.
-        let refused_before =
-            self.sender.is_some() || self.verdict.is_some() || (self.accepted == 0 && !empty);
-        if accepted && refused_before {
+        let lone = framing == Framing::Dot && self.sender.is_none() && self.accepted == 0;
+        if accepted && !lone && !self.has_hope() {
             self.contradicted = true;
             return Err(ProtocolError::AcceptedAfterRefusal);
         }
         let reply = reply.to_reply();
+        if !self.has_hope() {
+            // What was refused stays so, for the reason that was told first.
+            self.verdict = Some(reply);
+            return Ok(false);
+        }
+        self.taken |= accepted;
         let fate = if accepted {
             Fate::Accepted(reply.clone())
         } else {
             refused(Stage::EndOfData, reply.clone())
         };
-        let mut waiting = recipients
-            .iter_mut()
-            .filter(|recipient| matches!(recipient.answer, Answer::Accepted));
         if by_recipient {
-            if let Some(recipient) = waiting.next() {
-                recipient.answer = Answer::Known(fate);
-            }
-            if waiting.next().is_some() {
+            self.judge_next(recipients, fate);
+            if self.judged.1 < self.accepted {
                 return Ok(true);
             }
         } else {
-            waiting.for_each(|recipient| recipient.answer = Answer::Known(fate.clone()));
+            recipients
+                .iter_mut()
+                .filter(|recipient| matches!(recipient.answer, Answer::Accepted))
+                .for_each(|recipient| recipient.answer = Answer::Known(fate.clone()));
         }
-        self.verdict.get_or_insert(reply);
+        self.verdict = Some(reply);
         Ok(false)
+    }
+
+    /// RFC 2033, section 4.2: the replies come in the order of the recipients that were accepted.
+    fn judge_next(&mut self, recipients: &mut [Recipient], fate: Fate) {
+        let (from, count) = self.judged;
+        let left = recipients.get_mut(from..).unwrap_or_default();
+        let next = left
+            .iter_mut()
+            .enumerate()
+            .find(|(_, recipient)| matches!(recipient.answer, Answer::Accepted));
+        if let Some((further, recipient)) = next {
+            recipient.answer = Answer::Known(fate);
+            self.judged = (
+                from.saturating_add(further).saturating_add(1),
+                count.saturating_add(1),
+            );
+        }
     }
 
     /// The fate of a recipient at the end, or at a failure.
@@ -149,12 +166,15 @@ impl Answers {
         offered: bool,
     ) -> Delivery {
         let Recipient { path, answer } = recipient;
-        let fate = match (answer, failure) {
+        let contradiction = failure.filter(|_| self.contradicted);
+        let fate = match (answer, contradiction) {
             (Answer::Known(fate), _) => fate,
-            (_, Some(error)) if self.contradicted => Fate::InDoubt(error.clone()),
-            (Answer::Deferred(reply), _) => refused(Stage::Rcpt, reply),
-            (Answer::None, failure) => self.rest(failure, false),
-            (Answer::Asked | Answer::Accepted, failure) => self.rest(failure, offered),
+            // Who knows for whom the server took it.
+            (Answer::Refused(_), Some(error)) if self.accepted == 0 => Fate::InDoubt(error.clone()),
+            (Answer::Asked | Answer::Accepted, Some(error)) => Fate::InDoubt(error.clone()),
+            (Answer::Deferred(reply) | Answer::Refused(reply), _) => refused(Stage::Rcpt, reply),
+            (Answer::None, _) => self.rest(failure, false),
+            (Answer::Asked | Answer::Accepted, None) => self.rest(failure, offered),
         };
         Delivery {
             recipient: path,
@@ -164,13 +184,17 @@ impl Answers {
 
     /// The fate of a recipient of whom alone nothing decisive was said.
     fn rest(&self, failure: Option<&Error>, offered: bool) -> Fate {
-        if let Some(reply) = &self.sender {
-            return refused(Stage::Mail, reply.clone());
+        let refusals = [
+            (Stage::Mail, &self.sender),
+            (Stage::Data, &self.data),
+            (Stage::Body, &self.chunk),
+        ];
+        for (stage, refusal) in refusals {
+            if let Some(reply) = refusal {
+                return refused(stage, reply.clone());
+            }
         }
-        if let Some(reply) = &self.data {
-            return refused(Stage::Data, reply.clone());
-        }
-        if let Some(reply) = self.verdict.as_ref().filter(|reply| !reply.is_completion()) {
+        if let Some(reply) = self.verdict.as_ref().filter(|_| !self.taken) {
             return refused(Stage::EndOfData, reply.clone());
         }
         match failure {

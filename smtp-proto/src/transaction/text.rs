@@ -19,6 +19,8 @@ pub(super) struct Text {
     more: VecDeque<Bytes>,
     /// What is encoded already, since its length had to be known.
     staged: VecDeque<Bytes>,
+    /// Whether the encoder has given all, where the length tells the end.
+    closed: bool,
     source: Source,
     /// Octets put in line so far, as they travel.
     written: u64,
@@ -57,6 +59,7 @@ impl Text {
             piece,
             more: VecDeque::new(),
             staged: VecDeque::new(),
+            closed: false,
             source,
             written: 0,
             asked: false,
@@ -130,7 +133,75 @@ impl Text {
         mut room: Space,
         out: &mut impl FnMut(Bytes),
     ) -> Result<u64, Fault> {
-        let before = self.written;
+        let mut given = 0_u64;
+        let mut out = |part: Bytes| {
+            given = given.saturating_add(octets(&part));
+            out(part);
+        };
+        self.give_staged(&mut room, &mut out);
+        self.run(&mut room, &mut out)?;
+        self.close()?;
+        self.give_staged(&mut room, &mut out);
+        self.written = self.written.saturating_add(given);
+        Ok(given)
+    }
+
+    /// Encodes what is here, up to a chunk of so many octets; returns its length, and whether it is the last. The same
+    /// again, until it has been given away.
+    ///
+    /// `None` if nothing is here, and more is to come.
+    pub(super) fn stage(&mut self, at_most: u64) -> Result<Option<(u64, bool)>, Fault> {
+        if self.staged.is_empty() {
+            let mut room = Space::for_chunk(at_most);
+            let mut staged = core::mem::take(&mut self.staged);
+            let done = self.run(&mut room, &mut |part| staged.push_back(part));
+            self.staged = staged;
+            done?;
+        }
+        self.close()?;
+        let here = self
+            .staged
+            .iter()
+            .map(|part| octets(part))
+            .fold(0, u64::saturating_add);
+        let last = self.closed && here <= at_most;
+        Ok((last || here > 0).then_some((here.min(at_most), last)))
+    }
+
+    /// What ends it, where a dot does.
+    pub(super) fn end(&self) -> Result<&'static [u8], Fault> {
+        self.encoder.finish()
+    }
+
+    /// Encodes pieces as long as there are any and there is room.
+    fn run(&mut self, room: &mut Space, out: &mut impl FnMut(Bytes)) -> Result<(), Fault> {
+        while !self.piece.is_empty() && !room.is_full() {
+            let allowed = Room::new(room.octets, room.pieces);
+            self.encoder
+                .encode(&mut self.piece, allowed, &mut |part: Bytes| {
+                    room.take(&part);
+                    out(part);
+                })?;
+            if self.piece.is_empty() {
+                self.piece = self.more.pop_front().unwrap_or_default();
+            }
+        }
+        Ok(())
+    }
+
+    /// Stages the line end that the last line lacks: where the length tells the end, it counts as text.
+    fn close(&mut self) -> Result<(), Fault> {
+        let ends = self.framing == Framing::Chunks && !self.is_open() && self.piece.is_empty();
+        if ends && !core::mem::replace(&mut self.closed, true) {
+            let lacking = self.encoder.finish()?;
+            if !lacking.is_empty() {
+                self.staged.push_back(Bytes::from_static(lacking));
+            }
+        }
+        Ok(())
+    }
+
+    fn give_staged(&mut self, room: &mut Space, out: &mut impl FnMut(Bytes)) {
         while !room.is_full()
             && let Some(mut part) = self.staged.pop_front()
         {
@@ -138,55 +209,9 @@ impl Text {
             if !rest.is_empty() {
                 self.staged.push_front(rest);
             }
-            self.written = self.written.saturating_add(octets(&part));
             room.take(&part);
             out(part);
         }
-        let written = &mut self.written;
-        run(
-            &mut self.encoder,
-            &mut self.piece,
-            &mut self.more,
-            &mut room,
-            &mut |part: Bytes| {
-                *written = written.saturating_add(octets(&part));
-                out(part);
-            },
-        )?;
-        Ok(self.written.saturating_sub(before))
-    }
-
-    /// Encodes a chunk of what is here, of so many octets at most; returns its length, and whether it is the last.
-    ///
-    /// `None` if nothing is here, and more is to come.
-    pub(super) fn stage(&mut self, at_most: u64) -> Result<Option<(u64, bool)>, Fault> {
-        let mut room = Space::NONE_TAKEN.at_most(at_most);
-        let staged = &mut self.staged;
-        run(
-            &mut self.encoder,
-            &mut self.piece,
-            &mut self.more,
-            &mut room,
-            &mut |part| {
-                staged.push_back(part);
-            },
-        )?;
-        let last = !self.is_open() && self.piece.is_empty();
-        if last {
-            let lacking = self.encoder.finish()?;
-            self.staged.push_back(Bytes::from_static(lacking));
-        }
-        let len = self
-            .staged
-            .iter()
-            .map(|part| octets(part))
-            .fold(0, u64::saturating_add);
-        Ok((last || len > 0).then_some((len, last)))
-    }
-
-    /// What ends it.
-    pub(super) fn end(&self) -> Result<&'static [u8], Fault> {
-        self.encoder.finish()
     }
 }
 
@@ -198,11 +223,13 @@ pub(super) struct Space {
 }
 
 impl Space {
-    /// All the room that an offer has.
-    const NONE_TAKEN: Self = Self {
-        octets: OFFER,
-        pieces: PIECES,
-    };
+    /// Room for a chunk of so many octets.
+    fn for_chunk(octets: u64) -> Self {
+        Self {
+            octets: usize::try_from(octets).unwrap_or(usize::MAX),
+            pieces: PIECES,
+        }
+    }
 
     /// What an offer can still take.
     pub(super) fn of(link: &Link) -> Self {
@@ -229,27 +256,6 @@ impl Space {
         self.octets = self.octets.saturating_sub(part.len());
         self.pieces = self.pieces.saturating_sub(1);
     }
-}
-
-/// Encodes pieces as long as there are any and there is room.
-fn run(
-    encoder: &mut Encoder,
-    piece: &mut Bytes,
-    more: &mut VecDeque<Bytes>,
-    room: &mut Space,
-    out: &mut impl FnMut(Bytes),
-) -> Result<(), Fault> {
-    while !piece.is_empty() && !room.is_full() {
-        let allowed = Room::new(room.octets, room.pieces);
-        encoder.encode(piece, allowed, &mut |part: Bytes| {
-            room.take(&part);
-            out(part);
-        })?;
-        if piece.is_empty() {
-            *piece = more.pop_front().unwrap_or_default();
-        }
-    }
-    Ok(())
 }
 
 fn encoder(text: &mail::Text, framing: Framing) -> Encoder {

@@ -19,9 +19,16 @@ pub(crate) struct Transaction {
     mail: Option<Said>,
     recipients: Vec<(String, Option<Said>)>,
     data: Option<Said>,
+    /// The first refusal of a chunk that was not the last.
+    chunk: Option<Said>,
     /// Whether the last byte of the end of the text was offered.
     ended: bool,
-    verdict: Option<Said>,
+    /// The final reply; in LMTP one for each recipient that was accepted.
+    verdicts: Vec<Said>,
+    /// Whether there is a reply for each recipient.
+    by_recipient: bool,
+    /// Whether the server accepted what it had refused.
+    contradicted: bool,
 }
 
 /// A whole reply.
@@ -51,60 +58,69 @@ impl Dialogue {
             heard,
             desynchronized: false,
         };
-        replies.next(0);
+        replies.next(0, &[2, 4, 5]);
+        let lmtp = offered.starts_with(b"LHLO");
         let mut at = 0;
         while let Some(len) = line_len(&offered[at..]) {
             let line = String::from_utf8_lossy(&offered[at..at + len - 2]).into_owned();
             at += len;
-            let expected: &[u16] = match line.as_str() {
-                "DATA" => &[3, 4, 5],
-                "RSET" => &[2],
-                _ => &[2, 4, 5],
-            };
-            let reply = replies
-                .next(at)
-                .filter(|said| expected.contains(&(said.code / 100)));
-            replies.desynchronized |= reply.is_none();
+            let open = dialogue.transactions.last_mut();
             if let Some(path) = argument(&line, "MAIL FROM:<") {
                 dialogue.transactions.push(Transaction {
                     sender: path.to_owned(),
-                    mail: reply,
+                    mail: replies.next(at, &[2, 4, 5]),
                     ..Transaction::default()
                 });
-                continue;
-            }
-            let Some(transaction) = dialogue.transactions.last_mut() else {
-                continue;
-            };
-            if let Some(path) = argument(&line, "RCPT TO:<") {
-                transaction.recipients.push((path.to_owned(), reply));
+            } else if let (Some(open), Some(path)) = (open, argument(&line, "RCPT TO:<")) {
+                let said = replies.next(at, &[2, 4, 5]);
+                open.recipients.push((path.to_owned(), said));
             } else if line == "DATA" {
-                let go_ahead = reply.as_ref().is_some_and(|reply| reply.code / 100 == 3);
-                transaction.data = reply;
-                if !go_ahead {
+                let open = dialogue.transactions.last_mut().expect("MAIL before DATA");
+                open.data = replies.next(at, &[3, 4, 5]);
+                if open.data.as_ref().is_none_or(Said::is_refusal) {
                     continue;
                 }
                 let Some(len) = text_len(&offered[at..]) else {
                     break;
                 };
                 at += len;
-                transaction.ended = true;
-                transaction.verdict = replies.next(at).filter(|said| said.code / 100 != 3);
-                replies.desynchronized |= transaction.verdict.is_none();
+                open.end(&mut replies, at, lmtp, len == 3);
+            } else if let Some((size, last)) = chunk(&line) {
+                let open = dialogue.transactions.last_mut().expect("MAIL before BDAT");
+                at += size;
+                if at > offered.len() {
+                    break;
+                }
+                if last {
+                    open.end(&mut replies, at, lmtp, false);
+                } else {
+                    let refusal = replies.next(at, &[2, 4, 5]).filter(Said::is_refusal);
+                    open.chunk = open.chunk.take().or(refusal);
+                }
+            } else {
+                let kinds: &[u16] = if line == "RSET" { &[2] } else { &[2, 4, 5] };
+                replies.next(at, kinds);
             }
         }
         dialogue
     }
 
-    /// What ought to become of the mail of this sender for each of these recipients, in this order.
+    /// What ought to become of the mail of this sender for each of these recipients, in this order; none of them twice.
     pub(crate) fn due(&self, sender: &str, recipients: &[&str]) -> Vec<Due> {
-        let transaction = self.transactions.iter().find(|each| each.sender == sender);
+        let of_mail = || {
+            self.transactions
+                .iter()
+                .filter(|each| each.sender == sender)
+        };
         recipients
             .iter()
-            .enumerate()
-            .map(|(index, recipient)| match transaction {
-                None => Due::NotSent,
-                Some(transaction) => transaction.due(index, recipient),
+            .map(|recipient| {
+                let asked = of_mail().rfind(|each| each.asked(recipient));
+                match (asked, of_mail().next_back()) {
+                    (Some(transaction), _) => transaction.due(recipient),
+                    (None, Some(last)) => last.due_beyond(),
+                    (None, None) => Due::NotSent,
+                }
             })
             .collect()
     }
@@ -130,29 +146,134 @@ impl Dialogue {
 }
 
 impl Transaction {
-    fn due(&self, index: usize, recipient: &str) -> Due {
-        let refusal = |said: &Option<Said>| said.clone().filter(|said| said.code >= 400);
-        if let Some(said) = refusal(&self.mail) {
-            return match &self.verdict {
-                Some(verdict) if verdict.code < 300 => Due::InDoubt,
-                _ => Due::Refused(Stage::Mail, said),
+    /// Takes the replies to the end of the text, which was offered up to `at`.
+    fn end(&mut self, replies: &mut Replies<'_>, at: usize, lmtp: bool, is_lone_dot: bool) {
+        self.ended = true;
+        self.by_recipient = lmtp;
+        let nobody = self.accepted() == 0;
+        let refused = self.refusal().is_some() || (nobody && !is_lone_dot);
+        let count = if lmtp && !nobody { self.accepted() } else { 1 };
+        for _ in 0..count {
+            let Some(said) = replies.next(at, &[2, 4, 5]) else {
+                return;
+            };
+            if refused && !said.is_refusal() {
+                self.contradicted = true;
+                replies.desynchronized = true;
+            }
+            self.verdicts.push(said);
+        }
+    }
+
+    fn asked(&self, recipient: &str) -> bool {
+        self.recipients.iter().any(|(path, _)| path == recipient)
+    }
+
+    fn accepted(&self) -> usize {
+        if self.mail.as_ref().is_none_or(Said::is_refusal) {
+            return 0;
+        }
+        let accepted = |said: &Option<Said>| said.as_ref().is_some_and(|said| !said.is_refusal());
+        self.recipients
+            .iter()
+            .filter(|(_, said)| accepted(said))
+            .count()
+    }
+
+    /// The refusal of the whole mail before its end.
+    fn refusal(&self) -> Option<(Stage, &Said)> {
+        let refusals = [
+            (Stage::Mail, &self.mail),
+            (Stage::Data, &self.data),
+            (Stage::Body, &self.chunk),
+        ];
+        refusals.into_iter().find_map(|(stage, said)| {
+            Some((stage, said.as_ref()?)).filter(|(_, said)| said.is_refusal())
+        })
+    }
+
+    fn due(&self, recipient: &str) -> Due {
+        let accepted = |said: &Option<Said>| said.as_ref().is_some_and(|said| !said.is_refusal());
+        let index = self
+            .recipients
+            .iter()
+            .position(|(path, _)| path == recipient);
+        let index = index.expect("one that was asked for");
+        let said = &self.recipients[index].1;
+        let sender_refused = self.mail.as_ref().is_some_and(Said::is_refusal);
+        let before = self.recipients[..index]
+            .iter()
+            .filter(|(_, said)| accepted(said))
+            .count();
+        if let Some(said) = said
+            .as_ref()
+            .filter(|said| said.is_refusal() && !sender_refused)
+        {
+            let too_many = matches!(said.code, 452 | 552) && before > 0;
+            return match (self.contradicted, too_many) {
+                (true, _) if self.accepted() == 0 => Due::InDoubt,
+                // It was to have a transaction of its own, and it did not come to that.
+                (_, true) if self.is_taken() => Due::NotSent,
+                _ => Due::Refused(Stage::Rcpt, said.clone()),
             };
         }
-        if let Some((path, said)) = self.recipients.get(index) {
-            assert_eq!(path, recipient, "another recipient than was asked for");
-            if let Some(said) = refusal(said) {
-                return Due::Refused(Stage::Rcpt, said);
+        if self.contradicted {
+            return Due::InDoubt;
+        }
+        if let Some((stage, said)) = self.refusal() {
+            return Due::Refused(stage, said.clone());
+        }
+        // A single reply is for all; several are for one each.
+        let verdict = match self.verdicts.as_slice() {
+            [all] if !self.by_recipient => Some(all),
+            each => each.get(before),
+        };
+        match verdict {
+            Some(said) if said.is_refusal() => Due::Refused(Stage::EndOfData, said.clone()),
+            Some(said) => Due::Accepted(said.clone()),
+            None if self.ended => Due::InDoubt,
+            None => Due::NotSent,
+        }
+    }
+
+    /// Whether all replies to the end of the text have come.
+    fn is_judged(&self) -> bool {
+        let count = if self.by_recipient {
+            self.accepted()
+        } else {
+            1
+        };
+        self.verdicts.len() >= count.max(1)
+    }
+
+    /// Whether the mail was accepted for anybody, and all is said of it.
+    fn is_taken(&self) -> bool {
+        self.is_judged() && !self.verdicts.iter().all(Said::is_refusal)
+    }
+
+    /// What ought to become of a recipient who was not asked for in any transaction, of which this is the last.
+    fn due_beyond(&self) -> Due {
+        if let Some(said) = self.mail.as_ref().filter(|said| said.is_refusal()) {
+            return Due::Refused(Stage::Mail, said.clone());
+        }
+        if self.accepted() == 0 {
+            return Due::NotSent;
+        }
+        if let Some((stage, said)) = self.refusal() {
+            return Due::Refused(stage, said.clone());
+        }
+        match self.verdicts.last() {
+            Some(last) if self.is_judged() && !self.is_taken() => {
+                Due::Refused(Stage::EndOfData, last.clone())
             }
-        }
-        if let Some(said) = refusal(&self.data) {
-            return Due::Refused(Stage::Data, said);
-        }
-        match &self.verdict {
-            Some(said) if said.code < 300 => Due::Accepted(said.clone()),
-            Some(said) if said.code >= 400 => Due::Refused(Stage::EndOfData, said.clone()),
-            _ if self.ended => Due::InDoubt,
             _ => Due::NotSent,
         }
+    }
+}
+
+impl Said {
+    fn is_refusal(&self) -> bool {
+        self.code >= 400
     }
 }
 
@@ -181,8 +302,16 @@ struct Replies<'a> {
 }
 
 impl Replies<'_> {
-    /// The reply to the command that ends at `end`, if it came, whole, well-formed and in turn.
-    fn next(&mut self, end: usize) -> Option<Said> {
+    /// The reply to the command that ends at `end`, if it came, whole, well-formed, in turn and of one of these kinds.
+    fn next(&mut self, end: usize, kinds: &[u16]) -> Option<Said> {
+        let said = self
+            .any(end)
+            .filter(|said| kinds.contains(&(said.code / 100)));
+        self.desynchronized |= said.is_none();
+        said
+    }
+
+    fn any(&mut self, end: usize) -> Option<Said> {
         let in_turn = self.heard.first().is_some_and(|(sent, _)| *sent >= end);
         if self.desynchronized || !in_turn {
             self.desynchronized = true;
@@ -239,6 +368,13 @@ fn text_len(bytes: &[u8]) -> Option<usize> {
         .windows(5)
         .position(|part| part == b"\r\n.\r\n")
         .map(|at| at + 5)
+}
+
+/// The size of a chunk, and whether it is the last.
+pub(crate) fn chunk(line: &str) -> Option<(usize, bool)> {
+    let rest = line.strip_prefix("BDAT ")?;
+    let size = rest.strip_suffix(" LAST");
+    Some((size.unwrap_or(rest).parse().ok()?, size.is_some()))
 }
 
 fn argument<'a>(line: &'a str, command: &str) -> Option<&'a str> {

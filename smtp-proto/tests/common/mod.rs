@@ -11,7 +11,10 @@
 
 pub(crate) mod dialogue;
 pub(crate) mod invariants;
+pub(crate) mod meddler;
 pub(crate) mod pair;
 pub(crate) mod parrot;
 pub(crate) mod rig;
 pub(crate) mod scenario;
+pub(crate) mod session;
+pub(crate) mod shown;

@@ -7,15 +7,19 @@
 //! login alice secret                credentials
 //! token alice t0k3n                 the same for XOAUTH2
 //! credentials-in-clear
-//! pipelining off
+//! level off                         or envelope, transactions, speculative
+//! speculation 100 200               octets of a mail, and of all text on its way
+//! chunk-size 10                     octets
+//! lmtp
 //! window 64 2                       octets and replies that may be unanswered
 //! without CHUNKING                  a capability switched off
 //! session-limit 30                  seconds
 //! text Subject: t\r\n\r\nhello\r\n   the text of the mails below; the escapes \r \n \0 \\ \xNN
+//! binary                            the text of the mails below is binary
 //! line-ends convert                 these four count for the mails below, too
 //! longest-line none
 //! parameter BY=120;R
-//! declare eight-bit                 or utf8-headers, or size 100; of a text that comes in pieces
+//! declare eight-bit                 or utf8-headers, binary, or size 100; of a text that comes in pieces
 //! mail a@x.test b@x.test c@x.test   a sender (<> for none) and recipients (local:root for one without a domain)
 //! stream a@x.test b@x.test          the same with a text in pieces:
 //! piece Subject: t\r\n\r\n           then `finish`, `fail` (the source fails) or `abandon`
@@ -48,7 +52,8 @@ use std::time::Duration;
 use smtp_proto::body::LineEnds;
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Error, ForwardPath, Mail, MailBuilder, MailError,
-    Outcome, Parameter, Pipelining, Reply, Security, Streamed, Timeouts, Window,
+    Outcome, Parameter, Pipelining, Protocol, Reply, Security, Speculation, Streamed, Timeouts,
+    Window,
 };
 use smtp_test::Script;
 
@@ -87,6 +92,11 @@ pub(crate) struct Trace(pub String);
 
 /// All scenarios, or the one that the environment variable `SCENARIO` names.
 pub(crate) fn all() -> Vec<Scenario> {
+    all_within(None)
+}
+
+/// The same for a caller whose clock is a real one, and who waits for nothing longer than this.
+pub(crate) fn all_within(limit: Option<Duration>) -> Vec<Scenario> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../smtp-proto/tests/scenarios");
     let only = std::env::var("SCENARIO").ok();
     let mut paths: Vec<_> = std::fs::read_dir(folder)
@@ -100,7 +110,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         .map(|path| {
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();
             let text = std::fs::read_to_string(path).expect("a scenario's text");
-            Scenario::parse(&name, &text)
+            Scenario::parse(&name, &text, limit)
         })
         .filter(|scenario| {
             only.as_ref()
@@ -112,7 +122,7 @@ pub(crate) fn all() -> Vec<Scenario> {
 }
 
 impl Scenario {
-    pub(crate) fn parse(name: &str, text: &str) -> Self {
+    pub(crate) fn parse(name: &str, text: &str, limit: Option<Duration>) -> Self {
         let mut parts = text.split("\n---\n");
         let mut part = || {
             parts
@@ -120,8 +130,10 @@ impl Scenario {
                 .unwrap_or_else(|| panic!("{name}: a part is missing"))
         };
         let (head, script, expected) = (part(), part(), part());
-        let client_name = head.lines().find_map(|line| line.strip_prefix("name "));
-        let mut config = Config::builder(client_name.unwrap_or("client.test").parse().unwrap());
+        let setting = |word| head.lines().find_map(|line| line.strip_prefix(word));
+        let client_name = setting("name ").unwrap_or("client.test");
+        let mut config = Config::builder(client_name.parse().unwrap())
+            .timeouts(timeouts(setting("session-limit "), limit));
         let mut shape = Shape::default();
         let mut actions = Vec::new();
         for line in head
@@ -154,6 +166,7 @@ struct Shape {
     longest_line: Option<usize>,
     parameters: Vec<Parameter>,
     declared: Streamed,
+    binary: bool,
 }
 
 impl Default for Shape {
@@ -164,6 +177,7 @@ impl Default for Shape {
             longest_line: Some(998),
             parameters: Vec::new(),
             declared: Streamed::new(),
+            binary: false,
         }
     }
 }
@@ -173,6 +187,7 @@ impl Shape {
     fn set(&mut self, word: &str, rest: &str) -> bool {
         match (word, rest) {
             ("text", _) => self.text = unescape(rest),
+            ("binary", _) => self.binary = true,
             ("line-ends", "convert") => self.line_ends = LineEnds::Convert,
             ("longest-line", _) => self.longest_line = rest.parse().ok(),
             ("parameter", _) => {
@@ -183,11 +198,12 @@ impl Shape {
                     .push(Parameter::new(keyword, value).unwrap());
             }
             ("declare", "eight-bit") => self.declared = self.declared.eight_bit(),
+            ("declare", "binary") => self.declared = self.declared.binary(),
             ("declare", "utf8-headers") => self.declared = self.declared.utf8_headers(),
             ("declare", _) => {
                 let octets = rest
                     .strip_prefix("size ")
-                    .expect("eight-bit, utf8-headers or size");
+                    .expect("eight-bit, utf8-headers, binary or size");
                 self.declared = self.declared.size(octets.parse().unwrap());
             }
             _ => return false,
@@ -214,6 +230,8 @@ impl Shape {
             .longest_line(self.longest_line);
         if streamed {
             mail.streamed(self.declared)
+        } else if self.binary {
+            mail.binary(self.text.clone())
         } else {
             mail.text(self.text.clone())
         }
@@ -221,26 +239,41 @@ impl Shape {
     }
 }
 
+fn timeouts(session: Option<&str>, limit: Option<Duration>) -> Timeouts {
+    let within = |time: Duration| limit.map_or(time, |limit| time.min(limit));
+    let timeouts = limit.map_or_else(Timeouts::default, |limit| {
+        // That for STARTTLS covers the EHLO behind it, too. Where time stands still both are up at once, and EHLO is named;
+        // on a real clock STARTTLS would always be the first.
+        Timeouts::default().at_most(limit).starttls(limit * 2)
+    });
+    match session {
+        Some(seconds) => timeouts.session(within(Duration::from_secs(seconds.parse().unwrap()))),
+        None => timeouts,
+    }
+}
+
 /// Takes a line of the configuration, if it is one.
 fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuilder> {
     let two = || rest.split_once(' ').expect("two words");
     Some(match word {
-        // It has been looked up before.
-        "name" => config,
+        // They have been looked up before.
+        "name" | "session-limit" => config,
         "policy" => config.security(policy(rest)),
         "login" => config.credentials(Credentials::password(two().0, two().1).unwrap()),
         "token" => config.credentials(Credentials::xoauth2(two().0, two().1).unwrap()),
         "credentials-in-clear" => config.dangerous_credentials_in_clear(),
-        "pipelining" => config.pipelining(Pipelining::Off),
+        "level" => config.pipelining(level(rest)),
+        "speculation" => config.speculation(Speculation::new(
+            two().0.parse().unwrap(),
+            two().1.parse().unwrap(),
+        )),
+        "chunk-size" => config.chunk_size(rest.parse().unwrap()),
+        "lmtp" => config.protocol(Protocol::Lmtp),
         "window" => config.window(Window::new(
             two().0.parse().unwrap(),
             two().1.parse().unwrap(),
         )),
         "without" => config.without(rest),
-        "session-limit" => {
-            let limit = Duration::from_secs(rest.parse().unwrap());
-            config.timeouts(Timeouts::default().session(limit))
-        }
         _ => return None,
     })
 }
@@ -336,6 +369,16 @@ impl Trace {
 
     fn line(&mut self, text: &str) {
         writeln!(self.0, "{text}").unwrap();
+    }
+}
+
+fn level(name: &str) -> Pipelining {
+    match name {
+        "off" => Pipelining::Off,
+        "envelope" => Pipelining::Envelope,
+        "transactions" => Pipelining::Transactions,
+        "speculative" => Pipelining::Speculative,
+        _ => panic!("no such level: {name}"),
     }
 }
 

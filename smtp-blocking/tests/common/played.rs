@@ -1,0 +1,237 @@
+//! How a client of any adapter goes through the scenarios that the machine's own tests are made of.
+//!
+//! Whoever includes this has `invariants` and `scenario` of those tests in the root of the crate.
+
+mod line;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+pub(crate) use line::Sent;
+use line::{Attentive, Line};
+use smtp_proto::{Connection, Error, ErrorKind, MailError, MessageId, Misuse, Outcome, Reply};
+use smtp_test::{MemoryServer, Report, Split};
+
+use crate::invariants::check_leaving;
+use crate::scenario::{self, Piece, Scenario, Trace};
+
+/// What drives the machine of a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// A client over an [`Attentive`] wire: it hears all that was said before it says anything, as in the machine's tests.
+    Attentive,
+    /// A client over the machine itself, which another TLS stack takes over.
+    ///
+    /// Where the server speaks out of turn, or the client could go on before it has heard all, what becomes of that is a
+    /// matter of who is faster. Whoever was then does not have to hear what is written, and is counted.
+    Plain,
+}
+
+/// Lets `run` go through every scenario, in every manner and split; each has to go as it is written, and the server to
+/// be sent the same each time.
+///
+/// With a `limit` the clock is a real one. Nothing is skipped for it: those who wait only do so side by side.
+pub(crate) fn every_scenario(
+    limit: Option<Duration>,
+    run: impl Fn(&Scenario, Split, Manner) -> Result<Option<Sent>, String> + Sync,
+) {
+    let scenarios = scenario::all_within(limit);
+    let (failed, raced) = (Mutex::new(Vec::new()), Mutex::new(BTreeSet::new()));
+    let check = |scenario: &Scenario| {
+        let name = &scenario.name;
+        let mut first = None;
+        for manner in [Manner::Attentive, Manner::Plain] {
+            for split in Split::ALL {
+                // Shown if it panics.
+                println!("{name}, {manner:?}, {split:?}");
+                let sent = run(scenario, split, manner).and_then(|sent| match sent {
+                    Some(sent) if *first.get_or_insert_with(|| sent.clone()) != sent => {
+                        Err(format!("the server was sent {sent:?}"))
+                    }
+                    None if manner == Manner::Attentive => Err("it raced".to_owned()),
+                    None => {
+                        raced.lock().unwrap().insert(name.clone());
+                        Ok(())
+                    }
+                    Some(_) => Ok(()),
+                });
+                if let Err(text) = sent {
+                    let text = format!("{name}, {manner:?}, {split:?}: {text}");
+                    failed.lock().unwrap().push(text);
+                }
+            }
+        }
+    };
+    let waits = |scenario: &&Scenario| limit.is_some() && scenario.needs_clock;
+    thread::scope(|scope| {
+        for scenario in scenarios.iter().filter(waits) {
+            scope.spawn(|| check(scenario));
+        }
+        scenarios.iter().filter(|each| !waits(each)).for_each(check);
+    });
+    let failed = failed.into_inner().unwrap();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    let (all, raced) = (scenarios.len(), raced.into_inner().unwrap());
+    if std::env::var_os("SCENARIO").is_none() {
+        assert!(all > 140, "only {all} scenarios");
+        assert!(raced.len() < all / 6, "too many are a race: {raced:?}");
+    }
+}
+
+/// The server of a scenario, and what it leaves behind.
+pub(crate) struct Stage {
+    pub(crate) trace: Trace,
+    report: Report,
+    pub(crate) line: Line,
+}
+
+impl Stage {
+    pub(crate) fn set(
+        scenario: &Scenario,
+        split: Split,
+        manner: Manner,
+    ) -> (Self, MemoryServer, Connection) {
+        let player = scenario.script.play(split);
+        let stage = Self {
+            trace: Trace::default(),
+            report: player.report(),
+            line: Line::default(),
+        };
+        let server =
+            MemoryServer::with_peer(stage.line.recorder(player, manner == Manner::Attentive));
+        let wire = Connection::new(Arc::clone(&scenario.config), [7; 32]);
+        (stage, server, wire)
+    }
+
+    /// A wire that hears all that was said before it says anything.
+    pub(crate) fn attentive(&self, connection: Connection) -> Attentive {
+        self.line.attentive(connection)
+    }
+
+    /// Holds what was heard and said against the scenario, once the client is gone; gives what the server was sent, unless
+    /// the client raced.
+    pub(crate) fn verdict(self, scenario: &Scenario) -> Result<Option<Sent>, String> {
+        let heard = self.trace.0.trim_end();
+        let sent = self.line.sent();
+        // Of a command that was cut nobody knows which it was.
+        let whole = sent.bytes.iter().rposition(|byte| *byte == b'\n');
+        let whole = &sent.bytes[..whole.map_or(0, |at| at + 1)];
+        check_leaving(scenario.config.security(), whole, sent.in_clear);
+        if self.line.has_raced() {
+            return Ok(None);
+        }
+        if let Err(mismatch) = self.report.verdict() {
+            return Err(format!("{mismatch}\nheard:\n{heard}\n"));
+        }
+        if heard != scenario.expected {
+            return Err(format!("heard\n{heard}\nand not\n{}\n", scenario.expected));
+        }
+        Ok(Some(sent))
+    }
+}
+
+/// Something that a caller has begun.
+pub(crate) enum Begun<'a> {
+    Mail(MessageId, &'a [Piece]),
+    Done(Heard<'a>),
+}
+
+/// What a caller heard of something.
+pub(crate) enum Heard<'a> {
+    Outcome(Result<Outcome, Error>),
+    Refused(&'a MailError),
+    Reply(Result<Reply, Error>),
+    Quit,
+}
+
+/// Whether the machine waits for somebody to begin TLS.
+pub(crate) fn wants_tls(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Misuse(Misuse::UpgradePending))
+}
+
+/// Makes a client ready, in the TLS of somebody else if it comes to that; an async one is awaited.
+macro_rules! secured {
+    ($client:expr, $handshake:expr $(, $await:tt)?) => {{
+        let mut client = $client;
+        match client.ready()$(.$await)? {
+            Err(error) if wants_tls(&error) => client.upgrade($handshake)$(.$await)?,
+            ready => ready.map(|()| client),
+        }
+    }};
+}
+
+/// Does with a client what a scenario says, and takes note of all that is heard; an async one is awaited.
+///
+/// Commands are none that could be in line with others: a client that sends one waits for it.
+macro_rules! perform {
+    ($scenario:expr, $stage:expr, $client:expr $(, $await:tt)?) => {{
+        let client = $client;
+        let trace = &mut $stage.trace;
+        match client {
+            Err(error) => _ = trace.ready(Err(error)),
+            Ok(mut client) => {
+                trace.ready(Ok(()));
+                let mut begun = Vec::new();
+                let mut quits = false;
+                for action in &$scenario.actions {
+                    begun.push(match action {
+                        Action::Mail(mail) => Begun::Mail(client.submit(mail.clone()), &[]),
+                        Action::Stream(mail, pieces) => {
+                            Begun::Mail(client.submit(mail.clone()), pieces)
+                        }
+                        Action::Refused(error) => Begun::Done(Heard::Refused(error)),
+                        Action::Command(command) => {
+                            let reply = client.command(command.clone())$(.$await)?;
+                            Begun::Done(Heard::Reply(reply))
+                        }
+                        Action::Quit => {
+                            client.connection_mut().quit();
+                            quits = true;
+                            Begun::Done(Heard::Quit)
+                        }
+                    });
+                }
+                let mut heard = Vec::new();
+                for begun in begun {
+                    heard.push(match begun {
+                        Begun::Done(heard) => heard,
+                        Begun::Mail(id, pieces) => {
+                            for piece in pieces {
+                                let Ok(BodyStatus::Wanted) = client.body(id)$(.$await)? else {
+                                    break;
+                                };
+                                match piece {
+                                    Piece::Text(text) => {
+                                        client.write_body(id, text.clone().into()).unwrap();
+                                    }
+                                    Piece::Finish => client.finish_body(id).unwrap(),
+                                    Piece::Fail => {
+                                        client.connection_mut().fail_body(id, source_error());
+                                    }
+                                    Piece::Abandon => client.connection_mut().abandon(id),
+                                }
+                            }
+                            Heard::Outcome(client.outcome(id)$(.$await)?)
+                        }
+                    });
+                }
+                let mut ended = if quits {
+                    Some(client.quit()$(.$await)?)
+                } else {
+                    drop(client);
+                    None
+                };
+                for heard in heard {
+                    match heard {
+                        Heard::Outcome(outcome) => trace.outcome(outcome),
+                        Heard::Refused(error) => trace.refused(error),
+                        Heard::Reply(reply) => trace.reply(reply),
+                        Heard::Quit => trace.ended(ended.take().expect("quit once")),
+                    }
+                }
+            }
+        }
+    }};
+}

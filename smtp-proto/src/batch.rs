@@ -1,0 +1,173 @@
+//! Many mails one behind the other: how many of them to have in line, and what becomes of each in turn.
+
+use alloc::collections::VecDeque;
+use core::fmt;
+use core::iter::Fuse;
+
+use crate::connection::Connection;
+use crate::error::{Error, Misuse, Stage};
+use crate::event::MessageId;
+use crate::handshake::State;
+use crate::machine::{Core, Job};
+use crate::mail::Mail;
+use crate::outcome::Outcome;
+use crate::pipeline::Pipelining;
+
+/// Mails that go out over one connection as fast as it can take them, with their outcomes in the same order.
+///
+/// Adapters drive it, like any other question, with [`poll_outcome`](Self::poll_outcome).
+///
+/// No more mails are taken from the iterator than [`wants_mail`](Connection::wants_mail) asks for, so memory does not grow
+/// with the batch. Every mail that was taken has its outcome. It ends early when the connection fails, or when the server
+/// takes no further mail in this session (MAILMAX, RFC 9422); then the outcome of the last mail that was taken tells why,
+/// and those that were not taken are still in [`into_rest`](Self::into_rest).
+///
+/// Meanwhile mails go out as by [`Pipelining::Transactions`] at least, unless the policy says how far to send ahead.
+///
+/// The mails have to be whole: one whose text comes in pieces is not sent, and the next is taken.
+#[must_use = "nothing is sent until outcomes are asked for"]
+pub struct Batch<I: Iterator<Item = Mail>> {
+    mails: Fuse<I>,
+    /// Those that were taken and whose outcome has not been told.
+    taken: VecDeque<MessageId>,
+    /// Whether no further mail is taken: there is none, or some outcome tells why.
+    ended: bool,
+}
+
+impl<I: Iterator<Item = Mail>> Batch<I> {
+    /// A batch of these mails, none of which is taken yet.
+    pub fn new(mails: impl IntoIterator<IntoIter = I>) -> Self {
+        Self {
+            mails: mails.into_iter().fuse(),
+            taken: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    /// Hands over as many mails as the connection wants, and tells what became of the one whose turn it is; `Some(None)`
+    /// when there is nothing more to tell.
+    ///
+    /// All calls have to be with the same connection.
+    pub fn poll_outcome(&mut self, connection: &mut Connection) -> Option<Option<Outcome>> {
+        loop {
+            self.take(connection);
+            let Some(&id) = self.taken.front() else {
+                // Else other mails are before these in line.
+                self.ended |= connection.core.stuck().is_some();
+                if !self.ended {
+                    return None;
+                }
+                connection.core.set_batching(false);
+                return Some(None);
+            };
+            match connection.poll_outcome(id)? {
+                Ok(outcome) => {
+                    self.taken.pop_front();
+                    self.ended |= connection.core.refusal().is_some();
+                    return Some(Some(outcome));
+                }
+                // Nothing will come of waiting: the mail's own outcome says why.
+                Err(error) if connection.core.is_untouched(id) => {
+                    connection.core.withdraw(id, error);
+                    self.ended = true;
+                }
+                // Somebody else has been told.
+                Err(_) => _ = self.taken.pop_front(),
+            }
+        }
+    }
+
+    /// The mails that were not taken.
+    ///
+    /// Those that were stay in line; their outcomes are for [`poll_event`](Connection::poll_event) to tell.
+    pub fn into_rest(self) -> Fuse<I> {
+        self.mails
+    }
+
+    fn take(&mut self, connection: &mut Connection) {
+        while !self.ended {
+            let wanted = connection.wants_mail();
+            let explains = self.taken.is_empty() && !connection.core.has_room_in_session();
+            if !wanted && !explains {
+                return;
+            }
+            let Some(mail) = self.mails.next() else {
+                self.ended = true;
+                return;
+            };
+            connection.core.set_batching(true);
+            let id = connection.submit(mail);
+            connection.core.refuse_streamed(id);
+            self.taken.push_back(id);
+            self.ended = explains;
+        }
+    }
+}
+
+impl<I: Iterator<Item = Mail>> fmt::Debug for Batch<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("taken", &self.taken)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Whether one more mail in line now would make the connection faster.
+    ///
+    /// For whoever has many: more than that only take up memory. Four in line are enough for all levels of
+    /// [`Pipelining`] but [`Speculative`](Pipelining::Speculative), which wants mails up to twice the octets that
+    /// [`Speculation`](crate::Speculation) lets be on their way, but at most 2,000 mails. Before the server is ready, one is
+    /// enough; none is wanted by a connection that has failed or is about to end, or from a server that takes no further
+    /// mail in this session.
+    pub fn wants_mail(&self) -> bool {
+        let core = &self.core;
+        if !core.has_room_in_session() {
+            return false;
+        }
+        let in_line = core.jobs.len();
+        if !matches!(core.state, Ok(State::Ready)) {
+            return in_line == 0;
+        }
+        let level = core.link.pipeline.level();
+        if level < Pipelining::Speculative || !core.known.capabilities.chunking() {
+            return in_line < IN_LINE;
+        }
+        let bound = core.link.config.speculation.in_flight.saturating_mul(2);
+        in_line < IN_LINE || (in_line < IN_LINE_AHEAD && core.text < bound)
+    }
+}
+
+impl Core {
+    /// Whether the server will take another mail in this session, as far as it has said.
+    fn has_room_in_session(&self) -> bool {
+        if self.refusal().is_some() {
+            return false;
+        }
+        let Some(most) = self.known.capabilities.limits().mail_max() else {
+            return true;
+        };
+        let waits = |job: &Job| matches!(job, Job::Mail(transaction) if transaction.is_untouched());
+        let waiting = self.jobs.iter().filter(|job| waits(job)).count();
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+        self.mails.saturating_add(waiting) < most.get()
+    }
+
+    fn is_untouched(&mut self, id: MessageId) -> bool {
+        self.transaction(id).is_some_and(|each| each.is_untouched())
+    }
+
+    /// Takes a mail out of the line whose text nobody would write.
+    fn refuse_streamed(&mut self, id: MessageId) {
+        if self.transaction(id).is_some_and(|each| each.is_streamed()) {
+            self.withdraw(id, Error::misuse(Stage::Body, Misuse::BodyUnfinished));
+        }
+    }
+}
+
+/// Mails in line that let one flight follow the other: the one that is answered, the one that is sent, and what makes up
+/// for one that turns out not to be sendable.
+const IN_LINE: usize = 4;
+
+/// Small mails in line that may go out without waiting for any reply.
+const IN_LINE_AHEAD: usize = 2000;

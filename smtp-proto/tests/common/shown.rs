@@ -1,0 +1,69 @@
+//! What people may see of a session, all in one place.
+
+use std::fmt::{Debug, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use smtp_proto::{Entry, Error, Outcome};
+
+/// All that was shown.
+#[derive(Clone, Default)]
+pub(crate) struct Shown(Arc<Mutex<String>>);
+
+impl Shown {
+    pub(crate) fn debug(&self, value: &dyn Debug) {
+        writeln!(self.0.lock().unwrap(), "{value:?}\n{value:#?}").unwrap();
+    }
+
+    pub(crate) fn text(&self, value: impl ToString) {
+        self.0.lock().unwrap().push_str(&value.to_string());
+    }
+
+    pub(crate) fn error(&self, error: &Error) {
+        self.debug(error);
+        self.text(error);
+        self.debug(error.kind());
+        self.text(error.kind());
+        if let Some(fragment) = error.fragment() {
+            self.text(String::from_utf8_lossy(fragment));
+        }
+        if let Some(reply) = error.reply() {
+            self.debug(reply);
+            self.text(reply);
+        }
+        let mut source = std::error::Error::source(error);
+        while let Some(error) = source {
+            self.debug(&error);
+            self.text(error);
+            source = error.source();
+        }
+    }
+
+    /// Looks at all of a mail's outcome.
+    pub(crate) fn outcome(&self, outcome: &Outcome) {
+        self.debug(outcome);
+        for delivery in outcome.deliveries() {
+            self.text(delivery.fate());
+            self.text(delivery.recipient());
+        }
+        if let Err(undelivered) = outcome.clone().all_accepted() {
+            self.text(&undelivered);
+            self.debug(&undelivered);
+        }
+        if let Some(error) = outcome.error() {
+            self.error(error);
+        }
+    }
+
+    /// Somebody who looks at a transcript.
+    pub(crate) fn observer(&self) -> impl Fn(&Entry<'_>) + Send + Sync + 'static {
+        let shown = self.clone();
+        move |entry| {
+            shown.debug(entry);
+            shown.text(entry);
+        }
+    }
+
+    pub(crate) fn all(&self) -> MutexGuard<'_, String> {
+        self.0.lock().unwrap()
+    }
+}

@@ -1,0 +1,45 @@
+//! The scenarios of the machine's tests through the smol client. Its clock is the real one: what waits in vain there waits
+//! in a hurry here.
+
+#[macro_use]
+#[path = "../../smtp-blocking/tests/common/played.rs"]
+mod played;
+#[path = "../../smtp-proto/tests/common/invariants.rs"]
+#[allow(dead_code, reason = "one of them is for this test")]
+mod invariants;
+#[path = "../../smtp-proto/tests/common/scenario.rs"]
+mod scenario;
+
+use std::time::Duration;
+
+use futures_lite::future::block_on;
+use played::{Begun, Heard, Manner, Sent, Stage, every_scenario, wants_tls};
+use scenario::{Action, Piece, Scenario, source_error};
+use smtp_smol::Client;
+use smtp_smol::proto::BodyStatus;
+use smtp_test::{Faulty, Plan, Split};
+
+#[test]
+fn every_scenario_goes_as_written_a_byte_at_a_time() {
+    every_scenario(Some(SOON), |scenario, split, manner| {
+        block_on(run(scenario, split, manner))
+    });
+}
+
+async fn run(scenario: &Scenario, split: Split, manner: Manner) -> Result<Option<Sent>, String> {
+    let (mut stage, server, wire) = Stage::set(scenario, split, manner);
+    let stream = Faulty::new(server, Plan::new().at_most(1).pending_first());
+    if manner == Manner::Attentive {
+        let mut client = Client::from_stream(stream, stage.attentive(wire));
+        let ready = client.ready().await;
+        perform!(scenario, stage, ready.map(|()| client), await);
+    } else {
+        let client = Client::from_stream(stream, wire);
+        let client = secured!(client, async |stream| stage.line.handshake(stream), await);
+        perform!(scenario, stage, client, await);
+    }
+    stage.verdict(scenario)
+}
+
+/// Patient enough for a machine that is busy, and short enough to wait for.
+const SOON: Duration = Duration::from_millis(300);
