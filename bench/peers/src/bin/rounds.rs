@@ -491,7 +491,8 @@ impl Bench {
             clients.push(Client {
                 name: name.into(),
                 kind,
-                nodelay: false,
+                // Where time does not count, nobody has to wait for delayed acknowledgements.
+                nodelay: !twice && kind.is_slow_alone(),
             });
             if twice && kind.is_peer() {
                 clients.push(Client {
