@@ -1,6 +1,5 @@
 //! Ours, blocking and over tokio: a mail at a time, and batches at each level.
 
-use std::collections::VecDeque;
 use std::net::TcpStream;
 use std::sync::Arc;
 
@@ -23,9 +22,6 @@ pub(super) enum Level {
     Binary,
     Speculative,
 }
-
-/// As many mails wait in line, so that memory does not grow with the batch.
-const IN_LINE: usize = 256;
 
 pub(super) fn one_by_one(job: &Job) -> Result<()> {
     let mails = Mails::new(job, false)?;
@@ -51,20 +47,15 @@ pub(super) fn batch(job: &Job, level: Level) -> Result<()> {
     let mails = Mails::new(job, level == Level::Binary)?;
     let stream = TcpStream::connect(job.address)?;
     stream.set_nodelay(true)?;
-    let connection = connection(Some(level.pipelining()), level == Level::Data)?;
+    let connection = connection(level.pipelining(), level == Level::Data)?;
     let mut client = smtp_blocking::Client::from_stream(stream, connection);
     client.ready()?;
-    let mut line = VecDeque::new();
-    for _ in 0..job.mails {
-        if line.len() == IN_LINE {
-            let first = line.pop_front().ok_or("no mail in line")?;
-            accepted(client.outcome(first)?)?;
-        }
-        line.push_back(client.submit(mails.next()?));
+    let mut sent = 0;
+    for outcome in client.send_all(mails.first(job.mails)) {
+        accepted(outcome)?;
+        sent += 1;
     }
-    for id in line {
-        accepted(client.outcome(id)?)?;
-    }
+    all(sent, job)?;
     Ok(client.quit()?)
 }
 
@@ -92,29 +83,23 @@ pub(super) async fn batch_async(job: &Job, level: Level) -> Result<()> {
     let mails = Mails::new(job, level == Level::Binary)?;
     let stream = tokio::net::TcpStream::connect(job.address).await?;
     stream.set_nodelay(true)?;
-    let connection = connection(Some(level.pipelining()), level == Level::Data)?;
+    let connection = connection(level.pipelining(), level == Level::Data)?;
     let mut client = smtp_tokio::Client::from_stream(stream, connection);
     client.ready().await?;
-    let mut line = VecDeque::new();
-    for _ in 0..job.mails {
-        if line.len() == IN_LINE {
-            let first = line.pop_front().ok_or("no mail in line")?;
-            accepted(client.outcome(first).await?)?;
-        }
-        line.push_back(client.submit(mails.next()?));
+    let mut sent = 0;
+    let mut batch = client.send_all(mails.first(job.mails));
+    while let Some(outcome) = batch.next().await {
+        accepted(outcome)?;
+        sent += 1;
     }
-    for id in line {
-        accepted(client.outcome(id).await?)?;
-    }
+    all(sent, job)?;
     Ok(client.quit().await?)
 }
 
 impl Level {
-    fn pipelining(self) -> Pipelining {
-        match self {
-            Self::Speculative => Pipelining::Speculative,
-            _ => Pipelining::Transactions,
-        }
+    /// `None`: what is the default for batches.
+    fn pipelining(self) -> Option<Pipelining> {
+        (self == Self::Speculative).then_some(Pipelining::Speculative)
     }
 }
 
@@ -135,6 +120,11 @@ impl Mails {
             text: job.text().into(),
             binary,
         })
+    }
+
+    /// So many mails, made when they are wanted.
+    fn first(&self, count: usize) -> impl Iterator<Item = Mail> {
+        (0..count).map_while(|_| self.next().ok())
     }
 
     fn next(&self) -> Result<Mail> {
@@ -175,6 +165,12 @@ fn endpoint(job: &Job) -> Result<Endpoint> {
         .port(job.address.port())
         .build()?;
     Ok(endpoint)
+}
+
+fn all(sent: usize, job: &Job) -> Result<()> {
+    (sent == job.mails)
+        .then_some(())
+        .ok_or_else(|| "not all were sent".into())
 }
 
 fn accepted(outcome: Outcome) -> Result<()> {
