@@ -153,6 +153,11 @@ impl Pipeline {
         fits
     }
 
+    /// Makes room for so many more replies at once, or as many as the window lets be due.
+    pub(crate) fn reserve(&mut self, replies: usize) {
+        self.due.reserve_exact(replies.min(self.window.replies));
+    }
+
     pub(crate) fn push(&mut self, due: Due) {
         self.count(due);
         self.due.push_back(due);
@@ -268,7 +273,7 @@ impl Expect {
 }
 
 /// Entries that an idle connection may keep room for.
-const KEPT: usize = 4;
+const KEPT: usize = 12;
 
 #[cfg(test)]
 mod tests {

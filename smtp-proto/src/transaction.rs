@@ -238,6 +238,10 @@ impl Transaction {
             },
             _ => Line::Data,
         };
+        if to == Expect::Mail {
+            link.pipeline
+                .reserve(self.mail.recipients.len().saturating_add(AROUND));
+        }
         if !link.say(&line, to) {
             return false;
         }
@@ -539,3 +543,6 @@ impl Transaction {
         Outcome::new(deliveries, failure, link.traffic(), tls)
     }
 }
+
+/// Replies around those for the recipients: for MAIL and DATA.
+const AROUND: usize = 2;
