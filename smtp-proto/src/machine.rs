@@ -266,7 +266,7 @@ impl Core {
                 _ => return,
             }
             if let Some(Job::Mail(transaction)) = self.jobs.pop_front() {
-                self.settle(*transaction, None);
+                self.settle(transaction, None);
             }
             self.sending = self.sending.saturating_sub(1);
         }
@@ -290,7 +290,7 @@ impl Core {
     }
 
     /// Stores what became of a mail.
-    pub(crate) fn settle(&mut self, transaction: Transaction, failure: Option<Error>) {
+    pub(crate) fn settle(&mut self, transaction: Box<Transaction>, failure: Option<Error>) {
         let id = transaction.id;
         self.text = self.text.saturating_sub(transaction.size());
         let outcome = transaction.outcome(failure, &self.link, self.known.tls.clone());
@@ -306,7 +306,7 @@ impl Core {
         if let Some(job) = found
             && let Job::Mail(transaction) = core::mem::replace(job, Job::Gone)
         {
-            self.settle(*transaction, Some(error));
+            self.settle(transaction, Some(error));
         }
         self.tidy();
     }
@@ -335,7 +335,7 @@ impl Core {
     pub(crate) fn drop_jobs(&mut self, error: &Error) {
         for job in core::mem::take(&mut self.jobs) {
             if let Job::Mail(transaction) = job {
-                self.settle(*transaction, Some(error.clone()));
+                self.settle(transaction, Some(error.clone()));
             }
         }
         self.sending = 0;
