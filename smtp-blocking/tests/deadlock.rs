@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use common::*;
 use narrow::{
-    BUFFER, CHUNKS, RECIPIENTS, both, deaf, serving, sockets, talkative, talkative_of_chunks, wire,
-    wire_with,
+    BUFFER, CHUNKS, RECIPIENTS, both, deaf, hurried, serving, sockets, talkative,
+    talkative_of_chunks, wire, wire_with,
 };
-use smtp_blocking::proto::{ErrorKind, Mail, Wait};
+use smtp_blocking::proto::{ErrorKind, Mail, Timeouts, Wait};
 use smtp_blocking::{Client, Stream};
 use smtp_test::{Log, Tls, pipe};
 
@@ -80,7 +80,7 @@ fn v25_chunks_go_on_only_as_their_replies_are_read() {
 
 /// Sends a mail whose envelope and whose replies are each larger than all the buffers.
 fn deliver(stream: impl Stream, tls: Option<&Tls>, log: &Log) {
-    let mut client = Client::from_stream(stream, wire(tls));
+    let mut client = Client::from_stream(stream, wire(tls, Timeouts::default()));
     let outcome = client.send(mail_to(RECIPIENTS)).unwrap();
     assert!(outcome.is_accepted(), "{:?}", outcome.error());
     client.quit().unwrap();
@@ -90,7 +90,7 @@ fn deliver(stream: impl Stream, tls: Option<&Tls>, log: &Log) {
 
 /// Sends a mail that is not taken.
 fn give_up(stream: impl Stream, tls: Option<&Tls>, log: &Log) {
-    let mut client = Client::from_stream(stream, wire(tls));
+    let mut client = Client::from_stream(stream, wire(tls, hurried()));
     let text = long_text(8 << 20);
     let outcome = client.send_from(streamed(), text.as_bytes()).unwrap();
     assert_eq!(judge(&outcome, log), Came::NotSent);

@@ -24,7 +24,8 @@ pub enum Pipelining {
     /// Also, with CHUNKING, small mails whole and one behind the other, without waiting for any reply.
     ///
     /// For servers that are known to be sound: a mail whose sender is refused must not be accepted after all. And, with a
-    /// driver that writes before it reads, for connections whose buffers hold the replies to all that may be on its way.
+    /// driver that writes before it reads, for connections whose buffers hold the replies to all that may be on its way. In
+    /// LMTP it is the same as `Transactions`, since the recipients decide how many replies the text leads to.
     Speculative,
 }
 

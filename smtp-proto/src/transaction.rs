@@ -53,6 +53,8 @@ pub(crate) struct Transaction {
     /// Replies that are due for this mail.
     due: usize,
     text: Text,
+    /// Position in the output behind the text that was put in line last.
+    batch_end: u64,
     /// Octets of the present chunk that are not in line yet.
     chunk_left: u64,
     /// Position in the output behind the end of the text, once that is in line.
@@ -98,6 +100,7 @@ impl Transaction {
             next: Next::Mail,
             answers: Answers::default(),
             due: 0,
+            batch_end: 0,
             chunk_left: 0,
             end: None,
         }
@@ -158,13 +161,9 @@ impl Transaction {
             let left = size.saturating_sub(self.text.written());
             size <= bounds.mail && link.pipeline.text().saturating_add(left) <= bounds.in_flight
         };
-        let none_left = || {
-            let recipients = &mut self.mail.recipients.iter();
-            !recipients.any(|recipient| matches!(recipient.answer, Answer::None))
-        };
-        link.pipeline.level() >= Pipelining::Speculative
+        link.config.protocol == Protocol::Smtp
+            && link.pipeline.level() >= Pipelining::Speculative
             && self.mail.whole_len().is_some_and(fits)
-            && none_left()
     }
 
     /// Finds out what the mail needs from the server and whether the server has it, before a byte goes out.
@@ -309,7 +308,13 @@ impl Transaction {
     }
 
     /// Puts as much of the text in line as there is room for, and its end behind the last of it.
+    ///
+    /// It goes in batches: the next is put in line when the last is out. So what is sent of a text that turns out to be
+    /// wrong does not depend on how the transport takes it.
     pub(crate) fn write_text(&mut self, link: &mut Link) -> Result<(), Fault> {
+        if link.outbox.sent() < self.batch_end {
+            return Ok(());
+        }
         let before = self.text.written();
         match self.next {
             Next::LoneDot => self.end_with(b".\r\n", link),
@@ -323,6 +328,7 @@ impl Transaction {
             }
         }
         if self.text.written() > before {
+            self.batch_end = link.outbox.queued();
             let (sent, total) = (self.text.written(), self.text.total(&self.mail.text));
             link.config.transcript.show(|| Entry::Body { sent, total });
         }
@@ -381,11 +387,12 @@ impl Transaction {
         Ok(true)
     }
 
-    /// How many replies the end of the text leads to, at most.
+    /// How many replies the end of the text leads to. In LMTP the recipients are known by then: a reply too many or too few
+    /// must not pass for another number of recipients.
     fn verdicts(&self, link: &Link) -> usize {
         match link.config.protocol {
             Protocol::Smtp => 1,
-            Protocol::Lmtp => self.answers.asked.max(1),
+            Protocol::Lmtp => self.answers.accepted,
         }
     }
 

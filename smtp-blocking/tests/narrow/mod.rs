@@ -83,15 +83,16 @@ pub(crate) fn sockets() -> (TcpStream, TcpStream) {
     (client.into(), server.into())
 }
 
-/// Patient with all but writing.
-pub(crate) fn timeouts() -> Timeouts {
+/// Patient with all but writing: for a server that stops reading. A loaded machine needs all the time there is for one that
+/// goes on.
+pub(crate) fn hurried() -> Timeouts {
     Timeouts::default().data_block(super::common::SOON)
 }
 
 /// What speaks in clear, or with TLS from the first byte.
 #[cfg(feature = "rustls")]
-pub(crate) fn wire(tls: Option<&Tls>) -> smtp_rustls::Session {
-    wire_with(tls, |builder| builder)
+pub(crate) fn wire(tls: Option<&Tls>, timeouts: Timeouts) -> smtp_rustls::Session {
+    wire_with(tls, |builder| builder.timeouts(timeouts))
 }
 
 /// The same with a policy of its own.
@@ -107,8 +108,7 @@ pub(crate) fn wire_with(
             Security::Cleartext,
         ),
     };
-    let builder = builder.security(security).timeouts(timeouts());
-    policy(builder)
+    policy(builder.security(security))
         .build()
         .unwrap()
         .attempt(None)
