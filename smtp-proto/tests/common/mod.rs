@@ -15,5 +15,5 @@ pub(crate) mod pair;
 pub(crate) mod parrot;
 pub(crate) mod rig;
 pub(crate) mod scenario;
-pub(crate) mod shown;
 pub(crate) mod session;
+pub(crate) mod shown;
