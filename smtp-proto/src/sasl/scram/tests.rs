@@ -305,6 +305,8 @@ fn v34_the_nonce_has_all_the_randomness_of_the_context() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn v35_no_challenge_panics_or_succeeds(challenges in proptest::collection::vec(challenge(), 1..4)) {
         let mut state = example();
