@@ -67,6 +67,8 @@ pub(crate) struct Letter {
     sender: String,
     recipients: Vec<String>,
     text: Bytes,
+    /// Whether the server does not ask its policy before the text.
+    unasked: bool,
 }
 
 impl Letter {
@@ -83,8 +85,15 @@ impl Letter {
                 .map(|(index, kind)| format!("{kind}-{number}-{index}@{HOST}"))
                 .collect(),
             text: Bytes::new(),
+            unasked: false,
         }
         .body(text.as_bytes())
+    }
+
+    /// Travels in chunks to a server that then refuses nobody at [`Step::Data`].
+    pub(crate) fn unasked(mut self) -> Self {
+        self.unasked = true;
+        self
     }
 
     /// Another text below the headers.
@@ -150,7 +159,8 @@ impl Letter {
         let recipient = &self.recipients[index];
         let fault = find(&SENDERS, &self.sender, |step| step == Step::Mail)
             .or_else(|| find(&RECIPIENTS, recipient, |_| true))
-            .or_else(|| find(&SENDERS, &self.sender, |_| true));
+            .or_else(|| find(&SENDERS, &self.sender, |_| true))
+            .filter(|fault| fault.step != Step::Data || !self.unasked);
         let right = match (fault, fate) {
             (None, Fate::Accepted(_)) => true,
             (Some(fault), Fate::Refused { stage, reply }) => {

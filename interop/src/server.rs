@@ -22,6 +22,11 @@ pub(crate) trait Server: Sync {
     /// Writes its configuration, and gives the command that runs it in the foreground.
     fn prepare(&self, site: &Site) -> io::Result<Command>;
 
+    /// Whether it asks its policy about the text of a mail before the first chunk as it does at DATA.
+    fn refuses_before_chunks(&self) -> bool {
+        true
+    }
+
     /// How many mails it has taken and not yet stored.
     fn queued(&self, site: &Site) -> io::Result<usize>;
 }

@@ -77,6 +77,9 @@ fn refusals(bench: &Bench<'_>, way: Way) -> Verdict {
         letters.push(Letter::new(sender, recipients));
     }
     letters.push(Letter::new("ok", &["ok"]));
+    if way.text != Text::Data && !bench.server.refuses_before_chunks() {
+        letters = letters.into_iter().map(Letter::unasked).collect();
+    }
     deliver(bench, way, &letters)
 }
 

@@ -1,7 +1,7 @@
 //! Exim: its own authenticators, delivery into a Maildir by its own transport.
 
+use std::io;
 use std::process::Command;
-use std::{fs, io};
 
 use super::{Server, count_files};
 use crate::certificates::Flaw;
@@ -38,13 +38,12 @@ impl Server for Exim {
         Ok(command)
     }
 
+    fn refuses_before_chunks(&self) -> bool {
+        false
+    }
+
     fn queued(&self, site: &Site) -> io::Result<usize> {
-        // The text of a mail goes last.
-        let mut count = count_files(&site.path("spool/input"))?;
-        if count > 0 && fs::read_dir(site.path("spool/input"))?.next().is_none() {
-            count = 0;
-        }
-        Ok(count)
+        count_files(&site.path("spool/input"))
     }
 }
 
@@ -114,6 +113,7 @@ smtp_accept_queue_per_connection = 0
 smtp_accept_max = 50
 smtp_accept_max_nonmail = 1000000
 smtp_accept_max_per_connection = 0
+smtp_max_synprot_errors = 1000
 deliver_queue_load_max = 1000
 queue_only_load = 1000
 message_size_limit = ${{if eq{{$received_port}}{{{small}}}{{{SMALL}}}{{{LARGE}}}}}
