@@ -7,7 +7,7 @@ use std::{fmt, io};
 use bytes::{Bytes, BytesMut};
 use smtp_proto::{
     BodyStatus, Capabilities, Command, Connection, Error, Mail, MessageId, Misuse, Outcome, Reply,
-    Time, TlsFacts, Traffic, Window, Wire,
+    Time, TlsFacts, Traffic, Wire,
 };
 
 use crate::Stream;
@@ -40,8 +40,7 @@ impl<S, W: Wire> Client<S, W> {
     /// A client over a stream that is connected, and a wire that has not begun.
     ///
     /// It does not wait: see [`ready`](Self::ready).
-    pub fn from_stream(stream: S, mut wire: W) -> Self {
-        wire.smtp().set_window(WINDOW);
+    pub fn from_stream(stream: S, wire: W) -> Self {
         Self {
             stream,
             wire,
@@ -398,9 +397,6 @@ const READ: usize = 2 * 1024;
 
 /// How many bytes of a mail's text are asked of a reader at a time.
 const PIECE: usize = 64 * 1024;
-
-/// Fits in buffers of 4 KiB, with what TLS adds to each flight.
-const WINDOW: Window = Window::new(4096 - 256, 128);
 
 /// A stream takes no limit of zero.
 pub(crate) const SHORTEST: Duration = Duration::from_millis(1);

@@ -8,8 +8,8 @@ use std::io::{self, IoSlice, Read, Write};
 use std::time::Duration;
 
 use common::*;
-use narrow::{BUFFER, RECIPIENTS, both, deaf, serving, sockets, talkative, wire};
-use smtp_blocking::proto::{ErrorKind, Wait};
+use narrow::{BUFFER, RECIPIENTS, both, deaf, hurried, serving, sockets, talkative, wire};
+use smtp_blocking::proto::{ErrorKind, Timeouts, Wait};
 use smtp_blocking::{Client, Stream};
 use smtp_test::{Log, Tls, pipe};
 
@@ -59,7 +59,7 @@ fn v25_a_server_that_stops_reading_in_a_text_runs_into_the_deadline_over_sockets
 
 /// Sends a mail whose envelope and whose replies are each larger than all the buffers.
 fn deliver(stream: impl Stream, tls: Option<&Tls>, log: &Log) {
-    let mut client = Client::from_stream(stream, wire(tls));
+    let mut client = Client::from_stream(stream, wire(tls, Timeouts::default()));
     let outcome = client.send(mail_to(RECIPIENTS)).unwrap();
     assert!(outcome.is_accepted(), "{:?}", outcome.error());
     client.quit().unwrap();
@@ -69,7 +69,7 @@ fn deliver(stream: impl Stream, tls: Option<&Tls>, log: &Log) {
 
 /// Sends a mail that is not taken.
 fn give_up(stream: impl Stream, tls: Option<&Tls>, log: &Log) {
-    let mut client = Client::from_stream(stream, wire(tls));
+    let mut client = Client::from_stream(stream, wire(tls, hurried()));
     let text = long_text(8 << 20);
     let outcome = client.send_from(streamed(), text.as_bytes()).unwrap();
     assert_eq!(judge(&outcome, log), Came::NotSent);

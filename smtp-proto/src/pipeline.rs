@@ -88,8 +88,9 @@ pub(crate) enum Expect {
 }
 
 impl Window {
-    /// For drivers that write first and read then: 4096 octets, 128 replies.
-    pub const HALF_DUPLEX: Self = Self::new(4096, 128);
+    /// For drivers that write first and read then: 3840 octets, which fit in a buffer of 4 KiB with what TLS adds to each
+    /// flight, and 128 replies.
+    pub const HALF_DUPLEX: Self = Self::new(4096 - 256, 128);
 
     /// For drivers that read while they write: 64 KiB, 1000 replies.
     pub const FULL_DUPLEX: Self = Self::new(65_536, 1000);
@@ -150,6 +151,11 @@ impl Pipeline {
             self.replies < window.replies && self.octets.saturating_add(octets) <= window.octets;
         self.full = !fits;
         fits
+    }
+
+    /// Makes room for so many more replies at once, or as many as the window lets be due.
+    pub(crate) fn reserve(&mut self, replies: usize) {
+        self.due.reserve_exact(replies.min(self.window.replies));
     }
 
     pub(crate) fn push(&mut self, due: Due) {
@@ -265,7 +271,7 @@ impl Expect {
 }
 
 /// Entries that an idle connection may keep room for.
-const KEPT: usize = 4;
+const KEPT: usize = 12;
 
 #[cfg(test)]
 mod tests {
@@ -286,8 +292,8 @@ mod tests {
                     to: Expect::Rcpt(0),
                     end,
                     octets: 10,
-                    text: 0,
                     replies: 1,
+                    text: 0,
                 });
             }
             pushed

@@ -53,6 +53,8 @@ pub(crate) struct Transaction {
     /// Replies that are due for this mail.
     due: usize,
     text: Text,
+    /// Position in the output behind the text that was put in line last.
+    batch_end: u64,
     /// Octets of the present chunk that are not in line yet.
     chunk_left: u64,
     /// Position in the output behind the end of the text, once that is in line.
@@ -98,6 +100,7 @@ impl Transaction {
             next: Next::Mail,
             answers: Answers::default(),
             due: 0,
+            batch_end: 0,
             chunk_left: 0,
             end: None,
         }
@@ -232,6 +235,10 @@ impl Transaction {
             },
             _ => Line::Data,
         };
+        if to == Expect::Mail {
+            link.pipeline
+                .reserve(self.mail.recipients.len().saturating_add(AROUND));
+        }
         if !link.say(&line, to) {
             return false;
         }
@@ -302,7 +309,13 @@ impl Transaction {
     }
 
     /// Puts as much of the text in line as there is room for, and its end behind the last of it.
+    ///
+    /// It goes in batches: the next is put in line when the last is out. So what is sent of a text that turns out to be
+    /// wrong does not depend on how the transport takes it.
     pub(crate) fn write_text(&mut self, link: &mut Link) -> Result<(), Fault> {
+        if link.outbox.sent() < self.batch_end {
+            return Ok(());
+        }
         let before = self.text.written();
         match self.next {
             Next::LoneDot => self.end_with(b".\r\n", link),
@@ -316,6 +329,7 @@ impl Transaction {
             }
         }
         if self.text.written() > before {
+            self.batch_end = link.outbox.queued();
             let (sent, total) = (self.text.written(), self.text.total(&self.mail.text));
             link.config.transcript.show(|| Entry::Body { sent, total });
         }
@@ -526,3 +540,6 @@ impl Transaction {
         Outcome::new(deliveries, failure, link.traffic(), tls)
     }
 }
+
+/// Replies around those for the recipients: for MAIL and DATA.
+const AROUND: usize = 2;

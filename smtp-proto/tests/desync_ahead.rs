@@ -176,12 +176,12 @@ fn v24_a_lost_or_doubled_reply_ends_the_connection_with_its_flight() {
     for mode in MODES {
         let replies = run(mode, None).pair.peer.replies;
         // The last is the one to QUIT.
-        for number in 0..replies.len() - 1 {
+        let (_, replies) = replies.split_last().unwrap();
+        for (number, (flight, said)) in replies.iter().enumerate() {
             for change in [Change::Delete, Change::Double, Change::Behind("250 #extra")] {
                 let run = run(mode, Some((number, change)));
-                let context = format!("{mode:?}, {change:?} at {number}, {}", replies[number].1);
+                let context = format!("{mode:?}, {change:?} at {number}, {said}");
                 assert!(run.end.is_err(), "{context}");
-                let (flight, _) = replies[number];
                 assert!(
                     run.pair.peer.flights.len() <= flight + 2,
                     "{context}: {} flights",

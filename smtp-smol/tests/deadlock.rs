@@ -9,9 +9,9 @@ mod narrow;
 use common::*;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::future::block_on;
-use narrow::{BUFFER, RECIPIENTS, both, deaf, serving, sockets, talkative, wire};
+use narrow::{BUFFER, RECIPIENTS, both, deaf, hurried, serving, sockets, talkative, wire};
 use smtp_smol::Client;
-use smtp_smol::proto::{ErrorKind, Wait};
+use smtp_smol::proto::{ErrorKind, Timeouts, Wait};
 use smtp_test::{Log, Tls, pipe};
 
 #[test]
@@ -68,7 +68,7 @@ fn v25_a_server_that_stops_reading_in_a_text_runs_into_the_deadline_over_sockets
 
 /// Sends a mail whose envelope and whose replies are each larger than all the buffers.
 async fn deliver(stream: impl AsyncRead + AsyncWrite + Unpin, tls: Option<&Tls>, log: &Log) {
-    let mut client = Client::from_stream(stream, wire(tls));
+    let mut client = Client::from_stream(stream, wire(tls, Timeouts::default()));
     let outcome = client.send(mail_to(RECIPIENTS)).await.unwrap();
     assert!(outcome.is_accepted(), "{:?}", outcome.error());
     client.quit().await.unwrap();
@@ -78,7 +78,7 @@ async fn deliver(stream: impl AsyncRead + AsyncWrite + Unpin, tls: Option<&Tls>,
 
 /// Sends a mail that is not taken.
 async fn give_up(stream: impl AsyncRead + AsyncWrite + Unpin, tls: Option<&Tls>, log: &Log) {
-    let mut client = Client::from_stream(stream, wire(tls));
+    let mut client = Client::from_stream(stream, wire(tls, hurried()));
     let text = long_text(8 << 20);
     let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
     assert_eq!(judge(&outcome, log), Came::NotSent);

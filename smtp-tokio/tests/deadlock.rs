@@ -7,10 +7,10 @@ mod common;
 mod narrow;
 
 use common::*;
-use narrow::{BUFFER, RECIPIENTS, both, deaf, serving, sockets, talkative, wire};
+use narrow::{BUFFER, RECIPIENTS, both, deaf, hurried, serving, sockets, talkative, wire};
 use smtp_test::{Log, Tls, pipe};
 use smtp_tokio::Client;
-use smtp_tokio::proto::{ErrorKind, Wait};
+use smtp_tokio::proto::{ErrorKind, Timeouts, Wait};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn v25_a_server_that_stops_reading_in_a_text_runs_into_the_deadline_over_s
 
 /// Sends a mail whose envelope and whose replies are each larger than all the buffers.
 async fn deliver(stream: impl AsyncRead + AsyncWrite + Unpin, tls: Option<&Tls>, log: &Log) {
-    let mut client = Client::from_stream(stream, wire(tls));
+    let mut client = Client::from_stream(stream, wire(tls, Timeouts::default()));
     let outcome = client.send(mail_to(RECIPIENTS)).await.unwrap();
     assert!(outcome.is_accepted(), "{:?}", outcome.error());
     client.quit().await.unwrap();
@@ -69,7 +69,7 @@ async fn deliver(stream: impl AsyncRead + AsyncWrite + Unpin, tls: Option<&Tls>,
 
 /// Sends a mail that is not taken.
 async fn give_up(stream: impl AsyncRead + AsyncWrite + Unpin, tls: Option<&Tls>, log: &Log) {
-    let mut client = Client::from_stream(stream, wire(tls));
+    let mut client = Client::from_stream(stream, wire(tls, hurried()));
     let text = long_text(8 << 20);
     let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
     assert_eq!(judge(&outcome, log), Came::NotSent);

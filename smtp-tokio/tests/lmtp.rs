@@ -1,5 +1,5 @@
 //! Delivery to a mail store by LMTP (RFC 2033) through the tokio client.
-#![cfg(unix)]
+#![cfg(all(unix, feature = "net"))]
 
 #[path = "../../smtp-blocking/tests/common/mod.rs"]
 mod common;

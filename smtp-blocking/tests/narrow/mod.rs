@@ -69,14 +69,15 @@ pub(crate) fn sockets() -> (TcpStream, TcpStream) {
     (client.into(), server.into())
 }
 
-/// Patient with all but writing.
-pub(crate) fn timeouts() -> Timeouts {
+/// Patient with all but writing: for a server that stops reading. A loaded machine needs all the time there is for one that
+/// goes on.
+pub(crate) fn hurried() -> Timeouts {
     Timeouts::default().data_block(super::common::SOON)
 }
 
 /// What speaks in clear, or with TLS from the first byte.
 #[cfg(feature = "rustls")]
-pub(crate) fn wire(tls: Option<&Tls>) -> smtp_rustls::Session {
+pub(crate) fn wire(tls: Option<&Tls>, timeouts: Timeouts) -> smtp_rustls::Session {
     let (builder, security) = match tls {
         Some(tls) => (super::common::secured::endpoint(tls), Security::Implicit),
         None => (
@@ -84,7 +85,7 @@ pub(crate) fn wire(tls: Option<&Tls>) -> smtp_rustls::Session {
             Security::Cleartext,
         ),
     };
-    let endpoint = builder.security(security).timeouts(timeouts()).build();
+    let endpoint = builder.security(security).timeouts(timeouts).build();
     endpoint
         .unwrap()
         .attempt(None)
