@@ -528,7 +528,11 @@ impl Core {
 /// Begins a mail, behind RSET if the one before left something.
 fn say_mail(transaction: &mut Transaction, link: &mut Link, needs_reset: &mut bool) -> bool {
     // What is not answered yet may be refused.
-    if *needs_reset || link.pipeline.last() == Some(Expect::LastChunk) {
+    let may_be_refused = matches!(
+        link.pipeline.last(),
+        Some(Expect::EndOfData | Expect::LastChunk)
+    );
+    if *needs_reset || may_be_refused {
         if !link.say(&Line::Rset, Expect::Rset) {
             return false;
         }

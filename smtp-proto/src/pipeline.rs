@@ -239,10 +239,8 @@ impl Expect {
             (Self::Rset, Self::Mail)
             | (Self::Mail | Self::Rcpt(_), Self::Rcpt(_) | Self::Data)
             | (Self::Chunk, Self::Chunk | Self::LastChunk) => Pipelining::Envelope,
-            // Behind a refused chunk its transaction may stay open (RFC 3030, section 2); behind a dot it does not.
-            (Self::EndOfData, Self::Mail) | (Self::LastChunk, Self::Rset) => {
-                Pipelining::Transactions
-            }
+            // Behind a refused text its transaction may stay open.
+            (Self::EndOfData | Self::LastChunk, Self::Rset) => Pipelining::Transactions,
             (Self::Rcpt(_), Self::Chunk | Self::LastChunk) => Pipelining::Speculative,
             _ => return false,
         };

@@ -125,12 +125,9 @@ impl Transaction {
 
     /// Whether the server may hold the beginning of this mail, so that RSET has to come before the next.
     pub(crate) fn leaves_rest(&self) -> bool {
-        let ended = match self.framing {
-            Framing::Dot => self.answers.verdict.is_some(),
-            // RFC 3030, section 2: a refused chunk need not end the transaction.
-            Framing::Chunks => self.answers.taken,
-        };
-        !self.is_untouched() && !ended
+        // A refused chunk need not end the transaction (RFC 3030, section 2). The end of the data should, whatever the reply
+        // (RFC 5321, section 4.1.1.4), and not every server sees to it.
+        !self.is_untouched() && !self.answers.taken
     }
 
     /// Whether all has been sent that will be, and answered; there may be recipients left to begin again for.
