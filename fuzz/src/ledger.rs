@@ -474,7 +474,8 @@ impl Transaction {
                 // A reply over a limit of the core's is none to it, and one to this observer.
                 let over_limit =
                     matches!(error.kind(), ErrorKind::Protocol(ProtocolError::Reply(_)));
-                let contradicted = !is_yes(self.mail) || self.chunk.is_some();
+                let nobody = !self.rcpt.iter().any(|code| is_yes(Some(*code)));
+                let contradicted = !is_yes(self.mail) || self.chunk.is_some() || nobody;
                 let undecided = !decided || over_limit || contradicted;
                 holds(undecided, "in doubt in spite of a reply")
             }

@@ -52,6 +52,12 @@
 //! The client writes all that it may before it reads. That it is not caught with both sides waiting for the other to read is
 //! the doing of the machine, which sends ahead only as much as the buffers between them are sure to hold.
 //!
+//! # LMTP
+//!
+//! Mail is handed to a mail store by LMTP (RFC 2033): over a Unix socket by `Client::connect_unix`, or over TCP by an
+//! [`Endpoint`](tls::Endpoint) whose [`protocol`](tls::EndpointBuilder::protocol) says so. An outcome then tells for each
+//! recipient whether the mail was delivered.
+//!
 //! # Other streams and other TLS
 //!
 //! [`Client::from_stream`] takes any [`Stream`], and any [`Wire`](proto::Wire): a
@@ -75,6 +81,8 @@ mod client;
 mod batch;
 #[cfg(feature = "rustls")]
 mod connect;
+#[cfg(unix)]
+mod unix;
 
 pub use smtp_proto as proto;
 #[cfg(feature = "rustls")]

@@ -284,6 +284,31 @@ fn where_the_server_is_known_to_be_sound_many_mails_share_a_round_trip() {
     log.assert_clean();
 }
 
+#[cfg(feature = "rustls")]
+#[test]
+fn an_endpoint_says_how_large_chunks_are() {
+    let server = Server::start(Config::new().with("CHUNKING")).unwrap();
+    let endpoint = smtp_blocking::tls::Endpoint::builder("localhost")
+        .port(server.port())
+        .security(Security::Cleartext)
+        .chunk_size(20)
+        .build()
+        .unwrap();
+    let mut client = Client::connect(&endpoint).unwrap();
+    assert!(client.send(mail()).unwrap().is_accepted());
+    client.quit().unwrap();
+    let session = server.log().session();
+    let chunks = session
+        .commands()
+        .iter()
+        .filter(|line| line.starts_with("BDAT"));
+    assert!(
+        chunks.eq(["BDAT 20", "BDAT 10 LAST"]),
+        "{}",
+        session.transcript()
+    );
+}
+
 /// The server as configured, by DATA and by BDAT.
 fn both(config: Config) -> [Config; 2] {
     [config.clone(), config.with("CHUNKING")]

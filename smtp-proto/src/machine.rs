@@ -271,7 +271,7 @@ impl Core {
                 _ => return,
             }
             if let Some(Job::Mail(transaction)) = self.jobs.pop_front() {
-                self.settle(*transaction, None);
+                self.settle(transaction, None);
             }
             self.sending = self.sending.saturating_sub(1);
         }
@@ -295,7 +295,7 @@ impl Core {
     }
 
     /// Stores what became of a mail.
-    pub(crate) fn settle(&mut self, transaction: Transaction, failure: Option<Error>) {
+    pub(crate) fn settle(&mut self, transaction: Box<Transaction>, failure: Option<Error>) {
         let id = transaction.id;
         self.text = self.text.saturating_sub(transaction.size());
         let outcome = transaction.outcome(failure, &self.link, self.known.tls.clone());
@@ -311,7 +311,7 @@ impl Core {
         if let Some(job) = found
             && let Job::Mail(transaction) = core::mem::replace(job, Job::Gone)
         {
-            self.settle(*transaction, Some(error));
+            self.settle(transaction, Some(error));
         }
         self.tidy();
     }
@@ -340,7 +340,7 @@ impl Core {
     pub(crate) fn drop_jobs(&mut self, error: &Error) {
         for job in core::mem::take(&mut self.jobs) {
             if let Job::Mail(transaction) = job {
-                self.settle(*transaction, Some(error.clone()));
+                self.settle(transaction, Some(error.clone()));
             }
         }
         self.sending = 0;
@@ -533,7 +533,11 @@ impl Core {
 /// Begins a mail, behind RSET if the one before left something.
 fn say_mail(transaction: &mut Transaction, link: &mut Link, needs_reset: &mut bool) -> bool {
     // What is not answered yet may be refused.
-    if *needs_reset || link.pipeline.last() == Some(Expect::LastChunk) {
+    let may_be_refused = matches!(
+        link.pipeline.last(),
+        Some(Expect::EndOfData | Expect::LastChunk)
+    );
+    if *needs_reset || may_be_refused {
         if !link.say(&Line::Rset, Expect::Rset) {
             return false;
         }

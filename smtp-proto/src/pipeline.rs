@@ -23,7 +23,9 @@ pub enum Pipelining {
     Transactions,
     /// Also, with CHUNKING, small mails whole and one behind the other, without waiting for any reply.
     ///
-    /// For servers that are known to be sound: a mail whose sender is refused must not be accepted after all.
+    /// For servers that are known to be sound: a mail whose sender is refused must not be accepted after all. And, with a
+    /// driver that writes before it reads, for connections whose buffers hold the replies to all that may be on its way. In
+    /// LMTP it is the same as `Transactions`, since the recipients decide how many replies the text leads to.
     Speculative,
 }
 
@@ -47,6 +49,8 @@ pub(crate) struct Pipeline {
     /// Octets of text that are not answered, those of text that ends by a dot left out.
     text: u64,
     window: Window,
+    /// Whether something had to wait since more would have been unanswered than the window admits.
+    full: bool,
     level: Pipelining,
 }
 
@@ -85,8 +89,9 @@ pub(crate) enum Expect {
 }
 
 impl Window {
-    /// For drivers that write first and read then: 4096 octets, 128 replies.
-    pub const HALF_DUPLEX: Self = Self::new(4096, 128);
+    /// For drivers that write first and read then: 3840 octets, which fit in a buffer of 4 KiB with what TLS adds to each
+    /// flight, and 128 replies.
+    pub const HALF_DUPLEX: Self = Self::new(4096 - 256, 128);
 
     /// For drivers that read while they write: 64 KiB, 1000 replies.
     pub const FULL_DUPLEX: Self = Self::new(65_536, 1000);
@@ -94,6 +99,15 @@ impl Window {
     /// So many octets of commands and so many replies; at least one command always fits.
     pub const fn new(octets: usize, replies: usize) -> Self {
         Self { octets, replies }
+    }
+
+    /// How many replies are sure to fit in a buffer of so many octets, if each is a line.
+    const fn replies_to_text(self) -> usize {
+        self.octets / REPLY_LINE
+    }
+
+    const fn half(self) -> Self {
+        Self::new(self.octets / 2, self.replies / 2)
     }
 }
 
@@ -105,6 +119,7 @@ impl Pipeline {
             replies: 0,
             text: 0,
             window: Window::HALF_DUPLEX,
+            full: false,
             level: Pipelining::Off,
         }
     }
@@ -122,13 +137,39 @@ impl Pipeline {
     }
 
     /// Whether a command of so many octets may be sent now, before the replies that are due have come.
-    pub(crate) fn admits(&self, next: Expect, octets: usize) -> bool {
+    ///
+    /// A full window has to be half empty before there is more: few large flights cost less than many small ones, also in
+    /// the buffers on the way, where TLS adds to each.
+    pub(crate) fn admits(&mut self, next: Expect, octets: usize) -> bool {
         let Some(last) = self.due.back() else {
+            self.full = false;
             return true;
         };
-        last.to.lets_follow(next, self.level)
-            && self.replies < self.window.replies
-            && self.octets.saturating_add(octets) <= self.window.octets
+        if !last.to.lets_follow(next, self.level) {
+            return false;
+        }
+        // A chunk fits in no buffer: its writing may have to wait for the peer to read, and the peer for its replies to be read.
+        // What may be sent without waiting for any reply has its own bounds.
+        if last.to == Expect::Chunk
+            && self.level < Pipelining::Speculative
+            && self.replies >= self.window.replies_to_text()
+        {
+            return false;
+        }
+        let window = if self.full {
+            self.window.half()
+        } else {
+            self.window
+        };
+        let fits =
+            self.replies < window.replies && self.octets.saturating_add(octets) <= window.octets;
+        self.full = !fits;
+        fits
+    }
+
+    /// Makes room for so many more replies at once, or as many as the window lets be due.
+    pub(crate) fn reserve(&mut self, replies: usize) {
+        self.due.reserve_exact(replies.min(self.window.replies));
     }
 
     pub(crate) fn push(&mut self, due: Due) {
@@ -198,10 +239,8 @@ impl Expect {
             (Self::Rset, Self::Mail)
             | (Self::Mail | Self::Rcpt(_), Self::Rcpt(_) | Self::Data)
             | (Self::Chunk, Self::Chunk | Self::LastChunk) => Pipelining::Envelope,
-            // Behind a refused chunk its transaction may stay open (RFC 3030, section 2); behind a dot it does not.
-            (Self::EndOfData, Self::Mail) | (Self::LastChunk, Self::Rset) => {
-                Pipelining::Transactions
-            }
+            // Behind a refused text its transaction may stay open.
+            (Self::EndOfData | Self::LastChunk, Self::Rset) => Pipelining::Transactions,
             (Self::Rcpt(_), Self::Chunk | Self::LastChunk) => Pipelining::Speculative,
             _ => return false,
         };
@@ -245,5 +284,41 @@ impl Expect {
     }
 }
 
+/// The longest line of a reply (RFC 5321, section 4.5.3.1.5).
+const REPLY_LINE: usize = 512;
+
 /// Entries that an idle connection may keep room for.
-const KEPT: usize = 4;
+const KEPT: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_window_is_not_filled_up_again_before_half_of_it_is_free() {
+        let mut pipeline = Pipeline::new();
+        pipeline.set_level(Pipelining::Envelope);
+        pipeline.set_window(Window::new(1000, 8));
+        let mut end = 0;
+        let mut fill = |pipeline: &mut Pipeline| {
+            let mut pushed = 0;
+            while pipeline.admits(Expect::Rcpt(0), 10) {
+                end += 10;
+                pushed += 1;
+                pipeline.push(Due {
+                    to: Expect::Rcpt(0),
+                    end,
+                    octets: 10,
+                    replies: 1,
+                    text: 0,
+                });
+            }
+            pushed
+        };
+        assert_eq!(fill(&mut pipeline), 8);
+        for more in [0, 0, 0, 0, 5, 0] {
+            pipeline.answered(u64::MAX).unwrap();
+            assert_eq!(fill(&mut pipeline), more);
+        }
+    }
+}

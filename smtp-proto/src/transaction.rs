@@ -20,6 +20,8 @@
 mod answers;
 mod text;
 
+use alloc::boxed::Box;
+
 use bytes::Bytes;
 
 use self::answers::Answers;
@@ -53,6 +55,8 @@ pub(crate) struct Transaction {
     /// Replies that are due for this mail.
     due: usize,
     text: Text,
+    /// Position in the output behind the text that was put in line last.
+    batch_end: u64,
     /// Octets of the present chunk that are not in line yet.
     chunk_left: u64,
     /// Position in the output behind the end of the text, once that is in line.
@@ -98,6 +102,7 @@ impl Transaction {
             next: Next::Mail,
             answers: Answers::default(),
             due: 0,
+            batch_end: 0,
             chunk_left: 0,
             end: None,
         }
@@ -120,12 +125,9 @@ impl Transaction {
 
     /// Whether the server may hold the beginning of this mail, so that RSET has to come before the next.
     pub(crate) fn leaves_rest(&self) -> bool {
-        let ended = match self.framing {
-            Framing::Dot => self.answers.verdict.is_some(),
-            // RFC 3030, section 2: a refused chunk need not end the transaction.
-            Framing::Chunks => self.answers.taken,
-        };
-        !self.is_untouched() && !ended
+        // A refused chunk need not end the transaction (RFC 3030, section 2). The end of the data should, whatever the reply
+        // (RFC 5321, section 4.1.1.4), and not every server sees to it.
+        !self.is_untouched() && !self.answers.taken
     }
 
     /// Whether all has been sent that will be, and answered; there may be recipients left to begin again for.
@@ -158,13 +160,9 @@ impl Transaction {
             let left = size.saturating_sub(self.text.written());
             size <= bounds.mail && link.pipeline.text().saturating_add(left) <= bounds.in_flight
         };
-        let none_left = || {
-            let recipients = &mut self.mail.recipients.iter();
-            !recipients.any(|recipient| matches!(recipient.answer, Answer::None))
-        };
-        link.pipeline.level() >= Pipelining::Speculative
+        link.config.protocol == Protocol::Smtp
+            && link.pipeline.level() >= Pipelining::Speculative
             && self.mail.whole_len().is_some_and(fits)
-            && none_left()
     }
 
     /// Finds out what the mail needs from the server and whether the server has it, before a byte goes out.
@@ -239,6 +237,10 @@ impl Transaction {
             },
             _ => Line::Data,
         };
+        if to == Expect::Mail {
+            link.pipeline
+                .reserve(self.mail.recipients.len().saturating_add(AROUND));
+        }
         if !link.say(&line, to) {
             return false;
         }
@@ -309,7 +311,13 @@ impl Transaction {
     }
 
     /// Puts as much of the text in line as there is room for, and its end behind the last of it.
+    ///
+    /// It goes in batches: the next is put in line when the last is out. So what is sent of a text that turns out to be
+    /// wrong does not depend on how the transport takes it.
     pub(crate) fn write_text(&mut self, link: &mut Link) -> Result<(), Fault> {
+        if link.outbox.sent() < self.batch_end {
+            return Ok(());
+        }
         let before = self.text.written();
         match self.next {
             Next::LoneDot => self.end_with(b".\r\n", link),
@@ -323,6 +331,7 @@ impl Transaction {
             }
         }
         if self.text.written() > before {
+            self.batch_end = link.outbox.queued();
             let (sent, total) = (self.text.written(), self.text.total(&self.mail.text));
             link.config.transcript.show(|| Entry::Body { sent, total });
         }
@@ -381,11 +390,12 @@ impl Transaction {
         Ok(true)
     }
 
-    /// How many replies the end of the text leads to, at most.
+    /// How many replies the end of the text leads to. In LMTP the recipients are known by then: a reply too many or too few
+    /// must not pass for another number of recipients.
     fn verdicts(&self, link: &Link) -> usize {
         match link.config.protocol {
             Protocol::Smtp => 1,
-            Protocol::Lmtp => self.answers.asked.max(1),
+            Protocol::Lmtp => self.answers.accepted,
         }
     }
 
@@ -515,20 +525,22 @@ impl Transaction {
 
     /// What became of it: after it was completed, or at a failure.
     pub(crate) fn outcome(
-        self,
+        mut self: Box<Self>,
         failure: Option<Error>,
         link: &Link,
         tls: Option<TlsFacts>,
     ) -> Outcome {
         let offered = self.end.is_some_and(|end| link.was_offered(end));
+        let recipients = core::mem::take(&mut self.mail.recipients);
         let (answers, error) = (&self.answers, failure.as_ref());
         // A recipient and a delivery have the same size: this allocates nothing.
-        let deliveries = self
-            .mail
-            .recipients
+        let deliveries = recipients
             .into_iter()
             .map(|recipient| answers.delivery(recipient, error, offered))
             .collect();
         Outcome::new(deliveries, failure, link.traffic(), tls)
     }
 }
+
+/// Replies around those for the recipients: for MAIL and DATA.
+const AROUND: usize = 2;

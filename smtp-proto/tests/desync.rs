@@ -52,8 +52,9 @@ fn truth(level: Pipelining) -> Vec<(Entry, usize)> {
         for (recipient, code) in recipients {
             say(*code, recipient, false);
         }
-        left_over = recipients.iter().all(|(_, code)| *code >= 400);
-        if !left_over {
+        let refused = recipients.iter().all(|(_, code)| *code >= 400);
+        left_over = refused || verdict >= 400;
+        if !refused {
             say(354, "data", true);
             say(verdict, "end", true);
         } else if level == Pipelining::Envelope {
@@ -405,8 +406,8 @@ fn v39_the_next_mail_has_only_its_own_recipients_wherever_the_one_before_failed(
             ),
             (vec![(Stage::Data.nth(1), "451 4.3.0 not now")], true),
             (vec![(Stage::Data.nth(1), "554 5.7.1 no")], true),
-            (vec![(Stage::EndOfData.nth(1), "554 5.7.1 spam")], false),
-            (vec![(Stage::EndOfData.nth(1), "452 4.3.1 full")], false),
+            (vec![(Stage::EndOfData.nth(1), "554 5.7.1 spam")], true),
+            (vec![(Stage::EndOfData.nth(1), "452 4.3.1 full")], true),
         ] {
             let mut server = smtp_test::Config::new();
             for (stage, reply) in &failing {

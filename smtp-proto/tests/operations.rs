@@ -1,21 +1,25 @@
 //! Whatever a caller, a server, a transport and a clock do, in any order: nothing panics, nothing hangs, every mail has one
 //! outcome, which is right, and the cuts between bytes change nothing.
 
+#[path = "operations/bystander.rs"]
+mod bystander;
 mod common;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bystander::{Bystander, check_lines};
 use bytes::Bytes;
 use common::dialogue::Dialogue;
 use common::invariants::check_leaving;
+use common::session::Mode;
 use proptest::prelude::*;
 use smtp_proto::{
-    Command, CommandId, Config, Connection, ErrorKind, Event, Mail, MessageId, Misuse, Outcome,
-    Pipelining, Security, Streamed, Time,
+    Command, CommandId, Connection, ErrorKind, Event, Mail, MessageId, Misuse, Outcome, Pipelining,
+    Security, Streamed, Time,
 };
 
 /// One thing that happens.
@@ -91,16 +95,14 @@ struct World {
 }
 
 impl World {
-    fn new(security: Security, pipelining: Pipelining, cuts: Cuts) -> Self {
-        let config = Config::builder("client.test".parse().unwrap())
-            .security(security)
-            .pipelining(pipelining);
+    fn new(security: Security, mode: Mode, cuts: Cuts) -> Self {
+        let config = mode.builder().security(security);
         Self {
             connection: Connection::new(Arc::new(config.build().unwrap()), [0; 32]),
             security,
             now: Time::ORIGIN,
             cuts: cuts.iter().cycle(),
-            server: Bystander::new(),
+            server: Bystander::new(mode),
             sent: Vec::new(),
             sent_in_clear: None,
             offered: Vec::new(),
@@ -438,115 +440,6 @@ enum End {
     Deafness,
 }
 
-/// A server that knows what it was asked, and answers when it is told to.
-struct Bystander {
-    line: Vec<u8>,
-    asked: VecDeque<String>,
-    in_text: bool,
-    rest: Vec<u8>,
-}
-
-impl Bystander {
-    fn new() -> Self {
-        Self {
-            line: Vec::new(),
-            asked: VecDeque::from(["greeting".to_owned()]),
-            in_text: false,
-            rest: Vec::new(),
-        }
-    }
-
-    fn owes(&self) -> bool {
-        !self.asked.is_empty() || !self.rest.is_empty()
-    }
-
-    fn hear(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.line.push(*byte);
-            if let Some(line) = self.line.strip_suffix(b"\r\n") {
-                let line = String::from_utf8_lossy(line).into_owned();
-                self.line.clear();
-                if self.in_text {
-                    self.in_text = line != ".";
-                    if !self.in_text {
-                        self.asked.push_back(line);
-                    }
-                } else {
-                    self.asked.push_back(line);
-                }
-            }
-        }
-    }
-
-    fn right(&mut self) -> Vec<u8> {
-        let Some(line) = self.asked.pop_front() else {
-            return Vec::new();
-        };
-        let reply = match line.get(..4).unwrap_or_default() {
-            "gree" => "220 hi\r\n",
-            "EHLO" => "250-hi\r\n250-PIPELINING\r\n250 STARTTLS\r\n",
-            "STAR" => "220 go on\r\n",
-            "DATA" => {
-                self.in_text = true;
-                "354 go on\r\n"
-            }
-            "QUIT" => "221 bye\r\n",
-            _ => "250 2.0.0 ok\r\n",
-        };
-        reply.as_bytes().to_vec()
-    }
-
-    fn say(&mut self, says: &Says) -> Vec<u8> {
-        let mut bytes = std::mem::take(&mut self.rest);
-        match says {
-            Says::Right(count) => {
-                for _ in 0..*count {
-                    let reply = self.right();
-                    bytes.extend(reply);
-                }
-            }
-            Says::Part(len) => {
-                let reply = self.right();
-                bytes.extend(reply);
-                self.rest = bytes.split_off(bytes.len().min(*len));
-            }
-            Says::No(later) => {
-                if self.asked.pop_front().is_some() {
-                    bytes.extend_from_slice(if *later {
-                        b"451 later\r\n"
-                    } else {
-                        b"550-no\r\n550 never\r\n"
-                    });
-                }
-            }
-            Says::Odd(reply) => {
-                if self.asked.pop_front().is_some_and(|line| line == "DATA")
-                    && reply.starts_with('3')
-                {
-                    self.in_text = true;
-                }
-                bytes.extend_from_slice(reply.as_bytes());
-            }
-            Says::Junk(junk) => bytes.extend_from_slice(junk),
-        }
-        bytes
-    }
-}
-
-/// I3, coarsely: what was sent is lines that end in CRLF and have neither CR nor LF nor NUL besides.
-fn check_lines(sent: &[u8]) {
-    for line in sent.split_inclusive(|byte| *byte == b'\n') {
-        let text = line.strip_suffix(b"\r\n").unwrap_or(line);
-        // The last line may have been cut off behind its CR.
-        let text = text.strip_suffix(b"\r").unwrap_or(text);
-        assert!(
-            !text.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)),
-            "{:?}",
-            String::from_utf8_lossy(line)
-        );
-    }
-}
-
 fn reset() -> smtp_proto::TransportError {
     io::Error::from(io::ErrorKind::ConnectionReset).into()
 }
@@ -622,14 +515,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn run(
-    steps: &[Step],
-    security: Security,
-    level: Pipelining,
-    end: End,
-    cuts: Cuts,
-) -> (String, Vec<u8>) {
-    let mut world = World::new(security, level, cuts);
+fn run(steps: &[Step], security: Security, mode: Mode, end: End, cuts: Cuts) -> (String, Vec<u8>) {
+    let mut world = World::new(security, mode, cuts);
     for step in steps {
         world.step(step);
     }
@@ -647,14 +534,19 @@ proptest! {
         security in prop::sample::select(vec![
             Security::Cleartext, Security::Cleartext, Security::Opportunistic, Security::StartTls, Security::Implicit,
         ]),
-        level in prop::sample::select(vec![Pipelining::Off, Pipelining::Envelope, Pipelining::Transactions]),
+        level in prop::sample::select(vec![
+            Pipelining::Off, Pipelining::Envelope, Pipelining::Transactions, Pipelining::Speculative,
+        ]),
+        chunk in prop::sample::select(vec![None, Some(13), Some(200), Some(1 << 20)]),
+        lmtp in prop::bool::weighted(0.2),
         end in prop::sample::select(vec![End::Cooperation, End::Cooperation, End::Eof, End::Silence, End::Deafness]),
     ) {
+        let mode = Mode { level, chunk, lmtp };
         let prelude = std::iter::repeat_n(Step::Turn, if ready { 6 } else { 0 });
         let steps: Vec<_> = prelude.chain(steps).collect();
-        let whole = run(&steps, security, level, end, WHOLE);
+        let whole = run(&steps, security, mode, end, WHOLE);
         for cuts in [&[1][..], &[3, 1, 20, 2]] {
-            let again = run(&steps, security, level, end, cuts);
+            let again = run(&steps, security, mode, end, cuts);
             prop_assert_eq!(&again.0, &whole.0);
             prop_assert_eq!(&again.1, &whole.1);
         }

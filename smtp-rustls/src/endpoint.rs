@@ -8,7 +8,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use smtp_proto::{
     AuthenticationError, ClientName, Config, ConfigError, Connection, Credentials, Entry, Error,
-    ErrorKind, Pipelining, ReplyLimits, Security, Stage, Timeouts, TransportError, Wait,
+    ErrorKind, Pipelining, Protocol, ReplyLimits, Security, Speculation, Stage, Timeouts,
+    TransportError, Wait,
 };
 
 use crate::session::Session;
@@ -70,7 +71,10 @@ struct Settings {
     credentials_in_clear: bool,
     timeouts: Timeouts,
     reply_limits: Option<ReplyLimits>,
+    protocol: Protocol,
     pipelining: Option<Pipelining>,
+    speculation: Option<Speculation>,
+    chunk_size: Option<u64>,
     without: Vec<String>,
     observer: Option<Arc<Observer>>,
 }
@@ -117,7 +121,10 @@ impl Endpoint {
                 credentials_in_clear: false,
                 timeouts: Timeouts::default(),
                 reply_limits: None,
+                protocol: Protocol::Smtp,
                 pipelining: None,
+                speculation: None,
+                chunk_size: None,
                 without: Vec::new(),
                 observer: None,
             },
@@ -223,7 +230,8 @@ impl EndpointBuilder {
         self
     }
 
-    /// The port; by default 587 for STARTTLS, 465 for implicit TLS, and 25 for the two policies that may end in clear.
+    /// The port; by default 587 for STARTTLS, 465 for implicit TLS, 25 for the two policies that may end in clear, and 24 for
+    /// LMTP whatever the policy.
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
@@ -270,6 +278,24 @@ impl EndpointBuilder {
         self
     }
 
+    /// How much [`Pipelining::Speculative`] may send without knowing whether it is wanted.
+    pub fn speculation(mut self, bounds: Speculation) -> Self {
+        self.settings.speculation = Some(bounds);
+        self
+    }
+
+    /// The most octets of a chunk, where the server offers CHUNKING (RFC 3030); 1 MiB by default, at least 1.
+    pub fn chunk_size(mut self, octets: u64) -> Self {
+        self.settings.chunk_size = Some(octets);
+        self
+    }
+
+    /// Which protocol is spoken; by default, SMTP. With [`Protocol::Lmtp`] the port is 24 unless another is given.
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.settings.protocol = protocol;
+        self
+    }
+
     /// Behaves as if the server did not offer this extension, for one that offers what it cannot do.
     pub fn without(mut self, keyword: impl Into<String>) -> Self {
         self.settings.without.push(keyword.into());
@@ -296,11 +322,14 @@ impl EndpointBuilder {
     /// Which setting cannot be, and why.
     pub fn build(self) -> Result<Endpoint, EndpointError> {
         let (host, name) = parse_host(&self.host).map_err(EndpointError::Host)?;
-        let port = self.port.unwrap_or(match self.settings.security {
-            Security::StartTls => 587,
-            Security::Implicit => 465,
-            _ => 25,
-        });
+        let port = self
+            .port
+            .unwrap_or(match (self.settings.protocol, self.settings.security) {
+                (Protocol::Lmtp, _) => 24,
+                (_, Security::StartTls) => 587,
+                (_, Security::Implicit) => 465,
+                _ => 25,
+            });
         if port == 0 {
             return Err(EndpointError::Port);
         }
@@ -335,6 +364,7 @@ impl Settings {
     fn config(&self, client_name: ClientName) -> Result<Config, ConfigError> {
         let mut builder = Config::builder(client_name)
             .security(self.security)
+            .protocol(self.protocol)
             .timeouts(self.timeouts);
         if let Some(credentials) = self.credentials.clone() {
             builder = builder.credentials(credentials);
@@ -347,6 +377,12 @@ impl Settings {
         }
         if let Some(level) = self.pipelining {
             builder = builder.pipelining(level);
+        }
+        if let Some(bounds) = self.speculation {
+            builder = builder.speculation(bounds);
+        }
+        if let Some(octets) = self.chunk_size {
+            builder = builder.chunk_size(octets);
         }
         for keyword in &self.without {
             builder = builder.without(keyword);
@@ -365,6 +401,7 @@ impl fmt::Debug for Settings {
             .field("client_name", &self.client_name)
             .field("credentials", &self.credentials)
             .field("timeouts", &self.timeouts)
+            .field("protocol", &self.protocol)
             .field("pipelining", &self.pipelining)
             .field("without", &self.without)
             .finish_non_exhaustive()

@@ -18,7 +18,7 @@ use common::{HELLO, NOW, Wiring, mail, trust};
 use smtp_rustls::proto::sasl::TokenRequest;
 use smtp_rustls::proto::{
     AuthenticationError, ConfigError, Connection, Credentials, Error, ErrorKind, Pipelining,
-    ReplyLimits, Secret, Security, Stage, Timeouts, TransportError, Wire,
+    Protocol, ReplyLimits, Secret, Security, Stage, Timeouts, TransportError, Wire,
 };
 use smtp_rustls::{Endpoint, EndpointBuilder, EndpointError, HostFault, Session};
 use smtp_test::{Action, Config, Defect, Log, Tls};
@@ -293,6 +293,9 @@ fn a_port_follows_from_the_policy_unless_it_is_given() {
         25
     );
     assert_eq!(port(Endpoint::implicit("localhost").port(2465)), 2465);
+    let lmtp = Endpoint::builder("localhost").protocol(Protocol::Lmtp);
+    assert_eq!(port(lmtp.clone().security(Security::Cleartext)), 24);
+    assert_eq!(port(lmtp.port(2424)), 2424);
     let error = Endpoint::starttls("localhost")
         .tls(tls.clone())
         .port(0)

@@ -57,6 +57,12 @@
 //! answers a byte a minute. The clock is tokio's own, so that it can be paused in tests. The runtime needs its I/O and time
 //! drivers.
 //!
+//! # LMTP
+//!
+//! Mail is handed to a mail store by LMTP (RFC 2033): over a Unix socket by `Client::connect_unix`, or over TCP by an
+//! [`Endpoint`](tls::Endpoint) whose [`protocol`](tls::EndpointBuilder::protocol) says so. An outcome then tells for each
+//! recipient whether the mail was delivered.
+//!
 //! # Other streams and other TLS
 //!
 //! [`Client::from_stream`] takes any stream with the traits of tokio, and any [`Wire`](proto::Wire): a
@@ -66,6 +72,7 @@
 //! # Features
 //! | feature | by default | what it adds |
 //! | --- | --- | --- |
+//! | `net` | yes | `Client::connect_unix`, for LMTP |
 //! | `rustls` | yes | [`Client::connect`], the types that `Client` stands for by itself, and [`tls`] |
 //!
 //! The default features also bring those of [`smtp_rustls`](tls).
@@ -77,6 +84,8 @@ mod client;
 mod batch;
 #[cfg(feature = "rustls")]
 mod connect;
+#[cfg(all(unix, feature = "net"))]
+mod unix;
 
 pub use smtp_proto as proto;
 #[cfg(feature = "rustls")]

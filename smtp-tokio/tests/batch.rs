@@ -8,7 +8,6 @@ mod polling;
 use std::thread;
 
 use common::*;
-
 use smtp_test::{Action, Config, Log, Machine, MemoryServer, Stage, pipe, serve};
 use smtp_tokio::proto::{Connection, ErrorKind, Mail, Outcome, Security};
 use smtp_tokio::{Batch, Client};

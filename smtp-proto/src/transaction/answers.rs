@@ -21,6 +21,8 @@ pub(super) struct Answers {
     chunk: Option<Reply>,
     /// The final reply; in LMTP, the last of them.
     pub(super) verdict: Option<Reply>,
+    /// In LMTP, the place behind the recipient who got the last final reply, and how many did.
+    judged: (usize, usize),
     /// Whether the server took the mail, for anybody.
     pub(super) taken: bool,
     /// The server accepted what it had refused.
@@ -122,21 +124,36 @@ impl Answers {
         } else {
             refused(Stage::EndOfData, reply.clone())
         };
-        let mut waiting = recipients
-            .iter_mut()
-            .filter(|recipient| matches!(recipient.answer, Answer::Accepted));
         if by_recipient {
-            if let Some(recipient) = waiting.next() {
-                recipient.answer = Answer::Known(fate);
-            }
-            if waiting.next().is_some() {
+            self.judge_next(recipients, fate);
+            if self.judged.1 < self.accepted {
                 return Ok(true);
             }
         } else {
-            waiting.for_each(|recipient| recipient.answer = Answer::Known(fate.clone()));
+            recipients
+                .iter_mut()
+                .filter(|recipient| matches!(recipient.answer, Answer::Accepted))
+                .for_each(|recipient| recipient.answer = Answer::Known(fate.clone()));
         }
         self.verdict = Some(reply);
         Ok(false)
+    }
+
+    /// RFC 2033, section 4.2: the replies come in the order of the recipients that were accepted.
+    fn judge_next(&mut self, recipients: &mut [Recipient], fate: Fate) {
+        let (from, count) = self.judged;
+        let left = recipients.get_mut(from..).unwrap_or_default();
+        let next = left
+            .iter_mut()
+            .enumerate()
+            .find(|(_, recipient)| matches!(recipient.answer, Answer::Accepted));
+        if let Some((further, recipient)) = next {
+            recipient.answer = Answer::Known(fate);
+            self.judged = (
+                from.saturating_add(further).saturating_add(1),
+                count.saturating_add(1),
+            );
+        }
     }
 
     /// The fate of a recipient at the end, or at a failure.

@@ -115,8 +115,8 @@ impl Dialogue {
         recipients
             .iter()
             .map(|recipient| {
-                let asked = of_mail().filter(|each| each.asked(recipient)).last();
-                match (asked, of_mail().last()) {
+                let asked = of_mail().rfind(|each| each.asked(recipient));
+                match (asked, of_mail().next_back()) {
                     (Some(transaction), _) => transaction.due(recipient),
                     (None, Some(last)) => last.due_beyond(),
                     (None, None) => Due::NotSent,
@@ -371,7 +371,7 @@ fn text_len(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The size of a chunk, and whether it is the last.
-fn chunk(line: &str) -> Option<(usize, bool)> {
+pub(crate) fn chunk(line: &str) -> Option<(usize, bool)> {
     let rest = line.strip_prefix("BDAT ")?;
     let size = rest.strip_suffix(" LAST");
     Some((size.unwrap_or(rest).parse().ok()?, size.is_some()))

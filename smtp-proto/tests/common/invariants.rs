@@ -13,7 +13,7 @@ pub(crate) fn check_clear_text(clear: &[u8]) {
             .collect();
         matches!(
             verb.as_slice(),
-            b"EHLO" | b"HELO" | b"STARTTLS" | b"QUIT" | b"RSET" | b"NOOP"
+            b"EHLO" | b"LHLO" | b"HELO" | b"STARTTLS" | b"QUIT" | b"RSET" | b"NOOP"
         )
     };
     for line in clear.split_inclusive(|byte| *byte == b'\n') {

@@ -11,6 +11,7 @@
 
 pub(crate) mod dialogue;
 pub(crate) mod invariants;
+pub(crate) mod meddler;
 pub(crate) mod pair;
 pub(crate) mod parrot;
 pub(crate) mod rig;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use smtp_proto::{Config, Error, Fate, Mail, Outcome, Pipelining, Protocol, Security};
+use smtp_proto::{
+    Config, ConfigBuilder, Error, Fate, Mail, Outcome, Pipelining, Protocol, Security,
+};
 use smtp_test::{Action, Machine, Stage};
 
 use super::dialogue::Dialogue;
@@ -19,7 +21,7 @@ pub(crate) struct Mode {
 }
 
 /// What goes beyond lock step and an envelope in one flight.
-pub(crate) const MODES: [Mode; 11] = [
+pub(crate) const MODES: [Mode; 10] = [
     Mode::new(Pipelining::Transactions),
     Mode::new(Pipelining::Off).in_chunks(9),
     Mode::new(Pipelining::Envelope).in_chunks(9),
@@ -30,7 +32,6 @@ pub(crate) const MODES: [Mode; 11] = [
     Mode::new(Pipelining::Transactions).lmtp(),
     Mode::new(Pipelining::Envelope).in_chunks(9).lmtp(),
     Mode::new(Pipelining::Transactions).in_chunks(1000).lmtp(),
-    Mode::new(Pipelining::Speculative).in_chunks(1000).lmtp(),
 ];
 
 /// The envelopes of the session.
@@ -65,14 +66,19 @@ impl Mode {
     }
 
     pub(crate) fn policy(self) -> Arc<Config> {
-        let mut config = Config::builder("client.test".parse().unwrap())
-            .security(Security::Cleartext)
+        let config = self.builder().security(Security::Cleartext);
+        Arc::new(config.build().unwrap())
+    }
+
+    pub(crate) fn builder(self) -> ConfigBuilder {
+        let config = Config::builder("client.test".parse().unwrap())
             .pipelining(self.level)
             .chunk_size(self.chunk.unwrap_or(1));
         if self.lmtp {
-            config = config.protocol(Protocol::Lmtp);
+            config.protocol(Protocol::Lmtp)
+        } else {
+            config
         }
-        Arc::new(config.build().unwrap())
     }
 
     /// A server for this mode that takes all.

@@ -1,0 +1,49 @@
+//! `sink [TRUST]`: a server that takes every mail and keeps none, until its standard input ends or asks.
+//!
+//! It says where it listens. A line on its standard input asks what it has seen since the last one: mails, and changes
+//! of direction by which commands came. With TRUST it also does STARTTLS and a login, and leaves its certificate there.
+
+use std::io::{Write, stdin, stdout};
+use std::time::{Duration, Instant};
+
+use peers::{HOST, PASSWORD, Result, USER};
+use smtp_test::{Config, Server, Tls};
+
+fn main() -> Result<()> {
+    let mut config = Config::new()
+        .with("CHUNKING")
+        .with("BINARYMIME")
+        .discard_mails()
+        .discard_transcripts();
+    if let Some(trust) = std::env::args_os().nth(1) {
+        let tls = Tls::for_names([HOST]);
+        std::fs::write(&trust, tls.authority_der())?;
+        let pem = std::path::Path::new(&trust).with_extension("pem");
+        std::fs::write(pem, tls.authority_pem())?;
+        config = config.tls(tls).offer_starttls().user(USER, PASSWORD);
+    }
+    let server = Server::start(config)?;
+    println!("{}", server.addr());
+    let mut seen = 0;
+    let mut counted = 0;
+    for line in stdin().lines() {
+        line?;
+        let until = Instant::now() + Duration::from_secs(2);
+        let mut sessions = server.sessions();
+        // The client is gone as soon as its QUIT is answered; the server notices a little later.
+        while sessions.iter().any(|session| !session.is_closed()) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+            sessions = server.sessions();
+        }
+        let new = sessions.get(seen..).unwrap_or_default();
+        let trips: usize = new.iter().map(smtp_test::Session::round_trips).sum();
+        let mails: usize = new.iter().map(smtp_test::Session::mails).sum();
+        let faults: usize = new.iter().map(|session| session.violations().len()).sum();
+        println!("{mails} {trips} {faults}");
+        stdout().flush()?;
+        counted += mails;
+        seen = sessions.len();
+    }
+    eprintln!("{counted} mails in {seen} sessions");
+    Ok(())
+}

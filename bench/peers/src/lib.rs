@@ -1,0 +1,77 @@
+//! The clients side by side: each sends the same mails over one connection to the same server.
+
+#![forbid(unsafe_code)]
+
+pub mod clients;
+pub mod results;
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// What a client has to do.
+pub struct Job {
+    pub address: SocketAddr,
+    pub mails: usize,
+    pub octets: usize,
+    pub recipients: usize,
+    /// The certificate to trust, in DER and, beside it, in PEM: then it is STARTTLS and a login.
+    pub trust: Option<PathBuf>,
+}
+
+impl Job {
+    /// Reads `ADDRESS MAILS OCTETS RECIPIENTS [TRUST]`.
+    pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
+        let mut word = || {
+            words
+                .next()
+                .ok_or("ADDRESS MAILS OCTETS RECIPIENTS [TRUST]")
+        };
+        Ok(Self {
+            address: word()?.parse()?,
+            mails: word()?.parse()?,
+            octets: word()?.parse()?,
+            recipients: word()?.parse()?,
+            trust: words.next().map(PathBuf::from),
+        })
+    }
+
+    /// The addresses of the recipients.
+    pub fn to(&self) -> Vec<String> {
+        (0..self.recipients)
+            .map(|index| format!("user{index}@example.net"))
+            .collect()
+    }
+
+    /// The text of each mail, in lines of 78 octets without a dot in front.
+    pub fn text(&self) -> Vec<u8> {
+        text(self.octets)
+    }
+
+    /// The certificate to trust, in DER.
+    pub fn root(&self) -> Result<Option<Vec<u8>>> {
+        Ok(self.trust.as_ref().map(std::fs::read).transpose()?)
+    }
+}
+
+/// A mail of so many octets, but for what is left of a line.
+pub fn text(octets: usize) -> Vec<u8> {
+    const LINE: &[u8] =
+        b"The quick brown fox jumps over the lazy dog, and nobody knows why; 0123456789.\r\n";
+    let mut text =
+        b"From: alice@example.org\r\nTo: bob@example.net\r\nSubject: a measurement\r\n\r\n"
+            .to_vec();
+    while text.len() + LINE.len() <= octets {
+        text.extend_from_slice(LINE);
+    }
+    text
+}
+
+pub const FROM: &str = "alice@example.org";
+pub const NAME: &str = "client.example.org";
+pub const USER: &str = "alice";
+pub const PASSWORD: &str = "correct horse";
+/// The name in the server's certificate.
+pub const HOST: &str = "localhost";

@@ -1,0 +1,108 @@
+//! The three clients behind one face.
+
+use std::io;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use smtp_proto::{Capabilities, Error, Mail, Outcome, TlsFacts};
+use smtp_rustls::Endpoint;
+
+/// Which client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Adapter {
+    Blocking,
+    Tokio,
+    Smol,
+}
+
+/// One connection, from the greeting to QUIT.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) capabilities: Capabilities,
+    pub(crate) tls: Option<TlsFacts>,
+    /// Of the mails in their order; those that a failure left unsent have none.
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) quit: Result<(), Error>,
+}
+
+/// The mails of one connection.
+#[derive(Debug)]
+pub(crate) enum Load {
+    /// All of them at once.
+    Batch(Vec<Mail>),
+    /// One whose text is read piece by piece.
+    Streamed(Mail, Bytes),
+}
+
+/// One connection with a client whose methods are async.
+macro_rules! converse {
+    ($client:ty, $endpoint:expr, $address:expr, $load:expr) => {{
+        let mut client = <$client>::connect_to($endpoint, &[$address]).await?;
+        let mut outcomes = Vec::new();
+        match $load {
+            Load::Batch(mails) => {
+                let mut batch = client.send_all(mails);
+                while let Some(outcome) = batch.next().await {
+                    outcomes.push(outcome);
+                }
+            }
+            Load::Streamed(mail, text) => outcomes.push(client.send_from(mail, &*text).await?),
+        }
+        Ok(Session {
+            capabilities: client.capabilities().clone(),
+            tls: client.tls().cloned(),
+            outcomes,
+            quit: client.quit().await,
+        })
+    }};
+}
+
+impl Adapter {
+    pub(crate) const ALL: [Self; 3] = [Self::Blocking, Self::Tokio, Self::Smol];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Blocking => "blocking",
+            Self::Tokio => "tokio",
+            Self::Smol => "smol",
+        }
+    }
+
+    /// Connects, sends, and says goodbye.
+    ///
+    /// # Errors
+    /// Why there is no connection that is ready for mail.
+    pub(crate) fn converse(
+        self,
+        endpoint: &Endpoint,
+        address: SocketAddr,
+        load: Load,
+    ) -> Result<Session, Error> {
+        assert!(address.ip().is_loopback(), "nothing is sent elsewhere");
+        match self {
+            Self::Blocking => blocking(endpoint, address, load),
+            Self::Tokio => tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(Error::connect)?
+                .block_on(async { converse!(smtp_tokio::Client, endpoint, address, load) }),
+            Self::Smol => {
+                smol::block_on(async { converse!(smtp_smol::Client, endpoint, address, load) })
+            }
+        }
+    }
+}
+
+fn blocking(endpoint: &Endpoint, address: SocketAddr, load: Load) -> Result<Session, Error> {
+    let mut client = smtp_blocking::Client::connect_to(endpoint, &[address])?;
+    let outcomes = match load {
+        Load::Batch(mails) => client.send_all(mails).collect(),
+        Load::Streamed(mail, text) => vec![client.send_from(mail, io::Cursor::new(text))?],
+    };
+    Ok(Session {
+        capabilities: client.capabilities().clone(),
+        tls: client.tls().cloned(),
+        outcomes,
+        quit: client.quit(),
+    })
+}

@@ -1,0 +1,235 @@
+//! What is tried with each server and each client, and what must come of it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use smtp_proto::{Error, Fate, Mail, Pipelining, Security, Timeouts};
+use smtp_rustls::{Endpoint, EndpointBuilder};
+
+use crate::adapter::{Adapter, Load, Session};
+use crate::letter::Letter;
+use crate::server::{self, Server};
+use crate::site::{Door, HOST, Site};
+
+mod batch;
+mod fault;
+mod security;
+mod size;
+mod text;
+
+/// One thing to try.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(&Bench<'_>) -> Verdict,
+}
+
+/// How it went.
+pub(crate) type Verdict = Result<Done, String>;
+
+/// How it went, if nothing is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    Passed,
+    /// The server does not do what it takes.
+    Unsupported,
+}
+
+/// A server that runs, and a client to try it with.
+pub(crate) struct Bench<'a> {
+    pub(crate) server: &'a dyn Server,
+    pub(crate) site: &'a Site,
+    pub(crate) adapter: Adapter,
+    /// What was said on the last connections.
+    pub(crate) transcript: Arc<Mutex<Vec<String>>>,
+}
+
+/// All that is tried, in this order.
+pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
+    [
+        batch::CASES,
+        security::CASES,
+        text::CASES,
+        size::CASES,
+        fault::CASES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+impl Bench<'_> {
+    /// An endpoint for a door, by the policy that is usual there.
+    pub(crate) fn endpoint(&self, door: Door, security: Security) -> EndpointBuilder {
+        let transcript = Arc::clone(&self.transcript);
+        Endpoint::builder(HOST)
+            .port(self.site.port(door))
+            .security(security)
+            .tls(self.site.certificates.trust().clone())
+            .timeouts(Timeouts::default().at_most(Duration::from_secs(30)))
+            .transcript(move |entry| {
+                if let Ok(mut lines) = transcript.lock() {
+                    lines.push(entry.to_string());
+                }
+            })
+    }
+
+    /// One connection, whose mails are thought out elsewhere.
+    pub(crate) fn converse(
+        &self,
+        endpoint: EndpointBuilder,
+        door: Door,
+        load: Load,
+    ) -> Result<Session, Error> {
+        if let Ok(mut lines) = self.transcript.lock() {
+            lines.clear();
+        }
+        let endpoint = endpoint.build().map_err(|error| {
+            Error::connect(std::io::Error::other(format!("no endpoint: {error}")))
+        })?;
+        self.adapter
+            .converse(&endpoint, self.site.address(door), load)
+    }
+
+    /// Sends letters in one batch; every fate must be the expected one, and the store must agree.
+    pub(crate) fn deliver(
+        &self,
+        endpoint: EndpointBuilder,
+        door: Door,
+        letters: &[Letter],
+    ) -> Result<Session, String> {
+        let session = self
+            .converse(endpoint, door, Load::Batch(mails(letters)?))
+            .map_err(|error| error.to_string())?;
+        if session.outcomes.len() != letters.len() {
+            let count = session.outcomes.len();
+            return Err(format!("{count} outcomes of {} mails", letters.len()));
+        }
+        for (letter, outcome) in letters.iter().zip(&session.outcomes) {
+            for (index, delivery) in outcome.deliveries().iter().enumerate() {
+                letter.check_fate(index, delivery.fate())?;
+            }
+        }
+        self.compare(letters, &session)?;
+        if let Err(error) = &session.quit {
+            return Err(format!("at the end: {error}"));
+        }
+        Ok(session)
+    }
+
+    /// Whether the server stored what the outcomes say, and nothing else.
+    pub(crate) fn compare(&self, letters: &[Letter], session: &Session) -> Result<(), String> {
+        let mut stored =
+            server::collect(self.server, self.site).map_err(|error| error.to_string())?;
+        for (letter, outcome) in letters.iter().zip(&session.outcomes) {
+            for (recipient, delivery) in letter.recipients().iter().zip(outcome.deliveries()) {
+                let mut found = Vec::new();
+                stored.retain(|mail| {
+                    let mine = mail.recipient == *recipient;
+                    if mine {
+                        found.push(mail.clone());
+                    }
+                    !mine
+                });
+                let fate = delivery.fate();
+                match (fate, &*found) {
+                    (Fate::Accepted(_), [mail]) => check_stored(letter, mail)?,
+                    (Fate::InDoubt(_), [mail]) => check_stored(letter, mail)?,
+                    (Fate::InDoubt(_) | Fate::Refused { .. } | Fate::NotSent(_), []) => {}
+                    _ => {
+                        let count = found.len();
+                        return Err(format!("{recipient}: {fate}, and stored {count} times"));
+                    }
+                }
+            }
+        }
+        match stored.first() {
+            None => Ok(()),
+            Some(mail) => Err(format!(
+                "stored for {} from {}, which nobody sent: {}",
+                mail.recipient,
+                mail.sender,
+                String::from_utf8_lossy(&mail.text).escape_debug()
+            )),
+        }
+    }
+}
+
+/// Whether what was stored is the letter, but for what servers write at the top.
+fn check_stored(letter: &Letter, mail: &server::Stored) -> Result<(), String> {
+    if mail.sender != letter.sender() {
+        return Err(format!(
+            "sent by {}, stored as of {}",
+            letter.sender(),
+            mail.sender
+        ));
+    }
+    let mark = letter.mark();
+    let begin = mail
+        .text
+        .windows(mark.len())
+        .position(|window| window == mark.as_bytes());
+    let stored = begin
+        .and_then(|begin| mail.text.get(begin..))
+        .unwrap_or_default();
+    let sent = letter.stored();
+    if stored == sent {
+        return Ok(());
+    }
+    let same = stored
+        .iter()
+        .zip(&sent)
+        .take_while(|(stored, sent)| stored == sent)
+        .count();
+    let near = |text: &[u8]| {
+        let text = &text[same.saturating_sub(20)..text.len().min(same + 40)];
+        text.escape_ascii().to_string()
+    };
+    Err(format!(
+        "{}: of {} octets {} were stored; from {same} on {}, not {}",
+        mail.recipient,
+        sent.len(),
+        stored.len(),
+        near(stored),
+        near(&sent)
+    ))
+}
+
+/// For a client to send.
+pub(crate) fn mails(letters: &[Letter]) -> Result<Vec<Mail>, String> {
+    let mails: Result<_, _> = letters.iter().map(Letter::mail).collect();
+    mails.map_err(|error| error.to_string())
+}
+
+/// How a batch travels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    pub(crate) name: &'static str,
+    pub(crate) level: Pipelining,
+    pub(crate) text: Text,
+}
+
+/// How the text travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Text {
+    Data,
+    /// By BDAT, a mail in one chunk if it is small.
+    Chunk,
+    /// By BDAT, a mail in many chunks.
+    Chunks,
+}
+
+impl Way {
+    pub(crate) fn apply(self, endpoint: EndpointBuilder) -> EndpointBuilder {
+        let endpoint = endpoint.pipelining(self.level);
+        match self.text {
+            Text::Data => endpoint.without("CHUNKING"),
+            Text::Chunk => endpoint,
+            Text::Chunks => endpoint.chunk_size(50),
+        }
+    }
+
+    /// Whether the server offered what it takes.
+    pub(crate) fn is_offered(self, session: &Session) -> bool {
+        (self.level == Pipelining::Off || session.capabilities.pipelining())
+            && (self.text == Text::Data || session.capabilities.chunking())
+    }
+}

@@ -1,0 +1,94 @@
+//! Many mails on one connection, at each level of pipelining, by DATA and by BDAT.
+
+use smtp_proto::{Pipelining, Security};
+
+use super::{Bench, Case, Done, Text, Verdict, Way};
+use crate::letter::Letter;
+use crate::site::Door;
+
+/// A case for each way.
+macro_rules! ways {
+    ($($name:literal: $level:ident $text:ident,)*) => {
+        pub(super) const CASES: &[Case] = &[$(
+            Case {
+                name: concat!("100 mails: ", $name),
+                run: |bench| hundred(bench, way!($name $level $text)),
+            },
+            Case {
+                name: concat!("refusals: ", $name),
+                run: |bench| refusals(bench, way!($name $level $text)),
+            },
+        )*];
+    };
+}
+
+macro_rules! way {
+    ($name:literal $level:ident $text:ident) => {
+        Way {
+            name: $name,
+            level: Pipelining::$level,
+            text: Text::$text,
+        }
+    };
+}
+
+ways! {
+    "one by one, DATA": Off Data,
+    "one by one, BDAT": Off Chunk,
+    "one by one, many BDAT": Off Chunks,
+    "envelopes, DATA": Envelope Data,
+    "envelopes, BDAT": Envelope Chunk,
+    "envelopes, many BDAT": Envelope Chunks,
+    "transactions, DATA": Transactions Data,
+    "transactions, BDAT": Transactions Chunk,
+    "transactions, many BDAT": Transactions Chunks,
+    "speculative, DATA": Speculative Data,
+    "speculative, BDAT": Speculative Chunk,
+    "speculative, many BDAT": Speculative Chunks,
+}
+
+fn hundred(bench: &Bench<'_>, way: Way) -> Verdict {
+    let letters: Vec<_> = (0..100).map(|_| Letter::new("ok", &["ok"])).collect();
+    deliver(bench, way, &letters)
+}
+
+/// Every way to be refused, each before and behind mails that are accepted, and behind each other.
+fn refusals(bench: &Bench<'_>, way: Way) -> Verdict {
+    const SENDERS: [&str; 7] = [
+        "ok", "badmail", "tmpmail", "baddata", "tmpdata", "badend", "tmpend",
+    ];
+    const RECIPIENTS: [&[&str]; 6] = [
+        &["ok", "ok"],
+        &["no", "ok"],
+        &["ok", "grey"],
+        &["no"],
+        &["no", "over"],
+        &["ok", "full", "ok"],
+    ];
+    let mut letters = Vec::new();
+    for sender in SENDERS {
+        for recipients in RECIPIENTS {
+            letters.push(Letter::new(sender, recipients));
+            letters.push(Letter::new("ok", &["ok"]));
+        }
+    }
+    // One refusal right behind the other.
+    for (sender, recipients) in SENDERS.iter().zip(RECIPIENTS.iter().cycle()) {
+        letters.push(Letter::new(sender, recipients));
+    }
+    letters.push(Letter::new("ok", &["ok"]));
+    if way.text != Text::Data && !bench.server.refuses_before_chunks() {
+        letters = letters.into_iter().map(Letter::unasked).collect();
+    }
+    deliver(bench, way, &letters)
+}
+
+fn deliver(bench: &Bench<'_>, way: Way, letters: &[Letter]) -> Verdict {
+    let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
+    let session = bench.deliver(endpoint, Door::Relay, letters)?;
+    if way.is_offered(&session) {
+        Ok(Done::Passed)
+    } else {
+        Ok(Done::Unsupported)
+    }
+}

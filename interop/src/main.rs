@@ -1,0 +1,170 @@
+//! Tries the clients against the mail servers that people run, each a plain process on loopback with a configuration of its
+//! own in a temporary folder, and compares what the clients say became of each mail with what the server stored.
+//!
+//! `interop/fetch` gets the servers. It takes Linux and root, for mount namespaces.
+
+// In the order of the floors: each module uses only those above it.
+mod adapter;
+mod certificates;
+mod site;
+
+mod letter;
+
+mod server;
+
+mod case;
+
+mod report;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::{env, fs, process};
+
+use crate::adapter::Adapter;
+use crate::case::{Bench, cases};
+use crate::report::{Cell, Report};
+use crate::server::{SERVERS, Server};
+use crate::site::{Running, Site};
+
+const USAGE: &str = "\
+usage: interop [OPTION...] [SERVER...]
+
+  --packages FOLDER     where `interop/fetch` unpacked the servers (target/interop)
+  --require SERVER,...  fail if one of these is missing
+  --case TEXT           only cases whose name has this text
+  --adapter NAME        only this client
+  --keep                keep the temporary folder
+";
+
+struct Options {
+    packages: PathBuf,
+    required: Vec<String>,
+    servers: Vec<String>,
+    case: String,
+    adapter: Option<String>,
+    keep: bool,
+}
+
+type AnyError = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("interop: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<bool, AnyError> {
+    let Some(options) = options()? else {
+        print!("{USAGE}");
+        return Ok(true);
+    };
+    // Short, for Unix sockets lie in it, and open to the users whom servers run as.
+    let home = env::temp_dir().join(format!("interop-{}", process::id()));
+    fs::create_dir(&home)?;
+    let mut report = Report::default();
+    let mut result = Ok(());
+    for server in SERVERS.into_iter().filter(|server| options.wants(*server)) {
+        result = try_server(server, &options, &home, &mut report);
+        if result.is_err() {
+            break;
+        }
+    }
+    if options.keep {
+        println!("kept: {}", home.display());
+    } else {
+        fs::remove_dir_all(&home)?;
+    }
+    result?;
+    print!("{report}");
+    Ok(report.is_good())
+}
+
+fn try_server(
+    server: &dyn Server,
+    options: &Options,
+    home: &std::path::Path,
+    report: &mut Report,
+) -> Result<(), AnyError> {
+    let name = server.name();
+    let packages = options.packages.join(name);
+    if !packages.join(".done").exists() {
+        let required = options.required.iter().any(|each| each == name);
+        report.missing(name, required);
+        return Ok(());
+    }
+    let site = Site::new(&packages, home.join(name))?;
+    let command = server.prepare(&site)?;
+    let _running = Running::start(command, &site, server.doors())?;
+    for adapter in Adapter::ALL {
+        if (options.adapter.as_ref()).is_some_and(|only| only != adapter.name()) {
+            continue;
+        }
+        for case in cases().filter(|case| case.name.contains(&options.case)) {
+            let bench = Bench {
+                server,
+                site: &site,
+                adapter,
+                transcript: Arc::new(Mutex::new(Vec::new())),
+            };
+            let verdict = (case.run)(&bench);
+            if let Err(fault) = &verdict {
+                println!("{name}, {}, {}: {fault}", case.name, adapter.name());
+                let lines = bench.transcript.lock().map_err(|_| "a client panicked")?;
+                let path = home.join(format!("{name}-{}-{}", adapter.name(), report.failures()));
+                fs::write(&path, lines.join("\n"))?;
+                // What a failed case left in the store is no matter of the next.
+                let _ = server::collect(server, &site);
+            }
+            report.add(name, case.name, adapter, Cell::from(verdict));
+        }
+    }
+    Ok(())
+}
+
+impl Options {
+    fn wants(&self, server: &dyn Server) -> bool {
+        self.servers.is_empty() || self.servers.iter().any(|name| name == server.name())
+    }
+}
+
+/// Those of the command line, if it does not ask for help.
+fn options() -> Result<Option<Options>, AnyError> {
+    use lexopt::prelude::*;
+
+    let mut options = Options {
+        packages: PathBuf::from("target/interop"),
+        required: Vec::new(),
+        servers: Vec::new(),
+        case: String::new(),
+        adapter: None,
+        keep: false,
+    };
+    let known = |name: &str| match SERVERS.iter().any(|server| server.name() == name) {
+        true => Ok(name.to_owned()),
+        false => Err(format!("no such server: {name}")),
+    };
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("packages") => options.packages = parser.value()?.into(),
+            Long("require") => {
+                for name in parser.value()?.string()?.split(',') {
+                    options.required.push(known(name)?);
+                }
+            }
+            Long("case") => options.case = parser.value()?.string()?,
+            Long("adapter") => options.adapter = Some(parser.value()?.string()?),
+            Long("keep") => options.keep = true,
+            Long("help") | Short('h') => return Ok(None),
+            Value(name) => options.servers.push(known(&name.string()?)?),
+            _ => return Err(argument.unexpected().into()),
+        }
+    }
+    Ok(Some(options))
+}

@@ -1,0 +1,133 @@
+//! The table of what was tried.
+
+use std::fmt;
+
+use crate::adapter::Adapter;
+use crate::case::{Done, Verdict};
+
+/// Server × case × client.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    rows: Vec<Row>,
+    missing: Vec<(&'static str, bool)>,
+}
+
+#[derive(Debug)]
+struct Row {
+    server: &'static str,
+    case: &'static str,
+    cells: [Option<Cell>; Adapter::ALL.len()],
+}
+
+/// How one case went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cell {
+    Passed,
+    Failed,
+    Unsupported,
+}
+
+impl From<Verdict> for Cell {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Ok(Done::Passed) => Self::Passed,
+            Ok(Done::Unsupported) => Self::Unsupported,
+            Err(_) => Self::Failed,
+        }
+    }
+}
+
+impl Report {
+    pub(crate) fn add(
+        &mut self,
+        server: &'static str,
+        case: &'static str,
+        adapter: Adapter,
+        cell: Cell,
+    ) {
+        let found = |row: &&mut Row| row.server == server && row.case == case;
+        let column = Adapter::ALL
+            .iter()
+            .position(|&each| each == adapter)
+            .unwrap_or_default();
+        if let Some(row) = self.rows.iter_mut().find(found) {
+            row.cells[column] = Some(cell);
+            return;
+        }
+        let mut cells = [None; Adapter::ALL.len()];
+        cells[column] = Some(cell);
+        self.rows.push(Row {
+            server,
+            case,
+            cells,
+        });
+    }
+
+    /// A server that is not there.
+    pub(crate) fn missing(&mut self, server: &'static str, required: bool) {
+        self.missing.push((server, required));
+    }
+
+    pub(crate) fn failures(&self) -> usize {
+        self.count(Cell::Failed)
+    }
+
+    /// Whether something was tried, nothing failed, and nothing that is required was missing.
+    pub(crate) fn is_good(&self) -> bool {
+        self.failures() == 0
+            && self.count(Cell::Passed) > 0
+            && !self.missing.iter().any(|&(_, required)| required)
+    }
+
+    fn count(&self, cell: Cell) -> usize {
+        let cells = self.rows.iter().flat_map(|row| row.cells);
+        cells.filter(|&each| each == Some(cell)).count()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut last = "";
+        for row in &self.rows {
+            if row.server != last {
+                last = row.server;
+                write!(f, "\n{last:45}")?;
+                for adapter in Adapter::ALL {
+                    write!(f, "{:10}", adapter.name())?;
+                }
+                writeln!(f)?;
+            }
+            write!(f, "  {:43}", row.case)?;
+            for cell in row.cells {
+                write!(f, "{:10}", cell.map_or("", Cell::word))?;
+            }
+            writeln!(f)?;
+        }
+        writeln!(f)?;
+        for (server, required) in &self.missing {
+            let word = if *required {
+                "missing"
+            } else {
+                "skipped, not there"
+            };
+            writeln!(f, "{server}: {word}")?;
+        }
+        writeln!(
+            f,
+            "{} passed, {} failed, {} not supported",
+            self.count(Cell::Passed),
+            self.failures(),
+            self.count(Cell::Unsupported)
+        )
+    }
+}
+
+impl Cell {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "FAILED",
+            Self::Unsupported => "-",
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The servers: how each is set up, and where it keeps what it took.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
+
+use crate::site::{Door, Site};
+
+mod exim;
+mod postfix;
+
+/// A mail server that people run.
+pub(crate) trait Server: Sync {
+    /// What it is called, by users and by `interop/fetch`.
+    fn name(&self) -> &'static str;
+
+    /// The ways in that it has.
+    fn doors(&self) -> &'static [Door];
+
+    /// Writes its configuration, and gives the command that runs it in the foreground.
+    fn prepare(&self, site: &Site) -> io::Result<Command>;
+
+    /// Whether it asks its policy about the text of a mail before the first chunk as it does at DATA.
+    fn refuses_before_chunks(&self) -> bool {
+        true
+    }
+
+    /// How many mails it has taken and not yet stored.
+    fn queued(&self, site: &Site) -> io::Result<usize>;
+}
+
+/// All of them.
+pub(crate) const SERVERS: [&dyn Server; 2] = [&postfix::Postfix, &exim::Exim];
+
+/// A mail as it was stored for one recipient.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) sender: String,
+    pub(crate) recipient: String,
+    /// All that was stored, with CRLF line ends.
+    pub(crate) text: Vec<u8>,
+}
+
+/// Waits until all that the server took is stored, and takes it out of the store.
+pub(crate) fn collect(server: &dyn Server, site: &Site) -> io::Result<Vec<Stored>> {
+    let until = Instant::now() + Duration::from_secs(60);
+    // A mail may be between two places for a moment.
+    let mut empty = 0;
+    while empty < 3 {
+        if server.queued(site)? == 0 {
+            empty += 1;
+        } else {
+            empty = 0;
+        }
+        if Instant::now() > until {
+            return Err(io::Error::other("it does not store what it took"));
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    let mut stored = Vec::new();
+    let new = site.path("store/new");
+    if new.exists() {
+        for entry in fs::read_dir(new)? {
+            let path = entry?.path();
+            stored.push(Stored::parse(&fs::read(&path)?)?);
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(stored)
+}
+
+impl Stored {
+    /// Reads a file of a Maildir, at whose top the server wrote Return-Path and for whom it is.
+    fn parse(file: &[u8]) -> io::Result<Self> {
+        let mut text = Vec::with_capacity(file.len() + file.len() / 32);
+        for &octet in file {
+            if octet == b'\n' {
+                text.push(b'\r');
+            }
+            text.push(octet);
+        }
+        let mut fields = BTreeMap::new();
+        for line in String::from_utf8_lossy(&text[..text.len().min(1000)]).lines() {
+            if let Some((name, value)) = line.split_once(": ") {
+                let value = value.trim_matches(['<', '>']).to_owned();
+                fields.entry(name.to_ascii_lowercase()).or_insert(value);
+            }
+        }
+        let recipient = fields
+            .remove("x-original-to")
+            .or(fields.remove("envelope-to"));
+        match (fields.remove("return-path"), recipient) {
+            (Some(sender), Some(recipient)) => Ok(Self {
+                sender,
+                recipient,
+                text,
+            }),
+            _ => Err(io::Error::other("a mail was stored without its envelope")),
+        }
+    }
+}
+
+/// How many files there are in a folder and those in it.
+fn count_files(folder: &Path) -> io::Result<usize> {
+    let mut count = 0;
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        // What is gone by now is no longer there.
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => count += count_files(&entry.path())?,
+            _ => count += 1,
+        }
+    }
+    Ok(count)
+}

@@ -1,0 +1,182 @@
+//! Exim: its own authenticators, delivery into a Maildir by its own transport.
+
+use std::io;
+use std::process::Command;
+
+use super::{Server, count_files};
+use crate::certificates::Flaw;
+use crate::letter::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
+use crate::site::{Door, HOST, LARGE, SMALL, STORE, Site, keep_private};
+
+#[derive(Debug)]
+pub(super) struct Exim;
+
+/// Whom it runs as.
+const EXIM: u32 = 3002;
+
+impl Server for Exim {
+    fn name(&self) -> &'static str {
+        "exim"
+    }
+
+    fn doors(&self) -> &'static [Door] {
+        &Door::ALL
+    }
+
+    fn prepare(&self, site: &Site) -> io::Result<Command> {
+        for each in ["spool", "log"] {
+            site.folder(each, EXIM)?;
+        }
+        site.folder("store", STORE)?;
+        for flaw in [Flaw::None, Flaw::WrongName, Flaw::Expired] {
+            keep_private(&site.certificates.key(flaw), EXIM)?;
+        }
+        // Where it looks by itself: it distrusts a file that is named to it.
+        site.write("etc/exim4/exim4.conf", &configuration(site))?;
+        let mut command = site.command("exim4");
+        command.args(["-bdf", "-q1m"]);
+        Ok(command)
+    }
+
+    fn refuses_before_chunks(&self) -> bool {
+        false
+    }
+
+    fn queued(&self, site: &Site) -> io::Result<usize> {
+        count_files(&site.path("spool/input"))
+    }
+}
+
+/// The statements of an ACL that refuse by the kind of an address.
+fn statements(step: Option<Step>) -> String {
+    let (faults, condition): (&[Fault], _) = match step {
+        Some(_) => (&SENDERS, "senders"),
+        None => (&RECIPIENTS, "local_parts"),
+    };
+    let mut text = String::new();
+    for fault in faults
+        .iter()
+        .filter(|fault| step.is_none_or(|step| fault.step == step))
+    {
+        let verb = if fault.code < 500 { "defer" } else { "deny" };
+        text += &format!(
+            "  {verb} {condition} = ^{}-\n    message = {} {}\n",
+            fault.kind, fault.code, fault.text
+        );
+    }
+    text
+}
+
+fn configuration(site: &Site) -> String {
+    let home = site.home().display();
+    let ports = Door::ALL
+        .map(|door| site.port(door).to_string())
+        .join(" : ");
+    let [submission, implicit, bare, small, broken, wrong, expired] = [
+        Door::Submission,
+        Door::Implicit,
+        Door::Bare,
+        Door::Small,
+        Door::Broken,
+        Door::WrongName,
+        Door::Expired,
+    ]
+    .map(|door| site.port(door));
+    let unless_bare = format!("${{if eq{{$received_port}}{{{bare}}}{{}}{{*}}}}");
+    let by_port = |file: fn(&Site, Flaw) -> String| {
+        format!(
+            "${{if eq{{$received_port}}{{{wrong}}}{{{}}}{{${{if eq{{$received_port}}{{{expired}}}{{{}}}{{{}}}}}}}}}",
+            file(site, Flaw::WrongName),
+            file(site, Flaw::Expired),
+            file(site, Flaw::None),
+        )
+    };
+    let chain = by_port(|site, flaw| site.certificates.chain(flaw).display().to_string());
+    let key = by_port(|site, flaw| site.certificates.key(flaw).display().to_string());
+    format!(
+        "primary_hostname = {HOST}
+spool_directory = {home}/spool
+log_file_path = {home}/log/%s
+pid_file_path = {home}/spool/pid
+keep_environment =
+daemon_smtp_ports = {ports}
+tls_on_connect_ports = {implicit}
+local_interfaces = 127.0.0.1
+disable_ipv6
+exim_user = Debian-exim
+exim_group = Debian-exim
+never_users = root
+host_lookup =
+rfc1413_hosts =
+dns_again_means_nonexist = *
+smtp_accept_queue_per_connection = 0
+smtp_accept_max = 50
+smtp_accept_max_nonmail = 1000000
+smtp_accept_max_per_connection = 0
+smtp_max_synprot_errors = 1000
+deliver_queue_load_max = 1000
+queue_only_load = 1000
+message_size_limit = ${{if eq{{$received_port}}{{{small}}}{{{SMALL}}}{{{LARGE}}}}}
+recipients_max = 1000
+tls_advertise_hosts = {unless_bare}
+tls_certificate = ${{if eq{{$received_port}}{{{broken}}}{{/nonexistent}}{{{chain}}}}}
+tls_privatekey = {key}
+auth_advertise_hosts = ${{if or{{{{eq{{$received_port}}{{{submission}}}}}{{eq{{$received_port}}{{{implicit}}}}}}}{{${{if eq{{$tls_in_cipher}}{{}}{{}}{{*}}}}}}{{}}}}
+pipelining_advertise_hosts = {unless_bare}
+chunking_advertise_hosts = {unless_bare}
+dsn_advertise_hosts = {unless_bare}
+smtputf8_advertise_hosts = {unless_bare}
+accept_8bitmime
+acl_smtp_mail = mail
+acl_smtp_rcpt = rcpt
+acl_smtp_predata = predata
+acl_smtp_data = data
+begin acl
+mail:
+{at_mail}  accept
+rcpt:
+{at_rcpt}  accept domains = {HOST}
+    local_parts = ^ok-
+  accept authenticated = *
+  deny message = 550 5.1.1 no such user
+predata:
+{at_data}  accept
+data:
+{at_end}  accept
+begin routers
+store:
+  driver = accept
+  domains = {HOST}
+  transport = store
+begin transports
+store:
+  driver = appendfile
+  maildir_format
+  directory = {home}/store
+  user = store
+  group = store
+  envelope_to_add
+  return_path_add
+  batch_max = 1
+begin retry
+* * F,1h,1m
+begin authenticators
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_prompts = :
+  server_condition = ${{if and{{{{eq{{$auth2}}{{{USER}@{HOST}}}}}{{eq{{$auth3}}{{{PASSWORD}}}}}}}}}
+  server_set_id = $auth2
+login:
+  driver = plaintext
+  public_name = LOGIN
+  server_prompts = Username:: : Password::
+  server_condition = ${{if and{{{{eq{{$auth1}}{{{USER}@{HOST}}}}}{{eq{{$auth2}}{{{PASSWORD}}}}}}}}}
+  server_set_id = $auth1
+",
+        at_mail = statements(Some(Step::Mail)),
+        at_rcpt = statements(None),
+        at_data = statements(Some(Step::Data)),
+        at_end = statements(Some(Step::EndOfData)),
+    )
+}

@@ -1,0 +1,196 @@
+//! Postfix: submission with Cyrus SASL, delivery into a Maildir by its own agent.
+
+use std::process::Command;
+use std::{fs, io};
+
+use super::{Server, count_files};
+use crate::certificates::Flaw;
+use crate::letter::{PASSWORD, RECIPIENTS, SENDERS, Step, USER};
+use crate::site::{Door, HOST, LARGE, SMALL, STORE, Site, keep_private};
+
+#[derive(Debug)]
+pub(super) struct Postfix;
+
+/// Whom its processes run as.
+const POSTFIX: u32 = 3001;
+
+impl Server for Postfix {
+    fn name(&self) -> &'static str {
+        "postfix"
+    }
+
+    fn doors(&self) -> &'static [Door] {
+        &Door::ALL
+    }
+
+    fn prepare(&self, site: &Site) -> io::Result<Command> {
+        site.write("conf/main.cf", &main(site))?;
+        site.write("conf/master.cf", &master(site))?;
+        for step in [Step::Mail, Step::Data, Step::EndOfData] {
+            let lines = SENDERS.iter().filter(|fault| fault.step == step);
+            let table: String = lines
+                .map(|fault| format!("/^{}-/ {} {}\n", fault.kind, fault.code, fault.text))
+                .collect();
+            site.write(&format!("conf/{step:?}"), &table)?;
+        }
+        let table: String = (RECIPIENTS.iter())
+            .map(|fault| format!("/^{}-/ {} {}\n", fault.kind, fault.code, fault.text))
+            .collect();
+        site.write("conf/recipients", &table)?;
+        site.write("conf/mailboxes", &format!("/^ok-.*@{HOST}$/ store/\n"))?;
+        site.write(
+            "conf/sasl/smtpd.conf",
+            &format!(
+                "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {}\nmech_list: PLAIN LOGIN\n",
+                site.path("sasldb").display()
+            ),
+        )?;
+        site.folder("data", POSTFIX)?;
+        site.folder("store", STORE)?;
+        fs::create_dir_all(site.path("spool"))?;
+        add_user(site)?;
+        // Makes the folders of the queue. It warns that the packages are not installed.
+        let conf = site.path("conf");
+        run(site.command("postfix").arg("-c").arg(&conf).arg("check"))?;
+        let mut command = site.command("/usr/lib/postfix/sbin/master");
+        command
+            .arg("-c")
+            .arg(&conf)
+            .arg("-s")
+            .env("MAIL_CONFIG", &conf);
+        Ok(command)
+    }
+
+    fn queued(&self, site: &Site) -> io::Result<usize> {
+        let mut count = 0;
+        for queue in ["incoming", "active", "deferred", "maildrop"] {
+            count += count_files(&site.path("spool").join(queue))?;
+        }
+        Ok(count)
+    }
+}
+
+fn add_user(site: &Site) -> io::Result<()> {
+    let mut command = site.command("bash");
+    let script = format!("printf {PASSWORD} | saslpasswd2 -p -c -f \"$1\" -u {HOST} {USER}");
+    let database = site.path("sasldb");
+    run(command.args(["-c", &script, "bash"]).arg(&database))?;
+    keep_private(&database, POSTFIX)
+}
+
+fn run(command: &mut Command) -> io::Result<()> {
+    let output = command.output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(format!("{}: {said}", output.status)))
+}
+
+fn main(site: &Site) -> String {
+    let home = site.home().display();
+    let key = site.certificates.key(Flaw::None);
+    let chain = site.certificates.chain(Flaw::None);
+    format!(
+        "compatibility_level = 3.6
+queue_directory = {home}/spool
+data_directory = {home}/data
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+mail_owner = postfix
+setgid_group = postdrop
+maillog_file = {home}/log
+maillog_file_prefixes = {home}
+myhostname = {HOST}
+mydestination =
+mynetworks =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+smtp_dns_support_level = disabled
+smtpd_peername_lookup = no
+alias_maps =
+alias_database =
+local_transport = error:nobody
+local_header_rewrite_clients =
+virtual_mailbox_domains = {HOST}
+virtual_mailbox_base = {home}
+virtual_mailbox_maps = regexp:{home}/conf/mailboxes
+virtual_uid_maps = static:{STORE}
+virtual_gid_maps = static:{STORE}
+virtual_minimum_uid = 100
+message_size_limit = {LARGE}
+mailbox_size_limit = 0
+virtual_mailbox_limit = 0
+smtpd_recipient_limit = 1000
+smtpd_error_sleep_time = 0
+smtpd_soft_error_limit = 10000
+smtpd_hard_error_limit = 10001
+smtpd_client_connection_count_limit = 0
+smtpd_delay_reject = no
+smtpd_relay_restrictions = permit_sasl_authenticated, permit_auth_destination, reject
+smtpd_sender_restrictions = check_sender_access regexp:{home}/conf/Mail
+smtpd_recipient_restrictions = check_recipient_access regexp:{home}/conf/recipients, reject_unlisted_recipient
+smtpd_data_restrictions = check_sender_access regexp:{home}/conf/Data
+smtpd_end_of_data_restrictions = check_sender_access regexp:{home}/conf/EndOfData
+smtpd_tls_security_level = may
+smtpd_tls_chain_files = {key}, {chain}
+smtpd_tls_auth_only = yes
+smtpd_sasl_type = cyrus
+smtpd_sasl_path = smtpd
+cyrus_sasl_config_path = {home}/conf/sasl
+smtpd_sasl_local_domain = {HOST}
+smtpd_sasl_security_options = noanonymous
+",
+        key = key.display(),
+        chain = chain.display(),
+    )
+}
+
+fn master(site: &Site) -> String {
+    let mut text = String::from("postlog unix-dgram n - n - 1 postlogd\n");
+    for door in Door::ALL {
+        let chain = |flaw| {
+            let key = site.certificates.key(flaw);
+            let chain = site.certificates.chain(flaw);
+            format!(
+                "-o smtpd_tls_chain_files={},{}",
+                key.display(),
+                chain.display()
+            )
+        };
+        let options = match door {
+            Door::Relay => String::new(),
+            Door::Submission => {
+                "-o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes".into()
+            }
+            Door::Implicit => "-o smtpd_tls_wrappermode=yes -o smtpd_sasl_auth_enable=yes".into(),
+            Door::Bare => "-o smtpd_tls_security_level=none -o smtpd_discard_ehlo_keywords=\
+                pipelining,chunking,8bitmime,smtputf8,dsn,size,etrn,vrfy,enhancedstatuscodes"
+                .into(),
+            Door::Small => format!("-o message_size_limit={SMALL}"),
+            Door::Broken => "-o smtpd_tls_chain_files= -o smtpd_tls_cert_file=/nonexistent \
+                -o smtpd_tls_key_file=/nonexistent"
+                .into(),
+            Door::WrongName => chain(Flaw::WrongName),
+            Door::Expired => chain(Flaw::Expired),
+        };
+        text += &format!(
+            "127.0.0.1:{} inet n - n - - smtpd\n  {options}\n",
+            site.port(door)
+        );
+    }
+    text + "\
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+proxymap unix - - n - - proxymap
+error unix - - n - - error
+retry unix - - n - - error
+virtual unix - n n - - virtual
+anvil unix - - n - 1 anvil
+"
+}

@@ -1,0 +1,281 @@
+//! Where a server lives while it is tried: a folder, ports, certificates, and a process in a mount namespace.
+
+use std::ffi::OsStr;
+use std::io::{self, BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::certificates::Certificates;
+
+/// The folder, the ports and the packages of one server.
+#[derive(Debug)]
+pub(crate) struct Site {
+    packages: PathBuf,
+    home: PathBuf,
+    ports: [u16; Door::ALL.len()],
+    pub(crate) certificates: Certificates,
+}
+
+/// A way in to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// STARTTLS is offered and not demanded; nobody logs in; faults on demand.
+    Relay,
+    /// STARTTLS and then AUTH.
+    Submission,
+    /// TLS from the first byte, and AUTH.
+    Implicit,
+    /// No extension that can be switched off.
+    Bare,
+    /// As the first, for mails of at most [`SMALL`] octets.
+    Small,
+    /// STARTTLS is offered, and answered by 454.
+    Broken,
+    /// A certificate for another name.
+    WrongName,
+    /// A certificate that is past its time.
+    Expired,
+}
+
+/// The most octets of a mail at [`Door::Small`].
+pub(crate) const SMALL: u64 = 100_000;
+
+/// The most octets of a mail elsewhere.
+pub(crate) const LARGE: u64 = 64 << 20;
+
+/// The domain that is served, and the name in the certificates.
+pub(crate) const HOST: &str = "mail.test";
+
+/// Who stores mail.
+pub(crate) const STORE: u32 = 3010;
+
+impl Door {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Relay,
+        Self::Submission,
+        Self::Implicit,
+        Self::Bare,
+        Self::Small,
+        Self::Broken,
+        Self::WrongName,
+        Self::Expired,
+    ];
+}
+
+impl Site {
+    /// A new folder `home`, and a port for every door.
+    pub(crate) fn new(packages: &Path, home: PathBuf) -> io::Result<Self> {
+        fs::create_dir_all(home.join("etc"))?;
+        for each in ["lib", "spool", "mail", "log", "run"] {
+            fs::create_dir_all(home.join("var").join(each))?;
+        }
+        // All at once, so that no two are the same.
+        let listeners = Door::ALL.map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+        let mut ports = [0; Door::ALL.len()];
+        for (port, listener) in ports.iter_mut().zip(listeners) {
+            *port = listener?.local_addr()?.port();
+        }
+        let site = Self {
+            packages: fs::canonicalize(packages)?,
+            certificates: Certificates::new(&home.join("tls"))?,
+            home,
+            ports,
+        };
+        site.write_system()?;
+        Ok(site)
+    }
+
+    /// The folder.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.home.join(name)
+    }
+
+    pub(crate) fn port(&self, door: Door) -> u16 {
+        let index = Door::ALL.iter().position(|&each| each == door);
+        self.ports[index.unwrap_or_default()]
+    }
+
+    pub(crate) fn address(&self, door: Door) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port(door)).into()
+    }
+
+    /// Writes a file in the folder, whose own folder is made.
+    ///
+    /// It looks a minute old: some servers wait until a file that was written just now has settled.
+    pub(crate) fn write(&self, name: &str, text: &str) -> io::Result<PathBuf> {
+        let path = self.path(name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(&path, text)?;
+        let then = std::time::SystemTime::now() - Duration::from_secs(60);
+        fs::File::open(&path)?.set_modified(then)?;
+        Ok(path)
+    }
+
+    /// Makes a folder that belongs to a user.
+    pub(crate) fn folder(&self, name: &str, owner: u32) -> io::Result<PathBuf> {
+        let path = self.path(name);
+        fs::create_dir_all(&path)?;
+        chown(&path, Some(owner), Some(owner))?;
+        Ok(path)
+    }
+
+    /// A command to which the packages look installed.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "--propagation", "private"])
+            // No server outlives this program, however it ends.
+            .args(["setpriv", "--pdeathsig", "TERM"])
+            .args(["bash", "-c", include_str!("../namespace"), "namespace"])
+            .arg(&self.packages)
+            .arg(&self.home)
+            .arg(program)
+            .current_dir(&self.home)
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Users, names and a resolver that refuses at once.
+    fn write_system(&self) -> io::Result<()> {
+        let mut passwd = fs::read_to_string("/etc/passwd")?;
+        let mut group = fs::read_to_string("/etc/group")?;
+        for (name, id) in USERS {
+            let mine = format!("{name}:");
+            let others = |text: &str| -> String {
+                let lines = text.lines().filter(|line| !line.starts_with(&mine));
+                lines.map(|line| format!("{line}\n")).collect()
+            };
+            passwd =
+                others(&passwd) + &format!("{name}:x:{id}:{id}::/nonexistent:/usr/sbin/nologin\n");
+            group = others(&group) + &format!("{name}:x:{id}:\n");
+        }
+        self.write("etc/passwd", &passwd)?;
+        self.write("etc/group", &group)?;
+        let own = fs::read_to_string("/etc/hostname").unwrap_or_default();
+        let own = own.trim();
+        self.write("etc/hosts", &format!("127.0.0.1 localhost {HOST} {own}\n"))?;
+        self.write("etc/hostname", own)?;
+        self.write("etc/mailname", HOST)?;
+        // Nothing listens there.
+        self.write(
+            "etc/resolv.conf",
+            "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
+        )?;
+        let sources = [
+            "passwd",
+            "group",
+            "shadow",
+            "hosts",
+            "networks",
+            "services",
+            "protocols",
+        ];
+        self.write(
+            "etc/nsswitch.conf",
+            &sources.map(|each| format!("{each}: files\n")).concat(),
+        )?;
+        Ok(())
+    }
+}
+
+/// The users and groups of the packages, and who stores mail.
+const USERS: [(&str, u32); 8] = [
+    ("postfix", 3001),
+    ("Debian-exim", 3002),
+    ("opensmtpd", 3003),
+    ("opensmtpq", 3004),
+    ("dovecot", 3007),
+    ("dovenull", 3008),
+    ("postdrop", 3009),
+    ("store", STORE),
+];
+
+/// A server that runs, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// Starts a server, whose output goes to a file, and waits until every door answers.
+    pub(crate) fn start(mut command: Command, site: &Site, doors: &[Door]) -> io::Result<Self> {
+        let log = fs::File::create(site.path("output"))?;
+        let child = command.stdout(log.try_clone()?).stderr(log).spawn()?;
+        let mut running = Self(child);
+        let until = Instant::now() + Duration::from_secs(20);
+        for &door in doors {
+            while let Err(error) = answer(site.address(door), door) {
+                let ended = running.0.try_wait()?.is_some();
+                if ended || Instant::now() > until {
+                    let output = fs::read_to_string(site.path("output")).unwrap_or_default();
+                    return Err(io::Error::other(format!(
+                        "{door:?}: {error}; it said: {output}"
+                    )));
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Ok(running)
+    }
+
+    fn stop(&mut self) -> io::Result<()> {
+        kill_process(Pid::from_child(&self.0), Signal::TERM)?;
+        let until = Instant::now() + Duration::from_secs(10);
+        while self.0.try_wait()?.is_none() {
+            if Instant::now() > until {
+                self.0.kill()?;
+                self.0.wait()?;
+                break;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop() {
+            eprintln!("a server could not be stopped: {error}");
+        }
+    }
+}
+
+/// Whether a server greets, or where TLS has to come first, takes a connection.
+fn answer(address: SocketAddr, door: Door) -> io::Result<()> {
+    let limit = Duration::from_secs(5);
+    let stream = TcpStream::connect_timeout(&address, limit)?;
+    if door == Door::Implicit {
+        return Ok(());
+    }
+    stream.set_read_timeout(Some(limit))?;
+    let mut line = String::new();
+    BufReader::new(&stream).read_line(&mut line)?;
+    // A server that is left without a word may count it as an offence.
+    io::Write::write_all(&mut &stream, b"QUIT\r\n")?;
+    let _ = io::copy(&mut &stream, &mut io::sink());
+    if line.starts_with("220") {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("it greets by {line:?}")))
+    }
+}
+
+/// Makes a file unreadable but for its owner.
+pub(crate) fn keep_private(path: &Path, owner: u32) -> io::Result<()> {
+    chown(path, Some(owner), Some(owner))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o400))
+}

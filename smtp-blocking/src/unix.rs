@@ -1,0 +1,55 @@
+//! From a path to a client that is ready.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+
+use smtp_proto::{Config, Connection, Error};
+
+use crate::Client;
+
+impl Client<UnixStream, Connection> {
+    /// Connects to a server on this machine over a Unix socket, and waits until it is ready for mail.
+    ///
+    /// This is how mail is handed to a mail store, by LMTP (RFC 2033), which answers for each recipient whether the mail was
+    /// delivered. The policy is one in clear, as nobody listens in between.
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use smtp_blocking::{Client, proto::{Config, Mail, Protocol, Security}};
+    ///
+    /// fn deliver(mail: Mail) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let policy = Config::builder("relay.example.org".parse()?)
+    ///         .protocol(Protocol::Lmtp)
+    ///         .security(Security::Cleartext)
+    ///         .build()?;
+    ///     let mut client = Client::connect_unix("/run/lmtp", Arc::new(policy))?;
+    ///     for delivery in client.send(mail)?.deliveries() {
+    ///         println!("{}: {}", delivery.recipient(), delivery.fate());
+    ///     }
+    ///     Ok(client.quit()?)
+    /// }
+    /// ```
+    ///
+    /// Nothing bounds the wait for a server that does not take connections, since the system knows no limit for it.
+    ///
+    /// # Errors
+    /// If there is no server to connect to, or the connection's failure.
+    pub fn connect_unix(path: impl AsRef<Path>, policy: Arc<Config>) -> Result<Self, Error> {
+        let seed = seed().map_err(Error::connect)?;
+        let connection = Connection::new(policy, seed);
+        let stream = UnixStream::connect(path).map_err(Error::connect)?;
+        let mut client = Self::from_stream(stream, connection);
+        client.ready()?;
+        Ok(client)
+    }
+}
+
+/// What nobody can predict.
+fn seed() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut seed)?;
+    Ok(seed)
+}

@@ -1,0 +1,140 @@
+//! Delivery to a mail store by LMTP (RFC 2033) through the blocking client.
+#![cfg(unix)]
+
+mod common;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use common::*;
+use smtp_blocking::Client;
+use smtp_blocking::proto::{Config, Fate, Outcome, Protocol, Security, Stage};
+use smtp_test::{Action, Server};
+
+#[test]
+fn a_store_answers_for_each_recipient_over_a_unix_socket() {
+    for config in [store(), store().with("CHUNKING")] {
+        let server = Server::start_unix(config, path("store")).unwrap();
+        let mut client = Client::connect_unix(server.path().unwrap(), policy()).unwrap();
+        assert_partly_delivered(&client.send(mail_to(4)).unwrap());
+        assert_partly_delivered(&client.send(mail_to(4)).unwrap());
+        client.quit().unwrap();
+        assert_eq!(server.mails().len(), 2 * 2, "one for each delivery");
+        server.log().assert_clean();
+    }
+}
+
+#[test]
+fn a_store_answers_for_each_recipient_of_each_mail_of_a_batch() {
+    let server = Server::start_unix(store(), path("batch")).unwrap();
+    let mut client = Client::connect_unix(server.path().unwrap(), policy()).unwrap();
+    let batch = client.send_all((0..20).map(|_| mail_to(4)));
+    let mut count = 0;
+    for outcome in batch {
+        assert_partly_delivered(&outcome);
+        count += 1;
+    }
+    assert_eq!(count, 20);
+    client.quit().unwrap();
+    assert_eq!(server.mails().len(), 20 * 2);
+    server.log().assert_clean();
+}
+
+#[test]
+fn a_store_that_goes_away_leaves_in_doubt_only_whom_it_did_not_answer_for() {
+    let config = store().on(smtp_test::Stage::Delivery(2), Action::cut());
+    let server = Server::start_unix(config, path("gone")).unwrap();
+    let mut client = Client::connect_unix(server.path().unwrap(), policy()).unwrap();
+    let outcome = client.send(mail_to(4)).unwrap();
+    let fates: Vec<&Fate> = outcome
+        .deliveries()
+        .iter()
+        .map(|each| each.fate())
+        .collect();
+    assert!(matches!(fates[0], Fate::Accepted(_)));
+    assert!(matches!(
+        fates[1],
+        Fate::Refused {
+            stage: Stage::Rcpt,
+            ..
+        }
+    ));
+    assert!(matches!(fates[2], Fate::InDoubt(_)) && matches!(fates[3], Fate::InDoubt(_)));
+}
+
+#[cfg(feature = "rustls")]
+#[test]
+fn a_store_answers_for_each_recipient_over_tcp() {
+    let server = Server::start(store()).unwrap();
+    let endpoint = smtp_blocking::tls::Endpoint::builder("localhost")
+        .port(server.port())
+        .protocol(Protocol::Lmtp)
+        .security(Security::Cleartext)
+        .build()
+        .unwrap();
+    let mut client = Client::connect(&endpoint).unwrap();
+    assert_partly_delivered(&client.send(mail_to(4)).unwrap());
+    client.quit().unwrap();
+    server.log().assert_clean();
+}
+
+#[test]
+fn a_socket_that_is_not_there_is_an_error_of_connecting() {
+    let error = Client::connect_unix(path("nobody"), policy()).unwrap_err();
+    assert_eq!(error.stage(), Stage::Connect);
+}
+
+/// Refuses the second recipient at RCPT, and the mail for the third.
+fn store() -> smtp_test::Config {
+    smtp_test::Config::new()
+        .lmtp()
+        .refuse("recipient1@example.net", "550 5.1.1 gone")
+        .refuse_delivery("recipient2@example.net", "452 4.2.2 full")
+}
+
+#[track_caller]
+fn assert_partly_delivered(outcome: &Outcome) {
+    let fates: Vec<&Fate> = outcome
+        .deliveries()
+        .iter()
+        .map(|each| each.fate())
+        .collect();
+    let [first, second, third, fourth] = fates[..] else {
+        panic!("{fates:?}");
+    };
+    assert!(
+        matches!(first, Fate::Accepted(_)) && matches!(fourth, Fate::Accepted(_)),
+        "{fates:?}"
+    );
+    assert!(
+        matches!(
+            second,
+            Fate::Refused {
+                stage: Stage::Rcpt,
+                ..
+            }
+        ),
+        "{second}"
+    );
+    let Fate::Refused {
+        stage: Stage::EndOfData,
+        reply,
+    } = third
+    else {
+        panic!("{third}");
+    };
+    assert_eq!(reply.code().as_u16(), 452);
+}
+
+fn policy() -> Arc<Config> {
+    let policy = Config::builder("client.test".parse().unwrap())
+        .protocol(Protocol::Lmtp)
+        .security(Security::Cleartext)
+        .build();
+    Arc::new(policy.unwrap())
+}
+
+fn path(name: &str) -> PathBuf {
+    let name = format!("smtp-blocking-{}-{name}", std::process::id());
+    std::env::temp_dir().join(name)
+}

@@ -1,0 +1,250 @@
+//! Thousands of recipients: no more is ever unanswered than the window allows, all of it is used, and two sides of which
+//! one does not read before it is read do not wait for each other.
+
+mod common;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use common::pair::Pair;
+use common::session::Mode;
+use smtp_proto::{Mail, Pipelining, Security, Window};
+use smtp_test::{Output, Peer};
+
+/// A server that accepts all, one reply whenever it is read, and counts what it owes.
+struct Counter {
+    line: Vec<u8>,
+    text: Text,
+    keywords: &'static str,
+    lmtp: bool,
+    recipients: usize,
+    /// Each reply that is due, with the octets of its command.
+    due: VecDeque<(&'static str, usize)>,
+    octets: usize,
+    /// The most that was due when a command came, that included.
+    most: (usize, usize),
+    mails: usize,
+    /// Whether it reads only when all that it said has been read.
+    stubborn: bool,
+    given: bool,
+}
+
+enum Text {
+    None,
+    UpToDot,
+    /// So many that are to come, and whether they are the last; so many of their command.
+    Octets(usize, bool, usize),
+}
+
+impl Counter {
+    fn new(mode: Mode, stubborn: bool) -> Self {
+        let keywords = match mode.chunk {
+            Some(_) => "250-hi\r\n250-CHUNKING\r\n250 PIPELINING\r\n",
+            None => "250-hi\r\n250 PIPELINING\r\n",
+        };
+        Self {
+            line: Vec::new(),
+            text: Text::None,
+            keywords,
+            lmtp: mode.lmtp,
+            recipients: 0,
+            due: VecDeque::from([("220 hi\r\n", 0)]),
+            octets: 0,
+            most: (0, 0),
+            mails: 0,
+            stubborn,
+            given: false,
+        }
+    }
+
+    fn owe(&mut self, reply: &'static str, octets: usize) {
+        self.due.push_back((reply, octets));
+        self.octets += octets;
+        let (most_octets, most_replies) = self.most;
+        self.most = (
+            most_octets.max(self.octets),
+            most_replies.max(self.due.len()),
+        );
+    }
+
+    fn end(&mut self, octets: usize) {
+        self.mails += 1;
+        let count = if self.lmtp { self.recipients } else { 1 };
+        // What the end of one text leads to is no matter of the window; what comes behind it is.
+        let most = self.most;
+        self.owe("250 taken\r\n", octets);
+        for _ in 1..count {
+            self.owe("250 taken\r\n", 0);
+        }
+        self.most = most;
+    }
+
+    fn take(&mut self, line: &str, octets: usize) {
+        match line.get(..4).unwrap() {
+            "EHLO" | "LHLO" => self.owe(self.keywords, octets),
+            "DATA" => {
+                self.owe("354 go\r\n", octets);
+                self.text = Text::UpToDot;
+            }
+            "BDAT" => {
+                let (size, last) = common::dialogue::chunk(line).unwrap();
+                assert!(size > 0);
+                self.text = Text::Octets(size, last, octets);
+            }
+            verb => {
+                match verb {
+                    "MAIL" => self.recipients = 0,
+                    "RCPT" => self.recipients += 1,
+                    _ => {}
+                }
+                self.owe("250 ok\r\n", octets);
+            }
+        }
+    }
+}
+
+impl Peer for Counter {
+    fn handle_input(&mut self, input: &[u8]) {
+        for byte in input {
+            if let Text::Octets(left, last, octets) = &mut self.text {
+                *left -= 1;
+                if *left == 0 {
+                    let (last, octets) = (*last, *octets);
+                    self.text = Text::None;
+                    if last {
+                        self.end(octets);
+                    } else {
+                        self.owe("250 ok\r\n", octets);
+                    }
+                }
+                continue;
+            }
+            self.line.push(*byte);
+            let Some(line) = self.line.strip_suffix(b"\r\n") else {
+                continue;
+            };
+            let (line, octets) = (String::from_utf8(line.to_vec()).unwrap(), self.line.len());
+            self.line.clear();
+            match self.text {
+                Text::UpToDot if line == "." => {
+                    self.text = Text::None;
+                    self.end(0);
+                }
+                Text::UpToDot => {}
+                _ => self.take(&line, octets),
+            }
+        }
+    }
+
+    fn handle_eof(&mut self) {}
+
+    fn poll_output(&mut self) -> Option<Output> {
+        // One at a time, if the client does not wait: so it fills its window up again at once.
+        if std::mem::take(&mut self.given) && !self.stubborn {
+            return None;
+        }
+        let (reply, octets) = self.due.pop_front()?;
+        self.octets -= octets;
+        self.given = true;
+        Some(Output::Write(reply.as_bytes().to_vec()))
+    }
+
+    fn wants_input(&self) -> bool {
+        !self.stubborn || self.due.is_empty() || !self.given
+    }
+}
+
+const RECIPIENTS: usize = 1500;
+
+fn run(mode: Mode, window: Window, stubborn: bool) -> Counter {
+    let config = mode
+        .builder()
+        .security(Security::Cleartext)
+        .window(window)
+        .build()
+        .unwrap();
+    let mut pair = Pair::new(Arc::new(config), Counter::new(mode, stubborn));
+    for number in 0..2 {
+        let recipients = (0..RECIPIENTS).map(|index| format!("recipient{index}@x.test"));
+        let mail = Mail::new(format!("m{number}@x.test"), recipients, "hello\r\n").unwrap();
+        pair.connection.submit(mail);
+    }
+    pair.connection.quit();
+    let (outcomes, end) = pair.finish();
+    end.unwrap();
+    for (_, outcome) in &outcomes {
+        assert!(outcome.is_accepted());
+        assert_eq!(outcome.deliveries().len(), RECIPIENTS);
+    }
+    assert_eq!(pair.peer.mails, 2);
+    pair.peer
+}
+
+const WINDOWS: [(Window, usize, usize); 3] = [
+    (Window::HALF_DUPLEX, 3840, 128),
+    (Window::FULL_DUPLEX, 65_536, 1000),
+    (Window::new(1, 1), 40, 1),
+];
+
+const MODES: [Mode; 8] = [
+    Mode::new(Pipelining::Off),
+    Mode::new(Pipelining::Envelope),
+    Mode::new(Pipelining::Transactions),
+    Mode::new(Pipelining::Envelope).in_chunks(3),
+    Mode::new(Pipelining::Transactions).in_chunks(1000),
+    Mode::new(Pipelining::Speculative).in_chunks(1000),
+    Mode::new(Pipelining::Speculative).in_chunks(3),
+    Mode::new(Pipelining::Transactions).lmtp(),
+];
+
+#[test]
+fn v25_no_more_is_unanswered_than_the_window_allows_and_all_of_it_is_used() {
+    for mode in MODES {
+        for (window, octets, replies) in WINDOWS {
+            let (most_octets, most_replies) = run(mode, window, false).most;
+            let context =
+                format!("{mode:?}, {window:?}: {most_octets} octets, {most_replies} replies");
+            assert!(
+                most_octets <= octets && most_replies <= replies,
+                "{context}"
+            );
+            let used = most_replies == replies || most_octets + 40 > octets;
+            assert!(mode.level == Pipelining::Off || used, "{context}");
+        }
+    }
+}
+
+#[test]
+fn v25_a_server_that_does_not_read_before_it_is_read_is_no_dead_lock() {
+    for mode in MODES {
+        for (window, ..) in WINDOWS {
+            run(mode, window, true);
+        }
+    }
+}
+
+#[test]
+fn v25_the_replies_for_the_recipients_of_lmtp_count() {
+    // Behind a text that leads to more replies than the window has, nothing goes out before half of the window is free.
+    let mode = Mode::new(Pipelining::Transactions).lmtp();
+    let config = mode.policy();
+    let mut pair = Pair::new(config, Counter::new(mode, true));
+    for number in 0..2 {
+        let recipients = (0..200).map(|index| format!("recipient{index}@x.test"));
+        let mail = Mail::new(format!("m{number}@x.test"), recipients, "hello\r\n").unwrap();
+        pair.connection.submit(mail);
+    }
+    while pair.peer.mails == 0 {
+        assert!(pair.write_some(1) || pair.read());
+    }
+    assert_eq!(pair.peer.due.len(), 200);
+    let end = pair.sent.len();
+    assert!(pair.connection.poll_transmit(pair.now).is_none());
+    for left in (1..200).rev() {
+        let (reply, _) = pair.peer.due.pop_front().unwrap();
+        pair.connection.handle_input(pair.now, reply.as_bytes());
+        let goes_on = pair.connection.poll_transmit(pair.now).is_some();
+        assert_eq!(goes_on, left < 64, "{left} replies are due");
+    }
+    assert_eq!(pair.sent.len(), end);
+}

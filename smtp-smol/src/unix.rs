@@ -1,0 +1,60 @@
+//! From a path to a client that is ready.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use async_net::unix::UnixStream;
+use smtp_proto::{Config, Connection, Error};
+
+use crate::Client;
+use crate::client::within;
+
+impl Client<UnixStream, Connection> {
+    /// Connects to a server on this machine over a Unix socket, and waits until it is ready for mail.
+    ///
+    /// This is how mail is handed to a mail store, by LMTP (RFC 2033), which answers for each recipient whether the mail was
+    /// delivered. The policy is one in clear, as nobody listens in between.
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use smtp_smol::{Client, proto::{Config, Mail, Protocol, Security}};
+    ///
+    /// async fn deliver(mail: Mail) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let policy = Config::builder("relay.example.org".parse()?)
+    ///         .protocol(Protocol::Lmtp)
+    ///         .security(Security::Cleartext)
+    ///         .build()?;
+    ///     let mut client = Client::connect_unix("/run/lmtp", Arc::new(policy)).await?;
+    ///     for delivery in client.send(mail).await?.deliveries() {
+    ///         println!("{}: {}", delivery.recipient(), delivery.fate());
+    ///     }
+    ///     Ok(client.quit().await?)
+    /// }
+    /// ```
+    ///
+    /// Cancel safe: to drop the future drops the attempt.
+    ///
+    /// # Errors
+    /// If there is no server to connect to, or the connection's failure.
+    pub async fn connect_unix(path: impl AsRef<Path>, policy: Arc<Config>) -> Result<Self, Error> {
+        let seed = seed().map_err(Error::connect)?;
+        let connection = Connection::new(policy, seed);
+        let limit = connection.timeouts().connect_limit();
+        let stream = within(limit, UnixStream::connect(path))
+            .await
+            .ok_or_else(Error::connect_timeout)?
+            .map_err(Error::connect)?;
+        let mut client = Self::from_stream(stream, connection);
+        client.ready().await?;
+        Ok(client)
+    }
+}
+
+/// What nobody can predict.
+fn seed() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut seed)?;
+    Ok(seed)
+}

@@ -1,0 +1,83 @@
+//! The tokio client and peers that could lock it up, or keep it waiting, over the smallest buffers.
+#![cfg(feature = "rustls")]
+
+#[path = "../../smtp-blocking/tests/common/mod.rs"]
+mod common;
+#[path = "../../smtp-blocking/tests/narrow/mod.rs"]
+mod narrow;
+
+use common::*;
+use narrow::{BUFFER, RECIPIENTS, both, deaf, hurried, serving, sockets, talkative, wire};
+use smtp_test::{Log, Tls, pipe};
+use smtp_tokio::Client;
+use smtp_tokio::proto::{ErrorKind, Timeouts, Wait};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+#[tokio::test]
+async fn v25_a_server_that_reads_on_only_when_its_replies_are_taken_is_no_lock_over_pipes() {
+    for tls in both() {
+        let (ours, theirs) = pipe(BUFFER);
+        let log = Log::new();
+        let server = serving(&talkative(), tls.as_ref(), &log, theirs);
+        deliver(ours, tls.as_ref(), &log).await;
+        drop(server.join().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn v25_a_server_that_reads_on_only_when_its_replies_are_taken_is_no_lock_over_sockets() {
+    for tls in both() {
+        let (ours, theirs) = sockets();
+        let log = Log::new();
+        let server = serving(&talkative(), tls.as_ref(), &log, theirs);
+        deliver(asynchronous(ours), tls.as_ref(), &log).await;
+        drop(server.join().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn v25_a_server_that_stops_reading_in_a_text_runs_into_the_deadline_over_pipes() {
+    for tls in both() {
+        let (ours, theirs) = pipe(BUFFER);
+        let log = Log::new();
+        let server = serving(&deaf(), tls.as_ref(), &log, theirs);
+        give_up(ours, tls.as_ref(), &log).await;
+        drop(server.join().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn v25_a_server_that_stops_reading_in_a_text_runs_into_the_deadline_over_sockets() {
+    for tls in both() {
+        let (ours, theirs) = sockets();
+        let log = Log::new();
+        let server = serving(&deaf(), tls.as_ref(), &log, theirs);
+        give_up(asynchronous(ours), tls.as_ref(), &log).await;
+        drop(server.join().unwrap());
+    }
+}
+
+/// Sends a mail whose envelope and whose replies are each larger than all the buffers.
+async fn deliver(stream: impl AsyncRead + AsyncWrite + Unpin, tls: Option<&Tls>, log: &Log) {
+    let mut client = Client::from_stream(stream, wire(tls, Timeouts::default()));
+    let outcome = client.send(mail_to(RECIPIENTS)).await.unwrap();
+    assert!(outcome.is_accepted(), "{:?}", outcome.error());
+    client.quit().await.unwrap();
+    assert_eq!(log.mails()[0].addresses().len(), RECIPIENTS);
+    log.assert_clean();
+}
+
+/// Sends a mail that is not taken.
+async fn give_up(stream: impl AsyncRead + AsyncWrite + Unpin, tls: Option<&Tls>, log: &Log) {
+    let mut client = Client::from_stream(stream, wire(tls, hurried()));
+    let text = long_text(8 << 20);
+    let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
+    assert_eq!(judge(&outcome, log), Came::NotSent);
+    let late = ErrorKind::Timeout(Wait::Write);
+    assert_eq!(format!("{:?}", reason(&outcome)), format!("{late:?}"));
+}
+
+fn asynchronous(stream: std::net::TcpStream) -> tokio::net::TcpStream {
+    stream.set_nonblocking(true).unwrap();
+    stream.try_into().unwrap()
+}
