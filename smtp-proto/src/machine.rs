@@ -82,7 +82,12 @@ pub(crate) enum Announced {
 impl Core {
     /// Takes one whole reply.
     pub(crate) fn handle_reply(&mut self, now: Time, reply: ReplyRef<'_>) -> Result<(), Error> {
-        self.link.config.transcript.show_reply(|| reply.to_reply());
+        let transcript = &self.link.config.transcript;
+        if matches!(self.state, Ok(State::ExpectAuth(_))) && reply.code().as_u16() == 334 {
+            transcript.show(|| Entry::Challenge(reply.lines().map(<[u8]>::len).sum()));
+        } else {
+            transcript.show_reply(|| reply.to_reply());
+        }
         let going = reply.code().as_u16() == UNAVAILABLE;
         let Some(due) = self.link.answered(now) else {
             return Err(self.unexpected(reply));

@@ -168,6 +168,13 @@ fn v37_a_proof_of_the_password_neither_shows_nor_sends_it() {
         let sent = session(credentials, &server(mechanism), None, &shown);
         assert!(!sends(PASSWORD, &sent), "{mechanism}");
         let shown = shown.all();
+        // Nor does it show what passwords can be tried on.
+        let challenges = shown.split("S: 334 ").skip(1);
+        assert!(challenges.clone().count() > 0, "{mechanism}");
+        for text in challenges {
+            let count = text.strip_prefix('<').unwrap().split(' ').next();
+            assert!(count.unwrap().parse::<usize>().is_ok(), "{text}");
+        }
         assert!(shown.contains("Accepted") && shown.contains(mechanism));
         check_secret(PASSWORD, &shown);
     }

@@ -34,11 +34,7 @@ impl Credentials {
     /// If a part is empty, holds a NUL, or is too long.
     pub fn password(user: &str, password: impl Into<Secret>) -> Result<Self, CredentialsError> {
         let password = password.into();
-        let mut mechanisms: Vec<Arc<dyn Mechanism>> = Vec::new();
-        #[cfg(feature = "scram")]
-        for scram in Scram::all(user, &password)? {
-            mechanisms.push(Arc::new(scram));
-        }
+        let mut mechanisms = scram(user, &password)?;
         mechanisms.push(Arc::new(Plain::new(user, password.clone())?));
         mechanisms.push(Arc::new(Login::new(user, password)?));
         Ok(Self::mechanisms(mechanisms))
@@ -168,6 +164,19 @@ impl Credentials {
     pub(crate) fn renews(&self) -> bool {
         self.mechanisms.iter().any(|mechanism| mechanism.renews())
     }
+}
+
+#[cfg(feature = "scram")]
+fn scram(user: &str, password: &Secret) -> Result<Vec<Arc<dyn Mechanism>>, CredentialsError> {
+    let all = Scram::all(user, password)?.into_iter();
+    Ok(all
+        .map(|scram| -> Arc<dyn Mechanism> { Arc::new(scram) })
+        .collect())
+}
+
+#[cfg(not(feature = "scram"))]
+fn scram(_: &str, _: &Secret) -> Result<Vec<Arc<dyn Mechanism>>, CredentialsError> {
+    Ok(Vec::new())
 }
 
 /// Shows the names of the mechanisms.
