@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use peers::Result;
@@ -70,6 +71,9 @@ const PEERS: [&str; 5] = [
     "io-smtp",
 ];
 const LIMITS: [&str; 5] = ["limit-turn", "limit-b", "limit-c", "limit-bdat", "limit-d"];
+
+/// Tells the files of runs apart.
+static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
 const KB: usize = 1000;
 const MB: usize = 1_000_000;
@@ -392,56 +396,69 @@ impl Bench {
         result
     }
 
+    /// The peers, who mostly wait, all at a time; the others one after the other.
     fn at_a_distance(&self) -> Result<()> {
-        let trip = 0.05;
         let sink = self.sink(false)?;
         let secure = self.sink(true)?;
-        let trust = self.scratch.join("trust.der");
-        for client in self.clients(true) {
-            let here = matches!(client.kind, Kind::Here(_));
-            for (row, mails, recipients, login) in [
-                ("100 mails of 1 kB: seconds", 100, 1, false),
-                ("a mail, 1 rcpt: round trips", 10, 1, false),
-                ("a mail, 10 rcpt: round trips", 10, 10, false),
-                ("a mail, 100 rcpt: round trips", 2, 100, false),
-                ("session of one mail: round trips", 1, 1, false),
-                ("STARTTLS, AUTH, one mail: round trips", 1, 1, true),
-                (
-                    "STARTTLS, AUTH, one mail, 10 rcpt: round trips",
-                    1,
-                    10,
-                    true,
-                ),
-            ] {
-                if login && !(can_log_in(client.kind) && here) {
-                    continue;
-                }
-                let load = |mails| Load {
-                    mails,
-                    octets: KB,
-                    recipients,
-                };
-                let (sink, trust) = match login {
-                    true => (&secure, Some(trust.as_path())),
-                    false => (&sink, None),
-                };
-                let time = |mails| -> Result<f64> {
-                    Ok(self
-                        .run(&client, &sink.address, load(mails), trust, &[])?
-                        .seconds)
-                };
-                let result = match mails {
-                    100 => time(100),
-                    1 => time(1).map(|time| time / trip),
-                    few => {
-                        time(few).and_then(|half| Ok((time(2 * few)? - half) / few as f64 / trip))
-                    }
-                };
-                let Some(value) = self.try_or_skip(&client, result) else {
-                    break;
-                };
-                self.say("line", row, &client, value)?;
+        let (peers, others): (Vec<_>, Vec<_>) =
+            (self.clients(true).into_iter()).partition(|client| client.kind.is_peer());
+        for client in others {
+            self.client_at_a_distance(&client, &sink, &secure)?;
+        }
+        std::thread::scope(|scope| {
+            let measure = |client: &Client| {
+                let result = self.client_at_a_distance(client, &sink, &secure);
+                self.try_or_skip(client, result);
+            };
+            for client in &peers {
+                scope.spawn(move || measure(client));
             }
+        });
+        Ok(())
+    }
+
+    fn client_at_a_distance(&self, client: &Client, sink: &Sink, secure: &Sink) -> Result<()> {
+        const TRIP: f64 = 0.05;
+        let trust = self.scratch.join("trust.der");
+        for (row, mails, recipients, login) in [
+            ("100 mails of 1 kB: seconds", 100, 1, false),
+            ("a mail, 1 rcpt: round trips", 10, 1, false),
+            ("a mail, 10 rcpt: round trips", 5, 10, false),
+            ("a mail, 100 rcpt: round trips", 2, 100, false),
+            ("session of one mail: round trips", 1, 1, false),
+            ("STARTTLS, AUTH, one mail: round trips", 1, 1, true),
+            (
+                "STARTTLS, AUTH, one mail, 10 rcpt: round trips",
+                1,
+                10,
+                true,
+            ),
+        ] {
+            // Those that start slowly and do not tell their own time.
+            let here = !matches!(client.kind, Kind::SmtpSource | Kind::Curl);
+            if login && !(can_log_in(client.kind) && here) {
+                continue;
+            }
+            let load = |mails| Load {
+                mails,
+                octets: KB,
+                recipients,
+            };
+            let (sink, trust) = match login {
+                true => (secure, Some(trust.as_path())),
+                false => (sink, None),
+            };
+            let time = |mails| -> Result<f64> {
+                let cost = self.run(client, &sink.address, load(mails), trust, &[])?;
+                Ok(cost.seconds)
+            };
+            let value = match mails {
+                100 if client.kind.is_peer() => time(100)?,
+                100 => median(vec![time(100)?, time(100)?, time(100)?]),
+                1 => time(1)? / TRIP,
+                few => (time(2 * few)? - time(few)?) / few as f64 / TRIP,
+            };
+            self.say("line", row, client, value)?;
         }
         Ok(())
     }
@@ -536,7 +553,10 @@ impl Bench {
             let list: Vec<_> = preload.iter().map(|path| path.to_string_lossy()).collect();
             command.env("LD_PRELOAD", list.join(":"));
         }
-        let (outfile, errfile) = (self.scratch.join("stdout"), self.scratch.join("stderr"));
+        // Several may run at a time.
+        let number = NUMBER.fetch_add(1, Relaxed);
+        let outfile = self.scratch.join(format!("stdout-{number}"));
+        let errfile = self.scratch.join(format!("stderr-{number}"));
         command
             .stdin(Stdio::null())
             .stdout(std::fs::File::create(&outfile)?)
@@ -545,8 +565,12 @@ impl Bench {
         let child = command.spawn()?;
         let usage = usage::wait(child, Duration::from_secs(150))?;
         let whole = begin.elapsed().as_secs_f64();
-        let stdout = std::fs::read_to_string(outfile)?;
-        let stderr = std::fs::read_to_string(errfile)?;
+        let (stdout, stderr) = (
+            std::fs::read_to_string(&outfile)?,
+            std::fs::read_to_string(&errfile)?,
+        );
+        std::fs::remove_file(outfile)?;
+        std::fs::remove_file(errfile)?;
         if !usage.success {
             return Err(stderr.lines().last().unwrap_or("it failed").into());
         }
@@ -597,8 +621,10 @@ impl Bench {
                 (program(client.kind)?, words)
             }
             Kind::Curl => {
-                let text = self.scratch.join("text");
-                std::fs::write(&text, peers::text(load.octets))?;
+                let text = self.scratch.join(format!("text-{}", load.octets));
+                if !text.exists() {
+                    std::fs::write(&text, peers::text(load.octets))?;
+                }
                 let mut words = String::from("silent\nmail-from = \"alice@example.org\"\n");
                 for index in 0..load.recipients {
                     words += &format!("mail-rcpt = \"user{index}@example.net\"\n");
@@ -609,7 +635,8 @@ impl Bench {
                         text.display()
                     );
                 }
-                let file = self.scratch.join("curl");
+                let number = NUMBER.fetch_add(1, Relaxed);
+                let file = self.scratch.join(format!("curl-{number}"));
                 std::fs::write(&file, words)?;
                 let file = file.to_string_lossy().into_owned();
                 (program(client.kind)?, vec!["-q".into(), "-K".into(), file])
