@@ -99,6 +99,12 @@ impl Bench<'_> {
         let session = self
             .converse(endpoint, door, Load::Batch(mails(letters)?))
             .map_err(|error| error.to_string())?;
+        self.check(letters, &session)?;
+        Ok(session)
+    }
+
+    /// Whether every fate is the expected one, and the store agrees.
+    pub(crate) fn check(&self, letters: &[Letter], session: &Session) -> Result<(), String> {
         if session.outcomes.len() != letters.len() {
             let count = session.outcomes.len();
             return Err(format!("{count} outcomes of {} mails", letters.len()));
@@ -108,11 +114,19 @@ impl Bench<'_> {
                 letter.check_fate(index, delivery.fate())?;
             }
         }
-        self.compare(letters, &session)?;
-        if let Err(error) = &session.quit {
-            return Err(format!("at the end: {error}"));
+        self.compare(letters, session)?;
+        let quit = session.quit.as_ref();
+        quit.map_err(|error| format!("at the end: {error}"))
+            .copied()
+    }
+
+    /// Whether the server stored nothing.
+    pub(crate) fn compare_nothing(&self) -> Result<(), String> {
+        let stored = server::collect(self.server, self.site).map_err(|error| error.to_string())?;
+        match stored.first() {
+            None => Ok(()),
+            Some(mail) => Err(format!("stored for {}, which nobody sent", mail.recipient)),
         }
-        Ok(session)
     }
 
     /// Whether the server stored what the outcomes say, and nothing else.
@@ -202,7 +216,6 @@ pub(crate) fn mails(letters: &[Letter]) -> Result<Vec<Mail>, String> {
 /// How a batch travels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
-    pub(crate) name: &'static str,
     pub(crate) level: Pipelining,
     pub(crate) text: Text,
 }

@@ -178,9 +178,10 @@ impl Letter {
         if right {
             return Ok(());
         }
-        let wanted = fault.map_or("accepted".to_owned(), |fault| {
-            format!("{} at {:?}", fault.code, fault.step)
-        });
+        let wanted = match fault {
+            Some(fault) => format!("{} at {:?}", fault.code, fault.step),
+            None => "accepted".to_owned(),
+        };
         Err(format!(
             "{} to {recipient}: {fate:?}, not {wanted}",
             self.sender

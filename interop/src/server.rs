@@ -27,6 +27,11 @@ pub(crate) trait Server: Sync {
         true
     }
 
+    /// Whether it takes the rest of a chunk for commands that it refused for its size, and so loses the session.
+    fn loses_its_place(&self) -> bool {
+        false
+    }
+
     /// How many mails it has taken and not yet stored.
     fn queued(&self, site: &Site) -> io::Result<usize>;
 }
@@ -90,7 +95,7 @@ impl Stored {
         }
         let recipient = fields
             .remove("x-original-to")
-            .or(fields.remove("envelope-to"));
+            .or_else(|| fields.remove("envelope-to"));
         match (fields.remove("return-path"), recipient) {
             (Some(sender), Some(recipient)) => Ok(Self {
                 sender,

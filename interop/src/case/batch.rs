@@ -12,20 +12,19 @@ macro_rules! ways {
         pub(super) const CASES: &[Case] = &[$(
             Case {
                 name: concat!("100 mails: ", $name),
-                run: |bench| hundred(bench, way!($name $level $text)),
+                run: |bench| hundred(bench, way!($level $text)),
             },
             Case {
                 name: concat!("refusals: ", $name),
-                run: |bench| refusals(bench, way!($name $level $text)),
+                run: |bench| refusals(bench, way!($level $text)),
             },
         )*];
     };
 }
 
 macro_rules! way {
-    ($name:literal $level:ident $text:ident) => {
+    ($level:ident $text:ident) => {
         Way {
-            name: $name,
             level: Pipelining::$level,
             text: Text::$text,
         }

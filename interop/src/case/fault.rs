@@ -1,3 +1,71 @@
-use super::Case;
+//! Recipients of every kind, and servers that close.
 
-pub(super) const CASES: &[Case] = &[];
+use smtp_proto::{Fate, Pipelining, Security};
+
+use super::{Bench, Case, Done, Text, Verdict, Way, mails};
+use crate::adapter::Load;
+use crate::letter::Letter;
+use crate::site::Door;
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "ten recipients, some refused",
+        run: |bench| {
+            let recipients = [
+                "ok", "no", "ok", "grey", "full", "ok", "over", "no", "ok", "ok",
+            ];
+            each_way(bench, |bench, way| {
+                let letters = [Letter::new("ok", &recipients), Letter::new("ok", &["ok"])];
+                let endpoint = way.apply(bench.endpoint(Door::Relay, Security::StartTls));
+                bench.deliver(endpoint, Door::Relay, &letters)?;
+                Ok(Done::Passed)
+            })
+        },
+    },
+    Case {
+        name: "421 to a recipient in a batch",
+        run: |bench| {
+            each_way(bench, |bench, way| {
+                let letters = [
+                    Letter::new("ok", &["ok"]),
+                    Letter::new("ok", &["ok", "closing", "ok"]),
+                    Letter::new("ok", &["ok"]),
+                    Letter::new("ok", &["ok"]),
+                ];
+                let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
+                let load = Load::Batch(mails(&letters)?);
+                let session = bench.converse(endpoint, Door::Relay, load);
+                let session = session.map_err(|error| error.to_string())?;
+                bench.compare(&letters, &session)?;
+                let first = session.outcomes.first();
+                let second = session
+                    .outcomes
+                    .get(1)
+                    .and_then(|outcome| outcome.deliveries().get(1));
+                let refused = second.is_some_and(|delivery| match delivery.fate() {
+                    Fate::Refused { reply, .. } => reply.code().as_u16() == 421,
+                    _ => false,
+                });
+                match first.is_some_and(|outcome| outcome.is_accepted()) && refused {
+                    true => Ok(Done::Passed),
+                    false => Err(format!("{:?}", session.outcomes)),
+                }
+            })
+        },
+    },
+];
+
+fn each_way(bench: &Bench<'_>, run: impl Fn(&Bench<'_>, Way) -> Verdict) -> Verdict {
+    for level in [
+        Pipelining::Off,
+        Pipelining::Envelope,
+        Pipelining::Transactions,
+        Pipelining::Speculative,
+    ] {
+        for text in [Text::Data, Text::Chunk] {
+            let way = Way { level, text };
+            run(bench, way).map_err(|fault| format!("{level:?}, {text:?}: {fault}"))?;
+        }
+    }
+    Ok(Done::Passed)
+}

@@ -1,3 +1,210 @@
-use super::Case;
+//! Security policies, certificates, capabilities and logging in.
 
-pub(super) const CASES: &[Case] = &[];
+use std::sync::Arc;
+use std::time::Duration;
+
+use smtp_proto::sasl::{Login, Mechanism, Plain};
+use smtp_proto::{AuthenticationError, Credentials, Error, ErrorKind, Security, Stage, Timeouts};
+
+use super::{Bench, Case, Done, Verdict, mails};
+use crate::adapter::{Load, Session};
+use crate::letter::{Letter, PASSWORD, USER};
+use crate::site::{Door, HOST};
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "security: STARTTLS demanded",
+        run: |bench| in_tls(bench, Door::Relay, Security::StartTls),
+    },
+    Case {
+        name: "security: TLS from the first byte",
+        run: |bench| in_tls(bench, Door::Implicit, Security::Implicit),
+    },
+    Case {
+        name: "security: opportunistic, TLS to be had",
+        run: |bench| in_tls(bench, Door::Relay, Security::Opportunistic),
+    },
+    Case {
+        name: "security: opportunistic, none to be had",
+        run: |bench| in_clear(bench, Door::Bare, Security::Opportunistic),
+    },
+    Case {
+        name: "security: opportunistic, STARTTLS 454",
+        run: |bench| in_clear(bench, Door::Broken, Security::Opportunistic),
+    },
+    Case {
+        name: "security: none",
+        run: |bench| in_clear(bench, Door::Relay, Security::Cleartext),
+    },
+    Case {
+        name: "STARTTLS demanded and not offered",
+        run: |bench| {
+            fails(bench, Door::Bare, Security::StartTls, |error| {
+                matches!(error.kind(), ErrorKind::TlsUnavailable)
+            })
+        },
+    },
+    Case {
+        name: "STARTTLS demanded and answered 454",
+        run: |bench| {
+            fails(bench, Door::Broken, Security::StartTls, |error| {
+                let code = error.reply().map(|reply| reply.code().as_u16());
+                matches!(error.kind(), ErrorKind::TlsUnavailable) && code == Some(454)
+            })
+        },
+    },
+    Case {
+        name: "TLS at a port that speaks in clear",
+        run: |bench| {
+            fails(bench, Door::Relay, Security::Implicit, |error| {
+                matches!(error.kind(), ErrorKind::Transport(_))
+                    && error.stage() == Stage::TlsHandshake
+            })
+        },
+    },
+    Case {
+        name: "clear at a port that speaks TLS",
+        run: silent,
+    },
+    Case {
+        name: "certificate for another name",
+        run: |bench| distrusts(bench, Door::WrongName),
+    },
+    Case {
+        name: "certificate past its time",
+        run: |bench| distrusts(bench, Door::Expired),
+    },
+    Case {
+        name: "capabilities before and after TLS",
+        run: capabilities,
+    },
+    Case {
+        name: "PLAIN",
+        run: |bench| logs_in(bench, &plain),
+    },
+    Case {
+        name: "LOGIN",
+        run: |bench| logs_in(bench, &login),
+    },
+];
+
+type Make = dyn Fn(&str) -> Result<Arc<dyn Mechanism>, String>;
+
+fn user() -> String {
+    format!("{USER}@{HOST}")
+}
+
+fn plain(password: &str) -> Result<Arc<dyn Mechanism>, String> {
+    let mechanism = Plain::new(&user(), password).map_err(|error| error.to_string())?;
+    Ok(Arc::new(mechanism))
+}
+
+fn login(password: &str) -> Result<Arc<dyn Mechanism>, String> {
+    let mechanism = Login::new(&user(), password).map_err(|error| error.to_string())?;
+    Ok(Arc::new(mechanism))
+}
+
+fn deliver(bench: &Bench<'_>, door: Door, security: Security) -> Result<Session, String> {
+    let letters = [Letter::new("ok", &["ok"]), Letter::new("ok", &["no", "ok"])];
+    bench.deliver(bench.endpoint(door, security), door, &letters)
+}
+
+fn in_tls(bench: &Bench<'_>, door: Door, security: Security) -> Verdict {
+    let session = deliver(bench, door, security)?;
+    match session.tls.as_ref().and_then(|facts| facts.version()) {
+        Some(_) => Ok(Done::Passed),
+        None => Err("no TLS".into()),
+    }
+}
+
+fn in_clear(bench: &Bench<'_>, door: Door, security: Security) -> Verdict {
+    match deliver(bench, door, security)?.tls {
+        None => Ok(Done::Passed),
+        Some(facts) => Err(format!("in TLS: {facts}")),
+    }
+}
+
+/// No connection comes about, and no mail goes.
+fn fails(
+    bench: &Bench<'_>,
+    door: Door,
+    security: Security,
+    is_right: fn(&Error) -> bool,
+) -> Verdict {
+    let load = Load::Batch(mails(&[Letter::new("ok", &["ok"])])?);
+    match bench.converse(bench.endpoint(door, security), door, load) {
+        Ok(_) => Err("it was sent".into()),
+        Err(error) if !is_right(&error) => Err(error.to_string()),
+        Err(_) => bench.compare_nothing().map(|()| Done::Passed),
+    }
+}
+
+/// Neither side speaks first.
+fn silent(bench: &Bench<'_>) -> Verdict {
+    let door = Door::Implicit;
+    let endpoint = bench.endpoint(door, Security::StartTls);
+    let endpoint = endpoint.timeouts(Timeouts::default().at_most(Duration::from_secs(1)));
+    match bench.converse(endpoint, door, Load::Batch(Vec::new())) {
+        Ok(_) => Err("it is ready".into()),
+        Err(error) if matches!(error.kind(), ErrorKind::Timeout(_)) => Ok(Done::Passed),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Nothing goes in a connection to a server that shows such a certificate; in clear it may go.
+fn distrusts(bench: &Bench<'_>, door: Door) -> Verdict {
+    fails(bench, door, Security::StartTls, |error| {
+        matches!(error.kind(), ErrorKind::Transport(_)) && error.stage() == Stage::TlsHandshake
+    })?;
+    in_clear(bench, door, Security::Opportunistic)
+}
+
+fn capabilities(bench: &Bench<'_>) -> Verdict {
+    let door = Door::Submission;
+    let nothing = || Load::Batch(Vec::new());
+    let see = |security| {
+        let session = bench.converse(bench.endpoint(door, security), door, nothing());
+        session.map_err(|error| error.to_string())
+    };
+    let before = see(Security::Cleartext)?.capabilities;
+    let after = see(Security::StartTls)?.capabilities;
+    if !before.starttls() || before.auth().next().is_some() {
+        return Err(format!("before TLS: {before:?}"));
+    }
+    let auth: Vec<_> = after.auth().collect();
+    if after.starttls() || !auth.contains(&"PLAIN") || !auth.contains(&"LOGIN") {
+        return Err(format!("after TLS: {after:?}"));
+    }
+    Ok(Done::Passed)
+}
+
+/// With the right password it goes, with a wrong one it does not.
+fn logs_in(bench: &Bench<'_>, make: &Make) -> Verdict {
+    for (door, security) in [
+        (Door::Submission, Security::StartTls),
+        (Door::Implicit, Security::Implicit),
+    ] {
+        let letters = [Letter::new("ok", &["ok"])];
+        let endpoint = |password| {
+            let credentials = Credentials::mechanisms(vec![make(password)?]);
+            Ok::<_, String>(bench.endpoint(door, security).credentials(credentials))
+        };
+        bench.deliver(endpoint(PASSWORD)?, door, &letters)?;
+        let load = Load::Batch(mails(&letters)?);
+        match bench.converse(endpoint("wrong")?, door, load) {
+            Ok(_) => return Err("a wrong password did".into()),
+            Err(error) => {
+                let code = error.reply().map(|reply| reply.code().as_u16());
+                let rejected = matches!(
+                    error.kind(),
+                    ErrorKind::Authentication(AuthenticationError::Rejected { .. })
+                );
+                if !rejected || code != Some(535) {
+                    return Err(error.to_string());
+                }
+            }
+        }
+        bench.compare_nothing()?;
+    }
+    Ok(Done::Passed)
+}

@@ -1,3 +1,118 @@
-use super::Case;
+//! Mails that are too large.
 
-pub(super) const CASES: &[Case] = &[];
+use bytes::Bytes;
+use smtp_proto::{ErrorKind, Fate, Pipelining, Security};
+
+use super::{Bench, Case, Done, Text, Verdict, Way, mails};
+use crate::adapter::{Load, Session};
+use crate::letter::Letter;
+use crate::site::{Door, SMALL};
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "too large, by the SIZE that is offered",
+        run: beforehand,
+    },
+    Case {
+        name: "too large, which only the server sees",
+        run: |bench| {
+            each_way(bench, |bench, way| {
+                let letters = letters();
+                let endpoint = way.apply(bench.endpoint(Door::Small, Security::Cleartext));
+                let load = Load::Batch(mails(&letters)?);
+                let session = bench.converse(endpoint.without("SIZE"), Door::Small, load);
+                let session = session.map_err(|error| error.to_string())?;
+                judge(bench, way, &letters, &session)
+            })
+        },
+    },
+    Case {
+        name: "too large, read piece by piece",
+        run: |bench| {
+            each_way(bench, |bench, way| {
+                let [_, letter, _] = letters();
+                let endpoint = way.apply(bench.endpoint(Door::Small, Security::Cleartext));
+                let mail = letter.streamed().map_err(|error| error.to_string())?;
+                let load = Load::Streamed(mail, Bytes::clone(letter.text()));
+                let session = bench.converse(endpoint, Door::Small, load);
+                let session = session.map_err(|error| error.to_string())?;
+                judge(bench, way, &[letter], &session)
+            })
+        },
+    },
+];
+
+/// The second of three is too large by far.
+fn letters() -> [Letter; 3] {
+    let line = b"A line of text.\r\n";
+    let body = line.repeat(10 * usize::try_from(SMALL).unwrap_or(usize::MAX) / line.len());
+    [
+        Letter::new("ok", &["ok"]),
+        Letter::new("ok", &["ok", "ok"]).body(&body),
+        Letter::new("ok", &["ok"]),
+    ]
+}
+
+/// The client knows, and does not send it.
+fn beforehand(bench: &Bench<'_>) -> Verdict {
+    let letters = letters();
+    let endpoint = bench.endpoint(Door::Small, Security::Cleartext);
+    let session = bench.converse(endpoint, Door::Small, Load::Batch(mails(&letters)?));
+    let session = session.map_err(|error| error.to_string())?;
+    bench.compare(&letters, &session)?;
+    let [first, second, third] = &*session.outcomes else {
+        return Err(format!("{} outcomes", session.outcomes.len()));
+    };
+    let kept_back = second
+        .deliveries()
+        .iter()
+        .all(|delivery| match delivery.fate() {
+            Fate::NotSent(error) => {
+                matches!(error.kind(), ErrorKind::TooLarge { limit: SMALL, .. })
+            }
+            _ => false,
+        });
+    match first.is_accepted() && kept_back && third.is_accepted() {
+        true => Ok(Done::Passed),
+        false => Err(format!("{:?}", session.outcomes)),
+    }
+}
+
+fn each_way(bench: &Bench<'_>, run: fn(&Bench<'_>, Way) -> Verdict) -> Verdict {
+    for (level, text) in [
+        (Pipelining::Off, Text::Data),
+        (Pipelining::Transactions, Text::Data),
+        (Pipelining::Transactions, Text::Chunk),
+        (Pipelining::Speculative, Text::Chunk),
+    ] {
+        let way = Way { level, text };
+        run(bench, way).map_err(|fault| format!("{level:?}, {text:?}: {fault}"))?;
+    }
+    Ok(Done::Passed)
+}
+
+/// The large one was refused and is stored nowhere, and the others are stored, unless the server could not go on.
+fn judge(bench: &Bench<'_>, way: Way, letters: &[Letter], session: &Session) -> Verdict {
+    bench.compare(letters, session)?;
+    let stuck = way.text != Text::Data && bench.server.loses_its_place();
+    let mut behind = false;
+    for (letter, outcome) in letters.iter().zip(&session.outcomes) {
+        let large = letter.text().len() > 1000;
+        for delivery in outcome.deliveries() {
+            let fate = delivery.fate();
+            let right = match fate {
+                Fate::Refused { reply, .. } => large && reply.code().as_u16() == 552,
+                Fate::Accepted(_) => !large,
+                Fate::NotSent(_) | Fate::InDoubt(_) => behind && stuck,
+            };
+            if !right {
+                return Err(format!("{} octets: {fate:?}", letter.text().len()));
+            }
+        }
+        behind |= large;
+    }
+    match session.outcomes.len() == letters.len() || stuck {
+        true => Ok(Done::Passed),
+        false => Err(format!("{} outcomes", session.outcomes.len())),
+    }
+}

@@ -1,3 +1,78 @@
-use super::Case;
+//! Texts of every shape, byte for byte.
 
-pub(super) const CASES: &[Case] = &[];
+use bytes::Bytes;
+use smtp_proto::{Pipelining, Security};
+
+use super::{Bench, Case, Done, Text, Verdict, Way};
+use crate::adapter::Load;
+use crate::letter::Letter;
+use crate::site::Door;
+
+macro_rules! cases {
+    ($($name:literal: $make:expr,)*) => {
+        pub(super) const CASES: &[Case] = &[$(
+            Case {
+                name: concat!("text: ", $name),
+                run: |bench| whole(bench, $make),
+            },
+        )*
+            Case {
+                name: "text: 25 MB by DATA",
+                run: |bench| by(bench, &large(), Text::Data),
+            },
+            Case {
+                name: "text: 25 MB by BDAT, read piece by piece",
+                run: streamed,
+            },
+        ];
+    };
+}
+
+cases! {
+    "every octet above 127": (128..=255).flat_map(|octet| [octet, b'x', b'\r', b'\n']).collect::<Vec<_>>(),
+    "lines of 998 octets": [vec![b'l'; 998], b"\r\n".to_vec(), vec![b'.'; 998], b"\r\n".to_vec()].concat(),
+    "dots at the beginning of lines": b".\r\n..\r\n.a\r\n...\r\n\r\n.\r\n",
+    "a dot at the end": b"a\r\n.",
+    "nothing below the headers": b"",
+    "empty lines only": b"\r\n\r\n\r\n",
+    "no end of the last line": b"one\r\ntwo",
+    "control characters": (1..=31).filter(|octet| ![10, 13].contains(octet)).chain(*b"\x7f\r\n").collect::<Vec<_>>(),
+    "words of the protocol": b"QUIT\r\nRSET\r\nFrom me\r\nDATA\r\nBDAT 0 LAST\r\n",
+}
+
+fn whole(bench: &Bench<'_>, body: impl AsRef<[u8]>) -> Verdict {
+    for text in [Text::Data, Text::Chunk, Text::Chunks] {
+        by(bench, body.as_ref(), text)?;
+    }
+    Ok(Done::Passed)
+}
+
+fn by(bench: &Bench<'_>, body: &[u8], text: Text) -> Verdict {
+    let way = Way {
+        level: Pipelining::Transactions,
+        text,
+    };
+    let letters = [
+        Letter::new("ok", &["ok"]).body(body),
+        Letter::new("ok", &["ok"]),
+    ];
+    let endpoint = way.apply(bench.endpoint(Door::Relay, Security::StartTls));
+    bench.deliver(endpoint, Door::Relay, &letters)?;
+    Ok(Done::Passed)
+}
+
+fn large() -> Vec<u8> {
+    let line = b".A line of sixty-four octets, of which so many make 25 million.\r\n";
+    line.repeat(25_000_000 / line.len())
+}
+
+fn streamed(bench: &Bench<'_>) -> Verdict {
+    let letter = Letter::new("ok", &["ok"]).body(&large());
+    let mail = letter.streamed().map_err(|error| error.to_string())?;
+    let load = Load::Streamed(mail, Bytes::clone(letter.text()));
+    let endpoint = bench.endpoint(Door::Relay, Security::StartTls);
+    let session = bench.converse(endpoint, Door::Relay, load);
+    let session = session.map_err(|error| error.to_string())?;
+    bench.check(std::slice::from_ref(&letter), &session)?;
+    Ok(Done::Passed)
+}

@@ -42,6 +42,10 @@ impl Server for Exim {
         false
     }
 
+    fn loses_its_place(&self) -> bool {
+        true
+    }
+
     fn queued(&self, site: &Site) -> io::Result<usize> {
         count_files(&site.path("spool/input"))
     }
