@@ -222,7 +222,7 @@ impl Options {
                     "--password-file and --token: only one of them".into(),
                 ));
             }
-            (None, Some(file)) => Credentials::xoauth2(user, secret(file)?),
+            (None, Some(file)) => Credentials::token(user, secret(file)?),
             (Some(file), None) => Credentials::password(user, secret(file)?),
             (None, None) => {
                 let password = env::var(PASSWORD).map_err(|error| match error {
@@ -372,8 +372,8 @@ Who logs in (nobody, by default):
   --user NAME              with the password in the environment variable
                            SMTP_PASSWORD
   --password-file FILE     or else the first line of this file
-  --token FILE             or else with an OAuth 2.0 access token (XOAUTH2), the
-                           first line of this file
+  --token FILE             or else with an OAuth 2.0 access token (OAUTHBEARER
+                           or XOAUTH2), the first line of this file
   --credentials-in-clear   dangerous: logs in also under `cleartext`, where
                            everybody on the path can read the password
 

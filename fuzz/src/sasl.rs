@@ -1,8 +1,11 @@
-//! Whatever a server asks of a mechanism: exactly its steps, each response decodes to what was given, no secret is shown.
+//! Whatever a server asks of a mechanism: exactly its steps, each response decodes to what was given, no secret is shown;
+//! and in SCRAM, no success for a server that does not know the password.
 
 use std::sync::{Arc, Mutex};
 
-use smtp_proto::sasl::{CredentialsError, Login, Mechanism, Plain, XOAuth2};
+use smtp_proto::sasl::{
+    Anonymous, CredentialsError, External, Login, Mechanism, OAuthBearer, Plain, Scram, XOAuth2,
+};
 use smtp_proto::{Config, Connection, Credentials, Secret, Security, Time};
 
 use crate::base64::decode;
@@ -12,7 +15,7 @@ use crate::common::invariants::{check_secret, disguises};
 /// Octets: the mechanism, the lengths of name and secret, how often each is repeated; then both, then what the server says
 /// to AUTH.
 pub fn sasl(mut input: &[u8]) {
-    let kind = choice(&mut input, 4);
+    let kind = choice(&mut input, 8);
     let lengths = [choice(&mut input, 20), choice(&mut input, 20)];
     let times = [1, 1, 40, 400][choice(&mut input, 4)];
     let [user, secret] = lengths.map(|len| {
@@ -30,10 +33,15 @@ pub fn sasl(mut input: &[u8]) {
     client.hear(b"220 x\r\n");
     client.hear(format!("250-x\r\n250 AUTH {name}\r\n").as_bytes());
     let expected = Dialogue::expected(name, &messages, input);
+    let proves = name.starts_with("SCRAM-");
     for line in input.split_inclusive(|&octet| octet == b'\n') {
         client.hear(line);
     }
-    client.check(&expected);
+    if proves {
+        client.check_unproven(&expected);
+    } else {
+        client.check(&expected);
+    }
     // Where the server says it, it is shown; an octet that is escaped may add the first two letters.
     let said = String::from_utf8_lossy(input);
     if !disguises(CANARY)
@@ -62,7 +70,7 @@ fn mechanism(kind: usize, user: &str, secret: &str) -> Result<Made, CredentialsE
             Arc::new(Login::new(user, Secret::from(secret))?),
             vec![text(user.to_owned()), text(secret.to_owned())],
         ),
-        _ => (
+        3 => (
             Arc::new(XOAuth2::new(user, secret)?),
             // The second is for the error that a server may send as a challenge.
             vec![
@@ -70,7 +78,36 @@ fn mechanism(kind: usize, user: &str, secret: &str) -> Result<Made, CredentialsE
                 Vec::new(),
             ],
         ),
+        4 => (
+            Arc::new(OAuthBearer::new(user, secret)?),
+            vec![
+                text(format!(
+                    "n,a={},\x01auth=Bearer {secret}\x01\x01",
+                    saslname(user)
+                )),
+                vec![1],
+            ],
+        ),
+        5 => (
+            Arc::new(External::new().acting_as(user)?),
+            vec![text(user.to_owned())],
+        ),
+        6 => (
+            Arc::new(Anonymous::new().leaving(secret)?),
+            vec![text(secret.to_owned())],
+        ),
+        _ => (
+            // Few iterations, so that the work is not what a campaign is about.
+            Arc::new(Scram::sha256(user, secret)?.iterations(1..=64)),
+            // What comes later depends on the server's words.
+            vec![text(format!("n,,n={},r={NONCE}", saslname(user)))],
+        ),
     })
+}
+
+/// RFC 5802, section 7.
+fn saslname(name: &str) -> String {
+    name.replace('=', "=3D").replace(',', "=2C")
 }
 
 /// What has to be said.
@@ -125,7 +162,8 @@ impl Dialogue {
                 b"221" => break,
                 [b'2', b'0'..=b'9', b'0'..=b'9'] => {
                     let left = messages.as_slice().len();
-                    ready = !cancelled && left == usize::from(name == "XOAUTH2");
+                    ready = !cancelled
+                        && left == usize::from(matches!(name, "XOAUTH2" | "OAUTHBEARER"));
                     break;
                 }
                 _ => break,
@@ -184,6 +222,32 @@ impl Client {
     }
 
     fn check(&self, expected: &Dialogue) {
+        assert_eq!(self.said(), expected.said);
+        assert_eq!(self.was_ready, expected.ready, "{:?}", expected.said);
+    }
+
+    /// What a server that does not know the password hears: the first message, then at most one proof, or `*`.
+    fn check_unproven(&self, expected: &Dialogue) {
+        assert!(!self.was_ready, "the server has proved nothing");
+        let said = self.said();
+        let mut messages = said.iter().flatten();
+        // The longest wait for a challenge.
+        let first = expected.said.iter().flatten().find(|said| !said.is_empty());
+        let heard = messages.find(|said| !said.is_empty());
+        assert_eq!(heard, first);
+        if let Some(proof) = messages.next().filter(|said| !said.is_empty()) {
+            let proof = str::from_utf8(proof).unwrap();
+            // `c=` is the base64 of `n,,`.
+            let rest = proof.strip_prefix("c=biws,r=").unwrap();
+            assert!(rest.starts_with(NONCE) && rest.contains(",p="), "{proof}");
+        }
+        // The answer to an error that a server tells, and then nothing more.
+        assert!(messages.all(Vec::is_empty), "{said:?}");
+        assert!(said.len() <= 5, "{said:?}");
+    }
+
+    /// The lines from AUTH on, as octets; nothing for `*`.
+    fn said(&self) -> Vec<Option<Vec<u8>>> {
         let wire = str::from_utf8(&self.wire).unwrap();
         let mut said = Vec::new();
         for line in wire.split_terminator("\r\n").skip(1) {
@@ -193,7 +257,6 @@ impl Client {
             };
             said.push((response != "*").then(|| decode(response.as_bytes()).expect("base64")));
         }
-        assert_eq!(said, expected.said, "{wire:?}");
         assert!(
             wire.split_terminator("\r\n")
                 .all(|line| line.len() <= 12_286)
@@ -203,7 +266,7 @@ impl Client {
                 .nth(1)
                 .is_some_and(|auth| auth.len() <= 510)
         );
-        assert_eq!(self.was_ready, expected.ready, "{wire:?}");
+        said
     }
 
     /// I9.
@@ -226,3 +289,6 @@ impl Client {
 
 /// What every secret begins with.
 const CANARY: &str = "Canary-in-the-mine-7Q";
+
+/// What becomes of the seed of a connection in SCRAM.
+const NONCE: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";

@@ -8,8 +8,11 @@ use std::io::{self, IoSlice, Read, Write};
 use std::time::Duration;
 
 use common::*;
-use narrow::{BUFFER, RECIPIENTS, both, deaf, hurried, serving, sockets, talkative, wire};
-use smtp_blocking::proto::{ErrorKind, Timeouts, Wait};
+use narrow::{
+    BUFFER, CHUNKS, RECIPIENTS, both, deaf, hurried, serving, sockets, talkative,
+    talkative_of_chunks, wire, wire_with,
+};
+use smtp_blocking::proto::{ErrorKind, Mail, Timeouts, Wait};
 use smtp_blocking::{Client, Stream};
 use smtp_test::{Log, Tls, pipe};
 
@@ -54,6 +57,24 @@ fn v25_a_server_that_stops_reading_in_a_text_runs_into_the_deadline_over_sockets
         let server = serving(&deaf(), tls.as_ref(), &log, theirs);
         give_up(ours, tls.as_ref(), &log);
         drop(server.join().unwrap());
+    }
+}
+
+#[test]
+fn v25_chunks_go_on_only_as_their_replies_are_read() {
+    for tls in both() {
+        let (ours, theirs) = pipe(BUFFER);
+        let log = Log::new();
+        let server = serving(&talkative_of_chunks(), tls.as_ref(), &log, theirs);
+        let wire = wire_with(tls.as_ref(), |builder| builder.chunk_size(1000));
+        let mut client = Client::from_stream(Timed(ours), wire);
+        let text = long_text(CHUNKS * 1000);
+        let mail = Mail::new("alice@example.org", TO, text).unwrap();
+        let outcome = client.send(mail).unwrap();
+        assert!(outcome.is_accepted(), "{:?}", outcome.error());
+        client.quit().unwrap();
+        drop(server.join().unwrap());
+        log.assert_clean();
     }
 }
 

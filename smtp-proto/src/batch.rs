@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use core::fmt;
 use core::iter::Fuse;
 
+use crate::config::Protocol;
 use crate::connection::Connection;
 use crate::error::{Error, Misuse, Stage};
 use crate::event::MessageId;
@@ -130,10 +131,14 @@ impl Connection {
             return in_line == 0;
         }
         let level = core.link.pipeline.level();
-        if level < Pipelining::Speculative || !core.known.capabilities.chunking() {
+        let config = &core.link.config;
+        let runs_ahead = level >= Pipelining::Speculative
+            && core.known.capabilities.chunking()
+            && config.protocol == Protocol::Smtp;
+        if !runs_ahead {
             return in_line < IN_LINE;
         }
-        let bound = core.link.config.speculation.in_flight.saturating_mul(2);
+        let bound = config.speculation.in_flight.saturating_mul(2);
         in_line < IN_LINE || (in_line < IN_LINE_AHEAD && core.text < bound)
     }
 }

@@ -32,6 +32,8 @@ pub struct Config {
     pub(crate) security: Security,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) credentials_in_clear: bool,
+    /// Whether the last token was refused.
+    pub(crate) renewing: bool,
     pub(crate) timeouts: Timeouts,
     pub(crate) reply_limits: ReplyLimits,
     pub(crate) protocol: Protocol,
@@ -123,6 +125,7 @@ impl Config {
             security: Security::default(),
             credentials: None,
             credentials_in_clear: false,
+            renewing: false,
             timeouts: Timeouts::default(),
             reply_limits: ReplyLimits::default(),
             protocol: Protocol::default(),
@@ -151,6 +154,18 @@ impl Config {
     pub fn fallback(&self) -> Option<Self> {
         (self.security == Security::Opportunistic).then(|| Self {
             security: Security::Cleartext,
+            ..self.clone()
+        })
+    }
+
+    /// What to try next on a new connection after an [`Expired`](crate::AuthenticationError::Expired): the same, with a new
+    /// token from its source.
+    ///
+    /// `None` if the credentials have no source, or if this is such an attempt already.
+    pub fn renewal(&self) -> Option<Self> {
+        let renews = self.credentials.as_ref().is_some_and(Credentials::renews);
+        (renews && !self.renewing).then(|| Self {
+            renewing: true,
             ..self.clone()
         })
     }

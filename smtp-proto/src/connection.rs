@@ -231,9 +231,9 @@ impl Connection {
     /// Hands over a mail; any number may wait in line.
     pub fn submit(&mut self, mail: Mail) -> MessageId {
         let id = MessageId(self.core.new_id());
-        let transaction = Transaction::new(id, mail);
+        let transaction = Box::new(Transaction::new(id, mail));
         match self.core.refusal() {
-            None => self.core.push(Job::Mail(Box::new(transaction))),
+            None => self.core.push(Job::Mail(transaction)),
             Some(error) => self.core.settle(transaction, Some(error)),
         }
         id

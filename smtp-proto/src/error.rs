@@ -111,6 +111,14 @@ pub enum AuthenticationError {
         /// What the mechanism's own messages said of the failure, such as the JSON of OAuth (RFC 7628, 3.2.2).
         detail: Option<Vec<u8>>,
     },
+    /// The server refused the token that its source had given; [`Error::reply`] is what it said.
+    ///
+    /// The token may have expired: one attempt more, with a new token, makes sense. See
+    /// [`Config::renewal`](crate::Config::renewal).
+    Expired {
+        /// As in `Rejected`.
+        detail: Option<Vec<u8>>,
+    },
     /// The exchange of the mechanism's messages came to nothing before the server refused.
     Exchange(Failure),
 }
@@ -315,7 +323,9 @@ impl Error {
             | ErrorKind::TooManyMails => true,
             ErrorKind::Refused
             | ErrorKind::TlsUnavailable
-            | ErrorKind::Authentication(AuthenticationError::Rejected { .. })
+            | ErrorKind::Authentication(
+                AuthenticationError::Rejected { .. } | AuthenticationError::Expired { .. },
+            )
             | ErrorKind::Protocol(ProtocolError::EarlyReply) => {
                 self.0.reply.as_ref().is_some_and(Reply::is_transient)
             }
@@ -421,15 +431,13 @@ impl fmt::Display for AuthenticationError {
                 f.write_str(", the credentials serve")?;
                 list(f, ours)
             }
-            Self::Rejected { detail: None } => f.write_str("the server refused the login"),
-            Self::Rejected {
-                detail: Some(detail),
-            } => {
-                write!(
-                    f,
-                    "the server refused the login with {}",
-                    Escaped::new(detail, FRAGMENT_SHOWN)
-                )
+            Self::Rejected { detail } => {
+                f.write_str("the server refused the login")?;
+                with(f, detail.as_deref())
+            }
+            Self::Expired { detail } => {
+                f.write_str("the server refused the token")?;
+                with(f, detail.as_deref())
             }
             Self::Exchange(failure) => failure.fmt(f),
         }
@@ -550,6 +558,13 @@ impl fmt::Debug for TransportError {
 impl From<std::io::Error> for TransportError {
     fn from(error: std::io::Error) -> Self {
         Self::new(error)
+    }
+}
+
+fn with(f: &mut fmt::Formatter<'_>, detail: Option<&[u8]>) -> fmt::Result {
+    match detail {
+        Some(detail) => write!(f, " with {}", Escaped::new(detail, FRAGMENT_SHOWN)),
+        None => Ok(()),
     }
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct AwaitTls {
 #[derive(Debug)]
 pub(crate) struct Login {
     dialogue: Dialogue,
+    /// Whether a refusal may be due to a token that has expired, so that a new one is worth an attempt.
+    renewable: bool,
     /// Why this side gave up, after it has said so with `*`.
     cancelled: Option<Failure>,
 }
@@ -259,26 +261,33 @@ fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
     if cx.known.tls.is_none() && !config.credentials_in_clear {
         return Err(Error::new(Stage::Auth, ErrorKind::TlsUnavailable));
     }
-    let mut offered = cx.known.capabilities.auth().peekable();
-    if offered.peek().is_none() {
+    let offered = cx.known.capabilities.auth().collect::<Vec<_>>();
+    if offered.is_empty() {
         return Err(failed(AuthenticationError::NotOffered));
     }
-    let Some(mechanism) = credentials.select(offered) else {
-        return Err(failed(AuthenticationError::NoCommonMechanism {
-            offered: cx.known.capabilities.auth().map(String::from).collect(),
-            ours: credentials.names().map(String::from).collect(),
-        }));
-    };
     let bindings = cx
         .known
         .tls
         .iter()
         .flat_map(TlsFacts::channel_bindings)
         .collect::<Vec<_>>();
-    let mut context = sasl::Context::new(*cx.seed);
+    let mut context = sasl::Context::new(*cx.seed).offering(&offered);
     if cx.known.tls.is_some() {
         context = context.over_tls(&bindings);
     }
+    if config.renewing {
+        context = context.with_new_token();
+    }
+    let Some(mechanism) = credentials.select(&context) else {
+        let ours = credentials.usable(&context);
+        return Err(failed(AuthenticationError::NoCommonMechanism {
+            offered: offered.iter().copied().map(String::from).collect(),
+            ours: ours
+                .map(|mechanism| String::from(mechanism.name().as_str()))
+                .collect(),
+        }));
+    };
+    let renewable = mechanism.renews() && !config.renewing;
     let (dialogue, initial) = Dialogue::begin(&*mechanism, &context)
         .map_err(|failure| failed(AuthenticationError::Exchange(failure)))?;
     let mechanism = dialogue.name();
@@ -290,6 +299,7 @@ fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
     cx.known.mechanism = Some(mechanism);
     Ok(State::ExpectAuth(Login {
         dialogue,
+        renewable,
         cancelled: None,
     }))
 }
@@ -334,12 +344,22 @@ impl Login {
             Severity::Transient | Severity::Permanent => {
                 let error = match self.cancelled {
                     Some(failure) => AuthenticationError::Exchange(failure),
-                    None => AuthenticationError::Rejected {
-                        detail: self.dialogue.server_detail().map(<[u8]>::to_vec),
-                    },
+                    None => self.rejected(reply),
                 };
                 Err(failed(error).with_reply(reply.to_reply()))
             }
+        }
+    }
+
+    fn rejected(&self, reply: ReplyRef<'_>) -> AuthenticationError {
+        let detail = self.dialogue.server_detail().map(<[u8]>::to_vec);
+        // Some servers tell why in a challenge before they refuse; of the others, 535 says it (RFC 4954, section 6).
+        let credentials = detail.is_some() || reply.code().as_u16() == 535;
+        let permanent = reply.code().severity() == Severity::Permanent;
+        if self.renewable && permanent && credentials {
+            AuthenticationError::Expired { detail }
+        } else {
+            AuthenticationError::Rejected { detail }
         }
     }
 

@@ -19,7 +19,8 @@
 //!
 //! # Features
 //! `std` (default): [`IoSlice`](std::io::IoSlice)s in [`Transmit`], conversion from [`std::io::Error`]. Without it the crate
-//! needs `alloc` only.
+//! needs `alloc` only. `scram` (default): the SCRAM mechanisms, which [`Credentials::password`] then prefers. `legacy`:
+//! CRAM-MD5.
 //!
 //! [RFC 5321]: https://www.rfc-editor.org/rfc/rfc5321
 

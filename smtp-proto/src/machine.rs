@@ -82,7 +82,12 @@ pub(crate) enum Announced {
 impl Core {
     /// Takes one whole reply.
     pub(crate) fn handle_reply(&mut self, now: Time, reply: ReplyRef<'_>) -> Result<(), Error> {
-        self.link.config.transcript.show_reply(|| reply.to_reply());
+        let transcript = &self.link.config.transcript;
+        if matches!(self.state, Ok(State::ExpectAuth(_))) && reply.code().as_u16() == 334 {
+            transcript.show(|| Entry::Challenge(reply.lines().map(<[u8]>::len).sum()));
+        } else {
+            transcript.show_reply(|| reply.to_reply());
+        }
         let going = reply.code().as_u16() == UNAVAILABLE;
         let Some(due) = self.link.answered(now) else {
             return Err(self.unexpected(reply));
@@ -266,7 +271,7 @@ impl Core {
                 _ => return,
             }
             if let Some(Job::Mail(transaction)) = self.jobs.pop_front() {
-                self.settle(*transaction, None);
+                self.settle(transaction, None);
             }
             self.sending = self.sending.saturating_sub(1);
         }
@@ -290,7 +295,7 @@ impl Core {
     }
 
     /// Stores what became of a mail.
-    pub(crate) fn settle(&mut self, transaction: Transaction, failure: Option<Error>) {
+    pub(crate) fn settle(&mut self, transaction: Box<Transaction>, failure: Option<Error>) {
         let id = transaction.id;
         self.text = self.text.saturating_sub(transaction.size());
         let outcome = transaction.outcome(failure, &self.link, self.known.tls.clone());
@@ -306,7 +311,7 @@ impl Core {
         if let Some(job) = found
             && let Job::Mail(transaction) = core::mem::replace(job, Job::Gone)
         {
-            self.settle(*transaction, Some(error));
+            self.settle(transaction, Some(error));
         }
         self.tidy();
     }
@@ -335,7 +340,7 @@ impl Core {
     pub(crate) fn drop_jobs(&mut self, error: &Error) {
         for job in core::mem::take(&mut self.jobs) {
             if let Job::Mail(transaction) = job {
-                self.settle(*transaction, Some(error.clone()));
+                self.settle(transaction, Some(error.clone()));
             }
         }
         self.sending = 0;

@@ -376,6 +376,7 @@ const SLICES: usize = 64;
 const SECRET_LINE: usize = 12_288;
 
 /// Slices that most offers have at most.
+#[cfg(feature = "std")]
 const FEW: usize = 4;
 
 /// About what a socket buffer takes; more would only be offered again.

@@ -23,8 +23,9 @@ pub enum Pipelining {
     Transactions,
     /// Also, with CHUNKING, small mails whole and one behind the other, without waiting for any reply.
     ///
-    /// For servers that are known to be sound: a mail whose sender is refused must not be accepted after all. In LMTP it is
-    /// the same as `Transactions`, since the recipients decide how many replies the text leads to.
+    /// For servers that are known to be sound: a mail whose sender is refused must not be accepted after all. And, with a
+    /// driver that writes before it reads, for connections whose buffers hold the replies to all that may be on its way. In
+    /// LMTP it is the same as `Transactions`, since the recipients decide how many replies the text leads to.
     Speculative,
 }
 
@@ -100,6 +101,11 @@ impl Window {
         Self { octets, replies }
     }
 
+    /// How many replies are sure to fit in a buffer of so many octets, if each is a line.
+    const fn replies_to_text(self) -> usize {
+        self.octets / REPLY_LINE
+    }
+
     const fn half(self) -> Self {
         Self::new(self.octets / 2, self.replies / 2)
     }
@@ -140,6 +146,14 @@ impl Pipeline {
             return true;
         };
         if !last.to.lets_follow(next, self.level) {
+            return false;
+        }
+        // A chunk fits in no buffer: its writing may have to wait for the peer to read, and the peer for its replies to be read.
+        // What may be sent without waiting for any reply has its own bounds.
+        if last.to == Expect::Chunk
+            && self.level < Pipelining::Speculative
+            && self.replies >= self.window.replies_to_text()
+        {
             return false;
         }
         let window = if self.full {
@@ -269,6 +283,9 @@ impl Expect {
         }
     }
 }
+
+/// The longest line of a reply (RFC 5321, section 4.5.3.1.5).
+const REPLY_LINE: usize = 512;
 
 /// Entries that an idle connection may keep room for.
 const KEPT: usize = 12;

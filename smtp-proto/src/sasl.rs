@@ -5,25 +5,57 @@
 //! in the octets of its own messages only: base64, the limits on lines, cancelling and counting the
 //! server's challenges are done for it.
 //!
-//! Names and passwords are sent as they are given; they are not prepared by SASLprep (RFC 4013).
+//! Names and passwords are used as they are given, octet by octet; they are not prepared by SASLprep (RFC 4013). For
+//! ASCII this is the same. Beyond ASCII it is the same for all that has its composed form (NFC) and no letters of mere
+//! compatibility, such as ligatures and full-width ones; what has them should be given in the form that the server stores.
+//!
+//! | mechanism | type | feature |
+//! | --- | --- | --- |
+//! | SCRAM-SHA-512, -256, -1, each with and without -PLUS | `Scram` | `scram` |
+//! | PLAIN, LOGIN | [`Plain`], [`Login`] | |
+//! | OAUTHBEARER, XOAUTH2 | [`OAuthBearer`], [`XOAuth2`] | |
+//! | EXTERNAL | [`External`] | |
+//! | ANONYMOUS | [`Anonymous`] | |
+//! | CRAM-MD5 | `CramMd5` | `legacy` |
+//!
+//! Security layers are never negotiated: that is for TLS.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::Secret;
 
+mod anonymous;
+mod bearer;
+mod context;
+#[cfg(feature = "legacy")]
+mod cram_md5;
 mod credentials;
 mod dialogue;
+mod external;
 mod login;
+mod oauthbearer;
+mod once;
 mod plain;
+#[cfg(feature = "scram")]
+mod scram;
 mod xoauth2;
 
+pub use anonymous::Anonymous;
+pub use bearer::TokenRequest;
+pub use context::Context;
+#[cfg(feature = "legacy")]
+pub use cram_md5::CramMd5;
 pub use credentials::{Credentials, CredentialsError, CredentialsFault};
 pub(crate) use dialogue::Dialogue;
+pub use external::External;
 pub use login::Login;
+pub use oauthbearer::OAuthBearer;
 pub use plain::Plain;
+#[cfg(feature = "scram")]
+pub use scram::{ChannelBinding, Scram};
 pub use xoauth2::XOAuth2;
 
 /// A way to authenticate, together with the secrets that it needs.
@@ -35,6 +67,22 @@ pub trait Mechanism: fmt::Debug + Send + Sync {
 
     /// Begins an exchange with one server.
     fn start(&self, context: &Context<'_>) -> Box<dyn Exchange>;
+
+    /// Whether it could be used on this connection, if the server offers it; by default, it could.
+    ///
+    /// One that says no is passed over, and the next in order has its turn.
+    fn is_usable(&self, context: &Context<'_>) -> bool {
+        let _ = context;
+        true
+    }
+
+    /// Whether it can do with new secrets what it could not do with the last ones; by default, it cannot.
+    ///
+    /// If it can, a refusal is an [`Expired`](crate::AuthenticationError::Expired), once: on the next connection
+    /// [`Context::wants_new_token`] tells that the last token was refused.
+    fn renews(&self) -> bool {
+        false
+    }
 }
 
 /// The client's side of one authentication.
@@ -111,66 +159,6 @@ impl fmt::Display for Name {
     }
 }
 
-/// What an exchange may know of the connection it runs on.
-#[derive(Clone, Copy)]
-pub struct Context<'a> {
-    secure: bool,
-    bindings: &'a [(&'a str, &'a [u8])],
-    nonce: [u8; 32],
-}
-
-impl<'a> Context<'a> {
-    /// A connection in clear; `nonce` is random, and for this one exchange.
-    #[must_use]
-    pub const fn new(nonce: [u8; 32]) -> Self {
-        Self {
-            secure: false,
-            bindings: &[],
-            nonce,
-        }
-    }
-
-    /// The same over TLS, with the channel bindings (RFC 5056) that are known, by name.
-    #[must_use]
-    pub const fn over_tls(self, bindings: &'a [(&'a str, &'a [u8])]) -> Self {
-        Self {
-            secure: true,
-            bindings,
-            ..self
-        }
-    }
-
-    /// Whether the connection is protected by TLS.
-    #[must_use]
-    pub const fn secure(&self) -> bool {
-        self.secure
-    }
-
-    /// The data of a channel binding, such as `tls-exporter` (RFC 9266).
-    #[must_use]
-    pub fn channel_binding(&self, name: &str) -> Option<&'a [u8]> {
-        self.bindings
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|&(_, data)| data)
-    }
-
-    /// Random octets for this one exchange.
-    #[must_use]
-    pub const fn nonce(&self) -> &[u8; 32] {
-        &self.nonce
-    }
-}
-
-/// Shows neither the nonce nor the bindings' data.
-impl fmt::Debug for Context<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context")
-            .field("secure", &self.secure)
-            .finish_non_exhaustive()
-    }
-}
-
 /// Why an exchange came to nothing before the server refused it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -203,6 +191,19 @@ impl fmt::Display for Failure {
 }
 
 impl core::error::Error for Failure {}
+
+/// A name as `saslname` (RFC 5802, section 7): without commas and equals signs.
+pub(crate) fn escape_name(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for character in name.chars() {
+        match character {
+            ',' => out.push_str("=2C"),
+            '=' => out.push_str("=3D"),
+            other => out.push(other),
+        }
+    }
+    out
+}
 
 /// Decodes the text of a 334 reply.
 ///

@@ -20,6 +20,8 @@
 mod answers;
 mod text;
 
+use alloc::boxed::Box;
+
 use bytes::Bytes;
 
 use self::answers::Answers;
@@ -523,17 +525,16 @@ impl Transaction {
 
     /// What became of it: after it was completed, or at a failure.
     pub(crate) fn outcome(
-        self,
+        mut self: Box<Self>,
         failure: Option<Error>,
         link: &Link,
         tls: Option<TlsFacts>,
     ) -> Outcome {
         let offered = self.end.is_some_and(|end| link.was_offered(end));
+        let recipients = core::mem::take(&mut self.mail.recipients);
         let (answers, error) = (&self.answers, failure.as_ref());
         // A recipient and a delivery have the same size: this allocates nothing.
-        let deliveries = self
-            .mail
-            .recipients
+        let deliveries = recipients
             .into_iter()
             .map(|recipient| answers.delivery(recipient, error, offered))
             .collect();

@@ -10,7 +10,8 @@ use crate::tls::TlsFacts;
 
 /// One thing that was said or happened, as an observer set by [`ConfigBuilder::transcript`] sees it.
 ///
-/// Its `Display` is one line. What could be secret, the payload of AUTH and of the answers within it, is not in it.
+/// Its `Display` is one line. What could be secret, the payload of AUTH, the challenges to it and the answers within it,
+/// is not in it.
 ///
 /// [`ConfigBuilder::transcript`]: crate::ConfigBuilder::transcript
 #[derive(Debug)]
@@ -20,6 +21,10 @@ pub enum Entry<'a> {
     Command(Redacted<'a>),
     /// A reply came.
     Reply(&'a Reply),
+    /// A challenge of the authentication came (RFC 4954, section 4), with a text of so many octets.
+    ///
+    /// The text is no secret by itself, but with that of SCRAM and CRAM-MD5 passwords can be tried at leisure.
+    Challenge(usize),
     /// Some of a mail's text was put in line to be sent.
     Body {
         /// Octets of this mail's text so far, as they travel.
@@ -40,6 +45,7 @@ impl fmt::Display for Entry<'_> {
         match self {
             Self::Command(line) => write!(f, "C: {line}"),
             Self::Reply(reply) => write!(f, "S: {reply}"),
+            Self::Challenge(len) => write!(f, "S: 334 <{len} octets>"),
             Self::Body {
                 sent,
                 total: Some(total),

@@ -201,7 +201,9 @@ fn replies_of_other_kinds_make_no_sense() {
 #[test]
 fn without_a_mechanism_in_common_nothing_is_said() {
     let attempt = Attempt::begin(
-        Credentials::password("alice", CANARY).unwrap(),
+        Credentials::password("alice", CANARY)
+            .unwrap()
+            .only(["PLAIN", "LOGIN"]),
         "AUTH CRAM-MD5 GSSAPI,AUTH=NTLM",
     );
     assert_eq!(attempt.said, "");

@@ -7,16 +7,15 @@ use std::sync::Arc;
 use common::invariants::{check_secret, disguises};
 use common::pair::{Cut, Fault, Pair};
 use common::shown::Shown;
-use smtp_proto::sasl::{Login, Mechanism, Plain, XOAuth2};
+use smtp_proto::sasl::{Anonymous, External, Login, Mechanism, OAuthBearer, Plain, XOAuth2};
 use smtp_proto::{Config, Connection, Credentials, Event, Mail, Secret, Security, Time};
 use smtp_test::{Action, Machine, Stage};
 
 const PASSWORD: &str = "Canary-pa55word=Zk3/+9x";
 const TOKEN: &str = "ya29.Canary-t0ken_AbC/dEf+GhI=";
 
-/// The ways to log in, each with its name and its secret.
+/// The ways to log in that send a secret, each with its name and the secret.
 fn ways() -> Vec<(&'static str, &'static str, Credentials)> {
-    let of = |mechanism: Arc<dyn Mechanism>| Credentials::mechanisms(vec![mechanism]);
     vec![
         (
             "PLAIN",
@@ -26,19 +25,60 @@ fn ways() -> Vec<(&'static str, &'static str, Credentials)> {
         (
             "PLAIN",
             PASSWORD,
-            of(Arc::new(Plain::new("alice", PASSWORD).unwrap())),
+            of(Plain::new("alice", PASSWORD).unwrap()),
         ),
         (
             "LOGIN",
             PASSWORD,
-            of(Arc::new(Login::new("alice", PASSWORD).unwrap())),
+            of(Login::new("alice", PASSWORD).unwrap()),
         ),
         (
             "XOAUTH2",
             TOKEN,
             Credentials::xoauth2("alice", TOKEN).unwrap(),
         ),
+        (
+            "OAUTHBEARER",
+            TOKEN,
+            Credentials::token("alice", TOKEN).unwrap(),
+        ),
+        (
+            "OAUTHBEARER",
+            TOKEN,
+            Credentials::token_from("alice", |_| Some(TOKEN.into())).unwrap(),
+        ),
     ]
+}
+
+/// The ways to log in by a proof that one has the password, and each with its name.
+fn proofs() -> Vec<(&'static str, Credentials)> {
+    vec![
+        #[cfg(feature = "scram")]
+        (
+            "SCRAM-SHA-256",
+            // The work is not what is tested.
+            of(smtp_proto::sasl::Scram::sha256("alice", PASSWORD)
+                .unwrap()
+                .iterations(1..=1)),
+        ),
+        #[cfg(feature = "legacy")]
+        (
+            "CRAM-MD5",
+            of(smtp_proto::sasl::CramMd5::new("alice", PASSWORD).unwrap()),
+        ),
+    ]
+}
+
+/// All ways, with the secrets that must not show.
+fn all() -> impl Iterator<Item = (&'static str, &'static str, Credentials)> {
+    let proofs = proofs().into_iter();
+    ways()
+        .into_iter()
+        .chain(proofs.map(|(name, credentials)| (name, PASSWORD, credentials)))
+}
+
+fn of(mechanism: impl Mechanism + 'static) -> Credentials {
+    Credentials::mechanisms(vec![Arc::new(mechanism)])
 }
 
 /// Goes through a session, and shows everything at every step; returns what was sent.
@@ -100,6 +140,7 @@ fn server(mechanism: &str) -> smtp_test::Config {
         .user("alice", PASSWORD)
         .token("alice", TOKEN)
         .implicit_tls()
+        .scram(smtp_test::Scram::new().iterations(1))
         .capabilities([format!("AUTH {mechanism}"), "PIPELINING".to_owned()])
 }
 
@@ -121,8 +162,27 @@ fn v37_no_secret_shows_in_a_session_that_goes_well() {
 }
 
 #[test]
+fn v37_a_proof_of_the_password_neither_shows_nor_sends_it() {
+    for (mechanism, credentials) in proofs() {
+        let shown = Shown::default();
+        let sent = session(credentials, &server(mechanism), None, &shown);
+        assert!(!sends(PASSWORD, &sent), "{mechanism}");
+        let shown = shown.all();
+        // Nor does it show what passwords can be tried on.
+        let challenges = shown.split("S: 334 ").skip(1);
+        assert!(challenges.clone().count() > 0, "{mechanism}");
+        for text in challenges {
+            let count = text.strip_prefix('<').unwrap().split(' ').next();
+            assert!(count.unwrap().parse::<usize>().is_ok(), "{text}");
+        }
+        assert!(shown.contains("Accepted") && shown.contains(mechanism));
+        check_secret(PASSWORD, &shown);
+    }
+}
+
+#[test]
 fn v37_no_secret_shows_wherever_a_session_breaks() {
-    for (mechanism, secret, credentials) in ways() {
+    for (mechanism, secret, credentials) in all() {
         let server = server(mechanism);
         let whole = session(credentials.clone(), &server, None, &Shown::default()).len();
         let shown = Shown::default();
@@ -162,7 +222,7 @@ fn v37_no_secret_shows_whatever_the_server_answers_to_it() {
         "nonsense",
         "334-a\n334 b",
     ];
-    for (mechanism, secret, credentials) in ways() {
+    for (mechanism, secret, credentials) in all() {
         let shown = Shown::default();
         for answer in answers {
             for stage in [
@@ -198,6 +258,12 @@ fn v37_no_value_that_holds_a_secret_shows_it() {
     shown.debug(&Plain::new("alice", PASSWORD).unwrap());
     shown.debug(&Login::new("alice", PASSWORD).unwrap());
     shown.debug(&XOAuth2::new("alice", PASSWORD).unwrap());
+    shown.debug(&OAuthBearer::new("alice", PASSWORD).unwrap());
+    shown.debug(&External::new().acting_as(PASSWORD).unwrap());
+    shown.debug(&Anonymous::new().leaving(PASSWORD).unwrap());
+    for (_, credentials) in proofs() {
+        shown.debug(&credentials);
+    }
     shown.debug(&Credentials::password("alice", PASSWORD).unwrap());
     shown.debug(&Credentials::xoauth2("alice", PASSWORD).unwrap());
     for bad in ["\0", "\u{1}", ""] {
@@ -206,6 +272,9 @@ fn v37_no_value_that_holds_a_secret_shows_it() {
             Plain::new("alice", secret.as_str()).err(),
             Login::new("alice", secret.as_str()).err(),
             XOAuth2::new("alice", secret.as_str()).err(),
+            OAuthBearer::new("alice", secret.as_str()).err(),
+            External::new().acting_as(&secret).err(),
+            Anonymous::new().leaving(&secret).err(),
             Credentials::password("alice", secret.as_str()).err(),
             Credentials::xoauth2("alice", secret.as_str()).err(),
             Credentials::password(&secret, "x").err(),

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use smtp_proto::{
-    ClientName, Config, ConfigError, Connection, Credentials, Entry, Error, ErrorKind, Pipelining,
-    Protocol, ReplyLimits, Security, Speculation, Stage, Timeouts, TransportError, Wait,
+    AuthenticationError, ClientName, Config, ConfigError, Connection, Credentials, Entry, Error,
+    ErrorKind, Pipelining, Protocol, ReplyLimits, Security, Speculation, Stage, Timeouts,
+    TransportError, Wait,
 };
 
 use crate::session::Session;
@@ -142,9 +143,12 @@ impl Endpoint {
 
     /// A session for the next connection to make, or `None` if there is nothing left to try.
     ///
-    /// The first attempt has no `last_error`. After a failure there is another one under [`Security::Opportunistic`]
-    /// alone, and only if STARTTLS or the handshake failed by itself: the same in clear, on a new connection, and without
-    /// credentials as always under that policy.
+    /// The first attempt has no `last_error`. After a failure there is another one, on a new connection, in two cases:
+    ///
+    /// - under [`Security::Opportunistic`], if STARTTLS or the handshake failed by itself: the same in clear, and without
+    ///   credentials as always under that policy;
+    /// - if the server refused a token whose source has not been asked for another one yet
+    ///   ([`Credentials::token_from`]): the same with a new token.
     pub fn attempt(&self, last_error: Option<&Error>) -> Option<Session> {
         self.session(last_error, || Arc::clone(&self.0.config))
     }
@@ -189,6 +193,7 @@ impl Endpoint {
         let config = match last_error {
             None => config(),
             Some(error) if tls_failed(error) => Arc::new(config().fallback()?),
+            Some(error) if token_expired(error) => Arc::new(config().renewal()?),
             Some(_) => return None,
         };
         let in_clear = config.security() == Security::Cleartext;
@@ -457,6 +462,14 @@ fn parse_host(host: &str) -> Result<(String, ServerName<'static>), HostFault> {
         Ok(parsed) => Ok((host.to_owned(), parsed)),
         Err(_) => Err(HostFault::Malformed),
     }
+}
+
+/// Whether a new token is worth an attempt; it is so once, since the error of that attempt is another.
+fn token_expired(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Authentication(AuthenticationError::Expired { .. })
+    )
 }
 
 /// Whether it was TLS that failed, or the way into it, and neither the server's word nor somebody who meddles.

@@ -29,6 +29,10 @@ pub(crate) fn gather(rustls: &ClientConnection, extended_master_secret: bool) ->
         facts = facts.with_key_exchange_group(name);
     }
     if let Some(chain) = rustls.peer_certificates() {
+        #[cfg(feature = "scram")]
+        if let Some(binding) = chain.first().and_then(|own| crate::end_point::hash(own)) {
+            facts = facts.with_server_end_point(binding);
+        }
         facts = facts.with_peer_certificates(chain.iter().map(|each| each.to_vec()).collect());
     }
     // Without the extended master secret, TLS 1.2 binds nothing (RFC 9266, section 3); rustls does not tell whether a

@@ -29,7 +29,8 @@
 //!   is told why by an alert.
 //! * What comes behind the reply to STARTTLS in the same segment is an error, and is neither dropped nor read as TLS.
 //! * SASL mechanisms get the channel binding `tls-exporter` (RFC 9266) where it is sound: in TLS 1.3, and in TLS 1.2 if the
-//!   settings demand the extended master secret. `tls-server-end-point` (RFC 5929) is not provided.
+//!   settings demand the extended master secret. With the feature `scram` they get `tls-server-end-point` (RFC 5929) too,
+//!   for every certificate whose signature has a hash function of its own.
 //! * TLS is 1.2 or newer. The process-wide crypto provider of rustls is neither set nor used.
 //!
 //! # Features
@@ -39,11 +40,14 @@
 //! | `aws-lc-rs` | no | cryptography by aws-lc-rs, with post-quantum key exchange; preferred if both are there |
 //! | `platform-verifier` | yes | trusts whom the operating system trusts, asking it where it has a verifier |
 //! | `webpki-roots` | no | trusts Mozilla's list, compiled in; the default trust if `platform-verifier` is off |
+//! | `scram` | yes | the SCRAM mechanisms, preferred for a user's password, and what binds them to the TLS connection |
 //! | `dangerous` | no | [`TlsBuilder`] can be told not to check who the server is |
 //!
 //! With no crypto feature, bring an `Arc<rustls::ClientConfig>` of your own: [`Tls`] is made from it.
 
 mod channel;
+#[cfg(feature = "scram")]
+mod end_point;
 mod endpoint;
 mod facts;
 mod frames;

@@ -15,9 +15,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 
 use common::{HELLO, NOW, Wiring, mail, trust};
+use smtp_rustls::proto::sasl::TokenRequest;
 use smtp_rustls::proto::{
-    ConfigError, Connection, Credentials, Error, ErrorKind, Pipelining, Protocol, ReplyLimits,
-    Security, Stage, Timeouts, TransportError, Wire,
+    AuthenticationError, ConfigError, Connection, Credentials, Error, ErrorKind, Pipelining,
+    Protocol, ReplyLimits, Secret, Security, Stage, Timeouts, TransportError, Wire,
 };
 use smtp_rustls::{Endpoint, EndpointBuilder, EndpointError, HostFault, Session};
 use smtp_test::{Action, Config, Defect, Log, Tls};
@@ -46,6 +47,59 @@ fn attempts(
         }
     }
     (count, last)
+}
+
+#[test]
+fn v33_a_refused_token_is_renewed_by_one_more_attempt() {
+    use TokenRequest::{Current, Renewed};
+    let tls = Tls::new();
+    let config = Config::new()
+        .tls(tls.clone())
+        .token("alice", "valid")
+        .mechanisms(["OAUTHBEARER", "XOAUTH2"]);
+    for (tokens, expected) in [
+        (["valid", "unused"], &[Current][..]),
+        (["expired", "valid"], &[Current, Renewed]),
+        (["expired", "expired-too"], &[Current, Renewed]),
+    ] {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::clone(&asked);
+        let source = move |request| {
+            requests.lock().unwrap().push(request);
+            let place = usize::from(request == Renewed);
+            Some(Secret::from(tokens[place]))
+        };
+        let endpoint = Endpoint::starttls("localhost")
+            .tls(trust(&tls))
+            .credentials(Credentials::token_from("alice", source).unwrap())
+            .build()
+            .unwrap();
+        // The same for every connection of the endpoint.
+        for _ in 0..2 {
+            asked.lock().unwrap().clear();
+            let (count, result) = attempts(&endpoint, &config, &tls, &Log::new());
+            assert_eq!(count, expected.len());
+            assert_eq!(*asked.lock().unwrap(), expected);
+            match result {
+                Ok(()) => assert!(tokens.contains(&"valid")),
+                Err(error) => {
+                    let ErrorKind::Authentication(AuthenticationError::Rejected { .. }) =
+                        error.kind()
+                    else {
+                        panic!("{error}");
+                    };
+                    assert!(!tokens.contains(&"valid"));
+                }
+            }
+        }
+    }
+    // A token that has no source is not tried again.
+    let endpoint = Endpoint::starttls("localhost")
+        .tls(trust(&tls))
+        .credentials(Credentials::token("alice", "expired").unwrap())
+        .build()
+        .unwrap();
+    assert_eq!(attempts(&endpoint, &config, &tls, &Log::new()).0, 1);
 }
 
 #[test]

@@ -1,15 +1,21 @@
 //! Peers that cannot be hurried, behind small buffers; for all three adapters.
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::thread::{self, JoinHandle};
 
 use smtp_proto::{Security, Timeouts};
+#[cfg(feature = "rustls")]
+use smtp_rustls::EndpointBuilder;
 use smtp_test::{Action, Config, Log, Machine, Peer, Stage, Tls, TlsPeer, serve};
 use socket2::{Domain, Socket, Type};
 
 /// Enough that neither all commands nor all replies fit in any buffer between the two.
 pub(crate) const RECIPIENTS: usize = 10_000;
+
+/// The same of chunks.
+pub(crate) const CHUNKS: usize = 100;
 
 /// Octets that each buffer on the way holds; for sockets, what is asked of the system.
 pub(crate) const BUFFER: usize = 4096;
@@ -20,6 +26,14 @@ pub(crate) fn talkative() -> Config {
     Config::new()
         .on(Stage::AnyRcpt, Action::reply(reply))
         .discard_transcripts()
+}
+
+/// A server that says to each chunk as much as a line holds, and reads nothing more until that is taken.
+pub(crate) fn talkative_of_chunks() -> Config {
+    let reply = format!("250 2.0.0 {}", "x".repeat(500));
+    (1..=CHUNKS).fold(Config::new().with("CHUNKING"), |config, number| {
+        config.on(Stage::Bdat(number), Action::reply(&reply))
+    })
 }
 
 /// A server that stops reading in the middle of a text and keeps the connection open.
@@ -78,6 +92,15 @@ pub(crate) fn hurried() -> Timeouts {
 /// What speaks in clear, or with TLS from the first byte.
 #[cfg(feature = "rustls")]
 pub(crate) fn wire(tls: Option<&Tls>, timeouts: Timeouts) -> smtp_rustls::Session {
+    wire_with(tls, |builder| builder.timeouts(timeouts))
+}
+
+/// The same with a policy of its own.
+#[cfg(feature = "rustls")]
+pub(crate) fn wire_with(
+    tls: Option<&Tls>,
+    policy: impl FnOnce(EndpointBuilder) -> EndpointBuilder,
+) -> smtp_rustls::Session {
     let (builder, security) = match tls {
         Some(tls) => (super::common::secured::endpoint(tls), Security::Implicit),
         None => (
@@ -85,8 +108,8 @@ pub(crate) fn wire(tls: Option<&Tls>, timeouts: Timeouts) -> smtp_rustls::Sessio
             Security::Cleartext,
         ),
     };
-    let endpoint = builder.security(security).timeouts(timeouts).build();
-    endpoint
+    policy(builder.security(security))
+        .build()
         .unwrap()
         .attempt(None)
         .expect("there is a first attempt")

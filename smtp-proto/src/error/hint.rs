@@ -45,6 +45,9 @@ impl Error {
             ErrorKind::Authentication(AuthenticationError::Rejected { .. }) => {
                 of_login(self.reply()?)
             }
+            ErrorKind::Authentication(AuthenticationError::Expired { .. }) => {
+                Some("the token may have expired: try again with a new one")
+            }
             ErrorKind::Refused => of_refusal(self.stage(), self.reply()?),
             ErrorKind::Transport(error) => error.hint,
             ErrorKind::Misuse(Misuse::UpgradePending) => {

@@ -1,37 +1,117 @@
 use alloc::{sync::Arc, vec, vec::Vec};
 use core::fmt;
 
-use super::{Login, Mechanism, Plain, XOAuth2};
+#[cfg(feature = "scram")]
+use super::Scram;
+use super::{Context, External, Login, Mechanism, OAuthBearer, Plain, TokenRequest, XOAuth2};
 use crate::Secret;
 
 /// What is needed to log in: mechanisms with their secrets, the one to be preferred first.
 ///
 /// The first that the server offers is used, and no other after it: a failure never leads to a
 /// weaker mechanism.
+///
+/// ```
+/// use smtp_proto::Credentials;
+///
+/// let credentials = Credentials::password("alice", "correct horse")?;
+/// // This server is known to do SCRAM, so a password that is sent to it goes to somebody else.
+/// let credentials = credentials.only(["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]);
+/// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
+/// ```
 #[derive(Clone)]
 pub struct Credentials {
     mechanisms: Arc<[Arc<dyn Mechanism>]>,
 }
 
 impl Credentials {
-    /// A user and a password, by PLAIN or else LOGIN.
+    /// A user and a password, by the strongest mechanism that the server offers.
+    ///
+    /// With the feature `scram` that is SCRAM bound to the TLS connection (SHA-512, SHA-256, SHA-1), then SCRAM that is
+    /// not; after them, and without the feature alone, PLAIN, then LOGIN.
     ///
     /// # Errors
     /// If a part is empty, holds a NUL, or is too long.
     pub fn password(user: &str, password: impl Into<Secret>) -> Result<Self, CredentialsError> {
         let password = password.into();
+        let mut mechanisms = scram(user, &password)?;
+        mechanisms.push(Arc::new(Plain::new(user, password.clone())?));
+        mechanisms.push(Arc::new(Login::new(user, password)?));
+        Ok(Self::mechanisms(mechanisms))
+    }
+
+    /// A user and an OAuth 2.0 access token, by OAUTHBEARER, or else XOAUTH2.
+    ///
+    /// # Errors
+    /// As [`OAuthBearer::new`].
+    pub fn token(user: &str, token: impl Into<Secret>) -> Result<Self, CredentialsError> {
+        let token = token.into();
         Ok(Self::mechanisms(vec![
-            Arc::new(Plain::new(user, password.clone())?),
-            Arc::new(Login::new(user, password)?),
+            Arc::new(OAuthBearer::new(user, token.clone())?),
+            Arc::new(XOAuth2::new(user, token)?),
         ]))
     }
 
-    /// A user and an OAuth 2.0 access token, by XOAUTH2.
+    /// A user and the OAuth 2.0 access token that `source` gives, by OAUTHBEARER, or else XOAUTH2.
+    ///
+    /// The source is asked once a login. If the server refuses the token that it gave as
+    /// [`Current`](TokenRequest::Current), the error is [`Expired`](crate::AuthenticationError::Expired), and the next
+    /// attempt, by [`Config::renewal`](crate::Config::renewal), asks for a [`Renewed`](TokenRequest::Renewed) one; if
+    /// that is refused too, the error is final. Drivers that connect by the endpoint of a TLS layer make that attempt by
+    /// themselves.
+    ///
+    /// It is called from within the machine: one that fetches a token over the network keeps the thread waiting, which is
+    /// well for a blocking client. In an asynchronous program let it give what a task of its own keeps fresh, and `None`
+    /// where there is none; or take the error as the sign to fetch a token, and connect again with
+    /// [`token`](Self::token).
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// use smtp_proto::sasl::TokenRequest;
+    /// use smtp_proto::{Credentials, Secret};
+    ///
+    /// # fn fetch() -> Option<Secret> { None }
+    /// let cache = Mutex::new(None);
+    /// let source = move |request| {
+    ///     let mut cache = cache.lock().ok()?;
+    ///     if cache.is_none() || request == TokenRequest::Renewed {
+    ///         *cache = fetch();
+    ///     }
+    ///     cache.clone()
+    /// };
+    /// let credentials = Credentials::token_from("alice@example.org", source)?;
+    /// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the user is empty, holds a control character, or is too long.
+    pub fn token_from(
+        user: &str,
+        source: impl Fn(TokenRequest) -> Option<Secret> + Send + Sync + 'static,
+    ) -> Result<Self, CredentialsError> {
+        let source = Arc::new(source);
+        let shared = Arc::clone(&source);
+        Ok(Self::mechanisms(vec![
+            Arc::new(OAuthBearer::from_source(user, move |request| {
+                shared(request)
+            })?),
+            Arc::new(XOAuth2::from_source(user, move |request| source(request))?),
+        ]))
+    }
+
+    /// A user and an OAuth 2.0 access token, by XOAUTH2 alone.
     ///
     /// # Errors
     /// As [`XOAuth2::new`].
     pub fn xoauth2(user: &str, token: impl Into<Secret>) -> Result<Self, CredentialsError> {
         Ok(Self::mechanisms(vec![Arc::new(XOAuth2::new(user, token)?)]))
+    }
+
+    /// The client's certificate in TLS, or whatever else the server knows the client by, by EXTERNAL.
+    #[must_use]
+    pub fn external() -> Self {
+        Self::mechanisms(vec![Arc::new(External::new())])
     }
 
     /// Mechanisms of one's own choice and order.
@@ -42,19 +122,25 @@ impl Credentials {
         }
     }
 
-    /// The first of these mechanisms that is among those offered, whose case does not matter.
+    /// Those of these mechanisms that have one of the names, in the order of the names; case does not matter.
+    ///
+    /// A name that none has is passed over; if none is left, nobody logs in, which is an error of the connection.
     #[must_use]
-    pub fn select<'a>(
-        &self,
-        offered: impl IntoIterator<Item = &'a str>,
-    ) -> Option<Arc<dyn Mechanism>> {
-        let place = |offer: &str| {
+    pub fn only<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let named = |name: &'a str| {
             self.mechanisms
                 .iter()
-                .position(|mechanism| mechanism.name().as_str().eq_ignore_ascii_case(offer))
+                .filter(move |mechanism| mechanism.name().as_str().eq_ignore_ascii_case(name))
         };
-        let first = offered.into_iter().filter_map(place).min()?;
-        self.mechanisms.get(first).cloned()
+        Self::mechanisms(names.into_iter().flat_map(named).cloned().collect())
+    }
+
+    /// The first of these mechanisms that the server offers and that can be used on this connection.
+    #[must_use]
+    pub fn select(&self, context: &Context<'_>) -> Option<Arc<dyn Mechanism>> {
+        self.usable(context)
+            .find(|mechanism| context.offers(mechanism.name().as_str()))
+            .cloned()
     }
 
     /// The mechanisms' names, the one to be preferred first.
@@ -63,6 +149,34 @@ impl Credentials {
             .iter()
             .map(|mechanism| mechanism.name().as_str())
     }
+
+    /// The mechanisms that can be used on this connection, if the server offers them.
+    pub(crate) fn usable<'a>(
+        &'a self,
+        context: &'a Context<'_>,
+    ) -> impl Iterator<Item = &'a Arc<dyn Mechanism>> {
+        self.mechanisms
+            .iter()
+            .filter(|mechanism| mechanism.is_usable(context))
+    }
+
+    /// Whether one of the mechanisms can do with new secrets what it could not do with the last ones.
+    pub(crate) fn renews(&self) -> bool {
+        self.mechanisms.iter().any(|mechanism| mechanism.renews())
+    }
+}
+
+#[cfg(feature = "scram")]
+fn scram(user: &str, password: &Secret) -> Result<Vec<Arc<dyn Mechanism>>, CredentialsError> {
+    let all = Scram::all(user, password)?.into_iter();
+    Ok(all
+        .map(|scram| -> Arc<dyn Mechanism> { Arc::new(scram) })
+        .collect())
+}
+
+#[cfg(not(feature = "scram"))]
+fn scram(_: &str, _: &Secret) -> Result<Vec<Arc<dyn Mechanism>>, CredentialsError> {
+    Ok(Vec::new())
 }
 
 /// Shows the names of the mechanisms.
@@ -83,6 +197,10 @@ pub struct CredentialsError {
 }
 
 impl CredentialsError {
+    pub(super) const fn new(part: Part, reason: CredentialsFault) -> Self {
+        Self { part, reason }
+    }
+
     /// What is wrong.
     #[must_use]
     pub const fn reason(&self) -> CredentialsFault {
@@ -97,6 +215,7 @@ impl fmt::Display for CredentialsError {
             Part::Password => "password ",
             Part::Identity => "identity to act as ",
             Part::Token => "token ",
+            Part::Trace => "trace ",
         })?;
         f.write_str(match self.reason {
             CredentialsFault::Empty => "is empty",
@@ -116,7 +235,7 @@ pub enum CredentialsFault {
     Empty,
     /// A character that the mechanism cannot carry, such as NUL.
     Character,
-    /// A user name or identity over 1020 octets, a password or token over 7140.
+    /// A user name, identity or trace over 1020 octets, a trace over 255 characters, a password or token over 7140 octets.
     TooLong,
 }
 
@@ -126,13 +245,14 @@ pub(super) enum Part {
     Password,
     Identity,
     Token,
+    Trace,
 }
 
 impl Part {
     /// Bounds that together keep every message within a line of 12288 octets of base64.
     const fn max(self) -> usize {
         match self {
-            Self::User | Self::Identity => 1020,
+            Self::User | Self::Identity | Self::Trace => 1020,
             Self::Password | Self::Token => 7140,
         }
     }
@@ -152,5 +272,5 @@ pub(super) fn check(
     } else {
         return Ok(());
     };
-    Err(CredentialsError { part, reason })
+    Err(CredentialsError::new(part, reason))
 }

@@ -2,8 +2,9 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use super::{
-    Context, CredentialsError, Exchange, Failure, Mechanism, Name,
+    Context, CredentialsError, Exchange, Mechanism, Name,
     credentials::{Part, check},
+    once::Once,
 };
 use crate::Secret;
 
@@ -50,38 +51,13 @@ impl Mechanism for Plain {
     }
 
     fn start(&self, _: &Context<'_>) -> Box<dyn Exchange> {
-        Box::new(Once(Some(self.message.clone())))
+        Box::new(Once::new(self.message.clone()))
     }
 }
 
 impl fmt::Debug for Plain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Plain").finish_non_exhaustive()
-    }
-}
-
-/// One message, then the verdict.
-struct Once(Option<Secret>);
-
-impl Exchange for Once {
-    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
-        Ok(self.0.take())
-    }
-
-    fn respond(&mut self, _: &[u8]) -> Result<Secret, Failure> {
-        Err(Failure::TooManyChallenges)
-    }
-
-    fn finish(&mut self) -> Result<(), Failure> {
-        if self.0.is_some() {
-            Err(Failure::Premature)
-        } else {
-            Ok(())
-        }
-    }
-
-    fn steps(&self) -> usize {
-        0
     }
 }
 

@@ -54,7 +54,16 @@ fn v28_each_mechanism_has_its_exact_number_of_challenges() {
     let plain = Plain::new(USER, CANARY).unwrap();
     let login = Login::new(USER, CANARY).unwrap();
     let xoauth2 = XOAuth2::new(USER, CANARY).unwrap();
-    let mechanisms: [(&dyn Mechanism, usize); 3] = [(&plain, 0), (&login, 2), (&xoauth2, 1)];
+    let bearer = OAuthBearer::new(USER, CANARY).unwrap();
+    let (external, anonymous) = (External::new(), Anonymous::new());
+    let mechanisms: [(&dyn Mechanism, usize); 6] = [
+        (&plain, 0),
+        (&login, 2),
+        (&xoauth2, 1),
+        (&bearer, 1),
+        (&external, 0),
+        (&anonymous, 0),
+    ];
     for (mechanism, steps) in mechanisms {
         assert_eq!(mechanism.start(&context()).steps(), steps);
         let (mut dialogue, _) = begin(mechanism);
@@ -133,6 +142,110 @@ fn v33_xoauth2_answers_the_servers_reason_with_nothing_and_keeps_it() {
         Failure::TooManyChallenges
     );
     assert_eq!(dialogue.server_detail(), Some(&reason[..]));
+}
+
+#[test]
+fn v33_oauthbearer_answers_the_servers_reason_with_one_octet_and_keeps_it() {
+    let (mut dialogue, initial) = begin(&OAuthBearer::new("a=b,c", CANARY).unwrap());
+    assert_eq!(
+        initial.unwrap().expose(),
+        b"n,a=a=3Db=2Cc,\x01auth=Bearer c4narY-t0ken\x01\x01"
+    );
+    assert_eq!(dialogue.finish(), Ok(()));
+    let reason = br#"{"status":"invalid_token"}"#;
+    let answer = dialogue.challenge(&base64(reason)).unwrap();
+    assert_eq!(base64(answer.expose()), b"AQ==");
+    assert_eq!(dialogue.server_detail(), Some(&reason[..]));
+    assert_eq!(dialogue.finish(), Err(Failure::Contradiction));
+    assert_eq!(
+        dialogue.challenge(b"").unwrap_err(),
+        Failure::TooManyChallenges
+    );
+}
+
+#[test]
+fn a_source_of_tokens_is_asked_once_an_exchange_and_not_trusted() {
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let source = move |request| {
+        count.fetch_add(1, Ordering::Relaxed);
+        Some(match request {
+            TokenRequest::Current => "old".into(),
+            TokenRequest::Renewed => "new".into(),
+        })
+    };
+    let mechanism = XOAuth2::from_source("u", source).unwrap();
+    assert!(mechanism.renews() && !XOAuth2::new("u", "t").unwrap().renews());
+    for (context, token) in [
+        (context(), "old"),
+        (context().with_new_token(), "new"),
+        (context(), "old"),
+    ] {
+        let (mut dialogue, initial) = Dialogue::begin(&mechanism, &context).unwrap();
+        let expected = format!("user=u\u{1}auth=Bearer {token}\u{1}\u{1}");
+        assert_eq!(initial.unwrap().expose(), expected.as_bytes());
+        assert!(dialogue.challenge(b"e30=").is_ok());
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+
+    for bad in [None, Some(""), Some("a b"), Some("a\u{1}b"), Some("\u{e4}")] {
+        let source = move |_| bad.map(Secret::from);
+        for mechanism in [
+            Box::new(OAuthBearer::from_source("u", source).unwrap()) as Box<dyn Mechanism>,
+            Box::new(XOAuth2::from_source("u", source).unwrap()),
+        ] {
+            let failure = Dialogue::begin(&*mechanism, &context()).unwrap_err();
+            assert!(matches!(failure, Failure::Mechanism(_)), "{bad:?}");
+        }
+    }
+    let credentials = Credentials::token_from("u", |_| None).unwrap();
+    assert!(credentials.renews() && credentials.names().eq(["OAUTHBEARER", "XOAUTH2"]));
+    assert!(!Credentials::token("u", "t").unwrap().renews());
+}
+
+#[test]
+fn external_and_anonymous_say_at_once_what_they_have_to_say() {
+    for (mechanism, message) in [
+        (Box::new(External::new()) as Box<dyn Mechanism>, ""),
+        (Box::new(External::new().acting_as("boss").unwrap()), "boss"),
+        (Box::new(Anonymous::new()), ""),
+        (
+            Box::new(Anonymous::new().leaving("sirhc").unwrap()),
+            "sirhc",
+        ),
+    ] {
+        let (mut dialogue, initial) = begin(&*mechanism);
+        assert_eq!(initial.unwrap().expose(), message.as_bytes());
+        assert_eq!(dialogue.finish(), Ok(()));
+    }
+    assert!(External::new().acting_as("a\0b").is_err());
+    // RFC 4505, section 2: characters, not octets.
+    let euros = |count| Anonymous::new().leaving(&"\u{20ac}".repeat(count));
+    assert!(euros(255).is_ok());
+    assert_eq!(euros(256).unwrap_err().reason(), CredentialsFault::TooLong);
+    for bad in ["", "a\tb", "a\0", "\u{7f}", "\u{85}"] {
+        assert!(Anonymous::new().leaving(bad).is_err(), "{bad:?}");
+    }
+}
+
+#[cfg(feature = "legacy")]
+#[test]
+fn cram_md5_gives_the_digest_of_the_standard() {
+    // RFC 2195, section 2.
+    let (mut dialogue, initial) = begin(&CramMd5::new("tim", "tanstaaftanstaaf").unwrap());
+    assert!(initial.is_none());
+    assert_eq!(dialogue.finish(), Err(Failure::Premature));
+    let challenge = base64(b"<1896.697170952@postoffice.reston.mci.net>");
+    let answer = dialogue.challenge(&challenge).unwrap();
+    assert_eq!(answer.expose(), b"tim b913a602c7eda7a495b4e6e7334d3890");
+    assert_eq!(dialogue.finish(), Ok(()));
+    assert_eq!(
+        dialogue.challenge(&challenge).unwrap_err(),
+        Failure::TooManyChallenges
+    );
+    let (mut dialogue, _) = begin(&CramMd5::new("tim", "x").unwrap());
+    assert!(dialogue.challenge(b"").is_err());
 }
 
 #[test]
@@ -261,7 +374,8 @@ fn v12_the_longest_parts_together_keep_to_a_line_of_12288_octets() {
         .acting_as(&user)
         .unwrap();
     let xoauth2 = XOAuth2::new(&user, secret.as_str()).unwrap();
-    let mechanisms: [&dyn Mechanism; 2] = [&plain, &xoauth2];
+    let bearer = OAuthBearer::new(&user, secret.as_str()).unwrap();
+    let mechanisms: [&dyn Mechanism; 3] = [&plain, &xoauth2, &bearer];
     for mechanism in mechanisms {
         let (mut dialogue, _) = begin(mechanism);
         assert!(base64_len(dialogue.challenge(b"").unwrap().expose()) + 2 <= 12288);
@@ -270,6 +384,7 @@ fn v12_the_longest_parts_together_keep_to_a_line_of_12288_octets() {
         Plain::new(&(user + "u"), "p").unwrap_err(),
         Login::new("u", secret.clone() + "s").unwrap_err(),
         XOAuth2::new("u", secret + "s").unwrap_err(),
+        OAuthBearer::new(&",".repeat(341), "t").unwrap_err(),
     ] {
         assert_eq!(error.reason(), CredentialsFault::TooLong);
     }
@@ -380,58 +495,18 @@ fn a_name_is_1_to_20_upper_case_letters_digits_hyphens_and_underscores() {
 }
 
 #[test]
-fn v32_the_first_of_our_mechanisms_that_is_offered_is_selected() {
-    let ours: [Arc<dyn Mechanism>; 3] = [
-        Arc::new(XOAuth2::new(USER, CANARY).unwrap()),
-        Arc::new(Plain::new(USER, CANARY).unwrap()),
-        Arc::new(Login::new(USER, CANARY).unwrap()),
-    ];
-    let all = ["LOGIN", "CRAM-MD5", "PLAIN", "XOAUTH2", "PLAINX"];
-    for subset in 0..1_u32 << all.len() {
-        let offered = all
-            .iter()
-            .enumerate()
-            .filter(|(bit, _)| subset >> bit & 1 == 1)
-            .map(|(_, &name)| name);
-        for order in [
-            [0, 1, 2],
-            [0, 2, 1],
-            [1, 0, 2],
-            [1, 2, 0],
-            [2, 0, 1],
-            [2, 1, 0],
-        ] {
-            let list = order.map(|i| ours[i].clone());
-            let names = list.clone().map(|mechanism| mechanism.name().as_str());
-            let expected = names
-                .into_iter()
-                .find(|name| offered.clone().any(|offer| offer == *name));
-            let selected = Credentials::mechanisms(list.to_vec()).select(offered.clone());
-            assert_eq!(
-                selected.map(|mechanism| mechanism.name().as_str()),
-                expected
-            );
-        }
-    }
-    let credentials = Credentials::password(USER, CANARY).unwrap();
-    assert_eq!(
-        credentials
-            .select(["login", "plain"])
-            .unwrap()
-            .name()
-            .as_str(),
-        "PLAIN"
-    );
-}
-
-#[test]
 fn a_context_tells_what_it_was_given() {
     let bindings = [("tls-exporter", &b"data"[..])];
-    let secure = context().over_tls(&bindings);
+    let secure = context().over_tls(&bindings).offering(&["PLAIN", "x-own"]);
+    assert!(secure.offers("plain") && secure.offers("X-OWN") && !secure.offers("PLAI"));
+    assert!(secure.with_new_token().wants_new_token() && !secure.wants_new_token());
     assert!(secure.secure() && !context().secure());
     assert_eq!(secure.channel_binding("tls-exporter"), Some(&b"data"[..]));
     assert_eq!(secure.channel_binding("tls-unique"), None);
-    assert_eq!(format!("{secure:?}"), "Context { secure: true, .. }");
+    assert_eq!(
+        format!("{secure:?}"),
+        "Context { secure: true, offered: [\"PLAIN\", \"x-own\"], .. }"
+    );
 }
 
 #[test]
@@ -441,12 +516,25 @@ fn v37_no_secret_shows_in_debug() {
     let xoauth2 = XOAuth2::new(USER, CANARY).unwrap();
     let credentials = Credentials::password(USER, CANARY).unwrap();
     assert_eq!(
-        format!("{credentials:?}"),
+        format!("{:?}", credentials.only(["PLAIN", "LOGIN"])),
         r#"Credentials ["PLAIN", "LOGIN"]"#
     );
 
     let mut shown = String::new();
-    let mechanisms: [&dyn Mechanism; 3] = [&plain, &login, &xoauth2];
+    let bearer = OAuthBearer::new(USER, CANARY).unwrap();
+    let external = External::new().acting_as(CANARY).unwrap();
+    let anonymous = Anonymous::new().leaving(CANARY).unwrap();
+    let mut mechanisms: Vec<&dyn Mechanism> =
+        vec![&plain, &login, &xoauth2, &bearer, &external, &anonymous];
+    #[cfg(feature = "scram")]
+    let scram = Scram::sha256(USER, CANARY).unwrap();
+    #[cfg(feature = "scram")]
+    mechanisms.push(&scram);
+    #[cfg(feature = "legacy")]
+    let cram = CramMd5::new(USER, CANARY).unwrap();
+    #[cfg(feature = "legacy")]
+    mechanisms.push(&cram);
+    mechanisms.sort_by_key(|mechanism| mechanism.name().as_str());
     for mechanism in mechanisms {
         let (dialogue, initial) = begin(mechanism);
         shown += &format!(

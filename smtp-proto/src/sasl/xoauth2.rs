@@ -1,9 +1,9 @@
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, format};
 use core::fmt;
 
 use super::{
-    Context, CredentialsError, Exchange, Failure, Mechanism, Name,
-    credentials::{Part, check},
+    Context, CredentialsError, Exchange, Mechanism, Name, TokenRequest,
+    bearer::{Bearer, check_user},
 };
 use crate::Secret;
 
@@ -12,33 +12,29 @@ use crate::Secret;
 /// A server that refuses the token first says why, in JSON, as a challenge. The exchange then goes
 /// on with an empty response until the server's refusal proper; see [`Exchange::server_detail`].
 #[derive(Clone)]
-pub struct XOAuth2 {
-    /// `user=… ^A auth=Bearer … ^A ^A`
-    message: Secret,
-}
+pub struct XOAuth2(Bearer);
 
 impl XOAuth2 {
-    /// Logs in as `user` with an access token that is valid now; tokens are not refreshed here.
+    /// Logs in as `user` with an access token that is valid now.
     ///
     /// # Errors
     /// If a part is empty, holds a control character, or is too long, or the token is not visible
     /// ASCII (RFC 6750, section 2.1).
     pub fn new(user: &str, token: impl Into<Secret>) -> Result<Self, CredentialsError> {
-        let token = token.into();
-        check(Part::User, user.as_bytes(), |octet| {
-            octet >= b' ' && octet != 0x7f
-        })?;
-        check(Part::Token, token.expose(), |octet| {
-            octet.is_ascii_graphic()
-        })?;
-        let message = Secret::concat(&[
-            b"user=",
-            user.as_bytes(),
-            b"\x01auth=Bearer ",
-            token.expose(),
-            b"\x01\x01",
-        ]);
-        Ok(Self { message })
+        check_user(user)?;
+        Bearer::new(format!("user={user}"), token.into()).map(Self)
+    }
+
+    /// Logs in as `user` with the token that `source` gives; see [`Credentials::token_from`](super::Credentials::token_from).
+    ///
+    /// # Errors
+    /// If the user is empty, holds a control character, or is too long.
+    pub fn from_source(
+        user: &str,
+        source: impl Fn(TokenRequest) -> Option<Secret> + Send + Sync + 'static,
+    ) -> Result<Self, CredentialsError> {
+        check_user(user)?;
+        Ok(Self(Bearer::from_source(format!("user={user}"), source)))
     }
 }
 
@@ -47,10 +43,12 @@ impl Mechanism for XOAuth2 {
         NAME
     }
 
-    fn start(&self, _: &Context<'_>) -> Box<dyn Exchange> {
-        Box::new(State::Start {
-            message: self.message.clone(),
-        })
+    fn start(&self, context: &Context<'_>) -> Box<dyn Exchange> {
+        self.0.start(context, b"")
+    }
+
+    fn renews(&self) -> bool {
+        self.0.renews()
     }
 }
 
@@ -60,56 +58,4 @@ impl fmt::Debug for XOAuth2 {
     }
 }
 
-enum State {
-    Start { message: Secret },
-    ExpectVerdict,
-    ExpectRefusal { detail: Vec<u8> },
-}
-
-impl Exchange for State {
-    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
-        match core::mem::replace(self, Self::ExpectVerdict) {
-            Self::Start { message } => Ok(Some(message)),
-            other => {
-                *self = other;
-                Ok(None)
-            }
-        }
-    }
-
-    fn respond(&mut self, challenge: &[u8]) -> Result<Secret, Failure> {
-        match self {
-            Self::ExpectVerdict => {
-                let kept = challenge.get(..DETAIL_MAX).unwrap_or(challenge);
-                *self = Self::ExpectRefusal {
-                    detail: kept.to_vec(),
-                };
-                Ok(Secret::default())
-            }
-            Self::Start { .. } | Self::ExpectRefusal { .. } => Err(Failure::TooManyChallenges),
-        }
-    }
-
-    fn finish(&mut self) -> Result<(), Failure> {
-        match self {
-            Self::ExpectVerdict => Ok(()),
-            Self::Start { .. } => Err(Failure::Premature),
-            Self::ExpectRefusal { .. } => Err(Failure::Contradiction),
-        }
-    }
-
-    fn steps(&self) -> usize {
-        1
-    }
-
-    fn server_detail(&self) -> Option<&[u8]> {
-        match self {
-            Self::ExpectRefusal { detail } => Some(detail),
-            _ => None,
-        }
-    }
-}
-
 const NAME: Name = Name("XOAUTH2");
-/// Far more than any provider's error; the rest is cut off.
-const DETAIL_MAX: usize = 4096;

@@ -251,6 +251,8 @@ impl<P: Peer> Pair<P> {
             let left = after - self.heard.len();
             if left < bytes.len() || (eager && left == bytes.len()) {
                 now = &bytes[..left];
+                // What is lost on the way the connection cannot know.
+                self.peer.handle_network();
                 broken = Some(fault);
                 self.cut = None;
             }

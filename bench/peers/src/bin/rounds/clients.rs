@@ -1,0 +1,277 @@
+//! The clients, and how each is run.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use peers::Result;
+
+use crate::{Bench, usage};
+
+/// A client, and how it is called.
+pub(crate) struct Client {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) nodelay: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One of those in this package.
+    Here(&'static str),
+    SmtpSource,
+    Curl,
+    Smtplib,
+}
+
+/// How many mails, how large, for how many.
+#[derive(Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) mails: usize,
+    pub(crate) octets: usize,
+    pub(crate) recipients: usize,
+}
+
+/// What one run of a client cost.
+pub(crate) struct Cost {
+    pub(crate) seconds: f64,
+    pub(crate) cpu: f64,
+    pub(crate) peak: u64,
+    pub(crate) stderr: String,
+}
+
+impl Bench {
+    /// All clients that are installed; `twice`: also with TCP_NODELAY where that is not theirs.
+    pub(crate) fn clients(&self, twice: bool) -> Vec<Client> {
+        let here = OURS
+            .iter()
+            .chain(&PEERS)
+            .chain(&LIMITS)
+            .map(|&name| (name, Kind::Here(name)));
+        let installed = [
+            ("smtp-source", Kind::SmtpSource),
+            ("curl", Kind::Curl),
+            ("smtplib", Kind::Smtplib),
+        ]
+        .into_iter()
+        .filter(|(_, kind)| {
+            kind.program()
+                .is_some_and(|program| which(program).is_some())
+        });
+        let mut clients = Vec::new();
+        for (name, kind) in here.chain(installed) {
+            clients.push(Client {
+                name: name.into(),
+                kind,
+                // Where time does not count, nobody has to wait for delayed acknowledgements.
+                nodelay: !twice && kind.is_slow_alone(),
+            });
+            if twice && kind.is_peer() {
+                clients.push(Client {
+                    name: format!("{name} +NODELAY"),
+                    kind,
+                    nodelay: true,
+                });
+            }
+        }
+        clients
+    }
+
+    /// Runs a client to its end, within a minute or two.
+    pub(crate) fn run(
+        &self,
+        client: &Client,
+        address: &str,
+        load: Load,
+        trust: Option<&Path>,
+        wrap: &[&str],
+    ) -> Result<Cost> {
+        let (program, arguments) = self.call(client, address, load, trust)?;
+        let mut preload = Vec::new();
+        if client.nodelay {
+            preload.push(self.scratch.join("nodelay.so"));
+        }
+        let mut command = match wrap {
+            [] => Command::new(program),
+            ["allocations"] => {
+                preload.push(self.scratch.join("mallocs.so"));
+                Command::new(program)
+            }
+            [wrapper, rest @ ..] => {
+                let mut command = Command::new(wrapper);
+                command.args(rest).arg(program);
+                command
+            }
+        };
+        command.args(arguments);
+        if !preload.is_empty() {
+            let list: Vec<_> = preload.iter().map(|path| path.to_string_lossy()).collect();
+            command.env("LD_PRELOAD", list.join(":"));
+        }
+        // Several may run at a time.
+        let number = NUMBER.fetch_add(1, Relaxed);
+        let outfile = self.scratch.join(format!("stdout-{number}"));
+        let errfile = self.scratch.join(format!("stderr-{number}"));
+        command
+            .stdin(Stdio::null())
+            .stdout(std::fs::File::create(&outfile)?)
+            .stderr(std::fs::File::create(&errfile)?);
+        let begin = Instant::now();
+        let child = command.spawn()?;
+        let usage = usage::wait(child, Duration::from_secs(150))?;
+        let whole = begin.elapsed().as_secs_f64();
+        let (stdout, stderr) = (
+            std::fs::read_to_string(&outfile)?,
+            std::fs::read_to_string(&errfile)?,
+        );
+        std::fs::remove_file(outfile)?;
+        std::fs::remove_file(errfile)?;
+        if !usage.success {
+            return Err(stderr.lines().last().unwrap_or("it failed").into());
+        }
+        let own = stdout
+            .lines()
+            .find_map(|line| line.strip_prefix("seconds "));
+        Ok(Cost {
+            seconds: own.map_or(Ok(whole), str::parse)?,
+            cpu: usage.cpu,
+            peak: usage.peak,
+            stderr,
+        })
+    }
+
+    fn call(
+        &self,
+        client: &Client,
+        address: &str,
+        load: Load,
+        trust: Option<&Path>,
+    ) -> Result<(PathBuf, Vec<String>)> {
+        let numbers = [load.mails, load.octets, load.recipients].map(|number| number.to_string());
+        let trust = trust.map(|path| path.to_string_lossy().into_owned());
+        let program = |kind: Kind| kind.program().and_then(which).ok_or("is not installed");
+        Ok(match client.kind {
+            Kind::Here(name) => {
+                let mut arguments = vec![name.to_owned(), address.to_owned()];
+                arguments.extend(numbers);
+                arguments.extend(trust);
+                (self.programs.join("client"), arguments)
+            }
+            Kind::SmtpSource => {
+                let [mails, octets, recipients] = numbers;
+                let words = [
+                    "-d",
+                    "-s",
+                    "1",
+                    "-m",
+                    &mails,
+                    "-l",
+                    &octets,
+                    "-r",
+                    &recipients,
+                ];
+                let mut words = words.map(String::from).to_vec();
+                let more = ["-f", "alice@example.org", "-t", "user@example.net", address];
+                words.extend(more.map(String::from));
+                (program(client.kind)?, words)
+            }
+            Kind::Curl => {
+                let text = self.scratch.join(format!("text-{}", load.octets));
+                if !text.exists() {
+                    std::fs::write(&text, peers::text(load.octets))?;
+                }
+                let mut words = String::from("silent\nmail-from = \"alice@example.org\"\n");
+                for index in 0..load.recipients {
+                    words += &format!("mail-rcpt = \"user{index}@example.net\"\n");
+                }
+                for _ in 0..load.mails {
+                    words += &format!(
+                        "url = \"smtp://{address}/client.example.org\"\nupload-file = \"{}\"\n",
+                        text.display()
+                    );
+                }
+                let number = NUMBER.fetch_add(1, Relaxed);
+                let file = self.scratch.join(format!("curl-{number}"));
+                std::fs::write(&file, words)?;
+                let file = file.to_string_lossy().into_owned();
+                (program(client.kind)?, vec!["-q".into(), "-K".into(), file])
+            }
+            Kind::Smtplib => {
+                let script = self
+                    .scratch
+                    .join("smtplib-client.py")
+                    .to_string_lossy()
+                    .into_owned();
+                let mut arguments = vec![script, address.to_owned()];
+                arguments.extend(numbers);
+                arguments.extend(trust.map(|path| path.replace(".der", ".pem")));
+                (program(client.kind)?, arguments)
+            }
+        })
+    }
+}
+
+impl Kind {
+    fn program(self) -> Option<&'static str> {
+        match self {
+            Self::Here(_) => None,
+            Self::SmtpSource => Some("smtp-source"),
+            Self::Curl => Some("curl"),
+            Self::Smtplib => Some("python3"),
+        }
+    }
+
+    pub(crate) fn is_peer(self) -> bool {
+        match self {
+            Self::Here(name) => PEERS.contains(&name),
+            _ => true,
+        }
+    }
+
+    /// Whether it writes twice in a turn, and then waits for the delayed acknowledgement.
+    pub(crate) fn is_slow_alone(self) -> bool {
+        matches!(self, Self::Here("lettre" | "lettre-tokio" | "mail-send"))
+    }
+
+    /// Whether it is measured with STARTTLS and a login.
+    pub(crate) fn can_log_in(self) -> bool {
+        matches!(
+            self,
+            Self::Here(
+                "ours" | "ours-tokio" | "lettre" | "lettre-tokio" | "mail-send" | "async-smtp"
+            ) | Self::Smtplib
+        )
+    }
+}
+
+pub(crate) fn which(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into()])
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
+const OURS: [&str; 9] = [
+    "ours",
+    "ours-batch",
+    "ours-bdat",
+    "ours-binary",
+    "ours-speculative",
+    "ours-tokio",
+    "ours-tokio-batch",
+    "ours-tokio-bdat",
+    "ours-tokio-speculative",
+];
+const PEERS: [&str; 5] = [
+    "lettre",
+    "lettre-tokio",
+    "mail-send",
+    "async-smtp",
+    "io-smtp",
+];
+const LIMITS: [&str; 5] = ["limit-turn", "limit-b", "limit-c", "limit-bdat", "limit-d"];
+
+/// Tells the files of runs apart.
+static NUMBER: AtomicUsize = AtomicUsize::new(0);

@@ -1,0 +1,138 @@
+//! Logs in by a mechanism of another SASL library, rsasl.
+//!
+//! `Foreign` carries any of its mechanisms. Here it is SCRAM-SHA-256, which every machine can run; `GSSAPI` goes the same
+//! way, with the library's feature of that name and a ticket of Kerberos.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use rsasl::prelude::{Mechname, SASLClient, SASLConfig, Session, State};
+use smtp_blocking::Client;
+use smtp_blocking::proto::sasl::{Context, Exchange, Failure, Mechanism, Name};
+use smtp_blocking::proto::{Credentials, Mail, Secret};
+use smtp_blocking::tls::Endpoint;
+use smtp_test::{Config, Server, Tls};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let tls = Tls::new();
+    let server = Server::start(
+        Config::new()
+            .tls(tls.clone())
+            .user("alice", "correct horse")
+            .mechanisms(["SCRAM-SHA-256", "PLAIN"])
+            .require_auth(),
+    )?;
+
+    let library = SASLConfig::with_credentials(None, "alice".into(), "correct horse".into())?;
+    let foreign = Foreign {
+        name: Name::new("SCRAM-SHA-256").ok_or("not a mechanism's name")?,
+        library,
+    };
+    let endpoint = Endpoint::starttls("localhost")
+        .port(server.port())
+        .tls(tls.client_config())
+        .credentials(Credentials::mechanisms(vec![Arc::new(foreign)]))
+        .transcript(|entry| println!("{entry}"))
+        .build()?;
+
+    let mut client = Client::connect(&endpoint)?;
+    let text = "From: alice@example.org\r\nSubject: hello\r\n\r\nBy another SASL library.\r\n";
+    let mail = Mail::new("alice@example.org", ["bob@example.net"], text)?;
+    let outcome = client.send(mail)?.all_accepted()?;
+    println!("{}", outcome.deliveries()[0].fate());
+    client.quit()?;
+    for mail in server.mails() {
+        println!("stored, sent by {:?}", mail.authenticated_as());
+    }
+    server.log().assert_clean();
+    Ok(())
+}
+
+/// A mechanism of the library's, by name.
+struct Foreign {
+    name: Name,
+    library: Arc<SASLConfig>,
+}
+
+impl Mechanism for Foreign {
+    fn name(&self) -> Name {
+        self.name
+    }
+
+    fn start(&self, _: &Context<'_>) -> Box<dyn Exchange> {
+        let session = Mechname::parse(self.name.as_str().as_bytes())
+            .ok()
+            .and_then(|name| {
+                let client = SASLClient::new(Arc::clone(&self.library));
+                client.start_suggested(&[name]).ok()
+            });
+        Box::new(match session {
+            Some(session) => Talk::Running(Box::new(session)),
+            None => Talk::Failed,
+        })
+    }
+}
+
+/// The library's configuration holds the password.
+impl fmt::Debug for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Foreign")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+enum Talk {
+    Running(Box<Session>),
+    /// The library has said and heard all that it needs.
+    Finished,
+    Failed,
+}
+
+impl Talk {
+    /// Goes on by a step; every failure is final.
+    fn step(&mut self, input: Option<&[u8]>) -> Result<Secret, Failure> {
+        let Self::Running(mut session) = std::mem::replace(self, Self::Failed) else {
+            return Err(Failure::TooManyChallenges);
+        };
+        let mut output = Vec::new();
+        let state = session.step(input, &mut output);
+        let output = Secret::from(output);
+        *self = match state.map_err(|_| Failure::Mechanism("the library does not agree"))? {
+            State::Running => Self::Running(session),
+            State::Finished(_) => Self::Finished,
+        };
+        Ok(output)
+    }
+}
+
+impl Exchange for Talk {
+    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+        match self {
+            Self::Running(session) if session.are_we_first() => self.step(None).map(Some),
+            Self::Running(_) => Ok(None),
+            _ => Err(Failure::Mechanism("the library has no such mechanism")),
+        }
+    }
+
+    fn respond(&mut self, challenge: &[u8]) -> Result<Secret, Failure> {
+        self.step(Some(challenge))
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        // A library that still waits for something has to hear that it will not come.
+        if matches!(self, Self::Running(_)) {
+            self.step(None)?;
+        }
+        match self {
+            Self::Finished => Ok(()),
+            _ => Err(Failure::Premature),
+        }
+    }
+
+    fn steps(&self) -> usize {
+        // Only the library knows; it says so itself.
+        16
+    }
+}

@@ -1,0 +1,68 @@
+use alloc::boxed::Box;
+use core::fmt;
+
+use super::{
+    Context, CredentialsError, CredentialsFault, Exchange, Mechanism, Name,
+    credentials::{Part, check},
+    once::Once,
+};
+use crate::Secret;
+
+/// The ANONYMOUS mechanism (RFC 4505): anybody, with a trace to ask after if they wish to leave one.
+#[derive(Clone, Default)]
+pub struct Anonymous {
+    trace: Secret,
+}
+
+impl Anonymous {
+    /// Logs in as nobody, and leaves no trace.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Leaves a trace: a mail address, or a word that tells something to whoever runs this client's domain.
+    ///
+    /// A user's address should be left with the user's permission only.
+    ///
+    /// # Errors
+    /// If the trace is empty, has more than 255 characters, or holds a control character.
+    pub fn leaving(self, trace: &str) -> Result<Self, CredentialsError> {
+        check(Part::Trace, trace.as_bytes(), |_| true)?;
+        if trace.chars().count() > TRACE_MAX {
+            return Err(CredentialsError::new(
+                Part::Trace,
+                CredentialsFault::TooLong,
+            ));
+        }
+        if trace.chars().any(char::is_control) {
+            return Err(CredentialsError::new(
+                Part::Trace,
+                CredentialsFault::Character,
+            ));
+        }
+        Ok(Self {
+            trace: trace.into(),
+        })
+    }
+}
+
+impl Mechanism for Anonymous {
+    fn name(&self) -> Name {
+        NAME
+    }
+
+    fn start(&self, _: &Context<'_>) -> Box<dyn Exchange> {
+        Box::new(Once::new(self.trace.clone()))
+    }
+}
+
+impl fmt::Debug for Anonymous {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Anonymous").finish_non_exhaustive()
+    }
+}
+
+const NAME: Name = Name("ANONYMOUS");
+/// RFC 4505, section 2, in characters.
+const TRACE_MAX: usize = 255;

@@ -1,0 +1,170 @@
+//! What the two mechanisms for OAuth 2.0 bearer tokens have in common.
+
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::mem;
+
+use super::{
+    Context, CredentialsError, Exchange, Failure,
+    credentials::{Part, check},
+};
+use crate::Secret;
+
+/// Which token a source of tokens is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TokenRequest {
+    /// The one at hand.
+    Current,
+    /// Another than the one that the server has just refused: it may have expired earlier than it said.
+    Renewed,
+}
+
+/// A client that holds a token, or knows where to get one.
+#[derive(Clone)]
+pub(super) struct Bearer {
+    /// Up to the first 0x01.
+    front: String,
+    token: Token,
+}
+
+#[derive(Clone)]
+enum Token {
+    Fixed(Secret),
+    Source(Arc<Source>),
+}
+
+type Source = dyn Fn(TokenRequest) -> Option<Secret> + Send + Sync;
+
+impl Bearer {
+    pub(super) fn new(front: String, token: Secret) -> Result<Self, CredentialsError> {
+        check_token(&token)?;
+        Ok(Self {
+            front,
+            token: Token::Fixed(token),
+        })
+    }
+
+    pub(super) fn from_source(
+        front: String,
+        source: impl Fn(TokenRequest) -> Option<Secret> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            front,
+            token: Token::Source(Arc::new(source)),
+        }
+    }
+
+    pub(super) fn renews(&self) -> bool {
+        matches!(self.token, Token::Source(_))
+    }
+
+    /// Begins an exchange in which the server's error gets `farewell` as its answer.
+    pub(super) fn start(
+        &self,
+        context: &Context<'_>,
+        farewell: &'static [u8],
+    ) -> Box<dyn Exchange> {
+        Box::new(Talk {
+            state: State::Start(self.message(context)),
+            farewell,
+        })
+    }
+
+    fn message(&self, context: &Context<'_>) -> Result<Secret, Failure> {
+        let token = match &self.token {
+            Token::Fixed(token) => token.clone(),
+            Token::Source(source) => {
+                let request = if context.wants_new_token() {
+                    TokenRequest::Renewed
+                } else {
+                    TokenRequest::Current
+                };
+                let token = source(request).ok_or(NO_TOKEN)?;
+                check_token(&token).map_err(|_| BAD_TOKEN)?;
+                token
+            }
+        };
+        Ok(Secret::concat(&[
+            self.front.as_bytes(),
+            b"\x01auth=Bearer ",
+            token.expose(),
+            b"\x01\x01",
+        ]))
+    }
+}
+
+/// A user name that may stand before a 0x01.
+pub(super) fn check_user(user: &str) -> Result<(), CredentialsError> {
+    check(Part::User, user.as_bytes(), |octet| {
+        octet >= b' ' && octet != 0x7f
+    })
+}
+
+fn check_token(token: &Secret) -> Result<(), CredentialsError> {
+    check(Part::Token, token.expose(), |octet| {
+        octet.is_ascii_graphic()
+    })
+}
+
+struct Talk {
+    state: State,
+    farewell: &'static [u8],
+}
+
+enum State {
+    Start(Result<Secret, Failure>),
+    ExpectVerdict,
+    ExpectRefusal { detail: Vec<u8> },
+}
+
+impl Exchange for Talk {
+    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+        match mem::replace(&mut self.state, State::ExpectVerdict) {
+            State::Start(message) => message.map(Some),
+            other => {
+                self.state = other;
+                Ok(None)
+            }
+        }
+    }
+
+    fn respond(&mut self, challenge: &[u8]) -> Result<Secret, Failure> {
+        match self.state {
+            State::ExpectVerdict => {
+                let kept = challenge.get(..DETAIL_MAX).unwrap_or(challenge);
+                self.state = State::ExpectRefusal {
+                    detail: kept.to_vec(),
+                };
+                Ok(self.farewell.to_vec().into())
+            }
+            State::Start(_) | State::ExpectRefusal { .. } => Err(Failure::TooManyChallenges),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        match self.state {
+            State::ExpectVerdict => Ok(()),
+            State::Start(_) => Err(Failure::Premature),
+            State::ExpectRefusal { .. } => Err(Failure::Contradiction),
+        }
+    }
+
+    fn steps(&self) -> usize {
+        1
+    }
+
+    fn server_detail(&self) -> Option<&[u8]> {
+        match &self.state {
+            State::ExpectRefusal { detail } => Some(detail),
+            _ => None,
+        }
+    }
+}
+
+/// Far more than any provider's error; the rest is cut off.
+const DETAIL_MAX: usize = 4096;
+
+const NO_TOKEN: Failure = Failure::Mechanism("the source of tokens has none");
+const BAD_TOKEN: Failure = Failure::Mechanism(
+    "the source of tokens gave one that is empty, too long, or not visible ASCII",
+);

@@ -1,0 +1,67 @@
+use alloc::{boxed::Box, format, string::String};
+use core::fmt;
+
+use super::{
+    Context, CredentialsError, Exchange, Mechanism, Name, TokenRequest,
+    bearer::{Bearer, check_user},
+    escape_name,
+};
+use crate::Secret;
+
+/// The OAUTHBEARER mechanism (RFC 7628): a user and an OAuth 2.0 bearer token.
+///
+/// A server that refuses the token first says why, in JSON, as a challenge. The exchange then goes
+/// on with a lone 0x01 until the server's refusal proper; see [`Exchange::server_detail`].
+#[derive(Clone)]
+pub struct OAuthBearer(Bearer);
+
+impl OAuthBearer {
+    /// Logs in as `user` with an access token that is valid now.
+    ///
+    /// # Errors
+    /// If a part is empty, holds a control character, or is too long, or the token is not visible
+    /// ASCII (RFC 6750, section 2.1).
+    pub fn new(user: &str, token: impl Into<Secret>) -> Result<Self, CredentialsError> {
+        Bearer::new(header(user)?, token.into()).map(Self)
+    }
+
+    /// Logs in as `user` with the token that `source` gives; see [`Credentials::token_from`](super::Credentials::token_from).
+    ///
+    /// # Errors
+    /// If the user is empty, holds a control character, or is too long.
+    pub fn from_source(
+        user: &str,
+        source: impl Fn(TokenRequest) -> Option<Secret> + Send + Sync + 'static,
+    ) -> Result<Self, CredentialsError> {
+        Ok(Self(Bearer::from_source(header(user)?, source)))
+    }
+}
+
+impl Mechanism for OAuthBearer {
+    fn name(&self) -> Name {
+        NAME
+    }
+
+    fn start(&self, context: &Context<'_>) -> Box<dyn Exchange> {
+        self.0.start(context, b"\x01")
+    }
+
+    fn renews(&self) -> bool {
+        self.0.renews()
+    }
+}
+
+impl fmt::Debug for OAuthBearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OAuthBearer").finish_non_exhaustive()
+    }
+}
+
+/// The `gs2-header` (RFC 5801, section 4): the mechanism binds to no channel.
+fn header(user: &str) -> Result<String, CredentialsError> {
+    let name = escape_name(user);
+    check_user(&name)?;
+    Ok(format!("n,a={name},"))
+}
+
+const NAME: Name = Name("OAUTHBEARER");

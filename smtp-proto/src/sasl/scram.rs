@@ -1,0 +1,386 @@
+use alloc::{boxed::Box, format, string::String, vec::Vec};
+use core::{fmt, mem, ops::RangeInclusive};
+
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD},
+};
+
+use super::{
+    Context, CredentialsError, Exchange, Failure, Mechanism, Name,
+    credentials::{Part, check},
+    escape_name,
+};
+use crate::Secret;
+
+mod hash;
+mod message;
+
+use hash::Hash;
+use message::{ServerFinal, ServerFirst};
+
+/// The SCRAM mechanisms (RFC 5802, RFC 7677): the password is not sent, and the server proves that it knows it too.
+///
+/// [`bound`](Self::bound) makes it the mechanism with `-PLUS`, which also proves that nobody stands between the two ends
+/// of the TLS connection. Without it the server is told whether it could have been used, so that a server whose offer
+/// somebody has cut finds out.
+///
+/// The work that the server's count of iterations demands is done at once, while the challenge is handled: 4096 take a
+/// few milliseconds, 600,000 up to a second. Set [`iterations`](Self::iterations) by what your program can wait.
+#[derive(Clone)]
+pub struct Scram {
+    hash: Hash,
+    user: String,
+    password: Secret,
+    identity: Option<String>,
+    /// Whether it has `-PLUS`, and with which bindings: the first that is known is taken.
+    bindings: &'static [ChannelBinding],
+    iterations: RangeInclusive<u32>,
+}
+
+/// What ties an exchange to the TLS connection under it (RFC 5056).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ChannelBinding {
+    /// `tls-exporter`: a secret of this one connection (RFC 9266).
+    Exporter,
+    /// `tls-server-end-point`: a hash of the server's certificate (RFC 5929, section 4).
+    ServerEndPoint,
+}
+
+impl Scram {
+    /// SCRAM-SHA-1: logs in as `user`.
+    ///
+    /// # Errors
+    /// If a part is empty, holds a NUL, or is too long.
+    pub fn sha1(user: &str, password: impl Into<Secret>) -> Result<Self, CredentialsError> {
+        Self::new(Hash::Sha1, user, password.into())
+    }
+
+    /// SCRAM-SHA-256: logs in as `user`.
+    ///
+    /// # Errors
+    /// If a part is empty, holds a NUL, or is too long.
+    pub fn sha256(user: &str, password: impl Into<Secret>) -> Result<Self, CredentialsError> {
+        Self::new(Hash::Sha256, user, password.into())
+    }
+
+    /// SCRAM-SHA-512: logs in as `user`.
+    ///
+    /// # Errors
+    /// If a part is empty, holds a NUL, or is too long.
+    pub fn sha512(user: &str, password: impl Into<Secret>) -> Result<Self, CredentialsError> {
+        Self::new(Hash::Sha512, user, password.into())
+    }
+
+    /// The mechanism with `-PLUS`, bound to the TLS connection by `tls-exporter` or, where that is not known, by
+    /// `tls-server-end-point`.
+    ///
+    /// It is passed over on a connection of which neither is known.
+    #[must_use]
+    pub fn bound(self) -> Self {
+        Self {
+            bindings: ANY_BINDING,
+            ..self
+        }
+    }
+
+    /// The mechanism with `-PLUS`, bound in this way only, for servers that know no other.
+    #[must_use]
+    pub fn bound_by(self, binding: ChannelBinding) -> Self {
+        let bindings: &[_] = match binding {
+            ChannelBinding::Exporter => &[ChannelBinding::Exporter],
+            ChannelBinding::ServerEndPoint => &[ChannelBinding::ServerEndPoint],
+        };
+        Self { bindings, ..self }
+    }
+
+    /// Asks to act as `identity`, with the rights of the user who logs in.
+    ///
+    /// # Errors
+    /// If the identity is empty, holds a NUL, or is too long.
+    pub fn acting_as(self, identity: &str) -> Result<Self, CredentialsError> {
+        check(Part::Identity, identity.as_bytes(), |octet| octet != 0)?;
+        Ok(Self {
+            identity: Some(identity.into()),
+            ..self
+        })
+    }
+
+    /// How many iterations a server may demand; by default 4096 to 600,000.
+    ///
+    /// Fewer make it easy for the server, and for whoever stands in for it, to find the password by trying; more keep
+    /// this client busy.
+    #[must_use]
+    pub fn iterations(self, iterations: RangeInclusive<u32>) -> Self {
+        Self { iterations, ..self }
+    }
+
+    /// All of them for one user, the strongest first.
+    pub(super) fn all(user: &str, password: &Secret) -> Result<[Self; 6], CredentialsError> {
+        let own = Self::new(Hash::Sha512, user, password.clone())?;
+        let with = |hash| Self {
+            hash,
+            ..own.clone()
+        };
+        Ok([
+            with(Hash::Sha512).bound(),
+            with(Hash::Sha256).bound(),
+            with(Hash::Sha1).bound(),
+            with(Hash::Sha512),
+            with(Hash::Sha256),
+            with(Hash::Sha1),
+        ])
+    }
+
+    fn new(hash: Hash, user: &str, password: Secret) -> Result<Self, CredentialsError> {
+        check(Part::User, user.as_bytes(), |octet| octet != 0)?;
+        check(Part::Password, password.expose(), |octet| octet != 0)?;
+        Ok(Self {
+            hash,
+            user: user.into(),
+            password,
+            identity: None,
+            bindings: &[],
+            iterations: ITERATIONS,
+        })
+    }
+
+    fn is_bound(&self) -> bool {
+        !self.bindings.is_empty()
+    }
+
+    /// The first binding of `wanted` that is known, and its data.
+    fn binding<'a>(
+        wanted: &[ChannelBinding],
+        context: &Context<'a>,
+    ) -> Option<(ChannelBinding, &'a [u8])> {
+        wanted
+            .iter()
+            .find_map(|&kind| Some((kind, context.channel_binding(kind.name())?)))
+    }
+
+    /// The `gs2-cbind-flag` (RFC 5802, section 7), and the data that it calls for.
+    fn channel(&self, context: &Context<'_>) -> Result<(String, Vec<u8>), Failure> {
+        if self.is_bound() {
+            let (kind, data) = Self::binding(self.bindings, context).ok_or(UNBOUND)?;
+            return Ok((format!("p={}", kind.name()), data.to_vec()));
+        }
+        // Section 6: `y` tells the server that it offered no binding. Said to a server that did, it fails the exchange.
+        let plus_is_offered = context.offered().any(|name| {
+            name.strip_prefix("SCRAM-")
+                .is_some_and(|rest| rest.ends_with("-PLUS"))
+        });
+        let could = Self::binding(ANY_BINDING, context).is_some() && !plus_is_offered;
+        Ok((String::from(if could { "y" } else { "n" }), Vec::new()))
+    }
+
+    fn open(&self, nonce: String, context: &Context<'_>) -> Result<Opening, Failure> {
+        let (flag, channel) = self.channel(context)?;
+        let identity = self.identity.as_deref().map(escape_name);
+        let header = match identity {
+            Some(identity) => format!("{flag},a={identity},"),
+            None => format!("{flag},,"),
+        };
+        Ok(Opening {
+            hash: self.hash,
+            password: self.password.clone(),
+            iterations: self.iterations.clone(),
+            bare: format!("n={},r={nonce}", escape_name(&self.user)),
+            header,
+            channel,
+            nonce,
+        })
+    }
+}
+
+impl Mechanism for Scram {
+    fn name(&self) -> Name {
+        Name(match (self.hash, self.is_bound()) {
+            (Hash::Sha1, false) => "SCRAM-SHA-1",
+            (Hash::Sha1, true) => "SCRAM-SHA-1-PLUS",
+            (Hash::Sha256, false) => "SCRAM-SHA-256",
+            (Hash::Sha256, true) => "SCRAM-SHA-256-PLUS",
+            (Hash::Sha512, false) => "SCRAM-SHA-512",
+            (Hash::Sha512, true) => "SCRAM-SHA-512-PLUS",
+        })
+    }
+
+    fn start(&self, context: &Context<'_>) -> Box<dyn Exchange> {
+        let nonce = STANDARD_NO_PAD.encode(context.nonce());
+        Box::new(State::Start(self.open(nonce, context)))
+    }
+
+    fn is_usable(&self, context: &Context<'_>) -> bool {
+        !self.is_bound() || Self::binding(self.bindings, context).is_some()
+    }
+}
+
+impl fmt::Debug for Scram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scram")
+            .field("name", &self.name().as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ChannelBinding {
+    /// The name in IANA's registry.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exporter => "tls-exporter",
+            Self::ServerEndPoint => "tls-server-end-point",
+        }
+    }
+}
+
+/// What the client says first, and what it needs to say more.
+struct Opening {
+    hash: Hash,
+    password: Secret,
+    iterations: RangeInclusive<u32>,
+    /// The `gs2-header`.
+    header: String,
+    /// The data of the channel binding.
+    channel: Vec<u8>,
+    /// The `client-first-message-bare`.
+    bare: String,
+    nonce: String,
+}
+
+/// What the server has to prove.
+struct Closing {
+    hash: Hash,
+    server_key: Secret,
+    auth_message: Vec<u8>,
+}
+
+enum State {
+    Start(Result<Opening, Failure>),
+    ExpectFirst(Opening),
+    ExpectFinal(Closing),
+    ExpectVerdict,
+    ExpectRefusal { detail: Vec<u8> },
+}
+
+impl Exchange for State {
+    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+        // Whatever goes wrong, there is no way back to a state that allows success.
+        match mem::replace(self, Self::ExpectRefusal { detail: Vec::new() }) {
+            Self::Start(opening) => {
+                let opening = opening?;
+                let message = format!("{}{}", opening.header, opening.bare);
+                *self = Self::ExpectFirst(opening);
+                Ok(Some(message.into()))
+            }
+            other => {
+                *self = other;
+                Ok(None)
+            }
+        }
+    }
+
+    fn respond(&mut self, challenge: &[u8]) -> Result<Secret, Failure> {
+        // As above.
+        let before = mem::replace(self, Self::ExpectRefusal { detail: Vec::new() });
+        let (next, response) = match before {
+            Self::ExpectFirst(opening) => {
+                let (closing, response) = opening.respond(challenge)?;
+                (Self::ExpectFinal(closing), response)
+            }
+            Self::ExpectFinal(closing) => match ServerFinal::parse(challenge)? {
+                ServerFinal::Signature(signature) => {
+                    closing.verify(&signature)?;
+                    (Self::ExpectVerdict, Secret::default())
+                }
+                ServerFinal::Error(error) => {
+                    let detail = error.get(..DETAIL_MAX).unwrap_or(error).to_vec();
+                    (Self::ExpectRefusal { detail }, Secret::default())
+                }
+            },
+            Self::Start(_) | Self::ExpectVerdict | Self::ExpectRefusal { .. } => {
+                return Err(Failure::TooManyChallenges);
+            }
+        };
+        *self = next;
+        Ok(response)
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::ExpectVerdict => Ok(()),
+            Self::Start(_) | Self::ExpectFirst(_) => Err(Failure::Premature),
+            Self::ExpectFinal(_) => Err(UNPROVEN),
+            Self::ExpectRefusal { .. } => Err(Failure::Contradiction),
+        }
+    }
+
+    fn steps(&self) -> usize {
+        2
+    }
+
+    fn server_detail(&self) -> Option<&[u8]> {
+        match self {
+            Self::ExpectRefusal { detail } if !detail.is_empty() => Some(detail),
+            _ => None,
+        }
+    }
+}
+
+impl Opening {
+    /// Answers the server's first message (RFC 5802, section 3).
+    fn respond(self, challenge: &[u8]) -> Result<(Closing, Secret), Failure> {
+        let first = ServerFirst::parse(challenge, &self.nonce, &self.iterations)?;
+        let binding = STANDARD.encode([self.header.as_bytes(), &self.channel].concat());
+        let without_proof = format!("c={binding},r={}", first.nonce);
+        let auth_message = [
+            self.bare.as_bytes(),
+            b",",
+            challenge,
+            b",",
+            without_proof.as_bytes(),
+        ]
+        .concat();
+        let keys = self
+            .hash
+            .keys(self.password.expose(), &first.salt, first.iterations);
+        let proof = self.hash.proof(&keys.client, &auth_message);
+        let response = format!("{without_proof},p={}", STANDARD.encode(proof.expose()));
+        let closing = Closing {
+            hash: self.hash,
+            server_key: keys.server,
+            auth_message,
+        };
+        Ok((closing, response.into()))
+    }
+}
+
+impl Closing {
+    fn verify(&self, signature: &[u8]) -> Result<(), Failure> {
+        if self
+            .hash
+            .verify(&self.server_key, &self.auth_message, signature)
+        {
+            Ok(())
+        } else {
+            Err(IMPOSTOR)
+        }
+    }
+}
+
+/// From what RFC 7677, section 4, asks of servers to what a client can be asked to wait for.
+const ITERATIONS: RangeInclusive<u32> = 4096..=600_000;
+
+/// The most particular first.
+const ANY_BINDING: &[ChannelBinding] = &[ChannelBinding::Exporter, ChannelBinding::ServerEndPoint];
+
+const DETAIL_MAX: usize = 1024;
+
+const UNBOUND: Failure = Failure::Mechanism("no channel binding is known of this connection");
+const UNPROVEN: Failure =
+    Failure::Mechanism("success before the server had proved that it knows the password");
+const IMPOSTOR: Failure = Failure::Mechanism("the server does not know the password");
+
+#[cfg(test)]
+mod tests;

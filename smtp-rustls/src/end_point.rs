@@ -1,0 +1,211 @@
+//! The channel binding `tls-server-end-point` (RFC 5929, section 4): a hash of the server's certificate.
+
+use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
+
+/// The hash of a certificate in DER, by the hash function of its own signature, but SHA-256 where that is MD5 or SHA-1.
+///
+/// `None` if its signature has no hash function of its own, such as that of Ed25519: then the binding is not defined.
+pub(crate) fn hash(certificate: &[u8]) -> Option<Vec<u8>> {
+    Some(match signature_hash(certificate)? {
+        Hash::Sha224 => Sha224::digest(certificate).to_vec(),
+        Hash::Sha256 => Sha256::digest(certificate).to_vec(),
+        Hash::Sha384 => Sha384::digest(certificate).to_vec(),
+        Hash::Sha512 => Sha512::digest(certificate).to_vec(),
+    })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hash {
+    Sha224,
+    /// In place of MD5 and SHA-1 too.
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// Reads `Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue }` (RFC 5280, section 4.1) as far
+/// as the algorithm.
+fn signature_hash(certificate: &[u8]) -> Option<Hash> {
+    let (certificate, _) = element(certificate, SEQUENCE)?;
+    let (_, behind_fields) = element(certificate, SEQUENCE)?;
+    let (algorithm, _) = element(behind_fields, SEQUENCE)?;
+    let (identifier, parameters) = element(algorithm, OBJECT_IDENTIFIER)?;
+    match identifier {
+        RSA_PSS => pss_hash(parameters),
+        _ => look_up(SIGNATURES, identifier),
+    }
+}
+
+/// Reads `RSASSA-PSS-params ::= SEQUENCE { hashAlgorithm [0] DEFAULT sha1, … }` (RFC 4055, section 3.1).
+fn pss_hash(parameters: &[u8]) -> Option<Hash> {
+    let (parameters, _) = element(parameters, SEQUENCE)?;
+    let Some((tagged, _)) = element(parameters, FIRST_OPTION) else {
+        return Some(Hash::Sha256);
+    };
+    let (algorithm, _) = element(tagged, SEQUENCE)?;
+    let (identifier, _) = element(algorithm, OBJECT_IDENTIFIER)?;
+    look_up(HASHES, identifier)
+}
+
+fn look_up(table: &[(&[u8], Hash)], identifier: &[u8]) -> Option<Hash> {
+    table
+        .iter()
+        .find(|(known, _)| *known == identifier)
+        .map(|&(_, hash)| hash)
+}
+
+/// The contents of the element with which some DER begins, and what comes behind it.
+fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let rest = der.strip_prefix(&[tag])?;
+    let (&first, rest) = rest.split_first()?;
+    if first < LONG_FORM {
+        return rest.split_at_checked(first.into());
+    }
+    let (octets, rest) = rest.split_at_checked(usize::from(first & !LONG_FORM))?;
+    let len = octets.iter().try_fold(0_usize, |len, &octet| {
+        len.checked_mul(0x100)?.checked_add(octet.into())
+    })?;
+    rest.split_at_checked(len)
+}
+
+const SEQUENCE: u8 = 0x30;
+const OBJECT_IDENTIFIER: u8 = 0x06;
+/// `[0]`, explicit.
+const FIRST_OPTION: u8 = 0xa0;
+/// Of an element's length: the other bits tell how many octets it has.
+const LONG_FORM: u8 = 0x80;
+
+/// 1.2.840.113549.1.1.10
+const RSA_PSS: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a";
+
+/// Signature algorithms with a hash function of their own (RFC 3279, RFC 4055, RFC 5758).
+const SIGNATURES: &[(&[u8], Hash)] = &[
+    // 1.2.840.113549.1.1: RSA with MD5, SHA-1, SHA-256, SHA-384, SHA-512, SHA-224.
+    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x04", Hash::Sha256),
+    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05", Hash::Sha256),
+    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b", Hash::Sha256),
+    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c", Hash::Sha384),
+    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d", Hash::Sha512),
+    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0e", Hash::Sha224),
+    // 1.2.840.10045.4: ECDSA with SHA-1, SHA-224, SHA-256, SHA-384, SHA-512.
+    (b"\x2a\x86\x48\xce\x3d\x04\x01", Hash::Sha256),
+    (b"\x2a\x86\x48\xce\x3d\x04\x03\x01", Hash::Sha224),
+    (b"\x2a\x86\x48\xce\x3d\x04\x03\x02", Hash::Sha256),
+    (b"\x2a\x86\x48\xce\x3d\x04\x03\x03", Hash::Sha384),
+    (b"\x2a\x86\x48\xce\x3d\x04\x03\x04", Hash::Sha512),
+];
+
+/// Hash functions by themselves.
+const HASHES: &[(&[u8], Hash)] = &[
+    // 1.3.14.3.2.26: SHA-1.
+    (b"\x2b\x0e\x03\x02\x1a", Hash::Sha256),
+    // 2.16.840.1.101.3.4.2: SHA-256, SHA-384, SHA-512, SHA-224.
+    (b"\x60\x86\x48\x01\x65\x03\x04\x02\x01", Hash::Sha256),
+    (b"\x60\x86\x48\x01\x65\x03\x04\x02\x02", Hash::Sha384),
+    (b"\x60\x86\x48\x01\x65\x03\x04\x02\x03", Hash::Sha512),
+    (b"\x60\x86\x48\x01\x65\x03\x04\x02\x04", Hash::Sha224),
+];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rcgen::{
+        CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
+    };
+
+    use super::*;
+
+    /// An element of DER whose length takes the short form or the long one.
+    fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+        let contents = parts.concat();
+        let mut out = vec![tag];
+        match u8::try_from(contents.len()) {
+            Ok(len) if len < 0x80 => out.push(len),
+            Ok(len) => out.extend([0x81, len]),
+            Err(_) => {
+                let len = u16::try_from(contents.len()).unwrap().to_be_bytes();
+                out.extend([0x82, len[0], len[1]]);
+            }
+        }
+        out.extend(contents);
+        out
+    }
+
+    fn certificate(fields: usize, algorithm: &[&[u8]]) -> Vec<u8> {
+        let fields = der(SEQUENCE, &[&vec![0x30; fields]]);
+        let algorithm = der(SEQUENCE, algorithm);
+        der(SEQUENCE, &[&fields, &algorithm, b"\x03\x02\x00\x01"])
+    }
+
+    #[test]
+    fn a_real_certificate_is_hashed_as_it_is_signed() {
+        for (kind, expected) in [
+            (&PKCS_ECDSA_P256_SHA256, Some(Hash::Sha256)),
+            (&PKCS_ECDSA_P384_SHA384, Some(Hash::Sha384)),
+            (&PKCS_ED25519, None),
+        ] {
+            let key = KeyPair::generate_for(kind).unwrap();
+            let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+            let certificate = params.self_signed(&key).unwrap();
+            assert_eq!(signature_hash(certificate.der()), expected);
+            let octets = match expected {
+                Some(Hash::Sha256) => Some(Sha256::digest(certificate.der()).to_vec()),
+                Some(_) => Some(Sha384::digest(certificate.der()).to_vec()),
+                None => None,
+            };
+            assert_eq!(hash(certificate.der()), octets);
+        }
+    }
+
+    #[test]
+    fn each_algorithm_has_its_hash_wherever_it_stands() {
+        for len in [0, 1, 0x7f, 0x80, 0xff, 0x100, 3000] {
+            for (identifier, expected) in SIGNATURES {
+                let identifier = der(OBJECT_IDENTIFIER, &[identifier]);
+                let certificate = certificate(len, &[&identifier, b"\x05\x00"]);
+                assert_eq!(signature_hash(&certificate), Some(*expected));
+            }
+            for (identifier, expected) in HASHES {
+                let identifier = der(OBJECT_IDENTIFIER, &[identifier]);
+                let option = der(FIRST_OPTION, &[&der(SEQUENCE, &[&identifier, b"\x05\x00"])]);
+                let parameters = der(SEQUENCE, &[&option]);
+                let pss = der(OBJECT_IDENTIFIER, &[RSA_PSS]);
+                let certificate = certificate(len, &[&pss, &parameters]);
+                assert_eq!(signature_hash(&certificate), Some(*expected));
+            }
+        }
+    }
+
+    #[test]
+    fn weak_hash_functions_give_way_to_a_strong_one() {
+        let bare_pss = [&der(OBJECT_IDENTIFIER, &[RSA_PSS])[..], &der(SEQUENCE, &[])];
+        let md5 = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x04\x05\x00";
+        let sha1 = b"\x06\x07\x2a\x86\x48\xce\x3d\x04\x01";
+        for certificate in [
+            certificate(9, &bare_pss),
+            certificate(9, &[md5]),
+            certificate(9, &[sha1]),
+        ] {
+            assert_eq!(
+                hash(&certificate),
+                Some(Sha256::digest(&certificate).to_vec())
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_no_certificate_has_no_hash(
+            octets in proptest::collection::vec(prop_oneof![Just(0x30_u8), Just(0x06), Just(0x84), Just(0xff), any::<u8>()], 0..40),
+        ) {
+            // Nothing so short holds an algorithm that is known, but by an accident of 2^-56.
+            prop_assert_eq!(hash(&octets), None);
+        }
+
+        #[test]
+        fn a_certificate_that_is_cut_short_has_no_hash(len in 0_usize..300, cut in 1_usize..100) {
+            let whole = certificate(len, &[b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02"]);
+            prop_assert_eq!(hash(&whole[..whole.len().saturating_sub(cut)]), None);
+        }
+    }
+}
