@@ -58,16 +58,21 @@ impl Job {
 
 /// A mail of so many octets, but for what is left of a line.
 pub fn text(octets: usize) -> Vec<u8> {
-    const LINE: &[u8] =
-        b"The quick brown fox jumps over the lazy dog, and nobody knows why; 0123456789.\r\n";
-    let mut text =
-        b"From: alice@example.org\r\nTo: bob@example.net\r\nSubject: a measurement\r\n\r\n"
-            .to_vec();
-    while text.len() + LINE.len() <= octets {
-        text.extend_from_slice(LINE);
-    }
+    let mut text = Vec::with_capacity(octets.max(HEADER.len()));
+    parts(octets).for_each(|part| text.extend_from_slice(part));
     text
 }
+
+/// The same in pieces, for whoever must not have it in memory as a whole.
+pub fn parts(octets: usize) -> impl Iterator<Item = &'static [u8]> {
+    let lines = octets.saturating_sub(HEADER.len()) / LINE.len();
+    std::iter::once(HEADER).chain(std::iter::repeat_n(LINE, lines))
+}
+
+const HEADER: &[u8] =
+    b"From: alice@example.org\r\nTo: bob@example.net\r\nSubject: a measurement\r\n\r\n";
+const LINE: &[u8] =
+    b"The quick brown fox jumps over the lazy dog, and nobody knows why; 0123456789.\r\n";
 
 pub const FROM: &str = "alice@example.org";
 pub const NAME: &str = "client.example.org";

@@ -66,6 +66,7 @@ fn main() -> Result<()> {
         runtime.block_on(async {
             let timeout = std::time::Duration::from_secs(60);
             let mut client = mail_send::SmtpClient::connect(address, timeout).await?;
+            client.read().await?;
             client.ehlo(NAME).await?;
             let mail = mail_send::smtp::message::Message::new(FROM, [TO], TEXT);
             client.send(mail).await?;

@@ -152,6 +152,12 @@ impl Bench {
         let output = Command::new(self.programs.join("idlers"))
             .args([sink.address.as_str(), "100"])
             .output()?;
+        if !output.status.success() {
+            eprintln!(
+                "skipped: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
         for line in String::from_utf8(output.stdout)?.lines() {
             let (name, octets) = line.split_once('\t').ok_or("a column is missing")?;
             let client = Client {
