@@ -9,7 +9,9 @@ use io_smtp::rfc5321::{
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let host = std::env::args().nth(1).unwrap_or_else(|| String::from("localhost"));
+    let host = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| String::from("localhost"));
     let mut options = SmtpClientStdConnectOptions::default();
     options.session.starttls = true;
     options.sasl = Some(Sasl::Plain(SaslPlainCreds {

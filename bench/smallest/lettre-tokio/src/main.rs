@@ -3,15 +3,21 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let host = std::env::args().nth(1).unwrap_or_else(|| String::from("localhost"));
+    let host = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| String::from("localhost"));
     let to = vec!["bob@example.net".parse()?];
     let envelope = Envelope::new(Some("alice@example.org".parse()?), to)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let transport = AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(&host)?
             .credentials(Credentials::new("alice".into(), "secret".into()))
             .build();
-        let reply = transport.send_raw(&envelope, b"Subject: hello\r\n\r\nHello.\r\n").await?;
+        let reply = transport
+            .send_raw(&envelope, b"Subject: hello\r\n\r\nHello.\r\n")
+            .await?;
         println!("{}", reply.code());
         Ok(())
     })

@@ -3,7 +3,9 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::{SmtpTransport, Transport};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let host = std::env::args().nth(1).unwrap_or_else(|| String::from("localhost"));
+    let host = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| String::from("localhost"));
     let to = vec!["bob@example.net".parse()?];
     let envelope = Envelope::new(Some("alice@example.org".parse()?), to)?;
     let transport = SmtpTransport::starttls_relay(&host)?
