@@ -162,9 +162,11 @@ impl Core {
         self.transaction(id).is_some_and(|each| each.is_untouched())
     }
 
-    /// Takes a mail out of the line whose text nobody would write.
+    /// Takes the mail that was put in line last out of it, if nobody would write its text.
     fn refuse_streamed(&mut self, id: MessageId) {
-        if self.transaction(id).is_some_and(|each| each.is_streamed()) {
+        // Not searched for from the front: thousands may be in line.
+        let last = self.jobs.back();
+        if matches!(last, Some(Job::Mail(each)) if each.id == id && each.is_streamed()) {
             self.withdraw(id, Error::misuse(Stage::Body, Misuse::BodyUnfinished));
         }
     }
