@@ -88,6 +88,8 @@ struct World {
     offered: Vec<u8>,
     heard: Vec<(usize, u8)>,
     mails: Vec<MessageId>,
+    /// Octets of text that were written in pieces: each may take a turn, where chunks are small and go one at a time.
+    written: usize,
     commands: Vec<CommandId>,
     outcomes: BTreeMap<MessageId, Outcome>,
     /// What the caller was told.
@@ -108,6 +110,7 @@ impl World {
             offered: Vec::new(),
             heard: Vec::new(),
             mails: Vec::new(),
+            written: 0,
             commands: Vec::new(),
             outcomes: BTreeMap::new(),
             trace: String::new(),
@@ -124,6 +127,7 @@ impl World {
             Step::WriteBody(which, piece) => {
                 if let Some(id) = self.mail(*which) {
                     let told = self.connection.write_body(id, Bytes::from(piece.clone()));
+                    self.written += piece.len();
                     self.tell("write", told);
                 }
             }
@@ -375,7 +379,7 @@ impl World {
                 self.turn(end);
                 turns += 1;
                 assert!(
-                    turns < 10_000,
+                    turns < 10_000 + self.written,
                     "an outcome that never comes: {}",
                     self.trace
                 );
@@ -389,7 +393,11 @@ impl World {
         while self.connection.poll_ended().is_none() {
             self.turn(end);
             turns += 1;
-            assert!(turns < 10_000, "an end that never comes: {}", self.trace);
+            assert!(
+                turns < 10_000 + self.written,
+                "an end that never comes: {}",
+                self.trace
+            );
         }
         let told = self.connection.poll_ended();
         self.tell("ended", told);
