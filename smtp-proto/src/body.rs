@@ -34,6 +34,7 @@ mod line;
 
 use core::{error::Error, fmt};
 
+pub(crate) use self::encoder::Framing;
 pub use self::encoder::{Encoder, Room};
 use self::line::{Insert, Line, State as Ending};
 

@@ -58,7 +58,7 @@ impl Link {
 
     /// Waits for a reply without having said anything: the greeting.
     pub(crate) fn expect(&mut self, to: Expect) {
-        self.push(to, 0);
+        self.push(to, 0, 0, 1);
     }
 
     /// Puts a command in line, if the pipeline admits it now.
@@ -66,7 +66,7 @@ impl Link {
         let Some(octets) = self.encode(line, to) else {
             return false;
         };
-        self.push(to, octets);
+        self.push(to, octets, 0, 1);
         self.show(line);
         true
     }
@@ -82,14 +82,7 @@ impl Link {
             Expect::Chunk
         };
         let octets = self.encode(&line, to)?;
-        let end = self.outbox.queued().saturating_add(len);
-        self.pipeline.push(Due {
-            to,
-            end,
-            octets,
-            text: len,
-            replies: verdicts.unwrap_or(1),
-        });
+        let end = self.push(to, octets, len, verdicts.unwrap_or(1));
         self.show(&line);
         Some(end)
     }
@@ -97,15 +90,7 @@ impl Link {
     /// Puts the end of a mail's text in line; it does not count for the window. Returns the position behind it.
     pub(crate) fn end_data(&mut self, terminator: &'static [u8], verdicts: usize) -> u64 {
         self.outbox.control().extend_from_slice(terminator);
-        let end = self.outbox.queued();
-        self.pipeline.push(Due {
-            to: Expect::EndOfData,
-            end,
-            octets: 0,
-            text: 0,
-            replies: verdicts,
-        });
-        end
+        self.push(Expect::EndOfData, 0, 0, verdicts)
     }
 
     /// Takes note that the first byte of a reply is here.
@@ -262,14 +247,18 @@ impl Link {
         Some(octets)
     }
 
-    fn push(&mut self, to: Expect, octets: usize) {
+    /// Expects so many replies to what is in line, and to the octets of text that will follow. Returns the position behind
+    /// them.
+    fn push(&mut self, to: Expect, octets: usize, text: u64, replies: usize) -> u64 {
+        let end = self.outbox.queued().saturating_add(text);
         self.pipeline.push(Due {
             to,
-            end: self.outbox.queued(),
+            end,
             octets,
-            text: 0,
-            replies: 1,
+            text,
+            replies,
         });
+        end
     }
 
     fn show(&self, line: &Line<'_>) {

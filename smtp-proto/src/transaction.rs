@@ -25,8 +25,8 @@ use alloc::boxed::Box;
 use bytes::Bytes;
 
 use self::answers::Answers;
-use self::text::{Framing, Space, Text};
-use crate::body::Fault;
+use self::text::{Space, Text};
+use crate::body::{Fault, Framing};
 use crate::capabilities::{Capabilities, SizeLimit};
 use crate::command::Line;
 use crate::config::Protocol;
@@ -47,7 +47,6 @@ pub(crate) struct Transaction {
     pub(crate) id: MessageId,
     mail: Mail,
     content: Content,
-    framing: Framing,
     /// The most recipients that the server takes at a time.
     at_a_time: usize,
     next: Next,
@@ -97,7 +96,6 @@ impl Transaction {
             text: Text::new(&mail.text, Framing::Dot),
             mail,
             content: Content::default(),
-            framing: Framing::Dot,
             at_a_time: usize::MAX,
             next: Next::Mail,
             answers: Answers::default(),
@@ -210,9 +208,8 @@ impl Transaction {
             },
             smtp_utf8: utf8,
         };
-        if capabilities.chunking() && self.framing != Framing::Chunks {
-            self.framing = Framing::Chunks;
-            self.text.set_framing(&self.mail.text, self.framing);
+        if capabilities.chunking() && self.text.framing() != Framing::Length {
+            self.text.set_framing(&self.mail.text, Framing::Length);
         }
         self.at_a_time = limits.rcpt_max().map_or(usize::MAX, |most| {
             usize::try_from(most.get()).unwrap_or(usize::MAX)
@@ -267,7 +264,7 @@ impl Transaction {
             Some(further) if self.answers.asked < self.at_a_time => {
                 Next::Rcpt(index.saturating_add(further))
             }
-            _ if self.framing == Framing::Chunks => Next::Chunk,
+            _ if self.text.framing() == Framing::Length => Next::Chunk,
             _ => Next::Data,
         }
     }
@@ -457,7 +454,7 @@ impl Transaction {
                 false
             }
             _ => {
-                let framing = self.framing;
+                let framing = self.text.framing();
                 self.answers
                     .handle_verdict(recipients, reply, by_recipient, framing)?
             }
@@ -514,7 +511,7 @@ impl Transaction {
             recipient.answer = recipient.answer.take().into_next();
         }
         self.next = Next::Mail;
-        self.text = Text::new(&self.mail.text, self.framing);
+        self.text = Text::new(&self.mail.text, self.text.framing());
         self.end = None;
         true
     }

@@ -49,7 +49,8 @@ impl Encoder {
         }
     }
 
-    const fn checking(rules: &Rules, framing: Framing) -> Self {
+    /// [`new`](Self::new) or [`chunked`](Self::chunked), by the framing.
+    pub(crate) const fn checking(rules: &Rules, framing: Framing) -> Self {
         Self {
             mode: Ok(Mode::Check {
                 line: Line::new(rules, matches!(framing, Framing::Dot)),
@@ -72,7 +73,8 @@ impl Encoder {
         Self::trusting(facts, Framing::Length)
     }
 
-    const fn trusting(facts: &Facts, framing: Framing) -> Self {
+    /// [`verified`](Self::verified) or [`chunked_verified`](Self::chunked_verified), by the framing.
+    pub(crate) const fn trusting(facts: &Facts, framing: Framing) -> Self {
         let dots = matches!(framing, Framing::Dot) && facts.dots != 0;
         if dots || facts.converted != 0 {
             return Self::checking(&facts.rules, framing);
@@ -112,6 +114,10 @@ impl Encoder {
             self.mode = Err(fault);
         }
         done
+    }
+
+    pub(crate) const fn framing(&self) -> Framing {
+        self.framing
     }
 
     /// What ends the body: the CRLF that the last line lacks, if it does, and for DATA `.` CRLF.

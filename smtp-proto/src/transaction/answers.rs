@@ -1,6 +1,6 @@
 //! What the server said of one mail so far, and what that makes of each recipient.
 
-use super::text::Framing;
+use crate::body::Framing;
 use crate::error::{Error, ErrorKind, ProtocolError, Stage};
 use crate::mail::{Answer, Recipient};
 use crate::outcome::{Delivery, Fate};

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::body::{Encoder, Fault, Room};
+use crate::body::{Encoder, Fault, Framing, Room};
 use crate::error::Misuse;
 use crate::link::Link;
 use crate::mail;
@@ -12,7 +12,6 @@ use crate::mail;
 /// The text of one mail, as far as it has not been put in line.
 #[derive(Debug)]
 pub(super) struct Text {
-    framing: Framing,
     encoder: Encoder,
     /// What is next, and what was written behind it.
     piece: Bytes,
@@ -26,16 +25,6 @@ pub(super) struct Text {
     written: u64,
     /// Whether the caller has been told that a piece is wanted.
     asked: bool,
-}
-
-/// How the end of the text is told to the server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Framing {
-    /// By a dot on a line, behind DATA.
-    #[default]
-    Dot,
-    /// By its length, with BDAT.
-    Chunks,
 }
 
 /// Where the text comes from.
@@ -54,7 +43,6 @@ impl Text {
             mail::Text::Streamed { .. } => (Bytes::new(), Source::Open),
         };
         Self {
-            framing,
             encoder: encoder(text, framing),
             piece,
             more: VecDeque::new(),
@@ -66,9 +54,13 @@ impl Text {
         }
     }
 
+    /// How the end is told to the server.
+    pub(super) fn framing(&self) -> Framing {
+        self.encoder.framing()
+    }
+
     /// Changes how the end is told, before anything was put in line.
     pub(super) fn set_framing(&mut self, text: &mail::Text, framing: Framing) {
-        self.framing = framing;
         self.encoder = encoder(text, framing);
     }
 
@@ -79,7 +71,7 @@ impl Text {
     /// Octets of all of it as they travel, without what ends it; as declared, or `None`, if it is not at hand.
     pub(super) fn total(&self, text: &mail::Text) -> Option<u64> {
         match text {
-            mail::Text::Whole { facts, .. } if self.framing == Framing::Dot => {
+            mail::Text::Whole { facts, .. } if self.framing() == Framing::Dot => {
                 Some(facts.wire_len())
             }
             mail::Text::Whole { facts, .. } => Some(facts.message_len()),
@@ -191,7 +183,7 @@ impl Text {
 
     /// Stages the line end that the last line lacks: where the length tells the end, it counts as text.
     fn close(&mut self) -> Result<(), Fault> {
-        let ends = self.framing == Framing::Chunks && !self.is_open() && self.piece.is_empty();
+        let ends = self.framing() == Framing::Length && !self.is_open() && self.piece.is_empty();
         if ends && !core::mem::replace(&mut self.closed, true) {
             let lacking = self.encoder.finish()?;
             if !lacking.is_empty() {
@@ -259,14 +251,12 @@ impl Space {
 }
 
 fn encoder(text: &mail::Text, framing: Framing) -> Encoder {
-    match (text, framing) {
-        (mail::Text::Whole { facts, .. }, Framing::Dot) => Encoder::verified(facts),
-        (mail::Text::Whole { facts, .. }, Framing::Chunks) => Encoder::chunked_verified(facts),
-        (mail::Text::Streamed { declared, .. }, Framing::Chunks) if declared.binary => {
+    match text {
+        mail::Text::Whole { facts, .. } => Encoder::trusting(facts, framing),
+        mail::Text::Streamed { declared, .. } if declared.binary && framing == Framing::Length => {
             Encoder::binary()
         }
-        (mail::Text::Streamed { rules, .. }, Framing::Dot) => Encoder::new(rules),
-        (mail::Text::Streamed { rules, .. }, Framing::Chunks) => Encoder::chunked(rules),
+        mail::Text::Streamed { rules, .. } => Encoder::checking(rules, framing),
     }
 }
 
