@@ -20,9 +20,9 @@ pub fn command_reparse(input: &[u8]) {
         .with("8BITMIME");
     for parameter in &asked.parameters {
         for keyword in [parameter.extension(), parameter.keyword().as_str()] {
-            // What FUTURERELEASE takes belongs to it (RFC 4865, section 3).
+            // What FUTURERELEASE takes belongs to it: all that can be said (RFC 4865, section 3).
             server = server.with(match keyword {
-                "FUTURERELEASE" => "FUTURERELEASE 1000 2040-01-01T00:00:00Z",
+                "FUTURERELEASE" => "FUTURERELEASE 999999999 9999-12-31T23:59:59Z",
                 keyword => keyword,
             });
         }
