@@ -13,6 +13,7 @@ use crate::site::{Door, HOST, Site};
 
 mod batch;
 mod fault;
+mod sasl;
 mod security;
 mod size;
 mod text;
@@ -48,6 +49,7 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
     [
         batch::CASES,
         security::CASES,
+        sasl::CASES,
         text::CASES,
         size::CASES,
         fault::CASES,

@@ -42,6 +42,11 @@ impl Certificates {
         &self.trust
     }
 
+    /// The file with the authority's own certificate.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.folder.join("authority.pem")
+    }
+
     pub(crate) fn key(&self, flaw: Flaw) -> PathBuf {
         self.folder.join(format!("{}.key", flaw.name()))
     }
@@ -88,6 +93,7 @@ fn make(folder: &Path) -> Result<Tls, Box<dyn error::Error>> {
             key.serialize_pem(),
         )?;
     }
+    fs::write(folder.join("authority.pem"), authority.pem())?;
     let trust = Tls::builder()
         .only_added_roots()
         .add_root_pem(authority.pem());

@@ -6,8 +6,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
-use crate::site::{Door, Site};
+use crate::site::{Door, Neighbour, Site};
 
+mod dovecot;
 mod exim;
 mod postfix;
 
@@ -21,6 +22,16 @@ pub(crate) trait Server: Sync {
 
     /// Writes its configuration, and gives the command that runs it in the foreground.
     fn prepare(&self, site: &Site) -> io::Result<Command>;
+
+    /// The servers that it uses where their packages are there.
+    fn beside(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Writes the configurations of those beside it, and tells how to start them.
+    fn neighbours(&self, _site: &Site) -> io::Result<Vec<Neighbour>> {
+        Ok(Vec::new())
+    }
 
     /// Whether it asks its policy about the text of a mail before the first chunk as it does at DATA.
     fn refuses_before_chunks(&self) -> bool {
