@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use smtp_proto::{Capabilities, Error, Mail, Outcome, TlsFacts};
+use smtp_proto::{Capabilities, Config, Error, Mail, Outcome, TlsFacts, Wire};
 use smtp_rustls::Endpoint;
 
 /// Which client.
@@ -36,8 +38,8 @@ pub(crate) enum Load {
 
 /// One connection with a client whose methods are async.
 macro_rules! converse {
-    ($client:ty, $endpoint:expr, $address:expr, $load:expr) => {{
-        let mut client = <$client>::connect_to($endpoint, &[$address]).await?;
+    ($client:expr, $load:expr) => {{
+        let mut client = $client?;
         let mut outcomes = Vec::new();
         match $load {
             Load::Batch(mails) => {
@@ -79,22 +81,53 @@ impl Adapter {
         load: Load,
     ) -> Result<Session, Error> {
         assert!(address.ip().is_loopback(), "nothing is sent elsewhere");
+        let to = [address];
         match self {
-            Self::Blocking => blocking(endpoint, address, load),
-            Self::Tokio => tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(Error::connect)?
-                .block_on(async { converse!(smtp_tokio::Client, endpoint, address, load) }),
-            Self::Smol => {
-                smol::block_on(async { converse!(smtp_smol::Client, endpoint, address, load) })
-            }
+            Self::Blocking => blocking(smtp_blocking::Client::connect_to(endpoint, &to)?, load),
+            Self::Tokio => on_tokio(async {
+                converse!(smtp_tokio::Client::connect_to(endpoint, &to).await, load)
+            }),
+            Self::Smol => smol::block_on(async {
+                converse!(smtp_smol::Client::connect_to(endpoint, &to).await, load)
+            }),
+        }
+    }
+
+    /// The same over a Unix socket.
+    ///
+    /// # Errors
+    /// Why there is no connection that is ready for mail.
+    pub(crate) fn converse_unix(
+        self,
+        policy: &Arc<Config>,
+        socket: &Path,
+        load: Load,
+    ) -> Result<Session, Error> {
+        let policy = Arc::clone(policy);
+        match self {
+            Self::Blocking => blocking(smtp_blocking::Client::connect_unix(socket, policy)?, load),
+            Self::Tokio => on_tokio(async {
+                converse!(smtp_tokio::Client::connect_unix(socket, policy).await, load)
+            }),
+            Self::Smol => smol::block_on(async {
+                converse!(smtp_smol::Client::connect_unix(socket, policy).await, load)
+            }),
         }
     }
 }
 
-fn blocking(endpoint: &Endpoint, address: SocketAddr, load: Load) -> Result<Session, Error> {
-    let mut client = smtp_blocking::Client::connect_to(endpoint, &[address])?;
+fn on_tokio(conversation: impl Future<Output = Result<Session, Error>>) -> Result<Session, Error> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::connect)?
+        .block_on(conversation)
+}
+
+fn blocking<S: smtp_blocking::Stream, W: Wire>(
+    mut client: smtp_blocking::Client<S, W>,
+    load: Load,
+) -> Result<Session, Error> {
     let outcomes = match load {
         Load::Batch(mails) => client.send_all(mails).collect(),
         Load::Streamed(mail, text) => vec![client.send_from(mail, io::Cursor::new(text))?],

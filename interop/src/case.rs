@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use smtp_proto::{Error, Fate, Mail, Pipelining, Security, Timeouts};
+use smtp_proto::{Error, Fate, Mail, Pipelining, Protocol, Security, Timeouts};
 use smtp_rustls::{Endpoint, EndpointBuilder};
 
 use crate::adapter::{Adapter, Load, Session};
@@ -13,6 +13,7 @@ use crate::site::{Door, HOST, Site};
 
 mod batch;
 mod fault;
+mod lmtp;
 mod sasl;
 mod security;
 mod size;
@@ -44,8 +45,12 @@ pub(crate) struct Bench<'a> {
     pub(crate) transcript: Arc<Mutex<Vec<String>>>,
 }
 
-/// All that is tried, in this order.
-pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
+/// All that is tried with a server, in this order.
+pub(crate) fn cases(server: &dyn Server) -> impl Iterator<Item = &'static Case> {
+    let own = match server.protocol(Door::Relay) {
+        Protocol::Lmtp => lmtp::CASES,
+        _ => &[],
+    };
     [
         batch::CASES,
         security::CASES,
@@ -53,17 +58,30 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
         text::CASES,
         size::CASES,
         fault::CASES,
+        own,
     ]
     .into_iter()
     .flatten()
 }
 
 impl Bench<'_> {
+    /// Whether the server has this way in.
+    pub(crate) fn has(&self, door: Door) -> bool {
+        self.server.doors().contains(&door)
+    }
+
+    /// Those kinds of addresses that the server tells from one another.
+    pub(crate) fn known<'a>(&self, kinds: &[&'a str]) -> Vec<&'a str> {
+        let known = |kind: &&&str| **kind == "ok" || self.server.refuses(kind);
+        kinds.iter().filter(known).copied().collect()
+    }
+
     /// An endpoint for a door, by the policy that is usual there.
     pub(crate) fn endpoint(&self, door: Door, security: Security) -> EndpointBuilder {
         let transcript = Arc::clone(&self.transcript);
         Endpoint::builder(HOST)
             .port(self.site.port(door))
+            .protocol(self.server.protocol(door))
             .security(security)
             .tls(self.site.certificates.trust().clone())
             .timeouts(Timeouts::default().at_most(Duration::from_secs(30)))

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::{error, fs, io};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use smtp_rustls::Tls;
 
@@ -66,8 +66,16 @@ impl Flaw {
     }
 }
 
+/// One that has the same name as its issuer counts as signed by itself.
+fn named(name: &str) -> DistinguishedName {
+    let mut all = DistinguishedName::new();
+    all.push(DnType::CommonName, name);
+    all
+}
+
 fn make(folder: &Path) -> Result<Tls, Box<dyn error::Error>> {
     let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name = named("authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
@@ -78,6 +86,7 @@ fn make(folder: &Path) -> Result<Tls, Box<dyn error::Error>> {
             HOST
         };
         let mut params = CertificateParams::new(vec![name.to_owned()])?;
+        params.distinguished_name = named(name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         if flaw == Flaw::Expired {
             params.not_after = date_time_ymd(2020, 1, 1);

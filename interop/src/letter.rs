@@ -60,6 +60,17 @@ pub(crate) const RECIPIENTS: [Fault; 5] = [
     fault("closing", Step::Rcpt, 421, "4.3.2 Closing"),
 ];
 
+/// By the recipient, of a mail store (RFC 2033, section 4.2): each after the text, whatever becomes of the others.
+pub(crate) const DELIVERIES: [Fault; 2] = [
+    fault("quota", Step::EndOfData, 552, "5.2.2 Quota exceeded"),
+    fault("stuck", Step::EndOfData, 451, "4.2.0 Internal error"),
+];
+
+/// Whether this is what one of these faults is for.
+pub(crate) fn is_of(faults: &[Fault], kind: &str) -> bool {
+    faults.iter().any(|fault| fault.kind == kind)
+}
+
 /// A mail, and all that is needed to find it again.
 #[derive(Clone, Debug)]
 pub(crate) struct Letter {
@@ -160,6 +171,7 @@ impl Letter {
         let fault = find(&SENDERS, &self.sender, |step| step == Step::Mail)
             .or_else(|| find(&RECIPIENTS, recipient, |_| true))
             .or_else(|| find(&SENDERS, &self.sender, |_| true))
+            .or_else(|| find(&DELIVERIES, recipient, |_| true))
             .filter(|fault| fault.step != Step::Data || !self.unasked);
         let right = match (fault, fate) {
             (None, Fate::Accepted(_)) => true,

@@ -70,8 +70,8 @@ fn run() -> Result<bool, AnyError> {
     fs::create_dir(&home)?;
     let mut report = Report::default();
     let mut result = Ok(());
-    for server in SERVERS.into_iter().filter(|server| options.wants(*server)) {
-        result = try_server(server, &options, &home, &mut report);
+    for server in SERVERS.iter().filter(|server| options.wants(**server)) {
+        result = try_server(*server, &options, &home, &mut report);
         if result.is_err() {
             break;
         }
@@ -111,7 +111,7 @@ fn try_server(
         if (options.adapter.as_ref()).is_some_and(|only| only != adapter.name()) {
             continue;
         }
-        for case in cases().filter(|case| case.name.contains(&options.case)) {
+        for case in cases(server).filter(|case| case.name.contains(&options.case)) {
             let bench = Bench {
                 server,
                 site: &site,

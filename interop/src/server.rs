@@ -1,11 +1,14 @@
 //! The servers: how each is set up, and where it keeps what it took.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
+use smtp_proto::Protocol;
+
+use crate::letter::{DELIVERIES, is_of};
 use crate::site::{Door, Neighbour, Site};
 
 mod dovecot;
@@ -33,6 +36,26 @@ pub(crate) trait Server: Sync {
         Ok(Vec::new())
     }
 
+    /// What is spoken at a door.
+    fn protocol(&self, _door: Door) -> Protocol {
+        Protocol::Smtp
+    }
+
+    /// The Unix socket at which it speaks the same as at [`Door::Relay`].
+    fn socket(&self, _site: &Site) -> Option<PathBuf> {
+        None
+    }
+
+    /// Whether it refuses addresses of this kind.
+    fn refuses(&self, kind: &str) -> bool {
+        !is_of(&DELIVERIES, kind)
+    }
+
+    /// Whether it lets a client on the same machine log in without TLS.
+    fn trusts_its_machine(&self) -> bool {
+        false
+    }
+
     /// Whether it asks its policy about the text of a mail before the first chunk as it does at DATA.
     fn refuses_before_chunks(&self) -> bool {
         true
@@ -43,12 +66,19 @@ pub(crate) trait Server: Sync {
         false
     }
 
+    /// Takes what it stored out of the store, by default a Maildir for all.
+    fn take(&self, site: &Site) -> io::Result<Vec<Stored>> {
+        let files = take_files(&site.path("store/new"))?;
+        let stored = files.iter().map(|file| Stored::parse(file, None));
+        stored.collect()
+    }
+
     /// How many mails it has taken and not yet stored.
     fn queued(&self, site: &Site) -> io::Result<usize>;
 }
 
 /// All of them.
-pub(crate) const SERVERS: [&dyn Server; 2] = [&postfix::Postfix, &exim::Exim];
+pub(crate) const SERVERS: &[&dyn Server] = &[&postfix::Postfix, &exim::Exim, &dovecot::Dovecot];
 
 /// A mail as it was stored for one recipient.
 #[derive(Clone, Debug)]
@@ -75,21 +105,25 @@ pub(crate) fn collect(server: &dyn Server, site: &Site) -> io::Result<Vec<Stored
         }
         thread::sleep(Duration::from_millis(20));
     }
-    let mut stored = Vec::new();
-    let new = site.path("store/new");
-    if new.exists() {
-        for entry in fs::read_dir(new)? {
+    server.take(site)
+}
+
+/// Takes all files out of a folder, if it is there.
+fn take_files(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
+    let mut files = Vec::new();
+    if folder.exists() {
+        for entry in fs::read_dir(folder)? {
             let path = entry?.path();
-            stored.push(Stored::parse(&fs::read(&path)?)?);
+            files.push(fs::read(&path)?);
             fs::remove_file(path)?;
         }
     }
-    Ok(stored)
+    Ok(files)
 }
 
 impl Stored {
-    /// Reads a file of a Maildir, at whose top the server wrote Return-Path and for whom it is.
-    fn parse(file: &[u8]) -> io::Result<Self> {
+    /// Reads a file of a Maildir, at whose top the server wrote Return-Path, and for whom it is unless that is known.
+    fn parse(file: &[u8], recipient: Option<&str>) -> io::Result<Self> {
         let mut text = Vec::with_capacity(file.len() + file.len() / 32);
         for &octet in file {
             if octet == b'\n' {
@@ -104,8 +138,9 @@ impl Stored {
                 fields.entry(name.to_ascii_lowercase()).or_insert(value);
             }
         }
-        let recipient = fields
-            .remove("x-original-to")
+        let recipient = recipient
+            .map(str::to_owned)
+            .or_else(|| fields.remove("x-original-to"))
             .or_else(|| fields.remove("envelope-to"));
         match (fields.remove("return-path"), recipient) {
             (Some(sender), Some(recipient)) => Ok(Self {

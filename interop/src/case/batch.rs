@@ -65,14 +65,16 @@ fn refusals(bench: &Bench<'_>, way: Way) -> Verdict {
         &["ok", "full", "ok"],
     ];
     let mut letters = Vec::new();
-    for sender in SENDERS {
-        for recipients in RECIPIENTS {
+    let senders = bench.known(&SENDERS);
+    let recipients = RECIPIENTS.map(|kinds| bench.known(kinds));
+    for sender in &senders {
+        for recipients in &recipients {
             letters.push(Letter::new(sender, recipients));
             letters.push(Letter::new("ok", &["ok"]));
         }
     }
     // One refusal right behind the other.
-    for (sender, recipients) in SENDERS.iter().zip(RECIPIENTS.iter().cycle()) {
+    for (sender, recipients) in senders.iter().zip(recipients.iter().cycle()) {
         letters.push(Letter::new(sender, recipients));
     }
     letters.push(Letter::new("ok", &["ok"]));

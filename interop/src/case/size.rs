@@ -55,6 +55,9 @@ fn letters() -> [Letter; 3] {
 
 /// The client knows, and does not send it.
 fn beforehand(bench: &Bench<'_>) -> Verdict {
+    if !bench.has(Door::Small) {
+        return Ok(Done::Unsupported);
+    }
     let letters = letters();
     let endpoint = bench.endpoint(Door::Small, Security::Cleartext);
     let session = bench.converse(endpoint, Door::Small, Load::Batch(mails(&letters)?));
@@ -79,6 +82,9 @@ fn beforehand(bench: &Bench<'_>) -> Verdict {
 }
 
 fn each_way(bench: &Bench<'_>, run: fn(&Bench<'_>, Way) -> Verdict) -> Verdict {
+    if !bench.has(Door::Small) {
+        return Ok(Done::Unsupported);
+    }
     for (level, text) in [
         (Pipelining::Off, Text::Data),
         (Pipelining::Transactions, Text::Data),

@@ -1,14 +1,85 @@
 //! Dovecot: LMTP with quotas, submission that hands on to Postfix, IMAP and POP3; and logging in for other servers.
 
-use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::Command;
+use std::{fs, io};
 
+use smtp_proto::Protocol;
+
+use super::{Server, Stored, postfix, take_files};
 use crate::certificates::Flaw;
-use crate::letter::{PASSWORD, USER};
-use crate::site::{BackDoor, HOST, Neighbour, STORE, Site};
+use crate::letter::{DELIVERIES, PASSWORD, USER, is_of};
+use crate::site::{BackDoor, Door, HOST, LARGE, Neighbour, STORE, Site};
 use crate::token;
+
+#[derive(Debug)]
+pub(super) struct Dovecot;
+
+impl Server for Dovecot {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn doors(&self) -> &'static [Door] {
+        &[Door::Relay, Door::Submission, Door::Implicit]
+    }
+
+    fn beside(&self) -> &'static [&'static str] {
+        &[postfix::NAME]
+    }
+
+    fn neighbours(&self, site: &Site) -> io::Result<Vec<Neighbour>> {
+        postfix::beside(site, site.port(Door::Relay))
+    }
+
+    fn prepare(&self, site: &Site) -> io::Result<Command> {
+        command(site, site.port(Door::Relay), "store", &submission(site))
+    }
+
+    fn protocol(&self, door: Door) -> Protocol {
+        match door {
+            Door::Relay => Protocol::Lmtp,
+            _ => Protocol::Smtp,
+        }
+    }
+
+    fn socket(&self, site: &Site) -> Option<PathBuf> {
+        Some(site.path("lmtp"))
+    }
+
+    fn refuses(&self, kind: &str) -> bool {
+        kind == "no" || is_of(&DELIVERIES, kind)
+    }
+
+    fn trusts_its_machine(&self) -> bool {
+        true
+    }
+
+    fn take(&self, site: &Site) -> io::Result<Vec<Stored>> {
+        let mut stored = Vec::new();
+        for user in fs::read_dir(site.path("store"))? {
+            let user = user?;
+            for folder in fs::read_dir(user.path())? {
+                let folder = folder?;
+                let name = folder.file_name();
+                let Some(detail) = name.to_str().and_then(|name| name.strip_prefix('.')) else {
+                    continue;
+                };
+                let recipient = format!("{}-{detail}@{HOST}", user.file_name().display());
+                for file in take_files(&folder.path().join("new"))? {
+                    stored.push(Stored::parse(&file, Some(&recipient))?);
+                }
+                fs::remove_dir_all(folder.path())?;
+            }
+        }
+        Ok(stored)
+    }
+
+    fn queued(&self, site: &Site) -> io::Result<usize> {
+        postfix::queued(site)
+    }
+}
 
 /// What its packages are called.
 pub(super) const NAME: &str = "dovecot";
@@ -21,7 +92,7 @@ pub(super) fn beside(site: &Site) -> io::Result<Vec<Neighbour>> {
     let port = site.back_port(BackDoor::Beside);
     Ok(vec![Neighbour {
         name: NAME,
-        command: command(site, port, "mailbox")?,
+        command: command(site, port, "mailbox", "")?,
         address: (Ipv4Addr::LOCALHOST, port).into(),
     }])
 }
@@ -31,8 +102,8 @@ pub(super) fn auth(site: &Site) -> PathBuf {
     site.path("auth")
 }
 
-/// Takes mail by LMTP at a port, and stores it in a Maildir.
-fn command(site: &Site, lmtp: u16, store: &str) -> io::Result<Command> {
+/// Takes mail by LMTP at a port, and stores it in a Maildir; what else it is to do is added to its configuration.
+fn command(site: &Site, lmtp: u16, store: &str, more: &str) -> io::Result<Command> {
     site.write("dovecot/users", &users(site))?;
     // By the names of its file: anybody's default key for this algorithm.
     site.write("dovecot/keys/default/HS256/default", &token::key())?;
@@ -46,23 +117,49 @@ username_attribute = sub
 "
         ),
     )?;
-    let path = site.write("dovecot/conf", &configuration(site, lmtp, store))?;
+    let text = configuration(site, lmtp, store) + more;
+    let path = site.write("dovecot/conf", &text)?;
     site.folder(store, STORE)?;
     let mut command = site.command("dovecot");
     command.arg("-F").arg("-c").arg(path);
     Ok(command)
 }
 
+/// Submission, of which all goes to the server beside it.
+fn submission(site: &Site) -> String {
+    format!(
+        "protocols = imap pop3 lmtp submission
+submission_relay_host = 127.0.0.1
+submission_relay_port = {}
+submission_relay_trusted = yes
+submission_max_mail_size = {LARGE}
+service submission-login {{
+  inet_listener submission {{
+    port = {}
+  }}
+  inet_listener submissions {{
+    port = {}
+    ssl = yes
+  }}
+}}
+",
+        site.back_port(BackDoor::Beside),
+        site.port(Door::Submission),
+        site.port(Door::Implicit),
+    )
+}
+
 /// Who has a mailbox.
 fn users(site: &Site) -> String {
-    [USER, "ok"]
-        .map(|name| {
-            format!(
-                "{name}:{{PLAIN}}{PASSWORD}:{STORE}:{STORE}::{}::\n",
-                site.home().display()
-            )
-        })
-        .concat()
+    let home = site.home().display();
+    [
+        (USER, ""),
+        ("ok", ""),
+        ("quota", "userdb_quota_rule=*:bytes=1"),
+        ("stuck", "userdb_mail=maildir:/proc/nowhere"),
+    ]
+    .map(|(name, more)| format!("{name}:{{PLAIN}}{PASSWORD}:{STORE}:{STORE}::{home}::{more}\n"))
+    .concat()
 }
 
 fn configuration(site: &Site, lmtp: u16, store: &str) -> String {
@@ -79,15 +176,17 @@ hostname = {HOST}
 default_internal_user = dovecot
 default_login_user = dovenull
 first_valid_uid = {STORE}
-mail_location = maildir:{home}/{store}
+mail_location = maildir:{home}/{store}/%n:INDEX=MEMORY
 mail_plugins = $mail_plugins quota
 plugin {{
   quota = count:User quota
   quota_vsizes = yes
 }}
-# An address says what is to become of the mail by what it begins with.
+# What an address begins with says what is to become of the mail, and the rest where it is to be found.
 recipient_delimiter = -
-lmtp_hdr_delivery_address = original
+lmtp_save_to_detail_mailbox = yes
+lda_mailbox_autocreate = yes
+mail_fsync = never
 ssl = yes
 ssl_cert = <{chain}
 ssl_key = <{key}
@@ -144,6 +243,9 @@ service lmtp {{
   inet_listener lmtp {{
     address = 127.0.0.1
     port = {lmtp}
+  }}
+  unix_listener {home}/lmtp {{
+    mode = 0666
   }}
 }}
 # Else every failed login makes the next one slower.

@@ -1,5 +1,6 @@
 //! Postfix: submission with the SASL of Dovecot, and of Cyrus; delivery into a Maildir by its own agent.
 
+use std::net::Ipv4Addr;
 use std::process::Command;
 use std::{fs, io};
 
@@ -11,12 +12,15 @@ use crate::site::{BackDoor, Door, FAR, HOST, LARGE, Neighbour, SMALL, STORE, Sit
 #[derive(Debug)]
 pub(super) struct Postfix;
 
+/// What its packages are called.
+pub(super) const NAME: &str = "postfix";
+
 /// Whom its processes run as.
 const POSTFIX: u32 = 3001;
 
 impl Server for Postfix {
     fn name(&self) -> &'static str {
-        "postfix"
+        NAME
     }
 
     fn doors(&self) -> &'static [Door] {
@@ -32,50 +36,76 @@ impl Server for Postfix {
     }
 
     fn prepare(&self, site: &Site) -> io::Result<Command> {
-        site.write("conf/main.cf", &main(site))?;
-        site.write("conf/master.cf", &master(site))?;
-        for step in [Step::Mail, Step::Data, Step::EndOfData] {
-            let lines = SENDERS.iter().filter(|fault| fault.step == step);
-            let table: String = lines
-                .map(|fault| format!("/^{}-/ {} {}\n", fault.kind, fault.code, fault.text))
-                .collect();
-            site.write(&format!("conf/{step:?}"), &table)?;
-        }
-        let table: String = (RECIPIENTS.iter())
+        let doors = Door::ALL.map(|door| (site.port(door), options(site, door)));
+        command(site, "virtual", &doors)
+    }
+
+    fn queued(&self, site: &Site) -> io::Result<usize> {
+        queued(site)
+    }
+}
+
+/// Starts it, if it is there, for what another server is to hand on, to store all by LMTP.
+pub(super) fn beside(site: &Site, lmtp: u16) -> io::Result<Vec<Neighbour>> {
+    if !site.has(NAME) {
+        return Ok(Vec::new());
+    }
+    let port = site.back_port(BackDoor::Beside);
+    let options = "-o smtpd_authorized_xclient_hosts=127.0.0.1".into();
+    let transport = format!("lmtp:inet:127.0.0.1:{lmtp}");
+    Ok(vec![Neighbour {
+        name: NAME,
+        command: command(site, &transport, &[(port, options)])?,
+        address: (Ipv4Addr::LOCALHOST, port).into(),
+    }])
+}
+
+/// How many mails it has taken and not yet stored.
+pub(super) fn queued(site: &Site) -> io::Result<usize> {
+    let mut count = 0;
+    for queue in ["incoming", "active", "deferred", "maildrop"] {
+        count += count_files(&site.path("spool").join(queue))?;
+    }
+    Ok(count)
+}
+
+/// Stores mail by a transport, and takes it at ports with options.
+fn command(site: &Site, transport: &str, doors: &[(u16, String)]) -> io::Result<Command> {
+    site.write("conf/main.cf", &main(site, transport))?;
+    site.write("conf/master.cf", &master(doors))?;
+    for step in [Step::Mail, Step::Data, Step::EndOfData] {
+        let lines = SENDERS.iter().filter(|fault| fault.step == step);
+        let table: String = lines
             .map(|fault| format!("/^{}-/ {} {}\n", fault.kind, fault.code, fault.text))
             .collect();
-        site.write("conf/recipients", &table)?;
-        site.write("conf/mailboxes", &format!("/^ok-.*@{HOST}$/ store/\n"))?;
-        site.write(
+        site.write(&format!("conf/{step:?}"), &table)?;
+    }
+    let table: String = (RECIPIENTS.iter())
+        .map(|fault| format!("/^{}-/ {} {}\n", fault.kind, fault.code, fault.text))
+        .collect();
+    site.write("conf/recipients", &table)?;
+    site.write("conf/mailboxes", &format!("/^ok-.*@{HOST}$/ store/\n"))?;
+    site.write(
             "conf/sasl/smtpd.conf",
             &format!(
                 "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {}\nmech_list: PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256\n",
                 site.path("sasldb").display()
             ),
         )?;
-        site.folder("data", POSTFIX)?;
-        site.folder("store", STORE)?;
-        fs::create_dir_all(site.path("spool"))?;
-        add_user(site)?;
-        // Makes the folders of the queue. It warns that the packages are not installed.
-        let conf = site.path("conf");
-        run(site.command("postfix").arg("-c").arg(&conf).arg("check"))?;
-        let mut command = site.command("/usr/lib/postfix/sbin/master");
-        command
-            .arg("-c")
-            .arg(&conf)
-            .arg("-s")
-            .env("MAIL_CONFIG", &conf);
-        Ok(command)
-    }
-
-    fn queued(&self, site: &Site) -> io::Result<usize> {
-        let mut count = 0;
-        for queue in ["incoming", "active", "deferred", "maildrop"] {
-            count += count_files(&site.path("spool").join(queue))?;
-        }
-        Ok(count)
-    }
+    site.folder("data", POSTFIX)?;
+    site.folder("store", STORE)?;
+    fs::create_dir_all(site.path("spool"))?;
+    add_user(site)?;
+    // Makes the folders of the queue. It warns that the packages are not installed.
+    let conf = site.path("conf");
+    run(site.command("postfix").arg("-c").arg(&conf).arg("check"))?;
+    let mut command = site.command("/usr/lib/postfix/sbin/master");
+    command
+        .arg("-c")
+        .arg(&conf)
+        .arg("-s")
+        .env("MAIL_CONFIG", &conf);
+    Ok(command)
 }
 
 fn add_user(site: &Site) -> io::Result<()> {
@@ -95,7 +125,7 @@ fn run(command: &mut Command) -> io::Result<()> {
     Err(io::Error::other(format!("{}: {said}", output.status)))
 }
 
-fn main(site: &Site) -> String {
+fn main(site: &Site, transport: &str) -> String {
     let home = site.home().display();
     let beside = site.back_port(BackDoor::Beside);
     let key = site.certificates.key(Flaw::None);
@@ -122,6 +152,7 @@ alias_database =
 local_transport = error:nobody
 local_header_rewrite_clients =
 virtual_mailbox_domains = {HOST}
+virtual_transport = {transport}
 virtual_mailbox_base = {home}
 virtual_mailbox_maps = regexp:{home}/conf/mailboxes
 virtual_uid_maps = static:{STORE}
@@ -162,45 +193,46 @@ lmtp_tls_CAfile = {authority}
     )
 }
 
-fn master(site: &Site) -> String {
-    let mut text = String::from("postlog unix-dgram n - n - 1 postlogd\n");
-    for door in Door::ALL {
-        let chain = |flaw| {
-            let key = site.certificates.key(flaw);
-            let chain = site.certificates.chain(flaw);
-            format!(
-                "-o smtpd_tls_chain_files={},{}",
-                key.display(),
-                chain.display()
-            )
-        };
-        let options = match door {
-            Door::Relay => String::new(),
-            Door::Submission => {
-                let sasl = match site.has(dovecot::NAME) {
-                    true => format!(
-                        "-o smtpd_sasl_type=dovecot -o smtpd_sasl_path=unix:{}",
-                        dovecot::auth(site).display()
-                    ),
-                    false => String::new(),
-                };
-                format!("-o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes {sasl}")
-            }
-            Door::Implicit => "-o smtpd_tls_wrappermode=yes -o smtpd_sasl_auth_enable=yes".into(),
-            Door::Bare => "-o smtpd_tls_security_level=none -o smtpd_discard_ehlo_keywords=\
+/// What is special about the server at a door.
+fn options(site: &Site, door: Door) -> String {
+    let chain = |flaw| {
+        let key = site.certificates.key(flaw);
+        let chain = site.certificates.chain(flaw);
+        format!(
+            "-o smtpd_tls_chain_files={},{}",
+            key.display(),
+            chain.display()
+        )
+    };
+    match door {
+        Door::Relay => String::new(),
+        Door::Submission => {
+            let sasl = match site.has(dovecot::NAME) {
+                true => format!(
+                    "-o smtpd_sasl_type=dovecot -o smtpd_sasl_path=unix:{}",
+                    dovecot::auth(site).display()
+                ),
+                false => String::new(),
+            };
+            format!("-o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes {sasl}")
+        }
+        Door::Implicit => "-o smtpd_tls_wrappermode=yes -o smtpd_sasl_auth_enable=yes".into(),
+        Door::Bare => "-o smtpd_tls_security_level=none -o smtpd_discard_ehlo_keywords=\
                 pipelining,chunking,8bitmime,smtputf8,dsn,size,etrn,vrfy,enhancedstatuscodes"
-                .into(),
-            Door::Small => format!("-o message_size_limit={SMALL}"),
-            Door::Broken => "-o smtpd_tls_chain_files= -o smtpd_tls_cert_file=/nonexistent \
+            .into(),
+        Door::Small => format!("-o message_size_limit={SMALL}"),
+        Door::Broken => "-o smtpd_tls_chain_files= -o smtpd_tls_cert_file=/nonexistent \
                 -o smtpd_tls_key_file=/nonexistent"
-                .into(),
-            Door::WrongName => chain(Flaw::WrongName),
-            Door::Expired => chain(Flaw::Expired),
-        };
-        text += &format!(
-            "127.0.0.1:{} inet n - n - - smtpd\n  {options}\n",
-            site.port(door)
-        );
+            .into(),
+        Door::WrongName => chain(Flaw::WrongName),
+        Door::Expired => chain(Flaw::Expired),
+    }
+}
+
+fn master(doors: &[(u16, String)]) -> String {
+    let mut text = String::from("postlog unix-dgram n - n - 1 postlogd\n");
+    for (port, options) in doors {
+        text += &format!("127.0.0.1:{port} inet n - n - - smtpd\n  {options}\n");
     }
     text + "\
 cleanup unix n - n - 0 cleanup

@@ -1,0 +1,81 @@
+//! What a mail store answers for each recipient after the text (RFC 2033, section 4.2).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use smtp_proto::{Config, Pipelining, Protocol, Security, Timeouts};
+
+use super::{Bench, Case, Done, Text, Verdict, Way, mails};
+use crate::adapter::Load;
+use crate::letter::Letter;
+use crate::site::{Door, HOST};
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "LMTP: a reply for each recipient",
+        run: each_way,
+    },
+    Case {
+        name: "LMTP: over a Unix socket",
+        run: over_unix,
+    },
+];
+
+const LEVELS: [Pipelining; 4] = [
+    Pipelining::Off,
+    Pipelining::Envelope,
+    Pipelining::Transactions,
+    Pipelining::Speculative,
+];
+
+/// Recipients that are accepted, refused by their command, and refused after the text, in every order that matters.
+fn letters(bench: &Bench<'_>) -> Vec<Letter> {
+    const RECIPIENTS: [&[&str]; 9] = [
+        &["ok", "quota", "ok", "stuck", "no", "ok"],
+        &["ok"],
+        &["quota", "ok"],
+        &["no", "stuck", "ok"],
+        &["quota"],
+        &["stuck", "quota"],
+        &["no", "no"],
+        &["no", "ok", "no", "quota"],
+        &["ok", "ok", "ok"],
+    ];
+    let letter = |kinds| Letter::new("ok", &bench.known(kinds));
+    RECIPIENTS.into_iter().map(letter).collect()
+}
+
+fn each_way(bench: &Bench<'_>) -> Verdict {
+    for level in LEVELS {
+        for text in [Text::Data, Text::Chunk, Text::Chunks] {
+            let way = Way { level, text };
+            let endpoint = way.apply(bench.endpoint(Door::Relay, Security::StartTls));
+            bench
+                .deliver(endpoint, Door::Relay, &letters(bench))
+                .map_err(|fault| format!("{level:?}, {text:?}: {fault}"))?;
+        }
+    }
+    Ok(Done::Passed)
+}
+
+fn over_unix(bench: &Bench<'_>) -> Verdict {
+    let Some(socket) = bench.server.socket(bench.site) else {
+        return Ok(Done::Unsupported);
+    };
+    let name = HOST.parse().map_err(|_| "no name of a client")?;
+    let config = Config::builder(name)
+        .protocol(Protocol::Lmtp)
+        .security(Security::Cleartext)
+        .timeouts(Timeouts::default().at_most(Duration::from_secs(30)));
+    for level in LEVELS {
+        let config = config.clone().pipelining(level).build();
+        let policy = Arc::new(config.map_err(|error| error.to_string())?);
+        let letters = letters(bench);
+        let load = Load::Batch(mails(&letters)?);
+        let session = (bench.adapter)
+            .converse_unix(&policy, &socket, load)
+            .map_err(|error| format!("{level:?}: {error}"))?;
+        bench.check(&letters, &session)?;
+    }
+    Ok(Done::Passed)
+}
