@@ -152,11 +152,13 @@ impl Transaction {
         self.chunk_left > 0 || self.answers.all_answered() || self.may_run_ahead(link)
     }
 
+    /// Whether all of the text may go before it is known that there is somebody to get it: only in one chunk, since behind a
+    /// refused envelope each further one is a command more that a server may take amiss.
     fn may_run_ahead(&self, link: &Link) -> bool {
         let bounds = link.config.speculation;
         let fits = |size: u64| {
-            let left = size.saturating_sub(self.text.written());
-            size <= bounds.mail && link.pipeline.text().saturating_add(left) <= bounds.in_flight
+            size <= bounds.mail.min(link.config.chunk_size)
+                && link.pipeline.text().saturating_add(size) <= bounds.in_flight
         };
         link.config.protocol == Protocol::Smtp
             && link.pipeline.level() >= Pipelining::Speculative
