@@ -218,7 +218,7 @@ impl Core {
                     Want::Text => {
                         transaction
                             .write_text(&mut self.link)
-                            .map_err(|fault| Error::new(Stage::Body, ErrorKind::Body(fault)))?;
+                            .map_err(|reason| Error::new(Stage::Body, reason))?;
                         transaction.want(&self.link) == Want::Nothing
                     }
                     Want::Command(Expect::Mail) => {

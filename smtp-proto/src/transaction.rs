@@ -25,7 +25,7 @@ use alloc::boxed::Box;
 use bytes::Bytes;
 
 use self::answers::Answers;
-use self::text::{Space, Text};
+use self::text::{Space, Text, octets};
 use crate::body::{Fault, Framing};
 use crate::capabilities::{Capabilities, SizeLimit};
 use crate::command::Line;
@@ -49,6 +49,8 @@ pub(crate) struct Transaction {
     content: Content,
     /// The most recipients that the server takes at a time.
     at_a_time: usize,
+    /// The most octets of text that the server takes (RFC 1870).
+    size_limit: u64,
     next: Next,
     answers: Answers,
     /// Replies that are due for this mail.
@@ -60,6 +62,8 @@ pub(crate) struct Transaction {
     chunk_left: u64,
     /// Position in the output behind the end of the text, once that is in line.
     end: Option<u64>,
+    /// Why the rest of the text was not sent, where the connection goes on.
+    stopped: Option<Error>,
 }
 
 /// What the sending cursor is at.
@@ -97,12 +101,14 @@ impl Transaction {
             mail,
             content: Content::default(),
             at_a_time: usize::MAX,
+            size_limit: u64::MAX,
             next: Next::Mail,
             answers: Answers::default(),
             due: 0,
             batch_end: 0,
             chunk_left: 0,
             end: None,
+            stopped: None,
         }
     }
 
@@ -196,11 +202,12 @@ impl Transaction {
             }));
         }
         let size = self.mail.size();
-        if let (Some(size), Some(SizeLimit::Octets(limit))) = (size, capabilities.size())
-            && size > limit
-        {
-            return Err(Error::new(Stage::Mail, ErrorKind::TooLarge { size, limit }));
-        }
+        self.size_limit = match capabilities.size() {
+            Some(SizeLimit::Octets(limit)) => limit,
+            _ => u64::MAX,
+        };
+        self.check_size(size.unwrap_or_default())
+            .map_err(|reason| Error::new(Stage::Mail, reason))?;
         self.content = Content {
             size: size.filter(|_| capabilities.size().is_some()),
             body: match (binary, eight_bit) {
@@ -313,26 +320,46 @@ impl Transaction {
     ///
     /// It goes in batches: the next is put in line when the last is out. So what is sent of a text that turns out to be
     /// wrong does not depend on how the transport takes it.
-    pub(crate) fn write_text(&mut self, link: &mut Link) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    /// Why the text, which has begun, can neither go on nor be taken back.
+    pub(crate) fn write_text(&mut self, link: &mut Link) -> Result<(), ErrorKind> {
         if link.outbox.sent() < self.batch_end {
             return Ok(());
         }
         let before = self.text.written();
         match self.next {
-            Next::LoneDot => self.end_with(b".\r\n", link),
-            Next::Chunk => self.write_chunks(link)?,
-            _ => {
-                self.encode(u64::MAX, link)?;
-                if self.text.is_spent() {
-                    let terminator = self.text.end()?;
-                    self.end_with(terminator, link);
-                }
-            }
+            Next::LoneDot => self.end_with(DOT, link),
+            Next::Chunk => self.write_chunks(link).map_err(ErrorKind::Body)?,
+            _ => self.write_lines(link)?,
         }
         if self.text.written() > before {
             self.batch_end = link.outbox.queued();
             let (sent, total) = (self.text.written(), self.text.total(&self.mail.text));
             link.config.transcript.show(|| Entry::Body { sent, total });
+        }
+        Ok(())
+    }
+
+    /// Puts lines of a text in line that ends by a dot.
+    fn write_lines(&mut self, link: &mut Link) -> Result<(), ErrorKind> {
+        self.encode(u64::MAX, link).map_err(ErrorKind::Body)?;
+        if !self.text.is_spent() {
+            return self.check_size(self.text.size());
+        }
+        let terminator = self.text.end().map_err(ErrorKind::Body)?;
+        // The line end that the last line lacks counts.
+        let lacking = octets(terminator).saturating_sub(octets(DOT));
+        self.check_size(self.text.size().saturating_add(lacking))?;
+        self.end_with(terminator, link);
+        Ok(())
+    }
+
+    /// Whether the server takes a text of so many octets.
+    fn check_size(&self, size: u64) -> Result<(), ErrorKind> {
+        let limit = self.size_limit;
+        if size > limit {
+            return Err(ErrorKind::TooLarge { size, limit });
         }
         Ok(())
     }
@@ -375,6 +402,13 @@ impl Transaction {
                 let Some(staged) = self.text.stage(limit)? else {
                     return Ok(false);
                 };
+                // A server may refuse a chunk at once, and take what is in it for commands.
+                let size = self.text.size().saturating_add(staged.0);
+                if let Err(reason) = self.check_size(size) {
+                    self.stopped = Some(Error::new(Stage::Body, reason));
+                    self.next = Next::Nothing;
+                    return Ok(false);
+                }
                 staged
             }
         };
@@ -529,6 +563,7 @@ impl Transaction {
         link: &Link,
         tls: Option<TlsFacts>,
     ) -> Outcome {
+        let failure = self.stopped.take().or(failure);
         let offered = self.end.is_some_and(|end| link.was_offered(end));
         let recipients = core::mem::take(&mut self.mail.recipients);
         let (answers, error) = (&self.answers, failure.as_ref());
@@ -540,6 +575,9 @@ impl Transaction {
         Outcome::new(deliveries, failure, link.traffic(), tls)
     }
 }
+
+/// The line that ends a text.
+const DOT: &[u8] = b".\r\n";
 
 /// Replies around those for the recipients: for MAIL and DATA.
 const AROUND: usize = 2;

@@ -68,6 +68,11 @@ impl Text {
         self.written
     }
 
+    /// The same as the size of a message is counted (RFC 1870, section 3): without the doubled dots.
+    pub(super) fn size(&self) -> u64 {
+        self.written.saturating_sub(self.encoder.doubled())
+    }
+
     /// Octets of all of it as they travel, without what ends it; as declared, or `None`, if it is not at hand.
     pub(super) fn total(&self, text: &mail::Text) -> Option<u64> {
         match text {
