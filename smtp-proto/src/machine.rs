@@ -402,11 +402,12 @@ impl Core {
         }
     }
 
+    /// The answer to a question for what is not in line: it was not taken, or nobody handed it over.
     pub(crate) fn unknown(&self) -> Error {
-        match &self.state {
-            Err(error) => error.clone(),
-            Ok(State::Ended) => self.ended(),
-            Ok(state) => Error::misuse(state.stage(), Misuse::UnknownId),
+        match (self.refusal(), &self.state) {
+            (Some(error), _) => error,
+            (None, Err(error)) => error.clone(),
+            (None, Ok(state)) => Error::misuse(state.stage(), Misuse::UnknownId),
         }
     }
 
