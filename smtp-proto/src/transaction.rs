@@ -5,11 +5,11 @@
 //! accepted recipient has no text.
 //!
 //! ```text
-//! sending    Mail ─▶ Rcpt(0) ─▶ … ─▶ Rcpt(n) ─┬▶ Data ─▶ GoAhead ┬─▶ Text ──────┐
-//!              ▲                              │                  └─▶ LoneDot ───┤
-//!              │                              └▶ Chunk ─▶ … ─▶ Chunk (the last) ┤
-//!              │                                                                ▼
-//!              └──────────── there are recipients left ◀────────────────── Verdict or Nothing
+//! sending    Check ─▶ Mail ─▶ Rcpt(0) ─▶ … ─▶ Rcpt(n) ─┬▶ Data ─▶ GoAhead ┬─▶ Text ──────┐
+//!                       ▲                              │                  └─▶ LoneDot ───┤
+//!                       │                              └▶ Chunk ─▶ … ─▶ Chunk (the last) ┤
+//!                       │                                                                ▼
+//!                       └──────────── there are recipients left ◀────────────────── Verdict or Nothing
 //! answering  MAIL 2yz ─▶ RCPT 2yz|4yz|5yz … ─▶ DATA 3yz ─▶ end of the text 2yz|4yz|5yz
 //! ```
 //!
@@ -18,6 +18,7 @@
 //! mail begins again, for them.
 
 mod answers;
+mod quota;
 mod text;
 
 use alloc::boxed::Box;
@@ -25,9 +26,10 @@ use alloc::boxed::Box;
 use bytes::Bytes;
 
 use self::answers::Answers;
+use self::quota::Quota;
 use self::text::{Space, Text, octets};
 use crate::body::{Fault, Framing};
-use crate::capabilities::{Capabilities, SizeLimit};
+use crate::capabilities::{Capabilities, Limits, SizeLimit};
 use crate::command::Line;
 use crate::config::Protocol;
 use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage};
@@ -47,8 +49,8 @@ pub(crate) struct Transaction {
     pub(crate) id: MessageId,
     mail: Mail,
     content: Content,
-    /// The most recipients that the server takes at a time.
-    at_a_time: usize,
+    /// The recipients that the server takes at a time.
+    quota: Quota,
     /// The most octets of text that the server takes (RFC 1870).
     size_limit: u64,
     next: Next,
@@ -69,6 +71,8 @@ pub(crate) struct Transaction {
 /// What the sending cursor is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
+    /// Whether the server takes such a mail at all is not known.
+    Check,
     Mail,
     Rcpt(usize),
     Data,
@@ -100,9 +104,9 @@ impl Transaction {
             text: Text::new(&mail.text, Framing::Dot),
             mail,
             content: Content::default(),
-            at_a_time: usize::MAX,
+            quota: Quota::new(Limits::default()),
             size_limit: u64::MAX,
-            next: Next::Mail,
+            next: Next::Check,
             answers: Answers::default(),
             due: 0,
             batch_end: 0,
@@ -124,7 +128,7 @@ impl Transaction {
 
     /// Whether nothing of it has been put in line.
     pub(crate) fn is_untouched(&self) -> bool {
-        self.next == Next::Mail && self.answers.asked == 0
+        matches!(self.next, Next::Check | Next::Mail) && self.answers.asked == 0
     }
 
     /// Whether the server may hold the beginning of this mail, so that RSET has to come before the next.
@@ -142,7 +146,7 @@ impl Transaction {
     /// What it wants done now.
     pub(crate) fn want(&self, link: &Link) -> Want {
         match self.next {
-            Next::Mail => Want::Command(Expect::Mail),
+            Next::Check | Next::Mail => Want::Command(Expect::Mail),
             Next::Rcpt(index) => Want::Command(Expect::Rcpt(index)),
             Next::Data => Want::Command(Expect::Data),
             Next::Text | Next::LoneDot => Want::Text,
@@ -171,13 +175,17 @@ impl Transaction {
             && self.mail.whole_len().is_some_and(fits)
     }
 
-    /// Finds out what the mail needs from the server and whether the server has it, before a byte goes out.
+    /// Finds out what the mail needs from the server and whether the server has it, before a byte goes out: once, but for
+    /// the number of mails.
     ///
     /// `mails` is how many were begun on this connection.
     pub(crate) fn prepare(&mut self, capabilities: &Capabilities, mails: u32) -> Result<(), Error> {
         let limits = capabilities.limits();
         if limits.mail_max().is_some_and(|most| mails >= most.get()) {
             return Err(Error::new(Stage::Mail, ErrorKind::TooManyMails));
+        }
+        if self.next != Next::Check {
+            return Ok(());
         }
         let unsupported = |need| Error::new(Stage::Mail, ErrorKind::Unsupported(need));
         let (utf8, eight_bit) = (self.mail.needs_utf8(), self.mail.needs_eight_bit());
@@ -220,9 +228,8 @@ impl Transaction {
         if capabilities.chunking() && self.text.framing() != Framing::Length {
             self.text.set_framing(&self.mail.text, Framing::Length);
         }
-        self.at_a_time = limits.rcpt_max().map_or(usize::MAX, |most| {
-            usize::try_from(most.get()).unwrap_or(usize::MAX)
-        });
+        self.quota = Quota::new(limits);
+        self.next = Next::Mail;
         Ok(())
     }
 
@@ -266,15 +273,12 @@ impl Transaction {
     }
 
     /// The next recipient to ask for, from `index` on, or what comes behind the last.
-    fn next_rcpt(&self, index: usize) -> Next {
-        let left = self.mail.recipients.get(index..).unwrap_or_default();
-        let waits = |answer: &Answer| matches!(answer, Answer::None);
-        match left.iter().position(|recipient| waits(&recipient.answer)) {
-            Some(further) if self.answers.asked < self.at_a_time => {
-                Next::Rcpt(index.saturating_add(further))
-            }
-            _ if self.text.framing() == Framing::Length => Next::Chunk,
-            _ => Next::Data,
+    fn next_rcpt(&mut self, index: usize) -> Next {
+        let recipients = &self.mail.recipients;
+        match self.quota.next(recipients, index, self.answers.asked) {
+            Some(index) => Next::Rcpt(index),
+            None if self.text.framing() == Framing::Length => Next::Chunk,
+            None => Next::Data,
         }
     }
 
@@ -543,6 +547,7 @@ impl Transaction {
             return false;
         }
         self.answers = Answers::default();
+        self.quota.reset();
         for recipient in &mut self.mail.recipients {
             recipient.answer = recipient.answer.take().into_next();
         }
