@@ -269,7 +269,8 @@ impl ConfigBuilder {
 }
 
 impl Speculation {
-    /// Mails of so many octets at most, and so many octets of text at most on their way.
+    /// Mails of so many octets at most, and so many octets of text at most on their way. Besides, a mail has to fit
+    /// [one chunk](ConfigBuilder::chunk_size).
     pub const fn new(mail: u64, in_flight: u64) -> Self {
         Self { mail, in_flight }
     }

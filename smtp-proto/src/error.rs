@@ -46,7 +46,7 @@ pub enum ErrorKind {
     Unsupported(Need),
     /// The mail is larger than the server takes (RFC 1870).
     TooLarge {
-        /// Octets of the mail.
+        /// Octets of the mail; if its text comes in pieces, of as much as had come.
         size: u64,
         /// Octets that the server takes.
         limit: u64,
