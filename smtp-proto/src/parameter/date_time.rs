@@ -175,7 +175,11 @@ impl Reader<'_> {
             .take_while(|octet| octet.is_ascii_digit())
             .count();
         self.offset = self.offset.saturating_add(1).saturating_add(digits);
-        if digits == 0 { self.fault() } else { Ok(()) }
+        if (1..=FRACTION_MAX).contains(&digits) {
+            Ok(())
+        } else {
+            self.fault()
+        }
     }
 
     fn end(&self) -> Result<(), ParameterError> {
@@ -235,6 +239,8 @@ fn calendar(days: i64) -> (i64, i64, i64) {
     (year, month, days - days_before(year, month) + 1)
 }
 
+/// More digits of a fraction than any clock has.
+const FRACTION_MAX: usize = 20;
 const DAY: i64 = 86_400;
 const DAYS_OF_400_YEARS: i64 = 146_097;
 /// Days from the first of March of the year 0 to the beginning of 1970.
