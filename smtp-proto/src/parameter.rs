@@ -76,7 +76,8 @@ impl Parameter {
                 check(value).map_err(|error| error.behind(before))?;
             }
             (Form::Value(_), None) => {
-                return Err(ParameterError::new(before, ParameterFault::Empty));
+                let len = keyword.as_str().len();
+                return Err(ParameterError::new(len, ParameterFault::Empty));
             }
             (Form::Bare, Some(_)) => {
                 return Err(ParameterError::new(before, ParameterFault::Value));

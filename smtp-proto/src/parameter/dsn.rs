@@ -286,7 +286,8 @@ pub(super) fn check_original(value: &str) -> Result<(), ParameterError> {
     } else {
         check_xtext(address)
     };
-    checked.map_err(|error| error.behind(kind.len().saturating_add(1)))
+    let before = kind.len().saturating_add(1).min(value.len());
+    checked.map_err(|error| error.behind(before))
 }
 
 /// `xtext` that stands for printable ASCII.

@@ -198,7 +198,8 @@ pub(super) fn check_by(value: &str) -> Result<(), ParameterError> {
     } else {
         &["N", "NT", "R", "RT"]
     };
-    one_of(mode, modes).map_err(|error| error.behind(time.len().saturating_add(1)))
+    let before = time.len().saturating_add(1).min(value.len());
+    one_of(mode, modes).map_err(|error| error.behind(before))
 }
 
 /// What is asked for by a sound value of BY: a time after which the mail is to come back.

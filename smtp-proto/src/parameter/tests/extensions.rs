@@ -156,9 +156,9 @@ fn v11_values_that_an_extension_does_not_have_are_refused_with_their_place() {
     use ParameterFault as F;
     let long = |before: &str, octets: usize| format!("{before}{}", "a".repeat(octets));
     for (text, offset, fault) in [
-        ("RET", 4, F::Empty),
+        ("RET", 3, F::Empty),
         ("RET=ALL", 4, F::Value),
-        ("ENVID", 6, F::Empty),
+        ("ENVID", 5, F::Empty),
         ("ENVID=a+2b", 7, F::Character),
         ("ENVID=a+2", 7, F::Character),
         ("ENVID=a+0D+0AQUIT", 7, F::Character),
@@ -173,7 +173,7 @@ fn v11_values_that_an_extension_does_not_have_are_refused_with_their_place() {
         ("NOTIFY=DELAY,NEVER", 13, F::Conflict),
         ("ORCPT=a@x", 7, F::Character),
         ("ORCPT=;a@x", 6, F::Empty),
-        ("ORCPT=rfc822", 13, F::Empty),
+        ("ORCPT=rfc822", 12, F::Empty),
         ("ORCPT=rfc822;", 13, F::Empty),
         ("ORCPT=rfc822;a+b@x", 14, F::Character),
         ("ORCPT=rfc822;a+0A", 14, F::Character),
@@ -192,7 +192,7 @@ fn v11_values_that_an_extension_does_not_have_are_refused_with_their_place() {
         ("ORCPT=utf-8;a\\x{E9", 13, F::Character),
         (&long("ORCPT=rfc822;", 488), 500, F::TooLong),
         ("REQUIRETLS=1", 11, F::Value),
-        ("BY=120", 7, F::Empty),
+        ("BY=120", 6, F::Empty),
         ("BY=;R", 3, F::Empty),
         ("BY=-;N", 4, F::Empty),
         ("BY=1x;N", 4, F::Character),
