@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use crate::address::ClientName;
 use crate::inbox::ReplyLimits;
+use crate::mail::Mail;
 use crate::pipeline::{Pipelining, Window};
 use crate::sasl::Credentials;
 use crate::transcript::{Entry, Transcript};
@@ -154,6 +155,21 @@ impl Config {
     pub fn fallback(&self) -> Option<Self> {
         (self.security == Security::Opportunistic).then(|| Self {
             security: Security::Cleartext,
+            ..self.clone()
+        })
+    }
+
+    /// The policy for a connection that is made for this mail, whose author does not require TLS: the same with
+    /// [`Security::Opportunistic`] in place of [`Security::StartTls`] (RFC 8689, section 4.2.2).
+    ///
+    /// `None` if this policy does for it: TLS is not [optional](Mail::is_tls_optional) to the mail, the policy is another, or
+    /// there are credentials, which never travel in clear; a server that takes the mail with a login reads the header itself.
+    pub fn for_mail(&self, mail: &Mail) -> Option<Self> {
+        let relaxed = mail.is_tls_optional()
+            && self.security == Security::StartTls
+            && self.credentials.is_none();
+        relaxed.then(|| Self {
+            security: Security::Opportunistic,
             ..self.clone()
         })
     }

@@ -188,6 +188,9 @@ impl Transaction {
             return Ok(());
         }
         let unsupported = |need| Error::new(Stage::Mail, ErrorKind::Unsupported(need));
+        if let Some(demands) = &mut self.mail.demands {
+            demands.settle(capabilities).map_err(unsupported)?;
+        }
         let (utf8, eight_bit) = (self.mail.needs_utf8(), self.mail.needs_eight_bit());
         let binary = self.mail.needs_binary();
         if utf8 && !capabilities.smtp_utf8() {
@@ -198,16 +201,6 @@ impl Transaction {
         }
         if eight_bit && !capabilities.eight_bit_mime() {
             return Err(unsupported(Need::EightBitMime));
-        }
-        let parameters = self.mail.parameters.as_slice();
-        if let Some(parameter) = parameters
-            .iter()
-            .find(|each| !capabilities.has(each.extension()))
-        {
-            return Err(unsupported(Need::Parameter {
-                keyword: parameter.keyword().clone(),
-                extension: parameter.extension().into(),
-            }));
         }
         let size = self.mail.size();
         self.size_limit = match capabilities.size() {
@@ -239,14 +232,14 @@ impl Transaction {
             Expect::Rcpt(index) => match self.mail.recipients.get(index) {
                 Some(recipient) => Line::Rcpt {
                     path: &recipient.path,
-                    parameters: &[],
+                    parameters: self.mail.recipient_parameters(index),
                 },
                 None => return false,
             },
             Expect::Mail => Line::Mail {
                 path: &self.mail.sender,
                 content: self.content,
-                parameters: self.mail.parameters.as_slice(),
+                parameters: self.mail.parameters(),
             },
             _ => Line::Data,
         };
