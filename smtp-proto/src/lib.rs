@@ -11,6 +11,7 @@
 //! | --- | --- |
 //! | say how a connection is secured and who logs in | [`Config`], [`Security`], [`Credentials`] |
 //! | send many mails | [`Batch`], [`Pipelining`], [`Window`] |
+//! | speak for somebody else | [`Xclient`], [`Xforward`] |
 //! | compose an envelope | [`Mail`], [`ReversePath`], [`ForwardPath`], [`Parameter`] |
 //! | drive it | [`Connection`], [`Wire`], [`Transmit`], [`Time`] |
 //! | do TLS | [`Upgrade`], [`TlsFacts`] |
@@ -52,6 +53,7 @@ mod secret;
 mod time;
 mod tls;
 
+mod origin;
 mod parameter;
 mod reply;
 pub mod sasl;
@@ -96,6 +98,7 @@ pub use error::{
 pub use event::{BodyStatus, CommandId, Event, MessageId};
 pub use inbox::{ReplyError, ReplyLimits};
 pub use mail::{Field, Mail, MailBuilder, MailError, MailFault, Streamed};
+pub use origin::{AttributeError, AttributeFault, Xclient, XclientProto, Xforward, XforwardSource};
 #[cfg(feature = "std")]
 pub use outbox::IoSlices;
 pub use outbox::Transmit;

@@ -293,7 +293,7 @@ impl Clock {
 fn limit(timeouts: &Timeouts, wait: Wait) -> Duration {
     match wait {
         Wait::Connect => timeouts.connect,
-        Wait::Greeting => timeouts.greeting,
+        Wait::Greeting | Wait::Xclient => timeouts.greeting,
         Wait::Ehlo => timeouts.ehlo,
         Wait::StartTls | Wait::TlsHandshake => timeouts.starttls,
         Wait::Auth => timeouts.auth,

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::fmt;
 
+use crate::capabilities::Capabilities;
 use crate::command::{Command, Line};
 use crate::config::Protocol;
 use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage, Wait};
@@ -123,18 +124,22 @@ impl Core {
                     return Err(Error::protocol(to.stage(), ProtocolError::WrongClass)
                         .with_reply(reply.to_reply()));
                 }
+                let completed = reply.code().severity() == Severity::Completion;
                 if let Some(job) = self.jobs.front_mut()
-                    && let Job::Command(id, command) = core::mem::replace(job, Job::Gone)
+                    && let Job::Command(id, command) = job
+                    && !(completed && command.advance())
                 {
-                    self.needs_reset &=
-                        !(command.is_rset() && reply.code().severity() == Severity::Completion);
-                    self.done.push_back(Done::Command(id, Ok(reply.to_reply())));
+                    self.needs_reset &= !(command.is_rset() && completed);
+                    self.done
+                        .push_back(Done::Command(*id, Ok(reply.to_reply())));
+                    *job = Job::Gone;
                 }
             }
             Expect::Greeting
             | Expect::Ehlo
             | Expect::Helo
             | Expect::StartTls
+            | Expect::Xclient
             | Expect::Auth
             | Expect::Quit => {
                 let state = core::mem::replace(&mut self.state, Ok(State::Ended))?;
@@ -190,23 +195,26 @@ impl Core {
                     self.sending = self.sending.saturating_add(1);
                     true
                 }
-                Job::Command(id, command)
-                    if !command.is_ascii() && !self.known.capabilities.smtp_utf8() =>
-                {
-                    let error = Error::new(Stage::Command, ErrorKind::Unsupported(Need::SmtpUtf8));
-                    self.done.push_back(Done::Command(*id, Err(error)));
-                    *job = Job::Gone;
-                    self.tidy();
-                    true
-                }
-                Job::Command(..) if reach == Reach::Begun => false,
-                Job::Command(_, command) => {
-                    let said = self.link.say(&Line::User(command), Expect::Command);
-                    if said {
-                        self.sending = self.sending.saturating_add(1);
+                Job::Command(id, command) => match fit(command, &self.known.capabilities) {
+                    Ok(()) if reach == Reach::Begun => false,
+                    Ok(()) if self.needs_reset && command.is_for_next_mail() => {
+                        say_rset(&mut self.link, &mut self.needs_reset)
                     }
-                    said
-                }
+                    Ok(()) => {
+                        let said = self.link.say(&Line::User(command), Expect::Command);
+                        if said && !command.has_more() {
+                            self.sending = self.sending.saturating_add(1);
+                        }
+                        said
+                    }
+                    Err(need) => {
+                        let error = Error::new(Stage::Command, ErrorKind::Unsupported(need));
+                        self.done.push_back(Done::Command(*id, Err(error)));
+                        *job = Job::Gone;
+                        self.tidy();
+                        true
+                    }
+                },
                 Job::Mail(transaction) => match transaction.want(&self.link) {
                     Want::Answer => false,
                     Want::Nothing => {
@@ -530,6 +538,17 @@ impl Core {
     }
 }
 
+/// Makes a command fit for a server that offers this.
+fn fit(command: &mut Command, offered: &Capabilities) -> Result<(), Need> {
+    if !command.keep_offered(offered) {
+        Err(Need::Xforward)
+    } else if command.is_ascii() || offered.smtp_utf8() {
+        Ok(())
+    } else {
+        Err(Need::SmtpUtf8)
+    }
+}
+
 /// Begins a mail, behind RSET if the one before left something.
 fn say_mail(transaction: &mut Transaction, link: &mut Link, needs_reset: &mut bool) -> bool {
     // What is not answered yet may be refused.
@@ -537,13 +556,16 @@ fn say_mail(transaction: &mut Transaction, link: &mut Link, needs_reset: &mut bo
         link.pipeline.last(),
         Some(Expect::EndOfData | Expect::LastChunk)
     );
-    if *needs_reset || may_be_refused {
-        if !link.say(&Line::Rset, Expect::Rset) {
-            return false;
-        }
-        *needs_reset = false;
+    if (*needs_reset || may_be_refused) && !say_rset(link, needs_reset) {
+        return false;
     }
     transaction.say(Expect::Mail, link)
+}
+
+fn say_rset(link: &mut Link, needs_reset: &mut bool) -> bool {
+    let said = link.say(&Line::Rset, Expect::Rset);
+    *needs_reset &= !said;
+    said
 }
 
 impl fmt::Debug for Core {
