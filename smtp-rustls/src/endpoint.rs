@@ -9,7 +9,7 @@ use rustls::pki_types::ServerName;
 use smtp_proto::{
     AuthenticationError, ClientName, Config, ConfigError, Connection, Credentials, Entry, Error,
     ErrorKind, Pipelining, Protocol, ReplyLimits, Security, Speculation, Stage, Timeouts,
-    TransportError, Wait,
+    TransportError, Wait, Xclient,
 };
 
 use crate::session::Session;
@@ -69,6 +69,7 @@ struct Settings {
     client_name: Option<ClientName>,
     credentials: Option<Credentials>,
     credentials_in_clear: bool,
+    xclient: Option<Xclient>,
     timeouts: Timeouts,
     reply_limits: Option<ReplyLimits>,
     protocol: Protocol,
@@ -119,6 +120,7 @@ impl Endpoint {
                 client_name: None,
                 credentials: None,
                 credentials_in_clear: false,
+                xclient: None,
                 timeouts: Timeouts::default(),
                 reply_limits: None,
                 protocol: Protocol::Smtp,
@@ -251,6 +253,14 @@ impl EndpointBuilder {
         self
     }
 
+    /// Speaks for another client, which the server is told by XCLIENT before anybody logs in; by default, for itself.
+    ///
+    /// Under a policy with TLS it is told inside TLS.
+    pub fn xclient(mut self, client: Xclient) -> Self {
+        self.settings.xclient = Some(client);
+        self
+    }
+
     /// What EHLO says; a relay should give its own name.
     ///
     /// By default it is the address of this end of the connection, where the adapter knows it, as a literal (RFC 5321,
@@ -372,6 +382,9 @@ impl Settings {
         if self.credentials_in_clear {
             builder = builder.dangerous_credentials_in_clear();
         }
+        if let Some(client) = self.xclient.clone() {
+            builder = builder.xclient(client);
+        }
         if let Some(limits) = self.reply_limits {
             builder = builder.reply_limits(limits);
         }
@@ -400,6 +413,7 @@ impl fmt::Debug for Settings {
             .field("security", &self.security)
             .field("client_name", &self.client_name)
             .field("credentials", &self.credentials)
+            .field("xclient", &self.xclient)
             .field("timeouts", &self.timeouts)
             .field("protocol", &self.protocol)
             .field("pipelining", &self.pipelining)
