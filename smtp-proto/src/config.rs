@@ -44,6 +44,8 @@ pub struct Config {
     pub(crate) chunk_size: u64,
     pub(crate) window: Option<Window>,
     pub(crate) without: Vec<String>,
+    #[cfg(feature = "tracing")]
+    pub(crate) host: Option<String>,
     pub(crate) transcript: Transcript,
 }
 
@@ -139,6 +141,8 @@ impl Config {
             chunk_size: CHUNK_SIZE,
             window: None,
             without: Vec::new(),
+            #[cfg(feature = "tracing")]
+            host: None,
             transcript: Transcript::default(),
         })
     }
@@ -260,6 +264,13 @@ impl ConfigBuilder {
     /// Calls `observer` with everything that is said, in order, with secrets taken out.
     pub fn transcript(mut self, observer: impl Fn(&Entry<'_>) + Send + Sync + 'static) -> Self {
         self.0.transcript = Transcript::new(observer);
+        self
+    }
+
+    /// The server's name, for the spans of the crate `tracing`; without it, they have none.
+    #[cfg(feature = "tracing")]
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.0.host = Some(host.into());
         self
     }
 

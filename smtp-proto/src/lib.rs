@@ -21,7 +21,8 @@
 //! # Features
 //! `std` (default): [`IoSlice`](std::io::IoSlice)s in [`Transmit`], conversion from [`std::io::Error`]. Without it the crate
 //! needs `alloc` only. `scram` (default): the SCRAM mechanisms, which [`Credentials::password`] then prefers. `legacy`:
-//! CRAM-MD5.
+//! CRAM-MD5. `tracing`: a span of the crate of that name for each connection, `smtp.connection`, and one in it for each mail,
+//! `smtp.mail`; in them the lines of the transcript, which hold no secret: at DEBUG what decides something, at TRACE the rest.
 //!
 //! [RFC 5321]: https://www.rfc-editor.org/rfc/rfc5321
 
@@ -71,6 +72,8 @@ mod transcript;
 
 mod config;
 mod event;
+
+mod trace;
 
 mod link;
 

@@ -83,11 +83,16 @@ pub(crate) enum Announced {
 impl Core {
     /// Takes one whole reply.
     pub(crate) fn handle_reply(&mut self, now: Time, reply: ReplyRef<'_>) -> Result<(), Error> {
-        let transcript = &self.link.config.transcript;
+        let asks_for_mail = (self.link.pipeline.front()).is_some_and(|due| due.to.is_of_mail());
+        self.link.speak_of(match self.jobs.front() {
+            Some(Job::Mail(transaction)) if asks_for_mail => Some(&transaction.trace),
+            _ => None,
+        });
         if matches!(self.state, Ok(State::ExpectAuth(_))) && reply.code().as_u16() == 334 {
-            transcript.show(|| Entry::Challenge(reply.lines().map(<[u8]>::len).sum()));
+            let len = || reply.lines().map(<[u8]>::len).sum();
+            self.link.show(|| Entry::Challenge(len()));
         } else {
-            transcript.show_reply(|| reply.to_reply());
+            self.link.show_reply(|| reply.to_reply());
         }
         let going = reply.code().as_u16() == UNAVAILABLE;
         let Some(due) = self.link.answered(now) else {
@@ -186,10 +191,15 @@ impl Core {
                     && self.jobs.is_empty()
                     && self.link.pipeline.is_empty()
                 {
+                    self.link.speak_of(None);
                     self.state = Ok(State::quit(&mut self.link));
                 }
                 return Ok(());
             };
+            self.link.speak_of(match job {
+                Job::Mail(transaction) => Some(&transaction.trace),
+                Job::Command(..) | Job::Gone => None,
+            });
             let said = match job {
                 Job::Gone => {
                     self.sending = self.sending.saturating_add(1);
@@ -306,7 +316,11 @@ impl Core {
     pub(crate) fn settle(&mut self, transaction: Box<Transaction>, failure: Option<Error>) {
         let id = transaction.id;
         self.text = self.text.saturating_sub(transaction.size());
+        let trace = transaction.trace.clone();
         let outcome = transaction.outcome(failure, &self.link, self.known.tls.clone());
+        trace.outcome(&outcome);
+        // It ends with its mail.
+        self.link.speak_of(None);
         self.done.push_back(Done::Mail(id, outcome));
     }
 
@@ -326,7 +340,8 @@ impl Core {
 
     pub(crate) fn enter(&mut self, state: State) {
         if matches!(state, State::Ended) {
-            self.link.config.transcript.show(|| Entry::Ended);
+            self.link.speak_of(None);
+            self.link.show(|| Entry::Ended);
             let ended = self.ended();
             self.drop_jobs(&ended);
             self.link.close();
@@ -338,7 +353,8 @@ impl Core {
         if self.state.is_err() {
             return;
         }
-        self.link.config.transcript.show(|| Entry::Failed(&error));
+        self.link.speak_of(None);
+        self.link.show(|| Entry::Failed(&error));
         self.drop_jobs(&error);
         self.link.close();
         self.state = Err(error);

@@ -248,6 +248,20 @@ impl Expect {
         level >= needs
     }
 
+    /// Whether it is the answer to what is said for a mail, if one is being answered.
+    pub(crate) const fn is_of_mail(self) -> bool {
+        matches!(
+            self,
+            Self::Rset
+                | Self::Mail
+                | Self::Rcpt(_)
+                | Self::Data
+                | Self::EndOfData
+                | Self::Chunk
+                | Self::LastChunk
+        )
+    }
+
     pub(crate) fn stage(self) -> Stage {
         match self {
             Self::Greeting => Stage::Greeting,

@@ -88,6 +88,15 @@ fn session(
     cut: Option<Cut>,
     shown: &Shown,
 ) -> Vec<u8> {
+    shown.during(|| converse(credentials, server, cut, shown))
+}
+
+fn converse(
+    credentials: Credentials,
+    server: &smtp_test::Config,
+    cut: Option<Cut>,
+    shown: &Shown,
+) -> Vec<u8> {
     let config = Config::builder("client.test".parse().unwrap())
         .security(Security::Implicit)
         .credentials(credentials.clone())
@@ -157,6 +166,10 @@ fn v37_no_secret_shows_in_a_session_that_goes_well() {
         assert!(sends(secret, &sent), "{mechanism}: it was not even used");
         let shown = shown.all();
         assert!(shown.contains("Accepted") && shown.contains(mechanism));
+        if cfg!(feature = "tracing") {
+            let traced = format!("TRACE /smtp.connection{{}}: C: AUTH {mechanism}");
+            assert!(shown.contains(&traced), "{shown}");
+        }
         check_secret(secret, &shown);
     }
 }
