@@ -88,7 +88,7 @@ fn session(
     cut: Option<Cut>,
     shown: &Shown,
 ) -> Vec<u8> {
-    shown.during(|| converse(credentials, server, cut, shown))
+    traced(shown, || converse(credentials, server, cut, shown))
 }
 
 fn converse(
@@ -142,6 +142,20 @@ fn converse(
     shown.debug(&pair.connection.capabilities());
     shown.debug(&pair.connection.mechanism());
     pair.sent
+}
+
+/// Looks at the spans and events of what `run` does, where there are any.
+#[cfg(feature = "tracing")]
+fn traced<T>(shown: &Shown, run: impl FnOnce() -> T) -> T {
+    let collector = common::collector::Collector::new(tracing::Level::TRACE);
+    let result = collector.during(run);
+    shown.text(collector.lines().join("\n"));
+    result
+}
+
+#[cfg(not(feature = "tracing"))]
+fn traced<T>(_shown: &Shown, run: impl FnOnce() -> T) -> T {
+    run()
 }
 
 fn server(mechanism: &str) -> smtp_test::Config {

@@ -53,9 +53,9 @@ mod endpoint;
 mod facts;
 mod frames;
 mod hint;
+mod pinned;
 mod session;
 mod tls;
-#[cfg(feature = "dangerous")]
 mod unverified;
 
 pub use rustls;

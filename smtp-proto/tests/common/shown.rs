@@ -63,19 +63,6 @@ impl Shown {
         }
     }
 
-    /// Looks at the spans and events of what `run` does, where there are any.
-    pub(crate) fn during<T>(&self, run: impl FnOnce() -> T) -> T {
-        #[cfg(feature = "tracing")]
-        {
-            let collector = super::collector::Collector::new(tracing::Level::TRACE);
-            let result = collector.during(run);
-            self.text(collector.lines().join("\n"));
-            result
-        }
-        #[cfg(not(feature = "tracing"))]
-        run()
-    }
-
     pub(crate) fn all(&self) -> MutexGuard<'_, String> {
         self.0.lock().unwrap()
     }
