@@ -19,7 +19,6 @@ mod report;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
 use std::{env, fs, process};
 
 use crate::adapter::Adapter;
@@ -112,13 +111,8 @@ fn try_server(
             continue;
         }
         for case in cases().filter(|case| case.name.contains(&options.case)) {
-            let bench = Bench {
-                server,
-                site: &site,
-                adapter,
-                transcript: Arc::new(Mutex::new(Vec::new())),
-            };
-            let verdict = (case.run)(&bench);
+            let bench = Bench::new(server, &site, adapter);
+            let verdict = bench.run(case);
             if let Err(fault) = &verdict {
                 println!("{name}, {}, {}: {fault}", case.name, adapter.name());
                 let lines = bench.transcript.lock().map_err(|_| "a client panicked")?;

@@ -142,11 +142,16 @@ fn capabilities(bench: &Bench<'_>) -> Verdict {
     };
     let before = see(Security::Cleartext)?.capabilities;
     let after = see(Security::StartTls)?.capabilities;
-    if !before.starttls() || before.auth().next().is_some() {
+    let in_clear = bench.server.mechanisms_in_clear();
+    if !before.starttls() || !before.auth().eq(in_clear.iter().copied()) {
         return Err(format!("before TLS: {before:?}"));
     }
     let auth: Vec<_> = after.auth().collect();
-    if after.starttls() || !auth.contains(&"PLAIN") || !auth.contains(&"LOGIN") {
+    let missing = |name: &&&str| !auth.contains(*name);
+    if let Some(name) = bench.server.mechanisms().iter().find(missing) {
+        return Err(format!("after TLS no {name}: {after:?}"));
+    }
+    if after.starttls() {
         return Err(format!("after TLS: {after:?}"));
     }
     Ok(Done::Passed)

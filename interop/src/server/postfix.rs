@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::{fs, io};
 
-use super::{Server, count_files, dovecot};
+use super::{Server, count_files, dovecot, said};
 use crate::certificates::Flaw;
 use crate::letter::{PASSWORD, RECIPIENTS, SENDERS, Step, USER};
 use crate::site::{BackDoor, Door, FAR, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
@@ -59,7 +59,7 @@ impl Server for Postfix {
         add_user(site)?;
         // Makes the folders of the queue. It warns that the packages are not installed.
         let conf = site.path("conf");
-        run(site.command("postfix").arg("-c").arg(&conf).arg("check"))?;
+        said(site.command("postfix").arg("-c").arg(&conf).arg("check"))?;
         let mut command = site.command("/usr/lib/postfix/sbin/master");
         command
             .arg("-c")
@@ -82,17 +82,8 @@ fn add_user(site: &Site) -> io::Result<()> {
     let mut command = site.command("bash");
     let script = format!("printf {PASSWORD} | saslpasswd2 -p -c -f \"$1\" -u {HOST} {USER}");
     let database = site.path("sasldb");
-    run(command.args(["-c", &script, "bash"]).arg(&database))?;
+    said(command.args(["-c", &script, "bash"]).arg(&database))?;
     keep_private(&database, POSTFIX)
-}
-
-fn run(command: &mut Command) -> io::Result<()> {
-    let output = command.output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("{}: {said}", output.status)))
 }
 
 fn main(site: &Site) -> String {
