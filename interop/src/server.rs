@@ -15,6 +15,7 @@ mod nodemailer;
 mod opensmtpd;
 mod postfix;
 mod program;
+mod sendmail;
 
 /// A mail server that people run.
 pub(crate) trait Server: Sync {
@@ -72,10 +73,11 @@ pub(crate) trait Server: Sync {
 }
 
 /// All of them.
-pub(crate) const SERVERS: [&dyn Server; 5] = [
+pub(crate) const SERVERS: [&dyn Server; 6] = [
     &postfix::Postfix,
     &exim::Exim,
     &opensmtpd::OpenSmtpd,
+    &sendmail::Sendmail,
     &nodemailer::Nodemailer,
     &aiosmtpd::Aiosmtpd,
 ];
