@@ -11,6 +11,7 @@ use crate::site::{Door, Neighbour, Site};
 mod aiosmtpd;
 mod dovecot;
 mod exim;
+mod haraka;
 mod nodemailer;
 mod opensmtpd;
 mod postfix;
@@ -73,13 +74,14 @@ pub(crate) trait Server: Sync {
 }
 
 /// All of them.
-pub(crate) const SERVERS: [&dyn Server; 6] = [
+pub(crate) const SERVERS: [&dyn Server; 7] = [
     &postfix::Postfix,
     &exim::Exim,
     &opensmtpd::OpenSmtpd,
     &sendmail::Sendmail,
     &nodemailer::Nodemailer,
     &aiosmtpd::Aiosmtpd,
+    &haraka::Haraka,
 ];
 
 /// A mail as it was stored for one recipient.
