@@ -168,7 +168,7 @@ impl Bench<'_> {
 }
 
 /// Whether what was stored is the letter, but for what servers write at the top.
-fn check_stored(letter: &Letter, mail: &server::Stored) -> Result<(), String> {
+pub(crate) fn check_stored(letter: &Letter, mail: &server::Stored) -> Result<(), String> {
     if mail.sender != letter.sender() {
         return Err(format!(
             "sent by {}, stored as of {}",

@@ -9,7 +9,10 @@ use std::{fs, io, thread};
 use crate::site::{Door, Site};
 
 mod exim;
+mod ledger;
 mod postfix;
+
+pub(crate) use ledger::{Held, Ledger};
 
 /// A mail server that people run.
 pub(crate) trait Server: Sync {
@@ -34,6 +37,12 @@ pub(crate) trait Server: Sync {
 
     /// How many mails it has taken and not yet stored.
     fn queued(&self, site: &Site) -> io::Result<usize>;
+
+    /// Its queue and log, if it keeps in its queue what comes from senders of the kind `hold`.
+    fn ledger(&self, site: &Site) -> Option<Ledger> {
+        let _ = site;
+        None
+    }
 }
 
 /// All of them.
