@@ -9,6 +9,7 @@ mod apart;
 mod certificates;
 mod relay;
 mod site;
+mod token;
 
 mod letter;
 
@@ -22,13 +23,12 @@ mod soak;
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
 
 use crate::adapter::Adapter;
 use crate::case::{Bench, cases};
 use crate::report::{Cell, Report};
 use crate::server::{SERVERS, Server};
-use crate::site::{Running, Site};
+use crate::site::{Running, Site, is_unpacked};
 
 const USAGE: &str = "\
 usage: interop [OPTION...] [SERVER...]
@@ -99,14 +99,19 @@ fn try_server(
     report: &mut Report,
 ) -> Result<(), AnyError> {
     let name = server.name();
-    let packages = options.packages.join(name);
-    if !packages.join(".done").exists() {
+    if !is_unpacked(&options.packages.join(name)) {
         let required = options.required.iter().any(|each| each == name);
         report.missing(name, required);
         return Ok(());
     }
-    let site = Site::new(&packages, home.join(name))?;
+    let names = [&[name], server.beside()].concat();
+    let site = Site::new(&options.packages, &names, home.join(name))?;
     let command = server.prepare(&site)?;
+    let mut neighbours = Vec::new();
+    for neighbour in server.neighbours(&site)? {
+        neighbours.push(Running::start_beside(neighbour, &site)?);
+    }
+    // Stopped before them.
     let _running = Running::start(command, &site, server.doors())?;
     if let Some(mails) = options.soak {
         if let Some(ledger) = server.ledger(&site) {
@@ -124,13 +129,8 @@ fn try_server(
             continue;
         }
         for case in cases().filter(|case| case.name.contains(&options.case)) {
-            let bench = Bench {
-                server,
-                site: &site,
-                adapter,
-                transcript: Arc::new(Mutex::new(Vec::new())),
-            };
-            let verdict = (case.run)(&bench);
+            let bench = Bench::new(server, &site, adapter);
+            let verdict = bench.run(case);
             if let Err(fault) = &verdict {
                 println!("{name}, {}, {}: {fault}", case.name, adapter.name());
                 let lines = bench.transcript.lock().map_err(|_| "a client panicked")?;
