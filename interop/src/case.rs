@@ -14,6 +14,7 @@ use crate::site::{Door, HOST, Site};
 
 mod batch;
 mod fault;
+mod line;
 mod sasl;
 mod security;
 mod size;
@@ -56,6 +57,7 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
         text::CASES,
         size::CASES,
         fault::CASES,
+        line::CASES,
     ]
     .into_iter()
     .flatten()

@@ -7,6 +7,7 @@
 mod adapter;
 mod apart;
 mod certificates;
+mod line;
 mod relay;
 mod site;
 mod token;

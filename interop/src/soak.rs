@@ -41,7 +41,7 @@ pub(crate) struct Tally {
     /// How many of those in doubt are stored.
     in_doubt_stored: u64,
     stored: u64,
-    /// After the first rounds, and in the end, in KiB.
+    /// After half of the mails, and in the end, in KiB.
     memory: [u64; 2],
     /// Before the first round, and in the end.
     descriptors: [usize; 2],
@@ -99,8 +99,8 @@ pub(crate) fn run(site: &Site, mut ledger: Ledger, load: Load) -> Result<Tally, 
         tally.again += state.again;
         tally.compare(&state.told, held)?;
         drop(state.told);
-        // The first rounds find what stays.
-        let index = usize::from(tally.mails > WARM * ROUND);
+        // By the half of it an allocator has what it keeps.
+        let index = usize::from(tally.mails > load.mails / 2);
         tally.memory[index] = memory().map_err(|error| error.to_string())?;
         tally.descriptors[1] = descriptors(tally.descriptors[0])?;
     }
@@ -223,7 +223,7 @@ impl Tally {
         }
     }
 
-    /// Whether no more memory and descriptors are in use than after the first rounds.
+    /// Whether no more memory and descriptors are in use in the end.
     fn check_use(&self) -> Result<(), String> {
         let [before, after] = self.memory;
         if after > before + MORE {
@@ -266,9 +266,6 @@ impl fmt::Display for Tally {
 /// How many mails before the server is looked at.
 const ROUND: u32 = 2500;
 
-/// How many rounds find what stays.
-const WARM: u32 = 4;
-
 /// How many connections at one time.
 const WORKERS: usize = 6;
 
@@ -279,7 +276,7 @@ const LARGEST: usize = 512;
 const LONGEST: Duration = Duration::from_secs(300);
 
 /// How much more memory it may be in the end, in KiB: what an allocator keeps varies.
-const MORE: u64 = 8 * 1024;
+const MORE: u64 = 4 * 1024;
 
 /// One for each way to send and each kind of security.
 fn endpoints(site: &Site) -> Result<Vec<Endpoint>, String> {
