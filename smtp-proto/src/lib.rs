@@ -11,7 +11,7 @@
 //! | --- | --- |
 //! | say how a connection is secured and who logs in | [`Config`], [`Security`], [`Credentials`] |
 //! | send many mails | [`Batch`], [`Pipelining`], [`Window`] |
-//! | compose an envelope | [`Mail`], [`ReversePath`], [`ForwardPath`], [`Parameter`] |
+//! | compose an envelope | [`Mail`], [`Recipient`], [`ReversePath`], [`ForwardPath`], [`Parameter`] |
 //! | drive it | [`Connection`], [`Wire`], [`Transmit`], [`Time`] |
 //! | do TLS | [`Upgrade`], [`TlsFacts`] |
 //! | understand a failure | [`Error`], [`ErrorKind`], [`Stage`], [`Reply`] |
@@ -95,12 +95,15 @@ pub use error::{
 };
 pub use event::{BodyStatus, CommandId, Event, MessageId};
 pub use inbox::{ReplyError, ReplyLimits};
-pub use mail::{Field, Mail, MailBuilder, MailError, MailFault, Streamed};
+pub use mail::{Field, Mail, MailBuilder, MailError, MailFault, Recipient, Streamed};
 #[cfg(feature = "std")]
 pub use outbox::IoSlices;
 pub use outbox::Transmit;
 pub use outcome::{Delivery, Fate, Outcome, Traffic, Undelivered};
-pub use parameter::{Keyword, Parameter, ParameterError, ParameterFault, Parameters, Value};
+pub use parameter::{
+    DateTime, DeliverBy, Keyword, Notify, OriginalRecipient, Parameter, ParameterError,
+    ParameterFault, Parameters, Return, UnlessKnown, Value,
+};
 pub use pipeline::{Pipelining, Window};
 pub use reply::{Code, EnhancedCode, Reply, Severity};
 pub use sasl::Credentials;

@@ -85,6 +85,7 @@ mod credentials;
 mod peer;
 mod record;
 mod tls;
+pub mod xtext;
 
 mod config;
 mod log;
