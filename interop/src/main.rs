@@ -7,6 +7,7 @@
 mod adapter;
 mod certificates;
 mod site;
+mod token;
 
 mod letter;
 
@@ -18,14 +19,13 @@ mod report;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
 use std::{env, fs, process};
 
 use crate::adapter::Adapter;
 use crate::case::{Bench, cases};
 use crate::report::{Cell, Report};
 use crate::server::{SERVERS, Server};
-use crate::site::{Running, Site};
+use crate::site::{Running, Site, is_unpacked};
 
 const USAGE: &str = "\
 usage: interop [OPTION...] [SERVER...]
@@ -92,27 +92,27 @@ fn try_server(
     report: &mut Report,
 ) -> Result<(), AnyError> {
     let name = server.name();
-    let packages = options.packages.join(name);
-    if !packages.join(".done").exists() {
+    if !is_unpacked(&options.packages.join(name)) {
         let required = options.required.iter().any(|each| each == name);
         report.missing(name, required);
         return Ok(());
     }
-    let site = Site::new(&packages, home.join(name))?;
+    let names = [&[name], server.beside()].concat();
+    let site = Site::new(&options.packages, &names, home.join(name))?;
     let command = server.prepare(&site)?;
+    let mut neighbours = Vec::new();
+    for neighbour in server.neighbours(&site)? {
+        neighbours.push(Running::start_beside(neighbour, &site)?);
+    }
+    // Stopped before them.
     let _running = Running::start(command, &site, server.doors())?;
     for adapter in Adapter::ALL {
         if (options.adapter.as_ref()).is_some_and(|only| only != adapter.name()) {
             continue;
         }
         for case in cases().filter(|case| case.name.contains(&options.case)) {
-            let bench = Bench {
-                server,
-                site: &site,
-                adapter,
-                transcript: Arc::new(Mutex::new(Vec::new())),
-            };
-            let verdict = (case.run)(&bench);
+            let bench = Bench::new(server, &site, adapter);
+            let verdict = bench.run(case);
             if let Err(fault) = &verdict {
                 println!("{name}, {}, {}: {fault}", case.name, adapter.name());
                 let lines = bench.transcript.lock().map_err(|_| "a client panicked")?;

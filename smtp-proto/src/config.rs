@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use crate::address::ClientName;
 use crate::inbox::ReplyLimits;
+use crate::mail::Mail;
 use crate::origin::Xclient;
 use crate::pipeline::{Pipelining, Window};
 use crate::sasl::Credentials;
@@ -167,6 +168,21 @@ impl Config {
         })
     }
 
+    /// The policy for a connection that is made for this mail, whose author does not require TLS: the same with
+    /// [`Security::Opportunistic`] in place of [`Security::StartTls`] (RFC 8689, section 4.2.2).
+    ///
+    /// `None` if this policy does for it: TLS is not [optional](Mail::is_tls_optional) to the mail, the policy is another, or
+    /// there are credentials, which never travel in clear; a server that takes the mail with a login reads the header itself.
+    pub fn for_mail(&self, mail: &Mail) -> Option<Self> {
+        let relaxed = mail.is_tls_optional()
+            && self.security == Security::StartTls
+            && self.credentials.is_none();
+        relaxed.then(|| Self {
+            security: Security::Opportunistic,
+            ..self.clone()
+        })
+    }
+
     /// What to try next on a new connection after an [`Expired`](crate::AuthenticationError::Expired): the same, with a new
     /// token from its source.
     ///
@@ -296,7 +312,8 @@ impl ConfigBuilder {
 }
 
 impl Speculation {
-    /// Mails of so many octets at most, and so many octets of text at most on their way.
+    /// Mails of so many octets at most, and so many octets of text at most on their way. Besides, a mail has to fit
+    /// [one chunk](ConfigBuilder::chunk_size).
     pub const fn new(mail: u64, in_flight: u64) -> Self {
         Self { mail, in_flight }
     }

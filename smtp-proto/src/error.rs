@@ -10,7 +10,7 @@ use core::fmt;
 
 use crate::body::Fault;
 use crate::inbox::ReplyError;
-use crate::parameter::Keyword;
+use crate::parameter::{DateTime, Keyword};
 use crate::reply::{Escaped, Reply};
 use crate::sasl::Failure;
 pub(crate) use hint::{of_fault, of_refusal};
@@ -46,7 +46,7 @@ pub enum ErrorKind {
     Unsupported(Need),
     /// The mail is larger than the server takes (RFC 1870).
     TooLarge {
-        /// Octets of the mail.
+        /// Octets of the mail; if its text comes in pieces, of as much as had come.
         size: u64,
         /// Octets that the server takes.
         limit: u64,
@@ -154,6 +154,29 @@ pub enum Need {
         keyword: Keyword,
         /// The extension's EHLO keyword.
         extension: String,
+        /// The index of the recipient with whose RCPT it belongs; `None` if it belongs with MAIL.
+        recipient: Option<usize>,
+    },
+    /// A mail to be delivered or returned sooner than the server does that (RFC 2852, section 4).
+    DeliverBy {
+        /// Seconds that were asked for.
+        seconds: u64,
+        /// The fewest that the server takes.
+        least: u64,
+    },
+    /// A mail to be held for longer than the server does (RFC 4865, section 4).
+    HoldFor {
+        /// Seconds that were asked for.
+        seconds: u64,
+        /// The most that the server takes.
+        most: u64,
+    },
+    /// A mail to be held until later than the server does (RFC 4865, section 4).
+    HoldUntil {
+        /// What was asked for.
+        time: DateTime,
+        /// The latest that the server takes.
+        latest: DateTime,
     },
 }
 
@@ -485,8 +508,34 @@ impl fmt::Display for Need {
                 )
             }
             Self::Xforward => f.write_str("to tell where a mail comes from needs XFORWARD"),
-            Self::Parameter { keyword, extension } => {
-                write!(f, "the parameter {keyword} needs {extension}")
+            Self::Parameter {
+                keyword,
+                extension,
+                recipient,
+            } => {
+                write!(f, "the parameter {keyword}")?;
+                if let Some(index) = recipient {
+                    write!(f, " of recipient {index}")?;
+                }
+                write!(f, " needs {extension}")
+            }
+            Self::DeliverBy { seconds, least } => {
+                return write!(
+                    f,
+                    "delivery within {seconds} seconds, of which the server takes {least} at least"
+                );
+            }
+            Self::HoldFor { seconds, most } => {
+                return write!(
+                    f,
+                    "to be held for {seconds} seconds, of which the server takes {most} at most"
+                );
+            }
+            Self::HoldUntil { time, latest } => {
+                return write!(
+                    f,
+                    "to be held until {time}, of which the server takes {latest} at the latest"
+                );
             }
         }?;
         f.write_str(", which the server does not offer")

@@ -215,8 +215,9 @@ fn learn(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), Error> {
                 .fold(Capabilities::from_ehlo(reply), |kept, keyword| {
                     kept.without(keyword)
                 });
-            // RFC 8689, section 2: it counts only inside TLS.
-            if cx.known.tls.is_none() && cx.known.capabilities.requiretls() {
+            // RFC 8689, section 2: it counts only inside TLS, and from a server that is the right one.
+            let counts = (cx.known.tls.as_ref()).is_some_and(TlsFacts::is_peer_verified);
+            if !counts && cx.known.capabilities.requiretls() {
                 let all = core::mem::take(&mut cx.known.capabilities);
                 cx.known.capabilities = all.without("REQUIRETLS");
             }

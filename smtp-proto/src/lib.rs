@@ -12,7 +12,7 @@
 //! | say how a connection is secured and who logs in | [`Config`], [`Security`], [`Credentials`] |
 //! | send many mails | [`Batch`], [`Pipelining`], [`Window`] |
 //! | speak for somebody else | [`Xclient`], [`Xforward`] |
-//! | compose an envelope | [`Mail`], [`ReversePath`], [`ForwardPath`], [`Parameter`] |
+//! | compose an envelope | [`Mail`], [`Recipient`], [`ReversePath`], [`ForwardPath`], [`Parameter`] |
 //! | drive it | [`Connection`], [`Wire`], [`Transmit`], [`Time`] |
 //! | do TLS | [`Upgrade`], [`TlsFacts`] |
 //! | understand a failure | [`Error`], [`ErrorKind`], [`Stage`], [`Reply`] |
@@ -100,13 +100,16 @@ pub use error::{
 };
 pub use event::{BodyStatus, CommandId, Event, MessageId};
 pub use inbox::{ReplyError, ReplyLimits};
-pub use mail::{Field, Mail, MailBuilder, MailError, MailFault, Streamed};
+pub use mail::{Field, Mail, MailBuilder, MailError, MailFault, Recipient, Streamed};
 pub use origin::{AttributeError, AttributeFault, Xclient, XclientProto, Xforward, XforwardSource};
 #[cfg(feature = "std")]
 pub use outbox::IoSlices;
 pub use outbox::Transmit;
 pub use outcome::{Delivery, Fate, Outcome, Traffic, Undelivered};
-pub use parameter::{Keyword, Parameter, ParameterError, ParameterFault, Parameters, Value};
+pub use parameter::{
+    DateTime, DeliverBy, Keyword, Notify, OriginalRecipient, Parameter, ParameterError,
+    ParameterFault, Parameters, Return, UnlessKnown, Value,
+};
 pub use pipeline::{Pipelining, Window};
 pub use reply::{Code, EnhancedCode, Reply, Severity};
 pub use sasl::Credentials;

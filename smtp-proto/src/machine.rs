@@ -236,7 +236,7 @@ impl Core {
                     Want::Text => {
                         transaction
                             .write_text(&mut self.link)
-                            .map_err(|fault| Error::new(Stage::Body, ErrorKind::Body(fault)))?;
+                            .map_err(|reason| Error::new(Stage::Body, reason))?;
                         transaction.want(&self.link) == Want::Nothing
                     }
                     Want::Command(Expect::Mail) => {
@@ -426,11 +426,12 @@ impl Core {
         }
     }
 
+    /// The answer to a question for what is not in line: it was not taken, or nobody handed it over.
     pub(crate) fn unknown(&self) -> Error {
-        match &self.state {
-            Err(error) => error.clone(),
-            Ok(State::Ended) => self.ended(),
-            Ok(state) => Error::misuse(state.stage(), Misuse::UnknownId),
+        match (self.refusal(), &self.state) {
+            (Some(error), _) => error,
+            (None, Err(error)) => error.clone(),
+            (None, Ok(state)) => Error::misuse(state.stage(), Misuse::UnknownId),
         }
     }
 

@@ -86,6 +86,7 @@ mod credentials;
 mod peer;
 mod record;
 mod tls;
+pub mod xtext;
 
 mod config;
 mod log;

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use crate::TlsFacts;
+use crate::{TlsFacts, xtext};
 
 /// A mail that the server took, by its final 2yz reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,11 +101,15 @@ impl Recipient {
         &self.parameters
     }
 
-    /// The ORCPT parameter: the type of the address, and the address, decoded (RFC 3461, section 4.2).
+    /// The ORCPT parameter: the type of the address, and the address, decoded (RFC 3461, section 4.2; RFC 6533, section 3).
     pub fn original_recipient(&self) -> Option<(String, String)> {
-        let value = named(&self.parameters, "ORCPT")?.decoded()?;
-        let (kind, address) = value.split_once(';')?;
-        Some((kind.to_owned(), address.to_owned()))
+        let (kind, address) = self.parameter("ORCPT")?.split_once(';')?;
+        let address = if kind.eq_ignore_ascii_case("utf-8") {
+            xtext::decode_address(address)?
+        } else {
+            String::from_utf8(xtext::decode(address)?).ok()?
+        };
+        Some((kind.to_owned(), address))
     }
 
     /// The words of the NOTIFY parameter, in capitals (RFC 3461, section 4.1).
@@ -141,7 +145,7 @@ impl Parameter {
 
     /// The value with its `+XX` decoded (xtext: RFC 3461, section 4); `None` if there is none, or it is no xtext of UTF-8.
     pub fn decoded(&self) -> Option<String> {
-        String::from_utf8(decode_xtext(self.value()?)?).ok()
+        String::from_utf8(xtext::decode(self.value()?)?).ok()
     }
 }
 
@@ -387,29 +391,6 @@ pub(crate) fn printable(line: &[u8]) -> String {
         text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
     }
     text
-}
-
-/// Decodes xtext (RFC 3461, section 4); octets over 127 stand for themselves, as RFC 6533 lets them.
-pub(crate) fn decode_xtext(text: &str) -> Option<Vec<u8>> {
-    let mut octets = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        octets.push(match byte {
-            b'+' => 16 * hex(rest.next()?)? + hex(rest.next()?)?,
-            b'=' | 0..=32 | 127 => return None,
-            _ => byte,
-        });
-    }
-    Some(octets)
-}
-
-/// A digit of xtext, which has capitals only.
-fn hex(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
 }
 
 fn named<'a>(parameters: &'a [Parameter], keyword: &str) -> Option<&'a Parameter> {

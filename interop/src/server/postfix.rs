@@ -1,12 +1,12 @@
-//! Postfix: submission with Cyrus SASL, delivery into a Maildir by its own agent.
+//! Postfix: submission with the SASL of Dovecot, and of Cyrus; delivery into a Maildir by its own agent.
 
 use std::process::Command;
 use std::{fs, io};
 
-use super::{Server, count_files};
+use super::{Server, count_files, dovecot, said};
 use crate::certificates::Flaw;
 use crate::letter::{PASSWORD, RECIPIENTS, SENDERS, Step, USER};
-use crate::site::{Door, HOST, LARGE, SMALL, STORE, Site, keep_private};
+use crate::site::{BackDoor, Door, FAR, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
 
 #[derive(Debug)]
 pub(super) struct Postfix;
@@ -21,6 +21,14 @@ impl Server for Postfix {
 
     fn doors(&self) -> &'static [Door] {
         &Door::ALL
+    }
+
+    fn beside(&self) -> &'static [&'static str] {
+        &[dovecot::NAME]
+    }
+
+    fn neighbours(&self, site: &Site) -> io::Result<Vec<Neighbour>> {
+        dovecot::beside(site)
     }
 
     fn prepare(&self, site: &Site) -> io::Result<Command> {
@@ -41,7 +49,7 @@ impl Server for Postfix {
         site.write(
             "conf/sasl/smtpd.conf",
             &format!(
-                "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {}\nmech_list: PLAIN LOGIN\n",
+                "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {}\nmech_list: PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256\n",
                 site.path("sasldb").display()
             ),
         )?;
@@ -51,7 +59,7 @@ impl Server for Postfix {
         add_user(site)?;
         // Makes the folders of the queue. It warns that the packages are not installed.
         let conf = site.path("conf");
-        run(site.command("postfix").arg("-c").arg(&conf).arg("check"))?;
+        said(site.command("postfix").arg("-c").arg(&conf).arg("check"))?;
         let mut command = site.command("/usr/lib/postfix/sbin/master");
         command
             .arg("-c")
@@ -74,21 +82,13 @@ fn add_user(site: &Site) -> io::Result<()> {
     let mut command = site.command("bash");
     let script = format!("printf {PASSWORD} | saslpasswd2 -p -c -f \"$1\" -u {HOST} {USER}");
     let database = site.path("sasldb");
-    run(command.args(["-c", &script, "bash"]).arg(&database))?;
+    said(command.args(["-c", &script, "bash"]).arg(&database))?;
     keep_private(&database, POSTFIX)
-}
-
-fn run(command: &mut Command) -> io::Result<()> {
-    let output = command.output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("{}: {said}", output.status)))
 }
 
 fn main(site: &Site) -> String {
     let home = site.home().display();
+    let beside = site.back_port(BackDoor::Beside);
     let key = site.certificates.key(Flaw::None);
     let chain = site.certificates.chain(Flaw::None);
     format!(
@@ -140,9 +140,16 @@ smtpd_sasl_path = smtpd
 cyrus_sasl_config_path = {home}/conf/sasl
 smtpd_sasl_local_domain = {HOST}
 smtpd_sasl_security_options = noanonymous
+relay_domains = {FAR}
+transport_maps = inline:{{{FAR}=lmtp:inet:127.0.0.1:{beside}}}
+lmtp_host_lookup = native
+lmtp_tls_security_level = verify
+lmtp_tls_verify_cert_match = {HOST}
+lmtp_tls_CAfile = {authority}
 ",
         key = key.display(),
         chain = chain.display(),
+        authority = site.certificates.authority().display(),
     )
 }
 
@@ -161,7 +168,14 @@ fn master(site: &Site) -> String {
         let options = match door {
             Door::Relay => String::new(),
             Door::Submission => {
-                "-o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes".into()
+                let sasl = match site.has(dovecot::NAME) {
+                    true => format!(
+                        "-o smtpd_sasl_type=dovecot -o smtpd_sasl_path=unix:{}",
+                        dovecot::auth(site).display()
+                    ),
+                    false => String::new(),
+                };
+                format!("-o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes {sasl}")
             }
             Door::Implicit => "-o smtpd_tls_wrappermode=yes -o smtpd_sasl_auth_enable=yes".into(),
             Door::Bare => "-o smtpd_tls_security_level=none -o smtpd_discard_ehlo_keywords=\
@@ -190,6 +204,7 @@ trace unix - - n - 0 bounce
 proxymap unix - - n - - proxymap
 error unix - - n - - error
 retry unix - - n - - error
+lmtp unix - - n - - lmtp
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
 "

@@ -46,6 +46,8 @@ pub(super) struct Line {
     offset: u64,
     /// Octets of the line so far, never more than the longest line allowed.
     column: usize,
+    /// Dots that were doubled.
+    doubled: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +67,13 @@ impl Line {
             state: State::Start,
             offset: 0,
             column: 0,
+            doubled: 0,
         }
+    }
+
+    /// How many dots were doubled so far.
+    pub(super) const fn doubled(&self) -> u64 {
+        self.doubled
     }
 
     pub(super) const fn state(&self) -> State {
@@ -103,7 +111,10 @@ impl Line {
     /// Says that the insertion last asked for was made.
     pub(super) const fn inserted(&mut self, insert: Insert) {
         match insert {
-            Insert::Dot => self.state = State::Within,
+            Insert::Dot => {
+                self.state = State::Within;
+                self.doubled = self.doubled.saturating_add(1);
+            }
             Insert::Cr => self.state = State::AfterCr,
             Insert::Lf => {
                 self.state = State::Start;

@@ -155,6 +155,9 @@ fn of_need(stage: Stage, need: &Need) -> Option<&'static str> {
         (Stage::Mail, Need::SmtpUtf8) => {
             Some("encode words in headers as RFC 2047 says, and domains as A-labels")
         }
+        (_, Need::Parameter { extension, .. }) if extension == "DSN" => {
+            Some("say `if_offered` of DSN to send the mail without asking for a report")
+        }
         _ => None,
     }
 }

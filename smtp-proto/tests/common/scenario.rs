@@ -21,8 +21,10 @@
 //! line-ends convert                 these four count for the mails below, too
 //! longest-line none
 //! parameter BY=120;R
+//! if-offered DSN                    parameters of this extension are left out if it is not offered
 //! declare eight-bit                 or utf8-headers, binary, or size 100; of a text that comes in pieces
-//! mail a@x.test b@x.test c@x.test   a sender (<> for none) and recipients (local:root for one without a domain)
+//! mail a@x.test b@x.test c@x.test   a sender (<> for none) and recipients (local:root for one without a domain), each with
+//!                                   its own parameters behind it: b@x.test|NOTIFY=NEVER|ORCPT=rfc822;b@x.test
 //! stream a@x.test b@x.test          the same with a text in pieces:
 //! piece Subject: t\r\n\r\n           then `finish`, `fail` (the source fails) or `abandon`
 //! vrfy root                         or noop, rset, expn, help, custom
@@ -55,8 +57,8 @@ use std::time::Duration;
 use smtp_proto::body::LineEnds;
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Error, ForwardPath, Mail, MailBuilder, MailError,
-    Outcome, Parameter, Pipelining, Protocol, Reply, Security, Speculation, Streamed, Timeouts,
-    Window, Xclient, XclientProto, Xforward, XforwardSource,
+    Outcome, Parameter, Pipelining, Protocol, Recipient, Reply, Security, Speculation, Streamed,
+    Timeouts, Window, Xclient, XclientProto, Xforward, XforwardSource,
 };
 use smtp_test::Script;
 
@@ -168,6 +170,7 @@ struct Shape {
     line_ends: LineEnds,
     longest_line: Option<usize>,
     parameters: Vec<Parameter>,
+    dispensable: Vec<String>,
     declared: Streamed,
     binary: bool,
 }
@@ -179,6 +182,7 @@ impl Default for Shape {
             line_ends: LineEnds::Reject,
             longest_line: Some(998),
             parameters: Vec::new(),
+            dispensable: Vec::new(),
             declared: Streamed::new(),
             binary: false,
         }
@@ -193,13 +197,8 @@ impl Shape {
             ("binary", _) => self.binary = true,
             ("line-ends", "convert") => self.line_ends = LineEnds::Convert,
             ("longest-line", _) => self.longest_line = rest.parse().ok(),
-            ("parameter", _) => {
-                let (keyword, value) = rest
-                    .split_once('=')
-                    .map_or((rest, None), |(word, value)| (word, Some(value)));
-                self.parameters
-                    .push(Parameter::new(keyword, value).unwrap());
-            }
+            ("parameter", _) => self.parameters.push(parameter(rest)),
+            ("if-offered", _) => self.dispensable.push(rest.to_owned()),
             ("declare", "eight-bit") => self.declared = self.declared.eight_bit(),
             ("declare", "binary") => self.declared = self.declared.binary(),
             ("declare", "utf8-headers") => self.declared = self.declared.utf8_headers(),
@@ -218,10 +217,16 @@ impl Shape {
         let mut words = envelope.split(' ');
         let mut mail = Mail::builder().sender(words.next().unwrap());
         for word in words {
-            mail = match word.strip_prefix("local:") {
-                Some(user) => mail.recipient(ForwardPath::local(user).unwrap()),
-                None => mail.recipient(word),
+            let mut parts = word.split('|');
+            let path = parts.next().unwrap();
+            let recipient = match path.strip_prefix("local:") {
+                Some(user) => ForwardPath::local(user).unwrap().into(),
+                None => Recipient::from(path),
             };
+            mail = mail.recipient(parts.map(parameter).fold(recipient, Recipient::parameter));
+        }
+        for extension in &self.dispensable {
+            mail = mail.if_offered(extension);
         }
         mail = self
             .parameters
@@ -240,6 +245,13 @@ impl Shape {
         }
         .build()
     }
+}
+
+fn parameter(text: &str) -> Parameter {
+    let (keyword, value) = text
+        .split_once('=')
+        .map_or((text, None), |(word, value)| (word, Some(value)));
+    Parameter::new(keyword, value).unwrap()
 }
 
 fn timeouts(session: Option<&str>, limit: Option<Duration>) -> Timeouts {

@@ -402,7 +402,7 @@ impl Machine {
             .is_some_and(|size| self.is_too_big(size))
     }
 
-    fn mail_has(&self, keyword: &str) -> bool {
+    pub(super) fn mail_has(&self, keyword: &str) -> bool {
         self.mail_parameter(keyword).is_some()
     }
 
