@@ -1,6 +1,7 @@
 //! An authority, and the certificates that it gave to a server, right and wrong ones.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{error, fs, io};
 
 use rcgen::{
@@ -8,14 +9,20 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use smtp_rustls::Tls;
+use smtp_rustls::rustls::crypto::ring;
+use smtp_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+use smtp_rustls::rustls::{ClientConfig, RootCertStore};
 
+use crate::letter::USER;
 use crate::site::HOST;
 
 /// Certificates in a folder, and what a client needs to check them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Certificates {
     folder: PathBuf,
+    authority: Arc<CertifiedIssuer<'static, KeyPair>>,
     trust: Tls,
+    known: Tls,
 }
 
 /// What is wrong with a certificate.
@@ -30,16 +37,28 @@ impl Certificates {
     /// Makes them all.
     pub(crate) fn new(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        let trust = make(folder).map_err(|error| io::Error::other(error.to_string()))?;
-        Ok(Self {
-            folder: folder.to_path_buf(),
-            trust,
-        })
+        Self::make(folder).map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    /// Makes those of the server anew, for this key in PEM.
+    pub(crate) fn certify(&self, key: &str) -> io::Result<()> {
+        let certify = || {
+            let key = KeyPair::from_pem(key)?;
+            Flaw::ALL
+                .iter()
+                .try_for_each(|flaw| self.issue(*flaw, &key))
+        };
+        certify().map_err(|error: Box<dyn error::Error>| io::Error::other(error.to_string()))
     }
 
     /// Trusts the authority and nobody else.
     pub(crate) fn trust(&self) -> &Tls {
         &self.trust
+    }
+
+    /// The same, and shows a certificate of a user's.
+    pub(crate) fn known(&self) -> &Tls {
+        &self.known
     }
 
     /// The file with the authority's own certificate.
@@ -54,32 +73,31 @@ impl Certificates {
     pub(crate) fn chain(&self, flaw: Flaw) -> PathBuf {
         self.folder.join(format!("{}.pem", flaw.name()))
     }
-}
 
-impl Flaw {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::None => "good",
-            Self::WrongName => "wrong-name",
-            Self::Expired => "expired",
+    fn make(folder: &Path) -> Result<Self, Box<dyn error::Error>> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name = named("authority");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+        fs::write(folder.join("authority.pem"), authority.pem())?;
+        let trust = Tls::builder()
+            .only_added_roots()
+            .add_root_pem(authority.pem())
+            .build()?;
+        let made = Self {
+            folder: folder.to_path_buf(),
+            known: known(&authority)?,
+            authority: Arc::new(authority),
+            trust,
+        };
+        for flaw in Flaw::ALL {
+            made.issue(flaw, &KeyPair::generate()?)?;
         }
+        Ok(made)
     }
-}
 
-/// One that has the same name as its issuer counts as signed by itself.
-fn named(name: &str) -> DistinguishedName {
-    let mut all = DistinguishedName::new();
-    all.push(DnType::CommonName, name);
-    all
-}
-
-fn make(folder: &Path) -> Result<Tls, Box<dyn error::Error>> {
-    let mut params = CertificateParams::new(Vec::new())?;
-    params.distinguished_name = named("authority");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
-    for flaw in [Flaw::None, Flaw::WrongName, Flaw::Expired] {
+    fn issue(&self, flaw: Flaw, key: &KeyPair) -> Result<(), Box<dyn error::Error>> {
         let name = if flaw == Flaw::WrongName {
             "other.test"
         } else {
@@ -91,20 +109,47 @@ fn make(folder: &Path) -> Result<Tls, Box<dyn error::Error>> {
         if flaw == Flaw::Expired {
             params.not_after = date_time_ymd(2020, 1, 1);
         }
-        let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &authority)?;
-        fs::write(
-            folder.join(format!("{}.pem", flaw.name())),
-            certificate.pem(),
-        )?;
-        fs::write(
-            folder.join(format!("{}.key", flaw.name())),
-            key.serialize_pem(),
-        )?;
+        let certificate = params.signed_by(key, &*self.authority)?;
+        fs::write(self.chain(flaw), certificate.pem())?;
+        fs::write(self.key(flaw), key.serialize_pem())?;
+        Ok(())
     }
-    fs::write(folder.join("authority.pem"), authority.pem())?;
-    let trust = Tls::builder()
-        .only_added_roots()
-        .add_root_pem(authority.pem());
-    Ok(trust.build()?)
+}
+
+/// Trusts an authority, and shows a certificate that it gave to a user.
+fn known(authority: &CertifiedIssuer<'static, KeyPair>) -> Result<Tls, Box<dyn error::Error>> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name = named(USER);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate()?;
+    let certificate = params.signed_by(&key, authority)?;
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone())?;
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(
+            vec![certificate.der().clone()],
+            PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        )?;
+    Ok(config.into())
+}
+
+/// One that has the same name as its issuer counts as signed by itself.
+fn named(name: &str) -> DistinguishedName {
+    let mut all = DistinguishedName::new();
+    all.push(DnType::CommonName, name);
+    all
+}
+
+impl Flaw {
+    pub(crate) const ALL: [Self; 3] = [Self::None, Self::WrongName, Self::Expired];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::None => "good",
+            Self::WrongName => "wrong-name",
+            Self::Expired => "expired",
+        }
+    }
 }

@@ -23,7 +23,7 @@ pub(crate) enum Step {
 }
 
 /// What a server is to answer to an address of this kind, at this step.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
     /// What the address begins with, before a hyphen. All others are to be accepted if they begin with `ok`.
     pub(crate) kind: &'static str,
@@ -66,6 +66,13 @@ pub(crate) const DELIVERIES: [Fault; 2] = [
     fault("stuck", Step::EndOfData, 451, "4.2.0 Internal error"),
 ];
 
+/// Who may not log in, whatever the password, and what a server answers.
+pub(crate) const LOGINS: [(&str, u16, &str); 4] = [
+    ("transition", 432, "4.7.12 A password transition is needed"),
+    ("later", 454, "4.7.0 Temporary authentication failure"),
+    ("disabled", 525, "5.7.13 User account disabled"),
+    ("weak", 534, "5.7.9 Authentication mechanism is too weak"),
+];
 /// Whether this is what one of these faults is for.
 pub(crate) fn is_of(faults: &[Fault], kind: &str) -> bool {
     faults.iter().any(|fault| fault.kind == kind)
@@ -110,12 +117,18 @@ impl Letter {
     /// Another text below the headers.
     pub(crate) fn body(mut self, body: &[u8]) -> Self {
         let head = format!(
-            "{}From: <{}>\r\nDate: Tue, 01 Sep 2026 12:00:00 +0000\r\nMessage-ID: <{}@client.test>\r\n\r\n",
+            "{}From: <{}>\r\nDate: Tue, 01 Sep 2026 12:00:00 +0000\r\nMessage-ID: <{}>\r\n\r\n",
             self.mark(),
             self.sender,
-            self.number
+            self.message_id()
         );
         self.text = [head.as_bytes(), body].concat().into();
+        self
+    }
+
+    /// The same to some of the recipients only.
+    pub(crate) fn to(mut self, recipients: Vec<String>) -> Self {
+        self.recipients = recipients;
         self
     }
 
@@ -134,6 +147,10 @@ impl Letter {
     /// The first line, which no other mail has.
     pub(crate) fn mark(&self) -> String {
         format!("X-Letter: {:08}\r\n", self.number)
+    }
+
+    pub(crate) fn message_id(&self) -> String {
+        format!("{}@client.test", self.number)
     }
 
     /// The whole text as it is to be stored: the last line is ended on the way.

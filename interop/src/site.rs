@@ -90,10 +90,6 @@ impl BackDoor {
 impl Site {
     /// A new folder `home`, a port for every door, and those packages of these names that are in a folder.
     pub(crate) fn new(folder: &Path, names: &[&str], home: PathBuf) -> io::Result<Self> {
-        fs::create_dir_all(home.join("etc"))?;
-        for each in ["lib", "spool", "mail", "log", "run"] {
-            fs::create_dir_all(home.join("var").join(each))?;
-        }
         let folder = fs::canonicalize(folder)?;
         let packages = names.iter().map(|name| folder.join(name));
         // All at once, so that no two are the same.
@@ -117,9 +113,31 @@ impl Site {
         Ok(site)
     }
 
+    /// Where one more process of the server lives, which has a folder of its own but the same doors and certificates.
+    pub(crate) fn part(&self, name: &str) -> io::Result<Self> {
+        let part = Self {
+            packages: self.packages.clone(),
+            home: self.home.join(name),
+            ports: self.ports,
+            back_ports: self.back_ports,
+            certificates: self.certificates.clone(),
+        };
+        part.write_system()?;
+        Ok(part)
+    }
+
     /// Whether it has the packages of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.packages.iter().any(|each| each.ends_with(name))
+    }
+
+    /// Where the packages of this name are.
+    pub(crate) fn package(&self, name: &str) -> PathBuf {
+        let mut packages = self.packages.iter();
+        packages
+            .find(|each| each.ends_with(name))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The folder.
@@ -192,8 +210,22 @@ impl Site {
         command
     }
 
-    /// Users, names and a resolver that refuses at once.
+    /// A command that does without the packages of others.
+    pub(crate) fn plain_command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig", "TERM"])
+            .arg(program)
+            .current_dir(&self.home)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Folders, users, names and a resolver that refuses at once.
     fn write_system(&self) -> io::Result<()> {
+        for each in ["lib", "spool", "mail", "log", "run"] {
+            fs::create_dir_all(self.path("var").join(each))?;
+        }
         let mut passwd = fs::read_to_string("/etc/passwd")?;
         let mut group = fs::read_to_string("/etc/group")?;
         for (name, id) in USERS {
@@ -236,11 +268,13 @@ impl Site {
 }
 
 /// The users and groups of the packages, and who stores mail.
-const USERS: [(&str, u32); 8] = [
+const USERS: [(&str, u32); 10] = [
     ("postfix", 3001),
     ("Debian-exim", 3002),
     ("opensmtpd", 3003),
     ("opensmtpq", 3004),
+    ("smmta", 3005),
+    ("smmsp", 3006),
     ("dovecot", 3007),
     ("dovenull", 3008),
     ("postdrop", 3009),

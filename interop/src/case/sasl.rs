@@ -6,6 +6,7 @@ use smtp_proto::sasl::{
     CramMd5, CredentialsError, Login, Mechanism, OAuthBearer, Plain, Scram, XOAuth2,
 };
 use smtp_proto::{AuthenticationError, Credentials, ErrorKind, Security};
+use smtp_rustls::EndpointBuilder;
 
 use super::{Bench, Case, Done, Verdict, mails};
 use crate::adapter::Load;
@@ -23,7 +24,12 @@ macro_rules! cases {
                     logs_in(bench, make, &$secrets())
                 },
             },
-        )*];
+        )*
+            Case {
+                name: "EXTERNAL",
+                run: external,
+            },
+        ];
     };
 }
 
@@ -56,6 +62,28 @@ fn tokens() -> Secrets {
 
 /// With the right secret it goes, with a wrong one it does not.
 fn logs_in(bench: &Bench<'_>, make: Make, [right, wrong]: &Secrets) -> Verdict {
+    let with = |secret: &str| {
+        let mechanism = make(secret).map_err(|error| error.to_string())?;
+        let credentials = Credentials::mechanisms(vec![mechanism]);
+        Ok::<_, String>(move |endpoint: EndpointBuilder| endpoint.credentials(credentials.clone()))
+    };
+    everywhere(bench, with(right)?, with(wrong)?)
+}
+
+/// With a certificate it goes, without one it does not.
+fn external(bench: &Bench<'_>) -> Verdict {
+    let wrong = |endpoint: EndpointBuilder| endpoint.credentials(Credentials::external());
+    let known = bench.site.certificates.known();
+    let right = |endpoint| wrong(endpoint).tls(known.clone());
+    everywhere(bench, right, wrong)
+}
+
+/// At each door, what is right logs in and what is wrong does not.
+fn everywhere(
+    bench: &Bench<'_>,
+    right: impl Fn(EndpointBuilder) -> EndpointBuilder,
+    wrong: impl Fn(EndpointBuilder) -> EndpointBuilder,
+) -> Verdict {
     let mut done = Done::Unsupported;
     for (door, security) in [
         (Door::Submission, Security::StartTls),
@@ -64,17 +92,9 @@ fn logs_in(bench: &Bench<'_>, make: Make, [right, wrong]: &Secrets) -> Verdict {
         if !bench.has(door) {
             continue;
         }
-        let try_with = |secret| {
-            let letters = [Letter::new("ok", &["ok"])];
-            let mechanism = make(secret).map_err(|error| error.to_string())?;
-            let endpoint = bench
-                .endpoint(door, security)
-                .credentials(Credentials::mechanisms(vec![mechanism]));
-            let result = bench.converse(endpoint, door, Load::Batch(mails(&letters)?));
-            Ok::<_, String>((letters, result))
-        };
-        let (letters, result) = try_with(right)?;
-        match result {
+        let letters = [Letter::new("ok", &["ok"])];
+        let endpoint = right(bench.endpoint(door, security));
+        match bench.converse(endpoint, door, Load::Batch(mails(&letters)?)) {
             Ok(session) => bench.check(&letters, &session)?,
             Err(error) => match error.kind() {
                 ErrorKind::Authentication(AuthenticationError::NoCommonMechanism { .. }) => {
@@ -83,7 +103,9 @@ fn logs_in(bench: &Bench<'_>, make: Make, [right, wrong]: &Secrets) -> Verdict {
                 _ => return Err(error.to_string()),
             },
         }
-        match try_with(wrong)?.1 {
+        let letters = [Letter::new("ok", &["ok"])];
+        let endpoint = wrong(bench.endpoint(door, security));
+        match bench.converse(endpoint, door, Load::Batch(mails(&letters)?)) {
             Ok(_) => return Err(format!("{door:?}: a wrong secret did")),
             Err(error) => {
                 let code = error.reply().map(|reply| reply.code().as_u16());

@@ -90,9 +90,6 @@ fn deliver(bench: &Bench<'_>, door: Door, security: Security) -> Result<Session,
 }
 
 fn in_tls(bench: &Bench<'_>, door: Door, security: Security) -> Verdict {
-    if !bench.has(door) {
-        return Ok(Done::Unsupported);
-    }
     let session = deliver(bench, door, security)?;
     match session.tls.as_ref().and_then(|facts| facts.version()) {
         Some(_) => Ok(Done::Passed),
@@ -101,9 +98,6 @@ fn in_tls(bench: &Bench<'_>, door: Door, security: Security) -> Verdict {
 }
 
 fn in_clear(bench: &Bench<'_>, door: Door, security: Security) -> Verdict {
-    if !bench.has(door) {
-        return Ok(Done::Unsupported);
-    }
     match deliver(bench, door, security)?.tls {
         None => Ok(Done::Passed),
         Some(facts) => Err(format!("in TLS: {facts}")),
@@ -117,9 +111,6 @@ fn fails(
     security: Security,
     is_right: fn(&Error) -> bool,
 ) -> Verdict {
-    if !bench.has(door) {
-        return Ok(Done::Unsupported);
-    }
     let load = Load::Batch(mails(&[Letter::new("ok", &["ok"])])?);
     match bench.converse(bench.endpoint(door, security), door, load) {
         Ok(_) => Err("it was sent".into()),
@@ -131,9 +122,6 @@ fn fails(
 /// Neither side speaks first.
 fn silent(bench: &Bench<'_>) -> Verdict {
     let door = Door::Implicit;
-    if !bench.has(door) {
-        return Ok(Done::Unsupported);
-    }
     let endpoint = bench.endpoint(door, Security::StartTls);
     let endpoint = endpoint.timeouts(Timeouts::default().at_most(Duration::from_secs(1)));
     match bench.converse(endpoint, door, Load::Batch(Vec::new())) {
@@ -153,9 +141,6 @@ fn distrusts(bench: &Bench<'_>, door: Door) -> Verdict {
 
 fn capabilities(bench: &Bench<'_>) -> Verdict {
     let door = Door::Submission;
-    if !bench.has(door) {
-        return Ok(Done::Unsupported);
-    }
     let nothing = || Load::Batch(Vec::new());
     let see = |security| {
         let session = bench.converse(bench.endpoint(door, security), door, nothing());
@@ -163,12 +148,16 @@ fn capabilities(bench: &Bench<'_>) -> Verdict {
     };
     let before = see(Security::Cleartext)?.capabilities;
     let after = see(Security::StartTls)?.capabilities;
-    let in_clear = before.auth().next().is_some();
-    if !before.starttls() || in_clear && !bench.server.trusts_its_machine() {
+    let in_clear = bench.server.mechanisms_in_clear();
+    if !before.starttls() || !before.auth().eq(in_clear.iter().copied()) {
         return Err(format!("before TLS: {before:?}"));
     }
     let auth: Vec<_> = after.auth().collect();
-    if after.starttls() || !auth.contains(&"PLAIN") || !auth.contains(&"LOGIN") {
+    let missing = |name: &&&str| !auth.contains(*name);
+    if let Some(name) = bench.server.mechanisms().iter().find(missing) {
+        return Err(format!("after TLS no {name}: {after:?}"));
+    }
+    if after.starttls() {
         return Err(format!("after TLS: {after:?}"));
     }
     Ok(Done::Passed)

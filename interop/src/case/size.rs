@@ -55,9 +55,6 @@ fn letters() -> [Letter; 3] {
 
 /// The client knows, and does not send it.
 fn beforehand(bench: &Bench<'_>) -> Verdict {
-    if !bench.has(Door::Small) {
-        return Ok(Done::Unsupported);
-    }
     let letters = letters();
     let endpoint = bench.endpoint(Door::Small, Security::Cleartext);
     let session = bench.converse(endpoint, Door::Small, Load::Batch(mails(&letters)?));
@@ -82,9 +79,6 @@ fn beforehand(bench: &Bench<'_>) -> Verdict {
 }
 
 fn each_way(bench: &Bench<'_>, run: fn(&Bench<'_>, Way) -> Verdict) -> Verdict {
-    if !bench.has(Door::Small) {
-        return Ok(Done::Unsupported);
-    }
     for (level, text) in [
         (Pipelining::Off, Text::Data),
         (Pipelining::Transactions, Text::Data),
@@ -107,7 +101,9 @@ fn judge(bench: &Bench<'_>, way: Way, letters: &[Letter], session: &Session) -> 
         for delivery in outcome.deliveries() {
             let fate = delivery.fate();
             let right = match fate {
-                Fate::Refused { reply, .. } => large && reply.code().as_u16() == 552,
+                Fate::Refused { reply, .. } => {
+                    large && reply.code().as_u16() == bench.server.code_for_too_large()
+                }
                 Fate::Accepted(_) => !large,
                 // It may close before the client has written all of the chunk and can read the refusal.
                 Fate::NotSent(_) | Fate::InDoubt(_) => (large || behind) && stuck,

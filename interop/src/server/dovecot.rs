@@ -52,8 +52,22 @@ impl Server for Dovecot {
         kind == "no" || is_of(&DELIVERIES, kind)
     }
 
-    fn trusts_its_machine(&self) -> bool {
-        true
+    fn mechanisms(&self) -> &'static [&'static str] {
+        &[
+            "PLAIN",
+            "LOGIN",
+            "CRAM-MD5",
+            "SCRAM-SHA-1",
+            "SCRAM-SHA-256",
+            "XOAUTH2",
+            "OAUTHBEARER",
+            "EXTERNAL",
+        ]
+    }
+
+    fn mechanisms_in_clear(&self) -> &'static [&'static str] {
+        // To a client on the same machine, which it takes for safe.
+        self.mechanisms()
     }
 
     fn take(&self, site: &Site) -> io::Result<Vec<Stored>> {
@@ -165,6 +179,7 @@ fn users(site: &Site) -> String {
 fn configuration(site: &Site, lmtp: u16, store: &str) -> String {
     let home = site.home().display();
     let [imap, pop3] = [BackDoor::Imap, BackDoor::Pop3].map(|door| site.back_port(door));
+    let mechanisms = Dovecot.mechanisms().join(" ").to_lowercase();
     format!(
         "protocols = imap pop3 lmtp
 listen = 127.0.0.1
@@ -196,7 +211,7 @@ ssl_require_crl = no
 auth_ssl_username_from_cert = yes
 ssl_cert_username_field = commonName
 disable_plaintext_auth = yes
-auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 xoauth2 oauthbearer external
+auth_mechanisms = {mechanisms}
 auth_username_format = %n
 auth_failure_delay = 0
 passdb {{

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::process::Command;
 use std::{fs, io};
 
-use super::{Server, count_files, dovecot};
+use super::{Ledger, Server, count_files, dovecot, said};
 use crate::certificates::Flaw;
 use crate::letter::{PASSWORD, RECIPIENTS, SENDERS, Step, USER};
 use crate::site::{BackDoor, Door, FAR, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
@@ -43,6 +43,10 @@ impl Server for Postfix {
     fn queued(&self, site: &Site) -> io::Result<usize> {
         queued(site)
     }
+
+    fn ledger(&self, site: &Site) -> Option<Ledger> {
+        Some(Ledger::new(site.path("spool"), site.path("log")))
+    }
 }
 
 /// Starts it, if it is there, for what another server is to hand on, to store all by LMTP.
@@ -75,9 +79,12 @@ fn command(site: &Site, transport: &str, doors: &[(u16, String)]) -> io::Result<
     site.write("conf/master.cf", &master(doors))?;
     for step in [Step::Mail, Step::Data, Step::EndOfData] {
         let lines = SENDERS.iter().filter(|fault| fault.step == step);
-        let table: String = lines
+        let mut table: String = lines
             .map(|fault| format!("/^{}-/ {} {}\n", fault.kind, fault.code, fault.text))
             .collect();
+        if step == Step::Mail {
+            table += "/^hold-/ HOLD\n";
+        }
         site.write(&format!("conf/{step:?}"), &table)?;
     }
     let table: String = (RECIPIENTS.iter())
@@ -98,7 +105,7 @@ fn command(site: &Site, transport: &str, doors: &[(u16, String)]) -> io::Result<
     add_user(site)?;
     // Makes the folders of the queue. It warns that the packages are not installed.
     let conf = site.path("conf");
-    run(site.command("postfix").arg("-c").arg(&conf).arg("check"))?;
+    said(site.command("postfix").arg("-c").arg(&conf).arg("check"))?;
     let mut command = site.command("/usr/lib/postfix/sbin/master");
     command
         .arg("-c")
@@ -112,17 +119,8 @@ fn add_user(site: &Site) -> io::Result<()> {
     let mut command = site.command("bash");
     let script = format!("printf {PASSWORD} | saslpasswd2 -p -c -f \"$1\" -u {HOST} {USER}");
     let database = site.path("sasldb");
-    run(command.args(["-c", &script, "bash"]).arg(&database))?;
+    said(command.args(["-c", &script, "bash"]).arg(&database))?;
     keep_private(&database, POSTFIX)
-}
-
-fn run(command: &mut Command) -> io::Result<()> {
-    let output = command.output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("{}: {said}", output.status)))
 }
 
 fn main(site: &Site, transport: &str) -> String {
@@ -133,6 +131,7 @@ fn main(site: &Site, transport: &str) -> String {
     format!(
         "compatibility_level = 3.6
 queue_directory = {home}/spool
+enable_long_queue_ids = yes
 data_directory = {home}/data
 command_directory = /usr/sbin
 daemon_directory = /usr/lib/postfix/sbin
@@ -161,6 +160,7 @@ virtual_minimum_uid = 100
 message_size_limit = {LARGE}
 mailbox_size_limit = 0
 virtual_mailbox_limit = 0
+in_flow_delay = 0
 smtpd_recipient_limit = 1000
 smtpd_error_sleep_time = 0
 smtpd_soft_error_limit = 10000
