@@ -14,6 +14,7 @@ use crate::site::{Door, HOST, Site};
 
 mod batch;
 mod fault;
+mod journey;
 mod line;
 mod lmtp;
 mod sasl;
@@ -63,6 +64,7 @@ pub(crate) fn cases(server: &dyn Server) -> impl Iterator<Item = &'static Case> 
         size::CASES,
         fault::CASES,
         line::CASES,
+        journey::CASES,
         own,
     ]
     .into_iter()

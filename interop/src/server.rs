@@ -60,6 +60,11 @@ pub(crate) trait Server: Sync {
         !is_of(&DELIVERIES, kind)
     }
 
+    /// Whether mail for [`FAR`](crate::site::FAR) comes to a mailbox that can be read by IMAP and POP3.
+    fn is_read_back(&self, _site: &Site) -> bool {
+        false
+    }
+
     /// Whether it asks its policy about the text of a mail before the first chunk as it does at DATA.
     fn refuses_before_chunks(&self) -> bool {
         true
@@ -217,10 +222,15 @@ fn with_crlf(file: &[u8]) -> Vec<u8> {
 }
 
 /// Runs a command that is to succeed, and gives what it said.
-fn said(command: &mut Command) -> io::Result<String> {
+pub(crate) fn said(command: &mut Command) -> io::Result<String> {
+    output(command).map(|said| String::from_utf8_lossy(&said).into_owned())
+}
+
+/// The same, octet by octet.
+pub(crate) fn output(command: &mut Command) -> io::Result<Vec<u8>> {
     let output = command.output()?;
     if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        return Ok(output.stdout);
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(io::Error::other(format!("{}: {said}", output.status)))

@@ -40,6 +40,10 @@ impl Server for Postfix {
         command(site, "virtual", &doors)
     }
 
+    fn is_read_back(&self, site: &Site) -> bool {
+        site.has(dovecot::NAME)
+    }
+
     fn queued(&self, site: &Site) -> io::Result<usize> {
         queued(site)
     }

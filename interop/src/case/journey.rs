@@ -1,0 +1,192 @@
+//! The whole way of a mail: composed, sealed, submitted, handed on by LMTP, and read back by IMAP and by POP3.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{fs, io};
+
+use smtp_proto::{Credentials, Mail, Pipelining, Security};
+
+use super::{Bench, Case, Done, Text, Verdict, Way};
+use crate::adapter::Load;
+use crate::letter::{PASSWORD, USER};
+use crate::server;
+use crate::site::{BackDoor, Door, FAR, HOST, Site};
+
+mod composed;
+mod sealed;
+
+use composed::composed;
+use sealed::{Keys, Seal};
+
+pub(super) const CASES: &[Case] = &[Case {
+    name: "the whole way: submission, LMTP, IMAP and POP3",
+    run: whole_way,
+}];
+
+/// A mail of which every octet is known.
+struct Parcel {
+    content: Content,
+    mark: String,
+    text: Vec<u8>,
+}
+
+/// What is to be found in a mail.
+#[derive(Clone, Copy, Debug)]
+enum Content {
+    /// Parts of all kinds.
+    Composed,
+    Sealed(Seal),
+}
+
+fn whole_way(bench: &Bench<'_>) -> Verdict {
+    if !bench.server.is_read_back(bench.site) {
+        return Ok(Done::Unsupported);
+    }
+    let fault = |error: io::Error| error.to_string();
+    let keys = Keys::new(&bench.site.path("keys")).map_err(fault)?;
+    let mut contents = vec![(Content::Composed, composed().map_err(fault)?)];
+    for seal in Seal::ALL {
+        contents.push((Content::Sealed(seal), keys.close(seal).map_err(fault)?));
+    }
+    for level in [
+        Pipelining::Off,
+        Pipelining::Envelope,
+        Pipelining::Transactions,
+        Pipelining::Speculative,
+    ] {
+        for text in [Text::Data, Text::Chunk] {
+            let way = Way { level, text };
+            travel(bench, way, &keys, &contents)
+                .map_err(|fault| format!("{level:?}, {text:?}: {fault}"))?;
+        }
+    }
+    Ok(Done::Passed)
+}
+
+/// Sends one mail of each content, and reads them back.
+fn travel(
+    bench: &Bench<'_>,
+    way: Way,
+    keys: &Keys,
+    contents: &[(Content, Vec<u8>)],
+) -> Result<(), String> {
+    let parcels: Vec<_> = contents
+        .iter()
+        .map(|(content, text)| Parcel::new(*content, text))
+        .collect();
+    let mails: Result<_, _> = parcels.iter().map(Parcel::mail).collect();
+    let mails = mails.map_err(|error| error.to_string())?;
+    let user = format!("{USER}@{HOST}");
+    let credentials = Credentials::password(&user, PASSWORD).map_err(|error| error.to_string())?;
+    let door = Door::Submission;
+    let endpoint = way
+        .apply(bench.endpoint(door, Security::StartTls))
+        .credentials(credentials);
+    let session = bench
+        .converse(endpoint, door, Load::Batch(mails))
+        .map_err(|error| error.to_string())?;
+    if session.outcomes.len() != parcels.len()
+        || !session.outcomes.iter().all(|outcome| outcome.is_accepted())
+    {
+        return Err(format!("{:?}", session.outcomes));
+    }
+    session.quit.map_err(|error| error.to_string())?;
+    // All is handed on by now, and nothing came back.
+    bench.compare_nothing()?;
+    let folder = bench.site.path("read");
+    read_back(bench.site, &folder).map_err(|error| error.to_string())?;
+    for protocol in ["imap", "pop3"] {
+        compare(&folder, protocol, &parcels, keys)
+            .map_err(|fault| format!("by {protocol}: {fault}"))?;
+    }
+    fs::remove_dir_all(&folder).map_err(|error| error.to_string())
+}
+
+/// Reads what came with clients that others wrote, and empties the mailbox.
+fn read_back(site: &Site, folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let mut command = Command::new("python3");
+    command
+        .args(["-c", include_str!("../../programs/read_back.py")])
+        .args([BackDoor::Imap, BackDoor::Pop3].map(|door| site.back_port(door).to_string()))
+        .arg(site.certificates.authority())
+        .args([HOST, USER, PASSWORD])
+        .arg(folder);
+    server::said(&mut command).map(drop)
+}
+
+/// Whether each mail is there once, octet by octet, and still means what it did.
+fn compare(folder: &Path, protocol: &str, parcels: &[Parcel], keys: &Keys) -> Result<(), String> {
+    let mut files = BTreeMap::new();
+    for number in 1..=parcels.len() {
+        let path = folder.join(format!("{protocol}-{number}"));
+        let text = fs::read(&path).map_err(|error| format!("mail {number}: {error}"))?;
+        files.insert(path, text);
+    }
+    if folder
+        .join(format!("{protocol}-{}", parcels.len() + 1))
+        .exists()
+    {
+        return Err("more mails than were sent".into());
+    }
+    for parcel in parcels {
+        let mark = parcel.mark.as_bytes();
+        let begin = |text: &Vec<u8>| (text.windows(mark.len())).position(|window| window == mark);
+        let mut found = files
+            .iter()
+            .filter_map(|(path, text)| Some((path, text.split_at(begin(text)?))));
+        let (Some((path, (trace, text))), None) = (found.next(), found.next()) else {
+            return Err(format!("{:?}: not there once", parcel.content));
+        };
+        if text != parcel.text {
+            let same = text.iter().zip(&parcel.text).take_while(|(a, b)| a == b);
+            return Err(format!(
+                "{:?}: other octets from {} on",
+                parcel.content,
+                same.count()
+            ));
+        }
+        check_trace(trace)?;
+        let means = match parcel.content {
+            Content::Composed => composed::check(path),
+            Content::Sealed(seal) => keys.open(seal, path, text),
+        };
+        means.map_err(|error| format!("{:?}: {error}", parcel.content))?;
+    }
+    Ok(())
+}
+
+/// Whether servers added nothing at the top but what they may (RFC 5321, section 4.4).
+fn check_trace(trace: &[u8]) -> Result<(), String> {
+    for line in String::from_utf8_lossy(trace).lines() {
+        let is_trace = ["Return-Path:", "Delivered-To:", "Received:", " ", "\t"]
+            .iter()
+            .any(|begin| line.starts_with(begin));
+        if !is_trace {
+            return Err(format!("added: {line}"));
+        }
+    }
+    Ok(())
+}
+
+impl Parcel {
+    fn new(content: Content, text: &[u8]) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let mark = format!(
+            "X-Parcel: {:08}\r\n",
+            NUMBER.fetch_add(1, Ordering::Relaxed)
+        );
+        Self {
+            content,
+            text: [mark.as_bytes(), text].concat(),
+            mark,
+        }
+    }
+
+    fn mail(&self) -> Result<Mail, smtp_proto::MailError> {
+        let recipient = format!("{USER}@{FAR}");
+        Mail::new("sender@client.test", [recipient], self.text.clone())
+    }
+}

@@ -1,0 +1,287 @@
+//! Mails that are signed and encrypted by S/MIME (RFC 8551) and by PGP (RFC 3156), with programs that others wrote.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::letter::USER;
+use crate::server::{output, said};
+use crate::site::FAR;
+
+/// How a mail is sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seal {
+    SmimeSigned,
+    SmimeEncrypted,
+    PgpSigned,
+    PgpEncrypted,
+}
+
+impl Seal {
+    pub(super) const ALL: [Self; 4] = [
+        Self::SmimeSigned,
+        Self::SmimeEncrypted,
+        Self::PgpSigned,
+        Self::PgpEncrypted,
+    ];
+}
+
+/// The keys of one who signs, and to whom it is encrypted.
+#[derive(Debug)]
+pub(super) struct Keys {
+    folder: PathBuf,
+}
+
+/// What is sealed: the shapes of lines that a server may be tempted to change.
+const CONTENT: &str = "Content-Type: text/plain; charset=utf-8\r\n\
+    Content-Transfer-Encoding: quoted-printable\r\n\r\n\
+    Gr=C3=BC=C3=9Fe,\r\n.\r\n..two\r\n.one\r\n=46rom here on\r\n\r\n\
+    a line with a blank at its end:=20\r\n\ttab\r\n\r\n\r\nJos=C3=A9\r\n";
+
+impl Keys {
+    /// Makes them in a folder.
+    pub(super) fn new(folder: &Path) -> io::Result<Self> {
+        fs::create_dir_all(folder.join("gnupg"))?;
+        fs::set_permissions(folder.join("gnupg"), Permissions::from_mode(0o700))?;
+        fs::write(folder.join("content"), CONTENT)?;
+        let keys = Self {
+            folder: folder.to_path_buf(),
+        };
+        said(keys.openssl("req").args([
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            "/CN=alice",
+            "-addext",
+            "keyUsage=digitalSignature,keyEncipherment",
+            "-addext",
+            "extendedKeyUsage=emailProtection",
+            "-keyout",
+            "key.pem",
+            "-out",
+            "certificate.pem",
+        ]))?;
+        said(
+            keys.gpg()
+                .args(["--quick-gen-key", &address(), "rsa2048", "default", "never"]),
+        )?;
+        said(
+            keys.gpg()
+                .args(["--quick-add-key"])
+                .arg(keys.fingerprint()?)
+                .args(["rsa2048", "encr", "never"]),
+        )?;
+        Ok(keys)
+    }
+
+    /// A mail of the content, sealed.
+    pub(super) fn close(&self, seal: Seal) -> io::Result<Vec<u8>> {
+        let sealed = match seal {
+            Seal::SmimeSigned => self.sign("content")?,
+            Seal::SmimeEncrypted => {
+                fs::write(self.folder.join("signed"), self.sign("content")?)?;
+                output(self.openssl("cms").args([
+                    "-encrypt",
+                    "-aes-256-cbc",
+                    "-in",
+                    "signed",
+                    "certificate.pem",
+                ]))?
+            }
+            Seal::PgpSigned => {
+                let signature = output(self.gpg().args(["--detach-sign", "content"]))?;
+                multipart(
+                    "multipart/signed; micalg=pgp-sha256; protocol=\"application/pgp-signature\"",
+                    &[CONTENT, &part("application/pgp-signature", &signature)],
+                )
+            }
+            Seal::PgpEncrypted => {
+                let recipient = address();
+                let text =
+                    output(
+                        self.gpg()
+                            .args(["--sign", "--encrypt", "-r", &recipient, "content"]),
+                    )?;
+                multipart(
+                    "multipart/encrypted; protocol=\"application/pgp-encrypted\"",
+                    &[
+                        &part("application/pgp-encrypted", b"Version: 1\n"),
+                        &part("application/octet-stream", &text),
+                    ],
+                )
+            }
+        };
+        let head = format!(
+            "From: sender@client.test\r\nTo: {}\r\nSubject: {seal:?}\r\nDate: Tue, 01 Sep 2026 12:00:00 +0000\r\n\
+             Message-ID: <{seal:?}@client.test>\r\n",
+            address()
+        );
+        Ok([head.as_bytes(), &with_crlf(&sealed)].concat())
+    }
+
+    /// Whether a mail in a file still holds the content, and the signature is good.
+    pub(super) fn open(&self, seal: Seal, file: &Path, text: &[u8]) -> io::Result<()> {
+        let content = match seal {
+            Seal::SmimeSigned => self.verify(file)?,
+            Seal::SmimeEncrypted => {
+                let signed = output(
+                    self.openssl("cms")
+                        .args([
+                            "-decrypt",
+                            "-recip",
+                            "certificate.pem",
+                            "-inkey",
+                            "key.pem",
+                            "-in",
+                        ])
+                        .arg(file),
+                )?;
+                fs::write(self.folder.join("opened"), signed)?;
+                self.verify(Path::new("opened"))?
+            }
+            Seal::PgpSigned => {
+                let text = String::from_utf8_lossy(text);
+                let boundary = format!("\r\n--{BOUNDARY}");
+                let mut parts = text.split(&boundary);
+                let signed = parts.nth(1).and_then(|part| part.strip_prefix("\r\n"));
+                let signature = parts.next().and_then(armored);
+                let (Some(signed), Some(signature)) = (signed, signature) else {
+                    return Err(io::Error::other("no parts"));
+                };
+                fs::write(self.folder.join("opened"), signed)?;
+                fs::write(self.folder.join("signature"), signature)?;
+                // It fails unless the signature is good.
+                said(self.gpg().args(["--verify", "signature", "opened"]))?;
+                signed.as_bytes().to_vec()
+            }
+            Seal::PgpEncrypted => {
+                let text = String::from_utf8_lossy(text);
+                let message = armored(&text).ok_or_else(|| io::Error::other("no message"))?;
+                fs::write(self.folder.join("opened"), message)?;
+                let mut command = self.gpg();
+                let opened =
+                    output(command.args(["--status-file", "status", "--decrypt", "opened"]))?;
+                let status = fs::read_to_string(self.folder.join("status"))?;
+                if !status.contains("GOODSIG") {
+                    return Err(io::Error::other(format!("no good signature: {status}")));
+                }
+                opened
+            }
+        };
+        if content == CONTENT.as_bytes() {
+            return Ok(());
+        }
+        let content = content.escape_ascii();
+        Err(io::Error::other(format!("it holds {content}")))
+    }
+
+    fn sign(&self, file: &str) -> io::Result<Vec<u8>> {
+        output(self.openssl("cms").args([
+            "-sign",
+            "-signer",
+            "certificate.pem",
+            "-inkey",
+            "key.pem",
+            "-in",
+            file,
+        ]))
+    }
+
+    /// What was signed, if the signature is good.
+    fn verify(&self, file: &Path) -> io::Result<Vec<u8>> {
+        let mut command = self.openssl("cms");
+        command.args(["-verify", "-CAfile", "certificate.pem", "-in"]);
+        output(command.arg(file))
+    }
+
+    fn openssl(&self, what: &str) -> Command {
+        let mut command = Command::new("openssl");
+        command.arg(what).current_dir(&self.folder);
+        command
+    }
+
+    fn gpg(&self) -> Command {
+        let mut command = Command::new("gpg");
+        command
+            .args([
+                "--homedir",
+                "gnupg",
+                "--batch",
+                "--yes",
+                "--armor",
+                "--quiet",
+            ])
+            .args(["--pinentry-mode", "loopback", "--passphrase", ""])
+            .args(["--trust-model", "always", "--output", "-"])
+            .current_dir(&self.folder);
+        command
+    }
+
+    fn fingerprint(&self) -> io::Result<String> {
+        let list = said(self.gpg().args(["--with-colons", "--list-keys"]))?;
+        let line = list.lines().find_map(|line| line.strip_prefix("fpr:"));
+        let fingerprint = line.map(|line| line.trim_matches(':').to_owned());
+        fingerprint.ok_or_else(|| io::Error::other(format!("no key: {list}")))
+    }
+}
+
+/// No agent stays behind.
+impl Drop for Keys {
+    fn drop(&mut self) {
+        let mut command = Command::new("gpgconf");
+        command
+            .args(["--homedir", "gnupg", "--kill", "all"])
+            .current_dir(&self.folder);
+        if let Err(error) = said(&mut command) {
+            eprintln!("an agent of gpg may be left: {error}");
+        }
+    }
+}
+
+fn address() -> String {
+    format!("{USER}@{FAR}")
+}
+
+const BOUNDARY: &str = "=_between-the-parts";
+
+fn multipart(kind: &str, parts: &[&str]) -> Vec<u8> {
+    let mut text =
+        format!("MIME-Version: 1.0\r\nContent-Type: {kind}; boundary=\"{BOUNDARY}\"\r\n");
+    for part in parts {
+        text += &format!("\r\n--{BOUNDARY}\r\n{part}");
+    }
+    text += &format!("\r\n--{BOUNDARY}--\r\n");
+    text.into_bytes()
+}
+
+fn part(kind: &str, text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    format!("Content-Type: {kind}\r\n\r\n{text}")
+}
+
+/// What is in armor, with it (RFC 4880, section 6.2).
+fn armored(text: &str) -> Option<&str> {
+    let begin = text.find("-----BEGIN PGP ")?;
+    let text = text.get(begin..)?;
+    let end = text.find("-----END PGP ")?;
+    let line = text.get(end..)?.find("\r\n")?;
+    text.get(..end + line)
+}
+
+/// Ends every line by CRLF, however it is ended.
+fn with_crlf(text: &[u8]) -> Vec<u8> {
+    let mut all = Vec::with_capacity(text.len() + text.len() / 32);
+    let mut last = 0;
+    for &octet in text {
+        if octet == b'\n' && last != b'\r' {
+            all.push(b'\r');
+        }
+        all.push(octet);
+        last = octet;
+    }
+    all
+}
