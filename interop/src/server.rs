@@ -12,6 +12,7 @@ use crate::letter::{DELIVERIES, is_of};
 use crate::site::{Door, Neighbour, Site};
 
 mod aiosmtpd;
+mod cyrus;
 mod dovecot;
 mod exim;
 mod haraka;
@@ -97,6 +98,16 @@ pub(crate) trait Server: Sync {
         false
     }
 
+    /// Whether its channel binding is `tls-unique` alone (RFC 5929, section 3).
+    fn binds_by_unique(&self) -> bool {
+        false
+    }
+
+    /// How it refuses a wrong password.
+    fn code_for_wrong_password(&self) -> u16 {
+        535
+    }
+
     /// How it refuses a text that is too large.
     fn code_for_too_large(&self) -> u16 {
         552
@@ -117,6 +128,7 @@ pub(crate) const SERVERS: &[&dyn Server] = &[
     &postfix::Postfix,
     &exim::Exim,
     &dovecot::Dovecot,
+    &cyrus::Cyrus,
     &opensmtpd::OpenSmtpd,
     &sendmail::Sendmail,
     &nodemailer::Nodemailer,

@@ -29,6 +29,10 @@ macro_rules! cases {
                 name: "EXTERNAL",
                 run: external,
             },
+            Case {
+                name: "SCRAM bound by what the server lacks",
+                run: unknown_binding,
+            },
         ];
     };
 }
@@ -67,7 +71,7 @@ fn logs_in(bench: &Bench<'_>, make: Make, [right, wrong]: &Secrets) -> Verdict {
         let credentials = Credentials::mechanisms(vec![mechanism]);
         Ok::<_, String>(move |endpoint: EndpointBuilder| endpoint.credentials(credentials.clone()))
     };
-    everywhere(bench, with(right)?, with(wrong)?)
+    everywhere(bench, with(right)?, with(wrong)?, is_rejected)
 }
 
 /// With a certificate it goes, without one it does not.
@@ -75,7 +79,27 @@ fn external(bench: &Bench<'_>) -> Verdict {
     let wrong = |endpoint: EndpointBuilder| endpoint.credentials(Credentials::external());
     let known = bench.site.certificates.known();
     let right = |endpoint| wrong(endpoint).tls(known.clone());
-    everywhere(bench, right, wrong)
+    everywhere(bench, right, wrong, is_rejected)
+}
+
+/// Where the only binding is one that TLS 1.3 did away with (RFC 9266), the bound mechanism is refused, and
+/// no weaker one is taken for it; by name that goes which is not bound.
+fn unknown_binding(bench: &Bench<'_>) -> Verdict {
+    if !bench.server.binds_by_unique() {
+        return Ok(Done::Unsupported);
+    }
+    let credentials =
+        Credentials::password(&user(), PASSWORD).map_err(|error| error.to_string())?;
+    let bound = |endpoint: EndpointBuilder| endpoint.credentials(credentials.clone());
+    let names = ["SCRAM-SHA-256"];
+    let unbound = |endpoint: EndpointBuilder| endpoint.credentials(credentials.only(names));
+    everywhere(bench, unbound, bound, |error| {
+        matches!(error, AuthenticationError::BindingRejected { .. })
+    })
+}
+
+fn is_rejected(error: &AuthenticationError) -> bool {
+    matches!(error, AuthenticationError::Rejected { .. })
 }
 
 /// At each door, what is right logs in and what is wrong does not.
@@ -83,6 +107,7 @@ fn everywhere(
     bench: &Bench<'_>,
     right: impl Fn(EndpointBuilder) -> EndpointBuilder,
     wrong: impl Fn(EndpointBuilder) -> EndpointBuilder,
+    is_expected: fn(&AuthenticationError) -> bool,
 ) -> Verdict {
     let mut done = Done::Unsupported;
     for (door, security) in [
@@ -109,11 +134,11 @@ fn everywhere(
             Ok(_) => return Err(format!("{door:?}: a wrong secret did")),
             Err(error) => {
                 let code = error.reply().map(|reply| reply.code().as_u16());
-                let rejected = matches!(
-                    error.kind(),
-                    ErrorKind::Authentication(AuthenticationError::Rejected { .. })
-                );
-                if !rejected || code != Some(535) {
+                let rejected = match error.kind() {
+                    ErrorKind::Authentication(error) => is_expected(error),
+                    _ => false,
+                };
+                if !rejected || code != Some(bench.server.code_for_wrong_password()) {
                     return Err(format!("{door:?}: {error}"));
                 }
             }
