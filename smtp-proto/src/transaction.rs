@@ -41,12 +41,14 @@ use crate::parameter::{Body, Content};
 use crate::pipeline::{Expect, Pipelining};
 use crate::reply::ReplyRef;
 use crate::tls::TlsFacts;
+use crate::trace::Trace;
 use crate::transcript::Entry;
 
 /// One mail on its way.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     pub(crate) id: MessageId,
+    pub(crate) trace: Trace,
     mail: Mail,
     content: Content,
     /// The recipients that the server takes at a time.
@@ -98,9 +100,10 @@ pub(crate) enum Want {
 }
 
 impl Transaction {
-    pub(crate) fn new(id: MessageId, mail: Mail) -> Self {
+    pub(crate) fn new(id: MessageId, mail: Mail, trace: Trace) -> Self {
         Self {
             id,
+            trace,
             text: Text::new(&mail.text, Framing::Dot),
             mail,
             content: Content::default(),
@@ -188,6 +191,9 @@ impl Transaction {
             return Ok(());
         }
         let unsupported = |need| Error::new(Stage::Mail, ErrorKind::Unsupported(need));
+        if let Some(demands) = &mut self.mail.demands {
+            demands.settle(capabilities).map_err(unsupported)?;
+        }
         let (utf8, eight_bit) = (self.mail.needs_utf8(), self.mail.needs_eight_bit());
         let binary = self.mail.needs_binary();
         if utf8 && !capabilities.smtp_utf8() {
@@ -198,16 +204,6 @@ impl Transaction {
         }
         if eight_bit && !capabilities.eight_bit_mime() {
             return Err(unsupported(Need::EightBitMime));
-        }
-        let parameters = self.mail.parameters.as_slice();
-        if let Some(parameter) = parameters
-            .iter()
-            .find(|each| !capabilities.has(each.extension()))
-        {
-            return Err(unsupported(Need::Parameter {
-                keyword: parameter.keyword().clone(),
-                extension: parameter.extension().into(),
-            }));
         }
         let size = self.mail.size();
         self.size_limit = match capabilities.size() {
@@ -239,14 +235,14 @@ impl Transaction {
             Expect::Rcpt(index) => match self.mail.recipients.get(index) {
                 Some(recipient) => Line::Rcpt {
                     path: &recipient.path,
-                    parameters: &[],
+                    parameters: self.mail.recipient_parameters(index),
                 },
                 None => return false,
             },
             Expect::Mail => Line::Mail {
                 path: &self.mail.sender,
                 content: self.content,
-                parameters: self.mail.parameters.as_slice(),
+                parameters: self.mail.parameters(),
             },
             _ => Line::Data,
         };
@@ -340,7 +336,7 @@ impl Transaction {
         if self.text.written() > before {
             self.batch_end = link.outbox.queued();
             let (sent, total) = (self.text.written(), self.text.total(&self.mail.text));
-            link.config.transcript.show(|| Entry::Body { sent, total });
+            link.show(|| Entry::Body { sent, total });
         }
         Ok(())
     }

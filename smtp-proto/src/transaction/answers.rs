@@ -2,7 +2,7 @@
 
 use crate::body::Framing;
 use crate::error::{Error, ErrorKind, ProtocolError, Stage};
-use crate::mail::{Answer, Recipient};
+use crate::mail::{Addressee, Answer};
 use crate::outcome::{Delivery, Fate};
 use crate::reply::{Reply, ReplyRef, Severity};
 
@@ -60,7 +60,7 @@ impl Answers {
     /// `again` says whether a recipient that is one too many can have a transaction of its own.
     pub(super) fn handle_rcpt(
         &mut self,
-        recipient: &mut Recipient,
+        recipient: &mut Addressee,
         reply: ReplyRef<'_>,
         again: bool,
     ) -> Result<(), ProtocolError> {
@@ -96,7 +96,7 @@ impl Answers {
     /// Takes the final reply to a mail; in LMTP, to one recipient of it. Returns whether there is another to come.
     pub(super) fn handle_verdict(
         &mut self,
-        recipients: &mut [Recipient],
+        recipients: &mut [Addressee],
         reply: ReplyRef<'_>,
         by_recipient: bool,
         framing: Framing,
@@ -137,7 +137,7 @@ impl Answers {
     }
 
     /// RFC 2033, section 4.2: the replies come in the order of the recipients that were accepted.
-    fn judge_next(&mut self, recipients: &mut [Recipient], fate: Fate) {
+    fn judge_next(&mut self, recipients: &mut [Addressee], fate: Fate) {
         let (from, count) = self.judged;
         let left = recipients.get_mut(from..).unwrap_or_default();
         let next = left
@@ -158,11 +158,11 @@ impl Answers {
     /// `offered` says whether the last octet of the text was ever offered to the transport.
     pub(super) fn delivery(
         &self,
-        recipient: Recipient,
+        recipient: Addressee,
         failure: Option<&Error>,
         offered: bool,
     ) -> Delivery {
-        let Recipient { path, answer } = recipient;
+        let Addressee { path, answer } = recipient;
         let contradiction = failure.filter(|_| self.contradicted);
         let fate = match (answer, contradiction) {
             (Answer::Known(fate), _) => fate,
