@@ -14,6 +14,7 @@ use crate::site::{Door, HOST, Site};
 
 mod batch;
 mod fault;
+mod origin;
 mod sasl;
 mod security;
 mod size;
@@ -55,6 +56,7 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
         sasl::CASES,
         text::CASES,
         size::CASES,
+        origin::CASES,
         fault::CASES,
     ]
     .into_iter()
