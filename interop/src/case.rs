@@ -14,6 +14,7 @@ use crate::site::{Door, HOST, Site};
 
 mod batch;
 mod fault;
+mod line;
 mod origin;
 mod sasl;
 mod security;
@@ -58,6 +59,7 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
         size::CASES,
         origin::CASES,
         fault::CASES,
+        line::CASES,
     ]
     .into_iter()
     .flatten()
@@ -209,7 +211,7 @@ impl<'a> Bench<'a> {
 }
 
 /// Whether what was stored is the letter, but for what servers write at the top.
-fn check_stored(letter: &Letter, mail: &Stored) -> Result<(), String> {
+pub(crate) fn check_stored(letter: &Letter, mail: &Stored) -> Result<(), String> {
     if mail.sender != letter.sender() {
         return Err(format!(
             "sent by {}, stored as of {}",

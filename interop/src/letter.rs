@@ -113,12 +113,18 @@ impl Letter {
     /// Another text below the headers.
     pub(crate) fn body(mut self, body: &[u8]) -> Self {
         let head = format!(
-            "{}From: <{}>\r\nDate: Tue, 01 Sep 2026 12:00:00 +0000\r\nMessage-ID: <{}@client.test>\r\n\r\n",
+            "{}From: <{}>\r\nDate: Tue, 01 Sep 2026 12:00:00 +0000\r\nMessage-ID: <{}>\r\n\r\n",
             self.mark(),
             self.sender,
-            self.number
+            self.message_id()
         );
         self.text = [head.as_bytes(), body].concat().into();
+        self
+    }
+
+    /// The same to some of the recipients only.
+    pub(crate) fn to(mut self, recipients: Vec<String>) -> Self {
+        self.recipients = recipients;
         self
     }
 
@@ -137,6 +143,10 @@ impl Letter {
     /// The first line, which no other mail has.
     pub(crate) fn mark(&self) -> String {
         format!("X-Letter: {:08}\r\n", self.number)
+    }
+
+    pub(crate) fn message_id(&self) -> String {
+        format!("{}@client.test", self.number)
     }
 
     /// The whole text as it is to be stored: the last line is ended on the way.

@@ -12,11 +12,14 @@ mod aiosmtpd;
 mod dovecot;
 mod exim;
 mod haraka;
+mod ledger;
 mod nodemailer;
 mod opensmtpd;
 mod postfix;
 mod program;
 mod sendmail;
+
+pub(crate) use ledger::{Held, Ledger};
 
 /// A mail server that people run.
 pub(crate) trait Server: Sync {
@@ -71,6 +74,12 @@ pub(crate) trait Server: Sync {
 
     /// How many mails it has taken and not yet stored.
     fn queued(&self, site: &Site) -> io::Result<usize>;
+
+    /// Its queue and log, if it keeps in its queue what comes from senders of the kind `hold`.
+    fn ledger(&self, site: &Site) -> Option<Ledger> {
+        let _ = site;
+        None
+    }
 }
 
 /// All of them.

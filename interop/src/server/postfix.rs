@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::{fs, io};
 
-use super::{Server, count_files, dovecot, said};
+use super::{Ledger, Server, count_files, dovecot, said};
 use crate::certificates::Flaw;
 use crate::letter::{PASSWORD, RECIPIENTS, SENDERS, Step, USER};
 use crate::site::{BackDoor, Door, FAR, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
@@ -36,9 +36,12 @@ impl Server for Postfix {
         site.write("conf/master.cf", &master(site))?;
         for step in [Step::Mail, Step::Data, Step::EndOfData] {
             let lines = SENDERS.iter().filter(|fault| fault.step == step);
-            let table: String = lines
+            let mut table: String = lines
                 .map(|fault| format!("/^{}-/ {} {}\n", fault.kind, fault.code, fault.text))
                 .collect();
+            if step == Step::Mail {
+                table += "/^hold-/ HOLD\n";
+            }
             site.write(&format!("conf/{step:?}"), &table)?;
         }
         let table: String = (RECIPIENTS.iter())
@@ -76,6 +79,10 @@ impl Server for Postfix {
         }
         Ok(count)
     }
+
+    fn ledger(&self, site: &Site) -> Option<Ledger> {
+        Some(Ledger::new(site.path("spool"), site.path("log")))
+    }
 }
 
 fn add_user(site: &Site) -> io::Result<()> {
@@ -94,6 +101,7 @@ fn main(site: &Site) -> String {
     format!(
         "compatibility_level = 3.6
 queue_directory = {home}/spool
+enable_long_queue_ids = yes
 data_directory = {home}/data
 command_directory = /usr/sbin
 daemon_directory = /usr/lib/postfix/sbin
@@ -121,6 +129,7 @@ virtual_minimum_uid = 100
 message_size_limit = {LARGE}
 mailbox_size_limit = 0
 virtual_mailbox_limit = 0
+in_flow_delay = 0
 smtpd_recipient_limit = 1000
 smtpd_error_sleep_time = 0
 smtpd_soft_error_limit = 10000
