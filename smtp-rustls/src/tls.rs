@@ -28,7 +28,11 @@ use rustls::pki_types::pem::{self, PemObject};
 /// # fn main() {}
 /// ```
 #[derive(Clone)]
-pub struct Tls(Arc<ClientConfig>);
+pub struct Tls {
+    config: Arc<ClientConfig>,
+    /// Whether somebody looks who the server is.
+    verifies: bool,
+}
 
 /// Makes a [`Tls`].
 #[must_use = "a builder does nothing until `build` is called"]
@@ -83,21 +87,29 @@ impl Tls {
 
     /// The settings as rustls knows them.
     pub fn config(&self) -> &Arc<ClientConfig> {
-        &self.0
+        &self.config
+    }
+
+    /// Whether it is checked who the server is, as far as that is known here.
+    pub(crate) fn verifies(&self) -> bool {
+        self.verifies
     }
 }
 
 /// Takes settings that were made by other means, such as ones with a client certificate, as they are.
 impl From<Arc<ClientConfig>> for Tls {
     fn from(config: Arc<ClientConfig>) -> Self {
-        Self(config)
+        Self {
+            config,
+            verifies: true,
+        }
     }
 }
 
 /// Takes settings that were made by other means, such as ones with a client certificate, as they are.
 impl From<ClientConfig> for Tls {
     fn from(config: ClientConfig) -> Self {
-        Self(Arc::new(config))
+        Arc::new(config).into()
     }
 }
 
@@ -181,7 +193,14 @@ impl TlsBuilder {
                     .with_custom_certificate_verifier(Arc::new(verifier))
             }
         };
-        Ok(config.with_no_client_auth().into())
+        #[cfg(feature = "dangerous")]
+        let verifies = !matches!(self.trust, Trust::Anybody);
+        #[cfg(not(feature = "dangerous"))]
+        let verifies = true;
+        Ok(Tls {
+            verifies,
+            ..config.with_no_client_auth().into()
+        })
     }
 }
 

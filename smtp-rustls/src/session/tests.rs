@@ -3,6 +3,8 @@
 use smtp_proto::{Mail, Security, Time};
 use smtp_test::{Config, Log, Machine, Output, Peer, TlsPeer};
 
+use std::sync::Arc;
+
 use super::*;
 use crate::{Endpoint, Tls};
 
