@@ -38,12 +38,18 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut client = Client::connect(&endpoint)?;
     let reports = client.capabilities().dsn();
-    client.send(mail)?.all_accepted()?;
-    client.quit()?;
+    // To whom all or nothing is what counts, anything but "accepted for all" is an error.
+    let outcome = client.send(mail)?.all_accepted()?;
     println!(
-        "accepted; the server {} reports",
-        if reports { "knows" } else { "does not know" }
+        "accepted for {}; reports are {}",
+        outcome.deliveries().len(),
+        if reports {
+            "asked for"
+        } else {
+            "not to be had"
+        }
     );
+    client.quit()?;
 
     for mail in server.mails() {
         println!("envelope id: {}", mail.envelope_id().unwrap_or_default());
