@@ -46,7 +46,7 @@ pub enum ErrorKind {
     Unsupported(Need),
     /// The mail is larger than the server takes (RFC 1870).
     TooLarge {
-        /// Octets of the mail.
+        /// Octets of the mail; if its text comes in pieces, of as much as had come.
         size: u64,
         /// Octets that the server takes.
         limit: u64,
@@ -99,6 +99,8 @@ pub enum ProtocolError {
 pub enum AuthenticationError {
     /// The server offers no AUTH at all.
     NotOffered,
+    /// The server offers no AUTH in clear, and may do so in TLS, for which it offers STARTTLS.
+    NotOfferedInClear,
     /// The server offers no mechanism that the credentials can serve.
     NoCommonMechanism {
         /// What the server offers.
@@ -109,6 +111,12 @@ pub enum AuthenticationError {
     /// The server refused; [`Error::reply`] is what it said.
     Rejected {
         /// What the mechanism's own messages said of the failure, such as the JSON of OAuth (RFC 7628, 3.2.2).
+        detail: Option<Vec<u8>>,
+    },
+    /// The server refused a login bound to the TLS connection, and by all it said not for the password; [`Error::reply`] is
+    /// what it said.
+    BindingRejected {
+        /// As in `Rejected`.
         detail: Option<Vec<u8>>,
     },
     /// The server refused the token that its source had given; [`Error::reply`] is what it said.
@@ -133,6 +141,13 @@ pub enum Need {
     BinaryMime,
     /// Octets above 127 in the headers or in an address (RFC 6531).
     SmtpUtf8,
+    /// XCLIENT, with an attribute that the server is to be told.
+    Xclient {
+        /// The attribute, such as `ADDR`.
+        attribute: &'static str,
+    },
+    /// XFORWARD, with any of the attributes that the server is to be told.
+    Xforward,
     /// The extension that a parameter of the caller's belongs to.
     Parameter {
         /// The parameter's keyword.
@@ -175,6 +190,8 @@ pub enum Wait {
     Greeting,
     /// The reply to EHLO or HELO.
     Ehlo,
+    /// The reply to XCLIENT.
+    Xclient,
     /// STARTTLS, from the command to the reply to the EHLO inside TLS.
     StartTls,
     /// A TLS handshake from the first byte.
@@ -221,6 +238,8 @@ pub enum Stage {
     StartTls,
     /// The TLS handshake.
     TlsHandshake,
+    /// XCLIENT.
+    Xclient,
     /// AUTH.
     Auth,
     /// Between commands.
@@ -347,7 +366,9 @@ impl Error {
             ErrorKind::Refused
             | ErrorKind::TlsUnavailable
             | ErrorKind::Authentication(
-                AuthenticationError::Rejected { .. } | AuthenticationError::Expired { .. },
+                AuthenticationError::Rejected { .. }
+                | AuthenticationError::BindingRejected { .. }
+                | AuthenticationError::Expired { .. },
             )
             | ErrorKind::Protocol(ProtocolError::EarlyReply) => {
                 self.0.reply.as_ref().is_some_and(Reply::is_transient)
@@ -448,6 +469,9 @@ impl fmt::Display for AuthenticationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotOffered => f.write_str("the server does not offer to authenticate"),
+            Self::NotOfferedInClear => {
+                f.write_str("the server does not offer to authenticate before TLS")
+            }
             Self::NoCommonMechanism { offered, ours } => {
                 f.write_str("no mechanism in common: the server offers")?;
                 list(f, offered)?;
@@ -456,6 +480,10 @@ impl fmt::Display for AuthenticationError {
             }
             Self::Rejected { detail } => {
                 f.write_str("the server refused the login")?;
+                with(f, detail.as_deref())
+            }
+            Self::BindingRejected { detail } => {
+                f.write_str("the server refused the login as it is bound to the TLS connection")?;
                 with(f, detail.as_deref())
             }
             Self::Expired { detail } => {
@@ -473,6 +501,13 @@ impl fmt::Display for Need {
             Self::EightBitMime => f.write_str("octets above 127 in the text need 8BITMIME"),
             Self::BinaryMime => f.write_str("a binary text needs BINARYMIME and CHUNKING"),
             Self::SmtpUtf8 => f.write_str("characters beyond ASCII need SMTPUTF8"),
+            Self::Xclient { attribute } => {
+                write!(
+                    f,
+                    "to speak for another client needs XCLIENT with {attribute}"
+                )
+            }
+            Self::Xforward => f.write_str("to tell where a mail comes from needs XFORWARD"),
             Self::Parameter {
                 keyword,
                 extension,
@@ -513,6 +548,7 @@ impl fmt::Display for Wait {
             Self::Connect => "the address to answer",
             Self::Greeting => "the greeting",
             Self::Ehlo => "the reply to EHLO",
+            Self::Xclient => "the reply to XCLIENT",
             Self::StartTls => "STARTTLS to be done",
             Self::TlsHandshake => "the TLS handshake",
             Self::Auth => "the reply to AUTH",
@@ -540,6 +576,7 @@ impl fmt::Display for Stage {
             Self::Helo => "at HELO",
             Self::StartTls => "at STARTTLS",
             Self::TlsHandshake => "in the TLS handshake",
+            Self::Xclient => "at XCLIENT",
             Self::Auth => "at AUTH",
             Self::Idle => "between commands",
             Self::Mail => "at MAIL",

@@ -63,8 +63,7 @@ impl Answers {
         reply: ReplyRef<'_>,
         again: bool,
     ) -> Result<(), ProtocolError> {
-        // RFC 5321, section 4.5.3.1.10: 452, and 552 from older servers, say that there are enough.
-        let enough = matches!(reply.code().as_u16(), 452 | 552) && self.accepted > 0;
+        let enough = self.accepted > 0 && says_enough(reply);
         self.answered = self.answered.saturating_add(1);
         match reply.code().severity() {
             Severity::Intermediate => return Err(ProtocolError::WrongClass),
@@ -203,6 +202,15 @@ impl Answers {
             None => Fate::NotSent(Error::new(Stage::Rcpt, ErrorKind::TooManyRecipients)),
         }
     }
+}
+
+/// RFC 5321, section 4.5.3.1.10: 452, and 552 from older servers, say that there are enough recipients; but not if the
+/// enhanced code speaks of the address or of the mailbox (RFC 3463, sections 3.2 and 3.3).
+fn says_enough(reply: ReplyRef<'_>) -> bool {
+    matches!(reply.code().as_u16(), 452 | 552)
+        && !reply
+            .enhanced()
+            .is_some_and(|enhanced| matches!(enhanced.subject(), 1 | 2))
 }
 
 fn refused(stage: Stage, reply: Reply) -> Fate {
