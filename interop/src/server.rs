@@ -11,6 +11,7 @@ use crate::site::{Door, Neighbour, Site};
 mod aiosmtpd;
 mod dovecot;
 mod exim;
+mod haraka;
 mod ledger;
 mod nodemailer;
 mod opensmtpd;
@@ -71,6 +72,16 @@ pub(crate) trait Server: Sync {
         552
     }
 
+    /// Whether it makes recipients of the kind `later` wait for a second try.
+    fn greylists(&self) -> bool {
+        false
+    }
+
+    /// Whether it takes mails to recipients of the kind `bounce`, and reports that they cannot be delivered.
+    fn reports(&self) -> bool {
+        false
+    }
+
     /// How many mails it has taken and not yet stored.
     fn queued(&self, site: &Site) -> io::Result<usize>;
 
@@ -82,13 +93,14 @@ pub(crate) trait Server: Sync {
 }
 
 /// All of them.
-pub(crate) const SERVERS: [&dyn Server; 6] = [
+pub(crate) const SERVERS: [&dyn Server; 7] = [
     &postfix::Postfix,
     &exim::Exim,
     &opensmtpd::OpenSmtpd,
     &sendmail::Sendmail,
     &nodemailer::Nodemailer,
     &aiosmtpd::Aiosmtpd,
+    &haraka::Haraka,
 ];
 
 /// A mail as it was stored for one recipient.
@@ -105,12 +117,31 @@ pub(crate) fn collect(server: &dyn Server, site: &Site) -> io::Result<Vec<Stored
     collect_expected(server, site, usize::MAX)
 }
 
+/// Waits until all that the server took is stored.
+pub(crate) fn settle(server: &dyn Server, site: &Site) -> io::Result<()> {
+    settle_expected(server, site, usize::MAX)
+}
+
 /// The same, but does not wait for what may be on its way unseen once so many mails are stored: the next time finds it.
 pub(crate) fn collect_expected(
     server: &dyn Server,
     site: &Site,
     expected: usize,
 ) -> io::Result<Vec<Stored>> {
+    settle_expected(server, site, expected)?;
+    let new = site.path("store/new");
+    let mut stored = Vec::new();
+    if new.exists() {
+        for entry in fs::read_dir(new)? {
+            let path = entry?.path();
+            stored.push(Stored::parse(&fs::read(&path)?)?);
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(stored)
+}
+
+fn settle_expected(server: &dyn Server, site: &Site, expected: usize) -> io::Result<()> {
     let until = Instant::now() + Duration::from_secs(60);
     let new = site.path("store/new");
     // A mail may be between two places for a moment.
@@ -129,15 +160,7 @@ pub(crate) fn collect_expected(
         }
         thread::sleep(Duration::from_millis(20));
     }
-    let mut stored = Vec::new();
-    if new.exists() {
-        for entry in fs::read_dir(new)? {
-            let path = entry?.path();
-            stored.push(Stored::parse(&fs::read(&path)?)?);
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(stored)
+    Ok(())
 }
 
 impl Stored {

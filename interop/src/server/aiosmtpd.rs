@@ -19,7 +19,8 @@ impl Server for Aiosmtpd {
     }
 
     fn prepare(&self, site: &Site) -> io::Result<Command> {
-        let settings = program::settings(site, "settings.json", &Door::ALL)?;
+        let settings = program::settings(site, &Door::ALL)?;
+        let settings = site.write("settings.json", &settings)?;
         let server = site.write("server.py", include_str!("../../programs/aiosmtpd.py"))?;
         let mut command = site.plain_command(site.package(self.name()).join("venv/bin/python"));
         command.arg(server).arg(settings);

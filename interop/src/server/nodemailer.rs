@@ -19,7 +19,8 @@ impl Server for Nodemailer {
     }
 
     fn prepare(&self, site: &Site) -> io::Result<Command> {
-        let settings = program::settings(site, "settings.json", &Door::ALL)?;
+        let settings = program::settings(site, &Door::ALL)?;
+        let settings = site.write("settings.json", &settings)?;
         let server = site.write("server.cjs", include_str!("../../programs/nodemailer.cjs"))?;
         let mut command = site.plain_command("node");
         command

@@ -6,7 +6,7 @@ use std::{fs, io};
 use super::{Ledger, Server, count_files, dovecot, said};
 use crate::certificates::Flaw;
 use crate::letter::{PASSWORD, RECIPIENTS, SENDERS, Step, USER};
-use crate::site::{BackDoor, Door, FAR, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
+use crate::site::{BackDoor, Door, FAR, FEW, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
 
 #[derive(Debug)]
 pub(super) struct Postfix;
@@ -47,8 +47,10 @@ impl Server for Postfix {
         let table: String = (RECIPIENTS.iter())
             .map(|fault| format!("/^{}-/ {} {}\n", fault.kind, fault.code, fault.text))
             .collect();
-        site.write("conf/recipients", &table)?;
-        site.write("conf/mailboxes", &format!("/^ok-.*@{HOST}$/ store/\n"))?;
+        site.write("conf/recipients", &(table + "/^later-/ greylist\n"))?;
+        let mailboxes = format!("/^(ok|later|bounce)-.*@{HOST}$/ store/\n");
+        site.write("conf/mailboxes", &mailboxes)?;
+        site.write("conf/transports", "/^bounce-/ error:5.1.1 Gone\n")?;
         site.write(
             "conf/sasl/smtpd.conf",
             &format!(
@@ -80,6 +82,14 @@ impl Server for Postfix {
         Ok(count)
     }
 
+    fn greylists(&self) -> bool {
+        true
+    }
+
+    fn reports(&self) -> bool {
+        true
+    }
+
     fn ledger(&self, site: &Site) -> Option<Ledger> {
         Some(Ledger::new(site.path("spool"), site.path("log")))
     }
@@ -96,6 +106,7 @@ fn add_user(site: &Site) -> io::Result<()> {
 fn main(site: &Site) -> String {
     let home = site.home().display();
     let beside = site.back_port(BackDoor::Beside);
+    let greylist = site.greylist;
     let key = site.certificates.key(Flaw::None);
     let chain = site.certificates.chain(Flaw::None);
     format!(
@@ -123,6 +134,7 @@ local_header_rewrite_clients =
 virtual_mailbox_domains = {HOST}
 virtual_mailbox_base = {home}
 virtual_mailbox_maps = regexp:{home}/conf/mailboxes
+transport_maps = regexp:{home}/conf/transports
 virtual_uid_maps = static:{STORE}
 virtual_gid_maps = static:{STORE}
 virtual_minimum_uid = 100
@@ -137,6 +149,8 @@ smtpd_hard_error_limit = 10001
 smtpd_client_connection_count_limit = 0
 smtpd_delay_reject = no
 smtpd_relay_restrictions = permit_sasl_authenticated, permit_auth_destination, reject
+smtpd_restriction_classes = greylist
+greylist = check_policy_service inet:127.0.0.1:{greylist}
 smtpd_sender_restrictions = check_sender_access regexp:{home}/conf/Mail
 smtpd_recipient_restrictions = check_recipient_access regexp:{home}/conf/recipients, reject_unlisted_recipient
 smtpd_data_restrictions = check_sender_access regexp:{home}/conf/Data
@@ -196,6 +210,12 @@ fn master(site: &Site) -> String {
                 .into(),
             Door::WrongName => chain(Flaw::WrongName),
             Door::Expired => chain(Flaw::Expired),
+            Door::SelfSigned => chain(Flaw::SelfSigned),
+            Door::Old => "-o smtpd_tls_protocols=TLSv1,TLSv1.1 \
+                -o smtpd_tls_mandatory_protocols=TLSv1,TLSv1.1 \
+                -o { tls_medium_cipherlist = ALL:@SECLEVEL=0 }"
+                .into(),
+            Door::Few => format!("-o smtpd_recipient_limit={FEW}"),
         };
         text += &format!(
             "127.0.0.1:{} inet n - n - - smtpd\n  {options}\n",

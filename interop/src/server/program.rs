@@ -2,15 +2,14 @@
 
 use std::fmt::Write;
 use std::io;
-use std::path::PathBuf;
 
 use crate::certificates::Flaw;
 use crate::letter::{DELIVERIES, Fault, LOGINS, PASSWORD, RECIPIENTS, SENDERS, USER};
 use crate::site::{Door, HOST, LARGE, SMALL, Site};
 use crate::token;
 
-/// Writes the settings for these doors, and makes the store.
-pub(super) fn settings(site: &Site, name: &str, doors: &[Door]) -> io::Result<PathBuf> {
+/// The settings for these doors; and makes the store.
+pub(super) fn settings(site: &Site, doors: &[Door]) -> io::Result<String> {
     for each in ["store/tmp", "store/new"] {
         std::fs::create_dir_all(site.path(each))?;
     }
@@ -37,7 +36,7 @@ pub(super) fn settings(site: &Site, name: &str, doors: &[Door]) -> io::Result<Pa
         "  \"store\": {}\n}}\n",
         quoted(&store.to_string_lossy())
     );
-    site.write(name, &text)
+    Ok(text)
 }
 
 fn door(site: &Site, door: Door) -> String {
