@@ -133,6 +133,13 @@ pub enum Need {
     BinaryMime,
     /// Octets above 127 in the headers or in an address (RFC 6531).
     SmtpUtf8,
+    /// XCLIENT, with an attribute that the server is to be told.
+    Xclient {
+        /// The attribute, such as `ADDR`.
+        attribute: &'static str,
+    },
+    /// XFORWARD, with any of the attributes that the server is to be told.
+    Xforward,
     /// The extension that a parameter of the caller's belongs to.
     Parameter {
         /// The parameter's keyword.
@@ -175,6 +182,8 @@ pub enum Wait {
     Greeting,
     /// The reply to EHLO or HELO.
     Ehlo,
+    /// The reply to XCLIENT.
+    Xclient,
     /// STARTTLS, from the command to the reply to the EHLO inside TLS.
     StartTls,
     /// A TLS handshake from the first byte.
@@ -221,6 +230,8 @@ pub enum Stage {
     StartTls,
     /// The TLS handshake.
     TlsHandshake,
+    /// XCLIENT.
+    Xclient,
     /// AUTH.
     Auth,
     /// Between commands.
@@ -473,6 +484,13 @@ impl fmt::Display for Need {
             Self::EightBitMime => f.write_str("octets above 127 in the text need 8BITMIME"),
             Self::BinaryMime => f.write_str("a binary text needs BINARYMIME and CHUNKING"),
             Self::SmtpUtf8 => f.write_str("characters beyond ASCII need SMTPUTF8"),
+            Self::Xclient { attribute } => {
+                write!(
+                    f,
+                    "to speak for another client needs XCLIENT with {attribute}"
+                )
+            }
+            Self::Xforward => f.write_str("to tell where a mail comes from needs XFORWARD"),
             Self::Parameter {
                 keyword,
                 extension,
@@ -513,6 +531,7 @@ impl fmt::Display for Wait {
             Self::Connect => "the address to answer",
             Self::Greeting => "the greeting",
             Self::Ehlo => "the reply to EHLO",
+            Self::Xclient => "the reply to XCLIENT",
             Self::StartTls => "STARTTLS to be done",
             Self::TlsHandshake => "the TLS handshake",
             Self::Auth => "the reply to AUTH",
@@ -540,6 +559,7 @@ impl fmt::Display for Stage {
             Self::Helo => "at HELO",
             Self::StartTls => "at STARTTLS",
             Self::TlsHandshake => "in the TLS handshake",
+            Self::Xclient => "at XCLIENT",
             Self::Auth => "at AUTH",
             Self::Idle => "between commands",
             Self::Mail => "at MAIL",

@@ -76,6 +76,7 @@ pub(crate) enum Expect {
     Ehlo,
     Helo,
     StartTls,
+    Xclient,
     Auth,
     Rset,
     Mail,
@@ -244,12 +245,27 @@ impl Expect {
         level >= needs
     }
 
+    /// Whether it is the answer to what is said for a mail, if one is being answered.
+    pub(crate) const fn is_of_mail(self) -> bool {
+        matches!(
+            self,
+            Self::Rset
+                | Self::Mail
+                | Self::Rcpt(_)
+                | Self::Data
+                | Self::EndOfData
+                | Self::Chunk
+                | Self::LastChunk
+        )
+    }
+
     pub(crate) fn stage(self) -> Stage {
         match self {
             Self::Greeting => Stage::Greeting,
             Self::Ehlo => Stage::Ehlo,
             Self::Helo => Stage::Helo,
             Self::StartTls => Stage::StartTls,
+            Self::Xclient => Stage::Xclient,
             Self::Auth => Stage::Auth,
             Self::Rset => Stage::Rset,
             Self::Mail => Stage::Mail,
@@ -267,6 +283,7 @@ impl Expect {
             Self::Greeting => Wait::Greeting,
             Self::Ehlo | Self::Helo => Wait::Ehlo,
             Self::StartTls => Wait::StartTls,
+            Self::Xclient => Wait::Xclient,
             Self::Auth => Wait::Auth,
             Self::Rset => Wait::Rset,
             Self::Mail => Wait::Mail,

@@ -41,12 +41,14 @@ use crate::parameter::{Body, Content};
 use crate::pipeline::{Expect, Pipelining};
 use crate::reply::ReplyRef;
 use crate::tls::TlsFacts;
+use crate::trace::Trace;
 use crate::transcript::Entry;
 
 /// One mail on its way.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     pub(crate) id: MessageId,
+    pub(crate) trace: Trace,
     mail: Mail,
     content: Content,
     /// The recipients that the server takes at a time.
@@ -98,9 +100,10 @@ pub(crate) enum Want {
 }
 
 impl Transaction {
-    pub(crate) fn new(id: MessageId, mail: Mail) -> Self {
+    pub(crate) fn new(id: MessageId, mail: Mail, trace: Trace) -> Self {
         Self {
             id,
+            trace,
             text: Text::new(&mail.text, Framing::Dot),
             mail,
             content: Content::default(),
@@ -333,7 +336,7 @@ impl Transaction {
         if self.text.written() > before {
             self.batch_end = link.outbox.queued();
             let (sent, total) = (self.text.written(), self.text.total(&self.mail.text));
-            link.config.transcript.show(|| Entry::Body { sent, total });
+            link.show(|| Entry::Body { sent, total });
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ pub struct StoredMail {
     pub(crate) sender: String,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) recipients: Vec<Recipient>,
+    pub(crate) forwarded: Vec<Parameter>,
     pub(crate) body: Arc<Vec<u8>>,
     pub(crate) body_len: u64,
     pub(crate) over_tls: bool,
@@ -49,6 +50,11 @@ impl StoredMail {
     /// The addresses of [`recipients`](Self::recipients).
     pub fn addresses(&self) -> Vec<&str> {
         self.recipients.iter().map(Recipient::address).collect()
+    }
+
+    /// What XFORWARD told of where the mail comes from: an attribute's value, decoded.
+    pub fn forwarded(&self, attribute: &str) -> Option<String> {
+        named(&self.forwarded, attribute)?.decoded()
     }
 
     /// The message with the dot stuffing undone, as the author wrote it; empty if the server stores no bodies.
@@ -166,6 +172,7 @@ pub struct Session {
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) tls_error: Option<String>,
     pub(crate) authenticated_as: Option<String>,
+    pub(crate) xclient: Vec<Parameter>,
     pub(crate) quit: bool,
     pub(crate) client_eof: bool,
     pub(crate) closed: bool,
@@ -237,9 +244,14 @@ impl Session {
         self.tls_error.as_deref()
     }
 
-    /// The user of a successful AUTH.
+    /// The user of a successful AUTH, or of the last XCLIENT.
     pub fn authenticated_as(&self) -> Option<&str> {
         self.authenticated_as.as_deref()
+    }
+
+    /// What XCLIENT told of the client on whose behalf this one speaks: an attribute's value, decoded.
+    pub fn xclient(&self, attribute: &str) -> Option<String> {
+        named(&self.xclient, attribute)?.decoded()
     }
 
     /// Whether the client said QUIT.

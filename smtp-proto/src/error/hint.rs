@@ -69,6 +69,7 @@ pub(crate) fn of_refusal(stage: Stage, reply: &Reply) -> Option<&'static str> {
         (Stage::Rcpt, 550 | 554 | 553) if says(reply, b"relay") => {
             Some("the server relays only for users who logged in")
         }
+        (Stage::Xclient, 550) => Some("the server does not trust this host to speak for others"),
         (Stage::Greeting, 554 | 521) => Some("this host takes no mail"),
         _ => None,
     }
@@ -108,6 +109,9 @@ fn of_need(stage: Stage, need: &Need) -> Option<&'static str> {
     match (stage, need) {
         (_, Need::EightBitMime | Need::BinaryMime) => {
             Some("encode the text as quoted-printable or base64")
+        }
+        (_, Need::Xclient { .. } | Need::Xforward) => {
+            Some("servers offer it only to hosts that they are told to trust")
         }
         (Stage::Mail, Need::SmtpUtf8) => {
             Some("encode words in headers as RFC 2047 says, and domains as A-labels")

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
 use crate::capabilities::Limits;
-use crate::mail::{Answer, Recipient};
+use crate::mail::{Addressee, Answer};
 
 /// What a server takes in one transaction (RFC 9422, sections 4.2 and 4.3), and what has been asked for in this.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Quota {
     /// The next recipient to ask for, from the one at `index` on, when so many were asked for.
     pub(super) fn next(
         &mut self,
-        recipients: &[Recipient],
+        recipients: &[Addressee],
         index: usize,
         asked: usize,
     ) -> Option<usize> {
@@ -47,7 +47,7 @@ impl Quota {
         })
     }
 
-    fn admits(&mut self, recipients: &[Recipient], index: usize) -> bool {
+    fn admits(&mut self, recipients: &[Addressee], index: usize) -> bool {
         if self.domains == usize::MAX {
             return true;
         }

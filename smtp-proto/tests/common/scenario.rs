@@ -7,6 +7,8 @@
 //! login alice secret                credentials
 //! token alice t0k3n                 the same for XOAUTH2
 //! credentials-in-clear
+//! xclient NAME=a ADDR=192.0.2.1      for whom it speaks; `-` is a value that is not known
+//! xclient-if-offered NAME=a
 //! level off                         or envelope, transactions, speculative
 //! speculation 100 200               octets of a mail, and of all text on its way
 //! chunk-size 10                     octets
@@ -26,6 +28,7 @@
 //! stream a@x.test b@x.test          the same with a text in pieces:
 //! piece Subject: t\r\n\r\n           then `finish`, `fail` (the source fails) or `abandon`
 //! vrfy root                         or noop, rset, expn, help, custom
+//! xforward ADDR=- SOURCE=REMOTE     where the next mail comes from
 //! quit
 //! ---
 //! S: 220 …                          a script of smtp-test
@@ -55,7 +58,7 @@ use smtp_proto::body::LineEnds;
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Error, ForwardPath, Mail, MailBuilder, MailError,
     Outcome, Parameter, Pipelining, Protocol, Recipient, Reply, Security, Speculation, Streamed,
-    Timeouts, Window,
+    Timeouts, Window, Xclient, XclientProto, Xforward, XforwardSource,
 };
 use smtp_test::Script;
 
@@ -273,6 +276,8 @@ fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuil
         "policy" => config.security(policy(rest)),
         "login" => config.credentials(Credentials::password(two().0, two().1).unwrap()),
         "token" => config.credentials(Credentials::xoauth2(two().0, two().1).unwrap()),
+        "xclient" => config.xclient(xclient(rest)),
+        "xclient-if-offered" => config.xclient(xclient(rest).if_offered()),
         "credentials-in-clear" => config.dangerous_credentials_in_clear(),
         "level" => config.pipelining(level(rest)),
         "speculation" => config.speculation(Speculation::new(
@@ -318,6 +323,7 @@ fn act(actions: &mut Vec<Action>, shape: &Shape, word: &str, rest: &str) -> bool
         "help" => {
             Action::Command(Command::help(Some(rest).filter(|rest| !rest.is_empty())).unwrap())
         }
+        "xforward" => Action::Command(Command::xforward(xforward(rest))),
         "custom" => {
             let (verb, arguments) = rest
                 .split_once(' ')
@@ -402,6 +408,39 @@ fn policy(name: &str) -> Security {
         "cleartext" => Security::Cleartext,
         _ => panic!("no such policy: {name}"),
     }
+}
+
+fn xclient(attributes: &str) -> Xclient {
+    attributes_of(attributes).fold(Xclient::new(), |client, (name, value)| match name {
+        "NAME" if value == Some("later") => client.name_unknown_for_now(),
+        "NAME" => client.name(value).unwrap(),
+        "ADDR" => client.addr(value.map(|addr| addr.parse().unwrap())),
+        "PORT" => client.port(value.map(|port| port.parse().unwrap())),
+        "HELO" => client.helo(value).unwrap(),
+        "LOGIN" => client.login(value).unwrap(),
+        "PROTO" if value == Some("ESMTP") => client.proto(XclientProto::Esmtp),
+        _ => panic!("no such attribute: {name}"),
+    })
+}
+
+fn xforward(attributes: &str) -> Xforward {
+    attributes_of(attributes).fold(Xforward::new(), |origin, (name, value)| match name {
+        "NAME" => origin.name(value).unwrap(),
+        "ADDR" => origin.addr(value.map(|addr| addr.parse().unwrap())),
+        "HELO" => origin.helo(value).unwrap(),
+        "PROTO" => origin.proto(value).unwrap(),
+        "IDENT" => origin.ident(value).unwrap(),
+        "SOURCE" if value == Some("REMOTE") => origin.source(XforwardSource::Remote),
+        _ => panic!("no such attribute: {name}"),
+    })
+}
+
+/// Words like `NAME=value`; a value of `-` is none.
+fn attributes_of(words: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    words.split(' ').map(|word| {
+        let (name, value) = word.split_once('=').expect("an attribute");
+        (name, Some(value).filter(|value| *value != "-"))
+    })
 }
 
 /// Resolves `\r`, `\n`, `\0`, `\\` and `\xNN`.
