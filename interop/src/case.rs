@@ -12,8 +12,8 @@ use crate::letter::Letter;
 use crate::server::{self, Server, Stored};
 use crate::site::{Door, HOST, Running, Site};
 
-mod batch;
 mod address;
+mod batch;
 mod fault;
 mod line;
 mod report;
@@ -285,11 +285,7 @@ pub(crate) enum Text {
 }
 
 /// Runs something in each of some ways.
-fn each_way(
-    bench: &Bench<'_>,
-    ways: &[Way],
-    run: impl Fn(&Bench<'_>, Way) -> Verdict,
-) -> Verdict {
+fn each_way(bench: &Bench<'_>, ways: &[Way], run: impl Fn(&Bench<'_>, Way) -> Verdict) -> Verdict {
     let mut done = Done::Passed;
     for &way in ways {
         let Way { level, text } = way;

@@ -113,12 +113,8 @@ impl Certificates {
 }
 
 impl Flaw {
-    pub(crate) const ALL: [Self; 4] = [
-        Self::None,
-        Self::WrongName,
-        Self::Expired,
-        Self::SelfSigned,
-    ];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::None, Self::WrongName, Self::Expired, Self::SelfSigned];
 
     const fn name(self) -> &'static str {
         match self {

@@ -82,6 +82,11 @@ pub(crate) trait Server: Sync {
         false
     }
 
+    /// Whether it leaves xtext in its reports as it came, where it is to be decoded (RFC 3461, sections 4.2 and 4.4).
+    fn reports_xtext(&self) -> bool {
+        false
+    }
+
     /// How many mails it has taken and not yet stored.
     fn queued(&self, site: &Site) -> io::Result<usize>;
 
@@ -217,6 +222,11 @@ fn said(command: &mut Command) -> io::Result<String> {
 
 /// How many files there are in a folder and those in it.
 fn count_files(folder: &Path) -> io::Result<usize> {
+    count_files_if(folder, |_| true)
+}
+
+/// The same of those that are looked for.
+fn count_files_if(folder: &Path, is_right: fn(&Path) -> bool) -> io::Result<usize> {
     let mut count = 0;
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -227,8 +237,8 @@ fn count_files(folder: &Path) -> io::Result<usize> {
         let entry = entry?;
         // What is gone by now is no longer there.
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => count += count_files(&entry.path())?,
-            _ => count += 1,
+            Ok(kind) if kind.is_dir() => count += count_files_if(&entry.path(), is_right)?,
+            _ => count += usize::from(is_right(&entry.path())),
         }
     }
     Ok(count)

@@ -403,9 +403,9 @@ impl Drop for Running {
     }
 }
 
-/// Asks a process and all that it started to end, as a system does that is shut down, and waits until they have.
+/// Asks a process and all that it started to end, as a system does that is shut down, and ends those that do not.
 pub(crate) fn shut_down(root: u32) -> io::Result<()> {
-    let mut parents = Vec::new();
+    let mut parents: Vec<(u32, u32)> = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else {
@@ -418,27 +418,35 @@ pub(crate) fn shut_down(root: u32) -> io::Result<()> {
             parents.push((id, parent));
         }
     }
-    let mut ids: Vec<u32> = vec![root];
+    let mut ids = vec![root];
     let mut index = 0;
     while let Some(&id) = ids.get(index) {
         let children = parents.iter().filter(|(_, parent)| *parent == id);
         ids.extend(children.map(|(child, _)| *child));
         index += 1;
     }
-    for &id in &ids {
-        let id = i32::try_from(id).ok().and_then(Pid::from_raw);
-        // As above.
-        let _ = id.map(|id| kill_process(id, Signal::TERM));
-    }
-    let until = Instant::now() + Duration::from_secs(10);
-    // One that has ended and whose parent has not noticed has no program.
-    while (ids.iter()).any(|id| fs::read_link(format!("/proc/{id}/exe")).is_ok()) {
-        if Instant::now() > until {
-            return Err(io::Error::other("it does not end"));
+    for (signal, patience) in [
+        (Signal::TERM, Duration::from_millis(500)),
+        (Signal::KILL, Duration::from_secs(10)),
+    ] {
+        // One that has ended and whose parent has not noticed has no program.
+        let mut left = ids.clone();
+        left.retain(|id| fs::read_link(format!("/proc/{id}/exe")).is_ok());
+        for &id in &left {
+            let id = i32::try_from(id).ok().and_then(Pid::from_raw);
+            // As above.
+            let _ = id.map(|id| kill_process(id, signal));
         }
-        thread::sleep(Duration::from_millis(5));
+        let until = Instant::now() + patience;
+        while !left.is_empty() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(5));
+            left.retain(|id| fs::read_link(format!("/proc/{id}/exe")).is_ok());
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
     }
-    Ok(())
+    Err(io::Error::other("it does not end"))
 }
 
 /// Whether a server greets, or where TLS has to come first, takes a connection.

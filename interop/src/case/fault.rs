@@ -2,7 +2,7 @@
 
 use smtp_proto::{Fate, Security};
 
-use super::{Bench, Case, Done, Way, each_way, mails};
+use super::{Case, Done, Way, each_way, mails};
 use crate::adapter::Load;
 use crate::letter::Letter;
 use crate::site::Door;

@@ -154,7 +154,7 @@ fn resumed(bench: &Bench<'_>) -> Verdict {
         // Not those of other cases.
         let tls = bench.site.certificates.fresh_trust();
         let tls = tls.map_err(|error| error.to_string())?;
-        let mut deliver = || {
+        let deliver = || {
             let endpoint = bench.endpoint(door, security).tls(tls.clone());
             let session = bench.deliver(endpoint, door, &[Letter::new("ok", &["ok"])])?;
             Ok::<_, String>(session.tls.is_some_and(|facts| facts.is_resumed()))

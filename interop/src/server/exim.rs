@@ -3,7 +3,7 @@
 use std::io;
 use std::process::Command;
 
-use super::{Server, count_files, dovecot};
+use super::{Server, count_files_if, dovecot};
 use crate::certificates::Flaw;
 use crate::letter::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
 use crate::site::{Door, FEW, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
@@ -54,6 +54,10 @@ impl Server for Exim {
         true
     }
 
+    fn reports_xtext(&self) -> bool {
+        true
+    }
+
     fn refuses_before_chunks(&self) -> bool {
         false
     }
@@ -63,7 +67,10 @@ impl Server for Exim {
     }
 
     fn queued(&self, site: &Site) -> io::Result<usize> {
-        count_files(&site.path("spool/input"))
+        // The headers are the last of a mail that is written.
+        count_files_if(&site.path("spool/input"), |path| {
+            path.to_string_lossy().ends_with("-H")
+        })
     }
 }
 
@@ -196,7 +203,7 @@ rcpt:
 {at_rcpt}  defer condition = ${{if and{{{{eq{{$received_port}}{{{few}}}}}{{>{{$rcpt_count}}{{{FEW}}}}}}}}}
     message = 452 4.5.3 Too many recipients
   defer local_parts = ^later-
-    condition = ${{if match{{${{readsocket{{inet:127.0.0.1:{greylist}}}{{recipient=$local_part@$domain\n\n}}{{5s}}}}}}{{451}}}}
+    condition = ${{if match{{${{readsocket{{inet:127.0.0.1:{greylist}}}{{recipient=$local_part@$domain\\n\\n}}{{5s}}}}}}{{451}}}}
     message = 451 4.7.1 Greylisted, come back later
   accept domains = {HOST}
     local_parts = ^ok- : ^later- : ^bounce-

@@ -1,12 +1,16 @@
 //! Postfix: submission with the SASL of Dovecot, and of Cyrus; delivery into a Maildir by its own agent.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::{fs, io};
 
-use super::{Ledger, Server, count_files, dovecot, said};
+use super::{Ledger, Server, count_files_if, dovecot, said};
 use crate::certificates::Flaw;
 use crate::letter::{PASSWORD, RECIPIENTS, SENDERS, Step, USER};
-use crate::site::{BackDoor, Door, FAR, FEW, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
+use crate::site::{
+    BackDoor, Door, FAR, FEW, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private,
+};
 
 #[derive(Debug)]
 pub(super) struct Postfix;
@@ -48,9 +52,12 @@ impl Server for Postfix {
             .map(|fault| format!("/^{}-/ {} {}\n", fault.kind, fault.code, fault.text))
             .collect();
         site.write("conf/recipients", &(table + "/^later-/ greylist\n"))?;
-        let mailboxes = format!("/^(ok|later|bounce)-.*@{HOST}$/ store/\n");
+        let mailboxes = format!("/^(ok|later)-.*@{HOST}$/ store/\n");
         site.write("conf/mailboxes", &mailboxes)?;
-        site.write("conf/transports", "/^bounce-/ error:5.1.1 Gone\n")?;
+        // What an alias leads to is not looked at before it is taken.
+        let aliases = format!("/^bounce-(.*)@{HOST}$/ gone-$1@gone.test\n");
+        site.write("conf/aliases", &aliases)?;
+        site.write("conf/transports", "/@gone.test$/ error:5.1.1 Gone\n")?;
         site.write(
             "conf/sasl/smtpd.conf",
             &format!(
@@ -77,7 +84,7 @@ impl Server for Postfix {
     fn queued(&self, site: &Site) -> io::Result<usize> {
         let mut count = 0;
         for queue in ["incoming", "active", "deferred", "maildrop"] {
-            count += count_files(&site.path("spool").join(queue))?;
+            count += count_files_if(&site.path("spool").join(queue), is_complete)?;
         }
         Ok(count)
     }
@@ -93,6 +100,13 @@ impl Server for Postfix {
     fn ledger(&self, site: &Site) -> Option<Ledger> {
         Some(Ledger::new(site.path("spool"), site.path("log")))
     }
+}
+
+/// Whether all of a mail is in a file of the queue.
+fn is_complete(path: &Path) -> bool {
+    let mode = path.metadata().map(|file| file.permissions().mode());
+    // What is gone by now was.
+    mode.map_or(true, |mode| mode & 0o100 != 0)
 }
 
 fn add_user(site: &Site) -> io::Result<()> {
@@ -131,10 +145,10 @@ alias_maps =
 alias_database =
 local_transport = error:nobody
 local_header_rewrite_clients =
+virtual_alias_maps = regexp:{home}/conf/aliases
 virtual_mailbox_domains = {HOST}
 virtual_mailbox_base = {home}
 virtual_mailbox_maps = regexp:{home}/conf/mailboxes
-transport_maps = regexp:{home}/conf/transports
 virtual_uid_maps = static:{STORE}
 virtual_gid_maps = static:{STORE}
 virtual_minimum_uid = 100
@@ -164,7 +178,7 @@ cyrus_sasl_config_path = {home}/conf/sasl
 smtpd_sasl_local_domain = {HOST}
 smtpd_sasl_security_options = noanonymous
 relay_domains = {FAR}
-transport_maps = inline:{{{FAR}=lmtp:inet:127.0.0.1:{beside}}}
+transport_maps = regexp:{home}/conf/transports, inline:{{{FAR}=lmtp:inet:127.0.0.1:{beside}}}
 lmtp_host_lookup = native
 lmtp_tls_security_level = verify
 lmtp_tls_verify_cert_match = {HOST}
