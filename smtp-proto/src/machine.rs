@@ -24,6 +24,8 @@ pub(crate) struct Core {
     pub(crate) link: Link,
     pub(crate) known: Known,
     pub(crate) state: Result<State, Error>,
+    /// How far the line is filled, as long as nothing has happened that could let more be said.
+    pub(crate) filled: Option<Reach>,
     pub(crate) jobs: VecDeque<Job>,
     /// Octets of the texts of the mails among them.
     pub(crate) text: u64,
@@ -62,7 +64,7 @@ pub(crate) enum Done {
 }
 
 /// How far to go in filling the line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reach {
     /// With what has begun; of what comes next, find out whether it can be.
     Begun,
@@ -82,6 +84,7 @@ pub(crate) enum Announced {
 impl Core {
     /// Takes one whole reply.
     pub(crate) fn handle_reply(&mut self, now: Time, reply: ReplyRef<'_>) -> Result<(), Error> {
+        self.filled = None;
         let transcript = &self.link.config.transcript;
         if matches!(self.state, Ok(State::ExpectAuth(_))) && reply.code().as_u16() == 334 {
             transcript.show(|| Entry::Challenge(reply.lines().map(<[u8]>::len).sum()));
@@ -174,6 +177,12 @@ impl Core {
 
     /// Puts in line whatever may be said now.
     pub(crate) fn fill(&mut self, reach: Reach) -> Result<(), Error> {
+        self.filled = Some(self.say_all(reach)?);
+        Ok(())
+    }
+
+    /// Returns how far it came: all the way, unless `reach` stood in it.
+    fn say_all(&mut self, reach: Reach) -> Result<Reach, Error> {
         while matches!(self.state, Ok(State::Ready)) {
             let Some(job) = self.jobs.get_mut(self.sending) else {
                 if reach == Reach::Next
@@ -183,7 +192,7 @@ impl Core {
                 {
                     self.state = Ok(State::quit(&mut self.link));
                 }
-                return Ok(());
+                return Ok(reach);
             };
             let said = match job {
                 Job::Gone => {
@@ -199,7 +208,7 @@ impl Core {
                     self.tidy();
                     true
                 }
-                Job::Command(..) if reach == Reach::Begun => false,
+                Job::Command(..) if reach == Reach::Begun => return Ok(reach),
                 Job::Command(_, command) => {
                     let said = self.link.say(&Line::User(command), Expect::Command);
                     if said {
@@ -224,7 +233,7 @@ impl Core {
                     Want::Command(Expect::Mail) => {
                         let ready = transaction.prepare(&self.known.capabilities, self.mails);
                         match ready {
-                            Ok(()) if reach == Reach::Begun => false,
+                            Ok(()) if reach == Reach::Begun => return Ok(reach),
                             Ok(()) => {
                                 let said =
                                     say_mail(transaction, &mut self.link, &mut self.needs_reset);
@@ -244,10 +253,10 @@ impl Core {
             if said {
                 self.commands = self.commands.saturating_add(1);
             } else {
-                return Ok(());
+                return Ok(Reach::Next);
             }
         }
-        Ok(())
+        Ok(Reach::Next)
     }
 
     /// Takes away the jobs at the front that are done, and what only a busy connection needs.
@@ -304,6 +313,7 @@ impl Core {
 
     /// Takes a mail of which nothing was sent out of the line.
     pub(crate) fn withdraw(&mut self, id: MessageId, error: Error) {
+        self.filled = None;
         let found = self
             .jobs
             .iter_mut()
@@ -445,6 +455,7 @@ impl Core {
     }
 
     fn apply_level(&mut self) {
+        self.filled = None;
         if matches!(self.state, Ok(State::Ready)) && self.known.capabilities.pipelining() {
             self.link.pipeline.set_level(self.ahead());
         }
@@ -452,6 +463,7 @@ impl Core {
 
     /// Puts something in line.
     pub(crate) fn push(&mut self, job: Job) {
+        self.filled = None;
         if self.jobs.capacity() == 0 {
             // Most connections have one mail at a time.
             self.jobs.reserve_exact(1);

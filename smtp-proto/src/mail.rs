@@ -273,16 +273,7 @@ impl MailBuilder {
     where
         R: TryInto<ForwardPath, Error: Into<AddressError>>,
     {
-        match recipient.try_into() {
-            Ok(path) => self.recipients.push(Recipient {
-                path,
-                answer: Answer::None,
-            }),
-            Err(error) => {
-                let field = Field::Recipient(self.recipients.len());
-                self.fail(field, MailFault::Address(error.into()));
-            }
-        }
+        self.add(recipient.try_into().map_err(Into::into));
         self
     }
 
@@ -293,7 +284,10 @@ impl MailBuilder {
     {
         let recipients = recipients.into_iter();
         self.recipients.reserve_exact(recipients.size_hint().0);
-        recipients.fold(self, Self::recipient)
+        for recipient in recipients {
+            self.add(recipient.try_into().map_err(Into::into));
+        }
+        self
     }
 
     /// One more parameter of MAIL. It is sent only to a server that offers its extension; for others, the mail is not
@@ -378,6 +372,19 @@ impl MailBuilder {
             parameters: self.parameters,
             text,
         })
+    }
+
+    fn add(&mut self, recipient: Result<ForwardPath, AddressError>) {
+        match recipient {
+            Ok(path) => self.recipients.push(Recipient {
+                path,
+                answer: Answer::None,
+            }),
+            Err(error) => {
+                let field = Field::Recipient(self.recipients.len());
+                self.fail(field, MailFault::Address(error));
+            }
+        }
     }
 
     fn fail(&mut self, field: Field, fault: MailFault) {
