@@ -13,8 +13,10 @@ use crate::server::{self, Server, Stored};
 use crate::site::{Door, HOST, Site};
 
 mod batch;
+mod extension;
 mod fault;
 mod line;
+mod login;
 mod sasl;
 mod security;
 mod size;
@@ -54,6 +56,8 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
         batch::CASES,
         security::CASES,
         sasl::CASES,
+        login::CASES,
+        extension::CASES,
         text::CASES,
         size::CASES,
         fault::CASES,
@@ -88,6 +92,7 @@ impl<'a> Bench<'a> {
         let transcript = Arc::clone(&self.transcript);
         Endpoint::builder(HOST)
             .port(self.site.port(door))
+            .protocol(self.server.protocol(door))
             .security(security)
             .tls(self.site.certificates.trust().clone())
             .timeouts(Timeouts::default().at_most(Duration::from_secs(30)))
