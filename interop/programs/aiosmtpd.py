@@ -99,17 +99,14 @@ class AtData:
             await super().smtp_DATA(arg)
 
 
-class Smtp(AtData, SMTP):
-    pass
-
-
-class Lmtp(AtData, LMTP):
-    pass
-
-
-class Broken(Smtp):
+class Broken:
     async def smtp_STARTTLS(self, arg):
         await self.push("454 4.7.0 TLS not available")
+
+
+base = LMTP if settings["lmtp"] else SMTP
+Usual = type("Usual", (AtData, base), {})
+WithoutTls = type("WithoutTls", (Broken, AtData, base), {})
 
 
 async def listen(door):
@@ -128,7 +125,7 @@ async def listen(door):
         options["auth_require_tls"] = False
     elif name != "Bare":
         options["tls_context"] = context
-    kind = {"Lmtp": Lmtp, "Broken": Broken}.get(name, Smtp)
+    kind = WithoutTls if name == "Broken" else Usual
     await asyncio.get_running_loop().create_server(
         lambda: kind(Handler(name == "Bare"), **options),
         "127.0.0.1",

@@ -117,13 +117,13 @@ const own = {
   Submission: loggingIn,
   Implicit: { ...loggingIn, secure: true },
   Bare: bare,
-  Broken: { broken: true },
-  Lmtp: { lmtp: true }
+  Broken: { broken: true }
 }
 
 for (const door of settings.doors) {
   const server = new SMTPServer({
     name: settings.host,
+    lmtp: settings.lmtp,
     key: readFileSync(door.key),
     cert: readFileSync(door.chain),
     size: door.size,

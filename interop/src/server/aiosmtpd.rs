@@ -3,15 +3,32 @@
 use std::io;
 use std::process::Command;
 
+use smtp_proto::Protocol;
+
 use super::{Server, program};
 use crate::site::{Door, Site};
 
 #[derive(Debug)]
-pub(super) struct Aiosmtpd;
+pub(super) struct Aiosmtpd(pub(super) Protocol);
 
 impl Server for Aiosmtpd {
     fn name(&self) -> &'static str {
+        match self.0 {
+            Protocol::Lmtp => "aiosmtpd-lmtp",
+            _ => self.package(),
+        }
+    }
+
+    fn package(&self) -> &'static str {
         "aiosmtpd"
+    }
+
+    fn protocol(&self, _: Door) -> Protocol {
+        self.0
+    }
+
+    fn notes_parameters(&self) -> bool {
+        true
     }
 
     fn doors(&self) -> &'static [Door] {
@@ -19,10 +36,10 @@ impl Server for Aiosmtpd {
     }
 
     fn prepare(&self, site: &Site) -> io::Result<Command> {
-        let settings = program::settings(site, &Door::ALL)?;
+        let settings = program::settings(site, self.0, &Door::ALL)?;
         let settings = site.write("settings.json", &settings)?;
         let server = site.write("server.py", include_str!("../../programs/aiosmtpd.py"))?;
-        let mut command = site.plain_command(site.package(self.name()).join("venv/bin/python"));
+        let mut command = site.plain_command(site.package(self.package()).join("venv/bin/python"));
         command.arg(server).arg(settings);
         Ok(command)
     }

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::process::Command;
 
+use smtp_proto::Protocol;
+
 use super::{Server, program};
 use crate::certificates::Flaw;
 use crate::letter::{PASSWORD, USER};
@@ -79,7 +81,10 @@ impl Haraka {
         size: u64,
         doors: &[Door],
     ) -> io::Result<Command> {
-        part.write("settings.json", &program::settings(whole, doors)?)?;
+        part.write(
+            "settings.json",
+            &program::settings(whole, Protocol::Smtp, doors)?,
+        )?;
         part.write(
             "plugins/interop.js",
             include_str!("../../programs/haraka.js"),

@@ -57,6 +57,10 @@ impl Server for Sendmail {
         Ok(neighbours)
     }
 
+    fn knows_certificates(&self) -> bool {
+        true
+    }
+
     fn mechanisms(&self) -> &'static [&'static str] {
         &["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]
     }
