@@ -159,15 +159,15 @@ pub struct Facts {
 
 impl Facts {
     /// The facts of a body of any octets, which BINARYMIME carries as they are (RFC 3030, section 3).
-    pub(crate) fn binary(len: usize) -> Self {
+    pub(crate) fn binary(body: &[u8]) -> Self {
         Self {
             rules: Rules::new(),
-            len: octets(len),
+            len: octets(body.len()),
             dots: 0,
             converted: 0,
             ending: Ending::Start,
             ends_with_crlf: false,
-            header_eight_bit: false,
+            header_eight_bit: eight_bit(body).0,
             body_eight_bit: false,
         }
     }
@@ -276,6 +276,11 @@ impl fmt::Display for FaultReason {
             Self::NotAsScanned => "other length than the scanned body",
         })
     }
+}
+
+/// Where the first octet over 127 is.
+pub(crate) fn first_eight_bit(body: &[u8]) -> Option<u64> {
+    body.iter().position(|octet| !octet.is_ascii()).map(octets)
 }
 
 /// Whether the header and whether the rest hold octets over 127.

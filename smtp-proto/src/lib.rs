@@ -48,6 +48,7 @@ mod address;
 pub mod body;
 mod outbox;
 mod parse;
+mod place;
 mod secret;
 mod time;
 mod tls;
@@ -95,13 +96,14 @@ pub use error::{
 };
 pub use event::{BodyStatus, CommandId, Event, MessageId};
 pub use inbox::{ReplyError, ReplyLimits};
-pub use mail::{Field, Mail, MailBuilder, MailError, MailFault, Streamed};
+pub use mail::{Mail, MailBuilder, MailError, MailFault, Streamed};
 #[cfg(feature = "std")]
 pub use outbox::IoSlices;
 pub use outbox::Transmit;
 pub use outcome::{Delivery, Fate, Outcome, Traffic, Undelivered};
 pub use parameter::{Keyword, Parameter, ParameterError, ParameterFault, Parameters, Value};
 pub use pipeline::{Pipelining, Window};
+pub use place::{Field, Place};
 pub use reply::{Code, EnhancedCode, Reply, Severity};
 pub use sasl::Credentials;
 pub use secret::Secret;

@@ -1,15 +1,17 @@
 //! A mail as the caller hands it over: envelope and text.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
 
 use crate::address::{AddressError, ForwardPath, ReversePath};
-use crate::body::{Facts, Fault, LineEnds, Rules, scan};
-use crate::error::{Stage, of_fault};
+use crate::body::{Encoder, Facts, Fault, LineEnds, Room, Rules, first_eight_bit, scan};
+use crate::error::{Error, ErrorKind, Stage, TransportError, of_fault};
 use crate::outcome::Fate;
 use crate::parameter::{Parameter, ParameterError, Parameters};
+use crate::place::{Field, Place};
 use crate::reply::Reply;
 
 /// A mail to be sent: the envelope's sender and recipients, and the text, headers included (RFC 5322).
@@ -35,7 +37,14 @@ pub struct Mail {
     pub(crate) recipients: Vec<Recipient>,
     pub(crate) parameters: Parameters,
     pub(crate) text: Text,
+    recoder: Option<Recoder>,
 }
+
+/// Makes a text of seven bits of one that has more.
+#[derive(Clone)]
+struct Recoder(Arc<Recode>);
+
+type Recode = dyn Fn(&Bytes) -> Result<Bytes, TransportError> + Send + Sync;
 
 /// A recipient, and room for what the server says to it.
 #[derive(Clone, Debug)]
@@ -113,30 +122,15 @@ pub struct MailBuilder {
     parameters: Parameters,
     rules: Rules,
     source: Source,
+    recoder: Option<Recoder>,
     error: Option<MailError>,
 }
 
 /// Why a [`Mail`] cannot be: the field, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailError {
-    field: Field,
+    place: Place,
     fault: MailFault,
-}
-
-/// A part of a [`Mail`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Field {
-    /// The sender.
-    Sender,
-    /// The list of recipients.
-    Recipients,
-    /// One recipient, counted from zero.
-    Recipient(usize),
-    /// The parameters.
-    Parameters,
-    /// The text.
-    Text,
 }
 
 /// What is wrong with a part of a [`Mail`].
@@ -191,6 +185,7 @@ impl Mail {
             parameters: Parameters::mail(),
             rules: Rules::default(),
             source: Source::None,
+            recoder: None,
             error: None,
         }
     }
@@ -221,14 +216,6 @@ impl Mail {
         }
     }
 
-    /// Whether the text has octets of any kind (RFC 3030, section 3).
-    pub(crate) fn needs_binary(&self) -> bool {
-        match &self.text {
-            Text::Whole { binary, .. } => *binary,
-            Text::Streamed { declared, .. } => declared.binary,
-        }
-    }
-
     /// Octets of the text as BDAT sends them, if all of it is at hand.
     pub(crate) fn whole_len(&self) -> Option<u64> {
         match &self.text {
@@ -242,16 +229,72 @@ impl Mail {
         matches!(self.text, Text::Whole { .. })
     }
 
-    /// Whether the headers or an address have characters beyond ASCII (RFC 6531).
+    /// Whether the headers, a parameter or an address have characters beyond ASCII (RFC 6531).
     pub(crate) fn needs_utf8(&self) -> bool {
-        let headers = match &self.text {
-            Text::Whole { facts, .. } => facts.header_eight_bit(),
-            Text::Streamed { declared, .. } => declared.utf8_headers,
-        };
-        headers
+        self.has_utf8_headers()
             || !self.parameters.is_ascii()
             || !self.sender.is_ascii()
             || !self.recipients().all(ForwardPath::is_ascii)
+    }
+
+    /// Whether the headers have characters beyond ASCII (RFC 6532).
+    pub(crate) fn has_utf8_headers(&self) -> bool {
+        match &self.text {
+            Text::Whole { facts, .. } => facts.header_eight_bit(),
+            Text::Streamed { declared, .. } => declared.utf8_headers,
+        }
+    }
+
+    /// The first octet above 127 of the text; the text as a whole where that is not known.
+    pub(crate) fn first_eight_bit(&self) -> Place {
+        self.place_in_text(first_eight_bit)
+    }
+
+    /// The first octet that keeps the text from being sent but as octets of any kind.
+    pub(crate) fn not_text(&self) -> Place {
+        let rules = Rules::new().eight_bit(true);
+        self.place_in_text(|bytes| Some(scan(bytes, &rules).err()?.offset()))
+    }
+
+    fn place_in_text(&self, find: impl FnOnce(&[u8]) -> Option<u64>) -> Place {
+        let whole = Place::whole(Field::Text);
+        match &self.text {
+            Text::Whole { bytes, .. } => find(bytes).map_or(whole, |at| Place::in_text(bytes, at)),
+            Text::Streamed { .. } => whole,
+        }
+    }
+
+    /// Makes the text into one of seven bits, if there is something to do it and all of the text is at hand; returns whether
+    /// it did.
+    pub(crate) fn recode(&mut self) -> Result<bool, Error> {
+        let (
+            Some(recoder),
+            Text::Whole {
+                bytes,
+                facts,
+                binary,
+            },
+        ) = (&self.recoder, &self.text)
+        else {
+            return Ok(false);
+        };
+        let failure = |kind| Error::new(Stage::Mail, kind);
+        let text = if *binary {
+            bytes.clone()
+        } else {
+            mended(bytes, facts).map_err(|fault| failure(ErrorKind::Body(fault)))?
+        };
+        let bytes = recoder.0(&text).map_err(|error| failure(ErrorKind::Recode(error)))?;
+        // What comes of it is not trusted more than what a caller hands in.
+        let facts = scan(&bytes, &Rules::new()).map_err(|fault| {
+            failure(ErrorKind::Body(fault)).at(Place::in_text(&bytes, fault.offset()))
+        })?;
+        self.text = Text::Whole {
+            bytes,
+            facts,
+            binary: false,
+        };
+        Ok(true)
     }
 }
 
@@ -325,6 +368,45 @@ impl MailBuilder {
         self
     }
 
+    /// Makes another text of this one for a server that cannot take it: without 8BITMIME where it has octets above 127, without
+    /// BINARYMIME or CHUNKING where it is [`binary`](Self::binary).
+    ///
+    /// For all other servers the text goes as it is. `recoder` is asked when the server is known, at most once, and gets the text
+    /// as it would travel; what it makes has to be ASCII in lines of at most 998 octets, with CRLF line ends. The crate `smtp-recode`
+    /// has one for MIME, `seven_bit`. A text that is [`streamed`](Self::streamed) is never at hand as a whole, and never recoded;
+    /// nor are headers beyond ASCII, which have no other form.
+    ///
+    /// ```
+    /// use core::convert::Infallible;
+    ///
+    /// use bytes::Bytes;
+    /// use smtp_proto::Mail;
+    ///
+    /// /// Stands for one that knows MIME.
+    /// fn without_umlauts(text: &Bytes) -> Result<Bytes, Infallible> {
+    ///     Ok(String::from_utf8_lossy(text).replace('\u{fc}', "ue").into())
+    /// }
+    ///
+    /// let mail = Mail::builder()
+    ///     .sender("alice@example.org")
+    ///     .recipient("bob@example.net")
+    ///     .text("Subject: hello\r\n\r\nGr\u{fc}sse\r\n")
+    ///     .recode_with(without_umlauts)
+    ///     .build()?;
+    /// # Ok::<(), smtp_proto::MailError>(())
+    /// ```
+    pub fn recode_with<E>(
+        mut self,
+        recoder: impl Fn(&Bytes) -> Result<Bytes, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        E: core::error::Error + Send + Sync + 'static,
+    {
+        let recoder = move |text: &Bytes| recoder(text).map_err(TransportError::new);
+        self.recoder = Some(Recoder(Arc::new(recoder)));
+        self
+    }
+
     /// What to do with line ends other than CRLF; by default, they are refused.
     pub fn line_ends(mut self, line_ends: LineEnds) -> Self {
         self.rules = self.rules.line_ends(line_ends);
@@ -352,8 +434,8 @@ impl MailBuilder {
             Source::None => return Err(MailError::new(Field::Text, MailFault::Missing)),
             Source::Whole(bytes) => {
                 let rules = self.rules.eight_bit(true);
-                let facts = scan(&bytes, &rules)
-                    .map_err(|fault| MailError::new(Field::Text, MailFault::Text(fault)))?;
+                let facts =
+                    scan(&bytes, &rules).map_err(|fault| MailError::in_text(&bytes, fault))?;
                 Text::Whole {
                     bytes,
                     facts,
@@ -361,7 +443,7 @@ impl MailBuilder {
                 }
             }
             Source::Binary(bytes) => Text::Whole {
-                facts: Facts::binary(bytes.len()),
+                facts: Facts::binary(&bytes),
                 bytes,
                 binary: true,
             },
@@ -377,6 +459,7 @@ impl MailBuilder {
             recipients: self.recipients,
             parameters: self.parameters,
             text,
+            recoder: self.recoder,
         })
     }
 
@@ -424,12 +507,30 @@ impl Streamed {
 
 impl MailError {
     fn new(field: Field, fault: MailFault) -> Self {
-        Self { field, fault }
+        let place = match &fault {
+            MailFault::Address(error) => Place::within(field, error.offset()),
+            MailFault::Parameter(_) | MailFault::Text(_) | MailFault::Missing => {
+                Place::whole(field)
+            }
+        };
+        Self { place, fault }
+    }
+
+    fn in_text(text: &[u8], fault: Fault) -> Self {
+        Self {
+            place: Place::in_text(text, fault.offset()),
+            fault: MailFault::Text(fault),
+        }
     }
 
     /// Which part is wrong.
     pub fn field(&self) -> Field {
-        self.field
+        self.place.field()
+    }
+
+    /// Where it is wrong.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// What is wrong with it.
@@ -438,29 +539,25 @@ impl MailError {
     }
 }
 
+impl fmt::Debug for Recoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recoder")
+    }
+}
+
 impl fmt::Display for MailError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.field, &self.fault) {
-            (Field::Recipients, MailFault::Missing) => f.write_str("a mail needs a recipient"),
-            (Field::Text, MailFault::Missing) => f.write_str("a mail needs a text"),
-            (field, fault) => write!(f, "{field}: {fault}"),
+        let field = self.field();
+        match (field, &self.fault, self.place.line()) {
+            (Field::Recipients, MailFault::Missing, _) => f.write_str("a mail needs a recipient"),
+            (Field::Text, MailFault::Missing, _) => f.write_str("a mail needs a text"),
+            (_, fault, Some(line)) => write!(f, "{field}, line {line}: {fault}"),
+            (_, fault, None) => write!(f, "{field}: {fault}"),
         }
     }
 }
 
 impl core::error::Error for MailError {}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sender => f.write_str("sender"),
-            Self::Recipients => f.write_str("recipients"),
-            Self::Recipient(index) => write!(f, "recipient {index}"),
-            Self::Parameters => f.write_str("parameters"),
-            Self::Text => f.write_str("text"),
-        }
-    }
-}
 
 impl fmt::Display for MailFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -474,4 +571,21 @@ impl fmt::Display for MailFault {
             Self::Missing => f.write_str("missing"),
         }
     }
+}
+
+/// The text with its line ends as they travel.
+fn mended(text: &Bytes, facts: &Facts) -> Result<Bytes, Fault> {
+    if !facts.is_converted() {
+        return Ok(text.clone());
+    }
+    let mut mended = Vec::new();
+    let mut encoder = Encoder::chunked_verified(facts);
+    let mut left = text.clone();
+    while !left.is_empty() {
+        encoder.encode(&mut left, Room::new(usize::MAX, usize::MAX), &mut |part| {
+            mended.extend_from_slice(&part);
+        })?;
+    }
+    mended.extend_from_slice(encoder.finish()?);
+    Ok(mended.into())
 }

@@ -18,6 +18,7 @@
 //! mail begins again, for them.
 
 mod answers;
+mod needs;
 mod text;
 
 use alloc::boxed::Box;
@@ -25,17 +26,18 @@ use alloc::boxed::Box;
 use bytes::Bytes;
 
 use self::answers::Answers;
+use self::needs::ALabels;
 use self::text::{Space, Text};
 use crate::body::{Fault, Framing};
-use crate::capabilities::{Capabilities, SizeLimit};
+use crate::capabilities::Capabilities;
 use crate::command::Line;
 use crate::config::Protocol;
-use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage};
+use crate::error::{Error, ErrorKind, Misuse, ProtocolError, Stage};
 use crate::event::MessageId;
 use crate::link::Link;
 use crate::mail::{self, Answer, Mail};
 use crate::outcome::Outcome;
-use crate::parameter::{Body, Content};
+use crate::parameter::Content;
 use crate::pipeline::{Expect, Pipelining};
 use crate::reply::ReplyRef;
 use crate::tls::TlsFacts;
@@ -47,6 +49,8 @@ pub(crate) struct Transaction {
     pub(crate) id: MessageId,
     mail: Mail,
     content: Content,
+    /// Its addresses as the server is told them, where that is another form.
+    a_labels: Option<Box<ALabels>>,
     /// The most recipients that the server takes at a time.
     at_a_time: usize,
     next: Next,
@@ -96,6 +100,7 @@ impl Transaction {
             text: Text::new(&mail.text, Framing::Dot),
             mail,
             content: Content::default(),
+            a_labels: None,
             at_a_time: usize::MAX,
             next: Next::Mail,
             answers: Answers::default(),
@@ -171,43 +176,12 @@ impl Transaction {
         if limits.mail_max().is_some_and(|most| mails >= most.get()) {
             return Err(Error::new(Stage::Mail, ErrorKind::TooManyMails));
         }
-        let unsupported = |need| Error::new(Stage::Mail, ErrorKind::Unsupported(need));
-        let (utf8, eight_bit) = (self.mail.needs_utf8(), self.mail.needs_eight_bit());
-        let binary = self.mail.needs_binary();
-        if utf8 && !capabilities.smtp_utf8() {
-            return Err(unsupported(Need::SmtpUtf8));
+        let needs = needs::of(&mut self.mail, capabilities)?;
+        if needs.recoded {
+            self.text = Text::new(&self.mail.text, self.text.framing());
         }
-        if binary && !(capabilities.binary_mime() && capabilities.chunking()) {
-            return Err(unsupported(Need::BinaryMime));
-        }
-        if eight_bit && !capabilities.eight_bit_mime() {
-            return Err(unsupported(Need::EightBitMime));
-        }
-        let parameters = self.mail.parameters.as_slice();
-        if let Some(parameter) = parameters
-            .iter()
-            .find(|each| !capabilities.has(each.extension()))
-        {
-            return Err(unsupported(Need::Parameter {
-                keyword: parameter.keyword().clone(),
-                extension: parameter.extension().into(),
-            }));
-        }
-        let size = self.mail.size();
-        if let (Some(size), Some(SizeLimit::Octets(limit))) = (size, capabilities.size())
-            && size > limit
-        {
-            return Err(Error::new(Stage::Mail, ErrorKind::TooLarge { size, limit }));
-        }
-        self.content = Content {
-            size: size.filter(|_| capabilities.size().is_some()),
-            body: match (binary, eight_bit) {
-                (true, _) => Some(Body::BinaryMime),
-                (false, true) => Some(Body::EightBitMime),
-                (false, false) => None,
-            },
-            smtp_utf8: utf8,
-        };
+        self.content = needs.content;
+        self.a_labels = needs.a_labels;
         if capabilities.chunking() && self.text.framing() != Framing::Length {
             self.text.set_framing(&self.mail.text, Framing::Length);
         }
@@ -219,16 +193,21 @@ impl Transaction {
 
     /// Puts the next command in line, if the pipeline admits it; returns whether it did.
     pub(crate) fn say(&mut self, to: Expect, link: &mut Link) -> bool {
+        let a_labels = self.a_labels.as_deref();
         let line = match to {
             Expect::Rcpt(index) => match self.mail.recipients.get(index) {
                 Some(recipient) => Line::Rcpt {
-                    path: &recipient.path,
+                    path: a_labels
+                        .and_then(|a_labels| a_labels.recipient(index))
+                        .unwrap_or(&recipient.path),
                     parameters: &[],
                 },
                 None => return false,
             },
             Expect::Mail => Line::Mail {
-                path: &self.mail.sender,
+                path: a_labels
+                    .and_then(ALabels::sender)
+                    .unwrap_or(&self.mail.sender),
                 content: self.content,
                 parameters: self.mail.parameters.as_slice(),
             },

@@ -107,7 +107,7 @@ fn of_login(reply: &Reply) -> Option<&'static str> {
 fn of_need(stage: Stage, need: &Need) -> Option<&'static str> {
     match (stage, need) {
         (_, Need::EightBitMime | Need::BinaryMime) => {
-            Some("encode the text as quoted-printable or base64")
+            Some("encode the text as quoted-printable or base64, or have it recoded on its way")
         }
         (Stage::Mail, Need::SmtpUtf8) => {
             Some("encode words in headers as RFC 2047 says, and domains as A-labels")
