@@ -1,7 +1,7 @@
 //! The loop between a stream and the machine, and what a caller can ask for.
 
 use std::future::poll_fn;
-use std::mem::MaybeUninit;
+use std::mem::{MaybeUninit, replace};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::{fmt, io};
@@ -252,15 +252,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         self.wire.handle_timeout(now);
     }
 
-    pub(crate) async fn drive<T>(
-        &mut self,
-        mut done: impl FnMut(&mut Connection) -> Option<T>,
-    ) -> T {
+    async fn drive<T>(&mut self, mut done: impl FnMut(&mut Connection) -> Option<T>) -> T {
         loop {
             if let Some(answer) = done(self.wire.smtp()) {
                 return answer;
             }
             self.step().await;
+        }
+    }
+
+    /// Drives by a question that may itself wait for something outside, and is asked again when that wakes the task.
+    pub(crate) async fn drive_with<T>(
+        &mut self,
+        mut done: impl FnMut(&mut Connection, &mut Context<'_>) -> Option<T>,
+    ) -> T {
+        loop {
+            let asked = poll_fn(|cx| Poll::Ready(done(self.wire.smtp(), cx)));
+            if let Some(answer) = asked.await {
+                return answer;
+            }
+            let mut step = pin!(self.step());
+            let mut woken = false;
+            // Whoever woke the task, the question comes first: a step that is given up loses nothing.
+            poll_fn(|cx| match step.as_mut().poll(cx) {
+                Poll::Pending if !replace(&mut woken, true) => Poll::Pending,
+                _ => Poll::Ready(()),
+            })
+            .await;
         }
     }
 
