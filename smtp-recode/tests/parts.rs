@@ -158,7 +158,15 @@ fn part() -> impl Strategy<Value = Part> {
             }),
             (any::<bool>(), part).prop_map(|(version, inner)| Part::Message {
                 version,
-                inner: Box::new(inner)
+                // A message right within another is more than the other reader can read.
+                inner: Box::new(match inner {
+                    Part::Message { .. } => Part::Multipart {
+                        subtype: "mixed",
+                        encoding: "",
+                        parts: vec![inner],
+                    },
+                    inner => inner,
+                }),
             }),
         ]
     })

@@ -322,9 +322,18 @@ fn a_signed_part_that_is_fit_stays_as_it_is_beside_one_that_is_not() {
 #[test]
 fn parts_within_parts_end_somewhere() {
     let enclosed = |times: usize| {
-        let text = "Content-Type: message/rfc822\r\n\r\n".repeat(times) + "\r\n\u{fc} and more\r\n";
+        let text = "Content-Type: message/rfc822\r\n\r\n".repeat(times)
+            + "\r\n\u{fc} and more, much more\r\n";
         seven_bit(&text.into())
     };
+    let two = enclosed(2).unwrap();
+    let field = "Content-Type: message/rfc822\r\n";
+    let version = "MIME-Version: 1.0\r\n";
+    let expected = format!(
+        "{field}{version}\r\n{field}{version}\r\nContent-Transfer-Encoding: quoted-printable\r\n{version}\
+         Content-Type: text/plain; charset=utf-8\r\n\r\n=C3=BC and more, much more\r\n"
+    );
+    assert_eq!(two, expected);
     assert!(enclosed(99).is_ok());
     for times in [100, 10_000] {
         assert_eq!(enclosed(times).unwrap_err().reason(), RecodeFault::TooDeep);
