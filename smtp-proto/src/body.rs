@@ -30,12 +30,14 @@
 
 mod encoder;
 mod find;
+mod header;
 mod line;
 
 use core::{error::Error, fmt};
 
 pub(crate) use self::encoder::Framing;
 pub use self::encoder::{Encoder, Room};
+pub(crate) use self::header::HeaderWatch;
 use self::line::{Insert, Line, State as Ending};
 
 /// Tells what a whole body needs, or the first octet in it that breaks the rules.
@@ -158,7 +160,8 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The facts of a body of any octets, which BINARYMIME carries as they are (RFC 3030, section 3).
+    /// The facts of a body of any octets, which BINARYMIME carries as they are (RFC 3030, section 3): only its header is
+    /// looked at.
     pub(crate) fn binary(body: &[u8]) -> Self {
         Self {
             rules: Rules::new(),
@@ -167,7 +170,7 @@ impl Facts {
             converted: 0,
             ending: Ending::Start,
             ends_with_crlf: false,
-            header_eight_bit: eight_bit(body).0,
+            header_eight_bit: header::header_is_eight_bit(body),
             body_eight_bit: false,
         }
     }
@@ -260,6 +263,8 @@ pub enum FaultReason {
     LineTooLong,
     /// An octet over 127 in a body declared to have none.
     EightBit,
+    /// An octet over 127 in the header of a streamed body, of which that was declared for the rest only.
+    HeaderEightBit,
     /// The body given to [`Encoder::verified`] goes on behind the end of the scanned one, or ends
     /// before it.
     NotAsScanned,
@@ -273,6 +278,7 @@ impl fmt::Display for FaultReason {
             Self::Nul => "NUL octet",
             Self::LineTooLong => "line too long",
             Self::EightBit => "8-bit octet in a 7-bit body",
+            Self::HeaderEightBit => "8-bit octet in a 7-bit header",
             Self::NotAsScanned => "other length than the scanned body",
         })
     }

@@ -360,7 +360,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
         write!(f, "{}: {}", inner.stage, inner.kind)?;
-        if let Some(place) = &inner.place {
+        if let Some(place) = inner.place.filter(|place| place.offset().is_some()) {
             write!(f, "; see {place}")?;
         }
         if let Some(reply) = &inner.reply {

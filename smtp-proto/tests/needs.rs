@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use common::pair::Pair;
+use smtp_proto::body::FaultReason;
 use smtp_proto::{
     Config, Connection, Error, ErrorKind, Fate, Field, Mail, MailBuilder, MailError, MailFault,
     Need, Outcome, Pipelining, Place, Security, Streamed,
@@ -348,6 +349,55 @@ fn what_a_streamed_text_needs_is_taken_as_declared_and_refused_without_a_place_i
             panic!("{outcome:?}");
         };
         assert_eq!(refusal(error), (expected, Field::Text, None, None));
+    }
+}
+
+#[test]
+fn v18_a_header_of_a_streamed_text_keeps_to_what_was_declared() {
+    let pieces =
+        |text: &'static str, size: usize| text.as_bytes().chunks(size).map(Bytes::from_static);
+    let (ascii, utf8) = (
+        "Subject: a\r\nTo: b\r\n\r\ngr\u{fc}n\r\n",
+        "Subject: a\r\nTo: \u{fc}\r\n\r\na\r\n",
+    );
+    let body = Streamed::new().eight_bit();
+    for (text, declared, offset) in [
+        (ascii, body, None),
+        (ascii, Streamed::new().binary(), None),
+        (utf8, body, Some(16)),
+        (utf8, Streamed::new().binary(), Some(16)),
+        (utf8, Streamed::new().utf8_headers(), None),
+        (utf8, body.utf8_headers(), None),
+    ] {
+        for size in [1, 3, 17, 100] {
+            let server = smtp_test::Config::new().with("CHUNKING").with("BINARYMIME");
+            let config = connection(Pipelining::Envelope);
+            let mut pair = Pair::new(config, Machine::new(&server));
+            let mail = Mail::builder().recipient("b@x.test").streamed(declared);
+            let id = pair.connection.submit(mail.build().unwrap());
+            for piece in pieces(text, size) {
+                pair.connection.write_body(id, piece).unwrap();
+            }
+            pair.connection.finish_body(id).unwrap();
+            let outcome = pair
+                .drive(|connection| connection.poll_outcome(id))
+                .unwrap();
+            let log = pair.peer.log();
+            log.assert_clean();
+            let found = match outcome.deliveries()[0].fate() {
+                Fate::Accepted(_) => None,
+                Fate::NotSent(error) => match error.kind() {
+                    ErrorKind::Body(fault) => {
+                        assert_eq!(fault.reason(), FaultReason::HeaderEightBit);
+                        Some(fault.offset())
+                    }
+                    other => panic!("{other:?}"),
+                },
+                other => panic!("{other}"),
+            };
+            assert_eq!(found, offset, "{text:?} by {size}, {declared:?}");
+            assert_eq!(log.mail_count(), usize::from(offset.is_none()));
+        }
     }
 }
 
