@@ -7,9 +7,9 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use smtp_proto::{
-    AddressError, AddressFault, AuthenticationError, ClientName, Config, ConfigError, Connection,
-    Credentials, Domain, Entry, Error, ErrorKind, Pipelining, Protocol, ReplyLimits, Security,
-    Speculation, Stage, Timeouts, TransportError, Wait,
+    AddressError, AddressFault, AuthenticationError, ClientName, Config, ConfigBuilder,
+    ConfigError, Connection, Credentials, Domain, Entry, Error, ErrorKind, Pipelining, Protocol,
+    ReplyLimits, Security, Speculation, Stage, Timeouts, TransportError, Wait, Xclient,
 };
 
 use crate::session::Session;
@@ -69,6 +69,7 @@ struct Settings {
     client_name: Option<ClientName>,
     credentials: Option<Credentials>,
     credentials_in_clear: bool,
+    xclient: Option<Xclient>,
     timeouts: Timeouts,
     reply_limits: Option<ReplyLimits>,
     protocol: Protocol,
@@ -125,6 +126,7 @@ impl Endpoint {
                 client_name: None,
                 credentials: None,
                 credentials_in_clear: false,
+                xclient: None,
                 timeouts: Timeouts::default(),
                 reply_limits: None,
                 protocol: Protocol::Smtp,
@@ -165,7 +167,7 @@ impl Endpoint {
     pub fn attempt_from(&self, local: IpAddr, last_error: Option<&Error>) -> Option<Session> {
         self.session(last_error, || match self.0.settings.client_name {
             Some(_) => Arc::clone(&self.0.config),
-            None => (self.0.settings.config(local.into()))
+            None => (self.0.settings.config(&self.0.host, local.into()))
                 .map_or_else(|_| Arc::clone(&self.0.config), Arc::new),
         })
     }
@@ -257,6 +259,14 @@ impl EndpointBuilder {
         self
     }
 
+    /// Speaks for another client, which the server is told by XCLIENT before anybody logs in; by default, for itself.
+    ///
+    /// Under a policy with TLS it is told inside TLS.
+    pub fn xclient(mut self, client: Xclient) -> Self {
+        self.settings.xclient = Some(client);
+        self
+    }
+
     /// What EHLO says; a relay should give its own name.
     ///
     /// By default it is the address of this end of the connection, where the adapter knows it, as a literal (RFC 5321,
@@ -343,7 +353,7 @@ impl EndpointBuilder {
         let client_name = client_name.unwrap_or_else(|| IpAddr::V4(Ipv4Addr::LOCALHOST).into());
         let config = self
             .settings
-            .config(client_name)
+            .config(&host, client_name)
             .map_err(EndpointError::Config)?;
         let tls = match (self.tls, self.settings.security) {
             (None, Security::Cleartext) => None,
@@ -367,8 +377,9 @@ impl EndpointBuilder {
 }
 
 impl Settings {
-    fn config(&self, client_name: ClientName) -> Result<Config, ConfigError> {
-        let mut builder = Config::builder(client_name)
+    fn config(&self, host: &str, client_name: ClientName) -> Result<Config, ConfigError> {
+        let builder = named(Config::builder(client_name), host);
+        let mut builder = builder
             .security(self.security)
             .protocol(self.protocol)
             .timeouts(self.timeouts);
@@ -377,6 +388,9 @@ impl Settings {
         }
         if self.credentials_in_clear {
             builder = builder.dangerous_credentials_in_clear();
+        }
+        if let Some(client) = self.xclient.clone() {
+            builder = builder.xclient(client);
         }
         if let Some(limits) = self.reply_limits {
             builder = builder.reply_limits(limits);
@@ -406,6 +420,7 @@ impl fmt::Debug for Settings {
             .field("security", &self.security)
             .field("client_name", &self.client_name)
             .field("credentials", &self.credentials)
+            .field("xclient", &self.xclient)
             .field("timeouts", &self.timeouts)
             .field("protocol", &self.protocol)
             .field("pipelining", &self.pipelining)
@@ -483,6 +498,15 @@ fn in_ascii(host: &str) -> Result<String, HostFault> {
         Err(error) if error.reason() == AddressFault::NonAscii => Err(HostFault::NotAscii),
         Err(error) => Err(HostFault::NotIdna(error)),
     }
+}
+
+/// Tells the spans of the connection to whom it goes.
+fn named(builder: ConfigBuilder, host: &str) -> ConfigBuilder {
+    #[cfg(feature = "tracing")]
+    let builder = builder.host(host);
+    #[cfg(not(feature = "tracing"))]
+    let _ = host;
+    builder
 }
 
 /// Whether a new token is worth an attempt; it is so once, since the error of that attempt is another.

@@ -12,8 +12,8 @@ use bytes::{Bytes, BytesMut};
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::{AsyncReadExt, FutureExt};
 use smtp_proto::{
-    BodyStatus, Capabilities, Command, Connection, Error, Mail, MessageId, Misuse, Outcome, Reply,
-    Time, TlsFacts, Traffic, Window, Wire,
+    BodyStatus, Capabilities, Command, CommandId, Connection, Error, Mail, MessageId, Misuse,
+    Outcome, Reply, Time, TlsFacts, Traffic, Window, Wire,
 };
 
 /// An SMTP connection over any stream with the traits of futures-io.
@@ -206,9 +206,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// Cancel safe, but the reply is then for [`poll_event`](Connection::poll_event) to tell.
     ///
     /// # Errors
-    /// The connection's failure.
+    /// The connection's failure, or that it has been ended.
     pub async fn command(&mut self, command: Command) -> Result<Reply, Error> {
         let id = self.wire.smtp().command(command);
+        self.reply(id).await
+    }
+
+    /// Waits for the reply to a command that was [handed over](Connection::command) without waiting. It is told once.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// If there is no such command, its reply has been told, or the connection's failure.
+    pub async fn reply(&mut self, id: CommandId) -> Result<Reply, Error> {
         self.drive(|smtp| smtp.poll_reply(id)).await
     }
 

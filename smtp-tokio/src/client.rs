@@ -8,8 +8,8 @@ use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
 use smtp_proto::{
-    BodyStatus, Capabilities, Command, Connection, Error, Mail, MessageId, Misuse, Outcome, Reply,
-    Time, TlsFacts, Traffic, Window, Wire,
+    BodyStatus, Capabilities, Command, CommandId, Connection, Error, Mail, MessageId, Misuse,
+    Outcome, Reply, Time, TlsFacts, Traffic, Window, Wire,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -204,9 +204,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// Cancel safe, but the reply is then for [`poll_event`](Connection::poll_event) to tell.
     ///
     /// # Errors
-    /// The connection's failure.
+    /// The connection's failure, or that it has been ended.
     pub async fn command(&mut self, command: Command) -> Result<Reply, Error> {
         let id = self.wire.smtp().command(command);
+        self.reply(id).await
+    }
+
+    /// Waits for the reply to a command that was [handed over](Connection::command) without waiting. It is told once.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// If there is no such command, its reply has been told, or the connection's failure.
+    pub async fn reply(&mut self, id: CommandId) -> Result<Reply, Error> {
         self.drive(|smtp| smtp.poll_reply(id)).await
     }
 

@@ -1,15 +1,13 @@
-//! Security policies, certificates, capabilities and logging in.
+//! Security policies, certificates and capabilities.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use smtp_proto::sasl::{Login, Mechanism, Plain};
-use smtp_proto::{AuthenticationError, Credentials, Error, ErrorKind, Security, Stage, Timeouts};
+use smtp_proto::{Error, ErrorKind, Security, Stage, Timeouts};
 
 use super::{Bench, Case, Done, Verdict, mails};
 use crate::adapter::{Load, Session};
-use crate::letter::{Letter, PASSWORD, USER};
-use crate::site::{Door, HOST};
+use crate::letter::Letter;
+use crate::site::Door;
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -78,31 +76,7 @@ pub(super) const CASES: &[Case] = &[
         name: "capabilities before and after TLS",
         run: capabilities,
     },
-    Case {
-        name: "PLAIN",
-        run: |bench| logs_in(bench, &plain),
-    },
-    Case {
-        name: "LOGIN",
-        run: |bench| logs_in(bench, &login),
-    },
 ];
-
-type Make = dyn Fn(&str) -> Result<Arc<dyn Mechanism>, String>;
-
-fn user() -> String {
-    format!("{USER}@{HOST}")
-}
-
-fn plain(password: &str) -> Result<Arc<dyn Mechanism>, String> {
-    let mechanism = Plain::new(&user(), password).map_err(|error| error.to_string())?;
-    Ok(Arc::new(mechanism))
-}
-
-fn login(password: &str) -> Result<Arc<dyn Mechanism>, String> {
-    let mechanism = Login::new(&user(), password).map_err(|error| error.to_string())?;
-    Ok(Arc::new(mechanism))
-}
 
 fn deliver(bench: &Bench<'_>, door: Door, security: Security) -> Result<Session, String> {
     let letters = [Letter::new("ok", &["ok"]), Letter::new("ok", &["no", "ok"])];
@@ -168,43 +142,17 @@ fn capabilities(bench: &Bench<'_>) -> Verdict {
     };
     let before = see(Security::Cleartext)?.capabilities;
     let after = see(Security::StartTls)?.capabilities;
-    if !before.starttls() || before.auth().next().is_some() {
+    let in_clear = bench.server.mechanisms_in_clear();
+    if !before.starttls() || !before.auth().eq(in_clear.iter().copied()) {
         return Err(format!("before TLS: {before:?}"));
     }
     let auth: Vec<_> = after.auth().collect();
-    if after.starttls() || !auth.contains(&"PLAIN") || !auth.contains(&"LOGIN") {
-        return Err(format!("after TLS: {after:?}"));
+    let missing = |name: &&&str| !auth.contains(*name);
+    if let Some(name) = bench.server.mechanisms().iter().find(missing) {
+        return Err(format!("after TLS no {name}: {after:?}"));
     }
-    Ok(Done::Passed)
-}
-
-/// With the right password it goes, with a wrong one it does not.
-fn logs_in(bench: &Bench<'_>, make: &Make) -> Verdict {
-    for (door, security) in [
-        (Door::Submission, Security::StartTls),
-        (Door::Implicit, Security::Implicit),
-    ] {
-        let letters = [Letter::new("ok", &["ok"])];
-        let endpoint = |password| {
-            let credentials = Credentials::mechanisms(vec![make(password)?]);
-            Ok::<_, String>(bench.endpoint(door, security).credentials(credentials))
-        };
-        bench.deliver(endpoint(PASSWORD)?, door, &letters)?;
-        let load = Load::Batch(mails(&letters)?);
-        match bench.converse(endpoint("wrong")?, door, load) {
-            Ok(_) => return Err("a wrong password did".into()),
-            Err(error) => {
-                let code = error.reply().map(|reply| reply.code().as_u16());
-                let rejected = matches!(
-                    error.kind(),
-                    ErrorKind::Authentication(AuthenticationError::Rejected { .. })
-                );
-                if !rejected || code != Some(535) {
-                    return Err(error.to_string());
-                }
-            }
-        }
-        bench.compare_nothing()?;
+    if after.starttls() {
+        return Err(format!("after TLS: {after:?}"));
     }
     Ok(Done::Passed)
 }

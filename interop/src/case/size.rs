@@ -101,7 +101,9 @@ fn judge(bench: &Bench<'_>, way: Way, letters: &[Letter], session: &Session) -> 
         for delivery in outcome.deliveries() {
             let fate = delivery.fate();
             let right = match fate {
-                Fate::Refused { reply, .. } => large && reply.code().as_u16() == 552,
+                Fate::Refused { reply, .. } => {
+                    large && reply.code().as_u16() == bench.server.code_for_too_large()
+                }
                 Fate::Accepted(_) => !large,
                 // It may close before the client has written all of the chunk and can read the refusal.
                 Fate::NotSent(_) | Fate::InDoubt(_) => (large || behind) && stuck,

@@ -1,12 +1,12 @@
-//! Exim: its own authenticators, delivery into a Maildir by its own transport.
+//! Exim: its own authenticators and those of Dovecot, delivery into a Maildir by its own transport.
 
 use std::io;
 use std::process::Command;
 
-use super::{Server, count_files};
+use super::{Server, count_files, dovecot};
 use crate::certificates::Flaw;
 use crate::letter::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
-use crate::site::{Door, HOST, LARGE, SMALL, STORE, Site, keep_private};
+use crate::site::{Door, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
 
 #[derive(Debug)]
 pub(super) struct Exim;
@@ -36,6 +36,14 @@ impl Server for Exim {
         let mut command = site.command("exim4");
         command.args(["-bdf", "-q1m"]);
         Ok(command)
+    }
+
+    fn beside(&self) -> &'static [&'static str] {
+        &[dovecot::NAME]
+    }
+
+    fn neighbours(&self, site: &Site) -> io::Result<Vec<Neighbour>> {
+        dovecot::beside(site)
     }
 
     fn refuses_before_chunks(&self) -> bool {
@@ -69,6 +77,35 @@ fn statements(step: Option<Step>) -> String {
         );
     }
     text
+}
+
+/// The mechanisms that it leaves to Dovecot.
+fn authenticators(site: &Site) -> String {
+    if !site.has(dovecot::NAME) {
+        return String::new();
+    }
+    let socket = dovecot::auth(site);
+    let mechanisms = [
+        "CRAM-MD5",
+        "SCRAM-SHA-1",
+        "SCRAM-SHA-256",
+        "XOAUTH2",
+        "OAUTHBEARER",
+    ];
+    mechanisms
+        .map(|name| {
+            format!(
+                "{}:
+  driver = dovecot
+  public_name = {name}
+  server_socket = {}
+  server_set_id = $auth1
+",
+                name.replace('-', "_"),
+                socket.display()
+            )
+        })
+        .concat()
 }
 
 fn configuration(site: &Site) -> String {
@@ -177,7 +214,8 @@ login:
   server_prompts = Username:: : Password::
   server_condition = ${{if and{{{{eq{{$auth1}}{{{USER}@{HOST}}}}}{{eq{{$auth2}}{{{PASSWORD}}}}}}}}}
   server_set_id = $auth1
-",
+{by_dovecot}",
+        by_dovecot = authenticators(site),
         at_mail = statements(Some(Step::Mail)),
         at_rcpt = statements(None),
         at_data = statements(Some(Step::Data)),

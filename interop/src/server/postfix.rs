@@ -1,12 +1,12 @@
-//! Postfix: submission with Cyrus SASL, delivery into a Maildir by its own agent.
+//! Postfix: submission with the SASL of Dovecot, and of Cyrus; delivery into a Maildir by its own agent.
 
 use std::process::Command;
 use std::{fs, io};
 
-use super::{Server, count_files};
+use super::{Ledger, Server, count_files, dovecot, said};
 use crate::certificates::Flaw;
 use crate::letter::{PASSWORD, RECIPIENTS, SENDERS, Step, USER};
-use crate::site::{Door, HOST, LARGE, SMALL, STORE, Site, keep_private};
+use crate::site::{BackDoor, Door, FAR, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
 
 #[derive(Debug)]
 pub(super) struct Postfix;
@@ -23,14 +23,25 @@ impl Server for Postfix {
         &Door::ALL
     }
 
+    fn beside(&self) -> &'static [&'static str] {
+        &[dovecot::NAME]
+    }
+
+    fn neighbours(&self, site: &Site) -> io::Result<Vec<Neighbour>> {
+        dovecot::beside(site)
+    }
+
     fn prepare(&self, site: &Site) -> io::Result<Command> {
         site.write("conf/main.cf", &main(site))?;
         site.write("conf/master.cf", &master(site))?;
         for step in [Step::Mail, Step::Data, Step::EndOfData] {
             let lines = SENDERS.iter().filter(|fault| fault.step == step);
-            let table: String = lines
+            let mut table: String = lines
                 .map(|fault| format!("/^{}-/ {} {}\n", fault.kind, fault.code, fault.text))
                 .collect();
+            if step == Step::Mail {
+                table += "/^hold-/ HOLD\n";
+            }
             site.write(&format!("conf/{step:?}"), &table)?;
         }
         let table: String = (RECIPIENTS.iter())
@@ -41,7 +52,7 @@ impl Server for Postfix {
         site.write(
             "conf/sasl/smtpd.conf",
             &format!(
-                "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {}\nmech_list: PLAIN LOGIN\n",
+                "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {}\nmech_list: PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256\n",
                 site.path("sasldb").display()
             ),
         )?;
@@ -51,7 +62,7 @@ impl Server for Postfix {
         add_user(site)?;
         // Makes the folders of the queue. It warns that the packages are not installed.
         let conf = site.path("conf");
-        run(site.command("postfix").arg("-c").arg(&conf).arg("check"))?;
+        said(site.command("postfix").arg("-c").arg(&conf).arg("check"))?;
         let mut command = site.command("/usr/lib/postfix/sbin/master");
         command
             .arg("-c")
@@ -68,32 +79,29 @@ impl Server for Postfix {
         }
         Ok(count)
     }
+
+    fn ledger(&self, site: &Site) -> Option<Ledger> {
+        Some(Ledger::new(site.path("spool"), site.path("log")))
+    }
 }
 
 fn add_user(site: &Site) -> io::Result<()> {
     let mut command = site.command("bash");
     let script = format!("printf {PASSWORD} | saslpasswd2 -p -c -f \"$1\" -u {HOST} {USER}");
     let database = site.path("sasldb");
-    run(command.args(["-c", &script, "bash"]).arg(&database))?;
+    said(command.args(["-c", &script, "bash"]).arg(&database))?;
     keep_private(&database, POSTFIX)
-}
-
-fn run(command: &mut Command) -> io::Result<()> {
-    let output = command.output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("{}: {said}", output.status)))
 }
 
 fn main(site: &Site) -> String {
     let home = site.home().display();
+    let beside = site.back_port(BackDoor::Beside);
     let key = site.certificates.key(Flaw::None);
     let chain = site.certificates.chain(Flaw::None);
     format!(
         "compatibility_level = 3.6
 queue_directory = {home}/spool
+enable_long_queue_ids = yes
 data_directory = {home}/data
 command_directory = /usr/sbin
 daemon_directory = /usr/lib/postfix/sbin
@@ -121,6 +129,7 @@ virtual_minimum_uid = 100
 message_size_limit = {LARGE}
 mailbox_size_limit = 0
 virtual_mailbox_limit = 0
+in_flow_delay = 0
 smtpd_recipient_limit = 1000
 smtpd_error_sleep_time = 0
 smtpd_soft_error_limit = 10000
@@ -140,9 +149,16 @@ smtpd_sasl_path = smtpd
 cyrus_sasl_config_path = {home}/conf/sasl
 smtpd_sasl_local_domain = {HOST}
 smtpd_sasl_security_options = noanonymous
+relay_domains = {FAR}
+transport_maps = inline:{{{FAR}=lmtp:inet:127.0.0.1:{beside}}}
+lmtp_host_lookup = native
+lmtp_tls_security_level = verify
+lmtp_tls_verify_cert_match = {HOST}
+lmtp_tls_CAfile = {authority}
 ",
         key = key.display(),
         chain = chain.display(),
+        authority = site.certificates.authority().display(),
     )
 }
 
@@ -161,7 +177,14 @@ fn master(site: &Site) -> String {
         let options = match door {
             Door::Relay => String::new(),
             Door::Submission => {
-                "-o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes".into()
+                let sasl = match site.has(dovecot::NAME) {
+                    true => format!(
+                        "-o smtpd_sasl_type=dovecot -o smtpd_sasl_path=unix:{}",
+                        dovecot::auth(site).display()
+                    ),
+                    false => String::new(),
+                };
+                format!("-o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes {sasl}")
             }
             Door::Implicit => "-o smtpd_tls_wrappermode=yes -o smtpd_sasl_auth_enable=yes".into(),
             Door::Bare => "-o smtpd_tls_security_level=none -o smtpd_discard_ehlo_keywords=\
@@ -190,6 +213,7 @@ trace unix - - n - 0 bounce
 proxymap unix - - n - - proxymap
 error unix - - n - - error
 retry unix - - n - - error
+lmtp unix - - n - - lmtp
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
 "

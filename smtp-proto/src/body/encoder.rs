@@ -120,6 +120,14 @@ impl Encoder {
         self.framing
     }
 
+    /// How many of the octets given so far make dots transparent, and are no part of the message.
+    pub(crate) const fn doubled(&self) -> u64 {
+        match &self.mode {
+            Ok(Mode::Check { line, .. }) => line.doubled(),
+            Ok(Mode::Pass { .. } | Mode::Raw) | Err(_) => 0,
+        }
+    }
+
     /// What ends the body: the CRLF that the last line lacks, if it does, and for DATA `.` CRLF.
     ///
     /// # Errors

@@ -13,9 +13,10 @@
 
 use super::{
     Fault, FaultReason, LineEnds, Rules,
-    find::{BLOCK, find_mark, find_nothing},
+    find::{BLOCK, find_nothing},
     octets,
 };
+use crate::find::find;
 
 /// An octet to send before the next one of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub(super) struct Line {
     offset: u64,
     /// Octets of the line so far, never more than the longest line allowed.
     column: usize,
+    /// Dots that were doubled.
+    doubled: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +68,13 @@ impl Line {
             state: State::Start,
             offset: 0,
             column: 0,
+            doubled: 0,
         }
+    }
+
+    /// How many dots were doubled so far.
+    pub(super) const fn doubled(&self) -> u64 {
+        self.doubled
     }
 
     pub(super) const fn state(&self) -> State {
@@ -103,7 +112,10 @@ impl Line {
     /// Says that the insertion last asked for was made.
     pub(super) const fn inserted(&mut self, insert: Insert) {
         match insert {
-            Insert::Dot => self.state = State::Within,
+            Insert::Dot => {
+                self.state = State::Within;
+                self.doubled = self.doubled.saturating_add(1);
+            }
             Insert::Cr => self.state = State::AfterCr,
             Insert::Lf => {
                 self.state = State::Start;
@@ -140,7 +152,7 @@ impl Line {
             here = self.skip_blocks::<HIGH>(bytes, here);
         }
         let mut try_blocks_at = here.next.saturating_add(NEAR);
-        while let Some(mark) = find_mark::<HIGH>(bytes.get(here.next..).unwrap_or_default()) {
+        while let Some(mark) = find::<MARKS, HIGH>(bytes.get(here.next..).unwrap_or_default()) {
             let at = here.next.saturating_add(mark);
             here.next = at.saturating_add(1);
             match bytes.get(at).copied().unwrap_or_default() {
@@ -279,6 +291,9 @@ impl Here {
         }
     }
 }
+
+/// CR, LF and NUL are below it, and little else that is in a text.
+const MARKS: u8 = 14;
 
 /// How far to look at single octets before trying whole blocks: where dots are dense, a block
 /// looked at is time lost.

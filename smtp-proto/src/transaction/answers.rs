@@ -2,7 +2,7 @@
 
 use crate::body::Framing;
 use crate::error::{Error, ErrorKind, ProtocolError, Stage};
-use crate::mail::{Answer, Recipient};
+use crate::mail::{Addressee, Answer};
 use crate::outcome::{Delivery, Fate};
 use crate::reply::{Reply, ReplyRef, Severity};
 
@@ -59,12 +59,11 @@ impl Answers {
     /// `again` says whether a recipient that is one too many can have a transaction of its own.
     pub(super) fn handle_rcpt(
         &mut self,
-        recipient: &mut Recipient,
+        recipient: &mut Addressee,
         reply: ReplyRef<'_>,
         again: bool,
     ) -> Result<(), ProtocolError> {
-        // RFC 5321, section 4.5.3.1.10: 452, and 552 from older servers, say that there are enough.
-        let enough = matches!(reply.code().as_u16(), 452 | 552) && self.accepted > 0;
+        let enough = self.accepted > 0 && says_enough(reply);
         self.answered = self.answered.saturating_add(1);
         match reply.code().severity() {
             Severity::Intermediate => return Err(ProtocolError::WrongClass),
@@ -96,7 +95,7 @@ impl Answers {
     /// Takes the final reply to a mail; in LMTP, to one recipient of it. Returns whether there is another to come.
     pub(super) fn handle_verdict(
         &mut self,
-        recipients: &mut [Recipient],
+        recipients: &mut [Addressee],
         reply: ReplyRef<'_>,
         by_recipient: bool,
         framing: Framing,
@@ -140,7 +139,7 @@ impl Answers {
     }
 
     /// RFC 2033, section 4.2: the replies come in the order of the recipients that were accepted.
-    fn judge_next(&mut self, recipients: &mut [Recipient], fate: Fate) {
+    fn judge_next(&mut self, recipients: &mut [Addressee], fate: Fate) {
         let (from, count) = self.judged;
         let left = recipients.get_mut(from..).unwrap_or_default();
         let next = left
@@ -161,11 +160,11 @@ impl Answers {
     /// `offered` says whether the last octet of the text was ever offered to the transport.
     pub(super) fn delivery(
         &self,
-        recipient: Recipient,
+        recipient: Addressee,
         failure: Option<&Error>,
         offered: bool,
     ) -> Delivery {
-        let Recipient { path, answer } = recipient;
+        let Addressee { path, answer } = recipient;
         let contradiction = failure.filter(|_| self.contradicted);
         let fate = match (answer, contradiction) {
             (Answer::Known(fate), _) => fate,
@@ -203,6 +202,15 @@ impl Answers {
             None => Fate::NotSent(Error::new(Stage::Rcpt, ErrorKind::TooManyRecipients)),
         }
     }
+}
+
+/// RFC 5321, section 4.5.3.1.10: 452, and 552 from older servers, say that there are enough recipients; but not if the
+/// enhanced code speaks of the address or of the mailbox (RFC 3463, sections 3.2 and 3.3).
+fn says_enough(reply: ReplyRef<'_>) -> bool {
+    matches!(reply.code().as_u16(), 452 | 552)
+        && !reply
+            .enhanced()
+            .is_some_and(|enhanced| matches!(enhanced.subject(), 1 | 2))
 }
 
 fn refused(stage: Stage, reply: Reply) -> Fate {

@@ -14,13 +14,13 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::address::{AddressError, AddressFault, ForwardPath, ReversePath};
-use crate::capabilities::{Capabilities, SizeLimit};
+use crate::capabilities::Capabilities;
 use crate::error::{Error, ErrorKind, Need, Stage};
 use crate::mail::{Mail, Text};
 use crate::parameter::{Body, Content};
 use crate::place::{Field, Place};
 
-/// What MAIL says of a mail that the server can take, and how its addresses are written.
+/// What MAIL says of a mail that the server can take, but for its size, and how its addresses are written.
 pub(super) struct Needs {
     pub(super) content: Content,
     pub(super) a_labels: Option<Box<ALabels>>,
@@ -40,6 +40,18 @@ pub(super) struct ALabels {
 ///
 /// Its text may become another here: see [`MailBuilder::recode_with`](crate::MailBuilder::recode_with).
 pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, Error> {
+    if let Some(demands) = &mut mail.demands {
+        demands.settle(capabilities).map_err(|need| {
+            let place = Place::whole(match need {
+                Need::Parameter {
+                    recipient: Some(index),
+                    ..
+                } => Field::Recipient(index),
+                _ => Field::Parameters,
+            });
+            unsupported(need, place)
+        })?;
+    }
     let (smtp_utf8, a_labels) = if mail.needs_utf8() {
         beyond_ascii(mail, capabilities)?
     } else {
@@ -64,27 +76,9 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, 
         Some(Need::BinaryMime) => return Err(unsupported(Need::BinaryMime, mail.not_text())),
         Some(need) => return Err(unsupported(need, mail.first_eight_bit())),
     }
-    if let Some(parameter) = mail
-        .parameters
-        .as_slice()
-        .iter()
-        .find(|each| !capabilities.has(each.extension()))
-    {
-        let need = Need::Parameter {
-            keyword: parameter.keyword().clone(),
-            extension: parameter.extension().into(),
-        };
-        return Err(unsupported(need, Place::whole(Field::Parameters)));
-    }
-    let size = mail.size();
-    if let (Some(size), Some(SizeLimit::Octets(limit))) = (size, capabilities.size())
-        && size > limit
-    {
-        return Err(refusal(ErrorKind::TooLarge { size, limit }));
-    }
     Ok(Needs {
         content: Content {
-            size: size.filter(|_| capabilities.size().is_some()),
+            size: None,
             body,
             smtp_utf8,
         },
@@ -131,10 +125,9 @@ fn beyond_ascii(
 ) -> Result<(bool, Option<Box<ALabels>>), Error> {
     let elsewhere = if mail.has_utf8_headers() {
         Some(mail.first_eight_bit())
-    } else if !mail.parameters.is_ascii() {
-        Some(Place::whole(Field::Parameters))
     } else {
-        None
+        let demands = mail.demands.as_ref();
+        demands.and_then(|demands| demands.beyond_ascii().map(Place::whole))
     };
     match (elsewhere, ALabels::of(mail)) {
         (None, Ok(a_labels)) => Ok((false, Some(Box::new(a_labels)))),
