@@ -15,6 +15,7 @@ use crate::site::{Door, HOST, Site};
 mod batch;
 mod fault;
 mod line;
+mod origin;
 mod sasl;
 mod security;
 mod size;
@@ -56,6 +57,7 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
         sasl::CASES,
         text::CASES,
         size::CASES,
+        origin::CASES,
         fault::CASES,
         line::CASES,
     ]

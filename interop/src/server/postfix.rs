@@ -136,6 +136,7 @@ smtpd_soft_error_limit = 10000
 smtpd_hard_error_limit = 10001
 smtpd_client_connection_count_limit = 0
 smtpd_delay_reject = no
+smtpd_authorized_xclient_hosts = 127.0.0.1
 smtpd_relay_restrictions = permit_sasl_authenticated, permit_auth_destination, reject
 smtpd_sender_restrictions = check_sender_access regexp:{home}/conf/Mail
 smtpd_recipient_restrictions = check_recipient_access regexp:{home}/conf/recipients, reject_unlisted_recipient
