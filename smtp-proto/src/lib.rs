@@ -15,13 +15,13 @@
 //! | compose an envelope | [`Mail`], [`Recipient`], [`ReversePath`], [`ForwardPath`], [`Parameter`] |
 //! | drive it | [`Connection`], [`Wire`], [`Transmit`], [`Time`] |
 //! | do TLS | [`Upgrade`], [`TlsFacts`] |
-//! | understand a failure | [`Error`], [`ErrorKind`], [`Stage`], [`Reply`] |
+//! | understand a failure | [`Error`], [`ErrorKind`], [`Stage`], [`Place`], [`Reply`] |
 //! | see what is said | [`ConfigBuilder::transcript`], [`Entry`] |
 //!
 //! # Features
 //! `std` (default): [`IoSlice`](std::io::IoSlice)s in [`Transmit`], conversion from [`std::io::Error`]. Without it the crate
 //! needs `alloc` only. `scram` (default): the SCRAM mechanisms, which [`Credentials::password`] then prefers. `legacy`:
-//! CRAM-MD5. `tracing`: a span of the crate of that name for each connection, `smtp.connection`, and one in it for each mail,
+//! CRAM-MD5. `idna`: domains beyond ASCII as A-labels, see [`Domain::to_ascii`]. `tracing`: a span of the crate of that name for each connection, `smtp.connection`, and one in it for each mail,
 //! `smtp.mail`; in them the lines of the transcript, which hold no secret: at DEBUG what decides something, at TRACE the rest.
 //!
 //! [RFC 5321]: https://www.rfc-editor.org/rfc/rfc5321
