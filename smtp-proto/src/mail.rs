@@ -2,23 +2,24 @@
 
 mod demands;
 mod recipient;
+mod recoder;
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
 
 use crate::address::{AddressError, ForwardPath, ReversePath};
-use crate::body::{Encoder, Facts, Fault, LineEnds, Room, Rules, first_eight_bit, scan};
-use crate::error::{Error, ErrorKind, Stage, TransportError, of_fault};
+use crate::body::{Facts, Fault, LineEnds, Rules, first_eight_bit, scan};
+use crate::error::{Error, Stage, of_fault};
 use crate::outcome::Fate;
 use crate::parameter::{Keyword, Parameter, ParameterError};
 use crate::place::{Field, Place};
 use crate::reply::Reply;
 use demands::{Demands, says_tls_optional};
 pub use recipient::Recipient;
+use recoder::Recoder;
 
 /// A mail to be sent: the envelope's sender and recipients, and the text, headers included (RFC 5322).
 ///
@@ -44,14 +45,7 @@ pub struct Mail {
     /// Boxed, since most mails have none.
     pub(crate) demands: Option<Box<Demands>>,
     pub(crate) text: Text,
-    recoder: Option<Recoder>,
 }
-
-/// Makes a text of seven bits of one that has more.
-#[derive(Clone)]
-struct Recoder(Arc<Recode>);
-
-type Recode = dyn Fn(&Bytes) -> Result<Bytes, TransportError> + Send + Sync;
 
 /// A recipient's path, and room for what the server says to it.
 #[derive(Clone, Debug)]
@@ -139,7 +133,6 @@ pub struct MailBuilder {
     demands: Option<Box<Demands>>,
     rules: Rules,
     source: Source,
-    recoder: Option<Recoder>,
     error: Option<MailError>,
 }
 
@@ -201,7 +194,6 @@ impl Mail {
             demands: None,
             rules: Rules::default(),
             source: Source::None,
-            recoder: None,
             error: None,
         }
     }
@@ -306,33 +298,14 @@ impl Mail {
     /// Makes the text into one of seven bits, if there is something to do it and all of the text is at hand; returns whether
     /// it did.
     pub(crate) fn recode(&mut self) -> Result<bool, Error> {
-        let (
-            Some(recoder),
-            Text::Whole {
-                bytes,
-                facts,
-                binary,
-            },
-        ) = (&self.recoder, &self.text)
-        else {
+        let demands = self.demands.as_ref();
+        let Some(recoder) = demands.and_then(|demands| demands.recoder.as_ref()) else {
             return Ok(false);
         };
-        let failure = |kind| Error::new(Stage::Mail, kind);
-        let text = if *binary {
-            bytes.clone()
-        } else {
-            mended(bytes, facts).map_err(|fault| failure(ErrorKind::Body(fault)))?
+        let Some(text) = recoder.recode(&self.text)? else {
+            return Ok(false);
         };
-        let bytes = recoder.0(&text).map_err(|error| failure(ErrorKind::Recode(error)))?;
-        // What comes of it is not trusted more than what a caller hands in.
-        let facts = scan(&bytes, &Rules::new()).map_err(|fault| {
-            failure(ErrorKind::Body(fault)).at(Place::in_text(&bytes, fault.offset()))
-        })?;
-        self.text = Text::Whole {
-            bytes,
-            facts,
-            binary: false,
-        };
+        self.text = text;
         Ok(true)
     }
 }
@@ -485,8 +458,7 @@ impl MailBuilder {
     where
         E: core::error::Error + Send + Sync + 'static,
     {
-        let recoder = move |text: &Bytes| recoder(text).map_err(TransportError::new);
-        self.recoder = Some(Recoder(Arc::new(recoder)));
+        self.demands().recoder = Some(Recoder::new(recoder));
         self
     }
 
@@ -546,7 +518,6 @@ impl MailBuilder {
             recipients: self.recipients,
             demands: self.demands,
             text,
-            recoder: self.recoder,
         })
     }
 
@@ -637,12 +608,6 @@ impl MailError {
     }
 }
 
-impl fmt::Debug for Recoder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Recoder")
-    }
-}
-
 impl fmt::Display for MailError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let field = self.field();
@@ -669,21 +634,4 @@ impl fmt::Display for MailFault {
             Self::Missing => f.write_str("missing"),
         }
     }
-}
-
-/// The text with its line ends as they travel.
-fn mended(text: &Bytes, facts: &Facts) -> Result<Bytes, Fault> {
-    if !facts.is_converted() {
-        return Ok(text.clone());
-    }
-    let mut mended = Vec::new();
-    let mut encoder = Encoder::chunked_verified(facts);
-    let mut left = text.clone();
-    while !left.is_empty() {
-        encoder.encode(&mut left, Room::new(usize::MAX, usize::MAX), &mut |part| {
-            mended.extend_from_slice(&part);
-        })?;
-    }
-    mended.extend_from_slice(encoder.finish()?);
-    Ok(mended.into())
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Addressee, Field, MailError, MailFault};
+use super::{Addressee, Field, MailError, MailFault, Recoder};
 use crate::address::ReversePath;
 use crate::capabilities::Capabilities;
 use crate::error::Need;
@@ -10,7 +10,7 @@ use crate::parameter::{
     DateTime, Keyword, Parameter, ParameterError, ParameterFault, Parameters, returned_after,
 };
 
-/// The parameters of a mail, and how much they matter.
+/// The parameters of a mail, how much they matter, and what else few mails have.
 #[derive(Clone, Debug)]
 pub(crate) struct Demands {
     pub(super) mail: Parameters,
@@ -20,6 +20,8 @@ pub(crate) struct Demands {
     dispensable: Vec<Keyword>,
     /// Whether a header field that does away with TLS is to be looked for, and later whether there is one.
     pub(super) tls_optional: bool,
+    /// What to do with the text if the server cannot take it.
+    pub(super) recoder: Option<Recoder>,
 }
 
 impl Default for Demands {
@@ -29,6 +31,7 @@ impl Default for Demands {
             rcpt: Vec::new(),
             dispensable: Vec::new(),
             tls_optional: false,
+            recoder: None,
         }
     }
 }

@@ -1,0 +1,73 @@
+//! What makes a text of seven bits of one that has more, on request.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+
+use super::Text;
+use crate::body::{Encoder, Facts, Fault, Room, Rules, scan};
+use crate::error::{Error, ErrorKind, Stage, TransportError};
+use crate::place::Place;
+
+/// The caller's way to recode a text.
+#[derive(Clone)]
+pub(super) struct Recoder(Arc<Recode>);
+
+type Recode = dyn Fn(&Bytes) -> Result<Bytes, TransportError> + Send + Sync;
+
+impl Recoder {
+    pub(super) fn new<E>(
+        recode: impl Fn(&Bytes) -> Result<Bytes, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        E: core::error::Error + Send + Sync + 'static,
+    {
+        Self(Arc::new(move |text| {
+            recode(text).map_err(TransportError::new)
+        }))
+    }
+
+    /// The text recoded, or nothing if it is not at hand as a whole.
+    pub(super) fn recode(&self, text: &Text) -> Result<Option<Text>, Error> {
+        let failure = |kind| Error::new(Stage::Mail, kind);
+        let text = match text {
+            Text::Streamed { .. } => return Ok(None),
+            Text::Whole { bytes, facts, .. } if facts.is_converted() => {
+                mended(bytes, facts).map_err(|fault| failure(ErrorKind::Body(fault)))?
+            }
+            Text::Whole { bytes, .. } => bytes.clone(),
+        };
+        let bytes = self.0(&text).map_err(|error| failure(ErrorKind::Recode(error)))?;
+        // What comes of it is not trusted more than what a caller hands in.
+        let facts = scan(&bytes, &Rules::new()).map_err(|fault| {
+            failure(ErrorKind::Body(fault)).at(Place::in_text(&bytes, fault.offset()))
+        })?;
+        Ok(Some(Text::Whole {
+            bytes,
+            facts,
+            binary: false,
+        }))
+    }
+}
+
+impl fmt::Debug for Recoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recoder")
+    }
+}
+
+/// The text with its line ends as they travel.
+fn mended(text: &Bytes, facts: &Facts) -> Result<Bytes, Fault> {
+    let mut mended = Vec::new();
+    let mut encoder = Encoder::chunked_verified(facts);
+    let mut left = text.clone();
+    while !left.is_empty() {
+        encoder.encode(&mut left, Room::new(usize::MAX, usize::MAX), &mut |part| {
+            mended.extend_from_slice(&part);
+        })?;
+    }
+    mended.extend_from_slice(encoder.finish()?);
+    Ok(mended.into())
+}
