@@ -197,7 +197,7 @@ impl Transaction {
         }
         let needs = needs::of(&mut self.mail, capabilities)?;
         if needs.recoded {
-            self.text = Text::new(&self.mail.text, self.text.framing());
+            self.begin_text();
         }
         let size = self.mail.size();
         self.size_limit = match capabilities.size() {
@@ -543,9 +543,15 @@ impl Transaction {
             recipient.answer = recipient.answer.take().into_next();
         }
         self.next = Next::Mail;
-        self.text = Text::new(&self.mail.text, self.text.framing());
+        self.begin_text();
         self.end = None;
         true
+    }
+
+    /// Puts the cursor at the beginning of the text, which may be another than it was.
+    #[cold]
+    fn begin_text(&mut self) {
+        self.text = Text::new(&self.mail.text, self.text.framing());
     }
 
     fn has_begun_text(&self) -> bool {
