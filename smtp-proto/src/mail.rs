@@ -14,7 +14,7 @@ use crate::address::{AddressError, ForwardPath, ReversePath};
 use crate::body::{Facts, Fault, LineEnds, Rules, first_eight_bit, scan};
 use crate::error::{Error, Stage, of_fault};
 use crate::outcome::Fate;
-use crate::parameter::{Keyword, Parameter, ParameterError};
+use crate::parameter::{Parameter, ParameterError};
 use crate::place::{Field, Place};
 use crate::reply::Reply;
 use demands::{Demands, says_tls_optional};
@@ -342,59 +342,6 @@ impl MailBuilder {
         self
     }
 
-    /// One more parameter of MAIL; those of RCPT belong to a [`Recipient`].
-    ///
-    /// It is sent only to a server that offers its extension, and with a value that the server takes. To others the mail is
-    /// not sent, and nothing of it: not doing what was asked would be worse, unless [`if_offered`](Self::if_offered) says that
-    /// it would not. `SIZE`, `BODY` and `SMTPUTF8` are added where they are needed, without being asked for.
-    pub fn parameter(mut self, parameter: Parameter) -> Self {
-        if let Err(error) = self.demands().mail.push(parameter) {
-            self.fail(Field::Parameters, MailFault::Parameter(error));
-        }
-        self
-    }
-
-    /// Leaves the parameters of this extension out, MAIL's and the recipients', if the server does not offer it; without this,
-    /// the mail is not sent.
-    ///
-    /// `"DSN"` is the usual one: to most senders a mail without its report is better than none. Whether it is offered is to be
-    /// seen in [`Connection::capabilities`](crate::Connection::capabilities); a relay then owes its senders a report of its
-    /// own (RFC 3461, section 5.2.2). REQUIRETLS can be left out only where the sender is null (RFC 8689, section 5).
-    ///
-    /// ```
-    /// use smtp_proto::{Mail, Notify, Parameter, Recipient, Return};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mail = Mail::builder()
-    ///     .sender("alice@example.org")
-    ///     .recipient(Recipient::new("bob@example.net").notify(Notify::SUCCESS))
-    ///     .parameter(Parameter::ret(Return::Headers))
-    ///     .parameter(Parameter::envelope_id("QQ314159")?)
-    ///     .if_offered("DSN")
-    ///     .text("Subject: hello\r\n\r\nHello Bob.\r\n")
-    ///     .build()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn if_offered(mut self, extension: &str) -> Self {
-        match extension.parse::<Keyword>() {
-            Ok(extension) => self.demands().dispense_with(extension),
-            Err(error) => self.fail(Field::Parameters, MailFault::Parameter(error)),
-        }
-        self
-    }
-
-    /// Honours a header field `TLS-Required: No`, by which the author says that the mail shall rather travel without TLS than
-    /// not at all (RFC 8689, section 3).
-    ///
-    /// [`Mail::is_tls_optional`] then tells whether it is there; of a text in pieces, [`Streamed::tls_optional`] says so. A
-    /// connection is made before it is told of a mail, so it is for whoever makes it to try TLS and go on without:
-    /// [`Config::for_mail`](crate::Config::for_mail) is the policy for that. With [`Parameter::require_tls`] it is an error.
-    pub fn honour_tls_required(mut self) -> Self {
-        self.demands().tls_optional = true;
-        self
-    }
-
     /// The text, headers included, with CRLF line ends.
     pub fn text(mut self, text: impl Into<Bytes>) -> Self {
         self.source = Source::Whole(text.into());
@@ -412,44 +359,6 @@ impl MailBuilder {
     /// Says that the text comes in pieces, by [`Connection::write_body`](crate::Connection::write_body).
     pub fn streamed(mut self, declared: Streamed) -> Self {
         self.source = Source::Streamed(declared);
-        self
-    }
-
-    /// Makes another text of this one for a server that cannot take it: without 8BITMIME where it has octets above 127, without
-    /// BINARYMIME or CHUNKING where it is [`binary`](Self::binary).
-    ///
-    /// For all other servers the text goes as it is. `recoder` is asked when the server is known, at most once, and gets the text
-    /// as it would travel; what it makes has to be ASCII in lines of at most 998 octets, with CRLF line ends. The crate `smtp-recode`
-    /// has one for MIME, `seven_bit`. A text that is [`streamed`](Self::streamed) is never at hand as a whole, and never recoded;
-    /// nor are headers beyond ASCII, which have no other form.
-    ///
-    /// ```
-    /// use core::convert::Infallible;
-    ///
-    /// use bytes::Bytes;
-    /// use smtp_proto::Mail;
-    ///
-    /// /// Stands for one that knows MIME.
-    /// fn without_umlauts(text: &Bytes) -> Result<Bytes, Infallible> {
-    ///     Ok(String::from_utf8_lossy(text).replace('\u{fc}', "ue").into())
-    /// }
-    ///
-    /// let mail = Mail::builder()
-    ///     .sender("alice@example.org")
-    ///     .recipient("bob@example.net")
-    ///     .text("Subject: hello\r\n\r\nGr\u{fc}sse\r\n")
-    ///     .recode_with(without_umlauts)
-    ///     .build()?;
-    /// # Ok::<(), smtp_proto::MailError>(())
-    /// ```
-    pub fn recode_with<E>(
-        mut self,
-        recoder: impl Fn(&Bytes) -> Result<Bytes, E> + Send + Sync + 'static,
-    ) -> Self
-    where
-        E: core::error::Error + Send + Sync + 'static,
-    {
-        self.demands().recoder = Some(Recoder::new(recoder));
         self
     }
 
@@ -512,23 +421,18 @@ impl MailBuilder {
         })
     }
 
-    fn demands(&mut self) -> &mut Demands {
-        self.demands.get_or_insert_default()
-    }
-
     fn add(&mut self, recipient: Recipient) {
+        let Recipient { path, parameters } = recipient;
         let index = self.recipients.len();
-        match recipient.into_parts() {
-            Ok((path, parameters)) => {
-                self.recipients.push(Addressee {
-                    path,
-                    answer: Answer::None,
-                });
-                if let Some(parameters) = parameters {
-                    self.demands().push_recipient(index, parameters);
-                }
-            }
-            Err(fault) => self.fail(Field::Recipient(index), fault),
+        match path {
+            Ok(path) => self.recipients.push(Addressee {
+                path,
+                answer: Answer::None,
+            }),
+            Err(error) => self.fail(Field::Recipient(index), MailFault::Address(error)),
+        }
+        if let Some(parameters) = parameters {
+            self.ask_for(index, *parameters);
         }
     }
 

@@ -6,7 +6,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::Text;
+use super::{MailBuilder, Text};
 use crate::body::{Encoder, Facts, Fault, Room, Rules, scan};
 use crate::error::{Error, ErrorKind, Stage, TransportError};
 use crate::place::Place;
@@ -16,6 +16,46 @@ use crate::place::Place;
 pub(super) struct Recoder(Arc<Recode>);
 
 type Recode = dyn Fn(&Bytes) -> Result<Bytes, TransportError> + Send + Sync;
+
+impl MailBuilder {
+    /// Makes another text of this one for a server that cannot take it: without 8BITMIME where it has octets above 127, without
+    /// BINARYMIME or CHUNKING where it is [`binary`](Self::binary).
+    ///
+    /// For all other servers the text goes as it is. `recoder` is asked when the server is known, at most once, and gets the text
+    /// as it would travel; what it makes has to be ASCII in lines of at most 998 octets, with CRLF line ends. The crate `smtp-recode`
+    /// has one for MIME, `seven_bit`. A text that is [`streamed`](Self::streamed) is never at hand as a whole, and never recoded;
+    /// nor are headers beyond ASCII, which have no other form.
+    ///
+    /// ```
+    /// use core::convert::Infallible;
+    ///
+    /// use bytes::Bytes;
+    /// use smtp_proto::Mail;
+    ///
+    /// /// Stands for one that knows MIME.
+    /// fn without_umlauts(text: &Bytes) -> Result<Bytes, Infallible> {
+    ///     Ok(String::from_utf8_lossy(text).replace('\u{fc}', "ue").into())
+    /// }
+    ///
+    /// let mail = Mail::builder()
+    ///     .sender("alice@example.org")
+    ///     .recipient("bob@example.net")
+    ///     .text("Subject: hello\r\n\r\nGr\u{fc}sse\r\n")
+    ///     .recode_with(without_umlauts)
+    ///     .build()?;
+    /// # Ok::<(), smtp_proto::MailError>(())
+    /// ```
+    pub fn recode_with<E>(
+        mut self,
+        recoder: impl Fn(&Bytes) -> Result<Bytes, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        E: core::error::Error + Send + Sync + 'static,
+    {
+        self.demands().recoder = Some(Recoder::new(recoder));
+        self
+    }
+}
 
 impl Recoder {
     pub(super) fn new<E>(
