@@ -118,17 +118,33 @@ const LEAF_HEADERS: [&str; 6] = [
     "X-Other: field\r\nContent-Type: application/octet-stream\r\n",
 ];
 
+/// Mostly what stays legible, so that both encodings are met.
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let line = prop_oneof![
-        4 => "[ -~\u{e0}-\u{ff}]{0,80}",
+        4 => "[ -~]{0,100}",
+        4 => "[ -~]{10,60}[\u{e0}-\u{ff}][ -~]{10,60}",
+        1 => "[ -~\u{e0}-\u{ff}]{0,80}",
         1 => "[\u{4e00}-\u{4e80}]{1,30}",
-        1 => "[a-z=\u{e9} \t]{1000,1200}",
+        1 => "[a-z= \t]{1000,1200}",
         1 => "[.=\t -]{1,4}",
     ];
-    let end = prop_oneof![9 => Just("\r\n"), 1 => Just("\n"), 1 => Just("\r")];
-    proptest::collection::vec((line, end), 0..6).prop_map(|lines| {
+    let lines = |end: &'static [&'static str]| {
+        let end = prop::sample::select(end);
+        proptest::collection::vec((line.clone(), end), 0..8)
+    };
+    let lines = prop_oneof![
+        5 => lines(&["\r\n"]),
+        1 => lines(&["\r\n", "\n", "\r"]),
+    ];
+    (lines, any::<bool>()).prop_map(|(lines, ended)| {
         let lines: Vec<_> = lines.into_iter().map(|(line, end)| line + end).collect();
-        lines.concat().into_bytes()
+        let text = lines.concat();
+        let text = if ended {
+            &text
+        } else {
+            text.trim_end_matches(['\r', '\n'])
+        };
+        text.as_bytes().to_vec()
     })
 }
 
