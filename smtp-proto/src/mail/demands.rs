@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Addressee, Field, MailBuilder, MailError, MailFault};
+use super::{Addressee, Field, MailBuilder, MailError, MailFault, Recoder};
 use crate::address::ReversePath;
 use crate::capabilities::Capabilities;
 use crate::error::Need;
@@ -10,7 +10,7 @@ use crate::parameter::{
     DateTime, Keyword, Parameter, ParameterError, ParameterFault, Parameters, returned_after,
 };
 
-/// The parameters of a mail, and how much they matter.
+/// The parameters of a mail, how much they matter, and what else few mails have.
 #[derive(Clone, Debug)]
 pub(crate) struct Demands {
     mail: Parameters,
@@ -20,6 +20,8 @@ pub(crate) struct Demands {
     dispensable: Vec<Keyword>,
     /// Whether a header field that does away with TLS is to be looked for, and later whether there is one.
     pub(super) tls_optional: bool,
+    /// What to do with the text if the server cannot take it.
+    pub(super) recoder: Option<Recoder>,
 }
 
 impl Default for Demands {
@@ -29,6 +31,7 @@ impl Default for Demands {
             rcpt: Vec::new(),
             dispensable: Vec::new(),
             tls_optional: false,
+            recoder: None,
         }
     }
 }
@@ -49,6 +52,15 @@ impl Demands {
     /// Whether all of them are ASCII.
     pub(crate) fn is_ascii(&self) -> bool {
         self.mail.is_ascii() && self.rcpt.iter().all(|(_, list)| list.is_ascii())
+    }
+
+    /// The first that is not, by its place in the mail.
+    pub(crate) fn beyond_ascii(&self) -> Option<Field> {
+        if !self.mail.is_ascii() {
+            return Some(Field::Parameters);
+        }
+        let of_recipient = self.rcpt.iter().find(|(_, list)| !list.is_ascii());
+        of_recipient.map(|(index, _)| Field::Recipient(*index))
     }
 
     /// Looks whether they may stand together in one mail, and in command lines that a server has to take.
@@ -118,7 +130,7 @@ impl Demands {
 
 /// What is asked of the server beyond the delivery.
 impl MailBuilder {
-    /// One more parameter of MAIL; those of RCPT belong to a [`Recipient`].
+    /// One more parameter of MAIL; those of RCPT belong to a [`Recipient`](crate::Recipient).
     ///
     /// It is sent only to a server that offers its extension, and with a value that the server takes. To others the mail is
     /// not sent, and nothing of it: not doing what was asked would be worse, unless [`if_offered`](Self::if_offered) says that
@@ -163,8 +175,8 @@ impl MailBuilder {
     /// Honours a header field `TLS-Required: No`, by which the author says that the mail shall rather travel without TLS than
     /// not at all (RFC 8689, section 3).
     ///
-    /// [`Mail::is_tls_optional`] then tells whether it is there; of a text in pieces, [`Streamed::tls_optional`] says so. A
-    /// connection is made before it is told of a mail, so it is for whoever makes it to try TLS and go on without:
+    /// [`Mail::is_tls_optional`](crate::Mail::is_tls_optional) then tells whether it is there; of a text in pieces,
+    /// [`Streamed::tls_optional`](crate::Streamed::tls_optional) says so. A connection is made before it is told of a mail, so it is for whoever makes it to try TLS and go on without:
     /// [`Config::for_mail`](crate::Config::for_mail) is the policy for that. With [`Parameter::require_tls`] it is an error.
     pub fn honour_tls_required(mut self) -> Self {
         self.demands().tls_optional = true;
@@ -179,7 +191,7 @@ impl MailBuilder {
         }
     }
 
-    fn demands(&mut self) -> &mut Demands {
+    pub(super) fn demands(&mut self) -> &mut Demands {
         self.demands.get_or_insert_default()
     }
 }
