@@ -118,7 +118,7 @@ impl Demands {
 
 /// What is asked of the server beyond the delivery.
 impl MailBuilder {
-    /// One more parameter of MAIL; those of RCPT belong to a [`Recipient`].
+    /// One more parameter of MAIL; those of RCPT belong to a [`Recipient`](crate::Recipient).
     ///
     /// It is sent only to a server that offers its extension, and with a value that the server takes. To others the mail is
     /// not sent, and nothing of it: not doing what was asked would be worse, unless [`if_offered`](Self::if_offered) says that
@@ -163,9 +163,10 @@ impl MailBuilder {
     /// Honours a header field `TLS-Required: No`, by which the author says that the mail shall rather travel without TLS than
     /// not at all (RFC 8689, section 3).
     ///
-    /// [`Mail::is_tls_optional`] then tells whether it is there; of a text in pieces, [`Streamed::tls_optional`] says so. A
-    /// connection is made before it is told of a mail, so it is for whoever makes it to try TLS and go on without:
-    /// [`Config::for_mail`](crate::Config::for_mail) is the policy for that. With [`Parameter::require_tls`] it is an error.
+    /// [`Mail::is_tls_optional`](crate::Mail::is_tls_optional) then tells whether it is there; of a text in pieces,
+    /// [`Streamed::tls_optional`](crate::Streamed::tls_optional) says so. A connection is made before it is told of a mail, so
+    /// it is for whoever makes it to try TLS and go on without: [`Config::for_mail`](crate::Config::for_mail) is the policy for
+    /// that. With [`Parameter::require_tls`] it is an error.
     pub fn honour_tls_required(mut self) -> Self {
         self.demands().tls_optional = true;
         self
