@@ -309,18 +309,7 @@ impl MailBuilder {
 
     /// One more recipient: an address, or a [`Recipient`] with parameters of its own. The same one twice is two recipients.
     pub fn recipient(mut self, recipient: impl Into<Recipient>) -> Self {
-        let Recipient { path, parameters } = recipient.into();
-        let index = self.recipients.len();
-        match path {
-            Ok(path) => self.recipients.push(Addressee {
-                path,
-                answer: Answer::None,
-            }),
-            Err(error) => self.fail(Field::Recipient(index), MailFault::Address(error)),
-        }
-        if let Some(parameters) = parameters {
-            self.ask_for(index, *parameters);
-        }
+        self.add(recipient.into());
         self
     }
 
@@ -331,7 +320,10 @@ impl MailBuilder {
     ) -> Self {
         let recipients = recipients.into_iter();
         self.recipients.reserve_exact(recipients.size_hint().0);
-        recipients.fold(self, Self::recipient)
+        for recipient in recipients {
+            self.add(recipient.into());
+        }
+        self
     }
 
     /// The text, headers included, with CRLF line ends.
@@ -411,6 +403,20 @@ impl MailBuilder {
             demands: self.demands,
             text,
         })
+    }
+
+    fn add(&mut self, Recipient { path, parameters }: Recipient) {
+        let index = self.recipients.len();
+        match path {
+            Ok(path) => self.recipients.push(Addressee {
+                path,
+                answer: Answer::None,
+            }),
+            Err(error) => self.fail(Field::Recipient(index), MailFault::Address(error)),
+        }
+        if let Some(parameters) = parameters {
+            self.ask_for(index, *parameters);
+        }
     }
 
     fn fail(&mut self, field: Field, fault: MailFault) {
