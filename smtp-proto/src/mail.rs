@@ -405,7 +405,8 @@ impl MailBuilder {
         })
     }
 
-    fn add(&mut self, Recipient { path, parameters }: Recipient) {
+    fn add(&mut self, recipient: Recipient) {
+        let Recipient { path, parameters } = recipient;
         let index = self.recipients.len();
         match path {
             Ok(path) => self.recipients.push(Addressee {
