@@ -20,11 +20,13 @@ mod body;
 mod capabilities;
 mod command_reparse;
 mod operations;
+mod parameters;
 mod reply;
 mod sasl;
 mod session_chunked;
 mod session_whole;
 mod starttls;
+mod xtext;
 
 // The invariants and references that the core's own tests use.
 #[path = "../../smtp-proto/tests/common/mod.rs"]
@@ -37,11 +39,13 @@ pub use body::body;
 pub use capabilities::capabilities;
 pub use command_reparse::command_reparse;
 pub use operations::operations;
+pub use parameters::parameters;
 pub use reply::reply;
 pub use sasl::sasl;
 pub use session_chunked::session_chunked;
 pub use session_whole::session_whole;
 pub use starttls::starttls;
+pub use xtext::xtext;
 
 /// The body of a target.
 pub type Target = fn(&[u8]);
@@ -53,11 +57,13 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("capabilities", capabilities),
     ("command_reparse", command_reparse),
     ("operations", operations),
+    ("parameters", parameters),
     ("reply", reply),
     ("sasl", sasl),
     ("session_chunked", session_chunked),
     ("session_whole", session_whole),
     ("starttls", starttls),
+    ("xtext", xtext),
 ];
 
 /// A small choice that the front of an input makes. The character `0` stands for 0, so that seeds can be written by hand.

@@ -16,7 +16,7 @@ pub(crate) enum Adapter {
 }
 
 /// One connection, from the greeting to QUIT.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Session {
     pub(crate) capabilities: Capabilities,
     pub(crate) tls: Option<TlsFacts>,

@@ -1,18 +1,25 @@
 //! What is tried with each server and each client, and what must come of it.
 
+use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use smtp_proto::{Error, Fate, Mail, Pipelining, Security, Timeouts};
+use smtp_proto::{Delivery, Error, Fate, Mail, Outcome, Pipelining, Security, Timeouts};
 use smtp_rustls::{Endpoint, EndpointBuilder};
 
 use crate::adapter::{Adapter, Load, Session};
 use crate::letter::Letter;
-use crate::server::{self, Server};
-use crate::site::{Door, HOST, Site};
+use crate::server::{self, Server, Stored};
+use crate::site::{Door, HOST, Running, Site};
 
+mod address;
 mod batch;
 mod fault;
+mod line;
+mod origin;
+mod report;
+mod retry;
+mod sasl;
 mod security;
 mod size;
 mod text;
@@ -38,9 +45,12 @@ pub(crate) enum Done {
 pub(crate) struct Bench<'a> {
     pub(crate) server: &'a dyn Server,
     pub(crate) site: &'a Site,
+    pub(crate) running: &'a RefCell<Running>,
     pub(crate) adapter: Adapter,
     /// What was said on the last connections.
     pub(crate) transcript: Arc<Mutex<Vec<String>>>,
+    /// Whether the server lacks a way in that the case takes.
+    lacks: Cell<bool>,
 }
 
 /// All that is tried, in this order.
@@ -48,15 +58,46 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
     [
         batch::CASES,
         security::CASES,
+        sasl::CASES,
         text::CASES,
+        address::CASES,
+        report::CASES,
         size::CASES,
+        origin::CASES,
         fault::CASES,
+        retry::CASES,
+        line::CASES,
     ]
     .into_iter()
     .flatten()
 }
 
-impl Bench<'_> {
+impl<'a> Bench<'a> {
+    pub(crate) fn new(
+        server: &'a dyn Server,
+        site: &'a Site,
+        running: &'a RefCell<Running>,
+        adapter: Adapter,
+    ) -> Self {
+        Self {
+            server,
+            site,
+            running,
+            adapter,
+            transcript: Arc::default(),
+            lacks: Cell::new(false),
+        }
+    }
+
+    /// Runs a case.
+    pub(crate) fn run(&self, case: &Case) -> Verdict {
+        let verdict = (case.run)(self);
+        match self.lacks.take() {
+            true => Ok(Done::Unsupported),
+            false => verdict,
+        }
+    }
+
     /// An endpoint for a door, by the policy that is usual there.
     pub(crate) fn endpoint(&self, door: Door, security: Security) -> EndpointBuilder {
         let transcript = Arc::clone(&self.transcript);
@@ -81,6 +122,10 @@ impl Bench<'_> {
     ) -> Result<Session, Error> {
         if let Ok(mut lines) = self.transcript.lock() {
             lines.clear();
+        }
+        if !self.server.doors().contains(&door) {
+            self.lacks.set(true);
+            return Err(Error::connect(std::io::Error::other("no such door")));
         }
         let endpoint = endpoint.build().map_err(|error| {
             Error::connect(std::io::Error::other(format!("no endpoint: {error}")))
@@ -122,17 +167,28 @@ impl Bench<'_> {
 
     /// Whether the server stored nothing.
     pub(crate) fn compare_nothing(&self) -> Result<(), String> {
-        let stored = server::collect(self.server, self.site).map_err(|error| error.to_string())?;
-        match stored.first() {
+        match self.collect(0)?.first() {
             None => Ok(()),
             Some(mail) => Err(format!("stored for {}, which nobody sent", mail.recipient)),
         }
     }
 
+    /// What the server stored since the last time, of which so many mails are expected.
+    pub(crate) fn collect(&self, expected: usize) -> Result<Vec<Stored>, String> {
+        server::collect_expected(self.server, self.site, expected)
+            .map_err(|error| error.to_string())
+    }
+
     /// Whether the server stored what the outcomes say, and nothing else.
     pub(crate) fn compare(&self, letters: &[Letter], session: &Session) -> Result<(), String> {
-        let mut stored =
-            server::collect(self.server, self.site).map_err(|error| error.to_string())?;
+        let deliveries = || session.outcomes.iter().flat_map(Outcome::deliveries);
+        let accepted = |delivery: &&Delivery| matches!(delivery.fate(), Fate::Accepted(_));
+        // What is in doubt may be stored, and nobody knows when.
+        let expected = match session.outcomes.iter().any(Outcome::is_in_doubt) {
+            true => usize::MAX,
+            false => deliveries().filter(accepted).count(),
+        };
+        let mut stored = self.collect(expected)?;
         for (letter, outcome) in letters.iter().zip(&session.outcomes) {
             for (recipient, delivery) in letter.recipients().iter().zip(outcome.deliveries()) {
                 let mut found = Vec::new();
@@ -168,7 +224,7 @@ impl Bench<'_> {
 }
 
 /// Whether what was stored is the letter, but for what servers write at the top.
-fn check_stored(letter: &Letter, mail: &server::Stored) -> Result<(), String> {
+pub(crate) fn check_stored(letter: &Letter, mail: &Stored) -> Result<(), String> {
     if mail.sender != letter.sender() {
         return Err(format!(
             "sent by {}, stored as of {}",
@@ -230,7 +286,44 @@ pub(crate) enum Text {
     Chunks,
 }
 
+/// Runs something in each of some ways.
+fn each_way(bench: &Bench<'_>, ways: &[Way], run: impl Fn(&Bench<'_>, Way) -> Verdict) -> Verdict {
+    let mut done = Done::Passed;
+    for &way in ways {
+        let Way { level, text } = way;
+        match run(bench, way).map_err(|fault| format!("{level:?}, {text:?}: {fault}"))? {
+            Done::Passed => {}
+            Done::Unsupported => done = Done::Unsupported,
+        }
+    }
+    Ok(done)
+}
+
 impl Way {
+    /// Every level, by DATA and by BDAT.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::new(Pipelining::Off, Text::Data),
+        Self::new(Pipelining::Off, Text::Chunk),
+        Self::new(Pipelining::Envelope, Text::Data),
+        Self::new(Pipelining::Envelope, Text::Chunk),
+        Self::new(Pipelining::Transactions, Text::Data),
+        Self::new(Pipelining::Transactions, Text::Chunk),
+        Self::new(Pipelining::Speculative, Text::Data),
+        Self::new(Pipelining::Speculative, Text::Chunk),
+    ];
+
+    /// Those that differ most.
+    pub(crate) const SOME: [Self; 4] = [
+        Self::new(Pipelining::Off, Text::Data),
+        Self::new(Pipelining::Transactions, Text::Data),
+        Self::new(Pipelining::Transactions, Text::Chunk),
+        Self::new(Pipelining::Speculative, Text::Chunk),
+    ];
+
+    const fn new(level: Pipelining, text: Text) -> Self {
+        Self { level, text }
+    }
+
     pub(crate) fn apply(self, endpoint: EndpointBuilder) -> EndpointBuilder {
         let endpoint = endpoint.pipelining(self.level);
         match self.text {

@@ -1,20 +1,22 @@
 //! An authority, and the certificates that it gave to a server, right and wrong ones.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{error, fs, io};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
-use smtp_rustls::Tls;
+use smtp_rustls::{Tls, TlsError};
 
 use crate::site::HOST;
 
 /// Certificates in a folder, and what a client needs to check them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Certificates {
     folder: PathBuf,
+    authority: Arc<CertifiedIssuer<'static, KeyPair>>,
     trust: Tls,
 }
 
@@ -24,22 +26,41 @@ pub(crate) enum Flaw {
     None,
     WrongName,
     Expired,
+    SelfSigned,
 }
 
 impl Certificates {
     /// Makes them all.
     pub(crate) fn new(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        let trust = make(folder).map_err(|error| io::Error::other(error.to_string()))?;
-        Ok(Self {
-            folder: folder.to_path_buf(),
-            trust,
-        })
+        Self::make(folder).map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    /// Makes those of the server anew, for this key in PEM.
+    pub(crate) fn certify(&self, key: &str) -> io::Result<()> {
+        let certify = || {
+            let key = KeyPair::from_pem(key)?;
+            Flaw::ALL
+                .iter()
+                .try_for_each(|flaw| self.issue(*flaw, &key))
+        };
+        certify().map_err(|error: Box<dyn error::Error>| io::Error::other(error.to_string()))
     }
 
     /// Trusts the authority and nobody else.
     pub(crate) fn trust(&self) -> &Tls {
         &self.trust
+    }
+
+    /// The same, with no session of TLS to resume.
+    pub(crate) fn fresh_trust(&self) -> Result<Tls, TlsError> {
+        let tls = Tls::builder().only_added_roots();
+        tls.add_root_pem(self.authority.pem()).build()
+    }
+
+    /// The file with the authority's own certificate.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.folder.join("authority.pem")
     }
 
     pub(crate) fn key(&self, flaw: Flaw) -> PathBuf {
@@ -49,24 +70,28 @@ impl Certificates {
     pub(crate) fn chain(&self, flaw: Flaw) -> PathBuf {
         self.folder.join(format!("{}.pem", flaw.name()))
     }
-}
 
-impl Flaw {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::None => "good",
-            Self::WrongName => "wrong-name",
-            Self::Expired => "expired",
+    fn make(folder: &Path) -> Result<Self, Box<dyn error::Error>> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+        fs::write(folder.join("authority.pem"), authority.pem())?;
+        let trust = Tls::builder()
+            .only_added_roots()
+            .add_root_pem(authority.pem());
+        let made = Self {
+            folder: folder.to_path_buf(),
+            authority: Arc::new(authority),
+            trust: trust.build()?,
+        };
+        for flaw in Flaw::ALL {
+            made.issue(flaw, &KeyPair::generate()?)?;
         }
+        Ok(made)
     }
-}
 
-fn make(folder: &Path) -> Result<Tls, Box<dyn error::Error>> {
-    let mut params = CertificateParams::new(Vec::new())?;
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
-    for flaw in [Flaw::None, Flaw::WrongName, Flaw::Expired] {
+    fn issue(&self, flaw: Flaw, key: &KeyPair) -> Result<(), Box<dyn error::Error>> {
         let name = if flaw == Flaw::WrongName {
             "other.test"
         } else {
@@ -77,19 +102,26 @@ fn make(folder: &Path) -> Result<Tls, Box<dyn error::Error>> {
         if flaw == Flaw::Expired {
             params.not_after = date_time_ymd(2020, 1, 1);
         }
-        let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &authority)?;
-        fs::write(
-            folder.join(format!("{}.pem", flaw.name())),
-            certificate.pem(),
-        )?;
-        fs::write(
-            folder.join(format!("{}.key", flaw.name())),
-            key.serialize_pem(),
-        )?;
+        let certificate = match flaw {
+            Flaw::SelfSigned => params.self_signed(key)?,
+            _ => params.signed_by(key, &*self.authority)?,
+        };
+        fs::write(self.chain(flaw), certificate.pem())?;
+        fs::write(self.key(flaw), key.serialize_pem())?;
+        Ok(())
     }
-    let trust = Tls::builder()
-        .only_added_roots()
-        .add_root_pem(authority.pem());
-    Ok(trust.build()?)
+}
+
+impl Flaw {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::None, Self::WrongName, Self::Expired, Self::SelfSigned];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::None => "good",
+            Self::WrongName => "wrong-name",
+            Self::Expired => "expired",
+            Self::SelfSigned => "self-signed",
+        }
+    }
 }

@@ -23,7 +23,7 @@ pub(crate) enum Step {
 }
 
 /// What a server is to answer to an address of this kind, at this step.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
     /// What the address begins with, before a hyphen. All others are to be accepted if they begin with `ok`.
     pub(crate) kind: &'static str,
@@ -58,6 +58,20 @@ pub(crate) const RECIPIENTS: [Fault; 5] = [
     fault("full", Step::Rcpt, 452, "4.2.2 Mailbox full"),
     fault("over", Step::Rcpt, 552, "5.2.2 Over quota"),
     fault("closing", Step::Rcpt, 421, "4.3.2 Closing"),
+];
+
+/// By the recipient, of a mail store (RFC 2033, section 4.2): each after the text, whatever becomes of the others.
+pub(crate) const DELIVERIES: [Fault; 2] = [
+    fault("quota", Step::EndOfData, 552, "5.2.2 Quota exceeded"),
+    fault("stuck", Step::EndOfData, 451, "4.2.0 Internal error"),
+];
+
+/// Who may not log in, whatever the password, and what a server answers.
+pub(crate) const LOGINS: [(&str, u16, &str); 4] = [
+    ("transition", 432, "4.7.12 A password transition is needed"),
+    ("later", 454, "4.7.0 Temporary authentication failure"),
+    ("disabled", 525, "5.7.13 User account disabled"),
+    ("weak", 534, "5.7.9 Authentication mechanism is too weak"),
 ];
 
 /// A mail, and all that is needed to find it again.
@@ -99,12 +113,37 @@ impl Letter {
     /// Another text below the headers.
     pub(crate) fn body(mut self, body: &[u8]) -> Self {
         let head = format!(
-            "{}From: <{}>\r\nDate: Tue, 01 Sep 2026 12:00:00 +0000\r\nMessage-ID: <{}@client.test>\r\n\r\n",
+            "{}From: <{}>\r\nDate: Tue, 01 Sep 2026 12:00:00 +0000\r\nMessage-ID: <{}>\r\n\r\n",
             self.mark(),
             self.sender,
-            self.number
+            self.message_id()
         );
         self.text = [head.as_bytes(), body].concat().into();
+        self
+    }
+
+    /// From and to addresses with characters beyond ASCII.
+    pub(crate) fn international(mut self) -> Self {
+        self.sender = self.sender.replace('@', "-jörg@");
+        for recipient in &mut self.recipients {
+            *recipient = recipient.replace('@', "-用户@");
+        }
+        self
+    }
+
+    /// From somebody whose mail the server stores.
+    pub(crate) fn from_inside(mut self) -> Self {
+        self.sender = format!("ok-{}-sender@{HOST}", self.number);
+        self
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The same to some of the recipients only.
+    pub(crate) fn to(mut self, recipients: Vec<String>) -> Self {
+        self.recipients = recipients;
         self
     }
 
@@ -123,6 +162,10 @@ impl Letter {
     /// The first line, which no other mail has.
     pub(crate) fn mark(&self) -> String {
         format!("X-Letter: {:08}\r\n", self.number)
+    }
+
+    pub(crate) fn message_id(&self) -> String {
+        format!("{}@client.test", self.number)
     }
 
     /// The whole text as it is to be stored: the last line is ended on the way.
@@ -160,6 +203,7 @@ impl Letter {
         let fault = find(&SENDERS, &self.sender, |step| step == Step::Mail)
             .or_else(|| find(&RECIPIENTS, recipient, |_| true))
             .or_else(|| find(&SENDERS, &self.sender, |_| true))
+            .or_else(|| find(&DELIVERIES, recipient, |_| true))
             .filter(|fault| fault.step != Step::Data || !self.unasked);
         let right = match (fault, fate) {
             (None, Fate::Accepted(_)) => true,

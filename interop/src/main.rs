@@ -1,12 +1,17 @@
 //! Tries the clients against the mail servers that people run, each a plain process on loopback with a configuration of its
 //! own in a temporary folder, and compares what the clients say became of each mail with what the server stored.
 //!
-//! `interop/fetch` gets the servers. It takes Linux and root, for mount namespaces.
+//! `interop/fetch` gets the servers. It takes Linux and root, for namespaces of its own.
 
 // In the order of the floors: each module uses only those above it.
 mod adapter;
+mod apart;
 mod certificates;
+mod greylist;
+mod line;
+mod relay;
 mod site;
+mod token;
 
 mod letter;
 
@@ -15,17 +20,18 @@ mod server;
 mod case;
 
 mod report;
+mod soak;
 
+use std::cell::RefCell;
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
-use std::{env, fs, process};
 
 use crate::adapter::Adapter;
 use crate::case::{Bench, cases};
 use crate::report::{Cell, Report};
 use crate::server::{SERVERS, Server};
-use crate::site::{Running, Site};
+use crate::site::{Running, Site, is_unpacked};
 
 const USAGE: &str = "\
 usage: interop [OPTION...] [SERVER...]
@@ -35,6 +41,8 @@ usage: interop [OPTION...] [SERVER...]
   --case TEXT           only cases whose name has this text
   --adapter NAME        only this client
   --keep                keep the temporary folder
+  --soak MAILS          send so many mails over connections that break, in place of the cases
+  --seed NUMBER         of what is random in that
 ";
 
 struct Options {
@@ -44,14 +52,15 @@ struct Options {
     case: String,
     adapter: Option<String>,
     keep: bool,
+    soak: Option<u32>,
+    seed: u64,
 }
 
 type AnyError = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
     match run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("interop: {error}");
             ExitCode::FAILURE
@@ -59,14 +68,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<bool, AnyError> {
+fn run() -> Result<ExitCode, AnyError> {
     let Some(options) = options()? else {
         print!("{USAGE}");
-        return Ok(true);
+        return Ok(ExitCode::SUCCESS);
     };
-    // Short, for Unix sockets lie in it, and open to the users whom servers run as.
-    let home = env::temp_dir().join(format!("interop-{}", process::id()));
-    fs::create_dir(&home)?;
+    let Some(home) = apart::home() else {
+        return Ok(apart::rerun(options.keep)?);
+    };
     let mut report = Report::default();
     let mut result = Ok(());
     for server in SERVERS.into_iter().filter(|server| options.wants(*server)) {
@@ -77,12 +86,13 @@ fn run() -> Result<bool, AnyError> {
     }
     if options.keep {
         println!("kept: {}", home.display());
-    } else {
-        fs::remove_dir_all(&home)?;
     }
     result?;
     print!("{report}");
-    Ok(report.is_good())
+    match report.is_good() {
+        true => Ok(ExitCode::SUCCESS),
+        false => Ok(ExitCode::FAILURE),
+    }
 }
 
 fn try_server(
@@ -92,27 +102,38 @@ fn try_server(
     report: &mut Report,
 ) -> Result<(), AnyError> {
     let name = server.name();
-    let packages = options.packages.join(name);
-    if !packages.join(".done").exists() {
+    if !is_unpacked(&options.packages.join(name)) {
         let required = options.required.iter().any(|each| each == name);
         report.missing(name, required);
         return Ok(());
     }
-    let site = Site::new(&packages, home.join(name))?;
+    let names = [&[name], server.beside()].concat();
+    let site = Site::new(&options.packages, &names, home.join(name))?;
     let command = server.prepare(&site)?;
-    let _running = Running::start(command, &site, server.doors())?;
+    let mut neighbours = Vec::new();
+    for neighbour in server.neighbours(&site)? {
+        neighbours.push(Running::start_beside(neighbour, &site)?);
+    }
+    // Stopped before them.
+    let running = RefCell::new(Running::start(command, &site, server.doors())?);
+    if let Some(mails) = options.soak {
+        if let Some(ledger) = server.ledger(&site) {
+            let load = soak::Load {
+                mails,
+                seed: options.seed,
+                before: server.doors().len() as u64,
+            };
+            println!("{name}: {}", soak::run(&site, ledger, load)?);
+        }
+        return Ok(());
+    }
     for adapter in Adapter::ALL {
         if (options.adapter.as_ref()).is_some_and(|only| only != adapter.name()) {
             continue;
         }
         for case in cases().filter(|case| case.name.contains(&options.case)) {
-            let bench = Bench {
-                server,
-                site: &site,
-                adapter,
-                transcript: Arc::new(Mutex::new(Vec::new())),
-            };
-            let verdict = (case.run)(&bench);
+            let bench = Bench::new(server, &site, &running, adapter);
+            let verdict = bench.run(case);
             if let Err(fault) = &verdict {
                 println!("{name}, {}, {}: {fault}", case.name, adapter.name());
                 let lines = bench.transcript.lock().map_err(|_| "a client panicked")?;
@@ -144,6 +165,8 @@ fn options() -> Result<Option<Options>, AnyError> {
         case: String::new(),
         adapter: None,
         keep: false,
+        soak: None,
+        seed: 1,
     };
     let known = |name: &str| match SERVERS.iter().any(|server| server.name() == name) {
         true => Ok(name.to_owned()),
@@ -161,6 +184,8 @@ fn options() -> Result<Option<Options>, AnyError> {
             Long("case") => options.case = parser.value()?.string()?,
             Long("adapter") => options.adapter = Some(parser.value()?.string()?),
             Long("keep") => options.keep = true,
+            Long("soak") => options.soak = Some(parser.value()?.parse()?),
+            Long("seed") => options.seed = parser.value()?.parse()?,
             Long("help") | Short('h') => return Ok(None),
             Value(name) => options.servers.push(known(&name.string()?)?),
             _ => return Err(argument.unexpected().into()),

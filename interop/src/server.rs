@@ -6,10 +6,20 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
-use crate::site::{Door, Site};
+use crate::site::{Door, Neighbour, Site};
 
+mod aiosmtpd;
+mod dovecot;
 mod exim;
+mod haraka;
+mod ledger;
+mod nodemailer;
+mod opensmtpd;
 mod postfix;
+mod program;
+mod sendmail;
+
+pub(crate) use ledger::{Held, Ledger};
 
 /// A mail server that people run.
 pub(crate) trait Server: Sync {
@@ -22,6 +32,16 @@ pub(crate) trait Server: Sync {
     /// Writes its configuration, and gives the command that runs it in the foreground.
     fn prepare(&self, site: &Site) -> io::Result<Command>;
 
+    /// The servers that it uses where their packages are there.
+    fn beside(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Writes the configurations of those beside it, and tells how to start them.
+    fn neighbours(&self, _site: &Site) -> io::Result<Vec<Neighbour>> {
+        Ok(Vec::new())
+    }
+
     /// Whether it asks its policy about the text of a mail before the first chunk as it does at DATA.
     fn refuses_before_chunks(&self) -> bool {
         true
@@ -32,12 +52,61 @@ pub(crate) trait Server: Sync {
         false
     }
 
+    /// The SASL mechanisms that it offers in TLS, at least.
+    fn mechanisms(&self) -> &'static [&'static str] {
+        &["PLAIN", "LOGIN"]
+    }
+
+    /// The SASL mechanisms that it offers in clear already.
+    fn mechanisms_in_clear(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Whether it answers those of [`LOGINS`](crate::letter::LOGINS) as they say.
+    fn answers_logins(&self) -> bool {
+        false
+    }
+
+    /// How it refuses a text that is too large.
+    fn code_for_too_large(&self) -> u16 {
+        552
+    }
+
+    /// Whether it makes recipients of the kind `later` wait for a second try.
+    fn greylists(&self) -> bool {
+        false
+    }
+
+    /// Whether it takes mails to recipients of the kind `bounce`, and reports that they cannot be delivered.
+    fn reports(&self) -> bool {
+        false
+    }
+
+    /// Whether it leaves xtext in its reports as it came, where it is to be decoded (RFC 3461, sections 4.2 and 4.4).
+    fn reports_xtext(&self) -> bool {
+        false
+    }
+
     /// How many mails it has taken and not yet stored.
     fn queued(&self, site: &Site) -> io::Result<usize>;
+
+    /// Its queue and log, if it keeps in its queue what comes from senders of the kind `hold`.
+    fn ledger(&self, site: &Site) -> Option<Ledger> {
+        let _ = site;
+        None
+    }
 }
 
 /// All of them.
-pub(crate) const SERVERS: [&dyn Server; 2] = [&postfix::Postfix, &exim::Exim];
+pub(crate) const SERVERS: [&dyn Server; 7] = [
+    &postfix::Postfix,
+    &exim::Exim,
+    &opensmtpd::OpenSmtpd,
+    &sendmail::Sendmail,
+    &nodemailer::Nodemailer,
+    &aiosmtpd::Aiosmtpd,
+    &haraka::Haraka,
+];
 
 /// A mail as it was stored for one recipient.
 #[derive(Clone, Debug)]
@@ -50,22 +119,23 @@ pub(crate) struct Stored {
 
 /// Waits until all that the server took is stored, and takes it out of the store.
 pub(crate) fn collect(server: &dyn Server, site: &Site) -> io::Result<Vec<Stored>> {
-    let until = Instant::now() + Duration::from_secs(60);
-    // A mail may be between two places for a moment.
-    let mut empty = 0;
-    while empty < 3 {
-        if server.queued(site)? == 0 {
-            empty += 1;
-        } else {
-            empty = 0;
-        }
-        if Instant::now() > until {
-            return Err(io::Error::other("it does not store what it took"));
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    let mut stored = Vec::new();
+    collect_expected(server, site, usize::MAX)
+}
+
+/// Waits until all that the server took is stored.
+pub(crate) fn settle(server: &dyn Server, site: &Site) -> io::Result<()> {
+    settle_expected(server, site, usize::MAX)
+}
+
+/// The same, but does not wait for what may be on its way unseen once so many mails are stored: the next time finds it.
+pub(crate) fn collect_expected(
+    server: &dyn Server,
+    site: &Site,
+    expected: usize,
+) -> io::Result<Vec<Stored>> {
+    settle_expected(server, site, expected)?;
     let new = site.path("store/new");
+    let mut stored = Vec::new();
     if new.exists() {
         for entry in fs::read_dir(new)? {
             let path = entry?.path();
@@ -76,16 +146,32 @@ pub(crate) fn collect(server: &dyn Server, site: &Site) -> io::Result<Vec<Stored
     Ok(stored)
 }
 
+fn settle_expected(server: &dyn Server, site: &Site, expected: usize) -> io::Result<()> {
+    let until = Instant::now() + Duration::from_secs(60);
+    let new = site.path("store/new");
+    // A mail may be between two places for a moment.
+    let mut empty = 0;
+    while empty < 3 {
+        if server.queued(site)? == 0 {
+            empty += 1;
+            if count_files(&new)? >= expected {
+                break;
+            }
+        } else {
+            empty = 0;
+        }
+        if Instant::now() > until {
+            return Err(io::Error::other("it does not store what it took"));
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
 impl Stored {
     /// Reads a file of a Maildir, at whose top the server wrote Return-Path and for whom it is.
     fn parse(file: &[u8]) -> io::Result<Self> {
-        let mut text = Vec::with_capacity(file.len() + file.len() / 32);
-        for &octet in file {
-            if octet == b'\n' {
-                text.push(b'\r');
-            }
-            text.push(octet);
-        }
+        let text = with_crlf(file);
         let mut fields = BTreeMap::new();
         for line in String::from_utf8_lossy(&text[..text.len().min(1000)]).lines() {
             if let Some((name, value)) = line.split_once(": ") {
@@ -95,7 +181,8 @@ impl Stored {
         }
         let recipient = fields
             .remove("x-original-to")
-            .or_else(|| fields.remove("envelope-to"));
+            .or_else(|| fields.remove("envelope-to"))
+            .or_else(|| fields.remove("delivered-to"));
         match (fields.remove("return-path"), recipient) {
             (Some(sender), Some(recipient)) => Ok(Self {
                 sender,
@@ -107,8 +194,39 @@ impl Stored {
     }
 }
 
+/// A text whose line ends are those of its first line.
+fn with_crlf(file: &[u8]) -> Vec<u8> {
+    let first = file.iter().position(|&octet| octet == b'\n');
+    if first.is_some_and(|end| file[..end].ends_with(b"\r")) {
+        return file.to_vec();
+    }
+    let mut text = Vec::with_capacity(file.len() + file.len() / 32);
+    for &octet in file {
+        if octet == b'\n' {
+            text.push(b'\r');
+        }
+        text.push(octet);
+    }
+    text
+}
+
+/// Runs a command that is to succeed, and gives what it said.
+fn said(command: &mut Command) -> io::Result<String> {
+    let output = command.output()?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(format!("{}: {said}", output.status)))
+}
+
 /// How many files there are in a folder and those in it.
 fn count_files(folder: &Path) -> io::Result<usize> {
+    count_files_if(folder, |_| true)
+}
+
+/// The same of those that are looked for.
+fn count_files_if(folder: &Path, is_right: fn(&Path) -> bool) -> io::Result<usize> {
     let mut count = 0;
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -119,8 +237,8 @@ fn count_files(folder: &Path) -> io::Result<usize> {
         let entry = entry?;
         // What is gone by now is no longer there.
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => count += count_files(&entry.path())?,
-            _ => count += 1,
+            Ok(kind) if kind.is_dir() => count += count_files_if(&entry.path(), is_right)?,
+            _ => count += usize::from(is_right(&entry.path())),
         }
     }
     Ok(count)

@@ -1,6 +1,6 @@
 //! Where a server lives while it is tried: a folder, ports, certificates, and a process in a mount namespace.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -12,13 +12,17 @@ use std::{fs, thread};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::certificates::Certificates;
+use crate::greylist;
 
-/// The folder, the ports and the packages of one server.
+/// The folder, the ports and the packages of one server, and of those beside it.
 #[derive(Debug)]
 pub(crate) struct Site {
-    packages: PathBuf,
+    packages: Vec<PathBuf>,
     home: PathBuf,
     ports: [u16; Door::ALL.len()],
+    back_ports: [u16; BackDoor::ALL.len()],
+    /// Where a server asks whom it is to make wait.
+    pub(crate) greylist: u16,
     pub(crate) certificates: Certificates,
 }
 
@@ -41,10 +45,30 @@ pub(crate) enum Door {
     WrongName,
     /// A certificate that is past its time.
     Expired,
+    /// A certificate that no authority gave.
+    SelfSigned,
+    /// TLS 1.0 and 1.1 only.
+    Old,
+    /// As the first, for mails to at most [`FEW`] recipients.
+    Few,
+}
+
+/// A way in that is not for the clients that are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BackDoor {
+    /// Where a server beside it takes mail.
+    Beside,
+    /// IMAP with STARTTLS.
+    Imap,
+    /// POP3 with STARTTLS.
+    Pop3,
 }
 
 /// The most octets of a mail at [`Door::Small`].
 pub(crate) const SMALL: u64 = 100_000;
+
+/// The most recipients of a mail at [`Door::Few`].
+pub(crate) const FEW: usize = 10;
 
 /// The most octets of a mail elsewhere.
 pub(crate) const LARGE: u64 = 64 << 20;
@@ -52,11 +76,14 @@ pub(crate) const LARGE: u64 = 64 << 20;
 /// The domain that is served, and the name in the certificates.
 pub(crate) const HOST: &str = "mail.test";
 
+/// A domain whose mail is handed on to a server beside it.
+pub(crate) const FAR: &str = "far.test";
+
 /// Who stores mail.
 pub(crate) const STORE: u32 = 3010;
 
 impl Door {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Relay,
         Self::Submission,
         Self::Implicit,
@@ -65,30 +92,69 @@ impl Door {
         Self::Broken,
         Self::WrongName,
         Self::Expired,
+        Self::SelfSigned,
+        Self::Old,
+        Self::Few,
     ];
 }
 
+impl BackDoor {
+    const ALL: [Self; 3] = [Self::Beside, Self::Imap, Self::Pop3];
+}
+
 impl Site {
-    /// A new folder `home`, and a port for every door.
-    pub(crate) fn new(packages: &Path, home: PathBuf) -> io::Result<Self> {
-        fs::create_dir_all(home.join("etc"))?;
-        for each in ["lib", "spool", "mail", "log", "run"] {
-            fs::create_dir_all(home.join("var").join(each))?;
-        }
+    /// A new folder `home`, a port for every door, and those packages of these names that are in a folder.
+    pub(crate) fn new(folder: &Path, names: &[&str], home: PathBuf) -> io::Result<Self> {
+        let folder = fs::canonicalize(folder)?;
+        let packages = names.iter().map(|name| folder.join(name));
         // All at once, so that no two are the same.
-        let listeners = Door::ALL.map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+        let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        let listeners = Door::ALL.map(|_| listen());
+        let back_listeners = BackDoor::ALL.map(|_| listen());
         let mut ports = [0; Door::ALL.len()];
-        for (port, listener) in ports.iter_mut().zip(listeners) {
+        let mut back_ports = [0; BackDoor::ALL.len()];
+        let all = ports.iter_mut().zip(listeners);
+        for (port, listener) in all.chain(back_ports.iter_mut().zip(back_listeners)) {
             *port = listener?.local_addr()?.port();
         }
         let site = Self {
-            packages: fs::canonicalize(packages)?,
+            packages: packages.filter(|each| is_unpacked(each)).collect(),
             certificates: Certificates::new(&home.join("tls"))?,
             home,
             ports,
+            back_ports,
+            greylist: greylist::start()?,
         };
         site.write_system()?;
         Ok(site)
+    }
+
+    /// Where one more process of the server lives, which has a folder of its own but the same doors and certificates.
+    pub(crate) fn part(&self, name: &str) -> io::Result<Self> {
+        let part = Self {
+            packages: self.packages.clone(),
+            home: self.home.join(name),
+            ports: self.ports,
+            back_ports: self.back_ports,
+            greylist: self.greylist,
+            certificates: self.certificates.clone(),
+        };
+        part.write_system()?;
+        Ok(part)
+    }
+
+    /// Whether it has the packages of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.packages.iter().any(|each| each.ends_with(name))
+    }
+
+    /// Where the packages of this name are.
+    pub(crate) fn package(&self, name: &str) -> PathBuf {
+        let mut packages = self.packages.iter();
+        packages
+            .find(|each| each.ends_with(name))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The folder.
@@ -104,6 +170,11 @@ impl Site {
     pub(crate) fn port(&self, door: Door) -> u16 {
         let index = Door::ALL.iter().position(|&each| each == door);
         self.ports[index.unwrap_or_default()]
+    }
+
+    pub(crate) fn back_port(&self, door: BackDoor) -> u16 {
+        let index = BackDoor::ALL.iter().position(|&each| each == door);
+        self.back_ports[index.unwrap_or_default()]
     }
 
     pub(crate) fn address(&self, door: Door) -> SocketAddr {
@@ -140,7 +211,13 @@ impl Site {
             // No server outlives this program, however it ends.
             .args(["setpriv", "--pdeathsig", "TERM"])
             .args(["bash", "-c", include_str!("../namespace"), "namespace"])
-            .arg(&self.packages)
+            .arg(self.packages.iter().fold(OsString::new(), |mut all, each| {
+                if !all.is_empty() {
+                    all.push(":");
+                }
+                all.push(each);
+                all
+            }))
             .arg(&self.home)
             .arg(program)
             .current_dir(&self.home)
@@ -150,8 +227,22 @@ impl Site {
         command
     }
 
-    /// Users, names and a resolver that refuses at once.
+    /// A command that does without the packages of others.
+    pub(crate) fn plain_command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig", "TERM"])
+            .arg(program)
+            .current_dir(&self.home)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Folders, users, names and a resolver that refuses at once.
     fn write_system(&self) -> io::Result<()> {
+        for each in ["lib", "spool", "mail", "log", "run"] {
+            fs::create_dir_all(self.path("var").join(each))?;
+        }
         let mut passwd = fs::read_to_string("/etc/passwd")?;
         let mut group = fs::read_to_string("/etc/group")?;
         for (name, id) in USERS {
@@ -194,50 +285,108 @@ impl Site {
 }
 
 /// The users and groups of the packages, and who stores mail.
-const USERS: [(&str, u32); 8] = [
+const USERS: [(&str, u32); 10] = [
     ("postfix", 3001),
     ("Debian-exim", 3002),
     ("opensmtpd", 3003),
     ("opensmtpq", 3004),
+    ("smmta", 3005),
+    ("smmsp", 3006),
     ("dovecot", 3007),
     ("dovenull", 3008),
     ("postdrop", 3009),
     ("store", STORE),
 ];
 
+/// A server to start beside another one.
+#[derive(Debug)]
+pub(crate) struct Neighbour {
+    pub(crate) name: &'static str,
+    /// Runs it in the foreground.
+    pub(crate) command: Command,
+    /// Where it answers.
+    pub(crate) address: SocketAddr,
+}
+
 /// A server that runs, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Running(Child);
+pub(crate) struct Running {
+    child: Child,
+    command: Command,
+    output: PathBuf,
+}
 
 impl Running {
     /// Starts a server, whose output goes to a file, and waits until every door answers.
-    pub(crate) fn start(mut command: Command, site: &Site, doors: &[Door]) -> io::Result<Self> {
-        let log = fs::File::create(site.path("output"))?;
-        let child = command.stdout(log.try_clone()?).stderr(log).spawn()?;
-        let mut running = Self(child);
-        let until = Instant::now() + Duration::from_secs(20);
-        for &door in doors {
-            while let Err(error) = answer(site.address(door), door) {
-                let ended = running.0.try_wait()?.is_some();
-                if ended || Instant::now() > until {
-                    let output = fs::read_to_string(site.path("output")).unwrap_or_default();
-                    return Err(io::Error::other(format!(
-                        "{door:?}: {error}; it said: {output}"
-                    )));
-                }
-                thread::sleep(Duration::from_millis(20));
-            }
-        }
+    pub(crate) fn start(command: Command, site: &Site, doors: &[Door]) -> io::Result<Self> {
+        let mut running = Self::spawn(command, site.path("output"))?;
+        running.wait_for(site, doors)?;
         Ok(running)
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Starts it once more, when it has ended.
+    pub(crate) fn restart(&mut self, site: &Site, doors: &[Door]) -> io::Result<()> {
+        self.stop()?;
+        self.child = self.command.spawn()?;
+        self.wait_for(site, doors)
+    }
+
+    fn wait_for(&mut self, site: &Site, doors: &[Door]) -> io::Result<()> {
+        for &door in doors {
+            self.wait(|| {
+                answer(site.address(door), door)
+                    .map_err(|error| io::Error::other(format!("{door:?}: {error}")))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Starts a server that is needed by another one.
+    pub(crate) fn start_beside(neighbour: Neighbour, site: &Site) -> io::Result<Self> {
+        let output = site.path(&format!("output-{}", neighbour.name));
+        let mut running = Self::spawn(neighbour.command, output)?;
+        running.wait(|| answer(neighbour.address, Door::Relay))?;
+        Ok(running)
+    }
+
+    fn spawn(mut command: Command, output: PathBuf) -> io::Result<Self> {
+        let file = fs::File::create(&output)?;
+        let child = command.stdout(file.try_clone()?).stderr(file).spawn()?;
+        Ok(Self {
+            child,
+            command,
+            output,
+        })
+    }
+
+    fn wait(&mut self, answers: impl Fn() -> io::Result<()>) -> io::Result<()> {
+        let until = Instant::now() + Duration::from_secs(20);
+        while let Err(error) = answers() {
+            let ended = self.child.try_wait()?.is_some();
+            if ended || Instant::now() > until {
+                let output = fs::read_to_string(&self.output).unwrap_or_default();
+                return Err(io::Error::other(format!("{error}; it said: {output}")));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
     fn stop(&mut self) -> io::Result<()> {
-        kill_process(Pid::from_child(&self.0), Signal::TERM)?;
+        if self.child.try_wait()?.is_some() {
+            return Ok(());
+        }
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         let until = Instant::now() + Duration::from_secs(10);
-        while self.0.try_wait()?.is_none() {
+        while self.child.try_wait()?.is_none() {
             if Instant::now() > until {
-                self.0.kill()?;
-                self.0.wait()?;
+                self.child.kill()?;
+                self.child.wait()?;
                 break;
             }
             thread::sleep(Duration::from_millis(10));
@@ -252,6 +401,52 @@ impl Drop for Running {
             eprintln!("a server could not be stopped: {error}");
         }
     }
+}
+
+/// Asks a process and all that it started to end, as a system does that is shut down, and ends those that do not.
+pub(crate) fn shut_down(root: u32) -> io::Result<()> {
+    let mut parents: Vec<(u32, u32)> = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // One that has ended meanwhile needs nothing. Behind the name, which may hold anything: the state, the parent.
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let fields = stat.rsplit_once(") ").map(|(_, fields)| fields);
+        if let Some(parent) = fields.and_then(|fields| fields.split(' ').nth(1)?.parse().ok()) {
+            parents.push((id, parent));
+        }
+    }
+    let mut ids = vec![root];
+    let mut index = 0;
+    while let Some(&id) = ids.get(index) {
+        let children = parents.iter().filter(|(_, parent)| *parent == id);
+        ids.extend(children.map(|(child, _)| *child));
+        index += 1;
+    }
+    for (signal, patience) in [
+        (Signal::TERM, Duration::from_millis(500)),
+        (Signal::KILL, Duration::from_secs(10)),
+    ] {
+        // One that has ended and whose parent has not noticed has no program.
+        let mut left = ids.clone();
+        left.retain(|id| fs::read_link(format!("/proc/{id}/exe")).is_ok());
+        for &id in &left {
+            let id = i32::try_from(id).ok().and_then(Pid::from_raw);
+            // As above.
+            let _ = id.map(|id| kill_process(id, signal));
+        }
+        let until = Instant::now() + patience;
+        while !left.is_empty() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(5));
+            left.retain(|id| fs::read_link(format!("/proc/{id}/exe")).is_ok());
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(io::Error::other("it does not end"))
 }
 
 /// Whether a server greets, or where TLS has to come first, takes a connection.
@@ -272,6 +467,11 @@ fn answer(address: SocketAddr, door: Door) -> io::Result<()> {
     } else {
         Err(io::Error::other(format!("it greets by {line:?}")))
     }
+}
+
+/// Whether `interop/fetch` unpacked packages here.
+pub(crate) fn is_unpacked(folder: &Path) -> bool {
+    folder.join(".done").exists()
 }
 
 /// Makes a file unreadable but for its owner.

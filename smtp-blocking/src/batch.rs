@@ -34,7 +34,7 @@ use crate::{Client, Stream};
 #[must_use = "nothing is sent until outcomes are asked for"]
 pub struct Batch<'a, I: Iterator<Item = Mail>, S, W: Wire> {
     client: &'a mut Client<S, W>,
-    mails: proto::Batch<I>,
+    mails: proto::Batch<Fuse<I>>,
 }
 
 impl<S, W: Wire> Client<S, W> {
@@ -49,7 +49,7 @@ impl<S, W: Wire> Client<S, W> {
     {
         Batch {
             client: self,
-            mails: proto::Batch::new(mails),
+            mails: proto::Batch::new(mails.into_iter().fuse()),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
 use smtp_proto::{
-    BodyStatus, Capabilities, Command, Connection, Error, Mail, MessageId, Misuse, Outcome, Reply,
-    Time, TlsFacts, Traffic, Wire,
+    BodyStatus, Capabilities, Command, CommandId, Connection, Error, Mail, MessageId, Misuse,
+    Outcome, Reply, Time, TlsFacts, Traffic, Wire,
 };
 
 use crate::Stream;
@@ -184,9 +184,17 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// Sends a command that is no part of sending a mail, behind all that is in line, and waits for the reply.
     ///
     /// # Errors
-    /// The connection's failure.
+    /// The connection's failure, or that it has been ended.
     pub fn command(&mut self, command: Command) -> Result<Reply, Error> {
         let id = self.wire.smtp().command(command);
+        self.reply(id)
+    }
+
+    /// Waits for the reply to a command that was [handed over](Connection::command) without waiting. It is told once.
+    ///
+    /// # Errors
+    /// If there is no such command, its reply has been told, or the connection's failure.
+    pub fn reply(&mut self, id: CommandId) -> Result<Reply, Error> {
         self.drive(|smtp| smtp.poll_reply(id))
     }
 

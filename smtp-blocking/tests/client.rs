@@ -60,6 +60,29 @@ fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
 }
 
 #[test]
+fn commands_wait_in_line_and_none_is_taken_behind_the_end() {
+    let server = MemoryServer::new(&Config::new());
+    let log = server.log();
+    let mut client = Client::from_stream(Untimed(server), wire(Security::Cleartext));
+    let noop = client.connection_mut().command(Command::noop());
+    let sent = client.submit(mail());
+    let vrfy = client
+        .connection_mut()
+        .command(Command::vrfy("root").unwrap());
+    assert_eq!(client.reply(vrfy).unwrap().code().as_u16(), 252);
+    assert_eq!(client.reply(noop).unwrap().code().as_u16(), 250);
+    assert!(client.outcome(sent).unwrap().is_accepted());
+    let again = client.reply(noop).unwrap_err();
+    assert!(matches!(again.kind(), ErrorKind::Misuse(_)), "{again}");
+    client.connection_mut().quit();
+    let late = client.command(Command::noop()).unwrap_err();
+    assert!(matches!(late.kind(), ErrorKind::Ended), "{late}");
+    client.quit().unwrap();
+    assert_eq!(log.session().commands().last().unwrap(), "QUIT");
+    log.assert_clean();
+}
+
+#[test]
 fn what_cannot_be_sent_is_not_waited_for() {
     let server = Server::start(Config::new().size_limit(10)).unwrap();
     let stream = TcpStream::connect(server.addr()).unwrap();

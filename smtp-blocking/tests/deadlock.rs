@@ -1,5 +1,5 @@
 //! The blocking client and peers that could lock it up, or keep it waiting, over the smallest buffers.
-#![cfg(feature = "rustls")]
+#![cfg(all(unix, feature = "rustls"))]
 
 mod common;
 mod narrow;

@@ -2,11 +2,11 @@
 
 use alloc::collections::VecDeque;
 use core::fmt;
-use core::iter::Fuse;
+use core::task::Poll;
 
 use crate::config::Protocol;
 use crate::connection::Connection;
-use crate::error::{Error, Misuse, Stage};
+use crate::error::{Error, ErrorKind, Misuse, Stage};
 use crate::event::MessageId;
 use crate::handshake::State;
 use crate::machine::{Core, Job};
@@ -16,9 +16,10 @@ use crate::pipeline::Pipelining;
 
 /// Mails that go out over one connection as fast as it can take them, with their outcomes in the same order.
 ///
-/// Adapters drive it, like any other question, with [`poll_outcome`](Self::poll_outcome).
+/// Adapters drive it, like any other question, with [`poll_outcome`](Self::poll_outcome), or where mails come when they
+/// come, with [`poll_outcome_from`](Self::poll_outcome_from).
 ///
-/// No more mails are taken from the iterator than [`wants_mail`](Connection::wants_mail) asks for, so memory does not grow
+/// No more mails are taken from their source than [`wants_mail`](Connection::wants_mail) asks for, so memory does not grow
 /// with the batch. Every mail that was taken has its outcome. It ends early when the connection fails, or when the server
 /// takes no further mail in this session (MAILMAX, RFC 9422); then the outcome of the last mail that was taken tells why,
 /// and those that were not taken are still in [`into_rest`](Self::into_rest).
@@ -27,34 +28,41 @@ use crate::pipeline::Pipelining;
 ///
 /// The mails have to be whole: one whose text comes in pieces is not sent, and the next is taken.
 #[must_use = "nothing is sent until outcomes are asked for"]
-pub struct Batch<I: Iterator<Item = Mail>> {
-    mails: Fuse<I>,
+pub struct Batch<M> {
+    mails: M,
     /// Those that were taken and whose outcome has not been told.
     taken: VecDeque<MessageId>,
     /// Whether no further mail is taken: there is none, or some outcome tells why.
     ended: bool,
 }
 
-impl<I: Iterator<Item = Mail>> Batch<I> {
+impl<M> Batch<M> {
     /// A batch of these mails, none of which is taken yet.
-    pub fn new(mails: impl IntoIterator<IntoIter = I>) -> Self {
+    pub const fn new(mails: M) -> Self {
         Self {
-            mails: mails.into_iter().fuse(),
+            mails,
             taken: VecDeque::new(),
             ended: false,
         }
     }
 
-    /// Hands over as many mails as the connection wants, and tells what became of the one whose turn it is; `Some(None)`
-    /// when there is nothing more to tell.
+    /// Hands over as many mails as the connection wants and `next` gives, and tells what became of the one whose turn it is;
+    /// `Some(None)` when there is nothing more to tell.
+    ///
+    /// `next` is asked again after it has said that a mail is pending, and no more after it has said that there is none. When
+    /// all that was taken has been told and the connection fails while the next mail is pending, the batch ends.
     ///
     /// All calls have to be with the same connection.
-    pub fn poll_outcome(&mut self, connection: &mut Connection) -> Option<Option<Outcome>> {
+    pub fn poll_outcome_from(
+        &mut self,
+        connection: &mut Connection,
+        mut next: impl FnMut(&mut M) -> Poll<Option<Mail>>,
+    ) -> Option<Option<Outcome>> {
         loop {
-            self.take(connection);
+            self.take(connection, &mut next);
             let Some(&id) = self.taken.front() else {
-                // Else other mails are before these in line.
-                self.ended |= connection.core.stuck().is_some();
+                // Else the next mail is pending, or others are before these in line.
+                self.ended |= connection.core.stuck().is_some_and(|why| !is_idle(&why));
                 if !self.ended {
                     return None;
                 }
@@ -81,20 +89,28 @@ impl<I: Iterator<Item = Mail>> Batch<I> {
     /// The mails that were not taken.
     ///
     /// Those that were stay in line; their outcomes are for [`poll_event`](Connection::poll_event) to tell.
-    pub fn into_rest(self) -> Fuse<I> {
+    pub fn into_rest(self) -> M {
         self.mails
     }
 
-    fn take(&mut self, connection: &mut Connection) {
+    fn take(
+        &mut self,
+        connection: &mut Connection,
+        next: &mut impl FnMut(&mut M) -> Poll<Option<Mail>>,
+    ) {
         while !self.ended {
             let wanted = connection.wants_mail();
             let explains = self.taken.is_empty() && !connection.core.has_room_in_session();
             if !wanted && !explains {
                 return;
             }
-            let Some(mail) = self.mails.next() else {
-                self.ended = true;
-                return;
+            let mail = match next(&mut self.mails) {
+                Poll::Ready(Some(mail)) => mail,
+                Poll::Ready(None) => {
+                    self.ended = true;
+                    return;
+                }
+                Poll::Pending => return,
             };
             connection.core.set_batching(true);
             let id = connection.submit(mail);
@@ -105,7 +121,17 @@ impl<I: Iterator<Item = Mail>> Batch<I> {
     }
 }
 
-impl<I: Iterator<Item = Mail>> fmt::Debug for Batch<I> {
+impl<I: Iterator<Item = Mail>> Batch<I> {
+    /// Hands over as many mails as the connection wants, and tells what became of the one whose turn it is; `Some(None)`
+    /// when there is nothing more to tell.
+    ///
+    /// All calls have to be with the same connection.
+    pub fn poll_outcome(&mut self, connection: &mut Connection) -> Option<Option<Outcome>> {
+        self.poll_outcome_from(connection, |mails| Poll::Ready(mails.next()))
+    }
+}
+
+impl<M> fmt::Debug for Batch<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch")
             .field("taken", &self.taken)
@@ -170,6 +196,11 @@ impl Core {
             self.withdraw(id, Error::misuse(Stage::Body, Misuse::BodyUnfinished));
         }
     }
+}
+
+/// Whether all that is wrong is that there is nothing to wait for.
+fn is_idle(why: &Error) -> bool {
+    matches!(why.kind(), ErrorKind::Misuse(Misuse::NothingUnderWay))
 }
 
 /// Mails in line that let one flight follow the other: the one that is answered, the one that is sent, and what makes up

@@ -9,6 +9,8 @@ use core::fmt;
 use crate::{
     ClientName, ForwardPath, ReversePath, Secret,
     address::is_non_ascii_text,
+    capabilities::Capabilities,
+    origin::{Attributes, XCLIENT, XFORWARD, Xforward},
     parameter::{Content, Parameter, encode_decimal},
     sasl::{self, base64_len, encode_base64},
 };
@@ -18,23 +20,21 @@ use crate::{
 pub struct Command {
     /// Without the CRLF.
     line: Cow<'static, str>,
+    /// What is left to be told, in as many lines as that takes, in place of `line`.
+    forward: Option<Attributes>,
 }
 
 impl Command {
     /// NOOP: is the server there?
     #[must_use]
     pub const fn noop() -> Self {
-        Self {
-            line: Cow::Borrowed("NOOP"),
-        }
+        Self::fixed("NOOP")
     }
 
     /// RSET: forget the transaction that is under way.
     #[must_use]
     pub const fn rset() -> Self {
-        Self {
-            line: Cow::Borrowed(RSET),
-        }
+        Self::fixed(RSET)
     }
 
     /// VRFY: is this a user or mailbox? Outside ASCII the SMTPUTF8 parameter is added (RFC 6531, section 3.7.4.2).
@@ -69,6 +69,19 @@ impl Command {
         Self::build("ETRN", Some(node), "")
     }
 
+    /// XFORWARD: where the next mail comes from, as Postfix defines it.
+    ///
+    /// What the server does not offer to hear is left out; if that is all of it, the command fails without being sent. It is
+    /// sent in as many lines as it takes, and the reply is that to the last, or the first refusal. The server forgets it
+    /// after the next transaction: so say it before each mail, and look at the reply first.
+    #[must_use]
+    pub fn xforward(origin: Xforward) -> Self {
+        Self {
+            line: Cow::Owned(format!("{origin}")),
+            forward: Some(origin.into_attributes()),
+        }
+    }
+
     /// Any other command that is answered by one reply and changes nothing of the session.
     ///
     /// # Errors
@@ -89,7 +102,7 @@ impl Command {
         self.line.split(' ').next().unwrap_or_default()
     }
 
-    /// The line, without its CRLF.
+    /// The line, without its CRLF; of [`xforward`](Self::xforward), all in one and with all attributes.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.line
@@ -104,6 +117,39 @@ impl Command {
     /// Whether it is RSET, which ends a transaction.
     pub(crate) fn is_rset(&self) -> bool {
         self.line == RSET
+    }
+
+    /// Whether it is undone by RSET, and so must not be said before one.
+    pub(crate) const fn is_for_next_mail(&self) -> bool {
+        self.forward.is_some()
+    }
+
+    /// Leaves out what the server does not offer to hear, and returns whether anything is left to say.
+    pub(crate) fn keep_offered(&mut self, offered: &Capabilities) -> bool {
+        self.forward.as_mut().is_none_or(|forward| {
+            *forward = forward.offered(offered.xforward());
+            !forward.is_empty()
+        })
+    }
+
+    /// Goes on to its next line, and returns whether there is one.
+    pub(crate) fn advance(&mut self) -> bool {
+        self.forward.as_mut().is_some_and(|forward| {
+            forward.advance();
+            !forward.is_empty()
+        })
+    }
+
+    /// Whether there is a line behind the next one.
+    pub(crate) fn has_more(&self) -> bool {
+        self.forward.as_ref().is_some_and(Attributes::has_more)
+    }
+
+    const fn fixed(line: &'static str) -> Self {
+        Self {
+            line: Cow::Borrowed(line),
+            forward: None,
+        }
     }
 
     fn query(verb: &str, text: &str) -> Result<Self, CommandError> {
@@ -132,6 +178,7 @@ impl Command {
         let line: String = format!("{verb}{separator}{text}{behind}");
         Ok(Self {
             line: Cow::Owned(line),
+            forward: None,
         })
     }
 }
@@ -244,6 +291,8 @@ pub(crate) enum Line<'a> {
     },
     Rset,
     Quit,
+    /// The next line of what is told.
+    Xclient(&'a Attributes),
     User(&'a Command),
 }
 
@@ -296,7 +345,11 @@ impl Line<'_> {
             }
             Self::Rset => words(out, &[RSET]),
             Self::Quit => words(out, &["QUIT"]),
-            Self::User(command) => words(out, &[command.as_str()]),
+            Self::Xclient(told) => attributes(out, XCLIENT, told),
+            Self::User(command) => match &command.forward {
+                Some(told) => attributes(out, XFORWARD, told),
+                None => words(out, &[command.as_str()]),
+            },
         }
         debug_assert!(
             out.get(start..)
@@ -363,6 +416,13 @@ fn words(out: &mut Vec<u8>, words: &[&str]) {
     }
 }
 
+fn attributes(out: &mut Vec<u8>, verb: &str, told: &Attributes) {
+    words(out, &[verb]);
+    for attribute in told.line() {
+        attribute.encode(out);
+    }
+}
+
 fn check_verb(verb: &str) -> Result<(), CommandError> {
     if verb.is_empty() {
         return Err(CommandError::new(0, CommandFault::Empty));
@@ -423,7 +483,7 @@ const OWNED: &[&str] = &[
     "VERB",
     "X-EXPS",
     "X-LINK2STATE",
-    "XCLIENT",
+    XCLIENT,
     "XEXCH50",
 ];
 

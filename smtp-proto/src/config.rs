@@ -7,6 +7,8 @@ use core::time::Duration;
 
 use crate::address::ClientName;
 use crate::inbox::ReplyLimits;
+use crate::mail::Mail;
+use crate::origin::Xclient;
 use crate::pipeline::{Pipelining, Window};
 use crate::sasl::Credentials;
 use crate::transcript::{Entry, Transcript};
@@ -34,6 +36,7 @@ pub struct Config {
     pub(crate) credentials_in_clear: bool,
     /// Whether the last token was refused.
     pub(crate) renewing: bool,
+    pub(crate) xclient: Option<Xclient>,
     pub(crate) timeouts: Timeouts,
     pub(crate) reply_limits: ReplyLimits,
     pub(crate) protocol: Protocol,
@@ -42,6 +45,8 @@ pub struct Config {
     pub(crate) chunk_size: u64,
     pub(crate) window: Option<Window>,
     pub(crate) without: Vec<String>,
+    #[cfg(feature = "tracing")]
+    pub(crate) host: Option<String>,
     pub(crate) transcript: Transcript,
 }
 
@@ -115,6 +120,8 @@ pub struct Timeouts {
 pub enum ConfigError {
     /// Credentials were given, and the policy does not demand TLS.
     CredentialsWithoutTls,
+    /// Credentials were given, and XCLIENT is to tell of another login.
+    LoginTwice,
 }
 
 impl Config {
@@ -126,6 +133,7 @@ impl Config {
             credentials: None,
             credentials_in_clear: false,
             renewing: false,
+            xclient: None,
             timeouts: Timeouts::default(),
             reply_limits: ReplyLimits::default(),
             protocol: Protocol::default(),
@@ -134,6 +142,8 @@ impl Config {
             chunk_size: CHUNK_SIZE,
             window: None,
             without: Vec::new(),
+            #[cfg(feature = "tracing")]
+            host: None,
             transcript: Transcript::default(),
         })
     }
@@ -154,6 +164,21 @@ impl Config {
     pub fn fallback(&self) -> Option<Self> {
         (self.security == Security::Opportunistic).then(|| Self {
             security: Security::Cleartext,
+            ..self.clone()
+        })
+    }
+
+    /// The policy for a connection that is made for this mail, whose author does not require TLS: the same with
+    /// [`Security::Opportunistic`] in place of [`Security::StartTls`] (RFC 8689, section 4.2.2).
+    ///
+    /// `None` if this policy does for it: TLS is not [optional](Mail::is_tls_optional) to the mail, the policy is another, or
+    /// there are credentials, which never travel in clear; a server that takes the mail with a login reads the header itself.
+    pub fn for_mail(&self, mail: &Mail) -> Option<Self> {
+        let relaxed = mail.is_tls_optional()
+            && self.security == Security::StartTls
+            && self.credentials.is_none();
+        relaxed.then(|| Self {
+            security: Security::Opportunistic,
             ..self.clone()
         })
     }
@@ -189,6 +214,14 @@ impl ConfigBuilder {
     /// Everybody on the path can read them then. Meant for servers on the same machine.
     pub fn dangerous_credentials_in_clear(mut self) -> Self {
         self.0.credentials_in_clear = true;
+        self
+    }
+
+    /// Speaks for another client, which the server is told by XCLIENT before anybody logs in; by default, for itself.
+    ///
+    /// Under a policy with TLS it is told inside TLS.
+    pub fn xclient(mut self, client: Xclient) -> Self {
+        self.0.xclient = Some(client);
         self
     }
 
@@ -250,10 +283,17 @@ impl ConfigBuilder {
         self
     }
 
+    /// The server's name, for the spans of the crate `tracing`; without it, they have none.
+    #[cfg(feature = "tracing")]
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.0.host = Some(host.into());
+        self
+    }
+
     /// The policy.
     ///
     /// # Errors
-    /// If credentials would have to travel in clear.
+    /// If credentials would have to travel in clear, or there are two logins.
     pub fn build(self) -> Result<Config, ConfigError> {
         let config = self.0;
         let private = match config.security {
@@ -264,12 +304,16 @@ impl ConfigBuilder {
         if config.credentials.is_some() && !private {
             return Err(ConfigError::CredentialsWithoutTls);
         }
+        if config.credentials.is_some() && config.xclient.as_ref().is_some_and(Xclient::logs_in) {
+            return Err(ConfigError::LoginTwice);
+        }
         Ok(config)
     }
 }
 
 impl Speculation {
-    /// Mails of so many octets at most, and so many octets of text at most on their way.
+    /// Mails of so many octets at most, and so many octets of text at most on their way. Besides, a mail has to fit
+    /// [one chunk](ConfigBuilder::chunk_size).
     pub const fn new(mail: u64, in_flight: u64) -> Self {
         Self { mail, in_flight }
     }
@@ -312,7 +356,7 @@ impl Timeouts {
         self
     }
 
-    /// For the greeting; 5 minutes by default.
+    /// For the greeting, and for the one by which XCLIENT is answered; 5 minutes by default.
     #[must_use]
     pub fn greeting(mut self, limit: Duration) -> Self {
         self.greeting = limit;
@@ -444,6 +488,9 @@ impl fmt::Display for ConfigError {
             Self::CredentialsWithoutTls => {
                 f.write_str("credentials need a policy that demands TLS: `StartTls` or `Implicit`")
             }
+            Self::LoginTwice => f.write_str(
+                "credentials and a login told by XCLIENT exclude each other: the server takes one login",
+            ),
         }
     }
 }

@@ -234,7 +234,8 @@ impl Connection {
     /// Hands over a mail; any number may wait in line.
     pub fn submit(&mut self, mail: Mail) -> MessageId {
         let id = MessageId(self.core.new_id());
-        let transaction = Box::new(Transaction::new(id, mail));
+        let trace = self.core.link.trace.mail(id);
+        let transaction = Box::new(Transaction::new(id, mail, trace));
         match self.core.refusal() {
             None => self.core.push(Job::Mail(transaction)),
             Some(error) => self.core.settle(transaction, Some(error)),
@@ -591,7 +592,8 @@ impl Upgrade<'_> {
     pub fn complete(self, now: Time, facts: TlsFacts) {
         let Self { core, awaited } = self;
         core.link.begin(now);
-        core.link.config.transcript.show(|| Entry::Tls(&facts));
+        core.link.speak_of(None);
+        core.link.show(|| Entry::Tls(&facts));
         core.link.add_round_trips(facts.round_trips());
         core.filled = None;
         let mut context = Context {

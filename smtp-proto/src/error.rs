@@ -10,7 +10,7 @@ use core::fmt;
 
 use crate::body::Fault;
 use crate::inbox::ReplyError;
-use crate::parameter::Keyword;
+use crate::parameter::{DateTime, Keyword};
 use crate::reply::{Escaped, Reply};
 use crate::sasl::Failure;
 pub(crate) use hint::{of_fault, of_refusal};
@@ -46,7 +46,7 @@ pub enum ErrorKind {
     Unsupported(Need),
     /// The mail is larger than the server takes (RFC 1870).
     TooLarge {
-        /// Octets of the mail.
+        /// Octets of the mail; if its text comes in pieces, of as much as had come.
         size: u64,
         /// Octets that the server takes.
         limit: u64,
@@ -99,6 +99,8 @@ pub enum ProtocolError {
 pub enum AuthenticationError {
     /// The server offers no AUTH at all.
     NotOffered,
+    /// The server offers no AUTH in clear, and may do so in TLS, for which it offers STARTTLS.
+    NotOfferedInClear,
     /// The server offers no mechanism that the credentials can serve.
     NoCommonMechanism {
         /// What the server offers.
@@ -109,6 +111,12 @@ pub enum AuthenticationError {
     /// The server refused; [`Error::reply`] is what it said.
     Rejected {
         /// What the mechanism's own messages said of the failure, such as the JSON of OAuth (RFC 7628, 3.2.2).
+        detail: Option<Vec<u8>>,
+    },
+    /// The server refused a login bound to the TLS connection, and by all it said not for the password; [`Error::reply`] is
+    /// what it said.
+    BindingRejected {
+        /// As in `Rejected`.
         detail: Option<Vec<u8>>,
     },
     /// The server refused the token that its source had given; [`Error::reply`] is what it said.
@@ -133,12 +141,42 @@ pub enum Need {
     BinaryMime,
     /// Octets above 127 in the headers or in an address (RFC 6531).
     SmtpUtf8,
+    /// XCLIENT, with an attribute that the server is to be told.
+    Xclient {
+        /// The attribute, such as `ADDR`.
+        attribute: &'static str,
+    },
+    /// XFORWARD, with any of the attributes that the server is to be told.
+    Xforward,
     /// The extension that a parameter of the caller's belongs to.
     Parameter {
         /// The parameter's keyword.
         keyword: Keyword,
         /// The extension's EHLO keyword.
         extension: String,
+        /// The index of the recipient with whose RCPT it belongs; `None` if it belongs with MAIL.
+        recipient: Option<usize>,
+    },
+    /// A mail to be delivered or returned sooner than the server does that (RFC 2852, section 4).
+    DeliverBy {
+        /// Seconds that were asked for.
+        seconds: u64,
+        /// The fewest that the server takes.
+        least: u64,
+    },
+    /// A mail to be held for longer than the server does (RFC 4865, section 4).
+    HoldFor {
+        /// Seconds that were asked for.
+        seconds: u64,
+        /// The most that the server takes.
+        most: u64,
+    },
+    /// A mail to be held until later than the server does (RFC 4865, section 4).
+    HoldUntil {
+        /// What was asked for.
+        time: DateTime,
+        /// The latest that the server takes.
+        latest: DateTime,
     },
 }
 
@@ -152,6 +190,8 @@ pub enum Wait {
     Greeting,
     /// The reply to EHLO or HELO.
     Ehlo,
+    /// The reply to XCLIENT.
+    Xclient,
     /// STARTTLS, from the command to the reply to the EHLO inside TLS.
     StartTls,
     /// A TLS handshake from the first byte.
@@ -198,6 +238,8 @@ pub enum Stage {
     StartTls,
     /// The TLS handshake.
     TlsHandshake,
+    /// XCLIENT.
+    Xclient,
     /// AUTH.
     Auth,
     /// Between commands.
@@ -324,7 +366,9 @@ impl Error {
             ErrorKind::Refused
             | ErrorKind::TlsUnavailable
             | ErrorKind::Authentication(
-                AuthenticationError::Rejected { .. } | AuthenticationError::Expired { .. },
+                AuthenticationError::Rejected { .. }
+                | AuthenticationError::BindingRejected { .. }
+                | AuthenticationError::Expired { .. },
             )
             | ErrorKind::Protocol(ProtocolError::EarlyReply) => {
                 self.0.reply.as_ref().is_some_and(Reply::is_transient)
@@ -425,6 +469,9 @@ impl fmt::Display for AuthenticationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotOffered => f.write_str("the server does not offer to authenticate"),
+            Self::NotOfferedInClear => {
+                f.write_str("the server does not offer to authenticate before TLS")
+            }
             Self::NoCommonMechanism { offered, ours } => {
                 f.write_str("no mechanism in common: the server offers")?;
                 list(f, offered)?;
@@ -433,6 +480,10 @@ impl fmt::Display for AuthenticationError {
             }
             Self::Rejected { detail } => {
                 f.write_str("the server refused the login")?;
+                with(f, detail.as_deref())
+            }
+            Self::BindingRejected { detail } => {
+                f.write_str("the server refused the login as it is bound to the TLS connection")?;
                 with(f, detail.as_deref())
             }
             Self::Expired { detail } => {
@@ -450,8 +501,41 @@ impl fmt::Display for Need {
             Self::EightBitMime => f.write_str("octets above 127 in the text need 8BITMIME"),
             Self::BinaryMime => f.write_str("a binary text needs BINARYMIME and CHUNKING"),
             Self::SmtpUtf8 => f.write_str("characters beyond ASCII need SMTPUTF8"),
-            Self::Parameter { keyword, extension } => {
-                write!(f, "the parameter {keyword} needs {extension}")
+            Self::Xclient { attribute } => {
+                write!(
+                    f,
+                    "to speak for another client needs XCLIENT with {attribute}"
+                )
+            }
+            Self::Xforward => f.write_str("to tell where a mail comes from needs XFORWARD"),
+            Self::Parameter {
+                keyword,
+                extension,
+                recipient,
+            } => {
+                write!(f, "the parameter {keyword}")?;
+                if let Some(index) = recipient {
+                    write!(f, " of recipient {index}")?;
+                }
+                write!(f, " needs {extension}")
+            }
+            Self::DeliverBy { seconds, least } => {
+                return write!(
+                    f,
+                    "delivery within {seconds} seconds, of which the server takes {least} at least"
+                );
+            }
+            Self::HoldFor { seconds, most } => {
+                return write!(
+                    f,
+                    "to be held for {seconds} seconds, of which the server takes {most} at most"
+                );
+            }
+            Self::HoldUntil { time, latest } => {
+                return write!(
+                    f,
+                    "to be held until {time}, of which the server takes {latest} at the latest"
+                );
             }
         }?;
         f.write_str(", which the server does not offer")
@@ -464,6 +548,7 @@ impl fmt::Display for Wait {
             Self::Connect => "the address to answer",
             Self::Greeting => "the greeting",
             Self::Ehlo => "the reply to EHLO",
+            Self::Xclient => "the reply to XCLIENT",
             Self::StartTls => "STARTTLS to be done",
             Self::TlsHandshake => "the TLS handshake",
             Self::Auth => "the reply to AUTH",
@@ -491,6 +576,7 @@ impl fmt::Display for Stage {
             Self::Helo => "at HELO",
             Self::StartTls => "at STARTTLS",
             Self::TlsHandshake => "in the TLS handshake",
+            Self::Xclient => "at XCLIENT",
             Self::Auth => "at AUTH",
             Self::Idle => "between commands",
             Self::Mail => "at MAIL",

@@ -7,12 +7,14 @@
 //!                       ▲   │  │            │                          │
 //!                       │   │  └─▶ ExpectHelo ──┐   STARTTLS done: EHLO again; TLS first: greeting
 //!                       └───┼───────────────────┼──────────────────────┘
-//!                           ▼                   ▼
-//!                       ExpectAuth ──▶ Ready ──▶ ExpectQuit ──▶ Ended
+//!                           ├─▶ ExpectXclient ──┼─▶ (all but TLS is forgotten) ──▶ ExpectEhloAgain
+//!                           ▼                   ▼                                       │
+//!                       ExpectAuth ──▶ Ready ◀──┴───────────────────────────────────────┘
+//!                                        └─▶ ExpectQuit ──▶ Ended
 //! ```
 //!
 //! A policy that demands TLS leaves `ExpectEhlo` and `ExpectStartTls` only by `AwaitTls` or by an error; there is no
-//! transition into `ExpectHelo`, `ExpectAuth` or `Ready` for it before TLS.
+//! transition into `ExpectHelo`, `ExpectXclient`, `ExpectAuth` or `Ready` for it before TLS.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -20,8 +22,9 @@ use alloc::vec::Vec;
 use crate::capabilities::Capabilities;
 use crate::command::Line;
 use crate::config::{Protocol, Security};
-use crate::error::{AuthenticationError, Error, ErrorKind, ProtocolError, Stage};
+use crate::error::{AuthenticationError, Error, ErrorKind, Need, ProtocolError, Stage};
 use crate::link::Link;
+use crate::origin::Attributes;
 use crate::pipeline::{Expect, Pipelining};
 use crate::reply::{Reply, ReplyRef, Severity};
 use crate::sasl::{self, Dialogue, Failure};
@@ -36,6 +39,10 @@ pub(crate) enum State {
     ExpectHelo,
     ExpectStartTls,
     AwaitTls(AwaitTls),
+    /// With what the server has not been told yet, and what it is being told.
+    ExpectXclient(Attributes),
+    /// As somebody else.
+    ExpectEhloAgain,
     ExpectAuth(Login),
     Ready,
     ExpectQuit,
@@ -97,7 +104,8 @@ impl State {
             ..Known::default()
         };
         if awaited.greeted {
-            say_ehlo(cx)
+            say_ehlo(cx);
+            Self::ExpectEhlo
         } else {
             cx.link.end_tls();
             cx.link.expect(Expect::Greeting);
@@ -112,6 +120,8 @@ impl State {
             Self::ExpectEhlo => ehlo_answered(reply, cx),
             Self::ExpectHelo => helo_answered(reply, cx),
             Self::ExpectStartTls => starttls_answered(reply, cx),
+            Self::ExpectXclient(told) => xclient_answered(told, reply, cx),
+            Self::ExpectEhloAgain => ehlo_answered_again(reply, cx),
             Self::ExpectAuth(login) => login.advance(reply, cx),
             Self::ExpectQuit => Ok(Self::Ended),
             state @ (Self::AwaitTls(_) | Self::Ready | Self::Ended) => Err(Error::protocol(
@@ -130,7 +140,8 @@ impl State {
     pub(crate) fn stage(&self) -> Stage {
         match self {
             Self::ExpectGreeting => Stage::Greeting,
-            Self::ExpectEhlo => Stage::Ehlo,
+            Self::ExpectEhlo | Self::ExpectEhloAgain => Stage::Ehlo,
+            Self::ExpectXclient(_) => Stage::Xclient,
             Self::ExpectHelo => Stage::Helo,
             Self::ExpectStartTls => Stage::StartTls,
             Self::AwaitTls(_) => Stage::TlsHandshake,
@@ -143,13 +154,16 @@ impl State {
 
 fn greeted(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
     match reply.code().severity() {
-        Severity::Completion if reply.code().as_u16() != CLOSING => Ok(say_ehlo(cx)),
+        Severity::Completion if reply.code().as_u16() != CLOSING => {
+            say_ehlo(cx);
+            Ok(State::ExpectEhlo)
+        }
         Severity::Completion | Severity::Intermediate => Err(wrong_class(Stage::Greeting, reply)),
         _ => Err(Error::refused(Stage::Greeting, reply.to_reply())),
     }
 }
 
-fn say_ehlo(cx: &mut Context<'_>) -> State {
+fn say_ehlo(cx: &mut Context<'_>) {
     let config = cx.link.config.clone();
     let name = &config.client_name;
     let line = match config.protocol {
@@ -157,10 +171,39 @@ fn say_ehlo(cx: &mut Context<'_>) -> State {
         Protocol::Lmtp => Line::Lhlo(name),
     };
     cx.link.say(&line, Expect::Ehlo);
-    State::ExpectEhlo
 }
 
 fn ehlo_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
+    if matches!(reply.code().as_u16(), 500 | 501 | 502 | 504 | 550)
+        && cx.link.config.protocol == Protocol::Smtp
+    {
+        return ehlo_unknown(reply, cx);
+    }
+    learn(reply, cx)?;
+    if cx.known.tls.is_some() {
+        cx.link.end_tls();
+        return introduce(cx);
+    }
+    match cx.link.config.security {
+        Security::StartTls | Security::Opportunistic if cx.known.capabilities.starttls() => {
+            cx.link.say(&Line::StartTls, Expect::StartTls);
+            Ok(State::ExpectStartTls)
+        }
+        Security::Opportunistic | Security::Cleartext => introduce(cx),
+        Security::StartTls | Security::Implicit => {
+            Err(Error::new(Stage::Ehlo, ErrorKind::TlsUnavailable).with_reply(reply.to_reply()))
+        }
+    }
+}
+
+/// The server knows EHLO, or it would not have offered XCLIENT: what it refuses now is the client that it was told of.
+fn ehlo_answered_again(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
+    learn(reply, cx)?;
+    log_in(cx)
+}
+
+/// Takes note of what the server offers.
+fn learn(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), Error> {
     let code = reply.code().as_u16();
     match reply.code().severity() {
         // Only a 250 lists what the server can do.
@@ -172,36 +215,17 @@ fn ehlo_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Err
                 .fold(Capabilities::from_ehlo(reply), |kept, keyword| {
                     kept.without(keyword)
                 });
-            // RFC 8689, section 2: it counts only inside TLS.
-            if cx.known.tls.is_none() && cx.known.capabilities.requiretls() {
+            // RFC 8689, section 2: it counts only inside TLS, and from a server that is the right one.
+            let counts = (cx.known.tls.as_ref()).is_some_and(TlsFacts::is_peer_verified);
+            if !counts && cx.known.capabilities.requiretls() {
                 let all = core::mem::take(&mut cx.known.capabilities);
                 cx.known.capabilities = all.without("REQUIRETLS");
             }
+            Ok(())
         }
-        Severity::Completion if code != CLOSING => {}
-        Severity::Completion | Severity::Intermediate => {
-            return Err(wrong_class(Stage::Ehlo, reply));
-        }
-        _ if matches!(code, 500 | 501 | 502 | 504 | 550)
-            && cx.link.config.protocol == Protocol::Smtp =>
-        {
-            return ehlo_unknown(reply, cx);
-        }
-        _ => return Err(Error::refused(Stage::Ehlo, reply.to_reply())),
-    }
-    if cx.known.tls.is_some() {
-        cx.link.end_tls();
-        return log_in(cx);
-    }
-    match cx.link.config.security {
-        Security::StartTls | Security::Opportunistic if cx.known.capabilities.starttls() => {
-            cx.link.say(&Line::StartTls, Expect::StartTls);
-            Ok(State::ExpectStartTls)
-        }
-        Security::Opportunistic | Security::Cleartext => log_in(cx),
-        Security::StartTls | Security::Implicit => {
-            Err(Error::new(Stage::Ehlo, ErrorKind::TlsUnavailable).with_reply(reply.to_reply()))
-        }
+        Severity::Completion if code != CLOSING => Ok(()),
+        Severity::Completion | Severity::Intermediate => Err(wrong_class(Stage::Ehlo, reply)),
+        _ => Err(Error::refused(Stage::Ehlo, reply.to_reply())),
     }
 }
 
@@ -222,7 +246,7 @@ fn ehlo_unknown(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Erro
 
 fn helo_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
     match reply.code().severity() {
-        Severity::Completion if reply.code().as_u16() != CLOSING => log_in(cx),
+        Severity::Completion if reply.code().as_u16() != CLOSING => introduce(cx),
         Severity::Completion | Severity::Intermediate => Err(wrong_class(Stage::Helo, reply)),
         _ => Err(Error::refused(Stage::Helo, reply.to_reply())),
     }
@@ -239,7 +263,7 @@ fn starttls_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State,
     match (cx.link.config.security, reply.code().severity()) {
         (Security::Opportunistic, Severity::Transient | Severity::Permanent) if !gone => {
             cx.link.end_tls();
-            log_in(cx)
+            introduce(cx)
         }
         (Security::Opportunistic, Severity::Transient) => {
             Err(Error::refused(Stage::StartTls, reply.to_reply()))
@@ -248,6 +272,52 @@ fn starttls_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State,
         _ => {
             Err(Error::new(Stage::StartTls, ErrorKind::TlsUnavailable).with_reply(reply.to_reply()))
         }
+    }
+}
+
+/// Tells the server for whom this side speaks, if it is for somebody else.
+fn introduce(cx: &mut Context<'_>) -> Result<State, Error> {
+    let config = cx.link.config.clone();
+    let Some(client) = &config.xclient else {
+        return log_in(cx);
+    };
+    match client.offered(cx.known.capabilities.xclient()) {
+        Ok(told) if told.is_empty() => log_in(cx),
+        Ok(told) => Ok(say_xclient(told, cx)),
+        Err(attribute) => Err(Error::new(
+            Stage::Xclient,
+            ErrorKind::Unsupported(Need::Xclient { attribute }),
+        )),
+    }
+}
+
+fn say_xclient(told: Attributes, cx: &mut Context<'_>) -> State {
+    cx.link.say(&Line::Xclient(&told), Expect::Xclient);
+    State::ExpectXclient(told)
+}
+
+/// A success is another greeting: the server has forgotten all but TLS and what it was told (XCLIENT_README of Postfix).
+fn xclient_answered(
+    mut told: Attributes,
+    reply: ReplyRef<'_>,
+    cx: &mut Context<'_>,
+) -> Result<State, Error> {
+    match reply.code().severity() {
+        Severity::Completion if reply.code().as_u16() != CLOSING => {
+            *cx.known = Known {
+                tls: cx.known.tls.take(),
+                ..Known::default()
+            };
+            told.advance();
+            if told.is_empty() {
+                say_ehlo(cx);
+                Ok(State::ExpectEhloAgain)
+            } else {
+                Ok(say_xclient(told, cx))
+            }
+        }
+        Severity::Completion | Severity::Intermediate => Err(wrong_class(Stage::Xclient, reply)),
+        _ => Err(Error::refused(Stage::Xclient, reply.to_reply())),
     }
 }
 
@@ -263,7 +333,12 @@ fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
     }
     let offered = cx.known.capabilities.auth().collect::<Vec<_>>();
     if offered.is_empty() {
-        return Err(failed(AuthenticationError::NotOffered));
+        let in_clear = cx.known.tls.is_none() && cx.known.capabilities.starttls();
+        return Err(failed(if in_clear {
+            AuthenticationError::NotOfferedInClear
+        } else {
+            AuthenticationError::NotOffered
+        }));
     }
     let bindings = cx
         .known
@@ -356,8 +431,11 @@ impl Login {
         // Some servers tell why in a challenge before they refuse; of the others, 535 says it (RFC 4954, section 6).
         let credentials = detail.is_some() || reply.code().as_u16() == 535;
         let permanent = reply.code().severity() == Severity::Permanent;
+        let bound = self.dialogue.name().as_str().ends_with("-PLUS");
         if self.renewable && permanent && credentials {
             AuthenticationError::Expired { detail }
+        } else if bound && names_the_binding(reply, detail.as_deref()) {
+            AuthenticationError::BindingRejected { detail }
         } else {
             AuthenticationError::Rejected { detail }
         }
@@ -373,10 +451,23 @@ impl Login {
     }
 }
 
+/// Whether a refusal is due to the channel binding, and not to the password or the account.
+fn names_the_binding(reply: ReplyRef<'_>, detail: Option<&[u8]>) -> bool {
+    match detail {
+        // RFC 5802, section 7: `server-error-value`.
+        Some(detail) => detail.windows(BINDING.len()).any(|part| part == BINDING),
+        // The codes of RFC 4954, section 6, have other reasons. Of the rest, servers that do not know the binding say one.
+        None => matches!(reply.code().as_u16(), 500 | 501 | 503 | 550 | 554),
+    }
+}
+
 fn wrong_class(stage: Stage, reply: ReplyRef<'_>) -> Error {
     let reply: Reply = reply.to_reply();
     Error::protocol(stage, ProtocolError::WrongClass).with_reply(reply)
 }
+
+/// What all error values of SCRAM that have to do with it have in common.
+const BINDING: &[u8] = b"channel-binding";
 
 /// The server is about to close the connection, as it was asked to (RFC 5321, section 4.2.3).
 const CLOSING: u16 = 221;

@@ -11,7 +11,8 @@
 //! | --- | --- |
 //! | say how a connection is secured and who logs in | [`Config`], [`Security`], [`Credentials`] |
 //! | send many mails | [`Batch`], [`Pipelining`], [`Window`] |
-//! | compose an envelope | [`Mail`], [`ReversePath`], [`ForwardPath`], [`Parameter`] |
+//! | speak for somebody else | [`Xclient`], [`Xforward`] |
+//! | compose an envelope | [`Mail`], [`Recipient`], [`ReversePath`], [`ForwardPath`], [`Parameter`] |
 //! | drive it | [`Connection`], [`Wire`], [`Transmit`], [`Time`] |
 //! | do TLS | [`Upgrade`], [`TlsFacts`] |
 //! | understand a failure | [`Error`], [`ErrorKind`], [`Stage`], [`Reply`] |
@@ -20,7 +21,8 @@
 //! # Features
 //! `std` (default): [`IoSlice`](std::io::IoSlice)s in [`Transmit`], conversion from [`std::io::Error`]. Without it the crate
 //! needs `alloc` only. `scram` (default): the SCRAM mechanisms, which [`Credentials::password`] then prefers. `legacy`:
-//! CRAM-MD5.
+//! CRAM-MD5. `tracing`: a span of the crate of that name for each connection, `smtp.connection`, and one in it for each mail,
+//! `smtp.mail`; in them the lines of the transcript, which hold no secret: at DEBUG what decides something, at TRACE the rest.
 //!
 //! [RFC 5321]: https://www.rfc-editor.org/rfc/rfc5321
 
@@ -54,6 +56,7 @@ mod secret;
 mod time;
 mod tls;
 
+mod origin;
 mod parameter;
 mod reply;
 pub mod sasl;
@@ -71,6 +74,8 @@ mod transcript;
 
 mod config;
 mod event;
+
+mod trace;
 
 mod link;
 
@@ -97,12 +102,16 @@ pub use error::{
 };
 pub use event::{BodyStatus, CommandId, Event, MessageId};
 pub use inbox::{ReplyError, ReplyLimits};
-pub use mail::{Field, Mail, MailBuilder, MailError, MailFault, Streamed};
+pub use mail::{Field, Mail, MailBuilder, MailError, MailFault, Recipient, Streamed};
+pub use origin::{AttributeError, AttributeFault, Xclient, XclientProto, Xforward, XforwardSource};
 #[cfg(feature = "std")]
 pub use outbox::IoSlices;
 pub use outbox::Transmit;
 pub use outcome::{Delivery, Fate, Outcome, Traffic, Undelivered};
-pub use parameter::{Keyword, Parameter, ParameterError, ParameterFault, Parameters, Value};
+pub use parameter::{
+    DateTime, DeliverBy, Keyword, Notify, OriginalRecipient, Parameter, ParameterError,
+    ParameterFault, Parameters, Return, UnlessKnown, Value,
+};
 pub use pipeline::{Pipelining, Window};
 pub use reply::{Code, EnhancedCode, Reply, Severity};
 pub use sasl::Credentials;

@@ -9,7 +9,9 @@ use crate::error::Wait;
 use crate::outbox::{Outbox, Transmit};
 use crate::outcome::Traffic;
 use crate::pipeline::{Due, Expect, Pipeline, Window};
+use crate::reply::Reply;
 use crate::time::Time;
+use crate::trace::Trace;
 use crate::transcript::Entry;
 
 /// Output, replies due and deadlines, kept together since each is measured by the others' positions.
@@ -18,6 +20,9 @@ pub(crate) struct Link {
     pub(crate) config: Arc<Config>,
     pub(crate) outbox: Outbox,
     pub(crate) pipeline: Pipeline,
+    pub(crate) trace: Trace,
+    /// What is being spoken of: the connection itself, or a mail.
+    subject: Trace,
     /// Position behind the last byte that was ever offered to the transport.
     offered: u64,
     traffic: Traffic,
@@ -44,10 +49,13 @@ impl Link {
     pub(crate) fn new(config: Arc<Config>) -> Self {
         let mut pipeline = Pipeline::new();
         pipeline.set_window(config.window.unwrap_or(Window::HALF_DUPLEX));
+        let trace = Trace::connection(&config);
         Self {
             config,
             outbox: Outbox::default(),
             pipeline,
+            subject: trace.clone(),
+            trace,
             offered: 0,
             traffic: Traffic::default(),
             reply_began: 0,
@@ -67,7 +75,7 @@ impl Link {
             return false;
         };
         self.push(to, octets, 0, 1);
-        self.show(line);
+        self.show(|| Entry::Command(line.redacted()));
         true
     }
 
@@ -83,7 +91,7 @@ impl Link {
         };
         let octets = self.encode(&line, to)?;
         let end = self.push(to, octets, len, verdicts.unwrap_or(1));
-        self.show(&line);
+        self.show(|| Entry::Command(line.redacted()));
         Some(end)
     }
 
@@ -91,6 +99,34 @@ impl Link {
     pub(crate) fn end_data(&mut self, terminator: &'static [u8], verdicts: usize) -> u64 {
         self.outbox.control().extend_from_slice(terminator);
         self.push(Expect::EndOfData, 0, 0, verdicts)
+    }
+
+    /// What is shown from now on is of this mail, or else of the connection itself.
+    pub(crate) fn speak_of(&mut self, mail: Option<&Trace>) {
+        self.subject = mail.unwrap_or(&self.trace).clone();
+    }
+
+    /// Shows the entry that `entry` makes; makes none if nobody observes.
+    pub(crate) fn show<'a>(&self, entry: impl FnOnce() -> Entry<'a>) {
+        if self.is_observed() {
+            self.show_entry(&entry());
+        }
+    }
+
+    /// Shows a reply, which is owned only for an observer.
+    pub(crate) fn show_reply(&self, reply: impl FnOnce() -> Reply) {
+        if self.is_observed() {
+            self.show_entry(&Entry::Reply(&reply()));
+        }
+    }
+
+    fn is_observed(&self) -> bool {
+        self.config.transcript.is_observed() || self.subject.is_observed()
+    }
+
+    fn show_entry(&self, entry: &Entry<'_>) {
+        self.config.transcript.show(entry);
+        self.subject.show(entry);
     }
 
     /// Takes note that the first byte of a reply is here.
@@ -260,12 +296,6 @@ impl Link {
         });
         end
     }
-
-    fn show(&self, line: &Line<'_>) {
-        self.config
-            .transcript
-            .show(|| Entry::Command(line.redacted()));
-    }
 }
 
 impl Clock {
@@ -293,7 +323,7 @@ impl Clock {
 fn limit(timeouts: &Timeouts, wait: Wait) -> Duration {
     match wait {
         Wait::Connect => timeouts.connect,
-        Wait::Greeting => timeouts.greeting,
+        Wait::Greeting | Wait::Xclient => timeouts.greeting,
         Wait::Ehlo => timeouts.ehlo,
         Wait::StartTls | Wait::TlsHandshake => timeouts.starttls,
         Wait::Auth => timeouts.auth,

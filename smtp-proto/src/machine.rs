@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::fmt;
 
+use crate::capabilities::Capabilities;
 use crate::command::{Command, Line};
 use crate::config::Protocol;
 use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage, Wait};
@@ -85,11 +86,16 @@ impl Core {
     /// Takes one whole reply.
     pub(crate) fn handle_reply(&mut self, now: Time, reply: ReplyRef<'_>) -> Result<(), Error> {
         self.filled = None;
-        let transcript = &self.link.config.transcript;
+        let asks_for_mail = (self.link.pipeline.front()).is_some_and(|due| due.to.is_of_mail());
+        self.link.speak_of(match self.jobs.front() {
+            Some(Job::Mail(transaction)) if asks_for_mail => Some(&transaction.trace),
+            _ => None,
+        });
         if matches!(self.state, Ok(State::ExpectAuth(_))) && reply.code().as_u16() == 334 {
-            transcript.show(|| Entry::Challenge(reply.lines().map(<[u8]>::len).sum()));
+            let len = || reply.lines().map(<[u8]>::len).sum();
+            self.link.show(|| Entry::Challenge(len()));
         } else {
-            transcript.show_reply(|| reply.to_reply());
+            self.link.show_reply(|| reply.to_reply());
         }
         let going = reply.code().as_u16() == UNAVAILABLE;
         let Some(due) = self.link.answered(now) else {
@@ -126,18 +132,22 @@ impl Core {
                     return Err(Error::protocol(to.stage(), ProtocolError::WrongClass)
                         .with_reply(reply.to_reply()));
                 }
+                let completed = reply.code().severity() == Severity::Completion;
                 if let Some(job) = self.jobs.front_mut()
-                    && let Job::Command(id, command) = core::mem::replace(job, Job::Gone)
+                    && let Job::Command(id, command) = job
+                    && !(completed && command.advance())
                 {
-                    self.needs_reset &=
-                        !(command.is_rset() && reply.code().severity() == Severity::Completion);
-                    self.done.push_back(Done::Command(id, Ok(reply.to_reply())));
+                    self.needs_reset &= !(command.is_rset() && completed);
+                    self.done
+                        .push_back(Done::Command(*id, Ok(reply.to_reply())));
+                    *job = Job::Gone;
                 }
             }
             Expect::Greeting
             | Expect::Ehlo
             | Expect::Helo
             | Expect::StartTls
+            | Expect::Xclient
             | Expect::Auth
             | Expect::Quit => {
                 let state = core::mem::replace(&mut self.state, Ok(State::Ended))?;
@@ -190,32 +200,40 @@ impl Core {
                     && self.jobs.is_empty()
                     && self.link.pipeline.is_empty()
                 {
+                    self.link.speak_of(None);
                     self.state = Ok(State::quit(&mut self.link));
                 }
                 return Ok(reach);
             };
+            self.link.speak_of(match job {
+                Job::Mail(transaction) => Some(&transaction.trace),
+                Job::Command(..) | Job::Gone => None,
+            });
             let said = match job {
                 Job::Gone => {
                     self.sending = self.sending.saturating_add(1);
                     true
                 }
-                Job::Command(id, command)
-                    if !command.is_ascii() && !self.known.capabilities.smtp_utf8() =>
-                {
-                    let error = Error::new(Stage::Command, ErrorKind::Unsupported(Need::SmtpUtf8));
-                    self.done.push_back(Done::Command(*id, Err(error)));
-                    *job = Job::Gone;
-                    self.tidy();
-                    true
-                }
-                Job::Command(..) if reach == Reach::Begun => return Ok(reach),
-                Job::Command(_, command) => {
-                    let said = self.link.say(&Line::User(command), Expect::Command);
-                    if said {
-                        self.sending = self.sending.saturating_add(1);
+                Job::Command(id, command) => match fit(command, &self.known.capabilities) {
+                    Ok(()) if reach == Reach::Begun => return Ok(reach),
+                    Ok(()) if self.needs_reset && command.is_for_next_mail() => {
+                        say_rset(&mut self.link, &mut self.needs_reset)
                     }
-                    said
-                }
+                    Ok(()) => {
+                        let said = self.link.say(&Line::User(command), Expect::Command);
+                        if said && !command.has_more() {
+                            self.sending = self.sending.saturating_add(1);
+                        }
+                        said
+                    }
+                    Err(need) => {
+                        let error = Error::new(Stage::Command, ErrorKind::Unsupported(need));
+                        self.done.push_back(Done::Command(*id, Err(error)));
+                        *job = Job::Gone;
+                        self.tidy();
+                        true
+                    }
+                },
                 Job::Mail(transaction) => match transaction.want(&self.link) {
                     Want::Answer => false,
                     Want::Nothing => {
@@ -227,7 +245,7 @@ impl Core {
                     Want::Text => {
                         transaction
                             .write_text(&mut self.link)
-                            .map_err(|fault| Error::new(Stage::Body, ErrorKind::Body(fault)))?;
+                            .map_err(|reason| Error::new(Stage::Body, reason))?;
                         transaction.want(&self.link) == Want::Nothing
                     }
                     Want::Command(Expect::Mail) => {
@@ -315,7 +333,11 @@ impl Core {
     pub(crate) fn settle(&mut self, transaction: Box<Transaction>, failure: Option<Error>) {
         let id = transaction.id;
         self.text = self.text.saturating_sub(transaction.size());
+        let trace = transaction.trace.clone();
         let outcome = transaction.outcome(failure, &self.link, self.known.tls.clone());
+        trace.outcome(&outcome);
+        // It ends with its mail.
+        self.link.speak_of(None);
         self.done.push_back(Done::Mail(id, outcome));
     }
 
@@ -336,7 +358,8 @@ impl Core {
 
     pub(crate) fn enter(&mut self, state: State) {
         if matches!(state, State::Ended) {
-            self.link.config.transcript.show(|| Entry::Ended);
+            self.link.speak_of(None);
+            self.link.show(|| Entry::Ended);
             let ended = self.ended();
             self.drop_jobs(&ended);
             self.link.close();
@@ -348,7 +371,8 @@ impl Core {
         if self.state.is_err() {
             return;
         }
-        self.link.config.transcript.show(|| Entry::Failed(&error));
+        self.link.speak_of(None);
+        self.link.show(|| Entry::Failed(&error));
         self.drop_jobs(&error);
         self.link.close();
         self.state = Err(error);
@@ -420,11 +444,12 @@ impl Core {
         }
     }
 
+    /// The answer to a question for what is not in line: it was not taken, or nobody handed it over.
     pub(crate) fn unknown(&self) -> Error {
-        match &self.state {
-            Err(error) => error.clone(),
-            Ok(State::Ended) => self.ended(),
-            Ok(state) => Error::misuse(state.stage(), Misuse::UnknownId),
+        match (self.refusal(), &self.state) {
+            (Some(error), _) => error,
+            (None, Err(error)) => error.clone(),
+            (None, Ok(state)) => Error::misuse(state.stage(), Misuse::UnknownId),
         }
     }
 
@@ -550,6 +575,17 @@ impl Core {
     }
 }
 
+/// Makes a command fit for a server that offers this.
+fn fit(command: &mut Command, offered: &Capabilities) -> Result<(), Need> {
+    if !command.keep_offered(offered) {
+        Err(Need::Xforward)
+    } else if command.is_ascii() || offered.smtp_utf8() {
+        Ok(())
+    } else {
+        Err(Need::SmtpUtf8)
+    }
+}
+
 /// Begins a mail, behind RSET if the one before left something.
 fn say_mail(transaction: &mut Transaction, link: &mut Link, needs_reset: &mut bool) -> bool {
     // What is not answered yet may be refused.
@@ -557,13 +593,16 @@ fn say_mail(transaction: &mut Transaction, link: &mut Link, needs_reset: &mut bo
         link.pipeline.last(),
         Some(Expect::EndOfData | Expect::LastChunk)
     );
-    if *needs_reset || may_be_refused {
-        if !link.say(&Line::Rset, Expect::Rset) {
-            return false;
-        }
-        *needs_reset = false;
+    if (*needs_reset || may_be_refused) && !say_rset(link, needs_reset) {
+        return false;
     }
     transaction.say(Expect::Mail, link)
+}
+
+fn say_rset(link: &mut Link, needs_reset: &mut bool) -> bool {
+    let said = link.say(&Line::Rset, Expect::Rset);
+    *needs_reset &= !said;
+    said
 }
 
 impl fmt::Debug for Core {

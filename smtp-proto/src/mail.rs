@@ -1,5 +1,9 @@
 //! A mail as the caller hands it over: envelope and text.
 
+mod demands;
+mod recipient;
+
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -9,8 +13,10 @@ use crate::address::{AddressError, ForwardPath, ReversePath};
 use crate::body::{Facts, Fault, LineEnds, Rules, scan};
 use crate::error::{Stage, of_fault};
 use crate::outcome::Fate;
-use crate::parameter::{Parameter, ParameterError, Parameters};
+use crate::parameter::{Keyword, Parameter, ParameterError};
 use crate::reply::Reply;
+use demands::{Demands, says_tls_optional};
+pub use recipient::Recipient;
 
 /// A mail to be sent: the envelope's sender and recipients, and the text, headers included (RFC 5322).
 ///
@@ -32,14 +38,15 @@ use crate::reply::Reply;
 #[derive(Clone, Debug)]
 pub struct Mail {
     pub(crate) sender: ReversePath,
-    pub(crate) recipients: Vec<Recipient>,
-    pub(crate) parameters: Parameters,
+    pub(crate) recipients: Vec<Addressee>,
+    /// Boxed, since most mails have none.
+    pub(crate) demands: Option<Box<Demands>>,
     pub(crate) text: Text,
 }
 
-/// A recipient, and room for what the server says to it.
+/// A recipient's path, and room for what the server says to it.
 #[derive(Clone, Debug)]
-pub(crate) struct Recipient {
+pub(crate) struct Addressee {
     pub(crate) path: ForwardPath,
     pub(crate) answer: Answer,
 }
@@ -93,6 +100,15 @@ pub(crate) enum Text {
     },
 }
 
+impl Text {
+    fn says_tls_optional(&self) -> bool {
+        match self {
+            Self::Whole { bytes, .. } => says_tls_optional(bytes),
+            Self::Streamed { declared, .. } => declared.tls_optional,
+        }
+    }
+}
+
 /// What is said beforehand of a text that is written in pieces, since its needs cannot be looked up in it.
 ///
 /// A text that turns out to need more than was declared is not sent.
@@ -102,6 +118,7 @@ pub struct Streamed {
     pub(crate) utf8_headers: bool,
     pub(crate) binary: bool,
     pub(crate) size: Option<u64>,
+    pub(crate) tls_optional: bool,
 }
 
 /// Makes a [`Mail`] step by step; the first wrong value is what [`build`](Self::build) reports.
@@ -109,8 +126,8 @@ pub struct Streamed {
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct MailBuilder {
     sender: ReversePath,
-    recipients: Vec<Recipient>,
-    parameters: Parameters,
+    recipients: Vec<Addressee>,
+    demands: Option<Box<Demands>>,
     rules: Rules,
     source: Source,
     error: Option<MailError>,
@@ -167,14 +184,13 @@ impl Mail {
     /// # Errors
     /// If an address is wrong, there is no recipient, or the text has what may not be sent: see [`MailBuilder`] to relax
     /// what can be relaxed.
-    pub fn new<S, R>(
+    pub fn new<S>(
         sender: S,
-        recipients: impl IntoIterator<Item = R>,
+        recipients: impl IntoIterator<Item = impl Into<Recipient>>,
         text: impl Into<Bytes>,
     ) -> Result<Self, MailError>
     where
         S: TryInto<ReversePath, Error: Into<AddressError>>,
-        R: TryInto<ForwardPath, Error: Into<AddressError>>,
     {
         Self::builder()
             .sender(sender)
@@ -188,7 +204,7 @@ impl Mail {
         MailBuilder {
             sender: ReversePath::null(),
             recipients: Vec::new(),
-            parameters: Parameters::mail(),
+            demands: None,
             rules: Rules::default(),
             source: Source::None,
             error: None,
@@ -203,6 +219,26 @@ impl Mail {
     /// The recipients.
     pub fn recipients(&self) -> impl ExactSizeIterator<Item = &ForwardPath> {
         self.recipients.iter().map(|recipient| &recipient.path)
+    }
+
+    /// What is asked with MAIL, beyond what the text decides.
+    pub fn parameters(&self) -> &[Parameter] {
+        self.demands.as_deref().map_or(&[], Demands::of_mail)
+    }
+
+    /// What is asked with the RCPT of the recipient of this index.
+    pub fn recipient_parameters(&self, index: usize) -> &[Parameter] {
+        self.demands
+            .as_deref()
+            .map_or(&[], |demands| demands.of_recipient(index))
+    }
+
+    /// Whether its header says that it may travel without TLS, and that was to be honoured: see
+    /// [`MailBuilder::honour_tls_required`].
+    pub fn is_tls_optional(&self) -> bool {
+        self.demands
+            .as_ref()
+            .is_some_and(|demands| demands.tls_optional)
     }
 
     /// Octets of the text as they will travel, or as declared; `None` if nobody knows.
@@ -249,7 +285,10 @@ impl Mail {
             Text::Streamed { declared, .. } => declared.utf8_headers,
         };
         headers
-            || !self.parameters.is_ascii()
+            || self
+                .demands
+                .as_ref()
+                .is_some_and(|demands| !demands.is_ascii())
             || !self.sender.is_ascii()
             || !self.recipients().all(ForwardPath::is_ascii)
     }
@@ -268,34 +307,84 @@ impl MailBuilder {
         self
     }
 
-    /// One more recipient. The same one twice is two recipients.
-    pub fn recipient<R>(mut self, recipient: R) -> Self
-    where
-        R: TryInto<ForwardPath, Error: Into<AddressError>>,
-    {
-        self.add(recipient.try_into().map_err(Into::into));
+    /// One more recipient: an address, or a [`Recipient`] with parameters of its own. The same one twice is two recipients.
+    pub fn recipient(mut self, recipient: impl Into<Recipient>) -> Self {
+        let index = self.recipients.len();
+        match recipient.into().into_parts() {
+            Ok((path, parameters)) => {
+                self.recipients.push(Addressee {
+                    path,
+                    answer: Answer::None,
+                });
+                if let Some(parameters) = parameters {
+                    self.demands().push_recipient(index, parameters);
+                }
+            }
+            Err(fault) => self.fail(Field::Recipient(index), fault),
+        }
         self
     }
 
     /// More recipients.
-    pub fn recipients<R>(mut self, recipients: impl IntoIterator<Item = R>) -> Self
-    where
-        R: TryInto<ForwardPath, Error: Into<AddressError>>,
-    {
+    pub fn recipients(
+        mut self,
+        recipients: impl IntoIterator<Item = impl Into<Recipient>>,
+    ) -> Self {
         let recipients = recipients.into_iter();
         self.recipients.reserve_exact(recipients.size_hint().0);
-        for recipient in recipients {
-            self.add(recipient.try_into().map_err(Into::into));
+        recipients.fold(self, Self::recipient)
+    }
+
+    /// One more parameter of MAIL; those of RCPT belong to a [`Recipient`].
+    ///
+    /// It is sent only to a server that offers its extension, and with a value that the server takes. To others the mail is
+    /// not sent, and nothing of it: not doing what was asked would be worse, unless [`if_offered`](Self::if_offered) says that
+    /// it would not. `SIZE`, `BODY` and `SMTPUTF8` are added where they are needed, without being asked for.
+    pub fn parameter(mut self, parameter: Parameter) -> Self {
+        if let Err(error) = self.demands().mail.push(parameter) {
+            self.fail(Field::Parameters, MailFault::Parameter(error));
         }
         self
     }
 
-    /// One more parameter of MAIL. It is sent only to a server that offers its extension; for others, the mail is not
-    /// sent. `SIZE`, `BODY` and `SMTPUTF8` are added where they are needed, without being asked for.
-    pub fn parameter(mut self, parameter: Parameter) -> Self {
-        if let Err(error) = self.parameters.push(parameter) {
-            self.fail(Field::Parameters, MailFault::Parameter(error));
+    /// Leaves the parameters of this extension out, MAIL's and the recipients', if the server does not offer it; without this,
+    /// the mail is not sent.
+    ///
+    /// `"DSN"` is the usual one: to most senders a mail without its report is better than none. Whether it is offered is to be
+    /// seen in [`Connection::capabilities`](crate::Connection::capabilities); a relay then owes its senders a report of its
+    /// own (RFC 3461, section 5.2.2). REQUIRETLS can be left out only where the sender is null (RFC 8689, section 5).
+    ///
+    /// ```
+    /// use smtp_proto::{Mail, Notify, Parameter, Recipient, Return};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mail = Mail::builder()
+    ///     .sender("alice@example.org")
+    ///     .recipient(Recipient::new("bob@example.net").notify(Notify::SUCCESS))
+    ///     .parameter(Parameter::ret(Return::Headers))
+    ///     .parameter(Parameter::envelope_id("QQ314159")?)
+    ///     .if_offered("DSN")
+    ///     .text("Subject: hello\r\n\r\nHello Bob.\r\n")
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn if_offered(mut self, extension: &str) -> Self {
+        match extension.parse::<Keyword>() {
+            Ok(extension) => self.demands().dispense_with(extension),
+            Err(error) => self.fail(Field::Parameters, MailFault::Parameter(error)),
         }
+        self
+    }
+
+    /// Honours a header field `TLS-Required: No`, by which the author says that the mail shall rather travel without TLS than
+    /// not at all (RFC 8689, section 3).
+    ///
+    /// [`Mail::is_tls_optional`] then tells whether it is there; of a text in pieces, [`Streamed::tls_optional`] says so. A
+    /// connection is made before it is told of a mail, so it is for whoever makes it to try TLS and go on without:
+    /// [`Config::for_mail`](crate::Config::for_mail) is the policy for that. With [`Parameter::require_tls`] it is an error.
+    pub fn honour_tls_required(mut self) -> Self {
+        self.demands().tls_optional = true;
         self
     }
 
@@ -335,7 +424,7 @@ impl MailBuilder {
     ///
     /// # Errors
     /// The first wrong value.
-    pub fn build(self) -> Result<Mail, MailError> {
+    pub fn build(mut self) -> Result<Mail, MailError> {
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -366,25 +455,20 @@ impl MailBuilder {
                     .eight_bit(declared.eight_bit || declared.utf8_headers),
             },
         };
+        if let Some(demands) = &mut self.demands {
+            demands.tls_optional = demands.tls_optional && text.says_tls_optional();
+            demands.check(&self.sender, &self.recipients)?;
+        }
         Ok(Mail {
             sender: self.sender,
             recipients: self.recipients,
-            parameters: self.parameters,
+            demands: self.demands,
             text,
         })
     }
 
-    fn add(&mut self, recipient: Result<ForwardPath, AddressError>) {
-        match recipient {
-            Ok(path) => self.recipients.push(Recipient {
-                path,
-                answer: Answer::None,
-            }),
-            Err(error) => {
-                let field = Field::Recipient(self.recipients.len());
-                self.fail(field, MailFault::Address(error));
-            }
-        }
+    fn demands(&mut self) -> &mut Demands {
+        self.demands.get_or_insert_default()
     }
 
     fn fail(&mut self, field: Field, fault: MailFault) {
@@ -418,6 +502,13 @@ impl Streamed {
     #[must_use]
     pub fn binary(mut self) -> Self {
         self.binary = true;
+        self
+    }
+
+    /// The headers have a field `TLS-Required: No`: see [`MailBuilder::honour_tls_required`].
+    #[must_use]
+    pub fn tls_optional(mut self) -> Self {
+        self.tls_optional = true;
         self
     }
 

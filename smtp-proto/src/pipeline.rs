@@ -21,7 +21,7 @@ pub enum Pipelining {
     Envelope,
     /// Also the next mail's envelope in the flight that ends the text of the one before: a round trip a mail.
     Transactions,
-    /// Also, with CHUNKING, small mails whole and one behind the other, without waiting for any reply.
+    /// Also, with CHUNKING, small mails whole, each in one chunk and one behind the other, without waiting for any reply.
     ///
     /// For servers that are known to be sound: a mail whose sender is refused must not be accepted after all. And, with a
     /// driver that writes before it reads, for connections whose buffers hold the replies to all that may be on its way. In
@@ -76,6 +76,7 @@ pub(crate) enum Expect {
     Ehlo,
     Helo,
     StartTls,
+    Xclient,
     Auth,
     Rset,
     Mail,
@@ -149,11 +150,8 @@ impl Pipeline {
             return false;
         }
         // A chunk fits in no buffer: its writing may have to wait for the peer to read, and the peer for its replies to be read.
-        // What may be sent without waiting for any reply has its own bounds.
-        if last.to == Expect::Chunk
-            && self.level < Pipelining::Speculative
-            && self.replies >= self.window.replies_to_text()
-        {
+        // The small ones that may be sent without waiting for any reply have their own bounds.
+        if last.to == Expect::Chunk && self.replies >= self.window.replies_to_text() {
             return false;
         }
         let window = if self.full {
@@ -241,10 +239,24 @@ impl Expect {
             | (Self::Chunk, Self::Chunk | Self::LastChunk) => Pipelining::Envelope,
             // Behind a refused text its transaction may stay open.
             (Self::EndOfData | Self::LastChunk, Self::Rset) => Pipelining::Transactions,
-            (Self::Rcpt(_), Self::Chunk | Self::LastChunk) => Pipelining::Speculative,
+            (Self::Rcpt(_), Self::LastChunk) => Pipelining::Speculative,
             _ => return false,
         };
         level >= needs
+    }
+
+    /// Whether it is the answer to what is said for a mail, if one is being answered.
+    pub(crate) const fn is_of_mail(self) -> bool {
+        matches!(
+            self,
+            Self::Rset
+                | Self::Mail
+                | Self::Rcpt(_)
+                | Self::Data
+                | Self::EndOfData
+                | Self::Chunk
+                | Self::LastChunk
+        )
     }
 
     pub(crate) fn stage(self) -> Stage {
@@ -253,6 +265,7 @@ impl Expect {
             Self::Ehlo => Stage::Ehlo,
             Self::Helo => Stage::Helo,
             Self::StartTls => Stage::StartTls,
+            Self::Xclient => Stage::Xclient,
             Self::Auth => Stage::Auth,
             Self::Rset => Stage::Rset,
             Self::Mail => Stage::Mail,
@@ -270,6 +283,7 @@ impl Expect {
             Self::Greeting => Wait::Greeting,
             Self::Ehlo | Self::Helo => Wait::Ehlo,
             Self::StartTls => Wait::StartTls,
+            Self::Xclient => Wait::Xclient,
             Self::Auth => Wait::Auth,
             Self::Rset => Wait::Rset,
             Self::Mail => Wait::Mail,

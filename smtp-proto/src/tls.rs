@@ -16,6 +16,7 @@ pub struct TlsFacts(Arc<Inner>);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Inner {
     asserted: bool,
+    unverified: bool,
     version: Option<&'static str>,
     cipher_suite: Option<&'static str>,
     key_exchange_group: Option<&'static str>,
@@ -40,6 +41,13 @@ impl TlsFacts {
             asserted: true,
             ..Inner::default()
         }))
+    }
+
+    /// Says that nobody has checked who the peer is.
+    #[must_use]
+    pub fn with_unverified_peer(mut self) -> Self {
+        self.edit().unverified = true;
+        self
     }
 
     /// Sets the name of the protocol version, such as `TLSv1.3`.
@@ -102,6 +110,11 @@ impl TlsFacts {
     /// Whether these are no facts but the caller's word.
     pub fn is_asserted(&self) -> bool {
         self.0.asserted
+    }
+
+    /// Whether somebody has checked who the peer is: REQUIRETLS counts only then (RFC 8689, section 2).
+    pub fn is_peer_verified(&self) -> bool {
+        !self.0.unverified
     }
 
     /// The name of the protocol version, such as `TLSv1.3`.

@@ -5,11 +5,11 @@
 //! accepted recipient has no text.
 //!
 //! ```text
-//! sending    Mail ─▶ Rcpt(0) ─▶ … ─▶ Rcpt(n) ─┬▶ Data ─▶ GoAhead ┬─▶ Text ──────┐
-//!              ▲                              │                  └─▶ LoneDot ───┤
-//!              │                              └▶ Chunk ─▶ … ─▶ Chunk (the last) ┤
-//!              │                                                                ▼
-//!              └──────────── there are recipients left ◀────────────────── Verdict or Nothing
+//! sending    Check ─▶ Mail ─▶ Rcpt(0) ─▶ … ─▶ Rcpt(n) ─┬▶ Data ─▶ GoAhead ┬─▶ Text ──────┐
+//!                       ▲                              │                  └─▶ LoneDot ───┤
+//!                       │                              └▶ Chunk ─▶ … ─▶ Chunk (the last) ┤
+//!                       │                                                                ▼
+//!                       └──────────── there are recipients left ◀────────────────── Verdict or Nothing
 //! answering  MAIL 2yz ─▶ RCPT 2yz|4yz|5yz … ─▶ DATA 3yz ─▶ end of the text 2yz|4yz|5yz
 //! ```
 //!
@@ -18,6 +18,7 @@
 //! mail begins again, for them.
 
 mod answers;
+mod quota;
 mod text;
 
 use alloc::boxed::Box;
@@ -25,9 +26,10 @@ use alloc::boxed::Box;
 use bytes::Bytes;
 
 use self::answers::Answers;
-use self::text::{Space, Text};
+use self::quota::Quota;
+use self::text::{Space, Text, octets};
 use crate::body::{Fault, Framing};
-use crate::capabilities::{Capabilities, SizeLimit};
+use crate::capabilities::{Capabilities, Limits, SizeLimit};
 use crate::command::Line;
 use crate::config::Protocol;
 use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage};
@@ -39,16 +41,20 @@ use crate::parameter::{Body, Content};
 use crate::pipeline::{Expect, Pipelining};
 use crate::reply::ReplyRef;
 use crate::tls::TlsFacts;
+use crate::trace::Trace;
 use crate::transcript::Entry;
 
 /// One mail on its way.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     pub(crate) id: MessageId,
+    pub(crate) trace: Trace,
     mail: Mail,
     content: Content,
-    /// The most recipients that the server takes at a time.
-    at_a_time: usize,
+    /// The recipients that the server takes at a time.
+    quota: Quota,
+    /// The most octets of text that the server takes (RFC 1870).
+    size_limit: u64,
     next: Next,
     answers: Answers,
     /// Replies that are due for this mail.
@@ -60,11 +66,15 @@ pub(crate) struct Transaction {
     chunk_left: u64,
     /// Position in the output behind the end of the text, once that is in line.
     end: Option<u64>,
+    /// Why the rest of the text was not sent, where the connection goes on.
+    stopped: Option<Error>,
 }
 
 /// What the sending cursor is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
+    /// Whether the server takes such a mail at all is not known.
+    Check,
     Mail,
     Rcpt(usize),
     Data,
@@ -90,19 +100,22 @@ pub(crate) enum Want {
 }
 
 impl Transaction {
-    pub(crate) fn new(id: MessageId, mail: Mail) -> Self {
+    pub(crate) fn new(id: MessageId, mail: Mail, trace: Trace) -> Self {
         Self {
             id,
+            trace,
             text: Text::new(&mail.text, Framing::Dot),
             mail,
             content: Content::default(),
-            at_a_time: usize::MAX,
-            next: Next::Mail,
+            quota: Quota::new(Limits::default()),
+            size_limit: u64::MAX,
+            next: Next::Check,
             answers: Answers::default(),
             due: 0,
             batch_end: 0,
             chunk_left: 0,
             end: None,
+            stopped: None,
         }
     }
 
@@ -118,7 +131,7 @@ impl Transaction {
 
     /// Whether nothing of it has been put in line.
     pub(crate) fn is_untouched(&self) -> bool {
-        self.next == Next::Mail && self.answers.asked == 0
+        matches!(self.next, Next::Check | Next::Mail) && self.answers.asked == 0
     }
 
     /// Whether the server may hold the beginning of this mail, so that RSET has to come before the next.
@@ -136,7 +149,7 @@ impl Transaction {
     /// What it wants done now.
     pub(crate) fn want(&self, link: &Link) -> Want {
         match self.next {
-            Next::Mail => Want::Command(Expect::Mail),
+            Next::Check | Next::Mail => Want::Command(Expect::Mail),
             Next::Rcpt(index) => Want::Command(Expect::Rcpt(index)),
             Next::Data => Want::Command(Expect::Data),
             Next::Text | Next::LoneDot => Want::Text,
@@ -152,18 +165,21 @@ impl Transaction {
         self.chunk_left > 0 || self.answers.all_answered() || self.may_run_ahead(link)
     }
 
+    /// Whether all of the text may go before it is known that there is somebody to get it: only in one chunk, since behind a
+    /// refused envelope each further one is a command more that a server may take amiss.
     fn may_run_ahead(&self, link: &Link) -> bool {
         let bounds = link.config.speculation;
         let fits = |size: u64| {
-            let left = size.saturating_sub(self.text.written());
-            size <= bounds.mail && link.pipeline.text().saturating_add(left) <= bounds.in_flight
+            size <= bounds.mail.min(link.config.chunk_size)
+                && link.pipeline.text().saturating_add(size) <= bounds.in_flight
         };
         link.config.protocol == Protocol::Smtp
             && link.pipeline.level() >= Pipelining::Speculative
             && self.mail.whole_len().is_some_and(fits)
     }
 
-    /// Finds out what the mail needs from the server and whether the server has it, before a byte goes out.
+    /// Finds out what the mail needs from the server and whether the server has it, before a byte goes out: once, but for
+    /// the number of mails.
     ///
     /// `mails` is how many were begun on this connection.
     pub(crate) fn prepare(&mut self, capabilities: &Capabilities, mails: u32) -> Result<(), Error> {
@@ -171,7 +187,13 @@ impl Transaction {
         if limits.mail_max().is_some_and(|most| mails >= most.get()) {
             return Err(Error::new(Stage::Mail, ErrorKind::TooManyMails));
         }
+        if self.next != Next::Check {
+            return Ok(());
+        }
         let unsupported = |need| Error::new(Stage::Mail, ErrorKind::Unsupported(need));
+        if let Some(demands) = &mut self.mail.demands {
+            demands.settle(capabilities).map_err(unsupported)?;
+        }
         let (utf8, eight_bit) = (self.mail.needs_utf8(), self.mail.needs_eight_bit());
         let binary = self.mail.needs_binary();
         if utf8 && !capabilities.smtp_utf8() {
@@ -183,22 +205,13 @@ impl Transaction {
         if eight_bit && !capabilities.eight_bit_mime() {
             return Err(unsupported(Need::EightBitMime));
         }
-        let parameters = self.mail.parameters.as_slice();
-        if let Some(parameter) = parameters
-            .iter()
-            .find(|each| !capabilities.has(each.extension()))
-        {
-            return Err(unsupported(Need::Parameter {
-                keyword: parameter.keyword().clone(),
-                extension: parameter.extension().into(),
-            }));
-        }
         let size = self.mail.size();
-        if let (Some(size), Some(SizeLimit::Octets(limit))) = (size, capabilities.size())
-            && size > limit
-        {
-            return Err(Error::new(Stage::Mail, ErrorKind::TooLarge { size, limit }));
-        }
+        self.size_limit = match capabilities.size() {
+            Some(SizeLimit::Octets(limit)) => limit,
+            _ => u64::MAX,
+        };
+        self.check_size(size.unwrap_or_default())
+            .map_err(|reason| Error::new(Stage::Mail, reason))?;
         self.content = Content {
             size: size.filter(|_| capabilities.size().is_some()),
             body: match (binary, eight_bit) {
@@ -211,9 +224,8 @@ impl Transaction {
         if capabilities.chunking() && self.text.framing() != Framing::Length {
             self.text.set_framing(&self.mail.text, Framing::Length);
         }
-        self.at_a_time = limits.rcpt_max().map_or(usize::MAX, |most| {
-            usize::try_from(most.get()).unwrap_or(usize::MAX)
-        });
+        self.quota = Quota::new(limits);
+        self.next = Next::Mail;
         Ok(())
     }
 
@@ -223,14 +235,14 @@ impl Transaction {
             Expect::Rcpt(index) => match self.mail.recipients.get(index) {
                 Some(recipient) => Line::Rcpt {
                     path: &recipient.path,
-                    parameters: &[],
+                    parameters: self.mail.recipient_parameters(index),
                 },
                 None => return false,
             },
             Expect::Mail => Line::Mail {
                 path: &self.mail.sender,
                 content: self.content,
-                parameters: self.mail.parameters.as_slice(),
+                parameters: self.mail.parameters(),
             },
             _ => Line::Data,
         };
@@ -257,15 +269,12 @@ impl Transaction {
     }
 
     /// The next recipient to ask for, from `index` on, or what comes behind the last.
-    fn next_rcpt(&self, index: usize) -> Next {
-        let left = self.mail.recipients.get(index..).unwrap_or_default();
-        let waits = |answer: &Answer| matches!(answer, Answer::None);
-        match left.iter().position(|recipient| waits(&recipient.answer)) {
-            Some(further) if self.answers.asked < self.at_a_time => {
-                Next::Rcpt(index.saturating_add(further))
-            }
-            _ if self.text.framing() == Framing::Length => Next::Chunk,
-            _ => Next::Data,
+    fn next_rcpt(&mut self, index: usize) -> Next {
+        let recipients = &self.mail.recipients;
+        match self.quota.next(recipients, index, self.answers.asked) {
+            Some(index) => Next::Rcpt(index),
+            None if self.text.framing() == Framing::Length => Next::Chunk,
+            None => Next::Data,
         }
     }
 
@@ -311,26 +320,46 @@ impl Transaction {
     ///
     /// It goes in batches: the next is put in line when the last is out. So what is sent of a text that turns out to be
     /// wrong does not depend on how the transport takes it.
-    pub(crate) fn write_text(&mut self, link: &mut Link) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    /// Why the text, which has begun, can neither go on nor be taken back.
+    pub(crate) fn write_text(&mut self, link: &mut Link) -> Result<(), ErrorKind> {
         if link.outbox.sent() < self.batch_end {
             return Ok(());
         }
         let before = self.text.written();
         match self.next {
-            Next::LoneDot => self.end_with(b".\r\n", link),
-            Next::Chunk => self.write_chunks(link)?,
-            _ => {
-                self.encode(u64::MAX, link)?;
-                if self.text.is_spent() {
-                    let terminator = self.text.end()?;
-                    self.end_with(terminator, link);
-                }
-            }
+            Next::LoneDot => self.end_with(DOT, link),
+            Next::Chunk => self.write_chunks(link).map_err(ErrorKind::Body)?,
+            _ => self.write_lines(link)?,
         }
         if self.text.written() > before {
             self.batch_end = link.outbox.queued();
             let (sent, total) = (self.text.written(), self.text.total(&self.mail.text));
-            link.config.transcript.show(|| Entry::Body { sent, total });
+            link.show(|| Entry::Body { sent, total });
+        }
+        Ok(())
+    }
+
+    /// Puts lines of a text in line that ends by a dot.
+    fn write_lines(&mut self, link: &mut Link) -> Result<(), ErrorKind> {
+        self.encode(u64::MAX, link).map_err(ErrorKind::Body)?;
+        if !self.text.is_spent() {
+            return self.check_size(self.text.size());
+        }
+        let terminator = self.text.end().map_err(ErrorKind::Body)?;
+        // The line end that the last line lacks counts.
+        let lacking = octets(terminator).saturating_sub(octets(DOT));
+        self.check_size(self.text.size().saturating_add(lacking))?;
+        self.end_with(terminator, link);
+        Ok(())
+    }
+
+    /// Whether the server takes a text of so many octets.
+    fn check_size(&self, size: u64) -> Result<(), ErrorKind> {
+        let limit = self.size_limit;
+        if size > limit {
+            return Err(ErrorKind::TooLarge { size, limit });
         }
         Ok(())
     }
@@ -373,6 +402,13 @@ impl Transaction {
                 let Some(staged) = self.text.stage(limit)? else {
                     return Ok(false);
                 };
+                // A server may refuse a chunk at once, and take what is in it for commands.
+                let size = self.text.size().saturating_add(staged.0);
+                if let Err(reason) = self.check_size(size) {
+                    self.stopped = Some(Error::new(Stage::Body, reason));
+                    self.next = Next::Nothing;
+                    return Ok(false);
+                }
                 staged
             }
         };
@@ -507,6 +543,7 @@ impl Transaction {
             return false;
         }
         self.answers = Answers::default();
+        self.quota.reset();
         for recipient in &mut self.mail.recipients {
             recipient.answer = recipient.answer.take().into_next();
         }
@@ -527,6 +564,7 @@ impl Transaction {
         link: &Link,
         tls: Option<TlsFacts>,
     ) -> Outcome {
+        let failure = self.stopped.take().or(failure);
         let offered = self.end.is_some_and(|end| link.was_offered(end));
         let recipients = core::mem::take(&mut self.mail.recipients);
         let (answers, error) = (&self.answers, failure.as_ref());
@@ -538,6 +576,9 @@ impl Transaction {
         Outcome::new(deliveries, failure, link.traffic(), tls)
     }
 }
+
+/// The line that ends a text.
+const DOT: &[u8] = b".\r\n";
 
 /// Replies around those for the recipients: for MAIL and DATA.
 const AROUND: usize = 2;

@@ -69,17 +69,13 @@ impl Transcript {
         Self(Some(Arc::new(observer)))
     }
 
-    /// Shows the entry that `entry` makes; makes none if nobody observes.
-    pub(crate) fn show<'a>(&self, entry: impl FnOnce() -> Entry<'a>) {
-        if let Some(observer) = &self.0 {
-            observer(&entry());
-        }
+    pub(crate) const fn is_observed(&self) -> bool {
+        self.0.is_some()
     }
 
-    /// Shows a reply, which is owned only for an observer.
-    pub(crate) fn show_reply(&self, reply: impl FnOnce() -> Reply) {
+    pub(crate) fn show(&self, entry: &Entry<'_>) {
         if let Some(observer) = &self.0 {
-            observer(&Entry::Reply(&reply()));
+            observer(entry);
         }
     }
 }

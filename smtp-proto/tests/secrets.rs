@@ -88,6 +88,15 @@ fn session(
     cut: Option<Cut>,
     shown: &Shown,
 ) -> Vec<u8> {
+    traced(shown, || converse(credentials, server, cut, shown))
+}
+
+fn converse(
+    credentials: Credentials,
+    server: &smtp_test::Config,
+    cut: Option<Cut>,
+    shown: &Shown,
+) -> Vec<u8> {
     let config = Config::builder("client.test".parse().unwrap())
         .security(Security::Implicit)
         .credentials(credentials.clone())
@@ -135,6 +144,20 @@ fn session(
     pair.sent
 }
 
+/// Looks at the spans and events of what `run` does, where there are any.
+#[cfg(feature = "tracing")]
+fn traced<T>(shown: &Shown, run: impl FnOnce() -> T) -> T {
+    let collector = common::collector::Collector::new(tracing::Level::TRACE);
+    let result = collector.during(run);
+    shown.text(collector.lines().join("\n"));
+    result
+}
+
+#[cfg(not(feature = "tracing"))]
+fn traced<T>(_shown: &Shown, run: impl FnOnce() -> T) -> T {
+    run()
+}
+
 fn server(mechanism: &str) -> smtp_test::Config {
     smtp_test::Config::new()
         .user("alice", PASSWORD)
@@ -157,6 +180,10 @@ fn v37_no_secret_shows_in_a_session_that_goes_well() {
         assert!(sends(secret, &sent), "{mechanism}: it was not even used");
         let shown = shown.all();
         assert!(shown.contains("Accepted") && shown.contains(mechanism));
+        if cfg!(feature = "tracing") {
+            let traced = format!("TRACE /smtp.connection{{}}: C: AUTH {mechanism}");
+            assert!(shown.contains(&traced), "{shown}");
+        }
         check_secret(secret, &shown);
     }
 }

@@ -111,6 +111,49 @@ fn a_piece_is_as_few_chunks_as_the_size_of_chunks_allows() {
 }
 
 #[test]
+fn small_pieces_that_are_there_go_in_one_chunk_and_none_is_waited_for() {
+    let mut pair = pair(Mode::new(Pipelining::Envelope).in_chunks(1 << 20));
+    let id = pair.connection.submit(streamed(LineEnds::Reject));
+    let write = |pair: &mut Pair<Machine>, piece: &'static [u8]| {
+        let piece = Bytes::from_static(piece);
+        pair.connection.write_body(id, piece).unwrap();
+    };
+    wanted(&mut pair, id);
+    write(&mut pair, b"one\r\n");
+    wanted(&mut pair, id);
+    for _ in 0..10_000 {
+        write(&mut pair, b"ab");
+        write(&mut pair, b"cdefgh\r\n");
+    }
+    let offer = pair.connection.poll_transmit(pair.now).unwrap();
+    // The head of the chunk, a piece, and what was joined, a copy of 16 KiB or so each.
+    assert!(offer.iter().count() < 10, "{offer:?}");
+    wanted(&mut pair, id);
+    write(&mut pair, LINE);
+    write(&mut pair, b"end\r\n");
+    pair.connection.finish_body(id).unwrap();
+    assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
+    assert_eq!(chunks(&pair), [5, 100_000, LINE.len() + 5]);
+    pair.peer.log().assert_clean();
+}
+
+#[test]
+fn a_piece_that_is_large_is_joined_with_none() {
+    let mut pair = pair(Mode::new(Pipelining::Envelope).in_chunks(1 << 20));
+    let id = pair.connection.submit(streamed(LineEnds::Reject));
+    wanted(&mut pair, id);
+    let large = Bytes::from(LINE.repeat(8));
+    for piece in [b"a\r\n", b"b\r\n", b"c\r\n"] {
+        let piece = Bytes::from_static(piece);
+        pair.connection.write_body(id, piece).unwrap();
+        pair.connection.write_body(id, large.clone()).unwrap();
+    }
+    let offer = pair.connection.poll_transmit(pair.now).unwrap();
+    let lens: Vec<_> = offer.iter().map(<[u8]>::len).collect();
+    assert_eq!(lens, [11, 3, 576, 3, 576, 3, 576]);
+}
+
+#[test]
 fn no_more_is_wanted_while_a_chunk_waits_for_the_reply_to_the_one_before() {
     let mut pair = pair(Mode::new(Pipelining::Off).in_chunks(1 << 20));
     let id = pair.connection.submit(streamed(LineEnds::Reject));

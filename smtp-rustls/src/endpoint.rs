@@ -7,9 +7,9 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use smtp_proto::{
-    AuthenticationError, ClientName, Config, ConfigError, Connection, Credentials, Entry, Error,
-    ErrorKind, Pipelining, Protocol, ReplyLimits, Security, Speculation, Stage, Timeouts,
-    TransportError, Wait,
+    AuthenticationError, ClientName, Config, ConfigBuilder, ConfigError, Connection, Credentials,
+    Entry, Error, ErrorKind, Mail, Pipelining, Protocol, ReplyLimits, Security, Speculation, Stage,
+    Timeouts, TransportError, Wait, Xclient,
 };
 
 use crate::session::Session;
@@ -41,6 +41,7 @@ use crate::tls::{Tls, TlsError, default_provider};
 #[derive(Clone)]
 pub struct Endpoint(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     host: String,
     port: u16,
@@ -69,6 +70,7 @@ struct Settings {
     client_name: Option<ClientName>,
     credentials: Option<Credentials>,
     credentials_in_clear: bool,
+    xclient: Option<Xclient>,
     timeouts: Timeouts,
     reply_limits: Option<ReplyLimits>,
     protocol: Protocol,
@@ -119,6 +121,7 @@ impl Endpoint {
                 client_name: None,
                 credentials: None,
                 credentials_in_clear: false,
+                xclient: None,
                 timeouts: Timeouts::default(),
                 reply_limits: None,
                 protocol: Protocol::Smtp,
@@ -159,9 +162,24 @@ impl Endpoint {
     pub fn attempt_from(&self, local: IpAddr, last_error: Option<&Error>) -> Option<Session> {
         self.session(last_error, || match self.0.settings.client_name {
             Some(_) => Arc::clone(&self.0.config),
-            None => (self.0.settings.config(local.into()))
+            None => (self.0.settings.config(&self.0.host, local.into()))
                 .map_or_else(|_| Arc::clone(&self.0.config), Arc::new),
         })
+    }
+
+    /// The endpoint for connections that are made for this mail.
+    ///
+    /// If TLS is [optional](Mail::is_tls_optional) to its author, STARTTLS is tried and not demanded, unless there are
+    /// credentials (RFC 8689, section 4.2.2): see [`Config::for_mail`]. Otherwise it is the same endpoint.
+    #[must_use]
+    pub fn for_mail(&self, mail: &Mail) -> Self {
+        let Some(config) = self.0.config.for_mail(mail) else {
+            return self.clone();
+        };
+        let mut inner = Inner::clone(&self.0);
+        inner.settings.security = config.security();
+        inner.config = Arc::new(config);
+        Self(Arc::new(inner))
     }
 
     /// The host to resolve, as the user typed it but for brackets around an IPv6 address.
@@ -206,7 +224,7 @@ impl Endpoint {
                 TransportError::new(rustls::Error::FailedToGetRandomBytes),
             ),
             (Ok(()), Some(tls)) if !in_clear => {
-                Session::new(connection, Arc::clone(tls.config()), inner.name.clone())
+                Session::new(connection, tls.clone(), inner.name.clone())
             }
             (Ok(()), _) => Session::cleartext(connection),
         })
@@ -248,6 +266,14 @@ impl EndpointBuilder {
     /// Everybody on the path can read them then. Meant for servers on the same machine.
     pub fn dangerous_credentials_in_clear(mut self) -> Self {
         self.settings.credentials_in_clear = true;
+        self
+    }
+
+    /// Speaks for another client, which the server is told by XCLIENT before anybody logs in; by default, for itself.
+    ///
+    /// Under a policy with TLS it is told inside TLS.
+    pub fn xclient(mut self, client: Xclient) -> Self {
+        self.settings.xclient = Some(client);
         self
     }
 
@@ -337,7 +363,7 @@ impl EndpointBuilder {
         let client_name = client_name.unwrap_or_else(|| IpAddr::V4(Ipv4Addr::LOCALHOST).into());
         let config = self
             .settings
-            .config(client_name)
+            .config(&host, client_name)
             .map_err(EndpointError::Config)?;
         let tls = match (self.tls, self.settings.security) {
             (None, Security::Cleartext) => None,
@@ -361,8 +387,9 @@ impl EndpointBuilder {
 }
 
 impl Settings {
-    fn config(&self, client_name: ClientName) -> Result<Config, ConfigError> {
-        let mut builder = Config::builder(client_name)
+    fn config(&self, host: &str, client_name: ClientName) -> Result<Config, ConfigError> {
+        let builder = named(Config::builder(client_name), host);
+        let mut builder = builder
             .security(self.security)
             .protocol(self.protocol)
             .timeouts(self.timeouts);
@@ -371,6 +398,9 @@ impl Settings {
         }
         if self.credentials_in_clear {
             builder = builder.dangerous_credentials_in_clear();
+        }
+        if let Some(client) = self.xclient.clone() {
+            builder = builder.xclient(client);
         }
         if let Some(limits) = self.reply_limits {
             builder = builder.reply_limits(limits);
@@ -400,6 +430,7 @@ impl fmt::Debug for Settings {
             .field("security", &self.security)
             .field("client_name", &self.client_name)
             .field("credentials", &self.credentials)
+            .field("xclient", &self.xclient)
             .field("timeouts", &self.timeouts)
             .field("protocol", &self.protocol)
             .field("pipelining", &self.pipelining)
@@ -462,6 +493,15 @@ fn parse_host(host: &str) -> Result<(String, ServerName<'static>), HostFault> {
         Ok(parsed) => Ok((host.to_owned(), parsed)),
         Err(_) => Err(HostFault::Malformed),
     }
+}
+
+/// Tells the spans of the connection to whom it goes.
+fn named(builder: ConfigBuilder, host: &str) -> ConfigBuilder {
+    #[cfg(feature = "tracing")]
+    let builder = builder.host(host);
+    #[cfg(not(feature = "tracing"))]
+    let _ = host;
+    builder
 }
 
 /// Whether a new token is worth an attempt; it is so once, since the error of that attempt is another.

@@ -2,6 +2,8 @@
 
 use rustls::{AlertDescription, CertificateError, Error};
 
+use crate::pinned::NotPinned;
+
 /// How the connection came to TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begun {
@@ -74,6 +76,9 @@ fn for_certificate(fault: &CertificateError) -> Option<&'static str> {
         | C::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             Some("the certificate is signed in a way too old or too odd to be trusted")
         }
+        C::Other(other) if other.0.is::<NotPinned>() => Some(
+            "the server has a new key, which has to be pinned, or somebody on the path pretends to be the server",
+        ),
         C::Other(_) => Some(
             "a certificate that signs itself cannot serve as both authority and server: make a private authority, \
              and trust it by `Tls::builder().add_root_pem`",
@@ -91,7 +96,7 @@ fn for_alert(alert: AlertDescription) -> Option<&'static str> {
             Some("the server does not go by the name that was asked for")
         }
         AlertDescription::CertificateRequired | AlertDescription::BadCertificate => Some(
-            "the server wants a certificate of the client's: give `Tls` a `ClientConfig` that has one",
+            "the server wants a certificate of the client's: give one by `Tls::builder().client_certificate_pem`",
         ),
         _ => None,
     }

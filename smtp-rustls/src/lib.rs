@@ -41,6 +41,7 @@
 //! | `platform-verifier` | yes | trusts whom the operating system trusts, asking it where it has a verifier |
 //! | `webpki-roots` | no | trusts Mozilla's list, compiled in; the default trust if `platform-verifier` is off |
 //! | `scram` | yes | the SCRAM mechanisms, preferred for a user's password, and what binds them to the TLS connection |
+//! | `tracing` | no | a span of the crate of that name for each connection, with its host, and for each mail |
 //! | `dangerous` | no | [`TlsBuilder`] can be told not to check who the server is |
 //!
 //! With no crypto feature, bring an `Arc<rustls::ClientConfig>` of your own: [`Tls`] is made from it.
@@ -52,9 +53,9 @@ mod endpoint;
 mod facts;
 mod frames;
 mod hint;
+mod pinned;
 mod session;
 mod tls;
-#[cfg(feature = "dangerous")]
 mod unverified;
 
 pub use rustls;

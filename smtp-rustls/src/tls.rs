@@ -4,10 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::client::ClientConfig;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{ClientConfig, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
+
+use crate::pinned::Pinned;
+use crate::unverified::Unverified;
 
 /// Whom to trust, and by which cryptography: settings that any number of connections share.
 ///
@@ -28,7 +32,11 @@ use rustls::pki_types::pem::{self, PemObject};
 /// # fn main() {}
 /// ```
 #[derive(Clone)]
-pub struct Tls(Arc<ClientConfig>);
+pub struct Tls {
+    config: Arc<ClientConfig>,
+    /// Whether somebody looks who the server is.
+    verifies: bool,
+}
 
 /// Makes a [`Tls`].
 #[must_use = "a builder does nothing until `build` is called"]
@@ -36,7 +44,12 @@ pub struct TlsBuilder {
     provider: Option<Arc<CryptoProvider>>,
     trust: Trust,
     roots: Result<Vec<CertificateDer<'static>>, TlsError>,
+    keys: Vec<[u8; 32]>,
+    client: Option<Result<Client, TlsError>>,
 }
+
+/// What the client shows of itself: a chain of certificates, its own first, and the key to that.
+type Client = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// Why a [`Tls`] cannot be.
 #[derive(Clone, Debug)]
@@ -46,8 +59,16 @@ pub enum TlsError {
     NoProvider,
     /// There is nobody to trust.
     NoRoots,
+    /// Only keys that are pinned are to be taken, and there is none.
+    NoKeys,
+    /// Keys cannot be pinned: the cryptography has no SHA-256.
+    NoSha256,
     /// What was given as the PEM text of a root certificate is none.
     Pem(Arc<pem::Error>),
+    /// What was given as the PEM text of the client's certificate or key is none.
+    ClientPem(Arc<pem::Error>),
+    /// The client's key is no key, or not the one to its certificate.
+    Client(rustls::Error),
     /// A root certificate is no certificate.
     Root(rustls::Error),
     /// The operating system's verifier cannot be had.
@@ -64,6 +85,7 @@ enum Trust {
     #[cfg(feature = "webpki-roots")]
     Mozilla,
     Added,
+    Pinned,
     #[cfg(feature = "dangerous")]
     Anybody,
 }
@@ -78,26 +100,36 @@ impl Tls {
             provider: None,
             trust: Trust::default(),
             roots: Ok(Vec::new()),
+            keys: Vec::new(),
+            client: None,
         }
     }
 
     /// The settings as rustls knows them.
     pub fn config(&self) -> &Arc<ClientConfig> {
-        &self.0
+        &self.config
+    }
+
+    /// Whether it is checked who the server is, as far as that is known here.
+    pub(crate) fn verifies(&self) -> bool {
+        self.verifies
     }
 }
 
-/// Takes settings that were made by other means, such as ones with a client certificate, as they are.
+/// Takes settings that were made by other means, such as ones with a verifier of the user's own, as they are.
 impl From<Arc<ClientConfig>> for Tls {
     fn from(config: Arc<ClientConfig>) -> Self {
-        Self(config)
+        Self {
+            config,
+            verifies: true,
+        }
     }
 }
 
-/// Takes settings that were made by other means, such as ones with a client certificate, as they are.
+/// Takes settings that were made by other means, such as ones with a verifier of the user's own, as they are.
 impl From<ClientConfig> for Tls {
     fn from(config: ClientConfig) -> Self {
-        Self(Arc::new(config))
+        Arc::new(config).into()
     }
 }
 
@@ -123,6 +155,48 @@ impl TlsBuilder {
         {
             self.roots = Err(TlsError::Pem(Arc::new(error)));
         }
+        self
+    }
+
+    /// Demands that the server has this key, or another that is pinned, beside all else that is demanded of it.
+    ///
+    /// `sha256` is the hash of the key as it stands in a certificate (SubjectPublicKeyInfo in DER), as in a TLSA record
+    /// `3 1 1` (RFC 6698, section 2.1). Pin the next key, too, before the server gets it.
+    pub fn pin_key(mut self, sha256: [u8; 32]) -> Self {
+        self.keys.push(sha256);
+        self
+    }
+
+    /// Takes a key that is pinned for all the proof it needs, and no other: authorities, names and dates do not count, as in
+    /// RFC 7672, section 3.1.1.
+    pub fn only_pinned_keys(mut self) -> Self {
+        self.trust = Trust::Pinned;
+        self
+    }
+
+    /// Shows the server this certificate, if it asks for one, for [`External`](smtp_proto::sasl::External) or for a server that
+    /// wants to know its clients. `chain` begins with it, and goes on with the authorities between it and a root.
+    pub fn client_certificate(
+        mut self,
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Self {
+        self.client = Some(Ok((chain, key)));
+        self
+    }
+
+    /// The same of PEM texts, which may be the same text.
+    pub fn client_certificate_pem(
+        mut self,
+        chain: impl AsRef<[u8]>,
+        key: impl AsRef<[u8]>,
+    ) -> Self {
+        let mut certificates = Vec::new();
+        let client = parse_pem(chain.as_ref(), &mut certificates)
+            .and_then(|()| PrivateKeyDer::from_pem_slice(key.as_ref()))
+            .map(|key| (certificates, key))
+            .map_err(|error| TlsError::ClientPem(Arc::new(error)));
+        self.client = Some(client);
         self
     }
 
@@ -158,30 +232,32 @@ impl TlsBuilder {
     /// The settings: TLS 1.2 and 1.3, and an own store of sessions to resume.
     ///
     /// # Errors
-    /// If there is no cryptography or nobody to trust, or a root certificate is none.
+    /// If there is no cryptography or nobody to trust, or a certificate or key is none.
     pub fn build(self) -> Result<Tls, TlsError> {
+        let verifies = self.trust.is_somebody() || !self.keys.is_empty();
         let provider = self.provider.map_or_else(default_provider, Ok)?;
-        let roots = self.roots?;
+        let mut verifier = self.trust.verifier(self.roots?, &provider)?;
+        if !self.keys.is_empty() {
+            let pinned = Pinned::new(self.keys, &provider, verifier).ok_or(TlsError::NoSha256)?;
+            verifier = Arc::new(pinned);
+        } else if matches!(self.trust, Trust::Pinned) {
+            return Err(TlsError::NoKeys);
+        }
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(TlsError::Rustls)?;
-        let config = match self.trust {
-            #[cfg(feature = "platform-verifier")]
-            Trust::Platform => return platform(config, roots),
-            #[cfg(feature = "webpki-roots")]
-            Trust::Mozilla => config
-                .with_root_certificates(store(webpki_roots::TLS_SERVER_ROOTS.to_vec(), roots)?),
-            Trust::Added => config.with_root_certificates(store(Vec::new(), roots)?),
-            #[cfg(feature = "dangerous")]
-            Trust::Anybody => {
-                let verifier =
-                    crate::unverified::Unverified::new(Arc::clone(config.crypto_provider()));
-                config
-                    .dangerous()
-                    .with_custom_certificate_verifier(Arc::new(verifier))
-            }
+            .map_err(TlsError::Rustls)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let config = match self.client.transpose()? {
+            Some((chain, key)) => config
+                .with_client_auth_cert(chain, key)
+                .map_err(TlsError::Client)?,
+            None => config.with_no_client_auth(),
         };
-        Ok(config.with_no_client_auth().into())
+        Ok(Tls {
+            verifies,
+            ..config.into()
+        })
     }
 }
 
@@ -191,6 +267,35 @@ impl fmt::Debug for TlsBuilder {
             .field("trust", &self.trust)
             .field("roots", &self.roots.as_ref().map(Vec::len))
             .finish_non_exhaustive()
+    }
+}
+
+impl Trust {
+    /// Whether there is anybody whom it does not trust.
+    fn is_somebody(self) -> bool {
+        #[cfg(feature = "dangerous")]
+        if matches!(self, Self::Anybody) {
+            return false;
+        }
+        true
+    }
+
+    /// Who looks at the server's certificate.
+    fn verifier(
+        self,
+        roots: Vec<CertificateDer<'static>>,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
+        match self {
+            #[cfg(feature = "platform-verifier")]
+            Self::Platform => platform(roots, provider),
+            #[cfg(feature = "webpki-roots")]
+            Self::Mozilla => webpki(webpki_roots::TLS_SERVER_ROOTS.to_vec(), roots, provider),
+            Self::Added => webpki(Vec::new(), roots, provider),
+            Self::Pinned => Ok(Arc::new(Unverified::new(Arc::clone(provider)))),
+            #[cfg(feature = "dangerous")]
+            Self::Anybody => Ok(Arc::new(Unverified::new(Arc::clone(provider)))),
+        }
     }
 }
 
@@ -218,7 +323,13 @@ impl fmt::Display for TlsError {
             Self::NoRoots => f.write_str(
                 "nobody to trust: add a root certificate, or turn on the feature `platform-verifier` or `webpki-roots`",
             ),
+            Self::NoKeys => f.write_str("no key is pinned, and no other is to be taken: pin one"),
+            Self::NoSha256 => f.write_str("keys cannot be pinned: the cryptography has no SHA-256"),
             Self::Pem(error) => write!(f, "a root certificate is not in PEM: {error}"),
+            Self::ClientPem(error) => {
+                write!(f, "the client's certificate or key is not in PEM: {error}")
+            }
+            Self::Client(error) => write!(f, "the client's certificate or key: {error}"),
             Self::Root(error) => write!(f, "a root certificate is none: {error}"),
             Self::Platform(error) => write!(f, "no verifier of the operating system: {error}"),
             Self::Rustls(error) => write!(f, "TLS settings: {error}"),
@@ -229,9 +340,12 @@ impl fmt::Display for TlsError {
 impl std::error::Error for TlsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NoProvider | Self::NoRoots => None,
-            Self::Pem(error) => Some(&**error),
-            Self::Root(error) | Self::Platform(error) | Self::Rustls(error) => Some(error),
+            Self::NoProvider | Self::NoRoots | Self::NoKeys | Self::NoSha256 => None,
+            Self::Pem(error) | Self::ClientPem(error) => Some(&**error),
+            Self::Client(error)
+            | Self::Root(error)
+            | Self::Platform(error)
+            | Self::Rustls(error) => Some(error),
         }
     }
 }
@@ -257,8 +371,21 @@ fn parse_pem(text: &[u8], roots: &mut Vec<CertificateDer<'static>>) -> Result<()
     Ok(())
 }
 
+fn webpki(
+    roots: Vec<TrustAnchor<'static>>,
+    added: Vec<CertificateDer<'static>>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
+    let roots = Arc::new(store(roots, added)?);
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
+        .build()
+        // There are roots, and no lists of revoked certificates that could be malformed.
+        .map_err(|error| TlsError::Rustls(rustls::Error::General(error.to_string())))?;
+    Ok(verifier)
+}
+
 fn store(
-    roots: Vec<rustls::pki_types::TrustAnchor<'static>>,
+    roots: Vec<TrustAnchor<'static>>,
     added: Vec<CertificateDer<'static>>,
 ) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore { roots };
@@ -273,16 +400,16 @@ fn store(
 
 #[cfg(feature = "platform-verifier")]
 fn platform(
-    config: rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>,
     roots: Vec<CertificateDer<'static>>,
-) -> Result<Tls, TlsError> {
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
     use rustls_platform_verifier::Verifier;
 
     // Beforehand, so that a fault of one is told from a fault of the platform.
     if !roots.is_empty() {
         store(Vec::new(), roots.clone())?;
     }
-    let provider = Arc::clone(config.crypto_provider());
+    let provider = Arc::clone(provider);
     #[cfg(not(target_os = "android"))]
     let verifier = Verifier::new_with_extra_roots(roots, provider);
     // Android's verifier takes no other roots: its system settings are the place for them.
@@ -294,12 +421,7 @@ fn platform(
             "it takes no further roots on Android".into(),
         ))
     };
-    let verifier = verifier.map_err(TlsError::Platform)?;
-    Ok(config
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth()
-        .into())
+    Ok(Arc::new(verifier.map_err(TlsError::Platform)?))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A verifier that does not care who the server is.
+//! A verifier that does not care who the server is: for those who ask for it, and for those who know its key.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
-/// Takes any certificate. That the server has its key is still checked, which helps nobody but keeps TLS whole.
+/// Takes any certificate. That the server has its key is still checked.
 #[derive(Debug)]
 pub(crate) struct Unverified(Arc<CryptoProvider>);
 

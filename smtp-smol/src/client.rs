@@ -1,6 +1,7 @@
 //! The loop between a stream and the machine, and what a caller can ask for.
 
 use std::future::poll_fn;
+use std::mem::replace;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -11,8 +12,8 @@ use bytes::{Bytes, BytesMut};
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::{AsyncReadExt, FutureExt};
 use smtp_proto::{
-    BodyStatus, Capabilities, Command, Connection, Error, Mail, MessageId, Misuse, Outcome, Reply,
-    Time, TlsFacts, Traffic, Window, Wire,
+    BodyStatus, Capabilities, Command, CommandId, Connection, Error, Mail, MessageId, Misuse,
+    Outcome, Reply, Time, TlsFacts, Traffic, Window, Wire,
 };
 
 /// An SMTP connection over any stream with the traits of futures-io.
@@ -205,9 +206,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// Cancel safe, but the reply is then for [`poll_event`](Connection::poll_event) to tell.
     ///
     /// # Errors
-    /// The connection's failure.
+    /// The connection's failure, or that it has been ended.
     pub async fn command(&mut self, command: Command) -> Result<Reply, Error> {
         let id = self.wire.smtp().command(command);
+        self.reply(id).await
+    }
+
+    /// Waits for the reply to a command that was [handed over](Connection::command) without waiting. It is told once.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// If there is no such command, its reply has been told, or the connection's failure.
+    pub async fn reply(&mut self, id: CommandId) -> Result<Reply, Error> {
         self.drive(|smtp| smtp.poll_reply(id)).await
     }
 
@@ -253,15 +264,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         self.wire.handle_timeout(now);
     }
 
-    pub(crate) async fn drive<T>(
-        &mut self,
-        mut done: impl FnMut(&mut Connection) -> Option<T>,
-    ) -> T {
+    async fn drive<T>(&mut self, mut done: impl FnMut(&mut Connection) -> Option<T>) -> T {
         loop {
             if let Some(answer) = done(self.wire.smtp()) {
                 return answer;
             }
             self.step().await;
+        }
+    }
+
+    /// Drives by a question that may itself wait for something outside, and is asked again when that wakes the task.
+    pub(crate) async fn drive_with<T>(
+        &mut self,
+        mut done: impl FnMut(&mut Connection, &mut Context<'_>) -> Option<T>,
+    ) -> T {
+        loop {
+            let asked = poll_fn(|cx| Poll::Ready(done(self.wire.smtp(), cx)));
+            if let Some(answer) = asked.await {
+                return answer;
+            }
+            let mut step = pin!(self.step());
+            let mut woken = false;
+            // Whoever woke the task, the question comes first: a step that is given up loses nothing.
+            poll_fn(|cx| match step.as_mut().poll(cx) {
+                Poll::Pending if !replace(&mut woken, true) => Poll::Pending,
+                _ => Poll::Ready(()),
+            })
+            .await;
         }
     }
 

@@ -11,7 +11,7 @@ use std::thread;
 use common::*;
 use futures_lite::future::block_on;
 use smtp_smol::proto::{Connection, ErrorKind, Mail, Outcome, Security};
-use smtp_smol::{Batch, Client};
+use smtp_smol::{Batch, Client, Mails};
 use smtp_test::{Action, Config, Log, Machine, MemoryServer, Stage, pipe, serve};
 
 #[test]
@@ -112,7 +112,7 @@ fn a_batch_whose_futures_are_dropped_at_every_pending_loses_nothing() {
 
 /// All that a batch has to tell.
 async fn all(
-    batch: &mut Batch<'_, impl Iterator<Item = Mail>, MemoryServer, Connection>,
+    batch: &mut Batch<'_, Mails<impl Iterator<Item = Mail>>, MemoryServer, Connection>,
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     while let Some(outcome) = batch.next().await {

@@ -1,5 +1,5 @@
 //! The smol client and peers that could lock it up, or keep it waiting, over the smallest buffers.
-#![cfg(feature = "rustls")]
+#![cfg(all(unix, feature = "rustls"))]
 
 #[path = "../../smtp-blocking/tests/common/mod.rs"]
 mod common;
@@ -86,6 +86,6 @@ async fn give_up(stream: impl AsyncRead + AsyncWrite + Unpin, tls: Option<&Tls>,
     assert_eq!(format!("{:?}", reason(&outcome)), format!("{late:?}"));
 }
 
-fn asynchronous(stream: std::net::TcpStream) -> async_net::TcpStream {
+fn asynchronous(stream: std::os::unix::net::UnixStream) -> async_net::unix::UnixStream {
     stream.try_into().unwrap()
 }

@@ -54,6 +54,10 @@ pub enum Stage {
     Expn,
     /// The reply to HELP.
     Help,
+    /// The reply to XCLIENT.
+    Xclient,
+    /// The reply to XFORWARD.
+    Xforward,
     /// The reply to QUIT.
     Quit,
     /// The reply to a command that the server does not know.

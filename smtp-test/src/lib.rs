@@ -56,6 +56,7 @@
 //! | make it reply wrongly, late, in pieces or not at all | [`Config::on`] with a [`Stage`] and an [`Action`] |
 //! | speak LMTP, or keep a transaction open behind a refused BDAT | [`Config::lmtp`], [`Config::strict_bdat`] |
 //! | offer CHUNKING, BINARYMIME, LIMITS, DELIVERBY and so on | [`Config::with`]: what is offered is also kept |
+//! | see for whom a client speaks | [`Config::with`] `XCLIENT NAME ADDR`, [`Session::xclient`], [`StoredMail::forwarded`] |
 //! | take a load of mails for a benchmark | [`Config::discard_mails`], [`Server::start_unix`] |
 //! | authenticate by SCRAM, rightly and wrongly | [`Config::mechanisms`], [`Scram`] and [`ScramDefect`] |
 //! | have TLS, with good certificates and bad ones | [`Tls`] and [`Defect`] |
@@ -85,6 +86,7 @@ mod credentials;
 mod peer;
 mod record;
 mod tls;
+pub mod xtext;
 
 mod config;
 mod log;

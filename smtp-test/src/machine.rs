@@ -13,6 +13,7 @@ pub(crate) mod data;
 mod input;
 mod login;
 mod offer;
+mod origin;
 mod parameters;
 mod queue;
 mod sasl;
@@ -145,12 +146,16 @@ impl Machine {
 
     fn greet(&mut self) {
         self.greeted = true;
-        let text = match &self.config.greeting {
+        let text = self.greeting();
+        self.answer(&[Stage::Greeting], &text, true);
+    }
+
+    fn greeting(&self) -> String {
+        match &self.config.greeting {
             Some(text) => format!("220 {text}"),
             None if self.config.lmtp => format!("220 {} LMTP", self.config.host),
             None => format!("220 {} ESMTP", self.config.host),
-        };
-        self.answer(&[Stage::Greeting], &text, true);
+        }
     }
 
     /// Queues a reply, or what the configuration puts in its place. Gives the code that counts: the one that the client

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use crate::TlsFacts;
+use crate::{TlsFacts, xtext};
 
 /// A mail that the server took, by its final 2yz reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,6 +8,7 @@ pub struct StoredMail {
     pub(crate) sender: String,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) recipients: Vec<Recipient>,
+    pub(crate) forwarded: Vec<Parameter>,
     pub(crate) body: Arc<Vec<u8>>,
     pub(crate) body_len: u64,
     pub(crate) over_tls: bool,
@@ -49,6 +50,11 @@ impl StoredMail {
     /// The addresses of [`recipients`](Self::recipients).
     pub fn addresses(&self) -> Vec<&str> {
         self.recipients.iter().map(Recipient::address).collect()
+    }
+
+    /// What XFORWARD told of where the mail comes from: an attribute's value, decoded.
+    pub fn forwarded(&self, attribute: &str) -> Option<String> {
+        named(&self.forwarded, attribute)?.decoded()
     }
 
     /// The message with the dot stuffing undone, as the author wrote it; empty if the server stores no bodies.
@@ -95,11 +101,15 @@ impl Recipient {
         &self.parameters
     }
 
-    /// The ORCPT parameter: the type of the address, and the address, decoded (RFC 3461, section 4.2).
+    /// The ORCPT parameter: the type of the address, and the address, decoded (RFC 3461, section 4.2; RFC 6533, section 3).
     pub fn original_recipient(&self) -> Option<(String, String)> {
-        let value = named(&self.parameters, "ORCPT")?.decoded()?;
-        let (kind, address) = value.split_once(';')?;
-        Some((kind.to_owned(), address.to_owned()))
+        let (kind, address) = self.parameter("ORCPT")?.split_once(';')?;
+        let address = if kind.eq_ignore_ascii_case("utf-8") {
+            xtext::decode_address(address)?
+        } else {
+            String::from_utf8(xtext::decode(address)?).ok()?
+        };
+        Some((kind.to_owned(), address))
     }
 
     /// The words of the NOTIFY parameter, in capitals (RFC 3461, section 4.1).
@@ -135,7 +145,7 @@ impl Parameter {
 
     /// The value with its `+XX` decoded (xtext: RFC 3461, section 4); `None` if there is none, or it is no xtext of UTF-8.
     pub fn decoded(&self) -> Option<String> {
-        String::from_utf8(decode_xtext(self.value()?)?).ok()
+        String::from_utf8(xtext::decode(self.value()?)?).ok()
     }
 }
 
@@ -162,6 +172,7 @@ pub struct Session {
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) tls_error: Option<String>,
     pub(crate) authenticated_as: Option<String>,
+    pub(crate) xclient: Vec<Parameter>,
     pub(crate) quit: bool,
     pub(crate) client_eof: bool,
     pub(crate) closed: bool,
@@ -233,9 +244,14 @@ impl Session {
         self.tls_error.as_deref()
     }
 
-    /// The user of a successful AUTH.
+    /// The user of a successful AUTH, or of the last XCLIENT.
     pub fn authenticated_as(&self) -> Option<&str> {
         self.authenticated_as.as_deref()
+    }
+
+    /// What XCLIENT told of the client on whose behalf this one speaks: an attribute's value, decoded.
+    pub fn xclient(&self, attribute: &str) -> Option<String> {
+        named(&self.xclient, attribute)?.decoded()
     }
 
     /// Whether the client said QUIT.
@@ -375,29 +391,6 @@ pub(crate) fn printable(line: &[u8]) -> String {
         text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
     }
     text
-}
-
-/// Decodes xtext (RFC 3461, section 4); octets over 127 stand for themselves, as RFC 6533 lets them.
-pub(crate) fn decode_xtext(text: &str) -> Option<Vec<u8>> {
-    let mut octets = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        octets.push(match byte {
-            b'+' => 16 * hex(rest.next()?)? + hex(rest.next()?)?,
-            b'=' | 0..=32 | 127 => return None,
-            _ => byte,
-        });
-    }
-    Some(octets)
-}
-
-/// A digit of xtext, which has capitals only.
-fn hex(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
 }
 
 fn named<'a>(parameters: &'a [Parameter], keyword: &str) -> Option<&'a Parameter> {

@@ -11,7 +11,7 @@ use rustls::{
     ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
-    server::NoServerSessionStorage,
+    server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
     version::{TLS12, TLS13},
 };
 
@@ -36,6 +36,7 @@ pub struct Tls {
     names: Vec<String>,
     defect: Option<Defect>,
     own: Option<Arc<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>>,
+    wants_client: bool,
     versions: &'static [&'static SupportedProtocolVersion],
     resumption: bool,
     server: Arc<OnceLock<Made>>,
@@ -54,6 +55,7 @@ impl Tls {
             names: names.into_iter().map(Into::into).collect(),
             defect: None,
             own: None,
+            wants_client: false,
             versions: rustls::ALL_VERSIONS,
             resumption: true,
             server: Arc::default(),
@@ -83,6 +85,28 @@ impl Tls {
     ) -> Self {
         self.own = Some(Arc::new((chain, key)));
         self.changed()
+    }
+
+    /// Lets in only clients with a certificate from the same authority, such as [`client_certificate`](Self::client_certificate).
+    pub fn require_client_certificate(mut self) -> Self {
+        self.wants_client = true;
+        self.changed()
+    }
+
+    /// A certificate for a client, made by the authority at each call, and its key.
+    pub fn client_certificate(
+        &self,
+        name: &str,
+    ) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        let key = KeyPair::generate().expect("the system has randomness");
+        let mut leaf = CertificateParams::default();
+        leaf.distinguished_name.push(DnType::CommonName, name);
+        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let leaf = leaf
+            .signed_by(&key, &self.authority.issuer)
+            .expect("the parameters make a certificate");
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        (vec![leaf.der().clone()], key)
     }
 
     /// Speaks TLS 1.2 only.
@@ -127,6 +151,11 @@ impl Tls {
         end_point::hash(&self.made().leaf)
     }
 
+    /// SHA-256 of the server's public key as it stands in its certificate (SubjectPublicKeyInfo), for clients that pin it.
+    pub fn key_sha256(&self) -> [u8; 32] {
+        end_point::key_hash(&self.made().leaf).expect("a certificate has a key")
+    }
+
     fn made(&self) -> &Made {
         self.server.get_or_init(|| self.build())
     }
@@ -160,7 +189,7 @@ impl Tls {
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(self.versions)
             .expect("ring supports the versions")
-            .with_no_client_auth()
+            .with_client_cert_verifier(self.client_verifier())
             .with_single_cert(chain, key)
             .expect("the key belongs to the certificate");
         if self.resumption {
@@ -173,6 +202,20 @@ impl Tls {
             config: Arc::new(config),
             leaf,
         }
+    }
+
+    fn client_verifier(&self) -> Arc<dyn ClientCertVerifier> {
+        if !self.wants_client {
+            return WebPkiClientVerifier::no_client_auth();
+        }
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(self.authority_der())
+            .expect("the authority's certificate is sound");
+        let provider = Arc::new(ring::default_provider());
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .expect("there is a root")
     }
 
     fn issue(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {

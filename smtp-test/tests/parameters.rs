@@ -85,7 +85,15 @@ fn parameters_that_are_not_offered_or_out_of_place_or_malformed_are_refused() {
 
 #[test]
 fn a_wish_beyond_what_is_offered_is_refused_but_is_no_fault() {
-    for (parameter, code) in [("BY=59;R", 555), ("BY=59;N", 250), ("HOLDFOR=86401", 501)] {
+    for (parameter, code) in [
+        ("BY=59;R", 555),
+        ("BY=59;N", 250),
+        ("BY=60;R", 250),
+        ("HOLDFOR=86400", 250),
+        ("HOLDFOR=86401", 501),
+        ("HOLDUNTIL=2029-12-31T23:00:00-01:00", 250),
+        ("HOLDUNTIL=2029-12-31T23:00:01-01:00", 501),
+    ] {
         let line = format!("MAIL FROM:<a@x.test> {parameter}\r\n");
         assert_eq!(
             codes(&mut greeted(&generous()), &line),
@@ -94,6 +102,37 @@ fn a_wish_beyond_what_is_offered_is_refused_but_is_no_fault() {
         );
         assert_eq!(broken(&generous(), &line), [], "{parameter}");
     }
+}
+
+#[test]
+fn an_original_recipient_beyond_ascii_is_decoded_and_needs_smtputf8_as_it_stands() {
+    let generous = generous().with("SMTPUTF8");
+    let mut machine = greeted(&generous);
+    let flight = "MAIL FROM:<a@x.test> SMTPUTF8\r\n\
+        RCPT TO:<b@x.test> ORCPT=utf-8;gr\u{fc}\\x{DF}e\\x{2B}@x.test\r\n\
+        RCPT TO:<c@x.test> NOTIFY=NEVER\r\n\
+        RCPT TO:<d@x.test>\r\n\
+        DATA\r\n";
+    assert_eq!(codes(&mut machine, flight), [250, 250, 250, 250, 354]);
+    ask(&mut machine, "x\r\n.\r\n");
+    machine.log().assert_clean();
+    let mail = machine.log().mails().remove(0);
+    let [first, second, third] = mail.recipients() else {
+        panic!("{mail:?}");
+    };
+    let original = ("utf-8".to_owned(), "gr\u{fc}\u{df}e+@x.test".to_owned());
+    assert_eq!(first.original_recipient(), Some(original));
+    assert_eq!(
+        (second.notify(), second.original_recipient()),
+        (vec!["NEVER".to_owned()], None)
+    );
+    assert_eq!(third.parameters(), []);
+
+    let flight = "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test> ORCPT=utf-8;\u{fc}@x.test\r\n";
+    assert_eq!(codes(&mut greeted(&generous), flight), [250, 501]);
+    assert!(broken(&generous, flight).contains(&Rule::EightBit));
+    let flight = "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test> ORCPT=utf-8;\\x{FC}@x.test\r\n";
+    assert_eq!(broken(&generous, flight), []);
 }
 
 #[test]

@@ -37,7 +37,8 @@
 //! # Many mails
 //!
 //! [`Client::send_all`] sends any number of mails, of which it has only a few in memory at a time, with as few round trips as
-//! the server allows, and gives their outcomes in the same order. [`Client::submit`] puts single mails in line without waiting,
+//! the server allows, and gives their outcomes in the same order; [`Client::send_stream`] sends mails as they come.
+//! [`Client::submit`] puts single mails in line without waiting,
 //! and [`Client::outcome`] asks for each by its id. A text that does not fit in memory comes from a
 //! reader, by [`Client::send_from`], or piece by piece, by [`Client::body`] and [`Client::write_body`].
 //!
@@ -74,6 +75,7 @@
 //! | --- | --- | --- |
 //! | `net` | yes | `Client::connect_unix`, for LMTP |
 //! | `rustls` | yes | [`Client::connect`], the types that `Client` stands for by itself, and [`tls`] |
+//! | `tracing` | no | a span of the crate of that name for each connection and each mail, and the lines of the transcript in them |
 //!
 //! The default features also bring those of [`smtp_rustls`](tls).
 
@@ -91,5 +93,5 @@ pub use smtp_proto as proto;
 #[cfg(feature = "rustls")]
 pub use smtp_rustls as tls;
 
-pub use crate::batch::Batch;
+pub use crate::batch::{Batch, Mails};
 pub use crate::client::Client;

@@ -10,7 +10,7 @@ use std::thread;
 use common::*;
 use smtp_test::{Action, Config, Log, Machine, MemoryServer, Stage, pipe, serve};
 use smtp_tokio::proto::{Connection, ErrorKind, Mail, Outcome, Security};
-use smtp_tokio::{Batch, Client};
+use smtp_tokio::{Batch, Client, Mails};
 
 #[tokio::test]
 async fn outcomes_come_in_the_order_of_the_mails_one_round_trip_each() {
@@ -100,7 +100,7 @@ async fn a_batch_whose_futures_are_dropped_at_every_pending_loses_nothing() {
 
 /// All that a batch has to tell.
 async fn all(
-    batch: &mut Batch<'_, impl Iterator<Item = Mail>, MemoryServer, Connection>,
+    batch: &mut Batch<'_, Mails<impl Iterator<Item = Mail>>, MemoryServer, Connection>,
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     while let Some(outcome) = batch.next().await {

@@ -60,6 +60,29 @@ async fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
 }
 
 #[tokio::test]
+async fn commands_wait_in_line_and_none_is_taken_behind_the_end() {
+    let server = MemoryServer::new(&Config::new());
+    let log = server.log();
+    let mut client = Client::from_stream(server, wire(Security::Cleartext));
+    let noop = client.connection_mut().command(Command::noop());
+    let sent = client.submit(mail());
+    let vrfy = client
+        .connection_mut()
+        .command(Command::vrfy("root").unwrap());
+    assert_eq!(client.reply(vrfy).await.unwrap().code().as_u16(), 252);
+    assert_eq!(client.reply(noop).await.unwrap().code().as_u16(), 250);
+    assert!(client.outcome(sent).await.unwrap().is_accepted());
+    let again = client.reply(noop).await.unwrap_err();
+    assert!(matches!(again.kind(), ErrorKind::Misuse(_)), "{again}");
+    client.connection_mut().quit();
+    let late = client.command(Command::noop()).await.unwrap_err();
+    assert!(matches!(late.kind(), ErrorKind::Ended), "{late}");
+    client.quit().await.unwrap();
+    assert_eq!(log.session().commands().last().unwrap(), "QUIT");
+    log.assert_clean();
+}
+
+#[tokio::test]
 async fn what_cannot_be_sent_is_not_waited_for() {
     let server = Server::start(Config::new().size_limit(10)).unwrap();
     let stream = TcpStream::connect(server.addr()).await.unwrap();
@@ -522,6 +545,8 @@ async fn clients_and_their_futures_are_send_and_show_no_secret() {
     drop(assert_send(client.body(id)));
     drop(assert_send(client.outcome(id)));
     drop(assert_send(client.command(Command::noop())));
+    let command = client.connection_mut().command(Command::noop());
+    drop(assert_send(client.reply(command)));
     let upgrade = client.upgrade(async |stream| Ok((stream, TlsFacts::asserted())));
     let client = assert_send(upgrade).await.unwrap();
     assert_send(client.quit()).await.unwrap();

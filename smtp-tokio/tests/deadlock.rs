@@ -1,5 +1,5 @@
 //! The tokio client and peers that could lock it up, or keep it waiting, over the smallest buffers.
-#![cfg(feature = "rustls")]
+#![cfg(all(unix, feature = "rustls"))]
 
 #[path = "../../smtp-blocking/tests/common/mod.rs"]
 mod common;
@@ -77,7 +77,7 @@ async fn give_up(stream: impl AsyncRead + AsyncWrite + Unpin, tls: Option<&Tls>,
     assert_eq!(format!("{:?}", reason(&outcome)), format!("{late:?}"));
 }
 
-fn asynchronous(stream: std::net::TcpStream) -> tokio::net::TcpStream {
+fn asynchronous(stream: std::os::unix::net::UnixStream) -> tokio::net::UnixStream {
     stream.set_nonblocking(true).unwrap();
     stream.try_into().unwrap()
 }

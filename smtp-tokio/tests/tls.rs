@@ -119,18 +119,15 @@ async fn opportunistic_connects_again_in_clear_after_a_handshake_that_failed() {
 }
 
 #[tokio::test]
-async fn a_bad_certificate_ends_the_connection_and_the_server_is_told() {
-    let tls = Tls::new();
-    let server = MemoryServer::new(&Config::new().tls(tls.clone().defect(Defect::Expired)));
-    let log = server.log();
-    let mut client = Client::from_stream(server, session(&tls));
-    let error = client.ready().await.unwrap_err();
-    assert_eq!(error.stage(), Stage::TlsHandshake, "{error}");
-    assert!(log.session().tls_error().is_some(), "by an alert");
-    assert_eq!(
-        judge(&client.send(mail()).await.unwrap(), &log),
-        Came::NotSent
-    );
+async fn v05_a_bad_certificate_ends_the_connection_and_the_server_is_told() {
+    for (security, server, session) in strangers() {
+        let log = server.log();
+        let mut client = Client::from_stream(server, session);
+        let error = client.ready().await.unwrap_err();
+        let outcome = client.send(mail()).await.unwrap();
+        assert_eq!(judge(&outcome, &log), Came::NotSent);
+        check_stranger(security, &error, &log);
+    }
 }
 
 #[tokio::test]

@@ -1,15 +1,13 @@
-//! Security policies, certificates, capabilities and logging in.
+//! Security policies, certificates and capabilities.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use smtp_proto::sasl::{Login, Mechanism, Plain};
-use smtp_proto::{AuthenticationError, Credentials, Error, ErrorKind, Security, Stage, Timeouts};
+use smtp_proto::{Error, ErrorKind, Security, Stage, Timeouts};
 
 use super::{Bench, Case, Done, Verdict, mails};
 use crate::adapter::{Load, Session};
-use crate::letter::{Letter, PASSWORD, USER};
-use crate::site::{Door, HOST};
+use crate::letter::Letter;
+use crate::site::Door;
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -75,34 +73,22 @@ pub(super) const CASES: &[Case] = &[
         run: |bench| distrusts(bench, Door::Expired),
     },
     Case {
+        name: "certificate that no authority gave",
+        run: |bench| distrusts(bench, Door::SelfSigned),
+    },
+    Case {
+        name: "TLS 1.0 and 1.1 only",
+        run: |bench| distrusts(bench, Door::Old),
+    },
+    Case {
+        name: "TLS session resumed",
+        run: resumed,
+    },
+    Case {
         name: "capabilities before and after TLS",
         run: capabilities,
     },
-    Case {
-        name: "PLAIN",
-        run: |bench| logs_in(bench, &plain),
-    },
-    Case {
-        name: "LOGIN",
-        run: |bench| logs_in(bench, &login),
-    },
 ];
-
-type Make = dyn Fn(&str) -> Result<Arc<dyn Mechanism>, String>;
-
-fn user() -> String {
-    format!("{USER}@{HOST}")
-}
-
-fn plain(password: &str) -> Result<Arc<dyn Mechanism>, String> {
-    let mechanism = Plain::new(&user(), password).map_err(|error| error.to_string())?;
-    Ok(Arc::new(mechanism))
-}
-
-fn login(password: &str) -> Result<Arc<dyn Mechanism>, String> {
-    let mechanism = Login::new(&user(), password).map_err(|error| error.to_string())?;
-    Ok(Arc::new(mechanism))
-}
 
 fn deliver(bench: &Bench<'_>, door: Door, security: Security) -> Result<Session, String> {
     let letters = [Letter::new("ok", &["ok"]), Letter::new("ok", &["no", "ok"])];
@@ -151,12 +137,34 @@ fn silent(bench: &Bench<'_>) -> Verdict {
     }
 }
 
-/// Nothing goes in a connection to a server that shows such a certificate; in clear it may go.
+/// Nothing goes in a connection to a server whose certificate or TLS is no good; in clear it may go, if that was allowed.
 fn distrusts(bench: &Bench<'_>, door: Door) -> Verdict {
     fails(bench, door, Security::StartTls, |error| {
         matches!(error.kind(), ErrorKind::Transport(_)) && error.stage() == Stage::TlsHandshake
     })?;
     in_clear(bench, door, Security::Opportunistic)
+}
+
+/// The second connection goes on with the session of the first.
+fn resumed(bench: &Bench<'_>) -> Verdict {
+    for (door, security) in [
+        (Door::Relay, Security::StartTls),
+        (Door::Implicit, Security::Implicit),
+    ] {
+        // Not those of other cases.
+        let tls = bench.site.certificates.fresh_trust();
+        let tls = tls.map_err(|error| error.to_string())?;
+        let deliver = || {
+            let endpoint = bench.endpoint(door, security).tls(tls.clone());
+            let session = bench.deliver(endpoint, door, &[Letter::new("ok", &["ok"])])?;
+            Ok::<_, String>(session.tls.is_some_and(|facts| facts.is_resumed()))
+        };
+        match (deliver()?, deliver()?) {
+            (false, true) => {}
+            (first, _) => return Err(format!("{door:?}: the first is {first}, not the second")),
+        }
+    }
+    Ok(Done::Passed)
 }
 
 fn capabilities(bench: &Bench<'_>) -> Verdict {
@@ -168,43 +176,17 @@ fn capabilities(bench: &Bench<'_>) -> Verdict {
     };
     let before = see(Security::Cleartext)?.capabilities;
     let after = see(Security::StartTls)?.capabilities;
-    if !before.starttls() || before.auth().next().is_some() {
+    let in_clear = bench.server.mechanisms_in_clear();
+    if !before.starttls() || !before.auth().eq(in_clear.iter().copied()) {
         return Err(format!("before TLS: {before:?}"));
     }
     let auth: Vec<_> = after.auth().collect();
-    if after.starttls() || !auth.contains(&"PLAIN") || !auth.contains(&"LOGIN") {
-        return Err(format!("after TLS: {after:?}"));
+    let missing = |name: &&&str| !auth.contains(*name);
+    if let Some(name) = bench.server.mechanisms().iter().find(missing) {
+        return Err(format!("after TLS no {name}: {after:?}"));
     }
-    Ok(Done::Passed)
-}
-
-/// With the right password it goes, with a wrong one it does not.
-fn logs_in(bench: &Bench<'_>, make: &Make) -> Verdict {
-    for (door, security) in [
-        (Door::Submission, Security::StartTls),
-        (Door::Implicit, Security::Implicit),
-    ] {
-        let letters = [Letter::new("ok", &["ok"])];
-        let endpoint = |password| {
-            let credentials = Credentials::mechanisms(vec![make(password)?]);
-            Ok::<_, String>(bench.endpoint(door, security).credentials(credentials))
-        };
-        bench.deliver(endpoint(PASSWORD)?, door, &letters)?;
-        let load = Load::Batch(mails(&letters)?);
-        match bench.converse(endpoint("wrong")?, door, load) {
-            Ok(_) => return Err("a wrong password did".into()),
-            Err(error) => {
-                let code = error.reply().map(|reply| reply.code().as_u16());
-                let rejected = matches!(
-                    error.kind(),
-                    ErrorKind::Authentication(AuthenticationError::Rejected { .. })
-                );
-                if !rejected || code != Some(535) {
-                    return Err(error.to_string());
-                }
-            }
-        }
-        bench.compare_nothing()?;
+    if after.starttls() {
+        return Err(format!("after TLS: {after:?}"));
     }
     Ok(Done::Passed)
 }

@@ -1,9 +1,9 @@
 //! Mails that are too large.
 
 use bytes::Bytes;
-use smtp_proto::{ErrorKind, Fate, Pipelining, Security};
+use smtp_proto::{ErrorKind, Fate, Security};
 
-use super::{Bench, Case, Done, Text, Verdict, Way, mails};
+use super::{Bench, Case, Done, Text, Verdict, Way, each_way, mails};
 use crate::adapter::{Load, Session};
 use crate::letter::Letter;
 use crate::site::{Door, SMALL};
@@ -16,7 +16,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "too large, which only the server sees",
         run: |bench| {
-            each_way(bench, |bench, way| {
+            each_way(bench, &Way::SOME, |bench, way| {
                 let letters = letters();
                 let endpoint = way.apply(bench.endpoint(Door::Small, Security::Cleartext));
                 let load = Load::Batch(mails(&letters)?);
@@ -29,7 +29,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "too large, read piece by piece",
         run: |bench| {
-            each_way(bench, |bench, way| {
+            each_way(bench, &Way::SOME, |bench, way| {
                 let [_, letter, _] = letters();
                 let endpoint = way.apply(bench.endpoint(Door::Small, Security::Cleartext));
                 let mail = letter.streamed().map_err(|error| error.to_string())?;
@@ -78,19 +78,6 @@ fn beforehand(bench: &Bench<'_>) -> Verdict {
     }
 }
 
-fn each_way(bench: &Bench<'_>, run: fn(&Bench<'_>, Way) -> Verdict) -> Verdict {
-    for (level, text) in [
-        (Pipelining::Off, Text::Data),
-        (Pipelining::Transactions, Text::Data),
-        (Pipelining::Transactions, Text::Chunk),
-        (Pipelining::Speculative, Text::Chunk),
-    ] {
-        let way = Way { level, text };
-        run(bench, way).map_err(|fault| format!("{level:?}, {text:?}: {fault}"))?;
-    }
-    Ok(Done::Passed)
-}
-
 /// The large one was refused and is stored nowhere, and the others are stored, unless the server could not go on.
 fn judge(bench: &Bench<'_>, way: Way, letters: &[Letter], session: &Session) -> Verdict {
     bench.compare(letters, session)?;
@@ -101,7 +88,9 @@ fn judge(bench: &Bench<'_>, way: Way, letters: &[Letter], session: &Session) -> 
         for delivery in outcome.deliveries() {
             let fate = delivery.fate();
             let right = match fate {
-                Fate::Refused { reply, .. } => large && reply.code().as_u16() == 552,
+                Fate::Refused { reply, .. } => {
+                    large && reply.code().as_u16() == bench.server.code_for_too_large()
+                }
                 Fate::Accepted(_) => !large,
                 // It may close before the client has written all of the chunk and can read the refusal.
                 Fate::NotSent(_) | Fate::InDoubt(_) => (large || behind) && stuck,

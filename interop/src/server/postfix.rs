@@ -1,12 +1,16 @@
-//! Postfix: submission with Cyrus SASL, delivery into a Maildir by its own agent.
+//! Postfix: submission with the SASL of Dovecot, and of Cyrus; delivery into a Maildir by its own agent.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::{fs, io};
 
-use super::{Server, count_files};
+use super::{Ledger, Server, count_files_if, dovecot, said};
 use crate::certificates::Flaw;
 use crate::letter::{PASSWORD, RECIPIENTS, SENDERS, Step, USER};
-use crate::site::{Door, HOST, LARGE, SMALL, STORE, Site, keep_private};
+use crate::site::{
+    BackDoor, Door, FAR, FEW, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private,
+};
 
 #[derive(Debug)]
 pub(super) struct Postfix;
@@ -23,25 +27,41 @@ impl Server for Postfix {
         &Door::ALL
     }
 
+    fn beside(&self) -> &'static [&'static str] {
+        &[dovecot::NAME]
+    }
+
+    fn neighbours(&self, site: &Site) -> io::Result<Vec<Neighbour>> {
+        dovecot::beside(site)
+    }
+
     fn prepare(&self, site: &Site) -> io::Result<Command> {
         site.write("conf/main.cf", &main(site))?;
         site.write("conf/master.cf", &master(site))?;
         for step in [Step::Mail, Step::Data, Step::EndOfData] {
             let lines = SENDERS.iter().filter(|fault| fault.step == step);
-            let table: String = lines
+            let mut table: String = lines
                 .map(|fault| format!("/^{}-/ {} {}\n", fault.kind, fault.code, fault.text))
                 .collect();
+            if step == Step::Mail {
+                table += "/^hold-/ HOLD\n";
+            }
             site.write(&format!("conf/{step:?}"), &table)?;
         }
         let table: String = (RECIPIENTS.iter())
             .map(|fault| format!("/^{}-/ {} {}\n", fault.kind, fault.code, fault.text))
             .collect();
-        site.write("conf/recipients", &table)?;
-        site.write("conf/mailboxes", &format!("/^ok-.*@{HOST}$/ store/\n"))?;
+        site.write("conf/recipients", &(table + "/^later-/ greylist\n"))?;
+        let mailboxes = format!("/^(ok|later)-.*@{HOST}$/ store/\n");
+        site.write("conf/mailboxes", &mailboxes)?;
+        // What an alias leads to is not looked at before it is taken.
+        let aliases = format!("/^bounce-(.*)@{HOST}$/ gone-$1@gone.test\n");
+        site.write("conf/aliases", &aliases)?;
+        site.write("conf/transports", "/@gone.test$/ error:5.1.1 Gone\n")?;
         site.write(
             "conf/sasl/smtpd.conf",
             &format!(
-                "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {}\nmech_list: PLAIN LOGIN\n",
+                "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {}\nmech_list: PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256\n",
                 site.path("sasldb").display()
             ),
         )?;
@@ -51,7 +71,7 @@ impl Server for Postfix {
         add_user(site)?;
         // Makes the folders of the queue. It warns that the packages are not installed.
         let conf = site.path("conf");
-        run(site.command("postfix").arg("-c").arg(&conf).arg("check"))?;
+        said(site.command("postfix").arg("-c").arg(&conf).arg("check"))?;
         let mut command = site.command("/usr/lib/postfix/sbin/master");
         command
             .arg("-c")
@@ -64,36 +84,49 @@ impl Server for Postfix {
     fn queued(&self, site: &Site) -> io::Result<usize> {
         let mut count = 0;
         for queue in ["incoming", "active", "deferred", "maildrop"] {
-            count += count_files(&site.path("spool").join(queue))?;
+            count += count_files_if(&site.path("spool").join(queue), is_complete)?;
         }
         Ok(count)
     }
+
+    fn greylists(&self) -> bool {
+        true
+    }
+
+    fn reports(&self) -> bool {
+        true
+    }
+
+    fn ledger(&self, site: &Site) -> Option<Ledger> {
+        Some(Ledger::new(site.path("spool"), site.path("log")))
+    }
+}
+
+/// Whether all of a mail is in a file of the queue.
+fn is_complete(path: &Path) -> bool {
+    let mode = path.metadata().map(|file| file.permissions().mode());
+    // What is gone by now was.
+    mode.map_or(true, |mode| mode & 0o100 != 0)
 }
 
 fn add_user(site: &Site) -> io::Result<()> {
     let mut command = site.command("bash");
     let script = format!("printf {PASSWORD} | saslpasswd2 -p -c -f \"$1\" -u {HOST} {USER}");
     let database = site.path("sasldb");
-    run(command.args(["-c", &script, "bash"]).arg(&database))?;
+    said(command.args(["-c", &script, "bash"]).arg(&database))?;
     keep_private(&database, POSTFIX)
-}
-
-fn run(command: &mut Command) -> io::Result<()> {
-    let output = command.output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("{}: {said}", output.status)))
 }
 
 fn main(site: &Site) -> String {
     let home = site.home().display();
+    let beside = site.back_port(BackDoor::Beside);
+    let greylist = site.greylist;
     let key = site.certificates.key(Flaw::None);
     let chain = site.certificates.chain(Flaw::None);
     format!(
         "compatibility_level = 3.6
 queue_directory = {home}/spool
+enable_long_queue_ids = yes
 data_directory = {home}/data
 command_directory = /usr/sbin
 daemon_directory = /usr/lib/postfix/sbin
@@ -112,6 +145,7 @@ alias_maps =
 alias_database =
 local_transport = error:nobody
 local_header_rewrite_clients =
+virtual_alias_maps = regexp:{home}/conf/aliases
 virtual_mailbox_domains = {HOST}
 virtual_mailbox_base = {home}
 virtual_mailbox_maps = regexp:{home}/conf/mailboxes
@@ -121,13 +155,17 @@ virtual_minimum_uid = 100
 message_size_limit = {LARGE}
 mailbox_size_limit = 0
 virtual_mailbox_limit = 0
+in_flow_delay = 0
 smtpd_recipient_limit = 1000
 smtpd_error_sleep_time = 0
 smtpd_soft_error_limit = 10000
 smtpd_hard_error_limit = 10001
 smtpd_client_connection_count_limit = 0
 smtpd_delay_reject = no
+smtpd_authorized_xclient_hosts = 127.0.0.1
 smtpd_relay_restrictions = permit_sasl_authenticated, permit_auth_destination, reject
+smtpd_restriction_classes = greylist
+greylist = check_policy_service inet:127.0.0.1:{greylist}
 smtpd_sender_restrictions = check_sender_access regexp:{home}/conf/Mail
 smtpd_recipient_restrictions = check_recipient_access regexp:{home}/conf/recipients, reject_unlisted_recipient
 smtpd_data_restrictions = check_sender_access regexp:{home}/conf/Data
@@ -140,9 +178,16 @@ smtpd_sasl_path = smtpd
 cyrus_sasl_config_path = {home}/conf/sasl
 smtpd_sasl_local_domain = {HOST}
 smtpd_sasl_security_options = noanonymous
+relay_domains = {FAR}
+transport_maps = regexp:{home}/conf/transports, inline:{{{FAR}=lmtp:inet:127.0.0.1:{beside}}}
+lmtp_host_lookup = native
+lmtp_tls_security_level = verify
+lmtp_tls_verify_cert_match = {HOST}
+lmtp_tls_CAfile = {authority}
 ",
         key = key.display(),
         chain = chain.display(),
+        authority = site.certificates.authority().display(),
     )
 }
 
@@ -161,7 +206,14 @@ fn master(site: &Site) -> String {
         let options = match door {
             Door::Relay => String::new(),
             Door::Submission => {
-                "-o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes".into()
+                let sasl = match site.has(dovecot::NAME) {
+                    true => format!(
+                        "-o smtpd_sasl_type=dovecot -o smtpd_sasl_path=unix:{}",
+                        dovecot::auth(site).display()
+                    ),
+                    false => String::new(),
+                };
+                format!("-o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes {sasl}")
             }
             Door::Implicit => "-o smtpd_tls_wrappermode=yes -o smtpd_sasl_auth_enable=yes".into(),
             Door::Bare => "-o smtpd_tls_security_level=none -o smtpd_discard_ehlo_keywords=\
@@ -173,6 +225,12 @@ fn master(site: &Site) -> String {
                 .into(),
             Door::WrongName => chain(Flaw::WrongName),
             Door::Expired => chain(Flaw::Expired),
+            Door::SelfSigned => chain(Flaw::SelfSigned),
+            Door::Old => "-o smtpd_tls_protocols=TLSv1,TLSv1.1 \
+                -o smtpd_tls_mandatory_protocols=TLSv1,TLSv1.1 \
+                -o { tls_medium_cipherlist = ALL:@SECLEVEL=0 }"
+                .into(),
+            Door::Few => format!("-o smtpd_recipient_limit={FEW}"),
         };
         text += &format!(
             "127.0.0.1:{} inet n - n - - smtpd\n  {options}\n",
@@ -190,6 +248,7 @@ trace unix - - n - 0 bounce
 proxymap unix - - n - - proxymap
 error unix - - n - - error
 retry unix - - n - - error
+lmtp unix - - n - - lmtp
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
 "

@@ -2,14 +2,14 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::thread::{self, JoinHandle};
 
 use smtp_proto::{Security, Timeouts};
 #[cfg(feature = "rustls")]
 use smtp_rustls::EndpointBuilder;
 use smtp_test::{Action, Config, Log, Machine, Peer, Stage, Tls, TlsPeer, serve};
-use socket2::{Domain, Socket, Type};
+use socket2::SockRef;
 
 /// Enough that neither all commands nor all replies fit in any buffer between the two.
 pub(crate) const RECIPIENTS: usize = 10_000;
@@ -62,25 +62,17 @@ pub(crate) fn serving<S: Read + Write + Send + 'static>(
     })
 }
 
-/// The two ends of a TCP connection whose four buffers are small.
-pub(crate) fn sockets() -> (TcpStream, TcpStream) {
-    let small = || {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+/// The two ends of a connection whose buffers in the system are small.
+///
+/// Not of TCP: where its windows are this small, its timers take minutes for what there is to say.
+pub(crate) fn sockets() -> (UnixStream, UnixStream) {
+    let (client, server) = UnixStream::pair().unwrap();
+    for socket in [&client, &server] {
+        let socket = SockRef::from(socket);
         socket.set_recv_buffer_size(BUFFER).unwrap();
         socket.set_send_buffer_size(BUFFER).unwrap();
-        socket
-    };
-    let listener = small();
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    listener.bind(&any.into()).unwrap();
-    listener.listen(1).unwrap();
-    let client = small();
-    client.connect(&listener.local_addr().unwrap()).unwrap();
-    let (server, _) = listener.accept().unwrap();
-    for socket in [&client, &server] {
-        socket.set_tcp_nodelay(true).unwrap();
     }
-    (client.into(), server.into())
+    (client, server)
 }
 
 /// Patient with all but writing: for a server that stops reading. A loaded machine needs all the time there is for one that

@@ -41,7 +41,7 @@ impl Insert {
 pub(super) struct Line {
     rules: Rules,
     dots: Dots,
-    /// Dots at the start of lines so far, if they are counted.
+    /// Dots at the start of lines so far, as they were counted or doubled.
     counted: u64,
     state: State,
     /// Octets of the body so far.
@@ -86,8 +86,8 @@ impl Line {
         self
     }
 
-    /// The dots that were counted.
-    pub(super) const fn counted(&self) -> u64 {
+    /// Dots at the start of lines that were counted or doubled so far.
+    pub(super) const fn dots(&self) -> u64 {
         self.counted
     }
 
@@ -134,7 +134,10 @@ impl Line {
     /// Says that the insertion last asked for was made.
     pub(super) const fn inserted(&mut self, insert: Insert) {
         match insert {
-            Insert::Dot => self.state = State::Within,
+            Insert::Dot => {
+                self.state = State::Within;
+                self.count(1);
+            }
             Insert::Cr => self.state = State::AfterCr,
             Insert::Lf => {
                 self.state = State::Start;

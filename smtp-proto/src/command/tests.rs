@@ -125,6 +125,10 @@ fn every_line_is_written_as_the_standards_have_it() {
             Line::User(&Command::custom("XFORWARD", Some("NAME=a PORT=1")).unwrap()),
             "XFORWARD NAME=a PORT=1",
         ),
+        (
+            Line::User(&Command::xforward(Xforward::new().addr(None).port(1))),
+            "XFORWARD ADDR=[UNAVAILABLE] PORT=1",
+        ),
     ] {
         assert_eq!(text(line), format!("{expected}\r\n"));
         if !line.is_secret() {

@@ -8,6 +8,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod date_time;
+mod extensions;
+
 fn reason<T>(result: Result<T, ParameterError>) -> (usize, ParameterFault) {
     match result {
         Ok(_) => panic!("accepted"),
@@ -80,7 +83,14 @@ fn v11_what_would_break_the_grammar_is_refused_with_its_place() {
 
 #[test]
 fn a_set_has_no_keyword_twice_and_none_of_the_other_command() {
-    let parameter = |keyword: &str| Parameter::new(keyword, Some("x")).unwrap();
+    let parameter = |keyword: &str| {
+        let value = match keyword {
+            "NOTIFY" => "NEVER",
+            "RET" => "FULL",
+            _ => "x",
+        };
+        Parameter::new(keyword, Some(value)).unwrap()
+    };
     let mut mail = Parameters::mail();
     mail.push(parameter("ENVID")).unwrap();
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use crate::body::Framing;
 use crate::error::{Error, ErrorKind, ProtocolError, Stage};
-use crate::mail::{Answer, Recipient};
+use crate::mail::{Addressee, Answer};
 use crate::outcome::{Delivery, Fate};
 use crate::reply::{Reply, ReplyRef, Severity};
 
@@ -19,7 +19,7 @@ pub(super) struct Answers {
     pub(super) data: Option<Reply>,
     /// The first refusal of a chunk that was not the last.
     chunk: Option<Reply>,
-    /// The final reply; in LMTP, the last of them.
+    /// The final reply, if it is for all recipients: in LMTP it is not.
     pub(super) verdict: Option<Reply>,
     /// In LMTP, the place behind the recipient who got the last final reply, and how many did.
     judged: (usize, usize),
@@ -42,9 +42,10 @@ impl Answers {
     }
 
     /// Whether another transaction makes sense for those who were too many in this: not if the sender or the text was
-    /// refused, for whomever.
+    /// refused, for whomever. What LMTP says of the text is said of one recipient.
     pub(super) fn leave_hope(&self) -> bool {
-        self.sender.is_none() && (self.taken || self.accepted == 0)
+        let by_recipient = self.judged.1 > 0;
+        self.sender.is_none() && (self.taken || by_recipient || self.accepted == 0)
     }
 
     pub(super) fn handle_mail(&mut self, reply: ReplyRef<'_>) -> Result<(), ProtocolError> {
@@ -59,12 +60,11 @@ impl Answers {
     /// `again` says whether a recipient that is one too many can have a transaction of its own.
     pub(super) fn handle_rcpt(
         &mut self,
-        recipient: &mut Recipient,
+        recipient: &mut Addressee,
         reply: ReplyRef<'_>,
         again: bool,
     ) -> Result<(), ProtocolError> {
-        // RFC 5321, section 4.5.3.1.10: 452, and 552 from older servers, say that there are enough.
-        let enough = matches!(reply.code().as_u16(), 452 | 552) && self.accepted > 0;
+        let enough = self.accepted > 0 && says_enough(reply);
         self.answered = self.answered.saturating_add(1);
         match reply.code().severity() {
             Severity::Intermediate => return Err(ProtocolError::WrongClass),
@@ -96,7 +96,7 @@ impl Answers {
     /// Takes the final reply to a mail; in LMTP, to one recipient of it. Returns whether there is another to come.
     pub(super) fn handle_verdict(
         &mut self,
-        recipients: &mut [Recipient],
+        recipients: &mut [Addressee],
         reply: ReplyRef<'_>,
         by_recipient: bool,
         framing: Framing,
@@ -126,21 +126,18 @@ impl Answers {
         };
         if by_recipient {
             self.judge_next(recipients, fate);
-            if self.judged.1 < self.accepted {
-                return Ok(true);
-            }
-        } else {
-            recipients
-                .iter_mut()
-                .filter(|recipient| matches!(recipient.answer, Answer::Accepted))
-                .for_each(|recipient| recipient.answer = Answer::Known(fate.clone()));
+            return Ok(self.judged.1 < self.accepted);
         }
+        recipients
+            .iter_mut()
+            .filter(|recipient| matches!(recipient.answer, Answer::Accepted))
+            .for_each(|recipient| recipient.answer = Answer::Known(fate.clone()));
         self.verdict = Some(reply);
         Ok(false)
     }
 
     /// RFC 2033, section 4.2: the replies come in the order of the recipients that were accepted.
-    fn judge_next(&mut self, recipients: &mut [Recipient], fate: Fate) {
+    fn judge_next(&mut self, recipients: &mut [Addressee], fate: Fate) {
         let (from, count) = self.judged;
         let left = recipients.get_mut(from..).unwrap_or_default();
         let next = left
@@ -161,11 +158,11 @@ impl Answers {
     /// `offered` says whether the last octet of the text was ever offered to the transport.
     pub(super) fn delivery(
         &self,
-        recipient: Recipient,
+        recipient: Addressee,
         failure: Option<&Error>,
         offered: bool,
     ) -> Delivery {
-        let Recipient { path, answer } = recipient;
+        let Addressee { path, answer } = recipient;
         let contradiction = failure.filter(|_| self.contradicted);
         let fate = match (answer, contradiction) {
             (Answer::Known(fate), _) => fate,
@@ -203,6 +200,15 @@ impl Answers {
             None => Fate::NotSent(Error::new(Stage::Rcpt, ErrorKind::TooManyRecipients)),
         }
     }
+}
+
+/// RFC 5321, section 4.5.3.1.10: 452, and 552 from older servers, say that there are enough recipients; but not if the
+/// enhanced code speaks of the address or of the mailbox (RFC 3463, sections 3.2 and 3.3).
+fn says_enough(reply: ReplyRef<'_>) -> bool {
+    matches!(reply.code().as_u16(), 452 | 552)
+        && !reply
+            .enhanced()
+            .is_some_and(|enhanced| matches!(enhanced.subject(), 1 | 2))
 }
 
 fn refused(stage: Stage, reply: Reply) -> Fate {

@@ -1,6 +1,7 @@
 //! The text of one mail on its way: pieces in, octets in line.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 
@@ -66,6 +67,11 @@ impl Text {
 
     pub(super) fn written(&self) -> u64 {
         self.written
+    }
+
+    /// The same as the size of a message is counted (RFC 1870, section 3): without the doubled dots.
+    pub(super) fn size(&self) -> u64 {
+        self.written.saturating_sub(self.encoder.doubled())
     }
 
     /// Octets of all of it as they travel, without what ends it; as declared, or `None`, if it is not at hand.
@@ -175,10 +181,28 @@ impl Text {
                     out(part);
                 })?;
             if self.piece.is_empty() {
-                self.piece = self.more.pop_front().unwrap_or_default();
+                self.piece = self.next_piece();
             }
         }
         Ok(())
+    }
+
+    /// What was written next. Short pieces that are here are joined: else each would be a slice of its own, and a few of
+    /// them fill an offer, or a chunk.
+    fn next_piece(&mut self) -> Bytes {
+        let is_short = |piece: &Bytes| piece.len() <= SHORT;
+        let next = self.more.pop_front().unwrap_or_default();
+        if !is_short(&next) || !self.more.front().is_some_and(is_short) {
+            return next;
+        }
+        let mut joined = Vec::from(next);
+        while joined.len() < JOINED
+            && self.more.front().is_some_and(is_short)
+            && let Some(piece) = self.more.pop_front()
+        {
+            joined.extend_from_slice(&piece);
+        }
+        joined.into()
     }
 
     /// Stages the line end that the last line lacks: where the length tells the end, it counts as text.
@@ -267,6 +291,12 @@ pub(super) fn octets(bytes: &[u8]) -> u64 {
 /// Octets of text in line at one time: enough to keep a transport busy, little enough that a failure in the middle of a
 /// text is known to be in the middle.
 const OFFER: usize = 65_536;
+
+/// The longest piece that is cheaper to copy than to send as a slice of its own.
+const SHORT: usize = 512;
+
+/// Octets of short pieces that are joined to one, about.
+const JOINED: usize = 16 * 1024;
 
 /// Pieces in line at one time; a few less than an offer holds, for the commands around them.
 const PIECES: usize = 60;

@@ -7,6 +7,8 @@
 //! login alice secret                credentials
 //! token alice t0k3n                 the same for XOAUTH2
 //! credentials-in-clear
+//! xclient NAME=a ADDR=192.0.2.1      for whom it speaks; `-` is a value that is not known
+//! xclient-if-offered NAME=a
 //! level off                         or envelope, transactions, speculative
 //! speculation 100 200               octets of a mail, and of all text on its way
 //! chunk-size 10                     octets
@@ -19,11 +21,14 @@
 //! line-ends convert                 these four count for the mails below, too
 //! longest-line none
 //! parameter BY=120;R
+//! if-offered DSN                    parameters of this extension are left out if it is not offered
 //! declare eight-bit                 or utf8-headers, binary, or size 100; of a text that comes in pieces
-//! mail a@x.test b@x.test c@x.test   a sender (<> for none) and recipients (local:root for one without a domain)
+//! mail a@x.test b@x.test c@x.test   a sender (<> for none) and recipients (local:root for one without a domain), each with
+//!                                   its own parameters behind it: b@x.test|NOTIFY=NEVER|ORCPT=rfc822;b@x.test
 //! stream a@x.test b@x.test          the same with a text in pieces:
 //! piece Subject: t\r\n\r\n           then `finish`, `fail` (the source fails) or `abandon`
 //! vrfy root                         or noop, rset, expn, help, custom
+//! xforward ADDR=- SOURCE=REMOTE     where the next mail comes from
 //! quit
 //! ---
 //! S: 220 …                          a script of smtp-test
@@ -52,8 +57,8 @@ use std::time::Duration;
 use smtp_proto::body::LineEnds;
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Error, ForwardPath, Mail, MailBuilder, MailError,
-    Outcome, Parameter, Pipelining, Protocol, Reply, Security, Speculation, Streamed, Timeouts,
-    Window,
+    Outcome, Parameter, Pipelining, Protocol, Recipient, Reply, Security, Speculation, Streamed,
+    Timeouts, Window, Xclient, XclientProto, Xforward, XforwardSource,
 };
 use smtp_test::Script;
 
@@ -165,6 +170,7 @@ struct Shape {
     line_ends: LineEnds,
     longest_line: Option<usize>,
     parameters: Vec<Parameter>,
+    dispensable: Vec<String>,
     declared: Streamed,
     binary: bool,
 }
@@ -176,6 +182,7 @@ impl Default for Shape {
             line_ends: LineEnds::Reject,
             longest_line: Some(998),
             parameters: Vec::new(),
+            dispensable: Vec::new(),
             declared: Streamed::new(),
             binary: false,
         }
@@ -190,13 +197,8 @@ impl Shape {
             ("binary", _) => self.binary = true,
             ("line-ends", "convert") => self.line_ends = LineEnds::Convert,
             ("longest-line", _) => self.longest_line = rest.parse().ok(),
-            ("parameter", _) => {
-                let (keyword, value) = rest
-                    .split_once('=')
-                    .map_or((rest, None), |(word, value)| (word, Some(value)));
-                self.parameters
-                    .push(Parameter::new(keyword, value).unwrap());
-            }
+            ("parameter", _) => self.parameters.push(parameter(rest)),
+            ("if-offered", _) => self.dispensable.push(rest.to_owned()),
             ("declare", "eight-bit") => self.declared = self.declared.eight_bit(),
             ("declare", "binary") => self.declared = self.declared.binary(),
             ("declare", "utf8-headers") => self.declared = self.declared.utf8_headers(),
@@ -215,10 +217,16 @@ impl Shape {
         let mut words = envelope.split(' ');
         let mut mail = Mail::builder().sender(words.next().unwrap());
         for word in words {
-            mail = match word.strip_prefix("local:") {
-                Some(user) => mail.recipient(ForwardPath::local(user).unwrap()),
-                None => mail.recipient(word),
+            let mut parts = word.split('|');
+            let path = parts.next().unwrap();
+            let recipient = match path.strip_prefix("local:") {
+                Some(user) => ForwardPath::local(user).unwrap().into(),
+                None => Recipient::from(path),
             };
+            mail = mail.recipient(parts.map(parameter).fold(recipient, Recipient::parameter));
+        }
+        for extension in &self.dispensable {
+            mail = mail.if_offered(extension);
         }
         mail = self
             .parameters
@@ -237,6 +245,13 @@ impl Shape {
         }
         .build()
     }
+}
+
+fn parameter(text: &str) -> Parameter {
+    let (keyword, value) = text
+        .split_once('=')
+        .map_or((text, None), |(word, value)| (word, Some(value)));
+    Parameter::new(keyword, value).unwrap()
 }
 
 fn timeouts(session: Option<&str>, limit: Option<Duration>) -> Timeouts {
@@ -261,6 +276,8 @@ fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuil
         "policy" => config.security(policy(rest)),
         "login" => config.credentials(Credentials::password(two().0, two().1).unwrap()),
         "token" => config.credentials(Credentials::xoauth2(two().0, two().1).unwrap()),
+        "xclient" => config.xclient(xclient(rest)),
+        "xclient-if-offered" => config.xclient(xclient(rest).if_offered()),
         "credentials-in-clear" => config.dangerous_credentials_in_clear(),
         "level" => config.pipelining(level(rest)),
         "speculation" => config.speculation(Speculation::new(
@@ -306,6 +323,7 @@ fn act(actions: &mut Vec<Action>, shape: &Shape, word: &str, rest: &str) -> bool
         "help" => {
             Action::Command(Command::help(Some(rest).filter(|rest| !rest.is_empty())).unwrap())
         }
+        "xforward" => Action::Command(Command::xforward(xforward(rest))),
         "custom" => {
             let (verb, arguments) = rest
                 .split_once(' ')
@@ -390,6 +408,39 @@ fn policy(name: &str) -> Security {
         "cleartext" => Security::Cleartext,
         _ => panic!("no such policy: {name}"),
     }
+}
+
+fn xclient(attributes: &str) -> Xclient {
+    attributes_of(attributes).fold(Xclient::new(), |client, (name, value)| match name {
+        "NAME" if value == Some("later") => client.name_unknown_for_now(),
+        "NAME" => client.name(value).unwrap(),
+        "ADDR" => client.addr(value.map(|addr| addr.parse().unwrap())),
+        "PORT" => client.port(value.map(|port| port.parse().unwrap())),
+        "HELO" => client.helo(value).unwrap(),
+        "LOGIN" => client.login(value).unwrap(),
+        "PROTO" if value == Some("ESMTP") => client.proto(XclientProto::Esmtp),
+        _ => panic!("no such attribute: {name}"),
+    })
+}
+
+fn xforward(attributes: &str) -> Xforward {
+    attributes_of(attributes).fold(Xforward::new(), |origin, (name, value)| match name {
+        "NAME" => origin.name(value).unwrap(),
+        "ADDR" => origin.addr(value.map(|addr| addr.parse().unwrap())),
+        "HELO" => origin.helo(value).unwrap(),
+        "PROTO" => origin.proto(value).unwrap(),
+        "IDENT" => origin.ident(value).unwrap(),
+        "SOURCE" if value == Some("REMOTE") => origin.source(XforwardSource::Remote),
+        _ => panic!("no such attribute: {name}"),
+    })
+}
+
+/// Words like `NAME=value`; a value of `-` is none.
+fn attributes_of(words: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    words.split(' ').map(|word| {
+        let (name, value) = word.split_once('=').expect("an attribute");
+        (name, Some(value).filter(|value| *value != "-"))
+    })
 }
 
 /// Resolves `\r`, `\n`, `\0`, `\\` and `\xNN`.

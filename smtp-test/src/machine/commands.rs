@@ -83,6 +83,8 @@ impl Machine {
             Request::Help => {
                 self.answer(&[Stage::Help], "214 2.0.0 see RFC 5321", true);
             }
+            Request::Xclient(attributes) => self.xclient(attributes, line),
+            Request::Xforward(attributes) => self.xforward(attributes, line),
             Request::Quit => self.quit(),
             Request::Other => {
                 self.answer(&[Stage::Unknown], "500 5.5.1 unknown command", false);

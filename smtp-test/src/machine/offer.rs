@@ -49,6 +49,15 @@ impl Offer {
         offer
     }
 
+    /// Nothing but one extension.
+    pub(super) fn only(&self, keyword: &str) -> Self {
+        let of = |line: &&String| line.split(' ').next() == Some(keyword);
+        Self {
+            lines: self.lines.iter().filter(of).cloned().collect(),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn has(&self, keyword: &str) -> bool {
         self.arguments(keyword).is_some()
     }

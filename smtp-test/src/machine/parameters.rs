@@ -1,7 +1,7 @@
 //! The parameters of MAIL and RCPT: where each may stand, what it may say, and how much longer it makes the line.
 
 use super::{Machine, offer::Offer, syntax::Path};
-use crate::{Parameter, Rule, record::decode_xtext};
+use crate::{Parameter, Rule, xtext};
 
 impl Machine {
     /// Looks whether each parameter is offered, in its place and well formed, and gives the refusal if one is not.
@@ -9,6 +9,13 @@ impl Machine {
         let mut refusal = None;
         for parameter in &path.parameters {
             refusal = self.check_parameter(parameter, forward).or(refusal);
+        }
+        let wide = (path.parameters.iter()).find(|parameter| !parameter.to_string().is_ascii());
+        if let Some(parameter) = wide
+            && !(path.has("SMTPUTF8") || self.mail_has("SMTPUTF8"))
+        {
+            self.violation(Rule::EightBit, parameter.to_string());
+            refusal = Some("501 5.6.7 non-ASCII parameter without SMTPUTF8");
         }
         if path.has("HOLDFOR") && path.has("HOLDUNTIL") {
             self.violation(Rule::Syntax, "HOLDFOR together with HOLDUNTIL");
@@ -57,7 +64,9 @@ impl Machine {
             // RFC 2852, section 4.
             "BY" if self.is_too_soon(value) => Some("555 5.5.4 sooner than offered"),
             // RFC 4865, section 4.
-            "HOLDFOR" if self.is_too_late(value) => Some("501 5.7.0 later than offered"),
+            "HOLDFOR" | "HOLDUNTIL" if self.is_too_late(known.keyword, value) => {
+                Some("501 5.7.0 later than offered")
+            }
             _ => None,
         }
     }
@@ -76,13 +85,17 @@ impl Machine {
     }
 
     /// Whether a message shall be held for longer than FUTURERELEASE offers.
-    fn is_too_late(&self, value: Option<&str>) -> bool {
-        let wanted: Option<u64> = value.and_then(|value| value.parse().ok());
-        let most: Option<u64> = self
-            .offer
-            .arguments("FUTURERELEASE")
-            .and_then(|mut words| words.next()?.parse().ok());
-        wanted.zip(most).is_some_and(|(wanted, most)| wanted > most)
+    fn is_too_late(&self, keyword: &str, value: Option<&str>) -> bool {
+        let mut offered = self.offer.arguments("FUTURERELEASE").into_iter().flatten();
+        let (most, latest) = (offered.next(), offered.next());
+        if keyword == "HOLDUNTIL" {
+            return (value.and_then(seconds).zip(latest.and_then(seconds)))
+                .is_some_and(|(wanted, latest)| wanted > latest);
+        }
+        let number = |text: Option<&str>| text.and_then(|text| text.parse::<u64>().ok());
+        number(value)
+            .zip(number(most))
+            .is_some_and(|(wanted, most)| wanted > most)
     }
 }
 
@@ -151,7 +164,8 @@ const KNOWN: &[Known] = &[
         value.is_some_and(priority)
     }),
     of_mail("HOLDFOR", "FUTURERELEASE", |value| {
-        value.is_some_and(|value| digits(value, 9))
+        // RFC 4865, section 3: no 0 in front.
+        value.is_some_and(|value| digits(value, 9) && !value.starts_with('0'))
     }),
     of_mail("HOLDUNTIL", "FUTURERELEASE", |value| {
         value.is_some_and(date_time)
@@ -171,16 +185,17 @@ fn digits(text: &str, most: usize) -> bool {
     (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// RFC 3461, section 4.4: xtext of at most 100 octets, which stands for printable US-ASCII.
+/// RFC 3461, sections 4.4 and 5.4: xtext, which stands for printable US-ASCII; the parameter has at most 100 octets.
 fn envelope_id(value: &str) -> bool {
-    value.len() <= 100
-        && decode_xtext(value).is_some_and(|id| id.iter().all(|byte| matches!(byte, b' '..=b'~')))
+    "ENVID=".len() + value.len() <= 100
+        && !value.is_empty()
+        && xtext::decode(value).is_some_and(|id| id.iter().all(|byte| matches!(byte, b' '..=b'~')))
 }
 
 /// RFC 4954, section 5: xtext of a mailbox, or `<>`.
 fn submitter(value: &str) -> bool {
     value == "<>"
-        || decode_xtext(value)
+        || xtext::decode(value)
             .and_then(|mailbox| String::from_utf8(mailbox).ok())
             .is_some_and(|mailbox| super::syntax::mailbox(&mailbox, false))
 }
@@ -216,7 +231,8 @@ fn notify(value: &str) -> bool {
         })
 }
 
-/// RFC 3461, section 4.2, and RFC 6533, section 3, for the type `utf-8`: `addr-type ";" xtext`.
+/// RFC 3461, sections 4.2 and 5.4, and RFC 6533, section 3, for the type `utf-8`: `addr-type ";" xtext`; the parameter has at
+/// most 500 octets.
 fn original_recipient(value: &str) -> bool {
     let Some((kind, address)) = value.split_once(';') else {
         return false;
@@ -227,12 +243,12 @@ fn original_recipient(value: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*-/?^_`{|}~.".contains(&byte));
     let printable = |byte: &u8| matches!(byte, b' '..=b'~');
     let fits = if kind.eq_ignore_ascii_case("utf-8") {
-        !address.is_empty()
+        xtext::decode_address(address).is_some()
     } else {
-        decode_xtext(address)
+        xtext::decode(address)
             .is_some_and(|address| !address.is_empty() && address.iter().all(printable))
     };
-    atom && fits && value.len() <= 500
+    atom && fits && "ORCPT=".len() + value.len() <= 500
 }
 
 /// RFC 7293, section 3: a time, and perhaps what to do where it cannot be told.
@@ -245,40 +261,67 @@ fn valid_since(value: &str) -> bool {
 
 /// RFC 3339: `1996-12-19T16:39:57Z`, perhaps with a fraction and a numeric offset.
 fn date_time(text: &str) -> bool {
-    let Some((date, time)) = text.split_once(['T', 't']) else {
-        return false;
-    };
-    let numbers = |text: &str, between: char, parts: &[(usize, u32, u32)]| {
+    seconds(text).is_some()
+}
+
+/// The same as seconds since the year 0, without leap seconds.
+fn seconds(text: &str) -> Option<i64> {
+    let (date, time) = text.split_once(['T', 't'])?;
+    let numbers = |text: &str, between: char, parts: &[(usize, i64, i64)]| {
         let found: Vec<&str> = text.split(between).collect();
-        found.len() == parts.len()
-            && found.iter().zip(parts).all(|(found, &(len, least, most))| {
-                found.len() == len
-                    && digits(found, len)
-                    && found
-                        .parse()
-                        .is_ok_and(|number: u32| (least..=most).contains(&number))
-            })
+        if found.len() != parts.len() {
+            return None;
+        }
+        let mut numbers = [0; 3];
+        for ((number, found), &(len, least, most)) in numbers.iter_mut().zip(found).zip(parts) {
+            *number = Some(found)
+                .filter(|found| found.len() == len && digits(found, len))?
+                .parse()
+                .ok()
+                .filter(|number| (least..=most).contains(number))?;
+        }
+        Some(numbers)
     };
     let zone_at = time.find(['Z', 'z', '+', '-']).unwrap_or(time.len());
     let (clock, zone) = time.split_at(zone_at);
     let (clock, fraction) = clock
         .split_once('.')
         .map_or((clock, "0"), |(clock, fraction)| (clock, fraction));
-    let zone_fits = match zone.split_at_checked(1) {
-        Some(("Z" | "z", "")) => true,
-        Some(("+" | "-", offset)) => numbers(offset, ':', &[(2, 0, 23), (2, 0, 59)]),
-        _ => false,
+    let east = match zone.split_at_checked(1)? {
+        ("Z" | "z", "") => 0,
+        (sign @ ("+" | "-"), offset) => {
+            let [hours, minutes, _] = numbers(offset, ':', &[(2, 0, 23), (2, 0, 59)])?;
+            (hours * 60 + minutes) * if sign == "+" { 60 } else { -60 }
+        }
+        _ => return None,
     };
-    numbers(date, '-', &[(4, 0, 9999), (2, 1, 12), (2, 1, 31)])
-        && numbers(clock, ':', &[(2, 0, 23), (2, 0, 59), (2, 0, 60)])
-        && digits(fraction, 20)
-        && zone_fits
+    let [year, month, day] = numbers(date, '-', &[(4, 0, 9999), (2, 1, 12), (2, 1, 31)])?;
+    let [hour, minute, second] = numbers(clock, ':', &[(2, 0, 23), (2, 0, 59), (2, 0, 60)])?;
+    let is_leap = |year: i64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let of_month = |month: i64| match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if is_leap(year) => 29,
+        2 => 28,
+        _ => 31,
+    };
+    if day > of_month(month) || !digits(fraction, 20) {
+        return None;
+    }
+    let of_years: i64 = (0..year)
+        .map(|year| if is_leap(year) { 366 } else { 365 })
+        .sum();
+    let days = of_years + (1..month).map(of_month).sum::<i64>() + day - 1;
+    let utc = days * 86_400 + (hour * 60 + minute) * 60 + second - east;
+    // In UTC, too, it is of a year that can be written.
+    (0..10_000 * 365 * 86_400 + 2425 * 86_400)
+        .contains(&utc)
+        .then_some(utc)
 }
 
 /// What any line may have.
 pub(super) const SHORTEST_LIMIT: usize = 512;
 
-/// How much longer MAIL may be: RFC 1870, 6531, 4954, 8689, 3030, 6152, 3461 (the ENVID and RET parameters), 6710.
+/// How much longer MAIL may be: RFC 1870, 6531, 4954, 8689, 3030, 6152, 3461 section 5.4 (ENVID and RET), 6710.
 const MAIL_ALLOWANCES: &[(&str, usize)] = &[
     ("SIZE", 26),
     ("SMTPUTF8", 10),
@@ -286,7 +329,7 @@ const MAIL_ALLOWANCES: &[(&str, usize)] = &[
     ("REQUIRETLS", 11),
     ("BINARYMIME", 16),
     ("8BITMIME", 17),
-    ("DSN", 124),
+    ("DSN", 110),
     ("MT-PRIORITY", 15),
     ("DELIVERBY", 17),
     ("FUTURERELEASE", 34),
@@ -326,12 +369,14 @@ mod tests {
             "MT-PRIORITY=-9",
             "MT-PRIORITY=0",
             "HOLDFOR=86400",
+            "HOLDUNTIL=2024-02-29T23:59:60-23:59",
             "HOLDUNTIL=2026-12-19T16:39:57Z",
             "NOTIFY=NEVER",
             "NOTIFY=SUCCESS,DELAY",
             "ORCPT=rfc822;Dana@Ivory.example",
             "ORCPT=rfc822;a+2Bb@c.example",
             "ORCPT=utf-8;\u{e4}@c.example",
+            "ORCPT=utf-8;\\x{E4}\\x{2B}@c.example",
             "RRVS=2014-04-03T23:01:00Z",
             "RRVS=1996-12-19T16:39:57.25-08:00;C",
         ] {
@@ -364,6 +409,11 @@ mod tests {
             "MT-PRIORITY=-0",
             "MT-PRIORITY=+1",
             "HOLDFOR=1234567890",
+            "HOLDFOR=0",
+            "HOLDFOR=01",
+            "HOLDUNTIL=2026-02-29T16:39:57Z",
+            "HOLDUNTIL=9999-12-31T23:59:59-00:01",
+            "HOLDUNTIL=0000-01-01T00:00:00+00:01",
             "HOLDUNTIL=2026-12-19",
             "HOLDUNTIL=2026-13-19T16:39:57Z",
             "NOTIFY=NEVER,DELAY",
@@ -372,6 +422,9 @@ mod tests {
             "ORCPT=a@c",
             "ORCPT=rfc822;",
             "ORCPT=rfc822;a+b@c",
+            "ORCPT=utf-8;",
+            "ORCPT=utf-8;a+2Bb@c",
+            "ORCPT=utf-8;\\x{e4}@c",
             "RRVS=1",
             "RRVS=2014-04-03T23:01:00Z;X",
             "RRVS=2014-04-03T23:01:00",

@@ -27,6 +27,9 @@ pub(super) enum Request<'a> {
     Vrfy,
     Expn,
     Help,
+    /// Keywords in capitals, values in xtext.
+    Xclient(Vec<Parameter>),
+    Xforward(Vec<Parameter>),
     Quit,
     /// Any verb besides.
     Other,
@@ -96,6 +99,8 @@ pub(super) fn parse(line: &str) -> Result<Request<'_>, &'static str> {
         b"EXPN" => rest
             .map_or(Err("no argument"), |_| text(rest))
             .map(|()| Request::Expn),
+        b"XCLIENT" => attributes(rest).map(Request::Xclient),
+        b"XFORWARD" => attributes(rest).map(Request::Xforward),
         _ => text(rest).map(|()| Request::Other),
     }
 }
@@ -122,6 +127,32 @@ fn text(rest: Option<&str>) -> Result<(), &'static str> {
         }
         _ => Ok(()),
     }
+}
+
+/// One attribute or more, each with a value in xtext.
+fn attributes(rest: Option<&str>) -> Result<Vec<Parameter>, &'static str> {
+    let mut attributes: Vec<Parameter> = Vec::new();
+    for word in rest.ok_or("no attribute")?.split(' ') {
+        let (keyword, value) = word.split_once('=').ok_or("an attribute without a value")?;
+        let attribute = Parameter {
+            keyword: keyword.to_ascii_uppercase(),
+            value: Some(value.to_owned()),
+        };
+        if !keyword.bytes().all(|byte| byte.is_ascii_alphabetic()) || keyword.is_empty() {
+            return Err("an attribute without a name");
+        }
+        if value.is_empty() || attribute.decoded().is_none() {
+            return Err("an attribute whose value is no xtext");
+        }
+        if attributes
+            .iter()
+            .any(|other| other.keyword == attribute.keyword)
+        {
+            return Err("an attribute twice");
+        }
+        attributes.push(attribute);
+    }
+    Ok(attributes)
 }
 
 fn client_name(rest: Option<&str>) -> Result<&str, &'static str> {
@@ -345,6 +376,8 @@ mod tests {
             "BDAT 0",
             "BDAT 0 LAST",
             "bdat 18446744073709551615 last",
+            "XCLIENT NAME=a ADDR=10.0.0.1",
+            "xforward name=[UNAVAILABLE] HELO=a+2Bb",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line));
         }
@@ -394,6 +427,15 @@ mod tests {
             "BDAT 1  LAST",
             "BDAT LAST",
             "BDAT 18446744073709551616",
+            "XCLIENT",
+            "XCLIENT NAME",
+            "XCLIENT NAME=",
+            "XCLIENT =a",
+            "XCLIENT NAME=a  ADDR=10.0.0.1",
+            "XCLIENT NAME=a NAME=b",
+            "XFORWARD NAME=a+2",
+            "XFORWARD NAME=a=b",
+            "XFORWARD NAME=a ",
         ] {
             assert!(parse(line).is_err(), "{line}: {:?}", parse(line));
         }

@@ -31,6 +31,8 @@ pub(super) struct Envelope {
     failed: Option<u64>,
     /// The end of the message was refused, and the server waits for RSET.
     left_open: bool,
+    /// What XFORWARD told of the mail.
+    pub(super) forwarded: Vec<Parameter>,
 }
 
 /// A chunk that is being received.
@@ -87,6 +89,7 @@ impl Machine {
                 mail: (code / 100 == 2).then(|| (path.address.to_owned(), path.parameters)),
                 mails_seen: 1,
                 answered: self.last_reply,
+                forwarded: std::mem::take(&mut self.envelope.forwarded),
                 ..Envelope::default()
             };
         }
@@ -298,7 +301,8 @@ impl Machine {
                 if code / 100 == 2 {
                     taken = true;
                     if let Some(mail) = envelope.mail.clone() {
-                        self.store(mail, vec![recipient.clone()], message.len, &body);
+                        let recipients = vec![recipient.clone()];
+                        self.store(mail, recipients, &envelope.forwarded, message.len, &body);
                     }
                 }
                 if matches!(self.state, State::Closed) {
@@ -317,7 +321,7 @@ impl Machine {
             {
                 taken = true;
                 let recipients = std::mem::take(&mut envelope.recipients);
-                self.store(mail, recipients, message.len, &body);
+                self.store(mail, recipients, &envelope.forwarded, message.len, &body);
             }
         }
         if !taken && self.config.strict_bdat && stages.contains(&Stage::BdatLast) {
@@ -334,6 +338,7 @@ impl Machine {
         &self,
         (sender, parameters): (String, Vec<Parameter>),
         recipients: Vec<Recipient>,
+        forwarded: &[Parameter],
         body_len: u64,
         body: &Arc<Vec<u8>>,
     ) {
@@ -341,6 +346,7 @@ impl Machine {
             sender,
             parameters,
             recipients,
+            forwarded: forwarded.to_vec(),
             body_len,
             body: Arc::clone(body),
             over_tls: self.in_tls,
@@ -396,7 +402,7 @@ impl Machine {
             .is_some_and(|size| self.is_too_big(size))
     }
 
-    fn mail_has(&self, keyword: &str) -> bool {
+    pub(super) fn mail_has(&self, keyword: &str) -> bool {
         self.mail_parameter(keyword).is_some()
     }
 

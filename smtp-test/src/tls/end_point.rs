@@ -1,4 +1,5 @@
-//! The channel binding `tls-server-end-point` (RFC 5929, section 4): a hash of the server's certificate.
+//! What is read in the server's certificate: the channel binding `tls-server-end-point` (RFC 5929, section 4), which is a hash of
+//! all of it, and its public key.
 
 use ring::digest;
 
@@ -20,6 +21,20 @@ fn signature_algorithm(certificate: &[u8]) -> Option<&[u8]> {
     let (algorithm, _) = element(fields, SEQUENCE)?;
     let (identifier, _) = element(algorithm, OBJECT_IDENTIFIER)?;
     Some(identifier)
+}
+
+/// SHA-256 of `TBSCertificate.subjectPublicKeyInfo` (RFC 5280, section 4.1).
+pub(super) fn key_hash(certificate: &[u8]) -> Option<[u8; 32]> {
+    let (fields, _) = element(certificate, SEQUENCE)?;
+    let (mut rest, _) = element(fields, SEQUENCE)?;
+    // Version, serial number, signature, issuer, validity, subject.
+    for tag in [VERSION, INTEGER, SEQUENCE, SEQUENCE, SEQUENCE, SEQUENCE] {
+        (_, rest) = element(rest, tag)?;
+    }
+    let (_, behind) = element(rest, SEQUENCE)?;
+    let key = rest.strip_suffix(behind)?;
+    let hash = digest::digest(&digest::SHA256, key);
+    hash.as_ref().try_into().ok()
 }
 
 /// The contents of the first element of some DER, and what comes behind it.
@@ -45,6 +60,9 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 }
 
 const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
+/// `[0]`, explicit.
+const VERSION: u8 = 0xa0;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 
 // Contents of object identifiers.
@@ -61,6 +79,19 @@ mod tests {
     use rcgen::{
         CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
     };
+
+    #[test]
+    fn the_key_is_found_as_it_stands_in_the_certificate() {
+        use rcgen::PublicKeyData;
+
+        for kind in [&PKCS_ECDSA_P256_SHA256, &PKCS_ED25519] {
+            let key = KeyPair::generate_for(kind).unwrap();
+            let certificate = CertificateParams::default().self_signed(&key).unwrap();
+            let expected = digest::digest(&digest::SHA256, &key.subject_public_key_info());
+            assert_eq!(key_hash(certificate.der()).unwrap(), expected.as_ref());
+        }
+        assert_eq!(key_hash(b"\x30\x00"), None);
+    }
 
     #[test]
     fn the_hash_is_that_of_the_signature() {

@@ -1,0 +1,139 @@
+//! Whatever text is tried as a parameter: the core takes it exactly if the server's own parser does, and sends it as it is.
+
+use smtp_proto::{Parameter, ParameterError, ParameterFault, Parameters};
+use smtp_test::{Config, Machine, Peer, Rule, TlsFacts};
+
+/// Lines, each a parameter as it stands in MAIL or RCPT. Only LF ends a line, so all other controls come to be tried.
+pub fn parameters(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let lines: Vec<&str> = text.split('\n').take(20).collect();
+    let offers = lines.iter().flat_map(|line| {
+        let keyword = line.split('=').next().unwrap_or_default();
+        // What they belong to, and what they are if they belong to nothing.
+        let parameter = parse(line).ok();
+        let extension = parameter.map(|parameter| parameter.extension().to_owned());
+        let is_keyword = keyword.parse::<smtp_proto::Keyword>().is_ok();
+        let own = is_keyword.then(|| keyword.to_ascii_uppercase());
+        extension.into_iter().chain(own)
+    });
+    let generous = EXTENSIONS
+        .iter()
+        .fold(Config::new(), |config, offer| config.with(*offer))
+        .implicit_tls();
+    let config = offers
+        .filter(|offer| {
+            let mut known = EXTENSIONS.iter();
+            !known.any(|known| known.split(' ').next() == Some(offer))
+        })
+        .fold(generous, |config, offer| config.with(offer));
+    let mut server = Machine::new(&config);
+    server.handle_tls(TlsFacts::pretended());
+    hear(&mut server);
+    server.handle_input(b"EHLO client.test\r\n");
+    hear(&mut server);
+    for line in lines {
+        match parse(line) {
+            Ok(parameter) => check_taken(&mut server, line, &parameter),
+            Err(error) => check_refused(&mut server, line, error),
+        }
+    }
+}
+
+fn check_taken(server: &mut Machine, line: &str, parameter: &Parameter) {
+    // It is what was asked for, but for the case of the keyword.
+    let shown = parameter.to_string();
+    assert!(shown.eq_ignore_ascii_case(line), "{line} became {shown}");
+    assert_eq!(parse(&shown).as_ref(), Ok(parameter));
+    let mut list = Parameters::mail();
+    let of_mail = list.push(parameter.clone()).is_ok();
+    if !of_mail {
+        list = Parameters::rcpt();
+        list.push(parameter.clone()).unwrap();
+    }
+    assert_eq!(list.as_slice(), [parameter.clone()]);
+    assert_eq!(list.is_ascii(), shown.is_ascii());
+    let again = list.push(parameter.clone());
+    assert_eq!(again.unwrap_err().reason(), ParameterFault::Duplicate);
+    let complaints = complaints(server, &shown, of_mail);
+    assert!(complaints.is_empty(), "of {shown}: {complaints:?}");
+}
+
+fn check_refused(server: &mut Machine, line: &str, error: ParameterError) {
+    assert!(error.offset() <= line.len(), "{line}: {error}");
+    let (keyword, value) = line.split_once('=').unwrap_or((line, ""));
+    if value.len() >= 6 && value.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        assert!(
+            !error.to_string().contains(value),
+            "an error repeats the text"
+        );
+    }
+    let upper = keyword.to_ascii_uppercase();
+    let of_mail = !matches!(&*upper, "NOTIFY" | "ORCPT" | "RRVS");
+    // These the server has too much to say of.
+    let is_line = line.bytes().all(|byte| byte.is_ascii_graphic()) && !line.is_empty();
+    if is_line && KNOWN.contains(&&*upper) {
+        let complaints = complaints(server, line, of_mail);
+        assert!(!complaints.is_empty(), "{line} was refused: {error}");
+    }
+}
+
+/// What the server finds wrong with a command that has this parameter.
+fn complaints(server: &mut Machine, parameter: &str, of_mail: bool) -> Vec<String> {
+    let before = server.log().violations().len();
+    // Said twice it would be another fault.
+    let wide = if parameter.is_ascii() {
+        ""
+    } else {
+        " SMTPUTF8"
+    };
+    let lines = if of_mail {
+        format!("MAIL FROM:<a@x.test>{wide} {parameter}\r\nRSET\r\n")
+    } else {
+        format!("MAIL FROM:<a@x.test>{wide}\r\nRCPT TO:<b@x.test> {parameter}\r\nRSET\r\n")
+    };
+    server.handle_input(lines.as_bytes());
+    hear(server);
+    let all = server.log().violations();
+    let new = all.iter().skip(before);
+    // A parameter of no known extension may be as long as its caller likes: a mail is looked at as a whole.
+    new.filter(|violation| violation.rule() != Rule::LineTooLong)
+        .map(ToString::to_string)
+        .collect()
+}
+
+fn hear(server: &mut Machine) {
+    while server.poll_output().is_some() {}
+}
+
+fn parse(line: &str) -> Result<Parameter, ParameterError> {
+    match line.split_once('=') {
+        Some((keyword, value)) => Parameter::new(keyword, Some(value)),
+        None => Parameter::new(line, None),
+    }
+}
+
+const EXTENSIONS: &[&str] = &[
+    "SMTPUTF8",
+    "AUTH PLAIN",
+    "DELIVERBY",
+    "FUTURERELEASE 999999999 9999-12-31T23:59:59Z",
+    "MT-PRIORITY",
+    "REQUIRETLS",
+    "RRVS",
+    "DSN",
+];
+
+/// The parameters that both sides know.
+const KNOWN: &[&str] = &[
+    "AUTH",
+    "BY",
+    "ENVID",
+    "HOLDFOR",
+    "HOLDUNTIL",
+    "MT-PRIORITY",
+    "NOTIFY",
+    "ORCPT",
+    "REQUIRETLS",
+    "RET",
+    "RRVS",
+];

@@ -1,0 +1,101 @@
+//! Whatever is encoded as xtext or as an address comes back through the server's decoder, and the core takes what that takes.
+
+use smtp_proto::{OriginalRecipient, Parameter, ParameterError, ParameterFault, Value};
+use smtp_test::xtext::{decode, decode_address};
+
+/// Octets to be encoded; and the same, as what is encoded already.
+pub fn xtext(input: &[u8]) {
+    let input = &input[..input.len().min(2000)];
+    check_octets(input);
+    let text = String::from_utf8_lossy(input);
+    check_address(&text);
+    check_encoded(&text);
+}
+
+fn check_octets(octets: &[u8]) {
+    let plain = |octet: &&u8| octet.is_ascii_graphic() && !matches!(octet, b'+' | b'=');
+    let itself = octets.iter().filter(plain).count();
+    let len = itself + 3 * (octets.len() - itself);
+    match Value::xtext(octets) {
+        Ok(value) => {
+            assert_eq!(decode(value.as_str()).as_deref(), Some(octets));
+            assert_eq!(value.as_str().len(), len);
+            assert!(len <= 1024);
+        }
+        Err(error) => {
+            let expected = match len {
+                0 => ParameterFault::Empty,
+                _ => ParameterFault::TooLong,
+            };
+            assert_eq!(error.reason(), expected);
+            assert!(len == 0 || len > 1024);
+        }
+    }
+}
+
+fn check_address(text: &str) {
+    let printable = !text.is_empty() && text.chars().all(|c| matches!(c, ' '..='~'));
+    let shows = !text.is_empty() && text.chars().all(is_shown);
+    let long = |result: &Result<OriginalRecipient, ParameterError>| {
+        result
+            .as_ref()
+            .is_err_and(|error| error.reason() == ParameterFault::TooLong)
+    };
+    let plain = OriginalRecipient::new("rfc822", text);
+    assert_eq!(plain.is_ok() || long(&plain), printable, "{text:?}");
+    if let Ok(original) = &plain {
+        let encoded = original.as_str().strip_prefix("rfc822;").unwrap();
+        assert_eq!(decode(encoded).as_deref(), Some(text.as_bytes()));
+    }
+    for (original, is_ascii) in [
+        (OriginalRecipient::utf8(text), true),
+        (OriginalRecipient::unitext(text), text.is_ascii()),
+    ] {
+        assert_eq!(original.is_ok() || long(&original), shows, "{text:?}");
+        if let Ok(original) = original {
+            let encoded = original.as_str().strip_prefix("utf-8;").unwrap();
+            assert_eq!(decode_address(encoded).as_deref(), Some(text));
+            assert_eq!(encoded.is_ascii(), is_ascii);
+            assert!(original.as_str().len() <= 494);
+            let shown = original.as_str().parse();
+            assert_eq!(shown.as_ref(), Ok(&original));
+        }
+    }
+    let id = Parameter::envelope_id(text);
+    if let Ok(id) = &id {
+        let value = id.value().unwrap().as_str();
+        assert_eq!(decode(value).as_deref(), Some(text.as_bytes()));
+        assert!(value.len() <= 94);
+    }
+    assert!(id.is_err() || printable);
+}
+
+fn check_encoded(text: &str) {
+    let sound = |decoded: Option<String>| {
+        decoded.is_some_and(|decoded| !decoded.is_empty() && decoded.chars().all(is_shown))
+    };
+    let wide = format!("utf-8;{text}");
+    if wide.len() <= 494 {
+        let expected = sound(decode_address(text));
+        assert_eq!(
+            wide.parse::<OriginalRecipient>().is_ok(),
+            expected,
+            "{wide:?}"
+        );
+    }
+    let plain = format!("rfc822;{text}");
+    if plain.len() <= 494 {
+        let decoded = decode(text).and_then(|octets| String::from_utf8(octets).ok());
+        let expected = sound(decoded.filter(|decoded| decoded.is_ascii()));
+        assert_eq!(
+            plain.parse::<OriginalRecipient>().is_ok(),
+            expected,
+            "{plain:?}"
+        );
+    }
+}
+
+/// What an address may show: no controls, and nothing that ends a line or a paragraph.
+fn is_shown(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}')
+}

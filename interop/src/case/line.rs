@@ -1,0 +1,147 @@
+//! Every way to send over a network that is slow, cuts small or loses, all of them at one time.
+
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
+
+use smtp_proto::Security;
+
+use super::{Bench, Case, Done, Text, Verdict, Way, mails};
+use crate::adapter::{Load, Session};
+use crate::letter::Letter;
+use crate::line::{self, Eager, Line, Traits};
+use crate::relay::{self, Passage};
+use crate::site::Door;
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "line: 50 ms there and back",
+        run: |bench| over(bench, SLOW),
+    },
+    Case {
+        name: "line: 50 ms, segments of 536 octets",
+        run: |bench| {
+            over(
+                bench,
+                Traits {
+                    largest: 576,
+                    ..SLOW
+                },
+            )
+        },
+    },
+    Case {
+        name: "line: 50 ms, one packet of 20 lost",
+        run: |bench| {
+            over(
+                bench,
+                Traits {
+                    lost: Some(20),
+                    ..SLOW
+                },
+            )
+        },
+    },
+    Case {
+        name: "line: segments of one octet",
+        run: octets,
+    },
+];
+
+const SLOW: Traits = Traits {
+    delay: Duration::from_millis(25),
+    largest: 1500,
+    lost: None,
+};
+
+fn over(bench: &Bench<'_>, traits: Traits) -> Verdict {
+    let line = Line::new(traits).map_err(|error| error.to_string())?;
+    let all = all_ways(bench, &|| Ok(bench.site.address(Door::Relay)))?;
+    let carried = line.end().map_err(|error| error.to_string())?;
+    if carried.packets < 100 || (traits.lost.is_some() && carried.lost == 0) {
+        return Err(format!("it went another way: {carried:?}"));
+    }
+    judge(bench, &all)
+}
+
+fn octets(bench: &Bench<'_>) -> Verdict {
+    let segments = || line::segments().map_err(|error| error.to_string());
+    let eager = Eager::new().map_err(|error| error.to_string())?;
+    let before = segments()?;
+    let all = all_ways(bench, &|| {
+        let target = bench.site.address(Door::Relay);
+        relay::open(target, Passage::Octets).map_err(|error| error.to_string())
+    })?;
+    let after = segments()?;
+    drop(eager);
+    let octets: u64 = (all.iter())
+        .filter_map(|(_, session)| session.outcomes.last())
+        .map(|outcome| outcome.traffic().bytes_sent() + outcome.traffic().bytes_received())
+        .sum();
+    if after - before < octets {
+        return Err(format!("{octets} octets in {} segments", after - before));
+    }
+    judge(bench, &all)
+}
+
+/// Sends the same kinds of mails in every way, all at one time.
+fn all_ways(
+    bench: &Bench<'_>,
+    address: &(dyn Fn() -> Result<SocketAddr, String> + Sync),
+) -> Result<Vec<(Vec<Letter>, Session)>, String> {
+    thread::scope(|scope| {
+        let mut clients = Vec::new();
+        for way in Way::ALL {
+            let security = match way.text {
+                Text::Data => Security::Cleartext,
+                _ => Security::StartTls,
+            };
+            let endpoint = way.apply(bench.endpoint(Door::Relay, security)).build();
+            let endpoint = endpoint.map_err(|error| error.to_string())?;
+            let (letters, address) = (letters(), address()?);
+            let adapter = bench.adapter;
+            clients.push(scope.spawn(move || {
+                let session = adapter.converse(&endpoint, address, Load::Batch(mails(&letters)?));
+                let session = session.map_err(|error| format!("{way:?}: {error}"))?;
+                Ok((letters, session))
+            }));
+        }
+        let joined = clients.into_iter().map(|client| client.join());
+        joined
+            .map(|result| result.map_err(|_| "a client panicked".to_owned())?)
+            .collect()
+    })
+}
+
+/// Some that are refused among some that are accepted, one of them of several segments.
+fn letters() -> Vec<Letter> {
+    let large = b"A line of the mail that is larger than others.\r\n".repeat(60);
+    vec![
+        Letter::new("ok", &["ok"]),
+        Letter::new("badend", &["ok"]),
+        Letter::new("ok", &["no", "ok"]),
+        Letter::new("tmpmail", &["ok"]),
+        Letter::new("ok", &["ok"]).body(&large),
+        Letter::new("ok", &["no"]),
+        Letter::new("ok", &["ok", "ok"]),
+    ]
+}
+
+/// Every fate is the expected one, and the store agrees.
+fn judge(bench: &Bench<'_>, all: &[(Vec<Letter>, Session)]) -> Verdict {
+    let letters: Vec<_> = all
+        .iter()
+        .flat_map(|(letters, _)| letters.clone())
+        .collect();
+    let mut sessions = all.iter().map(|(_, session)| session);
+    let Some(first) = sessions.next() else {
+        return Err("nothing was sent".into());
+    };
+    let mut whole = first.clone();
+    for session in sessions {
+        whole.outcomes.extend(session.outcomes.iter().cloned());
+        whole.quit = whole.quit.and(session.quit.clone());
+    }
+    bench.check(&letters, &whole)?;
+    Ok(Done::Passed)
+}

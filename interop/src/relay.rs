@@ -1,0 +1,168 @@
+//! A way to a server that does not hand on octets as they come: it hands them on one by one, or it breaks.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use socket2::SockRef;
+
+/// How octets are handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passage {
+    /// One by one, each in a segment of its own.
+    Octets,
+    /// As they come, until it breaks.
+    Break {
+        direction: Direction,
+        /// After so many octets in this direction.
+        after: u64,
+        manner: Manner,
+    },
+}
+
+/// Which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    ToServer,
+    ToClient,
+}
+
+/// How a connection breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Both ends see the end of the stream.
+    Close,
+    /// Both ends see a reset.
+    Reset,
+    /// The client sees the end of the stream; the server reads all that was handed on, and answers in vain.
+    Deaf,
+}
+
+/// Opens a way for one connection to `target`, which ends with it.
+///
+/// A connection that was never made keeps a thread until the program ends.
+pub(crate) fn open(target: SocketAddr, passage: Passage) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    thread::Builder::new().spawn(move || {
+        // An end that is gone is seen at the other.
+        let _ = carry(&listener, target, passage);
+    })?;
+    Ok(address)
+}
+
+fn carry(listener: &TcpListener, target: SocketAddr, passage: Passage) -> io::Result<()> {
+    let (client, _) = listener.accept()?;
+    let link = Link {
+        client,
+        server: TcpStream::connect(target)?,
+        passage,
+        broken: AtomicBool::new(false),
+    };
+    for end in [&link.client, &link.server] {
+        end.set_nodelay(true)?;
+        // Whoever waits to write looks up so often whether the link is broken.
+        end.set_write_timeout(Some(Duration::from_millis(50)))?;
+    }
+    thread::scope(|scope| {
+        scope.spawn(|| link.pump(Direction::ToServer));
+        link.pump(Direction::ToClient)
+    })
+}
+
+struct Link {
+    client: TcpStream,
+    server: TcpStream,
+    passage: Passage,
+    broken: AtomicBool,
+}
+
+impl Link {
+    /// Hands on what goes in one direction, until its end.
+    fn pump(&self, direction: Direction) -> io::Result<()> {
+        let (mut from, to) = match direction {
+            Direction::ToServer => (&self.client, &self.server),
+            Direction::ToClient => (&self.server, &self.client),
+        };
+        let mut left = match self.passage {
+            Passage::Break {
+                direction: which,
+                after,
+                ..
+            } if which == direction => after,
+            _ => u64::MAX,
+        };
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let read = from.read(&mut buffer);
+            if self.broken.load(Ordering::Acquire) {
+                // A deaf client's server is heard out.
+                match read {
+                    Ok(1..) if direction == Direction::ToClient && self.is_deaf() => continue,
+                    _ => return Ok(()),
+                }
+            }
+            let read = match read {
+                Ok(0) => return to.shutdown(Shutdown::Write),
+                Ok(read) => read,
+                Err(error) => {
+                    let _ = to.shutdown(Shutdown::Write);
+                    return Err(error);
+                }
+            };
+            let now = usize::try_from(left).map_or(read, |left| left.min(read));
+            self.write(to, &buffer[..now])?;
+            left -= now as u64;
+            if left == 0 {
+                self.sever()?;
+            }
+        }
+    }
+
+    fn write(&self, mut to: &TcpStream, mut octets: &[u8]) -> io::Result<()> {
+        while !octets.is_empty() && !self.broken.load(Ordering::Acquire) {
+            let len = match self.passage {
+                Passage::Octets => 1,
+                Passage::Break { .. } => octets.len(),
+            };
+            match to.write(&octets[..len]) {
+                Ok(written) => octets = &octets[written..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn is_deaf(&self) -> bool {
+        let passage = self.passage;
+        matches!(passage, Passage::Break { manner, .. } if manner == Manner::Deaf)
+    }
+
+    fn sever(&self) -> io::Result<()> {
+        let Passage::Break { manner, .. } = self.passage else {
+            return Ok(());
+        };
+        self.broken.store(true, Ordering::Release);
+        match manner {
+            Manner::Close => {
+                self.client.shutdown(Shutdown::Both)?;
+                self.server.shutdown(Shutdown::Both)
+            }
+            Manner::Reset => {
+                for end in [&self.client, &self.server] {
+                    SockRef::from(end).set_linger(Some(Duration::ZERO))?;
+                    // Wakes who reads, and says nothing to the peer.
+                    end.shutdown(Shutdown::Read)?;
+                }
+                Ok(())
+            }
+            Manner::Deaf => {
+                self.client.shutdown(Shutdown::Both)?;
+                self.server.shutdown(Shutdown::Write)
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Haraka: a plugin of ours refuses, and stores what it takes.
+
+use std::fs;
+use std::io;
+use std::process::Command;
+
+use super::{Server, program};
+use crate::certificates::Flaw;
+use crate::letter::{PASSWORD, USER};
+use crate::site::{Door, HOST, LARGE, Neighbour, SMALL, Site};
+
+#[derive(Debug)]
+pub(super) struct Haraka;
+
+impl Server for Haraka {
+    fn name(&self) -> &'static str {
+        "haraka"
+    }
+
+    fn doors(&self) -> &'static [Door] {
+        &Door::ALL
+    }
+
+    fn prepare(&self, site: &Site) -> io::Result<Command> {
+        let doors = [
+            Door::Relay,
+            Door::Submission,
+            Door::Implicit,
+            Door::Bare,
+            Door::Broken,
+        ];
+        self.start(site, site, Flaw::None, LARGE, &doors)
+    }
+
+    /// A process has one certificate and one limit of size.
+    fn neighbours(&self, site: &Site) -> io::Result<Vec<Neighbour>> {
+        let parts = [
+            ("small", Door::Small, Flaw::None, SMALL),
+            ("wrong-name", Door::WrongName, Flaw::WrongName, LARGE),
+            ("expired", Door::Expired, Flaw::Expired, LARGE),
+        ];
+        let mut neighbours = Vec::new();
+        for (name, door, flaw, size) in parts {
+            neighbours.push(Neighbour {
+                name,
+                command: self.start(&site.part(name)?, site, flaw, size, &[door])?,
+                address: site.address(door),
+            });
+        }
+        Ok(neighbours)
+    }
+
+    fn mechanisms(&self) -> &'static [&'static str] {
+        &["PLAIN", "LOGIN", "CRAM-MD5"]
+    }
+
+    /// It offers them to clients with a private address.
+    fn mechanisms_in_clear(&self) -> &'static [&'static str] {
+        self.mechanisms()
+    }
+
+    fn code_for_too_large(&self) -> u16 {
+        550
+    }
+
+    /// A mail is stored before it is accepted.
+    fn queued(&self, _: &Site) -> io::Result<usize> {
+        Ok(0)
+    }
+}
+
+impl Haraka {
+    /// A process that has some of the doors, which puts mail into the store of the whole.
+    fn start(
+        &self,
+        part: &Site,
+        whole: &Site,
+        flaw: Flaw,
+        size: u64,
+        doors: &[Door],
+    ) -> io::Result<Command> {
+        part.write("settings.json", &program::settings(whole, doors)?)?;
+        part.write(
+            "plugins/interop.js",
+            include_str!("../../programs/haraka.js"),
+        )?;
+        let listen = doors
+            .iter()
+            .map(|&door| format!("127.0.0.1:{}", part.port(door)));
+        let listen: Vec<_> = listen.collect();
+        for (name, text) in [
+            ("me", HOST.to_owned()),
+            ("host_list", HOST.to_owned()),
+            ("loglevel", "warn".to_owned()),
+            ("plugins", "tls\nauth/flat_file\ninterop\n".to_owned()),
+            (
+                "smtp.ini",
+                format!(
+                    "listen={}\nsmtps_port={}\nnodes=0\nforce_shutdown_timeout=1\n",
+                    listen.join(","),
+                    part.port(Door::Implicit)
+                ),
+            ),
+            ("connection.ini", connection(size)),
+            ("tls.ini", "key=key.pem\ncert=chain.pem\n".to_owned()),
+            (
+                "auth_flat_file.ini",
+                format!(
+                    "[core]\nmethods={}\nconstrain_sender=false\n[users]\n{USER}@{HOST}={PASSWORD}\n",
+                    self.mechanisms().join(",")
+                ),
+            ),
+        ] {
+            part.write(&format!("config/{name}"), &text)?;
+        }
+        fs::copy(part.certificates.key(flaw), part.path("config/key.pem"))?;
+        fs::copy(part.certificates.chain(flaw), part.path("config/chain.pem"))?;
+        fs::create_dir_all(part.path("queue"))?;
+        let program = part
+            .package(self.name())
+            .join("node_modules/Haraka/bin/haraka");
+        let mut command = part.plain_command("node");
+        command.arg(program).arg("-c").arg(part.home());
+        Ok(command)
+    }
+}
+
+/// This stands for the whole of the file that Haraka brings: without one of its sections the first connection ends it.
+fn connection(size: u64) -> String {
+    format!(
+        "[main]
+smtputf8=true
+[haproxy]
+hosts[] =
+[headers]
+max_lines=1000
+max_received=100
+[max]
+bytes={size}
+mime_parts=1000
+line_length=512
+; Longer lines it breaks in two.
+data_line_length=1001
+[message]
+greeting[]=first line
+greeting[]=second line
+helo=hello
+close=bye
+[uuid]
+banner_chars=0
+deny_chars=0
+"
+    )
+}

@@ -1,0 +1,50 @@
+//! The package `smtp-server` of Nodemailer: SMTP and LMTP, and replies as the settings want them.
+
+use std::io;
+use std::process::Command;
+
+use super::{Server, program};
+use crate::site::{Door, Site};
+
+#[derive(Debug)]
+pub(super) struct Nodemailer;
+
+impl Server for Nodemailer {
+    fn name(&self) -> &'static str {
+        "nodemailer"
+    }
+
+    fn doors(&self) -> &'static [Door] {
+        &Door::ALL
+    }
+
+    fn prepare(&self, site: &Site) -> io::Result<Command> {
+        let settings = program::settings(site, &Door::ALL)?;
+        let settings = site.write("settings.json", &settings)?;
+        let server = site.write("server.cjs", include_str!("../../programs/nodemailer.cjs"))?;
+        let mut command = site.plain_command("node");
+        command
+            .arg(server)
+            .arg(settings)
+            .arg(site.package(self.name()));
+        Ok(command)
+    }
+
+    fn mechanisms(&self) -> &'static [&'static str] {
+        &["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"]
+    }
+
+    /// It offers them, and refuses them by 538.
+    fn mechanisms_in_clear(&self) -> &'static [&'static str] {
+        self.mechanisms()
+    }
+
+    fn answers_logins(&self) -> bool {
+        true
+    }
+
+    /// A mail is stored before it is accepted.
+    fn queued(&self, _: &Site) -> io::Result<usize> {
+        Ok(0)
+    }
+}

@@ -1,0 +1,177 @@
+//! OpenSMTPD: one command at a time, for it closes on a client that does not wait; delivery into a Maildir by its own agent.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use super::{Server, count_files, said};
+use crate::certificates::Flaw;
+use crate::letter::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
+use crate::site::{Door, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
+
+#[derive(Debug)]
+pub(super) struct OpenSmtpd;
+
+impl Server for OpenSmtpd {
+    fn name(&self) -> &'static str {
+        "opensmtpd"
+    }
+
+    /// It cannot be made to answer STARTTLS by 454.
+    fn doors(&self) -> &'static [Door] {
+        &[
+            Door::Relay,
+            Door::Submission,
+            Door::Implicit,
+            Door::Bare,
+            Door::Small,
+            Door::WrongName,
+            Door::Expired,
+        ]
+    }
+
+    fn prepare(&self, site: &Site) -> io::Result<Command> {
+        // With OpenSSL 3 it can use no key of another kind.
+        let mut key = Command::new("openssl");
+        key.args(["genpkey", "-quiet", "-algorithm", "RSA"]);
+        site.certificates.certify(&said(&mut key)?)?;
+        for flaw in Flaw::ALL {
+            keep_private(&site.certificates.key(flaw), 0)?;
+        }
+        site.folder("store", STORE)?;
+        let doors = [Door::Relay, Door::Submission, Door::Implicit, Door::Bare];
+        self.start(site, site, Flaw::None, LARGE, &doors)
+    }
+
+    /// A process has one certificate and one limit of size.
+    fn neighbours(&self, site: &Site) -> io::Result<Vec<Neighbour>> {
+        let parts = [
+            ("small", Door::Small, Flaw::None, SMALL),
+            ("wrong-name", Door::WrongName, Flaw::WrongName, LARGE),
+            ("expired", Door::Expired, Flaw::Expired, LARGE),
+        ];
+        let mut neighbours = Vec::new();
+        for (name, door, flaw, size) in parts {
+            neighbours.push(Neighbour {
+                name,
+                command: self.start(&site.part(name)?, site, flaw, size, &[door])?,
+                address: site.address(door),
+            });
+        }
+        Ok(neighbours)
+    }
+
+    fn code_for_too_large(&self) -> u16 {
+        554
+    }
+
+    fn queued(&self, site: &Site) -> io::Result<usize> {
+        let mut count = 0;
+        for part in ["", "small/", "wrong-name/", "expired/"] {
+            for queue in ["incoming", "queue", "temporary"] {
+                count += count_files(&site.path(&format!("{part}var/spool/smtpd/{queue}")))?;
+            }
+        }
+        Ok(count)
+    }
+}
+
+impl OpenSmtpd {
+    /// A process that has some of the doors, which delivers into the store of the whole.
+    fn start(
+        &self,
+        part: &Site,
+        whole: &Site,
+        flaw: Flaw,
+        size: u64,
+        doors: &[Door],
+    ) -> io::Result<Command> {
+        fs::create_dir_all(part.path("var/lib/opensmtpd/empty"))?;
+        let spool = part.path("var/spool/smtpd");
+        fs::create_dir_all(&spool)?;
+        fs::set_permissions(&spool, fs::Permissions::from_mode(0o711))?;
+        let hash = said(Command::new("openssl").args(["passwd", "-6", PASSWORD]))?;
+        part.write("conf/users", &format!("{USER}@{HOST} {hash}"))?;
+        part.write("conf/known", "^ok-\n")?;
+        part.write("conf/store", "@ store\n")?;
+        let home = part.home().display();
+        let store = whole.path("store");
+        let mut text = format!(
+            "pki mail cert \"{}\"
+pki mail key \"{}\"
+table users file:{home}/conf/users
+table known file:{home}/conf/known
+table store file:{home}/conf/store
+smtp max-message-size \"{size}\"
+smtp limit max-mails 1000000
+mda limit max-session 50
+",
+            part.certificates.chain(flaw).display(),
+            part.certificates.key(flaw).display(),
+        );
+        let mut chain = Vec::new();
+        for fault in SENDERS.iter().chain(&RECIPIENTS) {
+            part.write(
+                &format!("conf/{}", fault.kind),
+                &format!("^{}-\n", fault.kind),
+            )?;
+            text += &filter(part, fault);
+            chain.push(fault.kind);
+        }
+        text += &format!("filter faults chain {{ {} }}\n", chain.join(", "));
+        for &door in doors {
+            let options = match door {
+                Door::Submission => "tls-require pki mail auth <users>",
+                Door::Implicit => "smtps pki mail auth-optional <users>",
+                Door::Bare => "",
+                _ => "tls pki mail",
+            };
+            text += &format!(
+                "listen on 127.0.0.1 port {} {options} hostname {HOST} filter faults\n",
+                part.port(door)
+            );
+        }
+        text += &format!(
+            "action \"store\" maildir \"{}\" user store virtual <store>
+match from any for domain \"{HOST}\" rcpt-to regex <known> action \"store\"
+match from any for any reject
+",
+            store.display()
+        );
+        let conf = part.write("conf/smtpd.conf", &text)?;
+        let shim = part.package(self.name()).join("shim.so");
+        let mut command = part.command("env");
+        command
+            .arg(format!("LD_PRELOAD={}", shim.display()))
+            .args(["smtpd", "-d", "-f"])
+            .arg(conf);
+        Ok(command)
+    }
+}
+
+fn filter(part: &Site, fault: &Fault) -> String {
+    let phase = match fault.step {
+        Step::Mail => "mail-from",
+        Step::Rcpt => "rcpt-to",
+        Step::Data => "data",
+        Step::EndOfData => "commit",
+    };
+    let whose = match fault.step {
+        Step::Rcpt => "rcpt-to",
+        _ => "mail-from",
+    };
+    let verb = match fault.code {
+        421 => "disconnect",
+        _ => "reject",
+    };
+    let kind = fault.kind;
+    format!(
+        "table {kind} file:{}/conf/{kind}
+filter {kind} phase {phase} match {whose} regex <{kind}> {verb} \"{} {}\"
+",
+        part.home().display(),
+        fault.code,
+        fault.text
+    )
+}

@@ -1,0 +1,72 @@
+//! Servers that are libraries: a program of ours around one is told by a file in JSON what to do with whom.
+
+use std::fmt::Write;
+use std::io;
+
+use crate::certificates::Flaw;
+use crate::letter::{DELIVERIES, Fault, LOGINS, PASSWORD, RECIPIENTS, SENDERS, USER};
+use crate::site::{Door, HOST, LARGE, SMALL, Site};
+use crate::token;
+
+/// The settings for these doors; and makes the store.
+pub(super) fn settings(site: &Site, doors: &[Door]) -> io::Result<String> {
+    for each in ["store/tmp", "store/new"] {
+        std::fs::create_dir_all(site.path(each))?;
+    }
+    let mut text = String::from("{\n");
+    let mut member = |name: &str, value: String| {
+        let _ = writeln!(text, "  \"{name}\": {value},");
+    };
+    member("host", quoted(HOST));
+    member("user", quoted(&format!("{USER}@{HOST}")));
+    member("password", quoted(PASSWORD));
+    member("tokenKey", quoted(&token::key()));
+    member("doors", list(doors, |door| self::door(site, *door)));
+    let faults: Vec<_> = [&SENDERS[..], &RECIPIENTS, &DELIVERIES].concat();
+    member("faults", list(&faults, fault));
+    member(
+        "logins",
+        list(&LOGINS, |(user, code, text)| {
+            format!("{{\"user\": {user:?}, \"code\": {code}, \"text\": {text:?}}}")
+        }),
+    );
+    let store = site.path("store");
+    let _ = write!(
+        text,
+        "  \"store\": {}\n}}\n",
+        quoted(&store.to_string_lossy())
+    );
+    Ok(text)
+}
+
+fn door(site: &Site, door: Door) -> String {
+    let flaw = match door {
+        Door::WrongName => Flaw::WrongName,
+        Door::Expired => Flaw::Expired,
+        _ => Flaw::None,
+    };
+    let size = if door == Door::Small { SMALL } else { LARGE };
+    format!(
+        "{{\"name\": \"{door:?}\", \"port\": {}, \"size\": {size}, \"key\": {}, \"chain\": {}}}",
+        site.port(door),
+        quoted(&site.certificates.key(flaw).to_string_lossy()),
+        quoted(&site.certificates.chain(flaw).to_string_lossy()),
+    )
+}
+
+fn fault(fault: &Fault) -> String {
+    format!(
+        "{{\"kind\": {:?}, \"step\": \"{:?}\", \"code\": {}, \"text\": {:?}}}",
+        fault.kind, fault.step, fault.code, fault.text
+    )
+}
+
+fn list<T>(items: &[T], write: impl Fn(&T) -> String) -> String {
+    let items: Vec<_> = items.iter().map(write).collect();
+    format!("[{}]", items.join(", "))
+}
+
+/// Names and paths of this program's own, in which Rust and JSON escape nothing or the same.
+fn quoted(text: &str) -> String {
+    format!("{text:?}")
+}

@@ -1,0 +1,215 @@
+//! Sendmail: its rulesets refuse, a program of ours stores what it delivers; logins by Cyrus SASL, and by a certificate.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use super::{Server, count_files, said};
+use crate::certificates::Flaw;
+use crate::letter::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
+use crate::site::{Door, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
+
+#[derive(Debug)]
+pub(super) struct Sendmail;
+
+impl Server for Sendmail {
+    fn name(&self) -> &'static str {
+        "sendmail"
+    }
+
+    /// It does not offer STARTTLS if it cannot do it.
+    fn doors(&self) -> &'static [Door] {
+        &[
+            Door::Relay,
+            Door::Submission,
+            Door::Implicit,
+            Door::Bare,
+            Door::Small,
+            Door::WrongName,
+            Door::Expired,
+        ]
+    }
+
+    fn prepare(&self, site: &Site) -> io::Result<Command> {
+        for each in ["store", "store/tmp", "store/new"] {
+            site.folder(each, STORE)?;
+        }
+        let doors = [Door::Relay, Door::Submission, Door::Implicit, Door::Bare];
+        start(site, site, Flaw::None, LARGE, &doors)
+    }
+
+    /// A process has one certificate and one limit of size.
+    fn neighbours(&self, site: &Site) -> io::Result<Vec<Neighbour>> {
+        let parts = [
+            ("small", Door::Small, Flaw::None, SMALL),
+            ("wrong-name", Door::WrongName, Flaw::WrongName, LARGE),
+            ("expired", Door::Expired, Flaw::Expired, LARGE),
+        ];
+        let mut neighbours = Vec::new();
+        for (name, door, flaw, size) in parts {
+            neighbours.push(Neighbour {
+                name,
+                command: start(&site.part(name)?, site, flaw, size, &[door])?,
+                address: site.address(door),
+            });
+        }
+        Ok(neighbours)
+    }
+
+    fn mechanisms(&self) -> &'static [&'static str] {
+        &["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]
+    }
+
+    /// No password travels in these.
+    fn mechanisms_in_clear(&self) -> &'static [&'static str] {
+        &["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5"]
+    }
+
+    fn queued(&self, site: &Site) -> io::Result<usize> {
+        let parts = ["", "small/", "wrong-name/", "expired/"];
+        let queues = parts.map(|part| site.path(&format!("{part}var/spool/mqueue")));
+        queues.iter().map(|queue| count_files(queue)).sum()
+    }
+}
+
+/// A process that has some of the doors, which delivers into the store of the whole.
+fn start(part: &Site, whole: &Site, flaw: Flaw, size: u64, doors: &[Door]) -> io::Result<Command> {
+    // A full name, or it waits for a minute for one; and not that of the domain, or it takes its users for those of the machine.
+    part.write("etc/hosts", "127.0.0.1 mx.mail.test localhost\n")?;
+    for each in [
+        "etc",
+        "etc/mail",
+        "etc/sasl2",
+        "var/spool",
+        "var/spool/mqueue",
+    ] {
+        fs::create_dir_all(part.path(each))?;
+        fs::set_permissions(part.path(each), fs::Permissions::from_mode(0o755))?;
+    }
+    // It uses no file that others than root could have put there; where the folder of the whole is, they could.
+    fs::set_permissions(
+        part.path("var/spool/mqueue"),
+        fs::Permissions::from_mode(0o700),
+    )?;
+    let certificates = &part.certificates;
+    for (from, to) in [
+        (certificates.key(flaw), "etc/mail/key.pem"),
+        (certificates.chain(flaw), "etc/mail/chain.pem"),
+        (certificates.authority(), "etc/mail/authority.pem"),
+    ] {
+        fs::copy(from, part.path(to))?;
+        keep_private(&part.path(to), 0)?;
+    }
+    part.write("etc/mail/aliases", "")?;
+    part.write("etc/mail/service.switch", "hosts files\naliases files\n")?;
+    part.write(
+        "etc/sasl2/Sendmail.conf",
+        "pwcheck_method: auxprop
+auxprop_plugin: sasldb
+sasldb_path: /etc/mail/sasldb
+mech_list: PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 EXTERNAL
+",
+    )?;
+    let script = format!("printf {PASSWORD} | saslpasswd2 -p -c -f \"$1\" -u {HOST} {USER}");
+    let database = part.path("etc/mail/sasldb");
+    let mut add_user = part.command("bash");
+    said(add_user.args(["-c", &script, "bash"]).arg(&database))?;
+    keep_private(&database, 0)?;
+    let store = whole.write("store-program", include_str!("../../programs/store"))?;
+    let source = part.write(
+        "sendmail.mc",
+        &configuration(part, whole, &store.to_string_lossy(), size, doors),
+    )?;
+    let configuration = said(part.command("m4").arg(source))?;
+    part.write("etc/mail/sendmail.cf", &configuration)?;
+    let mut command = part.command("/usr/libexec/sendmail/sendmail");
+    command.args(["-bD", "-C", "/etc/mail/sendmail.cf"]);
+    Ok(command)
+}
+
+fn configuration(part: &Site, whole: &Site, store: &str, size: u64, doors: &[Door]) -> String {
+    let daemons: String = doors
+        .iter()
+        .map(|&door| {
+            let modifiers = match door {
+                Door::Submission => "Ea",
+                Door::Implicit => "Es",
+                _ => "E",
+            };
+            let port = part.port(door);
+            format!(
+                "DAEMON_OPTIONS(`Family=inet, Name={door:?}, Port={port}, Addr=127.0.0.1, M={modifiers}')dnl\n"
+            )
+        })
+        .collect();
+    let bare = part.port(Door::Bare);
+    let folder = whole.path("store");
+    let folder = folder.display();
+    let at = |step, whose: &str| rules(step, whose);
+    format!(
+        "define(`_USE_ETC_MAIL_')dnl
+include(`/usr/share/sendmail/cf/m4/cf.m4')dnl
+OSTYPE(`linux')dnl
+define(`confDOMAIN_NAME', `mx.mail.test')dnl
+define(`confPID_FILE', `/run/sendmail.pid')dnl
+define(`STATUS_FILE', `/run/statistics')dnl
+define(`QUEUE_DIR', `/var/spool/mqueue')dnl
+define(`ALIAS_FILE', `/etc/mail/aliases')dnl
+define(`confSERVICE_SWITCH_FILE', `/etc/mail/service.switch')dnl
+define(`confTO_IDENT', `0')dnl
+define(`confCACERT_PATH', `/etc/mail')dnl
+define(`confCACERT', `/etc/mail/authority.pem')dnl
+define(`confSERVER_CERT', `/etc/mail/chain.pem')dnl
+define(`confSERVER_KEY', `/etc/mail/key.pem')dnl
+define(`confAUTH_MECHANISMS', `EXTERNAL SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 LOGIN PLAIN')dnl
+define(`confAUTH_OPTIONS', `A p y')dnl
+define(`confAUTH_REALM', `{HOST}')dnl
+define(`confDELIVER_BY_MIN', `60')dnl
+define(`confMAX_MESSAGE_SIZE', `{size}')dnl
+define(`confDELIVERY_MODE', `interactive')dnl
+define(`confREFUSE_LA', `1000')dnl
+define(`confQUEUE_LA', `1000')dnl
+FEATURE(`no_default_msa')dnl
+FEATURE(`nouucp', `reject')dnl
+FEATURE(`nocanonify')dnl
+FEATURE(`accept_unresolvable_domains')dnl
+{daemons}MAILER_DEFINITIONS
+MAILER(`smtp')dnl
+Mstore,\tP=/bin/sh, F=nuh8, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP, E=\\n, L=0, U={STORE}:{STORE}, T=DNS/RFC822/SMTP,
+\tA=sh {store} {folder} $g $u
+LOCAL_CONFIG
+Kkind regex -s1 ^<?([a-z]+)-
+LOCAL_RULE_0
+R$* <@ {HOST} . > $*\t$#store $@ {HOST} $: $1 <@ {HOST} .> $2
+LOCAL_RULESETS
+SLocal_check_mail
+{at_mail}SLocal_check_rcpt
+{at_rcpt}Rok\t$#OK
+R$*\t$#error $@ 5.1.1 $: \"550 No such user\"
+Scheck_data
+{at_data}Scheck_eom
+{at_end}LOCAL_SRV_FEATURES
+R$*\t$: $&{{daemon_port}}
+R{bare}\t$# A B D E P S X
+",
+        at_mail = at(Step::Mail, "$1"),
+        at_rcpt = at(Step::Rcpt, "$1"),
+        at_data = at(Step::Data, "$&f"),
+        at_end = at(Step::EndOfData, "$&f"),
+    )
+}
+
+/// Rules that refuse at a step by the kind of an address.
+fn rules(step: Step, whose: &str) -> String {
+    let faults: Vec<&Fault> = SENDERS.iter().chain(&RECIPIENTS).collect();
+    let mut text = format!("R$*\t$: $(kind {whose} $: none $)\n");
+    for fault in faults.iter().filter(|fault| fault.step == step) {
+        let (status, words) = fault.text.split_once(' ').unwrap_or_default();
+        text += &format!(
+            "R{}\t$#error $@ {status} $: \"{} {words}\"\n",
+            fault.kind, fault.code
+        );
+    }
+    text
+}

@@ -1,0 +1,344 @@
+//! Very many mails in batches over connections that break at random: what the clients say became of each must agree with the
+//! server's queue and log, and they must need no more memory and no more descriptors in the end than in the beginning.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use smtp_proto::{Fate, Outcome, Pipelining, Security, Timeouts};
+use smtp_rustls::Endpoint;
+
+use crate::adapter::{self, Adapter};
+use crate::case::{Text, Way, check_stored, mails};
+use crate::letter::Letter;
+use crate::relay::{self, Direction, Manner, Passage};
+use crate::server::{Held, Ledger};
+use crate::site::{Door, HOST, Site};
+
+/// What is to be sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) mails: u32,
+    pub(crate) seed: u64,
+    /// How many sessions there were before.
+    pub(crate) before: u64,
+}
+
+/// What became of it, by recipients.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    mails: u32,
+    connections: u64,
+    /// How often a mail was sent once more to a recipient, for it had not been sent.
+    again: u64,
+    accepted: u64,
+    refused: u64,
+    in_doubt: u64,
+    /// How many of those in doubt are stored.
+    in_doubt_stored: u64,
+    stored: u64,
+    /// After half of the mails, and in the end, in KiB.
+    memory: [u64; 2],
+    /// Before the first round, and in the end.
+    descriptors: [usize; 2],
+    took: Duration,
+}
+
+/// Sends it all.
+///
+/// # Errors
+/// What does not agree; also if it takes longer than five minutes.
+pub(crate) fn run(site: &Site, mut ledger: Ledger, load: Load) -> Result<Tally, String> {
+    let begin = Instant::now();
+    let mut tally = Tally::default();
+    let settle = |ledger: &mut Ledger, sessions| {
+        let held = ledger.settle(sessions);
+        held.map_err(|error| error.to_string())
+    };
+    let mut random = Rng::with_seed(load.seed);
+    let endpoints = endpoints(site)?;
+    // A runtime opens some files at the first connection and keeps them.
+    for (adapter, endpoint) in Adapter::ALL.into_iter().zip(&endpoints) {
+        let nothing = adapter::Load::Batch(Vec::new());
+        let session = adapter.converse(endpoint, site.address(Door::Relay), nothing);
+        session.map_err(|error| error.to_string())?;
+    }
+    settle(&mut ledger, load.before + Adapter::ALL.len() as u64)?;
+    tally.descriptors[0] = descriptors(usize::MAX)?;
+    while tally.mails < load.mails {
+        let count = ROUND.min(load.mails - tally.mails);
+        let round = Round {
+            site,
+            endpoints: &endpoints,
+            until: begin + LONGEST,
+            state: Mutex::new(State {
+                waiting: (0..count).map(|_| letter(&mut random)).collect(),
+                ..State::default()
+            }),
+        };
+        let workers = Adapter::ALL.into_iter().cycle().take(WORKERS);
+        let workers: Vec<_> = workers.map(|adapter| (adapter, random.fork())).collect();
+        thread::scope(|scope| {
+            let round = &round;
+            let work = |(adapter, random)| scope.spawn(move || round.work(adapter, random));
+            let workers: Vec<_> = workers.into_iter().map(work).collect();
+            let mut done = workers.into_iter().map(thread::ScopedJoinHandle::join);
+            done.try_for_each(|done| done.map_err(|_| "a client panicked".to_owned())?)
+        })?;
+        let state = round
+            .state
+            .into_inner()
+            .map_err(|error| error.to_string())?;
+        let held = settle(&mut ledger, state.connections)?;
+        tally.mails += count;
+        tally.connections += state.connections;
+        tally.again += state.again;
+        tally.compare(&state.told, held)?;
+        drop(state.told);
+        // By the half of it an allocator has what it keeps.
+        let index = usize::from(tally.mails > load.mails / 2);
+        tally.memory[index] = memory().map_err(|error| error.to_string())?;
+        tally.descriptors[1] = descriptors(tally.descriptors[0])?;
+    }
+    tally.took = begin.elapsed();
+    tally.check_use()?;
+    Ok(tally)
+}
+
+/// The mails that are sent before the server is looked at.
+struct Round<'a> {
+    site: &'a Site,
+    endpoints: &'a [Endpoint],
+    until: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Of which nothing has been sent.
+    waiting: Vec<Letter>,
+    /// What became of the recipient at an index.
+    told: Vec<(Letter, usize, Fate)>,
+    again: u64,
+    connections: u64,
+}
+
+impl Round<'_> {
+    /// Sends mails that wait, as long as there are any.
+    fn work(&self, adapter: Adapter, mut random: Rng) -> Result<(), String> {
+        loop {
+            let letters = {
+                let mut state = self.state.lock().map_err(|error| error.to_string())?;
+                // Small batches are as frequent as large ones.
+                let most = 1 << random.u32(0..=LARGEST.ilog2());
+                let rest = state
+                    .waiting
+                    .len()
+                    .saturating_sub(random.usize(0..most) + 1);
+                state.connections += u64::from(rest < state.waiting.len());
+                state.waiting.split_off(rest)
+            };
+            if letters.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > self.until {
+                return Err(format!("it takes longer than {} s", LONGEST.as_secs()));
+            }
+            let passage = passage(&mut random, letters.len() as u64);
+            let address = relay::open(self.site.address(Door::Relay), passage);
+            let address = address.map_err(|error| error.to_string())?;
+            let endpoint = &self.endpoints[random.usize(..self.endpoints.len())];
+            let batch = adapter::Load::Batch(mails(&letters)?);
+            // Without a connection that is ready, nothing was sent.
+            let session = adapter.converse(endpoint, address, batch);
+            let outcomes = session.map_or_else(|_| Vec::new(), |session| session.outcomes);
+            let mut state = self.state.lock().map_err(|error| error.to_string())?;
+            let mut outcomes = outcomes.iter();
+            for letter in letters {
+                let deliveries = outcomes.next().map_or(&[][..], Outcome::deliveries);
+                let mut unsent = Vec::new();
+                for (index, recipient) in letter.recipients().iter().enumerate() {
+                    match deliveries.get(index).map(|delivery| delivery.fate()) {
+                        None | Some(Fate::NotSent(_)) => unsent.push(recipient.clone()),
+                        Some(fate) => state.told.push((letter.clone(), index, fate.clone())),
+                    }
+                }
+                if !unsent.is_empty() {
+                    state.again += unsent.len() as u64;
+                    state.waiting.push(letter.to(unsent));
+                }
+            }
+        }
+    }
+}
+
+impl Tally {
+    /// Whether the queue and the log have what was told, and nothing else.
+    fn compare(&mut self, told: &[(Letter, usize, Fate)], mut held: Held) -> Result<(), String> {
+        for (letter, index, fate) in told {
+            let recipient = &letter.recipients()[*index];
+            let found = held.mails.remove(recipient).unwrap_or_default();
+            let wrong = |what: &str| Err(format!("{recipient}: {fate}, and {what}"));
+            match &*found {
+                [] => {}
+                [(name, mail)] => {
+                    check_stored(letter, mail)?;
+                    if held.logged.get(name) != Some(&letter.message_id()) {
+                        return wrong("the log does not know it");
+                    }
+                }
+                _ => return wrong("stored more than once"),
+            }
+            self.stored += found.len() as u64;
+            match (fate, found.first()) {
+                (Fate::Accepted(reply), Some((name, _))) => {
+                    letter.check_fate(*index, fate)?;
+                    if !reply.to_string().contains(name.as_str()) {
+                        return wrong("stored by another name");
+                    }
+                    self.accepted += 1;
+                }
+                (Fate::Refused { .. }, None) => {
+                    letter.check_fate(*index, fate)?;
+                    if !held.refused.contains(letter.sender()) {
+                        return wrong("the log does not know it");
+                    }
+                    self.refused += 1;
+                }
+                (Fate::InDoubt(_), found) => {
+                    self.in_doubt += 1;
+                    self.in_doubt_stored += u64::from(found.is_some());
+                }
+                (_, Some(_)) => return wrong("it is stored"),
+                (_, None) => return wrong("it is not stored"),
+            }
+        }
+        match held.mails.pop_first() {
+            None => Ok(()),
+            Some((recipient, _)) => Err(format!("stored for {recipient}, which nobody sent")),
+        }
+    }
+
+    /// Whether no more memory and descriptors are in use in the end.
+    fn check_use(&self) -> Result<(), String> {
+        let [before, after] = self.memory;
+        if after > before + MORE {
+            return Err(format!("{before} KiB of memory became {after}"));
+        }
+        match self.descriptors {
+            [before, after] if after > before => Err(format!("{before} files became {after}")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} mails over {} connections in {:.1} s",
+            self.mails,
+            self.connections,
+            self.took.as_secs_f64(),
+        )?;
+        writeln!(
+            f,
+            "recipients: {} accepted, {} refused, {} in doubt, of whom {} stored; {} stored in all; {} sent once more",
+            self.accepted,
+            self.refused,
+            self.in_doubt,
+            self.in_doubt_stored,
+            self.stored,
+            self.again
+        )?;
+        let ([memory, more], [files, now]) = (self.memory, self.descriptors);
+        write!(
+            f,
+            "memory {memory} KiB, then {more}; descriptors {files}, then {now}"
+        )
+    }
+}
+
+/// How many mails before the server is looked at.
+const ROUND: u32 = 2500;
+
+/// How many connections at one time.
+const WORKERS: usize = 6;
+
+/// The most mails of a batch, a power of two.
+const LARGEST: usize = 512;
+
+/// How long it may take.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// How much more memory it may be in the end, in KiB: what an allocator keeps varies.
+const MORE: u64 = 4 * 1024;
+
+/// One for each way to send and each kind of security.
+fn endpoints(site: &Site) -> Result<Vec<Endpoint>, String> {
+    let mut endpoints = Vec::new();
+    for level in [Pipelining::Transactions, Pipelining::Speculative] {
+        for text in [Text::Data, Text::Chunk] {
+            for security in [Security::Cleartext, Security::StartTls] {
+                let endpoint = Endpoint::builder(HOST)
+                    .security(security)
+                    .tls(site.certificates.trust().clone())
+                    .timeouts(Timeouts::default().at_most(Duration::from_secs(30)));
+                let endpoint = Way { level, text }.apply(endpoint).build();
+                endpoints.push(endpoint.map_err(|error| error.to_string())?);
+            }
+        }
+    }
+    Ok(endpoints)
+}
+
+/// Most are to be held, the others to be refused somewhere.
+fn letter(random: &mut Rng) -> Letter {
+    const SENDERS: [&str; 3] = ["badmail", "badend", "tmpend"];
+    const RECIPIENTS: [&[&str]; 4] = [&["no"], &["grey"], &["ok", "full"], &["over", "ok", "ok"]];
+    match random.u32(0..10) {
+        0 => Letter::new(SENDERS[random.usize(..SENDERS.len())], &["ok"]),
+        1 => Letter::new("hold", RECIPIENTS[random.usize(..RECIPIENTS.len())]),
+        _ => Letter::new("hold", &["ok"]),
+    }
+}
+
+/// A break somewhere within the octets that so many mails take, or behind them.
+fn passage(random: &mut Rng, mails: u64) -> Passage {
+    let (direction, octets) = match random.bool() {
+        true => (Direction::ToServer, 600),
+        false => (Direction::ToClient, 150),
+    };
+    let manners = [Manner::Close, Manner::Reset, Manner::Deaf];
+    Passage::Break {
+        direction,
+        after: random.u64(1..500 + mails * octets * 3 / 2),
+        manner: manners[random.usize(..manners.len())],
+    }
+}
+
+/// What this program has in memory, in KiB.
+fn memory() -> io::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let figure = line.and_then(|line| line.trim().split(' ').next()?.parse().ok());
+    figure.ok_or_else(|| io::Error::other("the system does not tell how much memory is in use"))
+}
+
+/// How many files are open, as soon as there are no more than `most`, if that comes to be.
+fn descriptors(most: usize) -> Result<usize, String> {
+    let until = Instant::now() + Duration::from_secs(5);
+    loop {
+        let files = fs::read_dir("/proc/self/fd").map_err(|error| error.to_string())?;
+        let count = files.count();
+        // Threads that carried octets may be about to end.
+        if count <= most || Instant::now() > until {
+            return Ok(count);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}

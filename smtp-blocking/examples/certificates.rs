@@ -1,0 +1,110 @@
+//! Certificates without a public authority: a server that is known by its key, and a client that logs in by a certificate.
+//!
+//! It brings a server of its own, and says at the end whether all was as it should be.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use smtp::Client;
+use smtp::proto::{Credentials, Mail, Stage};
+use smtp::tls::{Endpoint, Tls};
+use smtp_blocking as smtp;
+use smtp_test::{Config, Defect, Server};
+
+fn main() -> ExitCode {
+    match pinned_key().and_then(|pinned| Ok(pinned & client_certificate()?)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The server signs its certificate itself, as many do on a private network. Whoever runs it tells the hash of its key:
+///
+/// ```text
+/// openssl x509 -in server.pem -pubkey -noout | openssl pkey -pubin -outform DER | openssl dgst -sha256
+/// ```
+fn pinned_key() -> Result<bool, Box<dyn Error>> {
+    let certificate = smtp_test::Tls::new().defect(Defect::SelfSigned);
+    let sha256 = certificate.key_sha256();
+    let tls = Tls::builder().only_pinned_keys().pin_key(sha256).build()?;
+
+    let server = Server::start(Config::new().tls(certificate))?;
+    let endpoint = Endpoint::starttls("localhost")
+        .port(server.port())
+        .tls(tls.clone())
+        .build()?;
+    let mut client = Client::connect(&endpoint)?;
+    let outcome = client.send(mail()?)?;
+    client.quit()?;
+    let sent = note(
+        "the server with the pinned key took the mail",
+        outcome.is_accepted(),
+    );
+
+    // Another server of that name, with another key.
+    let impostor = Server::start(Config::new().tls(smtp_test::Tls::new()))?;
+    let endpoint = Endpoint::starttls("localhost")
+        .port(impostor.port())
+        .tls(tls)
+        .build()?;
+    let refused = match Client::connect(&endpoint) {
+        Ok(_) => false,
+        Err(error) => {
+            println!("     {error}");
+            error.stage() == Stage::TlsHandshake && error.hint().is_some()
+        }
+    };
+    Ok(sent & note("a server with another key was not spoken to", refused))
+}
+
+/// The server lets in only who has a certificate of its authority, and EXTERNAL says that this is the login.
+fn client_certificate() -> Result<bool, Box<dyn Error>> {
+    let certificate = smtp_test::Tls::new().require_client_certificate();
+    // From files: `client_certificate_pem(fs::read("chain.pem")?, fs::read("key.pem")?)`.
+    let (chain, key) = certificate.client_certificate("alice");
+    let tls = Tls::builder()
+        .only_added_roots()
+        .add_root_pem(certificate.authority_pem())
+        .client_certificate(chain, key)
+        .build()?;
+
+    let server = Server::start(
+        Config::new()
+            .tls(certificate)
+            .external("alice")
+            .require_auth(),
+    )?;
+    let endpoint = Endpoint::starttls("localhost")
+        .port(server.port())
+        .tls(tls)
+        .credentials(Credentials::external())
+        .build()?;
+    let mut client = Client::connect(&endpoint)?;
+    let outcome = client.send(mail()?)?;
+    client.quit()?;
+    let mails = server.mails();
+    let [stored] = &mails[..] else {
+        return Ok(note("one mail was stored", false));
+    };
+    Ok(note(
+        "the client was known by its certificate",
+        outcome.is_accepted() && stored.authenticated_as() == Some("alice"),
+    ))
+}
+
+fn mail() -> Result<Mail, smtp::proto::MailError> {
+    Mail::new(
+        "alice@example.org",
+        ["bob@example.net"],
+        "From: alice@example.org\r\nTo: bob@example.net\r\nSubject: Keys\r\n\r\nNo authority was asked.\r\n",
+    )
+}
+
+fn note(what: &str, holds: bool) -> bool {
+    println!("{} {what}", if holds { "yes:" } else { "NO: " });
+    holds
+}

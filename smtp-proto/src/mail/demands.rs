@@ -1,0 +1,223 @@
+//! What a mail asks of the server beyond its delivery, and what the server makes of that.
+
+use alloc::vec::Vec;
+
+use super::{Addressee, Field, MailError, MailFault};
+use crate::address::ReversePath;
+use crate::capabilities::Capabilities;
+use crate::error::Need;
+use crate::parameter::{
+    DateTime, Keyword, Parameter, ParameterError, ParameterFault, Parameters, returned_after,
+};
+
+/// The parameters of a mail, and how much they matter.
+#[derive(Clone, Debug)]
+pub(crate) struct Demands {
+    pub(super) mail: Parameters,
+    /// With the recipient's index, in ascending order; only of those that have some.
+    rcpt: Vec<(usize, Parameters)>,
+    /// Extensions whose parameters are left out if the server does not offer them.
+    dispensable: Vec<Keyword>,
+    /// Whether a header field that does away with TLS is to be looked for, and later whether there is one.
+    pub(super) tls_optional: bool,
+}
+
+impl Default for Demands {
+    fn default() -> Self {
+        Self {
+            mail: Parameters::mail(),
+            rcpt: Vec::new(),
+            dispensable: Vec::new(),
+            tls_optional: false,
+        }
+    }
+}
+
+impl Demands {
+    /// The parameters of MAIL.
+    pub(crate) fn of_mail(&self) -> &[Parameter] {
+        self.mail.as_slice()
+    }
+
+    /// The parameters of the RCPT for the recipient of this index.
+    pub(crate) fn of_recipient(&self, index: usize) -> &[Parameter] {
+        let found = self.rcpt.binary_search_by_key(&index, |(of, _)| *of);
+        let found = found.ok().and_then(|found| self.rcpt.get(found));
+        found.map_or(&[], |(_, list)| list.as_slice())
+    }
+
+    /// Whether all of them are ASCII.
+    pub(crate) fn is_ascii(&self) -> bool {
+        self.mail.is_ascii() && self.rcpt.iter().all(|(_, list)| list.is_ascii())
+    }
+
+    /// Adds the parameters of a recipient behind all that have some.
+    pub(super) fn push_recipient(&mut self, index: usize, parameters: Parameters) {
+        self.rcpt.push((index, parameters));
+    }
+
+    pub(super) fn dispense_with(&mut self, extension: Keyword) {
+        self.dispensable.push(extension);
+    }
+
+    /// Looks whether they may stand together in one mail, and in command lines that a server has to take.
+    pub(super) fn check(
+        &self,
+        sender: &ReversePath,
+        recipients: &[Addressee],
+    ) -> Result<(), MailError> {
+        let fault = |field, reason| {
+            let error = ParameterError::new(0, reason);
+            Err(MailError::new(field, MailFault::Parameter(error)))
+        };
+        let requires_tls = self.mail.has("REQUIRETLS");
+        if requires_tls && self.tls_optional {
+            return fault(Field::Parameters, ParameterFault::Conflict);
+        }
+        // RFC 8689, section 5: only a report had better arrive without TLS than not at all.
+        if requires_tls && !sender.is_null() && self.is_dispensable("REQUIRETLS") {
+            return fault(Field::Parameters, ParameterFault::Indispensable);
+        }
+        let len = MAIL.saturating_add(sender.as_str().len());
+        if len.saturating_add(self.mail.excess()) > LINE_MAX {
+            return fault(Field::Parameters, ParameterFault::TooLong);
+        }
+        for (index, list) in &self.rcpt {
+            let path = recipients.get(*index).map(|recipient| &recipient.path);
+            let len = RCPT.saturating_add(path.map_or(0, |path| path.as_str().len()));
+            if len.saturating_add(list.excess()) > LINE_MAX {
+                return fault(Field::Recipient(*index), ParameterFault::TooLong);
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves out what the server does not offer and the mail can do without. Then it finds what the server cannot do.
+    pub(crate) fn settle(&mut self, capabilities: &Capabilities) -> Result<(), Need> {
+        if !self.dispensable.is_empty() {
+            let dispensable = core::mem::take(&mut self.dispensable);
+            let keep = |parameter: &Parameter| {
+                let extension = parameter.extension();
+                capabilities.has(extension)
+                    || !dispensable.iter().any(|each| each.as_str() == extension)
+            };
+            self.mail.retain(keep);
+            for (_, list) in &mut self.rcpt {
+                list.retain(keep);
+            }
+        }
+        for parameter in self.of_mail() {
+            check_offered(parameter, None, capabilities)?;
+            check_bounds(parameter, capabilities)?;
+        }
+        for (index, list) in &self.rcpt {
+            for parameter in list.as_slice() {
+                check_offered(parameter, Some(*index), capabilities)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_dispensable(&self, extension: &str) -> bool {
+        self.dispensable
+            .iter()
+            .any(|each| each.as_str() == extension)
+    }
+}
+
+fn check_offered(
+    parameter: &Parameter,
+    recipient: Option<usize>,
+    capabilities: &Capabilities,
+) -> Result<(), Need> {
+    if capabilities.has(parameter.extension()) {
+        return Ok(());
+    }
+    Err(Need::Parameter {
+        keyword: parameter.keyword().clone(),
+        extension: parameter.extension().into(),
+        recipient,
+    })
+}
+
+/// Looks whether the value is within what the server offers, where that is a matter of numbers.
+fn check_bounds(parameter: &Parameter, capabilities: &Capabilities) -> Result<(), Need> {
+    let value = parameter.value().map_or("", |value| value.as_str());
+    match parameter.keyword().as_str() {
+        // RFC 2852, section 4: the least that the server names is one for mails that are to come back.
+        "BY" => match (returned_after(value), capabilities.deliver_by()) {
+            (Some(seconds), Some(least)) if seconds < least => {
+                Err(Need::DeliverBy { seconds, least })
+            }
+            _ => Ok(()),
+        },
+        "HOLDFOR" => match (value.parse(), capabilities.future_release()) {
+            (Ok(seconds), Some(offer)) if seconds > offer.max_interval() => Err(Need::HoldFor {
+                seconds,
+                most: offer.max_interval(),
+            }),
+            _ => Ok(()),
+        },
+        "HOLDUNTIL" => {
+            let latest = capabilities
+                .future_release()
+                .and_then(|offer| offer.max_date_time().parse::<DateTime>().ok());
+            match (value.parse::<DateTime>(), latest) {
+                (Ok(time), Some(latest)) if time > latest => Err(Need::HoldUntil { time, latest }),
+                // What the server wrote is no time: it has to decide.
+                _ => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the header says `TLS-Required: No`, once and nothing else (RFC 8689, section 3).
+///
+/// What is said twice, or otherwise, is not taken for it: then TLS is what the policy says.
+pub(super) fn says_tls_optional(text: &[u8]) -> bool {
+    let mut lines = text
+        .split(|&octet| octet == b'\n')
+        .map(<[u8]>::trim_ascii_end)
+        .take_while(|line| !line.is_empty())
+        .peekable();
+    let mut found = None;
+    while let Some(line) = lines.next() {
+        let Some(value) = value_of(line, TLS_REQUIRED) else {
+            continue;
+        };
+        if found.is_some() {
+            return false;
+        }
+        let mut value = value.trim_ascii();
+        while let Some(folded) =
+            lines.next_if(|line| line.starts_with(b" ") || line.starts_with(b"\t"))
+        {
+            if !value.is_empty() {
+                return false;
+            }
+            value = folded.trim_ascii();
+        }
+        found = Some(value);
+    }
+    found.is_some_and(|value| value.eq_ignore_ascii_case(b"No"))
+}
+
+/// What stands behind the name and colon of a field, if the line begins a field of that name.
+fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (found, rest) = line.split_at_checked(name.len())?;
+    let value = rest.trim_ascii_start().strip_prefix(b":")?;
+    found.eq_ignore_ascii_case(name).then_some(value)
+}
+
+const TLS_REQUIRED: &[u8] = b"TLS-Required";
+
+/// RFC 5321, section 4.5.3.1.4.
+const LINE_MAX: usize = 512;
+/// `MAIL FROM:<>` and CRLF, and ` BODY=8BITMIME`: SMTPUTF8 brings that too, and room for its own parameter only.
+const MAIL: usize = 28;
+/// `RCPT TO:<>` and CRLF.
+const RCPT: usize = 12;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::iter;
+
+use super::*;
+use crate::config::{Config, Security};
+use crate::mail::{Mail, MailBuilder, Recipient, Streamed};
+use crate::parameter::{Notify, Return};
+use crate::sasl::Credentials;
+
+const TEXT: &str = "TLS-Required: No\r\n\r\nhello\r\n";
+
+fn mail() -> MailBuilder {
+    Mail::builder()
+        .sender("a@x.test")
+        .recipient("b@x.test")
+        .text(TEXT)
+}
+
+fn fault(builder: MailBuilder) -> String {
+    builder.build().unwrap_err().to_string()
+}
+
+fn own(keyword: &str, octets: usize) -> Parameter {
+    Parameter::new(keyword, Some(&"v".repeat(octets))).unwrap()
+}
+
+#[test]
+fn what_cannot_stand_together_is_an_error_of_the_mail() {
+    let optional = |builder: MailBuilder| builder.honour_tls_required();
+    for (builder, expected) in [
+        (
+            mail().parameter(Parameter::notify(Notify::NEVER).unwrap()),
+            "parameters: parameter that belongs to the other command",
+        ),
+        (
+            mail().recipient(Recipient::new("c@x.test").parameter(Parameter::require_tls())),
+            "recipient 1: parameter that belongs to the other command",
+        ),
+        (
+            mail().recipient(Recipient::new("c").notify(Notify::NEVER)),
+            "recipient 1: no @ behind the local part at offset 1",
+        ),
+        (
+            mail().recipient(Recipient::new("c@x.test").notify(Notify::NEVER | Notify::DELAY)),
+            "recipient 1: parameter that excludes another one that is there",
+        ),
+        (
+            mail().recipient(
+                Recipient::new("c@x.test")
+                    .notify(Notify::DELAY)
+                    .notify(Notify::DELAY)
+                    .original(""),
+            ),
+            "recipient 1: parameter that is there already",
+        ),
+        (
+            mail().recipient(Recipient::new("c@x.test").original("a\nb")),
+            "recipient 1: parameter with a character that is not allowed at offset 8",
+        ),
+        (
+            mail()
+                .parameter(Parameter::ret(Return::Full))
+                .parameter(Parameter::ret(Return::Headers)),
+            "parameters: parameter that is there already",
+        ),
+        (
+            optional(mail()).parameter(Parameter::require_tls()),
+            "parameters: parameter that excludes another one that is there",
+        ),
+        (
+            mail()
+                .parameter(Parameter::require_tls())
+                .if_offered("requiretls"),
+            "parameters: parameter that the mail must not go without",
+        ),
+        (
+            mail().if_offered("D S N"),
+            "parameters: parameter with a character that is not allowed at offset 1",
+        ),
+    ] {
+        assert_eq!(fault(builder), expected);
+    }
+    // RFC 8689, sections 4.1 and 5.
+    assert!(mail().parameter(Parameter::require_tls()).build().is_ok());
+    let report = mail().sender("").parameter(Parameter::require_tls());
+    assert!(report.if_offered("REQUIRETLS").build().is_ok());
+}
+
+#[test]
+fn each_recipient_has_its_own_parameters() {
+    let built = mail()
+        .recipients([
+            Recipient::new("c@x.test").notify(Notify::NEVER),
+            Recipient::from("d@x.test"),
+            Recipient::new("e@x.test").original("f@x.test"),
+        ])
+        .build()
+        .unwrap();
+    let shown = |index| -> Vec<String> {
+        let own = built.recipient_parameters(index);
+        own.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(built.recipients().count(), 4);
+    assert_eq!(shown(0), [""; 0]);
+    assert_eq!(shown(1), ["NOTIFY=NEVER"]);
+    assert_eq!(shown(2), [""; 0]);
+    assert_eq!(shown(3), ["ORCPT=rfc822;f@x.test"]);
+    assert_eq!(shown(4), [""; 0]);
+    assert_eq!(built.parameters(), []);
+    assert!(
+        mail().build().unwrap().demands.is_none(),
+        "paid for nothing"
+    );
+}
+
+#[test]
+fn a_command_line_is_as_long_as_its_extensions_allow() {
+    let too_long = "parameters: parameter too long at offset 0";
+    // MAIL FROM:<a@x.test> X=v… BODY=8BITMIME and CRLF.
+    let room = 512 - "MAIL FROM:<a@x.test> X= BODY=8BITMIME\r\n".len();
+    assert!(mail().parameter(own("X", room)).build().is_ok());
+    assert_eq!(fault(mail().parameter(own("X", room + 1))), too_long);
+    // What an extension adds is for its own parameters.
+    let id = Parameter::envelope_id(&"i".repeat(94)).unwrap();
+    assert!(
+        mail()
+            .parameter(own("X", room))
+            .parameter(id.clone())
+            .build()
+            .is_ok()
+    );
+    assert_eq!(
+        fault(mail().parameter(own("X", room + 1)).parameter(id)),
+        too_long
+    );
+    let named = own("X", room + 100).of_extension("Y", 100).unwrap();
+    assert!(mail().parameter(named).build().is_ok());
+    let named = own("X", room + 101).of_extension("Y", 100).unwrap();
+    assert_eq!(fault(mail().parameter(named)), too_long);
+
+    // RFC 4954, section 5: 500 octets, and a mailbox can have more when encoded.
+    let all_quoted = format!(
+        "\"{}\"@{}.test",
+        "=".repeat(62),
+        iter::repeat_n("a", 60).collect::<String>()
+    );
+    let submitter = |text: &str| Parameter::submitter(&text.parse().unwrap()).unwrap();
+    assert!(mail().parameter(submitter(&all_quoted)).build().is_ok());
+
+    let room = 512 - "RCPT TO:<c@x.test> X=\r\n".len();
+    let recipient = |octets| Recipient::new("c@x.test").parameter(own("X", octets));
+    assert!(mail().recipient(recipient(room)).build().is_ok());
+    let too_long = "recipient 1: parameter too long at offset 0";
+    assert_eq!(fault(mail().recipient(recipient(room + 1))), too_long);
+    let all = recipient(room)
+        .notify(Notify::SUCCESS | Notify::FAILURE | Notify::DELAY)
+        .original(&*"o".repeat(487));
+    assert!(mail().recipient(all).build().is_ok());
+}
+
+#[test]
+fn the_header_is_read_for_tls_that_is_not_required() {
+    for (text, expected) in [
+        (TEXT, true),
+        ("Subject: t\r\ntls-required:no\r\n\r\n", true),
+        ("TLS-Required: \r\n No\r\n\r\n", true),
+        ("TLS-Required : No \r\n\r\n", true),
+        ("TLS-Required: No", true),
+        ("TLS-Required: No\n\nconverted", true),
+        ("TLS-Required: Yes\r\n\r\n", false),
+        ("TLS-Required: No thanks\r\n\r\n", false),
+        ("TLS-Required: No\r\n thanks\r\n\r\n", false),
+        ("TLS-Required: \r\n\tN\r\n o\r\n\r\n", false),
+        ("TLS-Required:\r\n\r\nNo\r\n", false),
+        ("TLS-Required: No\r\nTLS-Required: No\r\n\r\n", false),
+        ("TLS-Required: No\r\nTLS-Required: Yes\r\n\r\n", false),
+        ("Subject: t\r\n TLS-Required: No\r\n\r\n", false),
+        ("TLS-Required-Too: No\r\n\r\n", false),
+        ("Subject: t\r\n\r\nTLS-Required: No\r\n", false),
+        ("", false),
+    ] {
+        assert_eq!(says_tls_optional(text.as_bytes()), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn tls_is_optional_to_a_mail_that_says_so_and_is_asked() {
+    assert!(
+        mail()
+            .honour_tls_required()
+            .build()
+            .unwrap()
+            .is_tls_optional()
+    );
+    assert!(!mail().build().unwrap().is_tls_optional());
+    let other = mail().text("Subject: t\r\n\r\n").honour_tls_required();
+    assert!(!other.clone().build().unwrap().is_tls_optional());
+    // The header has no say then.
+    assert!(other.parameter(Parameter::require_tls()).build().is_ok());
+    let streamed = |declared| {
+        mail()
+            .honour_tls_required()
+            .streamed(declared)
+            .build()
+            .unwrap()
+    };
+    assert!(streamed(Streamed::new().tls_optional()).is_tls_optional());
+    assert!(!streamed(Streamed::new()).is_tls_optional());
+}
+
+#[test]
+fn a_policy_gives_way_to_a_mail_that_needs_no_tls_and_never_with_a_login() {
+    let optional = mail().honour_tls_required().build().unwrap();
+    let required = mail().build().unwrap();
+    let policy = |security| Config::builder("client.test".parse().unwrap()).security(security);
+    let relaxed = |config: &Config, mail| config.for_mail(mail).map(|config| config.security());
+    let starttls = policy(Security::StartTls).build().unwrap();
+    assert_eq!(relaxed(&starttls, &optional), Some(Security::Opportunistic));
+    assert_eq!(relaxed(&starttls, &required), None);
+    let with_login = policy(Security::StartTls)
+        .credentials(Credentials::password("alice", "canary").unwrap())
+        .build()
+        .unwrap();
+    assert_eq!(relaxed(&with_login, &optional), None);
+    for security in [
+        Security::Implicit,
+        Security::Opportunistic,
+        Security::Cleartext,
+    ] {
+        assert_eq!(relaxed(&policy(security).build().unwrap(), &optional), None);
+    }
+}

@@ -1,0 +1,107 @@
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use crate::address::{AddressError, ForwardPath, Mailbox};
+use crate::mail::MailFault;
+use crate::parameter::{Notify, OriginalRecipient, Parameter, ParameterError, Parameters};
+
+/// A recipient of a mail: an address, and what is asked for this recipient only.
+///
+/// Wherever a recipient is wanted, an address in a text does; this is for those with parameters of their own. What is wrong
+/// with it is reported when the mail is built.
+///
+/// ```
+/// use smtp_proto::{Mail, Notify, Recipient};
+///
+/// # fn main() -> Result<(), smtp_proto::MailError> {
+/// let mail = Mail::builder()
+///     .sender("alice@example.org")
+///     .recipient("bob@example.net")
+///     .recipient(
+///         Recipient::new("carol@example.net")
+///             .notify(Notify::SUCCESS | Notify::FAILURE)
+///             .original("carol@example.net"),
+///     )
+///     .text("Subject: hello\r\n\r\nHello both.\r\n")
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a recipient is nobody until it is given to a mail"]
+pub struct Recipient {
+    path: Result<ForwardPath, AddressError>,
+    /// Boxed, since most have none.
+    parameters: Option<Box<Result<Parameters, ParameterError>>>,
+}
+
+impl Recipient {
+    /// A recipient of whom nothing is asked yet.
+    pub fn new<P>(path: P) -> Self
+    where
+        P: TryInto<ForwardPath, Error: Into<AddressError>>,
+    {
+        Self {
+            path: path.try_into().map_err(Into::into),
+            parameters: None,
+        }
+    }
+
+    /// On which occasions the sender wants a report about this recipient (NOTIFY of RFC 3461, section 4.1).
+    pub fn notify(self, notify: Notify) -> Self {
+        self.with(Parameter::notify(notify))
+    }
+
+    /// The recipient that the sender named, for reports to repeat (ORCPT of RFC 3461, section 4.2).
+    ///
+    /// Whoever submits a mail names the recipient itself; a relay passes on what it got, or the recipient that it had before it
+    /// changed it.
+    pub fn original<O>(self, original: O) -> Self
+    where
+        O: TryInto<OriginalRecipient, Error: Into<ParameterError>>,
+    {
+        let original = original.try_into().map_err(Into::into);
+        self.with(original.map(Parameter::original_recipient))
+    }
+
+    /// One more parameter of RCPT. It is sent only to a server that offers its extension: see
+    /// [`MailBuilder::parameter`](crate::MailBuilder::parameter).
+    pub fn parameter(self, parameter: Parameter) -> Self {
+        self.with(Ok(parameter))
+    }
+
+    fn with(mut self, parameter: Result<Parameter, ParameterError>) -> Self {
+        let all = (self.parameters).get_or_insert_with(|| Box::new(Ok(Parameters::rcpt())));
+        // The first fault is the one that is reported.
+        if let Ok(list) = &mut **all
+            && let Err(error) = parameter.and_then(|parameter| list.push(parameter))
+        {
+            **all = Err(error);
+        }
+        self
+    }
+
+    /// What it is made of, or what is wrong with it.
+    pub(super) fn into_parts(self) -> Result<(ForwardPath, Option<Parameters>), MailFault> {
+        let path = self.path.map_err(MailFault::Address)?;
+        let parameters = self.parameters.map(|all| *all).transpose();
+        Ok((path, parameters.map_err(MailFault::Parameter)?))
+    }
+}
+
+macro_rules! from_address {
+    ($($address:ty),+) => {$(
+        impl From<$address> for Recipient {
+            fn from(address: $address) -> Self {
+                Self::new(address)
+            }
+        }
+    )+};
+}
+from_address!(&str, String, &String, Mailbox, &Mailbox, ForwardPath);
+
+impl From<&ForwardPath> for Recipient {
+    fn from(path: &ForwardPath) -> Self {
+        Self::new(path.clone())
+    }
+}

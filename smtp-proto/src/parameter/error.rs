@@ -1,0 +1,99 @@
+use core::convert::Infallible;
+use core::fmt;
+
+/// Why a text is not a parameter, or why a parameter cannot be where it was put.
+///
+/// It never repeats the text, so it can be logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParameterError {
+    offset: usize,
+    reason: ParameterFault,
+}
+
+impl ParameterError {
+    pub(crate) const fn new(offset: usize, reason: ParameterFault) -> Self {
+        Self { offset, reason }
+    }
+
+    /// The same of a text that begins with so many octets more.
+    pub(super) const fn behind(self, octets: usize) -> Self {
+        Self {
+            offset: self.offset.saturating_add(octets),
+            ..self
+        }
+    }
+
+    /// Where the fault lies, in octets; 0 if it is the parameter as a whole.
+    #[must_use]
+    pub const fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub const fn reason(&self) -> ParameterFault {
+        self.reason
+    }
+}
+
+impl fmt::Display for ParameterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.reason {
+            ParameterFault::Empty => "parameter with nothing where a keyword or value is needed",
+            ParameterFault::Character => "parameter with a character that is not allowed",
+            ParameterFault::TooLong => "parameter too long",
+            ParameterFault::Value => "parameter with a value that its extension does not have",
+            ParameterFault::Owned => "parameter that the message decides",
+            ParameterFault::Duplicate => "parameter that is there already",
+            ParameterFault::Misplaced => "parameter that belongs to the other command",
+            ParameterFault::Conflict => "parameter that excludes another one that is there",
+            ParameterFault::Registered => "parameter that belongs to a known extension",
+            ParameterFault::Indispensable => "parameter that the mail must not go without",
+        })?;
+        match self.reason {
+            ParameterFault::Empty
+            | ParameterFault::Character
+            | ParameterFault::TooLong
+            | ParameterFault::Value => {
+                write!(f, " at offset {}", self.offset)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl core::error::Error for ParameterError {}
+
+impl From<Infallible> for ParameterError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// What can be wrong with a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ParameterFault {
+    /// An empty keyword or value.
+    Empty,
+    /// A control character, a space, `=` in a value, or what else the grammar has not.
+    Character,
+    /// A keyword over 64 octets, a value over 1024 or over what its extension allows, or all parameters together longer than
+    /// a command line has room for.
+    TooLong,
+    /// A value that is none of those that the extension defines, or one where there must be none.
+    Value,
+    /// SIZE, BODY or SMTPUTF8.
+    Owned,
+    /// A keyword twice.
+    Duplicate,
+    /// A parameter of RCPT on MAIL or the reverse.
+    Misplaced,
+    /// Two that exclude each other: NEVER with another occasion in NOTIFY, HOLDFOR with HOLDUNTIL, REQUIRETLS on a mail whose
+    /// header says `TLS-Required: No`.
+    Conflict,
+    /// The extension of a parameter is known and cannot be another.
+    Registered,
+    /// REQUIRETLS may be left out for the null sender only (RFC 8689, section 5).
+    Indispensable,
+}

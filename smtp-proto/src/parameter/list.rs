@@ -1,0 +1,98 @@
+use alloc::vec::Vec;
+
+use super::{Parameter, ParameterError, ParameterFault, Place, Value};
+
+/// The parameters of one MAIL or RCPT: no keyword twice, none that belongs to the other command, none that excludes another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameters {
+    place: Place,
+    list: Vec<Parameter>,
+}
+
+impl Parameters {
+    /// None yet, for MAIL.
+    #[must_use]
+    pub const fn mail() -> Self {
+        Self {
+            place: Place::Mail,
+            list: Vec::new(),
+        }
+    }
+
+    /// None yet, for RCPT.
+    #[must_use]
+    pub const fn rcpt() -> Self {
+        Self {
+            place: Place::Rcpt,
+            list: Vec::new(),
+        }
+    }
+
+    /// Adds one.
+    ///
+    /// # Errors
+    /// If its keyword is there already or belongs to the other command, if it is one of HOLDFOR and HOLDUNTIL and the other
+    /// is there (RFC 4865, section 4), or if all of them together would be over 2048 octets.
+    pub fn push(&mut self, parameter: Parameter) -> Result<(), ParameterError> {
+        let fault = |reason| Err(ParameterError::new(0, reason));
+        if parameter.place().is_some_and(|place| place != self.place) {
+            return fault(ParameterFault::Misplaced);
+        }
+        if self.has(parameter.keyword.as_str()) {
+            return fault(ParameterFault::Duplicate);
+        }
+        let rival = match parameter.keyword.as_str() {
+            "HOLDFOR" => "HOLDUNTIL",
+            "HOLDUNTIL" => "HOLDFOR",
+            _ => "",
+        };
+        if self.has(rival) {
+            return fault(ParameterFault::Conflict);
+        }
+        let len: usize = self.list.iter().map(Parameter::encoded_len).sum();
+        if len.saturating_add(parameter.encoded_len()) > PARAMETERS_MAX {
+            return fault(ParameterFault::TooLong);
+        }
+        self.list.push(parameter);
+        Ok(())
+    }
+
+    /// All of them, in the order they were added.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Parameter] {
+        &self.list
+    }
+
+    /// Whether all values are ASCII, so that SMTPUTF8 is not needed.
+    #[must_use]
+    pub fn is_ascii(&self) -> bool {
+        self.list
+            .iter()
+            .filter_map(Parameter::value)
+            .all(Value::is_ascii)
+    }
+
+    /// Whether this keyword, in capitals, is among them.
+    pub(crate) fn has(&self, keyword: &str) -> bool {
+        self.list
+            .iter()
+            .any(|parameter| parameter.keyword.as_str() == keyword)
+    }
+
+    /// Keeps those that `keep` says so of.
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&Parameter) -> bool) {
+        self.list.retain(keep);
+    }
+
+    /// Octets that they take of the 512 of any command line (RFC 5321, section 4.5.3.1.4), beyond those that their extensions
+    /// add to it. Room that one parameter leaves is no other's: it may be left out.
+    pub(crate) fn excess(&self) -> usize {
+        self.list
+            .iter()
+            .map(|parameter| parameter.encoded_len().saturating_sub(parameter.room()))
+            .sum()
+    }
+}
+
+/// Keeps a MAIL or RCPT line well inside the 4096 octets that may be unanswered at one time.
+const PARAMETERS_MAX: usize = 2048;

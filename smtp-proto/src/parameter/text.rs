@@ -1,0 +1,139 @@
+use alloc::{borrow::Cow, borrow::ToOwned, string::String};
+use core::{fmt, str::FromStr};
+
+use super::{ParameterError, ParameterFault, xtext};
+use crate::address::is_non_ascii_text;
+
+/// The keyword of a parameter (`esmtp-keyword`), in upper case.
+///
+/// `esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")`, here of at most 64 octets.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Keyword(Cow<'static, str>);
+
+impl Keyword {
+    /// One that is known to keep to the grammar.
+    pub(super) const fn known(keyword: &'static str) -> Self {
+        Self(Cow::Borrowed(keyword))
+    }
+
+    /// The keyword in upper case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Keyword {
+    type Err = ParameterError;
+
+    fn from_str(text: &str) -> Result<Self, ParameterError> {
+        check(text, KEYWORD_MAX, |offset, c| {
+            c.is_ascii_alphanumeric() || (c == '-' && offset > 0)
+        })?;
+        Ok(Self(Cow::Owned(text.to_ascii_uppercase())))
+    }
+}
+
+/// The value of a parameter (`esmtp-value`), as it goes on the wire.
+///
+/// `esmtp-value = 1*(%d33-60 / %d62-126 / UTF8-non-ascii)` (RFC 5321, section 4.1.2; RFC 6531,
+/// section 3.3), here of at most 1024 octets.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Value(Cow<'static, str>);
+
+impl Value {
+    /// One that is known to keep to the grammar.
+    pub(super) const fn known(value: &'static str) -> Self {
+        Self(Cow::Borrowed(value))
+    }
+
+    /// Encodes any octets as `xtext` (RFC 3461, section 4), as ENVID, ORCPT and AUTH want it.
+    ///
+    /// # Errors
+    /// If there are none, or the encoded value is over 1024 octets.
+    pub fn xtext(octets: &[u8]) -> Result<Self, ParameterError> {
+        let mut text = String::with_capacity(octets.len().min(VALUE_MAX));
+        let enough = VALUE_MAX.saturating_add(1);
+        xtext::encode(octets.get(..enough).unwrap_or(octets), &mut text);
+        Self::try_from(text)
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is ASCII, so that SMTPUTF8 is not needed.
+    #[must_use]
+    pub fn is_ascii(&self) -> bool {
+        self.0.is_ascii()
+    }
+}
+
+impl FromStr for Value {
+    type Err = ParameterError;
+
+    fn from_str(text: &str) -> Result<Self, ParameterError> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl TryFrom<String> for Value {
+    type Error = ParameterError;
+
+    fn try_from(text: String) -> Result<Self, ParameterError> {
+        check(&text, VALUE_MAX, |_, c| {
+            matches!(c, '!'..='<' | '>'..='~') || is_non_ascii_text(c)
+        })?;
+        Ok(Self(Cow::Owned(text)))
+    }
+}
+
+macro_rules! textual {
+    ($($name:ident),+) => {$(
+        impl TryFrom<&str> for $name {
+            type Error = ParameterError;
+
+            fn try_from(text: &str) -> Result<Self, ParameterError> {
+                text.parse()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.as_str()).finish()
+            }
+        }
+    )+};
+}
+textual!(Keyword, Value);
+
+/// Checks length and characters; `allowed` is asked with the offset of each character.
+fn check(
+    text: &str,
+    max: usize,
+    allowed: impl Fn(usize, char) -> bool,
+) -> Result<(), ParameterError> {
+    if text.is_empty() {
+        return Err(ParameterError::new(0, ParameterFault::Empty));
+    }
+    if text.len() > max {
+        return Err(ParameterError::new(max, ParameterFault::TooLong));
+    }
+    match text.char_indices().find(|&(offset, c)| !allowed(offset, c)) {
+        Some((offset, _)) => Err(ParameterError::new(offset, ParameterFault::Character)),
+        None => Ok(()),
+    }
+}
+
+/// More than any registered keyword needs.
+const KEYWORD_MAX: usize = 64;
+/// Twice what the longest registered value, ORCPT (RFC 3461, section 4.2), may need.
+const VALUE_MAX: usize = 1024;

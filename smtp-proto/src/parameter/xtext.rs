@@ -1,0 +1,123 @@
+//! Octets and characters as what a value may hold: `xtext` (RFC 3461, section 4) and the two forms of an address that is
+//! not ASCII (RFC 6533, section 3).
+
+use alloc::string::String;
+use core::fmt::Write;
+
+use super::{ParameterError, ParameterFault};
+use crate::address::is_non_ascii_text;
+
+/// Appends the octets as `xtext`.
+///
+/// ```abnf
+/// xtext   = *( xchar / hexchar )
+/// xchar   = %d33-42 / %d44-60 / %d62-126
+/// hexchar = "+" 2(DIGIT / "A" / "B" / "C" / "D" / "E" / "F")
+/// ```
+pub(super) fn encode(octets: &[u8], out: &mut String) {
+    for &octet in octets {
+        match octet {
+            b'+' | b'=' | ..=b' ' | 0x7f.. => {
+                let written = write!(out, "+{octet:02X}");
+                debug_assert!(written.is_ok(), "appending to a string cannot fail");
+            }
+            _ => out.push(char::from(octet)),
+        }
+    }
+}
+
+/// The octets that an `xtext` stands for, or where it is none; after an error there is nothing more.
+pub(super) fn decode(text: &str) -> impl Iterator<Item = Result<u8, ParameterError>> {
+    let mut rest = text.as_bytes();
+    core::iter::from_fn(move || {
+        let offset = text.len().saturating_sub(rest.len());
+        let (octet, behind) = match *rest {
+            [] => return None,
+            [b'+', high, low, ref behind @ ..] => (hex(high).zip(hex(low)).map(octet), behind),
+            [
+                octet @ (b'!'..=b'*' | b','..=b'<' | b'>'..=b'~'),
+                ref behind @ ..,
+            ] => (Some(octet), behind),
+            _ => (None, &[][..]),
+        };
+        rest = if octet.is_some() { behind } else { &[] };
+        Some(octet.ok_or_else(|| ParameterError::new(offset, ParameterFault::Character)))
+    })
+}
+
+/// Which characters beyond ASCII stand for themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wide {
+    /// None: `utf-8-addr-xtext`, which any server takes.
+    Escaped,
+    /// All: `utf-8-addr-unitext`, for a server that offers SMTPUTF8.
+    Plain,
+}
+
+/// Appends an address as `utf-8-addr-xtext` or `utf-8-addr-unitext`.
+///
+/// ```abnf
+/// utf-8-addr-xtext    = 1*(QCHAR / EmbeddedUnicodeChar)
+/// utf-8-addr-unitext  = 1*(QUCHAR / EmbeddedUnicodeChar)
+/// EmbeddedUnicodeChar = "\x{" HEXPOINT "}"
+/// ```
+pub(super) fn encode_address(address: &str, wide: Wide, out: &mut String) {
+    for c in address.chars() {
+        if is_qchar(c) || (wide == Wide::Plain && is_non_ascii_text(c)) {
+            out.push(c);
+        } else {
+            let written = write!(out, "\\x{{{:02X}}}", u32::from(c));
+            debug_assert!(written.is_ok(), "appending to a string cannot fail");
+        }
+    }
+}
+
+/// The characters that an address in either form stands for, or where it is in neither; after an error there is nothing more.
+pub(super) fn decode_address(text: &str) -> impl Iterator<Item = Result<char, ParameterError>> {
+    let mut rest = text;
+    core::iter::from_fn(move || {
+        let offset = text.len().saturating_sub(rest.len());
+        let first = rest.chars().next()?;
+        let taken = match rest.strip_prefix("\\x{") {
+            Some(point) => point
+                .split_once('}')
+                .and_then(|(digits, behind)| Some((hex_point(digits)?, behind))),
+            None if is_qchar(first) || is_non_ascii_text(first) => {
+                Some((first, rest.get(first.len_utf8()..).unwrap_or_default()))
+            }
+            None => None,
+        };
+        rest = taken.map_or("", |(_, behind)| behind);
+        Some(match taken {
+            Some((c, _)) => Ok(c),
+            None => Err(ParameterError::new(offset, ParameterFault::Character)),
+        })
+    })
+}
+
+/// `QCHAR = %x21-2a / %x2c-3c / %x3e-5b / %x5d-7e`
+fn is_qchar(c: char) -> bool {
+    matches!(c, '!'..='*' | ','..='<' | '>'..='[' | ']'..='~')
+}
+
+/// `HEXPOINT`: capitals only, no zero in front but of two digits, and nothing that could have stood for itself in
+/// `utf-8-addr-xtext`. Controls, which the grammar has, stand in no address.
+fn hex_point(digits: &str) -> Option<char> {
+    let sound = (2..=6).contains(&digits.len()) && digits.bytes().all(|digit| hex(digit).is_some());
+    let c = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+    let shortest = digits.len() == 2 || !digits.starts_with('0');
+    let needed = matches!(c, ' ' | '+' | '=' | '\\') || is_non_ascii_text(c);
+    (sound && shortest && needed).then_some(c)
+}
+
+fn octet((high, low): (u8, u8)) -> u8 {
+    (high << 4) | low
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit & 0x0f),
+        b'A'..=b'F' => Some((digit & 0x0f).wrapping_add(9)),
+        _ => None,
+    }
+}

@@ -1,0 +1,96 @@
+//! What a transcript shows, as spans and events of the crate `tracing`; without the feature of that name, nothing at all.
+
+use crate::config::Config;
+use crate::event::MessageId;
+use crate::outcome::Outcome;
+use crate::transcript::Entry;
+
+/// The span of a connection, or that of a mail within it.
+#[derive(Clone, Debug)]
+pub(crate) struct Trace {
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
+}
+
+#[cfg(feature = "tracing")]
+impl Trace {
+    /// The span of a connection, within the one in which it is made.
+    pub(crate) fn connection(config: &Config) -> Self {
+        let host = config.host.as_deref();
+        let span = tracing::debug_span!(target: TARGET, "smtp.connection", host);
+        Self { span }
+    }
+
+    /// The span of a mail on this connection.
+    pub(crate) fn mail(&self, id: MessageId) -> Self {
+        let span = tracing::debug_span!(target: TARGET, parent: &self.span, "smtp.mail", id = id.0);
+        Self { span }
+    }
+
+    /// Whether anybody may want to know.
+    pub(crate) fn is_observed(&self) -> bool {
+        tracing::enabled!(target: TARGET, tracing::Level::DEBUG)
+    }
+
+    /// A line of the transcript: at DEBUG what decides something, at TRACE the rest.
+    pub(crate) fn show(&self, entry: &Entry<'_>) {
+        use crate::reply::Severity::{Permanent, Transient};
+
+        let decides = match entry {
+            Entry::Reply(reply) => matches!(reply.code().severity(), Transient | Permanent),
+            Entry::Tls(_) | Entry::Failed(_) | Entry::Ended => true,
+            Entry::Command(_) | Entry::Challenge(_) | Entry::Body { .. } => false,
+        };
+        if decides {
+            tracing::debug!(target: TARGET, parent: &self.span, "{entry}");
+        } else {
+            tracing::trace!(target: TARGET, parent: &self.span, "{entry}");
+        }
+    }
+
+    /// What became of this mail.
+    pub(crate) fn outcome(&self, outcome: &Outcome) {
+        use crate::outcome::Fate;
+
+        let count = |is: fn(&Fate) -> bool| {
+            let fates = outcome.deliveries().iter();
+            fates.filter(|delivery| is(delivery.fate())).count()
+        };
+        tracing::debug!(
+            target: TARGET,
+            parent: &self.span,
+            accepted = count(|fate| matches!(fate, Fate::Accepted(_))),
+            refused = count(|fate| matches!(fate, Fate::Refused { .. })),
+            not_sent = count(|fate| matches!(fate, Fate::NotSent(_))),
+            in_doubt = count(|fate| matches!(fate, Fate::InDoubt(_))),
+            "outcome"
+        );
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+#[expect(
+    clippy::unused_self,
+    reason = "the same as with the feature, and compiled to nothing"
+)]
+impl Trace {
+    pub(crate) const fn connection(_config: &Config) -> Self {
+        Self {}
+    }
+
+    pub(crate) const fn mail(&self, _id: MessageId) -> Self {
+        Self {}
+    }
+
+    pub(crate) const fn is_observed(&self) -> bool {
+        false
+    }
+
+    pub(crate) const fn show(&self, _entry: &Entry<'_>) {}
+
+    pub(crate) const fn outcome(&self, _outcome: &Outcome) {}
+}
+
+/// By which a subscriber knows where it all comes from.
+#[cfg(feature = "tracing")]
+const TARGET: &str = "smtp_proto";

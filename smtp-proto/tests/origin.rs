@@ -1,0 +1,182 @@
+//! Speaking for somebody else, to a server that reads XCLIENT and XFORWARD by itself.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::invariants::{check_commands, check_leaving};
+use common::pair::Pair;
+use smtp_proto::{
+    Command, Config, ConfigBuilder, ConfigError, Connection, Credentials, ErrorKind, Event, Mail,
+    Need, Security, Stage, Xclient, XclientProto, Xforward, XforwardSource,
+};
+use smtp_test::{Log, Machine};
+
+fn client() -> Xclient {
+    Xclient::new()
+        .name("n".repeat(255).as_str())
+        .and_then(|client| client.helo("h".repeat(255).as_str()))
+        .and_then(|client| client.login("alice + bob=\u{e9}"))
+        .unwrap()
+        .addr("2001:db8::1".parse::<std::net::IpAddr>().unwrap())
+        .port(4711)
+        .proto(XclientProto::Esmtp)
+        .dest_addr(None)
+        .dest_port(25)
+}
+
+fn policy(security: Security) -> ConfigBuilder {
+    Config::builder("client.test".parse().unwrap()).security(security)
+}
+
+fn server(security: Security) -> smtp_test::Config {
+    let server = smtp_test::Config::new()
+        .with("XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT")
+        .with("XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE")
+        .require_auth();
+    match security {
+        Security::StartTls => server.offer_starttls().require_tls(),
+        Security::Implicit => server.implicit_tls(),
+        _ => server,
+    }
+}
+
+fn mail(recipient: &str) -> Mail {
+    Mail::new("a@x.test", [recipient], "Subject: t\r\n\r\nhello\r\n").unwrap()
+}
+
+#[test]
+fn the_server_hears_all_of_it_under_every_policy_and_none_of_it_outside_tls() {
+    for security in [Security::StartTls, Security::Implicit, Security::Cleartext] {
+        let log = Log::new();
+        let config = Arc::new(policy(security).xclient(client()).build().unwrap());
+        let mut pair = Pair::new(config, Machine::with_log(&server(security), &log));
+        // Whoever drives begins TLS before the first question is put.
+        pair.exchange();
+        let origin = Xforward::new()
+            .name("up.x.test")
+            .and_then(|origin| origin.ident("4X"))
+            .unwrap()
+            .source(XforwardSource::Local);
+        let told = pair.connection.command(Command::xforward(origin));
+        let id = pair.connection.submit(mail("b@x.test"));
+        let other = pair.connection.submit(mail("c@x.test"));
+        assert!(pair.drive(|c| c.poll_reply(told)).unwrap().code() == 250);
+        for id in [id, other] {
+            assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
+        }
+        check_commands(&log);
+        check_leaving(security, &pair.sent, pair.sent_in_clear);
+        let session = log.session();
+        for (attribute, value) in [
+            ("NAME", "n".repeat(255).as_str()),
+            ("HELO", "h".repeat(255).as_str()),
+            ("ADDR", "IPV6:2001:db8::1"),
+            ("PORT", "4711"),
+            ("PROTO", "ESMTP"),
+            ("LOGIN", "alice + bob=\u{e9}"),
+            ("DESTADDR", "[UNAVAILABLE]"),
+            ("DESTPORT", "25"),
+        ] {
+            assert_eq!(session.xclient(attribute).as_deref(), Some(value));
+        }
+        assert!(session.commands().iter().all(|line| line.len() <= 510));
+        let mails = log.mails();
+        assert_eq!(mails[0].authenticated_as(), Some("alice + bob=\u{e9}"));
+        assert_eq!(mails[0].forwarded("NAME").as_deref(), Some("up.x.test"));
+        assert_eq!(mails[0].forwarded("SOURCE").as_deref(), Some("LOCAL"));
+        assert_eq!(mails[1].forwarded("IDENT"), None);
+        assert_eq!(mails[0].over_tls(), security != Security::Cleartext);
+        assert_eq!(pair.connection.tls().is_some(), mails[0].over_tls());
+    }
+}
+
+#[test]
+fn a_server_that_does_not_hear_it_all_is_an_error_that_names_what_it_lacks() {
+    let offers = [
+        ("", "NAME"),
+        (
+            "XCLIENTS NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT",
+            "NAME",
+        ),
+        (
+            "XCLIENT NAME ADDR PORT PROTO HELO DESTADDR DESTPORT",
+            "LOGIN",
+        ),
+        ("XCLIENT", "NAME"),
+    ];
+    for (offer, missing) in offers {
+        let server = smtp_test::Config::new().capabilities([offer.to_owned(), "HELP".into()]);
+        let config = policy(Security::Cleartext)
+            .xclient(client())
+            .build()
+            .unwrap();
+        let mut pair = Pair::new(Arc::new(config), Machine::new(&server));
+        let error = pair.drive(Connection::poll_ready).unwrap_err();
+        assert_eq!(error.stage(), Stage::Xclient);
+        assert!(
+            matches!(error.kind(), ErrorKind::Unsupported(Need::Xclient { attribute }) if *attribute == missing),
+            "{error}"
+        );
+        assert!(error.hint().unwrap().contains("trust"));
+        assert!(!error.is_transient());
+        assert!(!pair.sent.windows(7).any(|part| part == b"XCLIENT"));
+    }
+}
+
+#[test]
+fn a_capability_that_is_switched_off_counts_as_not_offered() {
+    let config = policy(Security::Cleartext)
+        .xclient(client().if_offered())
+        .without("XCLIENT")
+        .without("XFORWARD");
+    let server = server(Security::Cleartext);
+    let mut pair = Pair::new(Arc::new(config.build().unwrap()), Machine::new(&server));
+    pair.drive(Connection::poll_ready).unwrap();
+    let origin = Xforward::new().addr(None);
+    let id = pair.connection.command(Command::xforward(origin));
+    let error = pair.drive(|c| c.poll_reply(id)).unwrap_err();
+    assert!(matches!(
+        error.kind(),
+        ErrorKind::Unsupported(Need::Xforward)
+    ));
+    assert!(
+        !pair
+            .sent
+            .windows(4)
+            .any(|part| part == b"XCLI" || part == b"XFOR")
+    );
+    pair.connection.quit();
+    assert!(matches!(
+        pair.drive(Connection::poll_event),
+        Ok(Event::Ready)
+    ));
+    assert!(matches!(
+        pair.drive(Connection::poll_event),
+        Ok(Event::Ended)
+    ));
+}
+
+#[test]
+fn nothing_to_tell_is_not_said() {
+    let config = policy(Security::Cleartext).xclient(Xclient::new());
+    let mut pair = Pair::new(
+        Arc::new(config.build().unwrap()),
+        Machine::new(&smtp_test::Config::new()),
+    );
+    pair.drive(Connection::poll_ready).unwrap();
+    assert_eq!(pair.sent, b"EHLO client.test\r\n");
+}
+
+#[test]
+fn there_is_one_login_and_not_two() {
+    let credentials = || Credentials::password("alice", "secret").unwrap();
+    let both = policy(Security::StartTls)
+        .xclient(client())
+        .credentials(credentials());
+    let error = both.build().unwrap_err();
+    assert_eq!(error, ConfigError::LoginTwice);
+    assert!(error.to_string().contains("XCLIENT"));
+    let one = policy(Security::StartTls).xclient(Xclient::new().port(1));
+    assert!(one.credentials(credentials()).build().is_ok());
+}

@@ -1,0 +1,45 @@
+//! The spans of a session name the host that the user typed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on ends"
+)]
+
+#[path = "../../smtp-proto/tests/common/collector.rs"]
+#[allow(unreachable_pub, reason = "another crate's test uses it, too")]
+mod collector;
+
+use collector::Collector;
+use smtp_rustls::Endpoint;
+use smtp_rustls::proto::{Security, Time, Wire};
+use tracing::Level;
+
+#[test]
+fn the_span_of_a_connection_names_the_host_whatever_the_attempt() {
+    let endpoint = Endpoint::builder("mx.example.org")
+        .security(Security::Cleartext)
+        .build()
+        .unwrap();
+    let collector = Collector::new(Level::TRACE);
+    collector.during(|| {
+        let mut session = endpoint.attempt(None).unwrap();
+        session.handle_input(Time::ORIGIN, b"220 ready\r\n");
+        let local = std::net::Ipv4Addr::LOCALHOST.into();
+        drop(endpoint.attempt_from(local, None).unwrap());
+    });
+    assert_eq!(collector.open(), 0);
+    let span = "/smtp.connection{host=\"mx.example.org\"}";
+    assert_eq!(
+        collector.lines(),
+        [
+            format!("+ {span}"),
+            format!("TRACE {span}: S: 220 ready"),
+            format!("TRACE {span}: C: EHLO [127.0.0.1]"),
+            format!("+ {span}"),
+            format!("- {span}"),
+            format!("- {span}"),
+        ]
+    );
+}
