@@ -309,19 +309,7 @@ impl MailBuilder {
 
     /// One more recipient: an address, or a [`Recipient`] with parameters of its own. The same one twice is two recipients.
     pub fn recipient(mut self, recipient: impl Into<Recipient>) -> Self {
-        let index = self.recipients.len();
-        match recipient.into().into_parts() {
-            Ok((path, parameters)) => {
-                self.recipients.push(Addressee {
-                    path,
-                    answer: Answer::None,
-                });
-                if let Some(parameters) = parameters {
-                    self.demands().push_recipient(index, parameters);
-                }
-            }
-            Err(fault) => self.fail(Field::Recipient(index), fault),
-        }
+        self.add(recipient.into());
         self
     }
 
@@ -332,7 +320,10 @@ impl MailBuilder {
     ) -> Self {
         let recipients = recipients.into_iter();
         self.recipients.reserve_exact(recipients.size_hint().0);
-        recipients.fold(self, Self::recipient)
+        for recipient in recipients {
+            self.add(recipient.into());
+        }
+        self
     }
 
     /// One more parameter of MAIL; those of RCPT belong to a [`Recipient`].
@@ -469,6 +460,22 @@ impl MailBuilder {
 
     fn demands(&mut self) -> &mut Demands {
         self.demands.get_or_insert_default()
+    }
+
+    fn add(&mut self, recipient: Recipient) {
+        let index = self.recipients.len();
+        match recipient.into_parts() {
+            Ok((path, parameters)) => {
+                self.recipients.push(Addressee {
+                    path,
+                    answer: Answer::None,
+                });
+                if let Some(parameters) = parameters {
+                    self.demands().push_recipient(index, parameters);
+                }
+            }
+            Err(fault) => self.fail(Field::Recipient(index), fault),
+        }
     }
 
     fn fail(&mut self, field: Field, fault: MailFault) {

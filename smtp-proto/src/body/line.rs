@@ -119,7 +119,8 @@ impl Line {
                 (0, Some(Insert::Dot))
             }
             Some(first) => {
-                let dots = u64::from(self.state == State::Start && *first == b'.');
+                let is_dot = self.state == State::Start && *first == b'.';
+                let dots = u64::from(is_dot && self.dots == Dots::Counted);
                 if self.rules.eight_bit {
                     self.run::<true>(rest, dots)?
                 } else {
@@ -193,11 +194,14 @@ impl Line {
                     }
                     here.begin_line(here.next.saturating_add(1));
                     if bytes.get(here.next) == Some(&b'.') {
-                        if self.dots == Dots::Doubled {
-                            self.stand(0);
-                            return Ok((here.next, Some(Insert::Dot)));
+                        match self.dots {
+                            Dots::Passed => {}
+                            Dots::Counted => here.dots = here.dots.saturating_add(1),
+                            Dots::Doubled => {
+                                self.stand(0);
+                                return Ok((here.next, Some(Insert::Dot)));
+                            }
                         }
-                        here.dots = here.dots.saturating_add(1);
                     }
                     if here.next >= try_blocks_at {
                         here = self.skip_blocks::<HIGH>(bytes, here);

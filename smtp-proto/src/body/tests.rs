@@ -215,8 +215,13 @@ fn a_scanned_body_gets_the_same_dots_as_one_that_is_checked_on_its_way() {
         &far.repeat(3),
     ] {
         let facts = scan(body, &rules).unwrap();
-        let mut expected = Encoder::new(&rules);
-        let expected = pieces(&mut expected, &mut Bytes::copy_from_slice(body), ALL).concat();
+        let mut checking = Encoder::new(&rules);
+        let expected = pieces(&mut checking, &mut Bytes::copy_from_slice(body), ALL).concat();
+        assert_eq!(checking.doubled(), facts.dots());
+        for mut chunked in [Encoder::chunked(&rules), Encoder::chunked_verified(&facts)] {
+            let sent = pieces(&mut chunked, &mut Bytes::copy_from_slice(body), ALL).concat();
+            assert_eq!((&sent[..], chunked.doubled()), (body, 0));
+        }
         for (octets, count) in [(1, 1), (2, 1), (3, 2), (100, 1), (512, 3), (1000, 60)] {
             for chunk in [1, 2, 5, 600, body.len()] {
                 let mut encoder = Encoder::verified(&facts);
