@@ -79,7 +79,7 @@ pub fn scan(body: &[u8], rules: &Rules) -> Result<Facts, Fault> {
     Ok(Facts {
         rules: *rules,
         len: octets(body.len()),
-        dots: line.counted(),
+        dots: line.dots(),
         converted,
         ending,
         ends_with_crlf: body.ends_with(b"\r\n"),

@@ -5,7 +5,7 @@ use core::fmt;
 
 use memchr::memchr;
 
-use crate::parse;
+use crate::parse::{self, ReplyLine};
 use crate::reply::{Code, Reply, ReplyRef};
 
 /// How much a server may say in one reply.
@@ -244,8 +244,8 @@ impl fmt::Debug for Inbox {
 /// How far a reply has been read.
 #[derive(Clone, Copy, Debug, Default)]
 struct Scan {
-    /// The code of the whole lines.
-    code: Option<Code>,
+    /// The code of the whole lines, as it came and as it is meant.
+    code: Option<([u8; 3], Code)>,
     /// Whole lines.
     lines: usize,
     /// Where the line after them begins.
@@ -296,15 +296,24 @@ impl Scan {
     fn judge(&mut self, line: &[u8]) -> Result<Option<Code>, ReplyError> {
         self.lines = self.lines.saturating_add(1);
         self.line_start = self.position;
-        let Ok((_, line)) = parse::reply_line(line) else {
-            return Err(ReplyError::Malformed { line: self.lines });
+        let malformed = ReplyError::Malformed { line: self.lines };
+        // The code of a further line is nearly always the same, and not read again.
+        if let Some((first, code)) = self.code
+            && let Some(rest) = line.strip_prefix(&first)
+        {
+            let (_, last) = parse::separator(rest).map_err(|_| malformed)?;
+            return Ok(last.then_some(code));
+        }
+        let (_, ReplyLine { code, last, .. }) = parse::reply_line(line).map_err(|_| malformed)?;
+        let Some(code) = Code::new(code) else {
+            return Err(ReplyError::BadCode { code });
         };
-        let Some(code) = Code::new(line.code) else {
-            return Err(ReplyError::BadCode { code: line.code });
-        };
-        match self.code.replace(code) {
-            Some(first) if first != code => Err(ReplyError::MixedCodes { first, other: code }),
-            _ => Ok(line.last.then_some(code)),
+        match self.code {
+            Some((_, first)) => Err(ReplyError::MixedCodes { first, other: code }),
+            None => {
+                self.code = line.first_chunk().map(|digits| (*digits, code));
+                Ok(last.then_some(code))
+            }
         }
     }
 

@@ -278,7 +278,15 @@ impl Core {
     }
 
     /// Takes away the jobs at the front that are done, and what only a busy connection needs.
+    #[inline]
     pub(crate) fn tidy(&mut self) {
+        if !matches!(self.jobs.front(), Some(Job::Mail(transaction)) if !transaction.is_complete())
+        {
+            self.tidy_up();
+        }
+    }
+
+    fn tidy_up(&mut self) {
         self.settle_front();
         if self.is_idle() {
             self.release();

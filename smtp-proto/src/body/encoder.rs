@@ -95,7 +95,10 @@ impl Encoder {
                 len: facts.len,
                 ending: facts.ending,
                 doubler: if doubled {
-                    Some(Doubler { at_start: true })
+                    Some(Doubler {
+                        at_start: true,
+                        doubled: 0,
+                    })
                 } else {
                     None
                 },
@@ -161,8 +164,12 @@ impl Encoder {
     /// How many of the octets given so far make dots transparent, and are no part of the message.
     pub(crate) const fn doubled(&self) -> u64 {
         match &self.mode {
-            Ok(Mode::Check { line, .. }) => line.doubled(),
-            Ok(Mode::Pass { .. } | Mode::Raw) | Err(_) => 0,
+            Ok(Mode::Check { line, .. }) => line.dots(),
+            Ok(Mode::Pass {
+                doubler: Some(doubler),
+                ..
+            }) => doubler.doubled,
+            Ok(Mode::Pass { doubler: None, .. } | Mode::Raw) | Err(_) => 0,
         }
     }
 
@@ -253,6 +260,7 @@ fn pass(chunk: &mut Bytes, room: Room, out: &mut impl FnMut(Bytes)) {
 struct Doubler {
     /// Whether the next octet is the first of a line, and if it is a dot, that has not been doubled.
     at_start: bool,
+    doubled: u64,
 }
 
 impl Doubler {
@@ -288,10 +296,12 @@ impl Doubler {
             }
             copy.push(b'.');
             copy.extend_from_slice(lines);
+            self.doubled = self.doubled.saturating_add(1);
             rest = behind;
             self.at_start = true;
         }
         if copy.is_empty() {
+            self.doubled = self.doubled.saturating_add(1);
             return Bytes::from_static(b".");
         }
         let taken = chunk.len().saturating_sub(rest.len());

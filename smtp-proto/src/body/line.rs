@@ -41,15 +41,13 @@ impl Insert {
 pub(super) struct Line {
     rules: Rules,
     dots: Dots,
-    /// Dots at the start of lines so far, if they are counted.
+    /// Dots at the start of lines so far, as they were counted or doubled.
     counted: u64,
     state: State,
     /// Octets of the body so far.
     offset: u64,
     /// Octets of the line so far, never more than the longest line allowed.
     column: usize,
-    /// Dots that were doubled.
-    doubled: u64,
 }
 
 /// What becomes of a dot at the start of a line.
@@ -79,13 +77,7 @@ impl Line {
             state: State::Start,
             offset: 0,
             column: 0,
-            doubled: 0,
         }
-    }
-
-    /// How many dots were doubled so far.
-    pub(super) const fn doubled(&self) -> u64 {
-        self.doubled
     }
 
     /// The same from now on with octets over 127 allowed.
@@ -94,8 +86,8 @@ impl Line {
         self
     }
 
-    /// The dots that were counted.
-    pub(super) const fn counted(&self) -> u64 {
+    /// Dots at the start of lines that were counted or doubled so far.
+    pub(super) const fn dots(&self) -> u64 {
         self.counted
     }
 
@@ -127,7 +119,8 @@ impl Line {
                 (0, Some(Insert::Dot))
             }
             Some(first) => {
-                let dots = u64::from(self.state == State::Start && *first == b'.');
+                let is_dot = self.state == State::Start && *first == b'.';
+                let dots = u64::from(is_dot && self.dots == Dots::Counted);
                 if self.rules.eight_bit {
                     self.run::<true>(rest, dots)?
                 } else {
@@ -144,7 +137,7 @@ impl Line {
         match insert {
             Insert::Dot => {
                 self.state = State::Within;
-                self.doubled = self.doubled.saturating_add(1);
+                self.count(1);
             }
             Insert::Cr => self.state = State::AfterCr,
             Insert::Lf => {
@@ -201,11 +194,14 @@ impl Line {
                     }
                     here.begin_line(here.next.saturating_add(1));
                     if bytes.get(here.next) == Some(&b'.') {
-                        if self.dots == Dots::Doubled {
-                            self.stand(0);
-                            return Ok((here.next, Some(Insert::Dot)));
+                        match self.dots {
+                            Dots::Passed => {}
+                            Dots::Counted => here.dots = here.dots.saturating_add(1),
+                            Dots::Doubled => {
+                                self.stand(0);
+                                return Ok((here.next, Some(Insert::Dot)));
+                            }
                         }
-                        here.dots = here.dots.saturating_add(1);
                     }
                     if here.next >= try_blocks_at {
                         here = self.skip_blocks::<HIGH>(bytes, here);
