@@ -1,20 +1,36 @@
 //! Both sides of a dialogue as an observer on the wire understands them, who shares no code with the core.
 //!
 //! It reads commands from what the client offers and replies from what the server says, matches the two in order, and
-//! holds the client to the invariants as it goes. At the end it knows what may be said of each mail.
+//! holds the client to the invariants as it goes: what goes out before which replies are there, that no transaction runs
+//! into the next, that nothing is said which the server does not know. At the end it knows what may be said of each mail.
+
+mod client;
+mod server;
+mod transaction;
 
 use std::collections::VecDeque;
 
 use smtp_proto::{
-    Capabilities, Connection, ErrorKind, Fate, Outcome, ProtocolError, Reply, Security, Stage,
-    Transmit,
+    Capabilities, Connection, Fate, Outcome, Pipelining, Protocol, Security, Transmit,
 };
 
-use crate::reference;
+use self::transaction::Transaction;
+
+/// By what policy the client is judged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) security: Security,
+    pub(crate) protocol: Protocol,
+    /// How far it may send ahead of the replies.
+    pub(crate) level: Pipelining,
+    /// Octets of a mail, and of all chunks, that may be on their way to recipients of whom nothing is known.
+    pub(crate) speculation: (usize, usize),
+}
 
 /// What went over the wire so far.
 #[derive(Debug)]
 pub(crate) struct Ledger {
+    rules: Rules,
     /// Every octet that was ever offered.
     wire: Vec<u8>,
     acknowledged: usize,
@@ -26,13 +42,16 @@ pub(crate) struct Ledger {
     reply: Option<Partial>,
     /// How much was acknowledged when the reply began.
     begun: usize,
-    /// A reply came that belongs to nothing, or something that is no reply: what follows counts for nothing.
+    /// What came makes no sense to a client, so that what follows counts for nothing.
     lost: bool,
     transactions: Vec<Transaction>,
+    /// Index of the one that the server has not been made to end.
+    open: Option<usize>,
     /// What the last reply to EHLO said, as long as it holds.
     said: Capabilities,
-    demands_tls: bool,
     in_tls: bool,
+    /// Whether a reply came from which a client may have learnt what the server can do.
+    news: bool,
 }
 
 /// What the client may say next.
@@ -57,49 +76,41 @@ struct Due {
     to: Asked,
     /// Position behind the command's last octet.
     end: usize,
+    /// Index of the transaction that it belongs to, if it belongs to one.
+    transaction: usize,
+    /// Octets of the chunk.
+    octets: usize,
+    replies: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     Greeting,
-    Ehlo,
+    Hello,
     StartTls,
     Auth,
+    Rset,
     Mail,
     Rcpt,
     Data,
+    Dot,
     Chunk,
-    EndOfData,
+    LastChunk,
     Other,
 }
 
 #[derive(Debug)]
 struct Partial {
     code: u16,
+    lines: usize,
     raw: Vec<u8>,
 }
 
-/// One transaction.
-#[derive(Debug)]
-struct Transaction {
-    sender: String,
-    recipients: Vec<String>,
-    mail: Option<u16>,
-    rcpt: Vec<u16>,
-    data: Option<u16>,
-    /// The first refusal of a chunk that is not the last.
-    chunk: Option<u16>,
-    end_of_data: Option<u16>,
-    /// What came in chunks.
-    chunks: Vec<u8>,
-    /// The text as a strict server takes it, once its last octet was offered.
-    text: Option<Vec<u8>>,
-}
-
 impl Ledger {
-    pub(crate) fn new(security: Security) -> Self {
-        let implicit = security == Security::Implicit;
+    pub(crate) fn new(rules: Rules) -> Self {
+        let implicit = rules.security == Security::Implicit;
         Self {
+            rules,
             wire: Vec::new(),
             acknowledged: 0,
             read: 0,
@@ -110,9 +121,20 @@ impl Ledger {
             begun: 0,
             lost: false,
             transactions: Vec::new(),
+            open: None,
             said: Capabilities::default(),
-            demands_tls: matches!(security, Security::StartTls | Security::Implicit),
             in_tls: false,
+            news: false,
+        }
+    }
+
+    /// From now on the client may send so far ahead.
+    pub(crate) fn allow(&mut self, level: Pipelining) {
+        self.rules.level = self.rules.level.max(level);
+        let last = self.due.back().map(|due| due.to);
+        let may_go_on = matches!(last, Some(Asked::Dot | Asked::LastChunk));
+        if may_go_on && self.rules.level >= Pipelining::Transactions {
+            self.stream = Stream::Commands;
         }
     }
 
@@ -134,8 +156,11 @@ impl Ledger {
             position += slice.len();
         }
         assert_eq!(position, self.acknowledged + transmit.len());
-        self.read_client();
-        if self.demands_tls && !self.in_tls {
+        let wire = std::mem::take(&mut self.wire);
+        self.read_client(&wire);
+        self.wire = wire;
+        let demands_tls = matches!(self.rules.security, Security::StartTls | Security::Implicit);
+        if demands_tls && !self.in_tls {
             assert!(
                 IN_CLEAR.starts_with(&self.wire),
                 "I6: left in clear: {}",
@@ -185,20 +210,20 @@ impl Ledger {
     }
 
     /// After input: a client that was told nonsense has given up, and none knows what it was not told.
-    pub(crate) fn check(&self, connection: &Connection) {
+    pub(crate) fn check(&mut self, connection: &Connection) {
         if self.lost {
             assert!(
                 connection.is_over(),
                 "I4: a reply out of turn was taken; the client said {}",
                 self.wire.escape_ascii()
             );
-        } else if !connection.is_over() {
+        } else if std::mem::take(&mut self.news) && !connection.is_over() {
             self.check_knowledge(connection);
         }
     }
 
     /// I5: what the connection knows of the server is what its last EHLO said, and nothing before TLS.
-    fn check_knowledge(&self, connection: &Connection) {
+    pub(crate) fn check_knowledge(&self, connection: &Connection) {
         let known = connection.capabilities();
         let same = self.said.iter().eq(known.iter()) && self.said.auth().eq(known.auth());
         assert!(same, "I5: {known:?} is known, {:?} was said", self.said);
@@ -215,7 +240,16 @@ impl Ledger {
                 continue;
             }
             // A recipient too many for one transaction comes again in another (RFC 5321, section 4.5.3.1.10).
-            let verdicts = transactions.iter().map(|each| each.judge(recipient, fate));
+            let last = transactions.iter().rposition(|each| each.asks(recipient));
+            let (before, since) = transactions.split_at(last.unwrap_or_default());
+            for earlier in before.iter().filter(|each| each.asks(recipient)) {
+                let code = earlier.rcpt(recipient);
+                assert!(
+                    matches!(code, Some(452 | 552)),
+                    "I8: {recipient} once more: {transactions:?}"
+                );
+            }
+            let verdicts = since.iter().map(|each| each.judge(recipient, fate));
             let verdicts: Vec<_> = verdicts.collect();
             assert!(
                 verdicts.iter().any(Result::is_ok),
@@ -230,285 +264,23 @@ impl Ledger {
         for came in transactions.iter().filter_map(|each| each.text.as_deref()) {
             // A lone dot is no text; a text of its own may be none.
             if let Some(text) = text.filter(|_| !came.is_empty()) {
-                // Chunks need no line end behind the last line.
-                let same = came == text || text.strip_suffix(b"\r\n") == Some(came);
-                assert!(same, "I3: {sender}: {}", came.escape_ascii());
+                assert!(came == text, "I3: {sender}: {}", came.escape_ascii());
             }
         }
     }
 
-    fn read_client(&mut self) {
-        loop {
-            let rest = &self.wire[self.read..];
-            let is_empty_chunk =
-                matches!(self.stream, Stream::Chunk { end, .. } if end == self.read);
-            if rest.is_empty() && !is_empty_chunk {
-                return;
-            }
-            match self.stream {
-                Stream::Silence => {
-                    panic!("said before the reply was there: {}", rest.escape_ascii())
-                }
-                Stream::Text { start } => {
-                    let Some(len) = end_of_text(&self.wire[start..]) else {
-                        self.read = self.wire.len();
-                        return;
-                    };
-                    self.read = start + len;
-                    let text = reference::receive(&self.wire[start..self.read]);
-                    let mail = self
-                        .transactions
-                        .last_mut()
-                        .expect("a text belongs to a mail");
-                    mail.text = Some(text.expect("I3: the text has one end and no bare CR or LF"));
-                    self.ask(Asked::EndOfData);
-                }
-                Stream::Chunk { end, last } => {
-                    let Some(chunk) = self.wire.get(self.read..end) else {
-                        return;
-                    };
-                    let transaction = self.transactions.last_mut().expect("MAIL goes before BDAT");
-                    transaction.chunks.extend_from_slice(chunk);
-                    if last {
-                        transaction.text = Some(transaction.chunks.clone());
-                    }
-                    self.read = end;
-                    self.ask(if last { Asked::EndOfData } else { Asked::Chunk });
-                    self.stream = Stream::Commands;
-                }
-                Stream::Commands | Stream::Response => {
-                    let Some(end) = rest.iter().position(|&octet| octet == b'\n') else {
-                        return;
-                    };
-                    let line = rest[..end]
-                        .strip_suffix(b"\r")
-                        .expect("I3: a CRLF")
-                        .to_vec();
-                    assert!(
-                        line.iter().all(|octet| !octet.is_ascii_control()),
-                        "I3: a control in {}",
-                        line.escape_ascii()
-                    );
-                    self.read += end + 1;
-                    let line = String::from_utf8(line).expect("I3: UTF-8");
-                    if let Some(chunk) = line.strip_prefix("BDAT ") {
-                        let (len, last) = chunk
-                            .strip_suffix(" LAST")
-                            .map_or((chunk, false), |len| (len, true));
-                        let len: usize = len.parse().expect("I3: a length");
-                        let end = self.read + len;
-                        self.stream = Stream::Chunk { end, last };
-                        continue;
-                    }
-                    let asked = match self.stream {
-                        Stream::Response => Asked::Auth,
-                        _ => self.command(&line),
-                    };
-                    self.ask(asked);
-                }
-            }
-        }
+    /// Whether nothing of a mail was ever offered.
+    pub(crate) fn never_saw(&self, sender: &str) -> bool {
+        !self.transactions.iter().any(|each| each.sender == sender)
     }
-
-    fn command(&mut self, line: &str) -> Asked {
-        match line.split([' ', ':']).next().unwrap_or_default() {
-            "EHLO" => Asked::Ehlo,
-            "STARTTLS" => Asked::StartTls,
-            "AUTH" => Asked::Auth,
-            "DATA" => Asked::Data,
-            "MAIL" => {
-                let sender = path(line, "MAIL FROM:<");
-                self.transactions.push(Transaction::new(sender));
-                Asked::Mail
-            }
-            "RCPT" => {
-                let mail = self.transactions.last_mut().expect("MAIL goes before RCPT");
-                mail.recipients.push(path(line, "RCPT TO:<"));
-                Asked::Rcpt
-            }
-            _ => Asked::Other,
-        }
-    }
-
-    fn ask(&mut self, to: Asked) {
-        self.stream = match to {
-            Asked::Mail | Asked::Rcpt | Asked::Chunk | Asked::Other => Stream::Commands,
-            _ => Stream::Silence,
-        };
-        self.due.push_back(Due { to, end: self.read });
-    }
-
-    fn read_server(&mut self, line: &[u8]) {
-        let text = line.strip_suffix(b"\n").unwrap_or(line);
-        let text = text.strip_suffix(b"\r").unwrap_or(text);
-        let [a @ b'2'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] = text else {
-            return self.lose();
-        };
-        let code = [a, b, c]
-            .iter()
-            .fold(0, |code, &digit| code * 10 + u16::from(digit - b'0'));
-        let whole = match rest {
-            [] | [b' ', ..] => true,
-            [b'-', ..] => false,
-            _ => return self.lose(),
-        };
-        let reply = self.reply.get_or_insert(Partial {
-            code,
-            raw: Vec::new(),
-        });
-        if reply.code != code || text.contains(&0) {
-            return self.lose();
-        }
-        reply.raw.extend_from_slice(line);
-        if whole && let Some(reply) = self.reply.take() {
-            self.answer(reply);
-        }
-    }
-
-    fn answer(&mut self, reply: Partial) {
-        let Some(due) = self.due.pop_front().filter(|due| due.end <= self.begun) else {
-            return self.lose();
-        };
-        let code = reply.code;
-        if self.due.is_empty() {
-            self.stream = match (due.to, code / 100) {
-                (Asked::Data, 3) => Stream::Text { start: self.read },
-                (Asked::Auth, _) if code == 334 => Stream::Response,
-                (Asked::StartTls, _) if code == 220 => Stream::Silence,
-                _ => Stream::Commands,
-            };
-        }
-        match (due.to, self.transactions.last_mut()) {
-            (Asked::Ehlo, _) if code == 250 => self.said = self.read_ehlo(&reply.raw),
-            (Asked::Mail, Some(mail)) => mail.mail = Some(code),
-            (Asked::Rcpt, Some(mail)) => mail.rcpt.push(code),
-            (Asked::Data, Some(mail)) => mail.data = Some(code),
-            (Asked::Chunk, Some(mail)) if code >= 400 => {
-                mail.chunk.get_or_insert(code);
-            }
-            (Asked::EndOfData, Some(mail)) => mail.end_of_data = Some(code),
-            _ => {}
-        }
-    }
-
-    fn read_ehlo(&self, raw: &[u8]) -> Capabilities {
-        // One over a limit of the core's says nothing.
-        let Ok(Some((reply, _))) = Reply::parse(raw) else {
-            return Capabilities::default();
-        };
-        let said = Capabilities::parse(&reply);
-        // RFC 8689, section 2: it counts only inside TLS.
-        if self.in_tls {
-            said
-        } else {
-            said.without("REQUIRETLS")
-        }
-    }
-
-    fn lose(&mut self) {
-        self.lost = true;
-    }
-}
-
-impl Transaction {
-    fn new(sender: String) -> Self {
-        Self {
-            sender,
-            recipients: Vec::new(),
-            mail: None,
-            rcpt: Vec::new(),
-            data: None,
-            chunk: None,
-            end_of_data: None,
-            chunks: Vec::new(),
-            text: None,
-        }
-    }
-
-    /// What was said of a recipient.
-    fn rcpt(&self, recipient: &str) -> Option<u16> {
-        let at = self.recipients.iter().position(|each| each == recipient)?;
-        self.rcpt.get(at).copied()
-    }
-
-    /// Whether the server may have the text for this recipient.
-    fn may_store(&self, recipient: &str) -> bool {
-        let refused = self.end_of_data.is_some_and(|code| code / 100 > 3);
-        let taken = is_yes(self.end_of_data);
-        let hopeless = !is_yes(self.mail) || self.chunk.is_some();
-        let possible = taken || (!refused && !hopeless);
-        self.text.is_some() && possible && is_yes(self.rcpt(recipient))
-    }
-
-    /// Whether this fate can be what came of this transaction; if not, why.
-    fn judge(&self, recipient: &str, fate: &Fate) -> Result<(), &'static str> {
-        let holds = |condition, rule| if condition { Ok(()) } else { Err(rule) };
-        let rcpt = self.rcpt(recipient);
-        match fate {
-            Fate::Accepted(reply) => {
-                holds(is_yes(self.mail) && is_yes(rcpt), "I4: not accepted before")?;
-                holds(self.text.is_some(), "I7: the end was not offered")?;
-                let code = Some(reply.code().as_u16());
-                holds(code == self.end_of_data, "I7: another reply")?;
-                holds(is_yes(self.end_of_data), "I7: no 2yz")
-            }
-            Fate::Refused { stage, reply } => {
-                let code = match stage {
-                    Stage::Mail => self.mail,
-                    Stage::Rcpt => rcpt,
-                    Stage::Data => self.data,
-                    Stage::Body => self.chunk,
-                    Stage::EndOfData => self.end_of_data,
-                    _ => return Err("refused at no command of a mail"),
-                };
-                holds(code == Some(reply.code().as_u16()), "I4: another reply")?;
-                holds(
-                    reply.is_transient() || reply.is_permanent(),
-                    "I8: no refusal",
-                )
-            }
-            Fate::NotSent(_) => holds(!self.may_store(recipient), "I8: it may be stored"),
-            Fate::InDoubt(error) => {
-                holds(self.text.is_some(), "in doubt without need")?;
-                let decided = self.end_of_data.is_some_and(|code| code / 100 != 3);
-                // A reply over a limit of the core's is none to it, and one to this observer.
-                let over_limit =
-                    matches!(error.kind(), ErrorKind::Protocol(ProtocolError::Reply(_)));
-                let nobody = !self.rcpt.iter().any(|code| is_yes(Some(*code)));
-                let contradicted = !is_yes(self.mail) || self.chunk.is_some() || nobody;
-                let undecided = !decided || over_limit || contradicted;
-                holds(undecided, "in doubt in spite of a reply")
-            }
-        }
-    }
-}
-
-fn is_yes(code: Option<u16>) -> bool {
-    code.is_some_and(|code| code / 100 == 2)
-}
-
-fn end_of_text(text: &[u8]) -> Option<usize> {
-    if text.starts_with(b".\r\n") {
-        return Some(3);
-    }
-    // By the dots, which are few.
-    let mut dots = text.iter().enumerate().filter(|(_, octet)| **octet == b'.');
-    dots.find_map(|(at, _)| {
-        let around = text.get(at.checked_sub(2)?..at + 3)?;
-        (around == b"\r\n.\r\n").then_some(at + 3)
-    })
-}
-
-/// The path of a line whose address needs no quotes.
-fn path(line: &str, before: &str) -> String {
-    let rest = line.strip_prefix(before).expect("I3: the path");
-    let (path, _) = rest.split_once('>').expect("I3: the path's end");
-    path.to_owned()
 }
 
 const GREETING: Due = Due {
     to: Asked::Greeting,
     end: 0,
+    transaction: 0,
+    octets: 0,
+    replies: 1,
 };
 
 /// All that may ever be said in clear by a client that demands TLS.

@@ -2,30 +2,33 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use std::vec;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::Bytes;
 use smtp_proto::{
-    Command, CommandId, Connection, ErrorKind, Event, Mail, MessageId, Outcome, Streamed, Time,
-    TlsFacts, Window,
+    Batch, Command, CommandId, Connection, ErrorKind, Event, Mail, MessageId, Outcome, Pipelining,
+    Streamed, Time, TlsFacts, Window,
 };
 
 use crate::ledger::Ledger;
-use crate::session::{CONFIGS, broken};
+use crate::session::{POLICIES, broken};
 
 /// Octets: the policy, then operations, a letter each with its operands behind it.
 pub fn operations(input: &[u8]) {
     let mut input = Unstructured::new(input);
     let config = input.arbitrary::<u8>().unwrap_or_default();
-    let config = &CONFIGS[usize::from(config.wrapping_sub(b'0')) % CONFIGS.len()];
+    let policy = &POLICIES[usize::from(config.wrapping_sub(b'0')) % POLICIES.len()];
     let mut world = World {
-        ledger: Ledger::new(config.security()),
-        connection: Connection::new(Arc::clone(config), [7; 32]),
-        other: Connection::new(Arc::clone(config), [7; 32]),
+        ledger: Ledger::new(policy.rules),
+        names_level: policy.names_level,
+        connection: Connection::new(Arc::clone(&policy.config), [7; 32]),
+        other: Connection::new(Arc::clone(&policy.config), [7; 32]),
         now: Time::ORIGIN,
         offered: 0,
         broken: false,
         mails: Vec::new(),
+        batch: None,
         commands: Vec::new(),
         failure: None,
     };
@@ -64,8 +67,10 @@ enum Operation<'a> {
     Later(u32),
     /// `d`: time passes to the deadline.
     Deadline,
-    /// `m`, a digit: recipients; an even number is written in pieces.
+    /// `m`, a digit: recipients; an even number is written in pieces, but 8 is binary.
     Submit(usize),
+    /// `n`, a digit: begins a batch of so many mails, unless there is one; 0 asks what became of the next, 9 gives it up.
+    Batch(usize),
     /// `w`, a digit for the mail, octets up to a line feed.
     Write(usize, &'a [u8]),
     /// `f`, `g`, `h` and a digit for the mail: finish, give up, give up with a reason.
@@ -88,6 +93,8 @@ enum Operation<'a> {
     TakeReply(usize),
     /// `b`, a digit: a window.
     Window(usize),
+    /// `j`, a digit: a level of pipelining.
+    Level(usize),
 }
 
 impl<'a> Arbitrary<'a> for Operation<'a> {
@@ -107,9 +114,11 @@ impl<'a> Arbitrary<'a> for Operation<'a> {
             b'g' => Self::Abandon(number()?),
             b'h' => Self::FailBody(number()?),
             b'i' => Self::Input(line(input)?),
+            b'j' => Self::Level(number()?),
             b'k' => Self::Outcome(number()?),
             b'l' => Self::TakeReply(number()?),
             b'm' => Self::Submit(number()?),
+            b'n' => Self::Batch(number()?),
             b'o' => Self::Offer,
             b'p' => Self::Questions,
             b'q' => Self::Quit,
@@ -141,18 +150,22 @@ struct World {
     /// One that gives out identifiers that mean nothing to the first.
     other: Connection,
     ledger: Ledger,
+    /// Whether the policy says how far to send ahead.
+    names_level: bool,
     now: Time,
     /// Octets of the last offer that were not acknowledged.
     offered: usize,
     /// Whether writing failed.
     broken: bool,
     mails: Vec<Submitted>,
+    batch: Option<Batch<vec::IntoIter<Mail>>>,
     commands: Vec<Asked>,
     failure: Option<String>,
 }
 
 struct Submitted {
-    id: MessageId,
+    /// There is none for a mail of a batch.
+    id: Option<MessageId>,
     sender: String,
     told: bool,
 }
@@ -191,7 +204,20 @@ impl World {
                     assert!(self.connection.is_over(), "a deadline without effect");
                 }
             }
-            Operation::Submit(number) => self.submit(number),
+            Operation::Submit(number) => {
+                let mail = self.mail_to_submit(number);
+                let id = self.connection.submit(mail);
+                self.mails.last_mut().unwrap().id = Some(id);
+            }
+            Operation::Batch(0) => self.poll_batch(),
+            Operation::Batch(9) => drop(self.batch.take().map(Batch::into_rest)),
+            Operation::Batch(count) => {
+                if self.batch.is_none() {
+                    let mails = (0..count % 10).map(|number| self.mail_to_submit(number));
+                    self.batch = Some(Batch::new(mails.collect::<Vec<_>>().into_iter()));
+                    self.allow(Pipelining::Transactions);
+                }
+            }
             Operation::Write(mail, text) => {
                 if let Some(id) = self.mail(mail) {
                     let _ = self.connection.write_body(id, Bytes::copy_from_slice(text));
@@ -230,7 +256,7 @@ impl World {
                 if let Some(id) = self.mail(mail)
                     && let Some(Ok(outcome)) = self.connection.poll_outcome(id)
                 {
-                    self.hear(id, &outcome);
+                    self.hear(&outcome);
                 }
             }
             Operation::TakeReply(index) => {
@@ -245,6 +271,11 @@ impl World {
             Operation::Window(number) => {
                 let window = Window::new(number * 20, number);
                 self.connection.set_window(window);
+            }
+            Operation::Level(number) => {
+                let level = LEVELS[number % LEVELS.len()];
+                self.allow(level);
+                self.connection.set_pipelining(level);
             }
         }
     }
@@ -274,23 +305,43 @@ impl World {
         self.connection.handle_sent(self.now, count);
     }
 
-    fn submit(&mut self, number: usize) {
+    /// The client may send so far ahead, unless its policy says how far.
+    fn allow(&mut self, level: Pipelining) {
+        if !self.names_level {
+            self.ledger.allow(level);
+        }
+    }
+
+    /// A mail that is told from all others by its sender, and by the domain of its first recipient.
+    fn mail_to_submit(&mut self, number: usize) -> Mail {
         let sender = format!("m{}@x.test", self.mails.len());
-        let recipients = &["r@x.test", "s@x.test", "t@x.test", "u@x.test"][..number % 4 + 1];
+        let first = format!("r@{}", sender.replace('@', "."));
+        let more = ["s@x.test", "t@y.test", "u@x.test"];
         let builder = Mail::builder()
             .sender(&*sender)
-            .recipients(recipients.iter().copied());
-        let mail = if number.is_multiple_of(2) {
-            builder.streamed(Streamed::new())
-        } else {
-            builder.text("Subject: s\r\n\r\n.\r\nno end")
+            .recipient(&*first)
+            .recipients(more[..number % 4].iter().copied());
+        let builder = match number {
+            8 => builder.binary(&b"\0.\n.\r\n"[..]),
+            _ if number.is_multiple_of(2) => builder.streamed(Streamed::new()),
+            _ => builder.text("Subject: s\r\n\r\n.\r\nno end"),
         };
-        let id = self.connection.submit(mail.build().unwrap());
         self.mails.push(Submitted {
-            id,
+            id: None,
             sender,
             told: false,
         });
+        builder.build().unwrap()
+    }
+
+    fn poll_batch(&mut self) {
+        if let Some(batch) = &mut self.batch {
+            match batch.poll_outcome(&mut self.connection) {
+                Some(Some(outcome)) => self.hear(&outcome),
+                Some(None) => self.batch = None,
+                None => {}
+            }
+        }
     }
 
     /// One of the mails, or one that there is not.
@@ -303,20 +354,22 @@ impl World {
             return Some(self.other.submit(mail));
         }
         let at = index.checked_rem(self.mails.len())?;
-        Some(self.mails[at].id)
+        self.mails[at].id
     }
 
     fn event(&mut self) {
         match self.connection.poll_event() {
-            Some(Ok(Event::Outcome(id, outcome))) => self.hear(id, &outcome),
+            Some(Ok(Event::Outcome(_, outcome))) => self.hear(&outcome),
             Some(Ok(Event::Reply(id, _))) => self.hear_reply(id),
             _ => {}
         }
     }
 
-    fn hear(&mut self, id: MessageId, outcome: &Outcome) {
-        let mail = self.mails.iter_mut().find(|mail| mail.id == id);
-        let mail = mail.expect("an outcome of a mail that was submitted");
+    fn hear(&mut self, outcome: &Outcome) {
+        let first = outcome.deliveries()[0].recipient().as_str();
+        let of = |mail: &&mut Submitted| first == format!("r@{}", mail.sender.replace('@', "."));
+        let mail = self.mails.iter_mut().find(of);
+        let mail = mail.expect("an outcome of a mail that was handed over");
         assert!(!mail.told, "two outcomes of {}", mail.sender);
         mail.told = true;
         self.ledger.check_outcome(&mail.sender, outcome, None);
@@ -336,9 +389,9 @@ impl World {
         assert_eq!(ready, format!("{:?}", connection.poll_ready()));
         let ended = format!("{:?}", connection.poll_ended());
         assert_eq!(ended, format!("{:?}", connection.poll_ended()));
-        for mail in &self.mails {
-            let wanted = format!("{:?}", connection.poll_body(mail.id));
-            assert_eq!(wanted, format!("{:?}", connection.poll_body(mail.id)));
+        for id in self.mails.iter().filter_map(|mail| mail.id) {
+            let wanted = format!("{:?}", connection.poll_body(id));
+            assert_eq!(wanted, format!("{:?}", connection.poll_body(id)));
         }
         let _ = (connection.is_idle(), connection.mechanism());
         let _ = format!("{connection:?} {:?}", connection.traffic());
@@ -363,17 +416,25 @@ impl World {
     }
 
     fn finish(&mut self) {
+        if !self.connection.is_over() {
+            self.ledger.check_knowledge(&self.connection);
+        }
         self.connection.handle_eof(self.now);
         assert!(self.connection.is_over());
         for _ in 0..self.mails.len() + self.commands.len() + 2 {
             self.event();
         }
+        for _ in 0..=self.mails.len() {
+            self.poll_batch();
+        }
+        assert!(self.batch.is_none(), "a batch without an end");
         for mail in &self.mails {
-            assert!(mail.told, "no outcome of {}", mail.sender);
-            assert!(matches!(
-                self.connection.poll_outcome(mail.id),
-                Some(Err(_))
-            ));
+            // A batch does not take what it could not send.
+            let left = mail.id.is_none() && self.ledger.never_saw(&mail.sender);
+            assert!(mail.told || left, "no outcome of {}", mail.sender);
+            if let Some(id) = mail.id {
+                assert!(matches!(self.connection.poll_outcome(id), Some(Err(_))));
+            }
         }
         for command in &self.commands {
             assert!(matches!(
@@ -397,6 +458,17 @@ const REPLIES: &[&str] = &[
     "334 \r\n",
     "421 closing\r\n",
     "250-un",
+    "250-mx.test\r\n250-PIPELINING\r\n250-BINARYMIME\r\n250 CHUNKING\r\n",
+    "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 60\r\n250-CHUNKING\r\n250 LIMITS RCPTMAX=3 RCPTDOMAINMAX=2 MAILMAX=6\r\n",
+    "452 4.5.3 enough\r\n",
+    "552 5.2.2 full\r\n",
+];
+
+const LEVELS: &[Pipelining] = &[
+    Pipelining::Off,
+    Pipelining::Envelope,
+    Pipelining::Transactions,
+    Pipelining::Speculative,
 ];
 
 const COMMANDS: &[fn() -> Command] = &[Command::noop, Command::rset, || {

@@ -1,17 +1,21 @@
 //! A connection with a scripted caller, driven by the octets of an input as its server.
 
-use std::sync::{Arc, LazyLock};
+mod choices;
+
+use std::sync::Arc;
 use std::time::Duration;
+use std::vec;
 
 use bytes::Bytes;
-use smtp_proto::body::LineEnds;
 use smtp_proto::{
-    Command, CommandId, Config, Connection, Credentials, Error, Event, Mail, MessageId, Outcome,
-    Pipelining, Security, Streamed, Time, TlsFacts, TransportError,
+    Batch, CommandId, Connection, Error, Event, Mail, MessageId, Outcome, Pipelining, Time,
+    TlsFacts, TransportError,
 };
 
+use self::choices::{Act, BATCH, CALLERS, COMMANDS, MAILS, PIECES, Prepared};
+pub(crate) use self::choices::{POLICIES, Policy};
+use crate::choice;
 use crate::ledger::Ledger;
-use crate::{choice, reference};
 
 /// How an input is fed: the first four octets choose, the rest is what the server says.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +68,9 @@ pub(crate) struct Session {
     pub(crate) ledger: Ledger,
     pub(crate) now: Time,
     mails: Vec<(MessageId, &'static Prepared)>,
+    /// A batch that is under way, and how many of its mails were told of.
+    batch: Option<Batch<vec::IntoIter<Mail>>>,
+    batch_told: usize,
     commands: Vec<CommandId>,
     /// How many pieces of the streamed mail were handed over.
     pieces: usize,
@@ -72,27 +79,10 @@ pub(crate) struct Session {
     events: Option<Vec<String>>,
 }
 
-/// A mail that a caller may submit.
-struct Prepared {
-    mail: Mail,
-    /// As a server has to get it.
-    text: &'static [u8],
-}
-
-/// What a caller does; in this order, before anything else.
-#[derive(Clone, Copy)]
-enum Act {
-    Mail(usize),
-    Command(usize),
-    Quit,
-    /// Gives the first mail up when its text is wanted for the second time.
-    GiveUp,
-}
-
 impl<'a> Plan<'a> {
     pub(crate) fn read(mut input: &'a [u8]) -> Self {
         Self {
-            config: choice(&mut input, CONFIGS.len()),
+            config: choice(&mut input, POLICIES.len()),
             caller: choice(&mut input, CALLERS.len()),
             pace: match choice(&mut input, 8) {
                 0..=2 => Pace::EachLine,
@@ -119,7 +109,7 @@ impl<'a> Plan<'a> {
 
     /// Runs it to its end.
     pub(crate) fn run(&self) {
-        let mut session = Session::new(Arc::clone(&CONFIGS[self.config]), false);
+        let mut session = Session::new(&POLICIES[self.config], false);
         session.act(CALLERS[self.caller]);
         self.feed(&mut session, None);
         session.finish(self.end);
@@ -127,7 +117,7 @@ impl<'a> Plan<'a> {
 
     /// Runs it with input and output cut in pieces, and tells all that can be seen of it.
     pub(crate) fn watch(&self, cut: Cut) -> Seen {
-        let mut session = Session::new(Arc::clone(&CONFIGS[self.config]), true);
+        let mut session = Session::new(&POLICIES[self.config], true);
         session.act(CALLERS[self.caller]);
         self.feed(&mut session, Some(cut));
         let state = format!(
@@ -182,12 +172,14 @@ impl<'a> Plan<'a> {
 }
 
 impl Session {
-    pub(crate) fn new(config: Arc<Config>, watched: bool) -> Self {
+    pub(crate) fn new(policy: &Policy, watched: bool) -> Self {
         Self {
-            ledger: Ledger::new(config.security()),
-            connection: Connection::new(config, [7; 32]),
+            ledger: Ledger::new(policy.rules),
+            connection: Connection::new(Arc::clone(&policy.config), [7; 32]),
             now: Time::ORIGIN,
             mails: Vec::new(),
+            batch: None,
+            batch_told: 0,
             commands: Vec::new(),
             pieces: 0,
             told: Vec::new(),
@@ -206,6 +198,11 @@ impl Session {
                 Act::Command(index) => {
                     let id = self.connection.command(COMMANDS[*index].clone());
                     self.commands.push(id);
+                }
+                Act::Batch => {
+                    let mails: Vec<_> = BATCH.iter().map(|each| each.mail.clone()).collect();
+                    self.batch = Some(Batch::new(mails.into_iter()));
+                    self.ledger.allow(Pipelining::Transactions);
                 }
                 Act::Quit => self.connection.quit(),
                 Act::GiveUp => self.pieces = GIVE_UP,
@@ -259,6 +256,9 @@ impl Session {
 
     /// Hears what there is to hear, and writes text that is wanted.
     fn listen(&mut self) {
+        if !self.listen_to_batch() {
+            return;
+        }
         while let Some(event) = self.connection.poll_event() {
             if let Some(events) = &mut self.events {
                 let text = match &event {
@@ -277,6 +277,34 @@ impl Session {
                 Err(_) => return,
             }
         }
+    }
+
+    /// Hears what became of the mails of the batch; returns whether there is none under way any more.
+    fn listen_to_batch(&mut self) -> bool {
+        if self.batch.is_some() {
+            // Whoever drives begins TLS before a question is put that cannot be answered without.
+            self.upgrade();
+        }
+        while let Some(batch) = &mut self.batch {
+            match batch.poll_outcome(&mut self.connection) {
+                None => return false,
+                Some(Some(outcome)) => {
+                    let prepared = &BATCH[self.batch_told];
+                    self.batch_told += 1;
+                    if let Some(events) = &mut self.events {
+                        events.push(format!("{outcome:?}"));
+                    }
+                    let sender = prepared.mail.sender().as_str();
+                    self.ledger
+                        .check_outcome(sender, &outcome, Some(prepared.text));
+                }
+                Some(None) => {
+                    self.batch = None;
+                    self.connection.quit();
+                }
+            }
+        }
+        true
     }
 
     fn hear(&mut self, id: MessageId, outcome: &Outcome) {
@@ -306,6 +334,9 @@ impl Session {
 
     /// Ends the connection; then every question has its answer, and the first error is the last.
     fn finish(&mut self, end: End) {
+        if !self.connection.is_over() {
+            self.ledger.check_knowledge(&self.connection);
+        }
         match end {
             End::Eof => self.connection.handle_eof(self.now),
             End::Silence => self.wait(),
@@ -329,6 +360,11 @@ impl Session {
         }
         for id in &self.commands {
             assert!(self.connection.poll_reply(*id).is_some());
+        }
+        assert!(self.batch.is_none(), "a batch without an end");
+        for left in &BATCH[self.batch_told..] {
+            let sender = left.mail.sender().as_str();
+            assert!(self.ledger.never_saw(sender), "{sender} was not told of");
         }
         self.check_final();
     }
@@ -381,104 +417,6 @@ pub(crate) fn final_error(connection: &mut Connection) -> Option<Error> {
 pub(crate) fn broken() -> TransportError {
     std::io::Error::from(std::io::ErrorKind::ConnectionReset).into()
 }
-
-/// The policies that an input can choose.
-pub(crate) static CONFIGS: LazyLock<Vec<Arc<Config>>> = LazyLock::new(|| {
-    let password = || Credentials::password("alice", "correct horse").unwrap();
-    let token = || Credentials::xoauth2("alice", "a.token").unwrap();
-    let policy = |security| Config::builder("client.test".parse().unwrap()).security(security);
-    [
-        policy(Security::Cleartext),
-        policy(Security::StartTls),
-        policy(Security::StartTls).credentials(password()),
-        policy(Security::Implicit),
-        policy(Security::Implicit).credentials(token()),
-        policy(Security::Opportunistic),
-        policy(Security::Cleartext).pipelining(Pipelining::Off),
-        policy(Security::Cleartext)
-            .credentials(password())
-            .dangerous_credentials_in_clear(),
-        policy(Security::Cleartext)
-            .credentials(token())
-            .dangerous_credentials_in_clear(),
-    ]
-    .into_iter()
-    .map(|builder| Arc::new(builder.build().unwrap()))
-    .collect()
-});
-
-static MAILS: LazyLock<Vec<Prepared>> = LazyLock::new(|| {
-    let prepare = |sender: &str, recipients: &[&str], text: &'static [u8]| {
-        let mail = Mail::builder()
-            .sender(sender)
-            .recipients(recipients.iter().copied())
-            .line_ends(LineEnds::Convert)
-            .text(text)
-            .build()
-            .unwrap();
-        let policy = reference::Policy {
-            eight_bit: true,
-            ..reference::Policy::CONVERT
-        };
-        Prepared {
-            mail,
-            text: reference::canonical(text, policy).unwrap().leak(),
-        }
-    };
-    let streamed = Mail::builder()
-        .sender("d@x.test")
-        .recipients(["y@x.test", "z@x.test"])
-        .streamed(Streamed::new().size(40));
-    vec![
-        prepare("a@x.test", &["x@x.test"], b"Subject: a\r\n\r\nhello\r\n"),
-        prepare(
-            "b@x.test",
-            &["x@x.test", "y@x.test", "z@x.test"],
-            b".\r\n..\nno end",
-        ),
-        prepare(
-            "c@x.test",
-            &["gr\u{fc}n@x.test"],
-            "Subject: \u{e9}\r\n\r\n\u{e9}\r\n".as_bytes(),
-        ),
-        Prepared {
-            mail: streamed.build().unwrap(),
-            text: PIECES.concat().into_bytes().leak(),
-        },
-        prepare("e@x.test", &["x@x.test"], b""),
-    ]
-});
-
-static COMMANDS: LazyLock<Vec<Command>> = LazyLock::new(|| {
-    vec![
-        Command::noop(),
-        Command::rset(),
-        Command::vrfy("root").unwrap(),
-        Command::custom("XYZZY", Some("plugh")).unwrap(),
-    ]
-});
-
-/// The callers that an input can choose.
-static CALLERS: &[&[Act]] = &[
-    &[Act::Mail(0), Act::Quit],
-    &[Act::Mail(1), Act::Mail(0), Act::Quit],
-    &[Act::Mail(3), Act::Mail(0), Act::Quit],
-    &[Act::Command(0), Act::Mail(1), Act::Command(2), Act::Mail(4)],
-    &[Act::Mail(2), Act::Mail(0), Act::Quit],
-    &[Act::GiveUp, Act::Mail(3), Act::Mail(0), Act::Quit],
-    &[
-        Act::Mail(0),
-        Act::Command(1),
-        Act::Command(3),
-        Act::Mail(1),
-        Act::Quit,
-        Act::Mail(4),
-    ],
-    &[],
-];
-
-/// The pieces of the streamed mail.
-const PIECES: &[&str] = &["Subject: d\r", "\n\r\n.", "dot\r\n", ".\r\n"];
 
 /// As many pieces as no mail has.
 const GIVE_UP: usize = 100;

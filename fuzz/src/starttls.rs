@@ -1,21 +1,19 @@
 //! Anything behind the 220 to STARTTLS fails before a second EHLO, and nothing of worth leaves in clear.
 
-use std::sync::Arc;
-
 use smtp_proto::{ErrorKind, Event, Fate, Mail, ProtocolError, Security};
 
 use crate::choice;
-use crate::session::{CONFIGS, Session};
+use crate::session::{POLICIES, Session};
 
 /// Octets: policy, where the injection is cut, whether the driver has looked for the upgrade before; then what is
 /// injected.
 pub fn starttls(mut input: &[u8]) {
-    let config = &CONFIGS[[1, 2, 5][choice(&mut input, 3)]];
+    let policy = &POLICIES[[1, 2, 5][choice(&mut input, 3)]];
     let cut = choice(&mut input, 32);
     let claimed = choice(&mut input, 2) == 1;
     let injected = input;
 
-    let mut session = Session::new(Arc::clone(config), false);
+    let mut session = Session::new(policy, false);
     let mail = Mail::new("a@x.test", ["b@x.test"], "Subject: secret\r\n\r\n").unwrap();
     let id = session.connection.submit(mail);
     session.flush(usize::MAX);

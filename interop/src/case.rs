@@ -16,6 +16,7 @@ mod address;
 mod batch;
 mod fault;
 mod line;
+mod origin;
 mod report;
 mod retry;
 mod sasl;
@@ -62,6 +63,7 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
         address::CASES,
         report::CASES,
         size::CASES,
+        origin::CASES,
         fault::CASES,
         retry::CASES,
         line::CASES,

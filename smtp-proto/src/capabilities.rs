@@ -2,7 +2,6 @@
 
 mod keyword;
 
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -38,8 +37,8 @@ pub struct Capabilities {
     known: KnownSet,
     size: Option<SizeLimit>,
     limits: Limits,
-    /// Upper-case, a space behind each.
-    mechanisms: String,
+    /// ASCII in upper case, a space behind each.
+    mechanisms: Vec<u8>,
 }
 
 /// Whether an extension is offered.
@@ -164,7 +163,7 @@ impl Capabilities {
     ///
     /// Only what fits in 512 octets is kept.
     pub fn auth(&self) -> impl Iterator<Item = &str> + Clone {
-        self.mechanisms.split_terminator(' ')
+        self.mechanisms().map(parse::ascii)
     }
 
     /// The shortest time in seconds that DELIVERBY takes, 0 if it names none (RFC 2852).
@@ -302,6 +301,11 @@ impl Capabilities {
         Self { raw, ..read }
     }
 
+    fn mechanisms(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        let mechanisms = self.mechanisms.split(|octet| *octet == b' ');
+        mechanisms.filter(|mechanism| !mechanism.is_empty())
+    }
+
     /// Adds the mechanisms of an AUTH line to the union.
     fn offer(&mut self, params: &[u8]) {
         self.mechanisms
@@ -311,13 +315,14 @@ impl Capabilities {
                 continue;
             };
             let room = MECHANISMS.saturating_sub(self.mechanisms.len());
-            if mechanism.len() < room
-                && !self
-                    .auth()
-                    .any(|other| other.eq_ignore_ascii_case(mechanism))
-            {
-                self.mechanisms.push_str(mechanism);
-                self.mechanisms.push(' ');
+            let is_new = || {
+                !self
+                    .mechanisms()
+                    .any(|known| known.eq_ignore_ascii_case(mechanism))
+            };
+            if mechanism.len() < room && is_new() {
+                self.mechanisms.extend_from_slice(mechanism);
+                self.mechanisms.push(b' ');
             }
         }
     }
@@ -331,7 +336,7 @@ impl Default for Capabilities {
             known: KnownSet::default(),
             size: None,
             limits: Limits::default(),
-            mechanisms: String::new(),
+            mechanisms: Vec::new(),
         }
     }
 }
@@ -419,12 +424,11 @@ impl<'a> Entry<'a> {
         loop {
             let input = *rest;
             let after_code = input.get(4..)?;
-            let Ok((after, line)) = parse::ehlo_line(after_code) else {
+            let Ok((after, (known, line))) = parse::ehlo_line(after_code, Known::find) else {
                 *rest = parse::line(input).ok()?.0;
                 continue;
             };
             *rest = after;
-            let known = Known::find(line.keyword);
             let mut size_limit = None;
             let sound = match known {
                 Some(Known::Size) => {

@@ -99,6 +99,8 @@ pub enum ProtocolError {
 pub enum AuthenticationError {
     /// The server offers no AUTH at all.
     NotOffered,
+    /// The server offers no AUTH in clear, and may do so in TLS, for which it offers STARTTLS.
+    NotOfferedInClear,
     /// The server offers no mechanism that the credentials can serve.
     NoCommonMechanism {
         /// What the server offers.
@@ -109,6 +111,12 @@ pub enum AuthenticationError {
     /// The server refused; [`Error::reply`] is what it said.
     Rejected {
         /// What the mechanism's own messages said of the failure, such as the JSON of OAuth (RFC 7628, 3.2.2).
+        detail: Option<Vec<u8>>,
+    },
+    /// The server refused a login bound to the TLS connection, and by all it said not for the password; [`Error::reply`] is
+    /// what it said.
+    BindingRejected {
+        /// As in `Rejected`.
         detail: Option<Vec<u8>>,
     },
     /// The server refused the token that its source had given; [`Error::reply`] is what it said.
@@ -358,7 +366,9 @@ impl Error {
             ErrorKind::Refused
             | ErrorKind::TlsUnavailable
             | ErrorKind::Authentication(
-                AuthenticationError::Rejected { .. } | AuthenticationError::Expired { .. },
+                AuthenticationError::Rejected { .. }
+                | AuthenticationError::BindingRejected { .. }
+                | AuthenticationError::Expired { .. },
             )
             | ErrorKind::Protocol(ProtocolError::EarlyReply) => {
                 self.0.reply.as_ref().is_some_and(Reply::is_transient)
@@ -459,6 +469,9 @@ impl fmt::Display for AuthenticationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotOffered => f.write_str("the server does not offer to authenticate"),
+            Self::NotOfferedInClear => {
+                f.write_str("the server does not offer to authenticate before TLS")
+            }
             Self::NoCommonMechanism { offered, ours } => {
                 f.write_str("no mechanism in common: the server offers")?;
                 list(f, offered)?;
@@ -467,6 +480,10 @@ impl fmt::Display for AuthenticationError {
             }
             Self::Rejected { detail } => {
                 f.write_str("the server refused the login")?;
+                with(f, detail.as_deref())
+            }
+            Self::BindingRejected { detail } => {
+                f.write_str("the server refused the login as it is bound to the TLS connection")?;
                 with(f, detail.as_deref())
             }
             Self::Expired { detail } => {

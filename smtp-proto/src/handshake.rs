@@ -333,7 +333,12 @@ fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
     }
     let offered = cx.known.capabilities.auth().collect::<Vec<_>>();
     if offered.is_empty() {
-        return Err(failed(AuthenticationError::NotOffered));
+        let in_clear = cx.known.tls.is_none() && cx.known.capabilities.starttls();
+        return Err(failed(if in_clear {
+            AuthenticationError::NotOfferedInClear
+        } else {
+            AuthenticationError::NotOffered
+        }));
     }
     let bindings = cx
         .known
@@ -426,8 +431,11 @@ impl Login {
         // Some servers tell why in a challenge before they refuse; of the others, 535 says it (RFC 4954, section 6).
         let credentials = detail.is_some() || reply.code().as_u16() == 535;
         let permanent = reply.code().severity() == Severity::Permanent;
+        let bound = self.dialogue.name().as_str().ends_with("-PLUS");
         if self.renewable && permanent && credentials {
             AuthenticationError::Expired { detail }
+        } else if bound && names_the_binding(reply, detail.as_deref()) {
+            AuthenticationError::BindingRejected { detail }
         } else {
             AuthenticationError::Rejected { detail }
         }
@@ -443,10 +451,23 @@ impl Login {
     }
 }
 
+/// Whether a refusal is due to the channel binding, and not to the password or the account.
+fn names_the_binding(reply: ReplyRef<'_>, detail: Option<&[u8]>) -> bool {
+    match detail {
+        // RFC 5802, section 7: `server-error-value`.
+        Some(detail) => detail.windows(BINDING.len()).any(|part| part == BINDING),
+        // The codes of RFC 4954, section 6, have other reasons. Of the rest, servers that do not know the binding say one.
+        None => matches!(reply.code().as_u16(), 500 | 501 | 503 | 550 | 554),
+    }
+}
+
 fn wrong_class(stage: Stage, reply: ReplyRef<'_>) -> Error {
     let reply: Reply = reply.to_reply();
     Error::protocol(stage, ProtocolError::WrongClass).with_reply(reply)
 }
+
+/// What all error values of SCRAM that have to do with it have in common.
+const BINDING: &[u8] = b"channel-binding";
 
 /// The server is about to close the connection, as it was asked to (RFC 5321, section 4.2.3).
 const CLOSING: u16 = 221;

@@ -258,24 +258,21 @@ struct Scan {
 impl Scan {
     /// Reads on in `reply`, which begins with a reply; gives its code if all of it is there.
     fn read(&mut self, reply: &[u8], limits: &ReplyLimits) -> Result<Option<Code>, ReplyError> {
+        let allowed = reply.get(..limits.reply).unwrap_or(reply);
         loop {
             if self.position == self.line_start {
                 self.check_line_start(reply, limits)?;
             }
-            let end = limits
-                .reply
-                .min(self.line_start.saturating_add(limits.line));
-            let window = reply
-                .get(self.position..end.min(reply.len()))
-                .unwrap_or_default();
-            let Ok((_, rest_of_line)) = parse::line(window) else {
+            let line = allowed.get(self.line_start..).unwrap_or_default();
+            let line = line.get(..limits.line).unwrap_or(line);
+            let seen = self.position.saturating_sub(self.line_start);
+            let window = line.get(seen..).unwrap_or_default();
+            let Ok((rest, _)) = parse::line(window) else {
                 return self.stop(window, reply, limits);
             };
-            self.position = self.position.saturating_add(rest_of_line.len());
-            let line = reply
-                .get(self.line_start..self.position)
-                .unwrap_or_default();
-            if let Some(code) = self.judge(line)? {
+            let len = line.len().saturating_sub(rest.len());
+            self.position = self.line_start.saturating_add(len);
+            if let Some(code) = self.judge(line.get(..len).unwrap_or_default())? {
                 return Ok(Some(code));
             }
         }

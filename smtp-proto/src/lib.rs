@@ -46,6 +46,8 @@ extern crate alloc;
 extern crate std;
 
 // Floor by floor: each module uses only those on the floors above it in this list.
+mod find;
+
 mod address;
 pub mod body;
 mod outbox;

@@ -7,13 +7,14 @@
 //!
 //! Nothing here allocates, and no production looks at an octet more than a fixed number of times.
 
-use memchr::memchr2;
 use nom::bytes::complete::{tag, take_while, take_while1};
 use nom::character::complete::space0;
 use nom::combinator::{all_consuming, map, opt};
 use nom::error::{Error, ErrorKind, ParseError};
 use nom::sequence::preceded;
-use nom::{Err, IResult, Input, Needed, Parser};
+use nom::{Err, IResult, Needed, Parser};
+
+use crate::find::find;
 
 /// One line of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +40,20 @@ pub(crate) struct EhloLine<'a> {
 /// RFC 5321, section 2.3.8, knows only CRLF; a bare LF is what some servers send.
 #[inline]
 pub(crate) fn line(input: &[u8]) -> IResult<&[u8], &[u8]> {
-    let Some(at) = memchr2(b'\n', b'\0', input) else {
-        return Err(Err::Incomplete(Needed::Unknown));
-    };
-    match input.split_at_checked(at.saturating_add(1)) {
-        Some((line, rest)) if line.ends_with(b"\n") => Ok((rest, line)),
-        _ => refuse(input.take_from(at), ErrorKind::Char),
+    let mut rest = input;
+    while let Some(at) = find::<14, true>(rest) {
+        let here = rest.get(at..).unwrap_or_default();
+        rest = match here {
+            [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => {
+                let len = input.len().saturating_sub(rest.len());
+                return Ok((rest, input.get(..len).unwrap_or_default()));
+            }
+            [b'\0', ..] => return refuse(here, ErrorKind::Char),
+            [_, rest @ ..] => rest,
+            [] => break,
+        };
     }
+    Err(Err::Incomplete(Needed::Unknown))
 }
 
 /// RFC 5321, section 4.2; one line of it.
@@ -163,21 +171,33 @@ fn sub_code(input: &[u8]) -> IResult<&[u8], u16> {
 ///
 /// With its line end. Blanks and tabs before, between and behind are taken, a second CR, and `AUTH=`
 /// before the first mechanism, which servers once printed for clients of a draft of RFC 2554.
+///
+/// What `known` finds to be a keyword is not looked at any closer, and nearly every one is.
 #[inline]
-pub(crate) fn ehlo_line(input: &[u8]) -> IResult<&[u8], EhloLine<'_>> {
-    let (rest, keyword) = preceded(space0, ehlo_keyword).parse(input)?;
-    match rest {
-        [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] | [b'\r', b'\r', b'\n', rest @ ..] => {
-            let params = b"";
-            return Ok((rest, EhloLine { keyword, params }));
+pub(crate) fn ehlo_line<K>(
+    input: &[u8],
+    known: impl Fn(&[u8]) -> Option<K>,
+) -> IResult<&[u8], (Option<K>, EhloLine<'_>)> {
+    // No octet of a keyword is below a hyphen.
+    let len = find::<b'-', true>(input).unwrap_or(input.len());
+    let (word, behind) = input.split_at_checked(len).unwrap_or_default();
+    let (known, keyword, rest) = match known(word) {
+        Some(found) => (Some(found), word, behind),
+        None => {
+            let (rest, keyword) = preceded(space0, ehlo_keyword).parse(input)?;
+            (known(keyword), keyword, rest)
         }
-        [b' ' | b'\t', ..] => {}
-        [b'=', ..] if keyword.eq_ignore_ascii_case(b"AUTH") => {}
+    };
+    let (rest, params) = match rest {
+        [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] | [b'\r', b'\r', b'\n', rest @ ..] => {
+            (rest, &b""[..])
+        }
+        [b' ' | b'\t', params @ ..] => line(params)?,
+        [b'=', params @ ..] if keyword.eq_ignore_ascii_case(b"AUTH") => line(params)?,
         _ => return refuse(rest, ErrorKind::Space),
-    }
-    let (rest, params) = line(rest)?;
-    let params = params.get(1..).unwrap_or_default().trim_ascii();
-    Ok((rest, EhloLine { keyword, params }))
+    };
+    let params = params.trim_ascii();
+    Ok((rest, (known, EhloLine { keyword, params })))
 }
 
 /// RFC 5321, section 4.1.1.1.
@@ -185,32 +205,12 @@ pub(crate) fn ehlo_line(input: &[u8]) -> IResult<&[u8], EhloLine<'_>> {
 /// ```abnf
 /// ehlo-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")
 /// ```
-#[inline]
 fn ehlo_keyword(input: &[u8]) -> IResult<&[u8], &[u8]> {
+    let is_keyword_octet = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
     match input {
         [b'-', ..] => refuse(input, ErrorKind::AlphaNumeric),
         _ => take_while1(is_keyword_octet)(input),
     }
-}
-
-/// By a table, which is faster here than comparisons: a reply to EHLO is little else than keywords.
-#[inline]
-fn is_keyword_octet(octet: u8) -> bool {
-    #[expect(
-        clippy::as_conversions,
-        clippy::indexing_slicing,
-        reason = "done by the compiler, below 128"
-    )]
-    const TABLE: [bool; 256] = {
-        let mut table = [false; 256];
-        let mut octet = 0_u8;
-        while octet < 128 {
-            table[octet as usize] = octet.is_ascii_alphanumeric() || octet == b'-';
-            octet += 1;
-        }
-        table
-    };
-    TABLE.get(usize::from(octet)).copied().unwrap_or_default()
 }
 
 /// RFC 5321, section 4.1.1.1; the parameters behind a keyword, one after the other.
@@ -234,10 +234,10 @@ fn is_blank(octet: &u8) -> bool {
 /// sasl-mech = 1*20mech-char
 /// mech-char = UPPER-ALPHA / DIGIT / HYPHEN / UNDERSCORE
 /// ```
-pub(crate) fn sasl_mech(param: &[u8]) -> IResult<&[u8], &str> {
+pub(crate) fn sasl_mech(param: &[u8]) -> IResult<&[u8], &[u8]> {
     let is_mech_char = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
     match param.len() {
-        1..=20 if param.iter().all(is_mech_char) => Ok((&[], ascii(param))),
+        1..=20 if param.iter().all(is_mech_char) => Ok((&[], param)),
         _ => refuse(param, ErrorKind::Verify),
     }
 }
@@ -248,13 +248,18 @@ pub(crate) fn sasl_mech(param: &[u8]) -> IResult<&[u8], &str> {
 /// size-param = 1*DIGIT
 /// ```
 pub(crate) fn size_param(param: &[u8]) -> IResult<&[u8], Option<u64>> {
-    if param.is_empty() || !param.iter().all(u8::is_ascii_digit) {
-        return refuse(param, ErrorKind::Digit);
+    let mut value = Some(0_u64);
+    for octet in param {
+        let digit = octet.wrapping_sub(b'0');
+        if digit > 9 {
+            return refuse(param, ErrorKind::Digit);
+        }
+        value = value.and_then(|value| value.checked_mul(10)?.checked_add(u64::from(digit)));
     }
-    let value = param.iter().try_fold(0, |value: u64, digit| {
-        value.checked_mul(10)?.checked_add(u64::from(digit & 0x0f))
-    });
-    Ok((&[], value))
+    match param {
+        [] => refuse(param, ErrorKind::Digit),
+        _ => Ok((&[], value)),
+    }
 }
 
 /// RFC 9422, section 3.
@@ -295,7 +300,7 @@ fn refuse<T>(input: &[u8], kind: ErrorKind) -> IResult<&[u8], T> {
 }
 
 /// Octets that a production has just shown to be ASCII.
-fn ascii(octets: &[u8]) -> &str {
+pub(crate) fn ascii(octets: &[u8]) -> &str {
     core::str::from_utf8(octets).unwrap_or_default()
 }
 

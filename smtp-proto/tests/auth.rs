@@ -221,6 +221,21 @@ fn without_a_mechanism_in_common_nothing_is_said() {
     );
     assert!(!error.is_transient());
 
+    for (offered, hint) in [
+        (
+            "AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS",
+            Some("bound to TLS"),
+        ),
+        ("AUTH XOAUTH2 OAUTHBEARER", Some("token")),
+        ("AUTH XOAUTH2 SCRAM-SHA-1-PLUS", None),
+    ] {
+        let error = Attempt::begin(plain(), offered).failure();
+        match hint {
+            Some(word) => assert!(error.hint().unwrap().contains(word), "{error}"),
+            None => assert_eq!(error.hint(), None),
+        }
+    }
+
     let many = (0..30)
         .map(|number| format!(" X-{number}-{}", "LONG".repeat(10)))
         .collect::<String>();
@@ -246,6 +261,38 @@ fn a_server_that_offers_no_authentication() {
             "{offered:?}: {error}"
         );
         assert!(error.hint().unwrap().contains("587"));
+    }
+}
+
+#[test]
+fn a_server_that_offers_authentication_in_tls_only() {
+    let config = Config::builder("client.test".parse().unwrap())
+        .security(Security::Cleartext)
+        .credentials(plain())
+        .dangerous_credentials_in_clear();
+    for (offered, in_tls) in [
+        ("STARTTLS", true),
+        ("", false),
+        ("STARTTLS,AUTH PLAIN", false),
+    ] {
+        let mut rig = Rig::new(config.clone().build().unwrap());
+        rig.ask("220 mx.test\r\n");
+        let said = rig.ask(common::rig::ehlo(offered));
+        assert_eq!(said.starts_with("AUTH"), offered.contains("AUTH"));
+        let Some(Err(error)) = rig.connection.poll_ready() else {
+            assert!(offered.contains("AUTH"));
+            continue;
+        };
+        let ErrorKind::Authentication(kind) = error.kind() else {
+            panic!("{error}");
+        };
+        let found = matches!(kind, AuthenticationError::NotOfferedInClear);
+        assert_eq!(found, in_tls, "{error}");
+        assert_eq!(
+            error.hint().unwrap().contains("STARTTLS"),
+            in_tls,
+            "{error}"
+        );
     }
 }
 

@@ -1,14 +1,13 @@
 //! A connection with TLS around it.
 
 use std::fmt;
-use std::sync::Arc;
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use smtp_proto::{Connection, Time, Transmit, TransportError, Wire};
 
 use crate::channel::Channel;
 use crate::hint::Begun;
+use crate::tls::Tls;
 
 /// A [`Connection`] with TLS around it, where its policy asks for that.
 ///
@@ -45,7 +44,7 @@ enum Layer {
 
 /// What it takes to begin TLS.
 struct Start {
-    config: Arc<ClientConfig>,
+    tls: Tls,
     name: ServerName<'static>,
     begun: Begun,
 }
@@ -55,13 +54,9 @@ impl Session {
     ///
     /// `name` is what the server's certificate must be for: take what the user typed, and nothing that was learnt from
     /// DNS or from the server.
-    pub fn new(
-        connection: Connection,
-        config: Arc<ClientConfig>,
-        name: ServerName<'static>,
-    ) -> Self {
+    pub fn new(connection: Connection, tls: impl Into<Tls>, name: ServerName<'static>) -> Self {
         let start = Start {
-            config,
+            tls: tls.into(),
             name,
             begun: Begun::AtOnce,
         };
@@ -114,9 +109,7 @@ impl Session {
     fn begin(&mut self, now: Time) {
         let made = match &mut self.layer {
             Layer::Clear(_) | Layer::Tls(_) => return,
-            Layer::Due(start) => {
-                Channel::new(Arc::clone(&start.config), start.name.clone(), start.begun)
-            }
+            Layer::Due(start) => Channel::new(&start.tls, start.name.clone(), start.begun),
             Layer::Failed(error) => Err(error.clone()),
         };
         self.layer = match made {

@@ -13,9 +13,10 @@
 
 use super::{
     Fault, FaultReason, LineEnds, Rules,
-    find::{BLOCK, find_mark, find_nothing},
+    find::{BLOCK, find_nothing},
     octets,
 };
+use crate::find::find;
 
 /// An octet to send before the next one of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +152,7 @@ impl Line {
             here = self.skip_blocks::<HIGH>(bytes, here);
         }
         let mut try_blocks_at = here.next.saturating_add(NEAR);
-        while let Some(mark) = find_mark::<HIGH>(bytes.get(here.next..).unwrap_or_default()) {
+        while let Some(mark) = find::<MARKS, HIGH>(bytes.get(here.next..).unwrap_or_default()) {
             let at = here.next.saturating_add(mark);
             here.next = at.saturating_add(1);
             match bytes.get(at).copied().unwrap_or_default() {
@@ -290,6 +291,9 @@ impl Here {
         }
     }
 }
+
+/// CR, LF and NUL are below it, and little else that is in a text.
+const MARKS: u8 = 14;
 
 /// How far to look at single octets before trying whole blocks: where dots are dense, a block
 /// looked at is time lost.

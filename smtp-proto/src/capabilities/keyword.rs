@@ -100,18 +100,24 @@ impl KnownSet {
 
 /// The first eight octets of `word`, or its two ends if it has fewer, without the bit that tells small
 /// letters from capitals. Of the octets that a keyword may have, no others fall together.
+#[expect(
+    clippy::as_conversions,
+    reason = "wider: there is no other way in a constant"
+)]
 const fn fold(word: &[u8]) -> u64 {
     let ends = match (
         word.first_chunk::<8>(),
         word.first_chunk::<4>(),
         word.last_chunk::<4>(),
     ) {
-        (Some(front), ..) => *front,
-        (None, Some([a, b, c, d]), Some([w, x, y, z])) => [*a, *b, *c, *d, *w, *x, *y, *z],
+        (Some(front), ..) => u64::from_be_bytes(*front),
+        (None, Some(front), Some(back)) => {
+            (u32::from_be_bytes(*front) as u64) << 32 | u32::from_be_bytes(*back) as u64
+        }
         _ => match *word {
-            [a, b, c] => [0, 0, 0, 0, 0, a, b, c],
+            [a, b, c] => u32::from_be_bytes([0, a, b, c]) as u64,
             _ => return 0,
         },
     };
-    u64::from_be_bytes(ends) & 0xdfdf_dfdf_dfdf_dfdf
+    ends & 0xdfdf_dfdf_dfdf_dfdf
 }

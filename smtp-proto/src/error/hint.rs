@@ -1,5 +1,7 @@
 //! The likely cure, where the cause is a usual mistake.
 
+use alloc::string::String;
+
 use super::{AuthenticationError, Error, ErrorKind, Misuse, Need, ProtocolError, Stage, Wait};
 use crate::body::{Fault, FaultReason};
 use crate::inbox::ReplyError;
@@ -42,8 +44,17 @@ impl Error {
             ErrorKind::Authentication(AuthenticationError::NotOffered) => Some(
                 "submission with a password is usually on port 587 or 465; port 25 offers none",
             ),
-            ErrorKind::Authentication(AuthenticationError::Rejected { .. }) => {
-                of_login(self.reply()?)
+            ErrorKind::Authentication(AuthenticationError::NotOfferedInClear) => Some(
+                "the server offers STARTTLS: take a policy that demands TLS, which keeps the password private, too",
+            ),
+            ErrorKind::Authentication(AuthenticationError::NoCommonMechanism {
+                offered, ..
+            }) => of_offer(offered),
+            ErrorKind::Authentication(AuthenticationError::Rejected { detail }) => {
+                of_login(self.reply()?, detail.as_deref())
+            }
+            ErrorKind::Authentication(AuthenticationError::BindingRejected { detail }) => {
+                Some(of_binding(detail.as_deref().unwrap_or_default()))
             }
             ErrorKind::Authentication(AuthenticationError::Expired { .. }) => {
                 Some("the token may have expired: try again with a new one")
@@ -90,8 +101,12 @@ pub(crate) fn of_fault(fault: Fault) -> Option<&'static str> {
 }
 
 /// RFC 4954, section 6, and RFC 5321, section 4.2.4.
-fn of_login(reply: &Reply) -> Option<&'static str> {
+fn of_login(reply: &Reply, detail: Option<&[u8]>) -> Option<&'static str> {
     match reply.code().as_u16() {
+        // The JSON of OAuth.
+        _ if detail.is_some_and(|detail| detail.starts_with(b"{")) => {
+            Some("the token may have expired, or be for another user, scope or host")
+        }
         432 => Some("the password has to be changed once before this mechanism works"),
         454 => Some("the server cannot check passwords right now: try again later"),
         504 => Some("the server does not do this mechanism, whatever it offered"),
@@ -102,6 +117,30 @@ fn of_login(reply: &Reply) -> Option<&'static str> {
         }
         538 => Some("the server wants encryption for this mechanism"),
         _ => None,
+    }
+}
+
+/// What kind of credentials a server wants that offers only these mechanisms.
+fn of_offer(offered: &[String]) -> Option<&'static str> {
+    let all = |is: fn(&String) -> bool| offered.iter().all(is);
+    if all(|name| name.ends_with("-PLUS")) {
+        Some(
+            "the server wants the login to be bound to TLS, and of this connection no binding is known",
+        )
+    } else if all(|name| matches!(name.as_str(), "OAUTHBEARER" | "XOAUTH2")) {
+        Some("the server takes a token of OAuth 2.0, and no password")
+    } else {
+        None
+    }
+}
+
+/// RFC 5802, section 7, has the words of `detail`.
+fn of_binding(detail: &[u8]) -> &'static str {
+    if detail.ends_with(b"channel-bindings-dont-match") {
+        "TLS does not end at the server itself: a proxy stands in between, or somebody on the path"
+    } else {
+        "the server may bind by `tls-unique` only, which TLS 1.3 has not: if it is known to, name the mechanisms without \
+         -PLUS by `Credentials::only`"
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Answers {
     pub(super) data: Option<Reply>,
     /// The first refusal of a chunk that was not the last.
     chunk: Option<Reply>,
-    /// The final reply; in LMTP, the last of them.
+    /// The final reply, if it is for all recipients: in LMTP it is not.
     pub(super) verdict: Option<Reply>,
     /// In LMTP, the place behind the recipient who got the last final reply, and how many did.
     judged: (usize, usize),
@@ -42,9 +42,10 @@ impl Answers {
     }
 
     /// Whether another transaction makes sense for those who were too many in this: not if the sender or the text was
-    /// refused, for whomever.
+    /// refused, for whomever. What LMTP says of the text is said of one recipient.
     pub(super) fn leave_hope(&self) -> bool {
-        self.sender.is_none() && (self.taken || self.accepted == 0)
+        let by_recipient = self.judged.1 > 0;
+        self.sender.is_none() && (self.taken || by_recipient || self.accepted == 0)
     }
 
     pub(super) fn handle_mail(&mut self, reply: ReplyRef<'_>) -> Result<(), ProtocolError> {
@@ -125,15 +126,12 @@ impl Answers {
         };
         if by_recipient {
             self.judge_next(recipients, fate);
-            if self.judged.1 < self.accepted {
-                return Ok(true);
-            }
-        } else {
-            recipients
-                .iter_mut()
-                .filter(|recipient| matches!(recipient.answer, Answer::Accepted))
-                .for_each(|recipient| recipient.answer = Answer::Known(fate.clone()));
+            return Ok(self.judged.1 < self.accepted);
         }
+        recipients
+            .iter_mut()
+            .filter(|recipient| matches!(recipient.answer, Answer::Accepted))
+            .for_each(|recipient| recipient.answer = Answer::Known(fate.clone()));
         self.verdict = Some(reply);
         Ok(false)
     }

@@ -87,6 +87,65 @@ fn v32_another_channel_than_the_servers_is_refused() {
 }
 
 #[test]
+fn a_server_that_does_not_know_the_binding_is_told_from_a_wrong_password() {
+    let (make, name, bound) = makers()[1];
+    // The reply to AUTH, or the error in the last message of SCRAM; whether the binding is to blame, and a word of the hint.
+    let rows = [
+        (Err("501 5.5.4 bad protocol"), true, "tls-unique"),
+        (Err("554 5.7.0 no"), true, "tls-unique"),
+        (Err("535 5.7.8 no"), false, "password is wrong"),
+        (Err("504 5.5.4 no"), false, "mechanism"),
+        // unsupported-channel-binding-type, channel-bindings-dont-match, invalid-proof
+        (
+            Ok("ZT11bnN1cHBvcnRlZC1jaGFubmVsLWJpbmRpbmctdHlwZQ=="),
+            true,
+            "tls-unique",
+        ),
+        (
+            Ok("ZT1jaGFubmVsLWJpbmRpbmdzLWRvbnQtbWF0Y2g="),
+            true,
+            "proxy",
+        ),
+        (Ok("ZT1pbnZhbGlkLXByb29m"), false, "password is wrong"),
+    ];
+    for (answer, to_blame, hint) in rows {
+        for (mechanism, scram) in [
+            (bound, make("alice", PASSWORD).bound()),
+            (name, make("alice", PASSWORD)),
+        ] {
+            let mut server = server(mechanism);
+            if let Err(reply) = answer {
+                server = server.on(Stage::Auth, Action::reply(reply));
+            }
+            let refuse = |said: String| match answer {
+                // The signature, `v=`, and what comes behind it.
+                Ok(error) if said.starts_with("334 dj") => format!("334 {error}\r\n"),
+                Ok(_) if said.starts_with("235") => "535 5.7.8 no\r\n".to_owned(),
+                _ => said,
+            };
+            let (result, _) = log_in_past(config(&of(scram)), facts(), &server, refuse);
+            let error = result.unwrap_err();
+            assert!(!error.is_transient());
+            let ErrorKind::Authentication(kind) = error.kind() else {
+                panic!("{error}");
+            };
+            let blamed = matches!(kind, AuthenticationError::BindingRejected { .. });
+            assert_eq!(
+                blamed,
+                to_blame && mechanism == bound,
+                "{mechanism}: {error}"
+            );
+            if blamed || !to_blame {
+                assert!(error.hint().unwrap().contains(hint), "{mechanism}: {error}");
+            } else {
+                let hint = error.hint().unwrap_or_default();
+                assert!(!hint.contains("PLUS") && !hint.contains("proxy"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
 fn without_a_channel_binding_the_unbound_mechanism_is_used() {
     let password = Credentials::password("alice", PASSWORD).unwrap();
     let offer = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN"];

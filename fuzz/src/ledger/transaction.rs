@@ -1,0 +1,168 @@
+//! One transaction on the wire, and what may be said of a mail for each recipient after it.
+
+use smtp_proto::{ErrorKind, Fate, Protocol, ProtocolError, Stage};
+
+/// One transaction.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    pub(super) sender: String,
+    pub(super) body: Body,
+    protocol: Protocol,
+    recipients: Vec<String>,
+    pub(super) mail: Option<u16>,
+    /// The replies to the recipients, in their order.
+    pub(super) rcpt: Vec<u16>,
+    pub(super) data: Option<u16>,
+    /// The first refusal of a chunk that is not the last.
+    pub(super) chunk: Option<u16>,
+    /// The final replies: one, or in LMTP one for each recipient that was accepted.
+    pub(super) verdicts: Vec<u16>,
+    /// What came in chunks.
+    pub(super) chunks: Vec<u8>,
+    /// The text as a strict server takes it, once its last octet was offered.
+    pub(super) text: Option<Vec<u8>>,
+}
+
+/// What MAIL said of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    SevenBit,
+    EightBit,
+    Binary,
+}
+
+impl Transaction {
+    pub(super) fn new(sender: String, body: Body, protocol: Protocol) -> Self {
+        Self {
+            sender,
+            body,
+            protocol,
+            recipients: Vec::new(),
+            mail: None,
+            rcpt: Vec::new(),
+            data: None,
+            chunk: None,
+            verdicts: Vec::new(),
+            chunks: Vec::new(),
+            text: None,
+        }
+    }
+
+    /// The client asks for one more recipient.
+    pub(super) fn ask(&mut self, recipient: String) {
+        assert!(
+            !self.asks(&recipient),
+            "I4: {recipient} twice in one transaction"
+        );
+        self.recipients.push(recipient);
+    }
+
+    pub(super) fn asks(&self, recipient: &str) -> bool {
+        self.recipients.iter().any(|each| each == recipient)
+    }
+
+    /// What was said of a recipient.
+    pub(super) fn rcpt(&self, recipient: &str) -> Option<u16> {
+        let at = self.recipients.iter().position(|each| each == recipient)?;
+        self.rcpt.get(at).copied()
+    }
+
+    /// How many recipients were accepted.
+    pub(super) fn accepted(&self) -> usize {
+        self.rcpt.iter().filter(|code| is_yes(**code)).count()
+    }
+
+    /// How many replies the end of the text leads to (RFC 2033, section 4.2).
+    pub(super) fn verdicts_due(&self) -> usize {
+        match self.protocol {
+            Protocol::Lmtp => self.accepted(),
+            _ => 1,
+        }
+    }
+
+    /// Whether the text is for nobody, by what the server has said.
+    pub(super) fn is_hopeless(&self) -> bool {
+        let nobody = self.rcpt.len() == self.recipients.len() && self.accepted() == 0;
+        self.is_refused() || nobody
+    }
+
+    /// Whether the sender or a chunk was refused.
+    pub(super) fn is_refused(&self) -> bool {
+        self.mail.is_some_and(is_no) || self.chunk.is_some()
+    }
+
+    /// The final reply for a recipient.
+    fn verdict(&self, recipient: &str) -> Option<u16> {
+        if self.protocol != Protocol::Lmtp {
+            return self.verdicts.first().copied();
+        }
+        let at = self.recipients.iter().position(|each| each == recipient)?;
+        self.rcpt.get(at).filter(|code| is_yes(**code))?;
+        let before = self.rcpt.iter().take(at).filter(|code| is_yes(**code));
+        self.verdicts.get(before.count()).copied()
+    }
+
+    /// Whether the server may have the text for this recipient.
+    pub(super) fn may_store(&self, recipient: &str) -> bool {
+        let refused = !self.asks(recipient) || self.rcpt(recipient).is_some_and(is_no);
+        self.text.is_some()
+            && !refused
+            && match self.verdict(recipient) {
+                Some(code) if is_yes(code) => true,
+                Some(code) if is_no(code) => false,
+                _ => !self.is_refused(),
+            }
+    }
+
+    /// Whether this fate can be what came of this transaction; if not, why.
+    pub(super) fn judge(&self, recipient: &str, fate: &Fate) -> Result<(), &'static str> {
+        let holds = |condition, rule| if condition { Ok(()) } else { Err(rule) };
+        let (rcpt, verdict) = (self.rcpt(recipient), self.verdict(recipient));
+        match fate {
+            Fate::Accepted(reply) => {
+                let before = self.mail.is_some_and(is_yes) && rcpt.is_some_and(is_yes);
+                holds(before, "I4: not accepted before")?;
+                holds(self.text.is_some(), "I7: the end was not offered")?;
+                let code = Some(reply.code().as_u16());
+                holds(code == verdict, "I7: another reply")?;
+                holds(verdict.is_some_and(is_yes), "I7: no 2yz")
+            }
+            Fate::Refused { stage, reply } => {
+                let code = match stage {
+                    Stage::Mail => self.mail,
+                    Stage::Rcpt => rcpt,
+                    Stage::Data => self.data,
+                    Stage::Body => self.chunk,
+                    Stage::EndOfData => verdict,
+                    _ => return Err("refused at no command of a mail"),
+                };
+                holds(code == Some(reply.code().as_u16()), "I4: another reply")?;
+                holds(
+                    reply.is_transient() || reply.is_permanent(),
+                    "I8: no refusal",
+                )
+            }
+            Fate::NotSent(_) => holds(!self.may_store(recipient), "I8: it may be stored"),
+            Fate::InDoubt(error) => {
+                holds(self.text.is_some(), "in doubt without need")?;
+                let decided = match verdict {
+                    Some(code) if is_yes(code) => !self.is_hopeless(),
+                    Some(code) if is_no(code) => true,
+                    _ => self.is_refused() || rcpt.is_some_and(is_no),
+                };
+                // A reply over a limit of the core's is none to it, and one to this observer.
+                let over_limit =
+                    matches!(error.kind(), ErrorKind::Protocol(ProtocolError::Reply(_)));
+                holds(!decided || over_limit, "in doubt in spite of a reply")
+            }
+        }
+    }
+}
+
+pub(super) fn is_yes(code: u16) -> bool {
+    code / 100 == 2
+}
+
+pub(super) fn is_no(code: u16) -> bool {
+    code / 100 > 3
+}
