@@ -8,7 +8,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose, date_time_ymd,
 };
-use smtp_rustls::Tls;
+use smtp_rustls::{Tls, TlsError};
 
 use crate::site::HOST;
 
@@ -30,6 +30,7 @@ pub(crate) enum Flaw {
     None,
     WrongName,
     Expired,
+    SelfSigned,
 }
 
 impl Certificates {
@@ -58,6 +59,12 @@ impl Certificates {
     /// The same trust, and a certificate of [`USER`]'s to show.
     pub(crate) fn client(&self) -> &Tls {
         &self.client
+    }
+
+    /// The same, with no session of TLS to resume.
+    pub(crate) fn fresh_trust(&self) -> Result<Tls, TlsError> {
+        let tls = Tls::builder().only_added_roots();
+        tls.add_root_pem(self.authority.pem()).build()
     }
 
     /// The file with the authority's own certificate.
@@ -108,7 +115,10 @@ impl Certificates {
         if flaw == Flaw::Expired {
             params.not_after = date_time_ymd(2020, 1, 1);
         }
-        let certificate = params.signed_by(key, &*self.authority)?;
+        let certificate = match flaw {
+            Flaw::SelfSigned => params.self_signed(key)?,
+            _ => params.signed_by(key, &*self.authority)?,
+        };
         fs::write(self.chain(flaw), certificate.pem())?;
         fs::write(self.key(flaw), key.serialize_pem())?;
         Ok(())
@@ -116,13 +126,15 @@ impl Certificates {
 }
 
 impl Flaw {
-    pub(crate) const ALL: [Self; 3] = [Self::None, Self::WrongName, Self::Expired];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::None, Self::WrongName, Self::Expired, Self::SelfSigned];
 
     const fn name(self) -> &'static str {
         match self {
             Self::None => "good",
             Self::WrongName => "wrong-name",
             Self::Expired => "expired",
+            Self::SelfSigned => "self-signed",
         }
     }
 }

@@ -122,6 +122,25 @@ impl Letter {
         self
     }
 
+    /// From and to addresses with characters beyond ASCII.
+    pub(crate) fn international(mut self) -> Self {
+        self.sender = self.sender.replace('@', "-jörg@");
+        for recipient in &mut self.recipients {
+            *recipient = recipient.replace('@', "-用户@");
+        }
+        self
+    }
+
+    /// From somebody whose mail the server stores.
+    pub(crate) fn from_inside(mut self) -> Self {
+        self.sender = format!("ok-{}-sender@{HOST}", self.number);
+        self
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
     /// The same to some of the recipients only.
     pub(crate) fn to(mut self, recipients: Vec<String>) -> Self {
         self.recipients = recipients;

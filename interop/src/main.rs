@@ -7,6 +7,7 @@
 mod adapter;
 mod apart;
 mod certificates;
+mod greylist;
 mod line;
 mod relay;
 mod site;
@@ -21,6 +22,7 @@ mod case;
 mod report;
 mod soak;
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -120,7 +122,7 @@ fn try_server(
         neighbours.push(Running::start_beside(neighbour, &site)?);
     }
     // Stopped before them.
-    let _running = Running::start(command, &site, server.doors())?;
+    let running = RefCell::new(Running::start(command, &site, server.doors())?);
     if let Some(mails) = options.soak {
         if let Some(ledger) = server.ledger(&site) {
             let load = soak::Load {
@@ -137,7 +139,7 @@ fn try_server(
             continue;
         }
         for case in cases().filter(|case| case.name.contains(&options.case)) {
-            let bench = Bench::new(server, &site, adapter);
+            let bench = Bench::new(server, &site, &running, adapter);
             let verdict = bench.run(case);
             if let Err(fault) = &verdict {
                 println!("{name}, {}, {}: {fault}", case.name, adapter.name());

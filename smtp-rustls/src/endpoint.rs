@@ -8,7 +8,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use smtp_proto::{
     AuthenticationError, ClientName, Config, ConfigBuilder, ConfigError, Connection, Credentials,
-    Entry, Error, ErrorKind, Pipelining, Protocol, ReplyLimits, Security, Speculation, Stage,
+    Entry, Error, ErrorKind, Mail, Pipelining, Protocol, ReplyLimits, Security, Speculation, Stage,
     Timeouts, TransportError, Wait, Xclient,
 };
 
@@ -41,6 +41,7 @@ use crate::tls::{Tls, TlsError, default_provider};
 #[derive(Clone)]
 pub struct Endpoint(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     host: String,
     port: u16,
@@ -166,6 +167,21 @@ impl Endpoint {
         })
     }
 
+    /// The endpoint for connections that are made for this mail.
+    ///
+    /// If TLS is [optional](Mail::is_tls_optional) to its author, STARTTLS is tried and not demanded, unless there are
+    /// credentials (RFC 8689, section 4.2.2): see [`Config::for_mail`]. Otherwise it is the same endpoint.
+    #[must_use]
+    pub fn for_mail(&self, mail: &Mail) -> Self {
+        let Some(config) = self.0.config.for_mail(mail) else {
+            return self.clone();
+        };
+        let mut inner = Inner::clone(&self.0);
+        inner.settings.security = config.security();
+        inner.config = Arc::new(config);
+        Self(Arc::new(inner))
+    }
+
     /// The host to resolve, as the user typed it but for brackets around an IPv6 address.
     pub fn host(&self) -> &str {
         &self.0.host
@@ -208,7 +224,7 @@ impl Endpoint {
                 TransportError::new(rustls::Error::FailedToGetRandomBytes),
             ),
             (Ok(()), Some(tls)) if !in_clear => {
-                Session::new(connection, Arc::clone(tls.config()), inner.name.clone())
+                Session::new(connection, tls.clone(), inner.name.clone())
             }
             (Ok(()), _) => Session::cleartext(connection),
         })

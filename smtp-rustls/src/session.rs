@@ -1,14 +1,13 @@
 //! A connection with TLS around it.
 
 use std::fmt;
-use std::sync::Arc;
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use smtp_proto::{Connection, Time, Transmit, TransportError, Wire};
 
 use crate::channel::Channel;
 use crate::hint::Begun;
+use crate::tls::Tls;
 
 /// A [`Connection`] with TLS around it, where its policy asks for that.
 ///
@@ -42,7 +41,7 @@ enum Layer {
 
 /// What it takes to begin TLS.
 struct Start {
-    config: Arc<ClientConfig>,
+    tls: Tls,
     name: ServerName<'static>,
     begun: Begun,
 }
@@ -52,13 +51,9 @@ impl Session {
     ///
     /// `name` is what the server's certificate must be for: take what the user typed, and nothing that was learnt from
     /// DNS or from the server.
-    pub fn new(
-        connection: Connection,
-        config: Arc<ClientConfig>,
-        name: ServerName<'static>,
-    ) -> Self {
+    pub fn new(connection: Connection, tls: impl Into<Tls>, name: ServerName<'static>) -> Self {
         let start = Start {
-            config,
+            tls: tls.into(),
             name,
             begun: Begun::AtOnce,
         };
@@ -101,7 +96,7 @@ impl Session {
         }
         self.layer = match (self.connection.poll_upgrade(), start.take()) {
             (Some(Ok(_claimed)), Some(start)) => {
-                match Channel::new(start.config, start.name, start.begun) {
+                match Channel::new(&start.tls, start.name, start.begun) {
                     Ok(channel) => Layer::Tls(Box::new(channel)),
                     Err(error) => Layer::Failed(error),
                 }

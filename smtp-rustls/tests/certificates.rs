@@ -459,6 +459,30 @@ fn who_asks_for_it_by_name_gets_no_verification() {
     connect("example.org", &tls, &careless).unwrap();
 }
 
+/// RFC 8689, section 2.
+#[cfg(feature = "dangerous")]
+#[test]
+fn requiretls_is_not_said_to_whoever_it_may_be() {
+    use smtp_rustls::proto::{Mail, Parameter};
+
+    let said = |trust: Tls, tls: &smtp_test::Tls| {
+        let config = Config::new().tls(tls.clone()).with("REQUIRETLS");
+        let log = Log::new();
+        let endpoint = Endpoint::starttls("localhost").tls(trust).build().unwrap();
+        let session = endpoint.attempt(None).unwrap();
+        let mut wiring = Wiring::new(session, &config, tls, &log);
+        let mail = Mail::builder().sender("a@x.test").recipient("b@x.test");
+        let mail = mail.parameter(Parameter::require_tls()).text(HELLO).build();
+        let outcome = wiring.send(mail.unwrap());
+        log.assert_clean();
+        outcome.is_accepted()
+    };
+    let tls = smtp_test::Tls::new();
+    assert!(said(trust(&tls), &tls));
+    let careless = Tls::builder().dangerous_no_verification().build().unwrap();
+    assert!(!said(careless, &tls));
+}
+
 #[test]
 fn nothing_of_the_mail_is_offered_to_a_stranger() {
     let tls = smtp_test::Tls::new().defect(Defect::UnknownAuthority);

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use common::{HELLO, NOW, Wiring, mail, trust};
 use smtp_rustls::proto::sasl::TokenRequest;
 use smtp_rustls::proto::{
-    AuthenticationError, ConfigError, Connection, Credentials, Error, ErrorKind, Pipelining,
+    AuthenticationError, ConfigError, Connection, Credentials, Error, ErrorKind, Mail, Pipelining,
     Protocol, ReplyLimits, Secret, Security, Stage, Timeouts, TransportError, Wire,
 };
 use smtp_rustls::{Endpoint, EndpointBuilder, EndpointError, HostFault, Session};
@@ -182,6 +182,41 @@ fn an_opportunistic_policy_tries_again_in_clear_only_if_tls_itself_failed() {
             );
         }
     }
+}
+
+/// RFC 8689, section 4.2.2.
+#[test]
+fn v01_an_endpoint_gives_way_for_a_mail_that_needs_no_tls_and_for_no_other() {
+    let bad = Tls::new().defect(Defect::Expired);
+    let config = Config::new().tls(bad.clone());
+    let text = |header: &str| format!("{header}Subject: t\r\n\r\nhello\r\n");
+    let mail = |header: &str| {
+        let mail = Mail::builder().sender("a@x.test").recipient("b@x.test");
+        mail.text(text(header))
+            .honour_tls_required()
+            .build()
+            .unwrap()
+    };
+    let (optional, other) = (mail("TLS-Required: No\r\n"), mail(""));
+    let strict = common::starttls(&bad).build().unwrap();
+    let reached = |endpoint: &Endpoint| {
+        let (count, last) = attempts(endpoint, &config, &bad, &Log::new());
+        (count, last.is_ok())
+    };
+    assert_eq!(reached(&strict.for_mail(&optional)), (2, true));
+    assert_eq!(reached(&strict.for_mail(&other)), (1, false));
+    let relaxed = strict.for_mail(&optional);
+    assert_eq!(relaxed.security(), Security::Opportunistic);
+    assert_eq!(
+        (relaxed.port(), relaxed.host()),
+        (strict.port(), strict.host())
+    );
+
+    let login = Credentials::password("alice", "canary").unwrap();
+    let login = common::starttls(&bad).credentials(login).build().unwrap();
+    assert_eq!(reached(&login.for_mail(&optional)), (1, false));
+    let implicit = common::implicit(&bad).build().unwrap();
+    assert_eq!(implicit.for_mail(&optional).security(), Security::Implicit);
 }
 
 #[test]

@@ -22,12 +22,14 @@ impl Ledger {
         };
         let reply = self.reply.get_or_insert(Partial {
             code,
+            lines: 0,
             raw: Vec::new(),
         });
         if reply.code != code || text.contains(&0) {
             return self.lose();
         }
         reply.raw.extend_from_slice(line);
+        reply.lines += 1;
         if whole && let Some(reply) = self.reply.take() {
             self.answer(&reply);
         }
@@ -38,6 +40,7 @@ impl Ledger {
             return self.lose();
         };
         let code = reply.code;
+        self.news |= due.to == Asked::Hello || reply.lines > 1;
         if due.replies > 1 {
             let replies = due.replies - 1;
             self.due.push_front(Due { replies, ..due });

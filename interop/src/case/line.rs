@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
-use smtp_proto::{Pipelining, Security};
+use smtp_proto::Security;
 
 use super::{Bench, Case, Done, Text, Verdict, Way, mails};
 use crate::adapter::{Load, Session};
@@ -89,31 +89,13 @@ fn all_ways(
     bench: &Bench<'_>,
     address: &(dyn Fn() -> Result<SocketAddr, String> + Sync),
 ) -> Result<Vec<(Vec<Letter>, Session)>, String> {
-    let mut ways = Vec::new();
-    for level in [
-        Pipelining::Off,
-        Pipelining::Envelope,
-        Pipelining::Transactions,
-        Pipelining::Speculative,
-    ] {
-        ways.push((
-            Way {
-                level,
-                text: Text::Data,
-            },
-            Security::Cleartext,
-        ));
-        ways.push((
-            Way {
-                level,
-                text: Text::Chunk,
-            },
-            Security::StartTls,
-        ));
-    }
     thread::scope(|scope| {
         let mut clients = Vec::new();
-        for (way, security) in ways {
+        for way in Way::ALL {
+            let security = match way.text {
+                Text::Data => Security::Cleartext,
+                _ => Security::StartTls,
+            };
             let endpoint = way.apply(bench.endpoint(Door::Relay, security)).build();
             let endpoint = endpoint.map_err(|error| error.to_string())?;
             let (letters, address) = (letters(), address()?);

@@ -73,6 +73,18 @@ pub(super) const CASES: &[Case] = &[
         run: |bench| distrusts(bench, Door::Expired),
     },
     Case {
+        name: "certificate that no authority gave",
+        run: |bench| distrusts(bench, Door::SelfSigned),
+    },
+    Case {
+        name: "TLS 1.0 and 1.1 only",
+        run: |bench| distrusts(bench, Door::Old),
+    },
+    Case {
+        name: "TLS session resumed",
+        run: resumed,
+    },
+    Case {
         name: "capabilities before and after TLS",
         run: capabilities,
     },
@@ -125,12 +137,37 @@ fn silent(bench: &Bench<'_>) -> Verdict {
     }
 }
 
-/// Nothing goes in a connection to a server that shows such a certificate; in clear it may go.
+/// Nothing goes in a connection to a server whose certificate or TLS is no good; in clear it may go, if that was allowed.
 fn distrusts(bench: &Bench<'_>, door: Door) -> Verdict {
     fails(bench, door, Security::StartTls, |error| {
         matches!(error.kind(), ErrorKind::Transport(_)) && error.stage() == Stage::TlsHandshake
     })?;
     in_clear(bench, door, Security::Opportunistic)
+}
+
+/// The second connection goes on with the session of the first.
+fn resumed(bench: &Bench<'_>) -> Verdict {
+    if !bench.server.resumes_tls() {
+        return Ok(Done::Unsupported);
+    }
+    for (door, security) in [
+        (Door::Relay, Security::StartTls),
+        (Door::Implicit, Security::Implicit),
+    ] {
+        // Not those of other cases.
+        let tls = bench.site.certificates.fresh_trust();
+        let tls = tls.map_err(|error| error.to_string())?;
+        let deliver = || {
+            let endpoint = bench.endpoint(door, security).tls(tls.clone());
+            let session = bench.deliver(endpoint, door, &[Letter::new("ok", &["ok"])])?;
+            Ok::<_, String>(session.tls.is_some_and(|facts| facts.is_resumed()))
+        };
+        match (deliver()?, deliver()?) {
+            (false, true) => {}
+            (first, _) => return Err(format!("{door:?}: the first is {first}, not the second")),
+        }
+    }
+    Ok(Done::Passed)
 }
 
 fn capabilities(bench: &Bench<'_>) -> Verdict {

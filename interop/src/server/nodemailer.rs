@@ -27,8 +27,8 @@ impl Server for Nodemailer {
         self.0
     }
 
-    fn reports(&self) -> bool {
-        false
+    fn writes_parameters(&self) -> bool {
+        true
     }
 
     fn doors(&self) -> &'static [Door] {
