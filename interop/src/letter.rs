@@ -8,7 +8,7 @@ use smtp_proto::{Fate, Mail, MailError, Stage, Streamed};
 use crate::site::HOST;
 
 /// Who may log in.
-pub(crate) const USER: &str = "alice";
+pub(crate) use crate::certificates::USER;
 
 /// With this.
 pub(crate) const PASSWORD: &str = "correct-horse";

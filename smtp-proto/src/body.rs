@@ -36,7 +36,7 @@ use core::{error::Error, fmt};
 
 pub(crate) use self::encoder::Framing;
 pub use self::encoder::{Encoder, Room};
-use self::line::{Insert, Line, State as Ending};
+use self::line::{Dots, Line, State as Ending};
 
 /// Tells what a whole body needs, or the first octet in it that breaks the rules.
 ///
@@ -44,25 +44,30 @@ use self::line::{Insert, Line, State as Ending};
 /// The [`Fault`] with the lowest offset. An octet that is wrong by itself is reported as that, even
 /// where it would also make its line too long.
 pub fn scan(body: &[u8], rules: &Rules) -> Result<Facts, Fault> {
-    let mut line = Line::new(rules, true);
-    let (mut dots, mut converted) = (0_u64, 0_u64);
+    let mut line = Line::new(&rules.eight_bit(false), Dots::Counted);
+    let (mut converted, mut high) = (0_u64, false);
     let mut rest = body;
     while !rest.is_empty() {
-        let (run, insert) = line.advance(rest)?;
+        let before = line;
+        let (run, insert) = match line.advance(rest) {
+            // Nearly all mail is ASCII; that it is comes out on the way.
+            Err(fault) if rules.eight_bit && fault.reason == FaultReason::EightBit => {
+                (line, high) = (before.with_eight_bit(), true);
+                continue;
+            }
+            step => step?,
+        };
         rest = rest.get(run..).unwrap_or_default();
         if let Some(insert) = insert {
             line.inserted(insert);
-            match insert {
-                Insert::Dot => dots = dots.saturating_add(1),
-                Insert::Cr | Insert::Lf => converted = converted.saturating_add(1),
-            }
+            converted = converted.saturating_add(1);
         }
     }
     let ending = line.finish()?;
     if ending == Ending::AfterCr {
         converted = converted.saturating_add(1);
     }
-    let (header_eight_bit, body_eight_bit) = if rules.eight_bit {
+    let (header_eight_bit, body_eight_bit) = if high {
         eight_bit(body)
     } else {
         (false, false)
@@ -70,7 +75,7 @@ pub fn scan(body: &[u8], rules: &Rules) -> Result<Facts, Fault> {
     Ok(Facts {
         rules: *rules,
         len: octets(body.len()),
-        dots,
+        dots: line.counted(),
         converted,
         ending,
         ends_with_crlf: body.ends_with(b"\r\n"),
@@ -280,16 +285,10 @@ impl fmt::Display for FaultReason {
 
 /// Whether the header and whether the rest hold octets over 127.
 fn eight_bit(body: &[u8]) -> (bool, bool) {
-    // The sum of all bits has no early exit, so it runs at the speed of memory; nearly all mail
-    // ends here.
-    let any = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum | byte) > 127;
-    if !any(body) {
-        return (false, false);
-    }
     let (header, rest) = body
         .split_at_checked(header_len(body))
         .unwrap_or((body, &[]));
-    (any(header), any(rest))
+    (!header.is_ascii(), !rest.is_ascii())
 }
 
 /// The octets up to the first empty line, whatever the line ends.

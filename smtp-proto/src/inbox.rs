@@ -259,20 +259,22 @@ impl Scan {
     /// Reads on in `reply`, which begins with a reply; gives its code if all of it is there.
     fn read(&mut self, reply: &[u8], limits: &ReplyLimits) -> Result<Option<Code>, ReplyError> {
         let allowed = reply.get(..limits.reply).unwrap_or(reply);
+        let mut rest = allowed.get(self.line_start..).unwrap_or_default();
         loop {
             if self.position == self.line_start {
                 self.check_line_start(reply, limits)?;
             }
-            let line = allowed.get(self.line_start..).unwrap_or_default();
-            let line = line.get(..limits.line).unwrap_or(line);
+            let line = rest.get(..limits.line).unwrap_or(rest);
             let seen = self.position.saturating_sub(self.line_start);
             let window = line.get(seen..).unwrap_or_default();
-            let Ok((rest, _)) = parse::line(window) else {
+            let Ok((behind, _)) = parse::line(window) else {
                 return self.stop(window, reply, limits);
             };
-            let len = line.len().saturating_sub(rest.len());
+            let len = line.len().saturating_sub(behind.len());
             self.position = self.line_start.saturating_add(len);
-            if let Some(code) = self.judge(line.get(..len).unwrap_or_default())? {
+            let (line, behind) = rest.split_at_checked(len).unwrap_or_default();
+            rest = behind;
+            if let Some(code) = self.judge(line)? {
                 return Ok(Some(code));
             }
         }

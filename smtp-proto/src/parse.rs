@@ -235,7 +235,8 @@ fn is_blank(octet: &u8) -> bool {
 /// mech-char = UPPER-ALPHA / DIGIT / HYPHEN / UNDERSCORE
 /// ```
 pub(crate) fn sasl_mech(param: &[u8]) -> IResult<&[u8], &[u8]> {
-    let is_mech_char = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+    let is_mech_char =
+        |octet: &u8| octet.is_ascii_alphabetic() || matches!(octet, b'0'..=b'9' | b'-' | b'_');
     match param.len() {
         1..=20 if param.iter().all(is_mech_char) => Ok((&[], param)),
         _ => refuse(param, ErrorKind::Verify),

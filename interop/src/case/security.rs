@@ -147,6 +147,9 @@ fn distrusts(bench: &Bench<'_>, door: Door) -> Verdict {
 
 /// The second connection goes on with the session of the first.
 fn resumed(bench: &Bench<'_>) -> Verdict {
+    if !bench.server.resumes_tls() {
+        return Ok(Done::Unsupported);
+    }
     for (door, security) in [
         (Door::Relay, Security::StartTls),
         (Door::Implicit, Security::Implicit),
