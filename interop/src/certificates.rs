@@ -61,7 +61,7 @@ impl Certificates {
         &self.client
     }
 
-    /// The same, with no session of TLS to resume.
+    /// Trusts as [`trust`](Self::trust) does, with no session of TLS to resume.
     pub(crate) fn fresh_trust(&self) -> Result<Tls, TlsError> {
         let tls = Tls::builder().only_added_roots();
         tls.add_root_pem(self.authority.pem()).build()
