@@ -117,7 +117,9 @@ const own = {
   Submission: loggingIn,
   Implicit: { ...loggingIn, secure: true },
   Bare: bare,
-  Broken: { broken: true }
+  Broken: { broken: true },
+  Few: { maxRecipients: settings.few },
+  Old: { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT:@SECLEVEL=0' }
 }
 
 for (const door of settings.doors) {

@@ -56,15 +56,15 @@ impl Certificates {
         &self.trust
     }
 
-    /// The same, with no session of TLS to resume.
-    pub(crate) fn fresh_trust(&self) -> Result<Tls, TlsError> {
-        let tls = Tls::builder().only_added_roots();
-        tls.add_root_pem(self.authority.pem()).build()
-    }
-
     /// The same trust, and a certificate of [`USER`]'s to show.
     pub(crate) fn client(&self) -> &Tls {
         &self.client
+    }
+
+    /// Trusts as [`trust`](Self::trust) does, with no session of TLS to resume.
+    pub(crate) fn fresh_trust(&self) -> Result<Tls, TlsError> {
+        let tls = Tls::builder().only_added_roots();
+        tls.add_root_pem(self.authority.pem()).build()
     }
 
     /// The file with the authority's own certificate.

@@ -84,9 +84,14 @@ pub(crate) trait Server: Sync {
         false
     }
 
-    /// Whether it writes at the top of a mail which parameters came with it, in place of reporting to its sender.
-    fn notes_parameters(&self) -> bool {
+    /// Whether it writes at the top of a mail which parameters came with it.
+    fn writes_parameters(&self) -> bool {
         false
+    }
+
+    /// Whether it resumes sessions of TLS.
+    fn resumes_tls(&self) -> bool {
+        true
     }
 
     /// How it refuses a text that is too large.
@@ -163,8 +168,9 @@ pub(crate) fn collect_expected(
     if new.exists() {
         for entry in fs::read_dir(new)? {
             let path = entry?.path();
-            stored.push(Stored::parse(&fs::read(&path)?)?);
+            let mail = fs::read(&path)?;
             fs::remove_file(path)?;
+            stored.push(Stored::parse(&mail)?);
         }
     }
     Ok(stored)
@@ -213,7 +219,12 @@ impl Stored {
                 recipient,
                 text,
             }),
-            _ => Err(io::Error::other("a mail was stored without its envelope")),
+            _ => {
+                let head = text[..text.len().min(300)].escape_ascii();
+                Err(io::Error::other(format!(
+                    "a mail was stored without its envelope: {head}"
+                )))
+            }
         }
     }
 }

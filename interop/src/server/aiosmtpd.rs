@@ -27,12 +27,16 @@ impl Server for Aiosmtpd {
         self.0
     }
 
-    fn notes_parameters(&self) -> bool {
+    fn writes_parameters(&self) -> bool {
         true
     }
 
     fn doors(&self) -> &'static [Door] {
-        &Door::ALL
+        match self.0 {
+            // There a text that is too large is answered once, not for each recipient.
+            Protocol::Lmtp => &WITHOUT_SMALL,
+            _ => &Door::ALL,
+        }
     }
 
     fn prepare(&self, site: &Site) -> io::Result<Command> {
@@ -49,3 +53,16 @@ impl Server for Aiosmtpd {
         Ok(0)
     }
 }
+
+const WITHOUT_SMALL: [Door; 10] = [
+    Door::Relay,
+    Door::Submission,
+    Door::Implicit,
+    Door::Bare,
+    Door::Broken,
+    Door::WrongName,
+    Door::Expired,
+    Door::SelfSigned,
+    Door::Old,
+    Door::Few,
+];

@@ -20,7 +20,18 @@ impl Server for Haraka {
     }
 
     fn doors(&self) -> &'static [Door] {
-        &Door::ALL
+        &[
+            Door::Relay,
+            Door::Submission,
+            Door::Implicit,
+            Door::Bare,
+            Door::Small,
+            Door::Broken,
+            Door::WrongName,
+            Door::Expired,
+            Door::SelfSigned,
+            Door::Few,
+        ]
     }
 
     fn prepare(&self, site: &Site) -> io::Result<Command> {
@@ -30,6 +41,7 @@ impl Server for Haraka {
             Door::Implicit,
             Door::Bare,
             Door::Broken,
+            Door::Few,
         ];
         self.start(site, site, Flaw::None, LARGE, &doors)
     }
@@ -40,6 +52,7 @@ impl Server for Haraka {
             ("small", Door::Small, Flaw::None, SMALL),
             ("wrong-name", Door::WrongName, Flaw::WrongName, LARGE),
             ("expired", Door::Expired, Flaw::Expired, LARGE),
+            ("self-signed", Door::SelfSigned, Flaw::SelfSigned, LARGE),
         ];
         let mut neighbours = Vec::new();
         for (name, door, flaw, size) in parts {

@@ -27,7 +27,7 @@ impl Server for Nodemailer {
         self.0
     }
 
-    fn notes_parameters(&self) -> bool {
+    fn writes_parameters(&self) -> bool {
         true
     }
 

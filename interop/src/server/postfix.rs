@@ -89,6 +89,10 @@ impl Server for Postfix {
         Ok(count)
     }
 
+    fn mechanisms(&self) -> &'static [&'static str] {
+        &["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]
+    }
+
     fn greylists(&self) -> bool {
         true
     }

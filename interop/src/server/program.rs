@@ -7,7 +7,7 @@ use smtp_proto::Protocol;
 
 use crate::certificates::Flaw;
 use crate::letter::{DELIVERIES, Fault, LOGINS, PASSWORD, RECIPIENTS, SENDERS, USER};
-use crate::site::{Door, HOST, LARGE, SMALL, Site};
+use crate::site::{Door, FEW, HOST, LARGE, SMALL, Site};
 use crate::token;
 
 /// The settings for these doors; and makes the store.
@@ -24,6 +24,7 @@ pub(super) fn settings(site: &Site, protocol: Protocol, doors: &[Door]) -> io::R
     member("user", quoted(&format!("{USER}@{HOST}")));
     member("password", quoted(PASSWORD));
     member("tokenKey", quoted(&token::key()));
+    member("few", FEW.to_string());
     member("doors", list(doors, |door| self::door(site, *door)));
     let faults: Vec<_> = [&SENDERS[..], &RECIPIENTS, &DELIVERIES].concat();
     member("faults", list(&faults, fault));
@@ -46,6 +47,7 @@ fn door(site: &Site, door: Door) -> String {
     let flaw = match door {
         Door::WrongName => Flaw::WrongName,
         Door::Expired => Flaw::Expired,
+        Door::SelfSigned => Flaw::SelfSigned,
         _ => Flaw::None,
     };
     let size = if door == Door::Small { SMALL } else { LARGE };

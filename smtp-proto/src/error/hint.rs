@@ -114,6 +114,7 @@ fn of_login(reply: &Reply, detail: Option<&[u8]>) -> Option<&'static str> {
         432 => Some("the password has to be changed once before this mechanism works"),
         454 => Some("the server cannot check passwords right now: try again later"),
         504 => Some("the server does not do this mechanism, whatever it offered"),
+        525 => Some("the account is disabled: only who runs the server can help"),
         530 => Some("the server wants TLS first"),
         534 => Some("the account may need an application password, or a login by the browser"),
         535 => {
