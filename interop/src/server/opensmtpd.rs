@@ -166,7 +166,7 @@ match from any for any reject
         let mut command = part.command("env");
         command
             .arg(format!("LD_PRELOAD={}", shim.display()))
-            .args(["smtpd", "-d", "-f"])
+            .args(["smtpd", "-d", "-v", "-f"])
             .arg(conf);
         Ok(command)
     }
