@@ -68,6 +68,11 @@ impl Server for OpenSmtpd {
         Ok(neighbours)
     }
 
+    /// Now and then it leaves one of them waiting for ever.
+    fn greets_many(&self) -> bool {
+        false
+    }
+
     fn resumes_tls(&self) -> bool {
         false
     }
