@@ -132,7 +132,7 @@ impl Letter {
     }
 
     /// From somebody whose mail the server stores.
-    pub(crate) fn from_inside(mut self) -> Self {
+    pub(crate) fn inside(mut self) -> Self {
         self.sender = format!("ok-{}-sender@{HOST}", self.number);
         self
     }

@@ -150,7 +150,7 @@ fn judge(bench: &Bench<'_>, all: &[(Vec<Letter>, Session)]) -> Verdict {
     let mut whole = first.clone();
     for session in sessions {
         whole.outcomes.extend(session.outcomes.iter().cloned());
-        whole.quit = whole.quit.and(session.quit.clone());
+        whole.quit = whole.quit.and_then(|()| session.quit.clone());
     }
     bench.check(&letters, &whole)?;
     Ok(Done::Passed)

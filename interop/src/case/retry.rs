@@ -117,7 +117,7 @@ fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
         });
         let session = bench.converse(endpoint, Door::Relay, load);
         let stopped = stop.join().map_err(|_| "it could not be stopped")?;
-        stopped.and(session.map_err(|error| error.to_string()))
+        stopped.and_then(|()| session.map_err(|error| error.to_string()))
     });
     let mut running = bench.running.borrow_mut();
     let restarted = running.restart(site, server.doors());
