@@ -89,6 +89,11 @@ pub(crate) trait Server: Sync {
         false
     }
 
+    /// Whether it greets all of some clients that connect at one time.
+    fn greets_many(&self) -> bool {
+        true
+    }
+
     /// Whether it resumes sessions of TLS.
     fn resumes_tls(&self) -> bool {
         true

@@ -74,6 +74,10 @@ impl Server for Haraka {
         self.mechanisms()
     }
 
+    fn resumes_tls(&self) -> bool {
+        false
+    }
+
     fn code_for_too_large(&self) -> u16 {
         550
     }

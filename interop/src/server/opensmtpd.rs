@@ -68,6 +68,11 @@ impl Server for OpenSmtpd {
         Ok(neighbours)
     }
 
+    /// Now and then it leaves one of them waiting for ever.
+    fn greets_many(&self) -> bool {
+        false
+    }
+
     fn resumes_tls(&self) -> bool {
         false
     }
@@ -166,7 +171,7 @@ match from any for any reject
         let mut command = part.command("env");
         command
             .arg(format!("LD_PRELOAD={}", shim.display()))
-            .args(["smtpd", "-d", "-f"])
+            .args(["smtpd", "-d", "-v", "-f"])
             .arg(conf);
         Ok(command)
     }
