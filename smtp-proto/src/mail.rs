@@ -13,7 +13,7 @@ use crate::address::{AddressError, ForwardPath, ReversePath};
 use crate::body::{Facts, Fault, LineEnds, Rules, scan};
 use crate::error::{Stage, of_fault};
 use crate::outcome::Fate;
-use crate::parameter::{Keyword, Parameter, ParameterError};
+use crate::parameter::{Parameter, ParameterError};
 use crate::reply::Reply;
 use demands::{Demands, says_tls_optional};
 pub use recipient::Recipient;
@@ -326,59 +326,6 @@ impl MailBuilder {
         self
     }
 
-    /// One more parameter of MAIL; those of RCPT belong to a [`Recipient`].
-    ///
-    /// It is sent only to a server that offers its extension, and with a value that the server takes. To others the mail is
-    /// not sent, and nothing of it: not doing what was asked would be worse, unless [`if_offered`](Self::if_offered) says that
-    /// it would not. `SIZE`, `BODY` and `SMTPUTF8` are added where they are needed, without being asked for.
-    pub fn parameter(mut self, parameter: Parameter) -> Self {
-        if let Err(error) = self.demands().mail.push(parameter) {
-            self.fail(Field::Parameters, MailFault::Parameter(error));
-        }
-        self
-    }
-
-    /// Leaves the parameters of this extension out, MAIL's and the recipients', if the server does not offer it; without this,
-    /// the mail is not sent.
-    ///
-    /// `"DSN"` is the usual one: to most senders a mail without its report is better than none. Whether it is offered is to be
-    /// seen in [`Connection::capabilities`](crate::Connection::capabilities); a relay then owes its senders a report of its
-    /// own (RFC 3461, section 5.2.2). REQUIRETLS can be left out only where the sender is null (RFC 8689, section 5).
-    ///
-    /// ```
-    /// use smtp_proto::{Mail, Notify, Parameter, Recipient, Return};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mail = Mail::builder()
-    ///     .sender("alice@example.org")
-    ///     .recipient(Recipient::new("bob@example.net").notify(Notify::SUCCESS))
-    ///     .parameter(Parameter::ret(Return::Headers))
-    ///     .parameter(Parameter::envelope_id("QQ314159")?)
-    ///     .if_offered("DSN")
-    ///     .text("Subject: hello\r\n\r\nHello Bob.\r\n")
-    ///     .build()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn if_offered(mut self, extension: &str) -> Self {
-        match extension.parse::<Keyword>() {
-            Ok(extension) => self.demands().dispense_with(extension),
-            Err(error) => self.fail(Field::Parameters, MailFault::Parameter(error)),
-        }
-        self
-    }
-
-    /// Honours a header field `TLS-Required: No`, by which the author says that the mail shall rather travel without TLS than
-    /// not at all (RFC 8689, section 3).
-    ///
-    /// [`Mail::is_tls_optional`] then tells whether it is there; of a text in pieces, [`Streamed::tls_optional`] says so. A
-    /// connection is made before it is told of a mail, so it is for whoever makes it to try TLS and go on without:
-    /// [`Config::for_mail`](crate::Config::for_mail) is the policy for that. With [`Parameter::require_tls`] it is an error.
-    pub fn honour_tls_required(mut self) -> Self {
-        self.demands().tls_optional = true;
-        self
-    }
-
     /// The text, headers included, with CRLF line ends.
     pub fn text(mut self, text: impl Into<Bytes>) -> Self {
         self.source = Source::Whole(text.into());
@@ -458,23 +405,18 @@ impl MailBuilder {
         })
     }
 
-    fn demands(&mut self) -> &mut Demands {
-        self.demands.get_or_insert_default()
-    }
-
     fn add(&mut self, recipient: Recipient) {
+        let Recipient { path, parameters } = recipient;
         let index = self.recipients.len();
-        match recipient.into_parts() {
-            Ok((path, parameters)) => {
-                self.recipients.push(Addressee {
-                    path,
-                    answer: Answer::None,
-                });
-                if let Some(parameters) = parameters {
-                    self.demands().push_recipient(index, parameters);
-                }
-            }
-            Err(fault) => self.fail(Field::Recipient(index), fault),
+        match path {
+            Ok(path) => self.recipients.push(Addressee {
+                path,
+                answer: Answer::None,
+            }),
+            Err(error) => self.fail(Field::Recipient(index), MailFault::Address(error)),
+        }
+        if let Some(parameters) = parameters {
+            self.ask_for(index, *parameters);
         }
     }
 

@@ -158,6 +158,9 @@ fn of_need(stage: Stage, need: &Need) -> Option<&'static str> {
         (_, Need::Parameter { extension, .. }) if extension == "DSN" => {
             Some("say `if_offered` of DSN to send the mail without asking for a report")
         }
+        (_, Need::Parameter { extension, .. }) if extension == "REQUIRETLS" => {
+            Some("it counts only inside TLS, and from a server whose certificate was checked")
+        }
         _ => None,
     }
 }
