@@ -89,6 +89,12 @@ pub const ONE: &[&[u8]] = &[
     b"250 2.0.0 Ok: queued as 4C9D2A1B2C\r\n",
 ];
 
+/// The answers to the end of one mail and to the envelope of the next, with RSET between them.
+pub const NEXT: &[&[u8]] = &[
+    b"250 2.0.0 Ok: queued as 4C9D2A1B2C\r\n250 2.0.0 Ok\r\n250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n\
+    354 End data with <CR><LF>.<CR><LF>\r\n",
+];
+
 /// The answers to one mail for ten recipients.
 pub const TEN: &[&[u8]] = &[
     b"250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n\

@@ -416,6 +416,9 @@ impl World {
     }
 
     fn finish(&mut self) {
+        if !self.connection.is_over() {
+            self.ledger.check_knowledge(&self.connection);
+        }
         self.connection.handle_eof(self.now);
         assert!(self.connection.is_over());
         for _ in 0..self.mails.len() + self.commands.len() + 2 {

@@ -334,6 +334,9 @@ impl Session {
 
     /// Ends the connection; then every question has its answer, and the first error is the last.
     fn finish(&mut self, end: End) {
+        if !self.connection.is_over() {
+            self.ledger.check_knowledge(&self.connection);
+        }
         match end {
             End::Eof => self.connection.handle_eof(self.now),
             End::Silence => self.wait(),

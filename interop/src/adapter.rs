@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use smtp_proto::{Capabilities, Config, Error, Mail, Outcome, TlsFacts, Wire};
+use smtp_proto::{
+    Capabilities, Command, Config, Error, Mail, Outcome, Reply, Severity, TlsFacts, Wire,
+};
 use smtp_rustls::Endpoint;
 
 /// Which client.
@@ -34,6 +36,8 @@ pub(crate) enum Load {
     Batch(Vec<Mail>),
     /// One whose text is read piece by piece.
     Streamed(Mail, Bytes),
+    /// One behind a command, if the server takes that.
+    Behind(Command, Mail),
 }
 
 /// One connection with a client whose methods are async.
@@ -49,6 +53,10 @@ macro_rules! converse {
                 }
             }
             Load::Streamed(mail, text) => outcomes.push(client.send_from(mail, &*text).await?),
+            Load::Behind(command, mail) => {
+                took(client.command(command).await?)?;
+                outcomes.push(client.send(mail).await?);
+            }
         }
         Ok(Session {
             capabilities: client.capabilities().clone(),
@@ -131,6 +139,10 @@ fn blocking<S: smtp_blocking::Stream, W: Wire>(
     let outcomes = match load {
         Load::Batch(mails) => client.send_all(mails).collect(),
         Load::Streamed(mail, text) => vec![client.send_from(mail, io::Cursor::new(text))?],
+        Load::Behind(command, mail) => {
+            took(client.command(command)?)?;
+            vec![client.send(mail)?]
+        }
     };
     Ok(Session {
         capabilities: client.capabilities().clone(),
@@ -138,4 +150,14 @@ fn blocking<S: smtp_blocking::Stream, W: Wire>(
         outcomes,
         quit: client.quit(),
     })
+}
+
+/// Whether the server took a command.
+fn took(reply: Reply) -> Result<(), Error> {
+    match reply.code().severity() {
+        Severity::Completion => Ok(()),
+        _ => Err(Error::connect(io::Error::other(format!(
+            "refused: {reply}"
+        )))),
+    }
 }

@@ -1,6 +1,6 @@
 //! What is tried with each server and each client, and what must come of it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,13 +10,19 @@ use smtp_rustls::{Endpoint, EndpointBuilder};
 use crate::adapter::{Adapter, Load, Session};
 use crate::letter::Letter;
 use crate::server::{self, Server, Stored};
-use crate::site::{Door, HOST, Site};
+use crate::site::{Door, HOST, Running, Site};
 
+mod address;
 mod batch;
+mod extension;
 mod fault;
 mod journey;
 mod line;
 mod lmtp;
+mod login;
+mod origin;
+mod report;
+mod retry;
 mod sasl;
 mod security;
 mod size;
@@ -43,6 +49,7 @@ pub(crate) enum Done {
 pub(crate) struct Bench<'a> {
     pub(crate) server: &'a dyn Server,
     pub(crate) site: &'a Site,
+    pub(crate) running: &'a RefCell<Running>,
     pub(crate) adapter: Adapter,
     /// What was said on the last connections.
     pub(crate) transcript: Arc<Mutex<Vec<String>>>,
@@ -60,9 +67,15 @@ pub(crate) fn cases(server: &dyn Server) -> impl Iterator<Item = &'static Case> 
         batch::CASES,
         security::CASES,
         sasl::CASES,
+        login::CASES,
+        extension::CASES,
         text::CASES,
+        address::CASES,
+        report::CASES,
         size::CASES,
+        origin::CASES,
         fault::CASES,
+        retry::CASES,
         line::CASES,
         journey::CASES,
         own,
@@ -72,10 +85,16 @@ pub(crate) fn cases(server: &dyn Server) -> impl Iterator<Item = &'static Case> 
 }
 
 impl<'a> Bench<'a> {
-    pub(crate) fn new(server: &'a dyn Server, site: &'a Site, adapter: Adapter) -> Self {
+    pub(crate) fn new(
+        server: &'a dyn Server,
+        site: &'a Site,
+        running: &'a RefCell<Running>,
+        adapter: Adapter,
+    ) -> Self {
         Self {
             server,
             site,
+            running,
             adapter,
             transcript: Arc::default(),
             lacks: Cell::new(false),
@@ -291,7 +310,44 @@ pub(crate) enum Text {
     Chunks,
 }
 
+/// Runs something in each of some ways.
+fn each_way(bench: &Bench<'_>, ways: &[Way], run: impl Fn(&Bench<'_>, Way) -> Verdict) -> Verdict {
+    let mut done = Done::Passed;
+    for &way in ways {
+        let Way { level, text } = way;
+        match run(bench, way).map_err(|fault| format!("{level:?}, {text:?}: {fault}"))? {
+            Done::Passed => {}
+            Done::Unsupported => done = Done::Unsupported,
+        }
+    }
+    Ok(done)
+}
+
 impl Way {
+    /// Every level, by DATA and by BDAT.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::new(Pipelining::Off, Text::Data),
+        Self::new(Pipelining::Off, Text::Chunk),
+        Self::new(Pipelining::Envelope, Text::Data),
+        Self::new(Pipelining::Envelope, Text::Chunk),
+        Self::new(Pipelining::Transactions, Text::Data),
+        Self::new(Pipelining::Transactions, Text::Chunk),
+        Self::new(Pipelining::Speculative, Text::Data),
+        Self::new(Pipelining::Speculative, Text::Chunk),
+    ];
+
+    /// Those that differ most.
+    pub(crate) const SOME: [Self; 4] = [
+        Self::new(Pipelining::Off, Text::Data),
+        Self::new(Pipelining::Transactions, Text::Data),
+        Self::new(Pipelining::Transactions, Text::Chunk),
+        Self::new(Pipelining::Speculative, Text::Chunk),
+    ];
+
+    const fn new(level: Pipelining, text: Text) -> Self {
+        Self { level, text }
+    }
+
     pub(crate) fn apply(self, endpoint: EndpointBuilder) -> EndpointBuilder {
         let endpoint = endpoint.pipelining(self.level);
         match self.text {

@@ -8,13 +8,12 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
-use smtp_rustls::Tls;
-use smtp_rustls::rustls::crypto::ring;
-use smtp_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
-use smtp_rustls::rustls::{ClientConfig, RootCertStore};
+use smtp_rustls::{Tls, TlsError};
 
-use crate::letter::USER;
 use crate::site::HOST;
+
+/// Whom a client's own certificate names.
+pub(crate) const USER: &str = "alice";
 
 /// Certificates in a folder, and what a client needs to check them.
 #[derive(Clone, Debug)]
@@ -22,7 +21,7 @@ pub(crate) struct Certificates {
     folder: PathBuf,
     authority: Arc<CertifiedIssuer<'static, KeyPair>>,
     trust: Tls,
-    known: Tls,
+    client: Tls,
 }
 
 /// What is wrong with a certificate.
@@ -31,6 +30,7 @@ pub(crate) enum Flaw {
     None,
     WrongName,
     Expired,
+    SelfSigned,
 }
 
 impl Certificates {
@@ -56,9 +56,15 @@ impl Certificates {
         &self.trust
     }
 
-    /// The same, and shows a certificate of a user's.
-    pub(crate) fn known(&self) -> &Tls {
-        &self.known
+    /// The same trust, and a certificate of [`USER`]'s to show.
+    pub(crate) fn client(&self) -> &Tls {
+        &self.client
+    }
+
+    /// Trusts as [`trust`](Self::trust) does, with no session of TLS to resume.
+    pub(crate) fn fresh_trust(&self) -> Result<Tls, TlsError> {
+        let tls = Tls::builder().only_added_roots();
+        tls.add_root_pem(self.authority.pem()).build()
     }
 
     /// The file with the authority's own certificate.
@@ -81,15 +87,17 @@ impl Certificates {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         fs::write(folder.join("authority.pem"), authority.pem())?;
-        let trust = Tls::builder()
-            .only_added_roots()
-            .add_root_pem(authority.pem())
-            .build()?;
+        let trust = || {
+            Tls::builder()
+                .only_added_roots()
+                .add_root_pem(authority.pem())
+        };
+        let (client, key) = user(&authority)?;
         let made = Self {
             folder: folder.to_path_buf(),
-            known: known(&authority)?,
+            trust: trust().build()?,
+            client: trust().client_certificate_pem(client, key).build()?,
             authority: Arc::new(authority),
-            trust,
         };
         for flaw in Flaw::ALL {
             made.issue(flaw, &KeyPair::generate()?)?;
@@ -109,30 +117,14 @@ impl Certificates {
         if flaw == Flaw::Expired {
             params.not_after = date_time_ymd(2020, 1, 1);
         }
-        let certificate = params.signed_by(key, &*self.authority)?;
+        let certificate = match flaw {
+            Flaw::SelfSigned => params.self_signed(key)?,
+            _ => params.signed_by(key, &*self.authority)?,
+        };
         fs::write(self.chain(flaw), certificate.pem())?;
         fs::write(self.key(flaw), key.serialize_pem())?;
         Ok(())
     }
-}
-
-/// Trusts an authority, and shows a certificate that it gave to a user.
-fn known(authority: &CertifiedIssuer<'static, KeyPair>) -> Result<Tls, Box<dyn error::Error>> {
-    let mut params = CertificateParams::new(Vec::new())?;
-    params.distinguished_name = named(USER);
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    let key = KeyPair::generate()?;
-    let certificate = params.signed_by(&key, authority)?;
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.der().clone())?;
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(
-            vec![certificate.der().clone()],
-            PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-        )?;
-    Ok(config.into())
 }
 
 /// One that has the same name as its issuer counts as signed by itself.
@@ -143,13 +135,27 @@ fn named(name: &str) -> DistinguishedName {
 }
 
 impl Flaw {
-    pub(crate) const ALL: [Self; 3] = [Self::None, Self::WrongName, Self::Expired];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::None, Self::WrongName, Self::Expired, Self::SelfSigned];
 
     const fn name(self) -> &'static str {
         match self {
             Self::None => "good",
             Self::WrongName => "wrong-name",
             Self::Expired => "expired",
+            Self::SelfSigned => "self-signed",
         }
     }
+}
+
+/// The certificate by which a server knows [`USER`], and its key, in PEM.
+fn user(
+    authority: &CertifiedIssuer<'static, KeyPair>,
+) -> Result<(String, String), Box<dyn error::Error>> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name = named(USER);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate()?;
+    let certificate = params.signed_by(&key, authority)?;
+    Ok((certificate.pem(), key.serialize_pem()))
 }

@@ -8,7 +8,7 @@ use smtp_proto::{Fate, Mail, MailError, Stage, Streamed};
 use crate::site::HOST;
 
 /// Who may log in.
-pub(crate) const USER: &str = "alice";
+pub(crate) use crate::certificates::USER;
 
 /// With this.
 pub(crate) const PASSWORD: &str = "correct-horse";
@@ -124,6 +124,25 @@ impl Letter {
         );
         self.text = [head.as_bytes(), body].concat().into();
         self
+    }
+
+    /// From and to addresses with characters beyond ASCII.
+    pub(crate) fn international(mut self) -> Self {
+        self.sender = self.sender.replace('@', "-jörg@");
+        for recipient in &mut self.recipients {
+            *recipient = recipient.replace('@', "-用户@");
+        }
+        self
+    }
+
+    /// From somebody whose mail the server stores.
+    pub(crate) fn inside(mut self) -> Self {
+        self.sender = format!("ok-{}-sender@{HOST}", self.number);
+        self
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.number
     }
 
     /// The same to some of the recipients only.

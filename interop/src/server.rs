@@ -30,6 +30,11 @@ pub(crate) trait Server: Sync {
     /// What it is called, by users and by `interop/fetch`.
     fn name(&self) -> &'static str;
 
+    /// What its packages are called.
+    fn package(&self) -> &'static str {
+        self.name()
+    }
+
     /// The ways in that it has.
     fn doors(&self) -> &'static [Door];
 
@@ -108,9 +113,44 @@ pub(crate) trait Server: Sync {
         535
     }
 
+    /// Whether it knows a client by its certificate.
+    fn knows_certificates(&self) -> bool {
+        false
+    }
+
+    /// Whether it writes at the top of a mail which parameters came with it.
+    fn writes_parameters(&self) -> bool {
+        false
+    }
+
+    /// Whether it greets all of some clients that connect at one time.
+    fn greets_many(&self) -> bool {
+        true
+    }
+
+    /// Whether it resumes sessions of TLS.
+    fn resumes_tls(&self) -> bool {
+        true
+    }
+
     /// How it refuses a text that is too large.
     fn code_for_too_large(&self) -> u16 {
         552
+    }
+
+    /// Whether it makes recipients of the kind `later` wait for a second try.
+    fn greylists(&self) -> bool {
+        false
+    }
+
+    /// Whether it takes mails to recipients of the kind `bounce`, and reports that they cannot be delivered.
+    fn reports(&self) -> bool {
+        false
+    }
+
+    /// Whether it leaves xtext in its reports as it came, where it is to be decoded (RFC 3461, sections 4.2 and 4.4).
+    fn reports_xtext(&self) -> bool {
+        false
     }
 
     /// How many mails it has taken and not yet stored.
@@ -131,8 +171,10 @@ pub(crate) const SERVERS: &[&dyn Server] = &[
     &cyrus::Cyrus,
     &opensmtpd::OpenSmtpd,
     &sendmail::Sendmail,
-    &nodemailer::Nodemailer,
-    &aiosmtpd::Aiosmtpd,
+    &nodemailer::Nodemailer(Protocol::Smtp),
+    &nodemailer::Nodemailer(Protocol::Lmtp),
+    &aiosmtpd::Aiosmtpd(Protocol::Smtp),
+    &aiosmtpd::Aiosmtpd(Protocol::Lmtp),
     &haraka::Haraka,
 ];
 
@@ -150,12 +192,22 @@ pub(crate) fn collect(server: &dyn Server, site: &Site) -> io::Result<Vec<Stored
     collect_expected(server, site, usize::MAX)
 }
 
+/// Waits until all that the server took is stored.
+pub(crate) fn settle(server: &dyn Server, site: &Site) -> io::Result<()> {
+    settle_expected(server, site, usize::MAX)
+}
+
 /// The same, but does not wait for what may be on its way unseen once so many mails are stored: the next time finds it.
 pub(crate) fn collect_expected(
     server: &dyn Server,
     site: &Site,
     expected: usize,
 ) -> io::Result<Vec<Stored>> {
+    settle_expected(server, site, expected)?;
+    server.take(site)
+}
+
+fn settle_expected(server: &dyn Server, site: &Site, expected: usize) -> io::Result<()> {
     let until = Instant::now() + Duration::from_secs(60);
     let new = site.path("store/new");
     // A mail may be between two places for a moment.
@@ -174,7 +226,7 @@ pub(crate) fn collect_expected(
         }
         thread::sleep(Duration::from_millis(20));
     }
-    server.take(site)
+    Ok(())
 }
 
 /// Takes all files out of a folder, if it is there.
@@ -212,7 +264,12 @@ impl Stored {
                 recipient,
                 text,
             }),
-            _ => Err(io::Error::other("a mail was stored without its envelope")),
+            _ => {
+                let head = text[..text.len().min(300)].escape_ascii();
+                Err(io::Error::other(format!(
+                    "a mail was stored without its envelope: {head}"
+                )))
+            }
         }
     }
 }
@@ -250,6 +307,11 @@ pub(crate) fn output(command: &mut Command) -> io::Result<Vec<u8>> {
 
 /// How many files there are in a folder and those in it.
 fn count_files(folder: &Path) -> io::Result<usize> {
+    count_files_if(folder, |_| true)
+}
+
+/// The same of those that are looked for.
+fn count_files_if(folder: &Path, is_right: fn(&Path) -> bool) -> io::Result<usize> {
     let mut count = 0;
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -260,8 +322,8 @@ fn count_files(folder: &Path) -> io::Result<usize> {
         let entry = entry?;
         // What is gone by now is no longer there.
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => count += count_files(&entry.path())?,
-            _ => count += 1,
+            Ok(kind) if kind.is_dir() => count += count_files_if(&entry.path(), is_right)?,
+            _ => count += usize::from(is_right(&entry.path())),
         }
     }
     Ok(count)

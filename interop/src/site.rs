@@ -12,6 +12,7 @@ use std::{fs, thread};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::certificates::Certificates;
+use crate::greylist;
 
 /// The folder, the ports and the packages of one server, and of those beside it.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Site {
     home: PathBuf,
     ports: [u16; Door::ALL.len()],
     back_ports: [u16; BackDoor::ALL.len()],
+    /// Where a server asks whom it is to make wait.
+    pub(crate) greylist: u16,
     pub(crate) certificates: Certificates,
 }
 
@@ -42,6 +45,12 @@ pub(crate) enum Door {
     WrongName,
     /// A certificate that is past its time.
     Expired,
+    /// A certificate that no authority gave.
+    SelfSigned,
+    /// TLS 1.0 and 1.1 only.
+    Old,
+    /// As the first, for mails to at most [`FEW`] recipients.
+    Few,
 }
 
 /// A way in that is not for the clients that are tried.
@@ -58,6 +67,9 @@ pub(crate) enum BackDoor {
 /// The most octets of a mail at [`Door::Small`].
 pub(crate) const SMALL: u64 = 100_000;
 
+/// The most recipients of a mail at [`Door::Few`].
+pub(crate) const FEW: usize = 10;
+
 /// The most octets of a mail elsewhere.
 pub(crate) const LARGE: u64 = 64 << 20;
 
@@ -71,7 +83,7 @@ pub(crate) const FAR: &str = "far.test";
 pub(crate) const STORE: u32 = 3010;
 
 impl Door {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Relay,
         Self::Submission,
         Self::Implicit,
@@ -80,6 +92,9 @@ impl Door {
         Self::Broken,
         Self::WrongName,
         Self::Expired,
+        Self::SelfSigned,
+        Self::Old,
+        Self::Few,
     ];
 }
 
@@ -108,6 +123,7 @@ impl Site {
             home,
             ports,
             back_ports,
+            greylist: greylist::start()?,
         };
         site.write_system()?;
         Ok(site)
@@ -120,6 +136,7 @@ impl Site {
             home: self.home.join(name),
             ports: self.ports,
             back_ports: self.back_ports,
+            greylist: self.greylist,
             certificates: self.certificates.clone(),
         };
         part.write_system()?;
@@ -295,6 +312,7 @@ pub(crate) struct Neighbour {
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
+    command: Command,
     output: PathBuf,
 }
 
@@ -302,13 +320,30 @@ impl Running {
     /// Starts a server, whose output goes to a file, and waits until every door answers.
     pub(crate) fn start(command: Command, site: &Site, doors: &[Door]) -> io::Result<Self> {
         let mut running = Self::spawn(command, site.path("output"))?;
+        running.wait_for(site, doors)?;
+        Ok(running)
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Starts it once more, when it has ended.
+    pub(crate) fn restart(&mut self, site: &Site, doors: &[Door]) -> io::Result<()> {
+        self.stop()?;
+        self.child = self.command.spawn()?;
+        self.wait_for(site, doors)
+    }
+
+    fn wait_for(&mut self, site: &Site, doors: &[Door]) -> io::Result<()> {
         for &door in doors {
-            running.wait(|| {
+            self.wait(|| {
                 answer(site.address(door), door)
                     .map_err(|error| io::Error::other(format!("{door:?}: {error}")))
             })?;
         }
-        Ok(running)
+        Ok(())
     }
 
     /// Starts a server that is needed by another one.
@@ -322,7 +357,11 @@ impl Running {
     fn spawn(mut command: Command, output: PathBuf) -> io::Result<Self> {
         let file = fs::File::create(&output)?;
         let child = command.stdout(file.try_clone()?).stderr(file).spawn()?;
-        Ok(Self { child, output })
+        Ok(Self {
+            child,
+            command,
+            output,
+        })
     }
 
     fn wait(&mut self, answers: impl Fn() -> io::Result<()>) -> io::Result<()> {
@@ -362,6 +401,52 @@ impl Drop for Running {
             eprintln!("a server could not be stopped: {error}");
         }
     }
+}
+
+/// Asks a process and all that it started to end, as a system does that is shut down, and ends those that do not.
+pub(crate) fn shut_down(root: u32) -> io::Result<()> {
+    let mut parents: Vec<(u32, u32)> = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // One that has ended meanwhile needs nothing. Behind the name, which may hold anything: the state, the parent.
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let fields = stat.rsplit_once(") ").map(|(_, fields)| fields);
+        if let Some(parent) = fields.and_then(|fields| fields.split(' ').nth(1)?.parse().ok()) {
+            parents.push((id, parent));
+        }
+    }
+    let mut ids = vec![root];
+    let mut index = 0;
+    while let Some(&id) = ids.get(index) {
+        let children = parents.iter().filter(|(_, parent)| *parent == id);
+        ids.extend(children.map(|(child, _)| *child));
+        index += 1;
+    }
+    for (signal, patience) in [
+        (Signal::TERM, Duration::from_millis(500)),
+        (Signal::KILL, Duration::from_secs(10)),
+    ] {
+        // One that has ended and whose parent has not noticed has no program.
+        let mut left = ids.clone();
+        left.retain(|id| fs::read_link(format!("/proc/{id}/exe")).is_ok());
+        for &id in &left {
+            let id = i32::try_from(id).ok().and_then(Pid::from_raw);
+            // As above.
+            let _ = id.map(|id| kill_process(id, signal));
+        }
+        let until = Instant::now() + patience;
+        while !left.is_empty() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(5));
+            left.retain(|id| fs::read_link(format!("/proc/{id}/exe")).is_ok());
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(io::Error::other("it does not end"))
 }
 
 /// Whether a server greets, or where TLS has to come first, takes a connection.

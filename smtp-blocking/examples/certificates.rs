@@ -4,10 +4,8 @@
 
 use std::error::Error;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use smtp::Client;
-use smtp::proto::sasl::External;
 use smtp::proto::{Credentials, Mail, Stage};
 use smtp::tls::{Endpoint, Tls};
 use smtp_blocking as smtp;
@@ -83,7 +81,7 @@ fn client_certificate() -> Result<bool, Box<dyn Error>> {
     let endpoint = Endpoint::starttls("localhost")
         .port(server.port())
         .tls(tls)
-        .credentials(Credentials::mechanisms(vec![Arc::new(External::new())]))
+        .credentials(Credentials::external())
         .build()?;
     let mut client = Client::connect(&endpoint)?;
     let outcome = client.send(mail()?)?;

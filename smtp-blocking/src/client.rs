@@ -1,6 +1,7 @@
 //! The loop between a stream and the machine, and what a caller can ask for.
 
 use std::io::Read;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
@@ -30,8 +31,8 @@ pub struct Client<
     wire: W,
     /// The zero of the machine's time.
     origin: Instant,
-    /// How long a read or a write may block, as the stream was last told.
-    limit: Option<Duration>,
+    /// For how long to block what the stream was last told will do.
+    fits: Option<RangeInclusive<Duration>>,
     /// Whether the stream may keep back bytes that it took.
     unflushed: bool,
 }
@@ -45,7 +46,7 @@ impl<S, W: Wire> Client<S, W> {
             stream,
             wire,
             origin: Instant::now(),
-            limit: None,
+            fits: None,
             unflushed: false,
         }
     }
@@ -225,7 +226,8 @@ impl<S: Stream, W: Wire> Client<S, W> {
     fn step(&mut self, now: Time) -> Time {
         // What is offered here begins a wait, and the stream has to know of the wait before it blocks.
         let offered = self.wire.poll_transmit(now).is_some();
-        let now = match self.limit_blocking(now) {
+        let until = self.wire.poll_timeout();
+        let now = match self.limit_blocking(now, until) {
             Err(error) => {
                 self.wire.handle_read_error(now, error.into());
                 now
@@ -234,7 +236,10 @@ impl<S: Stream, W: Wire> Client<S, W> {
             Ok(()) if self.unflushed => self.flush(),
             Ok(()) => self.read(),
         };
-        self.wire.handle_timeout(now);
+        // Whatever has begun meanwhile is not over yet.
+        if until.is_some_and(|until| now >= until) {
+            self.wire.handle_timeout(now);
+        }
         now
     }
 
@@ -289,14 +294,13 @@ impl<S: Stream, W: Wire> Client<S, W> {
 
     /// Tells the stream how long it may block, if it would block for too long by what it was told last, or so short that
     /// it would wake up in vain over and over. In between, to wake up too early costs less than to tell it each time.
-    fn limit_blocking(&mut self, now: Time) -> io::Result<()> {
-        let left = self.wire.poll_timeout().map_or(LONGEST, |until| {
+    fn limit_blocking(&mut self, now: Time, until: Option<Time>) -> io::Result<()> {
+        let left = until.map_or(LONGEST, |until| {
             until.saturating_since(now).clamp(SHORTEST, LONGEST)
         });
-        let fits = |limit: Duration| left / 8 <= limit && limit <= left + left / 10;
-        if !self.limit.is_some_and(fits) {
+        if !self.fits.as_ref().is_some_and(|fits| fits.contains(&left)) {
             self.stream.set_timeouts(left)?;
-            self.limit = Some(left);
+            self.fits = Some(left - left / 11..=left * 8);
         }
         Ok(())
     }
@@ -333,8 +337,8 @@ impl<S: Stream> Client<S, Connection> {
         // Nothing is offered here, but to ask for it lets the time for the handshake begin.
         let _ = self.wire.poll_transmit(self.now());
         // Not much too short, as would do for `step`: to whoever does the handshake an early end is a failure.
-        self.limit = None;
-        let limited = self.limit_blocking(self.now());
+        self.fits = None;
+        let limited = self.limit_blocking(self.now(), self.wire.poll_timeout());
         let Self {
             stream,
             mut wire,
@@ -355,7 +359,7 @@ impl<S: Stream> Client<S, Connection> {
             stream,
             wire,
             origin,
-            limit: None,
+            fits: None,
             unflushed: false,
         };
         client.drive(|smtp| {

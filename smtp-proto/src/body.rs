@@ -30,39 +30,48 @@
 
 mod encoder;
 mod find;
+mod header;
 mod line;
 
 use core::{error::Error, fmt};
 
 pub(crate) use self::encoder::Framing;
 pub use self::encoder::{Encoder, Room};
-use self::line::{Insert, Line, State as Ending};
+pub(crate) use self::header::HeaderWatch;
+use self::line::{Dots, Line, State as Ending};
 
 /// Tells what a whole body needs, or the first octet in it that breaks the rules.
 ///
 /// # Errors
 /// The [`Fault`] with the lowest offset. An octet that is wrong by itself is reported as that, even
 /// where it would also make its line too long.
+// Left to itself, the compiler inlines it only as long as there is one caller: what small mails pay for is moving the facts.
+#[inline(always)]
 pub fn scan(body: &[u8], rules: &Rules) -> Result<Facts, Fault> {
-    let mut line = Line::new(rules, true);
-    let (mut dots, mut converted) = (0_u64, 0_u64);
+    let mut line = Line::new(&rules.eight_bit(false), Dots::Counted);
+    let (mut converted, mut high) = (0_u64, false);
     let mut rest = body;
     while !rest.is_empty() {
-        let (run, insert) = line.advance(rest)?;
+        let before = line;
+        let (run, insert) = match line.advance(rest) {
+            // Nearly all mail is ASCII; that it is comes out on the way.
+            Err(fault) if rules.eight_bit && fault.reason == FaultReason::EightBit => {
+                (line, high) = (before.with_eight_bit(), true);
+                continue;
+            }
+            step => step?,
+        };
         rest = rest.get(run..).unwrap_or_default();
         if let Some(insert) = insert {
             line.inserted(insert);
-            match insert {
-                Insert::Dot => dots = dots.saturating_add(1),
-                Insert::Cr | Insert::Lf => converted = converted.saturating_add(1),
-            }
+            converted = converted.saturating_add(1);
         }
     }
     let ending = line.finish()?;
     if ending == Ending::AfterCr {
         converted = converted.saturating_add(1);
     }
-    let (header_eight_bit, body_eight_bit) = if rules.eight_bit {
+    let (header_eight_bit, body_eight_bit) = if high {
         eight_bit(body)
     } else {
         (false, false)
@@ -70,7 +79,7 @@ pub fn scan(body: &[u8], rules: &Rules) -> Result<Facts, Fault> {
     Ok(Facts {
         rules: *rules,
         len: octets(body.len()),
-        dots,
+        dots: line.dots(),
         converted,
         ending,
         ends_with_crlf: body.ends_with(b"\r\n"),
@@ -158,16 +167,17 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The facts of a body of any octets, which BINARYMIME carries as they are (RFC 3030, section 3).
-    pub(crate) fn binary(len: usize) -> Self {
+    /// The facts of a body of any octets, which BINARYMIME carries as they are (RFC 3030, section 3): only its header is
+    /// looked at.
+    pub(crate) fn binary(body: &[u8]) -> Self {
         Self {
             rules: Rules::new(),
-            len: octets(len),
+            len: octets(body.len()),
             dots: 0,
             converted: 0,
             ending: Ending::Start,
             ends_with_crlf: false,
-            header_eight_bit: false,
+            header_eight_bit: header::header_is_eight_bit(body),
             body_eight_bit: false,
         }
     }
@@ -260,6 +270,8 @@ pub enum FaultReason {
     LineTooLong,
     /// An octet over 127 in a body declared to have none.
     EightBit,
+    /// An octet over 127 in the header of a streamed body, of which that was declared for the rest only.
+    HeaderEightBit,
     /// The body given to [`Encoder::verified`] goes on behind the end of the scanned one, or ends
     /// before it.
     NotAsScanned,
@@ -273,23 +285,23 @@ impl fmt::Display for FaultReason {
             Self::Nul => "NUL octet",
             Self::LineTooLong => "line too long",
             Self::EightBit => "8-bit octet in a 7-bit body",
+            Self::HeaderEightBit => "8-bit octet in a 7-bit header",
             Self::NotAsScanned => "other length than the scanned body",
         })
     }
 }
 
+/// Where the first octet over 127 is.
+pub(crate) fn first_eight_bit(body: &[u8]) -> Option<u64> {
+    body.iter().position(|octet| !octet.is_ascii()).map(octets)
+}
+
 /// Whether the header and whether the rest hold octets over 127.
 fn eight_bit(body: &[u8]) -> (bool, bool) {
-    // The sum of all bits has no early exit, so it runs at the speed of memory; nearly all mail
-    // ends here.
-    let any = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum | byte) > 127;
-    if !any(body) {
-        return (false, false);
-    }
     let (header, rest) = body
         .split_at_checked(header_len(body))
         .unwrap_or((body, &[]));
-    (any(header), any(rest))
+    (!header.is_ascii(), !rest.is_ascii())
 }
 
 /// The octets up to the first empty line, whatever the line ends.

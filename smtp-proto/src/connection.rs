@@ -94,6 +94,7 @@ impl Connection {
                 link,
                 known: Known::default(),
                 state: Ok(state),
+                filled: None,
                 jobs: VecDeque::new(),
                 text: 0,
                 sending: 0,
@@ -116,6 +117,7 @@ impl Connection {
     /// For the driver to say what suits it: [`Window::FULL_DUPLEX`] if it reads while it writes.
     pub fn set_window(&mut self, window: Window) {
         if self.core.link.config.window.is_none() {
+            self.core.filled = None;
             self.core.link.pipeline.set_window(window);
         }
     }
@@ -189,6 +191,7 @@ impl Connection {
     /// What was offered before a failure may be acknowledged after it; that changes nothing.
     pub fn handle_sent(&mut self, _now: Time, count: usize) {
         if !self.is_over() {
+            self.core.filled = None;
             self.core.link.sent(count);
         }
     }
@@ -248,6 +251,7 @@ impl Connection {
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
     pub fn write_body(&mut self, id: MessageId, piece: Bytes) -> Result<(), Misuse> {
+        self.core.filled = None;
         match self.core.transaction(id) {
             Some(transaction) => transaction.write(piece),
             None => self.core.known_outcome(id),
@@ -259,6 +263,7 @@ impl Connection {
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
     pub fn finish_body(&mut self, id: MessageId) -> Result<(), Misuse> {
+        self.core.filled = None;
         match self.core.transaction(id) {
             Some(transaction) => transaction.finish(),
             None => self.core.known_outcome(id),
@@ -290,6 +295,7 @@ impl Connection {
 
     /// Ends the connection with QUIT when all that is in line is done. What is handed over afterwards is not sent.
     pub fn quit(&mut self) {
+        self.core.filled = None;
         self.core.quit_wanted = true;
     }
 
@@ -509,7 +515,14 @@ impl Connection {
     ///
     /// Every question goes on with what has begun: what that finds out, such as a mail that this server cannot take, may be
     /// the answer, and nothing from outside would ever lead to it.
+    #[inline]
     fn fill(&mut self, reach: Reach) {
+        if self.core.filled < Some(reach) {
+            self.fill_line(reach);
+        }
+    }
+
+    fn fill_line(&mut self, reach: Reach) {
         if self.core.state.is_ok()
             && self.core.broken.is_none()
             && let Err(error) = self.core.fill(reach)
@@ -582,6 +595,7 @@ impl Upgrade<'_> {
         core.link.speak_of(None);
         core.link.show(|| Entry::Tls(&facts));
         core.link.add_round_trips(facts.round_trips());
+        core.filled = None;
         let mut context = Context {
             level: core.ahead(),
             link: &mut core.link,

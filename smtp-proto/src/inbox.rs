@@ -5,7 +5,7 @@ use core::fmt;
 
 use memchr::memchr;
 
-use crate::parse;
+use crate::parse::{self, ReplyLine};
 use crate::reply::{Code, Reply, ReplyRef};
 
 /// How much a server may say in one reply.
@@ -244,8 +244,8 @@ impl fmt::Debug for Inbox {
 /// How far a reply has been read.
 #[derive(Clone, Copy, Debug, Default)]
 struct Scan {
-    /// The code of the whole lines.
-    code: Option<Code>,
+    /// The code of the whole lines, as it came and as it is meant.
+    code: Option<([u8; 3], Code)>,
     /// Whole lines.
     lines: usize,
     /// Where the line after them begins.
@@ -259,20 +259,22 @@ impl Scan {
     /// Reads on in `reply`, which begins with a reply; gives its code if all of it is there.
     fn read(&mut self, reply: &[u8], limits: &ReplyLimits) -> Result<Option<Code>, ReplyError> {
         let allowed = reply.get(..limits.reply).unwrap_or(reply);
+        let mut rest = allowed.get(self.line_start..).unwrap_or_default();
         loop {
             if self.position == self.line_start {
                 self.check_line_start(reply, limits)?;
             }
-            let line = allowed.get(self.line_start..).unwrap_or_default();
-            let line = line.get(..limits.line).unwrap_or(line);
+            let line = rest.get(..limits.line).unwrap_or(rest);
             let seen = self.position.saturating_sub(self.line_start);
             let window = line.get(seen..).unwrap_or_default();
-            let Ok((rest, _)) = parse::line(window) else {
+            let Ok((behind, _)) = parse::line(window) else {
                 return self.stop(window, reply, limits);
             };
-            let len = line.len().saturating_sub(rest.len());
+            let len = line.len().saturating_sub(behind.len());
             self.position = self.line_start.saturating_add(len);
-            if let Some(code) = self.judge(line.get(..len).unwrap_or_default())? {
+            let (line, behind) = rest.split_at_checked(len).unwrap_or_default();
+            rest = behind;
+            if let Some(code) = self.judge(line)? {
                 return Ok(Some(code));
             }
         }
@@ -294,15 +296,24 @@ impl Scan {
     fn judge(&mut self, line: &[u8]) -> Result<Option<Code>, ReplyError> {
         self.lines = self.lines.saturating_add(1);
         self.line_start = self.position;
-        let Ok((_, line)) = parse::reply_line(line) else {
-            return Err(ReplyError::Malformed { line: self.lines });
+        let malformed = ReplyError::Malformed { line: self.lines };
+        // The code of a further line is nearly always the same, and not read again.
+        if let Some((first, code)) = self.code
+            && let Some(rest) = line.strip_prefix(&first)
+        {
+            let (_, last) = parse::separator(rest).map_err(|_| malformed)?;
+            return Ok(last.then_some(code));
+        }
+        let (_, ReplyLine { code, last, .. }) = parse::reply_line(line).map_err(|_| malformed)?;
+        let Some(code) = Code::new(code) else {
+            return Err(ReplyError::BadCode { code });
         };
-        let Some(code) = Code::new(line.code) else {
-            return Err(ReplyError::BadCode { code: line.code });
-        };
-        match self.code.replace(code) {
-            Some(first) if first != code => Err(ReplyError::MixedCodes { first, other: code }),
-            _ => Ok(line.last.then_some(code)),
+        match self.code {
+            Some((_, first)) => Err(ReplyError::MixedCodes { first, other: code }),
+            None => {
+                self.code = line.first_chunk().map(|digits| (*digits, code));
+                Ok(last.then_some(code))
+            }
         }
     }
 

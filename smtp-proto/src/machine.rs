@@ -25,6 +25,8 @@ pub(crate) struct Core {
     pub(crate) link: Link,
     pub(crate) known: Known,
     pub(crate) state: Result<State, Error>,
+    /// How far the line is filled, as long as nothing has happened that could let more be said.
+    pub(crate) filled: Option<Reach>,
     pub(crate) jobs: VecDeque<Job>,
     /// Octets of the texts of the mails among them.
     pub(crate) text: u64,
@@ -63,7 +65,7 @@ pub(crate) enum Done {
 }
 
 /// How far to go in filling the line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reach {
     /// With what has begun; of what comes next, find out whether it can be.
     Begun,
@@ -83,6 +85,7 @@ pub(crate) enum Announced {
 impl Core {
     /// Takes one whole reply.
     pub(crate) fn handle_reply(&mut self, now: Time, reply: ReplyRef<'_>) -> Result<(), Error> {
+        self.filled = None;
         let asks_for_mail = (self.link.pipeline.front()).is_some_and(|due| due.to.is_of_mail());
         self.link.speak_of(match self.jobs.front() {
             Some(Job::Mail(transaction)) if asks_for_mail => Some(&transaction.trace),
@@ -184,6 +187,12 @@ impl Core {
 
     /// Puts in line whatever may be said now.
     pub(crate) fn fill(&mut self, reach: Reach) -> Result<(), Error> {
+        self.filled = Some(self.say_all(reach)?);
+        Ok(())
+    }
+
+    /// Returns how far it came: all the way, unless `reach` stood in it.
+    fn say_all(&mut self, reach: Reach) -> Result<Reach, Error> {
         while matches!(self.state, Ok(State::Ready)) {
             let Some(job) = self.jobs.get_mut(self.sending) else {
                 if reach == Reach::Next
@@ -194,7 +203,7 @@ impl Core {
                     self.link.speak_of(None);
                     self.state = Ok(State::quit(&mut self.link));
                 }
-                return Ok(());
+                return Ok(reach);
             };
             self.link.speak_of(match job {
                 Job::Mail(transaction) => Some(&transaction.trace),
@@ -206,7 +215,7 @@ impl Core {
                     true
                 }
                 Job::Command(id, command) => match fit(command, &self.known.capabilities) {
-                    Ok(()) if reach == Reach::Begun => false,
+                    Ok(()) if reach == Reach::Begun => return Ok(reach),
                     Ok(()) if self.needs_reset && command.is_for_next_mail() => {
                         say_rset(&mut self.link, &mut self.needs_reset)
                     }
@@ -242,7 +251,7 @@ impl Core {
                     Want::Command(Expect::Mail) => {
                         let ready = transaction.prepare(&self.known.capabilities, self.mails);
                         match ready {
-                            Ok(()) if reach == Reach::Begun => false,
+                            Ok(()) if reach == Reach::Begun => return Ok(reach),
                             Ok(()) => {
                                 let said =
                                     say_mail(transaction, &mut self.link, &mut self.needs_reset);
@@ -262,14 +271,22 @@ impl Core {
             if said {
                 self.commands = self.commands.saturating_add(1);
             } else {
-                return Ok(());
+                return Ok(Reach::Next);
             }
         }
-        Ok(())
+        Ok(Reach::Next)
     }
 
     /// Takes away the jobs at the front that are done, and what only a busy connection needs.
+    #[inline]
     pub(crate) fn tidy(&mut self) {
+        if !matches!(self.jobs.front(), Some(Job::Mail(transaction)) if !transaction.is_complete())
+        {
+            self.tidy_up();
+        }
+    }
+
+    fn tidy_up(&mut self) {
         self.settle_front();
         if self.is_idle() {
             self.release();
@@ -326,6 +343,7 @@ impl Core {
 
     /// Takes a mail of which nothing was sent out of the line.
     pub(crate) fn withdraw(&mut self, id: MessageId, error: Error) {
+        self.filled = None;
         let found = self
             .jobs
             .iter_mut()
@@ -470,6 +488,7 @@ impl Core {
     }
 
     fn apply_level(&mut self) {
+        self.filled = None;
         if matches!(self.state, Ok(State::Ready)) && self.known.capabilities.pipelining() {
             self.link.pipeline.set_level(self.ahead());
         }
@@ -477,6 +496,7 @@ impl Core {
 
     /// Puts something in line.
     pub(crate) fn push(&mut self, job: Job) {
+        self.filled = None;
         if self.jobs.capacity() == 0 {
             // Most connections have one mail at a time.
             self.jobs.reserve_exact(1);

@@ -61,7 +61,13 @@ impl Outbox {
     ///
     /// It ends after 64 KiB of body or 64 slices, whatever is queued behind.
     pub(crate) fn offer(&self) -> Transmit<'_> {
-        Transmit::new(Source::Outbox(self))
+        let source = Source::Outbox(self);
+        // So little goes out whole: a piece is two slices at most, and one is behind the last.
+        if self.pieces_len < OFFERED_BODY && self.pieces.len() < SLICES / 2 {
+            let len = self.len();
+            return Transmit { source, len };
+        }
+        Transmit::new(source)
     }
 
     fn slices(&self) -> Slices<'_> {
@@ -382,8 +388,8 @@ const FEW: usize = 4;
 /// About what a socket buffer takes; more would only be offered again.
 const OFFERED_BODY: usize = 64 * 1024;
 
-/// The command bytes there is room for while nothing is queued: an envelope of some ten recipients.
-const KEPT_CONTROL: usize = 448;
+/// The command bytes there is room for while nothing is queued: an envelope of some recipients.
+const KEPT_CONTROL: usize = 256;
 
 /// The pieces there is room for while nothing is queued.
 const KEPT_PIECES: usize = 1;

@@ -65,14 +65,20 @@ pub(crate) fn line(input: &[u8]) -> IResult<&[u8], &[u8]> {
 #[inline]
 pub(crate) fn reply_line(line: &[u8]) -> IResult<&[u8], ReplyLine<'_>> {
     let (rest, code) = reply_code(line)?;
-    let (rest, last) = match rest {
-        [b'-', rest @ ..] => (rest, false),
-        [b' ', rest @ ..] => (rest, true),
-        [b'\n'] | [b'\r', b'\n'] => (rest, true),
-        _ => return refuse(rest, ErrorKind::Space),
-    };
+    let (rest, last) = separator(rest)?;
     let (rest, text) = textstring(rest)?;
     Ok((rest, ReplyLine { code, last, text }))
+}
+
+/// What stands behind the code in a line that is all there, and whether it makes that the last; a line end it leaves.
+#[inline]
+pub(crate) fn separator(rest: &[u8]) -> IResult<&[u8], bool> {
+    match rest {
+        [b'-', rest @ ..] => Ok((rest, false)),
+        [b' ', rest @ ..] => Ok((rest, true)),
+        [b'\n'] | [b'\r', b'\n'] => Ok((rest, true)),
+        _ => refuse(rest, ErrorKind::Space),
+    }
 }
 
 /// RFC 5321, section 4.2.
@@ -235,7 +241,8 @@ fn is_blank(octet: &u8) -> bool {
 /// mech-char = UPPER-ALPHA / DIGIT / HYPHEN / UNDERSCORE
 /// ```
 pub(crate) fn sasl_mech(param: &[u8]) -> IResult<&[u8], &[u8]> {
-    let is_mech_char = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+    let is_mech_char =
+        |octet: &u8| octet.is_ascii_alphabetic() || matches!(octet, b'0'..=b'9' | b'-' | b'_');
     match param.len() {
         1..=20 if param.iter().all(is_mech_char) => Ok((&[], param)),
         _ => refuse(param, ErrorKind::Verify),
@@ -248,18 +255,13 @@ pub(crate) fn sasl_mech(param: &[u8]) -> IResult<&[u8], &[u8]> {
 /// size-param = 1*DIGIT
 /// ```
 pub(crate) fn size_param(param: &[u8]) -> IResult<&[u8], Option<u64>> {
-    let mut value = Some(0_u64);
-    for octet in param {
-        let digit = octet.wrapping_sub(b'0');
-        if digit > 9 {
-            return refuse(param, ErrorKind::Digit);
-        }
-        value = value.and_then(|value| value.checked_mul(10)?.checked_add(u64::from(digit)));
+    if param.is_empty() || !param.iter().all(u8::is_ascii_digit) {
+        return refuse(param, ErrorKind::Digit);
     }
-    match param {
-        [] => refuse(param, ErrorKind::Digit),
-        _ => Ok((&[], value)),
-    }
+    let value = param.iter().try_fold(0, |value: u64, digit| {
+        value.checked_mul(10)?.checked_add(u64::from(digit & 0x0f))
+    });
+    Ok((&[], value))
 }
 
 /// RFC 9422, section 3.

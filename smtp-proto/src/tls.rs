@@ -1,5 +1,6 @@
 //! What is known of the TLS connection under the protocol.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -21,9 +22,9 @@ struct Inner {
     key_exchange_group: Option<&'static str>,
     resumed: bool,
     round_trips: u64,
-    peer_certificates: Vec<Vec<u8>>,
-    exporter: Option<Vec<u8>>,
-    server_end_point: Option<Vec<u8>>,
+    peer_certificates: Box<[Box<[u8]>]>,
+    exporter: Option<Box<[u8]>>,
+    server_end_point: Option<Box<[u8]>>,
 }
 
 impl TlsFacts {
@@ -87,21 +88,22 @@ impl TlsFacts {
     /// Sets the peer's certificates, each in DER, its own first.
     #[must_use]
     pub fn with_peer_certificates(mut self, certificates: Vec<Vec<u8>>) -> Self {
-        self.edit().peer_certificates = certificates;
+        let certificates = certificates.into_iter().map(Vec::into_boxed_slice);
+        self.edit().peer_certificates = certificates.collect();
         self
     }
 
     /// Sets the channel binding `tls-exporter` (RFC 9266).
     #[must_use]
     pub fn with_exporter(mut self, binding: Vec<u8>) -> Self {
-        self.edit().exporter = Some(binding);
+        self.edit().exporter = Some(binding.into());
         self
     }
 
     /// Sets the channel binding `tls-server-end-point` (RFC 5929).
     #[must_use]
     pub fn with_server_end_point(mut self, binding: Vec<u8>) -> Self {
-        self.edit().server_end_point = Some(binding);
+        self.edit().server_end_point = Some(binding.into());
         self
     }
 
@@ -142,7 +144,7 @@ impl TlsFacts {
 
     /// The peer's certificates, each in DER, its own first.
     pub fn peer_certificates(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.0.peer_certificates.iter().map(Vec::as_slice)
+        self.0.peer_certificates.iter().map(|each| &**each)
     }
 
     /// The channel binding of this name: `tls-exporter` or `tls-server-end-point`.

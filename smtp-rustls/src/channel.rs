@@ -12,18 +12,21 @@ use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection};
 use smtp_proto::{Connection, Time, Transmit, TransportError};
 
 use crate::facts;
 use crate::frames::Frames;
 use crate::hint::{self, Begun};
+use crate::tls::Tls;
 
 /// One TLS connection under one SMTP connection.
 pub(crate) struct Channel {
     rustls: ClientConnection,
     extended_master_secret: bool,
+    /// Whether it was checked who the peer is.
+    verified: bool,
     begun: Begun,
     phase: Phase,
     sending: Sending,
@@ -76,10 +79,11 @@ struct Encrypted {
 
 impl Channel {
     pub(crate) fn new(
-        config: Arc<ClientConfig>,
+        tls: &Tls,
         name: ServerName<'static>,
         begun: Begun,
     ) -> Result<Self, TransportError> {
+        let config = Arc::clone(tls.config());
         let extended_master_secret = config.require_ems;
         // rustls counts the header in.
         let record = config.max_fragment_size.map_or(RECORD_OCTETS, |size| {
@@ -89,6 +93,7 @@ impl Channel {
         Ok(Self {
             rustls,
             extended_master_secret,
+            verified: tls.verifies(),
             begun,
             phase: Phase::Handshake,
             sending: Sending::Anything,
@@ -271,9 +276,14 @@ impl Channel {
         }
         self.phase = Phase::Open;
         if let Some(Ok(upgrade)) = connection.poll_upgrade() {
+            let facts = facts::gather(&self.rustls, self.extended_master_secret);
             upgrade.complete(
                 now,
-                facts::gather(&self.rustls, self.extended_master_secret),
+                if self.verified {
+                    facts
+                } else {
+                    facts.with_unverified_peer()
+                },
             );
         }
     }

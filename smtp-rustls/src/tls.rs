@@ -32,7 +32,11 @@ use crate::unverified::Unverified;
 /// # fn main() {}
 /// ```
 #[derive(Clone)]
-pub struct Tls(Arc<ClientConfig>);
+pub struct Tls {
+    config: Arc<ClientConfig>,
+    /// Whether somebody looks who the server is.
+    verifies: bool,
+}
 
 /// Makes a [`Tls`].
 #[must_use = "a builder does nothing until `build` is called"]
@@ -103,21 +107,29 @@ impl Tls {
 
     /// The settings as rustls knows them.
     pub fn config(&self) -> &Arc<ClientConfig> {
-        &self.0
+        &self.config
+    }
+
+    /// Whether it is checked who the server is, as far as that is known here.
+    pub(crate) fn verifies(&self) -> bool {
+        self.verifies
     }
 }
 
 /// Takes settings that were made by other means, such as ones with a verifier of the user's own, as they are.
 impl From<Arc<ClientConfig>> for Tls {
     fn from(config: Arc<ClientConfig>) -> Self {
-        Self(config)
+        Self {
+            config,
+            verifies: true,
+        }
     }
 }
 
 /// Takes settings that were made by other means, such as ones with a verifier of the user's own, as they are.
 impl From<ClientConfig> for Tls {
     fn from(config: ClientConfig) -> Self {
-        Self(Arc::new(config))
+        Arc::new(config).into()
     }
 }
 
@@ -222,6 +234,7 @@ impl TlsBuilder {
     /// # Errors
     /// If there is no cryptography or nobody to trust, or a certificate or key is none.
     pub fn build(self) -> Result<Tls, TlsError> {
+        let verifies = self.trust.is_somebody() || !self.keys.is_empty();
         let provider = self.provider.map_or_else(default_provider, Ok)?;
         let mut verifier = self.trust.verifier(self.roots?, &provider)?;
         if !self.keys.is_empty() {
@@ -235,13 +248,16 @@ impl TlsBuilder {
             .map_err(TlsError::Rustls)?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        Ok(match self.client.transpose()? {
+        let config = match self.client.transpose()? {
             Some((chain, key)) => config
                 .with_client_auth_cert(chain, key)
                 .map_err(TlsError::Client)?,
             None => config.with_no_client_auth(),
-        }
-        .into())
+        };
+        Ok(Tls {
+            verifies,
+            ..config.into()
+        })
     }
 }
 
@@ -255,6 +271,15 @@ impl fmt::Debug for TlsBuilder {
 }
 
 impl Trust {
+    /// Whether there is anybody whom it does not trust.
+    fn is_somebody(self) -> bool {
+        #[cfg(feature = "dangerous")]
+        if matches!(self, Self::Anybody) {
+            return false;
+        }
+        true
+    }
+
     /// Who looks at the server's certificate.
     fn verifier(
         self,

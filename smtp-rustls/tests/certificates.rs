@@ -169,6 +169,22 @@ fn v05_a_name_is_taken_literally() {
     }
 }
 
+#[cfg(feature = "idna")]
+#[test]
+fn v05_a_name_beyond_ascii_is_certified_by_its_a_labels() {
+    let tls = smtp_test::Tls::for_names(["mail.xn--bcher-kva.example"]);
+    for host in ["mail.b\u{fc}cher.example", "Mail.B\u{dc}CHER.Example."] {
+        connect(host, &tls, &trust(&tls)).unwrap();
+    }
+    for host in ["mail.bucher.example", "mail.b\u{16f}cher.example"] {
+        let error = connect(host, &tls, &trust(&tls)).unwrap_err();
+        assert!(matches!(
+            cause(&error),
+            CertificateError::NotValidForNameContext { .. }
+        ));
+    }
+}
+
 #[test]
 fn v05_a_certificate_that_is_its_own_authority_is_refused_even_if_it_is_trusted() {
     let key = KeyPair::generate().unwrap();
@@ -457,6 +473,30 @@ fn who_asks_for_it_by_name_gets_no_verification() {
     let tls = smtp_test::Tls::new().defect(Defect::SelfSigned);
     let careless = Tls::builder().dangerous_no_verification().build().unwrap();
     connect("example.org", &tls, &careless).unwrap();
+}
+
+/// RFC 8689, section 2.
+#[cfg(feature = "dangerous")]
+#[test]
+fn requiretls_is_not_said_to_whoever_it_may_be() {
+    use smtp_rustls::proto::{Mail, Parameter};
+
+    let said = |trust: Tls, tls: &smtp_test::Tls| {
+        let config = Config::new().tls(tls.clone()).with("REQUIRETLS");
+        let log = Log::new();
+        let endpoint = Endpoint::starttls("localhost").tls(trust).build().unwrap();
+        let session = endpoint.attempt(None).unwrap();
+        let mut wiring = Wiring::new(session, &config, tls, &log);
+        let mail = Mail::builder().sender("a@x.test").recipient("b@x.test");
+        let mail = mail.parameter(Parameter::require_tls()).text(HELLO).build();
+        let outcome = wiring.send(mail.unwrap());
+        log.assert_clean();
+        outcome.is_accepted()
+    };
+    let tls = smtp_test::Tls::new();
+    assert!(said(trust(&tls), &tls));
+    let careless = Tls::builder().dangerous_no_verification().build().unwrap();
+    assert!(!said(careless, &tls));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use common::{HELLO, NOW, Wiring, mail, trust};
 use smtp_rustls::proto::sasl::TokenRequest;
 use smtp_rustls::proto::{
-    AuthenticationError, ConfigError, Connection, Credentials, Error, ErrorKind, Pipelining,
+    AuthenticationError, ConfigError, Connection, Credentials, Error, ErrorKind, Mail, Pipelining,
     Protocol, ReplyLimits, Secret, Security, Stage, Timeouts, TransportError, Wire,
 };
 use smtp_rustls::{Endpoint, EndpointBuilder, EndpointError, HostFault, Session};
@@ -184,6 +184,41 @@ fn an_opportunistic_policy_tries_again_in_clear_only_if_tls_itself_failed() {
     }
 }
 
+/// RFC 8689, section 4.2.2.
+#[test]
+fn v01_an_endpoint_gives_way_for_a_mail_that_needs_no_tls_and_for_no_other() {
+    let bad = Tls::new().defect(Defect::Expired);
+    let config = Config::new().tls(bad.clone());
+    let text = |header: &str| format!("{header}Subject: t\r\n\r\nhello\r\n");
+    let mail = |header: &str| {
+        let mail = Mail::builder().sender("a@x.test").recipient("b@x.test");
+        mail.text(text(header))
+            .honour_tls_required()
+            .build()
+            .unwrap()
+    };
+    let (optional, other) = (mail("TLS-Required: No\r\n"), mail(""));
+    let strict = common::starttls(&bad).build().unwrap();
+    let reached = |endpoint: &Endpoint| {
+        let (count, last) = attempts(endpoint, &config, &bad, &Log::new());
+        (count, last.is_ok())
+    };
+    assert_eq!(reached(&strict.for_mail(&optional)), (2, true));
+    assert_eq!(reached(&strict.for_mail(&other)), (1, false));
+    let relaxed = strict.for_mail(&optional);
+    assert_eq!(relaxed.security(), Security::Opportunistic);
+    assert_eq!(
+        (relaxed.port(), relaxed.host()),
+        (strict.port(), strict.host())
+    );
+
+    let login = Credentials::password("alice", "canary").unwrap();
+    let login = common::starttls(&bad).credentials(login).build().unwrap();
+    assert_eq!(reached(&login.for_mail(&optional)), (1, false));
+    let implicit = common::implicit(&bad).build().unwrap();
+    assert_eq!(implicit.for_mail(&optional).security(), Security::Implicit);
+}
+
 #[test]
 fn an_opportunistic_policy_tries_again_in_clear_if_tls_takes_too_long() {
     let endpoint = opportunistic(&Tls::new());
@@ -342,9 +377,51 @@ fn a_host_is_a_name_or_an_address_and_the_error_says_which_it_is_not() {
             "{typed:?}: {fault}"
         );
     }
-    let fault = host("bücher.example").unwrap_err();
+}
+
+#[cfg(not(feature = "idna"))]
+#[test]
+fn a_host_beyond_ascii_is_refused_with_what_helps() {
+    let fault = Endpoint::starttls("bücher.example").build().unwrap_err();
     assert!(matches!(fault, EndpointError::Host(HostFault::NotAscii)));
     assert!(fault.to_string().contains("xn--"), "{fault}");
+    assert!(fault.to_string().contains("feature `idna`"), "{fault}");
+}
+
+#[cfg(feature = "idna")]
+#[test]
+fn v19_a_host_beyond_ascii_is_resolved_by_its_a_labels() {
+    let tls = trust(&Tls::new());
+    let host = |host: &str| Endpoint::starttls(host).tls(tls.clone()).build();
+    for (typed, resolved) in [
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("BÜCHER.example.", "xn--bcher-kva.example."),
+        ("mail.faß.example", "mail.xn--fa-hia.example"),
+    ] {
+        assert_eq!(host(typed).unwrap().host(), resolved);
+    }
+    for (typed, at) in [
+        ("mail.bü\u{200d}cher.example", 5),
+        ("bu\u{308}cher.example", 0),
+    ] {
+        match host(typed).unwrap_err() {
+            EndpointError::Host(HostFault::NotIdna(error)) => assert_eq!(error.offset(), at),
+            other => panic!("{typed}: {other}"),
+        }
+    }
+    for typed in [
+        "bü cher.example",
+        "[bücher]",
+        "bücher..example",
+        "bücher.example:25",
+        "bü\u{ff0e}a",
+    ] {
+        let fault = host(typed).unwrap_err();
+        assert!(
+            matches!(fault, EndpointError::Host(HostFault::Malformed)),
+            "{fault}"
+        );
+    }
 }
 
 #[test]

@@ -1,17 +1,18 @@
 //! Sends so many mails through the blocking client to a server that costs nothing.
 //!
-//! `mails COUNT [OCTETS] [RECIPIENTS]`: to count instructions, take the difference between two counts of mails. With the
-//! feature `counting` it prints the allocations a mail and what an idle connection keeps.
+//! `mails COUNT [OCTETS] [RECIPIENTS] [batch]`: to count instructions, take the difference between two counts of mails. A
+//! batch is of mails for one recipient. With the feature `counting` it prints the allocations a mail and what an idle connection keeps.
 
-use bench::{Canned, ONE, OPENING, TEN, text};
+use bench::{Canned, NEXT, ONE, OPENING, TEN, text};
 use bytes::Bytes;
 use smtp_blocking::Client;
-use smtp_proto::{Config, Connection, ForwardPath, Mail, Security};
+use smtp_proto::{Config, Connection, ForwardPath, Mail, Outcome, Security};
 
 fn main() {
+    let batch = std::env::args().any(|word| word == "batch");
     let mut arguments = std::env::args()
         .skip(1)
-        .map(|word| word.parse::<usize>().expect("a number"));
+        .map_while(|word| word.parse::<usize>().ok());
     let count = arguments.next().unwrap_or(1000);
     let octets = arguments.next().unwrap_or(1000);
     let recipients = arguments.next().unwrap_or(1);
@@ -22,7 +23,11 @@ fn main() {
         .unwrap();
     #[cfg(feature = "counting")]
     let before = bench::counting::live();
-    let stream = Canned::new(&OPENING, if recipients == 1 { ONE } else { TEN });
+    let stream = if batch {
+        Canned::new(&[&OPENING[..], &ONE[..1]].concat(), NEXT)
+    } else {
+        Canned::new(&OPENING, if recipients == 1 { ONE } else { TEN })
+    };
     let mut client = Client::from_stream(stream, Connection::new(config.into(), [0; 32]));
     client.ready().unwrap();
 
@@ -31,10 +36,15 @@ fn main() {
     let recipients: Vec<ForwardPath> = (0..recipients)
         .map(|index| format!("bob{index}@example.net").parse().unwrap())
         .collect();
+    let mail = || Mail::new(sender.clone(), recipients.iter().cloned(), text.clone()).unwrap();
     let mut send = |count| {
+        if batch {
+            let sent = client.send_all((0..count).map(|_| mail()));
+            assert_eq!(sent.filter(Outcome::is_accepted).count(), count);
+            return;
+        }
         for _ in 0..count {
-            let mail = Mail::new(sender.clone(), recipients.iter().cloned(), text.clone()).unwrap();
-            assert!(client.send(mail).unwrap().is_accepted());
+            assert!(client.send(mail()).unwrap().is_accepted());
         }
     };
     #[cfg(feature = "counting")]

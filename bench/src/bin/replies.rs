@@ -1,6 +1,6 @@
 //! Reads so many replies, or scans and encodes so many texts: for counting instructions, and for nanoseconds.
 //!
-//! `replies one|ehlo|text|memchr|memcpy COUNT`
+//! `replies one|ehlo|text|dotted|memchr|memcpy COUNT`
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -16,7 +16,10 @@ fn main() {
         .next()
         .and_then(|word| word.parse().ok())
         .unwrap_or(1000);
-    let text = Bytes::from(bench::text(1 << 20));
+    let text = match what.as_str() {
+        "dotted" => Bytes::from(b".a line with a dot in front\r\n".repeat((1 << 20) / 29)),
+        _ => Bytes::from(bench::text(1 << 20)),
+    };
     let rules = Rules::new();
     let mut copy = vec![0; text.len()];
     let begin = Instant::now();
@@ -27,7 +30,7 @@ fn main() {
                 let (reply, _) = Reply::parse(black_box(bench::EHLO)).unwrap().unwrap();
                 drop(black_box(Capabilities::parse(&reply)));
             }
-            "text" => {
+            "text" | "dotted" => {
                 let facts = scan(black_box(&text), &rules).unwrap();
                 let mut encoder = Encoder::verified(&facts);
                 let mut rest = text.clone();
@@ -42,7 +45,7 @@ fn main() {
             }
             "memchr" => drop(black_box(memchr::memchr(0, black_box(&text)))),
             "memcpy" => black_box(&mut copy).copy_from_slice(black_box(&text)),
-            _ => panic!("one, ehlo, text, memchr or memcpy"),
+            _ => panic!("one, ehlo, text, dotted, memchr or memcpy"),
         }
     }
     let spent = begin.elapsed() / count.max(1);

@@ -1,8 +1,8 @@
 //! Recipients of every kind, and servers that close.
 
-use smtp_proto::{Fate, Pipelining, Security};
+use smtp_proto::{Fate, Security};
 
-use super::{Bench, Case, Done, Text, Verdict, Way, mails};
+use super::{Case, Done, Way, each_way, mails};
 use crate::adapter::Load;
 use crate::letter::Letter;
 use crate::site::Door;
@@ -14,7 +14,7 @@ pub(super) const CASES: &[Case] = &[
             let recipients = [
                 "ok", "no", "ok", "grey", "full", "ok", "over", "no", "ok", "ok",
             ];
-            each_way(bench, |bench, way| {
+            each_way(bench, &Way::ALL, |bench, way| {
                 let recipients = bench.known(&recipients);
                 let letters = [Letter::new("ok", &recipients), Letter::new("ok", &["ok"])];
                 let endpoint = way.apply(bench.endpoint(Door::Relay, Security::StartTls));
@@ -29,7 +29,7 @@ pub(super) const CASES: &[Case] = &[
             if !bench.server.refuses("closing") {
                 return Ok(Done::Unsupported);
             }
-            each_way(bench, |bench, way| {
+            each_way(bench, &Way::ALL, |bench, way| {
                 let letters = [
                     Letter::new("ok", &["ok"]),
                     Letter::new("ok", &["ok", "closing", "ok"]),
@@ -58,18 +58,3 @@ pub(super) const CASES: &[Case] = &[
         },
     },
 ];
-
-fn each_way(bench: &Bench<'_>, run: impl Fn(&Bench<'_>, Way) -> Verdict) -> Verdict {
-    for level in [
-        Pipelining::Off,
-        Pipelining::Envelope,
-        Pipelining::Transactions,
-        Pipelining::Speculative,
-    ] {
-        for text in [Text::Data, Text::Chunk] {
-            let way = Way { level, text };
-            run(bench, way).map_err(|fault| format!("{level:?}, {text:?}: {fault}"))?;
-        }
-    }
-    Ok(Done::Passed)
-}

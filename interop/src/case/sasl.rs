@@ -26,10 +26,6 @@ macro_rules! cases {
             },
         )*
             Case {
-                name: "EXTERNAL",
-                run: external,
-            },
-            Case {
                 name: "SCRAM bound by what the server lacks",
                 run: unknown_binding,
             },
@@ -72,14 +68,6 @@ fn logs_in(bench: &Bench<'_>, make: Make, [right, wrong]: &Secrets) -> Verdict {
         Ok::<_, String>(move |endpoint: EndpointBuilder| endpoint.credentials(credentials.clone()))
     };
     everywhere(bench, with(right)?, with(wrong)?, is_rejected)
-}
-
-/// With a certificate it goes, without one it does not.
-fn external(bench: &Bench<'_>) -> Verdict {
-    let wrong = |endpoint: EndpointBuilder| endpoint.credentials(Credentials::external());
-    let known = bench.site.certificates.known();
-    let right = |endpoint| wrong(endpoint).tls(known.clone());
-    everywhere(bench, right, wrong, is_rejected)
 }
 
 /// Where the only binding is one that TLS 1.3 did away with (RFC 9266), the bound mechanism is refused, and

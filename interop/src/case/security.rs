@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use smtp_proto::{Credentials, Error, ErrorKind, Security, Stage, Timeouts};
+use smtp_rustls::EndpointBuilder;
 
 use super::{Bench, Case, Done, Verdict, mails};
 use crate::adapter::{Load, Session};
@@ -73,6 +74,18 @@ pub(super) const CASES: &[Case] = &[
         run: |bench| distrusts(bench, Door::Expired),
     },
     Case {
+        name: "certificate that no authority gave",
+        run: |bench| distrusts(bench, Door::SelfSigned),
+    },
+    Case {
+        name: "TLS 1.0 and 1.1 only",
+        run: |bench| distrusts(bench, Door::Old),
+    },
+    Case {
+        name: "TLS session resumed",
+        run: resumed,
+    },
+    Case {
         name: "capabilities before and after TLS",
         run: capabilities,
     },
@@ -80,13 +93,20 @@ pub(super) const CASES: &[Case] = &[
 
 fn deliver(bench: &Bench<'_>, door: Door, security: Security) -> Result<Session, String> {
     let letters = [Letter::new("ok", &["ok"]), Letter::new("ok", &["no", "ok"])];
-    let mut endpoint = bench.endpoint(door, security);
+    let mut endpoint = unknown(bench, door, security)?;
     if door == Door::Implicit {
         let user = format!("{USER}@{HOST}");
         let credentials = Credentials::password(&user, PASSWORD);
         endpoint = endpoint.credentials(credentials.map_err(|error| error.to_string())?);
     }
     bench.deliver(endpoint, door, &letters)
+}
+
+/// An endpoint that has no session of TLS to resume: such a one shows no certificate, and may be from another door.
+fn unknown(bench: &Bench<'_>, door: Door, security: Security) -> Result<EndpointBuilder, String> {
+    let tls = bench.site.certificates.fresh_trust();
+    let tls = tls.map_err(|error| error.to_string())?;
+    Ok(bench.endpoint(door, security).tls(tls))
 }
 
 fn in_tls(bench: &Bench<'_>, door: Door, security: Security) -> Verdict {
@@ -112,7 +132,7 @@ fn fails(
     is_right: fn(&Error) -> bool,
 ) -> Verdict {
     let load = Load::Batch(mails(&[Letter::new("ok", &["ok"])])?);
-    match bench.converse(bench.endpoint(door, security), door, load) {
+    match bench.converse(unknown(bench, door, security)?, door, load) {
         Ok(_) => Err("it was sent".into()),
         Err(error) if !is_right(&error) => Err(error.to_string()),
         Err(_) => bench.compare_nothing().map(|()| Done::Passed),
@@ -131,12 +151,37 @@ fn silent(bench: &Bench<'_>) -> Verdict {
     }
 }
 
-/// Nothing goes in a connection to a server that shows such a certificate; in clear it may go.
+/// Nothing goes in a connection to a server whose certificate or TLS is no good; in clear it may go, if that was allowed.
 fn distrusts(bench: &Bench<'_>, door: Door) -> Verdict {
     fails(bench, door, Security::StartTls, |error| {
         matches!(error.kind(), ErrorKind::Transport(_)) && error.stage() == Stage::TlsHandshake
     })?;
     in_clear(bench, door, Security::Opportunistic)
+}
+
+/// The second connection goes on with the session of the first.
+fn resumed(bench: &Bench<'_>) -> Verdict {
+    if !bench.server.resumes_tls() {
+        return Ok(Done::Unsupported);
+    }
+    for (door, security) in [
+        (Door::Relay, Security::StartTls),
+        (Door::Implicit, Security::Implicit),
+    ] {
+        // Not those of other cases.
+        let tls = bench.site.certificates.fresh_trust();
+        let tls = tls.map_err(|error| error.to_string())?;
+        let deliver = || {
+            let endpoint = bench.endpoint(door, security).tls(tls.clone());
+            let session = bench.deliver(endpoint, door, &[Letter::new("ok", &["ok"])])?;
+            Ok::<_, String>(session.tls.is_some_and(|facts| facts.is_resumed()))
+        };
+        match (deliver()?, deliver()?) {
+            (false, true) => {}
+            (first, _) => return Err(format!("{door:?}: the first is {first}, not the second")),
+        }
+    }
+    Ok(Done::Passed)
 }
 
 fn capabilities(bench: &Bench<'_>) -> Verdict {

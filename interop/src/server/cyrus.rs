@@ -58,8 +58,11 @@ SERVICES {{
         Ok(command)
     }
 
-    fn protocol(&self, _door: Door) -> Protocol {
-        Protocol::Lmtp
+    fn protocol(&self, door: Door) -> Protocol {
+        match door {
+            Door::Submission => Protocol::Lmtp,
+            _ => Protocol::Smtp,
+        }
     }
 
     fn refuses(&self, _kind: &str) -> bool {

@@ -70,6 +70,15 @@ impl Server for Dovecot {
         self.mechanisms()
     }
 
+    fn resumes_tls(&self) -> bool {
+        // The next connection may come to another process, which has keys of its own.
+        false
+    }
+
+    fn knows_certificates(&self) -> bool {
+        true
+    }
+
     fn take(&self, site: &Site) -> io::Result<Vec<Stored>> {
         let mut stored = Vec::new();
         for user in fs::read_dir(site.path("store"))? {

@@ -3,10 +3,10 @@
 use std::io;
 use std::process::Command;
 
-use super::{Server, count_files, dovecot};
+use super::{Server, count_files_if, dovecot};
 use crate::certificates::Flaw;
 use crate::letter::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
-use crate::site::{Door, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
+use crate::site::{Door, FEW, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
 
 #[derive(Debug)]
 pub(super) struct Exim;
@@ -28,7 +28,7 @@ impl Server for Exim {
             site.folder(each, EXIM)?;
         }
         site.folder("store", STORE)?;
-        for flaw in [Flaw::None, Flaw::WrongName, Flaw::Expired] {
+        for flaw in Flaw::ALL {
             keep_private(&site.certificates.key(flaw), EXIM)?;
         }
         // Where it looks by itself: it distrusts a file that is named to it.
@@ -46,6 +46,26 @@ impl Server for Exim {
         dovecot::beside(site)
     }
 
+    fn greylists(&self) -> bool {
+        true
+    }
+
+    fn reports(&self) -> bool {
+        true
+    }
+
+    fn reports_xtext(&self) -> bool {
+        true
+    }
+
+    fn knows_certificates(&self) -> bool {
+        true
+    }
+
+    fn mechanisms(&self) -> &'static [&'static str] {
+        &["PLAIN", "LOGIN", "CRAM-MD5"]
+    }
+
     fn refuses_before_chunks(&self) -> bool {
         false
     }
@@ -55,7 +75,10 @@ impl Server for Exim {
     }
 
     fn queued(&self, site: &Site) -> io::Result<usize> {
-        count_files(&site.path("spool/input"))
+        // The headers are the last of a mail that is written.
+        count_files_if(&site.path("spool/input"), |path| {
+            path.to_string_lossy().ends_with("-H")
+        })
     }
 }
 
@@ -85,13 +108,7 @@ fn authenticators(site: &Site) -> String {
         return String::new();
     }
     let socket = dovecot::auth(site);
-    let mechanisms = [
-        "CRAM-MD5",
-        "SCRAM-SHA-1",
-        "SCRAM-SHA-256",
-        "XOAUTH2",
-        "OAUTHBEARER",
-    ];
+    let mechanisms = ["SCRAM-SHA-1", "SCRAM-SHA-256", "XOAUTH2", "OAUTHBEARER"];
     mechanisms
         .map(|name| {
             format!(
@@ -113,24 +130,31 @@ fn configuration(site: &Site) -> String {
     let ports = Door::ALL
         .map(|door| site.port(door).to_string())
         .join(" : ");
-    let [submission, implicit, bare, small, broken, wrong, expired] = [
+    let [submission, implicit, bare, small, broken, old, few] = [
         Door::Submission,
         Door::Implicit,
         Door::Bare,
         Door::Small,
         Door::Broken,
-        Door::WrongName,
-        Door::Expired,
+        Door::Old,
+        Door::Few,
     ]
     .map(|door| site.port(door));
+    let greylist = site.greylist;
     let unless_bare = format!("${{if eq{{$received_port}}{{{bare}}}{{}}{{*}}}}");
     let by_port = |file: fn(&Site, Flaw) -> String| {
-        format!(
-            "${{if eq{{$received_port}}{{{wrong}}}{{{}}}{{${{if eq{{$received_port}}{{{expired}}}{{{}}}{{{}}}}}}}}}",
-            file(site, Flaw::WrongName),
-            file(site, Flaw::Expired),
-            file(site, Flaw::None),
-        )
+        let flawed = [
+            (Door::WrongName, Flaw::WrongName),
+            (Door::Expired, Flaw::Expired),
+            (Door::SelfSigned, Flaw::SelfSigned),
+        ];
+        (flawed.into_iter()).fold(file(site, Flaw::None), |others, (door, flaw)| {
+            format!(
+                "${{if eq{{$received_port}}{{{}}}{{{}}}{{{others}}}}}",
+                site.port(door),
+                file(site, flaw)
+            )
+        })
     };
     let chain = by_port(|site, flaw| site.certificates.chain(flaw).display().to_string());
     let key = by_port(|site, flaw| site.certificates.key(flaw).display().to_string());
@@ -162,6 +186,10 @@ recipients_max = 1000
 tls_advertise_hosts = {unless_bare}
 tls_certificate = ${{if eq{{$received_port}}{{{broken}}}{{/nonexistent}}{{{chain}}}}}
 tls_privatekey = {key}
+tls_require_ciphers = ${{if eq{{$received_port}}{{{old}}}{{LEGACY:-VERS-ALL:+VERS-TLS1.0:+VERS-TLS1.1}}{{NORMAL}}}}
+tls_resumption_hosts = *
+tls_try_verify_hosts = *
+tls_verify_certificates = {authority}
 auth_advertise_hosts = ${{if or{{{{eq{{$received_port}}{{{submission}}}}}{{eq{{$received_port}}{{{implicit}}}}}}}{{${{if eq{{$tls_in_cipher}}{{}}{{}}{{*}}}}}}{{}}}}
 pipelining_advertise_hosts = {unless_bare}
 chunking_advertise_hosts = {unless_bare}
@@ -176,8 +204,13 @@ begin acl
 mail:
 {at_mail}  accept
 rcpt:
-{at_rcpt}  accept domains = {HOST}
-    local_parts = ^ok-
+{at_rcpt}  defer condition = ${{if and{{{{eq{{$received_port}}{{{few}}}}}{{>{{$rcpt_count}}{{{FEW}}}}}}}}}
+    message = 452 4.5.3 Too many recipients
+  defer local_parts = ^later-
+    condition = ${{if match{{${{readsocket{{inet:127.0.0.1:{greylist}}}{{recipient=$local_part@$domain\\n\\n}}{{5s}}}}}}{{451}}}}
+    message = 451 4.7.1 Greylisted, come back later
+  accept domains = {HOST}
+    local_parts = ^ok- : ^later- : ^bounce-
   accept authenticated = *
   deny message = 550 5.1.1 no such user
 predata:
@@ -185,6 +218,11 @@ predata:
 data:
 {at_end}  accept
 begin routers
+gone:
+  driver = redirect
+  local_parts = ^bounce-
+  allow_fail
+  data = :fail: gone
 store:
   driver = accept
   domains = {HOST}
@@ -214,7 +252,20 @@ login:
   server_prompts = Username:: : Password::
   server_condition = ${{if and{{{{eq{{$auth1}}{{{USER}@{HOST}}}}}{{eq{{$auth2}}{{{PASSWORD}}}}}}}}}
   server_set_id = $auth1
+cram:
+  driver = cram_md5
+  public_name = CRAM-MD5
+  server_secret = ${{if eq{{$auth1}}{{{USER}@{HOST}}}{{{PASSWORD}}}fail}}
+  server_set_id = $auth1
+external:
+  driver = external
+  public_name = EXTERNAL
+  server_advertise_condition = $tls_in_certificate_verified
+  server_param2 = ${{certextract{{subject,CN}}{{$tls_in_peercert}}}}
+  server_condition = ${{if or{{{{eq{{$auth1}}{{}}}}{{eq{{$auth1}}{{$auth2}}}}}}}}
+  server_set_id = $auth2
 {by_dovecot}",
+        authority = site.certificates.authority().display(),
         by_dovecot = authenticators(site),
         at_mail = statements(Some(Step::Mail)),
         at_rcpt = statements(None),

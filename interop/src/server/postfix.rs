@@ -1,13 +1,17 @@
 //! Postfix: submission with the SASL of Dovecot, and of Cyrus; delivery into a Maildir by its own agent.
 
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::{fs, io};
 
-use super::{Ledger, Server, count_files, dovecot, said};
+use super::{Ledger, Server, count_files_if, dovecot, said};
 use crate::certificates::Flaw;
 use crate::letter::{PASSWORD, RECIPIENTS, SENDERS, Step, USER};
-use crate::site::{BackDoor, Door, FAR, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
+use crate::site::{
+    BackDoor, Door, FAR, FEW, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private,
+};
 
 #[derive(Debug)]
 pub(super) struct Postfix;
@@ -48,6 +52,18 @@ impl Server for Postfix {
         queued(site)
     }
 
+    fn mechanisms(&self) -> &'static [&'static str] {
+        &["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]
+    }
+
+    fn greylists(&self) -> bool {
+        true
+    }
+
+    fn reports(&self) -> bool {
+        true
+    }
+
     fn ledger(&self, site: &Site) -> Option<Ledger> {
         Some(Ledger::new(site.path("spool"), site.path("log")))
     }
@@ -72,7 +88,7 @@ pub(super) fn beside(site: &Site, lmtp: u16) -> io::Result<Vec<Neighbour>> {
 pub(super) fn queued(site: &Site) -> io::Result<usize> {
     let mut count = 0;
     for queue in ["incoming", "active", "deferred", "maildrop"] {
-        count += count_files(&site.path("spool").join(queue))?;
+        count += count_files_if(&site.path("spool").join(queue), is_complete)?;
     }
     Ok(count)
 }
@@ -94,8 +110,13 @@ fn command(site: &Site, transport: &str, doors: &[(u16, String)]) -> io::Result<
     let table: String = (RECIPIENTS.iter())
         .map(|fault| format!("/^{}-/ {} {}\n", fault.kind, fault.code, fault.text))
         .collect();
-    site.write("conf/recipients", &table)?;
-    site.write("conf/mailboxes", &format!("/^ok-.*@{HOST}$/ store/\n"))?;
+    site.write("conf/recipients", &(table + "/^later-/ greylist\n"))?;
+    let mailboxes = format!("/^(ok|later)-.*@{HOST}$/ store/\n");
+    site.write("conf/mailboxes", &mailboxes)?;
+    // What an alias leads to is not looked at before it is taken.
+    let aliases = format!("/^bounce-(.*)@{HOST}$/ gone-$1@gone.test\n");
+    site.write("conf/aliases", &aliases)?;
+    site.write("conf/transports", "/@gone.test$/ error:5.1.1 Gone\n")?;
     site.write(
             "conf/sasl/smtpd.conf",
             &format!(
@@ -119,6 +140,13 @@ fn command(site: &Site, transport: &str, doors: &[(u16, String)]) -> io::Result<
     Ok(command)
 }
 
+/// Whether all of a mail is in a file of the queue.
+fn is_complete(path: &Path) -> bool {
+    let mode = path.metadata().map(|file| file.permissions().mode());
+    // What is gone by now was.
+    mode.map_or(true, |mode| mode & 0o100 != 0)
+}
+
 fn add_user(site: &Site) -> io::Result<()> {
     let mut command = site.command("bash");
     let script = format!("printf {PASSWORD} | saslpasswd2 -p -c -f \"$1\" -u {HOST} {USER}");
@@ -130,6 +158,7 @@ fn add_user(site: &Site) -> io::Result<()> {
 fn main(site: &Site, transport: &str) -> String {
     let home = site.home().display();
     let beside = site.back_port(BackDoor::Beside);
+    let greylist = site.greylist;
     let key = site.certificates.key(Flaw::None);
     let chain = site.certificates.chain(Flaw::None);
     format!(
@@ -154,6 +183,7 @@ alias_maps =
 alias_database =
 local_transport = error:nobody
 local_header_rewrite_clients =
+virtual_alias_maps = regexp:{home}/conf/aliases
 virtual_mailbox_domains = {HOST}
 virtual_transport = {transport}
 virtual_mailbox_base = {home}
@@ -171,7 +201,11 @@ smtpd_soft_error_limit = 10000
 smtpd_hard_error_limit = 10001
 smtpd_client_connection_count_limit = 0
 smtpd_delay_reject = no
+smtpd_authorized_xclient_hosts = 127.0.0.1
+smtpd_authorized_xforward_hosts = 127.0.0.1
 smtpd_relay_restrictions = permit_sasl_authenticated, permit_auth_destination, reject
+smtpd_restriction_classes = greylist
+greylist = check_policy_service inet:127.0.0.1:{greylist}
 smtpd_sender_restrictions = check_sender_access regexp:{home}/conf/Mail
 smtpd_recipient_restrictions = check_recipient_access regexp:{home}/conf/recipients, reject_unlisted_recipient
 smtpd_data_restrictions = check_sender_access regexp:{home}/conf/Data
@@ -185,7 +219,7 @@ cyrus_sasl_config_path = {home}/conf/sasl
 smtpd_sasl_local_domain = {HOST}
 smtpd_sasl_security_options = noanonymous
 relay_domains = {FAR}
-transport_maps = inline:{{{FAR}=lmtp:inet:127.0.0.1:{beside}}}
+transport_maps = regexp:{home}/conf/transports, inline:{{{FAR}=lmtp:inet:127.0.0.1:{beside}}}
 lmtp_host_lookup = native
 lmtp_tls_security_level = verify
 lmtp_tls_verify_cert_match = {HOST}
@@ -230,6 +264,12 @@ fn options(site: &Site, door: Door) -> String {
             .into(),
         Door::WrongName => chain(Flaw::WrongName),
         Door::Expired => chain(Flaw::Expired),
+        Door::SelfSigned => chain(Flaw::SelfSigned),
+        Door::Old => "-o smtpd_tls_protocols=TLSv1,TLSv1.1 \
+            -o smtpd_tls_mandatory_protocols=TLSv1,TLSv1.1 \
+            -o { tls_medium_cipherlist = ALL:@SECLEVEL=0 }"
+            .into(),
+        Door::Few => format!("-o smtpd_recipient_limit={FEW}"),
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes};
 
 use super::{
     Facts, Fault, FaultReason, Rules,
-    line::{Insert, Line, State},
+    line::{Dots, Insert, Line, State},
     octets,
 };
 
@@ -28,6 +28,16 @@ pub(crate) enum Framing {
     Dot,
     /// By the number of octets.
     Length,
+}
+
+impl Framing {
+    /// What becomes of a dot at the start of a line.
+    const fn dots(self) -> Dots {
+        match self {
+            Self::Dot => Dots::Doubled,
+            Self::Length => Dots::Passed,
+        }
+    }
 }
 
 impl Encoder {
@@ -53,7 +63,7 @@ impl Encoder {
     pub(crate) const fn checking(rules: &Rules, framing: Framing) -> Self {
         Self {
             mode: Ok(Mode::Check {
-                line: Line::new(rules, matches!(framing, Framing::Dot)),
+                line: Line::new(rules, framing.dots()),
                 held_cr: false,
             }),
             framing,
@@ -62,8 +72,8 @@ impl Encoder {
 
     /// An encoder for the body that [`scan`](super::scan) found `facts` of.
     ///
-    /// If nothing is to be inserted, the body passes through without a look; only its length is
-    /// still checked. To give it another body is to send what was never checked.
+    /// The body is not checked again, but for its length: where dots are to be doubled they are looked for, and else it
+    /// passes through without a look. To give it another body is to send what was never checked.
     pub const fn verified(facts: &Facts) -> Self {
         Self::trusting(facts, Framing::Dot)
     }
@@ -75,15 +85,23 @@ impl Encoder {
 
     /// [`verified`](Self::verified) or [`chunked_verified`](Self::chunked_verified), by the framing.
     pub(crate) const fn trusting(facts: &Facts, framing: Framing) -> Self {
-        let dots = matches!(framing, Framing::Dot) && facts.dots != 0;
-        if dots || facts.converted != 0 {
+        if facts.converted != 0 {
             return Self::checking(&facts.rules, framing);
         }
+        let doubled = matches!(framing, Framing::Dot) && facts.dots != 0;
         Self {
             mode: Ok(Mode::Pass {
                 offset: 0,
                 len: facts.len,
                 ending: facts.ending,
+                doubler: if doubled {
+                    Some(Doubler {
+                        at_start: true,
+                        doubled: 0,
+                    })
+                } else {
+                    None
+                },
             }),
             framing,
         }
@@ -107,8 +125,31 @@ impl Encoder {
     ) -> Result<(), Fault> {
         let done = match self.mode.as_mut().map_err(|fault| *fault)? {
             Mode::Check { line, held_cr } => check(line, held_cr, chunk, Sink::new(room, out)),
-            Mode::Pass { offset, len, .. } => pass(offset, *len, chunk, room, out),
-            Mode::Raw => pass(&mut 0, u64::MAX, chunk, room, out),
+            Mode::Pass {
+                offset,
+                len,
+                doubler,
+                ..
+            } => {
+                let before = chunk.len();
+                if offset.saturating_add(octets(before)) > *len {
+                    Err(Fault {
+                        offset: *len,
+                        reason: FaultReason::NotAsScanned,
+                    })
+                } else {
+                    match doubler {
+                        Some(doubler) => doubler.encode(chunk, room, out),
+                        None => pass(chunk, room, out),
+                    }
+                    *offset = offset.saturating_add(octets(before.saturating_sub(chunk.len())));
+                    Ok(())
+                }
+            }
+            Mode::Raw => {
+                pass(chunk, room, out);
+                Ok(())
+            }
         };
         if let Err(fault) = done {
             self.mode = Err(fault);
@@ -123,8 +164,12 @@ impl Encoder {
     /// How many of the octets given so far make dots transparent, and are no part of the message.
     pub(crate) const fn doubled(&self) -> u64 {
         match &self.mode {
-            Ok(Mode::Check { line, .. }) => line.doubled(),
-            Ok(Mode::Pass { .. } | Mode::Raw) | Err(_) => 0,
+            Ok(Mode::Check { line, .. }) => line.dots(),
+            Ok(Mode::Pass {
+                doubler: Some(doubler),
+                ..
+            }) => doubler.doubled,
+            Ok(Mode::Pass { doubler: None, .. } | Mode::Raw) | Err(_) => 0,
         }
     }
 
@@ -197,31 +242,86 @@ enum Mode {
         offset: u64,
         len: u64,
         ending: State,
+        /// If there are dots to be doubled.
+        doubler: Option<Doubler>,
     },
     Raw,
 }
 
-/// Passes through what is known to need nothing.
-fn pass(
-    offset: &mut u64,
-    len: u64,
-    chunk: &mut Bytes,
-    room: Room,
-    out: &mut impl FnMut(Bytes),
-) -> Result<(), Fault> {
-    let after = offset.saturating_add(octets(chunk.len()));
-    if after > len {
-        return Err(Fault {
-            offset: len,
-            reason: FaultReason::NotAsScanned,
-        });
-    }
+/// Passes through what needs nothing.
+fn pass(chunk: &mut Bytes, room: Room, out: &mut impl FnMut(Bytes)) {
     if room.pieces > 0 && room.bytes > 0 && !chunk.is_empty() {
-        let piece = chunk.split_to(chunk.len().min(room.bytes));
-        *offset = offset.saturating_add(octets(piece.len()));
-        out(piece);
+        out(chunk.split_to(chunk.len().min(room.bytes)));
     }
-    Ok(())
+}
+
+/// Doubles the dots of a body that is known to keep the rules: at nothing else it looks.
+#[derive(Debug)]
+struct Doubler {
+    /// Whether the next octet is the first of a line, and if it is a dot, that has not been doubled.
+    at_start: bool,
+    doubled: u64,
+}
+
+impl Doubler {
+    fn encode(&mut self, chunk: &mut Bytes, mut room: Room, out: &mut impl FnMut(Bytes)) {
+        while room.pieces > 0 && room.bytes > 0 && !chunk.is_empty() {
+            let piece = if self.at_start && chunk.starts_with(b".") {
+                self.copy(chunk, room.bytes)
+            } else {
+                let bytes = chunk.get(..room.bytes).unwrap_or(chunk);
+                let len = before_dot(bytes).unwrap_or(bytes.len());
+                let piece = chunk.split_to(len);
+                self.at_start = piece.ends_with(b"\n");
+                piece
+            };
+            room.bytes = room.bytes.saturating_sub(piece.len());
+            room.pieces = room.pieces.saturating_sub(1);
+            out(piece);
+        }
+    }
+
+    /// Takes lines up to a dot as long as dots are close together, a dot in front of each.
+    fn copy(&mut self, chunk: &mut Bytes, at_most: usize) -> Bytes {
+        let mut copy = Vec::new();
+        let mut rest: &[u8] = chunk;
+        self.at_start = false;
+        while let Some(room) = at_most.checked_sub(copy.len().saturating_add(1))
+            && let near = rest.get(..room.min(SHORT)).unwrap_or(rest)
+            && let Some((lines, behind)) =
+                before_dot(near).and_then(|len| rest.split_at_checked(len))
+        {
+            if copy.is_empty() {
+                copy.reserve(at_most.min(COPY));
+            }
+            copy.push(b'.');
+            copy.extend_from_slice(lines);
+            self.doubled = self.doubled.saturating_add(1);
+            rest = behind;
+            self.at_start = true;
+        }
+        if copy.is_empty() {
+            self.doubled = self.doubled.saturating_add(1);
+            return Bytes::from_static(b".");
+        }
+        let taken = chunk.len().saturating_sub(rest.len());
+        chunk.advance(taken);
+        copy.into()
+    }
+}
+
+/// Octets up to the first dot behind an LF, if there is one.
+fn before_dot(bytes: &[u8]) -> Option<usize> {
+    let mut seen = 0_usize;
+    loop {
+        let rest = bytes.get(seen..)?;
+        seen = seen
+            .saturating_add(memchr::memchr(b'\n', rest)?)
+            .saturating_add(1);
+        if bytes.get(seen) == Some(&b'.') {
+            return Some(seen);
+        }
+    }
 }
 
 fn check(

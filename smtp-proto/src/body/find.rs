@@ -1,43 +1,49 @@
-//! Finding the few octets of a body that must be looked at one by one: two a line, in text.
+//! Finding out of many octets of a body at once that they are all right.
 
-/// Octets that [`find_nothing`] answers for in one go.
-///
-/// Long enough that the loop outweighs its preparation, short enough that two of them hold no line
-/// of more than 998 octets if each holds a line end.
-pub(super) const BLOCK: usize = 480;
-
-/// What is known of a block that needs nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Nothing {
-    /// Whether an LF is in it behind its first octet, or right behind it.
-    pub(super) line_feed: bool,
-}
-
-/// Looks whether the first [`BLOCK`] octets of `bytes` and the next can be sent as they are: no
-/// NUL, every CR before an LF, every LF but the first octet behind a CR and not before a dot, and
-/// octets over 127 only if `HIGH` allows them.
+/// Looks whether the first `BLOCK` octets of `bytes` and the next are all right: no NUL, every CR before an LF, every LF but
+/// the first octet behind a CR, and octets over 127 only if `HIGH` allows them. Says whether a dot follows one of those LFs.
 ///
 /// Without two more octets behind the block there is no answer. Nothing in the loop depends on what
 /// was found, so that it compiles to comparisons of whole vectors.
 #[inline]
-pub(super) fn find_nothing<const HIGH: bool>(bytes: &[u8]) -> Option<Nothing> {
-    let octets = bytes.first_chunk::<BLOCK>()?;
-    let nexts = bytes.get(1..)?.first_chunk::<BLOCK>()?;
-    let afters = bytes.get(2..)?.first_chunk::<BLOCK>()?;
-    let (mut wrong, mut any_line_feed) = (false, false);
+pub(super) fn find_sound<const HIGH: bool, const BLOCK: usize>(bytes: &[u8]) -> Option<bool> {
+    let (octets, nexts, afters) = side_by_side::<BLOCK>(bytes)?;
+    let (mut wrong, mut dot) = (false, false);
     let (mut highest, mut lowest) = (0, u8::MAX);
     for ((octet, next), after) in octets.iter().zip(nexts).zip(afters) {
         let line_feed = *next == b'\n';
-        wrong |= ((*octet == b'\r') ^ line_feed) | (line_feed & (*after == b'.'));
-        any_line_feed |= line_feed;
+        wrong |= (*octet == b'\r') ^ line_feed;
+        dot |= line_feed & (*after == b'.');
         highest |= octet;
         lowest = lowest.min(*octet);
     }
     let sound = !wrong & (lowest > 0) & (HIGH | (highest < 128));
-    sound.then_some(Nothing {
-        line_feed: any_line_feed,
-    })
+    sound.then_some(dot)
 }
+
+/// How many dots [`find_sound`] has found.
+pub(super) fn count_dots<const BLOCK: usize>(bytes: &[u8]) -> u64 {
+    let Some((_, nexts, afters)) = side_by_side::<BLOCK>(bytes) else {
+        return 0;
+    };
+    let dots = |(next, after): (&u8, &u8)| u8::from((*next == b'\n') & (*after == b'.'));
+    // So few at a time that an octet holds the sum.
+    let parts = nexts.chunks(FEW).zip(afters.chunks(FEW));
+    parts
+        .map(|(nexts, afters)| nexts.iter().zip(afters).map(dots).fold(0, u8::wrapping_add))
+        .fold(0, |sum, dots| sum.saturating_add(u64::from(dots)))
+}
+
+/// A block, and the same from its second and from its third octet on.
+#[inline]
+fn side_by_side<const BLOCK: usize>(
+    bytes: &[u8],
+) -> Option<(&[u8; BLOCK], &[u8; BLOCK], &[u8; BLOCK])> {
+    let from = |start: usize| bytes.get(start..)?.first_chunk();
+    Some((from(0)?, from(1)?, from(2)?))
+}
+
+const FEW: usize = 240;
 
 #[cfg(test)]
 mod tests {
@@ -46,28 +52,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_needs_something_wherever_it_is_in_it() {
+    fn a_block_is_judged_by_what_is_anywhere_in_it() {
+        const BLOCK: usize = 896;
         let sound = |bytes: &[u8]| {
+            let dots = |dot: bool| {
+                assert_eq!(dot, count_dots::<BLOCK>(bytes) > 0);
+                count_dots::<BLOCK>(bytes)
+            };
             (
-                find_nothing::<true>(bytes).is_some(),
-                find_nothing::<false>(bytes).is_some(),
+                find_sound::<true, BLOCK>(bytes).map(dots),
+                find_sound::<false, BLOCK>(bytes).map(dots),
             )
         };
+        let none = (None, None);
         for at in 0..BLOCK {
+            let last = if at == BLOCK - 1 { Some(0) } else { None };
             for (text, expected) in [
-                (&b"\r\nx"[..], (true, true)),
-                (b".\r\n", (true, true)),
-                (b"\r\n.", (false, false)),
-                (b"x\0x", (at == BLOCK - 1, at == BLOCK - 1)),
-                (b"\rx\n", (false, false)),
-                (b"x\nx", (false, false)),
-                (b"\xe9xx", (true, false)),
+                (&b"\r\nx"[..], (Some(0), Some(0))),
+                (b".\r\n", (Some(0), Some(0))),
+                (b"\r\n.", (Some(1), Some(1))),
+                (b"x\0x", (last, last)),
+                (b"\rx\n", none),
+                (b"\rx.", none),
+                (b"x\nx", none),
+                (b"x\n.", none),
+                (b"\xe9xx", (Some(0), None)),
             ] {
                 let mut bytes = vec![b'x'; BLOCK + 2];
                 bytes[at..at + 3].copy_from_slice(text);
                 assert_eq!(sound(&bytes), expected, "{text:?} at {at}");
-                assert_eq!(sound(&bytes[..BLOCK + 1]), (false, false));
+                assert_eq!(sound(&bytes[..BLOCK + 1]), none);
             }
         }
+        let dots = b"\r\n.".repeat(BLOCK / 3 + 2);
+        assert_eq!(sound(&dots), (Some(299), Some(299)));
     }
 }

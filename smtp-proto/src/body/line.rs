@@ -13,7 +13,7 @@
 
 use super::{
     Fault, FaultReason, LineEnds, Rules,
-    find::{BLOCK, find_nothing},
+    find::{count_dots, find_sound},
     octets,
 };
 use crate::find::find;
@@ -40,15 +40,23 @@ impl Insert {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line {
     rules: Rules,
-    /// Whether a dot at the start of a line is doubled.
-    dots: bool,
+    dots: Dots,
+    /// Dots at the start of lines so far, as they were counted or doubled.
+    counted: u64,
     state: State,
     /// Octets of the body so far.
     offset: u64,
     /// Octets of the line so far, never more than the longest line allowed.
     column: usize,
-    /// Dots that were doubled.
-    doubled: u64,
+}
+
+/// What becomes of a dot at the start of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dots {
+    /// Nothing: it is text.
+    Passed,
+    Counted,
+    Doubled,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,20 +69,26 @@ pub(super) enum State {
 }
 
 impl Line {
-    pub(super) const fn new(rules: &Rules, dots: bool) -> Self {
+    pub(super) const fn new(rules: &Rules, dots: Dots) -> Self {
         Self {
             rules: *rules,
             dots,
+            counted: 0,
             state: State::Start,
             offset: 0,
             column: 0,
-            doubled: 0,
         }
     }
 
-    /// How many dots were doubled so far.
-    pub(super) const fn doubled(&self) -> u64 {
-        self.doubled
+    /// The same from now on with octets over 127 allowed.
+    pub(super) const fn with_eight_bit(mut self) -> Self {
+        self.rules.eight_bit = true;
+        self
+    }
+
+    /// Dots at the start of lines that were counted or doubled so far.
+    pub(super) const fn dots(&self) -> u64 {
+        self.counted
     }
 
     pub(super) const fn state(&self) -> State {
@@ -101,9 +115,18 @@ impl Line {
         }
         let (run, insert) = match rest.first() {
             None => (0, None),
-            Some(b'.') if self.dots && self.state == State::Start => (0, Some(Insert::Dot)),
-            Some(_) if self.rules.eight_bit => self.run::<true>(rest)?,
-            Some(_) => self.run::<false>(rest)?,
+            Some(b'.') if self.dots == Dots::Doubled && self.state == State::Start => {
+                (0, Some(Insert::Dot))
+            }
+            Some(first) => {
+                let is_dot = self.state == State::Start && *first == b'.';
+                let dots = u64::from(is_dot && self.dots == Dots::Counted);
+                if self.rules.eight_bit {
+                    self.run::<true>(rest, dots)?
+                } else {
+                    self.run::<false>(rest, dots)?
+                }
+            }
         };
         self.offset = self.offset.saturating_add(octets(run));
         Ok((run.saturating_add(skipped), insert))
@@ -114,7 +137,7 @@ impl Line {
         match insert {
             Insert::Dot => {
                 self.state = State::Within;
-                self.doubled = self.doubled.saturating_add(1);
+                self.count(1);
             }
             Insert::Cr => self.state = State::AfterCr,
             Insert::Lf => {
@@ -141,12 +164,17 @@ impl Line {
         Ok(self.state)
     }
 
-    /// [`advance`](Self::advance) from before or within a line.
-    fn run<const HIGH: bool>(&mut self, bytes: &[u8]) -> Result<(usize, Option<Insert>), Fault> {
+    /// [`advance`](Self::advance) from before or within a line, with so many dots to be counted in front.
+    fn run<const HIGH: bool>(
+        &mut self,
+        bytes: &[u8],
+        dots: u64,
+    ) -> Result<(usize, Option<Insert>), Fault> {
         let mut here = Here {
             next: 0,
             start: 0,
             before: self.column,
+            dots,
         };
         if self.column == 0 {
             here = self.skip_blocks::<HIGH>(bytes, here);
@@ -159,14 +187,21 @@ impl Line {
                 b'\r' => {
                     let len = self.line_len(here, at)?;
                     if bytes.get(here.next) != Some(&b'\n') {
+                        self.count(here.dots);
                         self.column = len;
                         self.state = State::AfterCr;
                         return Ok((here.next, None));
                     }
-                    here = Here::at_start(here.next.saturating_add(1));
-                    if self.dots && bytes.get(here.next) == Some(&b'.') {
-                        self.stand(0);
-                        return Ok((here.next, Some(Insert::Dot)));
+                    here.begin_line(here.next.saturating_add(1));
+                    if bytes.get(here.next) == Some(&b'.') {
+                        match self.dots {
+                            Dots::Passed => {}
+                            Dots::Counted => here.dots = here.dots.saturating_add(1),
+                            Dots::Doubled => {
+                                self.stand(0);
+                                return Ok((here.next, Some(Insert::Dot)));
+                            }
+                        }
                     }
                     if here.next >= try_blocks_at {
                         here = self.skip_blocks::<HIGH>(bytes, here);
@@ -175,6 +210,7 @@ impl Line {
                 }
                 b'\n' => {
                     let len = self.line_len(here, at)?;
+                    self.count(here.dots);
                     self.stand(len);
                     return match self.rules.line_ends {
                         LineEnds::Reject => Err(self.fault(at, FaultReason::BareLf)),
@@ -194,38 +230,53 @@ impl Line {
             }
         }
         let len = self.line_len(here, bytes.len())?;
+        self.count(here.dots);
         self.stand(len);
         Ok((bytes.len(), None))
     }
 
-    /// Skips, from the start of a line, the blocks that need nothing.
-    #[inline]
+    const fn count(&mut self, dots: u64) {
+        self.counted = self.counted.saturating_add(dots);
+    }
+
+    /// Skips, from the start of a line, the blocks that are sound, if no dot in them is doubled.
     fn skip_blocks<const HIGH: bool>(&self, bytes: &[u8], from: Here) -> Here {
         // A block does not answer for an LF in front, and at the start of a line it is bare.
         if bytes.get(from.next) == Some(&b'\n') {
             return from;
         }
-        let max = self.rules.max_line.unwrap_or(usize::MAX);
-        let mut here = from;
-        // No line that a block continues started earlier than this.
-        let mut earliest = from.start;
-        while here.next.saturating_add(BLOCK).saturating_sub(earliest) <= max
-            && let Some(found) = find_nothing::<HIGH>(bytes.get(here.next..).unwrap_or_default())
-        {
-            if found.line_feed {
-                earliest = here.next.saturating_add(1);
-            }
-            here.next = here.next.saturating_add(BLOCK);
-        }
-        // The octet behind the blocks was looked at as well: an LF there ends a CR in the last one.
-        let seen = bytes.get(from.start..=here.next).unwrap_or_default();
-        if here.next != from.next
-            && let Some(line_feed) = memchr::memrchr(b'\n', seen)
-        {
-            here.start = from.start.saturating_add(line_feed).saturating_add(1);
+        let here = self.skip::<HIGH, LARGE>(bytes, from);
+        let mut here = self.skip::<HIGH, SMALL>(bytes, here);
+        if here.next != from.next {
+            here.find_start(bytes);
             here.next = here.next.max(here.start);
         }
         here
+    }
+
+    #[inline]
+    fn skip<const HIGH: bool, const BLOCK: usize>(&self, bytes: &[u8], from: Here) -> Here {
+        let max = self.rules.max_line.unwrap_or(usize::MAX);
+        let mut here = from;
+        let fits = |here: Here| here.next.saturating_add(BLOCK).saturating_sub(here.start) <= max;
+        loop {
+            // Where the line starts is looked for only where it may matter.
+            if !fits(here) {
+                here.find_start(bytes);
+                if !fits(here) {
+                    return here;
+                }
+            }
+            let block = bytes.get(here.next..).unwrap_or_default();
+            match (find_sound::<HIGH, BLOCK>(block), self.dots) {
+                (None, _) | (Some(true), Dots::Doubled) => return here,
+                (Some(true), Dots::Counted) => {
+                    here.dots = here.dots.saturating_add(count_dots::<BLOCK>(block));
+                }
+                (Some(_), _) => {}
+            }
+            here.next = here.next.saturating_add(BLOCK);
+        }
     }
 
     /// Stands in a line of which `column` octets came.
@@ -280,14 +331,26 @@ struct Here {
     start: usize,
     /// The octets of that line in earlier calls.
     before: usize,
+    /// The dots at the start of lines.
+    dots: u64,
 }
 
 impl Here {
-    const fn at_start(next: usize) -> Self {
-        Self {
+    /// Finds out where the line starts, if it starts later. The octet behind the blocks was looked at as well: an LF there
+    /// ends a CR in the last one.
+    fn find_start(&mut self, bytes: &[u8]) {
+        let seen = bytes.get(self.start..=self.next).unwrap_or_default();
+        if let Some(line_feed) = memchr::memrchr(b'\n', seen) {
+            self.start = self.start.saturating_add(line_feed).saturating_add(1);
+        }
+    }
+
+    const fn begin_line(&mut self, next: usize) {
+        *self = Self {
             next,
             start: next,
             before: 0,
+            dots: self.dots,
         }
     }
 }
@@ -295,6 +358,12 @@ impl Here {
 /// CR, LF and NUL are below it, and little else that is in a text.
 const MARKS: u8 = 14;
 
-/// How far to look at single octets before trying whole blocks: where dots are dense, a block
+/// Octets of a block: enough to outweigh what it takes to begin and to end.
+const LARGE: usize = 896;
+
+/// The same for what is left, and for long lines: a block must not hold more than what a line may still have.
+const SMALL: usize = 96;
+
+/// How far to look line by line before trying whole blocks again: where dots are dense, a block
 /// looked at is time lost.
-const NEAR: usize = 256;
+const NEAR: usize = 1024;

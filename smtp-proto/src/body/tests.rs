@@ -204,6 +204,46 @@ fn a_rare_dot_is_a_piece_between_slices_and_dense_dots_are_one_piece() {
 }
 
 #[test]
+fn a_scanned_body_gets_the_same_dots_as_one_that_is_checked_on_its_way() {
+    let rules = Rules::new();
+    let far = [&lines(20, &[b'x'; 78])[..], b".\r\n..\r\n\r\n.y\r\n"].concat();
+    for body in [
+        &b".\r\n"[..],
+        b"..x",
+        b"a\r\n.\r\n.b\r\n",
+        &far,
+        &far.repeat(3),
+    ] {
+        let facts = scan(body, &rules).unwrap();
+        let mut checking = Encoder::new(&rules);
+        let expected = pieces(&mut checking, &mut Bytes::copy_from_slice(body), ALL).concat();
+        assert_eq!(checking.doubled(), facts.dots());
+        for mut chunked in [Encoder::chunked(&rules), Encoder::chunked_verified(&facts)] {
+            let sent = pieces(&mut chunked, &mut Bytes::copy_from_slice(body), ALL).concat();
+            assert_eq!((&sent[..], chunked.doubled()), (body, 0));
+        }
+        for (octets, count) in [(1, 1), (2, 1), (3, 2), (100, 1), (512, 3), (1000, 60)] {
+            for chunk in [1, 2, 5, 600, body.len()] {
+                let mut encoder = Encoder::verified(&facts);
+                let mut wire = Vec::new();
+                for chunk in body.chunks(chunk) {
+                    let mut chunk = Bytes::copy_from_slice(chunk);
+                    while !chunk.is_empty() {
+                        let given = pieces(&mut encoder, &mut chunk, Room::new(octets, count));
+                        let given_octets = given.iter().map(Bytes::len).sum::<usize>();
+                        assert!((1..=octets).contains(&given_octets) && given.len() <= count);
+                        wire.extend(given.concat());
+                    }
+                }
+                assert_eq!(wire, expected);
+                assert_eq!(encoder.doubled(), facts.dots());
+                assert!(encoder.finish().is_ok());
+            }
+        }
+    }
+}
+
+#[test]
 fn no_room_takes_and_gives_nothing() {
     for room in [Room::new(0, 1), Room::new(1, 0)] {
         let facts = scan(b"x", &Rules::new()).unwrap();

@@ -12,21 +12,25 @@ macro_rules! known {
         impl Known {
             pub(super) const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The keyword that `word` spells, in any case; `word` is of the grammar.
+            /// The keyword that `word` spells, in any case; no octet of `word` is below a hyphen.
             pub(super) fn find(word: &[u8]) -> Option<Self> {
-                #[expect(non_upper_case_globals, reason = "named as the variants they stand for")]
-                mod folded {
-                    $(pub(super) const $variant: u64 = super::fold($keyword.as_bytes());)*
-                }
-                // No two fold to the same: the compiler would call the second unreachable.
-                let candidate = match fold(word) {
-                    $(folded::$variant => Self::$variant,)*
-                    _ => return None,
+                #[expect(clippy::indexing_slicing, reason = "done by the compiler")]
+                const TABLE: [Option<(u64, &[u8], Known)>; SLOTS] = {
+                    let mut table = [None; SLOTS];
+                    $(
+                        let keyword = $keyword.as_bytes();
+                        let place = slot(fold(keyword));
+                        assert!(table[place].is_none(), "another factor is needed");
+                        table[place] = Some((fold(keyword), keyword, Known::$variant));
+                    )*
+                    table
                 };
-                let keyword = candidate.as_str().as_bytes();
-                let exact = keyword.len() == word.len()
+                let folded = fold(word);
+                let (expected, keyword, known) = TABLE.get(slot(folded)).copied().flatten()?;
+                let exact = expected == folded
+                    && keyword.len() == word.len()
                     && (word.len() <= 8 || keyword.eq_ignore_ascii_case(word));
-                exact.then_some(candidate)
+                exact.then_some(known)
             }
 
             /// The keyword that `name` spells, in any case.
@@ -110,14 +114,27 @@ const fn fold(word: &[u8]) -> u64 {
         word.first_chunk::<4>(),
         word.last_chunk::<4>(),
     ) {
-        (Some(front), ..) => u64::from_be_bytes(*front),
+        (Some(front), ..) => u64::from_le_bytes(*front),
         (None, Some(front), Some(back)) => {
-            (u32::from_be_bytes(*front) as u64) << 32 | u32::from_be_bytes(*back) as u64
+            ((u32::from_le_bytes(*back) as u64) << 32) | u32::from_le_bytes(*front) as u64
         }
         _ => match *word {
-            [a, b, c] => u32::from_be_bytes([0, a, b, c]) as u64,
+            [a, b, c] => u32::from_le_bytes([0, a, b, c]) as u64,
             _ => return 0,
         },
     };
     ends & 0xdfdf_dfdf_dfdf_dfdf
 }
+
+/// Where a folded keyword is in the table.
+#[expect(clippy::as_conversions, reason = "less than the number of slots")]
+const fn slot(folded: u64) -> usize {
+    (folded.wrapping_mul(FACTOR) >> SHIFT) as usize
+}
+
+const SLOTS: usize = 64;
+
+const SHIFT: u32 = u64::BITS - SLOTS.ilog2();
+
+/// A random number by which no two keywords get the same slot.
+const FACTOR: u64 = 0xc02f_c22a_4a73_47fb;

@@ -1,5 +1,4 @@
 use alloc::vec::Vec;
-use core::fmt;
 
 /// What MAIL says of the message that will follow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,15 +41,19 @@ impl Content {
 
 /// Appends `number` in decimal digits, without an allocation of its own.
 pub(crate) fn encode_decimal(number: u64, out: &mut Vec<u8>) {
-    struct Append<'a>(&'a mut Vec<u8>);
-
-    impl fmt::Write for Append<'_> {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.0.extend_from_slice(text.as_bytes());
-            Ok(())
+    let mut digits = [b'0'; MOST_DIGITS];
+    let mut rest = number;
+    let mut unused = MOST_DIGITS;
+    for digit in digits.iter_mut().rev() {
+        *digit = digit.saturating_add(u8::try_from(rest % 10).unwrap_or_default());
+        unused = unused.saturating_sub(1);
+        rest /= 10;
+        if rest == 0 {
+            break;
         }
     }
-
-    let written = fmt::Write::write_fmt(&mut Append(out), format_args!("{number}"));
-    debug_assert!(written.is_ok(), "appending to a vector cannot fail");
+    out.extend_from_slice(digits.get(unused..).unwrap_or_default());
 }
+
+/// Those of the largest number.
+const MOST_DIGITS: usize = 20;

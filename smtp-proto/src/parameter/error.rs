@@ -1,3 +1,4 @@
+use core::convert::Infallible;
 use core::fmt;
 
 /// Why a text is not a parameter, or why a parameter cannot be where it was put.
@@ -62,6 +63,12 @@ impl fmt::Display for ParameterError {
 }
 
 impl core::error::Error for ParameterError {}
+
+impl From<Infallible> for ParameterError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
 
 /// What can be wrong with a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -19,7 +19,7 @@ pub(super) struct Answers {
     pub(super) data: Option<Reply>,
     /// The first refusal of a chunk that was not the last.
     chunk: Option<Reply>,
-    /// The final reply; in LMTP, the last of them.
+    /// The final reply, if it is for all recipients: in LMTP it is not.
     pub(super) verdict: Option<Reply>,
     /// In LMTP, the place behind the recipient who got the last final reply, and how many did.
     judged: (usize, usize),
@@ -42,9 +42,10 @@ impl Answers {
     }
 
     /// Whether another transaction makes sense for those who were too many in this: not if the sender or the text was
-    /// refused, for whomever.
+    /// refused, for whomever. What LMTP says of the text is said of one recipient.
     pub(super) fn leave_hope(&self) -> bool {
-        self.sender.is_none() && (self.taken || self.accepted == 0)
+        let by_recipient = self.judged.1 > 0;
+        self.sender.is_none() && (self.taken || by_recipient || self.accepted == 0)
     }
 
     pub(super) fn handle_mail(&mut self, reply: ReplyRef<'_>) -> Result<(), ProtocolError> {
@@ -125,15 +126,12 @@ impl Answers {
         };
         if by_recipient {
             self.judge_next(recipients, fate);
-            if self.judged.1 < self.accepted {
-                return Ok(true);
-            }
-        } else {
-            recipients
-                .iter_mut()
-                .filter(|recipient| matches!(recipient.answer, Answer::Accepted))
-                .for_each(|recipient| recipient.answer = Answer::Known(fate.clone()));
+            return Ok(self.judged.1 < self.accepted);
         }
+        recipients
+            .iter_mut()
+            .filter(|recipient| matches!(recipient.answer, Answer::Accepted))
+            .for_each(|recipient| recipient.answer = Answer::Known(fate.clone()));
         self.verdict = Some(reply);
         Ok(false)
     }
@@ -205,12 +203,17 @@ impl Answers {
 }
 
 /// RFC 5321, section 4.5.3.1.10: 452, and 552 from older servers, say that there are enough recipients; but not if the
-/// enhanced code speaks of the address or of the mailbox (RFC 3463, sections 3.2 and 3.3).
+/// enhanced code speaks of the address or of the mailbox (RFC 3463, sections 3.2 and 3.3). With other codes only an enhanced
+/// one says so (section 3.6).
 fn says_enough(reply: ReplyRef<'_>) -> bool {
-    matches!(reply.code().as_u16(), 452 | 552)
-        && !reply
-            .enhanced()
-            .is_some_and(|enhanced| matches!(enhanced.subject(), 1 | 2))
+    let enhanced = reply
+        .enhanced()
+        .map(|enhanced| (enhanced.subject(), enhanced.detail()));
+    match (reply.code().as_u16(), enhanced) {
+        (_, Some((5, 3))) => true,
+        (452 | 552, enhanced) => !matches!(enhanced, Some((1 | 2, _))),
+        _ => false,
+    }
 }
 
 fn refused(stage: Stage, reply: Reply) -> Fate {

@@ -1,5 +1,7 @@
 //! What a session holds on to, which nobody can see from outside.
 
+use std::sync::Arc;
+
 use smtp_proto::{Mail, Security, Time};
 use smtp_test::{Config, Log, Machine, Output, Peer, TlsPeer};
 

@@ -150,7 +150,7 @@ impl Bench {
     pub(crate) fn idle(&self) -> Result<()> {
         let sink = self.sink(false)?;
         let output = Command::new(self.programs.join("idlers"))
-            .args([sink.address.as_str(), "100"])
+            .args([sink.address.as_str(), "1000"])
             .output()?;
         if !output.status.success() {
             eprintln!(

@@ -1,0 +1,49 @@
+//! Addresses with characters beyond ASCII (RFC 6531).
+
+use smtp_proto::{ErrorKind, Fate, Need, Security};
+
+use super::{Bench, Case, Done, Verdict, Way, each_way, mails};
+use crate::adapter::Load;
+use crate::letter::Letter;
+use crate::site::Door;
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "addresses beyond ASCII",
+        run: |bench| each_way(bench, &Way::ALL, |bench, way| go(bench, way, Door::Relay)),
+    },
+    Case {
+        name: "addresses beyond ASCII, SMTPUTF8 not offered",
+        run: |bench| each_way(bench, &Way::SOME, |bench, way| go(bench, way, Door::Bare)),
+    },
+];
+
+/// The second of three has such addresses: it goes where that is offered, and else nothing of it is sent.
+fn go(bench: &Bench<'_>, way: Way, door: Door) -> Verdict {
+    let letters = [
+        Letter::new("ok", &["ok"]),
+        Letter::new("ok", &["ok", "no", "ok"]).international(),
+        Letter::new("ok", &["ok"]),
+    ];
+    let endpoint = way.apply(bench.endpoint(door, Security::Cleartext));
+    let session = bench.converse(endpoint, door, Load::Batch(mails(&letters)?));
+    let session = session.map_err(|error| error.to_string())?;
+    if session.capabilities.smtp_utf8() {
+        bench.check(&letters, &session)?;
+        return Ok(Done::Passed);
+    }
+    bench.compare(&letters, &session)?;
+    let [first, second, third] = &*session.outcomes else {
+        return Err(format!("{} outcomes", session.outcomes.len()));
+    };
+    let mut fates = second.deliveries().iter().map(|delivery| delivery.fate());
+    let kept_back = fates.all(|fate| match fate {
+        Fate::NotSent(error) => matches!(error.kind(), ErrorKind::Unsupported(Need::SmtpUtf8)),
+        _ => false,
+    });
+    match first.is_accepted() && kept_back && third.is_accepted() {
+        true if door == Door::Bare => Ok(Done::Passed),
+        true => Ok(Done::Unsupported),
+        false => Err(format!("{:?}", session.outcomes)),
+    }
+}

@@ -1,0 +1,179 @@
+//! Reports of delivery (RFC 3461): what is asked for comes out.
+
+use smtp_proto::{
+    ErrorKind, Fate, Mail, MailError, Notify, OriginalRecipient, Parameter, ParameterError,
+    Recipient, Return, Security,
+};
+
+use super::{Bench, Case, Done, Verdict, Way, check_stored, each_way};
+use crate::adapter::Load;
+use crate::letter::Letter;
+use crate::server::Stored;
+use crate::site::Door;
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "reports of delivery",
+        run: |bench| each_way(bench, &Way::SOME, reports),
+    },
+    Case {
+        name: "reports of delivery, DSN not offered",
+        run: |bench| each_way(bench, &Way::SOME, not_offered),
+    },
+];
+
+/// A letter, and what is asked for.
+struct Wish {
+    letter: Letter,
+    notify: Notify,
+    ret: Return,
+}
+
+impl Wish {
+    fn new(recipient: &str, notify: Notify, ret: Return) -> Self {
+        Self {
+            letter: Letter::new("ok", &[recipient]).inside(),
+            notify,
+            ret,
+        }
+    }
+
+    /// Of which some characters have to be encoded on the way.
+    fn envelope_id(&self) -> String {
+        format!("id+{}=x", self.letter.number())
+    }
+
+    fn original(&self) -> String {
+        format!("first+{}@elsewhere.test", self.letter.number())
+    }
+
+    fn mail(&self, if_offered: bool) -> Result<Mail, String> {
+        let ask = || {
+            let original = OriginalRecipient::new("rfc822", &self.original())?;
+            Ok::<_, ParameterError>((original, Parameter::envelope_id(&self.envelope_id())?))
+        };
+        let (original, envelope_id) = ask().map_err(|error| error.to_string())?;
+        let recipients = self.letter.recipients().iter();
+        let recipients = recipients.map(|recipient| {
+            let recipient = Recipient::new(recipient.as_str());
+            recipient.notify(self.notify).original(original.clone())
+        });
+        let mut mail = Mail::builder()
+            .sender(self.letter.sender())
+            .recipients(recipients)
+            .parameter(Parameter::ret(self.ret))
+            .parameter(envelope_id)
+            .text(self.letter.text().clone());
+        if if_offered {
+            mail = mail.if_offered("DSN");
+        }
+        mail.build().map_err(|error: MailError| error.to_string())
+    }
+
+    /// Whether a report says what was asked for.
+    fn check(&self, action: &str, reports: &[Stored], in_xtext: bool) -> Result<(), String> {
+        let written = |text: String| match in_xtext {
+            true => text.replace('+', "+2B").replace('=', "+3D"),
+            false => text,
+        };
+        let mut mine = reports.iter();
+        let mine = mine.find(|report| report.recipient == self.letter.sender());
+        let Some(report) = mine else {
+            return Err(format!("no report of {action}"));
+        };
+        let text = String::from_utf8_lossy(&report.text);
+        let field = |name: &str| {
+            let mut lines = text.lines().filter_map(|line| line.split_once(": "));
+            let value = lines.find(|(field, _)| field.eq_ignore_ascii_case(name));
+            value.map_or("", |(_, value)| value)
+        };
+        let original = format!("rfc822;{}", written(self.original()));
+        let whole = text.contains("The end.\r\n");
+        let right = report.sender.is_empty()
+            && field("Original-Envelope-Id") == written(self.envelope_id())
+            && field("Original-Recipient").eq_ignore_ascii_case(&original)
+            && field("Action").starts_with(action)
+            && text.contains(self.letter.mark().trim_end())
+            && whole == (self.ret == Return::Full && action == "failed");
+        match right {
+            true => Ok(()),
+            false => Err(format!("asked for {action}: {text}")),
+        }
+    }
+}
+
+fn reports(bench: &Bench<'_>, way: Way) -> Verdict {
+    if !bench.server.reports() {
+        return Ok(Done::Unsupported);
+    }
+    let wishes = [
+        Wish::new("ok", Notify::SUCCESS, Return::Full),
+        Wish::new("ok", Notify::FAILURE, Return::Full),
+        Wish::new("bounce", Notify::FAILURE, Return::Full),
+        Wish::new("bounce", Notify::FAILURE, Return::Headers),
+        Wish::new("bounce", Notify::NEVER, Return::Headers),
+    ];
+    let mails: Result<_, _> = wishes.iter().map(|wish| wish.mail(false)).collect();
+    let endpoint = way.apply(bench.endpoint(Door::Relay, Security::StartTls));
+    let session = bench.converse(endpoint, Door::Relay, Load::Batch(mails?));
+    let session = session.map_err(|error| error.to_string())?;
+    let accepted = session.outcomes.iter().all(|outcome| outcome.is_accepted());
+    if !accepted || session.outcomes.len() != wishes.len() {
+        return Err(format!("{:?}", session.outcomes));
+    }
+    let (mails, reports): (Vec<_>, Vec<_>) =
+        (bench.collect(usize::MAX)?.into_iter()).partition(|mail| !mail.sender.is_empty());
+    let [delivered, silent, whole, headers, never] = &wishes;
+    for wish in [delivered, silent] {
+        let recipient = wish.letter.recipients().first();
+        let mine: Vec<_> = (mails.iter())
+            .filter(|mail| Some(&mail.recipient) == recipient)
+            .collect();
+        match &*mine {
+            [mail] => check_stored(&wish.letter, mail)?,
+            _ => return Err(format!("stored {} times", mine.len())),
+        }
+    }
+    let in_xtext = bench.server.reports_xtext();
+    delivered.check("delivered", &reports, in_xtext)?;
+    whole.check("failed", &reports, in_xtext)?;
+    headers.check("failed", &reports, in_xtext)?;
+    let more = [silent, never].map(|wish| wish.letter.sender());
+    let more = (reports.iter()).find(|report| more.contains(&report.recipient.as_str()));
+    match more {
+        None if (mails.len(), reports.len()) == (2, 3) => Ok(Done::Passed),
+        _ => Err(format!(
+            "{} mails and {} reports, one of them not asked for: {more:?}",
+            mails.len(),
+            reports.len()
+        )),
+    }
+}
+
+/// It goes only if it may go without a report.
+fn not_offered(bench: &Bench<'_>, way: Way) -> Verdict {
+    let wishes = [
+        Wish::new("ok", Notify::SUCCESS, Return::Full),
+        Wish::new("ok", Notify::SUCCESS, Return::Full),
+    ];
+    let [strict, content] = &wishes;
+    let mails = vec![strict.mail(false)?, content.mail(true)?];
+    let endpoint = way.apply(bench.endpoint(Door::Bare, Security::Cleartext));
+    let session = bench.converse(endpoint, Door::Bare, Load::Batch(mails));
+    let session = session.map_err(|error| error.to_string())?;
+    bench.compare(&wishes.each_ref().map(|wish| wish.letter.clone()), &session)?;
+    let [strict, content] = &*session.outcomes else {
+        return Err(format!("{} outcomes", session.outcomes.len()));
+    };
+    let kept_back = strict
+        .deliveries()
+        .iter()
+        .all(|delivery| match delivery.fate() {
+            Fate::NotSent(error) => matches!(error.kind(), ErrorKind::Unsupported(_)),
+            _ => false,
+        });
+    match kept_back && content.is_accepted() {
+        true => Ok(Done::Passed),
+        false => Err(format!("{:?}", session.outcomes)),
+    }
+}

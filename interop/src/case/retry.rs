@@ -1,0 +1,136 @@
+//! What has to be sent once more: recipients that are to wait, those that are too many at a time, and the rest of a batch
+//! whose server was stopped.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::thread;
+
+use smtp_proto::{Entry, Fate, Security, Speculation, Stage};
+
+use super::{Bench, Case, Done, Verdict, Way, each_way, mails};
+use crate::adapter::{Load, Session};
+use crate::letter::Letter;
+use crate::server;
+use crate::site::{self, Door, FEW};
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "greylisting, and a second try",
+        run: |bench| each_way(bench, &Way::SOME, greylisted),
+    },
+    Case {
+        name: "too many recipients at a time",
+        run: |bench| each_way(bench, &Way::SOME, too_many),
+    },
+    Case {
+        name: "stopped in the middle of a batch",
+        run: |bench| each_way(bench, &Way::SOME, stopped),
+    },
+];
+
+fn greylisted(bench: &Bench<'_>, way: Way) -> Verdict {
+    if !bench.server.greylists() {
+        return Ok(Done::Unsupported);
+    }
+    let send = |letters: &[Letter]| {
+        let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
+        let session = bench.converse(endpoint, Door::Relay, Load::Batch(mails(letters)?));
+        let session = session.map_err(|error| error.to_string())?;
+        bench.compare(letters, &session)?;
+        Ok::<_, String>(session)
+    };
+    let letters = [
+        Letter::new("ok", &["later"]),
+        Letter::new("ok", &["ok", "later", "no", "later"]),
+        Letter::new("ok", &["ok"]),
+    ];
+    let session = send(&letters)?;
+    let waiting = transient(&letters, &session);
+    let count = |letters: &[Letter]| letters.iter().map(|each| each.recipients().len()).sum();
+    let count: usize = count(&waiting);
+    if count != 3 {
+        return Err(format!("{count} recipients wait: {:?}", session.outcomes));
+    }
+    let session = send(&waiting)?;
+    let mut outcomes = session.outcomes.iter();
+    match outcomes.all(|outcome| outcome.is_accepted()) && session.outcomes.len() == waiting.len() {
+        true => Ok(Done::Passed),
+        false => Err(format!("the second time: {:?}", session.outcomes)),
+    }
+}
+
+/// To those who were refused for now at RCPT.
+fn transient(letters: &[Letter], session: &Session) -> Vec<Letter> {
+    let all = letters.iter().zip(&session.outcomes);
+    let waiting = all.filter_map(|(letter, outcome)| {
+        let recipients = letter.recipients().iter().zip(outcome.deliveries());
+        let waiting = recipients.filter(|(_, delivery)| match delivery.fate() {
+            fate @ Fate::Refused { stage, .. } => *stage == Stage::Rcpt && fate.is_transient(),
+            _ => false,
+        });
+        let waiting: Vec<_> = waiting.map(|(recipient, _)| recipient.clone()).collect();
+        (!waiting.is_empty()).then(|| letter.clone().to(waiting))
+    });
+    waiting.collect()
+}
+
+/// The client sends the mail to the rest in further transactions by itself (RFC 5321, section 4.5.3.1.10).
+fn too_many(bench: &Bench<'_>, way: Way) -> Verdict {
+    let many = ["ok"; 2 * FEW + FEW / 2];
+    let letters = [
+        Letter::new("ok", &["ok"]),
+        Letter::new("ok", &many),
+        Letter::new("ok", &["no", "ok"]),
+        Letter::new("ok", &many[..=FEW]),
+    ];
+    let endpoint = way.apply(bench.endpoint(Door::Few, Security::Cleartext));
+    bench.deliver(endpoint, Door::Few, &letters)?;
+    Ok(Done::Passed)
+}
+
+/// Once the client has seen some replies, it waits until the server has been stopped.
+fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
+    // One by one, and with DATA, the last of them is to the end of a mail: some servers hear of the stop only then.
+    const REPLIES: usize = 61;
+    let letters: Vec<_> = (0..200).map(|_| Letter::new("ok", &["ok"])).collect();
+    let (reached, reaches) = mpsc::channel();
+    let (go_on, goes_on) = mpsc::channel();
+    let goes_on = Mutex::new(goes_on);
+    let replies = AtomicUsize::new(0);
+    let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
+    // Not so far ahead that all of it is there before the stop.
+    let endpoint = endpoint.speculation(Speculation::new(1000, 10_000));
+    let endpoint = endpoint.transcript(move |entry| {
+        let is_reply = matches!(entry, Entry::Reply(_));
+        if is_reply && replies.fetch_add(1, Ordering::Relaxed) == REPLIES {
+            let _ = reached.send(());
+            let _ = goes_on.lock().map(|goes_on| goes_on.recv());
+        }
+    });
+    let load = Load::Batch(mails(&letters)?);
+    let (server, site, root) = (bench.server, bench.site, bench.running.borrow().id());
+    let session = thread::scope(|scope| {
+        let stop = scope.spawn(move || {
+            reaches.recv().map_err(|error| error.to_string())?;
+            // So that no mail is on its way into the store, which not every server takes up again where it was.
+            let stopped = server::settle(server, site).and_then(|()| site::shut_down(root));
+            let _ = go_on.send(());
+            stopped.map_err(|error| error.to_string())
+        });
+        let session = bench.converse(endpoint, Door::Relay, load);
+        let stopped = stop.join().map_err(|_| "it could not be stopped")?;
+        stopped.and_then(|()| session.map_err(|error| error.to_string()))
+    });
+    let mut running = bench.running.borrow_mut();
+    let restarted = running.restart(site, &[Door::Relay]);
+    restarted.map_err(|error| error.to_string())?;
+    let session = session?;
+    bench.compare(&letters, &session)?;
+    let told = &session.outcomes;
+    let accepted = told.iter().filter(|outcome| outcome.is_accepted()).count();
+    let error = told.last().and_then(|outcome| outcome.error());
+    match error {
+        Some(_) if accepted > 0 => Ok(Done::Passed),
+        _ => Err(format!("{accepted} accepted, and {:?}", told.last())),
+    }
+}
