@@ -63,7 +63,7 @@ pub(crate) trait Server: Sync {
 
     /// Whether it refuses addresses of this kind.
     fn refuses(&self, kind: &str) -> bool {
-        !is_of(&DELIVERIES, kind)
+        self.protocol(Door::Relay) == Protocol::Lmtp || !is_of(&DELIVERIES, kind)
     }
 
     /// Whether mail for [`FAR`](crate::site::FAR) comes to a mailbox that can be read by IMAP and POP3.
