@@ -1,24 +1,28 @@
 //! Whatever names, addresses, parameters and commands a caller gives: an independent parser finds exactly what was asked for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smtp_proto::{
     Command, Config, Connection, ForwardPath, Mail, MailBuilder, Parameter, Parameters, Recipient,
-    ReversePath, Security,
+    ReversePath, Security, Xclient, Xforward,
 };
 use smtp_test::Machine;
 
 use crate::common::pair::Pair;
 
 /// Lines, each with a letter in front that says what it is: `n` the client's name, `s` a sender, `r` a recipient, `l` a
-/// local recipient, `p` a parameter of MAIL, `q` one of the last recipient, `v` `e` `h` `t` the text of VRFY, EXPN, HELP or ETRN, `c` a custom command, `b` a
-/// line of the text. Only LF ends a line, so all other controls come to be tried.
+/// local recipient, `p` a parameter of MAIL, `q` one of the last recipient, `v` `e` `h` `t` the text of VRFY, EXPN, HELP or
+/// ETRN, `c` a custom command, `b` a line of the text; `x` and `f` an attribute of XCLIENT and XFORWARD, behind a letter for
+/// which one. Only LF ends a line, so all other controls come to be tried.
 pub fn command_reparse(input: &[u8]) {
     let asked = Asked::read(&String::from_utf8_lossy(input));
     let mut server = smtp_test::Config::new()
         .host("mx.test")
         .with("SMTPUTF8")
-        .with("8BITMIME");
+        .with("8BITMIME")
+        .with("XCLIENT NAME HELO LOGIN")
+        .with("XFORWARD NAME HELO PROTO IDENT");
     for parameter in asked.all_parameters() {
         for keyword in [parameter.extension(), parameter.keyword().as_str()] {
             // What FUTURERELEASE takes belongs to it: all that can be said (RFC 4865, section 3).
@@ -30,11 +34,24 @@ pub fn command_reparse(input: &[u8]) {
     }
     let machine = Machine::new(&server);
     let log = machine.log();
-    let config = Config::builder(asked.name.parse().unwrap()).security(Security::Cleartext);
+    let config = Config::builder(asked.name.parse().unwrap())
+        .security(Security::Cleartext)
+        .xclient(asked.client.clone());
     let mut pair = Pair::new(Arc::new(config.build().unwrap()), machine);
     pair.drive(Connection::poll_ready).unwrap();
 
-    let mut expected = vec![format!("EHLO {}", asked.name)];
+    let hello = format!("EHLO {}", asked.name);
+    let mut expected = vec![hello.clone()];
+    if !asked.client_told.is_empty() {
+        for line in log.session().commands().iter().skip(1).rev().skip(1).rev() {
+            assert!(line.starts_with("XCLIENT ") && line.len() <= 510, "{line}");
+            expected.push(line.clone());
+        }
+        expected.push(hello);
+    }
+    for (attribute, value) in &asked.client_told {
+        assert_eq!(log.session().xclient(attribute).as_ref(), Some(value));
+    }
     for command in &asked.commands {
         let id = pair.connection.command(command.clone());
         pair.drive(|connection| connection.poll_reply(id)).unwrap();
@@ -45,6 +62,15 @@ pub fn command_reparse(input: &[u8]) {
     assert_eq!(session.client_name(), Some(&*asked.name));
 
     if let Some(mail) = asked.mail() {
+        if !asked.origin_told.is_empty() {
+            let told = Command::xforward(asked.origin.clone());
+            let id = pair.connection.command(told);
+            pair.drive(|connection| connection.poll_reply(id)).unwrap();
+            for line in log.session().commands().iter().skip(expected.len()) {
+                assert!(line.starts_with("XFORWARD ") && line.len() <= 510, "{line}");
+                expected.push(line.clone());
+            }
+        }
         let id = pair.connection.submit(mail);
         let outcome = pair
             .drive(|connection| connection.poll_outcome(id))
@@ -66,6 +92,9 @@ pub fn command_reparse(input: &[u8]) {
             panic!("{} mails", mails.len());
         };
         asked.check(stored);
+        for (attribute, value) in &asked.origin_told {
+            assert_eq!(stored.forwarded(attribute).as_ref(), Some(value));
+        }
     }
     log.assert_clean();
 }
@@ -78,7 +107,14 @@ struct Asked {
     parameters: Parameters,
     commands: Vec<Command>,
     text: String,
+    client: Xclient,
+    client_told: Told,
+    origin: Xforward,
+    origin_told: Told,
 }
+
+/// The attributes that XCLIENT or XFORWARD tell, and what they say.
+type Told = BTreeMap<&'static str, String>;
 
 impl Asked {
     /// All of it that the core lets pass.
@@ -90,6 +126,10 @@ impl Asked {
             parameters: Parameters::mail(),
             commands: Vec::new(),
             text: String::new(),
+            client: Xclient::new(),
+            client_told: Told::new(),
+            origin: Xforward::new(),
+            origin_told: Told::new(),
         };
         for line in text.split('\n').take(60) {
             let mut chars = line.chars();
@@ -130,6 +170,14 @@ impl Asked {
                     }
                     continue;
                 }
+                Some('x') => {
+                    asked.speak_for(rest);
+                    continue;
+                }
+                Some('f') => {
+                    asked.forward(rest);
+                    continue;
+                }
                 Some('b') => {
                     asked.text.push_str(rest);
                     asked.text.push_str("\r\n");
@@ -143,6 +191,10 @@ impl Asked {
                     let (verb, arguments) = rest
                         .split_once(' ')
                         .map_or((rest, None), |(verb, arguments)| (verb, Some(arguments)));
+                    // Of these the server knows what they must say, and a caller of one's own commands may not.
+                    if ["VRFY", "EXPN", "XFORWARD"].contains(&&*verb.to_ascii_uppercase()) {
+                        continue;
+                    }
                     Command::custom(verb, arguments)
                 }
                 _ => Ok(Command::noop()),
@@ -155,6 +207,39 @@ impl Asked {
     fn add(&mut self, path: Option<ForwardPath>) {
         let recipient = path.map(|path| (path, Parameters::rcpt()));
         self.recipients.extend(recipient);
+    }
+
+    fn speak_for(&mut self, text: &str) {
+        let mut chars = text.chars();
+        let client = self.client.clone();
+        let (attribute, client) = match (chars.next(), chars.as_str()) {
+            (Some('n'), text) => ("NAME", client.name(text)),
+            (Some('h'), text) => ("HELO", client.helo(text)),
+            (Some('l'), text) => ("LOGIN", client.login(text)),
+            _ => return,
+        };
+        if let Ok(client) = client {
+            self.client = client;
+            self.client_told
+                .insert(attribute, chars.as_str().to_owned());
+        }
+    }
+
+    fn forward(&mut self, text: &str) {
+        let mut chars = text.chars();
+        let origin = self.origin.clone();
+        let (attribute, origin) = match (chars.next(), chars.as_str()) {
+            (Some('n'), text) => ("NAME", origin.name(text)),
+            (Some('h'), text) => ("HELO", origin.helo(text)),
+            (Some('p'), text) => ("PROTO", origin.proto(text)),
+            (Some('i'), text) => ("IDENT", origin.ident(text)),
+            _ => return,
+        };
+        if let Ok(origin) = origin {
+            self.origin = origin;
+            self.origin_told
+                .insert(attribute, chars.as_str().to_owned());
+        }
     }
 
     fn all_parameters(&self) -> impl Iterator<Item = &Parameter> {

@@ -49,8 +49,9 @@ def authenticate(server, session, envelope, mechanism, data):
 
 
 class Handler:
-    def __init__(self, bare):
-        self.bare = bare
+    def __init__(self, door):
+        self.bare = door == "Bare"
+        self.most = settings["few"] if door == "Few" else None
 
     async def handle_EHLO(self, server, session, envelope, hostname, responses):
         session.host_name = hostname
@@ -70,6 +71,8 @@ class Handler:
             return refused
         if not is_known(address):
             return "550 5.1.1 No such user"
+        if self.most is not None and len(envelope.rcpt_tos) >= self.most:
+            return "452 4.5.3 Too many recipients"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 Recipient accepted"
 
@@ -99,23 +102,24 @@ class AtData:
             await super().smtp_DATA(arg)
 
 
-class Smtp(AtData, SMTP):
-    pass
-
-
-class Lmtp(AtData, LMTP):
-    pass
-
-
-class Broken(Smtp):
+class Broken:
     async def smtp_STARTTLS(self, arg):
         await self.push("454 4.7.0 TLS not available")
+
+
+base = LMTP if settings["lmtp"] else SMTP
+Usual = type("Usual", (AtData, base), {})
+WithoutTls = type("WithoutTls", (Broken, AtData, base), {})
 
 
 async def listen(door):
     name = door["name"]
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(door["chain"], door["key"])
+    if name == "Old":
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
     options = {
         "hostname": settings["host"],
         "data_size_limit": door["size"],
@@ -128,9 +132,9 @@ async def listen(door):
         options["auth_require_tls"] = False
     elif name != "Bare":
         options["tls_context"] = context
-    kind = {"Lmtp": Lmtp, "Broken": Broken}.get(name, Smtp)
+    kind = WithoutTls if name == "Broken" else Usual
     await asyncio.get_running_loop().create_server(
-        lambda: kind(Handler(name == "Bare"), **options),
+        lambda: kind(Handler(name), **options),
         "127.0.0.1",
         door["port"],
         ssl=context if name == "Implicit" else None,

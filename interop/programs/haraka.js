@@ -69,6 +69,11 @@ exports.breakStartTls = function (next, connection, [verb]) {
 exports.atMail = (next, connection, [sender]) => judge(sender, 'Mail', next, next)
 
 exports.atRcpt = (next, connection, [recipient]) => judge(recipient, 'Rcpt', next, () => {
+  const { rcpt_to: known } = connection.transaction
+  // This one is among them already.
+  if (isAt(connection, 'Few') && known.length > settings.few) {
+    return next(DENYSOFT, new DSN({ code: 452, text: '4.5.3 Too many recipients' }))
+  }
   next(textOf(recipient).startsWith('ok-') ? OK : DENY)
 })
 

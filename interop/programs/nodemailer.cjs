@@ -118,12 +118,14 @@ const own = {
   Implicit: { ...loggingIn, secure: true },
   Bare: bare,
   Broken: { broken: true },
-  Lmtp: { lmtp: true }
+  Few: { maxRecipients: settings.few },
+  Old: { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT:@SECLEVEL=0' }
 }
 
 for (const door of settings.doors) {
   const server = new SMTPServer({
     name: settings.host,
+    lmtp: settings.lmtp,
     key: readFileSync(door.key),
     cert: readFileSync(door.chain),
     size: door.size,

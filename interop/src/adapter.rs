@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use smtp_proto::{Capabilities, Error, Mail, Outcome, TlsFacts};
+use smtp_proto::{Capabilities, Command, Error, Mail, Outcome, Reply, Severity, TlsFacts};
 use smtp_rustls::Endpoint;
 
 /// Which client.
@@ -32,6 +32,8 @@ pub(crate) enum Load {
     Batch(Vec<Mail>),
     /// One whose text is read piece by piece.
     Streamed(Mail, Bytes),
+    /// One behind a command, if the server takes that.
+    Behind(Command, Mail),
 }
 
 /// One connection with a client whose methods are async.
@@ -47,6 +49,10 @@ macro_rules! converse {
                 }
             }
             Load::Streamed(mail, text) => outcomes.push(client.send_from(mail, &*text).await?),
+            Load::Behind(command, mail) => {
+                took(client.command(command).await?)?;
+                outcomes.push(client.send(mail).await?);
+            }
         }
         Ok(Session {
             capabilities: client.capabilities().clone(),
@@ -98,6 +104,10 @@ fn blocking(endpoint: &Endpoint, address: SocketAddr, load: Load) -> Result<Sess
     let outcomes = match load {
         Load::Batch(mails) => client.send_all(mails).collect(),
         Load::Streamed(mail, text) => vec![client.send_from(mail, io::Cursor::new(text))?],
+        Load::Behind(command, mail) => {
+            took(client.command(command)?)?;
+            vec![client.send(mail)?]
+        }
     };
     Ok(Session {
         capabilities: client.capabilities().clone(),
@@ -105,4 +115,14 @@ fn blocking(endpoint: &Endpoint, address: SocketAddr, load: Load) -> Result<Sess
         outcomes,
         quit: client.quit(),
     })
+}
+
+/// Whether the server took a command.
+fn took(reply: Reply) -> Result<(), Error> {
+    match reply.code().severity() {
+        Severity::Completion => Ok(()),
+        _ => Err(Error::connect(io::Error::other(format!(
+            "refused: {reply}"
+        )))),
+    }
 }

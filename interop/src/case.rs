@@ -14,8 +14,10 @@ use crate::site::{Door, HOST, Running, Site};
 
 mod address;
 mod batch;
+mod extension;
 mod fault;
 mod line;
+mod login;
 mod origin;
 mod report;
 mod retry;
@@ -59,6 +61,8 @@ pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
         batch::CASES,
         security::CASES,
         sasl::CASES,
+        login::CASES,
+        extension::CASES,
         text::CASES,
         address::CASES,
         report::CASES,
@@ -103,6 +107,7 @@ impl<'a> Bench<'a> {
         let transcript = Arc::clone(&self.transcript);
         Endpoint::builder(HOST)
             .port(self.site.port(door))
+            .protocol(self.server.protocol(door))
             .security(security)
             .tls(self.site.certificates.trust().clone())
             .timeouts(Timeouts::default().at_most(Duration::from_secs(30)))

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::{error, fs, io};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use smtp_rustls::{Tls, TlsError};
 
 use crate::site::HOST;
+
+/// Whom a client's own certificate names.
+pub(crate) const USER: &str = "alice";
 
 /// Certificates in a folder, and what a client needs to check them.
 #[derive(Clone, Debug)]
@@ -18,6 +21,7 @@ pub(crate) struct Certificates {
     folder: PathBuf,
     authority: Arc<CertifiedIssuer<'static, KeyPair>>,
     trust: Tls,
+    client: Tls,
 }
 
 /// What is wrong with a certificate.
@@ -52,7 +56,12 @@ impl Certificates {
         &self.trust
     }
 
-    /// The same, with no session of TLS to resume.
+    /// The same trust, and a certificate of [`USER`]'s to show.
+    pub(crate) fn client(&self) -> &Tls {
+        &self.client
+    }
+
+    /// Trusts as [`trust`](Self::trust) does, with no session of TLS to resume.
     pub(crate) fn fresh_trust(&self) -> Result<Tls, TlsError> {
         let tls = Tls::builder().only_added_roots();
         tls.add_root_pem(self.authority.pem()).build()
@@ -77,13 +86,17 @@ impl Certificates {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         fs::write(folder.join("authority.pem"), authority.pem())?;
-        let trust = Tls::builder()
-            .only_added_roots()
-            .add_root_pem(authority.pem());
+        let trust = || {
+            Tls::builder()
+                .only_added_roots()
+                .add_root_pem(authority.pem())
+        };
+        let (client, key) = user(&authority)?;
         let made = Self {
             folder: folder.to_path_buf(),
+            trust: trust().build()?,
+            client: trust().client_certificate_pem(client, key).build()?,
             authority: Arc::new(authority),
-            trust: trust.build()?,
         };
         for flaw in Flaw::ALL {
             made.issue(flaw, &KeyPair::generate()?)?;
@@ -124,4 +137,16 @@ impl Flaw {
             Self::SelfSigned => "self-signed",
         }
     }
+}
+
+/// The certificate by which a server knows [`USER`], and its key, in PEM.
+fn user(
+    authority: &CertifiedIssuer<'static, KeyPair>,
+) -> Result<(String, String), Box<dyn error::Error>> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name.push(DnType::CommonName, USER);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate()?;
+    let certificate = params.signed_by(&key, authority)?;
+    Ok((certificate.pem(), key.serialize_pem()))
 }

@@ -8,7 +8,7 @@ use smtp_proto::{Fate, Mail, MailError, Stage, Streamed};
 use crate::site::HOST;
 
 /// Who may log in.
-pub(crate) const USER: &str = "alice";
+pub(crate) use crate::certificates::USER;
 
 /// With this.
 pub(crate) const PASSWORD: &str = "correct-horse";
@@ -132,7 +132,7 @@ impl Letter {
     }
 
     /// From somebody whose mail the server stores.
-    pub(crate) fn from_inside(mut self) -> Self {
+    pub(crate) fn inside(mut self) -> Self {
         self.sender = format!("ok-{}-sender@{HOST}", self.number);
         self
     }

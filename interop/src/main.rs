@@ -26,6 +26,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use crate::adapter::Adapter;
 use crate::case::{Bench, cases};
@@ -40,6 +41,7 @@ usage: interop [OPTION...] [SERVER...]
   --require SERVER,...  fail if one of these is missing
   --case TEXT           only cases whose name has this text
   --adapter NAME        only this client
+  --table FILE          write what became of all of it there, in Markdown
   --keep                keep the temporary folder
   --soak MAILS          send so many mails over connections that break, in place of the cases
   --seed NUMBER         of what is random in that
@@ -51,6 +53,7 @@ struct Options {
     servers: Vec<String>,
     case: String,
     adapter: Option<String>,
+    table: Option<PathBuf>,
     keep: bool,
     soak: Option<u32>,
     seed: u64,
@@ -89,6 +92,9 @@ fn run() -> Result<ExitCode, AnyError> {
     }
     result?;
     print!("{report}");
+    if let Some(path) = &options.table {
+        fs::write(path, report.table())?;
+    }
     match report.is_good() {
         true => Ok(ExitCode::SUCCESS),
         false => Ok(ExitCode::FAILURE),
@@ -102,12 +108,13 @@ fn try_server(
     report: &mut Report,
 ) -> Result<(), AnyError> {
     let name = server.name();
-    if !is_unpacked(&options.packages.join(name)) {
+    if !is_unpacked(&options.packages.join(server.package())) {
         let required = options.required.iter().any(|each| each == name);
         report.missing(name, required);
         return Ok(());
     }
-    let names = [&[name], server.beside()].concat();
+    let names = [&[server.package()], server.beside()].concat();
+    let begin = Instant::now();
     let site = Site::new(&options.packages, &names, home.join(name))?;
     let command = server.prepare(&site)?;
     let mut neighbours = Vec::new();
@@ -145,6 +152,7 @@ fn try_server(
             report.add(name, case.name, adapter, Cell::from(verdict));
         }
     }
+    report.took(name, begin.elapsed());
     Ok(())
 }
 
@@ -164,6 +172,7 @@ fn options() -> Result<Option<Options>, AnyError> {
         servers: Vec::new(),
         case: String::new(),
         adapter: None,
+        table: None,
         keep: false,
         soak: None,
         seed: 1,
@@ -183,6 +192,7 @@ fn options() -> Result<Option<Options>, AnyError> {
             }
             Long("case") => options.case = parser.value()?.string()?,
             Long("adapter") => options.adapter = Some(parser.value()?.string()?),
+            Long("table") => options.table = Some(parser.value()?.into()),
             Long("keep") => options.keep = true,
             Long("soak") => options.soak = Some(parser.value()?.parse()?),
             Long("seed") => options.seed = parser.value()?.parse()?,

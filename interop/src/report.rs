@@ -1,6 +1,7 @@
 //! The table of what was tried.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::adapter::Adapter;
 use crate::case::{Done, Verdict};
@@ -10,6 +11,7 @@ use crate::case::{Done, Verdict};
 pub(crate) struct Report {
     rows: Vec<Row>,
     missing: Vec<(&'static str, bool)>,
+    times: Vec<(&'static str, Duration)>,
 }
 
 #[derive(Debug)]
@@ -68,6 +70,48 @@ impl Report {
         self.missing.push((server, required));
     }
 
+    /// How long all of a server took.
+    pub(crate) fn took(&mut self, server: &'static str, time: Duration) {
+        self.times.push((server, time));
+    }
+
+    /// All of it in Markdown: a row for each case, a column for each server, and in it a mark for each client.
+    pub(crate) fn table(&self) -> String {
+        let mut servers: Vec<&str> = Vec::new();
+        let mut cases: Vec<&str> = Vec::new();
+        for row in &self.rows {
+            if !servers.contains(&row.server) {
+                servers.push(row.server);
+            }
+            if !cases.contains(&row.case) {
+                cases.push(row.case);
+            }
+        }
+        let line =
+            |first: &str, cells: Vec<String>| format!("| {first} | {} |\n", cells.join(" | "));
+        let clients = Adapter::ALL.map(Adapter::name).join(", ");
+        let mut text = format!(
+            "A mark for each of {clients}: ✓ passed, ✗ failed, – not supported by the server, nothing if not tried.\n\n"
+        );
+        text += &line("", servers.iter().map(|&each| each.to_owned()).collect());
+        text += &line("---", servers.iter().map(|_| "---".to_owned()).collect());
+        for case in cases {
+            let cell = |server: &&str| {
+                let found = |row: &&Row| row.server == *server && row.case == case;
+                match self.rows.iter().find(found) {
+                    Some(row) => row.cells.iter().flatten().map(|cell| cell.mark()).collect(),
+                    None => String::new(),
+                }
+            };
+            text += &line(case, servers.iter().map(cell).collect());
+        }
+        let seconds = |server: &&str| {
+            let time = self.times.iter().find(|(name, _)| name == server);
+            time.map_or(String::new(), |(_, time)| format!("{} s", time.as_secs()))
+        };
+        text + &line("time", servers.iter().map(seconds).collect())
+    }
+
     pub(crate) fn failures(&self) -> usize {
         self.count(Cell::Failed)
     }
@@ -104,6 +148,9 @@ impl fmt::Display for Report {
             writeln!(f)?;
         }
         writeln!(f)?;
+        for (server, time) in &self.times {
+            writeln!(f, "{server}: {} s", time.as_secs())?;
+        }
         for (server, required) in &self.missing {
             let word = if *required {
                 "missing"
@@ -123,6 +170,14 @@ impl fmt::Display for Report {
 }
 
 impl Cell {
+    const fn mark(self) -> char {
+        match self {
+            Self::Passed => '✓',
+            Self::Failed => '✗',
+            Self::Unsupported => '–',
+        }
+    }
+
     const fn word(self) -> &'static str {
         match self {
             Self::Passed => "passed",

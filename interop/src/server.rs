@@ -6,6 +6,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
+use smtp_proto::Protocol;
+
 use crate::site::{Door, Neighbour, Site};
 
 mod aiosmtpd;
@@ -26,6 +28,11 @@ pub(crate) trait Server: Sync {
     /// What it is called, by users and by `interop/fetch`.
     fn name(&self) -> &'static str;
 
+    /// What its packages are called.
+    fn package(&self) -> &'static str {
+        self.name()
+    }
+
     /// The ways in that it has.
     fn doors(&self) -> &'static [Door];
 
@@ -40,6 +47,11 @@ pub(crate) trait Server: Sync {
     /// Writes the configurations of those beside it, and tells how to start them.
     fn neighbours(&self, _site: &Site) -> io::Result<Vec<Neighbour>> {
         Ok(Vec::new())
+    }
+
+    /// What is spoken at a door.
+    fn protocol(&self, _door: Door) -> Protocol {
+        Protocol::Smtp
     }
 
     /// Whether it asks its policy about the text of a mail before the first chunk as it does at DATA.
@@ -65,6 +77,26 @@ pub(crate) trait Server: Sync {
     /// Whether it answers those of [`LOGINS`](crate::letter::LOGINS) as they say.
     fn answers_logins(&self) -> bool {
         false
+    }
+
+    /// Whether it knows a client by its certificate.
+    fn knows_certificates(&self) -> bool {
+        false
+    }
+
+    /// Whether it writes at the top of a mail which parameters came with it.
+    fn writes_parameters(&self) -> bool {
+        false
+    }
+
+    /// Whether it greets all of some clients that connect at one time.
+    fn greets_many(&self) -> bool {
+        true
+    }
+
+    /// Whether it resumes sessions of TLS.
+    fn resumes_tls(&self) -> bool {
+        true
     }
 
     /// How it refuses a text that is too large.
@@ -98,13 +130,15 @@ pub(crate) trait Server: Sync {
 }
 
 /// All of them.
-pub(crate) const SERVERS: [&dyn Server; 7] = [
+pub(crate) const SERVERS: [&dyn Server; 9] = [
     &postfix::Postfix,
     &exim::Exim,
     &opensmtpd::OpenSmtpd,
     &sendmail::Sendmail,
-    &nodemailer::Nodemailer,
-    &aiosmtpd::Aiosmtpd,
+    &nodemailer::Nodemailer(Protocol::Smtp),
+    &nodemailer::Nodemailer(Protocol::Lmtp),
+    &aiosmtpd::Aiosmtpd(Protocol::Smtp),
+    &aiosmtpd::Aiosmtpd(Protocol::Lmtp),
     &haraka::Haraka,
 ];
 
@@ -139,8 +173,9 @@ pub(crate) fn collect_expected(
     if new.exists() {
         for entry in fs::read_dir(new)? {
             let path = entry?.path();
-            stored.push(Stored::parse(&fs::read(&path)?)?);
+            let mail = fs::read(&path)?;
             fs::remove_file(path)?;
+            stored.push(Stored::parse(&mail)?);
         }
     }
     Ok(stored)
@@ -189,7 +224,12 @@ impl Stored {
                 recipient,
                 text,
             }),
-            _ => Err(io::Error::other("a mail was stored without its envelope")),
+            _ => {
+                let head = text[..text.len().min(300)].escape_ascii();
+                Err(io::Error::other(format!(
+                    "a mail was stored without its envelope: {head}"
+                )))
+            }
         }
     }
 }

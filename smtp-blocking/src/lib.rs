@@ -68,6 +68,7 @@
 //! | feature | by default | what it adds |
 //! | --- | --- | --- |
 //! | `rustls` | yes | [`Client::connect`], the types that `Client` stands for by itself, and [`tls`] |
+//! | `idna` | no | domains beyond ASCII as A-labels: of the server, of the client, in addresses |
 //! | `tracing` | no | a span of the crate of that name for each connection and each mail, and the lines of the transcript in them |
 //!
 //! The default features also bring those of [`smtp_rustls`](tls).

@@ -7,6 +7,7 @@
 mod domain;
 mod error;
 mod grammar;
+mod idna;
 mod mailbox;
 mod path;
 

@@ -8,9 +8,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::address::AddressFault;
 use crate::body::Fault;
 use crate::inbox::ReplyError;
 use crate::parameter::{DateTime, Keyword};
+use crate::place::Place;
 use crate::reply::{Escaped, Reply};
 use crate::sasl::Failure;
 pub(crate) use hint::{of_fault, of_refusal};
@@ -28,6 +30,7 @@ struct Inner {
     stage: Stage,
     reply: Option<Reply>,
     fragment: Option<Box<[u8]>>,
+    place: Option<Place>,
 }
 
 /// The kinds of [`Error`], by whose fault it is.
@@ -44,6 +47,8 @@ pub enum ErrorKind {
     Authentication(AuthenticationError),
     /// The server does not offer an extension that this mail needs.
     Unsupported(Need),
+    /// An address cannot be told to a server without SMTPUTF8 (RFC 6531).
+    Address(AddressFault),
     /// The mail is larger than the server takes (RFC 1870).
     TooLarge {
         /// Octets of the mail; if its text comes in pieces, of as much as had come.
@@ -65,6 +70,9 @@ pub enum ErrorKind {
     Body(Fault),
     /// The source of a streamed body failed.
     Source(TransportError),
+    /// The text could not be made into one that the server takes: see
+    /// [`MailBuilder::recode_with`](crate::MailBuilder::recode_with).
+    Recode(TransportError),
     /// The caller gave the mail up before it was done.
     Abandoned,
     /// The connection was told to end, and did.
@@ -139,8 +147,10 @@ pub enum Need {
     EightBitMime,
     /// Octets of any kind (RFC 3030).
     BinaryMime,
-    /// Octets above 127 in the headers or in an address (RFC 6531).
+    /// Octets above 127 in the headers, in a parameter or in a local part (RFC 6531).
     SmtpUtf8,
+    /// A domain beyond ASCII: SMTPUTF8 (RFC 6531), or the feature `idna`, with which it is told as A-labels.
+    ALabels,
     /// XCLIENT, with an attribute that the server is to be told.
     Xclient {
         /// The attribute, such as `ADDR`.
@@ -294,6 +304,7 @@ impl Error {
             stage,
             reply: None,
             fragment: None,
+            place: None,
         }))
     }
 
@@ -326,6 +337,12 @@ impl Error {
     }
 
     #[must_use]
+    pub(crate) fn at(mut self, place: Place) -> Self {
+        Arc::make_mut(&mut self.0).place = Some(place);
+        self
+    }
+
+    #[must_use]
     pub(crate) fn with_fragment(mut self, fragment: &[u8]) -> Self {
         if !fragment.is_empty() {
             Arc::make_mut(&mut self.0).fragment = Some(fragment.into());
@@ -351,6 +368,11 @@ impl Error {
     /// The reply that had begun to come when it happened, as far as it came.
     pub fn fragment(&self) -> Option<&[u8]> {
         self.0.fragment.as_deref()
+    }
+
+    /// Where in the mail the cause is, if it is the mail: the first such place.
+    pub fn place(&self) -> Option<&Place> {
+        self.0.place.as_ref()
     }
 
     /// Whether the same may succeed later: a 4yz reply, a time-out, a lost connection.
@@ -382,6 +404,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
         write!(f, "{}: {}", inner.stage, inner.kind)?;
+        if let Some(place) = inner.place.filter(|place| place.offset().is_some()) {
+            write!(f, "; see {place}")?;
+        }
         if let Some(reply) = &inner.reply {
             write!(f, "; the server said: {reply:.400}")?;
         }
@@ -409,6 +434,7 @@ impl fmt::Debug for Error {
                     .as_deref()
                     .map(|fragment| Escaped::new(fragment, FRAGMENT_SHOWN)),
             )
+            .field("place", &self.0.place)
             .finish()
     }
 }
@@ -416,7 +442,9 @@ impl fmt::Debug for Error {
 impl core::error::Error for Error {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match &self.0.kind {
-            ErrorKind::Transport(error) | ErrorKind::Source(error) => Some(&*error.error),
+            ErrorKind::Transport(error) | ErrorKind::Source(error) | ErrorKind::Recode(error) => {
+                Some(&*error.error)
+            }
             _ => None,
         }
     }
@@ -430,6 +458,7 @@ impl fmt::Display for ErrorKind {
             Self::TlsUnavailable => f.write_str("the server does not do STARTTLS"),
             Self::Authentication(error) => error.fmt(f),
             Self::Unsupported(need) => need.fmt(f),
+            Self::Address(fault) => fault.fmt(f),
             Self::TooLarge { size, limit } => {
                 write!(f, "the mail has {size} octets, the server takes {limit}")
             }
@@ -442,6 +471,9 @@ impl fmt::Display for ErrorKind {
             Self::Closed => f.write_str("the server closed the connection"),
             Self::Body(fault) => fault.fmt(f),
             Self::Source(error) => write!(f, "the source of the text failed: {error}"),
+            Self::Recode(error) => {
+                write!(f, "the text cannot be made into one that the server takes: {error}")
+            }
             Self::Abandoned => f.write_str("given up by the caller"),
             Self::Ended => f.write_str("the connection has been ended"),
             Self::Misuse(misuse) => misuse.fmt(f),
@@ -501,6 +533,9 @@ impl fmt::Display for Need {
             Self::EightBitMime => f.write_str("octets above 127 in the text need 8BITMIME"),
             Self::BinaryMime => f.write_str("a binary text needs BINARYMIME and CHUNKING"),
             Self::SmtpUtf8 => f.write_str("characters beyond ASCII need SMTPUTF8"),
+            Self::ALabels => {
+                f.write_str("a domain beyond ASCII needs the feature `idna`, or SMTPUTF8")
+            }
             Self::Xclient { attribute } => {
                 write!(
                     f,

@@ -15,13 +15,13 @@
 //! | compose an envelope | [`Mail`], [`Recipient`], [`ReversePath`], [`ForwardPath`], [`Parameter`] |
 //! | drive it | [`Connection`], [`Wire`], [`Transmit`], [`Time`] |
 //! | do TLS | [`Upgrade`], [`TlsFacts`] |
-//! | understand a failure | [`Error`], [`ErrorKind`], [`Stage`], [`Reply`] |
+//! | understand a failure | [`Error`], [`ErrorKind`], [`Stage`], [`Place`], [`Reply`] |
 //! | see what is said | [`ConfigBuilder::transcript`], [`Entry`] |
 //!
 //! # Features
 //! `std` (default): [`IoSlice`](std::io::IoSlice)s in [`Transmit`], conversion from [`std::io::Error`]. Without it the crate
 //! needs `alloc` only. `scram` (default): the SCRAM mechanisms, which [`Credentials::password`] then prefers. `legacy`:
-//! CRAM-MD5. `tracing`: a span of the crate of that name for each connection, `smtp.connection`, and one in it for each mail,
+//! CRAM-MD5. `idna`: domains beyond ASCII as A-labels, see [`Domain::to_ascii`]. `tracing`: a span of the crate of that name for each connection, `smtp.connection`, and one in it for each mail,
 //! `smtp.mail`; in them the lines of the transcript, which hold no secret: at DEBUG what decides something, at TRACE the rest.
 //!
 //! [RFC 5321]: https://www.rfc-editor.org/rfc/rfc5321
@@ -52,6 +52,7 @@ mod address;
 pub mod body;
 mod outbox;
 mod parse;
+mod place;
 mod secret;
 mod time;
 mod tls;
@@ -102,7 +103,7 @@ pub use error::{
 };
 pub use event::{BodyStatus, CommandId, Event, MessageId};
 pub use inbox::{ReplyError, ReplyLimits};
-pub use mail::{Field, Mail, MailBuilder, MailError, MailFault, Recipient, Streamed};
+pub use mail::{Mail, MailBuilder, MailError, MailFault, Recipient, Streamed};
 pub use origin::{AttributeError, AttributeFault, Xclient, XclientProto, Xforward, XforwardSource};
 #[cfg(feature = "std")]
 pub use outbox::IoSlices;
@@ -113,6 +114,7 @@ pub use parameter::{
     ParameterFault, Parameters, Return, UnlessKnown, Value,
 };
 pub use pipeline::{Pipelining, Window};
+pub use place::{Field, Place};
 pub use reply::{Code, EnhancedCode, Reply, Severity};
 pub use sasl::Credentials;
 pub use secret::Secret;

@@ -2,6 +2,7 @@
 
 mod demands;
 mod recipient;
+mod recoder;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -10,13 +11,15 @@ use core::fmt;
 use bytes::Bytes;
 
 use crate::address::{AddressError, ForwardPath, ReversePath};
-use crate::body::{Facts, Fault, LineEnds, Rules, scan};
-use crate::error::{Stage, of_fault};
+use crate::body::{Facts, Fault, LineEnds, Rules, first_eight_bit, scan};
+use crate::error::{Error, Stage, of_fault};
 use crate::outcome::Fate;
-use crate::parameter::{Keyword, Parameter, ParameterError};
+use crate::parameter::{Parameter, ParameterError};
+use crate::place::{Field, Place};
 use crate::reply::Reply;
 use demands::{Demands, says_tls_optional};
 pub use recipient::Recipient;
+use recoder::Recoder;
 
 /// A mail to be sent: the envelope's sender and recipients, and the text, headers included (RFC 5322).
 ///
@@ -136,24 +139,8 @@ pub struct MailBuilder {
 /// Why a [`Mail`] cannot be: the field, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailError {
-    field: Field,
+    place: Place,
     fault: MailFault,
-}
-
-/// A part of a [`Mail`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Field {
-    /// The sender.
-    Sender,
-    /// The list of recipients.
-    Recipients,
-    /// One recipient, counted from zero.
-    Recipient(usize),
-    /// The parameters.
-    Parameters,
-    /// The text.
-    Text,
 }
 
 /// What is wrong with a part of a [`Mail`].
@@ -257,14 +244,6 @@ impl Mail {
         }
     }
 
-    /// Whether the text has octets of any kind (RFC 3030, section 3).
-    pub(crate) fn needs_binary(&self) -> bool {
-        match &self.text {
-            Text::Whole { binary, .. } => *binary,
-            Text::Streamed { declared, .. } => declared.binary,
-        }
-    }
-
     /// Octets of the text as BDAT sends them, if all of it is at hand.
     pub(crate) fn whole_len(&self) -> Option<u64> {
         match &self.text {
@@ -278,19 +257,56 @@ impl Mail {
         matches!(self.text, Text::Whole { .. })
     }
 
-    /// Whether the headers or an address have characters beyond ASCII (RFC 6531).
+    /// Whether the headers, a parameter or an address have characters beyond ASCII (RFC 6531).
     pub(crate) fn needs_utf8(&self) -> bool {
-        let headers = match &self.text {
-            Text::Whole { facts, .. } => facts.header_eight_bit(),
-            Text::Streamed { declared, .. } => declared.utf8_headers,
-        };
-        headers
+        self.has_utf8_headers()
             || self
                 .demands
                 .as_ref()
                 .is_some_and(|demands| !demands.is_ascii())
             || !self.sender.is_ascii()
             || !self.recipients().all(ForwardPath::is_ascii)
+    }
+
+    /// Whether the headers have characters beyond ASCII (RFC 6532).
+    pub(crate) fn has_utf8_headers(&self) -> bool {
+        match &self.text {
+            Text::Whole { facts, .. } => facts.header_eight_bit(),
+            Text::Streamed { declared, .. } => declared.utf8_headers,
+        }
+    }
+
+    /// The first octet above 127 of the text; the text as a whole where that is not known.
+    pub(crate) fn first_eight_bit(&self) -> Place {
+        self.place_in_text(first_eight_bit)
+    }
+
+    /// The first octet that keeps the text from being sent but as octets of any kind.
+    pub(crate) fn not_text(&self) -> Place {
+        let rules = Rules::new().eight_bit(true);
+        self.place_in_text(|bytes| Some(scan(bytes, &rules).err()?.offset()))
+    }
+
+    fn place_in_text(&self, find: impl FnOnce(&[u8]) -> Option<u64>) -> Place {
+        let whole = Place::whole(Field::Text);
+        match &self.text {
+            Text::Whole { bytes, .. } => find(bytes).map_or(whole, |at| Place::in_text(bytes, at)),
+            Text::Streamed { .. } => whole,
+        }
+    }
+
+    /// Makes the text into one of seven bits, if there is something to do it and all of the text is at hand; returns whether
+    /// it did.
+    pub(crate) fn recode(&mut self) -> Result<bool, Error> {
+        let demands = self.demands.as_ref();
+        let Some(recoder) = demands.and_then(|demands| demands.recoder.as_ref()) else {
+            return Ok(false);
+        };
+        let Some(text) = recoder.recode(&self.text)? else {
+            return Ok(false);
+        };
+        self.text = text;
+        Ok(true)
     }
 }
 
@@ -323,59 +339,6 @@ impl MailBuilder {
         for recipient in recipients {
             self.add(recipient.into());
         }
-        self
-    }
-
-    /// One more parameter of MAIL; those of RCPT belong to a [`Recipient`].
-    ///
-    /// It is sent only to a server that offers its extension, and with a value that the server takes. To others the mail is
-    /// not sent, and nothing of it: not doing what was asked would be worse, unless [`if_offered`](Self::if_offered) says that
-    /// it would not. `SIZE`, `BODY` and `SMTPUTF8` are added where they are needed, without being asked for.
-    pub fn parameter(mut self, parameter: Parameter) -> Self {
-        if let Err(error) = self.demands().mail.push(parameter) {
-            self.fail(Field::Parameters, MailFault::Parameter(error));
-        }
-        self
-    }
-
-    /// Leaves the parameters of this extension out, MAIL's and the recipients', if the server does not offer it; without this,
-    /// the mail is not sent.
-    ///
-    /// `"DSN"` is the usual one: to most senders a mail without its report is better than none. Whether it is offered is to be
-    /// seen in [`Connection::capabilities`](crate::Connection::capabilities); a relay then owes its senders a report of its
-    /// own (RFC 3461, section 5.2.2). REQUIRETLS can be left out only where the sender is null (RFC 8689, section 5).
-    ///
-    /// ```
-    /// use smtp_proto::{Mail, Notify, Parameter, Recipient, Return};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mail = Mail::builder()
-    ///     .sender("alice@example.org")
-    ///     .recipient(Recipient::new("bob@example.net").notify(Notify::SUCCESS))
-    ///     .parameter(Parameter::ret(Return::Headers))
-    ///     .parameter(Parameter::envelope_id("QQ314159")?)
-    ///     .if_offered("DSN")
-    ///     .text("Subject: hello\r\n\r\nHello Bob.\r\n")
-    ///     .build()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn if_offered(mut self, extension: &str) -> Self {
-        match extension.parse::<Keyword>() {
-            Ok(extension) => self.demands().dispense_with(extension),
-            Err(error) => self.fail(Field::Parameters, MailFault::Parameter(error)),
-        }
-        self
-    }
-
-    /// Honours a header field `TLS-Required: No`, by which the author says that the mail shall rather travel without TLS than
-    /// not at all (RFC 8689, section 3).
-    ///
-    /// [`Mail::is_tls_optional`] then tells whether it is there; of a text in pieces, [`Streamed::tls_optional`] says so. A
-    /// connection is made before it is told of a mail, so it is for whoever makes it to try TLS and go on without:
-    /// [`Config::for_mail`](crate::Config::for_mail) is the policy for that. With [`Parameter::require_tls`] it is an error.
-    pub fn honour_tls_required(mut self) -> Self {
-        self.demands().tls_optional = true;
         self
     }
 
@@ -426,8 +389,8 @@ impl MailBuilder {
             Source::None => return Err(MailError::new(Field::Text, MailFault::Missing)),
             Source::Whole(bytes) => {
                 let rules = self.rules.eight_bit(true);
-                let facts = scan(&bytes, &rules)
-                    .map_err(|fault| MailError::new(Field::Text, MailFault::Text(fault)))?;
+                let facts =
+                    scan(&bytes, &rules).map_err(|fault| MailError::in_text(&bytes, fault))?;
                 Text::Whole {
                     bytes,
                     facts,
@@ -435,7 +398,7 @@ impl MailBuilder {
                 }
             }
             Source::Binary(bytes) => Text::Whole {
-                facts: Facts::binary(bytes.len()),
+                facts: Facts::binary(&bytes),
                 bytes,
                 binary: true,
             },
@@ -458,23 +421,18 @@ impl MailBuilder {
         })
     }
 
-    fn demands(&mut self) -> &mut Demands {
-        self.demands.get_or_insert_default()
-    }
-
     fn add(&mut self, recipient: Recipient) {
+        let Recipient { path, parameters } = recipient;
         let index = self.recipients.len();
-        match recipient.into_parts() {
-            Ok((path, parameters)) => {
-                self.recipients.push(Addressee {
-                    path,
-                    answer: Answer::None,
-                });
-                if let Some(parameters) = parameters {
-                    self.demands().push_recipient(index, parameters);
-                }
-            }
-            Err(fault) => self.fail(Field::Recipient(index), fault),
+        match path {
+            Ok(path) => self.recipients.push(Addressee {
+                path,
+                answer: Answer::None,
+            }),
+            Err(error) => self.fail(Field::Recipient(index), MailFault::Address(error)),
+        }
+        if let Some(parameters) = parameters {
+            self.ask_for(index, *parameters);
         }
     }
 
@@ -529,12 +487,30 @@ impl Streamed {
 
 impl MailError {
     fn new(field: Field, fault: MailFault) -> Self {
-        Self { field, fault }
+        let place = match &fault {
+            MailFault::Address(error) => Place::within(field, error.offset()),
+            MailFault::Parameter(_) | MailFault::Text(_) | MailFault::Missing => {
+                Place::whole(field)
+            }
+        };
+        Self { place, fault }
+    }
+
+    fn in_text(text: &[u8], fault: Fault) -> Self {
+        Self {
+            place: Place::in_text(text, fault.offset()),
+            fault: MailFault::Text(fault),
+        }
     }
 
     /// Which part is wrong.
     pub fn field(&self) -> Field {
-        self.field
+        self.place.field()
+    }
+
+    /// Where it is wrong.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// What is wrong with it.
@@ -545,27 +521,17 @@ impl MailError {
 
 impl fmt::Display for MailError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.field, &self.fault) {
-            (Field::Recipients, MailFault::Missing) => f.write_str("a mail needs a recipient"),
-            (Field::Text, MailFault::Missing) => f.write_str("a mail needs a text"),
-            (field, fault) => write!(f, "{field}: {fault}"),
+        let field = self.field();
+        match (field, &self.fault, self.place.line()) {
+            (Field::Recipients, MailFault::Missing, _) => f.write_str("a mail needs a recipient"),
+            (Field::Text, MailFault::Missing, _) => f.write_str("a mail needs a text"),
+            (_, fault, Some(line)) => write!(f, "{field}, line {line}: {fault}"),
+            (_, fault, None) => write!(f, "{field}: {fault}"),
         }
     }
 }
 
 impl core::error::Error for MailError {}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sender => f.write_str("sender"),
-            Self::Recipients => f.write_str("recipients"),
-            Self::Recipient(index) => write!(f, "recipient {index}"),
-            Self::Parameters => f.write_str("parameters"),
-            Self::Text => f.write_str("text"),
-        }
-    }
-}
 
 impl fmt::Display for MailFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

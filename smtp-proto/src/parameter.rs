@@ -233,8 +233,8 @@ const fn of_rcpt(keyword: &'static str, extension: &'static str, room: usize, fo
     }
 }
 
-/// All of them, besides those in [`Content`]. The room is that of RFC 4954 section 3, 2852 section 3, 3461 section 5.4,
-/// 4865 section 3, 6710 section 3, 8689 section 2, 7293 section 3; none where nobody has looked it up.
+/// All of them, besides those in [`Content`]. The room is what RFC 2852, 3461 (section 5.4), 4865, 4954, 6710, 7293 and 8689
+/// give; those whose values are not looked at here have to fit in any line.
 const KNOWN: &[Known] = &[
     of_mail("AUTH", "AUTH", 500, Form::Value(wishes::check_submitter)),
     of_mail("BY", "DELIVERBY", 17, Form::Value(wishes::check_by)),

@@ -91,6 +91,12 @@ impl Trace {
     pub(crate) const fn outcome(&self, _outcome: &Outcome) {}
 }
 
+#[cfg(all(test, not(feature = "tracing")))]
+#[test]
+fn without_the_feature_it_takes_no_room() {
+    assert_eq!(size_of::<Trace>(), 0);
+}
+
 /// By which a subscriber knows where it all comes from.
 #[cfg(feature = "tracing")]
 const TARGET: &str = "smtp_proto";

@@ -18,6 +18,7 @@
 //! mail begins again, for them.
 
 mod answers;
+mod needs;
 mod quota;
 mod text;
 
@@ -26,18 +27,19 @@ use alloc::boxed::Box;
 use bytes::Bytes;
 
 use self::answers::Answers;
+use self::needs::ALabels;
 use self::quota::Quota;
 use self::text::{Space, Text, octets};
 use crate::body::{Fault, Framing};
 use crate::capabilities::{Capabilities, Limits, SizeLimit};
 use crate::command::Line;
 use crate::config::Protocol;
-use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage};
+use crate::error::{Error, ErrorKind, Misuse, ProtocolError, Stage};
 use crate::event::MessageId;
 use crate::link::Link;
 use crate::mail::{self, Answer, Mail};
 use crate::outcome::Outcome;
-use crate::parameter::{Body, Content};
+use crate::parameter::Content;
 use crate::pipeline::{Expect, Pipelining};
 use crate::reply::ReplyRef;
 use crate::tls::TlsFacts;
@@ -51,6 +53,8 @@ pub(crate) struct Transaction {
     pub(crate) trace: Trace,
     mail: Mail,
     content: Content,
+    /// Its addresses as the server is told them, where that is another form.
+    a_labels: Option<Box<ALabels>>,
     /// The recipients that the server takes at a time.
     quota: Quota,
     /// The most octets of text that the server takes (RFC 1870).
@@ -107,6 +111,7 @@ impl Transaction {
             text: Text::new(&mail.text, Framing::Dot),
             mail,
             content: Content::default(),
+            a_labels: None,
             quota: Quota::new(Limits::default()),
             size_limit: u64::MAX,
             next: Next::Check,
@@ -190,20 +195,9 @@ impl Transaction {
         if self.next != Next::Check {
             return Ok(());
         }
-        let unsupported = |need| Error::new(Stage::Mail, ErrorKind::Unsupported(need));
-        if let Some(demands) = &mut self.mail.demands {
-            demands.settle(capabilities).map_err(unsupported)?;
-        }
-        let (utf8, eight_bit) = (self.mail.needs_utf8(), self.mail.needs_eight_bit());
-        let binary = self.mail.needs_binary();
-        if utf8 && !capabilities.smtp_utf8() {
-            return Err(unsupported(Need::SmtpUtf8));
-        }
-        if binary && !(capabilities.binary_mime() && capabilities.chunking()) {
-            return Err(unsupported(Need::BinaryMime));
-        }
-        if eight_bit && !capabilities.eight_bit_mime() {
-            return Err(unsupported(Need::EightBitMime));
+        let needs = needs::of(&mut self.mail, capabilities)?;
+        if needs.recoded {
+            self.begin_text();
         }
         let size = self.mail.size();
         self.size_limit = match capabilities.size() {
@@ -214,13 +208,9 @@ impl Transaction {
             .map_err(|reason| Error::new(Stage::Mail, reason))?;
         self.content = Content {
             size: size.filter(|_| capabilities.size().is_some()),
-            body: match (binary, eight_bit) {
-                (true, _) => Some(Body::BinaryMime),
-                (false, true) => Some(Body::EightBitMime),
-                (false, false) => None,
-            },
-            smtp_utf8: utf8,
+            ..needs.content
         };
+        self.a_labels = needs.a_labels;
         if capabilities.chunking() && self.text.framing() != Framing::Length {
             self.text.set_framing(&self.mail.text, Framing::Length);
         }
@@ -231,16 +221,21 @@ impl Transaction {
 
     /// Puts the next command in line, if the pipeline admits it; returns whether it did.
     pub(crate) fn say(&mut self, to: Expect, link: &mut Link) -> bool {
+        let a_labels = self.a_labels.as_deref();
         let line = match to {
             Expect::Rcpt(index) => match self.mail.recipients.get(index) {
                 Some(recipient) => Line::Rcpt {
-                    path: &recipient.path,
+                    path: a_labels
+                        .and_then(|a_labels| a_labels.recipient(index))
+                        .unwrap_or(&recipient.path),
                     parameters: self.mail.recipient_parameters(index),
                 },
                 None => return false,
             },
             Expect::Mail => Line::Mail {
-                path: &self.mail.sender,
+                path: a_labels
+                    .and_then(ALabels::sender)
+                    .unwrap_or(&self.mail.sender),
                 content: self.content,
                 parameters: self.mail.parameters(),
             },
@@ -548,9 +543,15 @@ impl Transaction {
             recipient.answer = recipient.answer.take().into_next();
         }
         self.next = Next::Mail;
-        self.text = Text::new(&self.mail.text, self.text.framing());
+        self.begin_text();
         self.end = None;
         true
+    }
+
+    /// Puts the cursor at the beginning of the text, which may be another than it was.
+    #[cold]
+    fn begin_text(&mut self) {
+        self.text = Text::new(&self.mail.text, self.text.framing());
     }
 
     fn has_begun_text(&self) -> bool {

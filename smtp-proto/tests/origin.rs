@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use common::invariants::{check_commands, check_leaving};
 use common::pair::Pair;
+use proptest::prelude::*;
 use smtp_proto::{
     Command, Config, ConfigBuilder, ConfigError, Connection, Credentials, ErrorKind, Event, Mail,
     Need, Security, Stage, Xclient, XclientProto, Xforward, XforwardSource,
@@ -179,4 +180,48 @@ fn there_is_one_login_and_not_two() {
     assert!(error.to_string().contains("XCLIENT"));
     let one = policy(Security::StartTls).xclient(Xclient::new().port(1));
     assert!(one.credentials(credentials()).build().is_ok());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_can_be_told_is_what_the_server_hears(
+        name in "[!-~]{1,255}",
+        helo in "[+=a-z]{1,90}|[a-z.]{200,255}",
+        login in "\\PC{1,40}",
+        ident in "[!-~]{1,120}",
+        missing in 0..4_usize,
+    ) {
+        let client = Xclient::new()
+            .name(&*name)
+            .and_then(|client| client.helo(&*helo))
+            .and_then(|client| client.login(&*login));
+        let origin = Xforward::new().name(&*name).and_then(|origin| origin.ident(&*ident));
+        let (Ok(client), Ok(origin)) = (client, origin) else {
+            return Ok(());
+        };
+        // One of the attributes may not be offered; it is then not told.
+        let offered = ["NAME", "HELO", "LOGIN"].into_iter().enumerate();
+        let offered: Vec<_> = offered.filter(|(at, _)| *at != missing).map(|(_, word)| word).collect();
+        let server = smtp_test::Config::new()
+            .with(format!("XCLIENT {}", offered.join(" ")))
+            .with("XFORWARD NAME HELO IDENT");
+        let log = Log::new();
+        let config = policy(Security::Cleartext).xclient(client.if_offered());
+        let mut pair = Pair::new(Arc::new(config.build().unwrap()), Machine::with_log(&server, &log));
+        let told = pair.connection.command(Command::xforward(origin));
+        let id = pair.connection.submit(mail("b@x.test"));
+        prop_assert_eq!(pair.drive(|c| c.poll_reply(told)).unwrap().code(), 250);
+        prop_assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
+        check_commands(&log);
+        let session = log.session();
+        for (attribute, value) in [("NAME", &name), ("HELO", &helo), ("LOGIN", &login)] {
+            let expected = offered.contains(&attribute).then(|| value.clone());
+            prop_assert_eq!(session.xclient(attribute), expected);
+        }
+        let mails = log.mails();
+        prop_assert_eq!(mails[0].forwarded("NAME"), Some(name));
+        prop_assert_eq!(mails[0].forwarded("IDENT"), Some(ident));
+    }
 }

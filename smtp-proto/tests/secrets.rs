@@ -2,6 +2,11 @@
 
 mod common;
 
+#[cfg(feature = "tracing")]
+#[path = "common/collector.rs"]
+#[allow(dead_code, reason = "another test uses the rest")]
+mod collector;
+
 use std::sync::Arc;
 
 use common::invariants::{check_secret, disguises};
@@ -147,7 +152,7 @@ fn converse(
 /// Looks at the spans and events of what `run` does, where there are any.
 #[cfg(feature = "tracing")]
 fn traced<T>(shown: &Shown, run: impl FnOnce() -> T) -> T {
-    let collector = common::collector::Collector::new(tracing::Level::TRACE);
+    let collector = collector::Collector::new(tracing::Level::TRACE);
     let result = collector.during(run);
     shown.text(collector.lines().join("\n"));
     result

@@ -2,9 +2,12 @@
 
 mod common;
 
+#[path = "common/collector.rs"]
+mod collector;
+
 use std::sync::Arc;
 
-use common::collector::Collector;
+use collector::Collector;
 use common::pair::Pair;
 use smtp_proto::{Config, Connection, Credentials, Mail, Security};
 use smtp_test::{Machine, Script, Split};

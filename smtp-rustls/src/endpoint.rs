@@ -7,9 +7,9 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use smtp_proto::{
-    AuthenticationError, ClientName, Config, ConfigBuilder, ConfigError, Connection, Credentials,
-    Entry, Error, ErrorKind, Mail, Pipelining, Protocol, ReplyLimits, Security, Speculation, Stage,
-    Timeouts, TransportError, Wait, Xclient,
+    AddressError, AddressFault, AuthenticationError, ClientName, Config, ConfigBuilder,
+    ConfigError, Connection, Credentials, Domain, Entry, Error, ErrorKind, Mail, Pipelining,
+    Protocol, ReplyLimits, Security, Speculation, Stage, Timeouts, TransportError, Wait, Xclient,
 };
 
 use crate::session::Session;
@@ -103,12 +103,18 @@ pub enum EndpointError {
 pub enum HostFault {
     /// It is neither a DNS name nor an IP address.
     Malformed,
-    /// It has letters beyond ASCII. Write each such label as an A-label: `xn--bcher-kva.example`.
+    /// It has letters beyond ASCII. Write each such label as an A-label: `xn--bcher-kva.example`; with the feature `idna`
+    /// that is done here.
     NotAscii,
+    /// It has letters beyond ASCII, and there are no A-labels for it.
+    NotIdna(AddressError),
 }
 
 impl Endpoint {
     /// Begins an endpoint; `host` is a DNS name or an IP address, for which the server's certificate must be.
+    ///
+    /// With the feature `idna` the name may have U-labels: what is resolved, and what the certificate must bear, are their
+    /// A-labels, as [`Domain::to_ascii`] gives them.
     ///
     /// STARTTLS is demanded unless [`security`](EndpointBuilder::security) says otherwise.
     pub fn builder(host: impl Into<String>) -> EndpointBuilder {
@@ -182,7 +188,7 @@ impl Endpoint {
         Self(Arc::new(inner))
     }
 
-    /// The host to resolve, as the user typed it but for brackets around an IPv6 address.
+    /// The host to resolve, as the user typed it but for brackets around an IPv6 address, and A-labels for U-labels.
     pub fn host(&self) -> &str {
         &self.0.host
     }
@@ -466,8 +472,9 @@ impl fmt::Display for HostFault {
         f.write_str(match self {
             Self::Malformed => "neither a DNS name nor an IP address",
             Self::NotAscii => {
-                "letters beyond ASCII have to be written as A-labels, such as xn--bcher-kva.example"
+                "letters beyond ASCII have to be written as A-labels, such as xn--bcher-kva.example, or need the feature `idna`"
             }
+            Self::NotIdna(error) => return error.fmt(f),
         })
     }
 }
@@ -477,7 +484,7 @@ impl std::error::Error for HostFault {}
 /// What to resolve, and what the certificate must be for.
 fn parse_host(host: &str) -> Result<(String, ServerName<'static>), HostFault> {
     if !host.is_ascii() {
-        return Err(HostFault::NotAscii);
+        return parse_host(&in_ascii(host)?);
     }
     let bracketed = host
         .strip_prefix('[')
@@ -492,6 +499,20 @@ fn parse_host(host: &str) -> Result<(String, ServerName<'static>), HostFault> {
         Ok(ServerName::IpAddress(_)) if name != host => Err(HostFault::Malformed),
         Ok(parsed) => Ok((host.to_owned(), parsed)),
         Err(_) => Err(HostFault::Malformed),
+    }
+}
+
+/// A host with letters beyond ASCII as it is resolved and certified.
+fn in_ascii(host: &str) -> Result<String, HostFault> {
+    let (name, root) = match host.strip_suffix('.') {
+        Some(name) => (name, "."),
+        None => (host, ""),
+    };
+    let name: Domain = name.parse().map_err(|_| HostFault::Malformed)?;
+    match name.to_ascii() {
+        Ok(name) => Ok(format!("{name}{root}")),
+        Err(error) if error.reason() == AddressFault::NonAscii => Err(HostFault::NotAscii),
+        Err(error) => Err(HostFault::NotIdna(error)),
     }
 }
 

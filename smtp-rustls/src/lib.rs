@@ -41,6 +41,7 @@
 //! | `platform-verifier` | yes | trusts whom the operating system trusts, asking it where it has a verifier |
 //! | `webpki-roots` | no | trusts Mozilla's list, compiled in; the default trust if `platform-verifier` is off |
 //! | `scram` | yes | the SCRAM mechanisms, preferred for a user's password, and what binds them to the TLS connection |
+//! | `idna` | no | a host beyond ASCII is looked up and certified by its A-labels; so are domains in addresses told |
 //! | `tracing` | no | a span of the crate of that name for each connection, with its host, and for each mail |
 //! | `dangerous` | no | [`TlsBuilder`] can be told not to check who the server is |
 //!

@@ -33,6 +33,9 @@ pub struct Session {
 enum Layer {
     /// Nothing; TLS begins with these when the dialogue comes to it.
     Clear(Option<Start>),
+    /// Nothing yet; TLS begins with these as soon as the session is driven, and not before: a session that is never driven
+    /// shall not take from the others what could be resumed.
+    Due(Start),
     /// TLS, from its first byte to the end.
     Tls(Box<Channel>),
     /// TLS could not even begin, which the connection is yet to be told.
@@ -86,7 +89,7 @@ impl Session {
         }
     }
 
-    /// Begins TLS, if the dialogue has come to that point.
+    /// Lets TLS be due, if the dialogue has come to that point.
     fn upgrade(&mut self) {
         let Layer::Clear(start) = &mut self.layer else {
             return;
@@ -95,30 +98,33 @@ impl Session {
             return;
         }
         self.layer = match (self.connection.poll_upgrade(), start.take()) {
-            (Some(Ok(_claimed)), Some(start)) => {
-                match Channel::new(&start.tls, start.name, start.begun) {
-                    Ok(channel) => Layer::Tls(Box::new(channel)),
-                    Err(error) => Layer::Failed(error),
-                }
-            }
+            (Some(Ok(_claimed)), Some(start)) => Layer::Due(start),
             (None, start) => Layer::Clear(start),
             // It will never come to it.
             (Some(_), _) => Layer::Clear(None),
         };
     }
 
-    /// Tells the connection that TLS could not begin.
-    fn report(&mut self, now: Time) {
-        if let Layer::Failed(error) = &self.layer {
-            self.connection.handle_read_error(now, error.clone());
-            self.layer = Layer::Clear(None);
-        }
+    /// Begins TLS if it is due, or tells the connection that it could not begin.
+    fn begin(&mut self, now: Time) {
+        let made = match &mut self.layer {
+            Layer::Clear(_) | Layer::Tls(_) => return,
+            Layer::Due(start) => Channel::new(&start.tls, start.name.clone(), start.begun),
+            Layer::Failed(error) => Err(error.clone()),
+        };
+        self.layer = match made {
+            Ok(channel) => Layer::Tls(Box::new(channel)),
+            Err(error) => {
+                self.connection.handle_read_error(now, error);
+                Layer::Clear(None)
+            }
+        };
     }
 }
 
 impl Wire for Session {
     fn handle_input(&mut self, now: Time, input: &[u8]) {
-        self.report(now);
+        self.begin(now);
         match &mut self.layer {
             Layer::Tls(channel) => channel.handle_input(&mut self.connection, now, input),
             // The connection refuses what comes behind the reply to STARTTLS: nothing of it is left over for TLS.
@@ -128,7 +134,7 @@ impl Wire for Session {
     }
 
     fn handle_eof(&mut self, now: Time) {
-        self.report(now);
+        self.begin(now);
         match &mut self.layer {
             Layer::Tls(channel) => channel.handle_eof(&mut self.connection, now),
             _ => self.connection.handle_eof(now),
@@ -143,7 +149,7 @@ impl Wire for Session {
     }
 
     fn handle_timeout(&mut self, now: Time) {
-        self.report(now);
+        self.begin(now);
         match &mut self.layer {
             Layer::Tls(channel) => channel.handle_timeout(&mut self.connection, now),
             _ => self.connection.handle_timeout(now),
@@ -151,7 +157,7 @@ impl Wire for Session {
     }
 
     fn handle_read_error(&mut self, now: Time, error: TransportError) {
-        self.report(now);
+        self.begin(now);
         match &mut self.layer {
             Layer::Tls(channel) => channel.handle_read_error(&mut self.connection, now, error),
             _ => self.connection.handle_read_error(now, error),
@@ -159,7 +165,7 @@ impl Wire for Session {
     }
 
     fn handle_write_error(&mut self, now: Time, error: TransportError) {
-        self.report(now);
+        self.begin(now);
         match &mut self.layer {
             Layer::Tls(channel) => channel.handle_write_error(&mut self.connection, now, error),
             _ => self.connection.handle_write_error(now, error),
@@ -167,7 +173,7 @@ impl Wire for Session {
     }
 
     fn poll_transmit(&mut self, now: Time) -> Option<Transmit<'_>> {
-        self.report(now);
+        self.begin(now);
         match &mut self.layer {
             Layer::Tls(channel) => channel.poll_transmit(&mut self.connection, now),
             _ => self.connection.poll_transmit(now),
@@ -193,7 +199,7 @@ impl Wire for Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let layer: &dyn fmt::Debug = match &self.layer {
-            Layer::Clear(_) => &"clear",
+            Layer::Clear(_) | Layer::Due(_) => &"clear",
             Layer::Tls(channel) => channel,
             Layer::Failed(error) => error,
         };

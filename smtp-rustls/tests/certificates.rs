@@ -169,6 +169,22 @@ fn v05_a_name_is_taken_literally() {
     }
 }
 
+#[cfg(feature = "idna")]
+#[test]
+fn v05_a_name_beyond_ascii_is_certified_by_its_a_labels() {
+    let tls = smtp_test::Tls::for_names(["mail.xn--bcher-kva.example"]);
+    for host in ["mail.b\u{fc}cher.example", "Mail.B\u{dc}CHER.Example."] {
+        connect(host, &tls, &trust(&tls)).unwrap();
+    }
+    for host in ["mail.bucher.example", "mail.b\u{16f}cher.example"] {
+        let error = connect(host, &tls, &trust(&tls)).unwrap_err();
+        assert!(matches!(
+            cause(&error),
+            CertificateError::NotValidForNameContext { .. }
+        ));
+    }
+}
+
 #[test]
 fn v05_a_certificate_that_is_its_own_authority_is_refused_even_if_it_is_trusted() {
     let key = KeyPair::generate().unwrap();

@@ -377,9 +377,51 @@ fn a_host_is_a_name_or_an_address_and_the_error_says_which_it_is_not() {
             "{typed:?}: {fault}"
         );
     }
-    let fault = host("bücher.example").unwrap_err();
+}
+
+#[cfg(not(feature = "idna"))]
+#[test]
+fn a_host_beyond_ascii_is_refused_with_what_helps() {
+    let fault = Endpoint::starttls("bücher.example").build().unwrap_err();
     assert!(matches!(fault, EndpointError::Host(HostFault::NotAscii)));
     assert!(fault.to_string().contains("xn--"), "{fault}");
+    assert!(fault.to_string().contains("feature `idna`"), "{fault}");
+}
+
+#[cfg(feature = "idna")]
+#[test]
+fn v19_a_host_beyond_ascii_is_resolved_by_its_a_labels() {
+    let tls = trust(&Tls::new());
+    let host = |host: &str| Endpoint::starttls(host).tls(tls.clone()).build();
+    for (typed, resolved) in [
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("BÜCHER.example.", "xn--bcher-kva.example."),
+        ("mail.faß.example", "mail.xn--fa-hia.example"),
+    ] {
+        assert_eq!(host(typed).unwrap().host(), resolved);
+    }
+    for (typed, at) in [
+        ("mail.bü\u{200d}cher.example", 5),
+        ("bu\u{308}cher.example", 0),
+    ] {
+        match host(typed).unwrap_err() {
+            EndpointError::Host(HostFault::NotIdna(error)) => assert_eq!(error.offset(), at),
+            other => panic!("{typed}: {other}"),
+        }
+    }
+    for typed in [
+        "bü cher.example",
+        "[bücher]",
+        "bücher..example",
+        "bücher.example:25",
+        "bü\u{ff0e}a",
+    ] {
+        let fault = host(typed).unwrap_err();
+        assert!(
+            matches!(fault, EndpointError::Host(HostFault::Malformed)),
+            "{fault}"
+        );
+    }
 }
 
 #[test]

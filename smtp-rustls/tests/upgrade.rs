@@ -135,6 +135,33 @@ fn a_second_connection_resumes_the_session_and_says_so() {
 }
 
 #[test]
+fn a_session_that_is_not_driven_leaves_what_can_be_resumed_to_the_next() {
+    for begins_at_once in [false, true] {
+        let tls = Tls::new().only_tls13();
+        let endpoint = match begins_at_once {
+            true => implicit(&tls).build().unwrap(),
+            false => starttls(&tls).build().unwrap(),
+        };
+        let config = Config::new().tls(tls.clone());
+        let config = match begins_at_once {
+            true => config.implicit_tls(),
+            false => config.offer_starttls(),
+        };
+        for resumed in [false, true] {
+            // More than a server gives tickets, each of which serves once (RFC 8446, appendix C.4).
+            for _ in 0..10 {
+                assert!(endpoint.attempt(None).is_some());
+            }
+            let session = endpoint.attempt(None).unwrap();
+            let mut wiring = Wiring::new(session, &config, &tls, &Log::new());
+            assert!(wiring.send(mail(HELLO)).is_accepted());
+            let facts = wiring.session.smtp().tls().unwrap();
+            assert_eq!(facts.is_resumed(), resumed, "{facts}");
+        }
+    }
+}
+
+#[test]
 fn tls_13_gives_a_channel_binding_and_tls_12_only_where_it_is_sound() {
     let binding = |tls: &Tls, require_ems: bool| {
         let mut config = (*tls.client_config()).clone();

@@ -10,6 +10,7 @@
 mod chunks;
 mod commands;
 pub(crate) mod data;
+mod header;
 mod input;
 mod login;
 mod offer;

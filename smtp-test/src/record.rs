@@ -335,7 +335,7 @@ pub enum Rule {
     SingleDot,
     /// A command that does not follow the grammar of its kind.
     Syntax,
-    /// Octets over 127 in a command without SMTPUTF8, or in a message declared as 7-bit.
+    /// Octets over 127 in a command or a header without SMTPUTF8 (RFC 6531 section 3.2), or in a message declared as 7-bit.
     EightBit,
     /// A command that the client must know to be out of place (RFC 5321 section 4.1.4).
     OutOfSequence,

@@ -148,3 +148,47 @@ fn requiretls_is_taken_inside_tls() {
     );
     machine.log().assert_clean();
 }
+
+#[test]
+fn what_is_beyond_ascii_is_held_to_smtputf8_and_8bitmime() {
+    use Rule::{EightBit, NotOffered};
+    // In an address, in the header, in the body: by MAIL's parameters, what is held against the client.
+    let cases: [(&str, &str, &str, &[Rule]); 12] = [
+        ("x.test", "a", "a", &[]),
+        ("xn--bcher-kva.test", "a", "a", &[]),
+        ("b\u{fc}cher.test", "a", "a", &[EightBit]),
+        ("x.test", "\u{fc}", "a", &[EightBit]),
+        ("x.test", "a", "\u{fc}", &[EightBit]),
+        ("x.test BODY=8BITMIME", "a", "\u{fc}", &[]),
+        ("x.test BODY=8BITMIME", "\u{fc}", "a", &[EightBit]),
+        ("x.test BODY=8BITMIME", "\u{fc}", "\u{fc}", &[EightBit]),
+        ("x.test BODY=BINARYMIME", "\u{fc}", "a", &[EightBit]),
+        ("b\u{fc}cher.test SMTPUTF8", "\u{fc}", "\u{fc}", &[]),
+        ("x.test SMTPUTF8 BODY=8BITMIME", "\u{fc}", "\u{fc}", &[]),
+        ("x.test SMTPUTF8 BODY=BINARYMIME", "\u{fc}", "\u{fc}", &[]),
+    ];
+    for (mail, header, body, rules) in cases {
+        let (domain, parameters) = mail.split_once(' ').unwrap_or((mail, ""));
+        let text = format!("Subject: {header}\r\n\r\n{body}\r\n");
+        let envelope = format!("MAIL FROM:<a@{domain}> {parameters}");
+        let envelope = format!("{}\r\nRCPT TO:<b@x.test>\r\n", envelope.trim_end());
+        let config = Config::new().with("CHUNKING").with("BINARYMIME");
+        if !parameters.contains("BINARYMIME") {
+            let mut machine = greeted(&config);
+            ask(&mut machine, format!("{envelope}DATA\r\n"));
+            if rules.is_empty() || domain.is_ascii() {
+                ask(&mut machine, format!("{text}.\r\n"));
+            }
+            assert_eq!(common::rules(&machine.log()), rules, "{mail}: {text}");
+        }
+        if domain.is_ascii() {
+            let flight = format!("{envelope}BDAT {} LAST\r\n{text}", text.len());
+            assert_eq!(broken(&config, flight), rules, "{mail}: {text}");
+        }
+        if parameters.contains("SMTPUTF8") {
+            let flight = format!("{envelope}RSET\r\n");
+            let broken = broken(&config.clone().without("SMTPUTF8"), flight);
+            assert!(broken.contains(&NotOffered), "{mail}: {broken:?}");
+        }
+    }
+}

@@ -67,7 +67,7 @@ impl Ledger {
             | Asked::Data
             | Asked::Dot
             | Asked::Chunk
-            | Asked::LastChunk => self.answer_mail(due, code),
+            | Asked::LastChunk => self.answer_mail(due, reply),
             Asked::Other => code / 100 != 3,
             Asked::Greeting | Asked::StartTls | Asked::Auth => true,
         };
@@ -78,7 +78,8 @@ impl Ledger {
     }
 
     /// Takes the reply to a command of a mail; returns whether it makes sense.
-    fn answer_mail(&mut self, due: Due, code: u16) -> bool {
+    fn answer_mail(&mut self, due: Due, reply: &Partial) -> bool {
+        let code = reply.code;
         let mail = &mut self.transactions[due.transaction];
         let is_open = self.open == Some(due.transaction);
         match due.to {
@@ -88,7 +89,10 @@ impl Ledger {
                     self.open = None;
                 }
             }
-            Asked::Rcpt => mail.rcpt.push(code),
+            Asked::Rcpt => {
+                mail.rcpt.push(code);
+                mail.enough.push(says_enough(reply));
+            }
             Asked::Data => {
                 mail.data = Some(code);
                 let for_nobody = self.rules.protocol == Protocol::Lmtp && mail.is_hopeless();
@@ -131,4 +135,13 @@ impl Ledger {
     fn lose(&mut self) {
         self.lost = true;
     }
+}
+
+/// Whether a recipient is one too many: by the code (RFC 5321, section 4.5.3.1.10) or by the enhanced one (RFC 3463, section 3.6).
+fn says_enough(reply: &Partial) -> bool {
+    let text = reply.raw.get(4..).unwrap_or_default();
+    let enhanced = [b"4.5.3", b"5.5.3"]
+        .iter()
+        .any(|each| text.starts_with(*each));
+    matches!(reply.code, 452 | 552) || enhanced
 }

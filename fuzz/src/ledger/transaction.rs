@@ -12,6 +12,8 @@ pub(super) struct Transaction {
     pub(super) mail: Option<u16>,
     /// The replies to the recipients, in their order.
     pub(super) rcpt: Vec<u16>,
+    /// Which of them say that there are enough.
+    pub(super) enough: Vec<bool>,
     pub(super) data: Option<u16>,
     /// The first refusal of a chunk that is not the last.
     pub(super) chunk: Option<u16>,
@@ -40,6 +42,7 @@ impl Transaction {
             recipients: Vec::new(),
             mail: None,
             rcpt: Vec::new(),
+            enough: Vec::new(),
             data: None,
             chunk: None,
             verdicts: Vec::new(),
@@ -65,6 +68,13 @@ impl Transaction {
     pub(super) fn rcpt(&self, recipient: &str) -> Option<u16> {
         let at = self.recipients.iter().position(|each| each == recipient)?;
         self.rcpt.get(at).copied()
+    }
+
+    /// Whether a recipient was one too many.
+    pub(super) fn was_enough(&self, recipient: &str) -> bool {
+        let at = self.recipients.iter().position(|each| each == recipient);
+        at.and_then(|at| self.enough.get(at).copied())
+            .unwrap_or_default()
     }
 
     /// How many recipients were accepted.

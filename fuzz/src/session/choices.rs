@@ -127,6 +127,7 @@ pub(crate) static POLICIES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
             .level(Pipelining::Transactions)
             .change(|config| config.credentials(password())),
         clear().lmtp().speculative(1000, 1000, 1000),
+        clear().speculative(22, 1000, 1000),
     ]
     .into_iter()
     .map(Draft::build)

@@ -1,8 +1,11 @@
 //! Speaking for another client.
 
-use std::net::Ipv4Addr;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
 
-use smtp_proto::{ErrorKind, Need, Security, Xclient, XclientProto};
+use smtp_proto::{
+    Command, ErrorKind, Need, Outcome, Security, Xclient, XclientProto, Xforward, XforwardSource,
+};
 
 use super::{Bench, Case, Done, Verdict, mails};
 use crate::adapter::Load;
@@ -18,16 +21,23 @@ pub(super) const CASES: &[Case] = &[
         name: "XCLIENT in two lines",
         run: |bench| speaks_for(bench, &["name"; 49].join(".")),
     },
+    Case {
+        name: "XFORWARD in one line",
+        run: |bench| forwards(bench, "mail.example.org"),
+    },
+    Case {
+        name: "XFORWARD in two lines",
+        run: |bench| forwards(bench, &["name"; 49].join(".")),
+    },
 ];
 
 /// The server writes down the other client, by its name and address.
 fn speaks_for(bench: &Bench<'_>, name: &str) -> Verdict {
-    let addr = Ipv4Addr::new(192, 0, 2, 1);
     let client = Xclient::new()
         .name(name)
         .and_then(|client| client.helo(name))
         .map_err(|error| error.to_string())?
-        .addr(std::net::IpAddr::from(addr))
+        .addr(ADDR)
         .port(4711)
         .proto(XclientProto::Esmtp);
     let door = Door::Relay;
@@ -38,11 +48,7 @@ fn speaks_for(bench: &Bench<'_>, name: &str) -> Verdict {
         Err(error) if is_not_offered(error.kind()) => return Ok(Done::Unsupported),
         Err(error) => return Err(error.to_string()),
     };
-    if !session
-        .outcomes
-        .iter()
-        .all(smtp_proto::Outcome::is_accepted)
-    {
+    if !session.outcomes.iter().all(Outcome::is_accepted) {
         return Err(format!("{:?}", session.outcomes));
     }
     let stored = bench.collect(1)?;
@@ -50,7 +56,7 @@ fn speaks_for(bench: &Bench<'_>, name: &str) -> Verdict {
         return Err(format!("{} mails stored", stored.len()));
     };
     let text = String::from_utf8_lossy(&mail.text);
-    let from = format!("({name} [{addr}])");
+    let from = format!("({name} [{ADDR}])");
     if text.contains(&from) {
         Ok(Done::Passed)
     } else {
@@ -58,6 +64,42 @@ fn speaks_for(bench: &Bench<'_>, name: &str) -> Verdict {
     }
 }
 
-fn is_not_offered(kind: &ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Unsupported(Need::Xclient { .. }))
+/// The server writes into its log where the mail came from.
+fn forwards(bench: &Bench<'_>, name: &str) -> Verdict {
+    let origin = Xforward::new()
+        .name(name)
+        .and_then(|origin| origin.helo(name))
+        .and_then(|origin| origin.proto("ESMTP"))
+        .and_then(|origin| origin.ident("4Xyz"))
+        .map_err(|error| error.to_string())?
+        .addr(ADDR)
+        .port(4711)
+        .source(XforwardSource::Remote);
+    let door = Door::Relay;
+    let letters = [Letter::new("ok", &["ok"])];
+    let mail = letters[0].mail().map_err(|error| error.to_string())?;
+    let load = Load::Behind(Command::xforward(origin), mail);
+    let endpoint = bench.endpoint(door, Security::StartTls);
+    let session = match bench.converse(endpoint, door, load) {
+        Ok(session) => session,
+        Err(error) if is_not_offered(error.kind()) => return Ok(Done::Unsupported),
+        Err(error) => return Err(error.to_string()),
+    };
+    bench.check(&letters, &session)?;
+    // As Postfix has it, which is alone in offering it.
+    let log = fs::read(bench.site.path("log")).map_err(|error| error.to_string())?;
+    let from = format!("orig_queue_id=4Xyz, orig_client={name}[{ADDR}]");
+    match String::from_utf8_lossy(&log).contains(&from) {
+        true => Ok(Done::Passed),
+        false => Err(format!("no {from} in the log")),
+    }
 }
+
+fn is_not_offered(kind: &ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Unsupported(Need::Xclient { .. } | Need::Xforward)
+    )
+}
+
+const ADDR: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));

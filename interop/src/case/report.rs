@@ -32,7 +32,7 @@ struct Wish {
 impl Wish {
     fn new(recipient: &str, notify: Notify, ret: Return) -> Self {
         Self {
-            letter: Letter::new("ok", &[recipient]).from_inside(),
+            letter: Letter::new("ok", &[recipient]).inside(),
             notify,
             ret,
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use smtp_proto::{Error, ErrorKind, Security, Stage, Timeouts};
+use smtp_rustls::EndpointBuilder;
 
 use super::{Bench, Case, Done, Verdict, mails};
 use crate::adapter::{Load, Session};
@@ -92,7 +93,14 @@ pub(super) const CASES: &[Case] = &[
 
 fn deliver(bench: &Bench<'_>, door: Door, security: Security) -> Result<Session, String> {
     let letters = [Letter::new("ok", &["ok"]), Letter::new("ok", &["no", "ok"])];
-    bench.deliver(bench.endpoint(door, security), door, &letters)
+    bench.deliver(unknown(bench, door, security)?, door, &letters)
+}
+
+/// An endpoint that has no session of TLS to resume: such a one shows no certificate, and may be from another door.
+fn unknown(bench: &Bench<'_>, door: Door, security: Security) -> Result<EndpointBuilder, String> {
+    let tls = bench.site.certificates.fresh_trust();
+    let tls = tls.map_err(|error| error.to_string())?;
+    Ok(bench.endpoint(door, security).tls(tls))
 }
 
 fn in_tls(bench: &Bench<'_>, door: Door, security: Security) -> Verdict {
@@ -118,7 +126,7 @@ fn fails(
     is_right: fn(&Error) -> bool,
 ) -> Verdict {
     let load = Load::Batch(mails(&[Letter::new("ok", &["ok"])])?);
-    match bench.converse(bench.endpoint(door, security), door, load) {
+    match bench.converse(unknown(bench, door, security)?, door, load) {
         Ok(_) => Err("it was sent".into()),
         Err(error) if !is_right(&error) => Err(error.to_string()),
         Err(_) => bench.compare_nothing().map(|()| Done::Passed),
@@ -147,6 +155,9 @@ fn distrusts(bench: &Bench<'_>, door: Door) -> Verdict {
 
 /// The second connection goes on with the session of the first.
 fn resumed(bench: &Bench<'_>) -> Verdict {
+    if !bench.server.resumes_tls() {
+        return Ok(Done::Unsupported);
+    }
     for (door, security) in [
         (Door::Relay, Security::StartTls),
         (Door::Implicit, Security::Implicit),

@@ -1,7 +1,8 @@
 //! Mails that are too large.
 
 use bytes::Bytes;
-use smtp_proto::{ErrorKind, Fate, Security};
+use smtp_proto::{ErrorKind, Fate, Outcome, Security};
+use smtp_rustls::EndpointBuilder;
 
 use super::{Bench, Case, Done, Text, Verdict, Way, each_way, mails};
 use crate::adapter::{Load, Session};
@@ -30,17 +31,49 @@ pub(super) const CASES: &[Case] = &[
         name: "too large, read piece by piece",
         run: |bench| {
             each_way(bench, &Way::SOME, |bench, way| {
-                let [_, letter, _] = letters();
-                let endpoint = way.apply(bench.endpoint(Door::Small, Security::Cleartext));
-                let mail = letter.streamed().map_err(|error| error.to_string())?;
-                let load = Load::Streamed(mail, Bytes::clone(letter.text()));
-                let session = bench.converse(endpoint, Door::Small, load);
-                let session = session.map_err(|error| error.to_string())?;
+                let (letter, session) = streamed(bench, way, |endpoint| endpoint)?;
+                bench.compare(&[letter], &session)?;
+                match session.outcomes.iter().all(is_kept_back) {
+                    true => Ok(Done::Passed),
+                    false => Err(format!("{:?}", session.outcomes)),
+                }
+            })
+        },
+    },
+    Case {
+        name: "too large, read piece by piece, which only the server sees",
+        run: |bench| {
+            each_way(bench, &Way::SOME, |bench, way| {
+                let without = |endpoint: EndpointBuilder| endpoint.without("SIZE");
+                let (letter, session) = streamed(bench, way, without)?;
                 judge(bench, way, &[letter], &session)
             })
         },
     },
 ];
+
+/// Sends one that is too large, of whose size the client learns as it goes.
+fn streamed(
+    bench: &Bench<'_>,
+    way: Way,
+    change: fn(EndpointBuilder) -> EndpointBuilder,
+) -> Result<(Letter, Session), String> {
+    let [_, letter, _] = letters();
+    let endpoint = way.apply(bench.endpoint(Door::Small, Security::Cleartext));
+    let mail = letter.streamed().map_err(|error| error.to_string())?;
+    let load = Load::Streamed(mail, Bytes::clone(letter.text()));
+    let session = bench.converse(change(endpoint), Door::Small, load);
+    Ok((letter, session.map_err(|error| error.to_string())?))
+}
+
+/// Whether the client saw that it is too large for the limit that is offered.
+fn is_kept_back(outcome: &Outcome) -> bool {
+    let mut fates = outcome.deliveries().iter().map(|delivery| delivery.fate());
+    fates.all(|fate| match fate {
+        Fate::NotSent(error) => matches!(error.kind(), ErrorKind::TooLarge { limit: SMALL, .. }),
+        _ => false,
+    })
+}
 
 /// The second of three is too large by far.
 fn letters() -> [Letter; 3] {
@@ -63,16 +96,7 @@ fn beforehand(bench: &Bench<'_>) -> Verdict {
     let [first, second, third] = &*session.outcomes else {
         return Err(format!("{} outcomes", session.outcomes.len()));
     };
-    let kept_back = second
-        .deliveries()
-        .iter()
-        .all(|delivery| match delivery.fate() {
-            Fate::NotSent(error) => {
-                matches!(error.kind(), ErrorKind::TooLarge { limit: SMALL, .. })
-            }
-            _ => false,
-        });
-    match first.is_accepted() && kept_back && third.is_accepted() {
+    match first.is_accepted() && is_kept_back(second) && third.is_accepted() {
         true => Ok(Done::Passed),
         false => Err(format!("{:?}", session.outcomes)),
     }

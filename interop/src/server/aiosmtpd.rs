@@ -3,26 +3,47 @@
 use std::io;
 use std::process::Command;
 
+use smtp_proto::Protocol;
+
 use super::{Server, program};
 use crate::site::{Door, Site};
 
 #[derive(Debug)]
-pub(super) struct Aiosmtpd;
+pub(super) struct Aiosmtpd(pub(super) Protocol);
 
 impl Server for Aiosmtpd {
     fn name(&self) -> &'static str {
+        match self.0 {
+            Protocol::Lmtp => "aiosmtpd-lmtp",
+            _ => self.package(),
+        }
+    }
+
+    fn package(&self) -> &'static str {
         "aiosmtpd"
     }
 
+    fn protocol(&self, _: Door) -> Protocol {
+        self.0
+    }
+
+    fn writes_parameters(&self) -> bool {
+        true
+    }
+
     fn doors(&self) -> &'static [Door] {
-        &Door::ALL
+        match self.0 {
+            // There a text that is too large is answered once, not for each recipient.
+            Protocol::Lmtp => &WITHOUT_SMALL,
+            _ => &Door::ALL,
+        }
     }
 
     fn prepare(&self, site: &Site) -> io::Result<Command> {
-        let settings = program::settings(site, &Door::ALL)?;
+        let settings = program::settings(site, self.0, &Door::ALL)?;
         let settings = site.write("settings.json", &settings)?;
         let server = site.write("server.py", include_str!("../../programs/aiosmtpd.py"))?;
-        let mut command = site.plain_command(site.package(self.name()).join("venv/bin/python"));
+        let mut command = site.plain_command(site.package(self.package()).join("venv/bin/python"));
         command.arg(server).arg(settings);
         Ok(command)
     }
@@ -32,3 +53,16 @@ impl Server for Aiosmtpd {
         Ok(0)
     }
 }
+
+const WITHOUT_SMALL: [Door; 10] = [
+    Door::Relay,
+    Door::Submission,
+    Door::Implicit,
+    Door::Bare,
+    Door::Broken,
+    Door::WrongName,
+    Door::Expired,
+    Door::SelfSigned,
+    Door::Old,
+    Door::Few,
+];

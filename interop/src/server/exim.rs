@@ -58,6 +58,14 @@ impl Server for Exim {
         true
     }
 
+    fn knows_certificates(&self) -> bool {
+        true
+    }
+
+    fn mechanisms(&self) -> &'static [&'static str] {
+        &["PLAIN", "LOGIN", "CRAM-MD5"]
+    }
+
     fn refuses_before_chunks(&self) -> bool {
         false
     }
@@ -100,13 +108,7 @@ fn authenticators(site: &Site) -> String {
         return String::new();
     }
     let socket = dovecot::auth(site);
-    let mechanisms = [
-        "CRAM-MD5",
-        "SCRAM-SHA-1",
-        "SCRAM-SHA-256",
-        "XOAUTH2",
-        "OAUTHBEARER",
-    ];
+    let mechanisms = ["SCRAM-SHA-1", "SCRAM-SHA-256", "XOAUTH2", "OAUTHBEARER"];
     mechanisms
         .map(|name| {
             format!(
@@ -186,6 +188,8 @@ tls_certificate = ${{if eq{{$received_port}}{{{broken}}}{{/nonexistent}}{{{chain
 tls_privatekey = {key}
 tls_require_ciphers = ${{if eq{{$received_port}}{{{old}}}{{LEGACY:-VERS-ALL:+VERS-TLS1.0:+VERS-TLS1.1}}{{NORMAL}}}}
 tls_resumption_hosts = *
+tls_try_verify_hosts = *
+tls_verify_certificates = {authority}
 auth_advertise_hosts = ${{if or{{{{eq{{$received_port}}{{{submission}}}}}{{eq{{$received_port}}{{{implicit}}}}}}}{{${{if eq{{$tls_in_cipher}}{{}}{{}}{{*}}}}}}{{}}}}
 pipelining_advertise_hosts = {unless_bare}
 chunking_advertise_hosts = {unless_bare}
@@ -248,7 +252,20 @@ login:
   server_prompts = Username:: : Password::
   server_condition = ${{if and{{{{eq{{$auth1}}{{{USER}@{HOST}}}}}{{eq{{$auth2}}{{{PASSWORD}}}}}}}}}
   server_set_id = $auth1
+cram:
+  driver = cram_md5
+  public_name = CRAM-MD5
+  server_secret = ${{if eq{{$auth1}}{{{USER}@{HOST}}}{{{PASSWORD}}}fail}}
+  server_set_id = $auth1
+external:
+  driver = external
+  public_name = EXTERNAL
+  server_advertise_condition = $tls_in_certificate_verified
+  server_param2 = ${{certextract{{subject,CN}}{{$tls_in_peercert}}}}
+  server_condition = ${{if or{{{{eq{{$auth1}}{{}}}}{{eq{{$auth1}}{{$auth2}}}}}}}}
+  server_set_id = $auth2
 {by_dovecot}",
+        authority = site.certificates.authority().display(),
         by_dovecot = authenticators(site),
         at_mail = statements(Some(Step::Mail)),
         at_rcpt = statements(None),

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::process::Command;
 
+use smtp_proto::Protocol;
+
 use super::{Server, program};
 use crate::certificates::Flaw;
 use crate::letter::{PASSWORD, USER};
@@ -18,7 +20,18 @@ impl Server for Haraka {
     }
 
     fn doors(&self) -> &'static [Door] {
-        &Door::ALL
+        &[
+            Door::Relay,
+            Door::Submission,
+            Door::Implicit,
+            Door::Bare,
+            Door::Small,
+            Door::Broken,
+            Door::WrongName,
+            Door::Expired,
+            Door::SelfSigned,
+            Door::Few,
+        ]
     }
 
     fn prepare(&self, site: &Site) -> io::Result<Command> {
@@ -28,6 +41,7 @@ impl Server for Haraka {
             Door::Implicit,
             Door::Bare,
             Door::Broken,
+            Door::Few,
         ];
         self.start(site, site, Flaw::None, LARGE, &doors)
     }
@@ -38,6 +52,7 @@ impl Server for Haraka {
             ("small", Door::Small, Flaw::None, SMALL),
             ("wrong-name", Door::WrongName, Flaw::WrongName, LARGE),
             ("expired", Door::Expired, Flaw::Expired, LARGE),
+            ("self-signed", Door::SelfSigned, Flaw::SelfSigned, LARGE),
         ];
         let mut neighbours = Vec::new();
         for (name, door, flaw, size) in parts {
@@ -57,6 +72,10 @@ impl Server for Haraka {
     /// It offers them to clients with a private address.
     fn mechanisms_in_clear(&self) -> &'static [&'static str] {
         self.mechanisms()
+    }
+
+    fn resumes_tls(&self) -> bool {
+        false
     }
 
     fn code_for_too_large(&self) -> u16 {
@@ -79,7 +98,10 @@ impl Haraka {
         size: u64,
         doors: &[Door],
     ) -> io::Result<Command> {
-        part.write("settings.json", &program::settings(whole, doors)?)?;
+        part.write(
+            "settings.json",
+            &program::settings(whole, Protocol::Smtp, doors)?,
+        )?;
         part.write(
             "plugins/interop.js",
             include_str!("../../programs/haraka.js"),

@@ -3,15 +3,32 @@
 use std::io;
 use std::process::Command;
 
+use smtp_proto::Protocol;
+
 use super::{Server, program};
 use crate::site::{Door, Site};
 
 #[derive(Debug)]
-pub(super) struct Nodemailer;
+pub(super) struct Nodemailer(pub(super) Protocol);
 
 impl Server for Nodemailer {
     fn name(&self) -> &'static str {
+        match self.0 {
+            Protocol::Lmtp => "nodemailer-lmtp",
+            _ => self.package(),
+        }
+    }
+
+    fn package(&self) -> &'static str {
         "nodemailer"
+    }
+
+    fn protocol(&self, _: Door) -> Protocol {
+        self.0
+    }
+
+    fn writes_parameters(&self) -> bool {
+        true
     }
 
     fn doors(&self) -> &'static [Door] {
@@ -19,14 +36,14 @@ impl Server for Nodemailer {
     }
 
     fn prepare(&self, site: &Site) -> io::Result<Command> {
-        let settings = program::settings(site, &Door::ALL)?;
+        let settings = program::settings(site, self.0, &Door::ALL)?;
         let settings = site.write("settings.json", &settings)?;
         let server = site.write("server.cjs", include_str!("../../programs/nodemailer.cjs"))?;
         let mut command = site.plain_command("node");
         command
             .arg(server)
             .arg(settings)
-            .arg(site.package(self.name()));
+            .arg(site.package(self.package()));
         Ok(command)
     }
 

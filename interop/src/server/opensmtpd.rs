@@ -1,4 +1,6 @@
 //! OpenSMTPD: one command at a time, for it closes on a client that does not wait; delivery into a Maildir by its own agent.
+//!
+//! It takes what is asked for in DSN, but its reports are prose, without the part that programs read (RFC 3464).
 
 use std::fs;
 use std::io;
@@ -8,7 +10,7 @@ use std::process::Command;
 use super::{Server, count_files, said};
 use crate::certificates::Flaw;
 use crate::letter::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
-use crate::site::{Door, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
+use crate::site::{Door, FEW, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
 
 #[derive(Debug)]
 pub(super) struct OpenSmtpd;
@@ -28,6 +30,8 @@ impl Server for OpenSmtpd {
             Door::Small,
             Door::WrongName,
             Door::Expired,
+            Door::SelfSigned,
+            Door::Few,
         ]
     }
 
@@ -50,6 +54,8 @@ impl Server for OpenSmtpd {
             ("small", Door::Small, Flaw::None, SMALL),
             ("wrong-name", Door::WrongName, Flaw::WrongName, LARGE),
             ("expired", Door::Expired, Flaw::Expired, LARGE),
+            ("self-signed", Door::SelfSigned, Flaw::SelfSigned, LARGE),
+            ("few", Door::Few, Flaw::None, LARGE),
         ];
         let mut neighbours = Vec::new();
         for (name, door, flaw, size) in parts {
@@ -62,13 +68,29 @@ impl Server for OpenSmtpd {
         Ok(neighbours)
     }
 
+    /// Now and then it leaves one of them waiting for ever.
+    fn greets_many(&self) -> bool {
+        false
+    }
+
+    fn resumes_tls(&self) -> bool {
+        false
+    }
+
     fn code_for_too_large(&self) -> u16 {
         554
     }
 
     fn queued(&self, site: &Site) -> io::Result<usize> {
         let mut count = 0;
-        for part in ["", "small/", "wrong-name/", "expired/"] {
+        for part in [
+            "",
+            "small/",
+            "wrong-name/",
+            "expired/",
+            "self-signed/",
+            "few/",
+        ] {
             for queue in ["incoming", "queue", "temporary"] {
                 count += count_files(&site.path(&format!("{part}var/spool/smtpd/{queue}")))?;
             }
@@ -94,6 +116,8 @@ impl OpenSmtpd {
         let hash = said(Command::new("openssl").args(["passwd", "-6", PASSWORD]))?;
         part.write("conf/users", &format!("{USER}@{HOST} {hash}"))?;
         part.write("conf/known", "^ok-\n")?;
+        // Else it asks, before it greets, who its client is.
+        part.write("etc/resolv.conf", "lookup file\n")?;
         part.write("conf/store", "@ store\n")?;
         let home = part.home().display();
         let store = whole.path("store");
@@ -110,6 +134,9 @@ mda limit max-session 50
             part.certificates.chain(flaw).display(),
             part.certificates.key(flaw).display(),
         );
+        if doors == [Door::Few] {
+            text += &format!("smtp limit max-rcpt {FEW}\n");
+        }
         let mut chain = Vec::new();
         for fault in SENDERS.iter().chain(&RECIPIENTS) {
             part.write(
@@ -124,7 +151,7 @@ mda limit max-session 50
             let options = match door {
                 Door::Submission => "tls-require pki mail auth <users>",
                 Door::Implicit => "smtps pki mail auth-optional <users>",
-                Door::Bare => "",
+                Door::Bare => "no-dsn",
                 _ => "tls pki mail",
             };
             text += &format!(
@@ -144,7 +171,7 @@ match from any for any reject
         let mut command = part.command("env");
         command
             .arg(format!("LD_PRELOAD={}", shim.display()))
-            .args(["smtpd", "-d", "-f"])
+            .args(["smtpd", "-d", "-v", "-f"])
             .arg(conf);
         Ok(command)
     }

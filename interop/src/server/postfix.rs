@@ -89,6 +89,10 @@ impl Server for Postfix {
         Ok(count)
     }
 
+    fn mechanisms(&self) -> &'static [&'static str] {
+        &["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]
+    }
+
     fn greylists(&self) -> bool {
         true
     }
@@ -163,6 +167,7 @@ smtpd_hard_error_limit = 10001
 smtpd_client_connection_count_limit = 0
 smtpd_delay_reject = no
 smtpd_authorized_xclient_hosts = 127.0.0.1
+smtpd_authorized_xforward_hosts = 127.0.0.1
 smtpd_relay_restrictions = permit_sasl_authenticated, permit_auth_destination, reject
 smtpd_restriction_classes = greylist
 greylist = check_policy_service inet:127.0.0.1:{greylist}

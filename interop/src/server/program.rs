@@ -3,13 +3,15 @@
 use std::fmt::Write;
 use std::io;
 
+use smtp_proto::Protocol;
+
 use crate::certificates::Flaw;
 use crate::letter::{DELIVERIES, Fault, LOGINS, PASSWORD, RECIPIENTS, SENDERS, USER};
-use crate::site::{Door, HOST, LARGE, SMALL, Site};
+use crate::site::{Door, FEW, HOST, LARGE, SMALL, Site};
 use crate::token;
 
 /// The settings for these doors; and makes the store.
-pub(super) fn settings(site: &Site, doors: &[Door]) -> io::Result<String> {
+pub(super) fn settings(site: &Site, protocol: Protocol, doors: &[Door]) -> io::Result<String> {
     for each in ["store/tmp", "store/new"] {
         std::fs::create_dir_all(site.path(each))?;
     }
@@ -17,10 +19,12 @@ pub(super) fn settings(site: &Site, doors: &[Door]) -> io::Result<String> {
     let mut member = |name: &str, value: String| {
         let _ = writeln!(text, "  \"{name}\": {value},");
     };
+    member("lmtp", (protocol == Protocol::Lmtp).to_string());
     member("host", quoted(HOST));
     member("user", quoted(&format!("{USER}@{HOST}")));
     member("password", quoted(PASSWORD));
     member("tokenKey", quoted(&token::key()));
+    member("few", FEW.to_string());
     member("doors", list(doors, |door| self::door(site, *door)));
     let faults: Vec<_> = [&SENDERS[..], &RECIPIENTS, &DELIVERIES].concat();
     member("faults", list(&faults, fault));
@@ -43,6 +47,7 @@ fn door(site: &Site, door: Door) -> String {
     let flaw = match door {
         Door::WrongName => Flaw::WrongName,
         Door::Expired => Flaw::Expired,
+        Door::SelfSigned => Flaw::SelfSigned,
         _ => Flaw::None,
     };
     let size = if door == Door::Small { SMALL } else { LARGE };

@@ -8,7 +8,7 @@ use std::process::Command;
 use super::{Server, count_files, said};
 use crate::certificates::Flaw;
 use crate::letter::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
-use crate::site::{Door, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
+use crate::site::{Door, FEW, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
 
 #[derive(Debug)]
 pub(super) struct Sendmail;
@@ -28,6 +28,8 @@ impl Server for Sendmail {
             Door::Small,
             Door::WrongName,
             Door::Expired,
+            Door::SelfSigned,
+            Door::Few,
         ]
     }
 
@@ -45,6 +47,8 @@ impl Server for Sendmail {
             ("small", Door::Small, Flaw::None, SMALL),
             ("wrong-name", Door::WrongName, Flaw::WrongName, LARGE),
             ("expired", Door::Expired, Flaw::Expired, LARGE),
+            ("self-signed", Door::SelfSigned, Flaw::SelfSigned, LARGE),
+            ("few", Door::Few, Flaw::None, LARGE),
         ];
         let mut neighbours = Vec::new();
         for (name, door, flaw, size) in parts {
@@ -57,6 +61,14 @@ impl Server for Sendmail {
         Ok(neighbours)
     }
 
+    fn reports(&self) -> bool {
+        true
+    }
+
+    fn knows_certificates(&self) -> bool {
+        true
+    }
+
     fn mechanisms(&self) -> &'static [&'static str] {
         &["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]
     }
@@ -67,7 +79,14 @@ impl Server for Sendmail {
     }
 
     fn queued(&self, site: &Site) -> io::Result<usize> {
-        let parts = ["", "small/", "wrong-name/", "expired/"];
+        let parts = [
+            "",
+            "small/",
+            "wrong-name/",
+            "expired/",
+            "self-signed/",
+            "few/",
+        ];
         let queues = parts.map(|part| site.path(&format!("{part}var/spool/mqueue")));
         queues.iter().map(|queue| count_files(queue)).sum()
     }
@@ -124,7 +143,8 @@ mech_list: PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 EXTERNAL
     let configuration = said(part.command("m4").arg(source))?;
     part.write("etc/mail/sendmail.cf", &configuration)?;
     let mut command = part.command("/usr/libexec/sendmail/sendmail");
-    command.args(["-bD", "-C", "/etc/mail/sendmail.cf"]);
+    // What is in the queue when it is stopped goes on when it is started again.
+    command.args(["-bD", "-q1s", "-C", "/etc/mail/sendmail.cf"]);
     Ok(command)
 }
 
@@ -144,6 +164,7 @@ fn configuration(part: &Site, whole: &Site, store: &str, size: u64, doors: &[Doo
         })
         .collect();
     let bare = part.port(Door::Bare);
+    let most = if doors == [Door::Few] { FEW } else { 1000 };
     let folder = whole.path("store");
     let folder = folder.display();
     let at = |step, whose: &str| rules(step, whose);
@@ -167,6 +188,7 @@ define(`confAUTH_OPTIONS', `A p y')dnl
 define(`confAUTH_REALM', `{HOST}')dnl
 define(`confDELIVER_BY_MIN', `60')dnl
 define(`confMAX_MESSAGE_SIZE', `{size}')dnl
+define(`confMAX_RCPTS_PER_MESSAGE', `{most}')dnl
 define(`confDELIVERY_MODE', `interactive')dnl
 define(`confREFUSE_LA', `1000')dnl
 define(`confQUEUE_LA', `1000')dnl
@@ -176,7 +198,7 @@ FEATURE(`nocanonify')dnl
 FEATURE(`accept_unresolvable_domains')dnl
 {daemons}MAILER_DEFINITIONS
 MAILER(`smtp')dnl
-Mstore,\tP=/bin/sh, F=nuh8, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP, E=\\n, L=0, U={STORE}:{STORE}, T=DNS/RFC822/SMTP,
+Mstore,\tP=/bin/sh, F=lnuh8, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP, E=\\n, L=0, U={STORE}:{STORE}, T=DNS/RFC822/SMTP,
 \tA=sh {store} {folder} $g $u
 LOCAL_CONFIG
 Kkind regex -s1 ^<?([a-z]+)-
@@ -186,6 +208,7 @@ LOCAL_RULESETS
 SLocal_check_mail
 {at_mail}SLocal_check_rcpt
 {at_rcpt}Rok\t$#OK
+Rbounce\t$#OK
 R$*\t$#error $@ 5.1.1 $: \"550 No such user\"
 Scheck_data
 {at_data}Scheck_eom

@@ -5,7 +5,7 @@ use core::{
     str::FromStr,
 };
 
-use super::{AddressError, AddressFault, grammar, textual};
+use super::{AddressError, grammar, idna, textual};
 
 /// A domain name: labels of letters, digits and hyphens, or U-labels, with dots between them.
 ///
@@ -25,6 +25,29 @@ impl Domain {
     pub fn is_ascii(&self) -> bool {
         self.0.is_ascii()
     }
+
+    /// The domain in ASCII: with an A-label for each U-label and in lower case, or as it is if it is ASCII already.
+    ///
+    /// This is the form in which a domain is resolved, in which a server's certificate bears it, and in which a server
+    /// without SMTPUTF8 is told it (RFC 6531, sections 3.2 and 3.7.1). It follows UTS 46, without transitional mappings and
+    /// with all checks of IDNA: of hyphens, of joiners, of the direction of writing, of lengths. Of what UTS 46 maps, only
+    /// upper case is taken: a ligature is not another way to write two letters. That two domains look alike is not noticed.
+    ///
+    /// ```
+    /// # use smtp_proto::Domain;
+    /// # #[cfg(feature = "idna")] {
+    /// let domain: Domain = "B\u{fc}cher.example".parse()?;
+    /// assert_eq!(domain.to_ascii()?.as_str(), "xn--bcher-kva.example");
+    /// # }
+    /// # Ok::<(), smtp_proto::AddressError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`NotULabel`](super::AddressFault::NotULabel) at the label for which there is no A-label. Without the feature
+    /// `idna`, [`NonAscii`](super::AddressFault::NonAscii) at the first character outside ASCII.
+    pub fn to_ascii(&self) -> Result<Self, AddressError> {
+        idna::to_ascii(&self.0).map(|text| Self(text.into()))
+    }
 }
 
 impl FromStr for Domain {
@@ -38,7 +61,8 @@ impl FromStr for Domain {
 
 /// The name by which a client introduces itself: a domain in ASCII, or an address literal.
 ///
-/// It is the argument of EHLO (RFC 5321, section 4.1.1.1). A client whose host has no proper name
+/// It is the argument of EHLO (RFC 5321, section 4.1.1.1). Made from a domain with U-labels, it has their A-labels (RFC 6531,
+/// section 3.7.1), as [`Domain::to_ascii`] gives them. A client whose host has no proper name
 /// gives its address:
 ///
 /// ```
@@ -64,10 +88,7 @@ impl FromStr for ClientName {
     fn from_str(text: &str) -> Result<Self, AddressError> {
         grammar::domain_or_literal(text)?;
         // Nothing is known of the server yet, SMTPUTF8 neither.
-        match text.bytes().position(|octet| !octet.is_ascii()) {
-            Some(offset) => Err(AddressError::new(offset, AddressFault::NonAscii)),
-            None => Ok(Self(text.into())),
-        }
+        idna::to_ascii(text).map(|text| Self(text.into()))
     }
 }
 

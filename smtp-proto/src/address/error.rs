@@ -62,8 +62,12 @@ pub enum AddressFault {
     Control,
     /// A character that may not stand here.
     Character,
-    /// A character outside ASCII, where only ASCII may stand.
+    /// A character outside ASCII in a domain that has to be in ASCII; with the feature `idna` it becomes an A-label.
     NonAscii,
+    /// A character outside ASCII in a local part, which has no other form than this.
+    NonAsciiLocalPart,
+    /// A label that is no U-label, whatever its case: there is no A-label for it (RFC 5890, section 2.3.2.1).
+    NotULabel,
     /// A dot at an end, or next to another one.
     Dot,
     /// A hyphen at an end of a label.
@@ -91,7 +95,9 @@ impl fmt::Display for AddressFault {
             Self::NoDomain => "no @ behind the local part",
             Self::Control => "control character",
             Self::Character => "character that is not allowed here",
-            Self::NonAscii => "character outside ascii",
+            Self::NonAscii => "character outside ascii, for which the feature `idna` is needed,",
+            Self::NonAsciiLocalPart => "local part outside ascii",
+            Self::NotULabel => "label that is no u-label of idna",
             Self::Dot => "dot without a name on both sides",
             Self::Hyphen => "hyphen at an end of a label",
             Self::OpenQuote => "quoted local part without its end",

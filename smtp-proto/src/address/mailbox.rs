@@ -1,7 +1,7 @@
 use alloc::{borrow::Cow, boxed::Box, string::String};
 use core::{fmt, str::FromStr};
 
-use super::{AddressError, AddressFault, grammar, textual};
+use super::{AddressError, AddressFault, grammar, idna, textual};
 
 /// A mailbox, `local-part@domain` (RFC 5321, section 4.1.2).
 ///
@@ -86,6 +86,29 @@ impl Mailbox {
     pub fn is_ascii(&self) -> bool {
         self.text.is_ascii()
     }
+
+    /// The mailbox in ASCII, its domain as [`Domain::to_ascii`](super::Domain::to_ascii) gives it.
+    ///
+    /// # Errors
+    /// [`NonAsciiLocalPart`](AddressFault::NonAsciiLocalPart) if the local part is not ASCII: it has no other form
+    /// (RFC 6531, section 3.2). Otherwise as for a domain. Offsets are those in [`as_str`](Self::as_str).
+    pub fn to_ascii(&self) -> Result<Self, AddressError> {
+        let local_part = self.text.get(..self.at).unwrap_or_default();
+        check_ascii_local_part(local_part)?;
+        let host = self.at.saturating_add(1);
+        let domain = idna::to_ascii(self.domain()).map_err(|error| error.behind(host))?;
+        let mut text = String::with_capacity(host.saturating_add(domain.len()));
+        text.push_str(local_part);
+        text.push('@');
+        text.push_str(&domain);
+        if text.len() > grammar::MAILBOX_MAX {
+            return Err(AddressError::new(host, AddressFault::LongMailbox));
+        }
+        Ok(Self {
+            text: text.into_boxed_str(),
+            at: self.at,
+        })
+    }
 }
 
 impl FromStr for Mailbox {
@@ -122,6 +145,14 @@ impl fmt::Display for Mailbox {
 impl AsRef<str> for Mailbox {
     fn as_ref(&self) -> &str {
         self.as_str()
+    }
+}
+
+/// Refuses a local part that is not ASCII.
+pub(super) fn check_ascii_local_part(local_part: &str) -> Result<(), AddressError> {
+    match local_part.bytes().position(|octet| !octet.is_ascii()) {
+        None => Ok(()),
+        Some(at) => Err(AddressError::new(at, AddressFault::NonAsciiLocalPart)),
     }
 }
 

@@ -3,7 +3,7 @@ use core::{fmt, str::FromStr};
 
 use super::{
     AddressError, AddressFault, Mailbox, grammar,
-    mailbox::{check_quotable, plain_words, push_local_part},
+    mailbox::{check_ascii_local_part, check_quotable, plain_words, push_local_part},
     textual,
 };
 
@@ -42,6 +42,15 @@ impl ReversePath {
     #[must_use]
     pub fn is_ascii(&self) -> bool {
         self.as_str().is_ascii()
+    }
+
+    /// The path in ASCII: see [`Mailbox::to_ascii`].
+    ///
+    /// # Errors
+    /// As for a mailbox.
+    pub fn to_ascii(&self) -> Result<Self, AddressError> {
+        let mailbox = self.0.as_ref().map(Mailbox::to_ascii).transpose()?;
+        Ok(Self(mailbox))
     }
 
     /// Appends `<mailbox>` or `<>`.
@@ -159,6 +168,18 @@ impl ForwardPath {
     #[must_use]
     pub fn is_ascii(&self) -> bool {
         self.as_str().is_ascii()
+    }
+
+    /// The path in ASCII: see [`Mailbox::to_ascii`].
+    ///
+    /// # Errors
+    /// As for a mailbox.
+    pub fn to_ascii(&self) -> Result<Self, AddressError> {
+        match &self.0 {
+            Recipient::Mailbox(mailbox) => mailbox.to_ascii().map(Into::into),
+            Recipient::Postmaster => Ok(Self::postmaster()),
+            Recipient::Local(text) => check_ascii_local_part(text).map(|()| self.clone()),
+        }
     }
 
     /// Appends `<recipient>`.

@@ -5,6 +5,7 @@ use alloc::string::String;
 use super::{AuthenticationError, Error, ErrorKind, Misuse, Need, ProtocolError, Stage, Wait};
 use crate::body::{Fault, FaultReason};
 use crate::inbox::ReplyError;
+use crate::place::{Field, Place};
 use crate::reply::Reply;
 
 impl Error {
@@ -64,7 +65,7 @@ impl Error {
             ErrorKind::Misuse(Misuse::UpgradePending) => {
                 Some("call `upgrade`, or use a client that has a TLS layer")
             }
-            ErrorKind::Unsupported(need) => of_need(self.stage(), need),
+            ErrorKind::Unsupported(need) => of_need(self.stage(), need, self.place()),
             ErrorKind::Body(fault) => of_fault(*fault),
             _ => None,
         }
@@ -96,6 +97,9 @@ pub(crate) fn of_fault(fault: Fault) -> Option<&'static str> {
             Some("encode the text as quoted-printable or base64, or raise the limit")
         }
         FaultReason::EightBit => Some("declare beforehand that the text has octets above 127"),
+        FaultReason::HeaderEightBit => {
+            Some("declare beforehand that the headers have characters beyond ASCII")
+        }
         FaultReason::Nul | FaultReason::NotAsScanned => None,
     }
 }
@@ -110,6 +114,7 @@ fn of_login(reply: &Reply, detail: Option<&[u8]>) -> Option<&'static str> {
         432 => Some("the password has to be changed once before this mechanism works"),
         454 => Some("the server cannot check passwords right now: try again later"),
         504 => Some("the server does not do this mechanism, whatever it offered"),
+        525 => Some("the account is disabled: only who runs the server can help"),
         530 => Some("the server wants TLS first"),
         534 => Some("the account may need an application password, or a login by the browser"),
         535 => {
@@ -144,19 +149,28 @@ fn of_binding(detail: &[u8]) -> &'static str {
     }
 }
 
-fn of_need(stage: Stage, need: &Need) -> Option<&'static str> {
+fn of_need(stage: Stage, need: &Need, place: Option<&Place>) -> Option<&'static str> {
     match (stage, need) {
         (_, Need::EightBitMime | Need::BinaryMime) => {
-            Some("encode the text as quoted-printable or base64")
+            Some("encode the text as quoted-printable or base64, or have it recoded on its way")
         }
         (_, Need::Xclient { .. } | Need::Xforward) => {
             Some("servers offer it only to hosts that they are told to trust")
         }
-        (Stage::Mail, Need::SmtpUtf8) => {
-            Some("encode words in headers as RFC 2047 says, and domains as A-labels")
-        }
+        (Stage::Mail, Need::SmtpUtf8) => match (place?.field(), place?.offset()) {
+            (Field::Text, _) => Some("encode words in headers as RFC 2047 says"),
+            (Field::Sender | Field::Recipient(_), Some(_)) => {
+                Some("a local part has no other form: only a server with SMTPUTF8 takes it")
+            }
+            // A parameter.
+            _ => None,
+        },
+        (_, Need::ALabels) => Some("or write it as A-labels, such as xn--bcher-kva.example"),
         (_, Need::Parameter { extension, .. }) if extension == "DSN" => {
             Some("say `if_offered` of DSN to send the mail without asking for a report")
+        }
+        (_, Need::Parameter { extension, .. }) if extension == "REQUIRETLS" => {
+            Some("it counts only inside TLS, and from a server whose certificate was checked")
         }
         _ => None,
     }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Addressee, Field, MailError, MailFault};
+use super::{Addressee, Field, MailBuilder, MailError, MailFault, Recoder};
 use crate::address::ReversePath;
 use crate::capabilities::Capabilities;
 use crate::error::Need;
@@ -10,16 +10,18 @@ use crate::parameter::{
     DateTime, Keyword, Parameter, ParameterError, ParameterFault, Parameters, returned_after,
 };
 
-/// The parameters of a mail, and how much they matter.
+/// The parameters of a mail, how much they matter, and what else few mails have.
 #[derive(Clone, Debug)]
 pub(crate) struct Demands {
-    pub(super) mail: Parameters,
+    mail: Parameters,
     /// With the recipient's index, in ascending order; only of those that have some.
     rcpt: Vec<(usize, Parameters)>,
     /// Extensions whose parameters are left out if the server does not offer them.
     dispensable: Vec<Keyword>,
     /// Whether a header field that does away with TLS is to be looked for, and later whether there is one.
     pub(super) tls_optional: bool,
+    /// What to do with the text if the server cannot take it.
+    pub(super) recoder: Option<Recoder>,
 }
 
 impl Default for Demands {
@@ -29,6 +31,7 @@ impl Default for Demands {
             rcpt: Vec::new(),
             dispensable: Vec::new(),
             tls_optional: false,
+            recoder: None,
         }
     }
 }
@@ -51,13 +54,13 @@ impl Demands {
         self.mail.is_ascii() && self.rcpt.iter().all(|(_, list)| list.is_ascii())
     }
 
-    /// Adds the parameters of a recipient behind all that have some.
-    pub(super) fn push_recipient(&mut self, index: usize, parameters: Parameters) {
-        self.rcpt.push((index, parameters));
-    }
-
-    pub(super) fn dispense_with(&mut self, extension: Keyword) {
-        self.dispensable.push(extension);
+    /// The first that is not, by its place in the mail.
+    pub(crate) fn beyond_ascii(&self) -> Option<Field> {
+        if !self.mail.is_ascii() {
+            return Some(Field::Parameters);
+        }
+        let of_recipient = self.rcpt.iter().find(|(_, list)| !list.is_ascii());
+        of_recipient.map(|(index, _)| Field::Recipient(*index))
     }
 
     /// Looks whether they may stand together in one mail, and in command lines that a server has to take.
@@ -122,6 +125,75 @@ impl Demands {
         self.dispensable
             .iter()
             .any(|each| each.as_str() == extension)
+    }
+}
+
+/// What is asked of the server beyond the delivery.
+impl MailBuilder {
+    /// One more parameter of MAIL; those of RCPT belong to a [`Recipient`](crate::Recipient).
+    ///
+    /// It is sent only to a server that offers its extension, and with a value that the server takes. To others the mail is
+    /// not sent, and nothing of it: not doing what was asked would be worse, unless [`if_offered`](Self::if_offered) says that
+    /// it would not. `SIZE`, `BODY` and `SMTPUTF8` are added where they are needed, without being asked for.
+    pub fn parameter(mut self, parameter: Parameter) -> Self {
+        if let Err(error) = self.demands().mail.push(parameter) {
+            self.fail(Field::Parameters, MailFault::Parameter(error));
+        }
+        self
+    }
+
+    /// Leaves the parameters of this extension out, MAIL's and the recipients', if the server does not offer it; without this,
+    /// the mail is not sent.
+    ///
+    /// `"DSN"` is the usual one: to most senders a mail without its report is better than none. Whether it is offered is to be
+    /// seen in [`Connection::capabilities`](crate::Connection::capabilities); a relay then owes its senders a report of its
+    /// own (RFC 3461, section 5.2.2). REQUIRETLS can be left out only where the sender is null (RFC 8689, section 5).
+    ///
+    /// ```
+    /// use smtp_proto::{Mail, Notify, Parameter, Recipient, Return};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mail = Mail::builder()
+    ///     .sender("alice@example.org")
+    ///     .recipient(Recipient::new("bob@example.net").notify(Notify::SUCCESS))
+    ///     .parameter(Parameter::ret(Return::Headers))
+    ///     .parameter(Parameter::envelope_id("QQ314159")?)
+    ///     .if_offered("DSN")
+    ///     .text("Subject: hello\r\n\r\nHello Bob.\r\n")
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn if_offered(mut self, extension: &str) -> Self {
+        match extension.parse::<Keyword>() {
+            Ok(extension) => self.demands().dispensable.push(extension),
+            Err(error) => self.fail(Field::Parameters, MailFault::Parameter(error)),
+        }
+        self
+    }
+
+    /// Honours a header field `TLS-Required: No`, by which the author says that the mail shall rather travel without TLS than
+    /// not at all (RFC 8689, section 3).
+    ///
+    /// [`Mail::is_tls_optional`](crate::Mail::is_tls_optional) then tells whether it is there; of a text in pieces,
+    /// [`Streamed::tls_optional`](crate::Streamed::tls_optional) says so. A connection is made before it is told of a mail, so
+    /// it is for whoever makes it to try TLS and go on without: [`Config::for_mail`](crate::Config::for_mail) is the policy for
+    /// that. With [`Parameter::require_tls`] it is an error.
+    pub fn honour_tls_required(mut self) -> Self {
+        self.demands().tls_optional = true;
+        self
+    }
+
+    /// Adds what is asked for the recipient of this index, who comes behind all that have been asked for.
+    pub(super) fn ask_for(&mut self, index: usize, parameters: Result<Parameters, ParameterError>) {
+        match parameters {
+            Ok(parameters) => self.demands().rcpt.push((index, parameters)),
+            Err(error) => self.fail(Field::Recipient(index), MailFault::Parameter(error)),
+        }
+    }
+
+    pub(super) fn demands(&mut self) -> &mut Demands {
+        self.demands.get_or_insert_default()
     }
 }
 

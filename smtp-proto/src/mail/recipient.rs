@@ -2,7 +2,6 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use crate::address::{AddressError, ForwardPath, Mailbox};
-use crate::mail::MailFault;
 use crate::parameter::{Notify, OriginalRecipient, Parameter, ParameterError, Parameters};
 
 /// A recipient of a mail: an address, and what is asked for this recipient only.
@@ -30,9 +29,9 @@ use crate::parameter::{Notify, OriginalRecipient, Parameter, ParameterError, Par
 #[derive(Clone, Debug)]
 #[must_use = "a recipient is nobody until it is given to a mail"]
 pub struct Recipient {
-    path: Result<ForwardPath, AddressError>,
+    pub(super) path: Result<ForwardPath, AddressError>,
     /// Boxed, since most have none.
-    parameters: Option<Box<Result<Parameters, ParameterError>>>,
+    pub(super) parameters: Option<Box<Result<Parameters, ParameterError>>>,
 }
 
 impl Recipient {
@@ -79,13 +78,6 @@ impl Recipient {
             **all = Err(error);
         }
         self
-    }
-
-    /// What it is made of, or what is wrong with it.
-    pub(super) fn into_parts(self) -> Result<(ForwardPath, Option<Parameters>), MailFault> {
-        let path = self.path.map_err(MailFault::Address)?;
-        let parameters = self.parameters.map(|all| *all).transpose();
-        Ok((path, parameters.map_err(MailFault::Parameter)?))
     }
 }
 

@@ -58,7 +58,9 @@ impl Parameter {
 
     /// REQUIRETLS, of MAIL: TLS on all of the way, to servers whose certificates are sound (RFC 8689).
     ///
-    /// It is sent inside TLS only, and counts as offered only if it is offered there.
+    /// It is sent inside TLS only, and counts as offered only if it is offered there, by a server that was checked. Reports of
+    /// failure then have the headers in them only, whatever RET says (section 5). That the server's name is the right one for
+    /// the recipient's domain, by DNSSEC or MTA-STS, is for whoever looked it up to know (section 2).
     #[must_use]
     pub const fn require_tls() -> Self {
         Self::known("REQUIRETLS", None)

@@ -203,12 +203,17 @@ impl Answers {
 }
 
 /// RFC 5321, section 4.5.3.1.10: 452, and 552 from older servers, say that there are enough recipients; but not if the
-/// enhanced code speaks of the address or of the mailbox (RFC 3463, sections 3.2 and 3.3).
+/// enhanced code speaks of the address or of the mailbox (RFC 3463, sections 3.2 and 3.3). With other codes only an enhanced
+/// one says so (section 3.6).
 fn says_enough(reply: ReplyRef<'_>) -> bool {
-    matches!(reply.code().as_u16(), 452 | 552)
-        && !reply
-            .enhanced()
-            .is_some_and(|enhanced| matches!(enhanced.subject(), 1 | 2))
+    let enhanced = reply
+        .enhanced()
+        .map(|enhanced| (enhanced.subject(), enhanced.detail()));
+    match (reply.code().as_u16(), enhanced) {
+        (_, Some((5, 3))) => true,
+        (452 | 552, enhanced) => !matches!(enhanced, Some((1 | 2, _))),
+        _ => false,
+    }
 }
 
 fn refused(stage: Stage, reply: Reply) -> Fate {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::body::{Encoder, Fault, Framing, Room};
+use crate::body::{Encoder, Fault, Framing, HeaderWatch, Room};
 use crate::error::Misuse;
 use crate::link::Link;
 use crate::mail;
@@ -14,6 +14,7 @@ use crate::mail;
 #[derive(Debug)]
 pub(super) struct Text {
     encoder: Encoder,
+    header: HeaderWatch,
     /// What is next, and what was written behind it.
     piece: Bytes,
     more: VecDeque<Bytes>,
@@ -45,6 +46,7 @@ impl Text {
         };
         Self {
             encoder: encoder(text, framing),
+            header: watch(text),
             piece,
             more: VecDeque::new(),
             staged: VecDeque::new(),
@@ -108,6 +110,7 @@ impl Text {
         if !self.is_open() {
             return Err(Misuse::NotStreaming);
         }
+        self.header.look(&piece);
         if self.piece.is_empty() {
             self.piece = piece;
         } else if !piece.is_empty() {
@@ -173,6 +176,7 @@ impl Text {
 
     /// Encodes pieces as long as there are any and there is room.
     fn run(&mut self, room: &mut Space, out: &mut impl FnMut(Bytes)) -> Result<(), Fault> {
+        self.header.check()?;
         while !self.piece.is_empty() && !room.is_full() {
             let allowed = Room::new(room.octets, room.pieces);
             self.encoder
@@ -281,6 +285,18 @@ fn encoder(text: &mail::Text, framing: Framing) -> Encoder {
             Encoder::binary()
         }
         mail::Text::Streamed { rules, .. } => Encoder::checking(rules, framing),
+    }
+}
+
+/// Octets over 127 that were declared for the body only must not come in the header, which they would make need SMTPUTF8.
+fn watch(text: &mail::Text) -> HeaderWatch {
+    match text {
+        mail::Text::Streamed { declared, .. }
+            if !declared.utf8_headers && (declared.eight_bit || declared.binary) =>
+        {
+            HeaderWatch::new()
+        }
+        _ => HeaderWatch::Over,
     }
 }
 

@@ -9,8 +9,6 @@
     reason = "a test fails by panicking"
 )]
 
-#[cfg(feature = "tracing")]
-pub(crate) mod collector;
 pub(crate) mod dialogue;
 pub(crate) mod invariants;
 pub(crate) mod meddler;

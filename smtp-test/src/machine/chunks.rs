@@ -1,5 +1,6 @@
 //! The server's own reader of what BDAT brings (RFC 3030): nothing to undo, but text to be judged.
 
+use super::header::Header;
 use crate::Rule;
 
 /// A message that is being received in chunks.
@@ -12,6 +13,7 @@ pub(super) struct Chunks {
     line: usize,
     after_cr: bool,
     eight_bit: bool,
+    header: Header,
     faults: Vec<(Rule, u64)>,
 }
 
@@ -25,6 +27,7 @@ impl Chunks {
             line: 0,
             after_cr: false,
             eight_bit: false,
+            header: Header::new(),
             faults: Vec::new(),
         }
     }
@@ -34,6 +37,7 @@ impl Chunks {
         if self.text {
             self.judge(piece, offset);
         }
+        self.header.read(piece);
         self.len += piece.len() as u64;
         if let Some(body) = &mut self.body {
             body.extend_from_slice(piece);
@@ -62,6 +66,11 @@ impl Chunks {
     /// Whether there was an octet over 127 where only text may be.
     pub(super) fn eight_bit(&self) -> bool {
         self.eight_bit
+    }
+
+    /// Whether there was one in the header, be the rest text or not.
+    pub(super) fn header_eight_bit(&self) -> bool {
+        self.header.eight_bit()
     }
 
     /// The rules that the message broke, each once, with the first place on the connection.

@@ -1,5 +1,6 @@
 //! The server's own reader of DATA (RFC 5321 section 4.5.2): finds the end and undoes the dot stuffing.
 
+use super::header::Header;
 use crate::Rule;
 
 /// A message that is being received.
@@ -11,6 +12,7 @@ pub(crate) struct Data {
     raw: u64,
     line: usize,
     eight_bit: bool,
+    header: Header,
     faults: Vec<(Rule, u64)>,
 }
 
@@ -37,6 +39,7 @@ impl Data {
             raw: 0,
             line: 0,
             eight_bit: false,
+            header: Header::new(),
             faults: Vec::new(),
         }
     }
@@ -121,6 +124,11 @@ impl Data {
         self.eight_bit
     }
 
+    /// Whether one of them was in the header.
+    pub(crate) fn header_eight_bit(&self) -> bool {
+        self.header.eight_bit()
+    }
+
     /// The rules that the message broke, each once, with the first place on the wire.
     pub(crate) fn faults(&self) -> &[(Rule, u64)] {
         &self.faults
@@ -135,6 +143,7 @@ impl Data {
         self.len += bytes.len() as u64;
         self.line += bytes.len();
         self.eight_bit |= !bytes.is_ascii();
+        self.header.read(bytes);
         if let Some(body) = &mut self.body {
             body.extend_from_slice(bytes);
         }

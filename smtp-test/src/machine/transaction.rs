@@ -249,6 +249,8 @@ impl Machine {
         }
         if data.eight_bit() && !self.mail_declares_eight_bit() {
             self.violation_at(Rule::EightBit, "in the message", start);
+        } else if data.header_eight_bit() && !self.mail_has("SMTPUTF8") {
+            self.violation_at(Rule::EightBit, "in the header", start);
         }
         let message = Message {
             len: data.body_len(),
@@ -275,6 +277,8 @@ impl Machine {
         }
         if chunks.eight_bit() && !self.mail_declares_eight_bit() {
             self.violation(Rule::EightBit, "in the message");
+        } else if chunks.header_eight_bit() && !self.mail_has("SMTPUTF8") {
+            self.violation(Rule::EightBit, "in the header");
         }
         Message {
             len: chunks.len(),

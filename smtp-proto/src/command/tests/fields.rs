@@ -1,6 +1,11 @@
-use alloc::{borrow::ToOwned, format, string::String};
+use alloc::{
+    borrow::ToOwned,
+    format,
+    string::{String, ToString},
+};
 
 use super::{server, text as wire_text, *};
+use crate::address::Domain;
 
 /// A field that takes a user's text.
 pub(super) struct Field {
@@ -69,6 +74,15 @@ pub(super) const FIELDS: &[Field] = &[
                 path.mailbox().map(parts),
                 "{text:?}"
             );
+            if let Ok(path) = path.to_ascii() {
+                let sent = wire_text(Line::Rcpt {
+                    path: &path,
+                    parameters: &[],
+                });
+                let read = server::path(&sent, "RCPT TO:").mailbox;
+                assert!(sent.is_ascii(), "{text:?}");
+                assert_eq!(read, path.mailbox().map(parts), "{text:?}");
+            }
             true
         },
     },
@@ -112,9 +126,14 @@ pub(super) const FIELDS: &[Field] = &[
         around: ("a", "b"),
         check: |text| {
             let Ok(name) = text.parse() else { return false };
+            let meant = match text.parse::<Domain>() {
+                Ok(domain) => domain.to_ascii().unwrap().to_string(),
+                Err(_) => text.to_owned(),
+            };
+            assert!(meant.is_ascii(), "{text:?}");
             assert_eq!(
                 server::line(&wire_text(Line::Ehlo(&name))),
-                format!("EHLO {text}")
+                format!("EHLO {meant}")
             );
             true
         },

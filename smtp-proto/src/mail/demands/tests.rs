@@ -3,6 +3,7 @@ use alloc::string::{String, ToString};
 use core::iter;
 
 use super::*;
+use crate::address::{ForwardPath, Mailbox};
 use crate::config::{Config, Security};
 use crate::mail::{Mail, MailBuilder, Recipient, Streamed};
 use crate::parameter::{Notify, Return};
@@ -112,6 +113,27 @@ fn each_recipient_has_its_own_parameters() {
         mail().build().unwrap().demands.is_none(),
         "paid for nothing"
     );
+}
+
+#[test]
+fn whatever_is_an_address_is_a_recipient() {
+    let text = String::from("b@x.test");
+    let mailbox: Mailbox = text.parse().unwrap();
+    let path: ForwardPath = text.parse().unwrap();
+    let built = Mail::builder()
+        .recipients(["b@x.test"])
+        .recipients([&text])
+        .recipients([&mailbox])
+        .recipients([text])
+        .recipients([mailbox])
+        .recipients([&path])
+        .recipients([path.clone()])
+        .recipients([Recipient::new("b@x.test")])
+        .text(TEXT)
+        .build()
+        .unwrap();
+    assert_eq!(built.recipients().len(), 8);
+    assert!(built.recipients().all(|recipient| *recipient == path));
 }
 
 #[test]

@@ -1,0 +1,209 @@
+//! What a server has to understand for a mail to be sent as it is wished, and what it must not be asked for.
+
+use smtp_proto::{
+    DeliverBy, ErrorKind, Fate, Mail, MailError, Notify, OriginalRecipient, Parameter, Pipelining,
+    Recipient, Return, Security,
+};
+
+use super::{Bench, Case, Done, Text, Verdict, Way};
+use crate::adapter::{Load, Session};
+use crate::letter::Letter;
+use crate::server::Stored;
+use crate::site::Door;
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "PIPELINING not offered: one command at a time",
+        run: one_at_a_time,
+    },
+    Case {
+        name: "REQUIRETLS, in TLS and in clear",
+        run: require_tls,
+    },
+    Case {
+        name: "DELIVERBY, in time and too soon",
+        run: deliver_by,
+    },
+    Case {
+        name: "DSN, as it arrives",
+        run: dsn,
+    },
+];
+
+/// Whatever level the user asks for.
+fn one_at_a_time(bench: &Bench<'_>) -> Verdict {
+    let door = Door::Bare;
+    for text in [Text::Data, Text::Chunk] {
+        let way = Way {
+            level: Pipelining::Speculative,
+            text,
+        };
+        let letters = [
+            Letter::new("ok", &["ok", "no"]),
+            Letter::new("ok", &["no"]),
+            Letter::new("ok", &["ok"]),
+        ];
+        let endpoint = way.apply(bench.endpoint(door, Security::Cleartext));
+        let session = bench.deliver(endpoint, door, &letters)?;
+        if session.capabilities.pipelining() || session.capabilities.chunking() {
+            return Err("it is offered".into());
+        }
+        // Three of MAIL, four of RCPT, two of DATA, and two ends.
+        let last = session.outcomes.last();
+        let waits = last.map_or(0, |outcome| outcome.traffic().round_trips());
+        if waits < 11 {
+            return Err(format!("it waited {waits} times only"));
+        }
+    }
+    Ok(Done::Passed)
+}
+
+fn require_tls(bench: &Bench<'_>) -> Verdict {
+    let parameters = || vec![Parameter::require_tls()];
+    // Nobody offers it there, and nothing goes without.
+    let session = send(bench, Security::Cleartext, parameters())?;
+    is_kept_back(bench, &session)?;
+    let session = send(bench, Security::StartTls, parameters())?;
+    if !session.capabilities.requiretls() {
+        return is_kept_back(bench, &session).map(|()| Done::Unsupported);
+    }
+    let [mail] = &*stored(bench, &session, 1)? else {
+        return Err("not stored once".into());
+    };
+    let told = arrived(mail);
+    match told.iter().any(|word| word == "REQUIRETLS") {
+        true => Ok(Done::Passed),
+        false => Err(format!("{told:?}")),
+    }
+}
+
+fn deliver_by(bench: &Bench<'_>) -> Verdict {
+    let within = |seconds| {
+        let by = DeliverBy::or_return(seconds).map_err(|error| error.to_string())?;
+        Ok::<_, String>(vec![Parameter::deliver_by(by)])
+    };
+    let session = send(bench, Security::StartTls, within(3600)?)?;
+    let Some(least) = session.capabilities.deliver_by() else {
+        return is_kept_back(bench, &session).map(|()| Done::Unsupported);
+    };
+    if stored(bench, &session, 1)?.len() != 1 {
+        return Err("not stored once".into());
+    }
+    let too_soon = i32::try_from(least / 2).map_err(|error| error.to_string())?;
+    let session = send(bench, Security::StartTls, within(too_soon.max(1))?)?;
+    let mut fates = session
+        .outcomes
+        .iter()
+        .flat_map(|outcome| outcome.deliveries());
+    if least > 1 && fates.any(|delivery| matches!(delivery.fate(), Fate::Accepted(_))) {
+        return Err(format!("accepted for {too_soon} seconds, at least {least}"));
+    }
+    bench.compare_nothing()?;
+    Ok(Done::Passed)
+}
+
+/// What is asked for arrives; what a server makes of it, its reports say.
+fn dsn(bench: &Bench<'_>) -> Verdict {
+    if !bench.server.writes_parameters() {
+        return Ok(Done::Unsupported);
+    }
+    let letter = Letter::new("ok", &["ok"]);
+    let mail = || {
+        let original = OriginalRecipient::new("rfc822", "first+1@elsewhere.test")?;
+        let recipients = letter.recipients().iter();
+        let recipients = recipients.map(|recipient| {
+            Recipient::new(recipient.as_str())
+                .notify(Notify::SUCCESS | Notify::FAILURE)
+                .original(original.clone())
+        });
+        let mail = Mail::builder()
+            .sender(letter.sender())
+            .recipients(recipients)
+            .parameter(Parameter::ret(Return::Headers))
+            .parameter(Parameter::envelope_id("id=1")?)
+            .text(letter.text().clone());
+        Ok::<_, Box<dyn std::error::Error>>(mail.build()?)
+    };
+    let mail = mail().map_err(|error| error.to_string())?;
+    let endpoint = bench.endpoint(Door::Relay, Security::StartTls);
+    let session = bench.converse(endpoint, Door::Relay, Load::Batch(vec![mail]));
+    let session = session.map_err(|error| error.to_string())?;
+    if !session.capabilities.dsn() {
+        return is_kept_back(bench, &session).map(|()| Done::Unsupported);
+    }
+    let [mail] = &*stored(bench, &session, 1)? else {
+        return Err("not stored once".into());
+    };
+    let told = arrived(mail);
+    let wanted = [
+        "RET=HDRS",
+        "ENVID=id=1",
+        "NOTIFY=SUCCESS,FAILURE",
+        "ORCPT=rfc822;first+1@elsewhere.test",
+    ];
+    match wanted
+        .iter()
+        .all(|each| told.iter().any(|word| word == each))
+    {
+        true => Ok(Done::Passed),
+        false => Err(format!("{told:?}")),
+    }
+}
+
+/// One mail with these parameters of MAIL.
+fn send(
+    bench: &Bench<'_>,
+    security: Security,
+    parameters: Vec<Parameter>,
+) -> Result<Session, String> {
+    let mail = with(&Letter::new("ok", &["ok"]), parameters).map_err(|error| error.to_string())?;
+    let endpoint = bench.endpoint(Door::Relay, security);
+    let session = bench.converse(endpoint, Door::Relay, Load::Batch(vec![mail]));
+    session.map_err(|error| error.to_string())
+}
+
+fn with(letter: &Letter, parameters: Vec<Parameter>) -> Result<Mail, MailError> {
+    let mail = Mail::builder()
+        .sender(letter.sender())
+        .recipients(letter.recipients())
+        .text(letter.text().clone());
+    parameters
+        .into_iter()
+        .fold(mail, |mail, parameter| mail.parameter(parameter))
+        .build()
+}
+
+/// What was not offered is an error beforehand.
+fn is_kept_back(bench: &Bench<'_>, session: &Session) -> Result<(), String> {
+    let mut fates = session
+        .outcomes
+        .iter()
+        .flat_map(|outcome| outcome.deliveries());
+    let kept_back = fates.all(|delivery| match delivery.fate() {
+        Fate::NotSent(error) => matches!(error.kind(), ErrorKind::Unsupported(_)),
+        _ => false,
+    });
+    match kept_back {
+        true => bench.compare_nothing(),
+        false => Err(format!("{:?}", session.outcomes)),
+    }
+}
+
+/// So many mails, if all was accepted.
+fn stored(bench: &Bench<'_>, session: &Session, count: usize) -> Result<Vec<Stored>, String> {
+    if session.outcomes.iter().all(|outcome| outcome.is_accepted()) {
+        bench.collect(count)
+    } else {
+        Err(format!("{:?}", session.outcomes))
+    }
+}
+
+/// The parameters that the server wrote at the top, out of xtext.
+fn arrived(mail: &Stored) -> Vec<String> {
+    let head = String::from_utf8_lossy(&mail.text[..mail.text.len().min(1000)]);
+    let line = head
+        .lines()
+        .find_map(|line| line.strip_prefix("X-Parameters: "));
+    let words = line.unwrap_or_default().split(' ');
+    words.map(str::to_owned).collect()
+}

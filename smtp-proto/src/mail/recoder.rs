@@ -1,0 +1,113 @@
+//! What makes a text of seven bits of one that has more, on request.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+
+use super::{MailBuilder, Text};
+use crate::body::{Encoder, Facts, Fault, Room, Rules, scan};
+use crate::error::{Error, ErrorKind, Stage, TransportError};
+use crate::place::Place;
+
+/// The caller's way to recode a text.
+#[derive(Clone)]
+pub(super) struct Recoder(Arc<Recode>);
+
+type Recode = dyn Fn(&Bytes) -> Result<Bytes, TransportError> + Send + Sync;
+
+impl MailBuilder {
+    /// Makes another text of this one for a server that cannot take it: without 8BITMIME where it has octets above 127, without
+    /// BINARYMIME or CHUNKING where it is [`binary`](Self::binary).
+    ///
+    /// For all other servers the text goes as it is. `recoder` is asked when the server is known, at most once, and gets the text
+    /// as it would travel; what it makes has to be ASCII in lines of at most 998 octets, with CRLF line ends. The crate `smtp-recode`
+    /// has one for MIME, `seven_bit`. A text that is [`streamed`](Self::streamed) is never at hand as a whole, and never recoded;
+    /// nor are headers beyond ASCII, which have no other form.
+    ///
+    /// ```
+    /// use core::convert::Infallible;
+    ///
+    /// use bytes::Bytes;
+    /// use smtp_proto::Mail;
+    ///
+    /// /// Stands for one that knows MIME.
+    /// fn without_umlauts(text: &Bytes) -> Result<Bytes, Infallible> {
+    ///     Ok(String::from_utf8_lossy(text).replace('\u{fc}', "ue").into())
+    /// }
+    ///
+    /// let mail = Mail::builder()
+    ///     .sender("alice@example.org")
+    ///     .recipient("bob@example.net")
+    ///     .text("Subject: hello\r\n\r\nGr\u{fc}sse\r\n")
+    ///     .recode_with(without_umlauts)
+    ///     .build()?;
+    /// # Ok::<(), smtp_proto::MailError>(())
+    /// ```
+    pub fn recode_with<E>(
+        mut self,
+        recoder: impl Fn(&Bytes) -> Result<Bytes, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        E: core::error::Error + Send + Sync + 'static,
+    {
+        self.demands().recoder = Some(Recoder::new(recoder));
+        self
+    }
+}
+
+impl Recoder {
+    pub(super) fn new<E>(
+        recode: impl Fn(&Bytes) -> Result<Bytes, E> + Send + Sync + 'static,
+    ) -> Self
+    where
+        E: core::error::Error + Send + Sync + 'static,
+    {
+        Self(Arc::new(move |text| {
+            recode(text).map_err(TransportError::new)
+        }))
+    }
+
+    /// The text recoded, or nothing if it is not at hand as a whole.
+    pub(super) fn recode(&self, text: &Text) -> Result<Option<Text>, Error> {
+        let failure = |kind| Error::new(Stage::Mail, kind);
+        let text = match text {
+            Text::Streamed { .. } => return Ok(None),
+            Text::Whole { bytes, facts, .. } if facts.is_converted() => {
+                mended(bytes, facts).map_err(|fault| failure(ErrorKind::Body(fault)))?
+            }
+            Text::Whole { bytes, .. } => bytes.clone(),
+        };
+        let bytes = self.0(&text).map_err(|error| failure(ErrorKind::Recode(error)))?;
+        // What comes of it is not trusted more than what a caller hands in.
+        let facts = scan(&bytes, &Rules::new()).map_err(|fault| {
+            failure(ErrorKind::Body(fault)).at(Place::in_text(&bytes, fault.offset()))
+        })?;
+        Ok(Some(Text::Whole {
+            bytes,
+            facts,
+            binary: false,
+        }))
+    }
+}
+
+impl fmt::Debug for Recoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recoder")
+    }
+}
+
+/// The text with its line ends as they travel.
+fn mended(text: &Bytes, facts: &Facts) -> Result<Bytes, Fault> {
+    let mut mended = Vec::new();
+    let mut encoder = Encoder::chunked_verified(facts);
+    let mut left = text.clone();
+    while !left.is_empty() {
+        encoder.encode(&mut left, Room::new(usize::MAX, usize::MAX), &mut |part| {
+            mended.extend_from_slice(&part);
+        })?;
+    }
+    mended.extend_from_slice(encoder.finish()?);
+    Ok(mended.into())
+}

@@ -1,0 +1,102 @@
+//! Where in a mail something is, for whoever must mend it.
+
+use core::fmt;
+
+/// A place in a [`Mail`](crate::Mail): a part of it, and how far into that part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    field: Field,
+    offset: Option<u64>,
+    line: Option<u64>,
+}
+
+/// A part of a [`Mail`](crate::Mail).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Field {
+    /// The sender.
+    Sender,
+    /// The list of recipients.
+    Recipients,
+    /// One recipient, counted from zero.
+    Recipient(usize),
+    /// The parameters.
+    Parameters,
+    /// The text.
+    Text,
+}
+
+impl Place {
+    /// The whole of a part.
+    pub(crate) const fn whole(field: Field) -> Self {
+        Self {
+            field,
+            offset: None,
+            line: None,
+        }
+    }
+
+    /// An octet of an address.
+    pub(crate) fn within(field: Field, offset: usize) -> Self {
+        Self {
+            offset: u64::try_from(offset).ok(),
+            ..Self::whole(field)
+        }
+    }
+
+    /// An octet of the text, which is all at hand.
+    pub(crate) fn in_text(text: &[u8], offset: u64) -> Self {
+        let before = usize::try_from(offset)
+            .ok()
+            .and_then(|offset| text.get(..offset))
+            .unwrap_or(text);
+        let lines = memchr::memchr_iter(b'\n', before).count();
+        Self {
+            field: Field::Text,
+            offset: Some(offset),
+            line: u64::try_from(lines)
+                .ok()
+                .map(|lines| lines.saturating_add(1)),
+        }
+    }
+
+    /// The part.
+    pub const fn field(&self) -> Field {
+        self.field
+    }
+
+    /// Octets of the part before the place; `None` if it is the part as a whole.
+    pub const fn offset(&self) -> Option<u64> {
+        self.offset
+    }
+
+    /// The line of the text, counted from one; `None` outside the text.
+    pub const fn line(&self) -> Option<u64> {
+        self.line
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.field.fmt(f)?;
+        if let Some(line) = self.line {
+            write!(f, ", line {line}")?;
+        }
+        match self.offset {
+            Some(offset) => write!(f, ", offset {offset}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sender => f.write_str("sender"),
+            Self::Recipients => f.write_str("recipients"),
+            Self::Recipient(index) => write!(f, "recipient {index}"),
+            Self::Parameters => f.write_str("parameters"),
+            Self::Text => f.write_str("text"),
+        }
+    }
+}

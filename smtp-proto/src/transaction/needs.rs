@@ -1,0 +1,163 @@
+//! What a mail needs from the server, and whether the server has it: found out before a byte goes out.
+//!
+//! | what is in the mail | with SMTPUTF8 | without |
+//! | --- | --- | --- |
+//! | octets above 127 in the headers, in a local part, in a parameter | SMTPUTF8, addresses as they are | refused |
+//! | of all that, only domains beyond ASCII | A-labels, no SMTPUTF8 | A-labels |
+//! | the same, and there are no A-labels to be had | SMTPUTF8, addresses as they are | refused |
+//!
+//! The second line follows RFC 6531: who can do without SMTPUTF8 should (section 3.4), since a server further on may not have
+//! it, and a domain may be told as A-labels to any server (section 3.2). Of headers only those of the mail itself are looked
+//! at, not those of parts within it; section 3.6 asks for no more.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::address::{AddressError, AddressFault, ForwardPath, ReversePath};
+use crate::capabilities::Capabilities;
+use crate::error::{Error, ErrorKind, Need, Stage};
+use crate::mail::{Mail, Text};
+use crate::parameter::{Body, Content};
+use crate::place::{Field, Place};
+
+/// What MAIL says of a mail that the server can take, but for its size, and how its addresses are written.
+pub(super) struct Needs {
+    pub(super) content: Content,
+    pub(super) a_labels: Option<Box<ALabels>>,
+    /// Whether the text is another than it was.
+    pub(super) recoded: bool,
+}
+
+/// The addresses of a mail that are told to the server in another form than the caller gave them.
+#[derive(Debug, Default)]
+pub(super) struct ALabels {
+    sender: Option<ReversePath>,
+    /// In the order of the recipients.
+    recipients: Vec<(usize, ForwardPath)>,
+}
+
+/// Finds out what the mail needs, and refuses it if the server does not offer that.
+///
+/// Its text may become another here: see [`MailBuilder::recode_with`](crate::MailBuilder::recode_with).
+pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, Error> {
+    if let Some(demands) = &mut mail.demands {
+        demands.settle(capabilities).map_err(|need| {
+            let place = Place::whole(match need {
+                Need::Parameter {
+                    recipient: Some(index),
+                    ..
+                } => Field::Recipient(index),
+                _ => Field::Parameters,
+            });
+            unsupported(need, place)
+        })?;
+    }
+    let (smtp_utf8, a_labels) = if mail.needs_utf8() {
+        beyond_ascii(mail, capabilities)?
+    } else {
+        (false, None)
+    };
+    let takes_binary = capabilities.binary_mime() && capabilities.chunking();
+    let body = body_of(mail);
+    let lacking = match body {
+        Some(Body::BinaryMime) if !takes_binary => Some(Need::BinaryMime),
+        Some(Body::EightBitMime) if !capabilities.eight_bit_mime() => Some(Need::EightBitMime),
+        _ => None,
+    };
+    match lacking {
+        None => {}
+        Some(_) if mail.recode()? => {
+            let needs = of(mail, capabilities)?;
+            return Ok(Needs {
+                recoded: true,
+                ..needs
+            });
+        }
+        Some(Need::BinaryMime) => return Err(unsupported(Need::BinaryMime, mail.not_text())),
+        Some(need) => return Err(unsupported(need, mail.first_eight_bit())),
+    }
+    Ok(Needs {
+        content: Content {
+            size: None,
+            body,
+            smtp_utf8,
+        },
+        a_labels,
+        recoded: false,
+    })
+}
+
+impl ALabels {
+    /// The addresses that are not ASCII, or the first that cannot be told in ASCII.
+    fn of(mail: &Mail) -> Result<Self, (Field, AddressError)> {
+        let mut found = Self::default();
+        if !mail.sender.is_ascii() {
+            let ascii = mail.sender.to_ascii();
+            found.sender = Some(ascii.map_err(|error| (Field::Sender, error))?);
+        }
+        for (index, path) in mail.recipients().enumerate() {
+            if !path.is_ascii() {
+                let ascii = path.to_ascii();
+                let ascii = ascii.map_err(|error| (Field::Recipient(index), error))?;
+                found.recipients.push((index, ascii));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The sender, if it has another form.
+    pub(super) fn sender(&self) -> Option<&ReversePath> {
+        self.sender.as_ref()
+    }
+
+    /// A recipient, if it has another form.
+    pub(super) fn recipient(&self, index: usize) -> Option<&ForwardPath> {
+        let found = (self.recipients).binary_search_by_key(&index, |(index, _)| *index);
+        self.recipients.get(found.ok()?).map(|(_, path)| path)
+    }
+}
+
+/// Whether a mail with something beyond ASCII needs SMTPUTF8, or else the other form of its addresses.
+#[cold]
+fn beyond_ascii(
+    mail: &Mail,
+    capabilities: &Capabilities,
+) -> Result<(bool, Option<Box<ALabels>>), Error> {
+    let elsewhere = if mail.has_utf8_headers() {
+        Some(mail.first_eight_bit())
+    } else {
+        let demands = mail.demands.as_ref();
+        demands.and_then(|demands| demands.beyond_ascii().map(Place::whole))
+    };
+    match (elsewhere, ALabels::of(mail)) {
+        (None, Ok(a_labels)) => Ok((false, Some(Box::new(a_labels)))),
+        _ if capabilities.smtp_utf8() => Ok((true, None)),
+        (Some(place), _) => Err(unsupported(Need::SmtpUtf8, place)),
+        (None, Err((field, error))) => {
+            let place = Place::within(field, error.offset());
+            Err(match error.reason() {
+                AddressFault::NonAsciiLocalPart => unsupported(Need::SmtpUtf8, place),
+                AddressFault::NonAscii => unsupported(Need::ALabels, place),
+                fault => refusal(ErrorKind::Address(fault)).at(place),
+            })
+        }
+    }
+}
+
+/// The body type that the text needs.
+fn body_of(mail: &Mail) -> Option<Body> {
+    match &mail.text {
+        Text::Whole { binary: true, .. } => Some(Body::BinaryMime),
+        Text::Streamed { declared, .. } if declared.binary => Some(Body::BinaryMime),
+        _ if mail.needs_eight_bit() => Some(Body::EightBitMime),
+        _ => None,
+    }
+}
+
+fn unsupported(need: Need, place: Place) -> Error {
+    refusal(ErrorKind::Unsupported(need)).at(place)
+}
+
+fn refusal(kind: ErrorKind) -> Error {
+    Error::new(Stage::Mail, kind)
+}

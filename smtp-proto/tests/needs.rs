@@ -1,0 +1,520 @@
+//! What a mail needs and what the server offers, each with each: what is said to the server, or why nothing is and where in
+//! the mail the reason lies. By a reference function that knows the rules and not the code.
+
+mod common;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use common::pair::Pair;
+use smtp_proto::body::FaultReason;
+use smtp_proto::{
+    Config, Connection, Error, ErrorKind, Fate, Field, Mail, MailBuilder, MailError, MailFault,
+    Need, Outcome, Pipelining, Place, Security, Streamed,
+};
+use smtp_test::{Machine, StoredMail};
+
+/// A text, and what is in it that not every server takes.
+struct Text {
+    text: &'static str,
+    binary: bool,
+    /// Where the first octet above 127 of the headers is, and its line.
+    header: Option<(u64, u64)>,
+    /// The same for all of the text.
+    eight_bit: Option<(u64, u64)>,
+    /// The first octet that no text has.
+    not_text: Option<(u64, u64)>,
+}
+
+const TEXTS: [Text; 6] = [
+    Text {
+        text: "Subject: a\r\n\r\nplain\r\n",
+        binary: false,
+        header: None,
+        eight_bit: None,
+        not_text: None,
+    },
+    Text {
+        text: "Subject: a\r\n\r\nplain\r\ngr\u{fc}n\r\n",
+        binary: false,
+        header: None,
+        eight_bit: Some((23, 4)),
+        not_text: None,
+    },
+    Text {
+        text: "To: b\r\nSubject: \u{e9}t\u{e9}\r\n\r\nplain\r\n",
+        binary: false,
+        header: Some((16, 2)),
+        eight_bit: Some((16, 2)),
+        not_text: None,
+    },
+    Text {
+        text: "Subject: \u{e9}t\u{e9}\r\n\r\ngr\u{fc}n\r\n",
+        binary: false,
+        header: Some((9, 1)),
+        eight_bit: Some((9, 1)),
+        not_text: None,
+    },
+    Text {
+        text: "Subject: a\r\n\r\na\r\nb\nc\r\n",
+        binary: true,
+        header: None,
+        eight_bit: None,
+        not_text: Some((18, 4)),
+    },
+    Text {
+        text: "Subject: \u{e9}\r\n\r\na\0\n",
+        binary: true,
+        header: Some((9, 1)),
+        eight_bit: Some((9, 1)),
+        not_text: Some((16, 3)),
+    },
+];
+
+/// An envelope; the first place with something beyond ASCII in a local part, and in a domain.
+struct Envelope {
+    sender: &'static str,
+    recipients: [&'static str; 2],
+    local_part: Option<(Field, u64)>,
+    domain: Option<(Field, u64)>,
+}
+
+const ENVELOPES: [Envelope; 6] = [
+    Envelope {
+        sender: "a@x.test",
+        recipients: ["b@x.test", "c@x.test"],
+        local_part: None,
+        domain: None,
+    },
+    Envelope {
+        sender: "",
+        recipients: ["b@x.test", "c@y.b\u{fc}cher.test"],
+        local_part: None,
+        domain: Some((Field::Recipient(1), 5)),
+    },
+    Envelope {
+        sender: "a@b\u{fc}cher.test",
+        recipients: ["\"b b\"@B\u{dc}cher.test", "c@x.test"],
+        local_part: None,
+        domain: Some((Field::Sender, 3)),
+    },
+    Envelope {
+        sender: "\u{e9}@x.test",
+        recipients: ["b@b\u{fc}cher.test", "c@x.test"],
+        local_part: Some((Field::Sender, 0)),
+        domain: Some((Field::Recipient(0), 3)),
+    },
+    Envelope {
+        sender: "a@x.test",
+        recipients: ["b@x.test", "caf\u{e9}@x.test"],
+        local_part: Some((Field::Recipient(1), 3)),
+        domain: None,
+    },
+    // A domain for which there are no A-labels.
+    Envelope {
+        sender: "a@x.test",
+        recipients: ["b@x.test", "c@\u{fb01}n.test"],
+        local_part: None,
+        domain: Some((Field::Recipient(1), 2)),
+    },
+];
+
+const OFFERS: [&str; 4] = ["8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME"];
+
+const LEVELS: [Pipelining; 4] = [
+    Pipelining::Off,
+    Pipelining::Envelope,
+    Pipelining::Transactions,
+    Pipelining::Speculative,
+];
+
+/// What is said of a mail that is sent.
+#[derive(Debug, PartialEq, Eq)]
+struct Said {
+    body: Option<&'static str>,
+    smtp_utf8: bool,
+    a_labels: bool,
+    recoded: bool,
+}
+
+/// Why a mail is not sent, and where that lies: part, offset, line.
+type Refusal = (&'static str, Field, Option<u64>, Option<u64>);
+
+/// The rules: RFC 6531, sections 3.1, 3.2 and 3.4; RFC 6152; RFC 3030, section 3.
+fn expected(
+    text: &Text,
+    envelope: &Envelope,
+    offered: &dyn Fn(&str) -> bool,
+    recodes: bool,
+) -> Result<Said, Refusal> {
+    let utf8_offered = offered("SMTPUTF8");
+    let convertible = cfg!(feature = "idna") && !envelope.recipients[1].contains('\u{fb01}');
+    let of_text = |reason, place: Option<(u64, u64)>| {
+        let (offset, line) = place.unzip();
+        Err((reason, Field::Text, offset, line))
+    };
+    let of_address = |reason, (field, offset)| Err((reason, field, Some(offset), None));
+    let (smtp_utf8, a_labels) = match (text.header, envelope.local_part, envelope.domain) {
+        (None, None, None) => (false, false),
+        (None, None, Some(_)) if convertible => (false, true),
+        _ if utf8_offered => (true, false),
+        (Some(_), ..) => return of_text("SMTPUTF8", text.header),
+        (None, Some(place), _) => return of_address("SMTPUTF8", place),
+        (None, None, Some(place)) if cfg!(feature = "idna") => {
+            return of_address("no A-labels", place);
+        }
+        (None, None, Some(place)) => return of_address("feature", place),
+    };
+    let (needed, taken, place) = if text.binary {
+        let taken = offered("BINARYMIME") && offered("CHUNKING");
+        (Some("BINARYMIME"), taken, text.not_text)
+    } else if text.eight_bit.is_some() {
+        let taken = offered("8BITMIME") || utf8_offered;
+        (Some("8BITMIME"), taken, text.eight_bit)
+    } else {
+        (None, true, None)
+    };
+    match needed {
+        Some(_) if !taken && recodes => Ok(Said {
+            recoded: true,
+            ..expected(&TEXTS[0], envelope, offered, false)?
+        }),
+        Some(reason) if !taken => of_text(reason, place),
+        _ => Ok(Said {
+            body: needed,
+            smtp_utf8,
+            a_labels,
+            recoded: false,
+        }),
+    }
+}
+
+/// Stands for a recoder that knows MIME.
+fn recode(_: &Bytes) -> Result<Bytes, Infallible> {
+    Ok(Bytes::from_static(RECODED))
+}
+
+const RECODED: &[u8] = b"Subject: recoded\r\n\r\nseven bits\r\n";
+
+fn mail(text: &Text, envelope: &Envelope) -> MailBuilder {
+    let mail = Mail::builder()
+        .sender(envelope.sender)
+        .recipients(envelope.recipients);
+    if text.binary {
+        mail.binary(text.text)
+    } else {
+        mail.text(text.text)
+    }
+}
+
+fn connection(level: Pipelining) -> Arc<Config> {
+    let config = Config::builder("client.test".parse().unwrap())
+        .security(Security::Cleartext)
+        .pipelining(level);
+    Arc::new(config.build().unwrap())
+}
+
+/// Sends a mail to a server that lacks these; gives what was said, the outcome, and what the server stored.
+fn send(level: Pipelining, mail: Mail, lacking: &[&str]) -> (Outcome, Option<StoredMail>, usize) {
+    let generous = smtp_test::Config::new().with("CHUNKING").with("BINARYMIME");
+    let server = (lacking.iter()).fold(generous, |server, keyword| server.without(*keyword));
+    let mut pair = Pair::new(connection(level), Machine::new(&server));
+    pair.drive(Connection::poll_ready).unwrap();
+    let before = pair.sent.len();
+    let id = pair.connection.submit(mail);
+    let outcome = pair
+        .drive(|connection| connection.poll_outcome(id))
+        .unwrap();
+    let said = pair.sent.len().saturating_sub(before);
+    let log = pair.peer.log();
+    log.assert_clean();
+    (outcome, log.mails().pop(), said)
+}
+
+fn refusal(error: &Error) -> Refusal {
+    let reason = match error.kind() {
+        ErrorKind::Unsupported(Need::SmtpUtf8) => "SMTPUTF8",
+        ErrorKind::Unsupported(Need::EightBitMime) => "8BITMIME",
+        ErrorKind::Unsupported(Need::BinaryMime) => "BINARYMIME",
+        ErrorKind::Unsupported(Need::ALabels) => "feature",
+        ErrorKind::Address(_) => "no A-labels",
+        other => panic!("{other:?}"),
+    };
+    let place = error.place().expect("a refused mail has a place");
+    (reason, place.field(), place.offset(), place.line())
+}
+
+#[test]
+fn v18_a_mail_is_sent_by_what_the_server_offers_or_refused_with_the_reason_and_the_place() {
+    let subsets = 0..1_u32 << OFFERS.len();
+    for offered in subsets {
+        let is_offered = |keyword: &str| {
+            (0..OFFERS.len()).any(|at| OFFERS[at] == keyword && offered & (1 << at) != 0)
+        };
+        let lacking: Vec<_> = OFFERS
+            .into_iter()
+            .filter(|each| !is_offered(each))
+            .collect();
+        for (number, text) in TEXTS.iter().enumerate() {
+            for (envelope_number, envelope) in ENVELOPES.iter().enumerate() {
+                for recodes in [false, true] {
+                    // Each level meets each offer, text and envelope; with a recoder, one level is enough.
+                    for level in LEVELS.into_iter().skip(if recodes { 3 } else { 0 }) {
+                        let context = format!(
+                            "text {number}, envelope {envelope_number}, without {lacking:?}, {level:?}, {recodes}"
+                        );
+                        let mut mail = mail(text, envelope);
+                        if recodes {
+                            mail = mail.recode_with(recode);
+                        }
+                        let (outcome, stored, said) = send(level, mail.build().unwrap(), &lacking);
+                        let expected = expected(text, envelope, &is_offered, recodes);
+                        // Whatever the server is told, the caller hears of what it gave.
+                        for (delivery, given) in
+                            outcome.deliveries().iter().zip(envelope.recipients)
+                        {
+                            assert_eq!(delivery.recipient().as_str(), given, "{context}");
+                        }
+                        match (expected, outcome.deliveries()[1].fate()) {
+                            (Ok(expected), Fate::Accepted(_)) => {
+                                check(&expected, text, envelope, &stored.unwrap(), &context);
+                            }
+                            (Err(expected), Fate::NotSent(error)) => {
+                                assert_eq!(refusal(error), expected, "{context}");
+                                assert_eq!(said, 0, "{context}");
+                                assert!(stored.is_none(), "{context}");
+                            }
+                            (expected, fate) => panic!("{context}: {expected:?}, but {fate}"),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn check(expected: &Said, text: &Text, envelope: &Envelope, stored: &StoredMail, context: &str) {
+    let sent = if expected.recoded {
+        RECODED
+    } else {
+        text.text.as_bytes()
+    };
+    let says = |keyword| (stored.parameters().iter()).any(|each| each.keyword() == keyword);
+    assert_eq!(stored.body(), sent, "{context}");
+    assert_eq!(stored.parameter("BODY"), expected.body, "{context}");
+    assert_eq!(says("SMTPUTF8"), expected.smtp_utf8, "{context}");
+    assert_eq!(
+        stored.parameter("SIZE"),
+        Some(&*sent.len().to_string()),
+        "{context}"
+    );
+    let told = |given: &str| {
+        if expected.a_labels {
+            given
+                .replace("b\u{fc}cher", "xn--bcher-kva")
+                .replace("B\u{dc}cher", "xn--bcher-kva")
+        } else {
+            given.to_owned()
+        }
+    };
+    assert_eq!(stored.sender(), told(envelope.sender), "{context}");
+    assert_eq!(
+        stored.addresses(),
+        envelope.recipients.map(told),
+        "{context}"
+    );
+}
+
+#[test]
+fn what_a_streamed_text_needs_is_taken_as_declared_and_refused_without_a_place_in_it() {
+    for (declared, lacking, expected) in [
+        (
+            Streamed::new().eight_bit(),
+            &["8BITMIME", "SMTPUTF8"][..],
+            "8BITMIME",
+        ),
+        (Streamed::new().utf8_headers(), &["SMTPUTF8"], "SMTPUTF8"),
+        (Streamed::new().binary(), &["BINARYMIME"], "BINARYMIME"),
+        (Streamed::new().binary(), &["CHUNKING"], "BINARYMIME"),
+    ] {
+        let mail = Mail::builder()
+            .recipient("b@x.test")
+            .streamed(declared)
+            .recode_with(recode)
+            .build()
+            .unwrap();
+        let (outcome, ..) = send(Pipelining::Envelope, mail, lacking);
+        let Fate::NotSent(error) = outcome.deliveries()[0].fate() else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(refusal(error), (expected, Field::Text, None, None));
+    }
+}
+
+#[test]
+fn v18_a_header_of_a_streamed_text_keeps_to_what_was_declared() {
+    let pieces =
+        |text: &'static str, size: usize| text.as_bytes().chunks(size).map(Bytes::from_static);
+    let (ascii, utf8) = (
+        "Subject: a\r\nTo: b\r\n\r\ngr\u{fc}n\r\n",
+        "Subject: a\r\nTo: \u{fc}\r\n\r\na\r\n",
+    );
+    let body = Streamed::new().eight_bit();
+    for (text, declared, offset) in [
+        (ascii, body, None),
+        (ascii, Streamed::new().binary(), None),
+        (utf8, body, Some(16)),
+        (utf8, Streamed::new().binary(), Some(16)),
+        (utf8, Streamed::new().utf8_headers(), None),
+        (utf8, body.utf8_headers(), None),
+    ] {
+        for size in [1, 3, 17, 100] {
+            let server = smtp_test::Config::new().with("CHUNKING").with("BINARYMIME");
+            let config = connection(Pipelining::Envelope);
+            let mut pair = Pair::new(config, Machine::new(&server));
+            let mail = Mail::builder().recipient("b@x.test").streamed(declared);
+            let id = pair.connection.submit(mail.build().unwrap());
+            for piece in pieces(text, size) {
+                pair.connection.write_body(id, piece).unwrap();
+            }
+            pair.connection.finish_body(id).unwrap();
+            let outcome = pair
+                .drive(|connection| connection.poll_outcome(id))
+                .unwrap();
+            let log = pair.peer.log();
+            log.assert_clean();
+            let found = match outcome.deliveries()[0].fate() {
+                Fate::Accepted(_) => None,
+                Fate::NotSent(error) => match error.kind() {
+                    ErrorKind::Body(fault) => {
+                        assert_eq!(fault.reason(), FaultReason::HeaderEightBit);
+                        Some(fault.offset())
+                    }
+                    other => panic!("{other:?}"),
+                },
+                other => panic!("{other}"),
+            };
+            assert_eq!(found, offset, "{text:?} by {size}, {declared:?}");
+            assert_eq!(log.mail_count(), usize::from(offset.is_none()));
+        }
+    }
+}
+
+#[test]
+fn a_recoder_gets_the_text_as_it_would_travel_and_what_it_makes_is_looked_at() {
+    let lacking = &["8BITMIME", "SMTPUTF8"];
+    let mail = |recode: fn(&Bytes) -> Result<Bytes, std::io::Error>| {
+        Mail::builder()
+            .recipient("b@x.test")
+            .text("Subject: a\n\ngr\u{fc}n\nb")
+            .line_ends(smtp_proto::body::LineEnds::Convert)
+            .recode_with(recode)
+            .build()
+            .unwrap()
+    };
+    let replaced = mail(|text| {
+        assert_eq!(&text[..], "Subject: a\r\n\r\ngr\u{fc}n\r\nb\r\n".as_bytes());
+        Ok(Bytes::from_static(b"Subject: a\r\n\r\ngruen\r\nb"))
+    });
+    let (outcome, stored, _) = send(Pipelining::Envelope, replaced, lacking);
+    assert!(outcome.is_accepted());
+    assert_eq!(stored.unwrap().body(), b"Subject: a\r\n\r\ngruen\r\nb\r\n");
+
+    let failing = mail(|_| Err(std::io::Error::other("signed")));
+    let unfit = mail(|text| Ok(text.clone()));
+    let refused = |mail: Mail| {
+        let (outcome, stored, said) = send(Pipelining::Envelope, mail, lacking);
+        assert_eq!((stored.is_none(), said), (true, 0));
+        match outcome.deliveries()[0].fate() {
+            Fate::NotSent(error) => error.clone(),
+            other => panic!("{other}"),
+        }
+    };
+    let error = refused(failing);
+    assert!(matches!(error.kind(), ErrorKind::Recode(_)), "{error}");
+    assert_eq!(error.place(), None);
+    let error = refused(unfit);
+    assert!(matches!(error.kind(), ErrorKind::Body(_)), "{error}");
+    assert_eq!(error.place().and_then(Place::offset), Some(16));
+}
+
+#[test]
+fn a_recoder_is_not_asked_by_a_server_that_takes_the_text_as_it_is() {
+    let never = |_: &Bytes| -> Result<Bytes, Infallible> { panic!("asked for no reason") };
+    for (text, lacking) in [
+        (&TEXTS[0], &OFFERS[..]),
+        (&TEXTS[1], &[]),
+        (&TEXTS[2], &["SMTPUTF8"]),
+        (&TEXTS[4], &[]),
+    ] {
+        let mail = mail(text, &ENVELOPES[0])
+            .recode_with(never)
+            .build()
+            .unwrap();
+        let (outcome, ..) = send(Pipelining::Envelope, mail, lacking);
+        assert_eq!(outcome.is_accepted(), text.header.is_none());
+    }
+}
+
+#[test]
+fn a_text_that_no_server_takes_is_refused_with_the_line_and_the_offset() {
+    let long = format!("Subject: a\r\n\r\n{}\r\n", "x".repeat(999));
+    for (text, offset, line) in [
+        ("a\r\nb\nc", 4, 2),
+        ("a\r\n\r\nb\rc\r\n", 6, 3),
+        ("a\r\n\0", 3, 2),
+        (&*long, 14 + 998, 3),
+    ] {
+        let error = Mail::new("a@x.test", ["b@x.test"], text.to_owned()).unwrap_err();
+        let place = error.place();
+        assert!(matches!(error.fault(), MailFault::Text(fault) if fault.offset() == offset));
+        assert_eq!(
+            (place.field(), place.offset(), place.line()),
+            (Field::Text, Some(offset), Some(line))
+        );
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("text, line {line}: ")),
+            "{error}"
+        );
+    }
+    let place = |error: MailError| (error.place().field(), error.place().offset());
+    let error = Mail::new("a@x.test", ["b@x.test", "c c@x.test"], "a\r\n").unwrap_err();
+    assert_eq!(place(error), (Field::Recipient(1), Some(1)));
+    let error = Mail::new("a@x.test", [""; 0], "a\r\n").unwrap_err();
+    assert_eq!(place(error), (Field::Recipients, None));
+}
+
+#[test]
+fn the_text_of_a_refusal_names_the_need_the_place_and_the_cure() {
+    let told = |text: &Text, envelope: &Envelope| {
+        let (outcome, ..) = send(
+            Pipelining::Envelope,
+            mail(text, envelope).build().unwrap(),
+            &OFFERS,
+        );
+        match outcome.deliveries()[0].fate() {
+            Fate::NotSent(error) => error.to_string(),
+            other => panic!("{other}"),
+        }
+    };
+    let told_of = told(&TEXTS[1], &ENVELOPES[0]);
+    for part in ["8BITMIME", "see text, line 4, offset 23", "recoded"] {
+        assert!(told_of.contains(part), "{told_of}");
+    }
+    let told_of = told(&TEXTS[0], &ENVELOPES[4]);
+    for part in ["SMTPUTF8", "see recipient 1, offset 3"] {
+        assert!(told_of.contains(part), "{told_of}");
+    }
+    let told_of = told(&TEXTS[0], &ENVELOPES[5]);
+    let reason = if cfg!(feature = "idna") {
+        "label"
+    } else {
+        "feature `idna`"
+    };
+    for part in [reason, "see recipient 1, offset 2"] {
+        assert!(told_of.contains(part), "{told_of}");
+    }
+}

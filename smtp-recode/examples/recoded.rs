@@ -1,0 +1,68 @@
+//! Sends one mail to a server that takes octets above 127 and to one that does not, which gets it recoded.
+//!
+//! `cargo run --package smtp-recode --example recoded`
+
+use std::error::Error;
+
+use smtp_blocking::Client;
+use smtp_blocking::proto::Mail;
+use smtp_blocking::tls::Endpoint;
+use smtp_test::{Config, Server, Tls};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mail = Mail::builder()
+        .sender("alice@example.org")
+        .recipient("bob@example.net")
+        .text(TEXT)
+        .recode_with(smtp_recode::seven_bit)
+        .build()?;
+
+    for lacking in [&[][..], &["8BITMIME", "SMTPUTF8"]] {
+        // A server to send to; any other would do.
+        let tls = Tls::new();
+        let config = (lacking.iter()).fold(Config::new().tls(tls.clone()), |config, keyword| {
+            config.without(*keyword)
+        });
+        let server = Server::start(config)?;
+        let endpoint = Endpoint::starttls("localhost")
+            .port(server.port())
+            .tls(tls.client_config())
+            .build()?;
+
+        let mut client = Client::connect(&endpoint)?;
+        let outcome = client.send(mail.clone())?.all_accepted()?;
+        client.quit()?;
+
+        let octets = outcome.traffic().bytes_sent();
+        println!("a server without {lacking:?} got {octets} octets and stored:");
+        for mail in server.mails() {
+            for line in String::from_utf8_lossy(mail.body()).lines() {
+                println!("    {line}");
+            }
+        }
+    }
+
+    // Who wants to see what would come of it, or why nothing would, need not send it.
+    let signed = format!("DKIM-Signature: v=1; d=example.org\r\n{TEXT}");
+    match smtp_recode::seven_bit(&signed.into()) {
+        Ok(_) => println!("signed, and recoded all the same?"),
+        Err(error) => println!("a signed mail is not recoded: {error}"),
+    }
+    Ok(())
+}
+
+const TEXT: &str = "From: alice@example.org\r\n\
+    To: bob@example.net\r\n\
+    Subject: greetings\r\n\
+    MIME-Version: 1.0\r\n\
+    Content-Type: multipart/mixed; boundary=next\r\n\
+    \r\n\
+    --next\r\n\
+    Content-Type: text/plain; charset=utf-8\r\n\
+    Content-Transfer-Encoding: 8bit\r\n\
+    \r\n\
+    Sch\u{f6}ne Gr\u{fc}\u{df}e aus dem Norden, wo es wieder einmal regnet!\r\n\
+    --next\r\n\
+    \r\n\
+    No need to touch this part.\r\n\
+    --next--\r\n";

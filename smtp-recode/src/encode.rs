@@ -1,0 +1,148 @@
+//! What is fit for seven bits, and the two encodings that make everything so (RFC 2045, sections 2.7 and 6).
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+/// A way to make seven-bit text of anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    QuotedPrintable,
+    Base64,
+}
+
+impl Encoding {
+    /// The better of the two for a part: what is text should stay legible, unless that takes more room.
+    pub(crate) fn for_part(body: &[u8], is_text: bool) -> Self {
+        let escaped = body
+            .iter()
+            .filter(|octet| {
+                !matches!(octet, b' '..=b'~' | b'\t' | b'\r' | b'\n') || **octet == b'='
+            })
+            .count();
+        // Three octets for one, against four for three of all.
+        if is_text && escaped * 6 <= body.len() && has_only_lines(body) {
+            Self::QuotedPrintable
+        } else {
+            Self::Base64
+        }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::QuotedPrintable => "quoted-printable",
+            Self::Base64 => "base64",
+        }
+    }
+
+    /// The body encoded, in lines of at most 76 octets. There is no line end behind the last, unless the body has one and it
+    /// is kept as it is.
+    pub(crate) fn encode(self, body: &[u8]) -> Vec<u8> {
+        match self {
+            Self::QuotedPrintable => quoted_printable::encode(body),
+            Self::Base64 => base64(body),
+        }
+    }
+}
+
+/// The first octet that is not fit for seven bits: above 127, a NUL, a CR or LF by itself, or one too many in its line.
+pub(crate) fn first_unfit(text: &[u8]) -> Option<usize> {
+    let mut start = 0;
+    while start < text.len() {
+        let line = &text[start..];
+        let len = memchr::memchr(b'\n', line).unwrap_or(line.len());
+        let (content, ended) = match line[..len].strip_suffix(b"\r") {
+            Some(content) if len < line.len() => (content, true),
+            _ => (&line[..len], false),
+        };
+        let wrong = content
+            .iter()
+            .take(LONGEST_LINE + 1)
+            .position(|&octet| matches!(octet, 0 | b'\r' | 128..));
+        let too_long = (content.len() > LONGEST_LINE).then_some(LONGEST_LINE);
+        let bare = (!ended && len < line.len()).then_some(len);
+        if let Some(at) = wrong.or(too_long).or(bare) {
+            return Some(start + at);
+        }
+        start += len + 1;
+    }
+    None
+}
+
+/// Whether line ends are all CRLF, so that quoted-printable keeps them as they are.
+fn has_only_lines(body: &[u8]) -> bool {
+    let crs = memchr::memchr_iter(b'\r', body).count();
+    let lfs = memchr::memchr_iter(b'\n', body).count();
+    let pairs = memchr::memmem::find_iter(body, b"\r\n").count();
+    (crs, lfs) == (pairs, pairs)
+}
+
+fn base64(body: &[u8]) -> Vec<u8> {
+    let mut out = String::with_capacity(body.len() / 3 * 4 + body.len() / OCTETS_A_LINE * 2 + 4);
+    for (number, octets) in body.chunks(OCTETS_A_LINE).enumerate() {
+        if number > 0 {
+            out.push_str("\r\n");
+        }
+        BASE64_STANDARD.encode_string(octets, &mut out);
+    }
+    out.into()
+}
+
+/// RFC 5322, section 2.1.1.
+const LONGEST_LINE: usize = 998;
+
+/// What makes 76 characters (RFC 2045, section 6.8).
+const OCTETS_A_LINE: usize = 57;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_fit_is_found_where_it_is() {
+        let long = "x".repeat(LONGEST_LINE);
+        for (text, at) in [
+            ("", None),
+            ("a", None),
+            ("a\r\nb\r\n\r\n", None),
+            ("a\r\nb\nc", Some(4)),
+            ("\n", Some(0)),
+            ("a\rb\r\n", Some(1)),
+            ("a\r\r\n", Some(1)),
+            ("a\r", Some(1)),
+            ("a\0b", Some(1)),
+            ("a\r\n\u{fc}", Some(3)),
+            (&*long, None),
+            (&*format!("{long}\r\n{long}"), None),
+            (&*format!("{long}x\r\n"), Some(LONGEST_LINE)),
+            (&*format!("\r\n{long}x"), Some(2 + LONGEST_LINE)),
+        ] {
+            assert_eq!(first_unfit(text.as_bytes()), at, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn text_stays_legible_unless_that_takes_more_room() {
+        use Encoding::{Base64, QuotedPrintable};
+        for (body, is_text, encoding) in [
+            (
+                "Gr\u{fc}\u{df}e aus dem Norden, wo es regnet\r\n",
+                true,
+                QuotedPrintable,
+            ),
+            (
+                "Gr\u{fc}\u{df}e aus dem Norden, wo es regnet\r\n",
+                false,
+                Base64,
+            ),
+            ("\u{4f8b}\u{3048}\u{30c6}\u{30b9}\u{30c8}", true, Base64),
+            ("a line and a bare line end\nand \u{fc}", true, Base64),
+            ("a line and another bare one\rand \u{fc}", true, Base64),
+        ] {
+            assert_eq!(
+                Encoding::for_part(body.as_bytes(), is_text),
+                encoding,
+                "{body}"
+            );
+        }
+    }
+}

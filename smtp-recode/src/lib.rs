@@ -1,0 +1,69 @@
+//! Makes a mail with octets above 127 into one of seven bits, for a server without 8BITMIME.
+//!
+//! [`seven_bit`] encodes the parts that need it as quoted-printable or base64 (RFC 2045, section 6), as RFC 6152, section 3,
+//! asks of a client that will not give up. It is meant for
+//! `MailBuilder::recode_with` of `smtp-proto`, by which a mail is recoded only if the server it comes to
+//! makes that necessary:
+//!
+//! ```
+//! use smtp_blocking::proto::Mail;
+//!
+//! let text = "From: alice@example.org\r\n\
+//!             MIME-Version: 1.0\r\n\
+//!             Content-Type: text/plain; charset=utf-8\r\n\
+//!             Content-Transfer-Encoding: 8bit\r\n\
+//!             \r\n\
+//!             Sch\u{f6}ne Gr\u{fc}\u{df}e\r\n";
+//! let mail = Mail::builder()
+//!     .sender("alice@example.org")
+//!     .recipient("bob@example.net")
+//!     .text(text)
+//!     .recode_with(smtp_recode::seven_bit)
+//!     .build()?;
+//! # Ok::<(), smtp_blocking::proto::MailError>(())
+//! ```
+//!
+//! # What is changed
+//! Only the body of a part that is not seven-bit text, and the field `Content-Transfer-Encoding` of that part and of those
+//! around it. Every other octet stays as it is: other fields, their order and folding, the boundaries, parts that were fit.
+//!
+//! - A part of type `text` becomes quoted-printable, or base64 where that is shorter; any other becomes base64.
+//! - Multiparts and enclosed messages may not be encoded themselves (RFC 2045, section 6.4); their parts are, at any depth.
+//! - A mail without `MIME-Version` gets one. If it has no `Content-Type` either, it gets that as well: in UTF-8 if it is
+//!   that, else in `unknown-8bit` (RFC 1428, section 3).
+//!
+//! # What is refused
+//! A mail that is signed or encrypted is never changed, nor one that is not sound MIME: see [`RecodeFault`].
+
+mod edit;
+mod encode;
+mod error;
+mod walk;
+
+use bytes::Bytes;
+
+pub use crate::error::{RecodeError, RecodeFault};
+
+/// The text with every part that is not fit for a server of seven bits encoded as quoted-printable or base64.
+///
+/// A text that is fit as it is, ASCII in lines of at most 998 octets with CRLF line ends, is returned unchanged, whatever is in
+/// it, and is not copied. Lines that are too long are mended on the way, and so are bare line ends and NULs, as a mail for
+/// BINARYMIME may have them. The work is linear in the text but for the depth of its parts, of which 100 are taken.
+///
+/// # Errors
+/// Why the text cannot be changed, and where.
+pub fn seven_bit(text: &Bytes) -> Result<Bytes, RecodeError> {
+    if encode::first_unfit(text).is_none() {
+        return Ok(text.clone());
+    }
+    let edits = walk::edits(text)?;
+    let recoded = edits.apply(text);
+    // Between parts, and where no part is, nothing can be encoded.
+    match encode::first_unfit(&recoded) {
+        None => Ok(recoded.into()),
+        Some(_) => Err(RecodeError::new(
+            edits.first_untouched(text, encode::first_unfit),
+            RecodeFault::OutsideParts,
+        )),
+    }
+}

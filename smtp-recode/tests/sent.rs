@@ -1,0 +1,70 @@
+//! A mail is recoded on its way if the server makes that necessary, and not otherwise.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+use smtp_blocking::Client;
+use smtp_blocking::proto::{Delivery, ErrorKind, Fate, Mail, Outcome, Security};
+use smtp_blocking::tls::Endpoint;
+use smtp_test::Server;
+
+const TEXT: &str = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nGr\u{fc}\u{df}e aus dem Norden\r\n";
+
+fn send(server: &Server, text: String) -> Outcome {
+    let mail = Mail::builder()
+        .sender("a@x.test")
+        .recipient("b@x.test")
+        .text(text)
+        .recode_with(smtp_recode::seven_bit)
+        .build()
+        .unwrap();
+    let endpoint = Endpoint::builder("127.0.0.1")
+        .security(Security::Cleartext)
+        .port(server.port())
+        .build()
+        .unwrap();
+    let mut client = Client::connect(&endpoint).unwrap();
+    let outcome = client.send(mail).unwrap();
+    client.quit().unwrap();
+    outcome
+}
+
+#[test]
+fn a_server_without_8bitmime_gets_another_text_than_one_with_it() {
+    let server = Server::start(smtp_test::Config::new()).unwrap();
+    assert!(send(&server, TEXT.to_owned()).is_accepted());
+    assert_eq!(server.mails()[0].body(), TEXT.as_bytes());
+    assert_eq!(server.mails()[0].parameter("BODY"), Some("8BITMIME"));
+    server.log().assert_clean();
+
+    let old = smtp_test::Config::new()
+        .without("8BITMIME")
+        .without("SMTPUTF8");
+    let server = Server::start(old).unwrap();
+    assert!(send(&server, TEXT.to_owned()).is_accepted());
+    let mails = server.mails();
+    let body = String::from_utf8(mails[0].body().to_vec()).unwrap();
+    assert!(
+        body.ends_with("\r\n\r\nGr=C3=BC=C3=9Fe aus dem Norden\r\n"),
+        "{body}"
+    );
+    assert_eq!(mails[0].parameter("BODY"), None);
+    assert_eq!(mails[0].parameter("SIZE"), Some(&*body.len().to_string()));
+    server.log().assert_clean();
+}
+
+#[test]
+fn a_signed_mail_is_not_sent_to_a_server_that_cannot_take_it() {
+    let old = smtp_test::Config::new()
+        .without("8BITMIME")
+        .without("SMTPUTF8");
+    let server = Server::start(old).unwrap();
+    let outcome = send(&server, format!("DKIM-Signature: v=1\r\n{TEXT}"));
+    match outcome.deliveries().first().map(Delivery::fate) {
+        Some(Fate::NotSent(error)) => {
+            assert!(matches!(error.kind(), ErrorKind::Recode(_)));
+            assert!(error.to_string().contains("signature"), "{error}");
+        }
+        other => unreachable!("{other:?}"),
+    }
+    assert_eq!(server.log().mail_count(), 0);
+}

@@ -1,0 +1,85 @@
+//! The header of a message, as far as a server looks at it: whether it needs SMTPUTF8 (RFC 6531, section 3.2).
+
+/// What is known of the header of a message that is read from its beginning, however it is cut.
+///
+/// A message that does not begin with the name of a field has none.
+#[derive(Debug)]
+pub(super) struct Header {
+    /// Whether all so far may be the name of a field.
+    name: bool,
+    /// Whether the line has nothing so far.
+    empty: bool,
+    /// Whether the empty line behind the header has come.
+    over: bool,
+    eight_bit: bool,
+}
+
+impl Header {
+    pub(super) const fn new() -> Self {
+        Self {
+            name: true,
+            empty: true,
+            over: false,
+            eight_bit: false,
+        }
+    }
+
+    /// Reads a piece of the message, of which the header may be over.
+    pub(super) fn read(&mut self, piece: &[u8]) {
+        let mut rest = piece;
+        while self.name && !self.over {
+            let Some((byte, behind)) = rest.split_first() else {
+                return;
+            };
+            match byte {
+                b':' if !self.empty => self.name = false,
+                b'!'..=b'9' | b';'..=b'~' => self.empty = false,
+                _ => self.over = true,
+            }
+            rest = behind;
+        }
+        while !self.over && !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest);
+            let line;
+            (line, rest) = rest.split_at(end.map_or(rest.len(), |at| at + 1));
+            self.eight_bit |= !line.is_ascii();
+            self.empty &= line.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+            if end.is_some() {
+                self.over = self.empty;
+                self.empty = true;
+            }
+        }
+    }
+
+    /// Whether there was an octet over 127.
+    pub(super) const fn eight_bit(&self) -> bool {
+        self.eight_bit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_is_all_up_to_the_first_empty_line_however_it_is_cut() {
+        for (message, expected) in [
+            ("Subject: a\r\n\r\n\u{fc}\r\n", false),
+            ("Subject: \u{fc}\r\n\r\na\r\n", true),
+            ("Subject: a\r\nTo: \u{fc}\r\n\r\n", true),
+            ("\r\n\u{fc}", false),
+            ("no header\r\n\u{fc}: a", false),
+            ("a\u{fc}: b\r\n", false),
+            (": \u{fc}\r\n", false),
+            ("", false),
+        ] {
+            for size in 1..=message.len().max(1) {
+                let mut header = Header::new();
+                for piece in message.as_bytes().chunks(size) {
+                    header.read(piece);
+                }
+                assert_eq!(header.eight_bit(), expected, "{message:?} by {size}");
+            }
+        }
+    }
+}
