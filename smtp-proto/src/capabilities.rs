@@ -37,8 +37,7 @@ pub struct Capabilities {
     known: KnownSet,
     size: Option<SizeLimit>,
     limits: Limits,
-    /// ASCII in upper case, a space behind each.
-    mechanisms: Vec<u8>,
+    mechanisms: Mechanisms,
 }
 
 /// Whether an extension is offered.
@@ -163,7 +162,7 @@ impl Capabilities {
     ///
     /// Only what fits in 512 octets is kept.
     pub fn auth(&self) -> impl Iterator<Item = &str> + Clone {
-        self.mechanisms().map(parse::ascii)
+        self.mechanisms.iter().map(parse::ascii)
     }
 
     /// The shortest time in seconds that DELIVERBY takes, 0 if it names none (RFC 2852).
@@ -264,7 +263,7 @@ impl Capabilities {
             self.limits = Limits::default();
         }
         if keyword.eq_ignore_ascii_case("AUTH") {
-            self.mechanisms.clear();
+            self.mechanisms = Mechanisms::default();
         }
         let mut kept = Vec::with_capacity(self.raw.len());
         kept.extend_from_slice(parse::lines(&self.raw).next().unwrap_or_default());
@@ -279,7 +278,9 @@ impl Capabilities {
     }
 
     fn read(raw: Arc<[u8]>) -> Self {
-        let mut read = Self::default();
+        let mut offered = KnownSet::default();
+        let mut mechanisms = Mechanisms::default();
+        let (mut size_limit, mut limited) = (None, Limits::default());
         for Entry {
             known, line, size, ..
         } in entries(&raw)
@@ -287,43 +288,22 @@ impl Capabilities {
             let Some(known) = known else {
                 continue;
             };
-            let first = !read.known.contains(known);
-            read.known.insert(known);
+            let first = !offered.contains(known);
+            offered.insert(known);
             match known {
-                Known::Limits if first => read.limits = limits(line.params),
-                Known::Size => read.size = read.size.or(size),
-                Known::Auth => read.offer(line.params),
-                Known::SmtpUtf8 => read.known.insert(Known::EightBitMime),
+                Known::Limits if first => limited = limits(line.params),
+                Known::Size => size_limit = size_limit.or(size),
+                Known::Auth => mechanisms.add(line.params),
+                Known::SmtpUtf8 => offered.insert(Known::EightBitMime),
                 _ => {}
             }
         }
-        read.mechanisms.make_ascii_uppercase();
-        Self { raw, ..read }
-    }
-
-    fn mechanisms(&self) -> impl Iterator<Item = &[u8]> + Clone {
-        let mechanisms = self.mechanisms.split(|octet| *octet == b' ');
-        mechanisms.filter(|mechanism| !mechanism.is_empty())
-    }
-
-    /// Adds the mechanisms of an AUTH line to the union.
-    fn offer(&mut self, params: &[u8]) {
-        self.mechanisms
-            .reserve(MECHANISMS.min(params.len().saturating_add(1)));
-        for param in parse::ehlo_params(params) {
-            let Ok((_, mechanism)) = parse::sasl_mech(param) else {
-                continue;
-            };
-            let room = MECHANISMS.saturating_sub(self.mechanisms.len());
-            let is_new = || {
-                !self
-                    .mechanisms()
-                    .any(|known| known.eq_ignore_ascii_case(mechanism))
-            };
-            if mechanism.len() < room && is_new() {
-                self.mechanisms.extend_from_slice(mechanism);
-                self.mechanisms.push(b' ');
-            }
+        Self {
+            raw,
+            known: offered,
+            size: size_limit,
+            limits: limited,
+            mechanisms,
         }
     }
 }
@@ -336,7 +316,7 @@ impl Default for Capabilities {
             known: KnownSet::default(),
             size: None,
             limits: Limits::default(),
-            mechanisms: Vec::new(),
+            mechanisms: Mechanisms::default(),
         }
     }
 }
@@ -404,6 +384,39 @@ impl Limits {
     /// RCPTDOMAINMAX: different recipient domains in a session.
     pub fn rcpt_domain_max(&self) -> Option<NonZeroU32> {
         self.rcpt_domain_max
+    }
+}
+
+/// The union of all AUTH lines: ASCII in upper case, a space behind each mechanism.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Mechanisms(Vec<u8>);
+
+impl Mechanisms {
+    fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        let mechanisms = self.0.split(|octet| *octet == b' ');
+        mechanisms.filter(|mechanism| !mechanism.is_empty())
+    }
+
+    /// Adds those of a line that are not there yet.
+    fn add(&mut self, params: &[u8]) {
+        self.0
+            .reserve(MECHANISMS.min(params.len().saturating_add(1)));
+        for param in parse::ehlo_params(params) {
+            let Ok((_, mechanism)) = parse::sasl_mech(param) else {
+                continue;
+            };
+            let room = MECHANISMS.saturating_sub(self.0.len());
+            let is_new = || {
+                !self
+                    .iter()
+                    .any(|known| known.eq_ignore_ascii_case(mechanism))
+            };
+            if mechanism.len() < room && is_new() {
+                self.0.extend_from_slice(mechanism);
+                self.0.push(b' ');
+            }
+        }
+        self.0.make_ascii_uppercase();
     }
 }
 
