@@ -50,7 +50,7 @@ fn check_taken(server: &mut Machine, line: &str, parameter: &Parameter) {
         list = Parameters::rcpt();
         list.push(parameter.clone()).unwrap();
     }
-    assert_eq!(list.as_slice(), [parameter.clone()]);
+    assert_eq!(list.as_slice(), std::slice::from_ref(parameter));
     assert_eq!(list.is_ascii(), shown.is_ascii());
     let again = list.push(parameter.clone());
     assert_eq!(again.unwrap_err().reason(), ParameterFault::Duplicate);

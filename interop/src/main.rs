@@ -131,6 +131,7 @@ fn try_server(
                 before: server.doors().len() as u64,
             };
             println!("{name}: {}", soak::run(&site, ledger, load)?);
+            report.soaked();
         }
         return Ok(());
     }

@@ -12,6 +12,7 @@ pub(crate) struct Report {
     rows: Vec<Row>,
     missing: Vec<(&'static str, bool)>,
     times: Vec<(&'static str, Duration)>,
+    soaks: usize,
 }
 
 #[derive(Debug)]
@@ -116,10 +117,15 @@ impl Report {
         self.count(Cell::Failed)
     }
 
+    /// Notes that all went well with very many mails.
+    pub(crate) fn soaked(&mut self) {
+        self.soaks += 1;
+    }
+
     /// Whether something was tried, nothing failed, and nothing that is required was missing.
     pub(crate) fn is_good(&self) -> bool {
         self.failures() == 0
-            && self.count(Cell::Passed) > 0
+            && self.count(Cell::Passed) + self.soaks > 0
             && !self.missing.iter().any(|&(_, required)| required)
     }
 

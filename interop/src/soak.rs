@@ -99,9 +99,11 @@ pub(crate) fn run(site: &Site, mut ledger: Ledger, load: Load) -> Result<Tally, 
         tally.again += state.again;
         tally.compare(&state.told, held)?;
         drop(state.told);
+        tally.memory[1] = memory().map_err(|error| error.to_string())?;
         // By the half of it an allocator has what it keeps.
-        let index = usize::from(tally.mails > load.mails / 2);
-        tally.memory[index] = memory().map_err(|error| error.to_string())?;
+        if tally.memory[0] == 0 || tally.mails <= load.mails / 2 {
+            tally.memory[0] = tally.memory[1];
+        }
         tally.descriptors[1] = descriptors(tally.descriptors[0])?;
     }
     tally.took = begin.elapsed();
