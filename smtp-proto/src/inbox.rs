@@ -310,9 +310,10 @@ impl Scan {
         };
         match self.code {
             Some((_, first)) => Err(ReplyError::MixedCodes { first, other: code }),
+            None if last => Ok(Some(code)),
             None => {
                 self.code = line.first_chunk().map(|digits| (*digits, code));
-                Ok(last.then_some(code))
+                Ok(None)
             }
         }
     }
