@@ -1,6 +1,9 @@
 //! What can go wrong, by whose fault it is.
 
 mod hint;
+mod need;
+mod stage;
+mod transport;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -11,11 +14,13 @@ use core::fmt;
 use crate::address::AddressFault;
 use crate::body::Fault;
 use crate::inbox::ReplyError;
-use crate::parameter::{DateTime, Keyword};
 use crate::place::Place;
 use crate::reply::{Escaped, Reply};
 use crate::sasl::Failure;
 pub(crate) use hint::{of_fault, of_refusal};
+pub use need::Need;
+pub use stage::{Stage, Wait};
+pub use transport::TransportError;
 
 /// Why a connection, a mail or a command failed, and at which stage.
 ///
@@ -139,139 +144,6 @@ pub enum AuthenticationError {
     Exchange(Failure),
 }
 
-/// What a mail needs and the server does not offer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Need {
-    /// Octets above 127 in the text of the mail (RFC 6152).
-    EightBitMime,
-    /// Octets of any kind (RFC 3030).
-    BinaryMime,
-    /// Octets above 127 in the headers, in a parameter or in a local part (RFC 6531).
-    SmtpUtf8,
-    /// A domain beyond ASCII: SMTPUTF8 (RFC 6531), or the feature `idna`, with which it is told as A-labels.
-    ALabels,
-    /// XCLIENT, with an attribute that the server is to be told.
-    Xclient {
-        /// The attribute, such as `ADDR`.
-        attribute: &'static str,
-    },
-    /// XFORWARD, with any of the attributes that the server is to be told.
-    Xforward,
-    /// The extension that a parameter of the caller's belongs to.
-    Parameter {
-        /// The parameter's keyword.
-        keyword: Keyword,
-        /// The extension's EHLO keyword.
-        extension: String,
-        /// The index of the recipient with whose RCPT it belongs; `None` if it belongs with MAIL.
-        recipient: Option<usize>,
-    },
-    /// A mail to be delivered or returned sooner than the server does that (RFC 2852, section 4).
-    DeliverBy {
-        /// Seconds that were asked for.
-        seconds: u64,
-        /// The fewest that the server takes.
-        least: u64,
-    },
-    /// A mail to be held for longer than the server does (RFC 4865, section 4).
-    HoldFor {
-        /// Seconds that were asked for.
-        seconds: u64,
-        /// The most that the server takes.
-        most: u64,
-    },
-    /// A mail to be held until later than the server does (RFC 4865, section 4).
-    HoldUntil {
-        /// What was asked for.
-        time: DateTime,
-        /// The latest that the server takes.
-        latest: DateTime,
-    },
-}
-
-/// What the machine waited for when the time was up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Wait {
-    /// An address to answer.
-    Connect,
-    /// The greeting.
-    Greeting,
-    /// The reply to EHLO or HELO.
-    Ehlo,
-    /// The reply to XCLIENT.
-    Xclient,
-    /// STARTTLS, from the command to the reply to the EHLO inside TLS.
-    StartTls,
-    /// A TLS handshake from the first byte.
-    TlsHandshake,
-    /// A reply to AUTH or to an answer within it.
-    Auth,
-    /// The reply to MAIL.
-    Mail,
-    /// The reply to RCPT.
-    Rcpt,
-    /// The reply to DATA.
-    DataInit,
-    /// The peer to take the bytes that are offered to it.
-    Write,
-    /// The reply to a part of the text, sent by BDAT.
-    Chunk,
-    /// The final reply, after the last part of the text, sent by BDAT.
-    LastChunk,
-    /// The final reply, after the end of the data.
-    DataEnd,
-    /// The reply to RSET.
-    Rset,
-    /// The reply to another command.
-    Command,
-    /// The reply to QUIT.
-    Quit,
-    /// All of the connection's work.
-    Session,
-}
-
-/// Where in the dialogue something happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Stage {
-    /// While connecting.
-    Connect,
-    /// Waiting for the greeting.
-    Greeting,
-    /// EHLO.
-    Ehlo,
-    /// HELO.
-    Helo,
-    /// STARTTLS.
-    StartTls,
-    /// The TLS handshake.
-    TlsHandshake,
-    /// XCLIENT.
-    Xclient,
-    /// AUTH.
-    Auth,
-    /// Between commands.
-    Idle,
-    /// MAIL.
-    Mail,
-    /// RCPT.
-    Rcpt,
-    /// DATA.
-    Data,
-    /// Sending the text of the mail.
-    Body,
-    /// After the end of the text, waiting for the verdict.
-    EndOfData,
-    /// RSET.
-    Rset,
-    /// Another command.
-    Command,
-    /// QUIT.
-    Quit,
-}
-
 /// A call that the machine cannot make sense of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -288,13 +160,6 @@ pub enum Misuse {
     UpgradePending,
     /// There is no upgrade to be made: TLS is not asked for, or is done.
     NoUpgrade,
-}
-
-/// What a transport reports when it fails: an I/O error, a TLS alert.
-#[derive(Clone)]
-pub struct TransportError {
-    error: Arc<dyn core::error::Error + Send + Sync>,
-    hint: Option<&'static str>,
 }
 
 impl Error {
@@ -527,105 +392,6 @@ impl fmt::Display for AuthenticationError {
     }
 }
 
-impl fmt::Display for Need {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::EightBitMime => f.write_str("octets above 127 in the text need 8BITMIME"),
-            Self::BinaryMime => f.write_str("a binary text needs BINARYMIME and CHUNKING"),
-            Self::SmtpUtf8 => f.write_str("characters beyond ASCII need SMTPUTF8"),
-            Self::ALabels => {
-                f.write_str("a domain beyond ASCII needs the feature `idna`, or SMTPUTF8")
-            }
-            Self::Xclient { attribute } => {
-                write!(
-                    f,
-                    "to speak for another client needs XCLIENT with {attribute}"
-                )
-            }
-            Self::Xforward => f.write_str("to tell where a mail comes from needs XFORWARD"),
-            Self::Parameter {
-                keyword,
-                extension,
-                recipient,
-            } => {
-                write!(f, "the parameter {keyword}")?;
-                if let Some(index) = recipient {
-                    write!(f, " of recipient {index}")?;
-                }
-                write!(f, " needs {extension}")
-            }
-            Self::DeliverBy { seconds, least } => {
-                return write!(
-                    f,
-                    "delivery within {seconds} seconds, of which the server takes {least} at least"
-                );
-            }
-            Self::HoldFor { seconds, most } => {
-                return write!(
-                    f,
-                    "to be held for {seconds} seconds, of which the server takes {most} at most"
-                );
-            }
-            Self::HoldUntil { time, latest } => {
-                return write!(
-                    f,
-                    "to be held until {time}, of which the server takes {latest} at the latest"
-                );
-            }
-        }?;
-        f.write_str(", which the server does not offer")
-    }
-}
-
-impl fmt::Display for Wait {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connect => "the address to answer",
-            Self::Greeting => "the greeting",
-            Self::Ehlo => "the reply to EHLO",
-            Self::Xclient => "the reply to XCLIENT",
-            Self::StartTls => "STARTTLS to be done",
-            Self::TlsHandshake => "the TLS handshake",
-            Self::Auth => "the reply to AUTH",
-            Self::Mail => "the reply to MAIL",
-            Self::Rcpt => "the reply to RCPT",
-            Self::DataInit => "the reply to DATA",
-            Self::Write => "the server to take what is sent",
-            Self::Chunk => "the reply to BDAT",
-            Self::LastChunk => "the final reply to BDAT",
-            Self::DataEnd => "the final reply",
-            Self::Rset => "the reply to RSET",
-            Self::Command => "the reply to the command",
-            Self::Quit => "the reply to QUIT",
-            Self::Session => "the connection's work to be done",
-        })
-    }
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connect => "connecting",
-            Self::Greeting => "at the greeting",
-            Self::Ehlo => "at EHLO",
-            Self::Helo => "at HELO",
-            Self::StartTls => "at STARTTLS",
-            Self::TlsHandshake => "in the TLS handshake",
-            Self::Xclient => "at XCLIENT",
-            Self::Auth => "at AUTH",
-            Self::Idle => "between commands",
-            Self::Mail => "at MAIL",
-            Self::Rcpt => "at RCPT",
-            Self::Data => "at DATA",
-            Self::Body => "while sending the mail",
-            Self::EndOfData => "at the end of the mail",
-            Self::Rset => "at RSET",
-            Self::Command => "at a command",
-            Self::Quit => "at QUIT",
-        })
-    }
-}
-
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -640,47 +406,6 @@ impl fmt::Display for Misuse {
 }
 
 impl core::error::Error for Misuse {}
-
-impl TransportError {
-    /// Wraps the error that the transport gave.
-    pub fn new(error: impl core::error::Error + Send + Sync + 'static) -> Self {
-        Self {
-            error: Arc::new(error),
-            hint: None,
-        }
-    }
-
-    /// Adds the likely cure, for [`Error::hint`].
-    #[must_use]
-    pub fn with_hint(mut self, hint: &'static str) -> Self {
-        self.hint = Some(hint);
-        self
-    }
-
-    /// The error that the transport gave.
-    pub fn get_ref(&self) -> &(dyn core::error::Error + Send + Sync + 'static) {
-        &*self.error
-    }
-}
-
-impl fmt::Display for TransportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl fmt::Debug for TransportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.error, f)
-    }
-}
-
-#[cfg(feature = "std")]
-impl From<std::io::Error> for TransportError {
-    fn from(error: std::io::Error) -> Self {
-        Self::new(error)
-    }
-}
 
 fn with(f: &mut fmt::Formatter<'_>, detail: Option<&[u8]>) -> fmt::Result {
     match detail {
