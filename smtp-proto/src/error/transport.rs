@@ -19,7 +19,7 @@ impl TransportError {
         }
     }
 
-    /// Adds the likely cure, for [`Error::hint`].
+    /// Adds the likely cure, for [`Error::hint`](crate::Error::hint).
     #[must_use]
     pub fn with_hint(mut self, hint: &'static str) -> Self {
         self.hint = Some(hint);
