@@ -25,6 +25,15 @@ pub(crate) struct Traits {
     pub(crate) lost: Option<u32>,
 }
 
+impl Traits {
+    /// A round trip of 50 ms.
+    pub(crate) const SLOW: Self = Self {
+        delay: Duration::from_millis(25),
+        largest: 1500,
+        lost: None,
+    };
+}
+
 /// A network that is in force until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Line {

@@ -19,6 +19,7 @@ mod server;
 
 mod case;
 
+mod pace;
 mod report;
 mod soak;
 
@@ -45,6 +46,7 @@ usage: interop [OPTION...] [SERVER...]
   --keep                keep the temporary folder
   --soak MAILS          send so many mails over connections that break, in place of the cases
   --seed NUMBER         of what is random in that
+  --pace MAILS          send so many mails every way over a line of 50 ms, and tell how long it takes, in place of the cases
 ";
 
 struct Options {
@@ -57,6 +59,7 @@ struct Options {
     keep: bool,
     soak: Option<u32>,
     seed: u64,
+    pace: Option<usize>,
 }
 
 type AnyError = Box<dyn std::error::Error>;
@@ -139,6 +142,12 @@ fn try_server(
         if (options.adapter.as_ref()).is_some_and(|only| only != adapter.name()) {
             continue;
         }
+        if let Some(mails) = options.pace {
+            let bench = Bench::new(server, &site, &running, adapter);
+            print!("{name}, {}:\n{}", adapter.name(), pace::run(&bench, mails)?);
+            report.soaked();
+            continue;
+        }
         for case in cases(server).filter(|case| case.name.contains(&options.case)) {
             let bench = Bench::new(server, &site, &running, adapter);
             let verdict = bench.run(case);
@@ -177,6 +186,7 @@ fn options() -> Result<Option<Options>, AnyError> {
         keep: false,
         soak: None,
         seed: 1,
+        pace: None,
     };
     let known = |name: &str| match SERVERS.iter().any(|server| server.name() == name) {
         true => Ok(name.to_owned()),
@@ -197,6 +207,7 @@ fn options() -> Result<Option<Options>, AnyError> {
             Long("keep") => options.keep = true,
             Long("soak") => options.soak = Some(parser.value()?.parse()?),
             Long("seed") => options.seed = parser.value()?.parse()?,
+            Long("pace") => options.pace = Some(parser.value()?.parse()?),
             Long("help") | Short('h') => return Ok(None),
             Value(name) => options.servers.push(known(&name.string()?)?),
             _ => return Err(argument.unexpected().into()),

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
 use smtp_proto::Security;
 
@@ -17,7 +16,7 @@ use crate::site::Door;
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "line: 50 ms there and back",
-        run: |bench| over(bench, SLOW),
+        run: |bench| over(bench, Traits::SLOW),
     },
     Case {
         name: "line: 50 ms, segments of 536 octets",
@@ -26,7 +25,7 @@ pub(super) const CASES: &[Case] = &[
                 bench,
                 Traits {
                     largest: 576,
-                    ..SLOW
+                    ..Traits::SLOW
                 },
             )
         },
@@ -38,7 +37,7 @@ pub(super) const CASES: &[Case] = &[
                 bench,
                 Traits {
                     lost: Some(20),
-                    ..SLOW
+                    ..Traits::SLOW
                 },
             )
         },
@@ -48,12 +47,6 @@ pub(super) const CASES: &[Case] = &[
         run: octets,
     },
 ];
-
-const SLOW: Traits = Traits {
-    delay: Duration::from_millis(25),
-    largest: 1500,
-    lost: None,
-};
 
 fn over(bench: &Bench<'_>, traits: Traits) -> Verdict {
     if !bench.has(Door::Relay) {

@@ -1,0 +1,48 @@
+//! How long mails take over a line of 50 ms to a server, by every way to send.
+
+use std::fmt::Write;
+use std::time::Instant;
+
+use smtp_proto::{Outcome, Security};
+
+use crate::adapter::Load;
+use crate::case::{Bench, Way, mails};
+use crate::letter::Letter;
+use crate::line::{Line, Traits};
+use crate::server;
+use crate::site::Door;
+
+/// Sends so many mails of 1 kB each way, one connection after the other, and tells the seconds from connecting to the answer
+/// to QUIT.
+///
+/// # Errors
+/// If any mail is not accepted, or not stored.
+pub(crate) fn run(bench: &Bench<'_>, count: usize) -> Result<String, String> {
+    let text =
+        b"A line of the mail, as long as lines of mails are wont to be: not all too long.\r\n";
+    let letters = vec![Letter::new("ok", &["ok"]).body(&text.repeat(12)); count];
+    let line = Line::new(Traits::SLOW).map_err(|error| error.to_string())?;
+    let mut table = String::new();
+    for way in Way::ALL {
+        let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
+        let begin = Instant::now();
+        let session = bench.converse(endpoint, Door::Relay, Load::Batch(mails(&letters)?));
+        let took = begin.elapsed();
+        let session = session.map_err(|error| format!("{way:?}: {error}"))?;
+        let accepted = session.outcomes.iter().filter(|each| each.is_accepted());
+        if accepted.count() != count {
+            return Err(format!("{way:?}: {:?}", session.outcomes));
+        }
+        let trips = session.outcomes.last().map(Outcome::traffic);
+        let trips = trips.map_or(0, |traffic| traffic.round_trips());
+        let seconds = took.as_secs_f64();
+        writeln!(table, "{way:?}: {seconds:.2} s, {trips} round trips")
+            .map_err(|e| e.to_string())?;
+    }
+    line.end().map_err(|error| error.to_string())?;
+    let stored = server::collect(bench.server, bench.site).map_err(|error| error.to_string())?;
+    match stored.len() == count * Way::ALL.len() {
+        true => Ok(table),
+        false => Err(format!("{} stored", stored.len())),
+    }
+}
