@@ -148,7 +148,7 @@ pub(crate) trait Server: Sync {
         false
     }
 
-    /// Whether it leaves xtext in its reports as it came, where it is to be decoded (RFC 3461, sections 4.2 and 4.4).
+    /// Whether its reports show xtext as it came.
     fn reports_xtext(&self) -> bool {
         false
     }

@@ -36,7 +36,7 @@ impl Server for OpenSmtpd {
     }
 
     fn prepare(&self, site: &Site) -> io::Result<Command> {
-        // With OpenSSL 3 it can use no key of another kind.
+        // Its key is of this kind.
         let mut key = Command::new("openssl");
         key.args(["genpkey", "-quiet", "-algorithm", "RSA"]);
         site.certificates.certify(&said(&mut key)?)?;
@@ -68,7 +68,7 @@ impl Server for OpenSmtpd {
         Ok(neighbours)
     }
 
-    /// Now and then it leaves one of them waiting for ever.
+    /// Its clients come one after the other.
     fn greets_many(&self) -> bool {
         false
     }
