@@ -388,8 +388,8 @@ const FEW: usize = 4;
 /// About what a socket buffer takes; more would only be offered again.
 const OFFERED_BODY: usize = 64 * 1024;
 
-/// The command bytes there is room for while nothing is queued: an envelope of some recipients.
-const KEPT_CONTROL: usize = 256;
+/// The command bytes there is room for while nothing is queued: an envelope of some ten recipients.
+const KEPT_CONTROL: usize = 448;
 
 /// The pieces there is room for while nothing is queued.
 const KEPT_PIECES: usize = 1;

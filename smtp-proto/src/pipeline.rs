@@ -301,8 +301,8 @@ impl Expect {
 /// The longest line of a reply (RFC 5321, section 4.5.3.1.5).
 const REPLY_LINE: usize = 512;
 
-/// Entries that an idle connection may keep room for: those of a mail for some recipients.
-const KEPT: usize = 6;
+/// Entries that an idle connection may keep room for: those of a mail for some ten recipients.
+const KEPT: usize = 12;
 
 #[cfg(test)]
 mod tests {

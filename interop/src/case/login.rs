@@ -4,9 +4,9 @@ use smtp_proto::sasl::Plain;
 use smtp_proto::{AuthenticationError, Credentials, Error, ErrorKind, Security};
 use std::sync::Arc;
 
-use super::{Bench, Case, Done, Verdict, mails};
+use super::{Bench, Case, Done, Verdict, Way, mails};
 use crate::adapter::Load;
-use crate::letter::{LOGINS, Letter, PASSWORD};
+use crate::letter::{LOGINS, Letter, PASSWORD, USER};
 use crate::site::{Door, HOST};
 
 pub(super) const CASES: &[Case] = &[
@@ -17,6 +17,10 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "AUTH answered 432, 454, 525 and 534",
         run: answers,
+    },
+    Case {
+        name: "100 mails where nobody may send without a login",
+        run: hundred,
     },
 ];
 
@@ -82,4 +86,33 @@ fn is_told(error: &Error, code: u16) -> bool {
     ) && error.reply().map(|reply| reply.code().as_u16()) == Some(code)
         && error.is_transient() == (code < 500)
         && error.hint().is_some()
+}
+
+/// Every way, with texts of every shape.
+fn hundred(bench: &Bench<'_>) -> Verdict {
+    if bench.server.doors().contains(&Door::Relay) {
+        return Ok(Done::Unsupported);
+    }
+    let credentials = Credentials::password(&format!("{USER}@{HOST}"), PASSWORD);
+    let credentials = credentials.map_err(|error| error.to_string())?;
+    let credentials = credentials.only(["SCRAM-SHA-256", "PLAIN"]);
+    let long = [b"x".repeat(998), b"\r\n".to_vec()].concat();
+    let bodies: [&[u8]; 5] = [b"", b".\r\n..\r\n.x\r\n", &long, b"\xe9\xff\r\n", b"no end"];
+    let mut done = Done::Unsupported;
+    for way in Way::ALL {
+        let endpoint = || {
+            let endpoint = bench.endpoint(Door::Submission, Security::StartTls);
+            way.apply(endpoint.credentials(credentials.clone()))
+        };
+        let session = bench.deliver(endpoint(), Door::Submission, &[])?;
+        if way.is_offered(&session) {
+            // Each anew: a store may take only one by the same Message-ID.
+            let letters: Vec<_> = (bodies.iter().cycle().take(100))
+                .map(|body| Letter::new("ok", &["ok"]).body(body))
+                .collect();
+            bench.deliver(endpoint(), Door::Submission, &letters)?;
+            done = Done::Passed;
+        }
+    }
+    Ok(done)
 }
