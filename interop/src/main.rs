@@ -134,7 +134,7 @@ fn try_server(
                 before: server.doors().len() as u64,
             };
             println!("{name}: {}", soak::run(&site, ledger, load)?);
-            report.soaked();
+            report.went_well();
         }
         return Ok(());
     }
@@ -145,7 +145,7 @@ fn try_server(
         if let Some(mails) = options.pace {
             let bench = Bench::new(server, &site, &running, adapter);
             print!("{name}, {}:\n{}", adapter.name(), pace::run(&bench, mails)?);
-            report.soaked();
+            report.went_well();
             continue;
         }
         for case in cases(server).filter(|case| case.name.contains(&options.case)) {

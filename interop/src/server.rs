@@ -8,8 +8,9 @@ use std::{fs, io, thread};
 
 use smtp_proto::Protocol;
 
+use crate::certificates::Flaw;
 use crate::letter::{DELIVERIES, is_of};
-use crate::site::{Door, Neighbour, Site};
+use crate::site::{Door, LARGE, Neighbour, SMALL, Site};
 
 mod aiosmtpd;
 mod cyrus;
@@ -303,6 +304,32 @@ pub(crate) fn output(command: &mut Command) -> io::Result<Vec<u8>> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(io::Error::other(format!("{}: {said}", output.status)))
+}
+
+/// A process for each of these doors, where one has but one certificate and one limit of size.
+fn each_by_itself(
+    site: &Site,
+    doors: &[Door],
+    start: impl Fn(&Site, Flaw, u64, &[Door]) -> io::Result<Command>,
+) -> io::Result<Vec<Neighbour>> {
+    let parts = [
+        ("small", Door::Small, Flaw::None, SMALL),
+        ("wrong-name", Door::WrongName, Flaw::WrongName, LARGE),
+        ("expired", Door::Expired, Flaw::Expired, LARGE),
+        ("self-signed", Door::SelfSigned, Flaw::SelfSigned, LARGE),
+        ("few", Door::Few, Flaw::None, LARGE),
+    ];
+    (parts
+        .into_iter()
+        .filter(|(_, door, ..)| doors.contains(door)))
+    .map(|(name, door, flaw, size)| {
+        Ok(Neighbour {
+            name,
+            command: start(&site.part(name)?, flaw, size, &[door])?,
+            address: site.address(door),
+        })
+    })
+    .collect()
 }
 
 /// How many files there are in a folder and those in it.

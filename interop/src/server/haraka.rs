@@ -6,10 +6,10 @@ use std::process::Command;
 
 use smtp_proto::Protocol;
 
-use super::{Server, program};
+use super::{Server, each_by_itself, program};
 use crate::certificates::Flaw;
 use crate::letter::{PASSWORD, USER};
-use crate::site::{Door, HOST, LARGE, Neighbour, SMALL, Site};
+use crate::site::{Door, HOST, LARGE, Neighbour, Site};
 
 #[derive(Debug)]
 pub(super) struct Haraka;
@@ -48,21 +48,15 @@ impl Server for Haraka {
 
     /// A process has one certificate and one limit of size.
     fn neighbours(&self, site: &Site) -> io::Result<Vec<Neighbour>> {
-        let parts = [
-            ("small", Door::Small, Flaw::None, SMALL),
-            ("wrong-name", Door::WrongName, Flaw::WrongName, LARGE),
-            ("expired", Door::Expired, Flaw::Expired, LARGE),
-            ("self-signed", Door::SelfSigned, Flaw::SelfSigned, LARGE),
+        let doors = [
+            Door::Small,
+            Door::WrongName,
+            Door::Expired,
+            Door::SelfSigned,
         ];
-        let mut neighbours = Vec::new();
-        for (name, door, flaw, size) in parts {
-            neighbours.push(Neighbour {
-                name,
-                command: self.start(&site.part(name)?, site, flaw, size, &[door])?,
-                address: site.address(door),
-            });
-        }
-        Ok(neighbours)
+        each_by_itself(site, &doors, |part, flaw, size, doors| {
+            self.start(part, site, flaw, size, doors)
+        })
     }
 
     fn mechanisms(&self) -> &'static [&'static str] {

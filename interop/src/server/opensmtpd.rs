@@ -7,10 +7,10 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use super::{Server, count_files, said};
+use super::{Server, count_files, each_by_itself, said};
 use crate::certificates::Flaw;
 use crate::letter::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
-use crate::site::{Door, FEW, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
+use crate::site::{Door, FEW, HOST, LARGE, Neighbour, STORE, Site, keep_private};
 
 #[derive(Debug)]
 pub(super) struct OpenSmtpd;
@@ -50,22 +50,16 @@ impl Server for OpenSmtpd {
 
     /// A process has one certificate and one limit of size.
     fn neighbours(&self, site: &Site) -> io::Result<Vec<Neighbour>> {
-        let parts = [
-            ("small", Door::Small, Flaw::None, SMALL),
-            ("wrong-name", Door::WrongName, Flaw::WrongName, LARGE),
-            ("expired", Door::Expired, Flaw::Expired, LARGE),
-            ("self-signed", Door::SelfSigned, Flaw::SelfSigned, LARGE),
-            ("few", Door::Few, Flaw::None, LARGE),
+        let doors = [
+            Door::Small,
+            Door::WrongName,
+            Door::Expired,
+            Door::SelfSigned,
+            Door::Few,
         ];
-        let mut neighbours = Vec::new();
-        for (name, door, flaw, size) in parts {
-            neighbours.push(Neighbour {
-                name,
-                command: self.start(&site.part(name)?, site, flaw, size, &[door])?,
-                address: site.address(door),
-            });
-        }
-        Ok(neighbours)
+        each_by_itself(site, &doors, |part, flaw, size, doors| {
+            self.start(part, site, flaw, size, doors)
+        })
     }
 
     /// Its clients come one after the other.
