@@ -1,13 +1,11 @@
 //! Many mails at a time through the blocking client.
 
-mod common;
-
 use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use smtp_blocking::proto::{
     Connection, Error, ErrorKind, Fate, Mail, Outcome, Pipelining, Security, Speculation,
 };

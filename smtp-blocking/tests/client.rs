@@ -1,14 +1,12 @@
 //! The blocking client against a server in memory, over pipes, and over sockets.
 
-mod common;
-
 use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use smtp_blocking::proto::{
     Command, Connection, ErrorKind, Fate, ProtocolError, Security, Stage, Timeouts, TlsFacts, Wait,
 };

@@ -1,14 +1,10 @@
 //! The blocking client and peers that could lock it up, or keep it waiting, over the smallest buffers.
-#![cfg(all(unix, feature = "rustls"))]
-
-mod common;
-mod narrow;
 
 use std::io::{self, IoSlice, Read, Write};
 use std::time::Duration;
 
-use common::*;
-use narrow::{
+use crate::common::*;
+use crate::narrow::{
     BUFFER, CHUNKS, RECIPIENTS, both, deaf, hurried, serving, sockets, talkative,
     talkative_of_chunks, wire, wire_with,
 };

@@ -1,10 +1,8 @@
 //! Mails of 100 MB through the blocking client, and how much memory they take.
 
-mod common;
-
 use std::io::{self, Read};
 
-use common::*;
+use crate::common::*;
 use smtp_blocking::Client;
 use smtp_blocking::proto::{Mail, MailBuilder, Security, Streamed};
 use smtp_test::{Config, Server};

@@ -1,12 +1,9 @@
 //! Delivery to a mail store by LMTP (RFC 2033) through the blocking client.
-#![cfg(unix)]
-
-mod common;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use common::*;
+use crate::common::*;
 use smtp_blocking::Client;
 use smtp_blocking::proto::{Config, Fate, Outcome, Protocol, Security, Stage};
 use smtp_test::{Action, Server};

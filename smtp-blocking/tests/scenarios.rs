@@ -1,21 +1,12 @@
 //! The scenarios of the machine's tests through the blocking client. Its clock is the real one: what waits in vain there
 //! waits in a hurry here.
 
-#[macro_use]
-#[path = "common/played.rs"]
-mod played;
-#[path = "../../smtp-proto/tests/common/invariants.rs"]
-#[allow(dead_code, reason = "one of them is for this test")]
-mod invariants;
-#[path = "../../smtp-proto/tests/common/scenario.rs"]
-mod scenario;
-
 use std::io::{self, IoSlice, Read, Write};
 use std::thread;
 use std::time::Duration;
 
-use played::{Begun, Heard, Manner, Sent, Stage, every_scenario, wants_tls};
-use scenario::{Action, Piece, Scenario, source_error};
+use crate::played::{Begun, Heard, Manner, Sent, Stage, every_scenario, wants_tls};
+use crate::scenario::{Action, Piece, Scenario, source_error};
 use smtp_blocking::proto::BodyStatus;
 use smtp_blocking::{Client, Stream};
 use smtp_test::{Faulty, MemoryServer, Plan, Split};

@@ -1,23 +1,14 @@
 //! The blocking client with TLS of its own: over sockets, and against a server in memory.
-#![cfg(feature = "rustls")]
-
-#[macro_use]
-mod common;
-#[path = "../../smtp-proto/tests/common/invariants.rs"]
-#[allow(dead_code, reason = "one of them is for this test")]
-mod invariants;
-#[path = "../../smtp-proto/tests/common/shown.rs"]
-mod shown;
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::secured::*;
-use common::*;
-use invariants::check_secret;
-use shown::Shown;
+use crate::common::secured::*;
+use crate::common::*;
+use crate::invariants::check_secret;
+use crate::shown::Shown;
 use smtp_blocking::proto::{ErrorKind, ProtocolError, Security, Stage};
 use smtp_blocking::{Client, Stream};
 use smtp_test::{Action, Config, Defect, Fault, Faulty, Log, MemoryServer, Plan, Server, Tls};

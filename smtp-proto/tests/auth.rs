@@ -1,6 +1,6 @@
 //! Logging in (RFC 4954): what each mechanism says, what each answer means, and that it always comes to an end.
 
-mod common;
+use crate::common;
 
 #[path = "auth/attempt.rs"]
 mod attempt;

@@ -8,11 +8,9 @@
     reason = "a test fails by a panic"
 )]
 
-mod reference;
-
+use crate::reference::{Policy, canonical, receive};
 use bytes::Bytes;
 use proptest::prelude::*;
-use reference::{Policy, canonical, receive};
 use smtp_proto::body::{Encoder, Fault, FaultReason, Room, Rules, scan};
 
 /// The alphabet in which all that could go wrong can be written.

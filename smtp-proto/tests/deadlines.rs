@@ -1,13 +1,11 @@
 //! Deadlines under a virtual clock: where they are, what they are called, and that nothing but an answer moves them.
 
-mod common;
-
 #[path = "deadlines/writing.rs"]
 mod writing;
 
 use std::time::Duration;
 
-use common::rig::{Rig, ehlo};
+use crate::common::rig::{Rig, ehlo};
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Error, ErrorKind, Fate, Mail, Pipelining,
     Security, Stage, Time, Timeouts, Wait,

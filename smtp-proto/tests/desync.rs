@@ -1,13 +1,11 @@
 //! A server that says a reply too much, too little, twice or in the wrong order: no reply ends up with the wrong mail, and
 //! no recipient in the wrong transaction.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use common::pair::{Cut, Fault, Pair};
-use common::parrot::{Entry, Parrot};
+use crate::common::pair::{Cut, Fault, Pair};
+use crate::common::parrot::{Entry, Parrot};
 use smtp_proto::{
     Config, Connection, ErrorKind, Fate, Mail, Outcome, Pipelining, ProtocolError, Security, Stage,
     Time,

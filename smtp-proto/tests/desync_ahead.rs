@@ -5,11 +5,9 @@
 //! Within one flight nobody can tell a shifted reply from a true one; at the end of it there is one too many or too few,
 //! and nothing more is sent.
 
-mod common;
-
-use common::meddler::{Change, Meddler};
-use common::pair::Pair;
-use common::session::{MAILS, MODES, Mode};
+use crate::common::meddler::{Change, Meddler};
+use crate::common::pair::Pair;
+use crate::common::session::{MAILS, MODES, Mode};
 use smtp_proto::{Error, Fate, Mail, Outcome, Pipelining};
 use smtp_test::{Action, Machine, Stage};
 

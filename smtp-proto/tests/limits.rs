@@ -1,8 +1,6 @@
 //! A server that talks without end: every flood stops at a limit, with an error that says which, and holds no more memory
 //! than the limits do.
 
-mod common;
-
 use std::sync::Arc;
 
 use smtp_proto::{

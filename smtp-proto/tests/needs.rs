@@ -1,13 +1,11 @@
 //! What a mail needs and what the server offers, each with each: what is said to the server, or why nothing is and where in
 //! the mail the reason lies. By a reference function that knows the rules and not the code.
 
-mod common;
-
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use crate::common::pair::Pair;
 use bytes::Bytes;
-use common::pair::Pair;
 use smtp_proto::body::FaultReason;
 use smtp_proto::{
     Config, Connection, Error, ErrorKind, Fate, Field, Mail, MailBuilder, MailError, MailFault,

@@ -3,7 +3,7 @@
 
 #[path = "operations/bystander.rs"]
 mod bystander;
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,11 +1,9 @@
 //! Speaking for somebody else, to a server that reads XCLIENT and XFORWARD by itself.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::invariants::{check_commands, check_leaving};
-use common::pair::Pair;
+use crate::common::invariants::{check_commands, check_leaving};
+use crate::common::pair::Pair;
 use proptest::prelude::*;
 use smtp_proto::{
     Command, Config, ConfigBuilder, ConfigError, Connection, Credentials, ErrorKind, Event, Mail,

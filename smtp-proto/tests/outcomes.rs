@@ -1,14 +1,12 @@
 //! What became of each recipient, wherever and however a session breaks: the machine's word against a second reading of
 //! the wire, and against what the server stored.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::dialogue::Dialogue;
-use common::invariants::{check_commands, check_fates};
-use common::pair::{Cut, Fault, Pair};
-use common::parrot::Parrot;
+use crate::common::dialogue::Dialogue;
+use crate::common::invariants::{check_commands, check_fates};
+use crate::common::pair::{Cut, Fault, Pair};
+use crate::common::parrot::Parrot;
 use smtp_proto::{
     Config, Connection, Error, ErrorKind, Fate, Mail, MessageId, Outcome, Pipelining,
     ProtocolError, Security,

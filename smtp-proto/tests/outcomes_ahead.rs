@@ -1,11 +1,9 @@
 //! What became of each recipient when more than an envelope is under way, when the text goes in chunks, and in LMTP:
 //! wherever and however a session breaks, and the same at every level.
 
-mod common;
-
-use common::invariants::check_fates;
-use common::pair::{Cut, Fault, Pair};
-use common::session::{MODES, Mode};
+use crate::common::invariants::check_fates;
+use crate::common::pair::{Cut, Fault, Pair};
+use crate::common::session::{MODES, Mode};
 use proptest::prelude::*;
 use smtp_proto::{Mail, Pipelining};
 use smtp_test::{Action, Machine, Stage};

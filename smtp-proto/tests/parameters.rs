@@ -6,12 +6,10 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
-
 use std::sync::Arc;
 
-use common::pair::{Pair, facts};
-use common::rig::Rig;
+use crate::common::pair::{Pair, facts};
+use crate::common::rig::Rig;
 use proptest::prelude::*;
 use smtp_proto::{
     Config, Connection, DateTime, DeliverBy, ErrorKind, Fate, Mail, MailBuilder, Need, Notify,

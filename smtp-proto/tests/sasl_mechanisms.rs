@@ -1,14 +1,12 @@
 //! Each mechanism against a server that holds it to the letter of its standard.
 
-mod common;
-
 #[cfg(feature = "scram")]
 #[path = "sasl/scram.rs"]
 mod scram;
 
 use std::sync::Arc;
 
-use common::invariants::check_secret;
+use crate::common::invariants::check_secret;
 use smtp_proto::sasl::{
     Anonymous, Context, Exchange, External, Failure, Login, Mechanism, Name, OAuthBearer, Plain,
     TokenRequest, XOAuth2,

@@ -1,11 +1,9 @@
 //! Which mechanism is used: the first of the caller's that the server offers and the connection allows, and no other.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use common::rig::Rig;
+use crate::common::rig::Rig;
 use smtp_proto::sasl::{Anonymous, Context, External, Login, Mechanism, Plain};
 use smtp_proto::{AuthenticationError, Config, Credentials, ErrorKind, Security};
 

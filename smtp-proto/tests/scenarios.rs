@@ -1,12 +1,10 @@
 //! Every scenario in `tests/scenarios`, whole, by line and by byte.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::invariants::check_leaving;
-use common::pair::Pair;
-use common::scenario::{self, Action, Piece, Scenario, Trace, source_error};
+use crate::common::invariants::check_leaving;
+use crate::common::pair::Pair;
+use crate::common::scenario::{self, Action, Piece, Scenario, Trace, source_error};
 use smtp_proto::{BodyStatus, CommandId, Connection, MailError, MessageId};
 use smtp_test::{Peer, Split};
 

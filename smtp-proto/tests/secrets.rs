@@ -1,17 +1,13 @@
 //! Whatever goes well or wrong, no text that people may see shows a secret: not as it is, not in base64, not in hex.
 
-mod common;
-
 #[cfg(feature = "tracing")]
-#[path = "common/collector.rs"]
-#[allow(dead_code, reason = "another test uses the rest")]
-mod collector;
+use crate::collector;
 
 use std::sync::Arc;
 
-use common::invariants::{check_secret, disguises};
-use common::pair::{Cut, Fault, Pair};
-use common::shown::Shown;
+use crate::common::invariants::{check_secret, disguises};
+use crate::common::pair::{Cut, Fault, Pair};
+use crate::common::shown::Shown;
 use smtp_proto::sasl::{Anonymous, External, Login, Mechanism, OAuthBearer, Plain, XOAuth2};
 use smtp_proto::{Config, Connection, Credentials, Event, Mail, Secret, Security, Time};
 use smtp_test::{Action, Machine, Stage};

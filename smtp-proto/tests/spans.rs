@@ -1,14 +1,9 @@
 //! What a subscriber of the crate `tracing` sees of a connection.
 
-mod common;
-
-#[path = "common/collector.rs"]
-mod collector;
-
 use std::sync::Arc;
 
-use collector::Collector;
-use common::pair::Pair;
+use crate::collector::Collector;
+use crate::common::pair::Pair;
 use smtp_proto::{Config, Connection, Credentials, Mail, Security};
 use smtp_test::{Machine, Script, Split};
 use tracing::Level;

@@ -1,14 +1,12 @@
 //! The step from clear text to TLS: who may take it, what may be said before it, and what is forgotten at it.
 
-mod common;
-
 #[path = "starttls/answers.rs"]
 mod answers;
 
 use std::sync::Arc;
 
-use common::invariants::{check_clear_text, check_leaving};
-use common::rig::{Rig, ehlo};
+use crate::common::invariants::{check_clear_text, check_leaving};
+use crate::common::rig::{Rig, ehlo};
 use proptest::prelude::*;
 use smtp_proto::sasl::{Context, Exchange, Failure, Login, Mechanism, Name, Plain, XOAuth2};
 use smtp_proto::{

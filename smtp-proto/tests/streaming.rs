@@ -1,12 +1,10 @@
 //! Texts that are written in pieces: what is asked for when, what goes out, and what comes of a text that fails.
 
-mod common;
-
 use std::io;
 use std::sync::Arc;
 
+use crate::common::pair::Pair;
 use bytes::Bytes;
-use common::pair::Pair;
 use proptest::prelude::*;
 use smtp_proto::{
     BodyStatus, Config, Connection, Error, ErrorKind, Event, Fate, Mail, MessageId, Misuse,

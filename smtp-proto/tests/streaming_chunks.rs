@@ -1,7 +1,7 @@
 //! Texts that are written in pieces to a server with CHUNKING: what the chunks are, what is asked for when, and that
 //! nothing is copied.
 
-mod common;
+use crate::common;
 
 use bytes::Bytes;
 use common::pair::Pair;

@@ -1,7 +1,7 @@
 //! Thousands of recipients: no more is ever unanswered than the window allows, all of it is used, and two sides of which
 //! one does not read before it is read do not wait for each other.
 
-mod common;
+use crate::common;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

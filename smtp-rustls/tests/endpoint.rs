@@ -8,7 +8,7 @@
     reason = "a test that cannot go on ends"
 )]
 
-mod common;
+use crate::common;
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};

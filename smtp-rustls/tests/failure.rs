@@ -8,12 +8,10 @@
     reason = "a test that cannot go on ends"
 )]
 
-mod common;
-
 use std::io;
 use std::time::Duration;
 
-use common::{HELLO, NOW, Wiring, implicit, mail, session, starttls, wiring};
+use crate::common::{HELLO, NOW, Wiring, implicit, mail, session, starttls, wiring};
 use proptest::prelude::*;
 use smtp_rustls::Endpoint;
 use smtp_rustls::proto::{

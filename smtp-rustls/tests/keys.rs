@@ -8,11 +8,9 @@
     reason = "a test that cannot go on ends"
 )]
 
-mod common;
-
 use std::io::{Read, Write};
 
-use common::{HELLO, Wiring, implicit, mail, session};
+use crate::common::{HELLO, Wiring, implicit, mail, session};
 use smtp_rustls::rustls::ServerConnection;
 use smtp_test::{Output, Peer, Tls};
 

@@ -7,11 +7,7 @@
     reason = "a test that cannot go on ends"
 )]
 
-#[path = "../../smtp-proto/tests/common/collector.rs"]
-#[allow(unreachable_pub, reason = "another crate's test uses it, too")]
-mod collector;
-
-use collector::Collector;
+use crate::collector::Collector;
 use smtp_rustls::Endpoint;
 use smtp_rustls::proto::{Security, Time, Wire};
 use tracing::Level;

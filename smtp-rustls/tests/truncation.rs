@@ -8,7 +8,7 @@
     reason = "a test that cannot go on ends"
 )]
 
-mod common;
+use crate::common;
 
 use common::{HELLO, NOW, Wiring, mail, session, steady, wiring};
 use smtp_rustls::Endpoint;

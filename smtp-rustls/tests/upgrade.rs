@@ -8,9 +8,7 @@
     reason = "a test that cannot go on ends"
 )]
 
-mod common;
-
-use common::{HELLO, NOW, Wiring, implicit, mail, session, starttls, trust, wiring};
+use crate::common::{HELLO, NOW, Wiring, implicit, mail, session, starttls, trust, wiring};
 use smtp_rustls::Endpoint;
 use smtp_rustls::proto::{
     Connection, Credentials, ErrorKind, ProtocolError, Security, Stage, Wire,

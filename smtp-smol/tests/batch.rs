@@ -1,14 +1,8 @@
 //! Many mails at a time through the smol client.
 
-#[path = "../../smtp-blocking/tests/common/mod.rs"]
-mod common;
-#[macro_use]
-#[path = "../../smtp-tokio/tests/polling/mod.rs"]
-mod polling;
-
 use std::thread;
 
-use common::*;
+use crate::common::*;
 use futures_lite::future::block_on;
 use smtp_smol::proto::{Connection, ErrorKind, Mail, Outcome, Security};
 use smtp_smol::{Batch, Client, Mails};

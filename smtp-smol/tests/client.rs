@@ -1,19 +1,13 @@
 //! The smol client against a server in memory, over pipes, and over sockets.
 
-#[path = "../../smtp-blocking/tests/common/mod.rs"]
-mod common;
-#[macro_use]
-#[path = "../../smtp-tokio/tests/polling/mod.rs"]
-mod polling;
-
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::thread;
 use std::time::Duration;
 
+use crate::common::*;
 use async_net::TcpStream;
-use common::*;
 use futures_lite::future::block_on;
 use futures_lite::{AsyncRead, AsyncWrite};
 use smtp_smol::Client;

@@ -1,15 +1,9 @@
 //! The smol client and peers that could lock it up, or keep it waiting, over the smallest buffers.
-#![cfg(all(unix, feature = "rustls"))]
 
-#[path = "../../smtp-blocking/tests/common/mod.rs"]
-mod common;
-#[path = "../../smtp-blocking/tests/narrow/mod.rs"]
-mod narrow;
-
-use common::*;
+use crate::common::*;
+use crate::narrow::{BUFFER, RECIPIENTS, both, deaf, hurried, serving, sockets, talkative, wire};
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::future::block_on;
-use narrow::{BUFFER, RECIPIENTS, both, deaf, hurried, serving, sockets, talkative, wire};
 use smtp_smol::Client;
 use smtp_smol::proto::{ErrorKind, Timeouts, Wait};
 use smtp_test::{Log, Tls, pipe};

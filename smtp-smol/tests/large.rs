@@ -1,12 +1,9 @@
 //! Mails of 100 MB through the smol client, and how much memory they take.
 
-#[path = "../../smtp-blocking/tests/common/mod.rs"]
-mod common;
-
 use futures_lite::AsyncReadExt;
 use futures_lite::future::block_on;
 
-use common::*;
+use crate::common::*;
 use smtp_smol::Client;
 use smtp_smol::proto::{Mail, MailBuilder, Security, Streamed};
 use smtp_test::{Config, Server};

@@ -1,13 +1,9 @@
 //! Delivery to a mail store by LMTP (RFC 2033) through the smol client.
-#![cfg(all(unix, feature = "net"))]
-
-#[path = "../../smtp-blocking/tests/common/mod.rs"]
-mod common;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use common::*;
+use crate::common::*;
 use futures_lite::future::block_on;
 use smtp_smol::Client;
 use smtp_smol::proto::{Config, Fate, Outcome, Protocol, Security, Stage};

@@ -1,20 +1,11 @@
 //! The scenarios of the machine's tests through the smol client. Its clock is the real one: what waits in vain there waits
 //! in a hurry here.
 
-#[macro_use]
-#[path = "../../smtp-blocking/tests/common/played.rs"]
-mod played;
-#[path = "../../smtp-proto/tests/common/invariants.rs"]
-#[allow(dead_code, reason = "one of them is for this test")]
-mod invariants;
-#[path = "../../smtp-proto/tests/common/scenario.rs"]
-mod scenario;
-
 use std::time::Duration;
 
+use crate::played::{Begun, Heard, Manner, Sent, Stage, every_scenario, wants_tls};
+use crate::scenario::{Action, Piece, Scenario, source_error};
 use futures_lite::future::block_on;
-use played::{Begun, Heard, Manner, Sent, Stage, every_scenario, wants_tls};
-use scenario::{Action, Piece, Scenario, source_error};
 use smtp_smol::Client;
 use smtp_smol::proto::BodyStatus;
 use smtp_test::{Faulty, Plan, Split};

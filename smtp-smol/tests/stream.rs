@@ -1,15 +1,9 @@
 //! Mails that come when they come, through the smol client.
 
-#[path = "../../smtp-blocking/tests/common/mod.rs"]
-mod common;
-#[macro_use]
-#[path = "../../smtp-tokio/tests/polling/mod.rs"]
-mod polling;
-
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
 
-use common::*;
+use crate::common::*;
 use futures_lite::future::{block_on, zip};
 use futures_lite::{StreamExt, stream};
 use smol::channel;

@@ -1,25 +1,12 @@
 //! The smol client with TLS of its own: over sockets, and against a server in memory.
-#![cfg(feature = "rustls")]
-
-#[macro_use]
-#[path = "../../smtp-blocking/tests/common/mod.rs"]
-mod common;
-#[path = "../../smtp-proto/tests/common/invariants.rs"]
-#[allow(dead_code, reason = "one of them is for this test")]
-mod invariants;
-#[path = "../../smtp-proto/tests/common/shown.rs"]
-mod shown;
-#[macro_use]
-#[path = "../../smtp-tokio/tests/polling/mod.rs"]
-mod polling;
 
 use std::net::TcpListener;
 
-use common::secured::*;
-use common::*;
+use crate::common::secured::*;
+use crate::common::*;
+use crate::invariants::check_secret;
+use crate::shown::Shown;
 use futures_lite::future::block_on;
-use invariants::check_secret;
-use shown::Shown;
 use smtp_smol::Client;
 use smtp_smol::proto::{ErrorKind, ProtocolError, Security, Stage};
 use smtp_test::{Action, Config, Defect, Fault, Faulty, Log, MemoryServer, Plan, Server, Tls};

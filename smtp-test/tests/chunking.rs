@@ -5,9 +5,7 @@
     reason = "helpers of tests"
 )]
 
-mod common;
-
-use common::{ask, broken, codes, greeted, read, rules};
+use crate::common::{ask, broken, codes, greeted, read, rules};
 use proptest::prelude::*;
 use smtp_test::{Action, Config, Log, Machine, Peer, Rule, Script, Split, Stage};
 

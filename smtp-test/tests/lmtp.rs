@@ -1,9 +1,7 @@
 //! LMTP (RFC 2033) and the limits that a server may tell (RFC 9422).
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod common;
-
-use common::{ask, codes, greeted, read, rules};
+use crate::common::{ask, codes, greeted, read, rules};
 use smtp_test::{Action, Config, Log, Machine, Rule, Stage};
 
 const ENVELOPE: &str = "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nRCPT TO:<no@x.test>\r\nRCPT TO:<c@x.test>\r\nRCPT TO:<d@x.test>\r\n";

@@ -5,11 +5,9 @@
     reason = "helpers of tests"
 )]
 
-mod common;
-
 use std::time::Duration;
 
-use common::{ask, broken, greeted, read};
+use crate::common::{ask, broken, greeted, read};
 use proptest::prelude::*;
 use smtp_test::{Action, Config, Machine, Output, Peer, Rule, Split, Stage, TlsFacts};
 

@@ -1,9 +1,7 @@
 //! XCLIENT and XFORWARD: offered, in their place, well formed, and as long in force as Postfix has it.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod common;
-
-use common::{ask, broken, codes, greeted};
+use crate::common::{ask, broken, codes, greeted};
 use smtp_test::{Action, Config, Machine, Rule, Stage};
 
 fn trusting() -> Config {

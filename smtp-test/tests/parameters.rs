@@ -1,7 +1,7 @@
 //! The parameters of MAIL and RCPT: offered, in their place, and well formed.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod common;
+use crate::common;
 
 use common::{ask, broken, codes, greeted, read};
 use smtp_test::{Config, Machine, Peer, Rule, TlsFacts};

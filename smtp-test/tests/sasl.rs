@@ -5,7 +5,7 @@
     reason = "helpers of tests"
 )]
 
-mod common;
+use crate::common;
 
 use std::io::{BufRead, BufReader, Write};
 

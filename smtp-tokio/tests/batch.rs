@@ -1,13 +1,8 @@
 //! Many mails at a time through the tokio client.
 
-#[path = "../../smtp-blocking/tests/common/mod.rs"]
-mod common;
-#[macro_use]
-mod polling;
-
 use std::thread;
 
-use common::*;
+use crate::common::*;
 use smtp_test::{Action, Config, Log, Machine, MemoryServer, Stage, pipe, serve};
 use smtp_tokio::proto::{Connection, ErrorKind, Mail, Outcome, Security};
 use smtp_tokio::{Batch, Client, Mails};

@@ -1,15 +1,10 @@
 //! The tokio client against a server in memory, over pipes, and over sockets.
 
-#[path = "../../smtp-blocking/tests/common/mod.rs"]
-mod common;
-#[macro_use]
-mod polling;
-
 use std::io;
 use std::thread;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use smtp_test::{
     Action, Config, Fault, Faulty, Log, Machine, MemoryServer, Plan, Server, pipe, serve,
 };

@@ -1,13 +1,7 @@
 //! The tokio client and peers that could lock it up, or keep it waiting, over the smallest buffers.
-#![cfg(all(unix, feature = "rustls"))]
 
-#[path = "../../smtp-blocking/tests/common/mod.rs"]
-mod common;
-#[path = "../../smtp-blocking/tests/narrow/mod.rs"]
-mod narrow;
-
-use common::*;
-use narrow::{BUFFER, RECIPIENTS, both, deaf, hurried, serving, sockets, talkative, wire};
+use crate::common::*;
+use crate::narrow::{BUFFER, RECIPIENTS, both, deaf, hurried, serving, sockets, talkative, wire};
 use smtp_test::{Log, Tls, pipe};
 use smtp_tokio::Client;
 use smtp_tokio::proto::{ErrorKind, Timeouts, Wait};

@@ -1,11 +1,8 @@
 //! Mails of 100 MB through the tokio client, and how much memory they take.
 
-#[path = "../../smtp-blocking/tests/common/mod.rs"]
-mod common;
-
 use tokio::io::AsyncReadExt;
 
-use common::*;
+use crate::common::*;
 use smtp_test::{Config, Server};
 use smtp_tokio::Client;
 use smtp_tokio::proto::{Mail, MailBuilder, Security, Streamed};

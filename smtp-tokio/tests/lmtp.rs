@@ -1,13 +1,9 @@
 //! Delivery to a mail store by LMTP (RFC 2033) through the tokio client.
-#![cfg(all(unix, feature = "net"))]
-
-#[path = "../../smtp-blocking/tests/common/mod.rs"]
-mod common;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use common::*;
+use crate::common::*;
 use smtp_test::{Action, Server};
 use smtp_tokio::Client;
 use smtp_tokio::proto::{Config, Fate, Outcome, Protocol, Security, Stage};

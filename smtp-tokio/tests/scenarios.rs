@@ -1,16 +1,7 @@
 //! The scenarios of the machine's tests through the tokio client, under a clock that jumps where all wait.
 
-#[macro_use]
-#[path = "../../smtp-blocking/tests/common/played.rs"]
-mod played;
-#[path = "../../smtp-proto/tests/common/invariants.rs"]
-#[allow(dead_code, reason = "one of them is for this test")]
-mod invariants;
-#[path = "../../smtp-proto/tests/common/scenario.rs"]
-mod scenario;
-
-use played::{Begun, Heard, Manner, Sent, Stage, every_scenario, wants_tls};
-use scenario::{Action, Piece, Scenario, source_error};
+use crate::played::{Begun, Heard, Manner, Sent, Stage, every_scenario, wants_tls};
+use crate::scenario::{Action, Piece, Scenario, source_error};
 use smtp_test::{Faulty, Plan, Split};
 use smtp_tokio::Client;
 use smtp_tokio::proto::BodyStatus;

@@ -1,15 +1,10 @@
 //! Mails that come when they come, through the tokio client.
 
-#[path = "../../smtp-blocking/tests/common/mod.rs"]
-mod common;
-#[macro_use]
-mod polling;
-
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle};
 
-use common::*;
+use crate::common::*;
 use futures_core::Stream;
 use futures_lite::future::zip;
 use futures_lite::{StreamExt, stream};

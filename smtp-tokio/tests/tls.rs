@@ -1,23 +1,11 @@
 //! The tokio client with TLS of its own: over sockets, and against a server in memory.
-#![cfg(feature = "rustls")]
-
-#[macro_use]
-#[path = "../../smtp-blocking/tests/common/mod.rs"]
-mod common;
-#[path = "../../smtp-proto/tests/common/invariants.rs"]
-#[allow(dead_code, reason = "one of them is for this test")]
-mod invariants;
-#[path = "../../smtp-proto/tests/common/shown.rs"]
-mod shown;
-#[macro_use]
-mod polling;
 
 use std::net::TcpListener;
 
-use common::secured::*;
-use common::*;
-use invariants::check_secret;
-use shown::Shown;
+use crate::common::secured::*;
+use crate::common::*;
+use crate::invariants::check_secret;
+use crate::shown::Shown;
 use smtp_test::{Action, Config, Defect, Fault, Faulty, Log, MemoryServer, Plan, Server, Tls};
 use smtp_tokio::Client;
 use smtp_tokio::proto::{ErrorKind, ProtocolError, Security, Stage};

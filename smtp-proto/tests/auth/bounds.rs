@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smtp_proto::sasl::{Context, Exchange, Failure, Mechanism, Name, Plain};
 use smtp_proto::{AuthenticationError, Credentials, ErrorKind, ProtocolError, ReplyError, Secret};
 
-use crate::attempt::{Attempt, CANARY, Own, XOAUTH2, login, own, plain, xoauth2};
+use super::attempt::{Attempt, CANARY, Own, XOAUTH2, login, own, plain, xoauth2};
 use crate::common::invariants::check_secret;
 
 /// Cancels with an asterisk, reads the reply to it, and fails with `failure` (RFC 4954, section 4).

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::Says;
+use super::Says;
 use crate::common;
 use crate::common::session::Mode;
 

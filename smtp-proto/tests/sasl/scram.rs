@@ -220,7 +220,7 @@ fn v34_an_answer_from_an_earlier_session_is_of_no_use() {
     let credentials = of(scram);
     let config = config(&credentials);
     let replay = |seed: u8, first: Option<&str>| {
-        let mut rig = common::rig::Rig::new(config.clone());
+        let mut rig = crate::common::rig::Rig::new(config.clone());
         rig.connection = Connection::new(Arc::new(config.clone()), [seed; 32]);
         let said = rig.secure("AUTH SCRAM-SHA-256");
         match first {

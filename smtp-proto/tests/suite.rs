@@ -1,0 +1,32 @@
+//! The tests of the machine, in one program: it is compiled and linked once.
+
+#[cfg(feature = "tracing")]
+#[path = "common/collector.rs"]
+mod collector;
+mod common;
+mod reference;
+
+mod auth;
+mod body_transparency;
+mod cuts;
+mod deadlines;
+mod desync;
+mod desync_ahead;
+mod limits;
+mod needs;
+mod operations;
+mod origin;
+mod outcomes;
+mod outcomes_ahead;
+mod parameters;
+mod refused_chunk;
+mod sasl_mechanisms;
+mod sasl_selection;
+mod scenarios;
+mod secrets;
+#[cfg(feature = "tracing")]
+mod spans;
+mod starttls;
+mod streaming;
+mod streaming_chunks;
+mod window;

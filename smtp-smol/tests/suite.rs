@@ -1,0 +1,34 @@
+//! The tests of the client on smol and async-std, in one program: it is compiled and linked once.
+
+#[macro_use]
+#[path = "../../smtp-blocking/tests/common/mod.rs"]
+mod common;
+#[macro_use]
+#[path = "../../smtp-blocking/tests/common/played.rs"]
+mod played;
+#[macro_use]
+#[path = "../../smtp-tokio/tests/polling/mod.rs"]
+mod polling;
+#[path = "../../smtp-proto/tests/common/invariants.rs"]
+#[allow(dead_code, reason = "the others are for the machine's own tests")]
+mod invariants;
+#[cfg(all(unix, feature = "rustls"))]
+#[path = "../../smtp-blocking/tests/narrow/mod.rs"]
+mod narrow;
+#[path = "../../smtp-proto/tests/common/scenario.rs"]
+mod scenario;
+#[cfg(feature = "rustls")]
+#[path = "../../smtp-proto/tests/common/shown.rs"]
+mod shown;
+
+mod batch;
+mod client;
+#[cfg(all(unix, feature = "rustls"))]
+mod deadlock;
+mod large;
+#[cfg(all(unix, feature = "net"))]
+mod lmtp;
+mod scenarios;
+mod stream;
+#[cfg(feature = "rustls")]
+mod tls;
