@@ -44,7 +44,7 @@ fn deliver(
             report::status(&outcome)
         }
         Err(error) => {
-            report::failure(&endpoint, &error);
+            report::failure(&error);
             report::NOT_ACCEPTED
         }
     })

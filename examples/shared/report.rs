@@ -4,7 +4,6 @@ use std::error::Error as _;
 use std::io::{self, Write};
 
 use crate::smtp::proto::{Error, Fate, Outcome};
-use crate::smtp::tls::Endpoint;
 use crate::smtp::tls::rustls::{self, CertificateError};
 
 /// Exit status: accepted for all recipients.
@@ -57,12 +56,8 @@ pub(crate) fn outcome(outcome: &Outcome) {
 }
 
 /// Complains that there was no connection to send a mail over.
-pub(crate) fn failure(endpoint: &Endpoint, error: &Error) {
-    complain(&format!(
-        "not sent: {} port {}: {error}",
-        endpoint.host(),
-        endpoint.port()
-    ));
+pub(crate) fn failure(error: &Error) {
+    complain(&format!("not sent: {error}"));
     reasons(error);
     if is_unknown_authority(error) {
         note("  to trust a private authority: --ca with its certificate");

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 
-use smtp_proto::Error;
+use smtp_proto::{Error, Wire as _};
 use smtp_rustls::{Endpoint, Session};
 
 use crate::Client;
@@ -17,10 +17,13 @@ impl Client<TcpStream, Session> {
     /// resolver cannot be told to hurry: with [`connect_to`](Self::connect_to) the caller can use another.
     ///
     /// # Errors
-    /// The failure of the last address that was tried.
+    /// The failure of the last address that was tried, with those before it as its [`attempts`](Error::attempts). It names the
+    /// endpoint and the address.
     pub fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
         let name = (endpoint.host(), endpoint.port());
-        let addresses = name.to_socket_addrs().map_err(Error::connect)?;
+        let addresses = name
+            .to_socket_addrs()
+            .map_err(|error| Error::connect(error).with_peer(endpoint.peer()))?;
         Self::connect_to(endpoint, &addresses.collect::<Vec<_>>())
     }
 
@@ -28,22 +31,28 @@ impl Client<TcpStream, Session> {
     /// for which the server has to have a certificate.
     ///
     /// # Errors
-    /// The failure of the last address that was tried.
+    /// The failure of the last address that was tried, with those before it as its [`attempts`](Error::attempts). It names the
+    /// endpoint and the address.
     pub fn connect_to(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<Self, Error> {
-        let mut failure = None;
+        let mut failures = Vec::new();
         for &address in addresses {
-            failure = None;
-            while let Some(session) = endpoint.attempt(failure.as_ref()) {
-                match Self::begin(endpoint, address, session, failure.as_ref()) {
+            let peer = endpoint.peer().at(address);
+            let mut last: Option<Error> = None;
+            while let Some(session) = endpoint.attempt(last.as_ref()) {
+                match Self::begin(endpoint, address, session, last.as_ref()) {
                     Ok(client) => return Ok(client),
-                    Err(error) => failure = Some(error),
+                    Err(error) => {
+                        let error = error.with_peer(peer.clone());
+                        failures.push(error.clone());
+                        last = Some(error);
+                    }
                 }
             }
-            if failure.as_ref().is_some_and(|error| !error.is_transient()) {
+            if last.is_some_and(|error| !error.is_transient()) {
                 break;
             }
         }
-        Err(failure.unwrap_or_else(no_address))
+        Err(endpoint.failure(failures))
     }
 
     /// Makes one attempt: `session`, or better, one that knows the address of this end.
@@ -62,16 +71,12 @@ impl Client<TcpStream, Session> {
         )?;
         stream.set_nodelay(true).map_err(Error::connect)?;
         let local = stream.local_addr().ok();
-        let session = local
+        let mut session = local
             .and_then(|local| endpoint.attempt_from(local.ip(), last_error))
             .unwrap_or(session);
+        session.smtp().set_peer(endpoint.peer().at(address));
         let mut client = Self::from_stream(stream, session);
         client.ready()?;
         Ok(client)
     }
-}
-
-fn no_address() -> Error {
-    let error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    Error::connect(error)
 }

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
-use smtp_proto::{Config, Connection, Error};
+use smtp_proto::{Config, Connection, Error, Peer};
 
 use crate::Client;
 
@@ -36,11 +36,15 @@ impl Client<UnixStream, Connection> {
     /// Nothing bounds the wait for a server that does not take connections, since the system knows no limit for it.
     ///
     /// # Errors
-    /// If there is no server to connect to, or the connection's failure.
+    /// If there is no server to connect to, or the connection's failure. It names the path.
     pub fn connect_unix(path: impl AsRef<Path>, policy: Arc<Config>) -> Result<Self, Error> {
         let seed = seed().map_err(Error::connect)?;
-        let connection = Connection::new(policy, seed);
-        let stream = UnixStream::connect(path).map_err(Error::connect)?;
+        let mut connection = Connection::new(policy, seed);
+        let path = path.as_ref();
+        let peer = Peer::path(path.to_string_lossy());
+        connection.set_peer(peer.clone());
+        let stream =
+            UnixStream::connect(path).map_err(|error| Error::connect(error).with_peer(peer))?;
         let mut client = Self::from_stream(stream, connection);
         client.ready()?;
         Ok(client)

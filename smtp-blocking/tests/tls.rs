@@ -58,11 +58,25 @@ fn every_address_is_tried_while_it_may_go_better_elsewhere() {
     let client = Client::connect_to(&endpoint, &[closed, server.addr()]).unwrap();
     client.quit().unwrap();
 
-    let error = Client::connect_to(&endpoint, &[closed]).unwrap_err();
+    let name = format!("localhost:{}", server.port());
+    let addresses = closed_ports();
+    let error = Client::connect_to(&endpoint, &addresses).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error}");
     assert_eq!(error.stage(), Stage::Connect);
+    assert_tried(&error, &name, &addresses);
     let error = Client::connect_to(&endpoint, &[]).unwrap_err();
     assert_eq!(error.stage(), Stage::Connect);
+    assert_tried(&error, &name, &[]);
+
+    // A failure after connecting names the server, too.
+    let cut = Action::cut();
+    let server = Server::start(Config::new().on(smtp_test::Stage::EndOfData, cut)).unwrap();
+    let mut client = Client::connect(&cleartext(server.port())).unwrap();
+    let outcome = client.send(mail()).unwrap();
+    let error = outcome.error().unwrap();
+    let name = format!("localhost:{}", server.port());
+    assert_eq!(error.endpoint(), Some(&*name));
+    assert_eq!(error.address(), Some(server.addr()));
 }
 
 #[test]
@@ -71,6 +85,7 @@ fn a_refusal_for_good_is_not_asked_for_twice() {
     let server = Server::start(Config::new().on(smtp_test::Stage::Greeting, refuse)).unwrap();
     let error = Client::connect_to(&cleartext(server.port()), &[server.addr(); 3]).unwrap_err();
     assert_eq!(error.reply().unwrap().code().as_u16(), 554);
+    assert_eq!(error.address(), Some(server.addr()));
     assert_eq!(server.sessions().len(), 1);
 }
 
@@ -82,6 +97,7 @@ fn a_name_that_does_not_resolve_is_an_error_of_connecting() {
         .unwrap();
     let error = Client::connect(&endpoint).unwrap_err();
     assert_eq!(error.stage(), Stage::Connect);
+    assert_tried(&error, "nowhere.invalid:25", &[]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::capabilities::Capabilities;
 use crate::command::Command;
 use crate::config::{Config, Security, Timeouts};
-use crate::error::{Error, ErrorKind, Misuse, ProtocolError, Stage, TransportError};
+use crate::error::{Error, ErrorKind, Misuse, Peer, ProtocolError, Stage, TransportError};
 use crate::event::{BodyStatus, CommandId, Event, MessageId};
 use crate::handshake::{AwaitTls, Context, Known, State};
 use crate::inbox::Inbox;
@@ -129,6 +129,13 @@ impl Connection {
         if self.core.link.config.pipelining.is_none() {
             self.core.set_pipelining(level);
         }
+    }
+
+    /// Names the server for the errors of this connection.
+    ///
+    /// For the driver to say to what it connects, and at which address.
+    pub fn set_peer(&mut self, peer: Peer) {
+        self.core.link.peer = Some(Arc::new(peer));
     }
 
     // What happened outside.

@@ -2,14 +2,17 @@
 
 mod hint;
 mod need;
+mod peer;
 mod stage;
 mod transport;
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
+use core::fmt::{self, Write as _};
+use core::net::SocketAddr;
 
 use crate::address::AddressFault;
 use crate::body::Fault;
@@ -19,6 +22,7 @@ use crate::reply::{Escaped, Reply};
 use crate::sasl::Failure;
 pub(crate) use hint::{of_fault, of_refusal};
 pub use need::Need;
+pub use peer::Peer;
 pub use stage::{Stage, Wait};
 pub use transport::TransportError;
 
@@ -36,6 +40,8 @@ struct Inner {
     reply: Option<Reply>,
     fragment: Option<Box<[u8]>>,
     place: Option<Place>,
+    peer: Option<Arc<Peer>>,
+    attempts: Box<[Error]>,
 }
 
 /// The kinds of [`Error`], by whose fault it is.
@@ -170,6 +176,8 @@ impl Error {
             reply: None,
             fragment: None,
             place: None,
+            peer: None,
+            attempts: Box::default(),
         }))
     }
 
@@ -193,6 +201,24 @@ impl Error {
     /// The error of an address that did not answer in time.
     pub fn connect_timeout() -> Self {
         Self::new(Stage::Connect, ErrorKind::Timeout(Wait::Connect))
+    }
+
+    /// The same error, of a connection to this server, unless it names one already.
+    #[must_use]
+    pub fn with_peer(mut self, peer: impl Into<Arc<Peer>>) -> Self {
+        if self.0.peer.is_none() {
+            Arc::make_mut(&mut self.0).peer = Some(peer.into());
+        }
+        self
+    }
+
+    /// The same error, as that of the last of several attempts: `earlier` are the failures of those before it, in order.
+    #[must_use]
+    pub fn with_attempts(mut self, earlier: Vec<Self>) -> Self {
+        if !earlier.is_empty() {
+            Arc::make_mut(&mut self.0).attempts = earlier.into_boxed_slice();
+        }
+        self
     }
 
     #[must_use]
@@ -240,6 +266,22 @@ impl Error {
         self.0.place.as_ref()
     }
 
+    /// The server that the caller named, as `host:port` or as the path of a Unix socket.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.0.peer.as_deref().map(Peer::endpoint)
+    }
+
+    /// The address of the server, if one had been taken.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.0.peer.as_deref().and_then(Peer::address)
+    }
+
+    /// The failures of the attempts to connect before this one, in order: at other addresses of the host, or at the same
+    /// one under another policy.
+    pub fn attempts(&self) -> &[Self] {
+        &self.0.attempts
+    }
+
     /// Whether the same may succeed later: a 4yz reply, a time-out, a lost connection.
     ///
     /// This says nothing about whether a mail was delivered: that is for its [`Fate`](crate::Fate) to say.
@@ -268,6 +310,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
+        if let Some(peer) = &inner.peer {
+            write!(f, "{peer}: ")?;
+        }
         write!(f, "{}: {}", inner.stage, inner.kind)?;
         if let Some(place) = inner.place.filter(|place| place.offset().is_some()) {
             write!(f, "; see {place}")?;
@@ -281,7 +326,41 @@ impl fmt::Display for Error {
         if let Some(hint) = self.hint() {
             write!(f, " ({hint})")?;
         }
-        Ok(())
+        self.fmt_attempts(f)
+    }
+}
+
+impl Error {
+    /// Writes the failures of the attempts before this one, the first few of them, each cut.
+    fn fmt_attempts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let attempts = self.attempts();
+        let mut before = "; before that, ";
+        for error in attempts.iter().take(ATTEMPTS_SHOWN) {
+            let text = error.brief();
+            write!(
+                f,
+                "{before}{}",
+                Escaped::new(text.as_bytes(), ATTEMPT_SHOWN)
+            )?;
+            before = "; ";
+        }
+        match attempts.len().saturating_sub(ATTEMPTS_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
+
+    /// Address, stage, kind and reply.
+    fn brief(&self) -> String {
+        let inner = &*self.0;
+        let address = inner.peer.as_deref().and_then(Peer::shown_address);
+        let mut text = address.map_or_else(String::new, |address| format!("{address}: "));
+        // A `String` takes all that is written.
+        _ = write!(text, "{}: {}", inner.stage, inner.kind);
+        if let Some(reply) = &inner.reply {
+            _ = write!(text, "; the server said: {reply:.60}");
+        }
+        text
     }
 }
 
@@ -300,6 +379,8 @@ impl fmt::Debug for Error {
                     .map(|fragment| Escaped::new(fragment, FRAGMENT_SHOWN)),
             )
             .field("place", &self.0.place)
+            .field("peer", &self.0.peer)
+            .field("attempts", &self.0.attempts)
             .finish()
     }
 }
@@ -424,8 +505,17 @@ fn list(f: &mut fmt::Formatter<'_>, words: &[String]) -> fmt::Result {
 /// How much of a fragment an error's text shows.
 const FRAGMENT_SHOWN: usize = 80;
 
+/// Of how many earlier attempts the failures are shown; [`Error::attempts`] has all.
+const ATTEMPTS_SHOWN: usize = 4;
+
+/// Bytes of each that are shown.
+const ATTEMPT_SHOWN: usize = 120;
+
 /// How many words of a list an error's text shows.
 const LISTED: usize = 12;
 
 /// How much of a word of a list an error's text shows.
 const WORD_SHOWN: usize = 24;
+
+#[cfg(test)]
+mod tests;

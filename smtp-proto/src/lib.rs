@@ -99,7 +99,8 @@ pub use command::{Command, CommandError, CommandFault, Redacted};
 pub use config::{Config, ConfigBuilder, ConfigError, Protocol, Security, Speculation, Timeouts};
 pub use connection::{Connection, Upgrade};
 pub use error::{
-    AuthenticationError, Error, ErrorKind, Misuse, Need, ProtocolError, Stage, TransportError, Wait,
+    AuthenticationError, Error, ErrorKind, Misuse, Need, Peer, ProtocolError, Stage,
+    TransportError, Wait,
 };
 pub use event::{BodyStatus, CommandId, Event, MessageId};
 pub use inbox::{ReplyError, ReplyLimits};

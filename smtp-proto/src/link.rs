@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::command::Line;
 use crate::config::{Config, Timeouts};
-use crate::error::Wait;
+use crate::error::{Error, Peer, Wait};
 use crate::outbox::{Outbox, Transmit};
 use crate::outcome::Traffic;
 use crate::pipeline::{Due, Expect, Pipeline, Window};
@@ -18,6 +18,8 @@ use crate::transcript::Entry;
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) config: Arc<Config>,
+    /// The server, as far as the driver named it.
+    pub(crate) peer: Option<Arc<Peer>>,
     pub(crate) outbox: Outbox,
     pub(crate) pipeline: Pipeline,
     pub(crate) trace: Trace,
@@ -52,6 +54,7 @@ impl Link {
         let trace = Trace::connection(&config);
         Self {
             config,
+            peer: None,
             outbox: Outbox::default(),
             pipeline,
             subject: trace.clone(),
@@ -61,6 +64,14 @@ impl Link {
             reply_began: 0,
             answered_at: None,
             clock: Clock::default(),
+        }
+    }
+
+    /// The error with the server's name.
+    pub(crate) fn locate(&self, error: Error) -> Error {
+        match &self.peer {
+            Some(peer) => error.with_peer(Arc::clone(peer)),
+            None => error,
         }
     }
 

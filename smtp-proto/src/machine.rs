@@ -228,6 +228,7 @@ impl Core {
                     }
                     Err(need) => {
                         let error = Error::new(Stage::Command, ErrorKind::Unsupported(need));
+                        let error = self.link.locate(error);
                         self.done.push_back(Done::Command(*id, Err(error)));
                         *job = Job::Gone;
                         self.tidy();
@@ -371,6 +372,7 @@ impl Core {
         if self.state.is_err() {
             return;
         }
+        let error = self.link.locate(error);
         self.link.speak_of(None);
         self.link.show(|| Entry::Failed(&error));
         self.drop_jobs(&error);
@@ -454,7 +456,7 @@ impl Core {
     }
 
     pub(crate) fn ended(&self) -> Error {
-        Error::new(Stage::Idle, ErrorKind::Ended)
+        self.link.locate(Error::new(Stage::Idle, ErrorKind::Ended))
     }
 
     pub(crate) fn is_ready(&self) -> bool {

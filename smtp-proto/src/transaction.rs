@@ -566,6 +566,7 @@ impl Transaction {
         tls: Option<TlsFacts>,
     ) -> Outcome {
         let failure = self.stopped.take().or(failure);
+        let failure = failure.map(|error| link.locate(error));
         let offered = self.end.is_some_and(|end| link.was_offered(end));
         let recipients = core::mem::take(&mut self.mail.recipients);
         let (answers, error) = (&self.answers, failure.as_ref());

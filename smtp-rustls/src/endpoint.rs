@@ -1,6 +1,7 @@
 //! Where to connect, and how: the one builder that all adapters share.
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use smtp_proto::{
     AddressError, AddressFault, AuthenticationError, ClientName, Config, ConfigBuilder,
-    ConfigError, Connection, Credentials, Domain, Entry, Error, ErrorKind, Mail, Pipelining,
+    ConfigError, Connection, Credentials, Domain, Entry, Error, ErrorKind, Mail, Peer, Pipelining,
     Protocol, ReplyLimits, Security, Speculation, Stage, Timeouts, TransportError, Wait, Xclient,
 };
 
@@ -45,6 +46,7 @@ pub struct Endpoint(Arc<Inner>);
 struct Inner {
     host: String,
     port: u16,
+    peer: Peer,
     name: ServerName<'static>,
     settings: Settings,
     /// The policy with the client name that is used unless an attempt has a better one.
@@ -198,6 +200,26 @@ impl Endpoint {
         self.0.port
     }
 
+    /// The server by host and port, as errors name it; a driver that takes an address adds it by [`Peer::at`], and tells the
+    /// session by [`Connection::set_peer`].
+    pub fn peer(&self) -> Peer {
+        self.0.peer.clone()
+    }
+
+    /// The error of all attempts together, when there are none left: that of the last one, with those before it as its
+    /// [`attempts`](Error::attempts).
+    ///
+    /// No attempt at all means that the host has no address.
+    pub fn failure(&self, mut failures: Vec<Error>) -> Error {
+        let last = failures.pop().unwrap_or_else(|| {
+            Error::connect(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the host has no address",
+            ))
+        });
+        last.with_peer(self.peer()).with_attempts(failures)
+    }
+
     /// How the connection is secured.
     pub fn security(&self) -> Security {
         self.0.settings.security
@@ -223,7 +245,8 @@ impl Endpoint {
         let in_clear = config.security() == Security::Cleartext;
         let mut seed = [0; 32];
         let random = inner.provider.secure_random.fill(&mut seed);
-        let connection = Connection::new(config, seed);
+        let mut connection = Connection::new(config, seed);
+        connection.set_peer(inner.peer.clone());
         Some(match (random, &inner.tls) {
             (Err(_), _) => Session::failed(
                 connection,
@@ -381,6 +404,7 @@ impl EndpointBuilder {
             None => default_provider().map_err(EndpointError::Tls)?,
         };
         Ok(Endpoint(Arc::new(Inner {
+            peer: Peer::host(&host, port),
             host,
             port,
             name,

@@ -266,7 +266,9 @@ fn no_version_in_common_is_named_as_that() {
     let error = wiring.ready().unwrap_err();
     assert!(error.hint().unwrap().contains("in common"), "{error}");
     assert!(
-        error.to_string().starts_with("in the TLS handshake: "),
+        error
+            .to_string()
+            .starts_with("localhost:465: in the TLS handshake: "),
         "{error}"
     );
 }

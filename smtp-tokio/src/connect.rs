@@ -1,9 +1,8 @@
 //! From a host name to a client that is ready.
 
-use std::io;
 use std::net::SocketAddr;
 
-use smtp_proto::Error;
+use smtp_proto::{Error, Wire as _};
 use smtp_rustls::{Endpoint, Session};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -19,13 +18,15 @@ impl Client<TcpStream, Session> {
     /// Cancel safe: to drop the future drops the attempt.
     ///
     /// # Errors
-    /// The failure of the last address that was tried.
+    /// The failure of the last address that was tried, with those before it as its [`attempts`](Error::attempts). It names the
+    /// endpoint and the address.
     pub async fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
         let name = (endpoint.host(), endpoint.port());
         let addresses = timeout(endpoint.timeouts().connect_limit(), lookup_host(name))
             .await
-            .map_err(|_| Error::connect_timeout())?
-            .map_err(Error::connect)?;
+            .map_err(|_| Error::connect_timeout())
+            .and_then(|found| found.map_err(Error::connect))
+            .map_err(|error| error.with_peer(endpoint.peer()))?;
         Self::connect_to(endpoint, &addresses.collect::<Vec<_>>()).await
     }
 
@@ -35,22 +36,28 @@ impl Client<TcpStream, Session> {
     /// Cancel safe: to drop the future drops the attempt.
     ///
     /// # Errors
-    /// The failure of the last address that was tried.
+    /// The failure of the last address that was tried, with those before it as its [`attempts`](Error::attempts). It names the
+    /// endpoint and the address.
     pub async fn connect_to(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<Self, Error> {
-        let mut failure = None;
+        let mut failures = Vec::new();
         for &address in addresses {
-            failure = None;
-            while let Some(session) = endpoint.attempt(failure.as_ref()) {
-                match Self::begin(endpoint, address, session, failure.as_ref()).await {
+            let peer = endpoint.peer().at(address);
+            let mut last: Option<Error> = None;
+            while let Some(session) = endpoint.attempt(last.as_ref()) {
+                match Self::begin(endpoint, address, session, last.as_ref()).await {
                     Ok(client) => return Ok(client),
-                    Err(error) => failure = Some(error),
+                    Err(error) => {
+                        let error = error.with_peer(peer.clone());
+                        failures.push(error.clone());
+                        last = Some(error);
+                    }
                 }
             }
-            if failure.as_ref().is_some_and(|error| !error.is_transient()) {
+            if last.is_some_and(|error| !error.is_transient()) {
                 break;
             }
         }
-        Err(failure.unwrap_or_else(no_address))
+        Err(endpoint.failure(failures))
     }
 
     /// Makes one attempt: `session`, or better, one that knows the address of this end.
@@ -67,16 +74,12 @@ impl Client<TcpStream, Session> {
             .map_err(Error::connect)?;
         stream.set_nodelay(true).map_err(Error::connect)?;
         let local = stream.local_addr().ok();
-        let session = local
+        let mut session = local
             .and_then(|local| endpoint.attempt_from(local.ip(), last_error))
             .unwrap_or(session);
+        session.smtp().set_peer(endpoint.peer().at(address));
         let mut client = Self::from_stream(stream, session);
         client.ready().await?;
         Ok(client)
     }
-}
-
-fn no_address() -> Error {
-    let error = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    Error::connect(error)
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use smtp_proto::{Config, Connection, Error};
+use smtp_proto::{Config, Connection, Error, Peer};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
@@ -37,15 +37,19 @@ impl Client<UnixStream, Connection> {
     /// Cancel safe: to drop the future drops the attempt.
     ///
     /// # Errors
-    /// If there is no server to connect to, or the connection's failure.
+    /// If there is no server to connect to, or the connection's failure. It names the path.
     pub async fn connect_unix(path: impl AsRef<Path>, policy: Arc<Config>) -> Result<Self, Error> {
         let seed = seed().map_err(Error::connect)?;
-        let connection = Connection::new(policy, seed);
+        let mut connection = Connection::new(policy, seed);
+        let path = path.as_ref();
+        let peer = Peer::path(path.to_string_lossy());
+        connection.set_peer(peer.clone());
         let limit = connection.timeouts().connect_limit();
         let stream = timeout(limit, UnixStream::connect(path))
             .await
-            .map_err(|_| Error::connect_timeout())?
-            .map_err(Error::connect)?;
+            .map_err(|_| Error::connect_timeout())
+            .and_then(|made| made.map_err(Error::connect))
+            .map_err(|error| error.with_peer(peer))?;
         let mut client = Self::from_stream(stream, connection);
         client.ready().await?;
         Ok(client)

@@ -58,11 +58,25 @@ async fn every_address_is_tried_while_it_may_go_better_elsewhere() {
         .unwrap();
     client.quit().await.unwrap();
 
-    let error = Client::connect_to(&endpoint, &[closed]).await.unwrap_err();
+    let name = format!("localhost:{}", server.port());
+    let addresses = closed_ports();
+    let error = Client::connect_to(&endpoint, &addresses).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error}");
     assert_eq!(error.stage(), Stage::Connect);
+    assert_tried(&error, &name, &addresses);
     let error = Client::connect_to(&endpoint, &[]).await.unwrap_err();
     assert_eq!(error.stage(), Stage::Connect);
+    assert_tried(&error, &name, &[]);
+
+    // A failure after connecting names the server, too.
+    let cut = Action::cut();
+    let server = Server::start(Config::new().on(smtp_test::Stage::EndOfData, cut)).unwrap();
+    let mut client = Client::connect(&cleartext(server.port())).await.unwrap();
+    let outcome = client.send(mail()).await.unwrap();
+    let error = outcome.error().unwrap();
+    let name = format!("localhost:{}", server.port());
+    assert_eq!(error.endpoint(), Some(&*name));
+    assert_eq!(error.address(), Some(server.addr()));
 }
 
 #[tokio::test]
@@ -73,6 +87,7 @@ async fn a_refusal_for_good_is_not_asked_for_twice() {
         .await
         .unwrap_err();
     assert_eq!(error.reply().unwrap().code().as_u16(), 554);
+    assert_eq!(error.address(), Some(server.addr()));
     assert_eq!(server.sessions().len(), 1);
 }
 
@@ -84,6 +99,7 @@ async fn a_name_that_does_not_resolve_is_an_error_of_connecting() {
         .unwrap();
     let error = Client::connect(&endpoint).await.unwrap_err();
     assert_eq!(error.stage(), Stage::Connect);
+    assert_tried(&error, "nowhere.invalid:25", &[]);
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! What the tests of all three adapters share: mails, policies, and the judge of outcomes.
 #![allow(dead_code, unused_macros, reason = "each test file uses its part")]
 
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use smtp_proto::{
-    Config, Connection, ErrorKind, Event, Fate, Mail, Outcome, Security, Streamed, Timeouts,
+    Config, Connection, Error, ErrorKind, Event, Fate, Mail, Outcome, Security, Streamed, Timeouts,
 };
 use smtp_test::{Log, StoredMail};
 
@@ -72,6 +73,28 @@ pub(crate) fn long_text(octets: usize) -> String {
         ));
     }
     text
+}
+
+/// Three addresses at which nobody listens.
+pub(crate) fn closed_ports() -> [SocketAddr; 3] {
+    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap())
+}
+
+/// The error of connecting names the endpoint, and of each address its failure.
+#[track_caller]
+pub(crate) fn assert_tried(error: &Error, endpoint: &str, addresses: &[SocketAddr]) {
+    let text = error.to_string();
+    assert_eq!(error.endpoint(), Some(endpoint), "{text}");
+    let tried = error.attempts().iter().chain([error]);
+    let tried: Vec<SocketAddr> = tried.filter_map(Error::address).collect();
+    assert_eq!(tried, addresses, "{text}");
+    assert!(text.starts_with(endpoint), "{text}");
+    for address in addresses {
+        assert!(text.contains(&address.to_string()), "{text}");
+    }
+    let failures = text.matches("connecting: ").count();
+    assert_eq!(failures, addresses.len().max(1), "{text}");
 }
 
 /// How far a mail came by its outcome; the same for all recipients.

@@ -1,0 +1,91 @@
+use alloc::format;
+use alloc::string::ToString as _;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use super::{Error, Peer, TransportError};
+use crate::config::{Config, Security};
+use crate::connection::Connection;
+use crate::mail::Mail;
+use crate::time::Time;
+
+fn address(last: u8) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, last], 587))
+}
+
+fn refused() -> TransportError {
+    std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into()
+}
+
+#[test]
+fn each_attempt_is_named_with_its_failure() {
+    let peer = Peer::host("mail.example.org", 587);
+    let first = Error::connect_timeout().with_peer(peer.clone().at(address(1)));
+    let last = Error::connect(refused()).with_peer(peer.at(address(2)));
+    let error = last.with_attempts(Vec::from([first]));
+    assert_eq!(
+        error.to_string(),
+        "mail.example.org:587 (192.0.2.2): connecting: connection refused; \
+         before that, 192.0.2.1: connecting: timed out waiting for the address to answer"
+    );
+    assert_eq!(error.endpoint(), Some("mail.example.org:587"));
+    assert_eq!(error.address(), Some(address(2)));
+    assert_eq!(error.attempts()[0].address(), Some(address(1)));
+}
+
+#[test]
+fn the_text_is_bounded_however_long_the_name_and_however_many_the_attempts() {
+    let attempts = (0..=u8::MAX).map(|last| {
+        let error = std::io::Error::other("very long indeed ".repeat(100));
+        Error::connect(error).with_peer(Peer::path("/long".repeat(1000)).at(address(last)))
+    });
+    let error = Error::connect(refused())
+        .with_peer(Peer::path("/a\u{1b}[2J".repeat(1000)))
+        .with_attempts(attempts.collect());
+    let text = error.to_string();
+    assert!(text.len() <= 1024, "{} bytes", text.len());
+    assert!(text.ends_with("; and 252 more"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+    assert_eq!(error.attempts().len(), 256);
+}
+
+#[test]
+fn the_first_name_stays() {
+    let error = Error::connect_timeout().with_peer(Peer::host("a.example", 25));
+    let error = error.with_peer(Peer::host("b.example", 25));
+    assert_eq!(error.endpoint(), Some("a.example:25"));
+}
+
+#[test]
+fn a_connection_names_its_server_in_the_error_of_each_mail_and_in_its_own() {
+    let config = Config::builder("client.example.org".parse().unwrap())
+        .security(Security::Cleartext)
+        .build();
+    let mut connection = Connection::new(Arc::new(config.unwrap()), [0; 32]);
+    connection.set_peer(Peer::host("mail.example.org", 25).at(address(7)));
+    let needs_utf8 = Mail::new(
+        "a@example.org",
+        ["\u{fc}@example.org"],
+        "Subject: x\r\n\r\n",
+    );
+    let unsent = connection.submit(needs_utf8.unwrap());
+    for input in ["220 ready\r\n", "250 hello\r\n"] {
+        let count = connection.poll_transmit(Time::ORIGIN);
+        let count = count.map_or(0, |transmit| transmit.len());
+        connection.handle_sent(Time::ORIGIN, count);
+        connection.handle_input(Time::ORIGIN, input.as_bytes());
+    }
+    let outcome = connection.poll_outcome(unsent).unwrap().unwrap();
+    let error = outcome.error().unwrap();
+    assert_eq!(error.endpoint(), Some("mail.example.org:25"));
+    let fate = format!("{}", outcome.deliveries()[0].fate());
+    assert!(
+        fate.starts_with("not sent: mail.example.org:25 (192.0.2.7:587): at MAIL"),
+        "{fate}"
+    );
+
+    connection.handle_eof(Time::ORIGIN);
+    let error = connection.poll_ready().unwrap().unwrap_err();
+    assert_eq!(error.address(), Some(address(7)));
+}
