@@ -157,6 +157,12 @@ fn expected(
         (None, None, None) => (false, false),
         (None, None, Some(_)) if convertible => (false, true),
         _ if utf8_offered => (true, false),
+        (Some(_), ..) if recodes => {
+            return Ok(Said {
+                recoded: true,
+                ..expected(&TEXTS[0], envelope, offered, false)?
+            });
+        }
         (Some(_), ..) => return of_text("SMTPUTF8", text.header),
         (None, Some(place), _) => return of_address("SMTPUTF8", place),
         (None, None, Some(place)) if cfg!(feature = "idna") => {
@@ -443,7 +449,8 @@ fn a_recoder_is_not_asked_by_a_server_that_takes_the_text_as_it_is() {
     for (text, lacking) in [
         (&TEXTS[0], &OFFERS[..]),
         (&TEXTS[1], &[]),
-        (&TEXTS[2], &["SMTPUTF8"]),
+        (&TEXTS[2], &["8BITMIME"]),
+        (&TEXTS[3], &["8BITMIME"]),
         (&TEXTS[4], &[]),
     ] {
         let mail = mail(text, &ENVELOPES[0])
@@ -451,7 +458,7 @@ fn a_recoder_is_not_asked_by_a_server_that_takes_the_text_as_it_is() {
             .build()
             .unwrap();
         let (outcome, ..) = send(Pipelining::Envelope, mail, lacking);
-        assert_eq!(outcome.is_accepted(), text.header.is_none());
+        assert!(outcome.is_accepted());
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is to be replaced in a text; all the rest stays octet for octet.
+//! What is to be replaced in a text; all the rest stays byte for byte.
 
 use std::ops::Range;
 
@@ -22,10 +22,6 @@ impl Edits {
 
     pub(crate) fn insert(&mut self, at: usize, what: impl Into<Vec<u8>>) {
         self.replace(at..at, what);
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
     }
 
     /// Puts them in the order of the text. Of those at one place, the first stays the first.

@@ -38,14 +38,23 @@ impl Encoding {
     /// is kept as it is.
     pub(crate) fn encode(self, body: &[u8]) -> Vec<u8> {
         match self {
-            Self::QuotedPrintable => quoted_printable::encode(body),
+            Self::QuotedPrintable => quoted_printable(body),
             Self::Base64 => base64(body),
         }
     }
 }
 
-/// The first octet that is not fit for seven bits: above 127, a NUL, a CR or LF by itself, or one too many in its line.
+/// The first byte that is not fit for seven bits: above 127, a NUL, a CR or LF by itself, or one too many in its line.
 pub(crate) fn first_unfit(text: &[u8]) -> Option<usize> {
+    first_wrong(text, |byte| matches!(byte, 0 | b'\r' | 128..))
+}
+
+/// The same, those above 127 passed over.
+pub(crate) fn first_unfit_but_for_high(text: &[u8]) -> Option<usize> {
+    first_wrong(text, |byte| matches!(byte, 0 | b'\r'))
+}
+
+fn first_wrong(text: &[u8], is_wrong: impl Fn(u8) -> bool) -> Option<usize> {
     let mut start = 0;
     while start < text.len() {
         let line = &text[start..];
@@ -57,7 +66,7 @@ pub(crate) fn first_unfit(text: &[u8]) -> Option<usize> {
         let wrong = content
             .iter()
             .take(LONGEST_LINE + 1)
-            .position(|&octet| matches!(octet, 0 | b'\r' | 128..));
+            .position(|&byte| is_wrong(byte));
         let too_long = (content.len() > LONGEST_LINE).then_some(LONGEST_LINE);
         let bare = (!ended && len < line.len()).then_some(len);
         if let Some(at) = wrong.or(too_long).or(bare) {
@@ -76,6 +85,48 @@ fn has_only_lines(body: &[u8]) -> bool {
     (crs, lfs) == (pairs, pairs)
 }
 
+/// Lines with CRLF as quoted-printable (RFC 2045, section 6.7), of which none begins as a boundary line does.
+///
+/// Soft line breaks make lines that were none: what followed `--` in the middle of a line could become a boundary of the
+/// multipart around it, and begin a part that its author never wrote.
+fn quoted_printable(body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len() + body.len() / 8);
+    let mut rest = body;
+    while !rest.is_empty() {
+        let end = memchr::memmem::find(rest, b"\r\n");
+        let line = &rest[..end.unwrap_or(rest.len())];
+        let mut column = 0;
+        for (index, &byte) in line.iter().enumerate() {
+            let is_last = index + 1 == line.len();
+            // One more is for the `=` of a soft line break, which the last of a line does not need.
+            let room = LONGEST_ENCODED - usize::from(!is_last);
+            let at_line_start = |column| column == 0 && line[index..].starts_with(b"--");
+            let len = |column| match byte {
+                b'-' if at_line_start(column) => 3,
+                b' ' | b'\t' if is_last => 3,
+                b' '..=b'~' | b'\t' if byte != b'=' => 1,
+                _ => 3,
+            };
+            if column + len(column) > room {
+                out.extend_from_slice(b"=\r\n");
+                column = 0;
+            }
+            let len = len(column);
+            column += len;
+            if len == 1 {
+                out.push(byte);
+            } else {
+                out.extend_from_slice(format!("={byte:02X}").as_bytes());
+            }
+        }
+        if end.is_some() {
+            out.extend_from_slice(b"\r\n");
+        }
+        rest = &rest[line.len() + if end.is_some() { 2 } else { 0 }..];
+    }
+    out
+}
+
 fn base64(body: &[u8]) -> Vec<u8> {
     let mut out = String::with_capacity(body.len() / 3 * 4 + body.len() / OCTETS_A_LINE * 2 + 4);
     for (number, octets) in body.chunks(OCTETS_A_LINE).enumerate() {
@@ -89,6 +140,9 @@ fn base64(body: &[u8]) -> Vec<u8> {
 
 /// RFC 5322, section 2.1.1.
 const LONGEST_LINE: usize = 998;
+
+/// RFC 2045, section 6.7, rule 5.
+const LONGEST_ENCODED: usize = 76;
 
 /// What makes 76 characters (RFC 2045, section 6.8).
 const OCTETS_A_LINE: usize = 57;

@@ -13,12 +13,15 @@ pub struct RecodeError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RecodeFault {
-    /// It is signed, in whole or in part: a field such as `DKIM-Signature`, `multipart/signed` or `application/pkcs7-mime`.
-    /// The signature would no longer match.
+    /// It is signed, in whole or in part: a field such as `DKIM-Signature`, `multipart/signed` or
+    /// `application/pkcs7-mime`, with whatever comments and white space. The signature would no
+    /// longer match.
     Signed,
     /// It is encrypted: `multipart/encrypted`.
     Encrypted,
-    /// A header has octets above 127, which only SMTPUTF8 can carry, or what no header may have.
+    /// A header field has bytes above 127 in a charset that is not known, or in a place that has no
+    /// 7-bit form, such as an address; or the header section has what none may have: NULs, bare line
+    /// ends, lines that are too long.
     Header,
     /// A part is encoded already, or in a way not known here, and is not seven-bit text all the same.
     Encoded,
@@ -27,7 +30,9 @@ pub enum RecodeFault {
     Type,
     /// There is something between the parts, or before or behind them.
     OutsideParts,
-    /// It is not MIME that can be read.
+    /// It is not MIME that all readers understand in the same way: a `Content-Type` that breaks the
+    /// grammar, or two of them; a line that may be a boundary line or not; a line in the header
+    /// section that is no field.
     Malformed,
     /// Parts are within parts more than a hundred times over.
     TooDeep,
@@ -64,7 +69,7 @@ impl fmt::Display for RecodeFault {
         f.write_str(match self {
             Self::Signed => "signature that would no longer match",
             Self::Encrypted => "encrypted part",
-            Self::Header => "header that is not seven-bit text",
+            Self::Header => "header field that has no seven-bit form",
             Self::Encoded => "part that is encoded and yet not seven-bit text",
             Self::Type => "part of a type that may not be encoded",
             Self::OutsideParts => "octets outside of parts that are not seven-bit text",

@@ -24,21 +24,33 @@
 //! ```
 //!
 //! # What is changed
-//! Only the body of a part that is not seven-bit text, and the field `Content-Transfer-Encoding` of that part and of those
-//! around it. Every other octet stays as it is: other fields, their order and folding, the boundaries, parts that were fit.
+//! The body of a part that is not seven-bit text, the field `Content-Transfer-Encoding` of that part
+//! and of those around it, and fields that are not ASCII. Every other byte stays as it is: other
+//! fields, their order and folding, the boundaries, parts that were fit.
 //!
 //! - A part of type `text` becomes quoted-printable, or base64 where that is shorter; any other becomes base64.
 //! - Multiparts and enclosed messages may not be encoded themselves (RFC 2045, section 6.4); their parts are, at any depth.
 //! - A mail without `MIME-Version` gets one. If it has no `Content-Type` either, it gets that as well: in UTF-8 if it is
 //!   that, else in `unknown-8bit` (RFC 1428, section 3).
+//! - Fields in UTF-8 become encoded words (RFC 2047), in display names and comments of address
+//!   fields and in fields of text, `Subject` and unknown ones among them. `name` and `filename`
+//!   become extended parameters (RFC 2231). Fields that are not UTF-8 are taken to be in the
+//!   `charset` of the same header section, if that is a well-known one of single bytes.
+//! - No line of an encoded part begins with `--`, so that none becomes a boundary line.
 //!
 //! # What is refused
 //! A mail that is signed or encrypted is never changed, nor one that is not sound MIME: see [`RecodeFault`].
+//! Comments, white space and blanks in front of a colon are read as the grammar has them (RFC 5322,
+//! sections 3.2 and 4.5). Where readers may differ on what a field or a line means, it is an error.
 
 mod edit;
 mod encode;
 mod error;
+mod header;
+mod parts;
+mod structured;
 mod walk;
+mod words;
 
 use bytes::Bytes;
 

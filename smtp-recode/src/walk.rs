@@ -1,12 +1,14 @@
-//! The parts of a mail, and what has to be changed in them.
+//! The parts of a message, and what has to be changed in them.
 
 use std::ops::Range;
 
-use mailparse::{MailHeader, MailHeaderMap, ParsedMail, parse_mail};
-
 use crate::edit::Edits;
-use crate::encode::{Encoding, first_unfit};
+use crate::encode::{Encoding, first_unfit, first_unfit_but_for_high};
 use crate::error::{RecodeError, RecodeFault};
+use crate::header::{Field, Header};
+use crate::parts::parts;
+use crate::structured::{Value, only_word};
+use crate::words::{Charset, seven_bit, single_byte_charset};
 
 /// What has to be changed in a text to make it fit for seven bits, in the order of the text.
 pub(crate) fn edits(text: &[u8]) -> Result<Edits, RecodeError> {
@@ -23,160 +25,207 @@ struct Walk<'t> {
     edits: Edits,
 }
 
-impl<'t> Walk<'t> {
-    /// The mail itself, or a message within it.
+/// What a part is if no field says so.
+#[derive(Clone, Copy)]
+enum Unlabeled {
+    Text,
+    Message,
+}
+
+impl Walk<'_> {
+    /// The message itself, or one within it.
     fn message(&mut self, at: Range<usize>, deeper: usize) -> Result<(), RecodeError> {
-        let (text, start) = (self.text, at.start);
-        let message =
-            parse_mail(&text[at]).map_err(|_| RecodeError::new(start, RecodeFault::Malformed))?;
-        let before = self.edits.len();
-        self.part(&message, deeper)?;
-        if self.edits.len() == before || message.headers.get_first_header(VERSION).is_some() {
+        let header = Header::read(self.text, at.clone())?;
+        if !self.part(&header, at, Unlabeled::Text, deeper)? || header.has(VERSION) {
             return Ok(());
         }
         let mut fields = format!("{VERSION}: 1.0\r\n");
-        if message.headers.get_first_header(TYPE).is_none() {
-            let charset = match str::from_utf8(body(&message)) {
+        if !header.has(TYPE) {
+            let charset = match str::from_utf8(&self.text[header.body()]) {
                 Ok(_) => "utf-8",
                 Err(_) => "unknown-8bit",
             };
             fields.push_str(&format!("{TYPE}: text/plain; charset={charset}\r\n"));
         }
-        self.add_fields(&message, fields)
+        self.add_fields(&header, fields)
     }
 
-    fn part(&mut self, part: &ParsedMail<'t>, deeper: usize) -> Result<(), RecodeError> {
-        if first_unfit(part.raw_bytes).is_none() {
-            return Ok(());
+    /// A part, or all of a message. Returns whether its body is another now.
+    fn part(
+        &mut self,
+        header: &Header<'_>,
+        at: Range<usize>,
+        default: Unlabeled,
+        deeper: usize,
+    ) -> Result<bool, RecodeError> {
+        let (text, start) = (self.text, at.start);
+        if first_unfit(&text[at]).is_none() {
+            return Ok(false);
         }
-        let start = self.offset(part.raw_bytes);
         let fault = |reason| RecodeError::new(start, reason);
-        if let Some(seal) = seal(part) {
-            return Err(fault(seal));
+        if SIGNATURES.into_iter().any(|name| header.has(name)) {
+            return Err(fault(RecodeFault::Signed));
         }
-        if let Some(at) = first_unfit(header(part)) {
-            return Err(RecodeError::new(start + at, RecodeFault::Header));
+        let kind = match header.only(TYPE)? {
+            Some(field) => Value::content_type(field.value(text))
+                .ok_or_else(|| RecodeError::new(field.place().start, RecodeFault::Malformed))?,
+            None => default.kind(),
+        };
+        let body = header.body();
+        let body_is_unfit = first_unfit(&text[body.clone()]).is_some();
+        if body_is_unfit {
+            match &*kind.kind {
+                "multipart/encrypted" => return Err(fault(RecodeFault::Encrypted)),
+                "multipart/signed" | "application/pkcs7-mime" | "application/x-pkcs7-mime" => {
+                    return Err(fault(RecodeFault::Signed));
+                }
+                _ => {}
+            }
         }
-        let field = self.encoding_field(part)?;
-        if field.as_ref().is_some_and(|field| !is_identity(field)) {
+        self.fields(header, start, &kind)?;
+        if !body_is_unfit {
+            return Ok(false);
+        }
+        let field = header.only(ENCODING)?;
+        if field.is_some_and(|field| !is_identity(field.value(text))) {
             return Err(fault(RecodeFault::Encoded));
         }
         let deeper = deeper
             .checked_sub(1)
             .ok_or_else(|| fault(RecodeFault::TooDeep))?;
-        let encoding = match &*part.ctype.mimetype {
-            kind if kind.starts_with("multipart/") => {
-                if part.subparts.is_empty() {
-                    return Err(fault(RecodeFault::Type));
-                }
-                for part in &part.subparts {
-                    self.part(part, deeper)?;
-                }
+        let encoding = match &*kind.kind {
+            name if name.starts_with("multipart/") => {
+                let default = match name {
+                    "multipart/digest" => Unlabeled::Message,
+                    _ => Unlabeled::Text,
+                };
+                self.multipart(&kind, body, default, deeper)
+                    .map_err(|error| error.unwrap_or_else(|| fault(RecodeFault::Type)))?;
                 None
             }
             "message/rfc822" | "message/global" => {
-                self.message(self.place(body(part)), deeper)?;
+                self.message(body, deeper)?;
                 None
             }
-            kind if kind.starts_with("message/") => return Err(fault(RecodeFault::Type)),
-            kind => Some(self.encode(body(part), kind.starts_with("text/"))),
+            name if name.starts_with("message/") => return Err(fault(RecodeFault::Type)),
+            name => Some(self.encode(body, name.starts_with("text/"))),
         };
         match (encoding, field) {
             (Some(encoding), Some(field)) => self.replace_value(field, encoding.name()),
             (Some(encoding), None) => {
-                self.add_fields(part, format!("{ENCODING}: {}\r\n", encoding.name()))?;
+                self.add_fields(header, format!("{ENCODING}: {}\r\n", encoding.name()))?;
             }
             (None, Some(field)) => self.replace_value(field, "7bit"),
             (None, None) => {}
         }
+        Ok(true)
+    }
+
+    /// Makes those fields fit that are not.
+    fn fields(
+        &mut self,
+        header: &Header<'_>,
+        start: usize,
+        kind: &Value,
+    ) -> Result<(), RecodeError> {
+        let text = self.text;
+        let section = &text[start..header.body().start];
+        if let Some(at) = first_unfit_but_for_high(section) {
+            return Err(RecodeError::new(start + at, RecodeFault::Header));
+        }
+        let charset: Option<Charset> = kind.parameter("charset").and_then(single_byte_charset);
+        for field in header.fields() {
+            let value = field.value(text);
+            if value.is_ascii() {
+                continue;
+            }
+            let separator = field.separator(text);
+            let value_start = separator.end;
+            let value = &text[value_start..field.place().end];
+            let fault = |at| RecodeError::new(value_start + at, RecodeFault::Header);
+            let words =
+                seven_bit(field.name(text), &text[separator], value, charset).map_err(fault)?;
+            if first_unfit(&words).is_some() {
+                return Err(fault(0));
+            }
+            self.edits.replace(field.place(), words);
+        }
         Ok(())
     }
 
-    fn encode(&mut self, body: &[u8], is_text: bool) -> Encoding {
-        let encoding = Encoding::for_part(body, is_text);
-        let mut encoded = encoding.encode(body);
-        let place = self.place(body);
+    /// The parts of a multipart; `None` is the error that there are none to be found.
+    fn multipart(
+        &mut self,
+        kind: &Value,
+        body: Range<usize>,
+        default: Unlabeled,
+        deeper: usize,
+    ) -> Result<(), Option<RecodeError>> {
+        let start = body.start;
+        let boundary = kind.parameter("boundary").ok_or(None)?;
+        let sound = !boundary.is_empty() && boundary.is_ascii() && !boundary.ends_with(b" ");
+        let malformed = || RecodeError::new(start, RecodeFault::Malformed);
+        let parts = sound
+            .then(|| parts(self.text, body, boundary))
+            .flatten()
+            .ok_or_else(malformed)?;
+        if parts.is_empty() {
+            return Err(None);
+        }
+        for part in parts {
+            if first_unfit(&self.text[part.clone()]).is_some() {
+                let header = Header::read(self.text, part.clone())?;
+                self.part(&header, part, default, deeper)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn encode(&mut self, body: Range<usize>, is_text: bool) -> Encoding {
+        let bytes = &self.text[body.clone()];
+        let encoding = Encoding::for_part(bytes, is_text);
+        let mut encoded = encoding.encode(bytes);
         // A line end in front of a boundary is no longer part of what is in front.
-        if encoding == Encoding::Base64 && place.end == self.text.len() {
+        if encoding == Encoding::Base64 && body.end == self.text.len() {
             encoded.extend_from_slice(b"\r\n");
         }
-        self.edits.replace(place, encoded);
+        self.edits.replace(body, encoded);
         encoding
     }
 
-    /// The field that states how the part is encoded.
-    fn encoding_field<'p>(
-        &self,
-        part: &'p ParsedMail<'_>,
-    ) -> Result<Option<&'p MailHeader<'p>>, RecodeError> {
-        match part.headers.get_all_headers(ENCODING)[..] {
-            [] => Ok(None),
-            [field] => Ok(Some(field)),
-            [_, second, ..] => Err(RecodeError::new(
-                self.offset(second.get_key_raw()),
-                RecodeFault::Malformed,
-            )),
-        }
+    /// Gives a field another value. Blanks in front of the colon go, for the readers that do not know the field with them.
+    fn replace_value(&mut self, field: &Field, value: &str) {
+        let separator = field.separator(self.text);
+        let colon = field.value_start() - 1;
+        self.edits.replace(separator.start..colon, "");
+        self.edits.replace(separator.end..field.place().end, value);
     }
 
-    fn replace_value(&mut self, field: &MailHeader<'_>, value: &str) {
-        self.edits.replace(self.place(field.get_value_raw()), value);
-    }
-
-    /// Adds fields at the end of the header.
-    fn add_fields(&mut self, part: &ParsedMail<'t>, fields: String) -> Result<(), RecodeError> {
-        let end = self.place(header(part)).end;
-        match header(part).strip_suffix(b"\r\n") {
-            Some(fields) if fields.is_empty() || fields.ends_with(b"\r\n") => {}
-            _ => return Err(RecodeError::new(end, RecodeFault::Malformed)),
-        }
-        self.edits.insert(end - "\r\n".len(), fields);
+    /// Adds fields at the end of the header section.
+    fn add_fields(&mut self, header: &Header<'_>, fields: String) -> Result<(), RecodeError> {
+        let end = header
+            .end()
+            .ok_or_else(|| RecodeError::new(header.body().start, RecodeFault::Malformed))?;
+        self.edits.insert(end, fields);
         Ok(())
     }
-
-    /// Where a slice of the text is in it.
-    fn place(&self, slice: &[u8]) -> Range<usize> {
-        let start = self.offset(slice);
-        start..start + slice.len()
-    }
-
-    fn offset(&self, slice: &[u8]) -> usize {
-        slice.as_ptr().addr() - self.text.as_ptr().addr()
-    }
 }
 
-/// Why this part, and all that is within it, may not be changed.
-fn seal(part: &ParsedMail<'_>) -> Option<RecodeFault> {
-    let signed = |name| part.headers.get_first_header(name).is_some();
-    match &*part.ctype.mimetype {
-        "multipart/encrypted" => Some(RecodeFault::Encrypted),
-        "multipart/signed" | "application/pkcs7-mime" | "application/x-pkcs7-mime" => {
-            Some(RecodeFault::Signed)
+impl Unlabeled {
+    fn kind(self) -> Value {
+        let kind = match self {
+            Self::Text => "text/plain",
+            Self::Message => "message/rfc822",
+        };
+        Value {
+            kind: kind.to_owned(),
+            parameters: None,
         }
-        _ if SIGNATURES.into_iter().any(signed) => Some(RecodeFault::Signed),
-        _ => None,
     }
 }
 
-fn is_identity(field: &MailHeader<'_>) -> bool {
-    let value = field.get_value();
-    let word = value.split(['(', ';']).next().unwrap_or_default().trim();
-    ["7bit", "8bit", "binary"]
-        .iter()
-        .any(|identity| word.eq_ignore_ascii_case(identity))
-}
-
-/// The fields of a part and the empty line behind them.
-fn header<'t>(part: &ParsedMail<'t>) -> &'t [u8] {
-    &part.raw_bytes[..header_len(part)]
-}
-
-fn body<'t>(part: &ParsedMail<'t>) -> &'t [u8] {
-    &part.raw_bytes[header_len(part)..]
-}
-
-fn header_len(part: &ParsedMail<'_>) -> usize {
-    part.get_headers().get_raw_bytes().len()
+fn is_identity(value: &[u8]) -> bool {
+    only_word(value).is_some_and(|word| matches!(&*word, "7bit" | "8bit" | "binary"))
 }
 
 /// Fields that sign the body of a message: RFC 6376, RFC 8617, RFC 4870.

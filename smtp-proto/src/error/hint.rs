@@ -158,7 +158,9 @@ fn of_need(stage: Stage, need: &Need, place: Option<&Place>) -> Option<&'static 
             Some("servers offer it only to hosts that they are told to trust")
         }
         (Stage::Mail, Need::SmtpUtf8) => match (place?.field(), place?.offset()) {
-            (Field::Text, _) => Some("encode words in headers as RFC 2047 says"),
+            (Field::Text, _) => Some(
+                "encode words in headers as RFC 2047 says, or have the text recoded on its way",
+            ),
             (Field::Sender | Field::Recipient(_), Some(_)) => {
                 Some("a local part has no other form: only a server with SMTPUTF8 takes it")
             }

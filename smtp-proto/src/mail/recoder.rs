@@ -18,13 +18,13 @@ pub(super) struct Recoder(Arc<Recode>);
 type Recode = dyn Fn(&Bytes) -> Result<Bytes, TransportError> + Send + Sync;
 
 impl MailBuilder {
-    /// Makes another text of this one for a server that cannot take it: without 8BITMIME where it has octets above 127, without
-    /// BINARYMIME or CHUNKING where it is [`binary`](Self::binary).
+    /// Recodes the content for a server that cannot take it: without 8BITMIME where it has bytes
+    /// above 127, without SMTPUTF8 where its header fields have some, without BINARYMIME or
+    /// CHUNKING where it is [`binary`](Self::binary).
     ///
     /// For all other servers the text goes as it is. `recoder` is asked when the server is known, at most once, and gets the text
     /// as it would travel; what it makes has to be ASCII in lines of at most 998 octets, with CRLF line ends. The crate `smtp-recode`
-    /// has one for MIME, `seven_bit`. A text that is [`streamed`](Self::streamed) is never at hand as a whole, and never recoded;
-    /// nor are headers beyond ASCII, which have no other form.
+    /// has one for MIME, `seven_bit`. A text that is [`streamed`](Self::streamed) is never at hand as a whole, and never recoded.
     ///
     /// ```
     /// use core::convert::Infallible;

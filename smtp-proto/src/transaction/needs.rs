@@ -2,7 +2,7 @@
 //!
 //! | what is in the mail | with SMTPUTF8 | without |
 //! | --- | --- | --- |
-//! | octets above 127 in the headers, in a local part, in a parameter | SMTPUTF8, addresses as they are | refused |
+//! | octets above 127 in the headers, in a local part, in a parameter | SMTPUTF8, addresses as they are | refused; headers recoded, on request |
 //! | of all that, only domains beyond ASCII | A-labels, no SMTPUTF8 | A-labels |
 //! | the same, and there are no A-labels to be had | SMTPUTF8, addresses as they are | refused |
 //!
@@ -53,7 +53,12 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, 
         })?;
     }
     let (smtp_utf8, a_labels) = if mail.needs_utf8() {
-        beyond_ascii(mail, capabilities)?
+        match beyond_ascii(mail, capabilities) {
+            Err(_) if mail.has_utf8_headers() && mail.recode()? => {
+                return recoded(mail, capabilities);
+            }
+            result => result?,
+        }
     } else {
         (false, None)
     };
@@ -66,13 +71,7 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, 
     };
     match lacking {
         None => {}
-        Some(_) if mail.recode()? => {
-            let needs = of(mail, capabilities)?;
-            return Ok(Needs {
-                recoded: true,
-                ..needs
-            });
-        }
+        Some(_) if mail.recode()? => return recoded(mail, capabilities),
         Some(Need::BinaryMime) => return Err(unsupported(Need::BinaryMime, mail.not_text())),
         Some(need) => return Err(unsupported(need, mail.first_eight_bit())),
     }
@@ -84,6 +83,15 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, 
         },
         a_labels,
         recoded: false,
+    })
+}
+
+/// What the mail needs with its text recoded, of which nothing is above 127 any more.
+fn recoded(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, Error> {
+    let needs = of(mail, capabilities)?;
+    Ok(Needs {
+        recoded: true,
+        ..needs
     })
 }
 

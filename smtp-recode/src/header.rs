@@ -1,0 +1,144 @@
+//! The header section of a message or of a part, field by field (RFC 5322, sections 2.2 and 4.5).
+
+use std::ops::Range;
+
+use crate::error::{RecodeError, RecodeFault};
+
+/// The fields of a header section, by their positions in the whole text.
+#[derive(Debug)]
+pub(crate) struct Header<'t> {
+    text: &'t [u8],
+    fields: Vec<Field>,
+    /// The body, behind the empty line.
+    body: Range<usize>,
+}
+
+/// A field: its name, and its value as far as the end of its last line.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    name: Range<usize>,
+    value: Range<usize>,
+}
+
+impl<'t> Header<'t> {
+    /// Reads the header section at the beginning of this part of the text.
+    ///
+    /// # Errors
+    /// A line that no field can have, or that some readers take for the end of the header section.
+    pub(crate) fn read(text: &'t [u8], part: Range<usize>) -> Result<Self, RecodeError> {
+        let mut fields: Vec<Field> = Vec::new();
+        let mut start = part.start;
+        while start < part.end {
+            let rest = &text[start..part.end];
+            let len = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+            let line = &rest[..len];
+            let content = line.strip_suffix(b"\n").unwrap_or(line);
+            let content = content.strip_suffix(b"\r").unwrap_or(content);
+            let malformed = || RecodeError::new(start, RecodeFault::Malformed);
+            if content.is_empty() {
+                start += len;
+                break;
+            }
+            let end = start + content.len();
+            if is_blank(content[0]) {
+                // Some readers take a line of blanks for the end of the header section.
+                let field = fields.last_mut().ok_or_else(malformed)?;
+                if content.trim_ascii().is_empty() {
+                    return Err(malformed());
+                }
+                field.value.end = end;
+            } else {
+                let colon = memchr::memchr(b':', content).ok_or_else(malformed)?;
+                let name = content[..colon].trim_ascii_end();
+                if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
+                    return Err(malformed());
+                }
+                fields.push(Field {
+                    name: start..start + name.len(),
+                    value: start + colon + 1..end,
+                });
+            }
+            start += len;
+        }
+        Ok(Self {
+            text,
+            fields,
+            body: start..part.end,
+        })
+    }
+
+    pub(crate) fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// Where the body is.
+    pub(crate) fn body(&self) -> Range<usize> {
+        self.body.clone()
+    }
+
+    /// Where fields can be added: in front of the empty line, which has to be there.
+    pub(crate) fn end(&self) -> Option<usize> {
+        let end = self.body.start.checked_sub(2)?;
+        self.text[end..self.body.start]
+            .eq(b"\r\n")
+            .then_some(end)
+            .filter(|_| (self.fields.last()).is_none_or(|field| field.value.end + 2 == end))
+    }
+
+    /// Whether there is a field of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
+
+    /// The only field of this name.
+    ///
+    /// # Errors
+    /// Where the second one is: which of them counts is for every reader to guess.
+    pub(crate) fn only(&self, name: &str) -> Result<Option<&Field>, RecodeError> {
+        let mut all = self.all(name);
+        match (all.next(), all.next()) {
+            (_, Some(second)) => Err(RecodeError::new(second.name.start, RecodeFault::Malformed)),
+            (first, None) => Ok(first),
+        }
+    }
+
+    fn all(&self, name: &str) -> impl Iterator<Item = &Field> {
+        self.fields
+            .iter()
+            .filter(move |field| field.name(self.text).eq_ignore_ascii_case(name.as_bytes()))
+    }
+}
+
+impl Field {
+    pub(crate) fn name<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        &text[self.name.clone()]
+    }
+
+    /// All behind the colon, but for the end of the last line.
+    pub(crate) fn value<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        &text[self.value.clone()]
+    }
+
+    /// Where the value begins.
+    pub(crate) fn value_start(&self) -> usize {
+        self.value.start
+    }
+
+    /// Where the field is, without the end of its last line.
+    pub(crate) fn place(&self) -> Range<usize> {
+        self.name.start..self.value.end
+    }
+
+    /// What stands between the name and the value proper: blanks, of which those in front of the colon are obsolete, the colon
+    /// and blanks.
+    pub(crate) fn separator(&self, text: &[u8]) -> Range<usize> {
+        let value = self.value(text);
+        let blanks = value.len() - value.trim_ascii_start().len();
+        self.name.end..self.value.start + blanks
+    }
+}
+
+/// A space or a tab.
+pub(crate) const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
