@@ -5,6 +5,7 @@
 
 use alloc::{collections::VecDeque, vec::Vec};
 use core::fmt;
+use core::ops::Range;
 #[cfg(feature = "std")]
 use std::io::IoSlice;
 
@@ -15,14 +16,20 @@ use zeroize::Zeroize;
 #[derive(Default)]
 pub(crate) struct Outbox {
     /// Command bytes, the first `control_sent` of which are sent.
-    control: Vec<u8>,
+    control: Control,
     control_sent: usize,
     /// The end of the command bytes that stand before some piece; those behind it come last.
     control_placed: usize,
     pieces: VecDeque<Piece>,
     pieces_len: usize,
     sent: u64,
-    /// Whether there may be secrets in the command bytes, sent or not.
+}
+
+/// The memory of command bytes, which is wiped wherever it held a secret.
+#[derive(Default)]
+struct Control {
+    bytes: Vec<u8>,
+    /// Whether there may be secrets in the memory, sent or not.
     secret: bool,
 }
 
@@ -34,16 +41,16 @@ struct Piece {
 
 impl Outbox {
     /// The buffer to append command bytes to: they are queued as soon as they are in it.
-    pub(crate) const fn control(&mut self) -> &mut Vec<u8> {
-        &mut self.control
+    pub(crate) fn control(&mut self) -> &mut Vec<u8> {
+        self.control.make_room();
+        &mut self.control.bytes
     }
 
-    /// The same for bytes that are secret: the buffer does not move while they are written, and is wiped when they
-    /// are sent.
+    /// The same for bytes that are secret: at most a line of 12,288 bytes, since the buffer must not move while they are
+    /// written. They are wiped when they are sent, given up or dropped.
     pub(crate) fn secret_control(&mut self) -> &mut Vec<u8> {
-        self.secret = true;
-        self.control.reserve(SECRET_LINE);
-        &mut self.control
+        self.control.secret = true;
+        self.control()
     }
 
     /// Queues a piece of a body, without copying it.
@@ -51,8 +58,8 @@ impl Outbox {
         if body.is_empty() {
             return;
         }
-        let control = self.control.len().saturating_sub(self.control_placed);
-        self.control_placed = self.control.len();
+        let control = self.control.bytes.len().saturating_sub(self.control_placed);
+        self.control_placed = self.control.bytes.len();
         self.pieces_len = self.pieces_len.saturating_add(body.len());
         self.pieces.push_back(Piece { control, body });
     }
@@ -72,7 +79,11 @@ impl Outbox {
 
     fn slices(&self) -> Slices<'_> {
         Slices {
-            control: self.control.get(self.control_sent..).unwrap_or_default(),
+            control: self
+                .control
+                .bytes
+                .get(self.control_sent..)
+                .unwrap_or_default(),
             pieces: self.pieces.iter(),
             body: &[],
             body_left: OFFERED_BODY,
@@ -84,6 +95,7 @@ impl Outbox {
     pub(crate) fn advance(&mut self, n: usize) {
         debug_assert!(n <= self.len(), "more was sent than is queued");
         let mut left = n.min(self.len());
+        let before = self.control_sent;
         self.sent = self
             .sent
             .saturating_add(u64::try_from(left).unwrap_or(u64::MAX));
@@ -105,13 +117,13 @@ impl Outbox {
         }
         self.control_sent = self.control_sent.saturating_add(left);
         self.control_placed = self.control_placed.max(self.control_sent);
+        self.control.wipe_sent(before..self.control_sent);
         self.tidy();
     }
 
     /// Takes away all that is not sent, for good: nothing may be queued behind a gap but to a peer
     /// that will not read it.
     pub(crate) fn clear(&mut self) {
-        self.wipe();
         *self = Self {
             sent: self.sent,
             ..Self::default()
@@ -125,6 +137,7 @@ impl Outbox {
     /// How many bytes are queued and not sent.
     pub(crate) fn len(&self) -> usize {
         self.control
+            .bytes
             .len()
             .saturating_sub(self.control_sent)
             .saturating_add(self.pieces_len)
@@ -149,14 +162,14 @@ impl Outbox {
     /// Gives back memory: an idle connection keeps at most 512 bytes, and one that is never idle
     /// does not collect what it sent.
     fn tidy(&mut self) {
-        let control_left = self.control.len().saturating_sub(self.control_sent);
+        let control_left = self.control.bytes.len().saturating_sub(self.control_sent);
         if control_left == 0 {
-            self.wipe();
-            self.control.clear();
+            self.control.wipe();
+            self.control.bytes.clear();
             (self.control_sent, self.control_placed) = (0, 0);
-            self.control.shrink_to(KEPT_CONTROL);
+            self.control.bytes.shrink_to(KEPT_CONTROL);
         } else if self.control_sent > control_left.max(KEPT_CONTROL) {
-            self.control.drain(..self.control_sent);
+            self.control.bytes.drain(..self.control_sent);
             self.control_placed = self.control_placed.saturating_sub(self.control_sent);
             self.control_sent = 0;
         }
@@ -164,13 +177,48 @@ impl Outbox {
             self.pieces.shrink_to(KEPT_PIECES);
         }
     }
+}
 
+impl Control {
+    /// Makes room for a line if what is here is secret or will be: a vector that grows by itself leaves a copy behind.
+    fn make_room(&mut self) {
+        let free = self.bytes.capacity().saturating_sub(self.bytes.len());
+        if self.secret && free < SECRET_LINE {
+            drop(widen(&mut self.bytes));
+        }
+    }
+
+    /// Wipes what was sent, since it may be long until all is.
+    fn wipe_sent(&mut self, sent: Range<usize>) {
+        if self.secret
+            && let Some(sent) = self.bytes.get_mut(sent)
+        {
+            sent.zeroize();
+        }
+    }
+
+    /// Wipes all of the memory, also what is no longer counted in.
     fn wipe(&mut self) {
         if self.secret {
-            self.control.zeroize();
+            self.bytes.zeroize();
             self.secret = false;
         }
     }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+/// Moves bytes to where a line has room behind them; returns where they were, wiped.
+fn widen(bytes: &mut Vec<u8>) -> Vec<u8> {
+    let mut wider = Vec::with_capacity(bytes.len().saturating_add(SECRET_LINE));
+    wider.extend_from_slice(bytes);
+    let mut before = core::mem::replace(bytes, wider);
+    before.as_mut_slice().zeroize();
+    before
 }
 
 impl fmt::Debug for Outbox {
@@ -477,7 +525,9 @@ mod tests {
             outbox.push(Bytes::from_static(b"body"));
         }
         outbox.advance(outbox.len());
-        assert!(outbox.control.capacity() + outbox.pieces.capacity() * size_of::<Piece>() <= 512);
+        assert!(
+            outbox.control.bytes.capacity() + outbox.pieces.capacity() * size_of::<Piece>() <= 512
+        );
     }
 
     #[test]
@@ -488,8 +538,29 @@ mod tests {
             outbox.control().extend([b'c'; 100]);
             outbox.advance(100);
         }
-        assert!(outbox.control.capacity() < 4 * KEPT_CONTROL);
+        assert!(outbox.control.bytes.capacity() < 4 * KEPT_CONTROL);
         assert_eq!((outbox.len(), outbox.sent()), (1, 1_000_000));
+    }
+
+    #[test]
+    fn a_secret_is_wiped_as_it_is_sent_and_moves_without_a_trace() {
+        let mut outbox = Outbox::default();
+        outbox.control().extend(b"NOOP\r\n");
+        outbox.secret_control().extend(b"AUTH PLAIN c2VjcmV0\r\n");
+        let capacity = outbox.control.bytes.capacity();
+        assert!(capacity >= SECRET_LINE);
+        outbox.advance(20);
+        assert_eq!(
+            outbox.control.bytes,
+            b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0jcmV0\r\n"
+        );
+        assert_eq!(widen(&mut outbox.control.bytes), [0; 27]);
+        // A line behind it has room beforehand, however often.
+        outbox.control().extend([b'c'; SECRET_LINE]);
+        outbox.control().extend([b'c'; SECRET_LINE]);
+        assert_eq!(bytes(&outbox.offer()).len(), 7 + 2 * SECRET_LINE);
+        outbox.advance(outbox.len());
+        assert!(!outbox.control.secret && outbox.control.bytes.capacity() <= KEPT_CONTROL);
     }
 
     #[test]

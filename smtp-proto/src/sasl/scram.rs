@@ -7,9 +7,9 @@ use base64::{
 };
 
 use super::{
-    Context, CredentialsError, Exchange, Failure, Mechanism, Name,
+    Context, CredentialsError, Exchange, Failure, Mechanism, Name, base64_len,
     credentials::{Part, check},
-    escape_name,
+    encode_base64, escape_name,
 };
 use crate::Secret;
 
@@ -346,7 +346,12 @@ impl Opening {
             .hash
             .keys(self.password.expose(), &first.salt, first.iterations);
         let proof = self.hash.proof(&keys.client, &auth_message);
-        let response = format!("{without_proof},p={}", STANDARD.encode(proof.expose()));
+        // Passwords can be tried on the proof, so it is written once, to where it is wiped.
+        let room = base64_len(proof.expose()).saturating_add(without_proof.len());
+        let mut response = Vec::with_capacity(room.saturating_add(",p=\r\n".len()));
+        response.extend_from_slice(without_proof.as_bytes());
+        response.extend_from_slice(b",p=");
+        encode_base64(proof.expose(), &mut response);
         let closing = Closing {
             hash: self.hash,
             server_key: keys.server,

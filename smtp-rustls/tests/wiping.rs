@@ -1,0 +1,129 @@
+//! No memory that is given back holds a secret, inside TLS too: rustls gets it as plaintext.
+//!
+//! A program of its own, for its allocator searches every block that is freed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::sync::Arc;
+
+use smtp_rustls::proto::sasl::{Login, Plain, XOAuth2};
+use smtp_rustls::proto::{Credentials, Wire};
+use smtp_rustls::{Endpoint, Tls};
+use smtp_test::{Config, Log, Machine, Output, Peer, TlsPeer};
+use watched_heap::{CANARY, Canary, LONG_CANARY, WatchedHeap, unwatched, watch};
+
+use common::NOW;
+
+#[global_allocator]
+static HEAP: WatchedHeap = WatchedHeap;
+
+/// A way to log in: the mechanism that the server offers, and what makes credentials of the secret.
+type Way = (&'static str, fn(&'static str) -> Credentials);
+
+const WAYS: [Way; 3] = [
+    ("PLAIN", |secret| {
+        let plain = Plain::new("alice", secret).unwrap();
+        Credentials::mechanisms(vec![Arc::new(plain)])
+    }),
+    ("LOGIN", |secret| {
+        let login = Login::new("alice", secret).unwrap();
+        Credentials::mechanisms(vec![Arc::new(login)])
+    }),
+    ("XOAUTH2", |secret| {
+        let token = XOAuth2::new("alice", secret).unwrap();
+        Credentials::mechanisms(vec![Arc::new(token)])
+    }),
+];
+
+#[test]
+fn v37_nothing_that_is_freed_holds_the_secret_wherever_a_login_inside_tls_ends() {
+    let (server, client) = common::steady();
+    let pair = (&server, &client);
+    for canary in [CANARY, LONG_CANARY] {
+        for way in WAYS {
+            let whole = log_in(pair, way, canary, None);
+            assert_eq!((whole.ready, whole.finds), (true, 0), "{}", way.0);
+            for step in 0..whole.steps {
+                let run = log_in(pair, way, canary, Some(step));
+                assert_eq!(run.finds, 0, "{}: dropped at step {step}", way.0);
+            }
+        }
+    }
+}
+
+/// What came of a login.
+struct Run {
+    steps: usize,
+    ready: bool,
+    finds: usize,
+}
+
+/// Logs in, up to a step if there is one, and drops everything of the client's.
+fn log_in(
+    (tls, trusted): (&smtp_test::Tls, &Tls),
+    (mechanism, credentials): Way,
+    canary: Canary,
+    stop: Option<usize>,
+) -> Run {
+    let config = Config::new()
+        .tls(tls.clone())
+        .user("alice", canary.text())
+        .token("alice", canary.text())
+        .implicit_tls()
+        .capabilities([format!("AUTH {mechanism}")]);
+    let machine = Machine::with_log(&config, &Log::new());
+    let mut server = TlsPeer::new(machine, tls.server_config());
+    let mut steps = 0;
+    let mut stops = || {
+        steps += 1;
+        stop == Some(steps - 1)
+    };
+    let (ready, finds) = watch(&canary, || {
+        let endpoint = Endpoint::implicit("localhost")
+            .tls(trusted.clone())
+            .credentials(credentials(canary.text()))
+            .build()
+            .unwrap();
+        let mut session = endpoint.attempt(None).unwrap();
+        loop {
+            let mut moved = false;
+            if let Some(offer) = session.poll_transmit(NOW) {
+                let bytes: Vec<u8> = offer.iter().flatten().copied().collect();
+                let (first, second) = bytes.split_at(bytes.len() / 2);
+                for part in [first, second] {
+                    if stops() {
+                        return false;
+                    }
+                    session.handle_sent(NOW, part.len());
+                    unwatched(|| server.handle_input(part));
+                }
+                moved = true;
+            }
+            while let Some(output) = unwatched(|| server.poll_output()) {
+                let Output::Write(bytes) = output else {
+                    panic!("{output:?}");
+                };
+                if stops() {
+                    return false;
+                }
+                session.handle_input(NOW, &bytes);
+                moved = true;
+            }
+            if !moved {
+                return matches!(session.smtp().poll_ready(), Some(Ok(())));
+            }
+        }
+    });
+    Run {
+        steps,
+        ready,
+        finds: finds.count(),
+    }
+}

@@ -1,0 +1,239 @@
+//! An allocator for tests that finds secrets in the memory it is given back.
+//!
+//! A test program makes [`WatchedHeap`] its global allocator and runs code by [`watch`], with a
+//! [`Canary`] as the secret. Every block that the code frees, also by growing or shrinking a
+//! buffer, is searched for the canary in clear and in base64.
+//!
+//! ```
+//! use watched_heap::{CANARY, Canary, WatchedHeap, watch};
+//!
+//! #[global_allocator]
+//! static HEAP: WatchedHeap = WatchedHeap;
+//!
+//! let ((), finds) = watch(&CANARY, || drop(CANARY.text().to_owned()));
+//! assert_eq!(finds.count(), 1);
+//! ```
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fmt;
+
+/// The system's allocator, which searches what is freed within [`watch`].
+///
+/// Blocks begin zeroed, so that all of a block can be read when it is freed. A block that changes its
+/// size moves, so that the one before is searched.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WatchedHeap;
+
+// SAFETY: both functions pass on to the system's allocator with the layout that they were given. The others are the
+// trait's own, which are made of these two.
+unsafe impl GlobalAlloc for WatchedHeap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller promises what `GlobalAlloc::alloc` demands.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // Not there while a thread ends, when nothing is watched any more.
+        if let Ok(Some(canary)) = WATCHED.try_with(Cell::get) {
+            // SAFETY: the caller gives back a block of this layout, which nobody else may use any more; `alloc` zeroed it,
+            // so all of it can be read.
+            let freed = unsafe { std::slice::from_raw_parts(block, layout.size()) };
+            search(&canary, freed);
+        }
+        // SAFETY: the caller promises what `GlobalAlloc::dealloc` demands.
+        unsafe { System.dealloc(block, layout) };
+    }
+}
+
+/// A secret that is known again by any 11 bytes of it, and by as much in base64 at every alignment.
+///
+/// It is one unit of three bytes over and over, so in base64 it is one unit of four characters over and over.
+#[derive(Clone, Copy)]
+pub struct Canary {
+    text: &'static str,
+    /// Three units, in clear and in base64 beginning at each byte of the unit.
+    signs: [&'static [u8]; 4],
+}
+
+/// Thirty bytes, long enough for a password.
+pub const CANARY: Canary = Canary {
+    text: "Zq9Zq9Zq9Zq9Zq9Zq9Zq9Zq9Zq9Zq9",
+    signs: SIGNS,
+};
+
+/// So long that it does not fit a command line of SMTP.
+pub const LONG_CANARY: Canary = Canary {
+    text: match std::str::from_utf8(&LONG) {
+        Ok(text) => text,
+        Err(_) => "",
+    },
+    signs: SIGNS,
+};
+
+impl Canary {
+    /// The secret.
+    pub const fn text(&self) -> &'static str {
+        self.text
+    }
+
+    /// Whether `bytes` hold a part of the secret, in clear or in base64.
+    pub fn is_in(&self, bytes: &[u8]) -> bool {
+        let begins = |byte: &u8| self.signs.iter().any(|sign| sign.starts_with(&[*byte]));
+        let starts = bytes.iter().enumerate().filter(|(_, byte)| begins(byte));
+        starts
+            .map(|(start, _)| &bytes[start..])
+            .any(|rest| self.signs.iter().any(|sign| rest.starts_with(sign)))
+    }
+}
+
+impl fmt::Debug for Canary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Canary").field(&self.text.len()).finish()
+    }
+}
+
+/// How often the secret was in what was freed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "a secret that was found is of no consequence by itself"]
+pub struct Finds(usize);
+
+impl Finds {
+    /// The number of freed blocks with the secret in them.
+    pub const fn count(self) -> usize {
+        self.0
+    }
+}
+
+/// Runs code, and searches all that this thread frees meanwhile.
+///
+/// The first find is printed, with where it was freed.
+pub fn watch<T>(canary: &Canary, run: impl FnOnce() -> T) -> (T, Finds) {
+    clear_stack();
+    let outer = (WATCHED.replace(Some(*canary)), FINDS.take());
+    let result = run();
+    WATCHED.set(outer.0);
+    (result, Finds(FINDS.replace(outer.1)))
+}
+
+/// Runs code within [`watch`] that may free the secret: the server, and the test itself.
+pub fn unwatched<T>(run: impl FnOnce() -> T) -> T {
+    let outer = WATCHED.take();
+    let result = run();
+    clear_stack();
+    WATCHED.set(outer);
+    result
+}
+
+/// Overwrites what calls have left on the stack: a value with padding takes it along when it is moved to the heap.
+#[inline(never)]
+fn clear_stack() {
+    std::hint::black_box([0_u8; 1 << 16]);
+}
+
+#[cold]
+fn search(canary: &Canary, freed: &[u8]) {
+    if !canary.is_in(freed) {
+        return;
+    }
+    let before = FINDS.get();
+    FINDS.set(before.saturating_add(1));
+    if before == 0 {
+        // What is printed is allocated and freed too.
+        unwatched(|| {
+            let trace = std::backtrace::Backtrace::force_capture();
+            eprintln!(
+                "the secret is in {} bytes that are freed:\n{trace}",
+                freed.len()
+            );
+        });
+    }
+}
+
+/// Three units in clear, and in base64 from each byte of the unit on.
+const SIGNS: [&[u8]; 4] = [
+    b"Zq9Zq9Zq9",
+    b"WnE5WnE5WnE5",
+    b"cTlacTlacTla",
+    b"OVpxOVpxOVpx",
+];
+
+const UNIT: &[u8; 3] = b"Zq9";
+
+const LONG: [u8; 900] = {
+    let mut long = [0; 900];
+    let mut at = 0;
+    while at < long.len() {
+        long[at] = UNIT[at % UNIT.len()];
+        at += 1;
+    }
+    long
+};
+
+thread_local! {
+    // Neither allocates nor is dropped, so that the allocator may use them.
+    static WATCHED: Cell<Option<Canary>> = const { Cell::new(None) };
+    static FINDS: Cell<usize> = const { Cell::new(0) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[global_allocator]
+    static HEAP: WatchedHeap = WatchedHeap;
+
+    #[test]
+    fn what_is_freed_is_searched_and_nothing_else() {
+        let kept = CANARY.text().to_owned();
+        let ((), finds) = watch(&CANARY, || {
+            drop("nothing of the kind".repeat(100));
+            unwatched(|| drop(CANARY.text().to_owned()));
+        });
+        assert_eq!(finds.count(), 0);
+        drop(kept);
+        let ((), finds) = watch(&CANARY, || drop(CANARY.text().to_owned()));
+        assert_eq!(finds.count(), 1);
+    }
+
+    #[test]
+    fn a_buffer_that_grows_or_shrinks_leaves_a_block_behind() {
+        let (kept, finds) = watch(&CANARY, || {
+            let mut buffer = CANARY.text().to_owned();
+            buffer.reserve(1000);
+            buffer.shrink_to_fit();
+            buffer
+        });
+        assert_eq!((finds.count(), kept.as_str()), (2, CANARY.text()));
+    }
+
+    #[test]
+    fn what_a_vector_no_longer_counts_is_searched_too() {
+        let ((), finds) = watch(&CANARY, || {
+            let mut buffer = CANARY.text().to_owned();
+            buffer.clear();
+        });
+        assert_eq!(finds.count(), 1);
+    }
+
+    #[test]
+    fn eleven_bytes_of_the_secret_are_enough() {
+        for canary in [CANARY, LONG_CANARY] {
+            let text = canary.text().as_bytes();
+            assert!(text.windows(11).all(|part| canary.is_in(part)));
+            assert!(!text.windows(8).any(|part| canary.is_in(part)));
+        }
+    }
+
+    #[test]
+    fn base64_is_known_at_each_alignment() {
+        // "Zq9" four times behind none, one and two bytes.
+        for encoded in [
+            "WnE5WnE5WnE5WnE5",
+            "AFpxOVpxOVpxOVpxOQ==",
+            "AABacTlacTlacTlacTk=",
+        ] {
+            assert!(CANARY.is_in(encoded.as_bytes()), "{encoded}");
+        }
+    }
+}
