@@ -37,7 +37,7 @@ use core::{error::Error, fmt};
 
 pub(crate) use self::encoder::Framing;
 pub use self::encoder::{Encoder, Room};
-pub(crate) use self::header::HeaderWatch;
+pub(crate) use self::header::{HeaderRules, HeaderWatch};
 use self::line::{Dots, Line, State as Ending};
 
 /// Tells what a whole body needs, or the first octet in it that breaks the rules.
@@ -71,10 +71,10 @@ pub fn scan(body: &[u8], rules: &Rules) -> Result<Facts, Fault> {
     if ending == Ending::AfterCr {
         converted = converted.saturating_add(1);
     }
-    let (header_eight_bit, body_eight_bit) = if high {
-        eight_bit(body)
+    let high = if high {
+        High::of(body)
     } else {
-        (false, false)
+        High::default()
     };
     Ok(Facts {
         rules: *rules,
@@ -83,8 +83,7 @@ pub fn scan(body: &[u8], rules: &Rules) -> Result<Facts, Fault> {
         converted,
         ending,
         ends_with_crlf: body.ends_with(b"\r\n"),
-        header_eight_bit,
-        body_eight_bit,
+        high,
     })
 }
 
@@ -162,8 +161,30 @@ pub struct Facts {
     converted: u64,
     ending: Ending,
     ends_with_crlf: bool,
-    header_eight_bit: bool,
-    body_eight_bit: bool,
+    high: High,
+}
+
+/// Where a body has octets over 127.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct High {
+    header: bool,
+    /// Whether those in the header are not UTF-8.
+    header_other: bool,
+    body: bool,
+}
+
+impl High {
+    #[cold]
+    fn of(body: &[u8]) -> Self {
+        let (header, rest) = body
+            .split_at_checked(header_len(body))
+            .unwrap_or((body, &[]));
+        Self {
+            header: !header.is_ascii(),
+            header_other: str::from_utf8(header).is_err(),
+            body: !rest.is_ascii(),
+        }
+    }
 }
 
 impl Facts {
@@ -177,8 +198,10 @@ impl Facts {
             converted: 0,
             ending: Ending::Start,
             ends_with_crlf: false,
-            header_eight_bit: header::header_is_eight_bit(body),
-            body_eight_bit: false,
+            high: High {
+                body: false,
+                ..High::of(body)
+            },
         }
     }
 
@@ -217,15 +240,20 @@ impl Facts {
         self.ends_with_crlf
     }
 
-    /// Whether the header, that is all up to the first empty line, holds octets over 127 (RFC
-    /// 6532).
+    /// Whether the header section holds bytes over 127 (RFC 6532): all up to the first empty line, if
+    /// the body begins with the name of a field.
     pub const fn header_eight_bit(&self) -> bool {
-        self.header_eight_bit
+        self.high.header
+    }
+
+    /// Whether the header section is UTF-8, as ASCII is.
+    pub const fn header_is_utf8(&self) -> bool {
+        !self.high.header_other
     }
 
     /// Whether anything behind the header holds octets over 127 (RFC 6152).
     pub const fn body_eight_bit(&self) -> bool {
-        self.body_eight_bit
+        self.high.body
     }
 }
 
@@ -272,6 +300,8 @@ pub enum FaultReason {
     EightBit,
     /// An octet over 127 in the header of a streamed body, of which that was declared for the rest only.
     HeaderEightBit,
+    /// A byte over 127 in the header section that is no part of UTF-8 (RFC 6532, section 3).
+    HeaderNotUtf8,
     /// The body given to [`Encoder::verified`] goes on behind the end of the scanned one, or ends
     /// before it.
     NotAsScanned,
@@ -286,6 +316,7 @@ impl fmt::Display for FaultReason {
             Self::LineTooLong => "line too long",
             Self::EightBit => "8-bit octet in a 7-bit body",
             Self::HeaderEightBit => "8-bit octet in a 7-bit header",
+            Self::HeaderNotUtf8 => "byte that is not UTF-8 in a header field",
             Self::NotAsScanned => "other length than the scanned body",
         })
     }
@@ -296,16 +327,22 @@ pub(crate) fn first_eight_bit(body: &[u8]) -> Option<u64> {
     body.iter().position(|octet| !octet.is_ascii()).map(octets)
 }
 
-/// Whether the header and whether the rest hold octets over 127.
-fn eight_bit(body: &[u8]) -> (bool, bool) {
-    let (header, rest) = body
-        .split_at_checked(header_len(body))
-        .unwrap_or((body, &[]));
-    (!header.is_ascii(), !rest.is_ascii())
+/// The first byte of the header section that is no part of UTF-8.
+pub(crate) fn header_not_utf8(body: &[u8]) -> Option<Fault> {
+    let header = body.get(..header_len(body)).unwrap_or_default();
+    let error = str::from_utf8(header).err()?;
+    Some(Fault {
+        offset: octets(error.valid_up_to()),
+        reason: FaultReason::HeaderNotUtf8,
+    })
 }
 
-/// The octets up to the first empty line, whatever the line ends.
+/// The bytes up to the first empty line, whatever the line ends; none, if they do not begin with the name of a field.
 fn header_len(body: &[u8]) -> usize {
+    let name = body.iter().position(|byte| !header::is_name(*byte));
+    if !name.is_some_and(|len| len > 0 && body.get(len) == Some(&b':')) {
+        return 0;
+    }
     let mut start = 0_usize;
     loop {
         let line = body.get(start..).unwrap_or_default();

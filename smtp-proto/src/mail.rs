@@ -11,7 +11,9 @@ use core::fmt;
 use bytes::Bytes;
 
 use crate::address::{AddressError, ForwardPath, ReversePath};
-use crate::body::{Facts, Fault, LineEnds, Rules, first_eight_bit, scan};
+use crate::body::{
+    Facts, Fault, HeaderRules, LineEnds, Rules, first_eight_bit, header_not_utf8, scan,
+};
 use crate::error::{Error, Stage, of_fault};
 use crate::outcome::Fate;
 use crate::parameter::{Parameter, ParameterError};
@@ -100,6 +102,7 @@ pub(crate) enum Text {
     Streamed {
         declared: Streamed,
         rules: Rules,
+        header: HeaderRules,
     },
 }
 
@@ -271,9 +274,25 @@ impl Mail {
     /// Whether the headers have characters beyond ASCII (RFC 6532).
     pub(crate) fn has_utf8_headers(&self) -> bool {
         match &self.text {
-            Text::Whole { facts, .. } => facts.header_eight_bit(),
+            Text::Whole { facts, .. } => facts.header_eight_bit() && facts.header_is_utf8(),
             Text::Streamed { declared, .. } => declared.utf8_headers,
         }
+    }
+
+    /// The first byte of the header section that is neither ASCII nor UTF-8, if the text is at hand, and where it is.
+    pub(crate) fn header_not_utf8(&self) -> Option<(Fault, Place)> {
+        match &self.text {
+            Text::Whole { bytes, facts, .. } if !facts.header_is_utf8() => {
+                let fault = header_not_utf8(bytes)?;
+                Some((fault, Place::in_text(bytes, fault.offset())))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether such bytes may be sent as they are.
+    pub(crate) fn takes_eight_bit_headers(&self) -> bool {
+        (self.demands.as_ref()).is_some_and(|demands| demands.eight_bit_headers)
     }
 
     /// The first octet above 127 of the text; the text as a whole where that is not known.
@@ -374,6 +393,18 @@ impl MailBuilder {
         self
     }
 
+    /// Sends header fields that are neither ASCII nor UTF-8 as they are, to a server with 8BITMIME.
+    ///
+    /// By default they are an error: SMTPUTF8 stands for UTF-8 only (RFC 6532, section 3), and no
+    /// extension for other charsets. Old programs write such fields all the same, and most servers
+    /// pass them on; this is for those who pass on what others wrote. Fields in UTF-8 still need
+    /// SMTPUTF8. Content that is [`streamed`](Self::streamed) is not looked at for that: with this, and
+    /// without [`Streamed::utf8_headers`], all of its fields are sent as they are.
+    pub fn eight_bit_headers(mut self) -> Self {
+        self.demands().eight_bit_headers = true;
+        self
+    }
+
     /// The mail.
     ///
     /// # Errors
@@ -385,6 +416,10 @@ impl MailBuilder {
         if self.recipients.is_empty() {
             return Err(MailError::new(Field::Recipients, MailFault::Missing));
         }
+        let (eight_bit_headers, recoded) = (self.demands.as_ref())
+            .map_or((false, false), |demands| {
+                (demands.eight_bit_headers, demands.recoder.is_some())
+            });
         let text = match self.source {
             Source::None => return Err(MailError::new(Field::Text, MailFault::Missing)),
             Source::Whole(bytes) => {
@@ -404,11 +439,29 @@ impl MailBuilder {
             },
             Source::Streamed(declared) => Text::Streamed {
                 declared,
+                header: match declared {
+                    Streamed {
+                        utf8_headers: true, ..
+                    } => HeaderRules::Utf8,
+                    _ if eight_bit_headers => HeaderRules::Any,
+                    Streamed {
+                        eight_bit: false,
+                        binary: false,
+                        ..
+                    } => HeaderRules::Any,
+                    _ => HeaderRules::Ascii,
+                },
                 rules: self
                     .rules
                     .eight_bit(declared.eight_bit || declared.utf8_headers),
             },
         };
+        if let Text::Whole { bytes, facts, .. } = &text
+            && !(facts.header_is_utf8() || eight_bit_headers || recoded)
+            && let Some(fault) = header_not_utf8(bytes)
+        {
+            return Err(MailError::in_text(bytes, fault));
+        }
         if let Some(demands) = &mut self.demands {
             demands.tls_optional = demands.tls_optional && text.says_tls_optional();
             demands.check(&self.sender, &self.recipients)?;
@@ -449,7 +502,8 @@ impl Streamed {
         Self::default()
     }
 
-    /// The text below the headers may have octets above 127.
+    /// The text below the headers may have octets above 127; and so may the headers, with
+    /// [`MailBuilder::eight_bit_headers`].
     #[must_use]
     pub fn eight_bit(mut self) -> Self {
         self.eight_bit = true;

@@ -9,11 +9,11 @@ use smtp_test::Server;
 
 const TEXT: &str = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nGr\u{fc}\u{df}e aus dem Norden\r\n";
 
-fn send(server: &Server, text: String) -> Outcome {
+fn send(server: &Server, text: impl Into<Vec<u8>>) -> Outcome {
     let mail = Mail::builder()
         .sender("a@x.test")
         .recipient("b@x.test")
-        .text(text)
+        .text(text.into())
         .recode_with(smtp_recode::seven_bit)
         .build()
         .unwrap();
@@ -49,6 +49,31 @@ fn a_server_without_8bitmime_gets_another_text_than_one_with_it() {
     );
     assert_eq!(mails[0].parameter("BODY"), None);
     assert_eq!(mails[0].parameter("SIZE"), Some(&*body.len().to_string()));
+    server.log().assert_clean();
+}
+
+#[test]
+fn fields_that_are_not_utf8_are_recoded_whatever_the_server_takes() {
+    let server = Server::start(smtp_test::Config::new()).unwrap();
+    let text =
+        b"Subject: gr\xfc\xdfe\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\r\nhello\r\n";
+    assert!(send(&server, &text[..]).is_accepted());
+    let mails = server.mails();
+    assert_eq!(mails[0].parameter("BODY"), None);
+    assert_eq!(
+        mails[0].body(),
+        b"Subject: =?iso-8859-1?q?gr=FC=DFe?=\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\r\nhello\r\n"
+    );
+    server.log().assert_clean();
+}
+
+#[test]
+fn fields_in_utf8_are_recoded_for_a_server_without_smtputf8() {
+    let config = smtp_test::Config::new().without("SMTPUTF8");
+    let server = Server::start(config).unwrap();
+    assert!(send(&server, format!("Subject: gr\u{fc}n\r\n{TEXT}")).is_accepted());
+    let body = server.mails()[0].body().to_vec();
+    assert!(body.starts_with(b"Subject: =?utf-8?q?gr=C3=BCn?=\r\n"));
     server.log().assert_clean();
 }
 

@@ -1,16 +1,32 @@
-//! The header of a body that comes in pieces, watched for octets that were not declared.
+//! The header section of a body that comes in pieces, watched for bytes over 127 that were not declared.
 
 use super::{Fault, FaultReason};
 
-/// Looks for octets over 127 in the header of a body, that is up to the first empty line. A body that does not begin with the
-/// name of a field has none.
+/// What the header section may hold above 127.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeaderRules {
+    /// Whatever the rest may, or what is looked at elsewhere.
+    Any,
+    /// Nothing.
+    Ascii,
+    /// UTF-8 (RFC 6532, section 3).
+    Utf8,
+}
+
+/// Looks for bytes over 127 in the header section of a body, that is up to the first empty line. A body that does not begin
+/// with the name of a field has none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum HeaderWatch {
     /// There is nothing to look for, or no longer.
     Over,
     /// What comes next is looked at.
-    Within { offset: u64, at: Place },
-    /// This octet was found.
+    Within {
+        offset: u64,
+        at: Place,
+        /// Of the character that has begun, if UTF-8 is allowed.
+        character: Option<Character>,
+    },
+    /// This byte was found.
     Broken(Fault),
 }
 
@@ -25,24 +41,66 @@ pub(crate) enum Place {
     AfterCr,
 }
 
+/// The bytes of a character so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Character {
+    bytes: [u8; 4],
+    len: usize,
+}
+
 impl HeaderWatch {
-    /// A watch that begins at the first octet of a body.
-    pub(crate) const fn new() -> Self {
+    /// A watch that begins at the first byte of a body.
+    pub(crate) fn new(rules: HeaderRules) -> Self {
+        let character = match rules {
+            HeaderRules::Any => return Self::Over,
+            HeaderRules::Ascii => None,
+            HeaderRules::Utf8 => Some(Character::default()),
+        };
         Self::Within {
             offset: 0,
             at: Place::Name,
+            character,
         }
     }
 
     /// Looks at the next piece.
     pub(crate) fn look(&mut self, piece: &[u8]) {
-        for &octet in piece {
-            let Self::Within { offset, at } = self else {
+        for &byte in piece {
+            let Self::Within {
+                offset,
+                at,
+                character,
+            } = self
+            else {
                 return;
             };
-            *at = match (octet, *at) {
+            let fault = |reason| {
+                Self::Broken(Fault {
+                    offset: *offset,
+                    reason,
+                })
+            };
+            match character {
+                Some(character) if !(byte.is_ascii() && character.len == 0) => {
+                    if *at == Place::Name {
+                        *self = Self::Over;
+                        return;
+                    }
+                    let begun = character.len;
+                    if !character.takes(byte) {
+                        *self = fault(FaultReason::HeaderNotUtf8).back(begun);
+                        return;
+                    }
+                }
+                None if !byte.is_ascii() && *at != Place::Name => {
+                    *self = fault(FaultReason::HeaderEightBit);
+                    return;
+                }
+                _ => {}
+            }
+            *at = match (byte, *at) {
                 (b':', Place::Name) if *offset > 0 => Place::Line,
-                (b'!'..=b'9' | b';'..=b'~', Place::Name) => Place::Name,
+                (_, Place::Name) if is_name(byte) => Place::Name,
                 (_, Place::Name) => {
                     *self = Self::Over;
                     return;
@@ -54,16 +112,27 @@ impl HeaderWatch {
                 }
                 (b'\r', Place::Line) => Place::AfterCr,
                 (b'\n', Place::Line) => Place::Start,
-                (128.., _) => {
-                    *self = Self::Broken(Fault {
-                        offset: *offset,
-                        reason: FaultReason::HeaderEightBit,
-                    });
-                    return;
-                }
                 _ => Place::Line,
             };
             *offset = offset.saturating_add(1);
+        }
+    }
+
+    /// Takes note that the body ends here.
+    pub(crate) fn end(&mut self) {
+        if let Self::Within {
+            offset,
+            character: Some(Character {
+                len: begun @ 1.., ..
+            }),
+            ..
+        } = *self
+        {
+            let fault = Fault {
+                offset,
+                reason: FaultReason::HeaderNotUtf8,
+            };
+            *self = Self::Broken(fault).back(begun);
         }
     }
 
@@ -74,57 +143,93 @@ impl HeaderWatch {
             Self::Over | Self::Within { .. } => Ok(()),
         }
     }
+
+    /// The same fault so many bytes before.
+    fn back(mut self, bytes: usize) -> Self {
+        if let Self::Broken(fault) = &mut self {
+            fault.offset = fault.offset.saturating_sub(super::octets(bytes));
+        }
+        self
+    }
 }
 
-/// Whether the header of a whole body has octets over 127.
-pub(super) fn header_is_eight_bit(body: &[u8]) -> bool {
-    let mut watch = HeaderWatch::new();
-    watch.look(body);
-    watch.check().is_err()
+impl Character {
+    /// Takes the next byte, if it can be part of the character.
+    fn takes(&mut self, byte: u8) -> bool {
+        let Some(next) = self.bytes.get_mut(self.len) else {
+            return false;
+        };
+        *next = byte;
+        self.len = self.len.saturating_add(1);
+        match str::from_utf8(self.bytes.get(..self.len).unwrap_or_default()) {
+            Ok(_) => {
+                self.len = 0;
+                true
+            }
+            Err(error) => error.error_len().is_none(),
+        }
+    }
+}
+
+/// What the name of a field is made of (RFC 5322, section 2.2).
+pub(super) const fn is_name(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b':'
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use super::*;
-    use crate::body::{eight_bit, first_eight_bit};
+    use crate::body::{High, first_eight_bit, header_not_utf8};
+
+    fn found(body: &[u8], rules: HeaderRules, size: usize) -> Option<Fault> {
+        let mut watch = HeaderWatch::new(rules);
+        body.chunks(size).for_each(|piece| watch.look(piece));
+        watch.end();
+        watch.check().err()
+    }
 
     #[test]
     fn it_finds_in_pieces_what_a_scan_finds_in_the_whole() {
         for body in [
-            "Subject: a\r\n\r\n\u{fc}\r\n",
-            "Subject: \u{fc}\r\n\r\na\r\n",
-            "Subject: a\r\nTo: \u{fc}",
-            "a:\rb\r\r\u{fc}",
-            "a:\n\n\u{fc}",
-            "a:\r\n\n\u{fc}",
-            "a:\n\r\n\u{fc}",
-            "a:\nb\n\u{fc}",
-            "\r\n\u{fc}",
-            "\n\u{fc}",
-            "",
+            &b"Subject: a\r\n\r\n\xc3\xbc\xfc\r\n"[..],
+            b"Subject: \xc3\xbc\r\n\r\na\r\n",
+            b"Subject: a\r\nTo: \xc3\xbc",
+            b"Subject: \xe2\x82\xac\xf0\x9f\x98\x80: \xfc\r\n\r\n",
+            b"a: \xc3a\xbc",
+            b"a: \xc3\r\n\xbc",
+            b"a: \xc3\r\n\r\na",
+            b"a: \xf0\x9f\x98",
+            b"a: \xed\xa0\x80\r\n",
+            b"a: \xc0\x80\r\n",
+            b"a: \xf4\x90\x80\x80\r\n",
+            b"a:\rb\r\r\xfc",
+            b"a:\n\n\xfc",
+            b"a:\r\n\n\xfc",
+            b"a:\n\r\n\xfc",
+            b"a:\nb\n\xfc",
+            b"\r\n\xfc",
+            b"\n\xfc",
+            b"\xfc: a",
+            b"a\xfc: b",
+            b"\xc3\xbc: a",
+            b"a b: \xfc",
+            b": \xfc",
+            b"a\r\nb: \xfc",
+            b"",
         ] {
-            let body = body.as_bytes();
-            let expected = eight_bit(body).0.then(|| first_eight_bit(body)).flatten();
+            let high = High::of(body).header;
+            let high = high.then(|| first_eight_bit(body)).flatten();
+            let other = header_not_utf8(body);
+            assert_eq!(other.is_some(), High::of(body).header_other);
             for size in 1..=body.len().max(1) {
-                let mut watch = HeaderWatch::new();
-                body.chunks(size).for_each(|piece| watch.look(piece));
-                let found = watch.check().err().map(|fault| fault.offset());
-                assert_eq!(found, expected, "{body:?} by {size}");
+                let context = format!("{} by {size}", body.escape_ascii());
+                let ascii = found(body, HeaderRules::Ascii, size);
+                assert_eq!(ascii.map(|fault| fault.offset()), high, "{context}");
+                assert_eq!(found(body, HeaderRules::Utf8, size), other, "{context}");
+                assert_eq!(found(body, HeaderRules::Any, size), None, "{context}");
             }
         }
-    }
-
-    #[test]
-    fn what_begins_with_no_field_has_no_header() {
-        for body in [
-            "\u{fc}: a",
-            "a\u{fc}: b",
-            "a b: \u{fc}",
-            ": \u{fc}",
-            "a\r\nb: \u{fc}",
-        ] {
-            assert!(!header_is_eight_bit(body.as_bytes()), "{body:?}");
-        }
-        assert!(header_is_eight_bit("a: b\r\nc: \u{fc}".as_bytes()));
     }
 }

@@ -100,6 +100,9 @@ pub(crate) fn of_fault(fault: Fault) -> Option<&'static str> {
         FaultReason::HeaderEightBit => {
             Some("declare beforehand that the headers have characters beyond ASCII")
         }
+        FaultReason::HeaderNotUtf8 => Some(
+            "encode words in headers as RFC 2047 says, or have the text recoded on its way; `eight_bit_headers` sends them as they are",
+        ),
         FaultReason::Nul | FaultReason::NotAsScanned => None,
     }
 }

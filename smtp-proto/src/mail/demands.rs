@@ -20,6 +20,8 @@ pub(crate) struct Demands {
     dispensable: Vec<Keyword>,
     /// Whether a header field that does away with TLS is to be looked for, and later whether there is one.
     pub(super) tls_optional: bool,
+    /// Whether header fields may be neither ASCII nor UTF-8.
+    pub(super) eight_bit_headers: bool,
     /// What to do with the text if the server cannot take it.
     pub(super) recoder: Option<Recoder>,
 }
@@ -31,6 +33,7 @@ impl Default for Demands {
             rcpt: Vec::new(),
             dispensable: Vec::new(),
             tls_optional: false,
+            eight_bit_headers: false,
             recoder: None,
         }
     }

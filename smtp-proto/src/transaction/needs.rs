@@ -5,6 +5,7 @@
 //! | octets above 127 in the headers, in a local part, in a parameter | SMTPUTF8, addresses as they are | refused; headers recoded, on request |
 //! | of all that, only domains beyond ASCII | A-labels, no SMTPUTF8 | A-labels |
 //! | the same, and there are no A-labels to be had | SMTPUTF8, addresses as they are | refused |
+//! | octets above 127 in the headers that are not UTF-8 | refused, or recoded on request; on request, 8BITMIME | the same |
 //!
 //! The second line follows RFC 6531: who can do without SMTPUTF8 should (section 3.4), since a server further on may not have
 //! it, and a domain may be told as A-labels to any server (section 3.2). Of headers only those of the mail itself are looked
@@ -62,6 +63,15 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, 
     } else {
         (false, None)
     };
+    // SMTPUTF8 says that the header fields are UTF-8, whatever it is needed for.
+    if let Some((fault, place)) = mail.header_not_utf8()
+        && (smtp_utf8 || !mail.takes_eight_bit_headers())
+    {
+        return match mail.recode()? {
+            true => recoded(mail, capabilities),
+            false => Err(refusal(ErrorKind::Body(fault)).at(place)),
+        };
+    }
     let takes_binary = capabilities.binary_mime() && capabilities.chunking();
     let body = body_of(mail);
     let lacking = match body {

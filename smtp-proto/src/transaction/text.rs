@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::body::{Encoder, Fault, Framing, HeaderWatch, Room};
+use crate::body::{Encoder, Fault, Framing, HeaderRules, HeaderWatch, Room};
 use crate::error::Misuse;
 use crate::link::Link;
 use crate::mail;
@@ -125,6 +125,7 @@ impl Text {
             return Err(Misuse::NotStreaming);
         }
         self.source = Source::Finished;
+        self.header.end();
         Ok(())
     }
 
@@ -171,6 +172,7 @@ impl Text {
 
     /// What ends it, where a dot does.
     pub(super) fn end(&self) -> Result<&'static [u8], Fault> {
+        self.header.check()?;
         self.encoder.finish()
     }
 
@@ -213,6 +215,7 @@ impl Text {
     fn close(&mut self) -> Result<(), Fault> {
         let ends = self.framing() == Framing::Length && !self.is_open() && self.piece.is_empty();
         if ends && !core::mem::replace(&mut self.closed, true) {
+            self.header.check()?;
             let lacking = self.encoder.finish()?;
             if !lacking.is_empty() {
                 self.staged.push_back(Bytes::from_static(lacking));
@@ -288,16 +291,12 @@ fn encoder(text: &mail::Text, framing: Framing) -> Encoder {
     }
 }
 
-/// Octets over 127 that were declared for the body only must not come in the header, which they would make need SMTPUTF8.
+/// The header section of a text that is at hand has been looked at.
 fn watch(text: &mail::Text) -> HeaderWatch {
-    match text {
-        mail::Text::Streamed { declared, .. }
-            if !declared.utf8_headers && (declared.eight_bit || declared.binary) =>
-        {
-            HeaderWatch::new()
-        }
-        _ => HeaderWatch::Over,
-    }
+    HeaderWatch::new(match text {
+        mail::Text::Streamed { header, .. } => *header,
+        mail::Text::Whole { .. } => HeaderRules::Any,
+    })
 }
 
 pub(super) fn octets(bytes: &[u8]) -> u64 {

@@ -18,7 +18,8 @@
 //! session-limit 30                  seconds
 //! text Subject: t\r\n\r\nhello\r\n   the text of the mails below; the escapes \r \n \0 \\ \xNN
 //! binary                            the text of the mails below is binary
-//! line-ends convert                 these four count for the mails below, too
+//! eight-bit-headers                 these five count for the mails below, too
+//! line-ends convert
 //! longest-line none
 //! parameter BY=120;R
 //! if-offered DSN                    parameters of this extension are left out if it is not offered
@@ -173,6 +174,7 @@ struct Shape {
     dispensable: Vec<String>,
     declared: Streamed,
     binary: bool,
+    eight_bit_headers: bool,
 }
 
 impl Default for Shape {
@@ -185,6 +187,7 @@ impl Default for Shape {
             dispensable: Vec::new(),
             declared: Streamed::new(),
             binary: false,
+            eight_bit_headers: false,
         }
     }
 }
@@ -195,6 +198,7 @@ impl Shape {
         match (word, rest) {
             ("text", _) => self.text = unescape(rest),
             ("binary", _) => self.binary = true,
+            ("eight-bit-headers", _) => self.eight_bit_headers = true,
             ("line-ends", "convert") => self.line_ends = LineEnds::Convert,
             ("longest-line", _) => self.longest_line = rest.parse().ok(),
             ("parameter", _) => self.parameters.push(parameter(rest)),
@@ -236,6 +240,9 @@ impl Shape {
         mail = mail
             .line_ends(self.line_ends)
             .longest_line(self.longest_line);
+        if self.eight_bit_headers {
+            mail = mail.eight_bit_headers();
+        }
         if streamed {
             mail.streamed(self.declared)
         } else if self.binary {

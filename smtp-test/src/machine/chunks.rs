@@ -73,6 +73,11 @@ impl Chunks {
         self.header.eight_bit()
     }
 
+    /// Whether the header is UTF-8.
+    pub(super) fn header_is_utf8(&self) -> bool {
+        self.header.is_utf8()
+    }
+
     /// The rules that the message broke, each once, with the first place on the connection.
     pub(super) fn faults(&self) -> &[(Rule, u64)] {
         &self.faults

@@ -129,6 +129,11 @@ impl Data {
         self.header.eight_bit()
     }
 
+    /// Whether the header is UTF-8.
+    pub(crate) fn header_is_utf8(&self) -> bool {
+        self.header.is_utf8()
+    }
+
     /// The rules that the message broke, each once, with the first place on the wire.
     pub(crate) fn faults(&self) -> &[(Rule, u64)] {
         &self.faults

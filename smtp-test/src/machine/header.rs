@@ -12,6 +12,8 @@ pub(super) struct Header {
     /// Whether the empty line behind the header has come.
     over: bool,
     eight_bit: bool,
+    /// From the first piece of a line with an octet over 127 on.
+    from_eight_bit: Vec<u8>,
 }
 
 impl Header {
@@ -21,6 +23,7 @@ impl Header {
             empty: true,
             over: false,
             eight_bit: false,
+            from_eight_bit: Vec::new(),
         }
     }
 
@@ -43,6 +46,9 @@ impl Header {
             let line;
             (line, rest) = rest.split_at(end.map_or(rest.len(), |at| at + 1));
             self.eight_bit |= !line.is_ascii();
+            if self.eight_bit {
+                self.from_eight_bit.extend_from_slice(line);
+            }
             self.empty &= line.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
             if end.is_some() {
                 self.over = self.empty;
@@ -55,11 +61,36 @@ impl Header {
     pub(super) const fn eight_bit(&self) -> bool {
         self.eight_bit
     }
+
+    /// Whether it is UTF-8, as SMTPUTF8 says it is (RFC 6532, section 3).
+    pub(super) fn is_utf8(&self) -> bool {
+        str::from_utf8(&self.from_eight_bit).is_ok()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whether_it_is_utf8_does_not_depend_on_how_it_is_cut() {
+        for (message, expected) in [
+            (&b"A: a\r\n\r\n\xfc"[..], true),
+            (b"A: \xc3\xbc\r\nB: \xe2\x82\xac", true),
+            (b"A: \xfc\r\n\r\n", false),
+            (b"A: \xc3\r\n\xbc\r\n", false),
+            (b"A: \xc3a\xbc\r\n", false),
+            (b"A: \xe2\x82", false),
+        ] {
+            for size in 1..=message.len() {
+                let mut header = Header::new();
+                for piece in message.chunks(size) {
+                    header.read(piece);
+                }
+                assert_eq!(header.is_utf8(), expected, "{message:?} by {size}");
+            }
+        }
+    }
 
     #[test]
     fn the_header_is_all_up_to_the_first_empty_line_however_it_is_cut() {

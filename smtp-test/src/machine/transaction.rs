@@ -249,7 +249,7 @@ impl Machine {
         }
         if data.eight_bit() && !self.mail_declares_eight_bit() {
             self.violation_at(Rule::EightBit, "in the message", start);
-        } else if data.header_eight_bit() && !self.mail_has("SMTPUTF8") {
+        } else if data.header_eight_bit() && data.header_is_utf8() != self.mail_has("SMTPUTF8") {
             self.violation_at(Rule::EightBit, "in the header", start);
         }
         let message = Message {
@@ -277,7 +277,8 @@ impl Machine {
         }
         if chunks.eight_bit() && !self.mail_declares_eight_bit() {
             self.violation(Rule::EightBit, "in the message");
-        } else if chunks.header_eight_bit() && !self.mail_has("SMTPUTF8") {
+        } else if chunks.header_eight_bit() && chunks.header_is_utf8() != self.mail_has("SMTPUTF8")
+        {
             self.violation(Rule::EightBit, "in the header");
         }
         Message {
