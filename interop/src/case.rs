@@ -9,8 +9,9 @@ use smtp_rustls::{Endpoint, EndpointBuilder};
 
 use crate::adapter::{Adapter, Load, Session};
 use crate::letter::Letter;
+use crate::process::Running;
 use crate::server::{self, Server, Stored};
-use crate::site::{Door, HOST, Running, Site};
+use crate::site::{Door, HOST, Site};
 
 mod address;
 mod batch;

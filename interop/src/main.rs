@@ -13,6 +13,8 @@ mod relay;
 mod site;
 mod token;
 
+mod process;
+
 mod letter;
 
 mod server;
@@ -31,9 +33,10 @@ use std::time::Instant;
 
 use crate::adapter::Adapter;
 use crate::case::{Bench, cases};
+use crate::process::Running;
 use crate::report::{Cell, Report};
 use crate::server::{SERVERS, Server};
-use crate::site::{Running, Site, is_unpacked};
+use crate::site::{Site, is_unpacked};
 
 const USAGE: &str = "\
 usage: interop [OPTION...] [SERVER...]

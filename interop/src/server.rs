@@ -10,7 +10,8 @@ use smtp_proto::Protocol;
 
 use crate::certificates::Flaw;
 use crate::letter::{DELIVERIES, is_of};
-use crate::site::{Door, LARGE, Neighbour, SMALL, Site};
+use crate::process::Neighbour;
+use crate::site::{Door, LARGE, SMALL, Site};
 
 mod aiosmtpd;
 mod cyrus;

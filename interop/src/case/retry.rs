@@ -10,8 +10,9 @@ use smtp_proto::{Entry, Fate, Security, Speculation, Stage};
 use super::{Bench, Case, Done, Verdict, Way, each_way, mails};
 use crate::adapter::{Load, Session};
 use crate::letter::Letter;
+use crate::process;
 use crate::server;
-use crate::site::{self, Door, FEW};
+use crate::site::{Door, FEW};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -113,7 +114,7 @@ fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
         let stop = scope.spawn(move || {
             reaches.recv().map_err(|error| error.to_string())?;
             // So that no mail is on its way into the store, which not every server takes up again where it was.
-            let stopped = server::settle(server, site).and_then(|()| site::shut_down(root));
+            let stopped = server::settle(server, site).and_then(|()| process::shut_down(root));
             let _ = go_on.send(());
             stopped.map_err(|error| error.to_string())
         });

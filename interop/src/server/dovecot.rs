@@ -10,7 +10,8 @@ use smtp_proto::Protocol;
 use super::{Server, Stored, postfix, take_files};
 use crate::certificates::Flaw;
 use crate::letter::{DELIVERIES, PASSWORD, USER, is_of};
-use crate::site::{BackDoor, Door, HOST, LARGE, Neighbour, STORE, Site};
+use crate::process::Neighbour;
+use crate::site::{BackDoor, Door, HOST, LARGE, STORE, Site};
 use crate::token;
 
 #[derive(Debug)]

@@ -6,7 +6,8 @@ use std::process::Command;
 use super::{Server, count_files_if, dovecot};
 use crate::certificates::Flaw;
 use crate::letter::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
-use crate::site::{Door, FEW, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private};
+use crate::process::Neighbour;
+use crate::site::{Door, FEW, HOST, LARGE, SMALL, STORE, Site, keep_private};
 
 #[derive(Debug)]
 pub(super) struct Exim;

@@ -9,7 +9,8 @@ use smtp_proto::Protocol;
 use super::{Server, each_by_itself, program};
 use crate::certificates::Flaw;
 use crate::letter::{PASSWORD, USER};
-use crate::site::{Door, HOST, LARGE, Neighbour, Site};
+use crate::process::Neighbour;
+use crate::site::{Door, HOST, LARGE, Site};
 
 #[derive(Debug)]
 pub(super) struct Haraka;

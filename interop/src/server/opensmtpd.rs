@@ -10,7 +10,8 @@ use std::process::Command;
 use super::{Server, count_files, each_by_itself, said};
 use crate::certificates::Flaw;
 use crate::letter::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
-use crate::site::{Door, FEW, HOST, LARGE, Neighbour, STORE, Site, keep_private};
+use crate::process::Neighbour;
+use crate::site::{Door, FEW, HOST, LARGE, STORE, Site, keep_private};
 
 #[derive(Debug)]
 pub(super) struct OpenSmtpd;

@@ -9,9 +9,8 @@ use std::{fs, io};
 use super::{Ledger, Server, count_files_if, dovecot, said};
 use crate::certificates::Flaw;
 use crate::letter::{PASSWORD, RECIPIENTS, SENDERS, Step, USER};
-use crate::site::{
-    BackDoor, Door, FAR, FEW, HOST, LARGE, Neighbour, SMALL, STORE, Site, keep_private,
-};
+use crate::process::Neighbour;
+use crate::site::{BackDoor, Door, FAR, FEW, HOST, LARGE, SMALL, STORE, Site, keep_private};
 
 #[derive(Debug)]
 pub(super) struct Postfix;
