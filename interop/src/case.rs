@@ -2,14 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use smtp_proto::{Delivery, Error, Fate, Mail, Outcome, Pipelining, Protocol, Security, Timeouts};
 use smtp_rustls::{Endpoint, EndpointBuilder};
 
 use crate::adapter::{Adapter, Load, Session};
 use crate::letter::Letter;
-use crate::process::Running;
+use crate::process::{LONGEST, Running};
 use crate::server::{self, Server, Stored};
 use crate::site::{Door, HOST, Site};
 
@@ -130,7 +129,7 @@ impl<'a> Bench<'a> {
             .protocol(self.server.protocol(door))
             .security(security)
             .tls(self.site.certificates.trust().clone())
-            .timeouts(Timeouts::default().at_most(Duration::from_secs(30)))
+            .timeouts(Timeouts::default().at_most(LONGEST))
             .transcript(move |entry| {
                 if let Ok(mut lines) = transcript.lock() {
                     lines.push(entry.to_string());

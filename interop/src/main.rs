@@ -124,11 +124,13 @@ fn try_server(
     let site = Site::new(&options.packages, &names, home.join(name))?;
     let command = server.prepare(&site)?;
     let mut neighbours = Vec::new();
+    let mut doors = server.doors().to_vec();
     for neighbour in server.neighbours(&site)? {
+        doors.retain(|&door| site.address(door) != neighbour.address);
         neighbours.push(Running::start_beside(neighbour, &site)?);
     }
     // Stopped before them.
-    let running = RefCell::new(Running::start(command, &site, server.doors())?);
+    let running = RefCell::new(Running::start(command, &site, &doors, server.logs(&site))?);
     if let Some(mails) = options.soak {
         if let Some(ledger) = server.ledger(&site) {
             let load = soak::Load {

@@ -1,9 +1,13 @@
 //! Servers that run: how they are started, waited for, stopped and started again.
 
+use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -19,6 +23,8 @@ pub(crate) struct Neighbour {
     pub(crate) command: Command,
     /// Where it answers.
     pub(crate) address: SocketAddr,
+    /// What it writes about itself, beside its output.
+    pub(crate) logs: Vec<PathBuf>,
 }
 
 /// A server that runs, until it is dropped.
@@ -26,85 +32,148 @@ pub(crate) struct Neighbour {
 pub(crate) struct Running {
     child: Child,
     command: Command,
-    output: PathBuf,
+    /// Where it answers.
+    doors: Vec<(Door, SocketAddr)>,
+    /// Its output, and its logs.
+    texts: Vec<PathBuf>,
+    /// Known once it has answered.
+    processes: Option<Processes>,
+}
+
+/// The processes of a server: all that are in its mount namespace, whichever process started them, and when.
+#[derive(Clone, Debug)]
+pub(crate) struct Processes {
+    /// As long as it is open, no other namespace gets its number.
+    namespace: Arc<fs::File>,
 }
 
 impl Running {
     /// Starts a server, whose output goes to a file, and waits until every door answers.
-    pub(crate) fn start(command: Command, site: &Site, doors: &[Door]) -> io::Result<Self> {
-        let mut running = Self::spawn(command, site.path("output"))?;
-        running.wait_for(site, doors)?;
-        Ok(running)
-    }
-
-    /// The number of its process.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Starts it once more, when it has ended.
-    pub(crate) fn restart(&mut self, site: &Site, doors: &[Door]) -> io::Result<()> {
-        self.stop()?;
-        self.child = self.command.spawn()?;
-        self.wait_for(site, doors)
-    }
-
-    fn wait_for(&mut self, site: &Site, doors: &[Door]) -> io::Result<()> {
-        for &door in doors {
-            self.wait(|| {
-                answer(site.address(door), door)
-                    .map_err(|error| io::Error::other(format!("{door:?}: {error}")))
-            })?;
-        }
-        Ok(())
+    pub(crate) fn start(
+        command: Command,
+        site: &Site,
+        doors: &[Door],
+        logs: Vec<PathBuf>,
+    ) -> io::Result<Self> {
+        let doors = doors.iter().map(|&door| (door, site.address(door)));
+        Self::new(command, site.path("output"), doors.collect(), logs)
     }
 
     /// Starts a server that is needed by another one.
     pub(crate) fn start_beside(neighbour: Neighbour, site: &Site) -> io::Result<Self> {
         let output = site.path(&format!("output-{}", neighbour.name));
-        let mut running = Self::spawn(neighbour.command, output)?;
-        running.wait(|| answer(neighbour.address, Door::Relay))?;
+        let doors = vec![(Door::Relay, neighbour.address)];
+        Self::new(neighbour.command, output, doors, neighbour.logs)
+            .map_err(|error| io::Error::other(format!("{}: {error}", neighbour.name)))
+    }
+
+    fn new(
+        mut command: Command,
+        output: PathBuf,
+        doors: Vec<(Door, SocketAddr)>,
+        logs: Vec<PathBuf>,
+    ) -> io::Result<Self> {
+        wait_until_free(&doors)?;
+        let file = fs::File::create(&output)?;
+        let child = command.stdout(file.try_clone()?).stderr(file).spawn()?;
+        let mut running = Self {
+            child,
+            command,
+            doors,
+            texts: [vec![output], logs].concat(),
+            processes: None,
+        };
+        running.wait_until_up()?;
         Ok(running)
     }
 
-    fn spawn(mut command: Command, output: PathBuf) -> io::Result<Self> {
-        let file = fs::File::create(&output)?;
-        let child = command.stdout(file.try_clone()?).stderr(file).spawn()?;
-        Ok(Self {
-            child,
-            command,
-            output,
-        })
+    /// Its processes, also those that it will start.
+    pub(crate) fn processes(&self) -> io::Result<Processes> {
+        let known = self.processes.clone();
+        known.ok_or_else(|| io::Error::other("the server does not run"))
     }
 
-    fn wait(&mut self, answers: impl Fn() -> io::Result<()>) -> io::Result<()> {
-        let until = Instant::now() + Duration::from_secs(20);
-        while let Err(error) = answers() {
-            let ended = self.child.try_wait()?.is_some();
-            if ended || Instant::now() > until {
-                let output = fs::read_to_string(&self.output).unwrap_or_default();
-                return Err(io::Error::other(format!("{error}; it said: {output}")));
+    /// Starts it once more, when all of it has ended and no door of it is taken.
+    pub(crate) fn restart(&mut self) -> io::Result<()> {
+        self.stop()?;
+        wait_until_free(&self.doors)?;
+        self.child = self.command.spawn()?;
+        self.wait_until_up()
+    }
+
+    /// Waits until every door answers.
+    fn wait_until_up(&mut self) -> io::Result<()> {
+        let until = Instant::now() + LONGEST;
+        let mut silent = self.doors.clone();
+        loop {
+            // All at one time, for some servers take a while to let go of a client.
+            let failed = thread::scope(|scope| {
+                let answers = silent
+                    .iter()
+                    .map(|&(door, address)| scope.spawn(move || answer(address, door)));
+                let answers: Vec<_> = answers.collect();
+                let joined = answers.into_iter().zip(&silent).map(|(answer, &door)| {
+                    let answer = answer
+                        .join()
+                        .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+                    answer.err().map(|error| (door, error))
+                });
+                joined.flatten().collect::<Vec<_>>()
+            });
+            let Some(((door, _), error)) = failed.first() else {
+                self.processes = Some(Processes::of(&self.child)?);
+                return Ok(());
+            };
+            let ended = self.child.try_wait()?;
+            if ended.is_some() || Instant::now() > until {
+                let state = ended.map_or_else(
+                    || format!("it still runs after {} s", LONGEST.as_secs()),
+                    |status| format!("it has ended: {status}"),
+                );
+                let texts = self.told();
+                return Err(io::Error::other(format!(
+                    "{door:?}: {error}; {state}{texts}"
+                )));
             }
-            thread::sleep(Duration::from_millis(20));
+            silent = failed.into_iter().map(|(door, _)| door).collect();
+            thread::sleep(POLL);
         }
-        Ok(())
+    }
+
+    /// The ends of its output and its logs.
+    fn told(&self) -> String {
+        let mut told = String::new();
+        for path in &self.texts {
+            let text = fs::read(path).unwrap_or_default();
+            let end = &text[text.len().saturating_sub(4000)..];
+            let end = String::from_utf8_lossy(end);
+            // Writing to a string does not fail.
+            let _ = write!(told, "\n{} ends with:\n{end}", path.display());
+        }
+        told
     }
 
     fn stop(&mut self) -> io::Result<()> {
-        if self.child.try_wait()?.is_some() {
-            return Ok(());
-        }
-        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
-        let until = Instant::now() + Duration::from_secs(10);
-        while self.child.try_wait()?.is_none() {
-            if Instant::now() > until {
-                self.child.kill()?;
-                self.child.wait()?;
-                break;
+        if self.child.try_wait()?.is_none() {
+            // One that has not answered may be apart by now.
+            if self.processes.is_none() {
+                self.processes = Processes::of(&self.child).ok();
             }
-            thread::sleep(Duration::from_millis(10));
+            kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+            let until = Instant::now() + Duration::from_secs(10);
+            while self.child.try_wait()?.is_none() {
+                if Instant::now() > until {
+                    self.child.kill()?;
+                    self.child.wait()?;
+                    break;
+                }
+                thread::sleep(POLL);
+            }
         }
-        Ok(())
+        match self.processes.take() {
+            Some(processes) => processes.shut_down(),
+            None => Ok(()),
+        }
     }
 }
 
@@ -116,55 +185,143 @@ impl Drop for Running {
     }
 }
 
-/// Asks a process and all that it started to end, as a system does that is shut down, and ends those that do not.
-pub(crate) fn shut_down(root: u32) -> io::Result<()> {
-    let mut parents: Vec<(u32, u32)> = Vec::new();
+impl Processes {
+    /// Those of a server whose first process this is.
+    fn of(child: &Child) -> io::Result<Self> {
+        let namespace = fs::File::open(namespace_of(child.id(), "mnt"))?;
+        let (its, own) = (
+            namespace.metadata()?,
+            fs::metadata(namespace_of(std::process::id(), "mnt"))?,
+        );
+        if (its.dev(), its.ino()) == (own.dev(), own.ino()) {
+            return Err(io::Error::other("the server is not apart"));
+        }
+        Ok(Self {
+            namespace: Arc::new(namespace),
+        })
+    }
+
+    /// Asks all of them to end, as a system does that is shut down, and ends those that do not, until none is left.
+    ///
+    /// A server may start processes while it ends, which hold its sockets as it does.
+    pub(crate) fn shut_down(&self) -> io::Result<()> {
+        const PATIENCE: Duration = Duration::from_millis(500);
+        let begin = Instant::now();
+        let mut asked = HashSet::new();
+        loop {
+            let left = self.ids()?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            let elapsed = begin.elapsed();
+            if elapsed > LONGEST {
+                let commands = left
+                    .iter()
+                    .map(|id| fs::read(format!("/proc/{id}/cmdline")));
+                let commands: Vec<_> = commands
+                    .map(|command| command.unwrap_or_default().escape_ascii().to_string())
+                    .collect();
+                return Err(io::Error::other(format!("{commands:?} do not end")));
+            }
+            for id in left {
+                let signal = match elapsed > PATIENCE {
+                    true => Signal::KILL,
+                    false if asked.insert(id) => Signal::TERM,
+                    false => continue,
+                };
+                // One that has ended meanwhile needs nothing.
+                let id = i32::try_from(id).ok().and_then(Pid::from_raw);
+                let _ = id.map(|id| kill_process(id, signal));
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// The numbers of those that have not ended.
+    fn ids(&self) -> io::Result<Vec<u32>> {
+        ids_in(&self.namespace.metadata()?, "mnt")
+    }
+}
+
+/// What the processes of all servers are at: their threads, and how often each was switched to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Activity(Vec<Vec<String>>);
+
+/// What they are at now.
+pub(crate) fn activity() -> io::Result<Activity> {
+    let own = std::process::id();
+    // The network is this program's own, and theirs.
+    let ids = ids_in(&fs::metadata(namespace_of(own, "net"))?, "net")?;
+    let mut threads = Vec::new();
+    for id in ids.into_iter().filter(|&id| id != own) {
+        // What ends meanwhile is missing the next time.
+        let tasks = fs::read_dir(format!("/proc/{id}/task"));
+        for thread in tasks.into_iter().flatten().flatten() {
+            let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+            let fields = ["Name:", "State:", "Pid:", "voluntary_", "nonvoluntary_"];
+            let lines =
+                (status.lines()).filter(|line| fields.iter().any(|field| line.starts_with(field)));
+            threads.push(lines.map(str::to_owned).collect());
+        }
+    }
+    Ok(Activity(threads))
+}
+
+impl Activity {
+    /// Whether nothing runs or is about to: if nothing has run after a while either, all wait for something from outside.
+    pub(crate) fn is_rest(&self) -> bool {
+        (self.0.iter()).all(|lines| lines.iter().any(|line| line.starts_with("State:\tS")))
+    }
+}
+
+/// The numbers of the processes in a namespace of this kind.
+fn ids_in(namespace: &fs::Metadata, kind: &str) -> io::Result<Vec<u32>> {
+    let mut ids = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        // One that has ended meanwhile needs nothing. Behind the name, which may hold anything: the state, the parent.
-        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        let fields = stat.rsplit_once(") ").map(|(_, fields)| fields);
-        if let Some(parent) = fields.and_then(|fields| fields.split(' ').nth(1)?.parse().ok()) {
-            parents.push((id, parent));
+        // One that has ended is in none.
+        if let Ok(its) = fs::metadata(namespace_of(id, kind))
+            && (its.dev(), its.ino()) == (namespace.dev(), namespace.ino())
+        {
+            ids.push(id);
         }
     }
-    let mut ids = vec![root];
-    let mut index = 0;
-    while let Some(&id) = ids.get(index) {
-        let children = parents.iter().filter(|(_, parent)| *parent == id);
-        ids.extend(children.map(|(child, _)| *child));
-        index += 1;
+    Ok(ids)
+}
+
+/// How long a server may take for anything, on a machine that has much else to do: what takes longer does not come.
+pub(crate) const LONGEST: Duration = Duration::from_secs(120);
+
+/// How often a server is looked at.
+pub(crate) const POLL: Duration = Duration::from_millis(10);
+
+fn namespace_of(id: u32, kind: &str) -> PathBuf {
+    format!("/proc/{id}/ns/{kind}").into()
+}
+
+/// Waits until nothing listens at any of these addresses: some servers wait for half a minute if something does.
+fn wait_until_free(doors: &[(Door, SocketAddr)]) -> io::Result<()> {
+    let until = Instant::now() + LONGEST;
+    for (door, address) in doors {
+        while let Err(error) = TcpListener::bind(address) {
+            if Instant::now() > until {
+                let port = format!("sport = :{}", address.port());
+                let holder = Command::new("ss").args(["-Hltnp", &port]).output()?;
+                let holder = String::from_utf8_lossy(&holder.stdout);
+                return Err(io::Error::other(format!("{door:?}: {error}: {holder}")));
+            }
+            thread::sleep(POLL);
+        }
     }
-    for (signal, patience) in [
-        (Signal::TERM, Duration::from_millis(500)),
-        (Signal::KILL, Duration::from_secs(10)),
-    ] {
-        // One that has ended and whose parent has not noticed has no program.
-        let mut left = ids.clone();
-        left.retain(|id| fs::read_link(format!("/proc/{id}/exe")).is_ok());
-        for &id in &left {
-            let id = i32::try_from(id).ok().and_then(Pid::from_raw);
-            // As above.
-            let _ = id.map(|id| kill_process(id, signal));
-        }
-        let until = Instant::now() + patience;
-        while !left.is_empty() && Instant::now() < until {
-            thread::sleep(Duration::from_millis(5));
-            left.retain(|id| fs::read_link(format!("/proc/{id}/exe")).is_ok());
-        }
-        if left.is_empty() {
-            return Ok(());
-        }
-    }
-    Err(io::Error::other("it does not end"))
+    Ok(())
 }
 
 /// Whether a server greets, or where TLS has to come first, takes a connection.
 fn answer(address: SocketAddr, door: Door) -> io::Result<()> {
-    let limit = Duration::from_secs(5);
+    let limit = LONGEST / 2;
     let stream = TcpStream::connect_timeout(&address, limit)?;
     if door == Door::Implicit {
         return Ok(());

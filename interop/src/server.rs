@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use std::{fs, io, thread};
 
 use smtp_proto::Protocol;
 
 use crate::certificates::Flaw;
 use crate::letter::{DELIVERIES, is_of};
-use crate::process::Neighbour;
+use crate::process::{self, LONGEST, Neighbour, POLL};
 use crate::site::{Door, LARGE, SMALL, Site};
 
 mod aiosmtpd;
@@ -42,6 +42,11 @@ pub(crate) trait Server: Sync {
 
     /// Writes its configuration, and gives the command that runs it in the foreground.
     fn prepare(&self, site: &Site) -> io::Result<Command>;
+
+    /// The files in which it writes about itself, beside its output.
+    fn logs(&self, _site: &Site) -> Vec<PathBuf> {
+        Vec::new()
+    }
 
     /// The servers that it uses where their packages are there.
     fn beside(&self) -> &'static [&'static str] {
@@ -210,25 +215,26 @@ pub(crate) fn collect_expected(
 }
 
 fn settle_expected(server: &dyn Server, site: &Site, expected: usize) -> io::Result<()> {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + LONGEST;
     let new = site.path("store/new");
-    // A mail may be between two places for a moment.
-    let mut empty = 0;
-    while empty < 3 {
-        if server.queued(site)? == 0 {
-            empty += 1;
-            if count_files(&new)? >= expected {
-                break;
-            }
-        } else {
-            empty = 0;
+    loop {
+        let before = process::activity()?;
+        let empty = server.queued(site)? == 0;
+        if empty && count_files(&new)? >= expected {
+            return Ok(());
+        }
+        thread::sleep(POLL);
+        // A mail may be between two places, or still be read by a process that gets no time.
+        if empty && before.is_rest() && process::activity()? == before {
+            return Ok(());
         }
         if Instant::now() > until {
-            return Err(io::Error::other("it does not store what it took"));
+            return Err(io::Error::other(match empty {
+                false => "it does not store what it took".to_owned(),
+                true => format!("it does not come to rest: {before:?}"),
+            }));
         }
-        thread::sleep(Duration::from_millis(20));
     }
-    Ok(())
 }
 
 /// Takes all files out of a folder, if it is there.
@@ -328,6 +334,7 @@ fn each_by_itself(
             name,
             command: start(&site.part(name)?, flaw, size, &[door])?,
             address: site.address(door),
+            logs: Vec::new(),
         })
     })
     .collect()

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,8 +17,6 @@ use crate::greylist;
 pub(crate) struct Site {
     packages: Vec<PathBuf>,
     home: PathBuf,
-    ports: [u16; Door::ALL.len()],
-    back_ports: [u16; BackDoor::ALL.len()],
     /// Where a server asks whom it is to make wait.
     pub(crate) greylist: u16,
     pub(crate) certificates: Certificates,
@@ -50,6 +48,15 @@ pub(crate) enum Door {
     /// As the first, for mails to at most [`FEW`] recipients.
     Few,
 }
+
+/// The port of the first door; the others follow.
+///
+/// The network is this program's own, and these are below those that the system gives to sockets
+/// (`ip_local_port_range`): nothing else gets one while a server is stopped.
+const PORTS: u16 = 2500;
+
+/// The same of the first back door.
+const BACK_PORTS: u16 = 2600;
 
 /// A way in that is not for the clients that are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,31 +103,15 @@ impl Door {
     ];
 }
 
-impl BackDoor {
-    const ALL: [Self; 3] = [Self::Beside, Self::Imap, Self::Pop3];
-}
-
 impl Site {
-    /// A new folder `home`, a port for every door, and those packages of these names that are in a folder.
+    /// A new folder `home`, and those packages of these names that are in a folder.
     pub(crate) fn new(folder: &Path, names: &[&str], home: PathBuf) -> io::Result<Self> {
         let folder = fs::canonicalize(folder)?;
         let packages = names.iter().map(|name| folder.join(name));
-        // All at once, so that no two are the same.
-        let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        let listeners = Door::ALL.map(|_| listen());
-        let back_listeners = BackDoor::ALL.map(|_| listen());
-        let mut ports = [0; Door::ALL.len()];
-        let mut back_ports = [0; BackDoor::ALL.len()];
-        let all = ports.iter_mut().zip(listeners);
-        for (port, listener) in all.chain(back_ports.iter_mut().zip(back_listeners)) {
-            *port = listener?.local_addr()?.port();
-        }
         let site = Self {
             packages: packages.filter(|each| is_unpacked(each)).collect(),
             certificates: Certificates::new(&home.join("tls"))?,
             home,
-            ports,
-            back_ports,
             greylist: greylist::start()?,
         };
         site.write_system()?;
@@ -132,8 +123,6 @@ impl Site {
         let part = Self {
             packages: self.packages.clone(),
             home: self.home.join(name),
-            ports: self.ports,
-            back_ports: self.back_ports,
             greylist: self.greylist,
             certificates: self.certificates.clone(),
         };
@@ -166,13 +155,11 @@ impl Site {
     }
 
     pub(crate) fn port(&self, door: Door) -> u16 {
-        let index = Door::ALL.iter().position(|&each| each == door);
-        self.ports[index.unwrap_or_default()]
+        PORTS + door as u16
     }
 
     pub(crate) fn back_port(&self, door: BackDoor) -> u16 {
-        let index = BackDoor::ALL.iter().position(|&each| each == door);
-        self.back_ports[index.unwrap_or_default()]
+        BACK_PORTS + door as u16
     }
 
     pub(crate) fn address(&self, door: Door) -> SocketAddr {
@@ -227,9 +214,10 @@ impl Site {
 
     /// A command that does without the packages of others.
     pub(crate) fn plain_command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new("setpriv");
+        let mut command = Command::new("unshare");
         command
-            .args(["--pdeathsig", "TERM"])
+            .args(["--mount", "--propagation", "private"])
+            .args(["setpriv", "--pdeathsig", "TERM"])
             .arg(program)
             .current_dir(&self.home)
             .stdin(Stdio::null());

@@ -15,6 +15,7 @@ use smtp_rustls::Endpoint;
 use crate::adapter::{self, Adapter};
 use crate::case::{Text, Way, check_stored, mails};
 use crate::letter::Letter;
+use crate::process;
 use crate::relay::{self, Direction, Manner, Passage};
 use crate::server::{Held, Ledger};
 use crate::site::{Door, HOST, Site};
@@ -51,7 +52,7 @@ pub(crate) struct Tally {
 /// Sends it all.
 ///
 /// # Errors
-/// What does not agree; also if it takes longer than five minutes.
+/// What does not agree; also if it takes longer than a quarter of an hour.
 pub(crate) fn run(site: &Site, mut ledger: Ledger, load: Load) -> Result<Tally, String> {
     let begin = Instant::now();
     let mut tally = Tally::default();
@@ -275,7 +276,7 @@ const WORKERS: usize = 6;
 const LARGEST: usize = 512;
 
 /// How long it may take.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_secs(900);
 
 /// How much more memory it may be in the end, in KiB: what an allocator keeps varies.
 const MORE: u64 = 4 * 1024;
@@ -289,7 +290,7 @@ fn endpoints(site: &Site) -> Result<Vec<Endpoint>, String> {
                 let endpoint = Endpoint::builder(HOST)
                     .security(security)
                     .tls(site.certificates.trust().clone())
-                    .timeouts(Timeouts::default().at_most(Duration::from_secs(30)));
+                    .timeouts(Timeouts::default().at_most(process::LONGEST));
                 let endpoint = Way { level, text }.apply(endpoint).build();
                 endpoints.push(endpoint.map_err(|error| error.to_string())?);
             }
@@ -333,7 +334,7 @@ fn memory() -> io::Result<u64> {
 
 /// How many files are open, as soon as there are no more than `most`, if that comes to be.
 fn descriptors(most: usize) -> Result<usize, String> {
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + process::LONGEST;
     loop {
         let files = fs::read_dir("/proc/self/fd").map_err(|error| error.to_string())?;
         let count = files.count();
@@ -341,6 +342,6 @@ fn descriptors(most: usize) -> Result<usize, String> {
         if count <= most || Instant::now() > until {
             return Ok(count);
         }
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(process::POLL);
     }
 }

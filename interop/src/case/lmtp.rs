@@ -1,13 +1,13 @@
 //! What a mail store answers for each recipient after the text (RFC 2033, section 4.2).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use smtp_proto::{Config, Pipelining, Protocol, Security, Timeouts};
 
 use super::{Bench, Case, Done, Text, Verdict, Way, mails};
 use crate::adapter::Load;
 use crate::letter::Letter;
+use crate::process::LONGEST;
 use crate::site::{Door, HOST};
 
 pub(super) const CASES: &[Case] = &[
@@ -69,7 +69,7 @@ fn over_unix(bench: &Bench<'_>) -> Verdict {
     let config = Config::builder(name)
         .protocol(Protocol::Lmtp)
         .security(Security::Cleartext)
-        .timeouts(Timeouts::default().at_most(Duration::from_secs(30)));
+        .timeouts(Timeouts::default().at_most(LONGEST));
     for level in LEVELS {
         let config = config.clone().pipelining(level).build();
         let policy = Arc::new(config.map_err(|error| error.to_string())?);

@@ -10,7 +10,6 @@ use smtp_proto::{Entry, Fate, Security, Speculation, Stage};
 use super::{Bench, Case, Done, Verdict, Way, each_way, mails};
 use crate::adapter::{Load, Session};
 use crate::letter::Letter;
-use crate::process;
 use crate::server;
 use crate::site::{Door, FEW};
 
@@ -109,12 +108,14 @@ fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
         }
     });
     let load = Load::Batch(mails(&letters)?);
-    let (server, site, root) = (bench.server, bench.site, bench.running.borrow().id());
+    let (server, site) = (bench.server, bench.site);
+    let processes = bench.running.borrow().processes();
+    let processes = processes.map_err(|error| error.to_string())?;
     let session = thread::scope(|scope| {
         let stop = scope.spawn(move || {
             reaches.recv().map_err(|error| error.to_string())?;
             // So that no mail is on its way into the store, which not every server takes up again where it was.
-            let stopped = server::settle(server, site).and_then(|()| process::shut_down(root));
+            let stopped = server::settle(server, site).and_then(|()| processes.shut_down());
             let _ = go_on.send(());
             stopped.map_err(|error| error.to_string())
         });
@@ -123,7 +124,7 @@ fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
         stopped.and_then(|()| session.map_err(|error| error.to_string()))
     });
     let mut running = bench.running.borrow_mut();
-    let restarted = running.restart(site, &[Door::Relay]);
+    let restarted = running.restart();
     restarted.map_err(|error| error.to_string())?;
     let session = session?;
     bench.compare(&letters, &session)?;

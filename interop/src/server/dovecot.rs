@@ -26,6 +26,10 @@ impl Server for Dovecot {
         &[Door::Relay, Door::Submission, Door::Implicit]
     }
 
+    fn logs(&self, site: &Site) -> Vec<PathBuf> {
+        vec![log(site)]
+    }
+
     fn beside(&self) -> &'static [&'static str] {
         &[postfix::NAME]
     }
@@ -118,7 +122,12 @@ pub(super) fn beside(site: &Site) -> io::Result<Vec<Neighbour>> {
         name: NAME,
         command: command(site, port, "mailbox", "")?,
         address: (Ipv4Addr::LOCALHOST, port).into(),
+        logs: vec![log(site)],
     }])
+}
+
+fn log(site: &Site) -> PathBuf {
+    site.path("dovecot/log")
 }
 
 /// The socket at which other servers ask it about those who log in.
@@ -195,7 +204,7 @@ fn configuration(site: &Site, lmtp: u16, store: &str) -> String {
 listen = 127.0.0.1
 base_dir = {home}/dovecot/run
 state_dir = {home}/dovecot/state
-log_path = {home}/dovecot/log
+log_path = {log}
 auth_verbose = yes
 hostname = {HOST}
 default_internal_user = dovecot
@@ -285,6 +294,7 @@ service stats {{
   }}
 }}
 ",
+        log = log(site).display(),
         auth = auth(site).display(),
         chain = site.certificates.chain(Flaw::None).display(),
         key = site.certificates.key(Flaw::None).display(),

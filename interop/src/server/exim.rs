@@ -1,6 +1,7 @@
 //! Exim: its own authenticators and those of Dovecot, delivery into a Maildir by its own transport.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::{Server, count_files_if, dovecot};
@@ -37,6 +38,10 @@ impl Server for Exim {
         let mut command = site.command("exim4");
         command.args(["-bdf", "-q1m"]);
         Ok(command)
+    }
+
+    fn logs(&self, site: &Site) -> Vec<PathBuf> {
+        ["log/main", "log/panic"].map(|name| site.path(name)).into()
     }
 
     fn beside(&self) -> &'static [&'static str] {
@@ -166,6 +171,8 @@ log_file_path = {home}/log/%s
 pid_file_path = {home}/spool/pid
 keep_environment =
 daemon_smtp_ports = {ports}
+# Where a port is taken it says so and ends, and does not wait for half a minute, nine times.
+daemon_startup_retries = 0
 tls_on_connect_ports = {implicit}
 local_interfaces = 127.0.0.1
 disable_ipv6

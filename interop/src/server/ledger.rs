@@ -6,9 +6,10 @@ use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Stored;
+use crate::process::{LONGEST, POLL};
 
 /// A queue whose mails nobody delivers, and a log that grows.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl Ledger {
     /// Waits until so many sessions more have begun and all have ended, and takes what they left out of the queue.
     pub(crate) fn settle(&mut self, sessions: u64) -> io::Result<Held> {
         let expected = self.sessions + sessions;
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + LONGEST;
         let mut held = Held::default();
         loop {
             self.read_log(&mut held)?;
@@ -60,7 +61,7 @@ impl Ledger {
                     "{sessions} sessions in the log, not {expected}, and {open} of them go on"
                 )));
             }
-            thread::sleep(Duration::from_millis(5));
+            thread::sleep(POLL);
         }
         for entry in fs::read_dir(self.spool.join("hold"))? {
             let path = entry?.path();

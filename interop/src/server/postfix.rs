@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
@@ -28,6 +28,10 @@ impl Server for Postfix {
 
     fn doors(&self) -> &'static [Door] {
         &Door::ALL
+    }
+
+    fn logs(&self, site: &Site) -> Vec<PathBuf> {
+        vec![log(site)]
     }
 
     fn beside(&self) -> &'static [&'static str] {
@@ -64,7 +68,7 @@ impl Server for Postfix {
     }
 
     fn ledger(&self, site: &Site) -> Option<Ledger> {
-        Some(Ledger::new(site.path("spool"), site.path("log")))
+        Some(Ledger::new(site.path("spool"), log(site)))
     }
 }
 
@@ -80,7 +84,12 @@ pub(super) fn beside(site: &Site, lmtp: u16) -> io::Result<Vec<Neighbour>> {
         name: NAME,
         command: command(site, &transport, &[(port, options)])?,
         address: (Ipv4Addr::LOCALHOST, port).into(),
+        logs: vec![log(site)],
     }])
+}
+
+fn log(site: &Site) -> PathBuf {
+    site.path("log")
 }
 
 /// How many mails it has taken and not yet stored.
@@ -169,7 +178,7 @@ command_directory = /usr/sbin
 daemon_directory = /usr/lib/postfix/sbin
 mail_owner = postfix
 setgid_group = postdrop
-maillog_file = {home}/log
+maillog_file = {log}
 maillog_file_prefixes = {home}
 myhostname = {HOST}
 mydestination =
@@ -224,6 +233,7 @@ lmtp_tls_security_level = verify
 lmtp_tls_verify_cert_match = {HOST}
 lmtp_tls_CAfile = {authority}
 ",
+        log = log(site).display(),
         key = key.display(),
         chain = chain.display(),
         authority = site.certificates.authority().display(),
