@@ -380,11 +380,16 @@ fn a_unix_socket_will_do() {
 
 #[test]
 fn v29_a_silent_server_and_one_that_drips_run_into_the_same_deadline() {
-    let drips = Action::normal().drip(Duration::from_millis(50));
+    // Longer than any machine is busy.
+    let greeting = format!("220 {}", "drip".repeat(500));
+    let drips = Action::reply(greeting).drip(Duration::from_millis(50));
     for action in [Action::silent(), drips] {
         let server = Server::start(Config::new().on(smtp_test::Stage::Greeting, action)).unwrap();
         let stream = TcpStream::connect(server.addr()).unwrap();
-        let mut client = Client::from_stream(stream, limited(Security::Cleartext, SOON));
+        let mut client = Client::from_stream(
+            stream,
+            with_timeouts(Security::Cleartext, Timeouts::default().greeting(SOON)),
+        );
         let error = client.ready().unwrap_err();
         assert!(
             matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
@@ -398,7 +403,10 @@ fn a_server_that_takes_nothing_more_runs_into_the_deadline_for_writing() {
     let deaf = Action::normal().stop_reading();
     let server = Server::start(Config::new().on(smtp_test::Stage::Data, deaf)).unwrap();
     let stream = TcpStream::connect(server.addr()).unwrap();
-    let mut client = Client::from_stream(stream, limited(Security::Cleartext, SOON));
+    let mut client = Client::from_stream(
+        stream,
+        with_timeouts(Security::Cleartext, Timeouts::default().data_block(SOON)),
+    );
     let text = long_text(16 << 20);
     let outcome = client.send_from(streamed(), text.as_bytes()).unwrap();
     assert_eq!(judge(&outcome, &server.log()), Came::NotSent);

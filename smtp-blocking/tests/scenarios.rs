@@ -78,5 +78,6 @@ impl Stream for Patient {
     }
 }
 
-/// Patient enough for a machine that is busy, and short enough to wait for.
-const SOON: Duration = Duration::from_millis(300);
+/// How long a server is silent that falls silent: long enough that on a busy machine nothing else takes so long, and short
+/// enough to wait for.
+const SOON: Duration = Duration::from_millis(500);

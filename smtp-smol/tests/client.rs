@@ -11,7 +11,9 @@ use async_net::TcpStream;
 use futures_lite::future::block_on;
 use futures_lite::{AsyncRead, AsyncWrite};
 use smtp_smol::Client;
-use smtp_smol::proto::{Command, ErrorKind, Fate, ProtocolError, Security, Stage, TlsFacts, Wait};
+use smtp_smol::proto::{
+    Command, ErrorKind, Fate, ProtocolError, Security, Stage, Timeouts, TlsFacts, Wait,
+};
 use smtp_test::{
     Action, Config, Fault, Faulty, Log, Machine, MemoryServer, Plan, Server, pipe, serve,
 };
@@ -294,7 +296,10 @@ fn v41_to_drop_send_before_its_mail_has_begun_withdraws_it() {
 fn a_handshake_that_never_ends_runs_into_the_deadline_for_it() {
     block_on(async {
         let server = MemoryServer::new(&Config::new().offer_starttls());
-        let client = Client::from_stream(server, limited(Security::StartTls, SOON));
+        let client = Client::from_stream(
+            server,
+            with_timeouts(Security::StartTls, Timeouts::default().starttls(SOON)),
+        );
         let error = client
             .upgrade(async |_| std::future::pending::<io::Result<(TcpStream, TlsFacts)>>().await)
             .await
@@ -520,12 +525,17 @@ fn injected_bytes_behind_the_220_never_reach_the_handshake() {
 #[test]
 fn v29_a_silent_server_and_one_that_drips_run_into_the_same_deadline() {
     block_on(async {
-        let drips = Action::normal().drip(Duration::from_millis(50));
+        // Longer than any machine is busy.
+        let greeting = format!("220 {}", "drip".repeat(500));
+        let drips = Action::reply(greeting).drip(Duration::from_millis(50));
         for action in [Action::silent(), drips] {
             let server =
                 Server::start(Config::new().on(smtp_test::Stage::Greeting, action)).unwrap();
             let stream = TcpStream::connect(server.addr()).await.unwrap();
-            let mut client = Client::from_stream(stream, limited(Security::Cleartext, SOON));
+            let mut client = Client::from_stream(
+                stream,
+                with_timeouts(Security::Cleartext, Timeouts::default().greeting(SOON)),
+            );
             let error = client.ready().await.unwrap_err();
             assert!(
                 matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
@@ -541,7 +551,10 @@ fn a_server_that_takes_nothing_more_runs_into_the_deadline_for_writing() {
         let deaf = Action::normal().stop_reading();
         let server = Server::start(Config::new().on(smtp_test::Stage::Data, deaf)).unwrap();
         let stream = TcpStream::connect(server.addr()).await.unwrap();
-        let mut client = Client::from_stream(stream, limited(Security::Cleartext, SOON));
+        let mut client = Client::from_stream(
+            stream,
+            with_timeouts(Security::Cleartext, Timeouts::default().data_block(SOON)),
+        );
         let text = long_text(16 << 20);
         let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
         assert_eq!(judge(&outcome, &server.log()), Came::NotSent);

@@ -32,5 +32,6 @@ async fn run(scenario: &Scenario, split: Split, manner: Manner) -> Result<Option
     stage.verdict(scenario)
 }
 
-/// Patient enough for a machine that is busy, and short enough to wait for.
-const SOON: Duration = Duration::from_millis(300);
+/// How long a server is silent that falls silent: long enough that on a busy machine nothing else takes so long, and short
+/// enough to wait for.
+const SOON: Duration = Duration::from_millis(500);

@@ -9,7 +9,9 @@ use smtp_test::{
     Action, Config, Fault, Faulty, Log, Machine, MemoryServer, Plan, Server, pipe, serve,
 };
 use smtp_tokio::Client;
-use smtp_tokio::proto::{Command, ErrorKind, Fate, ProtocolError, Security, Stage, TlsFacts, Wait};
+use smtp_tokio::proto::{
+    Command, ErrorKind, Fate, ProtocolError, Security, Stage, Timeouts, TlsFacts, Wait,
+};
 use tokio::net::TcpStream;
 
 #[tokio::test]
@@ -281,7 +283,10 @@ async fn deadlines_follow_a_clock_that_is_paused() {
 #[tokio::test]
 async fn a_deadline_passes_even_if_no_future_lives_to_see_it() {
     let server = MemoryServer::new(&Config::new().on(smtp_test::Stage::Greeting, Action::silent()));
-    let mut client = Client::from_stream(server, limited(Security::Cleartext, SOON));
+    let mut client = Client::from_stream(
+        server,
+        with_timeouts(Security::Cleartext, Timeouts::default().greeting(SOON)),
+    );
     // The runtime does not get a turn in between, so that no timer can go off.
     let error = stubborn!(client.ready(), 1).unwrap_err();
     assert!(
@@ -484,11 +489,16 @@ async fn injected_bytes_behind_the_220_never_reach_the_handshake() {
 
 #[tokio::test]
 async fn v29_a_silent_server_and_one_that_drips_run_into_the_same_deadline() {
-    let drips = Action::normal().drip(Duration::from_millis(50));
+    // Longer than any machine is busy.
+    let greeting = format!("220 {}", "drip".repeat(500));
+    let drips = Action::reply(greeting).drip(Duration::from_millis(50));
     for action in [Action::silent(), drips] {
         let server = Server::start(Config::new().on(smtp_test::Stage::Greeting, action)).unwrap();
         let stream = TcpStream::connect(server.addr()).await.unwrap();
-        let mut client = Client::from_stream(stream, limited(Security::Cleartext, SOON));
+        let mut client = Client::from_stream(
+            stream,
+            with_timeouts(Security::Cleartext, Timeouts::default().greeting(SOON)),
+        );
         let error = client.ready().await.unwrap_err();
         assert!(
             matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
@@ -502,7 +512,10 @@ async fn a_server_that_takes_nothing_more_runs_into_the_deadline_for_writing() {
     let deaf = Action::normal().stop_reading();
     let server = Server::start(Config::new().on(smtp_test::Stage::Data, deaf)).unwrap();
     let stream = TcpStream::connect(server.addr()).await.unwrap();
-    let mut client = Client::from_stream(stream, limited(Security::Cleartext, SOON));
+    let mut client = Client::from_stream(
+        stream,
+        with_timeouts(Security::Cleartext, Timeouts::default().data_block(SOON)),
+    );
     let text = long_text(16 << 20);
     let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
     assert_eq!(judge(&outcome, &server.log()), Came::NotSent);

@@ -39,7 +39,7 @@ pub(crate) fn with_timeouts(security: Security, timeouts: Timeouts) -> Connectio
     Connection::new(Arc::new(config), [7; 32])
 }
 
-/// Patient enough for a machine that is busy, and short enough to wait for.
+/// A limit that passes: only for what never comes, since anything else may take as long on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_millis(300);
 
 pub(crate) fn mail() -> Mail {

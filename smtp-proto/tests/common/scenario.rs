@@ -101,7 +101,8 @@ pub(crate) fn all() -> Vec<Scenario> {
     all_within(None)
 }
 
-/// The same for a caller whose clock is a real one, and who waits for nothing longer than this.
+/// The same for a caller whose clock is a real one, and who waits for nothing longer than this where
+/// the server falls silent.
 pub(crate) fn all_within(limit: Option<Duration>) -> Vec<Scenario> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../smtp-proto/tests/scenarios");
     let only = std::env::var("SCENARIO").ok();
@@ -137,9 +138,12 @@ impl Scenario {
         };
         let (head, script, expected) = (part(), part(), part());
         let setting = |word| head.lines().find_map(|line| line.strip_prefix(word));
+        let needs_clock = script.contains("<timeout>");
         let client_name = setting("name ").unwrap_or("client.test");
-        let mut config = Config::builder(client_name.parse().unwrap())
-            .timeouts(timeouts(setting("session-limit "), limit));
+        let mut config = Config::builder(client_name.parse().unwrap()).timeouts(timeouts(
+            setting("session-limit "),
+            limit.filter(|_| needs_clock),
+        ));
         let mut shape = Shape::default();
         let mut actions = Vec::new();
         for line in head
@@ -160,7 +164,7 @@ impl Scenario {
             actions,
             script: Script::parse(script).unwrap_or_else(|error| panic!("{name}: {error}")),
             expected: expected.trim_end().to_owned(),
-            needs_clock: script.contains("<timeout>"),
+            needs_clock,
         }
     }
 }

@@ -56,7 +56,7 @@ impl Address {
     /// Makes a connection, to wake the thread that waits for one.
     pub(super) fn knock(&self) -> io::Result<()> {
         match self {
-            Self::Tcp(addr) => TcpStream::connect_timeout(addr, Duration::from_secs(1)).map(drop),
+            Self::Tcp(addr) => TcpStream::connect_timeout(addr, Duration::from_secs(10)).map(drop),
             #[cfg(unix)]
             Self::Unix(path) => UnixStream::connect(path).map(drop),
         }
