@@ -175,9 +175,9 @@ impl Fate {
 impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Accepted(reply) => write!(f, "accepted: {reply}"),
+            Self::Accepted(reply) => write!(f, "accepted: {reply:.400}"),
             Self::Refused { stage, reply } => {
-                write!(f, "refused {stage}: {reply}")?;
+                write!(f, "refused {stage}: {reply:.400}")?;
                 self.hint().map_or(Ok(()), |hint| write!(f, " ({hint})"))
             }
             Self::NotSent(error) => write!(f, "not sent: {error}"),

@@ -7,8 +7,7 @@ use core::fmt;
 
 use crate::parse;
 
-pub(crate) use escape::Escaped;
-use escape::Escaping;
+pub(crate) use escape::{Escaped, Escaping};
 
 /// A server's reply: its code and the text of one or more lines.
 ///

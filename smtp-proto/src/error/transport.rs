@@ -1,9 +1,13 @@
 //! What a transport says when it fails.
 
 use alloc::sync::Arc;
-use core::fmt;
+use core::fmt::{self, Write as _};
+
+use crate::reply::Escaping;
 
 /// What a transport reports when it fails: an I/O error, a TLS alert.
+///
+/// The error may quote the peer, so its text is escaped and cut when it is shown. [`get_ref`](Self::get_ref) has all of it.
 #[derive(Clone)]
 pub struct TransportError {
     pub(super) error: Arc<dyn core::error::Error + Send + Sync>,
@@ -34,13 +38,13 @@ impl TransportError {
 
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
+        write!(Escaping::new(f, SHOWN), "{}", self.error)
     }
 }
 
 impl fmt::Debug for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.error, f)
+        write!(Escaping::new(f, SHOWN), "{:?}", self.error)
     }
 }
 
@@ -48,5 +52,55 @@ impl fmt::Debug for TransportError {
 impl From<std::io::Error> for TransportError {
     fn from(error: std::io::Error) -> Self {
         Self::new(error)
+    }
+}
+
+/// How much of the error's text is shown, in octets.
+const SHOWN: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::{String, ToString};
+
+    use super::*;
+
+    /// What a peer could have made a transport say.
+    #[derive(Clone)]
+    struct Quote(String);
+
+    impl fmt::Display for Quote {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            // As a formatter would, in pieces.
+            self.0
+                .chars()
+                .try_for_each(|character| f.write_char(character))
+        }
+    }
+
+    impl fmt::Debug for Quote {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            fmt::Display::fmt(self, f)
+        }
+    }
+
+    impl core::error::Error for Quote {}
+
+    #[test]
+    fn v30_what_a_transport_quotes_is_escaped_and_cut() {
+        let shown = |text: &str| {
+            let error = TransportError::new(Quote(text.to_string()));
+            assert_eq!(format!("{error}"), format!("{error:?}"));
+            error.to_string()
+        };
+        assert_eq!(shown("connection refused"), "connection refused");
+        assert_eq!(
+            shown("a\u{1b}[2J\r\n\u{202e}b"),
+            "a\\x1b[2J\\x0d\\x0a\\xe2\\x80\\xaeb"
+        );
+        let text = shown(&"\u{1b}".repeat(10_000));
+        assert!(text.len() <= SHOWN && text.ends_with('…'), "{text}");
+        let text = shown(&"é".repeat(10_000));
+        assert!(text.len() <= SHOWN && text.ends_with('…'), "{text}");
     }
 }

@@ -28,14 +28,14 @@ impl fmt::Debug for Escaped<'_> {
 }
 
 /// A formatter that escapes, and that stops with an ellipsis when its room is used up.
-pub(super) struct Escaping<'f, 'a> {
+pub(crate) struct Escaping<'f, 'a> {
     out: &'f mut fmt::Formatter<'a>,
     /// `None` once the ellipsis is out.
     room: Option<usize>,
 }
 
 impl<'f, 'a> Escaping<'f, 'a> {
-    pub(super) fn new(out: &'f mut fmt::Formatter<'a>, limit: usize) -> Self {
+    pub(crate) fn new(out: &'f mut fmt::Formatter<'a>, limit: usize) -> Self {
         Self {
             out,
             room: Some(limit.saturating_sub(ELLIPSIS.len_utf8())),
@@ -77,6 +77,12 @@ impl<'f, 'a> Escaping<'f, 'a> {
             self.out.write_char(ELLIPSIS)?;
         }
         Ok(self.room.is_some())
+    }
+}
+
+impl fmt::Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.text(text.as_bytes())
     }
 }
 
