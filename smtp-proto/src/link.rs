@@ -336,7 +336,7 @@ fn limit(timeouts: &Timeouts, wait: Wait) -> Duration {
         Wait::Connect => timeouts.connect,
         Wait::Greeting | Wait::Xclient => timeouts.greeting,
         Wait::Ehlo => timeouts.ehlo,
-        Wait::StartTls | Wait::TlsHandshake => timeouts.starttls,
+        Wait::StartTls | Wait::TlsHandshake | Wait::ImplicitTls => timeouts.starttls,
         Wait::Auth => timeouts.auth,
         Wait::Mail => timeouts.mail,
         Wait::Rcpt => timeouts.rcpt,

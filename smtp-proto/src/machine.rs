@@ -544,9 +544,10 @@ impl Core {
         match (&self.state, &self.broken) {
             (Err(_) | Ok(State::Ended), _) => None,
             (Ok(_), Some((_, until))) => Some((*until, Wait::Write)),
-            (Ok(State::AwaitTls(_)), None) => {
+            (Ok(State::AwaitTls(awaited)), None) => {
                 self.link.deadline().map(|(until, wait)| match wait {
-                    Wait::StartTls => (until, Wait::TlsHandshake),
+                    Wait::StartTls if awaited.greeted => (until, Wait::TlsHandshake),
+                    Wait::StartTls => (until, Wait::ImplicitTls),
                     other => (until, other),
                 })
             }

@@ -412,7 +412,9 @@ fn v07_a_server_that_begins_no_tls_is_given_up() {
     }
     rig.now = at(19);
     rig.tick();
-    check_timeout(&rig.failure(), Stage::TlsHandshake, Wait::TlsHandshake);
+    let error = rig.failure();
+    check_timeout(&error, Stage::TlsHandshake, Wait::TlsHandshake);
+    assert_eq!(error.hint(), None, "the port is the right one: {error}");
     assert!(rig.connection.poll_upgrade().unwrap().is_err());
 }
 
@@ -432,7 +434,9 @@ fn v07_implicit_tls_has_the_limit_for_starttls_and_the_greeting_its_own() {
     assert!(rig.connection.poll_upgrade().unwrap().is_ok());
     rig.now = at(17);
     rig.tick();
-    check_timeout(&rig.failure(), Stage::TlsHandshake, Wait::TlsHandshake);
+    let error = rig.failure();
+    check_timeout(&error, Stage::TlsHandshake, Wait::ImplicitTls);
+    assert!(error.hint().unwrap().contains("465"), "{error}");
 }
 
 #[test]

@@ -111,9 +111,10 @@ fn a_handshake_has_a_deadline_from_the_first_offer_on() {
     session.handle_timeout(began + limit);
     let error = session.smtp().poll_ready().unwrap().unwrap_err();
     assert!(
-        matches!(error.kind(), ErrorKind::Timeout(Wait::TlsHandshake)),
+        matches!(error.kind(), ErrorKind::Timeout(Wait::ImplicitTls)),
         "{error}"
     );
+    assert!(error.hint().unwrap().contains("STARTTLS"), "{error}");
     assert!(
         session.poll_transmit(began + limit).is_none(),
         "a handshake that is given up says nothing more"

@@ -19,6 +19,10 @@ impl Error {
             ErrorKind::Timeout(Wait::Greeting) => {
                 Some("a server that waits for TLS stays silent: on port 465 use implicit TLS")
             }
+            ErrorKind::Timeout(Wait::ImplicitTls) => Some(
+                "the server says nothing to a client that begins with TLS: TLS from the first byte is usually on port \
+                 465; ports 587 and 25 begin in cleartext and need STARTTLS",
+            ),
             ErrorKind::Timeout(Wait::Chunk | Wait::LastChunk) => {
                 Some("if the server never answers BDAT, switch CHUNKING off for it")
             }

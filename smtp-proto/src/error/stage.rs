@@ -56,8 +56,10 @@ pub enum Wait {
     Xclient,
     /// STARTTLS, from the command to the reply to the EHLO inside TLS.
     StartTls,
-    /// A TLS handshake from the first byte.
+    /// The TLS handshake that STARTTLS led to.
     TlsHandshake,
+    /// A TLS handshake from the first byte.
+    ImplicitTls,
     /// A reply to AUTH or to an answer within it.
     Auth,
     /// The reply to MAIL.
@@ -116,7 +118,7 @@ impl fmt::Display for Wait {
             Self::Ehlo => "the reply to EHLO",
             Self::Xclient => "the reply to XCLIENT",
             Self::StartTls => "STARTTLS to be done",
-            Self::TlsHandshake => "the TLS handshake",
+            Self::TlsHandshake | Self::ImplicitTls => "the TLS handshake",
             Self::Auth => "the reply to AUTH",
             Self::Mail => "the reply to MAIL",
             Self::Rcpt => "the reply to RCPT",
