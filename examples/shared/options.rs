@@ -363,7 +363,7 @@ Where to:
   --port PORT              by default 587 for starttls, 465 for implicit, else 25
   --security starttls      begins in clear and demands STARTTLS; the default
              implicit      TLS from the first byte
-             opportunistic TLS if the server offers it, else in clear; no login
+             opportunistic TLS with whoever answers, else in clear; no login
              cleartext     no TLS
   --ca FILE                trusts this authority beside those of the system; a
                            certificate in PEM or DER; may be repeated

@@ -101,9 +101,29 @@ fn a_name_that_does_not_resolve_is_an_error_of_connecting() {
 }
 
 #[test]
-fn opportunistic_connects_again_in_clear_after_a_handshake_that_failed() {
+fn opportunistic_goes_on_in_tls_with_a_server_that_is_not_verified() {
     let tls = Tls::new();
     let server = Server::start(Config::new().tls(tls.clone().defect(Defect::Expired))).unwrap();
+    let endpoint = endpoint(&tls)
+        .security(Security::Opportunistic)
+        .port(server.port())
+        .build()
+        .unwrap();
+    let mut client = Client::connect_to(&endpoint, &[server.addr()]).unwrap();
+    assert!(!client.tls().unwrap().is_peer_verified());
+    assert_eq!(
+        judge(&client.send(mail()).unwrap(), &server.log()),
+        Came::Accepted
+    );
+    assert_eq!(server.sessions().len(), 1);
+}
+
+#[test]
+fn opportunistic_connects_again_in_clear_after_a_handshake_that_broke() {
+    let tls = Tls::new();
+    let breaks = Action::normal().then_close();
+    let config = Config::new().tls(tls.clone());
+    let server = Server::start(config.on(smtp_test::Stage::StartTls, breaks)).unwrap();
     let endpoint = endpoint(&tls)
         .security(Security::Opportunistic)
         .port(server.port())

@@ -67,9 +67,12 @@ pub enum Security {
     StartTls,
     /// TLS from the first byte (RFC 8314); the usual port is 465.
     Implicit,
-    /// TLS if the server offers STARTTLS, in clear otherwise; the custom between relays on port 25.
+    /// TLS with whoever answers if STARTTLS is advertised, cleartext otherwise (RFC 7435); the custom between relays on
+    /// port 25.
     ///
-    /// An attacker on the path can prevent TLS at will. Never carries credentials.
+    /// The server's certificate is checked, and what comes of it is told, but nothing depends on it: encryption without
+    /// proof is better than none. [`TlsFacts::verification`](crate::TlsFacts::verification) has the result. An attacker on
+    /// the path can prevent TLS at will, or pretend to be the server. Never carries credentials.
     Opportunistic,
     /// No TLS at all.
     Cleartext,
@@ -158,7 +161,7 @@ impl Config {
         &self.timeouts
     }
 
-    /// The policy to try next on a new connection after TLS failed under [`Security::Opportunistic`]: the same in clear.
+    /// The policy to try next on a new connection after TLS broke under [`Security::Opportunistic`]: the same in cleartext.
     ///
     /// `None` under every other policy: they never go on in clear.
     pub fn fallback(&self) -> Option<Self> {

@@ -55,7 +55,6 @@ mod parse;
 mod place;
 mod secret;
 mod time;
-mod tls;
 
 mod origin;
 mod parameter;
@@ -65,6 +64,7 @@ pub mod sasl;
 mod capabilities;
 mod command;
 mod inbox;
+mod tls;
 
 mod error;
 
@@ -120,6 +120,6 @@ pub use reply::{Code, EnhancedCode, Reply, Severity};
 pub use sasl::Credentials;
 pub use secret::Secret;
 pub use time::Time;
-pub use tls::TlsFacts;
+pub use tls::{TlsFacts, UnverifiedReason, Verification};
 pub use transcript::Entry;
 pub use wire::Wire;

@@ -1,9 +1,12 @@
 //! What is known of the TLS connection under the protocol.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+
+use crate::reply::Escaped;
 
 /// What the TLS layer reports when its handshake is done.
 ///
@@ -16,7 +19,7 @@ pub struct TlsFacts(Arc<Inner>);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Inner {
     asserted: bool,
-    unverified: bool,
+    verification: Verification,
     version: Option<&'static str>,
     cipher_suite: Option<&'static str>,
     key_exchange_group: Option<&'static str>,
@@ -25,6 +28,42 @@ struct Inner {
     peer_certificates: Box<[Box<[u8]>]>,
     exporter: Option<Box<[u8]>>,
     server_end_point: Option<Box<[u8]>>,
+}
+
+/// Whether it is known who the peer is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there is no third answer")]
+pub enum Verification {
+    /// The peer's certificate was checked and is good, or the caller vouches for the peer.
+    #[default]
+    Verified,
+    /// The connection is encrypted, and nothing proves who is at its other end.
+    Unverified(UnverifiedReason),
+}
+
+/// Why a peer is not verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnverifiedReason {
+    /// Nobody checked.
+    NotChecked,
+    /// The certificate has expired.
+    Expired,
+    /// The certificate is not valid yet.
+    NotYetValid,
+    /// The certificate is for other names than that of the server.
+    OtherName {
+        /// The names in the certificate, as far as they are known.
+        names: Vec<String>,
+    },
+    /// No trusted authority signed the certificate.
+    UnknownIssuer,
+    /// The certificate is signed with its own key.
+    SelfSigned,
+    /// A signature is wrong: that of an authority, or that which proves that the peer has the key.
+    BadSignature,
+    /// Something else, in the words of the TLS layer.
+    Other(String),
 }
 
 impl TlsFacts {
@@ -45,8 +84,14 @@ impl TlsFacts {
 
     /// Says that nobody has checked who the peer is.
     #[must_use]
-    pub fn with_unverified_peer(mut self) -> Self {
-        self.edit().unverified = true;
+    pub fn with_unverified_peer(self) -> Self {
+        self.with_verification(Verification::Unverified(UnverifiedReason::NotChecked))
+    }
+
+    /// Says whether it is known who the peer is; facts that do not say so are those of a verified peer.
+    #[must_use]
+    pub fn with_verification(mut self, verification: Verification) -> Self {
+        self.edit().verification = verification;
         self
     }
 
@@ -112,9 +157,17 @@ impl TlsFacts {
         self.0.asserted
     }
 
-    /// Whether somebody has checked who the peer is: REQUIRETLS counts only then (RFC 8689, section 2).
+    /// Whether it is known who the peer is: REQUIRETLS counts only then (RFC 8689, section 2).
     pub fn is_peer_verified(&self) -> bool {
-        !self.0.unverified
+        self.0.verification == Verification::Verified
+    }
+
+    /// Whether it is known who the peer is, and if not, why not.
+    ///
+    /// It is always [`Verified`](Verification::Verified) under a policy that demands TLS, unless the TLS layer was told
+    /// not to check. Under [`Security::Opportunistic`](crate::Security::Opportunistic) it may be either.
+    pub fn verification(&self) -> &Verification {
+        &self.0.verification
     }
 
     /// The name of the protocol version, such as `TLSv1.3`.
@@ -179,6 +232,7 @@ impl fmt::Debug for TlsFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsFacts")
             .field("asserted", &self.0.asserted)
+            .field("verification", &self.0.verification)
             .field("version", &self.0.version)
             .field("cipher_suite", &self.0.cipher_suite)
             .field("key_exchange_group", &self.0.key_exchange_group)
@@ -203,6 +257,118 @@ impl fmt::Display for TlsFacts {
         if self.0.resumed {
             f.write_str(" resumed")?;
         }
-        Ok(())
+        match &self.0.verification {
+            Verification::Verified => Ok(()),
+            Verification::Unverified(reason) => write!(f, ", peer not verified: {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for UnverifiedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotChecked => "nobody checked",
+            Self::Expired => "its certificate has expired",
+            Self::NotYetValid => "its certificate is not valid yet",
+            Self::OtherName { names } => return other_names(f, names),
+            Self::UnknownIssuer => "no trusted authority signed its certificate",
+            Self::SelfSigned => "its certificate is signed with its own key",
+            Self::BadSignature => "a signature is wrong",
+            Self::Other(text) => return Escaped::new(text.as_bytes(), TEXT_SHOWN).fmt(f),
+        })
+    }
+}
+
+fn other_names(f: &mut fmt::Formatter<'_>, names: &[String]) -> fmt::Result {
+    f.write_str("its certificate is for ")?;
+    if names.is_empty() {
+        return f.write_str("no name of a host");
+    }
+    for (at, name) in names.iter().take(NAMES_SHOWN).enumerate() {
+        let separator = if at == 0 { "" } else { ", " };
+        write!(
+            f,
+            "{separator}{}",
+            Escaped::new(name.as_bytes(), NAME_SHOWN)
+        )?;
+    }
+    match names.len().saturating_sub(NAMES_SHOWN) {
+        0 => Ok(()),
+        more => write!(f, " and {more} more"),
+    }
+}
+
+/// How many of a certificate's names are shown, and how much of each.
+const NAMES_SHOWN: usize = 5;
+const NAME_SHOWN: usize = 64;
+
+/// How much of another reason is shown.
+const TEXT_SHOWN: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::ToString;
+    use alloc::vec;
+
+    use super::*;
+
+    fn text(reason: UnverifiedReason) -> String {
+        let facts = TlsFacts::new().with_version("TLSv1.3");
+        facts
+            .with_verification(Verification::Unverified(reason))
+            .to_string()
+    }
+
+    #[test]
+    fn a_peer_is_verified_unless_it_is_said_not_to_be() {
+        for facts in [TlsFacts::new(), TlsFacts::asserted()] {
+            assert!(facts.is_peer_verified());
+            assert_eq!(*facts.verification(), Verification::Verified);
+            assert!(!facts.to_string().contains("verified"));
+            assert!(!facts.clone().with_unverified_peer().is_peer_verified());
+        }
+        for reason in [
+            UnverifiedReason::NotChecked,
+            UnverifiedReason::Expired,
+            UnverifiedReason::NotYetValid,
+            UnverifiedReason::OtherName { names: vec![] },
+            UnverifiedReason::UnknownIssuer,
+            UnverifiedReason::SelfSigned,
+            UnverifiedReason::BadSignature,
+            UnverifiedReason::Other("odd".to_string()),
+        ] {
+            let facts = TlsFacts::new().with_verification(Verification::Unverified(reason));
+            assert!(!facts.is_peer_verified());
+            assert!(
+                facts.to_string().contains(", peer not verified: "),
+                "{facts}"
+            );
+            assert!(format!("{facts:?}").contains("Unverified"), "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn other_names_are_told_with_their_count_and_without_harm() {
+        let names = |count: usize| (0..count).map(|at| format!("h{at}.test")).collect();
+        let other = |names| text(UnverifiedReason::OtherName { names });
+        let end = |text: String| text.rsplit_once("is for ").unwrap().1.to_string();
+        assert_eq!(end(other(names(0))), "no name of a host");
+        assert_eq!(end(other(names(1))), "h0.test");
+        assert_eq!(
+            end(other(names(5))),
+            "h0.test, h1.test, h2.test, h3.test, h4.test"
+        );
+        assert!(other(names(400)).ends_with("h4.test and 395 more"));
+        let hostile = other(vec!["\u{1b}[2J".to_string(), "a".repeat(60_000)]);
+        assert!(
+            hostile.len() < 300 && !hostile.contains('\u{1b}'),
+            "{hostile}"
+        );
+        let hostile = text(UnverifiedReason::Other("\u{1b}".repeat(60_000)));
+        assert!(
+            hostile.len() < 300 && !hostile.contains('\u{1b}'),
+            "{hostile}"
+        );
     }
 }

@@ -12,21 +12,27 @@ use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConnection;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{ClientConfig, Resumption};
 use rustls::pki_types::ServerName;
-use smtp_proto::{Connection, Time, Transmit, TransportError};
+use rustls::{ClientConnection, HandshakeKind, SignatureScheme};
+use smtp_proto::{Connection, Time, Transmit, TransportError, UnverifiedReason, Verification};
 
 use crate::facts;
 use crate::frames::Frames;
-use crate::hint::{self, Begun};
-use crate::tls::Tls;
+use crate::gate::Gate;
+use crate::hint::{self, Begun, Circumstances};
+use crate::names;
+use crate::tls::{Level, Proof};
+use crate::watch::{Seen, Watched, watch};
 
 /// One TLS connection under one SMTP connection.
 pub(crate) struct Channel {
     rustls: ClientConnection,
-    extended_master_secret: bool,
-    /// Whether it was checked who the peer is.
-    verified: bool,
+    config: Arc<ClientConfig>,
+    judge: Judge,
+    /// What the verifier said in this handshake, if it was asked.
+    seen: Option<Seen>,
     begun: Begun,
     phase: Phase,
     sending: Sending,
@@ -55,6 +61,20 @@ enum Phase {
     Over,
 }
 
+/// How it is known whether the peer is the right one.
+enum Judge {
+    /// The handshake would have failed if it were not.
+    Handshake,
+    /// Not at all.
+    Nobody,
+    /// By what the verifier said, or says of the certificates that a resumed session came with.
+    Verifier {
+        verifier: Arc<Watched>,
+        name: ServerName<'static>,
+        gate: Arc<Gate>,
+    },
+}
+
 /// What this side still may say.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sending {
@@ -79,21 +99,37 @@ struct Encrypted {
 
 impl Channel {
     pub(crate) fn new(
-        tls: &Tls,
+        level: &Level,
         name: ServerName<'static>,
         begun: Begun,
     ) -> Result<Self, TransportError> {
-        let config = Arc::clone(tls.config());
-        let extended_master_secret = config.require_ems;
+        let mut config = Arc::clone(&level.config);
+        let judge = match &level.proof {
+            Proof::Enforced => Judge::Handshake,
+            Proof::NotChecked => Judge::Nobody,
+            Proof::Recorded { verifier, sessions } => {
+                let gate = Arc::new(Gate::new(Arc::clone(sessions)));
+                let mut own = (*config).clone();
+                own.resumption = Resumption::store(Arc::clone(&gate) as _);
+                config = Arc::new(own);
+                Judge::Verifier {
+                    verifier: Arc::clone(verifier),
+                    name: name.clone(),
+                    gate,
+                }
+            }
+        };
         // rustls counts the header in.
         let record = config.max_fragment_size.map_or(RECORD_OCTETS, |size| {
             size.saturating_sub(HEADER_OCTETS).clamp(1, RECORD_OCTETS)
         });
-        let rustls = ClientConnection::new(config, name).map_err(TransportError::new)?;
+        let rustls =
+            ClientConnection::new(Arc::clone(&config), name).map_err(TransportError::new)?;
         Ok(Self {
             rustls,
-            extended_master_secret,
-            verified: tls.verifies(),
+            config,
+            judge,
+            seen: None,
             begun,
             phase: Phase::Handshake,
             sending: Sending::Anything,
@@ -124,7 +160,10 @@ impl Channel {
             if let Err(error) = self.rustls.read_tls(&mut input) {
                 return self.fail(connection, now, error.into());
             }
-            let processed = self.rustls.process_new_packets();
+            let (processed, seen) = watch(|| self.rustls.process_new_packets());
+            if let Some(seen) = seen {
+                self.take_note(seen);
+            }
             // In this order: all that was whole before the fault counts.
             self.establish(connection, now);
             self.deliver(connection, now);
@@ -135,8 +174,8 @@ impl Channel {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    let hint = hint::for_error(&error, self.first, self.begun);
-                    let error = TransportError::new(error);
+                    let hint = hint::for_error(&error, &self.circumstances());
+                    let error = TransportError::new(names::bounded(error));
                     let error = hint.into_iter().fold(error, TransportError::with_hint);
                     return self.fail(connection, now, error);
                 }
@@ -275,16 +314,57 @@ impl Channel {
             return;
         }
         self.phase = Phase::Open;
+        let verification = self.verification();
+        self.seen = None;
         if let Some(Ok(upgrade)) = connection.poll_upgrade() {
-            let facts = facts::gather(&self.rustls, self.extended_master_secret);
-            upgrade.complete(
-                now,
-                if self.verified {
-                    facts
-                } else {
-                    facts.with_unverified_peer()
-                },
-            );
+            let facts = facts::gather(&self.rustls, self.config.require_ems);
+            upgrade.complete(now, facts.with_verification(verification));
+        }
+    }
+
+    /// Remembers what the verifier said, and keeps sessions only of a server that has shown its key.
+    fn take_note(&mut self, seen: Seen) {
+        if let Judge::Verifier { gate, .. } = &self.judge
+            && seen.is_signed()
+        {
+            gate.open();
+        }
+        self.seen = Some(seen);
+    }
+
+    /// Whether the peer is the right one, as far as that is known when the handshake is done.
+    fn verification(&self) -> Verification {
+        match &self.judge {
+            Judge::Handshake => Verification::Verified,
+            Judge::Nobody => UNKNOWN,
+            Judge::Verifier {
+                verifier,
+                name,
+                gate,
+            } if self.rustls.handshake_kind() == Some(HandshakeKind::Resumed) => {
+                // Only the server that has shown its key can resume a session that the gate let in.
+                gate.open();
+                let chain = self.rustls.peer_certificates();
+                let now = self.config.time_provider.current_time();
+                let (Some([own, others @ ..]), Some(now)) = (chain, now) else {
+                    return UNKNOWN;
+                };
+                let (_, seen) = watch(|| verifier.verify_server_cert(own, others, name, &[], now));
+                seen.as_ref().map_or(UNKNOWN, Seen::verification)
+            }
+            Judge::Verifier { .. } => self.seen.as_ref().map_or(UNKNOWN, Seen::verification),
+        }
+    }
+
+    fn circumstances(&self) -> Circumstances<'_> {
+        let algorithms = &(self.config.crypto_provider()).signature_verification_algorithms;
+        let schemes = algorithms.supported_schemes();
+        Circumstances {
+            begun: self.begun,
+            first: self.first,
+            seen: self.seen.as_ref(),
+            shows_certificate: self.config.client_auth_cert_resolver.has_certs(),
+            knows_p521: schemes.contains(&SignatureScheme::ECDSA_NISTP521_SHA512),
         }
     }
 
@@ -403,6 +483,9 @@ fn prefix<'a>(slices: &'a [IoSlice<'_>], octets: usize) -> Vec<IoSlice<'a>> {
 fn truncated(text: &'static str) -> TransportError {
     io::Error::new(io::ErrorKind::UnexpectedEof, text).into()
 }
+
+/// Of a peer about whom nobody was asked.
+const UNKNOWN: Verification = Verification::Unverified(UnverifiedReason::NotChecked);
 
 /// The greatest length of a record's content (RFC 8446, section 5.1), and of its header.
 const RECORD_OCTETS: usize = 1 << 14;

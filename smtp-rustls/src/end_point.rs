@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
+use crate::der::{FIRST_OPTION, OBJECT_IDENTIFIER, SEQUENCE, element};
+
 /// The hash of a certificate in DER, by the hash function of its own signature, but SHA-256 where that is MD5 or SHA-1.
 ///
 /// `None` if its signature has no hash function of its own, such as that of Ed25519: then the binding is not defined.
@@ -53,27 +55,6 @@ fn look_up(table: &[(&[u8], Hash)], identifier: &[u8]) -> Option<Hash> {
         .find(|(known, _)| *known == identifier)
         .map(|&(_, hash)| hash)
 }
-
-/// The contents of the element with which some DER begins, and what comes behind it.
-fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let rest = der.strip_prefix(&[tag])?;
-    let (&first, rest) = rest.split_first()?;
-    if first < LONG_FORM {
-        return rest.split_at_checked(first.into());
-    }
-    let (octets, rest) = rest.split_at_checked(usize::from(first & !LONG_FORM))?;
-    let len = octets.iter().try_fold(0_usize, |len, &octet| {
-        len.checked_mul(0x100)?.checked_add(octet.into())
-    })?;
-    rest.split_at_checked(len)
-}
-
-const SEQUENCE: u8 = 0x30;
-const OBJECT_IDENTIFIER: u8 = 0x06;
-/// `[0]`, explicit.
-const FIRST_OPTION: u8 = 0xa0;
-/// Of an element's length: the other bits tell how many octets it has.
-const LONG_FORM: u8 = 0x80;
 
 /// 1.2.840.113549.1.1.10
 const RSA_PSS: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a";

@@ -156,8 +156,8 @@ impl Endpoint {
     ///
     /// The first attempt has no `last_error`. After a failure there is another one, on a new connection, in two cases:
     ///
-    /// - under [`Security::Opportunistic`], if STARTTLS or the handshake failed by itself: the same in clear, and without
-    ///   credentials as always under that policy;
+    /// - under [`Security::Opportunistic`], if STARTTLS or the handshake broke by itself: the same in cleartext, and without
+    ///   credentials as always under that policy. A certificate that does not verify breaks nothing there;
     /// - if the server refused a token whose source has not been asked for another one yet
     ///   ([`Credentials::token_from`]): the same with a new token.
     pub fn attempt(&self, last_error: Option<&Error>) -> Option<Session> {

@@ -27,6 +27,9 @@
 //! * The name that the certificate must bear is the one that the caller typed, never one learnt from DNS or the server.
 //! * A handshake that fails ends the connection before a single octet of SMTP has been said inside TLS, and the server
 //!   is told why by an alert.
+//! * Under [`Security::Opportunistic`](smtp_proto::Security::Opportunistic) a certificate that does not verify ends nothing.
+//!   [`TlsFacts::verification`](smtp_proto::TlsFacts::verification) tells what is wrong with it.
+//! * A TLS session is resumed only at the level of trust where it was begun.
 //! * What comes behind the reply to STARTTLS in the same segment is an error, and is neither dropped nor read as TLS.
 //! * SASL mechanisms get the channel binding `tls-exporter` (RFC 9266) where it is sound: in TLS 1.3, and in TLS 1.2 if the
 //!   settings demand the extended master secret. With the feature `scram` they get `tls-server-end-point` (RFC 5929) too,
@@ -47,17 +50,22 @@
 //!
 //! With no crypto feature, bring an `Arc<rustls::ClientConfig>` of your own: [`Tls`] is made from it.
 
+mod certificate;
 mod channel;
+mod der;
 #[cfg(feature = "scram")]
 mod end_point;
 mod endpoint;
 mod facts;
 mod frames;
+mod gate;
 mod hint;
+mod names;
 mod pinned;
 mod session;
 mod tls;
 mod unverified;
+mod watch;
 
 pub use rustls;
 pub use smtp_proto as proto;

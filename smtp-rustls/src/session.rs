@@ -3,7 +3,7 @@
 use std::fmt;
 
 use rustls::pki_types::ServerName;
-use smtp_proto::{Connection, Time, Transmit, TransportError, Wire};
+use smtp_proto::{Connection, Security, Time, Transmit, TransportError, Wire};
 
 use crate::channel::Channel;
 use crate::hint::Begun;
@@ -109,7 +109,10 @@ impl Session {
     fn begin(&mut self, now: Time) {
         let made = match &mut self.layer {
             Layer::Clear(_) | Layer::Tls(_) => return,
-            Layer::Due(start) => Channel::new(&start.tls, start.name.clone(), start.begun),
+            Layer::Due(start) => {
+                let demanded = self.connection.security() != Security::Opportunistic;
+                Channel::new(start.tls.level(demanded), start.name.clone(), start.begun)
+            }
             Layer::Failed(error) => Err(error.clone()),
         };
         self.layer = match made {

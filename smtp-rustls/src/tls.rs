@@ -5,17 +5,23 @@ use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{ClientConfig, WebPkiServerVerifier};
+use rustls::client::{
+    ClientConfig, ClientSessionMemoryCache, ClientSessionStore, Resumption, WebPkiServerVerifier,
+};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, TrustAnchor};
 
 use crate::pinned::Pinned;
 use crate::unverified::Unverified;
+use crate::watch::Watched;
 
 /// Whom to trust, and by which cryptography: settings that any number of connections share.
 ///
 /// Cheap to clone. Connections that share one can resume each other's TLS sessions, so make one and keep it.
+/// TLS does not look at certificates again when it resumes a session. So each level of trust has sessions of its own: what
+/// was begun under [`Security::Opportunistic`](smtp_proto::Security::Opportunistic), where whoever answers is let in, is
+/// never resumed under a policy that demands TLS, nor the other way round.
 ///
 /// ```
 /// # #[cfg(all(feature = "ring", feature = "platform-verifier"))]
@@ -32,10 +38,34 @@ use crate::unverified::Unverified;
 /// # fn main() {}
 /// ```
 #[derive(Clone)]
-pub struct Tls {
-    config: Arc<ClientConfig>,
-    /// Whether somebody looks who the server is.
-    verifies: bool,
+pub struct Tls(Arc<Levels>);
+
+/// What is demanded of the server, by policy. Nothing is shared between the two that a session could be resumed with.
+struct Levels {
+    /// For the policies that demand TLS.
+    demanding: Level,
+    /// For the policy that takes TLS from whoever answers.
+    opportunistic: Level,
+}
+
+/// How to do TLS, and what is known of the server then.
+pub(crate) struct Level {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) proof: Proof,
+}
+
+/// What a handshake that succeeded proves of the server.
+pub(crate) enum Proof {
+    /// That it is the right one.
+    Enforced,
+    /// Nothing, and nobody looked.
+    NotChecked,
+    /// Nothing, but a verifier that lets everybody in says what it thinks.
+    Recorded {
+        verifier: Arc<Watched>,
+        /// Where sessions are kept; those of the configuration come by a gate of the connection's own.
+        sessions: Arc<dyn ClientSessionStore>,
+    },
 }
 
 /// Makes a [`Tls`].
@@ -105,28 +135,80 @@ impl Tls {
         }
     }
 
-    /// The settings as rustls knows them.
+    /// The settings as rustls knows them, for the policies that demand TLS.
     pub fn config(&self) -> &Arc<ClientConfig> {
-        &self.config
+        &self.0.demanding.config
     }
 
-    /// Whether it is checked who the server is, as far as that is known here.
-    pub(crate) fn verifies(&self) -> bool {
-        self.verifies
+    /// Settings that were made by other means, with this verifier in place of theirs.
+    ///
+    /// The policies that demand TLS end a handshake to which `verifier` does not agree. Under
+    /// [`Security::Opportunistic`](smtp_proto::Security::Opportunistic) it is asked too, and what it says stands in
+    /// [`TlsFacts::verification`](smtp_proto::TlsFacts::verification); of settings without it, rustls does not tell which
+    /// verifier they have, and nobody is asked.
+    pub fn with_verifier(mut config: ClientConfig, verifier: Arc<dyn ServerCertVerifier>) -> Self {
+        let enforcing = Arc::new(Watched::enforcing(Arc::clone(&verifier)));
+        config.dangerous().set_certificate_verifier(enforcing);
+        Self::new(Proof::Enforced, config, Some(verifier))
     }
-}
 
-/// Takes settings that were made by other means, such as ones with a verifier of the user's own, as they are.
-impl From<Arc<ClientConfig>> for Tls {
-    fn from(config: Arc<ClientConfig>) -> Self {
-        Self {
-            config,
-            verifies: true,
+    /// What is demanded of the server where TLS is demanded, or where it is not.
+    pub(crate) fn level(&self, demanded: bool) -> &Level {
+        if demanded {
+            &self.0.demanding
+        } else {
+            &self.0.opportunistic
         }
     }
+
+    /// `verifier` is asked by opportunistic connections what it thinks.
+    fn new(
+        proof: Proof,
+        config: impl Into<Arc<ClientConfig>>,
+        verifier: Option<Arc<dyn ServerCertVerifier>>,
+    ) -> Self {
+        let config = config.into();
+        let mut lenient = (*config).clone();
+        // By no means the store of the other level; and a user's own settings may have meant to have none.
+        lenient.resumption = Resumption::disabled();
+        let asked = verifier.is_some();
+        let verifier = verifier
+            .unwrap_or_else(|| Arc::new(Unverified::new(Arc::clone(config.crypto_provider()))));
+        let verifier = Arc::new(Watched::recording(verifier));
+        let watched: Arc<dyn ServerCertVerifier> = Arc::clone(&verifier) as _;
+        lenient.dangerous().set_certificate_verifier(watched);
+        let opportunistic = Level {
+            config: Arc::new(lenient),
+            proof: if asked {
+                Proof::Recorded {
+                    verifier,
+                    sessions: Arc::new(ClientSessionMemoryCache::new(SESSIONS)),
+                }
+            } else {
+                Proof::NotChecked
+            },
+        };
+        Self(Arc::new(Levels {
+            demanding: Level { config, proof },
+            opportunistic,
+        }))
+    }
 }
 
 /// Takes settings that were made by other means, such as ones with a verifier of the user's own, as they are.
+///
+/// Under [`Security::Opportunistic`](smtp_proto::Security::Opportunistic) their verifier is not asked, since it is not known, and
+/// sessions are not resumed; see [`Tls::with_verifier`].
+impl From<Arc<ClientConfig>> for Tls {
+    fn from(config: Arc<ClientConfig>) -> Self {
+        Self::new(Proof::Enforced, config, None)
+    }
+}
+
+/// Takes settings that were made by other means, such as ones with a verifier of the user's own, as they are.
+///
+/// Under [`Security::Opportunistic`](smtp_proto::Security::Opportunistic) their verifier is not asked, since it is not known, and
+/// sessions are not resumed; see [`Tls::with_verifier`].
 impl From<ClientConfig> for Tls {
     fn from(config: ClientConfig) -> Self {
         Arc::new(config).into()
@@ -243,20 +325,22 @@ impl TlsBuilder {
         } else if matches!(self.trust, Trust::Pinned) {
             return Err(TlsError::NoKeys);
         }
+        let enforcing = Arc::new(Watched::enforcing(Arc::clone(&verifier)));
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Rustls)?
             .dangerous()
-            .with_custom_certificate_verifier(verifier);
+            .with_custom_certificate_verifier(enforcing);
         let config = match self.client.transpose()? {
             Some((chain, key)) => config
                 .with_client_auth_cert(chain, key)
                 .map_err(TlsError::Client)?,
             None => config.with_no_client_auth(),
         };
-        Ok(Tls {
-            verifies,
-            ..config.into()
+        Ok(if verifies {
+            Tls::new(Proof::Enforced, config, Some(verifier))
+        } else {
+            Tls::new(Proof::NotChecked, config, None)
         })
     }
 }
@@ -423,6 +507,9 @@ fn platform(
     };
     Ok(Arc::new(verifier.map_err(TlsError::Platform)?))
 }
+
+/// How many sessions are kept for opportunistic connections: as many as rustls keeps by default.
+const SESSIONS: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,9 @@ mod certificates;
 mod channel_binding;
 mod endpoint;
 mod failure;
+mod hints;
 mod keys;
+mod opportunistic;
 #[cfg(feature = "tracing")]
 mod spans;
 mod truncation;

@@ -10,10 +10,14 @@
 )]
 
 use std::io;
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ED25519};
 use smtp_rustls::proto::{Connection, Error, Mail, Outcome, Time, TransportError, Wire};
-use smtp_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use smtp_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use smtp_rustls::rustls::server::ServerConfig;
+use smtp_rustls::rustls::sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey};
+use smtp_rustls::rustls::{self, SignatureAlgorithm, SignatureScheme};
 use smtp_rustls::{Endpoint, EndpointBuilder, Session, Tls};
 use smtp_test::{Config, Log, Machine, Output, Peer, TlsPeer};
 
@@ -199,6 +203,46 @@ pub(crate) fn steady() -> (smtp_test::Tls, Tls) {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let tls = smtp_test::Tls::new().certificate(vec![leaf.der().clone()], key);
     (tls.without_resumption(), trusted)
+}
+
+/// A server that shows this certificate and has not its key: its signatures are none.
+pub(crate) fn without_key(
+    tls: &smtp_test::Tls,
+    certificate: &[u8],
+    scheme: SignatureScheme,
+) -> Arc<ServerConfig> {
+    let chain = vec![CertificateDer::from(certificate.to_vec())];
+    let certified = CertifiedKey::new(chain, Arc::new(NoKey(scheme)));
+    let mut config = (*tls.server_config()).clone();
+    config.cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+    Arc::new(config)
+}
+
+#[derive(Debug)]
+struct NoKey(SignatureScheme);
+
+impl SigningKey for NoKey {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        let signer: Box<dyn Signer> = Box::new(Self(self.0));
+        offered.contains(&self.0).then_some(signer)
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        match self.0 {
+            SignatureScheme::RSA_PSS_SHA256 => SignatureAlgorithm::RSA,
+            _ => SignatureAlgorithm::ECDSA,
+        }
+    }
+}
+
+impl Signer for NoKey {
+    fn sign(&self, _: &[u8]) -> Result<Vec<u8>, rustls::Error> {
+        Ok(vec![0x30; 70])
+    }
+
+    fn scheme(&self) -> SignatureScheme {
+        self.0
+    }
 }
 
 /// Client and server for STARTTLS, or for TLS from the first byte.
