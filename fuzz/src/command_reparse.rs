@@ -251,6 +251,7 @@ impl Asked {
     fn mail(&self) -> Option<Mail> {
         let mut builder = Mail::builder()
             .sender(self.sender.clone())
+            .without_header_check()
             .text(self.text.clone());
         for (path, parameters) in &self.recipients {
             let parameters = parameters.as_slice().iter().cloned();

@@ -207,5 +207,5 @@ fn check_parse(input: &[u8]) {
 const RECIPIENTS: usize = 30;
 
 static MAIL: LazyLock<Mail> = LazyLock::new(|| {
-    Mail::new("a@x.test", vec!["b@x.test"; RECIPIENTS], "Subject: r\r\n").unwrap()
+    crate::common::raw_mail("a@x.test", vec!["b@x.test"; RECIPIENTS], "Subject: r\r\n").unwrap()
 });

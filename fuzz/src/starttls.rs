@@ -1,6 +1,6 @@
 //! Anything behind the 220 to STARTTLS fails before a second EHLO, and nothing of worth leaves in clear.
 
-use smtp_proto::{ErrorKind, Event, Fate, Mail, ProtocolError, Security};
+use smtp_proto::{ErrorKind, Event, Fate, ProtocolError, Security};
 
 use crate::choice;
 use crate::session::{POLICIES, Session};
@@ -14,7 +14,8 @@ pub fn starttls(mut input: &[u8]) {
     let injected = input;
 
     let mut session = Session::new(policy, false);
-    let mail = Mail::new("a@x.test", ["b@x.test"], "Subject: secret\r\n\r\n").unwrap();
+    let mail =
+        crate::common::raw_mail("a@x.test", ["b@x.test"], "Subject: secret\r\n\r\n").unwrap();
     let id = session.connection.submit(mail);
     session.flush(usize::MAX);
     session.input(b"220 mx.test\r\n");

@@ -20,7 +20,7 @@
 //!     .build()?;
 //! let mut client = Client::connect(&endpoint)?;
 //!
-//! let mail = Mail::new("alice@example.org", ["bob@example.net"], "Subject: hello\r\n\r\nHello Bob.\r\n")?;
+//! let mail = Mail::new("alice@example.org", ["bob@example.net"], "From: alice@example.org\r\nSubject: hello\r\n\r\nHello Bob.\r\n")?;
 //! let outcome = client.send(mail)?;
 //! for delivery in outcome.deliveries() {
 //!     println!("{}: {}", delivery.recipient(), delivery.fate());

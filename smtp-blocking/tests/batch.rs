@@ -301,7 +301,7 @@ fn an_endpoint_says_how_large_chunks_are() {
         .iter()
         .filter(|line| line.starts_with("BDAT"));
     assert!(
-        chunks.eq(["BDAT 20", "BDAT 10 LAST"]),
+        chunks.eq(["BDAT 20", "BDAT 20", "BDAT 15 LAST"]),
         "{}",
         session.transcript()
     );

@@ -86,6 +86,7 @@ fn builder() -> MailBuilder {
         .sender("alice@example.org")
         .recipient("bob@example.net")
         .longest_line(None)
+        .without_header_check()
 }
 
 fn large() -> Mail {

@@ -37,7 +37,7 @@ use core::{error::Error, fmt};
 
 pub(crate) use self::encoder::Framing;
 pub use self::encoder::{Encoder, Room};
-pub(crate) use self::header::{HeaderRules, HeaderWatch};
+pub(crate) use self::header::{HeaderRules, HeaderWatch, High as HeaderHigh};
 use self::line::{Dots, Line, State as Ending};
 
 /// Tells what a whole body needs, or the first octet in it that breaks the rules.
@@ -302,6 +302,12 @@ pub enum FaultReason {
     HeaderEightBit,
     /// A byte over 127 in the header section that is no part of UTF-8 (RFC 6532, section 3).
     HeaderNotUtf8,
+    /// The first byte of content that begins with no header field (RFC 5322, section 3.5).
+    NoHeader,
+    /// The end of a header section that has no field `From` (RFC 5322, section 3.6).
+    NoFrom,
+    /// The first byte of a line of the header section that is no field, and no more of one.
+    NotAField,
     /// The body given to [`Encoder::verified`] goes on behind the end of the scanned one, or ends
     /// before it.
     NotAsScanned,
@@ -317,6 +323,9 @@ impl fmt::Display for FaultReason {
             Self::EightBit => "8-bit octet in a 7-bit body",
             Self::HeaderEightBit => "8-bit octet in a 7-bit header",
             Self::HeaderNotUtf8 => "byte that is not UTF-8 in a header field",
+            Self::NoHeader => "no header section",
+            Self::NoFrom => "no From field in the header section",
+            Self::NotAField => "line in the header section that is no field",
             Self::NotAsScanned => "other length than the scanned body",
         })
     }
@@ -325,6 +334,32 @@ impl fmt::Display for FaultReason {
 /// Where the first octet over 127 is.
 pub(crate) fn first_eight_bit(body: &[u8]) -> Option<u64> {
     body.iter().position(|octet| !octet.is_ascii()).map(octets)
+}
+
+/// Whether the body begins with a header section, and what is wrong with that.
+pub(crate) fn section_fault(body: &[u8]) -> Option<Fault> {
+    let (mut start, mut has_from) = (0_usize, false);
+    let fault = |start, reason| {
+        Some(Fault {
+            offset: octets(start),
+            reason,
+        })
+    };
+    loop {
+        let line = body.get(start..).unwrap_or_default();
+        match line.first() {
+            None | Some(b'\r' | b'\n') if start == 0 => return fault(0, FaultReason::NoHeader),
+            None | Some(b'\r' | b'\n') if has_from => return None,
+            None | Some(b'\r' | b'\n') => return fault(start, FaultReason::NoFrom),
+            Some(b' ' | b'\t') if start > 0 => {}
+            Some(_) => match header::field_name(line) {
+                Some(name) => has_from |= name.eq_ignore_ascii_case(header::FROM),
+                None if start == 0 => return fault(0, FaultReason::NoHeader),
+                None => return fault(start, FaultReason::NotAField),
+            },
+        }
+        start = start.saturating_add(line_len(line));
+    }
 }
 
 /// The first byte of the header section that is no part of UTF-8.
@@ -339,24 +374,26 @@ pub(crate) fn header_not_utf8(body: &[u8]) -> Option<Fault> {
 
 /// The bytes up to the first empty line, whatever the line ends; none, if they do not begin with the name of a field.
 fn header_len(body: &[u8]) -> usize {
-    let name = body.iter().position(|byte| !header::is_name(*byte));
-    if !name.is_some_and(|len| len > 0 && body.get(len) == Some(&b':')) {
+    if header::field_name(body).is_none() {
         return 0;
     }
     let mut start = 0_usize;
     loop {
         let line = body.get(start..).unwrap_or_default();
-        match memchr::memchr2(b'\r', b'\n', line) {
-            None => return body.len(),
-            Some(0) => return start,
-            Some(end) => {
-                let crlf = line.get(end..).is_some_and(|end| end.starts_with(b"\r\n"));
-                start = start
-                    .saturating_add(end)
-                    .saturating_add(if crlf { 2 } else { 1 });
-            }
+        if matches!(line.first(), None | Some(b'\r' | b'\n')) {
+            return start;
         }
+        start = start.saturating_add(line_len(line));
     }
+}
+
+/// The bytes of the first line with its line end, whatever that is.
+fn line_len(body: &[u8]) -> usize {
+    let Some(end) = memchr::memchr2(b'\r', b'\n', body) else {
+        return body.len();
+    };
+    let crlf = body.get(end..).is_some_and(|end| end.starts_with(b"\r\n"));
+    end.saturating_add(if crlf { 2 } else { 1 })
 }
 
 /// A length as a position in a body.

@@ -44,7 +44,7 @@ use crate::transcript::Entry;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let config = Config::builder("client.example.org".parse()?).security(Security::Cleartext).build()?;
 /// let mut connection = Connection::new(Arc::new(config), [0; 32]);
-/// let mail = Mail::new("a@example.org", ["b@example.net"], "Subject: hi\r\n\r\nhello\r\n")?;
+/// let mail = Mail::new("a@example.org", ["b@example.net"], "From: alice@example.org\r\nSubject: hi\r\n\r\nhello\r\n")?;
 /// let id = connection.submit(mail);
 ///
 /// let now = Time::ORIGIN;

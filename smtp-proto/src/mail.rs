@@ -12,7 +12,8 @@ use bytes::Bytes;
 
 use crate::address::{AddressError, ForwardPath, ReversePath};
 use crate::body::{
-    Facts, Fault, HeaderRules, LineEnds, Rules, first_eight_bit, header_not_utf8, scan,
+    Facts, Fault, HeaderHigh, HeaderRules, LineEnds, Rules, first_eight_bit, header_not_utf8, scan,
+    section_fault,
 };
 use crate::error::{Error, Stage, of_fault};
 use crate::outcome::Fate;
@@ -28,6 +29,17 @@ use recoder::Recoder;
 /// The text is not changed on its way, but for line ends where that was asked for. Whatever could not be sent is
 /// refused here, before a byte goes out.
 ///
+/// The text is a whole message: header fields, an empty line, and the body. A text without a header
+/// section, or without a `From` field in it, is an error, unless the builder is told
+/// [`without_header_check`](MailBuilder::without_header_check). `From` and `Date` are the fields that
+/// every message has (RFC 5322, section 3.6); one without `Date` is taken all the same, since
+/// submission servers add it (RFC 6409, section 8).
+///
+/// # Header fields from outside
+/// Header fields are not composed here, and those that a caller did not mean cannot be told from
+/// those that it did: a CRLF in a subject from a web form begins another field, or ends the header
+/// section. Reject CR and LF in the values of fields, or let a library compose the message.
+///
 /// ```
 /// use smtp_proto::Mail;
 ///
@@ -35,7 +47,7 @@ use recoder::Recoder;
 /// let mail = Mail::new(
 ///     "alice@example.org",
 ///     ["bob@example.net", "carol@example.net"],
-///     "Subject: hello\r\n\r\nHello both.\r\n",
+///     "From: alice@example.org\r\nSubject: hello\r\n\r\nHello both.\r\n",
 /// )?;
 /// # Ok(())
 /// # }
@@ -136,6 +148,8 @@ pub struct MailBuilder {
     demands: Option<Box<Demands>>,
     rules: Rules,
     source: Source,
+    /// Whether the content may be without a header section.
+    headerless: bool,
     error: Option<MailError>,
 }
 
@@ -197,6 +211,7 @@ impl Mail {
             demands: None,
             rules: Rules::default(),
             source: Source::None,
+            headerless: false,
             error: None,
         }
     }
@@ -362,6 +377,8 @@ impl MailBuilder {
     }
 
     /// The text, headers included, with CRLF line ends.
+    ///
+    /// Header fields that were put into it by an injected CRLF are sent like all others: see [`Mail`].
     pub fn text(mut self, text: impl Into<Bytes>) -> Self {
         self.source = Source::Whole(text.into());
         self
@@ -390,6 +407,25 @@ impl MailBuilder {
     /// The longest line in octets, its end not counted, or no limit; by default 998 (RFC 5322, section 2.1.1).
     pub fn longest_line(mut self, octets: Option<usize>) -> Self {
         self.rules = self.rules.max_line(octets);
+        self
+    }
+
+    /// Takes content that is no message: without a header section, or with one that lacks `From`, or
+    /// that has lines that are no fields.
+    ///
+    /// For a store that takes any content by LMTP or BINARYMIME, for tests, and for relays that pass
+    /// on what others wrote, as it is. Content that is [`streamed`](Self::streamed) is looked at while it
+    /// is sent, and not sent to its end without a header section.
+    ///
+    /// ```
+    /// use smtp_proto::Mail;
+    ///
+    /// let mail = || Mail::builder().recipient("bob@example.net").text("Hello");
+    /// assert!(mail().build().is_err());
+    /// assert!(mail().without_header_check().build().is_ok());
+    /// ```
+    pub fn without_header_check(mut self) -> Self {
+        self.headerless = true;
         self
     }
 
@@ -439,23 +475,32 @@ impl MailBuilder {
             },
             Source::Streamed(declared) => Text::Streamed {
                 declared,
-                header: match declared {
-                    Streamed {
-                        utf8_headers: true, ..
-                    } => HeaderRules::Utf8,
-                    _ if eight_bit_headers => HeaderRules::Any,
-                    Streamed {
-                        eight_bit: false,
-                        binary: false,
-                        ..
-                    } => HeaderRules::Any,
-                    _ => HeaderRules::Ascii,
+                header: HeaderRules {
+                    required: !self.headerless,
+                    high: match declared {
+                        Streamed {
+                            utf8_headers: true, ..
+                        } => HeaderHigh::Utf8,
+                        Streamed {
+                            eight_bit: false,
+                            binary: false,
+                            ..
+                        } => HeaderHigh::Any,
+                        _ if eight_bit_headers => HeaderHigh::Any,
+                        _ => HeaderHigh::None,
+                    },
                 },
                 rules: self
                     .rules
                     .eight_bit(declared.eight_bit || declared.utf8_headers),
             },
         };
+        if let Text::Whole { bytes, .. } = &text
+            && !self.headerless
+            && let Some(fault) = section_fault(bytes)
+        {
+            return Err(MailError::in_text(bytes, fault));
+        }
         if let Text::Whole { bytes, facts, .. } = &text
             && !(facts.header_is_utf8() || eight_bit_headers || recoded)
             && let Some(fault) = header_not_utf8(bytes)

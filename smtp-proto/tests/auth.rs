@@ -1,6 +1,7 @@
 //! Logging in (RFC 4954): what each mechanism says, what each answer means, and that it always comes to an end.
 
 use crate::common;
+use crate::common::raw_mail;
 
 #[path = "auth/attempt.rs"]
 mod attempt;
@@ -14,7 +15,7 @@ use common::invariants::check_secret;
 use common::rig::Rig;
 use smtp_proto::sasl::{Login, Mechanism, Plain};
 use smtp_proto::{
-    AuthenticationError, Command, Config, Credentials, ErrorKind, Event, Fate, Mail, ProtocolError,
+    AuthenticationError, Command, Config, Credentials, ErrorKind, Event, Fate, ProtocolError,
     Security, Stage,
 };
 
@@ -358,7 +359,7 @@ fn v36_a_session_logs_in_once() {
     ] {
         let mut attempt = Attempt::begin(plain(), "AUTH PLAIN LOGIN");
         attempt.ask("235 welcome");
-        let mail = Mail::new("a@x.test", ["b@x.test"], "hello\r\n").unwrap();
+        let mail = raw_mail("a@x.test", ["b@x.test"], "hello\r\n").unwrap();
         attempt.rig.connection.submit(mail);
         assert!(attempt.rig.listen().starts_with("MAIL FROM:"));
         assert_eq!(attempt.ask(reply), "");

@@ -5,6 +5,7 @@ mod writing;
 
 use std::time::Duration;
 
+use crate::common::raw_mail;
 use crate::common::rig::{Rig, ehlo};
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Error, ErrorKind, Fate, Mail, Pipelining,
@@ -43,7 +44,7 @@ fn builder(security: Security) -> ConfigBuilder {
 }
 
 fn mail() -> Mail {
-    Mail::new(
+    raw_mail(
         "a@x.test",
         ["b@x.test", "c@x.test"],
         "Subject: t\r\n\r\nhello\r\n",
@@ -550,7 +551,7 @@ fn what_needs_no_bytes_is_answered_without_any() {
     // Nothing will be sent for these, so nothing would ever come: a driver that waited would wait for ever.
     let mut rig = ready();
     let text = "Subject: t\r\n\r\ngr\u{fc}\u{df}e\r\n";
-    let mail = Mail::new("a@x.test", ["b@x.test"], text).unwrap();
+    let mail = raw_mail("a@x.test", ["b@x.test"], text).unwrap();
     let id = rig.connection.submit(mail);
     let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();
     assert!(matches!(outcome.deliveries()[0].fate(), Fate::NotSent(_)));

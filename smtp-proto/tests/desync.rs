@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::common::pair::{Cut, Fault, Pair};
 use crate::common::parrot::{Entry, Parrot};
+use crate::common::raw_mail;
 use smtp_proto::{
-    Config, Connection, ErrorKind, Fate, Mail, Outcome, Pipelining, ProtocolError, Security, Stage,
-    Time,
+    Config, Connection, ErrorKind, Fate, Outcome, Pipelining, ProtocolError, Security, Stage, Time,
 };
 use smtp_test::{Action, Machine};
 
@@ -116,7 +116,7 @@ fn run(level: Pipelining, entries: Vec<Entry>) -> (Vec<Outcome>, Pair<Parrot>) {
     let mut pair = Pair::new(policy(level), Parrot::new(entries));
     for (sender, recipients, _) in MAILS {
         let recipients = recipients.iter().map(|(name, _)| format!("{name}@x.test"));
-        let mail = Mail::new(format!("{sender}@x.test"), recipients, "hello\r\n").unwrap();
+        let mail = raw_mail(format!("{sender}@x.test"), recipients, "hello\r\n").unwrap();
         pair.connection.submit(mail);
     }
     pair.connection.quit();
@@ -264,7 +264,7 @@ fn ready_with_mail() -> Connection {
     connection.handle_sent(Time::ORIGIN, count);
     connection.handle_input(Time::ORIGIN, b"250-hi\r\n250 PIPELINING\r\n");
     connection.submit(
-        Mail::new(
+        raw_mail(
             "a@x.test",
             ["b@x.test", "c@x.test", "d@x.test"],
             "hello\r\n",
@@ -324,7 +324,7 @@ fn i4_a_reply_before_its_command_is_handed_out_whole_is_fatal_in_lock_step() {
         );
         pair.cut = cut;
         for sender in ["one@x.test", "two@x.test"] {
-            let mail = Mail::new(sender, ["b@x.test", "c@x.test"], "hello\r\n").unwrap();
+            let mail = raw_mail(sender, ["b@x.test", "c@x.test"], "hello\r\n").unwrap();
             pair.connection.submit(mail);
         }
         let (mut delivered, mut undelivered) = (0, 0);
@@ -417,7 +417,7 @@ fn v39_the_next_mail_has_only_its_own_recipients_wherever_the_one_before_failed(
                 ("two@x.test", ["c@x.test", "d@x.test"]),
             ] {
                 pair.connection
-                    .submit(Mail::new(sender, recipients, "hello\r\n").unwrap());
+                    .submit(raw_mail(sender, recipients, "hello\r\n").unwrap());
             }
             pair.connection.quit();
             let (outcomes, end) = pair.finish();
@@ -455,7 +455,7 @@ fn v39_a_server_that_will_not_reset_gets_no_further_mail() {
             let mut pair = Pair::new(policy(level), Machine::new(&server));
             for sender in ["one@x.test", "two@x.test"] {
                 pair.connection
-                    .submit(Mail::new(sender, ["a@x.test"], "hello\r\n").unwrap());
+                    .submit(raw_mail(sender, ["a@x.test"], "hello\r\n").unwrap());
             }
             pair.connection.quit();
             let (outcomes, end) = pair.finish();
@@ -478,7 +478,7 @@ fn v39_a_withdrawn_mail_leaves_no_recipient_behind() {
     let ids: BTreeSet<_> = ["one@x.test", "two@x.test", "three@x.test"]
         .map(|sender| {
             pair.connection
-                .submit(Mail::new(sender, [format!("to-{sender}")], "hello\r\n").unwrap())
+                .submit(raw_mail(sender, [format!("to-{sender}")], "hello\r\n").unwrap())
         })
         .into();
     pair.connection.abandon(*ids.iter().nth(1).unwrap());
@@ -502,11 +502,11 @@ fn v39_a_reset_of_the_callers_that_is_refused_resets_nothing() {
         .on(Stage::Rset.nth(1), Action::reply("502 5.5.1 no"));
     let mut pair = Pair::new(policy(Pipelining::Envelope), Machine::new(&server));
     pair.connection
-        .submit(Mail::new("one@x.test", ["a@x.test"], "hello\r\n").unwrap());
+        .submit(raw_mail("one@x.test", ["a@x.test"], "hello\r\n").unwrap());
     let reset = pair.connection.command(smtp_proto::Command::rset());
     let id = pair
         .connection
-        .submit(Mail::new("two@x.test", ["b@x.test"], "hello\r\n").unwrap());
+        .submit(raw_mail("two@x.test", ["b@x.test"], "hello\r\n").unwrap());
     let reply = pair.drive(|c| c.poll_reply(reset)).unwrap();
     assert_eq!(reply.code().as_u16(), 502);
     assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());

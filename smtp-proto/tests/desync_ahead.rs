@@ -7,8 +7,9 @@
 
 use crate::common::meddler::{Change, Meddler};
 use crate::common::pair::Pair;
+use crate::common::raw_mail;
 use crate::common::session::{MAILS, MODES, Mode};
-use smtp_proto::{Error, Fate, Mail, Outcome, Pipelining};
+use smtp_proto::{Error, Fate, Outcome, Pipelining};
 use smtp_test::{Action, Machine, Stage};
 
 /// How a session went.
@@ -27,7 +28,7 @@ fn run(mode: Mode, change: Option<(usize, Change)>) -> Run {
     let mut pair = Pair::new(mode.policy(), Meddler::new(Machine::new(&server), change));
     for (sender, recipients) in MAILS {
         let text = format!("Subject: {sender}\r\n\r\nhello\r\n");
-        let mail = Mail::new(sender, recipients.iter().copied(), text).unwrap();
+        let mail = raw_mail(sender, recipients.iter().copied(), text).unwrap();
         pair.connection.submit(mail);
     }
     pair.connection.quit();
@@ -220,7 +221,7 @@ fn v39_the_next_mail_has_only_its_own_recipients_wherever_the_one_before_failed(
                 ("two@x.test", ["c@x.test", "d@x.test"]),
                 ("three@x.test", ["e@x.test", "f@x.test"]),
             ] {
-                let mail = Mail::new(sender, recipients, "Subject: hello\r\n\r\nhello\r\n");
+                let mail = raw_mail(sender, recipients, "Subject: hello\r\n\r\nhello\r\n");
                 pair.connection.submit(mail.unwrap());
             }
             pair.connection.quit();

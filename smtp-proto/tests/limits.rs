@@ -1,10 +1,11 @@
 //! A server that talks without end: every flood stops at a limit, with an error that says which, and holds no more memory
 //! than the limits do.
 
+use crate::common::raw_mail;
 use std::sync::Arc;
 
 use smtp_proto::{
-    Command, Config, Connection, Credentials, ErrorKind, Event, Mail, ProtocolError, ReplyError,
+    Command, Config, Connection, Credentials, ErrorKind, Event, ProtocolError, ReplyError,
     ReplyLimits, Security, Time,
 };
 
@@ -29,7 +30,7 @@ fn send_all(connection: &mut Connection) {
 /// A connection with a mail, brought as far as these replies bring it, and all sent that then is to be.
 fn brought_to(config: Config, replies: &[&str]) -> Connection {
     let mut connection = Connection::new(Arc::new(config), [0; 32]);
-    connection.submit(Mail::new("a@x.test", ["b@x.test"], "hello\r\n").unwrap());
+    connection.submit(raw_mail("a@x.test", ["b@x.test"], "hello\r\n").unwrap());
     connection.quit();
     send_all(&mut connection);
     for reply in replies {
@@ -244,7 +245,7 @@ fn v22_a_session_of_many_mails_has_room_for_long_replies_to_all_of_them() {
         connection.handle_input(NOW, reply.as_bytes());
     }
     for _ in 0..500 {
-        let mail = Mail::new("a@x.test", ["b@x.test"], "hello\r\n").unwrap();
+        let mail = raw_mail("a@x.test", ["b@x.test"], "hello\r\n").unwrap();
         let id = connection.submit(mail);
         for code in [250, 250, 354, 250] {
             send_all(&mut connection);
@@ -345,7 +346,7 @@ fn v22_a_challenge_may_be_longer_than_a_line_and_is_bounded_too() {
 fn i10_refusals_without_end_are_kept_within_what_a_server_may_say() {
     let recipients = (0..2000).map(|number| format!("r{number}@x.test"));
     let mut connection = Connection::new(Arc::new(policy(ReplyLimits::default())), [0; 32]);
-    let id = connection.submit(Mail::new("a@x.test", recipients, "hello\r\n").unwrap());
+    let id = connection.submit(raw_mail("a@x.test", recipients, "hello\r\n").unwrap());
     let refusal = format!(
         "{}550 no\r\n",
         format!("550-{}\r\n", "x".repeat(114)).repeat(250)

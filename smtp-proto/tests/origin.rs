@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::common::invariants::{check_commands, check_leaving};
 use crate::common::pair::Pair;
+use crate::common::raw_mail;
 use proptest::prelude::*;
 use smtp_proto::{
     Command, Config, ConfigBuilder, ConfigError, Connection, Credentials, ErrorKind, Event, Mail,
@@ -41,7 +42,7 @@ fn server(security: Security) -> smtp_test::Config {
 }
 
 fn mail(recipient: &str) -> Mail {
-    Mail::new("a@x.test", [recipient], "Subject: t\r\n\r\nhello\r\n").unwrap()
+    raw_mail("a@x.test", [recipient], "Subject: t\r\n\r\nhello\r\n").unwrap()
 }
 
 #[test]

@@ -7,9 +7,10 @@ use crate::common::dialogue::Dialogue;
 use crate::common::invariants::{check_commands, check_fates};
 use crate::common::pair::{Cut, Fault, Pair};
 use crate::common::parrot::Parrot;
+use crate::common::raw_mail;
 use smtp_proto::{
-    Config, Connection, Error, ErrorKind, Fate, Mail, MessageId, Outcome, Pipelining,
-    ProtocolError, Security,
+    Config, Connection, Error, ErrorKind, Fate, MessageId, Outcome, Pipelining, ProtocolError,
+    Security,
 };
 use smtp_test::{Action, Machine, Stage};
 
@@ -50,7 +51,7 @@ fn run(pipelining: Pipelining, server: smtp_test::Config, cut: Option<Cut>) -> R
     let ids: Vec<_> = MAILS
         .iter()
         .map(|(sender, recipients)| {
-            let mail = Mail::new(*sender, recipients.iter().copied(), text(sender)).unwrap();
+            let mail = raw_mail(*sender, recipients.iter().copied(), text(sender)).unwrap();
             pair.connection.submit(mail)
         })
         .collect();
@@ -399,7 +400,7 @@ fn v26_a_wrong_class_anywhere_before_the_text_means_that_nothing_was_sent() {
 /// A session with one mail of `text`, driven until the server wants the text.
 fn at_the_text(server: &smtp_test::Config, text: String) -> (Pair<Machine>, MessageId) {
     let mut pair = Pair::new(policy(Pipelining::Envelope), Machine::new(server));
-    let mail = Mail::new("one@x.test", ["a@x.test"], text).unwrap();
+    let mail = raw_mail("one@x.test", ["a@x.test"], text).unwrap();
     let id = pair.connection.submit(mail);
     loop {
         pair.read();
@@ -495,7 +496,7 @@ fn v24_a_go_ahead_for_nobody_is_answered_with_a_lone_dot_and_delivers_nothing() 
     for verdict in ["250 ok", "554 nobody", "451 nobody"] {
         let parrot = Parrot::saying(&[&start[..], &[verdict, "221 bye"]].concat());
         let mut pair = Pair::new(policy(Pipelining::Envelope), parrot);
-        let mail = Mail::new("a@x.test", ["b@x.test", "c@x.test"], "secret words\r\n").unwrap();
+        let mail = raw_mail("a@x.test", ["b@x.test", "c@x.test"], "secret words\r\n").unwrap();
         pair.connection.submit(mail);
         pair.connection.quit();
         let (outcomes, end) = pair.finish();
@@ -530,7 +531,7 @@ fn v40_a_mail_accepted_after_its_sender_was_refused_is_in_doubt() {
     ] {
         let parrot = Parrot::saying(&[&start[..], &[verdict, "221 bye"]].concat());
         let mut pair = Pair::new(policy(Pipelining::Envelope), parrot);
-        let mail = Mail::new("a@x.test", ["b@x.test"], "secret words\r\n").unwrap();
+        let mail = raw_mail("a@x.test", ["b@x.test"], "secret words\r\n").unwrap();
         pair.connection.submit(mail);
         pair.connection.quit();
         let (outcomes, end) = pair.finish();
@@ -558,7 +559,7 @@ fn a_mail_that_the_server_cannot_take_is_told_without_waiting_for_the_server() {
         let sent = pair.sent.len();
         let id = pair
             .connection
-            .submit(Mail::new("a@x.test", ["b@x.test"], text).unwrap());
+            .submit(raw_mail("a@x.test", ["b@x.test"], text).unwrap());
         let outcome = pair.connection.poll_outcome(id).unwrap().unwrap();
         let Fate::NotSent(error) = outcome.deliveries()[0].fate() else {
             panic!("{outcome:?}");

@@ -3,9 +3,10 @@
 
 use crate::common::invariants::check_fates;
 use crate::common::pair::{Cut, Fault, Pair};
+use crate::common::raw_mail;
 use crate::common::session::{MODES, Mode};
 use proptest::prelude::*;
-use smtp_proto::{Mail, Pipelining};
+use smtp_proto::Pipelining;
 use smtp_test::{Action, Machine, Stage};
 
 #[test]
@@ -221,7 +222,7 @@ fn fates(
                 String::new()
             }
         );
-        let mail = Mail::new(format!("m{number}@x.test"), recipients, text.clone()).unwrap();
+        let mail = raw_mail(format!("m{number}@x.test"), recipients, text.clone()).unwrap();
         texts.push((mail, text));
     }
     let mut pair = Pair::new(mode.policy(), Machine::new(&server));

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use crate::common::invariants::{check_secret, disguises};
 use crate::common::pair::{Cut, Fault, Pair};
+use crate::common::raw_mail;
 use crate::common::shown::Shown;
 use smtp_proto::sasl::{Anonymous, External, Login, Mechanism, OAuthBearer, Plain, XOAuth2};
-use smtp_proto::{Config, Connection, Credentials, Event, Mail, Secret, Security, Time};
+use smtp_proto::{Config, Connection, Credentials, Event, Secret, Security, Time};
 use smtp_test::{Action, Machine, Stage};
 
 const PASSWORD: &str = "Canary-pa55word=Zk3/+9x";
@@ -108,7 +109,7 @@ fn converse(
     shown.debug(&credentials);
     let mut pair = Pair::new(Arc::new(config), Machine::new(server));
     pair.cut = cut;
-    let mail = Mail::new(
+    let mail = raw_mail(
         "alice@x.test",
         ["bob@x.test"],
         "Subject: t\r\n\r\nhello\r\n",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::collector::Collector;
 use crate::common::pair::Pair;
+use crate::common::raw_mail;
 use smtp_proto::{Config, Connection, Credentials, Mail, Security};
 use smtp_test::{Machine, Script, Split};
 use tracing::Level;
@@ -50,7 +51,7 @@ S: 221 bye
 
 fn mail(sender: &str, recipients: &[&str]) -> Mail {
     let recipients = recipients.iter().copied();
-    Mail::new(sender, recipients, "Subject: t\r\n\r\nhello\r\n").unwrap()
+    raw_mail(sender, recipients, "Subject: t\r\n\r\nhello\r\n").unwrap()
 }
 
 fn converse() {

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::common::pair::Pair;
+use crate::common::raw_mail;
 use bytes::Bytes;
 use proptest::prelude::*;
 use smtp_proto::{
@@ -25,6 +26,7 @@ fn streamed(sender: &str) -> Mail {
     Mail::builder()
         .sender(sender)
         .recipient("to@x.test")
+        .without_header_check()
         .streamed(Streamed::new())
         .build()
         .unwrap()
@@ -194,7 +196,7 @@ fn a_whole_text_is_not_copied_either() {
     let text = Bytes::from(b"a line of the text\r\n".repeat(1000));
     let id = pair
         .connection
-        .submit(Mail::new("from@x.test", ["to@x.test"], text.clone()).unwrap());
+        .submit(raw_mail("from@x.test", ["to@x.test"], text.clone()).unwrap());
     let mut of_text = 0;
     while pair.connection.poll_outcome(id).is_none() {
         let now = pair.now;
@@ -326,7 +328,7 @@ fn a_mail_given_up_on_its_way_ends_the_connection_and_is_in_doubt_only_when_its_
     let mut pair = pair();
     let id = pair
         .connection
-        .submit(Mail::new("from@x.test", ["to@x.test"], "hello\r\n").unwrap());
+        .submit(raw_mail("from@x.test", ["to@x.test"], "hello\r\n").unwrap());
     let mut steps = 0;
     let (mut not_sent, mut in_doubt) = (0, 0);
     // The whole way of the mail, byte by byte; at each of them once it is given up.
@@ -338,7 +340,7 @@ fn a_mail_given_up_on_its_way_ends_the_connection_and_is_in_doubt_only_when_its_
         let mut pair = self::pair();
         let id = pair
             .connection
-            .submit(Mail::new("from@x.test", ["to@x.test"], "hello\r\n").unwrap());
+            .submit(raw_mail("from@x.test", ["to@x.test"], "hello\r\n").unwrap());
         for _ in 0..stop {
             assert!(pair.write_some(1) || pair.read());
         }
@@ -371,7 +373,7 @@ fn to_give_up_a_mail_whose_outcome_is_known_changes_nothing() {
     let mut pair = pair();
     let id = pair
         .connection
-        .submit(Mail::new("from@x.test", ["to@x.test"], "hello\r\n").unwrap());
+        .submit(raw_mail("from@x.test", ["to@x.test"], "hello\r\n").unwrap());
     let other = pair.connection.submit(streamed("from@x.test"));
     wanted(&mut pair, other);
     pair.connection.abandon(id);
@@ -445,7 +447,7 @@ fn to_wait_for_what_cannot_come_is_misuse_and_no_hang() {
     let id = pair.connection.submit(streamed("from@x.test"));
     let behind = pair
         .connection
-        .submit(Mail::new("from@x.test", ["to@x.test"], "hello\r\n").unwrap());
+        .submit(raw_mail("from@x.test", ["to@x.test"], "hello\r\n").unwrap());
     for _ in 0..2 {
         let error = pair.drive(|c| c.poll_outcome(id)).unwrap_err();
         assert!(is_misuse(&error, Misuse::BodyUnfinished), "{error}");

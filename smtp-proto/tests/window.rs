@@ -2,13 +2,14 @@
 //! one does not read before it is read do not wait for each other.
 
 use crate::common;
+use crate::common::raw_mail;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use common::pair::Pair;
 use common::session::Mode;
-use smtp_proto::{Mail, Pipelining, Security, Window};
+use smtp_proto::{Pipelining, Security, Window};
 use smtp_test::{Output, Peer};
 
 /// A server that accepts all, one reply whenever it is read, and counts what it owes.
@@ -166,7 +167,7 @@ fn run(mode: Mode, window: Window, stubborn: bool) -> Counter {
     let mut pair = Pair::new(Arc::new(config), Counter::new(mode, stubborn));
     for number in 0..2 {
         let recipients = (0..RECIPIENTS).map(|index| format!("recipient{index}@x.test"));
-        let mail = Mail::new(format!("m{number}@x.test"), recipients, "hello\r\n").unwrap();
+        let mail = raw_mail(format!("m{number}@x.test"), recipients, "hello\r\n").unwrap();
         pair.connection.submit(mail);
     }
     pair.connection.quit();
@@ -231,7 +232,7 @@ fn v25_the_replies_for_the_recipients_of_lmtp_count() {
     let mut pair = Pair::new(config, Counter::new(mode, true));
     for number in 0..2 {
         let recipients = (0..200).map(|index| format!("recipient{index}@x.test"));
-        let mail = Mail::new(format!("m{number}@x.test"), recipients, "hello\r\n").unwrap();
+        let mail = raw_mail(format!("m{number}@x.test"), recipients, "hello\r\n").unwrap();
         pair.connection.submit(mail);
     }
     while pair.peer.mails == 0 {

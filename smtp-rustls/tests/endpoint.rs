@@ -192,7 +192,7 @@ fn an_opportunistic_policy_tries_again_in_clear_only_if_tls_itself_failed() {
 fn v01_an_endpoint_gives_way_for_a_mail_that_needs_no_tls_and_for_no_other() {
     let bad = Tls::new().defect(Defect::Expired);
     let config = Config::new().tls(bad.clone());
-    let text = |header: &str| format!("{header}Subject: t\r\n\r\nhello\r\n");
+    let text = |header: &str| format!("{header}From: a@x.test\r\nSubject: t\r\n\r\nhello\r\n");
     let mail = |header: &str| {
         let mail = Mail::builder().sender("a@x.test").recipient("b@x.test");
         mail.text(text(header))

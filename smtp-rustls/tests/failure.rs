@@ -252,7 +252,10 @@ fn a_reply_that_comes_while_later_records_are_still_being_written_is_one_to_what
         // The commands alone are longer than a record.
         let many = (0..900).map(|number| format!("recipient-{number}@example.net"));
         let builder = Mail::builder().sender("a@example.org").recipients(many);
-        let mail = builder.text("Subject: many\r\n\r\n").build().unwrap();
+        let mail = builder
+            .text("From: a@example.org\r\nSubject: many\r\n\r\n")
+            .build()
+            .unwrap();
         ids.push(wiring.session.smtp().submit(mail));
         for id in ids {
             let outcome = wiring.drive(|smtp| smtp.poll_outcome(id)).unwrap().unwrap();
@@ -407,7 +410,7 @@ thread_local! {
 
 fn body(len: usize) -> Vec<u8> {
     let line = b"It was a dark and stormy night; the rain fell in torrents, except at occasional intervals.\r\n";
-    b"Subject: long\r\n\r\n"
+    b"From: a@example.org\r\nSubject: long\r\n\r\n"
         .iter()
         .chain(line.iter().cycle().take(len / line.len() * line.len()))
         .copied()

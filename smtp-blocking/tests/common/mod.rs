@@ -10,7 +10,7 @@ use smtp_proto::{
 };
 use smtp_test::{Log, StoredMail};
 
-pub(crate) const TEXT: &str = "Subject: hi\r\n\r\nhello\r\n.\r\nbye\r\n";
+pub(crate) const TEXT: &str = "From: alice@example.org\r\nSubject: hi\r\n\r\nhello\r\n.\r\nbye\r\n";
 pub(crate) const TO: [&str; 2] = ["bob@example.net", "carol@example.net"];
 
 /// A machine without TLS of its own.
@@ -56,6 +56,7 @@ pub(crate) fn streamed() -> Mail {
     Mail::builder()
         .sender("alice@example.org")
         .recipients(TO)
+        .without_header_check()
         .streamed(Streamed::new())
         .build()
         .unwrap()
@@ -63,7 +64,7 @@ pub(crate) fn streamed() -> Mail {
 
 /// Some text of more than this many octets.
 pub(crate) fn long_text(octets: usize) -> String {
-    let mut text = String::from("Subject: long\r\n\r\n");
+    let mut text = String::from("From: alice@example.org\r\nSubject: long\r\n\r\n");
     for number in 0.. {
         if text.len() > octets {
             break;

@@ -1,41 +1,60 @@
-//! The header section of a body that comes in pieces, watched for bytes over 127 that were not declared.
+//! The header section of a body that comes in pieces: whether there is one, and what is above 127 in it.
 
 use super::{Fault, FaultReason};
 
-/// What the header section may hold above 127.
+/// What is looked for in a header section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HeaderRules {
+pub(crate) struct HeaderRules {
+    /// Whether there has to be one, with a field `From`.
+    pub(crate) required: bool,
+    /// What may be above 127 in it.
+    pub(crate) high: High,
+}
+
+/// What a header section may hold above 127.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum High {
     /// Whatever the rest may, or what is looked at elsewhere.
     Any,
     /// Nothing.
-    Ascii,
+    None,
     /// UTF-8 (RFC 6532, section 3).
     Utf8,
 }
 
-/// Looks for bytes over 127 in the header section of a body, that is up to the first empty line. A body that does not begin
-/// with the name of a field has none.
+/// Looks at the header section of a body, that is all up to the first empty line. A body that does not begin with the name of
+/// a field has none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum HeaderWatch {
     /// There is nothing to look for, or no longer.
     Over,
     /// What comes next is looked at.
-    Within {
-        offset: u64,
-        at: Place,
-        /// Of the character that has begun, if UTF-8 is allowed.
-        character: Option<Character>,
-    },
-    /// This byte was found.
+    Within(Section),
+    /// This was found.
     Broken(Fault),
 }
 
-/// Where in a line the header stands.
+/// A header section as far as it has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Section {
+    rules: HeaderRules,
+    offset: u64,
+    /// Where the line began.
+    line: u64,
+    at: Place,
+    has_from: bool,
+    /// The character that has begun.
+    character: Character,
+}
+
+/// Where in a line the header section stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// In the name of the first field, if it is one.
-    Name,
+enum Place {
     Start,
+    /// In the name of a field, if it is one, with how much of `From` it is so far.
+    Name(Option<usize>),
+    /// In the blanks behind a name, which is `From` or not.
+    Named(bool),
     Line,
     /// A LF that comes next belongs to the line end that has been.
     AfterCr,
@@ -43,7 +62,7 @@ pub(crate) enum Place {
 
 /// The bytes of a character so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Character {
+struct Character {
     bytes: [u8; 4],
     len: usize,
 }
@@ -51,88 +70,39 @@ pub(crate) struct Character {
 impl HeaderWatch {
     /// A watch that begins at the first byte of a body.
     pub(crate) fn new(rules: HeaderRules) -> Self {
-        let character = match rules {
-            HeaderRules::Any => return Self::Over,
-            HeaderRules::Ascii => None,
-            HeaderRules::Utf8 => Some(Character::default()),
-        };
-        Self::Within {
-            offset: 0,
-            at: Place::Name,
-            character,
+        if !rules.required && rules.high == High::Any {
+            return Self::Over;
         }
+        Self::Within(Section {
+            rules,
+            offset: 0,
+            line: 0,
+            at: Place::Start,
+            has_from: false,
+            character: Character::default(),
+        })
     }
 
     /// Looks at the next piece.
     pub(crate) fn look(&mut self, piece: &[u8]) {
         for &byte in piece {
-            let Self::Within {
-                offset,
-                at,
-                character,
-            } = self
-            else {
+            let Self::Within(section) = self else {
                 return;
             };
-            let fault = |reason| {
-                Self::Broken(Fault {
-                    offset: *offset,
-                    reason,
-                })
-            };
-            match character {
-                Some(character) if !(byte.is_ascii() && character.len == 0) => {
-                    if *at == Place::Name {
-                        *self = Self::Over;
-                        return;
-                    }
-                    let begun = character.len;
-                    if !character.takes(byte) {
-                        *self = fault(FaultReason::HeaderNotUtf8).back(begun);
-                        return;
-                    }
-                }
-                None if !byte.is_ascii() && *at != Place::Name => {
-                    *self = fault(FaultReason::HeaderEightBit);
-                    return;
-                }
-                _ => {}
+            match section.step(byte) {
+                Ok(true) => {}
+                Ok(false) => *self = Self::Over,
+                Err(fault) => *self = Self::Broken(fault),
             }
-            *at = match (byte, *at) {
-                (b':', Place::Name) if *offset > 0 => Place::Line,
-                (_, Place::Name) if is_name(byte) => Place::Name,
-                (_, Place::Name) => {
-                    *self = Self::Over;
-                    return;
-                }
-                (b'\n', Place::AfterCr) => Place::Start,
-                (b'\r' | b'\n', Place::Start | Place::AfterCr) => {
-                    *self = Self::Over;
-                    return;
-                }
-                (b'\r', Place::Line) => Place::AfterCr,
-                (b'\n', Place::Line) => Place::Start,
-                _ => Place::Line,
-            };
-            *offset = offset.saturating_add(1);
         }
     }
 
     /// Takes note that the body ends here.
     pub(crate) fn end(&mut self) {
-        if let Self::Within {
-            offset,
-            character: Some(Character {
-                len: begun @ 1.., ..
-            }),
-            ..
-        } = *self
+        if let Self::Within(section) = self
+            && let Err(fault) = section.end()
         {
-            let fault = Fault {
-                offset,
-                reason: FaultReason::HeaderNotUtf8,
-            };
-            *self = Self::Broken(fault).back(begun);
+            *self = Self::Broken(fault);
         }
     }
 
@@ -140,22 +110,122 @@ impl HeaderWatch {
     pub(crate) const fn check(&self) -> Result<(), Fault> {
         match self {
             Self::Broken(fault) => Err(*fault),
-            Self::Over | Self::Within { .. } => Ok(()),
+            Self::Over | Self::Within(_) => Ok(()),
+        }
+    }
+}
+
+impl Section {
+    /// Takes the next byte; returns whether the section goes on behind it.
+    fn step(&mut self, byte: u8) -> Result<bool, Fault> {
+        let before = self.at;
+        self.at = match (byte, self.at) {
+            (b'\n', Place::AfterCr) => Place::Start,
+            (b'\r' | b'\n', Place::Start | Place::AfterCr) => {
+                self.line = self.offset;
+                return self.complete().map(|()| false);
+            }
+            (_, Place::Start | Place::AfterCr) => {
+                self.line = self.offset;
+                match byte {
+                    b' ' | b'\t' if self.offset > 0 => Place::Line,
+                    _ if is_name(byte) => Place::Name(from(0, byte)),
+                    _ => match self.no_field(byte)? {
+                        Some(place) => place,
+                        None => return Ok(false),
+                    },
+                }
+            }
+            (b':', Place::Name(matched)) => self.named(matched == Some(FROM.len())),
+            (b':', Place::Named(is_from)) => self.named(is_from),
+            (b' ' | b'\t', Place::Name(matched)) => Place::Named(matched == Some(FROM.len())),
+            (b' ' | b'\t', Place::Named(_)) => before,
+            (_, Place::Name(matched)) if is_name(byte) => {
+                Place::Name(matched.and_then(|len| from(len, byte)))
+            }
+            (_, Place::Name(_) | Place::Named(_)) => match self.no_field(byte)? {
+                Some(place) => place,
+                None => return Ok(false),
+            },
+            (b'\r', Place::Line) => Place::AfterCr,
+            (b'\n', Place::Line) => Place::Start,
+            (_, Place::Line) => Place::Line,
+        };
+        self.look_at(byte)?;
+        self.offset = self.offset.saturating_add(1);
+        Ok(true)
+    }
+
+    fn named(&mut self, is_from: bool) -> Place {
+        self.has_from |= is_from;
+        Place::Line
+    }
+
+    /// What becomes of it at a line that is no field, of which this byte is.
+    fn no_field(&self, byte: u8) -> Result<Option<Place>, Fault> {
+        match (self.rules.required, self.line) {
+            (true, 0) => Err(fault(0, FaultReason::NoHeader)),
+            (true, line) => Err(fault(line, FaultReason::NotAField)),
+            (false, 0) => Ok(None),
+            (false, _) => Ok(Some(match byte {
+                b'\r' => Place::AfterCr,
+                b'\n' => Place::Start,
+                _ => Place::Line,
+            })),
         }
     }
 
-    /// The same fault so many bytes before.
-    fn back(mut self, bytes: usize) -> Self {
-        if let Self::Broken(fault) = &mut self {
-            fault.offset = fault.offset.saturating_sub(super::octets(bytes));
+    /// Looks whether the section has all that it has to have, if this is its end.
+    fn complete(&self) -> Result<(), Fault> {
+        if self.character.len > 0 {
+            return Err(self.not_utf8());
         }
-        self
+        let reason = match self.line {
+            _ if !self.rules.required => return Ok(()),
+            0 => FaultReason::NoHeader,
+            _ if !self.has_from => FaultReason::NoFrom,
+            _ => return Ok(()),
+        };
+        Err(fault(self.line, reason))
+    }
+
+    fn end(&mut self) -> Result<(), Fault> {
+        match self.at {
+            Place::Name(_) | Place::Named(_) if self.rules.required || self.line == 0 => {
+                self.no_field(b'\n').map(drop)
+            }
+            _ => {
+                self.line = self.offset;
+                self.complete()
+            }
+        }
+    }
+
+    /// Looks whether a byte is one of those that are allowed.
+    fn look_at(&mut self, byte: u8) -> Result<(), Fault> {
+        match self.rules.high {
+            High::None if !byte.is_ascii() => Err(fault(self.offset, FaultReason::HeaderEightBit)),
+            High::Utf8 if !(byte.is_ascii() && self.character.len == 0) => {
+                let not_utf8 = self.not_utf8();
+                self.character.take(byte).then_some(()).ok_or(not_utf8)
+            }
+            High::Any | High::None | High::Utf8 => Ok(()),
+        }
+    }
+
+    /// The character that has begun, or that begins here, is none.
+    fn not_utf8(&self) -> Fault {
+        let begun = super::octets(self.character.len);
+        fault(
+            self.offset.saturating_sub(begun),
+            FaultReason::HeaderNotUtf8,
+        )
     }
 }
 
 impl Character {
     /// Takes the next byte, if it can be part of the character.
-    fn takes(&mut self, byte: u8) -> bool {
+    fn take(&mut self, byte: u8) -> bool {
         let Some(next) = self.bytes.get_mut(self.len) else {
             return false;
         };
@@ -171,20 +241,39 @@ impl Character {
     }
 }
 
-/// What the name of a field is made of (RFC 5322, section 2.2).
-pub(super) const fn is_name(byte: u8) -> bool {
+/// The name of the field that begins here, if one does (RFC 5322, sections 2.2 and 4.5).
+pub(super) fn field_name(line: &[u8]) -> Option<&[u8]> {
+    let (name, rest) = line.split_at_checked(line.iter().position(|byte| !is_name(*byte))?)?;
+    let blanks = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t'))?;
+    (rest.get(blanks) == Some(&b':') && !name.is_empty()).then_some(name)
+}
+
+const fn is_name(byte: u8) -> bool {
     byte.is_ascii_graphic() && byte != b':'
 }
+
+/// How much of `From` a name is with this byte behind so much.
+fn from(len: usize, byte: u8) -> Option<usize> {
+    let goes_on = FROM.get(len)?.eq_ignore_ascii_case(&byte);
+    goes_on.then_some(len.saturating_add(1))
+}
+
+const fn fault(offset: u64, reason: FaultReason) -> Fault {
+    Fault { offset, reason }
+}
+
+/// The field that every message has, whatever wrote it (RFC 5322, section 3.6).
+pub(super) const FROM: &[u8] = b"From";
 
 #[cfg(test)]
 mod tests {
     use alloc::format;
 
     use super::*;
-    use crate::body::{High, first_eight_bit, header_not_utf8};
+    use crate::body::{first_eight_bit, header_not_utf8, section_fault};
 
-    fn found(body: &[u8], rules: HeaderRules, size: usize) -> Option<Fault> {
-        let mut watch = HeaderWatch::new(rules);
+    fn found(body: &[u8], required: bool, high: High, size: usize) -> Option<Fault> {
+        let mut watch = HeaderWatch::new(HeaderRules { required, high });
         body.chunks(size).for_each(|piece| watch.look(piece));
         watch.end();
         watch.check().err()
@@ -198,17 +287,17 @@ mod tests {
             b"Subject: a\r\nTo: \xc3\xbc",
             b"Subject: \xe2\x82\xac\xf0\x9f\x98\x80: \xfc\r\n\r\n",
             b"a: \xc3a\xbc",
-            b"a: \xc3\r\n\xbc",
+            b"a: \xc3\r\n:\xbc",
             b"a: \xc3\r\n\r\na",
             b"a: \xf0\x9f\x98",
             b"a: \xed\xa0\x80\r\n",
             b"a: \xc0\x80\r\n",
             b"a: \xf4\x90\x80\x80\r\n",
-            b"a:\rb\r\r\xfc",
+            b"a:\rb:\r\r\xfc",
             b"a:\n\n\xfc",
             b"a:\r\n\n\xfc",
             b"a:\n\r\n\xfc",
-            b"a:\nb\n\xfc",
+            b"a:\n b\n\xfc",
             b"\r\n\xfc",
             b"\n\xfc",
             b"\xfc: a",
@@ -217,18 +306,67 @@ mod tests {
             b"a b: \xfc",
             b": \xfc",
             b"a\r\nb: \xfc",
+            b"a :\xfc",
             b"",
         ] {
-            let high = High::of(body).header;
+            let high = crate::body::High::of(body).header;
             let high = high.then(|| first_eight_bit(body)).flatten();
             let other = header_not_utf8(body);
-            assert_eq!(other.is_some(), High::of(body).header_other);
+            assert_eq!(other.is_some(), crate::body::High::of(body).header_other);
             for size in 1..=body.len().max(1) {
                 let context = format!("{} by {size}", body.escape_ascii());
-                let ascii = found(body, HeaderRules::Ascii, size);
-                assert_eq!(ascii.map(|fault| fault.offset()), high, "{context}");
-                assert_eq!(found(body, HeaderRules::Utf8, size), other, "{context}");
-                assert_eq!(found(body, HeaderRules::Any, size), None, "{context}");
+                let found = |high| found(body, false, high, size);
+                let ascii = found(High::None).map(|fault| fault.offset());
+                assert_eq!(ascii, high, "{context}");
+                assert_eq!(found(High::Utf8), other, "{context}");
+                assert_eq!(found(High::Any), None, "{context}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_section_is_fields_with_from_among_them_and_an_empty_line_or_the_end() {
+        use FaultReason as F;
+        for (body, expected) in [
+            ("From: a", None),
+            ("From:", None),
+            ("From: a\r\n", None),
+            ("From: a\r\n\r\nHello", None),
+            ("Subject: a\r\n b\r\n\tc\r\nFROM \t: a\r\n\r\n", None),
+            ("To: a\nfrom: b\n\nHello", None),
+            ("To: a\rfrom: b\r\rHello", None),
+            ("", Some((0, F::NoHeader))),
+            ("\r\n", Some((0, F::NoHeader))),
+            ("\nFrom: a\r\n", Some((0, F::NoHeader))),
+            ("Hello", Some((0, F::NoHeader))),
+            ("Hello\r\n", Some((0, F::NoHeader))),
+            ("Hello \t", Some((0, F::NoHeader))),
+            ("Hello Bob: hello", Some((0, F::NoHeader))),
+            (": a", Some((0, F::NoHeader))),
+            (" From: a", Some((0, F::NoHeader))),
+            (
+                "From a@x.test Mon Jan  1\r\nFrom: a\r\n",
+                Some((0, F::NoHeader)),
+            ),
+            ("\u{feff}From: a\r\n\r\n", Some((0, F::NoHeader))),
+            ("Subject: a", Some((10, F::NoFrom))),
+            ("Subject: a\r\n\r\nFrom: a\r\n", Some((12, F::NoFrom))),
+            ("Subject:\r\n From: a\r\n", Some((20, F::NoFrom))),
+            ("Fro: a\r\nFromm: b\r\nXFrom: c\r\n", Some((28, F::NoFrom))),
+            ("From: a\r\nHello Bob.\r\n", Some((9, F::NotAField))),
+            ("From: a\r\nHello", Some((9, F::NotAField))),
+            ("From: a\r\nHello\r\n", Some((9, F::NotAField))),
+            ("From: a\r\n\u{fc}: b\r\n", Some((9, F::NotAField))),
+            ("From: a\r\n: b\r\n", Some((9, F::NotAField))),
+            ("From: a\r\n>From b\r\n\r\n", Some((9, F::NotAField))),
+        ] {
+            let pair = |fault: Fault| (fault.offset(), fault.reason());
+            let body = body.as_bytes();
+            let context = body.escape_ascii();
+            assert_eq!(section_fault(body).map(pair), expected, "{context}");
+            for size in 1..=body.len().max(1) {
+                let found = found(body, true, High::Any, size);
+                assert_eq!(found.map(pair), expected, "{context} by {size}");
             }
         }
     }

@@ -107,6 +107,12 @@ pub(crate) fn of_fault(fault: Fault) -> Option<&'static str> {
         FaultReason::HeaderNotUtf8 => Some(
             "encode words in headers as RFC 2047 says, or have the text recoded on its way; `eight_bit_headers` sends them as they are",
         ),
+        FaultReason::NoHeader | FaultReason::NoFrom => Some(
+            "a message begins with header fields, From and Date at least, and an empty line (RFC 5322); `without_header_check` sends any other content",
+        ),
+        FaultReason::NotAField => {
+            Some("an empty line has to stand between the header fields and what follows them")
+        }
         FaultReason::Nul | FaultReason::NotAsScanned => None,
     }
 }

@@ -67,7 +67,7 @@ fn a_connection_names_its_server_in_the_error_of_each_mail_and_in_its_own() {
     let needs_utf8 = Mail::new(
         "a@example.org",
         ["\u{fc}@example.org"],
-        "Subject: x\r\n\r\n",
+        "From: a@example.org\r\n\r\n",
     );
     let unsent = connection.submit(needs_utf8.unwrap());
     for input in ["220 ready\r\n", "250 hello\r\n"] {

@@ -162,7 +162,7 @@ impl MailBuilder {
     ///     .parameter(Parameter::ret(Return::Headers))
     ///     .parameter(Parameter::envelope_id("QQ314159")?)
     ///     .if_offered("DSN")
-    ///     .text("Subject: hello\r\n\r\nHello Bob.\r\n")
+    ///     .text("From: alice@example.org\r\nSubject: hello\r\n\r\nHello Bob.\r\n")
     ///     .build()?;
     /// # Ok(())
     /// # }

@@ -21,7 +21,7 @@ use crate::parameter::{Notify, OriginalRecipient, Parameter, ParameterError, Par
 ///             .notify(Notify::SUCCESS | Notify::FAILURE)
 ///             .original("carol@example.net"),
 ///     )
-///     .text("Subject: hello\r\n\r\nHello both.\r\n")
+///     .text("From: alice@example.org\r\nSubject: hello\r\n\r\nHello both.\r\n")
 ///     .build()?;
 /// # Ok(())
 /// # }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::body::{Encoder, Fault, Framing, HeaderRules, HeaderWatch, Room};
+use crate::body::{Encoder, Fault, Framing, HeaderHigh, HeaderRules, HeaderWatch, Room};
 use crate::error::Misuse;
 use crate::link::Link;
 use crate::mail;
@@ -295,7 +295,10 @@ fn encoder(text: &mail::Text, framing: Framing) -> Encoder {
 fn watch(text: &mail::Text) -> HeaderWatch {
     HeaderWatch::new(match text {
         mail::Text::Streamed { header, .. } => *header,
-        mail::Text::Whole { .. } => HeaderRules::Any,
+        mail::Text::Whole { .. } => HeaderRules {
+            required: false,
+            high: HeaderHigh::Any,
+        },
     })
 }
 

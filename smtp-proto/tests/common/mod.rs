@@ -18,3 +18,20 @@ pub(crate) mod rig;
 pub(crate) mod scenario;
 pub(crate) mod session;
 pub(crate) mod shown;
+
+/// A mail of any text, be it a message or not.
+pub(crate) fn raw_mail<S>(
+    sender: S,
+    recipients: impl IntoIterator<Item = impl Into<smtp_proto::Recipient>>,
+    text: impl Into<bytes::Bytes>,
+) -> Result<smtp_proto::Mail, smtp_proto::MailError>
+where
+    S: TryInto<smtp_proto::ReversePath, Error: Into<smtp_proto::AddressError>>,
+{
+    smtp_proto::Mail::builder()
+        .sender(sender)
+        .recipients(recipients)
+        .text(text)
+        .without_header_check()
+        .build()
+}

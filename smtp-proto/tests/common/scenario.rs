@@ -18,7 +18,8 @@
 //! session-limit 30                  seconds
 //! text Subject: t\r\n\r\nhello\r\n   the text of the mails below; the escapes \r \n \0 \\ \xNN
 //! binary                            the text of the mails below is binary
-//! eight-bit-headers                 these five count for the mails below, too
+//! header-check                      without it, any text is taken; these six count for the mails below, too
+//! eight-bit-headers
 //! line-ends convert
 //! longest-line none
 //! parameter BY=120;R
@@ -179,6 +180,7 @@ struct Shape {
     declared: Streamed,
     binary: bool,
     eight_bit_headers: bool,
+    header_check: bool,
 }
 
 impl Default for Shape {
@@ -192,6 +194,7 @@ impl Default for Shape {
             declared: Streamed::new(),
             binary: false,
             eight_bit_headers: false,
+            header_check: false,
         }
     }
 }
@@ -202,6 +205,7 @@ impl Shape {
         match (word, rest) {
             ("text", _) => self.text = unescape(rest),
             ("binary", _) => self.binary = true,
+            ("header-check", _) => self.header_check = true,
             ("eight-bit-headers", _) => self.eight_bit_headers = true,
             ("line-ends", "convert") => self.line_ends = LineEnds::Convert,
             ("longest-line", _) => self.longest_line = rest.parse().ok(),
@@ -244,6 +248,9 @@ impl Shape {
         mail = mail
             .line_ends(self.line_ends)
             .longest_line(self.longest_line);
+        if !self.header_check {
+            mail = mail.without_header_check();
+        }
         if self.eight_bit_headers {
             mail = mail.eight_bit_headers();
         }

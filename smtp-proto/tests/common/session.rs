@@ -1,10 +1,9 @@
 //! One session with a strict server, at any level and in any framing: some mails with all that can become of them.
 
+use crate::common::raw_mail;
 use std::sync::Arc;
 
-use smtp_proto::{
-    Config, ConfigBuilder, Error, Fate, Mail, Outcome, Pipelining, Protocol, Security,
-};
+use smtp_proto::{Config, ConfigBuilder, Error, Fate, Outcome, Pipelining, Protocol, Security};
 use smtp_test::{Action, Machine, Stage};
 
 use super::dialogue::Dialogue;
@@ -113,7 +112,7 @@ impl Mode {
         let ids: Vec<_> = MAILS
             .iter()
             .map(|(sender, recipients)| {
-                let mail = Mail::new(*sender, recipients.iter().copied(), text(sender)).unwrap();
+                let mail = raw_mail(*sender, recipients.iter().copied(), text(sender)).unwrap();
                 pair.connection.submit(mail)
             })
             .collect();

@@ -1,6 +1,7 @@
 //! The peer has to take what is sent; and there is an end to all that a connection does.
 
 use super::*;
+use crate::common::raw_mail;
 
 /// A connection that was let go on with a text of so many octets, none of which was taken.
 fn at_text(octets: usize) -> (Rig, smtp_proto::MessageId) {
@@ -8,7 +9,7 @@ fn at_text(octets: usize) -> (Rig, smtp_proto::MessageId) {
     let text = "0123456789abcdefghijklmnopqrstuvwxyz\r\n".repeat(octets / 38);
     let id = rig
         .connection
-        .submit(Mail::new("a@x.test", ["b@x.test"], text).unwrap());
+        .submit(raw_mail("a@x.test", ["b@x.test"], text).unwrap());
     rig.listen();
     rig.ask("220 mx.test\r\n");
     rig.ask("250 mx.test\r\n");

@@ -22,7 +22,8 @@ fn an_idle_session_holds_no_buffer_of_its_own() {
     let mut session = endpoint.attempt(None).unwrap();
     drive(&mut session, &mut server);
     assert_eq!(capacity(&session), 0, "before the first mail");
-    let text = "Subject: long\r\n\r\n".to_owned() + &"a line of text\r\n".repeat(20_000);
+    let text = "From: a@example.org\r\nSubject: long\r\n\r\n".to_owned()
+        + &"a line of text\r\n".repeat(20_000);
     let mail = Mail::new("a@example.org", ["b@example.net"], text).unwrap();
     let id = session.smtp().submit(mail);
     let most = drive(&mut session, &mut server);

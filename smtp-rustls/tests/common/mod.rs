@@ -260,6 +260,6 @@ pub(crate) fn mail(text: impl Into<Vec<u8>>) -> Mail {
     Mail::new("a@example.org", ["b@example.net"], text.into()).unwrap()
 }
 
-pub(crate) const HELLO: &str = "Subject: hello\r\n\r\nhello\r\n";
+pub(crate) const HELLO: &str = "From: a@example.org\r\nSubject: hello\r\n\r\nhello\r\n";
 
 pub(crate) const NOW: Time = Time::ORIGIN;

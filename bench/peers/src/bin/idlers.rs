@@ -9,7 +9,7 @@ use lettre::transport::smtp::extension::ClientId;
 use peers::{FROM, NAME, Result};
 
 const TO: &str = "bob@example.net";
-const TEXT: &[u8] = b"Subject: hello\r\n\r\nHello.\r\n";
+const TEXT: &[u8] = b"From: alice@example.org\r\nSubject: hello\r\n\r\nHello.\r\n";
 
 fn main() -> Result<()> {
     let mut words = std::env::args().skip(1);

@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let reply = transport
             .send(SendableEmail::new(
                 envelope,
-                "Subject: hello\r\n\r\nHello.\r\n",
+                "From: alice@example.org\r\nSubject: hello\r\n\r\nHello.\r\n",
             ))
             .await?;
         println!("{:?}", reply.code);

@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut client, _) = SmtpClientStd::connect(&url, domain("client.example.org"), options)?;
     let from = SmtpReversePath::SmtpMailbox(mailbox("alice", "example.org"));
     let to = vec![SmtpForwardPath(mailbox("bob", "example.net"))];
-    let text = b"Subject: hello\r\n\r\nHello.\r\n".to_vec();
+    let text = b"From: alice@example.org\r\nSubject: hello\r\n\r\nHello.\r\n".to_vec();
     client.send(from, to, text, SmtpMessageSendOptions::default())?;
     client.quit()?;
     Ok(())

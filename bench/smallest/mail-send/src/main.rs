@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .credentials(("alice", "secret"))
             .connect()
             .await?;
-        let text = b"Subject: hello\r\n\r\nHello.\r\n".as_slice();
+        let text = b"From: alice@example.org\r\nSubject: hello\r\n\r\nHello.\r\n".as_slice();
         client
             .send(Message::new("alice@example.org", ["bob@example.net"], text))
             .await?;

@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mail = Mail::new(
         "alice@example.org",
         ["bob@example.net"],
-        "Subject: hello\r\n\r\nHello.\r\n",
+        "From: alice@example.org\r\nSubject: hello\r\n\r\nHello.\r\n",
     )?;
     let mut client = Client::connect(&endpoint)?;
     let outcome = client.send(mail)?.all_accepted()?;

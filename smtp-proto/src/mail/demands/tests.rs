@@ -9,7 +9,7 @@ use crate::mail::{Mail, MailBuilder, Recipient, Streamed};
 use crate::parameter::{Notify, Return};
 use crate::sasl::Credentials;
 
-const TEXT: &str = "TLS-Required: No\r\n\r\nhello\r\n";
+const TEXT: &str = "From: a@x.test\r\nTLS-Required: No\r\n\r\nhello\r\n";
 
 fn mail() -> MailBuilder {
     Mail::builder()
@@ -216,7 +216,9 @@ fn tls_is_optional_to_a_mail_that_says_so_and_is_asked() {
             .is_tls_optional()
     );
     assert!(!mail().build().unwrap().is_tls_optional());
-    let other = mail().text("Subject: t\r\n\r\n").honour_tls_required();
+    let other = mail()
+        .text("From: a@x.test\r\nSubject: t\r\n\r\n")
+        .honour_tls_required();
     assert!(!other.clone().build().unwrap().is_tls_optional());
     // The header has no say then.
     assert!(other.parameter(Parameter::require_tls()).build().is_ok());
