@@ -46,6 +46,10 @@
 //! answers a byte a minute: the limit of each read and write is what is left of it. For this the client asks of a stream
 //! what [`Stream`] says, and sets the time-outs of a socket as it goes.
 //!
+//! With a login, and where TLS is demanded, the limits are those of [`Timeouts::submission`](proto::Timeouts::submission): 10
+//! seconds for each address, 30 for the greeting, 30 for TLS, 60 for a reply, 10 minutes for the final reply to a message. For
+//! relays and LMTP they are those of [`Timeouts::rfc5321`](proto::Timeouts::rfc5321): 5 minutes for most.
+//!
 //! One thing cannot be bounded: the system's resolver of names, on which [`Client::connect`] relies. A program that cannot
 //! wait for it resolves the name by other means and uses [`Client::connect_to`].
 //!

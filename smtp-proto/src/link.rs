@@ -246,7 +246,12 @@ impl Link {
         };
         if let (Some(since), Some(due)) = (self.clock.waiting, self.pipeline.front()) {
             let wait = due.to.wait();
-            consider(since.saturating_add(limit(timeouts, wait)), wait);
+            let limit = if wait == Wait::Greeting && self.traffic.received == 0 {
+                timeouts.first_byte_limit()
+            } else {
+                limit(timeouts, wait)
+            };
+            consider(since.saturating_add(limit), wait);
         }
         if let Some((since, _)) = self.clock.writing {
             consider(since.saturating_add(timeouts.data_block), Wait::Write);

@@ -255,6 +255,64 @@ fn v29_a_silent_server_is_given_up_at_each_step_when_its_time_is_over() {
     }
 }
 
+/// The numbers that the documentation names, in seconds.
+fn promised(wait: Wait, submission: bool) -> u64 {
+    match wait {
+        Wait::Greeting | Wait::StartTls | Wait::TlsHandshake if submission => 30,
+        Wait::DataEnd => 600,
+        Wait::Quit => 5,
+        _ if submission => 60,
+        Wait::DataInit => 120,
+        _ => 300,
+    }
+}
+
+#[test]
+fn the_named_limits_are_those_that_the_documentation_names() {
+    for (limits, submission) in [
+        (Timeouts::submission(), true),
+        (Timeouts::rfc5321(), false),
+        (Timeouts::default(), false),
+    ] {
+        for (index, step) in SESSION.iter().enumerate() {
+            let config = Config::builder("client.test".parse().unwrap()).timeouts(limits);
+            let (rig, since) = waiting(config, index);
+            let tls = promised(Wait::StartTls, submission);
+            let limit = secs(match index {
+                // So many seconds of the time for STARTTLS are over.
+                3 => tls - 1,
+                4 => tls - 2,
+                _ => promised(step.wait, submission),
+            });
+            assert_eq!(
+                rig.connection.poll_timeout(),
+                Some(since + limit),
+                "{:?}",
+                step.wait
+            );
+        }
+        let connect = if submission { 10 } else { 30 };
+        assert_eq!(limits.connect_limit(), secs(connect));
+    }
+}
+
+#[test]
+fn a_greeting_may_have_less_time_to_begin_than_to_be_whole() {
+    let limits = timeouts().first_byte(secs(3));
+    let config = || builder(Security::StartTls).timeouts(limits);
+    let (mut rig, since) = waiting(config(), 0);
+    check_deadline(&mut rig, since + secs(3), &SESSION[0]);
+    let (mut rig, since) = waiting(config(), 0);
+    rig.wait(secs(2));
+    rig.say("2");
+    check_deadline(&mut rig, since + secs(11), &SESSION[0]);
+    // It is never more time than for all of it, and counts for nothing else.
+    let (rig, since) = waiting(config().timeouts(timeouts().first_byte(secs(99))), 0);
+    assert_eq!(rig.connection.poll_timeout(), Some(since + secs(11)));
+    let (rig, since) = waiting(config(), 1);
+    assert_eq!(rig.connection.poll_timeout(), Some(since + secs(13)));
+}
+
 #[test]
 fn v29_a_server_that_drips_is_given_up_when_its_time_is_over() {
     for (index, step) in SESSION.iter().enumerate() {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
@@ -62,6 +63,7 @@ pub struct EndpointBuilder {
     host: String,
     port: Option<u16>,
     tls: Option<Tls>,
+    timeouts: Option<Timeouts>,
     settings: Settings,
 }
 
@@ -124,6 +126,7 @@ impl Endpoint {
             host: host.into(),
             port: None,
             tls: None,
+            timeouts: None,
             settings: Settings {
                 security: Security::StartTls,
                 client_name: None,
@@ -316,8 +319,14 @@ impl EndpointBuilder {
     }
 
     /// How long to wait for what.
+    ///
+    /// By default it is [`Timeouts::submission`] with credentials, and where TLS is demanded on a port other than 25;
+    /// [`Timeouts::rfc5321`] for all else, which is between relays, and for LMTP.
+    ///
+    /// On port 465, a policy that begins in cleartext waits 5 seconds for the first byte of the greeting: a server that
+    /// is silent there waits for TLS. [`Timeouts::first_byte`] sets another limit.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.settings.timeouts = timeouts;
+        self.timeouts = Some(timeouts);
         self
     }
 
@@ -375,19 +384,20 @@ impl EndpointBuilder {
     ///
     /// # Errors
     /// Which setting cannot be, and why.
-    pub fn build(self) -> Result<Endpoint, EndpointError> {
+    pub fn build(mut self) -> Result<Endpoint, EndpointError> {
         let (host, name) = parse_host(&self.host).map_err(EndpointError::Host)?;
         let port = self
             .port
             .unwrap_or(match (self.settings.protocol, self.settings.security) {
                 (Protocol::Lmtp, _) => 24,
-                (_, Security::StartTls) => 587,
-                (_, Security::Implicit) => 465,
-                _ => 25,
+                (_, Security::StartTls) => SUBMISSION,
+                (_, Security::Implicit) => IMPLICIT,
+                _ => RELAY,
             });
         if port == 0 {
             return Err(EndpointError::Port);
         }
+        self.settings.timeouts = self.settings.limits(self.timeouts, port);
         let client_name = self.settings.client_name.clone();
         let client_name = client_name.unwrap_or_else(|| IpAddr::V4(Ipv4Addr::LOCALHOST).into());
         let config = self
@@ -417,6 +427,22 @@ impl EndpointBuilder {
 }
 
 impl Settings {
+    /// How long to wait at this port: as the caller said, or as long as suits the policy.
+    fn limits(&self, chosen: Option<Timeouts>, port: u16) -> Timeouts {
+        let demands_tls = matches!(self.security, Security::StartTls | Security::Implicit);
+        let submits = self.credentials.is_some() || (demands_tls && port != RELAY);
+        let limits = chosen.unwrap_or_else(|| match self.protocol {
+            Protocol::Smtp if submits => Timeouts::submission(),
+            _ => Timeouts::rfc5321(),
+        });
+        let waits_for_tls = port == IMPLICIT && self.security != Security::Implicit;
+        if waits_for_tls && !limits.has_first_byte_limit() {
+            limits.first_byte(SILENCE)
+        } else {
+            limits
+        }
+    }
+
     fn config(&self, host: &str, client_name: ClientName) -> Result<Config, ConfigError> {
         let builder = named(Config::builder(client_name), host);
         let mut builder = builder
@@ -566,3 +592,15 @@ fn tls_failed(error: &Error) -> bool {
     };
     by_itself && matches!(error.stage(), Stage::StartTls | Stage::TlsHandshake)
 }
+
+/// Message submission (RFC 6409).
+const SUBMISSION: u16 = 587;
+
+/// Message submission over TLS (RFC 8314).
+const IMPLICIT: u16 = 465;
+
+/// Between relays (RFC 5321).
+const RELAY: u16 = 25;
+
+/// How long a server may be silent on a port on which it is likely to wait for TLS.
+const SILENCE: Duration = Duration::from_secs(5);

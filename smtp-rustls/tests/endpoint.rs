@@ -13,12 +13,13 @@ use crate::common;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use common::{HELLO, NOW, Wiring, mail, trust};
 use smtp_rustls::proto::sasl::TokenRequest;
 use smtp_rustls::proto::{
     AuthenticationError, ConfigError, Connection, Credentials, Error, ErrorKind, Mail, Pipelining,
-    Protocol, ReplyLimits, Secret, Security, Stage, Timeouts, TransportError, Wire,
+    Protocol, ReplyLimits, Secret, Security, Stage, Timeouts, TransportError, Wait, Wire,
 };
 use smtp_rustls::{Endpoint, EndpointBuilder, EndpointError, HostFault, Session};
 use smtp_test::{Action, Config, Defect, Log, Tls};
@@ -343,6 +344,84 @@ fn a_port_follows_from_the_policy_unless_it_is_given() {
 }
 
 #[test]
+fn patience_follows_from_the_policy_unless_it_is_given() {
+    let tls = trust(&Tls::new());
+    let limits = |builder: EndpointBuilder| *builder.tls(tls.clone()).build().unwrap().timeouts();
+    let builder = |security| Endpoint::builder("localhost").security(security);
+    let (person, relay) = (Timeouts::submission(), Timeouts::rfc5321());
+    let login = || Credentials::password("alice", "secret").unwrap();
+    for (given, expected) in [
+        (Endpoint::starttls("localhost"), person),
+        (Endpoint::implicit("localhost"), person),
+        (Endpoint::implicit("localhost").port(2465), person),
+        (Endpoint::starttls("localhost").port(25), relay),
+        (
+            Endpoint::starttls("localhost")
+                .port(25)
+                .credentials(login()),
+            person,
+        ),
+        (builder(Security::Opportunistic), relay),
+        (builder(Security::Opportunistic).port(587), relay),
+        (builder(Security::Cleartext), relay),
+        (
+            builder(Security::Cleartext)
+                .credentials(login())
+                .dangerous_credentials_in_clear(),
+            person,
+        ),
+        (
+            Endpoint::starttls("localhost")
+                .protocol(Protocol::Lmtp)
+                .credentials(login()),
+            relay,
+        ),
+        (Endpoint::starttls("localhost").timeouts(relay), relay),
+        (builder(Security::Cleartext).timeouts(person), person),
+    ] {
+        let shown = format!("{given:?}");
+        assert_eq!(limits(given), expected, "{shown}");
+    }
+}
+
+#[test]
+fn a_silent_server_on_the_port_of_implicit_tls_is_given_up_after_five_seconds() {
+    let tls = trust(&Tls::new());
+    let after = |builder: EndpointBuilder, input: &str| {
+        let endpoint = builder.tls(tls.clone()).build().unwrap();
+        let mut session = endpoint.attempt(None).unwrap();
+        assert!(session.poll_transmit(NOW).is_none());
+        session.handle_input(NOW, input.as_bytes());
+        let until = session.poll_timeout().unwrap();
+        session.handle_timeout(until);
+        let error = session.smtp().poll_ready().unwrap().unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
+            "{error}"
+        );
+        assert!(error.is_transient());
+        let seconds = (until.since_origin() - NOW.since_origin()).as_secs();
+        (
+            seconds,
+            error
+                .hint()
+                .is_some_and(|hint| hint.contains("implicit TLS")),
+        )
+    };
+    let wrong = || Endpoint::starttls("localhost").port(465);
+    assert_eq!(after(wrong(), ""), (5, true));
+    assert_eq!(after(wrong().timeouts(Timeouts::rfc5321()), ""), (5, true));
+    let security = Security::Opportunistic;
+    assert_eq!(after(wrong().security(security), ""), (5, true));
+    // A server that has begun its greeting does not wait for TLS.
+    assert_eq!(after(wrong(), "220 mail.").0, 30);
+    let limit = Duration::from_secs(20);
+    let patient = wrong().timeouts(Timeouts::submission().first_byte(limit));
+    assert_eq!(after(patient, ""), (20, true));
+    assert_eq!(after(Endpoint::starttls("localhost"), "").0, 30);
+}
+
+#[test]
 fn a_host_is_a_name_or_an_address_and_the_error_says_which_it_is_not() {
     let tls = trust(&Tls::new());
     let host = |host: &str| Endpoint::starttls(host).tls(tls.clone()).build();
@@ -458,7 +537,7 @@ fn ehlo_says_the_chosen_name_or_the_address_of_this_end() {
 fn every_setting_reaches_the_connection() {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let observer = Arc::clone(&lines);
-    let patience = Timeouts::default().greeting(std::time::Duration::from_secs(1));
+    let patience = Timeouts::default().greeting(Duration::from_secs(1));
     let endpoint = Endpoint::builder("localhost")
         .security(Security::Cleartext)
         .timeouts(patience)
@@ -474,10 +553,7 @@ fn every_setting_reaches_the_connection() {
     for session in [endpoint.attempt(None), endpoint.attempt_from(local, None)] {
         let mut session = session.unwrap();
         assert!(session.poll_transmit(NOW).is_none());
-        assert_eq!(
-            session.poll_timeout(),
-            Some(NOW + std::time::Duration::from_secs(1))
-        );
+        assert_eq!(session.poll_timeout(), Some(NOW + Duration::from_secs(1)));
         session.handle_input(NOW, b"220 ready\r\n");
         assert!(session.poll_transmit(NOW).is_some());
         let count = session.poll_transmit(NOW).unwrap().len();

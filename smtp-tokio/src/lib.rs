@@ -58,6 +58,10 @@
 //! answers a byte a minute. The clock is tokio's own, so that it can be paused in tests. The runtime needs its I/O and time
 //! drivers.
 //!
+//! With a login, and where TLS is demanded, the limits are those of [`Timeouts::submission`](proto::Timeouts::submission): 10
+//! seconds for each address, 30 for the greeting, 30 for TLS, 60 for a reply, 10 minutes for the final reply to a message. For
+//! relays and LMTP they are those of [`Timeouts::rfc5321`](proto::Timeouts::rfc5321): 5 minutes for most.
+//!
 //! # LMTP
 //!
 //! Mail is handed to a mail store by LMTP (RFC 2033): over a Unix socket by `Client::connect_unix`, or over TCP by an
