@@ -386,13 +386,13 @@ impl World {
     /// Asks all that may be asked; nothing comes of asking twice.
     fn questions(&mut self) {
         let connection = &mut self.connection;
-        let ready = format!("{:?}", connection.poll_ready());
-        assert_eq!(ready, format!("{:?}", connection.poll_ready()));
-        let ended = format!("{:?}", connection.poll_ended());
-        assert_eq!(ended, format!("{:?}", connection.poll_ended()));
+        let ready = format!("{:#?}", connection.poll_ready());
+        assert_eq!(ready, format!("{:#?}", connection.poll_ready()));
+        let ended = format!("{:#?}", connection.poll_ended());
+        assert_eq!(ended, format!("{:#?}", connection.poll_ended()));
         for id in self.mails.iter().filter_map(|mail| mail.id) {
-            let wanted = format!("{:?}", connection.poll_body(id));
-            assert_eq!(wanted, format!("{:?}", connection.poll_body(id)));
+            let wanted = format!("{:#?}", connection.poll_body(id));
+            assert_eq!(wanted, format!("{:#?}", connection.poll_body(id)));
         }
         let _ = (connection.is_idle(), connection.mechanism());
         let _ = format!("{connection:?} {:?}", connection.traffic());

@@ -262,7 +262,7 @@ impl Session {
         while let Some(event) = self.connection.poll_event() {
             if let Some(events) = &mut self.events {
                 let text = match &event {
-                    Ok(event) => format!("{event:?}"),
+                    Ok(event) => format!("{event:#?}"),
                     Err(error) => error.to_string(),
                 };
                 if event.is_err() && events.last() == Some(&text) {
@@ -292,7 +292,7 @@ impl Session {
                     let prepared = &BATCH[self.batch_told];
                     self.batch_told += 1;
                     if let Some(events) = &mut self.events {
-                        events.push(format!("{outcome:?}"));
+                        events.push(format!("{outcome:#?}"));
                     }
                     let sender = prepared.mail.sender().as_str();
                     self.ledger

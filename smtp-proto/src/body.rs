@@ -258,7 +258,7 @@ impl Facts {
 }
 
 /// The first octet of a body that breaks the [`Rules`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fault {
     offset: u64,
     reason: FaultReason,
@@ -281,6 +281,8 @@ impl fmt::Display for Fault {
         write!(f, "{} at offset {} of the body", self.reason, self.offset)
     }
 }
+
+debug_as_display!(Fault);
 
 impl Error for Fault {}
 

@@ -192,7 +192,7 @@ impl fmt::Display for Command {
 /// Why a text is not a command.
 ///
 /// It never repeats the text, so it can be logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CommandError {
     offset: usize,
     reason: CommandFault,
@@ -238,6 +238,8 @@ impl fmt::Display for CommandError {
         write!(f, "{reason} at offset {}", self.offset)
     }
 }
+
+debug_as_display!(CommandError);
 
 impl core::error::Error for CommandError {}
 

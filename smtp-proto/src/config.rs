@@ -136,7 +136,7 @@ pub struct Timeouts {
 }
 
 /// Why a [`Config`] cannot be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// Credentials were given, and the policy does not demand TLS.
@@ -557,6 +557,8 @@ impl fmt::Display for ConfigError {
         }
     }
 }
+
+debug_as_display!(ConfigError);
 
 impl core::error::Error for ConfigError {}
 

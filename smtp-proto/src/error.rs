@@ -151,7 +151,7 @@ pub enum AuthenticationError {
 }
 
 /// A call that the machine cannot make sense of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misuse {
     /// No such mail or command, or its result has been taken.
@@ -364,8 +364,14 @@ impl Error {
     }
 }
 
+/// The text of `Display`, which is what `main` prints of an error that it returns; `{:#?}` adds the parts.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        if !f.alternate() {
+            return Ok(());
+        }
+        f.write_char('\n')?;
         f.debug_struct("Error")
             .field("stage", &self.0.stage)
             .field("kind", &self.0.kind)
@@ -485,6 +491,8 @@ impl fmt::Display for Misuse {
         })
     }
 }
+
+debug_as_display!(Misuse);
 
 impl core::error::Error for Misuse {}
 

@@ -63,7 +63,7 @@ impl Default for ReplyLimits {
 /// Why what the server sent is no reply.
 ///
 /// Nothing after it can be trusted: the connection is of no more use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReplyError {
     /// A line had more octets than allowed.
@@ -130,6 +130,8 @@ impl fmt::Display for ReplyError {
         }
     }
 }
+
+debug_as_display!(ReplyError);
 
 impl core::error::Error for ReplyError {}
 

@@ -45,6 +45,17 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+/// Lets the `Debug` of an error be its text, since that is what `main` prints of an error that it returns, and `unwrap` too.
+macro_rules! debug_as_display {
+    ($error:ty) => {
+        impl core::fmt::Debug for $error {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                core::fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
 // Floor by floor: each module uses only those on the floors above it in this list.
 mod find;
 

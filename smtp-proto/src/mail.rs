@@ -154,7 +154,7 @@ pub struct MailBuilder {
 }
 
 /// Why a [`Mail`] cannot be: the field, and what is wrong with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct MailError {
     place: Place,
     fault: MailFault,
@@ -629,6 +629,8 @@ impl fmt::Display for MailError {
         }
     }
 }
+
+debug_as_display!(MailError);
 
 impl core::error::Error for MailError {}
 

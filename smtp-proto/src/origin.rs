@@ -231,7 +231,7 @@ impl fmt::Display for Xforward {
 /// Why a text cannot be an attribute of XCLIENT or XFORWARD.
 ///
 /// It never repeats the text, so it can be logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AttributeError {
     key: Key,
     reason: AttributeFault,
@@ -266,6 +266,8 @@ impl fmt::Display for AttributeError {
         write!(f, "attribute {} {reason}", self.attribute())
     }
 }
+
+debug_as_display!(AttributeError);
 
 impl core::error::Error for AttributeError {}
 

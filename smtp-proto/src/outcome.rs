@@ -204,7 +204,7 @@ impl Traffic {
 }
 
 /// An [`Outcome`] that not every recipient shared in, as an error.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Undelivered(Outcome);
 
 impl Undelivered {
@@ -238,6 +238,8 @@ impl fmt::Display for Undelivered {
         }
     }
 }
+
+debug_as_display!(Undelivered);
 
 impl core::error::Error for Undelivered {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {

@@ -160,7 +160,7 @@ impl fmt::Display for Name {
 }
 
 /// Why an exchange came to nothing before the server refused it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Failure {
     /// A challenge that is not base64 (RFC 4954, section 4).
@@ -189,6 +189,8 @@ impl fmt::Display for Failure {
         })
     }
 }
+
+debug_as_display!(Failure);
 
 impl core::error::Error for Failure {}
 

@@ -231,7 +231,7 @@ fn v22_all_that_a_server_says_in_a_session_is_bounded_and_so_is_each_answer() {
         );
         let received = connection.traffic().bytes_received();
         assert_eq!(received, (1 << 20) + 4096 * (answered + 1));
-        told.push((answered, received, format!("{error:?}")));
+        told.push((answered, received, format!("{error:#?}")));
     }
     told.dedup();
     assert_eq!(told.len(), 1, "{told:?}");

@@ -336,7 +336,7 @@ impl World {
         }
         match self.connection.poll_ended() {
             Some(Err(error)) if !matches!(error.kind(), ErrorKind::Misuse(_)) => {
-                Some(format!("{error:?}"))
+                Some(format!("{error:#?}"))
             }
             _ => None,
         }
@@ -352,20 +352,20 @@ impl World {
         assert!(connection.poll_transmit(now).is_none());
         assert!(connection.poll_timeout().is_none());
         let ready = connection.poll_ready().unwrap().unwrap_err();
-        let upgrade = format!("{:?}", connection.poll_upgrade().unwrap().unwrap_err());
+        let upgrade = format!("{:#?}", connection.poll_upgrade().unwrap().unwrap_err());
         assert_eq!(
-            (format!("{ready:?}"), upgrade),
+            (format!("{ready:#?}"), upgrade),
             (failure.clone(), failure.clone())
         );
         for id in &self.commands {
             if let Err(error) = self.connection.poll_reply(*id).unwrap() {
-                assert_eq!(format!("{error:?}"), failure);
+                assert_eq!(format!("{error:#?}"), failure);
             }
         }
         for id in self.mails.clone() {
             if self.outcomes.contains_key(&id) {
                 let error = self.connection.poll_outcome(id).unwrap().unwrap_err();
-                assert_eq!(format!("{error:?}"), failure);
+                assert_eq!(format!("{error:#?}"), failure);
             }
         }
     }

@@ -198,8 +198,8 @@ fn inside(before: &str, after: &str) -> (String, Vec<String>, String) {
     rig.ask("250 ok\r\n");
     let said = String::from_utf8(rig.sent[clear..].to_vec()).unwrap();
     let outcome = match rig.connection.poll_outcome(id) {
-        Some(Ok(outcome)) => format!("{:?}", outcome.deliveries()),
-        other => format!("{other:?}"),
+        Some(Ok(outcome)) => format!("{:#?}", outcome.deliveries()),
+        other => format!("{other:#?}"),
     };
     (said, known, outcome)
 }

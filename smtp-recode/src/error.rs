@@ -3,7 +3,7 @@ use std::fmt;
 /// Why a text cannot be recoded, and where.
 ///
 /// It never repeats the text, so it can be logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RecodeError {
     offset: usize,
     reason: RecodeFault,
@@ -59,6 +59,13 @@ impl RecodeError {
 impl fmt::Display for RecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at offset {}", self.reason, self.offset)
+    }
+}
+
+/// What `main` prints of an error that it returns.
+impl fmt::Debug for RecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -88,7 +88,7 @@ struct Settings {
 type Observer = dyn Fn(&Entry<'_>) + Send + Sync;
 
 /// Why an [`Endpoint`] cannot be.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum EndpointError {
     /// The host is not one that can be connected to.
@@ -102,7 +102,7 @@ pub enum EndpointError {
 }
 
 /// What is wrong with a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HostFault {
     /// It is neither a DNS name nor an IP address.
@@ -506,6 +506,8 @@ impl fmt::Display for EndpointError {
     }
 }
 
+debug_as_display!(EndpointError);
+
 impl std::error::Error for EndpointError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -528,6 +530,8 @@ impl fmt::Display for HostFault {
         })
     }
 }
+
+debug_as_display!(HostFault);
 
 impl std::error::Error for HostFault {}
 

@@ -50,6 +50,17 @@
 //!
 //! With no crypto feature, bring an `Arc<rustls::ClientConfig>` of your own: [`Tls`] is made from it.
 
+/// Lets the `Debug` of an error be its text, since that is what `main` prints of an error that it returns, and `unwrap` too.
+macro_rules! debug_as_display {
+    ($error:ty) => {
+        impl core::fmt::Debug for $error {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                core::fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
 mod certificate;
 mod channel;
 mod der;

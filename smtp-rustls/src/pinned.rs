@@ -23,7 +23,6 @@ pub(crate) struct Pinned {
 }
 
 /// That the server's key is none of those that were pinned.
-#[derive(Debug)]
 pub(crate) struct NotPinned;
 
 impl Pinned {
@@ -105,6 +104,8 @@ impl fmt::Display for NotPinned {
         f.write_str("the server's key is none of those that were pinned")
     }
 }
+
+debug_as_display!(NotPinned);
 
 impl std::error::Error for NotPinned {}
 

@@ -82,7 +82,7 @@ pub struct TlsBuilder {
 type Client = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// Why a [`Tls`] cannot be.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum TlsError {
     /// There is no cryptography: neither the feature `ring` nor `aws-lc-rs` is on, and no provider was given.
@@ -420,6 +420,8 @@ impl fmt::Display for TlsError {
         }
     }
 }
+
+debug_as_display!(TlsError);
 
 impl std::error::Error for TlsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {

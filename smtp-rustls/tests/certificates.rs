@@ -303,7 +303,10 @@ fn v05_a_pinned_key_is_demanded_beside_all_else() {
         )
         .unwrap_err();
         assert!(error.hint().unwrap().contains("pinned"), "{error}");
-        assert!(error.to_string().contains("NotPinned"), "{error}");
+        assert!(
+            error.to_string().contains("none of those that were pinned"),
+            "{error}"
+        );
         // A key that is known makes nothing else good.
         let expired = tls.defect(Defect::Expired);
         let known = pinning(&expired).pin_key(expired.key_sha256()).build();

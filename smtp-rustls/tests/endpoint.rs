@@ -593,3 +593,34 @@ fn a_connection_that_comes_to_tls_without_a_layer_for_it_ends_in_misuse() {
     assert!(matches!(error.kind(), ErrorKind::Misuse(_)), "{error}");
     assert!(session.poll_transmit(NOW).is_none());
 }
+
+#[test]
+fn what_main_prints_of_an_error_begins_with_its_text() {
+    let host = Endpoint::starttls("a b").build().unwrap_err();
+    let EndpointError::Host(fault) = host else {
+        panic!("{host}");
+    };
+    let roots = || {
+        smtp_rustls::Tls::builder()
+            .only_added_roots()
+            .build()
+            .unwrap_err()
+    };
+    let config = Endpoint::builder("localhost")
+        .security(Security::Cleartext)
+        .credentials(Credentials::password("alice", "secret").unwrap())
+        .build()
+        .unwrap_err();
+    let errors: [Box<dyn std::error::Error>; 5] = [
+        Box::new(fault),
+        Box::new(EndpointError::Host(fault)),
+        Box::new(roots()),
+        Box::new(EndpointError::Tls(roots())),
+        Box::new(config),
+    ];
+    for error in errors {
+        let text = error.to_string();
+        assert!(format!("{error:?}").starts_with(&text), "{error:?}");
+        assert!(format!("{error:#?}").starts_with(&text), "{error:#?}");
+    }
+}

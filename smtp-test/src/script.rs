@@ -117,7 +117,7 @@ impl FromStr for Script {
 }
 
 /// Why a text is no script.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ScriptError {
     line: usize,
     reason: &'static str,
@@ -133,6 +133,13 @@ impl ScriptError {
 impl fmt::Display for ScriptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "script line {}: {}", self.line, self.reason)
+    }
+}
+
+/// What `main` prints of an error that it returns.
+impl fmt::Debug for ScriptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

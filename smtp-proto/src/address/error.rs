@@ -3,7 +3,7 @@ use core::{convert::Infallible, fmt};
 /// Why a text is not an address, and where.
 ///
 /// It never repeats the text, so it can be logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AddressError {
     offset: usize,
     reason: AddressFault,
@@ -40,6 +40,8 @@ impl fmt::Display for AddressError {
         write!(f, "{} at offset {}", self.reason, self.offset)
     }
 }
+
+debug_as_display!(AddressError);
 
 impl core::error::Error for AddressError {}
 

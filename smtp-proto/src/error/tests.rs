@@ -1,13 +1,22 @@
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use super::{Error, Peer, TransportError};
+use super::{Error, ErrorKind, Misuse, Peer, TransportError};
+use crate::address::Mailbox;
+use crate::body;
+use crate::command::Command;
 use crate::config::{Config, Security};
 use crate::connection::Connection;
+use crate::inbox::ReplyError;
 use crate::mail::Mail;
+use crate::origin::Xclient;
+use crate::outcome::{Delivery, Fate, Outcome, Traffic};
+use crate::parameter::Parameter;
+use crate::sasl::{Credentials, Failure};
 use crate::time::Time;
 
 fn address(last: u8) -> SocketAddr {
@@ -88,4 +97,56 @@ fn a_connection_names_its_server_in_the_error_of_each_mail_and_in_its_own() {
     connection.handle_eof(Time::ORIGIN);
     let error = connection.poll_ready().unwrap().unwrap_err();
     assert_eq!(error.address(), Some(address(7)));
+}
+
+/// An error of each public type of this crate.
+fn each_type() -> Vec<Box<dyn core::error::Error>> {
+    let mail = |text: &'static str| Mail::new("a@example.org", ["b@example.org"], text);
+    let unsent = Delivery {
+        recipient: "b@example.org".parse().unwrap(),
+        fate: Fate::NotSent(Error::connect_timeout()),
+    };
+    let outcome = Outcome::new(Vec::from([unsent]), None, Traffic::default(), None);
+    let in_clear = Config::builder("client.example.org".parse().unwrap())
+        .security(Security::Cleartext)
+        .credentials(Credentials::password("alice", "secret").unwrap());
+    Vec::from([
+        Box::new(Error::connect(refused())) as Box<dyn core::error::Error>,
+        Box::new("a b".parse::<Mailbox>().unwrap_err()),
+        Box::new(Command::vrfy("a\r\nb").unwrap_err()),
+        Box::new(Parameter::priority(99).unwrap_err()),
+        Box::new(Credentials::password("a\0", "secret").unwrap_err()),
+        Box::new(mail("Subject: x\n\n").unwrap_err()),
+        Box::new(body::scan(b"\n", &body::Rules::default()).unwrap_err()),
+        Box::new(Xclient::new().login("a\0").unwrap_err()),
+        Box::new(in_clear.build().unwrap_err()),
+        Box::new(outcome.all_accepted().unwrap_err()),
+        Box::new(Misuse::UnknownId),
+        Box::new(ReplyError::TlsRecord),
+        Box::new(Failure::Encoding),
+    ])
+}
+
+#[test]
+fn what_main_prints_of_an_error_begins_with_its_text() {
+    for error in each_type() {
+        let text = error.to_string();
+        assert!(!text.is_empty());
+        for debug in [format!("{error:?}"), format!("{error:#?}")] {
+            assert!(debug.starts_with(&text), "{debug}");
+        }
+    }
+    let error = Error::connect(refused()).with_peer(Peer::host("mail.example.org", 587));
+    let returned: Box<dyn core::error::Error> = error.clone().into();
+    assert_eq!(
+        format!("Error: {returned:?}"),
+        "Error: mail.example.org:587: connecting: connection refused"
+    );
+    // The parts are there for whoever asks.
+    assert!(
+        format!("{error:#?}").contains("kind: Transport("),
+        "{error:#?}"
+    );
+    let nested = ErrorKind::Transport(refused());
+    assert_eq!(format!("{nested:?}"), "Transport(connection refused)");
 }

@@ -44,7 +44,7 @@ impl fmt::Display for TransportError {
 
 impl fmt::Debug for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(Escaping::new(f, SHOWN), "{:?}", self.error)
+        fmt::Display::fmt(self, f)
     }
 }
 

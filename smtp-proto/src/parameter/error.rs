@@ -4,7 +4,7 @@ use core::fmt;
 /// Why a text is not a parameter, or why a parameter cannot be where it was put.
 ///
 /// It never repeats the text, so it can be logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ParameterError {
     offset: usize,
     reason: ParameterFault,
@@ -61,6 +61,8 @@ impl fmt::Display for ParameterError {
         }
     }
 }
+
+debug_as_display!(ParameterError);
 
 impl core::error::Error for ParameterError {}
 

@@ -190,7 +190,7 @@ impl fmt::Debug for Credentials {
 /// Why a user name, password or token cannot be sent.
 ///
 /// It tells nothing of the part but its kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CredentialsError {
     part: Part,
     reason: CredentialsFault,
@@ -224,6 +224,8 @@ impl fmt::Display for CredentialsError {
         })
     }
 }
+
+debug_as_display!(CredentialsError);
 
 impl core::error::Error for CredentialsError {}
 

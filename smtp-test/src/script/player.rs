@@ -360,7 +360,7 @@ impl Report {
 }
 
 /// The first difference between a client and a script.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Mismatch {
     line: Option<usize>,
     reason: String,
@@ -403,6 +403,13 @@ impl fmt::Display for Mismatch {
             .take_while(|(one, other)| one == other)
             .count();
         write!(f, "\n               {}^", " ".repeat(same))
+    }
+}
+
+/// What `main` prints of an error that it returns.
+impl fmt::Debug for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
