@@ -1,6 +1,8 @@
 //! Where to connect, and how: the one builder that all adapters share.
 
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::BuildHasher as _;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -53,11 +55,14 @@ struct Inner {
     /// The policy with the client name that is used unless an attempt has a better one.
     config: Arc<Config>,
     tls: Option<Tls>,
-    provider: Arc<CryptoProvider>,
+    /// Where the seeds come from; none for a policy without TLS where there is no cryptography.
+    provider: Option<Arc<CryptoProvider>>,
 }
 
 /// Makes an [`Endpoint`].
-#[derive(Clone, Debug)]
+///
+/// Its `Debug` shows no secret, not even one in a URL that was taken for a host.
+#[derive(Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct EndpointBuilder {
     host: String,
@@ -107,6 +112,17 @@ pub enum EndpointError {
 pub enum HostFault {
     /// It is neither a DNS name nor an IP address.
     Malformed,
+    /// It is empty.
+    Empty,
+    /// A port follows it, which [`EndpointBuilder::port`] takes.
+    Port,
+    /// It is a URL. [`Endpoint::starttls`] and [`Endpoint::implicit`] take the place of its scheme, and
+    /// [`EndpointBuilder::credentials`] that of a user and a password in it.
+    Url,
+    /// It is a mail address, or has a user before it.
+    User,
+    /// There is white space or a control character in it.
+    WhiteSpace,
     /// It has letters beyond ASCII. Write each such label as an A-label: `xn--bcher-kva.example`; with the feature `idna`
     /// that is done here.
     NotAscii,
@@ -115,7 +131,8 @@ pub enum HostFault {
 }
 
 impl Endpoint {
-    /// Begins an endpoint; `host` is a DNS name or an IP address, for which the server's certificate must be.
+    /// Begins an endpoint; `host` is a DNS name or an IP address, for which the server's certificate must be. It is the
+    /// host alone: [`port`](EndpointBuilder::port) takes the port, and there is no URL.
     ///
     /// With the feature `idna` the name may have U-labels: what is resolved, and what the certificate must bear, are their
     /// A-labels, as [`Domain::to_ascii`] gives them.
@@ -247,7 +264,13 @@ impl Endpoint {
         };
         let in_clear = config.security() == Security::Cleartext;
         let mut seed = [0; 32];
-        let random = inner.provider.secure_random.fill(&mut seed);
+        let random = match &inner.provider {
+            Some(provider) => provider.secure_random.fill(&mut seed),
+            None => {
+                seed = seed_without_provider();
+                Ok(())
+            }
+        };
         let mut connection = Connection::new(config, seed);
         connection.set_peer(inner.peer.clone());
         Some(match (random, &inner.tls) {
@@ -410,8 +433,8 @@ impl EndpointBuilder {
             (tls, _) => tls,
         };
         let provider = match &tls {
-            Some(tls) => Arc::clone(tls.config().crypto_provider()),
-            None => default_provider().map_err(EndpointError::Tls)?,
+            Some(tls) => Some(Arc::clone(tls.config().crypto_provider())),
+            None => default_provider().ok(),
         };
         Ok(Endpoint(Arc::new(Inner {
             peer: Peer::host(&host, port),
@@ -423,6 +446,16 @@ impl EndpointBuilder {
             tls,
             provider,
         })))
+    }
+}
+
+impl fmt::Debug for EndpointBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointBuilder")
+            .field("host", &parse_host(&self.host).map(|(host, _)| host))
+            .field("port", &self.port)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -523,6 +556,18 @@ impl fmt::Display for HostFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed => "neither a DNS name nor an IP address",
+            Self::Empty => "it is empty: name the server, such as mail.example.org",
+            Self::Port => {
+                "the port is given by itself: `Endpoint::starttls(\"mail.example.org\").port(587)`"
+            }
+            Self::Url => {
+                "a host is wanted and not a URL: `Endpoint::implicit(\"mail.example.org\")` for smtps:// (TLS from the first \
+                 byte), `Endpoint::starttls` otherwise; user and password go to `credentials`"
+            }
+            Self::User => {
+                "the server's own name is wanted, without an @: a user name goes to `credentials`"
+            }
+            Self::WhiteSpace => "there is white space or a control character in it",
             Self::NotAscii => {
                 "letters beyond ASCII have to be written as A-labels, such as xn--bcher-kva.example, or need the feature `idna`"
             }
@@ -537,6 +582,9 @@ impl std::error::Error for HostFault {}
 
 /// What to resolve, and what the certificate must be for.
 fn parse_host(host: &str) -> Result<(String, ServerName<'static>), HostFault> {
+    if let Some(fault) = usual_mistake(host) {
+        return Err(fault);
+    }
     if !host.is_ascii() {
         return parse_host(&in_ascii(host)?);
     }
@@ -554,6 +602,51 @@ fn parse_host(host: &str) -> Result<(String, ServerName<'static>), HostFault> {
         Ok(parsed) => Ok((host.to_owned(), parsed)),
         Err(_) => Err(HostFault::Malformed),
     }
+}
+
+/// What was meant by something that is no host, where that is plain.
+fn usual_mistake(host: &str) -> Option<HostFault> {
+    let mut space = host.chars().map(|c| c.is_whitespace() || c.is_control());
+    if host.is_empty() {
+        Some(HostFault::Empty)
+    } else if host.contains(['/', '\\', '?', '#']) || has_scheme(host) {
+        Some(HostFault::Url)
+    } else if host.contains('@') {
+        Some(HostFault::User)
+    } else if space.any(|is| is) {
+        Some(HostFault::WhiteSpace)
+    } else if has_port(host) {
+        Some(HostFault::Port)
+    } else {
+        None
+    }
+}
+
+/// Whether a port follows the host: digits behind the only colon, or behind that after a bracket.
+fn has_port(host: &str) -> bool {
+    let Some((name, port)) = host.rsplit_once(':') else {
+        return false;
+    };
+    let one = !name.contains(':') || (name.starts_with('[') && name.ends_with(']'));
+    one && port.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether it begins as a URL that has lost its slashes does.
+fn has_scheme(host: &str) -> bool {
+    let Some((scheme, _)) = host.split_once(':') else {
+        return false;
+    };
+    let schemes = [
+        "smtp",
+        "smtps",
+        "submission",
+        "submissions",
+        "lmtp",
+        "mailto",
+    ];
+    schemes
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known) && !has_port(host))
 }
 
 /// A host with letters beyond ASCII as it is resolved and certified.
@@ -577,6 +670,18 @@ fn named(builder: ConfigBuilder, host: &str) -> ConfigBuilder {
     #[cfg(not(feature = "tracing"))]
     let _ = host;
     builder
+}
+
+/// What nobody can predict, from the standard library: hashes under a key that the operating system drew.
+///
+/// Only nonces of SASL depend on it, of a login in cleartext.
+fn seed_without_provider() -> [u8; 32] {
+    let key = RandomState::new();
+    let mut seed = [0; 32];
+    for (number, part) in (0_u64..).zip(seed.chunks_exact_mut(8)) {
+        part.copy_from_slice(&key.hash_one(number).to_le_bytes());
+    }
+    seed
 }
 
 /// Whether a new token is worth an attempt; it is so once, since the error of that attempt is another.
@@ -608,3 +713,31 @@ const RELAY: u16 = 25;
 
 /// How long a server may be silent on a port on which it is likely to wait for TLS.
 const SILENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn a_cleartext_endpoint_needs_no_cryptography() {
+        let endpoint = Endpoint::builder("localhost")
+            .security(Security::Cleartext)
+            .build()
+            .unwrap();
+        assert!(endpoint.attempt(None).is_some());
+        #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+        assert!(matches!(
+            Endpoint::starttls("localhost").build(),
+            Err(EndpointError::Tls(TlsError::NoProvider))
+        ));
+    }
+
+    #[test]
+    fn each_seed_is_another_and_so_is_each_part_of_it() {
+        let seeds = [seed_without_provider(), seed_without_provider()];
+        let parts: HashSet<&[u8]> = seeds.iter().flat_map(|seed| seed.chunks(8)).collect();
+        assert_eq!(parts.len(), 8);
+    }
+}

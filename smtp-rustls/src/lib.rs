@@ -48,7 +48,8 @@
 //! | `tracing` | no | a span of the crate of that name for each connection, with its host, and for each mail |
 //! | `dangerous` | no | [`TlsBuilder`] can be told not to check who the server is |
 //!
-//! With no crypto feature, bring an `Arc<rustls::ClientConfig>` of your own: [`Tls`] is made from it.
+//! With no crypto feature, bring an `Arc<rustls::ClientConfig>` of your own: [`Tls`] is made from it. An endpoint in cleartext
+//! needs neither.
 
 /// Lets the `Debug` of an error be its text, since that is what `main` prints of an error that it returns, and `unwrap` too.
 macro_rules! debug_as_display {

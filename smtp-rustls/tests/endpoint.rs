@@ -435,29 +435,54 @@ fn a_host_is_a_name_or_an_address_and_the_error_says_which_it_is_not() {
     ] {
         assert_eq!(host(typed).unwrap().host(), kept);
     }
-    for typed in [
-        "",
-        ".",
-        "a..b",
-        "mail example.org",
-        "a@b",
-        "[mail]",
-        "[",
-        "mail:25",
-        "a\0b",
-        "a\r\nb",
-        "-a",
-        "smtp://a",
-        "127.0.0.1.",
-        "[127.0.0.1]",
-        "127.1",
-        "2130706433",
+    for (typed, expected) in [
+        ("", HostFault::Empty),
+        (".", HostFault::Malformed),
+        ("a..b", HostFault::Malformed),
+        ("-a", HostFault::Malformed),
+        ("[mail]", HostFault::Malformed),
+        ("[", HostFault::Malformed),
+        ("127.0.0.1.", HostFault::Malformed),
+        ("[127.0.0.1]", HostFault::Malformed),
+        ("127.1", HostFault::Malformed),
+        ("2130706433", HostFault::Malformed),
+        ("mail:smtp", HostFault::Malformed),
+        ("2001:db8::1::25", HostFault::Malformed),
+        ("mail example.org", HostFault::WhiteSpace),
+        (" mail.example.org", HostFault::WhiteSpace),
+        ("mail.example.org\n", HostFault::WhiteSpace),
+        ("mail\u{a0}example.org", HostFault::WhiteSpace),
+        ("a\0b", HostFault::WhiteSpace),
+        ("a\r\nb", HostFault::WhiteSpace),
+        ("mail:25", HostFault::Port),
+        ("mail.example.org:", HostFault::Port),
+        ("192.0.2.1:587", HostFault::Port),
+        ("[2001:db8::1]:587", HostFault::Port),
+        ("b\u{fc}cher.example:587", HostFault::Port),
+        ("smtp:587", HostFault::Port),
+        ("smtp://a", HostFault::Url),
+        ("smtps://alice:canary@mail.example.org:465/", HostFault::Url),
+        ("SMTP:mail.example.org", HostFault::Url),
+        ("mail.example.org/", HostFault::Url),
+        ("mailto:bob@example.org", HostFault::Url),
+        ("a@b", HostFault::User),
+        ("alice:canary@mail.example.org", HostFault::User),
     ] {
         let fault = host(typed).expect_err(typed);
-        assert!(
-            matches!(fault, EndpointError::Host(HostFault::Malformed)),
-            "{typed:?}: {fault}"
-        );
+        let EndpointError::Host(found) = fault else {
+            panic!("{typed:?}: {fault}");
+        };
+        assert_eq!(found, expected, "{typed:?}");
+        // It says what to call in its place, and nothing of what was typed, which may be a password.
+        let text = format!("{fault} {fault:?} {:?}", Endpoint::starttls(typed));
+        assert!(!text.contains("canary"), "{text}");
+        let calls = match found {
+            HostFault::Port => ".port(587)",
+            HostFault::Url => "`Endpoint::implicit(",
+            HostFault::User => "`credentials`",
+            _ => "",
+        };
+        assert!(fault.to_string().contains(calls), "{fault}");
     }
 }
 
