@@ -42,6 +42,8 @@ struct Inner {
     place: Option<Place>,
     peer: Option<Arc<Peer>>,
     attempts: Box<[Error]>,
+    /// Whether commands went out before the replies to those before them had come.
+    pipelined: bool,
 }
 
 /// The kinds of [`Error`], by whose fault it is.
@@ -178,6 +180,7 @@ impl Error {
             place: None,
             peer: None,
             attempts: Box::default(),
+            pipelined: false,
         }))
     }
 
@@ -218,6 +221,13 @@ impl Error {
         if !earlier.is_empty() {
             Arc::make_mut(&mut self.0).attempts = earlier.into_boxed_slice();
         }
+        self
+    }
+
+    /// The same error, of a connection that sent ahead of the replies.
+    #[must_use]
+    pub(crate) fn pipelined(mut self) -> Self {
+        Arc::make_mut(&mut self.0).pipelined = true;
         self
     }
 

@@ -373,6 +373,11 @@ impl Core {
             return;
         }
         let error = self.link.locate(error);
+        let error = match self.link.pipeline.level() {
+            Pipelining::Off => error,
+            _ if self.mails == 0 => error,
+            _ => error.pipelined(),
+        };
         self.link.speak_of(None);
         self.link.show(|| Entry::Failed(&error));
         self.drop_jobs(&error);

@@ -16,19 +16,32 @@ impl Error {
                 "the server speaks TLS from the first byte on this port: use implicit TLS (port 465), \
                  or another port for STARTTLS (587)",
             ),
-            ErrorKind::Timeout(Wait::Greeting) => {
-                Some("a server that waits for TLS stays silent: on port 465 use implicit TLS")
-            }
+            ErrorKind::Timeout(Wait::Greeting) => Some(match self.fragment() {
+                None => "a server that waits for TLS stays silent: on port 465 use implicit TLS",
+                Some(_) => {
+                    "the server began its greeting and did not finish it: `Timeouts::greeting` gives it more time"
+                }
+            }),
             ErrorKind::Timeout(Wait::ImplicitTls) => Some(
                 "the server says nothing to a client that begins with TLS: TLS from the first byte is usually on port \
                  465; ports 587 and 25 begin in cleartext and need STARTTLS",
             ),
             ErrorKind::Timeout(Wait::Chunk | Wait::LastChunk) => {
-                Some("if the server never answers BDAT, switch CHUNKING off for it")
+                Some("if the server never answers BDAT, `without(\"CHUNKING\")` sends by DATA")
             }
-            ErrorKind::Closed if self.stage() == Stage::Greeting => Some(
-                "the server may not serve this client's address, or wait for TLS: on port 465 use implicit TLS",
-            ),
+            ErrorKind::Protocol(ProtocolError::UnexpectedReply | ProtocolError::WrongClass)
+            | ErrorKind::Timeout(Wait::Mail | Wait::Rcpt | Wait::DataInit | Wait::Rset)
+                if self.0.pipelined && self.stage() != Stage::Idle =>
+            {
+                Some(
+                    "the server advertises PIPELINING and may get it wrong: `Pipelining::Off` sends one command at a time",
+                )
+            }
+            ErrorKind::Closed if self.stage() == Stage::Greeting && self.fragment().is_none() => {
+                Some(
+                    "the server may not serve this client's address, or wait for TLS: on port 465 use implicit TLS",
+                )
+            }
             ErrorKind::Protocol(ProtocolError::InjectedBeforeTls) => Some(match self.stage() {
                 Stage::TlsHandshake => {
                     "the server does not begin with TLS on this port: use STARTTLS, or port 465"
@@ -86,7 +99,14 @@ pub(crate) fn of_refusal(stage: Stage, reply: &Reply) -> Option<&'static str> {
             Some("the server relays only for users who logged in")
         }
         (Stage::Xclient, 550) => Some("the server does not trust this host to speak for others"),
-        (Stage::Greeting, 554 | 521) => Some("this host takes no mail"),
+        (Stage::Greeting, 521) => Some("this host takes no mail"),
+        (Stage::Greeting, 554) => {
+            Some("this host takes no mail, or none from the address of this client")
+        }
+        // Only what is sent in chunks is a command that can be unknown here.
+        (Stage::Body | Stage::EndOfData, 500..=504) => Some(
+            "the server may advertise CHUNKING and not know BDAT: `without(\"CHUNKING\")` sends by DATA",
+        ),
         _ => None,
     }
 }
@@ -94,6 +114,11 @@ pub(crate) fn of_refusal(stage: Stage, reply: &Reply) -> Option<&'static str> {
 /// The likely cure of a text that is not fit to be sent.
 pub(crate) fn of_fault(fault: Fault) -> Option<&'static str> {
     match fault.reason() {
+        FaultReason::EightBit | FaultReason::HeaderEightBit | FaultReason::HeaderNotUtf8
+            if fault.offset() == 0 =>
+        {
+            Some(BYTE_ORDER_MARK)
+        }
         FaultReason::BareCr | FaultReason::BareLf => {
             Some("send the text with CRLF line ends, or ask for line ends to be converted")
         }
@@ -163,7 +188,10 @@ fn of_binding(detail: &[u8]) -> &'static str {
 }
 
 fn of_need(stage: Stage, need: &Need, place: Option<&Place>) -> Option<&'static str> {
+    let first =
+        place.is_some_and(|place| (place.field(), place.offset()) == (Field::Text, Some(0)));
     match (stage, need) {
+        (_, Need::EightBitMime | Need::SmtpUtf8) if first => Some(BYTE_ORDER_MARK),
         (_, Need::EightBitMime | Need::BinaryMime) => {
             Some("encode the text as quoted-printable or base64, or have it recoded on its way")
         }
@@ -198,3 +226,6 @@ fn says(reply: &Reply, word: &[u8]) -> bool {
     };
     reply.lines().any(has)
 }
+
+/// No field name begins with such a byte (RFC 5322, section 2.2).
+const BYTE_ORDER_MARK: &str = "a message begins with the name of a header field: take away what is before it, such as a byte order mark";
