@@ -39,6 +39,9 @@
         clippy::unwrap_used
     )
 )]
+// The pages of the crates above this one find its pages beside theirs, even if they are made before these. It works as long as
+// those crates have no modules.
+#![doc(html_root_url = "../")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;

@@ -51,6 +51,10 @@
 //! With no crypto feature, bring an `Arc<rustls::ClientConfig>` of your own: [`Tls`] is made from it. An endpoint in cleartext
 //! needs neither.
 
+// The pages of the adapters find those of this crate beside theirs, even if they are made before these. It works as long as the
+// adapters have no modules.
+#![doc(html_root_url = "../")]
+
 /// Lets the `Debug` of an error be its text, since that is what `main` prints of an error that it returns, and `unwrap` too.
 macro_rules! debug_as_display {
     ($error:ty) => {

@@ -1,6 +1,6 @@
 //! Sends a hundred mails over as few connections as it takes, to a server that ends each in the middle.
 //!
-//! `cargo run --package smtp-tokio --example batch`
+//! `cargo run --package smtp-tokio --example batch_tokio`
 
 use std::error::Error;
 
