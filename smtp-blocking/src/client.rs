@@ -204,10 +204,16 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// The connection's failure before the server was told. A missing answer to that is none.
     pub fn quit(mut self) -> Result<(), Error> {
         self.wire.smtp().quit();
-        self.drive(Connection::poll_ended)?;
-        // All is said and answered; whether the transport's own last bytes arrive changes nothing.
+        let ended = self.drive(Connection::poll_ended);
+        self.part();
+        ended
+    }
+
+    /// Says the last word of a connection that has ended or failed, and shuts the stream down.
+    pub(crate) fn part(&mut self) {
+        self.drive(|smtp| smtp.is_over().then_some(()));
+        // All is said; whether the transport's own last bytes arrive changes nothing.
         let _ = self.close();
-        Ok(())
     }
 
     pub(crate) fn drive<T>(&mut self, mut done: impl FnMut(&mut Connection) -> Option<T>) -> T {
@@ -227,7 +233,10 @@ impl<S: Stream, W: Wire> Client<S, W> {
         // What is offered here begins a wait, and the stream has to know of the wait before it blocks.
         let offered = self.wire.poll_transmit(now).is_some();
         let until = self.wire.poll_timeout();
-        let now = match self.limit_blocking(now, until) {
+        if until.is_some_and(|until| until <= now) {
+            return self.look();
+        }
+        match self.limit_blocking(now, until) {
             Err(error) => {
                 self.wire.handle_read_error(now, error.into());
                 now
@@ -235,12 +244,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
             Ok(()) if offered => self.write(now),
             Ok(()) if self.unflushed => self.flush(),
             Ok(()) => self.read(),
-        };
-        // Whatever has begun meanwhile is not over yet.
-        if until.is_some_and(|until| now >= until) {
-            self.wire.handle_timeout(now);
         }
-        now
     }
 
     /// Writes some of what is offered.
@@ -280,16 +284,39 @@ impl<S: Stream, W: Wire> Client<S, W> {
     fn read(&mut self) -> Time {
         let mut buffer = [0; READ];
         let result = self.stream.read(&mut buffer);
+        self.take(&buffer, result).0
+    }
+
+    /// Reads what has come without waiting for more; if that is nothing, the time is up.
+    fn look(&mut self) -> Time {
+        let mut buffer = [0; READ];
+        let result = match self.stream.try_read(&mut buffer) {
+            Some(result) => result,
+            None => {
+                self.fits = None;
+                let limited = self.stream.set_timeouts(SHORTEST);
+                limited.and_then(|()| self.stream.read(&mut buffer))
+            }
+        };
+        let (now, came) = self.take(&buffer, result);
+        if !came {
+            self.wire.handle_timeout(now);
+        }
+        now
+    }
+
+    /// Takes what was read. Returns the time, and whether it was anything.
+    fn take(&mut self, buffer: &[u8], result: io::Result<usize>) -> (Time, bool) {
         let now = self.now();
         match result {
             Ok(0) => self.wire.handle_eof(now),
             Ok(count) => self
                 .wire
-                .handle_input(now, buffer.get(..count).unwrap_or(&buffer)),
-            Err(error) if is_passing(&error) => {}
+                .handle_input(now, buffer.get(..count).unwrap_or(buffer)),
+            Err(error) if is_passing(&error) => return (now, false),
             Err(error) => self.wire.handle_read_error(now, error.into()),
         }
-        now
+        (now, true)
     }
 
     /// Tells the stream how long it may block, if it would block for too long by what it was told last, or so short that
@@ -366,8 +393,13 @@ impl<S: Stream> Client<S, Connection> {
             let upgrade = smtp.poll_upgrade()?;
             Some(upgrade.map(|upgrade| upgrade.complete(now, facts.clone())))
         })?;
-        client.ready()?;
-        Ok(client)
+        match client.ready() {
+            Ok(()) => Ok(client),
+            Err(error) => {
+                client.part();
+                Err(error)
+            }
+        }
     }
 }
 

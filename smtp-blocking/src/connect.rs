@@ -76,7 +76,12 @@ impl Client<TcpStream, Session> {
             .unwrap_or(session);
         session.smtp().set_peer(endpoint.peer().at(address));
         let mut client = Self::from_stream(stream, session);
-        client.ready()?;
-        Ok(client)
+        match client.ready() {
+            Ok(()) => Ok(client),
+            Err(error) => {
+                client.part();
+                Err(error)
+            }
+        }
     }
 }

@@ -1,10 +1,15 @@
 //! What a blocking client asks of a stream.
 
 use std::io::{self, Read, Write};
+#[cfg(unix)]
+use std::mem::MaybeUninit;
 use std::net::TcpStream;
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
+
+#[cfg(unix)]
+use socket2::SockRef;
 
 /// A blocking stream that can be told how long it may block.
 ///
@@ -48,6 +53,14 @@ pub trait Stream: Read + Write {
     /// If it cannot be had. The client then does not read or write.
     fn set_timeouts(&mut self, limit: Duration) -> io::Result<()>;
 
+    /// Reads what has already come, without waiting: if nothing has, it fails with [`WouldBlock`](io::ErrorKind::WouldBlock).
+    ///
+    /// By default `None`: it cannot. The client then lets it block for a millisecond, and tells it a limit once more.
+    fn try_read(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        let _ = buffer;
+        None
+    }
+
     /// Whether it may keep back what it took until it is flushed; by default, it may.
     ///
     /// One that does not saves the client the question.
@@ -71,6 +84,20 @@ impl Stream for TcpStream {
         self.set_write_timeout(Some(limit))
     }
 
+    #[cfg(unix)]
+    fn try_read(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        Some(has_come(&*self).and_then(|()| self.read(buffer)))
+    }
+
+    #[cfg(not(unix))]
+    fn try_read(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        if let Err(error) = self.set_nonblocking(true) {
+            return Some(Err(error));
+        }
+        let result = self.read(buffer);
+        Some(self.set_nonblocking(false).and(result))
+    }
+
     fn is_buffered(&self) -> bool {
         false
     }
@@ -87,6 +114,10 @@ impl Stream for UnixStream {
         self.set_write_timeout(Some(limit))
     }
 
+    fn try_read(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        Some(has_come(&*self).and_then(|()| self.read(buffer)))
+    }
+
     fn is_buffered(&self) -> bool {
         false
     }
@@ -101,6 +132,10 @@ impl<S: Stream + ?Sized> Stream for Box<S> {
         (**self).set_timeouts(limit)
     }
 
+    fn try_read(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        (**self).try_read(buffer)
+    }
+
     fn is_buffered(&self) -> bool {
         (**self).is_buffered()
     }
@@ -108,4 +143,13 @@ impl<S: Stream + ?Sized> Stream for Box<S> {
     fn shut_down(&mut self) -> io::Result<()> {
         (**self).shut_down()
     }
+}
+
+/// Whether a read would find something, if only the end: one system call, and nothing is taken.
+#[cfg(unix)]
+fn has_come(socket: &impl std::os::fd::AsFd) -> io::Result<()> {
+    let mut octet = [MaybeUninit::uninit()];
+    SockRef::from(socket)
+        .recv_with_flags(&mut octet, libc::MSG_PEEK | libc::MSG_DONTWAIT)
+        .map(|_| ())
 }

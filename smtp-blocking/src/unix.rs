@@ -46,8 +46,13 @@ impl Client<UnixStream, Connection> {
         let stream =
             UnixStream::connect(path).map_err(|error| Error::connect(error).with_peer(peer))?;
         let mut client = Self::from_stream(stream, connection);
-        client.ready()?;
-        Ok(client)
+        match client.ready() {
+            Ok(()) => Ok(client),
+            Err(error) => {
+                client.part();
+                Err(error)
+            }
+        }
     }
 }
 

@@ -23,9 +23,9 @@ fn run(scenario: &Scenario, split: Split, manner: Manner) -> Result<Option<Sent>
         limit: Duration::MAX,
     };
     if manner == Manner::Attentive {
-        let mut client = Client::from_stream(stream, stage.attentive(wire));
-        let ready = client.ready();
-        perform!(scenario, stage, ready.map(|()| client));
+        let client = Client::from_stream(stream, stage.attentive(wire));
+        let client = readied!(client);
+        perform!(scenario, stage, client);
     } else {
         let client = Client::from_stream(stream, wire);
         let client = secured!(client, |stream| stage.line.handshake(stream));
@@ -75,6 +75,10 @@ impl Stream for Patient {
     fn set_timeouts(&mut self, limit: Duration) -> io::Result<()> {
         self.limit = limit;
         Ok(())
+    }
+
+    fn try_read(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        Some(self.stream.read(buffer))
     }
 }
 

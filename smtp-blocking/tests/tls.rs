@@ -319,4 +319,8 @@ impl<S: Read + Write> Stream for Untimed<S> {
     fn set_timeouts(&mut self, _: Duration) -> io::Result<()> {
         Ok(())
     }
+
+    fn try_read(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        Some(self.0.read(buffer))
+    }
 }

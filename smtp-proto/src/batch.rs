@@ -34,6 +34,8 @@ pub struct Batch<M> {
     taken: VecDeque<MessageId>,
     /// Whether no further mail is taken: there is none, or some outcome tells why.
     ended: bool,
+    /// The mail whose outcome waits for what follows to go out, and how much had gone out when it came.
+    waits: Option<(MessageId, u64)>,
 }
 
 impl<M> Batch<M> {
@@ -43,6 +45,7 @@ impl<M> Batch<M> {
             mails,
             taken: VecDeque::new(),
             ended: false,
+            waits: None,
         }
     }
 
@@ -69,6 +72,16 @@ impl<M> Batch<M> {
                 connection.core.set_batching(false);
                 return Some(None);
             };
+            if connection.core.known_outcome(id).is_ok() && connection.is_about_to_speak() {
+                // The caller may take its time with the outcome, and meanwhile something may come that has to be read first: so
+                // what follows goes out before.
+                let sent = connection.traffic().bytes_sent();
+                let (waits, before) = *self.waits.get_or_insert((id, sent));
+                if (waits, before) == (id, sent) {
+                    return None;
+                }
+            }
+            self.waits = None;
             match connection.poll_outcome(id)? {
                 Ok(outcome) => {
                     self.taken.pop_front();
@@ -181,7 +194,7 @@ impl Core {
         let waits = |job: &Job| matches!(job, Job::Mail(transaction) if transaction.is_untouched());
         let waiting = self.jobs.iter().filter(|job| waits(job)).count();
         let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
-        self.mails.saturating_add(waiting) < most.get()
+        self.link.mails.saturating_add(waiting) < most.get()
     }
 
     fn is_untouched(&mut self, id: MessageId) -> bool {

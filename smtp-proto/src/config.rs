@@ -132,7 +132,8 @@ pub struct Timeouts {
     pub(crate) command: Duration,
     pub(crate) quit: Duration,
     pub(crate) drain: Duration,
-    pub(crate) session: Option<Duration>,
+    pub(crate) session: Duration,
+    pub(crate) session_per_mail: Duration,
 }
 
 /// Why a [`Config`] cannot be.
@@ -385,7 +386,8 @@ impl Timeouts {
             command: five_minutes,
             quit: Duration::from_secs(5),
             drain: Duration::from_secs(5),
-            session: None,
+            session: Duration::from_secs(2 * 60 * 60),
+            session_per_mail: Duration::from_secs(60 * 60),
         }
     }
 
@@ -509,10 +511,19 @@ impl Timeouts {
         self
     }
 
-    /// For all that the connection ever does; no limit by default.
+    /// For all that the connection ever does, however many messages that is; by default, 2 hours and 1 hour more for each
+    /// message.
     #[must_use]
     pub fn session(mut self, limit: Duration) -> Self {
-        self.session = Some(limit);
+        self.session = limit;
+        self.session_per_mail = Duration::ZERO;
+        self
+    }
+
+    /// What each message adds to the limit for the [session](Self::session).
+    #[must_use]
+    pub fn session_per_mail(mut self, limit: Duration) -> Self {
+        self.session_per_mail = limit;
         self
     }
 

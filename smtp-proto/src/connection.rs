@@ -99,12 +99,12 @@ impl Connection {
                 text: 0,
                 sending: 0,
                 needs_reset: false,
+                may_be_open: false,
                 quit_wanted: false,
                 broken: None,
                 commands: 0,
                 level,
                 batching: false,
-                mails: 0,
                 done: VecDeque::new(),
                 announced: Announced::Nothing,
                 next_id: 0,
@@ -143,9 +143,15 @@ impl Connection {
     /// Takes in bytes that the peer sent; all of them, however they are cut.
     pub fn handle_input(&mut self, now: Time, mut input: &[u8]) {
         self.core.link.begin(now);
+        if input.is_empty() {
+            return;
+        }
         while !input.is_empty() {
             match &self.core.state {
-                Ok(State::Ended) | Err(_) => return,
+                Ok(State::Ended) => return,
+                // The answer to the last word, whatever it is; before that was said it is of no interest.
+                Err(_) if self.core.link.is_quiet() => return,
+                Err(_) => return self.core.link.close(),
                 Ok(State::AwaitTls(awaited)) => {
                     let stage = if awaited.greeted {
                         Stage::StartTls
@@ -157,7 +163,7 @@ impl Connection {
                 Ok(_) => {}
             }
             if self.inbox.fragment().is_empty() {
-                self.core.link.reply_begins();
+                self.core.reply_begins(now);
             }
             let room = self.core.input_room();
             if room == 0 {
@@ -175,6 +181,7 @@ impl Connection {
             match next {
                 Ok(Some(reply)) => {
                     if let Err(error) = self.core.handle_reply(now, reply) {
+                        self.core.link.heard_something(now);
                         return self.fail(error);
                     }
                 }
@@ -185,6 +192,7 @@ impl Connection {
                 }
             }
         }
+        self.core.link.heard_something(now);
     }
 
     /// Takes note that the peer will send nothing more.
@@ -195,17 +203,26 @@ impl Connection {
 
     /// Takes note that the first `count` bytes of the last offer went out.
     ///
-    /// What was offered before a failure may be acknowledged after it; that changes nothing.
+    /// What was offered before a failure may be acknowledged after it; that changes nothing. To acknowledge more than was
+    /// offered is misuse, by which the connection fails.
     pub fn handle_sent(&mut self, _now: Time, count: usize) {
         if !self.is_over() {
             self.core.filled = None;
-            self.core.link.sent(count);
+            if let Err(misuse) = self.core.link.sent(count) {
+                self.stop(Error::misuse(self.core.stage(), misuse));
+            }
         }
     }
 
-    /// Takes note that time has passed; does nothing before the time that [`poll_timeout`](Self::poll_timeout) named.
+    /// Takes note that time has passed and nothing came; does nothing before the time that
+    /// [`poll_timeout`](Self::poll_timeout) named.
+    ///
+    /// Call it only after a read found that nothing had come: what has come is not late.
     pub fn handle_timeout(&mut self, now: Time) {
         self.core.link.begin(now);
+        if self.core.link.is_holding() {
+            return self.core.link.heard_nothing(now);
+        }
         let Some((until, wait)) = self.core.deadline() else {
             return;
         };
@@ -226,13 +243,13 @@ impl Connection {
     /// time is up.
     pub fn handle_write_error(&mut self, now: Time, error: TransportError) {
         self.core.link.begin(now);
-        if matches!(self.core.state, Ok(State::ExpectQuit | State::Ended)) {
-            return self.end();
-        }
-        if self.core.state.is_ok() && self.core.broken.is_none() {
-            let error = Error::new(self.core.stage(), ErrorKind::Transport(error));
-            let until = self.core.link.drain_until(now);
-            self.core.broken = Some((error, until));
+        match self.core.state {
+            Ok(State::ExpectQuit | State::Ended) => self.end(),
+            Err(_) => self.core.link.close(),
+            Ok(_) => {
+                let error = Error::new(self.core.stage(), ErrorKind::Transport(error));
+                self.core.break_off(now, error);
+            }
         }
     }
 
@@ -260,7 +277,11 @@ impl Connection {
     pub fn write_body(&mut self, id: MessageId, piece: Bytes) -> Result<(), Misuse> {
         self.core.filled = None;
         match self.core.transaction(id) {
-            Some(transaction) => transaction.write(piece),
+            Some(transaction) => {
+                transaction.write(piece)?;
+                self.core.link.rested();
+                Ok(())
+            }
             None => self.core.known_outcome(id),
         }
     }
@@ -272,7 +293,11 @@ impl Connection {
     pub fn finish_body(&mut self, id: MessageId) -> Result<(), Misuse> {
         self.core.filled = None;
         match self.core.transaction(id) {
-            Some(transaction) => transaction.finish(),
+            Some(transaction) => {
+                transaction.finish()?;
+                self.core.link.rested();
+                Ok(())
+            }
             None => self.core.known_outcome(id),
         }
     }
@@ -304,6 +329,9 @@ impl Connection {
     pub fn quit(&mut self) {
         self.core.filled = None;
         self.core.quit_wanted = true;
+        if self.core.jobs.is_empty() {
+            self.core.link.rested();
+        }
     }
 
     // What the driver must do.
@@ -314,14 +342,23 @@ impl Connection {
         if matches!(self.core.state, Ok(State::AwaitTls(_))) {
             self.core.link.begin_tls(now);
         }
-        self.fill(Reach::Next);
-        if self.core.state.is_err() || self.core.broken.is_some() {
-            return None;
+        if self.core.link.may_speak(now) {
+            self.fill(Reach::Next);
+            // To fill it may have failed, and the last word is said at another time.
+            if self.core.broken.is_none() && self.core.link.may_speak(now) {
+                return self.core.link.offer(now);
+            }
+        } else if self.has_to_say() {
+            self.core.link.hold(now);
         }
-        self.core.link.offer(now)
+        None
     }
 
     /// Until when the driver may wait for bytes.
+    ///
+    /// This may be the present, or earlier: then read what has come without waiting, and if it is nothing, call
+    /// [`handle_timeout`](Self::handle_timeout). So it is whenever something is to be sent while no reply is due: a reply that
+    /// had come before would answer what it does not belong to.
     pub fn poll_timeout(&self) -> Option<Time> {
         self.core.deadline().map(|(until, _)| until)
     }
@@ -461,10 +498,11 @@ impl Connection {
     /// Once QUIT has been said a missing or odd reply is no failure: all mails before it have their outcome.
     ///
     /// # Errors
-    /// The connection's failure before that.
+    /// The connection's failure before that. That the server has closed it while nothing was under way is none.
     pub fn poll_ended(&mut self) -> Option<Result<(), Error>> {
         self.fill(Reach::Begun);
         match &self.core.state {
+            Err(error) if error.is_idle_close() => Some(Ok(())),
             Err(error) => Some(Err(error.clone())),
             Ok(State::Ended) => Some(Ok(())),
             Ok(_) => self.core.stuck().map(Err),
@@ -504,8 +542,14 @@ impl Connection {
     }
 
     /// Whether the connection has failed or ended, and will never do anything again.
+    ///
+    /// A connection that has failed while both sides understood each other still says QUIT, which the server is owed (RFC 5321,
+    /// section 4.1.1.10): it is over when that is answered, or the limit for QUIT is up.
     pub fn is_over(&self) -> bool {
-        matches!(self.core.state, Err(_) | Ok(State::Ended))
+        match self.core.state {
+            Err(_) => self.core.link.pipeline.is_empty(),
+            Ok(ref state) => matches!(state, State::Ended),
+        }
     }
 
     /// Whether nothing is in line, due or under way on a connection that could take a mail at once.
@@ -516,6 +560,21 @@ impl Connection {
                 .state
                 .as_ref()
                 .is_ok_and(|state| matches!(state, State::Ready))
+    }
+
+    /// Whether there is something to send, by what is in line; puts nothing in it that has not begun.
+    pub(crate) fn has_to_say(&mut self) -> bool {
+        self.fill(Reach::Begun);
+        self.core.broken.is_none()
+            && (self.core.filled == Some(Reach::Begun) || !self.core.link.outbox.is_empty())
+    }
+
+    /// Whether all is answered that was sent, and there is more to send, of which nothing has gone out.
+    pub(crate) fn is_about_to_speak(&mut self) -> bool {
+        self.core.link.is_quiet()
+            && self.core.link.has_just_heard()
+            && self.has_to_say()
+            && self.core.state.is_ok()
     }
 
     /// Puts in line whatever may be said now.
@@ -553,7 +612,7 @@ impl Connection {
 
     fn lose(&mut self, error: impl FnOnce(Stage) -> Error) {
         match &self.core.state {
-            Err(_) => {}
+            Err(_) => self.core.link.close(),
             Ok(State::ExpectQuit | State::Ended) => self.end(),
             Ok(_) => {
                 let error = match self.core.broken.take() {
@@ -602,6 +661,7 @@ impl Upgrade<'_> {
         core.link.speak_of(None);
         core.link.show(|| Entry::Tls(&facts));
         core.link.add_round_trips(facts.round_trips());
+        core.link.heard_something(now);
         core.filled = None;
         let mut context = Context {
             level: core.ahead(),

@@ -88,6 +88,9 @@ pub enum ErrorKind {
     Recode(TransportError),
     /// The caller gave the mail up before it was done.
     Abandoned,
+    /// The connection failed because of something else before this message was done: because of this error, which is no verdict
+    /// on this message.
+    Earlier(Error),
     /// The connection was told to end, and did.
     Ended,
     /// The caller asked for what cannot be.
@@ -168,6 +171,8 @@ pub enum Misuse {
     UpgradePending,
     /// There is no upgrade to be made: TLS is not asked for, or is done.
     NoUpgrade,
+    /// More bytes were acknowledged than were offered.
+    SentTooMuch,
 }
 
 impl Error {
@@ -231,6 +236,13 @@ impl Error {
         self
     }
 
+    /// The same for this reason.
+    #[must_use]
+    pub(crate) fn because(mut self, kind: ErrorKind) -> Self {
+        Arc::make_mut(&mut self.0).kind = kind;
+        self
+    }
+
     #[must_use]
     pub(crate) fn with_reply(mut self, reply: Reply) -> Self {
         Arc::make_mut(&mut self.0).reply = Some(reply);
@@ -249,6 +261,54 @@ impl Error {
             Arc::make_mut(&mut self.0).fragment = Some(fragment.into());
         }
         self
+    }
+
+    /// The error of a message to which a connection did not come that failed with this one.
+    ///
+    /// What became of one message, or of a command, is not the verdict on another. A failure to connect or to log in, and a
+    /// transport that is gone, are the same for all.
+    pub(crate) fn of_another(&self) -> Self {
+        let same = self.0.stage.is_before_ready()
+            || matches!(
+                self.0.kind,
+                ErrorKind::Timeout(_)
+                    | ErrorKind::Transport(_)
+                    | ErrorKind::Closed
+                    | ErrorKind::Ended
+                    | ErrorKind::Misuse(_)
+                    | ErrorKind::Earlier(_)
+            );
+        if same {
+            self.clone()
+        } else {
+            // The server is named once.
+            let mut cause = self.clone();
+            let peer = Arc::make_mut(&mut cause.0).peer.take();
+            let mut error = Self::new(self.stage(), ErrorKind::Earlier(cause));
+            Arc::make_mut(&mut error.0).peer = peer;
+            error
+        }
+    }
+
+    /// Whether both sides still understand each other after it, so that the dialogue can end in good order.
+    pub(crate) fn leaves_order(&self) -> bool {
+        let ends = |reply: &Reply| {
+            let code = reply.code();
+            code == 421 || !(code.completes() || code == 235 || code.is_refusal())
+        };
+        matches!(
+            self.0.kind,
+            ErrorKind::Refused
+                | ErrorKind::TlsUnavailable
+                | ErrorKind::Authentication(_)
+                | ErrorKind::Unsupported(_)
+        ) && !self.0.reply.as_ref().is_some_and(ends)
+    }
+
+    /// Whether the connection was lost while nothing was under way.
+    pub(crate) fn is_idle_close(&self) -> bool {
+        self.0.stage == Stage::Idle
+            && matches!(self.0.kind, ErrorKind::Closed | ErrorKind::Transport(_))
     }
 
     /// What kind of failure this is.
@@ -300,6 +360,8 @@ impl Error {
             ErrorKind::Timeout(_)
             | ErrorKind::Transport(_)
             | ErrorKind::Closed
+            | ErrorKind::Earlier(_)
+            | ErrorKind::Ended
             | ErrorKind::TooManyRecipients
             | ErrorKind::TooManyMails => true,
             ErrorKind::Refused
@@ -323,7 +385,10 @@ impl fmt::Display for Error {
         if let Some(peer) = &inner.peer {
             write!(f, "{peer}: ")?;
         }
-        write!(f, "{}: {}", inner.stage, inner.kind)?;
+        if !matches!(inner.kind, ErrorKind::Earlier(_)) {
+            write!(f, "{}: ", inner.stage)?;
+        }
+        inner.kind.fmt(f)?;
         if let Some(place) = inner.place.filter(|place| place.offset().is_some()) {
             write!(f, "; see {place}")?;
         }
@@ -407,6 +472,7 @@ impl core::error::Error for Error {
             ErrorKind::Transport(error) | ErrorKind::Source(error) | ErrorKind::Recode(error) => {
                 Some(&*error.error)
             }
+            ErrorKind::Earlier(error) => Some(error),
             _ => None,
         }
     }
@@ -424,9 +490,9 @@ impl fmt::Display for ErrorKind {
             Self::TooLarge { size, limit } => {
                 write!(f, "the mail has {size} octets, the server takes {limit}")
             }
-            Self::TooManyRecipients => f.write_str(
-                "more recipients than the server takes at a time, and the text cannot be sent again for the rest",
-            ),
+            Self::TooManyRecipients => {
+                f.write_str("more recipients than the server takes in one transaction")
+            }
             Self::TooManyMails => f.write_str("the server takes no more mails on this connection"),
             Self::Timeout(wait) => write!(f, "timed out waiting for {wait}"),
             Self::Transport(error) => error.fmt(f),
@@ -434,9 +500,18 @@ impl fmt::Display for ErrorKind {
             Self::Body(fault) => fault.fmt(f),
             Self::Source(error) => write!(f, "the source of the text failed: {error}"),
             Self::Recode(error) => {
-                write!(f, "the text cannot be made into one that the server takes: {error}")
+                write!(
+                    f,
+                    "the text cannot be made into one that the server takes: {error}"
+                )
             }
             Self::Abandoned => f.write_str("given up by the caller"),
+            Self::Earlier(error) => {
+                write!(
+                    f,
+                    "the connection failed before this message was done: {error}"
+                )
+            }
             Self::Ended => f.write_str("the connection has been ended"),
             Self::Misuse(misuse) => misuse.fmt(f),
         }
@@ -498,6 +573,7 @@ impl fmt::Display for Misuse {
             Self::NothingUnderWay => "nothing is under way, so nothing can come of waiting",
             Self::UpgradePending => "TLS has to begin before anything else",
             Self::NoUpgrade => "there is no upgrade to TLS to be made",
+            Self::SentTooMuch => "more bytes were acknowledged than were offered",
         })
     }
 }

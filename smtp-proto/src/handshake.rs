@@ -137,6 +137,19 @@ impl State {
         Self::ExpectQuit
     }
 
+    /// What a failure in this state is due to: if this side had cancelled the login, to its reason, however that ended.
+    pub(crate) fn cause_of(&self, error: Error) -> Error {
+        match self {
+            Self::ExpectAuth(Login {
+                cancelled: Some(failure),
+                ..
+            }) => error.because(ErrorKind::Authentication(AuthenticationError::Exchange(
+                *failure,
+            ))),
+            _ => error,
+        }
+    }
+
     pub(crate) fn stage(&self) -> Stage {
         match self {
             Self::ExpectGreeting => Stage::Greeting,
@@ -154,11 +167,11 @@ impl State {
 
 fn greeted(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
     match reply.code().severity() {
-        Severity::Completion if reply.code().as_u16() != CLOSING => {
+        Severity::Completion => {
             say_ehlo(cx);
             Ok(State::ExpectEhlo)
         }
-        Severity::Completion | Severity::Intermediate => Err(wrong_class(Stage::Greeting, reply)),
+        Severity::Intermediate => Err(wrong_class(Stage::Greeting, reply)),
         _ => Err(Error::refused(Stage::Greeting, reply.to_reply())),
     }
 }
@@ -174,9 +187,8 @@ fn say_ehlo(cx: &mut Context<'_>) {
 }
 
 fn ehlo_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
-    if matches!(reply.code().as_u16(), 500 | 501 | 502 | 504 | 550)
-        && cx.link.config.protocol == Protocol::Smtp
-    {
+    // Others, such as 501 and 550, are about the name that was given, or this client.
+    if matches!(reply.code().as_u16(), 500 | 502) && cx.link.config.protocol == Protocol::Smtp {
         return ehlo_unknown(reply, cx);
     }
     learn(reply, cx)?;
@@ -206,7 +218,7 @@ fn ehlo_answered_again(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<Stat
 fn learn(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), Error> {
     let code = reply.code().as_u16();
     match reply.code().severity() {
-        // Only a 250 lists what the server can do.
+        // RFC 5321, section 4.1.1.1: no other code is its success.
         Severity::Completion if code == 250 => {
             let config = cx.link.config.clone();
             cx.known.capabilities = config
@@ -223,7 +235,6 @@ fn learn(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), Error> {
             }
             Ok(())
         }
-        Severity::Completion if code != CLOSING => Ok(()),
         Severity::Completion | Severity::Intermediate => Err(wrong_class(Stage::Ehlo, reply)),
         _ => Err(Error::refused(Stage::Ehlo, reply.to_reply())),
     }
@@ -246,7 +257,7 @@ fn ehlo_unknown(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Erro
 
 fn helo_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
     match reply.code().severity() {
-        Severity::Completion if reply.code().as_u16() != CLOSING => introduce(cx),
+        Severity::Completion if reply.code().completes() => introduce(cx),
         Severity::Completion | Severity::Intermediate => Err(wrong_class(Stage::Helo, reply)),
         _ => Err(Error::refused(Stage::Helo, reply.to_reply())),
     }
@@ -303,7 +314,7 @@ fn xclient_answered(
     cx: &mut Context<'_>,
 ) -> Result<State, Error> {
     match reply.code().severity() {
-        Severity::Completion if reply.code().as_u16() != CLOSING => {
+        Severity::Completion => {
             *cx.known = Known {
                 tls: cx.known.tls.take(),
                 ..Known::default()
@@ -316,7 +327,7 @@ fn xclient_answered(
                 Ok(say_xclient(told, cx))
             }
         }
-        Severity::Completion | Severity::Intermediate => Err(wrong_class(Stage::Xclient, reply)),
+        Severity::Intermediate => Err(wrong_class(Stage::Xclient, reply)),
         _ => Err(Error::refused(Stage::Xclient, reply.to_reply())),
     }
 }
@@ -392,9 +403,15 @@ fn ready(cx: &mut Context<'_>) -> State {
 impl Login {
     fn advance(mut self, reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
         let failed = |error| Error::new(Stage::Auth, ErrorKind::Authentication(error));
+        if let Some(failure) = self.cancelled {
+            // Whatever the answer to `*` is, it says nothing of why it was said.
+            let error = failed(AuthenticationError::Exchange(failure));
+            return Err(error.with_reply(reply.to_reply()));
+        }
         match reply.code().severity() {
-            Severity::Completion if reply.code().as_u16() != CLOSING => {
-                match self.cancelled.map_or_else(|| self.dialogue.finish(), Err) {
+            // RFC 4954, section 4, has 235; others of the class say the same.
+            Severity::Completion if reply.code().completes() || reply.code() == 235 => {
+                match self.dialogue.finish() {
                     Ok(()) => Ok(ready(cx)),
                     Err(failure) => {
                         Err(failed(AuthenticationError::Exchange(failure))
@@ -402,7 +419,7 @@ impl Login {
                     }
                 }
             }
-            Severity::Intermediate if reply.code().as_u16() == 334 && self.cancelled.is_none() => {
+            Severity::Intermediate if reply.code() == 334 => {
                 match self.respond(reply) {
                     Ok(response) => cx.link.say(&Line::SaslResponse(&response), Expect::Auth),
                     Err(failure) => {
@@ -417,11 +434,7 @@ impl Login {
                 Err(Error::refused(Stage::Auth, reply.to_reply()))
             }
             Severity::Transient | Severity::Permanent => {
-                let error = match self.cancelled {
-                    Some(failure) => AuthenticationError::Exchange(failure),
-                    None => self.rejected(reply),
-                };
-                Err(failed(error).with_reply(reply.to_reply()))
+                Err(failed(self.rejected(reply)).with_reply(reply.to_reply()))
             }
         }
     }
@@ -470,7 +483,7 @@ fn wrong_class(stage: Stage, reply: ReplyRef<'_>) -> Error {
 const BINDING: &[u8] = b"channel-binding";
 
 /// The server is about to close the connection, as it was asked to (RFC 5321, section 4.2.3).
-const CLOSING: u16 = 221;
+pub(crate) const CLOSING: u16 = 221;
 
 /// The server is about to close the connection of its own accord.
 pub(crate) const UNAVAILABLE: u16 = 421;

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::command::Line;
 use crate::config::{Config, Timeouts};
-use crate::error::{Error, Peer, Wait};
+use crate::error::{Error, Misuse, Peer, Wait};
 use crate::outbox::{Outbox, Transmit};
 use crate::outcome::Traffic;
 use crate::pipeline::{Due, Expect, Pipeline, Window};
@@ -25,14 +25,30 @@ pub(crate) struct Link {
     pub(crate) trace: Trace,
     /// What is being spoken of: the connection itself, or a mail.
     subject: Trace,
+    /// Mails begun.
+    pub(crate) mails: u32,
     /// Position behind the last byte that was ever offered to the transport.
     offered: u64,
     traffic: Traffic,
     /// Position of the output when the first byte of the present reply came.
     reply_began: u64,
+    /// Since when it is known what has come.
+    heard: Option<Heard>,
+    /// When output was held back until what has come is read.
+    held: Option<Time>,
     /// Position of the output when the peer last spoke: more was sent since then if a round trip is on its way.
     answered_at: Option<u64>,
     clock: Clock,
+}
+
+/// All that had come at a time has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Heard {
+    at: Time,
+    /// Position of the output then.
+    sent: u64,
+    /// For how long this lets more be sent: not at all if something was read, since more may have come behind it.
+    good_for: Duration,
 }
 
 /// Since when what is waited for.
@@ -59,9 +75,12 @@ impl Link {
             pipeline,
             subject: trace.clone(),
             trace,
+            mails: 0,
             offered: 0,
             traffic: Traffic::default(),
             reply_began: 0,
+            heard: None,
+            held: None,
             answered_at: None,
             clock: Clock::default(),
         }
@@ -145,6 +164,65 @@ impl Link {
         self.reply_began = self.outbox.sent();
     }
 
+    /// Whether no command waits for a reply: one that began now would belong to none.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let sent = self.outbox.sent();
+        self.pipeline.front().is_none_or(|due| due.end > sent)
+    }
+
+    /// Whether more may be sent now: while no reply is due, only what had come before it must have been read, or a reply
+    /// that nobody waited for would answer what is sent next.
+    pub(crate) fn may_speak(&self, now: Time) -> bool {
+        !self.is_quiet()
+            || self.heard.is_some_and(|heard| {
+                heard.sent == self.outbox.sent()
+                    && now.saturating_since(heard.at) <= heard.good_for
+                    && now >= heard.at
+            })
+    }
+
+    /// Takes note that bytes were read at this time.
+    pub(crate) fn heard_something(&mut self, now: Time) {
+        self.heard(now, Duration::ZERO);
+    }
+
+    /// Takes note that nothing had come at this time.
+    pub(crate) fn heard_nothing(&mut self, now: Time) {
+        self.heard(now, SILENCE);
+    }
+
+    fn heard(&mut self, at: Time, good_for: Duration) {
+        self.held = None;
+        self.heard = Some(Heard {
+            at,
+            sent: self.outbox.sent(),
+            good_for,
+        });
+    }
+
+    /// The caller goes on after a rest: something may have come meanwhile, whatever the clock says.
+    pub(crate) fn rested(&mut self) {
+        if self.is_quiet() {
+            self.heard = None;
+        }
+    }
+
+    /// Holds back what is to be sent until what has come is read.
+    pub(crate) fn hold(&mut self, now: Time) {
+        self.held = Some(now);
+    }
+
+    /// Whether output is held back until what has come is read.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Whether nothing was sent since something was read.
+    pub(crate) fn has_just_heard(&self) -> bool {
+        self.heard
+            .is_some_and(|heard| heard.sent == self.outbox.sent())
+    }
+
     /// The command that a reply belongs to, if there is one and it had been handed out whole before the reply began.
     pub(crate) fn answered(&mut self, now: Time) -> Option<Due> {
         let sent = self.outbox.sent();
@@ -180,8 +258,15 @@ impl Link {
     }
 
     /// Takes note that so many bytes of the last offer went out.
-    pub(crate) fn sent(&mut self, count: usize) {
+    ///
+    /// # Errors
+    /// If more than was offered is said to have gone out.
+    pub(crate) fn sent(&mut self, count: usize) -> Result<(), Misuse> {
         let before = self.outbox.sent();
+        let after = before.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        if after > self.offered {
+            return Err(Misuse::SentTooMuch);
+        }
         self.outbox.advance(count);
         let sent = self.outbox.sent();
         self.traffic.sent = self
@@ -191,6 +276,7 @@ impl Link {
         if self.clock.writing.is_some_and(|(_, target)| sent >= target) {
             self.clock.writing = None;
         }
+        Ok(())
     }
 
     /// Takes note that so many bytes came.
@@ -238,7 +324,7 @@ impl Link {
     /// What has to happen until when; the soonest of all.
     pub(crate) fn deadline(&self) -> Option<(Time, Wait)> {
         let timeouts = &self.config.timeouts;
-        let mut soonest: Option<(Time, Wait)> = None;
+        let mut soonest = self.held.map(|held| (held, Wait::Write));
         let mut consider = |until: Time, wait: Wait| {
             if soonest.is_none_or(|(other, _)| until < other) {
                 soonest = Some((until, wait));
@@ -271,8 +357,11 @@ impl Link {
         self.session_end().map_or(until, |end| end.min(until))
     }
 
+    /// Until when all of the connection's work has to be done: each mail that was begun adds to it.
     fn session_end(&self) -> Option<Time> {
-        let limit = self.config.timeouts.session?;
+        let timeouts = &self.config.timeouts;
+        let for_mails = timeouts.session_per_mail.saturating_mul(self.mails);
+        let limit = timeouts.session.saturating_add(for_mails);
         Some(self.clock.began?.saturating_add(limit))
     }
 
@@ -280,7 +369,11 @@ impl Link {
     pub(crate) fn close(&mut self) {
         self.outbox.clear();
         self.pipeline = Pipeline::new();
-        self.clock = Clock::default();
+        self.clock = Clock {
+            began: self.clock.began,
+            ..Clock::default()
+        };
+        self.held = None;
     }
 
     fn encode(&mut self, line: &Line<'_>, to: Expect) -> Option<usize> {
@@ -353,3 +446,6 @@ fn limit(timeouts: &Timeouts, wait: Wait) -> Duration {
         Wait::Quit => timeouts.quit,
     }
 }
+
+/// For how long nothing is known to have come after a read found nothing: enough to come back with what is to be sent.
+const SILENCE: Duration = Duration::from_millis(100);

@@ -9,7 +9,7 @@ use crate::command::{Command, Line};
 use crate::config::Protocol;
 use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage, Wait};
 use crate::event::{CommandId, MessageId};
-use crate::handshake::{Context, Known, State, UNAVAILABLE};
+use crate::handshake::{CLOSING, Context, Known, State, UNAVAILABLE};
 use crate::inbox::ReplyLimits;
 use crate::link::Link;
 use crate::outcome::Outcome;
@@ -32,8 +32,10 @@ pub(crate) struct Core {
     pub(crate) text: u64,
     /// Index in `jobs` of the one that is being sent.
     pub(crate) sending: usize,
-    /// Whether the last transaction may have left a beginning behind.
+    /// Whether RSET goes before the next mail: the last one did not end by being accepted.
     pub(crate) needs_reset: bool,
+    /// Whether the server may still hold the last transaction open.
+    pub(crate) may_be_open: bool,
     pub(crate) quit_wanted: bool,
     /// The transport takes nothing more; the peer may still say why, until then.
     pub(crate) broken: Option<(Error, Time)>,
@@ -42,8 +44,6 @@ pub(crate) struct Core {
     pub(crate) level: Pipelining,
     /// Whether mails of a batch are in line, which go out one close behind the other.
     pub(crate) batching: bool,
-    /// Mails begun.
-    pub(crate) mails: u32,
     pub(crate) done: VecDeque<Done>,
     pub(crate) announced: Announced,
     pub(crate) next_id: u64,
@@ -102,12 +102,22 @@ impl Core {
             return Err(self.unexpected(reply));
         };
         let to = due.to;
+        if reply.code().as_u16() == CLOSING && to != Expect::Quit {
+            // It answers nothing: the server says that it leaves.
+            return Err(Error::new(to.stage(), ErrorKind::Closed).with_reply(reply.to_reply()));
+        }
         match to {
             Expect::Rset => {
-                if reply.code().severity() != Severity::Completion {
-                    return Err(Error::refused(Stage::Rset, reply.to_reply()));
+                if reply.code().completes() {
+                    self.may_be_open = false;
+                } else if reply.code().is_refusal() {
+                    if self.may_be_open {
+                        return Err(Error::refused(Stage::Rset, reply.to_reply()));
+                    }
+                } else {
+                    return Err(Error::protocol(Stage::Rset, ProtocolError::WrongClass)
+                        .with_reply(reply.to_reply()));
                 }
-                self.needs_reset = false;
             }
             Expect::Mail
             | Expect::Rcpt(_)
@@ -137,7 +147,9 @@ impl Core {
                     && let Job::Command(id, command) = job
                     && !(completed && command.advance())
                 {
-                    self.needs_reset &= !(command.is_rset() && completed);
+                    if command.is_rset() && reply.code().completes() {
+                        (self.needs_reset, self.may_be_open) = (false, false);
+                    }
                     self.done
                         .push_back(Done::Command(*id, Ok(reply.to_reply())));
                     *job = Job::Gone;
@@ -168,19 +180,46 @@ impl Core {
         Ok(())
     }
 
-    /// The error for a reply that belongs to no command.
-    pub(crate) fn unexpected(&mut self, reply: ReplyRef<'_>) -> Error {
-        let in_text = match self.jobs.front() {
+    /// The first byte of a reply is here. If no command waits for it nothing more is sent, and all that is still of interest is
+    /// what it says.
+    pub(crate) fn reply_begins(&mut self, now: Time) {
+        self.link.reply_begins();
+        if self.link.is_quiet() {
+            let error = if self.is_in_text() {
+                Error::protocol(Stage::Body, ProtocolError::EarlyReply)
+            } else {
+                Error::protocol(self.stage(), ProtocolError::UnexpectedReply)
+            };
+            self.break_off(now, error);
+        }
+    }
+
+    /// Sends nothing more, and lets the peer say why for a while.
+    pub(crate) fn break_off(&mut self, now: Time, error: Error) {
+        if self.state.is_ok() && self.broken.is_none() {
+            let until = self.link.drain_until(now);
+            self.broken = Some((error, until));
+        }
+    }
+
+    fn is_in_text(&self) -> bool {
+        match self.jobs.front() {
             Some(Job::Mail(transaction)) => transaction.is_in_text(&self.link),
+            _ => false,
+        }
+    }
+
+    /// The error for a reply that belongs to no command.
+    fn unexpected(&mut self, reply: ReplyRef<'_>) -> Error {
+        let closes = match reply.code().as_u16() {
+            CLOSING => true,
+            UNAVAILABLE => !self.is_in_text(),
             _ => false,
         };
         let error = match self.broken.take() {
-            Some((error, _)) => error,
-            None if in_text => Error::protocol(Stage::Body, ProtocolError::EarlyReply),
-            None if reply.code().as_u16() == UNAVAILABLE => {
-                Error::new(self.stage(), ErrorKind::Closed)
-            }
-            None => Error::protocol(self.stage(), ProtocolError::UnexpectedReply),
+            Some((error, _)) if !closes || matches!(error.kind(), ErrorKind::Transport(_)) => error,
+            _ if closes => Error::new(self.stage(), ErrorKind::Closed),
+            _ => Error::protocol(self.stage(), ProtocolError::UnexpectedReply),
         };
         error.with_reply(reply.to_reply())
     }
@@ -195,15 +234,15 @@ impl Core {
     fn say_all(&mut self, reach: Reach) -> Result<Reach, Error> {
         while matches!(self.state, Ok(State::Ready)) {
             let Some(job) = self.jobs.get_mut(self.sending) else {
-                if reach == Reach::Next
-                    && self.quit_wanted
-                    && self.jobs.is_empty()
-                    && self.link.pipeline.is_empty()
-                {
-                    self.link.speak_of(None);
-                    self.state = Ok(State::quit(&mut self.link));
+                if !self.quit_wanted || !self.jobs.is_empty() || !self.link.pipeline.is_empty() {
+                    return Ok(Reach::Next);
                 }
-                return Ok(reach);
+                if reach == Reach::Begun {
+                    return Ok(reach);
+                }
+                self.link.speak_of(None);
+                self.state = Ok(State::quit(&mut self.link));
+                return Ok(Reach::Next);
             };
             self.link.speak_of(match job {
                 Job::Mail(transaction) => Some(&transaction.trace),
@@ -250,13 +289,13 @@ impl Core {
                         transaction.want(&self.link) == Want::Nothing
                     }
                     Want::Command(Expect::Mail) => {
-                        let ready = transaction.prepare(&self.known.capabilities, self.mails);
+                        let ready = transaction.prepare(&self.known.capabilities, self.link.mails);
                         match ready {
                             Ok(()) if reach == Reach::Begun => return Ok(reach),
                             Ok(()) => {
                                 let said =
                                     say_mail(transaction, &mut self.link, &mut self.needs_reset);
-                                self.mails = self.mails.saturating_add(u32::from(said));
+                                self.link.mails = self.link.mails.saturating_add(u32::from(said));
                                 said
                             }
                             Err(error) => {
@@ -300,6 +339,7 @@ impl Core {
                 Some(Job::Gone) => {}
                 Some(Job::Mail(transaction)) if transaction.is_complete() => {
                     self.needs_reset |= transaction.leaves_rest();
+                    self.may_be_open |= transaction.may_be_open();
                     if transaction.begin_again() {
                         return self.put_back();
                     }
@@ -369,27 +409,44 @@ impl Core {
     }
 
     pub(crate) fn fail(&mut self, error: Error) {
-        if self.state.is_err() {
-            return;
-        }
+        let error = match &self.state {
+            Ok(state) => state.cause_of(error),
+            Err(_) => return,
+        };
         let error = self.link.locate(error);
         let error = match self.link.pipeline.level() {
             Pipelining::Off => error,
-            _ if self.mails == 0 => error,
+            _ if self.link.mails == 0 => error,
             _ => error.pipelined(),
         };
         self.link.speak_of(None);
         self.link.show(|| Entry::Failed(&error));
         self.drop_jobs(&error);
+        let in_order = error.leaves_order()
+            && self.broken.is_none()
+            && self.link.pipeline.is_empty()
+            && self.link.outbox.is_empty();
         self.link.close();
+        if in_order {
+            // The last word: RFC 5321, section 4.1.1.10.
+            self.link.say(&Line::Quit, Expect::Quit);
+        }
         self.state = Err(error);
     }
 
     /// Gives every mail in line its outcome.
+    ///
+    /// The error is of the one that is being answered. What is behind it in line is only told that it did not come to it.
     pub(crate) fn drop_jobs(&mut self, error: &Error) {
-        for job in core::mem::take(&mut self.jobs) {
+        for (index, job) in core::mem::take(&mut self.jobs).into_iter().enumerate() {
             if let Job::Mail(transaction) = job {
-                self.settle(transaction, Some(error.clone()));
+                let own = index == 0 && !transaction.is_untouched() && error.stage() != Stage::Rset;
+                let error = if own {
+                    error.clone()
+                } else {
+                    error.of_another()
+                };
+                self.settle(transaction, Some(error));
             }
         }
         self.sending = 0;
@@ -420,7 +477,7 @@ impl Core {
     /// Why nothing new can be taken in, if so.
     pub(crate) fn refusal(&self) -> Option<Error> {
         match &self.state {
-            Err(error) => Some(error.clone()),
+            Err(error) => Some(error.of_another()),
             Ok(State::Ended) => Some(self.ended()),
             Ok(_) if self.quit_wanted => Some(self.ended()),
             Ok(_) => self.broken.as_ref().map(|(error, _)| error.clone()),
@@ -454,8 +511,8 @@ impl Core {
     /// The answer to a question for what is not in line: it was not taken, or nobody handed it over.
     pub(crate) fn unknown(&self) -> Error {
         match (self.refusal(), &self.state) {
+            (_, Err(error)) => error.clone(),
             (Some(error), _) => error,
-            (None, Err(error)) => error.clone(),
             (None, Ok(state)) => Error::misuse(state.stage(), Misuse::UnknownId),
         }
     }
@@ -504,6 +561,9 @@ impl Core {
     /// Puts something in line.
     pub(crate) fn push(&mut self, job: Job) {
         self.filled = None;
+        if self.jobs.is_empty() {
+            self.link.rested();
+        }
         if self.jobs.capacity() == 0 {
             // Most connections have one mail at a time.
             self.jobs.reserve_exact(1);
@@ -547,7 +607,11 @@ impl Core {
 
     pub(crate) fn deadline(&self) -> Option<(Time, Wait)> {
         match (&self.state, &self.broken) {
-            (Err(_) | Ok(State::Ended), _) => None,
+            (Ok(State::Ended), _) => None,
+            (Err(_), _) => self
+                .link
+                .deadline()
+                .filter(|_| !self.link.pipeline.is_empty()),
             (Ok(_), Some((_, until))) => Some((*until, Wait::Write)),
             (Ok(State::AwaitTls(awaited)), None) => {
                 self.link.deadline().map(|(until, wait)| match wait {

@@ -204,6 +204,18 @@ impl Code {
         }
     }
 
+    /// Whether it says that a command is done that has no code of its own: the first digit decides, but for the codes that have
+    /// a meaning of their own.
+    pub(crate) const fn completes(self) -> bool {
+        matches!(self.severity(), Severity::Completion)
+            && !matches!(self.0, 211 | 214 | 220 | 221 | 235)
+    }
+
+    /// Whether it says no.
+    pub(crate) const fn is_refusal(self) -> bool {
+        matches!(self.severity(), Severity::Transient | Severity::Permanent)
+    }
+
     fn digits(self) -> [u8; 3] {
         let digit = |value: u16| u8::try_from(value % 10).unwrap_or_default() | b'0';
         [digit(self.0 / 100), digit(self.0 / 10), digit(self.0)]

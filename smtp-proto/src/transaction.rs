@@ -142,8 +142,21 @@ impl Transaction {
     /// Whether the server may hold the beginning of this mail, so that RSET has to come before the next.
     pub(crate) fn leaves_rest(&self) -> bool {
         // A refused chunk need not end the transaction (RFC 3030, section 2). The end of the data should, whatever the reply
-        // (RFC 5321, section 4.1.1.4), and not every server sees to it.
-        !self.is_untouched() && !self.answers.taken
+        // (RFC 5321, section 4.1.1.4), and not every server sees to it. A refused MAIL began nothing.
+        !self.is_untouched() && !self.answers.taken && !self.is_refused_at_mail()
+    }
+
+    /// Whether MAIL was refused, and no recipient was accepted all the same.
+    fn is_refused_at_mail(&self) -> bool {
+        self.answers.sender.is_some() && !self.answers.without_sender
+    }
+
+    /// Whether the server may still hold it open: MAIL was accepted, and nothing said since ends it.
+    pub(crate) fn may_be_open(&self) -> bool {
+        // Behind the end of the data it is closed, whatever the reply (RFC 5321, section 4.1.1.4); a refused chunk need not
+        // end it (RFC 3030, section 2).
+        let ended = self.end.is_some() && self.text.framing() == Framing::Dot;
+        self.leaves_rest() && !ended
     }
 
     /// Whether all has been sent that will be, and answered; there may be recipients left to begin again for.
@@ -502,18 +515,20 @@ impl Transaction {
         reply: ReplyRef<'_>,
         by_recipient: bool,
     ) -> Result<(), ProtocolError> {
-        use crate::reply::Severity::{Completion, Intermediate, Permanent, Transient};
         let somebody = self.answers.sender.is_none() && self.answers.accepted > 0;
-        match reply.code().severity() {
-            Intermediate if somebody => self.next = Next::Text,
+        let code = reply.code();
+        if code.is_refusal() {
+            self.answers.data = Some(reply.to_reply());
+            self.next = Next::Nothing;
+        } else if !GO_AHEAD.contains(&code.as_u16()) {
+            return Err(ProtocolError::WrongClass);
+        } else if somebody {
+            self.next = Next::Text;
+        } else if by_recipient {
             // RFC 2033, section 4.2: there would be nobody to answer for.
-            Intermediate if by_recipient => return Err(ProtocolError::WrongClass),
-            Intermediate => self.next = Next::LoneDot,
-            Completion => return Err(ProtocolError::WrongClass),
-            Transient | Permanent => {
-                self.answers.data = Some(reply.to_reply());
-                self.next = Next::Nothing;
-            }
+            return Err(ProtocolError::WrongClass);
+        } else {
+            self.next = Next::LoneDot;
         }
         Ok(())
     }
@@ -578,6 +593,9 @@ impl Transaction {
         Outcome::new(deliveries, failure, link.traffic(), tls)
     }
 }
+
+/// The replies to DATA that ask for the content: 354, and others of its tens that servers say.
+const GO_AHEAD: core::ops::RangeInclusive<u16> = 350..=359;
 
 /// The line that ends a text.
 const DOT: &[u8] = b".\r\n";

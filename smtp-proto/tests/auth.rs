@@ -10,7 +10,9 @@ mod bounds;
 
 use std::sync::Arc;
 
-use attempt::{Attempt, CANARY, Own, PASSWORD, PLAIN, USER, XOAUTH2, login, own, plain, xoauth2};
+use attempt::{
+    Attempt, CANARY, Own, PASSWORD, PLAIN, QUIT, USER, XOAUTH2, login, own, plain, xoauth2,
+};
 use common::invariants::check_secret;
 use common::rig::Rig;
 use smtp_proto::sasl::{Login, Mechanism, Plain};
@@ -138,7 +140,7 @@ fn each_refusal_is_told_apart() {
     let mut texts = Vec::new();
     for (code, transient, hint) in rows {
         let mut attempt = Attempt::begin(plain(), "AUTH PLAIN LOGIN");
-        assert_eq!(attempt.ask(&format!("{code}-no,\r\n{code} not so")), "");
+        assert_eq!(attempt.ask(&format!("{code}-no,\r\n{code} not so")), QUIT);
         let error = attempt.failure();
         assert!(
             matches!(
@@ -187,8 +189,15 @@ fn a_server_that_closes_says_nothing_of_the_credentials() {
 
 #[test]
 fn replies_of_other_kinds_make_no_sense() {
-    // RFC 4954, section 4: 334 and no other 3yz; 221 is a server that closes.
-    for reply in ["221 bye", "300", "354 go ahead", "399 more"] {
+    // RFC 4954, section 4: 334 and no other 3yz.
+    for reply in [
+        "211 status",
+        "214 help",
+        "220 hello again",
+        "300",
+        "354 go ahead",
+        "399 more",
+    ] {
         let mut attempt = Attempt::begin(plain(), "AUTH PLAIN");
         assert_eq!(attempt.ask(reply), "");
         let error = attempt.failure();
@@ -197,6 +206,12 @@ fn replies_of_other_kinds_make_no_sense() {
             "{error}"
         );
     }
+    // Who says 221 closes.
+    let mut attempt = Attempt::begin(plain(), "AUTH PLAIN");
+    assert_eq!(attempt.ask("221 bye"), "");
+    let error = attempt.failure();
+    assert!(matches!(error.kind(), ErrorKind::Closed), "{error}");
+    assert_eq!(error.reply().unwrap().code(), 221);
 }
 
 #[test]
@@ -207,7 +222,7 @@ fn without_a_mechanism_in_common_nothing_is_said() {
             .only(["PLAIN", "LOGIN"]),
         "AUTH CRAM-MD5 GSSAPI,AUTH=NTLM",
     );
-    assert_eq!(attempt.said, "");
+    assert_eq!(attempt.said, QUIT);
     let error = attempt.failure();
     match error.kind() {
         ErrorKind::Authentication(AuthenticationError::NoCommonMechanism { offered, ours }) => {
@@ -252,7 +267,7 @@ fn without_a_mechanism_in_common_nothing_is_said() {
 fn a_server_that_offers_no_authentication() {
     for offered in ["", "AUTH", "AUTHX PLAIN", "X-AUTH PLAIN", "PLAIN"] {
         let attempt = Attempt::begin(plain(), offered);
-        assert_eq!(attempt.said, "");
+        assert_eq!(attempt.said, QUIT);
         let error = attempt.failure();
         assert!(
             matches!(
@@ -310,7 +325,7 @@ fn the_callers_order_decides_and_one_mechanism_is_tried() {
         let list = order.map(|index| Arc::clone(&mechanisms[index].0)).to_vec();
         let mut attempt = Attempt::begin(Credentials::mechanisms(list), "AUTH PLAIN,AUTH LOGIN");
         assert_eq!(attempt.said, mechanisms[order[0]].1);
-        assert_eq!(attempt.ask("504 not this one"), "");
+        assert_eq!(attempt.ask("504 not this one"), QUIT);
         attempt.failure();
     }
 }

@@ -1,5 +1,6 @@
 //! Nothing that a caller can see depends on how the server's octets are cut (I2): counts and errors at a limit neither.
 
+use crate::common::pair::transmit;
 use crate::common::raw_mail;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ fn heard(recipients: usize, setup: &[&str], server: &[u8], piece: usize) -> Stri
     let id = connection.submit(mail);
     for input in setup {
         connection.handle_input(Time::ORIGIN, input.as_bytes());
-        while let Some(transmit) = connection.poll_transmit(Time::ORIGIN) {
+        while let Some(transmit) = transmit(&mut connection, Time::ORIGIN) {
             let len = transmit.len();
             connection.handle_sent(Time::ORIGIN, len);
         }
@@ -58,7 +59,7 @@ fn a_reply_too_many_is_found_at_the_same_stage_whether_or_not_somebody_asked_bef
         let id = connection.submit(raw_mail("a@x.test", ["b@x.test"], "Subject: t\r\n").unwrap());
         for input in ["220 a\r\n", "250 b\r\n"] {
             connection.handle_input(Time::ORIGIN, input.as_bytes());
-            let len = connection.poll_transmit(Time::ORIGIN).unwrap().len();
+            let len = transmit(&mut connection, Time::ORIGIN).unwrap().len();
             connection.handle_sent(Time::ORIGIN, len);
         }
         connection.handle_input(Time::ORIGIN, b"250 ok\r\n");
@@ -79,10 +80,7 @@ fn half_a_reply_is_no_part_of_an_error_of_the_callers() {
         let id = connection.submit(raw_mail("a@x.test", ["b@x.test"], "Subject: t\r\n").unwrap());
         for input in ["220 a\r\n", "250 b\r\n", reply] {
             connection.handle_input(Time::ORIGIN, input.as_bytes());
-            if let Some(len) = connection
-                .poll_transmit(Time::ORIGIN)
-                .map(|offer| offer.len())
-            {
+            if let Some(len) = transmit(&mut connection, Time::ORIGIN).map(|offer| offer.len()) {
                 connection.handle_sent(Time::ORIGIN, len);
             }
         }

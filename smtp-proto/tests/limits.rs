@@ -1,6 +1,7 @@
 //! A server that talks without end: every flood stops at a limit, with an error that says which, and holds no more memory
 //! than the limits do.
 
+use crate::common::pair::transmit;
 use crate::common::raw_mail;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ fn policy(limits: ReplyLimits) -> Config {
 
 /// Sends all that is offered.
 fn send_all(connection: &mut Connection) {
-    while let Some(offer) = connection.poll_transmit(NOW) {
+    while let Some(offer) = transmit(connection, NOW) {
         let len = offer.len();
         connection.handle_sent(NOW, len);
     }
@@ -278,7 +279,7 @@ fn i1_a_long_reply_costs_no_more_a_byte_than_a_short_one() {
         assert!(!connection.is_over());
         assert!(heap.count_total < 100, "{} allocations", heap.count_total);
         assert!(heap.bytes_max < 4_000_000, "{} bytes", heap.bytes_max);
-        assert!(connection.poll_transmit(NOW).is_some(), "EHLO is next");
+        assert!(transmit(&mut connection, NOW).is_some(), "EHLO is next");
     }
 }
 

@@ -287,7 +287,7 @@ impl World {
     }
 
     fn offer(&mut self) -> usize {
-        let Some(transmit) = self.connection.poll_transmit(self.now) else {
+        let Some(transmit) = common::pair::transmit(&mut self.connection, self.now) else {
             return 0;
         };
         let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::common::dialogue::Dialogue;
-use crate::common::invariants::{check_commands, check_fates};
+use crate::common::invariants::{cause, check_commands, check_fates};
 use crate::common::pair::{Cut, Fault, Pair};
 use crate::common::parrot::Parrot;
 use crate::common::raw_mail;
@@ -72,7 +72,7 @@ fn run(pipelining: Pipelining, server: smtp_test::Config, cut: Option<Cut>) -> R
         for delivery in outcome.deliveries() {
             if let Fate::NotSent(error) | Fate::InDoubt(error) = delivery.fate() {
                 let failure = end.as_ref().expect_err("a failure that has no end");
-                assert_eq!(error.to_string(), failure.to_string(), "{context:?}");
+                assert_eq!(cause(error).to_string(), failure.to_string(), "{context:?}");
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A chunk is refused while more of the text is to come (RFC 3030, section 2).
 
+use crate::common::pair::transmit;
 use crate::common::raw_mail;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use smtp_proto::{Config, Connection, Fate, Mail, Security, Stage, Streamed, Time
 fn say(connection: &mut Connection, line: &str) -> String {
     connection.handle_input(Time::ORIGIN, line.as_bytes());
     let mut sent = Vec::new();
-    while let Some(transmit) = connection.poll_transmit(Time::ORIGIN) {
+    while let Some(transmit) = transmit(connection, Time::ORIGIN) {
         let before = sent.len();
         transmit
             .iter()

@@ -4,6 +4,7 @@
 #[path = "sasl/scram.rs"]
 mod scram;
 
+use crate::common::pair::transmit;
 use std::sync::Arc;
 
 use crate::common::invariants::check_secret;
@@ -66,7 +67,7 @@ fn log_in_past(
             machine.handle_tls(known);
             moved = true;
         }
-        if let Some(transmit) = connection.poll_transmit(now) {
+        if let Some(transmit) = transmit(&mut connection, now) {
             let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
             connection.handle_sent(now, bytes.len());
             machine.handle_input(&bytes);

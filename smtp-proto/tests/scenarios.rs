@@ -1,5 +1,6 @@
 //! Every scenario in `tests/scenarios`, whole, by line and by byte.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::common::invariants::check_leaving;
@@ -14,7 +15,12 @@ fn every_scenario_goes_as_written_however_the_bytes_are_cut() {
     for scenario in scenario::all() {
         // Shown if it panics.
         println!("{}", scenario.name);
-        let (whole, sent) = run(&scenario, Split::Whole, usize::MAX);
+        // One that panics does not hide the others.
+        let first = AssertUnwindSafe(|| run(&scenario, Split::Whole, usize::MAX));
+        let Ok((whole, sent)) = catch_unwind(first) else {
+            failed.push(format!("{}: see above\n", scenario.name));
+            continue;
+        };
         if whole.0.trim_end() != scenario.expected {
             failed.push(format!(
                 "{}: heard\n{}\nand not\n{}\n",

@@ -2,11 +2,13 @@
 
 #[cfg(feature = "tracing")]
 use crate::collector;
+#[cfg(feature = "tracing")]
+use crate::common::pair::transmit;
 
 use std::sync::Arc;
 
 use crate::common::invariants::{check_secret, disguises};
-use crate::common::pair::{Cut, Fault, Pair};
+use crate::common::pair::{Cut, Fault, Pair, transmit};
 use crate::common::raw_mail;
 use crate::common::shown::Shown;
 use smtp_proto::sasl::{Anonymous, External, Login, Mechanism, OAuthBearer, Plain, XOAuth2};
@@ -122,7 +124,7 @@ fn converse(
     loop {
         shown.debug(&pair.connection);
         let now = pair.now;
-        if let Some(offer) = pair.connection.poll_transmit(now) {
+        if let Some(offer) = transmit(&mut pair.connection, now) {
             shown.debug(&offer);
         }
         let event = pair.drive(|connection| {

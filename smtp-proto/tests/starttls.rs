@@ -304,9 +304,9 @@ fn v04_a_server_in_clear_that_offers_every_mechanism_gets_no_credentials() {
             rig.connection.submit(mail());
             rig.listen();
             rig.ask("220 mx.test\r\n");
-            assert_eq!(rig.ask(ehlo(EVERYTHING)), "");
+            assert_eq!(rig.ask(ehlo(EVERYTHING)), "QUIT\r\n");
             assert!(matches!(rig.failure().kind(), ErrorKind::TlsUnavailable));
-            assert_eq!(rig.sent, b"EHLO client.test\r\n");
+            assert_eq!(rig.sent, b"EHLO client.test\r\nQUIT\r\n");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Texts that are written in pieces: what is asked for when, what goes out, and what comes of a text that fails.
 
+use crate::common::pair::transmit;
 use std::io;
 use std::sync::Arc;
 
@@ -171,7 +172,7 @@ fn ten_megabytes_go_through_a_bounded_outbox_without_a_copy() {
         pair.connection.write_body(id, piece.clone()).unwrap();
         written += piece.len();
         let now = pair.now;
-        let offer = pair.connection.poll_transmit(now).unwrap();
+        let offer = transmit(&mut pair.connection, now).unwrap();
         assert!(offer.len() <= 65_536, "{} bytes in one offer", offer.len());
         for slice in offer.iter() {
             assert!(inside(slice), "{} bytes were copied", slice.len());
@@ -200,7 +201,7 @@ fn a_whole_text_is_not_copied_either() {
     let mut of_text = 0;
     while pair.connection.poll_outcome(id).is_none() {
         let now = pair.now;
-        if let Some(offer) = pair.connection.poll_transmit(now) {
+        if let Some(offer) = transmit(&mut pair.connection, now) {
             of_text = of_text.max(
                 offer
                     .iter()
@@ -223,7 +224,7 @@ fn no_more_is_wanted_while_the_transport_takes_nothing() {
     pair.connection.write_body(id, piece).unwrap();
     for _ in 0..100 {
         let now = pair.now;
-        assert!(pair.connection.poll_transmit(now).unwrap().len() <= 65_536);
+        assert!(transmit(&mut pair.connection, now).unwrap().len() <= 65_536);
         assert!(pair.connection.poll_body(id).is_none());
         assert!(
             pair.connection
@@ -233,7 +234,7 @@ fn no_more_is_wanted_while_the_transport_takes_nothing() {
         );
     }
     pair.write_some(65_536);
-    assert!(pair.connection.poll_transmit(pair.now).is_some());
+    assert!(transmit(&mut pair.connection, pair.now).is_some());
     wanted(&mut pair, id);
 }
 
@@ -344,7 +345,7 @@ fn a_mail_given_up_on_its_way_ends_the_connection_and_is_in_doubt_only_when_its_
         for _ in 0..stop {
             assert!(pair.write_some(1) || pair.read());
         }
-        pair.connection.poll_transmit(pair.now);
+        transmit(&mut pair.connection, pair.now);
         let ended = pair.offered.windows(6).any(|part| part == b"o\r\n.\r\n")
             || pair
                 .connection

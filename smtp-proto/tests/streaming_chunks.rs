@@ -2,6 +2,7 @@
 //! nothing is copied.
 
 use crate::common;
+use crate::common::pair::transmit;
 
 use bytes::Bytes;
 use common::pair::Pair;
@@ -66,7 +67,7 @@ fn ten_megabytes_go_through_a_bounded_outbox_without_a_copy() {
         wanted(&mut pair, id);
         let heap = allocation_counter::measure(|| {
             pair.connection.write_body(id, piece.clone()).unwrap();
-            let offer = pair.connection.poll_transmit(pair.now).unwrap();
+            let offer = transmit(&mut pair.connection, pair.now).unwrap();
             assert!(offer.len() <= 65_536 + "BDAT 73728\r\n".len());
             for slice in offer.iter() {
                 assert!(inside(slice) || slice == b"BDAT 73728\r\n", "copied");
@@ -126,7 +127,7 @@ fn small_pieces_that_are_there_go_in_one_chunk_and_none_is_waited_for() {
         write(&mut pair, b"ab");
         write(&mut pair, b"cdefgh\r\n");
     }
-    let offer = pair.connection.poll_transmit(pair.now).unwrap();
+    let offer = transmit(&mut pair.connection, pair.now).unwrap();
     // The head of the chunk, a piece, and what was joined, a copy of 16 KiB or so each.
     assert!(offer.iter().count() < 10, "{offer:?}");
     wanted(&mut pair, id);
@@ -149,7 +150,7 @@ fn a_piece_that_is_large_is_joined_with_none() {
         pair.connection.write_body(id, piece).unwrap();
         pair.connection.write_body(id, large.clone()).unwrap();
     }
-    let offer = pair.connection.poll_transmit(pair.now).unwrap();
+    let offer = transmit(&mut pair.connection, pair.now).unwrap();
     let lens: Vec<_> = offer.iter().map(<[u8]>::len).collect();
     assert_eq!(lens, [11, 3, 576, 3, 576, 3, 576]);
 }
@@ -196,7 +197,7 @@ fn no_more_is_wanted_while_the_transport_takes_nothing() {
         .write_body(id, LINE.repeat(2000).into())
         .unwrap();
     for _ in 0..100 {
-        assert!(pair.connection.poll_transmit(pair.now).unwrap().len() <= 65_600);
+        assert!(transmit(&mut pair.connection, pair.now).unwrap().len() <= 65_600);
         assert!(pair.connection.poll_body(id).is_none());
     }
     pair.write();

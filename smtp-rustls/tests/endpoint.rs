@@ -9,6 +9,7 @@
 )]
 
 use crate::common;
+use crate::common::transmit;
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
@@ -230,9 +231,7 @@ fn an_opportunistic_policy_tries_again_in_clear_if_tls_takes_too_long() {
         let mut session = endpoint.attempt(None).unwrap();
         for reply in replies {
             session.handle_input(NOW, reply.as_bytes());
-            let count = session
-                .poll_transmit(NOW)
-                .map_or(0, |transmit| transmit.len());
+            let count = transmit(&mut session).map_or(0, |transmit| transmit.len());
             session.handle_sent(NOW, count);
             assert!(session.poll_transmit(NOW).is_none());
         }
@@ -580,8 +579,8 @@ fn every_setting_reaches_the_connection() {
         assert!(session.poll_transmit(NOW).is_none());
         assert_eq!(session.poll_timeout(), Some(NOW + Duration::from_secs(1)));
         session.handle_input(NOW, b"220 ready\r\n");
-        assert!(session.poll_transmit(NOW).is_some());
-        let count = session.poll_transmit(NOW).unwrap().len();
+        assert!(transmit(&mut session).is_some());
+        let count = transmit(&mut session).unwrap().len();
         session.handle_sent(NOW, count);
         session.handle_input(NOW, b"250-hello\r\n250 SIZE 1000\r\n");
         assert!(session.smtp().poll_ready().unwrap().is_ok());
@@ -609,9 +608,7 @@ fn a_connection_that_comes_to_tls_without_a_layer_for_it_ends_in_misuse() {
         "220 go ahead\r\n",
     ] {
         session.handle_input(NOW, reply.as_bytes());
-        let count = session
-            .poll_transmit(NOW)
-            .map_or(0, |transmit| transmit.len());
+        let count = transmit(&mut session).map_or(0, |transmit| transmit.len());
         session.handle_sent(NOW, count);
     }
     let error = session.smtp().poll_ready().unwrap().unwrap_err();

@@ -11,7 +11,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::common::{HELLO, NOW, Wiring, implicit, mail, session, starttls, wiring};
+use crate::common::{HELLO, NOW, Wiring, implicit, mail, session, starttls, transmit, wiring};
 use proptest::prelude::*;
 use smtp_rustls::Endpoint;
 use smtp_rustls::proto::{
@@ -71,7 +71,7 @@ fn a_failure_is_told_at_once_if_the_alert_cannot_go_out() {
     ];
     for event in events {
         let (mut wiring, _) = failing();
-        assert!(wiring.session.poll_transmit(NOW).is_some());
+        assert!(transmit(&mut wiring.session).is_some());
         event(&mut wiring);
         let error = failure(&mut wiring).unwrap();
         assert!(is_expiry(&error), "{error}");
@@ -83,7 +83,7 @@ fn a_failure_is_told_at_once_if_the_alert_cannot_go_out() {
 fn a_transport_that_breaks_in_the_handshake_is_an_error_of_the_handshake() {
     for written in [false, true] {
         let mut session = session(implicit(&Tls::new()));
-        assert!(session.poll_transmit(NOW).is_some());
+        assert!(transmit(&mut session).is_some());
         if written {
             session.handle_read_error(NOW, broken_pipe());
         } else {
@@ -136,7 +136,7 @@ fn a_server_that_stops_reading_a_body_runs_into_the_deadline_for_it() {
         || wiring.read()
     {
         wiring.write = 100;
-        let transmit = wiring.session.poll_transmit(NOW).unwrap();
+        let transmit = transmit(&mut wiring.session).unwrap();
         let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
         if bytes.len() > 60_000 {
             break;
@@ -147,7 +147,7 @@ fn a_server_that_stops_reading_a_body_runs_into_the_deadline_for_it() {
     }
     // The transport takes a part of the text, and then no more.
     wiring.session.handle_sent(NOW, 1000);
-    assert!(wiring.session.poll_transmit(NOW).is_some());
+    assert!(transmit(&mut wiring.session).is_some());
     let until = wiring.session.poll_timeout().unwrap();
     assert_eq!(until, NOW + Duration::from_secs(180));
     wiring.session.handle_timeout(until);
@@ -278,7 +278,7 @@ fn what_is_acknowledged_after_the_connection_has_failed_changes_nothing() {
         wiring.session.handle_sent(NOW, bytes.len());
         wiring.server.handle_input(&bytes);
         while wiring.read() {}
-        let transmit = wiring.session.poll_transmit(NOW).unwrap();
+        let transmit = transmit(&mut wiring.session).unwrap();
         bytes = transmit.iter().flatten().copied().collect();
     }
     wiring.session.handle_sent(NOW, 20_000);
@@ -389,12 +389,12 @@ proptest! {
             garbage.splice(0..0, [22, 3, 3, length[0], length[1]]);
         }
         let mut session = session(implicit(&TLS.with(Tls::clone)));
-        let count = session.poll_transmit(NOW).unwrap().len();
+        let count = transmit(&mut session).unwrap().len();
         session.handle_sent(NOW, count);
         for segment in garbage.chunks(cut) {
             session.handle_input(NOW, segment);
         }
-        let alert = session.poll_transmit(NOW).map_or(0, |transmit| transmit.len());
+        let alert = transmit(&mut session).map_or(0, |transmit| transmit.len());
         session.handle_sent(NOW, alert);
         session.handle_eof(NOW);
         let error = session.smtp().poll_ready().unwrap().unwrap_err();

@@ -8,7 +8,9 @@
     reason = "a test that cannot go on ends"
 )]
 
-use crate::common::{HELLO, NOW, Wiring, implicit, mail, session, starttls, trust, wiring};
+use crate::common::{
+    HELLO, NOW, Wiring, implicit, mail, session, starttls, transmit, trust, wiring,
+};
 use smtp_rustls::Endpoint;
 use smtp_rustls::proto::{
     Connection, Credentials, ErrorKind, ProtocolError, Security, Stage, Wire,
@@ -100,7 +102,7 @@ fn an_offer_is_the_same_until_it_is_acknowledged() {
     let tls = Tls::new();
     let mut wiring = wiring(true, &tls, &Log::new());
     let offer = |wiring: &mut Wiring| {
-        let transmit = wiring.session.poll_transmit(NOW).unwrap();
+        let transmit = transmit(&mut wiring.session).unwrap();
         transmit.iter().flatten().copied().collect::<Vec<u8>>()
     };
     let hello = offer(&mut wiring);

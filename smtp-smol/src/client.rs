@@ -10,6 +10,7 @@ use std::{fmt, io};
 use async_io::Timer;
 use bytes::{Bytes, BytesMut};
 use futures_io::{AsyncRead, AsyncWrite};
+use futures_lite::future::yield_now;
 use futures_lite::{AsyncReadExt, FutureExt};
 use smtp_proto::{
     BodyStatus, Capabilities, Command, CommandId, Connection, Error, Mail, MessageId, Misuse,
@@ -38,6 +39,8 @@ pub struct Client<
     origin: Instant,
     /// Whether the stream may keep back bytes that it took.
     unflushed: bool,
+    /// Whether the runtime was given a turn, in which it may notice what has come, since the time was up.
+    turned: bool,
 }
 
 impl<S, W: Wire> Client<S, W> {
@@ -51,6 +54,7 @@ impl<S, W: Wire> Client<S, W> {
             wire,
             origin: Instant::now(),
             unflushed: false,
+            turned: false,
         }
     }
 
@@ -230,46 +234,75 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// The connection's failure before the server was told. A missing answer to that is none.
     pub async fn quit(mut self) -> Result<(), Error> {
         self.wire.smtp().quit();
-        self.drive(Connection::poll_ended).await?;
-        // All is said and answered; whether the transport's own last bytes arrive changes nothing.
-        let limit = self.connection().timeouts().quit_limit();
-        let _ = within(limit, poll_fn(|cx| self.poll_close(cx))).await;
-        Ok(())
+        let ended = self.drive(Connection::poll_ended).await;
+        self.part().await;
+        ended
     }
 
-    /// Moves bytes one way or both, or waits until it can or the time is up.
-    async fn step(&mut self) {
+    /// Says the last word of a connection that has ended or failed, and shuts the stream down.
+    pub(crate) async fn part(&mut self) {
+        self.drive(|smtp| smtp.is_over().then_some(())).await;
+        // All is said; whether the transport's own last bytes arrive changes nothing.
+        let limit = self.connection().timeouts().quit_limit();
+        let _ = within(limit, poll_fn(|cx| self.poll_close(cx))).await;
+    }
+
+    /// Moves bytes one way or both, or waits until it can or the time is up; `began` is the present, if that is known. Returns the
+    /// time at which that was done.
+    async fn step(&mut self, mut began: Option<Time>) -> Time {
         let mut alarm = pin!(None);
-        let now = poll_fn(|cx| {
-            let now = self.now();
-            let wrote = self.poll_write(cx, now);
+        let (now, late) = poll_fn(|cx| {
+            let now = began.take().unwrap_or_else(|| self.now());
+            let is_late = |wire: &W| wire.poll_timeout().is_some_and(|until| until <= now);
+            // However much can still be written, what took too long is over.
+            let wrote = if is_late(&self.wire) {
+                Poll::Pending
+            } else {
+                self.poll_write(cx, now)
+            };
             let read = self.poll_read(cx, now);
             if wrote.is_ready() || read.is_ready() {
-                return Poll::Ready(now);
+                self.turned = false;
+                return Poll::Ready((now, false));
             }
             let Some(until) = self.wire.poll_timeout() else {
                 return Poll::Pending;
             };
             // A timer takes a turn of the runtime to go off, and this future may not live that long.
             if until <= now {
-                return Poll::Ready(now);
+                // The runtime may have noticed the time before what came in it.
+                if !replace(&mut self.turned, true) {
+                    return pin!(yield_now()).poll(cx).map(|()| (now, false));
+                }
+                self.turned = false;
+                return Poll::Ready((now, true));
             }
             if alarm.is_none() {
                 alarm.set(self.instant(until).map(Timer::at));
             }
             let alarm = alarm.as_mut().as_pin_mut();
-            alarm.map_or(Poll::Pending, |alarm| alarm.poll(cx).map(|_| self.now()))
+            // The time is up, unless something has come.
+            alarm.map_or(Poll::Pending, |alarm| {
+                alarm.poll(cx).map(|_| (self.now(), false))
+            })
         })
         .await;
-        self.wire.handle_timeout(now);
+        if late {
+            self.wire.handle_timeout(now);
+        }
+        now
     }
 
-    async fn drive<T>(&mut self, mut done: impl FnMut(&mut Connection) -> Option<T>) -> T {
+    pub(crate) async fn drive<T>(
+        &mut self,
+        mut done: impl FnMut(&mut Connection) -> Option<T>,
+    ) -> T {
+        let mut now = None;
         loop {
             if let Some(answer) = done(self.wire.smtp()) {
                 return answer;
             }
-            self.step().await;
+            now = Some(self.step(now).await);
         }
     }
 
@@ -278,17 +311,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         &mut self,
         mut done: impl FnMut(&mut Connection, &mut Context<'_>) -> Option<T>,
     ) -> T {
+        let mut now = None;
         loop {
             let asked = poll_fn(|cx| Poll::Ready(done(self.wire.smtp(), cx)));
             if let Some(answer) = asked.await {
                 return answer;
             }
-            let mut step = pin!(self.step());
+            let mut step = pin!(self.step(now));
             let mut woken = false;
             // Whoever woke the task, the question comes first: a step that is given up loses nothing.
-            poll_fn(|cx| match step.as_mut().poll(cx) {
+            now = poll_fn(|cx| match step.as_mut().poll(cx) {
+                Poll::Ready(now) => Poll::Ready(Some(now)),
                 Poll::Pending if !replace(&mut woken, true) => Poll::Pending,
-                _ => Poll::Ready(()),
+                Poll::Pending => Poll::Ready(None),
             })
             .await;
         }
@@ -408,6 +443,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
             wire,
             origin,
             unflushed: false,
+            turned: false,
         };
         client
             .drive(|smtp| {
@@ -415,8 +451,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
                 Some(upgrade.map(|upgrade| upgrade.complete(now, facts.clone())))
             })
             .await?;
-        client.ready().await?;
-        Ok(client)
+        match client.ready().await {
+            Ok(()) => Ok(client),
+            Err(error) => {
+                client.part().await;
+                Err(error)
+            }
+        }
     }
 }
 

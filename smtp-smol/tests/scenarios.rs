@@ -21,9 +21,9 @@ async fn run(scenario: &Scenario, split: Split, manner: Manner) -> Result<Option
     let (mut stage, server, wire) = Stage::set(scenario, split, manner);
     let stream = Faulty::new(server, Plan::new().at_most(1).pending_first());
     if manner == Manner::Attentive {
-        let mut client = Client::from_stream(stream, stage.attentive(wire));
-        let ready = client.ready().await;
-        perform!(scenario, stage, ready.map(|()| client), await);
+        let client = Client::from_stream(stream, stage.attentive(wire));
+        let client = readied!(client, await);
+        perform!(scenario, stage, client, await);
     } else {
         let client = Client::from_stream(stream, wire);
         let client = secured!(client, async |stream| stage.line.handshake(stream), await);

@@ -79,7 +79,12 @@ impl Client<TcpStream, Session> {
             .unwrap_or(session);
         session.smtp().set_peer(endpoint.peer().at(address));
         let mut client = Self::from_stream(stream, session);
-        client.ready().await?;
-        Ok(client)
+        match client.ready().await {
+            Ok(()) => Ok(client),
+            Err(error) => {
+                client.part().await;
+                Err(error)
+            }
+        }
     }
 }

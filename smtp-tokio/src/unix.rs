@@ -51,8 +51,13 @@ impl Client<UnixStream, Connection> {
             .and_then(|made| made.map_err(Error::connect))
             .map_err(|error| error.with_peer(peer))?;
         let mut client = Self::from_stream(stream, connection);
-        client.ready().await?;
-        Ok(client)
+        match client.ready().await {
+            Ok(()) => Ok(client),
+            Err(error) => {
+                client.part().await;
+                Err(error)
+            }
+        }
     }
 }
 

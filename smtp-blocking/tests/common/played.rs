@@ -43,6 +43,9 @@ pub(crate) fn every_scenario(
         let name = &scenario.name;
         let mut first = None;
         for manner in [Manner::Attentive, Manner::Plain] {
+            if manner == Manner::Plain && RACES.contains(&name.as_str()) {
+                continue;
+            }
             for split in Split::ALL {
                 // Shown if it panics.
                 println!("{name}, {manner:?}, {split:?}");
@@ -79,6 +82,9 @@ pub(crate) fn every_scenario(
         assert!(raced.len() < all / 6, "too many are a race: {raced:?}");
     }
 }
+
+/// Where a stream gives a byte at a time, the text is offered before the reply behind that to DATA is read.
+const RACES: [&str; 1] = ["a_reply_behind_the_354_is_not_the_final_one"];
 
 /// The server of a scenario, and what it leaves behind.
 pub(crate) struct Stage {
@@ -157,7 +163,27 @@ macro_rules! secured {
         let mut client = $client;
         match client.ready()$(.$await)? {
             Err(error) if wants_tls(&error) => client.upgrade($handshake)$(.$await)?,
-            ready => ready.map(|()| client),
+            Err(error) => {
+                // The last word; that it ends in the same failure is known.
+                let _ = client.quit()$(.$await)?;
+                Err(error)
+            }
+            Ok(()) => Ok(client),
+        }
+    }};
+}
+
+/// Makes a client ready, or lets it say its last word; an async one is awaited.
+macro_rules! readied {
+    ($client:expr $(, $await:tt)?) => {{
+        let mut client = $client;
+        match client.ready()$(.$await)? {
+            Ok(()) => Ok(client),
+            Err(error) => {
+                // That it ends in the same failure is known.
+                let _ = client.quit()$(.$await)?;
+                Err(error)
+            }
         }
     }};
 }

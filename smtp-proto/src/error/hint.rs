@@ -77,6 +77,14 @@ impl Error {
             ErrorKind::Authentication(AuthenticationError::Expired { .. }) => {
                 Some("the token may have expired: try again with a new one")
             }
+            ErrorKind::Protocol(ProtocolError::WrongClass)
+                if self.stage() == Stage::Ehlo
+                    && self.reply().is_some_and(|reply| reply.code() == 220) =>
+            {
+                Some(
+                    "the server greets once more where it should answer EHLO: behind STARTTLS there is no second greeting",
+                )
+            }
             ErrorKind::Refused => of_refusal(self.stage(), self.reply()?),
             ErrorKind::Transport(error) => error.hint,
             ErrorKind::Misuse(Misuse::UpgradePending) => {
@@ -98,6 +106,10 @@ pub(crate) fn of_refusal(stage: Stage, reply: &Reply) -> Option<&'static str> {
         (Stage::Rcpt, 550 | 554 | 553) if says(reply, b"relay") => {
             Some("the server relays only for users who logged in")
         }
+        (Stage::Ehlo | Stage::Helo, _) if is_about_the_name(reply) => Some(
+            "the server does not take the name that EHLO gave: set the client's name to this host's full name, or \
+             leave it to the address",
+        ),
         (Stage::Xclient, 550) => Some("the server does not trust this host to speak for others"),
         (Stage::Greeting, 521) => Some("this host takes no mail"),
         (Stage::Greeting, 554) => {
@@ -216,6 +228,16 @@ fn of_need(stage: Stage, need: &Need, place: Option<&Place>) -> Option<&'static 
             Some("it counts only inside TLS, and from a server whose certificate was checked")
         }
         _ => None,
+    }
+}
+
+/// Whether EHLO is refused for the name that it gave; other refusals are about the client or its address.
+fn is_about_the_name(reply: &Reply) -> bool {
+    let words: [&[u8]; 4] = [b"name", b"domain", b"helo", b"ehlo"];
+    match reply.code().as_u16() {
+        501 | 504 | 553 => true,
+        550 | 554 => words.iter().any(|word| says(reply, word)),
+        _ => false,
     }
 }
 

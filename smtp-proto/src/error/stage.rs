@@ -86,6 +86,31 @@ pub enum Wait {
     Session,
 }
 
+impl Stage {
+    /// Whether no mail can have been sent at this stage, since the server was not ready for one.
+    pub(crate) const fn is_before_ready(self) -> bool {
+        match self {
+            Self::Connect
+            | Self::Greeting
+            | Self::Ehlo
+            | Self::Helo
+            | Self::StartTls
+            | Self::TlsHandshake
+            | Self::Xclient
+            | Self::Auth => true,
+            Self::Idle
+            | Self::Mail
+            | Self::Rcpt
+            | Self::Data
+            | Self::Body
+            | Self::EndOfData
+            | Self::Rset
+            | Self::Command
+            | Self::Quit => false,
+        }
+    }
+}
+
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

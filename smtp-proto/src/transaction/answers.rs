@@ -11,6 +11,8 @@ use crate::reply::{Reply, ReplyRef, Severity};
 pub(super) struct Answers {
     /// The refusal of the sender.
     pub(super) sender: Option<Reply>,
+    /// Whether a recipient was accepted all the same.
+    pub(super) without_sender: bool,
     /// How many recipients were asked for, answered, and accepted.
     pub(super) asked: usize,
     pub(super) answered: usize,
@@ -49,10 +51,10 @@ impl Answers {
     }
 
     pub(super) fn handle_mail(&mut self, reply: ReplyRef<'_>) -> Result<(), ProtocolError> {
-        match reply.code().severity() {
-            Severity::Completion => {}
-            Severity::Intermediate => return Err(ProtocolError::WrongClass),
-            Severity::Transient | Severity::Permanent => self.sender = Some(reply.to_reply()),
+        if reply.code().is_refusal() {
+            self.sender = Some(reply.to_reply());
+        } else if !reply.code().completes() {
+            return Err(ProtocolError::WrongClass);
         }
         Ok(())
     }
@@ -66,15 +68,19 @@ impl Answers {
     ) -> Result<(), ProtocolError> {
         let enough = self.accepted > 0 && says_enough(reply);
         self.answered = self.answered.saturating_add(1);
-        match reply.code().severity() {
-            Severity::Intermediate => return Err(ProtocolError::WrongClass),
+        let code = reply.code();
+        match code.severity() {
+            _ if !code.completes() && !code.is_refusal() => return Err(ProtocolError::WrongClass),
             // The answer of all of them is the sender's, even where one is accepted for a sender that is not.
-            _ if self.sender.is_some() => {}
+            _ if self.sender.is_some() => self.without_sender |= code.completes(),
             Severity::Completion => {
                 self.accepted = self.accepted.saturating_add(1);
                 recipient.answer = Answer::Accepted;
             }
             _ if enough && again => recipient.answer = Answer::Deferred(reply.to_reply()),
+            _ if enough || names_the_number(reply) => {
+                recipient.answer = Answer::Known(one_too_many(reply.to_reply()));
+            }
             _ => recipient.answer = Answer::Refused(reply.to_reply()),
         }
         Ok(())
@@ -82,13 +88,11 @@ impl Answers {
 
     /// Takes the reply to a chunk that is not the last.
     pub(super) fn handle_chunk(&mut self, reply: ReplyRef<'_>) -> Result<(), ProtocolError> {
-        match reply.code().severity() {
-            // Nothing is accepted before the last.
-            Severity::Completion => {}
-            Severity::Intermediate => return Err(ProtocolError::WrongClass),
-            Severity::Transient | Severity::Permanent => {
-                self.chunk.get_or_insert_with(|| reply.to_reply());
-            }
+        // If it completes, that says nothing: nothing is accepted before the last.
+        if reply.code().is_refusal() {
+            self.chunk.get_or_insert_with(|| reply.to_reply());
+        } else if !reply.code().completes() {
+            return Err(ProtocolError::WrongClass);
         }
         Ok(())
     }
@@ -101,11 +105,10 @@ impl Answers {
         by_recipient: bool,
         framing: Framing,
     ) -> Result<bool, ProtocolError> {
-        let severity = reply.code().severity();
-        if severity == Severity::Intermediate {
+        let accepted = reply.code().completes();
+        if !accepted && !reply.code().is_refusal() {
             return Err(ProtocolError::WrongClass);
         }
-        let accepted = severity == Severity::Completion;
         // With DATA, a lone dot may be accepted when no recipient was (RFC 2920, section 3.1): it is no mail.
         let lone = framing == Framing::Dot && self.sender.is_none() && self.accepted == 0;
         if accepted && !lone && !self.has_hope() {
@@ -169,7 +172,8 @@ impl Answers {
             // Who knows for whom the server took it.
             (Answer::Refused(_), Some(error)) if self.accepted == 0 => Fate::InDoubt(error.clone()),
             (Answer::Asked | Answer::Accepted, Some(error)) => Fate::InDoubt(error.clone()),
-            (Answer::Deferred(reply) | Answer::Refused(reply), _) => refused(Stage::Rcpt, reply),
+            (Answer::Deferred(reply), _) => one_too_many(reply),
+            (Answer::Refused(reply), _) => refused(Stage::Rcpt, reply),
             (Answer::None, _) => self.rest(failure, false),
             (Answer::Asked | Answer::Accepted, None) => self.rest(failure, offered),
         };
@@ -210,9 +214,24 @@ fn says_enough(reply: ReplyRef<'_>) -> bool {
         .enhanced()
         .map(|enhanced| (enhanced.subject(), enhanced.detail()));
     match (reply.code().as_u16(), enhanced) {
-        (_, Some((5, 3))) => true,
+        _ if names_the_number(reply) => true,
         (452 | 552, enhanced) => !matches!(enhanced, Some((1 | 2, _))),
         _ => false,
+    }
+}
+
+/// Whether the enhanced code is that for too many recipients.
+fn names_the_number(reply: ReplyRef<'_>) -> bool {
+    (reply.enhanced()).is_some_and(|enhanced| (enhanced.subject(), enhanced.detail()) == (5, 3))
+}
+
+/// The fate of a recipient who was one too many: it may be tried again, whatever the first digit says (RFC 5321, section
+/// 4.5.3.1.10).
+fn one_too_many(reply: Reply) -> Fate {
+    if reply.is_permanent() {
+        Fate::NotSent(Error::new(Stage::Rcpt, ErrorKind::TooManyRecipients).with_reply(reply))
+    } else {
+        refused(Stage::Rcpt, reply)
     }
 }
 

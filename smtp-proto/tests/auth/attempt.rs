@@ -76,6 +76,8 @@ pub(crate) fn xoauth2() -> Credentials {
     Credentials::xoauth2("alice", CANARY).unwrap()
 }
 
+/// The last word to a server that understands.
+pub(crate) const QUIT: &str = "QUIT\r\n";
 pub(crate) const PLAIN: &str = "AUTH PLAIN AGFsaWNlAHR3ZWV0eS1hbmQtc3lsdmVzdGVy\r\n";
 pub(crate) const USER: &str = "YWxpY2U=\r\n";
 pub(crate) const PASSWORD: &str = "dHdlZXR5LWFuZC1zeWx2ZXN0ZXI=\r\n";

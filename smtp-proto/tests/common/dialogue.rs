@@ -29,6 +29,10 @@ pub(crate) struct Transaction {
     by_recipient: bool,
     /// Whether the server accepted what it had refused.
     contradicted: bool,
+    /// Whether it ended with a dot.
+    by_dot: bool,
+    /// Whether RSET was accepted behind it.
+    reset: bool,
 }
 
 /// A whole reply.
@@ -58,7 +62,8 @@ impl Dialogue {
             heard,
             desynchronized: false,
         };
-        replies.next(0, &[2, 4, 5]);
+        // The greeting.
+        replies.any(0);
         let lmtp = offered.starts_with(b"LHLO");
         let mut at = 0;
         while let Some(len) = line_len(&offered[at..]) {
@@ -84,6 +89,7 @@ impl Dialogue {
                     break;
                 };
                 at += len;
+                open.by_dot = true;
                 open.end(&mut replies, at, lmtp, len == 3);
             } else if let Some((size, last)) = chunk(&line) {
                 let open = dialogue.transactions.last_mut().expect("MAIL before BDAT");
@@ -98,8 +104,25 @@ impl Dialogue {
                     open.chunk = open.chunk.take().or(refusal);
                 }
             } else {
-                let kinds: &[u16] = if line == "RSET" { &[2] } else { &[2, 4, 5] };
-                replies.next(at, kinds);
+                let said = if line == "RSET" {
+                    replies.next(at, &[2, 4, 5])
+                } else {
+                    replies.of_class(at, &[2, 4, 5])
+                };
+                // To a server that may hold a transaction open, and does not close it, nothing more can be said.
+                let may_be_open = dialogue
+                    .transactions
+                    .last()
+                    .is_some_and(Transaction::may_be_open);
+                if line == "RSET" && may_be_open && said.as_ref().is_none_or(Said::is_refusal) {
+                    replies.desynchronized = true;
+                }
+                if line == "RSET"
+                    && said.is_some_and(|said| !said.is_refusal())
+                    && let Some(last) = dialogue.transactions.last_mut()
+                {
+                    last.reset = true;
+                }
             }
         }
         dialogue
@@ -163,6 +186,17 @@ impl Transaction {
             }
             self.verdicts.push(said);
         }
+    }
+
+    /// Whether the server may still hold it open (RFC 5321, section 4.1.1.4; RFC 3030, section 2).
+    fn may_be_open(&self) -> bool {
+        let refused = self.mail.as_ref().is_none_or(Said::is_refusal)
+            && !self
+                .recipients
+                .iter()
+                .any(|(_, said)| said.as_ref().is_some_and(|said| !said.is_refusal()));
+        let taken = self.verdicts.iter().any(|said| !said.is_refusal());
+        !(self.reset || refused || taken || (self.by_dot && self.ended))
     }
 
     fn asked(&self, recipient: &str) -> bool {
@@ -304,9 +338,22 @@ struct Replies<'a> {
 impl Replies<'_> {
     /// The reply to the command that ends at `end`, if it came, whole, well-formed, in turn and of one of these kinds.
     fn next(&mut self, end: usize, kinds: &[u16]) -> Option<Said> {
+        // Of the first digit's meaning some codes have one of their own.
+        let fits = |code: u16| match code {
+            211 | 214 | 220 | 221 | 235 => false,
+            300..=399 => (350..=359).contains(&code) && kinds.contains(&3),
+            _ => kinds.contains(&(code / 100)),
+        };
+        let said = self.any(end).filter(|said| fits(said.code));
+        self.desynchronized |= said.is_none();
+        said
+    }
+
+    /// The same, whatever the code means beside its first digit.
+    fn of_class(&mut self, end: usize, classes: &[u16]) -> Option<Said> {
         let said = self
             .any(end)
-            .filter(|said| kinds.contains(&(said.code / 100)));
+            .filter(|said| classes.contains(&(said.code / 100)));
         self.desynchronized |= said.is_none();
         said
     }

@@ -1,7 +1,15 @@
 //! The invariants, each one a function that every script, property and fuzz target can call.
 
-use smtp_proto::{Fate, Outcome, Security};
+use smtp_proto::{Error, ErrorKind, Fate, Outcome, Security};
 use smtp_test::{Log, StoredMail};
+
+/// What a connection failed by, whatever that is to the message that is told of it.
+pub(crate) fn cause(error: &Error) -> &Error {
+    match error.kind() {
+        ErrorKind::Earlier(error) => error,
+        _ => error,
+    }
+}
 
 /// I6: under a policy that demands TLS, nothing of worth leaves in clear.
 pub(crate) fn check_clear_text(clear: &[u8]) {

@@ -3,7 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use smtp_proto::{Config, Connection, Error, Event, MessageId, Outcome, Time, TlsFacts};
+use smtp_proto::{
+    Config, Connection, Error, Event, MessageId, Outcome, Time, TlsFacts, Transmit, Wire,
+};
 use smtp_test::{Output, Peer};
 
 /// A connection under test, its peer, and the bytes between them.
@@ -153,7 +155,7 @@ impl<P: Peer> Pair<P> {
 
     /// Sends a part of what is offered; returns whether there was anything.
     pub(crate) fn write_some(&mut self, at_most: usize) -> bool {
-        let Some(transmit) = self.connection.poll_transmit(self.now) else {
+        let Some(transmit) = transmit(&mut self.connection, self.now) else {
             return false;
         };
         let mut bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
@@ -316,6 +318,14 @@ impl<P: Peer> Pair<P> {
         }
         true
     }
+}
+
+/// What a connection sends when all that has come has been read.
+pub(crate) fn transmit<W: Wire>(wire: &mut W, now: Time) -> Option<Transmit<'_>> {
+    if wire.poll_transmit(now).is_none() && wire.poll_timeout() == Some(now) {
+        wire.handle_timeout(now);
+    }
+    wire.poll_transmit(now)
 }
 
 /// The facts of a pretended TLS connection.

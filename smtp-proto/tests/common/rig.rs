@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use smtp_proto::{Config, Connection, Error, Time};
 
-use super::pair::facts;
+use super::pair::{facts, transmit};
 
 /// A connection in the hands of a test.
 pub(crate) struct Rig {
@@ -30,7 +30,7 @@ impl Rig {
     /// Takes all that the connection has to say.
     pub(crate) fn listen(&mut self) -> String {
         let before = self.sent.len();
-        while let Some(transmit) = self.connection.poll_transmit(self.now) {
+        while let Some(transmit) = transmit(&mut self.connection, self.now) {
             self.sent.extend(transmit.iter().flatten());
             let count = transmit.len();
             self.connection.handle_sent(self.now, count);

@@ -7,7 +7,7 @@ use smtp_proto::{Config, ConfigBuilder, Error, Fate, Outcome, Pipelining, Protoc
 use smtp_test::{Action, Machine, Stage};
 
 use super::dialogue::Dialogue;
-use super::invariants::{check_commands, check_fates};
+use super::invariants::{cause, check_commands, check_fates};
 use super::pair::{Cut, Pair};
 
 /// How mails are sent.
@@ -141,7 +141,7 @@ impl Mode {
             for delivery in outcome.deliveries() {
                 if let Fate::NotSent(error) | Fate::InDoubt(error) = delivery.fate() {
                     let failure = end.as_ref().expect_err("a failure that has no end");
-                    assert_eq!(error.to_string(), failure.to_string(), "{context:?}");
+                    assert_eq!(cause(error).to_string(), failure.to_string(), "{context:?}");
                 }
             }
         }

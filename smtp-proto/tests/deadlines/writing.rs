@@ -21,10 +21,7 @@ fn at_text(octets: usize) -> (Rig, smtp_proto::MessageId) {
 
 /// Takes so many octets of what is offered.
 fn take(rig: &mut Rig, octets: usize) -> usize {
-    let offered = rig
-        .connection
-        .poll_transmit(rig.now)
-        .map_or(0, |transmit| transmit.len());
+    let offered = transmit(&mut rig.connection, rig.now).map_or(0, |transmit| transmit.len());
     let count = offered.min(octets);
     rig.connection.handle_sent(rig.now, count);
     count
@@ -152,16 +149,31 @@ fn the_session_has_its_limit_while_nothing_is_under_way() {
 }
 
 #[test]
-fn without_a_limit_for_the_session_an_idle_connection_waits_for_nothing() {
+fn v29_a_session_has_two_hours_and_one_more_for_each_mail_by_default() {
+    const HOUR: u64 = 3600;
     let mut rig = Rig::new(builder(Security::Cleartext).build().unwrap());
     rig.listen();
     rig.ask("220 mx.test\r\n");
     rig.ask("250 mx.test\r\n");
     assert!(rig.connection.is_idle());
-    assert_eq!(rig.connection.poll_timeout(), None);
-    rig.wait(secs(1_000_000));
+    assert_eq!(rig.connection.poll_timeout(), Some(at(2 * HOUR)));
+    let mail = Mail::new("a@x.test", ["b@x.test"], "hello\r\n").unwrap();
+    let id = rig.connection.submit(mail);
+    rig.listen();
+    for reply in ["250 ok", "250 ok", "354 go ahead", "250 taken"] {
+        rig.ask(format!("{reply}\r\n"));
+    }
+    assert!(
+        rig.connection
+            .poll_outcome(id)
+            .unwrap()
+            .unwrap()
+            .is_accepted()
+    );
+    assert_eq!(rig.connection.poll_timeout(), Some(at(3 * HOUR)));
+    rig.now = at(3 * HOUR);
     rig.tick();
-    assert!(rig.connection.poll_ready().unwrap().is_ok());
+    check_timeout(&rig.failure(), Stage::Idle, Wait::Session);
 }
 
 #[test]

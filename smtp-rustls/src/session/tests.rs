@@ -82,6 +82,8 @@ fn drive(session: &mut Session, server: &mut TlsPeer<Machine>) -> usize {
         }
         match server.poll_output() {
             Some(Output::Write(bytes)) => session.handle_input(NOW, &bytes),
+            // What is held back until all that has come is read.
+            _ if session.poll_timeout() == Some(NOW) => session.handle_timeout(NOW),
             _ => return most,
         }
     }

@@ -13,7 +13,7 @@ use std::io;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ED25519};
-use smtp_rustls::proto::{Connection, Error, Mail, Outcome, Time, TransportError, Wire};
+use smtp_rustls::proto::{Connection, Error, Mail, Outcome, Time, Transmit, TransportError, Wire};
 use smtp_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use smtp_rustls::rustls::server::ServerConfig;
 use smtp_rustls::rustls::sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey};
@@ -109,7 +109,7 @@ impl<P: Peer> Wiring<P> {
     /// Moves everything that the client offers.
     pub(crate) fn write(&mut self) -> bool {
         let mut wrote = false;
-        while let Some(transmit) = self.session.poll_transmit(NOW) {
+        while let Some(transmit) = transmit(&mut self.session) {
             assert!(!transmit.is_empty(), "an offer of nothing");
             self.longest = self.longest.max(transmit.len());
             let mut bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
@@ -263,3 +263,11 @@ pub(crate) fn mail(text: impl Into<Vec<u8>>) -> Mail {
 pub(crate) const HELLO: &str = "From: a@example.org\r\nSubject: hello\r\n\r\nhello\r\n";
 
 pub(crate) const NOW: Time = Time::ORIGIN;
+
+/// What a session sends when all that has come has been read.
+pub(crate) fn transmit(session: &mut Session) -> Option<Transmit<'_>> {
+    if session.poll_transmit(NOW).is_none() && session.poll_timeout() == Some(NOW) {
+        session.handle_timeout(NOW);
+    }
+    session.poll_transmit(NOW)
+}
