@@ -100,5 +100,6 @@ pub use crate::stream::Stream;
 
 /// The examples of the README, to be compiled and run.
 #[cfg(all(doctest, feature = "rustls"))]
+#[doc = include_str!("../README.md")]
 #[doc = include_str!("../../README.md")]
 struct Readme;

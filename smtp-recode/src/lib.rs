@@ -79,3 +79,8 @@ pub fn seven_bit(text: &Bytes) -> Result<Bytes, RecodeError> {
         )),
     }
 }
+
+/// The example of the README, to be compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -103,3 +103,8 @@ pub use smtp_rustls as tls;
 
 pub use crate::batch::{Batch, Mails};
 pub use crate::client::Client;
+
+/// The example of the README, to be compiled.
+#[cfg(all(doctest, feature = "rustls"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

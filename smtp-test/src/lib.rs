@@ -121,3 +121,8 @@ pub use serve::serve;
 pub use server::Server;
 pub use tls::{Defect, Tls};
 pub use tls_peer::TlsPeer;
+
+/// The example of the README, to be compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

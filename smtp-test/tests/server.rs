@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
-use smtp_test::{Action, Config, Defect, Machine, Rule, Server, Stage, Tls};
+use smtp_test::{Action, Config, Defect, Rule, Server, Stage, Tls};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -358,6 +358,7 @@ fn a_unix_socket_serves_lmtp_and_is_gone_at_the_end() {
 #[cfg(unix)]
 #[test]
 fn peers_are_served_on_a_unix_socket_too() {
+    use smtp_test::Machine;
     use std::os::unix::net::UnixStream;
 
     let path = std::env::temp_dir().join(format!("smtp-test-peers-{}.sock", std::process::id()));
