@@ -7,7 +7,9 @@ mod common;
 mod reference;
 
 mod auth;
+mod batches;
 mod body_transparency;
+mod cost;
 mod cuts;
 mod deadlines;
 mod desync;
@@ -19,6 +21,7 @@ mod origin;
 mod outcomes;
 mod outcomes_ahead;
 mod parameters;
+mod pending;
 mod refused_chunk;
 mod sasl_mechanisms;
 mod sasl_selection;

@@ -1,0 +1,161 @@
+//! What is unanswered, and what a failure leaves: bounds that no driver sees but one that cannot read while it writes.
+
+use std::sync::Arc;
+
+use crate::common::rig::{Rig, ehlo};
+use bytes::Bytes;
+use smtp_proto::{Config, ConfigBuilder, Mail, Pipelining, Protocol, Security, Window};
+
+const HEADER: &str = "From: <a@x.test>\r\nDate: Mon, 30 Nov 2026 12:00:00 +0000\r\n\r\n";
+
+fn config(set: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Config {
+    let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
+    set(config).build().unwrap()
+}
+
+fn count(sent: &str, verb: &str) -> usize {
+    sent.lines().filter(|line| line.starts_with(verb)).count()
+}
+
+#[test]
+fn v25_no_more_chunks_are_unanswered_than_replies_fit_in_the_window() {
+    // Four lines of 512 bytes.
+    let window = Window::new(2048, 1000);
+    let config = config(|config| {
+        let config = config.pipelining(Pipelining::Envelope);
+        config.window(window).chunk_size(10)
+    });
+    let mut rig = Rig::new(config);
+    let text = format!("{HEADER}{}", "a line\r\n".repeat(40));
+    let mail = Mail::new("a@x.test", ["b@x.test"], text.clone()).unwrap();
+    let id = rig.connection.submit(mail);
+    rig.listen();
+    rig.ask("220 mx.test\r\n");
+    let mut sent = rig.ask(ehlo("PIPELINING,CHUNKING"));
+    assert_eq!(sent.matches("BDAT ").count(), 0);
+    sent = rig.ask("250 ok\r\n250 ok\r\n");
+    let chunks = text.len().div_ceil(10);
+    let mut out = sent.matches("BDAT ").count();
+    assert_eq!(out, 4);
+    let mut answered = 0;
+    while out < chunks {
+        sent = rig.ask("250 ok\r\n");
+        answered += 1;
+        out += sent.matches("BDAT ").count();
+        assert!(out - answered <= 4, "{} are unanswered", out - answered);
+        assert!(out - answered > 0, "nothing is sent");
+        assert!(
+            out == chunks || out - answered >= 2,
+            "the window is not used"
+        );
+    }
+    rig.say("250 ok\r\n".repeat(out - answered));
+    let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();
+    assert!(outcome.is_accepted(), "{outcome:?}");
+}
+
+#[test]
+fn v25_each_reply_of_lmtp_gives_back_its_part_of_the_window() {
+    const RECIPIENTS: usize = 8;
+    const WINDOW: usize = 10;
+    let config = config(|config| {
+        let config = config.protocol(Protocol::Lmtp);
+        let config = config.pipelining(Pipelining::Transactions);
+        config.window(Window::new(65_536, WINDOW))
+    });
+    let mut rig = Rig::new(config);
+    let ids: Vec<_> = (0..2)
+        .map(|number| {
+            let to = (0..RECIPIENTS).map(|index| format!("r{index}@x.test"));
+            let mail = Mail::new(
+                format!("m{number}@x.test"),
+                to,
+                format!("{HEADER}hello\r\n"),
+            );
+            rig.connection.submit(mail.unwrap())
+        })
+        .collect();
+    rig.listen();
+    rig.ask("220 mx.test\r\n");
+    let sent = rig.ask(ehlo("PIPELINING"));
+    assert_eq!(count(&sent, "RCPT"), RECIPIENTS);
+    let envelope = sent.lines().count();
+    let more = rig.ask("250 ok\r\n".repeat(envelope.min(RECIPIENTS + 1)));
+    assert_eq!(count(&sent, "DATA") + count(&more, "DATA"), 1);
+    let sent = rig.ask("354 go\r\n");
+    let (_, behind) = sent
+        .split_once("\r\n.\r\n")
+        .expect("the end of the content");
+    let mut unanswered = RECIPIENTS + behind.lines().count();
+    assert!(unanswered <= WINDOW, "{unanswered} are unanswered");
+    let mut commands = behind.to_owned();
+    for left in (0..RECIPIENTS).rev() {
+        let sent = rig.ask("250 taken\r\n");
+        unanswered = unanswered - 1 + sent.lines().count();
+        commands += &sent;
+        assert!(
+            unanswered <= WINDOW,
+            "{left} left: {unanswered} are unanswered"
+        );
+        // When half of the window is free, it is used.
+        let more = count(&commands, "RCPT") == RECIPIENTS;
+        assert!(
+            more || unanswered >= WINDOW / 2,
+            "{left} left: {unanswered} are unanswered"
+        );
+    }
+    let outcome = rig.connection.poll_outcome(ids[0]).unwrap().unwrap();
+    assert!(outcome.is_accepted(), "{outcome:?}");
+    assert_eq!(outcome.deliveries().len(), RECIPIENTS);
+}
+
+#[test]
+fn v30_a_connection_that_has_failed_holds_nothing_of_what_was_to_be_sent() {
+    struct Owner(#[expect(dead_code, reason = "counted")] Arc<()>, Vec<u8>);
+    impl AsRef<[u8]> for Owner {
+        fn as_ref(&self) -> &[u8] {
+            &self.1
+        }
+    }
+
+    type Failure = fn(&mut Rig);
+    let failures: [Failure; 4] = [
+        |rig| rig.connection.handle_eof(rig.now),
+        |rig| rig.say("250 nobody asked\r\n"),
+        |rig| {
+            let error = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+            rig.connection.handle_read_error(rig.now, error.into());
+        },
+        |rig| {
+            rig.wait(std::time::Duration::from_secs(24 * 3600));
+            rig.tick();
+        },
+    ];
+    for fail in failures {
+        let mut rig = Rig::new(config(|config| config));
+        let owned = Arc::new(());
+        let text = format!("{HEADER}{}", "a line\r\n".repeat(4000)).into_bytes();
+        let text = Bytes::from_owner(Owner(Arc::clone(&owned), text));
+        let id = rig
+            .connection
+            .submit(Mail::new("a@x.test", ["b@x.test"], text).unwrap());
+        rig.listen();
+        rig.ask("220 mx.test\r\n");
+        rig.ask(ehlo("PIPELINING"));
+        rig.say("250 ok\r\n250 ok\r\n354 go\r\n");
+        let offered = rig.connection.poll_transmit(rig.now).expect("the content");
+        assert!(offered.len() > 1000);
+        rig.connection.handle_sent(rig.now, 100);
+        assert!(Arc::strong_count(&owned) > 1);
+        fail(&mut rig);
+        let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();
+        assert!(!outcome.is_accepted());
+        assert!(rig.connection.poll_transmit(rig.now).is_none());
+        drop(outcome);
+        assert_eq!(
+            Arc::strong_count(&owned),
+            1,
+            "the connection still holds it"
+        );
+    }
+}
