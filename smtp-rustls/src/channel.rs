@@ -213,10 +213,6 @@ impl Channel {
 
     pub(crate) fn handle_sent(&mut self, connection: &mut Connection, now: Time, count: usize) {
         self.sent = self.sent.saturating_add(count).min(self.out.len());
-        if connection.is_over() {
-            // It offers nothing any more, so nothing is to be acknowledged.
-            self.encrypted.clear();
-        }
         while let Some(record) = self.encrypted.front()
             && record.end <= self.sent
         {
@@ -380,7 +376,7 @@ impl Channel {
 
     /// Encrypts what the connection offers: behind what rustls has in line, so that both go out as one.
     fn encrypt(&mut self, connection: &mut Connection, now: Time) {
-        if !self.encrypted.is_empty() || self.sending != Sending::Anything {
+        if !self.encrypted.is_empty() {
             return;
         }
         self.collect();

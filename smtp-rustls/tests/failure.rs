@@ -211,6 +211,103 @@ fn a_final_reply_to_what_has_not_been_sent_is_not_believed() {
     );
 }
 
+/// I4, I7: what counts as sent is what the transport has taken whole.
+#[test]
+fn a_record_that_is_not_written_whole_has_not_been_sent() {
+    for tls in [Tls::new().only_tls12(), Tls::new().only_tls13()] {
+        for len in [100, 40_000] {
+            let log = Log::new();
+            // 250 comes right behind 354, before the text is there.
+            let eager = Action::normal().then("250 taken already\r\n");
+            let config = Config::new()
+                .tls(tls.clone())
+                .implicit_tls()
+                .on(smtp_test::Stage::Data, eager);
+            let mut wiring = Wiring::new(session(implicit(&tls)), &config, &tls, &log);
+            wiring.ready().unwrap();
+            let id = wiring.session.smtp().submit(mail(body(len)));
+            wiring.write();
+            assert_eq!(log.session().commands().last().unwrap(), "DATA");
+            let offer = loop {
+                let Some(Output::Write(bytes)) = wiring.server.poll_output() else {
+                    panic!("354 comes");
+                };
+                wiring.session.handle_input(NOW, &bytes);
+                if let Some(transmit) = wiring.session.poll_transmit(NOW) {
+                    break transmit.len();
+                }
+            };
+            assert!(offer > len, "all is offered");
+            for count in [1, offer - 2] {
+                wiring.session.handle_sent(NOW, count);
+            }
+            while let Some(Output::Write(bytes)) = wiring.server.poll_output() {
+                wiring.session.handle_input(NOW, &bytes);
+            }
+            let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
+            assert!(log.mails().is_empty());
+            assert!(!outcome.is_accepted(), "nobody has it");
+        }
+    }
+}
+
+#[test]
+fn behind_its_own_end_a_session_hears_nothing_and_says_nothing() {
+    type End = fn(&mut Wiring);
+    let ends: [End; 3] = [
+        |wiring| {
+            wiring.ready().unwrap();
+            wiring.session.smtp().quit();
+            wiring.drive(Connection::poll_ended).unwrap().unwrap();
+            assert!(wiring.write(), "close_notify");
+        },
+        |wiring| {
+            wiring.ready().unwrap();
+            let id = wiring.session.smtp().submit(mail(body(1 << 20)));
+            while wiring.session.poll_transmit(NOW).unwrap().len() < 60_000 {
+                wiring.write = 100;
+                let transmit = wiring.session.poll_transmit(NOW).unwrap();
+                let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
+                wiring.session.handle_sent(NOW, bytes.len());
+                wiring.server.handle_input(&bytes);
+                while wiring.read() {}
+            }
+            wiring.session.smtp().abandon(id);
+            assert!(wiring.write(), "what was begun, and close_notify");
+        },
+        |wiring| {
+            wiring.ready().unwrap();
+            wiring.session.handle_eof(NOW);
+            assert!(wiring.write(), "close_notify");
+        },
+    ];
+    for end in ends {
+        for garbage in [&[0; 64][..], &[255; 64], &[23, 3, 3, 0, 32], &[23; 200]] {
+            let mut wiring = wiring(true, &Tls::new(), &Log::new());
+            end(&mut wiring);
+            let told = format!("{:?}", wiring.session.smtp().poll_ready());
+            wiring.session.handle_input(NOW, garbage);
+            assert!(wiring.session.poll_transmit(NOW).is_none(), "{garbage:?}");
+            assert_eq!(wiring.session.poll_timeout(), None);
+            assert_eq!(format!("{:?}", wiring.session.smtp().poll_ready()), told);
+        }
+    }
+}
+
+#[test]
+fn while_an_alert_waits_to_be_sent_nothing_is_heard() {
+    let (mut wiring, _) = failing();
+    let alert = wiring.session.poll_transmit(NOW).unwrap().len();
+    let until = wiring.session.poll_timeout();
+    let later = NOW + Duration::from_secs(4);
+    wiring.session.handle_input(later, &[255; 64]);
+    assert_eq!(wiring.session.poll_timeout(), until);
+    assert_eq!(wiring.session.poll_transmit(later).unwrap().len(), alert);
+    wiring.session.handle_sent(later, alert);
+    assert!(is_expiry(&failure(&mut wiring).unwrap()));
+    assert!(wiring.session.poll_transmit(later).is_none());
+}
+
 #[test]
 fn a_big_body_goes_out_through_a_small_buffer() {
     let tls = Tls::new();

@@ -182,6 +182,54 @@ fn v08_a_cut_record_and_an_end_between_records_are_told_apart() {
 }
 
 #[test]
+fn v08_a_close_notify_ends_the_connection_whatever_comes_behind_it() {
+    for tls in versions() {
+        for behind in [&b""[..], &[0; 64], &[23, 3, 3, 0, 32], b"250 OK\r\n"] {
+            let log = Log::new();
+            let config = Config::new()
+                .tls(tls.0.clone())
+                .implicit_tls()
+                .on(smtp_test::Stage::EndOfData, Action::normal().then_close());
+            let endpoint = Endpoint::implicit("localhost").tls(tls.1.clone());
+            let mut wiring = Wiring::new(session(endpoint), &config, &tls.0, &log);
+            wiring.ready().unwrap();
+            let id = wiring.session.smtp().submit(mail(HELLO));
+            let next = wiring.session.smtp().submit(mail(HELLO));
+            // The last that the server writes is `close_notify`. The end of the stream does not come.
+            let mut last = Vec::new();
+            loop {
+                wiring.write();
+                match smtp_test::Peer::poll_output(&mut wiring.server) {
+                    Some(smtp_test::Output::Write(bytes)) => {
+                        wiring.session.handle_input(NOW, &last);
+                        last = bytes;
+                    }
+                    Some(smtp_test::Output::Close) => break,
+                    None => {
+                        wiring.session.handle_input(NOW, &last);
+                        last.clear();
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            wiring
+                .session
+                .handle_input(NOW, &[&last[..], behind].concat());
+            let mut outcome = |id| wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
+            assert!(outcome(id).is_accepted());
+            assert!(outcome(next).deliveries()[0].fate().is_safe_to_retry());
+            let error = wiring.session.smtp().poll_ready().unwrap().unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Closed), "{error}");
+            // An end is answered by an end, and that is the last.
+            assert!(wiring.write());
+            wiring.session.handle_input(NOW, behind);
+            wiring.session.handle_eof(NOW);
+            assert!(wiring.session.poll_transmit(NOW).is_none());
+        }
+    }
+}
+
+#[test]
 fn v08_an_accepted_mail_stays_accepted_whatever_comes_behind_its_reply() {
     let tls = Tls::new();
     for action in [
