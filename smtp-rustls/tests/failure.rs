@@ -409,6 +409,18 @@ fn after_a_write_error_the_servers_reason_is_still_heard() {
 }
 
 #[test]
+fn after_a_read_error_nothing_more_is_offered() {
+    let mut wiring = wiring(true, &Tls::new(), &Log::new());
+    wiring.ready().unwrap();
+    let id = wiring.session.smtp().submit(mail(HELLO));
+    assert!(wiring.session.poll_transmit(NOW).is_some());
+    wiring.session.handle_read_error(NOW, broken_pipe());
+    assert!(wiring.session.poll_transmit(NOW).is_none());
+    let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
+    assert!(outcome.deliveries()[0].fate().is_safe_to_retry());
+}
+
+#[test]
 fn a_session_that_ends_says_so_once() {
     let tls = Tls::new();
     let log = Log::new();
