@@ -304,6 +304,8 @@ pub enum FaultReason {
     HeaderEightBit,
     /// A byte over 127 in the header section that is no part of UTF-8 (RFC 6532, section 3).
     HeaderNotUtf8,
+    /// A byte above 127 before the header section, most likely of a byte order mark (U+FEFF).
+    ByteOrderMark,
     /// The first byte of content that begins with no header field (RFC 5322, section 3.5).
     NoHeader,
     /// The end of a header section that has no field `From` (RFC 5322, section 3.6).
@@ -325,6 +327,7 @@ impl fmt::Display for FaultReason {
             Self::EightBit => "8-bit octet in a 7-bit body",
             Self::HeaderEightBit => "8-bit octet in a 7-bit header",
             Self::HeaderNotUtf8 => "byte that is not UTF-8 in a header field",
+            Self::ByteOrderMark => "byte order mark before the header section",
             Self::NoHeader => "no header section",
             Self::NoFrom => "no From field in the header section",
             Self::NotAField => "line in the header section that is no field",
@@ -356,6 +359,9 @@ pub(crate) fn section_fault(body: &[u8]) -> Option<Fault> {
             Some(b' ' | b'\t') if start > 0 => {}
             Some(_) => match header::field_name(line) {
                 Some(name) => has_from |= name.eq_ignore_ascii_case(header::FROM),
+                None if start == 0 && line.first().is_some_and(|byte| *byte > 127) => {
+                    return fault(0, FaultReason::ByteOrderMark);
+                }
                 None if start == 0 => return fault(0, FaultReason::NoHeader),
                 None => return fault(start, FaultReason::NotAField),
             },

@@ -164,6 +164,9 @@ impl Section {
     /// What becomes of it at a line that is no field, of which this byte is.
     fn no_field(&self, byte: u8) -> Result<Option<Place>, Fault> {
         match (self.rules.required, self.line) {
+            (true, 0) if self.offset == 0 && byte > 127 => {
+                Err(fault(0, FaultReason::ByteOrderMark))
+            }
             (true, 0) => Err(fault(0, FaultReason::NoHeader)),
             (true, line) => Err(fault(line, FaultReason::NotAField)),
             (false, 0) => Ok(None),
@@ -348,7 +351,9 @@ mod tests {
                 "From a@x.test Mon Jan  1\r\nFrom: a\r\n",
                 Some((0, F::NoHeader)),
             ),
-            ("\u{feff}From: a\r\n\r\n", Some((0, F::NoHeader))),
+            ("\u{feff}From: a\r\n\r\n", Some((0, F::ByteOrderMark))),
+            ("\u{feff}", Some((0, F::ByteOrderMark))),
+            ("F\u{feff}rom: a\r\n\r\n", Some((0, F::NoHeader))),
             ("Subject: a", Some((10, F::NoFrom))),
             ("Subject: a\r\n\r\nFrom: a\r\n", Some((12, F::NoFrom))),
             ("Subject:\r\n From: a\r\n", Some((20, F::NoFrom))),

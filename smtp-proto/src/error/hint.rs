@@ -131,6 +131,7 @@ pub(crate) fn of_fault(fault: Fault) -> Option<&'static str> {
         {
             Some(BYTE_ORDER_MARK)
         }
+        FaultReason::ByteOrderMark => Some(BYTE_ORDER_MARK),
         FaultReason::BareCr | FaultReason::BareLf => {
             Some("send the text with CRLF line ends, or ask for line ends to be converted")
         }
