@@ -15,8 +15,16 @@ use crate::{Connection, Time, TransportError};
 /// | [`handle_input`](Self::handle_input) | these bytes came in |
 /// | [`handle_eof`](Self::handle_eof) | the peer closed its side |
 /// | [`poll_timeout`](Self::poll_timeout) | until when to wait, at most |
-/// | [`handle_timeout`](Self::handle_timeout) | that time has come |
+/// | [`handle_timeout`](Self::handle_timeout) | that time has come, and a read that did not wait found nothing |
 /// | [`handle_read_error`](Self::handle_read_error), [`handle_write_error`](Self::handle_write_error) | the transport failed |
+///
+/// A time that has come means: read once without waiting, and call `handle_timeout` only if nothing was there. So what has
+/// arrived is never late, however long the driver was kept from running.
+///
+/// The machine asks for the same read before it speaks after a silence. While no reply is due and something is to be sent,
+/// `poll_transmit` gives nothing and `poll_timeout` names the present: a reply that had come before would answer a command
+/// that it does not belong to. After `handle_timeout`, `poll_transmit` gives what was held back, if it is called with the
+/// same time or soon after.
 pub trait Wire {
     /// Takes in bytes that the peer sent; all of them, however they are cut.
     fn handle_input(&mut self, now: Time, input: &[u8]);
@@ -27,7 +35,8 @@ pub trait Wire {
     /// Takes note that the first `count` bytes of the last offer went out.
     fn handle_sent(&mut self, now: Time, count: usize);
 
-    /// Takes note that time has passed; does nothing before the time that [`poll_timeout`](Self::poll_timeout) named.
+    /// Takes note that time has passed and nothing came; does nothing before the time that
+    /// [`poll_timeout`](Self::poll_timeout) named.
     fn handle_timeout(&mut self, now: Time);
 
     /// Takes note that reading failed.
@@ -39,7 +48,7 @@ pub trait Wire {
     /// What to send now: offered again until [`handle_sent`](Self::handle_sent) acknowledges it.
     fn poll_transmit(&mut self, now: Time) -> Option<Transmit<'_>>;
 
-    /// Until when the driver may wait for bytes.
+    /// Until when the driver may wait for bytes: if that time has come, it reads what is there and does not wait.
     fn poll_timeout(&self) -> Option<Time>;
 
     /// The protocol machine inside, to be told and asked.
