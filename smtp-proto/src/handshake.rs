@@ -137,15 +137,16 @@ impl State {
         Self::ExpectQuit
     }
 
-    /// What a failure in this state is due to: if this side had cancelled the login, to its reason, however that ended.
+    /// What a failure in this state is due to: if this side had cancelled the login, to its reason, however that ended. A
+    /// mistake of the driver's is one anyway.
     pub(crate) fn cause_of(&self, error: Error) -> Error {
         match self {
             Self::ExpectAuth(Login {
                 cancelled: Some(failure),
                 ..
-            }) => error.because(ErrorKind::Authentication(AuthenticationError::Exchange(
-                *failure,
-            ))),
+            }) if !matches!(error.kind(), ErrorKind::Misuse(_)) => error.because(
+                ErrorKind::Authentication(AuthenticationError::Exchange(*failure)),
+            ),
             _ => error,
         }
     }

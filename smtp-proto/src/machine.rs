@@ -480,7 +480,7 @@ impl Core {
             Err(error) => Some(error.of_another()),
             Ok(State::Ended) => Some(self.ended()),
             Ok(_) if self.quit_wanted => Some(self.ended()),
-            Ok(_) => self.broken.as_ref().map(|(error, _)| error.clone()),
+            Ok(_) => self.broken.as_ref().map(|(error, _)| error.of_another()),
         }
     }
 
@@ -510,10 +510,11 @@ impl Core {
 
     /// The answer to a question for what is not in line: it was not taken, or nobody handed it over.
     pub(crate) fn unknown(&self) -> Error {
-        match (self.refusal(), &self.state) {
-            (_, Err(error)) => error.clone(),
-            (Some(error), _) => error,
-            (None, Ok(state)) => Error::misuse(state.stage(), Misuse::UnknownId),
+        match (self.refusal(), &self.state, &self.broken) {
+            (_, Err(error), _) => error.clone(),
+            (Some(_), Ok(_), Some((error, _))) if !self.quit_wanted => error.clone(),
+            (Some(error), ..) => error,
+            (None, Ok(state), _) => Error::misuse(state.stage(), Misuse::UnknownId),
         }
     }
 

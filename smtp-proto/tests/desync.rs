@@ -9,7 +9,8 @@ use crate::common::pair::{Cut, Fault, Pair};
 use crate::common::parrot::{Entry, Parrot};
 use crate::common::raw_mail;
 use smtp_proto::{
-    Config, Connection, ErrorKind, Fate, Outcome, Pipelining, ProtocolError, Security, Stage, Time,
+    Config, Connection, ErrorKind, Fate, Mail, Misuse, Outcome, Pipelining, ProtocolError,
+    Security, Stage, Time,
 };
 use smtp_test::{Action, Machine};
 
@@ -383,6 +384,47 @@ fn i4_a_reply_whose_first_octet_came_too_early_answers_nothing() {
         connection.poll_ready(),
         Some(Err(error)) if matches!(error.kind(), ErrorKind::Protocol(ProtocolError::UnexpectedReply))
     ));
+}
+
+/// What is handed over while the connection waits for the rest of what it will fail for has nothing to do with that.
+#[test]
+fn a_message_behind_a_reply_that_came_too_early_may_be_tried_again() {
+    let now = Time::ORIGIN;
+    let mut connection = ready_with_mail();
+    connection.handle_input(now, b"2");
+    let mail = Mail::new("c@x.test", ["d@y.test"], "From: c@x.test\r\n\r\n").unwrap();
+    let late = connection.submit(mail);
+    let outcome = connection.poll_outcome(late).unwrap().unwrap();
+    let Fate::NotSent(error) = outcome.deliveries()[0].fate() else {
+        panic!("{outcome:?}");
+    };
+    assert!(matches!(error.kind(), ErrorKind::Earlier(_)), "{error}");
+    assert!(error.is_transient());
+    // Of the connection itself the failure is told as it is.
+    let Some(Err(error)) = connection.poll_outcome(late) else {
+        panic!("told twice");
+    };
+    assert!(matches!(
+        error.kind(),
+        ErrorKind::Protocol(ProtocolError::UnexpectedReply)
+    ));
+}
+
+#[test]
+fn i4_more_acknowledged_than_was_offered_is_a_failure_with_its_own_type() {
+    let now = Time::ORIGIN;
+    for more in [1, usize::MAX] {
+        let mut connection = ready_with_mail();
+        let count = transmit(&mut connection, now).unwrap().len();
+        connection.handle_sent(now, count.saturating_add(more));
+        assert!(connection.is_over());
+        let error = connection.poll_ended().unwrap().unwrap_err();
+        assert!(matches!(
+            error.kind(),
+            ErrorKind::Misuse(Misuse::SentTooMuch)
+        ));
+        assert!(transmit(&mut connection, now).is_none());
+    }
 }
 
 #[test]
