@@ -9,12 +9,14 @@ mod server;
 mod transaction;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use smtp_proto::{
-    Capabilities, Connection, Fate, Outcome, Pipelining, Protocol, Security, Transmit,
+    Capabilities, Connection, Error, ErrorKind, Fate, Misuse, Outcome, Pipelining, Protocol,
+    ProtocolError, Reply, Security, Stage, Time, Transmit,
 };
 
-use self::transaction::Transaction;
+use self::transaction::{Transaction, is_no, is_yes};
 
 /// By what policy the client is judged.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +35,8 @@ pub(crate) struct Ledger {
     rules: Rules,
     /// Every octet that was ever offered.
     wire: Vec<u8>,
+    /// How much was offered before the last offer.
+    before_offer: usize,
     acknowledged: usize,
     /// How far the client's octets have been understood.
     read: usize,
@@ -42,6 +46,19 @@ pub(crate) struct Ledger {
     reply: Option<Partial>,
     /// How much was acknowledged when the reply began.
     begun: usize,
+    /// Something began to come while no reply was due: it answers nothing, and nothing that goes out behind it may be paired
+    /// with it.
+    early: bool,
+    /// Writing has failed.
+    write_failed: bool,
+    /// When all that had come was known, and how much was acknowledged then.
+    known: Option<(Time, usize)>,
+    /// What the client may still say, by the replies to its handshake.
+    may_say: MaySay,
+    said_quit: bool,
+    failed: Option<Failed>,
+    /// The last word was answered.
+    parted: bool,
     /// What came makes no sense to a client, so that what follows counts for nothing.
     lost: bool,
     transactions: Vec<Transaction>,
@@ -52,6 +69,25 @@ pub(crate) struct Ledger {
     in_tls: bool,
     /// Whether a reply came from which a client may have learnt what the server can do.
     news: bool,
+}
+
+/// Which commands the client may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MaySay {
+    All,
+    /// EHLO was not understood.
+    HeloOrQuit,
+    /// Its handshake has failed.
+    Quit,
+}
+
+/// A failure of the client that the observer was told of.
+#[derive(Clone, Copy, Debug)]
+struct Failed {
+    /// How much had been offered before it.
+    at: usize,
+    /// Whether QUIT may go out as the last word.
+    in_order: bool,
 }
 
 /// What the client may say next.
@@ -87,8 +123,11 @@ struct Due {
 enum Asked {
     Greeting,
     Hello,
+    Helo,
     StartTls,
     Auth,
+    /// `*`, in place of a response.
+    Cancel,
     Rset,
     Mail,
     Rcpt,
@@ -96,6 +135,7 @@ enum Asked {
     Dot,
     Chunk,
     LastChunk,
+    Quit,
     Other,
 }
 
@@ -112,6 +152,7 @@ impl Ledger {
         Self {
             rules,
             wire: Vec::new(),
+            before_offer: 0,
             acknowledged: 0,
             read: 0,
             stream: Stream::Silence,
@@ -119,6 +160,13 @@ impl Ledger {
             line: Vec::new(),
             reply: None,
             begun: 0,
+            early: false,
+            write_failed: false,
+            known: None,
+            may_say: MaySay::All,
+            said_quit: false,
+            failed: None,
+            parted: false,
             lost: false,
             transactions: Vec::new(),
             open: None,
@@ -144,7 +192,17 @@ impl Ledger {
     }
 
     /// The client offers octets: the same as before as far as they are not acknowledged, and perhaps more.
-    pub(crate) fn offered(&mut self, transmit: &Transmit<'_>) {
+    pub(crate) fn offered(&mut self, now: Time, transmit: &Transmit<'_>) {
+        assert!(!transmit.is_empty(), "an offer of nothing");
+        assert!(!self.early, "V42: an offer behind what answers nothing");
+        assert!(!self.write_failed, "offered to a transport that is broken");
+        if self.is_quiet() {
+            let known = self.known.filter(|(at, acknowledged)| {
+                *acknowledged == self.acknowledged && now <= *at + SILENCE
+            });
+            assert!(known.is_some(), "V42: an offer before what came was read");
+        }
+        let before = self.wire.len();
         let mut position = self.acknowledged;
         for slice in transmit.iter() {
             let known = slice.len().min(self.wire.len() - position);
@@ -159,14 +217,145 @@ impl Ledger {
         let wire = std::mem::take(&mut self.wire);
         self.read_client(&wire);
         self.wire = wire;
-        let demands_tls = matches!(self.rules.security, Security::StartTls | Security::Implicit);
-        if demands_tls && !self.in_tls {
+        if self.demands_tls() && !self.in_tls {
+            let may_end_at = |end: &usize| {
+                let rest = self.wire.strip_prefix(&IN_CLEAR[..*end]);
+                rest.is_some_and(|rest| QUIT.starts_with(rest))
+            };
+            let parts = [0, IN_CLEAR.len() - "STARTTLS\r\n".len(), IN_CLEAR.len()];
             assert!(
-                IN_CLEAR.starts_with(&self.wire),
+                IN_CLEAR.starts_with(&self.wire) || parts.iter().any(may_end_at),
                 "I6: left in clear: {}",
                 self.wire.escape_ascii()
             );
         }
+        self.before_offer = before;
+        self.check_last_word();
+    }
+
+    /// After what was [offered](Self::offered): to find out what to offer the client may have failed.
+    pub(crate) fn watch_offer(&mut self, connection: &mut Connection) {
+        self.watch_from(connection, self.before_offer);
+    }
+
+    /// After any call but for an offer: whether the client has failed, and whether it owes QUIT.
+    pub(crate) fn watch(&mut self, connection: &mut Connection) {
+        self.watch_from(connection, self.wire.len());
+    }
+
+    fn watch_from(&mut self, connection: &mut Connection, from: usize) {
+        let ended = connection.poll_ended();
+        // To ask may end it.
+        let is_over = connection.is_over();
+        assert!(
+            is_over || connection.poll_timeout().is_some() || self.known.is_none(),
+            "V29: nothing will end it"
+        );
+        let Some(Err(error)) = ended else {
+            return;
+        };
+        let kind = error.kind();
+        if matches!(kind, ErrorKind::Misuse(misuse) if *misuse != Misuse::SentTooMuch) {
+            return;
+        }
+        if self.early && !self.write_failed {
+            let named = matches!(
+                kind,
+                ErrorKind::Closed
+                    | ErrorKind::Protocol(
+                        ProtocolError::UnexpectedReply
+                            | ProtocolError::EarlyReply
+                            | ProtocolError::InjectedBeforeTls
+                            | ProtocolError::TooMuchInput
+                            | ProtocolError::Reply(_)
+                    )
+                    | ErrorKind::Abandoned
+                    | ErrorKind::Source(_)
+                    | ErrorKind::Misuse(_)
+            );
+            // Where `*` is to be said, what the client found is told, whatever comes.
+            let cancels = self.stream == Stream::Response
+                || self.due.front().is_some_and(|due| due.to == Asked::Cancel);
+            let named = named || cancels && matches!(kind, ErrorKind::Authentication(_));
+            assert!(named, "V42: {error} behind what answers nothing");
+        }
+        if self.failed.is_some() {
+            return;
+        }
+        let in_order = !(self.lost || self.early || self.write_failed)
+            && self.due.iter().all(|due| due.to == Asked::Quit)
+            && self.acknowledged == from
+            && self.stream_ends_a_line(from)
+            && leaves_order(&error);
+        self.failed = Some(Failed { at: from, in_order });
+        self.check_last_word();
+        assert_eq!(
+            is_over,
+            !in_order,
+            "RFC 5321, section 4.1.1.10: {error} behind {}",
+            self.wire.escape_ascii()
+        );
+    }
+
+    /// Whether a command may stand behind so many octets: not inside a text.
+    fn stream_ends_a_line(&self, from: usize) -> bool {
+        self.said_quit && from < self.wire.len() || self.stream == Stream::Commands
+    }
+
+    /// Nothing goes out behind a failure but QUIT, where both sides understood each other.
+    fn check_last_word(&self) {
+        let Some(failed) = self.failed else {
+            return;
+        };
+        let last: &[u8] = if failed.in_order { QUIT } else { b"" };
+        let said = &self.wire[failed.at..];
+        assert!(
+            last.starts_with(said),
+            "behind a failure: {}",
+            said.escape_ascii()
+        );
+    }
+
+    /// Whether no reply is due to what has gone out.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let next = self.due.front();
+        next.is_none_or(|due| due.end > self.acknowledged)
+    }
+
+    /// The client read, or looked whether there was something to read.
+    pub(crate) fn looked(&mut self, now: Time) {
+        self.known = Some((now, self.acknowledged));
+    }
+
+    /// The caller has something new after a rest, in which something may have come.
+    pub(crate) fn rested(&mut self) {
+        if self.is_quiet() {
+            self.known = None;
+        }
+    }
+
+    /// Writing fails.
+    pub(crate) fn write_fails(&mut self) {
+        self.write_failed = true;
+    }
+
+    /// How many octets of the offer are not acknowledged.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.wire.len() - self.acknowledged
+    }
+
+    /// Whether QUIT was offered.
+    pub(crate) fn said_quit(&self) -> bool {
+        self.said_quit
+    }
+
+    /// Whether the client was seen to fail.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    fn demands_tls(&self) -> bool {
+        matches!(self.rules.security, Security::StartTls | Security::Implicit)
     }
 
     /// So many octets of the offer went out.
@@ -176,13 +365,23 @@ impl Ledger {
     }
 
     /// The server said something.
-    pub(crate) fn fed(&mut self, input: &[u8]) {
+    pub(crate) fn fed(&mut self, now: Time, input: &[u8]) {
+        if input.is_empty() {
+            return;
+        }
+        self.known = Some((now, self.acknowledged));
         for line in input.split_inclusive(|&octet| octet == b'\n') {
-            if self.lost {
+            if self.lost || self.parted {
+                return;
+            }
+            if self.failed.is_some() || self.may_say == MaySay::Quit {
+                // Of interest is only that the last word is answered.
+                self.parted = self.said_quit && self.acknowledged == self.wire.len();
                 return;
             }
             if self.line.is_empty() && self.reply.is_none() {
                 self.begun = self.acknowledged;
+                self.early |= self.is_quiet();
             }
             self.line.extend_from_slice(line);
             if line.ends_with(b"\n") {
@@ -193,11 +392,12 @@ impl Ledger {
     }
 
     /// TLS begins: all that was learnt before it is void.
-    pub(crate) fn tls_began(&mut self, connection: &Connection) {
+    pub(crate) fn tls_began(&mut self, now: Time, connection: &Connection) {
         assert!(
-            self.line.is_empty() && self.reply.is_none() && !self.lost,
+            self.line.is_empty() && self.reply.is_none() && !self.lost && !self.early,
             "octets from before TLS are left over"
         );
+        self.known = Some((now, self.acknowledged));
         self.in_tls = true;
         self.said = Capabilities::default();
         self.stream = Stream::Commands;
@@ -210,14 +410,18 @@ impl Ledger {
     }
 
     /// After input: a client that was told nonsense has given up, and none knows what it was not told.
-    pub(crate) fn check(&mut self, connection: &Connection) {
-        if self.lost {
+    pub(crate) fn check(&mut self, connection: &mut Connection) {
+        self.watch(connection);
+        if self.lost || self.parted {
             assert!(
                 connection.is_over(),
                 "I4: a reply out of turn was taken; the client said {}",
                 self.wire.escape_ascii()
             );
-        } else if std::mem::take(&mut self.news) && !connection.is_over() {
+        } else if self.may_say == MaySay::Quit {
+            let failed = self.failed.is_some() || connection.is_over();
+            assert!(failed, "the handshake goes on behind a refusal");
+        } else if self.failed.is_none() && std::mem::take(&mut self.news) && !connection.is_over() {
             self.check_knowledge(connection);
         }
     }
@@ -236,7 +440,10 @@ impl Ledger {
         for delivery in outcome.deliveries() {
             let (recipient, fate) = (delivery.recipient().as_str(), delivery.fate());
             if transactions.is_empty() {
-                assert!(matches!(fate, Fate::NotSent(_)), "never left: {fate}");
+                let Fate::NotSent(error) = fate else {
+                    panic!("never left: {fate}");
+                };
+                check_never_left(error);
                 continue;
             }
             // A recipient too many for one transaction comes again in another (RFC 5321, section 4.5.3.1.10).
@@ -274,6 +481,47 @@ impl Ledger {
     }
 }
 
+/// The error of a mail of which nothing left is no verdict on another one.
+fn check_never_left(error: &Error) {
+    let is_of_all = matches!(
+        error.stage(),
+        Stage::Connect
+            | Stage::Greeting
+            | Stage::Ehlo
+            | Stage::Helo
+            | Stage::StartTls
+            | Stage::TlsHandshake
+            | Stage::Xclient
+            | Stage::Auth
+    );
+    match error.kind() {
+        ErrorKind::Earlier(cause) => {
+            assert!(error.is_transient(), "{error} is no verdict");
+            assert!(!matches!(cause.kind(), ErrorKind::Earlier(_)), "{error}");
+        }
+        ErrorKind::Ended => assert!(error.is_transient(), "{error} is no verdict"),
+        ErrorKind::Refused | ErrorKind::Protocol(_) | ErrorKind::Authentication(_) => {
+            assert!(is_of_all, "told of another mail: {error}");
+        }
+        _ => {}
+    }
+}
+
+/// Whether a dialogue can end in good order behind this failure: the server did as it should, and is still there.
+fn leaves_order(error: &Error) -> bool {
+    let is_order = |reply: &Reply| {
+        let code = reply.code().as_u16();
+        code != 421 && (code == 235 || is_yes(code) || is_no(code))
+    };
+    matches!(
+        error.kind(),
+        ErrorKind::Refused
+            | ErrorKind::TlsUnavailable
+            | ErrorKind::Authentication(_)
+            | ErrorKind::Unsupported(_)
+    ) && error.reply().is_none_or(is_order)
+}
+
 const GREETING: Due = Due {
     to: Asked::Greeting,
     end: 0,
@@ -282,5 +530,10 @@ const GREETING: Due = Due {
     replies: 1,
 };
 
-/// All that may ever be said in clear by a client that demands TLS.
+/// For how long it is known that nothing came.
+const SILENCE: Duration = Duration::from_millis(100);
+
+const QUIT: &[u8] = b"QUIT\r\n";
+
+/// All that may ever be said in clear by a client that demands TLS, but for QUIT behind a part of it.
 const IN_CLEAR: &[u8] = b"EHLO client.test\r\nSTARTTLS\r\n";

@@ -7,12 +7,12 @@ use std::vec;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::Bytes;
 use smtp_proto::{
-    Batch, Command, CommandId, Connection, ErrorKind, Event, Mail, MessageId, Outcome, Pipelining,
-    Streamed, Time, TlsFacts, Window,
+    Batch, Command, CommandId, Connection, ErrorKind, Event, Mail, MessageId, Misuse, Outcome,
+    Pipelining, Streamed, Time, TlsFacts, Window,
 };
 
 use crate::ledger::Ledger;
-use crate::session::{POLICIES, broken};
+use crate::session::{POLICIES, broken, look};
 
 /// Octets: the policy, then operations, a letter each with its operands behind it.
 pub fn operations(input: &[u8]) {
@@ -22,11 +22,11 @@ pub fn operations(input: &[u8]) {
     let mut world = World {
         ledger: Ledger::new(policy.rules),
         names_level: policy.names_level,
+        quits: false,
         connection: Connection::new(Arc::clone(&policy.config), [7; 32]),
         other: Connection::new(Arc::clone(&policy.config), [7; 32]),
         now: Time::ORIGIN,
         offered: 0,
-        broken: false,
         mails: Vec::new(),
         batch: None,
         commands: Vec::new(),
@@ -52,11 +52,11 @@ enum Operation<'a> {
     Input(&'a [u8]),
     /// `r`, a digit: a usual reply.
     Reply(usize),
-    /// `o`
+    /// `o`: asks for an offer, which is held back if nobody looked for what came.
     Offer,
-    /// `s`, a digit: so many tens of octets of the last offer.
+    /// `s`, a digit: so many tens of octets of the last offer; `:` one more than there are, `;` far more.
     Sent(usize),
-    /// `a`: all of a new offer.
+    /// `a`: all of a new offer, behind a look for what came.
     SendAll,
     /// `x`: end of file.
     Eof,
@@ -152,11 +152,11 @@ struct World {
     ledger: Ledger,
     /// Whether the policy says how far to send ahead.
     names_level: bool,
+    /// Whether the connection was asked to end, and takes nothing more.
+    quits: bool,
     now: Time,
     /// Octets of the last offer that were not acknowledged.
     offered: usize,
-    /// Whether writing failed.
-    broken: bool,
     mails: Vec<Submitted>,
     batch: Option<Batch<vec::IntoIter<Mail>>>,
     commands: Vec<Asked>,
@@ -181,8 +181,11 @@ impl World {
             Operation::Input(input) => self.input(input),
             Operation::Reply(index) => self.input(REPLIES[index % REPLIES.len()].as_bytes()),
             Operation::Offer => self.offer(),
+            Operation::Sent(10) => self.sent_too_much(self.ledger.outstanding() + 1),
+            Operation::Sent(11) => self.sent_too_much(usize::MAX),
             Operation::Sent(tens) => self.sent(tens * 10),
             Operation::SendAll => {
+                look(&mut self.connection, &mut self.ledger, self.now);
                 self.offer();
                 self.sent(usize::MAX);
             }
@@ -190,21 +193,17 @@ impl World {
             Operation::ReadError => self.connection.handle_read_error(self.now, broken()),
             Operation::WriteError => {
                 self.connection.handle_write_error(self.now, broken());
-                self.broken = true;
+                self.ledger.write_fails();
                 self.offered = 0;
             }
             Operation::Later(power) => {
                 self.now = self.now + Duration::from_secs(1 << power);
                 self.connection.handle_timeout(self.now);
+                self.ledger.looked(self.now);
             }
-            Operation::Deadline => {
-                if let Some(until) = self.connection.poll_timeout() {
-                    self.now = self.now.max(until);
-                    self.connection.handle_timeout(self.now);
-                    assert!(self.connection.is_over(), "a deadline without effect");
-                }
-            }
+            Operation::Deadline => self.deadline(),
             Operation::Submit(number) => {
+                self.rest_if_idle();
                 let mail = self.mail_to_submit(number);
                 let id = self.connection.submit(mail);
                 self.mails.last_mut().unwrap().id = Some(id);
@@ -220,7 +219,8 @@ impl World {
             }
             Operation::Write(mail, text) => {
                 if let Some(id) = self.mail(mail) {
-                    let _ = self.connection.write_body(id, Bytes::copy_from_slice(text));
+                    let piece = Bytes::copy_from_slice(text);
+                    let _ = self.connection.write_body(id, piece);
                 }
             }
             Operation::Finish(mail) => {
@@ -239,14 +239,19 @@ impl World {
                 }
             }
             Operation::Command(index) => {
+                self.rest_if_idle();
                 let id = self.connection.command(COMMANDS[index % COMMANDS.len()]());
                 self.commands.push(Asked { id, told: false });
             }
-            Operation::Quit => self.connection.quit(),
+            Operation::Quit => {
+                self.rest_if_idle();
+                self.connection.quit();
+                self.quits = true;
+            }
             Operation::Upgrade => {
                 if let Some(Ok(upgrade)) = self.connection.poll_upgrade() {
                     upgrade.complete(self.now, TlsFacts::new());
-                    self.ledger.tls_began(&self.connection);
+                    self.ledger.tls_began(self.now, &self.connection);
                 }
             }
             Operation::PeekUpgrade => drop(self.connection.poll_upgrade()),
@@ -282,20 +287,60 @@ impl World {
 
     fn input(&mut self, input: &[u8]) {
         if !self.connection.is_over() {
-            self.ledger.fed(input);
+            self.ledger.fed(self.now, input);
         }
         self.connection.handle_input(self.now, input);
-        self.ledger.check(&self.connection);
+        self.ledger.check(&mut self.connection);
+    }
+
+    /// What is held back may be offered when nothing came; any other deadline ends it.
+    fn deadline(&mut self) {
+        let Some(until) = self.connection.poll_timeout() else {
+            return;
+        };
+        self.now = self.now.max(until);
+        // Twice: both may be at the same time.
+        for _ in 0..2 {
+            self.connection.handle_timeout(self.now);
+            self.ledger.looked(self.now);
+            if self.connection.is_over() || self.connection.poll_timeout() != Some(until) {
+                return;
+            }
+        }
+        panic!("a deadline without effect");
+    }
+
+    fn rest_if_idle(&mut self) {
+        if self.connection.is_idle() && !self.quits {
+            self.ledger.rested();
+        }
     }
 
     fn offer(&mut self) {
+        self.ledger.watch(&mut self.connection);
         let Some(transmit) = self.connection.poll_transmit(self.now) else {
+            self.ledger.watch(&mut self.connection);
             return;
         };
-        assert!(!self.broken, "offered to a transport that is broken");
-        assert!(!transmit.is_empty());
         self.offered = transmit.len();
-        self.ledger.offered(&transmit);
+        self.ledger.offered(self.now, &transmit);
+        self.ledger.watch_offer(&mut self.connection);
+    }
+
+    /// A driver's mistake: a failure with its type, unless all is said anyway.
+    fn sent_too_much(&mut self, count: usize) {
+        let was_at_work = !(self.connection.is_over() || self.ledger.has_failed());
+        self.connection.handle_sent(self.now, count);
+        if was_at_work && !self.ledger.said_quit() {
+            let error = self.connection.poll_ended().unwrap().unwrap_err();
+            let kind = error.kind();
+            assert!(
+                matches!(kind, ErrorKind::Misuse(Misuse::SentTooMuch)),
+                "{error}"
+            );
+            assert!(self.connection.is_over());
+        }
+        self.offered = 0;
     }
 
     fn sent(&mut self, at_most: usize) {
@@ -336,6 +381,7 @@ impl World {
     }
 
     fn poll_batch(&mut self) {
+        self.rest_if_idle();
         if let Some(batch) = &mut self.batch {
             match batch.poll_outcome(&mut self.connection) {
                 Some(Some(outcome)) => self.hear(&outcome),
@@ -404,7 +450,7 @@ impl World {
             assert_eq!(self.failure, None, "it came back from its failure");
             return;
         };
-        if matches!(error.kind(), ErrorKind::Misuse(_)) {
+        if matches!(error.kind(), ErrorKind::Misuse(misuse) if *misuse != Misuse::SentTooMuch) {
             assert_eq!(self.failure, None, "it came back from its failure");
             return;
         }
@@ -412,8 +458,10 @@ impl World {
         assert_eq!(*self.failure.get_or_insert_with(|| text.clone()), text);
         let ready = self.connection.poll_ready().unwrap().unwrap_err();
         assert_eq!(ready.to_string(), text);
-        assert!(self.connection.poll_transmit(self.now).is_none());
-        assert!(self.connection.poll_timeout().is_none());
+        // What is owed is QUIT.
+        let is_over = self.connection.is_over();
+        assert_eq!(self.connection.poll_timeout().is_none(), is_over);
+        assert!(!is_over || self.connection.poll_transmit(self.now).is_none());
     }
 
     fn finish(&mut self) {

@@ -8,6 +8,7 @@ use smtp_proto::{
 };
 
 use crate::choice;
+use crate::common::pair::transmit;
 
 /// Octets: three limits and the length of the pieces; then replies.
 pub fn reply(mut input: &[u8]) {
@@ -138,7 +139,7 @@ fn through_connection(input: &[u8], piece: usize, limits: Limits) -> Read {
 }
 
 fn send(connection: &mut Connection) {
-    while let Some(transmit) = connection.poll_transmit(Time::ORIGIN) {
+    while let Some(transmit) = transmit(connection, Time::ORIGIN) {
         let len = transmit.len();
         connection.handle_sent(Time::ORIGIN, len);
     }
@@ -148,9 +149,11 @@ fn send(connection: &mut Connection) {
 fn shortened((mut replies, error): Read) -> Read {
     let last = replies.iter().enumerate().position(|(at, (code, _))| {
         let is_data = at == RECIPIENTS + 1;
+        // Codes of a meaning of their own are no success, and DATA has only the usual ones.
+        let is_own = matches!(code, 211 | 214 | 220 | 221 | 235);
         *code == 421
-            || (!is_data && code / 100 == 3)
-            || (is_data && code / 100 == 2)
+            || (!is_data && (code / 100 == 3 || is_own))
+            || (is_data && code / 100 < 4 && !(350..=359).contains(code))
             || at > RECIPIENTS + 1
     });
     match last {

@@ -227,11 +227,15 @@ impl Session {
     }
 
     fn send(&mut self, at_most: usize) -> bool {
+        self.ledger.watch(&mut self.connection);
+        look(&mut self.connection, &mut self.ledger, self.now);
         let Some(transmit) = self.connection.poll_transmit(self.now) else {
+            self.ledger.watch(&mut self.connection);
             return false;
         };
-        self.ledger.offered(&transmit);
+        self.ledger.offered(self.now, &transmit);
         let count = transmit.len().min(at_most);
+        self.ledger.watch_offer(&mut self.connection);
         self.connection.handle_sent(self.now, count);
         self.ledger.sent(count);
         true
@@ -239,10 +243,10 @@ impl Session {
 
     pub(crate) fn input(&mut self, input: &[u8]) {
         if !self.connection.is_over() {
-            self.ledger.fed(input);
+            self.ledger.fed(self.now, input);
         }
         self.connection.handle_input(self.now, input);
-        self.ledger.check(&self.connection);
+        self.ledger.check(&mut self.connection);
     }
 
     fn upgrade(&mut self) -> bool {
@@ -250,7 +254,7 @@ impl Session {
             return false;
         };
         upgrade.complete(self.now, TlsFacts::new().with_round_trips(1));
-        self.ledger.tls_began(&self.connection);
+        self.ledger.tls_began(self.now, &self.connection);
         true
     }
 
@@ -343,16 +347,12 @@ impl Session {
             End::ReadError => self.connection.handle_read_error(self.now, broken()),
             End::WriteError => {
                 self.connection.handle_write_error(self.now, broken());
+                self.ledger.write_fails();
                 assert!(self.connection.poll_transmit(self.now).is_none());
                 self.connection.handle_eof(self.now);
             }
         }
         self.listen();
-        if self.is_waiting_for_nothing() {
-            // Nothing is under way, so silence is no end; and an upgrade that nobody performs has none either.
-            self.connection.handle_eof(self.now);
-            self.listen();
-        }
         assert!(self.connection.is_over(), "it does not end");
         for (id, _) in &self.mails {
             assert!(self.told.contains(id), "a mail without an outcome");
@@ -369,11 +369,7 @@ impl Session {
         self.check_final();
     }
 
-    fn is_waiting_for_nothing(&self) -> bool {
-        self.connection.poll_timeout().is_none() && !self.connection.is_over()
-    }
-
-    /// Says nothing until no deadline is left.
+    /// Says nothing until no deadline is left: the budget of the session is one even where nothing is under way.
     fn wait(&mut self) {
         for _ in 0..100 {
             let Some(until) = self.connection.poll_timeout() else {
@@ -382,6 +378,7 @@ impl Session {
             assert!(until >= self.now, "a deadline that has passed");
             self.now = until;
             self.connection.handle_timeout(until);
+            self.ledger.looked(until);
             self.flush(usize::MAX);
         }
         panic!("the deadlines do not end");
@@ -405,6 +402,14 @@ impl Session {
             }
             (before, after) => panic!("{before:?} became {after:?}"),
         }
+    }
+}
+
+/// Does what a driver does that has read all that has come: says that nothing came where something is held back until then.
+pub(crate) fn look(connection: &mut Connection, ledger: &mut Ledger, now: Time) {
+    if connection.poll_transmit(now).is_none() && connection.poll_timeout() == Some(now) {
+        connection.handle_timeout(now);
+        ledger.looked(now);
     }
 }
 

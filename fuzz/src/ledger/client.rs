@@ -3,7 +3,7 @@
 use smtp_proto::{Pipelining, Protocol, SizeLimit};
 
 use super::transaction::{Body, Transaction};
-use super::{Asked, Due, Ledger, Stream};
+use super::{Asked, Due, Ledger, MaySay, Stream};
 use crate::reference;
 
 impl Ledger {
@@ -56,7 +56,12 @@ impl Ledger {
                     self.read += end + 1;
                     let line = std::str::from_utf8(line).expect("I3: UTF-8");
                     if self.stream == Stream::Response {
-                        self.ask(Asked::Auth, 0);
+                        let to = if line == "*" {
+                            Asked::Cancel
+                        } else {
+                            Asked::Auth
+                        };
+                        self.ask(to, 0);
                     } else if let Some(to) = self.command(line) {
                         self.check_turn(to, line);
                         self.ask(to, 0);
@@ -68,7 +73,28 @@ impl Ledger {
 
     /// The command of a line, but for those that announce a chunk.
     fn command(&mut self, line: &str) -> Option<Asked> {
-        Some(match line.split([' ', ':']).next().unwrap_or_default() {
+        let name = line.split([' ', ':']).next().unwrap_or_default();
+        let allowed = match self.may_say {
+            MaySay::All => name != "HELO",
+            MaySay::HeloOrQuit => matches!(name, "HELO" | "QUIT"),
+            MaySay::Quit => name == "QUIT",
+        };
+        assert!(
+            allowed && !self.said_quit,
+            "{line} where {:?}",
+            self.may_say
+        );
+        Some(match name {
+            "QUIT" => {
+                self.said_quit = true;
+                Asked::Quit
+            }
+            "HELO" => {
+                let may_be_clear = self.in_tls || !self.demands_tls();
+                assert!(may_be_clear, "I6: {line} knows no STARTTLS");
+                self.may_say = MaySay::All;
+                Asked::Helo
+            }
             "EHLO" | "LHLO" => {
                 self.open = None;
                 Asked::Hello

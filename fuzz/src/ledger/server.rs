@@ -1,9 +1,9 @@
 //! What the server says: replies, each to the command that it belongs to.
 
-use smtp_proto::{Capabilities, Protocol, Reply};
+use smtp_proto::{Capabilities, Protocol, Reply, Security};
 
 use super::transaction::{is_no, is_yes};
-use super::{Asked, Due, Ledger, Partial, Stream};
+use super::{Asked, Due, Ledger, MaySay, Partial, Stream};
 
 impl Ledger {
     pub(super) fn read_server(&mut self, line: &[u8]) {
@@ -39,6 +39,12 @@ impl Ledger {
         let Some(due) = self.due.pop_front().filter(|due| due.end <= self.begun) else {
             return self.lose();
         };
+        if due.to == Asked::Quit {
+            // Whatever it says.
+            self.parted = true;
+            self.stream = Stream::Silence;
+            return;
+        }
         let code = reply.code;
         self.news |= due.to == Asked::Hello || reply.lines > 1;
         if due.replies > 1 {
@@ -47,34 +53,78 @@ impl Ledger {
         }
         if self.due.is_empty() {
             self.stream = match (due.to, code / 100) {
-                (Asked::Data, 3) => Stream::Text { start: self.read },
+                (Asked::Data, 3) if is_go_ahead(code) => Stream::Text { start: self.read },
                 (Asked::Auth, _) if code == 334 => Stream::Response,
                 (Asked::StartTls, _) if code == 220 => Stream::Silence,
                 _ => Stream::Commands,
             };
         }
+        let fits = is_yes(code) || is_no(code);
         let makes_sense = match due.to {
+            Asked::Greeting => code / 100 != 3,
             Asked::Hello => {
                 if code == 250 {
                     self.said = self.read_ehlo(&reply.raw);
                 }
-                true
+                code == 250 || is_no(code)
             }
-            // The caller's own may be refused; that which goes before MAIL may not.
-            Asked::Rset => is_yes(code) || self.due.is_empty(),
+            Asked::Auth => fits || matches!(code, 235 | 334),
+            Asked::Cancel => fits || code == 235,
+            Asked::StartTls => match self.rules.security {
+                Security::Opportunistic => code == 220 || is_no(code),
+                _ => fits || matches!(code, 220 | 235),
+            },
+            Asked::Rset => self.answer_rset(due, code),
             Asked::Mail
             | Asked::Rcpt
             | Asked::Data
             | Asked::Dot
             | Asked::Chunk
             | Asked::LastChunk => self.answer_mail(due, reply),
+            Asked::Helo => fits,
             Asked::Other => code / 100 != 3,
-            Asked::Greeting | Asked::StartTls | Asked::Auth => true,
+            Asked::Quit => true,
         };
-        // After a 421 the server is gone (RFC 5321, section 3.8).
-        if !makes_sense || code == 421 {
+        self.may_say = match due.to {
+            Asked::Hello if matches!(code, 500 | 502) => {
+                let clear = self.demands_tls() && !self.in_tls;
+                if clear || self.rules.protocol == Protocol::Lmtp {
+                    MaySay::Quit
+                } else {
+                    MaySay::HeloOrQuit
+                }
+            }
+            Asked::Greeting | Asked::Hello | Asked::Helo | Asked::Auth if is_no(code) => {
+                MaySay::Quit
+            }
+            Asked::StartTls if self.demands_tls() && code != 220 => MaySay::Quit,
+            Asked::Cancel => MaySay::Quit,
+            _ => self.may_say,
+        };
+        // The server is gone (RFC 5321, section 3.8), or says that it leaves.
+        if !makes_sense || matches!(code, 421 | 221) {
             self.lose();
         }
+    }
+
+    /// Takes the reply to RSET. The caller's own may be refused; to a server that may still hold a transaction open, and does
+    /// not end it, MAIL cannot be said.
+    fn answer_rset(&mut self, due: Due, code: u16) -> bool {
+        if code / 100 == 3 {
+            return false;
+        }
+        let last = self.transactions.get_mut(due.transaction);
+        let last = last.filter(|last| last.may_be_open());
+        if is_yes(code) {
+            if let Some(last) = last {
+                last.was_reset = true;
+            }
+        } else if !self.due.is_empty() {
+            return is_no(code) && last.is_none();
+        } else if last.is_some() {
+            self.open = Some(due.transaction);
+        }
+        true
     }
 
     /// Takes the reply to a command of a mail; returns whether it makes sense.
@@ -90,13 +140,24 @@ impl Ledger {
                 }
             }
             Asked::Rcpt => {
+                if is_yes(code) && mail.mail.is_some_and(is_no) {
+                    // For all that one knows there is a transaction, in spite of what was said of the sender.
+                    let is_last = due.transaction + 1 == self.transactions.len();
+                    let mail = &mut self.transactions[due.transaction];
+                    mail.was_accepted_in_spite = true;
+                    if is_last && self.due.iter().all(|due| due.to != Asked::Rset) {
+                        self.open = Some(due.transaction);
+                    }
+                }
+                let mail = &mut self.transactions[due.transaction];
                 mail.rcpt.push(code);
                 mail.enough.push(says_enough(reply));
+                mail.names_number.push(names_number(reply));
             }
             Asked::Data => {
                 mail.data = Some(code);
                 let for_nobody = self.rules.protocol == Protocol::Lmtp && mail.is_hopeless();
-                return is_no(code) || (code / 100 == 3 && !for_nobody);
+                return is_no(code) || (is_go_ahead(code) && !for_nobody);
             }
             Asked::Chunk => {
                 if is_no(code) {
@@ -105,6 +166,7 @@ impl Ledger {
             }
             _ => {
                 mail.verdicts.push(code);
+                mail.ended_by_dot |= due.to == Asked::Dot;
                 if is_open && is_yes(code) {
                     self.open = None;
                 }
@@ -115,7 +177,7 @@ impl Ledger {
                 }
             }
         }
-        code / 100 != 3
+        is_yes(code) || is_no(code)
     }
 
     fn read_ehlo(&self, raw: &[u8]) -> Capabilities {
@@ -144,4 +206,17 @@ fn says_enough(reply: &Partial) -> bool {
         .iter()
         .any(|each| text.starts_with(*each));
     matches!(reply.code, 452 | 552) || enhanced
+}
+
+/// Whether a recipient is one too many by the enhanced code, whatever its first digit (RFC 3463, section 3.6).
+fn names_number(reply: &Partial) -> bool {
+    let text = reply.raw.get(4..).unwrap_or_default();
+    let class = if reply.code / 100 == 5 { b"5" } else { b"4" };
+    let rest = text.strip_prefix(class);
+    rest.is_some_and(|rest| rest.starts_with(b".5.3 "))
+}
+
+/// Whether a reply to DATA asks for the text: 354, and its neighbours that servers say.
+fn is_go_ahead(code: u16) -> bool {
+    (350..=359).contains(&code)
 }

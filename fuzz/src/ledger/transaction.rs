@@ -14,6 +14,14 @@ pub(super) struct Transaction {
     pub(super) rcpt: Vec<u16>,
     /// Which of them say that there are enough.
     pub(super) enough: Vec<bool>,
+    /// Which of them name their number with an enhanced code.
+    pub(super) names_number: Vec<bool>,
+    /// Whether a recipient was accepted though the sender was refused.
+    pub(super) was_accepted_in_spite: bool,
+    /// Whether RSET was accepted behind it.
+    pub(super) was_reset: bool,
+    /// Whether the end of the text was a dot, and is answered.
+    pub(super) ended_by_dot: bool,
     pub(super) data: Option<u16>,
     /// The first refusal of a chunk that is not the last.
     pub(super) chunk: Option<u16>,
@@ -43,6 +51,10 @@ impl Transaction {
             mail: None,
             rcpt: Vec::new(),
             enough: Vec::new(),
+            names_number: Vec::new(),
+            was_accepted_in_spite: false,
+            was_reset: false,
+            ended_by_dot: false,
             data: None,
             chunk: None,
             verdicts: Vec::new(),
@@ -77,6 +89,13 @@ impl Transaction {
             .unwrap_or_default()
     }
 
+    /// Whether the reply to a recipient names the number of them.
+    fn names_number(&self, recipient: &str) -> bool {
+        let at = self.recipients.iter().position(|each| each == recipient);
+        at.and_then(|at| self.names_number.get(at).copied())
+            .unwrap_or_default()
+    }
+
     /// How many recipients were accepted.
     pub(super) fn accepted(&self) -> usize {
         self.rcpt.iter().filter(|code| is_yes(**code)).count()
@@ -99,6 +118,13 @@ impl Transaction {
     /// Whether the sender or a chunk was refused.
     pub(super) fn is_refused(&self) -> bool {
         self.mail.is_some_and(is_no) || self.chunk.is_some()
+    }
+
+    /// Whether the server may still hold it open (RFC 5321, section 4.1.1.4; RFC 3030, section 2).
+    pub(super) fn may_be_open(&self) -> bool {
+        let began = self.mail.is_none_or(is_yes) || self.was_accepted_in_spite;
+        let was_taken = self.verdicts.iter().any(|code| is_yes(*code));
+        began && !(was_taken || self.ended_by_dot || self.was_reset)
     }
 
     /// The final reply for a recipient.
@@ -147,12 +173,26 @@ impl Transaction {
                     _ => return Err("refused at no command of a mail"),
                 };
                 holds(code == Some(reply.code().as_u16()), "I4: another reply")?;
+                let is_number = *stage == Stage::Rcpt && self.names_number(recipient);
+                holds(
+                    !(is_number && reply.is_permanent()),
+                    "RFC 5321, section 4.5.3.1.10: one too many may come again",
+                )?;
                 holds(
                     reply.is_transient() || reply.is_permanent(),
                     "I8: no refusal",
                 )
             }
-            Fate::NotSent(_) => holds(!self.may_store(recipient), "I8: it may be stored"),
+            Fate::NotSent(error) => {
+                if matches!(error.kind(), ErrorKind::TooManyRecipients) {
+                    holds(error.is_transient(), "one too many may come again")?;
+                    if let Some(reply) = error.reply() {
+                        let code = Some(reply.code().as_u16());
+                        holds(code == rcpt && is_no(reply.code().as_u16()), "I4: another")?;
+                    }
+                }
+                holds(!self.may_store(recipient), "I8: it may be stored")
+            }
             Fate::InDoubt(error) => {
                 holds(self.text.is_some(), "in doubt without need")?;
                 let decided = match verdict {
@@ -169,8 +209,9 @@ impl Transaction {
     }
 }
 
+/// The first digit decides, but for codes that have a meaning of their own.
 pub(super) fn is_yes(code: u16) -> bool {
-    code / 100 == 2
+    code / 100 == 2 && !matches!(code, 211 | 214 | 220 | 221 | 235)
 }
 
 pub(super) fn is_no(code: u16) -> bool {
