@@ -8,8 +8,8 @@ use bytes::Bytes;
 use common::pair::Pair;
 use common::session::Mode;
 use proptest::prelude::*;
-use smtp_proto::body::LineEnds;
-use smtp_proto::{BodyStatus, Mail, MessageId, Pipelining, Streamed};
+use smtp_proto::body::{FaultReason, LineEnds};
+use smtp_proto::{BodyStatus, ErrorKind, Mail, MessageId, Pipelining, Streamed};
 use smtp_test::Machine;
 
 fn pair(mode: Mode) -> Pair<Machine> {
@@ -186,6 +186,30 @@ fn no_more_is_wanted_while_a_chunk_waits_for_the_reply_to_the_one_before() {
         Some(Ok(BodyStatus::Wanted))
     ));
     assert_eq!(chunks(&pair), [5, 5]);
+}
+
+#[test]
+fn a_chunk_that_waits_is_not_the_last_of_what_turns_out_to_be_no_message() {
+    let mut pair = pair(Mode::new(Pipelining::Off).in_chunks(1 << 20));
+    let mail = Mail::builder()
+        .recipient("to@x.test")
+        .streamed(Streamed::new());
+    let id = pair.connection.submit(mail.build().unwrap());
+    wanted(&mut pair, id);
+    for (piece, goes_out) in [("Subject: one\r\n", true), ("To: two\r\n", false)] {
+        let piece = Bytes::from_static(piece.as_bytes());
+        pair.connection.write_body(id, piece).unwrap();
+        assert_eq!(pair.write(), goes_out);
+    }
+    pair.connection.finish_body(id).unwrap();
+    let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
+    let error = outcome.error().unwrap();
+    let fault = match error.kind() {
+        ErrorKind::Body(fault) => (fault.offset(), fault.reason()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(fault, (23, FaultReason::NoFrom));
+    assert_eq!(chunks(&pair), [14]);
 }
 
 #[test]
