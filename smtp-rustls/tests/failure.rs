@@ -264,9 +264,8 @@ fn behind_its_own_end_a_session_hears_nothing_and_says_nothing() {
         |wiring| {
             wiring.ready().unwrap();
             let id = wiring.session.smtp().submit(mail(body(1 << 20)));
-            while wiring.session.poll_transmit(NOW).unwrap().len() < 60_000 {
-                wiring.write = 100;
-                let transmit = wiring.session.poll_transmit(NOW).unwrap();
+            while transmit(&mut wiring.session).unwrap().len() < 60_000 {
+                let transmit = transmit(&mut wiring.session).unwrap();
                 let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
                 wiring.session.handle_sent(NOW, bytes.len());
                 wiring.server.handle_input(&bytes);
@@ -413,7 +412,7 @@ fn after_a_read_error_nothing_more_is_offered() {
     let mut wiring = wiring(true, &Tls::new(), &Log::new());
     wiring.ready().unwrap();
     let id = wiring.session.smtp().submit(mail(HELLO));
-    assert!(wiring.session.poll_transmit(NOW).is_some());
+    assert!(transmit(&mut wiring.session).is_some());
     wiring.session.handle_read_error(NOW, broken_pipe());
     assert!(wiring.session.poll_transmit(NOW).is_none());
     let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
