@@ -2,8 +2,6 @@
 
 #[cfg(feature = "tracing")]
 use crate::collector;
-#[cfg(feature = "tracing")]
-use crate::common::pair::transmit;
 
 use std::sync::Arc;
 
