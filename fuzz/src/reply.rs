@@ -1,4 +1,4 @@
-//! Any split of the same octets gives the same replies or the same error, and the limits hold to the octet.
+//! Any split of the same bytes gives the same replies or the same error, and the limits cut what is kept to the byte.
 
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -34,25 +34,20 @@ struct Limits {
     lines: usize,
 }
 
-/// Replies, code and lines, and the error that ended them.
-type Read = (Vec<(u16, Vec<Vec<u8>>)>, Option<ReplyError>);
+/// A reply: its code, the lines that are kept, and whether that is less than all.
+type Kept = (u16, Vec<Vec<u8>>, bool);
+
+/// Replies, and the error that ended them.
+type Read = (Vec<Kept>, Option<ReplyError>);
 
 /// An octet at a time, in the plainest way.
 fn reference(input: &[u8], limits: Limits) -> Read {
     let mut replies = Vec::new();
     let (mut len, mut line) = (0, Vec::new());
-    let (mut first, mut lines) = (None, Vec::<Vec<u8>>::new());
+    let (mut first, mut raw) = (None, Vec::<Vec<u8>>::new());
     for &octet in input {
         let fault = if len == 0 && matches!(octet, 0x15 | 0x16) {
             Some(ReplyError::TlsRecord)
-        } else if line.is_empty() && lines.len() == limits.lines {
-            let limit = limits.lines;
-            Some(ReplyError::TooManyLines { limit })
-        } else if line.len() == limits.line {
-            Some(ReplyError::LineTooLong { limit: limits.line })
-        } else if len == limits.reply {
-            let limit = limits.reply;
-            Some(ReplyError::ReplyTooLong { limit })
         } else if octet == 0 {
             Some(ReplyError::Nul { offset: len })
         } else {
@@ -67,9 +62,10 @@ fn reference(input: &[u8], limits: Limits) -> Read {
             continue;
         }
         let mut text = std::mem::take(&mut line);
+        raw.push(text.clone());
         text.pop();
         text.pop_if(|last| *last == b'\r');
-        let number = lines.len() + 1;
+        let number = raw.len();
         let malformed = Some(ReplyError::Malformed { line: number });
         let Some((digits, rest)) = text.split_at_checked(3) else {
             return (replies, malformed);
@@ -87,13 +83,37 @@ fn reference(input: &[u8], limits: Limits) -> Read {
             let (first, other) = (before, known);
             return (replies, Some(ReplyError::MixedCodes { first, other }));
         }
-        lines.push(rest.get(1..).unwrap_or_default().to_vec());
         if !rest.starts_with(b"-") {
-            replies.push((code, std::mem::take(&mut lines)));
+            let (lines, truncated) = kept(&std::mem::take(&mut raw), limits);
+            replies.push((code, lines, truncated));
             (first, len) = (None, 0);
         }
     }
     (replies, None)
+}
+
+/// The text of what the limits leave of these lines, and whether they took something.
+fn kept(raw: &[Vec<u8>], limits: Limits) -> (Vec<Vec<u8>>, bool) {
+    let (mut lines, mut total, mut truncated) = (Vec::new(), 0, false);
+    for line in raw {
+        let most = (limits.reply - total).min(limits.line);
+        if lines.len() == limits.lines || most < 16 {
+            truncated = true;
+            break;
+        }
+        let mut text = line.get(4..).unwrap_or_default().to_vec();
+        text.pop_if(|last| *last == b'\n');
+        text.pop_if(|last| *last == b'\r');
+        if line.len() > most {
+            // Code, separator, mark and line end take nine.
+            text = line[4..most - 5].to_vec();
+            text.extend("…".as_bytes());
+            truncated = true;
+        }
+        total += line.len().min(most);
+        lines.push(text);
+    }
+    (lines, truncated)
 }
 
 /// What a connection that waits for many replies hears, as far as it listens.
@@ -112,7 +132,8 @@ fn through_connection(input: &[u8], piece: usize, limits: Limits) -> Read {
             move |entry| {
                 if let Entry::Reply(reply) = entry {
                     let lines = reply.lines().map(<[u8]>::to_vec).collect();
-                    heard.lock().unwrap().push((reply.code().as_u16(), lines));
+                    let kept = (reply.code().as_u16(), lines, reply.is_truncated());
+                    heard.lock().unwrap().push(kept);
                 }
             }
         });
@@ -147,7 +168,7 @@ fn send(connection: &mut Connection) {
 
 /// Up to the reply at which a connection with this mail gives up, or has heard all that it waits for.
 fn shortened((mut replies, error): Read) -> Read {
-    let last = replies.iter().enumerate().position(|(at, (code, _))| {
+    let last = replies.iter().enumerate().position(|(at, (code, ..))| {
         let is_data = at == RECIPIENTS + 1;
         // Codes of a meaning of their own are no success, and DATA has only the usual ones.
         let is_own = matches!(code, 211 | 214 | 220 | 221 | 235);
@@ -177,8 +198,10 @@ fn check_parse(input: &[u8]) {
     match &verdict {
         Ok(None) => assert_eq!(expected, (Vec::new(), None)),
         Ok(Some((reply, len))) => {
-            assert!(*len <= limits.reply && reply.lines().count() <= limits.lines);
-            let (code, lines) = &expected.0[0];
+            assert!(reply.lines().count() <= limits.lines);
+            assert!(reply.is_truncated() || *len <= limits.reply);
+            let (code, lines, truncated) = &expected.0[0];
+            assert_eq!(reply.is_truncated(), *truncated);
             assert_eq!(reply.code(), *code);
             assert!(reply.lines().eq(lines.iter().map(Vec::as_slice)));
             assert!(reply.to_string().len() <= 1024);

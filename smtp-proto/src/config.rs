@@ -253,7 +253,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// How large a reply may be.
+    /// How much is kept of a reply; what is longer is cut.
     pub fn reply_limits(mut self, limits: ReplyLimits) -> Self {
         self.0.reply_limits = limits;
         self

@@ -456,6 +456,9 @@ impl Login {
     }
 
     fn respond(&mut self, reply: ReplyRef<'_>) -> Result<Secret, Failure> {
+        if reply.is_truncated() {
+            return Err(Failure::TooLong);
+        }
         let mut lines = reply.lines();
         let challenge = lines.next().unwrap_or_default();
         if lines.next().is_some() {

@@ -1,16 +1,18 @@
-//! Octets to replies: limits that hold while buffering, and no octet looked at anew.
+//! Bytes to replies: limits on what is kept, while every line is checked.
 
 use alloc::vec::Vec;
 use core::fmt;
 
-use memchr::memchr;
+use memchr::memchr2;
 
-use crate::parse::{self, ReplyLine};
-use crate::reply::{Code, Reply, ReplyRef};
+use crate::parse;
+use crate::reply::{CUT, Code, Reply, ReplyRef};
 
-/// How much a server may say in one reply.
+/// How much of one reply is kept.
 ///
-/// An octet beyond a limit is fatal when it arrives: nothing is drained.
+/// What a server sends beyond is read and checked like the rest, and then dropped: a longer line is cut and ends with
+/// `…`, and further lines are left out. [`Reply::is_truncated`] tells. How much a server may send in a whole session is
+/// bounded too, and that bound is fatal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplyLimits {
     line: usize,
@@ -19,33 +21,41 @@ pub struct ReplyLimits {
 }
 
 impl ReplyLimits {
-    /// The most octets of a line with its line end; 2,048 unless set.
+    /// The most bytes that are kept of a line with its line end; 2,048 unless set, and 16 at least.
     #[must_use = "the limits are changed in the returned value"]
-    pub const fn line(mut self, octets: usize) -> Self {
-        self.line = octets;
+    pub const fn line(mut self, bytes: usize) -> Self {
+        self.line = if bytes < LINE_MIN { LINE_MIN } else { bytes };
         self
     }
 
-    /// The most octets of a reply with its line ends; 32 KiB unless set.
+    /// The most bytes that are kept of a reply with its line ends; 32 KiB unless set, and 16 at least.
     #[must_use = "the limits are changed in the returned value"]
-    pub const fn reply(mut self, octets: usize) -> Self {
-        self.reply = octets;
+    pub const fn reply(mut self, bytes: usize) -> Self {
+        self.reply = if bytes < LINE_MIN { LINE_MIN } else { bytes };
         self
     }
 
-    /// The most lines of a reply; 256 unless set.
+    /// The most lines that are kept of a reply; 256 unless set, and one at least.
     #[must_use = "the limits are changed in the returned value"]
     pub const fn lines(mut self, lines: usize) -> Self {
-        self.lines = lines;
+        self.lines = if lines == 0 { 1 } else { lines };
         self
     }
-}
 
-impl ReplyLimits {
     /// The same for a reply within AUTH: a challenge may be longer than other lines (RFC 4954, section 4).
     pub(crate) fn for_challenge(mut self) -> Self {
         self.line = self.line.max(CHALLENGE_LINE);
         self
+    }
+
+    /// How many bytes are kept of a line that begins behind so many lines and so many kept bytes; none if it is left out.
+    fn of_line(&self, lines: usize, kept: usize) -> usize {
+        let left = self.reply.saturating_sub(kept);
+        if lines >= self.lines || left < LINE_MIN {
+            0
+        } else {
+            self.line.min(left)
+        }
     }
 }
 
@@ -66,21 +76,6 @@ impl Default for ReplyLimits {
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReplyError {
-    /// A line had more octets than allowed.
-    LineTooLong {
-        /// Octets allowed.
-        limit: usize,
-    },
-    /// A reply had more octets than allowed.
-    ReplyTooLong {
-        /// Octets allowed.
-        limit: usize,
-    },
-    /// A reply had more lines than allowed.
-    TooManyLines {
-        /// Lines allowed.
-        limit: usize,
-    },
     /// A line began neither with three digits alone nor with three digits and a space or hyphen.
     Malformed {
         /// Which line of the reply, from 1.
@@ -98,9 +93,9 @@ pub enum ReplyError {
         /// The other code.
         other: Code,
     },
-    /// There was a NUL octet.
+    /// There was a NUL byte.
     Nul {
-        /// Where in the reply, from 0.
+        /// Where in the reply as it came, from 0.
         offset: usize,
     },
     /// The server spoke TLS where a reply was due.
@@ -110,11 +105,6 @@ pub enum ReplyError {
 impl fmt::Display for ReplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::LineTooLong { limit } => {
-                write!(f, "a line of the reply is longer than {limit} octets")
-            }
-            Self::ReplyTooLong { limit } => write!(f, "the reply is longer than {limit} octets"),
-            Self::TooManyLines { limit } => write!(f, "the reply has more than {limit} lines"),
             Self::Malformed { line } => write!(
                 f,
                 "line {line} of the reply does not begin with a reply code"
@@ -136,29 +126,30 @@ debug_as_display!(ReplyError);
 impl core::error::Error for ReplyError {}
 
 impl Reply {
-    /// Reads the reply at the front of `input`, under the default limits.
+    /// Reads the reply at the front of `input`, kept within the default limits.
     ///
-    /// Gives the reply and its length in octets, or `None` if it is not all there.
+    /// Gives the reply and its length in `input`, or `None` if it is not all there.
     ///
     /// # Errors
     /// If `input` cannot be the beginning of a reply (RFC 5321, section 4.2).
     pub fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, ReplyError> {
-        let mut scan = Scan::default();
-        let verdict = scan.read(input, &ReplyLimits::default())?;
-        let raw = input.get(..scan.position).unwrap_or_default();
-        Ok(verdict.map(|code| (ReplyRef::new(code, raw).to_reply(), raw.len())))
+        let mut inbox = Inbox::default();
+        let mut rest = input;
+        let reply = inbox.next(&mut rest, &ReplyLimits::default())?;
+        let len = input.len().saturating_sub(rest.len());
+        Ok(reply.map(|reply| (reply.to_reply(), len)))
     }
 }
 
 /// The replies in what arrives, however it is cut.
 ///
-/// A reply that lies whole in one input is lent from there; only one that does not is buffered, and its
+/// A reply that lies whole in one input, and within the limits, is lent from there; any other is buffered, and its
 /// buffer is freed when the reply after it is asked for. The first error is kept.
 #[derive(Default)]
 pub(crate) struct Inbox {
-    /// The octets of a reply whose end is not here yet.
+    /// What is kept of a reply whose end is not here yet.
     partial: Vec<u8>,
-    /// How far `partial` was read; of no meaning while that is empty.
+    /// How far that reply was read; of no meaning while `partial` is empty.
     scan: Scan,
     /// The reply that was last lent from `partial`.
     lent: Vec<u8>,
@@ -168,21 +159,33 @@ pub(crate) struct Inbox {
 impl Inbox {
     /// Takes the next whole reply from the front of `input`; else all of it, and gives `None`.
     ///
-    /// An error takes the octet at which it shows: the last of [`fragment`](Self::fragment).
+    /// An error takes the byte at which it shows, or the line that is at fault.
     pub(crate) fn next<'a, 'i: 'a>(
         &'a mut self,
         input: &mut &'i [u8],
         limits: &ReplyLimits,
     ) -> Result<Option<ReplyRef<'a>>, ReplyError> {
         self.lent = Vec::new();
-        match self.failed {
-            Some(error) => Err(error),
-            None if self.partial.is_empty() => self.next_in_place(input, limits),
-            None => self.next_buffered(input, limits),
+        if let Some(error) = self.failed {
+            return Err(error);
         }
+        if self.partial.is_empty() {
+            if let Some((code, len)) = whole(input, limits) {
+                let raw = input.split_off(..len).unwrap_or_default();
+                return Ok(Some(ReplyRef::new(code, raw, false)));
+            }
+            self.scan = Scan::default();
+        }
+        let verdict = self.scan.read(input, &mut self.partial, limits);
+        self.failed = verdict.err();
+        let Some(code) = verdict? else {
+            return Ok(None);
+        };
+        self.lent = core::mem::take(&mut self.partial);
+        Ok(Some(ReplyRef::new(code, &self.lent, self.scan.truncated)))
     }
 
-    /// What is here of a reply that is not complete.
+    /// What is kept of a reply that is not complete; something as soon as a byte of it is here.
     pub(crate) fn fragment(&self) -> &[u8] {
         &self.partial
     }
@@ -190,47 +193,6 @@ impl Inbox {
     /// Forgets the reply that has begun, and an error.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
-    }
-
-    fn next_in_place<'i>(
-        &mut self,
-        input: &mut &'i [u8],
-        limits: &ReplyLimits,
-    ) -> Result<Option<ReplyRef<'i>>, ReplyError> {
-        let mut scan = Scan::default();
-        let verdict = scan.read(input, limits);
-        let raw = input.split_off(..scan.position).unwrap_or_default();
-        if let Ok(Some(code)) = verdict {
-            return Ok(Some(ReplyRef::new(code, raw)));
-        }
-        self.partial.extend_from_slice(raw);
-        self.scan = scan;
-        self.failed = verdict.err();
-        verdict.map(|_| None)
-    }
-
-    fn next_buffered(
-        &mut self,
-        input: &mut &[u8],
-        limits: &ReplyLimits,
-    ) -> Result<Option<ReplyRef<'_>>, ReplyError> {
-        // Perhaps more than belongs to this reply, which is taken back below; that happens at most
-        // once an input, and one octet beyond the limit is enough to refuse. The limits may be narrower
-        // than they were for what is here: then it is the next octet that is one too many.
-        let before = self.partial.len();
-        let room = limits.reply.saturating_sub(before).saturating_add(1);
-        self.partial
-            .extend_from_slice(input.get(..room).unwrap_or(input));
-        let verdict = self.scan.read(&self.partial, limits);
-        self.partial.truncate(self.scan.position);
-        let taken = self.scan.position.saturating_sub(before);
-        *input = input.get(taken..).unwrap_or_default();
-        self.failed = verdict.err();
-        let Some(code) = verdict? else {
-            return Ok(None);
-        };
-        self.lent = core::mem::take(&mut self.partial);
-        Ok(Some(ReplyRef::new(code, &self.lent)))
     }
 }
 
@@ -243,61 +205,39 @@ impl fmt::Debug for Inbox {
     }
 }
 
-/// How far a reply has been read.
+/// The code and the length of the reply at the front of `input`, if all of it is there, in good order and within the
+/// limits: nearly every reply is, and needs no buffer. [`Scan`] says what is wrong with others.
+#[inline]
+fn whole(input: &[u8], limits: &ReplyLimits) -> Option<(Code, usize)> {
+    let mut codes = Codes::default();
+    let mut rest = input;
+    loop {
+        let kept = input.len().saturating_sub(rest.len());
+        let (behind, line) = parse::line(rest).ok()?;
+        if line.len() > limits.of_line(codes.lines, kept) {
+            return None;
+        }
+        rest = behind;
+        if let Some(code) = codes.judge(line).ok()? {
+            return Some((code, input.len().saturating_sub(rest.len())));
+        }
+    }
+}
+
+/// The codes of a reply's lines: all are one.
 #[derive(Clone, Copy, Debug, Default)]
-struct Scan {
+struct Codes {
     /// The code of the whole lines, as it came and as it is meant.
     code: Option<([u8; 3], Code)>,
     /// Whole lines.
     lines: usize,
-    /// Where the line after them begins.
-    line_start: usize,
-    /// What was looked at: to the end of the reply, to the last octet that is here, or up to and with
-    /// the octet that was refused.
-    position: usize,
 }
 
-impl Scan {
-    /// Reads on in `reply`, which begins with a reply; gives its code if all of it is there.
-    fn read(&mut self, reply: &[u8], limits: &ReplyLimits) -> Result<Option<Code>, ReplyError> {
-        let allowed = reply.get(..limits.reply).unwrap_or(reply);
-        let mut rest = allowed.get(self.line_start..).unwrap_or_default();
-        loop {
-            if self.position == self.line_start {
-                self.check_line_start(reply, limits)?;
-            }
-            let line = rest.get(..limits.line).unwrap_or(rest);
-            let seen = self.position.saturating_sub(self.line_start);
-            let window = line.get(seen..).unwrap_or_default();
-            let Ok((behind, _)) = parse::line(window) else {
-                return self.stop(window, reply, limits);
-            };
-            let len = line.len().saturating_sub(behind.len());
-            self.position = self.line_start.saturating_add(len);
-            let (line, behind) = rest.split_at_checked(len).unwrap_or_default();
-            rest = behind;
-            if let Some(code) = self.judge(line)? {
-                return Ok(Some(code));
-            }
-        }
-    }
-
-    fn check_line_start(&mut self, reply: &[u8], limits: &ReplyLimits) -> Result<(), ReplyError> {
-        let error = match reply.get(self.position) {
-            Some(first) if self.lines == 0 && TLS_RECORDS.contains(first) => ReplyError::TlsRecord,
-            Some(_) if self.lines >= limits.lines => ReplyError::TooManyLines {
-                limit: limits.lines,
-            },
-            _ => return Ok(()),
-        };
-        self.position = self.position.saturating_add(1);
-        Err(error)
-    }
-
-    /// Judges the line that has just ended; gives the code if it was the last.
+impl Codes {
+    /// Judges a line, by its first five bytes if that is all that is left of it; gives the code if it was the last.
+    #[inline]
     fn judge(&mut self, line: &[u8]) -> Result<Option<Code>, ReplyError> {
         self.lines = self.lines.saturating_add(1);
-        self.line_start = self.position;
         let malformed = ReplyError::Malformed { line: self.lines };
         // The code of a further line is nearly always the same, and not read again.
         if let Some((first, code)) = self.code
@@ -306,7 +246,7 @@ impl Scan {
             let (_, last) = parse::separator(rest).map_err(|_| malformed)?;
             return Ok(last.then_some(code));
         }
-        let (_, ReplyLine { code, last, .. }) = parse::reply_line(line).map_err(|_| malformed)?;
+        let (_, (code, last)) = parse::reply_line(line).map_err(|_| malformed)?;
         let Some(code) = Code::new(code) else {
             return Err(ReplyError::BadCode { code });
         };
@@ -319,41 +259,102 @@ impl Scan {
             }
         }
     }
+}
 
-    /// There is no line end in `window`, which is what may still be read: why?
-    #[cold]
-    fn stop(
+/// How far a reply has been read, however it is cut; each byte is looked at once.
+#[derive(Clone, Copy, Debug, Default)]
+struct Scan {
+    codes: Codes,
+    /// Bytes of the reply as it came.
+    position: usize,
+    /// Bytes of the line that has begun, as it came.
+    line: usize,
+    /// The first of them: what a line is judged by.
+    head: [u8; HEAD],
+    /// How many of them are kept at most.
+    allowed: usize,
+    /// Whether a line was cut or left out.
+    truncated: bool,
+}
+
+impl Scan {
+    /// Reads on in `input` and keeps what the limits allow of it; gives the code at the end of the reply.
+    fn read(
         &mut self,
-        window: &[u8],
-        reply: &[u8],
+        input: &mut &[u8],
+        kept: &mut Vec<u8>,
         limits: &ReplyLimits,
     ) -> Result<Option<Code>, ReplyError> {
-        if let Some(before) = memchr(b'\0', window) {
-            let offset = self.position.saturating_add(before);
-            self.position = offset.saturating_add(1);
-            return Err(ReplyError::Nul { offset });
+        while let Some(first) = input.first() {
+            if self.line == 0 {
+                self.allowed = limits.of_line(self.codes.lines, kept.len());
+            }
+            if self.position == 0 && TLS_RECORDS.contains(first) {
+                self.take(input.split_off(..1).unwrap_or_default(), kept);
+                return Err(ReplyError::TlsRecord);
+            }
+            let end = memchr2(b'\n', b'\0', input);
+            let len = end.map_or(input.len(), |end| end.saturating_add(1));
+            let piece = input.split_off(..len).unwrap_or_default();
+            self.take(piece, kept);
+            match piece.last() {
+                Some(b'\0') => {
+                    let offset = self.position.saturating_sub(1);
+                    return Err(ReplyError::Nul { offset });
+                }
+                Some(b'\n') => {
+                    if let Some(code) = self.end_line(kept)? {
+                        return Ok(Some(code));
+                    }
+                }
+                _ => {}
+            }
         }
-        self.position = self.position.saturating_add(window.len());
-        if self.position >= reply.len() {
-            return Ok(None);
+        Ok(None)
+    }
+
+    /// Counts in a piece of a line, and keeps what may be kept of it.
+    fn take(&mut self, piece: &[u8], kept: &mut Vec<u8>) {
+        let head = self.head.get_mut(self.line..).unwrap_or_default();
+        head.iter_mut()
+            .zip(piece)
+            .for_each(|(to, from)| *to = *from);
+        let room = self.allowed.saturating_sub(self.line);
+        kept.extend_from_slice(piece.get(..room).unwrap_or(piece));
+        self.line = self.line.saturating_add(piece.len());
+        self.position = self.position.saturating_add(piece.len());
+    }
+
+    /// Judges the line that has just ended, and gives it an end of ours if its own was beyond the limit.
+    fn end_line(&mut self, kept: &mut Vec<u8>) -> Result<Option<Code>, ReplyError> {
+        let line = core::mem::take(&mut self.line);
+        if line > self.allowed {
+            self.truncated = true;
+            // The mark makes sure that a part of a word is not taken for the whole.
+            if self.allowed > 0 {
+                let end = [CUT, "\r\n"];
+                let len = end.iter().map(|part| part.len()).sum();
+                kept.truncate(kept.len().saturating_sub(len));
+                end.iter()
+                    .for_each(|part| kept.extend_from_slice(part.as_bytes()));
+            }
         }
-        let in_line = self.position.saturating_sub(self.line_start);
-        self.position = self.position.saturating_add(1);
-        if in_line >= limits.line {
-            Err(ReplyError::LineTooLong { limit: limits.line })
-        } else {
-            Err(ReplyError::ReplyTooLong {
-                limit: limits.reply,
-            })
-        }
+        self.codes
+            .judge(self.head.get(..line).unwrap_or(&self.head))
     }
 }
 
 /// The first octet of a TLS record that a server may begin with: an alert or a handshake (RFC 8446, section 5.1).
 const TLS_RECORDS: [u8; 2] = [0x15, 0x16];
 
-/// Octets of a line that carries a challenge, with its line end.
+/// Bytes of a line that carries a challenge, with its line end.
 const CHALLENGE_LINE: usize = 12_288;
+
+/// The least that can be kept of a line: its code and separator, a word of its text, and an end.
+const LINE_MIN: usize = 16;
+
+/// The code, the separator, and where that is a bare CR the LF behind it.
+const HEAD: usize = 5;
 
 #[cfg(test)]
 mod tests;

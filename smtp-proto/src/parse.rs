@@ -16,16 +16,6 @@ use nom::{Err, IResult, Needed, Parser};
 
 use crate::find::find;
 
-/// One line of a reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ReplyLine<'a> {
-    /// Three digits of any class.
-    pub(crate) code: u16,
-    /// No hyphen followed the code.
-    pub(crate) last: bool,
-    pub(crate) text: &'a [u8],
-}
-
 /// One line of the reply to EHLO, after the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EhloLine<'a> {
@@ -62,12 +52,13 @@ pub(crate) fn line(input: &[u8]) -> IResult<&[u8], &[u8]> {
 /// Reply-line = *( Reply-code "-" [ textstring ] CRLF )
 ///              Reply-code [ SP textstring ] CRLF
 /// ```
+///
+/// Only what comes before the text is read, so the text may be cut off; what it may hold is said at [`text`].
 #[inline]
-pub(crate) fn reply_line(line: &[u8]) -> IResult<&[u8], ReplyLine<'_>> {
+pub(crate) fn reply_line(line: &[u8]) -> IResult<&[u8], (u16, bool)> {
     let (rest, code) = reply_code(line)?;
     let (rest, last) = separator(rest)?;
-    let (rest, text) = textstring(rest)?;
-    Ok((rest, ReplyLine { code, last, text }))
+    Ok((rest, (code, last)))
 }
 
 /// What stands behind the code in a line that is all there, and whether it makes that the last; a line end it leaves.
@@ -98,21 +89,6 @@ fn reply_code(input: &[u8]) -> IResult<&[u8], u16> {
     }
 }
 
-/// RFC 5321, section 4.2.
-///
-/// ```abnf
-/// textstring = 1*(%d09 / %d32-126)
-/// ```
-///
-/// Empty text is taken, and every octet but those of the line end, which goes with it: servers send
-/// UTF-8 and worse.
-fn textstring(line: &[u8]) -> IResult<&[u8], &[u8]> {
-    match line {
-        [text @ .., b'\r', b'\n'] | [text @ .., b'\n'] => Ok((&[], text)),
-        _ => refuse(line, ErrorKind::CrLf),
-    }
-}
-
 /// The lines of a reply that [`reply_line`] has accepted, each with its line end.
 pub(crate) fn lines(reply: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     let mut rest = reply;
@@ -123,7 +99,14 @@ pub(crate) fn lines(reply: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     })
 }
 
-/// The text of a line that [`reply_line`] has accepted, without looking at the rest again.
+/// RFC 5321, section 4.2; of a line that [`reply_line`] has accepted, without looking at the rest again.
+///
+/// ```abnf
+/// textstring = 1*(%d09 / %d32-126)
+/// ```
+///
+/// Empty text is taken, and every octet but those of the line end, which goes with it: servers send
+/// UTF-8 and worse.
 #[inline]
 pub(crate) fn text(line: &[u8]) -> &[u8] {
     match line {

@@ -30,6 +30,7 @@ pub(crate) use escape::{Escaped, Escaping};
 pub struct Reply {
     code: Code,
     raw: Arc<[u8]>,
+    truncated: bool,
 }
 
 impl Reply {
@@ -47,9 +48,15 @@ impl Reply {
 
     /// The text of each line as it came, without code, separator and line end; at least one line.
     ///
-    /// An enhanced status code is left in. The text may be empty, and need not be UTF-8.
+    /// An enhanced status code is left in. The text may be empty, and need not be UTF-8. A line that was cut ends with
+    /// `…`, in UTF-8.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> + Clone {
         self.as_ref().lines()
+    }
+
+    /// Whether it was longer than the [`ReplyLimits`](crate::ReplyLimits) allow, so that a line was cut or left out.
+    pub fn is_truncated(&self) -> bool {
+        self.truncated
     }
 
     /// Whether the server did what was asked: 2yz.
@@ -71,10 +78,11 @@ impl Reply {
         ReplyRef {
             code: self.code,
             raw: &self.raw,
+            truncated: self.truncated,
         }
     }
 
-    /// The whole reply as it came, shared.
+    /// The reply as it came, as far as it was kept, shared.
     pub(crate) fn raw(&self) -> &Arc<[u8]> {
         &self.raw
     }
@@ -83,7 +91,9 @@ impl Reply {
 /// Two replies are equal if their codes and the text of their lines are; the kind of line end is no part of it.
 impl PartialEq for Reply {
     fn eq(&self, other: &Self) -> bool {
-        self.code == other.code && self.lines().eq(other.lines())
+        self.code == other.code
+            && self.truncated == other.truncated
+            && self.lines().eq(other.lines())
     }
 }
 
@@ -107,12 +117,21 @@ pub(crate) struct ReplyRef<'a> {
     code: Code,
     /// Whole lines of the grammar, at least one, all with this code.
     raw: &'a [u8],
+    truncated: bool,
 }
 
 impl<'a> ReplyRef<'a> {
-    /// Of `raw`, which the inbox found to be the whole lines of one reply.
-    pub(crate) fn new(code: Code, raw: &'a [u8]) -> Self {
-        Self { code, raw }
+    /// Of `raw`, which the inbox found to be the whole lines of one reply, or what is kept of them.
+    pub(crate) fn new(code: Code, raw: &'a [u8], truncated: bool) -> Self {
+        Self {
+            code,
+            raw,
+            truncated,
+        }
+    }
+
+    pub(crate) fn is_truncated(self) -> bool {
+        self.truncated
     }
 
     pub(crate) fn code(self) -> Code {
@@ -138,6 +157,7 @@ impl<'a> ReplyRef<'a> {
         Reply {
             code: self.code,
             raw: Arc::from(self.raw),
+            truncated: self.truncated,
         }
     }
 }
@@ -151,7 +171,9 @@ impl fmt::Display for ReplyRef<'_> {
         out.text(self.code.digits().as_slice())?;
         let first = self.enhanced();
         let mut separator = " ";
+        let mut says_so = false;
         for text in self.lines() {
+            says_so |= text.ends_with(CUT.as_bytes());
             // The same enhanced code again on each further line tells nothing.
             let text = match EnhancedCode::split(self.code, text) {
                 Some((enhanced, rest)) if separator == " / " && Some(enhanced) == first => rest,
@@ -163,6 +185,10 @@ impl fmt::Display for ReplyRef<'_> {
                 out.text(text)?;
                 separator = " / ";
             }
+        }
+        if self.truncated && !says_so {
+            out.text(separator.as_bytes())?;
+            out.text(CUT.as_bytes())?;
         }
         Ok(())
     }
@@ -297,6 +323,9 @@ impl fmt::Display for EnhancedCode {
 
 /// Octets of a reply in its `Display`; enough for what a server has to say, and a bounded line in a log.
 const DISPLAY_LIMIT: usize = 1024;
+
+/// What stands for text that was not kept.
+pub(crate) const CUT: &str = "…";
 
 #[cfg(test)]
 mod tests;

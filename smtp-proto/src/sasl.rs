@@ -165,7 +165,8 @@ impl fmt::Display for Name {
 pub enum Failure {
     /// A challenge that is not base64 (RFC 4954, section 4).
     Encoding,
-    /// A challenge or a response whose line would be over 12288 octets (RFC 4954, section 4).
+    /// A challenge or a response whose line would be over 12288 octets (RFC 4954, section 4), or a challenge beyond the
+    /// [`ReplyLimits`](crate::ReplyLimits).
     TooLong,
     /// A challenge more than the mechanism has.
     TooManyChallenges,

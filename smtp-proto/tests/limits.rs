@@ -1,13 +1,14 @@
-//! A server that talks without end: every flood stops at a limit, with an error that says which, and holds no more memory
-//! than the limits do.
+//! A server that talks much: what is kept of a reply is bounded, and what is read in a session; a flood ends in an error
+//! that says so, and holds no more memory than the limits do.
 
 use crate::common::pair::transmit;
 use crate::common::raw_mail;
 use std::sync::Arc;
 
+use smtp_proto::sasl::Failure;
 use smtp_proto::{
-    Command, Config, Connection, Credentials, ErrorKind, Event, ProtocolError, ReplyError,
-    ReplyLimits, Security, Time,
+    AuthenticationError, Command, Config, Connection, Credentials, ErrorKind, Event,
+    ProtocolError, ReplyLimits, Security, Time,
 };
 
 const NOW: Time = Time::ORIGIN;
@@ -70,16 +71,16 @@ const FLOODS: [&[u8]; 14] = [
     b"1",
 ];
 
-/// Bytes that any flood may have taken in before it is stopped.
-const STOPPED_BY: usize = 32 * 1024 + 1;
+/// Bytes that any flood may have taken in before it is stopped: those of a session with a few commands.
+const STOPPED_BY: usize = (1 << 20) + 8 * 4096;
 
 /// Feeds the pattern again and again, cut in pieces of this size; returns how much it took, and the heap it took.
 fn flood(connection: &mut Connection, pattern: &[u8], piece: usize) -> (usize, u64) {
     let flood: Vec<u8> = pattern.iter().copied().cycle().take(256 * 1024).collect();
     let before = connection.traffic().bytes_received();
     let heap = allocation_counter::measure(|| {
-        // As good as without end: beyond every limit many times over.
-        for part in flood.chunks(piece).chain(flood.chunks(piece)) {
+        // As good as without end: beyond every limit.
+        for part in (0..8).flat_map(|_| flood.chunks(piece)) {
             connection.handle_input(NOW, part);
             if connection.is_over() {
                 break;
@@ -107,7 +108,13 @@ fn v22_every_flood_at_every_stage_stops_at_a_limit_with_an_error_that_says_so() 
     for stage in 0..REPLIES.len() {
         for pattern in FLOODS {
             let mut told = Vec::new();
-            for piece in [1, 7, 1000, 256 * 1024] {
+            // Byte by byte it is long, and differs the more the more there is before.
+            let pieces = if stage == 2 {
+                [1, 1000]
+            } else {
+                [997, 256 * 1024]
+            };
+            for piece in pieces {
                 let mut connection = brought_to(policy(ReplyLimits::default()), &REPLIES[..stage]);
                 let (taken, heap) = flood(&mut connection, pattern, piece);
                 assert!(
@@ -120,7 +127,15 @@ fn v22_every_flood_at_every_stage_stops_at_a_limit_with_an_error_that_says_so() 
                 let shown = error.as_ref().map(ToString::to_string);
                 if let Some(error) = error {
                     assert!(
-                        matches!(error.kind(), ErrorKind::Protocol(ProtocolError::Reply(_))),
+                        matches!(
+                            error.kind(),
+                            ErrorKind::Protocol(
+                                ProtocolError::Reply(_)
+                                    | ProtocolError::TooMuchInput
+                                    | ProtocolError::UnexpectedReply
+                                    | ProtocolError::WrongClass
+                            )
+                        ),
                         "{pattern:?}: {error}"
                     );
                     assert!(error.to_string().len() <= 1024, "{error}");
@@ -143,36 +158,109 @@ fn v22_every_flood_at_every_stage_stops_at_a_limit_with_an_error_that_says_so() 
 }
 
 #[test]
-fn v22_the_limits_are_those_of_the_policy_to_the_octet() {
-    let limits = ReplyLimits::default().line(20).reply(50).lines(4);
-    let verdict = |reply: &str| {
+fn v22_the_limits_are_those_of_the_policy_to_the_byte() {
+    let limits = ReplyLimits::default().line(20).reply(50).lines(3);
+    let heard = |reply: &str| {
         let mut connection = brought_to(policy(limits), &[]);
         connection.handle_input(NOW, reply.as_bytes());
-        match connection.is_over() {
-            true => match error_of(&mut connection).unwrap().kind() {
-                ErrorKind::Protocol(ProtocolError::Reply(error)) => Some(*error),
-                other => panic!("{other}"),
-            },
-            false => None,
-        }
+        let error = error_of(&mut connection).unwrap();
+        assert!(matches!(error.kind(), ErrorKind::Refused), "{error}");
+        let reply = error.reply().unwrap().clone();
+        (reply.to_string(), reply.is_truncated())
     };
-    let too_long = Some(ReplyError::LineTooLong { limit: 20 });
-    assert_eq!(verdict(&format!("220 {}\r\n", "x".repeat(14))), None);
-    assert_eq!(verdict(&format!("220 {}\r\n", "x".repeat(15))), too_long);
-    let line = format!("220-{}\r\n", "x".repeat(9));
-    assert_eq!(verdict(&format!("{}220\r\n", line.repeat(3))), None);
-    assert_eq!(
-        verdict(&format!("{}220 12345\r\n", line.repeat(3))),
-        Some(ReplyError::ReplyTooLong { limit: 50 })
-    );
-    assert_eq!(
-        verdict(&format!("{}220 ok\r\n", "220-\r\n".repeat(3))),
-        None
-    );
-    assert_eq!(
-        verdict(&format!("{}220 ok\r\n", "220-\r\n".repeat(4))),
-        Some(ReplyError::TooManyLines { limit: 4 })
-    );
+    let rows = [
+        ("554 5.7.1 go away..\n", "554 5.7.1 go away..", false),
+        ("554 5.7.1 go away..\r\n", "554 5.7.1 go aw…", true),
+        ("554-a\n554-b\n554 c\n", "554 a / b / c", false),
+        ("554-a\n554-b\n554-c\n554 d\n", "554 a / b / c / …", true),
+        ("554-\n554-\n554-\n554-\n554\n", "554 …", true),
+        (
+            "554-5678901234567890\n554-5678901234567890\n554 a\n",
+            "554 56789012345… / 56789012345…",
+            true,
+        ),
+    ];
+    for (reply, shown, truncated) in rows {
+        assert_eq!(heard(reply), (shown.to_owned(), truncated));
+    }
+}
+
+#[test]
+fn v22_a_long_reply_is_understood_wherever_it_comes() {
+    // A dialogue in which each reply is longer than what is kept, by a line, by lines, and by both.
+    let line = |code: u16, separator: char, len: usize| {
+        format!("{code}{separator}{}\r\n", "x".repeat(len))
+    };
+    let long = |code| line(code, ' ', 100_000);
+    let many = |code| line(code, '-', 1).repeat(10_000) + &line(code, ' ', 1);
+    let both = |code| line(code, '-', 3000).repeat(30) + &line(code, ' ', 1);
+    for (code, fits) in [(250, true), (450, false), (550, false)] {
+        for reply in [long(code), many(code), both(code)] {
+            let mut connection = brought_to(policy(ReplyLimits::default()), &REPLIES[..5]);
+            let heap = allocation_counter::measure(|| {
+                for part in reply.as_bytes().chunks(1500) {
+                    connection.handle_input(NOW, part);
+                }
+            });
+            assert!(heap.bytes_max <= 4 * 32 * 1024, "{} bytes", heap.bytes_max);
+            let Some(Ok(Event::Outcome(_, outcome))) = (0..2).find_map(|_| {
+                let event = connection.poll_event();
+                event.filter(|event| !matches!(event, Ok(Event::Ready)))
+            }) else {
+                panic!("no outcome of {code}");
+            };
+            assert_eq!(outcome.is_accepted(), fits);
+            let reply = outcome.deliveries()[0].fate().reply().unwrap();
+            assert_eq!(reply.code(), code);
+            assert!(reply.is_truncated());
+            assert!(reply.lines().count() <= 256);
+            assert!(reply.lines().all(|line| line.len() <= 2048));
+        }
+    }
+    for reply in [long(220), many(220), both(220)] {
+        let mut connection = brought_to(policy(ReplyLimits::default()), &[&reply]);
+        connection.handle_input(NOW, many(250).as_bytes());
+        send_all(&mut connection);
+        assert!(connection.poll_ready().unwrap().is_ok());
+    }
+}
+
+#[test]
+fn v22_what_is_cut_off_of_the_reply_to_ehlo_is_not_half_believed() {
+    // The bytes that are kept end in the middle of a word, which must not count as the word that it is then.
+    let limits = ReplyLimits::default().line(48);
+    let rows = [
+        (
+            "AUTH PLAIN LOGIN XOAUTH2 SCRAM-SHA-256-PLUS",
+            "AUTH PLAIN LOGIN XOAUTH2 SCRAM-SHA-256",
+        ),
+        (
+            "SIZE 000000000000000000000000000000012345678",
+            "SIZE 00000000000000000000000000000001234",
+        ),
+        (
+            "XCLIENT NAME ADDR PORT PROTO HELO LOGIN-ADDR",
+            "XCLIENT NAME ADDR PORT PROTO HELO LOGIN",
+        ),
+        (
+            "X-A-LONG-KEYWORD-THAT-NOBODY-KNOWS-OR-WANTS",
+            "X-A-LONG-KEYWORD-THAT-NOBODY-KNOWS-OR-W",
+        ),
+    ];
+    for (line, half) in rows {
+        let mut connection = brought_to(policy(limits), &["220 hi\r\n"]);
+        let reply = format!("250-hi\r\n250-{line}\r\n250 PIPELINING\r\n");
+        connection.handle_input(NOW, reply.as_bytes());
+        let capabilities = connection.capabilities();
+        assert!(capabilities.pipelining());
+        assert_eq!(capabilities.size(), None, "{half}");
+        assert!(
+            capabilities
+                .auth()
+                .all(|name| line.split(' ').any(|word| word == name))
+        );
+        assert!(!capabilities.has("X-A-LONG-KEYWORD-THAT-NOBODY-KNOWS-OR-W"));
+    }
 }
 
 #[test]
@@ -327,8 +415,14 @@ fn v28_an_endless_dialogue_of_any_mechanism_is_broken_off() {
 }
 
 #[test]
-fn v22_a_challenge_may_be_longer_than_a_line_and_is_bounded_too() {
-    for (octets, fits) in [(12_000, true), (13_000, false)] {
+fn v22_a_challenge_may_be_longer_than_a_line_and_one_that_was_cut_is_cancelled() {
+    let lines = "334-eHh4\r\n".repeat(300);
+    let line = |octets: usize| format!("334 {}\r\n", "eHh4".repeat(octets / 4));
+    for (challenge, fits) in [
+        (line(12_000), true),
+        (line(13_000), false),
+        (lines + "334 eHh4\r\n", false),
+    ] {
         let config = Config::builder("client.test".parse().unwrap())
             .security(Security::Cleartext)
             .credentials(Credentials::xoauth2("user", "token").unwrap())
@@ -337,9 +431,20 @@ fn v22_a_challenge_may_be_longer_than_a_line_and_is_bounded_too() {
             config.build().unwrap(),
             &["220 hi\r\n", "250-hi\r\n250 AUTH XOAUTH2\r\n"],
         );
-        let challenge = format!("334 {}\r\n", "eHh4".repeat(octets / 4));
         connection.handle_input(NOW, challenge.as_bytes());
-        assert_eq!(!connection.is_over(), fits);
+        let said: Vec<u8> = match connection.poll_transmit(NOW) {
+            Some(offer) => offer.iter().flatten().copied().collect(),
+            None => Vec::new(),
+        };
+        assert_eq!(said, if fits { &b"\r\n"[..] } else { b"*\r\n" });
+        connection.handle_sent(NOW, said.len());
+        connection.handle_input(NOW, b"501 5.7.0 cancelled\r\n");
+        let error = error_of(&mut connection).unwrap();
+        let ErrorKind::Authentication(kind) = error.kind() else {
+            panic!("{error}");
+        };
+        let cancelled = matches!(kind, AuthenticationError::Exchange(Failure::TooLong));
+        assert_eq!(cancelled, !fits, "{error}");
     }
 }
 

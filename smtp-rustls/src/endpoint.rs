@@ -353,7 +353,7 @@ impl EndpointBuilder {
         self
     }
 
-    /// How large a reply may be.
+    /// How much is kept of a reply; what is longer is cut.
     pub fn reply_limits(mut self, limits: ReplyLimits) -> Self {
         self.settings.reply_limits = Some(limits);
         self

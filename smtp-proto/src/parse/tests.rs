@@ -46,20 +46,18 @@ fn a_reply_line_has_a_code_a_separator_and_text() {
         (b"000 \n", 0, true, b""),
     ];
     for (input, code, last, text) in rows {
-        let expected = ReplyLine { code, last, text };
-        assert_eq!(
-            value(reply_line(input)),
-            Some(expected),
-            "{}",
-            input.escape_ascii()
-        );
+        // The text may be cut off, unless it is the line end.
+        for line in [input, input.get(..5).unwrap_or(input)] {
+            let found = value(reply_line(line));
+            assert_eq!(found, Some((code, last)), "{}", input.escape_ascii());
+        }
         assert_eq!(super::text(input), text, "{}", input.escape_ascii());
     }
 }
 
 #[test]
 fn what_is_no_reply_line_is_refused() {
-    let rows: [&[u8]; 14] = [
+    let rows: [&[u8]; 13] = [
         b"",
         b"\n",
         b"\r\n",
@@ -73,7 +71,6 @@ fn what_is_no_reply_line_is_refused() {
         b" 250 a\r\n",
         b"+250 a\r\n",
         b"250\r\r\n",
-        b"250 no line end",
     ];
     for input in rows {
         assert_eq!(value(reply_line(input)), None, "{}", input.escape_ascii());

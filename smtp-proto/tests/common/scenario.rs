@@ -14,6 +14,7 @@
 //! chunk-size 10                     octets
 //! lmtp
 //! window 64 2                       octets and replies that may be unanswered
+//! reply-limits 80 3                 bytes of a line and lines that are kept of a reply
 //! without CHUNKING                  a capability switched off
 //! session-limit 30                  seconds
 //! text Subject: t\r\n\r\nhello\r\n   the text of the mails below; the escapes \r \n \0 \\ \xNN
@@ -59,8 +60,8 @@ use std::time::Duration;
 use smtp_proto::body::LineEnds;
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Error, ForwardPath, Mail, MailBuilder, MailError,
-    Outcome, Parameter, Pipelining, Protocol, Recipient, Reply, Security, Speculation, Streamed,
-    Timeouts, Window, Xclient, XclientProto, Xforward, XforwardSource,
+    Outcome, Parameter, Pipelining, Protocol, Recipient, Reply, ReplyLimits, Security, Speculation,
+    Streamed, Timeouts, Window, Xclient, XclientProto, Xforward, XforwardSource,
 };
 use smtp_test::Script;
 
@@ -308,6 +309,11 @@ fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuil
             two().0.parse().unwrap(),
             two().1.parse().unwrap(),
         )),
+        "reply-limits" => config.reply_limits(
+            ReplyLimits::default()
+                .line(two().0.parse().unwrap())
+                .lines(two().1.parse().unwrap()),
+        ),
         "without" => config.without(rest),
         _ => return None,
     })
