@@ -2,16 +2,36 @@ use core::{convert::Infallible, fmt};
 
 /// Why a text is not an address, and where.
 ///
-/// It never repeats the text, so it can be logged.
+/// It repeats no more of the text than one character, so it can be logged.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AddressError {
     offset: usize,
     reason: AddressFault,
+    character: Option<char>,
 }
 
 impl AddressError {
     pub(super) const fn new(offset: usize, reason: AddressFault) -> Self {
-        Self { offset, reason }
+        Self {
+            offset,
+            reason,
+            character: None,
+        }
+    }
+
+    /// The fault of a character that no production allows there.
+    pub(super) const fn at(offset: usize, character: char) -> Self {
+        let reason = match character {
+            '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
+                AddressFault::Control
+            }
+            _ => AddressFault::Character,
+        };
+        Self {
+            offset,
+            reason,
+            character: Some(character),
+        }
     }
 
     /// The same fault in a text that has `octets` more in front.
@@ -33,11 +53,28 @@ impl AddressError {
     pub const fn reason(&self) -> AddressFault {
         self.reason
     }
+
+    /// The character that may not stand there, if it is one that is wrong.
+    #[must_use]
+    pub const fn character(&self) -> Option<char> {
+        self.character
+    }
 }
 
+/// The character, if there is one, is shown as in a literal of Rust, so that none acts on a terminal or a log.
 impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at offset {}", self.reason, self.offset)
+        let offset = self.offset;
+        match (self.reason, self.character) {
+            (AddressFault::Character, Some(character)) => {
+                write!(
+                    f,
+                    "character {character:?} is not allowed at offset {offset}"
+                )
+            }
+            (reason, Some(character)) => write!(f, "{reason} {character:?} at offset {offset}"),
+            (reason, None) => write!(f, "{reason} at offset {offset}"),
+        }
     }
 }
 
@@ -80,14 +117,14 @@ pub enum AddressFault {
     Bracket,
     /// Brackets that hold neither an IPv4 address nor `IPv6:` and an IPv6 address.
     Literal,
-    /// A local part over 64 octets (RFC 5321, section 4.5.3.1.1).
-    LongLocalPart,
     /// A label over 63 octets (RFC 1035, section 2.3.4).
     LongLabel,
     /// A domain over 255 octets (RFC 5321, section 4.5.3.1.2).
     LongDomain,
     /// A mailbox over 254 octets: the path would be over 256 (RFC 5321, section 4.5.3.1.3).
     LongMailbox,
+    /// A display name in front of the address, as in a header field: `Alice <alice@example.org>`.
+    DisplayName,
 }
 
 impl fmt::Display for AddressFault {
@@ -105,10 +142,10 @@ impl fmt::Display for AddressFault {
             Self::OpenQuote => "quoted local part without its end",
             Self::Bracket => "angle bracket without its counterpart",
             Self::Literal => "malformed address literal",
-            Self::LongLocalPart => "local part over 64 octets",
             Self::LongLabel => "label over 63 octets",
             Self::LongDomain => "domain over 255 octets",
             Self::LongMailbox => "mailbox over 254 octets",
+            Self::DisplayName => "display name: write only what is between < and >, which begins",
         })
     }
 }

@@ -41,12 +41,6 @@ impl Mailbox {
         );
         push_local_part(&mut text, local_part.chars());
         let at = text.len();
-        if at > grammar::LOCAL_PART_MAX {
-            return Err(AddressError::new(
-                local_part.len(),
-                AddressFault::LongLocalPart,
-            ));
-        }
         let host = local_part.len().saturating_add(1);
         grammar::domain_or_literal(domain).map_err(|error| error.behind(host))?;
         text.push('@');
@@ -162,7 +156,7 @@ pub(super) fn check_quotable(local_part: &str) -> Result<(), AddressError> {
         .char_indices()
         .find(|&(_, c)| !grammar::is_quotable(c))
     {
-        Some((offset, c)) => Err(AddressError::new(offset, grammar::fault_of(c))),
+        Some((offset, c)) => Err(AddressError::at(offset, c)),
         None => Ok(()),
     }
 }

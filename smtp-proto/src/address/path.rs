@@ -123,8 +123,8 @@ impl ForwardPath {
         }
         let mut text = String::with_capacity(user.len().saturating_add(2));
         push_local_part(&mut text, user.chars());
-        if text.len() > grammar::LOCAL_PART_MAX {
-            return Err(AddressError::new(user.len(), AddressFault::LongLocalPart));
+        if text.len() > grammar::MAILBOX_MAX {
+            return Err(AddressError::new(user.len(), AddressFault::LongMailbox));
         }
         Ok(Self(Recipient::Local(text.into_boxed_str())))
     }

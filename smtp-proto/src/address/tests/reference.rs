@@ -20,7 +20,7 @@ pub(super) fn mailbox(text: &str) -> Option<(String, String)> {
         }
     }
     let (local, domain) = (&text[..cut?], &text[cut? + 1..]);
-    let fits = local.len() <= 64 && text.len() <= 254;
+    let fits = text.len() <= 254;
     (fits && host(domain)).then_some((words(local)?, domain.to_owned()))
 }
 
