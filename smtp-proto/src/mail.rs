@@ -19,8 +19,9 @@ use crate::error::{Error, Stage, of_fault};
 use crate::outcome::Fate;
 use crate::parameter::{Parameter, ParameterError};
 use crate::place::{Field, Place};
-use crate::reply::Reply;
+use crate::reply::{Escaped, Reply};
 use demands::{Demands, says_tls_optional};
+use recipient::Malformed;
 pub use recipient::Recipient;
 use recoder::Recoder;
 
@@ -151,13 +152,25 @@ pub struct MailBuilder {
     /// Whether the content may be without a header section.
     headerless: bool,
     error: Option<MailError>,
+    invalid: Vec<InvalidRecipient>,
 }
 
 /// Why a [`Mail`] cannot be: the field, and what is wrong with it.
+///
+/// Of several faults it is the first, but the recipients that are no addresses are all named.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailError {
     place: Place,
     fault: MailFault,
+    invalid: Vec<InvalidRecipient>,
+}
+
+/// A recipient of a mail that is no address.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InvalidRecipient {
+    index: usize,
+    text: Box<str>,
+    error: AddressError,
 }
 
 /// What is wrong with a part of a [`Mail`].
@@ -213,6 +226,7 @@ impl Mail {
             source: Source::None,
             headerless: false,
             error: None,
+            invalid: Vec::new(),
         }
     }
 
@@ -444,10 +458,13 @@ impl MailBuilder {
     /// The mail.
     ///
     /// # Errors
-    /// The first wrong value.
+    /// The first wrong value, and all recipients that are no addresses.
     pub fn build(mut self) -> Result<Mail, MailError> {
         if let Some(error) = self.error {
-            return Err(error);
+            return Err(MailError {
+                invalid: self.invalid,
+                ..error
+            });
         }
         if self.recipients.is_empty() {
             return Err(MailError::new(Field::Recipients, MailFault::Missing));
@@ -521,13 +538,16 @@ impl MailBuilder {
 
     fn add(&mut self, recipient: Recipient) {
         let Recipient { path, parameters } = recipient;
-        let index = self.recipients.len();
+        let index = self.recipients.len().saturating_add(self.invalid.len());
         match path {
             Ok(path) => self.recipients.push(Addressee {
                 path,
                 answer: Answer::None,
             }),
-            Err(error) => self.fail(Field::Recipient(index), MailFault::Address(error)),
+            Err(Malformed { text, error }) => {
+                self.fail(Field::Recipient(index), MailFault::Address(error));
+                self.invalid.push(InvalidRecipient { index, text, error });
+            }
         }
         if let Some(parameters) = parameters {
             self.ask_for(index, *parameters);
@@ -592,13 +612,18 @@ impl MailError {
                 Place::whole(field)
             }
         };
-        Self { place, fault }
+        Self {
+            place,
+            fault,
+            invalid: Vec::new(),
+        }
     }
 
     fn in_text(text: &[u8], fault: Fault) -> Self {
         Self {
             place: Place::in_text(text, fault.offset()),
             fault: MailFault::Text(fault),
+            invalid: Vec::new(),
         }
     }
 
@@ -616,10 +641,75 @@ impl MailError {
     pub fn fault(&self) -> &MailFault {
         &self.fault
     }
+
+    /// All recipients that are no addresses, in their order; the first of them may be what [`fault`](Self::fault) is
+    /// about.
+    pub fn invalid_recipients(&self) -> &[InvalidRecipient] {
+        &self.invalid
+    }
 }
+
+impl InvalidRecipient {
+    /// Its place among the recipients, counted from zero.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The text that was given for an address; its first 256 bytes, if it is longer.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What is wrong with it.
+    pub fn error(&self) -> AddressError {
+        self.error
+    }
+}
+
+/// With the text in quotes, escaped, and cut if it is long.
+impl fmt::Display for InvalidRecipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { index, text, error } = self;
+        let text = Escaped::new(text.as_bytes(), SHOWN_TEXT);
+        write!(f, "recipient {index} \"{text}\": {error}")
+    }
+}
+
+impl core::error::Error for InvalidRecipient {}
 
 impl fmt::Display for MailError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = self.field();
+        let names_recipient = matches!(
+            (field, &self.fault),
+            (Field::Recipient(_), MailFault::Address(_))
+        );
+        if names_recipient && !self.invalid.is_empty() {
+            return self.fmt_recipients(f);
+        }
+        self.fmt_fault(f)?;
+        if !self.invalid.is_empty() {
+            f.write_str("; ")?;
+            self.fmt_recipients(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl MailError {
+    fn fmt_recipients(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for recipient in self.invalid.iter().take(SHOWN_RECIPIENTS) {
+            write!(f, "{separator}{recipient}")?;
+            separator = "; ";
+        }
+        match self.invalid.len().checked_sub(SHOWN_RECIPIENTS) {
+            None | Some(0) => Ok(()),
+            Some(more) => write!(f, "; and {more} more"),
+        }
+    }
+
+    fn fmt_fault(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let field = self.field();
         match (field, &self.fault, self.place.line()) {
             (Field::Recipients, MailFault::Missing, _) => f.write_str("a mail needs a recipient"),
@@ -631,6 +721,7 @@ impl fmt::Display for MailError {
 }
 
 debug_as_display!(MailError);
+debug_as_display!(InvalidRecipient);
 
 impl core::error::Error for MailError {}
 
@@ -647,3 +738,7 @@ impl fmt::Display for MailFault {
         }
     }
 }
+
+/// Recipients that are shown of those that are no addresses, and bytes of the text of each: together less than 1 KiB.
+const SHOWN_RECIPIENTS: usize = 5;
+const SHOWN_TEXT: usize = 64;

@@ -14,6 +14,7 @@ mod cuts;
 mod deadlines;
 mod desync;
 mod desync_ahead;
+mod envelope;
 mod limits;
 mod needs;
 mod operations;

@@ -1,3 +1,4 @@
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 
@@ -29,19 +30,30 @@ use crate::parameter::{Notify, OriginalRecipient, Parameter, ParameterError, Par
 #[derive(Clone, Debug)]
 #[must_use = "a recipient is nobody until it is given to a mail"]
 pub struct Recipient {
-    pub(super) path: Result<ForwardPath, AddressError>,
+    pub(super) path: Result<ForwardPath, Malformed>,
     /// Boxed, since most have none.
     pub(super) parameters: Option<Box<Result<Parameters, ParameterError>>>,
 }
 
+/// A text that is no address.
+#[derive(Clone, Debug)]
+pub(super) struct Malformed {
+    pub(super) text: Box<str>,
+    pub(super) error: AddressError,
+}
+
 impl Recipient {
     /// A recipient of whom nothing is asked yet.
-    pub fn new<P>(path: P) -> Self
-    where
-        P: TryInto<ForwardPath, Error: Into<AddressError>>,
-    {
+    pub fn new(address: impl Into<Self>) -> Self {
+        address.into()
+    }
+
+    fn parse(text: &str) -> Self {
         Self {
-            path: path.try_into().map_err(Into::into),
+            path: text.parse().map_err(|error| Malformed {
+                text: front(text).into(),
+                error,
+            }),
             parameters: None,
         }
     }
@@ -81,19 +93,63 @@ impl Recipient {
     }
 }
 
-macro_rules! from_address {
-    ($($address:ty),+) => {$(
-        impl From<$address> for Recipient {
-            fn from(address: $address) -> Self {
-                Self::new(address)
+macro_rules! from_text {
+    ($($text:ty),+) => {$(
+        impl From<$text> for Recipient {
+            fn from(text: $text) -> Self {
+                Self::parse(text.as_ref())
             }
         }
     )+};
 }
-from_address!(&str, String, &String, Mailbox, &Mailbox, ForwardPath);
+from_text!(
+    &str,
+    &&str,
+    String,
+    &String,
+    &&String,
+    Box<str>,
+    Cow<'_, str>,
+    &Cow<'_, str>
+);
+
+macro_rules! from_address {
+    ($($address:ty),+) => {$(
+        impl From<$address> for Recipient {
+            fn from(address: $address) -> Self {
+                ForwardPath::from(address).into()
+            }
+        }
+    )+};
+}
+from_address!(Mailbox, &Mailbox);
+
+impl From<ForwardPath> for Recipient {
+    fn from(path: ForwardPath) -> Self {
+        Self {
+            path: Ok(path),
+            parameters: None,
+        }
+    }
+}
 
 impl From<&ForwardPath> for Recipient {
     fn from(path: &ForwardPath) -> Self {
-        Self::new(path.clone())
+        path.clone().into()
     }
 }
+
+impl From<&Self> for Recipient {
+    fn from(recipient: &Self) -> Self {
+        recipient.clone()
+    }
+}
+
+/// As much of a text as an address may have.
+fn front(text: &str) -> &str {
+    let end = (0..=TEXT_MAX).rev().find(|&end| text.is_char_boundary(end));
+    text.get(..end.unwrap_or_default()).unwrap_or(text)
+}
+
+/// A path in its longest form (RFC 5321, section 4.5.3.1.3).
+const TEXT_MAX: usize = 256;
