@@ -129,10 +129,13 @@ impl Dialogue {
             message.len().div_ceil(3) * 4 + name.len() + "AUTH  \r\n".len() <= 512
         };
         let speaks_first = name != "LOGIN";
+        let mut deferred = false;
         if speaks_first && let Some(first) = messages.as_slice().first().filter(|first| fits(first))
         {
             said[0] = Some(first.clone());
             messages.next();
+        } else {
+            deferred = speaks_first;
         }
         let (mut ready, mut quit, mut lines, mut first) = (false, false, 0, None);
         for line in server.split_inclusive(|&octet| octet == b'\n') {
@@ -144,7 +147,7 @@ impl Dialogue {
                 break;
             };
             lines += 1;
-            if *first.get_or_insert(code) != code || lines > 256 {
+            if *first.get_or_insert(code) != code {
                 break;
             }
             let challenge = match rest {
@@ -159,7 +162,12 @@ impl Dialogue {
             let cancelled = said.last() == Some(&None);
             match code {
                 b"334" if !cancelled => {
-                    let known = alone && (challenge == b"=" || decode(challenge).is_some());
+                    // Not read, or base64; and nothing that was cut.
+                    let known = !speaks_first
+                        || std::mem::take(&mut deferred)
+                        || challenge == b"="
+                        || decode(challenge).is_some();
+                    let known = known && alone && line.len() <= 12_288;
                     said.push(messages.next().filter(|_| known).cloned());
                 }
                 // Codes of another meaning.

@@ -7,7 +7,7 @@ use alloc::{borrow::Cow, format, string::String, vec::Vec};
 use core::fmt;
 
 use crate::{
-    ClientName, ForwardPath, ReversePath, Secret,
+    ClientName, ForwardPath, Mailbox, ReversePath, Secret,
     address::is_non_ascii_text,
     capabilities::Capabilities,
     origin::{Attributes, XCLIENT, XFORWARD, Xforward},
@@ -37,7 +37,8 @@ impl Command {
         Self::fixed(RSET)
     }
 
-    /// VRFY: is this a user or mailbox? Outside ASCII the SMTPUTF8 parameter is added (RFC 6531, section 3.7.4.2).
+    /// VRFY: is this a user or mailbox? Outside ASCII the SMTPUTF8 parameter is added (RFC 6531, section 3.7.4.2), unless it
+    /// is only the domain of a mailbox that is, and the feature `idna` is there to make it into A-labels.
     ///
     /// # Errors
     /// As [`custom`](Self::custom).
@@ -45,7 +46,7 @@ impl Command {
         Self::query("VRFY", user)
     }
 
-    /// EXPN: who is on this mailing list? Outside ASCII the SMTPUTF8 parameter is added (RFC 6531, section 3.7.4.2).
+    /// EXPN: who is on this mailing list? Outside ASCII it is as for [`vrfy`](Self::vrfy).
     ///
     /// # Errors
     /// As [`custom`](Self::custom).
@@ -153,11 +154,14 @@ impl Command {
     }
 
     fn query(verb: &str, text: &str) -> Result<Self, CommandError> {
-        Self::build(
-            verb,
-            Some(text),
-            if text.is_ascii() { "" } else { " SMTPUTF8" },
-        )
+        if text.is_ascii() {
+            return Self::build(verb, Some(text), "");
+        }
+        // As for the addresses of mails: who can do without SMTPUTF8 should (RFC 6531, section 3.4).
+        match text.parse().and_then(|mailbox: Mailbox| mailbox.to_ascii()) {
+            Ok(mailbox) => Self::build(verb, Some(mailbox.as_str()), ""),
+            Err(_) => Self::build(verb, Some(text), " SMTPUTF8"),
+        }
     }
 
     fn build(verb: &str, arguments: Option<&str>, behind: &str) -> Result<Self, CommandError> {

@@ -365,6 +365,9 @@ fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
     if config.renewing {
         context = context.with_new_token();
     }
+    if credentials.defers_initial_response() {
+        context = context.deferring_initial_response();
+    }
     let Some(mechanism) = credentials.select(&context) else {
         let ours = credentials.usable(&context);
         return Err(failed(AuthenticationError::NoCommonMechanism {

@@ -101,6 +101,13 @@ pub trait Exchange: Send {
     /// If the challenge is not acceptable: then the exchange is cancelled.
     fn respond(&mut self, challenge: &[u8]) -> Result<Secret, Failure>;
 
+    /// Whether a challenge means anything; by default, it does.
+    ///
+    /// If not, whatever the server sends is answered, base64 or not, and [`respond`](Self::respond) gets nothing of it.
+    fn reads_challenges(&self) -> bool {
+        true
+    }
+
     /// Judges the server's word that the client is authenticated.
     ///
     /// # Errors

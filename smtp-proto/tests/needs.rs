@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use crate::common::pair::Pair;
 use crate::common::raw_mail;
+use crate::common::rig::Rig;
 use bytes::Bytes;
 use smtp_proto::body::FaultReason;
 use smtp_proto::{
-    Config, Connection, Error, ErrorKind, Fate, Field, Mail, MailBuilder, MailError, MailFault,
-    Need, Outcome, Pipelining, Place, Security, Streamed,
+    Command, Config, Connection, Error, ErrorKind, Fate, Field, Mail, MailBuilder, MailError,
+    MailFault, Need, Outcome, Pipelining, Place, Security, Streamed,
 };
 use smtp_test::{Machine, StoredMail};
 
@@ -528,5 +529,47 @@ fn the_text_of_a_refusal_names_the_need_the_place_and_the_cure() {
     };
     for part in [reason, "see recipient 1, offset 2"] {
         assert!(told_of.contains(part), "{told_of}");
+    }
+}
+
+#[test]
+fn vrfy_and_expn_ask_in_ascii_where_only_the_domain_is_beyond_it() {
+    let idna = cfg!(feature = "idna");
+    type Ask = fn(&str) -> Result<Command, smtp_proto::CommandError>;
+    let rows: [(&str, Option<&str>); 6] = [
+        ("b@gr\u{fc}n.test", Some("b@xn--grn-ioa.test")),
+        ("\"b c\"@gr\u{fc}n.test", Some("\"b c\"@xn--grn-ioa.test")),
+        ("b\u{fc}@gr\u{fc}n.test", None),
+        ("b\u{fc}", None),
+        ("who is b@gr\u{fc}n.test", None),
+        // It has no A-label.
+        ("b@\u{fb01}n.test", None),
+    ];
+    for (text, ascii) in rows {
+        for (verb, ask) in [("VRFY", Command::vrfy as Ask), ("EXPN", Command::expn)] {
+            let command = ask(text).unwrap();
+            let expected = match ascii.filter(|_| idna) {
+                Some(ascii) => format!("{verb} {ascii}"),
+                None => format!("{verb} {text} SMTPUTF8"),
+            };
+            assert_eq!(command.as_str(), expected);
+            // To a server without SMTPUTF8 it goes only in ASCII.
+            let mut rig = Rig::new(
+                Config::builder("client.test".parse().unwrap())
+                    .security(Security::Cleartext)
+                    .build()
+                    .unwrap(),
+            );
+            rig.listen();
+            rig.ask("220 mx.test\r\n");
+            rig.ask("250 mx.test\r\n");
+            rig.connection.command(command.clone());
+            let said = rig.listen();
+            if command.is_ascii() {
+                assert_eq!(said, format!("{expected}\r\n"));
+            } else {
+                assert_eq!(said, "");
+            }
+        }
     }
 }

@@ -197,6 +197,16 @@ impl OriginalRecipient {
         Self::wide(address, xtext::Wide::Plain)
     }
 
+    /// The value of the parameter as a relay got it, encoded already: the reverse of [`as_str`](Self::as_str).
+    ///
+    /// # Errors
+    /// If it is not the kind, `;` and the address, in xtext, or for the kind `utf-8` as RFC 6533, section 3, has it, or if it
+    /// is over 494 octets.
+    pub fn from_value(value: &str) -> Result<Self, ParameterError> {
+        check_original(value)?;
+        Ok(Self(value.parse()?))
+    }
+
     /// The value of the parameter: the kind, `;` and the address, encoded.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -219,26 +229,25 @@ impl OriginalRecipient {
     }
 }
 
-/// As the parameter says it, encoded already: what a relay got.
+/// An address in plain words.
 impl FromStr for OriginalRecipient {
     type Err = ParameterError;
 
-    fn from_str(text: &str) -> Result<Self, ParameterError> {
-        check_original(text)?;
-        Ok(Self(text.parse()?))
-    }
-}
-
-/// An address in plain words.
-impl TryFrom<&str> for OriginalRecipient {
-    type Error = ParameterError;
-
-    fn try_from(address: &str) -> Result<Self, ParameterError> {
+    fn from_str(address: &str) -> Result<Self, ParameterError> {
         if address.is_ascii() {
             Self::new(RFC822, address)
         } else {
             Self::utf8(address)
         }
+    }
+}
+
+/// As [`from_str`](Self::from_str).
+impl TryFrom<&str> for OriginalRecipient {
+    type Error = ParameterError;
+
+    fn try_from(address: &str) -> Result<Self, ParameterError> {
+        address.parse()
     }
 }
 

@@ -7,6 +7,7 @@ pub struct Context<'a> {
     bindings: &'a [(&'a str, &'a [u8])],
     offered: &'a [&'a str],
     wants_new_token: bool,
+    defers_initial_response: bool,
     nonce: [u8; 32],
 }
 
@@ -19,6 +20,7 @@ impl<'a> Context<'a> {
             bindings: &[],
             offered: &[],
             wants_new_token: false,
+            defers_initial_response: false,
             nonce,
         }
     }
@@ -49,6 +51,18 @@ impl<'a> Context<'a> {
             wants_new_token: true,
             ..self
         }
+    }
+
+    /// The same for a server that takes no initial response with AUTH.
+    pub(crate) const fn deferring_initial_response(self) -> Self {
+        Self {
+            defers_initial_response: true,
+            ..self
+        }
+    }
+
+    pub(crate) const fn defers_initial_response(&self) -> bool {
+        self.defers_initial_response
     }
 
     /// Whether the connection is protected by TLS.

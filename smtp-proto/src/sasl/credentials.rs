@@ -22,6 +22,7 @@ use crate::Secret;
 #[derive(Clone)]
 pub struct Credentials {
     mechanisms: Arc<[Arc<dyn Mechanism>]>,
+    defers_initial_response: bool,
 }
 
 impl Credentials {
@@ -119,6 +120,7 @@ impl Credentials {
     pub fn mechanisms(mechanisms: Vec<Arc<dyn Mechanism>>) -> Self {
         Self {
             mechanisms: mechanisms.into(),
+            defers_initial_response: false,
         }
     }
 
@@ -132,7 +134,21 @@ impl Credentials {
                 .iter()
                 .filter(move |mechanism| mechanism.name().as_str().eq_ignore_ascii_case(name))
         };
-        Self::mechanisms(names.into_iter().flat_map(named).cloned().collect())
+        Self {
+            mechanisms: names.into_iter().flat_map(named).cloned().collect(),
+            ..*self
+        }
+    }
+
+    /// Sends no initial response with the AUTH command, for servers that get that wrong (RFC 4954, section 4).
+    ///
+    /// What would have been it answers the server's first challenge, which costs a round trip.
+    #[must_use]
+    pub fn without_initial_response(self) -> Self {
+        Self {
+            defers_initial_response: true,
+            ..self
+        }
     }
 
     /// The first of these mechanisms that the server offers and that can be used on this connection.
@@ -158,6 +174,10 @@ impl Credentials {
         self.mechanisms
             .iter()
             .filter(|mechanism| mechanism.is_usable(context))
+    }
+
+    pub(crate) const fn defers_initial_response(&self) -> bool {
+        self.defers_initial_response
     }
 
     /// Whether one of the mechanisms can do with new secrets what it could not do with the last ones.

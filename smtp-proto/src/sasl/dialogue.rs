@@ -1,4 +1,4 @@
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use super::{
@@ -14,7 +14,7 @@ use crate::Secret;
 pub(crate) struct Dialogue {
     name: Name,
     exchange: Box<dyn Exchange>,
-    /// The initial response that was too long for the AUTH line: it answers the first challenge.
+    /// The initial response that does not go on the AUTH line: it answers the first challenge.
     deferred: Option<Secret>,
     /// How many challenges may still come.
     steps: usize,
@@ -31,7 +31,10 @@ impl Dialogue {
         let response = exchange.initial_response()?.map(bounded).transpose()?;
         let steps = exchange.steps().min(STEPS_MAX);
         let (deferred, sent) = match response {
-            Some(response) if !initial_response_fits(name, response.expose()) => {
+            Some(response)
+                if context.defers_initial_response()
+                    || !initial_response_fits(name, response.expose()) =>
+            {
                 (Some(response), None)
             }
             other => (None, other),
@@ -54,11 +57,15 @@ impl Dialogue {
 
     /// Answers a 334 reply, given its text.
     pub(crate) fn challenge(&mut self, text: &[u8]) -> Result<Secret, Failure> {
-        let challenge = decode_challenge(text)?;
-        // A mechanism in which the client speaks first has no use for what such a challenge says.
+        // What such a challenge says is of no use to a mechanism in which the client speaks first.
         if let Some(response) = self.deferred.take() {
             return Ok(response);
         }
+        let challenge = if self.exchange.reads_challenges() {
+            decode_challenge(text)?
+        } else {
+            Vec::new()
+        };
         self.steps = self
             .steps
             .checked_sub(1)

@@ -9,8 +9,8 @@ use crate::Secret;
 
 /// The LOGIN mechanism: user, then password, for servers that know nothing better.
 ///
-/// No standard describes it. The texts of the server's two prompts differ from server to server,
-/// so they are answered by their order.
+/// No standard describes it. The texts of the server's two prompts differ from server to server, and
+/// some are not in base64, so they are answered by their order.
 #[derive(Clone)]
 pub struct Login {
     user: Secret,
@@ -74,6 +74,10 @@ impl Exchange for State {
         };
         *self = next;
         Ok(response)
+    }
+
+    fn reads_challenges(&self) -> bool {
+        false
     }
 
     fn finish(&mut self) -> Result<(), Failure> {

@@ -322,11 +322,26 @@ fn v35_every_text_of_a_challenge_has_a_defined_result() {
             expected.as_ref().copied()
         );
     }
-    let (mut dialogue, _) = begin(&Login::new(USER, CANARY).unwrap());
+    let (mut dialogue, _) = begin(&XOAuth2::new(USER, CANARY).unwrap());
     assert_eq!(
-        dialogue.challenge(b"Username:").unwrap_err(),
+        dialogue.challenge(b"denied").unwrap_err(),
         Failure::Encoding
     );
+    // LOGIN answers by position, and so does what waits for a challenge that asks for no more than it.
+    let (mut dialogue, _) = begin(&Login::new(USER, CANARY).unwrap());
+    for (prompt, answer) in [("Username:", USER), ("Password:", CANARY)] {
+        let response = dialogue.challenge(prompt.as_bytes()).unwrap();
+        assert_eq!(response.expose(), answer.as_bytes());
+    }
+    assert_eq!(
+        dialogue.challenge(b"Token:").unwrap_err(),
+        Failure::TooManyChallenges
+    );
+    let context = context().deferring_initial_response();
+    let plain = Plain::new(USER, CANARY).unwrap();
+    let (mut dialogue, initial) = Dialogue::begin(&plain, &context).unwrap();
+    assert!(initial.is_none() && dialogue.finish().is_err());
+    assert!(dialogue.challenge(b"go ahead").is_ok() && dialogue.finish().is_ok());
 }
 
 #[test]

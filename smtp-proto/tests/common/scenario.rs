@@ -14,6 +14,7 @@
 //! chunk-size 10                     octets
 //! lmtp
 //! window 64 2                       octets and replies that may be unanswered
+//! login-later alice canary           the same without an initial response
 //! reply-limits 80 3                 bytes of a line and lines that are kept of a reply
 //! without CHUNKING                  a capability switched off
 //! session-limit 30                  seconds
@@ -294,6 +295,10 @@ fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuil
         "name" | "session-limit" => config,
         "policy" => config.security(policy(rest)),
         "login" => config.credentials(Credentials::password(two().0, two().1).unwrap()),
+        "login-later" => {
+            let credentials = Credentials::password(two().0, two().1).unwrap();
+            config.credentials(credentials.without_initial_response())
+        }
         "token" => config.credentials(Credentials::xoauth2(two().0, two().1).unwrap()),
         "xclient" => config.xclient(xclient(rest)),
         "xclient-if-offered" => config.xclient(xclient(rest).if_offered()),

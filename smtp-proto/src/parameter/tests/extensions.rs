@@ -273,7 +273,19 @@ fn v11_values_that_cannot_be_are_not_made() {
         (494, F::TooLong)
     );
     assert!(OriginalRecipient::new("x", &"a".repeat(492)).is_ok());
-    assert!(OriginalRecipient::from_str("rfc822;a+2Bb").is_ok());
+    // Plain words and the value of the parameter are told apart by the name of the function, not by the trait.
+    for text in ["a+b@x.test", "rfc822;a+2Bb", "gr\u{fc}n@x.test"] {
+        let parsed = OriginalRecipient::from_str(text);
+        assert_eq!(parsed, OriginalRecipient::try_from(text));
+        let value = parsed.unwrap();
+        assert_eq!(
+            OriginalRecipient::from_value(value.as_str()).as_ref(),
+            Ok(&value)
+        );
+        assert_ne!(value.as_str(), text);
+    }
+    assert!(OriginalRecipient::from_value("rfc822;a+2Bb").is_ok());
+    assert!(OriginalRecipient::from_value("a@x.test").is_err());
 
     assert_eq!(reason(DeliverBy::or_return(0)), (0, F::Value));
     assert_eq!(reason(DeliverBy::or_return(1_000_000_000)), (0, F::Value));
