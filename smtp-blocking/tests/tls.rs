@@ -287,9 +287,9 @@ fn to_quit_closes_tls_in_good_order() {
 }
 
 #[test]
-fn clients_with_tls_are_send() {
-    fn assert_send<T: Send>() {}
-    assert_send::<Client>();
+fn clients_with_tls_may_be_sent_to_and_shared_by_threads() {
+    fn assert_shared<T: Send + Sync>() {}
+    assert_shared::<Client>();
 }
 
 /// A stream that never blocks.

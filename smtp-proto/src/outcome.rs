@@ -114,13 +114,13 @@ impl Outcome {
         self.tls.as_ref()
     }
 
-    /// `self` if every recipient was accepted.
+    /// The outcome if every recipient was accepted; it need not be looked at any more.
     ///
     /// # Errors
     /// `self` as an error if any was not: for callers to whom all that counts is all or nothing.
-    pub fn all_accepted(self) -> Result<Self, Undelivered> {
+    pub fn all_accepted(self) -> Result<Delivered, Undelivered> {
         if self.is_accepted() {
-            Ok(self)
+            Ok(Delivered(self))
         } else {
             Err(Undelivered(self))
         }
@@ -200,6 +200,25 @@ impl Traffic {
     /// How often this side had to wait for the other, the TLS handshake counted in and the set-up of TCP not.
     pub fn round_trips(&self) -> u64 {
         self.round_trips
+    }
+}
+
+/// An [`Outcome`] in which the server accepted the mail for every recipient.
+#[derive(Clone, Debug)]
+pub struct Delivered(Outcome);
+
+impl Delivered {
+    /// The outcome.
+    pub fn into_outcome(self) -> Outcome {
+        self.0
+    }
+}
+
+impl core::ops::Deref for Delivered {
+    type Target = Outcome;
+
+    fn deref(&self) -> &Outcome {
+        &self.0
     }
 }
 

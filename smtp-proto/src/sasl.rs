@@ -86,7 +86,7 @@ pub trait Mechanism: fmt::Debug + Send + Sync {
 }
 
 /// The client's side of one authentication.
-pub trait Exchange: Send {
+pub trait Exchange: Send + Sync {
     /// The first response, if the client speaks first; it may be empty.
     ///
     /// Called once, before anything else. `None` means that the server speaks first.

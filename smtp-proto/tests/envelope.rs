@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use smtp_proto::{AddressFault, Field, ForwardPath, Mail, MailFault, Mailbox, Notify, Recipient};
+use smtp_proto::{
+    AddressFault, Connection, Credentials, Error, Field, ForwardPath, Mail, MailError, MailFault,
+    Mailbox, Notify, Outcome, Recipient, Undelivered,
+};
 
 const TEXT: &str =
     "From: a@x.test\r\nDate: Thu, 1 Jan 1970 00:00:00 +0000\r\nSubject: t\r\n\r\nhello\r\n";
@@ -144,4 +147,23 @@ fn what_is_said_of_malformed_recipients_is_bounded() {
         panic!("{error}");
     };
     assert_eq!(fault.reason(), AddressFault::LongMailbox);
+}
+
+/// What need not be looked at any more is no warning; that it compiles is the test.
+#[deny(unused_must_use)]
+#[expect(dead_code, reason = "it is only compiled")]
+fn all_or_nothing(outcome: Outcome) -> Result<(), Undelivered> {
+    outcome.all_accepted()?;
+    Ok(())
+}
+
+#[test]
+fn what_callers_hold_may_be_shared_by_threads() {
+    fn assert_shared<T: Send + Sync>() {}
+    assert_shared::<Connection>();
+    assert_shared::<Credentials>();
+    assert_shared::<Error>();
+    assert_shared::<Mail>();
+    assert_shared::<MailError>();
+    assert_shared::<Outcome>();
 }

@@ -478,6 +478,7 @@ fn a_session_can_be_sent_to_another_thread() {
     fn assert_send<T: Send>() {}
     fn assert_sync<T: Sync>() {}
     assert_send::<smtp_rustls::Session>();
+    assert_sync::<smtp_rustls::Session>();
     assert_send::<Endpoint>();
     assert_sync::<Endpoint>();
     assert_sync::<smtp_rustls::Tls>();

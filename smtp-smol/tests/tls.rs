@@ -313,6 +313,12 @@ async fn session_with(plan: Plan) -> (smtp_smol::proto::Outcome, Log, usize) {
 }
 
 #[test]
+fn clients_with_tls_may_be_shared_by_threads() {
+    fn assert_shared<T: Send + Sync>() {}
+    assert_shared::<Client>();
+}
+
+#[test]
 fn clients_with_tls_and_their_futures_are_send() {
     block_on(async {
         fn assert_send<T: Send>(value: T) -> T {

@@ -287,6 +287,12 @@ async fn session_with(plan: Plan) -> (smtp_tokio::proto::Outcome, Log, usize) {
     (outcome, log, operations.count())
 }
 
+#[test]
+fn clients_with_tls_may_be_shared_by_threads() {
+    fn assert_shared<T: Send + Sync>() {}
+    assert_shared::<Client>();
+}
+
 #[tokio::test]
 async fn clients_with_tls_and_their_futures_are_send() {
     fn assert_send<T: Send>(value: T) -> T {
