@@ -57,7 +57,7 @@ fn check_address(text: &str) {
             assert_eq!(decode_address(encoded).as_deref(), Some(text));
             assert_eq!(encoded.is_ascii(), is_ascii);
             assert!(original.as_str().len() <= 494);
-            let shown = original.as_str().parse();
+            let shown = OriginalRecipient::from_value(original.as_str());
             assert_eq!(shown.as_ref(), Ok(&original));
         }
     }

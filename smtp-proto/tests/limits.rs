@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use smtp_proto::sasl::Failure;
 use smtp_proto::{
-    AuthenticationError, Command, Config, Connection, Credentials, ErrorKind, Event,
-    ProtocolError, ReplyLimits, Security, Time,
+    AuthenticationError, Command, Config, Connection, Credentials, ErrorKind, Event, ProtocolError,
+    ReplyLimits, Security, Time,
 };
 
 const NOW: Time = Time::ORIGIN;

@@ -32,11 +32,14 @@ const WAYS: &[Way] = &[
         let plain = Plain::new("alice", secret.to_owned()).unwrap();
         of(plain.acting_as("bob").unwrap())
     }),
-    ("PLAIN", |secret| password(secret)),
+    ("PLAIN", password),
+    ("PLAIN", |secret| {
+        password(secret).without_initial_response()
+    }),
     ("LOGIN", |secret| {
         of(Login::new("alice", secret.as_bytes().to_vec()).unwrap())
     }),
-    ("LOGIN", |secret| password(secret)),
+    ("LOGIN", password),
     ("XOAUTH2", |secret| {
         of(XOAuth2::new("alice", secret).unwrap())
     }),

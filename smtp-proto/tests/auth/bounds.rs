@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use smtp_proto::sasl::{Context, Exchange, Failure, Mechanism, Name, Plain};
-use smtp_proto::{AuthenticationError, Credentials, ErrorKind, ProtocolError, Secret};
+use smtp_proto::{AuthenticationError, Credentials, ErrorKind, Secret};
 
 use super::attempt::{
     Attempt, CANARY, Own, PASSWORD, QUIT, USER, XOAUTH2, login, own, plain, xoauth2,
