@@ -149,8 +149,16 @@ impl Connection {
         while !input.is_empty() {
             match &self.core.state {
                 Ok(State::Ended) => return,
-                // The answer to the last word, whatever it is; before that was said it is of no interest.
-                Err(_) if self.core.link.is_quiet() => return,
+                // The answer to the last word, whatever it is; before that was said it is of no interest. A server that does
+                // not stop to speak is not waited for.
+                Err(_) if self.is_over() => return,
+                Err(_) if self.core.link.is_quiet() => {
+                    self.core.link.received(input.len());
+                    if self.core.input_room() == 0 {
+                        self.core.link.close();
+                    }
+                    return;
+                }
                 Err(_) => return self.core.link.close(),
                 Ok(State::AwaitTls(awaited)) => {
                     let stage = if awaited.greeted {
@@ -350,6 +358,8 @@ impl Connection {
             }
         } else if self.has_to_say() {
             self.core.link.hold(now);
+        } else {
+            self.core.link.wait(now);
         }
         None
     }

@@ -294,7 +294,10 @@ impl Error {
     pub(crate) fn leaves_order(&self) -> bool {
         let ends = |reply: &Reply| {
             let code = reply.code();
-            code == 421 || !(code.completes() || code == 235 || code.is_refusal())
+            code == 421
+                || !(code.completes()
+                    || code == 235 && self.0.stage == Stage::Auth
+                    || code.is_refusal())
         };
         matches!(
             self.0.kind,

@@ -36,6 +36,8 @@ pub(crate) struct Link {
     heard: Option<Heard>,
     /// When output was held back until what has come is read.
     held: Option<Time>,
+    /// Whether the caller went on after a rest, and what has come meanwhile is not read yet.
+    rested: bool,
     /// Position of the output when the peer last spoke: more was sent since then if a round trip is on its way.
     answered_at: Option<u64>,
     clock: Clock,
@@ -81,6 +83,7 @@ impl Link {
             reply_began: 0,
             heard: None,
             held: None,
+            rested: false,
             answered_at: None,
             clock: Clock::default(),
         }
@@ -170,15 +173,17 @@ impl Link {
         self.pipeline.front().is_none_or(|due| due.end > sent)
     }
 
-    /// Whether more may be sent now: while no reply is due, only what had come before it must have been read, or a reply
-    /// that nobody waited for would answer what is sent next.
+    /// Whether more may be sent now. While no reply is due, what had come before must have been read, or a reply that
+    /// nobody waited for would answer what is sent next. So it must after a rest of the caller, and in the middle of a
+    /// text: a reply to it that comes before its end ends it.
     pub(crate) fn may_speak(&self, now: Time) -> bool {
-        !self.is_quiet()
-            || self.heard.is_some_and(|heard| {
-                heard.sent == self.outbox.sent()
-                    && now.saturating_since(heard.at) <= heard.good_for
-                    && now >= heard.at
-            })
+        let free =
+            !self.rested && !self.is_quiet() && !self.pipeline.is_in_text(self.outbox.sent());
+        free || self.heard.is_some_and(|heard| {
+            heard.sent == self.outbox.sent()
+                && now.saturating_since(heard.at) <= heard.good_for
+                && now >= heard.at
+        })
     }
 
     /// Takes note that bytes were read at this time.
@@ -193,6 +198,7 @@ impl Link {
 
     fn heard(&mut self, at: Time, good_for: Duration) {
         self.held = None;
+        self.rested = false;
         self.heard = Some(Heard {
             at,
             sent: self.outbox.sent(),
@@ -202,9 +208,8 @@ impl Link {
 
     /// The caller goes on after a rest: something may have come meanwhile, whatever the clock says.
     pub(crate) fn rested(&mut self) {
-        if self.is_quiet() {
-            self.heard = None;
-        }
+        self.rested = true;
+        self.heard = None;
     }
 
     /// Holds back what is to be sent until what has come is read.
@@ -255,6 +260,12 @@ impl Link {
         self.clock
             .wait(now, &self.pipeline, self.offered, &self.config.timeouts);
         offer
+    }
+
+    /// Begins the time for what is due, where nothing is to be sent.
+    pub(crate) fn wait(&mut self, now: Time) {
+        self.clock
+            .wait(now, &self.pipeline, self.offered, &self.config.timeouts);
     }
 
     /// Takes note that so many bytes of the last offer went out.

@@ -221,6 +221,12 @@ impl Pipeline {
         self.due.is_empty()
     }
 
+    /// Whether the output stands at this position in the middle of a chunk's text.
+    pub(crate) fn is_in_text(&self, sent: u64) -> bool {
+        let next = self.due.partition_point(|due| due.end <= sent);
+        (self.due.get(next)).is_some_and(|due| due.end.saturating_sub(due.text) < sent)
+    }
+
     /// Frees what only a busy connection needs.
     pub(crate) fn release(&mut self) {
         self.due.shrink_to(KEPT);

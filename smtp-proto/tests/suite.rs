@@ -15,6 +15,7 @@ mod deadlines;
 mod desync;
 mod desync_ahead;
 mod envelope;
+mod idle;
 mod limits;
 mod needs;
 mod operations;

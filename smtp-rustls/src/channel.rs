@@ -212,7 +212,12 @@ impl Channel {
     }
 
     pub(crate) fn handle_sent(&mut self, connection: &mut Connection, now: Time, count: usize) {
-        self.sent = self.sent.saturating_add(count).min(self.out.len());
+        let sent = self.sent.saturating_add(count);
+        if sent > self.out.len() {
+            // More than was offered: the connection has offered less than that, too, and tells the driver.
+            return connection.handle_sent(now, usize::MAX);
+        }
+        self.sent = sent;
         while let Some(record) = self.encrypted.front()
             && record.end <= self.sent
         {

@@ -15,8 +15,8 @@ use crate::common::{HELLO, NOW, Wiring, implicit, mail, session, starttls, trans
 use proptest::prelude::*;
 use smtp_rustls::Endpoint;
 use smtp_rustls::proto::{
-    Connection, Credentials, Error, ErrorKind, Mail, Stage, Time, Timeouts, TransportError, Wait,
-    Window, Wire,
+    Connection, Credentials, Error, ErrorKind, Mail, Misuse, Stage, Time, Timeouts, TransportError,
+    Wait, Window, Wire,
 };
 use smtp_test::{Action, Config, Defect, Log, Output, Peer, Tls};
 
@@ -53,6 +53,28 @@ fn a_failure_is_told_when_the_alert_is_out() {
     assert!(log.session().tls_error().unwrap().contains("alert"));
     assert_eq!(wiring.session.poll_timeout(), None);
     assert!(wiring.session.poll_transmit(NOW).is_none());
+}
+
+#[test]
+fn more_bytes_acknowledged_than_offered_are_misuse() {
+    let tls = Tls::new();
+    for begins_at_once in [true, false] {
+        for ready in [true, false] {
+            let mut wiring = wiring(begins_at_once, &tls, &Log::new());
+            if ready {
+                wiring.ready().unwrap();
+                wiring.session.smtp().submit(mail(HELLO));
+            }
+            let offered = transmit(&mut wiring.session).map_or(0, |transmit| transmit.len());
+            wiring.session.handle_sent(NOW, offered + 1);
+            let error = failure(&mut wiring).unwrap();
+            assert!(
+                matches!(error.kind(), ErrorKind::Misuse(Misuse::SentTooMuch)),
+                "{error}"
+            );
+            wiring.session.handle_sent(NOW, usize::MAX);
+        }
+    }
 }
 
 #[test]

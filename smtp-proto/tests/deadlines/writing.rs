@@ -157,7 +157,8 @@ fn v29_a_session_has_two_hours_and_one_more_for_each_mail_by_default() {
     rig.ask("250 mx.test\r\n");
     assert!(rig.connection.is_idle());
     assert_eq!(rig.connection.poll_timeout(), Some(at(2 * HOUR)));
-    let mail = Mail::new("a@x.test", ["b@x.test"], "hello\r\n").unwrap();
+    const TEXT: &str = "From: a@x.test\r\nDate: Thu, 1 Jan 1970 00:00:00 +0000\r\n\r\nhello\r\n";
+    let mail = Mail::new("a@x.test", ["b@x.test"], TEXT).unwrap();
     let id = rig.connection.submit(mail);
     rig.listen();
     for reply in ["250 ok", "250 ok", "354 go ahead", "250 taken"] {
