@@ -15,11 +15,16 @@ mod scenario;
 #[cfg(feature = "rustls")]
 #[path = "../../smtp-proto/tests/common/shown.rs"]
 mod shown;
+#[cfg(all(unix, feature = "rustls"))]
+#[macro_use]
+mod sockets;
 
 mod batch;
 mod client;
 #[cfg(all(unix, feature = "rustls"))]
 mod deadlock;
+#[cfg(all(unix, feature = "rustls"))]
+mod driven;
 mod large;
 #[cfg(unix)]
 mod lmtp;

@@ -19,11 +19,17 @@ mod scenario;
 #[cfg(feature = "rustls")]
 #[path = "../../smtp-proto/tests/common/shown.rs"]
 mod shown;
+#[cfg(all(unix, feature = "rustls"))]
+#[macro_use]
+#[path = "../../smtp-blocking/tests/sockets/mod.rs"]
+mod sockets;
 
 mod batch;
 mod client;
 #[cfg(all(unix, feature = "rustls"))]
 mod deadlock;
+#[cfg(all(unix, feature = "rustls"))]
+mod driven;
 mod large;
 #[cfg(all(unix, feature = "net"))]
 mod lmtp;

@@ -1,0 +1,64 @@
+//! What only real sockets show, by the blocking client.
+
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+
+use crate::sockets::Adapter;
+use bytes::Bytes;
+use smtp_blocking::Client;
+use smtp_blocking::proto::{BodyStatus, Command, Error, Mail, MessageId, Outcome, Reply};
+use smtp_blocking::tls::{Endpoint, Session};
+
+socket_tests!(Client);
+
+impl Adapter for Client {
+    fn connect(endpoint: &Endpoint, address: SocketAddr) -> Result<Self, Error> {
+        Self::connect_to(endpoint, &[address])
+    }
+
+    fn send(&mut self, mail: Mail) -> Outcome {
+        self.send(mail).unwrap()
+    }
+
+    fn send_all(&mut self, mails: Vec<Mail>, mut told: impl FnMut()) -> Vec<Outcome> {
+        self.send_all(mails).inspect(|_| told()).collect()
+    }
+
+    fn submit(&mut self, mail: Mail) -> MessageId {
+        self.submit(mail)
+    }
+
+    fn body(&mut self, id: MessageId) -> Result<BodyStatus, Error> {
+        self.body(id)
+    }
+
+    fn write_body(&mut self, id: MessageId, piece: Bytes) {
+        // It may be too late.
+        let _ = self.write_body(id, piece);
+    }
+
+    fn finish_body(&mut self, id: MessageId) {
+        let _ = self.finish_body(id);
+    }
+
+    fn outcome(&mut self, id: MessageId) -> Outcome {
+        self.outcome(id).unwrap()
+    }
+
+    fn command(&mut self, command: Command) -> Result<Reply, Error> {
+        self.command(command)
+    }
+
+    fn quit(self) -> Result<(), Error> {
+        self.quit()
+    }
+
+    fn socket(&self) -> TcpStream {
+        self.get_ref().try_clone().unwrap()
+    }
+
+    fn send_over(stream: UnixStream, session: Session, mail: Mail) -> Outcome {
+        let mut client = Client::from_stream(stream, session);
+        client.send(mail).unwrap()
+    }
+}

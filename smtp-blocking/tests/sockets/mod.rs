@@ -1,0 +1,72 @@
+//! What only real sockets show, written once for the three adapters: what comes while a client is idle or still speaks, the
+//! last word of one that fails, and what has come while the process was suspended.
+
+mod early;
+mod host;
+mod idle;
+mod last_word;
+mod suspended;
+
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+
+use bytes::Bytes;
+use rustix::event::{PollFd, PollFlags, poll};
+use smtp_proto::{BodyStatus, Command, Error, Mail, MessageId, Outcome, Reply};
+use smtp_rustls::{Endpoint, Session};
+
+pub(crate) use early::*;
+pub(crate) use idle::*;
+pub(crate) use last_word::*;
+pub(crate) use suspended::*;
+
+/// A client of any adapter, whose methods wait.
+pub(crate) trait Adapter: Sized {
+    fn connect(endpoint: &Endpoint, address: SocketAddr) -> Result<Self, Error>;
+    fn send(&mut self, mail: Mail) -> Outcome;
+    /// `told` is called behind each outcome.
+    fn send_all(&mut self, mails: Vec<Mail>, told: impl FnMut()) -> Vec<Outcome>;
+    fn submit(&mut self, mail: Mail) -> MessageId;
+    fn body(&mut self, id: MessageId) -> Result<BodyStatus, Error>;
+    fn write_body(&mut self, id: MessageId, piece: Bytes);
+    fn finish_body(&mut self, id: MessageId);
+    fn outcome(&mut self, id: MessageId) -> Outcome;
+    fn command(&mut self, command: Command) -> Result<Reply, Error>;
+    fn quit(self) -> Result<(), Error>;
+    /// The socket once more.
+    fn socket(&self) -> TcpStream;
+    /// Sends a mail over a stream that is connected, in a session that has not begun.
+    fn send_over(stream: UnixStream, session: Session, mail: Mail) -> Outcome;
+}
+
+/// Waits until there is something to be read, if only the end, and takes nothing, not even the error.
+pub(crate) fn wait_for_input(socket: &TcpStream) {
+    let mut polled = [PollFd::new(socket, PollFlags::IN)];
+    while rustix::io::retry_on_intr(|| poll(&mut polled, None)).unwrap() == 0 {}
+}
+
+/// The tests of an adapter, each by its name here.
+macro_rules! socket_tests {
+    ($adapter:ty) => {
+        socket_tests! { $adapter:
+            v42_nothing_is_sent_behind_what_came_while_idle,
+            v42_a_reply_that_is_whole_only_later_is_as_fatal,
+            v42_nothing_is_sent_behind_what_came_behind_a_batch,
+            v42_nothing_is_sent_behind_what_came_between_two_pieces,
+            v42_nothing_is_asked_behind_what_came_while_idle,
+            a_reply_in_the_middle_of_a_text_ends_it,
+            quit_is_the_last_word_where_both_sides_understand_each_other,
+            a_server_that_never_answers_quit_is_not_waited_for,
+            v43_what_came_while_the_process_was_suspended_is_taken,
+            suspended_client,
+        }
+    };
+    ($adapter:ty: $($name:ident,)*) => {
+        $(
+            #[test]
+            fn $name() {
+                crate::sockets::$name::<$adapter>();
+            }
+        )*
+    };
+}

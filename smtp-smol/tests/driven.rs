@@ -1,0 +1,85 @@
+//! What only real sockets show, by the smol client.
+
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
+use crate::sockets::Adapter;
+use async_net::unix;
+use bytes::Bytes;
+use smol::block_on;
+use smtp_smol::Client;
+use smtp_smol::proto::{BodyStatus, Command, Error, Mail, MessageId, Outcome, Reply};
+use smtp_smol::tls::{Endpoint, Session};
+
+socket_tests!(Driven);
+
+/// A client, driven by whoever asks it.
+pub(crate) struct Driven {
+    client: Client,
+}
+
+impl Adapter for Driven {
+    fn connect(endpoint: &Endpoint, address: SocketAddr) -> Result<Self, Error> {
+        let client = block_on(Client::connect_to(endpoint, &[address]))?;
+        Ok(Self { client })
+    }
+
+    fn send(&mut self, mail: Mail) -> Outcome {
+        block_on(self.client.send(mail)).unwrap()
+    }
+
+    fn send_all(&mut self, mails: Vec<Mail>, mut told: impl FnMut()) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        let mut batch = self.client.send_all(mails);
+        while let Some(outcome) = block_on(batch.next()) {
+            outcomes.push(outcome);
+            told();
+        }
+        outcomes
+    }
+
+    fn submit(&mut self, mail: Mail) -> MessageId {
+        self.client.submit(mail)
+    }
+
+    fn body(&mut self, id: MessageId) -> Result<BodyStatus, Error> {
+        block_on(self.client.body(id))
+    }
+
+    fn write_body(&mut self, id: MessageId, piece: Bytes) {
+        // It may be too late.
+        let _ = self.client.write_body(id, piece);
+    }
+
+    fn finish_body(&mut self, id: MessageId) {
+        let _ = self.client.finish_body(id);
+    }
+
+    fn outcome(&mut self, id: MessageId) -> Outcome {
+        block_on(self.client.outcome(id)).unwrap()
+    }
+
+    fn command(&mut self, command: Command) -> Result<Reply, Error> {
+        block_on(self.client.command(command))
+    }
+
+    fn quit(self) -> Result<(), Error> {
+        block_on(self.client.quit())
+    }
+
+    fn socket(&self) -> TcpStream {
+        let socket = self.client.get_ref().as_fd().try_clone_to_owned().unwrap();
+        socket.into()
+    }
+
+    fn send_over(stream: UnixStream, session: Session, mail: Mail) -> Outcome {
+        block_on(async {
+            let stream = unix::UnixStream::try_from(stream).unwrap();
+            Client::from_stream(stream, session)
+                .send(mail)
+                .await
+                .unwrap()
+        })
+    }
+}

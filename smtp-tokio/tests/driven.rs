@@ -1,0 +1,95 @@
+//! What only real sockets show, by the tokio client.
+
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
+use crate::sockets::Adapter;
+use bytes::Bytes;
+use smtp_tokio::Client;
+use smtp_tokio::proto::{BodyStatus, Command, Error, Mail, MessageId, Outcome, Reply};
+use smtp_tokio::tls::{Endpoint, Session};
+use tokio::net;
+use tokio::runtime::{self, Runtime};
+
+socket_tests!(Driven);
+
+/// A client and what it waits by. Between two calls nothing looks at the sockets: what comes then is found late.
+pub(crate) struct Driven {
+    client: Client,
+    runtime: Runtime,
+}
+
+fn runtime() -> Runtime {
+    runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+impl Adapter for Driven {
+    fn connect(endpoint: &Endpoint, address: SocketAddr) -> Result<Self, Error> {
+        let runtime = runtime();
+        let client = runtime.block_on(Client::connect_to(endpoint, &[address]))?;
+        Ok(Self { client, runtime })
+    }
+
+    fn send(&mut self, mail: Mail) -> Outcome {
+        self.runtime.block_on(self.client.send(mail)).unwrap()
+    }
+
+    fn send_all(&mut self, mails: Vec<Mail>, mut told: impl FnMut()) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        let mut batch = self.client.send_all(mails);
+        while let Some(outcome) = self.runtime.block_on(batch.next()) {
+            outcomes.push(outcome);
+            told();
+        }
+        outcomes
+    }
+
+    fn submit(&mut self, mail: Mail) -> MessageId {
+        self.client.submit(mail)
+    }
+
+    fn body(&mut self, id: MessageId) -> Result<BodyStatus, Error> {
+        self.runtime.block_on(self.client.body(id))
+    }
+
+    fn write_body(&mut self, id: MessageId, piece: Bytes) {
+        // It may be too late.
+        let _ = self.client.write_body(id, piece);
+    }
+
+    fn finish_body(&mut self, id: MessageId) {
+        let _ = self.client.finish_body(id);
+    }
+
+    fn outcome(&mut self, id: MessageId) -> Outcome {
+        self.runtime.block_on(self.client.outcome(id)).unwrap()
+    }
+
+    fn command(&mut self, command: Command) -> Result<Reply, Error> {
+        self.runtime.block_on(self.client.command(command))
+    }
+
+    fn quit(self) -> Result<(), Error> {
+        self.runtime.block_on(self.client.quit())
+    }
+
+    fn socket(&self) -> TcpStream {
+        let socket = self.client.get_ref().as_fd().try_clone_to_owned().unwrap();
+        socket.into()
+    }
+
+    fn send_over(stream: UnixStream, session: Session, mail: Mail) -> Outcome {
+        runtime().block_on(async {
+            stream.set_nonblocking(true).unwrap();
+            let stream = net::UnixStream::from_std(stream).unwrap();
+            Client::from_stream(stream, session)
+                .send(mail)
+                .await
+                .unwrap()
+        })
+    }
+}
