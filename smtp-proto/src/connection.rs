@@ -229,7 +229,7 @@ impl Connection {
     pub fn handle_timeout(&mut self, now: Time) {
         self.core.link.begin(now);
         if self.core.link.is_holding() {
-            return self.core.link.heard_nothing(now);
+            self.core.link.heard_nothing(now);
         }
         let Some((until, wait)) = self.core.deadline() else {
             return;

@@ -83,8 +83,11 @@ pub(crate) fn every_scenario(
     }
 }
 
-/// Where a stream gives a byte at a time, the text is offered before the reply behind that to DATA is read.
-const RACES: [&str; 1] = ["a_reply_behind_the_354_is_not_the_final_one"];
+/// Where a stream gives a byte at a time, what follows a reply is offered before another reply behind it is read.
+const RACES: [&str; 2] = [
+    "a_reply_behind_the_354_is_not_the_final_one",
+    "a_surplus_reply_in_the_envelope_is_an_error",
+];
 
 /// The server of a scenario, and what it leaves behind.
 pub(crate) struct Stage {
