@@ -37,6 +37,8 @@ pub(crate) struct Channel {
     phase: Phase,
     sending: Sending,
     frames: Frames,
+    /// Bytes that came since the server last said something in them: what it says the connection counts.
+    mute: usize,
     /// The first octet that the peer sent.
     first: Option<u8>,
     /// Ciphertext to be sent.
@@ -134,6 +136,7 @@ impl Channel {
             phase: Phase::Handshake,
             sending: Sending::Anything,
             frames: Frames::new(),
+            mute: 0,
             first: None,
             out: Vec::new(),
             sent: 0,
@@ -156,6 +159,7 @@ impl Channel {
         }
         self.first = self.first.or_else(|| input.first().copied());
         self.frames.advance(input);
+        let (count, heard) = (input.len(), connection.traffic().bytes_received());
         while !input.is_empty() {
             if let Err(error) = self.rustls.read_tls(&mut input) {
                 return self.fail(connection, now, error.into());
@@ -180,6 +184,15 @@ impl Channel {
                     return self.fail(connection, now, error);
                 }
             }
+        }
+        if connection.traffic().bytes_received() != heard {
+            self.mute = 0;
+        } else if self.mute.saturating_add(count) > MUTE_OCTETS {
+            let text = "the server sends TLS records without end, and says nothing in them";
+            let error = io::Error::new(io::ErrorKind::InvalidData, text);
+            return self.fail(connection, now, error.into());
+        } else {
+            self.mute = self.mute.saturating_add(count);
         }
         if self.out.is_empty() && connection.is_idle() {
             self.out = Vec::new();
@@ -494,6 +507,13 @@ const HEADER_OCTETS: usize = 5;
 
 /// How much ciphertext waits to be sent before no further record is made.
 const OUT_OCTETS: usize = 64 << 10;
+
+/// Bytes that a server may send without saying anything: far more than a handshake with its certificates and tickets. What has
+/// come goes before any deadline, so it has to end.
+#[cfg(not(test))]
+const MUTE_OCTETS: usize = 1 << 20;
+#[cfg(test)]
+const MUTE_OCTETS: usize = 16 << 10;
 
 /// How much plaintext is handed over at a time. Most replies are shorter.
 const READ_OCTETS: usize = 1024;

@@ -70,6 +70,42 @@ fn tls_that_cannot_begin_is_an_error_of_the_connection() {
     }
 }
 
+#[test]
+fn v29_records_without_end_in_which_nothing_is_said_end_the_session() {
+    let tls = smtp_test::Tls::new().only_tls13();
+    for (tickets, ends) in [(4, false), (100, true)] {
+        let mut config = (*tls.server_config()).clone();
+        // Some 200 bytes each.
+        config.send_tls13_tickets = tickets;
+        let mut server = rustls::ServerConnection::new(config.into()).unwrap();
+        let endpoint = Endpoint::implicit("localhost").tls(tls.client_config());
+        let mut session = endpoint.build().unwrap().attempt(None).unwrap();
+        for _ in 0..3 {
+            while let Some(transmit) = session.poll_transmit(NOW) {
+                let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
+                session.handle_sent(NOW, bytes.len());
+                server.read_tls(&mut bytes.as_slice()).unwrap();
+                server.process_new_packets().unwrap();
+            }
+            let mut wire = Vec::new();
+            while server.wants_write() {
+                server.write_tls(&mut wire).unwrap();
+            }
+            for part in wire.chunks(2048) {
+                session.handle_input(NOW, part);
+            }
+        }
+        // The alert.
+        let count = session
+            .poll_transmit(NOW)
+            .map_or(0, |transmit| transmit.len());
+        session.handle_sent(NOW, count);
+        let error = session.smtp().poll_ready().and_then(Result::err);
+        let text = error.map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(text.contains("without end"), ends, "{tickets}: {text:?}");
+    }
+}
+
 /// Moves bytes until neither side has any; gives the largest capacity of the session's buffer on the way.
 fn drive(session: &mut Session, server: &mut TlsPeer<Machine>) -> usize {
     let mut most = 0;
