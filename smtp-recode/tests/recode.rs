@@ -519,7 +519,7 @@ fn fields_with_no_place_for_encoded_words_stay_as_they_are() {
         ("From: a <a@\u{fc}.test>", 11),
         ("To: a@x.test, b\u{fc}", 15),
         // Behind one that has a place for them.
-        ("To: \u{fc} <a@x.test>, b\u{fc}, c@x.test", 23),
+        ("To: \u{fc} <a@x.test>, b\u{fc}, c@x.test", 20),
         ("To: \"unclosed \u{fc}", 4),
         ("To: a <b\u{fc}", 7),
         ("Message-ID: <\u{fc}@x.test>", 13),
