@@ -198,10 +198,7 @@ impl Facts {
             converted: 0,
             ending: Ending::Start,
             ends_with_crlf: false,
-            high: High {
-                body: false,
-                ..High::of(body)
-            },
+            high: High::of(body.get(..header_len(body)).unwrap_or_default()),
         }
     }
 

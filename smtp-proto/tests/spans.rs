@@ -193,7 +193,7 @@ fn a_failure_is_told_in_the_span_of_the_connection_and_mails_in_line_get_their_o
             "+ /smtp.connection{}",
             "+ /smtp.connection{}/smtp.mail{id=0}",
             "DEBUG /smtp.connection{}: S: 554 no",
-            "DEBUG /smtp.connection{}: -- failed: at the greeting: the server refused; the server said: 554 no (this host takes no mail)",
+            "DEBUG /smtp.connection{}: -- failed: at the greeting: the server refused; the server said: 554 no (this host takes no mail, or none from the address of this client)",
             "DEBUG /smtp.connection{}/smtp.mail{id=0}: outcome accepted=0 refused=0 not_sent=1 in_doubt=0",
             "- /smtp.connection{}/smtp.mail{id=0}",
             "- /smtp.connection{}",

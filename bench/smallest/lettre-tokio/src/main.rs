@@ -16,7 +16,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .credentials(Credentials::new("alice".into(), "secret".into()))
             .build();
         let reply = transport
-            .send_raw(&envelope, b"From: alice@example.org\r\nSubject: hello\r\n\r\nHello.\r\n")
+            .send_raw(
+                &envelope,
+                b"From: alice@example.org\r\nSubject: hello\r\n\r\nHello.\r\n",
+            )
             .await?;
         println!("{}", reply.code());
         Ok(())

@@ -11,7 +11,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let transport = SmtpTransport::starttls_relay(&host)?
         .credentials(Credentials::new("alice".into(), "secret".into()))
         .build();
-    let reply = transport.send_raw(&envelope, b"From: alice@example.org\r\nSubject: hello\r\n\r\nHello.\r\n")?;
+    let reply = transport.send_raw(
+        &envelope,
+        b"From: alice@example.org\r\nSubject: hello\r\n\r\nHello.\r\n",
+    )?;
     println!("{}", reply.code());
     Ok(())
 }
