@@ -18,7 +18,6 @@ use smtp_rustls::proto::{
     Connection, Credentials, Error, ErrorKind, Mail, Misuse, Stage, Time, Timeouts, TransportError,
     Wait, Window, Wire,
 };
-use smtp_rustls::rustls::ServerConnection;
 use smtp_test::{Action, Config, Defect, Log, Output, Peer, Tls};
 
 fn broken_pipe() -> TransportError {
