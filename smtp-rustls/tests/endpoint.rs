@@ -515,18 +515,19 @@ fn v19_a_host_beyond_ascii_is_resolved_by_its_a_labels() {
             other => panic!("{typed}: {other}"),
         }
     }
-    for typed in [
-        "bü cher.example",
-        "[bücher]",
-        "bücher..example",
-        "bücher.example:25",
-        "bü\u{ff0e}a",
+    for (typed, expected) in [
+        ("bü cher.example", HostFault::WhiteSpace),
+        ("[bücher]", HostFault::Malformed),
+        ("bücher..example", HostFault::Malformed),
+        ("bücher.example:25", HostFault::Port),
+        ("bü\u{ff0e}a", HostFault::Malformed),
     ] {
-        let fault = host(typed).unwrap_err();
-        assert!(
-            matches!(fault, EndpointError::Host(HostFault::Malformed)),
-            "{fault}"
-        );
+        match host(typed).unwrap_err() {
+            EndpointError::Host(fault) => {
+                assert_eq!(format!("{fault:?}"), format!("{expected:?}"), "{typed}");
+            }
+            other => panic!("{typed}: {other}"),
+        }
     }
 }
 
