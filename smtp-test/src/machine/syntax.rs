@@ -226,12 +226,13 @@ pub(super) fn mailbox(address: &str, local: bool) -> bool {
     let Some(end) = end_of_local(address) else {
         return false;
     };
-    let (name, rest) = address.split_at(end);
+    let (_, rest) = address.split_at(end);
     let host = match rest.strip_prefix('@') {
         Some(host) => domain(host, true) || literal(host),
         None => local && rest.is_empty(),
     };
-    host && name.len() <= 64 && address.len() <= 254
+    // Of a local part beyond 64 octets a client may try whether it is taken (RFC 5321, section 4.5.3.1); a path has 256.
+    host && address.len() <= 254
 }
 
 /// Where the local part ends, if it is a dot-string or a quoted string.
