@@ -511,7 +511,9 @@ fn check_never_left(error: &Error) {
 fn leaves_order(error: &Error) -> bool {
     let is_order = |reply: &Reply| {
         let code = reply.code().as_u16();
-        code != 421 && (code == 235 || is_yes(code) || is_no(code))
+        // 235 is the success of AUTH alone.
+        let logged_in = code == 235 && error.stage() == Stage::Auth;
+        code != 421 && (logged_in || is_yes(code) || is_no(code))
     };
     matches!(
         error.kind(),

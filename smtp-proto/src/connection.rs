@@ -103,6 +103,7 @@ impl Connection {
                 quit_wanted: false,
                 broken: None,
                 commands: 0,
+                ignored: 0,
                 level,
                 batching: false,
                 done: VecDeque::new(),
@@ -153,11 +154,7 @@ impl Connection {
                 // not stop to speak is not waited for.
                 Err(_) if self.is_over() => return,
                 Err(_) if self.core.link.is_quiet() => {
-                    self.core.link.received(input.len());
-                    if self.core.input_room() == 0 {
-                        self.core.link.close();
-                    }
-                    return;
+                    return self.core.ignore(input.len());
                 }
                 Err(_) => return self.core.link.close(),
                 Ok(State::AwaitTls(awaited)) => {

@@ -40,6 +40,8 @@ pub(crate) struct Core {
     /// The transport takes nothing more; the peer may still say why, until then.
     pub(crate) broken: Option<(Error, Time)>,
     pub(crate) commands: u64,
+    /// Bytes that came behind a failure and before its last word was said.
+    pub(crate) ignored: usize,
     /// How far to send ahead, where the server takes it.
     pub(crate) level: Pipelining,
     /// Whether mails of a batch are in line, which go out one close behind the other.
@@ -633,6 +635,14 @@ impl Core {
         }
     }
 
+    /// Takes note of bytes that came behind a failure, before the last word: after too many it is not said.
+    pub(crate) fn ignore(&mut self, count: usize) {
+        self.ignored = self.ignored.saturating_add(count);
+        if self.ignored > IGNORED {
+            self.link.close();
+        }
+    }
+
     /// How many bytes more a server may send by now.
     pub(crate) fn input_room(&self) -> usize {
         let room = SESSION_INPUT
@@ -688,6 +698,9 @@ impl fmt::Debug for Core {
 
 /// Bytes that a server may send in a session, beside what each command allows: far more than any dialogue has.
 const SESSION_INPUT: u64 = 1 << 20;
+
+/// Bytes that a server may send behind a failure, before the last word is said.
+const IGNORED: usize = 1 << 16;
 
 /// Bytes that a server may send for each command.
 const COMMAND_INPUT: u64 = 4096;
