@@ -12,7 +12,9 @@ use smtp_test::{Peer, Split};
 #[test]
 fn every_scenario_goes_as_written_however_the_bytes_are_cut() {
     let mut failed = Vec::new();
+    let mut ran = Vec::new();
     for scenario in scenario::all() {
+        ran.push(scenario.name.clone());
         // Shown if it panics.
         println!("{}", scenario.name);
         // One that panics does not hide the others.
@@ -45,6 +47,9 @@ fn every_scenario_goes_as_written_however_the_bytes_are_cut() {
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+    if std::env::var_os("SCENARIO").is_none() {
+        assert_eq!(ran, scenario::names());
+    }
 }
 
 /// Runs a scenario through the machine; returns what the caller heard and what was sent.

@@ -1,4 +1,5 @@
-//! Scenarios: what a caller does, what goes over the wire, and what the caller hears. A file each in `tests/scenarios`.
+//! Scenarios: what a caller does, what goes over the wire, and what the caller hears. A file each in the folders of
+//! `tests/scenarios`, by topic; a scenario's name is that of its folder and its file, `starttls/…`.
 //!
 //! ```text
 //! # what this shows, and where it is written
@@ -54,7 +55,7 @@
 )]
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,21 +108,10 @@ pub(crate) fn all() -> Vec<Scenario> {
 /// The same for a caller whose clock is a real one, and who waits for nothing longer than this where
 /// the server falls silent.
 pub(crate) fn all_within(limit: Option<Duration>) -> Vec<Scenario> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../smtp-proto/tests/scenarios");
     let only = std::env::var("SCENARIO").ok();
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .expect("the folder of scenarios")
-        .map(|entry| entry.expect("a scenario").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
-        .collect();
-    paths.sort();
-    let scenarios: Vec<_> = paths
+    let scenarios: Vec<_> = names()
         .iter()
-        .map(|path| {
-            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-            let text = std::fs::read_to_string(path).expect("a scenario's text");
-            Scenario::parse(&name, &text, limit)
-        })
+        .map(|name| Scenario::parse(name, &read(name), limit))
         .filter(|scenario| {
             only.as_ref()
                 .is_none_or(|only| scenario.name.contains(only.as_str()))
@@ -129,6 +119,43 @@ pub(crate) fn all_within(limit: Option<Duration>) -> Vec<Scenario> {
         .collect();
     assert!(!scenarios.is_empty(), "no scenario of that name");
     scenarios
+}
+
+/// The names of all scenarios: each is the folder and the file, `starttls/…`, without the extension.
+///
+/// # Panics
+/// If there is a file that is neither a scenario nor the index, so that none is overlooked.
+pub(crate) fn names() -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder()).expect("the folder of scenarios") {
+        let topic = entry.expect("a topic").path();
+        if topic.file_name().is_some_and(|name| name == "README.md") {
+            continue;
+        }
+        for entry in std::fs::read_dir(&topic).expect("a folder for each topic") {
+            let file = entry.expect("a scenario").path();
+            assert!(
+                file.extension().is_some_and(|extension| extension == "txt"),
+                "{} is not a scenario",
+                file.display()
+            );
+            let [topic, name] =
+                [&topic, &file].map(|path| path.file_stem().unwrap().to_string_lossy());
+            names.push(format!("{topic}/{name}"));
+        }
+    }
+    names.sort();
+    names
+}
+
+/// The text of a scenario.
+pub(crate) fn read(name: &str) -> String {
+    std::fs::read_to_string(folder().join(format!("{name}.txt"))).expect("a scenario's text")
+}
+
+/// The folder of the scenarios.
+pub(crate) fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../smtp-proto/tests/scenarios")
 }
 
 impl Scenario {
