@@ -27,6 +27,7 @@ mod pending;
 mod refused_chunk;
 mod sasl_mechanisms;
 mod sasl_selection;
+mod scenario_index;
 mod scenarios;
 mod secrets;
 #[cfg(feature = "tracing")]
