@@ -121,7 +121,7 @@ struct Checks {
 impl Checks {
     fn outcome(&mut self, outcome: &Outcome) {
         let fates: Vec<_> = outcome
-            .deliveries()
+            .recipients()
             .iter()
             .map(|delivery| (delivery.recipient().as_str(), delivery.fate()))
             .collect();

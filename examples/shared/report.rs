@@ -28,7 +28,7 @@ pub(crate) fn status(outcome: &Outcome) -> u8 {
 
 /// Prints what became of a mail, and what it took.
 pub(crate) fn outcome(outcome: &Outcome) {
-    for delivery in outcome.deliveries() {
+    for delivery in outcome.recipients() {
         let (recipient, fate) = (delivery.recipient(), delivery.fate());
         let later = match fate {
             Fate::Refused { .. } | Fate::NotSent(_) if fate.is_transient() => {

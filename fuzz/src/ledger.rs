@@ -437,7 +437,7 @@ impl Ledger {
     pub(crate) fn check_outcome(&self, sender: &str, outcome: &Outcome, text: Option<&[u8]>) {
         let of_mail = |transaction: &&Transaction| transaction.sender == sender;
         let transactions: Vec<_> = self.transactions.iter().filter(of_mail).collect();
-        for delivery in outcome.deliveries() {
+        for delivery in outcome.recipients() {
             let (recipient, fate) = (delivery.recipient().as_str(), delivery.fate());
             if transactions.is_empty() {
                 let Fate::NotSent(error) = fate else {

@@ -413,7 +413,7 @@ impl World {
     }
 
     fn hear(&mut self, outcome: &Outcome) {
-        let first = outcome.deliveries()[0].recipient().as_str();
+        let first = outcome.recipients()[0].recipient().as_str();
         let of = |mail: &&mut Submitted| first == format!("r@{}", mail.sender.replace('@', "."));
         let mail = self.mails.iter_mut().find(of);
         let mail = mail.expect("an outcome of a mail that was handed over");

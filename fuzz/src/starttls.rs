@@ -54,7 +54,7 @@ pub fn starttls(mut input: &[u8]) {
     assert!(session.connection.poll_transmit(session.now).is_none());
     assert_eq!(session.ledger.wire(), SAID, "I6");
     let outcome = session.connection.poll_outcome(id).unwrap().unwrap();
-    assert!(matches!(outcome.deliveries()[0].fate(), Fate::NotSent(_)));
+    assert!(matches!(outcome.recipients()[0].fate(), Fate::NotSent(_)));
     while let Some(Ok(event)) = session.connection.poll_event() {
         assert!(!matches!(event, Event::Ready), "ready without TLS");
     }

@@ -3,7 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex};
 
-use smtp_proto::{Delivery, Error, Fate, Mail, Outcome, Pipelining, Protocol, Security, Timeouts};
+use smtp_proto::{
+    Error, Fate, Mail, Outcome, Pipelining, Protocol, RecipientOutcome, Security, Timeouts,
+};
 use smtp_rustls::{Endpoint, EndpointBuilder};
 
 use crate::adapter::{Adapter, Load, Session};
@@ -179,7 +181,7 @@ impl<'a> Bench<'a> {
             return Err(format!("{count} outcomes of {} mails", letters.len()));
         }
         for (letter, outcome) in letters.iter().zip(&session.outcomes) {
-            for (index, delivery) in outcome.deliveries().iter().enumerate() {
+            for (index, delivery) in outcome.recipients().iter().enumerate() {
                 letter.check_fate(index, delivery.fate())?;
             }
         }
@@ -205,8 +207,8 @@ impl<'a> Bench<'a> {
 
     /// Whether the server stored what the outcomes say, and nothing else.
     pub(crate) fn compare(&self, letters: &[Letter], session: &Session) -> Result<(), String> {
-        let deliveries = || session.outcomes.iter().flat_map(Outcome::deliveries);
-        let accepted = |delivery: &&Delivery| matches!(delivery.fate(), Fate::Accepted(_));
+        let deliveries = || session.outcomes.iter().flat_map(Outcome::recipients);
+        let accepted = |delivery: &&RecipientOutcome| matches!(delivery.fate(), Fate::Accepted(_));
         // What is in doubt may be stored, and nobody knows when.
         let expected = match session.outcomes.iter().any(Outcome::is_in_doubt) {
             true => usize::MAX,
@@ -214,7 +216,7 @@ impl<'a> Bench<'a> {
         };
         let mut stored = self.collect(expected)?;
         for (letter, outcome) in letters.iter().zip(&session.outcomes) {
-            for (recipient, delivery) in letter.recipients().iter().zip(outcome.deliveries()) {
+            for (recipient, delivery) in letter.recipients().iter().zip(outcome.recipients()) {
                 let mut found = Vec::new();
                 stored.retain(|mail| {
                     let mine = mail.recipient == *recipient;

@@ -162,7 +162,7 @@ impl Round<'_> {
             let mut state = self.state.lock().map_err(|error| error.to_string())?;
             let mut outcomes = outcomes.iter();
             for letter in letters {
-                let deliveries = outcomes.next().map_or(&[][..], Outcome::deliveries);
+                let deliveries = outcomes.next().map_or(&[][..], Outcome::recipients);
                 let mut unsent = Vec::new();
                 for (index, recipient) in letter.recipients().iter().enumerate() {
                     match deliveries.get(index).map(|delivery| delivery.fate()) {

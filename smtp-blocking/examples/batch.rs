@@ -37,12 +37,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         for outcome in &mut batch {
             if outcome.is_accepted() {
                 accepted += 1;
-            } else if outcome.deliveries().iter().all(|delivery| {
+            } else if outcome.recipients().iter().all(|delivery| {
                 delivery.fate().is_safe_to_retry() && delivery.fate().is_transient()
             }) {
                 again.push(mails[told].clone());
             } else {
-                println!("given up: {:?}", outcome.deliveries());
+                println!("given up: {:?}", outcome.recipients());
             }
             told += 1;
         }

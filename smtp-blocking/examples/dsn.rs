@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let outcome = client.send(mail)?.all_accepted()?;
     println!(
         "accepted for {}; reports are {}",
-        outcome.deliveries().len(),
+        outcome.recipients().len(),
         if reports {
             "asked for"
         } else {

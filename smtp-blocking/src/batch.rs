@@ -17,7 +17,7 @@ use crate::{Client, Stream};
 /// fn send<S: Stream, W: Wire>(client: &mut Client<S, W>, mails: Vec<Mail>) {
 ///     let mut batch = client.send_all(mails);
 ///     for outcome in &mut batch {
-///         println!("{:?}", outcome.deliveries());
+///         println!("{:?}", outcome.recipients());
 ///     }
 ///     for mail in batch.into_rest() {
 ///         println!("still to be sent: {mail:?}"); // the connection failed before

@@ -26,7 +26,7 @@ impl Client<UnixStream, Connection> {
     ///         .security(Security::Cleartext)
     ///         .build()?;
     ///     let mut client = Client::connect_unix("/run/lmtp", Arc::new(policy))?;
-    ///     for delivery in client.send(mail)?.deliveries() {
+    ///     for delivery in client.send(mail)?.recipients() {
     ///         println!("{}: {}", delivery.recipient(), delivery.fate());
     ///     }
     ///     Ok(client.quit()?)

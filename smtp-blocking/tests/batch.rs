@@ -20,7 +20,7 @@ fn outcomes_come_in_the_order_of_the_mails() {
         let outcomes: Vec<Outcome> = client.send_all(mails(0..20)).collect();
         assert_eq!(outcomes.len(), 20);
         for (number, outcome) in outcomes.iter().enumerate() {
-            let delivery = &outcome.deliveries()[0];
+            let delivery = &outcome.recipients()[0];
             assert_eq!(
                 delivery.recipient().as_str(),
                 format!("bob{number}@example.net")
@@ -171,7 +171,7 @@ fn an_envelope_refused_as_a_whole_does_not_hold_up_the_next() {
             .collect();
         assert_eq!(refused, [2, 5, 7]);
         let refused =
-            |index: usize| matches!(outcomes[index].deliveries()[0].fate(), Fate::Refused { .. });
+            |index: usize| matches!(outcomes[index].recipients()[0].fate(), Fate::Refused { .. });
         assert!(refused(2) && refused(5) && refused(7));
         assert_eq!(log.mails().len(), 9);
         log.assert_clean();

@@ -44,7 +44,7 @@ fn a_store_that_goes_away_leaves_in_doubt_only_whom_it_did_not_answer_for() {
     let mut client = Client::connect_unix(server.path().unwrap(), policy()).unwrap();
     let outcome = client.send(mail_to(4)).unwrap();
     let fates: Vec<&Fate> = outcome
-        .deliveries()
+        .recipients()
         .iter()
         .map(|each| each.fate())
         .collect();
@@ -95,7 +95,7 @@ fn store() -> smtp_test::Config {
 #[track_caller]
 fn assert_partly_delivered(outcome: &Outcome) {
     let fates: Vec<&Fate> = outcome
-        .deliveries()
+        .recipients()
         .iter()
         .map(|each| each.fate())
         .collect();

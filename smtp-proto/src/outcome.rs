@@ -12,7 +12,7 @@ use crate::tls::TlsFacts;
 ///
 /// ```
 /// # fn report(outcome: &smtp_proto::Outcome) {
-/// for delivery in outcome.deliveries() {
+/// for delivery in outcome.recipients() {
 ///     println!("{}: {}", delivery.recipient(), delivery.fate());
 /// }
 /// # }
@@ -20,7 +20,7 @@ use crate::tls::TlsFacts;
 #[derive(Clone, Debug)]
 #[must_use = "a mail may have been refused, for some recipients or for all"]
 pub struct Outcome {
-    deliveries: Vec<Delivery>,
+    deliveries: Vec<RecipientOutcome>,
     error: Option<Error>,
     traffic: Traffic,
     tls: Option<TlsFacts>,
@@ -28,7 +28,7 @@ pub struct Outcome {
 
 /// What became of a mail for one recipient.
 #[derive(Clone, Debug)]
-pub struct Delivery {
+pub struct RecipientOutcome {
     pub(crate) recipient: ForwardPath,
     pub(crate) fate: Fate,
 }
@@ -67,7 +67,7 @@ pub struct Traffic {
 
 impl Outcome {
     pub(crate) fn new(
-        deliveries: Vec<Delivery>,
+        deliveries: Vec<RecipientOutcome>,
         error: Option<Error>,
         traffic: Traffic,
         tls: Option<TlsFacts>,
@@ -81,7 +81,7 @@ impl Outcome {
     }
 
     /// Each recipient with its fate, in the order in which they were given.
-    pub fn deliveries(&self) -> &[Delivery] {
+    pub fn recipients(&self) -> &[RecipientOutcome] {
         &self.deliveries
     }
 
@@ -127,7 +127,7 @@ impl Outcome {
     }
 }
 
-impl Delivery {
+impl RecipientOutcome {
     /// The recipient.
     pub fn recipient(&self) -> &ForwardPath {
         &self.recipient

@@ -53,7 +53,7 @@ impl Trace {
         use crate::outcome::Fate;
 
         let count = |is: fn(&Fate) -> bool| {
-            let fates = outcome.deliveries().iter();
+            let fates = outcome.recipients().iter();
             fates.filter(|delivery| is(delivery.fate())).count()
         };
         tracing::debug!(

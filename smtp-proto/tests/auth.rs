@@ -381,7 +381,7 @@ fn v36_a_session_logs_in_once() {
         let mut fates = Vec::new();
         while let Some(event) = attempt.rig.connection.poll_event() {
             if let Event::Outcome(_, outcome) = event.unwrap() {
-                fates.push(outcome.deliveries()[0].fate().clone());
+                fates.push(outcome.recipients()[0].fate().clone());
             }
         }
         let [

@@ -105,8 +105,8 @@ fn commands(recipients: usize, server: Taker) -> usize {
         .submit(Mail::new("a@x.test", to, TEXT).unwrap());
     let outcome = pair.drive(|connection| connection.poll_outcome(id));
     let outcome = outcome.unwrap();
-    assert!(outcome.is_accepted(), "{:?}", outcome.deliveries().first());
-    assert_eq!(outcome.deliveries().len(), recipients);
+    assert!(outcome.is_accepted(), "{:?}", outcome.recipients().first());
+    assert_eq!(outcome.recipients().len(), recipients);
     pair.peer.commands
 }
 

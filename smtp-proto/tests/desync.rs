@@ -169,7 +169,7 @@ fn v24_no_reply_ends_up_with_the_wrong_mail_whatever_is_done_to_one_of_them() {
                         .filter(|mail| mail.sender == format!("{sender}@x.test"))
                         .collect();
                     assert!(stored.len() <= 1, "{context}");
-                    for delivery in outcome.deliveries() {
+                    for delivery in outcome.recipients() {
                         let recipient = delivery.recipient().as_str();
                         let Some((tag, own)) = tags(sender, recipient, delivery.fate()) else {
                             continue;
@@ -198,7 +198,7 @@ fn v24_no_reply_ends_up_with_the_wrong_mail_whatever_is_done_to_one_of_them() {
                         }
                     }
                     if outcome
-                        .deliveries()
+                        .recipients()
                         .iter()
                         .all(|each| matches!(each.fate(), Fate::NotSent(_)))
                     {
@@ -218,7 +218,7 @@ fn v24_the_undisturbed_session_gives_every_reply_to_its_command() {
     for level in [Pipelining::Off, Pipelining::Envelope] {
         let (outcomes, pair) = run(level, changed(level, 0, Change::None).unwrap());
         for ((sender, recipients, verdict), outcome) in MAILS.iter().zip(&outcomes) {
-            for ((name, code), delivery) in recipients.iter().zip(outcome.deliveries()) {
+            for ((name, code), delivery) in recipients.iter().zip(outcome.recipients()) {
                 let (tag, own) = tags(sender, name, delivery.fate()).unwrap();
                 assert_eq!(tag, own);
                 let expected = if *code == 250 { *verdict } else { *code };
@@ -395,7 +395,7 @@ fn a_message_behind_a_reply_that_came_too_early_may_be_tried_again() {
     let mail = Mail::new("c@x.test", ["d@y.test"], "From: c@x.test\r\n\r\n").unwrap();
     let late = connection.submit(mail);
     let outcome = connection.poll_outcome(late).unwrap().unwrap();
-    let Fate::NotSent(error) = outcome.deliveries()[0].fate() else {
+    let Fate::NotSent(error) = outcome.recipients()[0].fate() else {
         panic!("{outcome:?}");
     };
     assert!(matches!(error.kind(), ErrorKind::Earlier(_)), "{error}");
@@ -502,7 +502,7 @@ fn v39_a_server_that_will_not_reset_gets_no_further_mail() {
             let (outcomes, end) = pair.finish();
             assert_eq!(end.unwrap_err().reply().unwrap().to_string(), reply);
             assert!(matches!(
-                outcomes[1].1.deliveries()[0].fate(),
+                outcomes[1].1.recipients()[0].fate(),
                 Fate::NotSent(_)
             ));
             assert!(pair.peer.log().mails().is_empty());

@@ -104,7 +104,7 @@ impl Run {
             let disturbed = self
                 .disturbed
                 .is_some_and(|flight| flights.contains(&flight));
-            for delivery in outcome.deliveries() {
+            for delivery in outcome.recipients() {
                 let recipient = delivery.recipient().as_str();
                 let count = stored
                     .iter()

@@ -279,11 +279,11 @@ fn v18_a_mail_is_sent_by_what_the_server_offers_or_refused_with_the_reason_and_t
                         let expected = expected(text, envelope, &is_offered, recodes);
                         // Whatever the server is told, the caller hears of what it gave.
                         for (delivery, given) in
-                            outcome.deliveries().iter().zip(envelope.recipients)
+                            outcome.recipients().iter().zip(envelope.recipients)
                         {
                             assert_eq!(delivery.recipient().as_str(), given, "{context}");
                         }
-                        match (expected, outcome.deliveries()[1].fate()) {
+                        match (expected, outcome.recipients()[1].fate()) {
                             (Ok(expected), Fate::Accepted(_)) => {
                                 check(&expected, text, envelope, &stored.unwrap(), &context);
                             }
@@ -353,7 +353,7 @@ fn what_a_streamed_text_needs_is_taken_as_declared_and_refused_without_a_place_i
             .build()
             .unwrap();
         let (outcome, ..) = send(Pipelining::Envelope, mail, lacking);
-        let Fate::NotSent(error) = outcome.deliveries()[0].fate() else {
+        let Fate::NotSent(error) = outcome.recipients()[0].fate() else {
             panic!("{outcome:?}");
         };
         assert_eq!(refusal(error), (expected, Field::Text, None, None));
@@ -395,7 +395,7 @@ fn v18_a_header_of_a_streamed_text_keeps_to_what_was_declared() {
                 .unwrap();
             let log = pair.peer.log();
             log.assert_clean();
-            let found = match outcome.deliveries()[0].fate() {
+            let found = match outcome.recipients()[0].fate() {
                 Fate::Accepted(_) => None,
                 Fate::NotSent(error) => match error.kind() {
                     ErrorKind::Body(fault) => {
@@ -438,7 +438,7 @@ fn a_recoder_gets_the_text_as_it_would_travel_and_what_it_makes_is_looked_at() {
     let refused = |mail: Mail| {
         let (outcome, stored, said) = send(Pipelining::Envelope, mail, lacking);
         assert_eq!((stored.is_none(), said), (true, 0));
-        match outcome.deliveries()[0].fate() {
+        match outcome.recipients()[0].fate() {
             Fate::NotSent(error) => error.clone(),
             other => panic!("{other}"),
         }
@@ -508,7 +508,7 @@ fn the_text_of_a_refusal_names_the_need_the_place_and_the_cure() {
             mail(text, envelope).build().unwrap(),
             &OFFERS,
         );
-        match outcome.deliveries()[0].fate() {
+        match outcome.recipients()[0].fate() {
             Fate::NotSent(error) => error.to_string(),
             other => panic!("{other}"),
         }

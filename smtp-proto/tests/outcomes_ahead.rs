@@ -241,7 +241,7 @@ fn fates(
     }
     outcomes
         .iter()
-        .flat_map(|(_, outcome)| outcome.deliveries())
+        .flat_map(|(_, outcome)| outcome.recipients())
         .map(|delivery| delivery.fate().to_string())
         .collect()
 }

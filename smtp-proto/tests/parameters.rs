@@ -294,7 +294,7 @@ impl Row {
 /// What the mail needed and the server had not.
 fn need(outcome: &Outcome) -> Option<Need> {
     outcome
-        .deliveries()
+        .recipients()
         .iter()
         .find_map(|delivery| match delivery.fate() {
             Fate::NotSent(error) => match error.kind() {

@@ -106,7 +106,7 @@ fn v25_each_reply_of_lmtp_gives_back_its_part_of_the_window() {
     }
     let outcome = rig.connection.poll_outcome(ids[0]).unwrap().unwrap();
     assert!(outcome.is_accepted(), "{outcome:?}");
-    assert_eq!(outcome.deliveries().len(), RECIPIENTS);
+    assert_eq!(outcome.recipients().len(), RECIPIENTS);
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn v39_behind_a_refused_chunk_the_next_mail_begins_with_rset_and_gets_its_own_re
 
     for (mail, at, code) in [(first, Stage::Body, 552), (second, Stage::Mail, 550)] {
         let outcome = connection.poll_outcome(mail).unwrap().unwrap();
-        let fate = outcome.deliveries()[0].fate();
+        let fate = outcome.recipients()[0].fate();
         let Fate::Refused { stage, reply } = fate else {
             panic!("{fate}");
         };
@@ -90,7 +90,7 @@ fn v40_a_mail_that_is_taken_although_a_chunk_was_refused_is_in_doubt() {
     say(&mut connection, "250 taken\r\n");
 
     let outcome = connection.poll_outcome(mail).unwrap().unwrap();
-    let [first, second] = outcome.deliveries() else {
+    let [first, second] = outcome.recipients() else {
         panic!("two recipients");
     };
     assert!(matches!(first.fate(), Fate::InDoubt(_)), "{}", first.fate());

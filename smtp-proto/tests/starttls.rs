@@ -198,7 +198,7 @@ fn inside(before: &str, after: &str) -> (String, Vec<String>, String) {
     rig.ask("250 ok\r\n");
     let said = String::from_utf8(rig.sent[clear..].to_vec()).unwrap();
     let outcome = match rig.connection.poll_outcome(id) {
-        Some(Ok(outcome)) => format!("{:#?}", outcome.deliveries()),
+        Some(Ok(outcome)) => format!("{:#?}", outcome.recipients()),
         other => format!("{other:#?}"),
     };
     (said, known, outcome)

@@ -59,8 +59,8 @@ fn send<'a>(
 
 /// The one fate of a mail to one recipient.
 fn fate(outcome: &Outcome) -> &Fate {
-    assert_eq!(outcome.deliveries().len(), 1);
-    outcome.deliveries()[0].fate()
+    assert_eq!(outcome.recipients().len(), 1);
+    outcome.recipients()[0].fate()
 }
 
 fn is_misuse(error: &Error, misuse: Misuse) -> bool {

@@ -176,7 +176,7 @@ fn run(mode: Mode, window: Window, stubborn: bool) -> Counter {
     end.unwrap();
     for (_, outcome) in &outcomes {
         assert!(outcome.is_accepted());
-        assert_eq!(outcome.deliveries().len(), RECIPIENTS);
+        assert_eq!(outcome.recipients().len(), RECIPIENTS);
     }
     assert_eq!(pair.peer.mails, 2);
     pair.peer

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use smtp_blocking::Client;
-use smtp_blocking::proto::{Delivery, ErrorKind, Fate, Mail, Outcome, Security};
+use smtp_blocking::proto::{ErrorKind, Fate, Mail, Outcome, RecipientOutcome, Security};
 use smtp_blocking::tls::Endpoint;
 use smtp_test::Server;
 
@@ -85,7 +85,7 @@ fn a_signed_mail_is_not_sent_to_a_server_that_cannot_take_it() {
         .without("SMTPUTF8");
     let server = Server::start(old).unwrap();
     let outcome = send(&server, format!("DKIM-Signature: v=1\r\n{TEXT}"));
-    match outcome.deliveries().first().map(Delivery::fate) {
+    match outcome.recipients().first().map(RecipientOutcome::fate) {
         Some(Fate::NotSent(error)) => {
             assert!(matches!(error.kind(), ErrorKind::Recode(_)));
             assert!(error.to_string().contains("signature"), "{error}");

@@ -33,7 +33,7 @@ async fn send() -> Result<(), Box<dyn Error>> {
     let text = "From: alice@example.org\r\nSubject: hello\r\n\r\nOver another runtime.\r\n";
     let mail = Mail::new("alice@example.org", ["bob@example.net"], text)?;
     let outcome = client.send(mail).await?;
-    for delivery in outcome.deliveries() {
+    for delivery in outcome.recipients() {
         println!("{}: {}", delivery.recipient(), delivery.fate());
     }
     client.quit().await?;

@@ -22,7 +22,7 @@ use crate::Client;
 /// async fn send<S: AsyncRead + AsyncWrite + Unpin, W: Wire>(client: &mut Client<S, W>, mails: Vec<Mail>) {
 ///     let mut batch = client.send_all(mails);
 ///     while let Some(outcome) = batch.next().await {
-///         println!("{:?}", outcome.deliveries());
+///         println!("{:?}", outcome.recipients());
 ///     }
 ///     for mail in batch.into_rest() {
 ///         println!("still to be sent: {mail:?}"); // the connection failed before

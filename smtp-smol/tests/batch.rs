@@ -15,7 +15,7 @@ fn outcomes_come_in_the_order_of_the_mails_one_round_trip_each() {
             let (mut client, log) = in_memory(&Config::new().with("CHUNKING"));
             let mut batch = client.send_all((0..111).map(|_| mail_to(recipients)));
             let first = batch.next().await.unwrap();
-            assert_eq!(first.deliveries().len(), recipients);
+            assert_eq!(first.recipients().len(), recipients);
             let before = log.session().round_trips();
             for _ in 0..100 {
                 assert!(batch.next().await.unwrap().is_accepted());
@@ -90,7 +90,7 @@ fn a_batch_whose_futures_are_dropped_at_every_pending_loses_nothing() {
             let mut batch = client.send_all(mails(0..9));
             let mut number = 0;
             while let Some(outcome) = stubborn!(batch.next(), times) {
-                let recipient = outcome.deliveries()[0].recipient();
+                let recipient = outcome.recipients()[0].recipient();
                 assert_eq!(recipient.as_str(), format!("bob{number}@example.net"));
                 assert!(outcome.is_accepted());
                 number += 1;

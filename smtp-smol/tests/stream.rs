@@ -106,7 +106,7 @@ fn a_stream_that_is_slow_and_futures_that_are_dropped_lose_nothing() {
             let mut told = 0;
             while let Some(outcome) = stubborn!(batch.next(), times) {
                 told += 1;
-                let recipient = outcome.deliveries()[0].recipient();
+                let recipient = outcome.recipients()[0].recipient();
                 assert_eq!(recipient.as_str(), format!("bob{told}@example.net"));
                 assert!(outcome.is_accepted());
             }

@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // was in line tells how far it came.
     for id in ids {
         let outcome = client.outcome(id).await?;
-        for delivery in outcome.deliveries() {
+        for delivery in outcome.recipients() {
             println!("{}: {}", delivery.recipient(), delivery.fate());
         }
     }

@@ -27,7 +27,7 @@ impl Client<UnixStream, Connection> {
     ///         .security(Security::Cleartext)
     ///         .build()?;
     ///     let mut client = Client::connect_unix("/run/lmtp", Arc::new(policy)).await?;
-    ///     for delivery in client.send(mail).await?.deliveries() {
+    ///     for delivery in client.send(mail).await?.recipients() {
     ///         println!("{}: {}", delivery.recipient(), delivery.fate());
     ///     }
     ///     Ok(client.quit().await?)

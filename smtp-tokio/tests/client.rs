@@ -41,9 +41,9 @@ async fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
     let ids = [mail(), mail(), mail()].map(|mail| client.submit(mail));
     for id in ids.into_iter().rev() {
         let outcome = client.outcome(id).await.unwrap();
-        assert!(matches!(outcome.deliveries()[0].fate(), Fate::Accepted(_)));
+        assert!(matches!(outcome.recipients()[0].fate(), Fate::Accepted(_)));
         assert!(matches!(
-            outcome.deliveries()[1].fate(),
+            outcome.recipients()[1].fate(),
             Fate::Refused { .. }
         ));
     }

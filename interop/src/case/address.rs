@@ -36,7 +36,7 @@ fn go(bench: &Bench<'_>, way: Way, door: Door) -> Verdict {
     let [first, second, third] = &*session.outcomes else {
         return Err(format!("{} outcomes", session.outcomes.len()));
     };
-    let mut fates = second.deliveries().iter().map(|delivery| delivery.fate());
+    let mut fates = second.recipients().iter().map(|delivery| delivery.fate());
     let kept_back = fates.all(|fate| match fate {
         Fate::NotSent(error) => matches!(error.kind(), ErrorKind::Unsupported(Need::SmtpUtf8)),
         _ => false,

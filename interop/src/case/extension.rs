@@ -94,7 +94,7 @@ fn deliver_by(bench: &Bench<'_>) -> Verdict {
     let mut fates = session
         .outcomes
         .iter()
-        .flat_map(|outcome| outcome.deliveries());
+        .flat_map(|outcome| outcome.recipients());
     if least > 1 && fates.any(|delivery| matches!(delivery.fate(), Fate::Accepted(_))) {
         return Err(format!("accepted for {too_soon} seconds, at least {least}"));
     }
@@ -178,7 +178,7 @@ fn is_kept_back(bench: &Bench<'_>, session: &Session) -> Result<(), String> {
     let mut fates = session
         .outcomes
         .iter()
-        .flat_map(|outcome| outcome.deliveries());
+        .flat_map(|outcome| outcome.recipients());
     let kept_back = fates.all(|delivery| match delivery.fate() {
         Fate::NotSent(error) => matches!(error.kind(), ErrorKind::Unsupported(_)),
         _ => false,

@@ -45,7 +45,7 @@ pub(super) const CASES: &[Case] = &[
                 let second = session
                     .outcomes
                     .get(1)
-                    .and_then(|outcome| outcome.deliveries().get(1));
+                    .and_then(|outcome| outcome.recipients().get(1));
                 let refused = second.is_some_and(|delivery| match delivery.fate() {
                     Fate::Refused { reply, .. } => reply.code().as_u16() == 421,
                     _ => false,

@@ -166,7 +166,7 @@ fn not_offered(bench: &Bench<'_>, way: Way) -> Verdict {
         return Err(format!("{} outcomes", session.outcomes.len()));
     };
     let kept_back = strict
-        .deliveries()
+        .recipients()
         .iter()
         .all(|delivery| match delivery.fate() {
             Fate::NotSent(error) => matches!(error.kind(), ErrorKind::Unsupported(_)),

@@ -63,7 +63,7 @@ fn greylisted(bench: &Bench<'_>, way: Way) -> Verdict {
 fn transient(letters: &[Letter], session: &Session) -> Vec<Letter> {
     let all = letters.iter().zip(&session.outcomes);
     let waiting = all.filter_map(|(letter, outcome)| {
-        let recipients = letter.recipients().iter().zip(outcome.deliveries());
+        let recipients = letter.recipients().iter().zip(outcome.recipients());
         let waiting = recipients.filter(|(_, delivery)| match delivery.fate() {
             fate @ Fate::Refused { stage, .. } => *stage == Stage::Rcpt && fate.is_transient(),
             _ => false,

@@ -68,7 +68,7 @@ fn streamed(
 
 /// Whether the client saw that it is too large for the limit that is offered.
 fn is_kept_back(outcome: &Outcome) -> bool {
-    let mut fates = outcome.deliveries().iter().map(|delivery| delivery.fate());
+    let mut fates = outcome.recipients().iter().map(|delivery| delivery.fate());
     fates.all(|fate| match fate {
         Fate::NotSent(error) => matches!(error.kind(), ErrorKind::TooLarge { limit: SMALL, .. }),
         _ => false,
@@ -109,7 +109,7 @@ fn judge(bench: &Bench<'_>, way: Way, letters: &[Letter], session: &Session) -> 
     let mut behind = false;
     for (letter, outcome) in letters.iter().zip(&session.outcomes) {
         let large = letter.text().len() > 1000;
-        for delivery in outcome.deliveries() {
+        for delivery in outcome.recipients() {
             let fate = delivery.fate();
             let right = match fate {
                 Fate::Refused { reply, .. } => {

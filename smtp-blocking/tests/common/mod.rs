@@ -111,7 +111,7 @@ pub(crate) enum Came {
 pub(crate) fn judge(outcome: &Outcome, log: &Log) -> Came {
     let stored = !log.mails().is_empty();
     let mut came = None;
-    for delivery in outcome.deliveries() {
+    for delivery in outcome.recipients() {
         let fate = match delivery.fate() {
             Fate::Accepted(_) => Came::Accepted,
             Fate::NotSent(_) => Came::NotSent,

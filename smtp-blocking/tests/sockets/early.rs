@@ -42,7 +42,7 @@ pub(crate) fn a_reply_in_the_middle_of_a_text_ends_it<A: Adapter>() {
                 let mail = Mail::new("alice@example.org", ["bob@example.net"], text.clone());
                 let session = endpoint.attempt(None).unwrap();
                 let outcome = A::send_over(ours, session, mail.unwrap());
-                let Fate::NotSent(error) = outcome.deliveries()[0].fate() else {
+                let Fate::NotSent(error) = outcome.recipients()[0].fate() else {
                     panic!("{case}: {outcome:?}");
                 };
                 let whole = said.concat();

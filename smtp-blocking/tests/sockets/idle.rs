@@ -167,7 +167,7 @@ impl Silenced {
 #[track_caller]
 fn not_sent<'a>(outcome: &'a Outcome, case: &str) -> &'a Error {
     let mut error = None;
-    for delivery in outcome.deliveries() {
+    for delivery in outcome.recipients() {
         match delivery.fate() {
             Fate::NotSent(why) => error = Some(why),
             fate => panic!("{case}: {fate}"),

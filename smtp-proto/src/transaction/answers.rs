@@ -3,7 +3,7 @@
 use crate::body::Framing;
 use crate::error::{Error, ErrorKind, ProtocolError, Stage};
 use crate::mail::{Addressee, Answer};
-use crate::outcome::{Delivery, Fate};
+use crate::outcome::{Fate, RecipientOutcome};
 use crate::reply::{Reply, ReplyRef, Severity};
 
 /// What the server said in one transaction.
@@ -164,7 +164,7 @@ impl Answers {
         recipient: Addressee,
         failure: Option<&Error>,
         offered: bool,
-    ) -> Delivery {
+    ) -> RecipientOutcome {
         let Addressee { path, answer } = recipient;
         let contradiction = failure.filter(|_| self.contradicted);
         let fate = match (answer, contradiction) {
@@ -177,7 +177,7 @@ impl Answers {
             (Answer::None, _) => self.rest(failure, false),
             (Answer::Asked | Answer::Accepted, None) => self.rest(failure, offered),
         };
-        Delivery {
+        RecipientOutcome {
             recipient: path,
             fate,
         }

@@ -151,12 +151,12 @@ impl Dialogue {
     /// Asserts that the outcome of a mail is what both sides' words make it.
     pub(crate) fn check(&self, sender: &str, outcome: &Outcome, context: &dyn fmt::Debug) {
         let recipients: Vec<_> = outcome
-            .deliveries()
+            .recipients()
             .iter()
             .map(|delivery| delivery.recipient().as_str())
             .collect();
         let told: Vec<_> = outcome
-            .deliveries()
+            .recipients()
             .iter()
             .map(|delivery| told(delivery.fate()))
             .collect();

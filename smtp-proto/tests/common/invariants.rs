@@ -53,7 +53,7 @@ pub(crate) fn check_fates(outcome: &Outcome, stored: &[StoredMail], text: &[u8])
         .iter()
         .filter(|mail| mail.body().windows(text.len()).any(|part| part == text))
         .collect();
-    for delivery in outcome.deliveries() {
+    for delivery in outcome.recipients() {
         let recipient = delivery.recipient().as_str();
         let count = copies
             .iter()

@@ -410,7 +410,7 @@ impl Trace {
     pub(crate) fn outcome(&mut self, result: Result<Outcome, Error>) {
         match result {
             Ok(outcome) => {
-                for delivery in outcome.deliveries() {
+                for delivery in outcome.recipients() {
                     self.line(&format!(
                         "{} {}",
                         delivery.recipient().as_str(),

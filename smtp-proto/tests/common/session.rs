@@ -138,7 +138,7 @@ impl Mode {
                     "{context:?}: {stored:?}"
                 );
             }
-            for delivery in outcome.deliveries() {
+            for delivery in outcome.recipients() {
                 if let Fate::NotSent(error) | Fate::InDoubt(error) = delivery.fate() {
                     let failure = end.as_ref().expect_err("a failure that has no end");
                     assert_eq!(cause(error).to_string(), failure.to_string(), "{context:?}");
@@ -167,7 +167,7 @@ impl Run {
     pub(crate) fn fates(&self) -> Vec<String> {
         self.outcomes
             .iter()
-            .flat_map(Outcome::deliveries)
+            .flat_map(Outcome::recipients)
             .map(|delivery| delivery.fate().to_string())
             .collect()
     }

@@ -41,7 +41,7 @@ impl Shown {
     /// Looks at all of a mail's outcome.
     pub(crate) fn outcome(&self, outcome: &Outcome) {
         self.debug(outcome);
-        for delivery in outcome.deliveries() {
+        for delivery in outcome.recipients() {
             self.text(delivery.fate());
             self.text(delivery.recipient());
         }

@@ -209,7 +209,7 @@ fn check(policy: Security, at: At, answer: Answer, login: bool) {
             else {
                 panic!("{case}: the mail has no outcome");
             };
-            let fate = outcome.deliveries()[0].fate();
+            let fate = outcome.recipients()[0].fate();
             assert!(
                 matches!(fate, Fate::NotSent(_)) && fate.is_safe_to_retry(),
                 "{case}: {fate}"
