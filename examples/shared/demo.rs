@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use smtp_test::{Config, Server, StoredMail};
 
 use super::{compose, report};
-use crate::smtp::proto::{self, Credentials, Fate, Mail, Outcome, Stage};
+use crate::smtp::proto::{self, Credentials, Mail, Outcome, RecipientStatus, Stage};
 use crate::smtp::tls::{Endpoint, Tls};
 
 /// Sends a mail to an embedded server, and tells the exit status: whether all is as it should be.
@@ -123,12 +123,12 @@ impl Checks {
         let fates: Vec<_> = outcome
             .recipients()
             .iter()
-            .map(|delivery| (delivery.recipient().as_str(), delivery.fate()))
+            .map(|delivery| (delivery.recipient().as_str(), delivery.status()))
             .collect();
         let right = match &fates[..] {
             [
-                (BOB, Fate::Accepted(_)),
-                (GONE, Fate::Refused { stage, reply }),
+                (BOB, RecipientStatus::Accepted(_)),
+                (GONE, RecipientStatus::Rejected { stage, reply }),
             ] => *stage == Stage::Rcpt && reply.code().as_u16() == 550,
             _ => false,
         };

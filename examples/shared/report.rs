@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::io::{self, Write};
 
-use crate::smtp::proto::{Error, Fate, Outcome};
+use crate::smtp::proto::{Error, Outcome, RecipientStatus};
 use crate::smtp::tls::rustls::{self, CertificateError};
 
 /// Exit status: accepted for all recipients.
@@ -29,12 +29,14 @@ pub(crate) fn status(outcome: &Outcome) -> u8 {
 /// Prints what became of a mail, and what it took.
 pub(crate) fn outcome(outcome: &Outcome) {
     for delivery in outcome.recipients() {
-        let (recipient, fate) = (delivery.recipient(), delivery.fate());
+        let (recipient, fate) = (delivery.recipient(), delivery.status());
         let later = match fate {
-            Fate::Refused { .. } | Fate::NotSent(_) if fate.is_transient() => {
+            RecipientStatus::Rejected { .. } | RecipientStatus::NotSent(_)
+                if fate.is_transient() =>
+            {
                 "; it may be tried again later"
             }
-            Fate::InDoubt(_) => "; to send it again may deliver it twice",
+            RecipientStatus::InDoubt(_) => "; to send it again may deliver it twice",
             _ => "",
         };
         print(&format!("{recipient}: {fate}{later}"));

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use smtp_proto::{
-    Capabilities, Connection, Error, ErrorKind, Fate, Misuse, Outcome, Pipelining, Protocol,
+    Capabilities, Connection, Error, ErrorKind, RecipientStatus, Misuse, Outcome, Pipelining, Protocol,
     ProtocolError, Reply, Security, Stage, Time, Transmit,
 };
 
@@ -438,9 +438,9 @@ impl Ledger {
         let of_mail = |transaction: &&Transaction| transaction.sender == sender;
         let transactions: Vec<_> = self.transactions.iter().filter(of_mail).collect();
         for delivery in outcome.recipients() {
-            let (recipient, fate) = (delivery.recipient().as_str(), delivery.fate());
+            let (recipient, fate) = (delivery.recipient().as_str(), delivery.status());
             if transactions.is_empty() {
-                let Fate::NotSent(error) = fate else {
+                let RecipientStatus::NotSent(error) = fate else {
                     panic!("never left: {fate}");
                 };
                 check_never_left(error);
@@ -500,7 +500,7 @@ fn check_never_left(error: &Error) {
             assert!(!matches!(cause.kind(), ErrorKind::Earlier(_)), "{error}");
         }
         ErrorKind::Ended => assert!(error.is_transient(), "{error} is no verdict"),
-        ErrorKind::Refused | ErrorKind::Protocol(_) | ErrorKind::Authentication(_) => {
+        ErrorKind::Rejected | ErrorKind::Protocol(_) | ErrorKind::Authentication(_) => {
             assert!(is_of_all, "told of another mail: {error}");
         }
         _ => {}
@@ -517,7 +517,7 @@ fn leaves_order(error: &Error) -> bool {
     };
     matches!(
         error.kind(),
-        ErrorKind::Refused
+        ErrorKind::Rejected
             | ErrorKind::TlsUnavailable
             | ErrorKind::Authentication(_)
             | ErrorKind::Unsupported(_)

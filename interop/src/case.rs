@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex};
 
 use smtp_proto::{
-    Error, Fate, Mail, Outcome, Pipelining, Protocol, RecipientOutcome, Security, Timeouts,
+    Error, Mail, Outcome, Pipelining, Protocol, RecipientOutcome, RecipientStatus, Security,
+    Timeouts,
 };
 use smtp_rustls::{Endpoint, EndpointBuilder};
 
@@ -182,7 +183,7 @@ impl<'a> Bench<'a> {
         }
         for (letter, outcome) in letters.iter().zip(&session.outcomes) {
             for (index, delivery) in outcome.recipients().iter().enumerate() {
-                letter.check_fate(index, delivery.fate())?;
+                letter.check_fate(index, delivery.status())?;
             }
         }
         self.compare(letters, session)?;
@@ -208,7 +209,9 @@ impl<'a> Bench<'a> {
     /// Whether the server stored what the outcomes say, and nothing else.
     pub(crate) fn compare(&self, letters: &[Letter], session: &Session) -> Result<(), String> {
         let deliveries = || session.outcomes.iter().flat_map(Outcome::recipients);
-        let accepted = |delivery: &&RecipientOutcome| matches!(delivery.fate(), Fate::Accepted(_));
+        let accepted = |delivery: &&RecipientOutcome| {
+            matches!(delivery.status(), RecipientStatus::Accepted(_))
+        };
         // What is in doubt may be stored, and nobody knows when.
         let expected = match session.outcomes.iter().any(Outcome::is_in_doubt) {
             true => usize::MAX,
@@ -225,11 +228,16 @@ impl<'a> Bench<'a> {
                     }
                     !mine
                 });
-                let fate = delivery.fate();
+                let fate = delivery.status();
                 match (fate, &*found) {
-                    (Fate::Accepted(_), [mail]) => check_stored(letter, mail)?,
-                    (Fate::InDoubt(_), [mail]) => check_stored(letter, mail)?,
-                    (Fate::InDoubt(_) | Fate::Refused { .. } | Fate::NotSent(_), []) => {}
+                    (RecipientStatus::Accepted(_), [mail]) => check_stored(letter, mail)?,
+                    (RecipientStatus::InDoubt(_), [mail]) => check_stored(letter, mail)?,
+                    (
+                        RecipientStatus::InDoubt(_)
+                        | RecipientStatus::Rejected { .. }
+                        | RecipientStatus::NotSent(_),
+                        [],
+                    ) => {}
                     _ => {
                         let count = found.len();
                         return Err(format!("{recipient}: {fate}, and stored {count} times"));

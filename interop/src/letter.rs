@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use smtp_proto::{Fate, Mail, MailError, Stage, Streamed};
+use smtp_proto::{Mail, MailError, RecipientStatus, Stage, Streamed};
 
 use crate::site::HOST;
 
@@ -202,7 +202,7 @@ impl Letter {
     }
 
     /// What is wrong with this fate of the recipient at `index`, if something is.
-    pub(crate) fn check_fate(&self, index: usize, fate: &Fate) -> Result<(), String> {
+    pub(crate) fn check_fate(&self, index: usize, fate: &RecipientStatus) -> Result<(), String> {
         let recipient = &self.recipients[index];
         let fault = find(&SENDERS, &self.sender, |step| step == Step::Mail)
             .or_else(|| find(&RECIPIENTS, recipient, |_| true))
@@ -210,8 +210,8 @@ impl Letter {
             .or_else(|| find(&DELIVERIES, recipient, |_| true))
             .filter(|fault| fault.step != Step::Data || !self.unasked);
         let right = match (fault, fate) {
-            (None, Fate::Accepted(_)) => true,
-            (Some(fault), Fate::Refused { stage, reply }) => {
+            (None, RecipientStatus::Accepted(_)) => true,
+            (Some(fault), RecipientStatus::Rejected { stage, reply }) => {
                 let stages: &[Stage] = match fault.step {
                     Step::Mail => &[Stage::Mail],
                     Step::Rcpt => &[Stage::Rcpt],

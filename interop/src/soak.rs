@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use smtp_proto::{Fate, Outcome, Pipelining, Security, Timeouts};
+use smtp_proto::{Outcome, Pipelining, RecipientStatus, Security, Timeouts};
 use smtp_rustls::Endpoint;
 
 use crate::adapter::{self, Adapter};
@@ -125,7 +125,7 @@ struct State {
     /// Of which nothing has been sent.
     waiting: Vec<Letter>,
     /// What became of the recipient at an index.
-    told: Vec<(Letter, usize, Fate)>,
+    told: Vec<(Letter, usize, RecipientStatus)>,
     again: u64,
     connections: u64,
 }
@@ -165,8 +165,8 @@ impl Round<'_> {
                 let deliveries = outcomes.next().map_or(&[][..], Outcome::recipients);
                 let mut unsent = Vec::new();
                 for (index, recipient) in letter.recipients().iter().enumerate() {
-                    match deliveries.get(index).map(|delivery| delivery.fate()) {
-                        None | Some(Fate::NotSent(_)) => unsent.push(recipient.clone()),
+                    match deliveries.get(index).map(|delivery| delivery.status()) {
+                        None | Some(RecipientStatus::NotSent(_)) => unsent.push(recipient.clone()),
                         Some(fate) => state.told.push((letter.clone(), index, fate.clone())),
                     }
                 }
@@ -181,7 +181,11 @@ impl Round<'_> {
 
 impl Tally {
     /// Whether the queue and the log have what was told, and nothing else.
-    fn compare(&mut self, told: &[(Letter, usize, Fate)], mut held: Held) -> Result<(), String> {
+    fn compare(
+        &mut self,
+        told: &[(Letter, usize, RecipientStatus)],
+        mut held: Held,
+    ) -> Result<(), String> {
         for (letter, index, fate) in told {
             let recipient = &letter.recipients()[*index];
             let found = held.mails.remove(recipient).unwrap_or_default();
@@ -198,21 +202,21 @@ impl Tally {
             }
             self.stored += found.len() as u64;
             match (fate, found.first()) {
-                (Fate::Accepted(reply), Some((name, _))) => {
+                (RecipientStatus::Accepted(reply), Some((name, _))) => {
                     letter.check_fate(*index, fate)?;
                     if !reply.to_string().contains(name.as_str()) {
                         return wrong("stored by another name");
                     }
                     self.accepted += 1;
                 }
-                (Fate::Refused { .. }, None) => {
+                (RecipientStatus::Rejected { .. }, None) => {
                     letter.check_fate(*index, fate)?;
                     if !held.refused.contains(letter.sender()) {
                         return wrong("the log does not know it");
                     }
                     self.refused += 1;
                 }
-                (Fate::InDoubt(_), found) => {
+                (RecipientStatus::InDoubt(_), found) => {
                     self.in_doubt += 1;
                     self.in_doubt_stored += u64::from(found.is_some());
                 }

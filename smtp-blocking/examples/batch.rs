@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             if outcome.is_accepted() {
                 accepted += 1;
             } else if outcome.recipients().iter().all(|delivery| {
-                delivery.fate().is_safe_to_retry() && delivery.fate().is_transient()
+                delivery.status().is_safe_to_retry() && delivery.status().is_transient()
             }) {
                 again.push(mails[told].clone());
             } else {

@@ -27,7 +27,7 @@ impl Client<UnixStream, Connection> {
     ///         .build()?;
     ///     let mut client = Client::connect_unix("/run/lmtp", Arc::new(policy))?;
     ///     for delivery in client.send(mail)?.recipients() {
-    ///         println!("{}: {}", delivery.recipient(), delivery.fate());
+    ///         println!("{}: {}", delivery.recipient(), delivery.status());
     ///     }
     ///     Ok(client.quit()?)
     /// }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::common::*;
 use crate::invariants::cause;
 use smtp_blocking::proto::{
-    Connection, Error, ErrorKind, Fate, Mail, Outcome, Pipelining, Security, Speculation,
+    Connection, Error, ErrorKind, Mail, Outcome, Pipelining, RecipientStatus, Security, Speculation,
 };
 use smtp_blocking::{Client, Stream};
 use smtp_test::{Action, Config, MemoryServer, Server, Stage};
@@ -170,8 +170,12 @@ fn an_envelope_refused_as_a_whole_does_not_hold_up_the_next() {
             .filter(|index| !outcomes[*index].is_accepted())
             .collect();
         assert_eq!(refused, [2, 5, 7]);
-        let refused =
-            |index: usize| matches!(outcomes[index].recipients()[0].fate(), Fate::Refused { .. });
+        let refused = |index: usize| {
+            matches!(
+                outcomes[index].recipients()[0].status(),
+                RecipientStatus::Rejected { .. }
+            )
+        };
         assert!(refused(2) && refused(5) && refused(7));
         assert_eq!(log.mails().len(), 9);
         log.assert_clean();

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::common::*;
 use smtp_blocking::proto::{
-    Command, Connection, ErrorKind, Fate, ProtocolError, Security, Stage, Timeouts, TlsFacts, Wait,
+    Command, Connection, ErrorKind, ProtocolError, RecipientStatus, Security, Stage, Timeouts,
+    TlsFacts, Wait,
 };
 use smtp_blocking::{Client, Stream};
 use smtp_test::{
@@ -42,10 +43,13 @@ fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
     let ids = [mail(), mail(), mail()].map(|mail| client.submit(mail));
     for id in ids.into_iter().rev() {
         let outcome = client.outcome(id).unwrap();
-        assert!(matches!(outcome.recipients()[0].fate(), Fate::Accepted(_)));
         assert!(matches!(
-            outcome.recipients()[1].fate(),
-            Fate::Refused { .. }
+            outcome.recipients()[0].status(),
+            RecipientStatus::Accepted(_)
+        ));
+        assert!(matches!(
+            outcome.recipients()[1].status(),
+            RecipientStatus::Rejected { .. }
         ));
     }
     let error = client.outcome(ids[0]).unwrap_err();

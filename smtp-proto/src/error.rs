@@ -357,7 +357,7 @@ impl Error {
 
     /// Whether the same may succeed later: a 4yz reply, a time-out, a lost connection.
     ///
-    /// This says nothing about whether a mail was delivered: that is for its [`Fate`](crate::Fate) to say.
+    /// This says nothing about whether a mail was delivered: that is for its [`RecipientStatus`](crate::RecipientStatus) to say.
     pub fn is_transient(&self) -> bool {
         match &self.0.kind {
             ErrorKind::Timeout(_)

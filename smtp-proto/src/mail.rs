@@ -16,7 +16,7 @@ use crate::body::{
     section_fault,
 };
 use crate::error::{Error, Stage, of_fault};
-use crate::outcome::Fate;
+use crate::outcome::RecipientStatus;
 use crate::parameter::{Parameter, ParameterError};
 use crate::place::{Field, Place};
 use crate::reply::{Escaped, Reply};
@@ -83,7 +83,7 @@ pub(crate) enum Answer {
     /// It was one too many for this transaction, and will be in the next.
     Deferred(Reply),
     /// Its fate is known.
-    Known(Fate),
+    Known(RecipientStatus),
 }
 
 impl Answer {
@@ -91,7 +91,7 @@ impl Answer {
     pub(crate) fn into_next(self) -> Self {
         match self {
             Self::Deferred(_) => Self::None,
-            Self::Refused(reply) => Self::Known(Fate::Refused {
+            Self::Refused(reply) => Self::Known(RecipientStatus::Rejected {
                 stage: Stage::Rcpt,
                 reply,
             }),

@@ -13,7 +13,7 @@ use crate::tls::TlsFacts;
 /// ```
 /// # fn report(outcome: &smtp_proto::Outcome) {
 /// for delivery in outcome.recipients() {
-///     println!("{}: {}", delivery.recipient(), delivery.fate());
+///     println!("{}: {}", delivery.recipient(), delivery.status());
 /// }
 /// # }
 /// ```
@@ -30,7 +30,7 @@ pub struct Outcome {
 #[derive(Clone, Debug)]
 pub struct RecipientOutcome {
     pub(crate) recipient: ForwardPath,
-    pub(crate) fate: Fate,
+    pub(crate) fate: RecipientStatus,
 }
 
 /// What became of a mail for one recipient: exactly one of four things.
@@ -39,11 +39,11 @@ pub struct RecipientOutcome {
     clippy::exhaustive_enums,
     reason = "there is no fifth fate, and a caller must think of all four"
 )]
-pub enum Fate {
+pub enum RecipientStatus {
     /// The server took responsibility for it; this is its final reply.
     Accepted(Reply),
     /// The server refused it; nothing was delivered to this recipient.
-    Refused {
+    Rejected {
         /// At which command.
         stage: Stage,
         /// With which reply: 4yz, and it may be tried again later, or 5yz, and it should not.
@@ -89,14 +89,14 @@ impl Outcome {
     pub fn is_accepted(&self) -> bool {
         self.deliveries
             .iter()
-            .all(|delivery| matches!(delivery.fate, Fate::Accepted(_)))
+            .all(|delivery| matches!(delivery.fate, RecipientStatus::Accepted(_)))
     }
 
     /// Whether the fate of any recipient is not known.
     pub fn is_in_doubt(&self) -> bool {
         self.deliveries
             .iter()
-            .any(|delivery| matches!(delivery.fate, Fate::InDoubt(_)))
+            .any(|delivery| matches!(delivery.fate, RecipientStatus::InDoubt(_)))
     }
 
     /// What ended the mail early, if something did: a failure of the connection, or a need that the server cannot serve.
@@ -134,22 +134,22 @@ impl RecipientOutcome {
     }
 
     /// What became of the mail for this recipient.
-    pub fn fate(&self) -> &Fate {
+    pub fn status(&self) -> &RecipientStatus {
         &self.fate
     }
 }
 
-impl Fate {
+impl RecipientStatus {
     /// Whether to send the mail to this recipient again cannot deliver it twice.
     pub fn is_safe_to_retry(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::NotSent(_))
+        matches!(self, Self::Rejected { .. } | Self::NotSent(_))
     }
 
     /// Whether to send the same again later makes sense.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Accepted(_) => false,
-            Self::Refused { reply, .. } => reply.is_transient(),
+            Self::Rejected { reply, .. } => reply.is_transient(),
             Self::NotSent(error) | Self::InDoubt(error) => error.is_transient(),
         }
     }
@@ -158,7 +158,7 @@ impl Fate {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Accepted(_) => None,
-            Self::Refused { stage, reply } => of_refusal(*stage, reply),
+            Self::Rejected { stage, reply } => of_refusal(*stage, reply),
             Self::NotSent(error) | Self::InDoubt(error) => error.hint(),
         }
     }
@@ -166,17 +166,17 @@ impl Fate {
     /// What the server said of it, if it said something.
     pub fn reply(&self) -> Option<&Reply> {
         match self {
-            Self::Accepted(reply) | Self::Refused { reply, .. } => Some(reply),
+            Self::Accepted(reply) | Self::Rejected { reply, .. } => Some(reply),
             Self::NotSent(error) | Self::InDoubt(error) => error.reply(),
         }
     }
 }
 
-impl fmt::Display for Fate {
+impl fmt::Display for RecipientStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Accepted(reply) => write!(f, "accepted: {reply:.400}"),
-            Self::Refused { stage, reply } => {
+            Self::Rejected { stage, reply } => {
                 write!(f, "refused {stage}: {reply:.400}")?;
                 self.hint().map_or(Ok(()), |hint| write!(f, " ({hint})"))
             }
@@ -244,7 +244,7 @@ impl fmt::Display for Undelivered {
             .0
             .deliveries
             .iter()
-            .filter(|delivery| !matches!(delivery.fate, Fate::Accepted(_)));
+            .filter(|delivery| !matches!(delivery.fate, RecipientStatus::Accepted(_)));
         let count = others.clone().count();
         write!(
             f,

@@ -50,19 +50,19 @@ impl Trace {
 
     /// What became of this mail.
     pub(crate) fn outcome(&self, outcome: &Outcome) {
-        use crate::outcome::Fate;
+        use crate::outcome::RecipientStatus;
 
-        let count = |is: fn(&Fate) -> bool| {
+        let count = |is: fn(&RecipientStatus) -> bool| {
             let fates = outcome.recipients().iter();
-            fates.filter(|delivery| is(delivery.fate())).count()
+            fates.filter(|delivery| is(delivery.status())).count()
         };
         tracing::debug!(
             target: TARGET,
             parent: &self.span,
-            accepted = count(|fate| matches!(fate, Fate::Accepted(_))),
-            refused = count(|fate| matches!(fate, Fate::Refused { .. })),
-            not_sent = count(|fate| matches!(fate, Fate::NotSent(_))),
-            in_doubt = count(|fate| matches!(fate, Fate::InDoubt(_))),
+            accepted = count(|fate| matches!(fate, RecipientStatus::Accepted(_))),
+            refused = count(|fate| matches!(fate, RecipientStatus::Rejected { .. })),
+            not_sent = count(|fate| matches!(fate, RecipientStatus::NotSent(_))),
+            in_doubt = count(|fate| matches!(fate, RecipientStatus::InDoubt(_))),
             "outcome"
         );
     }

@@ -17,8 +17,8 @@ use common::invariants::check_secret;
 use common::rig::Rig;
 use smtp_proto::sasl::{Login, Mechanism, Plain};
 use smtp_proto::{
-    AuthenticationError, Command, Config, Credentials, ErrorKind, Event, Fate, ProtocolError,
-    Security, Stage,
+    AuthenticationError, Command, Config, Credentials, ErrorKind, Event, ProtocolError,
+    RecipientStatus, Security, Stage,
 };
 
 #[test]
@@ -381,11 +381,11 @@ fn v36_a_session_logs_in_once() {
         let mut fates = Vec::new();
         while let Some(event) = attempt.rig.connection.poll_event() {
             if let Event::Outcome(_, outcome) = event.unwrap() {
-                fates.push(outcome.recipients()[0].fate().clone());
+                fates.push(outcome.recipients()[0].status().clone());
             }
         }
         let [
-            Fate::Refused {
+            RecipientStatus::Rejected {
                 stage: Stage::Mail,
                 reply: heard,
             },

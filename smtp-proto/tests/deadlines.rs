@@ -9,8 +9,8 @@ use crate::common::pair::transmit;
 use crate::common::raw_mail;
 use crate::common::rig::{Rig, ehlo};
 use smtp_proto::{
-    Command, Config, ConfigBuilder, Credentials, Error, ErrorKind, Fate, Mail, Pipelining,
-    Security, Stage, Time, Timeouts, Wait,
+    Command, Config, ConfigBuilder, Credentials, Error, ErrorKind, Mail, Pipelining,
+    RecipientStatus, Security, Stage, Time, Timeouts, Wait,
 };
 
 /// Every limit is another, so that none can stand in for another.
@@ -627,7 +627,10 @@ fn what_needs_no_bytes_is_answered_without_any() {
     let mail = raw_mail("a@x.test", ["b@x.test"], text).unwrap();
     let id = rig.connection.submit(mail);
     let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();
-    assert!(matches!(outcome.recipients()[0].fate(), Fate::NotSent(_)));
+    assert!(matches!(
+        outcome.recipients()[0].status(),
+        RecipientStatus::NotSent(_)
+    ));
     let id = rig.connection.command(Command::vrfy("b\u{fc}").unwrap());
     assert!(rig.connection.poll_reply(id).unwrap().is_err());
     rig.connection.quit();
@@ -641,8 +644,10 @@ fn a_question_begins_nothing() {
     assert!(rig.connection.poll_outcome(id).is_none());
     rig.connection.abandon(id);
     let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();
-    let fate = outcome.recipients()[0].fate();
-    assert!(matches!(fate, Fate::NotSent(error) if matches!(error.kind(), ErrorKind::Abandoned)));
+    let fate = outcome.recipients()[0].status();
+    assert!(
+        matches!(fate, RecipientStatus::NotSent(error) if matches!(error.kind(), ErrorKind::Abandoned))
+    );
     assert!(
         rig.connection.poll_ready().unwrap().is_ok(),
         "it was withdrawn"

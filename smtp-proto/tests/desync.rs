@@ -9,8 +9,8 @@ use crate::common::pair::{Cut, Fault, Pair};
 use crate::common::parrot::{Entry, Parrot};
 use crate::common::raw_mail;
 use smtp_proto::{
-    Config, Connection, ErrorKind, Fate, Mail, Misuse, Outcome, Pipelining, ProtocolError,
-    Security, Stage, Time,
+    Config, Connection, ErrorKind, Mail, Misuse, Outcome, Pipelining, ProtocolError,
+    RecipientStatus, Security, Stage, Time,
 };
 use smtp_test::{Action, Machine};
 
@@ -132,10 +132,10 @@ fn run(level: Pipelining, entries: Vec<Entry>) -> (Vec<Outcome>, Pair<Parrot>) {
 }
 
 /// The reply's tag, and the one that it should have.
-fn tags(sender: &str, recipient: &str, fate: &Fate) -> Option<(String, String)> {
+fn tags(sender: &str, recipient: &str, fate: &RecipientStatus) -> Option<(String, String)> {
     let (reply, what) = match fate {
-        Fate::Accepted(reply) => (reply, "end"),
-        Fate::Refused { stage, reply } => (
+        RecipientStatus::Accepted(reply) => (reply, "end"),
+        RecipientStatus::Rejected { stage, reply } => (
             reply,
             match stage {
                 Stage::Mail => "mail",
@@ -144,7 +144,7 @@ fn tags(sender: &str, recipient: &str, fate: &Fate) -> Option<(String, String)> 
                 _ => "end",
             },
         ),
-        Fate::NotSent(_) | Fate::InDoubt(_) => return None,
+        RecipientStatus::NotSent(_) | RecipientStatus::InDoubt(_) => return None,
     };
     let text = reply.to_string();
     let (_, tag) = text.split_once('#').unwrap();
@@ -171,7 +171,7 @@ fn v24_no_reply_ends_up_with_the_wrong_mail_whatever_is_done_to_one_of_them() {
                     assert!(stored.len() <= 1, "{context}");
                     for delivery in outcome.recipients() {
                         let recipient = delivery.recipient().as_str();
-                        let Some((tag, own)) = tags(sender, recipient, delivery.fate()) else {
+                        let Some((tag, own)) = tags(sender, recipient, delivery.status()) else {
                             continue;
                         };
                         // Within the envelope of one flight nobody can tell a shifted reply from a true one until the
@@ -187,11 +187,11 @@ fn v24_no_reply_ends_up_with_the_wrong_mail_whatever_is_done_to_one_of_them() {
                             .iter()
                             .any(|mail| mail.recipients.iter().any(|each| each == recipient));
                         let swapped = matches!(change, Change::Swap);
-                        match delivery.fate() {
-                            Fate::Accepted(_) if tag == own => {
+                        match delivery.status() {
+                            RecipientStatus::Accepted(_) if tag == own => {
                                 assert!(has || swapped, "{context}: {recipient}")
                             }
-                            Fate::Refused { .. } if tag == own => {
+                            RecipientStatus::Rejected { .. } if tag == own => {
                                 assert!(!has || swapped, "{context}: {recipient}")
                             }
                             _ => {}
@@ -200,7 +200,7 @@ fn v24_no_reply_ends_up_with_the_wrong_mail_whatever_is_done_to_one_of_them() {
                     if outcome
                         .recipients()
                         .iter()
-                        .all(|each| matches!(each.fate(), Fate::NotSent(_)))
+                        .all(|each| matches!(each.status(), RecipientStatus::NotSent(_)))
                     {
                         assert!(
                             stored.is_empty(),
@@ -219,10 +219,10 @@ fn v24_the_undisturbed_session_gives_every_reply_to_its_command() {
         let (outcomes, pair) = run(level, changed(level, 0, Change::None).unwrap());
         for ((sender, recipients, verdict), outcome) in MAILS.iter().zip(&outcomes) {
             for ((name, code), delivery) in recipients.iter().zip(outcome.recipients()) {
-                let (tag, own) = tags(sender, name, delivery.fate()).unwrap();
+                let (tag, own) = tags(sender, name, delivery.status()).unwrap();
                 assert_eq!(tag, own);
                 let expected = if *code == 250 { *verdict } else { *code };
-                assert_eq!(delivery.fate().reply().unwrap().code().as_u16(), expected);
+                assert_eq!(delivery.status().reply().unwrap().code().as_u16(), expected);
             }
         }
         let stored: Vec<_> = pair
@@ -395,7 +395,7 @@ fn a_message_behind_a_reply_that_came_too_early_may_be_tried_again() {
     let mail = Mail::new("c@x.test", ["d@y.test"], "From: c@x.test\r\n\r\n").unwrap();
     let late = connection.submit(mail);
     let outcome = connection.poll_outcome(late).unwrap().unwrap();
-    let Fate::NotSent(error) = outcome.recipients()[0].fate() else {
+    let RecipientStatus::NotSent(error) = outcome.recipients()[0].status() else {
         panic!("{outcome:?}");
     };
     assert!(matches!(error.kind(), ErrorKind::Earlier(_)), "{error}");
@@ -502,8 +502,8 @@ fn v39_a_server_that_will_not_reset_gets_no_further_mail() {
             let (outcomes, end) = pair.finish();
             assert_eq!(end.unwrap_err().reply().unwrap().to_string(), reply);
             assert!(matches!(
-                outcomes[1].1.recipients()[0].fate(),
-                Fate::NotSent(_)
+                outcomes[1].1.recipients()[0].status(),
+                RecipientStatus::NotSent(_)
             ));
             assert!(pair.peer.log().mails().is_empty());
         }

@@ -9,7 +9,7 @@ use crate::common::meddler::{Change, Meddler};
 use crate::common::pair::Pair;
 use crate::common::raw_mail;
 use crate::common::session::{MAILS, MODES, Mode};
-use smtp_proto::{Error, Fate, Outcome, Pipelining};
+use smtp_proto::{Error, Outcome, Pipelining, RecipientStatus};
 use smtp_test::{Action, Machine, Stage};
 
 /// How a session went.
@@ -116,19 +116,21 @@ impl Run {
                     count <= 1 || disturbed,
                     "{context}: {recipient} got it {count} times"
                 );
-                let reply = match delivery.fate() {
-                    Fate::NotSent(_) => {
+                let reply = match delivery.status() {
+                    RecipientStatus::NotSent(_) => {
                         assert!(
                             count == 0 || (disturbed && self.speculates),
                             "{context}: {recipient}: {}",
-                            delivery.fate()
+                            delivery.status()
                         );
                         continue;
                     }
-                    Fate::InDoubt(_) => continue,
-                    Fate::Accepted(reply) | Fate::Refused { reply, .. } => reply.to_string(),
+                    RecipientStatus::InDoubt(_) => continue,
+                    RecipientStatus::Accepted(reply) | RecipientStatus::Rejected { reply, .. } => {
+                        reply.to_string()
+                    }
                 };
-                let refused = matches!(delivery.fate(), Fate::Refused { .. });
+                let refused = matches!(delivery.status(), RecipientStatus::Rejected { .. });
                 assert!(
                     !refused || count == 0 || disturbed,
                     "{context}: {recipient}: {reply}"
@@ -143,7 +145,7 @@ impl Run {
                     flights.contains(&flight),
                     "{context}: {sender} to {recipient}: #{number} is of flight {flight}, and not of {flights:?}"
                 );
-                if matches!(delivery.fate(), Fate::Accepted(_))
+                if matches!(delivery.status(), RecipientStatus::Accepted(_))
                     && self.accepted_by(number).as_deref() == Some(sender)
                     && !disturbed
                 {

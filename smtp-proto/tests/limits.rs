@@ -210,7 +210,7 @@ fn v22_a_long_reply_is_understood_wherever_it_comes() {
                 panic!("no outcome of {code}");
             };
             assert_eq!(outcome.is_accepted(), fits);
-            let reply = outcome.recipients()[0].fate().reply().unwrap();
+            let reply = outcome.recipients()[0].status().reply().unwrap();
             assert_eq!(reply.code(), code);
             assert!(reply.is_truncated());
             assert!(reply.lines().count() <= 256);

@@ -10,8 +10,8 @@ use crate::common::rig::Rig;
 use bytes::Bytes;
 use smtp_proto::body::FaultReason;
 use smtp_proto::{
-    Command, Config, Connection, Error, ErrorKind, Fate, Field, Mail, MailBuilder, MailError,
-    MailFault, Need, Outcome, Pipelining, Place, Security, Streamed,
+    Command, Config, Connection, Error, ErrorKind, Field, Mail, MailBuilder, MailError, MailFault,
+    Need, Outcome, Pipelining, Place, RecipientStatus, Security, Streamed,
 };
 use smtp_test::{Machine, StoredMail};
 
@@ -283,11 +283,11 @@ fn v18_a_mail_is_sent_by_what_the_server_offers_or_refused_with_the_reason_and_t
                         {
                             assert_eq!(delivery.recipient().as_str(), given, "{context}");
                         }
-                        match (expected, outcome.recipients()[1].fate()) {
-                            (Ok(expected), Fate::Accepted(_)) => {
+                        match (expected, outcome.recipients()[1].status()) {
+                            (Ok(expected), RecipientStatus::Accepted(_)) => {
                                 check(&expected, text, envelope, &stored.unwrap(), &context);
                             }
-                            (Err(expected), Fate::NotSent(error)) => {
+                            (Err(expected), RecipientStatus::NotSent(error)) => {
                                 assert_eq!(refusal(error), expected, "{context}");
                                 assert_eq!(said, 0, "{context}");
                                 assert!(stored.is_none(), "{context}");
@@ -353,7 +353,7 @@ fn what_a_streamed_text_needs_is_taken_as_declared_and_refused_without_a_place_i
             .build()
             .unwrap();
         let (outcome, ..) = send(Pipelining::Envelope, mail, lacking);
-        let Fate::NotSent(error) = outcome.recipients()[0].fate() else {
+        let RecipientStatus::NotSent(error) = outcome.recipients()[0].status() else {
             panic!("{outcome:?}");
         };
         assert_eq!(refusal(error), (expected, Field::Text, None, None));
@@ -395,9 +395,9 @@ fn v18_a_header_of_a_streamed_text_keeps_to_what_was_declared() {
                 .unwrap();
             let log = pair.peer.log();
             log.assert_clean();
-            let found = match outcome.recipients()[0].fate() {
-                Fate::Accepted(_) => None,
-                Fate::NotSent(error) => match error.kind() {
+            let found = match outcome.recipients()[0].status() {
+                RecipientStatus::Accepted(_) => None,
+                RecipientStatus::NotSent(error) => match error.kind() {
                     ErrorKind::Body(fault) => {
                         assert_eq!(fault.reason(), FaultReason::HeaderEightBit);
                         Some(fault.offset())
@@ -438,8 +438,8 @@ fn a_recoder_gets_the_text_as_it_would_travel_and_what_it_makes_is_looked_at() {
     let refused = |mail: Mail| {
         let (outcome, stored, said) = send(Pipelining::Envelope, mail, lacking);
         assert_eq!((stored.is_none(), said), (true, 0));
-        match outcome.recipients()[0].fate() {
-            Fate::NotSent(error) => error.clone(),
+        match outcome.recipients()[0].status() {
+            RecipientStatus::NotSent(error) => error.clone(),
             other => panic!("{other}"),
         }
     };
@@ -508,8 +508,8 @@ fn the_text_of_a_refusal_names_the_need_the_place_and_the_cure() {
             mail(text, envelope).build().unwrap(),
             &OFFERS,
         );
-        match outcome.recipients()[0].fate() {
-            Fate::NotSent(error) => error.to_string(),
+        match outcome.recipients()[0].status() {
+            RecipientStatus::NotSent(error) => error.to_string(),
             other => panic!("{other}"),
         }
     };

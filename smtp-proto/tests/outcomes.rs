@@ -9,8 +9,8 @@ use crate::common::pair::{Cut, Fault, Pair};
 use crate::common::parrot::Parrot;
 use crate::common::raw_mail;
 use smtp_proto::{
-    Config, Connection, Error, ErrorKind, Fate, MessageId, Outcome, Pipelining, ProtocolError,
-    Security,
+    Config, Connection, Error, ErrorKind, MessageId, Outcome, Pipelining, ProtocolError,
+    RecipientStatus, Security,
 };
 use smtp_test::{Action, Machine, Stage};
 
@@ -70,7 +70,9 @@ fn run(pipelining: Pipelining, server: smtp_test::Config, cut: Option<Cut>) -> R
         dialogue.check(sender, outcome, &context);
         check_fates(outcome, &log.mails(), text(sender).as_bytes());
         for delivery in outcome.recipients() {
-            if let Fate::NotSent(error) | Fate::InDoubt(error) = delivery.fate() {
+            if let RecipientStatus::NotSent(error) | RecipientStatus::InDoubt(error) =
+                delivery.status()
+            {
                 let failure = end.as_ref().expect_err("a failure that has no end");
                 assert_eq!(cause(error).to_string(), failure.to_string(), "{context:?}");
             }
@@ -108,7 +110,7 @@ fn an_undisturbed_session_is_what_the_reference_says() {
             .outcomes
             .iter()
             .flat_map(Outcome::recipients)
-            .map(|delivery| delivery.fate().to_string())
+            .map(|delivery| delivery.status().to_string())
             .collect();
         let starts = [
             "accepted: 250",
@@ -248,11 +250,11 @@ fn v27_a_421_to_the_end_of_the_text_is_a_refusal_for_now() {
     for level in LEVELS {
         let server = server().on(Stage::EndOfData, Action::reply("421 4.3.2 going down"));
         let run = run(level, server, None);
-        let fate = run.outcomes[0].recipients()[0].fate();
+        let fate = run.outcomes[0].recipients()[0].status();
         assert!(
             matches!(
                 fate,
-                Fate::Refused {
+                RecipientStatus::Rejected {
                     stage: smtp_proto::Stage::EndOfData,
                     ..
                 }
@@ -296,8 +298,8 @@ fn what_happens_at_quit_changes_nothing() {
             let run = run(level, server().on(Stage::Quit, action.clone()), None);
             assert!(run.end.is_ok(), "{action:?}: {:?}", run.end);
             assert!(matches!(
-                run.outcomes[0].recipients()[0].fate(),
-                Fate::Accepted(_)
+                run.outcomes[0].recipients()[0].status(),
+                RecipientStatus::Accepted(_)
             ));
         }
     }
@@ -329,8 +331,11 @@ fn v40_a_part_of_the_final_reply_is_none() {
             // Where more mails are in one flight, the replies to them complete the line.
             for level in [Pipelining::Off, Pipelining::Envelope] {
                 let run = run(level, server().on(Stage::EndOfData, action.clone()), None);
-                let fate = run.outcomes[0].recipients()[0].fate();
-                assert!(matches!(fate, Fate::InDoubt(_)), "{part:?}: {fate}");
+                let fate = run.outcomes[0].recipients()[0].status();
+                assert!(
+                    matches!(fate, RecipientStatus::InDoubt(_)),
+                    "{part:?}: {fate}"
+                );
                 let error = run.end.unwrap_err();
                 assert_eq!(error.fragment(), Some(part.as_bytes()));
                 assert_eq!(error.stage(), smtp_proto::Stage::EndOfData);
@@ -366,8 +371,8 @@ fn v26_a_final_reply_that_makes_no_sense_leaves_the_mail_in_doubt() {
                 None,
             );
             for index in [0, 3] {
-                let fate = run.outcomes[0].recipients()[index].fate();
-                let Fate::InDoubt(error) = fate else {
+                let fate = run.outcomes[0].recipients()[index].status();
+                let RecipientStatus::InDoubt(error) = fate else {
                     panic!("{reply:?}: {fate}");
                 };
                 assert!(
@@ -389,8 +394,11 @@ fn v26_a_wrong_class_anywhere_before_the_text_means_that_nothing_was_sent() {
     ] {
         for level in LEVELS {
             let run = run(level, server().on(stage, Action::reply(reply)), None);
-            let fate = run.outcomes[0].recipients()[0].fate();
-            assert!(matches!(fate, Fate::NotSent(_)), "{stage:?}: {fate}");
+            let fate = run.outcomes[0].recipients()[0].status();
+            assert!(
+                matches!(fate, RecipientStatus::NotSent(_)),
+                "{stage:?}: {fate}"
+            );
             let error = run.end.unwrap_err();
             assert!(
                 matches!(error.kind(), ErrorKind::Protocol(ProtocolError::WrongClass)),
@@ -441,7 +449,7 @@ fn v26_any_reply_before_the_end_of_the_text_is_offered_stops_it_short_of_its_end
                     assert!(pair.write_some(1000));
                 }
                 let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
-                let Fate::NotSent(error) = outcome.recipients()[0].fate() else {
+                let RecipientStatus::NotSent(error) = outcome.recipients()[0].status() else {
                     panic!("{reply} at {at}: {outcome:?}");
                 };
                 assert!(
@@ -480,7 +488,7 @@ fn v40_the_servers_last_words_are_heard_after_writing_failed() {
         let said = format!("{reply}\r\n");
         pair.connection.handle_input(pair.now, said.as_bytes());
         let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
-        let Fate::NotSent(error) = outcome.recipients()[0].fate() else {
+        let RecipientStatus::NotSent(error) = outcome.recipients()[0].status() else {
             panic!("{outcome:?}");
         };
         assert_eq!(error.reply().unwrap().to_string(), reply);
@@ -509,7 +517,7 @@ fn v24_a_go_ahead_for_nobody_is_answered_with_a_lone_dot_and_delivers_nothing() 
             .1
             .recipients()
             .iter()
-            .map(|each| each.fate().to_string())
+            .map(|each| each.status().to_string())
             .collect();
         assert_eq!(
             fates,
@@ -540,7 +548,7 @@ fn v40_a_mail_accepted_after_its_sender_was_refused_is_in_doubt() {
         pair.connection.quit();
         let (outcomes, end) = pair.finish();
         assert_eq!(end.is_ok(), verdict.starts_with('5'));
-        let told = outcomes[0].1.recipients()[0].fate().to_string();
+        let told = outcomes[0].1.recipients()[0].status().to_string();
         assert!(told.starts_with(fate), "{told}");
         assert!(
             pair.sent
@@ -565,7 +573,7 @@ fn a_mail_that_the_server_cannot_take_is_told_without_waiting_for_the_server() {
             .connection
             .submit(raw_mail("a@x.test", ["b@x.test"], text).unwrap());
         let outcome = pair.connection.poll_outcome(id).unwrap().unwrap();
-        let Fate::NotSent(error) = outcome.recipients()[0].fate() else {
+        let RecipientStatus::NotSent(error) = outcome.recipients()[0].status() else {
             panic!("{outcome:?}");
         };
         assert!(

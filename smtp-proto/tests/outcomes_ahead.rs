@@ -242,6 +242,6 @@ fn fates(
     outcomes
         .iter()
         .flat_map(|(_, outcome)| outcome.recipients())
-        .map(|delivery| delivery.fate().to_string())
+        .map(|delivery| delivery.status().to_string())
         .collect()
 }

@@ -12,8 +12,9 @@ use crate::common::pair::{Pair, facts};
 use crate::common::rig::Rig;
 use proptest::prelude::*;
 use smtp_proto::{
-    Config, Connection, DateTime, DeliverBy, ErrorKind, Fate, Mail, MailBuilder, Need, Notify,
-    OriginalRecipient, Outcome, Parameter, Recipient, Return, Security, UnlessKnown,
+    Config, Connection, DateTime, DeliverBy, ErrorKind, Mail, MailBuilder, Need, Notify,
+    OriginalRecipient, Outcome, Parameter, Recipient, RecipientStatus, Return, Security,
+    UnlessKnown,
 };
 use smtp_test::{Log, Machine, xtext};
 
@@ -296,8 +297,8 @@ fn need(outcome: &Outcome) -> Option<Need> {
     outcome
         .recipients()
         .iter()
-        .find_map(|delivery| match delivery.fate() {
-            Fate::NotSent(error) => match error.kind() {
+        .find_map(|delivery| match delivery.status() {
+            RecipientStatus::NotSent(error) => match error.kind() {
                 ErrorKind::Unsupported(need) => Some(need.clone()),
                 other => panic!("{other:?}"),
             },

@@ -4,7 +4,7 @@ use crate::common::pair::transmit;
 use crate::common::raw_mail;
 use std::sync::Arc;
 
-use smtp_proto::{Config, Connection, Fate, Mail, Security, Stage, Streamed, Time};
+use smtp_proto::{Config, Connection, Mail, RecipientStatus, Security, Stage, Streamed, Time};
 
 /// Says a line to the client, and gives what it sends then.
 fn say(connection: &mut Connection, line: &str) -> String {
@@ -50,8 +50,8 @@ fn v39_behind_a_refused_chunk_the_next_mail_begins_with_rset_and_gets_its_own_re
 
     for (mail, at, code) in [(first, Stage::Body, 552), (second, Stage::Mail, 550)] {
         let outcome = connection.poll_outcome(mail).unwrap().unwrap();
-        let fate = outcome.recipients()[0].fate();
-        let Fate::Refused { stage, reply } = fate else {
+        let fate = outcome.recipients()[0].status();
+        let RecipientStatus::Rejected { stage, reply } = fate else {
             panic!("{fate}");
         };
         assert_eq!((*stage, reply.code().as_u16()), (at, code));
@@ -93,14 +93,18 @@ fn v40_a_mail_that_is_taken_although_a_chunk_was_refused_is_in_doubt() {
     let [first, second] = outcome.recipients() else {
         panic!("two recipients");
     };
-    assert!(matches!(first.fate(), Fate::InDoubt(_)), "{}", first.fate());
+    assert!(
+        matches!(first.status(), RecipientStatus::InDoubt(_)),
+        "{}",
+        first.status()
+    );
     let refused = matches!(
-        second.fate(),
-        Fate::Refused {
+        second.status(),
+        RecipientStatus::Rejected {
             stage: Stage::Rcpt,
             ..
         }
     );
-    assert!(refused, "{}", second.fate());
+    assert!(refused, "{}", second.status());
     assert!(connection.is_over());
 }

@@ -11,8 +11,8 @@ use crate::common::rig::{Rig, ehlo};
 use proptest::prelude::*;
 use smtp_proto::sasl::{Context, Exchange, Failure, Login, Mechanism, Name, Plain, XOAuth2};
 use smtp_proto::{
-    Config, ConfigBuilder, ConfigError, Credentials, ErrorKind, Fate, Mail, Misuse, Parameter,
-    ProtocolError, Secret, Security, Stage,
+    Config, ConfigBuilder, ConfigError, Credentials, ErrorKind, Mail, Misuse, Parameter,
+    ProtocolError, RecipientStatus, Secret, Security, Stage,
 };
 
 const POLICIES: [Security; 4] = [

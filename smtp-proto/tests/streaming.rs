@@ -9,8 +9,8 @@ use crate::common::raw_mail;
 use bytes::Bytes;
 use proptest::prelude::*;
 use smtp_proto::{
-    BodyStatus, Config, Connection, Error, ErrorKind, Event, Fate, Mail, MessageId, Misuse,
-    Outcome, Pipelining, Security, Stage, Streamed,
+    BodyStatus, Config, Connection, Error, ErrorKind, Event, Mail, MessageId, Misuse, Outcome,
+    Pipelining, RecipientStatus, Security, Stage, Streamed,
 };
 use smtp_test::{Action, Machine, Peer};
 
@@ -58,9 +58,9 @@ fn send<'a>(
 }
 
 /// The one fate of a mail to one recipient.
-fn fate(outcome: &Outcome) -> &Fate {
+fn fate(outcome: &Outcome) -> &RecipientStatus {
     assert_eq!(outcome.recipients().len(), 1);
-    outcome.recipients()[0].fate()
+    outcome.recipients()[0].status()
 }
 
 fn is_misuse(error: &Error, misuse: Misuse) -> bool {
@@ -261,7 +261,7 @@ fn a_fault_in_the_text_stops_it_without_its_end_and_names_the_offset() {
         }
         let _ = pair.connection.finish_body(id);
         let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
-        let Fate::NotSent(error) = fate(&outcome) else {
+        let RecipientStatus::NotSent(error) = fate(&outcome) else {
             panic!("{pieces:?}: {outcome:?}");
         };
         let ErrorKind::Body(fault) = error.kind() else {
@@ -276,7 +276,7 @@ fn a_fault_in_the_text_stops_it_without_its_end_and_names_the_offset() {
         pair.peer.handle_eof();
         assert!(pair.peer.log().mails().is_empty());
         let outcome = pair.drive(|c| c.poll_outcome(behind)).unwrap();
-        assert!(matches!(fate(&outcome), Fate::NotSent(_)));
+        assert!(matches!(fate(&outcome), RecipientStatus::NotSent(_)));
     }
 }
 
@@ -293,7 +293,7 @@ fn a_source_that_fails_leaves_nothing_on_the_server() {
         let error = io::Error::new(io::ErrorKind::NotFound, "the file is gone");
         pair.connection.fail_body(id, error.into());
         let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
-        let Fate::NotSent(error) = fate(&outcome) else {
+        let RecipientStatus::NotSent(error) = fate(&outcome) else {
             panic!("{outcome:?}");
         };
         assert!(matches!(error.kind(), ErrorKind::Source(_)), "{error}");
@@ -316,7 +316,7 @@ fn a_mail_given_up_before_anything_of_it_went_out_is_withdrawn() {
         pair.connection.abandon(id);
         let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
         assert!(
-            matches!(fate(&outcome), Fate::NotSent(error) if matches!(error.kind(), ErrorKind::Abandoned))
+            matches!(fate(&outcome), RecipientStatus::NotSent(error) if matches!(error.kind(), ErrorKind::Abandoned))
         );
         let outcome = send(&mut pair, [&b"the next\r\n"[..]]).unwrap();
         assert!(outcome.is_accepted(), "the connection goes on");
@@ -354,11 +354,11 @@ fn a_mail_given_up_on_its_way_ends_the_connection_and_is_in_doubt_only_when_its_
         pair.connection.abandon(id);
         let outcome = pair.connection.poll_outcome(id).unwrap().unwrap();
         match fate(&outcome) {
-            Fate::InDoubt(error) if ended => {
+            RecipientStatus::InDoubt(error) if ended => {
                 in_doubt += 1;
                 assert!(matches!(error.kind(), ErrorKind::Abandoned));
             }
-            Fate::NotSent(error) if !ended => {
+            RecipientStatus::NotSent(error) if !ended => {
                 not_sent += 1;
                 assert!(matches!(error.kind(), ErrorKind::Abandoned));
                 assert!(pair.peer.log().mails().is_empty());
@@ -402,7 +402,7 @@ fn a_mail_that_is_refused_before_its_text_is_wanted_takes_no_text() {
             pair.connection.finish_body(id).unwrap();
             let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
             assert!(
-                matches!(fate(&outcome), Fate::Refused { .. }),
+                matches!(fate(&outcome), RecipientStatus::Rejected { .. }),
                 "{stage:?}: {outcome:?}"
             );
             assert!(

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use smtp_blocking::Client;
-use smtp_blocking::proto::{ErrorKind, Fate, Mail, Outcome, RecipientOutcome, Security};
+use smtp_blocking::proto::{ErrorKind, Mail, Outcome, RecipientOutcome, RecipientStatus, Security};
 use smtp_blocking::tls::Endpoint;
 use smtp_test::Server;
 
@@ -85,8 +85,8 @@ fn a_signed_mail_is_not_sent_to_a_server_that_cannot_take_it() {
         .without("SMTPUTF8");
     let server = Server::start(old).unwrap();
     let outcome = send(&server, format!("DKIM-Signature: v=1\r\n{TEXT}"));
-    match outcome.recipients().first().map(RecipientOutcome::fate) {
-        Some(Fate::NotSent(error)) => {
+    match outcome.recipients().first().map(RecipientOutcome::status) {
+        Some(RecipientStatus::NotSent(error)) => {
             assert!(matches!(error.kind(), ErrorKind::Recode(_)));
             assert!(error.to_string().contains("signature"), "{error}");
         }

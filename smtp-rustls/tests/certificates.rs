@@ -528,7 +528,7 @@ fn nothing_of_the_mail_is_offered_to_a_stranger() {
     let log = Log::new();
     let mut wiring = common::wiring(true, &tls, &log);
     let outcome = wiring.send(mail(HELLO));
-    assert!(outcome.recipients()[0].fate().is_safe_to_retry());
+    assert!(outcome.recipients()[0].status().is_safe_to_retry());
     assert!(!outcome.is_in_doubt());
     assert_eq!(log.session().bytes_in(), 0);
 }

@@ -182,7 +182,7 @@ fn a_server_that_stops_reading_a_body_runs_into_the_deadline_for_it() {
         ),
         "{outcome:?}"
     );
-    assert!(outcome.recipients()[0].fate().is_safe_to_retry());
+    assert!(outcome.recipients()[0].status().is_safe_to_retry());
 }
 
 #[test]
@@ -410,7 +410,7 @@ fn what_is_acknowledged_after_the_connection_has_failed_changes_nothing() {
     assert!(log.session().client_eof());
     assert!(log.mails().is_empty());
     let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
-    assert!(outcome.recipients()[0].fate().is_safe_to_retry());
+    assert!(outcome.recipients()[0].status().is_safe_to_retry());
 }
 
 #[test]
@@ -426,7 +426,7 @@ fn after_a_write_error_the_servers_reason_is_still_heard() {
     while wiring.read() {}
     wiring.session.handle_eof(NOW);
     let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
-    assert!(outcome.recipients()[0].fate().is_safe_to_retry());
+    assert!(outcome.recipients()[0].status().is_safe_to_retry());
     assert!(wiring.session.poll_transmit(NOW).is_none());
 }
 
@@ -439,7 +439,7 @@ fn after_a_read_error_nothing_more_is_offered() {
     wiring.session.handle_read_error(NOW, broken_pipe());
     assert!(wiring.session.poll_transmit(NOW).is_none());
     let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
-    assert!(outcome.recipients()[0].fate().is_safe_to_retry());
+    assert!(outcome.recipients()[0].status().is_safe_to_retry());
 }
 
 #[test]

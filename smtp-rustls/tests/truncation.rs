@@ -12,7 +12,7 @@ use crate::common;
 
 use common::{HELLO, NOW, Wiring, mail, session, steady, wiring};
 use smtp_rustls::Endpoint;
-use smtp_rustls::proto::{Error, ErrorKind, Fate, Stage, Wire};
+use smtp_rustls::proto::{Error, ErrorKind, RecipientStatus, Stage, Wire};
 use smtp_test::{Action, Config, Log, Tls};
 
 /// A server of either version, and its client's endpoint.
@@ -124,11 +124,11 @@ fn v08_a_stream_cut_at_any_octet_is_judged_by_what_came_whole() {
                 wiring.pass = pass;
                 wiring.then = then.to_vec();
                 let outcome = wiring.send(mail(HELLO));
-                let fated = match outcome.recipients()[0].fate() {
-                    Fate::NotSent(_) => Fated::NotSent,
-                    Fate::InDoubt(_) => Fated::InDoubt,
-                    Fate::Accepted(_) => Fated::Accepted,
-                    Fate::Refused { .. } => panic!("{outcome:?}"),
+                let fated = match outcome.recipients()[0].status() {
+                    RecipientStatus::NotSent(_) => Fated::NotSent,
+                    RecipientStatus::InDoubt(_) => Fated::InDoubt,
+                    RecipientStatus::Accepted(_) => Fated::Accepted,
+                    RecipientStatus::Rejected { .. } => panic!("{outcome:?}"),
                 };
                 let stored = log.mails().len();
                 match fated {
@@ -217,7 +217,7 @@ fn v08_a_close_notify_ends_the_connection_whatever_comes_behind_it() {
                 .handle_input(NOW, &[&last[..], behind].concat());
             let mut outcome = |id| wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
             assert!(outcome(id).is_accepted());
-            assert!(outcome(next).recipients()[0].fate().is_safe_to_retry());
+            assert!(outcome(next).recipients()[0].status().is_safe_to_retry());
             let error = wiring.session.smtp().poll_ready().unwrap().unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Closed), "{error}");
             // An end is answered by an end, and that is the last.

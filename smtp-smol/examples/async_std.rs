@@ -34,7 +34,7 @@ async fn send() -> Result<(), Box<dyn Error>> {
     let mail = Mail::new("alice@example.org", ["bob@example.net"], text)?;
     let outcome = client.send(mail).await?;
     for delivery in outcome.recipients() {
-        println!("{}: {}", delivery.recipient(), delivery.fate());
+        println!("{}: {}", delivery.recipient(), delivery.status());
     }
     client.quit().await?;
     Ok(())

@@ -28,7 +28,7 @@
 //! let mail = Mail::new("alice@example.org", ["bob@example.net"], "From: alice@example.org\r\nSubject: hello\r\n\r\nHello Bob.\r\n")?;
 //! let outcome = client.send(mail).await?;
 //! for delivery in outcome.recipients() {
-//!     println!("{}: {}", delivery.recipient(), delivery.fate());
+//!     println!("{}: {}", delivery.recipient(), delivery.status());
 //! }
 //! client.quit().await?;
 //! # assert_eq!(server.mails().len(), 1);

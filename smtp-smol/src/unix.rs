@@ -28,7 +28,7 @@ impl Client<UnixStream, Connection> {
     ///         .build()?;
     ///     let mut client = Client::connect_unix("/run/lmtp", Arc::new(policy)).await?;
     ///     for delivery in client.send(mail).await?.recipients() {
-    ///         println!("{}: {}", delivery.recipient(), delivery.fate());
+    ///         println!("{}: {}", delivery.recipient(), delivery.status());
     ///     }
     ///     Ok(client.quit().await?)
     /// }

@@ -12,7 +12,7 @@ use futures_lite::future::block_on;
 use futures_lite::{AsyncRead, AsyncWrite};
 use smtp_smol::Client;
 use smtp_smol::proto::{
-    Command, ErrorKind, Fate, ProtocolError, Security, Stage, Timeouts, TlsFacts, Wait,
+    Command, ErrorKind, ProtocolError, RecipientStatus, Security, Stage, Timeouts, TlsFacts, Wait,
 };
 use smtp_test::{
     Action, Config, Fault, Faulty, Log, Machine, MemoryServer, Plan, Server, pipe, serve,
@@ -48,10 +48,13 @@ fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
         let ids = [mail(), mail(), mail()].map(|mail| client.submit(mail));
         for id in ids.into_iter().rev() {
             let outcome = client.outcome(id).await.unwrap();
-            assert!(matches!(outcome.recipients()[0].fate(), Fate::Accepted(_)));
             assert!(matches!(
-                outcome.recipients()[1].fate(),
-                Fate::Refused { .. }
+                outcome.recipients()[0].status(),
+                RecipientStatus::Accepted(_)
+            ));
+            assert!(matches!(
+                outcome.recipients()[1].status(),
+                RecipientStatus::Rejected { .. }
             ));
         }
         let error = client.outcome(ids[0]).await.unwrap_err();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::common::*;
 use futures_lite::future::block_on;
 use smtp_smol::Client;
-use smtp_smol::proto::{Config, Fate, Outcome, Protocol, Security, Stage};
+use smtp_smol::proto::{Config, Outcome, Protocol, RecipientStatus, Security, Stage};
 use smtp_test::{Action, Server};
 
 #[test]
@@ -55,20 +55,23 @@ fn a_store_that_goes_away_leaves_in_doubt_only_whom_it_did_not_answer_for() {
             .await
             .unwrap();
         let outcome = client.send(mail_to(4)).await.unwrap();
-        let fates: Vec<&Fate> = outcome
+        let fates: Vec<&RecipientStatus> = outcome
             .recipients()
             .iter()
-            .map(|each| each.fate())
+            .map(|each| each.status())
             .collect();
-        assert!(matches!(fates[0], Fate::Accepted(_)));
+        assert!(matches!(fates[0], RecipientStatus::Accepted(_)));
         assert!(matches!(
             fates[1],
-            Fate::Refused {
+            RecipientStatus::Rejected {
                 stage: Stage::Rcpt,
                 ..
             }
         ));
-        assert!(matches!(fates[2], Fate::InDoubt(_)) && matches!(fates[3], Fate::InDoubt(_)));
+        assert!(
+            matches!(fates[2], RecipientStatus::InDoubt(_))
+                && matches!(fates[3], RecipientStatus::InDoubt(_))
+        );
     })
 }
 
@@ -113,29 +116,30 @@ fn store() -> smtp_test::Config {
 
 #[track_caller]
 fn assert_partly_delivered(outcome: &Outcome) {
-    let fates: Vec<&Fate> = outcome
+    let fates: Vec<&RecipientStatus> = outcome
         .recipients()
         .iter()
-        .map(|each| each.fate())
+        .map(|each| each.status())
         .collect();
     let [first, second, third, fourth] = fates[..] else {
         panic!("{fates:?}");
     };
     assert!(
-        matches!(first, Fate::Accepted(_)) && matches!(fourth, Fate::Accepted(_)),
+        matches!(first, RecipientStatus::Accepted(_))
+            && matches!(fourth, RecipientStatus::Accepted(_)),
         "{fates:?}"
     );
     assert!(
         matches!(
             second,
-            Fate::Refused {
+            RecipientStatus::Rejected {
                 stage: Stage::Rcpt,
                 ..
             }
         ),
         "{second}"
     );
-    let Fate::Refused {
+    let RecipientStatus::Rejected {
         stage: Stage::EndOfData,
         reply,
     } = third

@@ -124,7 +124,7 @@ fn chunks_out_of_place_are_swallowed_and_held_against_the_client() {
             vec![250, 554],
             vec![Rule::OutOfSequence],
         ),
-        // Refused in the same flight: the client could not know.
+        // Rejected in the same flight: the client could not know.
         (
             "MAIL FROM:<a@x.test>\r\nRCPT TO:<no@x.test>\r\nBDAT 4 LAST\r\nQUIT",
             vec![250, 550, 554],

@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for id in ids {
         let outcome = client.outcome(id).await?;
         for delivery in outcome.recipients() {
-            println!("{}: {}", delivery.recipient(), delivery.fate());
+            println!("{}: {}", delivery.recipient(), delivery.status());
         }
     }
     println!("{} round trips in all", client.traffic().round_trips());

@@ -10,7 +10,7 @@ use smtp_test::{
 };
 use smtp_tokio::Client;
 use smtp_tokio::proto::{
-    Command, ErrorKind, Fate, ProtocolError, Security, Stage, Timeouts, TlsFacts, Wait,
+    Command, ErrorKind, ProtocolError, RecipientStatus, Security, Stage, Timeouts, TlsFacts, Wait,
 };
 use tokio::net::TcpStream;
 
@@ -41,10 +41,13 @@ async fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
     let ids = [mail(), mail(), mail()].map(|mail| client.submit(mail));
     for id in ids.into_iter().rev() {
         let outcome = client.outcome(id).await.unwrap();
-        assert!(matches!(outcome.recipients()[0].fate(), Fate::Accepted(_)));
         assert!(matches!(
-            outcome.recipients()[1].fate(),
-            Fate::Refused { .. }
+            outcome.recipients()[0].status(),
+            RecipientStatus::Accepted(_)
+        ));
+        assert!(matches!(
+            outcome.recipients()[1].status(),
+            RecipientStatus::Rejected { .. }
         ));
     }
     let error = client.outcome(ids[0]).await.unwrap_err();

@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let text = "From: alice@example.org\r\nSubject: hello\r\n\r\nBy another SASL library.\r\n";
     let mail = Mail::new("alice@example.org", ["bob@example.net"], text)?;
     let outcome = client.send(mail)?.all_accepted()?;
-    println!("{}", outcome.recipients()[0].fate());
+    println!("{}", outcome.recipients()[0].status());
     client.quit()?;
     for mail in server.mails() {
         println!("stored, sent by {:?}", mail.authenticated_as());

@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let text = "From: alice@example.org\r\nSubject: hello\r\n\r\nBy another TLS stack.\r\n";
     let outcome = client.send(Mail::new("alice@example.org", ["bob@example.net"], text)?)?;
     for delivery in outcome.recipients() {
-        println!("{}: {}", delivery.recipient(), delivery.fate());
+        println!("{}: {}", delivery.recipient(), delivery.status());
     }
     client.quit()?;
     for mail in server.mails() {

@@ -1,6 +1,6 @@
 //! One transaction on the wire, and what may be said of a mail for each recipient after it.
 
-use smtp_proto::{ErrorKind, Fate, Protocol, ProtocolError, Stage};
+use smtp_proto::{ErrorKind, RecipientStatus, Protocol, ProtocolError, Stage};
 
 /// One transaction.
 #[derive(Debug)]
@@ -151,11 +151,11 @@ impl Transaction {
     }
 
     /// Whether this fate can be what came of this transaction; if not, why.
-    pub(super) fn judge(&self, recipient: &str, fate: &Fate) -> Result<(), &'static str> {
+    pub(super) fn judge(&self, recipient: &str, fate: &RecipientStatus) -> Result<(), &'static str> {
         let holds = |condition, rule| if condition { Ok(()) } else { Err(rule) };
         let (rcpt, verdict) = (self.rcpt(recipient), self.verdict(recipient));
         match fate {
-            Fate::Accepted(reply) => {
+            RecipientStatus::Accepted(reply) => {
                 let before = self.mail.is_some_and(is_yes) && rcpt.is_some_and(is_yes);
                 holds(before, "I4: not accepted before")?;
                 holds(self.text.is_some(), "I7: the end was not offered")?;
@@ -163,7 +163,7 @@ impl Transaction {
                 holds(code == verdict, "I7: another reply")?;
                 holds(verdict.is_some_and(is_yes), "I7: no 2yz")
             }
-            Fate::Refused { stage, reply } => {
+            RecipientStatus::Rejected { stage, reply } => {
                 let code = match stage {
                     Stage::Mail => self.mail,
                     Stage::Rcpt => rcpt,
@@ -183,7 +183,7 @@ impl Transaction {
                     "I8: no refusal",
                 )
             }
-            Fate::NotSent(error) => {
+            RecipientStatus::NotSent(error) => {
                 if matches!(error.kind(), ErrorKind::TooManyRecipients) {
                     holds(error.is_transient(), "one too many may come again")?;
                     if let Some(reply) = error.reply() {
@@ -193,7 +193,7 @@ impl Transaction {
                 }
                 holds(!self.may_store(recipient), "I8: it may be stored")
             }
-            Fate::InDoubt(error) => {
+            RecipientStatus::InDoubt(error) => {
                 holds(self.text.is_some(), "in doubt without need")?;
                 let decided = match verdict {
                     Some(code) if is_yes(code) => !self.is_hopeless(),

@@ -1,6 +1,6 @@
 //! Addresses with characters beyond ASCII (RFC 6531).
 
-use smtp_proto::{ErrorKind, Fate, Need, Security};
+use smtp_proto::{ErrorKind, Need, RecipientStatus, Security};
 
 use super::{Bench, Case, Done, Verdict, Way, each_way, mails};
 use crate::adapter::Load;
@@ -36,9 +36,11 @@ fn go(bench: &Bench<'_>, way: Way, door: Door) -> Verdict {
     let [first, second, third] = &*session.outcomes else {
         return Err(format!("{} outcomes", session.outcomes.len()));
     };
-    let mut fates = second.recipients().iter().map(|delivery| delivery.fate());
+    let mut fates = second.recipients().iter().map(|delivery| delivery.status());
     let kept_back = fates.all(|fate| match fate {
-        Fate::NotSent(error) => matches!(error.kind(), ErrorKind::Unsupported(Need::SmtpUtf8)),
+        RecipientStatus::NotSent(error) => {
+            matches!(error.kind(), ErrorKind::Unsupported(Need::SmtpUtf8))
+        }
         _ => false,
     });
     match first.is_accepted() && kept_back && third.is_accepted() {

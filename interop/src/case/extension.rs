@@ -1,8 +1,8 @@
 //! What a server has to understand for a mail to be sent as it is wished, and what it must not be asked for.
 
 use smtp_proto::{
-    DeliverBy, ErrorKind, Fate, Mail, MailError, Notify, OriginalRecipient, Parameter, Pipelining,
-    Recipient, Return, Security,
+    DeliverBy, ErrorKind, Mail, MailError, Notify, OriginalRecipient, Parameter, Pipelining,
+    Recipient, RecipientStatus, Return, Security,
 };
 
 use super::{Bench, Case, Done, Text, Verdict, Way};
@@ -95,7 +95,8 @@ fn deliver_by(bench: &Bench<'_>) -> Verdict {
         .outcomes
         .iter()
         .flat_map(|outcome| outcome.recipients());
-    if least > 1 && fates.any(|delivery| matches!(delivery.fate(), Fate::Accepted(_))) {
+    if least > 1 && fates.any(|delivery| matches!(delivery.status(), RecipientStatus::Accepted(_)))
+    {
         return Err(format!("accepted for {too_soon} seconds, at least {least}"));
     }
     bench.compare_nothing()?;
@@ -179,8 +180,8 @@ fn is_kept_back(bench: &Bench<'_>, session: &Session) -> Result<(), String> {
         .outcomes
         .iter()
         .flat_map(|outcome| outcome.recipients());
-    let kept_back = fates.all(|delivery| match delivery.fate() {
-        Fate::NotSent(error) => matches!(error.kind(), ErrorKind::Unsupported(_)),
+    let kept_back = fates.all(|delivery| match delivery.status() {
+        RecipientStatus::NotSent(error) => matches!(error.kind(), ErrorKind::Unsupported(_)),
         _ => false,
     });
     match kept_back {

@@ -1,6 +1,6 @@
 //! Recipients of every kind, and servers that close.
 
-use smtp_proto::{Fate, Security};
+use smtp_proto::{RecipientStatus, Security};
 
 use super::{Case, Done, Way, each_way, mails};
 use crate::adapter::Load;
@@ -46,8 +46,8 @@ pub(super) const CASES: &[Case] = &[
                     .outcomes
                     .get(1)
                     .and_then(|outcome| outcome.recipients().get(1));
-                let refused = second.is_some_and(|delivery| match delivery.fate() {
-                    Fate::Refused { reply, .. } => reply.code().as_u16() == 421,
+                let refused = second.is_some_and(|delivery| match delivery.status() {
+                    RecipientStatus::Rejected { reply, .. } => reply.code().as_u16() == 421,
                     _ => false,
                 });
                 match first.is_some_and(|outcome| outcome.is_accepted()) && refused {

@@ -1,8 +1,8 @@
 //! Reports of delivery (RFC 3461): what is asked for comes out.
 
 use smtp_proto::{
-    ErrorKind, Fate, Mail, MailError, Notify, OriginalRecipient, Parameter, ParameterError,
-    Recipient, Return, Security,
+    ErrorKind, Mail, MailError, Notify, OriginalRecipient, Parameter, ParameterError, Recipient,
+    RecipientStatus, Return, Security,
 };
 
 use super::{Bench, Case, Done, Verdict, Way, check_stored, each_way};
@@ -168,8 +168,8 @@ fn not_offered(bench: &Bench<'_>, way: Way) -> Verdict {
     let kept_back = strict
         .recipients()
         .iter()
-        .all(|delivery| match delivery.fate() {
-            Fate::NotSent(error) => matches!(error.kind(), ErrorKind::Unsupported(_)),
+        .all(|delivery| match delivery.status() {
+            RecipientStatus::NotSent(error) => matches!(error.kind(), ErrorKind::Unsupported(_)),
             _ => false,
         });
     match kept_back && content.is_accepted() {

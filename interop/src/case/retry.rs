@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 
-use smtp_proto::{Entry, Fate, Security, Speculation, Stage};
+use smtp_proto::{Entry, RecipientStatus, Security, Speculation, Stage};
 
 use super::{Bench, Case, Done, Verdict, Way, each_way, mails};
 use crate::adapter::{Load, Session};
@@ -64,8 +64,10 @@ fn transient(letters: &[Letter], session: &Session) -> Vec<Letter> {
     let all = letters.iter().zip(&session.outcomes);
     let waiting = all.filter_map(|(letter, outcome)| {
         let recipients = letter.recipients().iter().zip(outcome.recipients());
-        let waiting = recipients.filter(|(_, delivery)| match delivery.fate() {
-            fate @ Fate::Refused { stage, .. } => *stage == Stage::Rcpt && fate.is_transient(),
+        let waiting = recipients.filter(|(_, delivery)| match delivery.status() {
+            fate @ RecipientStatus::Rejected { stage, .. } => {
+                *stage == Stage::Rcpt && fate.is_transient()
+            }
             _ => false,
         });
         let waiting: Vec<_> = waiting.map(|(recipient, _)| recipient.clone()).collect();

@@ -1,7 +1,7 @@
 //! Mails that are too large.
 
 use bytes::Bytes;
-use smtp_proto::{ErrorKind, Fate, Outcome, Security};
+use smtp_proto::{ErrorKind, Outcome, RecipientStatus, Security};
 use smtp_rustls::EndpointBuilder;
 
 use super::{Bench, Case, Done, Text, Verdict, Way, each_way, mails};
@@ -68,9 +68,14 @@ fn streamed(
 
 /// Whether the client saw that it is too large for the limit that is offered.
 fn is_kept_back(outcome: &Outcome) -> bool {
-    let mut fates = outcome.recipients().iter().map(|delivery| delivery.fate());
+    let mut fates = outcome
+        .recipients()
+        .iter()
+        .map(|delivery| delivery.status());
     fates.all(|fate| match fate {
-        Fate::NotSent(error) => matches!(error.kind(), ErrorKind::TooLarge { limit: SMALL, .. }),
+        RecipientStatus::NotSent(error) => {
+            matches!(error.kind(), ErrorKind::TooLarge { limit: SMALL, .. })
+        }
         _ => false,
     })
 }
@@ -110,14 +115,16 @@ fn judge(bench: &Bench<'_>, way: Way, letters: &[Letter], session: &Session) -> 
     for (letter, outcome) in letters.iter().zip(&session.outcomes) {
         let large = letter.text().len() > 1000;
         for delivery in outcome.recipients() {
-            let fate = delivery.fate();
+            let fate = delivery.status();
             let right = match fate {
-                Fate::Refused { reply, .. } => {
+                RecipientStatus::Rejected { reply, .. } => {
                     large && reply.code().as_u16() == bench.server.code_for_too_large()
                 }
-                Fate::Accepted(_) => !large,
+                RecipientStatus::Accepted(_) => !large,
                 // It may close before the client has written all of the chunk and can read the refusal.
-                Fate::NotSent(_) | Fate::InDoubt(_) => (large || behind) && stuck,
+                RecipientStatus::NotSent(_) | RecipientStatus::InDoubt(_) => {
+                    (large || behind) && stuck
+                }
             };
             if !right {
                 return Err(format!("{} octets: {fate:?}", letter.text().len()));

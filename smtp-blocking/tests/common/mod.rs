@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smtp_proto::{
-    Config, Connection, Error, ErrorKind, Event, Fate, Mail, Outcome, Security, Streamed, Timeouts,
+    Config, Connection, Error, ErrorKind, Event, Mail, Outcome, RecipientStatus, Security,
+    Streamed, Timeouts,
 };
 use smtp_test::{Log, StoredMail};
 
@@ -112,11 +113,11 @@ pub(crate) fn judge(outcome: &Outcome, log: &Log) -> Came {
     let stored = !log.mails().is_empty();
     let mut came = None;
     for delivery in outcome.recipients() {
-        let fate = match delivery.fate() {
-            Fate::Accepted(_) => Came::Accepted,
-            Fate::NotSent(_) => Came::NotSent,
-            Fate::InDoubt(_) => Came::InDoubt,
-            Fate::Refused { stage, reply } => panic!("refused {stage}: {reply}"),
+        let fate = match delivery.status() {
+            RecipientStatus::Accepted(_) => Came::Accepted,
+            RecipientStatus::NotSent(_) => Came::NotSent,
+            RecipientStatus::InDoubt(_) => Came::InDoubt,
+            RecipientStatus::Rejected { stage, reply } => panic!("refused {stage}: {reply}"),
         };
         assert!(
             came.is_none_or(|other| other == fate),

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
 
-use smtp_proto::{ErrorKind, Fate, Mail, Pipelining, ProtocolError, Security};
+use smtp_proto::{ErrorKind, Mail, Pipelining, ProtocolError, RecipientStatus, Security};
 use smtp_rustls::Endpoint;
 
 use super::Adapter;
@@ -42,7 +42,7 @@ pub(crate) fn a_reply_in_the_middle_of_a_text_ends_it<A: Adapter>() {
                 let mail = Mail::new("alice@example.org", ["bob@example.net"], text.clone());
                 let session = endpoint.attempt(None).unwrap();
                 let outcome = A::send_over(ours, session, mail.unwrap());
-                let Fate::NotSent(error) = outcome.recipients()[0].fate() else {
+                let RecipientStatus::NotSent(error) = outcome.recipients()[0].status() else {
                     panic!("{case}: {outcome:?}");
                 };
                 let whole = said.concat();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use smtp_proto::{
-    BodyStatus, Command, Error, ErrorKind, Fate, Outcome, Pipelining, ProtocolError, Security,
-    Timeouts,
+    BodyStatus, Command, Error, ErrorKind, Outcome, Pipelining, ProtocolError, RecipientStatus,
+    Security, Timeouts,
 };
 use smtp_test::{Config, Output, Tls};
 
@@ -168,8 +168,8 @@ impl Silenced {
 fn not_sent<'a>(outcome: &'a Outcome, case: &str) -> &'a Error {
     let mut error = None;
     for delivery in outcome.recipients() {
-        match delivery.fate() {
-            Fate::NotSent(why) => error = Some(why),
+        match delivery.status() {
+            RecipientStatus::NotSent(why) => error = Some(why),
             fate => panic!("{case}: {fate}"),
         }
     }

@@ -14,7 +14,7 @@ use crate::connection::Connection;
 use crate::inbox::ReplyError;
 use crate::mail::Mail;
 use crate::origin::Xclient;
-use crate::outcome::{Fate, Outcome, RecipientOutcome, Traffic};
+use crate::outcome::{Outcome, RecipientOutcome, RecipientStatus, Traffic};
 use crate::parameter::Parameter;
 use crate::sasl::{Credentials, Failure};
 use crate::time::Time;
@@ -88,7 +88,7 @@ fn a_connection_names_its_server_in_the_error_of_each_mail_and_in_its_own() {
     let outcome = connection.poll_outcome(unsent).unwrap().unwrap();
     let error = outcome.error().unwrap();
     assert_eq!(error.endpoint(), Some("mail.example.org:25"));
-    let fate = format!("{}", outcome.recipients()[0].fate());
+    let fate = format!("{}", outcome.recipients()[0].status());
     assert!(
         fate.starts_with("not sent: mail.example.org:25 (192.0.2.7:587): at MAIL"),
         "{fate}"
@@ -104,7 +104,7 @@ fn each_type() -> Vec<Box<dyn core::error::Error>> {
     let mail = |text: &'static str| Mail::new("a@example.org", ["b@example.org"], text);
     let unsent = RecipientOutcome {
         recipient: "b@example.org".parse().unwrap(),
-        fate: Fate::NotSent(Error::connect_timeout()),
+        fate: RecipientStatus::NotSent(Error::connect_timeout()),
     };
     let outcome = Outcome::new(Vec::from([unsent]), None, Traffic::default(), None);
     let in_clear = Config::builder("client.example.org".parse().unwrap())

@@ -3,7 +3,7 @@
 use crate::body::Framing;
 use crate::error::{Error, ErrorKind, ProtocolError, Stage};
 use crate::mail::{Addressee, Answer};
-use crate::outcome::{Fate, RecipientOutcome};
+use crate::outcome::{RecipientOutcome, RecipientStatus};
 use crate::reply::{Reply, ReplyRef, Severity};
 
 /// What the server said in one transaction.
@@ -123,7 +123,7 @@ impl Answers {
         }
         self.taken |= accepted;
         let fate = if accepted {
-            Fate::Accepted(reply.clone())
+            RecipientStatus::Accepted(reply.clone())
         } else {
             refused(Stage::EndOfData, reply.clone())
         };
@@ -140,7 +140,7 @@ impl Answers {
     }
 
     /// RFC 2033, section 4.2: the replies come in the order of the recipients that were accepted.
-    fn judge_next(&mut self, recipients: &mut [Addressee], fate: Fate) {
+    fn judge_next(&mut self, recipients: &mut [Addressee], fate: RecipientStatus) {
         let (from, count) = self.judged;
         let left = recipients.get_mut(from..).unwrap_or_default();
         let next = left
@@ -170,8 +170,12 @@ impl Answers {
         let fate = match (answer, contradiction) {
             (Answer::Known(fate), _) => fate,
             // Who knows for whom the server took it.
-            (Answer::Refused(_), Some(error)) if self.accepted == 0 => Fate::InDoubt(error.clone()),
-            (Answer::Asked | Answer::Accepted, Some(error)) => Fate::InDoubt(error.clone()),
+            (Answer::Refused(_), Some(error)) if self.accepted == 0 => {
+                RecipientStatus::InDoubt(error.clone())
+            }
+            (Answer::Asked | Answer::Accepted, Some(error)) => {
+                RecipientStatus::InDoubt(error.clone())
+            }
             (Answer::Deferred(reply), _) => one_too_many(reply),
             (Answer::Refused(reply), _) => refused(Stage::Rcpt, reply),
             (Answer::None, _) => self.rest(failure, false),
@@ -184,7 +188,7 @@ impl Answers {
     }
 
     /// The fate of a recipient of whom alone nothing decisive was said.
-    fn rest(&self, failure: Option<&Error>, offered: bool) -> Fate {
+    fn rest(&self, failure: Option<&Error>, offered: bool) -> RecipientStatus {
         let refusals = [
             (Stage::Mail, &self.sender),
             (Stage::Data, &self.data),
@@ -199,9 +203,9 @@ impl Answers {
             return refused(Stage::EndOfData, reply.clone());
         }
         match failure {
-            Some(error) if offered => Fate::InDoubt(error.clone()),
-            Some(error) => Fate::NotSent(error.clone()),
-            None => Fate::NotSent(Error::new(Stage::Rcpt, ErrorKind::TooManyRecipients)),
+            Some(error) if offered => RecipientStatus::InDoubt(error.clone()),
+            Some(error) => RecipientStatus::NotSent(error.clone()),
+            None => RecipientStatus::NotSent(Error::new(Stage::Rcpt, ErrorKind::TooManyRecipients)),
         }
     }
 }
@@ -227,14 +231,16 @@ fn names_the_number(reply: ReplyRef<'_>) -> bool {
 
 /// The fate of a recipient who was one too many: it may be tried again, whatever the first digit says (RFC 5321, section
 /// 4.5.3.1.10).
-fn one_too_many(reply: Reply) -> Fate {
+fn one_too_many(reply: Reply) -> RecipientStatus {
     if reply.is_permanent() {
-        Fate::NotSent(Error::new(Stage::Rcpt, ErrorKind::TooManyRecipients).with_reply(reply))
+        RecipientStatus::NotSent(
+            Error::new(Stage::Rcpt, ErrorKind::TooManyRecipients).with_reply(reply),
+        )
     } else {
         refused(Stage::Rcpt, reply)
     }
 }
 
-fn refused(stage: Stage, reply: Reply) -> Fate {
-    Fate::Refused { stage, reply }
+fn refused(stage: Stage, reply: Reply) -> RecipientStatus {
+    RecipientStatus::Rejected { stage, reply }
 }

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use smtp_proto::{Fate, Outcome, Stage};
+use smtp_proto::{Outcome, RecipientStatus, Stage};
 
 /// What both sides said, as far as it can be told which reply belongs to which command.
 #[derive(Debug, Default)]
@@ -158,7 +158,7 @@ impl Dialogue {
         let told: Vec<_> = outcome
             .recipients()
             .iter()
-            .map(|delivery| told(delivery.fate()))
+            .map(|delivery| told(delivery.status()))
             .collect();
         assert_eq!(
             told,
@@ -312,7 +312,7 @@ impl Said {
 }
 
 /// What the machine told of a recipient, in the reference's words.
-fn told(fate: &Fate) -> Due {
+fn told(fate: &RecipientStatus) -> Due {
     let said = |reply: &smtp_proto::Reply| Said {
         code: reply.code().as_u16(),
         text: reply
@@ -322,10 +322,10 @@ fn told(fate: &Fate) -> Due {
             .join("\n"),
     };
     match fate {
-        Fate::Accepted(reply) => Due::Accepted(said(reply)),
-        Fate::Refused { stage, reply } => Due::Refused(*stage, said(reply)),
-        Fate::NotSent(_) => Due::NotSent,
-        Fate::InDoubt(_) => Due::InDoubt,
+        RecipientStatus::Accepted(reply) => Due::Accepted(said(reply)),
+        RecipientStatus::Rejected { stage, reply } => Due::Refused(*stage, said(reply)),
+        RecipientStatus::NotSent(_) => Due::NotSent,
+        RecipientStatus::InDoubt(_) => Due::InDoubt,
     }
 }
 

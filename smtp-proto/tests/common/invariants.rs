@@ -1,6 +1,6 @@
 //! The invariants, each one a function that every script, property and fuzz target can call.
 
-use smtp_proto::{Error, ErrorKind, Fate, Outcome, Security};
+use smtp_proto::{Error, ErrorKind, Outcome, RecipientStatus, Security};
 use smtp_test::{Log, StoredMail};
 
 /// What a connection failed by, whatever that is to the message that is told of it.
@@ -59,15 +59,15 @@ pub(crate) fn check_fates(outcome: &Outcome, stored: &[StoredMail], text: &[u8])
             .iter()
             .filter(|mail| mail.addresses().contains(&recipient))
             .count();
-        match delivery.fate() {
-            Fate::Accepted(_) => {
+        match delivery.status() {
+            RecipientStatus::Accepted(_) => {
                 assert_eq!(count, 1, "{recipient}: accepted, and stored {count} times")
             }
-            Fate::InDoubt(_) => assert!(
+            RecipientStatus::InDoubt(_) => assert!(
                 count <= 1,
                 "{recipient}: in doubt, and stored {count} times"
             ),
-            fate @ (Fate::Refused { .. } | Fate::NotSent(_)) => {
+            fate @ (RecipientStatus::Rejected { .. } | RecipientStatus::NotSent(_)) => {
                 assert_eq!(count, 0, "{recipient}: stored, and reported as {fate}");
             }
         }

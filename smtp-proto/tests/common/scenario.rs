@@ -414,7 +414,7 @@ impl Trace {
                     self.line(&format!(
                         "{} {}",
                         delivery.recipient().as_str(),
-                        delivery.fate()
+                        delivery.status()
                     ));
                 }
             }

@@ -3,7 +3,9 @@
 use crate::common::raw_mail;
 use std::sync::Arc;
 
-use smtp_proto::{Config, ConfigBuilder, Error, Fate, Outcome, Pipelining, Protocol, Security};
+use smtp_proto::{
+    Config, ConfigBuilder, Error, Outcome, Pipelining, Protocol, RecipientStatus, Security,
+};
 use smtp_test::{Action, Machine, Stage};
 
 use super::dialogue::Dialogue;
@@ -139,7 +141,9 @@ impl Mode {
                 );
             }
             for delivery in outcome.recipients() {
-                if let Fate::NotSent(error) | Fate::InDoubt(error) = delivery.fate() {
+                if let RecipientStatus::NotSent(error) | RecipientStatus::InDoubt(error) =
+                    delivery.status()
+                {
                     let failure = end.as_ref().expect_err("a failure that has no end");
                     assert_eq!(cause(error).to_string(), failure.to_string(), "{context:?}");
                 }
@@ -168,7 +172,7 @@ impl Run {
         self.outcomes
             .iter()
             .flat_map(Outcome::recipients)
-            .map(|delivery| delivery.fate().to_string())
+            .map(|delivery| delivery.status().to_string())
             .collect()
     }
 }

@@ -42,7 +42,7 @@ impl Shown {
     pub(crate) fn outcome(&self, outcome: &Outcome) {
         self.debug(outcome);
         for delivery in outcome.recipients() {
-            self.text(delivery.fate());
+            self.text(delivery.status());
             self.text(delivery.recipient());
         }
         if let Err(undelivered) = outcome.clone().all_accepted() {

@@ -41,7 +41,10 @@ fn v29_a_server_that_takes_nothing_of_the_text_is_given_up() {
     };
     check_deadline(&mut rig, at(3 + 37), &step);
     let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();
-    assert!(matches!(outcome.recipients()[0].fate(), Fate::NotSent(_)));
+    assert!(matches!(
+        outcome.recipients()[0].status(),
+        RecipientStatus::NotSent(_)
+    ));
 }
 
 #[test]
@@ -200,7 +203,10 @@ fn after_a_write_error_the_server_has_a_moment_to_say_why() {
     assert_eq!(error.stage(), Stage::Body);
     assert_eq!(error.fragment(), Some(&b"552-"[..]));
     let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();
-    assert!(matches!(outcome.recipients()[0].fate(), Fate::NotSent(_)));
+    assert!(matches!(
+        outcome.recipients()[0].status(),
+        RecipientStatus::NotSent(_)
+    ));
 
     // Within the moment, its reason is heard.
     let (mut rig, id) = at_text(1_000_000);
@@ -209,7 +215,10 @@ fn after_a_write_error_the_server_has_a_moment_to_say_why() {
     rig.wait(secs(6));
     rig.say("552 5.3.4 too large\r\n");
     let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();
-    assert_eq!(outcome.recipients()[0].fate().reply().unwrap().code(), 552);
+    assert_eq!(
+        outcome.recipients()[0].status().reply().unwrap().code(),
+        552
+    );
 }
 
 #[test]

@@ -209,9 +209,9 @@ fn check(policy: Security, at: At, answer: Answer, login: bool) {
             else {
                 panic!("{case}: the mail has no outcome");
             };
-            let fate = outcome.recipients()[0].fate();
+            let fate = outcome.recipients()[0].status();
             assert!(
-                matches!(fate, Fate::NotSent(_)) && fate.is_safe_to_retry(),
+                matches!(fate, RecipientStatus::NotSent(_)) && fate.is_safe_to_retry(),
                 "{case}: {fate}"
             );
             Next::Fails

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     let mut client = Client::connect(&endpoint)?;
     let outcome = client.send(mail)?.all_accepted()?;
-    println!("{}", outcome.recipients()[0].fate());
+    println!("{}", outcome.recipients()[0].status());
     client.quit()?;
     Ok(())
 }
