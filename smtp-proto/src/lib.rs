@@ -123,7 +123,7 @@ pub use origin::{AttributeError, AttributeFault, Xclient, XclientProto, Xforward
 #[cfg(feature = "std")]
 pub use outbox::IoSlices;
 pub use outbox::Transmit;
-pub use outcome::{Delivered, Outcome, RecipientOutcome, RecipientStatus, Traffic, Undelivered};
+pub use outcome::{Delivered, NotAllAccepted, Outcome, RecipientOutcome, RecipientStatus, Traffic};
 pub use parameter::{
     DateTime, DeliverBy, Keyword, Notify, OriginalRecipient, Parameter, ParameterError,
     ParameterFault, Parameters, Return, UnlessKnown, Value,

@@ -118,11 +118,11 @@ impl Outcome {
     ///
     /// # Errors
     /// `self` as an error if any was not: for callers to whom all that counts is all or nothing.
-    pub fn all_accepted(self) -> Result<Delivered, Undelivered> {
+    pub fn all_accepted(self) -> Result<Delivered, NotAllAccepted> {
         if self.is_accepted() {
             Ok(Delivered(self))
         } else {
-            Err(Undelivered(self))
+            Err(NotAllAccepted(self))
         }
     }
 }
@@ -224,9 +224,9 @@ impl core::ops::Deref for Delivered {
 
 /// An [`Outcome`] that not every recipient shared in, as an error.
 #[derive(Clone)]
-pub struct Undelivered(Outcome);
+pub struct NotAllAccepted(Outcome);
 
-impl Undelivered {
+impl NotAllAccepted {
     /// The outcome.
     pub fn into_outcome(self) -> Outcome {
         self.0
@@ -238,7 +238,7 @@ impl Undelivered {
     }
 }
 
-impl fmt::Display for Undelivered {
+impl fmt::Display for NotAllAccepted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut others = self
             .0
@@ -258,9 +258,9 @@ impl fmt::Display for Undelivered {
     }
 }
 
-debug_as_display!(Undelivered);
+debug_as_display!(NotAllAccepted);
 
-impl core::error::Error for Undelivered {
+impl core::error::Error for NotAllAccepted {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         self.0.error.as_ref().map(|error| {
             let error: &(dyn core::error::Error + 'static) = error;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use smtp_proto::{
     AddressFault, Connection, Credentials, Error, Field, ForwardPath, Mail, MailError, MailFault,
-    Mailbox, Notify, Outcome, Recipient, Undelivered,
+    Mailbox, NotAllAccepted, Notify, Outcome, Recipient,
 };
 
 const TEXT: &str =
@@ -152,7 +152,7 @@ fn what_is_said_of_malformed_recipients_is_bounded() {
 /// What need not be looked at any more is no warning; that it compiles is the test.
 #[deny(unused_must_use)]
 #[expect(dead_code, reason = "it is only compiled")]
-fn all_or_nothing(outcome: Outcome) -> Result<(), Undelivered> {
+fn all_or_nothing(outcome: Outcome) -> Result<(), NotAllAccepted> {
     outcome.all_accepted()?;
     Ok(())
 }
