@@ -48,7 +48,7 @@ pub(crate) fn outcome(outcome: &Outcome) {
         Some(facts) => print(&format!("TLS: {facts}")),
         None => print("TLS: none"),
     }
-    let traffic = outcome.traffic();
+    let traffic = outcome.stats();
     print(&format!(
         "{} round trips, {} octets sent, {} received",
         traffic.round_trips(),

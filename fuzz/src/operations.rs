@@ -441,7 +441,7 @@ impl World {
             assert_eq!(wanted, format!("{:#?}", connection.poll_body(id)));
         }
         let _ = (connection.is_idle(), connection.mechanism());
-        let _ = format!("{connection:?} {:?}", connection.traffic());
+        let _ = format!("{connection:?} {:?}", connection.stats());
     }
 
     /// The first failure is the last.

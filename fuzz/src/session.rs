@@ -124,7 +124,7 @@ impl<'a> Plan<'a> {
             "{:?} {:?} {:?}",
             session.connection,
             session.connection.capabilities(),
-            session.connection.traffic()
+            session.connection.stats()
         );
         session.finish(self.end);
         Seen {

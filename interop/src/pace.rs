@@ -33,7 +33,7 @@ pub(crate) fn run(bench: &Bench<'_>, count: usize) -> Result<String, String> {
         if accepted.count() != count {
             return Err(format!("{way:?}: {:?}", session.outcomes));
         }
-        let trips = session.outcomes.last().map(Outcome::traffic);
+        let trips = session.outcomes.last().map(Outcome::stats);
         let trips = trips.map_or(0, |traffic| traffic.round_trips());
         let seconds = took.as_secs_f64();
         writeln!(table, "{way:?}: {seconds:.2} s, {trips} round trips")

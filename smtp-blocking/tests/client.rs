@@ -26,7 +26,7 @@ fn a_mail_goes_out_and_the_connection_ends_in_good_order() {
     assert!(client.tls().is_none());
     let outcome = client.send(mail()).unwrap();
     assert_eq!(judge(&outcome, &log), Came::Accepted);
-    assert_eq!(outcome.traffic(), client.traffic());
+    assert_eq!(outcome.stats(), client.stats());
     let reply = client.command(Command::noop()).unwrap();
     assert_eq!(reply.code().as_u16(), 250);
     client.quit().unwrap();

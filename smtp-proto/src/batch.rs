@@ -75,7 +75,7 @@ impl<M> Batch<M> {
             if connection.core.known_outcome(id).is_ok() && connection.is_about_to_speak() {
                 // The caller may take its time with the outcome, and meanwhile something may come that has to be read first: so
                 // what follows goes out before.
-                let sent = connection.traffic().bytes_sent();
+                let sent = connection.stats().bytes_sent();
                 let (waits, before) = *self.waits.get_or_insert((id, sent));
                 if (waits, before) == (id, sent) {
                     return None;

@@ -18,7 +18,7 @@ use crate::link::Link;
 use crate::machine::{Announced, Core, Done, Job, Reach};
 use crate::mail::Mail;
 use crate::outbox::Transmit;
-use crate::outcome::{Outcome, Traffic};
+use crate::outcome::{ConnectionStats, Outcome};
 use crate::pipeline::{Pipelining, Window};
 use crate::reply::Reply;
 use crate::sasl;
@@ -534,8 +534,8 @@ impl Connection {
     }
 
     /// Bytes and round trips so far.
-    pub fn traffic(&self) -> Traffic {
-        self.core.link.traffic()
+    pub fn stats(&self) -> ConnectionStats {
+        self.core.link.stats()
     }
 
     /// How the connection is to be secured.

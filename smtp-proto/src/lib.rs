@@ -123,7 +123,9 @@ pub use origin::{AttributeError, AttributeFault, Xclient, XclientProto, Xforward
 #[cfg(feature = "std")]
 pub use outbox::IoSlices;
 pub use outbox::Transmit;
-pub use outcome::{Delivered, NotAllAccepted, Outcome, RecipientOutcome, RecipientStatus, Traffic};
+pub use outcome::{
+    ConnectionStats, Delivered, NotAllAccepted, Outcome, RecipientOutcome, RecipientStatus,
+};
 pub use parameter::{
     DateTime, DeliverBy, Keyword, Notify, OriginalRecipient, Parameter, ParameterError,
     ParameterFault, Parameters, Return, UnlessKnown, Value,

@@ -7,7 +7,7 @@ use crate::command::Line;
 use crate::config::{Config, Timeouts};
 use crate::error::{Error, Misuse, Peer, Wait};
 use crate::outbox::{Outbox, Transmit};
-use crate::outcome::Traffic;
+use crate::outcome::ConnectionStats;
 use crate::pipeline::{Due, Expect, Pipeline, Window};
 use crate::reply::Reply;
 use crate::time::Time;
@@ -29,7 +29,7 @@ pub(crate) struct Link {
     pub(crate) mails: u32,
     /// Position behind the last byte that was ever offered to the transport.
     offered: u64,
-    traffic: Traffic,
+    traffic: ConnectionStats,
     /// Position of the output when the first byte of the present reply came.
     reply_began: u64,
     /// Since when it is known what has come.
@@ -79,7 +79,7 @@ impl Link {
             trace,
             mails: 0,
             offered: 0,
-            traffic: Traffic::default(),
+            traffic: ConnectionStats::default(),
             reply_began: 0,
             heard: None,
             held: None,
@@ -313,7 +313,7 @@ impl Link {
         (octets == 0 || self.offered > begin).then_some(due)
     }
 
-    pub(crate) fn traffic(&self) -> Traffic {
+    pub(crate) fn stats(&self) -> ConnectionStats {
         self.traffic
     }
 

@@ -647,7 +647,7 @@ impl Core {
     pub(crate) fn input_room(&self) -> usize {
         let room = SESSION_INPUT
             .saturating_add(self.commands.saturating_mul(COMMAND_INPUT))
-            .saturating_sub(self.link.traffic().bytes_received());
+            .saturating_sub(self.link.stats().bytes_received());
         usize::try_from(room).unwrap_or(usize::MAX)
     }
 

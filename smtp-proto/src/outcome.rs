@@ -22,7 +22,7 @@ use crate::tls::TlsFacts;
 pub struct Outcome {
     deliveries: Vec<RecipientOutcome>,
     error: Option<Error>,
-    traffic: Traffic,
+    traffic: ConnectionStats,
     tls: Option<TlsFacts>,
 }
 
@@ -59,7 +59,7 @@ pub enum RecipientStatus {
 
 /// What it took, counted since the connection began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
+pub struct ConnectionStats {
     pub(crate) sent: u64,
     pub(crate) received: u64,
     pub(crate) round_trips: u64,
@@ -69,7 +69,7 @@ impl Outcome {
     pub(crate) fn new(
         deliveries: Vec<RecipientOutcome>,
         error: Option<Error>,
-        traffic: Traffic,
+        traffic: ConnectionStats,
         tls: Option<TlsFacts>,
     ) -> Self {
         Self {
@@ -105,7 +105,7 @@ impl Outcome {
     }
 
     /// Bytes and round trips since the connection began, up to this outcome.
-    pub fn traffic(&self) -> Traffic {
+    pub fn stats(&self) -> ConnectionStats {
         self.traffic
     }
 
@@ -186,7 +186,7 @@ impl fmt::Display for RecipientStatus {
     }
 }
 
-impl Traffic {
+impl ConnectionStats {
     /// Octets of SMTP sent, as they are before TLS.
     pub fn bytes_sent(&self) -> u64 {
         self.sent

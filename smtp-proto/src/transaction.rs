@@ -590,7 +590,7 @@ impl Transaction {
             .into_iter()
             .map(|recipient| answers.delivery(recipient, error, offered))
             .collect();
-        Outcome::new(deliveries, failure, link.traffic(), tls)
+        Outcome::new(deliveries, failure, link.stats(), tls)
     }
 }
 

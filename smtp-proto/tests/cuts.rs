@@ -23,7 +23,7 @@ fn heard(recipients: usize, setup: &[&str], server: &[u8], piece: usize) -> Stri
         connection.handle_input(Time::ORIGIN, part);
     }
     let outcome = connection.poll_outcome(id).unwrap().unwrap();
-    format!("{outcome:#?} {:?}", connection.traffic())
+    format!("{outcome:#?} {:?}", connection.stats())
 }
 
 #[test]

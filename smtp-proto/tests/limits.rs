@@ -77,7 +77,7 @@ const STOPPED_BY: usize = (1 << 20) + 8 * 4096;
 /// Feeds the pattern again and again, cut in pieces of this size; returns how much it took, and the heap it took.
 fn flood(connection: &mut Connection, pattern: &[u8], piece: usize) -> (usize, u64) {
     let flood: Vec<u8> = pattern.iter().copied().cycle().take(256 * 1024).collect();
-    let before = connection.traffic().bytes_received();
+    let before = connection.stats().bytes_received();
     let heap = allocation_counter::measure(|| {
         // As good as without end: beyond every limit.
         for part in (0..8).flat_map(|_| flood.chunks(piece)) {
@@ -88,7 +88,7 @@ fn flood(connection: &mut Connection, pattern: &[u8], piece: usize) -> (usize, u
         }
     });
     assert!(connection.is_over(), "{pattern:?} goes on for ever");
-    let taken = connection.traffic().bytes_received() - before;
+    let taken = connection.stats().bytes_received() - before;
     (usize::try_from(taken).unwrap(), heap.bytes_max)
 }
 
@@ -278,10 +278,10 @@ fn v22_replies_that_nobody_asked_for_stop_the_connection_at_the_first() {
             connection.handle_input(NOW, reply.as_bytes());
         }
         assert!(connection.is_idle());
-        let before = connection.traffic().bytes_received();
+        let before = connection.stats().bytes_received();
         connection.handle_input(NOW, reply.repeat(10_000).as_bytes());
         assert!(connection.is_over());
-        let taken = connection.traffic().bytes_received() - before;
+        let taken = connection.stats().bytes_received() - before;
         assert_eq!(taken, u64::try_from(reply.len()).unwrap());
     }
 }
@@ -318,7 +318,7 @@ fn v22_all_that_a_server_says_in_a_session_is_bounded_and_so_is_each_answer() {
             ),
             "{error}"
         );
-        let received = connection.traffic().bytes_received();
+        let received = connection.stats().bytes_received();
         assert_eq!(received, (1 << 20) + 4096 * (answered + 1));
         told.push((answered, received, format!("{error:#?}")));
     }
@@ -343,7 +343,7 @@ fn v22_a_session_of_many_mails_has_room_for_long_replies_to_all_of_them() {
         }
         assert!(connection.poll_outcome(id).unwrap().unwrap().is_accepted());
     }
-    assert!(connection.traffic().bytes_received() > 4_000_000);
+    assert!(connection.stats().bytes_received() > 4_000_000);
 }
 
 #[test]
@@ -401,7 +401,7 @@ fn v28_an_endless_dialogue_of_any_mechanism_is_broken_off() {
                 challenges += 1;
                 assert!(challenges < 10, "{mechanism} goes on for ever");
             }
-            assert!(connection.traffic().bytes_sent() < 300);
+            assert!(connection.stats().bytes_sent() < 300);
             let error = error_of(&mut connection).unwrap();
             assert!(
                 matches!(
@@ -467,7 +467,7 @@ fn i10_refusals_without_end_are_kept_within_what_a_server_may_say() {
             send_all(&mut connection);
         }
     });
-    let received = connection.traffic().bytes_received();
+    let received = connection.stats().bytes_received();
     assert!(
         heap.bytes_max < 2 * received,
         "{} bytes for {received}",

@@ -159,7 +159,7 @@ impl Channel {
         }
         self.first = self.first.or_else(|| input.first().copied());
         self.frames.advance(input);
-        let (count, heard) = (input.len(), connection.traffic().bytes_received());
+        let (count, heard) = (input.len(), connection.stats().bytes_received());
         while !input.is_empty() {
             if let Err(error) = self.rustls.read_tls(&mut input) {
                 return self.fail(connection, now, error.into());
@@ -185,7 +185,7 @@ impl Channel {
                 }
             }
         }
-        if connection.traffic().bytes_received() != heard {
+        if connection.stats().bytes_received() != heard {
             self.mute = 0;
         } else if self.mute.saturating_add(count) > MUTE_OCTETS {
             let text = "the server sends TLS records without end, and says nothing in them";

@@ -75,7 +75,7 @@ fn every_split_of_both_directions_gives_the_same_dialogue() {
                 wiring.settle();
                 log.assert_clean();
                 let trips = wiring.session.smtp().tls().unwrap().round_trips();
-                dialogues.push((log.session().transcript(), trips, outcome.traffic()));
+                dialogues.push((log.session().transcript(), trips, outcome.stats()));
             }
             assert!(
                 dialogues.windows(2).all(|pair| pair[0] == pair[1]),
@@ -93,7 +93,7 @@ fn the_end_of_the_handshake_and_the_first_command_are_one_offer() {
     wiring.ready().unwrap();
     // EHLO and STARTTLS in clear, ClientHello, Finished with EHLO.
     assert_eq!(wiring.sent.len(), 4, "{}", log.session().transcript());
-    assert_eq!(wiring.session.smtp().traffic().round_trips(), 5);
+    assert_eq!(wiring.session.smtp().stats().round_trips(), 5);
     assert_eq!(log.session().commands().len(), 3);
 }
 

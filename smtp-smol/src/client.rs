@@ -13,8 +13,8 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::future::yield_now;
 use futures_lite::{AsyncReadExt, FutureExt};
 use smtp_proto::{
-    BodyStatus, Capabilities, Command, CommandId, Connection, Error, Mail, MessageId, Misuse,
-    Outcome, Reply, Time, TlsFacts, Traffic, Window, Wire,
+    BodyStatus, Capabilities, Command, CommandId, Connection, ConnectionStats, Error, Mail,
+    MessageId, Misuse, Outcome, Reply, Time, TlsFacts, Window, Wire,
 };
 
 /// An SMTP connection over any stream with the traits of futures-io.
@@ -91,8 +91,8 @@ impl<S, W: Wire> Client<S, W> {
     }
 
     /// Bytes and round trips so far.
-    pub fn traffic(&self) -> Traffic {
-        self.wire.smtp_ref().traffic()
+    pub fn stats(&self) -> ConnectionStats {
+        self.wire.smtp_ref().stats()
     }
 
     /// The machine inside, for what is known of the connection.

@@ -29,7 +29,7 @@ fn a_mail_goes_out_and_the_connection_ends_in_good_order() {
         assert!(client.tls().is_none());
         let outcome = client.send(mail()).await.unwrap();
         assert_eq!(judge(&outcome, &log), Came::Accepted);
-        assert_eq!(outcome.traffic(), client.traffic());
+        assert_eq!(outcome.stats(), client.stats());
         let reply = client.command(Command::noop()).await.unwrap();
         assert_eq!(reply.code().as_u16(), 250);
         client.quit().await.unwrap();
@@ -251,7 +251,7 @@ fn v41_to_drop_send_gives_the_mail_up_and_its_outcome_is_true() {
             let stream = Faulty::new(server, Plan::new().pending_first());
             let mut client = Client::from_stream(stream, wire(Security::Cleartext));
             client.ready().await.unwrap();
-            let before = client.traffic().bytes_sent();
+            let before = client.stats().bytes_sent();
             let done = polled!(client.send(mail()), polls);
             let outcome = match done {
                 Some(outcome) => outcome.unwrap(),
@@ -267,7 +267,7 @@ fn v41_to_drop_send_gives_the_mail_up_and_its_outcome_is_true() {
             );
             // Of what was not offered nothing is left, and the connection goes on.
             let over = client.connection().is_over();
-            let sent = client.traffic().bytes_sent() > before;
+            let sent = client.stats().bytes_sent() > before;
             assert!(over || !sent, "{outcome:?}");
             went_on += usize::from(!over);
             let next = client.send(mail()).await.unwrap();

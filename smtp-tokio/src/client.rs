@@ -8,8 +8,8 @@ use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
 use smtp_proto::{
-    BodyStatus, Capabilities, Command, CommandId, Connection, Error, Mail, MessageId, Misuse,
-    Outcome, Reply, Time, TlsFacts, Traffic, Window, Wire,
+    BodyStatus, Capabilities, Command, CommandId, Connection, ConnectionStats, Error, Mail,
+    MessageId, Misuse, Outcome, Reply, Time, TlsFacts, Window, Wire,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::task::yield_now;
@@ -89,8 +89,8 @@ impl<S, W: Wire> Client<S, W> {
     }
 
     /// Bytes and round trips so far.
-    pub fn traffic(&self) -> Traffic {
-        self.wire.smtp_ref().traffic()
+    pub fn stats(&self) -> ConnectionStats {
+        self.wire.smtp_ref().stats()
     }
 
     /// The machine inside, for what is known of the connection.

@@ -50,7 +50,7 @@ fn one_at_a_time(bench: &Bench<'_>) -> Verdict {
         }
         // Three of MAIL, four of RCPT, two of DATA, and two ends.
         let last = session.outcomes.last();
-        let waits = last.map_or(0, |outcome| outcome.traffic().round_trips());
+        let waits = last.map_or(0, |outcome| outcome.stats().round_trips());
         if waits < 11 {
             return Err(format!("it waited {waits} times only"));
         }

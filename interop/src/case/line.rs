@@ -76,7 +76,7 @@ fn octets(bench: &Bench<'_>) -> Verdict {
     drop(eager);
     let octets: u64 = (all.iter())
         .filter_map(|(_, session)| session.outcomes.last())
-        .map(|outcome| outcome.traffic().bytes_sent() + outcome.traffic().bytes_received())
+        .map(|outcome| outcome.stats().bytes_sent() + outcome.stats().bytes_received())
         .sum();
     if after - before < octets {
         return Err(format!("{octets} octets in {} segments", after - before));

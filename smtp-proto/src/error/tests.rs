@@ -14,7 +14,7 @@ use crate::connection::Connection;
 use crate::inbox::ReplyError;
 use crate::mail::Mail;
 use crate::origin::Xclient;
-use crate::outcome::{Outcome, RecipientOutcome, RecipientStatus, Traffic};
+use crate::outcome::{ConnectionStats, Outcome, RecipientOutcome, RecipientStatus};
 use crate::parameter::Parameter;
 use crate::sasl::{Credentials, Failure};
 use crate::time::Time;
@@ -106,7 +106,7 @@ fn each_type() -> Vec<Box<dyn core::error::Error>> {
         recipient: "b@example.org".parse().unwrap(),
         fate: RecipientStatus::NotSent(Error::connect_timeout()),
     };
-    let outcome = Outcome::new(Vec::from([unsent]), None, Traffic::default(), None);
+    let outcome = Outcome::new(Vec::from([unsent]), None, ConnectionStats::default(), None);
     let in_clear = Config::builder("client.example.org".parse().unwrap())
         .security(Security::Cleartext)
         .credentials(Credentials::password("alice", "secret").unwrap());
