@@ -7,7 +7,7 @@ use std::vec;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::Bytes;
 use smtp_proto::{
-    Batch, Command, CommandId, Connection, ErrorKind, Event, Mail, MessageId, Misuse, Outcome,
+    Batch, Command, CommandId, Connection, ErrorKind, Event, Mail, MailId, Misuse, Outcome,
     Pipelining, Streamed, Time, TlsFacts, Window,
 };
 
@@ -165,7 +165,7 @@ struct World {
 
 struct Submitted {
     /// There is none for a mail of a batch.
-    id: Option<MessageId>,
+    id: Option<MailId>,
     sender: String,
     told: bool,
 }
@@ -392,7 +392,7 @@ impl World {
     }
 
     /// One of the mails, or one that there is not.
-    fn mail(&mut self, index: usize) -> Option<MessageId> {
+    fn mail(&mut self, index: usize) -> Option<MailId> {
         if index == 9 {
             let mail = crate::common::raw_mail("a@x.test", ["b@x.test"], "").unwrap();
             for _ in 0..self.mails.len() + self.commands.len() {

@@ -8,7 +8,7 @@ use std::vec;
 
 use bytes::Bytes;
 use smtp_proto::{
-    Batch, CommandId, Connection, Error, Event, Mail, MessageId, Outcome, Pipelining, Time,
+    Batch, CommandId, Connection, Error, Event, Mail, MailId, Outcome, Pipelining, Time,
     TlsFacts, TransportError,
 };
 
@@ -67,14 +67,14 @@ pub(crate) struct Session {
     pub(crate) connection: Connection,
     pub(crate) ledger: Ledger,
     pub(crate) now: Time,
-    mails: Vec<(MessageId, &'static Prepared)>,
+    mails: Vec<(MailId, &'static Prepared)>,
     /// A batch that is under way, and how many of its mails were told of.
     batch: Option<Batch<vec::IntoIter<Mail>>>,
     batch_told: usize,
     commands: Vec<CommandId>,
     /// How many pieces of the streamed mail were handed over.
     pieces: usize,
-    told: Vec<MessageId>,
+    told: Vec<MailId>,
     /// What was told, if somebody wants to know.
     events: Option<Vec<String>>,
 }
@@ -311,7 +311,7 @@ impl Session {
         true
     }
 
-    fn hear(&mut self, id: MessageId, outcome: &Outcome) {
+    fn hear(&mut self, id: MailId, outcome: &Outcome) {
         assert!(!self.told.contains(&id), "an outcome was told twice");
         self.told.push(id);
         let (_, prepared) = self.mails.iter().find(|(each, _)| *each == id).unwrap();
@@ -320,7 +320,7 @@ impl Session {
             .check_outcome(sender, outcome, Some(prepared.text));
     }
 
-    fn write(&mut self, id: MessageId) {
+    fn write(&mut self, id: MailId) {
         self.pieces += 1;
         match self.pieces.checked_sub(1).and_then(|at| PIECES.get(at)) {
             Some(piece) => {

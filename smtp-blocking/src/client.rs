@@ -7,8 +7,8 @@ use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
 use smtp_proto::{
-    BodyStatus, Capabilities, Command, CommandId, Connection, ConnectionStats, Error, Mail,
-    MessageId, Misuse, Outcome, Reply, Time, TlsFacts, Wire,
+    BodyStatus, Capabilities, Command, CommandId, Connection, ConnectionStats, Error, Mail, MailId,
+    Misuse, Outcome, Reply, Time, TlsFacts, Wire,
 };
 
 use crate::Stream;
@@ -53,7 +53,7 @@ impl<S, W: Wire> Client<S, W> {
 
     /// Hands over a mail without waiting; any number may wait in line. They go out while an answer is awaited:
     /// see [`outcome`](Self::outcome).
-    pub fn submit(&mut self, mail: Mail) -> MessageId {
+    pub fn submit(&mut self, mail: Mail) -> MailId {
         self.wire.smtp().submit(mail)
     }
 
@@ -61,7 +61,7 @@ impl<S, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn write_body(&mut self, id: MessageId, piece: Bytes) -> Result<(), Misuse> {
+    pub fn write_body(&mut self, id: MailId, piece: Bytes) -> Result<(), Misuse> {
         self.wire.smtp().write_body(id, piece)
     }
 
@@ -69,7 +69,7 @@ impl<S, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn finish_body(&mut self, id: MessageId) -> Result<(), Misuse> {
+    pub fn finish_body(&mut self, id: MailId) -> Result<(), Misuse> {
         self.wire.smtp().finish_body(id)
     }
 
@@ -169,7 +169,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// If there is no such mail, it is not written in pieces or is finished, or the connection's failure.
-    pub fn body(&mut self, id: MessageId) -> Result<BodyStatus, Error> {
+    pub fn body(&mut self, id: MailId) -> Result<BodyStatus, Error> {
         self.drive(|smtp| smtp.poll_body(id))
     }
 
@@ -177,7 +177,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// If there is no such mail, its outcome has been told, or its text is not finished.
-    pub fn outcome(&mut self, id: MessageId) -> Result<Outcome, Error> {
+    pub fn outcome(&mut self, id: MailId) -> Result<Outcome, Error> {
         self.drive(|smtp| smtp.poll_outcome(id))
     }
 
@@ -414,7 +414,7 @@ impl<S, W: fmt::Debug> fmt::Debug for Client<S, W> {
 /// Gives a mail up that cannot be sent as it is, or whose reader panics; one whose outcome is known is past that.
 struct Sending<'a, S, W: Wire> {
     client: &'a mut Client<S, W>,
-    id: MessageId,
+    id: MailId,
 }
 
 impl<S, W: Wire> Drop for Sending<'_, S, W> {

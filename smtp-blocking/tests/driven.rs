@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use crate::sockets::Adapter;
 use bytes::Bytes;
 use smtp_blocking::Client;
-use smtp_blocking::proto::{BodyStatus, Command, Error, Mail, MessageId, Outcome, Reply};
+use smtp_blocking::proto::{BodyStatus, Command, Error, Mail, MailId, Outcome, Reply};
 use smtp_blocking::tls::{Endpoint, Session};
 
 socket_tests!(Client);
@@ -24,24 +24,24 @@ impl Adapter for Client {
         self.send_all(mails).inspect(|_| told()).collect()
     }
 
-    fn submit(&mut self, mail: Mail) -> MessageId {
+    fn submit(&mut self, mail: Mail) -> MailId {
         self.submit(mail)
     }
 
-    fn body(&mut self, id: MessageId) -> Result<BodyStatus, Error> {
+    fn body(&mut self, id: MailId) -> Result<BodyStatus, Error> {
         self.body(id)
     }
 
-    fn write_body(&mut self, id: MessageId, piece: Bytes) {
+    fn write_body(&mut self, id: MailId, piece: Bytes) {
         // It may be too late.
         let _ = self.write_body(id, piece);
     }
 
-    fn finish_body(&mut self, id: MessageId) {
+    fn finish_body(&mut self, id: MailId) {
         let _ = self.finish_body(id);
     }
 
-    fn outcome(&mut self, id: MessageId) -> Outcome {
+    fn outcome(&mut self, id: MailId) -> Outcome {
         self.outcome(id).unwrap()
     }
 

@@ -7,7 +7,7 @@ use core::task::Poll;
 use crate::config::Protocol;
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Misuse, Stage};
-use crate::event::MessageId;
+use crate::event::MailId;
 use crate::handshake::State;
 use crate::machine::{Core, Job};
 use crate::mail::Mail;
@@ -31,11 +31,11 @@ use crate::pipeline::Pipelining;
 pub struct Batch<M> {
     mails: M,
     /// Those that were taken and whose outcome has not been told.
-    taken: VecDeque<MessageId>,
+    taken: VecDeque<MailId>,
     /// Whether no further mail is taken: there is none, or some outcome tells why.
     ended: bool,
     /// The mail whose outcome waits for what follows to go out, and how much had gone out when it came.
-    waits: Option<(MessageId, u64)>,
+    waits: Option<(MailId, u64)>,
 }
 
 impl<M> Batch<M> {
@@ -197,12 +197,12 @@ impl Core {
         self.link.mails.saturating_add(waiting) < most.get()
     }
 
-    fn is_untouched(&mut self, id: MessageId) -> bool {
+    fn is_untouched(&mut self, id: MailId) -> bool {
         self.transaction(id).is_some_and(|each| each.is_untouched())
     }
 
     /// Takes the mail that was put in line last out of it, if nobody would write its text.
-    fn refuse_streamed(&mut self, id: MessageId) {
+    fn refuse_streamed(&mut self, id: MailId) {
         // Not searched for from the front: thousands may be in line.
         let last = self.jobs.back();
         if matches!(last, Some(Job::Mail(each)) if each.id == id && each.is_streamed()) {

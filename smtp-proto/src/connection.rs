@@ -11,7 +11,7 @@ use crate::capabilities::Capabilities;
 use crate::command::Command;
 use crate::config::{Config, Security, Timeouts};
 use crate::error::{Error, ErrorKind, Misuse, Peer, ProtocolError, Stage, TransportError};
-use crate::event::{BodyStatus, CommandId, Event, MessageId};
+use crate::event::{BodyStatus, CommandId, Event, MailId};
 use crate::handshake::{AwaitTls, Context, Known, State};
 use crate::inbox::Inbox;
 use crate::link::Link;
@@ -261,8 +261,8 @@ impl Connection {
     // What the caller wants.
 
     /// Hands over a mail; any number may wait in line.
-    pub fn submit(&mut self, mail: Mail) -> MessageId {
-        let id = MessageId(self.core.new_id());
+    pub fn submit(&mut self, mail: Mail) -> MailId {
+        let id = MailId(self.core.new_id());
         let trace = self.core.link.trace.mail(id);
         let transaction = Box::new(Transaction::new(id, mail, trace));
         match self.core.refusal() {
@@ -279,7 +279,7 @@ impl Connection {
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn write_body(&mut self, id: MessageId, piece: Bytes) -> Result<(), Misuse> {
+    pub fn write_body(&mut self, id: MailId, piece: Bytes) -> Result<(), Misuse> {
         self.core.filled = None;
         match self.core.transaction(id) {
             Some(transaction) => {
@@ -295,7 +295,7 @@ impl Connection {
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn finish_body(&mut self, id: MessageId) -> Result<(), Misuse> {
+    pub fn finish_body(&mut self, id: MailId) -> Result<(), Misuse> {
         self.core.filled = None;
         match self.core.transaction(id) {
             Some(transaction) => {
@@ -311,13 +311,13 @@ impl Connection {
     ///
     /// If nothing of it has been sent it is withdrawn and the connection goes on. Else the connection closes; the mail's
     /// outcome says whether it is in doubt. A mail whose outcome is known keeps it.
-    pub fn abandon(&mut self, id: MessageId) {
+    pub fn abandon(&mut self, id: MailId) {
         self.give_up(id, ErrorKind::Abandoned);
     }
 
     /// Gives up a mail because the source of its text failed; like [`abandon`](Self::abandon), with the source's error as
     /// the reason.
-    pub fn fail_body(&mut self, id: MessageId, error: TransportError) {
+    pub fn fail_body(&mut self, id: MailId, error: TransportError) {
         self.give_up(id, ErrorKind::Source(error));
     }
 
@@ -449,7 +449,7 @@ impl Connection {
     ///
     /// # Errors
     /// If there is no such mail, or the connection's failure.
-    pub fn poll_body(&mut self, id: MessageId) -> Option<Result<BodyStatus, Error>> {
+    pub fn poll_body(&mut self, id: MailId) -> Option<Result<BodyStatus, Error>> {
         self.fill(Reach::Begun);
         let Some(transaction) = self.core.transaction(id) else {
             return Some(match self.core.known_outcome(id) {
@@ -471,7 +471,7 @@ impl Connection {
     ///
     /// # Errors
     /// If there is no such mail, its outcome has been told, or its text is not finished and nothing else can happen.
-    pub fn poll_outcome(&mut self, id: MessageId) -> Option<Result<Outcome, Error>> {
+    pub fn poll_outcome(&mut self, id: MailId) -> Option<Result<Outcome, Error>> {
         self.fill(Reach::Begun);
         let of_mail = |done: &Done| matches!(done, Done::Mail(each, _) if *each == id);
         if let Some(Done::Mail(_, outcome)) = self.core.take_done(of_mail) {
@@ -604,7 +604,7 @@ impl Connection {
         }
     }
 
-    fn give_up(&mut self, id: MessageId, reason: ErrorKind) {
+    fn give_up(&mut self, id: MailId, reason: ErrorKind) {
         match self.core.transaction(id) {
             Some(transaction) if transaction.is_untouched() => {
                 self.core.withdraw(id, Error::new(Stage::Mail, reason));

@@ -6,7 +6,7 @@ use crate::reply::Reply;
 
 /// A mail that was handed to a [`Connection`](crate::Connection).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MessageId(pub(crate) u64);
+pub struct MailId(pub(crate) u64);
 
 /// A command that was handed to a [`Connection`](crate::Connection).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,9 +19,9 @@ pub enum Event {
     /// The server is ready for mail: greeted, and where it was asked for, in TLS and logged in.
     Ready,
     /// A mail that is written in pieces wants the next one.
-    BodyWanted(MessageId),
+    BodyWanted(MailId),
     /// This became of a mail.
-    Outcome(MessageId, Outcome),
+    Outcome(MailId, Outcome),
     /// This was the reply to a command, or why it was not sent.
     Reply(CommandId, Result<Reply, Error>),
     /// The connection has ended as it was asked to.

@@ -8,7 +8,7 @@ use crate::capabilities::Capabilities;
 use crate::command::{Command, Line};
 use crate::config::Protocol;
 use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage, Wait};
-use crate::event::{CommandId, MessageId};
+use crate::event::{CommandId, MailId};
 use crate::handshake::{CLOSING, Context, Known, State, UNAVAILABLE};
 use crate::inbox::ReplyLimits;
 use crate::link::Link;
@@ -62,7 +62,7 @@ pub(crate) enum Job {
 
 #[derive(Debug)]
 pub(crate) enum Done {
-    Mail(MessageId, Outcome),
+    Mail(MailId, Outcome),
     Command(CommandId, Result<Reply, Error>),
 }
 
@@ -385,7 +385,7 @@ impl Core {
     }
 
     /// Takes a mail of which nothing was sent out of the line.
-    pub(crate) fn withdraw(&mut self, id: MessageId, error: Error) {
+    pub(crate) fn withdraw(&mut self, id: MailId, error: Error) {
         self.filled = None;
         let found = self
             .jobs
@@ -460,14 +460,14 @@ impl Core {
         self.done.remove(index)
     }
 
-    pub(crate) fn transaction(&mut self, id: MessageId) -> Option<&mut Transaction> {
+    pub(crate) fn transaction(&mut self, id: MailId) -> Option<&mut Transaction> {
         self.jobs.iter_mut().find_map(|job| match job {
             Job::Mail(transaction) if transaction.id == id => Some(&mut **transaction),
             _ => None,
         })
     }
 
-    pub(crate) fn known_outcome(&self, id: MessageId) -> Result<(), Misuse> {
+    pub(crate) fn known_outcome(&self, id: MailId) -> Result<(), Misuse> {
         let known = |done: &Done| matches!(done, Done::Mail(each, _) if *each == id);
         if self.done.iter().any(known) {
             Ok(())

@@ -1,7 +1,7 @@
 //! What a transcript shows, as spans and events of the crate `tracing`; without the feature of that name, nothing at all.
 
 use crate::config::Config;
-use crate::event::MessageId;
+use crate::event::MailId;
 use crate::outcome::Outcome;
 use crate::transcript::Entry;
 
@@ -22,7 +22,7 @@ impl Trace {
     }
 
     /// The span of a mail on this connection.
-    pub(crate) fn mail(&self, id: MessageId) -> Self {
+    pub(crate) fn mail(&self, id: MailId) -> Self {
         let span = tracing::debug_span!(target: TARGET, parent: &self.span, "smtp.mail", id = id.0);
         Self { span }
     }
@@ -78,7 +78,7 @@ impl Trace {
         Self {}
     }
 
-    pub(crate) const fn mail(&self, _id: MessageId) -> Self {
+    pub(crate) const fn mail(&self, _id: MailId) -> Self {
         Self {}
     }
 

@@ -35,7 +35,7 @@ use crate::capabilities::{Capabilities, Limits, SizeLimit};
 use crate::command::Line;
 use crate::config::Protocol;
 use crate::error::{Error, ErrorKind, Misuse, ProtocolError, Stage};
-use crate::event::MessageId;
+use crate::event::MailId;
 use crate::link::Link;
 use crate::mail::{self, Answer, Mail};
 use crate::outcome::Outcome;
@@ -49,7 +49,7 @@ use crate::transcript::Entry;
 /// One mail on its way.
 #[derive(Debug)]
 pub(crate) struct Transaction {
-    pub(crate) id: MessageId,
+    pub(crate) id: MailId,
     pub(crate) trace: Trace,
     mail: Mail,
     content: Content,
@@ -104,7 +104,7 @@ pub(crate) enum Want {
 }
 
 impl Transaction {
-    pub(crate) fn new(id: MessageId, mail: Mail, trace: Trace) -> Self {
+    pub(crate) fn new(id: MailId, mail: Mail, trace: Trace) -> Self {
         Self {
             id,
             trace,

@@ -18,7 +18,7 @@ use common::invariants::check_leaving;
 use common::session::Mode;
 use proptest::prelude::*;
 use smtp_proto::{
-    Command, CommandId, Connection, ErrorKind, Event, Mail, MessageId, Misuse, Outcome, Pipelining,
+    Command, CommandId, Connection, ErrorKind, Event, Mail, MailId, Misuse, Outcome, Pipelining,
     Security, Streamed, Time,
 };
 
@@ -87,11 +87,11 @@ struct World {
     sent_in_clear: Option<usize>,
     offered: Vec<u8>,
     heard: Vec<(usize, u8)>,
-    mails: Vec<MessageId>,
+    mails: Vec<MailId>,
     /// Octets of text that were written in pieces: each may take a turn, where chunks are small and go one at a time.
     written: usize,
     commands: Vec<CommandId>,
-    outcomes: BTreeMap<MessageId, Outcome>,
+    outcomes: BTreeMap<MailId, Outcome>,
     /// What the caller was told.
     trace: String,
 }
@@ -233,7 +233,7 @@ impl World {
     }
 
     /// One of the mails, now and then one that was never handed over.
-    fn mail(&self, which: usize) -> Option<MessageId> {
+    fn mail(&self, which: usize) -> Option<MailId> {
         let ids = &self.mails;
         (!ids.is_empty()).then(|| ids[which % ids.len()])
     }
@@ -250,7 +250,7 @@ impl World {
         }
     }
 
-    fn poll_outcome(&mut self, id: MessageId) -> bool {
+    fn poll_outcome(&mut self, id: MailId) -> bool {
         let told = self.connection.poll_outcome(id);
         self.tell("outcome", &told);
         match told {

@@ -9,7 +9,7 @@ use crate::common::pair::{Cut, Fault, Pair};
 use crate::common::parrot::Parrot;
 use crate::common::raw_mail;
 use smtp_proto::{
-    Config, Connection, Error, ErrorKind, MessageId, Outcome, Pipelining, ProtocolError,
+    Config, Connection, Error, ErrorKind, MailId, Outcome, Pipelining, ProtocolError,
     RecipientStatus, Security,
 };
 use smtp_test::{Action, Machine, Stage};
@@ -410,7 +410,7 @@ fn v26_a_wrong_class_anywhere_before_the_text_means_that_nothing_was_sent() {
 }
 
 /// A session with one mail of `text`, driven until the server wants the text.
-fn at_the_text(server: &smtp_test::Config, text: String) -> (Pair<Machine>, MessageId) {
+fn at_the_text(server: &smtp_test::Config, text: String) -> (Pair<Machine>, MailId) {
     let mut pair = Pair::new(policy(Pipelining::Envelope), Machine::new(server));
     let mail = raw_mail("one@x.test", ["a@x.test"], text).unwrap();
     let id = pair.connection.submit(mail);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::common::invariants::check_leaving;
 use crate::common::pair::Pair;
 use crate::common::scenario::{self, Action, Piece, Scenario, Trace, source_error};
-use smtp_proto::{BodyStatus, CommandId, Connection, MailError, MessageId};
+use smtp_proto::{BodyStatus, CommandId, Connection, MailError, MailId};
 use smtp_test::{Peer, Split};
 
 #[test]
@@ -104,7 +104,7 @@ fn run(scenario: &Scenario, split: Split, write_at_most: usize) -> (Trace, Vec<u
 }
 
 enum Id<'a> {
-    Mail(MessageId, &'a [Piece]),
+    Mail(MailId, &'a [Piece]),
     Refused(&'a MailError),
     Command(CommandId),
     Quit,
@@ -124,7 +124,7 @@ fn submit<'a>(connection: &mut Connection, action: &'a Action) -> Id<'a> {
 }
 
 /// Hands over each piece when it is wanted, until the outcome is known.
-fn write<P: Peer>(pair: &mut Pair<P>, id: MessageId, pieces: &[Piece]) {
+fn write<P: Peer>(pair: &mut Pair<P>, id: MailId, pieces: &[Piece]) {
     for piece in pieces {
         let Ok(BodyStatus::Wanted) = pair.drive(|c| c.poll_body(id)) else {
             return;

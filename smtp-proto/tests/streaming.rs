@@ -9,7 +9,7 @@ use crate::common::raw_mail;
 use bytes::Bytes;
 use proptest::prelude::*;
 use smtp_proto::{
-    BodyStatus, Config, Connection, Error, ErrorKind, Event, Mail, MessageId, Misuse, Outcome,
+    BodyStatus, Config, Connection, Error, ErrorKind, Event, Mail, MailId, Misuse, Outcome,
     Pipelining, RecipientStatus, Security, Stage, Streamed,
 };
 use smtp_test::{Action, Machine, Peer};
@@ -34,7 +34,7 @@ fn streamed(sender: &str) -> Mail {
 }
 
 /// Waits until a piece is wanted.
-fn wanted(pair: &mut Pair<Machine>, id: MessageId) {
+fn wanted(pair: &mut Pair<Machine>, id: MailId) {
     let status = pair.drive(|c| c.poll_body(id)).unwrap();
     assert_eq!(status, BodyStatus::Wanted);
 }

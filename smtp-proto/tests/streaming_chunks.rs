@@ -9,7 +9,7 @@ use common::pair::Pair;
 use common::session::Mode;
 use proptest::prelude::*;
 use smtp_proto::body::{FaultReason, LineEnds};
-use smtp_proto::{BodyStatus, ErrorKind, Mail, MessageId, Pipelining, Streamed};
+use smtp_proto::{BodyStatus, ErrorKind, Mail, MailId, Pipelining, Streamed};
 use smtp_test::Machine;
 
 fn pair(mode: Mode) -> Pair<Machine> {
@@ -29,7 +29,7 @@ fn streamed(line_ends: LineEnds) -> Mail {
 }
 
 /// Waits until a piece is wanted.
-fn wanted(pair: &mut Pair<Machine>, id: MessageId) {
+fn wanted(pair: &mut Pair<Machine>, id: MailId) {
     let status = pair.drive(|c| c.poll_body(id)).unwrap();
     assert_eq!(status, BodyStatus::Wanted);
 }

@@ -13,8 +13,8 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::future::yield_now;
 use futures_lite::{AsyncReadExt, FutureExt};
 use smtp_proto::{
-    BodyStatus, Capabilities, Command, CommandId, Connection, ConnectionStats, Error, Mail,
-    MessageId, Misuse, Outcome, Reply, Time, TlsFacts, Window, Wire,
+    BodyStatus, Capabilities, Command, CommandId, Connection, ConnectionStats, Error, Mail, MailId,
+    Misuse, Outcome, Reply, Time, TlsFacts, Window, Wire,
 };
 
 /// An SMTP connection over any stream with the traits of futures-io.
@@ -60,7 +60,7 @@ impl<S, W: Wire> Client<S, W> {
 
     /// Hands over a mail without waiting; any number may wait in line. They go out while an answer is awaited:
     /// see [`outcome`](Self::outcome).
-    pub fn submit(&mut self, mail: Mail) -> MessageId {
+    pub fn submit(&mut self, mail: Mail) -> MailId {
         self.wire.smtp().submit(mail)
     }
 
@@ -68,7 +68,7 @@ impl<S, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn write_body(&mut self, id: MessageId, piece: Bytes) -> Result<(), Misuse> {
+    pub fn write_body(&mut self, id: MailId, piece: Bytes) -> Result<(), Misuse> {
         self.wire.smtp().write_body(id, piece)
     }
 
@@ -76,7 +76,7 @@ impl<S, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn finish_body(&mut self, id: MessageId) -> Result<(), Misuse> {
+    pub fn finish_body(&mut self, id: MailId) -> Result<(), Misuse> {
         self.wire.smtp().finish_body(id)
     }
 
@@ -191,7 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// If there is no such mail, it is not written in pieces or is finished, or the connection's failure.
-    pub async fn body(&mut self, id: MessageId) -> Result<BodyStatus, Error> {
+    pub async fn body(&mut self, id: MailId) -> Result<BodyStatus, Error> {
         self.drive(|smtp| smtp.poll_body(id)).await
     }
 
@@ -201,7 +201,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// If there is no such mail, its outcome has been told, or its text is not finished.
-    pub async fn outcome(&mut self, id: MessageId) -> Result<Outcome, Error> {
+    pub async fn outcome(&mut self, id: MailId) -> Result<Outcome, Error> {
         self.drive(|smtp| smtp.poll_outcome(id)).await
     }
 
@@ -472,7 +472,7 @@ impl<S, W: fmt::Debug> fmt::Debug for Client<S, W> {
 /// Gives a mail up when the future that sends it is dropped; one whose outcome is known is past that.
 struct Sending<'a, S, W: Wire> {
     client: &'a mut Client<S, W>,
-    id: MessageId,
+    id: MailId,
 }
 
 impl<S, W: Wire> Drop for Sending<'_, S, W> {

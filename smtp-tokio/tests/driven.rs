@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use crate::sockets::Adapter;
 use bytes::Bytes;
 use smtp_tokio::Client;
-use smtp_tokio::proto::{BodyStatus, Command, Error, Mail, MessageId, Outcome, Reply};
+use smtp_tokio::proto::{BodyStatus, Command, Error, Mail, MailId, Outcome, Reply};
 use smtp_tokio::tls::{Endpoint, Session};
 use tokio::net;
 use tokio::runtime::{self, Runtime};
@@ -48,24 +48,24 @@ impl Adapter for Driven {
         outcomes
     }
 
-    fn submit(&mut self, mail: Mail) -> MessageId {
+    fn submit(&mut self, mail: Mail) -> MailId {
         self.client.submit(mail)
     }
 
-    fn body(&mut self, id: MessageId) -> Result<BodyStatus, Error> {
+    fn body(&mut self, id: MailId) -> Result<BodyStatus, Error> {
         self.runtime.block_on(self.client.body(id))
     }
 
-    fn write_body(&mut self, id: MessageId, piece: Bytes) {
+    fn write_body(&mut self, id: MailId, piece: Bytes) {
         // It may be too late.
         let _ = self.client.write_body(id, piece);
     }
 
-    fn finish_body(&mut self, id: MessageId) {
+    fn finish_body(&mut self, id: MailId) {
         let _ = self.client.finish_body(id);
     }
 
-    fn outcome(&mut self, id: MessageId) -> Outcome {
+    fn outcome(&mut self, id: MailId) -> Outcome {
         self.runtime.block_on(self.client.outcome(id)).unwrap()
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub(crate) use line::Sent;
 use line::{Attentive, Line};
-use smtp_proto::{Connection, Error, ErrorKind, MailError, MessageId, Misuse, Outcome, Reply};
+use smtp_proto::{Connection, Error, ErrorKind, MailError, MailId, Misuse, Outcome, Reply};
 use smtp_test::{MemoryServer, Report, Split};
 
 use crate::invariants::check_leaving;
@@ -148,7 +148,7 @@ impl Stage {
 
 /// Something that a caller has begun.
 pub(crate) enum Begun<'a> {
-    Mail(MessageId, &'a [Piece]),
+    Mail(MailId, &'a [Piece]),
     Done(Heard<'a>),
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use smtp_proto::{
-    Config, Connection, Error, Event, MessageId, Outcome, Time, TlsFacts, Transmit, Wire,
+    Config, Connection, Error, Event, MailId, Outcome, Time, TlsFacts, Transmit, Wire,
 };
 use smtp_test::{Output, Peer};
 
@@ -117,7 +117,7 @@ impl<P: Peer> Pair<P> {
     }
 
     /// Drives until the connection has ended or failed; returns what became of the mails, and of the connection.
-    pub(crate) fn finish(&mut self) -> (Vec<(MessageId, Outcome)>, Result<(), Error>) {
+    pub(crate) fn finish(&mut self) -> (Vec<(MailId, Outcome)>, Result<(), Error>) {
         let mut outcomes = Vec::new();
         loop {
             match self.drive(Connection::poll_event) {

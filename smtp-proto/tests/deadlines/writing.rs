@@ -4,7 +4,7 @@ use super::*;
 use crate::common::raw_mail;
 
 /// A connection that was let go on with a text of so many octets, none of which was taken.
-fn at_text(octets: usize) -> (Rig, smtp_proto::MessageId) {
+fn at_text(octets: usize) -> (Rig, smtp_proto::MailId) {
     let mut rig = Rig::new(builder(Security::Cleartext).build().unwrap());
     let text = "0123456789abcdefghijklmnopqrstuvwxyz\r\n".repeat(octets / 38);
     let id = rig
