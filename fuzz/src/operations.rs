@@ -8,7 +8,7 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::Bytes;
 use smtp_proto::{
     Batch, Command, CommandId, Connection, ErrorKind, Event, Mail, MailId, Misuse, Outcome,
-    Pipelining, Streamed, Time, TlsFacts, Window,
+    Pipelining, StreamedContent, Time, TlsFacts, Window,
 };
 
 use crate::ledger::Ledger;
@@ -369,7 +369,7 @@ impl World {
             .without_header_check();
         let builder = match number {
             8 => builder.binary(&b"\0.\n.\r\n"[..]),
-            _ if number.is_multiple_of(2) => builder.streamed(Streamed::new()),
+            _ if number.is_multiple_of(2) => builder.streamed(StreamedContent::new()),
             _ => builder.text("Subject: s\r\n\r\n.\r\nno end"),
         };
         self.mails.push(Submitted {

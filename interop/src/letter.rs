@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use smtp_proto::{Mail, MailError, RecipientStatus, Stage, Streamed};
+use smtp_proto::{Mail, MailError, RecipientStatus, Stage, StreamedContent};
 
 use crate::site::HOST;
 
@@ -197,7 +197,7 @@ impl Letter {
         Mail::builder()
             .sender(self.sender.as_str())
             .recipients(&self.recipients)
-            .streamed(Streamed::default())
+            .streamed(StreamedContent::default())
             .build()
     }
 

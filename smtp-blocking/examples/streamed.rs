@@ -8,7 +8,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use smtp_blocking::Client;
 use smtp_blocking::proto::body::LineEnds;
-use smtp_blocking::proto::{Mail, Streamed};
+use smtp_blocking::proto::{Mail, StreamedContent};
 use smtp_blocking::tls::Endpoint;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
 
     // What the server has to know beforehand cannot be looked up in a text that is still to come, so it is declared.
-    let declared = Streamed::new().eight_bit().size(size);
+    let declared = StreamedContent::new().eight_bit().size(size);
     let mail = Mail::builder()
         .sender("alice@example.org")
         .recipient("bob@example.net")

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use crate::common::*;
 use smtp_blocking::Client;
-use smtp_blocking::proto::{Mail, MailBuilder, Security, Streamed};
+use smtp_blocking::proto::{Mail, MailBuilder, Security, StreamedContent};
 use smtp_test::{Config, Server};
 
 #[test]
@@ -90,5 +90,5 @@ fn builder() -> MailBuilder {
 }
 
 fn large() -> Mail {
-    builder().streamed(Streamed::new()).build().unwrap()
+    builder().streamed(StreamedContent::new()).build().unwrap()
 }

@@ -118,7 +118,9 @@ pub use error::{
 };
 pub use event::{BodyStatus, CommandId, Event, MailId};
 pub use inbox::{ReplyError, ReplyLimits};
-pub use mail::{InvalidRecipient, Mail, MailBuilder, MailError, MailFault, Recipient, Streamed};
+pub use mail::{
+    InvalidRecipient, Mail, MailBuilder, MailError, MailFault, Recipient, StreamedContent,
+};
 pub use origin::{AttributeError, AttributeFault, Xclient, XclientProto, Xforward, XforwardSource};
 #[cfg(feature = "std")]
 pub use outbox::IoSlices;

@@ -113,7 +113,7 @@ pub(crate) enum Text {
         binary: bool,
     },
     Streamed {
-        declared: Streamed,
+        declared: StreamedContent,
         rules: Rules,
         header: HeaderRules,
     },
@@ -132,7 +132,7 @@ impl Text {
 ///
 /// A text that turns out to need more than was declared is not sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Streamed {
+pub struct StreamedContent {
     pub(crate) eight_bit: bool,
     pub(crate) utf8_headers: bool,
     pub(crate) binary: bool,
@@ -192,7 +192,7 @@ enum Source {
     None,
     Whole(Bytes),
     Binary(Bytes),
-    Streamed(Streamed),
+    Streamed(StreamedContent),
 }
 
 impl Mail {
@@ -407,7 +407,7 @@ impl MailBuilder {
     }
 
     /// Says that the text comes in pieces, by [`Connection::write_body`](crate::Connection::write_body).
-    pub fn streamed(mut self, declared: Streamed) -> Self {
+    pub fn streamed(mut self, declared: StreamedContent) -> Self {
         self.source = Source::Streamed(declared);
         self
     }
@@ -449,7 +449,7 @@ impl MailBuilder {
     /// extension for other charsets. Old programs write such fields all the same, and most servers
     /// pass them on; this is for those who pass on what others wrote. Fields in UTF-8 still need
     /// SMTPUTF8. Content that is [`streamed`](Self::streamed) is not looked at for that: with this, and
-    /// without [`Streamed::utf8_headers`], all of its fields are sent as they are.
+    /// without [`StreamedContent::utf8_headers`], all of its fields are sent as they are.
     pub fn eight_bit_headers(mut self) -> Self {
         self.demands().eight_bit_headers = true;
         self
@@ -495,10 +495,10 @@ impl MailBuilder {
                 header: HeaderRules {
                     required: !self.headerless,
                     high: match declared {
-                        Streamed {
+                        StreamedContent {
                             utf8_headers: true, ..
                         } => HeaderHigh::Utf8,
-                        Streamed {
+                        StreamedContent {
                             eight_bit: false,
                             binary: false,
                             ..
@@ -561,7 +561,7 @@ impl MailBuilder {
     }
 }
 
-impl Streamed {
+impl StreamedContent {
     /// A text of ASCII only, of unknown size.
     pub fn new() -> Self {
         Self::default()

@@ -8,7 +8,7 @@ use crate::common::pair::Pair;
 use crate::common::rig::{Rig, ehlo};
 use smtp_proto::{
     Batch, Config, Connection, ErrorKind, Mail, Misuse, Outcome, Pipelining, Security, Speculation,
-    Streamed,
+    StreamedContent,
 };
 use smtp_test::{Action, Machine, Stage};
 
@@ -20,7 +20,7 @@ fn mail(number: usize) -> Mail {
 
 fn streamed() -> Mail {
     let mail = Mail::builder().sender("streamed@x.test");
-    let mail = mail.recipient("b@x.test").streamed(Streamed::new());
+    let mail = mail.recipient("b@x.test").streamed(StreamedContent::new());
     mail.build().unwrap()
 }
 

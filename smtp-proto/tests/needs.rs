@@ -11,7 +11,7 @@ use bytes::Bytes;
 use smtp_proto::body::FaultReason;
 use smtp_proto::{
     Command, Config, Connection, Error, ErrorKind, Field, Mail, MailBuilder, MailError, MailFault,
-    Need, Outcome, Pipelining, Place, RecipientStatus, Security, Streamed,
+    Need, Outcome, Pipelining, Place, RecipientStatus, Security, StreamedContent,
 };
 use smtp_test::{Machine, StoredMail};
 
@@ -337,13 +337,21 @@ fn check(expected: &Said, text: &Text, envelope: &Envelope, stored: &StoredMail,
 fn what_a_streamed_text_needs_is_taken_as_declared_and_refused_without_a_place_in_it() {
     for (declared, lacking, expected) in [
         (
-            Streamed::new().eight_bit(),
+            StreamedContent::new().eight_bit(),
             &["8BITMIME", "SMTPUTF8"][..],
             "8BITMIME",
         ),
-        (Streamed::new().utf8_headers(), &["SMTPUTF8"], "SMTPUTF8"),
-        (Streamed::new().binary(), &["BINARYMIME"], "BINARYMIME"),
-        (Streamed::new().binary(), &["CHUNKING"], "BINARYMIME"),
+        (
+            StreamedContent::new().utf8_headers(),
+            &["SMTPUTF8"],
+            "SMTPUTF8",
+        ),
+        (
+            StreamedContent::new().binary(),
+            &["BINARYMIME"],
+            "BINARYMIME",
+        ),
+        (StreamedContent::new().binary(), &["CHUNKING"], "BINARYMIME"),
     ] {
         let mail = Mail::builder()
             .recipient("b@x.test")
@@ -368,13 +376,13 @@ fn v18_a_header_of_a_streamed_text_keeps_to_what_was_declared() {
         "Subject: a\r\nTo: b\r\n\r\ngr\u{fc}n\r\n",
         "Subject: a\r\nTo: \u{fc}\r\n\r\na\r\n",
     );
-    let body = Streamed::new().eight_bit();
+    let body = StreamedContent::new().eight_bit();
     for (text, declared, offset) in [
         (ascii, body, None),
-        (ascii, Streamed::new().binary(), None),
+        (ascii, StreamedContent::new().binary(), None),
         (utf8, body, Some(16)),
-        (utf8, Streamed::new().binary(), Some(16)),
-        (utf8, Streamed::new().utf8_headers(), None),
+        (utf8, StreamedContent::new().binary(), Some(16)),
+        (utf8, StreamedContent::new().utf8_headers(), None),
         (utf8, body.utf8_headers(), None),
     ] {
         for size in [1, 3, 17, 100] {

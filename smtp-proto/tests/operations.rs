@@ -19,7 +19,7 @@ use common::session::Mode;
 use proptest::prelude::*;
 use smtp_proto::{
     Command, CommandId, Connection, ErrorKind, Event, Mail, MailId, Misuse, Outcome, Pipelining,
-    Security, Streamed, Time,
+    Security, StreamedContent, Time,
 };
 
 /// One thing that happens.
@@ -226,7 +226,7 @@ impl World {
             Some(text) => builder.without_header_check().text(text.to_vec()).build(),
             None => builder
                 .without_header_check()
-                .streamed(Streamed::new())
+                .streamed(StreamedContent::new())
                 .build(),
         };
         self.mails.push(self.connection.submit(mail.unwrap()));

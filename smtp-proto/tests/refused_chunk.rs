@@ -4,7 +4,9 @@ use crate::common::pair::transmit;
 use crate::common::raw_mail;
 use std::sync::Arc;
 
-use smtp_proto::{Config, Connection, Mail, RecipientStatus, Security, Stage, Streamed, Time};
+use smtp_proto::{
+    Config, Connection, Mail, RecipientStatus, Security, Stage, StreamedContent, Time,
+};
 
 /// Says a line to the client, and gives what it sends then.
 fn say(connection: &mut Connection, line: &str) -> String {
@@ -28,7 +30,7 @@ fn v39_behind_a_refused_chunk_the_next_mail_begins_with_rset_and_gets_its_own_re
         .sender("a@x.test")
         .recipient("b@x.test")
         .without_header_check()
-        .streamed(Streamed::new());
+        .streamed(StreamedContent::new());
     let first = connection.submit(streamed.build().unwrap());
     let second = connection.submit(raw_mail("c@x.test", ["d@x.test"], "Subject: c\r\n").unwrap());
     connection
@@ -66,7 +68,7 @@ fn v40_a_mail_that_is_taken_although_a_chunk_was_refused_is_in_doubt() {
         .sender("a@x.test")
         .recipients(["b@x.test", "c@x.test"])
         .without_header_check()
-        .streamed(Streamed::new());
+        .streamed(StreamedContent::new());
     let mail = connection.submit(streamed.build().unwrap());
     connection
         .write_body(mail, "Subject: a\r\n".into())

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use smtp_proto::{
     BodyStatus, Config, Connection, Error, ErrorKind, Event, Mail, MailId, Misuse, Outcome,
-    Pipelining, RecipientStatus, Security, Stage, Streamed,
+    Pipelining, RecipientStatus, Security, Stage, StreamedContent,
 };
 use smtp_test::{Action, Machine, Peer};
 
@@ -28,7 +28,7 @@ fn streamed(sender: &str) -> Mail {
         .sender(sender)
         .recipient("to@x.test")
         .without_header_check()
-        .streamed(Streamed::new())
+        .streamed(StreamedContent::new())
         .build()
         .unwrap()
 }

@@ -9,7 +9,7 @@ use common::pair::Pair;
 use common::session::Mode;
 use proptest::prelude::*;
 use smtp_proto::body::{FaultReason, LineEnds};
-use smtp_proto::{BodyStatus, ErrorKind, Mail, MailId, Pipelining, Streamed};
+use smtp_proto::{BodyStatus, ErrorKind, Mail, MailId, Pipelining, StreamedContent};
 use smtp_test::Machine;
 
 fn pair(mode: Mode) -> Pair<Machine> {
@@ -23,7 +23,7 @@ fn streamed(line_ends: LineEnds) -> Mail {
         .line_ends(line_ends)
         .longest_line(None)
         .without_header_check()
-        .streamed(Streamed::new())
+        .streamed(StreamedContent::new())
         .build()
         .unwrap()
 }
@@ -193,7 +193,7 @@ fn a_chunk_that_waits_is_not_the_last_of_what_turns_out_to_be_no_message() {
     let mut pair = pair(Mode::new(Pipelining::Off).in_chunks(1 << 20));
     let mail = Mail::builder()
         .recipient("to@x.test")
-        .streamed(Streamed::new());
+        .streamed(StreamedContent::new());
     let id = pair.connection.submit(mail.build().unwrap());
     wanted(&mut pair, id);
     for (piece, goes_out) in [("Subject: one\r\n", true), ("To: two\r\n", false)] {

@@ -5,7 +5,7 @@ use futures_lite::future::block_on;
 
 use crate::common::*;
 use smtp_smol::Client;
-use smtp_smol::proto::{Mail, MailBuilder, Security, Streamed};
+use smtp_smol::proto::{Mail, MailBuilder, Security, StreamedContent};
 use smtp_test::{Config, Server};
 
 #[test]
@@ -99,5 +99,5 @@ fn builder() -> MailBuilder {
 }
 
 fn large() -> Mail {
-    builder().streamed(Streamed::new()).build().unwrap()
+    builder().streamed(StreamedContent::new()).build().unwrap()
 }

@@ -5,7 +5,7 @@ use tokio::io::AsyncReadExt;
 use crate::common::*;
 use smtp_test::{Config, Server};
 use smtp_tokio::Client;
-use smtp_tokio::proto::{Mail, MailBuilder, Security, Streamed};
+use smtp_tokio::proto::{Mail, MailBuilder, Security, StreamedContent};
 
 #[test]
 fn a_text_from_a_reader_takes_the_memory_of_a_few_pieces() {
@@ -114,5 +114,5 @@ fn builder() -> MailBuilder {
 }
 
 fn large() -> Mail {
-    builder().streamed(Streamed::new()).build().unwrap()
+    builder().streamed(StreamedContent::new()).build().unwrap()
 }

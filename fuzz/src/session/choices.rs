@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use smtp_proto::body::LineEnds;
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Mail, Pipelining, Protocol, Security, Speculation,
-    Streamed, Window,
+    StreamedContent, Window,
 };
 
 use crate::ledger::Rules;
@@ -145,16 +145,16 @@ pub(super) static MAILS: LazyLock<Vec<Prepared>> = LazyLock::new(|| {
             b".\r\n..\nno end",
         ),
         whole("c@x.test", &["gr\u{fc}n@x.test"], BEYOND_ASCII.as_bytes()),
-        streamed("d@x.test", two, Streamed::new().size(40)),
+        streamed("d@x.test", two, StreamedContent::new().size(40)),
         whole("e@x.test", &["x@x.test"], b""),
         binary("f@x.test", &["x@x.test", "x@y.test"]),
-        streamed("g@x.test", two, Streamed::new()),
+        streamed("g@x.test", two, StreamedContent::new()),
         whole(
             "h@x.test",
             &["x@x.test", "x@y.test", "y@x.test", "x@z.test", "y@Y.test"],
             b"to many\r\n",
         ),
-        streamed("i@x.test", two, Streamed::new().binary()),
+        streamed("i@x.test", two, StreamedContent::new().binary()),
     ]
 });
 
@@ -165,7 +165,7 @@ pub(super) static BATCH: LazyLock<Vec<Prepared>> = LazyLock::new(|| {
         whole("1@x.test", &["x@x.test", "y@y.test"], b"..\r\n.\r\n"),
         whole("2@x.test", &["x@x.test"], BEYOND_ASCII.as_bytes()),
         // A batch takes none of this kind.
-        streamed("3@x.test", &["x@x.test"], Streamed::new()),
+        streamed("3@x.test", &["x@x.test"], StreamedContent::new()),
         whole("4@x.test", &["x@x.test", "y@x.test", "x@y.test"], b""),
         binary("5@x.test", &["x@x.test"]),
         whole(
@@ -214,7 +214,7 @@ fn binary(sender: &str, recipients: &[&str]) -> Prepared {
     }
 }
 
-fn streamed(sender: &str, recipients: &[&str], declared: Streamed) -> Prepared {
+fn streamed(sender: &str, recipients: &[&str], declared: StreamedContent) -> Prepared {
     let mail = Mail::builder()
         .sender(sender)
         .recipients(recipients.iter().copied())

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use smtp_proto::{
     Config, Connection, Error, ErrorKind, Event, Mail, Outcome, RecipientStatus, Security,
-    Streamed, Timeouts,
+    StreamedContent, Timeouts,
 };
 use smtp_test::{Log, StoredMail};
 
@@ -58,7 +58,7 @@ pub(crate) fn streamed() -> Mail {
         .sender("alice@example.org")
         .recipients(TO)
         .without_header_check()
-        .streamed(Streamed::new())
+        .streamed(StreamedContent::new())
         .build()
         .unwrap()
 }

@@ -179,7 +179,7 @@ impl MailBuilder {
     /// not at all (RFC 8689, section 3).
     ///
     /// [`Mail::is_tls_optional`](crate::Mail::is_tls_optional) then tells whether it is there; of a text in pieces,
-    /// [`Streamed::tls_optional`](crate::Streamed::tls_optional) says so. A connection is made before it is told of a mail, so
+    /// [`StreamedContent::tls_optional`](crate::StreamedContent::tls_optional) says so. A connection is made before it is told of a mail, so
     /// it is for whoever makes it to try TLS and go on without: [`Config::for_mail`](crate::Config::for_mail) is the policy for
     /// that. With [`Parameter::require_tls`] it is an error.
     pub fn honour_tls_required(mut self) -> Self {

@@ -63,7 +63,7 @@ use smtp_proto::body::LineEnds;
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Error, ForwardPath, Mail, MailBuilder, MailError,
     Outcome, Parameter, Pipelining, Protocol, Recipient, Reply, ReplyLimits, Security, Speculation,
-    Streamed, Timeouts, Window, Xclient, XclientProto, Xforward, XforwardSource,
+    StreamedContent, Timeouts, Window, Xclient, XclientProto, Xforward, XforwardSource,
 };
 use smtp_test::Script;
 
@@ -206,7 +206,7 @@ struct Shape {
     longest_line: Option<usize>,
     parameters: Vec<Parameter>,
     dispensable: Vec<String>,
-    declared: Streamed,
+    declared: StreamedContent,
     binary: bool,
     eight_bit_headers: bool,
     header_check: bool,
@@ -220,7 +220,7 @@ impl Default for Shape {
             longest_line: Some(998),
             parameters: Vec::new(),
             dispensable: Vec::new(),
-            declared: Streamed::new(),
+            declared: StreamedContent::new(),
             binary: false,
             eight_bit_headers: false,
             header_check: false,

@@ -5,7 +5,7 @@ use core::iter;
 use super::*;
 use crate::address::{ForwardPath, Mailbox};
 use crate::config::{Config, Security};
-use crate::mail::{Mail, MailBuilder, Recipient, Streamed};
+use crate::mail::{Mail, MailBuilder, Recipient, StreamedContent};
 use crate::parameter::{Notify, Return};
 use crate::sasl::Credentials;
 
@@ -229,8 +229,8 @@ fn tls_is_optional_to_a_mail_that_says_so_and_is_asked() {
             .build()
             .unwrap()
     };
-    assert!(streamed(Streamed::new().tls_optional()).is_tls_optional());
-    assert!(!streamed(Streamed::new()).is_tls_optional());
+    assert!(streamed(StreamedContent::new().tls_optional()).is_tls_optional());
+    assert!(!streamed(StreamedContent::new()).is_tls_optional());
 }
 
 #[test]
