@@ -220,12 +220,12 @@ impl World {
             Operation::Write(mail, text) => {
                 if let Some(id) = self.mail(mail) {
                     let piece = Bytes::copy_from_slice(text);
-                    let _ = self.connection.write_body(id, piece);
+                    let _ = self.connection.write_content(id, piece);
                 }
             }
             Operation::Finish(mail) => {
                 if let Some(id) = self.mail(mail) {
-                    let _ = self.connection.finish_body(id);
+                    let _ = self.connection.finish_content(id);
                 }
             }
             Operation::Abandon(mail) => {
@@ -235,7 +235,7 @@ impl World {
             }
             Operation::FailBody(mail) => {
                 if let Some(id) = self.mail(mail) {
-                    self.connection.fail_body(id, broken());
+                    self.connection.fail_content(id, broken());
                 }
             }
             Operation::Command(index) => {
@@ -437,8 +437,8 @@ impl World {
         let ended = format!("{:#?}", connection.poll_ended());
         assert_eq!(ended, format!("{:#?}", connection.poll_ended()));
         for id in self.mails.iter().filter_map(|mail| mail.id) {
-            let wanted = format!("{:#?}", connection.poll_body(id));
-            assert_eq!(wanted, format!("{:#?}", connection.poll_body(id)));
+            let wanted = format!("{:#?}", connection.poll_content(id));
+            assert_eq!(wanted, format!("{:#?}", connection.poll_content(id)));
         }
         let _ = (connection.is_idle(), connection.mechanism());
         let _ = format!("{connection:?} {:?}", connection.stats());

@@ -276,7 +276,7 @@ impl Session {
             }
             match event {
                 Ok(Event::Outcome(id, outcome)) => self.hear(id, &outcome),
-                Ok(Event::BodyWanted(id)) => self.write(id),
+                Ok(Event::ContentWanted(id)) => self.write(id),
                 Ok(_) => {}
                 Err(_) => return,
             }
@@ -325,14 +325,14 @@ impl Session {
         match self.pieces.checked_sub(1).and_then(|at| PIECES.get(at)) {
             Some(piece) => {
                 let piece = Bytes::from_static(piece.as_bytes());
-                self.connection.write_body(id, piece).unwrap();
+                self.connection.write_content(id, piece).unwrap();
             }
             None if self.pieces > GIVE_UP + 1 => self.connection.abandon(id),
             None if self.pieces > GIVE_UP => {
                 let piece = Bytes::from_static(b"Subject: never to be finished\r\n");
-                self.connection.write_body(id, piece).unwrap();
+                self.connection.write_content(id, piece).unwrap();
             }
-            None => self.connection.finish_body(id).unwrap(),
+            None => self.connection.finish_content(id).unwrap(),
         }
     }
 

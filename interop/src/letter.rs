@@ -216,8 +216,8 @@ impl Letter {
                     Step::Mail => &[Stage::Mail],
                     Step::Rcpt => &[Stage::Rcpt],
                     // With BDAT there is no other place to refuse than the text.
-                    Step::Data => &[Stage::Data, Stage::Body, Stage::EndOfData],
-                    Step::EndOfData => &[Stage::EndOfData, Stage::Body],
+                    Step::Data => &[Stage::Data, Stage::Content, Stage::EndOfData],
+                    Step::EndOfData => &[Stage::EndOfData, Stage::Content],
                 };
                 stages.contains(stage) && reply.code().as_u16() == fault.code
             }

@@ -7,8 +7,8 @@ use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
 use smtp_proto::{
-    BodyStatus, Capabilities, Command, CommandId, Connection, ConnectionStats, Error, Mail, MailId,
-    Misuse, Outcome, Reply, Time, TlsFacts, Wire,
+    Capabilities, Command, CommandId, Connection, ConnectionStats, ContentStatus, Error, Mail,
+    MailId, Misuse, Outcome, Reply, Time, TlsFacts, Wire,
 };
 
 use crate::Stream;
@@ -57,20 +57,20 @@ impl<S, W: Wire> Client<S, W> {
         self.wire.smtp().submit(mail)
     }
 
-    /// Hands over the next piece of a mail's text without waiting; [`body`](Self::body) says when it is wanted.
+    /// Hands over the next piece of a mail's text without waiting; [`content_wanted`](Self::content_wanted) says when it is wanted.
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn write_body(&mut self, id: MailId, piece: Bytes) -> Result<(), Misuse> {
-        self.wire.smtp().write_body(id, piece)
+    pub fn write_content(&mut self, id: MailId, piece: Bytes) -> Result<(), Misuse> {
+        self.wire.smtp().write_content(id, piece)
     }
 
     /// Says that the text of a mail is whole.
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn finish_body(&mut self, id: MailId) -> Result<(), Misuse> {
-        self.wire.smtp().finish_body(id)
+    pub fn finish_content(&mut self, id: MailId) -> Result<(), Misuse> {
+        self.wire.smtp().finish_content(id)
     }
 
     /// What the server says that it can do.
@@ -151,17 +151,17 @@ impl<S: Stream, W: Wire> Client<S, W> {
         let sending = Sending { client: self, id };
         let client = &mut *sending.client;
         let mut buffer = BytesMut::new();
-        while client.body(id)? == BodyStatus::Wanted {
+        while client.content_wanted(id)? == ContentStatus::Wanted {
             buffer.resize(PIECE, 0);
             match text.read(&mut buffer) {
                 Ok(0) => break,
                 // Never misuse: this piece was asked for.
-                Ok(count) => _ = client.write_body(id, buffer.split_to(count).freeze()),
+                Ok(count) => _ = client.write_content(id, buffer.split_to(count).freeze()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => client.wire.smtp().fail_body(id, error.into()),
+                Err(error) => client.wire.smtp().fail_content(id, error.into()),
             }
         }
-        _ = client.finish_body(id);
+        _ = client.finish_content(id);
         client.outcome(id)
     }
 
@@ -169,8 +169,8 @@ impl<S: Stream, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// If there is no such mail, it is not written in pieces or is finished, or the connection's failure.
-    pub fn body(&mut self, id: MailId) -> Result<BodyStatus, Error> {
-        self.drive(|smtp| smtp.poll_body(id))
+    pub fn content_wanted(&mut self, id: MailId) -> Result<ContentStatus, Error> {
+        self.drive(|smtp| smtp.poll_content(id))
     }
 
     /// Waits for what becomes of a mail. It is told once.

@@ -108,7 +108,7 @@ fn a_text_that_turns_out_to_be_unfit_is_not_waited_for() {
         .send_from(streamed(), &b"Subject: hi\r\n\r\na bare\nline feed"[..])
         .unwrap();
     assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
-    assert!(matches!(reason(&outcome), ErrorKind::Body(_)));
+    assert!(matches!(reason(&outcome), ErrorKind::Content(_)));
 }
 
 #[test]
@@ -180,11 +180,11 @@ fn text_in_pieces_is_pushed_as_it_is_wanted() {
     let mut client = Client::from_stream(Untimed(server), wire(Security::Cleartext));
     let id = client.submit(streamed());
     for piece in TEXT.split_inclusive('\n') {
-        client.body(id).unwrap();
-        client.write_body(id, piece.to_owned().into()).unwrap();
+        client.content_wanted(id).unwrap();
+        client.write_content(id, piece.to_owned().into()).unwrap();
     }
-    client.finish_body(id).unwrap();
-    assert!(client.write_body(id, "more".into()).is_err());
+    client.finish_content(id).unwrap();
+    assert!(client.write_content(id, "more".into()).is_err());
     let outcome = client.outcome(id).unwrap();
     assert_eq!(judge(&outcome, &log), Came::Accepted);
 }

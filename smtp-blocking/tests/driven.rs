@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use crate::sockets::Adapter;
 use bytes::Bytes;
 use smtp_blocking::Client;
-use smtp_blocking::proto::{BodyStatus, Command, Error, Mail, MailId, Outcome, Reply};
+use smtp_blocking::proto::{Command, ContentStatus, Error, Mail, MailId, Outcome, Reply};
 use smtp_blocking::tls::{Endpoint, Session};
 
 socket_tests!(Client);
@@ -28,17 +28,17 @@ impl Adapter for Client {
         self.submit(mail)
     }
 
-    fn body(&mut self, id: MailId) -> Result<BodyStatus, Error> {
-        self.body(id)
+    fn body(&mut self, id: MailId) -> Result<ContentStatus, Error> {
+        self.content_wanted(id)
     }
 
-    fn write_body(&mut self, id: MailId, piece: Bytes) {
+    fn write_content(&mut self, id: MailId, piece: Bytes) {
         // It may be too late.
-        let _ = self.write_body(id, piece);
+        let _ = self.write_content(id, piece);
     }
 
-    fn finish_body(&mut self, id: MailId) {
-        let _ = self.finish_body(id);
+    fn finish_content(&mut self, id: MailId) {
+        let _ = self.finish_content(id);
     }
 
     fn outcome(&mut self, id: MailId) -> Outcome {

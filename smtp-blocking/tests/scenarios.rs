@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::played::{Begun, Heard, Manner, Sent, Stage, every_scenario, wants_tls};
 use crate::scenario::{Action, Piece, Scenario, source_error};
-use smtp_blocking::proto::BodyStatus;
+use smtp_blocking::proto::ContentStatus;
 use smtp_blocking::{Client, Stream};
 use smtp_test::{Faulty, MemoryServer, Plan, Split};
 

@@ -206,7 +206,7 @@ impl Core {
         // Not searched for from the front: thousands may be in line.
         let last = self.jobs.back();
         if matches!(last, Some(Job::Mail(each)) if each.id == id && each.is_streamed()) {
-            self.withdraw(id, Error::misuse(Stage::Body, Misuse::BodyUnfinished));
+            self.withdraw(id, Error::misuse(Stage::Content, Misuse::ContentUnfinished));
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::capabilities::Capabilities;
 use crate::command::Command;
 use crate::config::{Config, Security, Timeouts};
 use crate::error::{Error, ErrorKind, Misuse, Peer, ProtocolError, Stage, TransportError};
-use crate::event::{BodyStatus, CommandId, Event, MailId};
+use crate::event::{CommandId, ContentStatus, Event, MailId};
 use crate::handshake::{AwaitTls, Context, Known, State};
 use crate::inbox::Inbox;
 use crate::link::Link;
@@ -274,12 +274,12 @@ impl Connection {
 
     /// Hands over the next piece of a mail's text, of any size.
     ///
-    /// Memory is what pieces are waiting: hand over one whenever [`poll_body`](Self::poll_body) says that it is wanted.
+    /// Memory is what pieces are waiting: hand over one whenever [`poll_content`](Self::poll_content) says that it is wanted.
     /// A piece for a mail whose outcome is already known is dropped.
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn write_body(&mut self, id: MailId, piece: Bytes) -> Result<(), Misuse> {
+    pub fn write_content(&mut self, id: MailId, piece: Bytes) -> Result<(), Misuse> {
         self.core.filled = None;
         match self.core.transaction(id) {
             Some(transaction) => {
@@ -295,7 +295,7 @@ impl Connection {
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn finish_body(&mut self, id: MailId) -> Result<(), Misuse> {
+    pub fn finish_content(&mut self, id: MailId) -> Result<(), Misuse> {
         self.core.filled = None;
         match self.core.transaction(id) {
             Some(transaction) => {
@@ -317,7 +317,7 @@ impl Connection {
 
     /// Gives up a mail because the source of its text failed; like [`abandon`](Self::abandon), with the source's error as
     /// the reason.
-    pub fn fail_body(&mut self, id: MailId, error: TransportError) {
+    pub fn fail_content(&mut self, id: MailId, error: TransportError) {
         self.give_up(id, ErrorKind::Source(error));
     }
 
@@ -424,7 +424,7 @@ impl Connection {
             return None;
         };
         if self.core.link.outbox.is_empty() && transaction.ask() {
-            return Some(Ok(Event::BodyWanted(transaction.id)));
+            return Some(Ok(Event::ContentWanted(transaction.id)));
         }
         None
     }
@@ -449,20 +449,20 @@ impl Connection {
     ///
     /// # Errors
     /// If there is no such mail, or the connection's failure.
-    pub fn poll_body(&mut self, id: MailId) -> Option<Result<BodyStatus, Error>> {
+    pub fn poll_content(&mut self, id: MailId) -> Option<Result<ContentStatus, Error>> {
         self.fill(Reach::Begun);
         let Some(transaction) = self.core.transaction(id) else {
             return Some(match self.core.known_outcome(id) {
-                Ok(()) => Ok(BodyStatus::Done),
+                Ok(()) => Ok(ContentStatus::Done),
                 Err(_) => Err(self.core.unknown()),
             });
         };
         if !transaction.is_open() {
-            return Some(Err(Error::misuse(Stage::Body, Misuse::NotStreaming)));
+            return Some(Err(Error::misuse(Stage::Content, Misuse::NotStreaming)));
         }
         // Not before all of the last piece is out: what waits for more could wait for long.
         if transaction.is_starved() && self.core.link.outbox.is_empty() {
-            return Some(Ok(BodyStatus::Wanted));
+            return Some(Ok(ContentStatus::Wanted));
         }
         self.core.stuck().map(Err)
     }

@@ -80,7 +80,7 @@ pub enum ErrorKind {
     /// The peer closed the connection.
     Closed,
     /// The text of a streamed body is not fit to be sent.
-    Body(Fault),
+    Content(Fault),
     /// The source of a streamed body failed.
     Source(TransportError),
     /// The text could not be made into one that the server takes: see
@@ -164,7 +164,7 @@ pub enum Misuse {
     /// The body of this mail is not written in pieces, or is finished.
     NotStreaming,
     /// The mail's body is not finished, so its outcome cannot come.
-    BodyUnfinished,
+    ContentUnfinished,
     /// Nothing is under way, so nothing can come of waiting.
     NothingUnderWay,
     /// TLS must be begun before anything else can happen, and nobody does.
@@ -500,7 +500,7 @@ impl fmt::Display for ErrorKind {
             Self::Timeout(wait) => write!(f, "timed out waiting for {wait}"),
             Self::Transport(error) => error.fmt(f),
             Self::Closed => f.write_str("the server closed the connection"),
-            Self::Body(fault) => fault.fmt(f),
+            Self::Content(fault) => fault.fmt(f),
             Self::Source(error) => write!(f, "the source of the text failed: {error}"),
             Self::Recode(error) => {
                 write!(
@@ -572,7 +572,7 @@ impl fmt::Display for Misuse {
         f.write_str(match self {
             Self::UnknownId => "no such mail or command, or its result has been taken",
             Self::NotStreaming => "this mail's body is not written in pieces, or is finished",
-            Self::BodyUnfinished => "the mail's body is not finished, so nothing can come of it",
+            Self::ContentUnfinished => "the mail's body is not finished, so nothing can come of it",
             Self::NothingUnderWay => "nothing is under way, so nothing can come of waiting",
             Self::UpgradePending => "TLS has to begin before anything else",
             Self::NoUpgrade => "there is no upgrade to TLS to be made",

@@ -19,7 +19,7 @@ pub enum Event {
     /// The server is ready for mail: greeted, and where it was asked for, in TLS and logged in.
     Ready,
     /// A mail that is written in pieces wants the next one.
-    BodyWanted(MailId),
+    ContentWanted(MailId),
     /// This became of a mail.
     Outcome(MailId, Outcome),
     /// This was the reply to a command, or why it was not sent.
@@ -31,7 +31,7 @@ pub enum Event {
 /// What a mail that is written in pieces wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum BodyStatus {
+pub enum ContentStatus {
     /// The next piece, or to hear that there is none.
     Wanted,
     /// Nothing more: its outcome is known.

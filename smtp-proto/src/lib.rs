@@ -116,7 +116,7 @@ pub use error::{
     AuthenticationError, Error, ErrorKind, Misuse, Need, Peer, ProtocolError, Stage,
     TransportError, Wait,
 };
-pub use event::{BodyStatus, CommandId, Event, MailId};
+pub use event::{CommandId, ContentStatus, Event, MailId};
 pub use inbox::{ReplyError, ReplyLimits};
 pub use mail::{
     InvalidRecipient, Mail, MailBuilder, MailError, MailFault, Recipient, StreamedContent,

@@ -188,7 +188,7 @@ impl Core {
         self.link.reply_begins();
         if self.link.is_quiet() {
             let error = if self.is_in_text() {
-                Error::protocol(Stage::Body, ProtocolError::EarlyReply)
+                Error::protocol(Stage::Content, ProtocolError::EarlyReply)
             } else {
                 Error::protocol(self.stage(), ProtocolError::UnexpectedReply)
             };
@@ -287,7 +287,7 @@ impl Core {
                     Want::Text => {
                         transaction
                             .write_text(&mut self.link)
-                            .map_err(|reason| Error::new(Stage::Body, reason))?;
+                            .map_err(|reason| Error::new(Stage::Content, reason))?;
                         transaction.want(&self.link) == Want::Nothing
                     }
                     Want::Command(Expect::Mail) => {
@@ -499,7 +499,7 @@ impl Core {
                         && self.link.outbox.is_empty()
                         && self.link.pipeline.is_empty() =>
                 {
-                    Some(Error::misuse(Stage::Body, Misuse::BodyUnfinished))
+                    Some(Error::misuse(Stage::Content, Misuse::ContentUnfinished))
                 }
                 None if self.jobs.is_empty() && !self.quit_wanted => {
                     Some(Error::misuse(Stage::Idle, Misuse::NothingUnderWay))
@@ -595,13 +595,17 @@ impl Core {
     pub(crate) fn stage(&self) -> Stage {
         if let Some(due) = self.link.due() {
             let in_text = due.to == Expect::EndOfData && !self.link.was_offered(due.end);
-            return if in_text { Stage::Body } else { due.to.stage() };
+            return if in_text {
+                Stage::Content
+            } else {
+                due.to.stage()
+            };
         }
         match (&self.state, self.jobs.get(self.sending)) {
             (Ok(State::Ready), Some(Job::Mail(transaction)))
                 if transaction.want(&self.link) == Want::Text =>
             {
-                Stage::Body
+                Stage::Content
             }
             (Ok(state), _) => state.stage(),
             (Err(error), _) => error.stage(),

@@ -406,7 +406,7 @@ impl MailBuilder {
         self
     }
 
-    /// Says that the text comes in pieces, by [`Connection::write_body`](crate::Connection::write_body).
+    /// Says that the text comes in pieces, by [`Connection::write_content`](crate::Connection::write_content).
     pub fn streamed(mut self, declared: StreamedContent) -> Self {
         self.source = Source::Streamed(declared);
         self

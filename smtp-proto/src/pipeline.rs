@@ -278,7 +278,7 @@ impl Expect {
             Self::Rcpt(_) => Stage::Rcpt,
             Self::Data => Stage::Data,
             Self::EndOfData | Self::LastChunk => Stage::EndOfData,
-            Self::Chunk => Stage::Body,
+            Self::Chunk => Stage::Content,
             Self::Command => Stage::Command,
             Self::Quit => Stage::Quit,
         }

@@ -338,7 +338,7 @@ impl Transaction {
         let before = self.text.written();
         match self.next {
             Next::LoneDot => self.end_with(DOT, link),
-            Next::Chunk => self.write_chunks(link).map_err(ErrorKind::Body)?,
+            Next::Chunk => self.write_chunks(link).map_err(ErrorKind::Content)?,
             _ => self.write_lines(link)?,
         }
         if self.text.written() > before {
@@ -351,11 +351,11 @@ impl Transaction {
 
     /// Puts lines of a text in line that ends by a dot.
     fn write_lines(&mut self, link: &mut Link) -> Result<(), ErrorKind> {
-        self.encode(u64::MAX, link).map_err(ErrorKind::Body)?;
+        self.encode(u64::MAX, link).map_err(ErrorKind::Content)?;
         if !self.text.is_spent() {
             return self.check_size(self.text.size());
         }
-        let terminator = self.text.end().map_err(ErrorKind::Body)?;
+        let terminator = self.text.end().map_err(ErrorKind::Content)?;
         // The line end that the last line lacks counts.
         let lacking = octets(terminator).saturating_sub(octets(DOT));
         self.check_size(self.text.size().saturating_add(lacking))?;
@@ -413,7 +413,7 @@ impl Transaction {
                 // A server may refuse a chunk at once, and take what is in it for commands.
                 let size = self.text.size().saturating_add(staged.0);
                 if let Err(reason) = self.check_size(size) {
-                    self.stopped = Some(Error::new(Stage::Body, reason));
+                    self.stopped = Some(Error::new(Stage::Content, reason));
                     self.next = Next::Nothing;
                     return Ok(false);
                 }

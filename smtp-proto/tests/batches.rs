@@ -243,7 +243,7 @@ fn a_message_that_comes_in_pieces_is_not_for_a_batch_and_the_next_is_taken() {
     for outcome in [&outcomes[1], &outcomes[3]] {
         let kind = error(outcome);
         assert!(
-            matches!(kind, ErrorKind::Misuse(Misuse::BodyUnfinished)),
+            matches!(kind, ErrorKind::Misuse(Misuse::ContentUnfinished)),
             "{kind:?}"
         );
     }

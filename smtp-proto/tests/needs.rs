@@ -395,9 +395,9 @@ fn v18_a_header_of_a_streamed_text_keeps_to_what_was_declared() {
                 .streamed(declared);
             let id = pair.connection.submit(mail.build().unwrap());
             for piece in pieces(text, size) {
-                pair.connection.write_body(id, piece).unwrap();
+                pair.connection.write_content(id, piece).unwrap();
             }
-            pair.connection.finish_body(id).unwrap();
+            pair.connection.finish_content(id).unwrap();
             let outcome = pair
                 .drive(|connection| connection.poll_outcome(id))
                 .unwrap();
@@ -406,7 +406,7 @@ fn v18_a_header_of_a_streamed_text_keeps_to_what_was_declared() {
             let found = match outcome.recipients()[0].status() {
                 RecipientStatus::Accepted(_) => None,
                 RecipientStatus::NotSent(error) => match error.kind() {
-                    ErrorKind::Body(fault) => {
+                    ErrorKind::Content(fault) => {
                         assert_eq!(fault.reason(), FaultReason::HeaderEightBit);
                         Some(fault.offset())
                     }
@@ -455,7 +455,7 @@ fn a_recoder_gets_the_text_as_it_would_travel_and_what_it_makes_is_looked_at() {
     assert!(matches!(error.kind(), ErrorKind::Recode(_)), "{error}");
     assert_eq!(error.place(), None);
     let error = refused(unfit);
-    assert!(matches!(error.kind(), ErrorKind::Body(_)), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Content(_)), "{error}");
     assert_eq!(error.place().and_then(Place::offset), Some(16));
 }
 

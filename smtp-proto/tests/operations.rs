@@ -126,21 +126,23 @@ impl World {
             Step::Submit { recipients, text } => self.submit(*recipients, text.as_deref()),
             Step::WriteBody(which, piece) => {
                 if let Some(id) = self.mail(*which) {
-                    let told = self.connection.write_body(id, Bytes::from(piece.clone()));
+                    let told = self
+                        .connection
+                        .write_content(id, Bytes::from(piece.clone()));
                     self.written += piece.len();
                     self.tell("write", told);
                 }
             }
             Step::FinishBody(which) => {
                 if let Some(id) = self.mail(*which) {
-                    let told = self.connection.finish_body(id);
+                    let told = self.connection.finish_content(id);
                     self.tell("finish", told);
                 }
             }
             Step::FailBody(which) => {
                 if let Some(id) = self.mail(*which) {
                     let error = io::Error::from(io::ErrorKind::NotFound);
-                    self.connection.fail_body(id, error.into());
+                    self.connection.fail_content(id, error.into());
                 }
             }
             Step::Abandon(which) => {
@@ -173,7 +175,7 @@ impl World {
             }
             Step::PollBody(which) => {
                 if let Some(id) = self.mail(*which) {
-                    let told = self.connection.poll_body(id);
+                    let told = self.connection.poll_content(id);
                     self.tell("body", told);
                 }
             }
@@ -261,7 +263,7 @@ impl World {
             Some(Err(error)) => {
                 let waits = matches!(
                     error.kind(),
-                    ErrorKind::Misuse(Misuse::BodyUnfinished | Misuse::UpgradePending)
+                    ErrorKind::Misuse(Misuse::ContentUnfinished | Misuse::UpgradePending)
                 );
                 assert!(
                     waits || self.outcomes.contains_key(&id),
@@ -373,7 +375,7 @@ impl World {
     /// Lets everything come to its end, in one of several ways, and checks what must hold at the end.
     fn finish(&mut self, end: End) {
         for id in self.mails.clone() {
-            let _ = self.connection.finish_body(id);
+            let _ = self.connection.finish_content(id);
         }
         self.connection.quit();
         let mut turns = 0;

@@ -34,7 +34,7 @@ fn v39_behind_a_refused_chunk_the_next_mail_begins_with_rset_and_gets_its_own_re
     let first = connection.submit(streamed.build().unwrap());
     let second = connection.submit(raw_mail("c@x.test", ["d@x.test"], "Subject: c\r\n").unwrap());
     connection
-        .write_body(first, "Subject: a\r\n".into())
+        .write_content(first, "Subject: a\r\n".into())
         .unwrap();
     for line in ["220 mx\r\n", "250-mx\r\n250 CHUNKING\r\n", "250 ok\r\n"] {
         say(&mut connection, line);
@@ -50,7 +50,7 @@ fn v39_behind_a_refused_chunk_the_next_mail_begins_with_rset_and_gets_its_own_re
     );
     assert_eq!(say(&mut connection, "550 no\r\n"), "");
 
-    for (mail, at, code) in [(first, Stage::Body, 552), (second, Stage::Mail, 550)] {
+    for (mail, at, code) in [(first, Stage::Content, 552), (second, Stage::Mail, 550)] {
         let outcome = connection.poll_outcome(mail).unwrap().unwrap();
         let fate = outcome.recipients()[0].status();
         let RecipientStatus::Rejected { stage, reply } = fate else {
@@ -71,7 +71,7 @@ fn v40_a_mail_that_is_taken_although_a_chunk_was_refused_is_in_doubt() {
         .streamed(StreamedContent::new());
     let mail = connection.submit(streamed.build().unwrap());
     connection
-        .write_body(mail, "Subject: a\r\n".into())
+        .write_content(mail, "Subject: a\r\n".into())
         .unwrap();
     for line in [
         "220 mx\r\n",
@@ -85,8 +85,8 @@ fn v40_a_mail_that_is_taken_although_a_chunk_was_refused_is_in_doubt() {
         say(&mut connection, "550 no\r\n"),
         "BDAT 12\r\nSubject: a\r\n"
     );
-    connection.write_body(mail, "\r\n".into()).unwrap();
-    connection.finish_body(mail).unwrap();
+    connection.write_content(mail, "\r\n".into()).unwrap();
+    connection.finish_content(mail).unwrap();
     assert_eq!(say(&mut connection, ""), "BDAT 2 LAST\r\n\r\n");
     say(&mut connection, "500 no\r\n");
     say(&mut connection, "250 taken\r\n");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::common::invariants::check_leaving;
 use crate::common::pair::Pair;
 use crate::common::scenario::{self, Action, Piece, Scenario, Trace, source_error};
-use smtp_proto::{BodyStatus, CommandId, Connection, MailError, MailId};
+use smtp_proto::{CommandId, Connection, ContentStatus, MailError, MailId};
 use smtp_test::{Peer, Split};
 
 #[test]
@@ -126,13 +126,16 @@ fn submit<'a>(connection: &mut Connection, action: &'a Action) -> Id<'a> {
 /// Hands over each piece when it is wanted, until the outcome is known.
 fn write<P: Peer>(pair: &mut Pair<P>, id: MailId, pieces: &[Piece]) {
     for piece in pieces {
-        let Ok(BodyStatus::Wanted) = pair.drive(|c| c.poll_body(id)) else {
+        let Ok(ContentStatus::Wanted) = pair.drive(|c| c.poll_content(id)) else {
             return;
         };
         match piece {
-            Piece::Text(text) => pair.connection.write_body(id, text.clone().into()).unwrap(),
-            Piece::Finish => pair.connection.finish_body(id).unwrap(),
-            Piece::Fail => pair.connection.fail_body(id, source_error()),
+            Piece::Text(text) => pair
+                .connection
+                .write_content(id, text.clone().into())
+                .unwrap(),
+            Piece::Finish => pair.connection.finish_content(id).unwrap(),
+            Piece::Fail => pair.connection.fail_content(id, source_error()),
             Piece::Abandon => pair.connection.abandon(id),
         }
     }

@@ -9,7 +9,7 @@ use crate::common::raw_mail;
 use bytes::Bytes;
 use proptest::prelude::*;
 use smtp_proto::{
-    BodyStatus, Config, Connection, Error, ErrorKind, Event, Mail, MailId, Misuse, Outcome,
+    Config, Connection, ContentStatus, Error, ErrorKind, Event, Mail, MailId, Misuse, Outcome,
     Pipelining, RecipientStatus, Security, Stage, StreamedContent,
 };
 use smtp_test::{Action, Machine, Peer};
@@ -35,8 +35,8 @@ fn streamed(sender: &str) -> Mail {
 
 /// Waits until a piece is wanted.
 fn wanted(pair: &mut Pair<Machine>, id: MailId) {
-    let status = pair.drive(|c| c.poll_body(id)).unwrap();
-    assert_eq!(status, BodyStatus::Wanted);
+    let status = pair.drive(|c| c.poll_content(id)).unwrap();
+    assert_eq!(status, ContentStatus::Wanted);
 }
 
 /// Writes the pieces, each when it is wanted, and returns the outcome.
@@ -46,14 +46,14 @@ fn send<'a>(
 ) -> Result<Outcome, Error> {
     let id = pair.connection.submit(streamed("from@x.test"));
     for piece in pieces {
-        match pair.drive(|c| c.poll_body(id))? {
-            BodyStatus::Wanted => {}
+        match pair.drive(|c| c.poll_content(id))? {
+            ContentStatus::Wanted => {}
             _ => break,
         }
         let piece = Bytes::copy_from_slice(piece);
-        pair.connection.write_body(id, piece).unwrap();
+        pair.connection.write_content(id, piece).unwrap();
     }
-    pair.connection.finish_body(id).unwrap();
+    pair.connection.finish_content(id).unwrap();
     pair.drive(|c| c.poll_outcome(id))
 }
 
@@ -101,7 +101,7 @@ fn a_piece_is_not_wanted_before_the_server_said_to_go_on() {
     let mut pair = pair();
     pair.drive(Connection::poll_ready).unwrap();
     let id = pair.connection.submit(streamed("from@x.test"));
-    while pair.connection.poll_body(id).is_none() {
+    while pair.connection.poll_content(id).is_none() {
         let said: Vec<u8> = pair.heard.iter().map(|(_, byte)| *byte).collect();
         assert!(!said.windows(4).any(|part| part == b"354 "));
         assert!(pair.write_some(1) || pair.read());
@@ -113,12 +113,12 @@ fn what_is_written_before_it_is_wanted_waits() {
     let mut pair = pair();
     let id = pair.connection.submit(streamed("from@x.test"));
     pair.connection
-        .write_body(id, Bytes::from_static(b"early\r\n"))
+        .write_content(id, Bytes::from_static(b"early\r\n"))
         .unwrap();
     pair.connection
-        .write_body(id, Bytes::from_static(b"bird\r\n"))
+        .write_content(id, Bytes::from_static(b"bird\r\n"))
         .unwrap();
-    pair.connection.finish_body(id).unwrap();
+    pair.connection.finish_content(id).unwrap();
     assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
     assert_eq!(pair.peer.log().mails()[0].body(), b"early\r\nbird\r\n");
 }
@@ -130,15 +130,15 @@ fn an_event_asks_for_each_piece_once_and_again_after_an_empty_one() {
     let mut pieces = [&b"one\r\n"[..], b"", b"two\r\n", b""].into_iter();
     loop {
         match pair.drive(Connection::poll_event).unwrap() {
-            Event::BodyWanted(asked) => {
+            Event::ContentWanted(asked) => {
                 assert_eq!(asked, id);
                 assert!(pair.connection.poll_event().is_none(), "asked twice");
                 match pieces.next() {
                     Some(piece) => pair
                         .connection
-                        .write_body(id, Bytes::from_static(piece))
+                        .write_content(id, Bytes::from_static(piece))
                         .unwrap(),
-                    None => pair.connection.finish_body(id).unwrap(),
+                    None => pair.connection.finish_content(id).unwrap(),
                 }
             }
             Event::Outcome(_, outcome) => {
@@ -169,7 +169,7 @@ fn ten_megabytes_go_through_a_bounded_outbox_without_a_copy() {
     let mut offers = 0;
     while written < 10 << 20 {
         wanted(&mut pair, id);
-        pair.connection.write_body(id, piece.clone()).unwrap();
+        pair.connection.write_content(id, piece.clone()).unwrap();
         written += piece.len();
         let now = pair.now;
         let offer = transmit(&mut pair.connection, now).unwrap();
@@ -183,7 +183,7 @@ fn ten_megabytes_go_through_a_bounded_outbox_without_a_copy() {
         pair.offered.clear();
     }
     assert!(offers > 100);
-    pair.connection.finish_body(id).unwrap();
+    pair.connection.finish_content(id).unwrap();
     assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
     assert_eq!(
         pair.peer.log().mails()[0].body_len(),
@@ -221,11 +221,11 @@ fn no_more_is_wanted_while_the_transport_takes_nothing() {
     let id = pair.connection.submit(streamed("from@x.test"));
     wanted(&mut pair, id);
     let piece = Bytes::from(b"0123456789\r\n".repeat(10_000));
-    pair.connection.write_body(id, piece).unwrap();
+    pair.connection.write_content(id, piece).unwrap();
     for _ in 0..100 {
         let now = pair.now;
         assert!(transmit(&mut pair.connection, now).unwrap().len() <= 65_536);
-        assert!(pair.connection.poll_body(id).is_none());
+        assert!(pair.connection.poll_content(id).is_none());
         assert!(
             pair.connection
                 .poll_event()
@@ -255,20 +255,20 @@ fn a_fault_in_the_text_stops_it_without_its_end_and_names_the_offset() {
         wanted(&mut pair, id);
         for piece in &pieces {
             pair.connection
-                .write_body(id, Bytes::copy_from_slice(piece))
+                .write_content(id, Bytes::copy_from_slice(piece))
                 .unwrap();
             pair.exchange();
         }
-        let _ = pair.connection.finish_body(id);
+        let _ = pair.connection.finish_content(id);
         let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
         let RecipientStatus::NotSent(error) = fate(&outcome) else {
             panic!("{pieces:?}: {outcome:?}");
         };
-        let ErrorKind::Body(fault) = error.kind() else {
+        let ErrorKind::Content(fault) = error.kind() else {
             panic!("{pieces:?}: {error}");
         };
         assert_eq!(fault.offset(), offset, "{pieces:?}: {fault}");
-        assert_eq!(error.stage(), Stage::Body);
+        assert_eq!(error.stage(), Stage::Content);
         assert!(error.to_string().contains(&offset.to_string()), "{error}");
         assert!(!error.is_transient());
         assert!(pair.connection.poll_transmit(pair.now).is_none());
@@ -287,11 +287,11 @@ fn a_source_that_fails_leaves_nothing_on_the_server() {
         let id = pair.connection.submit(streamed("from@x.test"));
         wanted(&mut pair, id);
         pair.connection
-            .write_body(id, Bytes::from(b"\r\n".repeat(written)))
+            .write_content(id, Bytes::from(b"\r\n".repeat(written)))
             .unwrap();
         pair.write_some(10_000);
         let error = io::Error::new(io::ErrorKind::NotFound, "the file is gone");
-        pair.connection.fail_body(id, error.into());
+        pair.connection.fail_content(id, error.into());
         let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
         let RecipientStatus::NotSent(error) = fate(&outcome) else {
             panic!("{outcome:?}");
@@ -380,7 +380,7 @@ fn to_give_up_a_mail_whose_outcome_is_known_changes_nothing() {
     pair.connection.abandon(id);
     assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
     pair.connection.abandon(id);
-    pair.connection.finish_body(other).unwrap();
+    pair.connection.finish_content(other).unwrap();
     assert!(pair.drive(|c| c.poll_outcome(other)).unwrap().is_accepted());
 }
 
@@ -395,11 +395,14 @@ fn a_mail_that_is_refused_before_its_text_is_wanted_takes_no_text() {
                 .pipelining(level);
             let mut pair = Pair::new(Arc::new(config.build().unwrap()), Machine::new(&server));
             let id = pair.connection.submit(streamed("from@x.test"));
-            assert_eq!(pair.drive(|c| c.poll_body(id)).unwrap(), BodyStatus::Done);
+            assert_eq!(
+                pair.drive(|c| c.poll_content(id)).unwrap(),
+                ContentStatus::Done
+            );
             pair.connection
-                .write_body(id, Bytes::from_static(b"too late"))
+                .write_content(id, Bytes::from_static(b"too late"))
                 .unwrap();
-            pair.connection.finish_body(id).unwrap();
+            pair.connection.finish_content(id).unwrap();
             let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
             assert!(
                 matches!(fate(&outcome), RecipientStatus::Rejected { .. }),
@@ -426,12 +429,16 @@ fn several_texts_in_line_are_asked_for_one_after_the_other() {
     for (number, id) in ids.iter().enumerate() {
         wanted(&mut pair, *id);
         for behind in &ids[number + 1..] {
-            let told = pair.connection.poll_body(*behind);
-            assert!(told.is_none_or(|told| is_misuse(&told.unwrap_err(), Misuse::BodyUnfinished)));
+            let told = pair.connection.poll_content(*behind);
+            assert!(
+                told.is_none_or(|told| is_misuse(&told.unwrap_err(), Misuse::ContentUnfinished))
+            );
         }
         let text = format!("text {number}\r\n");
-        pair.connection.write_body(*id, Bytes::from(text)).unwrap();
-        pair.connection.finish_body(*id).unwrap();
+        pair.connection
+            .write_content(*id, Bytes::from(text))
+            .unwrap();
+        pair.connection.finish_content(*id).unwrap();
     }
     for id in &ids {
         assert!(pair.drive(|c| c.poll_outcome(*id)).unwrap().is_accepted());
@@ -451,28 +458,32 @@ fn to_wait_for_what_cannot_come_is_misuse_and_no_hang() {
         .submit(raw_mail("from@x.test", ["to@x.test"], "hello\r\n").unwrap());
     for _ in 0..2 {
         let error = pair.drive(|c| c.poll_outcome(id)).unwrap_err();
-        assert!(is_misuse(&error, Misuse::BodyUnfinished), "{error}");
+        assert!(is_misuse(&error, Misuse::ContentUnfinished), "{error}");
     }
     let error = pair.drive(|c| c.poll_outcome(behind)).unwrap_err();
-    assert!(is_misuse(&error, Misuse::BodyUnfinished), "{error}");
-    let error = pair.drive(|c| c.poll_body(behind)).unwrap_err();
+    assert!(is_misuse(&error, Misuse::ContentUnfinished), "{error}");
+    let error = pair.drive(|c| c.poll_content(behind)).unwrap_err();
     assert!(is_misuse(&error, Misuse::NotStreaming), "{error}");
     assert_eq!(
-        pair.connection.write_body(behind, Bytes::from_static(b"x")),
+        pair.connection
+            .write_content(behind, Bytes::from_static(b"x")),
         Err(Misuse::NotStreaming)
     );
     assert_eq!(
-        pair.connection.finish_body(behind),
+        pair.connection.finish_content(behind),
         Err(Misuse::NotStreaming)
     );
     // None of it did any harm.
     pair.connection
-        .write_body(id, Bytes::from_static(b"text\r\n"))
+        .write_content(id, Bytes::from_static(b"text\r\n"))
         .unwrap();
-    pair.connection.finish_body(id).unwrap();
-    assert_eq!(pair.connection.finish_body(id), Err(Misuse::NotStreaming));
+    pair.connection.finish_content(id).unwrap();
     assert_eq!(
-        pair.connection.write_body(id, Bytes::new()),
+        pair.connection.finish_content(id),
+        Err(Misuse::NotStreaming)
+    );
+    assert_eq!(
+        pair.connection.write_content(id, Bytes::new()),
         Err(Misuse::NotStreaming)
     );
     assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
@@ -485,10 +496,13 @@ fn to_wait_for_what_cannot_come_is_misuse_and_no_hang() {
         let error = pair.drive(|c| c.poll_outcome(taken)).unwrap_err();
         assert!(is_misuse(&error, Misuse::UnknownId), "{error}");
         assert_eq!(
-            pair.connection.write_body(taken, Bytes::new()),
+            pair.connection.write_content(taken, Bytes::new()),
             Err(Misuse::UnknownId)
         );
-        assert_eq!(pair.connection.finish_body(taken), Err(Misuse::UnknownId));
+        assert_eq!(
+            pair.connection.finish_content(taken),
+            Err(Misuse::UnknownId)
+        );
     }
     let error = pair.drive(Connection::poll_ended).unwrap_err();
     assert!(is_misuse(&error, Misuse::NothingUnderWay), "{error}");
@@ -505,7 +519,7 @@ fn an_id_of_another_connection_is_unknown() {
     pair.drive(Connection::poll_ready).unwrap();
     for told in [
         pair.connection
-            .poll_body(stranger)
+            .poll_content(stranger)
             .map(|told| told.map(|_| ())),
         pair.connection
             .poll_outcome(stranger)
@@ -515,7 +529,7 @@ fn an_id_of_another_connection_is_unknown() {
     }
     pair.connection.abandon(stranger);
     pair.connection
-        .fail_body(stranger, io::Error::from(io::ErrorKind::NotFound).into());
+        .fail_content(stranger, io::Error::from(io::ErrorKind::NotFound).into());
     assert!(pair.connection.is_idle());
 }
 
@@ -525,8 +539,8 @@ fn to_quit_with_an_unfinished_text_waits_for_it() {
     let id = pair.connection.submit(streamed("from@x.test"));
     pair.connection.quit();
     let error = pair.drive(Connection::poll_ended).unwrap_err();
-    assert!(is_misuse(&error, Misuse::BodyUnfinished), "{error}");
-    pair.connection.finish_body(id).unwrap();
+    assert!(is_misuse(&error, Misuse::ContentUnfinished), "{error}");
+    pair.connection.finish_content(id).unwrap();
     pair.drive(Connection::poll_ended).unwrap();
     assert!(
         pair.connection

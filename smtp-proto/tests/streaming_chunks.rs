@@ -9,7 +9,7 @@ use common::pair::Pair;
 use common::session::Mode;
 use proptest::prelude::*;
 use smtp_proto::body::{FaultReason, LineEnds};
-use smtp_proto::{BodyStatus, ErrorKind, Mail, MailId, Pipelining, StreamedContent};
+use smtp_proto::{ContentStatus, ErrorKind, Mail, MailId, Pipelining, StreamedContent};
 use smtp_test::Machine;
 
 fn pair(mode: Mode) -> Pair<Machine> {
@@ -30,8 +30,8 @@ fn streamed(line_ends: LineEnds) -> Mail {
 
 /// Waits until a piece is wanted.
 fn wanted(pair: &mut Pair<Machine>, id: MailId) {
-    let status = pair.drive(|c| c.poll_body(id)).unwrap();
-    assert_eq!(status, BodyStatus::Wanted);
+    let status = pair.drive(|c| c.poll_content(id)).unwrap();
+    assert_eq!(status, ContentStatus::Wanted);
 }
 
 /// The sizes of all chunks that were announced.
@@ -66,7 +66,7 @@ fn ten_megabytes_go_through_a_bounded_outbox_without_a_copy() {
     while written < 10 << 20 {
         wanted(&mut pair, id);
         let heap = allocation_counter::measure(|| {
-            pair.connection.write_body(id, piece.clone()).unwrap();
+            pair.connection.write_content(id, piece.clone()).unwrap();
             let offer = transmit(&mut pair.connection, pair.now).unwrap();
             assert!(offer.len() <= 65_536 + "BDAT 73728\r\n".len());
             for slice in offer.iter() {
@@ -79,7 +79,7 @@ fn ten_megabytes_go_through_a_bounded_outbox_without_a_copy() {
         pair.sent.clear();
         pair.offered.clear();
     }
-    pair.connection.finish_body(id).unwrap();
+    pair.connection.finish_content(id).unwrap();
     assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
     let mails = pair.peer.log().mails();
     assert_eq!(mails[0].body_len(), u64::try_from(written).unwrap());
@@ -103,9 +103,9 @@ fn a_piece_is_as_few_chunks_as_the_size_of_chunks_allows() {
             .take(199_998)
             .chain(*b"\r\n")
             .collect();
-        pair.connection.write_body(id, text.into()).unwrap();
+        pair.connection.write_content(id, text.into()).unwrap();
         wanted(&mut pair, id);
-        pair.connection.finish_body(id).unwrap();
+        pair.connection.finish_content(id).unwrap();
         assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
         assert_eq!(chunks(&pair), expected);
         pair.peer.log().assert_clean();
@@ -118,7 +118,7 @@ fn small_pieces_that_are_there_go_in_one_chunk_and_none_is_waited_for() {
     let id = pair.connection.submit(streamed(LineEnds::Reject));
     let write = |pair: &mut Pair<Machine>, piece: &'static [u8]| {
         let piece = Bytes::from_static(piece);
-        pair.connection.write_body(id, piece).unwrap();
+        pair.connection.write_content(id, piece).unwrap();
     };
     wanted(&mut pair, id);
     write(&mut pair, b"one\r\n");
@@ -133,7 +133,7 @@ fn small_pieces_that_are_there_go_in_one_chunk_and_none_is_waited_for() {
     wanted(&mut pair, id);
     write(&mut pair, LINE);
     write(&mut pair, b"end\r\n");
-    pair.connection.finish_body(id).unwrap();
+    pair.connection.finish_content(id).unwrap();
     assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
     assert_eq!(chunks(&pair), [5, 100_000, LINE.len() + 5]);
     pair.peer.log().assert_clean();
@@ -147,8 +147,8 @@ fn a_piece_that_is_large_is_joined_with_none() {
     let large = Bytes::from(LINE.repeat(8));
     for piece in [b"a\r\n", b"b\r\n", b"c\r\n"] {
         let piece = Bytes::from_static(piece);
-        pair.connection.write_body(id, piece).unwrap();
-        pair.connection.write_body(id, large.clone()).unwrap();
+        pair.connection.write_content(id, piece).unwrap();
+        pair.connection.write_content(id, large.clone()).unwrap();
     }
     let offer = transmit(&mut pair.connection, pair.now).unwrap();
     let lens: Vec<_> = offer.iter().map(<[u8]>::len).collect();
@@ -161,29 +161,29 @@ fn no_more_is_wanted_while_a_chunk_waits_for_the_reply_to_the_one_before() {
     let id = pair.connection.submit(streamed(LineEnds::Reject));
     wanted(&mut pair, id);
     pair.connection
-        .write_body(id, Bytes::from_static(b"one\r\n"))
+        .write_content(id, Bytes::from_static(b"one\r\n"))
         .unwrap();
     pair.write();
     // All of it is out, and more may be got ready meanwhile.
     assert!(matches!(
-        pair.connection.poll_body(id),
-        Some(Ok(BodyStatus::Wanted))
+        pair.connection.poll_content(id),
+        Some(Ok(ContentStatus::Wanted))
     ));
     pair.connection
-        .write_body(id, Bytes::from_static(b"two\r\n"))
+        .write_content(id, Bytes::from_static(b"two\r\n"))
         .unwrap();
     assert!(
         !pair.write(),
         "a chunk went out before the reply to the one before"
     );
     for _ in 0..3 {
-        assert!(pair.connection.poll_body(id).is_none());
+        assert!(pair.connection.poll_content(id).is_none());
     }
     pair.read();
     assert!(pair.write());
     assert!(matches!(
-        pair.connection.poll_body(id),
-        Some(Ok(BodyStatus::Wanted))
+        pair.connection.poll_content(id),
+        Some(Ok(ContentStatus::Wanted))
     ));
     assert_eq!(chunks(&pair), [5, 5]);
 }
@@ -198,14 +198,14 @@ fn a_chunk_that_waits_is_not_the_last_of_what_turns_out_to_be_no_message() {
     wanted(&mut pair, id);
     for (piece, goes_out) in [("Subject: one\r\n", true), ("To: two\r\n", false)] {
         let piece = Bytes::from_static(piece.as_bytes());
-        pair.connection.write_body(id, piece).unwrap();
+        pair.connection.write_content(id, piece).unwrap();
         assert_eq!(pair.write(), goes_out);
     }
-    pair.connection.finish_body(id).unwrap();
+    pair.connection.finish_content(id).unwrap();
     let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
     let error = outcome.error().unwrap();
     let fault = match error.kind() {
-        ErrorKind::Body(fault) => (fault.offset(), fault.reason()),
+        ErrorKind::Content(fault) => (fault.offset(), fault.reason()),
         other => panic!("{other:?}"),
     };
     assert_eq!(fault, (23, FaultReason::NoFrom));
@@ -218,11 +218,11 @@ fn no_more_is_wanted_while_the_transport_takes_nothing() {
     let id = pair.connection.submit(streamed(LineEnds::Reject));
     wanted(&mut pair, id);
     pair.connection
-        .write_body(id, LINE.repeat(2000).into())
+        .write_content(id, LINE.repeat(2000).into())
         .unwrap();
     for _ in 0..100 {
         assert!(transmit(&mut pair.connection, pair.now).unwrap().len() <= 65_600);
-        assert!(pair.connection.poll_body(id).is_none());
+        assert!(pair.connection.poll_content(id).is_none());
     }
     pair.write();
     wanted(&mut pair, id);
@@ -296,9 +296,9 @@ proptest! {
                 if waits {
                     wanted(&mut pair, id);
                 }
-                pair.connection.write_body(id, piece.into()).unwrap();
+                pair.connection.write_content(id, piece.into()).unwrap();
             }
-            pair.connection.finish_body(id).unwrap();
+            pair.connection.finish_content(id).unwrap();
             prop_assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
         }
         let log = pair.peer.log();

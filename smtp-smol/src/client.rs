@@ -13,8 +13,8 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::future::yield_now;
 use futures_lite::{AsyncReadExt, FutureExt};
 use smtp_proto::{
-    BodyStatus, Capabilities, Command, CommandId, Connection, ConnectionStats, Error, Mail, MailId,
-    Misuse, Outcome, Reply, Time, TlsFacts, Window, Wire,
+    Capabilities, Command, CommandId, Connection, ConnectionStats, ContentStatus, Error, Mail,
+    MailId, Misuse, Outcome, Reply, Time, TlsFacts, Window, Wire,
 };
 
 /// An SMTP connection over any stream with the traits of futures-io.
@@ -64,20 +64,20 @@ impl<S, W: Wire> Client<S, W> {
         self.wire.smtp().submit(mail)
     }
 
-    /// Hands over the next piece of a mail's text without waiting; [`body`](Self::body) says when it is wanted.
+    /// Hands over the next piece of a mail's text without waiting; [`content_wanted`](Self::content_wanted) says when it is wanted.
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn write_body(&mut self, id: MailId, piece: Bytes) -> Result<(), Misuse> {
-        self.wire.smtp().write_body(id, piece)
+    pub fn write_content(&mut self, id: MailId, piece: Bytes) -> Result<(), Misuse> {
+        self.wire.smtp().write_content(id, piece)
     }
 
     /// Says that the text of a mail is whole.
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn finish_body(&mut self, id: MailId) -> Result<(), Misuse> {
-        self.wire.smtp().finish_body(id)
+    pub fn finish_content(&mut self, id: MailId) -> Result<(), Misuse> {
+        self.wire.smtp().finish_content(id)
     }
 
     /// What the server says that it can do.
@@ -171,17 +171,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         let client = &mut *sending.client;
         let mut text = pin!(text);
         let mut buffer = BytesMut::new();
-        while client.body(id).await? == BodyStatus::Wanted {
+        while client.content_wanted(id).await? == ContentStatus::Wanted {
             buffer.resize(PIECE, 0);
             match text.read(&mut buffer).await {
                 Ok(0) => break,
                 // Never misuse: this piece was asked for.
-                Ok(count) => _ = client.write_body(id, buffer.split_to(count).freeze()),
+                Ok(count) => _ = client.write_content(id, buffer.split_to(count).freeze()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => client.wire.smtp().fail_body(id, error.into()),
+                Err(error) => client.wire.smtp().fail_content(id, error.into()),
             }
         }
-        _ = client.finish_body(id);
+        _ = client.finish_content(id);
         client.outcome(id).await
     }
 
@@ -191,8 +191,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// If there is no such mail, it is not written in pieces or is finished, or the connection's failure.
-    pub async fn body(&mut self, id: MailId) -> Result<BodyStatus, Error> {
-        self.drive(|smtp| smtp.poll_body(id)).await
+    pub async fn content_wanted(&mut self, id: MailId) -> Result<ContentStatus, Error> {
+        self.drive(|smtp| smtp.poll_content(id)).await
     }
 
     /// Waits for what becomes of a mail. It is told once.

@@ -9,7 +9,7 @@ use async_net::unix;
 use bytes::Bytes;
 use smol::block_on;
 use smtp_smol::Client;
-use smtp_smol::proto::{BodyStatus, Command, Error, Mail, MailId, Outcome, Reply};
+use smtp_smol::proto::{Command, ContentStatus, Error, Mail, MailId, Outcome, Reply};
 use smtp_smol::tls::{Endpoint, Session};
 
 socket_tests!(Driven);
@@ -43,17 +43,17 @@ impl Adapter for Driven {
         self.client.submit(mail)
     }
 
-    fn body(&mut self, id: MailId) -> Result<BodyStatus, Error> {
-        block_on(self.client.body(id))
+    fn body(&mut self, id: MailId) -> Result<ContentStatus, Error> {
+        block_on(self.client.content_wanted(id))
     }
 
-    fn write_body(&mut self, id: MailId, piece: Bytes) {
+    fn write_content(&mut self, id: MailId, piece: Bytes) {
         // It may be too late.
-        let _ = self.client.write_body(id, piece);
+        let _ = self.client.write_content(id, piece);
     }
 
-    fn finish_body(&mut self, id: MailId) {
-        let _ = self.client.finish_body(id);
+    fn finish_content(&mut self, id: MailId) {
+        let _ = self.client.finish_content(id);
     }
 
     fn outcome(&mut self, id: MailId) -> Outcome {

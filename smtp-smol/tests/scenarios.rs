@@ -7,7 +7,7 @@ use crate::played::{Begun, Heard, Manner, Sent, Stage, every_scenario, wants_tls
 use crate::scenario::{Action, Piece, Scenario, source_error};
 use futures_lite::future::block_on;
 use smtp_smol::Client;
-use smtp_smol::proto::BodyStatus;
+use smtp_smol::proto::ContentStatus;
 use smtp_test::{Faulty, Plan, Split};
 
 #[test]

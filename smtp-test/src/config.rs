@@ -44,7 +44,7 @@ pub struct Config {
     pub(crate) strict_bdat: bool,
     pub(crate) split: Split,
     pub(crate) hooks: Vec<(Moment, Action)>,
-    /// The offsets of all `Stage::Body` in `hooks`.
+    /// The offsets of all `Stage::Content` in `hooks`.
     pub(crate) body_hooks: Vec<u64>,
     pub(crate) store_bodies: bool,
     pub(crate) keep_transcripts: bool,

@@ -107,7 +107,7 @@ async fn a_text_that_turns_out_to_be_unfit_is_not_waited_for() {
         .await
         .unwrap();
     assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
-    assert!(matches!(reason(&outcome), ErrorKind::Body(_)));
+    assert!(matches!(reason(&outcome), ErrorKind::Content(_)));
 }
 
 #[tokio::test]
@@ -178,11 +178,11 @@ async fn text_in_pieces_is_pushed_as_it_is_wanted() {
     let mut client = Client::from_stream(server, wire(Security::Cleartext));
     let id = client.submit(streamed());
     for piece in TEXT.split_inclusive('\n') {
-        client.body(id).await.unwrap();
-        client.write_body(id, piece.to_owned().into()).unwrap();
+        client.content_wanted(id).await.unwrap();
+        client.write_content(id, piece.to_owned().into()).unwrap();
     }
-    client.finish_body(id).unwrap();
-    assert!(client.write_body(id, "more".into()).is_err());
+    client.finish_content(id).unwrap();
+    assert!(client.write_content(id, "more".into()).is_err());
     let outcome = client.outcome(id).await.unwrap();
     assert_eq!(judge(&outcome, &log), Came::Accepted);
 }
@@ -203,10 +203,10 @@ async fn a_future_dropped_at_every_pending_loses_nothing() {
             }
             let id = client.submit(streamed());
             for piece in TEXT.split_inclusive('\n') {
-                stubborn!(client.body(id), polls).unwrap();
-                client.write_body(id, piece.to_owned().into()).unwrap();
+                stubborn!(client.content_wanted(id), polls).unwrap();
+                client.write_content(id, piece.to_owned().into()).unwrap();
             }
-            client.finish_body(id).unwrap();
+            client.finish_content(id).unwrap();
             assert!(stubborn!(client.outcome(id), polls).unwrap().is_accepted());
             client.quit().await.unwrap();
             log.assert_clean();
@@ -559,7 +559,7 @@ async fn clients_and_their_futures_are_send_and_show_no_secret() {
     drop(assert_send(client.ready()));
     drop(assert_send(client.send(mail())));
     drop(assert_send(client.send_from(streamed(), TEXT.as_bytes())));
-    drop(assert_send(client.body(id)));
+    drop(assert_send(client.content_wanted(id)));
     drop(assert_send(client.outcome(id)));
     drop(assert_send(client.command(Command::noop())));
     let command = client.connection_mut().command(Command::noop());

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use crate::sockets::Adapter;
 use bytes::Bytes;
 use smtp_tokio::Client;
-use smtp_tokio::proto::{BodyStatus, Command, Error, Mail, MailId, Outcome, Reply};
+use smtp_tokio::proto::{Command, ContentStatus, Error, Mail, MailId, Outcome, Reply};
 use smtp_tokio::tls::{Endpoint, Session};
 use tokio::net;
 use tokio::runtime::{self, Runtime};
@@ -52,17 +52,17 @@ impl Adapter for Driven {
         self.client.submit(mail)
     }
 
-    fn body(&mut self, id: MailId) -> Result<BodyStatus, Error> {
-        self.runtime.block_on(self.client.body(id))
+    fn body(&mut self, id: MailId) -> Result<ContentStatus, Error> {
+        self.runtime.block_on(self.client.content_wanted(id))
     }
 
-    fn write_body(&mut self, id: MailId, piece: Bytes) {
+    fn write_content(&mut self, id: MailId, piece: Bytes) {
         // It may be too late.
-        let _ = self.client.write_body(id, piece);
+        let _ = self.client.write_content(id, piece);
     }
 
-    fn finish_body(&mut self, id: MailId) {
-        let _ = self.client.finish_body(id);
+    fn finish_content(&mut self, id: MailId) {
+        let _ = self.client.finish_content(id);
     }
 
     fn outcome(&mut self, id: MailId) -> Outcome {

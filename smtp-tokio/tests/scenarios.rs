@@ -4,7 +4,7 @@ use crate::played::{Begun, Heard, Manner, Sent, Stage, every_scenario, wants_tls
 use crate::scenario::{Action, Piece, Scenario, source_error};
 use smtp_test::{Faulty, Plan, Split};
 use smtp_tokio::Client;
-use smtp_tokio::proto::BodyStatus;
+use smtp_tokio::proto::ContentStatus;
 use tokio::runtime;
 
 #[test]

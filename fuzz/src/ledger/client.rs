@@ -2,7 +2,7 @@
 
 use smtp_proto::{Pipelining, Protocol, SizeLimit};
 
-use super::transaction::{Body, Transaction};
+use super::transaction::{Content, Transaction};
 use super::{Asked, Due, Ledger, MaySay, Stream};
 use crate::reference;
 
@@ -107,7 +107,7 @@ impl Ledger {
             }
             "DATA" => {
                 let body = self.present().body;
-                assert_ne!(body, Body::Binary, "RFC 3030, section 3: not by DATA");
+                assert_ne!(body, Content::Binary, "RFC 3030, section 3: not by DATA");
                 Asked::Data
             }
             "BDAT" => {
@@ -137,16 +137,16 @@ impl Ledger {
     }
 
     /// What MAIL says of the text; nothing that the server does not know.
-    fn read_parameters(&self, parameters: &str) -> Body {
-        let mut body = Body::SevenBit;
+    fn read_parameters(&self, parameters: &str) -> Content {
+        let mut body = Content::SevenBit;
         for parameter in parameters.split_ascii_whitespace() {
             let known = match parameter {
                 "BODY=8BITMIME" => {
-                    body = Body::EightBit;
+                    body = Content::EightBit;
                     self.said.eight_bit_mime()
                 }
                 "BODY=BINARYMIME" => {
-                    body = Body::Binary;
+                    body = Content::Binary;
                     self.said.binary_mime()
                 }
                 "SMTPUTF8" => self.said.smtp_utf8(),
@@ -198,7 +198,7 @@ impl Ledger {
         let size = u64::try_from(text.len()).unwrap();
         assert!(self.takes(size), "RFC 1870: a text of {size} octets");
         let transaction = self.present();
-        let fits = text.is_ascii() || transaction.body != Body::SevenBit;
+        let fits = text.is_ascii() || transaction.body != Content::SevenBit;
         assert!(fits, "RFC 6152: {}", text.escape_ascii());
         transaction.text = Some(text);
     }

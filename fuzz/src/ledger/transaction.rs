@@ -6,7 +6,7 @@ use smtp_proto::{ErrorKind, RecipientStatus, Protocol, ProtocolError, Stage};
 #[derive(Debug)]
 pub(super) struct Transaction {
     pub(super) sender: String,
-    pub(super) body: Body,
+    pub(super) body: Content,
     protocol: Protocol,
     recipients: Vec<String>,
     pub(super) mail: Option<u16>,
@@ -35,14 +35,14 @@ pub(super) struct Transaction {
 
 /// What MAIL said of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Body {
+pub(super) enum Content {
     SevenBit,
     EightBit,
     Binary,
 }
 
 impl Transaction {
-    pub(super) fn new(sender: String, body: Body, protocol: Protocol) -> Self {
+    pub(super) fn new(sender: String, body: Content, protocol: Protocol) -> Self {
         Self {
             sender,
             body,
@@ -168,7 +168,7 @@ impl Transaction {
                     Stage::Mail => self.mail,
                     Stage::Rcpt => rcpt,
                     Stage::Data => self.data,
-                    Stage::Body => self.chunk,
+                    Stage::Content => self.chunk,
                     Stage::EndOfData => verdict,
                     _ => return Err("refused at no command of a mail"),
                 };

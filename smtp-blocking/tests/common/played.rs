@@ -238,11 +238,11 @@ macro_rules! perform {
                                 };
                                 match piece {
                                     Piece::Text(text) => {
-                                        client.write_body(id, text.clone().into()).unwrap();
+                                        client.write_content(id, text.clone().into()).unwrap();
                                     }
-                                    Piece::Finish => client.finish_body(id).unwrap(),
+                                    Piece::Finish => client.finish_content(id).unwrap(),
                                     Piece::Fail => {
-                                        client.connection_mut().fail_body(id, source_error());
+                                        client.connection_mut().fail_content(id, source_error());
                                     }
                                     Piece::Abandon => client.connection_mut().abandon(id),
                                 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use smtp_proto::{
-    BodyStatus, Command, Error, ErrorKind, Outcome, Pipelining, ProtocolError, RecipientStatus,
+    Command, ContentStatus, Error, ErrorKind, Outcome, Pipelining, ProtocolError, RecipientStatus,
     Security, Timeouts,
 };
 use smtp_test::{Config, Output, Tls};
@@ -265,15 +265,15 @@ pub(crate) fn v42_nothing_is_sent_behind_what_came_between_two_pieces<A: Adapter
             let (host, mut client) = way.begin::<A>(&tls);
             let id = client.submit(streamed());
             for _ in 0..2 {
-                assert_eq!(client.body(id).unwrap(), BodyStatus::Wanted);
-                client.write_body(id, piece.clone());
+                assert_eq!(client.body(id).unwrap(), ContentStatus::Wanted);
+                client.write_content(id, piece.clone());
             }
             // What is wanted next has to wait until the first is out.
-            assert_eq!(client.body(id).unwrap(), BodyStatus::Wanted);
+            assert_eq!(client.body(id).unwrap(), ContentStatus::Wanted);
             host.wait_for(piece.len());
             let silenced = Silenced::say(host, &client.socket(), way, came);
-            client.write_body(id, piece.clone());
-            client.finish_body(id);
+            client.write_content(id, piece.clone());
+            client.finish_content(id);
             let outcome = client.outcome(id);
             let error = cause(not_sent(&outcome, &case));
             let code = error.reply().map(|reply| reply.code().as_u16());

@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, poll};
-use smtp_proto::{BodyStatus, Command, Error, Mail, MailId, Outcome, Reply};
+use smtp_proto::{Command, ContentStatus, Error, Mail, MailId, Outcome, Reply};
 use smtp_rustls::{Endpoint, Session};
 
 pub(crate) use early::*;
@@ -27,9 +27,9 @@ pub(crate) trait Adapter: Sized {
     /// `told` is called behind each outcome.
     fn send_all(&mut self, mails: Vec<Mail>, told: impl FnMut()) -> Vec<Outcome>;
     fn submit(&mut self, mail: Mail) -> MailId;
-    fn body(&mut self, id: MailId) -> Result<BodyStatus, Error>;
-    fn write_body(&mut self, id: MailId, piece: Bytes);
-    fn finish_body(&mut self, id: MailId);
+    fn body(&mut self, id: MailId) -> Result<ContentStatus, Error>;
+    fn write_content(&mut self, id: MailId, piece: Bytes);
+    fn finish_content(&mut self, id: MailId);
     fn outcome(&mut self, id: MailId) -> Outcome;
     fn command(&mut self, command: Command) -> Result<Reply, Error>;
     fn quit(self) -> Result<(), Error>;

@@ -91,7 +91,7 @@ impl Error {
                 Some("call `upgrade`, or use a client that has a TLS layer")
             }
             ErrorKind::Unsupported(need) => of_need(self.stage(), need, self.place()),
-            ErrorKind::Body(fault) => of_fault(*fault),
+            ErrorKind::Content(fault) => of_fault(*fault),
             _ => None,
         }
     }
@@ -116,7 +116,7 @@ pub(crate) fn of_refusal(stage: Stage, reply: &Reply) -> Option<&'static str> {
             Some("this host takes no mail, or none from the address of this client")
         }
         // Only what is sent in chunks is a command that can be unknown here.
-        (Stage::Body | Stage::EndOfData, 500..=504) => Some(
+        (Stage::Content | Stage::EndOfData, 500..=504) => Some(
             "the server may advertise CHUNKING and not know BDAT: `without(\"CHUNKING\")` sends by DATA",
         ),
         _ => None,

@@ -31,7 +31,7 @@ pub enum Stage {
     /// DATA.
     Data,
     /// Sending the text of the mail.
-    Body,
+    Content,
     /// After the end of the text, waiting for the verdict.
     EndOfData,
     /// RSET.
@@ -102,7 +102,7 @@ impl Stage {
             | Self::Mail
             | Self::Rcpt
             | Self::Data
-            | Self::Body
+            | Self::Content
             | Self::EndOfData
             | Self::Rset
             | Self::Command
@@ -126,7 +126,7 @@ impl fmt::Display for Stage {
             Self::Mail => "at MAIL",
             Self::Rcpt => "at RCPT",
             Self::Data => "at DATA",
-            Self::Body => "while sending the mail",
+            Self::Content => "while sending the mail",
             Self::EndOfData => "at the end of the mail",
             Self::Rset => "at RSET",
             Self::Command => "at a command",

@@ -75,14 +75,14 @@ impl Recoder {
         let text = match text {
             Text::Streamed { .. } => return Ok(None),
             Text::Whole { bytes, facts, .. } if facts.is_converted() => {
-                mended(bytes, facts).map_err(|fault| failure(ErrorKind::Body(fault)))?
+                mended(bytes, facts).map_err(|fault| failure(ErrorKind::Content(fault)))?
             }
             Text::Whole { bytes, .. } => bytes.clone(),
         };
         let bytes = self.0(&text).map_err(|error| failure(ErrorKind::Recode(error)))?;
         // What comes of it is not trusted more than what a caller hands in.
         let facts = scan(&bytes, &Rules::new()).map_err(|fault| {
-            failure(ErrorKind::Body(fault)).at(Place::in_text(&bytes, fault.offset()))
+            failure(ErrorKind::Content(fault)).at(Place::in_text(&bytes, fault.offset()))
         })?;
         Ok(Some(Text::Whole {
             bytes,

@@ -192,7 +192,7 @@ impl Answers {
         let refusals = [
             (Stage::Mail, &self.sender),
             (Stage::Data, &self.data),
-            (Stage::Body, &self.chunk),
+            (Stage::Content, &self.chunk),
         ];
         for (stage, refusal) in refusals {
             if let Some(reply) = refusal {

@@ -69,7 +69,7 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, 
     {
         return match mail.recode()? {
             true => recoded(mail, capabilities),
-            false => Err(refusal(ErrorKind::Body(fault)).at(place)),
+            false => Err(refusal(ErrorKind::Content(fault)).at(place)),
         };
     }
     let takes_binary = capabilities.binary_mime() && capabilities.chunking();

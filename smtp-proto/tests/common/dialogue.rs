@@ -219,7 +219,7 @@ impl Transaction {
         let refusals = [
             (Stage::Mail, &self.mail),
             (Stage::Data, &self.data),
-            (Stage::Body, &self.chunk),
+            (Stage::Content, &self.chunk),
         ];
         refusals.into_iter().find_map(|(stage, said)| {
             Some((stage, said.as_ref()?)).filter(|(_, said)| said.is_refusal())

@@ -35,7 +35,7 @@ fn v29_a_server_that_takes_nothing_of_the_text_is_given_up() {
     let step = Step {
         said: "",
         answer: None,
-        stage: Stage::Body,
+        stage: Stage::Content,
         wait: Wait::Write,
         limit: 37,
     };
@@ -63,7 +63,7 @@ fn v29_a_server_that_takes_the_text_by_drips_is_given_up() {
     }
     rig.wait(secs(1));
     rig.tick();
-    check_timeout(&rig.failure(), Stage::Body, Wait::Write);
+    check_timeout(&rig.failure(), Stage::Content, Wait::Write);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn after_a_write_error_the_server_has_a_moment_to_say_why() {
     rig.tick();
     let error = rig.failure();
     assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error}");
-    assert_eq!(error.stage(), Stage::Body);
+    assert_eq!(error.stage(), Stage::Content);
     assert_eq!(error.fragment(), Some(&b"552-"[..]));
     let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();
     assert!(matches!(
