@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use smtp_proto::{
-    Capabilities, Connection, Error, ErrorKind, RecipientStatus, Misuse, Outcome, Pipelining, Protocol,
+    Capabilities, Connection, Error, ErrorKind, RecipientStatus, ApiMisuse, Outcome, Pipelining, Protocol,
     ProtocolError, Reply, Security, Stage, Time, Transmit,
 };
 
@@ -255,7 +255,7 @@ impl Ledger {
             return;
         };
         let kind = error.kind();
-        if matches!(kind, ErrorKind::Misuse(misuse) if *misuse != Misuse::SentTooMuch) {
+        if matches!(kind, ErrorKind::ApiMisuse(misuse) if *misuse != ApiMisuse::SentTooMuch) {
             return;
         }
         if self.early && !self.write_failed {
@@ -271,7 +271,7 @@ impl Ledger {
                     )
                     | ErrorKind::Abandoned
                     | ErrorKind::Source(_)
-                    | ErrorKind::Misuse(_)
+                    | ErrorKind::ApiMisuse(_)
             );
             // Where `*` is to be said, what the client found is told, whatever comes.
             let cancels = self.stream == Stream::Response

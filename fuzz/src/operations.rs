@@ -7,7 +7,7 @@ use std::vec;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::Bytes;
 use smtp_proto::{
-    Batch, Command, CommandId, Connection, ErrorKind, Event, Mail, MailId, Misuse, Outcome,
+    Batch, Command, CommandId, Connection, ErrorKind, Event, Mail, MailId, ApiMisuse, Outcome,
     Pipelining, StreamedContent, Time, TlsFacts, Window,
 };
 
@@ -335,7 +335,7 @@ impl World {
             let error = self.connection.poll_ended().unwrap().unwrap_err();
             let kind = error.kind();
             assert!(
-                matches!(kind, ErrorKind::Misuse(Misuse::SentTooMuch)),
+                matches!(kind, ErrorKind::ApiMisuse(ApiMisuse::SentTooMuch)),
                 "{error}"
             );
             assert!(self.connection.is_over());
@@ -450,7 +450,7 @@ impl World {
             assert_eq!(self.failure, None, "it came back from its failure");
             return;
         };
-        if matches!(error.kind(), ErrorKind::Misuse(misuse) if *misuse != Misuse::SentTooMuch) {
+        if matches!(error.kind(), ErrorKind::ApiMisuse(misuse) if *misuse != ApiMisuse::SentTooMuch) {
             assert_eq!(self.failure, None, "it came back from its failure");
             return;
         }

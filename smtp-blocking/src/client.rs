@@ -7,8 +7,8 @@ use std::{fmt, io};
 
 use bytes::{Bytes, BytesMut};
 use smtp_proto::{
-    Capabilities, Command, CommandId, Connection, ConnectionStats, ContentStatus, Error, Mail,
-    MailId, Misuse, Outcome, Reply, Time, TlsFacts, Wire,
+    ApiMisuse, Capabilities, Command, CommandId, Connection, ConnectionStats, ContentStatus, Error,
+    Mail, MailId, Outcome, Reply, Time, TlsFacts, Wire,
 };
 
 use crate::Stream;
@@ -61,7 +61,7 @@ impl<S, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn write_content(&mut self, id: MailId, piece: Bytes) -> Result<(), Misuse> {
+    pub fn write_content(&mut self, id: MailId, piece: Bytes) -> Result<(), ApiMisuse> {
         self.wire.smtp().write_content(id, piece)
     }
 
@@ -69,7 +69,7 @@ impl<S, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn finish_content(&mut self, id: MailId) -> Result<(), Misuse> {
+    pub fn finish_content(&mut self, id: MailId) -> Result<(), ApiMisuse> {
         self.wire.smtp().finish_content(id)
     }
 

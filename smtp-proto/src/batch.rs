@@ -6,7 +6,7 @@ use core::task::Poll;
 
 use crate::config::Protocol;
 use crate::connection::Connection;
-use crate::error::{Error, ErrorKind, Misuse, Stage};
+use crate::error::{ApiMisuse, Error, ErrorKind, Stage};
 use crate::event::MailId;
 use crate::handshake::State;
 use crate::machine::{Core, Job};
@@ -206,14 +206,17 @@ impl Core {
         // Not searched for from the front: thousands may be in line.
         let last = self.jobs.back();
         if matches!(last, Some(Job::Mail(each)) if each.id == id && each.is_streamed()) {
-            self.withdraw(id, Error::misuse(Stage::Content, Misuse::ContentUnfinished));
+            self.withdraw(
+                id,
+                Error::misuse(Stage::Content, ApiMisuse::ContentUnfinished),
+            );
         }
     }
 }
 
 /// Whether all that is wrong is that there is nothing to wait for.
 fn is_idle(why: &Error) -> bool {
-    matches!(why.kind(), ErrorKind::Misuse(Misuse::NothingUnderWay))
+    matches!(why.kind(), ErrorKind::Misuse(ApiMisuse::NothingUnderWay))
 }
 
 /// Mails in line that let one flight follow the other: the one that is answered, the one that is sent, and what makes up

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::capabilities::Capabilities;
 use crate::command::Command;
 use crate::config::{Config, Security, Timeouts};
-use crate::error::{Error, ErrorKind, Misuse, Peer, ProtocolError, Stage, TransportError};
+use crate::error::{ApiMisuse, Error, ErrorKind, Peer, ProtocolError, Stage, TransportError};
 use crate::event::{CommandId, ContentStatus, Event, MailId};
 use crate::handshake::{AwaitTls, Context, Known, State};
 use crate::inbox::Inbox;
@@ -279,7 +279,7 @@ impl Connection {
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn write_content(&mut self, id: MailId, piece: Bytes) -> Result<(), Misuse> {
+    pub fn write_content(&mut self, id: MailId, piece: Bytes) -> Result<(), ApiMisuse> {
         self.core.filled = None;
         match self.core.transaction(id) {
             Some(transaction) => {
@@ -295,7 +295,7 @@ impl Connection {
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn finish_content(&mut self, id: MailId) -> Result<(), Misuse> {
+    pub fn finish_content(&mut self, id: MailId) -> Result<(), ApiMisuse> {
         self.core.filled = None;
         match self.core.transaction(id) {
             Some(transaction) => {
@@ -391,7 +391,7 @@ impl Connection {
                 | State::ExpectHelo
                 | State::ExpectStartTls,
             ) if self.core.known.tls.is_none() => None,
-            Ok(state) => Some(Err(Error::misuse(state.stage(), Misuse::NoUpgrade))),
+            Ok(state) => Some(Err(Error::misuse(state.stage(), ApiMisuse::NoUpgrade))),
         }
     }
 
@@ -458,7 +458,7 @@ impl Connection {
             });
         };
         if !transaction.is_open() {
-            return Some(Err(Error::misuse(Stage::Content, Misuse::NotStreaming)));
+            return Some(Err(Error::misuse(Stage::Content, ApiMisuse::NotStreaming)));
         }
         // Not before all of the last piece is out: what waits for more could wait for long.
         if transaction.is_starved() && self.core.link.outbox.is_empty() {

@@ -94,7 +94,7 @@ pub enum ErrorKind {
     /// The connection was told to end, and did.
     Ended,
     /// The caller asked for what cannot be.
-    Misuse(Misuse),
+    Misuse(ApiMisuse),
 }
 
 /// How the peer broke the protocol.
@@ -158,7 +158,7 @@ pub enum AuthenticationError {
 /// A call that the machine cannot make sense of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Misuse {
+pub enum ApiMisuse {
     /// No such mail or command, or its result has been taken.
     UnknownId,
     /// The body of this mail is not written in pieces, or is finished.
@@ -197,7 +197,7 @@ impl Error {
         Self::new(stage, ErrorKind::Refused).with_reply(reply)
     }
 
-    pub(crate) fn misuse(stage: Stage, misuse: Misuse) -> Self {
+    pub(crate) fn misuse(stage: Stage, misuse: ApiMisuse) -> Self {
         Self::new(stage, ErrorKind::Misuse(misuse))
     }
 
@@ -567,7 +567,7 @@ impl fmt::Display for AuthenticationError {
     }
 }
 
-impl fmt::Display for Misuse {
+impl fmt::Display for ApiMisuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::UnknownId => "no such mail or command, or its result has been taken",
@@ -581,9 +581,9 @@ impl fmt::Display for Misuse {
     }
 }
 
-debug_as_display!(Misuse);
+debug_as_display!(ApiMisuse);
 
-impl core::error::Error for Misuse {}
+impl core::error::Error for ApiMisuse {}
 
 fn with(f: &mut fmt::Formatter<'_>, detail: Option<&[u8]>) -> fmt::Result {
     match detail {

@@ -113,7 +113,7 @@ pub use command::{Command, CommandError, CommandFault, Redacted};
 pub use config::{Config, ConfigBuilder, ConfigError, Protocol, Security, Speculation, Timeouts};
 pub use connection::{Connection, Upgrade};
 pub use error::{
-    AuthenticationError, Error, ErrorKind, Misuse, Need, Peer, ProtocolError, Stage,
+    ApiMisuse, AuthenticationError, Error, ErrorKind, Need, Peer, ProtocolError, Stage,
     TransportError, Wait,
 };
 pub use event::{CommandId, ContentStatus, Event, MailId};

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::command::Line;
 use crate::config::{Config, Timeouts};
-use crate::error::{Error, Misuse, Peer, Wait};
+use crate::error::{ApiMisuse, Error, Peer, Wait};
 use crate::outbox::{Outbox, Transmit};
 use crate::outcome::ConnectionStats;
 use crate::pipeline::{Due, Expect, Pipeline, Window};
@@ -272,11 +272,11 @@ impl Link {
     ///
     /// # Errors
     /// If more than was offered is said to have gone out.
-    pub(crate) fn sent(&mut self, count: usize) -> Result<(), Misuse> {
+    pub(crate) fn sent(&mut self, count: usize) -> Result<(), ApiMisuse> {
         let before = self.outbox.sent();
         let after = before.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
         if after > self.offered {
-            return Err(Misuse::SentTooMuch);
+            return Err(ApiMisuse::SentTooMuch);
         }
         self.outbox.advance(count);
         let sent = self.outbox.sent();

@@ -7,7 +7,7 @@ use core::fmt;
 use crate::capabilities::Capabilities;
 use crate::command::{Command, Line};
 use crate::config::Protocol;
-use crate::error::{Error, ErrorKind, Misuse, Need, ProtocolError, Stage, Wait};
+use crate::error::{ApiMisuse, Error, ErrorKind, Need, ProtocolError, Stage, Wait};
 use crate::event::{CommandId, MailId};
 use crate::handshake::{CLOSING, Context, Known, State, UNAVAILABLE};
 use crate::inbox::ReplyLimits;
@@ -467,12 +467,12 @@ impl Core {
         })
     }
 
-    pub(crate) fn known_outcome(&self, id: MailId) -> Result<(), Misuse> {
+    pub(crate) fn known_outcome(&self, id: MailId) -> Result<(), ApiMisuse> {
         let known = |done: &Done| matches!(done, Done::Mail(each, _) if *each == id);
         if self.done.iter().any(known) {
             Ok(())
         } else {
-            Err(Misuse::UnknownId)
+            Err(ApiMisuse::UnknownId)
         }
     }
 
@@ -490,19 +490,20 @@ impl Core {
     pub(crate) fn stuck(&self) -> Option<Error> {
         match &self.state {
             Err(error) => Some(error.clone()),
-            Ok(State::AwaitTls(awaited)) if !awaited.claimed => {
-                Some(Error::misuse(Stage::TlsHandshake, Misuse::UpgradePending))
-            }
+            Ok(State::AwaitTls(awaited)) if !awaited.claimed => Some(Error::misuse(
+                Stage::TlsHandshake,
+                ApiMisuse::UpgradePending,
+            )),
             Ok(State::Ready) if self.broken.is_none() => match self.jobs.get(self.sending) {
                 Some(Job::Mail(transaction))
                     if transaction.is_starved()
                         && self.link.outbox.is_empty()
                         && self.link.pipeline.is_empty() =>
                 {
-                    Some(Error::misuse(Stage::Content, Misuse::ContentUnfinished))
+                    Some(Error::misuse(Stage::Content, ApiMisuse::ContentUnfinished))
                 }
                 None if self.jobs.is_empty() && !self.quit_wanted => {
-                    Some(Error::misuse(Stage::Idle, Misuse::NothingUnderWay))
+                    Some(Error::misuse(Stage::Idle, ApiMisuse::NothingUnderWay))
                 }
                 _ => None,
             },
@@ -516,7 +517,7 @@ impl Core {
             (_, Err(error), _) => error.clone(),
             (Some(_), Ok(_), Some((error, _))) if !self.quit_wanted => error.clone(),
             (Some(error), ..) => error,
-            (None, Ok(state), _) => Error::misuse(state.stage(), Misuse::UnknownId),
+            (None, Ok(state), _) => Error::misuse(state.stage(), ApiMisuse::UnknownId),
         }
     }
 

@@ -34,7 +34,7 @@ use crate::body::{Fault, Framing};
 use crate::capabilities::{Capabilities, Limits, SizeLimit};
 use crate::command::Line;
 use crate::config::Protocol;
-use crate::error::{Error, ErrorKind, Misuse, ProtocolError, Stage};
+use crate::error::{ApiMisuse, Error, ErrorKind, ProtocolError, Stage};
 use crate::event::MailId;
 use crate::link::Link;
 use crate::mail::{self, Answer, Mail};
@@ -287,12 +287,12 @@ impl Transaction {
     }
 
     /// Takes a piece of the text.
-    pub(crate) fn write(&mut self, piece: Bytes) -> Result<(), Misuse> {
+    pub(crate) fn write(&mut self, piece: Bytes) -> Result<(), ApiMisuse> {
         self.text.write(piece)
     }
 
     /// Takes note that the text is whole.
-    pub(crate) fn finish(&mut self) -> Result<(), Misuse> {
+    pub(crate) fn finish(&mut self) -> Result<(), ApiMisuse> {
         self.text.finish()
     }
 

@@ -7,8 +7,8 @@ use std::task::Poll;
 use crate::common::pair::Pair;
 use crate::common::rig::{Rig, ehlo};
 use smtp_proto::{
-    Batch, Config, Connection, ErrorKind, Mail, Misuse, Outcome, Pipelining, Security, Speculation,
-    StreamedContent,
+    ApiMisuse, Batch, Config, Connection, ErrorKind, Mail, Outcome, Pipelining, Security,
+    Speculation, StreamedContent,
 };
 use smtp_test::{Action, Machine, Stage};
 
@@ -243,7 +243,7 @@ fn a_message_that_comes_in_pieces_is_not_for_a_batch_and_the_next_is_taken() {
     for outcome in [&outcomes[1], &outcomes[3]] {
         let kind = error(outcome);
         assert!(
-            matches!(kind, ErrorKind::Misuse(Misuse::ContentUnfinished)),
+            matches!(kind, ErrorKind::Misuse(ApiMisuse::ContentUnfinished)),
             "{kind:?}"
         );
     }

@@ -9,7 +9,7 @@ use crate::common::pair::{Cut, Fault, Pair};
 use crate::common::parrot::{Entry, Parrot};
 use crate::common::raw_mail;
 use smtp_proto::{
-    Config, Connection, ErrorKind, Mail, Misuse, Outcome, Pipelining, ProtocolError,
+    ApiMisuse, Config, Connection, ErrorKind, Mail, Outcome, Pipelining, ProtocolError,
     RecipientStatus, Security, Stage, Time,
 };
 use smtp_test::{Action, Machine};
@@ -421,7 +421,7 @@ fn i4_more_acknowledged_than_was_offered_is_a_failure_with_its_own_type() {
         let error = connection.poll_ended().unwrap().unwrap_err();
         assert!(matches!(
             error.kind(),
-            ErrorKind::Misuse(Misuse::SentTooMuch)
+            ErrorKind::Misuse(ApiMisuse::SentTooMuch)
         ));
         assert!(transmit(&mut connection, now).is_none());
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::common::rig::Rig;
-use smtp_proto::{Command, Config, ErrorKind, Misuse, ProtocolError, Security};
+use smtp_proto::{ApiMisuse, Command, Config, ErrorKind, ProtocolError, Security};
 
 fn policy() -> Config {
     Config::builder("client.test".parse().unwrap())
@@ -58,7 +58,7 @@ fn more_bytes_acknowledged_than_offered_are_misuse() {
         let error = rig.failure();
         assert!(matches!(
             error.kind(),
-            ErrorKind::Misuse(Misuse::SentTooMuch)
+            ErrorKind::Misuse(ApiMisuse::SentTooMuch)
         ));
         assert!(rig.connection.poll_transmit(rig.now).is_none());
         rig.connection.handle_sent(rig.now, count);

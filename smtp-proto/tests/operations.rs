@@ -18,7 +18,7 @@ use common::invariants::check_leaving;
 use common::session::Mode;
 use proptest::prelude::*;
 use smtp_proto::{
-    Command, CommandId, Connection, ErrorKind, Event, Mail, MailId, Misuse, Outcome, Pipelining,
+    ApiMisuse, Command, CommandId, Connection, ErrorKind, Event, Mail, MailId, Outcome, Pipelining,
     Security, StreamedContent, Time,
 };
 
@@ -263,7 +263,7 @@ impl World {
             Some(Err(error)) => {
                 let waits = matches!(
                     error.kind(),
-                    ErrorKind::Misuse(Misuse::ContentUnfinished | Misuse::UpgradePending)
+                    ErrorKind::Misuse(ApiMisuse::ContentUnfinished | ApiMisuse::UpgradePending)
                 );
                 assert!(
                     waits || self.outcomes.contains_key(&id),

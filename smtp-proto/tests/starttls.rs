@@ -11,7 +11,7 @@ use crate::common::rig::{Rig, ehlo};
 use proptest::prelude::*;
 use smtp_proto::sasl::{Context, Exchange, Failure, Login, Mechanism, Name, Plain, XOAuth2};
 use smtp_proto::{
-    Config, ConfigBuilder, ConfigError, Credentials, ErrorKind, Mail, Misuse, Parameter,
+    ApiMisuse, Config, ConfigBuilder, ConfigError, Credentials, ErrorKind, Mail, Parameter,
     ProtocolError, RecipientStatus, Secret, Security, Stage,
 };
 
@@ -126,7 +126,7 @@ fn nothing_is_offered_before_implicit_tls_is_complete() {
     assert_eq!(rig.listen(), "");
     let error = rig.failure();
     assert!(
-        matches!(error.kind(), ErrorKind::Misuse(Misuse::UpgradePending)),
+        matches!(error.kind(), ErrorKind::Misuse(ApiMisuse::UpgradePending)),
         "{error}"
     );
     // It is a question badly put, and no failure.
@@ -151,7 +151,10 @@ fn tls_begins_once() {
     assert!(rig.connection.poll_ready().unwrap().is_ok());
     assert!(rig.connection.tls().is_some());
     match rig.connection.poll_upgrade() {
-        Some(Err(error)) => assert!(matches!(error.kind(), ErrorKind::Misuse(Misuse::NoUpgrade))),
+        Some(Err(error)) => assert!(matches!(
+            error.kind(),
+            ErrorKind::Misuse(ApiMisuse::NoUpgrade)
+        )),
         other => panic!("{other:?}"),
     }
 }

@@ -9,7 +9,7 @@ use crate::common::raw_mail;
 use bytes::Bytes;
 use proptest::prelude::*;
 use smtp_proto::{
-    Config, Connection, ContentStatus, Error, ErrorKind, Event, Mail, MailId, Misuse, Outcome,
+    ApiMisuse, Config, Connection, ContentStatus, Error, ErrorKind, Event, Mail, MailId, Outcome,
     Pipelining, RecipientStatus, Security, Stage, StreamedContent,
 };
 use smtp_test::{Action, Machine, Peer};
@@ -63,7 +63,7 @@ fn fate(outcome: &Outcome) -> &RecipientStatus {
     outcome.recipients()[0].status()
 }
 
-fn is_misuse(error: &Error, misuse: Misuse) -> bool {
+fn is_misuse(error: &Error, misuse: ApiMisuse) -> bool {
     matches!(error.kind(), ErrorKind::Misuse(each) if *each == misuse)
 }
 
@@ -431,7 +431,7 @@ fn several_texts_in_line_are_asked_for_one_after_the_other() {
         for behind in &ids[number + 1..] {
             let told = pair.connection.poll_content(*behind);
             assert!(
-                told.is_none_or(|told| is_misuse(&told.unwrap_err(), Misuse::ContentUnfinished))
+                told.is_none_or(|told| is_misuse(&told.unwrap_err(), ApiMisuse::ContentUnfinished))
             );
         }
         let text = format!("text {number}\r\n");
@@ -458,20 +458,20 @@ fn to_wait_for_what_cannot_come_is_misuse_and_no_hang() {
         .submit(raw_mail("from@x.test", ["to@x.test"], "hello\r\n").unwrap());
     for _ in 0..2 {
         let error = pair.drive(|c| c.poll_outcome(id)).unwrap_err();
-        assert!(is_misuse(&error, Misuse::ContentUnfinished), "{error}");
+        assert!(is_misuse(&error, ApiMisuse::ContentUnfinished), "{error}");
     }
     let error = pair.drive(|c| c.poll_outcome(behind)).unwrap_err();
-    assert!(is_misuse(&error, Misuse::ContentUnfinished), "{error}");
+    assert!(is_misuse(&error, ApiMisuse::ContentUnfinished), "{error}");
     let error = pair.drive(|c| c.poll_content(behind)).unwrap_err();
-    assert!(is_misuse(&error, Misuse::NotStreaming), "{error}");
+    assert!(is_misuse(&error, ApiMisuse::NotStreaming), "{error}");
     assert_eq!(
         pair.connection
             .write_content(behind, Bytes::from_static(b"x")),
-        Err(Misuse::NotStreaming)
+        Err(ApiMisuse::NotStreaming)
     );
     assert_eq!(
         pair.connection.finish_content(behind),
-        Err(Misuse::NotStreaming)
+        Err(ApiMisuse::NotStreaming)
     );
     // None of it did any harm.
     pair.connection
@@ -480,11 +480,11 @@ fn to_wait_for_what_cannot_come_is_misuse_and_no_hang() {
     pair.connection.finish_content(id).unwrap();
     assert_eq!(
         pair.connection.finish_content(id),
-        Err(Misuse::NotStreaming)
+        Err(ApiMisuse::NotStreaming)
     );
     assert_eq!(
         pair.connection.write_content(id, Bytes::new()),
-        Err(Misuse::NotStreaming)
+        Err(ApiMisuse::NotStreaming)
     );
     assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
     assert!(
@@ -494,18 +494,18 @@ fn to_wait_for_what_cannot_come_is_misuse_and_no_hang() {
     );
     for taken in [id, behind] {
         let error = pair.drive(|c| c.poll_outcome(taken)).unwrap_err();
-        assert!(is_misuse(&error, Misuse::UnknownId), "{error}");
+        assert!(is_misuse(&error, ApiMisuse::UnknownId), "{error}");
         assert_eq!(
             pair.connection.write_content(taken, Bytes::new()),
-            Err(Misuse::UnknownId)
+            Err(ApiMisuse::UnknownId)
         );
         assert_eq!(
             pair.connection.finish_content(taken),
-            Err(Misuse::UnknownId)
+            Err(ApiMisuse::UnknownId)
         );
     }
     let error = pair.drive(Connection::poll_ended).unwrap_err();
-    assert!(is_misuse(&error, Misuse::NothingUnderWay), "{error}");
+    assert!(is_misuse(&error, ApiMisuse::NothingUnderWay), "{error}");
 }
 
 #[test]
@@ -525,7 +525,7 @@ fn an_id_of_another_connection_is_unknown() {
             .poll_outcome(stranger)
             .map(|told| told.map(|_| ())),
     ] {
-        assert!(is_misuse(&told.unwrap().unwrap_err(), Misuse::UnknownId));
+        assert!(is_misuse(&told.unwrap().unwrap_err(), ApiMisuse::UnknownId));
     }
     pair.connection.abandon(stranger);
     pair.connection
@@ -539,7 +539,7 @@ fn to_quit_with_an_unfinished_text_waits_for_it() {
     let id = pair.connection.submit(streamed("from@x.test"));
     pair.connection.quit();
     let error = pair.drive(Connection::poll_ended).unwrap_err();
-    assert!(is_misuse(&error, Misuse::ContentUnfinished), "{error}");
+    assert!(is_misuse(&error, ApiMisuse::ContentUnfinished), "{error}");
     pair.connection.finish_content(id).unwrap();
     pair.drive(Connection::poll_ended).unwrap();
     assert!(

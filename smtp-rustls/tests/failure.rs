@@ -15,8 +15,8 @@ use crate::common::{HELLO, NOW, Wiring, implicit, mail, session, starttls, trans
 use proptest::prelude::*;
 use smtp_rustls::Endpoint;
 use smtp_rustls::proto::{
-    Connection, Credentials, Error, ErrorKind, Mail, Misuse, Stage, Time, Timeouts, TransportError,
-    Wait, Window, Wire,
+    ApiMisuse, Connection, Credentials, Error, ErrorKind, Mail, Stage, Time, Timeouts,
+    TransportError, Wait, Window, Wire,
 };
 use smtp_test::{Action, Config, Defect, Log, Output, Peer, Tls};
 
@@ -69,7 +69,7 @@ fn more_bytes_acknowledged_than_offered_are_misuse() {
             wiring.session.handle_sent(NOW, offered + 1);
             let error = failure(&mut wiring).unwrap();
             assert!(
-                matches!(error.kind(), ErrorKind::Misuse(Misuse::SentTooMuch)),
+                matches!(error.kind(), ErrorKind::Misuse(ApiMisuse::SentTooMuch)),
                 "{error}"
             );
             wiring.session.handle_sent(NOW, usize::MAX);

@@ -13,8 +13,8 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::future::yield_now;
 use futures_lite::{AsyncReadExt, FutureExt};
 use smtp_proto::{
-    Capabilities, Command, CommandId, Connection, ConnectionStats, ContentStatus, Error, Mail,
-    MailId, Misuse, Outcome, Reply, Time, TlsFacts, Window, Wire,
+    ApiMisuse, Capabilities, Command, CommandId, Connection, ConnectionStats, ContentStatus, Error,
+    Mail, MailId, Outcome, Reply, Time, TlsFacts, Window, Wire,
 };
 
 /// An SMTP connection over any stream with the traits of futures-io.
@@ -68,7 +68,7 @@ impl<S, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn write_content(&mut self, id: MailId, piece: Bytes) -> Result<(), Misuse> {
+    pub fn write_content(&mut self, id: MailId, piece: Bytes) -> Result<(), ApiMisuse> {
         self.wire.smtp().write_content(id, piece)
     }
 
@@ -76,7 +76,7 @@ impl<S, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
-    pub fn finish_content(&mut self, id: MailId) -> Result<(), Misuse> {
+    pub fn finish_content(&mut self, id: MailId) -> Result<(), ApiMisuse> {
         self.wire.smtp().finish_content(id)
     }
 

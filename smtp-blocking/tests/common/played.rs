@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub(crate) use line::Sent;
 use line::{Attentive, Line};
-use smtp_proto::{Connection, Error, ErrorKind, MailError, MailId, Misuse, Outcome, Reply};
+use smtp_proto::{ApiMisuse, Connection, Error, ErrorKind, MailError, MailId, Outcome, Reply};
 use smtp_test::{MemoryServer, Report, Split};
 
 use crate::invariants::check_leaving;
@@ -162,7 +162,7 @@ pub(crate) enum Heard<'a> {
 
 /// Whether the machine waits for somebody to begin TLS.
 pub(crate) fn wants_tls(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Misuse(Misuse::UpgradePending))
+    matches!(error.kind(), ErrorKind::Misuse(ApiMisuse::UpgradePending))
 }
 
 /// Makes a client ready, in the TLS of somebody else if it comes to that; an async one is awaited.

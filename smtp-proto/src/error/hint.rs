@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use super::{AuthenticationError, Error, ErrorKind, Misuse, Need, ProtocolError, Stage, Wait};
+use super::{ApiMisuse, AuthenticationError, Error, ErrorKind, Need, ProtocolError, Stage, Wait};
 use crate::body::{Fault, FaultReason};
 use crate::inbox::ReplyError;
 use crate::place::{Field, Place};
@@ -87,7 +87,7 @@ impl Error {
             }
             ErrorKind::Refused => of_refusal(self.stage(), self.reply()?),
             ErrorKind::Transport(error) => error.hint,
-            ErrorKind::Misuse(Misuse::UpgradePending) => {
+            ErrorKind::Misuse(ApiMisuse::UpgradePending) => {
                 Some("call `upgrade`, or use a client that has a TLS layer")
             }
             ErrorKind::Unsupported(need) => of_need(self.stage(), need, self.place()),

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use super::{Error, ErrorKind, Misuse, Peer, TransportError};
+use super::{ApiMisuse, Error, ErrorKind, Peer, TransportError};
 use crate::address::Mailbox;
 use crate::body;
 use crate::command::Command;
@@ -121,7 +121,7 @@ fn each_type() -> Vec<Box<dyn core::error::Error>> {
         Box::new(Xclient::new().login("a\0").unwrap_err()),
         Box::new(in_clear.build().unwrap_err()),
         Box::new(outcome.all_accepted().unwrap_err()),
-        Box::new(Misuse::UnknownId),
+        Box::new(ApiMisuse::UnknownId),
         Box::new(ReplyError::TlsRecord),
         Box::new(Failure::Encoding),
     ])

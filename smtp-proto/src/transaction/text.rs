@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::body::{Encoder, Fault, Framing, HeaderHigh, HeaderRules, HeaderWatch, Room};
-use crate::error::Misuse;
+use crate::error::ApiMisuse;
 use crate::link::Link;
 use crate::mail;
 
@@ -106,9 +106,9 @@ impl Text {
         self.is_starved() && !core::mem::replace(&mut self.asked, true)
     }
 
-    pub(super) fn write(&mut self, piece: Bytes) -> Result<(), Misuse> {
+    pub(super) fn write(&mut self, piece: Bytes) -> Result<(), ApiMisuse> {
         if !self.is_open() {
-            return Err(Misuse::NotStreaming);
+            return Err(ApiMisuse::NotStreaming);
         }
         self.header.look(&piece);
         if self.piece.is_empty() {
@@ -120,9 +120,9 @@ impl Text {
         Ok(())
     }
 
-    pub(super) fn finish(&mut self) -> Result<(), Misuse> {
+    pub(super) fn finish(&mut self) -> Result<(), ApiMisuse> {
         if !self.is_open() {
-            return Err(Misuse::NotStreaming);
+            return Err(ApiMisuse::NotStreaming);
         }
         self.source = Source::Finished;
         self.header.end();
