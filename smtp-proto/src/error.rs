@@ -17,7 +17,7 @@ use core::net::SocketAddr;
 use crate::address::AddressFault;
 use crate::body::Fault;
 use crate::inbox::ReplyError;
-use crate::place::Place;
+use crate::location::Location;
 use crate::reply::{Escaped, Reply};
 use crate::sasl::Failure;
 pub(crate) use hint::{of_fault, of_refusal};
@@ -39,7 +39,7 @@ struct Inner {
     stage: Stage,
     reply: Option<Reply>,
     fragment: Option<Box<[u8]>>,
-    place: Option<Place>,
+    place: Option<Location>,
     peer: Option<Arc<Peer>>,
     attempts: Box<[Error]>,
     /// Whether commands went out before the replies to those before them had come.
@@ -250,7 +250,7 @@ impl Error {
     }
 
     #[must_use]
-    pub(crate) fn at(mut self, place: Place) -> Self {
+    pub(crate) fn at(mut self, place: Location) -> Self {
         Arc::make_mut(&mut self.0).place = Some(place);
         self
     }
@@ -335,7 +335,7 @@ impl Error {
     }
 
     /// Where in the mail the cause is, if it is the mail: the first such place.
-    pub fn place(&self) -> Option<&Place> {
+    pub fn location(&self) -> Option<&Location> {
         self.0.place.as_ref()
     }
 

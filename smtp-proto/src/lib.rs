@@ -15,7 +15,7 @@
 //! | compose an envelope | [`Mail`], [`Recipient`], [`ReversePath`], [`ForwardPath`], [`Parameter`] |
 //! | drive it | [`Connection`], [`Wire`], [`Transmit`], [`Time`] |
 //! | do TLS | [`Upgrade`], [`TlsFacts`] |
-//! | understand a failure | [`Error`], [`ErrorKind`], [`Stage`], [`Place`], [`Reply`] |
+//! | understand a failure | [`Error`], [`ErrorKind`], [`Stage`], [`Location`], [`Reply`] |
 //! | see what is said | [`ConfigBuilder::transcript`], [`Entry`] |
 //!
 //! # Features
@@ -64,9 +64,9 @@ mod find;
 
 mod address;
 pub mod body;
+mod location;
 mod outbox;
 mod parse;
-mod place;
 mod secret;
 mod time;
 
@@ -118,6 +118,7 @@ pub use error::{
 };
 pub use event::{CommandId, ContentStatus, Event, MailId};
 pub use inbox::{ReplyError, ReplyLimits};
+pub use location::{Location, MailPart};
 pub use mail::{
     InvalidRecipient, Mail, MailBuilder, MailError, MailFault, Recipient, StreamedContent,
 };
@@ -133,7 +134,6 @@ pub use parameter::{
     ParameterFault, Parameters, Return, UnlessKnown, Value,
 };
 pub use pipeline::{Pipelining, Window};
-pub use place::{Field, Place};
 pub use reply::{Code, EnhancedCode, Reply, Severity};
 pub use sasl::Credentials;
 pub use secret::Secret;

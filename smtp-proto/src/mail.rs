@@ -16,9 +16,9 @@ use crate::body::{
     section_fault,
 };
 use crate::error::{Error, Stage, of_fault};
+use crate::location::{Location, MailPart};
 use crate::outcome::RecipientStatus;
 use crate::parameter::{Parameter, ParameterError};
-use crate::place::{Field, Place};
 use crate::reply::{Escaped, Reply};
 use demands::{Demands, says_tls_optional};
 use recipient::Malformed;
@@ -160,7 +160,7 @@ pub struct MailBuilder {
 /// Of several faults it is the first, but the recipients that are no addresses are all named.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailError {
-    place: Place,
+    place: Location,
     fault: MailFault,
     invalid: Vec<InvalidRecipient>,
 }
@@ -309,11 +309,11 @@ impl Mail {
     }
 
     /// The first byte of the header section that is neither ASCII nor UTF-8, if the text is at hand, and where it is.
-    pub(crate) fn header_not_utf8(&self) -> Option<(Fault, Place)> {
+    pub(crate) fn header_not_utf8(&self) -> Option<(Fault, Location)> {
         match &self.text {
             Text::Whole { bytes, facts, .. } if !facts.header_is_utf8() => {
                 let fault = header_not_utf8(bytes)?;
-                Some((fault, Place::in_text(bytes, fault.offset())))
+                Some((fault, Location::in_text(bytes, fault.offset())))
             }
             _ => None,
         }
@@ -325,20 +325,22 @@ impl Mail {
     }
 
     /// The first octet above 127 of the text; the text as a whole where that is not known.
-    pub(crate) fn first_eight_bit(&self) -> Place {
+    pub(crate) fn first_eight_bit(&self) -> Location {
         self.place_in_text(first_eight_bit)
     }
 
     /// The first octet that keeps the text from being sent but as octets of any kind.
-    pub(crate) fn not_text(&self) -> Place {
+    pub(crate) fn not_text(&self) -> Location {
         let rules = Rules::new().eight_bit(true);
         self.place_in_text(|bytes| Some(scan(bytes, &rules).err()?.offset()))
     }
 
-    fn place_in_text(&self, find: impl FnOnce(&[u8]) -> Option<u64>) -> Place {
-        let whole = Place::whole(Field::Text);
+    fn place_in_text(&self, find: impl FnOnce(&[u8]) -> Option<u64>) -> Location {
+        let whole = Location::whole(MailPart::Text);
         match &self.text {
-            Text::Whole { bytes, .. } => find(bytes).map_or(whole, |at| Place::in_text(bytes, at)),
+            Text::Whole { bytes, .. } => {
+                find(bytes).map_or(whole, |at| Location::in_text(bytes, at))
+            }
             Text::Streamed { .. } => whole,
         }
     }
@@ -366,7 +368,7 @@ impl MailBuilder {
     {
         match sender.try_into() {
             Ok(sender) => self.sender = sender,
-            Err(error) => self.fail(Field::Sender, MailFault::Address(error.into())),
+            Err(error) => self.fail(MailPart::Sender, MailFault::Address(error.into())),
         }
         self
     }
@@ -467,14 +469,14 @@ impl MailBuilder {
             });
         }
         if self.recipients.is_empty() {
-            return Err(MailError::new(Field::Recipients, MailFault::Missing));
+            return Err(MailError::new(MailPart::Recipients, MailFault::Missing));
         }
         let (eight_bit_headers, recoded) = (self.demands.as_ref())
             .map_or((false, false), |demands| {
                 (demands.eight_bit_headers, demands.recoder.is_some())
             });
         let text = match self.source {
-            Source::None => return Err(MailError::new(Field::Text, MailFault::Missing)),
+            Source::None => return Err(MailError::new(MailPart::Text, MailFault::Missing)),
             Source::Whole(bytes) => {
                 let rules = self.rules.eight_bit(true);
                 let facts =
@@ -545,7 +547,7 @@ impl MailBuilder {
                 answer: Answer::None,
             }),
             Err(Malformed { text, error }) => {
-                self.fail(Field::Recipient(index), MailFault::Address(error));
+                self.fail(MailPart::Recipient(index), MailFault::Address(error));
                 self.invalid.push(InvalidRecipient { index, text, error });
             }
         }
@@ -554,7 +556,7 @@ impl MailBuilder {
         }
     }
 
-    fn fail(&mut self, field: Field, fault: MailFault) {
+    fn fail(&mut self, field: MailPart, fault: MailFault) {
         if self.error.is_none() {
             self.error = Some(MailError::new(field, fault));
         }
@@ -605,11 +607,11 @@ impl StreamedContent {
 }
 
 impl MailError {
-    fn new(field: Field, fault: MailFault) -> Self {
+    fn new(field: MailPart, fault: MailFault) -> Self {
         let place = match &fault {
-            MailFault::Address(error) => Place::within(field, error.offset()),
+            MailFault::Address(error) => Location::within(field, error.offset()),
             MailFault::Parameter(_) | MailFault::Text(_) | MailFault::Missing => {
-                Place::whole(field)
+                Location::whole(field)
             }
         };
         Self {
@@ -621,19 +623,19 @@ impl MailError {
 
     fn in_text(text: &[u8], fault: Fault) -> Self {
         Self {
-            place: Place::in_text(text, fault.offset()),
+            place: Location::in_text(text, fault.offset()),
             fault: MailFault::Text(fault),
             invalid: Vec::new(),
         }
     }
 
     /// Which part is wrong.
-    pub fn field(&self) -> Field {
-        self.place.field()
+    pub fn part(&self) -> MailPart {
+        self.place.part()
     }
 
     /// Where it is wrong.
-    pub fn place(&self) -> &Place {
+    pub fn location(&self) -> &Location {
         &self.place
     }
 
@@ -679,10 +681,10 @@ impl core::error::Error for InvalidRecipient {}
 
 impl fmt::Display for MailError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let field = self.field();
+        let field = self.part();
         let names_recipient = matches!(
             (field, &self.fault),
-            (Field::Recipient(_), MailFault::Address(_))
+            (MailPart::Recipient(_), MailFault::Address(_))
         );
         if names_recipient && !self.invalid.is_empty() {
             return self.fmt_recipients(f);
@@ -710,10 +712,12 @@ impl MailError {
     }
 
     fn fmt_fault(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let field = self.field();
+        let field = self.part();
         match (field, &self.fault, self.place.line()) {
-            (Field::Recipients, MailFault::Missing, _) => f.write_str("a mail needs a recipient"),
-            (Field::Text, MailFault::Missing, _) => f.write_str("a mail needs a text"),
+            (MailPart::Recipients, MailFault::Missing, _) => {
+                f.write_str("a mail needs a recipient")
+            }
+            (MailPart::Text, MailFault::Missing, _) => f.write_str("a mail needs a text"),
             (_, fault, Some(line)) => write!(f, "{field}, line {line}: {fault}"),
             (_, fault, None) => write!(f, "{field}: {fault}"),
         }

@@ -141,7 +141,7 @@ impl Parameter {
     }
 
     /// The command that it belongs to, if that is known.
-    fn place(&self) -> Option<Place> {
+    fn place(&self) -> Option<CommandKind> {
         known(&self.keyword).map(|known| known.place)
     }
 
@@ -186,7 +186,7 @@ impl fmt::Display for Parameter {
 
 /// The command that a parameter belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum CommandKind {
     Mail,
     Rcpt,
 }
@@ -194,7 +194,7 @@ enum Place {
 /// A parameter that is registered with IANA.
 struct Known {
     keyword: &'static str,
-    place: Place,
+    place: CommandKind,
     extension: &'static str,
     /// Octets by which the extension lets the command line be longer for it, the space in front counted.
     room: usize,
@@ -219,7 +219,7 @@ fn known(keyword: &Keyword) -> Option<&'static Known> {
 const fn of_mail(keyword: &'static str, extension: &'static str, room: usize, form: Form) -> Known {
     Known {
         keyword,
-        place: Place::Mail,
+        place: CommandKind::Mail,
         extension,
         room,
         form,
@@ -228,7 +228,7 @@ const fn of_mail(keyword: &'static str, extension: &'static str, room: usize, fo
 
 const fn of_rcpt(keyword: &'static str, extension: &'static str, room: usize, form: Form) -> Known {
     Known {
-        place: Place::Rcpt,
+        place: CommandKind::Rcpt,
         ..of_mail(keyword, extension, room, form)
     }
 }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use smtp_proto::{
-    AddressFault, Connection, Credentials, Error, Field, ForwardPath, Mail, MailError, MailFault,
-    Mailbox, NotAllAccepted, Notify, Outcome, Recipient,
+    AddressFault, Connection, Credentials, Error, ForwardPath, Mail, MailError, MailFault,
+    MailPart, Mailbox, NotAllAccepted, Notify, Outcome, Recipient,
 };
 
 const TEXT: &str =
@@ -67,7 +67,7 @@ fn all_malformed_recipients_are_named_at_once() {
         "g\r\n@x.test",
     ];
     let error = Mail::new("s@x.test", given, TEXT).unwrap_err();
-    assert_eq!(error.field(), Field::Recipient(1));
+    assert_eq!(error.part(), MailPart::Recipient(1));
     let found: Vec<_> = (error.invalid_recipients().iter())
         .map(|each| (each.index(), each.text(), each.error().character()))
         .collect();
@@ -104,7 +104,7 @@ fn malformed_recipients_are_named_beside_another_fault_and_with_their_own_index(
         .text(TEXT)
         .build()
         .unwrap_err();
-    assert_eq!(error.field(), Field::Sender);
+    assert_eq!(error.part(), MailPart::Sender);
     assert_eq!(
         error.to_string(),
         "sender: no @ behind the local part at offset 1; \
@@ -123,7 +123,7 @@ fn malformed_recipients_are_named_beside_another_fault_and_with_their_own_index(
         .text(TEXT)
         .build()
         .unwrap_err();
-    assert_eq!(error.field(), Field::Recipient(1));
+    assert_eq!(error.part(), MailPart::Recipient(1));
     assert!(matches!(error.fault(), MailFault::Parameter(_)));
     assert_eq!(error.invalid_recipients()[0].index(), 2);
 }

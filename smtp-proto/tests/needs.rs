@@ -10,8 +10,8 @@ use crate::common::rig::Rig;
 use bytes::Bytes;
 use smtp_proto::body::FaultReason;
 use smtp_proto::{
-    Command, Config, Connection, Error, ErrorKind, Field, Mail, MailBuilder, MailError, MailFault,
-    Need, Outcome, Pipelining, Place, RecipientStatus, Security, StreamedContent,
+    Command, Config, Connection, Error, ErrorKind, Location, Mail, MailBuilder, MailError,
+    MailFault, MailPart, Need, Outcome, Pipelining, RecipientStatus, Security, StreamedContent,
 };
 use smtp_test::{Machine, StoredMail};
 
@@ -76,8 +76,8 @@ const TEXTS: [Text; 6] = [
 struct Envelope {
     sender: &'static str,
     recipients: [&'static str; 2],
-    local_part: Option<(Field, u64)>,
-    domain: Option<(Field, u64)>,
+    local_part: Option<(MailPart, u64)>,
+    domain: Option<(MailPart, u64)>,
 }
 
 const ENVELOPES: [Envelope; 6] = [
@@ -91,24 +91,24 @@ const ENVELOPES: [Envelope; 6] = [
         sender: "",
         recipients: ["b@x.test", "c@y.b\u{fc}cher.test"],
         local_part: None,
-        domain: Some((Field::Recipient(1), 5)),
+        domain: Some((MailPart::Recipient(1), 5)),
     },
     Envelope {
         sender: "a@b\u{fc}cher.test",
         recipients: ["\"b b\"@B\u{dc}cher.test", "c@x.test"],
         local_part: None,
-        domain: Some((Field::Sender, 3)),
+        domain: Some((MailPart::Sender, 3)),
     },
     Envelope {
         sender: "\u{e9}@x.test",
         recipients: ["b@b\u{fc}cher.test", "c@x.test"],
-        local_part: Some((Field::Sender, 0)),
-        domain: Some((Field::Recipient(0), 3)),
+        local_part: Some((MailPart::Sender, 0)),
+        domain: Some((MailPart::Recipient(0), 3)),
     },
     Envelope {
         sender: "a@x.test",
         recipients: ["b@x.test", "caf\u{e9}@x.test"],
-        local_part: Some((Field::Recipient(1), 3)),
+        local_part: Some((MailPart::Recipient(1), 3)),
         domain: None,
     },
     // A domain for which there are no A-labels.
@@ -116,7 +116,7 @@ const ENVELOPES: [Envelope; 6] = [
         sender: "a@x.test",
         recipients: ["b@x.test", "c@\u{fb01}n.test"],
         local_part: None,
-        domain: Some((Field::Recipient(1), 2)),
+        domain: Some((MailPart::Recipient(1), 2)),
     },
 ];
 
@@ -139,7 +139,7 @@ struct Said {
 }
 
 /// Why a mail is not sent, and where that lies: part, offset, line.
-type Refusal = (&'static str, Field, Option<u64>, Option<u64>);
+type Refusal = (&'static str, MailPart, Option<u64>, Option<u64>);
 
 /// The rules: RFC 6531, sections 3.1, 3.2 and 3.4; RFC 6152; RFC 3030, section 3.
 fn expected(
@@ -152,7 +152,7 @@ fn expected(
     let convertible = cfg!(feature = "idna") && !envelope.recipients[1].contains('\u{fb01}');
     let of_text = |reason, place: Option<(u64, u64)>| {
         let (offset, line) = place.unzip();
-        Err((reason, Field::Text, offset, line))
+        Err((reason, MailPart::Text, offset, line))
     };
     let of_address = |reason, (field, offset)| Err((reason, field, Some(offset), None));
     let (smtp_utf8, a_labels) = match (text.header, envelope.local_part, envelope.domain) {
@@ -248,8 +248,8 @@ fn refusal(error: &Error) -> Refusal {
         ErrorKind::Address(_) => "no A-labels",
         other => panic!("{other:?}"),
     };
-    let place = error.place().expect("a refused mail has a place");
-    (reason, place.field(), place.offset(), place.line())
+    let place = error.location().expect("a refused mail has a place");
+    (reason, place.part(), place.offset(), place.line())
 }
 
 #[test]
@@ -364,7 +364,7 @@ fn what_a_streamed_text_needs_is_taken_as_declared_and_refused_without_a_place_i
         let RecipientStatus::NotSent(error) = outcome.recipients()[0].status() else {
             panic!("{outcome:?}");
         };
-        assert_eq!(refusal(error), (expected, Field::Text, None, None));
+        assert_eq!(refusal(error), (expected, MailPart::Text, None, None));
     }
 }
 
@@ -453,10 +453,10 @@ fn a_recoder_gets_the_text_as_it_would_travel_and_what_it_makes_is_looked_at() {
     };
     let error = refused(failing);
     assert!(matches!(error.kind(), ErrorKind::Recode(_)), "{error}");
-    assert_eq!(error.place(), None);
+    assert_eq!(error.location(), None);
     let error = refused(unfit);
     assert!(matches!(error.kind(), ErrorKind::Content(_)), "{error}");
-    assert_eq!(error.place().and_then(Place::offset), Some(16));
+    assert_eq!(error.location().and_then(Location::offset), Some(16));
 }
 
 #[test]
@@ -488,11 +488,11 @@ fn a_text_that_no_server_takes_is_refused_with_the_line_and_the_offset() {
         (&*long, 14 + 998, 3),
     ] {
         let error = raw_mail("a@x.test", ["b@x.test"], text.to_owned()).unwrap_err();
-        let place = error.place();
+        let place = error.location();
         assert!(matches!(error.fault(), MailFault::Text(fault) if fault.offset() == offset));
         assert_eq!(
-            (place.field(), place.offset(), place.line()),
-            (Field::Text, Some(offset), Some(line))
+            (place.part(), place.offset(), place.line()),
+            (MailPart::Text, Some(offset), Some(line))
         );
         assert!(
             error
@@ -501,11 +501,11 @@ fn a_text_that_no_server_takes_is_refused_with_the_line_and_the_offset() {
             "{error}"
         );
     }
-    let place = |error: MailError| (error.place().field(), error.place().offset());
+    let place = |error: MailError| (error.location().part(), error.location().offset());
     let error = raw_mail("a@x.test", ["b@x.test", "c c@x.test"], "a\r\n").unwrap_err();
-    assert_eq!(place(error), (Field::Recipient(1), Some(1)));
+    assert_eq!(place(error), (MailPart::Recipient(1), Some(1)));
     let error = raw_mail("a@x.test", [""; 0], "a\r\n").unwrap_err();
-    assert_eq!(place(error), (Field::Recipients, None));
+    assert_eq!(place(error), (MailPart::Recipients, None));
 }
 
 #[test]

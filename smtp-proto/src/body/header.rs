@@ -41,7 +41,7 @@ pub(crate) struct Section {
     offset: u64,
     /// Where the line began.
     line: u64,
-    at: Place,
+    at: HeaderState,
     has_from: bool,
     /// The character that has begun.
     character: Character,
@@ -49,7 +49,7 @@ pub(crate) struct Section {
 
 /// Where in a line the header section stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum HeaderState {
     Start,
     /// In the name of a field, if it is one, with how much of `From` it is so far.
     Name(Option<usize>),
@@ -77,7 +77,7 @@ impl HeaderWatch {
             rules,
             offset: 0,
             line: 0,
-            at: Place::Start,
+            at: HeaderState::Start,
             has_from: false,
             character: Character::default(),
         })
@@ -120,49 +120,51 @@ impl Section {
     fn step(&mut self, byte: u8) -> Result<bool, Fault> {
         let before = self.at;
         self.at = match (byte, self.at) {
-            (b'\n', Place::AfterCr) => Place::Start,
-            (b'\r' | b'\n', Place::Start | Place::AfterCr) => {
+            (b'\n', HeaderState::AfterCr) => HeaderState::Start,
+            (b'\r' | b'\n', HeaderState::Start | HeaderState::AfterCr) => {
                 self.line = self.offset;
                 return self.complete().map(|()| false);
             }
-            (_, Place::Start | Place::AfterCr) => {
+            (_, HeaderState::Start | HeaderState::AfterCr) => {
                 self.line = self.offset;
                 match byte {
-                    b' ' | b'\t' if self.offset > 0 => Place::Line,
-                    _ if is_name(byte) => Place::Name(from(0, byte)),
+                    b' ' | b'\t' if self.offset > 0 => HeaderState::Line,
+                    _ if is_name(byte) => HeaderState::Name(from(0, byte)),
                     _ => match self.no_field(byte)? {
                         Some(place) => place,
                         None => return Ok(false),
                     },
                 }
             }
-            (b':', Place::Name(matched)) => self.named(matched == Some(FROM.len())),
-            (b':', Place::Named(is_from)) => self.named(is_from),
-            (b' ' | b'\t', Place::Name(matched)) => Place::Named(matched == Some(FROM.len())),
-            (b' ' | b'\t', Place::Named(_)) => before,
-            (_, Place::Name(matched)) if is_name(byte) => {
-                Place::Name(matched.and_then(|len| from(len, byte)))
+            (b':', HeaderState::Name(matched)) => self.named(matched == Some(FROM.len())),
+            (b':', HeaderState::Named(is_from)) => self.named(is_from),
+            (b' ' | b'\t', HeaderState::Name(matched)) => {
+                HeaderState::Named(matched == Some(FROM.len()))
             }
-            (_, Place::Name(_) | Place::Named(_)) => match self.no_field(byte)? {
+            (b' ' | b'\t', HeaderState::Named(_)) => before,
+            (_, HeaderState::Name(matched)) if is_name(byte) => {
+                HeaderState::Name(matched.and_then(|len| from(len, byte)))
+            }
+            (_, HeaderState::Name(_) | HeaderState::Named(_)) => match self.no_field(byte)? {
                 Some(place) => place,
                 None => return Ok(false),
             },
-            (b'\r', Place::Line) => Place::AfterCr,
-            (b'\n', Place::Line) => Place::Start,
-            (_, Place::Line) => Place::Line,
+            (b'\r', HeaderState::Line) => HeaderState::AfterCr,
+            (b'\n', HeaderState::Line) => HeaderState::Start,
+            (_, HeaderState::Line) => HeaderState::Line,
         };
         self.look_at(byte)?;
         self.offset = self.offset.saturating_add(1);
         Ok(true)
     }
 
-    fn named(&mut self, is_from: bool) -> Place {
+    fn named(&mut self, is_from: bool) -> HeaderState {
         self.has_from |= is_from;
-        Place::Line
+        HeaderState::Line
     }
 
     /// What becomes of it at a line that is no field, of which this byte is.
-    fn no_field(&self, byte: u8) -> Result<Option<Place>, Fault> {
+    fn no_field(&self, byte: u8) -> Result<Option<HeaderState>, Fault> {
         match (self.rules.required, self.line) {
             (true, 0) if self.offset == 0 && byte > 127 => {
                 Err(fault(0, FaultReason::ByteOrderMark))
@@ -171,9 +173,9 @@ impl Section {
             (true, line) => Err(fault(line, FaultReason::NotAField)),
             (false, 0) => Ok(None),
             (false, _) => Ok(Some(match byte {
-                b'\r' => Place::AfterCr,
-                b'\n' => Place::Start,
-                _ => Place::Line,
+                b'\r' => HeaderState::AfterCr,
+                b'\n' => HeaderState::Start,
+                _ => HeaderState::Line,
             })),
         }
     }
@@ -194,7 +196,9 @@ impl Section {
 
     fn end(&mut self) -> Result<(), Fault> {
         match self.at {
-            Place::Name(_) | Place::Named(_) if self.rules.required || self.line == 0 => {
+            HeaderState::Name(_) | HeaderState::Named(_)
+                if self.rules.required || self.line == 0 =>
+            {
                 self.no_field(b'\n').map(drop)
             }
             _ => {

@@ -5,7 +5,7 @@ use alloc::string::String;
 use super::{ApiMisuse, AuthenticationError, Error, ErrorKind, Need, ProtocolError, Stage, Wait};
 use crate::body::{Fault, FaultReason};
 use crate::inbox::ReplyError;
-use crate::place::{Field, Place};
+use crate::location::{Location, MailPart};
 use crate::reply::Reply;
 
 impl Error {
@@ -90,7 +90,7 @@ impl Error {
             ErrorKind::Misuse(ApiMisuse::UpgradePending) => {
                 Some("call `upgrade`, or use a client that has a TLS layer")
             }
-            ErrorKind::Unsupported(need) => of_need(self.stage(), need, self.place()),
+            ErrorKind::Unsupported(need) => of_need(self.stage(), need, self.location()),
             ErrorKind::Content(fault) => of_fault(*fault),
             _ => None,
         }
@@ -200,9 +200,9 @@ fn of_binding(detail: &[u8]) -> &'static str {
     }
 }
 
-fn of_need(stage: Stage, need: &Need, place: Option<&Place>) -> Option<&'static str> {
+fn of_need(stage: Stage, need: &Need, place: Option<&Location>) -> Option<&'static str> {
     let first =
-        place.is_some_and(|place| (place.field(), place.offset()) == (Field::Text, Some(0)));
+        place.is_some_and(|place| (place.part(), place.offset()) == (MailPart::Text, Some(0)));
     match (stage, need) {
         (_, Need::EightBitMime | Need::SmtpUtf8) if first => Some(BYTE_ORDER_MARK),
         (_, Need::EightBitMime | Need::BinaryMime) => {
@@ -211,11 +211,11 @@ fn of_need(stage: Stage, need: &Need, place: Option<&Place>) -> Option<&'static 
         (_, Need::Xclient { .. } | Need::Xforward) => {
             Some("servers offer it only to hosts that they are told to trust")
         }
-        (Stage::Mail, Need::SmtpUtf8) => match (place?.field(), place?.offset()) {
-            (Field::Text, _) => Some(
+        (Stage::Mail, Need::SmtpUtf8) => match (place?.part(), place?.offset()) {
+            (MailPart::Text, _) => Some(
                 "encode words in headers as RFC 2047 says, or have the text recoded on its way",
             ),
-            (Field::Sender | Field::Recipient(_), Some(_)) => {
+            (MailPart::Sender | MailPart::Recipient(_), Some(_)) => {
                 Some("a local part has no other form: only a server with SMTPUTF8 takes it")
             }
             // A parameter.

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Addressee, Field, MailBuilder, MailError, MailFault, Recoder};
+use super::{Addressee, MailBuilder, MailError, MailFault, MailPart, Recoder};
 use crate::address::ReversePath;
 use crate::capabilities::Capabilities;
 use crate::error::Need;
@@ -58,12 +58,12 @@ impl Demands {
     }
 
     /// The first that is not, by its place in the mail.
-    pub(crate) fn beyond_ascii(&self) -> Option<Field> {
+    pub(crate) fn beyond_ascii(&self) -> Option<MailPart> {
         if !self.mail.is_ascii() {
-            return Some(Field::Parameters);
+            return Some(MailPart::Parameters);
         }
         let of_recipient = self.rcpt.iter().find(|(_, list)| !list.is_ascii());
-        of_recipient.map(|(index, _)| Field::Recipient(*index))
+        of_recipient.map(|(index, _)| MailPart::Recipient(*index))
     }
 
     /// Looks whether they may stand together in one mail, and in command lines that a server has to take.
@@ -78,21 +78,21 @@ impl Demands {
         };
         let requires_tls = self.mail.has("REQUIRETLS");
         if requires_tls && self.tls_optional {
-            return fault(Field::Parameters, ParameterFault::Conflict);
+            return fault(MailPart::Parameters, ParameterFault::Conflict);
         }
         // RFC 8689, section 5: only a report had better arrive without TLS than not at all.
         if requires_tls && !sender.is_null() && self.is_dispensable("REQUIRETLS") {
-            return fault(Field::Parameters, ParameterFault::Indispensable);
+            return fault(MailPart::Parameters, ParameterFault::Indispensable);
         }
         let len = MAIL.saturating_add(sender.as_str().len());
         if len.saturating_add(self.mail.excess()) > LINE_MAX {
-            return fault(Field::Parameters, ParameterFault::TooLong);
+            return fault(MailPart::Parameters, ParameterFault::TooLong);
         }
         for (index, list) in &self.rcpt {
             let path = recipients.get(*index).map(|recipient| &recipient.path);
             let len = RCPT.saturating_add(path.map_or(0, |path| path.as_str().len()));
             if len.saturating_add(list.excess()) > LINE_MAX {
-                return fault(Field::Recipient(*index), ParameterFault::TooLong);
+                return fault(MailPart::Recipient(*index), ParameterFault::TooLong);
             }
         }
         Ok(())
@@ -140,7 +140,7 @@ impl MailBuilder {
     /// it would not. `SIZE`, `BODY` and `SMTPUTF8` are added where they are needed, without being asked for.
     pub fn parameter(mut self, parameter: Parameter) -> Self {
         if let Err(error) = self.demands().mail.push(parameter) {
-            self.fail(Field::Parameters, MailFault::Parameter(error));
+            self.fail(MailPart::Parameters, MailFault::Parameter(error));
         }
         self
     }
@@ -170,7 +170,7 @@ impl MailBuilder {
     pub fn if_offered(mut self, extension: &str) -> Self {
         match extension.parse::<Keyword>() {
             Ok(extension) => self.demands().dispensable.push(extension),
-            Err(error) => self.fail(Field::Parameters, MailFault::Parameter(error)),
+            Err(error) => self.fail(MailPart::Parameters, MailFault::Parameter(error)),
         }
         self
     }
@@ -191,7 +191,7 @@ impl MailBuilder {
     pub(super) fn ask_for(&mut self, index: usize, parameters: Result<Parameters, ParameterError>) {
         match parameters {
             Ok(parameters) => self.demands().rcpt.push((index, parameters)),
-            Err(error) => self.fail(Field::Recipient(index), MailFault::Parameter(error)),
+            Err(error) => self.fail(MailPart::Recipient(index), MailFault::Parameter(error)),
         }
     }
 

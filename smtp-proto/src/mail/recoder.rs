@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::{MailBuilder, Text};
 use crate::body::{Encoder, Facts, Fault, Room, Rules, scan};
 use crate::error::{Error, ErrorKind, Stage, TransportError};
-use crate::place::Place;
+use crate::location::Location;
 
 /// The caller's way to recode a text.
 #[derive(Clone)]
@@ -82,7 +82,7 @@ impl Recoder {
         let bytes = self.0(&text).map_err(|error| failure(ErrorKind::Recode(error)))?;
         // What comes of it is not trusted more than what a caller hands in.
         let facts = scan(&bytes, &Rules::new()).map_err(|fault| {
-            failure(ErrorKind::Content(fault)).at(Place::in_text(&bytes, fault.offset()))
+            failure(ErrorKind::Content(fault)).at(Location::in_text(&bytes, fault.offset()))
         })?;
         Ok(Some(Text::Whole {
             bytes,

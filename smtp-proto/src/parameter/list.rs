@@ -1,11 +1,11 @@
 use alloc::vec::Vec;
 
-use super::{Parameter, ParameterError, ParameterFault, Place, Value};
+use super::{CommandKind, Parameter, ParameterError, ParameterFault, Value};
 
 /// The parameters of one MAIL or RCPT: no keyword twice, none that belongs to the other command, none that excludes another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameters {
-    place: Place,
+    place: CommandKind,
     list: Vec<Parameter>,
 }
 
@@ -14,7 +14,7 @@ impl Parameters {
     #[must_use]
     pub const fn mail() -> Self {
         Self {
-            place: Place::Mail,
+            place: CommandKind::Mail,
             list: Vec::new(),
         }
     }
@@ -23,7 +23,7 @@ impl Parameters {
     #[must_use]
     pub const fn rcpt() -> Self {
         Self {
-            place: Place::Rcpt,
+            place: CommandKind::Rcpt,
             list: Vec::new(),
         }
     }

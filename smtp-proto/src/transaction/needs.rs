@@ -17,9 +17,9 @@ use alloc::vec::Vec;
 use crate::address::{AddressError, AddressFault, ForwardPath, ReversePath};
 use crate::capabilities::Capabilities;
 use crate::error::{Error, ErrorKind, Need, Stage};
+use crate::location::{Location, MailPart};
 use crate::mail::{Mail, Text};
 use crate::parameter::{Body, Content};
-use crate::place::{Field, Place};
 
 /// What MAIL says of a mail that the server can take, but for its size, and how its addresses are written.
 pub(super) struct Needs {
@@ -43,12 +43,12 @@ pub(super) struct ALabels {
 pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, Error> {
     if let Some(demands) = &mut mail.demands {
         demands.settle(capabilities).map_err(|need| {
-            let place = Place::whole(match need {
+            let place = Location::whole(match need {
                 Need::Parameter {
                     recipient: Some(index),
                     ..
-                } => Field::Recipient(index),
-                _ => Field::Parameters,
+                } => MailPart::Recipient(index),
+                _ => MailPart::Parameters,
             });
             unsupported(need, place)
         })?;
@@ -107,16 +107,16 @@ fn recoded(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, Error>
 
 impl ALabels {
     /// The addresses that are not ASCII, or the first that cannot be told in ASCII.
-    fn of(mail: &Mail) -> Result<Self, (Field, AddressError)> {
+    fn of(mail: &Mail) -> Result<Self, (MailPart, AddressError)> {
         let mut found = Self::default();
         if !mail.sender.is_ascii() {
             let ascii = mail.sender.to_ascii();
-            found.sender = Some(ascii.map_err(|error| (Field::Sender, error))?);
+            found.sender = Some(ascii.map_err(|error| (MailPart::Sender, error))?);
         }
         for (index, path) in mail.recipients().enumerate() {
             if !path.is_ascii() {
                 let ascii = path.to_ascii();
-                let ascii = ascii.map_err(|error| (Field::Recipient(index), error))?;
+                let ascii = ascii.map_err(|error| (MailPart::Recipient(index), error))?;
                 found.recipients.push((index, ascii));
             }
         }
@@ -145,14 +145,14 @@ fn beyond_ascii(
         Some(mail.first_eight_bit())
     } else {
         let demands = mail.demands.as_ref();
-        demands.and_then(|demands| demands.beyond_ascii().map(Place::whole))
+        demands.and_then(|demands| demands.beyond_ascii().map(Location::whole))
     };
     match (elsewhere, ALabels::of(mail)) {
         (None, Ok(a_labels)) => Ok((false, Some(Box::new(a_labels)))),
         _ if capabilities.smtp_utf8() => Ok((true, None)),
         (Some(place), _) => Err(unsupported(Need::SmtpUtf8, place)),
         (None, Err((field, error))) => {
-            let place = Place::within(field, error.offset());
+            let place = Location::within(field, error.offset());
             Err(match error.reason() {
                 AddressFault::NonAsciiLocalPart => unsupported(Need::SmtpUtf8, place),
                 AddressFault::NonAscii => unsupported(Need::ALabels, place),
@@ -172,7 +172,7 @@ fn body_of(mail: &Mail) -> Option<Body> {
     }
 }
 
-fn unsupported(need: Need, place: Place) -> Error {
+fn unsupported(need: Need, place: Location) -> Error {
     refusal(ErrorKind::Unsupported(need)).at(place)
 }
 

@@ -4,8 +4,8 @@ use core::fmt;
 
 /// A place in a [`Mail`](crate::Mail): a part of it, and how far into that part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
-    field: Field,
+pub struct Location {
+    field: MailPart,
     offset: Option<u64>,
     line: Option<u64>,
 }
@@ -13,7 +13,7 @@ pub struct Place {
 /// A part of a [`Mail`](crate::Mail).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Field {
+pub enum MailPart {
     /// The sender.
     Sender,
     /// The list of recipients.
@@ -26,9 +26,9 @@ pub enum Field {
     Text,
 }
 
-impl Place {
+impl Location {
     /// The whole of a part.
-    pub(crate) const fn whole(field: Field) -> Self {
+    pub(crate) const fn whole(field: MailPart) -> Self {
         Self {
             field,
             offset: None,
@@ -37,7 +37,7 @@ impl Place {
     }
 
     /// An octet of an address.
-    pub(crate) fn within(field: Field, offset: usize) -> Self {
+    pub(crate) fn within(field: MailPart, offset: usize) -> Self {
         Self {
             offset: u64::try_from(offset).ok(),
             ..Self::whole(field)
@@ -52,7 +52,7 @@ impl Place {
             .unwrap_or(text);
         let lines = memchr::memchr_iter(b'\n', before).count();
         Self {
-            field: Field::Text,
+            field: MailPart::Text,
             offset: Some(offset),
             line: u64::try_from(lines)
                 .ok()
@@ -61,7 +61,7 @@ impl Place {
     }
 
     /// The part.
-    pub const fn field(&self) -> Field {
+    pub const fn part(&self) -> MailPart {
         self.field
     }
 
@@ -76,7 +76,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.field.fmt(f)?;
         if let Some(line) = self.line {
@@ -89,7 +89,7 @@ impl fmt::Display for Place {
     }
 }
 
-impl fmt::Display for Field {
+impl fmt::Display for MailPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sender => f.write_str("sender"),
