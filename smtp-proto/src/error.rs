@@ -1,8 +1,8 @@
 //! What can go wrong, by whose fault it is.
 
 mod hint;
-mod need;
 mod peer;
+mod requirement;
 mod stage;
 mod transport;
 
@@ -21,8 +21,8 @@ use crate::location::Location;
 use crate::reply::{Escaped, Reply};
 use crate::sasl::Failure;
 pub(crate) use hint::{of_fault, of_refusal};
-pub use need::Need;
 pub use peer::Peer;
+pub use requirement::MissingExtension;
 pub use stage::{Stage, Wait};
 pub use transport::TransportError;
 
@@ -59,7 +59,7 @@ pub enum ErrorKind {
     /// Authentication was not possible or not successful.
     Authentication(AuthenticationError),
     /// The server does not offer an extension that this mail needs.
-    Unsupported(Need),
+    Unsupported(MissingExtension),
     /// An address cannot be told to a server without SMTPUTF8 (RFC 6531).
     Address(AddressFault),
     /// The mail is larger than the server takes (RFC 1870).

@@ -22,7 +22,7 @@ use alloc::vec::Vec;
 use crate::capabilities::Capabilities;
 use crate::command::Line;
 use crate::config::{Protocol, Security};
-use crate::error::{AuthenticationError, Error, ErrorKind, Need, ProtocolError, Stage};
+use crate::error::{AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError, Stage};
 use crate::link::Link;
 use crate::origin::Attributes;
 use crate::pipeline::{Expect, Pipelining};
@@ -298,7 +298,7 @@ fn introduce(cx: &mut Context<'_>) -> Result<State, Error> {
         Ok(told) => Ok(say_xclient(told, cx)),
         Err(attribute) => Err(Error::new(
             Stage::Xclient,
-            ErrorKind::Unsupported(Need::Xclient { attribute }),
+            ErrorKind::Unsupported(MissingExtension::Xclient { attribute }),
         )),
     }
 }

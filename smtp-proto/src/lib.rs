@@ -113,7 +113,7 @@ pub use command::{Command, CommandError, CommandFault, Redacted};
 pub use config::{Config, ConfigBuilder, ConfigError, Protocol, Security, Speculation, Timeouts};
 pub use connection::{Connection, Upgrade};
 pub use error::{
-    ApiMisuse, AuthenticationError, Error, ErrorKind, Need, Peer, ProtocolError, Stage,
+    ApiMisuse, AuthenticationError, Error, ErrorKind, MissingExtension, Peer, ProtocolError, Stage,
     TransportError, Wait,
 };
 pub use event::{CommandId, ContentStatus, Event, MailId};

@@ -7,7 +7,7 @@ use core::fmt;
 use crate::capabilities::Capabilities;
 use crate::command::{Command, Line};
 use crate::config::Protocol;
-use crate::error::{ApiMisuse, Error, ErrorKind, Need, ProtocolError, Stage, Wait};
+use crate::error::{ApiMisuse, Error, ErrorKind, MissingExtension, ProtocolError, Stage, Wait};
 use crate::event::{CommandId, MailId};
 use crate::handshake::{CLOSING, Context, Known, State, UNAVAILABLE};
 use crate::inbox::ReplyLimits;
@@ -664,13 +664,13 @@ impl Core {
 }
 
 /// Makes a command fit for a server that offers this.
-fn fit(command: &mut Command, offered: &Capabilities) -> Result<(), Need> {
+fn fit(command: &mut Command, offered: &Capabilities) -> Result<(), MissingExtension> {
     if !command.keep_offered(offered) {
-        Err(Need::Xforward)
+        Err(MissingExtension::Xforward)
     } else if command.is_ascii() || offered.smtp_utf8() {
         Ok(())
     } else {
-        Err(Need::SmtpUtf8)
+        Err(MissingExtension::SmtpUtf8)
     }
 }
 

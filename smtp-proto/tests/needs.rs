@@ -11,7 +11,8 @@ use bytes::Bytes;
 use smtp_proto::body::FaultReason;
 use smtp_proto::{
     Command, Config, Connection, Error, ErrorKind, Location, Mail, MailBuilder, MailError,
-    MailFault, MailPart, Need, Outcome, Pipelining, RecipientStatus, Security, StreamedContent,
+    MailFault, MailPart, MissingExtension, Outcome, Pipelining, RecipientStatus, Security,
+    StreamedContent,
 };
 use smtp_test::{Machine, StoredMail};
 
@@ -241,10 +242,10 @@ fn send(level: Pipelining, mail: Mail, lacking: &[&str]) -> (Outcome, Option<Sto
 
 fn refusal(error: &Error) -> Refusal {
     let reason = match error.kind() {
-        ErrorKind::Unsupported(Need::SmtpUtf8) => "SMTPUTF8",
-        ErrorKind::Unsupported(Need::EightBitMime) => "8BITMIME",
-        ErrorKind::Unsupported(Need::BinaryMime) => "BINARYMIME",
-        ErrorKind::Unsupported(Need::ALabels) => "feature",
+        ErrorKind::Unsupported(MissingExtension::SmtpUtf8) => "SMTPUTF8",
+        ErrorKind::Unsupported(MissingExtension::EightBitMime) => "8BITMIME",
+        ErrorKind::Unsupported(MissingExtension::BinaryMime) => "BINARYMIME",
+        ErrorKind::Unsupported(MissingExtension::ALabels) => "feature",
         ErrorKind::Address(_) => "no A-labels",
         other => panic!("{other:?}"),
     };

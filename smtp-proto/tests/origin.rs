@@ -8,7 +8,7 @@ use crate::common::raw_mail;
 use proptest::prelude::*;
 use smtp_proto::{
     Command, Config, ConfigBuilder, ConfigError, Connection, Credentials, ErrorKind, Event, Mail,
-    Need, Security, Stage, Xclient, XclientProto, Xforward, XforwardSource,
+    MissingExtension, Security, Stage, Xclient, XclientProto, Xforward, XforwardSource,
 };
 use smtp_test::{Log, Machine};
 
@@ -115,7 +115,7 @@ fn a_server_that_does_not_hear_it_all_is_an_error_that_names_what_it_lacks() {
         let error = pair.drive(Connection::poll_ready).unwrap_err();
         assert_eq!(error.stage(), Stage::Xclient);
         assert!(
-            matches!(error.kind(), ErrorKind::Unsupported(Need::Xclient { attribute }) if *attribute == missing),
+            matches!(error.kind(), ErrorKind::Unsupported(MissingExtension::Xclient { attribute }) if *attribute == missing),
             "{error}"
         );
         assert!(error.hint().unwrap().contains("trust"));
@@ -138,7 +138,7 @@ fn a_capability_that_is_switched_off_counts_as_not_offered() {
     let error = pair.drive(|c| c.poll_reply(id)).unwrap_err();
     assert!(matches!(
         error.kind(),
-        ErrorKind::Unsupported(Need::Xforward)
+        ErrorKind::Unsupported(MissingExtension::Xforward)
     ));
     assert!(
         !pair

@@ -12,8 +12,8 @@ use crate::common::pair::{Pair, facts};
 use crate::common::rig::Rig;
 use proptest::prelude::*;
 use smtp_proto::{
-    Config, Connection, DateTime, DeliverBy, ErrorKind, Mail, MailBuilder, Need, Notify,
-    OriginalRecipient, Outcome, Parameter, Recipient, RecipientStatus, Return, Security,
+    Config, Connection, DateTime, DeliverBy, ErrorKind, Mail, MailBuilder, MissingExtension,
+    Notify, OriginalRecipient, Outcome, Parameter, Recipient, RecipientStatus, Return, Security,
     UnlessKnown,
 };
 use smtp_test::{Log, Machine, xtext};
@@ -163,7 +163,7 @@ fn bounds_are_taken_to_the_last_second() {
         (
             by(59),
             "DELIVERBY 60",
-            Some(Need::DeliverBy {
+            Some(MissingExtension::DeliverBy {
                 seconds: 59,
                 least: 60,
             }),
@@ -173,7 +173,7 @@ fn bounds_are_taken_to_the_last_second() {
         (
             Parameter::hold_for(86_401).unwrap(),
             HOLDS,
-            Some(Need::HoldFor {
+            Some(MissingExtension::HoldFor {
                 seconds: 86_401,
                 most: 86_400,
             }),
@@ -183,7 +183,7 @@ fn bounds_are_taken_to_the_last_second() {
         (
             until("2030-01-01T00:00:01Z"),
             HOLDS,
-            Some(Need::HoldUntil {
+            Some(MissingExtension::HoldUntil {
                 time: "2030-01-01T00:00:01Z".parse().unwrap(),
                 latest: "2030-01-01T00:00:00Z".parse().unwrap(),
             }),
@@ -283,7 +283,7 @@ impl Row {
     }
 
     fn check_need(&self, outcome: &Outcome) {
-        let expected = Need::Parameter {
+        let expected = MissingExtension::Parameter {
             keyword: self.parameter.keyword().clone(),
             extension: self.parameter.extension().to_owned(),
             recipient: self.of_recipient.then_some(1),
@@ -293,7 +293,7 @@ impl Row {
 }
 
 /// What the mail needed and the server had not.
-fn need(outcome: &Outcome) -> Option<Need> {
+fn need(outcome: &Outcome) -> Option<MissingExtension> {
     outcome
         .recipients()
         .iter()

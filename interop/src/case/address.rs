@@ -1,6 +1,6 @@
 //! Addresses with characters beyond ASCII (RFC 6531).
 
-use smtp_proto::{ErrorKind, Need, RecipientStatus, Security};
+use smtp_proto::{ErrorKind, MissingExtension, RecipientStatus, Security};
 
 use super::{Bench, Case, Done, Verdict, Way, each_way, mails};
 use crate::adapter::Load;
@@ -39,7 +39,10 @@ fn go(bench: &Bench<'_>, way: Way, door: Door) -> Verdict {
     let mut fates = second.recipients().iter().map(|delivery| delivery.status());
     let kept_back = fates.all(|fate| match fate {
         RecipientStatus::NotSent(error) => {
-            matches!(error.kind(), ErrorKind::Unsupported(Need::SmtpUtf8))
+            matches!(
+                error.kind(),
+                ErrorKind::Unsupported(MissingExtension::SmtpUtf8)
+            )
         }
         _ => false,
     });

@@ -4,7 +4,8 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 
 use smtp_proto::{
-    Command, ErrorKind, Need, Outcome, Security, Xclient, XclientProto, Xforward, XforwardSource,
+    Command, ErrorKind, MissingExtension, Outcome, Security, Xclient, XclientProto, Xforward,
+    XforwardSource,
 };
 
 use super::{Bench, Case, Done, Verdict, mails};
@@ -98,7 +99,7 @@ fn forwards(bench: &Bench<'_>, name: &str) -> Verdict {
 fn is_not_offered(kind: &ErrorKind) -> bool {
     matches!(
         kind,
-        ErrorKind::Unsupported(Need::Xclient { .. } | Need::Xforward)
+        ErrorKind::Unsupported(MissingExtension::Xclient { .. } | MissingExtension::Xforward)
     )
 }
 

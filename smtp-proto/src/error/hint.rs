@@ -2,7 +2,9 @@
 
 use alloc::string::String;
 
-use super::{ApiMisuse, AuthenticationError, Error, ErrorKind, Need, ProtocolError, Stage, Wait};
+use super::{
+    ApiMisuse, AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError, Stage, Wait,
+};
 use crate::body::{Fault, FaultReason};
 use crate::inbox::ReplyError;
 use crate::location::{Location, MailPart};
@@ -200,18 +202,24 @@ fn of_binding(detail: &[u8]) -> &'static str {
     }
 }
 
-fn of_need(stage: Stage, need: &Need, place: Option<&Location>) -> Option<&'static str> {
+fn of_need(
+    stage: Stage,
+    need: &MissingExtension,
+    place: Option<&Location>,
+) -> Option<&'static str> {
     let first =
         place.is_some_and(|place| (place.part(), place.offset()) == (MailPart::Text, Some(0)));
     match (stage, need) {
-        (_, Need::EightBitMime | Need::SmtpUtf8) if first => Some(BYTE_ORDER_MARK),
-        (_, Need::EightBitMime | Need::BinaryMime) => {
+        (_, MissingExtension::EightBitMime | MissingExtension::SmtpUtf8) if first => {
+            Some(BYTE_ORDER_MARK)
+        }
+        (_, MissingExtension::EightBitMime | MissingExtension::BinaryMime) => {
             Some("encode the text as quoted-printable or base64, or have it recoded on its way")
         }
-        (_, Need::Xclient { .. } | Need::Xforward) => {
+        (_, MissingExtension::Xclient { .. } | MissingExtension::Xforward) => {
             Some("servers offer it only to hosts that they are told to trust")
         }
-        (Stage::Mail, Need::SmtpUtf8) => match (place?.part(), place?.offset()) {
+        (Stage::Mail, MissingExtension::SmtpUtf8) => match (place?.part(), place?.offset()) {
             (MailPart::Text, _) => Some(
                 "encode words in headers as RFC 2047 says, or have the text recoded on its way",
             ),
@@ -221,11 +229,13 @@ fn of_need(stage: Stage, need: &Need, place: Option<&Location>) -> Option<&'stat
             // A parameter.
             _ => None,
         },
-        (_, Need::ALabels) => Some("or write it as A-labels, such as xn--bcher-kva.example"),
-        (_, Need::Parameter { extension, .. }) if extension == "DSN" => {
+        (_, MissingExtension::ALabels) => {
+            Some("or write it as A-labels, such as xn--bcher-kva.example")
+        }
+        (_, MissingExtension::Parameter { extension, .. }) if extension == "DSN" => {
             Some("say `if_offered` of DSN to send the mail without asking for a report")
         }
-        (_, Need::Parameter { extension, .. }) if extension == "REQUIRETLS" => {
+        (_, MissingExtension::Parameter { extension, .. }) if extension == "REQUIRETLS" => {
             Some("it counts only inside TLS, and from a server whose certificate was checked")
         }
         _ => None,

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{Addressee, MailBuilder, MailError, MailFault, MailPart, Recoder};
 use crate::address::ReversePath;
 use crate::capabilities::Capabilities;
-use crate::error::Need;
+use crate::error::MissingExtension;
 use crate::parameter::{
     DateTime, Keyword, Parameter, ParameterError, ParameterFault, Parameters, returned_after,
 };
@@ -99,7 +99,7 @@ impl Demands {
     }
 
     /// Leaves out what the server does not offer and the mail can do without. Then it finds what the server cannot do.
-    pub(crate) fn settle(&mut self, capabilities: &Capabilities) -> Result<(), Need> {
+    pub(crate) fn settle(&mut self, capabilities: &Capabilities) -> Result<(), MissingExtension> {
         if !self.dispensable.is_empty() {
             let dispensable = core::mem::take(&mut self.dispensable);
             let keep = |parameter: &Parameter| {
@@ -204,11 +204,11 @@ fn check_offered(
     parameter: &Parameter,
     recipient: Option<usize>,
     capabilities: &Capabilities,
-) -> Result<(), Need> {
+) -> Result<(), MissingExtension> {
     if capabilities.has(parameter.extension()) {
         return Ok(());
     }
-    Err(Need::Parameter {
+    Err(MissingExtension::Parameter {
         keyword: parameter.keyword().clone(),
         extension: parameter.extension().into(),
         recipient,
@@ -216,21 +216,26 @@ fn check_offered(
 }
 
 /// Looks whether the value is within what the server offers, where that is a matter of numbers.
-fn check_bounds(parameter: &Parameter, capabilities: &Capabilities) -> Result<(), Need> {
+fn check_bounds(
+    parameter: &Parameter,
+    capabilities: &Capabilities,
+) -> Result<(), MissingExtension> {
     let value = parameter.value().map_or("", |value| value.as_str());
     match parameter.keyword().as_str() {
         // RFC 2852, section 4: the least that the server names is one for mails that are to come back.
         "BY" => match (returned_after(value), capabilities.deliver_by()) {
             (Some(seconds), Some(least)) if seconds < least => {
-                Err(Need::DeliverBy { seconds, least })
+                Err(MissingExtension::DeliverBy { seconds, least })
             }
             _ => Ok(()),
         },
         "HOLDFOR" => match (value.parse(), capabilities.future_release()) {
-            (Ok(seconds), Some(offer)) if seconds > offer.max_interval() => Err(Need::HoldFor {
-                seconds,
-                most: offer.max_interval(),
-            }),
+            (Ok(seconds), Some(offer)) if seconds > offer.max_interval() => {
+                Err(MissingExtension::HoldFor {
+                    seconds,
+                    most: offer.max_interval(),
+                })
+            }
             _ => Ok(()),
         },
         "HOLDUNTIL" => {
@@ -238,7 +243,9 @@ fn check_bounds(parameter: &Parameter, capabilities: &Capabilities) -> Result<()
                 .future_release()
                 .and_then(|offer| offer.max_date_time().parse::<DateTime>().ok());
             match (value.parse::<DateTime>(), latest) {
-                (Ok(time), Some(latest)) if time > latest => Err(Need::HoldUntil { time, latest }),
+                (Ok(time), Some(latest)) if time > latest => {
+                    Err(MissingExtension::HoldUntil { time, latest })
+                }
                 // What the server wrote is no time: it has to decide.
                 _ => Ok(()),
             }

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 
 use crate::address::{AddressError, AddressFault, ForwardPath, ReversePath};
 use crate::capabilities::Capabilities;
-use crate::error::{Error, ErrorKind, Need, Stage};
+use crate::error::{Error, ErrorKind, MissingExtension, Stage};
 use crate::location::{Location, MailPart};
 use crate::mail::{Mail, Text};
 use crate::parameter::{Body, Content};
@@ -44,7 +44,7 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, 
     if let Some(demands) = &mut mail.demands {
         demands.settle(capabilities).map_err(|need| {
             let place = Location::whole(match need {
-                Need::Parameter {
+                MissingExtension::Parameter {
                     recipient: Some(index),
                     ..
                 } => MailPart::Recipient(index),
@@ -75,14 +75,18 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, 
     let takes_binary = capabilities.binary_mime() && capabilities.chunking();
     let body = body_of(mail);
     let lacking = match body {
-        Some(Body::BinaryMime) if !takes_binary => Some(Need::BinaryMime),
-        Some(Body::EightBitMime) if !capabilities.eight_bit_mime() => Some(Need::EightBitMime),
+        Some(Body::BinaryMime) if !takes_binary => Some(MissingExtension::BinaryMime),
+        Some(Body::EightBitMime) if !capabilities.eight_bit_mime() => {
+            Some(MissingExtension::EightBitMime)
+        }
         _ => None,
     };
     match lacking {
         None => {}
         Some(_) if mail.recode()? => return recoded(mail, capabilities),
-        Some(Need::BinaryMime) => return Err(unsupported(Need::BinaryMime, mail.not_text())),
+        Some(MissingExtension::BinaryMime) => {
+            return Err(unsupported(MissingExtension::BinaryMime, mail.not_text()));
+        }
         Some(need) => return Err(unsupported(need, mail.first_eight_bit())),
     }
     Ok(Needs {
@@ -150,12 +154,12 @@ fn beyond_ascii(
     match (elsewhere, ALabels::of(mail)) {
         (None, Ok(a_labels)) => Ok((false, Some(Box::new(a_labels)))),
         _ if capabilities.smtp_utf8() => Ok((true, None)),
-        (Some(place), _) => Err(unsupported(Need::SmtpUtf8, place)),
+        (Some(place), _) => Err(unsupported(MissingExtension::SmtpUtf8, place)),
         (None, Err((field, error))) => {
             let place = Location::within(field, error.offset());
             Err(match error.reason() {
-                AddressFault::NonAsciiLocalPart => unsupported(Need::SmtpUtf8, place),
-                AddressFault::NonAscii => unsupported(Need::ALabels, place),
+                AddressFault::NonAsciiLocalPart => unsupported(MissingExtension::SmtpUtf8, place),
+                AddressFault::NonAscii => unsupported(MissingExtension::ALabels, place),
                 fault => refusal(ErrorKind::Address(fault)).at(place),
             })
         }
@@ -172,7 +176,7 @@ fn body_of(mail: &Mail) -> Option<Body> {
     }
 }
 
-fn unsupported(need: Need, place: Location) -> Error {
+fn unsupported(need: MissingExtension, place: Location) -> Error {
     refusal(ErrorKind::Unsupported(need)).at(place)
 }
 

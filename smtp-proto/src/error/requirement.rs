@@ -8,7 +8,7 @@ use crate::parameter::{DateTime, Keyword};
 /// What a mail needs and the server does not offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Need {
+pub enum MissingExtension {
     /// Octets above 127 in the text of the mail (RFC 6152).
     EightBitMime,
     /// Octets of any kind (RFC 3030).
@@ -56,7 +56,7 @@ pub enum Need {
     },
 }
 
-impl fmt::Display for Need {
+impl fmt::Display for MissingExtension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::EightBitMime => f.write_str("octets above 127 in the text need 8BITMIME"),
