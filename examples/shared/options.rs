@@ -12,8 +12,8 @@ use lexopt::{Arg, Parser, ValueExt};
 use super::report;
 use crate::smtp::proto::body::LineEnds;
 use crate::smtp::proto::{
-    ClientName, Credentials, Entry, ForwardPath, Mail, MailFault, Pipelining, ReversePath, Secret,
-    Security, Timeouts,
+    ClientName, Credentials, Entry, ForwardPath, Mail, MailErrorKind, Pipelining, ReversePath,
+    Secret, Security, Timeouts,
 };
 use crate::smtp::tls::{Endpoint, EndpointError, Tls};
 
@@ -148,8 +148,8 @@ impl Options {
             .line_ends(line_ends)
             .text(text)
             .build();
-        mail.map_err(|error| match error.fault() {
-            MailFault::Text(_) if self.strict => Unusable(format!(
+        mail.map_err(|error| match error.kind() {
+            MailErrorKind::Text(_) if self.strict => Unusable(format!(
                 "{error} (without --strict, line ends are converted)"
             )),
             _ => Unusable::new(error),

@@ -24,7 +24,7 @@ pub fn body(mut input: &[u8]) {
     let expected = canonical(body, policy);
     let facts = scan(body, &policy.rules());
     let checked = encode(Encoder::new(&policy.rules()), body, lengths, room);
-    let as_pair = |fault: Fault| (fault.offset(), fault.reason());
+    let as_pair = |fault: Fault| (fault.offset(), fault.kind());
     let expected = match expected {
         Ok(expected) => expected,
         Err(fault) => {

@@ -1,6 +1,6 @@
 //! Whatever text is tried as a parameter: the core takes it exactly if the server's own parser does, and sends it as it is.
 
-use smtp_proto::{Parameter, ParameterError, ParameterFault, Parameters};
+use smtp_proto::{Parameter, ParameterError, ParameterErrorKind, Parameters};
 use smtp_test::{Config, Machine, Peer, Rule, TlsFacts};
 
 /// Lines, each a parameter as it stands in MAIL or RCPT. Only LF ends a line, so all other controls come to be tried.
@@ -53,7 +53,7 @@ fn check_taken(server: &mut Machine, line: &str, parameter: &Parameter) {
     assert_eq!(list.as_slice(), std::slice::from_ref(parameter));
     assert_eq!(list.is_ascii(), shown.is_ascii());
     let again = list.push(parameter.clone());
-    assert_eq!(again.unwrap_err().reason(), ParameterFault::Duplicate);
+    assert_eq!(again.unwrap_err().kind(), ParameterErrorKind::Duplicate);
     let complaints = complaints(server, &shown, of_mail);
     assert!(complaints.is_empty(), "of {shown}: {complaints:?}");
 }

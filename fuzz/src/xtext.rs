@@ -1,6 +1,6 @@
 //! Whatever is encoded as xtext or as an address comes back through the server's decoder, and the core takes what that takes.
 
-use smtp_proto::{OriginalRecipient, Parameter, ParameterError, ParameterFault, Value};
+use smtp_proto::{OriginalRecipient, Parameter, ParameterError, ParameterErrorKind, Value};
 use smtp_test::xtext::{decode, decode_address};
 
 /// Octets to be encoded; and the same, as what is encoded already.
@@ -24,10 +24,10 @@ fn check_octets(octets: &[u8]) {
         }
         Err(error) => {
             let expected = match len {
-                0 => ParameterFault::Empty,
-                _ => ParameterFault::TooLong,
+                0 => ParameterErrorKind::Empty,
+                _ => ParameterErrorKind::TooLong,
             };
-            assert_eq!(error.reason(), expected);
+            assert_eq!(error.kind(), expected);
             assert!(len == 0 || len > 1024);
         }
     }
@@ -39,7 +39,7 @@ fn check_address(text: &str) {
     let long = |result: &Result<OriginalRecipient, ParameterError>| {
         result
             .as_ref()
-            .is_err_and(|error| error.reason() == ParameterFault::TooLong)
+            .is_err_and(|error| error.kind() == ParameterErrorKind::TooLong)
     };
     let plain = OriginalRecipient::new("rfc822", text);
     assert_eq!(plain.is_ok() || long(&plain), printable, "{text:?}");

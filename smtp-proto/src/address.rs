@@ -12,7 +12,7 @@ mod mailbox;
 mod path;
 
 pub use domain::{ClientName, Domain};
-pub use error::{AddressError, AddressFault};
+pub use error::{AddressError, AddressErrorKind};
 pub(crate) use grammar::is_non_ascii_text;
 pub use mailbox::Mailbox;
 pub use path::{ForwardPath, ReversePath};

@@ -3,7 +3,7 @@
 //!
 //! [`scan`] looks at a whole body once and tells what the envelope has to say about it; an
 //! [`Encoder`] turns a body, whole or in chunks, into what goes on the wire (RFC 5321, section
-//! 4.5.2). Both apply the same [`Rules`] and find the same [`Fault`] at the same octet, however the
+//! 4.5.2). Both apply the same [`Rules`] and find the same [`ContentError`] at the same octet, however the
 //! body is cut into chunks.
 //!
 //! No carriage return and no line feed leaves but as one CRLF, and no NUL ever leaves: anything
@@ -25,7 +25,7 @@
 //! }
 //! wire.extend(encoder.finish()?);
 //! assert_eq!(wire, b"Subject: list\r\n\r\n..config\r\n..profile\r\n.\r\n");
-//! # Ok::<(), smtp_proto::body::Fault>(())
+//! # Ok::<(), smtp_proto::body::ContentError>(())
 //! ```
 
 mod encoder;
@@ -43,11 +43,11 @@ use self::line::{Dots, Line, State as Ending};
 /// Tells what a whole body needs, or the first octet in it that breaks the rules.
 ///
 /// # Errors
-/// The [`Fault`] with the lowest offset. An octet that is wrong by itself is reported as that, even
+/// The [`ContentError`] with the lowest offset. An octet that is wrong by itself is reported as that, even
 /// where it would also make its line too long.
 // Left to itself, the compiler inlines it only as long as there is one caller: what small mails pay for is moving the facts.
 #[inline(always)]
-pub fn scan(body: &[u8], rules: &Rules) -> Result<Facts, Fault> {
+pub fn scan(body: &[u8], rules: &Rules) -> Result<Facts, ContentError> {
     let mut line = Line::new(&rules.eight_bit(false), Dots::Counted);
     let (mut converted, mut high) = (0_u64, false);
     let mut rest = body;
@@ -55,7 +55,7 @@ pub fn scan(body: &[u8], rules: &Rules) -> Result<Facts, Fault> {
         let before = line;
         let (run, insert) = match line.advance(rest) {
             // Nearly all mail is ASCII; that it is comes out on the way.
-            Err(fault) if rules.eight_bit && fault.reason == FaultReason::EightBit => {
+            Err(fault) if rules.eight_bit && fault.reason == ContentErrorKind::EightBit => {
                 (line, high) = (before.with_eight_bit(), true);
                 continue;
             }
@@ -141,7 +141,7 @@ impl Default for Rules {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LineEnds {
-    /// It is a [`Fault`].
+    /// It is a [`ContentError`].
     #[default]
     Reject,
     /// It becomes a CRLF.
@@ -256,37 +256,37 @@ impl Facts {
 
 /// The first octet of a body that breaks the [`Rules`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fault {
+pub struct ContentError {
     offset: u64,
-    reason: FaultReason,
+    reason: ContentErrorKind,
 }
 
-impl Fault {
+impl ContentError {
     /// Where the octet is, counted from the start of the body before any transformation.
     pub const fn offset(&self) -> u64 {
         self.offset
     }
 
     /// What is wrong with it.
-    pub const fn reason(&self) -> FaultReason {
+    pub const fn kind(&self) -> ContentErrorKind {
         self.reason
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ContentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at offset {} of the body", self.reason, self.offset)
     }
 }
 
-debug_as_display!(Fault);
+debug_as_display!(ContentError);
 
-impl Error for Fault {}
+impl Error for ContentError {}
 
 /// What is wrong with an octet of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum FaultReason {
+pub enum ContentErrorKind {
     /// A CR that no LF follows.
     BareCr,
     /// An LF that follows no CR.
@@ -314,7 +314,7 @@ pub enum FaultReason {
     NotAsScanned,
 }
 
-impl fmt::Display for FaultReason {
+impl fmt::Display for ContentErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BareCr => "carriage return without line feed",
@@ -339,10 +339,10 @@ pub(crate) fn first_eight_bit(body: &[u8]) -> Option<u64> {
 }
 
 /// Whether the body begins with a header section, and what is wrong with that.
-pub(crate) fn section_fault(body: &[u8]) -> Option<Fault> {
+pub(crate) fn section_fault(body: &[u8]) -> Option<ContentError> {
     let (mut start, mut has_from) = (0_usize, false);
     let fault = |start, reason| {
-        Some(Fault {
+        Some(ContentError {
             offset: octets(start),
             reason,
         })
@@ -350,17 +350,19 @@ pub(crate) fn section_fault(body: &[u8]) -> Option<Fault> {
     loop {
         let line = body.get(start..).unwrap_or_default();
         match line.first() {
-            None | Some(b'\r' | b'\n') if start == 0 => return fault(0, FaultReason::NoHeader),
+            None | Some(b'\r' | b'\n') if start == 0 => {
+                return fault(0, ContentErrorKind::NoHeader);
+            }
             None | Some(b'\r' | b'\n') if has_from => return None,
-            None | Some(b'\r' | b'\n') => return fault(start, FaultReason::NoFrom),
+            None | Some(b'\r' | b'\n') => return fault(start, ContentErrorKind::NoFrom),
             Some(b' ' | b'\t') if start > 0 => {}
             Some(_) => match header::field_name(line) {
                 Some(name) => has_from |= name.eq_ignore_ascii_case(header::FROM),
                 None if start == 0 && line.first().is_some_and(|byte| *byte > 127) => {
-                    return fault(0, FaultReason::ByteOrderMark);
+                    return fault(0, ContentErrorKind::ByteOrderMark);
                 }
-                None if start == 0 => return fault(0, FaultReason::NoHeader),
-                None => return fault(start, FaultReason::NotAField),
+                None if start == 0 => return fault(0, ContentErrorKind::NoHeader),
+                None => return fault(start, ContentErrorKind::NotAField),
             },
         }
         start = start.saturating_add(line_len(line));
@@ -368,12 +370,12 @@ pub(crate) fn section_fault(body: &[u8]) -> Option<Fault> {
 }
 
 /// The first byte of the header section that is no part of UTF-8.
-pub(crate) fn header_not_utf8(body: &[u8]) -> Option<Fault> {
+pub(crate) fn header_not_utf8(body: &[u8]) -> Option<ContentError> {
     let header = body.get(..header_len(body)).unwrap_or_default();
     let error = str::from_utf8(header).err()?;
-    Some(Fault {
+    Some(ContentError {
         offset: octets(error.valid_up_to()),
-        reason: FaultReason::HeaderNotUtf8,
+        reason: ContentErrorKind::HeaderNotUtf8,
     })
 }
 

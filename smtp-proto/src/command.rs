@@ -92,7 +92,7 @@ impl Command {
     /// 4.5.3.1.4). Offsets are those in the line.
     pub fn custom(verb: &str, arguments: Option<&str>) -> Result<Self, CommandError> {
         if OWNED.iter().any(|owned| verb.eq_ignore_ascii_case(owned)) {
-            return Err(CommandError::new(0, CommandFault::Owned));
+            return Err(CommandError::new(0, CommandErrorKind::Owned));
         }
         Self::build(verb, arguments, "")
     }
@@ -172,7 +172,7 @@ impl Command {
             .saturating_add(separator.len())
             .saturating_add(text.len());
         if len.saturating_add(behind.len()) > LINE_MAX {
-            return Err(CommandError::new(LINE_MAX, CommandFault::TooLong));
+            return Err(CommandError::new(LINE_MAX, CommandErrorKind::TooLong));
         }
         check_verb(verb)?;
         if arguments.is_some() {
@@ -199,11 +199,11 @@ impl fmt::Display for Command {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CommandError {
     offset: usize,
-    reason: CommandFault,
+    reason: CommandErrorKind,
 }
 
 impl CommandError {
-    const fn new(offset: usize, reason: CommandFault) -> Self {
+    const fn new(offset: usize, reason: CommandErrorKind) -> Self {
         Self { offset, reason }
     }
 
@@ -222,7 +222,7 @@ impl CommandError {
 
     /// What is wrong.
     #[must_use]
-    pub const fn reason(&self) -> CommandFault {
+    pub const fn kind(&self) -> CommandErrorKind {
         self.reason
     }
 }
@@ -230,12 +230,12 @@ impl CommandError {
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = match self.reason {
-            CommandFault::Empty => "command with an empty part",
-            CommandFault::Verb => "command verb that is not letters, digits and hyphens",
-            CommandFault::Character => "command with a control character",
-            CommandFault::Space => "command argument with a space at an end",
-            CommandFault::TooLong => "command line over 512 octets",
-            CommandFault::Owned => {
+            CommandErrorKind::Empty => "command with an empty part",
+            CommandErrorKind::Verb => "command verb that is not letters, digits and hyphens",
+            CommandErrorKind::Character => "command with a control character",
+            CommandErrorKind::Space => "command argument with a space at an end",
+            CommandErrorKind::TooLong => "command line over 512 octets",
+            CommandErrorKind::Owned => {
                 return f.write_str("command that only the connection itself may send");
             }
         };
@@ -250,7 +250,7 @@ impl core::error::Error for CommandError {}
 /// What can be wrong with a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum CommandFault {
+pub enum CommandErrorKind {
     /// An empty verb or argument.
     Empty,
     /// A verb that is not letters, digits and hyphens, beginning with a letter.
@@ -431,36 +431,36 @@ fn attributes(out: &mut Vec<u8>, verb: &str, told: &Attributes) {
 
 fn check_verb(verb: &str) -> Result<(), CommandError> {
     if verb.is_empty() {
-        return Err(CommandError::new(0, CommandFault::Empty));
+        return Err(CommandError::new(0, CommandErrorKind::Empty));
     }
     let is_wrong = |(offset, octet): (usize, u8)| match octet {
         b'0'..=b'9' | b'-' => offset == 0,
         octet => !octet.is_ascii_alphabetic(),
     };
     match verb.bytes().enumerate().position(is_wrong) {
-        Some(offset) => Err(CommandError::new(offset, CommandFault::Verb)),
+        Some(offset) => Err(CommandError::new(offset, CommandErrorKind::Verb)),
         None => Ok(()),
     }
 }
 
 fn check_text(text: &str) -> Result<(), CommandError> {
     if text.is_empty() {
-        return Err(CommandError::new(0, CommandFault::Empty));
+        return Err(CommandError::new(0, CommandErrorKind::Empty));
     }
     if text.starts_with(' ') {
-        return Err(CommandError::new(0, CommandFault::Space));
+        return Err(CommandError::new(0, CommandErrorKind::Space));
     }
     if text.ends_with(' ') {
         return Err(CommandError::new(
             text.len().saturating_sub(1),
-            CommandFault::Space,
+            CommandErrorKind::Space,
         ));
     }
     match text
         .char_indices()
         .find(|&(_, c)| !matches!(c, ' '..='~') && !is_non_ascii_text(c))
     {
-        Some((offset, _)) => Err(CommandError::new(offset, CommandFault::Character)),
+        Some((offset, _)) => Err(CommandError::new(offset, CommandErrorKind::Character)),
         None => Ok(()),
     }
 }

@@ -14,8 +14,8 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 use core::net::SocketAddr;
 
-use crate::address::AddressFault;
-use crate::body::Fault;
+use crate::address::AddressErrorKind;
+use crate::body::ContentError;
 use crate::inbox::ReplyError;
 use crate::location::Location;
 use crate::reply::{Escaped, Reply};
@@ -61,7 +61,7 @@ pub enum ErrorKind {
     /// The server does not offer an extension that this mail needs.
     Unsupported(MissingExtension),
     /// An address cannot be told to a server without SMTPUTF8 (RFC 6531).
-    Address(AddressFault),
+    Address(AddressErrorKind),
     /// The mail is larger than the server takes (RFC 1870).
     TooLarge {
         /// Octets of the mail; if its text comes in pieces, of as much as had come.
@@ -80,7 +80,7 @@ pub enum ErrorKind {
     /// The peer closed the connection.
     Closed,
     /// The text of a streamed body is not fit to be sent.
-    Content(Fault),
+    Content(ContentError),
     /// The source of a streamed body failed.
     Source(TransportError),
     /// The text could not be made into one that the server takes: see

@@ -105,11 +105,11 @@ mod batch;
 mod wire;
 
 pub use address::{
-    AddressError, AddressFault, ClientName, Domain, ForwardPath, Mailbox, ReversePath,
+    AddressError, AddressErrorKind, ClientName, Domain, ForwardPath, Mailbox, ReversePath,
 };
 pub use batch::Batch;
 pub use capabilities::{Capabilities, FutureRelease, Limits, SizeLimit};
-pub use command::{Command, CommandError, CommandFault, Redacted};
+pub use command::{Command, CommandError, CommandErrorKind, Redacted};
 pub use config::{Config, ConfigBuilder, ConfigError, Protocol, Security, Speculation, Timeouts};
 pub use connection::{Connection, Upgrade};
 pub use error::{
@@ -120,9 +120,11 @@ pub use event::{CommandId, ContentStatus, Event, MailId};
 pub use inbox::{ReplyError, ReplyLimits};
 pub use location::{Location, MailPart};
 pub use mail::{
-    InvalidRecipient, Mail, MailBuilder, MailError, MailFault, Recipient, StreamedContent,
+    InvalidRecipient, Mail, MailBuilder, MailError, MailErrorKind, Recipient, StreamedContent,
 };
-pub use origin::{AttributeError, AttributeFault, Xclient, XclientProto, Xforward, XforwardSource};
+pub use origin::{
+    AttributeError, AttributeErrorKind, Xclient, XclientProto, Xforward, XforwardSource,
+};
 #[cfg(feature = "std")]
 pub use outbox::IoSlices;
 pub use outbox::Transmit;
@@ -131,7 +133,7 @@ pub use outcome::{
 };
 pub use parameter::{
     DateTime, DeliverBy, Keyword, Notify, OriginalRecipient, Parameter, ParameterError,
-    ParameterFault, Parameters, Return, UnlessKnown, Value,
+    ParameterErrorKind, Parameters, Return, UnlessKnown, Value,
 };
 pub use pipeline::{Pipelining, Window};
 pub use reply::{Code, EnhancedCode, Reply, Severity};

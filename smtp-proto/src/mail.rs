@@ -12,8 +12,8 @@ use bytes::Bytes;
 
 use crate::address::{AddressError, ForwardPath, ReversePath};
 use crate::body::{
-    Facts, Fault, HeaderHigh, HeaderRules, LineEnds, Rules, first_eight_bit, header_not_utf8, scan,
-    section_fault,
+    ContentError, Facts, HeaderHigh, HeaderRules, LineEnds, Rules, first_eight_bit,
+    header_not_utf8, scan, section_fault,
 };
 use crate::error::{Error, Stage, of_fault};
 use crate::location::{Location, MailPart};
@@ -161,7 +161,7 @@ pub struct MailBuilder {
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailError {
     place: Location,
-    fault: MailFault,
+    fault: MailErrorKind,
     invalid: Vec<InvalidRecipient>,
 }
 
@@ -176,13 +176,13 @@ pub struct InvalidRecipient {
 /// What is wrong with a part of a [`Mail`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum MailFault {
+pub enum MailErrorKind {
     /// It is not an address.
     Address(AddressError),
     /// It is not a parameter that may stand there.
     Parameter(ParameterError),
     /// It has what may not be sent, at the offset that the fault names.
-    Text(Fault),
+    Text(ContentError),
     /// There is none.
     Missing,
 }
@@ -309,7 +309,7 @@ impl Mail {
     }
 
     /// The first byte of the header section that is neither ASCII nor UTF-8, if the text is at hand, and where it is.
-    pub(crate) fn header_not_utf8(&self) -> Option<(Fault, Location)> {
+    pub(crate) fn header_not_utf8(&self) -> Option<(ContentError, Location)> {
         match &self.text {
             Text::Whole { bytes, facts, .. } if !facts.header_is_utf8() => {
                 let fault = header_not_utf8(bytes)?;
@@ -368,7 +368,7 @@ impl MailBuilder {
     {
         match sender.try_into() {
             Ok(sender) => self.sender = sender,
-            Err(error) => self.fail(MailPart::Sender, MailFault::Address(error.into())),
+            Err(error) => self.fail(MailPart::Sender, MailErrorKind::Address(error.into())),
         }
         self
     }
@@ -469,14 +469,14 @@ impl MailBuilder {
             });
         }
         if self.recipients.is_empty() {
-            return Err(MailError::new(MailPart::Recipients, MailFault::Missing));
+            return Err(MailError::new(MailPart::Recipients, MailErrorKind::Missing));
         }
         let (eight_bit_headers, recoded) = (self.demands.as_ref())
             .map_or((false, false), |demands| {
                 (demands.eight_bit_headers, demands.recoder.is_some())
             });
         let text = match self.source {
-            Source::None => return Err(MailError::new(MailPart::Text, MailFault::Missing)),
+            Source::None => return Err(MailError::new(MailPart::Text, MailErrorKind::Missing)),
             Source::Whole(bytes) => {
                 let rules = self.rules.eight_bit(true);
                 let facts =
@@ -547,7 +547,7 @@ impl MailBuilder {
                 answer: Answer::None,
             }),
             Err(Malformed { text, error }) => {
-                self.fail(MailPart::Recipient(index), MailFault::Address(error));
+                self.fail(MailPart::Recipient(index), MailErrorKind::Address(error));
                 self.invalid.push(InvalidRecipient { index, text, error });
             }
         }
@@ -556,7 +556,7 @@ impl MailBuilder {
         }
     }
 
-    fn fail(&mut self, field: MailPart, fault: MailFault) {
+    fn fail(&mut self, field: MailPart, fault: MailErrorKind) {
         if self.error.is_none() {
             self.error = Some(MailError::new(field, fault));
         }
@@ -607,10 +607,10 @@ impl StreamedContent {
 }
 
 impl MailError {
-    fn new(field: MailPart, fault: MailFault) -> Self {
+    fn new(field: MailPart, fault: MailErrorKind) -> Self {
         let place = match &fault {
-            MailFault::Address(error) => Location::within(field, error.offset()),
-            MailFault::Parameter(_) | MailFault::Text(_) | MailFault::Missing => {
+            MailErrorKind::Address(error) => Location::within(field, error.offset()),
+            MailErrorKind::Parameter(_) | MailErrorKind::Text(_) | MailErrorKind::Missing => {
                 Location::whole(field)
             }
         };
@@ -621,10 +621,10 @@ impl MailError {
         }
     }
 
-    fn in_text(text: &[u8], fault: Fault) -> Self {
+    fn in_text(text: &[u8], fault: ContentError) -> Self {
         Self {
             place: Location::in_text(text, fault.offset()),
-            fault: MailFault::Text(fault),
+            fault: MailErrorKind::Text(fault),
             invalid: Vec::new(),
         }
     }
@@ -640,7 +640,7 @@ impl MailError {
     }
 
     /// What is wrong with it.
-    pub fn fault(&self) -> &MailFault {
+    pub fn kind(&self) -> &MailErrorKind {
         &self.fault
     }
 
@@ -684,7 +684,7 @@ impl fmt::Display for MailError {
         let field = self.part();
         let names_recipient = matches!(
             (field, &self.fault),
-            (MailPart::Recipient(_), MailFault::Address(_))
+            (MailPart::Recipient(_), MailErrorKind::Address(_))
         );
         if names_recipient && !self.invalid.is_empty() {
             return self.fmt_recipients(f);
@@ -714,10 +714,10 @@ impl MailError {
     fn fmt_fault(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let field = self.part();
         match (field, &self.fault, self.place.line()) {
-            (MailPart::Recipients, MailFault::Missing, _) => {
+            (MailPart::Recipients, MailErrorKind::Missing, _) => {
                 f.write_str("a mail needs a recipient")
             }
-            (MailPart::Text, MailFault::Missing, _) => f.write_str("a mail needs a text"),
+            (MailPart::Text, MailErrorKind::Missing, _) => f.write_str("a mail needs a text"),
             (_, fault, Some(line)) => write!(f, "{field}, line {line}: {fault}"),
             (_, fault, None) => write!(f, "{field}: {fault}"),
         }
@@ -729,7 +729,7 @@ debug_as_display!(InvalidRecipient);
 
 impl core::error::Error for MailError {}
 
-impl fmt::Display for MailFault {
+impl fmt::Display for MailErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(error) => error.fmt(f),

@@ -234,11 +234,11 @@ impl fmt::Display for Xforward {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AttributeError {
     key: Key,
-    reason: AttributeFault,
+    reason: AttributeErrorKind,
 }
 
 impl AttributeError {
-    const fn new(key: Key, reason: AttributeFault) -> Self {
+    const fn new(key: Key, reason: AttributeErrorKind) -> Self {
         Self { key, reason }
     }
 
@@ -250,7 +250,7 @@ impl AttributeError {
 
     /// What is wrong.
     #[must_use]
-    pub const fn reason(&self) -> AttributeFault {
+    pub const fn kind(&self) -> AttributeErrorKind {
         self.reason
     }
 }
@@ -258,10 +258,10 @@ impl AttributeError {
 impl fmt::Display for AttributeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = match self.reason {
-            AttributeFault::Empty => "without a value",
-            AttributeFault::Character => "with a character that is not allowed",
-            AttributeFault::TooLong => "too long",
-            AttributeFault::Reserved => "with a word that says that there is none",
+            AttributeErrorKind::Empty => "without a value",
+            AttributeErrorKind::Character => "with a character that is not allowed",
+            AttributeErrorKind::TooLong => "too long",
+            AttributeErrorKind::Reserved => "with a word that says that there is none",
         };
         write!(f, "attribute {} {reason}", self.attribute())
     }
@@ -274,7 +274,7 @@ impl core::error::Error for AttributeError {}
 /// What can be wrong with an attribute of XCLIENT or XFORWARD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum AttributeFault {
+pub enum AttributeErrorKind {
     /// An empty text.
     Empty,
     /// A character that the attribute must not have.
@@ -431,21 +431,21 @@ fn encode(key: Key, text: &str) -> Result<Cow<'static, str>, AttributeError> {
         _ => c.is_ascii_graphic(),
     };
     if text.is_empty() {
-        return fault(AttributeFault::Empty);
+        return fault(AttributeErrorKind::Empty);
     }
     if text.len() > max {
-        return fault(AttributeFault::TooLong);
+        return fault(AttributeErrorKind::TooLong);
     }
     if !text.chars().all(allowed) {
-        return fault(AttributeFault::Character);
+        return fault(AttributeErrorKind::Character);
     }
     let says = |word: &str| text.eq_ignore_ascii_case(word);
     if says(UNAVAILABLE) || says(UNAVAILABLE_FOR_NOW) {
-        return fault(AttributeFault::Reserved);
+        return fault(AttributeErrorKind::Reserved);
     }
     match Value::xtext(text.as_bytes()) {
         Ok(value) => Ok(Cow::Owned(value.as_str().into())),
-        Err(_) => fault(AttributeFault::TooLong),
+        Err(_) => fault(AttributeErrorKind::TooLong),
     }
 }
 

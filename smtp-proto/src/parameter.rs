@@ -20,7 +20,7 @@ mod xtext;
 pub(crate) use content::{Body, Content, encode_decimal};
 pub use date_time::DateTime;
 pub use dsn::{Notify, OriginalRecipient, Return};
-pub use error::{ParameterError, ParameterFault};
+pub use error::{ParameterError, ParameterErrorKind};
 pub use list::Parameters;
 pub use text::{Keyword, Value};
 pub(crate) use wishes::returned_after;
@@ -66,7 +66,7 @@ impl Parameter {
         let before = keyword.len().saturating_add(1);
         let keyword: Keyword = keyword.parse()?;
         if Content::KEYWORDS.contains(&keyword.as_str()) {
-            return Err(ParameterError::new(0, ParameterFault::Owned));
+            return Err(ParameterError::new(0, ParameterErrorKind::Owned));
         }
         let parsed = value.map(str::parse).transpose();
         let parsed = parsed.map_err(|error: ParameterError| error.behind(before))?;
@@ -77,10 +77,10 @@ impl Parameter {
             }
             (Form::Value(_), None) => {
                 let len = keyword.as_str().len();
-                return Err(ParameterError::new(len, ParameterFault::Empty));
+                return Err(ParameterError::new(len, ParameterErrorKind::Empty));
             }
             (Form::Bare, Some(_)) => {
-                return Err(ParameterError::new(before, ParameterFault::Value));
+                return Err(ParameterError::new(before, ParameterErrorKind::Value));
             }
             (Form::Bare, None) | (Form::Any, _) => {}
         }
@@ -101,7 +101,7 @@ impl Parameter {
     pub fn of_extension(mut self, extension: &str, room: usize) -> Result<Self, ParameterError> {
         let extension = extension.parse()?;
         if known(&self.keyword).is_some() {
-            return Err(ParameterError::new(0, ParameterFault::Registered));
+            return Err(ParameterError::new(0, ParameterErrorKind::Registered));
         }
         self.custom = Some(Box::new(Custom { extension, room }));
         Ok(self)

@@ -48,7 +48,7 @@ pub use bearer::TokenRequest;
 pub use context::Context;
 #[cfg(feature = "legacy")]
 pub use cram_md5::CramMd5;
-pub use credentials::{Credentials, CredentialsError, CredentialsFault};
+pub use credentials::{Credentials, CredentialsError, CredentialsErrorKind};
 pub(crate) use dialogue::Dialogue;
 pub use external::External;
 pub use login::Login;

@@ -30,7 +30,7 @@ use self::answers::Answers;
 use self::needs::ALabels;
 use self::quota::Quota;
 use self::text::{Space, Text, octets};
-use crate::body::{Fault, Framing};
+use crate::body::{ContentError, Framing};
 use crate::capabilities::{Capabilities, Limits, SizeLimit};
 use crate::command::Line;
 use crate::config::Protocol;
@@ -373,7 +373,7 @@ impl Transaction {
     }
 
     /// Puts chunks in line, each behind its length (RFC 3030, section 2).
-    fn write_chunks(&mut self, link: &mut Link) -> Result<(), Fault> {
+    fn write_chunks(&mut self, link: &mut Link) -> Result<(), ContentError> {
         while self.next == Next::Chunk {
             if self.chunk_left == 0 && !self.begin_chunk(link)? {
                 return Ok(());
@@ -394,7 +394,7 @@ impl Transaction {
     }
 
     /// Puts the head of the next chunk in line; returns whether it could be.
-    fn begin_chunk(&mut self, link: &mut Link) -> Result<bool, Fault> {
+    fn begin_chunk(&mut self, link: &mut Link) -> Result<bool, ContentError> {
         let by_recipient = link.config.protocol == Protocol::Lmtp;
         if by_recipient && link.pipeline.last() == Some(Expect::Chunk) {
             // If that is refused, nobody knows to how many replies the end of the text leads (RFC 2033, section 4.2).
@@ -440,7 +440,7 @@ impl Transaction {
         }
     }
 
-    fn encode(&mut self, at_most: u64, link: &mut Link) -> Result<u64, Fault> {
+    fn encode(&mut self, at_most: u64, link: &mut Link) -> Result<u64, ContentError> {
         let space = Space::of(link).at_most(at_most);
         let outbox = &mut link.outbox;
         self.text.encode(space, &mut |part| outbox.push(part))

@@ -11,7 +11,7 @@
 use crate::reference::{Policy, canonical, receive};
 use bytes::Bytes;
 use proptest::prelude::*;
-use smtp_proto::body::{Encoder, Fault, FaultReason, Room, Rules, scan};
+use smtp_proto::body::{ContentError, ContentErrorKind, Encoder, Room, Rules, scan};
 
 /// The alphabet in which all that could go wrong can be written.
 const ALPHABET: [u8; 5] = [b'\r', b'\n', b'.', b'x', 0];
@@ -281,7 +281,7 @@ fn encode<'a>(
     policy: Policy,
     room: Room,
     wire: &mut Vec<u8>,
-) -> Result<(), Fault> {
+) -> Result<(), ContentError> {
     drive(Encoder::new(&policy.rules()), chunks, room, wire)
 }
 
@@ -291,7 +291,7 @@ fn drive<'a>(
     chunks: impl IntoIterator<Item = &'a [u8]>,
     room: Room,
     wire: &mut Vec<u8>,
-) -> Result<(), Fault> {
+) -> Result<(), ContentError> {
     wire.clear();
     for chunk in chunks {
         let mut chunk = Bytes::copy_from_slice(chunk);
@@ -319,6 +319,6 @@ fn drive<'a>(
     Ok(())
 }
 
-fn key(fault: Fault) -> (u64, FaultReason) {
-    (fault.offset(), fault.reason())
+fn key(fault: ContentError) -> (u64, ContentErrorKind) {
+    (fault.offset(), fault.kind())
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use smtp_proto::{
-    AddressFault, Connection, Credentials, Error, ForwardPath, Mail, MailError, MailFault,
+    AddressErrorKind, Connection, Credentials, Error, ForwardPath, Mail, MailError, MailErrorKind,
     MailPart, Mailbox, NotAllAccepted, Notify, Outcome, Recipient,
 };
 
@@ -124,7 +124,7 @@ fn malformed_recipients_are_named_beside_another_fault_and_with_their_own_index(
         .build()
         .unwrap_err();
     assert_eq!(error.part(), MailPart::Recipient(1));
-    assert!(matches!(error.fault(), MailFault::Parameter(_)));
+    assert!(matches!(error.kind(), MailErrorKind::Parameter(_)));
     assert_eq!(error.invalid_recipients()[0].index(), 2);
 }
 
@@ -143,10 +143,10 @@ fn what_is_said_of_malformed_recipients_is_bounded() {
     // Cut between two characters.
     let error = Mail::new("s@x.test", ["\u{4e2d}".repeat(100)], TEXT).unwrap_err();
     assert_eq!(error.invalid_recipients()[0].text(), "\u{4e2d}".repeat(85));
-    let MailFault::Address(fault) = error.fault() else {
+    let MailErrorKind::Address(fault) = error.kind() else {
         panic!("{error}");
     };
-    assert_eq!(fault.reason(), AddressFault::LongMailbox);
+    assert_eq!(fault.kind(), AddressErrorKind::LongMailbox);
 }
 
 /// What need not be looked at any more is no warning; that it compiles is the test.

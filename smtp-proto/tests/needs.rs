@@ -8,10 +8,10 @@ use crate::common::pair::Pair;
 use crate::common::raw_mail;
 use crate::common::rig::Rig;
 use bytes::Bytes;
-use smtp_proto::body::FaultReason;
+use smtp_proto::body::ContentErrorKind;
 use smtp_proto::{
     Command, Config, Connection, Error, ErrorKind, Location, Mail, MailBuilder, MailError,
-    MailFault, MailPart, MissingExtension, Outcome, Pipelining, RecipientStatus, Security,
+    MailErrorKind, MailPart, MissingExtension, Outcome, Pipelining, RecipientStatus, Security,
     StreamedContent,
 };
 use smtp_test::{Machine, StoredMail};
@@ -408,7 +408,7 @@ fn v18_a_header_of_a_streamed_text_keeps_to_what_was_declared() {
                 RecipientStatus::Accepted(_) => None,
                 RecipientStatus::NotSent(error) => match error.kind() {
                     ErrorKind::Content(fault) => {
-                        assert_eq!(fault.reason(), FaultReason::HeaderEightBit);
+                        assert_eq!(fault.kind(), ContentErrorKind::HeaderEightBit);
                         Some(fault.offset())
                     }
                     other => panic!("{other:?}"),
@@ -490,7 +490,7 @@ fn a_text_that_no_server_takes_is_refused_with_the_line_and_the_offset() {
     ] {
         let error = raw_mail("a@x.test", ["b@x.test"], text.to_owned()).unwrap_err();
         let place = error.location();
-        assert!(matches!(error.fault(), MailFault::Text(fault) if fault.offset() == offset));
+        assert!(matches!(error.kind(), MailErrorKind::Text(fault) if fault.offset() == offset));
         assert_eq!(
             (place.part(), place.offset(), place.line()),
             (MailPart::Text, Some(offset), Some(line))

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use common::pair::Pair;
 use common::session::Mode;
 use proptest::prelude::*;
-use smtp_proto::body::{FaultReason, LineEnds};
+use smtp_proto::body::{ContentErrorKind, LineEnds};
 use smtp_proto::{ContentStatus, ErrorKind, Mail, MailId, Pipelining, StreamedContent};
 use smtp_test::Machine;
 
@@ -205,10 +205,10 @@ fn a_chunk_that_waits_is_not_the_last_of_what_turns_out_to_be_no_message() {
     let outcome = pair.drive(|c| c.poll_outcome(id)).unwrap();
     let error = outcome.error().unwrap();
     let fault = match error.kind() {
-        ErrorKind::Content(fault) => (fault.offset(), fault.reason()),
+        ErrorKind::Content(fault) => (fault.offset(), fault.kind()),
         other => panic!("{other:?}"),
     };
-    assert_eq!(fault, (23, FaultReason::NoFrom));
+    assert_eq!(fault, (23, ContentErrorKind::NoFrom));
     assert_eq!(chunks(&pair), [14]);
 }
 

@@ -6,13 +6,13 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RecodeError {
     offset: usize,
-    reason: RecodeFault,
+    reason: RecodeErrorKind,
 }
 
 /// What keeps a text from being recoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum RecodeFault {
+pub enum RecodeErrorKind {
     /// It is signed, in whole or in part: a field such as `DKIM-Signature`, `multipart/signed` or
     /// `application/pkcs7-mime`, with whatever comments and white space. The signature would no
     /// longer match.
@@ -39,7 +39,7 @@ pub enum RecodeFault {
 }
 
 impl RecodeError {
-    pub(crate) const fn new(offset: usize, reason: RecodeFault) -> Self {
+    pub(crate) const fn new(offset: usize, reason: RecodeErrorKind) -> Self {
         Self { offset, reason }
     }
 
@@ -51,7 +51,7 @@ impl RecodeError {
 
     /// What is wrong.
     #[must_use]
-    pub const fn reason(&self) -> RecodeFault {
+    pub const fn kind(&self) -> RecodeErrorKind {
         self.reason
     }
 }
@@ -71,7 +71,7 @@ impl fmt::Debug for RecodeError {
 
 impl std::error::Error for RecodeError {}
 
-impl fmt::Display for RecodeFault {
+impl fmt::Display for RecodeErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Signed => "signature that would no longer match",

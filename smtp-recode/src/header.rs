@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::error::{RecodeError, RecodeFault};
+use crate::error::{RecodeError, RecodeErrorKind};
 
 /// The fields of a header section, by their positions in the whole text.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl<'t> Header<'t> {
             let line = &rest[..len];
             let content = line.strip_suffix(b"\n").unwrap_or(line);
             let content = content.strip_suffix(b"\r").unwrap_or(content);
-            let malformed = || RecodeError::new(start, RecodeFault::Malformed);
+            let malformed = || RecodeError::new(start, RecodeErrorKind::Malformed);
             if content.is_empty() {
                 start += len;
                 break;
@@ -97,7 +97,10 @@ impl<'t> Header<'t> {
     pub(crate) fn only(&self, name: &str) -> Result<Option<&Field>, RecodeError> {
         let mut all = self.all(name);
         match (all.next(), all.next()) {
-            (_, Some(second)) => Err(RecodeError::new(second.name.start, RecodeFault::Malformed)),
+            (_, Some(second)) => Err(RecodeError::new(
+                second.name.start,
+                RecodeErrorKind::Malformed,
+            )),
             (first, None) => Ok(first),
         }
     }

@@ -39,7 +39,7 @@
 //! - No line of an encoded part begins with `--`, so that none becomes a boundary line.
 //!
 //! # What is refused
-//! A mail that is signed or encrypted is never changed, nor one that is not sound MIME: see [`RecodeFault`].
+//! A mail that is signed or encrypted is never changed, nor one that is not sound MIME: see [`RecodeErrorKind`].
 //! Comments, white space and blanks in front of a colon are read as the grammar has them (RFC 5322,
 //! sections 3.2 and 4.5). Where readers may differ on what a field or a line means, it is an error.
 
@@ -54,7 +54,7 @@ mod words;
 
 use bytes::Bytes;
 
-pub use crate::error::{RecodeError, RecodeFault};
+pub use crate::error::{RecodeError, RecodeErrorKind};
 
 /// The text with every part that is not fit for a server of seven bits encoded as quoted-printable or base64.
 ///
@@ -75,7 +75,7 @@ pub fn seven_bit(text: &Bytes) -> Result<Bytes, RecodeError> {
         None => Ok(recoded.into()),
         Some(_) => Err(RecodeError::new(
             edits.first_untouched(text, encode::first_unfit),
-            RecodeFault::OutsideParts,
+            RecodeErrorKind::OutsideParts,
         )),
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::edit::Edits;
 use crate::encode::{Encoding, first_unfit, first_unfit_but_for_high};
-use crate::error::{RecodeError, RecodeFault};
+use crate::error::{RecodeError, RecodeErrorKind};
 use crate::header::{Field, Header};
 use crate::parts::parts;
 use crate::structured::{Value, only_word};
@@ -64,20 +64,20 @@ impl Walk<'_> {
         }
         let fault = |reason| RecodeError::new(start, reason);
         if SIGNATURES.into_iter().any(|name| header.has(name)) {
-            return Err(fault(RecodeFault::Signed));
+            return Err(fault(RecodeErrorKind::Signed));
         }
         let kind = match header.only(TYPE)? {
             Some(field) => Value::content_type(field.value(text))
-                .ok_or_else(|| RecodeError::new(field.place().start, RecodeFault::Malformed))?,
+                .ok_or_else(|| RecodeError::new(field.place().start, RecodeErrorKind::Malformed))?,
             None => default.kind(),
         };
         let body = header.body();
         let body_is_unfit = first_unfit(&text[body.clone()]).is_some();
         if body_is_unfit {
             match &*kind.kind {
-                "multipart/encrypted" => return Err(fault(RecodeFault::Encrypted)),
+                "multipart/encrypted" => return Err(fault(RecodeErrorKind::Encrypted)),
                 "multipart/signed" | "application/pkcs7-mime" | "application/x-pkcs7-mime" => {
-                    return Err(fault(RecodeFault::Signed));
+                    return Err(fault(RecodeErrorKind::Signed));
                 }
                 _ => {}
             }
@@ -88,11 +88,11 @@ impl Walk<'_> {
         }
         let field = header.only(ENCODING)?;
         if field.is_some_and(|field| !is_identity(field.value(text))) {
-            return Err(fault(RecodeFault::Encoded));
+            return Err(fault(RecodeErrorKind::Encoded));
         }
         let deeper = deeper
             .checked_sub(1)
-            .ok_or_else(|| fault(RecodeFault::TooDeep))?;
+            .ok_or_else(|| fault(RecodeErrorKind::TooDeep))?;
         let encoding = match &*kind.kind {
             name if name.starts_with("multipart/") => {
                 let default = match name {
@@ -100,14 +100,14 @@ impl Walk<'_> {
                     _ => Unlabeled::Text,
                 };
                 self.multipart(&kind, body, default, deeper)
-                    .map_err(|error| error.unwrap_or_else(|| fault(RecodeFault::Type)))?;
+                    .map_err(|error| error.unwrap_or_else(|| fault(RecodeErrorKind::Type)))?;
                 None
             }
             "message/rfc822" | "message/global" => {
                 self.message(body, deeper)?;
                 None
             }
-            name if name.starts_with("message/") => return Err(fault(RecodeFault::Type)),
+            name if name.starts_with("message/") => return Err(fault(RecodeErrorKind::Type)),
             name => Some(self.encode(body, name.starts_with("text/"))),
         };
         match (encoding, field) {
@@ -131,7 +131,7 @@ impl Walk<'_> {
         let text = self.text;
         let section = &text[start..header.body().start];
         if let Some(at) = first_unfit_but_for_high(section) {
-            return Err(RecodeError::new(start + at, RecodeFault::Header));
+            return Err(RecodeError::new(start + at, RecodeErrorKind::Header));
         }
         let charset: Option<Charset> = kind.parameter("charset").and_then(single_byte_charset);
         for field in header.fields() {
@@ -142,7 +142,7 @@ impl Walk<'_> {
             let separator = field.separator(text);
             let value_start = separator.end;
             let value = &text[value_start..field.place().end];
-            let fault = |at| RecodeError::new(value_start + at, RecodeFault::Header);
+            let fault = |at| RecodeError::new(value_start + at, RecodeErrorKind::Header);
             let words =
                 seven_bit(field.name(text), &text[separator], value, charset).map_err(fault)?;
             if first_unfit(&words).is_some() {
@@ -164,7 +164,7 @@ impl Walk<'_> {
         let start = body.start;
         let boundary = kind.parameter("boundary").ok_or(None)?;
         let sound = !boundary.is_empty() && boundary.is_ascii() && !boundary.ends_with(b" ");
-        let malformed = || RecodeError::new(start, RecodeFault::Malformed);
+        let malformed = || RecodeError::new(start, RecodeErrorKind::Malformed);
         let parts = sound
             .then(|| parts(self.text, body, boundary))
             .flatten()
@@ -205,7 +205,7 @@ impl Walk<'_> {
     fn add_fields(&mut self, header: &Header<'_>, fields: String) -> Result<(), RecodeError> {
         let end = header
             .end()
-            .ok_or_else(|| RecodeError::new(header.body().start, RecodeFault::Malformed))?;
+            .ok_or_else(|| RecodeError::new(header.body().start, RecodeErrorKind::Malformed))?;
         self.edits.insert(end, fields);
         Ok(())
     }

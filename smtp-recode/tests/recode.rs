@@ -8,7 +8,7 @@
 )]
 
 use bytes::Bytes;
-use smtp_recode::{RecodeFault, seven_bit};
+use smtp_recode::{RecodeErrorKind, seven_bit};
 
 fn recoded(text: &[u8]) -> String {
     let recoded = seven_bit(&Bytes::copy_from_slice(text)).unwrap();
@@ -194,7 +194,7 @@ fn what_is_fit_is_returned_without_a_copy_whatever_it_is() {
 
 #[test]
 fn what_may_not_be_changed_is_refused_with_the_reason_and_the_place() {
-    use RecodeFault as F;
+    use RecodeErrorKind as F;
     let mixed = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
     let cases: [(String, usize, F); 21] = [
         ("DKIM-Signature: v=1\r\n\r\n\u{fc}\r\n".into(), 0, F::Signed),
@@ -302,13 +302,13 @@ fn what_may_not_be_changed_is_refused_with_the_reason_and_the_place() {
     ];
     for (text, at, reason) in cases {
         let error = seven_bit(&text.clone().into()).expect_err(&text);
-        assert_eq!((error.offset(), error.reason()), (at, reason), "{text:?}");
+        assert_eq!((error.offset(), error.kind()), (at, reason), "{text:?}");
     }
 }
 
 #[test]
 fn what_is_sealed_stays_as_it_is_however_its_fields_are_spelled() {
-    use RecodeFault as F;
+    use RecodeErrorKind as F;
     let part = "--b\r\n\r\n\u{fc}\r\n--b--\r\n";
     let mut cases = Vec::new();
     for (kind, reason) in [
@@ -362,12 +362,12 @@ fn what_is_sealed_stays_as_it_is_however_its_fields_are_spelled() {
     }
     for (text, reason) in cases {
         let error = seven_bit(&text.clone().into()).expect_err(&text);
-        assert_eq!(error.reason(), reason, "{text:?}");
+        assert_eq!(error.kind(), reason, "{text:?}");
         let within = format!(
             "Content-Type: multipart/mixed (and more);\r\n boundary=\"outer\"\r\n\r\n--outer\r\n{text}\r\n--outer--\r\n"
         );
         let error = seven_bit(&within.clone().into()).expect_err(&within);
-        assert_eq!(error.reason(), reason, "{within:?}");
+        assert_eq!(error.kind(), reason, "{within:?}");
     }
 }
 
@@ -388,7 +388,7 @@ fn a_field_that_says_how_a_part_is_encoded_is_known_however_it_is_spelled() {
     for value in ["base64 (8bit)", "(8bit) x-own", "8bit 7bit", "(8bit", ""] {
         let text = format!("Content-Transfer-Encoding : {value}\r\n\r\n\u{fc}\r\n");
         let error = seven_bit(&text.into()).unwrap_err();
-        assert_eq!(error.reason(), RecodeFault::Encoded, "{value}");
+        assert_eq!(error.kind(), RecodeErrorKind::Encoded, "{value}");
     }
 }
 
@@ -431,12 +431,12 @@ fn a_line_that_only_begins_as_a_boundary_is_not_guessed_at() {
     ] {
         let text = format!("{mixed}--next\r\n\r\n\u{fc}\r\n{line}\r\n--next--\r\n");
         let error = seven_bit(&text.into()).unwrap_err();
-        assert_eq!(error.reason(), RecodeFault::Malformed, "{line}");
+        assert_eq!(error.kind(), RecodeErrorKind::Malformed, "{line}");
     }
     // Nor one behind the last.
     let text = format!("{mixed}--next\r\n\r\n\u{fc}\r\n--next--\r\n--next\r\n");
     let error = seven_bit(&text.into()).unwrap_err();
-    assert_eq!(error.reason(), RecodeFault::Malformed);
+    assert_eq!(error.kind(), RecodeErrorKind::Malformed);
 }
 
 #[test]
@@ -508,7 +508,10 @@ fn fields_in_another_charset_than_utf_8_are_encoded_as_the_text_says() {
     );
     for unknown in ["us-ascii", "utf-8", "gb2312", "x-own"] {
         let error = seven_bit(&fields(unknown).into()).unwrap_err();
-        assert_eq!((error.offset(), error.reason()), (11, RecodeFault::Header));
+        assert_eq!(
+            (error.offset(), error.kind()),
+            (11, RecodeErrorKind::Header)
+        );
     }
 }
 
@@ -531,8 +534,8 @@ fn fields_with_no_place_for_encoded_words_stay_as_they_are() {
     ] {
         let error = seven_bit(&format!("{field}\r\n\r\n").into()).expect_err(field);
         assert_eq!(
-            (error.offset(), error.reason()),
-            (at, RecodeFault::Header),
+            (error.offset(), error.kind()),
+            (at, RecodeErrorKind::Header),
             "{field}"
         );
     }
@@ -599,7 +602,10 @@ fn parts_within_parts_end_somewhere() {
     assert_eq!(two, expected);
     assert!(enclosed(99).is_ok());
     for times in [100, 10_000] {
-        assert_eq!(enclosed(times).unwrap_err().reason(), RecodeFault::TooDeep);
+        assert_eq!(
+            enclosed(times).unwrap_err().kind(),
+            RecodeErrorKind::TooDeep
+        );
     }
     let nested = |times: usize| {
         let open = (0..times)

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use smtp_proto::{
-    AddressError, AddressFault, AuthenticationError, ClientName, Config, ConfigBuilder,
+    AddressError, AddressErrorKind, AuthenticationError, ClientName, Config, ConfigBuilder,
     ConfigError, Connection, Credentials, Domain, Entry, Error, ErrorKind, Mail, Peer, Pipelining,
     Protocol, ReplyLimits, Security, Speculation, Stage, Timeouts, TransportError, Wait, Xclient,
 };
@@ -97,7 +97,7 @@ type Observer = dyn Fn(&Entry<'_>) + Send + Sync;
 #[non_exhaustive]
 pub enum EndpointError {
     /// The host is not one that can be connected to.
-    Host(HostFault),
+    Host(HostErrorKind),
     /// The port is 0.
     Port,
     /// The policy contradicts itself.
@@ -109,7 +109,7 @@ pub enum EndpointError {
 /// What is wrong with a host.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum HostFault {
+pub enum HostErrorKind {
     /// It is neither a DNS name nor an IP address.
     Malformed,
     /// It is empty.
@@ -552,7 +552,7 @@ impl std::error::Error for EndpointError {
     }
 }
 
-impl fmt::Display for HostFault {
+impl fmt::Display for HostErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed => "neither a DNS name nor an IP address",
@@ -576,12 +576,12 @@ impl fmt::Display for HostFault {
     }
 }
 
-debug_as_display!(HostFault);
+debug_as_display!(HostErrorKind);
 
-impl std::error::Error for HostFault {}
+impl std::error::Error for HostErrorKind {}
 
 /// What to resolve, and what the certificate must be for.
-fn parse_host(host: &str) -> Result<(String, ServerName<'static>), HostFault> {
+fn parse_host(host: &str) -> Result<(String, ServerName<'static>), HostErrorKind> {
     if let Some(fault) = usual_mistake(host) {
         return Err(fault);
     }
@@ -592,31 +592,31 @@ fn parse_host(host: &str) -> Result<(String, ServerName<'static>), HostFault> {
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));
     if let Some(address) = bracketed {
-        let parsed: Ipv6Addr = address.parse().map_err(|_| HostFault::Malformed)?;
+        let parsed: Ipv6Addr = address.parse().map_err(|_| HostErrorKind::Malformed)?;
         return Ok((address.to_owned(), IpAddr::V6(parsed).into()));
     }
     // A dot at the end keeps the resolver from trying other domains; no certificate has it.
     let name = host.strip_suffix('.').unwrap_or(host);
     match ServerName::try_from(name.to_owned()) {
-        Ok(ServerName::IpAddress(_)) if name != host => Err(HostFault::Malformed),
+        Ok(ServerName::IpAddress(_)) if name != host => Err(HostErrorKind::Malformed),
         Ok(parsed) => Ok((host.to_owned(), parsed)),
-        Err(_) => Err(HostFault::Malformed),
+        Err(_) => Err(HostErrorKind::Malformed),
     }
 }
 
 /// What was meant by something that is no host, where that is plain.
-fn usual_mistake(host: &str) -> Option<HostFault> {
+fn usual_mistake(host: &str) -> Option<HostErrorKind> {
     let mut space = host.chars().map(|c| c.is_whitespace() || c.is_control());
     if host.is_empty() {
-        Some(HostFault::Empty)
+        Some(HostErrorKind::Empty)
     } else if host.contains(['/', '\\', '?', '#']) || has_scheme(host) {
-        Some(HostFault::Url)
+        Some(HostErrorKind::Url)
     } else if host.contains('@') {
-        Some(HostFault::User)
+        Some(HostErrorKind::User)
     } else if space.any(|is| is) {
-        Some(HostFault::WhiteSpace)
+        Some(HostErrorKind::WhiteSpace)
     } else if has_port(host) {
-        Some(HostFault::Port)
+        Some(HostErrorKind::Port)
     } else {
         None
     }
@@ -650,16 +650,16 @@ fn has_scheme(host: &str) -> bool {
 }
 
 /// A host with letters beyond ASCII as it is resolved and certified.
-fn in_ascii(host: &str) -> Result<String, HostFault> {
+fn in_ascii(host: &str) -> Result<String, HostErrorKind> {
     let (name, root) = match host.strip_suffix('.') {
         Some(name) => (name, "."),
         None => (host, ""),
     };
-    let name: Domain = name.parse().map_err(|_| HostFault::Malformed)?;
+    let name: Domain = name.parse().map_err(|_| HostErrorKind::Malformed)?;
     match name.to_ascii() {
         Ok(name) => Ok(format!("{name}{root}")),
-        Err(error) if error.reason() == AddressFault::NonAscii => Err(HostFault::NotAscii),
-        Err(error) => Err(HostFault::NotIdna(error)),
+        Err(error) if error.kind() == AddressErrorKind::NonAscii => Err(HostErrorKind::NotAscii),
+        Err(error) => Err(HostErrorKind::NotIdna(error)),
     }
 }
 

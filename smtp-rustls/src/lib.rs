@@ -86,6 +86,6 @@ mod watch;
 pub use rustls;
 pub use smtp_proto as proto;
 
-pub use crate::endpoint::{Endpoint, EndpointBuilder, EndpointError, HostFault};
+pub use crate::endpoint::{Endpoint, EndpointBuilder, EndpointError, HostErrorKind};
 pub use crate::session::Session;
 pub use crate::tls::{Tls, TlsBuilder, TlsError};

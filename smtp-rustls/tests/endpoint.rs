@@ -22,7 +22,7 @@ use smtp_rustls::proto::{
     AuthenticationError, ConfigError, Connection, Credentials, Error, ErrorKind, Mail, Pipelining,
     Protocol, ReplyLimits, Secret, Security, Stage, Timeouts, TransportError, Wait, Wire,
 };
-use smtp_rustls::{Endpoint, EndpointBuilder, EndpointError, HostFault, Session};
+use smtp_rustls::{Endpoint, EndpointBuilder, EndpointError, HostErrorKind, Session};
 use smtp_test::{Action, Config, Defect, Log, Tls};
 
 fn opportunistic(tls: &Tls) -> Endpoint {
@@ -435,37 +435,40 @@ fn a_host_is_a_name_or_an_address_and_the_error_says_which_it_is_not() {
         assert_eq!(host(typed).unwrap().host(), kept);
     }
     for (typed, expected) in [
-        ("", HostFault::Empty),
-        (".", HostFault::Malformed),
-        ("a..b", HostFault::Malformed),
-        ("-a", HostFault::Malformed),
-        ("[mail]", HostFault::Malformed),
-        ("[", HostFault::Malformed),
-        ("127.0.0.1.", HostFault::Malformed),
-        ("[127.0.0.1]", HostFault::Malformed),
-        ("127.1", HostFault::Malformed),
-        ("2130706433", HostFault::Malformed),
-        ("mail:smtp", HostFault::Malformed),
-        ("2001:db8::1::25", HostFault::Malformed),
-        ("mail example.org", HostFault::WhiteSpace),
-        (" mail.example.org", HostFault::WhiteSpace),
-        ("mail.example.org\n", HostFault::WhiteSpace),
-        ("mail\u{a0}example.org", HostFault::WhiteSpace),
-        ("a\0b", HostFault::WhiteSpace),
-        ("a\r\nb", HostFault::WhiteSpace),
-        ("mail:25", HostFault::Port),
-        ("mail.example.org:", HostFault::Port),
-        ("192.0.2.1:587", HostFault::Port),
-        ("[2001:db8::1]:587", HostFault::Port),
-        ("b\u{fc}cher.example:587", HostFault::Port),
-        ("smtp:587", HostFault::Port),
-        ("smtp://a", HostFault::Url),
-        ("smtps://alice:canary@mail.example.org:465/", HostFault::Url),
-        ("SMTP:mail.example.org", HostFault::Url),
-        ("mail.example.org/", HostFault::Url),
-        ("mailto:bob@example.org", HostFault::Url),
-        ("a@b", HostFault::User),
-        ("alice:canary@mail.example.org", HostFault::User),
+        ("", HostErrorKind::Empty),
+        (".", HostErrorKind::Malformed),
+        ("a..b", HostErrorKind::Malformed),
+        ("-a", HostErrorKind::Malformed),
+        ("[mail]", HostErrorKind::Malformed),
+        ("[", HostErrorKind::Malformed),
+        ("127.0.0.1.", HostErrorKind::Malformed),
+        ("[127.0.0.1]", HostErrorKind::Malformed),
+        ("127.1", HostErrorKind::Malformed),
+        ("2130706433", HostErrorKind::Malformed),
+        ("mail:smtp", HostErrorKind::Malformed),
+        ("2001:db8::1::25", HostErrorKind::Malformed),
+        ("mail example.org", HostErrorKind::WhiteSpace),
+        (" mail.example.org", HostErrorKind::WhiteSpace),
+        ("mail.example.org\n", HostErrorKind::WhiteSpace),
+        ("mail\u{a0}example.org", HostErrorKind::WhiteSpace),
+        ("a\0b", HostErrorKind::WhiteSpace),
+        ("a\r\nb", HostErrorKind::WhiteSpace),
+        ("mail:25", HostErrorKind::Port),
+        ("mail.example.org:", HostErrorKind::Port),
+        ("192.0.2.1:587", HostErrorKind::Port),
+        ("[2001:db8::1]:587", HostErrorKind::Port),
+        ("b\u{fc}cher.example:587", HostErrorKind::Port),
+        ("smtp:587", HostErrorKind::Port),
+        ("smtp://a", HostErrorKind::Url),
+        (
+            "smtps://alice:canary@mail.example.org:465/",
+            HostErrorKind::Url,
+        ),
+        ("SMTP:mail.example.org", HostErrorKind::Url),
+        ("mail.example.org/", HostErrorKind::Url),
+        ("mailto:bob@example.org", HostErrorKind::Url),
+        ("a@b", HostErrorKind::User),
+        ("alice:canary@mail.example.org", HostErrorKind::User),
     ] {
         let fault = host(typed).expect_err(typed);
         let EndpointError::Host(found) = fault else {
@@ -476,9 +479,9 @@ fn a_host_is_a_name_or_an_address_and_the_error_says_which_it_is_not() {
         let text = format!("{fault} {fault:?} {:?}", Endpoint::starttls(typed));
         assert!(!text.contains("canary"), "{text}");
         let calls = match found {
-            HostFault::Port => ".port(587)",
-            HostFault::Url => "`Endpoint::implicit(",
-            HostFault::User => "`credentials`",
+            HostErrorKind::Port => ".port(587)",
+            HostErrorKind::Url => "`Endpoint::implicit(",
+            HostErrorKind::User => "`credentials`",
             _ => "",
         };
         assert!(fault.to_string().contains(calls), "{fault}");
@@ -511,16 +514,16 @@ fn v19_a_host_beyond_ascii_is_resolved_by_its_a_labels() {
         ("bu\u{308}cher.example", 0),
     ] {
         match host(typed).unwrap_err() {
-            EndpointError::Host(HostFault::NotIdna(error)) => assert_eq!(error.offset(), at),
+            EndpointError::Host(HostErrorKind::NotIdna(error)) => assert_eq!(error.offset(), at),
             other => panic!("{typed}: {other}"),
         }
     }
     for (typed, expected) in [
-        ("bü cher.example", HostFault::WhiteSpace),
-        ("[bücher]", HostFault::Malformed),
-        ("bücher..example", HostFault::Malformed),
-        ("bücher.example:25", HostFault::Port),
-        ("bü\u{ff0e}a", HostFault::Malformed),
+        ("bü cher.example", HostErrorKind::WhiteSpace),
+        ("[bücher]", HostErrorKind::Malformed),
+        ("bücher..example", HostErrorKind::Malformed),
+        ("bücher.example:25", HostErrorKind::Port),
+        ("bü\u{ff0e}a", HostErrorKind::Malformed),
     ] {
         match host(typed).unwrap_err() {
             EndpointError::Host(fault) => {

@@ -43,8 +43,8 @@ impl Domain {
     /// ```
     ///
     /// # Errors
-    /// [`NotULabel`](super::AddressFault::NotULabel) at the label for which there is no A-label. Without the feature
-    /// `idna`, [`NonAscii`](super::AddressFault::NonAscii) at the first character outside ASCII.
+    /// [`NotULabel`](super::AddressErrorKind::NotULabel) at the label for which there is no A-label. Without the feature
+    /// `idna`, [`NonAscii`](super::AddressErrorKind::NonAscii) at the first character outside ASCII.
     pub fn to_ascii(&self) -> Result<Self, AddressError> {
         idna::to_ascii(&self.0).map(|text| Self(text.into()))
     }

@@ -6,12 +6,12 @@ use core::{convert::Infallible, fmt};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AddressError {
     offset: usize,
-    reason: AddressFault,
+    reason: AddressErrorKind,
     character: Option<char>,
 }
 
 impl AddressError {
-    pub(super) const fn new(offset: usize, reason: AddressFault) -> Self {
+    pub(super) const fn new(offset: usize, reason: AddressErrorKind) -> Self {
         Self {
             offset,
             reason,
@@ -23,9 +23,9 @@ impl AddressError {
     pub(super) const fn at(offset: usize, character: char) -> Self {
         let reason = match character {
             '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
-                AddressFault::Control
+                AddressErrorKind::Control
             }
-            _ => AddressFault::Character,
+            _ => AddressErrorKind::Character,
         };
         Self {
             offset,
@@ -50,7 +50,7 @@ impl AddressError {
 
     /// What is wrong.
     #[must_use]
-    pub const fn reason(&self) -> AddressFault {
+    pub const fn kind(&self) -> AddressErrorKind {
         self.reason
     }
 
@@ -66,7 +66,7 @@ impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let offset = self.offset;
         match (self.reason, self.character) {
-            (AddressFault::Character, Some(character)) => {
+            (AddressErrorKind::Character, Some(character)) => {
                 write!(
                     f,
                     "character {character:?} is not allowed at offset {offset}"
@@ -92,7 +92,7 @@ impl From<Infallible> for AddressError {
 /// What can be wrong with an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum AddressFault {
+pub enum AddressErrorKind {
     /// Nothing where a local part or a domain should be.
     Empty,
     /// No `@` behind the local part.
@@ -127,7 +127,7 @@ pub enum AddressFault {
     DisplayName,
 }
 
-impl fmt::Display for AddressFault {
+impl fmt::Display for AddressErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "nothing where a name is needed",

@@ -5,7 +5,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{AddressError, AddressFault};
+use super::{AddressError, AddressErrorKind};
 
 /// `Mailbox = Local-part "@" ( Domain / address-literal )`: the offset of the `@`.
 ///
@@ -21,17 +21,20 @@ fn display_name(text: &str) -> Option<AddressError> {
     let address = rest.trim_end().strip_suffix('>')?;
     let is_name = !name.trim().is_empty() && !name.chars().any(char::is_control);
     let is_one = is_name && bare_mailbox(address).is_ok();
-    is_one.then_some(AddressError::new(name.len(), AddressFault::DisplayName))
+    is_one.then_some(AddressError::new(name.len(), AddressErrorKind::DisplayName))
 }
 
 fn bare_mailbox(text: &str) -> Result<usize, AddressError> {
     if text.len() > MAILBOX_MAX {
-        return Err(AddressError::new(MAILBOX_MAX, AddressFault::LongMailbox));
+        return Err(AddressError::new(
+            MAILBOX_MAX,
+            AddressErrorKind::LongMailbox,
+        ));
     }
     let at = local_part(text)?;
     let rest = text.get(at..).unwrap_or_default();
     let Some(host) = rest.strip_prefix('@') else {
-        let none = AddressError::new(at, AddressFault::NoDomain);
+        let none = AddressError::new(at, AddressErrorKind::NoDomain);
         let found = rest.chars().next();
         return Err(found.map_or(none, |c| AddressError::at(at, c)));
     };
@@ -57,7 +60,7 @@ fn dot_string(chars: impl Iterator<Item = char>) -> Result<usize, AddressError> 
     let mut after_dot = true;
     for c in chars {
         match c {
-            '.' if after_dot => return Err(AddressError::new(len, AddressFault::Dot)),
+            '.' if after_dot => return Err(AddressError::new(len, AddressErrorKind::Dot)),
             '.' => after_dot = true,
             c if is_atext(c) => after_dot = false,
             '@' if len == 0 => break,
@@ -67,8 +70,11 @@ fn dot_string(chars: impl Iterator<Item = char>) -> Result<usize, AddressError> 
         len = len.saturating_add(c.len_utf8());
     }
     match len {
-        0 => Err(AddressError::new(0, AddressFault::Empty)),
-        _ if after_dot => Err(AddressError::new(len.saturating_sub(1), AddressFault::Dot)),
+        0 => Err(AddressError::new(0, AddressErrorKind::Empty)),
+        _ if after_dot => Err(AddressError::new(
+            len.saturating_sub(1),
+            AddressErrorKind::Dot,
+        )),
         _ => Ok(len),
     }
 }
@@ -95,7 +101,7 @@ fn quoted_string(text: &str) -> Result<usize, AddressError> {
             c => return Err(AddressError::at(offset, c)),
         }
     }
-    Err(AddressError::new(text.len(), AddressFault::OpenQuote))
+    Err(AddressError::new(text.len(), AddressErrorKind::OpenQuote))
 }
 
 /// `Domain / address-literal`, the whole of `text`.
@@ -110,10 +116,10 @@ pub(super) fn domain_or_literal(text: &str) -> Result<(), AddressError> {
 /// `Domain = sub-domain *("." sub-domain)`, the whole of `text`.
 pub(super) fn domain(text: &str) -> Result<(), AddressError> {
     if text.len() > DOMAIN_MAX {
-        return Err(AddressError::new(DOMAIN_MAX, AddressFault::LongDomain));
+        return Err(AddressError::new(DOMAIN_MAX, AddressErrorKind::LongDomain));
     }
     if text.is_empty() {
-        return Err(AddressError::new(0, AddressFault::Empty));
+        return Err(AddressError::new(0, AddressErrorKind::Empty));
     }
     let mut start = 0_usize;
     for label in text.split('.') {
@@ -126,7 +132,7 @@ pub(super) fn domain(text: &str) -> Result<(), AddressError> {
 /// `sub-domain = Let-dig [Ldh-str] / U-label`, the whole of `label`.
 fn sub_domain(label: &str) -> Result<(), AddressError> {
     if label.is_empty() {
-        return Err(AddressError::new(0, AddressFault::Dot));
+        return Err(AddressError::new(0, AddressErrorKind::Dot));
     }
     for (offset, c) in label.char_indices() {
         if !is_label_char(c) {
@@ -134,12 +140,12 @@ fn sub_domain(label: &str) -> Result<(), AddressError> {
         }
     }
     if label.starts_with('-') {
-        return Err(AddressError::new(0, AddressFault::Hyphen));
+        return Err(AddressError::new(0, AddressErrorKind::Hyphen));
     }
     if label.ends_with('-') {
         return Err(AddressError::new(
             label.len().saturating_sub(1),
-            AddressFault::Hyphen,
+            AddressErrorKind::Hyphen,
         ));
     }
     // A U-label is bounded by its A-label, which has `xn--` in front and no fewer characters.
@@ -152,7 +158,7 @@ fn sub_domain(label: &str) -> Result<(), AddressError> {
         )
     };
     if len > max {
-        return Err(AddressError::new(0, AddressFault::LongLabel));
+        return Err(AddressError::new(0, AddressErrorKind::LongLabel));
     }
     Ok(())
 }
@@ -170,7 +176,7 @@ pub(super) fn address_literal(text: &str) -> Result<IpAddr, AddressError> {
             }
             _ => inner.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
         })
-        .ok_or(AddressError::new(0, AddressFault::Literal))
+        .ok_or(AddressError::new(0, AddressErrorKind::Literal))
 }
 
 /// `IPv6-addr`, in which `::` stands for at least two groups, which the standard library does not ask.

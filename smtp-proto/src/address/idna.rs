@@ -2,7 +2,7 @@
 
 use alloc::borrow::Cow;
 
-use super::{AddressError, AddressFault};
+use super::{AddressError, AddressErrorKind};
 
 /// The domain in ASCII: as it is, or with A-labels and in lower case.
 ///
@@ -16,7 +16,7 @@ pub(super) fn to_ascii(domain: &str) -> Result<Cow<'_, str>, AddressError> {
 
 #[cfg(not(feature = "idna"))]
 fn a_labels(_: &str, first: usize) -> Result<alloc::string::String, AddressError> {
-    Err(AddressError::new(first, AddressFault::NonAscii))
+    Err(AddressError::new(first, AddressErrorKind::NonAscii))
 }
 
 #[cfg(feature = "idna")]
@@ -28,7 +28,7 @@ mod with_tables {
 
     use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
-    use super::{AddressError, AddressFault};
+    use super::{AddressError, AddressErrorKind};
     use crate::address::grammar;
 
     /// UTS 46, nontransitional, with all its checks, and without what it maps beyond case: two spellings that are no
@@ -86,7 +86,7 @@ mod with_tables {
     }
 
     const fn fault(at: usize) -> AddressError {
-        AddressError::new(at, AddressFault::NotULabel)
+        AddressError::new(at, AddressErrorKind::NotULabel)
     }
 }
 

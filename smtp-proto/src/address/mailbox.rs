@@ -1,7 +1,7 @@
 use alloc::{borrow::Cow, boxed::Box, string::String};
 use core::{fmt, str::FromStr};
 
-use super::{AddressError, AddressFault, grammar, idna, textual};
+use super::{AddressError, AddressErrorKind, grammar, idna, textual};
 
 /// A mailbox, `local-part@domain` (RFC 5321, section 4.1.2).
 ///
@@ -46,7 +46,7 @@ impl Mailbox {
         text.push('@');
         text.push_str(domain);
         if text.len() > grammar::MAILBOX_MAX {
-            return Err(AddressError::new(host, AddressFault::LongMailbox));
+            return Err(AddressError::new(host, AddressErrorKind::LongMailbox));
         }
         Ok(Self {
             text: text.into_boxed_str(),
@@ -84,7 +84,7 @@ impl Mailbox {
     /// The mailbox in ASCII, its domain as [`Domain::to_ascii`](super::Domain::to_ascii) gives it.
     ///
     /// # Errors
-    /// [`NonAsciiLocalPart`](AddressFault::NonAsciiLocalPart) if the local part is not ASCII: it has no other form
+    /// [`NonAsciiLocalPart`](AddressErrorKind::NonAsciiLocalPart) if the local part is not ASCII: it has no other form
     /// (RFC 6531, section 3.2). Otherwise as for a domain. Offsets are those in [`as_str`](Self::as_str).
     pub fn to_ascii(&self) -> Result<Self, AddressError> {
         let local_part = self.text.get(..self.at).unwrap_or_default();
@@ -96,7 +96,7 @@ impl Mailbox {
         text.push('@');
         text.push_str(&domain);
         if text.len() > grammar::MAILBOX_MAX {
-            return Err(AddressError::new(host, AddressFault::LongMailbox));
+            return Err(AddressError::new(host, AddressErrorKind::LongMailbox));
         }
         Ok(Self {
             text: text.into_boxed_str(),
@@ -146,7 +146,7 @@ impl AsRef<str> for Mailbox {
 pub(super) fn check_ascii_local_part(local_part: &str) -> Result<(), AddressError> {
     match local_part.bytes().position(|octet| !octet.is_ascii()) {
         None => Ok(()),
-        Some(at) => Err(AddressError::new(at, AddressFault::NonAsciiLocalPart)),
+        Some(at) => Err(AddressError::new(at, AddressErrorKind::NonAsciiLocalPart)),
     }
 }
 

@@ -2,7 +2,7 @@ use alloc::{borrow::Cow, boxed::Box, string::String, vec::Vec};
 use core::{fmt, str::FromStr};
 
 use super::{
-    AddressError, AddressFault, Mailbox, grammar,
+    AddressError, AddressErrorKind, Mailbox, grammar,
     mailbox::{check_ascii_local_part, check_quotable, plain_words, push_local_part},
     textual,
 };
@@ -115,7 +115,7 @@ impl ForwardPath {
     /// If it is empty, too long, or holds a control character.
     pub fn local(user: &str) -> Result<Self, AddressError> {
         if user.is_empty() {
-            return Err(AddressError::new(0, AddressFault::Empty));
+            return Err(AddressError::new(0, AddressErrorKind::Empty));
         }
         check_quotable(user)?;
         if user.eq_ignore_ascii_case(POSTMASTER) {
@@ -124,7 +124,7 @@ impl ForwardPath {
         let mut text = String::with_capacity(user.len().saturating_add(2));
         push_local_part(&mut text, user.chars());
         if text.len() > grammar::MAILBOX_MAX {
-            return Err(AddressError::new(user.len(), AddressFault::LongMailbox));
+            return Err(AddressError::new(user.len(), AddressErrorKind::LongMailbox));
         }
         Ok(Self(Recipient::Local(text.into_boxed_str())))
     }
@@ -243,7 +243,7 @@ fn without_brackets(text: &str) -> Result<(&str, usize), AddressError> {
         None => Ok((text, 0)),
         Some(rest) => match rest.strip_suffix('>') {
             Some(inner) => Ok((inner, 1)),
-            None => Err(AddressError::new(text.len(), AddressFault::Bracket)),
+            None => Err(AddressError::new(text.len(), AddressErrorKind::Bracket)),
         },
     }
 }

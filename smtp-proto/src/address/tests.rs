@@ -16,10 +16,10 @@ fn mailbox(text: &str) -> Result<Mailbox, AddressError> {
     text.parse()
 }
 
-fn fault<T>(result: Result<T, AddressError>) -> (usize, AddressFault) {
+fn fault<T>(result: Result<T, AddressError>) -> (usize, AddressErrorKind) {
     match result {
         Ok(_) => panic!("accepted"),
-        Err(error) => (error.offset(), error.reason()),
+        Err(error) => (error.offset(), error.kind()),
     }
 }
 
@@ -81,7 +81,7 @@ fn a_mailbox_tells_its_parts_and_keeps_no_needless_quotes() {
 
 #[test]
 fn v14_what_is_no_mailbox_is_refused_with_the_place_and_the_reason() {
-    use AddressFault as F;
+    use AddressErrorKind as F;
     for (text, offset, reason) in [
         ("", 0, F::Empty),
         ("@b", 0, F::Empty),
@@ -177,7 +177,7 @@ fn an_error_tells_the_place_and_the_reason_but_not_the_text() {
 
 #[test]
 fn an_address_with_a_display_name_gets_an_error_that_says_what_to_write() {
-    use AddressFault as F;
+    use AddressErrorKind as F;
     for (text, offset, reason) in [
         ("Alice <alice@example.org>", 6, F::DisplayName),
         ("\"Alice, B.\" <alice@example.org>", 12, F::DisplayName),
@@ -214,33 +214,33 @@ fn v14_lengths_are_limited_to_the_octet() {
     assert!(mailbox(&format!("{}@b", of(252))).is_ok());
     assert_eq!(
         fault(mailbox(&format!("{}@b", of(253)))),
-        (254, AddressFault::LongMailbox)
+        (254, AddressErrorKind::LongMailbox)
     );
     assert!(mailbox(&format!("\"{} \"@b", of(249))).is_ok());
     assert_eq!(
         fault(mailbox(&format!("\"{} \"@b", of(250)))),
-        (254, AddressFault::LongMailbox)
+        (254, AddressErrorKind::LongMailbox)
     );
     assert!(mailbox(&format!("a@{label}")).is_ok());
     assert_eq!(
         fault(mailbox(&format!("a@b.{label}a"))),
-        (4, AddressFault::LongLabel)
+        (4, AddressErrorKind::LongLabel)
     );
     assert!(mailbox(&format!("{}@{domain_189}", of(64))).is_ok());
     assert_eq!(
         fault(mailbox(&format!("{}@{domain_189}a", of(64)))),
-        (254, AddressFault::LongMailbox)
+        (254, AddressErrorKind::LongMailbox)
     );
     assert!(Mailbox::new(&of(64), &domain_189).is_ok());
     assert_eq!(
         fault(Mailbox::new(&of(64), &format!("{domain_189}a"))),
-        (65, AddressFault::LongMailbox)
+        (65, AddressErrorKind::LongMailbox)
     );
     // Quotes and backslashes count, for they are sent.
     assert!(Mailbox::new(&"\"".repeat(125), "b").is_ok());
     assert_eq!(
         fault(Mailbox::new(&"\"".repeat(126), "b")),
-        (127, AddressFault::LongMailbox)
+        (127, AddressErrorKind::LongMailbox)
     );
 
     let domain_255 = format!("{label}.{label}.{label}.{label}");
@@ -249,13 +249,13 @@ fn v14_lengths_are_limited_to_the_octet() {
     assert_eq!(domain_256.len(), 256);
     assert_eq!(
         fault(domain_256.parse::<Domain>()),
-        (255, AddressFault::LongDomain)
+        (255, AddressErrorKind::LongDomain)
     );
     // A U-label of 59 characters may have an A-label of 63 octets.
     assert!("\u{4e2d}".repeat(59).parse::<Domain>().is_ok());
     assert_eq!(
         fault("\u{4e2d}".repeat(60).parse::<Domain>()),
-        (0, AddressFault::LongLabel)
+        (0, AddressErrorKind::LongLabel)
     );
 }
 
@@ -289,14 +289,14 @@ fn v10_a_client_name_is_a_domain_in_ascii_or_an_address_literal() {
         assert_eq!(name.parse::<ClientName>().unwrap().as_str(), name);
     }
     for (name, offset, reason) in [
-        ("", 0, AddressFault::Empty),
-        ("my_laptop", 2, AddressFault::Character),
-        ("a\r\nMAIL FROM:<>", 1, AddressFault::Control),
-        ("a b", 1, AddressFault::Character),
+        ("", 0, AddressErrorKind::Empty),
+        ("my_laptop", 2, AddressErrorKind::Character),
+        ("a\r\nMAIL FROM:<>", 1, AddressErrorKind::Control),
+        ("a b", 1, AddressErrorKind::Character),
         #[cfg(not(feature = "idna"))]
-        ("b\u{fc}cher", 1, AddressFault::NonAscii),
-        ("host.", 5, AddressFault::Dot),
-        ("[host]", 0, AddressFault::Literal),
+        ("b\u{fc}cher", 1, AddressErrorKind::NonAscii),
+        ("host.", 5, AddressErrorKind::Dot),
+        ("[host]", 0, AddressErrorKind::Literal),
     ] {
         assert_eq!(
             fault(name.parse::<ClientName>()),
@@ -342,26 +342,32 @@ fn a_path_is_written_with_brackets_and_read_with_or_without() {
     }
     assert_eq!(
         fault("<a@b".parse::<ReversePath>()),
-        (4, AddressFault::Bracket)
+        (4, AddressErrorKind::Bracket)
     );
     assert_eq!(
         fault("a@b>".parse::<ReversePath>()),
-        (3, AddressFault::Character)
+        (3, AddressErrorKind::Character)
     );
     assert_eq!(
         fault("<<a@b>>".parse::<ReversePath>()),
-        (1, AddressFault::Character)
+        (1, AddressErrorKind::Character)
     );
     assert_eq!(
         fault("<a@b >".parse::<ForwardPath>()),
-        (4, AddressFault::Character)
+        (4, AddressErrorKind::Character)
     );
     assert_eq!(
         fault("<".parse::<ReversePath>()),
-        (1, AddressFault::Bracket)
+        (1, AddressErrorKind::Bracket)
     );
-    assert_eq!(fault("".parse::<ForwardPath>()), (0, AddressFault::Empty));
-    assert_eq!(fault("<>".parse::<ForwardPath>()), (1, AddressFault::Empty));
+    assert_eq!(
+        fault("".parse::<ForwardPath>()),
+        (0, AddressErrorKind::Empty)
+    );
+    assert_eq!(
+        fault("<>".parse::<ForwardPath>()),
+        (1, AddressErrorKind::Empty)
+    );
 }
 
 #[test]
@@ -378,7 +384,7 @@ fn a_recipient_without_a_domain_is_the_postmaster_or_made_by_name() {
     );
     assert_eq!(
         fault("<user>".parse::<ForwardPath>()),
-        (5, AddressFault::NoDomain)
+        (5, AddressErrorKind::NoDomain)
     );
 
     let user = ForwardPath::local("user").unwrap();
@@ -391,14 +397,14 @@ fn a_recipient_without_a_domain_is_the_postmaster_or_made_by_name() {
         (quoted.to_string().as_str(), &*quoted.local_part()),
         ("<\"a b>\">", "a b>")
     );
-    assert_eq!(fault(ForwardPath::local("")), (0, AddressFault::Empty));
+    assert_eq!(fault(ForwardPath::local("")), (0, AddressErrorKind::Empty));
     assert_eq!(
         fault(ForwardPath::local("a\r\n")),
-        (1, AddressFault::Control)
+        (1, AddressErrorKind::Control)
     );
     assert_eq!(
         fault(ForwardPath::local(&"a".repeat(255))),
-        (255, AddressFault::LongMailbox)
+        (255, AddressErrorKind::LongMailbox)
     );
     assert!(ForwardPath::local(&"a".repeat(254)).is_ok());
 }

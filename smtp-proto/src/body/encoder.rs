@@ -6,18 +6,18 @@ use core::mem;
 use bytes::{Buf, Bytes};
 
 use super::{
-    Facts, Fault, FaultReason, Rules,
+    ContentError, ContentErrorKind, Facts, Rules,
     line::{Dots, Insert, Line, State},
     octets,
 };
 
 /// Turns the pieces of a body into what DATA sends (RFC 5321, section 4.5.2), or BDAT (RFC 3030).
 ///
-/// Long runs leave as slices of the chunk, not copied. After a [`Fault`] every call returns it
+/// Long runs leave as slices of the chunk, not copied. After a [`ContentError`] every call returns it
 /// again: the body then must not be terminated, only the connection closed.
 #[derive(Debug)]
 pub struct Encoder {
-    mode: Result<Mode, Fault>,
+    mode: Result<Mode, ContentError>,
     framing: Framing,
 }
 
@@ -122,7 +122,7 @@ impl Encoder {
         chunk: &mut Bytes,
         room: Room,
         out: &mut impl FnMut(Bytes),
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ContentError> {
         let done = match self.mode.as_mut().map_err(|fault| *fault)? {
             Mode::Check { line, held_cr } => check(line, held_cr, chunk, Sink::new(room, out)),
             Mode::Pass {
@@ -133,9 +133,9 @@ impl Encoder {
             } => {
                 let before = chunk.len();
                 if offset.saturating_add(octets(before)) > *len {
-                    Err(Fault {
+                    Err(ContentError {
                         offset: *len,
-                        reason: FaultReason::NotAsScanned,
+                        reason: ContentErrorKind::NotAsScanned,
                     })
                 } else {
                     match doubler {
@@ -178,7 +178,7 @@ impl Encoder {
     /// # Errors
     /// The fault found before, or that the body ends in a bare CR or before the end of the scanned
     /// one.
-    pub fn finish(&self) -> Result<&'static [u8], Fault> {
+    pub fn finish(&self) -> Result<&'static [u8], ContentError> {
         let lacking: &'static [u8] = match self.mode.as_ref().map_err(|fault| *fault)? {
             Mode::Check { line, held_cr } => match line.finish()? {
                 State::Start => b"",
@@ -186,9 +186,9 @@ impl Encoder {
                 State::AfterCr | State::Within => b"\r\n",
             },
             Mode::Pass { offset, len, .. } if offset < len => {
-                return Err(Fault {
+                return Err(ContentError {
                     offset: *offset,
-                    reason: FaultReason::NotAsScanned,
+                    reason: ContentErrorKind::NotAsScanned,
                 });
             }
             Mode::Pass {
@@ -329,7 +329,7 @@ fn check(
     held_cr: &mut bool,
     chunk: &mut Bytes,
     mut sink: Sink<'_, impl FnMut(Bytes)>,
-) -> Result<(), Fault> {
+) -> Result<(), ContentError> {
     while let Some(limit) = sink.limit()
         && let Some(next) = chunk.first()
     {

@@ -1,6 +1,6 @@
 //! The header section of a body that comes in pieces: whether there is one, and what is above 127 in it.
 
-use super::{Fault, FaultReason};
+use super::{ContentError, ContentErrorKind};
 
 /// What is looked for in a header section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(crate) enum HeaderWatch {
     /// What comes next is looked at.
     Within(Section),
     /// This was found.
-    Broken(Fault),
+    Broken(ContentError),
 }
 
 /// A header section as far as it has come.
@@ -107,7 +107,7 @@ impl HeaderWatch {
     }
 
     /// Whether nothing was found so far.
-    pub(crate) const fn check(&self) -> Result<(), Fault> {
+    pub(crate) const fn check(&self) -> Result<(), ContentError> {
         match self {
             Self::Broken(fault) => Err(*fault),
             Self::Over | Self::Within(_) => Ok(()),
@@ -117,7 +117,7 @@ impl HeaderWatch {
 
 impl Section {
     /// Takes the next byte; returns whether the section goes on behind it.
-    fn step(&mut self, byte: u8) -> Result<bool, Fault> {
+    fn step(&mut self, byte: u8) -> Result<bool, ContentError> {
         let before = self.at;
         self.at = match (byte, self.at) {
             (b'\n', HeaderState::AfterCr) => HeaderState::Start,
@@ -164,13 +164,13 @@ impl Section {
     }
 
     /// What becomes of it at a line that is no field, of which this byte is.
-    fn no_field(&self, byte: u8) -> Result<Option<HeaderState>, Fault> {
+    fn no_field(&self, byte: u8) -> Result<Option<HeaderState>, ContentError> {
         match (self.rules.required, self.line) {
             (true, 0) if self.offset == 0 && byte > 127 => {
-                Err(fault(0, FaultReason::ByteOrderMark))
+                Err(fault(0, ContentErrorKind::ByteOrderMark))
             }
-            (true, 0) => Err(fault(0, FaultReason::NoHeader)),
-            (true, line) => Err(fault(line, FaultReason::NotAField)),
+            (true, 0) => Err(fault(0, ContentErrorKind::NoHeader)),
+            (true, line) => Err(fault(line, ContentErrorKind::NotAField)),
             (false, 0) => Ok(None),
             (false, _) => Ok(Some(match byte {
                 b'\r' => HeaderState::AfterCr,
@@ -181,20 +181,20 @@ impl Section {
     }
 
     /// Looks whether the section has all that it has to have, if this is its end.
-    fn complete(&self) -> Result<(), Fault> {
+    fn complete(&self) -> Result<(), ContentError> {
         if self.character.len > 0 {
             return Err(self.not_utf8());
         }
         let reason = match self.line {
             _ if !self.rules.required => return Ok(()),
-            0 => FaultReason::NoHeader,
-            _ if !self.has_from => FaultReason::NoFrom,
+            0 => ContentErrorKind::NoHeader,
+            _ if !self.has_from => ContentErrorKind::NoFrom,
             _ => return Ok(()),
         };
         Err(fault(self.line, reason))
     }
 
-    fn end(&mut self) -> Result<(), Fault> {
+    fn end(&mut self) -> Result<(), ContentError> {
         match self.at {
             HeaderState::Name(_) | HeaderState::Named(_)
                 if self.rules.required || self.line == 0 =>
@@ -209,9 +209,11 @@ impl Section {
     }
 
     /// Looks whether a byte is one of those that are allowed.
-    fn look_at(&mut self, byte: u8) -> Result<(), Fault> {
+    fn look_at(&mut self, byte: u8) -> Result<(), ContentError> {
         match self.rules.high {
-            High::None if !byte.is_ascii() => Err(fault(self.offset, FaultReason::HeaderEightBit)),
+            High::None if !byte.is_ascii() => {
+                Err(fault(self.offset, ContentErrorKind::HeaderEightBit))
+            }
             High::Utf8 if !(byte.is_ascii() && self.character.len == 0) => {
                 let not_utf8 = self.not_utf8();
                 self.character.take(byte).then_some(()).ok_or(not_utf8)
@@ -221,11 +223,11 @@ impl Section {
     }
 
     /// The character that has begun, or that begins here, is none.
-    fn not_utf8(&self) -> Fault {
+    fn not_utf8(&self) -> ContentError {
         let begun = super::octets(self.character.len);
         fault(
             self.offset.saturating_sub(begun),
-            FaultReason::HeaderNotUtf8,
+            ContentErrorKind::HeaderNotUtf8,
         )
     }
 }
@@ -265,8 +267,8 @@ fn from(len: usize, byte: u8) -> Option<usize> {
     goes_on.then_some(len.saturating_add(1))
 }
 
-const fn fault(offset: u64, reason: FaultReason) -> Fault {
-    Fault { offset, reason }
+const fn fault(offset: u64, reason: ContentErrorKind) -> ContentError {
+    ContentError { offset, reason }
 }
 
 /// The field that every message has, whatever wrote it (RFC 5322, section 3.6).
@@ -279,7 +281,7 @@ mod tests {
     use super::*;
     use crate::body::{first_eight_bit, header_not_utf8, section_fault};
 
-    fn found(body: &[u8], required: bool, high: High, size: usize) -> Option<Fault> {
+    fn found(body: &[u8], required: bool, high: High, size: usize) -> Option<ContentError> {
         let mut watch = HeaderWatch::new(HeaderRules { required, high });
         body.chunks(size).for_each(|piece| watch.look(piece));
         watch.end();
@@ -333,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_header_section_is_fields_with_from_among_them_and_an_empty_line_or_the_end() {
-        use FaultReason as F;
+        use ContentErrorKind as F;
         for (body, expected) in [
             ("From: a", None),
             ("From:", None),
@@ -369,7 +371,7 @@ mod tests {
             ("From: a\r\n: b\r\n", Some((9, F::NotAField))),
             ("From: a\r\n>From b\r\n\r\n", Some((9, F::NotAField))),
         ] {
-            let pair = |fault: Fault| (fault.offset(), fault.reason());
+            let pair = |fault: ContentError| (fault.offset(), fault.kind());
             let body = body.as_bytes();
             let context = body.escape_ascii();
             assert_eq!(section_fault(body).map(pair), expected, "{context}");

@@ -12,7 +12,7 @@
 //! sent is ever looked at again.
 
 use super::{
-    Fault, FaultReason, LineEnds, Rules,
+    ContentError, ContentErrorKind, LineEnds, Rules,
     find::{count_dots, find_sound},
     octets,
 };
@@ -100,7 +100,10 @@ impl Line {
     ///
     /// Returns how many of `bytes` that is. The insertion is asked for again until
     /// [`inserted`](Self::inserted) says that it was made.
-    pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<(usize, Option<Insert>), Fault> {
+    pub(super) fn advance(
+        &mut self,
+        bytes: &[u8],
+    ) -> Result<(usize, Option<Insert>), ContentError> {
         let (mut rest, mut skipped) = (bytes, 0);
         if self.state == State::AfterCr {
             match bytes.split_first() {
@@ -149,7 +152,7 @@ impl Line {
 
     /// Whether a CR at the end of the last chunk may stand in front of `next`, as it is or with an
     /// LF inserted.
-    pub(super) fn admit_cr(&self, next: u8) -> Result<(), Fault> {
+    pub(super) fn admit_cr(&self, next: u8) -> Result<(), ContentError> {
         if self.state == State::AfterCr && next != b'\n' {
             self.bare_cr()?;
         }
@@ -157,7 +160,7 @@ impl Line {
     }
 
     /// The state in which the body ends.
-    pub(super) fn finish(&self) -> Result<State, Fault> {
+    pub(super) fn finish(&self) -> Result<State, ContentError> {
         if self.state == State::AfterCr {
             self.bare_cr()?;
         }
@@ -169,7 +172,7 @@ impl Line {
         &mut self,
         bytes: &[u8],
         dots: u64,
-    ) -> Result<(usize, Option<Insert>), Fault> {
+    ) -> Result<(usize, Option<Insert>), ContentError> {
         let mut here = Here {
             next: 0,
             start: 0,
@@ -213,17 +216,17 @@ impl Line {
                     self.count(here.dots);
                     self.stand(len);
                     return match self.rules.line_ends {
-                        LineEnds::Reject => Err(self.fault(at, FaultReason::BareLf)),
+                        LineEnds::Reject => Err(self.fault(at, ContentErrorKind::BareLf)),
                         LineEnds::Convert => Ok((at, Some(Insert::Cr))),
                     };
                 }
                 0 => {
                     self.line_len(here, at)?;
-                    return Err(self.fault(at, FaultReason::Nul));
+                    return Err(self.fault(at, ContentErrorKind::Nul));
                 }
                 128.. => {
                     self.line_len(here, at)?;
-                    return Err(self.fault(at, FaultReason::EightBit));
+                    return Err(self.fault(at, ContentErrorKind::EightBit));
                 }
                 // A tab or another control.
                 _ => {}
@@ -291,31 +294,31 @@ impl Line {
 
     /// The octets of the line up to the one at `at`, if they are not too many.
     #[inline]
-    fn line_len(&self, here: Here, at: usize) -> Result<usize, Fault> {
+    fn line_len(&self, here: Here, at: usize) -> Result<usize, ContentError> {
         let len = at.saturating_sub(here.start).saturating_add(here.before);
         match self.rules.max_line {
             Some(max) if len > max => {
                 let excess = here.start.saturating_add(max.saturating_sub(here.before));
-                Err(self.fault(excess, FaultReason::LineTooLong))
+                Err(self.fault(excess, ContentErrorKind::LineTooLong))
             }
             _ => Ok(len),
         }
     }
 
     /// What is to be done about the last octet, a CR that no LF follows.
-    fn bare_cr(&self) -> Result<Insert, Fault> {
+    fn bare_cr(&self) -> Result<Insert, ContentError> {
         match self.rules.line_ends {
-            LineEnds::Reject => Err(Fault {
+            LineEnds::Reject => Err(ContentError {
                 offset: self.offset.saturating_sub(1),
-                reason: FaultReason::BareCr,
+                reason: ContentErrorKind::BareCr,
             }),
             LineEnds::Convert => Ok(Insert::Lf),
         }
     }
 
     #[cold]
-    fn fault(&self, at: usize, reason: FaultReason) -> Fault {
-        Fault {
+    fn fault(&self, at: usize, reason: ContentErrorKind) -> ContentError {
+        ContentError {
             offset: self.offset.saturating_add(octets(at)),
             reason,
         }

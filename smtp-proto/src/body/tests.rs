@@ -4,10 +4,10 @@ use bytes::Bytes;
 
 use super::*;
 
-fn fault(body: &[u8], rules: &Rules) -> Option<(u64, FaultReason)> {
+fn fault(body: &[u8], rules: &Rules) -> Option<(u64, ContentErrorKind)> {
     scan(body, rules)
         .err()
-        .map(|fault| (fault.offset(), fault.reason()))
+        .map(|fault| (fault.offset(), fault.kind()))
 }
 
 /// All that one call gives, piece by piece.
@@ -60,9 +60,9 @@ fn a_carriage_return_at_the_end_of_a_chunk_waits_for_the_next() {
     let bare = encoder.encode(&mut Bytes::from_static(b"y"), ALL, &mut |_| sent = true);
     assert_eq!(
         bare,
-        Err(Fault {
+        Err(ContentError {
             offset: 4,
-            reason: FaultReason::BareCr
+            reason: ContentErrorKind::BareCr
         })
     );
     assert_eq!(encoder.finish().map(drop), bare, "a fault stays");
@@ -83,7 +83,7 @@ fn cr_cr_lf_is_converted_to_two_line_ends() {
 fn a_line_may_have_998_octets_and_no_more() {
     for max in [998, 1, 0, 79, 480, 481, 959, 960, 5000] {
         let rules = Rules::new().max_line(Some(max));
-        let too_long = Some((u64::try_from(max).unwrap(), FaultReason::LineTooLong));
+        let too_long = Some((u64::try_from(max).unwrap(), ContentErrorKind::LineTooLong));
         for behind in [&b""[..], b"\r\n", b"\r\nx", b"\r\n\r\n\r\n\r\n"] {
             let fits = [&vec![b'x'; max], behind].concat();
             let over = [&vec![b'x'; max + 1], behind].concat();
@@ -93,7 +93,7 @@ fn a_line_may_have_998_octets_and_no_more() {
     }
     assert_eq!(
         fault(&[b'x'; 999], &Rules::new()),
-        Some((998, FaultReason::LineTooLong))
+        Some((998, ContentErrorKind::LineTooLong))
     );
     assert_eq!(fault(&[b'x'; 100_000], &Rules::new().max_line(None)), None);
 }
@@ -113,7 +113,7 @@ fn a_line_too_long_is_found_wherever_it_starts() {
             ]
             .concat();
             let offset = u64::try_from(before.len() + start + 2 + 998).unwrap();
-            let expected = (len > 998).then_some((offset, FaultReason::LineTooLong));
+            let expected = (len > 998).then_some((offset, ContentErrorKind::LineTooLong));
             assert_eq!(fault(&body, &Rules::new()), expected, "{len} at {start}");
         }
     }
@@ -125,18 +125,24 @@ fn a_doubled_dot_does_not_count_for_the_line() {
     assert_eq!(fault(b"...\r\n...\r\n", &rules), None);
     assert_eq!(
         fault(b"...\r\n....\r\n", &rules),
-        Some((8, FaultReason::LineTooLong))
+        Some((8, ContentErrorKind::LineTooLong))
     );
 }
 
 #[test]
 fn an_octet_wrong_by_itself_is_reported_before_the_length_of_its_line() {
     let rules = Rules::new().max_line(Some(1));
-    assert_eq!(fault(b"x\0", &rules), Some((1, FaultReason::Nul)));
-    assert_eq!(fault(b"x\ry", &rules), Some((1, FaultReason::BareCr)));
-    assert_eq!(fault(b"x\n", &rules), Some((1, FaultReason::BareLf)));
-    assert_eq!(fault(b"x\xff", &rules), Some((1, FaultReason::EightBit)));
-    assert_eq!(fault(b"xx\0", &rules), Some((1, FaultReason::LineTooLong)));
+    assert_eq!(fault(b"x\0", &rules), Some((1, ContentErrorKind::Nul)));
+    assert_eq!(fault(b"x\ry", &rules), Some((1, ContentErrorKind::BareCr)));
+    assert_eq!(fault(b"x\n", &rules), Some((1, ContentErrorKind::BareLf)));
+    assert_eq!(
+        fault(b"x\xff", &rules),
+        Some((1, ContentErrorKind::EightBit))
+    );
+    assert_eq!(
+        fault(b"xx\0", &rules),
+        Some((1, ContentErrorKind::LineTooLong))
+    );
 }
 
 #[test]
@@ -162,7 +168,7 @@ fn octets_over_127_are_told_apart_by_the_first_empty_line() {
     }
     assert_eq!(
         fault("A: é".as_bytes(), &Rules::new()),
-        Some((3, FaultReason::EightBit))
+        Some((3, ContentErrorKind::EightBit))
     );
 }
 
@@ -259,9 +265,9 @@ fn no_room_takes_and_gives_nothing() {
 fn a_body_of_another_length_than_the_scanned_one_is_a_fault() {
     let facts = scan(b"abc\r\n", &Rules::new()).unwrap();
     let changed = |offset| {
-        Err(Fault {
+        Err(ContentError {
             offset,
-            reason: FaultReason::NotAsScanned,
+            reason: ContentErrorKind::NotAsScanned,
         })
     };
     let mut short = Encoder::verified(&facts);

@@ -139,7 +139,7 @@ fn every_line_is_written_as_the_standards_have_it() {
 
 #[test]
 fn v09_a_command_with_what_does_not_belong_there_is_refused_with_its_place() {
-    use CommandFault as F;
+    use CommandErrorKind as F;
     for (verb, arguments, offset, reason) in [
         ("", None, 0, F::Empty),
         ("1X", None, 0, F::Verb),
@@ -158,7 +158,7 @@ fn v09_a_command_with_what_does_not_belong_there_is_refused_with_its_place() {
     ] {
         let error = Command::custom(verb, arguments).unwrap_err();
         assert_eq!(
-            (error.offset(), error.reason()),
+            (error.offset(), error.kind()),
             (offset, reason),
             "{verb:?} {arguments:?}"
         );
@@ -184,8 +184,8 @@ fn a_custom_command_refuses_what_the_connection_itself_has_to_send() {
             for arguments in [None, Some("x")] {
                 let error = Command::custom(&spelling, arguments).unwrap_err();
                 assert_eq!(
-                    (error.offset(), error.reason()),
-                    (0, CommandFault::Owned),
+                    (error.offset(), error.kind()),
+                    (0, CommandErrorKind::Owned),
                     "{spelling}"
                 );
             }
@@ -207,8 +207,8 @@ fn a_command_line_is_limited_to_512_octets_and_the_smtputf8_parameter_counts() {
         Command::help(Some(&" ".repeat(65536))).unwrap_err(),
     ] {
         assert_eq!(
-            (error.offset(), error.reason()),
-            (510, CommandFault::TooLong)
+            (error.offset(), error.kind()),
+            (510, CommandErrorKind::TooLong)
         );
     }
 }

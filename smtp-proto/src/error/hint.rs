@@ -5,7 +5,7 @@ use alloc::string::String;
 use super::{
     ApiMisuse, AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError, Stage, Wait,
 };
-use crate::body::{Fault, FaultReason};
+use crate::body::{ContentError, ContentErrorKind};
 use crate::inbox::ReplyError;
 use crate::location::{Location, MailPart};
 use crate::reply::Reply;
@@ -126,34 +126,36 @@ pub(crate) fn of_refusal(stage: Stage, reply: &Reply) -> Option<&'static str> {
 }
 
 /// The likely cure of a text that is not fit to be sent.
-pub(crate) fn of_fault(fault: Fault) -> Option<&'static str> {
-    match fault.reason() {
-        FaultReason::EightBit | FaultReason::HeaderEightBit | FaultReason::HeaderNotUtf8
+pub(crate) fn of_fault(fault: ContentError) -> Option<&'static str> {
+    match fault.kind() {
+        ContentErrorKind::EightBit
+        | ContentErrorKind::HeaderEightBit
+        | ContentErrorKind::HeaderNotUtf8
             if fault.offset() == 0 =>
         {
             Some(BYTE_ORDER_MARK)
         }
-        FaultReason::ByteOrderMark => Some(BYTE_ORDER_MARK),
-        FaultReason::BareCr | FaultReason::BareLf => {
+        ContentErrorKind::ByteOrderMark => Some(BYTE_ORDER_MARK),
+        ContentErrorKind::BareCr | ContentErrorKind::BareLf => {
             Some("send the text with CRLF line ends, or ask for line ends to be converted")
         }
-        FaultReason::LineTooLong => {
+        ContentErrorKind::LineTooLong => {
             Some("encode the text as quoted-printable or base64, or raise the limit")
         }
-        FaultReason::EightBit => Some("declare beforehand that the text has octets above 127"),
-        FaultReason::HeaderEightBit => {
+        ContentErrorKind::EightBit => Some("declare beforehand that the text has octets above 127"),
+        ContentErrorKind::HeaderEightBit => {
             Some("declare beforehand that the headers have characters beyond ASCII")
         }
-        FaultReason::HeaderNotUtf8 => Some(
+        ContentErrorKind::HeaderNotUtf8 => Some(
             "encode words in headers as RFC 2047 says, or have the text recoded on its way; `eight_bit_headers` sends them as they are",
         ),
-        FaultReason::NoHeader | FaultReason::NoFrom => Some(
+        ContentErrorKind::NoHeader | ContentErrorKind::NoFrom => Some(
             "a message begins with header fields, From and Date at least, and an empty line (RFC 5322); `without_header_check` sends any other content",
         ),
-        FaultReason::NotAField => {
+        ContentErrorKind::NotAField => {
             Some("an empty line has to stand between the header fields and what follows them")
         }
-        FaultReason::Nul | FaultReason::NotAsScanned => None,
+        ContentErrorKind::Nul | ContentErrorKind::NotAsScanned => None,
     }
 }
 

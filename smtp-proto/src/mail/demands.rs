@@ -2,12 +2,12 @@
 
 use alloc::vec::Vec;
 
-use super::{Addressee, MailBuilder, MailError, MailFault, MailPart, Recoder};
+use super::{Addressee, MailBuilder, MailError, MailErrorKind, MailPart, Recoder};
 use crate::address::ReversePath;
 use crate::capabilities::Capabilities;
 use crate::error::MissingExtension;
 use crate::parameter::{
-    DateTime, Keyword, Parameter, ParameterError, ParameterFault, Parameters, returned_after,
+    DateTime, Keyword, Parameter, ParameterError, ParameterErrorKind, Parameters, returned_after,
 };
 
 /// The parameters of a mail, how much they matter, and what else few mails have.
@@ -74,25 +74,25 @@ impl Demands {
     ) -> Result<(), MailError> {
         let fault = |field, reason| {
             let error = ParameterError::new(0, reason);
-            Err(MailError::new(field, MailFault::Parameter(error)))
+            Err(MailError::new(field, MailErrorKind::Parameter(error)))
         };
         let requires_tls = self.mail.has("REQUIRETLS");
         if requires_tls && self.tls_optional {
-            return fault(MailPart::Parameters, ParameterFault::Conflict);
+            return fault(MailPart::Parameters, ParameterErrorKind::Conflict);
         }
         // RFC 8689, section 5: only a report had better arrive without TLS than not at all.
         if requires_tls && !sender.is_null() && self.is_dispensable("REQUIRETLS") {
-            return fault(MailPart::Parameters, ParameterFault::Indispensable);
+            return fault(MailPart::Parameters, ParameterErrorKind::Indispensable);
         }
         let len = MAIL.saturating_add(sender.as_str().len());
         if len.saturating_add(self.mail.excess()) > LINE_MAX {
-            return fault(MailPart::Parameters, ParameterFault::TooLong);
+            return fault(MailPart::Parameters, ParameterErrorKind::TooLong);
         }
         for (index, list) in &self.rcpt {
             let path = recipients.get(*index).map(|recipient| &recipient.path);
             let len = RCPT.saturating_add(path.map_or(0, |path| path.as_str().len()));
             if len.saturating_add(list.excess()) > LINE_MAX {
-                return fault(MailPart::Recipient(*index), ParameterFault::TooLong);
+                return fault(MailPart::Recipient(*index), ParameterErrorKind::TooLong);
             }
         }
         Ok(())
@@ -140,7 +140,7 @@ impl MailBuilder {
     /// it would not. `SIZE`, `BODY` and `SMTPUTF8` are added where they are needed, without being asked for.
     pub fn parameter(mut self, parameter: Parameter) -> Self {
         if let Err(error) = self.demands().mail.push(parameter) {
-            self.fail(MailPart::Parameters, MailFault::Parameter(error));
+            self.fail(MailPart::Parameters, MailErrorKind::Parameter(error));
         }
         self
     }
@@ -170,7 +170,7 @@ impl MailBuilder {
     pub fn if_offered(mut self, extension: &str) -> Self {
         match extension.parse::<Keyword>() {
             Ok(extension) => self.demands().dispensable.push(extension),
-            Err(error) => self.fail(MailPart::Parameters, MailFault::Parameter(error)),
+            Err(error) => self.fail(MailPart::Parameters, MailErrorKind::Parameter(error)),
         }
         self
     }
@@ -191,7 +191,7 @@ impl MailBuilder {
     pub(super) fn ask_for(&mut self, index: usize, parameters: Result<Parameters, ParameterError>) {
         match parameters {
             Ok(parameters) => self.demands().rcpt.push((index, parameters)),
-            Err(error) => self.fail(MailPart::Recipient(index), MailFault::Parameter(error)),
+            Err(error) => self.fail(MailPart::Recipient(index), MailErrorKind::Parameter(error)),
         }
     }
 

@@ -7,7 +7,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::{MailBuilder, Text};
-use crate::body::{Encoder, Facts, Fault, Room, Rules, scan};
+use crate::body::{ContentError, Encoder, Facts, Room, Rules, scan};
 use crate::error::{Error, ErrorKind, Stage, TransportError};
 use crate::location::Location;
 
@@ -99,7 +99,7 @@ impl fmt::Debug for Recoder {
 }
 
 /// The text with its line ends as they travel.
-fn mended(text: &Bytes, facts: &Facts) -> Result<Bytes, Fault> {
+fn mended(text: &Bytes, facts: &Facts) -> Result<Bytes, ContentError> {
     let mut mended = Vec::new();
     let mut encoder = Encoder::chunked_verified(facts);
     let mut left = text.clone();

@@ -107,17 +107,17 @@ fn what_is_no_text_of_an_attribute_is_refused_by_its_name() {
             ["a b", "a\u{e9}", "a\n"]
         };
         for (text, reason) in [
-            (String::new(), AttributeFault::Empty),
-            ("a".repeat(max + 1), AttributeFault::TooLong),
-            ("[unavailable]".into(), AttributeFault::Reserved),
-            ("[TempUnavail]".into(), AttributeFault::Reserved),
+            (String::new(), AttributeErrorKind::Empty),
+            ("a".repeat(max + 1), AttributeErrorKind::TooLong),
+            ("[unavailable]".into(), AttributeErrorKind::Reserved),
+            ("[TempUnavail]".into(), AttributeErrorKind::Reserved),
         ]
         .into_iter()
-        .chain(beyond.map(|text| (text.into(), AttributeFault::Character)))
+        .chain(beyond.map(|text| (text.into(), AttributeErrorKind::Character)))
         {
             let error = set(&text).unwrap_err();
             assert_eq!(
-                (error.attribute(), error.reason()),
+                (error.attribute(), error.kind()),
                 (*name, reason),
                 "{text:?}"
             );
@@ -127,13 +127,13 @@ fn what_is_no_text_of_an_attribute_is_refused_by_its_name() {
     }
     // Three octets of xtext each.
     let error = Xclient::new().name("+".repeat(255).as_str()).unwrap_err();
-    assert_eq!(error.reason(), AttributeFault::TooLong);
+    assert_eq!(error.kind(), AttributeErrorKind::TooLong);
     // They would need a line each, and the second would undo the first.
     let client = Xclient::new().helo("h".repeat(255).as_str()).unwrap();
     let error = client.clone().login("l".repeat(230).as_str()).unwrap_err();
     assert_eq!(
-        (error.attribute(), error.reason()),
-        ("LOGIN", AttributeFault::TooLong)
+        (error.attribute(), error.kind()),
+        ("LOGIN", AttributeErrorKind::TooLong)
     );
     let client = client.login("l".repeat(200).as_str()).unwrap();
     assert_eq!(lines(client.proto(XclientProto::Esmtp).attributes).len(), 1);

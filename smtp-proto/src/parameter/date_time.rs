@@ -1,6 +1,6 @@
 use core::{fmt, str::FromStr};
 
-use super::{ParameterError, ParameterFault};
+use super::{ParameterError, ParameterErrorKind};
 
 /// A point in time by the calendar, to the second, in UTC (RFC 3339, section 5.6).
 ///
@@ -29,7 +29,7 @@ impl DateTime {
         if (FIRST..=LAST).contains(&seconds) {
             Ok(Self { seconds })
         } else {
-            Err(ParameterError::new(0, ParameterFault::Value))
+            Err(ParameterError::new(0, ParameterErrorKind::Value))
         }
     }
 
@@ -132,7 +132,7 @@ impl Reader<'_> {
     }
 
     fn fault<T>(&self) -> Result<T, ParameterError> {
-        Err(ParameterError::new(self.offset, ParameterFault::Value))
+        Err(ParameterError::new(self.offset, ParameterErrorKind::Value))
     }
 
     /// A number of exactly so many digits, within bounds.

@@ -4,7 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use core::{fmt, ops::BitOr, str::FromStr};
 
-use super::{Parameter, ParameterError, ParameterFault, Value, xtext};
+use super::{Parameter, ParameterError, ParameterErrorKind, Value, xtext};
 use crate::address::{ForwardPath, is_non_ascii_text};
 
 /// DSN (RFC 3461).
@@ -33,7 +33,7 @@ impl Parameter {
     pub fn notify(notify: Notify) -> Result<Self, ParameterError> {
         let value = notify
             .value()
-            .ok_or(ParameterError::new(0, ParameterFault::Conflict))?;
+            .ok_or(ParameterError::new(0, ParameterErrorKind::Conflict))?;
         Ok(Self::known("NOTIFY", Some(Value::known(value))))
     }
 
@@ -130,15 +130,15 @@ impl FromStr for Notify {
                 .find(|(name, _)| word.eq_ignore_ascii_case(name))
             {
                 Some(&(_, one)) => one,
-                None if word.is_empty() => return fault(ParameterFault::Empty),
-                None => return fault(ParameterFault::Value),
+                None if word.is_empty() => return fault(ParameterErrorKind::Empty),
+                None => return fault(ParameterErrorKind::Value),
             };
             if all.0 & one.0 != 0 {
-                return fault(ParameterFault::Duplicate);
+                return fault(ParameterErrorKind::Duplicate);
             }
             all = all | one;
             if all.value().is_none() {
-                return fault(ParameterFault::Conflict);
+                return fault(ParameterErrorKind::Conflict);
             }
             offset = offset.saturating_add(word.len()).saturating_add(1);
         }
@@ -268,7 +268,7 @@ pub(super) fn check_ret(value: &str) -> Result<(), ParameterError> {
     {
         Ok(())
     } else {
-        Err(ParameterError::new(0, ParameterFault::Value))
+        Err(ParameterError::new(0, ParameterErrorKind::Value))
     }
 }
 
@@ -289,7 +289,7 @@ pub(super) fn check_original(value: &str) -> Result<(), ParameterError> {
     let (kind, address) = value.split_once(';').unwrap_or((value, ""));
     check_kind(kind)?;
     let checked = if address.is_empty() {
-        Err(ParameterError::new(0, ParameterFault::Empty))
+        Err(ParameterError::new(0, ParameterErrorKind::Empty))
     } else if kind.eq_ignore_ascii_case(UTF8) {
         xtext::decode_address(address).try_for_each(|c| c.map(|_| ()))
     } else {
@@ -305,13 +305,13 @@ fn check_xtext(value: &str) -> Result<(), ParameterError> {
     for octet in xtext::decode(value) {
         let octet = octet?;
         if !matches!(octet, b' '..=b'~') {
-            return Err(ParameterError::new(offset, ParameterFault::Character));
+            return Err(ParameterError::new(offset, ParameterErrorKind::Character));
         }
         let escaped = value.as_bytes().get(offset) == Some(&b'+');
         offset = offset.saturating_add(if escaped { 3 } else { 1 });
     }
     if value.is_empty() {
-        return Err(ParameterError::new(0, ParameterFault::Empty));
+        return Err(ParameterError::new(0, ParameterErrorKind::Empty));
     }
     Ok(())
 }
@@ -329,17 +329,17 @@ fn printable(text: &str) -> Result<(), ParameterError> {
 
 fn check(text: &str, allowed: impl Fn(char) -> bool) -> Result<(), ParameterError> {
     if text.is_empty() {
-        return Err(ParameterError::new(0, ParameterFault::Empty));
+        return Err(ParameterError::new(0, ParameterErrorKind::Empty));
     }
     match text.char_indices().find(|&(_, c)| !allowed(c)) {
-        Some((offset, _)) => Err(ParameterError::new(offset, ParameterFault::Character)),
+        Some((offset, _)) => Err(ParameterError::new(offset, ParameterErrorKind::Character)),
         None => Ok(()),
     }
 }
 
 fn at_most(max: usize, value: &str) -> Result<(), ParameterError> {
     if value.len() > max {
-        return Err(ParameterError::new(max, ParameterFault::TooLong));
+        return Err(ParameterError::new(max, ParameterErrorKind::TooLong));
     }
     Ok(())
 }

@@ -7,11 +7,11 @@ use core::fmt;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ParameterError {
     offset: usize,
-    reason: ParameterFault,
+    reason: ParameterErrorKind,
 }
 
 impl ParameterError {
-    pub(crate) const fn new(offset: usize, reason: ParameterFault) -> Self {
+    pub(crate) const fn new(offset: usize, reason: ParameterErrorKind) -> Self {
         Self { offset, reason }
     }
 
@@ -31,7 +31,7 @@ impl ParameterError {
 
     /// What is wrong.
     #[must_use]
-    pub const fn reason(&self) -> ParameterFault {
+    pub const fn kind(&self) -> ParameterErrorKind {
         self.reason
     }
 }
@@ -39,22 +39,24 @@ impl ParameterError {
 impl fmt::Display for ParameterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.reason {
-            ParameterFault::Empty => "parameter with nothing where a keyword or value is needed",
-            ParameterFault::Character => "parameter with a character that is not allowed",
-            ParameterFault::TooLong => "parameter too long",
-            ParameterFault::Value => "parameter with a value that its extension does not have",
-            ParameterFault::Owned => "parameter that the message decides",
-            ParameterFault::Duplicate => "parameter that is there already",
-            ParameterFault::Misplaced => "parameter that belongs to the other command",
-            ParameterFault::Conflict => "parameter that excludes another one that is there",
-            ParameterFault::Registered => "parameter that belongs to a known extension",
-            ParameterFault::Indispensable => "parameter that the mail must not go without",
+            ParameterErrorKind::Empty => {
+                "parameter with nothing where a keyword or value is needed"
+            }
+            ParameterErrorKind::Character => "parameter with a character that is not allowed",
+            ParameterErrorKind::TooLong => "parameter too long",
+            ParameterErrorKind::Value => "parameter with a value that its extension does not have",
+            ParameterErrorKind::Owned => "parameter that the message decides",
+            ParameterErrorKind::Duplicate => "parameter that is there already",
+            ParameterErrorKind::Misplaced => "parameter that belongs to the other command",
+            ParameterErrorKind::Conflict => "parameter that excludes another one that is there",
+            ParameterErrorKind::Registered => "parameter that belongs to a known extension",
+            ParameterErrorKind::Indispensable => "parameter that the mail must not go without",
         })?;
         match self.reason {
-            ParameterFault::Empty
-            | ParameterFault::Character
-            | ParameterFault::TooLong
-            | ParameterFault::Value => {
+            ParameterErrorKind::Empty
+            | ParameterErrorKind::Character
+            | ParameterErrorKind::TooLong
+            | ParameterErrorKind::Value => {
                 write!(f, " at offset {}", self.offset)
             }
             _ => Ok(()),
@@ -75,7 +77,7 @@ impl From<Infallible> for ParameterError {
 /// What can be wrong with a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum ParameterFault {
+pub enum ParameterErrorKind {
     /// An empty keyword or value.
     Empty,
     /// A control character, a space, `=` in a value, or what else the grammar has not.

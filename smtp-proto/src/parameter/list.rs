@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 
-use super::{CommandKind, Parameter, ParameterError, ParameterFault, Value};
+use super::{CommandKind, Parameter, ParameterError, ParameterErrorKind, Value};
 
 /// The parameters of one MAIL or RCPT: no keyword twice, none that belongs to the other command, none that excludes another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +36,10 @@ impl Parameters {
     pub fn push(&mut self, parameter: Parameter) -> Result<(), ParameterError> {
         let fault = |reason| Err(ParameterError::new(0, reason));
         if parameter.place().is_some_and(|place| place != self.place) {
-            return fault(ParameterFault::Misplaced);
+            return fault(ParameterErrorKind::Misplaced);
         }
         if self.has(parameter.keyword.as_str()) {
-            return fault(ParameterFault::Duplicate);
+            return fault(ParameterErrorKind::Duplicate);
         }
         let rival = match parameter.keyword.as_str() {
             "HOLDFOR" => "HOLDUNTIL",
@@ -47,11 +47,11 @@ impl Parameters {
             _ => "",
         };
         if self.has(rival) {
-            return fault(ParameterFault::Conflict);
+            return fault(ParameterErrorKind::Conflict);
         }
         let len: usize = self.list.iter().map(Parameter::encoded_len).sum();
         if len.saturating_add(parameter.encoded_len()) > PARAMETERS_MAX {
-            return fault(ParameterFault::TooLong);
+            return fault(ParameterErrorKind::TooLong);
         }
         self.list.push(parameter);
         Ok(())

@@ -11,10 +11,10 @@ use super::*;
 mod date_time;
 mod extensions;
 
-fn reason<T>(result: Result<T, ParameterError>) -> (usize, ParameterFault) {
+fn reason<T>(result: Result<T, ParameterError>) -> (usize, ParameterErrorKind) {
     match result {
         Ok(_) => panic!("accepted"),
-        Err(error) => (error.offset(), error.reason()),
+        Err(error) => (error.offset(), error.kind()),
     }
 }
 
@@ -45,7 +45,7 @@ fn a_parameter_is_a_keyword_in_upper_case_with_or_without_a_value() {
 
 #[test]
 fn v11_what_would_break_the_grammar_is_refused_with_its_place() {
-    use ParameterFault as F;
+    use ParameterErrorKind as F;
     for (keyword, value, offset, fault) in [
         ("", None, 0, F::Empty),
         ("-A", None, 0, F::Character),
@@ -95,11 +95,11 @@ fn a_set_has_no_keyword_twice_and_none_of_the_other_command() {
     mail.push(parameter("ENVID")).unwrap();
     assert_eq!(
         reason(mail.push(parameter("envid"))),
-        (0, ParameterFault::Duplicate)
+        (0, ParameterErrorKind::Duplicate)
     );
     assert_eq!(
         reason(mail.push(parameter("NOTIFY"))),
-        (0, ParameterFault::Misplaced)
+        (0, ParameterErrorKind::Misplaced)
     );
     mail.push(parameter("X-OWN")).unwrap();
     assert_eq!(mail.as_slice(), [parameter("ENVID"), parameter("X-OWN")]);
@@ -108,7 +108,7 @@ fn a_set_has_no_keyword_twice_and_none_of_the_other_command() {
     rcpt.push(parameter("NOTIFY")).unwrap();
     assert_eq!(
         reason(rcpt.push(parameter("RET"))),
-        (0, ParameterFault::Misplaced)
+        (0, ParameterErrorKind::Misplaced)
     );
     assert!(rcpt.is_ascii());
     rcpt.push(Parameter::new("X", Some("\u{e9}")).unwrap())
@@ -125,7 +125,7 @@ fn a_set_is_limited_to_2048_octets() {
         .unwrap();
     assert_eq!(
         reason(all.push(Parameter::new("CC", None).unwrap())),
-        (0, ParameterFault::TooLong)
+        (0, ParameterErrorKind::TooLong)
     );
     all.push(Parameter::new("C", None).unwrap()).unwrap();
     assert_eq!(
@@ -193,10 +193,10 @@ fn v11_xtext_of_every_pair_of_octets_is_a_value_and_comes_back() {
         Value::xtext(b"a+b=c d\xFF").unwrap().as_str(),
         "a+2Bb+3Dc+20d+FF"
     );
-    assert_eq!(reason(Value::xtext(b"")), (0, ParameterFault::Empty));
+    assert_eq!(reason(Value::xtext(b"")), (0, ParameterErrorKind::Empty));
     assert_eq!(
         reason(Value::xtext(&[b'a'; 65536])),
-        (1024, ParameterFault::TooLong)
+        (1024, ParameterErrorKind::TooLong)
     );
     assert!(Value::xtext(&[b'a'; 1024]).is_ok());
 }

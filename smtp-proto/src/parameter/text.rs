@@ -1,7 +1,7 @@
 use alloc::{borrow::Cow, borrow::ToOwned, string::String};
 use core::{fmt, str::FromStr};
 
-use super::{ParameterError, ParameterFault, xtext};
+use super::{ParameterError, ParameterErrorKind, xtext};
 use crate::address::is_non_ascii_text;
 
 /// The keyword of a parameter (`esmtp-keyword`), in upper case.
@@ -122,13 +122,13 @@ fn check(
     allowed: impl Fn(usize, char) -> bool,
 ) -> Result<(), ParameterError> {
     if text.is_empty() {
-        return Err(ParameterError::new(0, ParameterFault::Empty));
+        return Err(ParameterError::new(0, ParameterErrorKind::Empty));
     }
     if text.len() > max {
-        return Err(ParameterError::new(max, ParameterFault::TooLong));
+        return Err(ParameterError::new(max, ParameterErrorKind::TooLong));
     }
     match text.char_indices().find(|&(offset, c)| !allowed(offset, c)) {
-        Some((offset, _)) => Err(ParameterError::new(offset, ParameterFault::Character)),
+        Some((offset, _)) => Err(ParameterError::new(offset, ParameterErrorKind::Character)),
         None => Ok(()),
     }
 }

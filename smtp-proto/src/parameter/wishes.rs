@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use super::{DateTime, Parameter, ParameterError, ParameterFault, Value, xtext};
+use super::{DateTime, Parameter, ParameterError, ParameterErrorKind, Value, xtext};
 use crate::address::{Mailbox, ReversePath};
 
 /// DELIVERBY, MT-PRIORITY, FUTURERELEASE, REQUIRETLS, RRVS and AUTH.
@@ -30,7 +30,7 @@ impl Parameter {
     /// If it is outside those.
     pub fn priority(level: i8) -> Result<Self, ParameterError> {
         if !(-9..=9).contains(&level) {
-            return Err(ParameterError::new(0, ParameterFault::Value));
+            return Err(ParameterError::new(0, ParameterErrorKind::Value));
         }
         Ok(Self::from_text("MT-PRIORITY", level.to_string()))
     }
@@ -43,7 +43,7 @@ impl Parameter {
     /// If it is 0 or over 999,999,999.
     pub fn hold_for(seconds: u32) -> Result<Self, ParameterError> {
         if !(1..=SECONDS_MAX.unsigned_abs()).contains(&seconds) {
-            return Err(ParameterError::new(0, ParameterFault::Value));
+            return Err(ParameterError::new(0, ParameterErrorKind::Value));
         }
         Ok(Self::from_text("HOLDFOR", seconds.to_string()))
     }
@@ -89,7 +89,7 @@ impl Parameter {
     pub fn submitter(submitter: &ReversePath) -> Result<Self, ParameterError> {
         let text = submitter.as_str();
         if let Some((offset, _)) = text.char_indices().find(|(_, c)| !c.is_ascii()) {
-            return Err(ParameterError::new(offset, ParameterFault::Character));
+            return Err(ParameterError::new(offset, ParameterErrorKind::Character));
         }
         let value = match submitter.mailbox() {
             None => Value::known(NOBODY),
@@ -155,7 +155,7 @@ impl DeliverBy {
             Mode::Return => 1,
         };
         if !(least..=SECONDS_MAX).contains(&seconds) {
-            return Err(ParameterError::new(0, ParameterFault::Value));
+            return Err(ParameterError::new(0, ParameterErrorKind::Value));
         }
         Ok(Self {
             seconds,
@@ -217,7 +217,7 @@ pub(super) fn check_priority(value: &str) -> Result<(), ParameterError> {
     match value.strip_prefix('-').unwrap_or(value).as_bytes() {
         [b'0'] if value.len() == 1 => Ok(()),
         [b'1'..=b'9'] => Ok(()),
-        _ => Err(ParameterError::new(0, ParameterFault::Value)),
+        _ => Err(ParameterError::new(0, ParameterErrorKind::Value)),
     }
 }
 
@@ -225,7 +225,7 @@ pub(super) fn check_priority(value: &str) -> Result<(), ParameterError> {
 pub(super) fn check_hold_for(value: &str) -> Result<(), ParameterError> {
     check_number(value)?;
     if value.starts_with('0') {
-        return Err(ParameterError::new(0, ParameterFault::Value));
+        return Err(ParameterError::new(0, ParameterErrorKind::Value));
     }
     Ok(())
 }
@@ -257,21 +257,24 @@ pub(super) fn check_submitter(value: &str) -> Result<(), ParameterError> {
     }
     match text.parse::<Mailbox>() {
         Ok(mailbox) if mailbox.is_ascii() => Ok(()),
-        _ => Err(ParameterError::new(0, ParameterFault::Value)),
+        _ => Err(ParameterError::new(0, ParameterErrorKind::Value)),
     }
 }
 
 /// `1*9DIGIT`
 fn check_number(digits: &str) -> Result<u32, ParameterError> {
     if digits.is_empty() {
-        return Err(ParameterError::new(0, ParameterFault::Empty));
+        return Err(ParameterError::new(0, ParameterErrorKind::Empty));
     }
     if digits.len() > SECONDS_DIGITS {
-        return Err(ParameterError::new(SECONDS_DIGITS, ParameterFault::TooLong));
+        return Err(ParameterError::new(
+            SECONDS_DIGITS,
+            ParameterErrorKind::TooLong,
+        ));
     }
     match digits.bytes().position(|octet| !octet.is_ascii_digit()) {
-        Some(offset) => Err(ParameterError::new(offset, ParameterFault::Character)),
-        None => (digits.parse()).map_err(|_| ParameterError::new(0, ParameterFault::Value)),
+        Some(offset) => Err(ParameterError::new(offset, ParameterErrorKind::Character)),
+        None => (digits.parse()).map_err(|_| ParameterError::new(0, ParameterErrorKind::Value)),
     }
 }
 
@@ -280,9 +283,9 @@ fn one_of(value: &str, allowed: &[&str]) -> Result<(), ParameterError> {
         return Ok(());
     }
     let reason = if value.is_empty() {
-        ParameterFault::Empty
+        ParameterErrorKind::Empty
     } else {
-        ParameterFault::Value
+        ParameterErrorKind::Value
     };
     Err(ParameterError::new(0, reason))
 }

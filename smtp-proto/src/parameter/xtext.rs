@@ -4,7 +4,7 @@
 use alloc::string::String;
 use core::fmt::Write;
 
-use super::{ParameterError, ParameterFault};
+use super::{ParameterError, ParameterErrorKind};
 use crate::address::is_non_ascii_text;
 
 /// Appends the octets as `xtext`.
@@ -41,7 +41,7 @@ pub(super) fn decode(text: &str) -> impl Iterator<Item = Result<u8, ParameterErr
             _ => (None, &[][..]),
         };
         rest = if octet.is_some() { behind } else { &[] };
-        Some(octet.ok_or_else(|| ParameterError::new(offset, ParameterFault::Character)))
+        Some(octet.ok_or_else(|| ParameterError::new(offset, ParameterErrorKind::Character)))
     })
 }
 
@@ -90,7 +90,7 @@ pub(super) fn decode_address(text: &str) -> impl Iterator<Item = Result<char, Pa
         rest = taken.map_or("", |(_, behind)| behind);
         Some(match taken {
             Some((c, _)) => Ok(c),
-            None => Err(ParameterError::new(offset, ParameterFault::Character)),
+            None => Err(ParameterError::new(offset, ParameterErrorKind::Character)),
         })
     })
 }

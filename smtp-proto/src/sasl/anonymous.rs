@@ -2,7 +2,7 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use super::{
-    Context, CredentialsError, CredentialsFault, Exchange, Mechanism, Name,
+    Context, CredentialsError, CredentialsErrorKind, Exchange, Mechanism, Name,
     credentials::{Part, check},
     once::Once,
 };
@@ -32,13 +32,13 @@ impl Anonymous {
         if trace.chars().count() > TRACE_MAX {
             return Err(CredentialsError::new(
                 Part::Trace,
-                CredentialsFault::TooLong,
+                CredentialsErrorKind::TooLong,
             ));
         }
         if trace.chars().any(char::is_control) {
             return Err(CredentialsError::new(
                 Part::Trace,
-                CredentialsFault::Character,
+                CredentialsErrorKind::Character,
             ));
         }
         Ok(Self {

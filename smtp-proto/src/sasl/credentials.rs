@@ -213,17 +213,17 @@ impl fmt::Debug for Credentials {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CredentialsError {
     part: Part,
-    reason: CredentialsFault,
+    reason: CredentialsErrorKind,
 }
 
 impl CredentialsError {
-    pub(super) const fn new(part: Part, reason: CredentialsFault) -> Self {
+    pub(super) const fn new(part: Part, reason: CredentialsErrorKind) -> Self {
         Self { part, reason }
     }
 
     /// What is wrong.
     #[must_use]
-    pub const fn reason(&self) -> CredentialsFault {
+    pub const fn kind(&self) -> CredentialsErrorKind {
         self.reason
     }
 }
@@ -238,9 +238,9 @@ impl fmt::Display for CredentialsError {
             Part::Trace => "trace ",
         })?;
         f.write_str(match self.reason {
-            CredentialsFault::Empty => "is empty",
-            CredentialsFault::Character => "holds a character that the mechanism cannot carry",
-            CredentialsFault::TooLong => "is too long",
+            CredentialsErrorKind::Empty => "is empty",
+            CredentialsErrorKind::Character => "holds a character that the mechanism cannot carry",
+            CredentialsErrorKind::TooLong => "is too long",
         })
     }
 }
@@ -252,7 +252,7 @@ impl core::error::Error for CredentialsError {}
 /// What can be wrong with a user name, password or token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum CredentialsFault {
+pub enum CredentialsErrorKind {
     /// Nothing there.
     Empty,
     /// A character that the mechanism cannot carry, such as NUL.
@@ -286,11 +286,11 @@ pub(super) fn check(
     allowed: impl Fn(u8) -> bool,
 ) -> Result<(), CredentialsError> {
     let reason = if octets.is_empty() {
-        CredentialsFault::Empty
+        CredentialsErrorKind::Empty
     } else if octets.len() > part.max() {
-        CredentialsFault::TooLong
+        CredentialsErrorKind::TooLong
     } else if !octets.iter().all(|&octet| allowed(octet)) {
-        CredentialsFault::Character
+        CredentialsErrorKind::Character
     } else {
         return Ok(());
     };

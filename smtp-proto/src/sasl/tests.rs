@@ -223,7 +223,10 @@ fn external_and_anonymous_say_at_once_what_they_have_to_say() {
     // RFC 4505, section 2: characters, not octets.
     let euros = |count| Anonymous::new().leaving(&"\u{20ac}".repeat(count));
     assert!(euros(255).is_ok());
-    assert_eq!(euros(256).unwrap_err().reason(), CredentialsFault::TooLong);
+    assert_eq!(
+        euros(256).unwrap_err().kind(),
+        CredentialsErrorKind::TooLong
+    );
     for bad in ["", "a\tb", "a\0", "\u{7f}", "\u{85}"] {
         assert!(Anonymous::new().leaving(bad).is_err(), "{bad:?}");
     }
@@ -346,9 +349,9 @@ fn v35_every_text_of_a_challenge_has_a_defined_result() {
 
 #[test]
 fn v12_parts_that_would_change_the_message_are_refused() {
-    use CredentialsFault as F;
+    use CredentialsErrorKind as F;
     let fault = |result: Result<Credentials, CredentialsError>| {
-        result.map_err(|error| error.reason()).unwrap_err()
+        result.map_err(|error| error.kind()).unwrap_err()
     };
     for (user, secret, expected) in [
         ("", "p", F::Empty),
@@ -401,7 +404,7 @@ fn v12_the_longest_parts_together_keep_to_a_line_of_12288_octets() {
         XOAuth2::new("u", secret + "s").unwrap_err(),
         OAuthBearer::new(&",".repeat(341), "t").unwrap_err(),
     ] {
-        assert_eq!(error.reason(), CredentialsFault::TooLong);
+        assert_eq!(error.kind(), CredentialsErrorKind::TooLong);
     }
 }
 

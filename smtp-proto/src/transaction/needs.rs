@@ -14,7 +14,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::address::{AddressError, AddressFault, ForwardPath, ReversePath};
+use crate::address::{AddressError, AddressErrorKind, ForwardPath, ReversePath};
 use crate::capabilities::Capabilities;
 use crate::error::{Error, ErrorKind, MissingExtension, Stage};
 use crate::location::{Location, MailPart};
@@ -157,9 +157,11 @@ fn beyond_ascii(
         (Some(place), _) => Err(unsupported(MissingExtension::SmtpUtf8, place)),
         (None, Err((field, error))) => {
             let place = Location::within(field, error.offset());
-            Err(match error.reason() {
-                AddressFault::NonAsciiLocalPart => unsupported(MissingExtension::SmtpUtf8, place),
-                AddressFault::NonAscii => unsupported(MissingExtension::ALabels, place),
+            Err(match error.kind() {
+                AddressErrorKind::NonAsciiLocalPart => {
+                    unsupported(MissingExtension::SmtpUtf8, place)
+                }
+                AddressErrorKind::NonAscii => unsupported(MissingExtension::ALabels, place),
                 fault => refusal(ErrorKind::Address(fault)).at(place),
             })
         }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::body::{Encoder, Fault, Framing, HeaderHigh, HeaderRules, HeaderWatch, Room};
+use crate::body::{ContentError, Encoder, Framing, HeaderHigh, HeaderRules, HeaderWatch, Room};
 use crate::error::ApiMisuse;
 use crate::link::Link;
 use crate::mail;
@@ -134,7 +134,7 @@ impl Text {
         &mut self,
         mut room: Space,
         out: &mut impl FnMut(Bytes),
-    ) -> Result<u64, Fault> {
+    ) -> Result<u64, ContentError> {
         let mut given = 0_u64;
         let mut out = |part: Bytes| {
             given = given.saturating_add(octets(&part));
@@ -152,7 +152,7 @@ impl Text {
     /// again, until it has been given away.
     ///
     /// `None` if nothing is here, and more is to come.
-    pub(super) fn stage(&mut self, at_most: u64) -> Result<Option<(u64, bool)>, Fault> {
+    pub(super) fn stage(&mut self, at_most: u64) -> Result<Option<(u64, bool)>, ContentError> {
         if self.staged.is_empty() {
             let mut room = Space::for_chunk(at_most);
             let mut staged = core::mem::take(&mut self.staged);
@@ -171,13 +171,13 @@ impl Text {
     }
 
     /// What ends it, where a dot does.
-    pub(super) fn end(&self) -> Result<&'static [u8], Fault> {
+    pub(super) fn end(&self) -> Result<&'static [u8], ContentError> {
         self.header.check()?;
         self.encoder.finish()
     }
 
     /// Encodes pieces as long as there are any and there is room.
-    fn run(&mut self, room: &mut Space, out: &mut impl FnMut(Bytes)) -> Result<(), Fault> {
+    fn run(&mut self, room: &mut Space, out: &mut impl FnMut(Bytes)) -> Result<(), ContentError> {
         self.header.check()?;
         while !self.piece.is_empty() && !room.is_full() {
             let allowed = Room::new(room.octets, room.pieces);
@@ -212,7 +212,7 @@ impl Text {
     }
 
     /// Stages the line end that the last line lacks: where the length tells the end, it counts as text.
-    fn close(&mut self) -> Result<(), Fault> {
+    fn close(&mut self) -> Result<(), ContentError> {
         let ends = self.framing() == Framing::Length && !self.is_open() && self.piece.is_empty();
         if ends && !core::mem::replace(&mut self.closed, true) {
             self.header.check()?;

@@ -1,7 +1,7 @@
 //! The rules for a body once more, an octet at a time and as plain as they are, and a server's side
 //! of DATA.
 
-use smtp_proto::body::{FaultReason, LineEnds, Rules};
+use smtp_proto::body::{ContentErrorKind, LineEnds, Rules};
 
 /// The rules under test, with fields that the reference can read.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ impl Policy {
 }
 
 /// The message that a server should receive for `body`, or where and why there is none.
-pub(crate) fn canonical(body: &[u8], policy: Policy) -> Result<Vec<u8>, (u64, FaultReason)> {
+pub(crate) fn canonical(body: &[u8], policy: Policy) -> Result<Vec<u8>, (u64, ContentErrorKind)> {
     let mut text = Vec::with_capacity(body.len() + 2);
     let mut line = 0;
     for (at, &octet) in body.iter().enumerate() {
@@ -44,17 +44,17 @@ pub(crate) fn canonical(body: &[u8], policy: Policy) -> Result<Vec<u8>, (u64, Fa
         let after_cr = at > 0 && body[at - 1] == b'\r';
         let before_lf = body.get(at + 1) == Some(&b'\n');
         match octet {
-            0 => return fault(FaultReason::Nul),
+            0 => return fault(ContentErrorKind::Nul),
             b'\r' if before_lf => {}
-            b'\r' if !policy.convert => return fault(FaultReason::BareCr),
-            b'\n' if !after_cr && !policy.convert => return fault(FaultReason::BareLf),
+            b'\r' if !policy.convert => return fault(ContentErrorKind::BareCr),
+            b'\n' if !after_cr && !policy.convert => return fault(ContentErrorKind::BareLf),
             b'\r' | b'\n' => {
                 text.extend(b"\r\n");
                 line = 0;
             }
-            128.. if !policy.eight_bit => return fault(FaultReason::EightBit),
+            128.. if !policy.eight_bit => return fault(ContentErrorKind::EightBit),
             _ if policy.max_line.is_some_and(|max| line == max) => {
-                return fault(FaultReason::LineTooLong);
+                return fault(ContentErrorKind::LineTooLong);
             }
             _ => {
                 text.push(octet);

@@ -5,11 +5,11 @@ use alloc::{
 
 use proptest::prelude::*;
 
-use super::{AddressFault, to_ascii};
+use super::{AddressErrorKind, to_ascii};
 use crate::address::{AddressError, ClientName, Domain, ForwardPath, Mailbox, ReversePath};
 
-fn fault<T>(result: Result<T, AddressError>) -> Option<(usize, AddressFault)> {
-    result.err().map(|error| (error.offset(), error.reason()))
+fn fault<T>(result: Result<T, AddressError>) -> Option<(usize, AddressErrorKind)> {
+    result.err().map(|error| (error.offset(), error.kind()))
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn v19_what_is_no_u_label_is_refused_with_its_place() {
     ] {
         assert_eq!(
             fault(to_ascii(domain)),
-            Some((at, AddressFault::NotULabel)),
+            Some((at, AddressErrorKind::NotULabel)),
             "{domain:?}"
         );
     }
@@ -105,7 +105,7 @@ fn v19_what_is_no_u_label_is_refused_with_its_place() {
 fn a_label_that_is_wrong_only_next_to_another_is_refused() {
     // A digit may not begin a label of a domain that has letters from right to left.
     let (at, reason) = fault(to_ascii("1a.\u{5d0}")).unwrap();
-    assert_eq!((at, reason), (3, AddressFault::NotULabel));
+    assert_eq!((at, reason), (3, AddressErrorKind::NotULabel));
 }
 
 #[test]
@@ -114,13 +114,16 @@ fn lengths_are_those_of_the_a_labels() {
     let parsed: Domain = domain(56).parse().unwrap();
     assert!(parsed.to_ascii().unwrap().as_str().len() > "a..example".len() + 59);
     let parsed: Domain = domain(59).parse().unwrap();
-    assert_eq!(fault(parsed.to_ascii()), Some((2, AddressFault::NotULabel)));
+    assert_eq!(
+        fault(parsed.to_ascii()),
+        Some((2, AddressErrorKind::NotULabel))
+    );
     // Short enough as it is, and too long for a path as A-labels.
     let domain = [const { "\u{fc}\u{4f8b}\u{3b2}\u{5c8f}abcdefgh" }; 7].join(".");
     let mailbox: Mailbox = format!("{}@{domain}", "l".repeat(64)).parse().unwrap();
     assert_eq!(
         fault(mailbox.to_ascii()),
-        Some((65, AddressFault::LongMailbox))
+        Some((65, AddressErrorKind::LongMailbox))
     );
 }
 
@@ -149,7 +152,7 @@ fn a_mailbox_changes_its_domain_and_never_its_local_part() {
         );
     }
     let mailbox: Mailbox = "a\u{e9}@b\u{fc}cher.example".parse().unwrap();
-    let refused = Some((1, AddressFault::NonAsciiLocalPart));
+    let refused = Some((1, AddressErrorKind::NonAsciiLocalPart));
     assert_eq!(fault(mailbox.to_ascii()), refused);
     assert_eq!(
         fault(ForwardPath::local("a\u{e9}").unwrap().to_ascii()),
@@ -158,7 +161,7 @@ fn a_mailbox_changes_its_domain_and_never_its_local_part() {
     let mailbox: Mailbox = "a@x.b\u{fc}\u{200d}cher.example".parse().unwrap();
     assert_eq!(
         fault(mailbox.to_ascii()),
-        Some((4, AddressFault::NotULabel))
+        Some((4, AddressErrorKind::NotULabel))
     );
     assert!(ReversePath::null().to_ascii().unwrap().is_null());
     assert_eq!(

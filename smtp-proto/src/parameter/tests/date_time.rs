@@ -81,7 +81,7 @@ fn what_the_calendar_does_not_have_is_refused_with_its_place() {
     ] {
         assert_eq!(
             reason(text.parse::<DateTime>()),
-            (offset, ParameterFault::Value),
+            (offset, ParameterErrorKind::Value),
             "{text}"
         );
     }

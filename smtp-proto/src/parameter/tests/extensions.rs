@@ -153,7 +153,7 @@ fn values_that_a_relay_may_get_are_taken_as_they_are() {
 
 #[test]
 fn v11_values_that_an_extension_does_not_have_are_refused_with_their_place() {
-    use ParameterFault as F;
+    use ParameterErrorKind as F;
     let long = |before: &str, octets: usize| format!("{before}{}", "a".repeat(octets));
     for (text, offset, fault) in [
         ("RET", 3, F::Empty),
@@ -224,7 +224,7 @@ fn v11_values_that_an_extension_does_not_have_are_refused_with_their_place() {
 
 #[test]
 fn v11_values_that_cannot_be_are_not_made() {
-    use ParameterFault as F;
+    use ParameterErrorKind as F;
     assert_eq!(reason(Parameter::envelope_id("")), (0, F::Empty));
     assert_eq!(reason(Parameter::envelope_id("a\r\nb")), (1, F::Character));
     assert_eq!(
@@ -315,7 +315,7 @@ fn one_hold_excludes_the_other() {
         let [first, second] = pair;
         let mut all = Parameters::mail();
         all.push(first).unwrap();
-        assert_eq!(reason(all.push(second)), (0, ParameterFault::Conflict));
+        assert_eq!(reason(all.push(second)), (0, ParameterErrorKind::Conflict));
     }
 }
 
@@ -327,10 +327,10 @@ fn an_extension_that_is_not_known_is_named_by_the_caller() {
     assert_eq!((named.extension(), named.room()), ("VERP", 6));
     let fault =
         |parameter: Parameter, extension: &str| reason(parameter.of_extension(extension, 0));
-    assert_eq!(fault(named, "a b"), (1, ParameterFault::Character));
+    assert_eq!(fault(named, "a b"), (1, ParameterErrorKind::Character));
     assert_eq!(
         fault(Parameter::require_tls(), "X"),
-        (0, ParameterFault::Registered)
+        (0, ParameterErrorKind::Registered)
     );
 }
 
