@@ -10,7 +10,7 @@ use std::time::Duration;
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::report;
-use crate::smtp::proto::body::LineEnds;
+use crate::smtp::proto::body::BareLineEnds;
 use crate::smtp::proto::{
     ClientName, Credentials, Entry, ForwardPath, Mail, MailErrorKind, Pipelining, ReversePath,
     Secret, Security, Timeouts,
@@ -138,9 +138,9 @@ impl Options {
         }
         let text = self.text()?;
         let line_ends = if self.strict {
-            LineEnds::Reject
+            BareLineEnds::Reject
         } else {
-            LineEnds::Convert
+            BareLineEnds::Convert
         };
         let mail = Mail::builder()
             .sender(sender)

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
 use smtp_blocking::Client;
-use smtp_blocking::proto::body::LineEnds;
+use smtp_blocking::proto::body::BareLineEnds;
 use smtp_blocking::proto::{Mail, StreamedContent};
 use smtp_blocking::tls::Endpoint;
 
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .sender("alice@example.org")
         .recipient("bob@example.net")
         .streamed(declared)
-        .line_ends(LineEnds::Convert)
+        .bare_line_ends(BareLineEnds::Convert)
         .build()?;
 
     let mut client = Client::connect(&endpoint)?;

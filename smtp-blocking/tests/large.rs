@@ -85,7 +85,7 @@ fn builder() -> MailBuilder {
     Mail::builder()
         .sender("alice@example.org")
         .recipient("bob@example.net")
-        .longest_line(None)
+        .max_line_len(None)
         .without_header_check()
 }
 

@@ -47,7 +47,7 @@ use self::line::{Dots, Line, State as Ending};
 /// where it would also make its line too long.
 // Left to itself, the compiler inlines it only as long as there is one caller: what small mails pay for is moving the facts.
 #[inline(always)]
-pub fn scan(body: &[u8], rules: &Rules) -> Result<Facts, ContentError> {
+pub fn scan(body: &[u8], rules: &LineRules) -> Result<ScanSummary, ContentError> {
     let mut line = Line::new(&rules.eight_bit(false), Dots::Counted);
     let (mut converted, mut high) = (0_u64, false);
     let mut rest = body;
@@ -76,7 +76,7 @@ pub fn scan(body: &[u8], rules: &Rules) -> Result<Facts, ContentError> {
     } else {
         High::default()
     };
-    Ok(Facts {
+    Ok(ScanSummary {
         rules: *rules,
         len: octets(body.len()),
         dots: line.dots(),
@@ -91,17 +91,17 @@ pub fn scan(body: &[u8], rules: &Rules) -> Result<Facts, ContentError> {
 ///
 /// The default refuses bare line ends, lines over 998 octets and octets over 127.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
-    line_ends: LineEnds,
+pub struct LineRules {
+    line_ends: BareLineEnds,
     max_line: Option<usize>,
     eight_bit: bool,
 }
 
-impl Rules {
+impl LineRules {
     /// The default rules.
     pub const fn new() -> Self {
         Self {
-            line_ends: LineEnds::Reject,
+            line_ends: BareLineEnds::Reject,
             max_line: Some(MAX_LINE),
             eight_bit: false,
         }
@@ -109,7 +109,7 @@ impl Rules {
 
     /// Sets what becomes of a CR or LF that is not part of a CRLF.
     #[must_use = "the rules are returned, not changed in place"]
-    pub const fn line_ends(mut self, line_ends: LineEnds) -> Self {
+    pub const fn line_ends(mut self, line_ends: BareLineEnds) -> Self {
         self.line_ends = line_ends;
         self
     }
@@ -118,7 +118,7 @@ impl Rules {
     ///
     /// The default is 998 (RFC 5321, section 4.5.3.1.6).
     #[must_use = "the rules are returned, not changed in place"]
-    pub const fn max_line(mut self, max_line: Option<usize>) -> Self {
+    pub const fn max_line_len(mut self, max_line: Option<usize>) -> Self {
         self.max_line = max_line;
         self
     }
@@ -131,7 +131,7 @@ impl Rules {
     }
 }
 
-impl Default for Rules {
+impl Default for LineRules {
     fn default() -> Self {
         Self::new()
     }
@@ -140,7 +140,7 @@ impl Default for Rules {
 /// What becomes of a CR or LF that is not part of a CRLF.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum LineEnds {
+pub enum BareLineEnds {
     /// It is a [`ContentError`].
     #[default]
     Reject,
@@ -153,8 +153,8 @@ pub enum LineEnds {
 
 /// What [`scan`] found in a body that keeps the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
-    rules: Rules,
+pub struct ScanSummary {
+    rules: LineRules,
     len: u64,
     dots: u64,
     /// Line ends mended, each by one octet.
@@ -187,12 +187,12 @@ impl High {
     }
 }
 
-impl Facts {
+impl ScanSummary {
     /// The facts of a body of any octets, which BINARYMIME carries as they are (RFC 3030, section 3): only its header is
     /// looked at.
     pub(crate) fn binary(body: &[u8]) -> Self {
         Self {
-            rules: Rules::new(),
+            rules: LineRules::new(),
             len: octets(body.len()),
             dots: 0,
             converted: 0,

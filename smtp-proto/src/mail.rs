@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::address::{AddressError, ForwardPath, ReversePath};
 use crate::body::{
-    ContentError, Facts, HeaderHigh, HeaderRules, LineEnds, Rules, first_eight_bit,
+    BareLineEnds, ContentError, HeaderHigh, HeaderRules, LineRules, ScanSummary, first_eight_bit,
     header_not_utf8, scan, section_fault,
 };
 use crate::error::{Error, Stage, of_fault};
@@ -109,12 +109,12 @@ impl Answer {
 pub(crate) enum Text {
     Whole {
         bytes: Bytes,
-        facts: Facts,
+        facts: ScanSummary,
         binary: bool,
     },
     Streamed {
         declared: StreamedContent,
-        rules: Rules,
+        rules: LineRules,
         header: HeaderRules,
     },
 }
@@ -147,7 +147,7 @@ pub struct MailBuilder {
     sender: ReversePath,
     recipients: Vec<Addressee>,
     demands: Option<Box<Demands>>,
-    rules: Rules,
+    rules: LineRules,
     source: Source,
     /// Whether the content may be without a header section.
     headerless: bool,
@@ -222,7 +222,7 @@ impl Mail {
             sender: ReversePath::null(),
             recipients: Vec::new(),
             demands: None,
-            rules: Rules::default(),
+            rules: LineRules::default(),
             source: Source::None,
             headerless: false,
             error: None,
@@ -331,7 +331,7 @@ impl Mail {
 
     /// The first octet that keeps the text from being sent but as octets of any kind.
     pub(crate) fn not_text(&self) -> Location {
-        let rules = Rules::new().eight_bit(true);
+        let rules = LineRules::new().eight_bit(true);
         self.place_in_text(|bytes| Some(scan(bytes, &rules).err()?.offset()))
     }
 
@@ -415,14 +415,14 @@ impl MailBuilder {
     }
 
     /// What to do with line ends other than CRLF; by default, they are refused.
-    pub fn line_ends(mut self, line_ends: LineEnds) -> Self {
+    pub fn bare_line_ends(mut self, line_ends: BareLineEnds) -> Self {
         self.rules = self.rules.line_ends(line_ends);
         self
     }
 
     /// The longest line in octets, its end not counted, or no limit; by default 998 (RFC 5322, section 2.1.1).
-    pub fn longest_line(mut self, octets: Option<usize>) -> Self {
-        self.rules = self.rules.max_line(octets);
+    pub fn max_line_len(mut self, octets: Option<usize>) -> Self {
+        self.rules = self.rules.max_line_len(octets);
         self
     }
 
@@ -488,7 +488,7 @@ impl MailBuilder {
                 }
             }
             Source::Binary(bytes) => Text::Whole {
-                facts: Facts::binary(&bytes),
+                facts: ScanSummary::binary(&bytes),
                 bytes,
                 binary: true,
             },

@@ -11,7 +11,7 @@
 use crate::reference::{Policy, canonical, receive};
 use bytes::Bytes;
 use proptest::prelude::*;
-use smtp_proto::body::{ContentError, ContentErrorKind, Encoder, Room, Rules, scan};
+use smtp_proto::body::{ContentError, ContentErrorKind, Encoder, LineRules, Room, scan};
 
 /// The alphabet in which all that could go wrong can be written.
 const ALPHABET: [u8; 5] = [b'\r', b'\n', b'.', b'x', 0];
@@ -32,7 +32,7 @@ const SMUGGLING: [&[u8]; 9] = [
 
 #[test]
 fn v15_every_short_body_refused_by_default_or_received_as_it_is_at_every_cut() {
-    assert_eq!(Policy::REJECT.rules(), Rules::new());
+    assert_eq!(Policy::REJECT.rules(), LineRules::new());
     every_short_body(Policy::REJECT);
 }
 

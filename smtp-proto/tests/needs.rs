@@ -429,7 +429,7 @@ fn a_recoder_gets_the_text_as_it_would_travel_and_what_it_makes_is_looked_at() {
             .recipient("b@x.test")
             .without_header_check()
             .text("Subject: a\n\ngr\u{fc}n\nb")
-            .line_ends(smtp_proto::body::LineEnds::Convert)
+            .bare_line_ends(smtp_proto::body::BareLineEnds::Convert)
             .recode_with(recode)
             .build()
             .unwrap()

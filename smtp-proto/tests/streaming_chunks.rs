@@ -8,7 +8,7 @@ use bytes::Bytes;
 use common::pair::Pair;
 use common::session::Mode;
 use proptest::prelude::*;
-use smtp_proto::body::{ContentErrorKind, LineEnds};
+use smtp_proto::body::{BareLineEnds, ContentErrorKind};
 use smtp_proto::{ContentStatus, ErrorKind, Mail, MailId, Pipelining, StreamedContent};
 use smtp_test::Machine;
 
@@ -16,12 +16,12 @@ fn pair(mode: Mode) -> Pair<Machine> {
     Pair::new(mode.policy(), Machine::new(&mode.plain_server()))
 }
 
-fn streamed(line_ends: LineEnds) -> Mail {
+fn streamed(line_ends: BareLineEnds) -> Mail {
     Mail::builder()
         .sender("from@x.test")
         .recipient("to@x.test")
-        .line_ends(line_ends)
-        .longest_line(None)
+        .bare_line_ends(line_ends)
+        .max_line_len(None)
         .without_header_check()
         .streamed(StreamedContent::new())
         .build()
@@ -56,7 +56,7 @@ fn ten_megabytes_go_through_a_bounded_outbox_without_a_copy() {
     let mode = Mode::new(Pipelining::Envelope).in_chunks(1 << 20);
     let server = mode.plain_server().discard_bodies().discard_transcripts();
     let mut pair = Pair::new(mode.policy(), Machine::new(&server));
-    let id = pair.connection.submit(streamed(LineEnds::Reject));
+    let id = pair.connection.submit(streamed(BareLineEnds::Reject));
     let piece = Bytes::from(LINE.repeat(1024));
     let inside = |slice: &[u8]| {
         let (all, part) = (piece.as_ptr_range(), slice.as_ptr_range());
@@ -94,7 +94,7 @@ fn a_piece_is_as_few_chunks_as_the_size_of_chunks_allows() {
         (70_000, vec![70_000, 70_000, 60_000, 0]),
     ] {
         let mut pair = pair(Mode::new(Pipelining::Envelope).in_chunks(size));
-        let id = pair.connection.submit(streamed(LineEnds::Reject));
+        let id = pair.connection.submit(streamed(BareLineEnds::Reject));
         wanted(&mut pair, id);
         let text: Vec<u8> = LINE
             .iter()
@@ -115,7 +115,7 @@ fn a_piece_is_as_few_chunks_as_the_size_of_chunks_allows() {
 #[test]
 fn small_pieces_that_are_there_go_in_one_chunk_and_none_is_waited_for() {
     let mut pair = pair(Mode::new(Pipelining::Envelope).in_chunks(1 << 20));
-    let id = pair.connection.submit(streamed(LineEnds::Reject));
+    let id = pair.connection.submit(streamed(BareLineEnds::Reject));
     let write = |pair: &mut Pair<Machine>, piece: &'static [u8]| {
         let piece = Bytes::from_static(piece);
         pair.connection.write_content(id, piece).unwrap();
@@ -142,7 +142,7 @@ fn small_pieces_that_are_there_go_in_one_chunk_and_none_is_waited_for() {
 #[test]
 fn a_piece_that_is_large_is_joined_with_none() {
     let mut pair = pair(Mode::new(Pipelining::Envelope).in_chunks(1 << 20));
-    let id = pair.connection.submit(streamed(LineEnds::Reject));
+    let id = pair.connection.submit(streamed(BareLineEnds::Reject));
     wanted(&mut pair, id);
     let large = Bytes::from(LINE.repeat(8));
     for piece in [b"a\r\n", b"b\r\n", b"c\r\n"] {
@@ -158,7 +158,7 @@ fn a_piece_that_is_large_is_joined_with_none() {
 #[test]
 fn no_more_is_wanted_while_a_chunk_waits_for_the_reply_to_the_one_before() {
     let mut pair = pair(Mode::new(Pipelining::Off).in_chunks(1 << 20));
-    let id = pair.connection.submit(streamed(LineEnds::Reject));
+    let id = pair.connection.submit(streamed(BareLineEnds::Reject));
     wanted(&mut pair, id);
     pair.connection
         .write_content(id, Bytes::from_static(b"one\r\n"))
@@ -215,7 +215,7 @@ fn a_chunk_that_waits_is_not_the_last_of_what_turns_out_to_be_no_message() {
 #[test]
 fn no_more_is_wanted_while_the_transport_takes_nothing() {
     let mut pair = pair(Mode::new(Pipelining::Envelope).in_chunks(1 << 20));
-    let id = pair.connection.submit(streamed(LineEnds::Reject));
+    let id = pair.connection.submit(streamed(BareLineEnds::Reject));
     wanted(&mut pair, id);
     pair.connection
         .write_content(id, LINE.repeat(2000).into())
@@ -284,14 +284,14 @@ proptest! {
             let mail = Mail::builder()
                 .sender("from@x.test")
                 .recipient("to@x.test")
-                .line_ends(LineEnds::Convert)
+                .bare_line_ends(BareLineEnds::Convert)
                 .without_header_check().text(text.clone())
                 .build()
                 .unwrap();
             let id = pair.connection.submit(mail);
             prop_assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
         } else {
-            let id = pair.connection.submit(streamed(LineEnds::Convert));
+            let id = pair.connection.submit(streamed(BareLineEnds::Convert));
             for piece in pieces {
                 if waits {
                     wanted(&mut pair, id);

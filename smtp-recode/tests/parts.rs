@@ -10,7 +10,7 @@
 use bytes::Bytes;
 use mail_parser::{Message, MessageParser, PartType};
 use proptest::prelude::*;
-use smtp_blocking::proto::body::{Rules, scan};
+use smtp_blocking::proto::body::{LineRules, scan};
 use smtp_recode::seven_bit;
 
 /// A part as a mail is made of.
@@ -199,7 +199,7 @@ proptest! {
         part.leaves(&mut expected);
         prop_assert_eq!(read(&recoded), expected);
         // What the core takes without 8BITMIME, in lines as they have to be.
-        prop_assert!(scan(&recoded, &Rules::new()).is_ok());
+        prop_assert!(scan(&recoded, &LineRules::new()).is_ok());
         let again = seven_bit(&recoded).unwrap();
         prop_assert_eq!(again, recoded);
     }
@@ -233,7 +233,7 @@ proptest! {
             }
         }
         match seven_bit(&mail.clone().into()) {
-            Ok(recoded) => prop_assert!(scan(&recoded, &Rules::new()).is_ok()),
+            Ok(recoded) => prop_assert!(scan(&recoded, &LineRules::new()).is_ok()),
             Err(error) => prop_assert!(error.offset() <= mail.len(), "{}", error),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use smtp_proto::body::LineEnds;
+use smtp_proto::body::BareLineEnds;
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Mail, Pipelining, Protocol, Security, Speculation,
     StreamedContent, Window,
@@ -190,7 +190,7 @@ fn whole(sender: &str, recipients: &[&str], text: &'static [u8]) -> Prepared {
         .sender(sender)
         .recipients(recipients.iter().copied())
         .without_header_check()
-        .line_ends(LineEnds::Convert)
+        .line_ends(BareLineEnds::Convert)
         .text(text);
     let policy = reference::Policy {
         eight_bit: true,

@@ -6,7 +6,7 @@ use core::mem;
 use bytes::{Buf, Bytes};
 
 use super::{
-    ContentError, ContentErrorKind, Facts, Rules,
+    ContentError, ContentErrorKind, LineRules, ScanSummary,
     line::{Dots, Insert, Line, State},
     octets,
 };
@@ -42,12 +42,12 @@ impl Framing {
 
 impl Encoder {
     /// An encoder that checks the body against `rules` on its way.
-    pub const fn new(rules: &Rules) -> Self {
+    pub const fn new(rules: &LineRules) -> Self {
         Self::checking(rules, Framing::Dot)
     }
 
     /// The same for BDAT: no dot is doubled, and the end is no more than the end of the last line.
-    pub const fn chunked(rules: &Rules) -> Self {
+    pub const fn chunked(rules: &LineRules) -> Self {
         Self::checking(rules, Framing::Length)
     }
 
@@ -60,7 +60,7 @@ impl Encoder {
     }
 
     /// [`new`](Self::new) or [`chunked`](Self::chunked), by the framing.
-    pub(crate) const fn checking(rules: &Rules, framing: Framing) -> Self {
+    pub(crate) const fn checking(rules: &LineRules, framing: Framing) -> Self {
         Self {
             mode: Ok(Mode::Check {
                 line: Line::new(rules, framing.dots()),
@@ -74,17 +74,17 @@ impl Encoder {
     ///
     /// The body is not checked again, but for its length: where dots are to be doubled they are looked for, and else it
     /// passes through without a look. To give it another body is to send what was never checked.
-    pub const fn verified(facts: &Facts) -> Self {
+    pub const fn verified(facts: &ScanSummary) -> Self {
         Self::trusting(facts, Framing::Dot)
     }
 
     /// The same for BDAT.
-    pub const fn chunked_verified(facts: &Facts) -> Self {
+    pub const fn chunked_verified(facts: &ScanSummary) -> Self {
         Self::trusting(facts, Framing::Length)
     }
 
     /// [`verified`](Self::verified) or [`chunked_verified`](Self::chunked_verified), by the framing.
-    pub(crate) const fn trusting(facts: &Facts, framing: Framing) -> Self {
+    pub(crate) const fn trusting(facts: &ScanSummary, framing: Framing) -> Self {
         if facts.converted != 0 {
             return Self::checking(&facts.rules, framing);
         }

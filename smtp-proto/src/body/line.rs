@@ -12,7 +12,7 @@
 //! sent is ever looked at again.
 
 use super::{
-    ContentError, ContentErrorKind, LineEnds, Rules,
+    BareLineEnds, ContentError, ContentErrorKind, LineRules,
     find::{count_dots, find_sound},
     octets,
 };
@@ -39,7 +39,7 @@ impl Insert {
 /// Where in a line the body stands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line {
-    rules: Rules,
+    rules: LineRules,
     dots: Dots,
     /// Dots at the start of lines so far, as they were counted or doubled.
     counted: u64,
@@ -69,7 +69,7 @@ pub(super) enum State {
 }
 
 impl Line {
-    pub(super) const fn new(rules: &Rules, dots: Dots) -> Self {
+    pub(super) const fn new(rules: &LineRules, dots: Dots) -> Self {
         Self {
             rules: *rules,
             dots,
@@ -216,8 +216,8 @@ impl Line {
                     self.count(here.dots);
                     self.stand(len);
                     return match self.rules.line_ends {
-                        LineEnds::Reject => Err(self.fault(at, ContentErrorKind::BareLf)),
-                        LineEnds::Convert => Ok((at, Some(Insert::Cr))),
+                        BareLineEnds::Reject => Err(self.fault(at, ContentErrorKind::BareLf)),
+                        BareLineEnds::Convert => Ok((at, Some(Insert::Cr))),
                     };
                 }
                 0 => {
@@ -308,11 +308,11 @@ impl Line {
     /// What is to be done about the last octet, a CR that no LF follows.
     fn bare_cr(&self) -> Result<Insert, ContentError> {
         match self.rules.line_ends {
-            LineEnds::Reject => Err(ContentError {
+            BareLineEnds::Reject => Err(ContentError {
                 offset: self.offset.saturating_sub(1),
                 reason: ContentErrorKind::BareCr,
             }),
-            LineEnds::Convert => Ok(Insert::Lf),
+            BareLineEnds::Convert => Ok(Insert::Lf),
         }
     }
 

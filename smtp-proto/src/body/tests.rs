@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 
-fn fault(body: &[u8], rules: &Rules) -> Option<(u64, ContentErrorKind)> {
+fn fault(body: &[u8], rules: &LineRules) -> Option<(u64, ContentErrorKind)> {
     scan(body, rules)
         .err()
         .map(|fault| (fault.offset(), fault.kind()))
@@ -34,7 +34,7 @@ fn the_terminator_adds_a_line_end_only_where_there_is_none() {
         (b"x", b"\r\n.\r\n"),
         (b".", b"\r\n.\r\n"),
     ] {
-        let mut encoder = Encoder::new(&Rules::new());
+        let mut encoder = Encoder::new(&LineRules::new());
         pieces(&mut encoder, &mut Bytes::copy_from_slice(body), ALL);
         assert_eq!(encoder.finish(), Ok(end), "{body:?}");
         assert_eq!(encoder.finish(), Ok(end), "asking changes nothing");
@@ -43,7 +43,7 @@ fn the_terminator_adds_a_line_end_only_where_there_is_none() {
 
 #[test]
 fn a_carriage_return_at_the_end_of_a_chunk_waits_for_the_next() {
-    let mut encoder = Encoder::new(&Rules::new());
+    let mut encoder = Encoder::new(&LineRules::new());
     assert_eq!(
         pieces(&mut encoder, &mut Bytes::from_static(b"x\r"), ALL),
         ["x"]
@@ -71,7 +71,7 @@ fn a_carriage_return_at_the_end_of_a_chunk_waits_for_the_next() {
 
 #[test]
 fn cr_cr_lf_is_converted_to_two_line_ends() {
-    let mut encoder = Encoder::new(&Rules::new().line_ends(LineEnds::Convert));
+    let mut encoder = Encoder::new(&LineRules::new().line_ends(BareLineEnds::Convert));
     assert_eq!(
         pieces(&mut encoder, &mut Bytes::from_static(b"x\r\r\n.\ny\r"), ALL).concat(),
         b"x\r\n\r\n..\r\ny"
@@ -82,7 +82,7 @@ fn cr_cr_lf_is_converted_to_two_line_ends() {
 #[test]
 fn a_line_may_have_998_octets_and_no_more() {
     for max in [998, 1, 0, 79, 480, 481, 959, 960, 5000] {
-        let rules = Rules::new().max_line(Some(max));
+        let rules = LineRules::new().max_line_len(Some(max));
         let too_long = Some((u64::try_from(max).unwrap(), ContentErrorKind::LineTooLong));
         for behind in [&b""[..], b"\r\n", b"\r\nx", b"\r\n\r\n\r\n\r\n"] {
             let fits = [&vec![b'x'; max], behind].concat();
@@ -92,10 +92,13 @@ fn a_line_may_have_998_octets_and_no_more() {
         }
     }
     assert_eq!(
-        fault(&[b'x'; 999], &Rules::new()),
+        fault(&[b'x'; 999], &LineRules::new()),
         Some((998, ContentErrorKind::LineTooLong))
     );
-    assert_eq!(fault(&[b'x'; 100_000], &Rules::new().max_line(None)), None);
+    assert_eq!(
+        fault(&[b'x'; 100_000], &LineRules::new().max_line_len(None)),
+        None
+    );
 }
 
 #[test]
@@ -114,14 +117,18 @@ fn a_line_too_long_is_found_wherever_it_starts() {
             .concat();
             let offset = u64::try_from(before.len() + start + 2 + 998).unwrap();
             let expected = (len > 998).then_some((offset, ContentErrorKind::LineTooLong));
-            assert_eq!(fault(&body, &Rules::new()), expected, "{len} at {start}");
+            assert_eq!(
+                fault(&body, &LineRules::new()),
+                expected,
+                "{len} at {start}"
+            );
         }
     }
 }
 
 #[test]
 fn a_doubled_dot_does_not_count_for_the_line() {
-    let rules = Rules::new().max_line(Some(3));
+    let rules = LineRules::new().max_line_len(Some(3));
     assert_eq!(fault(b"...\r\n...\r\n", &rules), None);
     assert_eq!(
         fault(b"...\r\n....\r\n", &rules),
@@ -131,7 +138,7 @@ fn a_doubled_dot_does_not_count_for_the_line() {
 
 #[test]
 fn an_octet_wrong_by_itself_is_reported_before_the_length_of_its_line() {
-    let rules = Rules::new().max_line(Some(1));
+    let rules = LineRules::new().max_line_len(Some(1));
     assert_eq!(fault(b"x\0", &rules), Some((1, ContentErrorKind::Nul)));
     assert_eq!(fault(b"x\ry", &rules), Some((1, ContentErrorKind::BareCr)));
     assert_eq!(fault(b"x\n", &rules), Some((1, ContentErrorKind::BareLf)));
@@ -147,7 +154,9 @@ fn an_octet_wrong_by_itself_is_reported_before_the_length_of_its_line() {
 
 #[test]
 fn octets_over_127_are_told_apart_by_the_first_empty_line() {
-    let rules = Rules::new().eight_bit(true).line_ends(LineEnds::Convert);
+    let rules = LineRules::new()
+        .eight_bit(true)
+        .line_ends(BareLineEnds::Convert);
     for (body, header, rest) in [
         ("A: a\r\n\r\nb", false, false),
         ("A: é\r\n\r\nb", true, false),
@@ -167,7 +176,7 @@ fn octets_over_127_are_told_apart_by_the_first_empty_line() {
         );
     }
     assert_eq!(
-        fault("A: é".as_bytes(), &Rules::new()),
+        fault("A: é".as_bytes(), &LineRules::new()),
         Some((3, ContentErrorKind::EightBit))
     );
 }
@@ -176,8 +185,8 @@ fn octets_over_127_are_told_apart_by_the_first_empty_line() {
 fn text_leaves_as_slices_of_the_chunk() {
     let body = lines(1000, &[b'x'; 78]);
     for mut encoder in [
-        Encoder::new(&Rules::new()),
-        Encoder::verified(&scan(&body, &Rules::new()).unwrap()),
+        Encoder::new(&LineRules::new()),
+        Encoder::verified(&scan(&body, &LineRules::new()).unwrap()),
     ] {
         let mut rest = body.clone();
         let sent = pieces(&mut encoder, &mut rest, Room::new(50_000, 64));
@@ -197,7 +206,7 @@ fn a_rare_dot_is_a_piece_between_slices_and_dense_dots_are_one_piece() {
     let (mut rare, mut dense) = (lines(100, &[b'x'; 78]).to_vec(), lines(1000, b".x"));
     rare.extend_from_within(..);
     rare[8000] = b'.';
-    let mut encoder = Encoder::new(&Rules::new());
+    let mut encoder = Encoder::new(&LineRules::new());
     let lens: Vec<usize> = pieces(&mut encoder, &mut rare.into(), ALL)
         .iter()
         .map(Bytes::len)
@@ -211,7 +220,7 @@ fn a_rare_dot_is_a_piece_between_slices_and_dense_dots_are_one_piece() {
 
 #[test]
 fn a_scanned_body_gets_the_same_dots_as_one_that_is_checked_on_its_way() {
-    let rules = Rules::new();
+    let rules = LineRules::new();
     let far = [&lines(20, &[b'x'; 78])[..], b".\r\n..\r\n\r\n.y\r\n"].concat();
     for body in [
         &b".\r\n"[..],
@@ -252,8 +261,8 @@ fn a_scanned_body_gets_the_same_dots_as_one_that_is_checked_on_its_way() {
 #[test]
 fn no_room_takes_and_gives_nothing() {
     for room in [Room::new(0, 1), Room::new(1, 0)] {
-        let facts = scan(b"x", &Rules::new()).unwrap();
-        for mut encoder in [Encoder::new(&Rules::new()), Encoder::verified(&facts)] {
+        let facts = scan(b"x", &LineRules::new()).unwrap();
+        for mut encoder in [Encoder::new(&LineRules::new()), Encoder::verified(&facts)] {
             let mut chunk = Bytes::from_static(b"x");
             assert_eq!(pieces(&mut encoder, &mut chunk, room), Vec::<Bytes>::new());
             assert_eq!(chunk, "x");
@@ -263,7 +272,7 @@ fn no_room_takes_and_gives_nothing() {
 
 #[test]
 fn a_body_of_another_length_than_the_scanned_one_is_a_fault() {
-    let facts = scan(b"abc\r\n", &Rules::new()).unwrap();
+    let facts = scan(b"abc\r\n", &LineRules::new()).unwrap();
     let changed = |offset| {
         Err(ContentError {
             offset,

@@ -7,7 +7,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::{MailBuilder, Text};
-use crate::body::{ContentError, Encoder, Facts, Room, Rules, scan};
+use crate::body::{ContentError, Encoder, LineRules, Room, ScanSummary, scan};
 use crate::error::{Error, ErrorKind, Stage, TransportError};
 use crate::location::Location;
 
@@ -81,7 +81,7 @@ impl Recoder {
         };
         let bytes = self.0(&text).map_err(|error| failure(ErrorKind::Recode(error)))?;
         // What comes of it is not trusted more than what a caller hands in.
-        let facts = scan(&bytes, &Rules::new()).map_err(|fault| {
+        let facts = scan(&bytes, &LineRules::new()).map_err(|fault| {
             failure(ErrorKind::Content(fault)).at(Location::in_text(&bytes, fault.offset()))
         })?;
         Ok(Some(Text::Whole {
@@ -99,7 +99,7 @@ impl fmt::Debug for Recoder {
 }
 
 /// The text with its line ends as they travel.
-fn mended(text: &Bytes, facts: &Facts) -> Result<Bytes, ContentError> {
+fn mended(text: &Bytes, facts: &ScanSummary) -> Result<Bytes, ContentError> {
     let mut mended = Vec::new();
     let mut encoder = Encoder::chunked_verified(facts);
     let mut left = text.clone();

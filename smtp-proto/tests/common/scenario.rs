@@ -59,7 +59,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use smtp_proto::body::LineEnds;
+use smtp_proto::body::BareLineEnds;
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Error, ForwardPath, Mail, MailBuilder, MailError,
     Outcome, Parameter, Pipelining, Protocol, Recipient, Reply, ReplyLimits, Security, Speculation,
@@ -202,8 +202,8 @@ impl Scenario {
 /// What the mails of a scenario have in common.
 struct Shape {
     text: Vec<u8>,
-    line_ends: LineEnds,
-    longest_line: Option<usize>,
+    line_ends: BareLineEnds,
+    max_line_len: Option<usize>,
     parameters: Vec<Parameter>,
     dispensable: Vec<String>,
     declared: StreamedContent,
@@ -216,8 +216,8 @@ impl Default for Shape {
     fn default() -> Self {
         Self {
             text: b"Subject: t\r\n\r\nhello\r\n".to_vec(),
-            line_ends: LineEnds::Reject,
-            longest_line: Some(998),
+            line_ends: BareLineEnds::Reject,
+            max_line_len: Some(998),
             parameters: Vec::new(),
             dispensable: Vec::new(),
             declared: StreamedContent::new(),
@@ -236,8 +236,8 @@ impl Shape {
             ("binary", _) => self.binary = true,
             ("header-check", _) => self.header_check = true,
             ("eight-bit-headers", _) => self.eight_bit_headers = true,
-            ("line-ends", "convert") => self.line_ends = LineEnds::Convert,
-            ("longest-line", _) => self.longest_line = rest.parse().ok(),
+            ("line-ends", "convert") => self.line_ends = BareLineEnds::Convert,
+            ("longest-line", _) => self.max_line_len = rest.parse().ok(),
             ("parameter", _) => self.parameters.push(parameter(rest)),
             ("if-offered", _) => self.dispensable.push(rest.to_owned()),
             ("declare", "eight-bit") => self.declared = self.declared.eight_bit(),
@@ -275,8 +275,8 @@ impl Shape {
             .cloned()
             .fold(mail, MailBuilder::parameter);
         mail = mail
-            .line_ends(self.line_ends)
-            .longest_line(self.longest_line);
+            .bare_line_ends(self.line_ends)
+            .max_line_len(self.max_line_len);
         if !self.header_check {
             mail = mail.without_header_check();
         }

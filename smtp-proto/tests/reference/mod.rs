@@ -1,7 +1,7 @@
 //! The rules for a body once more, an octet at a time and as plain as they are, and a server's side
 //! of DATA.
 
-use smtp_proto::body::{ContentErrorKind, LineEnds, Rules};
+use smtp_proto::body::{BareLineEnds, ContentErrorKind, LineRules};
 
 /// The rules under test, with fields that the reference can read.
 #[derive(Clone, Copy, Debug)]
@@ -22,16 +22,16 @@ impl Policy {
         ..Self::REJECT
     };
 
-    pub(crate) fn rules(self) -> Rules {
+    pub(crate) fn rules(self) -> LineRules {
         let line_ends = if self.convert {
-            LineEnds::Convert
+            BareLineEnds::Convert
         } else {
-            LineEnds::Reject
+            BareLineEnds::Reject
         };
-        Rules::new()
+        LineRules::new()
             .line_ends(line_ends)
             .eight_bit(self.eight_bit)
-            .max_line(self.max_line)
+            .max_line_len(self.max_line)
     }
 }
 
