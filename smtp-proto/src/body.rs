@@ -28,8 +28,8 @@
 //! # Ok::<(), smtp_proto::body::ContentError>(())
 //! ```
 
+mod block_scan;
 mod encoder;
-mod find;
 mod header;
 mod line;
 
