@@ -64,7 +64,7 @@ fn mechanism(kind: usize, user: &str, secret: &str) -> Result<Made, CredentialsE
             vec![text(format!("\0{user}\0{secret}"))],
         ),
         1 => (
-            Arc::new(Plain::new(user, secret)?.acting_as(user)?),
+            Arc::new(Plain::new(user, secret)?.authorize_as(user)?),
             vec![text(format!("{user}\0{user}\0{secret}"))],
         ),
         2 => (
@@ -90,11 +90,11 @@ fn mechanism(kind: usize, user: &str, secret: &str) -> Result<Made, CredentialsE
             ],
         ),
         5 => (
-            Arc::new(External::new().acting_as(user)?),
+            Arc::new(External::new().authorize_as(user)?),
             vec![text(user.to_owned())],
         ),
         6 => (
-            Arc::new(Anonymous::new().leaving(secret)?),
+            Arc::new(Anonymous::new().with_trace(secret)?),
             vec![text(secret.to_owned())],
         ),
         _ => (
@@ -203,7 +203,7 @@ impl Client {
         let config = Config::builder("client.test".parse().unwrap())
             .security(Security::Cleartext)
             .dangerous_credentials_in_clear()
-            .credentials(Credentials::mechanisms(vec![mechanism]))
+            .credentials(Credentials::from_mechanisms(vec![mechanism]))
             .transcript({
                 let shown = Arc::clone(&shown);
                 move |entry| *shown.lock().unwrap() += &format!("{entry}\n{entry:?}\n")

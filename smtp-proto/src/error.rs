@@ -19,7 +19,7 @@ use crate::body::ContentError;
 use crate::inbox::ReplyError;
 use crate::location::Location;
 use crate::reply::{Escaped, Reply};
-use crate::sasl::Failure;
+use crate::sasl::ExchangeError;
 pub(crate) use hint::{of_fault, of_refusal};
 pub use peer::Peer;
 pub use requirement::MissingExtension;
@@ -152,7 +152,7 @@ pub enum AuthenticationError {
         detail: Option<Vec<u8>>,
     },
     /// The exchange of the mechanism's messages came to nothing before the server refused.
-    Exchange(Failure),
+    Exchange(ExchangeError),
 }
 
 /// A call that the machine cannot make sense of.

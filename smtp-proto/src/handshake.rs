@@ -27,7 +27,7 @@ use crate::link::Link;
 use crate::origin::Attributes;
 use crate::pipeline::{Expect, Pipelining};
 use crate::reply::{Reply, ReplyRef, Severity};
-use crate::sasl::{self, Dialogue, Failure};
+use crate::sasl::{self, Dialogue, ExchangeError};
 use crate::secret::Secret;
 use crate::tls::TlsFacts;
 
@@ -65,7 +65,7 @@ pub(crate) struct Login {
     /// Whether a refusal may be due to a token that has expired, so that a new one is worth an attempt.
     renewable: bool,
     /// Why this side gave up, after it has said so with `*`.
-    cancelled: Option<Failure>,
+    cancelled: Option<ExchangeError>,
 }
 
 /// What has been learnt of the server, in clear or inside TLS, never both.
@@ -358,12 +358,12 @@ fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
         .iter()
         .flat_map(TlsFacts::channel_bindings)
         .collect::<Vec<_>>();
-    let mut context = sasl::Context::new(*cx.seed).offering(&offered);
+    let mut context = sasl::ConnectionInfo::new(*cx.seed).advertising(&offered);
     if cx.known.tls.is_some() {
         context = context.over_tls(&bindings);
     }
     if config.renewing {
-        context = context.with_new_token();
+        context = context.after_rejected_token();
     }
     if credentials.defers_initial_response() {
         context = context.deferring_initial_response();
@@ -377,7 +377,7 @@ fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
                 .collect(),
         }));
     };
-    let renewable = mechanism.renews() && !config.renewing;
+    let renewable = mechanism.can_refresh() && !config.renewing;
     let (dialogue, initial) = Dialogue::begin(&*mechanism, &context)
         .map_err(|failure| failed(AuthenticationError::Exchange(failure)))?;
     let mechanism = dialogue.name();
@@ -444,7 +444,7 @@ impl Login {
     }
 
     fn rejected(&self, reply: ReplyRef<'_>) -> AuthenticationError {
-        let detail = self.dialogue.server_detail().map(<[u8]>::to_vec);
+        let detail = self.dialogue.server_error().map(<[u8]>::to_vec);
         // Some servers tell why in a challenge before they refuse; of the others, 535 says it (RFC 4954, section 6).
         let credentials = detail.is_some() || reply.code().as_u16() == 535;
         let permanent = reply.code().severity() == Severity::Permanent;
@@ -458,14 +458,14 @@ impl Login {
         }
     }
 
-    fn respond(&mut self, reply: ReplyRef<'_>) -> Result<Secret, Failure> {
+    fn respond(&mut self, reply: ReplyRef<'_>) -> Result<Secret, ExchangeError> {
         if reply.is_truncated() {
-            return Err(Failure::TooLong);
+            return Err(ExchangeError::TooLong);
         }
         let mut lines = reply.lines();
         let challenge = lines.next().unwrap_or_default();
         if lines.next().is_some() {
-            return Err(Failure::Encoding);
+            return Err(ExchangeError::Encoding);
         }
         self.dialogue.challenge(challenge)
     }

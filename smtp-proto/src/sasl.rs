@@ -45,7 +45,7 @@ mod xoauth2;
 
 pub use anonymous::Anonymous;
 pub use bearer::TokenRequest;
-pub use context::Context;
+pub use context::ConnectionInfo;
 #[cfg(feature = "legacy")]
 pub use cram_md5::CramMd5;
 pub use credentials::{Credentials, CredentialsError, CredentialsErrorKind};
@@ -66,12 +66,12 @@ pub trait Mechanism: fmt::Debug + Send + Sync {
     fn name(&self) -> Name;
 
     /// Begins an exchange with one server.
-    fn start(&self, context: &Context<'_>) -> Box<dyn Exchange>;
+    fn start(&self, context: &ConnectionInfo<'_>) -> Box<dyn Exchange>;
 
     /// Whether it could be used on this connection, if the server offers it; by default, it could.
     ///
     /// One that says no is passed over, and the next in order has its turn.
-    fn is_usable(&self, context: &Context<'_>) -> bool {
+    fn is_usable(&self, context: &ConnectionInfo<'_>) -> bool {
         let _ = context;
         true
     }
@@ -79,8 +79,8 @@ pub trait Mechanism: fmt::Debug + Send + Sync {
     /// Whether it can do with new secrets what it could not do with the last ones; by default, it cannot.
     ///
     /// If it can, a refusal is an [`Expired`](crate::AuthenticationError::Expired), once: on the next connection
-    /// [`Context::wants_new_token`] tells that the last token was refused.
-    fn renews(&self) -> bool {
+    /// [`ConnectionInfo::needs_refresh`] tells that the last token was refused.
+    fn can_refresh(&self) -> bool {
         false
     }
 }
@@ -93,13 +93,13 @@ pub trait Exchange: Send + Sync {
     ///
     /// # Errors
     /// If the exchange cannot begin, say because no channel binding is there.
-    fn initial_response(&mut self) -> Result<Option<Secret>, Failure>;
+    fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError>;
 
     /// Answers a challenge, which is already decoded from base64; the answer may be empty.
     ///
     /// # Errors
     /// If the challenge is not acceptable: then the exchange is cancelled.
-    fn respond(&mut self, challenge: &[u8]) -> Result<Secret, Failure>;
+    fn respond(&mut self, challenge: &[u8]) -> Result<Secret, ExchangeError>;
 
     /// Whether a challenge means anything; by default, it does.
     ///
@@ -112,14 +112,14 @@ pub trait Exchange: Send + Sync {
     ///
     /// # Errors
     /// If the exchange is not at an end that allows success, or the server has not proved itself.
-    fn finish(&mut self) -> Result<(), Failure>;
+    fn finish(&mut self) -> Result<(), ExchangeError>;
 
     /// How many challenges the server may send in all, besides the one that only asks for the
-    /// initial response; one more is a [`Failure`]. At most 16 are ever answered.
-    fn steps(&self) -> usize;
+    /// initial response; one more is a [`ExchangeError`]. At most 16 are ever answered.
+    fn max_challenges(&self) -> usize;
 
     /// What the server told of the reason for its refusal, in the mechanism's own words.
-    fn server_detail(&self) -> Option<&[u8]> {
+    fn server_error(&self) -> Option<&[u8]> {
         None
     }
 }
@@ -169,7 +169,7 @@ impl fmt::Display for Name {
 /// Why an exchange came to nothing before the server refused it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Failure {
+pub enum ExchangeError {
     /// A challenge that is not base64 (RFC 4954, section 4).
     Encoding,
     /// A challenge or a response whose line would be over 12288 octets (RFC 4954, section 4), or a challenge beyond the
@@ -185,7 +185,7 @@ pub enum Failure {
     Mechanism(&'static str),
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Encoding => "challenge is not base64",
@@ -198,9 +198,9 @@ impl fmt::Display for Failure {
     }
 }
 
-debug_as_display!(Failure);
+debug_as_display!(ExchangeError);
 
-impl core::error::Error for Failure {}
+impl core::error::Error for ExchangeError {}
 
 /// A name as `saslname` (RFC 5802, section 7): without commas and equals signs.
 pub(crate) fn escape_name(name: &str) -> String {
@@ -219,13 +219,13 @@ pub(crate) fn escape_name(name: &str) -> String {
 ///
 /// No text, and a lone `=` as in an initial response, are the empty challenge. Anything but strict
 /// base64 is an error: RFC 4954, section 4, wants such an exchange cancelled.
-pub(crate) fn decode_challenge(text: &[u8]) -> Result<Vec<u8>, Failure> {
+pub(crate) fn decode_challenge(text: &[u8]) -> Result<Vec<u8>, ExchangeError> {
     if text.len() > LINE_MAX {
-        return Err(Failure::TooLong);
+        return Err(ExchangeError::TooLong);
     }
     match text {
         b"=" => Ok(Vec::new()),
-        _ => STANDARD.decode(text).map_err(|_| Failure::Encoding),
+        _ => STANDARD.decode(text).map_err(|_| ExchangeError::Encoding),
     }
 }
 

@@ -219,7 +219,7 @@ fn without_a_mechanism_in_common_nothing_is_said() {
     let attempt = Attempt::begin(
         Credentials::password("alice", CANARY)
             .unwrap()
-            .only(["PLAIN", "LOGIN"]),
+            .restrict_to(["PLAIN", "LOGIN"]),
         "AUTH CRAM-MD5 GSSAPI,AUTH=NTLM",
     );
     assert_eq!(attempt.said, QUIT);
@@ -323,7 +323,8 @@ fn the_callers_order_decides_and_one_mechanism_is_tried() {
     ];
     for order in [[0, 1], [1, 0]] {
         let list = order.map(|index| Arc::clone(&mechanisms[index].0)).to_vec();
-        let mut attempt = Attempt::begin(Credentials::mechanisms(list), "AUTH PLAIN,AUTH LOGIN");
+        let mut attempt =
+            Attempt::begin(Credentials::from_mechanisms(list), "AUTH PLAIN,AUTH LOGIN");
         assert_eq!(attempt.said, mechanisms[order[0]].1);
         assert_eq!(attempt.ask("504 not this one"), QUIT);
         attempt.failure();

@@ -5,7 +5,7 @@ use crate::common::pair::transmit;
 use crate::common::raw_mail;
 use std::sync::Arc;
 
-use smtp_proto::sasl::Failure;
+use smtp_proto::sasl::ExchangeError;
 use smtp_proto::{
     AuthenticationError, Command, Config, Connection, Credentials, ErrorKind, Event, ProtocolError,
     ReplyLimits, Security, Time,
@@ -443,7 +443,7 @@ fn v22_a_challenge_may_be_longer_than_a_line_and_one_that_was_cut_is_cancelled()
         let ErrorKind::Authentication(kind) = error.kind() else {
             panic!("{error}");
         };
-        let cancelled = matches!(kind, AuthenticationError::Exchange(Failure::TooLong));
+        let cancelled = matches!(kind, AuthenticationError::Exchange(ExchangeError::TooLong));
         assert_eq!(cancelled, !fits, "{error}");
     }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use crate::common::invariants::check_secret;
 use smtp_proto::sasl::{
-    Anonymous, Context, Exchange, External, Failure, Login, Mechanism, Name, OAuthBearer, Plain,
-    TokenRequest, XOAuth2,
+    Anonymous, ConnectionInfo, Exchange, ExchangeError, External, Login, Mechanism, Name,
+    OAuthBearer, Plain, TokenRequest, XOAuth2,
 };
 use smtp_proto::{
     AuthenticationError, Config, Connection, Credentials, Error, ErrorKind, Secret, Security, Time,
@@ -31,7 +31,7 @@ fn server(mechanism: &str) -> smtp_test::Config {
 }
 
 fn of(mechanism: impl Mechanism + 'static) -> Credentials {
-    Credentials::mechanisms(vec![Arc::new(mechanism)])
+    Credentials::from_mechanisms(vec![Arc::new(mechanism)])
 }
 
 fn config(credentials: &Credentials) -> Config {
@@ -156,16 +156,16 @@ fn each_mechanism_logs_in_with_the_right_secret_only() {
     check(
         "EXTERNAL",
         &Credentials::external(),
-        Some(&of(External::new().acting_as("mallory").unwrap())),
+        Some(&of(External::new().authorize_as("mallory").unwrap())),
         "carol",
     );
     check(
         "EXTERNAL",
-        &of(External::new().acting_as("carol").unwrap()),
+        &of(External::new().authorize_as("carol").unwrap()),
         None,
         "carol",
     );
-    let traced = Anonymous::new().leaving("sirhc").unwrap();
+    let traced = Anonymous::new().with_trace("sirhc").unwrap();
     for anonymous in [Anonymous::new(), traced] {
         check("ANONYMOUS", &of(anonymous), None, "anonymous");
     }
@@ -204,7 +204,7 @@ fn v33_the_json_of_a_refused_token_is_kept_for_the_caller() {
         let contradicts = server(name).on(Stage::AuthStep(1), Action::reply("235 welcome"));
         let (result, _) = log_in(config(&credentials), facts(), &contradicts);
         let error = result.unwrap_err();
-        let ErrorKind::Authentication(AuthenticationError::Exchange(Failure::Contradiction)) =
+        let ErrorKind::Authentication(AuthenticationError::Exchange(ExchangeError::Contradiction)) =
             error.kind()
         else {
             panic!("{error}");
@@ -219,15 +219,15 @@ fn source(tokens: [&'static str; 2]) -> (Credentials, Arc<std::sync::Mutex<Vec<T
     let give = move |request| {
         requests.lock().unwrap().push(request);
         Some(Secret::from(
-            tokens[usize::from(request == TokenRequest::Renewed)],
+            tokens[usize::from(request == TokenRequest::Refreshed)],
         ))
     };
-    (Credentials::token_from("alice", give).unwrap(), asked)
+    (Credentials::token_provider("alice", give).unwrap(), asked)
 }
 
 #[test]
 fn v33_a_token_that_has_expired_is_renewed_once() {
-    use TokenRequest::{Current, Renewed};
+    use TokenRequest::{Cached, Refreshed};
     for (tokens, logs_in) in [(["expired", TOKEN], true), (["expired", "also"], false)] {
         let (credentials, asked) = source(tokens);
         let first = config(&credentials);
@@ -256,7 +256,7 @@ fn v33_a_token_that_has_expired_is_renewed_once() {
                     assert!(!logs_in);
                 }
             }
-            assert_eq!(*asked.lock().unwrap(), [Current, Renewed]);
+            assert_eq!(*asked.lock().unwrap(), [Cached, Refreshed]);
         }
     }
     let fixed = config(&Credentials::token("alice", TOKEN).unwrap());
@@ -293,9 +293,9 @@ fn only_a_refusal_of_the_token_itself_asks_for_a_new_one() {
         );
     }
     // Without a token nothing is said.
-    let none = Credentials::token_from("alice", |_| None).unwrap();
+    let none = Credentials::token_provider("alice", |_| None).unwrap();
     let (result, log) = log_in(config(&none), facts(), &server("XOAUTH2"));
-    let ErrorKind::Authentication(AuthenticationError::Exchange(Failure::Mechanism(_))) =
+    let ErrorKind::Authentication(AuthenticationError::Exchange(ExchangeError::Mechanism(_))) =
         result.unwrap_err().kind()
     else {
         panic!("a reason of the mechanism's own");
@@ -312,12 +312,12 @@ impl Mechanism for Picky {
         Name::new("X-PICKY").unwrap()
     }
 
-    fn start(&self, context: &Context<'_>) -> Box<dyn Exchange> {
-        assert!(context.offers("X-PICKY") && context.offered().count() == 2);
+    fn start(&self, context: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
+        assert!(context.advertises("X-PICKY") && context.advertised().count() == 2);
         Plain::new("alice", PASSWORD).unwrap().start(context)
     }
 
-    fn is_usable(&self, context: &Context<'_>) -> bool {
+    fn is_usable(&self, context: &ConnectionInfo<'_>) -> bool {
         assert!(context.secure());
         self.0
     }
@@ -328,7 +328,8 @@ fn a_mechanism_that_cannot_be_used_here_is_passed_over() {
     let server = server("PLAIN").mechanisms(["X-PICKY", "PLAIN"]);
     for usable in [false, true] {
         let plain = Plain::new("alice", PASSWORD).unwrap();
-        let credentials = Credentials::mechanisms(vec![Arc::new(Picky(usable)), Arc::new(plain)]);
+        let credentials =
+            Credentials::from_mechanisms(vec![Arc::new(Picky(usable)), Arc::new(plain)]);
         let (result, log) = log_in(config(&credentials), facts(), &server);
         // The server does not know what it offers.
         assert_eq!(result.is_err(), usable);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::common::rig::Rig;
-use smtp_proto::sasl::{Anonymous, Context, External, Login, Mechanism, Plain};
+use smtp_proto::sasl::{Anonymous, ConnectionInfo, External, Login, Mechanism, Plain};
 use smtp_proto::{AuthenticationError, Config, Credentials, ErrorKind, Security};
 
 /// The names at the places of the bits that are set.
@@ -34,12 +34,14 @@ fn v32_all_subsets_of_offers_and_of_allow_lists_choose_as_the_reference_does() {
         let in_order = subset(&names, allowed);
         let reversed: Vec<_> = in_order.iter().rev().copied().collect();
         for wanted in [in_order, reversed] {
-            let credentials = password.only(wanted.iter().copied());
+            let credentials = password.restrict_to(wanted.iter().copied());
             assert!(credentials.names().eq(wanted.iter().copied()));
             for offers in 0..1 << names.len() {
                 let offered = subset(&names, offers);
                 for (bindings, bound) in [(&end_point, true), (&unknown, false)] {
-                    let context = Context::new([7; 32]).over_tls(bindings).offering(&offered);
+                    let context = ConnectionInfo::new([7; 32])
+                        .over_tls(bindings)
+                        .advertising(&offered);
                     let selected = credentials
                         .select(&context)
                         .map(|mechanism| mechanism.name().as_str());
@@ -79,7 +81,7 @@ fn what_the_server_offers_beside_changes_nothing_nor_does_its_case() {
         (&["CRAM-MD5", "GSSAPI", "EXTERNAL", "ANONYMOUS"], None),
         (&[], None),
     ] {
-        let context = Context::new([7; 32]).offering(offered);
+        let context = ConnectionInfo::new([7; 32]).advertising(offered);
         let selected = credentials.select(&context);
         assert_eq!(selected.map(|each| each.name().as_str()), expected);
     }
@@ -93,14 +95,14 @@ fn an_allow_list_puts_in_order_and_never_adds() {
         Arc::new(External::new()),
         Arc::new(Anonymous::new()),
     ];
-    let credentials = Credentials::mechanisms(list.to_vec());
+    let credentials = Credentials::from_mechanisms(list.to_vec());
     for (names, expected) in [
         (&["anonymous", "PLAIN"][..], &["ANONYMOUS", "PLAIN"][..]),
         (&["SCRAM-SHA-256", "LOGIN", "PLAI"], &["LOGIN"]),
         (&[], &[]),
         (&[""], &[]),
     ] {
-        let only = credentials.only(names.iter().copied());
+        let only = credentials.restrict_to(names.iter().copied());
         assert!(only.names().eq(expected.iter().copied()), "{names:?}");
     }
 }

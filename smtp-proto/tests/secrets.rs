@@ -47,7 +47,7 @@ fn ways() -> Vec<(&'static str, &'static str, Credentials)> {
         (
             "OAUTHBEARER",
             TOKEN,
-            Credentials::token_from("alice", |_| Some(TOKEN.into())).unwrap(),
+            Credentials::token_provider("alice", |_| Some(TOKEN.into())).unwrap(),
         ),
     ]
 }
@@ -80,7 +80,7 @@ fn all() -> impl Iterator<Item = (&'static str, &'static str, Credentials)> {
 }
 
 fn of(mechanism: impl Mechanism + 'static) -> Credentials {
-    Credentials::mechanisms(vec![Arc::new(mechanism)])
+    Credentials::from_mechanisms(vec![Arc::new(mechanism)])
 }
 
 /// Goes through a session, and shows everything at every step; returns what was sent.
@@ -288,8 +288,8 @@ fn v37_no_value_that_holds_a_secret_shows_it() {
     shown.debug(&Login::new("alice", PASSWORD).unwrap());
     shown.debug(&XOAuth2::new("alice", PASSWORD).unwrap());
     shown.debug(&OAuthBearer::new("alice", PASSWORD).unwrap());
-    shown.debug(&External::new().acting_as(PASSWORD).unwrap());
-    shown.debug(&Anonymous::new().leaving(PASSWORD).unwrap());
+    shown.debug(&External::new().authorize_as(PASSWORD).unwrap());
+    shown.debug(&Anonymous::new().with_trace(PASSWORD).unwrap());
     for (_, credentials) in proofs() {
         shown.debug(&credentials);
     }
@@ -302,8 +302,8 @@ fn v37_no_value_that_holds_a_secret_shows_it() {
             Login::new("alice", secret.as_str()).err(),
             XOAuth2::new("alice", secret.as_str()).err(),
             OAuthBearer::new("alice", secret.as_str()).err(),
-            External::new().acting_as(&secret).err(),
-            Anonymous::new().leaving(&secret).err(),
+            External::new().authorize_as(&secret).err(),
+            Anonymous::new().with_trace(&secret).err(),
             Credentials::password("alice", secret.as_str()).err(),
             Credentials::xoauth2("alice", secret.as_str()).err(),
             Credentials::password(&secret, "x").err(),

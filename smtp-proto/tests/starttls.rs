@@ -9,7 +9,9 @@ use crate::common::invariants::{check_clear_text, check_leaving};
 use crate::common::raw_mail;
 use crate::common::rig::{Rig, ehlo};
 use proptest::prelude::*;
-use smtp_proto::sasl::{Context, Exchange, Failure, Login, Mechanism, Name, Plain, XOAuth2};
+use smtp_proto::sasl::{
+    ConnectionInfo, Exchange, ExchangeError, Login, Mechanism, Name, Plain, XOAuth2,
+};
 use smtp_proto::{
     ApiMisuse, Config, ConfigBuilder, ConfigError, Credentials, ErrorKind, Mail, Parameter,
     ProtocolError, RecipientStatus, Secret, Security, Stage,
@@ -249,25 +251,25 @@ impl Mechanism for Eager {
         Name::new(self.0).unwrap()
     }
 
-    fn start(&self, _: &Context<'_>) -> Box<dyn Exchange> {
+    fn start(&self, _: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
         Box::new(Self(self.0))
     }
 }
 
 impl Exchange for Eager {
-    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+    fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError> {
         Ok(Some("canary".into()))
     }
 
-    fn respond(&mut self, _: &[u8]) -> Result<Secret, Failure> {
+    fn respond(&mut self, _: &[u8]) -> Result<Secret, ExchangeError> {
         Ok("canary".into())
     }
 
-    fn finish(&mut self) -> Result<(), Failure> {
+    fn finish(&mut self) -> Result<(), ExchangeError> {
         Ok(())
     }
 
-    fn steps(&self) -> usize {
+    fn max_challenges(&self) -> usize {
         16
     }
 }
@@ -290,7 +292,7 @@ fn every_credential() -> Vec<Credentials> {
             Arc::new(Login::new("alice", "canary").unwrap()),
             Arc::new(XOAuth2::new("alice", "canary").unwrap()),
         ])
-        .map(|mechanism| Credentials::mechanisms(vec![mechanism]))
+        .map(|mechanism| Credentials::from_mechanisms(vec![mechanism]))
         .collect()
 }
 

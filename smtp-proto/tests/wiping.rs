@@ -30,7 +30,7 @@ const WAYS: &[Way] = &[
     ("PLAIN", |secret| of(Plain::new("alice", secret).unwrap())),
     ("PLAIN", |secret| {
         let plain = Plain::new("alice", secret.to_owned()).unwrap();
-        of(plain.acting_as("bob").unwrap())
+        of(plain.authorize_as("bob").unwrap())
     }),
     ("PLAIN", password),
     ("PLAIN", |secret| {
@@ -59,7 +59,7 @@ const WAYS: &[Way] = &[
     }),
     #[cfg(feature = "scram")]
     ("SCRAM-SHA-512-PLUS", |secret| {
-        scram(Scram::sha512("alice", secret).map(Scram::bound))
+        scram(Scram::sha512("alice", secret).map(Scram::plus))
     }),
     #[cfg(feature = "legacy")]
     ("CRAM-MD5", |secret| {
@@ -306,7 +306,7 @@ impl Drop for Taken {
 }
 
 fn of(mechanism: impl Mechanism + 'static) -> Credentials {
-    Credentials::mechanisms(vec![Arc::new(mechanism)])
+    Credentials::from_mechanisms(vec![Arc::new(mechanism)])
 }
 
 fn password(secret: &'static str) -> Credentials {
@@ -320,7 +320,7 @@ fn scram(made: Result<Scram, smtp_proto::sasl::CredentialsError>) -> Credentials
 }
 
 fn source(secret: &'static str) -> Credentials {
-    Credentials::token_from("alice", move |_| Some(secret.into())).unwrap()
+    Credentials::token_provider("alice", move |_| Some(secret.into())).unwrap()
 }
 
 fn halves(bytes: &[u8]) -> [&[u8]; 2] {

@@ -365,7 +365,9 @@ fn a_client_certificate_is_shown_to_a_server_that_wants_one() {
             let log = Log::new();
             let endpoint = Endpoint::starttls("localhost")
                 .tls(trusted.clone())
-                .credentials(Credentials::mechanisms(vec![Arc::new(External::new())]));
+                .credentials(Credentials::from_mechanisms(vec![
+                    Arc::new(External::new()),
+                ]));
             let mut wiring = Wiring::new(session(endpoint), &config, &tls, &log);
             let result = wiring.ready();
             wiring.settle();

@@ -38,7 +38,7 @@ fn server(tls: &Tls, mechanisms: &[&str]) -> Config {
 }
 
 fn of(scram: Scram) -> Credentials {
-    Credentials::mechanisms(vec![Arc::new(scram)])
+    Credentials::from_mechanisms(vec![Arc::new(scram)])
 }
 
 fn alice() -> Scram {
@@ -91,7 +91,7 @@ fn either_binding_can_be_asked_for() {
     let tls = Tls::new().only_tls13();
     for binding in [ChannelBinding::Exporter, ChannelBinding::ServerEndPoint] {
         let log = Log::new();
-        let builder = implicit(&tls).credentials(of(alice().bound_by(binding)));
+        let builder = implicit(&tls).credentials(of(alice().plus_with(binding)));
         let config = server(&tls, &PLUS).implicit_tls();
         let mut wiring = Wiring::new(session(builder), &config, &tls, &log);
         assert!(wiring.send(mail(HELLO)).is_accepted(), "{binding:?}");
@@ -102,7 +102,7 @@ fn either_binding_can_be_asked_for() {
 #[test]
 fn bindings_hold_on_a_resumed_connection() {
     for tls in [Tls::new().only_tls13(), Tls::new().only_tls12()] {
-        let endpoint = implicit(&tls).credentials(of(alice().bound()));
+        let endpoint = implicit(&tls).credentials(of(alice().plus()));
         let endpoint = endpoint.build().unwrap();
         let config = server(&tls, &PLUS).implicit_tls();
         for resumed in [false, true] {
@@ -125,7 +125,7 @@ fn v32_somebody_in_the_middle_with_a_trusted_certificate_gets_nowhere() {
     // The server knows its own certificate; the connection ends at one with another.
     let config = server(&tls, &PLUS);
     let log = Log::new();
-    let bound = alice().bound_by(ChannelBinding::ServerEndPoint);
+    let bound = alice().plus_with(ChannelBinding::ServerEndPoint);
     let builder = starttls(&tls).credentials(of(bound));
     let mut wiring = Wiring::new(session(builder), &config, &other, &log);
     let error = wiring.ready().unwrap_err();
@@ -155,7 +155,7 @@ fn signed_by(kind: &'static SignatureAlgorithm) -> (Tls, Endpoint) {
     let tls = Tls::new().certificate(vec![leaf.der().clone()], key);
     let endpoint = Endpoint::implicit("localhost")
         .tls(trusted)
-        .credentials(of(alice().bound_by(ChannelBinding::ServerEndPoint)))
+        .credentials(of(alice().plus_with(ChannelBinding::ServerEndPoint)))
         .build();
     (tls, endpoint.unwrap())
 }

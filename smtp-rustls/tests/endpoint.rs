@@ -53,27 +53,27 @@ fn attempts(
 
 #[test]
 fn v33_a_refused_token_is_renewed_by_one_more_attempt() {
-    use TokenRequest::{Current, Renewed};
+    use TokenRequest::{Cached, Refreshed};
     let tls = Tls::new();
     let config = Config::new()
         .tls(tls.clone())
         .token("alice", "valid")
         .mechanisms(["OAUTHBEARER", "XOAUTH2"]);
     for (tokens, expected) in [
-        (["valid", "unused"], &[Current][..]),
-        (["expired", "valid"], &[Current, Renewed]),
-        (["expired", "expired-too"], &[Current, Renewed]),
+        (["valid", "unused"], &[Cached][..]),
+        (["expired", "valid"], &[Cached, Refreshed]),
+        (["expired", "expired-too"], &[Cached, Refreshed]),
     ] {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let requests = Arc::clone(&asked);
         let source = move |request| {
             requests.lock().unwrap().push(request);
-            let place = usize::from(request == Renewed);
+            let place = usize::from(request == Refreshed);
             Some(Secret::from(tokens[place]))
         };
         let endpoint = Endpoint::starttls("localhost")
             .tls(trust(&tls))
-            .credentials(Credentials::token_from("alice", source).unwrap())
+            .credentials(Credentials::token_provider("alice", source).unwrap())
             .build()
             .unwrap();
         // The same for every connection of the endpoint.

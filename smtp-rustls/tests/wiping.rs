@@ -30,15 +30,15 @@ type Way = (&'static str, fn(&'static str) -> Credentials);
 const WAYS: [Way; 3] = [
     ("PLAIN", |secret| {
         let plain = Plain::new("alice", secret).unwrap();
-        Credentials::mechanisms(vec![Arc::new(plain)])
+        Credentials::from_mechanisms(vec![Arc::new(plain)])
     }),
     ("LOGIN", |secret| {
         let login = Login::new("alice", secret).unwrap();
-        Credentials::mechanisms(vec![Arc::new(login)])
+        Credentials::from_mechanisms(vec![Arc::new(login)])
     }),
     ("XOAUTH2", |secret| {
         let token = XOAuth2::new("alice", secret).unwrap();
-        Credentials::mechanisms(vec![Arc::new(token)])
+        Credentials::from_mechanisms(vec![Arc::new(token)])
     }),
 ];
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rsasl::prelude::{Mechname, SASLClient, SASLConfig, Session, State};
 use smtp_blocking::Client;
-use smtp_blocking::proto::sasl::{Context, Exchange, Failure, Mechanism, Name};
+use smtp_blocking::proto::sasl::{ConnectionInfo, Exchange, ExchangeError, Mechanism, Name};
 use smtp_blocking::proto::{Credentials, Mail, Secret};
 use smtp_blocking::tls::Endpoint;
 use smtp_test::{Config, Server, Tls};
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let endpoint = Endpoint::starttls("localhost")
         .port(server.port())
         .tls(tls.client_config())
-        .credentials(Credentials::mechanisms(vec![Arc::new(foreign)]))
+        .credentials(Credentials::from_mechanisms(vec![Arc::new(foreign)]))
         .transcript(|entry| println!("{entry}"))
         .build()?;
 
@@ -60,7 +60,7 @@ impl Mechanism for Foreign {
         self.name
     }
 
-    fn start(&self, _: &Context<'_>) -> Box<dyn Exchange> {
+    fn start(&self, _: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
         let session = Mechname::parse(self.name.as_str().as_bytes())
             .ok()
             .and_then(|name| {
@@ -92,14 +92,14 @@ enum Talk {
 
 impl Talk {
     /// Goes on by a step; every failure is final.
-    fn step(&mut self, input: Option<&[u8]>) -> Result<Secret, Failure> {
+    fn step(&mut self, input: Option<&[u8]>) -> Result<Secret, ExchangeError> {
         let Self::Running(mut session) = std::mem::replace(self, Self::Failed) else {
-            return Err(Failure::TooManyChallenges);
+            return Err(ExchangeError::TooManyChallenges);
         };
         let mut output = Vec::new();
         let state = session.step(input, &mut output);
         let output = Secret::from(output);
-        *self = match state.map_err(|_| Failure::Mechanism("the library does not agree"))? {
+        *self = match state.map_err(|_| ExchangeError::Mechanism("the library does not agree"))? {
             State::Running => Self::Running(session),
             State::Finished(_) => Self::Finished,
         };
@@ -108,30 +108,32 @@ impl Talk {
 }
 
 impl Exchange for Talk {
-    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+    fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError> {
         match self {
             Self::Running(session) if session.are_we_first() => self.step(None).map(Some),
             Self::Running(_) => Ok(None),
-            _ => Err(Failure::Mechanism("the library has no such mechanism")),
+            _ => Err(ExchangeError::Mechanism(
+                "the library has no such mechanism",
+            )),
         }
     }
 
-    fn respond(&mut self, challenge: &[u8]) -> Result<Secret, Failure> {
+    fn respond(&mut self, challenge: &[u8]) -> Result<Secret, ExchangeError> {
         self.step(Some(challenge))
     }
 
-    fn finish(&mut self) -> Result<(), Failure> {
+    fn finish(&mut self) -> Result<(), ExchangeError> {
         // A library that still waits for something has to hear that it will not come.
         if matches!(self, Self::Running(_)) {
             self.step(None)?;
         }
         match self {
             Self::Finished => Ok(()),
-            _ => Err(Failure::Premature),
+            _ => Err(ExchangeError::Premature),
         }
     }
 
-    fn steps(&self) -> usize {
+    fn max_challenges(&self) -> usize {
         // Only the library knows; it says so itself.
         16
     }

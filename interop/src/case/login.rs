@@ -65,7 +65,7 @@ fn answers(bench: &Bench<'_>) -> Verdict {
         for (user, code, _) in LOGINS {
             let mechanism = Plain::new(&format!("{user}@{HOST}"), PASSWORD);
             let mechanism = mechanism.map_err(|error| error.to_string())?;
-            let credentials = Credentials::mechanisms(vec![Arc::new(mechanism)]);
+            let credentials = Credentials::from_mechanisms(vec![Arc::new(mechanism)]);
             let endpoint = bench.endpoint(door, security).credentials(credentials);
             let letters = [Letter::new("ok", &["ok"])];
             match bench.converse(endpoint, door, Load::Batch(mails(&letters)?)) {
@@ -95,7 +95,7 @@ fn hundred(bench: &Bench<'_>) -> Verdict {
     }
     let credentials = Credentials::password(&format!("{USER}@{HOST}"), PASSWORD);
     let credentials = credentials.map_err(|error| error.to_string())?;
-    let credentials = credentials.only(["SCRAM-SHA-256", "PLAIN"]);
+    let credentials = credentials.restrict_to(["SCRAM-SHA-256", "PLAIN"]);
     let long = [b"x".repeat(998), b"\r\n".to_vec()].concat();
     let bodies: [&[u8]; 5] = [b"", b".\r\n..\r\n.x\r\n", &long, b"\xe9\xff\r\n", b"no end"];
     let mut done = Done::Unsupported;

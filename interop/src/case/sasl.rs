@@ -64,7 +64,7 @@ fn tokens() -> Secrets {
 fn logs_in(bench: &Bench<'_>, make: Make, [right, wrong]: &Secrets) -> Verdict {
     let with = |secret: &str| {
         let mechanism = make(secret).map_err(|error| error.to_string())?;
-        let credentials = Credentials::mechanisms(vec![mechanism]);
+        let credentials = Credentials::from_mechanisms(vec![mechanism]);
         Ok::<_, String>(move |endpoint: EndpointBuilder| endpoint.credentials(credentials.clone()))
     };
     everywhere(bench, with(right)?, with(wrong)?, is_rejected)
@@ -80,7 +80,7 @@ fn unknown_binding(bench: &Bench<'_>) -> Verdict {
         Credentials::password(&user(), PASSWORD).map_err(|error| error.to_string())?;
     let bound = |endpoint: EndpointBuilder| endpoint.credentials(credentials.clone());
     let names = ["SCRAM-SHA-256"];
-    let unbound = |endpoint: EndpointBuilder| endpoint.credentials(credentials.only(names));
+    let unbound = |endpoint: EndpointBuilder| endpoint.credentials(credentials.restrict_to(names));
     everywhere(bench, unbound, bound, |error| {
         matches!(error, AuthenticationError::BindingRejected { .. })
     })

@@ -16,7 +16,7 @@ use crate::mail::Mail;
 use crate::origin::Xclient;
 use crate::outcome::{ConnectionStats, Outcome, RecipientOutcome, RecipientStatus};
 use crate::parameter::Parameter;
-use crate::sasl::{Credentials, Failure};
+use crate::sasl::{Credentials, ExchangeError};
 use crate::time::Time;
 
 fn address(last: u8) -> SocketAddr {
@@ -123,7 +123,7 @@ fn each_type() -> Vec<Box<dyn core::error::Error>> {
         Box::new(outcome.all_accepted().unwrap_err()),
         Box::new(ApiMisuse::UnknownId),
         Box::new(ReplyError::TlsRecord),
-        Box::new(Failure::Encoding),
+        Box::new(ExchangeError::Encoding),
     ])
 }
 

@@ -2,7 +2,7 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use super::{
-    Context, CredentialsError, CredentialsErrorKind, Exchange, Mechanism, Name,
+    ConnectionInfo, CredentialsError, CredentialsErrorKind, Exchange, Mechanism, Name,
     credentials::{Part, check},
     once::Once,
 };
@@ -27,7 +27,7 @@ impl Anonymous {
     ///
     /// # Errors
     /// If the trace is empty, has more than 255 characters, or holds a control character.
-    pub fn leaving(self, trace: &str) -> Result<Self, CredentialsError> {
+    pub fn with_trace(self, trace: &str) -> Result<Self, CredentialsError> {
         check(Part::Trace, trace.as_bytes(), |_| true)?;
         if trace.chars().count() > TRACE_MAX {
             return Err(CredentialsError::new(
@@ -52,7 +52,7 @@ impl Mechanism for Anonymous {
         NAME
     }
 
-    fn start(&self, _: &Context<'_>) -> Box<dyn Exchange> {
+    fn start(&self, _: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
         Box::new(Once::new(self.trace.clone()))
     }
 }

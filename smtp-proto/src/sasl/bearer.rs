@@ -4,7 +4,7 @@ use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::mem;
 
 use super::{
-    Context, CredentialsError, Exchange, Failure,
+    ConnectionInfo, CredentialsError, Exchange, ExchangeError,
     credentials::{Part, check},
 };
 use crate::Secret;
@@ -14,9 +14,9 @@ use crate::Secret;
 #[non_exhaustive]
 pub enum TokenRequest {
     /// The one at hand.
-    Current,
+    Cached,
     /// Another than the one that the server has just refused: it may have expired earlier than it said.
-    Renewed,
+    Refreshed,
 }
 
 /// A client that holds a token, or knows where to get one.
@@ -61,7 +61,7 @@ impl Bearer {
     /// Begins an exchange in which the server's error gets `farewell` as its answer.
     pub(super) fn start(
         &self,
-        context: &Context<'_>,
+        context: &ConnectionInfo<'_>,
         farewell: &'static [u8],
     ) -> Box<dyn Exchange> {
         Box::new(Talk {
@@ -70,14 +70,14 @@ impl Bearer {
         })
     }
 
-    fn message(&self, context: &Context<'_>) -> Result<Secret, Failure> {
+    fn message(&self, context: &ConnectionInfo<'_>) -> Result<Secret, ExchangeError> {
         let token = match &self.token {
             Token::Fixed(token) => token.clone(),
             Token::Source(source) => {
-                let request = if context.wants_new_token() {
-                    TokenRequest::Renewed
+                let request = if context.needs_refresh() {
+                    TokenRequest::Refreshed
                 } else {
-                    TokenRequest::Current
+                    TokenRequest::Cached
                 };
                 let token = source(request).ok_or(NO_TOKEN)?;
                 check_token(&token).map_err(|_| BAD_TOKEN)?;
@@ -112,13 +112,13 @@ struct Talk {
 }
 
 enum State {
-    Start(Result<Secret, Failure>),
+    Start(Result<Secret, ExchangeError>),
     ExpectVerdict,
     ExpectRefusal { detail: Vec<u8> },
 }
 
 impl Exchange for Talk {
-    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+    fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError> {
         match mem::replace(&mut self.state, State::ExpectVerdict) {
             State::Start(message) => message.map(Some),
             other => {
@@ -128,7 +128,7 @@ impl Exchange for Talk {
         }
     }
 
-    fn respond(&mut self, challenge: &[u8]) -> Result<Secret, Failure> {
+    fn respond(&mut self, challenge: &[u8]) -> Result<Secret, ExchangeError> {
         match self.state {
             State::ExpectVerdict => {
                 let kept = challenge.get(..DETAIL_MAX).unwrap_or(challenge);
@@ -137,23 +137,23 @@ impl Exchange for Talk {
                 };
                 Ok(self.farewell.to_vec().into())
             }
-            State::Start(_) | State::ExpectRefusal { .. } => Err(Failure::TooManyChallenges),
+            State::Start(_) | State::ExpectRefusal { .. } => Err(ExchangeError::TooManyChallenges),
         }
     }
 
-    fn finish(&mut self) -> Result<(), Failure> {
+    fn finish(&mut self) -> Result<(), ExchangeError> {
         match self.state {
             State::ExpectVerdict => Ok(()),
-            State::Start(_) => Err(Failure::Premature),
-            State::ExpectRefusal { .. } => Err(Failure::Contradiction),
+            State::Start(_) => Err(ExchangeError::Premature),
+            State::ExpectRefusal { .. } => Err(ExchangeError::Contradiction),
         }
     }
 
-    fn steps(&self) -> usize {
+    fn max_challenges(&self) -> usize {
         1
     }
 
-    fn server_detail(&self) -> Option<&[u8]> {
+    fn server_error(&self) -> Option<&[u8]> {
         match &self.state {
             State::ExpectRefusal { detail } => Some(detail),
             _ => None,
@@ -164,7 +164,7 @@ impl Exchange for Talk {
 /// Far more than any provider's error; the rest is cut off.
 const DETAIL_MAX: usize = 4096;
 
-const NO_TOKEN: Failure = Failure::Mechanism("the source of tokens has none");
-const BAD_TOKEN: Failure = Failure::Mechanism(
+const NO_TOKEN: ExchangeError = ExchangeError::Mechanism("the source of tokens has none");
+const BAD_TOKEN: ExchangeError = ExchangeError::Mechanism(
     "the source of tokens gave one that is empty, too long, or not visible ASCII",
 );

@@ -2,16 +2,16 @@ use core::fmt;
 
 /// What an exchange may know of the connection it runs on.
 #[derive(Clone, Copy)]
-pub struct Context<'a> {
+pub struct ConnectionInfo<'a> {
     secure: bool,
     bindings: &'a [(&'a str, &'a [u8])],
     offered: &'a [&'a str],
-    wants_new_token: bool,
+    needs_refresh: bool,
     defers_initial_response: bool,
     nonce: [u8; 32],
 }
 
-impl<'a> Context<'a> {
+impl<'a> ConnectionInfo<'a> {
     /// A connection in clear, to a server that offers nothing; `nonce` is random, and for this one exchange.
     #[must_use]
     pub const fn new(nonce: [u8; 32]) -> Self {
@@ -19,7 +19,7 @@ impl<'a> Context<'a> {
             secure: false,
             bindings: &[],
             offered: &[],
-            wants_new_token: false,
+            needs_refresh: false,
             defers_initial_response: false,
             nonce,
         }
@@ -37,7 +37,7 @@ impl<'a> Context<'a> {
 
     /// The same with a server that offers the mechanisms of these names.
     #[must_use]
-    pub const fn offering(self, mechanisms: &'a [&'a str]) -> Self {
+    pub const fn advertising(self, mechanisms: &'a [&'a str]) -> Self {
         Self {
             offered: mechanisms,
             ..self
@@ -46,9 +46,9 @@ impl<'a> Context<'a> {
 
     /// The same after the server refused the token of the last connection.
     #[must_use]
-    pub const fn with_new_token(self) -> Self {
+    pub const fn after_rejected_token(self) -> Self {
         Self {
-            wants_new_token: true,
+            needs_refresh: true,
             ..self
         }
     }
@@ -81,21 +81,21 @@ impl<'a> Context<'a> {
     }
 
     /// The names of the mechanisms that the server offers, inside TLS if there is TLS.
-    pub fn offered(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+    pub fn advertised(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.offered.iter().copied()
     }
 
     /// Whether the server offers the mechanism of this name, whose case does not matter.
     #[must_use]
-    pub fn offers(&self, name: &str) -> bool {
-        self.offered()
+    pub fn advertises(&self, name: &str) -> bool {
+        self.advertised()
             .any(|offered| offered.eq_ignore_ascii_case(name))
     }
 
     /// Whether the token of the last connection was refused, so that it takes a new one.
     #[must_use]
-    pub const fn wants_new_token(&self) -> bool {
-        self.wants_new_token
+    pub const fn needs_refresh(&self) -> bool {
+        self.needs_refresh
     }
 
     /// Random octets for this one exchange.
@@ -106,7 +106,7 @@ impl<'a> Context<'a> {
 }
 
 /// Shows neither the nonce nor the bindings' data.
-impl fmt::Debug for Context<'_> {
+impl fmt::Debug for ConnectionInfo<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
             .field("secure", &self.secure)

@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 
 use super::{
-    Context, CredentialsError, Exchange, Failure, Mechanism, Name,
+    ConnectionInfo, CredentialsError, Exchange, ExchangeError, Mechanism, Name,
     credentials::{Part, check},
 };
 use crate::Secret;
@@ -41,7 +41,7 @@ impl Mechanism for CramMd5 {
         NAME
     }
 
-    fn start(&self, _: &Context<'_>) -> Box<dyn Exchange> {
+    fn start(&self, _: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
         Box::new(State::ExpectChallenge(self.clone()))
     }
 }
@@ -58,29 +58,29 @@ enum State {
 }
 
 impl Exchange for State {
-    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+    fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError> {
         Ok(None)
     }
 
-    fn respond(&mut self, challenge: &[u8]) -> Result<Secret, Failure> {
+    fn respond(&mut self, challenge: &[u8]) -> Result<Secret, ExchangeError> {
         let Self::ExpectChallenge(own) = core::mem::replace(self, Self::ExpectVerdict) else {
-            return Err(Failure::TooManyChallenges);
+            return Err(ExchangeError::TooManyChallenges);
         };
         // Without one the digest would be the same each time.
         if challenge.is_empty() {
-            return Err(Failure::Mechanism("the challenge is empty"));
+            return Err(ExchangeError::Mechanism("the challenge is empty"));
         }
         Ok(answer(&own.user, &own.password, challenge).into())
     }
 
-    fn finish(&mut self) -> Result<(), Failure> {
+    fn finish(&mut self) -> Result<(), ExchangeError> {
         match self {
             Self::ExpectVerdict => Ok(()),
-            Self::ExpectChallenge(_) => Err(Failure::Premature),
+            Self::ExpectChallenge(_) => Err(ExchangeError::Premature),
         }
     }
 
-    fn steps(&self) -> usize {
+    fn max_challenges(&self) -> usize {
         1
     }
 }

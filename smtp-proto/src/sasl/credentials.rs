@@ -3,7 +3,9 @@ use core::fmt;
 
 #[cfg(feature = "scram")]
 use super::Scram;
-use super::{Context, External, Login, Mechanism, OAuthBearer, Plain, TokenRequest, XOAuth2};
+use super::{
+    ConnectionInfo, External, Login, Mechanism, OAuthBearer, Plain, TokenRequest, XOAuth2,
+};
 use crate::Secret;
 
 /// What is needed to log in: mechanisms with their secrets, the one to be preferred first.
@@ -38,7 +40,7 @@ impl Credentials {
         let mut mechanisms = scram(user, &password)?;
         mechanisms.push(Arc::new(Plain::new(user, password.clone())?));
         mechanisms.push(Arc::new(Login::new(user, password)?));
-        Ok(Self::mechanisms(mechanisms))
+        Ok(Self::from_mechanisms(mechanisms))
     }
 
     /// A user and an OAuth 2.0 access token, by OAUTHBEARER, or else XOAUTH2.
@@ -47,7 +49,7 @@ impl Credentials {
     /// As [`OAuthBearer::new`].
     pub fn token(user: &str, token: impl Into<Secret>) -> Result<Self, CredentialsError> {
         let token = token.into();
-        Ok(Self::mechanisms(vec![
+        Ok(Self::from_mechanisms(vec![
             Arc::new(OAuthBearer::new(user, token.clone())?),
             Arc::new(XOAuth2::new(user, token)?),
         ]))
@@ -56,8 +58,8 @@ impl Credentials {
     /// A user and the OAuth 2.0 access token that `source` gives, by OAUTHBEARER, or else XOAUTH2.
     ///
     /// The source is asked once a login. If the server refuses the token that it gave as
-    /// [`Current`](TokenRequest::Current), the error is [`Expired`](crate::AuthenticationError::Expired), and the next
-    /// attempt, by [`Config::renewal`](crate::Config::renewal), asks for a [`Renewed`](TokenRequest::Renewed) one; if
+    /// [`Cached`](TokenRequest::Cached), the error is [`Expired`](crate::AuthenticationError::Expired), and the next
+    /// attempt, by [`Config::renewal`](crate::Config::renewal), asks for a [`Refreshed`](TokenRequest::Refreshed) one; if
     /// that is refused too, the error is final. Drivers that connect by the endpoint of a TLS layer make that attempt by
     /// themselves.
     ///
@@ -76,24 +78,24 @@ impl Credentials {
     /// let cache = Mutex::new(None);
     /// let source = move |request| {
     ///     let mut cache = cache.lock().ok()?;
-    ///     if cache.is_none() || request == TokenRequest::Renewed {
+    ///     if cache.is_none() || request == TokenRequest::Refreshed {
     ///         *cache = fetch();
     ///     }
     ///     cache.clone()
     /// };
-    /// let credentials = Credentials::token_from("alice@example.org", source)?;
+    /// let credentials = Credentials::token_provider("alice@example.org", source)?;
     /// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
     /// ```
     ///
     /// # Errors
     /// If the user is empty, holds a control character, or is too long.
-    pub fn token_from(
+    pub fn token_provider(
         user: &str,
         source: impl Fn(TokenRequest) -> Option<Secret> + Send + Sync + 'static,
     ) -> Result<Self, CredentialsError> {
         let source = Arc::new(source);
         let shared = Arc::clone(&source);
-        Ok(Self::mechanisms(vec![
+        Ok(Self::from_mechanisms(vec![
             Arc::new(OAuthBearer::from_source(user, move |request| {
                 shared(request)
             })?),
@@ -106,18 +108,20 @@ impl Credentials {
     /// # Errors
     /// As [`XOAuth2::new`].
     pub fn xoauth2(user: &str, token: impl Into<Secret>) -> Result<Self, CredentialsError> {
-        Ok(Self::mechanisms(vec![Arc::new(XOAuth2::new(user, token)?)]))
+        Ok(Self::from_mechanisms(vec![Arc::new(XOAuth2::new(
+            user, token,
+        )?)]))
     }
 
     /// The client's certificate in TLS, or whatever else the server knows the client by, by EXTERNAL.
     #[must_use]
     pub fn external() -> Self {
-        Self::mechanisms(vec![Arc::new(External::new())])
+        Self::from_mechanisms(vec![Arc::new(External::new())])
     }
 
     /// Mechanisms of one's own choice and order.
     #[must_use]
-    pub fn mechanisms(mechanisms: Vec<Arc<dyn Mechanism>>) -> Self {
+    pub fn from_mechanisms(mechanisms: Vec<Arc<dyn Mechanism>>) -> Self {
         Self {
             mechanisms: mechanisms.into(),
             defers_initial_response: false,
@@ -128,7 +132,7 @@ impl Credentials {
     ///
     /// A name that none has is passed over; if none is left, nobody logs in, which is an error of the connection.
     #[must_use]
-    pub fn only<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn restrict_to<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Self {
         let named = |name: &'a str| {
             self.mechanisms
                 .iter()
@@ -153,9 +157,9 @@ impl Credentials {
 
     /// The first of these mechanisms that the server offers and that can be used on this connection.
     #[must_use]
-    pub fn select(&self, context: &Context<'_>) -> Option<Arc<dyn Mechanism>> {
+    pub fn select(&self, context: &ConnectionInfo<'_>) -> Option<Arc<dyn Mechanism>> {
         self.usable(context)
-            .find(|mechanism| context.offers(mechanism.name().as_str()))
+            .find(|mechanism| context.advertises(mechanism.name().as_str()))
             .cloned()
     }
 
@@ -169,7 +173,7 @@ impl Credentials {
     /// The mechanisms that can be used on this connection, if the server offers them.
     pub(crate) fn usable<'a>(
         &'a self,
-        context: &'a Context<'_>,
+        context: &'a ConnectionInfo<'_>,
     ) -> impl Iterator<Item = &'a Arc<dyn Mechanism>> {
         self.mechanisms
             .iter()
@@ -182,7 +186,9 @@ impl Credentials {
 
     /// Whether one of the mechanisms can do with new secrets what it could not do with the last ones.
     pub(crate) fn renews(&self) -> bool {
-        self.mechanisms.iter().any(|mechanism| mechanism.renews())
+        self.mechanisms
+            .iter()
+            .any(|mechanism| mechanism.can_refresh())
     }
 }
 

@@ -2,8 +2,8 @@ use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use super::{
-    Context, Exchange, Failure, LINE_MAX, Mechanism, Name, base64_len, decode_challenge,
-    initial_response_fits,
+    ConnectionInfo, Exchange, ExchangeError, LINE_MAX, Mechanism, Name, base64_len,
+    decode_challenge, initial_response_fits,
 };
 use crate::Secret;
 
@@ -24,12 +24,12 @@ impl Dialogue {
     /// Begins; with the initial response that belongs on the AUTH line, if one does.
     pub(crate) fn begin(
         mechanism: &dyn Mechanism,
-        context: &Context<'_>,
-    ) -> Result<(Self, Option<Secret>), Failure> {
+        context: &ConnectionInfo<'_>,
+    ) -> Result<(Self, Option<Secret>), ExchangeError> {
         let name = mechanism.name();
         let mut exchange = mechanism.start(context);
         let response = exchange.initial_response()?.map(bounded).transpose()?;
-        let steps = exchange.steps().min(STEPS_MAX);
+        let steps = exchange.max_challenges().min(STEPS_MAX);
         let (deferred, sent) = match response {
             Some(response)
                 if context.defers_initial_response()
@@ -56,7 +56,7 @@ impl Dialogue {
     }
 
     /// Answers a 334 reply, given its text.
-    pub(crate) fn challenge(&mut self, text: &[u8]) -> Result<Secret, Failure> {
+    pub(crate) fn challenge(&mut self, text: &[u8]) -> Result<Secret, ExchangeError> {
         // What such a challenge says is of no use to a mechanism in which the client speaks first.
         if let Some(response) = self.deferred.take() {
             return Ok(response);
@@ -69,21 +69,21 @@ impl Dialogue {
         self.steps = self
             .steps
             .checked_sub(1)
-            .ok_or(Failure::TooManyChallenges)?;
+            .ok_or(ExchangeError::TooManyChallenges)?;
         bounded(self.exchange.respond(&challenge)?)
     }
 
     /// Judges a 235 reply.
-    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
+    pub(crate) fn finish(&mut self) -> Result<(), ExchangeError> {
         match self.deferred {
-            Some(_) => Err(Failure::Premature),
+            Some(_) => Err(ExchangeError::Premature),
             None => self.exchange.finish(),
         }
     }
 
     /// What the server told of the reason for its refusal.
-    pub(crate) fn server_detail(&self) -> Option<&[u8]> {
-        self.exchange.server_detail()
+    pub(crate) fn server_error(&self) -> Option<&[u8]> {
+        self.exchange.server_error()
     }
 }
 
@@ -96,9 +96,9 @@ impl fmt::Debug for Dialogue {
     }
 }
 
-fn bounded(response: Secret) -> Result<Secret, Failure> {
+fn bounded(response: Secret) -> Result<Secret, ExchangeError> {
     if base64_len(response.expose()) > LINE_MAX.saturating_sub("\r\n".len()) {
-        return Err(Failure::TooLong);
+        return Err(ExchangeError::TooLong);
     }
     Ok(response)
 }

@@ -2,7 +2,7 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use super::{
-    Context, CredentialsError, Exchange, Mechanism, Name,
+    ConnectionInfo, CredentialsError, Exchange, Mechanism, Name,
     credentials::{Part, check},
     once::Once,
 };
@@ -27,7 +27,7 @@ impl External {
     ///
     /// # Errors
     /// If the identity is empty, holds a NUL, or is too long.
-    pub fn acting_as(self, identity: &str) -> Result<Self, CredentialsError> {
+    pub fn authorize_as(self, identity: &str) -> Result<Self, CredentialsError> {
         check(Part::Identity, identity.as_bytes(), |octet| octet != 0)?;
         Ok(Self {
             identity: identity.into(),
@@ -40,7 +40,7 @@ impl Mechanism for External {
         NAME
     }
 
-    fn start(&self, _: &Context<'_>) -> Box<dyn Exchange> {
+    fn start(&self, _: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
         Box::new(Once::new(self.identity.clone()))
     }
 }

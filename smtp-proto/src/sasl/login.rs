@@ -2,7 +2,7 @@ use alloc::boxed::Box;
 use core::{fmt, mem};
 
 use super::{
-    Context, CredentialsError, Exchange, Failure, Mechanism, Name,
+    ConnectionInfo, CredentialsError, Exchange, ExchangeError, Mechanism, Name,
     credentials::{Part, check},
 };
 use crate::Secret;
@@ -38,7 +38,7 @@ impl Mechanism for Login {
         NAME
     }
 
-    fn start(&self, _: &Context<'_>) -> Box<dyn Exchange> {
+    fn start(&self, _: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
         Box::new(State::ExpectUserPrompt {
             user: self.user.clone(),
             password: self.password.clone(),
@@ -60,17 +60,17 @@ enum State {
 }
 
 impl Exchange for State {
-    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+    fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError> {
         Ok(None)
     }
 
-    fn respond(&mut self, _: &[u8]) -> Result<Secret, Failure> {
+    fn respond(&mut self, _: &[u8]) -> Result<Secret, ExchangeError> {
         let (next, response) = match mem::replace(self, Self::ExpectVerdict) {
             Self::ExpectUserPrompt { user, password } => {
                 (Self::ExpectPasswordPrompt { password }, user)
             }
             Self::ExpectPasswordPrompt { password } => (Self::ExpectVerdict, password),
-            Self::ExpectVerdict => return Err(Failure::TooManyChallenges),
+            Self::ExpectVerdict => return Err(ExchangeError::TooManyChallenges),
         };
         *self = next;
         Ok(response)
@@ -80,14 +80,14 @@ impl Exchange for State {
         false
     }
 
-    fn finish(&mut self) -> Result<(), Failure> {
+    fn finish(&mut self) -> Result<(), ExchangeError> {
         match self {
             Self::ExpectVerdict => Ok(()),
-            _ => Err(Failure::Premature),
+            _ => Err(ExchangeError::Premature),
         }
     }
 
-    fn steps(&self) -> usize {
+    fn max_challenges(&self) -> usize {
         2
     }
 }

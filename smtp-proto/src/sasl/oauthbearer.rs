@@ -2,7 +2,7 @@ use alloc::{boxed::Box, format, string::String};
 use core::fmt;
 
 use super::{
-    Context, CredentialsError, Exchange, Mechanism, Name, TokenRequest,
+    ConnectionInfo, CredentialsError, Exchange, Mechanism, Name, TokenRequest,
     bearer::{Bearer, check_user},
     escape_name,
 };
@@ -11,7 +11,7 @@ use crate::Secret;
 /// The OAUTHBEARER mechanism (RFC 7628): a user and an OAuth 2.0 bearer token.
 ///
 /// A server that refuses the token first says why, in JSON, as a challenge. The exchange then goes
-/// on with a lone 0x01 until the server's refusal proper; see [`Exchange::server_detail`].
+/// on with a lone 0x01 until the server's refusal proper; see [`Exchange::server_error`].
 #[derive(Clone)]
 pub struct OAuthBearer(Bearer);
 
@@ -25,7 +25,7 @@ impl OAuthBearer {
         Bearer::new(header(user)?, token.into()).map(Self)
     }
 
-    /// Logs in as `user` with the token that `source` gives; see [`Credentials::token_from`](super::Credentials::token_from).
+    /// Logs in as `user` with the token that `source` gives; see [`Credentials::token_provider`](super::Credentials::token_provider).
     ///
     /// # Errors
     /// If the user is empty, holds a control character, or is too long.
@@ -42,12 +42,12 @@ impl Mechanism for OAuthBearer {
         NAME
     }
 
-    fn start(&self, context: &Context<'_>) -> Box<dyn Exchange> {
+    fn start(&self, context: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
         self.0.start(context, b"\x01")
     }
 
-    fn renews(&self) -> bool {
-        self.0.renews()
+    fn can_refresh(&self) -> bool {
+        self.0.can_refresh()
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{Exchange, Failure};
+use super::{Exchange, ExchangeError};
 use crate::Secret;
 
 /// The exchange of a mechanism that says all in its initial response: one message, then the verdict.
@@ -11,23 +11,23 @@ impl Once {
 }
 
 impl Exchange for Once {
-    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+    fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError> {
         Ok(self.0.take())
     }
 
-    fn respond(&mut self, _: &[u8]) -> Result<Secret, Failure> {
-        Err(Failure::TooManyChallenges)
+    fn respond(&mut self, _: &[u8]) -> Result<Secret, ExchangeError> {
+        Err(ExchangeError::TooManyChallenges)
     }
 
-    fn finish(&mut self) -> Result<(), Failure> {
+    fn finish(&mut self) -> Result<(), ExchangeError> {
         if self.0.is_some() {
-            Err(Failure::Premature)
+            Err(ExchangeError::Premature)
         } else {
             Ok(())
         }
     }
 
-    fn steps(&self) -> usize {
+    fn max_challenges(&self) -> usize {
         0
     }
 }

@@ -7,7 +7,7 @@ use base64::{
 };
 
 use super::{
-    Context, CredentialsError, Exchange, Failure, Mechanism, Name, base64_len,
+    ConnectionInfo, CredentialsError, Exchange, ExchangeError, Mechanism, Name, base64_len,
     credentials::{Part, check},
     encode_base64, escape_name,
 };
@@ -78,7 +78,7 @@ impl Scram {
     ///
     /// It is passed over on a connection of which neither is known.
     #[must_use]
-    pub fn bound(self) -> Self {
+    pub fn plus(self) -> Self {
         Self {
             bindings: ANY_BINDING,
             ..self
@@ -87,7 +87,7 @@ impl Scram {
 
     /// The mechanism with `-PLUS`, bound in this way only, for servers that know no other.
     #[must_use]
-    pub fn bound_by(self, binding: ChannelBinding) -> Self {
+    pub fn plus_with(self, binding: ChannelBinding) -> Self {
         let bindings: &[_] = match binding {
             ChannelBinding::Exporter => &[ChannelBinding::Exporter],
             ChannelBinding::ServerEndPoint => &[ChannelBinding::ServerEndPoint],
@@ -99,7 +99,7 @@ impl Scram {
     ///
     /// # Errors
     /// If the identity is empty, holds a NUL, or is too long.
-    pub fn acting_as(self, identity: &str) -> Result<Self, CredentialsError> {
+    pub fn authorize_as(self, identity: &str) -> Result<Self, CredentialsError> {
         check(Part::Identity, identity.as_bytes(), |octet| octet != 0)?;
         Ok(Self {
             identity: Some(identity.into()),
@@ -124,9 +124,9 @@ impl Scram {
             ..own.clone()
         };
         Ok([
-            with(Hash::Sha512).bound(),
-            with(Hash::Sha256).bound(),
-            with(Hash::Sha1).bound(),
+            with(Hash::Sha512).plus(),
+            with(Hash::Sha256).plus(),
+            with(Hash::Sha1).plus(),
             with(Hash::Sha512),
             with(Hash::Sha256),
             with(Hash::Sha1),
@@ -153,7 +153,7 @@ impl Scram {
     /// The first binding of `wanted` that is known, and its data.
     fn binding<'a>(
         wanted: &[ChannelBinding],
-        context: &Context<'a>,
+        context: &ConnectionInfo<'a>,
     ) -> Option<(ChannelBinding, &'a [u8])> {
         wanted
             .iter()
@@ -161,13 +161,13 @@ impl Scram {
     }
 
     /// The `gs2-cbind-flag` (RFC 5802, section 7), and the data that it calls for.
-    fn channel(&self, context: &Context<'_>) -> Result<(String, Vec<u8>), Failure> {
+    fn channel(&self, context: &ConnectionInfo<'_>) -> Result<(String, Vec<u8>), ExchangeError> {
         if self.is_bound() {
             let (kind, data) = Self::binding(self.bindings, context).ok_or(UNBOUND)?;
             return Ok((format!("p={}", kind.name()), data.to_vec()));
         }
         // Section 6: `y` tells the server that it offered no binding. Said to a server that did, it fails the exchange.
-        let plus_is_offered = context.offered().any(|name| {
+        let plus_is_offered = context.advertised().any(|name| {
             name.strip_prefix("SCRAM-")
                 .is_some_and(|rest| rest.ends_with("-PLUS"))
         });
@@ -175,7 +175,7 @@ impl Scram {
         Ok((String::from(if could { "y" } else { "n" }), Vec::new()))
     }
 
-    fn open(&self, nonce: String, context: &Context<'_>) -> Result<Opening, Failure> {
+    fn open(&self, nonce: String, context: &ConnectionInfo<'_>) -> Result<Opening, ExchangeError> {
         let (flag, channel) = self.channel(context)?;
         let identity = self.identity.as_deref().map(escape_name);
         let header = match identity {
@@ -206,12 +206,12 @@ impl Mechanism for Scram {
         })
     }
 
-    fn start(&self, context: &Context<'_>) -> Box<dyn Exchange> {
+    fn start(&self, context: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
         let nonce = STANDARD_NO_PAD.encode(context.nonce());
         Box::new(State::Start(self.open(nonce, context)))
     }
 
-    fn is_usable(&self, context: &Context<'_>) -> bool {
+    fn is_usable(&self, context: &ConnectionInfo<'_>) -> bool {
         !self.is_bound() || Self::binding(self.bindings, context).is_some()
     }
 }
@@ -257,7 +257,7 @@ struct Closing {
 }
 
 enum State {
-    Start(Result<Opening, Failure>),
+    Start(Result<Opening, ExchangeError>),
     ExpectFirst(Opening),
     ExpectFinal(Closing),
     ExpectVerdict,
@@ -265,7 +265,7 @@ enum State {
 }
 
 impl Exchange for State {
-    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+    fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError> {
         // Whatever goes wrong, there is no way back to a state that allows success.
         match mem::replace(self, Self::ExpectRefusal { detail: Vec::new() }) {
             Self::Start(opening) => {
@@ -281,7 +281,7 @@ impl Exchange for State {
         }
     }
 
-    fn respond(&mut self, challenge: &[u8]) -> Result<Secret, Failure> {
+    fn respond(&mut self, challenge: &[u8]) -> Result<Secret, ExchangeError> {
         // As above.
         let before = mem::replace(self, Self::ExpectRefusal { detail: Vec::new() });
         let (next, response) = match before {
@@ -300,27 +300,27 @@ impl Exchange for State {
                 }
             },
             Self::Start(_) | Self::ExpectVerdict | Self::ExpectRefusal { .. } => {
-                return Err(Failure::TooManyChallenges);
+                return Err(ExchangeError::TooManyChallenges);
             }
         };
         *self = next;
         Ok(response)
     }
 
-    fn finish(&mut self) -> Result<(), Failure> {
+    fn finish(&mut self) -> Result<(), ExchangeError> {
         match self {
             Self::ExpectVerdict => Ok(()),
-            Self::Start(_) | Self::ExpectFirst(_) => Err(Failure::Premature),
+            Self::Start(_) | Self::ExpectFirst(_) => Err(ExchangeError::Premature),
             Self::ExpectFinal(_) => Err(UNPROVEN),
-            Self::ExpectRefusal { .. } => Err(Failure::Contradiction),
+            Self::ExpectRefusal { .. } => Err(ExchangeError::Contradiction),
         }
     }
 
-    fn steps(&self) -> usize {
+    fn max_challenges(&self) -> usize {
         2
     }
 
-    fn server_detail(&self) -> Option<&[u8]> {
+    fn server_error(&self) -> Option<&[u8]> {
         match self {
             Self::ExpectRefusal { detail } if !detail.is_empty() => Some(detail),
             _ => None,
@@ -330,7 +330,7 @@ impl Exchange for State {
 
 impl Opening {
     /// Answers the server's first message (RFC 5802, section 3).
-    fn respond(self, challenge: &[u8]) -> Result<(Closing, Secret), Failure> {
+    fn respond(self, challenge: &[u8]) -> Result<(Closing, Secret), ExchangeError> {
         let first = ServerFirst::parse(challenge, &self.nonce, &self.iterations)?;
         let binding = STANDARD.encode([self.header.as_bytes(), &self.channel].concat());
         let without_proof = format!("c={binding},r={}", first.nonce);
@@ -362,7 +362,7 @@ impl Opening {
 }
 
 impl Closing {
-    fn verify(&self, signature: &[u8]) -> Result<(), Failure> {
+    fn verify(&self, signature: &[u8]) -> Result<(), ExchangeError> {
         if self
             .hash
             .verify(&self.server_key, &self.auth_message, signature)
@@ -382,10 +382,11 @@ const ANY_BINDING: &[ChannelBinding] = &[ChannelBinding::Exporter, ChannelBindin
 
 const DETAIL_MAX: usize = 1024;
 
-const UNBOUND: Failure = Failure::Mechanism("no channel binding is known of this connection");
-const UNPROVEN: Failure =
-    Failure::Mechanism("success before the server had proved that it knows the password");
-const IMPOSTOR: Failure = Failure::Mechanism("the server does not know the password");
+const UNBOUND: ExchangeError =
+    ExchangeError::Mechanism("no channel binding is known of this connection");
+const UNPROVEN: ExchangeError =
+    ExchangeError::Mechanism("success before the server had proved that it knows the password");
+const IMPOSTOR: ExchangeError = ExchangeError::Mechanism("the server does not know the password");
 
 #[cfg(test)]
 mod tests;

@@ -14,8 +14,8 @@ use super::*;
 const USER: &str = "user@example.org";
 const CANARY: &str = "c4narY-t0ken";
 
-fn context() -> Context<'static> {
-    Context::new([7; 32])
+fn context() -> ConnectionInfo<'static> {
+    ConnectionInfo::new([7; 32])
 }
 
 fn begin(mechanism: &dyn Mechanism) -> (Dialogue, Option<Secret>) {
@@ -40,9 +40,9 @@ fn plain_says_everything_in_its_initial_response() {
 
     let acting = Plain::new(USER, CANARY)
         .unwrap()
-        .acting_as("other")
+        .authorize_as("other")
         .unwrap();
-    let (_, initial) = begin(&acting.acting_as("boss").unwrap());
+    let (_, initial) = begin(&acting.authorize_as("boss").unwrap());
     assert_eq!(
         initial.unwrap().expose(),
         b"boss\0user@example.org\0c4narY-t0ken"
@@ -65,14 +65,14 @@ fn v28_each_mechanism_has_its_exact_number_of_challenges() {
         (&anonymous, 0),
     ];
     for (mechanism, steps) in mechanisms {
-        assert_eq!(mechanism.start(&context()).steps(), steps);
+        assert_eq!(mechanism.start(&context()).max_challenges(), steps);
         let (mut dialogue, _) = begin(mechanism);
         for _ in 0..steps {
             assert!(dialogue.challenge(b"").is_ok());
         }
         assert_eq!(
             dialogue.challenge(b"").unwrap_err(),
-            Failure::TooManyChallenges
+            ExchangeError::TooManyChallenges
         );
     }
 }
@@ -82,7 +82,7 @@ fn v28_plain_answers_no_challenge_after_its_initial_response() {
     let (mut dialogue, _) = begin(&Plain::new(USER, CANARY).unwrap());
     assert_eq!(
         dialogue.challenge(b"").unwrap_err(),
-        Failure::TooManyChallenges
+        ExchangeError::TooManyChallenges
     );
 }
 
@@ -95,12 +95,12 @@ fn login_answers_two_prompts_by_their_order_whatever_they_say() {
     ] {
         let (mut dialogue, initial) = begin(&Login::new(USER, CANARY).unwrap());
         assert!(initial.is_none());
-        assert_eq!(dialogue.finish(), Err(Failure::Premature));
+        assert_eq!(dialogue.finish(), Err(ExchangeError::Premature));
         assert_eq!(
             dialogue.challenge(prompts[0].as_bytes()).unwrap().expose(),
             USER.as_bytes()
         );
-        assert_eq!(dialogue.finish(), Err(Failure::Premature));
+        assert_eq!(dialogue.finish(), Err(ExchangeError::Premature));
         assert_eq!(
             dialogue.challenge(prompts[1].as_bytes()).unwrap().expose(),
             CANARY.as_bytes()
@@ -108,7 +108,7 @@ fn login_answers_two_prompts_by_their_order_whatever_they_say() {
         assert_eq!(dialogue.finish(), Ok(()));
         assert_eq!(
             dialogue.challenge(b"").unwrap_err(),
-            Failure::TooManyChallenges
+            ExchangeError::TooManyChallenges
         );
     }
 }
@@ -118,10 +118,7 @@ fn xoauth2_without_a_challenge_is_done_after_its_initial_response() {
     let (mut dialogue, initial) = begin(&XOAuth2::new(USER, CANARY).unwrap());
     let expected = b"user=user@example.org\x01auth=Bearer c4narY-t0ken\x01\x01";
     assert_eq!(initial.unwrap().expose(), expected);
-    assert_eq!(
-        (dialogue.finish(), dialogue.server_detail()),
-        (Ok(()), None)
-    );
+    assert_eq!((dialogue.finish(), dialogue.server_error()), (Ok(()), None));
 }
 
 #[test]
@@ -135,13 +132,13 @@ fn v33_xoauth2_answers_the_servers_reason_with_nothing_and_keeps_it() {
             .expose()
             .is_empty()
     );
-    assert_eq!(dialogue.server_detail(), Some(&reason[..]));
-    assert_eq!(dialogue.finish(), Err(Failure::Contradiction));
+    assert_eq!(dialogue.server_error(), Some(&reason[..]));
+    assert_eq!(dialogue.finish(), Err(ExchangeError::Contradiction));
     assert_eq!(
         dialogue.challenge(b"").unwrap_err(),
-        Failure::TooManyChallenges
+        ExchangeError::TooManyChallenges
     );
-    assert_eq!(dialogue.server_detail(), Some(&reason[..]));
+    assert_eq!(dialogue.server_error(), Some(&reason[..]));
 }
 
 #[test]
@@ -155,11 +152,11 @@ fn v33_oauthbearer_answers_the_servers_reason_with_one_octet_and_keeps_it() {
     let reason = br#"{"status":"invalid_token"}"#;
     let answer = dialogue.challenge(&base64(reason)).unwrap();
     assert_eq!(base64(answer.expose()), b"AQ==");
-    assert_eq!(dialogue.server_detail(), Some(&reason[..]));
-    assert_eq!(dialogue.finish(), Err(Failure::Contradiction));
+    assert_eq!(dialogue.server_error(), Some(&reason[..]));
+    assert_eq!(dialogue.finish(), Err(ExchangeError::Contradiction));
     assert_eq!(
         dialogue.challenge(b"").unwrap_err(),
-        Failure::TooManyChallenges
+        ExchangeError::TooManyChallenges
     );
 }
 
@@ -171,15 +168,15 @@ fn a_source_of_tokens_is_asked_once_an_exchange_and_not_trusted() {
     let source = move |request| {
         count.fetch_add(1, Ordering::Relaxed);
         Some(match request {
-            TokenRequest::Current => "old".into(),
-            TokenRequest::Renewed => "new".into(),
+            TokenRequest::Cached => "old".into(),
+            TokenRequest::Refreshed => "new".into(),
         })
     };
     let mechanism = XOAuth2::from_source("u", source).unwrap();
-    assert!(mechanism.renews() && !XOAuth2::new("u", "t").unwrap().renews());
+    assert!(mechanism.can_refresh() && !XOAuth2::new("u", "t").unwrap().can_refresh());
     for (context, token) in [
         (context(), "old"),
-        (context().with_new_token(), "new"),
+        (context().after_rejected_token(), "new"),
         (context(), "old"),
     ] {
         let (mut dialogue, initial) = Dialogue::begin(&mechanism, &context).unwrap();
@@ -196,22 +193,25 @@ fn a_source_of_tokens_is_asked_once_an_exchange_and_not_trusted() {
             Box::new(XOAuth2::from_source("u", source).unwrap()),
         ] {
             let failure = Dialogue::begin(&*mechanism, &context()).unwrap_err();
-            assert!(matches!(failure, Failure::Mechanism(_)), "{bad:?}");
+            assert!(matches!(failure, ExchangeError::Mechanism(_)), "{bad:?}");
         }
     }
-    let credentials = Credentials::token_from("u", |_| None).unwrap();
-    assert!(credentials.renews() && credentials.names().eq(["OAUTHBEARER", "XOAUTH2"]));
-    assert!(!Credentials::token("u", "t").unwrap().renews());
+    let credentials = Credentials::token_provider("u", |_| None).unwrap();
+    assert!(credentials.can_refresh() && credentials.names().eq(["OAUTHBEARER", "XOAUTH2"]));
+    assert!(!Credentials::token("u", "t").unwrap().can_refresh());
 }
 
 #[test]
 fn external_and_anonymous_say_at_once_what_they_have_to_say() {
     for (mechanism, message) in [
         (Box::new(External::new()) as Box<dyn Mechanism>, ""),
-        (Box::new(External::new().acting_as("boss").unwrap()), "boss"),
+        (
+            Box::new(External::new().authorize_as("boss").unwrap()),
+            "boss",
+        ),
         (Box::new(Anonymous::new()), ""),
         (
-            Box::new(Anonymous::new().leaving("sirhc").unwrap()),
+            Box::new(Anonymous::new().with_trace("sirhc").unwrap()),
             "sirhc",
         ),
     ] {
@@ -219,16 +219,16 @@ fn external_and_anonymous_say_at_once_what_they_have_to_say() {
         assert_eq!(initial.unwrap().expose(), message.as_bytes());
         assert_eq!(dialogue.finish(), Ok(()));
     }
-    assert!(External::new().acting_as("a\0b").is_err());
+    assert!(External::new().authorize_as("a\0b").is_err());
     // RFC 4505, section 2: characters, not octets.
-    let euros = |count| Anonymous::new().leaving(&"\u{20ac}".repeat(count));
+    let euros = |count| Anonymous::new().with_trace(&"\u{20ac}".repeat(count));
     assert!(euros(255).is_ok());
     assert_eq!(
         euros(256).unwrap_err().kind(),
         CredentialsErrorKind::TooLong
     );
     for bad in ["", "a\tb", "a\0", "\u{7f}", "\u{85}"] {
-        assert!(Anonymous::new().leaving(bad).is_err(), "{bad:?}");
+        assert!(Anonymous::new().with_trace(bad).is_err(), "{bad:?}");
     }
 }
 
@@ -238,14 +238,14 @@ fn cram_md5_gives_the_digest_of_the_standard() {
     // RFC 2195, section 2.
     let (mut dialogue, initial) = begin(&CramMd5::new("tim", "tanstaaftanstaaf").unwrap());
     assert!(initial.is_none());
-    assert_eq!(dialogue.finish(), Err(Failure::Premature));
+    assert_eq!(dialogue.finish(), Err(ExchangeError::Premature));
     let challenge = base64(b"<1896.697170952@postoffice.reston.mci.net>");
     let answer = dialogue.challenge(&challenge).unwrap();
     assert_eq!(answer.expose(), b"tim b913a602c7eda7a495b4e6e7334d3890");
     assert_eq!(dialogue.finish(), Ok(()));
     assert_eq!(
         dialogue.challenge(&challenge).unwrap_err(),
-        Failure::TooManyChallenges
+        ExchangeError::TooManyChallenges
     );
     let (mut dialogue, _) = begin(&CramMd5::new("tim", "x").unwrap());
     assert!(dialogue.challenge(b"").is_err());
@@ -255,7 +255,7 @@ fn cram_md5_gives_the_digest_of_the_standard() {
 fn v33_xoauth2_keeps_at_most_4096_octets_of_the_servers_reason() {
     let (mut dialogue, _) = begin(&XOAuth2::new(USER, CANARY).unwrap());
     dialogue.challenge(&base64(&[b'x'; 9000])).unwrap();
-    assert_eq!(dialogue.server_detail().unwrap(), [b'x'; 4096]);
+    assert_eq!(dialogue.server_error().unwrap(), [b'x'; 4096]);
 }
 
 #[test]
@@ -269,12 +269,12 @@ fn v12_a_long_initial_response_waits_for_a_challenge() {
         let plain = Plain::new("u", longest.clone() + "p").unwrap();
         let (mut dialogue, initial) = begin(&plain);
         assert!(initial.is_none());
-        assert_eq!(dialogue.finish(), Err(Failure::Premature));
+        assert_eq!(dialogue.finish(), Err(ExchangeError::Premature));
         assert_eq!(dialogue.challenge(challenge).unwrap().expose().len(), 373);
         assert_eq!(dialogue.finish(), Ok(()));
         assert_eq!(
             dialogue.challenge(b"").unwrap_err(),
-            Failure::TooManyChallenges
+            ExchangeError::TooManyChallenges
         );
     }
 }
@@ -292,10 +292,10 @@ fn a_deferred_initial_response_does_not_use_up_a_step() {
             .ends_with(b"ttt\x01\x01")
     );
     assert!(dialogue.challenge(b"e30=").unwrap().expose().is_empty());
-    assert_eq!(dialogue.server_detail(), Some(&b"{}"[..]));
+    assert_eq!(dialogue.server_error(), Some(&b"{}"[..]));
     assert_eq!(
         dialogue.challenge(b"e30=").unwrap_err(),
-        Failure::TooManyChallenges
+        ExchangeError::TooManyChallenges
     );
 }
 
@@ -306,19 +306,19 @@ fn v35_every_text_of_a_challenge_has_a_defined_result() {
         (b"=", Ok(b"")),
         (b"YQ==", Ok(b"a")),
         (b"AAEC/w==", Ok(b"\x00\x01\x02\xFF")),
-        (b"YQ", Err(Failure::Encoding)),
-        (b"YQ=", Err(Failure::Encoding)),
-        (b"YR==", Err(Failure::Encoding)),
-        (b"==", Err(Failure::Encoding)),
-        (b"=AAA", Err(Failure::Encoding)),
-        (b"AAA=BBBB", Err(Failure::Encoding)),
-        (b"YQ== ", Err(Failure::Encoding)),
-        (b"YW\r\n=", Err(Failure::Encoding)),
-        (b"go ahead", Err(Failure::Encoding)),
-        (b"_-8=", Err(Failure::Encoding)),
-        (b"\xFF\0", Err(Failure::Encoding)),
+        (b"YQ", Err(ExchangeError::Encoding)),
+        (b"YQ=", Err(ExchangeError::Encoding)),
+        (b"YR==", Err(ExchangeError::Encoding)),
+        (b"==", Err(ExchangeError::Encoding)),
+        (b"=AAA", Err(ExchangeError::Encoding)),
+        (b"AAA=BBBB", Err(ExchangeError::Encoding)),
+        (b"YQ== ", Err(ExchangeError::Encoding)),
+        (b"YW\r\n=", Err(ExchangeError::Encoding)),
+        (b"go ahead", Err(ExchangeError::Encoding)),
+        (b"_-8=", Err(ExchangeError::Encoding)),
+        (b"\xFF\0", Err(ExchangeError::Encoding)),
         (&[b'A'; 12288], Ok(&[0; 9216])),
-        (&[b'A'; 12292], Err(Failure::TooLong)),
+        (&[b'A'; 12292], Err(ExchangeError::TooLong)),
     ] {
         assert_eq!(
             decode_challenge(text).as_deref(),
@@ -328,7 +328,7 @@ fn v35_every_text_of_a_challenge_has_a_defined_result() {
     let (mut dialogue, _) = begin(&XOAuth2::new(USER, CANARY).unwrap());
     assert_eq!(
         dialogue.challenge(b"denied").unwrap_err(),
-        Failure::Encoding
+        ExchangeError::Encoding
     );
     // LOGIN answers by position, and so does what waits for a challenge that asks for no more than it.
     let (mut dialogue, _) = begin(&Login::new(USER, CANARY).unwrap());
@@ -338,7 +338,7 @@ fn v35_every_text_of_a_challenge_has_a_defined_result() {
     }
     assert_eq!(
         dialogue.challenge(b"Token:").unwrap_err(),
-        Failure::TooManyChallenges
+        ExchangeError::TooManyChallenges
     );
     let context = context().deferring_initial_response();
     let plain = Plain::new(USER, CANARY).unwrap();
@@ -375,7 +375,7 @@ fn v12_parts_that_would_change_the_message_are_refused() {
             octet >= b' ' && octet != 0x7f
         );
         let plain = Plain::new("u", "p").unwrap();
-        assert_eq!(plain.acting_as(&user).is_ok(), octet != 0);
+        assert_eq!(plain.authorize_as(&user).is_ok(), octet != 0);
     }
     let error = Credentials::password("u", "canary\0").unwrap_err();
     assert_eq!(
@@ -389,7 +389,7 @@ fn v12_the_longest_parts_together_keep_to_a_line_of_12288_octets() {
     let (user, secret) = ("u".repeat(1020), "s".repeat(7140));
     let plain = Plain::new(&user, secret.as_str())
         .unwrap()
-        .acting_as(&user)
+        .authorize_as(&user)
         .unwrap();
     let xoauth2 = XOAuth2::new(&user, secret.as_str()).unwrap();
     let bearer = OAuthBearer::new(&user, secret.as_str()).unwrap();
@@ -420,26 +420,26 @@ impl Mechanism for Parrot {
         Name::new("X-PARROT_20-LETTERS-").unwrap()
     }
 
-    fn start(&self, context: &Context<'_>) -> Box<dyn Exchange> {
+    fn start(&self, context: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
         assert_eq!(context.nonce(), &[7; 32]);
         Box::new(Self { ..*self })
     }
 }
 
 impl Exchange for Parrot {
-    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+    fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError> {
         Ok(self.initial.map(|len| vec![b'i'; len].into()))
     }
 
-    fn respond(&mut self, _: &[u8]) -> Result<Secret, Failure> {
+    fn respond(&mut self, _: &[u8]) -> Result<Secret, ExchangeError> {
         Ok(vec![b'r'; self.response].into())
     }
 
-    fn finish(&mut self) -> Result<(), Failure> {
-        Err(Failure::Mechanism("parrots never agree"))
+    fn finish(&mut self) -> Result<(), ExchangeError> {
+        Err(ExchangeError::Mechanism("parrots never agree"))
     }
 
-    fn steps(&self) -> usize {
+    fn max_challenges(&self) -> usize {
         usize::MAX
     }
 }
@@ -455,7 +455,7 @@ fn v28_a_mechanism_that_never_ends_is_cut_off() {
     }
     assert_eq!(
         dialogue.challenge(b"").unwrap_err(),
-        Failure::TooManyChallenges
+        ExchangeError::TooManyChallenges
     );
     assert_eq!(
         dialogue.finish().unwrap_err().to_string(),
@@ -475,14 +475,14 @@ fn v12_a_response_over_12288_octets_is_an_error() {
         initial: None,
         response: longest + 1,
     });
-    assert_eq!(dialogue.challenge(b"").unwrap_err(), Failure::TooLong);
+    assert_eq!(dialogue.challenge(b"").unwrap_err(), ExchangeError::TooLong);
     let parrot = Parrot {
         initial: Some(longest + 1),
         response: 0,
     };
     assert_eq!(
         Dialogue::begin(&parrot, &context()).unwrap_err(),
-        Failure::TooLong
+        ExchangeError::TooLong
     );
 }
 
@@ -515,9 +515,11 @@ fn a_name_is_1_to_20_upper_case_letters_digits_hyphens_and_underscores() {
 #[test]
 fn a_context_tells_what_it_was_given() {
     let bindings = [("tls-exporter", &b"data"[..])];
-    let secure = context().over_tls(&bindings).offering(&["PLAIN", "x-own"]);
-    assert!(secure.offers("plain") && secure.offers("X-OWN") && !secure.offers("PLAI"));
-    assert!(secure.with_new_token().wants_new_token() && !secure.wants_new_token());
+    let secure = context()
+        .over_tls(&bindings)
+        .advertising(&["PLAIN", "x-own"]);
+    assert!(secure.advertises("plain") && secure.advertises("X-OWN") && !secure.advertises("PLAI"));
+    assert!(secure.after_rejected_token().needs_refresh() && !secure.needs_refresh());
     assert!(secure.secure() && !context().secure());
     assert_eq!(secure.channel_binding("tls-exporter"), Some(&b"data"[..]));
     assert_eq!(secure.channel_binding("tls-unique"), None);
@@ -534,14 +536,14 @@ fn v37_no_secret_shows_in_debug() {
     let xoauth2 = XOAuth2::new(USER, CANARY).unwrap();
     let credentials = Credentials::password(USER, CANARY).unwrap();
     assert_eq!(
-        format!("{:?}", credentials.only(["PLAIN", "LOGIN"])),
+        format!("{:?}", credentials.restrict_to(["PLAIN", "LOGIN"])),
         r#"Credentials ["PLAIN", "LOGIN"]"#
     );
 
     let mut shown = String::new();
     let bearer = OAuthBearer::new(USER, CANARY).unwrap();
-    let external = External::new().acting_as(CANARY).unwrap();
-    let anonymous = Anonymous::new().leaving(CANARY).unwrap();
+    let external = External::new().authorize_as(CANARY).unwrap();
+    let anonymous = Anonymous::new().with_trace(CANARY).unwrap();
     let mut mechanisms: Vec<&dyn Mechanism> =
         vec![&plain, &login, &xoauth2, &bearer, &external, &anonymous];
     #[cfg(feature = "scram")]

@@ -2,7 +2,7 @@ use alloc::{boxed::Box, format};
 use core::fmt;
 
 use super::{
-    Context, CredentialsError, Exchange, Mechanism, Name, TokenRequest,
+    ConnectionInfo, CredentialsError, Exchange, Mechanism, Name, TokenRequest,
     bearer::{Bearer, check_user},
 };
 use crate::Secret;
@@ -10,7 +10,7 @@ use crate::Secret;
 /// The XOAUTH2 mechanism of large mail providers: a user and an OAuth 2.0 bearer token.
 ///
 /// A server that refuses the token first says why, in JSON, as a challenge. The exchange then goes
-/// on with an empty response until the server's refusal proper; see [`Exchange::server_detail`].
+/// on with an empty response until the server's refusal proper; see [`Exchange::server_error`].
 #[derive(Clone)]
 pub struct XOAuth2(Bearer);
 
@@ -25,7 +25,7 @@ impl XOAuth2 {
         Bearer::new(format!("user={user}"), token.into()).map(Self)
     }
 
-    /// Logs in as `user` with the token that `source` gives; see [`Credentials::token_from`](super::Credentials::token_from).
+    /// Logs in as `user` with the token that `source` gives; see [`Credentials::token_provider`](super::Credentials::token_provider).
     ///
     /// # Errors
     /// If the user is empty, holds a control character, or is too long.
@@ -43,12 +43,12 @@ impl Mechanism for XOAuth2 {
         NAME
     }
 
-    fn start(&self, context: &Context<'_>) -> Box<dyn Exchange> {
+    fn start(&self, context: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
         self.0.start(context, b"")
     }
 
-    fn renews(&self) -> bool {
-        self.0.renews()
+    fn can_refresh(&self) -> bool {
+        self.0.can_refresh()
     }
 }
 

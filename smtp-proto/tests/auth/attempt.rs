@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use smtp_proto::sasl::{Context, Exchange, Failure, Login, Mechanism, Name, Plain};
+use smtp_proto::sasl::{ConnectionInfo, Exchange, ExchangeError, Login, Mechanism, Name, Plain};
 use smtp_proto::{Config, Credentials, Error, Secret, Security, Stage};
 
 use crate::common::invariants::check_secret;
@@ -65,11 +65,11 @@ impl Attempt {
 }
 
 pub(crate) fn plain() -> Credentials {
-    Credentials::mechanisms(vec![Arc::new(Plain::new("alice", CANARY).unwrap())])
+    Credentials::from_mechanisms(vec![Arc::new(Plain::new("alice", CANARY).unwrap())])
 }
 
 pub(crate) fn login() -> Credentials {
-    Credentials::mechanisms(vec![Arc::new(Login::new("alice", CANARY).unwrap())])
+    Credentials::from_mechanisms(vec![Arc::new(Login::new("alice", CANARY).unwrap())])
 }
 
 pub(crate) fn xoauth2() -> Credentials {
@@ -102,7 +102,7 @@ impl Mechanism for Own {
         Name::new("X-OWN").unwrap()
     }
 
-    fn start(&self, context: &Context<'_>) -> Box<dyn Exchange> {
+    fn start(&self, context: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
         assert!(context.secure());
         assert_eq!(context.nonce(), &[7; 32]);
         Box::new(self.clone())
@@ -110,34 +110,34 @@ impl Mechanism for Own {
 }
 
 impl Exchange for Own {
-    fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+    fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError> {
         Ok(self.initial.map(Secret::from))
     }
 
-    fn respond(&mut self, _: &[u8]) -> Result<Secret, Failure> {
+    fn respond(&mut self, _: &[u8]) -> Result<Secret, ExchangeError> {
         match self.long {
-            _ if self.refuses => Err(Failure::Mechanism("the server is not the one it was")),
+            _ if self.refuses => Err(ExchangeError::Mechanism("the server is not the one it was")),
             Some(octets) => Ok(vec![b'r'; octets].into()),
             None => Ok(self.response.into()),
         }
     }
 
-    fn finish(&mut self) -> Result<(), Failure> {
+    fn finish(&mut self) -> Result<(), ExchangeError> {
         if self.believes_nothing {
-            return Err(Failure::Mechanism("the server has not proved itself"));
+            return Err(ExchangeError::Mechanism("the server has not proved itself"));
         }
         Ok(())
     }
 
-    fn steps(&self) -> usize {
+    fn max_challenges(&self) -> usize {
         self.steps
     }
 
-    fn server_detail(&self) -> Option<&[u8]> {
+    fn server_error(&self) -> Option<&[u8]> {
         self.detail
     }
 }
 
 pub(crate) fn own(own: Own) -> Credentials {
-    Credentials::mechanisms(vec![Arc::new(own)])
+    Credentials::from_mechanisms(vec![Arc::new(own)])
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use smtp_proto::sasl::{Context, Exchange, Failure, Mechanism, Name, Plain};
+use smtp_proto::sasl::{ConnectionInfo, Exchange, ExchangeError, Mechanism, Name, Plain};
 use smtp_proto::{AuthenticationError, Credentials, ErrorKind, Secret};
 
 use super::attempt::{
@@ -11,7 +11,12 @@ use super::attempt::{
 use crate::common::invariants::check_secret;
 
 /// Cancels with an asterisk, reads the reply to it, and fails with `failure` (RFC 4954, section 4).
-fn check_cancelled(credentials: Credentials, offered: &str, replies: &[&str], failure: Failure) {
+fn check_cancelled(
+    credentials: Credentials,
+    offered: &str,
+    replies: &[&str],
+    failure: ExchangeError,
+) {
     let replies_to_cancel = [
         ("501 cancelled", QUIT),
         ("435 later", QUIT),
@@ -75,7 +80,12 @@ fn v28_one_challenge_too_many_cancels_each_mechanism() {
         ),
     ];
     for (credentials, offered, replies) in rows {
-        check_cancelled(credentials, offered, replies, Failure::TooManyChallenges);
+        check_cancelled(
+            credentials,
+            offered,
+            replies,
+            ExchangeError::TooManyChallenges,
+        );
     }
 }
 
@@ -96,7 +106,7 @@ fn v35_a_challenge_that_is_not_base64_cancels_each_mechanism() {
     for challenge in challenges {
         // LOGIN does not read its prompts, but a reply of several lines is none.
         if challenge.starts_with("334-") {
-            check_cancelled(login(), "AUTH LOGIN", &[challenge], Failure::Encoding);
+            check_cancelled(login(), "AUTH LOGIN", &[challenge], ExchangeError::Encoding);
         } else {
             let mut attempt = Attempt::begin(login(), "AUTH LOGIN");
             assert_eq!(attempt.ask(challenge), USER);
@@ -115,7 +125,7 @@ fn v35_a_challenge_that_is_not_base64_cancels_each_mechanism() {
                 "AUTH X-OWN",
             ),
         ] {
-            check_cancelled(credentials, offered, &[challenge], Failure::Encoding);
+            check_cancelled(credentials, offered, &[challenge], ExchangeError::Encoding);
         }
     }
 }
@@ -127,7 +137,7 @@ fn a_mechanism_of_ones_own_may_refuse_to_go_on() {
         refuses: true,
         ..Own::default()
     });
-    let failure = Failure::Mechanism("the server is not the one it was");
+    let failure = ExchangeError::Mechanism("the server is not the one it was");
     check_cancelled(refusing, "AUTH X-OWN", &["334"], failure);
 
     // The server says yes, and the mechanism does not believe it.
@@ -160,7 +170,7 @@ fn a_mechanism_of_ones_own_may_refuse_to_go_on() {
 #[test]
 fn success_before_the_end_of_an_exchange_is_none() {
     let long = || {
-        Credentials::mechanisms(vec![
+        Credentials::from_mechanisms(vec![
             Arc::new(Plain::new("alice", CANARY.repeat(40)).unwrap()) as Arc<dyn Mechanism>,
         ])
     };
@@ -178,7 +188,7 @@ fn success_before_the_end_of_an_exchange_is_none() {
         assert!(
             matches!(
                 error.kind(),
-                ErrorKind::Authentication(AuthenticationError::Exchange(Failure::Premature))
+                ErrorKind::Authentication(AuthenticationError::Exchange(ExchangeError::Premature))
             ),
             "{error}"
         );
@@ -217,7 +227,7 @@ fn v33_the_reason_of_xoauth2_is_kept_for_the_caller() {
     let error = attempt.failure();
     assert!(matches!(
         error.kind(),
-        ErrorKind::Authentication(AuthenticationError::Exchange(Failure::Contradiction))
+        ErrorKind::Authentication(AuthenticationError::Exchange(ExchangeError::Contradiction))
     ));
 }
 
@@ -228,7 +238,7 @@ fn v12_an_initial_response_waits_if_the_line_would_be_over_512_octets() {
     for (len, fits) in [(longest, true), (longest + 1, false), (7140, false)] {
         let password = CANARY.repeat(400)[..len].to_owned();
         let credentials =
-            Credentials::mechanisms(vec![Arc::new(Plain::new("alice", password).unwrap())]);
+            Credentials::from_mechanisms(vec![Arc::new(Plain::new("alice", password).unwrap())]);
         // The challenge that asks for it is empty, or ought to be.
         for challenge in ["334", "334 ", "334 =", "334 Z28gYWhlYWQ="] {
             let mut attempt = Attempt::begin(credentials.clone(), "AUTH PLAIN");
@@ -270,7 +280,7 @@ fn v12_lines_of_12288_octets_go_both_ways_and_no_longer_ones() {
         answering(longest + 1),
         "AUTH X-OWN",
         &["334"],
-        Failure::TooLong,
+        ExchangeError::TooLong,
     );
 
     let challenge = |octets: usize| format!("334 {}", "A".repeat(octets - "334 \r\n".len()));
@@ -280,7 +290,7 @@ fn v12_lines_of_12288_octets_go_both_ways_and_no_longer_ones() {
         answering(1),
         "AUTH X-OWN",
         &[&challenge(12289)],
-        Failure::TooLong,
+        ExchangeError::TooLong,
     );
 }
 
@@ -295,31 +305,31 @@ fn an_initial_response_that_no_line_can_hold_is_not_begun() {
             Name::new("X-OWN").unwrap()
         }
 
-        fn start(&self, _: &Context<'_>) -> Box<dyn Exchange> {
+        fn start(&self, _: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
             Box::new(Self)
         }
     }
 
     impl Exchange for Endless {
-        fn initial_response(&mut self) -> Result<Option<Secret>, Failure> {
+        fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError> {
             Ok(Some(vec![b'r'; 10_000].into()))
         }
 
-        fn respond(&mut self, _: &[u8]) -> Result<Secret, Failure> {
+        fn respond(&mut self, _: &[u8]) -> Result<Secret, ExchangeError> {
             Ok(Secret::default())
         }
 
-        fn finish(&mut self) -> Result<(), Failure> {
+        fn finish(&mut self) -> Result<(), ExchangeError> {
             Ok(())
         }
 
-        fn steps(&self) -> usize {
+        fn max_challenges(&self) -> usize {
             1
         }
     }
 
     let attempt = Attempt::begin(
-        Credentials::mechanisms(vec![Arc::new(Endless)]),
+        Credentials::from_mechanisms(vec![Arc::new(Endless)]),
         "AUTH X-OWN",
     );
     assert_eq!(attempt.said, QUIT);

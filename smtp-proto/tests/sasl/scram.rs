@@ -38,14 +38,14 @@ fn each_hash_logs_in_bound_and_unbound_with_the_right_password_only() {
         );
         check(
             bound,
-            &of(make("alice", PASSWORD).bound()),
-            Some(&of(make("mallory", PASSWORD).bound())),
+            &of(make("alice", PASSWORD).plus()),
+            Some(&of(make("mallory", PASSWORD).plus())),
             "alice",
         );
     }
     let server = server("SCRAM-SHA-256").user("b,o=b", PASSWORD);
     let bob = Scram::sha256("b,o=b", PASSWORD).unwrap();
-    let bob = of(bob.acting_as("b,o=b").unwrap());
+    let bob = of(bob.authorize_as("b,o=b").unwrap());
     let (result, log) = log_in(config(&bob), facts(), &server);
     assert!(result.is_ok());
     assert_eq!(log.session().authenticated_as(), Some("b,o=b"));
@@ -76,7 +76,7 @@ fn v32_a_server_whose_offer_was_cut_finds_out() {
 #[test]
 fn v32_another_channel_than_the_servers_is_refused() {
     let (make, _, bound) = makers()[1];
-    let credentials = of(make("alice", PASSWORD).bound());
+    let credentials = of(make("alice", PASSWORD).plus());
     let elsewhere = TlsFacts::new().with_exporter(b"another connection".to_vec());
     let (result, log) = log_in(config(&credentials), elsewhere, &server(bound));
     let error = result.unwrap_err();
@@ -110,7 +110,7 @@ fn a_server_that_does_not_know_the_binding_is_told_from_a_wrong_password() {
     ];
     for (answer, to_blame, hint) in rows {
         for (mechanism, scram) in [
-            (bound, make("alice", PASSWORD).bound()),
+            (bound, make("alice", PASSWORD).plus()),
             (name, make("alice", PASSWORD)),
         ] {
             let mut server = server(mechanism);
@@ -170,7 +170,7 @@ fn v34_a_server_that_does_it_wrong_is_not_believed() {
     for (make, name, bound) in makers() {
         for (name, scram) in [
             (name, make("alice", PASSWORD)),
-            (bound, make("alice", PASSWORD).bound()),
+            (bound, make("alice", PASSWORD).plus()),
         ] {
             for defect in [
                 ScramDefect::WrongSignature,

@@ -5,7 +5,7 @@ use core::ops::RangeInclusive;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use crate::sasl::Failure;
+use crate::sasl::ExchangeError;
 
 /// `[reserved-mext ","] nonce "," salt "," iteration-count ["," extensions]`, without the first of them.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl<'a> ServerFirst<'a> {
         message: &'a [u8],
         client_nonce: &str,
         allowed: &RangeInclusive<u32>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, ExchangeError> {
         if message.starts_with(b"m=") {
             return Err(EXTENSION);
         }
@@ -59,7 +59,7 @@ impl<'a> ServerFirst<'a> {
 }
 
 impl<'a> ServerFinal<'a> {
-    pub(super) fn parse(message: &'a [u8]) -> Result<Self, Failure> {
+    pub(super) fn parse(message: &'a [u8]) -> Result<Self, ExchangeError> {
         let first = message.split(|&octet| octet == b',').next();
         let first = first.unwrap_or_default();
         if let Some(error) = first.strip_prefix(b"e=") {
@@ -72,7 +72,7 @@ impl<'a> ServerFinal<'a> {
 }
 
 /// A nonce that begins with the client's, and goes on.
-fn nonce<'a>(nonce: &'a [u8], client: &str) -> Result<&'a str, Failure> {
+fn nonce<'a>(nonce: &'a [u8], client: &str) -> Result<&'a str, ExchangeError> {
     let added = nonce.strip_prefix(client.as_bytes()).ok_or(NONCE)?;
     let printable = |octet: &u8| octet.is_ascii_graphic() && *octet != b',';
     if added.is_empty() || nonce.len() > NONCE_MAX || !added.iter().all(printable) {
@@ -82,7 +82,7 @@ fn nonce<'a>(nonce: &'a [u8], client: &str) -> Result<&'a str, Failure> {
 }
 
 /// `posit-number = %x31-39 *DIGIT`; one that is too large for the type is simply too many.
-fn iterations(digits: &[u8]) -> Result<u32, Failure> {
+fn iterations(digits: &[u8]) -> Result<u32, ExchangeError> {
     if digits.is_empty() || digits.len() > DIGITS_MAX || !digits.iter().all(u8::is_ascii_digit) {
         return Err(FORM);
     }
@@ -103,10 +103,14 @@ const SALT: RangeInclusive<usize> = 8..=1024;
 /// More than the largest number needs, and nothing to spend time on.
 const DIGITS_MAX: usize = 20;
 
-const EXTENSION: Failure = Failure::Mechanism("the server demands an extension of SCRAM");
-const FORM: Failure = Failure::Mechanism("the server's message is not of the form that SCRAM has");
-const NONCE: Failure =
-    Failure::Mechanism("the server's nonce does not go on from this client's, or is too long");
-const SALT_LENGTH: Failure = Failure::Mechanism("the server's salt is too short or too long");
-const TOO_FEW: Failure = Failure::Mechanism("the server asks for too few iterations");
-const TOO_MANY: Failure = Failure::Mechanism("the server asks for too many iterations");
+const EXTENSION: ExchangeError =
+    ExchangeError::Mechanism("the server demands an extension of SCRAM");
+const FORM: ExchangeError =
+    ExchangeError::Mechanism("the server's message is not of the form that SCRAM has");
+const NONCE: ExchangeError = ExchangeError::Mechanism(
+    "the server's nonce does not go on from this client's, or is too long",
+);
+const SALT_LENGTH: ExchangeError =
+    ExchangeError::Mechanism("the server's salt is too short or too long");
+const TOO_FEW: ExchangeError = ExchangeError::Mechanism("the server asks for too few iterations");
+const TOO_MANY: ExchangeError = ExchangeError::Mechanism("the server asks for too many iterations");

@@ -8,12 +8,12 @@ use crate::sasl::Dialogue;
 const NONCE: &str = "fyko+d2lbbFgONRv9qkxdawL";
 const SERVER_FIRST: &str = "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096";
 
-fn context() -> Context<'static> {
-    Context::new([7; 32])
+fn context() -> ConnectionInfo<'static> {
+    ConnectionInfo::new([7; 32])
 }
 
 /// An exchange with a nonce of the test's choice.
-fn begin(scram: &Scram, nonce: &str, context: &Context<'_>) -> (State, String) {
+fn begin(scram: &Scram, nonce: &str, context: &ConnectionInfo<'_>) -> (State, String) {
     let mut state = State::Start(scram.open(nonce.into(), context));
     let first = state.initial_response().unwrap().unwrap();
     (state, text(&first))
@@ -53,14 +53,17 @@ fn v34_the_exchanges_of_the_standards_go_as_they_are_written() {
     for (scram, nonce, client_first, server_first, client_final, server_final) in rows {
         let (mut state, first) = begin(&scram, nonce, &context());
         assert_eq!(first, client_first);
-        assert_eq!(state.finish(), Err(Failure::Premature));
+        assert_eq!(state.finish(), Err(ExchangeError::Premature));
         let last = state.respond(server_first.as_bytes()).unwrap();
         assert_eq!(text(&last), client_final);
         assert_eq!(state.finish(), Err(UNPROVEN));
         let answer = state.respond(server_final.as_bytes()).unwrap();
         assert!(answer.expose().is_empty());
-        assert_eq!((state.finish(), state.server_detail()), (Ok(()), None));
-        assert_eq!(state.respond(b"").unwrap_err(), Failure::TooManyChallenges);
+        assert_eq!((state.finish(), state.server_error()), (Ok(()), None));
+        assert_eq!(
+            state.respond(b"").unwrap_err(),
+            ExchangeError::TooManyChallenges
+        );
         assert!(state.finish().is_err());
     }
 }
@@ -138,7 +141,7 @@ fn v34_a_first_message_that_asks_for_what_is_not_right_is_refused() {
     for message in bad {
         let mut state = example();
         let failure = state.respond(message.as_bytes()).unwrap_err();
-        assert!(matches!(failure, Failure::Mechanism(_)), "{message}");
+        assert!(matches!(failure, ExchangeError::Mechanism(_)), "{message}");
         assert!(state.finish().is_err(), "{message}");
         assert!(state.respond(SERVER_FIRST.as_bytes()).is_err(), "{message}");
     }
@@ -210,8 +213,8 @@ fn the_servers_error_is_kept_and_then_only_a_refusal_makes_sense() {
     state.respond(SERVER_FIRST.as_bytes()).unwrap();
     let answer = state.respond(b"e=invalid-proof,x=y").unwrap();
     assert!(answer.expose().is_empty());
-    assert_eq!(state.server_detail(), Some(&b"invalid-proof"[..]));
-    assert_eq!(state.finish(), Err(Failure::Contradiction));
+    assert_eq!(state.server_error(), Some(&b"invalid-proof"[..]));
+    assert_eq!(state.finish(), Err(ExchangeError::Contradiction));
 }
 
 #[test]
@@ -221,7 +224,7 @@ fn v32_the_servers_offer_and_the_connection_decide_what_is_said_of_the_channel()
         ("tls-server-end-point", &b"hashed"[..]),
     ];
     let plain = Scram::sha256("user", "pencil").unwrap();
-    let first = |scram: &Scram, context: &Context<'_>| begin(scram, "N", context).1;
+    let first = |scram: &Scram, context: &ConnectionInfo<'_>| begin(scram, "N", context).1;
     let with = &["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"][..];
     let with_another = &["SCRAM-SHA-256", "SCRAM-SHA-1-PLUS"][..];
     let without = &["SCRAM-SHA-256", "PLAIN", "X-PLUS"][..];
@@ -235,16 +238,16 @@ fn v32_the_servers_offer_and_the_connection_decide_what_is_said_of_the_channel()
         (&[("tls-unique", &b"x"[..])], without, "n,,"),
     ];
     for (bindings, offered, header) in rows {
-        let context = context().over_tls(bindings).offering(offered);
+        let context = context().over_tls(bindings).advertising(offered);
         assert_eq!(first(&plain, &context), format!("{header}n=user,r=N"));
     }
 
-    let all = context().over_tls(&bindings).offering(with);
-    let one = context().over_tls(&bindings[1..]).offering(with);
-    let none = context().over_tls(&[]).offering(with);
-    let end_point = plain.clone().bound_by(ChannelBinding::ServerEndPoint);
-    let exporter = plain.clone().bound_by(ChannelBinding::Exporter);
-    let any = plain.bound();
+    let all = context().over_tls(&bindings).advertising(with);
+    let one = context().over_tls(&bindings[1..]).advertising(with);
+    let none = context().over_tls(&[]).advertising(with);
+    let end_point = plain.clone().plus_with(ChannelBinding::ServerEndPoint);
+    let exporter = plain.clone().plus_with(ChannelBinding::Exporter);
+    let any = plain.plus();
     for (scram, context, expected) in [
         (&any, &all, Some("p=tls-exporter,,n=user,r=N")),
         (&any, &one, Some("p=tls-server-end-point,,n=user,r=N")),
@@ -277,7 +280,7 @@ fn v32_the_servers_offer_and_the_connection_decide_what_is_said_of_the_channel()
 #[test]
 fn v12_names_are_written_so_that_they_end_where_they_end() {
     let scram = Scram::sha1("a,b=c\u{e9}", "p").unwrap();
-    let scram = scram.acting_as("=,").unwrap();
+    let scram = scram.authorize_as("=,").unwrap();
     let (mut state, first) = begin(&scram, NONCE, &context());
     assert_eq!(first, format!("n,a==3D=2C,n=a=2Cb=3Dc\u{e9},r={NONCE}"));
     let last = text(&state.respond(SERVER_FIRST.as_bytes()).unwrap());
@@ -286,14 +289,14 @@ fn v12_names_are_written_so_that_they_end_where_they_end() {
     assert!(Scram::sha1("a\0b", "p").is_err());
     assert!(Scram::sha256("a", "p\0q").is_err());
     assert!(Scram::sha512("", "p").is_err());
-    assert!(Scram::sha1("a", "p").unwrap().acting_as("\0").is_err());
+    assert!(Scram::sha1("a", "p").unwrap().authorize_as("\0").is_err());
 }
 
 #[test]
 fn v34_the_nonce_has_all_the_randomness_of_the_context() {
     let scram = Scram::sha512("u", "p").unwrap();
     let first = |nonce| {
-        let (_, initial) = Dialogue::begin(&scram, &Context::new(nonce)).unwrap();
+        let (_, initial) = Dialogue::begin(&scram, &ConnectionInfo::new(nonce)).unwrap();
         text(&initial.unwrap())
     };
     assert_eq!(first([0; 32]), format!("n,,n=u,r={}", "A".repeat(43)));
