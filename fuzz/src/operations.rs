@@ -8,7 +8,7 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::Bytes;
 use smtp_proto::{
     Batch, Command, CommandId, Connection, ErrorKind, Event, Mail, MailId, ApiMisuse, Outcome,
-    Pipelining, StreamedContent, Time, TlsFacts, Window,
+    Pipelining, StreamedContent, Time, TlsInfo, Window,
 };
 
 use crate::ledger::Ledger;
@@ -250,7 +250,7 @@ impl World {
             }
             Operation::Upgrade => {
                 if let Some(Ok(upgrade)) = self.connection.poll_upgrade() {
-                    upgrade.complete(self.now, TlsFacts::new());
+                    upgrade.complete(self.now, TlsInfo::new());
                     self.ledger.tls_began(self.now, &self.connection);
                 }
             }

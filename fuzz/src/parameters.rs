@@ -1,7 +1,7 @@
 //! Whatever text is tried as a parameter: the core takes it exactly if the server's own parser does, and sends it as it is.
 
 use smtp_proto::{Parameter, ParameterError, ParameterErrorKind, Parameters};
-use smtp_test::{Config, Machine, Peer, Rule, TlsFacts};
+use smtp_test::{Config, Machine, Peer, Rule, TlsInfo};
 
 /// Lines, each a parameter as it stands in MAIL or RCPT. Only LF ends a line, so all other controls come to be tried.
 pub fn parameters(input: &[u8]) {
@@ -27,7 +27,7 @@ pub fn parameters(input: &[u8]) {
         })
         .fold(generous, |config, offer| config.with(offer));
     let mut server = Machine::new(&config);
-    server.handle_tls(TlsFacts::pretended());
+    server.handle_tls(TlsInfo::pretended());
     hear(&mut server);
     server.handle_input(b"EHLO client.test\r\n");
     hear(&mut server);

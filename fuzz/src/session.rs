@@ -9,7 +9,7 @@ use std::vec;
 use bytes::Bytes;
 use smtp_proto::{
     Batch, CommandId, Connection, Error, Event, Mail, MailId, Outcome, Pipelining, Time,
-    TlsFacts, TransportError,
+    TlsInfo, TransportError,
 };
 
 use self::choices::{Act, BATCH, CALLERS, COMMANDS, MAILS, PIECES, Prepared};
@@ -253,7 +253,7 @@ impl Session {
         let Some(Ok(upgrade)) = self.connection.poll_upgrade() else {
             return false;
         };
-        upgrade.complete(self.now, TlsFacts::new().with_round_trips(1));
+        upgrade.complete(self.now, TlsInfo::new().with_round_trips(1));
         self.ledger.tls_began(self.now, &self.connection);
         true
     }

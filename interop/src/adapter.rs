@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use smtp_proto::{
-    Capabilities, Command, Config, Error, Mail, Outcome, Reply, Severity, TlsFacts, Wire,
+    Capabilities, Command, Config, Error, Mail, Outcome, Reply, Severity, TlsInfo, Wire,
 };
 use smtp_rustls::Endpoint;
 
@@ -23,7 +23,7 @@ pub(crate) enum Adapter {
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
     pub(crate) capabilities: Capabilities,
-    pub(crate) tls: Option<TlsFacts>,
+    pub(crate) tls: Option<TlsInfo>,
     /// Of the mails in their order; those that a failure left unsent have none.
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) quit: Result<(), Error>,

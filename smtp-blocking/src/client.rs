@@ -8,7 +8,7 @@ use std::{fmt, io};
 use bytes::{Bytes, BytesMut};
 use smtp_proto::{
     ApiMisuse, Capabilities, Command, CommandId, Connection, ConnectionStats, ContentStatus, Error,
-    Mail, MailId, Outcome, Reply, Time, TlsFacts, Wire,
+    Mail, MailId, Outcome, Reply, Time, TlsInfo, Wire,
 };
 
 use crate::Stream;
@@ -79,7 +79,7 @@ impl<S, W: Wire> Client<S, W> {
     }
 
     /// The TLS connection under this one.
-    pub fn tls(&self) -> Option<&TlsFacts> {
+    pub fn tls(&self) -> Option<&TlsInfo> {
         self.wire.smtp_ref().tls()
     }
 
@@ -350,7 +350,7 @@ impl<S: Stream> Client<S, Connection> {
     /// ready for mail inside it.
     ///
     /// `handshake` gets the stream in which not a byte more has been read, and gives the stream in TLS with
-    /// what is known of it, or [`TlsFacts::asserted`]. Each of its reads and writes may take as long as the policy gives
+    /// what is known of it, or [`TlsInfo::asserted`]. Each of its reads and writes may take as long as the policy gives
     /// the handshake; one that is late in the end has failed.
     ///
     /// # Errors
@@ -358,7 +358,7 @@ impl<S: Stream> Client<S, Connection> {
     pub fn upgrade<T, F>(mut self, handshake: F) -> Result<Client<T, Connection>, Error>
     where
         T: Stream,
-        F: FnOnce(S) -> io::Result<(T, TlsFacts)>,
+        F: FnOnce(S) -> io::Result<(T, TlsInfo)>,
     {
         self.drive(|smtp| Some(smtp.poll_upgrade()?.map(|_| ())))?;
         // Nothing is offered here, but to ask for it lets the time for the handshake begin.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::common::*;
 use smtp_blocking::proto::{
     Command, Connection, ErrorKind, ProtocolError, RecipientStatus, Security, Stage, Timeouts,
-    TlsFacts, Wait,
+    TlsInfo, Wait,
 };
 use smtp_blocking::{Client, Stream};
 use smtp_test::{
@@ -309,7 +309,7 @@ fn another_tls_stack_takes_the_stream_over() {
     let log = server.log();
     let client = Client::from_stream(Untimed(server), wire(Security::StartTls));
     let mut client = client
-        .upgrade(|stream| Ok((Box::new(stream), TlsFacts::asserted())))
+        .upgrade(|stream| Ok((Box::new(stream), TlsInfo::asserted())))
         .unwrap();
     assert!(client.tls().unwrap().is_asserted());
     assert!(
@@ -328,7 +328,7 @@ fn another_tls_stack_takes_over_from_the_first_byte() {
     let log = server.log();
     let client = Client::from_stream(Untimed(server), wire(Security::Implicit));
     let mut client = client
-        .upgrade(|stream| Ok((stream, TlsFacts::asserted())))
+        .upgrade(|stream| Ok((stream, TlsInfo::asserted())))
         .unwrap();
     assert_eq!(judge(&client.send(mail()).unwrap(), &log), Came::Accepted);
 }
@@ -362,7 +362,7 @@ fn injected_bytes_behind_the_220_never_reach_the_handshake() {
     );
     let client = Client::from_stream(Untimed(server), wire(Security::StartTls));
     let error = client
-        .upgrade(|_| -> io::Result<(TcpStream, TlsFacts)> { panic!("TLS must not begin") })
+        .upgrade(|_| -> io::Result<(TcpStream, TlsInfo)> { panic!("TLS must not begin") })
         .unwrap_err();
     let injected = ErrorKind::Protocol(ProtocolError::InjectedBeforeTls);
     assert_eq!(format!("{:?}", error.kind()), format!("{injected:?}"));
@@ -493,7 +493,7 @@ fn a_stream_is_told_of_every_wait_that_its_last_limit_does_not_fit() {
         assert!(fits(greeting, 1));
         assert!(fits(ehlo, 100), "a hundredth of it was much too short");
         assert!(fits(handshake, 300), "a third of it would not do either");
-        Ok((stream, TlsFacts::asserted()))
+        Ok((stream, TlsInfo::asserted()))
     });
     client.unwrap().quit().unwrap();
     let quit = *limits().last().unwrap();

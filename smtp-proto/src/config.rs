@@ -71,7 +71,7 @@ pub enum Security {
     /// port 25.
     ///
     /// The server's certificate is checked, and what comes of it is told, but nothing depends on it: encryption without
-    /// proof is better than none. [`TlsFacts::verification`](crate::TlsFacts::verification) has the result. An attacker on
+    /// proof is better than none. [`TlsInfo::verification`](crate::TlsInfo::verification) has the result. An attacker on
     /// the path can prevent TLS at will, or pretend to be the server. Never carries credentials.
     Opportunistic,
     /// No TLS at all.

@@ -23,7 +23,7 @@ use crate::pipeline::{Pipelining, Window};
 use crate::reply::Reply;
 use crate::sasl;
 use crate::time::Time;
-use crate::tls::TlsFacts;
+use crate::tls::TlsInfo;
 use crate::transaction::Transaction;
 use crate::transcript::Entry;
 
@@ -524,7 +524,7 @@ impl Connection {
     }
 
     /// The TLS connection under this one.
-    pub fn tls(&self) -> Option<&TlsFacts> {
+    pub fn tls(&self) -> Option<&TlsInfo> {
         self.core.known.tls.as_ref()
     }
 
@@ -662,7 +662,7 @@ impl Upgrade<'_> {
     /// Says that TLS is done and that everything from now on goes through it.
     ///
     /// What was learnt in clear is forgotten, and the dialogue begins again inside TLS.
-    pub fn complete(self, now: Time, facts: TlsFacts) {
+    pub fn complete(self, now: Time, facts: TlsInfo) {
         let Self { core, awaited } = self;
         core.link.begin(now);
         core.link.speak_of(None);

@@ -29,7 +29,7 @@ use crate::pipeline::{Expect, Pipelining};
 use crate::reply::{Reply, ReplyRef, Severity};
 use crate::sasl::{self, Dialogue, ExchangeError};
 use crate::secret::Secret;
-use crate::tls::TlsFacts;
+use crate::tls::TlsInfo;
 
 /// Where a connection stands.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ pub(crate) struct Login {
 /// What has been learnt of the server, in clear or inside TLS, never both.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    pub(crate) tls: Option<TlsFacts>,
+    pub(crate) tls: Option<TlsInfo>,
     pub(crate) capabilities: Capabilities,
     pub(crate) mechanism: Option<sasl::Name>,
 }
@@ -98,7 +98,7 @@ impl State {
     }
 
     /// TLS is done: forgets what was learnt in clear, and begins again.
-    pub(crate) fn secured(awaited: AwaitTls, facts: TlsFacts, cx: &mut Context<'_>) -> Self {
+    pub(crate) fn secured(awaited: AwaitTls, facts: TlsInfo, cx: &mut Context<'_>) -> Self {
         *cx.known = Known {
             tls: Some(facts),
             ..Known::default()
@@ -229,7 +229,7 @@ fn learn(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), Error> {
                     kept.without(keyword)
                 });
             // RFC 8689, section 2: it counts only inside TLS, and from a server that is the right one.
-            let counts = (cx.known.tls.as_ref()).is_some_and(TlsFacts::is_peer_verified);
+            let counts = (cx.known.tls.as_ref()).is_some_and(TlsInfo::is_peer_verified);
             if !counts && cx.known.capabilities.requiretls() {
                 let all = core::mem::take(&mut cx.known.capabilities);
                 cx.known.capabilities = all.without("REQUIRETLS");
@@ -356,7 +356,7 @@ fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
         .known
         .tls
         .iter()
-        .flat_map(TlsFacts::channel_bindings)
+        .flat_map(TlsInfo::channel_bindings)
         .collect::<Vec<_>>();
     let mut context = sasl::ConnectionInfo::new(*cx.seed).advertising(&offered);
     if cx.known.tls.is_some() {

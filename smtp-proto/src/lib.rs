@@ -14,7 +14,7 @@
 //! | speak for somebody else | [`Xclient`], [`Xforward`] |
 //! | compose an envelope | [`Mail`], [`Recipient`], [`ReversePath`], [`ForwardPath`], [`Parameter`] |
 //! | drive it | [`Connection`], [`Wire`], [`Transmit`], [`Time`] |
-//! | do TLS | [`Upgrade`], [`TlsFacts`] |
+//! | do TLS | [`Upgrade`], [`TlsInfo`] |
 //! | understand a failure | [`Error`], [`ErrorKind`], [`Stage`], [`Location`], [`Reply`] |
 //! | see what is said | [`ConfigBuilder::transcript`], [`Entry`] |
 //!
@@ -140,6 +140,6 @@ pub use reply::{Code, EnhancedCode, Reply, Severity};
 pub use sasl::Credentials;
 pub use secret::Secret;
 pub use time::Time;
-pub use tls::{TlsFacts, UnverifiedReason, Verification};
+pub use tls::{TlsInfo, UnverifiedReason, Verification};
 pub use transcript::Entry;
 pub use wire::Wire;

@@ -6,7 +6,7 @@ use core::fmt;
 use crate::address::ForwardPath;
 use crate::error::{Error, Stage, of_refusal};
 use crate::reply::Reply;
-use crate::tls::TlsFacts;
+use crate::tls::TlsInfo;
 
 /// What became of a mail, for each of its recipients in the order in which they were given.
 ///
@@ -23,7 +23,7 @@ pub struct Outcome {
     deliveries: Vec<RecipientOutcome>,
     error: Option<Error>,
     traffic: ConnectionStats,
-    tls: Option<TlsFacts>,
+    tls: Option<TlsInfo>,
 }
 
 /// What became of a mail for one recipient.
@@ -70,7 +70,7 @@ impl Outcome {
         deliveries: Vec<RecipientOutcome>,
         error: Option<Error>,
         traffic: ConnectionStats,
-        tls: Option<TlsFacts>,
+        tls: Option<TlsInfo>,
     ) -> Self {
         Self {
             deliveries,
@@ -110,7 +110,7 @@ impl Outcome {
     }
 
     /// The TLS connection over which the mail went, if it did.
-    pub fn tls(&self) -> Option<&TlsFacts> {
+    pub fn tls(&self) -> Option<&TlsInfo> {
         self.tls.as_ref()
     }
 

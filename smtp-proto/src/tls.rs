@@ -14,7 +14,7 @@ use crate::reply::Escaped;
 /// the user to read, the channel bindings for SASL mechanisms that want them (RFC 5056), the peer's certificates.
 /// Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
-pub struct TlsFacts(Arc<Inner>);
+pub struct TlsInfo(Arc<Inner>);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Inner {
@@ -66,7 +66,7 @@ pub enum UnverifiedReason {
     Other(String),
 }
 
-impl TlsFacts {
+impl TlsInfo {
     /// Facts about a handshake that a TLS layer has completed.
     pub fn new() -> Self {
         Self(Arc::default())
@@ -222,13 +222,13 @@ impl TlsFacts {
     }
 }
 
-impl Default for TlsFacts {
+impl Default for TlsInfo {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl fmt::Debug for TlsFacts {
+impl fmt::Debug for TlsInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsFacts")
             .field("asserted", &self.0.asserted)
@@ -242,7 +242,7 @@ impl fmt::Debug for TlsFacts {
     }
 }
 
-impl fmt::Display for TlsFacts {
+impl fmt::Display for TlsInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.asserted {
             return f.write_str("private by the caller's word");
@@ -314,7 +314,7 @@ mod tests {
     use super::*;
 
     fn text(reason: UnverifiedReason) -> String {
-        let facts = TlsFacts::new().with_version("TLSv1.3");
+        let facts = TlsInfo::new().with_version("TLSv1.3");
         facts
             .with_verification(Verification::Unverified(reason))
             .to_string()
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_peer_is_verified_unless_it_is_said_not_to_be() {
-        for facts in [TlsFacts::new(), TlsFacts::asserted()] {
+        for facts in [TlsInfo::new(), TlsInfo::asserted()] {
             assert!(facts.is_peer_verified());
             assert_eq!(*facts.verification(), Verification::Verified);
             assert!(!facts.to_string().contains("verified"));
@@ -338,7 +338,7 @@ mod tests {
             UnverifiedReason::BadSignature,
             UnverifiedReason::Other("odd".to_string()),
         ] {
-            let facts = TlsFacts::new().with_verification(Verification::Unverified(reason));
+            let facts = TlsInfo::new().with_verification(Verification::Unverified(reason));
             assert!(!facts.is_peer_verified());
             assert!(
                 facts.to_string().contains(", peer not verified: "),

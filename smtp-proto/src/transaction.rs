@@ -42,7 +42,7 @@ use crate::outcome::Outcome;
 use crate::parameter::Content;
 use crate::pipeline::{Expect, Pipelining};
 use crate::reply::ReplyRef;
-use crate::tls::TlsFacts;
+use crate::tls::TlsInfo;
 use crate::trace::Trace;
 use crate::transcript::Entry;
 
@@ -578,7 +578,7 @@ impl Transaction {
         mut self: Box<Self>,
         failure: Option<Error>,
         link: &Link,
-        tls: Option<TlsFacts>,
+        tls: Option<TlsInfo>,
     ) -> Outcome {
         let failure = self.stopped.take().or(failure);
         let failure = failure.map(|error| link.locate(error));

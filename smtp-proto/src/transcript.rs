@@ -6,7 +6,7 @@ use core::fmt;
 use crate::command::Redacted;
 use crate::error::Error;
 use crate::reply::Reply;
-use crate::tls::TlsFacts;
+use crate::tls::TlsInfo;
 
 /// One thing that was said or happened, as an observer set by [`ConfigBuilder::transcript`] sees it.
 ///
@@ -33,7 +33,7 @@ pub enum Entry<'a> {
         total: Option<u64>,
     },
     /// TLS began.
-    Tls(&'a TlsFacts),
+    Tls(&'a TlsInfo),
     /// The connection failed.
     Failed(&'a Error),
     /// The connection ended as asked.

@@ -14,7 +14,7 @@ use smtp_proto::sasl::{
 };
 use smtp_proto::{
     AuthenticationError, Config, Connection, Credentials, Error, ErrorKind, Secret, Security, Time,
-    TlsFacts,
+    TlsInfo,
 };
 use smtp_test::{Action, Log, Machine, Output, Peer, Stage};
 
@@ -43,14 +43,14 @@ fn config(credentials: &Credentials) -> Config {
 }
 
 /// Logs in, over a TLS connection of which the client knows this much, and the server its own.
-fn log_in(config: Config, facts: TlsFacts, server: &smtp_test::Config) -> (Result<(), Error>, Log) {
+fn log_in(config: Config, facts: TlsInfo, server: &smtp_test::Config) -> (Result<(), Error>, Log) {
     log_in_past(config, facts, server, |said| said)
 }
 
 /// The same past somebody who changes what the server says.
 fn log_in_past(
     config: Config,
-    facts: TlsFacts,
+    facts: TlsInfo,
     server: &smtp_test::Config,
     change: impl Fn(String) -> String,
 ) -> (Result<(), Error>, Log) {
@@ -95,8 +95,8 @@ fn log_in_past(
     (result, log)
 }
 
-fn facts() -> TlsFacts {
-    TlsFacts::new().with_exporter(EXPORTED.to_vec())
+fn facts() -> TlsInfo {
+    TlsInfo::new().with_exporter(EXPORTED.to_vec())
 }
 
 fn auths(log: &Log) -> usize {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 #[cfg(feature = "scram")]
 use smtp_proto::sasl::Scram;
 use smtp_proto::sasl::{Login, Mechanism, OAuthBearer, Plain, XOAuth2};
-use smtp_proto::{Config, Connection, Credentials, Secret, Security, Time, TlsFacts, Transmit};
+use smtp_proto::{Config, Connection, Credentials, Secret, Security, Time, TlsInfo, Transmit};
 use smtp_test::{Machine, Output, Peer};
 use watched_heap::{CANARY, Canary, LONG_CANARY, WatchedHeap, unwatched, watch};
 
@@ -224,7 +224,7 @@ impl Run {
                 moved = true;
             }
             if unwatched(|| self.server.poll_upgrade()) {
-                let facts = TlsFacts::new().with_exporter(vec![9; 32]);
+                let facts = TlsInfo::new().with_exporter(vec![9; 32]);
                 let upgrade = connection.poll_upgrade().unwrap().unwrap();
                 upgrade.complete(Time::ORIGIN, facts);
                 unwatched(|| {

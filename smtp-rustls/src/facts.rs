@@ -2,15 +2,15 @@
 
 use rustls::client::ClientConnection;
 use rustls::{CipherSuite, HandshakeKind, ProtocolVersion};
-use smtp_proto::TlsFacts;
+use smtp_proto::TlsInfo;
 
 /// What is known of a connection whose handshake is done.
 ///
 /// `extended_master_secret` is whether TLS 1.2 is allowed only with it (RFC 7627).
-pub(crate) fn gather(rustls: &ClientConnection, extended_master_secret: bool) -> TlsFacts {
+pub(crate) fn gather(rustls: &ClientConnection, extended_master_secret: bool) -> TlsInfo {
     let version = rustls.protocol_version();
     let kind = rustls.handshake_kind();
-    let mut facts = TlsFacts::new()
+    let mut facts = TlsInfo::new()
         .with_resumed(kind == Some(HandshakeKind::Resumed))
         .with_round_trips(round_trips(version, kind));
     if let Some(name) = version.and_then(version_name) {

@@ -28,7 +28,7 @@
 //! * A handshake that fails ends the connection before a single octet of SMTP has been said inside TLS, and the server
 //!   is told why by an alert.
 //! * Under [`Security::Opportunistic`](smtp_proto::Security::Opportunistic) a certificate that does not verify ends nothing.
-//!   [`TlsFacts::verification`](smtp_proto::TlsFacts::verification) tells what is wrong with it.
+//!   [`TlsInfo::verification`](smtp_proto::TlsInfo::verification) tells what is wrong with it.
 //! * A TLS session is resumed only at the level of trust where it was begun.
 //! * What comes behind the reply to STARTTLS in the same segment is an error, and is neither dropped nor read as TLS.
 //! * SASL mechanisms get the channel binding `tls-exporter` (RFC 9266) where it is sound: in TLS 1.3, and in TLS 1.2 if the

@@ -144,7 +144,7 @@ impl Tls {
     ///
     /// The policies that demand TLS end a handshake to which `verifier` does not agree. Under
     /// [`Security::Opportunistic`](smtp_proto::Security::Opportunistic) it is asked too, and what it says stands in
-    /// [`TlsFacts::verification`](smtp_proto::TlsFacts::verification); of settings without it, rustls does not tell which
+    /// [`TlsInfo::verification`](smtp_proto::TlsInfo::verification); of settings without it, rustls does not tell which
     /// verifier they have, and nobody is asked.
     pub fn with_verifier(mut config: ClientConfig, verifier: Arc<dyn ServerCertVerifier>) -> Self {
         let enforcing = Arc::new(Watched::enforcing(Arc::clone(&verifier)));

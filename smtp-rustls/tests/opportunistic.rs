@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::common::{HELLO, Wiring, mail, trust, without_key};
 use smtp_rustls::proto::{
-    Mail, Parameter, Security, TlsFacts, UnverifiedReason as Reason, Verification, Wire,
+    Mail, Parameter, Security, TlsInfo, UnverifiedReason as Reason, Verification, Wire,
 };
 use smtp_rustls::rustls::client::{
     ClientConfig, ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue,
@@ -49,7 +49,7 @@ fn deliver(
     endpoint: &Endpoint,
     server: &smtp_test::Tls,
     config: &Arc<ServerConfig>,
-) -> Option<TlsFacts> {
+) -> Option<TlsInfo> {
     let mut settings = Config::new().tls(server.clone()).with("REQUIRETLS");
     if endpoint.security() == Security::Implicit {
         settings = settings.implicit_tls();

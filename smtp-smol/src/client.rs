@@ -14,7 +14,7 @@ use futures_lite::future::yield_now;
 use futures_lite::{AsyncReadExt, FutureExt};
 use smtp_proto::{
     ApiMisuse, Capabilities, Command, CommandId, Connection, ConnectionStats, ContentStatus, Error,
-    Mail, MailId, Outcome, Reply, Time, TlsFacts, Window, Wire,
+    Mail, MailId, Outcome, Reply, Time, TlsInfo, Window, Wire,
 };
 
 /// An SMTP connection over any stream with the traits of futures-io.
@@ -86,7 +86,7 @@ impl<S, W: Wire> Client<S, W> {
     }
 
     /// The TLS connection under this one.
-    pub fn tls(&self) -> Option<&TlsFacts> {
+    pub fn tls(&self) -> Option<&TlsInfo> {
         self.wire.smtp_ref().tls()
     }
 
@@ -395,7 +395,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
     /// ready for mail inside it.
     ///
     /// `handshake` gets the stream in which not a byte more has been read, and gives the stream in TLS with
-    /// what is known of it, or [`TlsFacts::asserted`]. It has as long as the connection's policy says.
+    /// what is known of it, or [`TlsInfo::asserted`]. It has as long as the connection's policy says.
     ///
     /// To drop the future drops the connection as it is.
     ///
@@ -404,7 +404,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
     pub async fn upgrade<T, F>(mut self, handshake: F) -> Result<Client<T, Connection>, Error>
     where
         T: AsyncRead + AsyncWrite + Unpin,
-        F: AsyncFnOnce(S) -> io::Result<(T, TlsFacts)>,
+        F: AsyncFnOnce(S) -> io::Result<(T, TlsInfo)>,
     {
         self.drive(|smtp| Some(smtp.poll_upgrade()?.map(|_| ())))
             .await?;

@@ -27,7 +27,7 @@ pub trait Peer: Send {
     /// Tells, once, that what is sent from here on in both directions belongs to TLS.
     ///
     /// The caller then makes the handshake and reports it by [`handle_tls`](Self::handle_tls), at once with
-    /// [`TlsFacts::pretended`] where the test leaves TLS out.
+    /// [`TlsInfo::pretended`] where the test leaves TLS out.
     fn poll_upgrade(&mut self) -> bool {
         false
     }

@@ -9,7 +9,7 @@ use std::{fmt, io};
 use bytes::{Bytes, BytesMut};
 use smtp_proto::{
     ApiMisuse, Capabilities, Command, CommandId, Connection, ConnectionStats, ContentStatus, Error,
-    Mail, MailId, Outcome, Reply, Time, TlsFacts, Window, Wire,
+    Mail, MailId, Outcome, Reply, Time, TlsInfo, Window, Wire,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::task::yield_now;
@@ -84,7 +84,7 @@ impl<S, W: Wire> Client<S, W> {
     }
 
     /// The TLS connection under this one.
-    pub fn tls(&self) -> Option<&TlsFacts> {
+    pub fn tls(&self) -> Option<&TlsInfo> {
         self.wire.smtp_ref().tls()
     }
 
@@ -392,7 +392,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
     /// ready for mail inside it.
     ///
     /// `handshake` gets the stream in which not a byte more has been read, and gives the stream in TLS with
-    /// what is known of it, or [`TlsFacts::asserted`]. It has as long as the connection's policy says.
+    /// what is known of it, or [`TlsInfo::asserted`]. It has as long as the connection's policy says.
     ///
     /// To drop the future drops the connection as it is.
     ///
@@ -401,7 +401,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
     pub async fn upgrade<T, F>(mut self, handshake: F) -> Result<Client<T, Connection>, Error>
     where
         T: AsyncRead + AsyncWrite + Unpin,
-        F: AsyncFnOnce(S) -> io::Result<(T, TlsFacts)>,
+        F: AsyncFnOnce(S) -> io::Result<(T, TlsInfo)>,
     {
         self.drive(|smtp| Some(smtp.poll_upgrade()?.map(|_| ())))
             .await?;

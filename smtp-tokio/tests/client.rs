@@ -10,7 +10,7 @@ use smtp_test::{
 };
 use smtp_tokio::Client;
 use smtp_tokio::proto::{
-    Command, ErrorKind, ProtocolError, RecipientStatus, Security, Stage, Timeouts, TlsFacts, Wait,
+    Command, ErrorKind, ProtocolError, RecipientStatus, Security, Stage, Timeouts, TlsInfo, Wait,
 };
 use tokio::net::TcpStream;
 
@@ -312,7 +312,7 @@ async fn a_handshake_that_never_ends_runs_into_the_deadline_for_it() {
         limited(Security::StartTls, Duration::from_secs(300)),
     );
     let error = client
-        .upgrade(async |_| std::future::pending::<io::Result<(TcpStream, TlsFacts)>>().await)
+        .upgrade(async |_| std::future::pending::<io::Result<(TcpStream, TlsInfo)>>().await)
         .await
         .unwrap_err();
     assert!(
@@ -430,7 +430,7 @@ async fn another_tls_stack_takes_the_stream_over() {
     let log = server.log();
     let client = Client::from_stream(server, wire(Security::StartTls));
     let mut client = client
-        .upgrade(async |stream| Ok((Box::new(stream), TlsFacts::asserted())))
+        .upgrade(async |stream| Ok((Box::new(stream), TlsInfo::asserted())))
         .await
         .unwrap();
     assert!(client.tls().unwrap().is_asserted());
@@ -450,7 +450,7 @@ async fn another_tls_stack_takes_over_from_the_first_byte() {
     let log = server.log();
     let client = Client::from_stream(server, wire(Security::Implicit));
     let mut client = client
-        .upgrade(async |stream| Ok((stream, TlsFacts::asserted())))
+        .upgrade(async |stream| Ok((stream, TlsInfo::asserted())))
         .await
         .unwrap();
     assert_eq!(
@@ -489,7 +489,7 @@ async fn injected_bytes_behind_the_220_never_reach_the_handshake() {
     );
     let client = Client::from_stream(server, wire(Security::StartTls));
     let error = client
-        .upgrade(async |_| -> io::Result<(TcpStream, TlsFacts)> { panic!("TLS must not begin") })
+        .upgrade(async |_| -> io::Result<(TcpStream, TlsInfo)> { panic!("TLS must not begin") })
         .await
         .unwrap_err();
     let injected = ErrorKind::Protocol(ProtocolError::InjectedBeforeTls);
@@ -564,7 +564,7 @@ async fn clients_and_their_futures_are_send_and_show_no_secret() {
     drop(assert_send(client.command(Command::noop())));
     let command = client.connection_mut().command(Command::noop());
     drop(assert_send(client.reply(command)));
-    let upgrade = client.upgrade(async |stream| Ok((stream, TlsFacts::asserted())));
+    let upgrade = client.upgrade(async |stream| Ok((stream, TlsInfo::asserted())));
     let client = assert_send(upgrade).await.unwrap();
     assert_send(client.quit()).await.unwrap();
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use native_tls::{Certificate, TlsConnector, TlsStream};
-use smtp_blocking::proto::{Config, Connection, Mail, TlsFacts};
+use smtp_blocking::proto::{Config, Connection, Mail, TlsInfo};
 use smtp_blocking::{Client, Stream};
 use smtp_test::{Server, Tls};
 
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let secured = connector
             .connect("mail.example.org", stream)
             .map_err(io::Error::other)?;
-        Ok((Secured(secured), TlsFacts::asserted()))
+        Ok((Secured(secured), TlsInfo::asserted()))
     })?;
 
     let text = "From: alice@example.org\r\nSubject: hello\r\n\r\nBy another TLS stack.\r\n";

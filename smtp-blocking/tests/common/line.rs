@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use smtp_proto::{Connection, Time, TlsFacts, Transmit, TransportError, Wire};
+use smtp_proto::{Connection, Time, TlsInfo, Transmit, TransportError, Wire};
 use smtp_test::{Output, Peer, Player};
 
 /// What went over the line; a handle.
@@ -68,7 +68,7 @@ impl Line {
     }
 
     /// A TLS stack of somebody else's, which sees at once what is no TLS, and encrypts nothing.
-    pub(crate) fn handshake<S>(&self, stream: S) -> io::Result<(S, TlsFacts)> {
+    pub(crate) fn handshake<S>(&self, stream: S) -> io::Result<(S, TlsInfo)> {
         if self.go_on() {
             Ok((stream, facts()))
         } else {
@@ -222,6 +222,6 @@ impl Wire for Attentive {
 }
 
 /// What there is to know of TLS that is pretended.
-fn facts() -> TlsFacts {
-    TlsFacts::new().with_version("TLSv1.3").with_round_trips(1)
+fn facts() -> TlsInfo {
+    TlsInfo::new().with_version("TLSv1.3").with_round_trips(1)
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use smtp_proto::{
-    Config, Connection, Error, Event, MailId, Outcome, Time, TlsFacts, Transmit, Wire,
+    Config, Connection, Error, Event, MailId, Outcome, Time, TlsInfo, Transmit, Wire,
 };
 use smtp_test::{Output, Peer};
 
@@ -329,6 +329,6 @@ pub(crate) fn transmit<W: Wire>(wire: &mut W, now: Time) -> Option<Transmit<'_>>
 }
 
 /// The facts of a pretended TLS connection.
-pub(crate) fn facts() -> TlsFacts {
-    TlsFacts::new().with_version("TLSv1.3").with_round_trips(1)
+pub(crate) fn facts() -> TlsInfo {
+    TlsInfo::new().with_version("TLSv1.3").with_round_trips(1)
 }

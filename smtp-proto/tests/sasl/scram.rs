@@ -77,7 +77,7 @@ fn v32_a_server_whose_offer_was_cut_finds_out() {
 fn v32_another_channel_than_the_servers_is_refused() {
     let (make, _, bound) = makers()[1];
     let credentials = of(make("alice", PASSWORD).plus());
-    let elsewhere = TlsFacts::new().with_exporter(b"another connection".to_vec());
+    let elsewhere = TlsInfo::new().with_exporter(b"another connection".to_vec());
     let (result, log) = log_in(config(&credentials), elsewhere, &server(bound));
     let error = result.unwrap_err();
     let ErrorKind::Authentication(AuthenticationError::Rejected { .. }) = error.kind() else {
@@ -152,8 +152,8 @@ fn without_a_channel_binding_the_unbound_mechanism_is_used() {
     let server = server("PLAIN").mechanisms(offer);
     for (facts, expected) in [
         (facts(), "SCRAM-SHA-256-PLUS"),
-        (TlsFacts::new(), "SCRAM-SHA-256"),
-        (TlsFacts::asserted(), "SCRAM-SHA-256"),
+        (TlsInfo::new(), "SCRAM-SHA-256"),
+        (TlsInfo::asserted(), "SCRAM-SHA-256"),
     ] {
         let (result, log) = log_in(config(&password), facts, &server);
         assert!(result.is_ok());
