@@ -7,7 +7,7 @@ use smtp_test::{Config, Server, StoredMail};
 
 use super::{compose, report};
 use crate::smtp::proto::{self, Credentials, Mail, Outcome, RecipientStatus, Stage};
-use crate::smtp::tls::{Endpoint, Tls};
+use crate::smtp::tls::{Endpoint, TlsConfig};
 
 /// Sends a mail to an embedded server, and tells the exit status: whether all is as it should be.
 pub(crate) fn run(send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, proto::Error>) -> u8 {
@@ -26,8 +26,8 @@ fn show(
     send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, proto::Error>,
 ) -> Result<bool, Box<dyn Error>> {
     let certificate = smtp_test::Tls::new();
-    let trust = Tls::builder()
-        .only_added_roots()
+    let trust = TlsConfig::builder()
+        .no_default_roots()
         .add_root_der(certificate.authority_der().to_vec())
         .build()?;
     let server = Server::start(

@@ -240,7 +240,7 @@ impl Options {
     }
 
     fn trust(&self) -> Result<Tls, Unusable> {
-        let mut builder = Tls::builder();
+        let mut builder = TlsConfig::builder();
         let mut names = String::new();
         for path in &self.ca {
             names += &format!(" {}", path.display());

@@ -8,7 +8,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
-use smtp_rustls::{Tls, TlsError};
+use smtp_rustls::{TlsConfig, TlsError};
 
 use crate::site::HOST;
 
@@ -20,8 +20,8 @@ pub(crate) const USER: &str = "alice";
 pub(crate) struct Certificates {
     folder: PathBuf,
     authority: Arc<CertifiedIssuer<'static, KeyPair>>,
-    trust: Tls,
-    client: Tls,
+    trust: TlsConfig,
+    client: TlsConfig,
 }
 
 /// What is wrong with a certificate.
@@ -52,18 +52,18 @@ impl Certificates {
     }
 
     /// Trusts the authority and nobody else.
-    pub(crate) fn trust(&self) -> &Tls {
+    pub(crate) fn trust(&self) -> &TlsConfig {
         &self.trust
     }
 
     /// The same trust, and a certificate of [`USER`]'s to show.
-    pub(crate) fn client(&self) -> &Tls {
+    pub(crate) fn client(&self) -> &TlsConfig {
         &self.client
     }
 
     /// Trusts as [`trust`](Self::trust) does, with no session of TLS to resume.
-    pub(crate) fn fresh_trust(&self) -> Result<Tls, TlsError> {
-        let tls = Tls::builder().only_added_roots();
+    pub(crate) fn fresh_trust(&self) -> Result<TlsConfig, TlsError> {
+        let tls = TlsConfig::builder().no_default_roots();
         tls.add_root_pem(self.authority.pem()).build()
     }
 
@@ -88,8 +88,8 @@ impl Certificates {
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         fs::write(folder.join("authority.pem"), authority.pem())?;
         let trust = || {
-            Tls::builder()
-                .only_added_roots()
+            TlsConfig::builder()
+                .no_default_roots()
                 .add_root_pem(authority.pem())
         };
         let (client, key) = user(&authority)?;

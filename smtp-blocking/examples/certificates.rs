@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use smtp::Client;
 use smtp::proto::{Credentials, Mail, Stage};
-use smtp::tls::{Endpoint, Tls};
+use smtp::tls::{Endpoint, TlsConfig};
 use smtp_blocking as smtp;
 use smtp_test::{Config, Defect, Server};
 
@@ -30,7 +30,10 @@ fn main() -> ExitCode {
 fn pinned_key() -> Result<bool, Box<dyn Error>> {
     let certificate = smtp_test::Tls::new().defect(Defect::SelfSigned);
     let sha256 = certificate.key_sha256();
-    let tls = Tls::builder().only_pinned_keys().pin_key(sha256).build()?;
+    let tls = TlsConfig::builder()
+        .trust_pinned_keys_only()
+        .pin_key(sha256)
+        .build()?;
 
     let server = Server::start(Config::new().tls(certificate))?;
     let endpoint = Endpoint::starttls("localhost")
@@ -66,8 +69,8 @@ fn client_certificate() -> Result<bool, Box<dyn Error>> {
     let certificate = smtp_test::Tls::new().require_client_certificate();
     // From files: `client_certificate_pem(fs::read("chain.pem")?, fs::read("key.pem")?)`.
     let (chain, key) = certificate.client_certificate("alice");
-    let tls = Tls::builder()
-        .only_added_roots()
+    let tls = TlsConfig::builder()
+        .no_default_roots()
         .add_root_pem(certificate.authority_pem())
         .client_certificate(chain, key)
         .build()?;

@@ -10,7 +10,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let certificate = smtp_test::Tls::new();
-//! # let trust = smtp_blocking::tls::Tls::builder().only_added_roots().add_root_der(certificate.authority_der().to_vec()).build()?;
+//! # let trust = smtp_blocking::tls::TlsConfig::builder().no_default_roots().add_root_der(certificate.authority_der().to_vec()).build()?;
 //! # let server = smtp_test::Server::start(smtp_test::Config::new().tls(certificate).user("alice", "correct horse"))?;
 //! # let (host, port) = ("localhost", server.port());
 //! let endpoint = Endpoint::starttls(host)

@@ -17,7 +17,7 @@ use smtp_proto::{
 };
 
 use crate::session::Session;
-use crate::tls::{Tls, TlsError, default_provider};
+use crate::tls::{TlsConfig, TlsError, default_provider};
 
 /// Where to connect, and how: host, port, security, credentials, trust, patience.
 ///
@@ -54,7 +54,7 @@ struct Inner {
     settings: Settings,
     /// The policy with the client name that is used unless an attempt has a better one.
     config: Arc<Config>,
-    tls: Option<Tls>,
+    tls: Option<TlsConfig>,
     /// Where the seeds come from; none for a policy without TLS where there is no cryptography.
     provider: Option<Arc<CryptoProvider>>,
 }
@@ -67,7 +67,7 @@ struct Inner {
 pub struct EndpointBuilder {
     host: String,
     port: Option<u16>,
-    tls: Option<Tls>,
+    tls: Option<TlsConfig>,
     timeouts: Option<Timeouts>,
     settings: Settings,
 }
@@ -395,10 +395,10 @@ impl EndpointBuilder {
         self
     }
 
-    /// Whom to trust, and by which cryptography; by default, what [`Tls::builder`] begins with.
+    /// Whom to trust, and by which cryptography; by default, what [`TlsConfig::builder`] begins with.
     ///
     /// Give the same to all endpoints: what it takes to trust is then loaded once.
-    pub fn tls(mut self, tls: impl Into<Tls>) -> Self {
+    pub fn tls(mut self, tls: impl Into<TlsConfig>) -> Self {
         self.tls = Some(tls.into());
         self
     }
@@ -429,7 +429,7 @@ impl EndpointBuilder {
             .map_err(EndpointError::Config)?;
         let tls = match (self.tls, self.settings.security) {
             (None, Security::Cleartext) => None,
-            (None, _) => Some(Tls::builder().build().map_err(EndpointError::Tls)?),
+            (None, _) => Some(TlsConfig::builder().build().map_err(EndpointError::Tls)?),
             (tls, _) => tls,
         };
         let provider = match &tls {

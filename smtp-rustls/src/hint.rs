@@ -81,7 +81,7 @@ fn of_certificate(
         {
             Some(
                 "the certificate is signed with its own key: to trust that key, and no authority, pin it by \
-                 `Tls::builder().only_pinned_keys().pin_key`",
+                 `Tls::builder().trust_pinned_keys_only().pin_key`",
             )
         }
         _ => None,
@@ -118,7 +118,7 @@ fn for_certificate(fault: &CertificateError) -> Option<&'static str> {
         ),
         C::NotValidForNameContext { presented, .. } if presented.is_empty() => Some(
             "the certificate has no subjectAltName, and a name in its subject does not count: the server needs a new one, \
-             or its key may be pinned by `Tls::builder().only_pinned_keys().pin_key`",
+             or its key may be pinned by `Tls::builder().trust_pinned_keys_only().pin_key`",
         ),
         C::NotValidForName | C::NotValidForNameContext { .. } => {
             Some("the certificate is for another name: connect by a name that stands in it")

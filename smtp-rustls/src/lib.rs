@@ -46,9 +46,9 @@
 //! | `scram` | yes | the SCRAM mechanisms, preferred for a user's password, and what binds them to the TLS connection |
 //! | `idna` | no | a host beyond ASCII is looked up and certified by its A-labels; so are domains in addresses told |
 //! | `tracing` | no | a span of the crate of that name for each connection, with its host, and for each mail |
-//! | `dangerous` | no | [`TlsBuilder`] can be told not to check who the server is |
+//! | `dangerous` | no | [`TlsConfigBuilder`] can be told not to check who the server is |
 //!
-//! With no crypto feature, bring an `Arc<rustls::ClientConfig>` of your own: [`Tls`] is made from it. An endpoint in cleartext
+//! With no crypto feature, bring an `Arc<rustls::ClientConfig>` of your own: [`TlsConfig`] is made from it. An endpoint in cleartext
 //! needs neither.
 
 // The pages of the adapters find those of this crate beside theirs, even if they are made before these. It works as long as the
@@ -88,4 +88,4 @@ pub use smtp_proto as proto;
 
 pub use crate::endpoint::{Endpoint, EndpointBuilder, EndpointError, HostErrorKind};
 pub use crate::session::Session;
-pub use crate::tls::{Tls, TlsBuilder, TlsError};
+pub use crate::tls::{TlsConfig, TlsConfigBuilder, TlsError};

@@ -7,7 +7,7 @@ use smtp_proto::{Connection, Security, Time, Transmit, TransportError, Wire};
 
 use crate::channel::Channel;
 use crate::hint::Begun;
-use crate::tls::Tls;
+use crate::tls::TlsConfig;
 
 /// A [`Connection`] with TLS around it, where its policy asks for that.
 ///
@@ -44,7 +44,7 @@ enum Layer {
 
 /// What it takes to begin TLS.
 struct Start {
-    tls: Tls,
+    tls: TlsConfig,
     name: ServerName<'static>,
     begun: Begun,
 }
@@ -54,7 +54,11 @@ impl Session {
     ///
     /// `name` is what the server's certificate must be for: take what the user typed, and nothing that was learnt from
     /// DNS or from the server.
-    pub fn new(connection: Connection, tls: impl Into<Tls>, name: ServerName<'static>) -> Self {
+    pub fn new(
+        connection: Connection,
+        tls: impl Into<TlsConfig>,
+        name: ServerName<'static>,
+    ) -> Self {
         let start = Start {
             tls: tls.into(),
             name,

@@ -27,9 +27,9 @@ use crate::watch::Watched;
 /// # #[cfg(all(feature = "ring", feature = "platform-verifier"))]
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let authority = rcgen::generate_simple_self_signed(Vec::new())?.cert.pem();
-/// use smtp_rustls::{Endpoint, Tls};
+/// use smtp_rustls::{Endpoint, TlsConfig};
 ///
-/// let tls = Tls::builder().add_root_pem(authority).build()?;
+/// let tls = TlsConfig::builder().add_root_pem(authority).build()?;
 /// let endpoint = Endpoint::starttls("mail.example.org").tls(tls).build()?;
 /// # let _ = endpoint;
 /// # Ok(())
@@ -38,7 +38,7 @@ use crate::watch::Watched;
 /// # fn main() {}
 /// ```
 #[derive(Clone)]
-pub struct Tls(Arc<Levels>);
+pub struct TlsConfig(Arc<Levels>);
 
 /// What is demanded of the server, by policy. Nothing is shared between the two that a session could be resumed with.
 struct Levels {
@@ -68,9 +68,9 @@ pub(crate) enum Proof {
     },
 }
 
-/// Makes a [`Tls`].
+/// Makes a [`TlsConfig`].
 #[must_use = "a builder does nothing until `build` is called"]
-pub struct TlsBuilder {
+pub struct TlsConfigBuilder {
     provider: Option<Arc<CryptoProvider>>,
     trust: Trust,
     roots: Result<Vec<CertificateDer<'static>>, TlsError>,
@@ -81,7 +81,7 @@ pub struct TlsBuilder {
 /// What the client shows of itself: a chain of certificates, its own first, and the key to that.
 type Client = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// Why a [`Tls`] cannot be.
+/// Why a [`TlsConfig`] cannot be.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum TlsError {
@@ -120,13 +120,13 @@ enum Trust {
     Anybody,
 }
 
-impl Tls {
+impl TlsConfig {
     /// Begins settings that trust whom the operating system trusts.
     ///
     /// Without the feature `platform-verifier` it is Mozilla's list, if `webpki-roots` is on; else nobody but the roots
     /// that are added.
-    pub fn builder() -> TlsBuilder {
-        TlsBuilder {
+    pub fn builder() -> TlsConfigBuilder {
+        TlsConfigBuilder {
             provider: None,
             trust: Trust::default(),
             roots: Ok(Vec::new()),
@@ -198,8 +198,8 @@ impl Tls {
 /// Takes settings that were made by other means, such as ones with a verifier of the user's own, as they are.
 ///
 /// Under [`Security::Opportunistic`](smtp_proto::Security::Opportunistic) their verifier is not asked, since it is not known, and
-/// sessions are not resumed; see [`Tls::with_verifier`].
-impl From<Arc<ClientConfig>> for Tls {
+/// sessions are not resumed; see [`TlsConfig::with_verifier`].
+impl From<Arc<ClientConfig>> for TlsConfig {
     fn from(config: Arc<ClientConfig>) -> Self {
         Self::new(Proof::Enforced, config, None)
     }
@@ -208,20 +208,20 @@ impl From<Arc<ClientConfig>> for Tls {
 /// Takes settings that were made by other means, such as ones with a verifier of the user's own, as they are.
 ///
 /// Under [`Security::Opportunistic`](smtp_proto::Security::Opportunistic) their verifier is not asked, since it is not known, and
-/// sessions are not resumed; see [`Tls::with_verifier`].
-impl From<ClientConfig> for Tls {
+/// sessions are not resumed; see [`TlsConfig::with_verifier`].
+impl From<ClientConfig> for TlsConfig {
     fn from(config: ClientConfig) -> Self {
         Arc::new(config).into()
     }
 }
 
-impl fmt::Debug for Tls {
+impl fmt::Debug for TlsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls").finish_non_exhaustive()
     }
 }
 
-impl TlsBuilder {
+impl TlsConfigBuilder {
     /// Trusts this authority too; its certificate is in DER.
     pub fn add_root_der(mut self, certificate: impl Into<Vec<u8>>) -> Self {
         if let Ok(roots) = &mut self.roots {
@@ -251,7 +251,7 @@ impl TlsBuilder {
 
     /// Takes a key that is pinned for all the proof it needs, and no other: authorities, names and dates do not count, as in
     /// RFC 7672, section 3.1.1.
-    pub fn only_pinned_keys(mut self) -> Self {
+    pub fn trust_pinned_keys_only(mut self) -> Self {
         self.trust = Trust::Pinned;
         self
     }
@@ -283,7 +283,7 @@ impl TlsBuilder {
     }
 
     /// Trusts the authorities that are added, and nobody else.
-    pub fn only_added_roots(mut self) -> Self {
+    pub fn no_default_roots(mut self) -> Self {
         self.trust = Trust::Added;
         self
     }
@@ -315,7 +315,7 @@ impl TlsBuilder {
     ///
     /// # Errors
     /// If there is no cryptography or nobody to trust, or a certificate or key is none.
-    pub fn build(self) -> Result<Tls, TlsError> {
+    pub fn build(self) -> Result<TlsConfig, TlsError> {
         let verifies = self.trust.is_somebody() || !self.keys.is_empty();
         let provider = self.provider.map_or_else(default_provider, Ok)?;
         let mut verifier = self.trust.verifier(self.roots?, &provider)?;
@@ -338,14 +338,14 @@ impl TlsBuilder {
             None => config.with_no_client_auth(),
         };
         Ok(if verifies {
-            Tls::new(Proof::Enforced, config, Some(verifier))
+            TlsConfig::new(Proof::Enforced, config, Some(verifier))
         } else {
-            Tls::new(Proof::NotChecked, config, None)
+            TlsConfig::new(Proof::NotChecked, config, None)
         })
     }
 }
 
-impl fmt::Debug for TlsBuilder {
+impl fmt::Debug for TlsConfigBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsBuilder")
             .field("trust", &self.trust)
@@ -519,21 +519,21 @@ mod tests {
 
     #[test]
     fn no_settings_come_about_without_cryptography_or_without_trust() {
-        let built = Tls::builder().only_added_roots().build();
+        let built = TlsConfig::builder().no_default_roots().build();
         if cfg!(any(feature = "ring", feature = "aws-lc-rs")) {
             assert!(matches!(built, Err(TlsError::NoRoots)));
         } else {
             assert!(matches!(built, Err(TlsError::NoProvider)));
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let given = Tls::builder().provider(provider).only_added_roots();
+        let given = TlsConfig::builder().provider(provider).no_default_roots();
         assert!(matches!(given.build(), Err(TlsError::NoRoots)));
     }
 
     #[test]
     fn the_first_thing_that_is_wrong_is_reported() {
         let text = "-----BEGIN CERTIFICATE-----\nAA\n";
-        let builder = Tls::builder()
+        let builder = TlsConfig::builder()
             .add_root_pem(text)
             .add_root_der([])
             .add_root_pem("");

@@ -18,11 +18,11 @@ use rustls::CertificateError;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use smtp_rustls::proto::sasl::External;
 use smtp_rustls::proto::{Credentials, Error, ErrorKind, Security, Stage, Wire};
-use smtp_rustls::{Endpoint, Tls, TlsError, rustls};
+use smtp_rustls::{Endpoint, TlsConfig, TlsError, rustls};
 use smtp_test::{Config, Defect, Log};
 
 /// Connects in both ways and says how that went; checks that a failure is one before anything is said inside TLS.
-fn connect(host: &str, tls: &smtp_test::Tls, trusted: &Tls) -> Result<(), Error> {
+fn connect(host: &str, tls: &smtp_test::Tls, trusted: &TlsConfig) -> Result<(), Error> {
     let mut results = [Security::StartTls, Security::Implicit].map(|security| {
         let mut config = Config::new().tls(tls.clone());
         if security == Security::Implicit {
@@ -98,7 +98,7 @@ fn v05_a_bad_certificate_ends_the_handshake_with_an_alert_and_a_cure() {
         (
             Defect::SelfSigned,
             |c| matches!(c, C::UnknownIssuer),
-            "only_pinned_keys().pin_key",
+            "trust_pinned_keys_only().pin_key",
         ),
         (
             Defect::UnknownAuthority,
@@ -191,8 +191,8 @@ fn v05_a_certificate_that_is_its_own_authority_is_refused_even_if_it_is_trusted(
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let certificate = params.self_signed(&key).unwrap().der().clone();
-    let trusted = Tls::builder()
-        .only_added_roots()
+    let trusted = TlsConfig::builder()
+        .no_default_roots()
         .add_root_der(certificate.to_vec())
         .build()
         .unwrap();
@@ -200,7 +200,7 @@ fn v05_a_certificate_that_is_its_own_authority_is_refused_even_if_it_is_trusted(
     let tls = smtp_test::Tls::new().certificate(vec![certificate], key);
     let error = connect("localhost", &tls, &trusted).unwrap_err();
     let hint = error.hint().unwrap();
-    assert!(hint.contains("only_pinned_keys().pin_key"), "{error}");
+    assert!(hint.contains("trust_pinned_keys_only().pin_key"), "{error}");
 }
 
 #[test]
@@ -221,30 +221,30 @@ fn v05_no_reference_name_comes_from_the_server() {
 #[test]
 fn roots_are_taken_in_der_and_in_pem_and_nothing_else_is() {
     let tls = smtp_test::Tls::new();
-    let der = Tls::builder()
-        .only_added_roots()
+    let der = TlsConfig::builder()
+        .no_default_roots()
         .add_root_der(tls.authority_der().to_vec());
     connect("localhost", &tls, &der.build().unwrap()).unwrap();
     let stranger = smtp_test::Tls::new().authority_pem();
-    let pem = Tls::builder()
-        .only_added_roots()
+    let pem = TlsConfig::builder()
+        .no_default_roots()
         .add_root_pem(stranger + &tls.authority_pem());
     connect("localhost", &tls, &pem.build().unwrap()).unwrap();
 
     let failure =
-        |builder: smtp_rustls::TlsBuilder| builder.only_added_roots().build().unwrap_err();
+        |builder: smtp_rustls::TlsConfigBuilder| builder.no_default_roots().build().unwrap_err();
     let garbled = tls.authority_pem().replace("M", "!");
-    assert!(matches!(failure(Tls::builder()), TlsError::NoRoots));
+    assert!(matches!(failure(TlsConfig::builder()), TlsError::NoRoots));
     assert!(matches!(
-        failure(Tls::builder().add_root_pem("no certificate")),
+        failure(TlsConfig::builder().add_root_pem("no certificate")),
         TlsError::Pem(_)
     ));
     assert!(matches!(
-        failure(Tls::builder().add_root_pem(garbled)),
+        failure(TlsConfig::builder().add_root_pem(garbled)),
         TlsError::Pem(_)
     ));
     assert!(matches!(
-        failure(Tls::builder().add_root_der(b"no certificate")),
+        failure(TlsConfig::builder().add_root_der(b"no certificate")),
         TlsError::Root(_)
     ));
 }
@@ -253,8 +253,11 @@ fn roots_are_taken_in_der_and_in_pem_and_nothing_else_is() {
 fn a_client_configuration_of_the_users_own_is_used_as_it_is() {
     let tls = smtp_test::Tls::new().only_tls12();
     let own: Arc<rustls::ClientConfig> = tls.client_config();
-    connect("localhost", &tls, &Tls::from(Arc::clone(&own))).unwrap();
-    assert!(Arc::ptr_eq(Tls::from(Arc::clone(&own)).config(), &own));
+    connect("localhost", &tls, &TlsConfig::from(Arc::clone(&own))).unwrap();
+    assert!(Arc::ptr_eq(
+        TlsConfig::from(Arc::clone(&own)).config(),
+        &own
+    ));
 }
 
 #[test]
@@ -281,8 +284,8 @@ fn v05_a_pinned_key_is_demanded_beside_all_else() {
         smtp_test::Tls::new().only_tls13(),
     ] {
         let pinning = |tls: &smtp_test::Tls| {
-            Tls::builder()
-                .only_added_roots()
+            TlsConfig::builder()
+                .no_default_roots()
                 .add_root_der(tls.authority_der().to_vec())
         };
         let key = tls.key_sha256();
@@ -334,14 +337,22 @@ fn v05_where_only_pinned_keys_count_nothing_else_does() {
             smtp_test::Tls::new().only_tls13(),
         ] {
             let tls = base.clone().defect(defect);
-            let only = |key| Tls::builder().only_pinned_keys().pin_key(key).build();
+            let only = |key| {
+                TlsConfig::builder()
+                    .trust_pinned_keys_only()
+                    .pin_key(key)
+                    .build()
+            };
             connect("mx.example.org", &tls, &only(tls.key_sha256()).unwrap()).unwrap();
             // A good certificate with another key.
             let error = connect("localhost", &base, &only(tls.key_sha256()).unwrap());
             assert!(error.unwrap_err().hint().unwrap().contains("pinned"));
         }
     }
-    let nothing = Tls::builder().only_pinned_keys().build().unwrap_err();
+    let nothing = TlsConfig::builder()
+        .trust_pinned_keys_only()
+        .build()
+        .unwrap_err();
     assert!(matches!(nothing, TlsError::NoKeys));
     assert!(nothing.to_string().contains("pin one"));
 }
@@ -354,13 +365,13 @@ fn a_client_certificate_is_shown_to_a_server_that_wants_one() {
     ] {
         let tls = tls.require_client_certificate();
         let with = |(chain, key)| {
-            Tls::builder()
-                .only_added_roots()
+            TlsConfig::builder()
+                .no_default_roots()
                 .add_root_der(tls.authority_der().to_vec())
                 .client_certificate(chain, key)
         };
         let certified = with(tls.client_certificate("alice")).build().unwrap();
-        let login = |trusted: &Tls| {
+        let login = |trusted: &TlsConfig| {
             let config = Config::new().tls(tls.clone()).external("alice");
             let log = Log::new();
             let endpoint = Endpoint::starttls("localhost")
@@ -396,8 +407,8 @@ fn a_client_certificate_is_shown_to_a_server_that_wants_one() {
 fn a_client_certificate_and_its_key_are_looked_at_beforehand() {
     let tls = smtp_test::Tls::new();
     let builder = || {
-        Tls::builder()
-            .only_added_roots()
+        TlsConfig::builder()
+            .no_default_roots()
             .add_root_pem(tls.authority_pem())
     };
     let (chain, _) = tls.client_certificate("alice");
@@ -440,13 +451,13 @@ fn a_client_certificate_and_its_key_are_looked_at_beforehand() {
 #[test]
 fn the_platform_trusts_no_authority_made_on_the_spot_until_it_is_added() {
     let tls = smtp_test::Tls::new();
-    let added = Tls::builder()
+    let added = TlsConfig::builder()
         .add_root_pem(tls.authority_pem())
         .build()
         .unwrap();
     connect("localhost", &tls, &added).unwrap();
     let stranger = smtp_test::Tls::new().authority_pem();
-    let other = Tls::builder().add_root_pem(stranger).build().unwrap();
+    let other = TlsConfig::builder().add_root_pem(stranger).build().unwrap();
     let error = connect("localhost", &tls, &other).unwrap_err();
     // Its name is the same, its key is not.
     assert!(
@@ -454,7 +465,7 @@ fn the_platform_trusts_no_authority_made_on_the_spot_until_it_is_added() {
         "{error}"
     );
     assert!(error.hint().unwrap().contains("another key"), "{error}");
-    let broken = Tls::builder().add_root_der(b"no certificate").build();
+    let broken = TlsConfig::builder().add_root_der(b"no certificate").build();
     assert!(matches!(broken.unwrap_err(), TlsError::Root(_)));
 }
 
@@ -462,13 +473,13 @@ fn the_platform_trusts_no_authority_made_on_the_spot_until_it_is_added() {
 #[test]
 fn mozilla_trusts_no_authority_made_on_the_spot_until_it_is_added() {
     let tls = smtp_test::Tls::new();
-    let added = Tls::builder()
+    let added = TlsConfig::builder()
         .webpki_roots()
         .add_root_pem(tls.authority_pem())
         .build()
         .unwrap();
     connect("localhost", &tls, &added).unwrap();
-    let plain = Tls::builder().webpki_roots().build().unwrap();
+    let plain = TlsConfig::builder().webpki_roots().build().unwrap();
     assert!(matches!(
         cause(&connect("localhost", &tls, &plain).unwrap_err()),
         CertificateError::UnknownIssuer
@@ -479,7 +490,10 @@ fn mozilla_trusts_no_authority_made_on_the_spot_until_it_is_added() {
 #[test]
 fn who_asks_for_it_by_name_gets_no_verification() {
     let tls = smtp_test::Tls::new().defect(Defect::SelfSigned);
-    let careless = Tls::builder().dangerous_no_verification().build().unwrap();
+    let careless = TlsConfig::builder()
+        .dangerous_no_verification()
+        .build()
+        .unwrap();
     connect("example.org", &tls, &careless).unwrap();
 }
 
@@ -489,7 +503,7 @@ fn who_asks_for_it_by_name_gets_no_verification() {
 fn requiretls_is_not_said_to_whoever_it_may_be() {
     use smtp_rustls::proto::{Mail, Parameter};
 
-    let said = |trust: Tls, tls: &smtp_test::Tls| {
+    let said = |trust: TlsConfig, tls: &smtp_test::Tls| {
         let config = Config::new().tls(tls.clone()).with("REQUIRETLS");
         let log = Log::new();
         let endpoint = Endpoint::starttls("localhost").tls(trust).build().unwrap();
@@ -503,7 +517,10 @@ fn requiretls_is_not_said_to_whoever_it_may_be() {
     };
     let tls = smtp_test::Tls::new();
     assert!(said(trust(&tls), &tls));
-    let careless = Tls::builder().dangerous_no_verification().build().unwrap();
+    let careless = TlsConfig::builder()
+        .dangerous_no_verification()
+        .build()
+        .unwrap();
     assert!(!said(careless, &tls));
 }
 

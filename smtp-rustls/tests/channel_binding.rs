@@ -141,8 +141,8 @@ fn signed_by(kind: &'static SignatureAlgorithm) -> (Tls, Endpoint) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let root = params.self_signed(&authority).unwrap().der().to_vec();
-    let trusted = smtp_rustls::Tls::builder()
-        .only_added_roots()
+    let trusted = smtp_rustls::TlsConfig::builder()
+        .no_default_roots()
         .add_root_der(root)
         .build()
         .unwrap();

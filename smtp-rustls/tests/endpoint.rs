@@ -629,8 +629,8 @@ fn what_main_prints_of_an_error_begins_with_its_text() {
         panic!("{host}");
     };
     let roots = || {
-        smtp_rustls::Tls::builder()
-            .only_added_roots()
+        smtp_rustls::TlsConfig::builder()
+            .no_default_roots()
             .build()
             .unwrap_err()
     };

@@ -490,7 +490,7 @@ fn nothing_secret_shows_in_debug() {
     for text in [
         format!("{endpoint:?}"),
         format!("{session:?}"),
-        format!("{:?}", smtp_rustls::Tls::builder()),
+        format!("{:?}", smtp_rustls::TlsConfig::builder()),
     ] {
         assert!(!text.contains("hunter2"), "{text}");
     }
@@ -504,7 +504,7 @@ fn a_session_can_be_sent_to_another_thread() {
     assert_sync::<smtp_rustls::Session>();
     assert_send::<Endpoint>();
     assert_sync::<Endpoint>();
-    assert_sync::<smtp_rustls::Tls>();
+    assert_sync::<smtp_rustls::TlsConfig>();
 }
 
 proptest! {

@@ -14,7 +14,7 @@ use crate::common::{NOW, Wiring, session, without_key};
 use smtp_rustls::proto::{Error, Stage, TransportError, Wire};
 use smtp_rustls::rustls::pki_types::CertificateDer;
 use smtp_rustls::rustls::{self, SignatureScheme};
-use smtp_rustls::{Endpoint, Tls};
+use smtp_rustls::{Endpoint, TlsConfig};
 use smtp_test::{Config, Log, Machine, Output, TlsPeer};
 
 const AUTHORITY: &[u8] = include_bytes!("data/authority.der");
@@ -25,8 +25,8 @@ const P521: &[u8] = include_bytes!("data/p521.der");
 const P521_SIGNED: &[u8] = include_bytes!("data/p521-signed.der");
 
 /// Trusts the authorities of the files.
-fn trust() -> Tls {
-    let builder = Tls::builder().only_added_roots();
+fn trust() -> TlsConfig {
+    let builder = TlsConfig::builder().no_default_roots();
     let builder = builder.add_root_der(AUTHORITY).add_root_der(P521_AUTHORITY);
     builder.build().unwrap()
 }
@@ -84,7 +84,7 @@ fn a_handshake_that_fails_before_the_servers_certificate_is_about_what_is_not_in
 fn a_handshake_that_fails_behind_the_servers_certificate_is_about_the_clients() {
     let tls = smtp_test::Tls::new().only_tls12();
     let with = |show: bool| {
-        let builder = Tls::builder().only_added_roots();
+        let builder = TlsConfig::builder().no_default_roots();
         let builder = builder.add_root_der(tls.authority_der().to_vec());
         if show {
             let (chain, key) = smtp_test::Tls::new().client_certificate("alice");
@@ -110,7 +110,7 @@ fn a_handshake_that_fails_behind_the_servers_certificate_is_about_the_clients() 
 fn a_client_certificate_that_is_not_accepted_is_told_from_one_that_is_missing() {
     let tls = smtp_test::Tls::new();
     let builder = || {
-        let builder = Tls::builder().only_added_roots();
+        let builder = TlsConfig::builder().no_default_roots();
         builder.add_root_der(tls.authority_der().to_vec())
     };
     let (chain, key) = tls.client_certificate("alice");
@@ -202,7 +202,8 @@ fn v30_what_a_verifier_of_the_users_own_quotes_is_escaped_and_cut() {
     let server = smtp_test::Tls::new();
     let config = Config::new().tls(server.clone()).implicit_tls();
     let own = (*server.client_config()).clone();
-    let endpoint = Endpoint::implicit("localhost").tls(Tls::with_verifier(own, Arc::new(Chatty)));
+    let endpoint =
+        Endpoint::implicit("localhost").tls(TlsConfig::with_verifier(own, Arc::new(Chatty)));
     let mut wiring = Wiring::new(session(endpoint), &config, &server, &Log::new());
     let error = wiring.ready().unwrap_err();
     for text in [error.to_string(), format!("{error:?}")] {

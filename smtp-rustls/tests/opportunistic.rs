@@ -22,7 +22,7 @@ use smtp_rustls::rustls::client::{
 use smtp_rustls::rustls::pki_types::ServerName;
 use smtp_rustls::rustls::server::ServerConfig;
 use smtp_rustls::rustls::{NamedGroup, RootCertStore, SignatureScheme, crypto::ring};
-use smtp_rustls::{Endpoint, Tls};
+use smtp_rustls::{Endpoint, TlsConfig};
 use smtp_test::{Config, Defect, Log, Machine, TlsPeer};
 
 use Verification::{Unverified, Verified};
@@ -35,11 +35,11 @@ fn versions() -> [smtp_test::Tls; 2] {
     ]
 }
 
-fn opportunistic(trusted: &Tls) -> Endpoint {
+fn opportunistic(trusted: &TlsConfig) -> Endpoint {
     endpoint(trusted, Security::Opportunistic)
 }
 
-fn endpoint(trusted: &Tls, security: Security) -> Endpoint {
+fn endpoint(trusted: &TlsConfig, security: Security) -> Endpoint {
     let builder = Endpoint::builder("localhost").security(security);
     builder.tls(trusted.clone()).build().unwrap()
 }
@@ -78,7 +78,7 @@ fn deliver(
 
 /// The same several times; says whether the later sessions were that of the first, resumed.
 fn deliver_again(
-    trusted: &Tls,
+    trusted: &TlsConfig,
     server: &smtp_test::Tls,
     config: &Arc<ServerConfig>,
     expected: &Verification,
@@ -190,7 +190,9 @@ fn who_has_not_the_key_to_its_certificate_is_not_verified_and_not_resumed() {
 #[test]
 fn keys_that_cannot_be_checked_are_no_reason_to_go_on_in_clear() {
     let authority = include_bytes!("data/authority.der");
-    let trusted = Tls::builder().only_added_roots().add_root_der(authority);
+    let trusted = TlsConfig::builder()
+        .no_default_roots()
+        .add_root_der(authority);
     let trusted = trusted.build().unwrap();
     for server in versions() {
         for (certificate, scheme) in [
@@ -215,7 +217,7 @@ fn keys_that_cannot_be_checked_are_no_reason_to_go_on_in_clear() {
 }
 
 /// How settings are made for a server; all settings of a user's own share what they resume with, if they can.
-type Make = fn(&smtp_test::Tls, &ClientConfig) -> Tls;
+type Make = fn(&smtp_test::Tls, &ClientConfig) -> TlsConfig;
 
 /// All that may be demanded of a server, and whether opportunistic connections keep sessions.
 const MAKES: &[(&str, Make, bool)] = &[
@@ -224,7 +226,7 @@ const MAKES: &[(&str, Make, bool)] = &[
         "more roots",
         |server, _| {
             let other = smtp_test::Tls::new();
-            let builder = Tls::builder().only_added_roots();
+            let builder = TlsConfig::builder().no_default_roots();
             let builder = builder.add_root_der(server.authority_der().to_vec());
             let builder = builder.add_root_der(other.authority_der().to_vec());
             builder.build().unwrap()
@@ -234,7 +236,7 @@ const MAKES: &[(&str, Make, bool)] = &[
     (
         "roots and a pinned key",
         |server, _| {
-            let builder = Tls::builder().only_added_roots();
+            let builder = TlsConfig::builder().no_default_roots();
             let builder = builder.add_root_der(server.authority_der().to_vec());
             builder.pin_key(server.key_sha256()).build().unwrap()
         },
@@ -243,21 +245,30 @@ const MAKES: &[(&str, Make, bool)] = &[
     (
         "a pinned key",
         |server, _| {
-            let builder = Tls::builder().only_pinned_keys();
+            let builder = TlsConfig::builder().trust_pinned_keys_only();
             builder.pin_key(server.key_sha256()).build().unwrap()
         },
         true,
     ),
-    ("the user's own", |_, own| Tls::from(own.clone()), false),
+    (
+        "the user's own",
+        |_, own| TlsConfig::from(own.clone()),
+        false,
+    ),
     (
         "the user's own with a verifier",
-        |server, own| Tls::with_verifier(own.clone(), verifier(server)),
+        |server, own| TlsConfig::with_verifier(own.clone(), verifier(server)),
         true,
     ),
     #[cfg(feature = "dangerous")]
     (
         "no verification",
-        |_, _| Tls::builder().dangerous_no_verification().build().unwrap(),
+        |_, _| {
+            TlsConfig::builder()
+                .dangerous_no_verification()
+                .build()
+                .unwrap()
+        },
         false,
     ),
 ];
@@ -273,7 +284,7 @@ fn v05_a_session_is_resumed_only_at_the_level_of_trust_where_it_was_begun() {
     ];
     for server in versions() {
         let config = server.server_config();
-        let connect = |tls: &Tls, policy| {
+        let connect = |tls: &TlsConfig, policy| {
             let facts = deliver(&endpoint(tls, policy), &server, &config);
             facts.expect("the server is a good one").is_resumed()
         };
@@ -320,8 +331,8 @@ fn v05_opportunistic_connections_do_not_touch_the_store_of_the_users_own_setting
         let mut own = (*server.client_config()).clone();
         own.resumption = Resumption::store(Arc::clone(&store) as _);
         for tls in [
-            Tls::from(own.clone()),
-            Tls::with_verifier(own.clone(), verifier(&server)),
+            TlsConfig::from(own.clone()),
+            TlsConfig::with_verifier(own.clone(), verifier(&server)),
         ] {
             let config = server.server_config();
             for _ in 0..2 {
@@ -398,7 +409,7 @@ fn v05_what_was_begun_without_proof_stands_in_no_store_of_a_policy_that_verifies
 #[test]
 fn of_settings_whose_verifier_is_not_known_nobody_is_asked() {
     for server in versions() {
-        let own = Tls::from(server.client_config());
+        let own = TlsConfig::from(server.client_config());
         let config = server.server_config();
         let not_checked = Unverified(Reason::NotChecked);
         assert!(!deliver_again(&own, &server, &config, &not_checked));
@@ -414,10 +425,10 @@ fn of_settings_whose_verifier_is_not_known_nobody_is_asked() {
             assert!(facts.is_peer_verified());
             assert!(deliver(&endpoint(&own, security), &bad, &bad.server_config()).is_none());
         }
-        let asked = Tls::with_verifier((*server.client_config()).clone(), verifier(&server));
+        let asked = TlsConfig::with_verifier((*server.client_config()).clone(), verifier(&server));
         assert!(deliver_again(&asked, &server, &config, &Verified));
         let expired = Unverified(Reason::Expired);
-        let asked = Tls::with_verifier((*server.client_config()).clone(), verifier(&server));
+        let asked = TlsConfig::with_verifier((*server.client_config()).clone(), verifier(&server));
         assert!(deliver_again(&asked, &bad, &bad.server_config(), &expired));
         for security in [Security::StartTls, Security::Implicit] {
             assert!(deliver(&endpoint(&asked, security), &bad, &bad.server_config()).is_none());
@@ -429,8 +440,8 @@ fn of_settings_whose_verifier_is_not_known_nobody_is_asked() {
 fn a_pinned_key_is_recorded_like_all_else() {
     let [_, server] = versions();
     let pinned = |key| {
-        Tls::builder()
-            .only_pinned_keys()
+        TlsConfig::builder()
+            .trust_pinned_keys_only()
             .pin_key(key)
             .build()
             .unwrap()
@@ -454,7 +465,10 @@ fn a_pinned_key_is_recorded_like_all_else() {
 #[test]
 fn where_nobody_is_to_look_nobody_is_verified_under_any_policy() {
     for server in versions() {
-        let careless = Tls::builder().dangerous_no_verification().build().unwrap();
+        let careless = TlsConfig::builder()
+            .dangerous_no_verification()
+            .build()
+            .unwrap();
         let config = server.server_config();
         for security in [
             Security::StartTls,
@@ -468,7 +482,9 @@ fn where_nobody_is_to_look_nobody_is_verified_under_any_policy() {
         }
         // A pinned key is something to look at.
         let key = server.key_sha256();
-        let pinned = Tls::builder().dangerous_no_verification().pin_key(key);
+        let pinned = TlsConfig::builder()
+            .dangerous_no_verification()
+            .pin_key(key);
         let facts = deliver(
             &endpoint(&pinned.build().unwrap(), Security::StartTls),
             &server,

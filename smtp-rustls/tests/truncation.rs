@@ -16,7 +16,7 @@ use smtp_rustls::proto::{Error, ErrorKind, RecipientStatus, Stage, Wire};
 use smtp_test::{Action, Config, Log, Tls};
 
 /// A server of either version, and its client's endpoint.
-fn versions() -> [(Tls, smtp_rustls::Tls); 2] {
+fn versions() -> [(Tls, smtp_rustls::TlsConfig); 2] {
     let (tls, trusted) = steady();
     [
         (tls.clone().only_tls12(), trusted.clone()),
@@ -25,7 +25,7 @@ fn versions() -> [(Tls, smtp_rustls::Tls); 2] {
 }
 
 /// A new client, in whose handshake nothing is resumed.
-fn steady_wiring((tls, trusted): &(Tls, smtp_rustls::Tls), log: &Log) -> Wiring {
+fn steady_wiring((tls, trusted): &(Tls, smtp_rustls::TlsConfig), log: &Log) -> Wiring {
     let config = Config::new().tls(tls.clone()).implicit_tls();
     let endpoint = Endpoint::implicit("localhost").tls(trusted.clone());
     Wiring::new(session(endpoint), &config, tls, log)
@@ -33,7 +33,7 @@ fn steady_wiring((tls, trusted): &(Tls, smtp_rustls::Tls), log: &Log) -> Wiring 
 
 /// Lets so many octets of the server's pass, then others, then an end; says how the handshake went.
 fn handshake_cut_at(
-    tls: &(Tls, smtp_rustls::Tls),
+    tls: &(Tls, smtp_rustls::TlsConfig),
     pass: usize,
     then: &[u8],
 ) -> (Result<(), Error>, usize) {

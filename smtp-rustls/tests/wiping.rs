@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use smtp_rustls::proto::sasl::{Login, Plain, XOAuth2};
 use smtp_rustls::proto::{Credentials, Wire};
-use smtp_rustls::{Endpoint, Tls};
+use smtp_rustls::{Endpoint, TlsConfig};
 use smtp_test::{Config, Log, Machine, Output, Peer, TlsPeer};
 use watched_heap::{CANARY, Canary, LONG_CANARY, WatchedHeap, unwatched, watch};
 
@@ -67,7 +67,7 @@ struct Run {
 
 /// Logs in, up to a step if there is one, and drops everything of the client's.
 fn log_in(
-    (tls, trusted): (&smtp_test::Tls, &Tls),
+    (tls, trusted): (&smtp_test::Tls, &TlsConfig),
     (mechanism, credentials): Way,
     canary: Canary,
     stop: Option<usize>,

@@ -15,7 +15,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # futures_lite::future::block_on(async {
 //! # let certificate = smtp_test::Tls::new();
-//! # let trust = smtp_smol::tls::Tls::builder().only_added_roots().add_root_der(certificate.authority_der().to_vec()).build()?;
+//! # let trust = smtp_smol::tls::TlsConfig::builder().no_default_roots().add_root_der(certificate.authority_der().to_vec()).build()?;
 //! # let server = smtp_test::Server::start(smtp_test::Config::new().tls(certificate).user("alice", "correct horse"))?;
 //! # let (host, port) = ("localhost", server.port());
 //! let endpoint = Endpoint::starttls(host)

@@ -11,7 +11,7 @@ fn main() {
     use bench::{Canned, ONE, OPENING, counting, text};
     use smtp_blocking::Client;
     use smtp_proto::{Config, Connection, Mail, Security};
-    use smtp_rustls::{Endpoint, Tls};
+    use smtp_rustls::{Endpoint, TlsConfig};
     use smtp_test::MemoryServer;
 
     let mail = || Mail::new("alice@example.org", ["bob@example.net"], text(1000)).unwrap();
@@ -30,8 +30,8 @@ fn main() {
 
     let tls = smtp_test::Tls::for_names(["mail.example.org"]);
     let server = smtp_test::Config::new().tls(tls.clone()).implicit_tls();
-    let trust = Tls::builder()
-        .only_added_roots()
+    let trust = TlsConfig::builder()
+        .no_default_roots()
         .add_root_der(tls.authority_der().to_vec())
         .build()
         .unwrap();

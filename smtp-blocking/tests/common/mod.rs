@@ -180,8 +180,8 @@ pub(crate) mod secured {
 
     /// Where a server with this certificate is, and how to log in there.
     pub(crate) fn endpoint(tls: &Tls) -> EndpointBuilder {
-        let trust = smtp_rustls::Tls::builder()
-            .only_added_roots()
+        let trust = smtp_rustls::TlsConfig::builder()
+            .no_default_roots()
             .add_root_der(tls.authority_der().to_vec())
             .build()
             .unwrap();

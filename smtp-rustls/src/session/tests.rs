@@ -6,7 +6,7 @@ use smtp_proto::{Mail, Security, Time};
 use smtp_test::{Config, Log, Machine, Output, Peer, TlsPeer};
 
 use super::*;
-use crate::{Endpoint, Tls};
+use crate::{Endpoint, TlsConfig};
 
 const NOW: Time = Time::ORIGIN;
 
@@ -16,7 +16,7 @@ fn an_idle_session_holds_no_buffer_of_its_own() {
     let config = Config::new().tls(tls.clone()).implicit_tls();
     let mut server = TlsPeer::new(Machine::with_log(&config, &Log::new()), tls.server_config());
     let endpoint = Endpoint::implicit("localhost")
-        .tls(Tls::from(tls.client_config()))
+        .tls(TlsConfig::from(tls.client_config()))
         .build()
         .unwrap();
     let mut session = endpoint.attempt(None).unwrap();

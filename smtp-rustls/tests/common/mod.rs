@@ -18,7 +18,7 @@ use smtp_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8
 use smtp_rustls::rustls::server::ServerConfig;
 use smtp_rustls::rustls::sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey};
 use smtp_rustls::rustls::{self, SignatureAlgorithm, SignatureScheme};
-use smtp_rustls::{Endpoint, EndpointBuilder, Session, Tls};
+use smtp_rustls::{Endpoint, EndpointBuilder, Session, TlsConfig};
 use smtp_test::{Config, Log, Machine, Output, Peer, TlsPeer};
 
 pub(crate) type Server = TlsPeer<Machine>;
@@ -163,8 +163,8 @@ impl<P: Peer> Wiring<P> {
 }
 
 /// Trusts the authority of the test's own certificates, and nobody else.
-pub(crate) fn trust(tls: &smtp_test::Tls) -> Tls {
-    let builder = Tls::builder().only_added_roots();
+pub(crate) fn trust(tls: &smtp_test::Tls) -> TlsConfig {
+    let builder = TlsConfig::builder().no_default_roots();
     builder
         .add_root_der(tls.authority_der().to_vec())
         .build()
@@ -185,13 +185,13 @@ pub(crate) fn session(builder: EndpointBuilder) -> Session {
 }
 
 /// A server whose handshake always has the same length: no other signature than Ed25519's is so steady.
-pub(crate) fn steady() -> (smtp_test::Tls, Tls) {
+pub(crate) fn steady() -> (smtp_test::Tls, TlsConfig) {
     let authority = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let root = params.self_signed(&authority).unwrap().der().to_vec();
-    let trusted = Tls::builder()
-        .only_added_roots()
+    let trusted = TlsConfig::builder()
+        .no_default_roots()
         .add_root_der(root)
         .build()
         .unwrap();

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use smtp_proto::{
     Config, Connection, Credentials, ForwardPath, Mail, Outcome, Pipelining, ReversePath, Security,
 };
-use smtp_rustls::{Endpoint, Tls};
+use smtp_rustls::{Endpoint, TlsConfig};
 
 use crate::{FROM, HOST, Job, NAME, PASSWORD, Result, USER};
 
@@ -155,8 +155,8 @@ fn connection(level: Option<Pipelining>, data: bool) -> Result<Connection> {
 
 fn endpoint(job: &Job) -> Result<Endpoint> {
     let root = job.root()?.ok_or("no certificate")?;
-    let tls = Tls::builder()
-        .only_added_roots()
+    let tls = TlsConfig::builder()
+        .no_default_roots()
         .add_root_der(root)
         .build()?;
     let endpoint = Endpoint::starttls(HOST)
