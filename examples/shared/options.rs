@@ -108,7 +108,7 @@ impl Options {
         if !self.quiet {
             builder = builder.transcript(|entry| match entry {
                 // That comes in the end, with the reasons.
-                Entry::Failed(_) => {}
+                TranscriptEntry::Failed(_) => {}
                 entry => report::note(&entry.to_string()),
             });
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock, Mutex};
 
 use smtp_proto::{
-    Config, Connection, Entry, ErrorKind, Mail, ProtocolError, Reply, ReplyError, ReplyLimits,
+    Config, Connection, TranscriptEntry, ErrorKind, Mail, ProtocolError, Reply, ReplyError, ReplyLimits,
     Security, Time, Window,
 };
 
@@ -75,7 +75,7 @@ fn reference(input: &[u8], limits: Limits) -> Read {
         }
         let digits = std::str::from_utf8(digits).unwrap();
         let code: u16 = digits.parse().unwrap();
-        let Some(known) = smtp_proto::Code::new(code) else {
+        let Some(known) = smtp_proto::ReplyCode::new(code) else {
             return (replies, Some(ReplyError::BadCode { code }));
         };
         let before = *first.get_or_insert(known);
@@ -130,7 +130,7 @@ fn through_connection(input: &[u8], piece: usize, limits: Limits) -> Read {
         .transcript({
             let heard = Arc::clone(&heard);
             move |entry| {
-                if let Entry::Reply(reply) = entry {
+                if let TranscriptEntry::Reply(reply) = entry {
                     let lines = reply.lines().map(<[u8]>::to_vec).collect();
                     let kept = (reply.code().as_u16(), lines, reply.is_truncated());
                     heard.lock().unwrap().push(kept);

@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::common::*;
 use crate::invariants::cause;
 use smtp_blocking::proto::{
-    Connection, Error, ErrorKind, Mail, Outcome, Pipelining, RecipientStatus, Security, Speculation,
+    Connection, Error, ErrorKind, Mail, Outcome, Pipelining, RecipientStatus, Security,
+    SpeculationLimits,
 };
 use smtp_blocking::{Client, Stream};
 use smtp_test::{Action, Config, MemoryServer, Server, Stage};
@@ -274,7 +275,7 @@ fn where_the_server_is_known_to_be_sound_many_mails_share_a_round_trip() {
     let config = smtp_blocking::proto::Config::builder("client.test".parse().unwrap())
         .security(Security::Cleartext)
         .pipelining(Pipelining::Speculative)
-        .speculation(Speculation::new(1000, 100_000))
+        .speculation(SpeculationLimits::new(1000, 100_000))
         .build()
         .unwrap();
     let connection = Connection::new(Arc::new(config), [7; 32]);

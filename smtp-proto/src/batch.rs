@@ -157,7 +157,7 @@ impl Connection {
     ///
     /// For whoever has many: more than that only take up memory. Four in line are enough for all levels of
     /// [`Pipelining`] but [`Speculative`](Pipelining::Speculative), which wants mails up to twice the octets that
-    /// [`Speculation`](crate::Speculation) lets be on their way, but at most 2,000 mails. Before the server is ready, one is
+    /// [`SpeculationLimits`](crate::SpeculationLimits) lets be on their way, but at most 2,000 mails. Before the server is ready, one is
     /// enough; none is wanted by a connection that has failed or is about to end, or from a server that takes no further
     /// mail in this session.
     pub fn wants_mail(&self) -> bool {

@@ -36,7 +36,7 @@ pub struct Capabilities {
     raw: Arc<[u8]>,
     known: KnownSet,
     size: Option<SizeLimit>,
-    limits: Limits,
+    limits: ServerLimits,
     mechanisms: Mechanisms,
 }
 
@@ -181,7 +181,7 @@ impl Capabilities {
     }
 
     /// The limits that LIMITS names, none if it is not offered (RFC 9422).
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self) -> ServerLimits {
         self.limits
     }
 
@@ -260,7 +260,7 @@ impl Capabilities {
             self.size = None;
         }
         if keyword.eq_ignore_ascii_case("LIMITS") {
-            self.limits = Limits::default();
+            self.limits = ServerLimits::default();
         }
         if keyword.eq_ignore_ascii_case("AUTH") {
             self.mechanisms = Mechanisms::default();
@@ -280,7 +280,7 @@ impl Capabilities {
     fn read(raw: Arc<[u8]>) -> Self {
         let mut offered = KnownSet::default();
         let mut mechanisms = Mechanisms::default();
-        let (mut size_limit, mut limited) = (None, Limits::default());
+        let (mut size_limit, mut limited) = (None, ServerLimits::default());
         for Entry {
             known, line, size, ..
         } in entries(&raw)
@@ -315,7 +315,7 @@ impl Default for Capabilities {
             raw: Arc::default(),
             known: KnownSet::default(),
             size: None,
-            limits: Limits::default(),
+            limits: ServerLimits::default(),
             mechanisms: Mechanisms::default(),
         }
     }
@@ -364,13 +364,13 @@ impl<'a> FutureRelease<'a> {
 
 /// What a server takes in one session or transaction (RFC 9422). `None`: it did not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
+pub struct ServerLimits {
     mail_max: Option<NonZeroU32>,
     rcpt_max: Option<NonZeroU32>,
     rcpt_domain_max: Option<NonZeroU32>,
 }
 
-impl Limits {
+impl ServerLimits {
     /// MAILMAX: transactions in a session.
     pub fn mail_max(&self) -> Option<NonZeroU32> {
         self.mail_max
@@ -512,8 +512,8 @@ fn future_release(params: &[u8]) -> Option<FutureRelease<'_>> {
     })
 }
 
-fn limits(params: &[u8]) -> Limits {
-    let mut limits = Limits::default();
+fn limits(params: &[u8]) -> ServerLimits {
+    let mut limits = ServerLimits::default();
     for (name, value) in
         parse::ehlo_params(params).filter_map(|param| Some(parse::limit_name_value(param).ok()?.1))
     {

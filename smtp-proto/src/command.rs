@@ -368,8 +368,8 @@ impl Line<'_> {
     }
 
     /// The line for transcripts: without its CRLF, and with `<N octets>` for what SASL carries.
-    pub(crate) fn redacted(&self) -> Redacted<'_> {
-        Redacted(self)
+    pub(crate) fn redacted(&self) -> RedactedCommand<'_> {
+        RedactedCommand(self)
     }
 
     /// Whether it carries secrets, so that the memory it was encoded to wants wiping.
@@ -385,15 +385,15 @@ impl Line<'_> {
 }
 
 /// A command line to be read by people: without its line end, and with `<N octets>` for what SASL carries.
-pub struct Redacted<'a>(&'a Line<'a>);
+pub struct RedactedCommand<'a>(&'a Line<'a>);
 
-impl fmt::Debug for Redacted<'_> {
+impl fmt::Debug for RedactedCommand<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl fmt::Display for Redacted<'_> {
+impl fmt::Display for RedactedCommand<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self.0 {
             Line::Auth {

@@ -11,7 +11,7 @@ use crate::mail::Mail;
 use crate::origin::Xclient;
 use crate::pipeline::{Pipelining, Window};
 use crate::sasl::Credentials;
-use crate::transcript::{Entry, Transcript};
+use crate::transcript::{Transcript, TranscriptEntry};
 
 /// The policy of one connection: how it is secured, who logs in, how long to wait, how much to send ahead.
 ///
@@ -41,7 +41,7 @@ pub struct Config {
     pub(crate) reply_limits: ReplyLimits,
     pub(crate) protocol: Protocol,
     pub(crate) pipelining: Option<Pipelining>,
-    pub(crate) speculation: Speculation,
+    pub(crate) speculation: SpeculationLimits,
     pub(crate) chunk_size: u64,
     pub(crate) window: Option<Window>,
     pub(crate) without: Vec<String>,
@@ -91,7 +91,7 @@ pub enum Protocol {
 
 /// How much [`Pipelining::Speculative`] may send without knowing whether it is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Speculation {
+pub struct SpeculationLimits {
     pub(crate) mail: u64,
     pub(crate) in_flight: u64,
 }
@@ -160,7 +160,7 @@ impl Config {
             reply_limits: ReplyLimits::default(),
             protocol: Protocol::default(),
             pipelining: None,
-            speculation: Speculation::default(),
+            speculation: SpeculationLimits::default(),
             chunk_size: CHUNK_SIZE,
             window: None,
             without: Vec::new(),
@@ -268,7 +268,7 @@ impl ConfigBuilder {
     }
 
     /// How much [`Pipelining::Speculative`] may send without knowing whether it is wanted.
-    pub fn speculation(mut self, bounds: Speculation) -> Self {
+    pub fn speculation(mut self, bounds: SpeculationLimits) -> Self {
         self.0.speculation = bounds;
         self
     }
@@ -300,7 +300,10 @@ impl ConfigBuilder {
     }
 
     /// Calls `observer` with everything that is said, in order, with secrets taken out.
-    pub fn transcript(mut self, observer: impl Fn(&Entry<'_>) + Send + Sync + 'static) -> Self {
+    pub fn transcript(
+        mut self,
+        observer: impl Fn(&TranscriptEntry<'_>) + Send + Sync + 'static,
+    ) -> Self {
         self.0.transcript = Transcript::new(observer);
         self
     }
@@ -333,7 +336,7 @@ impl ConfigBuilder {
     }
 }
 
-impl Speculation {
+impl SpeculationLimits {
     /// Mails of so many octets at most, and so many octets of text at most on their way. Besides, a mail has to fit
     /// [one chunk](ConfigBuilder::chunk_size).
     pub const fn new(mail: u64, in_flight: u64) -> Self {
@@ -341,7 +344,7 @@ impl Speculation {
     }
 }
 
-impl Default for Speculation {
+impl Default for SpeculationLimits {
     /// Mails of 64 KiB at most, and 1 MiB on its way.
     fn default() -> Self {
         Self::new(1 << 16, 1 << 20)

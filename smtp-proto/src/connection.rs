@@ -25,7 +25,7 @@ use crate::sasl;
 use crate::time::Time;
 use crate::tls::TlsInfo;
 use crate::transaction::Transaction;
-use crate::transcript::Entry;
+use crate::transcript::TranscriptEntry;
 
 /// An SMTP connection, from the greeting to QUIT, as a state machine without I/O.
 ///
@@ -666,7 +666,7 @@ impl Upgrade<'_> {
         let Self { core, awaited } = self;
         core.link.begin(now);
         core.link.speak_of(None);
-        core.link.show(|| Entry::Tls(&facts));
+        core.link.show(|| TranscriptEntry::Tls(&facts));
         core.link.add_round_trips(facts.round_trips());
         core.link.heard_something(now);
         core.filled = None;

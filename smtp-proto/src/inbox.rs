@@ -6,7 +6,7 @@ use core::fmt;
 use memchr::memchr2;
 
 use crate::parse;
-use crate::reply::{CUT, Code, Reply, ReplyRef};
+use crate::reply::{CUT, Reply, ReplyCode, ReplyRef};
 
 /// How much of one reply is kept.
 ///
@@ -89,9 +89,9 @@ pub enum ReplyError {
     /// The lines of one reply had different codes.
     MixedCodes {
         /// The code of the lines before.
-        first: Code,
+        first: ReplyCode,
         /// The other code.
-        other: Code,
+        other: ReplyCode,
     },
     /// There was a NUL byte.
     Nul {
@@ -208,7 +208,7 @@ impl fmt::Debug for Inbox {
 /// The code and the length of the reply at the front of `input`, if all of it is there, in good order and within the
 /// limits: nearly every reply is, and needs no buffer. [`Scan`] says what is wrong with others.
 #[inline]
-fn whole(input: &[u8], limits: &ReplyLimits) -> Option<(Code, usize)> {
+fn whole(input: &[u8], limits: &ReplyLimits) -> Option<(ReplyCode, usize)> {
     let mut codes = Codes::default();
     let mut rest = input;
     loop {
@@ -228,7 +228,7 @@ fn whole(input: &[u8], limits: &ReplyLimits) -> Option<(Code, usize)> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Codes {
     /// The code of the whole lines, as it came and as it is meant.
-    code: Option<([u8; 3], Code)>,
+    code: Option<([u8; 3], ReplyCode)>,
     /// Whole lines.
     lines: usize,
 }
@@ -236,7 +236,7 @@ struct Codes {
 impl Codes {
     /// Judges a line, by its first five bytes if that is all that is left of it; gives the code if it was the last.
     #[inline]
-    fn judge(&mut self, line: &[u8]) -> Result<Option<Code>, ReplyError> {
+    fn judge(&mut self, line: &[u8]) -> Result<Option<ReplyCode>, ReplyError> {
         self.lines = self.lines.saturating_add(1);
         let malformed = ReplyError::Malformed { line: self.lines };
         // The code of a further line is nearly always the same, and not read again.
@@ -247,7 +247,7 @@ impl Codes {
             return Ok(last.then_some(code));
         }
         let (_, (code, last)) = parse::reply_line(line).map_err(|_| malformed)?;
-        let Some(code) = Code::new(code) else {
+        let Some(code) = ReplyCode::new(code) else {
             return Err(ReplyError::BadCode { code });
         };
         match self.code {
@@ -284,7 +284,7 @@ impl Scan {
         input: &mut &[u8],
         kept: &mut Vec<u8>,
         limits: &ReplyLimits,
-    ) -> Result<Option<Code>, ReplyError> {
+    ) -> Result<Option<ReplyCode>, ReplyError> {
         while let Some(first) = input.first() {
             if self.line == 0 {
                 self.allowed = limits.of_line(self.codes.lines, kept.len());
@@ -326,7 +326,7 @@ impl Scan {
     }
 
     /// Judges the line that has just ended, and gives it an end of ours if its own was beyond the limit.
-    fn end_line(&mut self, kept: &mut Vec<u8>) -> Result<Option<Code>, ReplyError> {
+    fn end_line(&mut self, kept: &mut Vec<u8>) -> Result<Option<ReplyCode>, ReplyError> {
         let line = core::mem::take(&mut self.line);
         if line > self.allowed {
             self.truncated = true;

@@ -16,7 +16,7 @@
 //! | drive it | [`Connection`], [`Wire`], [`Transmit`], [`Time`] |
 //! | do TLS | [`Upgrade`], [`TlsInfo`] |
 //! | understand a failure | [`Error`], [`ErrorKind`], [`Stage`], [`Location`], [`Reply`] |
-//! | see what is said | [`ConfigBuilder::transcript`], [`Entry`] |
+//! | see what is said | [`ConfigBuilder::transcript`], [`TranscriptEntry`] |
 //!
 //! # Features
 //! `std` (default): [`IoSlice`](std::io::IoSlice)s in [`Transmit`], conversion from [`std::io::Error`]. Without it the crate
@@ -108,9 +108,11 @@ pub use address::{
     AddressError, AddressErrorKind, ClientName, Domain, ForwardPath, Mailbox, ReversePath,
 };
 pub use batch::Batch;
-pub use capabilities::{Capabilities, FutureRelease, Limits, SizeLimit};
-pub use command::{Command, CommandError, CommandErrorKind, Redacted};
-pub use config::{Config, ConfigBuilder, ConfigError, Protocol, Security, Speculation, Timeouts};
+pub use capabilities::{Capabilities, FutureRelease, ServerLimits, SizeLimit};
+pub use command::{Command, CommandError, CommandErrorKind, RedactedCommand};
+pub use config::{
+    Config, ConfigBuilder, ConfigError, Protocol, Security, SpeculationLimits, Timeouts,
+};
 pub use connection::{Connection, Upgrade};
 pub use error::{
     ApiMisuse, AuthenticationError, Error, ErrorKind, MissingExtension, Peer, ProtocolError, Stage,
@@ -132,14 +134,14 @@ pub use outcome::{
     ConnectionStats, Delivered, NotAllAccepted, Outcome, RecipientOutcome, RecipientStatus,
 };
 pub use parameter::{
-    DateTime, DeliverBy, Keyword, Notify, OriginalRecipient, Parameter, ParameterError,
-    ParameterErrorKind, Parameters, Return, UnlessKnown, Value,
+    DateTime, DeliverBy, IfUnsupported, Keyword, Notify, OriginalRecipient, Parameter,
+    ParameterError, ParameterErrorKind, Parameters, Return, Value,
 };
 pub use pipeline::{Pipelining, Window};
-pub use reply::{Code, EnhancedCode, Reply, Severity};
+pub use reply::{EnhancedStatusCode, Reply, ReplyCode, Severity};
 pub use sasl::Credentials;
 pub use secret::Secret;
 pub use time::Time;
 pub use tls::{TlsInfo, UnverifiedReason, Verification};
-pub use transcript::Entry;
+pub use transcript::TranscriptEntry;
 pub use wire::Wire;

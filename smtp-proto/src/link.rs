@@ -12,7 +12,7 @@ use crate::pipeline::{Due, Expect, Pipeline, Window};
 use crate::reply::Reply;
 use crate::time::Time;
 use crate::trace::Trace;
-use crate::transcript::Entry;
+use crate::transcript::TranscriptEntry;
 
 /// Output, replies due and deadlines, kept together since each is measured by the others' positions.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl Link {
             return false;
         };
         self.push(to, octets, 0, 1);
-        self.show(|| Entry::Command(line.redacted()));
+        self.show(|| TranscriptEntry::Command(line.redacted()));
         true
     }
 
@@ -124,7 +124,7 @@ impl Link {
         };
         let octets = self.encode(&line, to)?;
         let end = self.push(to, octets, len, verdicts.unwrap_or(1));
-        self.show(|| Entry::Command(line.redacted()));
+        self.show(|| TranscriptEntry::Command(line.redacted()));
         Some(end)
     }
 
@@ -140,7 +140,7 @@ impl Link {
     }
 
     /// Shows the entry that `entry` makes; makes none if nobody observes.
-    pub(crate) fn show<'a>(&self, entry: impl FnOnce() -> Entry<'a>) {
+    pub(crate) fn show<'a>(&self, entry: impl FnOnce() -> TranscriptEntry<'a>) {
         if self.is_observed() {
             self.show_entry(&entry());
         }
@@ -149,7 +149,7 @@ impl Link {
     /// Shows a reply, which is owned only for an observer.
     pub(crate) fn show_reply(&self, reply: impl FnOnce() -> Reply) {
         if self.is_observed() {
-            self.show_entry(&Entry::Reply(&reply()));
+            self.show_entry(&TranscriptEntry::Reply(&reply()));
         }
     }
 
@@ -157,7 +157,7 @@ impl Link {
         self.config.transcript.is_observed() || self.subject.is_observed()
     }
 
-    fn show_entry(&self, entry: &Entry<'_>) {
+    fn show_entry(&self, entry: &TranscriptEntry<'_>) {
         self.config.transcript.show(entry);
         self.subject.show(entry);
     }

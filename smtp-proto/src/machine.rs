@@ -17,7 +17,7 @@ use crate::pipeline::{Expect, Pipelining};
 use crate::reply::{Reply, ReplyRef, Severity};
 use crate::time::Time;
 use crate::transaction::{Transaction, Want};
-use crate::transcript::Entry;
+use crate::transcript::TranscriptEntry;
 
 /// All but the inbox, from which the reply that is being handled is borrowed.
 pub(crate) struct Core {
@@ -95,7 +95,7 @@ impl Core {
         });
         if matches!(self.state, Ok(State::ExpectAuth(_))) && reply.code().as_u16() == 334 {
             let len = || reply.lines().map(<[u8]>::len).sum();
-            self.link.show(|| Entry::Challenge(len()));
+            self.link.show(|| TranscriptEntry::Challenge(len()));
         } else {
             self.link.show_reply(|| reply.to_reply());
         }
@@ -402,7 +402,7 @@ impl Core {
     pub(crate) fn enter(&mut self, state: State) {
         if matches!(state, State::Ended) {
             self.link.speak_of(None);
-            self.link.show(|| Entry::Ended);
+            self.link.show(|| TranscriptEntry::Ended);
             let ended = self.ended();
             self.drop_jobs(&ended);
             self.link.close();
@@ -422,7 +422,7 @@ impl Core {
             _ => error.pipelined(),
         };
         self.link.speak_of(None);
-        self.link.show(|| Entry::Failed(&error));
+        self.link.show(|| TranscriptEntry::Failed(&error));
         self.drop_jobs(&error);
         let in_order = error.leaves_order()
             && self.broken.is_none()

@@ -24,7 +24,7 @@ pub use error::{ParameterError, ParameterErrorKind};
 pub use list::Parameters;
 pub use text::{Keyword, Value};
 pub(crate) use wishes::returned_after;
-pub use wishes::{DeliverBy, UnlessKnown};
+pub use wishes::{DeliverBy, IfUnsupported};
 
 /// A parameter of MAIL or RCPT, `KEYWORD` or `KEYWORD=value` (RFC 5321, section 4.1.2).
 ///

@@ -28,21 +28,21 @@ pub(crate) use escape::{Escaped, Escaping};
 /// ```
 #[derive(Clone)]
 pub struct Reply {
-    code: Code,
+    code: ReplyCode,
     raw: Arc<[u8]>,
     truncated: bool,
 }
 
 impl Reply {
     /// The three digits.
-    pub fn code(&self) -> Code {
+    pub fn code(&self) -> ReplyCode {
         self.code
     }
 
     /// The enhanced status code at the front of the first line, if its class is the code's (RFC 2034).
     ///
     /// `None` for a 3yz reply, which has none, and when it is not of the form of RFC 3463.
-    pub fn enhanced(&self) -> Option<EnhancedCode> {
+    pub fn enhanced(&self) -> Option<EnhancedStatusCode> {
         self.as_ref().enhanced()
     }
 
@@ -114,7 +114,7 @@ impl fmt::Debug for Reply {
 /// A reply where it lies in the input; see [`Reply`].
 #[derive(Clone, Copy)]
 pub(crate) struct ReplyRef<'a> {
-    code: Code,
+    code: ReplyCode,
     /// Whole lines of the grammar, at least one, all with this code.
     raw: &'a [u8],
     truncated: bool,
@@ -122,7 +122,7 @@ pub(crate) struct ReplyRef<'a> {
 
 impl<'a> ReplyRef<'a> {
     /// Of `raw`, which the inbox found to be the whole lines of one reply, or what is kept of them.
-    pub(crate) fn new(code: Code, raw: &'a [u8], truncated: bool) -> Self {
+    pub(crate) fn new(code: ReplyCode, raw: &'a [u8], truncated: bool) -> Self {
         Self {
             code,
             raw,
@@ -134,14 +134,14 @@ impl<'a> ReplyRef<'a> {
         self.truncated
     }
 
-    pub(crate) fn code(self) -> Code {
+    pub(crate) fn code(self) -> ReplyCode {
         self.code
     }
 
-    pub(crate) fn enhanced(self) -> Option<EnhancedCode> {
+    pub(crate) fn enhanced(self) -> Option<EnhancedStatusCode> {
         self.lines()
             .next()
-            .and_then(|text| EnhancedCode::split(self.code, text))
+            .and_then(|text| EnhancedStatusCode::split(self.code, text))
             .map(|(enhanced, _)| enhanced)
     }
 
@@ -175,7 +175,7 @@ impl fmt::Display for ReplyRef<'_> {
         for text in self.lines() {
             says_so |= text.ends_with(CUT.as_bytes());
             // The same enhanced code again on each further line tells nothing.
-            let text = match EnhancedCode::split(self.code, text) {
+            let text = match EnhancedStatusCode::split(self.code, text) {
                 Some((enhanced, rest)) if separator == " / " && Some(enhanced) == first => rest,
                 _ => text,
             };
@@ -204,9 +204,9 @@ impl fmt::Debug for ReplyRef<'_> {
 ///
 /// The first digit is always 2, 3, 4 or 5. Compares with numbers: `reply.code() == 250`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Code(u16);
+pub struct ReplyCode(u16);
 
-impl Code {
+impl ReplyCode {
     /// A code from 200 to 599; `None` for any other number.
     pub const fn new(code: u16) -> Option<Self> {
         match code {
@@ -248,13 +248,13 @@ impl Code {
     }
 }
 
-impl PartialEq<u16> for Code {
+impl PartialEq<u16> for ReplyCode {
     fn eq(&self, other: &u16) -> bool {
         self.0 == *other
     }
 }
 
-impl fmt::Display for Code {
+impl fmt::Display for ReplyCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
@@ -279,13 +279,13 @@ pub enum Severity {
 
 /// An enhanced status code, such as 5.1.1 (RFC 3463).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EnhancedCode {
+pub struct EnhancedStatusCode {
     class: u8,
     subject: u16,
     detail: u16,
 }
 
-impl EnhancedCode {
+impl EnhancedStatusCode {
     /// 2, 4 or 5: the first digit of the reply's code.
     pub const fn class(self) -> u8 {
         self.class
@@ -302,7 +302,7 @@ impl EnhancedCode {
     }
 
     /// The code at the front of `text`, if it agrees with `code`, and what follows.
-    fn split(code: Code, text: &[u8]) -> Option<(Self, &[u8])> {
+    fn split(code: ReplyCode, text: &[u8]) -> Option<(Self, &[u8])> {
         let (rest, (class, subject, detail)) = parse::status_code(text).ok()?;
         (u16::from(class) == code.0 / 100).then_some((
             Self {
@@ -315,7 +315,7 @@ impl EnhancedCode {
     }
 }
 
-impl fmt::Display for EnhancedCode {
+impl fmt::Display for EnhancedStatusCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.class, self.subject, self.detail)
     }

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::event::MailId;
 use crate::outcome::Outcome;
-use crate::transcript::Entry;
+use crate::transcript::TranscriptEntry;
 
 /// The span of a connection, or that of a mail within it.
 #[derive(Clone, Debug)]
@@ -33,13 +33,17 @@ impl Trace {
     }
 
     /// A line of the transcript: at DEBUG what decides something, at TRACE the rest.
-    pub(crate) fn show(&self, entry: &Entry<'_>) {
+    pub(crate) fn show(&self, entry: &TranscriptEntry<'_>) {
         use crate::reply::Severity::{Permanent, Transient};
 
         let decides = match entry {
-            Entry::Reply(reply) => matches!(reply.code().severity(), Transient | Permanent),
-            Entry::Tls(_) | Entry::Failed(_) | Entry::Ended => true,
-            Entry::Command(_) | Entry::Challenge(_) | Entry::Body { .. } => false,
+            TranscriptEntry::Reply(reply) => {
+                matches!(reply.code().severity(), Transient | Permanent)
+            }
+            TranscriptEntry::Tls(_) | TranscriptEntry::Failed(_) | TranscriptEntry::Ended => true,
+            TranscriptEntry::Command(_)
+            | TranscriptEntry::Challenge(_)
+            | TranscriptEntry::Body { .. } => false,
         };
         if decides {
             tracing::debug!(target: TARGET, parent: &self.span, "{entry}");
@@ -86,7 +90,7 @@ impl Trace {
         false
     }
 
-    pub(crate) const fn show(&self, _entry: &Entry<'_>) {}
+    pub(crate) const fn show(&self, _entry: &TranscriptEntry<'_>) {}
 
     pub(crate) const fn outcome(&self, _outcome: &Outcome) {}
 }

@@ -31,7 +31,7 @@ use self::needs::ALabels;
 use self::quota::Quota;
 use self::text::{Space, Text, octets};
 use crate::body::{ContentError, Framing};
-use crate::capabilities::{Capabilities, Limits, SizeLimit};
+use crate::capabilities::{Capabilities, ServerLimits, SizeLimit};
 use crate::command::Line;
 use crate::config::Protocol;
 use crate::error::{ApiMisuse, Error, ErrorKind, ProtocolError, Stage};
@@ -44,7 +44,7 @@ use crate::pipeline::{Expect, Pipelining};
 use crate::reply::ReplyRef;
 use crate::tls::TlsInfo;
 use crate::trace::Trace;
-use crate::transcript::Entry;
+use crate::transcript::TranscriptEntry;
 
 /// One mail on its way.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl Transaction {
             mail,
             content: Content::default(),
             a_labels: None,
-            quota: Quota::new(Limits::default()),
+            quota: Quota::new(ServerLimits::default()),
             size_limit: u64::MAX,
             next: Next::Check,
             answers: Answers::default(),
@@ -344,7 +344,7 @@ impl Transaction {
         if self.text.written() > before {
             self.batch_end = link.outbox.queued();
             let (sent, total) = (self.text.written(), self.text.total(&self.mail.text));
-            link.show(|| Entry::Body { sent, total });
+            link.show(|| TranscriptEntry::Body { sent, total });
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::fmt;
 
-use crate::command::Redacted;
+use crate::command::RedactedCommand;
 use crate::error::Error;
 use crate::reply::Reply;
 use crate::tls::TlsInfo;
@@ -16,9 +16,9 @@ use crate::tls::TlsInfo;
 /// [`ConfigBuilder::transcript`]: crate::ConfigBuilder::transcript
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Entry<'a> {
+pub enum TranscriptEntry<'a> {
     /// A command was put in line to be sent.
-    Command(Redacted<'a>),
+    Command(RedactedCommand<'a>),
     /// A reply came.
     Reply(&'a Reply),
     /// A challenge of the authentication came (RFC 4954, section 4), with a text of so many octets.
@@ -40,7 +40,7 @@ pub enum Entry<'a> {
     Ended,
 }
 
-impl fmt::Display for Entry<'_> {
+impl fmt::Display for TranscriptEntry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Command(line) => write!(f, "C: {line}"),
@@ -62,10 +62,10 @@ impl fmt::Display for Entry<'_> {
 #[derive(Clone, Default)]
 pub(crate) struct Transcript(Option<Arc<Observer>>);
 
-type Observer = dyn Fn(&Entry<'_>) + Send + Sync;
+type Observer = dyn Fn(&TranscriptEntry<'_>) + Send + Sync;
 
 impl Transcript {
-    pub(crate) fn new(observer: impl Fn(&Entry<'_>) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(observer: impl Fn(&TranscriptEntry<'_>) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(observer)))
     }
 
@@ -73,7 +73,7 @@ impl Transcript {
         self.0.is_some()
     }
 
-    pub(crate) fn show(&self, entry: &Entry<'_>) {
+    pub(crate) fn show(&self, entry: &TranscriptEntry<'_>) {
         if let Some(observer) = &self.0 {
             observer(entry);
         }

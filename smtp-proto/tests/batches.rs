@@ -8,7 +8,7 @@ use crate::common::pair::Pair;
 use crate::common::rig::{Rig, ehlo};
 use smtp_proto::{
     ApiMisuse, Batch, Config, Connection, ErrorKind, Mail, Outcome, Pipelining, Security,
-    Speculation, StreamedContent,
+    SpeculationLimits, StreamedContent,
 };
 use smtp_test::{Action, Machine, Stage};
 
@@ -294,7 +294,7 @@ fn order(level: Pipelining) -> Vec<String> {
     let config = Config::builder("client.test".parse().unwrap())
         .security(Security::Cleartext)
         .pipelining(level)
-        .speculation(Speculation::new(1000, 2 * TEXT.len() as u64))
+        .speculation(SpeculationLimits::new(1000, 2 * TEXT.len() as u64))
         .build()
         .unwrap();
     let mut pair = Pair::new(Arc::new(config), Machine::new(&server));

@@ -12,9 +12,9 @@ use crate::common::pair::{Pair, facts};
 use crate::common::rig::Rig;
 use proptest::prelude::*;
 use smtp_proto::{
-    Config, Connection, DateTime, DeliverBy, ErrorKind, Mail, MailBuilder, MissingExtension,
-    Notify, OriginalRecipient, Outcome, Parameter, Recipient, RecipientStatus, Return, Security,
-    UnlessKnown,
+    Config, Connection, DateTime, DeliverBy, ErrorKind, IfUnsupported, Mail, MailBuilder,
+    MissingExtension, Notify, OriginalRecipient, Outcome, Parameter, Recipient, RecipientStatus,
+    Return, Security,
 };
 use smtp_test::{Log, Machine, xtext};
 
@@ -343,7 +343,7 @@ fn table() -> Vec<Row> {
         ),
         of_recipient(Parameter::original_recipient(original), "DSN"),
         of_recipient(
-            Parameter::valid_since(moment, Some(UnlessKnown::Continue)),
+            Parameter::valid_since(moment, Some(IfUnsupported::Continue)),
             "RRVS",
         ),
         of_recipient(own("XMINE"), "XMINE"),

@@ -12,8 +12,9 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use smtp_proto::{
     AddressError, AddressErrorKind, AuthenticationError, ClientName, Config, ConfigBuilder,
-    ConfigError, Connection, Credentials, Domain, Entry, Error, ErrorKind, Mail, Peer, Pipelining,
-    Protocol, ReplyLimits, Security, Speculation, Stage, Timeouts, TransportError, Wait, Xclient,
+    ConfigError, Connection, Credentials, Domain, Error, ErrorKind, Mail, Peer, Pipelining,
+    Protocol, ReplyLimits, Security, SpeculationLimits, Stage, Timeouts, TranscriptEntry,
+    TransportError, Wait, Xclient,
 };
 
 use crate::session::Session;
@@ -84,13 +85,13 @@ struct Settings {
     reply_limits: Option<ReplyLimits>,
     protocol: Protocol,
     pipelining: Option<Pipelining>,
-    speculation: Option<Speculation>,
+    speculation: Option<SpeculationLimits>,
     chunk_size: Option<u64>,
     without: Vec<String>,
     observer: Option<Arc<Observer>>,
 }
 
-type Observer = dyn Fn(&Entry<'_>) + Send + Sync;
+type Observer = dyn Fn(&TranscriptEntry<'_>) + Send + Sync;
 
 /// Why an [`Endpoint`] cannot be.
 #[derive(Clone)]
@@ -366,7 +367,7 @@ impl EndpointBuilder {
     }
 
     /// How much [`Pipelining::Speculative`] may send without knowing whether it is wanted.
-    pub fn speculation(mut self, bounds: Speculation) -> Self {
+    pub fn speculation(mut self, bounds: SpeculationLimits) -> Self {
         self.settings.speculation = Some(bounds);
         self
     }
@@ -390,7 +391,10 @@ impl EndpointBuilder {
     }
 
     /// Calls `observer` with everything that is said, in order, with secrets taken out.
-    pub fn transcript(mut self, observer: impl Fn(&Entry<'_>) + Send + Sync + 'static) -> Self {
+    pub fn transcript(
+        mut self,
+        observer: impl Fn(&TranscriptEntry<'_>) + Send + Sync + 'static,
+    ) -> Self {
         self.settings.observer = Some(Arc::new(observer));
         self
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use smtp_proto::body::BareLineEnds;
 use smtp_proto::{
-    Command, Config, ConfigBuilder, Credentials, Mail, Pipelining, Protocol, Security, Speculation,
+    Command, Config, ConfigBuilder, Credentials, Mail, Pipelining, Protocol, Security, SpeculationLimits,
     StreamedContent, Window,
 };
 
@@ -74,7 +74,7 @@ impl Draft {
     /// Lets so many octets of a mail, and of all mails, go without waiting, in chunks of so many octets.
     fn speculative(mut self, mail: u16, in_flight: u16, chunk: u16) -> Self {
         self.rules.speculation = (mail.min(chunk).into(), in_flight.into());
-        let bounds = Speculation::new(mail.into(), in_flight.into());
+        let bounds = SpeculationLimits::new(mail.into(), in_flight.into());
         self.level(Pipelining::Speculative)
             .change(|config| config.speculation(bounds).chunk_size(chunk.into()))
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 
-use smtp_proto::{Entry, RecipientStatus, Security, Speculation, Stage};
+use smtp_proto::{RecipientStatus, Security, SpeculationLimits, Stage, TranscriptEntry};
 
 use super::{Bench, Case, Done, Verdict, Way, each_way, mails};
 use crate::adapter::{Load, Session};
@@ -101,9 +101,9 @@ fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
     let replies = AtomicUsize::new(0);
     let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
     // Not so far ahead that all of it is there before the stop.
-    let endpoint = endpoint.speculation(Speculation::new(1000, 10_000));
+    let endpoint = endpoint.speculation(SpeculationLimits::new(1000, 10_000));
     let endpoint = endpoint.transcript(move |entry| {
-        let is_reply = matches!(entry, Entry::Reply(_));
+        let is_reply = matches!(entry, TranscriptEntry::Reply(_));
         if is_reply && replies.fetch_add(1, Ordering::Relaxed) == REPLIES {
             let _ = reached.send(());
             let _ = goes_on.lock().map(|goes_on| goes_on.recv());

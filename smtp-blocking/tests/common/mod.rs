@@ -172,7 +172,7 @@ pub(crate) fn reason(outcome: &Outcome) -> &ErrorKind {
 
 #[cfg(feature = "rustls")]
 pub(crate) mod secured {
-    use smtp_proto::{Credentials, Entry, Error, Security, Timeouts};
+    use smtp_proto::{Credentials, Error, Security, Timeouts, TranscriptEntry};
     use smtp_rustls::{Endpoint, EndpointBuilder, Session};
     use smtp_test::{Action, Config, Defect, Log, MemoryServer, Server, Stage, Tls};
 
@@ -292,7 +292,7 @@ pub(crate) mod secured {
     /// An endpoint that logs in with the canary, and whose transcript somebody sees.
     pub(crate) fn observed(
         tls: &Tls,
-        observer: impl Fn(&Entry<'_>) + Send + Sync + 'static,
+        observer: impl Fn(&TranscriptEntry<'_>) + Send + Sync + 'static,
     ) -> Endpoint {
         endpoint(tls)
             .timeouts(Timeouts::default().drain(std::time::Duration::from_millis(5)))

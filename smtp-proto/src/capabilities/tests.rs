@@ -251,7 +251,7 @@ fn parameters_are_typed_and_bad_ones_ignored() {
     ]);
     assert_eq!(none.deliver_by(), None);
     assert_eq!(none.future_release(), None);
-    assert_eq!(none.limits(), Limits::default());
+    assert_eq!(none.limits(), ServerLimits::default());
     assert!(!none.has("DELIVERBY") && !none.has("FUTURERELEASE") && none.has("LIMITS"));
 
     assert_eq!(offered(&["DELIVERBY"]).deliver_by(), Some(0));

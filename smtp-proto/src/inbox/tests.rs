@@ -80,8 +80,8 @@ fn model(input: &[u8], limits: &ReplyLimits) -> Read {
                 (3, Ok(code), [b'-' | b' ', ..] | b"\n" | b"\r\n") => match first.replace(code) {
                     _ if !(200..600).contains(&code) => Err(ReplyError::BadCode { code }),
                     Some(first) if first != code => Err(ReplyError::MixedCodes {
-                        first: Code::new(first).unwrap(),
-                        other: Code::new(code).unwrap(),
+                        first: ReplyCode::new(first).unwrap(),
+                        other: ReplyCode::new(code).unwrap(),
                     }),
                     _ => Ok((line[3] != b'-').then_some(code)),
                 },
@@ -135,8 +135,8 @@ fn kept(lines: &[Vec<u8>], limits: &ReplyLimits) -> (Vec<u8>, bool) {
     (kept, truncated)
 }
 
-fn code(code: u16) -> Code {
-    Code::new(code).unwrap()
+fn code(code: u16) -> ReplyCode {
+    ReplyCode::new(code).unwrap()
 }
 
 #[test]

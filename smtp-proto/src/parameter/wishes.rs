@@ -71,11 +71,11 @@ impl Parameter {
     /// `unless_known` says what a server on the way is to do with the mail if the next does not know this; without it, that
     /// server decides.
     #[must_use]
-    pub fn valid_since(time: DateTime, unless_known: Option<UnlessKnown>) -> Self {
+    pub fn valid_since(time: DateTime, unless_known: Option<IfUnsupported>) -> Self {
         let then = match unless_known {
             None => "",
-            Some(UnlessKnown::Continue) => ";C",
-            Some(UnlessKnown::Reject) => ";R",
+            Some(IfUnsupported::Continue) => ";C",
+            Some(IfUnsupported::Reject) => ";R",
         };
         Self::from_text("RRVS", format!("{time}{then}"))
     }
@@ -168,7 +168,7 @@ impl DeliverBy {
 /// What a server is to do with a mail if the next one does not know RRVS (RFC 7293, section 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "the grammar has these two")]
-pub enum UnlessKnown {
+pub enum IfUnsupported {
     /// Send it on without.
     Continue,
     /// Return it.

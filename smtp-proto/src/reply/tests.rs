@@ -22,7 +22,11 @@ fn the_first_digit_decides() {
             500..=599 => Some(Severity::Permanent),
             _ => None,
         };
-        assert_eq!(Code::new(code).map(Code::severity), severity, "{code}");
+        assert_eq!(
+            ReplyCode::new(code).map(ReplyCode::severity),
+            severity,
+            "{code}"
+        );
     }
     assert!(reply(b"299 a\r\n").is_completion());
     assert!(reply(b"400 a\r\n").is_transient());
@@ -38,7 +42,7 @@ fn the_first_digit_decides() {
 #[test]
 fn a_code_is_shown_as_its_three_digits() {
     for code in 200..=599 {
-        let code = Code::new(code).unwrap();
+        let code = ReplyCode::new(code).unwrap();
         assert_eq!(code.digits(), code.to_string().as_bytes());
         assert!(code == code.as_u16());
     }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
-use crate::capabilities::Limits;
+use crate::capabilities::ServerLimits;
 use crate::mail::{Addressee, Answer};
 
 /// What a server takes in one transaction (RFC 9422, sections 4.2 and 4.3), and what has been asked for in this.
@@ -17,7 +17,7 @@ pub(super) struct Quota {
 
 impl Quota {
     /// What a server takes that has said these limits.
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: ServerLimits) -> Self {
         Self {
             recipients: most(limits.rcpt_max()),
             domains: most(limits.rcpt_domain_max()),

@@ -62,8 +62,9 @@ use std::time::Duration;
 use smtp_proto::body::BareLineEnds;
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Error, ForwardPath, Mail, MailBuilder, MailError,
-    Outcome, Parameter, Pipelining, Protocol, Recipient, Reply, ReplyLimits, Security, Speculation,
-    StreamedContent, Timeouts, Window, Xclient, XclientProto, Xforward, XforwardSource,
+    Outcome, Parameter, Pipelining, Protocol, Recipient, Reply, ReplyLimits, Security,
+    SpeculationLimits, StreamedContent, Timeouts, Window, Xclient, XclientProto, Xforward,
+    XforwardSource,
 };
 use smtp_test::Script;
 
@@ -331,7 +332,7 @@ fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuil
         "xclient-if-offered" => config.xclient(xclient(rest).if_offered()),
         "credentials-in-clear" => config.dangerous_credentials_in_clear(),
         "level" => config.pipelining(level(rest)),
-        "speculation" => config.speculation(Speculation::new(
+        "speculation" => config.speculation(SpeculationLimits::new(
             two().0.parse().unwrap(),
             two().1.parse().unwrap(),
         )),

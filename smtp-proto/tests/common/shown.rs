@@ -3,7 +3,7 @@
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use smtp_proto::{Entry, Error, Outcome};
+use smtp_proto::{Error, Outcome, TranscriptEntry};
 
 /// All that was shown.
 #[derive(Clone, Default)]
@@ -55,7 +55,7 @@ impl Shown {
     }
 
     /// Somebody who looks at a transcript.
-    pub(crate) fn observer(&self) -> impl Fn(&Entry<'_>) + Send + Sync + 'static {
+    pub(crate) fn observer(&self) -> impl Fn(&TranscriptEntry<'_>) + Send + Sync + 'static {
         let shown = self.clone();
         move |entry| {
             shown.debug(entry);

@@ -99,13 +99,16 @@ fn each_parameter_is_made_as_its_standard_writes_it() {
         (
             Ok(Parameter::valid_since(
                 moment(),
-                Some(UnlessKnown::Continue),
+                Some(IfUnsupported::Continue),
             )),
             "RRVS=2030-01-02T03:04:05Z;C",
             "RRVS",
         ),
         (
-            Ok(Parameter::valid_since(moment(), Some(UnlessKnown::Reject))),
+            Ok(Parameter::valid_since(
+                moment(),
+                Some(IfUnsupported::Reject),
+            )),
             "RRVS=2030-01-02T03:04:05Z;R",
             "RRVS",
         ),
