@@ -22,14 +22,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         .recipient(
             Recipient::new("bob@example.net")
                 .notify(Notify::SUCCESS | Notify::FAILURE)
-                .original("bob@example.net"),
+                .original_recipient("bob@example.net"),
         )
         .recipient(Recipient::new("carol@example.net").notify(Notify::FAILURE))
         // Reports say which mail they are about by this, and have its headers in them, not its text.
         .parameter(Parameter::envelope_id("order 4711")?)
         .parameter(Parameter::ret(Return::Headers))
         // Better a mail without its report than none. Without this line, it would not go to a server that offers no DSN.
-        .if_offered("DSN")
+        .optional_extension("DSN")
         .text(
             "From: alice@example.org\r\nTo: bob@example.net, carol@example.net\r\nSubject: order\r\n\r\n\
              The goods are on their way.\r\n",

@@ -313,7 +313,7 @@ fn another_tls_stack_takes_the_stream_over() {
         .unwrap();
     assert!(client.tls().unwrap().is_asserted());
     assert!(
-        !client.capabilities().starttls(),
+        !client.capabilities().start_tls(),
         "what was said in clear is forgotten"
     );
     let outcome = client.send(mail()).unwrap();

@@ -58,7 +58,7 @@ impl Capabilities {
     }
 
     /// STARTTLS (RFC 3207).
-    pub fn starttls(&self) -> bool {
+    pub fn start_tls(&self) -> bool {
         self.known.contains(Known::StartTls)
     }
 
@@ -83,7 +83,7 @@ impl Capabilities {
     }
 
     /// REQUIRETLS (RFC 8689), which counts only if the reply came inside TLS.
-    pub fn requiretls(&self) -> bool {
+    pub fn require_tls(&self) -> bool {
         self.known.contains(Known::RequireTls)
     }
 
@@ -218,7 +218,7 @@ impl Capabilities {
     }
 
     /// The name by which the server greets; empty before EHLO. Nothing says that it is true.
-    pub fn greeting_name(&self) -> &[u8] {
+    pub fn server_name(&self) -> &[u8] {
         let greeting = parse::lines(&self.raw)
             .next()
             .map(parse::text)

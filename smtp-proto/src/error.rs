@@ -84,7 +84,7 @@ pub enum ErrorKind {
     /// The source of a streamed body failed.
     Source(TransportError),
     /// The text could not be made into one that the server takes: see
-    /// [`MailBuilder::recode_with`](crate::MailBuilder::recode_with).
+    /// [`MailBuilder::downgrade_with`](crate::MailBuilder::downgrade_with).
     Recode(TransportError),
     /// The caller gave the mail up before it was done.
     Abandoned,

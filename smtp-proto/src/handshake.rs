@@ -198,7 +198,7 @@ fn ehlo_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Err
         return introduce(cx);
     }
     match cx.link.config.security {
-        Security::StartTls | Security::Opportunistic if cx.known.capabilities.starttls() => {
+        Security::StartTls | Security::Opportunistic if cx.known.capabilities.start_tls() => {
             cx.link.say(&Line::StartTls, Expect::StartTls);
             Ok(State::ExpectStartTls)
         }
@@ -230,7 +230,7 @@ fn learn(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), Error> {
                 });
             // RFC 8689, section 2: it counts only inside TLS, and from a server that is the right one.
             let counts = (cx.known.tls.as_ref()).is_some_and(TlsInfo::is_peer_verified);
-            if !counts && cx.known.capabilities.requiretls() {
+            if !counts && cx.known.capabilities.require_tls() {
                 let all = core::mem::take(&mut cx.known.capabilities);
                 cx.known.capabilities = all.without("REQUIRETLS");
             }
@@ -345,7 +345,7 @@ fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
     }
     let offered = cx.known.capabilities.auth().collect::<Vec<_>>();
     if offered.is_empty() {
-        let in_clear = cx.known.tls.is_none() && cx.known.capabilities.starttls();
+        let in_clear = cx.known.tls.is_none() && cx.known.capabilities.start_tls();
         return Err(failed(if in_clear {
             AuthenticationError::NotOfferedInClear
         } else {

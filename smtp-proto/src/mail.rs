@@ -253,7 +253,7 @@ impl Mail {
     }
 
     /// Whether its header says that it may travel without TLS, and that was to be honoured: see
-    /// [`MailBuilder::honour_tls_required`].
+    /// [`MailBuilder::honor_tls_required`].
     pub fn is_tls_optional(&self) -> bool {
         self.demands
             .as_ref()
@@ -591,7 +591,7 @@ impl StreamedContent {
         self
     }
 
-    /// The headers have a field `TLS-Required: No`: see [`MailBuilder::honour_tls_required`].
+    /// The headers have a field `TLS-Required: No`: see [`MailBuilder::honor_tls_required`].
     #[must_use]
     pub fn tls_optional(mut self) -> Self {
         self.tls_optional = true;

@@ -162,7 +162,7 @@ impl Xclient {
     /// is an error.
     ///
     /// A server that is told nothing takes this client itself for the origin, with all that it may do.
-    pub fn if_offered(mut self) -> Self {
+    pub fn optional(mut self) -> Self {
         self.if_offered = true;
         self
     }

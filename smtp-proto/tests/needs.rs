@@ -274,7 +274,7 @@ fn v18_a_mail_is_sent_by_what_the_server_offers_or_refused_with_the_reason_and_t
                         );
                         let mut mail = mail(text, envelope);
                         if recodes {
-                            mail = mail.recode_with(recode);
+                            mail = mail.downgrade_with(recode);
                         }
                         let (outcome, stored, said) = send(level, mail.build().unwrap(), &lacking);
                         let expected = expected(text, envelope, &is_offered, recodes);
@@ -358,7 +358,7 @@ fn what_a_streamed_text_needs_is_taken_as_declared_and_refused_without_a_place_i
             .recipient("b@x.test")
             .without_header_check()
             .streamed(declared)
-            .recode_with(recode)
+            .downgrade_with(recode)
             .build()
             .unwrap();
         let (outcome, ..) = send(Pipelining::Envelope, mail, lacking);
@@ -430,7 +430,7 @@ fn a_recoder_gets_the_text_as_it_would_travel_and_what_it_makes_is_looked_at() {
             .without_header_check()
             .text("Subject: a\n\ngr\u{fc}n\nb")
             .bare_line_ends(smtp_proto::body::BareLineEnds::Convert)
-            .recode_with(recode)
+            .downgrade_with(recode)
             .build()
             .unwrap()
     };
@@ -471,7 +471,7 @@ fn a_recoder_is_not_asked_by_a_server_that_takes_the_text_as_it_is() {
         (&TEXTS[4], &[]),
     ] {
         let mail = mail(text, &ENVELOPES[0])
-            .recode_with(never)
+            .downgrade_with(never)
             .build()
             .unwrap();
         let (outcome, ..) = send(Pipelining::Envelope, mail, lacking);

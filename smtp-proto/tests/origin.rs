@@ -127,7 +127,7 @@ fn a_server_that_does_not_hear_it_all_is_an_error_that_names_what_it_lacks() {
 #[test]
 fn a_capability_that_is_switched_off_counts_as_not_offered() {
     let config = policy(Security::Cleartext)
-        .xclient(client().if_offered())
+        .xclient(client().optional())
         .without("XCLIENT")
         .without("XFORWARD");
     let server = server(Security::Cleartext);
@@ -207,7 +207,7 @@ proptest! {
             .with(format!("XCLIENT {}", offered.join(" ")))
             .with("XFORWARD NAME HELO IDENT");
         let log = Log::new();
-        let config = policy(Security::Cleartext).xclient(client.if_offered());
+        let config = policy(Security::Cleartext).xclient(client.optional());
         let mut pair = Pair::new(Arc::new(config.build().unwrap()), Machine::with_log(&server, &log));
         let told = pair.connection.command(Command::xforward(origin));
         let id = pair.connection.submit(mail("b@x.test"));

@@ -62,7 +62,7 @@ fn a_parameter_is_left_out_where_it_is_not_offered_and_the_mail_can_do_without()
                 let shown = format!("{}, offered: {offered}, TLS: {in_tls}", row.parameter);
                 let extension = row.parameter.extension().to_owned();
                 // A report, which alone can do without REQUIRETLS (RFC 8689, section 5).
-                let mail = row.mail(|builder| builder.sender("").if_offered(&extension));
+                let mail = row.mail(|builder| builder.sender("").optional_extension(&extension));
                 let (outcome, log) = send(mail, offered.then_some(row.offer), in_tls);
                 assert!(outcome.is_accepted(), "{shown}: {outcome:?}");
                 let sent = (offered && (in_tls || row.in_clear)).then(|| row.parameter.to_string());
@@ -235,7 +235,7 @@ proptest! {
         let chosen = (0..3).filter(|bit| occasions & (1 << bit) != 0).map(|bit| all[bit]);
         let notify = chosen.reduce(|one, other| one | other).unwrap();
         let mail = mail()
-            .recipient(Recipient::new("c@x.test").notify(notify).original(&*address))
+            .recipient(Recipient::new("c@x.test").notify(notify).original_recipient(&*address))
             .parameter(Parameter::envelope_id(&id).unwrap())
             .build()
             .unwrap();

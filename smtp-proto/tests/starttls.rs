@@ -164,13 +164,13 @@ fn tls_begins_once() {
 #[test]
 fn i5_what_was_said_in_clear_is_forgotten_before_anything_is_heard_in_tls() {
     let mut rig = at_starttls(Security::StartTls);
-    assert!(rig.connection.capabilities().starttls());
-    assert_eq!(rig.connection.capabilities().greeting_name(), b"mx.test");
+    assert!(rig.connection.capabilities().start_tls());
+    assert_eq!(rig.connection.capabilities().server_name(), b"mx.test");
     rig.say("220 go\r\n");
     rig.upgrade();
     assert_eq!(rig.connection.capabilities().iter().count(), 0);
     assert_eq!(rig.connection.capabilities().auth().count(), 0);
-    assert_eq!(rig.connection.capabilities().greeting_name(), b"");
+    assert_eq!(rig.connection.capabilities().server_name(), b"");
     assert_eq!(rig.listen(), "EHLO client.test\r\n");
 }
 

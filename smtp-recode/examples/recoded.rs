@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .sender("alice@example.org")
         .recipient("bob@example.net")
         .text(TEXT)
-        .recode_with(smtp_recode::seven_bit)
+        .downgrade_with(smtp_recode::seven_bit)
         .build()?;
 
     for lacking in [&[][..], &["8BITMIME", "SMTPUTF8"]] {

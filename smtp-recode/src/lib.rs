@@ -2,7 +2,7 @@
 //!
 //! [`seven_bit`] encodes the parts that need it as quoted-printable or base64 (RFC 2045, section 6), as RFC 6152, section 3,
 //! asks of a client that will not give up. It is meant for
-//! `MailBuilder::recode_with` of `smtp-proto`, by which a mail is recoded only if the server it comes to
+//! `MailBuilder::downgrade_with` of `smtp-proto`, by which a mail is recoded only if the server it comes to
 //! makes that necessary:
 //!
 //! ```
@@ -18,7 +18,7 @@
 //!     .sender("alice@example.org")
 //!     .recipient("bob@example.net")
 //!     .text(text)
-//!     .recode_with(smtp_recode::seven_bit)
+//!     .downgrade_with(smtp_recode::seven_bit)
 //!     .build()?;
 //! # Ok::<(), smtp_blocking::proto::MailError>(())
 //! ```

@@ -15,7 +15,7 @@ fn send(server: &Server, text: impl Into<Vec<u8>>) -> Outcome {
         .recipient("b@x.test")
         .without_header_check()
         .text(text.into())
-        .recode_with(smtp_recode::seven_bit)
+        .downgrade_with(smtp_recode::seven_bit)
         .build()
         .unwrap();
     let endpoint = Endpoint::builder("127.0.0.1")

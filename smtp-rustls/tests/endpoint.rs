@@ -198,7 +198,7 @@ fn v01_an_endpoint_gives_way_for_a_mail_that_needs_no_tls_and_for_no_other() {
     let mail = |header: &str| {
         let mail = Mail::builder().sender("a@x.test").recipient("b@x.test");
         mail.text(text(header))
-            .honour_tls_required()
+            .honor_tls_required()
             .build()
             .unwrap()
     };

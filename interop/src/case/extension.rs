@@ -64,7 +64,7 @@ fn require_tls(bench: &Bench<'_>) -> Verdict {
     let session = send(bench, Security::Cleartext, parameters())?;
     is_kept_back(bench, &session)?;
     let session = send(bench, Security::StartTls, parameters())?;
-    if !session.capabilities.requiretls() {
+    if !session.capabilities.require_tls() {
         return is_kept_back(bench, &session).map(|()| Done::Unsupported);
     }
     let [mail] = &*stored(bench, &session, 1)? else {
@@ -115,7 +115,7 @@ fn dsn(bench: &Bench<'_>) -> Verdict {
         let recipients = recipients.map(|recipient| {
             Recipient::new(recipient.as_str())
                 .notify(Notify::SUCCESS | Notify::FAILURE)
-                .original(original.clone())
+                .original_recipient(original.clone())
         });
         let mail = Mail::builder()
             .sender(letter.sender())

@@ -56,7 +56,9 @@ impl Wish {
         let recipients = self.letter.recipients().iter();
         let recipients = recipients.map(|recipient| {
             let recipient = Recipient::new(recipient.as_str());
-            recipient.notify(self.notify).original(original.clone())
+            recipient
+                .notify(self.notify)
+                .original_recipient(original.clone())
         });
         let mut mail = Mail::builder()
             .sender(self.letter.sender())
@@ -65,7 +67,7 @@ impl Wish {
             .parameter(envelope_id)
             .text(self.letter.text().clone());
         if if_offered {
-            mail = mail.if_offered("DSN");
+            mail = mail.optional_extension("DSN");
         }
         mail.build().map_err(|error: MailError| error.to_string())
     }

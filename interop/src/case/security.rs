@@ -206,7 +206,7 @@ fn capabilities(bench: &Bench<'_>) -> Verdict {
     let before = see(Security::Cleartext)?.capabilities;
     let after = see(Security::StartTls)?.capabilities;
     let in_clear = bench.server.mechanisms_in_clear();
-    if !before.starttls() || !before.auth().eq(in_clear.iter().copied()) {
+    if !before.start_tls() || !before.auth().eq(in_clear.iter().copied()) {
         return Err(format!("before TLS: {before:?}"));
     }
     let auth: Vec<_> = after.auth().collect();
@@ -214,7 +214,7 @@ fn capabilities(bench: &Bench<'_>) -> Verdict {
     if let Some(name) = bench.server.mechanisms().iter().find(missing) {
         return Err(format!("after TLS no {name}: {after:?}"));
     }
-    if after.starttls() {
+    if after.start_tls() {
         return Err(format!("after TLS: {after:?}"));
     }
     Ok(Done::Passed)

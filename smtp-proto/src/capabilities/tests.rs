@@ -118,15 +118,15 @@ fn the_first_line_is_a_greeting_even_if_it_reads_as_a_keyword() {
         let capabilities = of(raw);
         assert!(!capabilities.pipelining());
         assert!(capabilities.dsn());
-        assert_eq!(capabilities.greeting_name(), b"PIPELINING");
+        assert_eq!(capabilities.server_name(), b"PIPELINING");
     }
     assert_eq!(of(b"250 PIPELINING\r\n").iter().count(), 0);
     assert_eq!(
-        of(b"250-mx.example.com Hello\r\n250 DSN\r\n").greeting_name(),
+        of(b"250-mx.example.com Hello\r\n250 DSN\r\n").server_name(),
         b"mx.example.com"
     );
-    assert_eq!(of(b"250\r\n").greeting_name(), b"");
-    assert_eq!(Capabilities::default().greeting_name(), b"");
+    assert_eq!(of(b"250\r\n").server_name(), b"");
+    assert_eq!(Capabilities::default().server_name(), b"");
 }
 
 type Getter = fn(&Capabilities) -> bool;
@@ -137,11 +137,11 @@ fn each_flag_is_its_keyword_as_a_whole_word_in_any_case() {
         ("PIPELINING", Capabilities::pipelining),
         ("8BITMIME", Capabilities::eight_bit_mime),
         ("SMTPUTF8", Capabilities::smtp_utf8),
-        ("STARTTLS", Capabilities::starttls),
+        ("STARTTLS", Capabilities::start_tls),
         ("CHUNKING", Capabilities::chunking),
         ("DSN", Capabilities::dsn),
         ("ENHANCEDSTATUSCODES", Capabilities::enhanced_status_codes),
-        ("REQUIRETLS", Capabilities::requiretls),
+        ("REQUIRETLS", Capabilities::require_tls),
         ("RRVS", Capabilities::rrvs),
         ("VRFY", Capabilities::vrfy),
         ("EXPN", Capabilities::expn),
@@ -344,7 +344,7 @@ fn unknown_keywords_are_kept_as_they_were_spelt() {
     assert_eq!(capabilities.keyword("X"), None);
     let without = capabilities.without("X-VENDOR");
     assert!(!without.has("x-vendor") && without.pipelining());
-    assert_eq!(without.greeting_name(), b"mx.example.com");
+    assert_eq!(without.server_name(), b"mx.example.com");
 }
 
 #[test]
@@ -363,7 +363,7 @@ fn what_comes_after_128_keywords_never_comes_up() {
     let capabilities = offered(&lines);
     assert_eq!(capabilities.iter().count(), 128);
     assert!(
-        capabilities.has("X-LAST") && !capabilities.starttls() && !capabilities.has("STARTTLS")
+        capabilities.has("X-LAST") && !capabilities.start_tls() && !capabilities.has("STARTTLS")
     );
     let without = capabilities.without("X-0");
     assert_eq!(without.iter().count(), 127);

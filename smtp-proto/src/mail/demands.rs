@@ -136,7 +136,7 @@ impl MailBuilder {
     /// One more parameter of MAIL; those of RCPT belong to a [`Recipient`](crate::Recipient).
     ///
     /// It is sent only to a server that offers its extension, and with a value that the server takes. To others the mail is
-    /// not sent, and nothing of it: not doing what was asked would be worse, unless [`if_offered`](Self::if_offered) says that
+    /// not sent, and nothing of it: not doing what was asked would be worse, unless [`optional_extension`](Self::if_offered) says that
     /// it would not. `SIZE`, `BODY` and `SMTPUTF8` are added where they are needed, without being asked for.
     pub fn parameter(mut self, parameter: Parameter) -> Self {
         if let Err(error) = self.demands().mail.push(parameter) {
@@ -161,13 +161,13 @@ impl MailBuilder {
     ///     .recipient(Recipient::new("bob@example.net").notify(Notify::SUCCESS))
     ///     .parameter(Parameter::ret(Return::Headers))
     ///     .parameter(Parameter::envelope_id("QQ314159")?)
-    ///     .if_offered("DSN")
+    ///     .optional_extension("DSN")
     ///     .text("From: alice@example.org\r\nSubject: hello\r\n\r\nHello Bob.\r\n")
     ///     .build()?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn if_offered(mut self, extension: &str) -> Self {
+    pub fn optional_extension(mut self, extension: &str) -> Self {
         match extension.parse::<Keyword>() {
             Ok(extension) => self.demands().dispensable.push(extension),
             Err(error) => self.fail(MailPart::Parameters, MailErrorKind::Parameter(error)),
@@ -182,7 +182,7 @@ impl MailBuilder {
     /// [`StreamedContent::tls_optional`](crate::StreamedContent::tls_optional) says so. A connection is made before it is told of a mail, so
     /// it is for whoever makes it to try TLS and go on without: [`Config::for_mail`](crate::Config::for_mail) is the policy for
     /// that. With [`Parameter::require_tls`] it is an error.
-    pub fn honour_tls_required(mut self) -> Self {
+    pub fn honor_tls_required(mut self) -> Self {
         self.demands().tls_optional = true;
         self
     }

@@ -20,7 +20,7 @@ use crate::parameter::{Notify, OriginalRecipient, Parameter, ParameterError, Par
 ///     .recipient(
 ///         Recipient::new("carol@example.net")
 ///             .notify(Notify::SUCCESS | Notify::FAILURE)
-///             .original("carol@example.net"),
+///             .original_recipient("carol@example.net"),
 ///     )
 ///     .text("From: alice@example.org\r\nSubject: hello\r\n\r\nHello both.\r\n")
 ///     .build()?;
@@ -67,7 +67,7 @@ impl Recipient {
     ///
     /// Whoever submits a mail names the recipient itself; a relay passes on what it got, or the recipient that it had before it
     /// changed it.
-    pub fn original<O>(self, original: O) -> Self
+    pub fn original_recipient<O>(self, original: O) -> Self
     where
         O: TryInto<OriginalRecipient, Error: Into<ParameterError>>,
     {

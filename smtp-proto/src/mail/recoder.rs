@@ -41,11 +41,11 @@ impl MailBuilder {
     ///     .sender("alice@example.org")
     ///     .recipient("bob@example.net")
     ///     .text("From: alice@example.org\r\nSubject: hello\r\n\r\nGr\u{fc}sse\r\n")
-    ///     .recode_with(without_umlauts)
+    ///     .downgrade_with(without_umlauts)
     ///     .build()?;
     /// # Ok::<(), smtp_proto::MailError>(())
     /// ```
-    pub fn recode_with<E>(
+    pub fn downgrade_with<E>(
         mut self,
         recoder: impl Fn(&Bytes) -> Result<Bytes, E> + Send + Sync + 'static,
     ) -> Self

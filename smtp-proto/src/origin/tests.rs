@@ -154,7 +154,7 @@ fn only_what_the_server_offers_to_hear_is_told() {
     assert_eq!(tell(&client, Some(&["NAME", "ADDRESS"])), Err("ADDR"));
     assert_eq!(tell(&client, None), Err("NAME"));
     assert_eq!(tell(&Xclient::new(), None).unwrap(), "");
-    let client = client.if_offered();
+    let client = client.optional();
     assert_eq!(tell(&client, Some(&["PORT"])).unwrap(), " PORT=1");
     assert_eq!(tell(&client, None).unwrap(), "");
 }

@@ -39,7 +39,7 @@ pub(super) struct ALabels {
 
 /// Finds out what the mail needs, and refuses it if the server does not offer that.
 ///
-/// Its text may become another here: see [`MailBuilder::recode_with`](crate::MailBuilder::recode_with).
+/// Its text may become another here: see [`MailBuilder::downgrade_with`](crate::MailBuilder::downgrade_with).
 pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, Error> {
     if let Some(demands) = &mut mail.demands {
         demands.settle(capabilities).map_err(|need| {

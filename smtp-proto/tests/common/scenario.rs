@@ -268,7 +268,7 @@ impl Shape {
             mail = mail.recipient(parts.map(parameter).fold(recipient, Recipient::parameter));
         }
         for extension in &self.dispensable {
-            mail = mail.if_offered(extension);
+            mail = mail.optional_extension(extension);
         }
         mail = self
             .parameters
@@ -329,7 +329,7 @@ fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuil
         }
         "token" => config.credentials(Credentials::xoauth2(two().0, two().1).unwrap()),
         "xclient" => config.xclient(xclient(rest)),
-        "xclient-if-offered" => config.xclient(xclient(rest).if_offered()),
+        "xclient-if-offered" => config.xclient(xclient(rest).optional()),
         "credentials-in-clear" => config.dangerous_credentials_in_clear(),
         "level" => config.pipelining(level(rest)),
         "speculation" => config.speculation(SpeculationLimits::new(

@@ -28,7 +28,7 @@ fn own(keyword: &str, octets: usize) -> Parameter {
 
 #[test]
 fn what_cannot_stand_together_is_an_error_of_the_mail() {
-    let optional = |builder: MailBuilder| builder.honour_tls_required();
+    let optional = |builder: MailBuilder| builder.honor_tls_required();
     for (builder, expected) in [
         (
             mail().parameter(Parameter::notify(Notify::NEVER).unwrap()),
@@ -51,12 +51,12 @@ fn what_cannot_stand_together_is_an_error_of_the_mail() {
                 Recipient::new("c@x.test")
                     .notify(Notify::DELAY)
                     .notify(Notify::DELAY)
-                    .original(""),
+                    .original_recipient(""),
             ),
             "recipient 1: parameter that is there already",
         ),
         (
-            mail().recipient(Recipient::new("c@x.test").original("a\nb")),
+            mail().recipient(Recipient::new("c@x.test").original_recipient("a\nb")),
             "recipient 1: parameter with a character that is not allowed at offset 8",
         ),
         (
@@ -72,11 +72,11 @@ fn what_cannot_stand_together_is_an_error_of_the_mail() {
         (
             mail()
                 .parameter(Parameter::require_tls())
-                .if_offered("requiretls"),
+                .optional_extension("requiretls"),
             "parameters: parameter that the mail must not go without",
         ),
         (
-            mail().if_offered("D S N"),
+            mail().optional_extension("D S N"),
             "parameters: parameter with a character that is not allowed at offset 1",
         ),
     ] {
@@ -85,7 +85,7 @@ fn what_cannot_stand_together_is_an_error_of_the_mail() {
     // RFC 8689, sections 4.1 and 5.
     assert!(mail().parameter(Parameter::require_tls()).build().is_ok());
     let report = mail().sender("").parameter(Parameter::require_tls());
-    assert!(report.if_offered("REQUIRETLS").build().is_ok());
+    assert!(report.optional_extension("REQUIRETLS").build().is_ok());
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn each_recipient_has_its_own_parameters() {
         .recipients([
             Recipient::new("c@x.test").notify(Notify::NEVER),
             Recipient::from("d@x.test"),
-            Recipient::new("e@x.test").original("f@x.test"),
+            Recipient::new("e@x.test").original_recipient("f@x.test"),
         ])
         .build()
         .unwrap();
@@ -177,7 +177,7 @@ fn a_command_line_is_as_long_as_its_extensions_allow() {
     assert_eq!(fault(mail().recipient(recipient(room + 1))), too_long);
     let all = recipient(room)
         .notify(Notify::SUCCESS | Notify::FAILURE | Notify::DELAY)
-        .original(&*"o".repeat(487));
+        .original_recipient(&*"o".repeat(487));
     assert!(mail().recipient(all).build().is_ok());
 }
 
@@ -210,7 +210,7 @@ fn the_header_is_read_for_tls_that_is_not_required() {
 fn tls_is_optional_to_a_mail_that_says_so_and_is_asked() {
     assert!(
         mail()
-            .honour_tls_required()
+            .honor_tls_required()
             .build()
             .unwrap()
             .is_tls_optional()
@@ -218,13 +218,13 @@ fn tls_is_optional_to_a_mail_that_says_so_and_is_asked() {
     assert!(!mail().build().unwrap().is_tls_optional());
     let other = mail()
         .text("From: a@x.test\r\nSubject: t\r\n\r\n")
-        .honour_tls_required();
+        .honor_tls_required();
     assert!(!other.clone().build().unwrap().is_tls_optional());
     // The header has no say then.
     assert!(other.parameter(Parameter::require_tls()).build().is_ok());
     let streamed = |declared| {
         mail()
-            .honour_tls_required()
+            .honor_tls_required()
             .streamed(declared)
             .build()
             .unwrap()
@@ -235,7 +235,7 @@ fn tls_is_optional_to_a_mail_that_says_so_and_is_asked() {
 
 #[test]
 fn a_policy_gives_way_to_a_mail_that_needs_no_tls_and_never_with_a_login() {
-    let optional = mail().honour_tls_required().build().unwrap();
+    let optional = mail().honor_tls_required().build().unwrap();
     let required = mail().build().unwrap();
     let policy = |security| Config::builder("client.test".parse().unwrap()).security(security);
     let relaxed = |config: &Config, mail| config.for_mail(mail).map(|config| config.security());
