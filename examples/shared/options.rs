@@ -136,7 +136,7 @@ impl Options {
         if self.to.is_empty() {
             return Err(missing("--to"));
         }
-        let text = self.text()?;
+        let text = self.message()?;
         let line_ends = if self.strict {
             BareLineEnds::Reject
         } else {
@@ -146,7 +146,7 @@ impl Options {
             .sender(sender)
             .recipients(self.to.iter().cloned())
             .line_ends(line_ends)
-            .text(text)
+            .message(text)
             .build();
         mail.map_err(|error| match error.kind() {
             MailErrorKind::Text(_) if self.strict => Unusable(format!(

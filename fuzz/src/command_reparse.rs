@@ -252,7 +252,7 @@ impl Asked {
         let mut builder = Mail::builder()
             .sender(self.sender.clone())
             .without_header_check()
-            .text(self.text.clone());
+            .message(self.text.clone());
         for (path, parameters) in &self.recipients {
             let parameters = parameters.as_slice().iter().cloned();
             builder = builder.recipient(parameters.fold(path.into(), Recipient::parameter));

@@ -368,9 +368,9 @@ impl World {
             .recipients(more[..number % 4].iter().copied())
             .without_header_check();
         let builder = match number {
-            8 => builder.binary(&b"\0.\n.\r\n"[..]),
+            8 => builder.binary_message(&b"\0.\n.\r\n"[..]),
             _ if number.is_multiple_of(2) => builder.streamed(StreamedContent::new()),
-            _ => builder.text("Subject: s\r\n\r\n.\r\nno end"),
+            _ => builder.message("Subject: s\r\n\r\n.\r\nno end"),
         };
         self.mails.push(Submitted {
             id: None,

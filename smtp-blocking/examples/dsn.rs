@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .parameter(Parameter::ret(Return::Headers))
         // Better a mail without its report than none. Without this line, it would not go to a server that offers no DSN.
         .optional_extension("DSN")
-        .text(
+        .message(
             "From: alice@example.org\r\nTo: bob@example.net, carol@example.net\r\nSubject: order\r\n\r\n\
              The goods are on their way.\r\n",
         )

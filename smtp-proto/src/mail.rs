@@ -212,7 +212,7 @@ impl Mail {
         Self::builder()
             .sender(sender)
             .recipients(recipients)
-            .text(text)
+            .message(text)
             .build()
     }
 
@@ -395,7 +395,7 @@ impl MailBuilder {
     /// The text, headers included, with CRLF line ends.
     ///
     /// Header fields that were put into it by an injected CRLF are sent like all others: see [`Mail`].
-    pub fn text(mut self, text: impl Into<Bytes>) -> Self {
+    pub fn message(mut self, text: impl Into<Bytes>) -> Self {
         self.source = Source::Whole(text.into());
         self
     }
@@ -403,7 +403,7 @@ impl MailBuilder {
     /// The text, headers included, as octets of any kind in lines of any length (BINARYMIME, RFC 3030, section 3).
     ///
     /// It is sent as it is, and only to a server that offers BINARYMIME and CHUNKING.
-    pub fn binary(mut self, text: impl Into<Bytes>) -> Self {
+    pub fn binary_message(mut self, text: impl Into<Bytes>) -> Self {
         self.source = Source::Binary(text.into());
         self
     }
@@ -436,7 +436,7 @@ impl MailBuilder {
     /// ```
     /// use smtp_proto::Mail;
     ///
-    /// let mail = || Mail::builder().recipient("bob@example.net").text("Hello");
+    /// let mail = || Mail::builder().recipient("bob@example.net").message("Hello");
     /// assert!(mail().build().is_err());
     /// assert!(mail().without_header_check().build().is_ok());
     /// ```
@@ -584,7 +584,7 @@ impl StreamedContent {
         self
     }
 
-    /// The text may have octets of any kind, in lines of any length: see [`MailBuilder::binary`].
+    /// The text may have octets of any kind, in lines of any length: see [`MailBuilder::binary_message`].
     #[must_use]
     pub fn binary(mut self) -> Self {
         self.binary = true;

@@ -101,7 +101,7 @@ fn malformed_recipients_are_named_beside_another_fault_and_with_their_own_index(
                 .notify(Notify::NEVER)
                 .notify(Notify::NEVER),
         )
-        .text(TEXT)
+        .message(TEXT)
         .build()
         .unwrap_err();
     assert_eq!(error.part(), MailPart::Sender);
@@ -120,7 +120,7 @@ fn malformed_recipients_are_named_beside_another_fault_and_with_their_own_index(
                 .notify(Notify::NEVER),
         )
         .recipient("b")
-        .text(TEXT)
+        .message(TEXT)
         .build()
         .unwrap_err();
     assert_eq!(error.part(), MailPart::Recipient(1));

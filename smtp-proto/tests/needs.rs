@@ -210,9 +210,9 @@ fn mail(text: &Text, envelope: &Envelope) -> MailBuilder {
         .recipients(envelope.recipients)
         .without_header_check();
     if text.binary {
-        mail.binary(text.text)
+        mail.binary_message(text.text)
     } else {
-        mail.text(text.text)
+        mail.message(text.text)
     }
 }
 
@@ -428,7 +428,7 @@ fn a_recoder_gets_the_text_as_it_would_travel_and_what_it_makes_is_looked_at() {
         Mail::builder()
             .recipient("b@x.test")
             .without_header_check()
-            .text("Subject: a\n\ngr\u{fc}n\nb")
+            .message("Subject: a\n\ngr\u{fc}n\nb")
             .bare_line_ends(smtp_proto::body::BareLineEnds::Convert)
             .downgrade_with(recode)
             .build()

@@ -225,7 +225,10 @@ impl World {
             .sender(format!("m{number}@x.test"))
             .recipients(to);
         let mail = match text {
-            Some(text) => builder.without_header_check().text(text.to_vec()).build(),
+            Some(text) => builder
+                .without_header_check()
+                .message(text.to_vec())
+                .build(),
             None => builder
                 .without_header_check()
                 .streamed(StreamedContent::new())

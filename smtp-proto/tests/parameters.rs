@@ -355,7 +355,7 @@ fn mail() -> MailBuilder {
         .sender("a@x.test")
         .recipient("b@x.test")
         .without_header_check()
-        .text("Subject: t\r\n\r\nhello\r\n")
+        .message("Subject: t\r\n\r\nhello\r\n")
 }
 
 /// A server that offers these lines and no extension of parameters besides. Where it offers one that it does not know, it

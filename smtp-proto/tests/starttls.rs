@@ -184,7 +184,7 @@ fn inside(before: &str, after: &str) -> (String, Vec<String>, String) {
         .recipient("b@x.test")
         .parameter(Parameter::new("BY", Some("120;R")).unwrap())
         .without_header_check()
-        .text("Subject: t\r\n\r\ngr\u{fc}\u{df}e\r\n")
+        .message("Subject: t\r\n\r\ngr\u{fc}\u{df}e\r\n")
         .build()
         .unwrap();
     let id = rig.connection.submit(mail);

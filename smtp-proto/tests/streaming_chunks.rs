@@ -285,7 +285,7 @@ proptest! {
                 .sender("from@x.test")
                 .recipient("to@x.test")
                 .bare_line_ends(BareLineEnds::Convert)
-                .without_header_check().text(text.clone())
+                .without_header_check().message(text.clone())
                 .build()
                 .unwrap();
             let id = pair.connection.submit(mail);

@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mail = Mail::builder()
         .sender("alice@example.org")
         .recipient("bob@example.net")
-        .text(TEXT)
+        .message(TEXT)
         .downgrade_with(smtp_recode::seven_bit)
         .build()?;
 

@@ -17,7 +17,7 @@
 //! let mail = Mail::builder()
 //!     .sender("alice@example.org")
 //!     .recipient("bob@example.net")
-//!     .text(text)
+//!     .message(text)
 //!     .downgrade_with(smtp_recode::seven_bit)
 //!     .build()?;
 //! # Ok::<(), smtp_blocking::proto::MailError>(())

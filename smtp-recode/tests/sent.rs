@@ -14,7 +14,7 @@ fn send(server: &Server, text: impl Into<Vec<u8>>) -> Outcome {
         .sender("a@x.test")
         .recipient("b@x.test")
         .without_header_check()
-        .text(text.into())
+        .message(text.into())
         .downgrade_with(smtp_recode::seven_bit)
         .build()
         .unwrap();

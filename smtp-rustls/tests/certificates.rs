@@ -510,7 +510,10 @@ fn requiretls_is_not_said_to_whoever_it_may_be() {
         let session = endpoint.attempt(None).unwrap();
         let mut wiring = Wiring::new(session, &config, tls, &log);
         let mail = Mail::builder().sender("a@x.test").recipient("b@x.test");
-        let mail = mail.parameter(Parameter::require_tls()).text(HELLO).build();
+        let mail = mail
+            .parameter(Parameter::require_tls())
+            .message(HELLO)
+            .build();
         let outcome = wiring.send(mail.unwrap());
         log.assert_clean();
         outcome.is_accepted()

@@ -197,7 +197,7 @@ fn v01_an_endpoint_gives_way_for_a_mail_that_needs_no_tls_and_for_no_other() {
     let text = |header: &str| format!("{header}From: a@x.test\r\nSubject: t\r\n\r\nhello\r\n");
     let mail = |header: &str| {
         let mail = Mail::builder().sender("a@x.test").recipient("b@x.test");
-        mail.text(text(header))
+        mail.message(text(header))
             .honor_tls_required()
             .build()
             .unwrap()

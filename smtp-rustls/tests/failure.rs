@@ -372,7 +372,7 @@ fn a_reply_that_comes_while_later_records_are_still_being_written_is_one_to_what
         let many = (0..900).map(|number| format!("recipient-{number}@example.net"));
         let builder = Mail::builder().sender("a@example.org").recipients(many);
         let mail = builder
-            .text("From: a@example.org\r\nSubject: many\r\n\r\n")
+            .message("From: a@example.org\r\nSubject: many\r\n\r\n")
             .build()
             .unwrap();
         ids.push(wiring.session.smtp().submit(mail));

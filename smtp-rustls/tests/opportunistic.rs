@@ -64,7 +64,7 @@ fn deliver(
     assert!(wiring.send(mail(HELLO)).is_accepted());
     // RFC 8689, section 4.2.1.
     let strict = Mail::builder().sender("a@x.test").recipient("b@x.test");
-    let strict = strict.parameter(Parameter::require_tls()).text(HELLO);
+    let strict = strict.parameter(Parameter::require_tls()).message(HELLO);
     let outcome = wiring.send(strict.build().unwrap());
     assert_eq!(outcome.is_accepted(), facts.is_peer_verified());
     assert_eq!(

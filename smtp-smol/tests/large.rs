@@ -47,7 +47,7 @@ fn a_text_that_is_at_hand_is_not_copied() {
     for config in [config(), config().with("CHUNKING")] {
         let server = Server::start(config).unwrap();
         let text = vec![b'x'; usize::try_from(SMALLER).unwrap()];
-        let mut mail = Some(builder().text(text).build().unwrap());
+        let mut mail = Some(builder().message(text).build().unwrap());
         let heap = allocation_counter::measure(|| {
             block_on(async {
                 let stream = async_net::TcpStream::connect(server.addr()).await.unwrap();

@@ -191,7 +191,7 @@ fn whole(sender: &str, recipients: &[&str], text: &'static [u8]) -> Prepared {
         .recipients(recipients.iter().copied())
         .without_header_check()
         .line_ends(BareLineEnds::Convert)
-        .text(text);
+        .message(text);
     let policy = reference::Policy {
         eight_bit: true,
         ..reference::Policy::CONVERT
@@ -207,7 +207,7 @@ fn binary(sender: &str, recipients: &[&str]) -> Prepared {
         .sender(sender)
         .recipients(recipients.iter().copied())
         .without_header_check()
-        .binary(BINARY);
+        .binary_message(BINARY);
     Prepared {
         mail: mail.build().unwrap(),
         text: BINARY,

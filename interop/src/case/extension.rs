@@ -122,7 +122,7 @@ fn dsn(bench: &Bench<'_>) -> Verdict {
             .recipients(recipients)
             .parameter(Parameter::ret(Return::Headers))
             .parameter(Parameter::envelope_id("id=1")?)
-            .text(letter.text().clone());
+            .message(letter.text().clone());
         Ok::<_, Box<dyn std::error::Error>>(mail.build()?)
     };
     let mail = mail().map_err(|error| error.to_string())?;
@@ -167,7 +167,7 @@ fn with(letter: &Letter, parameters: Vec<Parameter>) -> Result<Mail, MailError> 
     let mail = Mail::builder()
         .sender(letter.sender())
         .recipients(letter.recipients())
-        .text(letter.text().clone());
+        .message(letter.text().clone());
     parameters
         .into_iter()
         .fold(mail, |mail, parameter| mail.parameter(parameter))

@@ -65,7 +65,7 @@ impl Wish {
             .recipients(recipients)
             .parameter(Parameter::ret(self.ret))
             .parameter(envelope_id)
-            .text(self.letter.text().clone());
+            .message(self.letter.text().clone());
         if if_offered {
             mail = mail.optional_extension("DSN");
         }

@@ -162,7 +162,7 @@ impl MailBuilder {
     ///     .parameter(Parameter::ret(Return::Headers))
     ///     .parameter(Parameter::envelope_id("QQ314159")?)
     ///     .optional_extension("DSN")
-    ///     .text("From: alice@example.org\r\nSubject: hello\r\n\r\nHello Bob.\r\n")
+    ///     .message("From: alice@example.org\r\nSubject: hello\r\n\r\nHello Bob.\r\n")
     ///     .build()?;
     /// # Ok(())
     /// # }

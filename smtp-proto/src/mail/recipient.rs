@@ -22,7 +22,7 @@ use crate::parameter::{Notify, OriginalRecipient, Parameter, ParameterError, Par
 ///             .notify(Notify::SUCCESS | Notify::FAILURE)
 ///             .original_recipient("carol@example.net"),
 ///     )
-///     .text("From: alice@example.org\r\nSubject: hello\r\n\r\nHello both.\r\n")
+///     .message("From: alice@example.org\r\nSubject: hello\r\n\r\nHello both.\r\n")
 ///     .build()?;
 /// # Ok(())
 /// # }

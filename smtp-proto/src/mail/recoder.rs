@@ -40,7 +40,7 @@ impl MailBuilder {
     /// let mail = Mail::builder()
     ///     .sender("alice@example.org")
     ///     .recipient("bob@example.net")
-    ///     .text("From: alice@example.org\r\nSubject: hello\r\n\r\nGr\u{fc}sse\r\n")
+    ///     .message("From: alice@example.org\r\nSubject: hello\r\n\r\nGr\u{fc}sse\r\n")
     ///     .downgrade_with(without_umlauts)
     ///     .build()?;
     /// # Ok::<(), smtp_proto::MailError>(())

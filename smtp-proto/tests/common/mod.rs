@@ -31,7 +31,7 @@ where
     smtp_proto::Mail::builder()
         .sender(sender)
         .recipients(recipients)
-        .text(text)
+        .message(text)
         .without_header_check()
         .build()
 }

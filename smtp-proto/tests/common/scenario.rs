@@ -287,9 +287,9 @@ impl Shape {
         if streamed {
             mail.streamed(self.declared)
         } else if self.binary {
-            mail.binary(self.text.clone())
+            mail.binary_message(self.text.clone())
         } else {
-            mail.text(self.text.clone())
+            mail.message(self.text.clone())
         }
         .build()
     }

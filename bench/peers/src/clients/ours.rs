@@ -117,7 +117,7 @@ impl Mails {
         Ok(Self {
             sender: FROM.parse()?,
             recipients: recipients.collect::<std::result::Result<_, _>>()?,
-            text: job.text().into(),
+            text: job.message().into(),
             binary,
         })
     }
@@ -138,7 +138,7 @@ impl Mails {
         }
         let mail = Mail::builder().sender(self.sender.clone());
         let mail = recipients.fold(mail, |mail, to| mail.recipient(to));
-        Ok(mail.binary(self.text.clone()).build()?)
+        Ok(mail.binary_message(self.text.clone()).build()?)
     }
 }
 

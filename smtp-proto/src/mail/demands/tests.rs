@@ -15,7 +15,7 @@ fn mail() -> MailBuilder {
     Mail::builder()
         .sender("a@x.test")
         .recipient("b@x.test")
-        .text(TEXT)
+        .message(TEXT)
 }
 
 fn fault(builder: MailBuilder) -> String {
@@ -129,7 +129,7 @@ fn whatever_is_an_address_is_a_recipient() {
         .recipients([&path])
         .recipients([path.clone()])
         .recipients([Recipient::new("b@x.test")])
-        .text(TEXT)
+        .message(TEXT)
         .build()
         .unwrap();
     assert_eq!(built.recipients().len(), 8);
@@ -217,7 +217,7 @@ fn tls_is_optional_to_a_mail_that_says_so_and_is_asked() {
     );
     assert!(!mail().build().unwrap().is_tls_optional());
     let other = mail()
-        .text("From: a@x.test\r\nSubject: t\r\n\r\n")
+        .message("From: a@x.test\r\nSubject: t\r\n\r\n")
         .honor_tls_required();
     assert!(!other.clone().build().unwrap().is_tls_optional());
     // The header has no say then.
