@@ -244,11 +244,11 @@ impl Ledger {
     }
 
     fn watch_from(&mut self, connection: &mut Connection, from: usize) {
-        let ended = connection.poll_ended();
+        let ended = connection.poll_closed();
         // To ask may end it.
-        let is_over = connection.is_over();
+        let is_closed = connection.is_closed();
         assert!(
-            is_over || connection.poll_timeout().is_some() || self.known.is_none(),
+            is_closed || connection.poll_timeout().is_some() || self.known.is_none(),
             "V29: nothing will end it"
         );
         let Some(Err(error)) = ended else {
@@ -261,7 +261,7 @@ impl Ledger {
         if self.early && !self.write_failed {
             let named = matches!(
                 kind,
-                ErrorKind::Closed
+                ErrorKind::ConnectionLost
                     | ErrorKind::Protocol(
                         ProtocolError::UnexpectedReply
                             | ProtocolError::EarlyReply
@@ -290,7 +290,7 @@ impl Ledger {
         self.failed = Some(Failed { at: from, in_order });
         self.check_last_word();
         assert_eq!(
-            is_over,
+            is_closed,
             !in_order,
             "RFC 5321, section 4.1.1.10: {error} behind {}",
             self.wire.escape_ascii()
@@ -414,14 +414,14 @@ impl Ledger {
         self.watch(connection);
         if self.lost || self.parted {
             assert!(
-                connection.is_over(),
+                connection.is_closed(),
                 "I4: a reply out of turn was taken; the client said {}",
                 self.wire.escape_ascii()
             );
         } else if self.may_say == MaySay::Quit {
-            let failed = self.failed.is_some() || connection.is_over();
+            let failed = self.failed.is_some() || connection.is_closed();
             assert!(failed, "the handshake goes on behind a refusal");
-        } else if self.failed.is_none() && std::mem::take(&mut self.news) && !connection.is_over() {
+        } else if self.failed.is_none() && std::mem::take(&mut self.news) && !connection.is_closed() {
             self.check_knowledge(connection);
         }
     }
@@ -499,7 +499,7 @@ fn check_never_left(error: &Error) {
             assert!(error.is_transient(), "{error} is no verdict");
             assert!(!matches!(cause.kind(), ErrorKind::Earlier(_)), "{error}");
         }
-        ErrorKind::Ended => assert!(error.is_transient(), "{error} is no verdict"),
+        ErrorKind::ConnectionLost => assert!(error.is_transient(), "{error} is no verdict"),
         ErrorKind::Rejected | ErrorKind::Protocol(_) | ErrorKind::Authentication(_) => {
             assert!(is_of_all, "told of another mail: {error}");
         }

@@ -286,7 +286,7 @@ impl World {
     }
 
     fn input(&mut self, input: &[u8]) {
-        if !self.connection.is_over() {
+        if !self.connection.is_closed() {
             self.ledger.fed(self.now, input);
         }
         self.connection.handle_input(self.now, input);
@@ -303,7 +303,7 @@ impl World {
         for _ in 0..2 {
             self.connection.handle_timeout(self.now);
             self.ledger.looked(self.now);
-            if self.connection.is_over() || self.connection.poll_timeout() != Some(until) {
+            if self.connection.is_closed() || self.connection.poll_timeout() != Some(until) {
                 return;
             }
         }
@@ -329,16 +329,16 @@ impl World {
 
     /// A driver's mistake: a failure with its type, unless all is said anyway.
     fn sent_too_much(&mut self, count: usize) {
-        let was_at_work = !(self.connection.is_over() || self.ledger.has_failed());
+        let was_at_work = !(self.connection.is_closed() || self.ledger.has_failed());
         self.connection.handle_sent(self.now, count);
         if was_at_work && !self.ledger.said_quit() {
-            let error = self.connection.poll_ended().unwrap().unwrap_err();
+            let error = self.connection.poll_closed().unwrap().unwrap_err();
             let kind = error.kind();
             assert!(
                 matches!(kind, ErrorKind::ApiMisuse(ApiMisuse::SentTooMuch)),
                 "{error}"
             );
-            assert!(self.connection.is_over());
+            assert!(self.connection.is_closed());
         }
         self.offered = 0;
     }
@@ -434,8 +434,8 @@ impl World {
         let connection = &mut self.connection;
         let ready = format!("{:#?}", connection.poll_ready());
         assert_eq!(ready, format!("{:#?}", connection.poll_ready()));
-        let ended = format!("{:#?}", connection.poll_ended());
-        assert_eq!(ended, format!("{:#?}", connection.poll_ended()));
+        let ended = format!("{:#?}", connection.poll_closed());
+        assert_eq!(ended, format!("{:#?}", connection.poll_closed()));
         for id in self.mails.iter().filter_map(|mail| mail.id) {
             let wanted = format!("{:#?}", connection.poll_content(id));
             assert_eq!(wanted, format!("{:#?}", connection.poll_content(id)));
@@ -446,7 +446,7 @@ impl World {
 
     /// The first failure is the last.
     fn check_failure(&mut self) {
-        let Some(Err(error)) = self.connection.poll_ended() else {
+        let Some(Err(error)) = self.connection.poll_closed() else {
             assert_eq!(self.failure, None, "it came back from its failure");
             return;
         };
@@ -459,17 +459,17 @@ impl World {
         let ready = self.connection.poll_ready().unwrap().unwrap_err();
         assert_eq!(ready.to_string(), text);
         // What is owed is QUIT.
-        let is_over = self.connection.is_over();
-        assert_eq!(self.connection.poll_timeout().is_none(), is_over);
-        assert!(!is_over || self.connection.poll_transmit(self.now).is_none());
+        let is_closed = self.connection.is_closed();
+        assert_eq!(self.connection.poll_timeout().is_none(), is_closed);
+        assert!(!is_closed || self.connection.poll_transmit(self.now).is_none());
     }
 
     fn finish(&mut self) {
-        if !self.connection.is_over() {
+        if !self.connection.is_closed() {
             self.ledger.check_knowledge(&self.connection);
         }
         self.connection.handle_eof(self.now);
-        assert!(self.connection.is_over());
+        assert!(self.connection.is_closed());
         for _ in 0..self.mails.len() + self.commands.len() + 2 {
             self.event();
         }

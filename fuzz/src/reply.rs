@@ -148,7 +148,7 @@ fn through_connection(input: &[u8], piece: usize, limits: Limits) -> Read {
     for part in input.chunks(piece) {
         connection.handle_input(Time::ORIGIN, part);
     }
-    let error = match connection.poll_ended() {
+    let error = match connection.poll_closed() {
         Some(Err(error)) => match error.kind() {
             ErrorKind::Protocol(ProtocolError::Reply(error)) => Some(*error),
             _ => None,

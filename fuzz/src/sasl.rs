@@ -272,7 +272,7 @@ impl Client {
     fn check_shown(&mut self) {
         let mut shown = self.shown.lock().unwrap().clone();
         for error in [
-            self.connection.poll_ended(),
+            self.connection.poll_closed(),
             self.connection.poll_ready(),
             self.connection.poll_event().map(|event| event.map(|_| ())),
         ]

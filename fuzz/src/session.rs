@@ -163,7 +163,7 @@ impl<'a> Plan<'a> {
                 }
             }
             session.listen();
-            if session.connection.is_over() {
+            if session.connection.is_closed() {
                 break;
             }
         }
@@ -242,7 +242,7 @@ impl Session {
     }
 
     pub(crate) fn input(&mut self, input: &[u8]) {
-        if !self.connection.is_over() {
+        if !self.connection.is_closed() {
             self.ledger.fed(self.now, input);
         }
         self.connection.handle_input(self.now, input);
@@ -338,7 +338,7 @@ impl Session {
 
     /// Ends the connection; then every question has its answer, and the first error is the last.
     fn finish(&mut self, end: End) {
-        if !self.connection.is_over() {
+        if !self.connection.is_closed() {
             self.ledger.check_knowledge(&self.connection);
         }
         match end {
@@ -353,7 +353,7 @@ impl Session {
             }
         }
         self.listen();
-        assert!(self.connection.is_over(), "it does not end");
+        assert!(self.connection.is_closed(), "it does not end");
         for (id, _) in &self.mails {
             assert!(self.told.contains(id), "a mail without an outcome");
             assert!(matches!(self.connection.poll_outcome(*id), Some(Err(_))));
@@ -415,7 +415,7 @@ pub(crate) fn look(connection: &mut Connection, ledger: &mut Ledger, now: Time) 
 
 /// The error of a connection that is over, if that was not as asked.
 pub(crate) fn final_error(connection: &mut Connection) -> Option<Error> {
-    connection.poll_ended().expect("it is over").err()
+    connection.poll_closed().expect("it is over").err()
 }
 
 /// An error of the transport.

@@ -50,7 +50,7 @@ pub fn starttls(mut input: &[u8]) {
         ErrorKind::Protocol(ProtocolError::InjectedBeforeTls)
     );
     assert!(found, "{error}");
-    assert!(session.connection.is_over());
+    assert!(session.connection.is_closed());
     assert!(session.connection.poll_transmit(session.now).is_none());
     assert_eq!(session.ledger.wire(), SAID, "I6");
     let outcome = session.connection.poll_outcome(id).unwrap().unwrap();

@@ -204,14 +204,14 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// The connection's failure before the server was told. A missing answer to that is none.
     pub fn quit(mut self) -> Result<(), Error> {
         self.wire.smtp().quit();
-        let ended = self.drive(Connection::poll_ended);
+        let ended = self.drive(Connection::poll_closed);
         self.part();
         ended
     }
 
     /// Says the last word of a connection that has ended or failed, and shuts the stream down.
     pub(crate) fn part(&mut self) {
-        self.drive(|smtp| smtp.is_over().then_some(()));
+        self.drive(|smtp| smtp.is_closed().then_some(()));
         // All is said; whether the transport's own last bytes arrive changes nothing.
         let _ = self.close();
     }

@@ -221,7 +221,10 @@ fn a_connection_that_had_failed_before_takes_one_mail_to_say_why() {
     for _ in 0..2 {
         let mut batch = client.send_all(mails(0..5));
         let outcome = batch.next().unwrap();
-        assert!(matches!(reason(&outcome), ErrorKind::Closed), "{outcome:?}");
+        assert!(
+            matches!(reason(&outcome), ErrorKind::ConnectionLost),
+            "{outcome:?}"
+        );
         assert!(batch.next().is_none());
         assert_eq!(batch.into_rest().count(), 4);
     }

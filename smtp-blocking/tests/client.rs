@@ -78,7 +78,7 @@ fn commands_wait_in_line_and_none_is_taken_behind_the_end() {
     assert!(matches!(again.kind(), ErrorKind::Misuse(_)), "{again}");
     client.connection_mut().quit();
     let late = client.command(Command::noop()).unwrap_err();
-    assert!(matches!(late.kind(), ErrorKind::Ended), "{late}");
+    assert!(matches!(late.kind(), ErrorKind::Closed), "{late}");
     client.quit().unwrap();
     assert_eq!(log.session().commands().last().unwrap(), "QUIT");
     log.assert_clean();

@@ -152,7 +152,7 @@ impl Connection {
                 Ok(State::Ended) => return,
                 // The answer to the last word, whatever it is; before that was said it is of no interest. A server that does
                 // not stop to speak is not waited for.
-                Err(_) if self.is_over() => return,
+                Err(_) if self.is_closed() => return,
                 Err(_) if self.core.link.is_quiet() => {
                     return self.core.ignore(input.len());
                 }
@@ -203,7 +203,7 @@ impl Connection {
     /// Takes note that the peer will send nothing more.
     pub fn handle_eof(&mut self, now: Time) {
         self.core.link.begin(now);
-        self.lose(|stage| Error::new(stage, ErrorKind::Closed));
+        self.lose(|stage| Error::new(stage, ErrorKind::ConnectionLost));
     }
 
     /// Takes note that the first `count` bytes of the last offer went out.
@@ -211,7 +211,7 @@ impl Connection {
     /// What was offered before a failure may be acknowledged after it; that changes nothing. To acknowledge more than was
     /// offered is misuse, by which the connection fails.
     pub fn handle_sent(&mut self, _now: Time, count: usize) {
-        if !self.is_over() {
+        if !self.is_closed() {
             self.core.filled = None;
             if let Err(misuse) = self.core.link.sent(count) {
                 self.stop(Error::misuse(self.core.stage(), misuse));
@@ -416,7 +416,7 @@ impl Connection {
             Err(error) => return Some(Err(error.clone())),
             Ok(State::Ended) if self.core.announced < Announced::Ended => {
                 self.core.announced = Announced::Ended;
-                return Some(Ok(Event::Ended));
+                return Some(Ok(Event::Closed));
             }
             Ok(_) => {}
         }
@@ -506,7 +506,7 @@ impl Connection {
     ///
     /// # Errors
     /// The connection's failure before that. That the server has closed it while nothing was under way is none.
-    pub fn poll_ended(&mut self) -> Option<Result<(), Error>> {
+    pub fn poll_closed(&mut self) -> Option<Result<(), Error>> {
         self.fill(Reach::Begun);
         match &self.core.state {
             Err(error) if error.is_idle_close() => Some(Ok(())),
@@ -552,7 +552,7 @@ impl Connection {
     ///
     /// A connection that has failed while both sides understood each other still says QUIT, which the server is owed (RFC 5321,
     /// section 4.1.1.10): it is over when that is answered, or the limit for QUIT is up.
-    pub fn is_over(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         match self.core.state {
             Err(_) => self.core.link.pipeline.is_empty(),
             Ok(ref state) => matches!(state, State::Ended),

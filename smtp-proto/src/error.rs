@@ -78,7 +78,7 @@ pub enum ErrorKind {
     /// The transport failed.
     Transport(TransportError),
     /// The peer closed the connection.
-    Closed,
+    ConnectionLost,
     /// The text of a streamed body is not fit to be sent.
     Content(ContentError),
     /// The source of a streamed body failed.
@@ -92,7 +92,7 @@ pub enum ErrorKind {
     /// on this message.
     Earlier(Error),
     /// The connection was told to end, and did.
-    Ended,
+    Closed,
     /// The caller asked for what cannot be.
     Misuse(ApiMisuse),
 }
@@ -273,8 +273,8 @@ impl Error {
                 self.0.kind,
                 ErrorKind::Timeout(_)
                     | ErrorKind::Transport(_)
+                    | ErrorKind::ConnectionLost
                     | ErrorKind::Closed
-                    | ErrorKind::Ended
                     | ErrorKind::Misuse(_)
                     | ErrorKind::Earlier(_)
             );
@@ -311,7 +311,10 @@ impl Error {
     /// Whether the connection was lost while nothing was under way.
     pub(crate) fn is_idle_close(&self) -> bool {
         self.0.stage == Stage::Idle
-            && matches!(self.0.kind, ErrorKind::Closed | ErrorKind::Transport(_))
+            && matches!(
+                self.0.kind,
+                ErrorKind::ConnectionLost | ErrorKind::Transport(_)
+            )
     }
 
     /// What kind of failure this is.
@@ -362,9 +365,9 @@ impl Error {
         match &self.0.kind {
             ErrorKind::Timeout(_)
             | ErrorKind::Transport(_)
-            | ErrorKind::Closed
+            | ErrorKind::ConnectionLost
             | ErrorKind::Earlier(_)
-            | ErrorKind::Ended
+            | ErrorKind::Closed
             | ErrorKind::TooManyRecipients
             | ErrorKind::TooManyMails => true,
             ErrorKind::Refused
@@ -499,7 +502,7 @@ impl fmt::Display for ErrorKind {
             Self::TooManyMails => f.write_str("the server takes no more mails on this connection"),
             Self::Timeout(wait) => write!(f, "timed out waiting for {wait}"),
             Self::Transport(error) => error.fmt(f),
-            Self::Closed => f.write_str("the server closed the connection"),
+            Self::ConnectionLost => f.write_str("the server closed the connection"),
             Self::Content(fault) => fault.fmt(f),
             Self::Source(error) => write!(f, "the source of the text failed: {error}"),
             Self::Recode(error) => {
@@ -515,7 +518,7 @@ impl fmt::Display for ErrorKind {
                     "the connection failed before this message was done: {error}"
                 )
             }
-            Self::Ended => f.write_str("the connection has been ended"),
+            Self::Closed => f.write_str("the connection has been ended"),
             Self::Misuse(misuse) => misuse.fmt(f),
         }
     }

@@ -25,7 +25,7 @@ pub enum Event {
     /// This was the reply to a command, or why it was not sent.
     Reply(CommandId, Result<Reply, Error>),
     /// The connection has ended as it was asked to.
-    Ended,
+    Closed,
 }
 
 /// What a mail that is written in pieces wants.

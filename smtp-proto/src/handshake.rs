@@ -10,7 +10,7 @@
 //!                           ├─▶ ExpectXclient ──┼─▶ (all but TLS is forgotten) ──▶ ExpectEhloAgain
 //!                           ▼                   ▼                                       │
 //!                       ExpectAuth ──▶ Ready ◀──┴───────────────────────────────────────┘
-//!                                        └─▶ ExpectQuit ──▶ Ended
+//!                                        └─▶ ExpectQuit ──▶ Closed
 //! ```
 //!
 //! A policy that demands TLS leaves `ExpectEhlo` and `ExpectStartTls` only by `AwaitTls` or by an error; there is no

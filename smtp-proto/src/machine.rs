@@ -106,7 +106,9 @@ impl Core {
         let to = due.to;
         if reply.code().as_u16() == CLOSING && to != Expect::Quit {
             // It answers nothing: the server says that it leaves.
-            return Err(Error::new(to.stage(), ErrorKind::Closed).with_reply(reply.to_reply()));
+            return Err(
+                Error::new(to.stage(), ErrorKind::ConnectionLost).with_reply(reply.to_reply())
+            );
         }
         match to {
             Expect::Rset => {
@@ -220,7 +222,7 @@ impl Core {
         };
         let error = match self.broken.take() {
             Some((error, _)) if !closes || matches!(error.kind(), ErrorKind::Transport(_)) => error,
-            _ if closes => Error::new(self.stage(), ErrorKind::Closed),
+            _ if closes => Error::new(self.stage(), ErrorKind::ConnectionLost),
             _ => Error::protocol(self.stage(), ProtocolError::UnexpectedReply),
         };
         error.with_reply(reply.to_reply())
@@ -522,7 +524,7 @@ impl Core {
     }
 
     pub(crate) fn ended(&self) -> Error {
-        self.link.locate(Error::new(Stage::Idle, ErrorKind::Ended))
+        self.link.locate(Error::new(Stage::Idle, ErrorKind::Closed))
     }
 
     pub(crate) fn is_ready(&self) -> bool {

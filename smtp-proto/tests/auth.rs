@@ -184,7 +184,10 @@ fn a_server_that_closes_says_nothing_of_the_credentials() {
     }
     let mut attempt = Attempt::begin(plain(), "AUTH PLAIN");
     attempt.rig.connection.handle_eof(attempt.rig.now);
-    assert!(matches!(attempt.failure().kind(), ErrorKind::Closed));
+    assert!(matches!(
+        attempt.failure().kind(),
+        ErrorKind::ConnectionLost
+    ));
 }
 
 #[test]
@@ -210,7 +213,7 @@ fn replies_of_other_kinds_make_no_sense() {
     let mut attempt = Attempt::begin(plain(), "AUTH PLAIN");
     assert_eq!(attempt.ask("221 bye"), "");
     let error = attempt.failure();
-    assert!(matches!(error.kind(), ErrorKind::Closed), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::ConnectionLost), "{error}");
     assert_eq!(error.reply().unwrap().code(), 221);
 }
 

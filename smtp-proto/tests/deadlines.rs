@@ -236,7 +236,7 @@ fn check_deadline(rig: &mut Rig, until: Time, step: &Step) {
         step.wait
     );
     assert!(
-        rig.connection.poll_ended().is_none(),
+        rig.connection.poll_closed().is_none(),
         "{:?}: over before its time",
         step.wait
     );
@@ -246,7 +246,7 @@ fn check_deadline(rig: &mut Rig, until: Time, step: &Step) {
     assert_eq!(rig.listen(), "");
     if step.stage == Stage::Quit {
         // All mails have their outcome: a server that does not say goodbye does no harm.
-        assert!(rig.connection.poll_ended().unwrap().is_ok());
+        assert!(rig.connection.poll_closed().unwrap().is_ok());
     } else {
         check_timeout(&rig.failure(), step.stage, step.wait);
     }

@@ -341,7 +341,7 @@ fn i4_a_reply_before_its_command_is_handed_out_whole_is_fatal_in_lock_step() {
                     delivered += 1
                 }
                 Ok(smtp_proto::Event::Outcome(..)) => undelivered += 1,
-                Ok(smtp_proto::Event::Ended) => break Ok(()),
+                Ok(smtp_proto::Event::Closed) => break Ok(()),
                 Ok(_) => {}
                 Err(error) => break Err(error),
             }
@@ -417,8 +417,8 @@ fn i4_more_acknowledged_than_was_offered_is_a_failure_with_its_own_type() {
         let mut connection = ready_with_mail();
         let count = transmit(&mut connection, now).unwrap().len();
         connection.handle_sent(now, count.saturating_add(more));
-        assert!(connection.is_over());
-        let error = connection.poll_ended().unwrap().unwrap_err();
+        assert!(connection.is_closed());
+        let error = connection.poll_closed().unwrap().unwrap_err();
         assert!(matches!(
             error.kind(),
             ErrorKind::Misuse(ApiMisuse::SentTooMuch)

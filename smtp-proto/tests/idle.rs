@@ -75,6 +75,6 @@ fn a_server_that_does_not_stop_to_speak_gets_no_last_word() {
         assert!(rig.connection.poll_transmit(rig.now).is_none());
         rig.say([b'x'; 1024]);
     }
-    assert!(rig.connection.is_over());
+    assert!(rig.connection.is_closed());
     assert_eq!(rig.failure().reply().unwrap().code().as_u16(), 554);
 }

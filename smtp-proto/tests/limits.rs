@@ -39,7 +39,7 @@ fn brought_to(config: Config, replies: &[&str]) -> Connection {
         connection.handle_input(NOW, reply.as_bytes());
         send_all(&mut connection);
     }
-    assert!(!connection.is_over());
+    assert!(!connection.is_closed());
     connection
 }
 
@@ -82,12 +82,12 @@ fn flood(connection: &mut Connection, pattern: &[u8], piece: usize) -> (usize, u
         // As good as without end: beyond every limit.
         for part in (0..8).flat_map(|_| flood.chunks(piece)) {
             connection.handle_input(NOW, part);
-            if connection.is_over() {
+            if connection.is_closed() {
                 break;
             }
         }
     });
-    assert!(connection.is_over(), "{pattern:?} goes on for ever");
+    assert!(connection.is_closed(), "{pattern:?} goes on for ever");
     let taken = connection.stats().bytes_received() - before;
     (usize::try_from(taken).unwrap(), heap.bytes_max)
 }
@@ -96,7 +96,7 @@ fn error_of(connection: &mut Connection) -> Option<smtp_proto::Error> {
     loop {
         match connection.poll_event() {
             Some(Err(error)) => return Some(error),
-            Some(Ok(Event::Ended)) => return None,
+            Some(Ok(Event::Closed)) => return None,
             Some(Ok(_)) => {}
             None => panic!("neither an end nor an error"),
         }
@@ -280,7 +280,7 @@ fn v22_replies_that_nobody_asked_for_stop_the_connection_at_the_first() {
         assert!(connection.is_idle());
         let before = connection.stats().bytes_received();
         connection.handle_input(NOW, reply.repeat(10_000).as_bytes());
-        assert!(connection.is_over());
+        assert!(connection.is_closed());
         let taken = connection.stats().bytes_received() - before;
         assert_eq!(taken, u64::try_from(reply.len()).unwrap());
     }
@@ -300,7 +300,7 @@ fn v22_all_that_a_server_says_in_a_session_is_bounded_and_so_is_each_answer() {
             connection.handle_input(NOW, reply.as_bytes());
         }
         let mut answered = 0;
-        while !connection.is_over() {
+        while !connection.is_closed() {
             let id = connection.command(Command::noop());
             send_all(&mut connection);
             for part in reply.as_bytes().chunks(piece) {
@@ -364,7 +364,7 @@ fn i1_a_long_reply_costs_no_more_a_byte_than_a_short_one() {
                 connection.handle_input(NOW, byte);
             }
         });
-        assert!(!connection.is_over());
+        assert!(!connection.is_closed());
         assert!(heap.count_total < 100, "{} allocations", heap.count_total);
         assert!(heap.bytes_max < 4_000_000, "{} bytes", heap.bytes_max);
         assert!(transmit(&mut connection, NOW).is_some(), "EHLO is next");
@@ -395,7 +395,7 @@ fn v28_an_endless_dialogue_of_any_mechanism_is_broken_off() {
             let ehlo = format!("250-hi\r\n250 AUTH {mechanism}\r\n");
             let mut connection = brought_to(config.build().unwrap(), &["220 hi\r\n", &ehlo]);
             let mut challenges = 0;
-            while !connection.is_over() {
+            while !connection.is_closed() {
                 connection.handle_input(NOW, challenge.as_bytes());
                 send_all(&mut connection);
                 challenges += 1;
@@ -462,7 +462,7 @@ fn i10_refusals_without_end_are_kept_within_what_a_server_may_say() {
             connection.handle_input(NOW, reply.as_bytes());
             send_all(&mut connection);
         }
-        while !connection.is_over() {
+        while !connection.is_closed() {
             connection.handle_input(NOW, refusal.as_bytes());
             send_all(&mut connection);
         }

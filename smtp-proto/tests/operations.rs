@@ -165,7 +165,7 @@ impl World {
                 self.tell("ready", told);
             }
             Step::PollEnded => {
-                let told = self.connection.poll_ended();
+                let told = self.connection.poll_closed();
                 self.tell("ended", told);
             }
             Step::PollOutcome(which) => {
@@ -336,10 +336,10 @@ impl World {
     /// The failure that is stuck, if there is one.
     fn failure(&mut self) -> Option<String> {
         // A question may put something in line to be sent, and there is one only when all input has been taken in.
-        if !self.connection.is_over() {
+        if !self.connection.is_closed() {
             return None;
         }
-        match self.connection.poll_ended() {
+        match self.connection.poll_closed() {
             Some(Err(error)) if !matches!(error.kind(), ErrorKind::Misuse(_)) => {
                 Some(format!("{error:#?}"))
             }
@@ -398,7 +398,7 @@ impl World {
                 self.poll_outcome(id);
             }
         }
-        while self.connection.poll_ended().is_none() {
+        while self.connection.poll_closed().is_none() {
             self.turn(end);
             turns += 1;
             assert!(
@@ -407,7 +407,7 @@ impl World {
                 self.trace
             );
         }
-        let told = self.connection.poll_ended();
+        let told = self.connection.poll_closed();
         self.tell("ended", told);
         assert_eq!(self.outcomes.len(), self.mails.len());
         let dialogue = Dialogue::read(&self.offered, &self.heard);

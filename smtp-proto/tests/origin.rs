@@ -153,7 +153,7 @@ fn a_capability_that_is_switched_off_counts_as_not_offered() {
     ));
     assert!(matches!(
         pair.drive(Connection::poll_event),
-        Ok(Event::Ended)
+        Ok(Event::Closed)
     ));
 }
 

@@ -154,7 +154,7 @@ fn v40_every_fate_is_right_wherever_the_servers_words_end() {
                     continue;
                 };
                 let expected = match fault {
-                    Fault::Eof => matches!(error.kind(), ErrorKind::Closed),
+                    Fault::Eof => matches!(error.kind(), ErrorKind::ConnectionLost),
                     Fault::Silence => matches!(error.kind(), ErrorKind::Timeout(_)),
                     // However long, it is a line that has no end yet.
                     Fault::Says(bytes) if bytes == OVERLONG => {
@@ -272,7 +272,7 @@ fn v27_a_421_on_an_idle_connection_ends_it() {
     pair.connection
         .handle_input(pair.now, b"421 4.4.2 idle too long\r\n");
     let error = pair.drive(Connection::poll_ready).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Closed), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::ConnectionLost), "{error}");
     assert_eq!(error.reply().unwrap().code().as_u16(), 421);
 }
 

@@ -108,5 +108,5 @@ fn v40_a_mail_that_is_taken_although_a_chunk_was_refused_is_in_doubt() {
         }
     );
     assert!(refused, "{}", second.status());
-    assert!(connection.is_over());
+    assert!(connection.is_closed());
 }

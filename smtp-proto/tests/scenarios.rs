@@ -76,7 +76,7 @@ fn run(scenario: &Scenario, split: Split, write_at_most: usize) -> (Trace, Vec<u
                 }
                 Id::Refused(error) => trace.refused(error),
                 Id::Command(id) => trace.reply(pair.drive(|c| c.poll_reply(id))),
-                Id::Quit => trace.ended(pair.drive(Connection::poll_ended)),
+                Id::Quit => trace.ended(pair.drive(Connection::poll_closed)),
             }
         }
     }

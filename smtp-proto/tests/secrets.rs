@@ -132,7 +132,7 @@ fn converse(
         shown.debug(&event);
         match event {
             Ok(Event::Outcome(_, outcome)) => shown.outcome(&outcome),
-            Ok(Event::Ended) => break,
+            Ok(Event::Closed) => break,
             Ok(_) => {}
             Err(error) => {
                 shown.error(&error);

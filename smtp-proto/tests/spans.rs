@@ -77,7 +77,7 @@ fn converse() {
                 .unwrap(),
         );
     }
-    pair.drive(Connection::poll_ended).unwrap();
+    pair.drive(Connection::poll_closed).unwrap();
     report.verdict().unwrap();
 }
 

@@ -504,7 +504,7 @@ fn to_wait_for_what_cannot_come_is_misuse_and_no_hang() {
             Err(ApiMisuse::UnknownId)
         );
     }
-    let error = pair.drive(Connection::poll_ended).unwrap_err();
+    let error = pair.drive(Connection::poll_closed).unwrap_err();
     assert!(is_misuse(&error, ApiMisuse::NothingUnderWay), "{error}");
 }
 
@@ -538,10 +538,10 @@ fn to_quit_with_an_unfinished_text_waits_for_it() {
     let mut pair = pair();
     let id = pair.connection.submit(streamed("from@x.test"));
     pair.connection.quit();
-    let error = pair.drive(Connection::poll_ended).unwrap_err();
+    let error = pair.drive(Connection::poll_closed).unwrap_err();
     assert!(is_misuse(&error, ApiMisuse::ContentUnfinished), "{error}");
     pair.connection.finish_content(id).unwrap();
-    pair.drive(Connection::poll_ended).unwrap();
+    pair.drive(Connection::poll_closed).unwrap();
     assert!(
         pair.connection
             .poll_outcome(id)

@@ -295,7 +295,7 @@ impl Channel {
             Phase::Open => self.encrypt(connection, now),
             Phase::Failing { .. } | Phase::Over => {}
         }
-        if self.sending == Sending::Anything && connection.is_over() {
+        if self.sending == Sending::Anything && connection.is_closed() {
             self.close();
         }
         if self.sending == Sending::Nothing {

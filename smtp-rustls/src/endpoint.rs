@@ -699,7 +699,7 @@ fn token_expired(error: &Error) -> bool {
 /// Whether it was TLS that failed, or the way into it, and neither the server's word nor somebody who meddles.
 fn tls_failed(error: &Error) -> bool {
     let by_itself = match error.kind() {
-        ErrorKind::Transport(_) | ErrorKind::Closed => true,
+        ErrorKind::Transport(_) | ErrorKind::ConnectionLost => true,
         ErrorKind::Timeout(wait) => matches!(wait, Wait::StartTls | Wait::TlsHandshake),
         _ => false,
     };

@@ -281,7 +281,7 @@ fn behind_its_own_end_a_session_hears_nothing_and_says_nothing() {
         |wiring| {
             wiring.ready().unwrap();
             wiring.session.smtp().quit();
-            wiring.drive(Connection::poll_ended).unwrap().unwrap();
+            wiring.drive(Connection::poll_closed).unwrap().unwrap();
             assert!(wiring.write(), "close_notify");
         },
         |wiring| {
@@ -449,7 +449,7 @@ fn a_session_that_ends_says_so_once() {
     let mut wiring = wiring(true, &tls, &log);
     wiring.ready().unwrap();
     wiring.session.smtp().quit();
-    wiring.drive(Connection::poll_ended).unwrap().unwrap();
+    wiring.drive(Connection::poll_closed).unwrap().unwrap();
     let before = wiring.sent.len();
     wiring.settle();
     assert_eq!(wiring.sent.len(), before + 1);

@@ -70,7 +70,10 @@ fn v06_an_end_at_any_octet_of_the_handshake_is_a_typed_error() {
                     matches!(error.kind(), ErrorKind::Transport(_)) && error.hint().is_some()
                 }
                 Stage::Greeting | Stage::Ehlo => {
-                    matches!(error.kind(), ErrorKind::Transport(_) | ErrorKind::Closed)
+                    matches!(
+                        error.kind(),
+                        ErrorKind::Transport(_) | ErrorKind::ConnectionLost
+                    )
                 }
                 _ => false,
             };
@@ -96,7 +99,10 @@ fn v06_a_close_notify_or_another_alert_or_garbage_at_any_octet_of_the_handshake_
         for (pass, then) in cuts(len).zip(THEN.iter().cycle()) {
             let (result, _) = handshake_cut_at(&tls, pass, then);
             let error = result.unwrap_err();
-            let expected = matches!(error.kind(), ErrorKind::Transport(_) | ErrorKind::Closed);
+            let expected = matches!(
+                error.kind(),
+                ErrorKind::Transport(_) | ErrorKind::ConnectionLost
+            );
             assert!(expected, "{then:?} at {pass} of {len}: {error}");
         }
     }
@@ -178,7 +184,7 @@ fn v08_a_cut_record_and_an_end_between_records_are_told_apart() {
     wiring.session.handle_eof(NOW);
     let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
     let error = outcome.error().unwrap();
-    assert!(matches!(error.kind(), ErrorKind::Closed), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::ConnectionLost), "{error}");
 }
 
 #[test]
@@ -219,7 +225,7 @@ fn v08_a_close_notify_ends_the_connection_whatever_comes_behind_it() {
             assert!(outcome(id).is_accepted());
             assert!(outcome(next).recipients()[0].status().is_safe_to_retry());
             let error = wiring.session.smtp().poll_ready().unwrap().unwrap_err();
-            assert!(matches!(error.kind(), ErrorKind::Closed), "{error}");
+            assert!(matches!(error.kind(), ErrorKind::ConnectionLost), "{error}");
             // An end is answered by an end, and that is the last.
             assert!(wiring.write());
             wiring.session.handle_input(NOW, behind);

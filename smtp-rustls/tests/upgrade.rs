@@ -35,7 +35,7 @@ fn a_mail_goes_through_tls_of_either_version_begun_in_either_way() {
             assert!(!facts.is_resumed());
             assert_eq!(facts.peer_certificates().len(), 1);
             wiring.session.smtp().quit();
-            wiring.drive(Connection::poll_ended).unwrap().unwrap();
+            wiring.drive(Connection::poll_closed).unwrap().unwrap();
             wiring.settle();
             assert_eq!(log.mails()[0].body(), HELLO.as_bytes());
             assert!(log.mails()[0].over_tls());
@@ -71,7 +71,7 @@ fn every_split_of_both_directions_gives_the_same_dialogue() {
                 let outcome = wiring.send(mail(HELLO));
                 assert!(outcome.is_accepted(), "{outcome:?}");
                 wiring.session.smtp().quit();
-                wiring.drive(Connection::poll_ended).unwrap().unwrap();
+                wiring.drive(Connection::poll_closed).unwrap().unwrap();
                 wiring.settle();
                 log.assert_clean();
                 let trips = wiring.session.smtp().tls().unwrap().round_trips();

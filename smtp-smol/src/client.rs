@@ -234,14 +234,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// The connection's failure before the server was told. A missing answer to that is none.
     pub async fn quit(mut self) -> Result<(), Error> {
         self.wire.smtp().quit();
-        let ended = self.drive(Connection::poll_ended).await;
+        let ended = self.drive(Connection::poll_closed).await;
         self.part().await;
         ended
     }
 
     /// Says the last word of a connection that has ended or failed, and shuts the stream down.
     pub(crate) async fn part(&mut self) {
-        self.drive(|smtp| smtp.is_over().then_some(())).await;
+        self.drive(|smtp| smtp.is_closed().then_some(())).await;
         // All is said; whether the transport's own last bytes arrive changes nothing.
         let limit = self.connection().timeouts().quit_limit();
         let _ = within(limit, poll_fn(|cx| self.poll_close(cx))).await;

@@ -85,7 +85,7 @@ fn commands_wait_in_line_and_none_is_taken_behind_the_end() {
         assert!(matches!(again.kind(), ErrorKind::Misuse(_)), "{again}");
         client.connection_mut().quit();
         let late = client.command(Command::noop()).await.unwrap_err();
-        assert!(matches!(late.kind(), ErrorKind::Ended), "{late}");
+        assert!(matches!(late.kind(), ErrorKind::Closed), "{late}");
         client.quit().await.unwrap();
         assert_eq!(log.session().commands().last().unwrap(), "QUIT");
         log.assert_clean();
@@ -266,7 +266,7 @@ fn v41_to_drop_send_gives_the_mail_up_and_its_outcome_is_true() {
                 "{outcome:?}"
             );
             // Of what was not offered nothing is left, and the connection goes on.
-            let over = client.connection().is_over();
+            let over = client.connection().is_closed();
             let sent = client.stats().bytes_sent() > before;
             assert!(over || !sent, "{outcome:?}");
             went_on += usize::from(!over);

@@ -5,7 +5,7 @@
 //!     ^──STARTTLS 220──┘   ^  ^───end of data──> ExpectData (DATA 354)
 //!                          └───end of chunk──> ExpectChunk (BDAT)
 //! ```
-//! Any of them goes to `Closed` by QUIT, EOF or an [`Action`](crate::Action) that says so.
+//! Any of them goes to `ConnectionLost` by QUIT, EOF or an [`Action`](crate::Action) that says so.
 
 mod chunks;
 mod commands;

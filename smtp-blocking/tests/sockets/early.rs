@@ -50,7 +50,7 @@ pub(crate) fn a_reply_in_the_middle_of_a_text_ends_it<A: Adapter>() {
                 assert_eq!(reply.code().as_u16().to_string(), whole[..3], "{case}");
                 assert_eq!(reply.lines().count(), whole.lines().count(), "{case}");
                 let right = match reply.code().as_u16() {
-                    221 => matches!(error.kind(), ErrorKind::Closed),
+                    221 => matches!(error.kind(), ErrorKind::ConnectionLost),
                     _ => matches!(error.kind(), ErrorKind::Protocol(ProtocolError::EarlyReply)),
                 };
                 assert!(right, "{case}: {error}");

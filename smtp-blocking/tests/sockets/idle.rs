@@ -68,9 +68,12 @@ impl Came {
         let code = error.reply().map(|reply| reply.code().as_u16());
         let (right, said) = match self {
             Self::Reply(code) => (is_unexpected(error), Some(code)),
-            Self::Farewell(code) => (matches!(error.kind(), ErrorKind::Closed), Some(code)),
+            Self::Farewell(code) => (
+                matches!(error.kind(), ErrorKind::ConnectionLost),
+                Some(code),
+            ),
             Self::HalfReply | Self::Nul => (is_unexpected(error), None),
-            Self::End => (matches!(error.kind(), ErrorKind::Closed), None),
+            Self::End => (matches!(error.kind(), ErrorKind::ConnectionLost), None),
             Self::Reset => (matches!(error.kind(), ErrorKind::Transport(_)), None),
         };
         assert!(right && code == said, "{case}: {error:?}");
@@ -331,9 +334,11 @@ impl Came {
                         .reply()
                         .is_some_and(|reply| reply.code() == said)
             }
-            Self::Farewell(said) => matches!(error.kind(), ErrorKind::Closed) && code == Some(said),
+            Self::Farewell(said) => {
+                matches!(error.kind(), ErrorKind::ConnectionLost) && code == Some(said)
+            }
             Self::HalfReply | Self::Nul => is_unexpected(cause(error)),
-            Self::End => matches!(error.kind(), ErrorKind::Closed),
+            Self::End => matches!(error.kind(), ErrorKind::ConnectionLost),
             Self::Reset => matches!(error.kind(), ErrorKind::Transport(_)),
         };
         assert!(right, "{case}: {error:?}");

@@ -39,7 +39,9 @@ impl Error {
                     "the server advertises PIPELINING and may get it wrong: `Pipelining::Off` sends one command at a time",
                 )
             }
-            ErrorKind::Closed if self.stage() == Stage::Greeting && self.fragment().is_none() => {
+            ErrorKind::ConnectionLost
+                if self.stage() == Stage::Greeting && self.fragment().is_none() =>
+            {
                 Some(
                     "the server may not serve this client's address, or wait for TLS: on port 465 use implicit TLS",
                 )

@@ -122,7 +122,7 @@ impl<P: Peer> Pair<P> {
         loop {
             match self.drive(Connection::poll_event) {
                 Ok(Event::Outcome(id, outcome)) => outcomes.push((id, outcome)),
-                Ok(Event::Ended) => return (outcomes, Ok(())),
+                Ok(Event::Closed) => return (outcomes, Ok(())),
                 Ok(_) => {}
                 Err(error) => {
                     assert!(
