@@ -53,7 +53,7 @@ pub enum ErrorKind {
     /// The peer broke the protocol.
     Protocol(ProtocolError),
     /// The server said no; [`Error::reply`] is what it said.
-    Refused,
+    Rejected,
     /// The security policy asks for TLS, and the server would not have it.
     TlsUnavailable,
     /// Authentication was not possible or not successful.
@@ -112,7 +112,7 @@ pub enum ProtocolError {
     /// A reply came while the body was still being sent.
     EarlyReply,
     /// The server accepted a mail after it had refused its sender, all recipients or a part of its text.
-    AcceptedAfterRefusal,
+    AcceptedAfterRejection,
     /// The server sent more than any dialogue needs.
     TooMuchInput,
 }
@@ -122,9 +122,9 @@ pub enum ProtocolError {
 #[non_exhaustive]
 pub enum AuthenticationError {
     /// The server offers no AUTH at all.
-    NotOffered,
+    NotAdvertised,
     /// The server offers no AUTH in clear, and may do so in TLS, for which it offers STARTTLS.
-    NotOfferedInClear,
+    NotAdvertisedInCleartext,
     /// The server offers no mechanism that the credentials can serve.
     NoCommonMechanism {
         /// What the server offers.
@@ -194,7 +194,7 @@ impl Error {
     }
 
     pub(crate) fn refused(stage: Stage, reply: Reply) -> Self {
-        Self::new(stage, ErrorKind::Refused).with_reply(reply)
+        Self::new(stage, ErrorKind::Rejected).with_reply(reply)
     }
 
     pub(crate) fn misuse(stage: Stage, misuse: ApiMisuse) -> Self {
@@ -301,7 +301,7 @@ impl Error {
         };
         matches!(
             self.0.kind,
-            ErrorKind::Refused
+            ErrorKind::Rejected
                 | ErrorKind::TlsUnavailable
                 | ErrorKind::Authentication(_)
                 | ErrorKind::Unsupported(_)
@@ -333,7 +333,7 @@ impl Error {
     }
 
     /// The reply that had begun to come when it happened, as far as it came.
-    pub fn fragment(&self) -> Option<&[u8]> {
+    pub fn partial_reply(&self) -> Option<&[u8]> {
         self.0.fragment.as_deref()
     }
 
@@ -370,7 +370,7 @@ impl Error {
             | ErrorKind::Closed
             | ErrorKind::TooManyRecipients
             | ErrorKind::TooManyMails => true,
-            ErrorKind::Refused
+            ErrorKind::Rejected
             | ErrorKind::TlsUnavailable
             | ErrorKind::Authentication(
                 AuthenticationError::Rejected { .. }
@@ -488,7 +488,7 @@ impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Protocol(error) => error.fmt(f),
-            Self::Refused => f.write_str("the server refused"),
+            Self::Rejected => f.write_str("the server refused"),
             Self::TlsUnavailable => f.write_str("the server does not do STARTTLS"),
             Self::Authentication(error) => error.fmt(f),
             Self::Unsupported(need) => need.fmt(f),
@@ -532,7 +532,7 @@ impl fmt::Display for ProtocolError {
             Self::WrongClass => f.write_str("a reply of this kind makes no sense here"),
             Self::InjectedBeforeTls => f.write_str("bytes came in clear where TLS was to begin"),
             Self::EarlyReply => f.write_str("a reply before the mail was sent whole"),
-            Self::AcceptedAfterRefusal => {
+            Self::AcceptedAfterRejection => {
                 f.write_str("the server accepted a mail that it had refused")
             }
             Self::TooMuchInput => f.write_str("the server sends more than any dialogue needs"),
@@ -543,8 +543,8 @@ impl fmt::Display for ProtocolError {
 impl fmt::Display for AuthenticationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotOffered => f.write_str("the server does not offer to authenticate"),
-            Self::NotOfferedInClear => {
+            Self::NotAdvertised => f.write_str("the server does not offer to authenticate"),
+            Self::NotAdvertisedInCleartext => {
                 f.write_str("the server does not offer to authenticate before TLS")
             }
             Self::NoCommonMechanism { offered, ours } => {

@@ -347,9 +347,9 @@ fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
     if offered.is_empty() {
         let in_clear = cx.known.tls.is_none() && cx.known.capabilities.start_tls();
         return Err(failed(if in_clear {
-            AuthenticationError::NotOfferedInClear
+            AuthenticationError::NotAdvertisedInCleartext
         } else {
-            AuthenticationError::NotOffered
+            AuthenticationError::NotAdvertised
         }));
     }
     let bindings = cx

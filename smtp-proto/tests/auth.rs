@@ -179,7 +179,7 @@ fn a_server_that_closes_says_nothing_of_the_credentials() {
             attempt.ask(reply);
         }
         let error = attempt.failure();
-        assert!(matches!(error.kind(), ErrorKind::Refused), "{error}");
+        assert!(matches!(error.kind(), ErrorKind::Rejected), "{error}");
         assert!(error.is_transient());
     }
     let mut attempt = Attempt::begin(plain(), "AUTH PLAIN");
@@ -275,7 +275,7 @@ fn a_server_that_offers_no_authentication() {
         assert!(
             matches!(
                 error.kind(),
-                ErrorKind::Authentication(AuthenticationError::NotOffered)
+                ErrorKind::Authentication(AuthenticationError::NotAdvertised)
             ),
             "{offered:?}: {error}"
         );
@@ -305,7 +305,7 @@ fn a_server_that_offers_authentication_in_tls_only() {
         let ErrorKind::Authentication(kind) = error.kind() else {
             panic!("{error}");
         };
-        let found = matches!(kind, AuthenticationError::NotOfferedInClear);
+        let found = matches!(kind, AuthenticationError::NotAdvertisedInCleartext);
         assert_eq!(found, in_tls, "{error}");
         assert_eq!(
             error.hint().unwrap().contains("STARTTLS"),

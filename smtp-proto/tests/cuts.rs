@@ -86,6 +86,6 @@ fn half_a_reply_is_no_part_of_an_error_of_the_callers() {
         }
         connection.abandon(id);
         let outcome = connection.poll_outcome(id).unwrap().unwrap();
-        assert_eq!(outcome.error().unwrap().fragment(), None, "{reply:?}");
+        assert_eq!(outcome.error().unwrap().partial_reply(), None, "{reply:?}");
     }
 }

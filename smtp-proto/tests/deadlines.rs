@@ -358,7 +358,7 @@ fn v29_a_server_that_drips_is_given_up_when_its_time_is_over() {
         if step.stage != Stage::Quit {
             let error = rig.failure();
             assert!(
-                error.fragment().unwrap().starts_with(code.as_bytes()),
+                error.partial_reply().unwrap().starts_with(code.as_bytes()),
                 "{error}"
             );
         }

@@ -164,7 +164,7 @@ fn v22_the_limits_are_those_of_the_policy_to_the_byte() {
         let mut connection = brought_to(policy(limits), &[]);
         connection.handle_input(NOW, reply.as_bytes());
         let error = error_of(&mut connection).unwrap();
-        assert!(matches!(error.kind(), ErrorKind::Refused), "{error}");
+        assert!(matches!(error.kind(), ErrorKind::Rejected), "{error}");
         let reply = error.reply().unwrap().clone();
         (reply.to_string(), reply.is_truncated())
     };

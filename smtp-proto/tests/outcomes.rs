@@ -235,7 +235,7 @@ fn v27_a_421_ends_the_connection_at_every_stage_and_leaves_every_fate_right() {
                     assert_eq!(error.reply().unwrap().code().as_u16(), 421, "{error}");
                 } else if closes {
                     assert_eq!(
-                        error.fragment(),
+                        error.partial_reply(),
                         Some(&reply.as_bytes()[..10]),
                         "{stage:?}: {error}"
                     );
@@ -337,7 +337,7 @@ fn v40_a_part_of_the_final_reply_is_none() {
                     "{part:?}: {fate}"
                 );
                 let error = run.end.unwrap_err();
-                assert_eq!(error.fragment(), Some(part.as_bytes()));
+                assert_eq!(error.partial_reply(), Some(part.as_bytes()));
                 assert_eq!(error.stage(), smtp_proto::Stage::EndOfData);
             }
         }

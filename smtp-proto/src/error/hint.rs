@@ -18,7 +18,7 @@ impl Error {
                 "the server speaks TLS from the first byte on this port: use implicit TLS (port 465), \
                  or another port for STARTTLS (587)",
             ),
-            ErrorKind::Timeout(Wait::Greeting) => Some(match self.fragment() {
+            ErrorKind::Timeout(Wait::Greeting) => Some(match self.partial_reply() {
                 None => "a server that waits for TLS stays silent: on port 465 use implicit TLS",
                 Some(_) => {
                     "the server began its greeting and did not finish it: `Timeouts::greeting` gives it more time"
@@ -40,7 +40,7 @@ impl Error {
                 )
             }
             ErrorKind::ConnectionLost
-                if self.stage() == Stage::Greeting && self.fragment().is_none() =>
+                if self.stage() == Stage::Greeting && self.partial_reply().is_none() =>
             {
                 Some(
                     "the server may not serve this client's address, or wait for TLS: on port 465 use implicit TLS",
@@ -63,10 +63,10 @@ impl Error {
                      somebody on the path may be hiding STARTTLS"
                 }
             }),
-            ErrorKind::Authentication(AuthenticationError::NotOffered) => Some(
+            ErrorKind::Authentication(AuthenticationError::NotAdvertised) => Some(
                 "submission with a password is usually on port 587 or 465; port 25 offers none",
             ),
-            ErrorKind::Authentication(AuthenticationError::NotOfferedInClear) => Some(
+            ErrorKind::Authentication(AuthenticationError::NotAdvertisedInCleartext) => Some(
                 "the server offers STARTTLS: take a policy that demands TLS, which keeps the password private, too",
             ),
             ErrorKind::Authentication(AuthenticationError::NoCommonMechanism {
@@ -89,7 +89,7 @@ impl Error {
                     "the server greets once more where it should answer EHLO: behind STARTTLS there is no second greeting",
                 )
             }
-            ErrorKind::Refused => of_refusal(self.stage(), self.reply()?),
+            ErrorKind::Rejected => of_refusal(self.stage(), self.reply()?),
             ErrorKind::Transport(error) => error.hint,
             ErrorKind::Misuse(ApiMisuse::UpgradePending) => {
                 Some("call `upgrade`, or use a client that has a TLS layer")

@@ -113,7 +113,7 @@ impl Answers {
         let lone = framing == Framing::Dot && self.sender.is_none() && self.accepted == 0;
         if accepted && !lone && !self.has_hope() {
             self.contradicted = true;
-            return Err(ProtocolError::AcceptedAfterRefusal);
+            return Err(ProtocolError::AcceptedAfterRejection);
         }
         let reply = reply.to_reply();
         if !self.has_hope() {

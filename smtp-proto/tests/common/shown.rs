@@ -23,7 +23,7 @@ impl Shown {
         self.text(error);
         self.debug(error.kind());
         self.text(error.kind());
-        if let Some(fragment) = error.fragment() {
+        if let Some(fragment) = error.partial_reply() {
             self.text(String::from_utf8_lossy(fragment));
         }
         if let Some(reply) = error.reply() {
