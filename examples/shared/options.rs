@@ -88,7 +88,7 @@ impl Options {
             builder = builder.credentials(credentials);
         }
         if self.credentials_in_clear {
-            builder = builder.dangerous_credentials_in_clear();
+            builder = builder.dangerous_credentials_in_cleartext();
         }
         if !self.ca.is_empty() {
             builder = builder.tls(self.trust()?);

@@ -202,7 +202,7 @@ impl Client {
         let shown = Arc::new(Mutex::new(format!("{mechanism:?}")));
         let config = Config::builder("client.test".parse().unwrap())
             .security(Security::Cleartext)
-            .dangerous_credentials_in_clear()
+            .dangerous_credentials_in_cleartext()
             .credentials(Credentials::from_mechanisms(vec![mechanism]))
             .transcript({
                 let shown = Arc::clone(&shown);

@@ -361,7 +361,7 @@ impl Way {
     pub(crate) fn apply(self, endpoint: EndpointBuilder) -> EndpointBuilder {
         let endpoint = endpoint.pipelining(self.level);
         match self.text {
-            Text::Data => endpoint.without("CHUNKING"),
+            Text::Data => endpoint.ignore_extension("CHUNKING"),
             Text::Chunk => endpoint,
             Text::Chunks => endpoint.chunk_size(50),
         }

@@ -183,7 +183,7 @@ impl Config {
     /// The policy to try next on a new connection after TLS broke under [`Security::Opportunistic`]: the same in cleartext.
     ///
     /// `None` under every other policy: they never go on in clear.
-    pub fn fallback(&self) -> Option<Self> {
+    pub fn cleartext_fallback(&self) -> Option<Self> {
         (self.security == Security::Opportunistic).then(|| Self {
             security: Security::Cleartext,
             ..self.clone()
@@ -195,7 +195,7 @@ impl Config {
     ///
     /// `None` if this policy does for it: TLS is not [optional](Mail::is_tls_optional) to the mail, the policy is another, or
     /// there are credentials, which never travel in clear; a server that takes the mail with a login reads the header itself.
-    pub fn for_mail(&self, mail: &Mail) -> Option<Self> {
+    pub fn relaxed_for(&self, mail: &Mail) -> Option<Self> {
         let relaxed = mail.is_tls_optional()
             && self.security == Security::StartTls
             && self.credentials.is_none();
@@ -209,7 +209,7 @@ impl Config {
     /// token from its source.
     ///
     /// `None` if the credentials have no source, or if this is such an attempt already.
-    pub fn renewal(&self) -> Option<Self> {
+    pub fn with_refreshed_token(&self) -> Option<Self> {
         let renews = self.credentials.as_ref().is_some_and(Credentials::renews);
         (renews && !self.renewing).then(|| Self {
             renewing: true,
@@ -234,7 +234,7 @@ impl ConfigBuilder {
     /// Lets credentials travel in clear under [`Security::Cleartext`].
     ///
     /// Everybody on the path can read them then. Meant for servers on the same machine.
-    pub fn dangerous_credentials_in_clear(mut self) -> Self {
+    pub fn dangerous_credentials_in_cleartext(mut self) -> Self {
         self.0.credentials_in_clear = true;
         self
     }
@@ -294,7 +294,7 @@ impl ConfigBuilder {
     }
 
     /// Behaves as if the server did not offer this extension, for one that offers what it cannot do.
-    pub fn without(mut self, keyword: impl Into<String>) -> Self {
+    pub fn ignore_extension(mut self, keyword: impl Into<String>) -> Self {
         self.0.without.push(keyword.into());
         self
     }

@@ -146,7 +146,7 @@ pub enum AuthenticationError {
     /// The server refused the token that its source had given; [`Error::reply`] is what it said.
     ///
     /// The token may have expired: one attempt more, with a new token, makes sense. See
-    /// [`Config::renewal`](crate::Config::renewal).
+    /// [`Config::with_refreshed_token`](crate::Config::with_refreshed_token).
     Expired {
         /// As in `Rejected`.
         detail: Option<Vec<u8>>,

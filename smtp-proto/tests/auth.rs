@@ -288,7 +288,7 @@ fn a_server_that_offers_authentication_in_tls_only() {
     let config = Config::builder("client.test".parse().unwrap())
         .security(Security::Cleartext)
         .credentials(plain())
-        .dangerous_credentials_in_clear();
+        .dangerous_credentials_in_cleartext();
     for (offered, in_tls) in [
         ("STARTTLS", true),
         ("", false),

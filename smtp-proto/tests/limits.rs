@@ -391,7 +391,7 @@ fn v28_an_endless_dialogue_of_any_mechanism_is_broken_off() {
             let config = Config::builder("client.test".parse().unwrap())
                 .security(Security::Cleartext)
                 .credentials(credentials()[index].1.clone())
-                .dangerous_credentials_in_clear();
+                .dangerous_credentials_in_cleartext();
             let ehlo = format!("250-hi\r\n250 AUTH {mechanism}\r\n");
             let mut connection = brought_to(config.build().unwrap(), &["220 hi\r\n", &ehlo]);
             let mut challenges = 0;
@@ -426,7 +426,7 @@ fn v22_a_challenge_may_be_longer_than_a_line_and_one_that_was_cut_is_cancelled()
         let config = Config::builder("client.test".parse().unwrap())
             .security(Security::Cleartext)
             .credentials(Credentials::xoauth2("user", "token").unwrap())
-            .dangerous_credentials_in_clear();
+            .dangerous_credentials_in_cleartext();
         let mut connection = brought_to(
             config.build().unwrap(),
             &["220 hi\r\n", "250-hi\r\n250 AUTH XOAUTH2\r\n"],

@@ -128,8 +128,8 @@ fn a_server_that_does_not_hear_it_all_is_an_error_that_names_what_it_lacks() {
 fn a_capability_that_is_switched_off_counts_as_not_offered() {
     let config = policy(Security::Cleartext)
         .xclient(client().optional())
-        .without("XCLIENT")
-        .without("XFORWARD");
+        .ignore_extension("XCLIENT")
+        .ignore_extension("XFORWARD");
     let server = server(Security::Cleartext);
     let mut pair = Pair::new(Arc::new(config.build().unwrap()), Machine::new(&server));
     pair.drive(Connection::poll_ready).unwrap();

@@ -231,8 +231,8 @@ fn v33_a_token_that_has_expired_is_renewed_once() {
     for (tokens, logs_in) in [(["expired", TOKEN], true), (["expired", "also"], false)] {
         let (credentials, asked) = source(tokens);
         let first = config(&credentials);
-        let renewal = first.renewal().unwrap();
-        assert!(renewal.renewal().is_none());
+        let renewal = first.with_refreshed_token().unwrap();
+        assert!(renewal.with_refreshed_token().is_none());
         for name in ["OAUTHBEARER", "XOAUTH2"] {
             asked.lock().unwrap().clear();
             let (result, log) = log_in(first.clone(), facts(), &server(name));
@@ -260,9 +260,9 @@ fn v33_a_token_that_has_expired_is_renewed_once() {
         }
     }
     let fixed = config(&Credentials::token("alice", TOKEN).unwrap());
-    assert!(fixed.renewal().is_none());
+    assert!(fixed.with_refreshed_token().is_none());
     let nobody = Config::builder("client.test".parse().unwrap());
-    assert!(nobody.build().unwrap().renewal().is_none());
+    assert!(nobody.build().unwrap().with_refreshed_token().is_none());
 }
 
 #[test]

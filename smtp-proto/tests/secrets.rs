@@ -320,7 +320,7 @@ fn v37_no_value_that_holds_a_secret_shows_it() {
     shown.debug(&config);
     let config = config.build().unwrap();
     shown.debug(&config);
-    shown.debug(&config.fallback());
+    shown.debug(&config.cleartext_fallback());
     let refused = Config::builder("client.test".parse().unwrap())
         .security(Security::Cleartext)
         .credentials(Credentials::password("alice", PASSWORD).unwrap())

@@ -303,7 +303,7 @@ fn v04_a_server_in_clear_that_offers_every_mechanism_gets_no_credentials() {
             let mut config = builder(Security::StartTls).credentials(credentials.clone());
             if dangerous {
                 // It counts under the policy that is clear by name, and under no other.
-                config = config.dangerous_credentials_in_clear();
+                config = config.dangerous_credentials_in_cleartext();
             }
             let mut rig = Rig::new(config.build().unwrap());
             rig.connection.submit(mail());
@@ -323,7 +323,7 @@ fn v04_credentials_need_a_policy_that_demands_tls_or_the_dangerous_escape_by_nam
             for dangerous in [false, true] {
                 let mut config = builder(policy).credentials(credentials.clone());
                 if dangerous {
-                    config = config.dangerous_credentials_in_clear();
+                    config = config.dangerous_credentials_in_cleartext();
                 }
                 let allowed = match policy {
                     Security::StartTls | Security::Implicit => true,
@@ -341,7 +341,7 @@ fn v04_credentials_need_a_policy_that_demands_tls_or_the_dangerous_escape_by_nam
         }
         let config = builder(Security::Cleartext)
             .credentials(credentials)
-            .dangerous_credentials_in_clear();
+            .dangerous_credentials_in_cleartext();
         let mut rig = Rig::new(config.build().unwrap());
         rig.listen();
         rig.ask("220 mx.test\r\n");
@@ -354,10 +354,10 @@ fn v04_credentials_need_a_policy_that_demands_tls_or_the_dangerous_escape_by_nam
 fn v04_the_policy_to_fall_back_to_is_clear_and_carries_no_credentials() {
     for policy in POLICIES {
         let config = builder(policy)
-            .dangerous_credentials_in_clear()
+            .dangerous_credentials_in_cleartext()
             .build()
             .unwrap();
-        match config.fallback() {
+        match config.cleartext_fallback() {
             Some(fallback) => {
                 assert_eq!(policy, Security::Opportunistic);
                 assert_eq!(fallback.security(), Security::Cleartext);

@@ -199,10 +199,10 @@ impl Endpoint {
     /// The endpoint for connections that are made for this mail.
     ///
     /// If TLS is [optional](Mail::is_tls_optional) to its author, STARTTLS is tried and not demanded, unless there are
-    /// credentials (RFC 8689, section 4.2.2): see [`Config::for_mail`]. Otherwise it is the same endpoint.
+    /// credentials (RFC 8689, section 4.2.2): see [`Config::relaxed_for`]. Otherwise it is the same endpoint.
     #[must_use]
-    pub fn for_mail(&self, mail: &Mail) -> Self {
-        let Some(config) = self.0.config.for_mail(mail) else {
+    pub fn relaxed_for(&self, mail: &Mail) -> Self {
+        let Some(config) = self.0.config.relaxed_for(mail) else {
             return self.clone();
         };
         let mut inner = Inner::clone(&self.0);
@@ -259,8 +259,8 @@ impl Endpoint {
         let inner = &*self.0;
         let config = match last_error {
             None => config(),
-            Some(error) if tls_failed(error) => Arc::new(config().fallback()?),
-            Some(error) if token_expired(error) => Arc::new(config().renewal()?),
+            Some(error) if tls_failed(error) => Arc::new(config().cleartext_fallback()?),
+            Some(error) if token_expired(error) => Arc::new(config().with_refreshed_token()?),
             Some(_) => return None,
         };
         let in_clear = config.security() == Security::Cleartext;
@@ -320,7 +320,7 @@ impl EndpointBuilder {
     /// Lets credentials travel in clear under [`Security::Cleartext`].
     ///
     /// Everybody on the path can read them then. Meant for servers on the same machine.
-    pub fn dangerous_credentials_in_clear(mut self) -> Self {
+    pub fn dangerous_credentials_in_cleartext(mut self) -> Self {
         self.settings.credentials_in_clear = true;
         self
     }
@@ -385,7 +385,7 @@ impl EndpointBuilder {
     }
 
     /// Behaves as if the server did not offer this extension, for one that offers what it cannot do.
-    pub fn without(mut self, keyword: impl Into<String>) -> Self {
+    pub fn ignore_extension(mut self, keyword: impl Into<String>) -> Self {
         self.settings.without.push(keyword.into());
         self
     }
@@ -490,7 +490,7 @@ impl Settings {
             builder = builder.credentials(credentials);
         }
         if self.credentials_in_clear {
-            builder = builder.dangerous_credentials_in_clear();
+            builder = builder.dangerous_credentials_in_cleartext();
         }
         if let Some(client) = self.xclient.clone() {
             builder = builder.xclient(client);
@@ -508,7 +508,7 @@ impl Settings {
             builder = builder.chunk_size(octets);
         }
         for keyword in &self.without {
-            builder = builder.without(keyword);
+            builder = builder.ignore_extension(keyword);
         }
         if let Some(observer) = self.observer.clone() {
             builder = builder.transcript(move |entry| observer(entry));

@@ -208,9 +208,9 @@ fn v01_an_endpoint_gives_way_for_a_mail_that_needs_no_tls_and_for_no_other() {
         let (count, last) = attempts(endpoint, &config, &bad, &Log::new());
         (count, last.is_ok())
     };
-    assert_eq!(reached(&strict.for_mail(&optional)), (1, true));
-    assert_eq!(reached(&strict.for_mail(&other)), (1, false));
-    let relaxed = strict.for_mail(&optional);
+    assert_eq!(reached(&strict.relaxed_for(&optional)), (1, true));
+    assert_eq!(reached(&strict.relaxed_for(&other)), (1, false));
+    let relaxed = strict.relaxed_for(&optional);
     assert_eq!(relaxed.security(), Security::Opportunistic);
     assert_eq!(
         (relaxed.port(), relaxed.host()),
@@ -219,9 +219,12 @@ fn v01_an_endpoint_gives_way_for_a_mail_that_needs_no_tls_and_for_no_other() {
 
     let login = Credentials::password("alice", "canary").unwrap();
     let login = common::starttls(&bad).credentials(login).build().unwrap();
-    assert_eq!(reached(&login.for_mail(&optional)), (1, false));
+    assert_eq!(reached(&login.relaxed_for(&optional)), (1, false));
     let implicit = common::implicit(&bad).build().unwrap();
-    assert_eq!(implicit.for_mail(&optional).security(), Security::Implicit);
+    assert_eq!(
+        implicit.relaxed_for(&optional).security(),
+        Security::Implicit
+    );
 }
 
 #[test]
@@ -299,7 +302,7 @@ fn no_credentials_go_with_a_policy_that_may_end_in_clear() {
         );
     }
     let error = builder(Security::Opportunistic)
-        .dangerous_credentials_in_clear()
+        .dangerous_credentials_in_cleartext()
         .build()
         .unwrap_err();
     assert!(
@@ -310,7 +313,7 @@ fn no_credentials_go_with_a_policy_that_may_end_in_clear() {
         "{error}"
     );
     builder(Security::Cleartext)
-        .dangerous_credentials_in_clear()
+        .dangerous_credentials_in_cleartext()
         .build()
         .unwrap();
 }
@@ -366,7 +369,7 @@ fn patience_follows_from_the_policy_unless_it_is_given() {
         (
             builder(Security::Cleartext)
                 .credentials(login())
-                .dangerous_credentials_in_clear(),
+                .dangerous_credentials_in_cleartext(),
             person,
         ),
         (
@@ -571,7 +574,7 @@ fn every_setting_reaches_the_connection() {
         .timeouts(patience)
         .pipelining(Pipelining::Off)
         .reply_limits(ReplyLimits::default().line(30))
-        .without("SIZE")
+        .ignore_extension("SIZE")
         .transcript(move |entry| observer.lock().unwrap().push(entry.to_string()))
         .build()
         .unwrap();

@@ -100,7 +100,7 @@ pub(crate) static POLICIES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
     let clear = || Draft::new(Security::Cleartext);
     let starttls = || Draft::new(Security::StartTls);
     let implicit = || Draft::new(Security::Implicit);
-    let exposed = |config: ConfigBuilder| config.dangerous_credentials_in_clear();
+    let exposed = |config: ConfigBuilder| config.dangerous_credentials_in_cleartext();
     [
         clear(),
         starttls(),

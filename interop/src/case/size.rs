@@ -21,7 +21,7 @@ pub(super) const CASES: &[Case] = &[
                 let letters = letters();
                 let endpoint = way.apply(bench.endpoint(Door::Small, Security::Cleartext));
                 let load = Load::Batch(mails(&letters)?);
-                let session = bench.converse(endpoint.without("SIZE"), Door::Small, load);
+                let session = bench.converse(endpoint.ignore_extension("SIZE"), Door::Small, load);
                 let session = session.map_err(|error| error.to_string())?;
                 judge(bench, way, &letters, &session)
             })
@@ -44,7 +44,7 @@ pub(super) const CASES: &[Case] = &[
         name: "too large, read piece by piece, which only the server sees",
         run: |bench| {
             each_way(bench, &Way::SOME, |bench, way| {
-                let without = |endpoint: EndpointBuilder| endpoint.without("SIZE");
+                let without = |endpoint: EndpointBuilder| endpoint.ignore_extension("SIZE");
                 let (letter, session) = streamed(bench, way, without)?;
                 judge(bench, way, &[letter], &session)
             })

@@ -180,7 +180,7 @@ impl MailBuilder {
     ///
     /// [`Mail::is_tls_optional`](crate::Mail::is_tls_optional) then tells whether it is there; of a text in pieces,
     /// [`StreamedContent::tls_optional`](crate::StreamedContent::tls_optional) says so. A connection is made before it is told of a mail, so
-    /// it is for whoever makes it to try TLS and go on without: [`Config::for_mail`](crate::Config::for_mail) is the policy for
+    /// it is for whoever makes it to try TLS and go on without: [`Config::relaxed_for`](crate::Config::relaxed_for) is the policy for
     /// that. With [`Parameter::require_tls`] it is an error.
     pub fn honor_tls_required(mut self) -> Self {
         self.demands().tls_optional = true;

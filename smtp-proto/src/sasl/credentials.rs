@@ -59,7 +59,7 @@ impl Credentials {
     ///
     /// The source is asked once a login. If the server refuses the token that it gave as
     /// [`Cached`](TokenRequest::Cached), the error is [`Expired`](crate::AuthenticationError::Expired), and the next
-    /// attempt, by [`Config::renewal`](crate::Config::renewal), asks for a [`Refreshed`](TokenRequest::Refreshed) one; if
+    /// attempt, by [`Config::with_refreshed_token`](crate::Config::with_refreshed_token), asks for a [`Refreshed`](TokenRequest::Refreshed) one; if
     /// that is refused too, the error is final. Drivers that connect by the endpoint of a TLS layer make that attempt by
     /// themselves.
     ///

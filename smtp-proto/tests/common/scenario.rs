@@ -330,7 +330,7 @@ fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuil
         "token" => config.credentials(Credentials::xoauth2(two().0, two().1).unwrap()),
         "xclient" => config.xclient(xclient(rest)),
         "xclient-if-offered" => config.xclient(xclient(rest).optional()),
-        "credentials-in-clear" => config.dangerous_credentials_in_clear(),
+        "credentials-in-clear" => config.dangerous_credentials_in_cleartext(),
         "level" => config.pipelining(level(rest)),
         "speculation" => config.speculation(SpeculationLimits::new(
             two().0.parse().unwrap(),
@@ -347,7 +347,7 @@ fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuil
                 .line(two().0.parse().unwrap())
                 .lines(two().1.parse().unwrap()),
         ),
-        "without" => config.without(rest),
+        "without" => config.ignore_extension(rest),
         _ => return None,
     })
 }

@@ -148,7 +148,7 @@ fn connection(level: Option<Pipelining>, data: bool) -> Result<Connection> {
         config = config.pipelining(level);
     }
     if data {
-        config = config.without("CHUNKING");
+        config = config.ignore_extension("CHUNKING");
     }
     Ok(Connection::new(Arc::new(config.build()?), [0; 32]))
 }

@@ -238,7 +238,7 @@ fn a_policy_gives_way_to_a_mail_that_needs_no_tls_and_never_with_a_login() {
     let optional = mail().honor_tls_required().build().unwrap();
     let required = mail().build().unwrap();
     let policy = |security| Config::builder("client.test".parse().unwrap()).security(security);
-    let relaxed = |config: &Config, mail| config.for_mail(mail).map(|config| config.security());
+    let relaxed = |config: &Config, mail| config.relaxed_for(mail).map(|config| config.security());
     let starttls = policy(Security::StartTls).build().unwrap();
     assert_eq!(relaxed(&starttls, &optional), Some(Security::Opportunistic));
     assert_eq!(relaxed(&starttls, &required), None);
