@@ -52,7 +52,7 @@ impl<S, W: Wire> Client<S, W> {
     }
 
     /// Hands over a mail without waiting; any number may wait in line. They go out while an answer is awaited:
-    /// see [`outcome`](Self::outcome).
+    /// see [`wait_outcome`](Self::wait_outcome).
     pub fn submit(&mut self, mail: Mail) -> MailId {
         self.wire.smtp().submit(mail)
     }
@@ -127,7 +127,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
 
     /// Sends a mail, and waits for what becomes of it.
     ///
-    /// More than one at a time goes out by [`submit`](Self::submit) and [`outcome`](Self::outcome).
+    /// More than one at a time goes out by [`submit`](Self::submit) and [`wait_outcome`](Self::wait_outcome).
     ///
     /// # Errors
     /// If the mail is written in pieces. A mail that the server refused, or that a failure kept from being sent, is no
@@ -135,7 +135,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
     pub fn send(&mut self, mail: Mail) -> Result<Outcome, Error> {
         let id = self.submit(mail);
         let sending = Sending { client: self, id };
-        sending.client.outcome(id)
+        sending.client.wait_outcome(id)
     }
 
     /// Sends a mail whose text is read from `text`, and waits for what becomes of it.
@@ -162,7 +162,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
             }
         }
         _ = client.finish_content(id);
-        client.outcome(id)
+        client.wait_outcome(id)
     }
 
     /// Waits until the next piece of a mail's text is wanted, or none will be.
@@ -177,7 +177,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// If there is no such mail, its outcome has been told, or its text is not finished.
-    pub fn outcome(&mut self, id: MailId) -> Result<Outcome, Error> {
+    pub fn wait_outcome(&mut self, id: MailId) -> Result<Outcome, Error> {
         self.drive(|smtp| smtp.poll_outcome(id))
     }
 
@@ -187,14 +187,14 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// The connection's failure, or that it has been ended.
     pub fn command(&mut self, command: Command) -> Result<Reply, Error> {
         let id = self.wire.smtp().command(command);
-        self.reply(id)
+        self.wait_reply(id)
     }
 
     /// Waits for the reply to a command that was [handed over](Connection::command) without waiting. It is told once.
     ///
     /// # Errors
     /// If there is no such command, its reply has been told, or the connection's failure.
-    pub fn reply(&mut self, id: CommandId) -> Result<Reply, Error> {
+    pub fn wait_reply(&mut self, id: CommandId) -> Result<Reply, Error> {
         self.drive(|smtp| smtp.poll_reply(id))
     }
 

@@ -112,7 +112,7 @@ fn the_level_is_raised_for_the_batch_alone_and_never_against_the_callers_will() 
     assert_eq!(client.send_all(mails(0..2)).count(), 2);
     let before = log.session().round_trips();
     for id in [client.submit(mail()), client.submit(mail())] {
-        assert!(client.outcome(id).unwrap().is_accepted());
+        assert!(client.wait_outcome(id).unwrap().is_accepted());
     }
     assert_eq!(log.session().round_trips() - before, 2 * 2);
 
@@ -148,7 +148,7 @@ fn mails_that_wait_already_go_first() {
             .all(|outcome| outcome.is_accepted())
     );
     for id in before {
-        assert!(client.outcome(id).unwrap().is_accepted());
+        assert!(client.wait_outcome(id).unwrap().is_accepted());
     }
     let first = log.mails()[0].addresses()[0].to_owned();
     assert_eq!(

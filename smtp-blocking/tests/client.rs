@@ -42,7 +42,7 @@ fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
     let mut client = Client::from_stream(Untimed(server), wire(Security::Cleartext));
     let ids = [mail(), mail(), mail()].map(|mail| client.submit(mail));
     for id in ids.into_iter().rev() {
-        let outcome = client.outcome(id).unwrap();
+        let outcome = client.wait_outcome(id).unwrap();
         assert!(matches!(
             outcome.recipients()[0].status(),
             RecipientStatus::Accepted(_)
@@ -52,7 +52,7 @@ fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
             RecipientStatus::Rejected { .. }
         ));
     }
-    let error = client.outcome(ids[0]).unwrap_err();
+    let error = client.wait_outcome(ids[0]).unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Misuse(_)),
         "an outcome is told once"
@@ -71,10 +71,10 @@ fn commands_wait_in_line_and_none_is_taken_behind_the_end() {
     let vrfy = client
         .connection_mut()
         .command(Command::vrfy("root").unwrap());
-    assert_eq!(client.reply(vrfy).unwrap().code().as_u16(), 252);
-    assert_eq!(client.reply(noop).unwrap().code().as_u16(), 250);
-    assert!(client.outcome(sent).unwrap().is_accepted());
-    let again = client.reply(noop).unwrap_err();
+    assert_eq!(client.wait_reply(vrfy).unwrap().code().as_u16(), 252);
+    assert_eq!(client.wait_reply(noop).unwrap().code().as_u16(), 250);
+    assert!(client.wait_outcome(sent).unwrap().is_accepted());
+    let again = client.wait_reply(noop).unwrap_err();
     assert!(matches!(again.kind(), ErrorKind::Misuse(_)), "{again}");
     client.connection_mut().quit();
     let late = client.command(Command::noop()).unwrap_err();
@@ -185,7 +185,7 @@ fn text_in_pieces_is_pushed_as_it_is_wanted() {
     }
     client.finish_content(id).unwrap();
     assert!(client.write_content(id, "more".into()).is_err());
-    let outcome = client.outcome(id).unwrap();
+    let outcome = client.wait_outcome(id).unwrap();
     assert_eq!(judge(&outcome, &log), Came::Accepted);
 }
 

@@ -42,7 +42,7 @@ impl Adapter for Client {
     }
 
     fn outcome(&mut self, id: MailId) -> Outcome {
-        self.outcome(id).unwrap()
+        self.wait_outcome(id).unwrap()
     }
 
     fn command(&mut self, command: Command) -> Result<Reply, Error> {

@@ -43,7 +43,7 @@
 //! [`Client::send_all`] sends any number of mails, of which it has only a few in memory at a time, with as few round trips as
 //! the server allows, and gives their outcomes in the same order; [`Client::send_stream`] sends mails as they come.
 //! [`Client::submit`] puts single mails in line without waiting,
-//! and [`Client::outcome`] asks for each by its id. A text that does not fit in memory comes from a
+//! and [`Client::wait_outcome`] asks for each by its id. A text that does not fit in memory comes from a
 //! reader, by [`Client::send_from`], or piece by piece, by [`Client::content_wanted`] and [`Client::write_content`].
 //!
 //! # What is cancel safe

@@ -57,7 +57,7 @@ impl Adapter for Driven {
     }
 
     fn outcome(&mut self, id: MailId) -> Outcome {
-        block_on(self.client.outcome(id)).unwrap()
+        block_on(self.client.wait_outcome(id)).unwrap()
     }
 
     fn command(&mut self, command: Command) -> Result<Reply, Error> {

@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // What becomes of one mail is no matter to the others, unless the connection fails: then the outcome of each that
     // was in line tells how far it came.
     for id in ids {
-        let outcome = client.outcome(id).await?;
+        let outcome = client.wait_outcome(id).await?;
         for delivery in outcome.recipients() {
             println!("{}: {}", delivery.recipient(), delivery.status());
         }

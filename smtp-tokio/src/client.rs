@@ -57,7 +57,7 @@ impl<S, W: Wire> Client<S, W> {
     }
 
     /// Hands over a mail without waiting; any number may wait in line. They go out while an answer is awaited:
-    /// see [`outcome`](Self::outcome).
+    /// see [`wait_outcome`](Self::wait_outcome).
     pub fn submit(&mut self, mail: Mail) -> MailId {
         self.wire.smtp().submit(mail)
     }
@@ -142,7 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// Not cancel safe: to drop the future gives the mail up. If nothing of it has been sent, it is withdrawn and the
     /// connection goes on; else the connection fails. Its outcome is for
     /// [`poll_event`](Connection::poll_event) to tell. To be able to come back to a mail, use [`submit`](Self::submit)
-    /// and [`outcome`](Self::outcome).
+    /// and [`wait_outcome`](Self::wait_outcome).
     ///
     /// # Errors
     /// If the mail is written in pieces. A mail that the server refused, or that a failure kept from being sent, is no
@@ -150,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     pub async fn send(&mut self, mail: Mail) -> Result<Outcome, Error> {
         let id = self.submit(mail);
         let sending = Sending { client: self, id };
-        sending.client.outcome(id).await
+        sending.client.wait_outcome(id).await
     }
 
     /// Sends a mail whose text is read from `text`, and waits for what becomes of it.
@@ -180,7 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
             }
         }
         _ = client.finish_content(id);
-        client.outcome(id).await
+        client.wait_outcome(id).await
     }
 
     /// Waits until the next piece of a mail's text is wanted, or none will be.
@@ -199,7 +199,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// If there is no such mail, its outcome has been told, or its text is not finished.
-    pub async fn outcome(&mut self, id: MailId) -> Result<Outcome, Error> {
+    pub async fn wait_outcome(&mut self, id: MailId) -> Result<Outcome, Error> {
         self.drive(|smtp| smtp.poll_outcome(id)).await
     }
 
@@ -211,7 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// The connection's failure, or that it has been ended.
     pub async fn command(&mut self, command: Command) -> Result<Reply, Error> {
         let id = self.wire.smtp().command(command);
-        self.reply(id).await
+        self.wait_reply(id).await
     }
 
     /// Waits for the reply to a command that was [handed over](Connection::command) without waiting. It is told once.
@@ -220,7 +220,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// If there is no such command, its reply has been told, or the connection's failure.
-    pub async fn reply(&mut self, id: CommandId) -> Result<Reply, Error> {
+    pub async fn wait_reply(&mut self, id: CommandId) -> Result<Reply, Error> {
         self.drive(|smtp| smtp.poll_reply(id)).await
     }
 

@@ -40,7 +40,7 @@ async fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
     let mut client = Client::from_stream(server, wire(Security::Cleartext));
     let ids = [mail(), mail(), mail()].map(|mail| client.submit(mail));
     for id in ids.into_iter().rev() {
-        let outcome = client.outcome(id).await.unwrap();
+        let outcome = client.wait_outcome(id).await.unwrap();
         assert!(matches!(
             outcome.recipients()[0].status(),
             RecipientStatus::Accepted(_)
@@ -50,7 +50,7 @@ async fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
             RecipientStatus::Rejected { .. }
         ));
     }
-    let error = client.outcome(ids[0]).await.unwrap_err();
+    let error = client.wait_outcome(ids[0]).await.unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Misuse(_)),
         "an outcome is told once"
@@ -69,10 +69,10 @@ async fn commands_wait_in_line_and_none_is_taken_behind_the_end() {
     let vrfy = client
         .connection_mut()
         .command(Command::vrfy("root").unwrap());
-    assert_eq!(client.reply(vrfy).await.unwrap().code().as_u16(), 252);
-    assert_eq!(client.reply(noop).await.unwrap().code().as_u16(), 250);
-    assert!(client.outcome(sent).await.unwrap().is_accepted());
-    let again = client.reply(noop).await.unwrap_err();
+    assert_eq!(client.wait_reply(vrfy).await.unwrap().code().as_u16(), 252);
+    assert_eq!(client.wait_reply(noop).await.unwrap().code().as_u16(), 250);
+    assert!(client.wait_outcome(sent).await.unwrap().is_accepted());
+    let again = client.wait_reply(noop).await.unwrap_err();
     assert!(matches!(again.kind(), ErrorKind::Misuse(_)), "{again}");
     client.connection_mut().quit();
     let late = client.command(Command::noop()).await.unwrap_err();
@@ -183,7 +183,7 @@ async fn text_in_pieces_is_pushed_as_it_is_wanted() {
     }
     client.finish_content(id).unwrap();
     assert!(client.write_content(id, "more".into()).is_err());
-    let outcome = client.outcome(id).await.unwrap();
+    let outcome = client.wait_outcome(id).await.unwrap();
     assert_eq!(judge(&outcome, &log), Came::Accepted);
 }
 
@@ -199,7 +199,11 @@ async fn a_future_dropped_at_every_pending_loses_nothing() {
             stubborn!(client.ready(), polls).unwrap();
             let ids = [mail(), mail()].map(|mail| client.submit(mail));
             for id in ids {
-                assert!(stubborn!(client.outcome(id), polls).unwrap().is_accepted());
+                assert!(
+                    stubborn!(client.wait_outcome(id), polls)
+                        .unwrap()
+                        .is_accepted()
+                );
             }
             let id = client.submit(streamed());
             for piece in TEXT.split_inclusive('\n') {
@@ -207,7 +211,11 @@ async fn a_future_dropped_at_every_pending_loses_nothing() {
                 client.write_content(id, piece.to_owned().into()).unwrap();
             }
             client.finish_content(id).unwrap();
-            assert!(stubborn!(client.outcome(id), polls).unwrap().is_accepted());
+            assert!(
+                stubborn!(client.wait_outcome(id), polls)
+                    .unwrap()
+                    .is_accepted()
+            );
             client.quit().await.unwrap();
             log.assert_clean();
             transcripts.push(log.session().transcript());
@@ -262,7 +270,7 @@ async fn v41_to_drop_send_before_its_mail_has_begun_withdraws_it() {
     drop(client.send(mail()));
     let first = client.submit(mail());
     assert!(polled!(client.send(mail()), 1).is_none());
-    assert!(client.outcome(first).await.unwrap().is_accepted());
+    assert!(client.wait_outcome(first).await.unwrap().is_accepted());
     let outcome = left_over(client.connection_mut()).expect("the second is withdrawn");
     assert!(matches!(reason(&outcome), ErrorKind::Abandoned));
     assert_eq!(log.mails().len(), 1);
@@ -560,10 +568,10 @@ async fn clients_and_their_futures_are_send_and_show_no_secret() {
     drop(assert_send(client.send(mail())));
     drop(assert_send(client.send_from(streamed(), TEXT.as_bytes())));
     drop(assert_send(client.content_wanted(id)));
-    drop(assert_send(client.outcome(id)));
+    drop(assert_send(client.wait_outcome(id)));
     drop(assert_send(client.command(Command::noop())));
     let command = client.connection_mut().command(Command::noop());
-    drop(assert_send(client.reply(command)));
+    drop(assert_send(client.wait_reply(command)));
     let upgrade = client.upgrade(async |stream| Ok((stream, TlsInfo::asserted())));
     let client = assert_send(upgrade).await.unwrap();
     assert_send(client.quit()).await.unwrap();

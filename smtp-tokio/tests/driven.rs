@@ -66,7 +66,7 @@ impl Adapter for Driven {
     }
 
     fn outcome(&mut self, id: MailId) -> Outcome {
-        self.runtime.block_on(self.client.outcome(id)).unwrap()
+        self.runtime.block_on(self.client.wait_outcome(id)).unwrap()
     }
 
     fn command(&mut self, command: Command) -> Result<Reply, Error> {
