@@ -12,10 +12,10 @@ use lexopt::{Arg, Parser, ValueExt};
 use super::report;
 use crate::smtp::proto::body::BareLineEnds;
 use crate::smtp::proto::{
-    ClientName, Credentials, Entry, ForwardPath, Mail, MailErrorKind, Pipelining, ReversePath,
-    Secret, Security, Timeouts,
+    ClientName, Credentials, ForwardPath, Mail, MailErrorKind, Pipelining, ReversePath, Secret,
+    Security, Timeouts, TranscriptEntry,
 };
-use crate::smtp::tls::{Endpoint, EndpointError, Tls};
+use crate::smtp::tls::{Endpoint, EndpointError, TlsConfig};
 
 /// What the command line asks for.
 pub(crate) enum Task {
@@ -103,7 +103,7 @@ impl Options {
             builder = builder.pipelining(level);
         }
         for keyword in &self.without {
-            builder = builder.without(keyword);
+            builder = builder.ignore_extension(keyword);
         }
         if !self.quiet {
             builder = builder.transcript(|entry| match entry {
@@ -136,7 +136,7 @@ impl Options {
         if self.to.is_empty() {
             return Err(missing("--to"));
         }
-        let text = self.message()?;
+        let text = self.text()?;
         let line_ends = if self.strict {
             BareLineEnds::Reject
         } else {
@@ -145,7 +145,7 @@ impl Options {
         let mail = Mail::builder()
             .sender(sender)
             .recipients(self.to.iter().cloned())
-            .line_ends(line_ends)
+            .bare_line_ends(line_ends)
             .message(text)
             .build();
         mail.map_err(|error| match error.kind() {
@@ -239,7 +239,7 @@ impl Options {
             .map_err(|error| Unusable(format!("--user {user:?}: {error}")))
     }
 
-    fn trust(&self) -> Result<Tls, Unusable> {
+    fn trust(&self) -> Result<TlsConfig, Unusable> {
         let mut builder = TlsConfig::builder();
         let mut names = String::new();
         for path in &self.ca {

@@ -1,7 +1,7 @@
 //! However a body is cut, a server gets the canonical body and exactly one end, or both `scan` and `Encoder` name the same fault.
 
 use bytes::Bytes;
-use smtp_proto::body::{Encoder, Fault, Room, scan};
+use smtp_proto::body::{ContentError, Encoder, Room, scan};
 
 use crate::choice;
 use crate::reference::{Policy, canonical, receive};
@@ -24,7 +24,7 @@ pub fn body(mut input: &[u8]) {
     let expected = canonical(body, policy);
     let facts = scan(body, &policy.rules());
     let checked = encode(Encoder::new(&policy.rules()), body, lengths, room);
-    let as_pair = |fault: Fault| (fault.offset(), fault.kind());
+    let as_pair = |fault: ContentError| (fault.offset(), fault.kind());
     let expected = match expected {
         Ok(expected) => expected,
         Err(fault) => {
@@ -54,7 +54,7 @@ fn encode(
     body: &[u8],
     lengths: [usize; 2],
     room: Room,
-) -> Result<Vec<u8>, Fault> {
+) -> Result<Vec<u8>, ContentError> {
     let mut wire = Vec::new();
     let mut rest = Bytes::copy_from_slice(body);
     let mut lengths = lengths.into_iter().cycle();

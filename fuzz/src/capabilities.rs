@@ -60,7 +60,7 @@ fn check(reply: &Reply, raw: &[u8]) {
     if let Some((word, _)) = known.iter().last() {
         check_without(&known, word);
     }
-    let _ = (known.limits(), known.greeting_name(), format!("{known:?}"));
+    let _ = (known.limits(), known.server_name(), format!("{known:?}"));
     let _ = (known.future_release(), known.no_soliciting());
     for params in [
         known.burl().map(Iterator::count),
@@ -107,10 +107,10 @@ fn check_agreement(known: &Capabilities) {
     };
     for (getter, expected) in [
         (known.pipelining(), said("PIPELINING")),
-        (known.starttls(), said("STARTTLS")),
+        (known.start_tls(), said("STARTTLS")),
         (known.chunking(), said("CHUNKING")),
         (known.dsn(), said("DSN")),
-        (known.requiretls(), said("REQUIRETLS")),
+        (known.require_tls(), said("REQUIRETLS")),
         (known.eight_bit_mime(), said("8BITMIME") || said("SMTPUTF8")),
         (known.smtp_utf8(), said("SMTPUTF8")),
         (known.binary_mime(), said("BINARYMIME") && said("CHUNKING")),
@@ -156,7 +156,7 @@ fn check_without(known: &Capabilities, word: &str) {
     for (keyword, _) in less.iter().take(10) {
         assert!(less.has(keyword), "{keyword} went with {word}");
     }
-    assert_eq!(less.greeting_name(), known.greeting_name());
+    assert_eq!(less.server_name(), known.server_name());
     let is_auth = word.eq_ignore_ascii_case("AUTH");
     assert!(if is_auth {
         less.auth().next().is_none()

@@ -255,7 +255,7 @@ impl Ledger {
             return;
         };
         let kind = error.kind();
-        if matches!(kind, ErrorKind::ApiMisuse(misuse) if *misuse != ApiMisuse::SentTooMuch) {
+        if matches!(kind, ErrorKind::Misuse(misuse) if *misuse != ApiMisuse::SentTooMuch) {
             return;
         }
         if self.early && !self.write_failed {
@@ -271,7 +271,7 @@ impl Ledger {
                     )
                     | ErrorKind::Abandoned
                     | ErrorKind::Source(_)
-                    | ErrorKind::ApiMisuse(_)
+                    | ErrorKind::Misuse(_)
             );
             // Where `*` is to be said, what the client found is told, whatever comes.
             let cancels = self.stream == Stream::Response

@@ -335,7 +335,7 @@ impl World {
             let error = self.connection.poll_closed().unwrap().unwrap_err();
             let kind = error.kind();
             assert!(
-                matches!(kind, ErrorKind::ApiMisuse(ApiMisuse::SentTooMuch)),
+                matches!(kind, ErrorKind::Misuse(ApiMisuse::SentTooMuch)),
                 "{error}"
             );
             assert!(self.connection.is_closed());
@@ -450,7 +450,7 @@ impl World {
             assert_eq!(self.failure, None, "it came back from its failure");
             return;
         };
-        if matches!(error.kind(), ErrorKind::ApiMisuse(misuse) if *misuse != ApiMisuse::SentTooMuch) {
+        if matches!(error.kind(), ErrorKind::Misuse(misuse) if *misuse != ApiMisuse::SentTooMuch) {
             assert_eq!(self.failure, None, "it came back from its failure");
             return;
         }

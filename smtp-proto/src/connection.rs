@@ -167,7 +167,7 @@ impl Connection {
                 }
                 Ok(_) => {}
             }
-            if self.inbox.partial_reply().is_empty() {
+            if self.inbox.fragment().is_empty() {
                 self.core.reply_begins(now);
             }
             let room = self.core.input_room();
@@ -641,7 +641,7 @@ impl Connection {
     /// Fails for something that came from outside; the reply that had begun to come may say more of it.
     fn fail(&mut self, error: Error) {
         let error = if error.partial_reply().is_none() {
-            error.with_fragment(self.inbox.partial_reply())
+            error.with_fragment(self.inbox.fragment())
         } else {
             error
         };

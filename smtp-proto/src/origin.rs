@@ -110,7 +110,7 @@ macro_rules! shared {
                 if self.attributes.fit() {
                     Ok(self)
                 } else {
-                    Err(AttributeError::new(key, AttributeFault::TooLong))
+                    Err(AttributeError::new(key, AttributeErrorKind::TooLong))
                 }
             }
 

@@ -230,7 +230,7 @@ impl Default for TlsInfo {
 
 impl fmt::Debug for TlsInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsFacts")
+        f.debug_struct("TlsInfo")
             .field("asserted", &self.0.asserted)
             .field("verification", &self.0.verification)
             .field("version", &self.0.version)

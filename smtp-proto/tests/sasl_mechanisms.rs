@@ -63,7 +63,7 @@ fn log_in_past(
         if machine.poll_upgrade() {
             let upgrade = connection.poll_upgrade().expect("time for TLS");
             upgrade.expect("time for TLS").complete(now, facts.clone());
-            let known = smtp_test::TlsFacts::pretended().with_binding("tls-exporter", EXPORTED);
+            let known = smtp_test::TlsInfo::pretended().with_binding("tls-exporter", EXPORTED);
             machine.handle_tls(known);
             moved = true;
         }

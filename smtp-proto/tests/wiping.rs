@@ -228,7 +228,7 @@ impl Run {
                 let upgrade = connection.poll_upgrade().unwrap().unwrap();
                 upgrade.complete(Time::ORIGIN, facts);
                 unwatched(|| {
-                    let facts = smtp_test::TlsFacts::pretended();
+                    let facts = smtp_test::TlsInfo::pretended();
                     self.server
                         .handle_tls(facts.with_binding("tls-exporter", [9; 32]));
                 });

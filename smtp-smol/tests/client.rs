@@ -222,15 +222,23 @@ fn a_future_dropped_at_every_pending_loses_nothing() {
                 stubborn!(client.ready(), polls).unwrap();
                 let ids = [mail(), mail()].map(|mail| client.submit(mail));
                 for id in ids {
-                    assert!(stubborn!(client.outcome(id), polls).unwrap().is_accepted());
+                    assert!(
+                        stubborn!(client.wait_outcome(id), polls)
+                            .unwrap()
+                            .is_accepted()
+                    );
                 }
                 let id = client.submit(streamed());
                 for piece in TEXT.split_inclusive('\n') {
-                    stubborn!(client.body(id), polls).unwrap();
+                    stubborn!(client.content_wanted(id), polls).unwrap();
                     client.write_content(id, piece.to_owned().into()).unwrap();
                 }
                 client.finish_content(id).unwrap();
-                assert!(stubborn!(client.outcome(id), polls).unwrap().is_accepted());
+                assert!(
+                    stubborn!(client.wait_outcome(id), polls)
+                        .unwrap()
+                        .is_accepted()
+                );
                 client.quit().await.unwrap();
                 log.assert_clean();
                 transcripts.push(log.session().transcript());

@@ -113,7 +113,7 @@ pub use faulty::{Fault, Faulty, Operations, Plan};
 pub use log::Log;
 pub use machine::Machine;
 pub use memory::MemoryServer;
-pub use peer::{Output, Peer, Split, TlsFacts};
+pub use peer::{Output, Peer, Split, TlsInfo};
 pub use pipe::{Pipe, pipe};
 pub use record::{Parameter, Recipient, Rule, Session, StoredMail, Violation};
 pub use script::{Mismatch, Player, Report, Script, ScriptError};

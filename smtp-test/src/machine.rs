@@ -25,7 +25,7 @@ mod transaction;
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    Action, Config, Log, Output, Peer, Rule, Session, Stage, TlsFacts, Violation, action::End,
+    Action, Config, Log, Output, Peer, Rule, Session, Stage, TlsInfo, Violation, action::End,
     config::TlsMode, record::printable,
 };
 use data::Data;
@@ -69,7 +69,7 @@ pub struct Machine {
     reading: bool,
     greeted: bool,
     in_tls: bool,
-    tls: Option<TlsFacts>,
+    tls: Option<TlsInfo>,
     hello: bool,
     offer: Offer,
     /// MAIL commands so far.
@@ -386,7 +386,7 @@ impl Peer for Machine {
         }
     }
 
-    fn handle_tls(&mut self, facts: TlsFacts) {
+    fn handle_tls(&mut self, facts: TlsInfo) {
         if !matches!(self.state, State::ExpectTls { .. }) {
             return;
         }

@@ -33,7 +33,7 @@ pub trait Peer: Send {
     }
 
     /// Notes that TLS stands: input and output are now what is inside.
-    fn handle_tls(&mut self, facts: TlsFacts) {
+    fn handle_tls(&mut self, facts: TlsInfo) {
         let _ = facts;
     }
 
@@ -74,7 +74,7 @@ impl<P: Peer + ?Sized> Peer for Box<P> {
         (**self).poll_upgrade()
     }
 
-    fn handle_tls(&mut self, facts: TlsFacts) {
+    fn handle_tls(&mut self, facts: TlsInfo) {
         (**self).handle_tls(facts);
     }
 
@@ -113,14 +113,14 @@ pub enum Output {
 
 /// What is known of a TLS session on the server's side.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFacts {
+pub struct TlsInfo {
     version: &'static str,
     resumed: bool,
     server_name: Option<String>,
     bindings: Vec<(String, Vec<u8>)>,
 }
 
-impl TlsFacts {
+impl TlsInfo {
     /// Facts of a handshake that took place.
     pub(crate) fn new(version: &'static str, resumed: bool, server_name: Option<&str>) -> Self {
         Self {

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use crate::{TlsFacts, xtext};
+use crate::{TlsInfo, xtext};
 
 /// A mail that the server took, by its final 2yz reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,7 +169,7 @@ pub struct Session {
     pub(crate) bytes_out: u64,
     pub(crate) mails: usize,
     pub(crate) client_name: Option<String>,
-    pub(crate) tls: Option<TlsFacts>,
+    pub(crate) tls: Option<TlsInfo>,
     pub(crate) tls_error: Option<String>,
     pub(crate) authenticated_as: Option<String>,
     pub(crate) xclient: Vec<Parameter>,
@@ -230,13 +230,13 @@ impl Session {
     }
 
     /// What is known of TLS, once it stands.
-    pub fn tls(&self) -> Option<&TlsFacts> {
+    pub fn tls(&self) -> Option<&TlsInfo> {
         self.tls.as_ref()
     }
 
     /// Whether TLS resumed an earlier session.
     pub fn resumed(&self) -> bool {
-        self.tls.as_ref().is_some_and(TlsFacts::resumed)
+        self.tls.as_ref().is_some_and(TlsInfo::resumed)
     }
 
     /// Why TLS failed: also what the client said of our certificate in its alert.

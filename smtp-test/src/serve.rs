@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Output, Peer, TlsFacts};
+use crate::{Output, Peer, TlsInfo};
 
 /// Lets a peer talk over a blocking stream until the connection ends; run it on a thread of its own.
 ///
@@ -94,7 +94,7 @@ pub(crate) fn next_output(peer: &mut impl Peer) -> Option<Output> {
 /// Tells a peer that TLS stands if it has come so far and nobody else performs the handshake.
 pub(crate) fn pretend_tls(peer: &mut impl Peer) {
     if peer.poll_upgrade() {
-        peer.handle_tls(TlsFacts::pretended());
+        peer.handle_tls(TlsInfo::pretended());
     }
 }
 

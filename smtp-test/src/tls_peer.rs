@@ -7,7 +7,7 @@ use std::{
 
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 
-use crate::{Output, Peer, TlsFacts};
+use crate::{Output, Peer, TlsInfo};
 
 /// A peer with TLS around it, begun where the inner peer says so.
 ///
@@ -119,7 +119,7 @@ impl<P: Peer> TlsPeer<P> {
                     _ => "unknown",
                 };
                 let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-                let mut facts = TlsFacts::new(version, resumed, connection.server_name());
+                let mut facts = TlsInfo::new(version, resumed, connection.server_name());
                 let label = b"EXPORTER-Channel-Binding";
                 if let Ok(data) = connection.export_keying_material([0; 32], label, Some(b"")) {
                     facts = facts.with_binding("tls-exporter", data);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::common::{ask, broken, greeted, read};
 use proptest::prelude::*;
-use smtp_test::{Action, Config, Machine, Output, Peer, Rule, Split, Stage, TlsFacts};
+use smtp_test::{Action, Config, Machine, Output, Peer, Rule, Split, Stage, TlsInfo};
 
 #[test]
 fn every_byte_that_is_not_a_command_line_is_held_against_the_client() {
@@ -464,7 +464,7 @@ fn tls_can_be_pretended_and_forgets_everything() {
     assert_eq!(read(&mut machine), "220 2.0.0 go ahead\r\n");
     assert!(machine.poll_upgrade());
     assert!(!machine.poll_upgrade());
-    machine.handle_tls(TlsFacts::pretended());
+    machine.handle_tls(TlsInfo::pretended());
     ask(&mut machine, "MAIL FROM:<a@x.test>\r\n");
     assert_eq!(
         machine.log().violations()[0].rule(),
@@ -478,7 +478,7 @@ fn tls_can_be_pretended_and_forgets_everything() {
     let mut machine = Machine::new(&Config::new().implicit_tls());
     assert_eq!(machine.poll_output(), None);
     assert!(machine.poll_upgrade());
-    machine.handle_tls(TlsFacts::pretended());
+    machine.handle_tls(TlsInfo::pretended());
     assert_eq!(read(&mut machine), "220 mail.test ESMTP\r\n");
 }
 

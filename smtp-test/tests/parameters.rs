@@ -4,7 +4,7 @@
 use crate::common;
 
 use common::{ask, broken, codes, greeted, read};
-use smtp_test::{Config, Machine, Peer, Rule, TlsFacts};
+use smtp_test::{Config, Machine, Peer, Rule, TlsInfo};
 
 fn generous() -> Config {
     Config::new()
@@ -139,7 +139,7 @@ fn an_original_recipient_beyond_ascii_is_decoded_and_needs_smtputf8_as_it_stands
 fn requiretls_is_taken_inside_tls() {
     let mut machine = Machine::new(&generous().implicit_tls());
     assert!(machine.poll_upgrade());
-    machine.handle_tls(TlsFacts::pretended());
+    machine.handle_tls(TlsInfo::pretended());
     read(&mut machine);
     ask(&mut machine, "EHLO client.test\r\n");
     assert_eq!(

@@ -13,7 +13,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use common::{ask, greeted, rules};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
-use smtp_test::{Config, Machine, MemoryServer, Peer, Rule, Scram, ScramDefect, Tls, TlsFacts};
+use smtp_test::{Config, Machine, MemoryServer, Peer, Rule, Scram, ScramDefect, Tls, TlsInfo};
 
 fn encode(text: impl AsRef<[u8]>) -> String {
     BASE64_STANDARD.encode(text)
@@ -355,7 +355,7 @@ fn a_pretended_tls_can_have_a_channel_binding() {
         .scram(Scram::new().iterations(1));
     let mut machine = Machine::new(&config);
     assert!(machine.poll_upgrade());
-    machine.handle_tls(TlsFacts::pretended().with_binding("tls-exporter", "data"));
+    machine.handle_tls(TlsInfo::pretended().with_binding("tls-exporter", "data"));
     common::read(&mut machine);
     ask(&mut machine, "EHLO client.test\r\n");
     let header = "p=tls-exporter,,";

@@ -190,7 +190,7 @@ fn whole(sender: &str, recipients: &[&str], text: &'static [u8]) -> Prepared {
         .sender(sender)
         .recipients(recipients.iter().copied())
         .without_header_check()
-        .line_ends(BareLineEnds::Convert)
+        .bare_line_ends(BareLineEnds::Convert)
         .message(text);
     let policy = reference::Policy {
         eight_bit: true,

@@ -142,7 +142,7 @@ impl Peer for Recorder {
         self.player.poll_upgrade()
     }
 
-    fn handle_tls(&mut self, facts: smtp_test::TlsFacts) {
+    fn handle_tls(&mut self, facts: smtp_test::TlsInfo) {
         let mut bytes = self.line.lock();
         bytes.sent.in_clear = Some(bytes.sent.bytes.len());
         drop(bytes);

@@ -233,7 +233,7 @@ macro_rules! perform {
                         Begun::Done(heard) => heard,
                         Begun::Mail(id, pieces) => {
                             for piece in pieces {
-                                let Ok(BodyStatus::Wanted) = client.body(id)$(.$await)? else {
+                                let Ok(ContentStatus::Wanted) = client.content_wanted(id)$(.$await)? else {
                                     break;
                                 };
                                 match piece {
@@ -247,7 +247,7 @@ macro_rules! perform {
                                     Piece::Abandon => client.connection_mut().abandon(id),
                                 }
                             }
-                            Heard::Outcome(client.outcome(id)$(.$await)?)
+                            Heard::Outcome(client.wait_outcome(id)$(.$await)?)
                         }
                     });
                 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use smtp_test::{Config, Log, Machine, Output, Peer, Tls, TlsFacts, TlsPeer};
+use smtp_test::{Config, Log, Machine, Output, Peer, Tls, TlsInfo, TlsPeer};
 use socket2::SockRef;
 
 /// A server for one connection.
@@ -179,7 +179,7 @@ impl Peer for Talkative {
         self.machine.poll_upgrade()
     }
 
-    fn handle_tls(&mut self, facts: TlsFacts) {
+    fn handle_tls(&mut self, facts: TlsInfo) {
         self.machine.handle_tls(facts);
     }
 

@@ -16,7 +16,7 @@ use super::{
     block_scan::{count_dots, find_sound},
     octets,
 };
-use crate::block_scan::find;
+use crate::find::find;
 
 /// An octet to send before the next one of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,8 +183,7 @@ impl Line {
             here = self.skip_blocks::<HIGH>(bytes, here);
         }
         let mut try_blocks_at = here.next.saturating_add(NEAR);
-        while let Some(mark) = block_scan::<MARKS, HIGH>(bytes.get(here.next..).unwrap_or_default())
-        {
+        while let Some(mark) = find::<MARKS, HIGH>(bytes.get(here.next..).unwrap_or_default()) {
             let at = here.next.saturating_add(mark);
             here.next = at.saturating_add(1);
             match bytes.get(at).copied().unwrap_or_default() {

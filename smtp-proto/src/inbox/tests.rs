@@ -39,7 +39,7 @@ fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &ReplyLimits) ->
             return Read {
                 replies,
                 error,
-                fragment: inbox.partial_reply().to_vec(),
+                fragment: inbox.fragment().to_vec(),
             };
         }
         assert!(input.is_empty(), "all of it is taken");
@@ -47,7 +47,7 @@ fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &ReplyLimits) ->
     Read {
         replies,
         error: None,
-        fragment: inbox.partial_reply().to_vec(),
+        fragment: inbox.fragment().to_vec(),
     }
 }
 
@@ -248,9 +248,9 @@ fn a_malformed_line_is_judged_when_its_line_feed_is_there() {
             .next(&mut &b"\n"[..], &ReplyLimits::default())
             .is_err()
     );
-    assert_eq!(inbox.partial_reply(), b"garbage\r\n");
+    assert_eq!(inbox.fragment(), b"garbage\r\n");
     inbox.clear();
-    assert!(inbox.partial_reply().is_empty());
+    assert!(inbox.fragment().is_empty());
     assert!(
         inbox
             .next(&mut &b"250 ok\r\n"[..], &ReplyLimits::default())
@@ -410,7 +410,7 @@ fn v22_a_flood_of_any_shape_is_read_in_bounded_memory() {
                     assert!(inbox.partial.capacity() <= 2 * 32 * 1024);
                 }
             }
-            assert!(inbox.partial_reply().len() <= 32 * 1024);
+            assert!(inbox.fragment().len() <= 32 * 1024);
         }
     }
 }
@@ -436,7 +436,7 @@ fn a_whole_reply_is_lent_from_the_input_and_nothing_is_kept() {
         .unwrap();
     assert!(core::ptr::eq(reply.raw(), &raw const input[..14]));
     assert_eq!(rest, b"221 c\r\n");
-    assert!(inbox.partial_reply().is_empty());
+    assert!(inbox.fragment().is_empty());
     assert_eq!(inbox.partial.capacity() + inbox.lent.capacity(), 0);
 }
 
@@ -445,21 +445,21 @@ fn the_buffer_of_a_split_reply_is_freed_when_the_next_is_asked_for() {
     let mut inbox = Inbox::default();
     let limits = ReplyLimits::default();
     assert!(inbox.next(&mut &b"250 o"[..], &limits).unwrap().is_none());
-    assert_eq!(inbox.partial_reply(), b"250 o");
+    assert_eq!(inbox.fragment(), b"250 o");
     let mut rest = &b"k\r\n221 bye\r\n22"[..];
     assert_eq!(
         inbox.next(&mut rest, &limits).unwrap().unwrap().raw(),
         b"250 ok\r\n"
     );
     assert_eq!(rest, b"221 bye\r\n22");
-    assert!(inbox.partial_reply().is_empty());
+    assert!(inbox.fragment().is_empty());
     assert_eq!(
         inbox.next(&mut rest, &limits).unwrap().unwrap().raw(),
         b"221 bye\r\n"
     );
     assert_eq!(inbox.partial.capacity() + inbox.lent.capacity(), 0);
     assert!(inbox.next(&mut rest, &limits).unwrap().is_none());
-    assert_eq!(inbox.partial_reply(), b"22");
+    assert_eq!(inbox.fragment(), b"22");
 }
 
 #[test]

@@ -310,7 +310,7 @@ impl<P: Peer> Pair<P> {
             Some(Ok(upgrade)) => {
                 self.sent_in_clear = Some(self.sent.len());
                 upgrade.complete(self.now, facts());
-                self.peer.handle_tls(smtp_test::TlsFacts::pretended());
+                self.peer.handle_tls(smtp_test::TlsInfo::pretended());
             }
             other => self
                 .peer

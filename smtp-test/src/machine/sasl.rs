@@ -10,7 +10,7 @@ use super::{
     scram::{First, Hash, Second},
 };
 use crate::{
-    Config, TlsFacts,
+    Config, TlsInfo,
     credentials::{Credential, User},
 };
 
@@ -54,7 +54,7 @@ pub(super) enum Step {
 pub(super) struct Realm<'a> {
     pub(super) config: &'a Config,
     pub(super) offer: &'a Offer,
-    pub(super) tls: Option<&'a TlsFacts>,
+    pub(super) tls: Option<&'a TlsInfo>,
 }
 
 impl Realm<'_> {

@@ -5,7 +5,7 @@ use std::{
 };
 
 use super::{Kind, Step};
-use crate::{Output, Peer, Split, TlsFacts, machine::data::Data, record::printable};
+use crate::{Output, Peer, Split, TlsInfo, machine::data::Data, record::printable};
 
 /// The server's side of a [`Script`](crate::Script): a [`Peer`].
 #[derive(Debug)]
@@ -289,7 +289,7 @@ impl Peer for Player {
         ready && !std::mem::replace(&mut self.begun_tls, true)
     }
 
-    fn handle_tls(&mut self, _: TlsFacts) {
+    fn handle_tls(&mut self, _: TlsInfo) {
         if matches!(self.kind(), Some(Kind::Tls)) {
             self.at += 1;
             self.advance();
