@@ -52,7 +52,7 @@ pub trait Wire {
     fn poll_timeout(&self) -> Option<Time>;
 
     /// The protocol machine inside, to be told and asked.
-    fn smtp(&mut self) -> &mut Connection;
+    fn smtp_mut(&mut self) -> &mut Connection;
 
     /// The protocol machine inside, to be looked at.
     fn smtp_ref(&self) -> &Connection;
@@ -91,7 +91,7 @@ impl Wire for Connection {
         self.poll_timeout()
     }
 
-    fn smtp(&mut self) -> &mut Connection {
+    fn smtp_mut(&mut self) -> &mut Connection {
         self
     }
 

@@ -194,7 +194,7 @@ impl Wire for Session {
         }
     }
 
-    fn smtp(&mut self) -> &mut Connection {
+    fn smtp_mut(&mut self) -> &mut Connection {
         &mut self.connection
     }
 

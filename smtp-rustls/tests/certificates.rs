@@ -50,7 +50,7 @@ fn connect(host: &str, tls: &smtp_test::Tls, trusted: &TlsConfig) -> Result<(), 
                     told.as_deref().unwrap_or_default().contains("alert"),
                     "{told:?} for {error}"
                 );
-                assert!(wiring.session.smtp().tls().is_none());
+                assert!(wiring.session.smtp_mut().tls().is_none());
             }
         }
         result

@@ -56,7 +56,7 @@ fn both_ends_know_the_same_bindings() {
             let log = Log::new();
             let mut wiring = common::wiring(begins_at_once, &tls, &log);
             wiring.ready().unwrap();
-            let facts = wiring.session.smtp().tls().unwrap();
+            let facts = wiring.session.smtp_mut().tls().unwrap();
             let server = log.session().tls().unwrap().clone();
             let end_point = facts.channel_binding("tls-server-end-point");
             assert_eq!(end_point.map(<[u8]>::to_vec), tls.end_point());
@@ -79,7 +79,7 @@ fn a_password_goes_bound_in_every_version_of_tls_and_by_every_hash() {
             let config = server(&tls, &offered);
             let mut wiring = Wiring::new(session(builder), &config, &tls, &log);
             assert!(wiring.send(mail(HELLO)).is_accepted());
-            assert_eq!(wiring.session.smtp().mechanism(), Some(name));
+            assert_eq!(wiring.session.smtp_mut().mechanism(), Some(name));
             assert_eq!(log.session().authenticated_as(), Some("alice"));
             log.assert_clean();
         }
@@ -110,7 +110,7 @@ fn bindings_hold_on_a_resumed_connection() {
             let session = endpoint.attempt(None).unwrap();
             let mut wiring = Wiring::new(session, &config, &tls, &log);
             assert!(wiring.send(mail(HELLO)).is_accepted());
-            let facts = wiring.session.smtp().tls().unwrap();
+            let facts = wiring.session.smtp_mut().tls().unwrap();
             assert_eq!(facts.is_resumed(), resumed);
             log.assert_clean();
         }
@@ -172,7 +172,7 @@ fn the_certificates_signature_says_by_which_hash_it_binds_if_by_any() {
         let config = server(&tls, &PLUS).implicit_tls();
         let mut wiring = Wiring::new(endpoint.attempt(None).unwrap(), &config, &tls, &log);
         let result = wiring.ready();
-        let facts = wiring.session.smtp().tls().unwrap();
+        let facts = wiring.session.smtp_mut().tls().unwrap();
         let binding = facts.channel_binding("tls-server-end-point");
         assert_eq!(binding.map(<[u8]>::len), octets);
         match octets {

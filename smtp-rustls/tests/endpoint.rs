@@ -240,7 +240,7 @@ fn an_opportunistic_policy_tries_again_in_clear_if_tls_takes_too_long() {
         }
         let until = session.poll_timeout().unwrap();
         session.handle_timeout(until);
-        let error = session.smtp().poll_ready().unwrap().unwrap_err();
+        let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error}");
         endpoint.attempt(Some(&error)).is_some()
     };
@@ -396,7 +396,7 @@ fn a_silent_server_on_the_port_of_implicit_tls_is_given_up_after_five_seconds() 
         session.handle_input(NOW, input.as_bytes());
         let until = session.poll_timeout().unwrap();
         session.handle_timeout(until);
-        let error = session.smtp().poll_ready().unwrap().unwrap_err();
+        let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
         assert!(
             matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
             "{error}"
@@ -593,8 +593,8 @@ fn every_setting_reaches_the_connection() {
             NOW,
             b"250-hello, and more than is kept\r\n250 SIZE 1000\r\n",
         );
-        assert!(session.smtp().poll_ready().unwrap().is_ok());
-        assert!(session.smtp().capabilities().size().is_none());
+        assert!(session.smtp_mut().poll_ready().unwrap().is_ok());
+        assert!(session.smtp_mut().capabilities().size().is_none());
         let said = std::mem::take(&mut *lines.lock().unwrap());
         assert!(
             said.iter().any(|line| line.starts_with("C: EHLO")),
@@ -620,7 +620,7 @@ fn a_connection_that_comes_to_tls_without_a_layer_for_it_ends_in_misuse() {
         let count = transmit(&mut session).map_or(0, |transmit| transmit.len());
         session.handle_sent(NOW, count);
     }
-    let error = session.smtp().poll_ready().unwrap().unwrap_err();
+    let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Misuse(_)), "{error}");
     assert!(session.poll_transmit(NOW).is_none());
 }

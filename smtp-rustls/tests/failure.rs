@@ -35,7 +35,11 @@ fn failing() -> (Wiring, Log) {
 }
 
 fn failure(wiring: &mut Wiring) -> Option<Error> {
-    wiring.session.smtp().poll_ready().map(Result::unwrap_err)
+    wiring
+        .session
+        .smtp_mut()
+        .poll_ready()
+        .map(Result::unwrap_err)
 }
 
 fn is_expiry(error: &Error) -> bool {
@@ -63,7 +67,7 @@ fn more_bytes_acknowledged_than_offered_are_misuse() {
             let mut wiring = wiring(begins_at_once, &tls, &Log::new());
             if ready {
                 wiring.ready().unwrap();
-                wiring.session.smtp().submit(mail(HELLO));
+                wiring.session.smtp_mut().submit(mail(HELLO));
             }
             let offered = transmit(&mut wiring.session).map_or(0, |transmit| transmit.len());
             wiring.session.handle_sent(NOW, offered + 1);
@@ -113,7 +117,7 @@ fn a_transport_that_breaks_in_the_handshake_is_an_error_of_the_handshake() {
             assert!(session.poll_transmit(NOW).is_none());
             session.handle_eof(NOW);
         }
-        let error = session.smtp().poll_ready().unwrap().unwrap_err();
+        let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
         assert_eq!(error.stage(), Stage::TlsHandshake);
         assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error}");
         assert!(session.poll_transmit(NOW).is_none());
@@ -131,7 +135,7 @@ fn a_handshake_has_a_deadline_from_the_first_offer_on() {
     assert!(session.poll_transmit(began).is_some());
     assert_eq!(session.poll_timeout(), Some(began + limit));
     session.handle_timeout(began + limit);
-    let error = session.smtp().poll_ready().unwrap().unwrap_err();
+    let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Timeout(Wait::ImplicitTls)),
         "{error}"
@@ -149,7 +153,7 @@ fn a_server_that_stops_reading_a_body_runs_into_the_deadline_for_it() {
     let log = Log::new();
     let mut wiring = wiring(true, &tls, &log);
     wiring.ready().unwrap();
-    let id = wiring.session.smtp().submit(mail(body(1 << 20)));
+    let id = wiring.session.smtp_mut().submit(mail(body(1 << 20)));
     while log
         .session()
         .commands()
@@ -174,7 +178,7 @@ fn a_server_that_stops_reading_a_body_runs_into_the_deadline_for_it() {
     let until = wiring.session.poll_timeout().unwrap();
     assert_eq!(until, NOW + Duration::from_secs(180));
     wiring.session.handle_timeout(until);
-    let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
+    let outcome = wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();
     assert!(
         matches!(
             outcome.error().unwrap().kind(),
@@ -197,11 +201,11 @@ fn a_final_reply_to_what_has_not_been_sent_is_not_believed() {
         .on(smtp_test::Stage::Data, eager);
     let mut wiring = Wiring::new(session(implicit(&tls)), &config, &tls, &log);
     wiring.ready().unwrap();
-    let id = wiring.session.smtp().submit(mail(HELLO));
+    let id = wiring.session.smtp_mut().submit(mail(HELLO));
     let mut last = Vec::new();
     while wiring
         .session
-        .smtp()
+        .smtp_mut()
         .poll_outcome(id)
         .is_none_or(|answer| answer.is_err())
     {
@@ -227,7 +231,7 @@ fn a_final_reply_to_what_has_not_been_sent_is_not_believed() {
         }
     }
     assert!(log.mails().is_empty());
-    let error = wiring.session.smtp().poll_ready().unwrap().unwrap_err();
+    let error = wiring.session.smtp_mut().poll_ready().unwrap().unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Protocol(_)),
         "{error}; {last:?}"
@@ -248,7 +252,7 @@ fn a_record_that_is_not_written_whole_has_not_been_sent() {
                 .on(smtp_test::Stage::Data, eager);
             let mut wiring = Wiring::new(session(implicit(&tls)), &config, &tls, &log);
             wiring.ready().unwrap();
-            let id = wiring.session.smtp().submit(mail(body(len)));
+            let id = wiring.session.smtp_mut().submit(mail(body(len)));
             wiring.write();
             assert_eq!(log.session().commands().last().unwrap(), "DATA");
             let offer = loop {
@@ -267,7 +271,7 @@ fn a_record_that_is_not_written_whole_has_not_been_sent() {
             while let Some(Output::Write(bytes)) = wiring.server.poll_output() {
                 wiring.session.handle_input(NOW, &bytes);
             }
-            let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
+            let outcome = wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();
             assert!(log.mails().is_empty());
             assert!(!outcome.is_accepted(), "nobody has it");
         }
@@ -280,13 +284,13 @@ fn behind_its_own_end_a_session_hears_nothing_and_says_nothing() {
     let ends: [End; 3] = [
         |wiring| {
             wiring.ready().unwrap();
-            wiring.session.smtp().quit();
+            wiring.session.smtp_mut().quit();
             wiring.drive(Connection::poll_closed).unwrap().unwrap();
             assert!(wiring.write(), "close_notify");
         },
         |wiring| {
             wiring.ready().unwrap();
-            let id = wiring.session.smtp().submit(mail(body(1 << 20)));
+            let id = wiring.session.smtp_mut().submit(mail(body(1 << 20)));
             while transmit(&mut wiring.session).unwrap().len() < 60_000 {
                 let transmit = transmit(&mut wiring.session).unwrap();
                 let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
@@ -294,7 +298,7 @@ fn behind_its_own_end_a_session_hears_nothing_and_says_nothing() {
                 wiring.server.handle_input(&bytes);
                 while wiring.read() {}
             }
-            wiring.session.smtp().abandon(id);
+            wiring.session.smtp_mut().abandon(id);
             assert!(wiring.write(), "what was begun, and close_notify");
         },
         |wiring| {
@@ -307,11 +311,14 @@ fn behind_its_own_end_a_session_hears_nothing_and_says_nothing() {
         for garbage in [&[0; 64][..], &[255; 64], &[23, 3, 3, 0, 32], &[23; 200]] {
             let mut wiring = wiring(true, &Tls::new(), &Log::new());
             end(&mut wiring);
-            let told = format!("{:?}", wiring.session.smtp().poll_ready());
+            let told = format!("{:?}", wiring.session.smtp_mut().poll_ready());
             wiring.session.handle_input(NOW, garbage);
             assert!(wiring.session.poll_transmit(NOW).is_none(), "{garbage:?}");
             assert_eq!(wiring.session.poll_timeout(), None);
-            assert_eq!(format!("{:?}", wiring.session.smtp().poll_ready()), told);
+            assert_eq!(
+                format!("{:?}", wiring.session.smtp_mut().poll_ready()),
+                told
+            );
         }
     }
 }
@@ -363,10 +370,10 @@ fn a_reply_that_comes_while_later_records_are_still_being_written_is_one_to_what
         let endpoint = Endpoint::implicit("localhost").tls(client);
         let mut wiring = Wiring::new(session(endpoint), &config, tls, &log);
         (wiring.write, wiring.full_duplex) = (write, true);
-        wiring.session.smtp().set_window(Window::FULL_DUPLEX);
+        wiring.session.smtp_mut().set_window(Window::FULL_DUPLEX);
         let mut ids = Vec::new();
         for size in [100, 20_000, 70_000, 300] {
-            ids.push(wiring.session.smtp().submit(mail(body(size))));
+            ids.push(wiring.session.smtp_mut().submit(mail(body(size))));
         }
         // The commands alone are longer than a record.
         let many = (0..900).map(|number| format!("recipient-{number}@example.net"));
@@ -375,7 +382,7 @@ fn a_reply_that_comes_while_later_records_are_still_being_written_is_one_to_what
             .message("From: a@example.org\r\nSubject: many\r\n\r\n")
             .build()
             .unwrap();
-        ids.push(wiring.session.smtp().submit(mail));
+        ids.push(wiring.session.smtp_mut().submit(mail));
         for id in ids {
             let outcome = wiring.drive(|smtp| smtp.poll_outcome(id)).unwrap().unwrap();
             assert!(outcome.is_accepted(), "{write}: {:?}", outcome.error());
@@ -391,7 +398,7 @@ fn what_is_acknowledged_after_the_connection_has_failed_changes_nothing() {
     let log = Log::new();
     let mut wiring = wiring(true, &tls, &log);
     wiring.ready().unwrap();
-    let id = wiring.session.smtp().submit(mail(body(100_000)));
+    let id = wiring.session.smtp_mut().submit(mail(body(100_000)));
     let mut bytes = Vec::new();
     while bytes.len() < 60_000 {
         wiring.session.handle_sent(NOW, bytes.len());
@@ -402,14 +409,14 @@ fn what_is_acknowledged_after_the_connection_has_failed_changes_nothing() {
     }
     wiring.session.handle_sent(NOW, 20_000);
     wiring.server.handle_input(&bytes[..20_000]);
-    wiring.session.smtp().abandon(id);
+    wiring.session.smtp_mut().abandon(id);
     wiring.session.handle_sent(NOW, 20_000);
     wiring.server.handle_input(&bytes[20_000..40_000]);
     // The rest of what was begun goes out, and then the end.
     wiring.settle();
     assert!(log.session().client_eof());
     assert!(log.mails().is_empty());
-    let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
+    let outcome = wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();
     assert!(outcome.recipients()[0].status().is_safe_to_retry());
 }
 
@@ -419,13 +426,13 @@ fn after_a_write_error_the_servers_reason_is_still_heard() {
     let log = Log::new();
     let mut wiring = wiring(true, &tls, &log);
     wiring.ready().unwrap();
-    let id = wiring.session.smtp().submit(mail(HELLO));
+    let id = wiring.session.smtp_mut().submit(mail(HELLO));
     wiring.write();
     wiring.session.handle_write_error(NOW, broken_pipe());
     assert!(wiring.session.poll_transmit(NOW).is_none());
     while wiring.read() {}
     wiring.session.handle_eof(NOW);
-    let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
+    let outcome = wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();
     assert!(outcome.recipients()[0].status().is_safe_to_retry());
     assert!(wiring.session.poll_transmit(NOW).is_none());
 }
@@ -434,11 +441,11 @@ fn after_a_write_error_the_servers_reason_is_still_heard() {
 fn after_a_read_error_nothing_more_is_offered() {
     let mut wiring = wiring(true, &Tls::new(), &Log::new());
     wiring.ready().unwrap();
-    let id = wiring.session.smtp().submit(mail(HELLO));
+    let id = wiring.session.smtp_mut().submit(mail(HELLO));
     assert!(transmit(&mut wiring.session).is_some());
     wiring.session.handle_read_error(NOW, broken_pipe());
     assert!(wiring.session.poll_transmit(NOW).is_none());
-    let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
+    let outcome = wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();
     assert!(outcome.recipients()[0].status().is_safe_to_retry());
 }
 
@@ -448,7 +455,7 @@ fn a_session_that_ends_says_so_once() {
     let log = Log::new();
     let mut wiring = wiring(true, &tls, &log);
     wiring.ready().unwrap();
-    wiring.session.smtp().quit();
+    wiring.session.smtp_mut().quit();
     wiring.drive(Connection::poll_closed).unwrap().unwrap();
     let before = wiring.sent.len();
     wiring.settle();
@@ -529,7 +536,7 @@ proptest! {
         let alert = transmit(&mut session).map_or(0, |transmit| transmit.len());
         session.handle_sent(NOW, alert);
         session.handle_eof(NOW);
-        let error = session.smtp().poll_ready().unwrap().unwrap_err();
+        let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
         prop_assert_eq!(error.stage(), Stage::TlsHandshake);
         prop_assert!(matches!(error.kind(), ErrorKind::Transport(_)));
         prop_assert!(session.poll_transmit(NOW).is_none());

@@ -152,7 +152,7 @@ fn failed(session: &mut smtp_rustls::Session) -> Error {
     while let Some(count) = session.poll_transmit(NOW).map(|transmit| transmit.len()) {
         session.handle_sent(NOW, count);
     }
-    session.smtp().poll_ready().unwrap().unwrap_err()
+    session.smtp_mut().poll_ready().unwrap().unwrap_err()
 }
 
 /// V30: an error may quote the server, whoever made it.

@@ -58,7 +58,7 @@ fn deliver(
     let peer = TlsPeer::new(Machine::with_log(&settings, &log), Arc::clone(config));
     let mut wiring = Wiring::with_peer(endpoint.attempt(None).unwrap(), peer);
     wiring.ready().ok()?;
-    let facts = wiring.session.smtp().tls().unwrap().clone();
+    let facts = wiring.session.smtp_mut().tls().unwrap().clone();
     assert!(log.session().tls().is_some());
     assert_eq!(log.session().resumed(), facts.is_resumed());
     assert!(wiring.send(mail(HELLO)).is_accepted());

@@ -180,9 +180,9 @@ fn v08_a_cut_record_and_an_end_between_records_are_told_apart() {
 
     let mut wiring = steady_wiring(&tls, &Log::new());
     wiring.ready().unwrap();
-    let id = wiring.session.smtp().submit(mail(HELLO));
+    let id = wiring.session.smtp_mut().submit(mail(HELLO));
     wiring.session.handle_eof(NOW);
-    let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
+    let outcome = wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();
     let error = outcome.error().unwrap();
     assert!(matches!(error.kind(), ErrorKind::ConnectionLost), "{error}");
 }
@@ -199,8 +199,8 @@ fn v08_a_close_notify_ends_the_connection_whatever_comes_behind_it() {
             let endpoint = Endpoint::implicit("localhost").tls(tls.1.clone());
             let mut wiring = Wiring::new(session(endpoint), &config, &tls.0, &log);
             wiring.ready().unwrap();
-            let id = wiring.session.smtp().submit(mail(HELLO));
-            let next = wiring.session.smtp().submit(mail(HELLO));
+            let id = wiring.session.smtp_mut().submit(mail(HELLO));
+            let next = wiring.session.smtp_mut().submit(mail(HELLO));
             // The last that the server writes is `close_notify`. The end of the stream does not come.
             let mut last = Vec::new();
             loop {
@@ -221,10 +221,10 @@ fn v08_a_close_notify_ends_the_connection_whatever_comes_behind_it() {
             wiring
                 .session
                 .handle_input(NOW, &[&last[..], behind].concat());
-            let mut outcome = |id| wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
+            let mut outcome = |id| wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();
             assert!(outcome(id).is_accepted());
             assert!(outcome(next).recipients()[0].status().is_safe_to_retry());
-            let error = wiring.session.smtp().poll_ready().unwrap().unwrap_err();
+            let error = wiring.session.smtp_mut().poll_ready().unwrap().unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::ConnectionLost), "{error}");
             // An end is answered by an end, and that is the last.
             assert!(wiring.write());
@@ -261,7 +261,7 @@ fn v08_a_fault_in_the_same_segment_takes_nothing_from_the_reply_before_it() {
     let log = Log::new();
     let mut wiring = wiring(true, &tls, &log);
     wiring.ready().unwrap();
-    let id = wiring.session.smtp().submit(mail(HELLO));
+    let id = wiring.session.smtp_mut().submit(mail(HELLO));
     let reply = loop {
         wiring.write();
         let Some(smtp_test::Output::Write(bytes)) =
@@ -277,18 +277,18 @@ fn v08_a_fault_in_the_same_segment_takes_nothing_from_the_reply_before_it() {
     // A record that no key fits, right behind the final reply.
     let segment = [&reply[..], &[23, 3, 3, 0, 32], &[0; 32]].concat();
     wiring.session.handle_input(NOW, &segment);
-    let outcome = wiring.session.smtp().poll_outcome(id).unwrap().unwrap();
+    let outcome = wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();
     assert!(outcome.is_accepted(), "{outcome:?}");
     // The alert goes out, then the connection hears of the fault.
     assert!(
         wiring
             .session
-            .smtp()
+            .smtp_mut()
             .poll_event()
             .is_none_or(|event| event.is_ok())
     );
     wiring.write();
-    let error = wiring.session.smtp().poll_ready().unwrap().unwrap_err();
+    let error = wiring.session.smtp_mut().poll_ready().unwrap().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error}");
     assert!(log.session().tls_error().unwrap().contains("BadRecordMac"));
 }

@@ -34,7 +34,7 @@ fn a_mail_goes_through_tls_of_either_version_begun_in_either_way() {
             assert!(facts.key_exchange_group().is_some());
             assert!(!facts.is_resumed());
             assert_eq!(facts.peer_certificates().len(), 1);
-            wiring.session.smtp().quit();
+            wiring.session.smtp_mut().quit();
             wiring.drive(Connection::poll_closed).unwrap().unwrap();
             wiring.settle();
             assert_eq!(log.mails()[0].body(), HELLO.as_bytes());
@@ -70,11 +70,11 @@ fn every_split_of_both_directions_gives_the_same_dialogue() {
                 (wiring.write, wiring.read) = (write, read);
                 let outcome = wiring.send(mail(HELLO));
                 assert!(outcome.is_accepted(), "{outcome:?}");
-                wiring.session.smtp().quit();
+                wiring.session.smtp_mut().quit();
                 wiring.drive(Connection::poll_closed).unwrap().unwrap();
                 wiring.settle();
                 log.assert_clean();
-                let trips = wiring.session.smtp().tls().unwrap().round_trips();
+                let trips = wiring.session.smtp_mut().tls().unwrap().round_trips();
                 dialogues.push((log.session().transcript(), trips, outcome.stats()));
             }
             assert!(
@@ -93,7 +93,7 @@ fn the_end_of_the_handshake_and_the_first_command_are_one_offer() {
     wiring.ready().unwrap();
     // EHLO and STARTTLS in clear, ClientHello, Finished with EHLO.
     assert_eq!(wiring.sent.len(), 4, "{}", log.session().transcript());
-    assert_eq!(wiring.session.smtp().stats().round_trips(), 5);
+    assert_eq!(wiring.session.smtp_mut().stats().round_trips(), 5);
     assert_eq!(log.session().commands().len(), 3);
 }
 
@@ -122,7 +122,7 @@ fn a_second_connection_resumes_the_session_and_says_so() {
             let log = Log::new();
             let mut wiring = Wiring::new(endpoint.attempt(None).unwrap(), &config, &tls, &log);
             assert!(wiring.send(mail(HELLO)).is_accepted());
-            let facts = wiring.session.smtp().tls().unwrap().clone();
+            let facts = wiring.session.smtp_mut().tls().unwrap().clone();
             assert_eq!(
                 (facts.is_resumed(), facts.round_trips()),
                 (resumed, trips),
@@ -155,7 +155,7 @@ fn a_session_that_is_not_driven_leaves_what_can_be_resumed_to_the_next() {
             let session = endpoint.attempt(None).unwrap();
             let mut wiring = Wiring::new(session, &config, &tls, &Log::new());
             assert!(wiring.send(mail(HELLO)).is_accepted());
-            let facts = wiring.session.smtp().tls().unwrap();
+            let facts = wiring.session.smtp_mut().tls().unwrap();
             assert_eq!(facts.is_resumed(), resumed, "{facts}");
         }
     }
@@ -170,7 +170,7 @@ fn tls_13_gives_a_channel_binding_and_tls_12_only_where_it_is_sound() {
         let server = Config::new().tls(tls.clone()).implicit_tls();
         let mut wiring = Wiring::new(session(endpoint), &server, tls, &Log::new());
         wiring.ready().unwrap();
-        let facts = wiring.session.smtp().tls().unwrap();
+        let facts = wiring.session.smtp_mut().tls().unwrap();
         facts.channel_binding("tls-exporter").map(<[u8]>::len)
     };
     assert_eq!(binding(&Tls::new().only_tls13(), false), Some(32));
@@ -273,7 +273,7 @@ fn a_server_that_speaks_tls_first_on_the_port_for_starttls_is_silent_or_named_as
     let mut session = session(starttls(&tls));
     assert!(session.poll_transmit(NOW).is_none());
     session.handle_input(NOW, &[0x15, 3, 1, 0, 2, 2, 40]);
-    let error = session.smtp().poll_ready().unwrap().unwrap_err();
+    let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
     assert!(error.hint().unwrap().contains("465"), "{error}");
 }
 

@@ -117,7 +117,7 @@ fn log_in(
                 moved = true;
             }
             if !moved {
-                return matches!(session.smtp().poll_ready(), Some(Ok(())));
+                return matches!(session.smtp_mut().poll_ready(), Some(Ok(())));
             }
         }
     });

@@ -237,7 +237,11 @@ fn a_future_dropped_at_every_pending_loses_nothing_inside_tls() {
             stubborn!(client.ready(), polls).unwrap();
             let ids = [mail(), mail()].map(|mail| client.submit(mail));
             for id in ids {
-                assert!(stubborn!(client.wait_outcome(id), polls).unwrap().is_accepted());
+                assert!(
+                    stubborn!(client.wait_outcome(id), polls)
+                        .unwrap()
+                        .is_accepted()
+                );
             }
             client.quit().await.unwrap();
             log.assert_clean();

@@ -46,7 +46,7 @@ impl<S, W: Wire> Client<S, W> {
     ///
     /// It does not wait: see [`ready`](Self::ready).
     pub fn from_stream(stream: S, mut wire: W) -> Self {
-        wire.smtp().set_window(Window::FULL_DUPLEX);
+        wire.smtp_mut().set_window(Window::FULL_DUPLEX);
         Self {
             stream,
             wire,
@@ -59,7 +59,7 @@ impl<S, W: Wire> Client<S, W> {
     /// Hands over a mail without waiting; any number may wait in line. They go out while an answer is awaited:
     /// see [`wait_outcome`](Self::wait_outcome).
     pub fn submit(&mut self, mail: Mail) -> MailId {
-        self.wire.smtp().submit(mail)
+        self.wire.smtp_mut().submit(mail)
     }
 
     /// Hands over the next piece of a mail's text without waiting; [`content_wanted`](Self::content_wanted) says when it is wanted.
@@ -67,7 +67,7 @@ impl<S, W: Wire> Client<S, W> {
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
     pub fn write_content(&mut self, id: MailId, piece: Bytes) -> Result<(), ApiMisuse> {
-        self.wire.smtp().write_content(id, piece)
+        self.wire.smtp_mut().write_content(id, piece)
     }
 
     /// Says that the text of a mail is whole.
@@ -75,7 +75,7 @@ impl<S, W: Wire> Client<S, W> {
     /// # Errors
     /// If the mail is not written in pieces, or is finished.
     pub fn finish_content(&mut self, id: MailId) -> Result<(), ApiMisuse> {
-        self.wire.smtp().finish_content(id)
+        self.wire.smtp_mut().finish_content(id)
     }
 
     /// What the server says that it can do.
@@ -100,7 +100,7 @@ impl<S, W: Wire> Client<S, W> {
 
     /// The machine inside, for all that needs no waiting.
     pub fn connection_mut(&mut self) -> &mut Connection {
-        self.wire.smtp()
+        self.wire.smtp_mut()
     }
 
     /// The stream.
@@ -176,7 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
                 // Never misuse: this piece was asked for.
                 Ok(_) => _ = client.write_content(id, buffer.split().freeze()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => client.wire.smtp().fail_content(id, error.into()),
+                Err(error) => client.wire.smtp_mut().fail_content(id, error.into()),
             }
         }
         _ = client.finish_content(id);
@@ -210,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// # Errors
     /// The connection's failure, or that it has been ended.
     pub async fn command(&mut self, command: Command) -> Result<Reply, Error> {
-        let id = self.wire.smtp().command(command);
+        let id = self.wire.smtp_mut().command(command);
         self.wait_reply(id).await
     }
 
@@ -231,7 +231,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// # Errors
     /// The connection's failure before the server was told. A missing answer to that is none.
     pub async fn quit(mut self) -> Result<(), Error> {
-        self.wire.smtp().quit();
+        self.wire.smtp_mut().quit();
         let ended = self.drive(Connection::poll_closed).await;
         self.part().await;
         ended
@@ -297,7 +297,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     ) -> T {
         let mut now = None;
         loop {
-            if let Some(answer) = done(self.wire.smtp()) {
+            if let Some(answer) = done(self.wire.smtp_mut()) {
                 return answer;
             }
             now = Some(self.step(now).await);
@@ -311,7 +311,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     ) -> T {
         let mut now = None;
         loop {
-            let asked = poll_fn(|cx| Poll::Ready(done(self.wire.smtp(), cx)));
+            let asked = poll_fn(|cx| Poll::Ready(done(self.wire.smtp_mut(), cx)));
             if let Some(answer) = asked.await {
                 return answer;
             }
@@ -474,7 +474,7 @@ struct Sending<'a, S, W: Wire> {
 
 impl<S, W: Wire> Drop for Sending<'_, S, W> {
     fn drop(&mut self) {
-        self.client.wire.smtp().abandon(self.id);
+        self.client.wire.smtp_mut().abandon(self.id);
     }
 }
 

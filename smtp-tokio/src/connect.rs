@@ -77,7 +77,7 @@ impl Client<TcpStream, Session> {
         let mut session = local
             .and_then(|local| endpoint.attempt_from(local.ip(), last_error))
             .unwrap_or(session);
-        session.smtp().set_peer(endpoint.peer().at(address));
+        session.smtp_mut().set_peer(endpoint.peer().at(address));
         let mut client = Self::from_stream(stream, session);
         match client.ready().await {
             Ok(()) => Ok(client),

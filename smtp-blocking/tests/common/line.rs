@@ -212,7 +212,7 @@ impl Wire for Attentive {
         self.connection.poll_timeout()
     }
 
-    fn smtp(&mut self) -> &mut Connection {
+    fn smtp_mut(&mut self) -> &mut Connection {
         &mut self.connection
     }
 

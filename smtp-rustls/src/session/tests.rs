@@ -25,11 +25,11 @@ fn an_idle_session_holds_no_buffer_of_its_own() {
     let text = "From: a@example.org\r\nSubject: long\r\n\r\n".to_owned()
         + &"a line of text\r\n".repeat(20_000);
     let mail = Mail::new("a@example.org", ["b@example.net"], text).unwrap();
-    let id = session.smtp().submit(mail);
+    let id = session.smtp_mut().submit(mail);
     let most = drive(&mut session, &mut server);
     assert!(
         session
-            .smtp()
+            .smtp_mut()
             .poll_outcome(id)
             .unwrap()
             .unwrap()
@@ -62,7 +62,7 @@ fn tls_that_cannot_begin_is_an_error_of_the_connection() {
         let error = TransportError::new(rustls::Error::FailedToGetRandomBytes);
         let mut session = Session::failed(connection, error);
         assert!(session.poll_transmit(NOW).is_none());
-        let error = session.smtp().poll_ready().unwrap().unwrap_err();
+        let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
         assert!(error.to_string().contains("random"), "{error}");
         session.handle_input(NOW, b"220 too late\r\n");
         session.handle_eof(NOW);
@@ -100,7 +100,7 @@ fn v29_records_without_end_in_which_nothing_is_said_end_the_session() {
             .poll_transmit(NOW)
             .map_or(0, |transmit| transmit.len());
         session.handle_sent(NOW, count);
-        let error = session.smtp().poll_ready().and_then(Result::err);
+        let error = session.smtp_mut().poll_ready().and_then(Result::err);
         let text = error.map(|error| error.to_string()).unwrap_or_default();
         assert_eq!(text.contains("without end"), ends, "{tickets}: {text:?}");
     }

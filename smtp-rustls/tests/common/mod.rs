@@ -76,13 +76,13 @@ impl<P: Peer> Wiring<P> {
         mut question: impl FnMut(&mut Connection) -> Option<Result<T, Error>>,
     ) -> Option<Result<T, Error>> {
         loop {
-            if let Some(answer) = question(self.session.smtp()) {
+            if let Some(answer) = question(self.session.smtp_mut()) {
                 return Some(answer);
             }
             let wrote = self.write();
             let read = self.read();
             if !wrote && !read {
-                return question(self.session.smtp());
+                return question(self.session.smtp_mut());
             }
         }
     }
@@ -94,7 +94,7 @@ impl<P: Peer> Wiring<P> {
 
     /// Sends a mail, and says what became of it.
     pub(crate) fn send(&mut self, mail: Mail) -> Outcome {
-        let id = self.session.smtp().submit(mail);
+        let id = self.session.smtp_mut().submit(mail);
         let outcome = self
             .drive(|smtp| smtp.poll_outcome(id))
             .expect("an outcome comes");
