@@ -55,7 +55,7 @@ pub trait Wire {
     fn smtp_mut(&mut self) -> &mut Connection;
 
     /// The protocol machine inside, to be looked at.
-    fn smtp_ref(&self) -> &Connection;
+    fn smtp(&self) -> &Connection;
 }
 
 impl Wire for Connection {
@@ -95,7 +95,7 @@ impl Wire for Connection {
         self
     }
 
-    fn smtp_ref(&self) -> &Connection {
+    fn smtp(&self) -> &Connection {
         self
     }
 }

@@ -198,7 +198,7 @@ impl Wire for Session {
         &mut self.connection
     }
 
-    fn smtp_ref(&self) -> &Connection {
+    fn smtp(&self) -> &Connection {
         &self.connection
     }
 }

@@ -82,22 +82,22 @@ impl<S, W: Wire> Client<S, W> {
 
     /// What the server says that it can do.
     pub fn capabilities(&self) -> &Capabilities {
-        self.wire.smtp_ref().capabilities()
+        self.wire.smtp().capabilities()
     }
 
     /// The TLS connection under this one.
     pub fn tls(&self) -> Option<&TlsInfo> {
-        self.wire.smtp_ref().tls()
+        self.wire.smtp().tls()
     }
 
     /// Bytes and round trips so far.
     pub fn stats(&self) -> ConnectionStats {
-        self.wire.smtp_ref().stats()
+        self.wire.smtp().stats()
     }
 
     /// The machine inside, for what is known of the connection.
     pub fn connection(&self) -> &Connection {
-        self.wire.smtp_ref()
+        self.wire.smtp()
     }
 
     /// The machine inside, for all that needs no waiting.

@@ -216,7 +216,7 @@ impl Wire for Attentive {
         &mut self.connection
     }
 
-    fn smtp_ref(&self) -> &Connection {
+    fn smtp(&self) -> &Connection {
         &self.connection
     }
 }
