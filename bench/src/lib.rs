@@ -162,7 +162,7 @@ pub mod counting {
         COUNT.load(Relaxed)
     }
 
-    /// Octets allocated and not freed.
+    /// Bytes allocated and not freed.
     pub fn live() -> u64 {
         LIVE.load(Relaxed)
     }

@@ -5,7 +5,7 @@ use smtp_proto::{AddressError, ClientName, Domain, ForwardPath, Mailbox, Reverse
 #[path = "../../smtp-proto/src/address/tests/reference.rs"]
 mod reference;
 
-/// Octets: a text that may be an address.
+/// Bytes: a text that may be an address.
 pub fn address(input: &[u8]) {
     let text = &*String::from_utf8_lossy(input);
     check_mailbox(text);

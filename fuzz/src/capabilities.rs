@@ -2,7 +2,7 @@
 
 use smtp_proto::{Capabilities, Reply, SizeLimit};
 
-/// Octets: the reply to EHLO, with codes or without.
+/// Bytes: the reply to EHLO, with codes or without.
 pub fn capabilities(input: &[u8]) {
     if let Ok(Some((reply, len))) = Reply::parse(input) {
         check(&reply, &input[..len]);
@@ -121,7 +121,7 @@ fn check_agreement(known: &Capabilities) {
     ] {
         assert_eq!(getter, expected, "{known:?}");
     }
-    if let Some(SizeLimit::Octets(octets)) = known.size() {
+    if let Some(SizeLimit::Bytes(octets)) = known.size() {
         assert_ne!(octets, 0, "no limit is no octets");
     }
     let mechanisms: Vec<&str> = known.auth().collect();

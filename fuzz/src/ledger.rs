@@ -25,7 +25,7 @@ pub(crate) struct Rules {
     pub(crate) protocol: Protocol,
     /// How far it may send ahead of the replies.
     pub(crate) level: Pipelining,
-    /// Octets of a mail, and of all chunks, that may be on their way to recipients of whom nothing is known.
+    /// Bytes of a mail, and of all chunks, that may be on their way to recipients of whom nothing is known.
     pub(crate) speculation: (usize, usize),
 }
 
@@ -114,7 +114,7 @@ struct Due {
     end: usize,
     /// Index of the transaction that it belongs to, if it belongs to one.
     transaction: usize,
-    /// Octets of the chunk.
+    /// Bytes of the chunk.
     octets: usize,
     replies: usize,
 }

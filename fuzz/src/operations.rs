@@ -14,7 +14,7 @@ use smtp_proto::{
 use crate::ledger::Ledger;
 use crate::session::{POLICIES, broken, look};
 
-/// Octets: the policy, then operations, a letter each with its operands behind it.
+/// Bytes: the policy, then operations, a letter each with its operands behind it.
 pub fn operations(input: &[u8]) {
     let mut input = Unstructured::new(input);
     let config = input.arbitrary::<u8>().unwrap_or_default();
@@ -136,7 +136,7 @@ impl<'a> Arbitrary<'a> for Operation<'a> {
     }
 }
 
-/// Octets up to a line feed, which goes with them.
+/// Bytes up to a line feed, which goes with them.
 fn line<'a>(input: &mut Unstructured<'a>) -> Result<&'a [u8]> {
     let end = input.peek_bytes(input.len()).and_then(|rest| {
         let end = rest.iter().position(|&octet| octet == b'\n');
@@ -155,7 +155,7 @@ struct World {
     /// Whether the connection was asked to end, and takes nothing more.
     quits: bool,
     now: Time,
-    /// Octets of the last offer that were not acknowledged.
+    /// Bytes of the last offer that were not acknowledged.
     offered: usize,
     mails: Vec<Submitted>,
     batch: Option<Batch<vec::IntoIter<Mail>>>,

@@ -10,7 +10,7 @@ use smtp_proto::{
 use crate::choice;
 use crate::common::pair::transmit;
 
-/// Octets: three limits and the length of the pieces; then replies.
+/// Bytes: three limits and the length of the pieces; then replies.
 pub fn reply(mut input: &[u8]) {
     // None is so small that the reply to EHLO would not pass.
     let limits = Limits {

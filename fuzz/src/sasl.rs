@@ -13,7 +13,7 @@ use crate::choice;
 use crate::common::invariants::{check_secret, disguises};
 use crate::common::pair::transmit;
 
-/// Octets: the mechanism, the lengths of name and secret, how often each is repeated; then both, then what the server says
+/// Bytes: the mechanism, the lengths of name and secret, how often each is repeated; then both, then what the server says
 /// to AUTH.
 pub fn sasl(mut input: &[u8]) {
     let kind = choice(&mut input, 8);

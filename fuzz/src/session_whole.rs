@@ -2,7 +2,7 @@
 
 use crate::session::Plan;
 
-/// Octets: policy, caller, pace, end; then what the server says.
+/// Bytes: policy, caller, pace, end; then what the server says.
 pub fn session_whole(input: &[u8]) {
     Plan::read(input).run();
 }

@@ -5,7 +5,7 @@ use smtp_proto::{ErrorKind, Event, RecipientStatus, ProtocolError, Security};
 use crate::choice;
 use crate::session::{POLICIES, Session};
 
-/// Octets: policy, where the injection is cut, whether the driver has looked for the upgrade before; then what is
+/// Bytes: policy, where the injection is cut, whether the driver has looked for the upgrade before; then what is
 /// injected.
 pub fn starttls(mut input: &[u8]) {
     let policy = &POLICIES[[1, 2, 5][choice(&mut input, 3)]];

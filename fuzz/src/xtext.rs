@@ -3,7 +3,7 @@
 use smtp_proto::{OriginalRecipient, Parameter, ParameterError, ParameterErrorKind, Value};
 use smtp_test::xtext::{decode, decode_address};
 
-/// Octets to be encoded; and the same, as what is encoded already.
+/// Bytes to be encoded; and the same, as what is encoded already.
 pub fn xtext(input: &[u8]) {
     let input = &input[..input.len().min(2000)];
     check_octets(input);

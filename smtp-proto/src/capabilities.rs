@@ -26,7 +26,7 @@ use keyword::{Known, KnownSet};
 /// let (reply, _) = Reply::parse(ehlo)?.unwrap();
 /// let capabilities = Capabilities::parse(&reply);
 /// assert!(capabilities.pipelining());
-/// assert_eq!(capabilities.size(), Some(SizeLimit::Octets(35_882_577)));
+/// assert_eq!(capabilities.size(), Some(SizeLimit::Bytes(35_882_577)));
 /// assert!(capabilities.auth().eq(["PLAIN", "LOGIN"]));
 /// # Ok::<(), smtp_proto::ReplyError>(())
 /// ```
@@ -340,7 +340,7 @@ pub enum SizeLimit {
     /// There is no fixed limit.
     Unlimited,
     /// The most octets of a message, with its CRLFs but without dot-stuffing.
-    Octets(u64),
+    Bytes(u64),
 }
 
 /// How long a server holds a message for future release (RFC 4865).
@@ -486,7 +486,7 @@ fn size(params: &[u8]) -> Option<SizeLimit> {
     match parse::size_param(param).ok()? {
         (_, None) => Some(SizeLimit::Unknown),
         (_, Some(0)) => Some(SizeLimit::Unlimited),
-        (_, Some(octets)) => Some(SizeLimit::Octets(octets)),
+        (_, Some(octets)) => Some(SizeLimit::Bytes(octets)),
     }
 }
 
@@ -541,7 +541,7 @@ fn limit_value(value: &[u8]) -> Option<NonZeroU32> {
 /// Keywords kept; servers offer a dozen or two.
 const KEYWORDS: usize = 128;
 
-/// Octets kept of the names of SASL mechanisms and of a space behind each; servers fill a tenth of it.
+/// Bytes kept of the names of SASL mechanisms and of a space behind each; servers fill a tenth of it.
 const MECHANISMS: usize = 512;
 
 #[cfg(test)]

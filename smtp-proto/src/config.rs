@@ -210,7 +210,10 @@ impl Config {
     ///
     /// `None` if the credentials have no source, or if this is such an attempt already.
     pub fn with_refreshed_token(&self) -> Option<Self> {
-        let renews = self.credentials.as_ref().is_some_and(Credentials::renews);
+        let renews = self
+            .credentials
+            .as_ref()
+            .is_some_and(Credentials::can_refresh);
         (renews && !self.renewing).then(|| Self {
             renewing: true,
             ..self.clone()
@@ -576,5 +579,5 @@ debug_as_display!(ConfigError);
 
 impl core::error::Error for ConfigError {}
 
-/// Octets of a chunk. Few replies, and a refusal in the middle of a long mail is heard in time.
+/// Bytes of a chunk. Few replies, and a refusal in the middle of a long mail is heard in time.
 const CHUNK_SIZE: u64 = 1 << 20;

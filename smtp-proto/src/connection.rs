@@ -17,11 +17,11 @@ use crate::inbox::Inbox;
 use crate::link::Link;
 use crate::machine::{Announced, Core, Done, Job, Reach};
 use crate::mail::Mail;
-use crate::outbox::Transmit;
 use crate::outcome::{ConnectionStats, Outcome};
 use crate::pipeline::{Pipelining, Window};
 use crate::reply::Reply;
 use crate::sasl;
+use crate::send_buffer::Transmit;
 use crate::time::Time;
 use crate::tls::TlsInfo;
 use crate::transaction::Transaction;
@@ -423,7 +423,7 @@ impl Connection {
         let Some(Job::Mail(transaction)) = self.core.jobs.get_mut(self.core.sending) else {
             return None;
         };
-        if self.core.link.outbox.is_empty() && transaction.ask() {
+        if self.core.link.send_buffer.is_empty() && transaction.ask() {
             return Some(Ok(Event::ContentWanted(transaction.id)));
         }
         None
@@ -461,7 +461,7 @@ impl Connection {
             return Some(Err(Error::misuse(Stage::Content, ApiMisuse::NotStreaming)));
         }
         // Not before all of the last piece is out: what waits for more could wait for long.
-        if transaction.is_starved() && self.core.link.outbox.is_empty() {
+        if transaction.is_starved() && self.core.link.send_buffer.is_empty() {
             return Some(Ok(ContentStatus::Wanted));
         }
         self.core.stuck().map(Err)
@@ -573,7 +573,7 @@ impl Connection {
     pub(crate) fn has_to_say(&mut self) -> bool {
         self.fill(Reach::Begun);
         self.core.broken.is_none()
-            && (self.core.filled == Some(Reach::Begun) || !self.core.link.outbox.is_empty())
+            && (self.core.filled == Some(Reach::Begun) || !self.core.link.send_buffer.is_empty())
     }
 
     /// Whether all is answered that was sent, and there is more to send, of which nothing has gone out.

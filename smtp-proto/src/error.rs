@@ -64,9 +64,9 @@ pub enum ErrorKind {
     Address(AddressErrorKind),
     /// The mail is larger than the server takes (RFC 1870).
     TooLarge {
-        /// Octets of the mail; if its text comes in pieces, of as much as had come.
+        /// Bytes of the mail; if its text comes in pieces, of as much as had come.
         size: u64,
-        /// Octets that the server takes.
+        /// Bytes that the server takes.
         limit: u64,
     },
     /// The mail has more recipients than the server takes at a time, and its text cannot be sent again for the rest.

@@ -65,9 +65,9 @@ mod find;
 mod address;
 pub mod body;
 mod location;
-mod outbox;
 mod parse;
 mod secret;
+mod send_buffer;
 mod time;
 
 mod origin;
@@ -127,9 +127,6 @@ pub use mail::{
 pub use origin::{
     AttributeError, AttributeErrorKind, Xclient, XclientProto, Xforward, XforwardSource,
 };
-#[cfg(feature = "std")]
-pub use outbox::IoSlices;
-pub use outbox::Transmit;
 pub use outcome::{
     ConnectionStats, Delivered, NotAllAccepted, Outcome, RecipientOutcome, RecipientStatus,
 };
@@ -141,6 +138,9 @@ pub use pipeline::{Pipelining, Window};
 pub use reply::{EnhancedStatusCode, Reply, ReplyCode, Severity};
 pub use sasl::Credentials;
 pub use secret::Secret;
+#[cfg(feature = "std")]
+pub use send_buffer::IoSlices;
+pub use send_buffer::Transmit;
 pub use time::Time;
 pub use tls::{TlsInfo, UnverifiedReason, Verification};
 pub use transcript::TranscriptEntry;

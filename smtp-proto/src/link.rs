@@ -6,10 +6,10 @@ use core::time::Duration;
 use crate::command::Line;
 use crate::config::{Config, Timeouts};
 use crate::error::{ApiMisuse, Error, Peer, Wait};
-use crate::outbox::{Outbox, Transmit};
 use crate::outcome::ConnectionStats;
 use crate::pipeline::{Due, Expect, Pipeline, Window};
 use crate::reply::Reply;
+use crate::send_buffer::{SendBuffer, Transmit};
 use crate::time::Time;
 use crate::trace::Trace;
 use crate::transcript::TranscriptEntry;
@@ -20,7 +20,7 @@ pub(crate) struct Link {
     pub(crate) config: Arc<Config>,
     /// The server, as far as the driver named it.
     pub(crate) peer: Option<Arc<Peer>>,
-    pub(crate) outbox: Outbox,
+    pub(crate) send_buffer: SendBuffer,
     pub(crate) pipeline: Pipeline,
     pub(crate) trace: Trace,
     /// What is being spoken of: the connection itself, or a mail.
@@ -73,7 +73,7 @@ impl Link {
         Self {
             config,
             peer: None,
-            outbox: Outbox::default(),
+            send_buffer: SendBuffer::default(),
             pipeline,
             subject: trace.clone(),
             trace,
@@ -130,7 +130,7 @@ impl Link {
 
     /// Puts the end of a mail's text in line; it does not count for the window. Returns the position behind it.
     pub(crate) fn end_data(&mut self, terminator: &'static [u8], verdicts: usize) -> u64 {
-        self.outbox.control().extend_from_slice(terminator);
+        self.send_buffer.control().extend_from_slice(terminator);
         self.push(Expect::EndOfData, 0, 0, verdicts)
     }
 
@@ -164,12 +164,12 @@ impl Link {
 
     /// Takes note that the first byte of a reply is here.
     pub(crate) fn reply_begins(&mut self) {
-        self.reply_began = self.outbox.sent();
+        self.reply_began = self.send_buffer.sent();
     }
 
     /// Whether no command waits for a reply: one that began now would belong to none.
     pub(crate) fn is_quiet(&self) -> bool {
-        let sent = self.outbox.sent();
+        let sent = self.send_buffer.sent();
         self.pipeline.front().is_none_or(|due| due.end > sent)
     }
 
@@ -178,9 +178,9 @@ impl Link {
     /// text: a reply to it that comes before its end ends it.
     pub(crate) fn may_speak(&self, now: Time) -> bool {
         let free =
-            !self.rested && !self.is_quiet() && !self.pipeline.is_in_text(self.outbox.sent());
+            !self.rested && !self.is_quiet() && !self.pipeline.is_in_text(self.send_buffer.sent());
         free || self.heard.is_some_and(|heard| {
-            heard.sent == self.outbox.sent()
+            heard.sent == self.send_buffer.sent()
                 && now.saturating_since(heard.at) <= heard.good_for
                 && now >= heard.at
         })
@@ -201,7 +201,7 @@ impl Link {
         self.rested = false;
         self.heard = Some(Heard {
             at,
-            sent: self.outbox.sent(),
+            sent: self.send_buffer.sent(),
             good_for,
         });
     }
@@ -225,12 +225,12 @@ impl Link {
     /// Whether nothing was sent since something was read.
     pub(crate) fn has_just_heard(&self) -> bool {
         self.heard
-            .is_some_and(|heard| heard.sent == self.outbox.sent())
+            .is_some_and(|heard| heard.sent == self.send_buffer.sent())
     }
 
     /// The command that a reply belongs to, if there is one and it had been handed out whole before the reply began.
     pub(crate) fn answered(&mut self, now: Time) -> Option<Due> {
-        let sent = self.outbox.sent();
+        let sent = self.send_buffer.sent();
         if self.answered_at != Some(sent) {
             self.answered_at = Some(sent);
             self.add_round_trips(1);
@@ -250,10 +250,10 @@ impl Link {
 
     /// What to send next, if there is something; the time for what is due begins with it.
     pub(crate) fn offer(&mut self, now: Time) -> Option<Transmit<'_>> {
-        let offer = (!self.outbox.is_empty()).then(|| self.outbox.offer());
+        let offer = (!self.send_buffer.is_empty()).then(|| self.send_buffer.offer());
         if let Some(offer) = &offer {
             let len = u64::try_from(offer.len()).unwrap_or(u64::MAX);
-            let end = self.outbox.sent().saturating_add(len);
+            let end = self.send_buffer.sent().saturating_add(len);
             self.offered = self.offered.max(end);
             self.clock.writing.get_or_insert((now, end));
         }
@@ -273,13 +273,13 @@ impl Link {
     /// # Errors
     /// If more than was offered is said to have gone out.
     pub(crate) fn sent(&mut self, count: usize) -> Result<(), ApiMisuse> {
-        let before = self.outbox.sent();
+        let before = self.send_buffer.sent();
         let after = before.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
         if after > self.offered {
             return Err(ApiMisuse::SentTooMuch);
         }
-        self.outbox.advance(count);
-        let sent = self.outbox.sent();
+        self.send_buffer.advance(count);
+        let sent = self.send_buffer.sent();
         self.traffic.sent = self
             .traffic
             .sent
@@ -378,7 +378,7 @@ impl Link {
 
     /// Nothing will be sent any more, and nothing is waited for.
     pub(crate) fn close(&mut self) {
-        self.outbox.clear();
+        self.send_buffer.clear();
         self.pipeline = Pipeline::new();
         self.clock = Clock {
             began: self.clock.began,
@@ -389,9 +389,9 @@ impl Link {
 
     fn encode(&mut self, line: &Line<'_>, to: Expect) -> Option<usize> {
         let control = if line.is_secret() {
-            self.outbox.secret_control()
+            self.send_buffer.secret_control()
         } else {
-            self.outbox.control()
+            self.send_buffer.control()
         };
         let before = control.len();
         line.encode(control);
@@ -406,7 +406,7 @@ impl Link {
     /// Expects so many replies to what is in line, and to the octets of text that will follow. Returns the position behind
     /// them.
     fn push(&mut self, to: Expect, octets: usize, text: u64, replies: usize) -> u64 {
-        let end = self.outbox.queued().saturating_add(text);
+        let end = self.send_buffer.queued().saturating_add(text);
         self.pipeline.push(Due {
             to,
             end,

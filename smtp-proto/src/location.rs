@@ -65,7 +65,7 @@ impl Location {
         self.field
     }
 
-    /// Octets of the part before the place; `None` if it is the part as a whole.
+    /// Bytes of the part before the place; `None` if it is the part as a whole.
     pub const fn offset(&self) -> Option<u64> {
         self.offset
     }

@@ -28,7 +28,7 @@ pub(crate) struct Core {
     /// How far the line is filled, as long as nothing has happened that could let more be said.
     pub(crate) filled: Option<Reach>,
     pub(crate) jobs: VecDeque<Job>,
-    /// Octets of the texts of the mails among them.
+    /// Bytes of the texts of the mails among them.
     pub(crate) text: u64,
     /// Index in `jobs` of the one that is being sent.
     pub(crate) sending: usize,
@@ -429,7 +429,7 @@ impl Core {
         let in_order = error.leaves_order()
             && self.broken.is_none()
             && self.link.pipeline.is_empty()
-            && self.link.outbox.is_empty();
+            && self.link.send_buffer.is_empty();
         self.link.close();
         if in_order {
             // The last word: RFC 5321, section 4.1.1.10.
@@ -499,7 +499,7 @@ impl Core {
             Ok(State::Ready) if self.broken.is_none() => match self.jobs.get(self.sending) {
                 Some(Job::Mail(transaction))
                     if transaction.is_starved()
-                        && self.link.outbox.is_empty()
+                        && self.link.send_buffer.is_empty()
                         && self.link.pipeline.is_empty() =>
                 {
                     Some(Error::misuse(Stage::Content, ApiMisuse::ContentUnfinished))
@@ -589,7 +589,7 @@ impl Core {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.jobs.is_empty() && self.link.pipeline.is_empty() && self.link.outbox.is_empty()
+        self.jobs.is_empty() && self.link.pipeline.is_empty() && self.link.send_buffer.is_empty()
     }
 
     /// Where in the dialogue things stand, by the reply that is due next.

@@ -260,7 +260,7 @@ impl Mail {
             .is_some_and(|demands| demands.tls_optional)
     }
 
-    /// Octets of the text as they will travel, or as declared; `None` if nobody knows.
+    /// Bytes of the text as they will travel, or as declared; `None` if nobody knows.
     pub fn size(&self) -> Option<u64> {
         match &self.text {
             Text::Whole { facts, .. } => Some(facts.message_len()),
@@ -276,7 +276,7 @@ impl Mail {
         }
     }
 
-    /// Octets of the text as BDAT sends them, if all of it is at hand.
+    /// Bytes of the text as BDAT sends them, if all of it is at hand.
     pub(crate) fn whole_len(&self) -> Option<u64> {
         match &self.text {
             Text::Whole { facts, .. } => Some(facts.message_len()),

@@ -466,10 +466,10 @@ pub(crate) const XFORWARD: &str = "XFORWARD";
 const UNAVAILABLE: &str = "[UNAVAILABLE]";
 const UNAVAILABLE_FOR_NOW: &str = "[TEMPUNAVAIL]";
 
-/// Octets of a line behind the longer of the two verbs, without the CRLF.
+/// Bytes of a line behind the longer of the two verbs, without the CRLF.
 const ROOM: usize = 510 - XFORWARD.len();
 
-/// Octets of ` PROTO=ESMTP`.
+/// Bytes of ` PROTO=ESMTP`.
 const PROTO_LEN: usize = 12;
 
 #[cfg(test)]

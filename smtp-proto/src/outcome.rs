@@ -187,12 +187,12 @@ impl fmt::Display for RecipientStatus {
 }
 
 impl ConnectionStats {
-    /// Octets of SMTP sent, as they are before TLS.
+    /// Bytes of SMTP sent, as they are before TLS.
     pub fn bytes_sent(&self) -> u64 {
         self.sent
     }
 
-    /// Octets of SMTP received, as they are after TLS.
+    /// Bytes of SMTP received, as they are after TLS.
     pub fn bytes_received(&self) -> u64 {
         self.received
     }

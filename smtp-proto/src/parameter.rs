@@ -145,7 +145,7 @@ impl Parameter {
         known(&self.keyword).map(|known| known.place)
     }
 
-    /// Octets by which it lets its command line be longer.
+    /// Bytes by which it lets its command line be longer.
     fn room(&self) -> usize {
         let custom = self.custom.as_ref().map_or(0, |custom| custom.room);
         known(&self.keyword).map_or(custom, |known| known.room)
@@ -161,7 +161,7 @@ impl Parameter {
         }
     }
 
-    /// Octets in an encoded line.
+    /// Bytes in an encoded line.
     fn encoded_len(&self) -> usize {
         let value = self
             .value
@@ -196,7 +196,7 @@ struct Known {
     keyword: &'static str,
     place: CommandKind,
     extension: &'static str,
-    /// Octets by which the extension lets the command line be longer for it, the space in front counted.
+    /// Bytes by which the extension lets the command line be longer for it, the space in front counted.
     room: usize,
     form: Form,
 }

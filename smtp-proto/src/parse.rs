@@ -284,7 +284,7 @@ fn refuse<T>(input: &[u8], kind: ErrorKind) -> IResult<&[u8], T> {
     Err(Err::Error(Error::from_error_kind(input, kind)))
 }
 
-/// Octets that a production has just shown to be ASCII.
+/// Bytes that a production has just shown to be ASCII.
 pub(crate) fn ascii(octets: &[u8]) -> &str {
     core::str::from_utf8(octets).unwrap_or_default()
 }

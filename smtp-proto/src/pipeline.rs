@@ -46,7 +46,7 @@ pub(crate) struct Pipeline {
     octets: usize,
     /// More than there are entries, where one leads to several (LMTP).
     replies: usize,
-    /// Octets of text that are not answered, those of text that ends by a dot left out.
+    /// Bytes of text that are not answered, those of text that ends by a dot left out.
     text: u64,
     window: Window,
     /// Whether something had to wait since more would have been unanswered than the window admits.
@@ -61,9 +61,9 @@ pub(crate) struct Due {
     pub(crate) to: Expect,
     /// Position in the output just behind the command's last byte.
     pub(crate) end: u64,
-    /// Octets of the command that count for the window.
+    /// Bytes of the command that count for the window.
     pub(crate) octets: usize,
-    /// Octets of text behind the command.
+    /// Bytes of text behind the command.
     pub(crate) text: u64,
     /// Replies that it leads to, at most.
     pub(crate) replies: usize,
@@ -203,7 +203,7 @@ impl Pipeline {
         self.replies = self.replies.saturating_add(due.replies);
     }
 
-    /// Octets of text that are not answered, those of text that ends by a dot left out.
+    /// Bytes of text that are not answered, those of text that ends by a dot left out.
     pub(crate) fn text(&self) -> u64 {
         self.text
     }

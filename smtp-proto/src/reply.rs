@@ -321,7 +321,7 @@ impl fmt::Display for EnhancedStatusCode {
     }
 }
 
-/// Octets of a reply in its `Display`; enough for what a server has to say, and a bounded line in a log.
+/// Bytes of a reply in its `Display`; enough for what a server has to say, and a bounded line in a log.
 const DISPLAY_LIMIT: usize = 1024;
 
 /// What stands for text that was not kept.

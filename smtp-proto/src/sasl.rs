@@ -244,7 +244,7 @@ pub(crate) fn encode_base64(raw: &[u8], out: &mut Vec<u8>) {
     );
 }
 
-/// Octets of `raw` in base64.
+/// Bytes of `raw` in base64.
 pub(crate) fn base64_len(raw: &[u8]) -> usize {
     raw.len().div_ceil(3).saturating_mul(4)
 }

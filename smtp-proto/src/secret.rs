@@ -1,4 +1,4 @@
-//! Octets that must not be seen.
+//! Bytes that must not be seen.
 
 use alloc::{string::String, vec::Vec};
 use core::fmt;

@@ -66,7 +66,7 @@ pub(crate) struct Transaction {
     text: Text,
     /// Position in the output behind the text that was put in line last.
     batch_end: u64,
-    /// Octets of the present chunk that are not in line yet.
+    /// Bytes of the present chunk that are not in line yet.
     chunk_left: u64,
     /// Position in the output behind the end of the text, once that is in line.
     end: Option<u64>,
@@ -124,7 +124,7 @@ impl Transaction {
         }
     }
 
-    /// Octets of its text, as far as they are known.
+    /// Bytes of its text, as far as they are known.
     pub(crate) fn size(&self) -> u64 {
         self.mail.size().unwrap_or_default()
     }
@@ -214,7 +214,7 @@ impl Transaction {
         }
         let size = self.mail.size();
         self.size_limit = match capabilities.size() {
-            Some(SizeLimit::Octets(limit)) => limit,
+            Some(SizeLimit::Bytes(limit)) => limit,
             _ => u64::MAX,
         };
         self.check_size(size.unwrap_or_default())
@@ -332,7 +332,7 @@ impl Transaction {
     /// # Errors
     /// Why the text, which has begun, can neither go on nor be taken back.
     pub(crate) fn write_text(&mut self, link: &mut Link) -> Result<(), ErrorKind> {
-        if link.outbox.sent() < self.batch_end {
+        if link.send_buffer.sent() < self.batch_end {
             return Ok(());
         }
         let before = self.text.written();
@@ -342,7 +342,7 @@ impl Transaction {
             _ => self.write_lines(link)?,
         }
         if self.text.written() > before {
-            self.batch_end = link.outbox.queued();
+            self.batch_end = link.send_buffer.queued();
             let (sent, total) = (self.text.written(), self.text.total(&self.mail.text));
             link.show(|| TranscriptEntry::Body { sent, total });
         }
@@ -442,8 +442,8 @@ impl Transaction {
 
     fn encode(&mut self, at_most: u64, link: &mut Link) -> Result<u64, ContentError> {
         let space = Space::of(link).at_most(at_most);
-        let outbox = &mut link.outbox;
-        self.text.encode(space, &mut |part| outbox.push(part))
+        let send_buffer = &mut link.send_buffer;
+        self.text.encode(space, &mut |part| send_buffer.push(part))
     }
 
     fn end_with(&mut self, terminator: &'static [u8], link: &mut Link) {

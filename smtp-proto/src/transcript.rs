@@ -27,9 +27,9 @@ pub enum TranscriptEntry<'a> {
     Challenge(usize),
     /// Some of a mail's text was put in line to be sent.
     Body {
-        /// Octets of this mail's text so far, as they travel.
+        /// Bytes of this mail's text so far, as they travel.
         sent: u64,
-        /// Octets of it in all, where that is known.
+        /// Bytes of it in all, where that is known.
         total: Option<u64>,
     },
     /// TLS began.

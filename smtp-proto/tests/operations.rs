@@ -88,7 +88,7 @@ struct World {
     offered: Vec<u8>,
     heard: Vec<(usize, u8)>,
     mails: Vec<MailId>,
-    /// Octets of text that were written in pieces: each may take a turn, where chunks are small and go one at a time.
+    /// Bytes of text that were written in pieces: each may take a turn, where chunks are small and go one at a time.
     written: usize,
     commands: Vec<CommandId>,
     outcomes: BTreeMap<MailId, Outcome>,

@@ -93,7 +93,7 @@ enum Sending {
 /// measure no time for a server that stops reading, and would believe a reply to what has not been sent. Nor later, with
 /// the records behind it: the server may answer one record while the next is still being written.
 struct Encrypted {
-    /// Octets as the connection offered them.
+    /// Bytes as the connection offered them.
     count: usize,
     /// Where the record ends in `out`.
     end: usize,

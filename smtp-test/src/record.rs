@@ -209,12 +209,12 @@ impl Session {
         self.round_trips
     }
 
-    /// Octets received, without those of TLS itself.
+    /// Bytes received, without those of TLS itself.
     pub fn bytes_in(&self) -> u64 {
         self.bytes_in
     }
 
-    /// Octets sent, without those of TLS itself.
+    /// Bytes sent, without those of TLS itself.
     pub fn bytes_out(&self) -> u64 {
         self.bytes_out
     }
@@ -335,7 +335,7 @@ pub enum Rule {
     SingleDot,
     /// A command that does not follow the grammar of its kind.
     Syntax,
-    /// Octets over 127 in a command or a header without SMTPUTF8 (RFC 6531 section 3.2), or in a message declared as 7-bit.
+    /// Bytes over 127 in a command or a header without SMTPUTF8 (RFC 6531 section 3.2), or in a message declared as 7-bit.
     EightBit,
     /// A command that the client must know to be out of place (RFC 5321 section 4.1.4).
     OutOfSequence,

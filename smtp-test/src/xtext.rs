@@ -2,7 +2,7 @@
 
 /// The octets that an `xtext` stands for; `None` if it is none.
 ///
-/// Octets over 127 stand for themselves, as RFC 6533 lets them; whether they may be there is for the parameter to say.
+/// Bytes over 127 stand for themselves, as RFC 6533 lets them; whether they may be there is for the parameter to say.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

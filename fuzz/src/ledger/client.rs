@@ -164,7 +164,7 @@ impl Ledger {
 
     /// Whether the server takes a text of so many octets (RFC 1870).
     fn takes(&self, octets: u64) -> bool {
-        !matches!(self.said.size(), Some(SizeLimit::Octets(limit)) if octets > limit)
+        !matches!(self.said.size(), Some(SizeLimit::Bytes(limit)) if octets > limit)
     }
 
     fn begin_chunk(&mut self, line: &str) {

@@ -17,7 +17,7 @@ pub(crate) const RECIPIENTS: usize = 10_000;
 /// The same of chunks.
 pub(crate) const CHUNKS: usize = 100;
 
-/// Octets that each buffer on the way holds; for sockets, what is asked of the system.
+/// Bytes that each buffer on the way holds; for sockets, what is asked of the system.
 pub(crate) const BUFFER: usize = 4096;
 
 /// A server that has much to say to each recipient, and reads nothing more until that is taken.

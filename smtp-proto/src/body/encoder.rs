@@ -310,7 +310,7 @@ impl Doubler {
     }
 }
 
-/// Octets up to the first dot behind an LF, if there is one.
+/// Bytes up to the first dot behind an LF, if there is one.
 fn before_dot(bytes: &[u8]) -> Option<usize> {
     let mut seen = 0_usize;
     loop {

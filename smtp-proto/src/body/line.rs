@@ -44,9 +44,9 @@ pub(super) struct Line {
     /// Dots at the start of lines so far, as they were counted or doubled.
     counted: u64,
     state: State,
-    /// Octets of the body so far.
+    /// Bytes of the body so far.
     offset: u64,
-    /// Octets of the line so far, never more than the longest line allowed.
+    /// Bytes of the line so far, never more than the longest line allowed.
     column: usize,
 }
 
@@ -361,7 +361,7 @@ impl Here {
 /// CR, LF and NUL are below it, and little else that is in a text.
 const MARKS: u8 = 14;
 
-/// Octets of a block: enough to outweigh what it takes to begin and to end.
+/// Bytes of a block: enough to outweigh what it takes to begin and to end.
 const LARGE: usize = 896;
 
 /// The same for what is left, and for long lines: a block must not hold more than what a line may still have.

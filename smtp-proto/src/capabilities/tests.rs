@@ -41,27 +41,27 @@ fn summary(lines: &[&str]) -> (Option<SizeLimit>, String, usize) {
 
 #[test]
 fn v31_lies_and_oddities_of_servers_are_read_one_way() {
-    use SizeLimit::{Octets, Unknown, Unlimited};
+    use SizeLimit::{Bytes, Unknown, Unlimited};
     type Row<'a> = (&'a [&'a str], (Option<SizeLimit>, &'a str, usize));
     let rows: [Row<'_>; 30] = [
         (&[], (None, "", 0)),
         (&["SIZE"], (Some(Unknown), "", 1)),
         (&["SIZE 0"], (Some(Unlimited), "", 1)),
         (&["SIZE 000"], (Some(Unlimited), "", 1)),
-        (&["SIZE 35882577"], (Some(Octets(35_882_577)), "", 1)),
+        (&["SIZE 35882577"], (Some(Bytes(35_882_577)), "", 1)),
         (
             &["SIZE 18446744073709551615"],
-            (Some(Octets(u64::MAX)), "", 1),
+            (Some(Bytes(u64::MAX)), "", 1),
         ),
         (&["SIZE 99999999999999999999"], (Some(Unknown), "", 1)),
         (&["SIZE abc"], (None, "", 0)),
         (&["SIZE -1"], (None, "", 0)),
         (&["SIZE 10M"], (None, "", 0)),
-        (&["SIZE 1", "SIZE 2"], (Some(Octets(1)), "", 2)),
+        (&["SIZE 1", "SIZE 2"], (Some(Bytes(1)), "", 2)),
         (&["SIZE", "SIZE 2"], (Some(Unknown), "", 2)),
-        (&["SIZE abc", "SIZE 2"], (Some(Octets(2)), "", 1)),
-        (&["size 7"], (Some(Octets(7)), "", 1)),
-        (&[" \tSIZE\t 7 \t"], (Some(Octets(7)), "", 1)),
+        (&["SIZE abc", "SIZE 2"], (Some(Bytes(2)), "", 1)),
+        (&["size 7"], (Some(Bytes(7)), "", 1)),
+        (&[" \tSIZE\t 7 \t"], (Some(Bytes(7)), "", 1)),
         (&["SIZEABLE 7"], (None, "", 1)),
         (&["SIZE=7"], (None, "", 0)),
         (&["XSIZE 7"], (None, "", 1)),

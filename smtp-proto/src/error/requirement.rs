@@ -9,11 +9,11 @@ use crate::parameter::{DateTime, Keyword};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MissingExtension {
-    /// Octets above 127 in the text of the mail (RFC 6152).
+    /// Bytes above 127 in the text of the mail (RFC 6152).
     EightBitMime,
-    /// Octets of any kind (RFC 3030).
+    /// Bytes of any kind (RFC 3030).
     BinaryMime,
-    /// Octets above 127 in the headers, in a parameter or in a local part (RFC 6531).
+    /// Bytes above 127 in the headers, in a parameter or in a local part (RFC 6531).
     SmtpUtf8,
     /// A domain beyond ASCII: SMTPUTF8 (RFC 6531), or the feature `idna`, with which it is told as A-labels.
     ALabels,

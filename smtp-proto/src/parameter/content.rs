@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 /// What MAIL says of the message that will follow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Content {
-    /// Octets of the message on the wire (RFC 1870); left out if not known or SIZE is not offered.
+    /// Bytes of the message on the wire (RFC 1870); left out if not known or SIZE is not offered.
     pub(crate) size: Option<u64>,
     /// The body type, unless it is plain seven-bit text.
     pub(crate) body: Option<Body>,

@@ -84,7 +84,7 @@ impl Parameters {
         self.list.retain(keep);
     }
 
-    /// Octets that they take of the 512 of any command line (RFC 5321, section 4.5.3.1.4), beyond those that their extensions
+    /// Bytes that they take of the 512 of any command line (RFC 5321, section 4.5.3.1.4), beyond those that their extensions
     /// add to it. Room that one parameter leaves is no other's: it may be left out.
     pub(crate) fn excess(&self) -> usize {
         self.list

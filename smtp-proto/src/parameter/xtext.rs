@@ -1,4 +1,4 @@
-//! Octets and characters as what a value may hold: `xtext` (RFC 3461, section 4) and the two forms of an address that is
+//! Bytes and characters as what a value may hold: `xtext` (RFC 3461, section 4) and the two forms of an address that is
 //! not ASCII (RFC 6533, section 3).
 
 use alloc::string::String;

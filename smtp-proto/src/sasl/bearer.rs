@@ -54,7 +54,7 @@ impl Bearer {
         }
     }
 
-    pub(super) fn renews(&self) -> bool {
+    pub(super) fn can_refresh(&self) -> bool {
         matches!(self.token, Token::Source(_))
     }
 

@@ -185,7 +185,7 @@ impl Credentials {
     }
 
     /// Whether one of the mechanisms can do with new secrets what it could not do with the last ones.
-    pub(crate) fn renews(&self) -> bool {
+    pub(crate) fn can_refresh(&self) -> bool {
         self.mechanisms
             .iter()
             .any(|mechanism| mechanism.can_refresh())

@@ -47,7 +47,7 @@ impl Mechanism for OAuthBearer {
     }
 
     fn can_refresh(&self) -> bool {
-        self.0.renews()
+        self.0.can_refresh()
     }
 }
 

@@ -197,8 +197,8 @@ fn a_source_of_tokens_is_asked_once_an_exchange_and_not_trusted() {
         }
     }
     let credentials = Credentials::token_provider("u", |_| None).unwrap();
-    assert!(credentials.renews() && credentials.names().eq(["OAUTHBEARER", "XOAUTH2"]));
-    assert!(!Credentials::token("u", "t").unwrap().renews());
+    assert!(credentials.can_refresh() && credentials.names().eq(["OAUTHBEARER", "XOAUTH2"]));
+    assert!(!Credentials::token("u", "t").unwrap().can_refresh());
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl Mechanism for XOAuth2 {
     }
 
     fn can_refresh(&self) -> bool {
-        self.0.renews()
+        self.0.can_refresh()
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Text {
     /// Whether the encoder has given all, where the length tells the end.
     closed: bool,
     source: Source,
-    /// Octets put in line so far, as they travel.
+    /// Bytes put in line so far, as they travel.
     written: u64,
     /// Whether the caller has been told that a piece is wanted.
     asked: bool,
@@ -76,7 +76,7 @@ impl Text {
         self.written.saturating_sub(self.encoder.doubled())
     }
 
-    /// Octets of all of it as they travel, without what ends it; as declared, or `None`, if it is not at hand.
+    /// Bytes of all of it as they travel, without what ends it; as declared, or `None`, if it is not at hand.
     pub(super) fn total(&self, text: &mail::Text) -> Option<u64> {
         match text {
             mail::Text::Whole { facts, .. } if self.framing() == Framing::Dot => {
@@ -257,8 +257,8 @@ impl Space {
     /// What an offer can still take.
     pub(super) fn of(link: &Link) -> Self {
         Self {
-            octets: OFFER.saturating_sub(link.outbox.len()),
-            pieces: PIECES.saturating_sub(link.outbox.pieces()),
+            octets: OFFER.saturating_sub(link.send_buffer.len()),
+            pieces: PIECES.saturating_sub(link.send_buffer.pieces()),
         }
     }
 
@@ -306,14 +306,14 @@ pub(super) fn octets(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
-/// Octets of text in line at one time: enough to keep a transport busy, little enough that a failure in the middle of a
+/// Bytes of text in line at one time: enough to keep a transport busy, little enough that a failure in the middle of a
 /// text is known to be in the middle.
 const OFFER: usize = 65_536;
 
 /// The longest piece that is cheaper to copy than to send as a slice of its own.
 const SHORT: usize = 512;
 
-/// Octets of short pieces that are joined to one, about.
+/// Bytes of short pieces that are joined to one, about.
 const JOINED: usize = 16 * 1024;
 
 /// Pieces in line at one time; a few less than an offer holds, for the commands around them.

@@ -16,7 +16,7 @@ use super::pair::{Cut, Pair};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mode {
     pub(crate) level: Pipelining,
-    /// Octets of a chunk, if the server offers CHUNKING.
+    /// Bytes of a chunk, if the server offers CHUNKING.
     pub(crate) chunk: Option<u64>,
     pub(crate) lmtp: bool,
 }

@@ -11,7 +11,7 @@ pub(crate) struct Bystander {
     pub(crate) line: Vec<u8>,
     pub(crate) asked: VecDeque<String>,
     pub(crate) in_text: bool,
-    /// Octets of a chunk that are to come, and the command that is answered behind them.
+    /// Bytes of a chunk that are to come, and the command that is answered behind them.
     pub(crate) chunk: Option<(usize, String)>,
     pub(crate) rest: Vec<u8>,
     pub(crate) chunking: bool,

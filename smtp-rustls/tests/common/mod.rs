@@ -27,11 +27,11 @@ pub(crate) type Server = TlsPeer<Machine>;
 pub(crate) struct Wiring<P = Server> {
     pub(crate) session: Session,
     pub(crate) server: P,
-    /// Octets in one write of the client's.
+    /// Bytes in one write of the client's.
     pub(crate) write: usize,
     /// Whether the server is heard after each write, and not only when there is nothing to write.
     pub(crate) full_duplex: bool,
-    /// Octets in one read of the client's.
+    /// Bytes in one read of the client's.
     pub(crate) read: usize,
     /// How many octets of the server's may pass before the stream is cut.
     pub(crate) pass: usize,

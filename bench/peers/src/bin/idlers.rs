@@ -101,7 +101,7 @@ fn keep<T>(name: &str, count: usize, mut open: impl FnMut() -> Result<T>) -> Res
     Ok(())
 }
 
-/// Octets in use.
+/// Bytes in use.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn heap() -> usize {
     // SAFETY: it only reads the allocator's own counts.

@@ -14,9 +14,9 @@ use zeroize::Zeroize;
 
 /// The bytes that are queued and not yet sent.
 #[derive(Default)]
-pub(crate) struct Outbox {
+pub(crate) struct SendBuffer {
     /// Command bytes, the first `control_sent` of which are sent.
-    control: Control,
+    control: CommandBytes,
     control_sent: usize,
     /// The end of the command bytes that stand before some piece; those behind it come last.
     control_placed: usize,
@@ -27,7 +27,7 @@ pub(crate) struct Outbox {
 
 /// The memory of command bytes, which is wiped wherever it held a secret.
 #[derive(Default)]
-struct Control {
+struct CommandBytes {
     bytes: Vec<u8>,
     /// Whether there may be secrets in the memory, sent or not.
     secret: bool,
@@ -39,7 +39,7 @@ struct Piece {
     body: Bytes,
 }
 
-impl Outbox {
+impl SendBuffer {
     /// The buffer to append command bytes to: they are queued as soon as they are in it.
     pub(crate) fn control(&mut self) -> &mut Vec<u8> {
         self.control.make_room();
@@ -179,7 +179,7 @@ impl Outbox {
     }
 }
 
-impl Control {
+impl CommandBytes {
     /// Makes room for a line if what is here is secret or will be: a vector that grows by itself leaves a copy behind.
     fn make_room(&mut self) {
         let free = self.bytes.capacity().saturating_sub(self.bytes.len());
@@ -206,7 +206,7 @@ impl Control {
     }
 }
 
-impl Drop for Control {
+impl Drop for CommandBytes {
     fn drop(&mut self) {
         self.wipe();
     }
@@ -221,7 +221,7 @@ fn widen(bytes: &mut Vec<u8>) -> Vec<u8> {
     before
 }
 
-impl fmt::Debug for Outbox {
+impl fmt::Debug for SendBuffer {
     /// Without the bytes, which may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outbox")
@@ -243,7 +243,7 @@ pub struct Transmit<'a> {
 
 #[derive(Clone, Copy)]
 enum Source<'a> {
-    Outbox(&'a Outbox),
+    Outbox(&'a SendBuffer),
     Slice(&'a [u8]),
 }
 
@@ -270,7 +270,7 @@ impl<'a> Transmit<'a> {
     /// The slices, none of them empty, in the order in which they are to be written.
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let (slices, slice) = match self.source {
-            Source::Outbox(outbox) => (Some(outbox.slices()), None),
+            Source::Outbox(send_buffer) => (Some(send_buffer.slices()), None),
             Source::Slice(slice) => (None, Some(slice).filter(|slice| !slice.is_empty())),
         };
         slices.into_iter().flatten().chain(slice)
@@ -385,7 +385,7 @@ impl fmt::Debug for IoSlices<'_> {
     }
 }
 
-/// What an outbox offers, slice by slice.
+/// What an send_buffer offers, slice by slice.
 struct Slices<'a> {
     /// Unsent command bytes that have not been given.
     control: &'a [u8],
@@ -456,61 +456,64 @@ mod tests {
 
     #[test]
     fn commands_and_pieces_leave_in_the_order_they_came() {
-        let mut outbox = Outbox::default();
-        outbox.control().extend(b"DATA\r\n");
-        outbox.push(Bytes::from_static(b"body"));
-        outbox.push(Bytes::from_static(b"\r\n.\r\n"));
-        outbox.control().extend(b"MAIL FROM:<>\r\n");
-        outbox.control().extend(b"QUIT\r\n");
-        let offer = outbox.offer();
+        let mut send_buffer = SendBuffer::default();
+        send_buffer.control().extend(b"DATA\r\n");
+        send_buffer.push(Bytes::from_static(b"body"));
+        send_buffer.push(Bytes::from_static(b"\r\n.\r\n"));
+        send_buffer.control().extend(b"MAIL FROM:<>\r\n");
+        send_buffer.control().extend(b"QUIT\r\n");
+        let offer = send_buffer.offer();
         assert!(offer.iter().eq([
             &b"DATA\r\n"[..],
             b"body",
             b"\r\n.\r\n",
             b"MAIL FROM:<>\r\nQUIT\r\n"
         ]));
-        assert_eq!((offer.len(), outbox.sent(), outbox.queued()), (35, 0, 35));
+        assert_eq!(
+            (offer.len(), send_buffer.sent(), send_buffer.queued()),
+            (35, 0, 35)
+        );
     }
 
     #[test]
     fn an_offer_stands_until_it_is_acknowledged() {
-        let mut outbox = Outbox::default();
-        outbox.control().extend(b"NOOP\r\n");
-        assert_eq!(bytes(&outbox.offer()), bytes(&outbox.offer()));
-        outbox.advance(0);
-        assert_eq!(bytes(&outbox.offer()), b"NOOP\r\n");
-        outbox.advance(4);
-        assert_eq!(bytes(&outbox.offer()), b"\r\n");
-        outbox.advance(2);
-        assert!(outbox.is_empty() && outbox.offer().is_empty());
-        assert_eq!((outbox.sent(), outbox.queued()), (6, 6));
+        let mut send_buffer = SendBuffer::default();
+        send_buffer.control().extend(b"NOOP\r\n");
+        assert_eq!(bytes(&send_buffer.offer()), bytes(&send_buffer.offer()));
+        send_buffer.advance(0);
+        assert_eq!(bytes(&send_buffer.offer()), b"NOOP\r\n");
+        send_buffer.advance(4);
+        assert_eq!(bytes(&send_buffer.offer()), b"\r\n");
+        send_buffer.advance(2);
+        assert!(send_buffer.is_empty() && send_buffer.offer().is_empty());
+        assert_eq!((send_buffer.sent(), send_buffer.queued()), (6, 6));
     }
 
     #[test]
     fn an_offer_ends_after_64_slices_and_after_64_kib_of_body() {
-        let mut outbox = Outbox::default();
+        let mut send_buffer = SendBuffer::default();
         for _ in 0..100 {
-            outbox.control().push(b'c');
-            outbox.push(Bytes::from_static(b"b"));
+            send_buffer.control().push(b'c');
+            send_buffer.push(Bytes::from_static(b"b"));
         }
-        assert_eq!(outbox.offer().iter().count(), SLICES);
-        outbox.clear();
-        outbox.control().extend(vec![b'c'; 2 * OFFERED_BODY]);
-        outbox.push(vec![b'b'; OFFERED_BODY - 1].into());
-        outbox.push(vec![b'b'; OFFERED_BODY].into());
-        outbox.control().push(b'c');
-        let lens: Vec<usize> = outbox.offer().iter().map(<[u8]>::len).collect();
+        assert_eq!(send_buffer.offer().iter().count(), SLICES);
+        send_buffer.clear();
+        send_buffer.control().extend(vec![b'c'; 2 * OFFERED_BODY]);
+        send_buffer.push(vec![b'b'; OFFERED_BODY - 1].into());
+        send_buffer.push(vec![b'b'; OFFERED_BODY].into());
+        send_buffer.control().push(b'c');
+        let lens: Vec<usize> = send_buffer.offer().iter().map(<[u8]>::len).collect();
         assert_eq!(lens, [2 * OFFERED_BODY, OFFERED_BODY - 1, 1]);
     }
 
     #[test]
     fn a_piece_is_not_copied() {
-        let mut outbox = Outbox::default();
+        let mut send_buffer = SendBuffer::default();
         let body = Bytes::from(vec![b'b'; 100]);
-        outbox.push(body.clone());
-        outbox.advance(10);
+        send_buffer.push(body.clone());
+        send_buffer.advance(10);
         assert!(
-            outbox
+            send_buffer
                 .offer()
                 .iter()
                 .all(|slice| slice.as_ptr_range() == body[10..].as_ptr_range())
@@ -519,68 +522,77 @@ mod tests {
 
     #[test]
     fn a_drained_outbox_keeps_at_most_512_bytes() {
-        let mut outbox = Outbox::default();
+        let mut send_buffer = SendBuffer::default();
         for _ in 0..1000 {
-            outbox.control().extend([b'c'; 100]);
-            outbox.push(Bytes::from_static(b"body"));
+            send_buffer.control().extend([b'c'; 100]);
+            send_buffer.push(Bytes::from_static(b"body"));
         }
-        outbox.advance(outbox.len());
+        send_buffer.advance(send_buffer.len());
         assert!(
-            outbox.control.bytes.capacity() + outbox.pieces.capacity() * size_of::<Piece>() <= 512
+            send_buffer.control.bytes.capacity()
+                + send_buffer.pieces.capacity() * size_of::<Piece>()
+                <= 512
         );
     }
 
     #[test]
     fn an_outbox_that_is_never_empty_does_not_grow() {
-        let mut outbox = Outbox::default();
-        outbox.control().push(b'c');
+        let mut send_buffer = SendBuffer::default();
+        send_buffer.control().push(b'c');
         for _ in 0..10_000 {
-            outbox.control().extend([b'c'; 100]);
-            outbox.advance(100);
+            send_buffer.control().extend([b'c'; 100]);
+            send_buffer.advance(100);
         }
-        assert!(outbox.control.bytes.capacity() < 4 * KEPT_CONTROL);
-        assert_eq!((outbox.len(), outbox.sent()), (1, 1_000_000));
+        assert!(send_buffer.control.bytes.capacity() < 4 * KEPT_CONTROL);
+        assert_eq!((send_buffer.len(), send_buffer.sent()), (1, 1_000_000));
     }
 
     #[test]
     fn a_secret_is_wiped_as_it_is_sent_and_moves_without_a_trace() {
-        let mut outbox = Outbox::default();
-        outbox.control().extend(b"NOOP\r\n");
-        outbox.secret_control().extend(b"AUTH PLAIN c2VjcmV0\r\n");
-        let capacity = outbox.control.bytes.capacity();
+        let mut send_buffer = SendBuffer::default();
+        send_buffer.control().extend(b"NOOP\r\n");
+        send_buffer
+            .secret_control()
+            .extend(b"AUTH PLAIN c2VjcmV0\r\n");
+        let capacity = send_buffer.control.bytes.capacity();
         assert!(capacity >= SECRET_LINE);
-        outbox.advance(20);
+        send_buffer.advance(20);
         assert_eq!(
-            outbox.control.bytes,
+            send_buffer.control.bytes,
             b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0jcmV0\r\n"
         );
-        assert_eq!(widen(&mut outbox.control.bytes), [0; 27]);
+        assert_eq!(widen(&mut send_buffer.control.bytes), [0; 27]);
         // A line behind it has room beforehand, however often.
-        outbox.control().extend([b'c'; SECRET_LINE]);
-        outbox.control().extend([b'c'; SECRET_LINE]);
-        assert_eq!(bytes(&outbox.offer()).len(), 7 + 2 * SECRET_LINE);
-        outbox.advance(outbox.len());
-        assert!(!outbox.control.secret && outbox.control.bytes.capacity() <= KEPT_CONTROL);
+        send_buffer.control().extend([b'c'; SECRET_LINE]);
+        send_buffer.control().extend([b'c'; SECRET_LINE]);
+        assert_eq!(bytes(&send_buffer.offer()).len(), 7 + 2 * SECRET_LINE);
+        send_buffer.advance(send_buffer.len());
+        assert!(
+            !send_buffer.control.secret && send_buffer.control.bytes.capacity() <= KEPT_CONTROL
+        );
     }
 
     #[test]
     fn clearing_takes_what_is_not_sent_and_keeps_the_position() {
-        let mut outbox = Outbox::default();
-        outbox.control().extend(b"RSET\r\n");
-        outbox.advance(2);
-        outbox.clear();
-        assert_eq!((outbox.len(), outbox.sent(), outbox.queued()), (0, 2, 2));
+        let mut send_buffer = SendBuffer::default();
+        send_buffer.control().extend(b"RSET\r\n");
+        send_buffer.advance(2);
+        send_buffer.clear();
+        assert_eq!(
+            (send_buffer.len(), send_buffer.sent(), send_buffer.queued()),
+            (0, 2, 2)
+        );
     }
 
     #[test]
     #[cfg(feature = "std")]
     fn slices_for_a_vectored_write_are_those_of_the_offer_however_many() {
         for count in [0, 1, FEW, FEW + 1, SLICES, SLICES + 1] {
-            let mut outbox = Outbox::default();
+            let mut send_buffer = SendBuffer::default();
             for _ in 0..count {
-                outbox.push(Bytes::from_static(b"body"));
+                send_buffer.push(Bytes::from_static(b"body"));
             }
-            let offer = outbox.offer();
+            let offer = send_buffer.offer();
             let slices = offer.io_slices();
             assert_eq!(slices.len(), count.min(SLICES));
             assert!(slices.iter().map(|slice| &**slice).eq(offer.iter()));
@@ -589,9 +601,9 @@ mod tests {
 
     #[test]
     fn neither_prints_what_is_sent() {
-        let mut outbox = Outbox::default();
-        outbox.control().extend(b"AUTH PLAIN c2VjcmV0\r\n");
-        let printed = alloc::format!("{outbox:?} {:?}", outbox.offer());
+        let mut send_buffer = SendBuffer::default();
+        send_buffer.control().extend(b"AUTH PLAIN c2VjcmV0\r\n");
+        let printed = alloc::format!("{send_buffer:?} {:?}", send_buffer.offer());
         assert_eq!(
             printed,
             "Outbox { sent: 0, len: 21, .. } Transmit { slices: 1, len: 21 }"
@@ -603,7 +615,7 @@ mod tests {
         fn what_is_sent_is_what_was_queued(
             steps in prop::collection::vec((0_u8..3, 0_usize..2000), 0..60),
         ) {
-            let mut outbox = Outbox::default();
+            let mut send_buffer = SendBuffer::default();
             let (mut queued, mut sent) = (Vec::new(), Vec::new());
             let mut next = (0_u8..251).cycle();
             for (step, n) in steps {
@@ -611,27 +623,27 @@ mod tests {
                     0 => {
                         let bytes: Vec<u8> = next.by_ref().take(n).collect();
                         queued.extend(&bytes);
-                        outbox.control().extend(bytes);
+                        send_buffer.control().extend(bytes);
                     }
                     1 => {
                         let bytes: Vec<u8> = next.by_ref().take(n).collect();
                         queued.extend(&bytes);
-                        outbox.push(bytes.into());
+                        send_buffer.push(bytes.into());
                     }
                     _ => {
-                        let mut offered = bytes(&outbox.offer());
+                        let mut offered = bytes(&send_buffer.offer());
                         offered.truncate(n);
-                        outbox.advance(offered.len());
+                        send_buffer.advance(offered.len());
                         sent.extend(offered);
                     }
                 }
-                prop_assert_eq!(usize::try_from(outbox.sent()), Ok(sent.len()));
-                prop_assert_eq!(usize::try_from(outbox.queued()), Ok(queued.len()));
-                prop_assert_eq!(outbox.is_empty(), queued.len() == sent.len());
+                prop_assert_eq!(usize::try_from(send_buffer.sent()), Ok(sent.len()));
+                prop_assert_eq!(usize::try_from(send_buffer.queued()), Ok(queued.len()));
+                prop_assert_eq!(send_buffer.is_empty(), queued.len() == sent.len());
             }
-            while !outbox.is_empty() {
-                let offered = bytes(&outbox.offer());
-                outbox.advance(offered.len());
+            while !send_buffer.is_empty() {
+                let offered = bytes(&send_buffer.offer());
+                send_buffer.advance(offered.len());
                 sent.extend(offered);
             }
             prop_assert_eq!(sent, queued);
