@@ -6,10 +6,10 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::address::ClientName;
-use crate::inbox::ReplyLimits;
 use crate::mail::Mail;
 use crate::origin::Xclient;
 use crate::pipeline::{Pipelining, Window};
+use crate::reply_reader::ReplyLimits;
 use crate::sasl::Credentials;
 use crate::transcript::{Transcript, TranscriptEntry};
 

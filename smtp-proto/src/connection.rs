@@ -13,13 +13,13 @@ use crate::config::{Config, Security, Timeouts};
 use crate::error::{ApiMisuse, Error, ErrorKind, Peer, ProtocolError, Stage, TransportError};
 use crate::event::{CommandId, ContentStatus, Event, MailId};
 use crate::handshake::{AwaitTls, Context, Known, State};
-use crate::inbox::Inbox;
 use crate::link::Link;
 use crate::machine::{Announced, Core, Done, Job, Reach};
 use crate::mail::Mail;
 use crate::outcome::{ConnectionStats, Outcome};
 use crate::pipeline::{Pipelining, Window};
 use crate::reply::Reply;
+use crate::reply_reader::ReplyReader;
 use crate::sasl;
 use crate::send_buffer::Transmit;
 use crate::time::Time;
@@ -65,7 +65,7 @@ use crate::transcript::TranscriptEntry;
 /// After a failure every question is answered with the same [`Error`], but for the outcomes of mails that were under
 /// way. A connection that has failed or ended never comes back.
 pub struct Connection {
-    inbox: Inbox,
+    reply_reader: ReplyReader,
     pub(crate) core: Core,
 }
 
@@ -88,7 +88,7 @@ impl Connection {
         let mut link = Link::new(config);
         let state = State::begin(&mut link);
         Self {
-            inbox: Inbox::default(),
+            reply_reader: ReplyReader::default(),
             core: Core {
                 seed,
                 link,
@@ -167,7 +167,7 @@ impl Connection {
                 }
                 Ok(_) => {}
             }
-            if self.inbox.fragment().is_empty() {
+            if self.reply_reader.partial_reply().is_empty() {
                 self.core.reply_begins(now);
             }
             let room = self.core.input_room();
@@ -178,7 +178,7 @@ impl Connection {
             let limits = self.core.reply_limits();
             let mut rest = input.get(..room).unwrap_or(input);
             let before = rest.len();
-            let next = self.inbox.next(&mut rest, &limits);
+            let next = self.reply_reader.next(&mut rest, &limits);
             // Counted as it is taken in, so that what an outcome tells does not depend on what came in one piece with it.
             let taken = before.saturating_sub(rest.len());
             self.core.link.received(taken);
@@ -635,13 +635,13 @@ impl Connection {
         if !matches!(self.core.state, Ok(State::Ended)) {
             self.core.enter(State::Ended);
         }
-        self.inbox.clear();
+        self.reply_reader.clear();
     }
 
     /// Fails for something that came from outside; the reply that had begun to come may say more of it.
     fn fail(&mut self, error: Error) {
         let error = if error.partial_reply().is_none() {
-            error.with_fragment(self.inbox.fragment())
+            error.with_fragment(self.reply_reader.partial_reply())
         } else {
             error
         };
@@ -653,7 +653,7 @@ impl Connection {
         if matches!(self.core.state, Ok(State::ExpectQuit)) {
             return self.end();
         }
-        self.inbox.clear();
+        self.reply_reader.clear();
         self.core.fail(error);
     }
 }

@@ -16,9 +16,9 @@ use core::net::SocketAddr;
 
 use crate::address::AddressErrorKind;
 use crate::body::ContentError;
-use crate::inbox::ReplyError;
 use crate::location::Location;
 use crate::reply::{Escaped, Reply};
+use crate::reply_reader::ReplyError;
 use crate::sasl::ExchangeError;
 pub(crate) use hint::{of_fault, of_refusal};
 pub use peer::Peer;

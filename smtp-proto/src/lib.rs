@@ -77,7 +77,7 @@ pub mod sasl;
 
 mod capabilities;
 mod command;
-mod inbox;
+mod reply_reader;
 mod tls;
 
 mod error;
@@ -119,7 +119,6 @@ pub use error::{
     TransportError, Wait,
 };
 pub use event::{CommandId, ContentStatus, Event, MailId};
-pub use inbox::{ReplyError, ReplyLimits};
 pub use location::{Location, MailPart};
 pub use mail::{
     InvalidRecipient, Mail, MailBuilder, MailError, MailErrorKind, Recipient, StreamedContent,
@@ -136,6 +135,7 @@ pub use parameter::{
 };
 pub use pipeline::{Pipelining, Window};
 pub use reply::{EnhancedStatusCode, Reply, ReplyCode, Severity};
+pub use reply_reader::{ReplyError, ReplyLimits};
 pub use sasl::Credentials;
 pub use secret::Secret;
 #[cfg(feature = "std")]

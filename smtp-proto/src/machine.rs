@@ -1,4 +1,4 @@
-//! What the public machine is made of, but for its inbox: jobs in line, the one being sent, the one being answered.
+//! What the public machine is made of, but for its reply_reader: jobs in line, the one being sent, the one being answered.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -10,16 +10,16 @@ use crate::config::Protocol;
 use crate::error::{ApiMisuse, Error, ErrorKind, MissingExtension, ProtocolError, Stage, Wait};
 use crate::event::{CommandId, MailId};
 use crate::handshake::{CLOSING, Context, Known, State, UNAVAILABLE};
-use crate::inbox::ReplyLimits;
 use crate::link::Link;
 use crate::outcome::Outcome;
 use crate::pipeline::{Expect, Pipelining};
 use crate::reply::{Reply, ReplyRef, Severity};
+use crate::reply_reader::ReplyLimits;
 use crate::time::Time;
 use crate::transaction::{Transaction, Want};
 use crate::transcript::TranscriptEntry;
 
-/// All but the inbox, from which the reply that is being handled is borrowed.
+/// All but the reply_reader, from which the reply that is being handled is borrowed.
 pub(crate) struct Core {
     pub(crate) seed: [u8; 32],
     pub(crate) link: Link,

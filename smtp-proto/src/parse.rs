@@ -1,7 +1,7 @@
 //! The grammar of what a server says: one function a production, over octets alone.
 //!
 //! [`line`] is the streaming half: an unfinished line is [`nom::Err::Incomplete`], a value and no fault.
-//! The other productions read lines that are all there, since the inbox counts and cuts lines before
+//! The other productions read lines that are all there, since the reply_reader counts and cuts lines before
 //! it judges them; that keeps a verdict free of how the octets arrived. Where every reply passes, a
 //! slice pattern stands in the place of a combinator; it reads as well and costs less.
 //!

@@ -121,7 +121,7 @@ pub(crate) struct ReplyRef<'a> {
 }
 
 impl<'a> ReplyRef<'a> {
-    /// Of `raw`, which the inbox found to be the whole lines of one reply, or what is kept of them.
+    /// Of `raw`, which the reply_reader found to be the whole lines of one reply, or what is kept of them.
     pub(crate) fn new(code: ReplyCode, raw: &'a [u8], truncated: bool) -> Self {
         Self {
             code,

@@ -6,9 +6,9 @@ use super::{
     ApiMisuse, AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError, Stage, Wait,
 };
 use crate::body::{ContentError, ContentErrorKind};
-use crate::inbox::ReplyError;
 use crate::location::{Location, MailPart};
 use crate::reply::Reply;
+use crate::reply_reader::ReplyError;
 
 impl Error {
     /// The likely cure, where the cause is a usual mistake.

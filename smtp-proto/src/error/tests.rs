@@ -11,11 +11,11 @@ use crate::body;
 use crate::command::Command;
 use crate::config::{Config, Security};
 use crate::connection::Connection;
-use crate::inbox::ReplyError;
 use crate::mail::Mail;
 use crate::origin::Xclient;
 use crate::outcome::{ConnectionStats, Outcome, RecipientOutcome, RecipientStatus};
 use crate::parameter::Parameter;
+use crate::reply_reader::ReplyError;
 use crate::sasl::{Credentials, ExchangeError};
 use crate::time::Time;
 

@@ -15,12 +15,12 @@ struct Read {
 }
 
 fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &ReplyLimits) -> Read {
-    let mut inbox = Inbox::default();
+    let mut reply_reader = ReplyReader::default();
     let mut replies = Vec::new();
     for piece in pieces {
         let mut input = piece;
         let error = loop {
-            match inbox.next(&mut input, limits) {
+            match reply_reader.next(&mut input, limits) {
                 Ok(Some(reply)) => {
                     let digits = &reply.raw()[..3];
                     assert_eq!(reply.code().to_string().as_bytes(), digits);
@@ -32,14 +32,14 @@ fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &ReplyLimits) ->
         };
         if error.is_some() {
             assert_eq!(
-                inbox.next(&mut &b"250 ok\r\n"[..], limits).err(),
+                reply_reader.next(&mut &b"250 ok\r\n"[..], limits).err(),
                 error,
                 "an error stays"
             );
             return Read {
                 replies,
                 error,
-                fragment: inbox.fragment().to_vec(),
+                fragment: reply_reader.partial_reply().to_vec(),
             };
         }
         assert!(input.is_empty(), "all of it is taken");
@@ -47,7 +47,7 @@ fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &ReplyLimits) ->
     Read {
         replies,
         error: None,
-        fragment: inbox.fragment().to_vec(),
+        fragment: reply_reader.partial_reply().to_vec(),
     }
 }
 
@@ -55,7 +55,7 @@ fn by_octet(input: &[u8], limits: &ReplyLimits) -> Read {
     read(input.chunks(1), limits)
 }
 
-/// An octet at a time and without a thought to speed or memory, written apart from the inbox.
+/// An octet at a time and without a thought to speed or memory, written apart from the reply_reader.
 fn model(input: &[u8], limits: &ReplyLimits) -> Read {
     let mut replies = Vec::new();
     let mut lines: Vec<Vec<u8>> = vec![Vec::new()];
@@ -233,10 +233,10 @@ fn v23_a_reply_is_what_the_grammar_says_and_all_else_is_fatal() {
 
 #[test]
 fn a_malformed_line_is_judged_when_its_line_feed_is_there() {
-    let mut inbox = Inbox::default();
+    let mut reply_reader = ReplyReader::default();
     for octet in b"garbage\r" {
         assert_eq!(
-            inbox
+            reply_reader
                 .next(&mut &[*octet][..], &ReplyLimits::default())
                 .unwrap()
                 .map(|_| ()),
@@ -244,15 +244,15 @@ fn a_malformed_line_is_judged_when_its_line_feed_is_there() {
         );
     }
     assert!(
-        inbox
+        reply_reader
             .next(&mut &b"\n"[..], &ReplyLimits::default())
             .is_err()
     );
-    assert_eq!(inbox.fragment(), b"garbage\r\n");
-    inbox.clear();
-    assert!(inbox.fragment().is_empty());
+    assert_eq!(reply_reader.partial_reply(), b"garbage\r\n");
+    reply_reader.clear();
+    assert!(reply_reader.partial_reply().is_empty());
     assert!(
-        inbox
+        reply_reader
             .next(&mut &b"250 ok\r\n"[..], &ReplyLimits::default())
             .unwrap()
             .is_some()
@@ -403,14 +403,14 @@ fn v22_a_flood_of_any_shape_is_read_in_bounded_memory() {
     for shape in shapes {
         let flood = shape.repeat(256 * 1024 / shape.len() + 1);
         for piece in [1, 7, 4096, flood.len()] {
-            let mut inbox = Inbox::default();
+            let mut reply_reader = ReplyReader::default();
             for mut input in flood.chunks(piece) {
                 while !input.is_empty() {
-                    assert!(inbox.next(&mut input, &limits).is_ok());
-                    assert!(inbox.partial.capacity() <= 2 * 32 * 1024);
+                    assert!(reply_reader.next(&mut input, &limits).is_ok());
+                    assert!(reply_reader.partial.capacity() <= 2 * 32 * 1024);
                 }
             }
-            assert!(inbox.fragment().len() <= 32 * 1024);
+            assert!(reply_reader.partial_reply().len() <= 32 * 1024);
         }
     }
 }
@@ -429,48 +429,69 @@ fn the_largest_reply_arrives_octet_by_octet() {
 fn a_whole_reply_is_lent_from_the_input_and_nothing_is_kept() {
     let input = &b"250-a\r\n250 b\r\n221 c\r\n"[..];
     let mut rest = input;
-    let mut inbox = Inbox::default();
-    let reply = inbox
+    let mut reply_reader = ReplyReader::default();
+    let reply = reply_reader
         .next(&mut rest, &ReplyLimits::default())
         .unwrap()
         .unwrap();
     assert!(core::ptr::eq(reply.raw(), &raw const input[..14]));
     assert_eq!(rest, b"221 c\r\n");
-    assert!(inbox.fragment().is_empty());
-    assert_eq!(inbox.partial.capacity() + inbox.lent.capacity(), 0);
+    assert!(reply_reader.partial_reply().is_empty());
+    assert_eq!(
+        reply_reader.partial.capacity() + reply_reader.lent.capacity(),
+        0
+    );
 }
 
 #[test]
 fn the_buffer_of_a_split_reply_is_freed_when_the_next_is_asked_for() {
-    let mut inbox = Inbox::default();
+    let mut reply_reader = ReplyReader::default();
     let limits = ReplyLimits::default();
-    assert!(inbox.next(&mut &b"250 o"[..], &limits).unwrap().is_none());
-    assert_eq!(inbox.fragment(), b"250 o");
+    assert!(
+        reply_reader
+            .next(&mut &b"250 o"[..], &limits)
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(reply_reader.partial_reply(), b"250 o");
     let mut rest = &b"k\r\n221 bye\r\n22"[..];
     assert_eq!(
-        inbox.next(&mut rest, &limits).unwrap().unwrap().raw(),
+        reply_reader
+            .next(&mut rest, &limits)
+            .unwrap()
+            .unwrap()
+            .raw(),
         b"250 ok\r\n"
     );
     assert_eq!(rest, b"221 bye\r\n22");
-    assert!(inbox.fragment().is_empty());
+    assert!(reply_reader.partial_reply().is_empty());
     assert_eq!(
-        inbox.next(&mut rest, &limits).unwrap().unwrap().raw(),
+        reply_reader
+            .next(&mut rest, &limits)
+            .unwrap()
+            .unwrap()
+            .raw(),
         b"221 bye\r\n"
     );
-    assert_eq!(inbox.partial.capacity() + inbox.lent.capacity(), 0);
-    assert!(inbox.next(&mut rest, &limits).unwrap().is_none());
-    assert_eq!(inbox.fragment(), b"22");
+    assert_eq!(
+        reply_reader.partial.capacity() + reply_reader.lent.capacity(),
+        0
+    );
+    assert!(reply_reader.next(&mut rest, &limits).unwrap().is_none());
+    assert_eq!(reply_reader.partial_reply(), b"22");
 }
 
 #[test]
 fn limits_may_narrow_in_the_middle_of_a_reply() {
     // They count from the next line on.
     let wide = ReplyLimits::default();
-    let mut inbox = Inbox::default();
+    let mut reply_reader = ReplyReader::default();
     let first = b"334-0123456789012345678901234567890";
-    assert!(inbox.next(&mut &first[..], &wide).unwrap().is_none());
+    assert!(reply_reader.next(&mut &first[..], &wide).unwrap().is_none());
     let mut input = &b"1\n334-0123456789012345\n334-a\n334 b\r\n220 c\n"[..];
-    let reply = inbox.next(&mut input, &wide.line(16).reply(60)).unwrap();
+    let reply = reply_reader
+        .next(&mut input, &wide.line(16).reply(60))
+        .unwrap();
     let raw = String::from_utf8(reply.unwrap().raw().to_vec()).unwrap();
     let expected = "334-01234567890123456789012345678901\n334-0123456…\r\n";
     assert_eq!((raw.as_str(), input), (expected, &b"220 c\n"[..]));

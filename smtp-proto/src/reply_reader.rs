@@ -133,9 +133,9 @@ impl Reply {
     /// # Errors
     /// If `input` cannot be the beginning of a reply (RFC 5321, section 4.2).
     pub fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, ReplyError> {
-        let mut inbox = Inbox::default();
+        let mut reply_reader = ReplyReader::default();
         let mut rest = input;
-        let reply = inbox.next(&mut rest, &ReplyLimits::default())?;
+        let reply = reply_reader.next(&mut rest, &ReplyLimits::default())?;
         let len = input.len().saturating_sub(rest.len());
         Ok(reply.map(|reply| (reply.to_reply(), len)))
     }
@@ -146,7 +146,7 @@ impl Reply {
 /// A reply that lies whole in one input, and within the limits, is lent from there; any other is buffered, and its
 /// buffer is freed when the reply after it is asked for. The first error is kept.
 #[derive(Default)]
-pub(crate) struct Inbox {
+pub(crate) struct ReplyReader {
     /// What is kept of a reply whose end is not here yet.
     partial: Vec<u8>,
     /// How far that reply was read; of no meaning while `partial` is empty.
@@ -156,7 +156,7 @@ pub(crate) struct Inbox {
     failed: Option<ReplyError>,
 }
 
-impl Inbox {
+impl ReplyReader {
     /// Takes the next whole reply from the front of `input`; else all of it, and gives `None`.
     ///
     /// An error takes the byte at which it shows, or the line that is at fault.
@@ -186,7 +186,7 @@ impl Inbox {
     }
 
     /// What is kept of a reply that is not complete; something as soon as a byte of it is here.
-    pub(crate) fn fragment(&self) -> &[u8] {
+    pub(crate) fn partial_reply(&self) -> &[u8] {
         &self.partial
     }
 
@@ -196,7 +196,7 @@ impl Inbox {
     }
 }
 
-impl fmt::Debug for Inbox {
+impl fmt::Debug for ReplyReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inbox")
             .field("partial", &self.partial.len())
