@@ -12,7 +12,7 @@ use crate::handshake::State;
 use crate::machine::{Core, Job};
 use crate::mail::Mail;
 use crate::outcome::Outcome;
-use crate::pipeline::Pipelining;
+use crate::pending::Pipelining;
 
 /// Mails that go out over one connection as fast as it can take them, with their outcomes in the same order.
 ///
@@ -169,7 +169,7 @@ impl Connection {
         if !matches!(core.state, Ok(State::Ready)) {
             return in_line == 0;
         }
-        let level = core.link.pipeline.level();
+        let level = core.link.pending.level();
         let config = &core.link.config;
         let runs_ahead = level >= Pipelining::Speculative
             && core.known.capabilities.chunking()

@@ -8,7 +8,7 @@ use core::time::Duration;
 use crate::address::ClientName;
 use crate::mail::Mail;
 use crate::origin::Xclient;
-use crate::pipeline::{Pipelining, Window};
+use crate::pending::{Pipelining, Window};
 use crate::reply_reader::ReplyLimits;
 use crate::sasl::Credentials;
 use crate::transcript::{Transcript, TranscriptEntry};

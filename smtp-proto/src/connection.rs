@@ -17,7 +17,7 @@ use crate::link::Link;
 use crate::machine::{Announced, Core, Done, Job, Reach};
 use crate::mail::Mail;
 use crate::outcome::{ConnectionStats, Outcome};
-use crate::pipeline::{Pipelining, Window};
+use crate::pending::{Pipelining, Window};
 use crate::reply::Reply;
 use crate::reply_reader::ReplyReader;
 use crate::sasl;
@@ -119,7 +119,7 @@ impl Connection {
     pub fn set_window(&mut self, window: Window) {
         if self.core.link.config.window.is_none() {
             self.core.filled = None;
-            self.core.link.pipeline.set_window(window);
+            self.core.link.pending.set_window(window);
         }
     }
 
@@ -554,7 +554,7 @@ impl Connection {
     /// section 4.1.1.10): it is over when that is answered, or the limit for QUIT is up.
     pub fn is_closed(&self) -> bool {
         match self.core.state {
-            Err(_) => self.core.link.pipeline.is_empty(),
+            Err(_) => self.core.link.pending.is_empty(),
             Ok(ref state) => matches!(state, State::Ended),
         }
     }

@@ -25,7 +25,7 @@ use crate::config::{Protocol, Security};
 use crate::error::{AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError, Stage};
 use crate::link::Link;
 use crate::origin::Attributes;
-use crate::pipeline::{Expect, Pipelining};
+use crate::pending::{Expect, Pipelining};
 use crate::reply::{Reply, ReplyRef, Severity};
 use crate::sasl::{self, Dialogue, ExchangeError};
 use crate::secret::Secret;
@@ -400,7 +400,7 @@ fn ready(cx: &mut Context<'_>) -> State {
     } else {
         Pipelining::Off
     };
-    cx.link.pipeline.set_level(level);
+    cx.link.pending.set_level(level);
     State::Ready
 }
 

@@ -84,7 +84,7 @@ mod error;
 
 mod mail;
 mod outcome;
-mod pipeline;
+mod pending;
 mod transcript;
 
 mod config;
@@ -133,7 +133,7 @@ pub use parameter::{
     DateTime, DeliverBy, IfUnsupported, Keyword, Notify, OriginalRecipient, Parameter,
     ParameterError, ParameterErrorKind, Parameters, Return, Value,
 };
-pub use pipeline::{Pipelining, Window};
+pub use pending::{Pipelining, Window};
 pub use reply::{EnhancedStatusCode, Reply, ReplyCode, Severity};
 pub use reply_reader::{ReplyError, ReplyLimits};
 pub use sasl::Credentials;

@@ -7,7 +7,7 @@ use crate::command::Line;
 use crate::config::{Config, Timeouts};
 use crate::error::{ApiMisuse, Error, Peer, Wait};
 use crate::outcome::ConnectionStats;
-use crate::pipeline::{Due, Expect, Pipeline, Window};
+use crate::pending::{Expect, PendingReplies, PendingReply, Window};
 use crate::reply::Reply;
 use crate::send_buffer::{SendBuffer, Transmit};
 use crate::time::Time;
@@ -21,7 +21,7 @@ pub(crate) struct Link {
     /// The server, as far as the driver named it.
     pub(crate) peer: Option<Arc<Peer>>,
     pub(crate) send_buffer: SendBuffer,
-    pub(crate) pipeline: Pipeline,
+    pub(crate) pipeline: PendingReplies,
     pub(crate) trace: Trace,
     /// What is being spoken of: the connection itself, or a mail.
     subject: Trace,
@@ -67,7 +67,7 @@ struct Clock {
 
 impl Link {
     pub(crate) fn new(config: Arc<Config>) -> Self {
-        let mut pipeline = Pipeline::new();
+        let mut pipeline = PendingReplies::new();
         pipeline.set_window(config.window.unwrap_or(Window::HALF_DUPLEX));
         let trace = Trace::connection(&config);
         Self {
@@ -170,7 +170,7 @@ impl Link {
     /// Whether no command waits for a reply: one that began now would belong to none.
     pub(crate) fn is_quiet(&self) -> bool {
         let sent = self.send_buffer.sent();
-        self.pipeline.front().is_none_or(|due| due.end > sent)
+        self.pending.front().is_none_or(|due| due.end > sent)
     }
 
     /// Whether more may be sent now. While no reply is due, what had come before must have been read, or a reply that
@@ -178,7 +178,7 @@ impl Link {
     /// text: a reply to it that comes before its end ends it.
     pub(crate) fn may_speak(&self, now: Time) -> bool {
         let free =
-            !self.rested && !self.is_quiet() && !self.pipeline.is_in_text(self.send_buffer.sent());
+            !self.rested && !self.is_quiet() && !self.pending.is_in_text(self.send_buffer.sent());
         free || self.heard.is_some_and(|heard| {
             heard.sent == self.send_buffer.sent()
                 && now.saturating_since(heard.at) <= heard.good_for
@@ -229,22 +229,22 @@ impl Link {
     }
 
     /// The command that a reply belongs to, if there is one and it had been handed out whole before the reply began.
-    pub(crate) fn answered(&mut self, now: Time) -> Option<Due> {
+    pub(crate) fn answered(&mut self, now: Time) -> Option<PendingReply> {
         let sent = self.send_buffer.sent();
         if self.answered_at != Some(sent) {
             self.answered_at = Some(sent);
             self.add_round_trips(1);
         }
-        let due = self.pipeline.answered(self.reply_began)?;
+        let due = self.pending.answered(self.reply_began)?;
         self.clock.waiting = None;
         self.clock
-            .wait(now, &self.pipeline, self.offered, &self.config.timeouts);
+            .wait(now, &self.pending, self.offered, &self.config.timeouts);
         Some(due)
     }
 
     /// One more reply is due to what was just answered.
-    pub(crate) fn again(&mut self, now: Time, due: Due) {
-        self.pipeline.again(due);
+    pub(crate) fn again(&mut self, now: Time, due: PendingReply) {
+        self.pending.again(due);
         self.clock.waiting = Some(now);
     }
 
@@ -258,14 +258,14 @@ impl Link {
             self.clock.writing.get_or_insert((now, end));
         }
         self.clock
-            .wait(now, &self.pipeline, self.offered, &self.config.timeouts);
+            .wait(now, &self.pending, self.offered, &self.config.timeouts);
         offer
     }
 
     /// Begins the time for what is due, where nothing is to be sent.
     pub(crate) fn wait(&mut self, now: Time) {
         self.clock
-            .wait(now, &self.pipeline, self.offered, &self.config.timeouts);
+            .wait(now, &self.pending, self.offered, &self.config.timeouts);
     }
 
     /// Takes note that so many bytes of the last offer went out.
@@ -306,8 +306,8 @@ impl Link {
     }
 
     /// The reply that is due next, if anything of its command was ever offered to the transport.
-    pub(crate) fn due(&self) -> Option<Due> {
-        let due = self.pipeline.front()?;
+    pub(crate) fn due(&self) -> Option<PendingReply> {
+        let due = self.pending.front()?;
         let octets = u64::try_from(due.octets).unwrap_or(u64::MAX);
         let begin = due.end.saturating_sub(due.text.saturating_add(octets));
         (octets == 0 || self.offered > begin).then_some(due)
@@ -341,7 +341,7 @@ impl Link {
                 soonest = Some((until, wait));
             }
         };
-        if let (Some(since), Some(due)) = (self.clock.waiting, self.pipeline.front()) {
+        if let (Some(since), Some(due)) = (self.clock.waiting, self.pending.front()) {
             let wait = due.to.wait();
             let limit = if wait == Wait::Greeting && self.traffic.received == 0 {
                 timeouts.first_byte_limit()
@@ -379,7 +379,7 @@ impl Link {
     /// Nothing will be sent any more, and nothing is waited for.
     pub(crate) fn close(&mut self) {
         self.send_buffer.clear();
-        self.pipeline = Pipeline::new();
+        self.pending = PendingReplies::new();
         self.clock = Clock {
             began: self.clock.began,
             ..Clock::default()
@@ -396,7 +396,7 @@ impl Link {
         let before = control.len();
         line.encode(control);
         let octets = control.len().saturating_sub(before);
-        if !self.pipeline.admits(to, octets) {
+        if !self.pending.admits(to, octets) {
             control.truncate(before);
             return None;
         }
@@ -407,7 +407,7 @@ impl Link {
     /// them.
     fn push(&mut self, to: Expect, octets: usize, text: u64, replies: usize) -> u64 {
         let end = self.send_buffer.queued().saturating_add(text);
-        self.pipeline.push(Due {
+        self.pending.push(PendingReply {
             to,
             end,
             octets,
@@ -420,7 +420,7 @@ impl Link {
 
 impl Clock {
     /// Begins to wait for the reply that is due next, once its command has been offered whole.
-    fn wait(&mut self, now: Time, pipeline: &Pipeline, offered: u64, timeouts: &Timeouts) {
+    fn wait(&mut self, now: Time, pipeline: &PendingReplies, offered: u64, timeouts: &Timeouts) {
         if self.waiting.is_some() {
             return;
         }

@@ -12,7 +12,7 @@ use crate::event::{CommandId, MailId};
 use crate::handshake::{CLOSING, Context, Known, State, UNAVAILABLE};
 use crate::link::Link;
 use crate::outcome::Outcome;
-use crate::pipeline::{Expect, Pipelining};
+use crate::pending::{Expect, Pipelining};
 use crate::reply::{Reply, ReplyRef, Severity};
 use crate::reply_reader::ReplyLimits;
 use crate::time::Time;
@@ -88,7 +88,7 @@ impl Core {
     /// Takes one whole reply.
     pub(crate) fn handle_reply(&mut self, now: Time, reply: ReplyRef<'_>) -> Result<(), Error> {
         self.filled = None;
-        let asks_for_mail = (self.link.pipeline.front()).is_some_and(|due| due.to.is_of_mail());
+        let asks_for_mail = (self.link.pending.front()).is_some_and(|due| due.to.is_of_mail());
         self.link.speak_of(match self.jobs.front() {
             Some(Job::Mail(transaction)) if asks_for_mail => Some(&transaction.trace),
             _ => None,
@@ -238,7 +238,7 @@ impl Core {
     fn say_all(&mut self, reach: Reach) -> Result<Reach, Error> {
         while matches!(self.state, Ok(State::Ready)) {
             let Some(job) = self.jobs.get_mut(self.sending) else {
-                if !self.quit_wanted || !self.jobs.is_empty() || !self.link.pipeline.is_empty() {
+                if !self.quit_wanted || !self.jobs.is_empty() || !self.link.pending.is_empty() {
                     return Ok(Reach::Next);
                 }
                 if reach == Reach::Begun {
@@ -418,7 +418,7 @@ impl Core {
             Err(_) => return,
         };
         let error = self.link.locate(error);
-        let error = match self.link.pipeline.level() {
+        let error = match self.link.pending.level() {
             Pipelining::Off => error,
             _ if self.link.mails == 0 => error,
             _ => error.pipelined(),
@@ -428,7 +428,7 @@ impl Core {
         self.drop_jobs(&error);
         let in_order = error.leaves_order()
             && self.broken.is_none()
-            && self.link.pipeline.is_empty()
+            && self.link.pending.is_empty()
             && self.link.send_buffer.is_empty();
         self.link.close();
         if in_order {
@@ -500,7 +500,7 @@ impl Core {
                 Some(Job::Mail(transaction))
                     if transaction.is_starved()
                         && self.link.send_buffer.is_empty()
-                        && self.link.pipeline.is_empty() =>
+                        && self.link.pending.is_empty() =>
                 {
                     Some(Error::misuse(Stage::Content, ApiMisuse::ContentUnfinished))
                 }
@@ -560,7 +560,7 @@ impl Core {
     fn apply_level(&mut self) {
         self.filled = None;
         if matches!(self.state, Ok(State::Ready)) && self.known.capabilities.pipelining() {
-            self.link.pipeline.set_level(self.ahead());
+            self.link.pending.set_level(self.ahead());
         }
     }
 
@@ -584,12 +584,12 @@ impl Core {
     fn release(&mut self) {
         self.jobs.shrink_to(1);
         self.done.shrink_to(1);
-        self.link.pipeline.release();
+        self.link.pending.release();
         self.set_batching(false);
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.jobs.is_empty() && self.link.pipeline.is_empty() && self.link.send_buffer.is_empty()
+        self.jobs.is_empty() && self.link.pending.is_empty() && self.link.send_buffer.is_empty()
     }
 
     /// Where in the dialogue things stand, by the reply that is due next.
@@ -621,7 +621,7 @@ impl Core {
             (Err(_), _) => self
                 .link
                 .deadline()
-                .filter(|_| !self.link.pipeline.is_empty()),
+                .filter(|_| !self.link.pending.is_empty()),
             (Ok(_), Some((_, until))) => Some((*until, Wait::Write)),
             (Ok(State::AwaitTls(awaited)), None) => {
                 self.link.deadline().map(|(until, wait)| match wait {
@@ -636,7 +636,7 @@ impl Core {
 
     pub(crate) fn reply_limits(&self) -> ReplyLimits {
         let limits = self.link.config.reply_limits;
-        match self.link.pipeline.front() {
+        match self.link.pending.front() {
             Some(due) if due.to == Expect::Auth => limits.for_challenge(),
             _ => limits,
         }
@@ -680,7 +680,7 @@ fn fit(command: &mut Command, offered: &Capabilities) -> Result<(), MissingExten
 fn say_mail(transaction: &mut Transaction, link: &mut Link, needs_reset: &mut bool) -> bool {
     // What is not answered yet may be refused.
     let may_be_refused = matches!(
-        link.pipeline.last(),
+        link.pending.last(),
         Some(Expect::EndOfData | Expect::LastChunk)
     );
     if (*needs_reset || may_be_refused) && !say_rset(link, needs_reset) {

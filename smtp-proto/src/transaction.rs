@@ -40,7 +40,7 @@ use crate::link::Link;
 use crate::mail::{self, Answer, Mail};
 use crate::outcome::Outcome;
 use crate::parameter::Content;
-use crate::pipeline::{Expect, Pipelining};
+use crate::pending::{Expect, Pipelining};
 use crate::reply::ReplyRef;
 use crate::tls::TlsInfo;
 use crate::trace::Trace;
@@ -189,10 +189,10 @@ impl Transaction {
         let bounds = link.config.speculation;
         let fits = |size: u64| {
             size <= bounds.mail.min(link.config.chunk_size)
-                && link.pipeline.text().saturating_add(size) <= bounds.in_flight
+                && link.pending.text().saturating_add(size) <= bounds.in_flight
         };
         link.config.protocol == Protocol::Smtp
-            && link.pipeline.level() >= Pipelining::Speculative
+            && link.pending.level() >= Pipelining::Speculative
             && self.mail.whole_len().is_some_and(fits)
     }
 
@@ -255,7 +255,7 @@ impl Transaction {
             _ => Line::Data,
         };
         if to == Expect::Mail {
-            link.pipeline
+            link.pending
                 .reserve(self.mail.recipients.len().saturating_add(AROUND));
         }
         if !link.say(&line, to) {
@@ -396,7 +396,7 @@ impl Transaction {
     /// Puts the head of the next chunk in line; returns whether it could be.
     fn begin_chunk(&mut self, link: &mut Link) -> Result<bool, ContentError> {
         let by_recipient = link.config.protocol == Protocol::Lmtp;
-        if by_recipient && link.pipeline.last() == Some(Expect::Chunk) {
+        if by_recipient && link.pending.last() == Some(Expect::Chunk) {
             // If that is refused, nobody knows to how many replies the end of the text leads (RFC 2033, section 4.2).
             return Ok(false);
         }

@@ -41,8 +41,8 @@ pub struct Window {
 
 /// The replies that are due, oldest first.
 #[derive(Debug)]
-pub(crate) struct Pipeline {
-    due: VecDeque<Due>,
+pub(crate) struct PendingReplies {
+    due: VecDeque<PendingReply>,
     octets: usize,
     /// More than there are entries, where one leads to several (LMTP).
     replies: usize,
@@ -56,7 +56,7 @@ pub(crate) struct Pipeline {
 
 /// A reply that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Due {
+pub(crate) struct PendingReply {
     /// To what it is the answer.
     pub(crate) to: Expect,
     /// Position in the output just behind the command's last byte.
@@ -112,7 +112,7 @@ impl Window {
     }
 }
 
-impl Pipeline {
+impl PendingReplies {
     pub(crate) fn new() -> Self {
         Self {
             due: VecDeque::new(),
@@ -170,13 +170,13 @@ impl Pipeline {
         self.due.reserve_exact(replies.min(self.window.replies));
     }
 
-    pub(crate) fn push(&mut self, due: Due) {
+    pub(crate) fn push(&mut self, due: PendingReply) {
         self.count(due);
         self.due.push_back(due);
     }
 
     /// The reply that is due next, if its command has been handed out whole: `sent` is the position of the output.
-    pub(crate) fn answered(&mut self, sent: u64) -> Option<Due> {
+    pub(crate) fn answered(&mut self, sent: u64) -> Option<PendingReply> {
         let due = self.front().filter(|due| due.end <= sent)?;
         self.due.pop_front();
         self.octets = self.octets.saturating_sub(due.octets);
@@ -186,8 +186,8 @@ impl Pipeline {
     }
 
     /// One more reply is due to what was just answered.
-    pub(crate) fn again(&mut self, due: Due) {
-        let due = Due {
+    pub(crate) fn again(&mut self, due: PendingReply) {
+        let due = PendingReply {
             octets: 0,
             text: 0,
             replies: due.replies.saturating_sub(1).max(1),
@@ -197,7 +197,7 @@ impl Pipeline {
         self.due.push_front(due);
     }
 
-    fn count(&mut self, due: Due) {
+    fn count(&mut self, due: PendingReply) {
         self.octets = self.octets.saturating_add(due.octets);
         self.text = self.text.saturating_add(due.text);
         self.replies = self.replies.saturating_add(due.replies);
@@ -213,7 +213,7 @@ impl Pipeline {
         self.due.back().map(|due| due.to)
     }
 
-    pub(crate) fn front(&self) -> Option<Due> {
+    pub(crate) fn front(&self) -> Option<PendingReply> {
         self.due.front().copied()
     }
 
@@ -316,16 +316,16 @@ mod tests {
 
     #[test]
     fn a_full_window_is_not_filled_up_again_before_half_of_it_is_free() {
-        let mut pipeline = Pipeline::new();
+        let mut pipeline = PendingReplies::new();
         pipeline.set_level(Pipelining::Envelope);
         pipeline.set_window(Window::new(1000, 8));
         let mut end = 0;
-        let mut fill = |pipeline: &mut Pipeline| {
+        let mut fill = |pipeline: &mut PendingReplies| {
             let mut pushed = 0;
             while pipeline.admits(Expect::Rcpt(0), 10) {
                 end += 10;
                 pushed += 1;
-                pipeline.push(Due {
+                pipeline.push(PendingReply {
                     to: Expect::Rcpt(0),
                     end,
                     octets: 10,
