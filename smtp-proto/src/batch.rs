@@ -169,8 +169,8 @@ impl Connection {
         if !matches!(core.state, Ok(State::Ready)) {
             return in_line == 0;
         }
-        let level = core.link.pending.level();
-        let config = &core.link.config;
+        let level = core.io.pending.level();
+        let config = &core.io.config;
         let runs_ahead = level >= Pipelining::Speculative
             && core.known.capabilities.chunking()
             && config.protocol == Protocol::Smtp;
@@ -194,7 +194,7 @@ impl Core {
         let waits = |job: &Job| matches!(job, Job::Mail(transaction) if transaction.is_untouched());
         let waiting = self.jobs.iter().filter(|job| waits(job)).count();
         let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
-        self.link.mails.saturating_add(waiting) < most.get()
+        self.io.mails.saturating_add(waiting) < most.get()
     }
 
     fn is_untouched(&mut self, id: MailId) -> bool {

@@ -13,7 +13,7 @@ use crate::config::{Config, Security, Timeouts};
 use crate::error::{ApiMisuse, Error, ErrorKind, Peer, ProtocolError, Stage, TransportError};
 use crate::event::{CommandId, ContentStatus, Event, MailId};
 use crate::handshake::{AwaitTls, Context, Known, State};
-use crate::link::Link;
+use crate::io::Io;
 use crate::machine::{Announced, Core, Done, Job, Reach};
 use crate::mail::Mail;
 use crate::outcome::{ConnectionStats, Outcome};
@@ -85,13 +85,13 @@ impl Connection {
     /// `seed` feeds what has to be unpredictable, such as the nonces of SASL mechanisms: give it random bytes.
     pub fn new(config: Arc<Config>, seed: [u8; 32]) -> Self {
         let level = config.pipelining.unwrap_or_default();
-        let mut link = Link::new(config);
-        let state = State::begin(&mut link);
+        let mut io = Io::new(config);
+        let state = State::begin(&mut io);
         Self {
             reply_reader: ReplyReader::default(),
             core: Core {
                 seed,
-                link,
+                io,
                 known: Known::default(),
                 state: Ok(state),
                 filled: None,
@@ -117,9 +117,9 @@ impl Connection {
     ///
     /// For the driver to say what suits it: [`Window::FULL_DUPLEX`] if it reads while it writes.
     pub fn set_window(&mut self, window: Window) {
-        if self.core.link.config.window.is_none() {
+        if self.core.io.config.window.is_none() {
             self.core.filled = None;
-            self.core.link.pending.set_window(window);
+            self.core.io.pending.set_window(window);
         }
     }
 
@@ -127,7 +127,7 @@ impl Connection {
     ///
     /// For whoever hands over many mails at once: [`Pipelining::Transactions`] saves a round trip a mail.
     pub fn set_pipelining(&mut self, level: Pipelining) {
-        if self.core.link.config.pipelining.is_none() {
+        if self.core.io.config.pipelining.is_none() {
             self.core.set_pipelining(level);
         }
     }
@@ -136,14 +136,14 @@ impl Connection {
     ///
     /// For the driver to say to what it connects, and at which address.
     pub fn set_peer(&mut self, peer: Peer) {
-        self.core.link.peer = Some(Arc::new(peer));
+        self.core.io.peer = Some(Arc::new(peer));
     }
 
     // What happened outside.
 
     /// Takes in bytes that the peer sent; all of them, however they are cut.
     pub fn handle_input(&mut self, now: Time, mut input: &[u8]) {
-        self.core.link.begin(now);
+        self.core.io.begin(now);
         if input.is_empty() {
             return;
         }
@@ -153,10 +153,10 @@ impl Connection {
                 // The answer to the last word, whatever it is; before that was said it is of no interest. A server that does
                 // not stop to speak is not waited for.
                 Err(_) if self.is_closed() => return,
-                Err(_) if self.core.link.is_quiet() => {
+                Err(_) if self.core.io.is_quiet() => {
                     return self.core.ignore(input.len());
                 }
-                Err(_) => return self.core.link.close(),
+                Err(_) => return self.core.io.close(),
                 Ok(State::AwaitTls(awaited)) => {
                     let stage = if awaited.greeted {
                         Stage::StartTls
@@ -181,12 +181,12 @@ impl Connection {
             let next = self.reply_reader.next(&mut rest, &limits);
             // Counted as it is taken in, so that what an outcome tells does not depend on what came in one piece with it.
             let taken = before.saturating_sub(rest.len());
-            self.core.link.received(taken);
+            self.core.io.received(taken);
             input = input.get(taken..).unwrap_or_default();
             match next {
                 Ok(Some(reply)) => {
                     if let Err(error) = self.core.handle_reply(now, reply) {
-                        self.core.link.heard_something(now);
+                        self.core.io.heard_something(now);
                         return self.fail(error);
                     }
                 }
@@ -197,12 +197,12 @@ impl Connection {
                 }
             }
         }
-        self.core.link.heard_something(now);
+        self.core.io.heard_something(now);
     }
 
     /// Takes note that the peer will send nothing more.
     pub fn handle_eof(&mut self, now: Time) {
-        self.core.link.begin(now);
+        self.core.io.begin(now);
         self.lose(|stage| Error::new(stage, ErrorKind::ConnectionLost));
     }
 
@@ -213,7 +213,7 @@ impl Connection {
     pub fn handle_sent(&mut self, _now: Time, count: usize) {
         if !self.is_closed() {
             self.core.filled = None;
-            if let Err(misuse) = self.core.link.sent(count) {
+            if let Err(misuse) = self.core.io.sent(count) {
                 self.stop(Error::misuse(self.core.stage(), misuse));
             }
         }
@@ -224,9 +224,9 @@ impl Connection {
     ///
     /// Call it only after a read found that nothing had come: what has come is not late.
     pub fn handle_timeout(&mut self, now: Time) {
-        self.core.link.begin(now);
-        if self.core.link.is_holding() {
-            self.core.link.heard_nothing(now);
+        self.core.io.begin(now);
+        if self.core.io.is_holding() {
+            self.core.io.heard_nothing(now);
         }
         let Some((until, wait)) = self.core.deadline() else {
             return;
@@ -238,7 +238,7 @@ impl Connection {
 
     /// Takes note that reading failed.
     pub fn handle_read_error(&mut self, now: Time, error: TransportError) {
-        self.core.link.begin(now);
+        self.core.io.begin(now);
         self.lose(|stage| Error::new(stage, ErrorKind::Transport(error)));
     }
 
@@ -247,10 +247,10 @@ impl Connection {
     /// Nothing more is offered. The peer may have said why before it closed, so go on reading until it has closed or the
     /// time is up.
     pub fn handle_write_error(&mut self, now: Time, error: TransportError) {
-        self.core.link.begin(now);
+        self.core.io.begin(now);
         match self.core.state {
             Ok(State::ExpectQuit | State::Ended) => self.end(),
-            Err(_) => self.core.link.close(),
+            Err(_) => self.core.io.close(),
             Ok(_) => {
                 let error = Error::new(self.core.stage(), ErrorKind::Transport(error));
                 self.core.break_off(now, error);
@@ -263,7 +263,7 @@ impl Connection {
     /// Hands over a mail; any number may wait in line.
     pub fn submit(&mut self, mail: Mail) -> MailId {
         let id = MailId(self.core.new_id());
-        let trace = self.core.link.trace.mail(id);
+        let trace = self.core.io.trace.mail(id);
         let transaction = Box::new(Transaction::new(id, mail, trace));
         match self.core.refusal() {
             None => self.core.push(Job::Mail(transaction)),
@@ -284,7 +284,7 @@ impl Connection {
         match self.core.transaction(id) {
             Some(transaction) => {
                 transaction.write(piece)?;
-                self.core.link.rested();
+                self.core.io.rested();
                 Ok(())
             }
             None => self.core.known_outcome(id),
@@ -300,7 +300,7 @@ impl Connection {
         match self.core.transaction(id) {
             Some(transaction) => {
                 transaction.finish()?;
-                self.core.link.rested();
+                self.core.io.rested();
                 Ok(())
             }
             None => self.core.known_outcome(id),
@@ -335,7 +335,7 @@ impl Connection {
         self.core.filled = None;
         self.core.quit_wanted = true;
         if self.core.jobs.is_empty() {
-            self.core.link.rested();
+            self.core.io.rested();
         }
     }
 
@@ -343,20 +343,20 @@ impl Connection {
 
     /// What to send now: offered again until [`handle_sent`](Self::handle_sent) acknowledges it.
     pub fn poll_transmit(&mut self, now: Time) -> Option<Transmit<'_>> {
-        self.core.link.begin(now);
+        self.core.io.begin(now);
         if matches!(self.core.state, Ok(State::AwaitTls(_))) {
-            self.core.link.begin_tls(now);
+            self.core.io.begin_tls(now);
         }
-        if self.core.link.may_speak(now) {
+        if self.core.io.may_speak(now) {
             self.fill(Reach::Next);
             // To fill it may have failed, and the last word is said at another time.
-            if self.core.broken.is_none() && self.core.link.may_speak(now) {
-                return self.core.link.offer(now);
+            if self.core.broken.is_none() && self.core.io.may_speak(now) {
+                return self.core.io.offer(now);
             }
         } else if self.has_to_say() {
-            self.core.link.hold(now);
+            self.core.io.hold(now);
         } else {
-            self.core.link.wait(now);
+            self.core.io.wait(now);
         }
         None
     }
@@ -423,7 +423,7 @@ impl Connection {
         let Some(Job::Mail(transaction)) = self.core.jobs.get_mut(self.core.sending) else {
             return None;
         };
-        if self.core.link.send_buffer.is_empty() && transaction.ask() {
+        if self.core.io.send_buffer.is_empty() && transaction.ask() {
             return Some(Ok(Event::ContentWanted(transaction.id)));
         }
         None
@@ -461,7 +461,7 @@ impl Connection {
             return Some(Err(Error::misuse(Stage::Content, ApiMisuse::NotStreaming)));
         }
         // Not before all of the last piece is out: what waits for more could wait for long.
-        if transaction.is_starved() && self.core.link.send_buffer.is_empty() {
+        if transaction.is_starved() && self.core.io.send_buffer.is_empty() {
             return Some(Ok(ContentStatus::Wanted));
         }
         self.core.stuck().map(Err)
@@ -535,17 +535,17 @@ impl Connection {
 
     /// Bytes and round trips so far.
     pub fn stats(&self) -> ConnectionStats {
-        self.core.link.stats()
+        self.core.io.stats()
     }
 
     /// How the connection is to be secured.
     pub fn security(&self) -> Security {
-        self.core.link.config.security
+        self.core.io.config.security
     }
 
     /// How long to wait for what.
     pub fn timeouts(&self) -> &Timeouts {
-        &self.core.link.config.timeouts
+        &self.core.io.config.timeouts
     }
 
     /// Whether the connection has failed or ended, and will never do anything again.
@@ -554,7 +554,7 @@ impl Connection {
     /// section 4.1.1.10): it is over when that is answered, or the limit for QUIT is up.
     pub fn is_closed(&self) -> bool {
         match self.core.state {
-            Err(_) => self.core.link.pending.is_empty(),
+            Err(_) => self.core.io.pending.is_empty(),
             Ok(ref state) => matches!(state, State::Ended),
         }
     }
@@ -573,13 +573,13 @@ impl Connection {
     pub(crate) fn has_to_say(&mut self) -> bool {
         self.fill(Reach::Begun);
         self.core.broken.is_none()
-            && (self.core.filled == Some(Reach::Begun) || !self.core.link.send_buffer.is_empty())
+            && (self.core.filled == Some(Reach::Begun) || !self.core.io.send_buffer.is_empty())
     }
 
     /// Whether all is answered that was sent, and there is more to send, of which nothing has gone out.
     pub(crate) fn is_about_to_speak(&mut self) -> bool {
-        self.core.link.is_quiet()
-            && self.core.link.has_just_heard()
+        self.core.io.is_quiet()
+            && self.core.io.has_just_heard()
             && self.has_to_say()
             && self.core.state.is_ok()
     }
@@ -619,7 +619,7 @@ impl Connection {
 
     fn lose(&mut self, error: impl FnOnce(Stage) -> Error) {
         match &self.core.state {
-            Err(_) => self.core.link.close(),
+            Err(_) => self.core.io.close(),
             Ok(State::ExpectQuit | State::Ended) => self.end(),
             Ok(_) => {
                 let error = match self.core.broken.take() {
@@ -664,15 +664,15 @@ impl Upgrade<'_> {
     /// What was learnt in clear is forgotten, and the dialogue begins again inside TLS.
     pub fn complete(self, now: Time, facts: TlsInfo) {
         let Self { core, awaited } = self;
-        core.link.begin(now);
-        core.link.speak_of(None);
-        core.link.show(|| TranscriptEntry::Tls(&facts));
-        core.link.add_round_trips(facts.round_trips());
-        core.link.heard_something(now);
+        core.io.begin(now);
+        core.io.speak_of(None);
+        core.io.show(|| TranscriptEntry::Tls(&facts));
+        core.io.add_round_trips(facts.round_trips());
+        core.io.heard_something(now);
         core.filled = None;
         let mut context = Context {
             level: core.ahead(),
-            link: &mut core.link,
+            io: &mut core.io,
             known: &mut core.known,
             seed: &core.seed,
         };

@@ -23,7 +23,7 @@ use crate::capabilities::Capabilities;
 use crate::command::Line;
 use crate::config::{Protocol, Security};
 use crate::error::{AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError, Stage};
-use crate::link::Link;
+use crate::io::Io;
 use crate::origin::Attributes;
 use crate::pending::{Expect, Pipelining};
 use crate::reply::{Reply, ReplyRef, Severity};
@@ -78,21 +78,21 @@ pub(crate) struct Known {
 
 /// What a transition can reach.
 pub(crate) struct Context<'a> {
-    pub(crate) link: &'a mut Link,
+    pub(crate) io: &'a mut Io,
     pub(crate) known: &'a mut Known,
     pub(crate) seed: &'a [u8; 32],
     pub(crate) level: Pipelining,
 }
 
 impl State {
-    pub(crate) fn begin(link: &mut Link) -> Self {
-        if link.config.security == Security::Implicit {
+    pub(crate) fn begin(io: &mut Io) -> Self {
+        if io.config.security == Security::Implicit {
             Self::AwaitTls(AwaitTls {
                 greeted: false,
                 claimed: false,
             })
         } else {
-            link.expect(Expect::Greeting);
+            io.expect(Expect::Greeting);
             Self::ExpectGreeting
         }
     }
@@ -107,8 +107,8 @@ impl State {
             say_ehlo(cx);
             Self::ExpectEhlo
         } else {
-            cx.link.end_tls();
-            cx.link.expect(Expect::Greeting);
+            cx.io.end_tls();
+            cx.io.expect(Expect::Greeting);
             Self::ExpectGreeting
         }
     }
@@ -132,8 +132,8 @@ impl State {
     }
 
     /// Says QUIT; there is no way back.
-    pub(crate) fn quit(link: &mut Link) -> Self {
-        link.say(&Line::Quit, Expect::Quit);
+    pub(crate) fn quit(io: &mut Io) -> Self {
+        io.say(&Line::Quit, Expect::Quit);
         Self::ExpectQuit
     }
 
@@ -178,28 +178,28 @@ fn greeted(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
 }
 
 fn say_ehlo(cx: &mut Context<'_>) {
-    let config = cx.link.config.clone();
+    let config = cx.io.config.clone();
     let name = &config.client_name;
     let line = match config.protocol {
         Protocol::Smtp => Line::Ehlo(name),
         Protocol::Lmtp => Line::Lhlo(name),
     };
-    cx.link.say(&line, Expect::Ehlo);
+    cx.io.say(&line, Expect::Ehlo);
 }
 
 fn ehlo_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
     // Others, such as 501 and 550, are about the name that was given, or this client.
-    if matches!(reply.code().as_u16(), 500 | 502) && cx.link.config.protocol == Protocol::Smtp {
+    if matches!(reply.code().as_u16(), 500 | 502) && cx.io.config.protocol == Protocol::Smtp {
         return ehlo_unknown(reply, cx);
     }
     learn(reply, cx)?;
     if cx.known.tls.is_some() {
-        cx.link.end_tls();
+        cx.io.end_tls();
         return introduce(cx);
     }
-    match cx.link.config.security {
+    match cx.io.config.security {
         Security::StartTls | Security::Opportunistic if cx.known.capabilities.start_tls() => {
-            cx.link.say(&Line::StartTls, Expect::StartTls);
+            cx.io.say(&Line::StartTls, Expect::StartTls);
             Ok(State::ExpectStartTls)
         }
         Security::Opportunistic | Security::Cleartext => introduce(cx),
@@ -221,7 +221,7 @@ fn learn(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), Error> {
     match reply.code().severity() {
         // RFC 5321, section 4.1.1.1: no other code is its success.
         Severity::Completion if code == 250 => {
-            let config = cx.link.config.clone();
+            let config = cx.io.config.clone();
             cx.known.capabilities = config
                 .without
                 .iter()
@@ -243,14 +243,14 @@ fn learn(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), Error> {
 
 /// The server is from before 1993 (RFC 1425). It knows neither STARTTLS nor AUTH.
 fn ehlo_unknown(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
-    cx.link.end_tls();
-    match cx.link.config.security {
+    cx.io.end_tls();
+    match cx.io.config.security {
         Security::StartTls | Security::Implicit if cx.known.tls.is_none() => {
             Err(Error::new(Stage::Ehlo, ErrorKind::TlsUnavailable).with_reply(reply.to_reply()))
         }
         _ => {
-            let config = cx.link.config.clone();
-            cx.link.say(&Line::Helo(&config.client_name), Expect::Helo);
+            let config = cx.io.config.clone();
+            cx.io.say(&Line::Helo(&config.client_name), Expect::Helo);
             Ok(State::ExpectHelo)
         }
     }
@@ -272,9 +272,9 @@ fn starttls_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State,
         }));
     }
     let gone = reply.code().as_u16() == UNAVAILABLE;
-    match (cx.link.config.security, reply.code().severity()) {
+    match (cx.io.config.security, reply.code().severity()) {
         (Security::Opportunistic, Severity::Transient | Severity::Permanent) if !gone => {
-            cx.link.end_tls();
+            cx.io.end_tls();
             introduce(cx)
         }
         (Security::Opportunistic, Severity::Transient) => {
@@ -289,7 +289,7 @@ fn starttls_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State,
 
 /// Tells the server for whom this side speaks, if it is for somebody else.
 fn introduce(cx: &mut Context<'_>) -> Result<State, Error> {
-    let config = cx.link.config.clone();
+    let config = cx.io.config.clone();
     let Some(client) = &config.xclient else {
         return log_in(cx);
     };
@@ -304,7 +304,7 @@ fn introduce(cx: &mut Context<'_>) -> Result<State, Error> {
 }
 
 fn say_xclient(told: Attributes, cx: &mut Context<'_>) -> State {
-    cx.link.say(&Line::Xclient(&told), Expect::Xclient);
+    cx.io.say(&Line::Xclient(&told), Expect::Xclient);
     State::ExpectXclient(told)
 }
 
@@ -335,7 +335,7 @@ fn xclient_answered(
 
 /// Logs in, if there is somebody to log in; else all is ready.
 fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
-    let config = cx.link.config.clone();
+    let config = cx.io.config.clone();
     let Some(credentials) = &config.credentials else {
         return Ok(ready(cx));
     };
@@ -385,7 +385,7 @@ fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
         mechanism,
         initial: initial.as_ref(),
     };
-    cx.link.say(&line, Expect::Auth);
+    cx.io.say(&line, Expect::Auth);
     cx.known.mechanism = Some(mechanism);
     Ok(State::ExpectAuth(Login {
         dialogue,
@@ -400,7 +400,7 @@ fn ready(cx: &mut Context<'_>) -> State {
     } else {
         Pipelining::Off
     };
-    cx.link.pending.set_level(level);
+    cx.io.pending.set_level(level);
     State::Ready
 }
 
@@ -425,10 +425,10 @@ impl Login {
             }
             Severity::Intermediate if reply.code() == 334 => {
                 match self.respond(reply) {
-                    Ok(response) => cx.link.say(&Line::SaslResponse(&response), Expect::Auth),
+                    Ok(response) => cx.io.say(&Line::SaslResponse(&response), Expect::Auth),
                     Err(failure) => {
                         self.cancelled = Some(failure);
-                        cx.link.say(&Line::SaslCancel, Expect::Auth)
+                        cx.io.say(&Line::SaslCancel, Expect::Auth)
                     }
                 };
                 Ok(State::ExpectAuth(self))

@@ -92,7 +92,7 @@ mod event;
 
 mod trace;
 
-mod link;
+mod io;
 
 mod handshake;
 mod transaction;

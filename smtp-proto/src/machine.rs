@@ -10,7 +10,7 @@ use crate::config::Protocol;
 use crate::error::{ApiMisuse, Error, ErrorKind, MissingExtension, ProtocolError, Stage, Wait};
 use crate::event::{CommandId, MailId};
 use crate::handshake::{CLOSING, Context, Known, State, UNAVAILABLE};
-use crate::link::Link;
+use crate::io::Io;
 use crate::outcome::Outcome;
 use crate::pending::{Expect, Pipelining};
 use crate::reply::{Reply, ReplyRef, Severity};
@@ -22,7 +22,7 @@ use crate::transcript::TranscriptEntry;
 /// All but the reply_reader, from which the reply that is being handled is borrowed.
 pub(crate) struct Core {
     pub(crate) seed: [u8; 32],
-    pub(crate) link: Link,
+    pub(crate) io: Io,
     pub(crate) known: Known,
     pub(crate) state: Result<State, Error>,
     /// How far the line is filled, as long as nothing has happened that could let more be said.
@@ -88,19 +88,19 @@ impl Core {
     /// Takes one whole reply.
     pub(crate) fn handle_reply(&mut self, now: Time, reply: ReplyRef<'_>) -> Result<(), Error> {
         self.filled = None;
-        let asks_for_mail = (self.link.pending.front()).is_some_and(|due| due.to.is_of_mail());
-        self.link.speak_of(match self.jobs.front() {
+        let asks_for_mail = (self.io.pending.front()).is_some_and(|due| due.to.is_of_mail());
+        self.io.speak_of(match self.jobs.front() {
             Some(Job::Mail(transaction)) if asks_for_mail => Some(&transaction.trace),
             _ => None,
         });
         if matches!(self.state, Ok(State::ExpectAuth(_))) && reply.code().as_u16() == 334 {
             let len = || reply.lines().map(<[u8]>::len).sum();
-            self.link.show(|| TranscriptEntry::Challenge(len()));
+            self.io.show(|| TranscriptEntry::Challenge(len()));
         } else {
-            self.link.show_reply(|| reply.to_reply());
+            self.io.show_reply(|| reply.to_reply());
         }
         let going = reply.code().as_u16() == UNAVAILABLE;
-        let Some(due) = self.link.answered(now) else {
+        let Some(due) = self.io.answered(now) else {
             return Err(self.unexpected(reply));
         };
         let to = due.to;
@@ -129,14 +129,14 @@ impl Core {
             | Expect::Chunk
             | Expect::LastChunk
             | Expect::EndOfData => {
-                let by_recipient = self.link.config.protocol == Protocol::Lmtp;
+                let by_recipient = self.io.config.protocol == Protocol::Lmtp;
                 if let Some(Job::Mail(transaction)) = self.jobs.front_mut() {
                     let more = transaction.handle_reply(to, reply, by_recipient);
                     let more = more.map_err(|error| {
                         Error::protocol(to.stage(), error).with_reply(reply.to_reply())
                     })?;
                     if more {
-                        self.link.again(now, due);
+                        self.io.again(now, due);
                     }
                 }
             }
@@ -169,7 +169,7 @@ impl Core {
                 let state = core::mem::replace(&mut self.state, Ok(State::Ended))?;
                 let mut context = Context {
                     level: self.ahead(),
-                    link: &mut self.link,
+                    io: &mut self.io,
                     known: &mut self.known,
                     seed: &self.seed,
                 };
@@ -187,8 +187,8 @@ impl Core {
     /// The first byte of a reply is here. If no command waits for it nothing more is sent, and all that is still of interest is
     /// what it says.
     pub(crate) fn reply_begins(&mut self, now: Time) {
-        self.link.reply_begins();
-        if self.link.is_quiet() {
+        self.io.reply_begins();
+        if self.io.is_quiet() {
             let error = if self.is_in_text() {
                 Error::protocol(Stage::Content, ProtocolError::EarlyReply)
             } else {
@@ -201,14 +201,14 @@ impl Core {
     /// Sends nothing more, and lets the peer say why for a while.
     pub(crate) fn break_off(&mut self, now: Time, error: Error) {
         if self.state.is_ok() && self.broken.is_none() {
-            let until = self.link.drain_until(now);
+            let until = self.io.drain_until(now);
             self.broken = Some((error, until));
         }
     }
 
     fn is_in_text(&self) -> bool {
         match self.jobs.front() {
-            Some(Job::Mail(transaction)) => transaction.is_in_text(&self.link),
+            Some(Job::Mail(transaction)) => transaction.is_in_text(&self.io),
             _ => false,
         }
     }
@@ -238,17 +238,17 @@ impl Core {
     fn say_all(&mut self, reach: Reach) -> Result<Reach, Error> {
         while matches!(self.state, Ok(State::Ready)) {
             let Some(job) = self.jobs.get_mut(self.sending) else {
-                if !self.quit_wanted || !self.jobs.is_empty() || !self.link.pending.is_empty() {
+                if !self.quit_wanted || !self.jobs.is_empty() || !self.io.pending.is_empty() {
                     return Ok(Reach::Next);
                 }
                 if reach == Reach::Begun {
                     return Ok(reach);
                 }
-                self.link.speak_of(None);
-                self.state = Ok(State::quit(&mut self.link));
+                self.io.speak_of(None);
+                self.state = Ok(State::quit(&mut self.io));
                 return Ok(Reach::Next);
             };
-            self.link.speak_of(match job {
+            self.io.speak_of(match job {
                 Job::Mail(transaction) => Some(&transaction.trace),
                 Job::Command(..) | Job::Gone => None,
             });
@@ -260,10 +260,10 @@ impl Core {
                 Job::Command(id, command) => match fit(command, &self.known.capabilities) {
                     Ok(()) if reach == Reach::Begun => return Ok(reach),
                     Ok(()) if self.needs_reset && command.is_for_next_mail() => {
-                        say_rset(&mut self.link, &mut self.needs_reset)
+                        say_rset(&mut self.io, &mut self.needs_reset)
                     }
                     Ok(()) => {
-                        let said = self.link.say(&Line::User(command), Expect::Command);
+                        let said = self.io.say(&Line::User(command), Expect::Command);
                         if said && !command.has_more() {
                             self.sending = self.sending.saturating_add(1);
                         }
@@ -271,14 +271,14 @@ impl Core {
                     }
                     Err(need) => {
                         let error = Error::new(Stage::Command, ErrorKind::Unsupported(need));
-                        let error = self.link.locate(error);
+                        let error = self.io.locate(error);
                         self.done.push_back(Done::Command(*id, Err(error)));
                         *job = Job::Gone;
                         self.tidy();
                         true
                     }
                 },
-                Job::Mail(transaction) => match transaction.want(&self.link) {
+                Job::Mail(transaction) => match transaction.want(&self.io) {
                     Want::Answer => false,
                     Want::Nothing => {
                         self.sending = self.sending.saturating_add(1);
@@ -288,18 +288,18 @@ impl Core {
                     }
                     Want::Text => {
                         transaction
-                            .write_text(&mut self.link)
+                            .write_text(&mut self.io)
                             .map_err(|reason| Error::new(Stage::Content, reason))?;
-                        transaction.want(&self.link) == Want::Nothing
+                        transaction.want(&self.io) == Want::Nothing
                     }
                     Want::Command(Expect::Mail) => {
-                        let ready = transaction.prepare(&self.known.capabilities, self.link.mails);
+                        let ready = transaction.prepare(&self.known.capabilities, self.io.mails);
                         match ready {
                             Ok(()) if reach == Reach::Begun => return Ok(reach),
                             Ok(()) => {
                                 let said =
-                                    say_mail(transaction, &mut self.link, &mut self.needs_reset);
-                                self.link.mails = self.link.mails.saturating_add(u32::from(said));
+                                    say_mail(transaction, &mut self.io, &mut self.needs_reset);
+                                self.io.mails = self.io.mails.saturating_add(u32::from(said));
                                 said
                             }
                             Err(error) => {
@@ -309,7 +309,7 @@ impl Core {
                             }
                         }
                     }
-                    Want::Command(to) => transaction.say(to, &mut self.link),
+                    Want::Command(to) => transaction.say(to, &mut self.io),
                 },
             };
             if said {
@@ -379,10 +379,10 @@ impl Core {
         let id = transaction.id;
         self.text = self.text.saturating_sub(transaction.size());
         let trace = transaction.trace.clone();
-        let outcome = transaction.outcome(failure, &self.link, self.known.tls.clone());
+        let outcome = transaction.outcome(failure, &self.io, self.known.tls.clone());
         trace.outcome(&outcome);
         // It ends with its mail.
-        self.link.speak_of(None);
+        self.io.speak_of(None);
         self.done.push_back(Done::Mail(id, outcome));
     }
 
@@ -403,11 +403,11 @@ impl Core {
 
     pub(crate) fn enter(&mut self, state: State) {
         if matches!(state, State::Ended) {
-            self.link.speak_of(None);
-            self.link.show(|| TranscriptEntry::Ended);
+            self.io.speak_of(None);
+            self.io.show(|| TranscriptEntry::Ended);
             let ended = self.ended();
             self.drop_jobs(&ended);
-            self.link.close();
+            self.io.close();
         }
         self.state = Ok(state);
     }
@@ -417,23 +417,23 @@ impl Core {
             Ok(state) => state.cause_of(error),
             Err(_) => return,
         };
-        let error = self.link.locate(error);
-        let error = match self.link.pending.level() {
+        let error = self.io.locate(error);
+        let error = match self.io.pending.level() {
             Pipelining::Off => error,
-            _ if self.link.mails == 0 => error,
+            _ if self.io.mails == 0 => error,
             _ => error.pipelined(),
         };
-        self.link.speak_of(None);
-        self.link.show(|| TranscriptEntry::Failed(&error));
+        self.io.speak_of(None);
+        self.io.show(|| TranscriptEntry::Failed(&error));
         self.drop_jobs(&error);
         let in_order = error.leaves_order()
             && self.broken.is_none()
-            && self.link.pending.is_empty()
-            && self.link.send_buffer.is_empty();
-        self.link.close();
+            && self.io.pending.is_empty()
+            && self.io.send_buffer.is_empty();
+        self.io.close();
         if in_order {
             // The last word: RFC 5321, section 4.1.1.10.
-            self.link.say(&Line::Quit, Expect::Quit);
+            self.io.say(&Line::Quit, Expect::Quit);
         }
         self.state = Err(error);
     }
@@ -499,8 +499,8 @@ impl Core {
             Ok(State::Ready) if self.broken.is_none() => match self.jobs.get(self.sending) {
                 Some(Job::Mail(transaction))
                     if transaction.is_starved()
-                        && self.link.send_buffer.is_empty()
-                        && self.link.pending.is_empty() =>
+                        && self.io.send_buffer.is_empty()
+                        && self.io.pending.is_empty() =>
                 {
                     Some(Error::misuse(Stage::Content, ApiMisuse::ContentUnfinished))
                 }
@@ -524,7 +524,7 @@ impl Core {
     }
 
     pub(crate) fn ended(&self) -> Error {
-        self.link.locate(Error::new(Stage::Idle, ErrorKind::Closed))
+        self.io.locate(Error::new(Stage::Idle, ErrorKind::Closed))
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -542,7 +542,7 @@ impl Core {
 
     /// Sends further ahead while there is a batch, unless the policy says how far.
     pub(crate) fn set_batching(&mut self, batching: bool) {
-        if self.batching != batching && self.link.config.pipelining.is_none() {
+        if self.batching != batching && self.io.config.pipelining.is_none() {
             self.batching = batching;
             self.apply_level();
         }
@@ -560,7 +560,7 @@ impl Core {
     fn apply_level(&mut self) {
         self.filled = None;
         if matches!(self.state, Ok(State::Ready)) && self.known.capabilities.pipelining() {
-            self.link.pending.set_level(self.ahead());
+            self.io.pending.set_level(self.ahead());
         }
     }
 
@@ -568,7 +568,7 @@ impl Core {
     pub(crate) fn push(&mut self, job: Job) {
         self.filled = None;
         if self.jobs.is_empty() {
-            self.link.rested();
+            self.io.rested();
         }
         if self.jobs.capacity() == 0 {
             // Most connections have one mail at a time.
@@ -584,20 +584,20 @@ impl Core {
     fn release(&mut self) {
         self.jobs.shrink_to(1);
         self.done.shrink_to(1);
-        self.link.pending.release();
+        self.io.pending.release();
         self.set_batching(false);
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.jobs.is_empty() && self.link.pending.is_empty() && self.link.send_buffer.is_empty()
+        self.jobs.is_empty() && self.io.pending.is_empty() && self.io.send_buffer.is_empty()
     }
 
     /// Where in the dialogue things stand, by the reply that is due next.
     ///
     /// A command that is only in line is not due: whether it is there depends on what the caller asked.
     pub(crate) fn stage(&self) -> Stage {
-        if let Some(due) = self.link.due() {
-            let in_text = due.to == Expect::EndOfData && !self.link.was_offered(due.end);
+        if let Some(due) = self.io.due() {
+            let in_text = due.to == Expect::EndOfData && !self.io.was_offered(due.end);
             return if in_text {
                 Stage::Content
             } else {
@@ -606,7 +606,7 @@ impl Core {
         }
         match (&self.state, self.jobs.get(self.sending)) {
             (Ok(State::Ready), Some(Job::Mail(transaction)))
-                if transaction.want(&self.link) == Want::Text =>
+                if transaction.want(&self.io) == Want::Text =>
             {
                 Stage::Content
             }
@@ -618,25 +618,22 @@ impl Core {
     pub(crate) fn deadline(&self) -> Option<(Time, Wait)> {
         match (&self.state, &self.broken) {
             (Ok(State::Ended), _) => None,
-            (Err(_), _) => self
-                .link
-                .deadline()
-                .filter(|_| !self.link.pending.is_empty()),
+            (Err(_), _) => self.io.deadline().filter(|_| !self.io.pending.is_empty()),
             (Ok(_), Some((_, until))) => Some((*until, Wait::Write)),
             (Ok(State::AwaitTls(awaited)), None) => {
-                self.link.deadline().map(|(until, wait)| match wait {
+                self.io.deadline().map(|(until, wait)| match wait {
                     Wait::StartTls if awaited.greeted => (until, Wait::TlsHandshake),
                     Wait::StartTls => (until, Wait::ImplicitTls),
                     other => (until, other),
                 })
             }
-            (Ok(_), None) => self.link.deadline(),
+            (Ok(_), None) => self.io.deadline(),
         }
     }
 
     pub(crate) fn reply_limits(&self) -> ReplyLimits {
-        let limits = self.link.config.reply_limits;
-        match self.link.pending.front() {
+        let limits = self.io.config.reply_limits;
+        match self.io.pending.front() {
             Some(due) if due.to == Expect::Auth => limits.for_challenge(),
             _ => limits,
         }
@@ -646,7 +643,7 @@ impl Core {
     pub(crate) fn ignore(&mut self, count: usize) {
         self.ignored = self.ignored.saturating_add(count);
         if self.ignored > IGNORED {
-            self.link.close();
+            self.io.close();
         }
     }
 
@@ -654,7 +651,7 @@ impl Core {
     pub(crate) fn input_room(&self) -> usize {
         let room = SESSION_INPUT
             .saturating_add(self.commands.saturating_mul(COMMAND_INPUT))
-            .saturating_sub(self.link.stats().bytes_received());
+            .saturating_sub(self.io.stats().bytes_received());
         usize::try_from(room).unwrap_or(usize::MAX)
     }
 
@@ -677,20 +674,20 @@ fn fit(command: &mut Command, offered: &Capabilities) -> Result<(), MissingExten
 }
 
 /// Begins a mail, behind RSET if the one before left something.
-fn say_mail(transaction: &mut Transaction, link: &mut Link, needs_reset: &mut bool) -> bool {
+fn say_mail(transaction: &mut Transaction, io: &mut Io, needs_reset: &mut bool) -> bool {
     // What is not answered yet may be refused.
     let may_be_refused = matches!(
-        link.pending.last(),
+        io.pending.last(),
         Some(Expect::EndOfData | Expect::LastChunk)
     );
-    if (*needs_reset || may_be_refused) && !say_rset(link, needs_reset) {
+    if (*needs_reset || may_be_refused) && !say_rset(io, needs_reset) {
         return false;
     }
-    transaction.say(Expect::Mail, link)
+    transaction.say(Expect::Mail, io)
 }
 
-fn say_rset(link: &mut Link, needs_reset: &mut bool) -> bool {
-    let said = link.say(&Line::Rset, Expect::Rset);
+fn say_rset(io: &mut Io, needs_reset: &mut bool) -> bool {
+    let said = io.say(&Line::Rset, Expect::Rset);
     *needs_reset &= !said;
     said
 }

@@ -36,7 +36,7 @@ use crate::command::Line;
 use crate::config::Protocol;
 use crate::error::{ApiMisuse, Error, ErrorKind, ProtocolError, Stage};
 use crate::event::MailId;
-use crate::link::Link;
+use crate::io::Io;
 use crate::mail::{self, Answer, Mail};
 use crate::outcome::Outcome;
 use crate::parameter::Content;
@@ -165,34 +165,34 @@ impl Transaction {
     }
 
     /// What it wants done now.
-    pub(crate) fn want(&self, link: &Link) -> Want {
+    pub(crate) fn want(&self, io: &Io) -> Want {
         match self.next {
             Next::Check | Next::Mail => Want::Command(Expect::Mail),
             Next::Rcpt(index) => Want::Command(Expect::Rcpt(index)),
             Next::Data => Want::Command(Expect::Data),
             Next::Text | Next::LoneDot => Want::Text,
-            Next::Chunk if self.may_send_chunks(link) => Want::Text,
+            Next::Chunk if self.may_send_chunks(io) => Want::Text,
             Next::Chunk | Next::GoAhead | Next::Verdict => Want::Answer,
             Next::Nothing => Want::Nothing,
         }
     }
 
     /// Whether chunks may go out, and be it before it is known that there is somebody to get them.
-    fn may_send_chunks(&self, link: &Link) -> bool {
+    fn may_send_chunks(&self, io: &Io) -> bool {
         // What has begun has to go on: the server waits for all of the chunk.
-        self.chunk_left > 0 || self.answers.all_answered() || self.may_run_ahead(link)
+        self.chunk_left > 0 || self.answers.all_answered() || self.may_run_ahead(io)
     }
 
     /// Whether all of the text may go before it is known that there is somebody to get it: only in one chunk, since behind a
     /// refused envelope each further one is a command more that a server may take amiss.
-    fn may_run_ahead(&self, link: &Link) -> bool {
-        let bounds = link.config.speculation;
+    fn may_run_ahead(&self, io: &Io) -> bool {
+        let bounds = io.config.speculation;
         let fits = |size: u64| {
-            size <= bounds.mail.min(link.config.chunk_size)
-                && link.pending.text().saturating_add(size) <= bounds.in_flight
+            size <= bounds.mail.min(io.config.chunk_size)
+                && io.pending.text().saturating_add(size) <= bounds.in_flight
         };
-        link.config.protocol == Protocol::Smtp
-            && link.pending.level() >= Pipelining::Speculative
+        io.config.protocol == Protocol::Smtp
+            && io.pending.level() >= Pipelining::Speculative
             && self.mail.whole_len().is_some_and(fits)
     }
 
@@ -233,7 +233,7 @@ impl Transaction {
     }
 
     /// Puts the next command in line, if the pipeline admits it; returns whether it did.
-    pub(crate) fn say(&mut self, to: Expect, link: &mut Link) -> bool {
+    pub(crate) fn say(&mut self, to: Expect, io: &mut Io) -> bool {
         let a_labels = self.a_labels.as_deref();
         let line = match to {
             Expect::Rcpt(index) => match self.mail.recipients.get(index) {
@@ -255,10 +255,10 @@ impl Transaction {
             _ => Line::Data,
         };
         if to == Expect::Mail {
-            link.pending
+            io.pending
                 .reserve(self.mail.recipients.len().saturating_add(AROUND));
         }
-        if !link.say(&line, to) {
+        if !io.say(&line, to) {
             return false;
         }
         self.due = self.due.saturating_add(1);
@@ -317,10 +317,10 @@ impl Transaction {
     }
 
     /// Whether the text has begun to go out and its end has not been offered.
-    pub(crate) fn is_in_text(&self, link: &Link) -> bool {
+    pub(crate) fn is_in_text(&self, io: &Io) -> bool {
         match self.end {
             None => self.next == Next::Text || self.has_begun_text(),
-            Some(end) => !link.was_offered(end),
+            Some(end) => !io.was_offered(end),
         }
     }
 
@@ -331,27 +331,27 @@ impl Transaction {
     ///
     /// # Errors
     /// Why the text, which has begun, can neither go on nor be taken back.
-    pub(crate) fn write_text(&mut self, link: &mut Link) -> Result<(), ErrorKind> {
-        if link.send_buffer.sent() < self.batch_end {
+    pub(crate) fn write_text(&mut self, io: &mut Io) -> Result<(), ErrorKind> {
+        if io.send_buffer.sent() < self.batch_end {
             return Ok(());
         }
         let before = self.text.written();
         match self.next {
-            Next::LoneDot => self.end_with(DOT, link),
-            Next::Chunk => self.write_chunks(link).map_err(ErrorKind::Content)?,
-            _ => self.write_lines(link)?,
+            Next::LoneDot => self.end_with(DOT, io),
+            Next::Chunk => self.write_chunks(io).map_err(ErrorKind::Content)?,
+            _ => self.write_lines(io)?,
         }
         if self.text.written() > before {
-            self.batch_end = link.send_buffer.queued();
+            self.batch_end = io.send_buffer.queued();
             let (sent, total) = (self.text.written(), self.text.total(&self.mail.text));
-            link.show(|| TranscriptEntry::Body { sent, total });
+            io.show(|| TranscriptEntry::Body { sent, total });
         }
         Ok(())
     }
 
     /// Puts lines of a text in line that ends by a dot.
-    fn write_lines(&mut self, link: &mut Link) -> Result<(), ErrorKind> {
-        self.encode(u64::MAX, link).map_err(ErrorKind::Content)?;
+    fn write_lines(&mut self, io: &mut Io) -> Result<(), ErrorKind> {
+        self.encode(u64::MAX, io).map_err(ErrorKind::Content)?;
         if !self.text.is_spent() {
             return self.check_size(self.text.size());
         }
@@ -359,7 +359,7 @@ impl Transaction {
         // The line end that the last line lacks counts.
         let lacking = octets(terminator).saturating_sub(octets(DOT));
         self.check_size(self.text.size().saturating_add(lacking))?;
-        self.end_with(terminator, link);
+        self.end_with(terminator, io);
         Ok(())
     }
 
@@ -373,12 +373,12 @@ impl Transaction {
     }
 
     /// Puts chunks in line, each behind its length (RFC 3030, section 2).
-    fn write_chunks(&mut self, link: &mut Link) -> Result<(), ContentError> {
+    fn write_chunks(&mut self, io: &mut Io) -> Result<(), ContentError> {
         while self.next == Next::Chunk {
-            if self.chunk_left == 0 && !self.begin_chunk(link)? {
+            if self.chunk_left == 0 && !self.begin_chunk(io)? {
                 return Ok(());
             }
-            let written = self.encode(self.chunk_left, link)?;
+            let written = self.encode(self.chunk_left, io)?;
             self.chunk_left = self.chunk_left.saturating_sub(written);
             if self.chunk_left > 0 {
                 return Ok(());
@@ -394,13 +394,13 @@ impl Transaction {
     }
 
     /// Puts the head of the next chunk in line; returns whether it could be.
-    fn begin_chunk(&mut self, link: &mut Link) -> Result<bool, ContentError> {
-        let by_recipient = link.config.protocol == Protocol::Lmtp;
-        if by_recipient && link.pending.last() == Some(Expect::Chunk) {
+    fn begin_chunk(&mut self, io: &mut Io) -> Result<bool, ContentError> {
+        let by_recipient = io.config.protocol == Protocol::Lmtp;
+        if by_recipient && io.pending.last() == Some(Expect::Chunk) {
             // If that is refused, nobody knows to how many replies the end of the text leads (RFC 2033, section 4.2).
             return Ok(false);
         }
-        let limit = link.config.chunk_size;
+        let limit = io.config.chunk_size;
         let (len, last) = match self.mail.whole_len() {
             Some(total) => {
                 let left = total.saturating_sub(self.text.written());
@@ -420,7 +420,7 @@ impl Transaction {
                 staged
             }
         };
-        let Some(end) = link.say_chunk(len, last.then(|| self.verdicts(link))) else {
+        let Some(end) = io.say_chunk(len, last.then(|| self.verdicts(io))) else {
             return Ok(false);
         };
         self.due = self.due.saturating_add(1);
@@ -433,21 +433,21 @@ impl Transaction {
 
     /// How many replies the end of the text leads to. In LMTP the recipients are known by then: a reply too many or too few
     /// must not pass for another number of recipients.
-    fn verdicts(&self, link: &Link) -> usize {
-        match link.config.protocol {
+    fn verdicts(&self, io: &Io) -> usize {
+        match io.config.protocol {
             Protocol::Smtp => 1,
             Protocol::Lmtp => self.answers.accepted,
         }
     }
 
-    fn encode(&mut self, at_most: u64, link: &mut Link) -> Result<u64, ContentError> {
-        let space = Space::of(link).at_most(at_most);
-        let send_buffer = &mut link.send_buffer;
+    fn encode(&mut self, at_most: u64, io: &mut Io) -> Result<u64, ContentError> {
+        let space = Space::of(io).at_most(at_most);
+        let send_buffer = &mut io.send_buffer;
         self.text.encode(space, &mut |part| send_buffer.push(part))
     }
 
-    fn end_with(&mut self, terminator: &'static [u8], link: &mut Link) {
-        self.end = Some(link.end_data(terminator, self.verdicts(link)));
+    fn end_with(&mut self, terminator: &'static [u8], io: &mut Io) {
+        self.end = Some(io.end_data(terminator, self.verdicts(io)));
         self.due = self.due.saturating_add(1);
         self.ended();
     }
@@ -577,12 +577,12 @@ impl Transaction {
     pub(crate) fn outcome(
         mut self: Box<Self>,
         failure: Option<Error>,
-        link: &Link,
+        io: &Io,
         tls: Option<TlsInfo>,
     ) -> Outcome {
         let failure = self.stopped.take().or(failure);
-        let failure = failure.map(|error| link.locate(error));
-        let offered = self.end.is_some_and(|end| link.was_offered(end));
+        let failure = failure.map(|error| io.locate(error));
+        let offered = self.end.is_some_and(|end| io.was_offered(end));
         let recipients = core::mem::take(&mut self.mail.recipients);
         let (answers, error) = (&self.answers, failure.as_ref());
         // A recipient and a delivery have the same size: this allocates nothing.
@@ -590,7 +590,7 @@ impl Transaction {
             .into_iter()
             .map(|recipient| answers.delivery(recipient, error, offered))
             .collect();
-        Outcome::new(deliveries, failure, link.stats(), tls)
+        Outcome::new(deliveries, failure, io.stats(), tls)
     }
 }
 

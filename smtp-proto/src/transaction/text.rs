@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::body::{ContentError, Encoder, Framing, HeaderHigh, HeaderRules, HeaderWatch, Room};
 use crate::error::ApiMisuse;
-use crate::link::Link;
+use crate::io::Io;
 use crate::mail;
 
 /// The text of one mail, as far as it has not been put in line.
@@ -255,10 +255,10 @@ impl Space {
     }
 
     /// What an offer can still take.
-    pub(super) fn of(link: &Link) -> Self {
+    pub(super) fn of(io: &Io) -> Self {
         Self {
-            octets: OFFER.saturating_sub(link.send_buffer.len()),
-            pieces: PIECES.saturating_sub(link.send_buffer.pieces()),
+            octets: OFFER.saturating_sub(io.send_buffer.len()),
+            pieces: PIECES.saturating_sub(io.send_buffer.pieces()),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::transcript::TranscriptEntry;
 
 /// Output, replies due and deadlines, kept together since each is measured by the others' positions.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct Io {
     pub(crate) config: Arc<Config>,
     /// The server, as far as the driver named it.
     pub(crate) peer: Option<Arc<Peer>>,
@@ -40,7 +40,7 @@ pub(crate) struct Link {
     rested: bool,
     /// Position of the output when the peer last spoke: more was sent since then if a round trip is on its way.
     answered_at: Option<u64>,
-    clock: Clock,
+    clock: Timers,
 }
 
 /// All that had come at a time has been read.
@@ -55,7 +55,7 @@ struct Heard {
 
 /// Since when what is waited for.
 #[derive(Debug, Default)]
-struct Clock {
+struct Timers {
     began: Option<Time>,
     /// Since when the reply that is due next is waited for.
     waiting: Option<Time>,
@@ -65,7 +65,7 @@ struct Clock {
     tls_until: Option<Time>,
 }
 
-impl Link {
+impl Io {
     pub(crate) fn new(config: Arc<Config>) -> Self {
         let mut pipeline = PendingReplies::new();
         pipeline.set_window(config.window.unwrap_or(Window::HALF_DUPLEX));
@@ -85,7 +85,7 @@ impl Link {
             held: None,
             rested: false,
             answered_at: None,
-            clock: Clock::default(),
+            clock: Timers::default(),
         }
     }
 
@@ -380,9 +380,9 @@ impl Link {
     pub(crate) fn close(&mut self) {
         self.send_buffer.clear();
         self.pending = PendingReplies::new();
-        self.clock = Clock {
+        self.clock = Timers {
             began: self.clock.began,
-            ..Clock::default()
+            ..Timers::default()
         };
         self.held = None;
     }
@@ -418,7 +418,7 @@ impl Link {
     }
 }
 
-impl Clock {
+impl Timers {
     /// Begins to wait for the reply that is due next, once its command has been offered whole.
     fn wait(&mut self, now: Time, pipeline: &PendingReplies, offered: u64, timeouts: &Timeouts) {
         if self.waiting.is_some() {
