@@ -9,7 +9,7 @@ use crate::connection::Connection;
 use crate::error::{ApiMisuse, Error, ErrorKind, Stage};
 use crate::event::MailId;
 use crate::handshake::State;
-use crate::machine::{Core, Job};
+use crate::machine::{Core, Queued};
 use crate::mail::Mail;
 use crate::outcome::Outcome;
 use crate::pending::Pipelining;
@@ -191,7 +191,8 @@ impl Core {
         let Some(most) = self.known.capabilities.limits().mail_max() else {
             return true;
         };
-        let waits = |job: &Job| matches!(job, Job::Mail(transaction) if transaction.is_untouched());
+        let waits =
+            |job: &Queued| matches!(job, Queued::Mail(transaction) if transaction.is_untouched());
         let waiting = self.jobs.iter().filter(|job| waits(job)).count();
         let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
         self.io.mails.saturating_add(waiting) < most.get()
@@ -205,7 +206,7 @@ impl Core {
     fn refuse_streamed(&mut self, id: MailId) {
         // Not searched for from the front: thousands may be in line.
         let last = self.jobs.back();
-        if matches!(last, Some(Job::Mail(each)) if each.id == id && each.is_streamed()) {
+        if matches!(last, Some(Queued::Mail(each)) if each.id == id && each.is_streamed()) {
             self.withdraw(
                 id,
                 Error::misuse(Stage::Content, ApiMisuse::ContentUnfinished),

@@ -14,7 +14,7 @@ use crate::error::{ApiMisuse, Error, ErrorKind, Peer, ProtocolError, Stage, Tran
 use crate::event::{CommandId, ContentStatus, Event, MailId};
 use crate::handshake::{AwaitTls, Context, Known, State};
 use crate::io::Io;
-use crate::machine::{Announced, Core, Done, Job, Reach};
+use crate::machine::{Completed, Core, EventCursor, FillMode, Queued};
 use crate::mail::Mail;
 use crate::outcome::{ConnectionStats, Outcome};
 use crate::pending::{Pipelining, Window};
@@ -107,7 +107,7 @@ impl Connection {
                 level,
                 batching: false,
                 done: VecDeque::new(),
-                announced: Announced::Nothing,
+                announced: EventCursor::Nothing,
                 next_id: 0,
             },
         }
@@ -266,7 +266,7 @@ impl Connection {
         let trace = self.core.io.trace.mail(id);
         let transaction = Box::new(Transaction::new(id, mail, trace));
         match self.core.refusal() {
-            None => self.core.push(Job::Mail(transaction)),
+            None => self.core.push(Queued::Mail(transaction)),
             Some(error) => self.core.settle(transaction, Some(error)),
         }
         id
@@ -325,7 +325,7 @@ impl Connection {
     pub fn command(&mut self, command: Command) -> CommandId {
         let id = CommandId(self.core.new_id());
         if self.core.refusal().is_none() {
-            self.core.push(Job::Command(id, command));
+            self.core.push(Queued::Command(id, command));
         }
         id
     }
@@ -348,7 +348,7 @@ impl Connection {
             self.core.io.begin_tls(now);
         }
         if self.core.io.may_speak(now) {
-            self.fill(Reach::Next);
+            self.fill(FillMode::Next);
             // To fill it may have failed, and the last word is said at another time.
             if self.core.broken.is_none() && self.core.io.may_speak(now) {
                 return self.core.io.offer(now);
@@ -400,27 +400,27 @@ impl Connection {
     /// # Errors
     /// The connection's failure, once all that is known of mails and commands has been told.
     pub fn poll_event(&mut self) -> Option<Result<Event, Error>> {
-        self.fill(Reach::Begun);
-        if self.core.announced == Announced::Nothing && self.core.is_ready() {
-            self.core.announced = Announced::Ready;
+        self.fill(FillMode::Begun);
+        if self.core.announced == EventCursor::Nothing && self.core.is_ready() {
+            self.core.announced = EventCursor::Ready;
             return Some(Ok(Event::Ready));
         }
         match self.core.done.pop_front() {
-            Some(Done::Mail(id, outcome)) => return Some(Ok(Event::Outcome(id, outcome))),
-            Some(Done::Command(id, reply)) => {
+            Some(Completed::Mail(id, outcome)) => return Some(Ok(Event::Outcome(id, outcome))),
+            Some(Completed::Command(id, reply)) => {
                 return Some(Ok(Event::Reply(id, reply)));
             }
             None => {}
         }
         match &self.core.state {
             Err(error) => return Some(Err(error.clone())),
-            Ok(State::Ended) if self.core.announced < Announced::Ended => {
-                self.core.announced = Announced::Ended;
+            Ok(State::Ended) if self.core.announced < EventCursor::Ended => {
+                self.core.announced = EventCursor::Ended;
                 return Some(Ok(Event::Closed));
             }
             Ok(_) => {}
         }
-        let Some(Job::Mail(transaction)) = self.core.jobs.get_mut(self.core.sending) else {
+        let Some(Queued::Mail(transaction)) = self.core.jobs.get_mut(self.core.sending) else {
             return None;
         };
         if self.core.io.send_buffer.is_empty() && transaction.ask() {
@@ -436,7 +436,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure.
     pub fn poll_ready(&mut self) -> Option<Result<(), Error>> {
-        self.fill(Reach::Begun);
+        self.fill(FillMode::Begun);
         match &self.core.state {
             Err(error) => Some(Err(error.clone())),
             Ok(State::Ready) if self.core.broken.is_none() => Some(Ok(())),
@@ -450,7 +450,7 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, or the connection's failure.
     pub fn poll_content(&mut self, id: MailId) -> Option<Result<ContentStatus, Error>> {
-        self.fill(Reach::Begun);
+        self.fill(FillMode::Begun);
         let Some(transaction) = self.core.transaction(id) else {
             return Some(match self.core.known_outcome(id) {
                 Ok(()) => Ok(ContentStatus::Done),
@@ -472,9 +472,9 @@ impl Connection {
     /// # Errors
     /// If there is no such mail, its outcome has been told, or its text is not finished and nothing else can happen.
     pub fn poll_outcome(&mut self, id: MailId) -> Option<Result<Outcome, Error>> {
-        self.fill(Reach::Begun);
-        let of_mail = |done: &Done| matches!(done, Done::Mail(each, _) if *each == id);
-        if let Some(Done::Mail(_, outcome)) = self.core.take_done(of_mail) {
+        self.fill(FillMode::Begun);
+        let of_mail = |done: &Completed| matches!(done, Completed::Mail(each, _) if *each == id);
+        if let Some(Completed::Mail(_, outcome)) = self.core.take_done(of_mail) {
             return Some(Ok(outcome));
         }
         if self.core.transaction(id).is_none() {
@@ -488,12 +488,13 @@ impl Connection {
     /// # Errors
     /// If there is no such command, its reply has been told, or the connection's failure.
     pub fn poll_reply(&mut self, id: CommandId) -> Option<Result<Reply, Error>> {
-        self.fill(Reach::Begun);
-        let of_command = |done: &Done| matches!(done, Done::Command(each, _) if *each == id);
-        if let Some(Done::Command(_, reply)) = self.core.take_done(of_command) {
+        self.fill(FillMode::Begun);
+        let of_command =
+            |done: &Completed| matches!(done, Completed::Command(each, _) if *each == id);
+        if let Some(Completed::Command(_, reply)) = self.core.take_done(of_command) {
             return Some(reply);
         }
-        let waits = |job: &Job| matches!(job, Job::Command(each, _) if *each == id);
+        let waits = |job: &Queued| matches!(job, Queued::Command(each, _) if *each == id);
         if !self.core.jobs.iter().any(waits) {
             return Some(Err(self.core.unknown()));
         }
@@ -507,7 +508,7 @@ impl Connection {
     /// # Errors
     /// The connection's failure before that. That the server has closed it while nothing was under way is none.
     pub fn poll_closed(&mut self) -> Option<Result<(), Error>> {
-        self.fill(Reach::Begun);
+        self.fill(FillMode::Begun);
         match &self.core.state {
             Err(error) if error.is_idle_close() => Some(Ok(())),
             Err(error) => Some(Err(error.clone())),
@@ -571,9 +572,9 @@ impl Connection {
 
     /// Whether there is something to send, by what is in line; puts nothing in it that has not begun.
     pub(crate) fn has_to_say(&mut self) -> bool {
-        self.fill(Reach::Begun);
+        self.fill(FillMode::Begun);
         self.core.broken.is_none()
-            && (self.core.filled == Some(Reach::Begun) || !self.core.io.send_buffer.is_empty())
+            && (self.core.filled == Some(FillMode::Begun) || !self.core.io.send_buffer.is_empty())
     }
 
     /// Whether all is answered that was sent, and there is more to send, of which nothing has gone out.
@@ -589,13 +590,13 @@ impl Connection {
     /// Every question goes on with what has begun: what that finds out, such as a mail that this server cannot take, may be
     /// the answer, and nothing from outside would ever lead to it.
     #[inline]
-    fn fill(&mut self, reach: Reach) {
+    fn fill(&mut self, reach: FillMode) {
         if self.core.filled < Some(reach) {
             self.fill_line(reach);
         }
     }
 
-    fn fill_line(&mut self, reach: Reach) {
+    fn fill_line(&mut self, reach: FillMode) {
         if self.core.state.is_ok()
             && self.core.broken.is_none()
             && let Err(error) = self.core.fill(reach)

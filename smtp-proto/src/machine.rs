@@ -26,8 +26,8 @@ pub(crate) struct Core {
     pub(crate) known: Known,
     pub(crate) state: Result<State, Error>,
     /// How far the line is filled, as long as nothing has happened that could let more be said.
-    pub(crate) filled: Option<Reach>,
-    pub(crate) jobs: VecDeque<Job>,
+    pub(crate) filled: Option<FillMode>,
+    pub(crate) jobs: VecDeque<Queued>,
     /// Bytes of the texts of the mails among them.
     pub(crate) text: u64,
     /// Index in `jobs` of the one that is being sent.
@@ -46,13 +46,13 @@ pub(crate) struct Core {
     pub(crate) level: Pipelining,
     /// Whether mails of a batch are in line, which go out one close behind the other.
     pub(crate) batching: bool,
-    pub(crate) done: VecDeque<Done>,
-    pub(crate) announced: Announced,
+    pub(crate) done: VecDeque<Completed>,
+    pub(crate) announced: EventCursor,
     pub(crate) next_id: u64,
 }
 
 #[derive(Debug)]
-pub(crate) enum Job {
+pub(crate) enum Queued {
     /// Boxed, so that an idle connection keeps no room for the next.
     Mail(Box<Transaction>),
     Command(CommandId, Command),
@@ -61,14 +61,14 @@ pub(crate) enum Job {
 }
 
 #[derive(Debug)]
-pub(crate) enum Done {
+pub(crate) enum Completed {
     Mail(MailId, Outcome),
     Command(CommandId, Result<Reply, Error>),
 }
 
 /// How far to go in filling the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reach {
+pub(crate) enum FillMode {
     /// With what has begun; of what comes next, find out whether it can be.
     Begun,
     /// To what comes next.
@@ -77,7 +77,7 @@ pub(crate) enum Reach {
 
 /// What `poll_event` has told already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Announced {
+pub(crate) enum EventCursor {
     #[default]
     Nothing,
     Ready,
@@ -90,7 +90,7 @@ impl Core {
         self.filled = None;
         let asks_for_mail = (self.io.pending.front()).is_some_and(|due| due.to.is_of_mail());
         self.io.speak_of(match self.jobs.front() {
-            Some(Job::Mail(transaction)) if asks_for_mail => Some(&transaction.trace),
+            Some(Queued::Mail(transaction)) if asks_for_mail => Some(&transaction.trace),
             _ => None,
         });
         if matches!(self.state, Ok(State::ExpectAuth(_))) && reply.code().as_u16() == 334 {
@@ -130,7 +130,7 @@ impl Core {
             | Expect::LastChunk
             | Expect::EndOfData => {
                 let by_recipient = self.io.config.protocol == Protocol::Lmtp;
-                if let Some(Job::Mail(transaction)) = self.jobs.front_mut() {
+                if let Some(Queued::Mail(transaction)) = self.jobs.front_mut() {
                     let more = transaction.handle_reply(to, reply, by_recipient);
                     let more = more.map_err(|error| {
                         Error::protocol(to.stage(), error).with_reply(reply.to_reply())
@@ -148,15 +148,15 @@ impl Core {
                 }
                 let completed = reply.code().severity() == Severity::Completion;
                 if let Some(job) = self.jobs.front_mut()
-                    && let Job::Command(id, command) = job
+                    && let Queued::Command(id, command) = job
                     && !(completed && command.advance())
                 {
                     if command.is_rset() && reply.code().completes() {
                         (self.needs_reset, self.may_be_open) = (false, false);
                     }
                     self.done
-                        .push_back(Done::Command(*id, Ok(reply.to_reply())));
-                    *job = Job::Gone;
+                        .push_back(Completed::Command(*id, Ok(reply.to_reply())));
+                    *job = Queued::Gone;
                 }
             }
             Expect::Greeting
@@ -208,7 +208,7 @@ impl Core {
 
     fn is_in_text(&self) -> bool {
         match self.jobs.front() {
-            Some(Job::Mail(transaction)) => transaction.is_in_text(&self.io),
+            Some(Queued::Mail(transaction)) => transaction.is_in_text(&self.io),
             _ => false,
         }
     }
@@ -229,36 +229,36 @@ impl Core {
     }
 
     /// Puts in line whatever may be said now.
-    pub(crate) fn fill(&mut self, reach: Reach) -> Result<(), Error> {
+    pub(crate) fn fill(&mut self, reach: FillMode) -> Result<(), Error> {
         self.filled = Some(self.say_all(reach)?);
         Ok(())
     }
 
     /// Returns how far it came: all the way, unless `reach` stood in it.
-    fn say_all(&mut self, reach: Reach) -> Result<Reach, Error> {
+    fn say_all(&mut self, reach: FillMode) -> Result<FillMode, Error> {
         while matches!(self.state, Ok(State::Ready)) {
             let Some(job) = self.jobs.get_mut(self.sending) else {
                 if !self.quit_wanted || !self.jobs.is_empty() || !self.io.pending.is_empty() {
-                    return Ok(Reach::Next);
+                    return Ok(FillMode::Next);
                 }
-                if reach == Reach::Begun {
+                if reach == FillMode::Begun {
                     return Ok(reach);
                 }
                 self.io.speak_of(None);
                 self.state = Ok(State::quit(&mut self.io));
-                return Ok(Reach::Next);
+                return Ok(FillMode::Next);
             };
             self.io.speak_of(match job {
-                Job::Mail(transaction) => Some(&transaction.trace),
-                Job::Command(..) | Job::Gone => None,
+                Queued::Mail(transaction) => Some(&transaction.trace),
+                Queued::Command(..) | Queued::Gone => None,
             });
             let said = match job {
-                Job::Gone => {
+                Queued::Gone => {
                     self.sending = self.sending.saturating_add(1);
                     true
                 }
-                Job::Command(id, command) => match fit(command, &self.known.capabilities) {
-                    Ok(()) if reach == Reach::Begun => return Ok(reach),
+                Queued::Command(id, command) => match fit(command, &self.known.capabilities) {
+                    Ok(()) if reach == FillMode::Begun => return Ok(reach),
                     Ok(()) if self.needs_reset && command.is_for_next_mail() => {
                         say_rset(&mut self.io, &mut self.needs_reset)
                     }
@@ -272,13 +272,13 @@ impl Core {
                     Err(need) => {
                         let error = Error::new(Stage::Command, ErrorKind::Unsupported(need));
                         let error = self.io.locate(error);
-                        self.done.push_back(Done::Command(*id, Err(error)));
-                        *job = Job::Gone;
+                        self.done.push_back(Completed::Command(*id, Err(error)));
+                        *job = Queued::Gone;
                         self.tidy();
                         true
                     }
                 },
-                Job::Mail(transaction) => match transaction.want(&self.io) {
+                Queued::Mail(transaction) => match transaction.want(&self.io) {
                     Want::Answer => false,
                     Want::Nothing => {
                         self.sending = self.sending.saturating_add(1);
@@ -295,7 +295,7 @@ impl Core {
                     Want::Command(Expect::Mail) => {
                         let ready = transaction.prepare(&self.known.capabilities, self.io.mails);
                         match ready {
-                            Ok(()) if reach == Reach::Begun => return Ok(reach),
+                            Ok(()) if reach == FillMode::Begun => return Ok(reach),
                             Ok(()) => {
                                 let said =
                                     say_mail(transaction, &mut self.io, &mut self.needs_reset);
@@ -315,16 +315,16 @@ impl Core {
             if said {
                 self.commands = self.commands.saturating_add(1);
             } else {
-                return Ok(Reach::Next);
+                return Ok(FillMode::Next);
             }
         }
-        Ok(Reach::Next)
+        Ok(FillMode::Next)
     }
 
     /// Takes away the jobs at the front that are done, and what only a busy connection needs.
     #[inline]
     pub(crate) fn tidy(&mut self) {
-        if !matches!(self.jobs.front(), Some(Job::Mail(transaction)) if !transaction.is_complete())
+        if !matches!(self.jobs.front(), Some(Queued::Mail(transaction)) if !transaction.is_complete())
         {
             self.tidy_up();
         }
@@ -340,8 +340,8 @@ impl Core {
     fn settle_front(&mut self) {
         loop {
             match self.jobs.front_mut() {
-                Some(Job::Gone) => {}
-                Some(Job::Mail(transaction)) if transaction.is_complete() => {
+                Some(Queued::Gone) => {}
+                Some(Queued::Mail(transaction)) if transaction.is_complete() => {
                     self.needs_reset |= transaction.leaves_rest();
                     self.may_be_open |= transaction.may_be_open();
                     if transaction.begin_again() {
@@ -350,7 +350,7 @@ impl Core {
                 }
                 _ => return,
             }
-            if let Some(Job::Mail(transaction)) = self.jobs.pop_front() {
+            if let Some(Queued::Mail(transaction)) = self.jobs.pop_front() {
                 self.settle(transaction, None);
             }
             self.sending = self.sending.saturating_sub(1);
@@ -366,7 +366,7 @@ impl Core {
             self.sending = self.sending.saturating_sub(1);
             let begun = matches!(
                 self.jobs.get(self.sending),
-                Some(Job::Mail(transaction)) if !transaction.is_untouched()
+                Some(Queued::Mail(transaction)) if !transaction.is_untouched()
             );
             let index = self.sending.saturating_add(usize::from(begun));
             self.jobs.insert(index.min(self.jobs.len()), job);
@@ -383,7 +383,7 @@ impl Core {
         trace.outcome(&outcome);
         // It ends with its mail.
         self.io.speak_of(None);
-        self.done.push_back(Done::Mail(id, outcome));
+        self.done.push_back(Completed::Mail(id, outcome));
     }
 
     /// Takes a mail of which nothing was sent out of the line.
@@ -392,9 +392,9 @@ impl Core {
         let found = self
             .jobs
             .iter_mut()
-            .find(|job| matches!(job, Job::Mail(transaction) if transaction.id == id));
+            .find(|job| matches!(job, Queued::Mail(transaction) if transaction.id == id));
         if let Some(job) = found
-            && let Job::Mail(transaction) = core::mem::replace(job, Job::Gone)
+            && let Queued::Mail(transaction) = core::mem::replace(job, Queued::Gone)
         {
             self.settle(transaction, Some(error));
         }
@@ -443,7 +443,7 @@ impl Core {
     /// The error is of the one that is being answered. What is behind it in line is only told that it did not come to it.
     pub(crate) fn drop_jobs(&mut self, error: &Error) {
         for (index, job) in core::mem::take(&mut self.jobs).into_iter().enumerate() {
-            if let Job::Mail(transaction) = job {
+            if let Queued::Mail(transaction) = job {
                 let own = index == 0 && !transaction.is_untouched() && error.stage() != Stage::Rset;
                 let error = if own {
                     error.clone()
@@ -457,20 +457,20 @@ impl Core {
         self.text = 0;
     }
 
-    pub(crate) fn take_done(&mut self, wanted: impl Fn(&Done) -> bool) -> Option<Done> {
+    pub(crate) fn take_done(&mut self, wanted: impl Fn(&Completed) -> bool) -> Option<Completed> {
         let index = self.done.iter().position(wanted)?;
         self.done.remove(index)
     }
 
     pub(crate) fn transaction(&mut self, id: MailId) -> Option<&mut Transaction> {
         self.jobs.iter_mut().find_map(|job| match job {
-            Job::Mail(transaction) if transaction.id == id => Some(&mut **transaction),
+            Queued::Mail(transaction) if transaction.id == id => Some(&mut **transaction),
             _ => None,
         })
     }
 
     pub(crate) fn known_outcome(&self, id: MailId) -> Result<(), ApiMisuse> {
-        let known = |done: &Done| matches!(done, Done::Mail(each, _) if *each == id);
+        let known = |done: &Completed| matches!(done, Completed::Mail(each, _) if *each == id);
         if self.done.iter().any(known) {
             Ok(())
         } else {
@@ -497,7 +497,7 @@ impl Core {
                 ApiMisuse::UpgradePending,
             )),
             Ok(State::Ready) if self.broken.is_none() => match self.jobs.get(self.sending) {
-                Some(Job::Mail(transaction))
+                Some(Queued::Mail(transaction))
                     if transaction.is_starved()
                         && self.io.send_buffer.is_empty()
                         && self.io.pending.is_empty() =>
@@ -565,7 +565,7 @@ impl Core {
     }
 
     /// Puts something in line.
-    pub(crate) fn push(&mut self, job: Job) {
+    pub(crate) fn push(&mut self, job: Queued) {
         self.filled = None;
         if self.jobs.is_empty() {
             self.io.rested();
@@ -574,7 +574,7 @@ impl Core {
             // Most connections have one mail at a time.
             self.jobs.reserve_exact(1);
         }
-        if let Job::Mail(transaction) = &job {
+        if let Queued::Mail(transaction) = &job {
             self.text = self.text.saturating_add(transaction.size());
         }
         self.jobs.push_back(job);
@@ -605,7 +605,7 @@ impl Core {
             };
         }
         match (&self.state, self.jobs.get(self.sending)) {
-            (Ok(State::Ready), Some(Job::Mail(transaction)))
+            (Ok(State::Ready), Some(Queued::Mail(transaction)))
                 if transaction.want(&self.io) == Want::Text =>
             {
                 Stage::Content
