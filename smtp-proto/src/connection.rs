@@ -12,7 +12,7 @@ use crate::command::Command;
 use crate::config::{Config, Security, Timeouts};
 use crate::error::{ApiMisuse, Error, ErrorKind, Peer, ProtocolError, Stage, TransportError};
 use crate::event::{CommandId, ContentStatus, Event, MailId};
-use crate::handshake::{AwaitTls, Context, Known, State};
+use crate::handshake::{AwaitTls, Context, ServerInfo, State};
 use crate::io::Io;
 use crate::machine::{Completed, Core, EventCursor, FillMode, Queued};
 use crate::mail::Mail;
@@ -92,7 +92,7 @@ impl Connection {
             core: Core {
                 seed,
                 io,
-                known: Known::default(),
+                known: ServerInfo::default(),
                 state: Ok(state),
                 filled: None,
                 jobs: VecDeque::new(),

@@ -43,7 +43,7 @@ pub(crate) enum State {
     ExpectXclient(Attributes),
     /// As somebody else.
     ExpectEhloAgain,
-    ExpectAuth(Login),
+    ExpectAuth(AuthExchange),
     Ready,
     ExpectQuit,
     Ended,
@@ -60,7 +60,7 @@ pub(crate) struct AwaitTls {
 
 /// One attempt to log in.
 #[derive(Debug)]
-pub(crate) struct Login {
+pub(crate) struct AuthExchange {
     dialogue: Dialogue,
     /// Whether a refusal may be due to a token that has expired, so that a new one is worth an attempt.
     renewable: bool,
@@ -70,7 +70,7 @@ pub(crate) struct Login {
 
 /// What has been learnt of the server, in clear or inside TLS, never both.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct ServerInfo {
     pub(crate) tls: Option<TlsInfo>,
     pub(crate) capabilities: Capabilities,
     pub(crate) mechanism: Option<sasl::Name>,
@@ -79,7 +79,7 @@ pub(crate) struct Known {
 /// What a transition can reach.
 pub(crate) struct Context<'a> {
     pub(crate) io: &'a mut Io,
-    pub(crate) known: &'a mut Known,
+    pub(crate) known: &'a mut ServerInfo,
     pub(crate) seed: &'a [u8; 32],
     pub(crate) level: Pipelining,
 }
@@ -99,12 +99,12 @@ impl State {
 
     /// TLS is done: forgets what was learnt in clear, and begins again.
     pub(crate) fn secured(awaited: AwaitTls, facts: TlsInfo, cx: &mut Context<'_>) -> Self {
-        *cx.known = Known {
+        *cx.known = ServerInfo {
             tls: Some(facts),
-            ..Known::default()
+            ..ServerInfo::default()
         };
         if awaited.greeted {
-            say_ehlo(cx);
+            send_ehlo(cx);
             Self::ExpectEhlo
         } else {
             cx.io.end_tls();
@@ -116,12 +116,12 @@ impl State {
     /// Takes a reply that belongs to this state.
     pub(crate) fn advance(self, reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<Self, Error> {
         match self {
-            Self::ExpectGreeting => greeted(reply, cx),
-            Self::ExpectEhlo => ehlo_answered(reply, cx),
-            Self::ExpectHelo => helo_answered(reply, cx),
-            Self::ExpectStartTls => starttls_answered(reply, cx),
-            Self::ExpectXclient(told) => xclient_answered(told, reply, cx),
-            Self::ExpectEhloAgain => ehlo_answered_again(reply, cx),
+            Self::ExpectGreeting => on_greeting(reply, cx),
+            Self::ExpectEhlo => on_ehlo_reply(reply, cx),
+            Self::ExpectHelo => on_helo_reply(reply, cx),
+            Self::ExpectStartTls => on_starttls_reply(reply, cx),
+            Self::ExpectXclient(told) => on_xclient_reply(told, reply, cx),
+            Self::ExpectEhloAgain => on_second_ehlo_reply(reply, cx),
             Self::ExpectAuth(login) => login.advance(reply, cx),
             Self::ExpectQuit => Ok(Self::Ended),
             state @ (Self::AwaitTls(_) | Self::Ready | Self::Ended) => Err(Error::protocol(
@@ -141,7 +141,7 @@ impl State {
     /// mistake of the driver's is one anyway.
     pub(crate) fn cause_of(&self, error: Error) -> Error {
         match self {
-            Self::ExpectAuth(Login {
+            Self::ExpectAuth(AuthExchange {
                 cancelled: Some(failure),
                 ..
             }) if !matches!(error.kind(), ErrorKind::Misuse(_)) => error.because(
@@ -166,10 +166,10 @@ impl State {
     }
 }
 
-fn greeted(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
+fn on_greeting(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
     match reply.code().severity() {
         Severity::Completion => {
-            say_ehlo(cx);
+            send_ehlo(cx);
             Ok(State::ExpectEhlo)
         }
         Severity::Intermediate => Err(wrong_class(Stage::Greeting, reply)),
@@ -177,7 +177,7 @@ fn greeted(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
     }
 }
 
-fn say_ehlo(cx: &mut Context<'_>) {
+fn send_ehlo(cx: &mut Context<'_>) {
     let config = cx.io.config.clone();
     let name = &config.client_name;
     let line = match config.protocol {
@@ -187,22 +187,22 @@ fn say_ehlo(cx: &mut Context<'_>) {
     cx.io.say(&line, Expect::Ehlo);
 }
 
-fn ehlo_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
+fn on_ehlo_reply(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
     // Others, such as 501 and 550, are about the name that was given, or this client.
     if matches!(reply.code().as_u16(), 500 | 502) && cx.io.config.protocol == Protocol::Smtp {
-        return ehlo_unknown(reply, cx);
+        return on_unknown_ehlo(reply, cx);
     }
-    learn(reply, cx)?;
+    store_capabilities(reply, cx)?;
     if cx.known.tls.is_some() {
         cx.io.end_tls();
-        return introduce(cx);
+        return start_session(cx);
     }
     match cx.io.config.security {
         Security::StartTls | Security::Opportunistic if cx.known.capabilities.start_tls() => {
             cx.io.say(&Line::StartTls, Expect::StartTls);
             Ok(State::ExpectStartTls)
         }
-        Security::Opportunistic | Security::Cleartext => introduce(cx),
+        Security::Opportunistic | Security::Cleartext => start_session(cx),
         Security::StartTls | Security::Implicit => {
             Err(Error::new(Stage::Ehlo, ErrorKind::TlsUnavailable).with_reply(reply.to_reply()))
         }
@@ -210,13 +210,13 @@ fn ehlo_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Err
 }
 
 /// The server knows EHLO, or it would not have offered XCLIENT: what it refuses now is the client that it was told of.
-fn ehlo_answered_again(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
-    learn(reply, cx)?;
-    log_in(cx)
+fn on_second_ehlo_reply(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
+    store_capabilities(reply, cx)?;
+    authenticate(cx)
 }
 
 /// Takes note of what the server offers.
-fn learn(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), Error> {
+fn store_capabilities(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), Error> {
     let code = reply.code().as_u16();
     match reply.code().severity() {
         // RFC 5321, section 4.1.1.1: no other code is its success.
@@ -242,7 +242,7 @@ fn learn(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), Error> {
 }
 
 /// The server is from before 1993 (RFC 1425). It knows neither STARTTLS nor AUTH.
-fn ehlo_unknown(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
+fn on_unknown_ehlo(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
     cx.io.end_tls();
     match cx.io.config.security {
         Security::StartTls | Security::Implicit if cx.known.tls.is_none() => {
@@ -256,15 +256,15 @@ fn ehlo_unknown(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Erro
     }
 }
 
-fn helo_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
+fn on_helo_reply(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
     match reply.code().severity() {
-        Severity::Completion if reply.code().completes() => introduce(cx),
+        Severity::Completion if reply.code().completes() => start_session(cx),
         Severity::Completion | Severity::Intermediate => Err(wrong_class(Stage::Helo, reply)),
         _ => Err(Error::refused(Stage::Helo, reply.to_reply())),
     }
 }
 
-fn starttls_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
+fn on_starttls_reply(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
     if reply.code().as_u16() == 220 {
         return Ok(State::AwaitTls(AwaitTls {
             greeted: true,
@@ -275,7 +275,7 @@ fn starttls_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State,
     match (cx.io.config.security, reply.code().severity()) {
         (Security::Opportunistic, Severity::Transient | Severity::Permanent) if !gone => {
             cx.io.end_tls();
-            introduce(cx)
+            start_session(cx)
         }
         (Security::Opportunistic, Severity::Transient) => {
             Err(Error::refused(Stage::StartTls, reply.to_reply()))
@@ -288,14 +288,14 @@ fn starttls_answered(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State,
 }
 
 /// Tells the server for whom this side speaks, if it is for somebody else.
-fn introduce(cx: &mut Context<'_>) -> Result<State, Error> {
+fn start_session(cx: &mut Context<'_>) -> Result<State, Error> {
     let config = cx.io.config.clone();
     let Some(client) = &config.xclient else {
-        return log_in(cx);
+        return authenticate(cx);
     };
     match client.offered(cx.known.capabilities.xclient()) {
-        Ok(told) if told.is_empty() => log_in(cx),
-        Ok(told) => Ok(say_xclient(told, cx)),
+        Ok(told) if told.is_empty() => authenticate(cx),
+        Ok(told) => Ok(send_xclient(told, cx)),
         Err(attribute) => Err(Error::new(
             Stage::Xclient,
             ErrorKind::Unsupported(MissingExtension::Xclient { attribute }),
@@ -303,29 +303,29 @@ fn introduce(cx: &mut Context<'_>) -> Result<State, Error> {
     }
 }
 
-fn say_xclient(told: Attributes, cx: &mut Context<'_>) -> State {
+fn send_xclient(told: Attributes, cx: &mut Context<'_>) -> State {
     cx.io.say(&Line::Xclient(&told), Expect::Xclient);
     State::ExpectXclient(told)
 }
 
 /// A success is another greeting: the server has forgotten all but TLS and what it was told (XCLIENT_README of Postfix).
-fn xclient_answered(
+fn on_xclient_reply(
     mut told: Attributes,
     reply: ReplyRef<'_>,
     cx: &mut Context<'_>,
 ) -> Result<State, Error> {
     match reply.code().severity() {
         Severity::Completion => {
-            *cx.known = Known {
+            *cx.known = ServerInfo {
                 tls: cx.known.tls.take(),
-                ..Known::default()
+                ..ServerInfo::default()
             };
             told.advance();
             if told.is_empty() {
-                say_ehlo(cx);
+                send_ehlo(cx);
                 Ok(State::ExpectEhloAgain)
             } else {
-                Ok(say_xclient(told, cx))
+                Ok(send_xclient(told, cx))
             }
         }
         Severity::Intermediate => Err(wrong_class(Stage::Xclient, reply)),
@@ -334,7 +334,7 @@ fn xclient_answered(
 }
 
 /// Logs in, if there is somebody to log in; else all is ready.
-fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
+fn authenticate(cx: &mut Context<'_>) -> Result<State, Error> {
     let config = cx.io.config.clone();
     let Some(credentials) = &config.credentials else {
         return Ok(ready(cx));
@@ -387,7 +387,7 @@ fn log_in(cx: &mut Context<'_>) -> Result<State, Error> {
     };
     cx.io.say(&line, Expect::Auth);
     cx.known.mechanism = Some(mechanism);
-    Ok(State::ExpectAuth(Login {
+    Ok(State::ExpectAuth(AuthExchange {
         dialogue,
         renewable,
         cancelled: None,
@@ -404,7 +404,7 @@ fn ready(cx: &mut Context<'_>) -> State {
     State::Ready
 }
 
-impl Login {
+impl AuthExchange {
     fn advance(mut self, reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
         let failed = |error| Error::new(Stage::Auth, ErrorKind::Authentication(error));
         if let Some(failure) = self.cancelled {

@@ -9,7 +9,7 @@ use crate::command::{Command, Line};
 use crate::config::Protocol;
 use crate::error::{ApiMisuse, Error, ErrorKind, MissingExtension, ProtocolError, Stage, Wait};
 use crate::event::{CommandId, MailId};
-use crate::handshake::{CLOSING, Context, Known, State, UNAVAILABLE};
+use crate::handshake::{CLOSING, Context, ServerInfo, State, UNAVAILABLE};
 use crate::io::Io;
 use crate::outcome::Outcome;
 use crate::pending::{Expect, Pipelining};
@@ -23,7 +23,7 @@ use crate::transcript::TranscriptEntry;
 pub(crate) struct Core {
     pub(crate) seed: [u8; 32],
     pub(crate) io: Io,
-    pub(crate) known: Known,
+    pub(crate) known: ServerInfo,
     pub(crate) state: Result<State, Error>,
     /// How far the line is filled, as long as nothing has happened that could let more be said.
     pub(crate) filled: Option<FillMode>,
