@@ -1,6 +1,6 @@
 //! A mail as the caller hands it over: envelope and text.
 
-mod demands;
+mod extensions;
 mod recipient;
 mod recoder;
 
@@ -20,7 +20,7 @@ use crate::location::{Location, MailPart};
 use crate::outcome::RecipientStatus;
 use crate::parameter::{Parameter, ParameterError};
 use crate::reply::{Escaped, Reply};
-use demands::{Demands, says_tls_optional};
+use extensions::{Extensions, says_tls_optional};
 use recipient::Malformed;
 pub use recipient::Recipient;
 use recoder::Recoder;
@@ -58,7 +58,7 @@ pub struct Mail {
     pub(crate) sender: ReversePath,
     pub(crate) recipients: Vec<Addressee>,
     /// Boxed, since most mails have none.
-    pub(crate) demands: Option<Box<Demands>>,
+    pub(crate) extensions: Option<Box<Extensions>>,
     pub(crate) text: Text,
 }
 
@@ -66,12 +66,12 @@ pub struct Mail {
 #[derive(Clone, Debug)]
 pub(crate) struct Addressee {
     pub(crate) path: ForwardPath,
-    pub(crate) answer: Answer,
+    pub(crate) answer: RcptState,
 }
 
 /// How far a recipient is.
 #[derive(Clone, Debug)]
-pub(crate) enum Answer {
+pub(crate) enum RcptState {
     /// It was not asked for in this transaction.
     None,
     /// It was asked for.
@@ -86,7 +86,7 @@ pub(crate) enum Answer {
     Known(RecipientStatus),
 }
 
-impl Answer {
+impl RcptState {
     /// What it is at the beginning of another transaction, for those that were too many in this.
     pub(crate) fn into_next(self) -> Self {
         match self {
@@ -146,7 +146,7 @@ pub struct StreamedContent {
 pub struct MailBuilder {
     sender: ReversePath,
     recipients: Vec<Addressee>,
-    demands: Option<Box<Demands>>,
+    extensions: Option<Box<Extensions>>,
     rules: LineRules,
     source: Source,
     /// Whether the content may be without a header section.
@@ -221,7 +221,7 @@ impl Mail {
         MailBuilder {
             sender: ReversePath::null(),
             recipients: Vec::new(),
-            demands: None,
+            extensions: None,
             rules: LineRules::default(),
             source: Source::None,
             headerless: false,
@@ -242,22 +242,22 @@ impl Mail {
 
     /// What is asked with MAIL, beyond what the text decides.
     pub fn parameters(&self) -> &[Parameter] {
-        self.demands.as_deref().map_or(&[], Demands::of_mail)
+        self.extensions.as_deref().map_or(&[], Extensions::of_mail)
     }
 
     /// What is asked with the RCPT of the recipient of this index.
     pub fn recipient_parameters(&self, index: usize) -> &[Parameter] {
-        self.demands
+        self.extensions
             .as_deref()
-            .map_or(&[], |demands| demands.of_recipient(index))
+            .map_or(&[], |extensions| extensions.of_recipient(index))
     }
 
     /// Whether its header says that it may travel without TLS, and that was to be honoured: see
     /// [`MailBuilder::honor_tls_required`].
     pub fn is_tls_optional(&self) -> bool {
-        self.demands
+        self.extensions
             .as_ref()
-            .is_some_and(|demands| demands.tls_optional)
+            .is_some_and(|extensions| extensions.tls_optional)
     }
 
     /// Bytes of the text as they will travel, or as declared; `None` if nobody knows.
@@ -293,9 +293,9 @@ impl Mail {
     pub(crate) fn needs_utf8(&self) -> bool {
         self.has_utf8_headers()
             || self
-                .demands
+                .extensions
                 .as_ref()
-                .is_some_and(|demands| !demands.is_ascii())
+                .is_some_and(|extensions| !extensions.is_ascii())
             || !self.sender.is_ascii()
             || !self.recipients().all(ForwardPath::is_ascii)
     }
@@ -321,7 +321,7 @@ impl Mail {
 
     /// Whether such bytes may be sent as they are.
     pub(crate) fn takes_eight_bit_headers(&self) -> bool {
-        (self.demands.as_ref()).is_some_and(|demands| demands.eight_bit_headers)
+        (self.extensions.as_ref()).is_some_and(|extensions| extensions.eight_bit_headers)
     }
 
     /// The first octet above 127 of the text; the text as a whole where that is not known.
@@ -348,8 +348,8 @@ impl Mail {
     /// Makes the text into one of seven bits, if there is something to do it and all of the text is at hand; returns whether
     /// it did.
     pub(crate) fn recode(&mut self) -> Result<bool, Error> {
-        let demands = self.demands.as_ref();
-        let Some(recoder) = demands.and_then(|demands| demands.recoder.as_ref()) else {
+        let extensions = self.extensions.as_ref();
+        let Some(recoder) = extensions.and_then(|extensions| extensions.recoder.as_ref()) else {
             return Ok(false);
         };
         let Some(text) = recoder.recode(&self.text)? else {
@@ -453,7 +453,7 @@ impl MailBuilder {
     /// SMTPUTF8. Content that is [`streamed`](Self::streamed) is not looked at for that: with this, and
     /// without [`StreamedContent::utf8_headers`], all of its fields are sent as they are.
     pub fn eight_bit_headers(mut self) -> Self {
-        self.demands().eight_bit_headers = true;
+        self.extensions().eight_bit_headers = true;
         self
     }
 
@@ -471,9 +471,9 @@ impl MailBuilder {
         if self.recipients.is_empty() {
             return Err(MailError::new(MailPart::Recipients, MailErrorKind::Missing));
         }
-        let (eight_bit_headers, recoded) = (self.demands.as_ref())
-            .map_or((false, false), |demands| {
-                (demands.eight_bit_headers, demands.recoder.is_some())
+        let (eight_bit_headers, recoded) = (self.extensions.as_ref())
+            .map_or((false, false), |extensions| {
+                (extensions.eight_bit_headers, extensions.recoder.is_some())
             });
         let text = match self.source {
             Source::None => return Err(MailError::new(MailPart::Text, MailErrorKind::Missing)),
@@ -526,14 +526,14 @@ impl MailBuilder {
         {
             return Err(MailError::in_text(bytes, fault));
         }
-        if let Some(demands) = &mut self.demands {
-            demands.tls_optional = demands.tls_optional && text.says_tls_optional();
-            demands.check(&self.sender, &self.recipients)?;
+        if let Some(extensions) = &mut self.extensions {
+            extensions.tls_optional = extensions.tls_optional && text.says_tls_optional();
+            extensions.check(&self.sender, &self.recipients)?;
         }
         Ok(Mail {
             sender: self.sender,
             recipients: self.recipients,
-            demands: self.demands,
+            extensions: self.extensions,
             text,
         })
     }
@@ -544,7 +544,7 @@ impl MailBuilder {
         match path {
             Ok(path) => self.recipients.push(Addressee {
                 path,
-                answer: Answer::None,
+                answer: RcptState::None,
             }),
             Err(Malformed { text, error }) => {
                 self.fail(MailPart::Recipient(index), MailErrorKind::Address(error));
@@ -552,7 +552,7 @@ impl MailBuilder {
             }
         }
         if let Some(parameters) = parameters {
-            self.ask_for(index, *parameters);
+            self.add_rcpt_parameters(index, *parameters);
         }
     }
 

@@ -37,7 +37,7 @@ use crate::config::Protocol;
 use crate::error::{ApiMisuse, Error, ErrorKind, ProtocolError, Stage};
 use crate::event::MailId;
 use crate::io::Io;
-use crate::mail::{self, Answer, Mail};
+use crate::mail::{self, Mail, RcptState};
 use crate::outcome::Outcome;
 use crate::parameter::Content;
 use crate::pending::{Expect, Pipelining};
@@ -267,7 +267,7 @@ impl Transaction {
             Expect::Rcpt(index) => {
                 self.answers.asked = self.answers.asked.saturating_add(1);
                 if let Some(recipient) = self.mail.recipients.get_mut(index) {
-                    recipient.answer = Answer::Asked;
+                    recipient.answer = RcptState::Asked;
                 }
                 self.next = self.next_rcpt(index.saturating_add(1));
             }
@@ -465,8 +465,9 @@ impl Transaction {
     fn has_left(&self) -> bool {
         let recipients = &mut self.mail.recipients.iter();
         self.mail.is_whole()
-            && recipients
-                .any(|recipient| matches!(recipient.answer, Answer::None | Answer::Deferred(_)))
+            && recipients.any(|recipient| {
+                matches!(recipient.answer, RcptState::None | RcptState::Deferred(_))
+            })
     }
 
     /// Takes the reply to one of its commands. Returns whether there is another to come to the same.

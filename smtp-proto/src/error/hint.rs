@@ -67,7 +67,7 @@ impl Error {
                 "submission with a password is usually on port 587 or 465; port 25 offers none",
             ),
             ErrorKind::Authentication(AuthenticationError::NotAdvertisedInCleartext) => Some(
-                "the server offers STARTTLS: take a policy that demands TLS, which keeps the password private, too",
+                "the server offers STARTTLS: take a policy that extensions TLS, which keeps the password private, too",
             ),
             ErrorKind::Authentication(AuthenticationError::NoCommonMechanism {
                 offered, ..

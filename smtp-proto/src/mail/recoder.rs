@@ -52,7 +52,7 @@ impl MailBuilder {
     where
         E: core::error::Error + Send + Sync + 'static,
     {
-        self.demands().recoder = Some(Recoder::new(recoder));
+        self.extensions().recoder = Some(Recoder::new(recoder));
         self
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::body::Framing;
 use crate::error::{Error, ErrorKind, ProtocolError, Stage};
-use crate::mail::{Addressee, Answer};
+use crate::mail::{Addressee, RcptState};
 use crate::outcome::{RecipientOutcome, RecipientStatus};
 use crate::reply::{Reply, ReplyRef, Severity};
 
@@ -75,13 +75,13 @@ impl Answers {
             _ if self.sender.is_some() => self.without_sender |= code.completes(),
             Severity::Completion => {
                 self.accepted = self.accepted.saturating_add(1);
-                recipient.answer = Answer::Accepted;
+                recipient.answer = RcptState::Accepted;
             }
-            _ if enough && again => recipient.answer = Answer::Deferred(reply.to_reply()),
+            _ if enough && again => recipient.answer = RcptState::Deferred(reply.to_reply()),
             _ if enough || names_the_number(reply) => {
-                recipient.answer = Answer::Known(one_too_many(reply.to_reply()));
+                recipient.answer = RcptState::Known(one_too_many(reply.to_reply()));
             }
-            _ => recipient.answer = Answer::Refused(reply.to_reply()),
+            _ => recipient.answer = RcptState::Refused(reply.to_reply()),
         }
         Ok(())
     }
@@ -133,8 +133,8 @@ impl Answers {
         }
         recipients
             .iter_mut()
-            .filter(|recipient| matches!(recipient.answer, Answer::Accepted))
-            .for_each(|recipient| recipient.answer = Answer::Known(fate.clone()));
+            .filter(|recipient| matches!(recipient.answer, RcptState::Accepted))
+            .for_each(|recipient| recipient.answer = RcptState::Known(fate.clone()));
         self.verdict = Some(reply);
         Ok(false)
     }
@@ -146,9 +146,9 @@ impl Answers {
         let next = left
             .iter_mut()
             .enumerate()
-            .find(|(_, recipient)| matches!(recipient.answer, Answer::Accepted));
+            .find(|(_, recipient)| matches!(recipient.answer, RcptState::Accepted));
         if let Some((further, recipient)) = next {
-            recipient.answer = Answer::Known(fate);
+            recipient.answer = RcptState::Known(fate);
             self.judged = (
                 from.saturating_add(further).saturating_add(1),
                 count.saturating_add(1),
@@ -168,18 +168,18 @@ impl Answers {
         let Addressee { path, answer } = recipient;
         let contradiction = failure.filter(|_| self.contradicted);
         let fate = match (answer, contradiction) {
-            (Answer::Known(fate), _) => fate,
+            (RcptState::Known(fate), _) => fate,
             // Who knows for whom the server took it.
-            (Answer::Refused(_), Some(error)) if self.accepted == 0 => {
+            (RcptState::Refused(_), Some(error)) if self.accepted == 0 => {
                 RecipientStatus::InDoubt(error.clone())
             }
-            (Answer::Asked | Answer::Accepted, Some(error)) => {
+            (RcptState::Asked | RcptState::Accepted, Some(error)) => {
                 RecipientStatus::InDoubt(error.clone())
             }
-            (Answer::Deferred(reply), _) => one_too_many(reply),
-            (Answer::Refused(reply), _) => refused(Stage::Rcpt, reply),
-            (Answer::None, _) => self.rest(failure, false),
-            (Answer::Asked | Answer::Accepted, None) => self.rest(failure, offered),
+            (RcptState::Deferred(reply), _) => one_too_many(reply),
+            (RcptState::Refused(reply), _) => refused(Stage::Rcpt, reply),
+            (RcptState::None, _) => self.rest(failure, false),
+            (RcptState::Asked | RcptState::Accepted, None) => self.rest(failure, offered),
         };
         RecipientOutcome {
             recipient: path,

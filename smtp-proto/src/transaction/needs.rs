@@ -41,17 +41,19 @@ pub(super) struct ALabels {
 ///
 /// Its text may become another here: see [`MailBuilder::downgrade_with`](crate::MailBuilder::downgrade_with).
 pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, Error> {
-    if let Some(demands) = &mut mail.demands {
-        demands.settle(capabilities).map_err(|need| {
-            let place = Location::whole(match need {
-                MissingExtension::Parameter {
-                    recipient: Some(index),
-                    ..
-                } => MailPart::Recipient(index),
-                _ => MailPart::Parameters,
-            });
-            unsupported(need, place)
-        })?;
+    if let Some(extensions) = &mut mail.extensions {
+        extensions
+            .apply_capabilities(capabilities)
+            .map_err(|need| {
+                let place = Location::whole(match need {
+                    MissingExtension::Parameter {
+                        recipient: Some(index),
+                        ..
+                    } => MailPart::Recipient(index),
+                    _ => MailPart::Parameters,
+                });
+                unsupported(need, place)
+            })?;
     }
     let (smtp_utf8, a_labels) = if mail.needs_utf8() {
         match beyond_ascii(mail, capabilities) {
@@ -148,8 +150,8 @@ fn beyond_ascii(
     let elsewhere = if mail.has_utf8_headers() {
         Some(mail.first_eight_bit())
     } else {
-        let demands = mail.demands.as_ref();
-        demands.and_then(|demands| demands.beyond_ascii().map(Location::whole))
+        let extensions = mail.extensions.as_ref();
+        extensions.and_then(|extensions| extensions.beyond_ascii().map(Location::whole))
     };
     match (elsewhere, ALabels::of(mail)) {
         (None, Ok(a_labels)) => Ok((false, Some(Box::new(a_labels)))),

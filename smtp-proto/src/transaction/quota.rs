@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
 use crate::capabilities::ServerLimits;
-use crate::mail::{Addressee, Answer};
+use crate::mail::{Addressee, RcptState};
 
 /// What a server takes in one transaction (RFC 9422, sections 4.2 and 4.3), and what has been asked for in this.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Quota {
         }
         (index..recipients.len()).find(|&index| {
             let recipient = recipients.get(index);
-            recipient.is_some_and(|each| matches!(each.answer, Answer::None))
+            recipient.is_some_and(|each| matches!(each.answer, RcptState::None))
                 && self.admits(recipients, index)
         })
     }

@@ -12,12 +12,12 @@ use crate::parameter::{
 
 /// The parameters of a mail, how much they matter, and what else few mails have.
 #[derive(Clone, Debug)]
-pub(crate) struct Demands {
+pub(crate) struct Extensions {
     mail: Parameters,
     /// With the recipient's index, in ascending order; only of those that have some.
     rcpt: Vec<(usize, Parameters)>,
     /// Extensions whose parameters are left out if the server does not offer them.
-    dispensable: Vec<Keyword>,
+    optional: Vec<Keyword>,
     /// Whether a header field that does away with TLS is to be looked for, and later whether there is one.
     pub(super) tls_optional: bool,
     /// Whether header fields may be neither ASCII nor UTF-8.
@@ -26,12 +26,12 @@ pub(crate) struct Demands {
     pub(super) recoder: Option<Recoder>,
 }
 
-impl Default for Demands {
+impl Default for Extensions {
     fn default() -> Self {
         Self {
             mail: Parameters::mail(),
             rcpt: Vec::new(),
-            dispensable: Vec::new(),
+            optional: Vec::new(),
             tls_optional: false,
             eight_bit_headers: false,
             recoder: None,
@@ -39,7 +39,7 @@ impl Default for Demands {
     }
 }
 
-impl Demands {
+impl Extensions {
     /// The parameters of MAIL.
     pub(crate) fn of_mail(&self) -> &[Parameter] {
         self.mail.as_slice()
@@ -81,7 +81,7 @@ impl Demands {
             return fault(MailPart::Parameters, ParameterErrorKind::Conflict);
         }
         // RFC 8689, section 5: only a report had better arrive without TLS than not at all.
-        if requires_tls && !sender.is_null() && self.is_dispensable("REQUIRETLS") {
+        if requires_tls && !sender.is_null() && self.is_optional("REQUIRETLS") {
             return fault(MailPart::Parameters, ParameterErrorKind::Indispensable);
         }
         let len = MAIL.saturating_add(sender.as_str().len());
@@ -99,9 +99,12 @@ impl Demands {
     }
 
     /// Leaves out what the server does not offer and the mail can do without. Then it finds what the server cannot do.
-    pub(crate) fn settle(&mut self, capabilities: &Capabilities) -> Result<(), MissingExtension> {
-        if !self.dispensable.is_empty() {
-            let dispensable = core::mem::take(&mut self.dispensable);
+    pub(crate) fn apply_capabilities(
+        &mut self,
+        capabilities: &Capabilities,
+    ) -> Result<(), MissingExtension> {
+        if !self.optional.is_empty() {
+            let dispensable = core::mem::take(&mut self.optional);
             let keep = |parameter: &Parameter| {
                 let extension = parameter.extension();
                 capabilities.has(extension)
@@ -124,10 +127,8 @@ impl Demands {
         Ok(())
     }
 
-    fn is_dispensable(&self, extension: &str) -> bool {
-        self.dispensable
-            .iter()
-            .any(|each| each.as_str() == extension)
+    fn is_optional(&self, extension: &str) -> bool {
+        self.optional.iter().any(|each| each.as_str() == extension)
     }
 }
 
@@ -139,7 +140,7 @@ impl MailBuilder {
     /// not sent, and nothing of it: not doing what was asked would be worse, unless [`optional_extension`](Self::if_offered) says that
     /// it would not. `SIZE`, `BODY` and `SMTPUTF8` are added where they are needed, without being asked for.
     pub fn parameter(mut self, parameter: Parameter) -> Self {
-        if let Err(error) = self.demands().mail.push(parameter) {
+        if let Err(error) = self.extensions().mail.push(parameter) {
             self.fail(MailPart::Parameters, MailErrorKind::Parameter(error));
         }
         self
@@ -169,7 +170,7 @@ impl MailBuilder {
     /// ```
     pub fn optional_extension(mut self, extension: &str) -> Self {
         match extension.parse::<Keyword>() {
-            Ok(extension) => self.demands().dispensable.push(extension),
+            Ok(extension) => self.extensions().optional.push(extension),
             Err(error) => self.fail(MailPart::Parameters, MailErrorKind::Parameter(error)),
         }
         self
@@ -183,20 +184,24 @@ impl MailBuilder {
     /// it is for whoever makes it to try TLS and go on without: [`Config::relaxed_for`](crate::Config::relaxed_for) is the policy for
     /// that. With [`Parameter::require_tls`] it is an error.
     pub fn honor_tls_required(mut self) -> Self {
-        self.demands().tls_optional = true;
+        self.extensions().tls_optional = true;
         self
     }
 
     /// Adds what is asked for the recipient of this index, who comes behind all that have been asked for.
-    pub(super) fn ask_for(&mut self, index: usize, parameters: Result<Parameters, ParameterError>) {
+    pub(super) fn add_rcpt_parameters(
+        &mut self,
+        index: usize,
+        parameters: Result<Parameters, ParameterError>,
+    ) {
         match parameters {
-            Ok(parameters) => self.demands().rcpt.push((index, parameters)),
+            Ok(parameters) => self.extensions().rcpt.push((index, parameters)),
             Err(error) => self.fail(MailPart::Recipient(index), MailErrorKind::Parameter(error)),
         }
     }
 
-    pub(super) fn demands(&mut self) -> &mut Demands {
-        self.demands.get_or_insert_default()
+    pub(super) fn extensions(&mut self) -> &mut Extensions {
+        self.extensions.get_or_insert_default()
     }
 }
 
