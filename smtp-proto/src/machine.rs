@@ -16,7 +16,7 @@ use crate::pending::{Expect, Pipelining};
 use crate::reply::{Reply, ReplyRef, Severity};
 use crate::reply_reader::ReplyLimits;
 use crate::time::Time;
-use crate::transaction::{Transaction, Want};
+use crate::transaction::{NextAction, Transaction};
 use crate::transcript::TranscriptEntry;
 
 /// All but the reply_reader, from which the reply that is being handled is borrowed.
@@ -279,20 +279,20 @@ impl Core {
                     }
                 },
                 Queued::Mail(transaction) => match transaction.want(&self.io) {
-                    Want::Answer => false,
-                    Want::Nothing => {
+                    NextAction::Answer => false,
+                    NextAction::Nothing => {
                         self.sending = self.sending.saturating_add(1);
                         // It may be complete by now: the next reply belongs to whoever is behind it.
                         self.tidy();
                         true
                     }
-                    Want::Text => {
+                    NextAction::Text => {
                         transaction
                             .write_text(&mut self.io)
                             .map_err(|reason| Error::new(Stage::Content, reason))?;
-                        transaction.want(&self.io) == Want::Nothing
+                        transaction.want(&self.io) == NextAction::Nothing
                     }
-                    Want::Command(Expect::Mail) => {
+                    NextAction::Command(Expect::Mail) => {
                         let ready = transaction.prepare(&self.known.capabilities, self.io.mails);
                         match ready {
                             Ok(()) if reach == FillMode::Begun => return Ok(reach),
@@ -309,7 +309,7 @@ impl Core {
                             }
                         }
                     }
-                    Want::Command(to) => transaction.say(to, &mut self.io),
+                    NextAction::Command(to) => transaction.say(to, &mut self.io),
                 },
             };
             if said {
@@ -342,9 +342,9 @@ impl Core {
             match self.jobs.front_mut() {
                 Some(Queued::Gone) => {}
                 Some(Queued::Mail(transaction)) if transaction.is_complete() => {
-                    self.needs_reset |= transaction.leaves_rest();
+                    self.needs_reset |= transaction.needs_reset();
                     self.may_be_open |= transaction.may_be_open();
-                    if transaction.begin_again() {
+                    if transaction.restart_for_remaining() {
                         return self.put_back();
                     }
                 }
@@ -606,7 +606,7 @@ impl Core {
         }
         match (&self.state, self.jobs.get(self.sending)) {
             (Ok(State::Ready), Some(Queued::Mail(transaction)))
-                if transaction.want(&self.io) == Want::Text =>
+                if transaction.want(&self.io) == NextAction::Text =>
             {
                 Stage::Content
             }

@@ -17,19 +17,19 @@
 //! has recipients left, too many for the first time: nothing of the next mail may be sent before that is known. Then the
 //! mail begins again, for them.
 
-mod answers;
-mod needs;
-mod quota;
-mod text;
+mod content;
+mod limits;
+mod replies;
+mod requirements;
 
 use alloc::boxed::Box;
 
 use bytes::Bytes;
 
-use self::answers::Answers;
-use self::needs::ALabels;
-use self::quota::Quota;
-use self::text::{Space, Text, octets};
+use self::content::{Budget, ContentWriter, octets};
+use self::limits::TransactionLimits;
+use self::replies::Replies;
+use self::requirements::ALabels;
 use crate::body::{ContentError, Framing};
 use crate::capabilities::{Capabilities, ServerLimits, SizeLimit};
 use crate::command::Line;
@@ -56,14 +56,14 @@ pub(crate) struct Transaction {
     /// Its addresses as the server is told them, where that is another form.
     a_labels: Option<Box<ALabels>>,
     /// The recipients that the server takes at a time.
-    quota: Quota,
+    limits: TransactionLimits,
     /// The most octets of text that the server takes (RFC 1870).
     size_limit: u64,
-    next: Next,
-    answers: Answers,
+    next: SendState,
+    answers: Replies,
     /// Replies that are due for this mail.
     due: usize,
-    text: Text,
+    text: ContentWriter,
     /// Position in the output behind the text that was put in line last.
     batch_end: u64,
     /// Bytes of the present chunk that are not in line yet.
@@ -76,7 +76,7 @@ pub(crate) struct Transaction {
 
 /// What the sending cursor is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+enum SendState {
     /// Whether the server takes such a mail at all is not known.
     Check,
     Mail,
@@ -92,7 +92,7 @@ enum Next {
 
 /// What a mail wants done now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Want {
+pub(crate) enum NextAction {
     /// This command to be sent.
     Command(Expect),
     /// Its text to be written.
@@ -108,14 +108,14 @@ impl Transaction {
         Self {
             id,
             trace,
-            text: Text::new(&mail.text, Framing::Dot),
+            text: ContentWriter::new(&mail.text, Framing::Dot),
             mail,
             content: Content::default(),
             a_labels: None,
-            quota: Quota::new(ServerLimits::default()),
+            limits: TransactionLimits::new(ServerLimits::default()),
             size_limit: u64::MAX,
-            next: Next::Check,
-            answers: Answers::default(),
+            next: SendState::Check,
+            answers: Replies::default(),
             due: 0,
             batch_end: 0,
             chunk_left: 0,
@@ -136,19 +136,19 @@ impl Transaction {
 
     /// Whether nothing of it has been put in line.
     pub(crate) fn is_untouched(&self) -> bool {
-        matches!(self.next, Next::Check | Next::Mail) && self.answers.asked == 0
+        matches!(self.next, SendState::Check | SendState::Mail) && self.replies.asked == 0
     }
 
     /// Whether the server may hold the beginning of this mail, so that RSET has to come before the next.
-    pub(crate) fn leaves_rest(&self) -> bool {
+    pub(crate) fn needs_reset(&self) -> bool {
         // A refused chunk need not end the transaction (RFC 3030, section 2). The end of the data should, whatever the reply
         // (RFC 5321, section 4.1.1.4), and not every server sees to it. A refused MAIL began nothing.
-        !self.is_untouched() && !self.answers.taken && !self.is_refused_at_mail()
+        !self.is_untouched() && !self.replies.taken && !self.is_refused_at_mail()
     }
 
     /// Whether MAIL was refused, and no recipient was accepted all the same.
     fn is_refused_at_mail(&self) -> bool {
-        self.answers.sender.is_some() && !self.answers.without_sender
+        self.replies.sender.is_some() && !self.replies.without_sender
     }
 
     /// Whether the server may still hold it open: MAIL was accepted, and nothing said since ends it.
@@ -156,31 +156,31 @@ impl Transaction {
         // Behind the end of the data it is closed, whatever the reply (RFC 5321, section 4.1.1.4); a refused chunk need not
         // end it (RFC 3030, section 2).
         let ended = self.end.is_some() && self.text.framing() == Framing::Dot;
-        self.leaves_rest() && !ended
+        self.needs_reset() && !ended
     }
 
     /// Whether all has been sent that will be, and answered; there may be recipients left to begin again for.
     pub(crate) fn is_complete(&self) -> bool {
-        matches!(self.next, Next::Nothing | Next::Verdict) && self.due == 0
+        matches!(self.next, SendState::Nothing | SendState::Verdict) && self.due == 0
     }
 
     /// What it wants done now.
-    pub(crate) fn want(&self, io: &Io) -> Want {
+    pub(crate) fn want(&self, io: &Io) -> NextAction {
         match self.next {
-            Next::Check | Next::Mail => Want::Command(Expect::Mail),
-            Next::Rcpt(index) => Want::Command(Expect::Rcpt(index)),
-            Next::Data => Want::Command(Expect::Data),
-            Next::Text | Next::LoneDot => Want::Text,
-            Next::Chunk if self.may_send_chunks(io) => Want::Text,
-            Next::Chunk | Next::GoAhead | Next::Verdict => Want::Answer,
-            Next::Nothing => Want::Nothing,
+            SendState::Check | SendState::Mail => NextAction::Command(Expect::Mail),
+            SendState::Rcpt(index) => NextAction::Command(Expect::Rcpt(index)),
+            SendState::Data => NextAction::Command(Expect::Data),
+            SendState::Text | SendState::LoneDot => NextAction::Text,
+            SendState::Chunk if self.may_send_chunks(io) => NextAction::Text,
+            SendState::Chunk | SendState::GoAhead | SendState::Verdict => NextAction::Answer,
+            SendState::Nothing => NextAction::Nothing,
         }
     }
 
     /// Whether chunks may go out, and be it before it is known that there is somebody to get them.
     fn may_send_chunks(&self, io: &Io) -> bool {
         // What has begun has to go on: the server waits for all of the chunk.
-        self.chunk_left > 0 || self.answers.all_answered() || self.may_run_ahead(io)
+        self.chunk_left > 0 || self.replies.all_answered() || self.may_run_ahead(io)
     }
 
     /// Whether all of the text may go before it is known that there is somebody to get it: only in one chunk, since behind a
@@ -205,10 +205,10 @@ impl Transaction {
         if limits.mail_max().is_some_and(|most| mails >= most.get()) {
             return Err(Error::new(Stage::Mail, ErrorKind::TooManyMails));
         }
-        if self.next != Next::Check {
+        if self.next != SendState::Check {
             return Ok(());
         }
-        let needs = needs::of(&mut self.mail, capabilities)?;
+        let needs = requirements::of(&mut self.mail, capabilities)?;
         if needs.recoded {
             self.begin_text();
         }
@@ -227,8 +227,8 @@ impl Transaction {
         if capabilities.chunking() && self.text.framing() != Framing::Length {
             self.text.set_framing(&self.mail.text, Framing::Length);
         }
-        self.quota = Quota::new(limits);
-        self.next = Next::Mail;
+        self.limits = TransactionLimits::new(limits);
+        self.next = SendState::Mail;
         Ok(())
     }
 
@@ -265,24 +265,24 @@ impl Transaction {
         match to {
             Expect::Mail => self.next = self.next_rcpt(0),
             Expect::Rcpt(index) => {
-                self.answers.asked = self.answers.asked.saturating_add(1);
+                self.replies.asked = self.replies.asked.saturating_add(1);
                 if let Some(recipient) = self.mail.recipients.get_mut(index) {
                     recipient.answer = RcptState::Asked;
                 }
                 self.next = self.next_rcpt(index.saturating_add(1));
             }
-            _ => self.next = Next::GoAhead,
+            _ => self.next = SendState::GoAhead,
         }
         true
     }
 
     /// The next recipient to ask for, from `index` on, or what comes behind the last.
-    fn next_rcpt(&mut self, index: usize) -> Next {
+    fn next_rcpt(&mut self, index: usize) -> SendState {
         let recipients = &self.mail.recipients;
-        match self.quota.next(recipients, index, self.answers.asked) {
-            Some(index) => Next::Rcpt(index),
-            None if self.text.framing() == Framing::Length => Next::Chunk,
-            None => Next::Data,
+        match self.limits.next(recipients, index, self.replies.asked) {
+            Some(index) => SendState::Rcpt(index),
+            None if self.text.framing() == Framing::Length => SendState::Chunk,
+            None => SendState::Data,
         }
     }
 
@@ -299,8 +299,8 @@ impl Transaction {
     /// Whether it is at its text, and has none.
     pub(crate) fn is_starved(&self) -> bool {
         let at_text = match self.next {
-            Next::Text => true,
-            Next::Chunk => self.answers.all_answered(),
+            SendState::Text => true,
+            SendState::Chunk => self.replies.all_answered(),
             _ => false,
         };
         at_text && self.text.is_starved()
@@ -319,7 +319,7 @@ impl Transaction {
     /// Whether the text has begun to go out and its end has not been offered.
     pub(crate) fn is_in_text(&self, io: &Io) -> bool {
         match self.end {
-            None => self.next == Next::Text || self.has_begun_text(),
+            None => self.next == SendState::Text || self.has_begun_text(),
             Some(end) => !io.was_offered(end),
         }
     }
@@ -337,8 +337,8 @@ impl Transaction {
         }
         let before = self.text.written();
         match self.next {
-            Next::LoneDot => self.end_with(DOT, io),
-            Next::Chunk => self.write_chunks(io).map_err(ErrorKind::Content)?,
+            SendState::LoneDot => self.end_with(DOT, io),
+            SendState::Chunk => self.write_chunks(io).map_err(ErrorKind::Content)?,
             _ => self.write_lines(io)?,
         }
         if self.text.written() > before {
@@ -374,7 +374,7 @@ impl Transaction {
 
     /// Puts chunks in line, each behind its length (RFC 3030, section 2).
     fn write_chunks(&mut self, io: &mut Io) -> Result<(), ContentError> {
-        while self.next == Next::Chunk {
+        while self.next == SendState::Chunk {
             if self.chunk_left == 0 && !self.begin_chunk(io)? {
                 return Ok(());
             }
@@ -387,7 +387,7 @@ impl Transaction {
                 self.ended();
             } else {
                 // The mail may have been refused while this chunk was written.
-                self.turn();
+                self.apply_replies();
             }
         }
         Ok(())
@@ -414,7 +414,7 @@ impl Transaction {
                 let size = self.text.size().saturating_add(staged.0);
                 if let Err(reason) = self.check_size(size) {
                     self.stopped = Some(Error::new(Stage::Content, reason));
-                    self.next = Next::Nothing;
+                    self.next = SendState::Nothing;
                     return Ok(false);
                 }
                 staged
@@ -436,12 +436,12 @@ impl Transaction {
     fn verdicts(&self, io: &Io) -> usize {
         match io.config.protocol {
             Protocol::Smtp => 1,
-            Protocol::Lmtp => self.answers.accepted,
+            Protocol::Lmtp => self.replies.accepted,
         }
     }
 
     fn encode(&mut self, at_most: u64, io: &mut Io) -> Result<u64, ContentError> {
-        let space = Space::of(io).at_most(at_most);
+        let space = Budget::of(io).at_most(at_most);
         let send_buffer = &mut io.send_buffer;
         self.text.encode(space, &mut |part| send_buffer.push(part))
     }
@@ -454,15 +454,15 @@ impl Transaction {
 
     /// All of the text is in line.
     fn ended(&mut self) {
-        self.next = if self.has_left() {
-            Next::Verdict
+        self.next = if self.has_remaining() {
+            SendState::Verdict
         } else {
-            Next::Nothing
+            SendState::Nothing
         };
     }
 
     /// Whether there are recipients for whom the mail can be sent once more.
-    fn has_left(&self) -> bool {
+    fn has_remaining(&self) -> bool {
         let recipients = &mut self.mail.recipients.iter();
         self.mail.is_whole()
             && recipients.any(|recipient| {
@@ -480,13 +480,13 @@ impl Transaction {
         let recipients = &mut self.mail.recipients;
         let more = match to {
             Expect::Mail => {
-                self.answers.handle_mail(reply)?;
+                self.replies.handle_mail(reply)?;
                 false
             }
             Expect::Rcpt(index) => {
                 let again = matches!(self.mail.text, mail::Text::Whole { .. });
                 if let Some(recipient) = recipients.get_mut(index) {
-                    self.answers.handle_rcpt(recipient, reply, again)?;
+                    self.replies.handle_rcpt(recipient, reply, again)?;
                 }
                 false
             }
@@ -495,19 +495,19 @@ impl Transaction {
                 false
             }
             Expect::Chunk => {
-                self.answers.handle_chunk(reply)?;
+                self.replies.handle_chunk(reply)?;
                 false
             }
             _ => {
                 let framing = self.text.framing();
-                self.answers
-                    .handle_verdict(recipients, reply, by_recipient, framing)?
+                self.replies
+                    .handle_final_reply(recipients, reply, by_recipient, framing)?
             }
         };
         if !more {
             self.due = self.due.saturating_sub(1);
         }
-        self.turn();
+        self.apply_replies();
         Ok(more)
     }
 
@@ -516,49 +516,49 @@ impl Transaction {
         reply: ReplyRef<'_>,
         by_recipient: bool,
     ) -> Result<(), ProtocolError> {
-        let somebody = self.answers.sender.is_none() && self.answers.accepted > 0;
+        let somebody = self.replies.sender.is_none() && self.replies.accepted > 0;
         let code = reply.code();
         if code.is_refusal() {
-            self.answers.data = Some(reply.to_reply());
-            self.next = Next::Nothing;
+            self.replies.data = Some(reply.to_reply());
+            self.next = SendState::Nothing;
         } else if !GO_AHEAD.contains(&code.as_u16()) {
             return Err(ProtocolError::WrongClass);
         } else if somebody {
-            self.next = Next::Text;
+            self.next = SendState::Text;
         } else if by_recipient {
             // RFC 2033, section 4.2: there would be nobody to answer for.
             return Err(ProtocolError::WrongClass);
         } else {
-            self.next = Next::LoneDot;
+            self.next = SendState::LoneDot;
         }
         Ok(())
     }
 
     /// Lets what has been answered turn what is to be sent.
-    fn turn(&mut self) {
+    fn apply_replies(&mut self) {
         let over = match self.next {
-            Next::Rcpt(_) => self.answers.sender.is_some(),
-            Next::Data => !self.answers.has_hope(),
-            Next::Chunk => self.chunk_left == 0 && !self.answers.has_hope(),
+            SendState::Rcpt(_) => self.replies.sender.is_some(),
+            SendState::Data => !self.replies.may_succeed(),
+            SendState::Chunk => self.chunk_left == 0 && !self.replies.may_succeed(),
             _ => false,
         };
         if over {
-            self.next = Next::Nothing;
+            self.next = SendState::Nothing;
         }
     }
 
     /// Makes it begin again, for the recipients that are left, if there are any and what was said lets them hope; returns
     /// whether it did.
-    pub(crate) fn begin_again(&mut self) -> bool {
-        if !self.has_left() || !self.answers.leave_hope() {
+    pub(crate) fn restart_for_remaining(&mut self) -> bool {
+        if !self.has_remaining() || !self.replies.may_retry_remaining() {
             return false;
         }
-        self.answers = Answers::default();
-        self.quota.reset();
+        self.replies = Replies::default();
+        self.limits.reset();
         for recipient in &mut self.mail.recipients {
             recipient.answer = recipient.answer.take().into_next();
         }
-        self.next = Next::Mail;
+        self.next = SendState::Mail;
         self.begin_text();
         self.end = None;
         true
@@ -567,7 +567,7 @@ impl Transaction {
     /// Puts the cursor at the beginning of the text, which may be another than it was.
     #[cold]
     fn begin_text(&mut self) {
-        self.text = Text::new(&self.mail.text, self.text.framing());
+        self.text = ContentWriter::new(&self.mail.text, self.text.framing());
     }
 
     fn has_begun_text(&self) -> bool {
@@ -585,7 +585,7 @@ impl Transaction {
         let failure = failure.map(|error| io.locate(error));
         let offered = self.end.is_some_and(|end| io.was_offered(end));
         let recipients = core::mem::take(&mut self.mail.recipients);
-        let (answers, error) = (&self.answers, failure.as_ref());
+        let (answers, error) = (&self.replies, failure.as_ref());
         // A recipient and a delivery have the same size: this allocates nothing.
         let deliveries = recipients
             .into_iter()

@@ -22,7 +22,7 @@ use crate::mail::{Mail, Text};
 use crate::parameter::{Body, Content};
 
 /// What MAIL says of a mail that the server can take, but for its size, and how its addresses are written.
-pub(super) struct Needs {
+pub(super) struct Requirements {
     pub(super) content: Content,
     pub(super) a_labels: Option<Box<ALabels>>,
     /// Whether the text is another than it was.
@@ -40,7 +40,7 @@ pub(super) struct ALabels {
 /// Finds out what the mail needs, and refuses it if the server does not offer that.
 ///
 /// Its text may become another here: see [`MailBuilder::downgrade_with`](crate::MailBuilder::downgrade_with).
-pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, Error> {
+pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Requirements, Error> {
     if let Some(extensions) = &mut mail.extensions {
         extensions
             .apply_capabilities(capabilities)
@@ -91,7 +91,7 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, 
         }
         Some(need) => return Err(unsupported(need, mail.first_eight_bit())),
     }
-    Ok(Needs {
+    Ok(Requirements {
         content: Content {
             size: None,
             body,
@@ -103,9 +103,9 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, 
 }
 
 /// What the mail needs with its text recoded, of which nothing is above 127 any more.
-fn recoded(mail: &mut Mail, capabilities: &Capabilities) -> Result<Needs, Error> {
+fn recoded(mail: &mut Mail, capabilities: &Capabilities) -> Result<Requirements, Error> {
     let needs = of(mail, capabilities)?;
-    Ok(Needs {
+    Ok(Requirements {
         recoded: true,
         ..needs
     })

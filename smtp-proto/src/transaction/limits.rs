@@ -8,19 +8,19 @@ use crate::mail::{Addressee, RcptState};
 
 /// What a server takes in one transaction (RFC 9422, sections 4.2 and 4.3), and what has been asked for in this.
 #[derive(Debug)]
-pub(super) struct Quota {
+pub(super) struct TransactionLimits {
     recipients: usize,
     domains: usize,
     /// The index of a recipient in each domain that was asked for, in the order of the domains; of none if any number may be.
     seen: Vec<usize>,
 }
 
-impl Quota {
+impl TransactionLimits {
     /// What a server takes that has said these limits.
     pub(super) fn new(limits: ServerLimits) -> Self {
         Self {
-            recipients: most(limits.rcpt_max()),
-            domains: most(limits.rcpt_domain_max()),
+            recipients: limit_or_max(limits.rcpt_max()),
+            domains: limit_or_max(limits.rcpt_domain_max()),
             seen: Vec::new(),
         }
     }
@@ -70,7 +70,7 @@ impl Quota {
     }
 }
 
-fn most(limit: Option<NonZeroU32>) -> usize {
+fn limit_or_max(limit: Option<NonZeroU32>) -> usize {
     limit.map_or(usize::MAX, |most| {
         usize::try_from(most.get()).unwrap_or(usize::MAX)
     })

@@ -12,7 +12,7 @@ use crate::mail;
 
 /// The text of one mail, as far as it has not been put in line.
 #[derive(Debug)]
-pub(super) struct Text {
+pub(super) struct ContentWriter {
     encoder: Encoder,
     header: HeaderWatch,
     /// What is next, and what was written behind it.
@@ -38,7 +38,7 @@ enum Source {
     Finished,
 }
 
-impl Text {
+impl ContentWriter {
     pub(super) fn new(text: &mail::Text, framing: Framing) -> Self {
         let (piece, source) = match text {
             mail::Text::Whole { bytes, .. } => (bytes.clone(), Source::Finished),
@@ -132,7 +132,7 @@ impl Text {
     /// Gives as much as there is room for to `out`; returns how many octets that is.
     pub(super) fn encode(
         &mut self,
-        mut room: Space,
+        mut room: Budget,
         out: &mut impl FnMut(Bytes),
     ) -> Result<u64, ContentError> {
         let mut given = 0_u64;
@@ -154,7 +154,7 @@ impl Text {
     /// `None` if nothing is here, and more is to come.
     pub(super) fn stage(&mut self, at_most: u64) -> Result<Option<(u64, bool)>, ContentError> {
         if self.staged.is_empty() {
-            let mut room = Space::for_chunk(at_most);
+            let mut room = Budget::for_chunk(at_most);
             let mut staged = core::mem::take(&mut self.staged);
             let done = self.run(&mut room, &mut |part| staged.push_back(part));
             self.staged = staged;
@@ -177,7 +177,7 @@ impl Text {
     }
 
     /// Encodes pieces as long as there are any and there is room.
-    fn run(&mut self, room: &mut Space, out: &mut impl FnMut(Bytes)) -> Result<(), ContentError> {
+    fn run(&mut self, room: &mut Budget, out: &mut impl FnMut(Bytes)) -> Result<(), ContentError> {
         self.header.check()?;
         while !self.piece.is_empty() && !room.is_full() {
             let allowed = Room::new(room.octets, room.pieces);
@@ -224,7 +224,7 @@ impl Text {
         Ok(())
     }
 
-    fn give_staged(&mut self, room: &mut Space, out: &mut impl FnMut(Bytes)) {
+    fn give_staged(&mut self, room: &mut Budget, out: &mut impl FnMut(Bytes)) {
         while !room.is_full()
             && let Some(mut part) = self.staged.pop_front()
         {
@@ -240,12 +240,12 @@ impl Text {
 
 /// Room for text in line.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Space {
+pub(super) struct Budget {
     octets: usize,
     pieces: usize,
 }
 
-impl Space {
+impl Budget {
     /// Room for a chunk of so many octets.
     fn for_chunk(octets: u64) -> Self {
         Self {

@@ -8,7 +8,7 @@ use crate::reply::{Reply, ReplyRef, Severity};
 
 /// What the server said in one transaction.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub(super) struct Replies {
     /// The refusal of the sender.
     pub(super) sender: Option<Reply>,
     /// Whether a recipient was accepted all the same.
@@ -31,21 +31,21 @@ pub(super) struct Answers {
     contradicted: bool,
 }
 
-impl Answers {
+impl Replies {
     /// Whether every recipient that was asked for is answered.
     pub(super) fn all_answered(&self) -> bool {
         self.answered == self.asked
     }
 
     /// Whether the mail may be taken for anybody, by what is known.
-    pub(super) fn has_hope(&self) -> bool {
+    pub(super) fn may_succeed(&self) -> bool {
         let nobody = self.all_answered() && self.accepted == 0;
         self.sender.is_none() && self.chunk.is_none() && !nobody
     }
 
     /// Whether another transaction makes sense for those who were too many in this: not if the sender or the text was
     /// refused, for whomever. What LMTP says of the text is said of one recipient.
-    pub(super) fn leave_hope(&self) -> bool {
+    pub(super) fn may_retry_remaining(&self) -> bool {
         let by_recipient = self.judged.1 > 0;
         self.sender.is_none() && (self.taken || by_recipient || self.accepted == 0)
     }
@@ -66,7 +66,7 @@ impl Answers {
         reply: ReplyRef<'_>,
         again: bool,
     ) -> Result<(), ProtocolError> {
-        let enough = self.accepted > 0 && says_enough(reply);
+        let enough = self.accepted > 0 && is_too_many_recipients(reply);
         self.answered = self.answered.saturating_add(1);
         let code = reply.code();
         match code.severity() {
@@ -98,7 +98,7 @@ impl Answers {
     }
 
     /// Takes the final reply to a mail; in LMTP, to one recipient of it. Returns whether there is another to come.
-    pub(super) fn handle_verdict(
+    pub(super) fn handle_final_reply(
         &mut self,
         recipients: &mut [Addressee],
         reply: ReplyRef<'_>,
@@ -111,12 +111,12 @@ impl Answers {
         }
         // With DATA, a lone dot may be accepted when no recipient was (RFC 2920, section 3.1): it is no mail.
         let lone = framing == Framing::Dot && self.sender.is_none() && self.accepted == 0;
-        if accepted && !lone && !self.has_hope() {
+        if accepted && !lone && !self.may_succeed() {
             self.contradicted = true;
             return Err(ProtocolError::AcceptedAfterRejection);
         }
         let reply = reply.to_reply();
-        if !self.has_hope() {
+        if !self.may_succeed() {
             // What was refused stays so, for the reason that was told first.
             self.verdict = Some(reply);
             return Ok(false);
@@ -128,7 +128,7 @@ impl Answers {
             refused(Stage::EndOfData, reply.clone())
         };
         if by_recipient {
-            self.judge_next(recipients, fate);
+            self.assign_lmtp_reply(recipients, fate);
             return Ok(self.judged.1 < self.accepted);
         }
         recipients
@@ -140,7 +140,7 @@ impl Answers {
     }
 
     /// RFC 2033, section 4.2: the replies come in the order of the recipients that were accepted.
-    fn judge_next(&mut self, recipients: &mut [Addressee], fate: RecipientStatus) {
+    fn assign_lmtp_reply(&mut self, recipients: &mut [Addressee], fate: RecipientStatus) {
         let (from, count) = self.judged;
         let left = recipients.get_mut(from..).unwrap_or_default();
         let next = left
@@ -213,7 +213,7 @@ impl Answers {
 /// RFC 5321, section 4.5.3.1.10: 452, and 552 from older servers, say that there are enough recipients; but not if the
 /// enhanced code speaks of the address or of the mailbox (RFC 3463, sections 3.2 and 3.3). With other codes only an enhanced
 /// one says so (section 3.6).
-fn says_enough(reply: ReplyRef<'_>) -> bool {
+fn is_too_many_recipients(reply: ReplyRef<'_>) -> bool {
     let enhanced = reply
         .enhanced()
         .map(|enhanced| (enhanced.subject(), enhanced.detail()));
