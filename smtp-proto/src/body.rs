@@ -30,15 +30,15 @@
 
 mod block_scan;
 mod encoder;
-mod header;
-mod line;
+mod header_scanner;
+mod line_scanner;
 
 use core::{error::Error, fmt};
 
 pub(crate) use self::encoder::Framing;
 pub use self::encoder::{Encoder, Room};
-pub(crate) use self::header::{HeaderRules, HeaderWatch, High as HeaderHigh};
-use self::line::{Dots, Line, State as Ending};
+pub(crate) use self::header_scanner::{HeaderRules, HeaderWatch, High as HeaderHigh};
+use self::line_scanner::{Dots, Line, State as Ending};
 
 /// Tells what a whole body needs, or the first octet in it that breaks the rules.
 ///
@@ -356,8 +356,8 @@ pub(crate) fn section_fault(body: &[u8]) -> Option<ContentError> {
             None | Some(b'\r' | b'\n') if has_from => return None,
             None | Some(b'\r' | b'\n') => return fault(start, ContentErrorKind::NoFrom),
             Some(b' ' | b'\t') if start > 0 => {}
-            Some(_) => match header::field_name(line) {
-                Some(name) => has_from |= name.eq_ignore_ascii_case(header::FROM),
+            Some(_) => match header_scanner::field_name(line) {
+                Some(name) => has_from |= name.eq_ignore_ascii_case(header_scanner::FROM),
                 None if start == 0 && line.first().is_some_and(|byte| *byte > 127) => {
                     return fault(0, ContentErrorKind::ByteOrderMark);
                 }
@@ -381,7 +381,7 @@ pub(crate) fn header_not_utf8(body: &[u8]) -> Option<ContentError> {
 
 /// The bytes up to the first empty line, whatever the line ends; none, if they do not begin with the name of a field.
 fn header_len(body: &[u8]) -> usize {
-    if header::field_name(body).is_none() {
+    if header_scanner::field_name(body).is_none() {
         return 0;
     }
     let mut start = 0_usize;

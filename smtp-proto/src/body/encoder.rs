@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes};
 
 use super::{
     ContentError, ContentErrorKind, LineRules, ScanSummary,
-    line::{Dots, Insert, Line, State},
+    line_scanner::{Dots, Insert, Line, State},
     octets,
 };
 
@@ -95,7 +95,7 @@ impl Encoder {
                 len: facts.len,
                 ending: facts.ending,
                 doubler: if doubled {
-                    Some(Doubler {
+                    Some(DotStuffer {
                         at_start: true,
                         doubled: 0,
                     })
@@ -124,7 +124,9 @@ impl Encoder {
         out: &mut impl FnMut(Bytes),
     ) -> Result<(), ContentError> {
         let done = match self.mode.as_mut().map_err(|fault| *fault)? {
-            Mode::Check { line, held_cr } => check(line, held_cr, chunk, Sink::new(room, out)),
+            Mode::Check { line, held_cr } => {
+                check(line, held_cr, chunk, ChunkWriter::new(room, out))
+            }
             Mode::Pass {
                 offset,
                 len,
@@ -243,7 +245,7 @@ enum Mode {
         len: u64,
         ending: State,
         /// If there are dots to be doubled.
-        doubler: Option<Doubler>,
+        doubler: Option<DotStuffer>,
     },
     Raw,
 }
@@ -257,13 +259,13 @@ fn pass(chunk: &mut Bytes, room: Room, out: &mut impl FnMut(Bytes)) {
 
 /// Doubles the dots of a body that is known to keep the rules: at nothing else it looks.
 #[derive(Debug)]
-struct Doubler {
+struct DotStuffer {
     /// Whether the next octet is the first of a line, and if it is a dot, that has not been doubled.
     at_start: bool,
     doubled: u64,
 }
 
-impl Doubler {
+impl DotStuffer {
     fn encode(&mut self, chunk: &mut Bytes, mut room: Room, out: &mut impl FnMut(Bytes)) {
         while room.pieces > 0 && room.bytes > 0 && !chunk.is_empty() {
             let piece = if self.at_start && chunk.starts_with(b".") {
@@ -328,7 +330,7 @@ fn check(
     line: &mut Line,
     held_cr: &mut bool,
     chunk: &mut Bytes,
-    mut sink: Sink<'_, impl FnMut(Bytes)>,
+    mut sink: ChunkWriter<'_, impl FnMut(Bytes)>,
 ) -> Result<(), ContentError> {
     while let Some(limit) = sink.limit()
         && let Some(next) = chunk.first()
@@ -366,24 +368,24 @@ fn check(
 ///
 /// Dots in every line would leave as two pieces a line, and a vectored write holds some dozens; so
 /// what follows an insertion closely is copied behind it.
-struct Sink<'a, F> {
+struct ChunkWriter<'a, F> {
     room: Room,
-    open: Open,
+    open: OpenChunk,
     out: &'a mut F,
 }
 
 /// The piece that can still grow.
-enum Open {
+enum OpenChunk {
     None,
     Insert(Insert),
     Copy(Vec<u8>),
 }
 
-impl<'a, F: FnMut(Bytes)> Sink<'a, F> {
+impl<'a, F: FnMut(Bytes)> ChunkWriter<'a, F> {
     const fn new(room: Room, out: &'a mut F) -> Self {
         Self {
             room,
-            open: Open::None,
+            open: OpenChunk::None,
             out,
         }
     }
@@ -391,7 +393,7 @@ impl<'a, F: FnMut(Bytes)> Sink<'a, F> {
     /// The most octets that the next run or insertion may have, if any.
     const fn limit(&self) -> Option<usize> {
         match (self.room, &self.open) {
-            (Room { bytes: 0, .. }, _) | (Room { pieces: 0, .. }, Open::None) => None,
+            (Room { bytes: 0, .. }, _) | (Room { pieces: 0, .. }, OpenChunk::None) => None,
             (
                 Room {
                     bytes: SHORT..,
@@ -407,14 +409,14 @@ impl<'a, F: FnMut(Bytes)> Sink<'a, F> {
     fn insert(&mut self, insert: Insert) {
         self.room.bytes = self.room.bytes.saturating_sub(1);
         match &mut self.open {
-            Open::None => {
+            OpenChunk::None => {
                 self.room.pieces = self.room.pieces.saturating_sub(1);
-                self.open = Open::Insert(insert);
+                self.open = OpenChunk::Insert(insert);
             }
-            Open::Insert(first) => {
-                self.open = Open::Copy([first.as_bytes(), insert.as_bytes()].concat())
+            OpenChunk::Insert(first) => {
+                self.open = OpenChunk::Copy([first.as_bytes(), insert.as_bytes()].concat())
             }
-            Open::Copy(copy) => copy.extend_from_slice(insert.as_bytes()),
+            OpenChunk::Copy(copy) => copy.extend_from_slice(insert.as_bytes()),
         }
     }
 
@@ -429,11 +431,11 @@ impl<'a, F: FnMut(Bytes)> Sink<'a, F> {
             self.flush();
         }
         match &mut self.open {
-            Open::None => {
+            OpenChunk::None => {
                 self.room.pieces = self.room.pieces.saturating_sub(1);
                 (self.out)(chunk.split_to(len));
             }
-            Open::Insert(first) => {
+            OpenChunk::Insert(first) => {
                 let mut copy = Vec::with_capacity(
                     self.room
                         .bytes
@@ -444,9 +446,9 @@ impl<'a, F: FnMut(Bytes)> Sink<'a, F> {
                 copy.extend_from_slice(first.as_bytes());
                 copy.extend_from_slice(chunk.get(..len).unwrap_or_default());
                 chunk.advance(len);
-                self.open = Open::Copy(copy);
+                self.open = OpenChunk::Copy(copy);
             }
-            Open::Copy(copy) => {
+            OpenChunk::Copy(copy) => {
                 copy.extend_from_slice(chunk.get(..len).unwrap_or_default());
                 chunk.advance(len);
             }
@@ -454,10 +456,10 @@ impl<'a, F: FnMut(Bytes)> Sink<'a, F> {
     }
 
     fn flush(&mut self) {
-        match mem::replace(&mut self.open, Open::None) {
-            Open::None => {}
-            Open::Insert(insert) => (self.out)(Bytes::from_static(insert.as_bytes())),
-            Open::Copy(copy) => (self.out)(copy.into()),
+        match mem::replace(&mut self.open, OpenChunk::None) {
+            OpenChunk::None => {}
+            OpenChunk::Insert(insert) => (self.out)(Bytes::from_static(insert.as_bytes())),
+            OpenChunk::Copy(copy) => (self.out)(copy.into()),
         }
     }
 }

@@ -8,14 +8,14 @@ use peers::Result;
 use crate::Bench;
 
 /// The server, as a process of its own.
-pub(crate) struct Sink {
+pub(crate) struct ChunkWriter {
     pub(crate) address: String,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
     child: Child,
 }
 
-impl Sink {
+impl ChunkWriter {
     /// The changes of direction since the last time, in which so many mails must have come.
     pub(crate) fn trips(&mut self, mails: usize) -> Result<f64> {
         let input = self.input.as_mut().ok_or("no pipe")?;
@@ -32,7 +32,7 @@ impl Sink {
     }
 }
 
-impl Drop for Sink {
+impl Drop for ChunkWriter {
     fn drop(&mut self) {
         drop(self.input.take());
         _ = self.child.wait();
@@ -40,7 +40,7 @@ impl Drop for Sink {
 }
 
 impl Bench {
-    pub(crate) fn sink(&self, secure: bool) -> Result<Sink> {
+    pub(crate) fn sink(&self, secure: bool) -> Result<ChunkWriter> {
         let mut command = Command::new(self.programs.join("sink"));
         if secure {
             command.arg(self.scratch.join("trust.der"));
@@ -54,7 +54,7 @@ impl Bench {
         let mut output = BufReader::new(child.stdout.take().ok_or("no pipe")?);
         let mut address = String::new();
         output.read_line(&mut address)?;
-        Ok(Sink {
+        Ok(ChunkWriter {
             address: address.trim().into(),
             input: Some(input),
             output,

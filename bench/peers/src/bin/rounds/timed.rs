@@ -8,7 +8,7 @@ use std::time::Duration;
 use peers::Result;
 
 use crate::clients::{Client, Cost, Kind, Load, which};
-use crate::sink::Sink;
+use crate::sink::ChunkWriter;
 use crate::{Bench, KB, MB, median, skipped};
 
 impl Bench {
@@ -170,7 +170,7 @@ impl Bench {
         Ok(())
     }
 
-    fn client_at_a_distance(&self, client: &Client, sink: &Sink, secure: &Sink) -> Result<()> {
+    fn client_at_a_distance(&self, client: &Client, sink: &ChunkWriter, secure: &ChunkWriter) -> Result<()> {
         const TRIP: f64 = 0.05;
         let trust = self.scratch.join("trust.der");
         for (row, mails, recipients, login) in [
