@@ -27,7 +27,7 @@ use crate::io::Io;
 use crate::origin::Attributes;
 use crate::pending::{Expect, Pipelining};
 use crate::reply::{Reply, ReplyRef, Severity};
-use crate::sasl::{self, Dialogue, ExchangeError};
+use crate::sasl::{self, Driver, ExchangeError};
 use crate::secret::Secret;
 use crate::tls::TlsInfo;
 
@@ -61,7 +61,7 @@ pub(crate) struct AwaitTls {
 /// One attempt to log in.
 #[derive(Debug)]
 pub(crate) struct AuthExchange {
-    dialogue: Dialogue,
+    dialogue: Driver,
     /// Whether a refusal may be due to a token that has expired, so that a new one is worth an attempt.
     renewable: bool,
     /// Why this side gave up, after it has said so with `*`.
@@ -378,7 +378,7 @@ fn authenticate(cx: &mut Context<'_>) -> Result<State, Error> {
         }));
     };
     let renewable = mechanism.can_refresh() && !config.renewing;
-    let (dialogue, initial) = Dialogue::begin(&*mechanism, &context)
+    let (dialogue, initial) = Driver::begin(&*mechanism, &context)
         .map_err(|failure| failed(AuthenticationError::Exchange(failure)))?;
     let mechanism = dialogue.name();
     let line = Line::Auth {

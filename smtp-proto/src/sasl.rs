@@ -33,14 +33,14 @@ mod context;
 #[cfg(feature = "legacy")]
 mod cram_md5;
 mod credentials;
-mod dialogue;
+mod driver;
 mod external;
 mod login;
 mod oauthbearer;
-mod once;
 mod plain;
 #[cfg(feature = "scram")]
 mod scram;
+mod single;
 mod xoauth2;
 
 pub use anonymous::Anonymous;
@@ -49,7 +49,7 @@ pub use context::ConnectionInfo;
 #[cfg(feature = "legacy")]
 pub use cram_md5::CramMd5;
 pub use credentials::{Credentials, CredentialsError, CredentialsErrorKind};
-pub(crate) use dialogue::Dialogue;
+pub(crate) use driver::Driver;
 pub use external::External;
 pub use login::Login;
 pub use oauthbearer::OAuthBearer;

@@ -68,8 +68,8 @@ impl Mechanism for Foreign {
                 client.start_suggested(&[name]).ok()
             });
         Box::new(match session {
-            Some(session) => Talk::Running(Box::new(session)),
-            None => Talk::Failed,
+            Some(session) => BearerExchange::Running(Box::new(session)),
+            None => BearerExchange::Failed,
         })
     }
 }
@@ -83,14 +83,14 @@ impl fmt::Debug for Foreign {
     }
 }
 
-enum Talk {
+enum BearerExchange {
     Running(Box<Session>),
     /// The library has said and heard all that it needs.
     Finished,
     Failed,
 }
 
-impl Talk {
+impl BearerExchange {
     /// Goes on by a step; every failure is final.
     fn step(&mut self, input: Option<&[u8]>) -> Result<Secret, ExchangeError> {
         let Self::Running(mut session) = std::mem::replace(self, Self::Failed) else {
@@ -107,7 +107,7 @@ impl Talk {
     }
 }
 
-impl Exchange for Talk {
+impl Exchange for BearerExchange {
     fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError> {
         match self {
             Self::Running(session) if session.are_we_first() => self.step(None).map(Some),

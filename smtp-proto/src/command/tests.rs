@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     Mailbox, Parameters,
     parameter::Body,
-    sasl::{ConnectionInfo, Dialogue, Login, Mechanism, Plain, XOAuth2, initial_response_fits},
+    sasl::{ConnectionInfo, Driver, Login, Mechanism, Plain, XOAuth2, initial_response_fits},
 };
 
 mod fields;
@@ -279,7 +279,7 @@ fn v37_transcripts_and_debug_show_only_how_much_sasl_carries() {
     let mechanisms: [&dyn Mechanism; 3] = [&plain, &login, &xoauth2];
     for mechanism in mechanisms {
         let (mut dialogue, initial) =
-            Dialogue::begin(mechanism, &ConnectionInfo::new([0; 32])).unwrap();
+            Driver::begin(mechanism, &ConnectionInfo::new([0; 32])).unwrap();
         let response = dialogue.challenge(b"").unwrap_or_default();
         for line in [
             auth(mechanism, initial.as_ref()),

@@ -4,7 +4,7 @@ use core::fmt;
 use super::{
     ConnectionInfo, CredentialsError, CredentialsErrorKind, Exchange, Mechanism, Name,
     credentials::{Part, check},
-    once::Once,
+    single::SingleMessage,
 };
 use crate::Secret;
 
@@ -53,7 +53,7 @@ impl Mechanism for Anonymous {
     }
 
     fn start(&self, _: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
-        Box::new(Once::new(self.trace.clone()))
+        Box::new(SingleMessage::new(self.trace.clone()))
     }
 }
 

@@ -58,15 +58,15 @@ impl Bearer {
         matches!(self.token, Token::Source(_))
     }
 
-    /// Begins an exchange in which the server's error gets `farewell` as its answer.
+    /// Begins an exchange in which the server's error gets `error_response` as its answer.
     pub(super) fn start(
         &self,
         context: &ConnectionInfo<'_>,
-        farewell: &'static [u8],
+        error_response: &'static [u8],
     ) -> Box<dyn Exchange> {
-        Box::new(Talk {
+        Box::new(BearerExchange {
             state: State::Start(self.message(context)),
-            farewell,
+            error_response,
         })
     }
 
@@ -106,9 +106,9 @@ fn check_token(token: &Secret) -> Result<(), CredentialsError> {
     })
 }
 
-struct Talk {
+struct BearerExchange {
     state: State,
-    farewell: &'static [u8],
+    error_response: &'static [u8],
 }
 
 enum State {
@@ -117,7 +117,7 @@ enum State {
     ExpectRefusal { detail: Vec<u8> },
 }
 
-impl Exchange for Talk {
+impl Exchange for BearerExchange {
     fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError> {
         match mem::replace(&mut self.state, State::ExpectVerdict) {
             State::Start(message) => message.map(Some),
@@ -135,7 +135,7 @@ impl Exchange for Talk {
                 self.state = State::ExpectRefusal {
                     detail: kept.to_vec(),
                 };
-                Ok(self.farewell.to_vec().into())
+                Ok(self.error_response.to_vec().into())
             }
             State::Start(_) | State::ExpectRefusal { .. } => Err(ExchangeError::TooManyChallenges),
         }

@@ -4,7 +4,7 @@ use core::fmt;
 use super::{
     ConnectionInfo, CredentialsError, Exchange, Mechanism, Name,
     credentials::{Part, check},
-    once::Once,
+    single::SingleMessage,
 };
 use crate::Secret;
 
@@ -41,7 +41,7 @@ impl Mechanism for External {
     }
 
     fn start(&self, _: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
-        Box::new(Once::new(self.identity.clone()))
+        Box::new(SingleMessage::new(self.identity.clone()))
     }
 }
 

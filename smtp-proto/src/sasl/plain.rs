@@ -4,7 +4,7 @@ use core::fmt;
 use super::{
     ConnectionInfo, CredentialsError, Exchange, Mechanism, Name,
     credentials::{Part, check},
-    once::Once,
+    single::SingleMessage,
 };
 use crate::Secret;
 
@@ -51,7 +51,7 @@ impl Mechanism for Plain {
     }
 
     fn start(&self, _: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
-        Box::new(Once::new(self.message.clone()))
+        Box::new(SingleMessage::new(self.message.clone()))
     }
 }
 

@@ -175,14 +175,18 @@ impl Scram {
         Ok((String::from(if could { "y" } else { "n" }), Vec::new()))
     }
 
-    fn open(&self, nonce: String, context: &ConnectionInfo<'_>) -> Result<Opening, ExchangeError> {
+    fn open(
+        &self,
+        nonce: String,
+        context: &ConnectionInfo<'_>,
+    ) -> Result<ClientFirst, ExchangeError> {
         let (flag, channel) = self.channel(context)?;
         let identity = self.identity.as_deref().map(escape_name);
         let header = match identity {
             Some(identity) => format!("{flag},a={identity},"),
             None => format!("{flag},,"),
         };
-        Ok(Opening {
+        Ok(ClientFirst {
             hash: self.hash,
             password: self.password.clone(),
             iterations: self.iterations.clone(),
@@ -236,7 +240,7 @@ impl ChannelBinding {
 }
 
 /// What the client says first, and what it needs to say more.
-struct Opening {
+struct ClientFirst {
     hash: Hash,
     password: Secret,
     iterations: RangeInclusive<u32>,
@@ -250,16 +254,16 @@ struct Opening {
 }
 
 /// What the server has to prove.
-struct Closing {
+struct ServerProof {
     hash: Hash,
     server_key: Secret,
     auth_message: Vec<u8>,
 }
 
 enum State {
-    Start(Result<Opening, ExchangeError>),
-    ExpectFirst(Opening),
-    ExpectFinal(Closing),
+    Start(Result<ClientFirst, ExchangeError>),
+    ExpectFirst(ClientFirst),
+    ExpectFinal(ServerProof),
     ExpectVerdict,
     ExpectRefusal { detail: Vec<u8> },
 }
@@ -311,7 +315,7 @@ impl Exchange for State {
         match self {
             Self::ExpectVerdict => Ok(()),
             Self::Start(_) | Self::ExpectFirst(_) => Err(ExchangeError::Premature),
-            Self::ExpectFinal(_) => Err(UNPROVEN),
+            Self::ExpectFinal(_) => Err(NO_SERVER_SIGNATURE),
             Self::ExpectRefusal { .. } => Err(ExchangeError::Contradiction),
         }
     }
@@ -328,9 +332,9 @@ impl Exchange for State {
     }
 }
 
-impl Opening {
+impl ClientFirst {
     /// Answers the server's first message (RFC 5802, section 3).
-    fn respond(self, challenge: &[u8]) -> Result<(Closing, Secret), ExchangeError> {
+    fn respond(self, challenge: &[u8]) -> Result<(ServerProof, Secret), ExchangeError> {
         let first = ServerFirst::parse(challenge, &self.nonce, &self.iterations)?;
         let binding = STANDARD.encode([self.header.as_bytes(), &self.channel].concat());
         let without_proof = format!("c={binding},r={}", first.nonce);
@@ -352,7 +356,7 @@ impl Opening {
         response.extend_from_slice(without_proof.as_bytes());
         response.extend_from_slice(b",p=");
         encode_base64(proof.expose(), &mut response);
-        let closing = Closing {
+        let closing = ServerProof {
             hash: self.hash,
             server_key: keys.server,
             auth_message,
@@ -361,7 +365,7 @@ impl Opening {
     }
 }
 
-impl Closing {
+impl ServerProof {
     fn verify(&self, signature: &[u8]) -> Result<(), ExchangeError> {
         if self
             .hash
@@ -369,7 +373,7 @@ impl Closing {
         {
             Ok(())
         } else {
-            Err(IMPOSTOR)
+            Err(BAD_SERVER_SIGNATURE)
         }
     }
 }
@@ -384,9 +388,10 @@ const DETAIL_MAX: usize = 1024;
 
 const UNBOUND: ExchangeError =
     ExchangeError::Mechanism("no channel binding is known of this connection");
-const UNPROVEN: ExchangeError =
+const NO_SERVER_SIGNATURE: ExchangeError =
     ExchangeError::Mechanism("success before the server had proved that it knows the password");
-const IMPOSTOR: ExchangeError = ExchangeError::Mechanism("the server does not know the password");
+const BAD_SERVER_SIGNATURE: ExchangeError =
+    ExchangeError::Mechanism("the server does not know the password");
 
 #[cfg(test)]
 mod tests;

@@ -18,8 +18,8 @@ fn context() -> ConnectionInfo<'static> {
     ConnectionInfo::new([7; 32])
 }
 
-fn begin(mechanism: &dyn Mechanism) -> (Dialogue, Option<Secret>) {
-    Dialogue::begin(mechanism, &context()).unwrap()
+fn begin(mechanism: &dyn Mechanism) -> (Driver, Option<Secret>) {
+    Driver::begin(mechanism, &context()).unwrap()
 }
 
 fn base64(raw: &[u8]) -> Vec<u8> {
@@ -179,7 +179,7 @@ fn a_source_of_tokens_is_asked_once_an_exchange_and_not_trusted() {
         (context().after_rejected_token(), "new"),
         (context(), "old"),
     ] {
-        let (mut dialogue, initial) = Dialogue::begin(&mechanism, &context).unwrap();
+        let (mut dialogue, initial) = Driver::begin(&mechanism, &context).unwrap();
         let expected = format!("user=u\u{1}auth=Bearer {token}\u{1}\u{1}");
         assert_eq!(initial.unwrap().expose(), expected.as_bytes());
         assert!(dialogue.challenge(b"e30=").is_ok());
@@ -192,7 +192,7 @@ fn a_source_of_tokens_is_asked_once_an_exchange_and_not_trusted() {
             Box::new(OAuthBearer::from_source("u", source).unwrap()) as Box<dyn Mechanism>,
             Box::new(XOAuth2::from_source("u", source).unwrap()),
         ] {
-            let failure = Dialogue::begin(&*mechanism, &context()).unwrap_err();
+            let failure = Driver::begin(&*mechanism, &context()).unwrap_err();
             assert!(matches!(failure, ExchangeError::Mechanism(_)), "{bad:?}");
         }
     }
@@ -342,7 +342,7 @@ fn v35_every_text_of_a_challenge_has_a_defined_result() {
     );
     let context = context().deferring_initial_response();
     let plain = Plain::new(USER, CANARY).unwrap();
-    let (mut dialogue, initial) = Dialogue::begin(&plain, &context).unwrap();
+    let (mut dialogue, initial) = Driver::begin(&plain, &context).unwrap();
     assert!(initial.is_none() && dialogue.finish().is_err());
     assert!(dialogue.challenge(b"go ahead").is_ok() && dialogue.finish().is_ok());
 }
@@ -481,7 +481,7 @@ fn v12_a_response_over_12288_octets_is_an_error() {
         response: 0,
     };
     assert_eq!(
-        Dialogue::begin(&parrot, &context()).unwrap_err(),
+        Driver::begin(&parrot, &context()).unwrap_err(),
         ExchangeError::TooLong
     );
 }

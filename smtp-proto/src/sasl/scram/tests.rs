@@ -3,7 +3,7 @@ use alloc::{format, string::ToString, vec, vec::Vec};
 use proptest::prelude::*;
 
 use super::*;
-use crate::sasl::Dialogue;
+use crate::sasl::Driver;
 
 const NONCE: &str = "fyko+d2lbbFgONRv9qkxdawL";
 const SERVER_FIRST: &str = "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096";
@@ -56,7 +56,7 @@ fn v34_the_exchanges_of_the_standards_go_as_they_are_written() {
         assert_eq!(state.finish(), Err(ExchangeError::Premature));
         let last = state.respond(server_first.as_bytes()).unwrap();
         assert_eq!(text(&last), client_final);
-        assert_eq!(state.finish(), Err(UNPROVEN));
+        assert_eq!(state.finish(), Err(NO_SERVER_SIGNATURE));
         let answer = state.respond(server_final.as_bytes()).unwrap();
         assert!(answer.expose().is_empty());
         assert_eq!((state.finish(), state.server_error()), (Ok(()), None));
@@ -172,7 +172,7 @@ fn v34_success_takes_the_servers_proof() {
         state
     };
     // 235 at once.
-    assert_eq!(at_the_end().finish(), Err(UNPROVEN));
+    assert_eq!(at_the_end().finish(), Err(NO_SERVER_SIGNATURE));
     assert!(at_the_end().respond(good.as_bytes()).is_ok());
     assert!(
         at_the_end()
@@ -262,7 +262,7 @@ fn v32_the_servers_offer_and_the_connection_decide_what_is_said_of_the_channel()
         match expected {
             Some(expected) => assert_eq!(first(scram, context), expected),
             None => {
-                assert_eq!(Dialogue::begin(scram, context).unwrap_err(), UNBOUND);
+                assert_eq!(Driver::begin(scram, context).unwrap_err(), UNBOUND);
                 let mut state = scram.start(context);
                 assert!(state.initial_response().is_err());
                 assert!(state.finish().is_err() && state.respond(b"").is_err());
@@ -296,7 +296,7 @@ fn v12_names_are_written_so_that_they_end_where_they_end() {
 fn v34_the_nonce_has_all_the_randomness_of_the_context() {
     let scram = Scram::sha512("u", "p").unwrap();
     let first = |nonce| {
-        let (_, initial) = Dialogue::begin(&scram, &ConnectionInfo::new(nonce)).unwrap();
+        let (_, initial) = Driver::begin(&scram, &ConnectionInfo::new(nonce)).unwrap();
         text(&initial.unwrap())
     };
     assert_eq!(first([0; 32]), format!("n,,n=u,r={}", "A".repeat(43)));

@@ -11,7 +11,7 @@ use crate::Secret;
 ///
 /// It decodes, counts and bounds. After an error from [`challenge`](Self::challenge) the caller
 /// cancels the exchange.
-pub(crate) struct Dialogue {
+pub(crate) struct Driver {
     name: Name,
     exchange: Box<dyn Exchange>,
     /// The initial response that does not go on the AUTH line: it answers the first challenge.
@@ -20,7 +20,7 @@ pub(crate) struct Dialogue {
     steps: usize,
 }
 
-impl Dialogue {
+impl Driver {
     /// Begins; with the initial response that belongs on the AUTH line, if one does.
     pub(crate) fn begin(
         mechanism: &dyn Mechanism,
@@ -87,7 +87,7 @@ impl Dialogue {
     }
 }
 
-impl fmt::Debug for Dialogue {
+impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dialogue")
             .field("name", &self.name)

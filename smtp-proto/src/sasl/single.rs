@@ -2,15 +2,15 @@ use super::{Exchange, ExchangeError};
 use crate::Secret;
 
 /// The exchange of a mechanism that says all in its initial response: one message, then the verdict.
-pub(super) struct Once(Option<Secret>);
+pub(super) struct SingleMessage(Option<Secret>);
 
-impl Once {
+impl SingleMessage {
     pub(super) fn new(message: Secret) -> Self {
         Self(Some(message))
     }
 }
 
-impl Exchange for Once {
+impl Exchange for SingleMessage {
     fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError> {
         Ok(self.0.take())
     }
