@@ -10,7 +10,7 @@ use std::time::Duration;
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::report;
-use crate::smtp::proto::body::BareLineEnds;
+use crate::smtp::proto::content::BareLineEnds;
 use crate::smtp::proto::{
     ClientName, Credentials, ForwardPath, Mail, MailErrorKind, Pipelining, ReversePath, Secret,
     Security, Timeouts, TranscriptEntry,

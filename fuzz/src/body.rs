@@ -1,7 +1,7 @@
 //! However a body is cut, a server gets the canonical body and exactly one end, or both `scan` and `Encoder` name the same fault.
 
 use bytes::Bytes;
-use smtp_proto::body::{ContentError, Encoder, Room, scan};
+use smtp_proto::content::{ContentError, Encoder, Room, scan};
 
 use crate::choice;
 use crate::reference::{Policy, canonical, receive};

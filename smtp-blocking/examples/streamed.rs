@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
 use smtp_blocking::Client;
-use smtp_blocking::proto::body::BareLineEnds;
+use smtp_blocking::proto::content::BareLineEnds;
 use smtp_blocking::proto::{Mail, StreamedContent};
 use smtp_blocking::tls::Endpoint;
 

@@ -10,9 +10,9 @@ use crate::{
     ClientName, ForwardPath, Mailbox, ReversePath, Secret,
     address::is_non_ascii_text,
     capabilities::Capabilities,
-    origin::{Attributes, XCLIENT, XFORWARD, Xforward},
     parameter::{Content, Parameter, encode_decimal},
     sasl::{self, base64_len, encode_base64},
+    xclient::{Attributes, XCLIENT, XFORWARD, Xforward},
 };
 
 /// A command that a user sends besides mails.

@@ -7,11 +7,11 @@ use core::time::Duration;
 
 use crate::address::ClientName;
 use crate::mail::Mail;
-use crate::origin::Xclient;
 use crate::pending::{Pipelining, Window};
 use crate::reply_reader::ReplyLimits;
 use crate::sasl::Credentials;
 use crate::transcript::{Transcript, TranscriptEntry};
+use crate::xclient::Xclient;
 
 /// The policy of one connection: how it is secured, who logs in, how long to wait, how much to send ahead.
 ///

@@ -15,7 +15,7 @@ use core::fmt::{self, Write as _};
 use core::net::SocketAddr;
 
 use crate::address::AddressErrorKind;
-use crate::body::ContentError;
+use crate::content::ContentError;
 use crate::location::Location;
 use crate::reply::{Escaped, Reply};
 use crate::reply_reader::ReplyError;

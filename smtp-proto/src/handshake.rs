@@ -24,12 +24,12 @@ use crate::command::Line;
 use crate::config::{Protocol, Security};
 use crate::error::{AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError, Stage};
 use crate::io::Io;
-use crate::origin::Attributes;
 use crate::pending::{Expect, Pipelining};
 use crate::reply::{Reply, ReplyRef, Severity};
 use crate::sasl::{self, Driver, ExchangeError};
 use crate::secret::Secret;
 use crate::tls::TlsInfo;
+use crate::xclient::Attributes;
 
 /// Where a connection stands.
 #[derive(Debug)]

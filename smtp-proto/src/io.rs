@@ -11,7 +11,7 @@ use crate::pending::{Expect, PendingReplies, PendingReply, Window};
 use crate::reply::Reply;
 use crate::send_buffer::{SendBuffer, Transmit};
 use crate::time::Time;
-use crate::trace::Trace;
+use crate::tracing::Trace;
 use crate::transcript::TranscriptEntry;
 
 /// Output, replies due and deadlines, kept together since each is measured by the others' positions.

@@ -60,20 +60,20 @@ macro_rules! debug_as_display {
 }
 
 // Floor by floor: each module uses only those on the floors above it in this list.
-mod find;
+mod byte_search;
 
 mod address;
-pub mod body;
+pub mod content;
 mod location;
 mod parse;
 mod secret;
 mod send_buffer;
 mod time;
 
-mod origin;
 mod parameter;
 mod reply;
 pub mod sasl;
+mod xclient;
 
 mod capabilities;
 mod command;
@@ -90,7 +90,7 @@ mod transcript;
 mod config;
 mod event;
 
-mod trace;
+mod tracing;
 
 mod io;
 
@@ -123,9 +123,6 @@ pub use location::{Location, MailPart};
 pub use mail::{
     InvalidRecipient, Mail, MailBuilder, MailError, MailErrorKind, Recipient, StreamedContent,
 };
-pub use origin::{
-    AttributeError, AttributeErrorKind, Xclient, XclientProto, Xforward, XforwardSource,
-};
 pub use outcome::{
     ConnectionStats, Delivered, NotAllAccepted, Outcome, RecipientOutcome, RecipientStatus,
 };
@@ -145,3 +142,6 @@ pub use time::Time;
 pub use tls::{TlsInfo, UnverifiedReason, Verification};
 pub use transcript::TranscriptEntry;
 pub use wire::Wire;
+pub use xclient::{
+    AttributeError, AttributeErrorKind, Xclient, XclientProto, Xforward, XforwardSource,
+};

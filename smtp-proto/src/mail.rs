@@ -11,7 +11,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use crate::address::{AddressError, ForwardPath, ReversePath};
-use crate::body::{
+use crate::content::{
     BareLineEnds, ContentError, HeaderHigh, HeaderRules, LineRules, ScanSummary, first_eight_bit,
     header_not_utf8, scan, section_fault,
 };

@@ -8,21 +8,21 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-mod content;
 mod date_time;
 mod dsn;
 mod error;
+mod implied;
 mod list;
-mod text;
+mod syntax;
 mod wishes;
 mod xtext;
 
-pub(crate) use content::{Body, Content, encode_decimal};
 pub use date_time::DateTime;
 pub use dsn::{Notify, OriginalRecipient, Return};
 pub use error::{ParameterError, ParameterErrorKind};
+pub(crate) use implied::{Body, Content, encode_decimal};
 pub use list::Parameters;
-pub use text::{Keyword, Value};
+pub use syntax::{Keyword, Value};
 pub(crate) use wishes::returned_after;
 pub use wishes::{DeliverBy, IfUnsupported};
 

@@ -14,7 +14,7 @@ use nom::error::{Error, ErrorKind, ParseError};
 use nom::sequence::preceded;
 use nom::{Err, IResult, Needed, Parser};
 
-use crate::find::find;
+use crate::byte_search::find;
 
 /// One line of the reply to EHLO, after the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,10 +30,10 @@ use self::content::{Budget, ContentWriter, octets};
 use self::limits::TransactionLimits;
 use self::replies::Replies;
 use self::requirements::ALabels;
-use crate::body::{ContentError, Framing};
 use crate::capabilities::{Capabilities, ServerLimits, SizeLimit};
 use crate::command::Line;
 use crate::config::Protocol;
+use crate::content::{ContentError, Framing};
 use crate::error::{ApiMisuse, Error, ErrorKind, ProtocolError, Stage};
 use crate::event::MailId;
 use crate::io::Io;
@@ -43,7 +43,7 @@ use crate::parameter::Content;
 use crate::pending::{Expect, Pipelining};
 use crate::reply::ReplyRef;
 use crate::tls::TlsInfo;
-use crate::trace::Trace;
+use crate::tracing::Trace;
 use crate::transcript::TranscriptEntry;
 
 /// One mail on its way.

@@ -8,7 +8,7 @@ use crate::common::pair::Pair;
 use crate::common::raw_mail;
 use crate::common::rig::Rig;
 use bytes::Bytes;
-use smtp_proto::body::ContentErrorKind;
+use smtp_proto::content::ContentErrorKind;
 use smtp_proto::{
     Command, Config, Connection, Error, ErrorKind, Location, Mail, MailBuilder, MailError,
     MailErrorKind, MailPart, MissingExtension, Outcome, Pipelining, RecipientStatus, Security,
@@ -429,7 +429,7 @@ fn a_recoder_gets_the_text_as_it_would_travel_and_what_it_makes_is_looked_at() {
             .recipient("b@x.test")
             .without_header_check()
             .message("Subject: a\n\ngr\u{fc}n\nb")
-            .bare_line_ends(smtp_proto::body::BareLineEnds::Convert)
+            .bare_line_ends(smtp_proto::content::BareLineEnds::Convert)
             .downgrade_with(recode)
             .build()
             .unwrap()

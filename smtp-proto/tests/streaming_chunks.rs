@@ -8,7 +8,7 @@ use bytes::Bytes;
 use common::pair::Pair;
 use common::session::Mode;
 use proptest::prelude::*;
-use smtp_proto::body::{BareLineEnds, ContentErrorKind};
+use smtp_proto::content::{BareLineEnds, ContentErrorKind};
 use smtp_proto::{ContentStatus, ErrorKind, Mail, MailId, Pipelining, StreamedContent};
 use smtp_test::Machine;
 

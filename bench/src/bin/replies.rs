@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use bytes::Bytes;
-use smtp_proto::body::{Encoder, Room, Rules, scan};
+use smtp_proto::content::{Encoder, Room, Rules, scan};
 use smtp_proto::{Capabilities, Reply};
 
 fn main() {

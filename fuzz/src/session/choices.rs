@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use smtp_proto::body::BareLineEnds;
+use smtp_proto::content::BareLineEnds;
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Mail, Pipelining, Protocol, Security, SpeculationLimits,
     StreamedContent, Window,

@@ -5,7 +5,7 @@ use alloc::string::String;
 use super::{
     ApiMisuse, AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError, Stage, Wait,
 };
-use crate::body::{ContentError, ContentErrorKind};
+use crate::content::{ContentError, ContentErrorKind};
 use crate::location::{Location, MailPart};
 use crate::reply::Reply;
 use crate::reply_reader::ReplyError;

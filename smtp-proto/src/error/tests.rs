@@ -7,17 +7,17 @@ use core::net::SocketAddr;
 
 use super::{ApiMisuse, Error, ErrorKind, Peer, TransportError};
 use crate::address::Mailbox;
-use crate::body;
 use crate::command::Command;
 use crate::config::{Config, Security};
 use crate::connection::Connection;
+use crate::content;
 use crate::mail::Mail;
-use crate::origin::Xclient;
 use crate::outcome::{ConnectionStats, Outcome, RecipientOutcome, RecipientStatus};
 use crate::parameter::Parameter;
 use crate::reply_reader::ReplyError;
 use crate::sasl::{Credentials, ExchangeError};
 use crate::time::Time;
+use crate::xclient::Xclient;
 
 fn address(last: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, last], 587))

@@ -7,7 +7,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::{MailBuilder, Text};
-use crate::body::{ContentError, Encoder, LineRules, Room, ScanSummary, scan};
+use crate::content::{ContentError, Encoder, LineRules, Room, ScanSummary, scan};
 use crate::error::{Error, ErrorKind, Stage, TransportError};
 use crate::location::Location;
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::body::{ContentError, Encoder, Framing, HeaderHigh, HeaderRules, HeaderWatch, Room};
+use crate::content::{ContentError, Encoder, Framing, HeaderHigh, HeaderRules, HeaderWatch, Room};
 use crate::error::ApiMisuse;
 use crate::io::Io;
 use crate::mail;

@@ -1,6 +1,6 @@
 //! What the server said of one mail so far, and what that makes of each recipient.
 
-use crate::body::Framing;
+use crate::content::Framing;
 use crate::error::{Error, ErrorKind, ProtocolError, Stage};
 use crate::mail::{Addressee, RcptState};
 use crate::outcome::{RecipientOutcome, RecipientStatus};

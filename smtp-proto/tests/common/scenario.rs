@@ -59,7 +59,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use smtp_proto::body::BareLineEnds;
+use smtp_proto::content::BareLineEnds;
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Error, ForwardPath, Mail, MailBuilder, MailError,
     Outcome, Parameter, Pipelining, Protocol, Recipient, Reply, ReplyLimits, Security,

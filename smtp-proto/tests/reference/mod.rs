@@ -1,7 +1,7 @@
 //! The rules for a body once more, an octet at a time and as plain as they are, and a server's side
 //! of DATA.
 
-use smtp_proto::body::{BareLineEnds, ContentErrorKind, LineRules};
+use smtp_proto::content::{BareLineEnds, ContentErrorKind, LineRules};
 
 /// The rules under test, with fields that the reference can read.
 #[derive(Clone, Copy, Debug)]

@@ -16,7 +16,7 @@ use super::{
     block_scan::{count_dots, find_sound},
     octets,
 };
-use crate::find::find;
+use crate::byte_search::find;
 
 /// An octet to send before the next one of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@
 //!
 //! ```
 //! use bytes::Bytes;
-//! use smtp_proto::body::{Encoder, Room, Rules, scan};
+//! use smtp_proto::content::{Encoder, Room, Rules, scan};
 //!
 //! let mut body = Bytes::from_static(b"Subject: list\r\n\r\n.config\r\n.profile");
 //! let facts = scan(&body, &Rules::new())?;
@@ -25,7 +25,7 @@
 //! }
 //! wire.extend(encoder.finish()?);
 //! assert_eq!(wire, b"Subject: list\r\n\r\n..config\r\n..profile\r\n.\r\n");
-//! # Ok::<(), smtp_proto::body::ContentError>(())
+//! # Ok::<(), smtp_proto::content::ContentError>(())
 //! ```
 
 mod block_scan;

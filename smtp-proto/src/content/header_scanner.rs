@@ -279,7 +279,7 @@ mod tests {
     use alloc::format;
 
     use super::*;
-    use crate::body::{first_eight_bit, header_not_utf8, section_fault};
+    use crate::content::{first_eight_bit, header_not_utf8, section_fault};
 
     fn found(body: &[u8], required: bool, high: High, size: usize) -> Option<ContentError> {
         let mut watch = HeaderWatch::new(HeaderRules { required, high });
@@ -318,10 +318,10 @@ mod tests {
             b"a :\xfc",
             b"",
         ] {
-            let high = crate::body::High::of(body).header;
+            let high = crate::content::High::of(body).header;
             let high = high.then(|| first_eight_bit(body)).flatten();
             let other = header_not_utf8(body);
-            assert_eq!(other.is_some(), crate::body::High::of(body).header_other);
+            assert_eq!(other.is_some(), crate::content::High::of(body).header_other);
             for size in 1..=body.len().max(1) {
                 let context = format!("{} by {size}", body.escape_ascii());
                 let found = |high| found(body, false, high, size);
