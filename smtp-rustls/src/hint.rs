@@ -8,7 +8,7 @@ use crate::watch::Seen;
 
 /// How the connection came to TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Begun {
+pub(crate) enum TlsStart {
     /// From the first byte.
     AtOnce,
     /// By the reply to STARTTLS.
@@ -18,7 +18,7 @@ pub(crate) enum Begun {
 /// What is known when TLS fails.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances<'a> {
-    pub(crate) begun: Begun,
+    pub(crate) begun: TlsStart,
     /// The first octet that the server sent as TLS.
     pub(crate) first: Option<u8>,
     /// What the verifier said of the server's certificate, if it came that far.
@@ -39,8 +39,8 @@ pub(crate) fn for_error(error: &Error, known: &Circumstances<'_>) -> Option<&'st
         Error::AlertReceived(alert) => for_alert(*alert, known),
         Error::PeerIncompatible(_) => Some(NOTHING_IN_COMMON),
         Error::InvalidMessage(_) if known.first.is_some_and(is_text) => Some(match known.begun {
-            Begun::AtOnce => SPEAKS_CLEAR_TEXT,
-            Begun::ByStartTls => {
+            TlsStart::AtOnce => SPEAKS_CLEAR_TEXT,
+            TlsStart::ByStartTls => {
                 "the server went on in clear text behind its reply to STARTTLS: it is broken, or \
                  somebody on the path is tampering with the connection"
             }
@@ -89,13 +89,13 @@ fn of_certificate(
 }
 
 /// What may help if the server closes in the middle of the handshake.
-pub(crate) fn for_truncation(begun: Begun) -> &'static str {
+pub(crate) fn for_truncation(begun: TlsStart) -> &'static str {
     match begun {
-        Begun::AtOnce => {
+        TlsStart::AtOnce => {
             "check the port: 465 is TLS from the first byte, 587 begins in clear and needs STARTTLS; the server may \
              also be refusing this client"
         }
-        Begun::ByStartTls => {
+        TlsStart::ByStartTls => {
             "the server may have trouble with its own certificate: its log may say more"
         }
     }

@@ -67,19 +67,19 @@ macro_rules! debug_as_display {
 }
 
 mod certificate;
-mod channel;
-mod der;
 #[cfg(feature = "scram")]
-mod end_point;
+mod channel_binding;
+mod der;
 mod endpoint;
-mod facts;
-mod frames;
 mod gate;
 mod hint;
 mod names;
 mod pinned;
+mod record;
 mod session;
 mod tls;
+mod tls_info;
+mod tls_stream;
 mod unverified;
 mod watch;
 

@@ -5,9 +5,9 @@ use std::fmt;
 use rustls::pki_types::ServerName;
 use smtp_proto::{Connection, Security, Time, Transmit, TransportError, Wire};
 
-use crate::channel::Channel;
-use crate::hint::Begun;
+use crate::hint::TlsStart;
 use crate::tls::TlsConfig;
+use crate::tls_stream::TlsStream;
 
 /// A [`Connection`] with TLS around it, where its policy asks for that.
 ///
@@ -37,7 +37,7 @@ enum Layer {
     /// shall not take from the others what could be resumed.
     Due(Start),
     /// TLS, from its first byte to the end.
-    Tls(Box<Channel>),
+    Tls(Box<TlsStream>),
     /// TLS could not even begin, which the connection is yet to be told.
     Failed(TransportError),
 }
@@ -46,7 +46,7 @@ enum Layer {
 struct Start {
     tls: TlsConfig,
     name: ServerName<'static>,
-    begun: Begun,
+    begun: TlsStart,
 }
 
 impl Session {
@@ -62,7 +62,7 @@ impl Session {
         let start = Start {
             tls: tls.into(),
             name,
-            begun: Begun::AtOnce,
+            begun: TlsStart::AtOnce,
         };
         let mut session = Self {
             connection,
@@ -70,7 +70,7 @@ impl Session {
         };
         session.upgrade();
         if let Layer::Clear(Some(start)) = &mut session.layer {
-            start.begun = Begun::ByStartTls;
+            start.begun = TlsStart::ByStartTls;
         }
         session
     }
@@ -115,7 +115,7 @@ impl Session {
             Layer::Clear(_) | Layer::Tls(_) => return,
             Layer::Due(start) => {
                 let demanded = self.connection.security() != Security::Opportunistic;
-                Channel::new(start.tls.level(demanded), start.name.clone(), start.begun)
+                TlsStream::new(start.tls.level(demanded), start.name.clone(), start.begun)
             }
             Layer::Failed(error) => Err(error.clone()),
         };

@@ -30,7 +30,10 @@ pub(crate) fn gather(rustls: &ClientConnection, extended_master_secret: bool) ->
     }
     if let Some(chain) = rustls.peer_certificates() {
         #[cfg(feature = "scram")]
-        if let Some(binding) = chain.first().and_then(|own| crate::end_point::hash(own)) {
+        if let Some(binding) = chain
+            .first()
+            .and_then(|own| crate::channel_binding::hash(own))
+        {
             facts = facts.with_server_end_point(binding);
         }
         facts = facts.with_peer_certificates(chain.iter().map(|each| each.to_vec()).collect());

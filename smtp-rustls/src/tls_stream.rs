@@ -19,23 +19,23 @@ use rustls::{ClientConnection, HandshakeKind, SignatureScheme};
 use smtp_proto::{Connection, Time, Transmit, TransportError, UnverifiedReason, Verification};
 
 use crate::facts;
-use crate::frames::Frames;
 use crate::gate::Gate;
-use crate::hint::{self, Begun, Circumstances};
+use crate::hint::{self, Circumstances, TlsStart};
 use crate::names;
+use crate::record::Frames;
 use crate::tls::{Level, Proof};
 use crate::watch::{Seen, Watched, watch};
 
 /// One TLS connection under one SMTP connection.
-pub(crate) struct Channel {
+pub(crate) struct TlsStream {
     rustls: ClientConnection,
     config: Arc<ClientConfig>,
     judge: Judge,
     /// What the verifier said in this handshake, if it was asked.
     seen: Option<Seen>,
-    begun: Begun,
+    begun: TlsStart,
     phase: Phase,
-    sending: Sending,
+    sending: WriteState,
     frames: Frames,
     /// Bytes that came since the server last said something in them: what it says the connection counts.
     mute: usize,
@@ -46,7 +46,7 @@ pub(crate) struct Channel {
     /// How much of `out` the transport has taken.
     sent: usize,
     /// The records in `out` that carry what the connection offered.
-    encrypted: VecDeque<Encrypted>,
+    encrypted: VecDeque<UnackedRecord>,
     /// How much plaintext a record takes.
     record: usize,
 }
@@ -79,7 +79,7 @@ enum Judge {
 
 /// What this side still may say.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Sending {
+enum WriteState {
     Anything,
     /// What is in line; its end is `close_notify` or an alert.
     Rest,
@@ -92,18 +92,18 @@ enum Sending {
 /// It is acknowledged to the connection when the transport has taken all of it, and not before: else the connection would
 /// measure no time for a server that stops reading, and would believe a reply to what has not been sent. Nor later, with
 /// the records behind it: the server may answer one record while the next is still being written.
-struct Encrypted {
+struct UnackedRecord {
     /// Bytes as the connection offered them.
     count: usize,
     /// Where the record ends in `out`.
     end: usize,
 }
 
-impl Channel {
+impl TlsStream {
     pub(crate) fn new(
         level: &Level,
         name: ServerName<'static>,
-        begun: Begun,
+        begun: TlsStart,
     ) -> Result<Self, TransportError> {
         let mut config = Arc::clone(&level.config);
         let judge = match &level.proof {
@@ -134,7 +134,7 @@ impl Channel {
             seen: None,
             begun,
             phase: Phase::Handshake,
-            sending: Sending::Anything,
+            sending: WriteState::Anything,
             frames: Frames::new(),
             mute: 0,
             first: None,
@@ -152,8 +152,8 @@ impl Channel {
         mut input: &[u8],
     ) {
         // Behind our `close_notify` nothing is read either: there is nobody left to read it for.
-        let listens =
-            matches!(self.phase, Phase::Handshake | Phase::Open) && self.sending != Sending::Rest;
+        let listens = matches!(self.phase, Phase::Handshake | Phase::Open)
+            && self.sending != WriteState::Rest;
         if !listens {
             return;
         }
@@ -264,7 +264,7 @@ impl Channel {
         now: Time,
         error: TransportError,
     ) {
-        self.sending = Sending::Nothing;
+        self.sending = WriteState::Nothing;
         match self.phase {
             Phase::Failing { .. } => self.tell(connection, now),
             _ => self.lose(connection, now, error),
@@ -277,7 +277,7 @@ impl Channel {
         now: Time,
         error: TransportError,
     ) {
-        self.sending = Sending::Nothing;
+        self.sending = WriteState::Nothing;
         match self.phase {
             Phase::Failing { .. } => self.tell(connection, now),
             _ => connection.handle_write_error(now, error),
@@ -295,10 +295,10 @@ impl Channel {
             Phase::Open => self.encrypt(connection, now),
             Phase::Failing { .. } | Phase::Over => {}
         }
-        if self.sending == Sending::Anything && connection.is_closed() {
+        if self.sending == WriteState::Anything && connection.is_closed() {
             self.close();
         }
-        if self.sending == Sending::Nothing {
+        if self.sending == WriteState::Nothing {
             return None;
         }
         self.collect();
@@ -331,7 +331,7 @@ impl Channel {
         let verification = self.verification();
         self.seen = None;
         if let Some(Ok(upgrade)) = connection.poll_upgrade() {
-            let facts = facts::gather(&self.rustls, self.config.require_ems);
+            let facts = tls_info::gather(&self.rustls, self.config.require_ems);
             upgrade.complete(now, facts.with_verification(verification));
         }
     }
@@ -416,7 +416,7 @@ impl Channel {
                 Ok(count) => {
                     self.collect();
                     let end = self.out.len();
-                    self.encrypted.push_back(Encrypted { count, end });
+                    self.encrypted.push_back(UnackedRecord { count, end });
                     left = left.saturating_sub(count);
                     IoSlice::advance_slices(&mut rest, count);
                 }
@@ -438,10 +438,10 @@ impl Channel {
     /// Says the last word of a connection that is over.
     fn close(&mut self) {
         if self.rustls.is_handshaking() {
-            self.sending = Sending::Nothing;
+            self.sending = WriteState::Nothing;
         } else {
             self.rustls.send_close_notify();
-            self.sending = Sending::Rest;
+            self.sending = WriteState::Rest;
         }
     }
 
@@ -450,10 +450,10 @@ impl Channel {
         self.collect();
         let until = now + ALERT_TIME;
         self.phase = Phase::Failing { error, until };
-        if self.sending == Sending::Nothing || self.sent == self.out.len() {
+        if self.sending == WriteState::Nothing || self.sent == self.out.len() {
             self.tell(connection, now);
         } else {
-            self.sending = Sending::Rest;
+            self.sending = WriteState::Rest;
         }
     }
 
@@ -461,7 +461,7 @@ impl Channel {
     fn tell(&mut self, connection: &mut Connection, now: Time) {
         if let Phase::Failing { error, .. } = &self.phase {
             let error = error.clone();
-            self.sending = Sending::Nothing;
+            self.sending = WriteState::Nothing;
             self.lose(connection, now, error);
         }
     }
@@ -472,7 +472,7 @@ impl Channel {
     }
 }
 
-impl fmt::Debug for Channel {
+impl fmt::Debug for TlsStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.phase {
             Phase::Handshake => "TLS handshake",
