@@ -21,7 +21,7 @@ pub(crate) struct Io {
     /// The server, as far as the driver named it.
     pub(crate) peer: Option<Arc<Peer>>,
     pub(crate) send_buffer: SendBuffer,
-    pub(crate) pipeline: PendingReplies,
+    pub(crate) pending: PendingReplies,
     pub(crate) trace: Trace,
     /// What is being spoken of: the connection itself, or a mail.
     subject: Trace,
@@ -67,14 +67,14 @@ struct Timers {
 
 impl Io {
     pub(crate) fn new(config: Arc<Config>) -> Self {
-        let mut pipeline = PendingReplies::new();
-        pipeline.set_window(config.window.unwrap_or(Window::HALF_DUPLEX));
+        let mut pending = PendingReplies::new();
+        pending.set_window(config.window.unwrap_or(Window::HALF_DUPLEX));
         let trace = Trace::connection(&config);
         Self {
             config,
             peer: None,
             send_buffer: SendBuffer::default(),
-            pipeline,
+            pending,
             subject: trace.clone(),
             trace,
             mails: 0,
@@ -420,11 +420,11 @@ impl Io {
 
 impl Timers {
     /// Begins to wait for the reply that is due next, once its command has been offered whole.
-    fn wait(&mut self, now: Time, pipeline: &PendingReplies, offered: u64, timeouts: &Timeouts) {
+    fn wait(&mut self, now: Time, pending: &PendingReplies, offered: u64, timeouts: &Timeouts) {
         if self.waiting.is_some() {
             return;
         }
-        if let Some(due) = pipeline.front()
+        if let Some(due) = pending.front()
             && offered >= due.end
         {
             self.waiting = Some(now);

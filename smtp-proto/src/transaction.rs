@@ -60,7 +60,7 @@ pub(crate) struct Transaction {
     /// The most octets of text that the server takes (RFC 1870).
     size_limit: u64,
     next: SendState,
-    answers: Replies,
+    replies: Replies,
     /// Replies that are due for this mail.
     due: usize,
     text: ContentWriter,
@@ -115,7 +115,7 @@ impl Transaction {
             limits: TransactionLimits::new(ServerLimits::default()),
             size_limit: u64::MAX,
             next: SendState::Check,
-            answers: Replies::default(),
+            replies: Replies::default(),
             due: 0,
             batch_end: 0,
             chunk_left: 0,
@@ -585,11 +585,11 @@ impl Transaction {
         let failure = failure.map(|error| io.locate(error));
         let offered = self.end.is_some_and(|end| io.was_offered(end));
         let recipients = core::mem::take(&mut self.mail.recipients);
-        let (answers, error) = (&self.replies, failure.as_ref());
+        let (replies, error) = (&self.replies, failure.as_ref());
         // A recipient and a delivery have the same size: this allocates nothing.
         let deliveries = recipients
             .into_iter()
-            .map(|recipient| answers.delivery(recipient, error, offered))
+            .map(|recipient| replies.delivery(recipient, error, offered))
             .collect();
         Outcome::new(deliveries, failure, io.stats(), tls)
     }

@@ -18,12 +18,12 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, HandshakeKind, SignatureScheme};
 use smtp_proto::{Connection, Time, Transmit, TransportError, UnverifiedReason, Verification};
 
-use crate::facts;
 use crate::gate::Gate;
 use crate::hint::{self, Circumstances, TlsStart};
 use crate::names;
 use crate::record::Frames;
 use crate::tls::{Level, Proof};
+use crate::tls_info;
 use crate::watch::{Seen, Watched, watch};
 
 /// One TLS connection under one SMTP connection.

@@ -495,7 +495,10 @@ fn a_host_is_a_name_or_an_address_and_the_error_says_which_it_is_not() {
 #[test]
 fn a_host_beyond_ascii_is_refused_with_what_helps() {
     let fault = Endpoint::starttls("bücher.example").build().unwrap_err();
-    assert!(matches!(fault, EndpointError::Host(HostFault::NotAscii)));
+    assert!(matches!(
+        fault,
+        EndpointError::Host(HostErrorKind::NotAscii)
+    ));
     assert!(fault.to_string().contains("xn--"), "{fault}");
     assert!(fault.to_string().contains("feature `idna`"), "{fault}");
 }

@@ -117,7 +117,7 @@ fn each_type() -> Vec<Box<dyn core::error::Error>> {
         Box::new(Parameter::priority(99).unwrap_err()),
         Box::new(Credentials::password("a\0", "secret").unwrap_err()),
         Box::new(mail("Subject: x\n\n").unwrap_err()),
-        Box::new(body::scan(b"\n", &body::LineRules::default()).unwrap_err()),
+        Box::new(content::scan(b"\n", &content::LineRules::default()).unwrap_err()),
         Box::new(Xclient::new().login("a\0").unwrap_err()),
         Box::new(in_clear.build().unwrap_err()),
         Box::new(outcome.all_accepted().unwrap_err()),

@@ -173,7 +173,7 @@ fn a_source_of_tokens_is_asked_once_an_exchange_and_not_trusted() {
         })
     };
     let mechanism = XOAuth2::from_source("u", source).unwrap();
-    assert!(mechanism.renews() && !XOAuth2::new("u", "t").unwrap().can_refresh());
+    assert!(mechanism.can_refresh() && !XOAuth2::new("u", "t").unwrap().can_refresh());
     for (context, token) in [
         (context(), "old"),
         (context().after_rejected_token(), "new"),
