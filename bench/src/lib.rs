@@ -102,7 +102,7 @@ pub const TEN: &[&[u8]] = &[
     b"250 2.0.0 Ok: queued as 4C9D2A1B2C\r\n",
 ];
 
-/// A mail of about so many octets, in lines of 78.
+/// A mail of about so many bytes, in lines of 78.
 pub fn text(octets: usize) -> Vec<u8> {
     let mut text =
         b"From: alice@example.org\r\nTo: bob@example.net\r\nSubject: a measurement\r\n\r\n"

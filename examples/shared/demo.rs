@@ -106,7 +106,7 @@ fn print_stored(mail: &StoredMail) {
         mail.addresses().join(", ")
     ));
     report::print(&format!(
-        "{} octets, over TLS: {}, from the user {}",
+        "{} bytes, over TLS: {}, from the user {}",
         mail.body_len(),
         if mail.over_tls() { "yes" } else { "no" },
         mail.authenticated_as().unwrap_or("nobody")
@@ -142,7 +142,7 @@ impl Checks {
             "the server stored it for the accepted recipient",
             mail.sender() == SENDER && mail.addresses() == [BOB],
         );
-        self.note("octet for octet as it was composed", mail.body() == text);
+        self.note("byte for byte as it was composed", mail.body() == text);
         self.note(
             "over TLS, and from the user who logged in",
             mail.over_tls() && mail.authenticated_as() == Some(USER),

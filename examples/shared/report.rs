@@ -50,7 +50,7 @@ pub(crate) fn outcome(outcome: &Outcome) {
     }
     let traffic = outcome.stats();
     print(&format!(
-        "{} round trips, {} octets sent, {} received",
+        "{} round trips, {} bytes sent, {} received",
         traffic.round_trips(),
         traffic.bytes_sent(),
         traffic.bytes_received()

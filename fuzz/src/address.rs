@@ -1,4 +1,4 @@
-//! What parses encodes to what parses as the same; an independent grammar says the same of it; no octet is illegal.
+//! What parses encodes to what parses as the same; an independent grammar says the same of it; no byte is illegal.
 
 use smtp_proto::{AddressError, ClientName, Domain, ForwardPath, Mailbox, ReversePath};
 
@@ -12,34 +12,34 @@ pub fn address(input: &[u8]) {
     check_joined(text);
     let reverse: Result<ReversePath, _> = text.parse();
     if let Some(path) = sound(text, reverse) {
-        check_octets(path.as_str());
+        check_bytes(path.as_str());
         assert_eq!(path.to_string().parse(), Ok(path.clone()));
         assert_eq!(path.as_str().parse(), Ok(path));
     }
     let forward: Result<ForwardPath, _> = text.parse();
     if let Some(path) = sound(text, forward) {
-        check_octets(path.as_str());
+        check_bytes(path.as_str());
         assert!(path.mailbox().is_some() || path == ForwardPath::postmaster());
         assert_eq!(path.to_string().parse(), Ok(path));
     }
     if let Some(domain) = sound(text, text.parse::<Domain>()) {
-        check_octets(domain.as_str());
+        check_bytes(domain.as_str());
         assert_eq!(domain.as_str(), text);
         assert!(domain.as_str().split('.').all(|label| !label.is_empty()));
     }
     if let Some(name) = sound(text, text.parse::<ClientName>()) {
-        check_octets(name.as_str());
-        assert!(name.as_str().bytes().all(|octet| octet.is_ascii_graphic()));
+        check_bytes(name.as_str());
+        assert!(name.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
     }
     if let Some(path) = sound(text, ForwardPath::local(text)) {
-        check_octets(path.as_str());
+        check_bytes(path.as_str());
         assert!(path.local_part() == text || path == ForwardPath::postmaster());
         assert_eq!(path.domain(), None);
     }
 }
 
 fn check_mailbox(text: &str) {
-    // The reference measures a U-label in octets, and knows three characters of them.
+    // The reference measures a U-label in bytes, and knows three characters of them.
     let expected = reference::mailbox(text).filter(|(_, domain)| domain.is_ascii());
     let Some(mailbox) = sound(text, text.parse::<Mailbox>()) else {
         assert!(expected.is_none(), "refused: {text:?}");
@@ -52,7 +52,7 @@ fn check_mailbox(text: &str) {
     if mailbox.domain().is_ascii() {
         assert_eq!(Some(&words), expected.as_ref(), "{text:?}");
     }
-    check_octets(mailbox.as_str());
+    check_bytes(mailbox.as_str());
     assert!(mailbox.as_str().len() <= text.len().min(254));
     assert_eq!(mailbox.as_str().parse(), Ok(mailbox.clone()));
     assert_eq!(Mailbox::new(&words.0, &words.1), Ok(mailbox.clone()));
@@ -64,7 +64,7 @@ fn check_mailbox(text: &str) {
 fn check_joined(text: &str) {
     let (local, domain) = text.split_once('\t').unwrap_or((text, "x.test"));
     if let Ok(mailbox) = Mailbox::new(local, domain) {
-        check_octets(mailbox.as_str());
+        check_bytes(mailbox.as_str());
         assert_eq!(mailbox.local_part(), local);
         assert_eq!(mailbox.domain(), domain);
         assert_eq!(mailbox.as_str().parse(), Ok(mailbox));
@@ -83,7 +83,7 @@ fn sound<T>(text: &str, parsed: Result<T, AddressError>) -> Option<T> {
     }
 }
 
-fn check_octets(encoded: &str) {
+fn check_bytes(encoded: &str) {
     let illegal = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     assert!(!encoded.contains(illegal), "{encoded:?}");
     assert!(encoded.len() <= 255, "{encoded:?}");

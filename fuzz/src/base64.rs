@@ -2,14 +2,14 @@
 
 /// What `text` stands for; nothing unless it is the one way to write it.
 pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     let (groups, rest) = text.as_chunks::<4>();
     if !rest.is_empty() {
         return None;
     }
     for (at, group) in groups.iter().enumerate() {
-        let letters = group.iter().position(|&octet| octet == b'=').unwrap_or(4);
-        let padding_fits = group[letters..].iter().all(|&octet| octet == b'=');
+        let letters = group.iter().position(|&byte| byte == b'=').unwrap_or(4);
+        let padding_fits = group[letters..].iter().all(|&byte| byte == b'=');
         if letters < 2 || !padding_fits || (letters < 4 && at + 1 < groups.len()) {
             return None;
         }
@@ -19,12 +19,12 @@ pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
         }
         bits <<= 6 * (4 - letters);
         let [_, all @ ..] = bits.to_be_bytes();
-        if all[letters - 1..].iter().any(|&octet| octet != 0) {
+        if all[letters - 1..].iter().any(|&byte| byte != 0) {
             return None;
         }
-        octets.extend(&all[..letters - 1]);
+        bytes.extend(&all[..letters - 1]);
     }
-    Some(octets)
+    Some(bytes)
 }
 
 fn sextet(letter: u8) -> Option<u32> {
@@ -44,14 +44,14 @@ mod tests {
 
     #[test]
     fn the_vectors_of_rfc_4648_decode_and_other_spellings_do_not() {
-        for (text, octets) in [
+        for (text, bytes) in [
             ("", ""),
             ("Zg==", "f"),
             ("Zm8=", "fo"),
             ("Zm9v", "foo"),
             ("Zm9vYmFy", "foobar"),
         ] {
-            assert_eq!(decode(text.as_bytes()).unwrap(), octets.as_bytes());
+            assert_eq!(decode(text.as_bytes()).unwrap(), bytes.as_bytes());
         }
         for text in [
             "Zh==", "Zg=", "Zg", "=", "Z===", "Zg==Zg==", "Zm9\n", "Z=9v",

@@ -6,7 +6,7 @@ use smtp_proto::content::{ContentError, Encoder, Room, scan};
 use crate::choice;
 use crate::reference::{Policy, canonical, receive};
 
-/// Bytes: rules, longest line, room in octets and pieces, two lengths of chunks; then the body.
+/// Bytes: rules, longest line, room in bytes and pieces, two lengths of chunks; then the body.
 pub fn body(mut input: &[u8]) {
     let rules = choice(&mut input, 4);
     let policy = Policy {

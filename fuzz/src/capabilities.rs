@@ -122,7 +122,7 @@ fn check_agreement(known: &Capabilities) {
         assert_eq!(getter, expected, "{known:?}");
     }
     if let Some(SizeLimit::Bytes(octets)) = known.size() {
-        assert_ne!(octets, 0, "no limit is no octets");
+        assert_ne!(octets, 0, "no limit is no bytes");
     }
     let mechanisms: Vec<&str> = known.auth().collect();
     assert!(mechanisms.is_empty() || said("AUTH"));

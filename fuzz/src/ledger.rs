@@ -33,12 +33,12 @@ pub(crate) struct Rules {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     rules: Rules,
-    /// Every octet that was ever offered.
+    /// Every byte that was ever offered.
     wire: Vec<u8>,
     /// How much was offered before the last offer.
     before_offer: usize,
     acknowledged: usize,
-    /// How far the client's octets have been understood.
+    /// How far the client's bytes have been understood.
     read: usize,
     stream: Stream,
     due: VecDeque<Due>,
@@ -100,7 +100,7 @@ enum Stream {
     Text {
         start: usize,
     },
-    /// The octets of a chunk, up to this position (RFC 3030, section 2).
+    /// The bytes of a chunk, up to this position (RFC 3030, section 2).
     Chunk {
         end: usize,
         last: bool,
@@ -110,7 +110,7 @@ enum Stream {
 #[derive(Clone, Copy, Debug)]
 struct Due {
     to: Asked,
-    /// Position behind the command's last octet.
+    /// Position behind the command's last byte.
     end: usize,
     /// Index of the transaction that it belongs to, if it belongs to one.
     transaction: usize,
@@ -186,12 +186,12 @@ impl Ledger {
         }
     }
 
-    /// Every octet that was ever offered.
+    /// Every byte that was ever offered.
     pub(crate) fn wire(&self) -> &[u8] {
         &self.wire
     }
 
-    /// The client offers octets: the same as before as far as they are not acknowledged, and perhaps more.
+    /// The client offers bytes: the same as before as far as they are not acknowledged, and perhaps more.
     pub(crate) fn offered(&mut self, now: Time, transmit: &Transmit<'_>) {
         assert!(!transmit.is_empty(), "an offer of nothing");
         assert!(!self.early, "V42: an offer behind what answers nothing");
@@ -297,7 +297,7 @@ impl Ledger {
         );
     }
 
-    /// Whether a command may stand behind so many octets: not inside a text.
+    /// Whether a command may stand behind so many bytes: not inside a text.
     fn stream_ends_a_line(&self, from: usize) -> bool {
         self.said_quit && from < self.wire.len() || self.stream == Stream::Commands
     }
@@ -339,7 +339,7 @@ impl Ledger {
         self.write_failed = true;
     }
 
-    /// How many octets of the offer are not acknowledged.
+    /// How many bytes of the offer are not acknowledged.
     pub(crate) fn outstanding(&self) -> usize {
         self.wire.len() - self.acknowledged
     }
@@ -358,7 +358,7 @@ impl Ledger {
         matches!(self.rules.security, Security::StartTls | Security::Implicit)
     }
 
-    /// So many octets of the offer went out.
+    /// So many bytes of the offer went out.
     pub(crate) fn sent(&mut self, count: usize) {
         self.acknowledged += count;
         assert!(self.acknowledged <= self.wire.len());
@@ -395,7 +395,7 @@ impl Ledger {
     pub(crate) fn tls_began(&mut self, now: Time, connection: &Connection) {
         assert!(
             self.line.is_empty() && self.reply.is_none() && !self.lost && !self.early,
-            "octets from before TLS are left over"
+            "bytes from before TLS are left over"
         );
         self.known = Some((now, self.acknowledged));
         self.in_tls = true;

@@ -1,4 +1,4 @@
-//! The bodies of the fuzz targets. Each is a function over octets, so that libFuzzer, AFL++ and a plain test can all
+//! The bodies of the fuzz targets. Each is a function over bytes, so that libFuzzer, AFL++ and a plain test can all
 //! call it; it panics when its invariant, the first line of its module, does not hold.
 
 #![allow(

@@ -48,13 +48,13 @@ pub fn operations(input: &[u8]) {
 /// A call, or a few that belong together. The comment is its letter and its operands.
 #[derive(Clone, Copy, Debug)]
 enum Operation<'a> {
-    /// `i`: octets up to a line feed.
+    /// `i`: bytes up to a line feed.
     Input(&'a [u8]),
     /// `r`, a digit: a usual reply.
     Reply(usize),
     /// `o`: asks for an offer, which is held back if nobody looked for what came.
     Offer,
-    /// `s`, a digit: so many tens of octets of the last offer; `:` one more than there are, `;` far more.
+    /// `s`, a digit: so many tens of bytes of the last offer; `:` one more than there are, `;` far more.
     Sent(usize),
     /// `a`: all of a new offer, behind a look for what came.
     SendAll,
@@ -71,7 +71,7 @@ enum Operation<'a> {
     Submit(usize),
     /// `n`, a digit: begins a batch of so many mails, unless there is one; 0 asks what became of the next, 9 gives it up.
     Batch(usize),
-    /// `w`, a digit for the mail, octets up to a line feed.
+    /// `w`, a digit for the mail, bytes up to a line feed.
     Write(usize, &'a [u8]),
     /// `f`, `g`, `h` and a digit for the mail: finish, give up, give up with a reason.
     Finish(usize),
@@ -139,7 +139,7 @@ impl<'a> Arbitrary<'a> for Operation<'a> {
 /// Bytes up to a line feed, which goes with them.
 fn line<'a>(input: &mut Unstructured<'a>) -> Result<&'a [u8]> {
     let end = input.peek_bytes(input.len()).and_then(|rest| {
-        let end = rest.iter().position(|&octet| octet == b'\n');
+        let end = rest.iter().position(|&byte| byte == b'\n');
         end.map(|end| end + 1)
     });
     input.bytes(end.unwrap_or(input.len()))

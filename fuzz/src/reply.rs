@@ -40,15 +40,15 @@ type Kept = (u16, Vec<Vec<u8>>, bool);
 /// Replies, and the error that ended them.
 type Read = (Vec<Kept>, Option<ReplyError>);
 
-/// An octet at a time, in the plainest way.
+/// A byte at a time, in the plainest way.
 fn reference(input: &[u8], limits: Limits) -> Read {
     let mut replies = Vec::new();
     let (mut len, mut line) = (0, Vec::new());
     let (mut first, mut raw) = (None, Vec::<Vec<u8>>::new());
-    for &octet in input {
-        let fault = if len == 0 && matches!(octet, 0x15 | 0x16) {
+    for &byte in input {
+        let fault = if len == 0 && matches!(byte, 0x15 | 0x16) {
             Some(ReplyError::TlsRecord)
-        } else if octet == 0 {
+        } else if byte == 0 {
             Some(ReplyError::Nul { offset: len })
         } else {
             None
@@ -57,8 +57,8 @@ fn reference(input: &[u8], limits: Limits) -> Read {
             return (replies, fault);
         }
         len += 1;
-        line.push(octet);
-        if octet != b'\n' {
+        line.push(byte);
+        if byte != b'\n' {
             continue;
         }
         let mut text = std::mem::take(&mut line);
@@ -225,7 +225,7 @@ fn check_parse(input: &[u8]) {
                 decided = true;
                 assert_eq!(early, *late);
             }
-            (early, late) => panic!("{early:?} of {end} octets, {late:?} of all"),
+            (early, late) => panic!("{early:?} of {end} bytes, {late:?} of all"),
         }
     }
 }

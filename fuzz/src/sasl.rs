@@ -35,7 +35,7 @@ pub fn sasl(mut input: &[u8]) {
     client.hear(format!("250-x\r\n250 AUTH {name}\r\n").as_bytes());
     let expected = Dialogue::expected(name, &messages, input);
     let proves = name.starts_with("SCRAM-");
-    for line in input.split_inclusive(|&octet| octet == b'\n') {
+    for line in input.split_inclusive(|&byte| byte == b'\n') {
         client.hear(line);
     }
     if proves {
@@ -43,7 +43,7 @@ pub fn sasl(mut input: &[u8]) {
     } else {
         client.check(&expected);
     }
-    // Where the server says it, it is shown; an octet that is escaped may add the first two letters.
+    // Where the server says it, it is shown; a byte that is escaped may add the first two letters.
     let said = String::from_utf8_lossy(input);
     if !disguises(CANARY)
         .iter()
@@ -114,7 +114,7 @@ fn saslname(name: &str) -> String {
 /// What has to be said.
 #[derive(Debug, PartialEq, Eq)]
 struct Dialogue {
-    /// The lines from AUTH on, as octets; nothing for `*`.
+    /// The lines from AUTH on, as bytes; nothing for `*`.
     said: Vec<Option<Vec<u8>>>,
     ready: bool,
     /// Whether QUIT ends it: after a failure by which both sides still understand each other.
@@ -138,7 +138,7 @@ impl Dialogue {
             deferred = speaks_first;
         }
         let (mut ready, mut quit, mut lines, mut first) = (false, false, 0, None);
-        for line in server.split_inclusive(|&octet| octet == b'\n') {
+        for line in server.split_inclusive(|&byte| byte == b'\n') {
             let Some(text) = line.strip_suffix(b"\n").filter(|text| !text.contains(&0)) else {
                 break;
             };
@@ -286,7 +286,7 @@ impl Client {
     }
 }
 
-/// The lines from AUTH on, as octets; nothing for `*`.
+/// The lines from AUTH on, as bytes; nothing for `*`.
 fn said_in(wire: &[u8]) -> Vec<Option<Vec<u8>>> {
     let wire = str::from_utf8(wire).unwrap();
     let mut said = Vec::new();

@@ -1,4 +1,4 @@
-//! A connection with a scripted caller, driven by the octets of an input as its server.
+//! A connection with a scripted caller, driven by the bytes of an input as its server.
 
 mod choices;
 
@@ -17,7 +17,7 @@ pub(crate) use self::choices::{POLICIES, Policy};
 use crate::choice;
 use crate::ledger::Ledger;
 
-/// How an input is fed: the first four octets choose, the rest is what the server says.
+/// How an input is fed: the first four bytes choose, the rest is what the server says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan<'a> {
     config: usize,
@@ -34,7 +34,7 @@ pub(crate) enum Pace {
     EachLine,
     /// Once, before all that the server says.
     Once,
-    /// Before each line of the server, so many octets.
+    /// Before each line of the server, so many bytes.
     Drip(usize),
 }
 
@@ -147,7 +147,7 @@ impl<'a> Plan<'a> {
             session.listen();
             return;
         }
-        for line in self.server.split_inclusive(|&octet| octet == b'\n') {
+        for line in self.server.split_inclusive(|&byte| byte == b'\n') {
             match self.pace {
                 Pace::Drip(count) => {
                     session.upgrade();
@@ -210,7 +210,7 @@ impl Session {
         }
     }
 
-    /// Sends all that there is, so many octets at a time, and begins TLS when its time has come.
+    /// Sends all that there is, so many bytes at a time, and begins TLS when its time has come.
     ///
     /// The caller acts when all is sent, so that what it does does not depend on how much one write takes.
     pub(crate) fn flush(&mut self, at_most: usize) {

@@ -6,19 +6,19 @@ use smtp_test::xtext::{decode, decode_address};
 /// Bytes to be encoded; and the same, as what is encoded already.
 pub fn xtext(input: &[u8]) {
     let input = &input[..input.len().min(2000)];
-    check_octets(input);
+    check_bytes(input);
     let text = String::from_utf8_lossy(input);
     check_address(&text);
     check_encoded(&text);
 }
 
-fn check_octets(octets: &[u8]) {
-    let plain = |octet: &&u8| octet.is_ascii_graphic() && !matches!(octet, b'+' | b'=');
-    let itself = octets.iter().filter(plain).count();
-    let len = itself + 3 * (octets.len() - itself);
-    match Value::xtext(octets) {
+fn check_bytes(bytes: &[u8]) {
+    let plain = |byte: &&u8| byte.is_ascii_graphic() && !matches!(byte, b'+' | b'=');
+    let itself = bytes.iter().filter(plain).count();
+    let len = itself + 3 * (bytes.len() - itself);
+    match Value::xtext(bytes) {
         Ok(value) => {
-            assert_eq!(decode(value.as_str()).as_deref(), Some(octets));
+            assert_eq!(decode(value.as_str()).as_deref(), Some(bytes));
             assert_eq!(value.as_str().len(), len);
             assert!(len <= 1024);
         }
@@ -85,7 +85,7 @@ fn check_encoded(text: &str) {
     }
     let plain = format!("rfc822;{text}");
     if plain.len() <= 494 {
-        let decoded = decode(text).and_then(|octets| String::from_utf8(octets).ok());
+        let decoded = decode(text).and_then(|bytes| String::from_utf8(bytes).ok());
         let expected = sound(decoded.filter(|decoded| decoded.is_ascii()));
         assert_eq!(
             OriginalRecipient::from_value(&plain).is_ok(),

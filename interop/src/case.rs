@@ -288,7 +288,7 @@ pub(crate) fn check_stored(letter: &Letter, mail: &Stored) -> Result<(), String>
         text.escape_ascii().to_string()
     };
     Err(format!(
-        "{}: of {} octets {} were stored; from {same} on {}, not {}",
+        "{}: of {} bytes {} were stored; from {same} on {}, not {}",
         mail.recipient,
         sent.len(),
         stored.len(),

@@ -19,7 +19,7 @@ use nfq::{Queue, Verdict};
 pub(crate) struct Traits {
     /// How long a packet is on its way.
     pub(crate) delay: Duration,
-    /// The most octets of a packet.
+    /// The most bytes of a packet.
     pub(crate) largest: u32,
     /// Of so many packets one is lost, if any.
     pub(crate) lost: Option<u32>,
@@ -179,9 +179,9 @@ fn rule(verb: &str) -> io::Result<()> {
     run(Command::new("iptables").arg("-w").arg(verb).args(rule))
 }
 
-fn set_largest(octets: u32) -> io::Result<()> {
-    let octets = octets.to_string();
-    run(Command::new("ip").args(["link", "set", "lo", "mtu", &octets]))
+fn set_largest(bytes: u32) -> io::Result<()> {
+    let bytes = bytes.to_string();
+    run(Command::new("ip").args(["link", "set", "lo", "mtu", &bytes]))
 }
 
 fn run(command: &mut Command) -> io::Result<()> {

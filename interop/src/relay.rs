@@ -1,4 +1,4 @@
-//! A way to a server that does not hand on octets as they come: it hands them on one by one, or it breaks.
+//! A way to a server that does not hand on bytes as they come: it hands them on one by one, or it breaks.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-/// How octets are handed on.
+/// How bytes are handed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passage {
     /// One by one, each in a segment of its own.
@@ -16,7 +16,7 @@ pub(crate) enum Passage {
     /// As they come, until it breaks.
     Break {
         direction: Direction,
-        /// After so many octets in this direction.
+        /// After so many bytes in this direction.
         after: u64,
         manner: Manner,
     },
@@ -121,14 +121,14 @@ impl Link {
         }
     }
 
-    fn write(&self, mut to: &TcpStream, mut octets: &[u8]) -> io::Result<()> {
-        while !octets.is_empty() && !self.broken.load(Ordering::Acquire) {
+    fn write(&self, mut to: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() && !self.broken.load(Ordering::Acquire) {
             let len = match self.passage {
                 Passage::Octets => 1,
-                Passage::Break { .. } => octets.len(),
+                Passage::Break { .. } => bytes.len(),
             };
-            match to.write(&octets[..len]) {
-                Ok(written) => octets = &octets[written..],
+            match to.write(&bytes[..len]) {
+                Ok(written) => bytes = &bytes[written..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }

@@ -284,16 +284,16 @@ impl Stored {
 
 /// A text whose line ends are those of its first line.
 fn with_crlf(file: &[u8]) -> Vec<u8> {
-    let first = file.iter().position(|&octet| octet == b'\n');
+    let first = file.iter().position(|&byte| byte == b'\n');
     if first.is_some_and(|end| file[..end].ends_with(b"\r")) {
         return file.to_vec();
     }
     let mut text = Vec::with_capacity(file.len() + file.len() / 32);
-    for &octet in file {
-        if octet == b'\n' {
+    for &byte in file {
+        if byte == b'\n' {
             text.push(b'\r');
         }
-        text.push(octet);
+        text.push(byte);
     }
     text
 }
@@ -303,7 +303,7 @@ pub(crate) fn said(command: &mut Command) -> io::Result<String> {
     output(command).map(|said| String::from_utf8_lossy(&said).into_owned())
 }
 
-/// The same, octet by octet.
+/// The same, byte by byte.
 pub(crate) fn output(command: &mut Command) -> io::Result<Vec<u8>> {
     let output = command.output()?;
     if output.status.success() {

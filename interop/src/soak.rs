@@ -314,16 +314,16 @@ fn letter(random: &mut Rng) -> Letter {
     }
 }
 
-/// A break somewhere within the octets that so many mails take, or behind them.
+/// A break somewhere within the bytes that so many mails take, or behind them.
 fn passage(random: &mut Rng, mails: u64) -> Passage {
-    let (direction, octets) = match random.bool() {
+    let (direction, bytes) = match random.bool() {
         true => (Direction::ToServer, 600),
         false => (Direction::ToClient, 150),
     };
     let manners = [Manner::Close, Manner::Reset, Manner::Deaf];
     Passage::Break {
         direction,
-        after: random.u64(1..500 + mails * octets * 3 / 2),
+        after: random.u64(1..500 + mails * bytes * 3 / 2),
         manner: manners[random.usize(..manners.len())],
     }
 }
@@ -342,7 +342,7 @@ fn descriptors(most: usize) -> Result<usize, String> {
     loop {
         let files = fs::read_dir("/proc/self/fd").map_err(|error| error.to_string())?;
         let count = files.count();
-        // Threads that carried octets may be about to end.
+        // Threads that carried bytes may be about to end.
         if count <= most || Instant::now() > until {
             return Ok(count);
         }

@@ -41,11 +41,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut client = Client::connect(&endpoint)?;
     // To whom all or nothing is what counts, anything but "accepted for all" is an error.
     let outcome = client.send_from(mail, text)?.all_accepted()?;
-    println!("accepted; {} octets sent", outcome.stats().bytes_sent());
+    println!("accepted; {} bytes sent", outcome.stats().bytes_sent());
     client.quit()?;
 
     for mail in server.mails() {
-        println!("the server stored {} octets", mail.body_len());
+        println!("the server stored {} bytes", mail.body_len());
     }
     Ok(())
 }

@@ -148,8 +148,8 @@ impl<S: Stream + ?Sized> Stream for Box<S> {
 /// Whether a read would find something, if only the end: one system call, and nothing is taken.
 #[cfg(unix)]
 fn has_come(socket: &impl std::os::fd::AsFd) -> io::Result<()> {
-    let mut octet = [MaybeUninit::uninit()];
+    let mut byte = [MaybeUninit::uninit()];
     SockRef::from(socket)
-        .recv_with_flags(&mut octet, libc::MSG_PEEK | libc::MSG_DONTWAIT)
+        .recv_with_flags(&mut byte, libc::MSG_PEEK | libc::MSG_DONTWAIT)
         .map(|_| ())
 }

@@ -156,7 +156,7 @@ impl Connection {
     /// Whether one more mail in line now would make the connection faster.
     ///
     /// For whoever has many: more than that only take up memory. Four in line are enough for all levels of
-    /// [`Pipelining`] but [`Speculative`](Pipelining::Speculative), which wants mails up to twice the octets that
+    /// [`Pipelining`] but [`Speculative`](Pipelining::Speculative), which wants mails up to twice the bytes that
     /// [`SpeculationLimits`](crate::SpeculationLimits) lets be on their way, but at most 2,000 mails. Before the server is ready, one is
     /// enough; none is wanted by a connection that has failed or is about to end, or from a server that takes no further
     /// mail in this session.

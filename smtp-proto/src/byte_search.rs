@@ -1,9 +1,9 @@
-//! The first octet that matters, eight at a time: in text and in replies few do, and they are control characters.
+//! The first byte that matters, eight at a time: in text and in replies few do, and they are control characters.
 
-/// Where the first octet below `LOW` is, or unless `HIGH` passes over them over 127. `LOW` is at most 128.
+/// Where the first byte below `LOW` is, or unless `HIGH` passes over them over 127. `LOW` is at most 128.
 #[inline]
-pub(crate) fn find<const LOW: u8, const HIGH: bool>(octets: &[u8]) -> Option<usize> {
-    let (words, tail) = octets.as_chunks();
+pub(crate) fn find<const LOW: u8, const HIGH: bool>(bytes: &[u8]) -> Option<usize> {
+    let (words, tail) = bytes.as_chunks();
     let mut before = 0_usize;
     for word in words {
         if let Some(at) = first::<LOW, HIGH>(word) {
@@ -11,30 +11,25 @@ pub(crate) fn find<const LOW: u8, const HIGH: bool>(octets: &[u8]) -> Option<usi
         }
         before = before.saturating_add(WORD);
     }
-    match octets.last_chunk() {
-        // Those of its octets that were looked at already are looked at in vain.
+    match bytes.last_chunk() {
+        // Those of its bytes that were looked at already are looked at in vain.
         Some(word) => {
-            let before = octets.len().saturating_sub(WORD);
+            let before = bytes.len().saturating_sub(WORD);
             Some(before.saturating_add(first::<LOW, HIGH>(word)?))
         }
         None => tail
             .iter()
-            .position(|octet| *octet < LOW || (!HIGH && *octet > 127)),
+            .position(|byte| *byte < LOW || (!HIGH && *byte > 127)),
     }
 }
 
-/// Which of the octets it is, if one is.
+/// Which of the bytes it is, if one is.
 #[inline]
-fn first<const LOW: u8, const HIGH: bool>(octets: &[u8; WORD]) -> Option<usize> {
-    let octets = u64::from_le_bytes(*octets);
-    // The top bit of each difference says whether the octet is less. What is borrowed spoils only those behind the first.
-    let below = octets.wrapping_sub(u64::from_le_bytes([LOW; WORD]));
-    let marks = TOP
-        & if HIGH {
-            below & !octets
-        } else {
-            below | octets
-        };
+fn first<const LOW: u8, const HIGH: bool>(bytes: &[u8; WORD]) -> Option<usize> {
+    let bytes = u64::from_le_bytes(*bytes);
+    // The top bit of each difference says whether the byte is less. What is borrowed spoils only those behind the first.
+    let below = bytes.wrapping_sub(u64::from_le_bytes([LOW; WORD]));
+    let marks = TOP & if HIGH { below & !bytes } else { below | bytes };
     match marks {
         0 => None,
         _ => usize::try_from(marks.trailing_zeros() / u8::BITS).ok(),
@@ -50,19 +45,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_octet_that_matters_is_found_at_every_place() {
-        for octet in 0..=255 {
+    fn each_byte_that_matters_is_found_at_every_place() {
+        for byte in 0..=255 {
             for place in 0..3 * WORD {
                 for filler in [b'x', 127, 14] {
-                    let mut octets = [filler; 3 * WORD];
-                    octets[place] = octet;
-                    for octets in [&octets[..], &octets[..=place]] {
+                    let mut bytes = [filler; 3 * WORD];
+                    bytes[place] = byte;
+                    for bytes in [&bytes[..], &bytes[..=place]] {
                         let found = |matters: bool| matters.then_some(place);
-                        assert_eq!(find::<14, true>(octets), found(octet < 14));
-                        assert_eq!(
-                            find::<14, false>(octets),
-                            found(!(14..128).contains(&octet))
-                        );
+                        assert_eq!(find::<14, true>(bytes), found(byte < 14));
+                        assert_eq!(find::<14, false>(bytes), found(!(14..128).contains(&byte)));
                     }
                 }
             }
@@ -71,11 +63,11 @@ mod tests {
 
     #[test]
     fn the_first_of_several_is_found() {
-        let octets = [14, 127, 255, 128, 0, 13, 255, 0].repeat(4);
-        for len in 6..octets.len() {
-            let octets = &octets[..len];
+        let bytes = [14, 127, 255, 128, 0, 13, 255, 0].repeat(4);
+        for len in 6..bytes.len() {
+            let bytes = &bytes[..len];
             assert_eq!(
-                (find::<14, false>(octets), find::<14, true>(octets)),
+                (find::<14, false>(bytes), find::<14, true>(bytes)),
                 (Some(2), Some(4))
             );
         }

@@ -160,7 +160,7 @@ impl Capabilities {
 
     /// The SASL mechanisms of all AUTH lines, upper-case, each once, in the server's order (RFC 4954).
     ///
-    /// Only what fits in 512 octets is kept.
+    /// Only what fits in 512 bytes is kept.
     pub fn auth(&self) -> impl Iterator<Item = &str> + Clone {
         self.mechanisms.iter().map(parse::ascii)
     }
@@ -339,7 +339,7 @@ pub enum SizeLimit {
     Unknown,
     /// There is no fixed limit.
     Unlimited,
-    /// The most octets of a message, with its CRLFs but without dot-stuffing.
+    /// The most bytes of a message, with its CRLFs but without dot-stuffing.
     Bytes(u64),
 }
 
@@ -393,7 +393,7 @@ struct Mechanisms(Vec<u8>);
 
 impl Mechanisms {
     fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {
-        let mechanisms = self.0.split(|octet| *octet == b' ');
+        let mechanisms = self.0.split(|byte| *byte == b' ');
         mechanisms.filter(|mechanism| !mechanism.is_empty())
     }
 
@@ -486,7 +486,7 @@ fn size(params: &[u8]) -> Option<SizeLimit> {
     match parse::size_param(param).ok()? {
         (_, None) => Some(SizeLimit::Unknown),
         (_, Some(0)) => Some(SizeLimit::Unlimited),
-        (_, Some(octets)) => Some(SizeLimit::Bytes(octets)),
+        (_, Some(bytes)) => Some(SizeLimit::Bytes(bytes)),
     }
 }
 

@@ -88,7 +88,7 @@ impl Command {
     /// # Errors
     /// If the verb is not letters, digits and hyphens that begin with a letter, or is one that the
     /// connection itself has to send; if the arguments are empty, begin or end with a space, or
-    /// hold a control character; if the line would be over 512 octets (RFC 5321, section
+    /// hold a control character; if the line would be over 512 bytes (RFC 5321, section
     /// 4.5.3.1.4). Offsets are those in the line.
     pub fn custom(verb: &str, arguments: Option<&str>) -> Result<Self, CommandError> {
         if OWNED.iter().any(|owned| verb.eq_ignore_ascii_case(owned)) {
@@ -214,7 +214,7 @@ impl CommandError {
         }
     }
 
-    /// Where the fault lies, in octets from the beginning of the line.
+    /// Where the fault lies, in bytes from the beginning of the line.
     #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
@@ -234,7 +234,7 @@ impl fmt::Display for CommandError {
             CommandErrorKind::Verb => "command verb that is not letters, digits and hyphens",
             CommandErrorKind::Character => "command with a control character",
             CommandErrorKind::Space => "command argument with a space at an end",
-            CommandErrorKind::TooLong => "command line over 512 octets",
+            CommandErrorKind::TooLong => "command line over 512 bytes",
             CommandErrorKind::Owned => {
                 return f.write_str("command that only the connection itself may send");
             }
@@ -259,13 +259,13 @@ pub enum CommandErrorKind {
     Character,
     /// A space at an end of the arguments.
     Space,
-    /// A line over 512 octets, its CRLF counted (RFC 5321, section 4.5.3.1.4).
+    /// A line over 512 bytes, its CRLF counted (RFC 5321, section 4.5.3.1.4).
     TooLong,
     /// A verb that only the connection itself may send, for it changes the state of the session.
     Owned,
 }
 
-/// Everything that a client may send besides message octets: one line each.
+/// Everything that a client may send besides message bytes: one line each.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Line<'a> {
     Ehlo(&'a ClientName),
@@ -290,7 +290,7 @@ pub(crate) enum Line<'a> {
         parameters: &'a [Parameter],
     },
     Data,
-    /// A chunk of `len` octets follows at once (RFC 3030, section 2).
+    /// A chunk of `len` bytes follows at once (RFC 3030, section 2).
     Bdat {
         len: u64,
         last: bool,
@@ -367,7 +367,7 @@ impl Line<'_> {
         words(out, &["\r\n"]);
     }
 
-    /// The line for transcripts: without its CRLF, and with `<N octets>` for what SASL carries.
+    /// The line for transcripts: without its CRLF, and with `<N bytes>` for what SASL carries.
     pub(crate) fn redacted(&self) -> RedactedCommand<'_> {
         RedactedCommand(self)
     }
@@ -384,7 +384,7 @@ impl Line<'_> {
     }
 }
 
-/// A command line to be read by people: without its line end, and with `<N octets>` for what SASL carries.
+/// A command line to be read by people: without its line end, and with `<N bytes>` for what SASL carries.
 pub struct RedactedCommand<'a>(&'a Line<'a>);
 
 impl fmt::Debug for RedactedCommand<'_> {
@@ -402,11 +402,11 @@ impl fmt::Display for RedactedCommand<'_> {
             } => {
                 write!(
                     f,
-                    "AUTH {mechanism} <{} octets>",
+                    "AUTH {mechanism} <{} bytes>",
                     base64_len(response.expose())
                 )
             }
-            Line::SaslResponse(response) => write!(f, "<{} octets>", base64_len(response.expose())),
+            Line::SaslResponse(response) => write!(f, "<{} bytes>", base64_len(response.expose())),
             _ => {
                 let mut line = Vec::new();
                 self.0.encode(&mut line);

@@ -276,11 +276,11 @@ impl ConfigBuilder {
         self
     }
 
-    /// The most octets of a chunk, where the server offers CHUNKING (RFC 3030); 1 MiB by default, at least 1.
+    /// The most bytes of a chunk, where the server offers CHUNKING (RFC 3030); 1 MiB by default, at least 1.
     ///
     /// To send by DATA whatever the server offers, say [`without("CHUNKING")`](Self::without).
-    pub fn chunk_size(mut self, octets: u64) -> Self {
-        self.0.chunk_size = octets.max(1);
+    pub fn chunk_size(mut self, bytes: u64) -> Self {
+        self.0.chunk_size = bytes.max(1);
         self
     }
 
@@ -340,7 +340,7 @@ impl ConfigBuilder {
 }
 
 impl SpeculationLimits {
-    /// Mails of so many octets at most, and so many octets of text at most on their way. Besides, a mail has to fit
+    /// Mails of so many bytes at most, and so many bytes of text at most on their way. Besides, a mail has to fit
     /// [one chunk](ConfigBuilder::chunk_size).
     pub const fn new(mail: u64, in_flight: u64) -> Self {
         Self { mail, in_flight }

@@ -3,7 +3,7 @@
 //!
 //! [`scan`] looks at a whole body once and tells what the envelope has to say about it; an
 //! [`Encoder`] turns a body, whole or in chunks, into what goes on the wire (RFC 5321, section
-//! 4.5.2). Both apply the same [`Rules`] and find the same [`ContentError`] at the same octet, however the
+//! 4.5.2). Both apply the same [`Rules`] and find the same [`ContentError`] at the same byte, however the
 //! body is cut into chunks.
 //!
 //! No carriage return and no line feed leaves but as one CRLF, and no NUL ever leaves: anything
@@ -40,10 +40,10 @@ pub use self::encoder::{Encoder, Room};
 pub(crate) use self::header_scanner::{HeaderRules, HeaderWatch, High as HeaderHigh};
 use self::line_scanner::{Dots, Line, State as Ending};
 
-/// Tells what a whole body needs, or the first octet in it that breaks the rules.
+/// Tells what a whole body needs, or the first byte in it that breaks the rules.
 ///
 /// # Errors
-/// The [`ContentError`] with the lowest offset. An octet that is wrong by itself is reported as that, even
+/// The [`ContentError`] with the lowest offset. A byte that is wrong by itself is reported as that, even
 /// where it would also make its line too long.
 // Left to itself, the compiler inlines it only as long as there is one caller: what small mails pay for is moving the facts.
 #[inline(always)]
@@ -89,7 +89,7 @@ pub fn scan(body: &[u8], rules: &LineRules) -> Result<ScanSummary, ContentError>
 
 /// What a body may hold, and what becomes of the rest.
 ///
-/// The default refuses bare line ends, lines over 998 octets and octets over 127.
+/// The default refuses bare line ends, lines over 998 bytes and bytes over 127.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineRules {
     line_ends: BareLineEnds,
@@ -114,7 +114,7 @@ impl LineRules {
         self
     }
 
-    /// Sets the most octets in a line, its CRLF and a doubled dot not counted, or lifts the limit.
+    /// Sets the most bytes in a line, its CRLF and a doubled dot not counted, or lifts the limit.
     ///
     /// The default is 998 (RFC 5321, section 4.5.3.1.6).
     #[must_use = "the rules are returned, not changed in place"]
@@ -123,7 +123,7 @@ impl LineRules {
         self
     }
 
-    /// Sets whether octets over 127 are allowed, as they are once MAIL declares `BODY=8BITMIME`.
+    /// Sets whether bytes over 127 are allowed, as they are once MAIL declares `BODY=8BITMIME`.
     #[must_use = "the rules are returned, not changed in place"]
     pub const fn eight_bit(mut self, eight_bit: bool) -> Self {
         self.eight_bit = eight_bit;
@@ -157,14 +157,14 @@ pub struct ScanSummary {
     rules: LineRules,
     len: u64,
     dots: u64,
-    /// Line ends mended, each by one octet.
+    /// Line ends mended, each by one byte.
     converted: u64,
     ending: Ending,
     ends_with_crlf: bool,
     high: High,
 }
 
-/// Where a body has octets over 127.
+/// Where a body has bytes over 127.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct High {
     header: bool,
@@ -188,7 +188,7 @@ impl High {
 }
 
 impl ScanSummary {
-    /// The facts of a body of any octets, which BINARYMIME carries as they are (RFC 3030, section 3): only its header is
+    /// The facts of a body of any bytes, which BINARYMIME carries as they are (RFC 3030, section 3): only its header is
     /// looked at.
     pub(crate) fn binary(body: &[u8]) -> Self {
         Self {
@@ -202,7 +202,7 @@ impl ScanSummary {
         }
     }
 
-    /// The octets of the message: its line ends converted and its last line ended, without the dots
+    /// The bytes of the message: its line ends converted and its last line ended, without the dots
     /// doubled for transparency.
     ///
     /// This is what `SIZE=` means (RFC 1870, section 5).
@@ -216,7 +216,7 @@ impl ScanSummary {
             .saturating_add(completion)
     }
 
-    /// The octets that DATA puts on the wire before the final `.` CRLF:
+    /// The bytes that DATA puts on the wire before the final `.` CRLF:
     /// [`message_len`](Self::message_len) and the doubled dots.
     pub const fn wire_len(&self) -> u64 {
         self.message_len().saturating_add(self.dots)
@@ -248,13 +248,13 @@ impl ScanSummary {
         !self.high.header_other
     }
 
-    /// Whether anything behind the header holds octets over 127 (RFC 6152).
+    /// Whether anything behind the header holds bytes over 127 (RFC 6152).
     pub const fn body_eight_bit(&self) -> bool {
         self.high.body
     }
 }
 
-/// The first octet of a body that breaks the [`Rules`].
+/// The first byte of a body that breaks the [`Rules`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContentError {
     offset: u64,
@@ -262,7 +262,7 @@ pub struct ContentError {
 }
 
 impl ContentError {
-    /// Where the octet is, counted from the start of the body before any transformation.
+    /// Where the byte is, counted from the start of the body before any transformation.
     pub const fn offset(&self) -> u64 {
         self.offset
     }
@@ -283,7 +283,7 @@ debug_as_display!(ContentError);
 
 impl Error for ContentError {}
 
-/// What is wrong with an octet of a body.
+/// What is wrong with a byte of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ContentErrorKind {
@@ -293,11 +293,11 @@ pub enum ContentErrorKind {
     BareLf,
     /// A NUL, which is never allowed (RFC 5322, section 3.5): some servers cut a line there.
     Nul,
-    /// The first octet over the longest line allowed.
+    /// The first byte over the longest line allowed.
     LineTooLong,
-    /// An octet over 127 in a body declared to have none.
+    /// A byte over 127 in a body declared to have none.
     EightBit,
-    /// An octet over 127 in the header of a streamed body, of which that was declared for the rest only.
+    /// A byte over 127 in the header of a streamed body, of which that was declared for the rest only.
     HeaderEightBit,
     /// A byte over 127 in the header section that is no part of UTF-8 (RFC 6532, section 3).
     HeaderNotUtf8,
@@ -319,10 +319,10 @@ impl fmt::Display for ContentErrorKind {
         f.write_str(match self {
             Self::BareCr => "carriage return without line feed",
             Self::BareLf => "line feed without carriage return",
-            Self::Nul => "NUL octet",
+            Self::Nul => "NUL byte",
             Self::LineTooLong => "line too long",
-            Self::EightBit => "8-bit octet in a 7-bit body",
-            Self::HeaderEightBit => "8-bit octet in a 7-bit header",
+            Self::EightBit => "8-bit byte in a 7-bit body",
+            Self::HeaderEightBit => "8-bit byte in a 7-bit header",
             Self::HeaderNotUtf8 => "byte that is not UTF-8 in a header field",
             Self::ByteOrderMark => "byte order mark before the header section",
             Self::NoHeader => "no header section",
@@ -333,7 +333,7 @@ impl fmt::Display for ContentErrorKind {
     }
 }
 
-/// Where the first octet over 127 is.
+/// Where the first byte over 127 is.
 pub(crate) fn first_eight_bit(body: &[u8]) -> Option<u64> {
     body.iter().position(|octet| !octet.is_ascii()).map(octets)
 }
@@ -409,7 +409,7 @@ fn octets(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
 
-/// RFC 5321, section 4.5.3.1.6: 1000 octets with the CRLF, a doubled dot not counted.
+/// RFC 5321, section 4.5.3.1.6: 1000 bytes with the CRLF, a doubled dot not counted.
 const MAX_LINE: usize = 998;
 
 #[cfg(test)]

@@ -494,7 +494,7 @@ impl fmt::Display for ErrorKind {
             Self::Unsupported(need) => need.fmt(f),
             Self::Address(fault) => fault.fmt(f),
             Self::TooLarge { size, limit } => {
-                write!(f, "the mail has {size} octets, the server takes {limit}")
+                write!(f, "the mail has {size} bytes, the server takes {limit}")
             }
             Self::TooManyRecipients => {
                 f.write_str("more recipients than the server takes in one transaction")

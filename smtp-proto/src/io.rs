@@ -104,15 +104,15 @@ impl Io {
 
     /// Puts a command in line, if the pipeline admits it now.
     pub(crate) fn say(&mut self, line: &Line<'_>, to: Expect) -> bool {
-        let Some(octets) = self.encode(line, to) else {
+        let Some(bytes) = self.encode(line, to) else {
             return false;
         };
-        self.push(to, octets, 0, 1);
+        self.push(to, bytes, 0, 1);
         self.show(|| TranscriptEntry::Command(line.redacted()));
         true
     }
 
-    /// Puts the head of a chunk in line, if the pipeline admits it now; so many octets of text have to follow. Returns the
+    /// Puts the head of a chunk in line, if the pipeline admits it now; so many bytes of text have to follow. Returns the
     /// position behind them. `verdicts` says of the last chunk how many replies it leads to.
     pub(crate) fn say_chunk(&mut self, len: u64, verdicts: Option<usize>) -> Option<u64> {
         let last = verdicts.is_some();
@@ -122,8 +122,8 @@ impl Io {
         } else {
             Expect::Chunk
         };
-        let octets = self.encode(&line, to)?;
-        let end = self.push(to, octets, len, verdicts.unwrap_or(1));
+        let bytes = self.encode(&line, to)?;
+        let end = self.push(to, bytes, len, verdicts.unwrap_or(1));
         self.show(|| TranscriptEntry::Command(line.redacted()));
         Some(end)
     }
@@ -308,9 +308,9 @@ impl Io {
     /// The reply that is due next, if anything of its command was ever offered to the transport.
     pub(crate) fn due(&self) -> Option<PendingReply> {
         let due = self.pending.front()?;
-        let octets = u64::try_from(due.octets).unwrap_or(u64::MAX);
-        let begin = due.end.saturating_sub(due.text.saturating_add(octets));
-        (octets == 0 || self.offered > begin).then_some(due)
+        let bytes = u64::try_from(due.bytes).unwrap_or(u64::MAX);
+        let begin = due.end.saturating_sub(due.text.saturating_add(bytes));
+        (bytes == 0 || self.offered > begin).then_some(due)
     }
 
     pub(crate) fn stats(&self) -> ConnectionStats {
@@ -395,22 +395,22 @@ impl Io {
         };
         let before = control.len();
         line.encode(control);
-        let octets = control.len().saturating_sub(before);
-        if !self.pending.admits(to, octets) {
+        let bytes = control.len().saturating_sub(before);
+        if !self.pending.admits(to, bytes) {
             control.truncate(before);
             return None;
         }
-        Some(octets)
+        Some(bytes)
     }
 
-    /// Expects so many replies to what is in line, and to the octets of text that will follow. Returns the position behind
+    /// Expects so many replies to what is in line, and to the bytes of text that will follow. Returns the position behind
     /// them.
-    fn push(&mut self, to: Expect, octets: usize, text: u64, replies: usize) -> u64 {
+    fn push(&mut self, to: Expect, bytes: usize, text: u64, replies: usize) -> u64 {
         let end = self.send_buffer.queued().saturating_add(text);
         self.pending.push(PendingReply {
             to,
             end,
-            octets,
+            bytes,
             text,
             replies,
         });

@@ -36,7 +36,7 @@ impl Location {
         }
     }
 
-    /// An octet of an address.
+    /// A byte of an address.
     pub(crate) fn within(field: MailPart, offset: usize) -> Self {
         Self {
             offset: u64::try_from(offset).ok(),
@@ -44,7 +44,7 @@ impl Location {
         }
     }
 
-    /// An octet of the text, which is all at hand.
+    /// A byte of the text, which is all at hand.
     pub(crate) fn in_text(text: &[u8], offset: u64) -> Self {
         let before = usize::try_from(offset)
             .ok()

@@ -268,7 +268,7 @@ impl Mail {
         }
     }
 
-    /// Whether the text has octets above 127 below the headers (RFC 6152).
+    /// Whether the text has bytes above 127 below the headers (RFC 6152).
     pub(crate) fn needs_eight_bit(&self) -> bool {
         match &self.text {
             Text::Whole { facts, .. } => facts.body_eight_bit() || facts.header_eight_bit(),
@@ -324,12 +324,12 @@ impl Mail {
         (self.extensions.as_ref()).is_some_and(|extensions| extensions.eight_bit_headers)
     }
 
-    /// The first octet above 127 of the text; the text as a whole where that is not known.
+    /// The first byte above 127 of the text; the text as a whole where that is not known.
     pub(crate) fn first_eight_bit(&self) -> Location {
         self.place_in_text(first_eight_bit)
     }
 
-    /// The first octet that keeps the text from being sent but as octets of any kind.
+    /// The first byte that keeps the text from being sent but as bytes of any kind.
     pub(crate) fn not_text(&self) -> Location {
         let rules = LineRules::new().eight_bit(true);
         self.place_in_text(|bytes| Some(scan(bytes, &rules).err()?.offset()))
@@ -400,7 +400,7 @@ impl MailBuilder {
         self
     }
 
-    /// The text, headers included, as octets of any kind in lines of any length (BINARYMIME, RFC 3030, section 3).
+    /// The text, headers included, as bytes of any kind in lines of any length (BINARYMIME, RFC 3030, section 3).
     ///
     /// It is sent as it is, and only to a server that offers BINARYMIME and CHUNKING.
     pub fn binary_message(mut self, text: impl Into<Bytes>) -> Self {
@@ -420,7 +420,7 @@ impl MailBuilder {
         self
     }
 
-    /// The longest line in octets, its end not counted, or no limit; by default 998 (RFC 5322, section 2.1.1).
+    /// The longest line in bytes, its end not counted, or no limit; by default 998 (RFC 5322, section 2.1.1).
     pub fn max_line_len(mut self, octets: Option<usize>) -> Self {
         self.rules = self.rules.max_line_len(octets);
         self
@@ -569,7 +569,7 @@ impl StreamedContent {
         Self::default()
     }
 
-    /// The text below the headers may have octets above 127; and so may the headers, with
+    /// The text below the headers may have bytes above 127; and so may the headers, with
     /// [`MailBuilder::eight_bit_headers`].
     #[must_use]
     pub fn eight_bit(mut self) -> Self {
@@ -584,7 +584,7 @@ impl StreamedContent {
         self
     }
 
-    /// The text may have octets of any kind, in lines of any length: see [`MailBuilder::binary_message`].
+    /// The text may have bytes of any kind, in lines of any length: see [`MailBuilder::binary_message`].
     #[must_use]
     pub fn binary(mut self) -> Self {
         self.binary = true;
@@ -598,7 +598,7 @@ impl StreamedContent {
         self
     }
 
-    /// The size in octets, as near as it is known: the server may refuse early what is too large (RFC 1870).
+    /// The size in bytes, as near as it is known: the server may refuse early what is too large (RFC 1870).
     #[must_use]
     pub fn size(mut self, octets: u64) -> Self {
         self.size = Some(octets);

@@ -91,9 +91,9 @@ impl Parameter {
         })
     }
 
-    /// Says of which extension it is: by its EHLO keyword, and by how many octets that extension lets a command line be longer.
+    /// Says of which extension it is: by its EHLO keyword, and by how many bytes that extension lets a command line be longer.
     ///
-    /// Without this, a parameter that is not known here needs an extension of its own name, and has to fit in the 512 octets
+    /// Without this, a parameter that is not known here needs an extension of its own name, and has to fit in the 512 bytes
     /// of any line (RFC 5321, sections 2.2.1 and 4.5.3.1.4).
     ///
     /// # Errors

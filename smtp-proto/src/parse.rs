@@ -1,11 +1,11 @@
-//! The grammar of what a server says: one function a production, over octets alone.
+//! The grammar of what a server says: one function a production, over bytes alone.
 //!
 //! [`line`] is the streaming half: an unfinished line is [`nom::Err::Incomplete`], a value and no fault.
 //! The other productions read lines that are all there, since the reply_reader counts and cuts lines before
-//! it judges them; that keeps a verdict free of how the octets arrived. Where every reply passes, a
+//! it judges them; that keeps a verdict free of how the bytes arrived. Where every reply passes, a
 //! slice pattern stands in the place of a combinator; it reads as well and costs less.
 //!
-//! Nothing here allocates, and no production looks at an octet more than a fixed number of times.
+//! Nothing here allocates, and no production looks at a byte more than a fixed number of times.
 
 use nom::bytes::complete::{tag, take_while, take_while1};
 use nom::character::complete::space0;
@@ -105,7 +105,7 @@ pub(crate) fn lines(reply: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
 /// textstring = 1*(%d09 / %d32-126)
 /// ```
 ///
-/// Empty text is taken, and every octet but those of the line end, which goes with it: servers send
+/// Empty text is taken, and every byte but those of the line end, which goes with it: servers send
 /// UTF-8 and worse.
 #[inline]
 pub(crate) fn text(line: &[u8]) -> &[u8] {
@@ -144,7 +144,7 @@ fn sub_code(input: &[u8]) -> IResult<&[u8], u16> {
     let length = input
         .iter()
         .take(3)
-        .take_while(|octet| octet.is_ascii_digit())
+        .take_while(|byte| byte.is_ascii_digit())
         .count();
     match input.split_at_checked(length) {
         Some(([b'0', _, ..] | [], _)) | None => refuse(input, ErrorKind::Digit),
@@ -167,7 +167,7 @@ pub(crate) fn ehlo_line<K>(
     input: &[u8],
     known: impl Fn(&[u8]) -> Option<K>,
 ) -> IResult<&[u8], (Option<K>, EhloLine<'_>)> {
-    // No octet of a keyword is below a hyphen.
+    // No byte of a keyword is below a hyphen.
     let len = find::<b'-', true>(input).unwrap_or(input.len());
     let (word, behind) = input.split_at_checked(len).unwrap_or_default();
     let (known, keyword, rest) = match known(word) {
@@ -195,10 +195,10 @@ pub(crate) fn ehlo_line<K>(
 /// ehlo-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")
 /// ```
 fn ehlo_keyword(input: &[u8]) -> IResult<&[u8], &[u8]> {
-    let is_keyword_octet = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
+    let is_keyword_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     match input {
         [b'-', ..] => refuse(input, ErrorKind::AlphaNumeric),
-        _ => take_while1(is_keyword_octet)(input),
+        _ => take_while1(is_keyword_byte)(input),
     }
 }
 
@@ -213,8 +213,8 @@ pub(crate) fn ehlo_params(params: &[u8]) -> impl Iterator<Item = &[u8]> {
     params.split(is_blank).filter(|param| !param.is_empty())
 }
 
-fn is_blank(octet: &u8) -> bool {
-    matches!(octet, b' ' | b'\t')
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 /// RFC 4422, section 3.1, in any case.
@@ -225,7 +225,7 @@ fn is_blank(octet: &u8) -> bool {
 /// ```
 pub(crate) fn sasl_mech(param: &[u8]) -> IResult<&[u8], &[u8]> {
     let is_mech_char =
-        |octet: &u8| octet.is_ascii_alphabetic() || matches!(octet, b'0'..=b'9' | b'-' | b'_');
+        |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'0'..=b'9' | b'-' | b'_');
     match param.len() {
         1..=20 if param.iter().all(is_mech_char) => Ok((&[], param)),
         _ => refuse(param, ErrorKind::Verify),
@@ -255,9 +255,8 @@ pub(crate) fn size_param(param: &[u8]) -> IResult<&[u8], Option<u64>> {
 /// limit-value      = 1*(%x21-3A / %x3C-7E)
 /// ```
 pub(crate) fn limit_name_value(param: &[u8]) -> IResult<&[u8], (&str, Option<&[u8]>)> {
-    let name =
-        take_while1(|octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'));
-    let limit_value = take_while1(|octet: u8| octet.is_ascii_graphic() && octet != b';');
+    let name = take_while1(|byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let limit_value = take_while1(|byte: u8| byte.is_ascii_graphic() && byte != b';');
     all_consuming((map(name, ascii), opt(preceded(tag("="), limit_value)))).parse(param)
 }
 
@@ -269,7 +268,7 @@ pub(crate) fn limit_name_value(param: &[u8]) -> IResult<&[u8], (&str, Option<&[u
 ///
 /// Any word is taken for a domain: nothing is decided by it.
 pub(crate) fn ehlo_name(text: &[u8]) -> IResult<&[u8], &[u8]> {
-    preceded(space0, take_while(|octet| !is_blank(&octet))).parse(text)
+    preceded(space0, take_while(|byte| !is_blank(&byte))).parse(text)
 }
 
 /// The value of at most three digits: it cannot overflow.
@@ -285,8 +284,8 @@ fn refuse<T>(input: &[u8], kind: ErrorKind) -> IResult<&[u8], T> {
 }
 
 /// Bytes that a production has just shown to be ASCII.
-pub(crate) fn ascii(octets: &[u8]) -> &str {
-    core::str::from_utf8(octets).unwrap_or_default()
+pub(crate) fn ascii(bytes: &[u8]) -> &str {
+    core::str::from_utf8(bytes).unwrap_or_default()
 }
 
 #[cfg(test)]

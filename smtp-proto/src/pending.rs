@@ -35,7 +35,7 @@ pub enum Pipelining {
 /// could wait for the other to read (RFC 2920, section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    octets: usize,
+    bytes: usize,
     replies: usize,
 }
 
@@ -43,7 +43,7 @@ pub struct Window {
 #[derive(Debug)]
 pub(crate) struct PendingReplies {
     due: VecDeque<PendingReply>,
-    octets: usize,
+    bytes: usize,
     /// More than there are entries, where one leads to several (LMTP).
     replies: usize,
     /// Bytes of text that are not answered, those of text that ends by a dot left out.
@@ -62,7 +62,7 @@ pub(crate) struct PendingReply {
     /// Position in the output just behind the command's last byte.
     pub(crate) end: u64,
     /// Bytes of the command that count for the window.
-    pub(crate) octets: usize,
+    pub(crate) bytes: usize,
     /// Bytes of text behind the command.
     pub(crate) text: u64,
     /// Replies that it leads to, at most.
@@ -90,25 +90,25 @@ pub(crate) enum Expect {
 }
 
 impl Window {
-    /// For drivers that write first and read then: 3840 octets, which fit in a buffer of 4 KiB with what TLS adds to each
+    /// For drivers that write first and read then: 3840 bytes, which fit in a buffer of 4 KiB with what TLS adds to each
     /// flight, and 128 replies.
     pub const HALF_DUPLEX: Self = Self::new(4096 - 256, 128);
 
     /// For drivers that read while they write: 64 KiB, 1000 replies.
     pub const FULL_DUPLEX: Self = Self::new(65_536, 1000);
 
-    /// So many octets of commands and so many replies; at least one command always fits.
-    pub const fn new(octets: usize, replies: usize) -> Self {
-        Self { octets, replies }
+    /// So many bytes of commands and so many replies; at least one command always fits.
+    pub const fn new(bytes: usize, replies: usize) -> Self {
+        Self { bytes, replies }
     }
 
-    /// How many replies are sure to fit in a buffer of so many octets, if each is a line.
+    /// How many replies are sure to fit in a buffer of so many bytes, if each is a line.
     const fn replies_to_text(self) -> usize {
-        self.octets / REPLY_LINE
+        self.bytes / REPLY_LINE
     }
 
     const fn half(self) -> Self {
-        Self::new(self.octets / 2, self.replies / 2)
+        Self::new(self.bytes / 2, self.replies / 2)
     }
 }
 
@@ -116,7 +116,7 @@ impl PendingReplies {
     pub(crate) fn new() -> Self {
         Self {
             due: VecDeque::new(),
-            octets: 0,
+            bytes: 0,
             replies: 0,
             text: 0,
             window: Window::HALF_DUPLEX,
@@ -137,11 +137,11 @@ impl PendingReplies {
         self.window = window;
     }
 
-    /// Whether a command of so many octets may be sent now, before the replies that are due have come.
+    /// Whether a command of so many bytes may be sent now, before the replies that are due have come.
     ///
     /// A full window has to be half empty before there is more: few large flights cost less than many small ones, also in
     /// the buffers on the way, where TLS adds to each.
-    pub(crate) fn admits(&mut self, next: Expect, octets: usize) -> bool {
+    pub(crate) fn admits(&mut self, next: Expect, bytes: usize) -> bool {
         let Some(last) = self.due.back() else {
             self.full = false;
             return true;
@@ -160,7 +160,7 @@ impl PendingReplies {
             self.window
         };
         let fits =
-            self.replies < window.replies && self.octets.saturating_add(octets) <= window.octets;
+            self.replies < window.replies && self.bytes.saturating_add(bytes) <= window.bytes;
         self.full = !fits;
         fits
     }
@@ -179,7 +179,7 @@ impl PendingReplies {
     pub(crate) fn answered(&mut self, sent: u64) -> Option<PendingReply> {
         let due = self.front().filter(|due| due.end <= sent)?;
         self.due.pop_front();
-        self.octets = self.octets.saturating_sub(due.octets);
+        self.bytes = self.bytes.saturating_sub(due.bytes);
         self.text = self.text.saturating_sub(due.text);
         self.replies = self.replies.saturating_sub(due.replies);
         Some(due)
@@ -188,7 +188,7 @@ impl PendingReplies {
     /// One more reply is due to what was just answered.
     pub(crate) fn again(&mut self, due: PendingReply) {
         let due = PendingReply {
-            octets: 0,
+            bytes: 0,
             text: 0,
             replies: due.replies.saturating_sub(1).max(1),
             ..due
@@ -198,7 +198,7 @@ impl PendingReplies {
     }
 
     fn count(&mut self, due: PendingReply) {
-        self.octets = self.octets.saturating_add(due.octets);
+        self.bytes = self.bytes.saturating_add(due.bytes);
         self.text = self.text.saturating_add(due.text);
         self.replies = self.replies.saturating_add(due.replies);
     }
@@ -328,7 +328,7 @@ mod tests {
                 pipeline.push(PendingReply {
                     to: Expect::Rcpt(0),
                     end,
-                    octets: 10,
+                    bytes: 10,
                     replies: 1,
                     text: 0,
                 });

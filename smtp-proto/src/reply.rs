@@ -11,8 +11,8 @@ pub(crate) use escape::{Escaped, Escaping};
 
 /// A server's reply: its code and the text of one or more lines.
 ///
-/// A clone shares the text. `Display` shows it in one line of at most 1 KiB, or as many octets as the format's precision
-/// says, with everything escaped that could act on a terminal or a log; [`lines`](Self::lines) has the octets as they
+/// A clone shares the text. `Display` shows it in one line of at most 1 KiB, or as many bytes as the format's precision
+/// says, with everything escaped that could act on a terminal or a log; [`lines`](Self::lines) has the bytes as they
 /// came.
 ///
 /// ```

@@ -61,7 +61,7 @@ impl ReplyLimits {
 
 impl Default for ReplyLimits {
     fn default() -> Self {
-        // RFC 5321, section 4.5.3.1.5, lets a line have 512 octets; servers print longer ones.
+        // RFC 5321, section 4.5.3.1.5, lets a line have 512 bytes; servers print longer ones.
         Self {
             line: 2048,
             reply: 32 * 1024,
@@ -344,7 +344,7 @@ impl Scan {
     }
 }
 
-/// The first octet of a TLS record that a server may begin with: an alert or a handshake (RFC 8446, section 5.1).
+/// The first byte of a TLS record that a server may begin with: an alert or a handshake (RFC 8446, section 5.1).
 const TLS_RECORDS: [u8; 2] = [0x15, 0x16];
 
 /// Bytes of a line that carries a challenge, with its line end.

@@ -2,10 +2,10 @@
 //!
 //! [`Credentials`] hold what is needed to log in, in the order in which it is to be tried against
 //! the server's offer. A mechanism of one's own implements [`Mechanism`] and [`Exchange`]; it deals
-//! in the octets of its own messages only: base64, the limits on lines, cancelling and counting the
+//! in the bytes of its own messages only: base64, the limits on lines, cancelling and counting the
 //! server's challenges are done for it.
 //!
-//! Names and passwords are used as they are given, octet by octet; they are not prepared by SASLprep (RFC 4013). For
+//! Names and passwords are used as they are given, byte by byte; they are not prepared by SASLprep (RFC 4013). For
 //! ASCII this is the same. Beyond ASCII it is the same for all that has its composed form (NFC) and no letters of mere
 //! compatibility, such as ligatures and full-width ones; what has them should be given in the form that the server stores.
 //!
@@ -172,7 +172,7 @@ impl fmt::Display for Name {
 pub enum ExchangeError {
     /// A challenge that is not base64 (RFC 4954, section 4).
     Encoding,
-    /// A challenge or a response whose line would be over 12288 octets (RFC 4954, section 4), or a challenge beyond the
+    /// A challenge or a response whose line would be over 12288 bytes (RFC 4954, section 4), or a challenge beyond the
     /// [`ReplyLimits`](crate::ReplyLimits).
     TooLong,
     /// A challenge more than the mechanism has.
@@ -189,7 +189,7 @@ impl fmt::Display for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Encoding => "challenge is not base64",
-            Self::TooLong => "challenge or response over 12288 octets",
+            Self::TooLong => "challenge or response over 12288 bytes",
             Self::TooManyChallenges => "one challenge too many for the mechanism",
             Self::Premature => "success before the exchange was at its end",
             Self::Contradiction => "success after the server had told of its refusal",
@@ -249,7 +249,7 @@ pub(crate) fn base64_len(raw: &[u8]) -> usize {
     raw.len().div_ceil(3).saturating_mul(4)
 }
 
-/// Whether an AUTH command with this initial response keeps to the 512 octets of a command line.
+/// Whether an AUTH command with this initial response keeps to the 512 bytes of a command line.
 ///
 /// If not, the response has to wait for an empty challenge (RFC 4954, section 4).
 pub(crate) fn initial_response_fits(name: Name, response: &[u8]) -> bool {

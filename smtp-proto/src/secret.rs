@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// The octets in clear.
+    /// The bytes in clear.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
@@ -39,8 +39,8 @@ impl From<String> for Secret {
 }
 
 impl From<Vec<u8>> for Secret {
-    fn from(octets: Vec<u8>) -> Self {
-        Self(Zeroizing::new(octets))
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
     }
 }
 
@@ -57,13 +57,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn v37_debug_tells_neither_the_octets_nor_their_number() {
+    fn v37_debug_tells_neither_the_bytes_nor_their_number() {
         let shown = format!("{0:?} {0:#?}", Secret::from("canary"));
         assert_eq!(shown, "Secret(..) Secret(..)");
     }
 
     #[test]
-    fn a_secret_keeps_the_octets_of_whatever_it_was_made_of() {
+    fn a_secret_keeps_the_bytes_of_whatever_it_was_made_of() {
         assert_eq!(Secret::from("a\u{e9}").expose(), b"a\xC3\xA9");
         assert_eq!(Secret::from(String::from("abc")).expose(), b"abc");
         assert_eq!(Secret::from(alloc::vec![0, 255]).expose(), [0, 255]);
@@ -73,8 +73,8 @@ mod tests {
 
     #[test]
     fn a_taken_over_vector_is_not_copied() {
-        let octets = b"hunter2".to_vec();
-        let address = octets.as_ptr();
-        assert_eq!(Secret::from(octets).expose().as_ptr(), address);
+        let bytes = b"hunter2".to_vec();
+        let address = bytes.as_ptr();
+        assert_eq!(Secret::from(bytes).expose().as_ptr(), address);
     }
 }

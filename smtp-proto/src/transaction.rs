@@ -26,7 +26,7 @@ use alloc::boxed::Box;
 
 use bytes::Bytes;
 
-use self::content::{Budget, ContentWriter, octets};
+use self::content::{Budget, ContentWriter, bytes};
 use self::limits::TransactionLimits;
 use self::replies::Replies;
 use self::requirements::ALabels;
@@ -57,7 +57,7 @@ pub(crate) struct Transaction {
     a_labels: Option<Box<ALabels>>,
     /// The recipients that the server takes at a time.
     limits: TransactionLimits,
-    /// The most octets of text that the server takes (RFC 1870).
+    /// The most bytes of text that the server takes (RFC 1870).
     size_limit: u64,
     next: SendState,
     replies: Replies,
@@ -357,13 +357,13 @@ impl Transaction {
         }
         let terminator = self.text.end().map_err(ErrorKind::Content)?;
         // The line end that the last line lacks counts.
-        let lacking = octets(terminator).saturating_sub(octets(DOT));
+        let lacking = bytes(terminator).saturating_sub(bytes(DOT));
         self.check_size(self.text.size().saturating_add(lacking))?;
         self.end_with(terminator, io);
         Ok(())
     }
 
-    /// Whether the server takes a text of so many octets.
+    /// Whether the server takes a text of so many bytes.
     fn check_size(&self, size: u64) -> Result<(), ErrorKind> {
         let limit = self.size_limit;
         if size > limit {

@@ -21,7 +21,7 @@ pub enum TranscriptEntry<'a> {
     Command(RedactedCommand<'a>),
     /// A reply came.
     Reply(&'a Reply),
-    /// A challenge of the authentication came (RFC 4954, section 4), with a text of so many octets.
+    /// A challenge of the authentication came (RFC 4954, section 4), with a text of so many bytes.
     ///
     /// The text is no secret by itself, but with that of SCRAM and CRAM-MD5 passwords can be tried at leisure.
     Challenge(usize),
@@ -45,12 +45,12 @@ impl fmt::Display for TranscriptEntry<'_> {
         match self {
             Self::Command(line) => write!(f, "C: {line}"),
             Self::Reply(reply) => write!(f, "S: {reply}"),
-            Self::Challenge(len) => write!(f, "S: 334 <{len} octets>"),
+            Self::Challenge(len) => write!(f, "S: 334 <{len} bytes>"),
             Self::Body {
                 sent,
                 total: Some(total),
-            } => write!(f, "C: ({sent} of {total} octets)"),
-            Self::Body { sent, total: None } => write!(f, "C: ({sent} octets)"),
+            } => write!(f, "C: ({sent} of {total} bytes)"),
+            Self::Body { sent, total: None } => write!(f, "C: ({sent} bytes)"),
             Self::Tls(facts) => write!(f, "-- TLS: {facts}"),
             Self::Failed(error) => write!(f, "-- failed: {error}"),
             Self::Ended => f.write_str("-- ended"),

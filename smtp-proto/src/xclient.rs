@@ -74,7 +74,7 @@ macro_rules! shared {
             /// NAME: the client's host name.
             ///
             /// # Errors
-            /// If it is empty, has more than 255 octets or others than printable ASCII without spaces, or says
+            /// If it is empty, has more than 255 bytes or others than printable ASCII without spaces, or says
             /// `[UNAVAILABLE]` or `[TEMPUNAVAIL]` itself.
             pub fn name<'a>(
                 self,
@@ -189,7 +189,7 @@ impl Xforward {
     /// PROTO: the protocol by which the mail came, such as `ESMTP` or `HTTP`.
     ///
     /// # Errors
-    /// As [`name`](Self::name), but for at most 64 octets.
+    /// As [`name`](Self::name), but for at most 64 bytes.
     pub fn proto<'a>(self, proto: impl Into<Option<&'a str>>) -> Result<Self, AttributeError> {
         self.text(Key::Proto, proto.into())
     }
@@ -279,7 +279,7 @@ pub enum AttributeErrorKind {
     Empty,
     /// A character that the attribute must not have.
     Character,
-    /// More octets than the attribute may have, or, encoded, than fit in a line with its neighbours.
+    /// More bytes than the attribute may have, or, encoded, than fit in a line with its neighbours.
     TooLong,
     /// `[UNAVAILABLE]` or `[TEMPUNAVAIL]` as a text.
     Reserved,

@@ -72,7 +72,7 @@ fn v16_a_smuggled_end_ends_nothing_wherever_it_stands() {
                 ] {
                     let body = [before.as_bytes(), sequence, behind.as_bytes()].concat();
                     every_cut(&body, policy);
-                    // In pieces of every size, so that every octet comes first and last in some
+                    // In pieces of every size, so that every byte comes first and last in some
                     // chunk.
                     for size in 1..=sequence.len() + 2 {
                         let sent = encode(body.chunks(size), policy, WIDE, &mut wire);
@@ -201,13 +201,13 @@ fn every_short_body(policy: Policy) {
     bodies(8, &mut |body| every_cut(body, policy));
 }
 
-/// Calls `each` with every string over the alphabet of at most `len` octets.
+/// Calls `each` with every string over the alphabet of at most `len` bytes.
 fn bodies(len: usize, each: &mut impl FnMut(&[u8])) {
     fn grow(body: &mut Vec<u8>, len: usize, each: &mut impl FnMut(&[u8])) {
         each(body);
         if body.len() < len {
-            for octet in ALPHABET {
-                body.push(octet);
+            for byte in ALPHABET {
+                body.push(byte);
                 grow(body, len, each);
                 body.pop();
             }

@@ -1,4 +1,4 @@
-//! Nothing that a caller can see depends on how the server's octets are cut (I2): counts and errors at a limit neither.
+//! Nothing that a caller can see depends on how the server's bytes are cut (I2): counts and errors at a limit neither.
 
 use crate::common::pair::transmit;
 use crate::common::raw_mail;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use smtp_proto::{Config, Connection, Security, Time};
 
-/// What a caller hears of a mail to so many, when a server sends these octets in pieces of that length.
+/// What a caller hears of a mail to so many, when a server sends these bytes in pieces of that length.
 fn heard(recipients: usize, setup: &[&str], server: &[u8], piece: usize) -> String {
     let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
     let mut connection = Connection::new(Arc::new(config.build().unwrap()), [0; 32]);
@@ -27,7 +27,7 @@ fn heard(recipients: usize, setup: &[&str], server: &[u8], piece: usize) -> Stri
 }
 
 #[test]
-fn the_octets_counted_in_an_outcome_are_the_same_however_they_came() {
+fn the_bytes_counted_in_an_outcome_are_the_same_however_they_came() {
     let server = b"220 a\r\n250 b\r\n250 c\r\n";
     let whole = heard(1, &[], server, usize::MAX);
     assert!(whole.contains("received: 14"), "{whole}");

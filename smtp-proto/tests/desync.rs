@@ -374,7 +374,7 @@ fn i4_a_reply_before_its_command_is_handed_out_whole_is_fatal_in_lock_step() {
 }
 
 #[test]
-fn i4_a_reply_whose_first_octet_came_too_early_answers_nothing() {
+fn i4_a_reply_whose_first_byte_came_too_early_answers_nothing() {
     let now = Time::ORIGIN;
     let mut connection = ready_with_mail();
     connection.handle_input(now, b"2");

@@ -20,11 +20,11 @@ use smtp_test::{Machine, StoredMail};
 struct Text {
     text: &'static str,
     binary: bool,
-    /// Where the first octet above 127 of the headers is, and its line.
+    /// Where the first byte above 127 of the headers is, and its line.
     header: Option<(u64, u64)>,
     /// The same for all of the text.
     eight_bit: Option<(u64, u64)>,
-    /// The first octet that no text has.
+    /// The first byte that no text has.
     not_text: Option<(u64, u64)>,
 }
 

@@ -467,7 +467,7 @@ fn v26_any_reply_before_the_end_of_the_text_is_offered_stops_it_short_of_its_end
 
 #[test]
 fn v26_a_reply_that_began_before_the_end_of_the_text_is_no_final_reply() {
-    // The first octets come in the middle of the text; the rest when the server has all of it.
+    // The first bytes come in the middle of the text; the rest when the server has all of it.
     let (mut pair, id) = at_the_text(&server(), "Subject: t\r\n\r\nhello\r\n".to_owned());
     pair.write_some(10);
     pair.connection.handle_input(pair.now, b"25");

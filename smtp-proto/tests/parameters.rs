@@ -204,9 +204,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn v11_xtext_comes_back_through_the_servers_decoder(octets in prop::collection::vec(any::<u8>(), 1..200)) {
-        let value = smtp_proto::Value::xtext(&octets).unwrap();
-        prop_assert_eq!(xtext::decode(value.as_str()), Some(octets));
+    fn v11_xtext_comes_back_through_the_servers_decoder(bytes in prop::collection::vec(any::<u8>(), 1..200)) {
+        let value = smtp_proto::Value::xtext(&bytes).unwrap();
+        prop_assert_eq!(xtext::decode(value.as_str()), Some(bytes));
     }
 
     #[test]

@@ -95,7 +95,7 @@ DEBUG C: -- TLS: TLSv1.3
 TRACE C: S: 220 mx.test
 TRACE C: C: EHLO client.test
 TRACE C: S: 250 mx.test / AUTH PLAIN / PIPELINING
-TRACE C: C: AUTH PLAIN <20 octets>
+TRACE C: C: AUTH PLAIN <20 bytes>
 TRACE C: S: 235 welcome
 TRACE 0: C: MAIL FROM:<a@x.test>
 TRACE 0: C: RCPT TO:<b@x.test>
@@ -105,7 +105,7 @@ TRACE 0: S: 250 ok
 TRACE 0: S: 250 ok
 DEBUG 0: S: 550 no such user
 TRACE 0: S: 354 go ahead
-TRACE 0: C: (21 of 21 octets)
+TRACE 0: C: (21 of 21 bytes)
 TRACE 1: C: RSET
 TRACE 1: C: MAIL FROM:<d@x.test>
 TRACE 1: C: RCPT TO:<e@x.test>
@@ -117,7 +117,7 @@ TRACE 1: S: 250 ok
 TRACE 1: S: 250 ok
 TRACE 1: S: 250 ok
 TRACE 1: S: 354 go ahead
-TRACE 1: C: (21 of 21 octets)
+TRACE 1: C: (21 of 21 bytes)
 TRACE 1: S: 250 taken
 DEBUG 1: outcome accepted=1 refused=0 not_sent=0 in_doubt=0
 - 1

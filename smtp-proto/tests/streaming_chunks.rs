@@ -73,7 +73,7 @@ fn ten_megabytes_go_through_a_bounded_outbox_without_a_copy() {
                 assert!(inside(slice) || slice == b"BDAT 73728\r\n", "copied");
             }
         });
-        assert!(heap.bytes_max < 4096, "{} octets of heap", heap.bytes_max);
+        assert!(heap.bytes_max < 4096, "{} bytes of heap", heap.bytes_max);
         written += piece.len();
         pair.exchange();
         pair.sent.clear();

@@ -20,7 +20,7 @@ struct Counter {
     keywords: &'static str,
     lmtp: bool,
     recipients: usize,
-    /// Each reply that is due, with the octets of its command.
+    /// Each reply that is due, with the bytes of its command.
     due: VecDeque<(&'static str, usize)>,
     octets: usize,
     /// The most that was due when a command came, that included.
@@ -205,7 +205,7 @@ fn v25_no_more_is_unanswered_than_the_window_allows_and_all_of_it_is_used() {
         for (window, octets, replies) in WINDOWS {
             let (most_octets, most_replies) = run(mode, window, false).most;
             let context =
-                format!("{mode:?}, {window:?}: {most_octets} octets, {most_replies} replies");
+                format!("{mode:?}, {window:?}: {most_octets} bytes, {most_replies} replies");
             assert!(
                 most_octets <= octets && most_replies <= replies,
                 "{context}"

@@ -1,4 +1,4 @@
-//! Sends one mail to a server that takes octets above 127 and to one that does not, which gets it recoded.
+//! Sends one mail to a server that takes bytes above 127 and to one that does not, which gets it recoded.
 //!
 //! `cargo run --package smtp-recode --example recoded`
 
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         client.quit()?;
 
         let octets = outcome.stats().bytes_sent();
-        println!("a server without {lacking:?} got {octets} octets and stored:");
+        println!("a server without {lacking:?} got {bytes} bytes and stored:");
         for mail in server.mails() {
             for line in String::from_utf8_lossy(mail.body()).lines() {
                 println!("    {line}");

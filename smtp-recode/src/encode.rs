@@ -19,7 +19,7 @@ impl Encoding {
                 !matches!(octet, b' '..=b'~' | b'\t' | b'\r' | b'\n') || **octet == b'='
             })
             .count();
-        // Three octets for one, against four for three of all.
+        // Three bytes for one, against four for three of all.
         if is_text && escaped * 6 <= body.len() && has_only_lines(body) {
             Self::QuotedPrintable
         } else {
@@ -34,7 +34,7 @@ impl Encoding {
         }
     }
 
-    /// The body encoded, in lines of at most 76 octets. There is no line end behind the last, unless the body has one and it
+    /// The body encoded, in lines of at most 76 bytes. There is no line end behind the last, unless the body has one and it
     /// is kept as it is.
     pub(crate) fn encode(self, body: &[u8]) -> Vec<u8> {
         match self {

@@ -43,7 +43,7 @@ impl RecodeError {
         Self { offset, reason }
     }
 
-    /// Where in the text the reason is, in octets from its beginning; where a part begins, if it is the part.
+    /// Where in the text the reason is, in bytes from its beginning; where a part begins, if it is the part.
     #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
@@ -79,7 +79,7 @@ impl fmt::Display for RecodeErrorKind {
             Self::Header => "header field that has no seven-bit form",
             Self::Encoded => "part that is encoded and yet not seven-bit text",
             Self::Type => "part of a type that may not be encoded",
-            Self::OutsideParts => "octets outside of parts that are not seven-bit text",
+            Self::OutsideParts => "bytes outside of parts that are not seven-bit text",
             Self::Malformed => "malformed mime",
             Self::TooDeep => "parts within parts too many times over",
         })

@@ -1,4 +1,4 @@
-//! Makes a mail with octets above 127 into one of seven bits, for a server without 8BITMIME.
+//! Makes a mail with bytes above 127 into one of seven bits, for a server without 8BITMIME.
 //!
 //! [`seven_bit`] encodes the parts that need it as quoted-printable or base64 (RFC 2045, section 6), as RFC 6152, section 3,
 //! asks of a client that will not give up. It is meant for
@@ -58,7 +58,7 @@ pub use crate::error::{RecodeError, RecodeErrorKind};
 
 /// The text with every part that is not fit for a server of seven bits encoded as quoted-printable or base64.
 ///
-/// A text that is fit as it is, ASCII in lines of at most 998 octets with CRLF line ends, is returned unchanged, whatever is in
+/// A text that is fit as it is, ASCII in lines of at most 998 bytes with CRLF line ends, is returned unchanged, whatever is in
 /// it, and is not copied. Lines that are too long are mended on the way, and so are bare line ends and NULs, as a mail for
 /// BINARYMIME may have them. The work is linear in the text but for the depth of its parts, of which 100 are taken.
 ///

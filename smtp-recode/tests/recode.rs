@@ -1,4 +1,4 @@
-//! What becomes of a mail, octet for octet, and which mails are left alone or refused.
+//! What becomes of a mail, byte for byte, and which mails are left alone or refused.
 
 #![allow(
     clippy::indexing_slicing,
@@ -155,7 +155,7 @@ fn base64_comes_in_lines_and_ends_the_last_of_the_mail() {
 }
 
 #[test]
-fn lines_that_are_too_long_are_mended_without_any_octet_above_127() {
+fn lines_that_are_too_long_are_mended_without_any_byte_above_127() {
     let line = "x".repeat(999);
     let text = format!("MIME-Version: 1.0\r\n\r\n{line}\r\n");
     let recoded = recoded(text.as_bytes());

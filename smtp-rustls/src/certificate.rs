@@ -61,11 +61,11 @@ impl Key {
     }
 }
 
-/// Reads `RSAPublicKey ::= SEQUENCE { modulus INTEGER, … }` (RFC 8017, appendix A.1.1) in a string of whole octets.
+/// Reads `RSAPublicKey ::= SEQUENCE { modulus INTEGER, … }` (RFC 8017, appendix A.1.1) in a string of whole bytes.
 fn modulus_bits(string: &[u8]) -> Option<usize> {
     let (key, _) = element(string.strip_prefix(&[0])?, SEQUENCE)?;
     let (modulus, _) = element(key, INTEGER)?;
-    let zeros = modulus.iter().take_while(|&&octet| octet == 0).count();
+    let zeros = modulus.iter().take_while(|&&byte| byte == 0).count();
     let digits = modulus.get(zeros..)?;
     let leading = digits.first()?.leading_zeros();
     let bits = digits.len().checked_mul(8)?;

@@ -129,12 +129,12 @@ mod tests {
             let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
             let certificate = params.self_signed(&key).unwrap();
             assert_eq!(signature_hash(certificate.der()), expected);
-            let octets = match expected {
+            let bytes = match expected {
                 Some(Hash::Sha256) => Some(Sha256::digest(certificate.der()).to_vec()),
                 Some(_) => Some(Sha384::digest(certificate.der()).to_vec()),
                 None => None,
             };
-            assert_eq!(hash(certificate.der()), octets);
+            assert_eq!(hash(certificate.der()), bytes);
         }
     }
 
@@ -177,10 +177,10 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_no_certificate_has_no_hash(
-            octets in proptest::collection::vec(prop_oneof![Just(0x30_u8), Just(0x06), Just(0x84), Just(0xff), any::<u8>()], 0..40),
+            bytes in proptest::collection::vec(prop_oneof![Just(0x30_u8), Just(0x06), Just(0x84), Just(0xff), any::<u8>()], 0..40),
         ) {
             // Nothing so short holds an algorithm that is known, but by an accident of 2^-56.
-            prop_assert_eq!(hash(&octets), None);
+            prop_assert_eq!(hash(&bytes), None);
         }
 
         #[test]

@@ -372,7 +372,7 @@ impl EndpointBuilder {
         self
     }
 
-    /// The most octets of a chunk, where the server offers CHUNKING (RFC 3030); 1 MiB by default, at least 1.
+    /// The most bytes of a chunk, where the server offers CHUNKING (RFC 3030); 1 MiB by default, at least 1.
     pub fn chunk_size(mut self, octets: u64) -> Self {
         self.settings.chunk_size = Some(octets);
         self

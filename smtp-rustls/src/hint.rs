@@ -19,7 +19,7 @@ pub(crate) enum TlsStart {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances<'a> {
     pub(crate) begun: TlsStart,
-    /// The first octet that the server sent as TLS.
+    /// The first byte that the server sent as TLS.
     pub(crate) first: Option<u8>,
     /// What the verifier said of the server's certificate, if it came that far.
     pub(crate) seen: Option<&'a Seen>,
@@ -178,7 +178,7 @@ fn for_alert(alert: AlertDescription, known: &Circumstances<'_>) -> Option<&'sta
     }
 }
 
-/// Whether a TLS record cannot begin with this octet, and a line of text can.
+/// Whether a TLS record cannot begin with this byte, and a line of text can.
 fn is_text(octet: u8) -> bool {
     octet.is_ascii_graphic() || octet.is_ascii_whitespace()
 }

@@ -25,7 +25,7 @@
 //!
 //! # What TLS guarantees here
 //! * The name that the certificate must bear is the one that the caller typed, never one learnt from DNS or the server.
-//! * A handshake that fails ends the connection before a single octet of SMTP has been said inside TLS, and the server
+//! * A handshake that fails ends the connection before a single byte of SMTP has been said inside TLS, and the server
 //!   is told why by an alert.
 //! * Under [`Security::Opportunistic`](smtp_proto::Security::Opportunistic) a certificate that does not verify ends nothing.
 //!   [`TlsInfo::verification`](smtp_proto::TlsInfo::verification) tells what is wrong with it.

@@ -60,7 +60,7 @@ fn harmless(name: &str) -> String {
 /// How many names or purposes are shown.
 const SHOWN: usize = 5;
 
-/// About how much of a name is shown, in octets.
+/// About how much of a name is shown, in bytes.
 const LENGTH: usize = 72;
 
 /// How much of a purpose's identifier is shown.

@@ -3,9 +3,9 @@
 /// Follows the records of a stream by their headers, to tell an end between two of them from one in the middle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Frames {
-    /// In a header, of which so many octets have been.
+    /// In a header, of which so many bytes have been.
     Header { seen: u8, length: u16 },
-    /// In a record's content, of which so many octets are to come.
+    /// In a record's content, of which so many bytes are to come.
     Content { left: u16 },
 }
 
@@ -16,11 +16,11 @@ impl Frames {
 
     /// Follows the stream over `input`.
     pub(crate) fn advance(&mut self, mut input: &[u8]) {
-        while let Some((&octet, rest)) = input.split_first() {
+        while let Some((&byte, rest)) = input.split_first() {
             match *self {
                 Self::Header { seen, length } => {
                     input = rest;
-                    // RFC 8446, section 5.1: type, two octets of version, two of length.
+                    // RFC 8446, section 5.1: type, two bytes of version, two of length.
                     *self = match seen {
                         0..LENGTH_AT => Self::Header {
                             seen: seen.saturating_add(1),
@@ -28,9 +28,9 @@ impl Frames {
                         },
                         LENGTH_AT => Self::Header {
                             seen: seen.saturating_add(1),
-                            length: u16::from(octet),
+                            length: u16::from(byte),
                         },
-                        _ => Self::content((length << u8::BITS) | u16::from(octet)),
+                        _ => Self::content((length << u8::BITS) | u16::from(byte)),
                     };
                 }
                 Self::Content { left } => {
@@ -57,7 +57,7 @@ impl Frames {
     }
 }
 
-/// How many octets of a header come before the length.
+/// How many bytes of a header come before the length.
 const LENGTH_AT: u8 = 3;
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub(crate) struct TlsStream {
     frames: Frames,
     /// Bytes that came since the server last said something in them: what it says the connection counts.
     mute: usize,
-    /// The first octet that the peer sent.
+    /// The first byte that the peer sent.
     first: Option<u8>,
     /// Ciphertext to be sent.
     out: Vec<u8>,
@@ -483,9 +483,9 @@ impl fmt::Debug for TlsStream {
     }
 }
 
-/// The first so many octets.
-fn prefix<'a>(slices: &'a [IoSlice<'_>], octets: usize) -> Vec<IoSlice<'a>> {
-    let mut room = octets;
+/// The first so many bytes.
+fn prefix<'a>(slices: &'a [IoSlice<'_>], bytes: usize) -> Vec<IoSlice<'a>> {
+    let mut room = bytes;
     let first = slices.iter().map_while(|slice| {
         let part = slice.get(..room).unwrap_or(slice);
         room = room.saturating_sub(part.len());

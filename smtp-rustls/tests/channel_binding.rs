@@ -162,7 +162,7 @@ fn signed_by(kind: &'static SignatureAlgorithm) -> (Tls, Endpoint) {
 
 #[test]
 fn the_certificates_signature_says_by_which_hash_it_binds_if_by_any() {
-    for (kind, octets) in [
+    for (kind, bytes) in [
         (&PKCS_ECDSA_P384_SHA384, Some(48)),
         // Has no hash function of its own: no binding, and the mechanism is passed over.
         (&PKCS_ED25519, None),
@@ -174,8 +174,8 @@ fn the_certificates_signature_says_by_which_hash_it_binds_if_by_any() {
         let result = wiring.ready();
         let facts = wiring.session.smtp_mut().tls().unwrap();
         let binding = facts.channel_binding("tls-server-end-point");
-        assert_eq!(binding.map(<[u8]>::len), octets);
-        match octets {
+        assert_eq!(binding.map(<[u8]>::len), bytes);
+        match bytes {
             Some(_) => assert_eq!(log.session().authenticated_as(), Some("alice")),
             None => {
                 let error = result.unwrap_err();

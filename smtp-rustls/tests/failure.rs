@@ -193,7 +193,7 @@ fn a_server_that_stops_reading_a_body_runs_into_the_deadline_for_it() {
 fn a_final_reply_to_what_has_not_been_sent_is_not_believed() {
     let tls = Tls::new();
     let log = Log::new();
-    // 250 comes right behind 354, before a single octet of the text.
+    // 250 comes right behind 354, before a single byte of the text.
     let eager = Action::normal().then("250 taken already\r\n");
     let config = Config::new()
         .tls(tls.clone())

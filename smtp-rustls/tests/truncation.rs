@@ -31,7 +31,7 @@ fn steady_wiring((tls, trusted): &(Tls, smtp_rustls::TlsConfig), log: &Log) -> W
     Wiring::new(session(endpoint), &config, tls, log)
 }
 
-/// Lets so many octets of the server's pass, then others, then an end; says how the handshake went.
+/// Lets so many bytes of the server's pass, then others, then an end; says how the handshake went.
 fn handshake_cut_at(
     tls: &(Tls, smtp_rustls::TlsConfig),
     pass: usize,
@@ -52,13 +52,13 @@ fn handshake_cut_at(
     (result, wiring.received)
 }
 
-/// Every octet near where a record may begin or end, and every few in between.
+/// Every byte near where a record may begin or end, and every few in between.
 fn cuts(len: usize) -> impl Iterator<Item = usize> {
     (0..len).filter(move |at| *at < 160 || at % 9 == 0 || len - at < 100)
 }
 
 #[test]
-fn v06_an_end_at_any_octet_of_the_handshake_is_a_typed_error() {
+fn v06_an_end_at_any_byte_of_the_handshake_is_a_typed_error() {
     for tls in versions() {
         let (result, len) = handshake_cut_at(&tls, usize::MAX, b"");
         result.unwrap();
@@ -83,7 +83,7 @@ fn v06_an_end_at_any_octet_of_the_handshake_is_a_typed_error() {
 }
 
 #[test]
-fn v06_a_close_notify_or_another_alert_or_garbage_at_any_octet_of_the_handshake_is_a_typed_error() {
+fn v06_a_close_notify_or_another_alert_or_garbage_at_any_byte_of_the_handshake_is_a_typed_error() {
     const CLOSE_NOTIFY: &[u8] = &[21, 3, 3, 0, 2, 1, 0];
     const HANDSHAKE_FAILURE: &[u8] = &[21, 3, 3, 0, 2, 2, 40];
     const EMPTY_RECORD: &[u8] = &[23, 3, 3, 0, 0];
@@ -109,7 +109,7 @@ fn v06_a_close_notify_or_another_alert_or_garbage_at_any_octet_of_the_handshake_
 }
 
 #[test]
-fn v08_a_stream_cut_at_any_octet_is_judged_by_what_came_whole() {
+fn v08_a_stream_cut_at_any_byte_is_judged_by_what_came_whole() {
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
     enum Fated {
         NotSent,

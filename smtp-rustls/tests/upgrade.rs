@@ -238,12 +238,12 @@ fn v02_what_comes_behind_the_220_in_a_later_segment_is_fatal_too() {
         let error = wiring.ready().unwrap_err();
         assert!(
             matches!(error.kind(), ErrorKind::Transport(_)),
-            "{octet}: {error}"
+            "{byte}: {error}"
         );
         assert_eq!(error.stage(), Stage::TlsHandshake);
         let hint = error.hint().unwrap_or_default();
         let text = octet.is_ascii_graphic() || octet.is_ascii_whitespace();
-        assert_eq!(hint.contains("tampering"), text, "{octet}: {error}");
+        assert_eq!(hint.contains("tampering"), text, "{byte}: {error}");
         assert_eq!(
             log.session().commands().len(),
             2,

@@ -1,4 +1,4 @@
-//! How many mails a second the server takes: `flood [tcp|unix] [mails] [octets of each] [mails in a flight]`.
+//! How many mails a second the server takes: `flood [tcp|unix] [mails] [bytes of each] [mails in a flight]`.
 
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
@@ -68,7 +68,7 @@ fn flight(mails: usize, octets: usize) -> Vec<u8> {
     let line = [b"x".repeat(76).as_slice(), b"\r\n"].concat();
     let body: Vec<u8> = line.iter().copied().cycle().take(octets).collect();
     let mut one = format!(
-        "MAIL FROM:<sender@example.org>\r\nRCPT TO:<recipient@example.net>\r\nBDAT {octets} LAST\r\n"
+        "MAIL FROM:<sender@example.org>\r\nRCPT TO:<recipient@example.net>\r\nBDAT {bytes} LAST\r\n"
     )
     .into_bytes();
     one.extend_from_slice(&body);

@@ -31,7 +31,7 @@ pub enum Stage {
     AnyRcpt,
     /// The reply to DATA itself.
     Data,
-    /// When so many octets of the message have come, as they are on the wire, and its end has not; over all chunks, where
+    /// When so many bytes of the message have come, as they are on the wire, and its end has not; over all chunks, where
     /// it comes in chunks.
     ///
     /// The ordinary reply here is none. Unless the action closes the connection, the message then goes on.

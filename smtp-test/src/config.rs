@@ -193,9 +193,9 @@ impl Config {
         self
     }
 
-    /// Sets the largest message in octets, offered as SIZE (RFC 1870) and enforced; 64 MiB by default.
-    pub fn size_limit(mut self, octets: u64) -> Self {
-        self.size_limit = Some(octets);
+    /// Sets the largest message in bytes, offered as SIZE (RFC 1870) and enforced; 64 MiB by default.
+    pub fn size_limit(mut self, bytes: u64) -> Self {
+        self.size_limit = Some(bytes);
         self
     }
 

@@ -67,7 +67,7 @@
 //! | write a whole conversation down and have it kept | [`Script`] |
 //! | drive a sans-IO client against the server's bytes | [`Peer`] |
 //!
-//! The server parses every octet of a client by itself and shares no code with any client, so that neither's mistakes
+//! The server parses every byte of a client by itself and shares no code with any client, so that neither's mistakes
 //! hide the other's. It sends over loopback only, has no use for a clock in memory, and makes all keys and certificates
 //! on the spot.
 

@@ -297,7 +297,7 @@ impl Peer for Machine {
                     return;
                 }
                 State::ExpectTls { .. } => {
-                    self.violation(Rule::DidNotWait, "octets in clear where TLS begins");
+                    self.violation(Rule::DidNotWait, "bytes in clear where TLS begins");
                     self.end(End::Cut);
                     return;
                 }
@@ -315,14 +315,11 @@ impl Peer for Machine {
             self.mark(format!("C- {}", printable(&unfinished)));
         }
         if let State::ExpectData(data) = &self.state {
-            self.mark(format!(
-                "C: <unfinished body of {} octets>",
-                data.body_len()
-            ));
+            self.mark(format!("C: <unfinished body of {} bytes>", data.body_len()));
         }
         if let State::ExpectChunk(chunk) = &self.state {
             self.mark(format!(
-                "C: <unfinished chunk, {} octets missing>",
+                "C: <unfinished chunk, {} bytes missing>",
                 chunk.left
             ));
         }
@@ -446,5 +443,5 @@ fn code(reply: &[u8]) -> u16 {
 /// A client in a loop shall not fill the memory with reports.
 const MAX_VIOLATIONS: usize = 1000;
 
-/// No line is longer: SASL responses, the longest, may have 12,288 octets.
+/// No line is longer: SASL responses, the longest, may have 12,288 bytes.
 const MAX_BUFFERED: usize = 64 << 10;

@@ -62,7 +62,7 @@ impl StoredMail {
         &self.body
     }
 
-    /// The length of the message in octets, also if the body was not stored.
+    /// The length of the message in bytes, also if the body was not stored.
     pub fn body_len(&self) -> u64 {
         self.body_len
     }
@@ -179,8 +179,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// The conversation: lines beginning `C: ` or `S: ` without their CRLF, unusual octets as `\xNN`, and marks such as
-    /// `<tls>` and `C: <body of 12 octets>`.
+    /// The conversation: lines beginning `C: ` or `S: ` without their CRLF, unusual bytes as `\xNN`, and marks such as
+    /// `<tls>` and `C: <body of 12 bytes>`.
     pub fn lines(&self) -> &[String] {
         &self.transcript
     }
@@ -299,7 +299,7 @@ impl Violation {
         &self.detail
     }
 
-    /// Where: the number of octets that the client had sent before, without those of TLS itself.
+    /// Where: the number of bytes that the client had sent before, without those of TLS itself.
     pub fn offset(&self) -> u64 {
         self.offset
     }
@@ -307,11 +307,7 @@ impl Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "at octet {}: {}: {}",
-            self.offset, self.rule, self.detail
-        )
+        write!(f, "at byte {}: {}: {}", self.offset, self.rule, self.detail)
     }
 }
 
@@ -327,9 +323,9 @@ pub enum Rule {
     Nul,
     /// Another control character in a command.
     Control,
-    /// A command line of more octets than allowed (RFC 5321 section 4.5.3.1.4, and the extensions that raise it).
+    /// A command line of more bytes than allowed (RFC 5321 section 4.5.3.1.4, and the extensions that raise it).
     LineTooLong,
-    /// A line of a message of more than 1000 octets with its CRLF (RFC 5321 section 4.5.3.1.6).
+    /// A line of a message of more than 1000 bytes with its CRLF (RFC 5321 section 4.5.3.1.6).
     BodyLineTooLong,
     /// A line of a message that begins with a single dot (RFC 5321 section 4.5.2).
     SingleDot,
@@ -355,13 +351,13 @@ impl fmt::Display for Rule {
         f.write_str(match self {
             Self::BareCr => "bare carriage return",
             Self::BareLf => "bare line feed",
-            Self::Nul => "null octet",
+            Self::Nul => "null byte",
             Self::Control => "control character",
             Self::LineTooLong => "command line too long",
             Self::BodyLineTooLong => "line of the message too long",
             Self::SingleDot => "single dot at the start of a line",
             Self::Syntax => "wrong syntax",
-            Self::EightBit => "undeclared 8-bit octets",
+            Self::EightBit => "undeclared 8-bit bytes",
             Self::OutOfSequence => "command out of sequence",
             Self::NotPipelining => "pipelining that was not offered",
             Self::DidNotWait => "client did not wait for the reply",
@@ -371,7 +367,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// Text of a line for people: UTF-8 kept, control characters and wrong octets as `\xNN`.
+/// Text of a line for people: UTF-8 kept, control characters and wrong bytes as `\xNN`.
 pub(crate) fn printable(line: &[u8]) -> String {
     let mut text = String::with_capacity(line.len());
     for chunk in line.utf8_chunks() {

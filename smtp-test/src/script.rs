@@ -15,7 +15,7 @@ use crate::{Output, Split};
 /// | `C: text` | the client sends exactly this line; `\*` stands for any text |
 /// | `C- text` | the client sends exactly these bytes, without CRLF |
 /// | `C: <body>` | the client sends a message, up to the line that is a dot and with it, without any fault |
-/// | `C: <chunk 12>` | the client sends exactly so many octets, whatever they are: those that a BDAT line told of |
+/// | `C: <chunk 12>` | the client sends exactly so many bytes, whatever they are: those that a BDAT line told of |
 /// | `C: <eof>` | the client closes its side |
 /// | `S: text` | the server sends this line |
 /// | `S- text` | the server sends these bytes, without CRLF |
@@ -160,7 +160,7 @@ enum Kind {
     /// Bytes of the client.
     Bytes(Vec<u8>),
     Body,
-    /// So many octets of the client.
+    /// So many bytes of the client.
     Chunk(usize),
     ClientEof,
     /// Bytes of the server, cut in segments; the last one is open to what follows.
@@ -182,7 +182,7 @@ fn kind(line: &str) -> Result<Kind, &'static str> {
         if let Some(len) = text.strip_prefix("<chunk ") {
             return match len.trim_end().strip_suffix('>').map(str::parse) {
                 Some(Ok(len @ 1..)) if side == "C:" => Ok(Kind::Chunk(len)),
-                _ => Err("a chunk is of the client and has octets"),
+                _ => Err("a chunk is of the client and has bytes"),
             };
         }
         return match (side, text.trim_end()) {

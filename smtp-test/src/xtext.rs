@@ -1,6 +1,6 @@
 //! What parameters encode, read back: `xtext` (RFC 3461, section 4), and addresses that are not ASCII (RFC 6533, section 3).
 
-/// The octets that an `xtext` stands for; `None` if it is none.
+/// The bytes that an `xtext` stands for; `None` if it is none.
 ///
 /// Bytes over 127 stand for themselves, as RFC 6533 lets them; whether they may be there is for the parameter to say.
 pub fn decode(text: &str) -> Option<Vec<u8>> {

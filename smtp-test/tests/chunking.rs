@@ -23,7 +23,7 @@ fn bodies(log: &Log) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn chunks_make_up_one_message_of_exactly_their_octets() {
+fn chunks_make_up_one_message_of_exactly_their_bytes() {
     let mut machine = greeted(&chunking());
     assert_eq!(codes(&mut machine, ENVELOPE), [250, 250]);
     assert_eq!(codes(&mut machine, "BDAT 7\r\na: b\r\n\r"), [250]);
@@ -37,7 +37,7 @@ fn chunks_make_up_one_message_of_exactly_their_octets() {
             .log()
             .session()
             .lines()
-            .contains(&"C: <chunk of 8 octets>".to_owned())
+            .contains(&"C: <chunk of 8 bytes>".to_owned())
     );
 }
 
@@ -306,7 +306,7 @@ fn binary_mail_needs_both_extensions() {
 }
 
 #[test]
-fn scripts_take_chunks_of_any_octets() {
+fn scripts_take_chunks_of_any_bytes() {
     let script: Script = r"
         S: 220 mail.test
         C: BDAT 6 LAST

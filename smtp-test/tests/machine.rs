@@ -62,7 +62,7 @@ fn every_byte_that_is_not_a_command_line_is_held_against_the_client() {
     assert_eq!(
         broken(&config, &long[1..]),
         [],
-        "512 octets with CRLF are allowed"
+        "512 bytes with CRLF are allowed"
     );
     assert_eq!(broken(&config, "x".repeat(70_000)), [Rule::LineTooLong]);
 }
@@ -441,7 +441,7 @@ fn round_trips_commands_and_bytes_are_counted() {
             "S: 250 2.1.0 ok",
             "S: 250 2.1.5 ok",
             "S: 354 end with a line that is a dot",
-            "C: <body of 3 octets>",
+            "C: <body of 3 bytes>",
             "S: 250 2.0.0 queued",
             "C: QUIT",
             "S: 221 2.0.0 bye",

@@ -341,7 +341,7 @@ fn a_client_that_leaves_the_script_is_shown_where() {
         ),
         (
             vec![b"NOOP\r\n", b"RSET\r\n", b"\n"],
-            "script line 6: the client's message has a fault at octet 0: bare line feed\n  expected: C: <body>\n  received: C: \\n\n               ^",
+            "script line 6: the client's message has a fault at byte 0: bare line feed\n  expected: C: <body>\n  received: C: \\n\n               ^",
         ),
     ] {
         assert_eq!(play(text, &turns), Err(complaint.to_owned()));

@@ -212,7 +212,7 @@ fn certificates_for_addresses_wildcards_and_chains_are_good() {
 }
 
 #[test]
-fn octets_behind_starttls_are_a_violation_and_end_the_connection() {
+fn bytes_behind_starttls_are_a_violation_and_end_the_connection() {
     let tls = Tls::new();
     let server = Server::start(Config::new().tls(tls)).unwrap();
     let mut client = connect(&server);

@@ -15,7 +15,7 @@ pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 pub struct Job {
     pub address: SocketAddr,
     pub mails: usize,
-    pub octets: usize,
+    pub bytes: usize,
     pub recipients: usize,
     /// The certificate to trust, in DER and, beside it, in PEM: then it is STARTTLS and a login.
     pub trust: Option<PathBuf>,
@@ -32,7 +32,7 @@ impl Job {
         Ok(Self {
             address: word()?.parse()?,
             mails: word()?.parse()?,
-            octets: word()?.parse()?,
+            bytes: word()?.parse()?,
             recipients: word()?.parse()?,
             trust: words.next().map(PathBuf::from),
         })
@@ -45,9 +45,9 @@ impl Job {
             .collect()
     }
 
-    /// The text of each mail, in lines of 78 octets without a dot in front.
+    /// The text of each mail, in lines of 78 bytes without a dot in front.
     pub fn text(&self) -> Vec<u8> {
-        text(self.octets)
+        text(self.bytes)
     }
 
     /// The certificate to trust, in DER.
@@ -56,16 +56,16 @@ impl Job {
     }
 }
 
-/// A mail of so many octets, but for what is left of a line.
-pub fn text(octets: usize) -> Vec<u8> {
-    let mut text = Vec::with_capacity(octets.max(HEADER.len()));
-    parts(octets).for_each(|part| text.extend_from_slice(part));
+/// A mail of so many bytes, but for what is left of a line.
+pub fn text(bytes: usize) -> Vec<u8> {
+    let mut text = Vec::with_capacity(bytes.max(HEADER.len()));
+    parts(bytes).for_each(|part| text.extend_from_slice(part));
     text
 }
 
 /// The same in pieces, for whoever must not have it in memory as a whole.
-pub fn parts(octets: usize) -> impl Iterator<Item = &'static [u8]> {
-    let lines = octets.saturating_sub(HEADER.len()) / LINE.len();
+pub fn parts(bytes: usize) -> impl Iterator<Item = &'static [u8]> {
+    let lines = bytes.saturating_sub(HEADER.len()) / LINE.len();
     std::iter::once(HEADER).chain(std::iter::repeat_n(LINE, lines))
 }
 

@@ -26,7 +26,7 @@ fn main() {
     client.ready().unwrap();
     assert!(client.send(mail()).unwrap().is_accepted());
     let (_stream, wire) = client.into_parts();
-    println!("in clear: {} octets", freed(wire));
+    println!("in clear: {} bytes", freed(wire));
 
     let tls = smtp_test::Tls::for_names(["mail.example.org"]);
     let server = smtp_test::Config::new().tls(tls.clone()).implicit_tls();
@@ -63,7 +63,7 @@ fn main() {
     let _ = stream.read(&mut buffer).unwrap();
     let bare = freed(alone);
     println!(
-        "in TLS: {ours} octets; rustls alone: {bare} octets; difference {}",
+        "in TLS: {ours} bytes; rustls alone: {bare} bytes; difference {}",
         ours as i64 - bare as i64
     );
 

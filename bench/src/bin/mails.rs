@@ -57,13 +57,13 @@ fn main() {
         // What this program itself holds is not the connection's.
         let own = text.len() + 64 * (recipients.len() + 1) + 4096;
         println!(
-            "mail of {} octets, {} recipients; own {own}",
+            "mail of {} bytes, {} recipients; own {own}",
             text.len(),
             recipients.len()
         );
         drop((text, sender, recipients));
         println!(
-            "an idle connection keeps: {} octets",
+            "an idle connection keeps: {} bytes",
             bench::counting::live() - before
         );
     }

@@ -162,7 +162,7 @@ impl Ledger {
         body
     }
 
-    /// Whether the server takes a text of so many octets (RFC 1870).
+    /// Whether the server takes a text of so many bytes (RFC 1870).
     fn takes(&self, octets: u64) -> bool {
         !matches!(self.said.size(), Some(SizeLimit::Bytes(limit)) if octets > limit)
     }
@@ -178,7 +178,7 @@ impl Ledger {
         self.check_turn(to, line);
         let before = self.present().chunks.len();
         let size = u64::try_from(before + len).unwrap();
-        assert!(self.takes(size), "RFC 1870: {size} octets at {line}");
+        assert!(self.takes(size), "RFC 1870: {size} bytes at {line}");
         if self.rules.protocol == Protocol::Lmtp {
             let is_known = self.due.is_empty();
             assert!(is_known, "RFC 2033: who knows how many replies come");
@@ -187,7 +187,7 @@ impl Ledger {
             let (mail, all) = self.rules.speculation;
             let on_its_way: usize = self.due.iter().map(|due| due.octets).sum();
             let within = before == 0 && len <= mail && on_its_way + len <= all;
-            assert!(within, "{line} behind {on_its_way} octets");
+            assert!(within, "{line} behind {on_its_way} bytes");
         }
         let end = self.read + len;
         self.stream = Stream::Chunk { end, last };
@@ -196,7 +196,7 @@ impl Ledger {
     /// All of a text has been offered.
     fn end_text(&mut self, text: Vec<u8>) {
         let size = u64::try_from(text.len()).unwrap();
-        assert!(self.takes(size), "RFC 1870: a text of {size} octets");
+        assert!(self.takes(size), "RFC 1870: a text of {size} bytes");
         let transaction = self.present();
         let fits = text.is_ascii() || transaction.body != Content::SevenBit;
         assert!(fits, "RFC 6152: {}", text.escape_ascii());

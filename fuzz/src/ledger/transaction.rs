@@ -29,7 +29,7 @@ pub(super) struct Transaction {
     pub(super) verdicts: Vec<u16>,
     /// What came in chunks.
     pub(super) chunks: Vec<u8>,
-    /// The text as a strict server takes it, once its last octet was offered.
+    /// The text as a strict server takes it, once its last byte was offered.
     pub(super) text: Option<Vec<u8>>,
 }
 

@@ -71,7 +71,7 @@ impl Draft {
         self.change(|config| config.pipelining(level))
     }
 
-    /// Lets so many octets of a mail, and of all mails, go without waiting, in chunks of so many octets.
+    /// Lets so many bytes of a mail, and of all mails, go without waiting, in chunks of so many bytes.
     fn speculative(mut self, mail: u16, in_flight: u16, chunk: u16) -> Self {
         self.rules.speculation = (mail.min(chunk).into(), in_flight.into());
         let bounds = SpeculationLimits::new(mail.into(), in_flight.into());

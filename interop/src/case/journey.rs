@@ -25,7 +25,7 @@ pub(super) const CASES: &[Case] = &[Case {
     run: whole_way,
 }];
 
-/// A mail of which every octet is known.
+/// A mail of which every byte is known.
 struct Parcel {
     content: Content,
     mark: String,
@@ -117,7 +117,7 @@ fn read_back(site: &Site, folder: &Path) -> io::Result<()> {
     server::said(&mut command).map(drop)
 }
 
-/// Whether each mail is there once, octet by octet, and still means what it did.
+/// Whether each mail is there once, byte by byte, and still means what it did.
 fn compare(folder: &Path, protocol: &str, parcels: &[Parcel], keys: &Keys) -> Result<(), String> {
     let mut files = BTreeMap::new();
     for number in 1..=parcels.len() {
@@ -143,7 +143,7 @@ fn compare(folder: &Path, protocol: &str, parcels: &[Parcel], keys: &Keys) -> Re
         if text != parcel.text {
             let same = text.iter().zip(&parcel.text).take_while(|(a, b)| a == b);
             return Err(format!(
-                "{:?}: other octets from {} on",
+                "{:?}: other bytes from {} on",
                 parcel.content,
                 same.count()
             ));

@@ -19,7 +19,7 @@ pub(super) const CASES: &[Case] = &[
         run: |bench| over(bench, Traits::SLOW),
     },
     Case {
-        name: "line: 50 ms, segments of 536 octets",
+        name: "line: 50 ms, segments of 536 bytes",
         run: |bench| {
             over(
                 bench,
@@ -43,7 +43,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "line: segments of one octet",
+        name: "line: segments of one byte",
         run: octets,
     },
 ];
@@ -79,7 +79,7 @@ fn octets(bench: &Bench<'_>) -> Verdict {
         .map(|outcome| outcome.stats().bytes_sent() + outcome.stats().bytes_received())
         .sum();
     if after - before < octets {
-        return Err(format!("{octets} octets in {} segments", after - before));
+        return Err(format!("{bytes} bytes in {} segments", after - before));
     }
     judge(bench, &all)
 }

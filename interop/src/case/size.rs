@@ -127,7 +127,7 @@ fn judge(bench: &Bench<'_>, way: Way, letters: &[Letter], session: &Session) -> 
                 }
             };
             if !right {
-                return Err(format!("{} octets: {fate:?}", letter.text().len()));
+                return Err(format!("{} bytes: {fate:?}", letter.text().len()));
             }
         }
         behind |= large;

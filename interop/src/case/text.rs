@@ -29,8 +29,8 @@ macro_rules! cases {
 }
 
 cases! {
-    "every octet above 127": (128..=255).flat_map(|octet| [octet, b'x', b'\r', b'\n']).collect::<Vec<_>>(),
-    "lines of 998 octets": [vec![b'l'; 998], b"\r\n".to_vec(), vec![b'.'; 998], b"\r\n".to_vec()].concat(),
+    "every byte above 127": (128..=255).flat_map(|octet| [octet, b'x', b'\r', b'\n']).collect::<Vec<_>>(),
+    "lines of 998 bytes": [vec![b'l'; 998], b"\r\n".to_vec(), vec![b'.'; 998], b"\r\n".to_vec()].concat(),
     "dots at the beginning of lines": b".\r\n..\r\n.a\r\n...\r\n\r\n.\r\n",
     "a dot at the end": b"a\r\n.",
     "nothing below the headers": b"",
@@ -62,7 +62,7 @@ fn by(bench: &Bench<'_>, body: &[u8], text: Text) -> Verdict {
 }
 
 fn large() -> Vec<u8> {
-    let line = b".A line of sixty-four octets, of which so many make 25 million.\r\n";
+    let line = b".A line of sixty-four bytes, of which so many make 25 million.\r\n";
     line.repeat(25_000_000 / line.len())
 }
 

@@ -121,7 +121,7 @@ impl Ledger {
     }
 }
 
-/// Reads a file of the queue, records of a letter, a length in groups of seven bits and so many octets: the mail for each
+/// Reads a file of the queue, records of a letter, a length in groups of seven bits and so many bytes: the mail for each
 /// recipient.
 fn parse(mut file: &[u8]) -> Option<Vec<Stored>> {
     let mut sender = String::new();
@@ -130,10 +130,10 @@ fn parse(mut file: &[u8]) -> Option<Vec<Stored>> {
     while let Some((&kind, mut rest)) = file.split_first() {
         let mut len = 0_usize;
         for shift in (0..usize::BITS).step_by(7) {
-            let (&octet, behind) = rest.split_first()?;
+            let (&byte, behind) = rest.split_first()?;
             rest = behind;
-            len |= usize::from(octet & 0x7F) << shift;
-            if octet & 0x80 == 0 {
+            len |= usize::from(byte & 0x7F) << shift;
+            if byte & 0x80 == 0 {
                 break;
             }
         }

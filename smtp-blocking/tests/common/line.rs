@@ -15,7 +15,7 @@ struct Bytes {
     sent: Sent,
     /// What the server says next.
     next: Option<Output>,
-    /// How many octets of the server's are under way to the client.
+    /// How many bytes of the server's are under way to the client.
     under_way: usize,
     /// Whether the client went on before it had heard all that was said.
     raced: bool,
@@ -32,7 +32,7 @@ pub(crate) struct Sent {
 }
 
 impl Line {
-    /// A player on this line, for a client that is attentive or has heard each octet by the time that it reads the next.
+    /// A player on this line, for a client that is attentive or has heard each byte by the time that it reads the next.
     pub(crate) fn recorder(&self, player: Player, attentive: bool) -> impl Peer + use<> {
         let mut recorder = Recorder {
             player,

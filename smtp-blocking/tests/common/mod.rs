@@ -63,11 +63,11 @@ pub(crate) fn streamed() -> Mail {
         .unwrap()
 }
 
-/// Some text of more than this many octets.
-pub(crate) fn long_text(octets: usize) -> String {
+/// Some text of more than this many bytes.
+pub(crate) fn long_text(bytes: usize) -> String {
     let mut text = String::from("From: alice@example.org\r\nSubject: long\r\n\r\n");
     for number in 0.. {
-        if text.len() > octets {
+        if text.len() > bytes {
             break;
         }
         text.push_str(&format!(

@@ -9,7 +9,7 @@ use super::{AddressError, grammar, idna, textual};
 
 /// A domain name: labels of letters, digits and hyphens, or U-labels, with dots between them.
 ///
-/// It has no dot at the end and is no address literal. Equality is of octets.
+/// It has no dot at the end and is no address literal. Equality is of bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Domain(Box<str>);
 

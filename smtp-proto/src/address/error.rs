@@ -34,7 +34,7 @@ impl AddressError {
         }
     }
 
-    /// The same fault in a text that has `octets` more in front.
+    /// The same fault in a text that has `bytes` more in front.
     pub(super) const fn behind(self, octets: usize) -> Self {
         Self {
             offset: self.offset.saturating_add(octets),
@@ -42,7 +42,7 @@ impl AddressError {
         }
     }
 
-    /// Where the fault lies, in octets from the beginning of the text.
+    /// Where the fault lies, in bytes from the beginning of the text.
     #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
@@ -117,11 +117,11 @@ pub enum AddressErrorKind {
     Bracket,
     /// Brackets that hold neither an IPv4 address nor `IPv6:` and an IPv6 address.
     Literal,
-    /// A label over 63 octets (RFC 1035, section 2.3.4).
+    /// A label over 63 bytes (RFC 1035, section 2.3.4).
     LongLabel,
-    /// A domain over 255 octets (RFC 5321, section 4.5.3.1.2).
+    /// A domain over 255 bytes (RFC 5321, section 4.5.3.1.2).
     LongDomain,
-    /// A mailbox over 254 octets: the path would be over 256 (RFC 5321, section 4.5.3.1.3).
+    /// A mailbox over 254 bytes: the path would be over 256 (RFC 5321, section 4.5.3.1.3).
     LongMailbox,
     /// A display name in front of the address, as in a header field: `Alice <alice@example.org>`.
     DisplayName,
@@ -142,9 +142,9 @@ impl fmt::Display for AddressErrorKind {
             Self::OpenQuote => "quoted local part without its end",
             Self::Bracket => "angle bracket without its counterpart",
             Self::Literal => "malformed address literal",
-            Self::LongLabel => "label over 63 octets",
-            Self::LongDomain => "domain over 255 octets",
-            Self::LongMailbox => "mailbox over 254 octets",
+            Self::LongLabel => "label over 63 bytes",
+            Self::LongDomain => "domain over 255 bytes",
+            Self::LongMailbox => "mailbox over 254 bytes",
             Self::DisplayName => "display name: write only what is between < and >, which begins",
         })
     }

@@ -44,7 +44,7 @@ fn bare_mailbox(text: &str) -> Result<usize, AddressError> {
 
 /// `Local-part = Dot-string / Quoted-string`
 ///
-/// RFC 5321, section 4.5.3.1.1, has servers take 64 octets, and section 4.5.3.1 lets clients try more: those that carry
+/// RFC 5321, section 4.5.3.1.1, has servers take 64 bytes, and section 4.5.3.1 lets clients try more: those that carry
 /// another address in themselves, as for SRS and VERP, have more. Their bound is the path's.
 fn local_part(text: &str) -> Result<usize, AddressError> {
     if text.starts_with('"') {
@@ -238,7 +238,7 @@ const fn is_label_char(c: char) -> bool {
 
 /// RFC 5321, section 4.5.3.1.2.
 const DOMAIN_MAX: usize = 255;
-/// A path of 256 octets (RFC 5321, section 4.5.3.1.3) without its angle brackets.
+/// A path of 256 bytes (RFC 5321, section 4.5.3.1.3) without its angle brackets.
 pub(super) const MAILBOX_MAX: usize = 254;
 /// RFC 1035, section 2.3.4.
 const LABEL_MAX: usize = 63;

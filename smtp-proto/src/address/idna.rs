@@ -8,7 +8,7 @@ use super::{AddressError, AddressErrorKind};
 ///
 /// Everything that becomes an A-label becomes one here: the name of a server and of a client, the domain of an address.
 pub(super) fn to_ascii(domain: &str) -> Result<Cow<'_, str>, AddressError> {
-    match domain.bytes().position(|octet| !octet.is_ascii()) {
+    match domain.bytes().position(|byte| !byte.is_ascii()) {
         None => Ok(Cow::Borrowed(domain)),
         Some(at) => a_labels(domain, at).map(Cow::Owned),
     }

@@ -9,7 +9,7 @@ use super::{AddressError, AddressErrorKind, grammar, idna, textual};
 /// RFC 6531 has it; [`is_ascii`](Self::is_ascii) tells whether SMTPUTF8 is needed.
 ///
 /// The local part is quoted only where it must be: `"a"@example.org` and `a@example.org` are the same
-/// mailbox. Otherwise equality is of octets; neither part is folded to one case.
+/// mailbox. Otherwise equality is of bytes; neither part is folded to one case.
 ///
 /// ```
 /// # use smtp_proto::{AddressError, Mailbox};
@@ -144,7 +144,7 @@ impl AsRef<str> for Mailbox {
 
 /// Refuses a local part that is not ASCII.
 pub(super) fn check_ascii_local_part(local_part: &str) -> Result<(), AddressError> {
-    match local_part.bytes().position(|octet| !octet.is_ascii()) {
+    match local_part.bytes().position(|byte| !byte.is_ascii()) {
         None => Ok(()),
         Some(at) => Err(AddressError::new(at, AddressErrorKind::NonAsciiLocalPart)),
     }

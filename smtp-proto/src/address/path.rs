@@ -237,7 +237,7 @@ fn encode_path(inner: &str, out: &mut Vec<u8>) {
     out.push(b'>');
 }
 
-/// What stands between angle brackets, if there are any, and how many octets stand before it.
+/// What stands between angle brackets, if there are any, and how many bytes stand before it.
 fn without_brackets(text: &str) -> Result<(&str, usize), AddressError> {
     match text.strip_prefix('<') {
         None => Ok((text, 0)),

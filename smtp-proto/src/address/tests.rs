@@ -204,13 +204,13 @@ fn an_address_with_a_display_name_gets_an_error_that_says_what_to_write() {
 }
 
 #[test]
-fn v14_lengths_are_limited_to_the_octet() {
+fn v14_lengths_are_limited_to_the_byte() {
     let of = |n| "a".repeat(n);
     let label = of(63);
     let domain_189 = format!("{label}.{}.{}", of(63), of(61));
     assert_eq!(domain_189.len(), 189);
 
-    // RFC 5321, section 4.5.3.1: more than 64 octets of a local part may be tried.
+    // RFC 5321, section 4.5.3.1: more than 64 bytes of a local part may be tried.
     assert!(mailbox(&format!("{}@b", of(252))).is_ok());
     assert_eq!(
         fault(mailbox(&format!("{}@b", of(253)))),
@@ -251,7 +251,7 @@ fn v14_lengths_are_limited_to_the_octet() {
         fault(domain_256.parse::<Domain>()),
         (255, AddressErrorKind::LongDomain)
     );
-    // A U-label of 59 characters may have an A-label of 63 octets.
+    // A U-label of 59 characters may have an A-label of 63 bytes.
     assert!("\u{4e2d}".repeat(59).parse::<Domain>().is_ok());
     assert_eq!(
         fault("\u{4e2d}".repeat(60).parse::<Domain>()),

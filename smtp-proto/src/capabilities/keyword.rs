@@ -12,7 +12,7 @@ macro_rules! known {
         impl Known {
             pub(super) const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The keyword that `word` spells, in any case; no octet of `word` is below a hyphen.
+            /// The keyword that `word` spells, in any case; no byte of `word` is below a hyphen.
             pub(super) fn find(word: &[u8]) -> Option<Self> {
                 #[expect(clippy::indexing_slicing, reason = "done by the compiler")]
                 const TABLE: [Option<(u64, &[u8], Known)>; SLOTS] = {
@@ -102,8 +102,8 @@ impl KnownSet {
     }
 }
 
-/// The first eight octets of `word`, or its two ends if it has fewer, without the bit that tells small
-/// letters from capitals. Of the octets that a keyword may have, no others fall together.
+/// The first eight bytes of `word`, or its two ends if it has fewer, without the bit that tells small
+/// letters from capitals. Of the bytes that a keyword may have, no others fall together.
 #[expect(
     clippy::as_conversions,
     reason = "wider: there is no other way in a constant"

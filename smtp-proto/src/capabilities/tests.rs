@@ -194,13 +194,13 @@ fn every_known_keyword_is_found_and_nothing_that_only_looks_like_it() {
         );
         assert_eq!(Known::named(keyword), Some(known));
         for at in 0..keyword.len() {
-            for octet in (b'0'..=b'9')
+            for byte in (b'0'..=b'9')
                 .chain(b'A'..=b'Z')
                 .chain(b'a'..=b'z')
                 .chain([b'-'])
             {
                 let mut other = keyword.as_bytes().to_vec();
-                other[at] = octet;
+                other[at] = byte;
                 let expected = Known::ALL
                     .iter()
                     .find(|known| known.as_str().as_bytes().eq_ignore_ascii_case(&other));
@@ -379,7 +379,7 @@ fn mechanisms_are_kept_in_bounded_room() {
     assert_eq!(kept[39..], ["X"]);
     assert!(capabilities.mechanisms.0.len() <= MECHANISMS);
 
-    // 39 of 13 octets with their spaces leave room for one of 4 and its space, and for no other.
+    // 39 of 13 bytes with their spaces leave room for one of 4 and its space, and for no other.
     let exact = offered(&[&format!("AUTH {} ABCDE ABCD X", many[..39].join(" "))]);
     assert_eq!(exact.auth().last(), Some("ABCD"));
     assert_eq!(exact.mechanisms.0.len(), MECHANISMS);
@@ -400,7 +400,7 @@ proptest! {
         let mut raw = Vec::new();
         for line in &lines {
             raw.extend_from_slice(b"250-");
-            raw.extend(line.iter().filter(|octet| !matches!(octet, 0 | b'\n')));
+            raw.extend(line.iter().filter(|byte| !matches!(byte, 0 | b'\n')));
             raw.extend_from_slice(b"\r\n");
         }
         raw.extend_from_slice(b"250 X-A\r\n");

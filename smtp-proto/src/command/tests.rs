@@ -195,7 +195,7 @@ fn a_custom_command_refuses_what_the_connection_itself_has_to_send() {
 }
 
 #[test]
-fn a_command_line_is_limited_to_512_octets_and_the_smtputf8_parameter_counts() {
+fn a_command_line_is_limited_to_512_bytes_and_the_smtputf8_parameter_counts() {
     let longest = Command::vrfy(&"a".repeat(505)).unwrap();
     assert_eq!(wire(Line::User(&longest)).len(), 512);
     let longest = Command::vrfy(&("\u{e9}".to_owned() + &"a".repeat(494))).unwrap();
@@ -222,7 +222,7 @@ fn a_command_tells_its_verb_and_whether_it_is_rset() {
 }
 
 #[test]
-fn v12_whether_an_initial_response_fits_is_told_to_the_octet() {
+fn v12_whether_an_initial_response_fits_is_told_to_the_byte() {
     let names = [
         "A",
         "AB",
@@ -297,23 +297,23 @@ fn v37_transcripts_and_debug_show_only_how_much_sasl_carries() {
     let response = Secret::from(CANARY);
     assert_eq!(
         auth(&plain, Some(&response)).redacted().to_string(),
-        "AUTH PLAIN <16 octets>"
+        "AUTH PLAIN <16 bytes>"
     );
     assert_eq!(
         Line::SaslResponse(&response).redacted().to_string(),
-        "<16 octets>"
+        "<16 bytes>"
     );
 }
 
 #[test]
-fn v09_every_octet_at_every_place_of_every_field_is_refused_or_comes_back_from_the_wire() {
+fn v09_every_byte_at_every_place_of_every_field_is_refused_or_comes_back_from_the_wire() {
     for field in fields::FIELDS {
         let mut accepted = 0;
         for sample in field.samples {
             let chars: Vec<char> = sample.chars().collect();
             for place in 0..=chars.len() {
-                for octet in 0..=255_u8 {
-                    let c = char::from(octet);
+                for byte in 0..=255_u8 {
+                    let c = char::from(byte);
                     let inserted: String = chars[..place]
                         .iter()
                         .chain(&[c])

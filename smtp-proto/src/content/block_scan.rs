@@ -1,9 +1,9 @@
-//! Finding out of many octets of a body at once that they are all right.
+//! Finding out of many bytes of a body at once that they are all right.
 
-/// Looks whether the first `BLOCK` octets of `bytes` and the next are all right: no NUL, every CR before an LF, every LF but
-/// the first octet behind a CR, and octets over 127 only if `HIGH` allows them. Says whether a dot follows one of those LFs.
+/// Looks whether the first `BLOCK` bytes of `bytes` and the next are all right: no NUL, every CR before an LF, every LF but
+/// the first byte behind a CR, and bytes over 127 only if `HIGH` allows them. Says whether a dot follows one of those LFs.
 ///
-/// Without two more octets behind the block there is no answer. Nothing in the loop depends on what
+/// Without two more bytes behind the block there is no answer. Nothing in the loop depends on what
 /// was found, so that it compiles to comparisons of whole vectors.
 #[inline]
 pub(super) fn find_sound<const HIGH: bool, const BLOCK: usize>(bytes: &[u8]) -> Option<bool> {
@@ -27,14 +27,14 @@ pub(super) fn count_dots<const BLOCK: usize>(bytes: &[u8]) -> u64 {
         return 0;
     };
     let dots = |(next, after): (&u8, &u8)| u8::from((*next == b'\n') & (*after == b'.'));
-    // So few at a time that an octet holds the sum.
+    // So few at a time that a byte holds the sum.
     let parts = nexts.chunks(FEW).zip(afters.chunks(FEW));
     parts
         .map(|(nexts, afters)| nexts.iter().zip(afters).map(dots).fold(0, u8::wrapping_add))
         .fold(0, |sum, dots| sum.saturating_add(u64::from(dots)))
 }
 
-/// A block, and the same from its second and from its third octet on.
+/// A block, and the same from its second and from its third byte on.
 #[inline]
 fn side_by_side<const BLOCK: usize>(
     bytes: &[u8],

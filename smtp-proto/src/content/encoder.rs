@@ -26,7 +26,7 @@ pub struct Encoder {
 pub(crate) enum Framing {
     /// By a line with a dot, so that dots at the start of other lines are doubled.
     Dot,
-    /// By the number of octets.
+    /// By the number of bytes.
     Length,
 }
 
@@ -51,7 +51,7 @@ impl Encoder {
         Self::checking(rules, Framing::Length)
     }
 
-    /// An encoder that passes on any octets, for BDAT with BINARYMIME (RFC 3030, section 3).
+    /// An encoder that passes on any bytes, for BDAT with BINARYMIME (RFC 3030, section 3).
     pub const fn binary() -> Self {
         Self {
             mode: Ok(Mode::Raw),
@@ -110,11 +110,11 @@ impl Encoder {
     /// Takes from the front of `chunk` and gives to `out` what is to be sent, as much as there is
     /// room for.
     ///
-    /// With room for at least one octet and one piece, it takes or gives something. A CR at the end
+    /// With room for at least one byte and one piece, it takes or gives something. A CR at the end
     /// of the chunk is taken but held back until it is known not to be bare.
     ///
     /// # Errors
-    /// The octet that breaks the rules, its offset counted from the start of the first chunk: the
+    /// The byte that breaks the rules, its offset counted from the start of the first chunk: the
     /// same wherever the chunks are cut. Some of what stands before it may have been given to
     /// `out`.
     pub fn encode(
@@ -163,7 +163,7 @@ impl Encoder {
         self.framing
     }
 
-    /// How many of the octets given so far make dots transparent, and are no part of the message.
+    /// How many of the bytes given so far make dots transparent, and are no part of the message.
     pub(crate) const fn doubled(&self) -> u64 {
         match &self.mode {
             Ok(Mode::Check { line, .. }) => line.dots(),
@@ -217,12 +217,12 @@ pub struct Room {
 }
 
 impl Room {
-    /// Room for so many octets in so many pieces.
+    /// Room for so many bytes in so many pieces.
     pub const fn new(bytes: usize, pieces: usize) -> Self {
         Self { bytes, pieces }
     }
 
-    /// The most octets.
+    /// The most bytes.
     pub const fn bytes(self) -> usize {
         self.bytes
     }
@@ -260,7 +260,7 @@ fn pass(chunk: &mut Bytes, room: Room, out: &mut impl FnMut(Bytes)) {
 /// Doubles the dots of a body that is known to keep the rules: at nothing else it looks.
 #[derive(Debug)]
 struct DotStuffer {
-    /// Whether the next octet is the first of a line, and if it is a dot, that has not been doubled.
+    /// Whether the next byte is the first of a line, and if it is a dot, that has not been doubled.
     at_start: bool,
     doubled: u64,
 }
@@ -390,7 +390,7 @@ impl<'a, F: FnMut(Bytes)> ChunkWriter<'a, F> {
         }
     }
 
-    /// The most octets that the next run or insertion may have, if any.
+    /// The most bytes that the next run or insertion may have, if any.
     const fn limit(&self) -> Option<usize> {
         match (self.room, &self.open) {
             (Room { bytes: 0, .. }, _) | (Room { pieces: 0, .. }, OpenChunk::None) => None,
@@ -420,7 +420,7 @@ impl<'a, F: FnMut(Bytes)> ChunkWriter<'a, F> {
         }
     }
 
-    /// Takes the first `len` octets of `chunk`.
+    /// Takes the first `len` bytes of `chunk`.
     #[inline]
     fn run(&mut self, chunk: &mut Bytes, len: usize) {
         if len == 0 {

@@ -2,12 +2,12 @@
 //! mended.
 //!
 //! ```text
-//!             LF                 first octet
-//!  AfterCr ────────▶ Start ────────────────────▶ Within ──┐ other octets
+//!             LF                 first byte
+//!  AfterCr ────────▶ Start ────────────────────▶ Within ──┐ other bytes
 //!     ▲                │ CR            CR          │  ▲────┘
 //!     └────────────────┴───────────────────────────┘
 //! ```
-//! An insertion is one octet that is sent before the next one of the body: a dot leads from `Start`
+//! An insertion is one byte that is sent before the next one of the body: a dot leads from `Start`
 //! to `Within`, a CR to `AfterCr`, an LF from `AfterCr` to `Start`. So nothing that was already
 //! sent is ever looked at again.
 
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::byte_search::find;
 
-/// An octet to send before the next one of the body.
+/// A byte to send before the next one of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Insert {
     Dot,
@@ -61,10 +61,10 @@ pub(super) enum Dots {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// The next octet is the first of a line; a dot here is doubled.
+    /// The next byte is the first of a line; a dot here is doubled.
     Start,
     Within,
-    /// Whether the CR is bare is known when the next octet is.
+    /// Whether the CR is bare is known when the next byte is.
     AfterCr,
 }
 
@@ -80,7 +80,7 @@ impl Line {
         }
     }
 
-    /// The same from now on with octets over 127 allowed.
+    /// The same from now on with bytes over 127 allowed.
     pub(super) const fn with_eight_bit(mut self) -> Self {
         self.rules.eight_bit = true;
         self
@@ -95,7 +95,7 @@ impl Line {
         self.state
     }
 
-    /// Goes on to the next octet before which something must be inserted, or behind a CR that no LF
+    /// Goes on to the next byte before which something must be inserted, or behind a CR that no LF
     /// follows in `bytes`, or to their end.
     ///
     /// Returns how many of `bytes` that is. The insertion is asked for again until
@@ -282,7 +282,7 @@ impl Line {
         }
     }
 
-    /// Stands in a line of which `column` octets came.
+    /// Stands in a line of which `column` bytes came.
     const fn stand(&mut self, column: usize) {
         self.column = column;
         self.state = if column == 0 {
@@ -292,7 +292,7 @@ impl Line {
         };
     }
 
-    /// The octets of the line up to the one at `at`, if they are not too many.
+    /// The bytes of the line up to the one at `at`, if they are not too many.
     #[inline]
     fn line_len(&self, here: Here, at: usize) -> Result<usize, ContentError> {
         let len = at.saturating_sub(here.start).saturating_add(here.before);
@@ -305,7 +305,7 @@ impl Line {
         }
     }
 
-    /// What is to be done about the last octet, a CR that no LF follows.
+    /// What is to be done about the last byte, a CR that no LF follows.
     fn bare_cr(&self) -> Result<Insert, ContentError> {
         match self.rules.line_ends {
             BareLineEnds::Reject => Err(ContentError {
@@ -325,21 +325,21 @@ impl Line {
     }
 }
 
-/// How far the octets of a call are read.
+/// How far the bytes of a call are read.
 #[derive(Clone, Copy)]
 struct Here {
-    /// The next octet to look at.
+    /// The next byte to look at.
     next: usize,
     /// Where the line that it is in starts, or the part of that line which is not in earlier calls.
     start: usize,
-    /// The octets of that line in earlier calls.
+    /// The bytes of that line in earlier calls.
     before: usize,
     /// The dots at the start of lines.
     dots: u64,
 }
 
 impl Here {
-    /// Finds out where the line starts, if it starts later. The octet behind the blocks was looked at as well: an LF there
+    /// Finds out where the line starts, if it starts later. The byte behind the blocks was looked at as well: an LF there
     /// ends a CR in the last one.
     fn find_start(&mut self, bytes: &[u8]) {
         let seen = bytes.get(self.start..=self.next).unwrap_or_default();

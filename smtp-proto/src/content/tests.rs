@@ -80,7 +80,7 @@ fn cr_cr_lf_is_converted_to_two_line_ends() {
 }
 
 #[test]
-fn a_line_may_have_998_octets_and_no_more() {
+fn a_line_may_have_998_bytes_and_no_more() {
     for max in [998, 1, 0, 79, 480, 481, 959, 960, 5000] {
         let rules = LineRules::new().max_line_len(Some(max));
         let too_long = Some((u64::try_from(max).unwrap(), ContentErrorKind::LineTooLong));
@@ -137,7 +137,7 @@ fn a_doubled_dot_does_not_count_for_the_line() {
 }
 
 #[test]
-fn an_octet_wrong_by_itself_is_reported_before_the_length_of_its_line() {
+fn an_byte_wrong_by_itself_is_reported_before_the_length_of_its_line() {
     let rules = LineRules::new().max_line_len(Some(1));
     assert_eq!(fault(b"x\0", &rules), Some((1, ContentErrorKind::Nul)));
     assert_eq!(fault(b"x\ry", &rules), Some((1, ContentErrorKind::BareCr)));
@@ -153,7 +153,7 @@ fn an_octet_wrong_by_itself_is_reported_before_the_length_of_its_line() {
 }
 
 #[test]
-fn octets_over_127_are_told_apart_by_the_first_empty_line() {
+fn bytes_over_127_are_told_apart_by_the_first_empty_line() {
     let rules = LineRules::new()
         .eight_bit(true)
         .line_ends(BareLineEnds::Convert);
@@ -237,16 +237,16 @@ fn a_scanned_body_gets_the_same_dots_as_one_that_is_checked_on_its_way() {
             let sent = pieces(&mut chunked, &mut Bytes::copy_from_slice(body), ALL).concat();
             assert_eq!((&sent[..], chunked.doubled()), (body, 0));
         }
-        for (octets, count) in [(1, 1), (2, 1), (3, 2), (100, 1), (512, 3), (1000, 60)] {
+        for (bytes, count) in [(1, 1), (2, 1), (3, 2), (100, 1), (512, 3), (1000, 60)] {
             for chunk in [1, 2, 5, 600, body.len()] {
                 let mut encoder = Encoder::verified(&facts);
                 let mut wire = Vec::new();
                 for chunk in body.chunks(chunk) {
                     let mut chunk = Bytes::copy_from_slice(chunk);
                     while !chunk.is_empty() {
-                        let given = pieces(&mut encoder, &mut chunk, Room::new(octets, count));
-                        let given_octets = given.iter().map(Bytes::len).sum::<usize>();
-                        assert!((1..=octets).contains(&given_octets) && given.len() <= count);
+                        let given = pieces(&mut encoder, &mut chunk, Room::new(bytes, count));
+                        let given_bytes = given.iter().map(Bytes::len).sum::<usize>();
+                        assert!((1..=bytes).contains(&given_bytes) && given.len() <= count);
                         wire.extend(given.concat());
                     }
                 }

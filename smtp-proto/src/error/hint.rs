@@ -144,7 +144,7 @@ pub(crate) fn of_fault(fault: ContentError) -> Option<&'static str> {
         ContentErrorKind::LineTooLong => {
             Some("encode the text as quoted-printable or base64, or raise the limit")
         }
-        ContentErrorKind::EightBit => Some("declare beforehand that the text has octets above 127"),
+        ContentErrorKind::EightBit => Some("declare beforehand that the text has bytes above 127"),
         ContentErrorKind::HeaderEightBit => {
             Some("declare beforehand that the headers have characters beyond ASCII")
         }

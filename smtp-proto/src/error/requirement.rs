@@ -59,7 +59,7 @@ pub enum MissingExtension {
 impl fmt::Display for MissingExtension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::EightBitMime => f.write_str("octets above 127 in the text need 8BITMIME"),
+            Self::EightBitMime => f.write_str("bytes above 127 in the text need 8BITMIME"),
             Self::BinaryMime => f.write_str("a binary text needs BINARYMIME and CHUNKING"),
             Self::SmtpUtf8 => f.write_str("characters beyond ASCII need SMTPUTF8"),
             Self::ALabels => {

@@ -55,7 +55,7 @@ impl From<std::io::Error> for TransportError {
     }
 }
 
-/// How much of the error's text is shown, in octets.
+/// How much of the error's text is shown, in bytes.
 const SHOWN: usize = 500;
 
 #[cfg(test)]

@@ -264,7 +264,7 @@ fn check_bounds(
 /// What is said twice, or otherwise, is not taken for it: then TLS is what the policy says.
 pub(super) fn says_tls_optional(text: &[u8]) -> bool {
     let mut lines = text
-        .split(|&octet| octet == b'\n')
+        .split(|&byte| byte == b'\n')
         .map(<[u8]>::trim_ascii_end)
         .take_while(|line| !line.is_empty())
         .peekable();

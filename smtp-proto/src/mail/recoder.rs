@@ -23,7 +23,7 @@ impl MailBuilder {
     /// CHUNKING where it is [`binary`](Self::binary).
     ///
     /// For all other servers the text goes as it is. `recoder` is asked when the server is known, at most once, and gets the text
-    /// as it would travel; what it makes has to be ASCII in lines of at most 998 octets, with CRLF line ends. The crate `smtp-recode`
+    /// as it would travel; what it makes has to be ASCII in lines of at most 998 bytes, with CRLF line ends. The crate `smtp-recode`
     /// has one for MIME, `seven_bit`. A text that is [`streamed`](Self::streamed) is never at hand as a whole, and never recoded.
     ///
     /// ```

@@ -157,9 +157,9 @@ impl Reader<'_> {
     /// One of these characters.
     fn one_of(&mut self, characters: &str) -> Result<u8, ParameterError> {
         match self.rest().first() {
-            Some(&octet) if characters.as_bytes().contains(&octet) => {
+            Some(&byte) if characters.as_bytes().contains(&byte) => {
                 self.offset = self.offset.saturating_add(1);
-                Ok(octet)
+                Ok(byte)
             }
             _ => self.fault(),
         }
@@ -170,10 +170,7 @@ impl Reader<'_> {
         let [b'.', rest @ ..] = self.rest() else {
             return Ok(());
         };
-        let digits = rest
-            .iter()
-            .take_while(|octet| octet.is_ascii_digit())
-            .count();
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.offset = self.offset.saturating_add(1).saturating_add(digits);
         if (1..=FRACTION_MAX).contains(&digits) {
             Ok(())

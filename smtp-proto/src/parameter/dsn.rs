@@ -18,7 +18,7 @@ impl Parameter {
     /// ENVID, of MAIL: the sender's own name for this mail, which reports repeat (RFC 3461, section 4.4).
     ///
     /// # Errors
-    /// If it is empty, is not printable ASCII, or is over 94 octets when encoded. A user agent should keep to 38 (section 5.4).
+    /// If it is empty, is not printable ASCII, or is over 94 bytes when encoded. A user agent should keep to 38 (section 5.4).
     pub fn envelope_id(id: &str) -> Result<Self, ParameterError> {
         printable(id)?;
         let value = Value::xtext(id.as_bytes())?;
@@ -171,7 +171,7 @@ impl OriginalRecipient {
     /// An address of a registered kind, such as `rfc822` or `x400`, in printable ASCII.
     ///
     /// # Errors
-    /// If the kind is no atom, the address is empty or is not printable ASCII, or both are over 494 octets when encoded.
+    /// If the kind is no atom, the address is empty or is not printable ASCII, or both are over 494 bytes when encoded.
     /// Offsets are those in `kind`, `;` and `address` put together.
     pub fn new(kind: &str, address: &str) -> Result<Self, ParameterError> {
         check_kind(kind)?;
@@ -183,7 +183,7 @@ impl OriginalRecipient {
     /// An address of the kind `utf-8`, in ASCII: `utf-8-addr-xtext` of RFC 6533, section 3, for any server.
     ///
     /// # Errors
-    /// If it is empty, has a control character, or is over 494 octets when encoded.
+    /// If it is empty, has a control character, or is over 494 bytes when encoded.
     pub fn utf8(address: &str) -> Result<Self, ParameterError> {
         Self::wide(address, xtext::Wide::Escaped)
     }
@@ -192,7 +192,7 @@ impl OriginalRecipient {
     /// a server that offers SMTPUTF8.
     ///
     /// # Errors
-    /// If it is empty, has a control character, or is over 494 octets when encoded.
+    /// If it is empty, has a control character, or is over 494 bytes when encoded.
     pub fn unitext(address: &str) -> Result<Self, ParameterError> {
         Self::wide(address, xtext::Wide::Plain)
     }
@@ -201,7 +201,7 @@ impl OriginalRecipient {
     ///
     /// # Errors
     /// If it is not the kind, `;` and the address, in xtext, or for the kind `utf-8` as RFC 6533, section 3, has it, or if it
-    /// is over 494 octets.
+    /// is over 494 bytes.
     pub fn from_value(value: &str) -> Result<Self, ParameterError> {
         check_original(value)?;
         Ok(Self(value.parse()?))
@@ -302,9 +302,9 @@ pub(super) fn check_original(value: &str) -> Result<(), ParameterError> {
 /// `xtext` that stands for printable ASCII.
 fn check_xtext(value: &str) -> Result<(), ParameterError> {
     let mut offset: usize = 0;
-    for octet in xtext::decode(value) {
-        let octet = octet?;
-        if !matches!(octet, b' '..=b'~') {
+    for byte in xtext::decode(value) {
+        let byte = byte?;
+        if !matches!(byte, b' '..=b'~') {
             return Err(ParameterError::new(offset, ParameterErrorKind::Character));
         }
         let escaped = value.as_bytes().get(offset) == Some(&b'+');
@@ -347,7 +347,7 @@ fn at_most(max: usize, value: &str) -> Result<(), ParameterError> {
 const RFC822: &str = "rfc822";
 const UTF8: &str = "utf-8";
 
-/// RFC 3461, sections 4.4 and 5.4: the whole parameter has at most 100 octets.
+/// RFC 3461, sections 4.4 and 5.4: the whole parameter has at most 100 bytes.
 const ENVID_MAX: usize = 100 - "ENVID=".len();
-/// RFC 3461, sections 4.2 and 5.4: the whole parameter has at most 500 octets.
+/// RFC 3461, sections 4.2 and 5.4: the whole parameter has at most 500 bytes.
 const ORCPT_MAX: usize = 500 - "ORCPT=".len();

@@ -15,15 +15,15 @@ impl ParameterError {
         Self { offset, reason }
     }
 
-    /// The same of a text that begins with so many octets more.
-    pub(super) const fn behind(self, octets: usize) -> Self {
+    /// The same of a text that begins with so many bytes more.
+    pub(super) const fn behind(self, bytes: usize) -> Self {
         Self {
-            offset: self.offset.saturating_add(octets),
+            offset: self.offset.saturating_add(bytes),
             ..self
         }
     }
 
-    /// Where the fault lies, in octets; 0 if it is the parameter as a whole.
+    /// Where the fault lies, in bytes; 0 if it is the parameter as a whole.
     #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
@@ -82,7 +82,7 @@ pub enum ParameterErrorKind {
     Empty,
     /// A control character, a space, `=` in a value, or what else the grammar has not.
     Character,
-    /// A keyword over 64 octets, a value over 1024 or over what its extension allows, or all parameters together longer than
+    /// A keyword over 64 bytes, a value over 1024 or over what its extension allows, or all parameters together longer than
     /// a command line has room for.
     TooLong,
     /// A value that is none of those that the extension defines, or one where there must be none.

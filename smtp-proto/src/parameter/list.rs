@@ -32,7 +32,7 @@ impl Parameters {
     ///
     /// # Errors
     /// If its keyword is there already or belongs to the other command, if it is one of HOLDFOR and HOLDUNTIL and the other
-    /// is there (RFC 4865, section 4), or if all of them together would be over 2048 octets.
+    /// is there (RFC 4865, section 4), or if all of them together would be over 2048 bytes.
     pub fn push(&mut self, parameter: Parameter) -> Result<(), ParameterError> {
         let fault = |reason| Err(ParameterError::new(0, reason));
         if parameter.place().is_some_and(|place| place != self.place) {
@@ -94,5 +94,5 @@ impl Parameters {
     }
 }
 
-/// Keeps a MAIL or RCPT line well inside the 4096 octets that may be unanswered at one time.
+/// Keeps a MAIL or RCPT line well inside the 4096 bytes that may be unanswered at one time.
 const PARAMETERS_MAX: usize = 2048;

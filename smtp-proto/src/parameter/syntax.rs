@@ -6,7 +6,7 @@ use crate::address::is_non_ascii_text;
 
 /// The keyword of a parameter (`esmtp-keyword`), in upper case.
 ///
-/// `esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")`, here of at most 64 octets.
+/// `esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")`, here of at most 64 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Keyword(Cow<'static, str>);
 
@@ -37,7 +37,7 @@ impl FromStr for Keyword {
 /// The value of a parameter (`esmtp-value`), as it goes on the wire.
 ///
 /// `esmtp-value = 1*(%d33-60 / %d62-126 / UTF8-non-ascii)` (RFC 5321, section 4.1.2; RFC 6531,
-/// section 3.3), here of at most 1024 octets.
+/// section 3.3), here of at most 1024 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Value(Cow<'static, str>);
 
@@ -47,14 +47,14 @@ impl Value {
         Self(Cow::Borrowed(value))
     }
 
-    /// Encodes any octets as `xtext` (RFC 3461, section 4), as ENVID, ORCPT and AUTH want it.
+    /// Encodes any bytes as `xtext` (RFC 3461, section 4), as ENVID, ORCPT and AUTH want it.
     ///
     /// # Errors
-    /// If there are none, or the encoded value is over 1024 octets.
-    pub fn xtext(octets: &[u8]) -> Result<Self, ParameterError> {
-        let mut text = String::with_capacity(octets.len().min(VALUE_MAX));
+    /// If there are none, or the encoded value is over 1024 bytes.
+    pub fn xtext(bytes: &[u8]) -> Result<Self, ParameterError> {
+        let mut text = String::with_capacity(bytes.len().min(VALUE_MAX));
         let enough = VALUE_MAX.saturating_add(1);
-        xtext::encode(octets.get(..enough).unwrap_or(octets), &mut text);
+        xtext::encode(bytes.get(..enough).unwrap_or(bytes), &mut text);
         Self::try_from(text)
     }
 

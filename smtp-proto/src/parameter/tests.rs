@@ -117,7 +117,7 @@ fn a_set_has_no_keyword_twice_and_none_of_the_other_command() {
 }
 
 #[test]
-fn a_set_is_limited_to_2048_octets() {
+fn a_set_is_limited_to_2048_bytes() {
     let mut all = Parameters::mail();
     all.push(Parameter::new("A", Some(&"a".repeat(1021))).unwrap())
         .unwrap();
@@ -182,7 +182,7 @@ fn an_error_tells_the_place_where_there_is_one() {
 }
 
 #[test]
-fn v11_xtext_of_every_pair_of_octets_is_a_value_and_comes_back() {
+fn v11_xtext_of_every_pair_of_bytes_is_a_value_and_comes_back() {
     for first in 0..=255 {
         for second in 0..=255 {
             let value = Value::xtext(&[first, second]).unwrap();
@@ -203,8 +203,8 @@ fn v11_xtext_of_every_pair_of_octets_is_a_value_and_comes_back() {
 
 proptest! {
     #[test]
-    fn v11_xtext_of_any_octets_comes_back(octets in prop::collection::vec(any::<u8>(), 1..300)) {
-        prop_assert_eq!(decode_xtext(Value::xtext(&octets).unwrap().as_str()), octets);
+    fn v11_xtext_of_any_bytes_comes_back(bytes in prop::collection::vec(any::<u8>(), 1..300)) {
+        prop_assert_eq!(decode_xtext(Value::xtext(&bytes).unwrap().as_str()), bytes);
     }
 
     #[test]
@@ -228,11 +228,11 @@ proptest! {
 
 /// `xtext = *( xchar / "+" 2HEXDIG )`, by the letter of RFC 3461, section 4.
 fn decode_xtext(text: &str) -> Vec<u8> {
-    let mut octets = vec![];
+    let mut bytes = vec![];
     let mut rest = text.as_bytes();
     while let [first, others @ ..] = rest {
         rest = others;
-        octets.push(match first {
+        bytes.push(match first {
             b'+' => {
                 let (hex, others) = rest.split_at(2);
                 rest = others;
@@ -246,5 +246,5 @@ fn decode_xtext(text: &str) -> Vec<u8> {
             _ => panic!("not xtext: {text:?}"),
         });
     }
-    octets
+    bytes
 }

@@ -85,7 +85,7 @@ impl Parameter {
     /// It needs a server that offers AUTH, and one that believes this client; it takes no login.
     ///
     /// # Errors
-    /// If the mailbox is not ASCII, which RFC 4954 has no form for, or is over 1024 octets when encoded.
+    /// If the mailbox is not ASCII, which RFC 4954 has no form for, or is over 1024 bytes when encoded.
     pub fn submitter(submitter: &ReversePath) -> Result<Self, ParameterError> {
         let text = submitter.as_str();
         if let Some((offset, _)) = text.char_indices().find(|(_, c)| !c.is_ascii()) {
@@ -252,8 +252,8 @@ pub(super) fn check_submitter(value: &str) -> Result<(), ParameterError> {
         return Ok(());
     }
     let mut text = String::with_capacity(value.len());
-    for octet in xtext::decode(value) {
-        text.push(char::from(octet?));
+    for byte in xtext::decode(value) {
+        text.push(char::from(byte?));
     }
     match text.parse::<Mailbox>() {
         Ok(mailbox) if mailbox.is_ascii() => Ok(()),
@@ -272,7 +272,7 @@ fn check_number(digits: &str) -> Result<u32, ParameterError> {
             ParameterErrorKind::TooLong,
         ));
     }
-    match digits.bytes().position(|octet| !octet.is_ascii_digit()) {
+    match digits.bytes().position(|byte| !byte.is_ascii_digit()) {
         Some(offset) => Err(ParameterError::new(offset, ParameterErrorKind::Character)),
         None => (digits.parse()).map_err(|_| ParameterError::new(0, ParameterErrorKind::Value)),
     }

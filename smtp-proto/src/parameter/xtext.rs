@@ -7,7 +7,7 @@ use core::fmt::Write;
 use super::{ParameterError, ParameterErrorKind};
 use crate::address::is_non_ascii_text;
 
-/// Appends the octets as `xtext`.
+/// Appends the bytes as `xtext`.
 ///
 /// ```abnf
 /// xtext   = *( xchar / hexchar )
@@ -18,7 +18,7 @@ pub(super) fn encode(octets: &[u8], out: &mut String) {
     for &octet in octets {
         match octet {
             b'+' | b'=' | ..=b' ' | 0x7f.. => {
-                let written = write!(out, "+{octet:02X}");
+                let written = write!(out, "+{byte:02X}");
                 debug_assert!(written.is_ok(), "appending to a string cannot fail");
             }
             _ => out.push(char::from(octet)),
@@ -26,7 +26,7 @@ pub(super) fn encode(octets: &[u8], out: &mut String) {
     }
 }
 
-/// The octets that an `xtext` stands for, or where it is none; after an error there is nothing more.
+/// The bytes that an `xtext` stands for, or where it is none; after an error there is nothing more.
 pub(super) fn decode(text: &str) -> impl Iterator<Item = Result<u8, ParameterError>> {
     let mut rest = text.as_bytes();
     core::iter::from_fn(move || {

@@ -167,7 +167,7 @@ fn parameters_are_what_stands_between_blanks() {
 }
 
 #[test]
-fn a_mechanism_has_one_to_twenty_octets_of_its_alphabet() {
+fn a_mechanism_has_one_to_twenty_bytes_of_its_alphabet() {
     assert_eq!(
         value(sasl_mech(b"SCRAM-SHA-256-PLUS")),
         Some(&b"SCRAM-SHA-256-PLUS"[..])

@@ -2,14 +2,14 @@
 
 use core::fmt::{self, Write as _};
 
-/// Text shown with what could act on a terminal or a log escaped, cut at a number of octets.
+/// Text shown with what could act on a terminal or a log escaped, cut at a number of bytes.
 pub(crate) struct Escaped<'a> {
     text: &'a [u8],
     limit: usize,
 }
 
 impl<'a> Escaped<'a> {
-    /// `text`, shown in at most `limit` octets.
+    /// `text`, shown in at most `limit` bytes.
     pub(crate) fn new(text: &'a [u8], limit: usize) -> Self {
         Self { text, limit }
     }
@@ -62,7 +62,7 @@ impl<'f, 'a> Escaping<'f, 'a> {
     fn octets(&mut self, octets: &[u8]) -> fmt::Result {
         for octet in octets {
             if self.fits(4)? {
-                write!(self.out, "\\x{octet:02x}")?;
+                write!(self.out, "\\x{byte:02x}")?;
             }
         }
         Ok(())

@@ -196,7 +196,7 @@ fn v17_every_octet_in_the_text_of_a_reply_is_kept_or_refused_and_never_shown_raw
                 assert!(reply.lines().eq([&[b'a', octet, b'b'][..]]));
                 let shown = match octet {
                     b' '..=b'~' => format!("250 a{}b", char::from(octet)),
-                    _ => format!("250 a\\x{octet:02x}b"),
+                    _ => format!("250 a\\x{byte:02x}b"),
                 };
                 assert_eq!(reply.to_string(), shown);
             }

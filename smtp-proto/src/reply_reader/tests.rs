@@ -51,30 +51,27 @@ fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &ReplyLimits) ->
     }
 }
 
-fn by_octet(input: &[u8], limits: &ReplyLimits) -> Read {
+fn by_byte(input: &[u8], limits: &ReplyLimits) -> Read {
     read(input.chunks(1), limits)
 }
 
-/// An octet at a time and without a thought to speed or memory, written apart from the reply_reader.
+/// A byte at a time and without a thought to speed or memory, written apart from the reply_reader.
 fn model(input: &[u8], limits: &ReplyLimits) -> Read {
     let mut replies = Vec::new();
     let mut lines: Vec<Vec<u8>> = vec![Vec::new()];
     let mut first: Option<u16> = None;
-    for &octet in input {
+    for &byte in input {
         let line = lines.last_mut().unwrap();
-        line.push(octet);
+        line.push(byte);
         let line = line.clone();
         let len = lines.iter().map(Vec::len).sum::<usize>();
         let mut verdict = Ok(None);
-        if len == 1 && (octet == 0x15 || octet == 0x16) {
+        if len == 1 && (byte == 0x15 || byte == 0x16) {
             verdict = Err(ReplyError::TlsRecord);
-        } else if octet == 0 {
+        } else if byte == 0 {
             verdict = Err(ReplyError::Nul { offset: len - 1 });
-        } else if octet == b'\n' {
-            let digits = line
-                .iter()
-                .take_while(|octet| octet.is_ascii_digit())
-                .count();
+        } else if byte == b'\n' {
+            let digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
             let code = String::from_utf8_lossy(&line[..digits]).parse::<u16>();
             verdict = match (digits, code, &line[digits..]) {
                 (3, Ok(code), [b'-' | b' ', ..] | b"\n" | b"\r\n") => match first.replace(code) {
@@ -93,7 +90,7 @@ fn model(input: &[u8], limits: &ReplyLimits) -> Read {
                 replies.push(kept(&lines, limits));
                 (first, lines) = (None, vec![Vec::new()]);
             }
-            Ok(None) if octet == b'\n' => lines.push(Vec::new()),
+            Ok(None) if byte == b'\n' => lines.push(Vec::new()),
             Ok(None) => {}
             Err(error) => {
                 return Read {
@@ -218,7 +215,7 @@ fn v23_a_reply_is_what_the_grammar_says_and_all_else_is_fatal() {
         );
         assert_eq!(
             whole,
-            by_octet(input, &ReplyLimits::default()),
+            by_byte(input, &ReplyLimits::default()),
             "{}",
             input.escape_ascii()
         );
@@ -234,10 +231,10 @@ fn v23_a_reply_is_what_the_grammar_says_and_all_else_is_fatal() {
 #[test]
 fn a_malformed_line_is_judged_when_its_line_feed_is_there() {
     let mut reply_reader = ReplyReader::default();
-    for octet in b"garbage\r" {
+    for byte in b"garbage\r" {
         assert_eq!(
             reply_reader
-                .next(&mut &[*octet][..], &ReplyLimits::default())
+                .next(&mut &[*byte][..], &ReplyLimits::default())
                 .unwrap()
                 .map(|_| ()),
             None
@@ -260,7 +257,7 @@ fn a_malformed_line_is_judged_when_its_line_feed_is_there() {
 }
 
 #[test]
-fn a_tls_record_is_known_by_its_first_octet() {
+fn a_tls_record_is_known_by_its_first_byte() {
     for first in 0..=u8::MAX {
         let error = read([&[first][..]], &ReplyLimits::default()).error;
         let expected = match first {
@@ -273,15 +270,15 @@ fn a_tls_record_is_known_by_its_first_octet() {
     }
     // Also as the second reply, but not within one.
     assert_eq!(
-        by_octet(b"220 a\r\n\x16", &ReplyLimits::default()).error,
+        by_byte(b"220 a\r\n\x16", &ReplyLimits::default()).error,
         Some(ReplyError::TlsRecord)
     );
-    let within = by_octet(b"220-a\r\n\x16\x03\r\n", &ReplyLimits::default()).error;
+    let within = by_byte(b"220-a\r\n\x16\x03\r\n", &ReplyLimits::default()).error;
     assert_eq!(within, Some(ReplyError::Malformed { line: 2 }));
 }
 
 #[test]
-fn v22_limits_cut_what_is_kept_to_the_octet() {
+fn v22_limits_cut_what_is_kept_to_the_byte() {
     let limits = ReplyLimits::default().line(20).reply(50).lines(3);
     // An input, what is kept of it, and whether that is less than all.
     let rows: [(&[u8], &str, bool); 11] = [
@@ -330,7 +327,7 @@ fn v22_limits_cut_what_is_kept_to_the_octet() {
         };
         let shown = input.escape_ascii();
         assert_eq!(read([input], &limits), expected, "{shown}");
-        assert_eq!(by_octet(input, &limits), expected, "{shown}");
+        assert_eq!(by_byte(input, &limits), expected, "{shown}");
         assert_eq!(model(input, &limits), expected, "{shown}");
     }
     assert_eq!(
@@ -350,7 +347,7 @@ fn v22_what_is_not_kept_is_checked_all_the_same() {
         short.repeat(3),
         short.repeat(500),
     ] {
-        let lines = front.iter().filter(|octet| **octet == b'\n').count();
+        let lines = front.iter().filter(|byte| **byte == b'\n').count();
         let malformed = |line| ReplyError::Malformed { line: lines + line };
         let mixed = |other| ReplyError::MixedCodes {
             first: code(250),
@@ -384,7 +381,7 @@ fn v22_what_is_not_kept_is_checked_all_the_same() {
             );
             let whole_reply = whole.replies.iter().all(|(_, truncated)| *truncated);
             assert!(whole_reply && whole.replies.len() == usize::from(expected.is_none()));
-            assert_eq!(by_octet(&input, &limits), whole);
+            assert_eq!(by_byte(&input, &limits), whole);
             assert_eq!(model(&input, &limits), whole);
         }
     }
@@ -416,11 +413,11 @@ fn v22_a_flood_of_any_shape_is_read_in_bounded_memory() {
 }
 
 #[test]
-fn the_largest_reply_arrives_octet_by_octet() {
+fn the_largest_reply_arrives_byte_by_byte() {
     let mut largest = [b"250-", &[b'a'; 122][..], b"\r\n"].concat().repeat(255);
     largest.extend_from_slice(&[b"250 ", &[b'b'; 122][..], b"\r\n"].concat());
     assert_eq!(largest.len(), 32 * 1024);
-    let read = by_octet(&largest, &ReplyLimits::default());
+    let read = by_byte(&largest, &ReplyLimits::default());
     assert_eq!(read.replies, [(largest, false)]);
     assert!(read.fragment.is_empty());
 }
@@ -557,11 +554,11 @@ proptest! {
         let pieces = cuts.windows(2).map(|cut| &input[cut[0]..cut[1]]);
         prop_assert_eq!(&read(pieces, &limits), &expected);
         prop_assert_eq!(&read([&input[..]], &limits), &expected);
-        prop_assert_eq!(&by_octet(&input, &limits), &expected);
+        prop_assert_eq!(&by_byte(&input, &limits), &expected);
     }
 
     #[test]
-    fn i1_any_octets_are_read_without_a_panic(input in prop::collection::vec(any::<u8>(), 0..600)) {
+    fn i1_any_bytes_are_read_without_a_panic(input in prop::collection::vec(any::<u8>(), 0..600)) {
         prop_assert_eq!(read([&input[..]], &ReplyLimits::default()), model(&input, &ReplyLimits::default()));
     }
 }

@@ -95,15 +95,13 @@ impl Bearer {
 
 /// A user name that may stand before a 0x01.
 pub(super) fn check_user(user: &str) -> Result<(), CredentialsError> {
-    check(Part::User, user.as_bytes(), |octet| {
-        octet >= b' ' && octet != 0x7f
+    check(Part::User, user.as_bytes(), |byte| {
+        byte >= b' ' && byte != 0x7f
     })
 }
 
 fn check_token(token: &Secret) -> Result<(), CredentialsError> {
-    check(Part::Token, token.expose(), |octet| {
-        octet.is_ascii_graphic()
-    })
+    check(Part::Token, token.expose(), |byte| byte.is_ascii_graphic())
 }
 
 struct BearerExchange {

@@ -98,7 +98,7 @@ impl<'a> ConnectionInfo<'a> {
         self.needs_refresh
     }
 
-    /// Random octets for this one exchange.
+    /// Random bytes for this one exchange.
     #[must_use]
     pub const fn nonce(&self) -> &[u8; 32] {
         &self.nonce

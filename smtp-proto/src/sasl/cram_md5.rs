@@ -95,7 +95,7 @@ fn answer(user: &str, password: &Secret, challenge: &[u8]) -> String {
     out.push(' ');
     for octet in digest {
         // Writing to a string does not fail.
-        let _ = write!(out, "{octet:02x}");
+        let _ = write!(out, "{byte:02x}");
     }
     out
 }

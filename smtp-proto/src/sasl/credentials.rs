@@ -263,7 +263,7 @@ pub enum CredentialsErrorKind {
     Empty,
     /// A character that the mechanism cannot carry, such as NUL.
     Character,
-    /// A user name, identity or trace over 1020 octets, a trace over 255 characters, a password or token over 7140 octets.
+    /// A user name, identity or trace over 1020 bytes, a trace over 255 characters, a password or token over 7140 bytes.
     TooLong,
 }
 
@@ -277,7 +277,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// Bounds that together keep every message within a line of 12288 octets of base64.
+    /// Bounds that together keep every message within a line of 12288 bytes of base64.
     const fn max(self) -> usize {
         match self {
             Self::User | Self::Identity | Self::Trace => 1020,
@@ -288,14 +288,14 @@ impl Part {
 
 pub(super) fn check(
     part: Part,
-    octets: &[u8],
+    bytes: &[u8],
     allowed: impl Fn(u8) -> bool,
 ) -> Result<(), CredentialsError> {
-    let reason = if octets.is_empty() {
+    let reason = if bytes.is_empty() {
         CredentialsErrorKind::Empty
-    } else if octets.len() > part.max() {
+    } else if bytes.len() > part.max() {
         CredentialsErrorKind::TooLong
-    } else if !octets.iter().all(|&octet| allowed(octet)) {
+    } else if !bytes.iter().all(|&byte| allowed(byte)) {
         CredentialsErrorKind::Character
     } else {
         return Ok(());

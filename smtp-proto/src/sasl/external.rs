@@ -28,7 +28,7 @@ impl External {
     /// # Errors
     /// If the identity is empty, holds a NUL, or is too long.
     pub fn authorize_as(self, identity: &str) -> Result<Self, CredentialsError> {
-        check(Part::Identity, identity.as_bytes(), |octet| octet != 0)?;
+        check(Part::Identity, identity.as_bytes(), |byte| byte != 0)?;
         Ok(Self {
             identity: identity.into(),
         })

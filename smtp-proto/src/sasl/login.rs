@@ -24,8 +24,8 @@ impl Login {
     /// If a part is empty, holds a NUL, or is too long.
     pub fn new(user: &str, password: impl Into<Secret>) -> Result<Self, CredentialsError> {
         let password = password.into();
-        check(Part::User, user.as_bytes(), |octet| octet != 0)?;
-        check(Part::Password, password.expose(), |octet| octet != 0)?;
+        check(Part::User, user.as_bytes(), |byte| byte != 0)?;
+        check(Part::Password, password.expose(), |byte| byte != 0)?;
         Ok(Self {
             user: user.into(),
             password,

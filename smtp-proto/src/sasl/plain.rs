@@ -22,8 +22,8 @@ impl Plain {
     /// If a part is empty, holds a NUL, or is too long.
     pub fn new(user: &str, password: impl Into<Secret>) -> Result<Self, CredentialsError> {
         let password = password.into();
-        check(Part::User, user.as_bytes(), |octet| octet != 0)?;
-        check(Part::Password, password.expose(), |octet| octet != 0)?;
+        check(Part::User, user.as_bytes(), |byte| byte != 0)?;
+        check(Part::Password, password.expose(), |byte| byte != 0)?;
         let message = Secret::concat(&[b"\0", user.as_bytes(), b"\0", password.expose()]);
         Ok(Self { message })
     }
@@ -33,11 +33,11 @@ impl Plain {
     /// # Errors
     /// If the identity is empty, holds a NUL, or is too long.
     pub fn authorize_as(self, identity: &str) -> Result<Self, CredentialsError> {
-        check(Part::Identity, identity.as_bytes(), |octet| octet != 0)?;
+        check(Part::Identity, identity.as_bytes(), |byte| byte != 0)?;
         let message = self.message.expose();
         let behind = message
             .iter()
-            .position(|&octet| octet == 0)
+            .position(|&byte| byte == 0)
             .and_then(|nul| message.get(nul..));
         Ok(Self {
             message: Secret::concat(&[identity.as_bytes(), behind.unwrap_or_default()]),

@@ -100,7 +100,7 @@ impl Scram {
     /// # Errors
     /// If the identity is empty, holds a NUL, or is too long.
     pub fn authorize_as(self, identity: &str) -> Result<Self, CredentialsError> {
-        check(Part::Identity, identity.as_bytes(), |octet| octet != 0)?;
+        check(Part::Identity, identity.as_bytes(), |byte| byte != 0)?;
         Ok(Self {
             identity: Some(identity.into()),
             ..self
@@ -134,8 +134,8 @@ impl Scram {
     }
 
     fn new(hash: Hash, user: &str, password: Secret) -> Result<Self, CredentialsError> {
-        check(Part::User, user.as_bytes(), |octet| octet != 0)?;
-        check(Part::Password, password.expose(), |octet| octet != 0)?;
+        check(Part::User, user.as_bytes(), |byte| byte != 0)?;
+        check(Part::Password, password.expose(), |byte| byte != 0)?;
         Ok(Self {
             hash,
             user: user.into(),

@@ -220,7 +220,7 @@ fn external_and_anonymous_say_at_once_what_they_have_to_say() {
         assert_eq!(dialogue.finish(), Ok(()));
     }
     assert!(External::new().authorize_as("a\0b").is_err());
-    // RFC 4505, section 2: characters, not octets.
+    // RFC 4505, section 2: characters, not bytes.
     let euros = |count| Anonymous::new().with_trace(&"\u{20ac}".repeat(count));
     assert!(euros(255).is_ok());
     assert_eq!(
@@ -260,7 +260,7 @@ fn v33_xoauth2_keeps_at_most_4096_octets_of_the_servers_reason() {
 
 #[test]
 fn v12_a_long_initial_response_waits_for_a_challenge() {
-    // AUTH PLAIN, a space and CRLF leave 499 octets: 124 groups of base64, 372 of message.
+    // AUTH PLAIN, a space and CRLF leave 499 bytes: 124 groups of base64, 372 of message.
     let longest = "p".repeat(372 - "\0u\0".len());
     let (_, initial) = begin(&Plain::new("u", longest.as_str()).unwrap());
     assert!(initial.is_some());
@@ -565,9 +565,9 @@ fn v37_no_secret_shows_in_debug() {
     assert_no_canary(&shown);
 }
 
-/// Fails if the canary shows in clear, in hexadecimal, in decimal octets, or in base64 at any alignment.
+/// Fails if the canary shows in clear, in hexadecimal, in decimal bytes, or in base64 at any alignment.
 fn assert_no_canary(shown: &str) {
-    let hex: String = CANARY.bytes().map(|octet| format!("{octet:02x}")).collect();
+    let hex: String = CANARY.bytes().map(|octet| format!("{byte:02x}")).collect();
     let decimal: Vec<String> = CANARY.bytes().map(|octet| octet.to_string()).collect();
     let mut traces = vec![CANARY.to_string(), hex, decimal[..4].join(", ")];
     for shift in 0..3 {

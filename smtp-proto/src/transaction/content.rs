@@ -1,4 +1,4 @@
-//! The text of one mail on its way: pieces in, octets in line.
+//! The text of one mail on its way: pieces in, bytes in line.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -129,7 +129,7 @@ impl ContentWriter {
         Ok(())
     }
 
-    /// Gives as much as there is room for to `out`; returns how many octets that is.
+    /// Gives as much as there is room for to `out`; returns how many bytes that is.
     pub(super) fn encode(
         &mut self,
         mut room: Budget,
@@ -148,7 +148,7 @@ impl ContentWriter {
         Ok(given)
     }
 
-    /// Encodes what is here, up to a chunk of so many octets; returns its length, and whether it is the last. The same
+    /// Encodes what is here, up to a chunk of so many bytes; returns its length, and whether it is the last. The same
     /// again, until it has been given away.
     ///
     /// `None` if nothing is here, and more is to come.
@@ -246,7 +246,7 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// Room for a chunk of so many octets.
+    /// Room for a chunk of so many bytes.
     fn for_chunk(octets: u64) -> Self {
         Self {
             octets: usize::try_from(octets).unwrap_or(usize::MAX),
@@ -262,7 +262,7 @@ impl Budget {
         }
     }
 
-    /// The same, but for so many octets at most.
+    /// The same, but for so many bytes at most.
     pub(super) fn at_most(self, octets: u64) -> Self {
         let octets = usize::try_from(octets).unwrap_or(usize::MAX);
         Self {

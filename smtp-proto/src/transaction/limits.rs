@@ -78,5 +78,5 @@ fn limit_or_max(limit: Option<NonZeroU32>) -> usize {
 
 /// Domains are the same in any case (RFC 5321, section 2.4).
 fn folded(domain: &str) -> impl Iterator<Item = u8> {
-    domain.bytes().map(|octet| octet.to_ascii_lowercase())
+    domain.bytes().map(|byte| byte.to_ascii_lowercase())
 }

@@ -158,7 +158,7 @@ impl Replies {
 
     /// The fate of a recipient at the end, or at a failure.
     ///
-    /// `offered` says whether the last octet of the text was ever offered to the transport.
+    /// `offered` says whether the last byte of the text was ever offered to the transport.
     pub(super) fn delivery(
         &self,
         recipient: Addressee,

@@ -2,10 +2,10 @@
 //!
 //! | what is in the mail | with SMTPUTF8 | without |
 //! | --- | --- | --- |
-//! | octets above 127 in the headers, in a local part, in a parameter | SMTPUTF8, addresses as they are | refused; headers recoded, on request |
+//! | bytes above 127 in the headers, in a local part, in a parameter | SMTPUTF8, addresses as they are | refused; headers recoded, on request |
 //! | of all that, only domains beyond ASCII | A-labels, no SMTPUTF8 | A-labels |
 //! | the same, and there are no A-labels to be had | SMTPUTF8, addresses as they are | refused |
-//! | octets above 127 in the headers that are not UTF-8 | refused, or recoded on request; on request, 8BITMIME | the same |
+//! | bytes above 127 in the headers that are not UTF-8 | refused, or recoded on request; on request, 8BITMIME | the same |
 //!
 //! The second line follows RFC 6531: who can do without SMTPUTF8 should (section 3.4), since a server further on may not have
 //! it, and a domain may be told as A-labels to any server (section 3.2). Of headers only those of the mail itself are looked

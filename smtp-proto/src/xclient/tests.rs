@@ -125,7 +125,7 @@ fn what_is_no_text_of_an_attribute_is_refused_by_its_name() {
         }
         assert_eq!(lines(set(&"a".repeat(max)).unwrap()).len(), 1);
     }
-    // Three octets of xtext each.
+    // Three bytes of xtext each.
     let error = Xclient::new().name("+".repeat(255).as_str()).unwrap_err();
     assert_eq!(error.kind(), AttributeErrorKind::TooLong);
     // They would need a line each, and the second would undo the first.

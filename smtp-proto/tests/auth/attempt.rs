@@ -117,7 +117,7 @@ impl Exchange for Own {
     fn respond(&mut self, _: &[u8]) -> Result<Secret, ExchangeError> {
         match self.long {
             _ if self.refuses => Err(ExchangeError::Mechanism("the server is not the one it was")),
-            Some(octets) => Ok(vec![b'r'; octets].into()),
+            Some(bytes) => Ok(vec![b'r'; bytes].into()),
             None => Ok(self.response.into()),
         }
     }

@@ -233,7 +233,7 @@ fn v33_the_reason_of_xoauth2_is_kept_for_the_caller() {
 
 #[test]
 fn v12_an_initial_response_waits_if_the_line_would_be_over_512_octets() {
-    // `AUTH PLAIN `, CRLF, and base64 of two NULs, the user and the password: 513 octets cannot be, 516 are the next.
+    // `AUTH PLAIN `, CRLF, and base64 of two NULs, the user and the password: 513 bytes cannot be, 516 are the next.
     let longest = (512 - 13) / 4 * 3 - 2 - "alice".len();
     for (len, fits) in [(longest, true), (longest + 1, false), (7140, false)] {
         let password = CANARY.repeat(400)[..len].to_owned();
@@ -335,6 +335,6 @@ fn an_initial_response_that_no_line_can_hold_is_not_begun() {
     assert_eq!(attempt.said, QUIT);
     assert_eq!(
         attempt.failure().to_string(),
-        "at AUTH: challenge or response over 12288 octets"
+        "at AUTH: challenge or response over 12288 bytes"
     );
 }

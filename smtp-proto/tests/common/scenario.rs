@@ -11,10 +11,10 @@
 //! xclient NAME=a ADDR=192.0.2.1      for whom it speaks; `-` is a value that is not known
 //! xclient-if-offered NAME=a
 //! level off                         or envelope, transactions, speculative
-//! speculation 100 200               octets of a mail, and of all text on its way
-//! chunk-size 10                     octets
+//! speculation 100 200               bytes of a mail, and of all text on its way
+//! chunk-size 10                     bytes
 //! lmtp
-//! window 64 2                       octets and replies that may be unanswered
+//! window 64 2                       bytes and replies that may be unanswered
 //! login-later alice canary           the same without an initial response
 //! reply-limits 80 3                 bytes of a line and lines that are kept of a reply
 //! without CHUNKING                  a capability switched off
@@ -245,10 +245,10 @@ impl Shape {
             ("declare", "binary") => self.declared = self.declared.binary(),
             ("declare", "utf8-headers") => self.declared = self.declared.utf8_headers(),
             ("declare", _) => {
-                let octets = rest
+                let bytes = rest
                     .strip_prefix("size ")
                     .expect("eight-bit, utf8-headers, binary or size");
-                self.declared = self.declared.size(octets.parse().unwrap());
+                self.declared = self.declared.size(bytes.parse().unwrap());
             }
             _ => return false,
         }

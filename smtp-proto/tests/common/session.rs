@@ -56,8 +56,8 @@ impl Mode {
         }
     }
 
-    pub(crate) const fn in_chunks(mut self, octets: u64) -> Self {
-        self.chunk = Some(octets);
+    pub(crate) const fn in_chunks(mut self, bytes: u64) -> Self {
+        self.chunk = Some(bytes);
         self
     }
 

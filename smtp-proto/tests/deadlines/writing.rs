@@ -3,7 +3,7 @@
 use super::*;
 use crate::common::raw_mail;
 
-/// A connection that was let go on with a text of so many octets, none of which was taken.
+/// A connection that was let go on with a text of so many bytes, none of which was taken.
 fn at_text(octets: usize) -> (Rig, smtp_proto::MailId) {
     let mut rig = Rig::new(builder(Security::Cleartext).build().unwrap());
     let text = "0123456789abcdefghijklmnopqrstuvwxyz\r\n".repeat(octets / 38);
@@ -19,7 +19,7 @@ fn at_text(octets: usize) -> (Rig, smtp_proto::MailId) {
     (rig, id)
 }
 
-/// Takes so many octets of what is offered.
+/// Takes so many bytes of what is offered.
 fn take(rig: &mut Rig, octets: usize) -> usize {
     let offered = transmit(&mut rig.connection, rig.now).map_or(0, |transmit| transmit.len());
     let count = offered.min(octets);
@@ -82,7 +82,7 @@ fn v29_a_server_that_takes_each_block_in_time_is_not_given_up() {
     }
     assert!(
         taken > 1_000_000 - 38 && rig.now >= at(8 * 60),
-        "{taken} octets, {:?}",
+        "{taken} bytes, {:?}",
         rig.now
     );
     // The wait for the final reply began when the end of the text was first offered, with the last block.

@@ -1,4 +1,4 @@
-//! The rules for a body once more, an octet at a time and as plain as they are, and a server's side
+//! The rules for a body once more, a byte at a time and as plain as they are, and a server's side
 //! of DATA.
 
 use smtp_proto::content::{BareLineEnds, ContentErrorKind, LineRules};
@@ -39,11 +39,11 @@ impl Policy {
 pub(crate) fn canonical(body: &[u8], policy: Policy) -> Result<Vec<u8>, (u64, ContentErrorKind)> {
     let mut text = Vec::with_capacity(body.len() + 2);
     let mut line = 0;
-    for (at, &octet) in body.iter().enumerate() {
+    for (at, &byte) in body.iter().enumerate() {
         let fault = |reason| Err((at as u64, reason));
         let after_cr = at > 0 && body[at - 1] == b'\r';
         let before_lf = body.get(at + 1) == Some(&b'\n');
-        match octet {
+        match byte {
             0 => return fault(ContentErrorKind::Nul),
             b'\r' if before_lf => {}
             b'\r' if !policy.convert => return fault(ContentErrorKind::BareCr),
@@ -57,7 +57,7 @@ pub(crate) fn canonical(body: &[u8], policy: Policy) -> Result<Vec<u8>, (u64, Co
                 return fault(ContentErrorKind::LineTooLong);
             }
             _ => {
-                text.push(octet);
+                text.push(byte);
                 line += 1;
             }
         }
@@ -78,7 +78,7 @@ pub(crate) fn receive(wire: &[u8]) -> Option<Vec<u8>> {
     loop {
         let end = rest
             .iter()
-            .position(|octet| matches!(octet, b'\r' | b'\n' | 0))?;
+            .position(|byte| matches!(byte, b'\r' | b'\n' | 0))?;
         let (line, behind) = (&rest[..end], rest[end..].strip_prefix(b"\r\n")?);
         rest = behind;
         match line {

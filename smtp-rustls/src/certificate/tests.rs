@@ -61,10 +61,10 @@ fn the_length_of_an_rsa_key_is_that_of_its_modulus() {
 
 proptest! {
     #[test]
-    fn a_certificate_that_is_broken_anywhere_is_read_or_not(at in 0_usize..500, octet: u8, cut in 0_usize..600) {
+    fn a_certificate_that_is_broken_anywhere_is_read_or_not(at in 0_usize..500, byte: u8, cut in 0_usize..600) {
         let mut der = include_bytes!("../../tests/data/rsa1024.der").to_vec();
         if let Some(place) = der.get_mut(at) {
-            *place = octet;
+            *place = byte;
         }
         der.truncate(cut);
         let _ = Certificate::read(&der);

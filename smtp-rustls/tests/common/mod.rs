@@ -33,13 +33,13 @@ pub(crate) struct Wiring<P = Server> {
     pub(crate) full_duplex: bool,
     /// Bytes in one read of the client's.
     pub(crate) read: usize,
-    /// How many octets of the server's may pass before the stream is cut.
+    /// How many bytes of the server's may pass before the stream is cut.
     pub(crate) pass: usize,
     /// What comes in place of what is cut off.
     pub(crate) then: Vec<u8>,
     /// What the client sent, write by write.
     pub(crate) sent: Vec<Vec<u8>>,
-    /// How many octets the server sent.
+    /// How many bytes the server sent.
     pub(crate) received: usize,
     /// The longest offer.
     pub(crate) longest: usize,

@@ -8,7 +8,7 @@ use crate::Rule;
 pub(super) struct Chunks {
     body: Option<Vec<u8>>,
     len: u64,
-    /// Whether its octets are lines of text, as they are without BINARYMIME (RFC 3030, section 2 and 3).
+    /// Whether its bytes are lines of text, as they are without BINARYMIME (RFC 3030, section 2 and 3).
     text: bool,
     line: usize,
     after_cr: bool,
@@ -32,7 +32,7 @@ impl Chunks {
         }
     }
 
-    /// Reads a piece, before which the client had sent `offset` octets.
+    /// Reads a piece, before which the client had sent `offset` bytes.
     pub(super) fn read(&mut self, piece: &[u8], offset: u64) {
         if self.text {
             self.judge(piece, offset);
@@ -58,12 +58,12 @@ impl Chunks {
         self.body = None;
     }
 
-    /// The octets so far.
+    /// The bytes so far.
     pub(super) fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether there was an octet over 127 where only text may be.
+    /// Whether there was a byte over 127 where only text may be.
     pub(super) fn eight_bit(&self) -> bool {
         self.eight_bit
     }
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn binary_octets_are_not_judged() {
+    fn binary_bytes_are_not_judged() {
         let mut chunks = Chunks::new(false, true);
         chunks.read(b"\r\n\n\r\0\xff", 0);
         chunks.finish(6);

@@ -30,7 +30,7 @@ impl Machine {
             return;
         };
         if len > parameters::SHORTEST_LIMIT && len > parameters::line_limit(line, &self.offer) {
-            self.violation(Rule::LineTooLong, format!("{len} octets: {line}"));
+            self.violation(Rule::LineTooLong, format!("{len} bytes: {line}"));
         }
         match syntax::parse(line) {
             Ok(request) => self.handle_request(request, line),

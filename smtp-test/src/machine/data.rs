@@ -109,17 +109,17 @@ impl Data {
         (at, false)
     }
 
-    /// The octets read so far, as they were on the wire.
+    /// The bytes read so far, as they were on the wire.
     pub(crate) fn raw_len(&self) -> u64 {
         self.raw
     }
 
-    /// The octets of the message so far.
+    /// The bytes of the message so far.
     pub(crate) fn body_len(&self) -> u64 {
         self.len
     }
 
-    /// Whether there was an octet over 127.
+    /// Whether there was a byte over 127.
     pub(crate) fn eight_bit(&self) -> bool {
         self.eight_bit
     }

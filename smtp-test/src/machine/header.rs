@@ -12,7 +12,7 @@ pub(super) struct Header {
     /// Whether the empty line behind the header has come.
     over: bool,
     eight_bit: bool,
-    /// From the first piece of a line with an octet over 127 on.
+    /// From the first piece of a line with a byte over 127 on.
     from_eight_bit: Vec<u8>,
 }
 
@@ -57,7 +57,7 @@ impl Header {
         }
     }
 
-    /// Whether there was an octet over 127.
+    /// Whether there was a byte over 127.
     pub(super) const fn eight_bit(&self) -> bool {
         self.eight_bit
     }

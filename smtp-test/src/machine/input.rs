@@ -1,10 +1,10 @@
-//! How the octets of a client become lines, messages and chunks, and whether it was its turn to send them.
+//! How the bytes of a client become lines, messages and chunks, and whether it was its turn to send them.
 
 use super::{MAX_BUFFERED, Machine, State};
 use crate::{Rule, Stage, action::End, record::printable};
 
 impl Machine {
-    /// Judges the first octet of a command, a response or a message: may the client send it now?
+    /// Judges the first byte of a command, a response or a message: may the client send it now?
     pub(super) fn check_turn(&self) {
         let rule = if self.queue.must_wait() {
             Rule::DidNotWait
@@ -52,7 +52,7 @@ impl Machine {
         self.received += line.len() as u64;
     }
 
-    /// Looks for octets that no line may have.
+    /// Looks for bytes that no line may have.
     fn check_line(&self, line: &[u8]) -> bool {
         let text = match line.strip_suffix(b"\r\n") {
             Some(text) => text,
@@ -118,8 +118,8 @@ impl Machine {
         let done = chunk.left == 0;
         let end_of_message = done && chunk.last;
         self.received += taken as u64;
-        if let Some(octets) = reached.filter(|_| !end_of_message) {
-            self.reach_body(octets);
+        if let Some(bytes) = reached.filter(|_| !end_of_message) {
+            self.reach_body(bytes);
         }
         if done && self.reading {
             self.end_chunk();
@@ -127,7 +127,7 @@ impl Machine {
         taken
     }
 
-    /// Ends a chunk whose octets have all come.
+    /// Ends a chunk whose bytes have all come.
     pub(super) fn end_chunk(&mut self) {
         if let State::ExpectChunk(chunk) = std::mem::replace(&mut self.state, State::ExpectCommand)
         {
@@ -135,7 +135,7 @@ impl Machine {
         }
     }
 
-    /// Does what is to be done at the `raw`-th octet of a message.
+    /// Does what is to be done at the `raw`-th byte of a message.
     fn reach_body(&mut self, raw: u64) {
         if self.config.body_hooks.contains(&raw) {
             // The command itself gets its reply later.
@@ -148,8 +148,8 @@ impl Machine {
     }
 }
 
-/// How many of `len` octets to take behind the `before`-th of a message: an action at an offset takes effect at that
-/// octet, however the input was cut.
+/// How many of `len` bytes to take behind the `before`-th of a message: an action at an offset takes effect at that
+/// byte, however the input was cut.
 fn body_stop(hooks: &[u64], before: u64, len: usize) -> usize {
     hooks
         .iter()

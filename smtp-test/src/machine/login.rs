@@ -17,7 +17,7 @@ impl Machine {
             if sound {
                 self.violation(
                     Rule::LineTooLong,
-                    format!("a response of {} octets", response.len()),
+                    format!("a response of {} bytes", response.len()),
                 );
             }
             let code = self.answer(&stages, "500 5.5.6 malformed response", true);

@@ -99,7 +99,7 @@ impl Machine {
     }
 }
 
-/// The longest that a line may be, in octets with its CRLF: RFC 5321 section 4.5.3.1.4, and what the extensions in
+/// The longest that a line may be, in bytes with its CRLF: RFC 5321 section 4.5.3.1.4, and what the extensions in
 /// force add to it.
 pub(super) fn line_limit(line: &str, offer: &Offer) -> usize {
     let verb = line.split(' ').next().unwrap_or_default();
@@ -185,7 +185,7 @@ fn digits(text: &str, most: usize) -> bool {
     (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// RFC 3461, sections 4.4 and 5.4: xtext, which stands for printable US-ASCII; the parameter has at most 100 octets.
+/// RFC 3461, sections 4.4 and 5.4: xtext, which stands for printable US-ASCII; the parameter has at most 100 bytes.
 fn envelope_id(value: &str) -> bool {
     "ENVID=".len() + value.len() <= 100
         && !value.is_empty()
@@ -232,7 +232,7 @@ fn notify(value: &str) -> bool {
 }
 
 /// RFC 3461, sections 4.2 and 5.4, and RFC 6533, section 3, for the type `utf-8`: `addr-type ";" xtext`; the parameter has at
-/// most 500 octets.
+/// most 500 bytes.
 fn original_recipient(value: &str) -> bool {
     let Some((kind, address)) = value.split_once(';') else {
         return false;

@@ -307,7 +307,7 @@ fn digest(challenge: &str, text: &str, realm: &Realm<'_>) -> Step {
         let mut mac = Hmac::<Md5>::new_from_slice(password.as_bytes()).expect("any key will do");
         mac.update(challenge.as_bytes());
         let octets = mac.finalize().into_bytes();
-        let wanted: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+        let wanted: String = octets.iter().map(|octet| format!("{byte:02x}")).collect();
         wanted == given
     });
     decide(matches, name)

@@ -210,7 +210,7 @@ impl Second {
     }
 }
 
-/// RFC 5802, section 7: printable octets but the comma.
+/// RFC 5802, section 7: printable bytes but the comma.
 fn is_nonce(text: &str) -> bool {
     !text.is_empty()
         && text

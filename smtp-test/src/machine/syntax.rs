@@ -231,7 +231,7 @@ pub(super) fn mailbox(address: &str, local: bool) -> bool {
         Some(host) => domain(host, true) || literal(host),
         None => local && rest.is_empty(),
     };
-    // Of a local part beyond 64 octets a client may try whether it is taken (RFC 5321, section 4.5.3.1); a path has 256.
+    // Of a local part beyond 64 bytes a client may try whether it is taken (RFC 5321, section 4.5.3.1); a path has 256.
     host && address.len() <= 254
 }
 
@@ -325,7 +325,7 @@ fn parameters(mut rest: &str) -> Result<Vec<Parameter>, &'static str> {
         }
         let fits = |byte: u8| matches!(byte, 33..=60 | 62..=126) || byte >= 0x80;
         if value.is_some_and(|value| value.is_empty() || !value.bytes().all(fits)) {
-            return Err("a parameter value with octets that it must not have");
+            return Err("a parameter value with bytes that it must not have");
         }
         if parameters
             .iter()

@@ -176,10 +176,10 @@ impl Machine {
         }
     }
 
-    /// Takes a BDAT line: whatever becomes of the chunk, its octets come next (RFC 3030, section 2).
+    /// Takes a BDAT line: whatever becomes of the chunk, its bytes come next (RFC 3030, section 2).
     pub(super) fn bdat(&mut self, size: u64, last: bool, line: &str) {
         if !self.offer.has("CHUNKING") {
-            // Who does not know the command takes the octets for commands.
+            // Who does not know the command takes the bytes for commands.
             self.violation(Rule::NotOffered, line);
             self.answer(&[Stage::Unknown], "500 5.5.1 unknown command", false);
             return;
@@ -214,7 +214,7 @@ impl Machine {
     /// Takes a chunk that has come whole.
     pub(super) fn handle_chunk_end(&mut self, chunk: Chunk) {
         if self.config.keep_transcripts {
-            self.mark(format!("C: <chunk of {} octets>", chunk.size));
+            self.mark(format!("C: <chunk of {} bytes>", chunk.size));
         }
         let too_big = self
             .envelope
@@ -242,7 +242,7 @@ impl Machine {
         self.asked.extend_from_slice(b"the message");
         let start = self.received - data.raw_len();
         if self.config.keep_transcripts {
-            self.mark(format!("C: <body of {} octets>", data.body_len()));
+            self.mark(format!("C: <body of {} bytes>", data.body_len()));
         }
         for &(rule, at) in data.faults() {
             self.violation_at(rule, "in the message", start + at);

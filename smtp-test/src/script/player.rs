@@ -214,7 +214,7 @@ impl Player {
         let body = self.body.get_or_insert_with(|| Data::new(true));
         let (len, end) = body.read(input);
         if let Some((rule, offset)) = body.faults().first() {
-            let reason = format!("the client's message has a fault at octet {offset}: {rule}");
+            let reason = format!("the client's message has a fault at byte {offset}: {rule}");
             self.fail(&reason, input);
         } else if end && let Some(body) = self.body.take() {
             self.report.lock().bodies.push(body.into_body());

@@ -46,13 +46,13 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (len, rest) = match first {
         0..=0x7f => (usize::from(first), rest),
         _ => {
-            let (octets, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            if octets.len() > 4 {
+            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            if bytes.len() > 4 {
                 return None;
             }
-            let len = octets
+            let len = bytes
                 .iter()
-                .fold(0, |len, &octet| len << 8 | usize::from(octet));
+                .fold(0, |len, &byte| len << 8 | usize::from(byte));
             (len, rest)
         }
     };

@@ -60,22 +60,22 @@ fn main() {
         SmtpResponse::parse(black_box(EHLO.as_bytes())).is_ok()
     });
 
-    for (size, octets) in [("100 MB", 100_000_000), ("1 MB", 1_000_000)] {
-        let plain = Bytes::from(peers::text(octets));
-        let dotted = Bytes::from(b".a line with a dot in front\r\n".repeat(octets / 29));
+    for (size, bytes) in [("100 MB", 100_000_000), ("1 MB", 1_000_000)] {
+        let plain = Bytes::from(peers::text(bytes));
+        let dotted = Bytes::from(b".a line with a dot in front\r\n".repeat(bytes / 29));
         let row = format!("text of {size}: GB/s");
-        speed(&row, "ours", octets, || encode(&plain));
+        speed(&row, "ours", bytes, || encode(&plain));
         let dots = format!("nothing but dotted lines, {size}: GB/s");
-        speed(&dots, "ours", octets, || encode(&dotted));
-        speed(&row, "mail-send", octets, || mail_send(&plain));
-        speed(&dots, "mail-send", octets, || mail_send(&dotted));
+        speed(&dots, "ours", bytes, || encode(&dotted));
+        speed(&row, "mail-send", bytes, || mail_send(&plain));
+        speed(&dots, "mail-send", bytes, || mail_send(&dotted));
         // With a copy of the text, which its function takes.
-        speed(&row, "io-smtp", octets, || io_smtp(&plain));
-        speed(&row, "memchr", octets, || {
+        speed(&row, "io-smtp", bytes, || io_smtp(&plain));
+        speed(&row, "memchr", bytes, || {
             memchr::memchr(0, black_box(&plain))
         });
         let mut copy = vec![0; plain.len()];
-        speed(&row, "memcpy", octets, || {
+        speed(&row, "memcpy", bytes, || {
             black_box(&mut copy).copy_from_slice(black_box(&plain));
         });
     }
@@ -123,9 +123,9 @@ fn nanoseconds<T>(row: &str, name: &str, work: impl FnMut() -> T) {
     );
 }
 
-fn speed<T>(row: &str, name: &str, octets: usize, work: impl FnMut() -> T) {
+fn speed<T>(row: &str, name: &str, bytes: usize, work: impl FnMut() -> T) {
     let (count, spent) = repeat(work);
-    let all = octets as f64 * f64::from(count);
+    let all = bytes as f64 * f64::from(count);
     println!("{row}\t{name}\t{:.3}", all / spent.as_nanos() as f64);
 }
 

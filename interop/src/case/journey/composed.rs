@@ -17,7 +17,7 @@ const HTML: &str =
     "<p>Liebe Leute, <img src=\"cid:picture@client.test\" alt=\"Ein Bild\">: ½ €</p>\n";
 const LONG_NAME: &str = "Übersicht über alles, was im vergangenen Jahr gewesen ist (endgültig).csv";
 
-/// Every octet there is, in two orders.
+/// Every byte there is, in two orders.
 fn octets() -> Vec<u8> {
     (0..=255)
         .chain((0..=255).rev())
@@ -40,7 +40,7 @@ pub(super) fn composed() -> io::Result<Vec<u8>> {
         .text_body(TEXT)
         .html_body(HTML)
         .inline("image/gif", "picture@client.test", PICTURE)
-        .attachment("application/octet-stream", "all octets.bin", octets())
+        .attachment("application/byte-stream", "all bytes.bin", octets())
         .attachment("text/csv; charset=utf-8", LONG_NAME, "a,b\r\nä,ß\r\n")
         .write_to_vec()
 }
@@ -50,7 +50,7 @@ pub(super) fn check(mail: &Path) -> io::Result<()> {
     let found = fs::read_to_string(mail.with_extension("parts"))?;
     let digest = |octets: &[u8]| -> String {
         let digest = Sha256::digest(octets);
-        digest.iter().map(|octet| format!("{octet:02x}")).collect()
+        digest.iter().map(|octet| format!("{byte:02x}")).collect()
     };
     let expected = [
         format!("subject: {SUBJECT}"),
@@ -60,7 +60,7 @@ pub(super) fn check(mail: &Path) -> io::Result<()> {
         format!("text/html None None {}", digest(HTML.as_bytes())),
         format!("image/gif None <picture@client.test> {}", digest(PICTURE)),
         format!(
-            "application/octet-stream all octets.bin None {}",
+            "application/byte-stream all bytes.bin None {}",
             digest(&octets())
         ),
         format!(

@@ -78,11 +78,11 @@ fn host(domain: &str) -> bool {
 }
 
 fn ipv4(text: &str) -> bool {
-    let octet = |part: &str| {
+    let byte = |part: &str| {
         part.parse::<u8>()
-            .is_ok_and(|octet| octet.to_string() == part)
+            .is_ok_and(|byte| byte.to_string() == part)
     };
-    text.split('.').count() == 4 && text.split('.').all(octet)
+    text.split('.').count() == 4 && text.split('.').all(byte)
 }
 
 fn ipv6(text: &str) -> bool {
@@ -108,8 +108,7 @@ fn ipv6(text: &str) -> bool {
         _ => part
             .split(':')
             .all(|group| {
-                (1..=4).contains(&group.len())
-                    && group.bytes().all(|octet| octet.is_ascii_hexdigit())
+                (1..=4).contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_hexdigit())
             })
             .then(|| part.split(':').count()),
     };

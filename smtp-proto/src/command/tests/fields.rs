@@ -10,7 +10,7 @@ use crate::address::Domain;
 /// A field that takes a user's text.
 pub(super) struct Field {
     pub(super) name: &'static str,
-    /// Texts into which the first test puts each octet.
+    /// Texts into which the first test puts each byte.
     pub(super) samples: &'static [&'static str],
     /// Between what the second test puts each scalar.
     pub(super) around: (&'static str, &'static str),

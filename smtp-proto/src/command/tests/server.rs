@@ -14,7 +14,7 @@ pub(super) struct Path {
 pub(super) fn line(sent: &str) -> &str {
     let line = sent.strip_suffix("\r\n").expect("ends with CRLF");
     assert!(
-        line.bytes().all(|octet| octet >= b' ' && octet != 0x7f),
+        line.bytes().all(|byte| byte >= b' ' && byte != 0x7f),
         "{sent:?}"
     );
     line

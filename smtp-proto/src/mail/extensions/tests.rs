@@ -22,8 +22,8 @@ fn fault(builder: MailBuilder) -> String {
     builder.build().unwrap_err().to_string()
 }
 
-fn own(keyword: &str, octets: usize) -> Parameter {
-    Parameter::new(keyword, Some(&"v".repeat(octets))).unwrap()
+fn own(keyword: &str, bytes: usize) -> Parameter {
+    Parameter::new(keyword, Some(&"v".repeat(bytes))).unwrap()
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn a_command_line_is_as_long_as_its_extensions_allow() {
     let named = own("X", room + 101).of_extension("Y", 100).unwrap();
     assert_eq!(fault(mail().parameter(named)), too_long);
 
-    // RFC 4954, section 5: 500 octets, and a mailbox can have more when encoded.
+    // RFC 4954, section 5: 500 bytes, and a mailbox can have more when encoded.
     let all_quoted = format!(
         "\"{}\"@{}.test",
         "=".repeat(62),
@@ -171,7 +171,7 @@ fn a_command_line_is_as_long_as_its_extensions_allow() {
     assert!(mail().parameter(submitter(&all_quoted)).build().is_ok());
 
     let room = 512 - "RCPT TO:<c@x.test> X=\r\n".len();
-    let recipient = |octets| Recipient::new("c@x.test").parameter(own("X", octets));
+    let recipient = |bytes| Recipient::new("c@x.test").parameter(own("X", bytes));
     assert!(mail().recipient(recipient(room)).build().is_ok());
     let too_long = "recipient 1: parameter too long at offset 0";
     assert_eq!(fault(mail().recipient(recipient(room + 1))), too_long);

@@ -157,7 +157,7 @@ fn values_that_a_relay_may_get_are_taken_as_they_are() {
 #[test]
 fn v11_values_that_an_extension_does_not_have_are_refused_with_their_place() {
     use ParameterErrorKind as F;
-    let long = |before: &str, octets: usize| format!("{before}{}", "a".repeat(octets));
+    let long = |before: &str, bytes: usize| format!("{before}{}", "a".repeat(bytes));
     for (text, offset, fault) in [
         ("RET", 3, F::Empty),
         ("RET=ALL", 4, F::Value),
@@ -349,10 +349,10 @@ proptest! {
     }
 
     #[test]
-    fn any_octets_shown_are_read_as_themselves(octets in prop::collection::vec(any::<u8>(), 0..100)) {
+    fn any_bytes_shown_are_read_as_themselves(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
         let mut shown = String::new();
-        xtext::encode(&octets, &mut shown);
+        xtext::encode(&bytes, &mut shown);
         let read: Result<Vec<u8>, _> = xtext::decode(&shown).collect();
-        prop_assert_eq!(read.unwrap(), octets);
+        prop_assert_eq!(read.unwrap(), bytes);
     }
 }

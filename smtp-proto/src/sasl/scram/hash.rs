@@ -94,10 +94,10 @@ fn keyed<H: EagerHash>(key: &Secret) -> Hmac<H> {
     Hmac::new_from_slice(key.expose()).expect("a key of any length")
 }
 
-/// Moves octets to where they are wiped in the end.
-fn wiped(mut octets: impl AsMut<[u8]>) -> Secret {
-    let octets = octets.as_mut();
-    let secret = Secret::from(octets.to_vec());
-    octets.zeroize();
+/// Moves bytes to where they are wiped in the end.
+fn wiped(mut bytes: impl AsMut<[u8]>) -> Secret {
+    let bytes = bytes.as_mut();
+    let secret = Secret::from(bytes.to_vec());
+    bytes.zeroize();
     secret
 }

@@ -32,7 +32,7 @@ impl<'a> ServerFirst<'a> {
         if message.starts_with(b"m=") {
             return Err(EXTENSION);
         }
-        let mut attributes = message.split(|&octet| octet == b',');
+        let mut attributes = message.split(|&byte| byte == b',');
         let mut value = |name: &[u8]| {
             let attribute = attributes.next().ok_or(FORM)?;
             attribute.strip_prefix(name).ok_or(FORM)
@@ -60,7 +60,7 @@ impl<'a> ServerFirst<'a> {
 
 impl<'a> ServerFinal<'a> {
     pub(super) fn parse(message: &'a [u8]) -> Result<Self, ExchangeError> {
-        let first = message.split(|&octet| octet == b',').next();
+        let first = message.split(|&byte| byte == b',').next();
         let first = first.unwrap_or_default();
         if let Some(error) = first.strip_prefix(b"e=") {
             return Ok(Self::Error(error));
@@ -74,7 +74,7 @@ impl<'a> ServerFinal<'a> {
 /// A nonce that begins with the client's, and goes on.
 fn nonce<'a>(nonce: &'a [u8], client: &str) -> Result<&'a str, ExchangeError> {
     let added = nonce.strip_prefix(client.as_bytes()).ok_or(NONCE)?;
-    let printable = |octet: &u8| octet.is_ascii_graphic() && *octet != b',';
+    let printable = |byte: &u8| byte.is_ascii_graphic() && *byte != b',';
     if added.is_empty() || nonce.len() > NONCE_MAX || !added.iter().all(printable) {
         return Err(NONCE);
     }
@@ -96,9 +96,9 @@ fn iterations(digits: &[u8]) -> Result<u32, ExchangeError> {
     digits.parse().map_err(|_| TOO_MANY)
 }
 
-/// In octets, the client's part included.
+/// In bytes, the client's part included.
 const NONCE_MAX: usize = 256;
-/// In octets.
+/// In bytes.
 const SALT: RangeInclusive<usize> = 8..=1024;
 /// More than the largest number needs, and nothing to spend time on.
 const DIGITS_MAX: usize = 20;

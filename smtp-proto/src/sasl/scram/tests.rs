@@ -303,7 +303,7 @@ fn v34_the_nonce_has_all_the_randomness_of_the_context() {
     for octet in 0..32 {
         let mut nonce = [0; 32];
         nonce[octet] = 1;
-        assert_ne!(first(nonce), first([0; 32]), "octet {octet}");
+        assert_ne!(first(nonce), first([0; 32]), "byte {byte}");
     }
 }
 

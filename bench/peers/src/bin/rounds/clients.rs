@@ -31,7 +31,7 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) mails: usize,
-    pub(crate) octets: usize,
+    pub(crate) bytes: usize,
     pub(crate) recipients: usize,
 }
 
@@ -154,7 +154,7 @@ impl Bench {
         load: Load,
         trust: Option<&Path>,
     ) -> Result<(PathBuf, Vec<String>)> {
-        let numbers = [load.mails, load.octets, load.recipients].map(|number| number.to_string());
+        let numbers = [load.mails, load.bytes, load.recipients].map(|number| number.to_string());
         let trust = trust.map(|path| path.to_string_lossy().into_owned());
         let program = |kind: Kind| kind.program().and_then(which).ok_or("is not installed");
         Ok(match client.kind {
@@ -165,7 +165,7 @@ impl Bench {
                 (self.programs.join("client"), arguments)
             }
             Kind::SmtpSource => {
-                let [mails, octets, recipients] = numbers;
+                let [mails, bytes, recipients] = numbers;
                 let words = [
                     "-d",
                     "-s",
@@ -173,7 +173,7 @@ impl Bench {
                     "-m",
                     &mails,
                     "-l",
-                    &octets,
+                    &bytes,
                     "-r",
                     &recipients,
                 ];
@@ -183,11 +183,11 @@ impl Bench {
                 (program(client.kind)?, words)
             }
             Kind::Curl => {
-                let text = self.scratch.join(format!("text-{}", load.octets));
+                let text = self.scratch.join(format!("text-{}", load.bytes));
                 if !text.exists() {
                     // In pieces: a process begins with the peak of memory of the one that starts it.
                     let mut file = BufWriter::new(File::create(&text)?);
-                    for part in peers::parts(load.octets) {
+                    for part in peers::parts(load.bytes) {
                         file.write_all(part)?;
                     }
                     file.flush()?;

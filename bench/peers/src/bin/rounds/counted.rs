@@ -165,7 +165,7 @@ impl Bench {
                 kind: Kind::Here(""),
                 nodelay: false,
             };
-            self.say("idle", "octets", &client, octets.parse()?)?;
+            self.say("idle", "bytes", &client, octets.parse()?)?;
         }
         Ok(())
     }

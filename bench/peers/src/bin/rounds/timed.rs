@@ -16,7 +16,7 @@ impl Bench {
     pub(crate) fn loopback(&self) -> Result<()> {
         let sink = self.sink(false)?;
         let rounds = if self.quick { 1 } else { 5 };
-        for (row, octets, recipients, mails) in [
+        for (row, bytes, recipients, mails) in [
             ("1 kB × 5000", KB, 1, 5000),
             ("1 kB, 10 rcpt × 1000", KB, 10, 1000),
             ("1 MB × 100", MB, 1, 100),
@@ -24,7 +24,7 @@ impl Bench {
         ] {
             let load = Load {
                 mails,
-                octets,
+                bytes,
                 recipients,
             };
             self.interleaved(rounds, &sink.address, row, load)?;
@@ -55,7 +55,7 @@ impl Bench {
             .and_then(|_| {
                 let load = Load {
                     mails: 5000,
-                    octets: KB,
+                    bytes: KB,
                     recipients: 1,
                 };
                 let rounds = if self.quick { 1 } else { 3 };
@@ -77,7 +77,7 @@ impl Bench {
                     continue;
                 }
                 // What waits for delayed acknowledgements needs 44 ms for each.
-                let slow = !client.nodelay && client.kind.is_slow_alone() && load.octets <= KB;
+                let slow = !client.nodelay && client.kind.is_slow_alone() && load.bytes <= KB;
                 let load = Load {
                     mails: if slow { load.mails.min(50) } else { load.mails },
                     ..load
@@ -108,15 +108,15 @@ impl Bench {
                 client,
                 1e6 * of(|cost| cost.cpu),
             )?;
-            if load.octets > MB {
+            if load.bytes > MB {
                 // What the program takes by itself is not the mail's.
                 let small = Load {
                     mails: 1,
-                    octets: KB,
+                    bytes: KB,
                     recipients: 1,
                 };
                 let itself = self.run(client, address, small, None, &[])?.peak;
-                let over = of(|cost| cost.peak as f64) - itself as f64 - load.octets as f64;
+                let over = of(|cost| cost.peak as f64) - itself as f64 - load.bytes as f64;
                 self.say(
                     "cpu",
                     &format!("{row}: peak MiB over the mail"),
@@ -194,7 +194,7 @@ impl Bench {
             }
             let load = |mails| Load {
                 mails,
-                octets: KB,
+                bytes: KB,
                 recipients,
             };
             let (sink, trust) = match login {

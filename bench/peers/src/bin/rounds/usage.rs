@@ -9,7 +9,7 @@ pub(crate) struct Usage {
     pub(crate) success: bool,
     /// Seconds, in user and system mode.
     pub(crate) cpu: f64,
-    /// The most memory that was resident, in octets.
+    /// The most memory that was resident, in bytes.
     pub(crate) peak: u64,
 }
 
