@@ -154,7 +154,7 @@ impl Asked {
                     continue;
                 }
                 Some('p') => {
-                    // In clear, that cannot be had (RFC 8689, section 2).
+                    // In cleartext, that cannot be had (RFC 8689, section 2).
                     let parameter =
                         parse(rest).filter(|parameter| parameter.extension() != "REQUIRETLS");
                     if let Some(parameter) = parameter {

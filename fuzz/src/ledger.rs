@@ -225,7 +225,7 @@ impl Ledger {
             let parts = [0, IN_CLEAR.len() - "STARTTLS\r\n".len(), IN_CLEAR.len()];
             assert!(
                 IN_CLEAR.starts_with(&self.wire) || parts.iter().any(may_end_at),
-                "I6: left in clear: {}",
+                "I6: left in cleartext: {}",
                 self.wire.escape_ascii()
             );
         }
@@ -537,5 +537,5 @@ const SILENCE: Duration = Duration::from_millis(100);
 
 const QUIT: &[u8] = b"QUIT\r\n";
 
-/// All that may ever be said in clear by a client that demands TLS, but for QUIT behind a part of it.
+/// All that may ever be said in cleartext by a client that demands TLS, but for QUIT behind a part of it.
 const IN_CLEAR: &[u8] = b"EHLO client.test\r\nSTARTTLS\r\n";

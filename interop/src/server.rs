@@ -100,7 +100,7 @@ pub(crate) trait Server: Sync {
         &["PLAIN", "LOGIN"]
     }
 
-    /// The SASL mechanisms that it offers in clear already.
+    /// The SASL mechanisms that it offers in cleartext already.
     fn mechanisms_in_clear(&self) -> &'static [&'static str] {
         &[]
     }

@@ -65,7 +65,7 @@
 //! # Other streams and other TLS
 //!
 //! [`Client::from_stream`] takes any [`Stream`], and any [`Wire`](proto::Wire): a
-//! [`Connection`](proto::Connection) to speak in clear, a TLS stack that is sans-IO as well, or one's own. A TLS stack that
+//! [`Connection`](proto::Connection) to speak in cleartext, a TLS stack that is sans-IO as well, or one's own. A TLS stack that
 //! wraps streams takes over by [`Client::upgrade`].
 //!
 //! # Features

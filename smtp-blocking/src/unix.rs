@@ -14,7 +14,7 @@ impl Client<UnixStream, Connection> {
     /// Connects to a server on this machine over a Unix socket, and waits until it is ready for mail.
     ///
     /// This is how mail is handed to a mail store, by LMTP (RFC 2033), which answers for each recipient whether the mail was
-    /// delivered. The policy is one in clear, as nobody listens in between.
+    /// delivered. The policy is one in cleartext, as nobody listens in between.
     ///
     /// ```no_run
     /// use std::sync::Arc;

@@ -314,7 +314,7 @@ fn another_tls_stack_takes_the_stream_over() {
     assert!(client.tls().unwrap().is_asserted());
     assert!(
         !client.capabilities().start_tls(),
-        "what was said in clear is forgotten"
+        "what was said in cleartext is forgotten"
     );
     let outcome = client.send(mail()).unwrap();
     assert_eq!(judge(&outcome, &log), Came::Accepted);

@@ -58,11 +58,11 @@ pub struct ConfigBuilder(Config);
 /// How a connection is secured.
 ///
 /// The first two end in an error if TLS cannot be had, whatever the server answers. The other two have to be chosen by
-/// name: each sends mail in clear under some circumstances.
+/// name: each sends mail in cleartext under some circumstances.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Security {
-    /// Begins in clear and extensions STARTTLS before anything of worth is said (RFC 3207); the usual port is 587.
+    /// Begins in cleartext and extensions STARTTLS before anything of worth is said (RFC 3207); the usual port is 587.
     #[default]
     StartTls,
     /// TLS from the first byte (RFC 8314); the usual port is 465.
@@ -182,7 +182,7 @@ impl Config {
 
     /// The policy to try next on a new connection after TLS broke under [`Security::Opportunistic`]: the same in cleartext.
     ///
-    /// `None` under every other policy: they never go on in clear.
+    /// `None` under every other policy: they never go on in cleartext.
     pub fn cleartext_fallback(&self) -> Option<Self> {
         (self.security == Security::Opportunistic).then(|| Self {
             security: Security::Cleartext,
@@ -194,7 +194,7 @@ impl Config {
     /// [`Security::Opportunistic`] in place of [`Security::StartTls`] (RFC 8689, section 4.2.2).
     ///
     /// `None` if this policy does for it: TLS is not [optional](Mail::is_tls_optional) to the mail, the policy is another, or
-    /// there are credentials, which never travel in clear; a server that takes the mail with a login reads the header itself.
+    /// there are credentials, which never travel in cleartext; a server that takes the mail with a login reads the header itself.
     pub fn relaxed_for(&self, mail: &Mail) -> Option<Self> {
         let relaxed = mail.is_tls_optional()
             && self.security == Security::StartTls
@@ -234,7 +234,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// Lets credentials travel in clear under [`Security::Cleartext`].
+    /// Lets credentials travel in cleartext under [`Security::Cleartext`].
     ///
     /// Everybody on the path can read them then. Meant for servers on the same machine.
     pub fn dangerous_credentials_in_cleartext(mut self) -> Self {
@@ -321,7 +321,7 @@ impl ConfigBuilder {
     /// The policy.
     ///
     /// # Errors
-    /// If credentials would have to travel in clear, or there are two logins.
+    /// If credentials would have to travel in cleartext, or there are two logins.
     pub fn build(self) -> Result<Config, ConfigError> {
         let config = self.0;
         let private = match config.security {

@@ -662,7 +662,7 @@ impl Connection {
 impl Upgrade<'_> {
     /// Says that TLS is done and that everything from now on goes through it.
     ///
-    /// What was learnt in clear is forgotten, and the dialogue begins again inside TLS.
+    /// What was learnt in cleartext is forgotten, and the dialogue begins again inside TLS.
     pub fn complete(self, now: Time, facts: TlsInfo) {
         let Self { core, awaited } = self;
         core.io.begin(now);

@@ -107,7 +107,7 @@ pub enum ProtocolError {
     UnexpectedReply,
     /// A reply of this kind cannot answer this command.
     WrongClass,
-    /// Bytes came in clear where TLS was to begin, such as behind the reply to STARTTLS: somebody may have injected them.
+    /// Bytes came in cleartext where TLS was to begin, such as behind the reply to STARTTLS: somebody may have injected them.
     InjectedBeforeTls,
     /// A reply came while the body was still being sent.
     EarlyReply,
@@ -123,7 +123,7 @@ pub enum ProtocolError {
 pub enum AuthenticationError {
     /// The server offers no AUTH at all.
     NotAdvertised,
-    /// The server offers no AUTH in clear, and may do so in TLS, for which it offers STARTTLS.
+    /// The server offers no AUTH in cleartext, and may do so in TLS, for which it offers STARTTLS.
     NotAdvertisedInCleartext,
     /// The server offers no mechanism that the credentials can serve.
     NoCommonMechanism {
@@ -530,7 +530,9 @@ impl fmt::Display for ProtocolError {
             Self::Reply(error) => error.fmt(f),
             Self::UnexpectedReply => f.write_str("a reply that no command waits for"),
             Self::WrongClass => f.write_str("a reply of this kind makes no sense here"),
-            Self::InjectedBeforeTls => f.write_str("bytes came in clear where TLS was to begin"),
+            Self::InjectedBeforeTls => {
+                f.write_str("bytes came in cleartext where TLS was to begin")
+            }
             Self::EarlyReply => f.write_str("a reply before the mail was sent whole"),
             Self::AcceptedAfterRejection => {
                 f.write_str("the server accepted a mail that it had refused")

@@ -68,7 +68,7 @@ pub(crate) struct AuthExchange {
     cancelled: Option<ExchangeError>,
 }
 
-/// What has been learnt of the server, in clear or inside TLS, never both.
+/// What has been learnt of the server, in cleartext or inside TLS, never both.
 #[derive(Debug, Default)]
 pub(crate) struct ServerInfo {
     pub(crate) tls: Option<TlsInfo>,
@@ -97,7 +97,7 @@ impl State {
         }
     }
 
-    /// TLS is done: forgets what was learnt in clear, and begins again.
+    /// TLS is done: forgets what was learnt in cleartext, and begins again.
     pub(crate) fn secured(awaited: AwaitTls, facts: TlsInfo, cx: &mut Context<'_>) -> Self {
         *cx.known = ServerInfo {
             tls: Some(facts),

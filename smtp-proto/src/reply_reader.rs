@@ -115,7 +115,7 @@ impl fmt::Display for ReplyError {
             }
             Self::Nul { offset } => write!(f, "the reply has a NUL at offset {offset}"),
             Self::TlsRecord => {
-                f.write_str("the server speaks TLS where a reply in clear was expected")
+                f.write_str("the server speaks TLS where a reply in cleartext was expected")
             }
         }
     }

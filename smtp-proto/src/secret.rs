@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// The bytes in clear.
+    /// The bytes in cleartext.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0

@@ -5,7 +5,7 @@ use crate::{Connection, Time, TransportError};
 
 /// All that an adapter knows of what it drives: bytes in, bytes out, one timer.
 ///
-/// [`Connection`] implements it in clear. A TLS layer wraps a `Connection`, implements it too, and sees what is offered
+/// [`Connection`] implements it in cleartext. A TLS layer wraps a `Connection`, implements it too, and sees what is offered
 /// before the driver does. `handle_*` says what happened, `poll_*` asks what to do; a call too many changes nothing.
 ///
 /// | call | when |

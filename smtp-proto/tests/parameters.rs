@@ -1,4 +1,4 @@
-//! Each parameter, offered or not, in TLS or in clear, to a server that knows its extension by itself.
+//! Each parameter, offered or not, in TLS or in cleartext, to a server that knows its extension by itself.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -23,7 +23,7 @@ struct Row {
     parameter: Parameter,
     of_recipient: bool,
     offer: &'static str,
-    /// Whether it may travel in clear, too.
+    /// Whether it may travel in cleartext, too.
     in_clear: bool,
 }
 

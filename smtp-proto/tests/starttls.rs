@@ -1,4 +1,4 @@
-//! The step from clear text to TLS: who may take it, what may be said before it, and what is forgotten at it.
+//! The step from cleartext to TLS: who may take it, what may be said before it, and what is forgotten at it.
 
 #[path = "starttls/answers.rs"]
 mod answers;

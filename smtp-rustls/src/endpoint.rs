@@ -304,7 +304,7 @@ impl EndpointBuilder {
         self
     }
 
-    /// The port; by default 587 for STARTTLS, 465 for implicit TLS, 25 for the two policies that may end in clear, and 24 for
+    /// The port; by default 587 for STARTTLS, 465 for implicit TLS, 25 for the two policies that may end in cleartext, and 24 for
     /// LMTP whatever the policy.
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
@@ -317,7 +317,7 @@ impl EndpointBuilder {
         self
     }
 
-    /// Lets credentials travel in clear under [`Security::Cleartext`].
+    /// Lets credentials travel in cleartext under [`Security::Cleartext`].
     ///
     /// Everybody on the path can read them then. Meant for servers on the same machine.
     pub fn dangerous_credentials_in_cleartext(mut self) -> Self {

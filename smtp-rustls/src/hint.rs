@@ -183,7 +183,7 @@ fn is_text(octet: u8) -> bool {
     octet.is_ascii_graphic() || octet.is_ascii_whitespace()
 }
 
-const SPEAKS_CLEAR_TEXT: &str = "the server speaks clear text on this port: use STARTTLS (port 587), or the port for TLS from the first byte (465)";
+const SPEAKS_CLEAR_TEXT: &str = "the server speaks cleartext on this port: use STARTTLS (port 587), or the port for TLS from the first byte (465)";
 
 const NOTHING_IN_COMMON: &str = "no version or cipher suite in common: the server may have nothing newer than TLS 1.1, or too little";
 

@@ -13,7 +13,7 @@ use crate::tls_stream::TlsStream;
 ///
 /// Driven by the [`Wire`] methods like a `Connection`; asked by [`smtp`](Wire::smtp). Under
 /// [`Security::StartTls`](smtp_proto::Security::StartTls) and
-/// [`Security::Opportunistic`](smtp_proto::Security::Opportunistic) it passes clear text through until the server has
+/// [`Security::Opportunistic`](smtp_proto::Security::Opportunistic) it passes cleartext through until the server has
 /// agreed to TLS; under [`Security::Implicit`](smtp_proto::Security::Implicit) all is TLS.
 ///
 /// * If the handshake or a later record fails, the alert for the server is offered first. The `Connection` hears of the
@@ -75,7 +75,7 @@ impl Session {
         session
     }
 
-    /// A session in clear.
+    /// A session in cleartext.
     ///
     /// A connection whose policy comes to TLS after all ends in an error of misuse.
     pub fn cleartext(connection: Connection) -> Self {

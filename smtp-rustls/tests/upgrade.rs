@@ -1,4 +1,4 @@
-//! From clear text to TLS, and from nothing to TLS.
+//! From cleartext to TLS, and from nothing to TLS.
 
 #![allow(
     clippy::indexing_slicing,
@@ -91,7 +91,7 @@ fn the_end_of_the_handshake_and_the_first_command_are_one_offer() {
     let log = Log::new();
     let mut wiring = wiring(false, &tls, &log);
     wiring.ready().unwrap();
-    // EHLO and STARTTLS in clear, ClientHello, Finished with EHLO.
+    // EHLO and STARTTLS in cleartext, ClientHello, Finished with EHLO.
     assert_eq!(wiring.sent.len(), 4, "{}", log.session().transcript());
     assert_eq!(wiring.session.smtp_mut().stats().round_trips(), 5);
     assert_eq!(log.session().commands().len(), 3);

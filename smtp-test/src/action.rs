@@ -9,7 +9,7 @@ use std::time::Duration;
 pub enum Stage {
     /// The greeting.
     Greeting,
-    /// The reply to EHLO in clear; in LMTP to LHLO.
+    /// The reply to EHLO in cleartext; in LMTP to LHLO.
     Ehlo,
     /// The reply to EHLO inside TLS; in LMTP to LHLO.
     EhloInTls,

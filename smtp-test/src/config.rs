@@ -73,7 +73,7 @@ impl Config {
         self
     }
 
-    /// Replaces the lines of the EHLO reply behind its first, such as `SIZE 1000`, in clear and in TLS.
+    /// Replaces the lines of the EHLO reply behind its first, such as `SIZE 1000`, in cleartext and in TLS.
     ///
     /// STARTTLS and AUTH are offered only if they stand in the list.
     pub fn capabilities<T: Into<String>>(mut self, lines: impl IntoIterator<Item = T>) -> Self {
@@ -148,7 +148,7 @@ impl Config {
         self
     }
 
-    /// Offers AUTH also in clear, if the server has TLS; one without TLS always does.
+    /// Offers AUTH also in cleartext, if the server has TLS; one without TLS always does.
     pub fn auth_in_clear(mut self) -> Self {
         self.auth_in_clear = true;
         self

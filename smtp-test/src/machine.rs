@@ -297,7 +297,7 @@ impl Peer for Machine {
                     return;
                 }
                 State::ExpectTls { .. } => {
-                    self.violation(Rule::DidNotWait, "bytes in clear where TLS begins");
+                    self.violation(Rule::DidNotWait, "bytes in cleartext where TLS begins");
                     self.end(End::Cut);
                     return;
                 }

@@ -19,7 +19,7 @@ fn encode(text: impl AsRef<[u8]>) -> String {
     BASE64_STANDARD.encode(text)
 }
 
-/// Says AUTH and the responses, all in clear here, and gives each answer, challenges decoded.
+/// Says AUTH and the responses, all in cleartext here, and gives each answer, challenges decoded.
 fn talk(machine: &mut Machine, mechanism: &str, responses: &[&str]) -> Vec<String> {
     let mut answers = Vec::new();
     for (at, response) in responses.iter().enumerate() {

@@ -2,7 +2,7 @@
 //!
 //! A test program makes [`WatchedHeap`] its global allocator and runs code by [`watch`], with a
 //! [`Canary`] as the secret. Every block that the code frees, also by growing or shrinking a
-//! buffer, is searched for the canary in clear and in base64.
+//! buffer, is searched for the canary in cleartext and in base64.
 //!
 //! ```
 //! use watched_heap::{CANARY, Canary, WatchedHeap, watch};
@@ -52,7 +52,7 @@ unsafe impl GlobalAlloc for WatchedHeap {
 #[derive(Clone, Copy)]
 pub struct Canary {
     text: &'static str,
-    /// Three units, in clear and in base64 beginning at each byte of the unit.
+    /// Three units, in cleartext and in base64 beginning at each byte of the unit.
     signs: [&'static [u8]; 4],
 }
 
@@ -77,7 +77,7 @@ impl Canary {
         self.text
     }
 
-    /// Whether `bytes` hold a part of the secret, in clear or in base64.
+    /// Whether `bytes` hold a part of the secret, in cleartext or in base64.
     pub fn is_in(&self, bytes: &[u8]) -> bool {
         let begins = |byte: &u8| self.signs.iter().any(|sign| sign.starts_with(&[*byte]));
         let starts = bytes.iter().enumerate().filter(|(_, byte)| begins(byte));
@@ -150,7 +150,7 @@ fn search(canary: &Canary, freed: &[u8]) {
     }
 }
 
-/// Three units in clear, and in base64 from each byte of the unit on.
+/// Three units in cleartext, and in base64 from each byte of the unit on.
 const SIGNS: [&[u8]; 4] = [
     b"Zq9Zq9Zq9",
     b"WnE5WnE5WnE5",

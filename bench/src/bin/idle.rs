@@ -1,4 +1,4 @@
-//! What an idle connection keeps on the heap, in clear and in TLS, beside rustls alone.
+//! What an idle connection keeps on the heap, in cleartext and in TLS, beside rustls alone.
 //!
 //! Needs the feature `counting`. Each figure is what is freed when the connection is dropped; what is shared by all
 //! connections, the policy and the TLS configuration, is not in it.
@@ -26,7 +26,7 @@ fn main() {
     client.ready().unwrap();
     assert!(client.send(mail()).unwrap().is_accepted());
     let (_stream, wire) = client.into_parts();
-    println!("in clear: {} bytes", freed(wire));
+    println!("in cleartext: {} bytes", freed(wire));
 
     let tls = smtp_test::Tls::for_names(["mail.example.org"]);
     let server = smtp_test::Config::new().tls(tls.clone()).implicit_tls();

@@ -17,7 +17,7 @@ pub(super) const CASES: &[Case] = &[
         run: one_at_a_time,
     },
     Case {
-        name: "REQUIRETLS, in TLS and in clear",
+        name: "REQUIRETLS, in TLS and in cleartext",
         run: require_tls,
     },
     Case {

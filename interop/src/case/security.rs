@@ -53,7 +53,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "TLS at a port that speaks in clear",
+        name: "TLS at a port that speaks in cleartext",
         run: |bench| {
             fails(bench, Door::Relay, Security::Implicit, |error| {
                 matches!(error.kind(), ErrorKind::Transport(_))

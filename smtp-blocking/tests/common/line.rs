@@ -25,7 +25,7 @@ struct Bytes {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sent {
     pub(crate) bytes: Vec<u8>,
-    /// How much of it in clear, if TLS began.
+    /// How much of it in cleartext, if TLS began.
     pub(crate) in_clear: Option<usize>,
     /// Whether the client closed.
     eof: bool,

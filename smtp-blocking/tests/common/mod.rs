@@ -276,7 +276,7 @@ pub(crate) mod secured {
         })
     }
 
-    /// An endpoint in clear and in a hurry.
+    /// An endpoint in cleartext and in a hurry.
     pub(crate) fn cleartext(port: u16) -> Endpoint {
         Endpoint::builder("localhost")
             .security(Security::Cleartext)

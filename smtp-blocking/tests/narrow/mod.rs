@@ -81,7 +81,7 @@ pub(crate) fn hurried() -> Timeouts {
     Timeouts::default().data_block(super::common::SOON)
 }
 
-/// What speaks in clear, or with TLS from the first byte.
+/// What speaks in cleartext, or with TLS from the first byte.
 #[cfg(feature = "rustls")]
 pub(crate) fn wire(tls: Option<&Tls>, timeouts: Timeouts) -> smtp_rustls::Session {
     wire_with(tls, |builder| builder.timeouts(timeouts))
@@ -107,7 +107,7 @@ pub(crate) fn wire_with(
         .expect("there is a first attempt")
 }
 
-/// In clear and in TLS.
+/// In cleartext and in TLS.
 #[cfg(feature = "rustls")]
 pub(crate) fn both() -> [Option<Tls>; 2] {
     [None, Some(Tls::new())]

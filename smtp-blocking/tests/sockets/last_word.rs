@@ -209,7 +209,7 @@ pub(crate) fn a_server_that_never_answers_quit_is_not_waited_for<A: Adapter>() {
     }
 }
 
-/// The type of the last TLS record of what came, behind what came in clear (RFC 5246, section 6.2.1).
+/// The type of the last TLS record of what came, behind what came in cleartext (RFC 5246, section 6.2.1).
 fn last_record(received: &[u8]) -> Option<u8> {
     let hello = [22, 3, 1];
     let begin = received.windows(3).position(|bytes| bytes == hello)?;

@@ -528,7 +528,7 @@ fn every_error_says_what_was_wrong() {
         ),
         (
             ReplyError::TlsRecord,
-            "the server speaks TLS where a reply in clear was expected",
+            "the server speaks TLS where a reply in cleartext was expected",
         ),
     ];
     for (error, shown) in rows {

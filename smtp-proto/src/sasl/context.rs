@@ -12,7 +12,7 @@ pub struct ConnectionInfo<'a> {
 }
 
 impl<'a> ConnectionInfo<'a> {
-    /// A connection in clear, to a server that offers nothing; `nonce` is random, and for this one exchange.
+    /// A connection in cleartext, to a server that offers nothing; `nonce` is random, and for this one exchange.
     #[must_use]
     pub const fn new(nonce: [u8; 32]) -> Self {
         Self {

@@ -565,7 +565,7 @@ fn v37_no_secret_shows_in_debug() {
     assert_no_canary(&shown);
 }
 
-/// Fails if the canary shows in clear, in hexadecimal, in decimal bytes, or in base64 at any alignment.
+/// Fails if the canary shows in cleartext, in hexadecimal, in decimal bytes, or in base64 at any alignment.
 fn assert_no_canary(shown: &str) {
     let hex: String = CANARY.bytes().map(|octet| format!("{byte:02x}")).collect();
     let decimal: Vec<String> = CANARY.bytes().map(|octet| octet.to_string()).collect();

@@ -11,7 +11,7 @@ pub(crate) fn cause(error: &Error) -> &Error {
     }
 }
 
-/// I6: under a policy that demands TLS, nothing of worth leaves in clear.
+/// I6: under a policy that demands TLS, nothing of worth leaves in cleartext.
 pub(crate) fn check_clear_text(clear: &[u8]) {
     let allowed = |line: &[u8]| {
         let verb: Vec<u8> = line
@@ -27,13 +27,13 @@ pub(crate) fn check_clear_text(clear: &[u8]) {
     for line in clear.split_inclusive(|byte| *byte == b'\n') {
         assert!(
             allowed(line),
-            "left in clear: {:?}",
+            "left in cleartext: {:?}",
             String::from_utf8_lossy(line)
         );
     }
 }
 
-/// I6 for all that a connection sent, so much of it in clear.
+/// I6 for all that a connection sent, so much of it in cleartext.
 pub(crate) fn check_leaving(security: Security, sent: &[u8], in_clear: Option<usize>) {
     if matches!(security, Security::StartTls | Security::Implicit) {
         check_clear_text(&sent[..in_clear.unwrap_or(sent.len())]);
@@ -84,7 +84,7 @@ pub(crate) fn check_secret(secret: &str, shown: &str) {
     }
 }
 
-/// What a secret looks like in clear, in base64 behind zero, one and two other bytes, and in hex.
+/// What a secret looks like in cleartext, in base64 behind zero, one and two other bytes, and in hex.
 pub(crate) fn disguises(secret: &str) -> Vec<String> {
     let hex = |upper: bool| {
         secret

@@ -17,9 +17,9 @@ pub(crate) struct Pair<P> {
     pub(crate) write_at_most: usize,
     /// Bytes that one read gives at most.
     pub(crate) read_at_most: usize,
-    /// All that the connection sent, in clear and inside TLS.
+    /// All that the connection sent, in cleartext and inside TLS.
     pub(crate) sent: Vec<u8>,
-    /// How much of `sent` went out in clear.
+    /// How much of `sent` went out in cleartext.
     pub(crate) sent_in_clear: Option<usize>,
     /// All that the connection ever offered to send.
     pub(crate) offered: Vec<u8>,

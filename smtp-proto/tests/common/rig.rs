@@ -13,7 +13,7 @@ pub(crate) struct Rig {
     pub(crate) now: Time,
     /// All that the connection sent.
     pub(crate) sent: Vec<u8>,
-    /// How much of it in clear.
+    /// How much of it in cleartext.
     pub(crate) sent_in_clear: Option<usize>,
 }
 

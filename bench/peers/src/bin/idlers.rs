@@ -1,4 +1,4 @@
-//! `idlers ADDRESS COUNT`: the heap that each client keeps for a connection in clear that has sent one mail and waits.
+//! `idlers ADDRESS COUNT`: the heap that each client keeps for a connection in cleartext that has sent one mail and waits.
 //!
 //! Asks glibc's allocator; `NAME \t OCTETS` a line. What a runtime keeps for a socket is in it, but no memory of the kernel.
 

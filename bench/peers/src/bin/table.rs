@@ -64,7 +64,7 @@ const SECTIONS: [(&str, &str); 10] = [
     ("calls", "System calls a mail"),
     ("allocations", "Allocations a mail"),
     ("instructions", "Instructions a mail"),
-    ("idle", "Heap of an idle connection in clear"),
+    ("idle", "Heap of an idle connection in cleartext"),
     (
         "loopback",
         "Loopback, one connection (× ours a mail at a time)",

@@ -11,7 +11,7 @@ use crate::{FROM, Job, NAME, Result};
 
 pub(super) fn run(job: &Job) -> Result<()> {
     if job.trust.is_some() {
-        return Err("is measured in clear only".into());
+        return Err("is measured in cleartext only".into());
     }
     let mut client = SmtpClientStd::new(TcpStream::connect(job.address)?);
     client.greeting()?;

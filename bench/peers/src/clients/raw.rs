@@ -25,7 +25,7 @@ const FLIGHT: usize = 64 << 10;
 
 pub(super) fn run(job: &Job, level: Level) -> Result<()> {
     if job.trust.is_some() {
-        return Err("is measured in clear only".into());
+        return Err("is measured in cleartext only".into());
     }
     let stream = TcpStream::connect(job.address)?;
     stream.set_nodelay(true)?;
