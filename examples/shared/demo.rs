@@ -1,4 +1,4 @@
-//! The program without arguments: a mail to a server of its own, with a check of all that came about.
+//! The program without arguments: a message to a server of its own, with a check of all that came about.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use super::{compose, report};
 use crate::smtp::proto::{self, Credentials, Mail, Outcome, RecipientStatus, Stage};
 use crate::smtp::tls::{Endpoint, TlsConfig};
 
-/// Sends a mail to an embedded server, and tells the exit status: whether all is as it should be.
+/// Sends a message to an embedded server, and tells the exit status: whether all is as it should be.
 pub(crate) fn run(send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, proto::Error>) -> u8 {
     match show(send) {
         Ok(true) => report::ACCEPTED,
@@ -79,7 +79,7 @@ fn show(
     checks.outcome(&outcome);
     match &mails[..] {
         [mail] => checks.stored(mail, &text),
-        _ => checks.note("the server stored one mail", false),
+        _ => checks.note("the server stored one message", false),
     }
     checks.note(
         "the connection was ended in good order, and no rule was broken",
@@ -134,7 +134,7 @@ impl Checks {
         };
         self.note("one recipient was accepted, the other one refused", right);
         let tls = outcome.tls().and_then(|facts| facts.version());
-        self.note("the mail went over TLS 1.3", tls == Some("TLSv1.3"));
+        self.note("the message went over TLS 1.3", tls == Some("TLSv1.3"));
     }
 
     fn stored(&mut self, mail: &StoredMail, text: &[u8]) {

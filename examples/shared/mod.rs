@@ -14,7 +14,7 @@ use crate::smtp::tls::Endpoint;
 
 use self::options::{HELP, Options, Task, Unusable};
 
-/// Does what the command line asks for; `send` connects, sends the mail, and ends the connection.
+/// Does what the command line asks for; `send` connects, sends the message, and ends the connection.
 pub(crate) fn main(send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, Error>) -> ExitCode {
     let status = Task::parse().and_then(|task| match task {
         Task::Help => {
@@ -31,7 +31,7 @@ pub(crate) fn main(send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, Error>)
     ExitCode::from(status)
 }
 
-/// Sends a mail through the server that the options name.
+/// Sends a message through the server that the options name.
 fn deliver(
     options: &Options,
     send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, Error>,

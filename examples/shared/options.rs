@@ -25,7 +25,7 @@ pub(crate) enum Task {
     Send(Box<Options>),
 }
 
-/// A mail to be sent, and how.
+/// A message to be sent, and how.
 #[derive(Default)]
 pub(crate) struct Options {
     host: Option<String>,
@@ -261,7 +261,7 @@ impl Options {
             Some(path) => (path.display().to_string(), read(path)?),
             None => {
                 if io::stdin().is_terminal() {
-                    report::note("the mail, headers first, then an empty line, then its text:");
+                    report::note("the message, headers first, then an empty line, then its text:");
                 }
                 let mut text = Vec::new();
                 let result = io::stdin().lock().read_to_end(&mut text);
@@ -271,7 +271,7 @@ impl Options {
         };
         if text.is_empty() {
             return Err(Unusable(format!(
-                "{name}: it is empty; the mail is expected there, headers first"
+                "{name}: it is empty; the message is expected there, headers first"
             )));
         }
         Ok(text)

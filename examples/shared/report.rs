@@ -26,7 +26,7 @@ pub(crate) fn status(outcome: &Outcome) -> u8 {
     }
 }
 
-/// Prints what became of a mail, and what it took.
+/// Prints what became of a message, and what it took.
 pub(crate) fn outcome(outcome: &Outcome) {
     for delivery in outcome.recipients() {
         let (recipient, fate) = (delivery.recipient(), delivery.status());
@@ -57,7 +57,7 @@ pub(crate) fn outcome(outcome: &Outcome) {
     ));
 }
 
-/// Complains that there was no connection to send a mail over.
+/// Complains that there was no connection to send a message over.
 pub(crate) fn failure(error: &Error) {
     complain(&format!("not sent: {error}"));
     reasons(error);
@@ -66,7 +66,7 @@ pub(crate) fn failure(error: &Error) {
     }
 }
 
-/// Prints to standard output. That nobody reads it any more is no reason to stop in the middle of a mail.
+/// Prints to standard output. That nobody reads it any more is no reason to stop in the middle of a message.
 pub(crate) fn print(text: &str) {
     let _ = writeln!(io::stdout(), "{}", text.trim_end());
 }

@@ -24,12 +24,12 @@ pub(crate) enum Adapter {
 pub(crate) struct Session {
     pub(crate) capabilities: Capabilities,
     pub(crate) tls: Option<TlsInfo>,
-    /// Of the mails in their order; those that a failure left unsent have none.
+    /// Of the messages in their order; those that a failure left unsent have none.
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) quit: Result<(), Error>,
 }
 
-/// The mails of one connection.
+/// The messages of one connection.
 #[derive(Debug)]
 pub(crate) enum Load {
     /// All of them at once.
@@ -81,7 +81,7 @@ impl Adapter {
     /// Connects, sends, and says goodbye.
     ///
     /// # Errors
-    /// Why there is no connection that is ready for mail.
+    /// Why there is no connection that is ready for message.
     pub(crate) fn converse(
         self,
         endpoint: &Endpoint,
@@ -104,7 +104,7 @@ impl Adapter {
     /// The same over a Unix socket.
     ///
     /// # Errors
-    /// Why there is no connection that is ready for mail.
+    /// Why there is no connection that is ready for message.
     pub(crate) fn converse_unix(
         self,
         policy: &Arc<Config>,

@@ -140,7 +140,7 @@ impl<'a> Bench<'a> {
             })
     }
 
-    /// One connection, whose mails are thought out elsewhere.
+    /// One connection, whose messages are thought out elsewhere.
     pub(crate) fn converse(
         &self,
         endpoint: EndpointBuilder,
@@ -179,7 +179,7 @@ impl<'a> Bench<'a> {
     pub(crate) fn check(&self, letters: &[Letter], session: &Session) -> Result<(), String> {
         if session.outcomes.len() != letters.len() {
             let count = session.outcomes.len();
-            return Err(format!("{count} outcomes of {} mails", letters.len()));
+            return Err(format!("{count} outcomes of {} messages", letters.len()));
         }
         for (letter, outcome) in letters.iter().zip(&session.outcomes) {
             for (index, delivery) in outcome.recipients().iter().enumerate() {
@@ -200,7 +200,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// What the server stored since the last time, of which so many mails are expected.
+    /// What the server stored since the last time, of which so many messages are expected.
     pub(crate) fn collect(&self, expected: usize) -> Result<Vec<Stored>, String> {
         server::collect_expected(self.server, self.site, expected)
             .map_err(|error| error.to_string())
@@ -314,9 +314,9 @@ pub(crate) struct Way {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Text {
     Data,
-    /// By BDAT, a mail in one chunk if it is small.
+    /// By BDAT, a message in one chunk if it is small.
     Chunk,
-    /// By BDAT, a mail in many chunks.
+    /// By BDAT, a message in many chunks.
     Chunks,
 }
 

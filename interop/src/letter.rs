@@ -1,4 +1,4 @@
-//! Mails whose fate is known beforehand: the addresses say what a server is to do with them.
+//! Messages whose fate is known beforehand: the addresses say what a server is to do with them.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -78,7 +78,7 @@ pub(crate) fn is_of(faults: &[Fault], kind: &str) -> bool {
     faults.iter().any(|fault| fault.kind == kind)
 }
 
-/// A mail, and all that is needed to find it again.
+/// A message, and all that is needed to find it again.
 #[derive(Clone, Debug)]
 pub(crate) struct Letter {
     number: u32,
@@ -163,7 +163,7 @@ impl Letter {
         &self.recipients
     }
 
-    /// The first line, which no other mail has.
+    /// The first line, which no other message has.
     pub(crate) fn mark(&self) -> String {
         format!("X-Letter: {:08}\r\n", self.number)
     }

@@ -1,5 +1,5 @@
 //! Tries the clients against the mail servers that people run, each a plain process on loopback with a configuration of its
-//! own in a temporary folder, and compares what the clients say became of each mail with what the server stored.
+//! own in a temporary folder, and compares what the clients say became of each message with what the server stored.
 //!
 //! `interop/fetch` gets the servers. It takes Linux and root, for namespaces of its own.
 

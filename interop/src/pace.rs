@@ -1,4 +1,4 @@
-//! How long mails take over a line of 50 ms to a server, by every way to send.
+//! How long messages take over a line of 50 ms to a server, by every way to send.
 
 use std::fmt::Write;
 use std::time::Instant;
@@ -12,14 +12,14 @@ use crate::line::{Line, Traits};
 use crate::server;
 use crate::site::Door;
 
-/// Sends so many mails of 1 kB each way, one connection after the other, and tells the seconds from connecting to the answer
+/// Sends so many messages of 1 kB each way, one connection after the other, and tells the seconds from connecting to the answer
 /// to QUIT.
 ///
 /// # Errors
-/// If any mail is not accepted, or not stored.
+/// If any message is not accepted, or not stored.
 pub(crate) fn run(bench: &Bench<'_>, count: usize) -> Result<String, String> {
     let text =
-        b"A line of the mail, as long as lines of mails are wont to be: not all too long.\r\n";
+        b"A line of the message, as long as lines of messages are wont to be: not all too long.\r\n";
     let letters = vec![Letter::new("ok", &["ok"]).body(&text.repeat(12)); count];
     let line = Line::new(Traits::SLOW).map_err(|error| error.to_string())?;
     let mut table = String::new();

@@ -78,7 +78,7 @@ pub(crate) trait Server: Sync {
         false
     }
 
-    /// Whether it asks its policy about the text of a mail before the first chunk as it does at DATA.
+    /// Whether it asks its policy about the text of a message before the first chunk as it does at DATA.
     fn refuses_before_chunks(&self) -> bool {
         true
     }
@@ -125,7 +125,7 @@ pub(crate) trait Server: Sync {
         false
     }
 
-    /// Whether it writes at the top of a mail which parameters came with it.
+    /// Whether it writes at the top of a message which parameters came with it.
     fn writes_parameters(&self) -> bool {
         false
     }
@@ -150,7 +150,7 @@ pub(crate) trait Server: Sync {
         false
     }
 
-    /// Whether it takes mails to recipients of the kind `bounce`, and reports that they cannot be delivered.
+    /// Whether it takes messages to recipients of the kind `bounce`, and reports that they cannot be delivered.
     fn reports(&self) -> bool {
         false
     }
@@ -160,7 +160,7 @@ pub(crate) trait Server: Sync {
         false
     }
 
-    /// How many mails it has taken and not yet stored.
+    /// How many messages it has taken and not yet stored.
     fn queued(&self, site: &Site) -> io::Result<usize>;
 
     /// Its queue and log, if it keeps in its queue what comes from senders of the kind `hold`.
@@ -185,7 +185,7 @@ pub(crate) const SERVERS: &[&dyn Server] = &[
     &haraka::Haraka,
 ];
 
-/// A mail as it was stored for one recipient.
+/// A message as it was stored for one recipient.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
     pub(crate) sender: String,
@@ -204,7 +204,7 @@ pub(crate) fn settle(server: &dyn Server, site: &Site) -> io::Result<()> {
     settle_expected(server, site, usize::MAX)
 }
 
-/// The same, but does not wait for what may be on its way unseen once so many mails are stored: the next time finds it.
+/// The same, but does not wait for what may be on its way unseen once so many messages are stored: the next time finds it.
 pub(crate) fn collect_expected(
     server: &dyn Server,
     site: &Site,
@@ -224,7 +224,7 @@ fn settle_expected(server: &dyn Server, site: &Site, expected: usize) -> io::Res
             return Ok(());
         }
         thread::sleep(POLL);
-        // A mail may be between two places, or still be read by a process that gets no time.
+        // A message may be between two places, or still be read by a process that gets no time.
         if empty && before.is_rest() && process::activity()? == before {
             return Ok(());
         }
@@ -275,7 +275,7 @@ impl Stored {
             _ => {
                 let head = text[..text.len().min(300)].escape_ascii();
                 Err(io::Error::other(format!(
-                    "a mail was stored without its envelope: {head}"
+                    "a message was stored without its envelope: {head}"
                 )))
             }
         }

@@ -33,7 +33,7 @@ pub(crate) enum Door {
     Implicit,
     /// No extension that can be switched off.
     Bare,
-    /// As the first, for mails of at most [`SMALL`] bytes.
+    /// As the first, for messages of at most [`SMALL`] bytes.
     Small,
     /// STARTTLS is offered, and answered by 454.
     Broken,
@@ -45,7 +45,7 @@ pub(crate) enum Door {
     SelfSigned,
     /// TLS 1.0 and 1.1 only.
     Old,
-    /// As the first, for mails to at most [`FEW`] recipients.
+    /// As the first, for messages to at most [`FEW`] recipients.
     Few,
 }
 
@@ -69,13 +69,13 @@ pub(crate) enum BackDoor {
     Pop3,
 }
 
-/// The most bytes of a mail at [`Door::Small`].
+/// The most bytes of a message at [`Door::Small`].
 pub(crate) const SMALL: u64 = 100_000;
 
-/// The most recipients of a mail at [`Door::Few`].
+/// The most recipients of a message at [`Door::Few`].
 pub(crate) const FEW: usize = 10;
 
-/// The most bytes of a mail elsewhere.
+/// The most bytes of a message elsewhere.
 pub(crate) const LARGE: u64 = 64 << 20;
 
 /// The domain that is served, and the name in the certificates.

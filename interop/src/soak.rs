@@ -1,4 +1,4 @@
-//! Very many mails in batches over connections that break at random: what the clients say became of each must agree with the
+//! Very many messages in batches over connections that break at random: what the clients say became of each must agree with the
 //! server's queue and log, and they must need no more memory and no more descriptors in the end than in the beginning.
 
 use std::fmt;
@@ -34,7 +34,7 @@ pub(crate) struct Load {
 pub(crate) struct Tally {
     mails: u32,
     connections: u64,
-    /// How often a mail was sent once more to a recipient, for it had not been sent.
+    /// How often a message was sent once more to a recipient, for it had not been sent.
     again: u64,
     accepted: u64,
     refused: u64,
@@ -42,7 +42,7 @@ pub(crate) struct Tally {
     /// How many of those in doubt are stored.
     in_doubt_stored: u64,
     stored: u64,
-    /// After half of the mails, and in the end, in KiB.
+    /// After half of the messages, and in the end, in KiB.
     memory: [u64; 2],
     /// Before the first round, and in the end.
     descriptors: [usize; 2],
@@ -112,7 +112,7 @@ pub(crate) fn run(site: &Site, mut ledger: Ledger, load: Load) -> Result<Tally, 
     Ok(tally)
 }
 
-/// The mails that are sent before the server is looked at.
+/// The messages that are sent before the server is looked at.
 struct Round<'a> {
     site: &'a Site,
     endpoints: &'a [Endpoint],
@@ -131,7 +131,7 @@ struct State {
 }
 
 impl Round<'_> {
-    /// Sends mails that wait, as long as there are any.
+    /// Sends messages that wait, as long as there are any.
     fn work(&self, adapter: Adapter, mut random: Rng) -> Result<(), String> {
         loop {
             let letters = {
@@ -247,7 +247,7 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} mails over {} connections in {:.1} s",
+            "{} messages over {} connections in {:.1} s",
             self.mails,
             self.connections,
             self.took.as_secs_f64(),
@@ -270,13 +270,13 @@ impl fmt::Display for Tally {
     }
 }
 
-/// How many mails before the server is looked at.
+/// How many messages before the server is looked at.
 const ROUND: u32 = 2500;
 
 /// How many connections at one time.
 const WORKERS: usize = 6;
 
-/// The most mails of a batch, a power of two.
+/// The most messages of a batch, a power of two.
 const LARGEST: usize = 512;
 
 /// How long it may take.
@@ -314,7 +314,7 @@ fn letter(random: &mut Rng) -> Letter {
     }
 }
 
-/// A break somewhere within the bytes that so many mails take, or behind them.
+/// A break somewhere within the bytes that so many messages take, or behind them.
 fn passage(random: &mut Rng, mails: u64) -> Passage {
     let (direction, bytes) = match random.bool() {
         true => (Direction::ToServer, 600),

@@ -19,7 +19,7 @@ use crate::Stream;
 /// [`smtp_rustls::Session`](crate::tls::Session). It connects by [`connect`](Self::connect).
 ///
 /// While nobody calls a method nothing moves: no thread runs in the background, and an idle client holds no buffer. The
-/// first failure of a connection is its last: every method then gives the same error, but for the outcomes of mails that
+/// first failure of a connection is its last: every method then gives the same error, but for the outcomes of messages that
 /// were under way.
 pub struct Client<
     #[cfg(feature = "rustls")] S = std::net::TcpStream,
@@ -51,24 +51,24 @@ impl<S, W: Wire> Client<S, W> {
         }
     }
 
-    /// Hands over a mail without waiting; any number may wait in line. They go out while an answer is awaited:
+    /// Hands over a message without waiting; any number may wait in line. They go out while an answer is awaited:
     /// see [`wait_outcome`](Self::wait_outcome).
     pub fn submit(&mut self, mail: Mail) -> MailId {
         self.wire.smtp_mut().submit(mail)
     }
 
-    /// Hands over the next piece of a mail's text without waiting; [`content_wanted`](Self::content_wanted) says when it is wanted.
+    /// Hands over the next piece of a message's text without waiting; [`content_wanted`](Self::content_wanted) says when it is wanted.
     ///
     /// # Errors
-    /// If the mail is not written in pieces, or is finished.
+    /// If the message is not written in pieces, or is finished.
     pub fn write_content(&mut self, id: MailId, piece: Bytes) -> Result<(), ApiMisuse> {
         self.wire.smtp_mut().write_content(id, piece)
     }
 
-    /// Says that the text of a mail is whole.
+    /// Says that the text of a message is whole.
     ///
     /// # Errors
-    /// If the mail is not written in pieces, or is finished.
+    /// If the message is not written in pieces, or is finished.
     pub fn finish_content(&mut self, id: MailId) -> Result<(), ApiMisuse> {
         self.wire.smtp_mut().finish_content(id)
     }
@@ -117,7 +117,7 @@ impl<S, W: Wire> Client<S, W> {
 }
 
 impl<S: Stream, W: Wire> Client<S, W> {
-    /// Waits until the server is ready for mail: greeted, and where it was asked for, in TLS and logged in.
+    /// Waits until the server is ready for message: greeted, and where it was asked for, in TLS and logged in.
     ///
     /// # Errors
     /// The connection's failure.
@@ -125,12 +125,12 @@ impl<S: Stream, W: Wire> Client<S, W> {
         self.drive(Connection::poll_ready)
     }
 
-    /// Sends a mail, and waits for what becomes of it.
+    /// Sends a message, and waits for what becomes of it.
     ///
     /// More than one at a time goes out by [`submit`](Self::submit) and [`wait_outcome`](Self::wait_outcome).
     ///
     /// # Errors
-    /// If the mail is written in pieces. A mail that the server refused, or that a failure kept from being sent, is no
+    /// If the message is written in pieces. A message that the server refused, or that a failure kept from being sent, is no
     /// error: its outcome tells.
     pub fn send(&mut self, mail: Mail) -> Result<Outcome, Error> {
         let id = self.submit(mail);
@@ -138,14 +138,14 @@ impl<S: Stream, W: Wire> Client<S, W> {
         sending.client.wait_outcome(id)
     }
 
-    /// Sends a mail whose text is read from `text`, and waits for what becomes of it.
+    /// Sends a message whose text is read from `text`, and waits for what becomes of it.
     ///
-    /// The mail is one that is [`streamed`](smtp_proto::MailBuilder::streamed). At most 64 KiB of the text are held at a
-    /// time. If reading fails, the mail is not sent, its outcome has the reader's error, and the connection fails, since
+    /// The message is one that is [`streamed`](smtp_proto::MailBuilder::streamed). At most 64 KiB of the text are held at a
+    /// time. If reading fails, the message is not sent, its outcome has the reader's error, and the connection fails, since
     /// there is no other way to take back what was sent.
     ///
     /// # Errors
-    /// If the mail is not written in pieces; it is then given up.
+    /// If the message is not written in pieces; it is then given up.
     pub fn send_from(&mut self, mail: Mail, mut text: impl Read) -> Result<Outcome, Error> {
         let id = self.submit(mail);
         let sending = Sending { client: self, id };
@@ -165,7 +165,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
         client.wait_outcome(id)
     }
 
-    /// Waits until the next piece of a mail's text is wanted, or none will be.
+    /// Waits until the next piece of a message's text is wanted, or none will be.
     ///
     /// # Errors
     /// If there is no such mail, it is not written in pieces or is finished, or the connection's failure.
@@ -173,7 +173,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
         self.drive(|smtp| smtp.poll_content(id))
     }
 
-    /// Waits for what becomes of a mail. It is told once.
+    /// Waits for what becomes of a message. It is told once.
     ///
     /// # Errors
     /// If there is no such mail, its outcome has been told, or its text is not finished.
@@ -181,7 +181,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
         self.drive(|smtp| smtp.poll_outcome(id))
     }
 
-    /// Sends a command that is no part of sending a mail, behind all that is in line, and waits for the reply.
+    /// Sends a command that is no part of sending a message, behind all that is in line, and waits for the reply.
     ///
     /// # Errors
     /// The connection's failure, or that it has been ended.
@@ -347,7 +347,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
 
 impl<S: Stream> Client<S, Connection> {
     /// Lets another TLS stack take the stream over at the point at which TLS begins, and waits until the server is
-    /// ready for mail inside it.
+    /// ready for message inside it.
     ///
     /// `handshake` gets the stream in which not a byte more has been read, and gives the stream in TLS with
     /// what is known of it, or [`TlsInfo::asserted`]. Each of its reads and writes may take as long as the policy gives
@@ -411,7 +411,7 @@ impl<S, W: fmt::Debug> fmt::Debug for Client<S, W> {
     }
 }
 
-/// Gives a mail up that cannot be sent as it is, or whose reader panics; one whose outcome is known is past that.
+/// Gives a message up that cannot be sent as it is, or whose reader panics; one whose outcome is known is past that.
 struct Sending<'a, S, W: Wire> {
     client: &'a mut Client<S, W>,
     id: MailId,
@@ -439,7 +439,7 @@ fn is_passing(error: &io::Error) -> bool {
 /// How many bytes are read at a time: more than nearly every reply, and little to clear each time.
 const READ: usize = 2 * 1024;
 
-/// How many bytes of a mail's text are asked of a reader at a time.
+/// How many bytes of a message's text are asked of a reader at a time.
 const PIECE: usize = 64 * 1024;
 
 /// A stream takes no limit of zero.

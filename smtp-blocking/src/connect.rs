@@ -10,7 +10,7 @@ use crate::Client;
 use crate::client::SHORTEST;
 
 impl Client<TcpStream, Session> {
-    /// Connects to a server, and waits until it is ready for mail.
+    /// Connects to a server, and waits until it is ready for message.
     ///
     /// The addresses of the host are tried one after the other as long as what goes wrong may go better elsewhere. Each has
     /// as long to answer as the endpoint's timeouts say. Nothing bounds the resolution of the name, since the system's

@@ -1,4 +1,4 @@
-//! Many mails one behind the other: how many of them to have in line, and what becomes of each in turn.
+//! Many messages one behind the other: how many of them to have in line, and what becomes of each in turn.
 
 use alloc::collections::VecDeque;
 use core::fmt;
@@ -14,19 +14,19 @@ use crate::mail::Mail;
 use crate::outcome::Outcome;
 use crate::pending::Pipelining;
 
-/// Mails that go out over one connection as fast as it can take them, with their outcomes in the same order.
+/// Messages that go out over one connection as fast as it can take them, with their outcomes in the same order.
 ///
-/// Adapters drive it, like any other question, with [`poll_outcome`](Self::poll_outcome), or where mails come when they
+/// Adapters drive it, like any other question, with [`poll_outcome`](Self::poll_outcome), or where messages come when they
 /// come, with [`poll_outcome_from`](Self::poll_outcome_from).
 ///
-/// No more mails are taken from their source than [`wants_mail`](Connection::wants_mail) asks for, so memory does not grow
-/// with the batch. Every mail that was taken has its outcome. It ends early when the connection fails, or when the server
-/// takes no further mail in this session (MAILMAX, RFC 9422); then the outcome of the last mail that was taken tells why,
+/// No more messages are taken from their source than [`wants_mail`](Connection::wants_mail) asks for, so memory does not grow
+/// with the batch. Every message that was taken has its outcome. It ends early when the connection fails, or when the server
+/// takes no further mail in this session (MAILMAX, RFC 9422); then the outcome of the last message that was taken tells why,
 /// and those that were not taken are still in [`into_rest`](Self::into_rest).
 ///
-/// Meanwhile mails go out as by [`Pipelining::Transactions`] at least, unless the policy says how far to send ahead.
+/// Meanwhile messages go out as by [`Pipelining::Transactions`] at least, unless the policy says how far to send ahead.
 ///
-/// The mails have to be whole: one whose text comes in pieces is not sent, and the next is taken.
+/// The messages have to be whole: one whose text comes in pieces is not sent, and the next is taken.
 #[must_use = "nothing is sent until outcomes are asked for"]
 pub struct Batch<M> {
     mails: M,
@@ -34,12 +34,12 @@ pub struct Batch<M> {
     taken: VecDeque<MailId>,
     /// Whether no further mail is taken: there is none, or some outcome tells why.
     ended: bool,
-    /// The mail whose outcome waits for what follows to go out, and how much had gone out when it came.
+    /// The message whose outcome waits for what follows to go out, and how much had gone out when it came.
     waits: Option<(MailId, u64)>,
 }
 
 impl<M> Batch<M> {
-    /// A batch of these mails, none of which is taken yet.
+    /// A batch of these messages, none of which is taken yet.
     pub const fn new(mails: M) -> Self {
         Self {
             mails,
@@ -49,11 +49,11 @@ impl<M> Batch<M> {
         }
     }
 
-    /// Hands over as many mails as the connection wants and `next` gives, and tells what became of the one whose turn it is;
+    /// Hands over as many messages as the connection wants and `next` gives, and tells what became of the one whose turn it is;
     /// `Some(None)` when there is nothing more to tell.
     ///
-    /// `next` is asked again after it has said that a mail is pending, and no more after it has said that there is none. When
-    /// all that was taken has been told and the connection fails while the next mail is pending, the batch ends.
+    /// `next` is asked again after it has said that a message is pending, and no more after it has said that there is none. When
+    /// all that was taken has been told and the connection fails while the next message is pending, the batch ends.
     ///
     /// All calls have to be with the same connection.
     pub fn poll_outcome_from(
@@ -64,7 +64,7 @@ impl<M> Batch<M> {
         loop {
             self.take(connection, &mut next);
             let Some(&id) = self.taken.front() else {
-                // Else the next mail is pending, or others are before these in line.
+                // Else the next message is pending, or others are before these in line.
                 self.ended |= connection.core.stuck().is_some_and(|why| !is_idle(&why));
                 if !self.ended {
                     return None;
@@ -88,7 +88,7 @@ impl<M> Batch<M> {
                     self.ended |= connection.core.refusal().is_some();
                     return Some(Some(outcome));
                 }
-                // Nothing will come of waiting: the mail's own outcome says why.
+                // Nothing will come of waiting: the message's own outcome says why.
                 Err(error) if connection.core.is_untouched(id) => {
                     connection.core.withdraw(id, error);
                     self.ended = true;
@@ -99,7 +99,7 @@ impl<M> Batch<M> {
         }
     }
 
-    /// The mails that were not taken.
+    /// The messages that were not taken.
     ///
     /// Those that were stay in line; their outcomes are for [`poll_event`](Connection::poll_event) to tell.
     pub fn into_rest(self) -> M {
@@ -135,7 +135,7 @@ impl<M> Batch<M> {
 }
 
 impl<I: Iterator<Item = Mail>> Batch<I> {
-    /// Hands over as many mails as the connection wants, and tells what became of the one whose turn it is; `Some(None)`
+    /// Hands over as many messages as the connection wants, and tells what became of the one whose turn it is; `Some(None)`
     /// when there is nothing more to tell.
     ///
     /// All calls have to be with the same connection.
@@ -156,8 +156,8 @@ impl Connection {
     /// Whether one more mail in line now would make the connection faster.
     ///
     /// For whoever has many: more than that only take up memory. Four in line are enough for all levels of
-    /// [`Pipelining`] but [`Speculative`](Pipelining::Speculative), which wants mails up to twice the bytes that
-    /// [`SpeculationLimits`](crate::SpeculationLimits) lets be on their way, but at most 2,000 mails. Before the server is ready, one is
+    /// [`Pipelining`] but [`Speculative`](Pipelining::Speculative), which wants messages up to twice the bytes that
+    /// [`SpeculationLimits`](crate::SpeculationLimits) lets be on their way, but at most 2,000 messages. Before the server is ready, one is
     /// enough; none is wanted by a connection that has failed or is about to end, or from a server that takes no further
     /// mail in this session.
     pub fn wants_mail(&self) -> bool {
@@ -183,7 +183,7 @@ impl Connection {
 }
 
 impl Core {
-    /// Whether the server will take another mail in this session, as far as it has said.
+    /// Whether the server will take another message in this session, as far as it has said.
     fn has_room_in_session(&self) -> bool {
         if self.refusal().is_some() {
             return false;
@@ -202,7 +202,7 @@ impl Core {
         self.transaction(id).is_some_and(|each| each.is_untouched())
     }
 
-    /// Takes the mail that was put in line last out of it, if nobody would write its text.
+    /// Takes the message that was put in line last out of it, if nobody would write its text.
     fn refuse_streamed(&mut self, id: MailId) {
         // Not searched for from the front: thousands may be in line.
         let last = self.jobs.back();
@@ -220,9 +220,9 @@ fn is_idle(why: &Error) -> bool {
     matches!(why.kind(), ErrorKind::Misuse(ApiMisuse::NothingUnderWay))
 }
 
-/// Mails in line that let one flight follow the other: the one that is answered, the one that is sent, and what makes up
+/// Messages in line that let one flight follow the other: the one that is answered, the one that is sent, and what makes up
 /// for one that turns out not to be sendable.
 const IN_LINE: usize = 4;
 
-/// Small mails in line that may go out without waiting for any reply.
+/// Small messages in line that may go out without waiting for any reply.
 const IN_LINE_AHEAD: usize = 2000;

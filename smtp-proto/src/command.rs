@@ -15,7 +15,7 @@ use crate::{
     xclient::{Attributes, XCLIENT, XFORWARD, Xforward},
 };
 
-/// A command that a user sends besides mails.
+/// A command that a user sends besides messages.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Command {
     /// Without the CRLF.
@@ -70,11 +70,11 @@ impl Command {
         Self::build("ETRN", Some(node), "")
     }
 
-    /// XFORWARD: where the next mail comes from, as Postfix defines it.
+    /// XFORWARD: where the next message comes from, as Postfix defines it.
     ///
     /// What the server does not offer to hear is left out; if that is all of it, the command fails without being sent. It is
     /// sent in as many lines as it takes, and the reply is that to the last, or the first refusal. The server forgets it
-    /// after the next transaction: so say it before each mail, and look at the reply first.
+    /// after the next transaction: so say it before each message, and look at the reply first.
     #[must_use]
     pub fn xforward(origin: Xforward) -> Self {
         Self {
@@ -157,7 +157,7 @@ impl Command {
         if text.is_ascii() {
             return Self::build(verb, Some(text), "");
         }
-        // As for the addresses of mails: who can do without SMTPUTF8 should (RFC 6531, section 3.4).
+        // As for the addresses of messages: who can do without SMTPUTF8 should (RFC 6531, section 3.4).
         match text.parse().and_then(|mailbox: Mailbox| mailbox.to_ascii()) {
             Ok(mailbox) => Self::build(verb, Some(mailbox.as_str()), ""),
             Err(_) => Self::build(verb, Some(text), " SMTPUTF8"),

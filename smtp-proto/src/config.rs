@@ -85,7 +85,7 @@ pub enum Protocol {
     /// SMTP (RFC 5321).
     #[default]
     Smtp,
-    /// LMTP (RFC 2033), to a mail store: it answers for each recipient whether the mail was delivered.
+    /// LMTP (RFC 2033), to a mail store: it answers for each recipient whether the message was delivered.
     Lmtp,
 }
 
@@ -190,11 +190,11 @@ impl Config {
         })
     }
 
-    /// The policy for a connection that is made for this mail, whose author does not require TLS: the same with
+    /// The policy for a connection that is made for this message, whose author does not require TLS: the same with
     /// [`Security::Opportunistic`] in place of [`Security::StartTls`] (RFC 8689, section 4.2.2).
     ///
-    /// `None` if this policy does for it: TLS is not [optional](Mail::is_tls_optional) to the mail, the policy is another, or
-    /// there are credentials, which never travel in cleartext; a server that takes the mail with a login reads the header itself.
+    /// `None` if this policy does for it: TLS is not [optional](Mail::is_tls_optional) to the message, the policy is another, or
+    /// there are credentials, which never travel in cleartext; a server that takes the message with a login reads the header itself.
     pub fn relaxed_for(&self, mail: &Mail) -> Option<Self> {
         let relaxed = mail.is_tls_optional()
             && self.security == Security::StartTls
@@ -264,7 +264,7 @@ impl ConfigBuilder {
 
     /// How far to send ahead of the replies, where the server offers PIPELINING.
     ///
-    /// By default it is [`Pipelining::Envelope`], and [`Pipelining::Transactions`] while a batch of mails is sent.
+    /// By default it is [`Pipelining::Envelope`], and [`Pipelining::Transactions`] while a batch of messages is sent.
     pub fn pipelining(mut self, level: Pipelining) -> Self {
         self.0.pipelining = Some(level);
         self
@@ -340,7 +340,7 @@ impl ConfigBuilder {
 }
 
 impl SpeculationLimits {
-    /// Mails of so many bytes at most, and so many bytes of text at most on their way. Besides, a mail has to fit
+    /// Messages of so many bytes at most, and so many bytes of text at most on their way. Besides, a message has to fit
     /// [one chunk](ConfigBuilder::chunk_size).
     pub const fn new(mail: u64, in_flight: u64) -> Self {
         Self { mail, in_flight }
@@ -348,7 +348,7 @@ impl SpeculationLimits {
 }
 
 impl Default for SpeculationLimits {
-    /// Mails of 64 KiB at most, and 1 MiB on its way.
+    /// Messages of 64 KiB at most, and 1 MiB on its way.
     fn default() -> Self {
         Self::new(1 << 16, 1 << 20)
     }

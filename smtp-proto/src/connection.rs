@@ -62,7 +62,7 @@ use crate::transcript::TranscriptEntry;
 /// # }
 /// ```
 ///
-/// After a failure every question is answered with the same [`Error`], but for the outcomes of mails that were under
+/// After a failure every question is answered with the same [`Error`], but for the outcomes of messages that were under
 /// way. A connection that has failed or ended never comes back.
 pub struct Connection {
     reply_reader: ReplyReader,
@@ -125,7 +125,7 @@ impl Connection {
 
     /// Sends so far ahead of the replies, unless the policy says how far.
     ///
-    /// For whoever hands over many mails at once: [`Pipelining::Transactions`] saves a round trip a mail.
+    /// For whoever hands over many messages at once: [`Pipelining::Transactions`] saves a round trip a message.
     pub fn set_pipelining(&mut self, level: Pipelining) {
         if self.core.io.config.pipelining.is_none() {
             self.core.set_pipelining(level);
@@ -260,7 +260,7 @@ impl Connection {
 
     // What the caller wants.
 
-    /// Hands over a mail; any number may wait in line.
+    /// Hands over a message; any number may wait in line.
     pub fn submit(&mut self, mail: Mail) -> MailId {
         let id = MailId(self.core.new_id());
         let trace = self.core.io.trace.mail(id);
@@ -272,13 +272,13 @@ impl Connection {
         id
     }
 
-    /// Hands over the next piece of a mail's text, of any size.
+    /// Hands over the next piece of a message's text, of any size.
     ///
     /// Memory is what pieces are waiting: hand over one whenever [`poll_content`](Self::poll_content) says that it is wanted.
-    /// A piece for a mail whose outcome is already known is dropped.
+    /// A piece for a message whose outcome is already known is dropped.
     ///
     /// # Errors
-    /// If the mail is not written in pieces, or is finished.
+    /// If the message is not written in pieces, or is finished.
     pub fn write_content(&mut self, id: MailId, piece: Bytes) -> Result<(), ApiMisuse> {
         self.core.filled = None;
         match self.core.transaction(id) {
@@ -291,10 +291,10 @@ impl Connection {
         }
     }
 
-    /// Says that the text of a mail is whole.
+    /// Says that the text of a message is whole.
     ///
     /// # Errors
-    /// If the mail is not written in pieces, or is finished.
+    /// If the message is not written in pieces, or is finished.
     pub fn finish_content(&mut self, id: MailId) -> Result<(), ApiMisuse> {
         self.core.filled = None;
         match self.core.transaction(id) {
@@ -307,21 +307,21 @@ impl Connection {
         }
     }
 
-    /// Gives up a mail.
+    /// Gives up a message.
     ///
-    /// If nothing of it has been sent it is withdrawn and the connection goes on. Else the connection closes; the mail's
-    /// outcome says whether it is in doubt. A mail whose outcome is known keeps it.
+    /// If nothing of it has been sent it is withdrawn and the connection goes on. Else the connection closes; the message's
+    /// outcome says whether it is in doubt. A message whose outcome is known keeps it.
     pub fn abandon(&mut self, id: MailId) {
         self.give_up(id, ErrorKind::Abandoned);
     }
 
-    /// Gives up a mail because the source of its text failed; like [`abandon`](Self::abandon), with the source's error as
+    /// Gives up a message because the source of its text failed; like [`abandon`](Self::abandon), with the source's error as
     /// the reason.
     pub fn fail_content(&mut self, id: MailId, error: TransportError) {
         self.give_up(id, ErrorKind::Source(error));
     }
 
-    /// Hands over a command that is no part of sending a mail; it waits its turn behind the mails before it.
+    /// Hands over a command that is no part of sending a message; it waits its turn behind the messages before it.
     pub fn command(&mut self, command: Command) -> CommandId {
         let id = CommandId(self.core.new_id());
         if self.core.refusal().is_none() {
@@ -398,7 +398,7 @@ impl Connection {
     /// The next thing that a caller may want to know of.
     ///
     /// # Errors
-    /// The connection's failure, once all that is known of mails and commands has been told.
+    /// The connection's failure, once all that is known of messages and commands has been told.
     pub fn poll_event(&mut self) -> Option<Result<Event, Error>> {
         self.fill(FillMode::Begun);
         if self.core.announced == EventCursor::Nothing && self.core.is_ready() {
@@ -431,7 +431,7 @@ impl Connection {
 
     // Questions, made for a loop that drives until they are answered.
 
-    /// Whether the server is ready for mail.
+    /// Whether the server is ready for message.
     ///
     /// # Errors
     /// The connection's failure.
@@ -445,7 +445,7 @@ impl Connection {
         }
     }
 
-    /// What a mail that is written in pieces wants.
+    /// What a message that is written in pieces wants.
     ///
     /// # Errors
     /// If there is no such mail, or the connection's failure.
@@ -467,7 +467,7 @@ impl Connection {
         self.core.stuck().map(Err)
     }
 
-    /// What became of a mail. It is told once.
+    /// What became of a message. It is told once.
     ///
     /// # Errors
     /// If there is no such mail, its outcome has been told, or its text is not finished and nothing else can happen.
@@ -503,7 +503,7 @@ impl Connection {
 
     /// Whether the connection has ended as [`quit`](Self::quit) asked it to.
     ///
-    /// Once QUIT has been said a missing or odd reply is no failure: all mails before it have their outcome.
+    /// Once QUIT has been said a missing or odd reply is no failure: all messages before it have their outcome.
     ///
     /// # Errors
     /// The connection's failure before that. That the server has closed it while nothing was under way is none.
@@ -560,7 +560,7 @@ impl Connection {
         }
     }
 
-    /// Whether nothing is in line, due or under way on a connection that could take a mail at once.
+    /// Whether nothing is in line, due or under way on a connection that could take a message at once.
     pub fn is_idle(&self) -> bool {
         self.core.is_idle()
             && self
@@ -587,7 +587,7 @@ impl Connection {
 
     /// Puts in line whatever may be said now.
     ///
-    /// Every question goes on with what has begun: what that finds out, such as a mail that this server cannot take, may be
+    /// Every question goes on with what has begun: what that finds out, such as a message that this server cannot take, may be
     /// the answer, and nothing from outside would ever lead to it.
     #[inline]
     fn fill(&mut self, reach: FillMode) {

@@ -45,7 +45,7 @@ use self::line_scanner::{Dots, Line, State as Ending};
 /// # Errors
 /// The [`ContentError`] with the lowest offset. A byte that is wrong by itself is reported as that, even
 /// where it would also make its line too long.
-// Left to itself, the compiler inlines it only as long as there is one caller: what small mails pay for is moving the facts.
+// Left to itself, the compiler inlines it only as long as there is one caller: what small messages pay for is moving the facts.
 #[inline(always)]
 pub fn scan(body: &[u8], rules: &LineRules) -> Result<ScanSummary, ContentError> {
     let mut line = Line::new(&rules.eight_bit(false), Dots::Counted);

@@ -26,7 +26,7 @@ pub use requirement::MissingExtension;
 pub use stage::{Stage, Wait};
 pub use transport::TransportError;
 
-/// Why a connection, a mail or a command failed, and at which stage.
+/// Why a connection, a message or a command failed, and at which stage.
 ///
 /// Cheap to clone: after a failure, a connection answers every question with the same error. The text names the stage,
 /// the cause, what the server said, and the likely cure where the cause is a usual mistake. It holds no secret.
@@ -58,20 +58,20 @@ pub enum ErrorKind {
     TlsUnavailable,
     /// Authentication was not possible or not successful.
     Authentication(AuthenticationError),
-    /// The server does not offer an extension that this mail needs.
+    /// The server does not offer an extension that this message needs.
     Unsupported(MissingExtension),
     /// An address cannot be told to a server without SMTPUTF8 (RFC 6531).
     Address(AddressErrorKind),
-    /// The mail is larger than the server takes (RFC 1870).
+    /// The message is larger than the server takes (RFC 1870).
     TooLarge {
-        /// Bytes of the mail; if its text comes in pieces, of as much as had come.
+        /// Bytes of the message; if its text comes in pieces, of as much as had come.
         size: u64,
         /// Bytes that the server takes.
         limit: u64,
     },
-    /// The mail has more recipients than the server takes at a time, and its text cannot be sent again for the rest.
+    /// The message has more recipients than the server takes at a time, and its text cannot be sent again for the rest.
     TooManyRecipients,
-    /// The server takes no more mails on this connection (RFC 9422).
+    /// The server takes no more messages on this connection (RFC 9422).
     TooManyMails,
     /// Something did not happen in time.
     Timeout(Wait),
@@ -86,7 +86,7 @@ pub enum ErrorKind {
     /// The text could not be made into one that the server takes: see
     /// [`MailBuilder::downgrade_with`](crate::MailBuilder::downgrade_with).
     Recode(TransportError),
-    /// The caller gave the mail up before it was done.
+    /// The caller gave the message up before it was done.
     Abandoned,
     /// The connection failed because of something else before this message was done: because of this error, which is no verdict
     /// on this message.
@@ -111,7 +111,7 @@ pub enum ProtocolError {
     InjectedBeforeTls,
     /// A reply came while the body was still being sent.
     EarlyReply,
-    /// The server accepted a mail after it had refused its sender, all recipients or a part of its text.
+    /// The server accepted a message after it had refused its sender, all recipients or a part of its text.
     AcceptedAfterRejection,
     /// The server sent more than any dialogue needs.
     TooMuchInput,
@@ -161,9 +161,9 @@ pub enum AuthenticationError {
 pub enum ApiMisuse {
     /// No such mail or command, or its result has been taken.
     UnknownId,
-    /// The body of this mail is not written in pieces, or is finished.
+    /// The body of this message is not written in pieces, or is finished.
     NotStreaming,
-    /// The mail's body is not finished, so its outcome cannot come.
+    /// The message's body is not finished, so its outcome cannot come.
     ContentUnfinished,
     /// Nothing is under way, so nothing can come of waiting.
     NothingUnderWay,
@@ -337,7 +337,7 @@ impl Error {
         self.0.fragment.as_deref()
     }
 
-    /// Where in the mail the cause is, if it is the mail: the first such place.
+    /// Where in the message the cause is, if it is the message: the first such place.
     pub fn location(&self) -> Option<&Location> {
         self.0.place.as_ref()
     }
@@ -360,7 +360,7 @@ impl Error {
 
     /// Whether the same may succeed later: a 4yz reply, a time-out, a lost connection.
     ///
-    /// This says nothing about whether a mail was delivered: that is for its [`RecipientStatus`](crate::RecipientStatus) to say.
+    /// This says nothing about whether a message was delivered: that is for its [`RecipientStatus`](crate::RecipientStatus) to say.
     pub fn is_transient(&self) -> bool {
         match &self.0.kind {
             ErrorKind::Timeout(_)
@@ -494,12 +494,14 @@ impl fmt::Display for ErrorKind {
             Self::Unsupported(need) => need.fmt(f),
             Self::Address(fault) => fault.fmt(f),
             Self::TooLarge { size, limit } => {
-                write!(f, "the mail has {size} bytes, the server takes {limit}")
+                write!(f, "the message has {size} bytes, the server takes {limit}")
             }
             Self::TooManyRecipients => {
                 f.write_str("more recipients than the server takes in one transaction")
             }
-            Self::TooManyMails => f.write_str("the server takes no more mails on this connection"),
+            Self::TooManyMails => {
+                f.write_str("the server takes no more messages on this connection")
+            }
             Self::Timeout(wait) => write!(f, "timed out waiting for {wait}"),
             Self::Transport(error) => error.fmt(f),
             Self::ConnectionLost => f.write_str("the server closed the connection"),
@@ -533,9 +535,9 @@ impl fmt::Display for ProtocolError {
             Self::InjectedBeforeTls => {
                 f.write_str("bytes came in cleartext where TLS was to begin")
             }
-            Self::EarlyReply => f.write_str("a reply before the mail was sent whole"),
+            Self::EarlyReply => f.write_str("a reply before the message was sent whole"),
             Self::AcceptedAfterRejection => {
-                f.write_str("the server accepted a mail that it had refused")
+                f.write_str("the server accepted a message that it had refused")
             }
             Self::TooMuchInput => f.write_str("the server sends more than any dialogue needs"),
         }
@@ -576,8 +578,10 @@ impl fmt::Display for ApiMisuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::UnknownId => "no such mail or command, or its result has been taken",
-            Self::NotStreaming => "this mail's body is not written in pieces, or is finished",
-            Self::ContentUnfinished => "the mail's body is not finished, so nothing can come of it",
+            Self::NotStreaming => "this message's body is not written in pieces, or is finished",
+            Self::ContentUnfinished => {
+                "the message's body is not finished, so nothing can come of it"
+            }
             Self::NothingUnderWay => "nothing is under way, so nothing can come of waiting",
             Self::UpgradePending => "TLS has to begin before anything else",
             Self::NoUpgrade => "there is no upgrade to TLS to be made",

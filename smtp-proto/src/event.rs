@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::reply::Reply;
 
-/// A mail that was handed to a [`Connection`](crate::Connection).
+/// A message that was handed to a [`Connection`](crate::Connection).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MailId(pub(crate) u64);
 
@@ -16,11 +16,11 @@ pub struct CommandId(pub(crate) u64);
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The server is ready for mail: greeted, and where it was asked for, in TLS and logged in.
+    /// The server is ready for message: greeted, and where it was asked for, in TLS and logged in.
     Ready,
-    /// A mail that is written in pieces wants the next one.
+    /// A message that is written in pieces wants the next one.
     ContentWanted(MailId),
-    /// This became of a mail.
+    /// This became of a message.
     Outcome(MailId, Outcome),
     /// This was the reply to a command, or why it was not sent.
     Reply(CommandId, Result<Reply, Error>),
@@ -28,7 +28,7 @@ pub enum Event {
     Closed,
 }
 
-/// What a mail that is written in pieces wants.
+/// What a message that is written in pieces wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContentStatus {

@@ -23,9 +23,9 @@ pub(crate) struct Io {
     pub(crate) send_buffer: SendBuffer,
     pub(crate) pending: PendingReplies,
     pub(crate) trace: Trace,
-    /// What is being spoken of: the connection itself, or a mail.
+    /// What is being spoken of: the connection itself, or a message.
     subject: Trace,
-    /// Mails begun.
+    /// Messages begun.
     pub(crate) mails: u32,
     /// Position behind the last byte that was ever offered to the transport.
     offered: u64,
@@ -128,13 +128,13 @@ impl Io {
         Some(end)
     }
 
-    /// Puts the end of a mail's text in line; it does not count for the window. Returns the position behind it.
+    /// Puts the end of a message's text in line; it does not count for the window. Returns the position behind it.
     pub(crate) fn end_data(&mut self, terminator: &'static [u8], verdicts: usize) -> u64 {
         self.send_buffer.control().extend_from_slice(terminator);
         self.push(Expect::EndOfData, 0, 0, verdicts)
     }
 
-    /// What is shown from now on is of this mail, or else of the connection itself.
+    /// What is shown from now on is of this message, or else of the connection itself.
     pub(crate) fn speak_of(&mut self, mail: Option<&Trace>) {
         self.subject = mail.unwrap_or(&self.trace).clone();
     }
@@ -368,7 +368,7 @@ impl Io {
         self.session_end().map_or(until, |end| end.min(until))
     }
 
-    /// Until when all of the connection's work has to be done: each mail that was begun adds to it.
+    /// Until when all of the connection's work has to be done: each message that was begun adds to it.
     fn session_end(&self) -> Option<Time> {
         let timeouts = &self.config.timeouts;
         let for_mails = timeouts.session_per_mail.saturating_mul(self.mails);

@@ -4,13 +4,13 @@
 //! reads no clock, spawns nothing and blocks on nothing; a driver hands in what came and the time, and takes out what to
 //! send. The adapters beside it do that for std sockets, tokio, smol and async-std; a TLS layer fits in between.
 //!
-//! Begin with [`Connection`], whose documentation shows the whole loop, and [`Mail`]. What came of a mail is an
+//! Begin with [`Connection`], whose documentation shows the whole loop, and [`Mail`]. What came of a message is an
 //! [`Outcome`]: accepted, refused, not sent or in doubt, for each recipient.
 //!
 //! | to | look at |
 //! | --- | --- |
 //! | say how a connection is secured and who logs in | [`Config`], [`Security`], [`Credentials`] |
-//! | send many mails | [`Batch`], [`Pipelining`], [`Window`] |
+//! | send many messages | [`Batch`], [`Pipelining`], [`Window`] |
 //! | speak for somebody else | [`Xclient`], [`Xforward`] |
 //! | compose an envelope | [`Mail`], [`Recipient`], [`ReversePath`], [`ForwardPath`], [`Parameter`] |
 //! | drive it | [`Connection`], [`Wire`], [`Transmit`], [`Time`] |
@@ -21,7 +21,7 @@
 //! # Features
 //! `std` (default): [`IoSlice`](std::io::IoSlice)s in [`Transmit`], conversion from [`std::io::Error`]. Without it the crate
 //! needs `alloc` only. `scram` (default): the SCRAM mechanisms, which [`Credentials::password`] then prefers. `legacy`:
-//! CRAM-MD5. `idna`: domains beyond ASCII as A-labels, see [`Domain::to_ascii`]. `tracing`: a span of the crate of that name for each connection, `smtp.connection`, and one in it for each mail,
+//! CRAM-MD5. `idna`: domains beyond ASCII as A-labels, see [`Domain::to_ascii`]. `tracing`: a span of the crate of that name for each connection, `smtp.connection`, and one in it for each message,
 //! `smtp.mail`; in them the lines of the transcript, which hold no secret: at DEBUG what decides something, at TRACE the rest.
 //!
 //! [RFC 5321]: https://www.rfc-editor.org/rfc/rfc5321

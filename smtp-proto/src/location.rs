@@ -1,4 +1,4 @@
-//! Where in a mail something is, for whoever must mend it.
+//! Where in a message something is, for whoever must mend it.
 
 use core::fmt;
 

@@ -28,11 +28,11 @@ pub(crate) struct Core {
     /// How far the line is filled, as long as nothing has happened that could let more be said.
     pub(crate) filled: Option<FillMode>,
     pub(crate) jobs: VecDeque<Queued>,
-    /// Bytes of the texts of the mails among them.
+    /// Bytes of the texts of the messages among them.
     pub(crate) text: u64,
     /// Index in `jobs` of the one that is being sent.
     pub(crate) sending: usize,
-    /// Whether RSET goes before the next mail: the last one did not end by being accepted.
+    /// Whether RSET goes before the next message: the last one did not end by being accepted.
     pub(crate) needs_reset: bool,
     /// Whether the server may still hold the last transaction open.
     pub(crate) may_be_open: bool,
@@ -44,7 +44,7 @@ pub(crate) struct Core {
     pub(crate) ignored: usize,
     /// How far to send ahead, where the server takes it.
     pub(crate) level: Pipelining,
-    /// Whether mails of a batch are in line, which go out one close behind the other.
+    /// Whether messages of a batch are in line, which go out one close behind the other.
     pub(crate) batching: bool,
     pub(crate) done: VecDeque<Completed>,
     pub(crate) announced: EventCursor,
@@ -357,7 +357,7 @@ impl Core {
         }
     }
 
-    /// Puts the mail at the front, which has to begin again, behind those that have begun meanwhile.
+    /// Puts the message at the front, which has to begin again, behind those that have begun meanwhile.
     fn put_back(&mut self) {
         if self.sending == 0 {
             return;
@@ -374,7 +374,7 @@ impl Core {
         self.tidy();
     }
 
-    /// Stores what became of a mail.
+    /// Stores what became of a message.
     pub(crate) fn settle(&mut self, transaction: Box<Transaction>, failure: Option<Error>) {
         let id = transaction.id;
         self.text = self.text.saturating_sub(transaction.size());
@@ -386,7 +386,7 @@ impl Core {
         self.done.push_back(Completed::Mail(id, outcome));
     }
 
-    /// Takes a mail of which nothing was sent out of the line.
+    /// Takes a message of which nothing was sent out of the line.
     pub(crate) fn withdraw(&mut self, id: MailId, error: Error) {
         self.filled = None;
         let found = self
@@ -438,7 +438,7 @@ impl Core {
         self.state = Err(error);
     }
 
-    /// Gives every mail in line its outcome.
+    /// Gives every message in line its outcome.
     ///
     /// The error is of the one that is being answered. What is behind it in line is only told that it did not come to it.
     pub(crate) fn drop_jobs(&mut self, error: &Error) {
@@ -571,7 +571,7 @@ impl Core {
             self.io.rested();
         }
         if self.jobs.capacity() == 0 {
-            // Most connections have one mail at a time.
+            // Most connections have one message at a time.
             self.jobs.reserve_exact(1);
         }
         if let Queued::Mail(transaction) = &job {
@@ -673,7 +673,7 @@ fn fit(command: &mut Command, offered: &Capabilities) -> Result<(), MissingExten
     }
 }
 
-/// Begins a mail, behind RSET if the one before left something.
+/// Begins a message, behind RSET if the one before left something.
 fn say_mail(transaction: &mut Transaction, io: &mut Io, needs_reset: &mut bool) -> bool {
     // What is not answered yet may be refused.
     let may_be_refused = matches!(

@@ -1,4 +1,4 @@
-//! A mail as the caller hands it over: envelope and text.
+//! A message as the caller hands it over: envelope and text.
 
 mod extensions;
 mod recipient;
@@ -25,7 +25,7 @@ use recipient::Malformed;
 pub use recipient::Recipient;
 use recoder::Recoder;
 
-/// A mail to be sent: the envelope's sender and recipients, and the text, headers included (RFC 5322).
+/// A message to be sent: the envelope's sender and recipients, and the text, headers included (RFC 5322).
 ///
 /// The text is not changed on its way, but for line ends where that was asked for. Whatever could not be sent is
 /// refused here, before a byte goes out.
@@ -57,7 +57,7 @@ use recoder::Recoder;
 pub struct Mail {
     pub(crate) sender: ReversePath,
     pub(crate) recipients: Vec<Addressee>,
-    /// Boxed, since most mails have none.
+    /// Boxed, since most messages have none.
     pub(crate) extensions: Option<Box<Extensions>>,
     pub(crate) text: Text,
 }
@@ -104,7 +104,7 @@ impl RcptState {
     }
 }
 
-/// The text of a mail, at hand or yet to come.
+/// The text of a message, at hand or yet to come.
 #[derive(Clone, Debug)]
 pub(crate) enum Text {
     Whole {
@@ -165,7 +165,7 @@ pub struct MailError {
     invalid: Vec<InvalidRecipient>,
 }
 
-/// A recipient of a mail that is no address.
+/// A recipient of a message that is no address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InvalidRecipient {
     index: usize,
@@ -196,7 +196,7 @@ enum Source {
 }
 
 impl Mail {
-    /// A mail with a text that is at hand.
+    /// A message with a text that is at hand.
     ///
     /// # Errors
     /// If an address is wrong, there is no recipient, or the text has what may not be sent: see [`MailBuilder`] to relax
@@ -457,7 +457,7 @@ impl MailBuilder {
         self
     }
 
-    /// The mail.
+    /// The message.
     ///
     /// # Errors
     /// The first wrong value, and all recipients that are no addresses.
@@ -715,9 +715,9 @@ impl MailError {
         let field = self.part();
         match (field, &self.fault, self.place.line()) {
             (MailPart::Recipients, MailErrorKind::Missing, _) => {
-                f.write_str("a mail needs a recipient")
+                f.write_str("a message needs a recipient")
             }
-            (MailPart::Text, MailErrorKind::Missing, _) => f.write_str("a mail needs a text"),
+            (MailPart::Text, MailErrorKind::Missing, _) => f.write_str("a message needs a text"),
             (_, fault, Some(line)) => write!(f, "{field}, line {line}: {fault}"),
             (_, fault, None) => write!(f, "{field}: {fault}"),
         }

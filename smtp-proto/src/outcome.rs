@@ -1,4 +1,4 @@
-//! What became of a mail, recipient by recipient.
+//! What became of a message, recipient by recipient.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -8,7 +8,7 @@ use crate::error::{Error, Stage, of_refusal};
 use crate::reply::Reply;
 use crate::tls::TlsInfo;
 
-/// What became of a mail, for each of its recipients in the order in which they were given.
+/// What became of a message, for each of its recipients in the order in which they were given.
 ///
 /// ```
 /// # fn report(outcome: &smtp_proto::Outcome) {
@@ -18,7 +18,7 @@ use crate::tls::TlsInfo;
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a mail may have been refused, for some recipients or for all"]
+#[must_use = "a message may have been refused, for some recipients or for all"]
 pub struct Outcome {
     deliveries: Vec<RecipientOutcome>,
     error: Option<Error>,
@@ -26,14 +26,14 @@ pub struct Outcome {
     tls: Option<TlsInfo>,
 }
 
-/// What became of a mail for one recipient.
+/// What became of a message for one recipient.
 #[derive(Clone, Debug)]
 pub struct RecipientOutcome {
     pub(crate) recipient: ForwardPath,
     pub(crate) fate: RecipientStatus,
 }
 
-/// What became of a mail for one recipient: exactly one of four things.
+/// What became of a message for one recipient: exactly one of four things.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::exhaustive_enums,
@@ -85,7 +85,7 @@ impl Outcome {
         &self.deliveries
     }
 
-    /// Whether the server accepted the mail for every recipient.
+    /// Whether the server accepted the message for every recipient.
     pub fn is_accepted(&self) -> bool {
         self.deliveries
             .iter()
@@ -99,7 +99,7 @@ impl Outcome {
             .any(|delivery| matches!(delivery.fate, RecipientStatus::InDoubt(_)))
     }
 
-    /// What ended the mail early, if something did: a failure of the connection, or a need that the server cannot serve.
+    /// What ended the message early, if something did: a failure of the connection, or a need that the server cannot serve.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()
     }
@@ -109,7 +109,7 @@ impl Outcome {
         self.traffic
     }
 
-    /// The TLS connection over which the mail went, if it did.
+    /// The TLS connection over which the message went, if it did.
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.tls.as_ref()
     }
@@ -133,14 +133,14 @@ impl RecipientOutcome {
         &self.recipient
     }
 
-    /// What became of the mail for this recipient.
+    /// What became of the message for this recipient.
     pub fn status(&self) -> &RecipientStatus {
         &self.fate
     }
 }
 
 impl RecipientStatus {
-    /// Whether to send the mail to this recipient again cannot deliver it twice.
+    /// Whether to send the message to this recipient again cannot deliver it twice.
     pub fn is_safe_to_retry(&self) -> bool {
         matches!(self, Self::Rejected { .. } | Self::NotSent(_))
     }
@@ -203,7 +203,7 @@ impl ConnectionStats {
     }
 }
 
-/// An [`Outcome`] in which the server accepted the mail for every recipient.
+/// An [`Outcome`] in which the server accepted the message for every recipient.
 #[derive(Clone, Debug)]
 pub struct Delivered(Outcome);
 
@@ -248,7 +248,7 @@ impl fmt::Display for NotAllAccepted {
         let count = others.clone().count();
         write!(
             f,
-            "{count} of {} recipients did not get the mail for sure",
+            "{count} of {} recipients did not get the message for sure",
             self.0.deliveries.len()
         )?;
         match others.next() {

@@ -19,11 +19,11 @@ pub enum Pipelining {
     /// MAIL, every RCPT and DATA in one flight. With CHUNKING: MAIL and every RCPT in one, all of the text in the next.
     #[default]
     Envelope,
-    /// Also the next mail's envelope in the flight that ends the text of the one before: a round trip a mail.
+    /// Also the next message's envelope in the flight that ends the text of the one before: a round trip a message.
     Transactions,
-    /// Also, with CHUNKING, small mails whole, each in one chunk and one behind the other, without waiting for any reply.
+    /// Also, with CHUNKING, small messages whole, each in one chunk and one behind the other, without waiting for any reply.
     ///
-    /// For servers that are known to be sound: a mail whose sender is refused must not be accepted after all. And, with a
+    /// For servers that are known to be sound: a message whose sender is refused must not be accepted after all. And, with a
     /// driver that writes before it reads, for connections whose buffers hold the replies to all that may be on its way. In
     /// LMTP it is the same as `Transactions`, since the recipients decide how many replies the text leads to.
     Speculative,
@@ -237,7 +237,7 @@ impl Expect {
     /// Whether `next` may go out before the reply to `self` has come.
     ///
     /// RFC 2920, section 3.1: EHLO, DATA, VRFY, EXPN, TURN, QUIT and NOOP can only be the last of a group; RFC 3207 and
-    /// RFC 4954 say it of STARTTLS and AUTH. The text of a mail may begin a group.
+    /// RFC 4954 say it of STARTTLS and AUTH. The text of a message may begin a group.
     fn lets_follow(self, next: Self, level: Pipelining) -> bool {
         let needs = match (self, next) {
             (Self::Rset, Self::Mail)
@@ -251,7 +251,7 @@ impl Expect {
         level >= needs
     }
 
-    /// Whether it is the answer to what is said for a mail, if one is being answered.
+    /// Whether it is the answer to what is said for a message, if one is being answered.
     pub(crate) const fn is_of_mail(self) -> bool {
         matches!(
             self,
@@ -307,7 +307,7 @@ impl Expect {
 /// The longest line of a reply (RFC 5321, section 4.5.3.1.5).
 const REPLY_LINE: usize = 512;
 
-/// Entries that an idle connection may keep room for: those of a mail for some ten recipients.
+/// Entries that an idle connection may keep room for: those of a message for some ten recipients.
 const KEPT: usize = 12;
 
 #[cfg(test)]

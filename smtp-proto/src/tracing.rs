@@ -5,7 +5,7 @@ use crate::event::MailId;
 use crate::outcome::Outcome;
 use crate::transcript::TranscriptEntry;
 
-/// The span of a connection, or that of a mail within it.
+/// The span of a connection, or that of a message within it.
 #[derive(Clone, Debug)]
 pub(crate) struct Trace {
     #[cfg(feature = "tracing")]
@@ -21,7 +21,7 @@ impl Trace {
         Self { span }
     }
 
-    /// The span of a mail on this connection.
+    /// The span of a message on this connection.
     pub(crate) fn mail(&self, id: MailId) -> Self {
         let span = tracing::debug_span!(target: TARGET, parent: &self.span, "smtp.mail", id = id.0);
         Self { span }
@@ -52,7 +52,7 @@ impl Trace {
         }
     }
 
-    /// What became of this mail.
+    /// What became of this message.
     pub(crate) fn outcome(&self, outcome: &Outcome) {
         use crate::outcome::RecipientStatus;
 

@@ -1,7 +1,7 @@
-//! One mail on its way: MAIL, a RCPT for each recipient, the text, the verdict.
+//! One message on its way: MAIL, a RCPT for each recipient, the text, the verdict.
 //!
 //! Two cursors move over it. The sending one goes through [`Next`]; the answering one through the replies, which come in
-//! the order in which the commands went. Either may turn the other: a refused sender ends the sending, a mail without an
+//! the order in which the commands went. Either may turn the other: a refused sender ends the sending, a message without an
 //! accepted recipient has no text.
 //!
 //! ```text
@@ -13,8 +13,8 @@
 //! answering  MAIL 2yz ─▶ RCPT 2yz|4yz|5yz … ─▶ DATA 3yz ─▶ end of the text 2yz|4yz|5yz
 //! ```
 //!
-//! From everywhere before the text, and from between two chunks, a refusal leads to `Nothing`. `Verdict` is for a mail that
-//! has recipients left, too many for the first time: nothing of the next mail may be sent before that is known. Then the
+//! From everywhere before the text, and from between two chunks, a refusal leads to `Nothing`. `Verdict` is for a message that
+//! has recipients left, too many for the first time: nothing of the next message may be sent before that is known. Then the
 //! mail begins again, for them.
 
 mod content;
@@ -46,7 +46,7 @@ use crate::tls::TlsInfo;
 use crate::tracing::Trace;
 use crate::transcript::TranscriptEntry;
 
-/// One mail on its way.
+/// One message on its way.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     pub(crate) id: MailId,
@@ -61,7 +61,7 @@ pub(crate) struct Transaction {
     size_limit: u64,
     next: SendState,
     replies: Replies,
-    /// Replies that are due for this mail.
+    /// Replies that are due for this message.
     due: usize,
     text: ContentWriter,
     /// Position in the output behind the text that was put in line last.
@@ -77,7 +77,7 @@ pub(crate) struct Transaction {
 /// What the sending cursor is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SendState {
-    /// Whether the server takes such a mail at all is not known.
+    /// Whether the server takes such a message at all is not known.
     Check,
     Mail,
     Rcpt(usize),
@@ -90,7 +90,7 @@ enum SendState {
     Nothing,
 }
 
-/// What a mail wants done now.
+/// What a message wants done now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NextAction {
     /// This command to be sent.
@@ -139,7 +139,7 @@ impl Transaction {
         matches!(self.next, SendState::Check | SendState::Mail) && self.replies.asked == 0
     }
 
-    /// Whether the server may hold the beginning of this mail, so that RSET has to come before the next.
+    /// Whether the server may hold the beginning of this message, so that RSET has to come before the next.
     pub(crate) fn needs_reset(&self) -> bool {
         // A refused chunk need not end the transaction (RFC 3030, section 2). The end of the data should, whatever the reply
         // (RFC 5321, section 4.1.1.4), and not every server sees to it. A refused MAIL began nothing.
@@ -196,10 +196,10 @@ impl Transaction {
             && self.mail.whole_len().is_some_and(fits)
     }
 
-    /// Finds out what the mail needs from the server and whether the server has it, before a byte goes out: once, but for
-    /// the number of mails.
+    /// Finds out what the message needs from the server and whether the server has it, before a byte goes out: once, but for
+    /// the number of messages.
     ///
-    /// `mails` is how many were begun on this connection.
+    /// `messages` is how many were begun on this connection.
     pub(crate) fn prepare(&mut self, capabilities: &Capabilities, mails: u32) -> Result<(), Error> {
         let limits = capabilities.limits();
         if limits.mail_max().is_some_and(|most| mails >= most.get()) {
@@ -386,7 +386,7 @@ impl Transaction {
             if self.end.is_some() {
                 self.ended();
             } else {
-                // The mail may have been refused while this chunk was written.
+                // The message may have been refused while this chunk was written.
                 self.apply_replies();
             }
         }
@@ -461,7 +461,7 @@ impl Transaction {
         };
     }
 
-    /// Whether there are recipients for whom the mail can be sent once more.
+    /// Whether there are recipients for whom the message can be sent once more.
     fn has_remaining(&self) -> bool {
         let recipients = &mut self.mail.recipients.iter();
         self.mail.is_whole()

@@ -25,9 +25,9 @@ pub enum TranscriptEntry<'a> {
     ///
     /// The text is no secret by itself, but with that of SCRAM and CRAM-MD5 passwords can be tried at leisure.
     Challenge(usize),
-    /// Some of a mail's text was put in line to be sent.
+    /// Some of a message's text was put in line to be sent.
     Body {
-        /// Bytes of this mail's text so far, as they travel.
+        /// Bytes of this message's text so far, as they travel.
         sent: u64,
         /// Bytes of it in all, where that is known.
         total: Option<u64>,

@@ -32,10 +32,10 @@ pub struct Xclient {
     if_offered: bool,
 }
 
-/// Where a mail comes from, as XFORWARD tells it: the server writes it into its log, and treats the client as before.
+/// Where a message comes from, as XFORWARD tells it: the server writes it into its log, and treats the client as before.
 ///
 /// For filters between two servers. Sent by [`Command::xforward`](crate::Command::xforward). What is not told is not known
-/// to the server; `None` tells that it is not known, which of [`addr`](Self::addr) means a mail that was submitted locally.
+/// to the server; `None` tells that it is not known, which of [`addr`](Self::addr) means a message that was submitted locally.
 /// Setting something twice keeps the second.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[must_use = "it is told only if it is sent"]
@@ -53,7 +53,7 @@ pub enum XclientProto {
     Esmtp,
 }
 
-/// Where a mail that XFORWARD tells of came from, seen from the server that it came to first.
+/// Where a message that XFORWARD tells of came from, seen from the server that it came to first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum XforwardSource {
@@ -186,7 +186,7 @@ impl Xclient {
 }
 
 impl Xforward {
-    /// PROTO: the protocol by which the mail came, such as `ESMTP` or `HTTP`.
+    /// PROTO: the protocol by which the message came, such as `ESMTP` or `HTTP`.
     ///
     /// # Errors
     /// As [`name`](Self::name), but for at most 64 bytes.
@@ -194,7 +194,7 @@ impl Xforward {
         self.text(Key::Proto, proto.into())
     }
 
-    /// IDENT: how the mail is called in the log of the server that it came to.
+    /// IDENT: how the message is called in the log of the server that it came to.
     ///
     /// # Errors
     /// As [`name`](Self::name).
@@ -202,7 +202,7 @@ impl Xforward {
         self.text(Key::Ident, ident.into())
     }
 
-    /// SOURCE: whether the mail is local to the server that it came to.
+    /// SOURCE: whether the message is local to the server that it came to.
     pub fn source(self, source: impl Into<Option<XforwardSource>>) -> Self {
         let value = source.into().map(|source| match source {
             XforwardSource::Local => Cow::Borrowed("LOCAL"),

@@ -1,8 +1,8 @@
-//! Makes a mail with bytes above 127 into one of seven bits, for a server without 8BITMIME.
+//! Makes a message with bytes above 127 into one of seven bits, for a server without 8BITMIME.
 //!
 //! [`seven_bit`] encodes the parts that need it as quoted-printable or base64 (RFC 2045, section 6), as RFC 6152, section 3,
 //! asks of a client that will not give up. It is meant for
-//! `MailBuilder::downgrade_with` of `smtp-proto`, by which a mail is recoded only if the server it comes to
+//! `MailBuilder::downgrade_with` of `smtp-proto`, by which a message is recoded only if the server it comes to
 //! makes that necessary:
 //!
 //! ```
@@ -30,7 +30,7 @@
 //!
 //! - A part of type `text` becomes quoted-printable, or base64 where that is shorter; any other becomes base64.
 //! - Multiparts and enclosed messages may not be encoded themselves (RFC 2045, section 6.4); their parts are, at any depth.
-//! - A mail without `MIME-Version` gets one. If it has no `Content-Type` either, it gets that as well: in UTF-8 if it is
+//! - A message without `MIME-Version` gets one. If it has no `Content-Type` either, it gets that as well: in UTF-8 if it is
 //!   that, else in `unknown-8bit` (RFC 1428, section 3).
 //! - Fields in UTF-8 become encoded words (RFC 2047), in display names and comments of address
 //!   fields and in fields of text, `Subject` and unknown ones among them. `name` and `filename`
@@ -39,7 +39,7 @@
 //! - No line of an encoded part begins with `--`, so that none becomes a boundary line.
 //!
 //! # What is refused
-//! A mail that is signed or encrypted is never changed, nor one that is not sound MIME: see [`RecodeErrorKind`].
+//! A message that is signed or encrypted is never changed, nor one that is not sound MIME: see [`RecodeErrorKind`].
 //! Comments, white space and blanks in front of a colon are read as the grammar has them (RFC 5322,
 //! sections 3.2 and 4.5). Where readers may differ on what a field or a line means, it is an error.
 
@@ -59,7 +59,7 @@ pub use crate::error::{RecodeError, RecodeErrorKind};
 /// The text with every part that is not fit for a server of seven bits encoded as quoted-printable or base64.
 ///
 /// A text that is fit as it is, ASCII in lines of at most 998 bytes with CRLF line ends, is returned unchanged, whatever is in
-/// it, and is not copied. Lines that are too long are mended on the way, and so are bare line ends and NULs, as a mail for
+/// it, and is not copied. Lines that are too long are mended on the way, and so are bare line ends and NULs, as a message for
 /// BINARYMIME may have them. The work is linear in the text but for the depth of its parts, of which 100 are taken.
 ///
 /// # Errors

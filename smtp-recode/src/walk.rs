@@ -239,5 +239,5 @@ const VERSION: &str = "MIME-Version";
 const TYPE: &str = "Content-Type";
 const ENCODING: &str = "Content-Transfer-Encoding";
 
-/// More than any mail that a person has forwarded.
+/// More than any message that a person has forwarded.
 const DEEPEST: usize = 100;

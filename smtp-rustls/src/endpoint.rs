@@ -196,7 +196,7 @@ impl Endpoint {
         })
     }
 
-    /// The endpoint for connections that are made for this mail.
+    /// The endpoint for connections that are made for this message.
     ///
     /// If TLS is [optional](Mail::is_tls_optional) to its author, STARTTLS is tried and not demanded, unless there are
     /// credentials (RFC 8689, section 4.2.2): see [`Config::relaxed_for`]. Otherwise it is the same endpoint.

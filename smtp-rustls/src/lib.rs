@@ -45,7 +45,7 @@
 //! | `webpki-roots` | no | trusts Mozilla's list, compiled in; the default trust if `platform-verifier` is off |
 //! | `scram` | yes | the SCRAM mechanisms, preferred for a user's password, and what binds them to the TLS connection |
 //! | `idna` | no | a host beyond ASCII is looked up and certified by its A-labels; so are domains in addresses told |
-//! | `tracing` | no | a span of the crate of that name for each connection, with its host, and for each mail |
+//! | `tracing` | no | a span of the crate of that name for each connection, with its host, and for each message |
 //! | `dangerous` | no | [`TlsConfigBuilder`] can be told not to check who the server is |
 //!
 //! With no crypto feature, bring an `Arc<rustls::ClientConfig>` of your own: [`TlsConfig`] is made from it. An endpoint in cleartext

@@ -21,7 +21,7 @@ use crate::tls_stream::TlsStream;
 /// * When the `Connection` has ended or failed, `close_notify` is offered: a driver that wants to be polite asks
 ///   [`poll_transmit`](Wire::poll_transmit) once more before it closes.
 /// * An end of the stream without `close_notify` ends the connection as one with it does. Nothing depends on the
-///   difference: a reply says itself where it ends, so a mail is accepted if its final reply came whole, and in doubt if
+///   difference: a reply says itself where it ends, so a message is accepted if its final reply came whole, and in doubt if
 ///   that was cut, whoever cut it.
 /// * An idle session holds no buffer of its own.
 pub struct Session {

@@ -36,13 +36,13 @@
 //! # }
 //! ```
 //!
-//! Whatever goes wrong is one [`Error`](proto::Error), and whatever becomes of a mail is its [`Outcome`](proto::Outcome).
+//! Whatever goes wrong is one [`Error`](proto::Error), and whatever becomes of a message is its [`Outcome`](proto::Outcome).
 //!
-//! # Many mails
+//! # Many messages
 //!
-//! [`Client::send_all`] sends any number of mails, of which it has only a few in memory at a time, with as few round trips as
-//! the server allows, and gives their outcomes in the same order; [`Client::send_stream`] sends mails as they come.
-//! [`Client::submit`] puts single mails in line without waiting,
+//! [`Client::send_all`] sends any number of messages, of which it has only a few in memory at a time, with as few round trips as
+//! the server allows, and gives their outcomes in the same order; [`Client::send_stream`] sends messages as they come.
+//! [`Client::submit`] puts single messages in line without waiting,
 //! and [`Client::wait_outcome`] asks for each by its id. A text that does not fit in memory comes from a
 //! reader, by [`Client::send_from`], or piece by piece, by [`Client::content_wanted`] and [`Client::write_content`].
 //!
@@ -69,7 +69,7 @@
 //!
 //! Mail is handed to a mail store by LMTP (RFC 2033): over a Unix socket by `Client::connect_unix`, or over TCP by an
 //! [`Endpoint`](tls::Endpoint) whose [`protocol`](tls::EndpointBuilder::protocol) says so. An outcome then tells for each
-//! recipient whether the mail was delivered.
+//! recipient whether the message was delivered.
 //!
 //! # Other streams and other TLS
 //!
@@ -83,7 +83,7 @@
 //! | `net` | yes | `Client::connect_unix`, for LMTP |
 //! | `rustls` | yes | [`Client::connect`], the types that `Client` stands for by itself, and [`tls`] |
 //! | `idna` | no | domains beyond ASCII as A-labels: of the server, of the client, in addresses |
-//! | `tracing` | no | a span of the crate of that name for each connection and each mail, and the lines of the transcript in them |
+//! | `tracing` | no | a span of the crate of that name for each connection and each message, and the lines of the transcript in them |
 //!
 //! The default features also bring those of [`smtp_rustls`](tls).
 

@@ -12,9 +12,9 @@ use crate::Client;
 use crate::client::within;
 
 impl Client<UnixStream, Connection> {
-    /// Connects to a server on this machine over a Unix socket, and waits until it is ready for mail.
+    /// Connects to a server on this machine over a Unix socket, and waits until it is ready for message.
     ///
-    /// This is how mail is handed to a mail store, by LMTP (RFC 2033), which answers for each recipient whether the mail was
+    /// This is how mail is handed to a mail store, by LMTP (RFC 2033), which answers for each recipient whether the message was
     /// delivered. The policy is one in cleartext, as nobody listens in between.
     ///
     /// ```no_run

@@ -7,7 +7,7 @@ use crate::{
 
 /// How a server behaves: a builder, passed by value from setter to setter.
 ///
-/// The default is a friendly server without TLS and users, which takes every mail.
+/// The default is a friendly server without TLS and users, which takes every message.
 ///
 /// ```
 /// use smtp_test::{Action, Config, Stage};
@@ -54,7 +54,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// A server that takes every mail.
+    /// A server that takes every message.
     pub fn new() -> Self {
         Self::default()
     }
@@ -213,7 +213,7 @@ impl Config {
         self
     }
 
-    /// Speaks LMTP (RFC 2033): LHLO in place of EHLO, and a final reply for each recipient. A mail for several recipients
+    /// Speaks LMTP (RFC 2033): LHLO in place of EHLO, and a final reply for each recipient. A message for several recipients
     /// is stored once for each whose reply was a success.
     pub fn lmtp(mut self) -> Self {
         self.lmtp = true;
@@ -230,7 +230,7 @@ impl Config {
     /// Leaves the transaction open where the last chunk was refused, until RSET comes (RFC 3030, section 2); otherwise the
     /// server forgets it.
     ///
-    /// A client that goes on without RSET then gets 503 for its MAIL, and its recipients and chunks fall into the mail
+    /// A client that goes on without RSET then gets 503 for its MAIL, and its recipients and chunks fall into the message
     /// before, as can be seen in what is stored.
     pub fn strict_bdat(mut self) -> Self {
         self.strict_bdat = true;
@@ -265,7 +265,7 @@ impl Config {
         self
     }
 
-    /// Keeps no mails at all and only counts them, for benchmarks: see [`Log::mail_count`](crate::Log::mail_count).
+    /// Keeps no messages at all and only counts them, for benchmarks: see [`Log::mail_count`](crate::Log::mail_count).
     pub fn discard_mails(mut self) -> Self {
         self.keep_mails = false;
         self.discard_bodies()

@@ -20,11 +20,11 @@
 //! // The program under test, which would open a connection to `server.addr()`.
 //! send_newsletter(server.addr())?;
 //!
-//! let mails = server.wait_for_mails(1, Duration::from_secs(10));
-//! assert_eq!(mails[0].sender(), "news@example.org");
-//! assert_eq!(mails[0].addresses(), ["bob@example.org"]);
-//! assert_eq!(mails[0].authenticated_as(), Some("alice"));
-//! assert!(mails[0].body().starts_with(b"Subject: News\r\n"));
+//! let messages = server.wait_for_mails(1, Duration::from_secs(10));
+//! assert_eq!(messages[0].sender(), "news@example.org");
+//! assert_eq!(messages[0].addresses(), ["bob@example.org"]);
+//! assert_eq!(messages[0].authenticated_as(), Some("alice"));
+//! assert!(messages[0].body().starts_with(b"Subject: News\r\n"));
 //! server.log().assert_clean(); // the program broke no rule
 //! # Ok(())
 //! # }
@@ -57,10 +57,10 @@
 //! | speak LMTP, or keep a transaction open behind a refused BDAT | [`Config::lmtp`], [`Config::strict_bdat`] |
 //! | offer CHUNKING, BINARYMIME, LIMITS, DELIVERBY and so on | [`Config::with`]: what is offered is also kept |
 //! | see for whom a client speaks | [`Config::with`] `XCLIENT NAME ADDR`, [`Session::xclient`], [`StoredMail::forwarded`] |
-//! | take a load of mails for a benchmark | [`Config::discard_mails`], [`Server::start_unix`] |
+//! | take a load of messages for a benchmark | [`Config::discard_mails`], [`Server::start_unix`] |
 //! | authenticate by SCRAM, rightly and wrongly | [`Config::mechanisms`], [`Scram`] and [`ScramDefect`] |
 //! | have TLS, with good certificates and bad ones | [`TlsConfig`] and [`Defect`] |
-//! | see mails, transcripts, round trips, broken rules | [`Log`], [`StoredMail`], [`Session`], [`Violation`] |
+//! | see messages, transcripts, round trips, broken rules | [`Log`], [`StoredMail`], [`Session`], [`Violation`] |
 //! | test without threads, sockets and time | [`MemoryServer`], also with tokio and futures-io by features |
 //! | let single reads and writes fail, or move one byte | [`Faulty`] and [`Plan`] |
 //! | test a client that writes more than the other side reads | [`pipe`] |

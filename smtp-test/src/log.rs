@@ -6,7 +6,7 @@ use std::{
 
 use crate::{Session, StoredMail, Violation};
 
-/// What a server saw: its mails and its connections. A handle: clones show the same.
+/// What a server saw: its messages and its connections. A handle: clones show the same.
 ///
 /// It stays readable while the server runs and after its end, also when the stream was given away to a client.
 #[derive(Clone, Default)]
@@ -20,12 +20,12 @@ impl Log {
         Self::default()
     }
 
-    /// The mails stored so far, in order of their final replies.
+    /// The messages stored so far, in order of their final replies.
     pub fn mails(&self) -> Vec<StoredMail> {
         self.lock().mails.clone()
     }
 
-    /// How many mails were stored so far, also those that [`Config::discard_mails`](crate::Config::discard_mails) let go.
+    /// How many messages were stored so far, also those that [`Config::discard_mails`](crate::Config::discard_mails) let go.
     pub fn mail_count(&self) -> usize {
         self.lock().count
     }
@@ -67,7 +67,7 @@ impl Log {
             .count()
     }
 
-    /// Waits until at least `count` mails are stored, and gives them; fewer if `timeout` passes before.
+    /// Waits until at least `count` messages are stored, and gives them; fewer if `timeout` passes before.
     pub fn wait_for_mails(&self, count: usize, timeout: Duration) -> Vec<StoredMail> {
         self.wait(timeout, |book| book.count >= count).mails.clone()
     }
@@ -123,7 +123,7 @@ impl Log {
         }
     }
 
-    /// Counts a mail of one connection, and keeps it unless there is none to keep.
+    /// Counts a message of one connection, and keeps it unless there is none to keep.
     pub(crate) fn store(&self, number: usize, mail: Option<StoredMail>) {
         let mut book = self.lock();
         book.sessions[number].mails += 1;
@@ -170,7 +170,7 @@ impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let book = self.lock();
         f.debug_struct("Log")
-            .field("mails", &book.mails.len())
+            .field("messages", &book.mails.len())
             .field("sessions", &book.sessions.len())
             .finish()
     }
@@ -185,7 +185,7 @@ struct Shared {
 #[derive(Default)]
 struct Book {
     mails: Vec<StoredMail>,
-    /// Mails ever stored.
+    /// Messages ever stored.
     count: usize,
     sessions: Vec<Session>,
     /// Threads that wait for a change.

@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{TlsInfo, xtext};
 
-/// A mail that the server took, by its final 2yz reply.
+/// A message that the server took, by its final 2yz reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredMail {
     pub(crate) sender: String,
@@ -52,7 +52,7 @@ impl StoredMail {
         self.recipients.iter().map(Recipient::address).collect()
     }
 
-    /// What XFORWARD told of where the mail comes from: an attribute's value, decoded.
+    /// What XFORWARD told of where the message comes from: an attribute's value, decoded.
     pub fn forwarded(&self, attribute: &str) -> Option<String> {
         named(&self.forwarded, attribute)?.decoded()
     }
@@ -219,7 +219,7 @@ impl Session {
         self.bytes_out
     }
 
-    /// How many mails were stored.
+    /// How many messages were stored.
     pub fn mails(&self) -> usize {
         self.mails
     }

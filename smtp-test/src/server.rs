@@ -52,7 +52,7 @@ impl Server {
 
     /// Starts a server on a Unix socket at `path`, where nothing may be yet; it is removed at the server's end.
     ///
-    /// LMTP servers are found at such places, and for a load of mails it costs less than TCP.
+    /// LMTP servers are found at such places, and for a load of messages it costs less than TCP.
     ///
     /// # Errors
     /// If the socket cannot be made.
@@ -114,7 +114,7 @@ impl Server {
         self.log.clone()
     }
 
-    /// The mails stored so far; see [`Log::mails`].
+    /// The messages stored so far; see [`Log::messages`].
     pub fn mails(&self) -> Vec<StoredMail> {
         self.log.mails()
     }
@@ -124,7 +124,7 @@ impl Server {
         self.log.sessions()
     }
 
-    /// Waits until at least `count` mails are stored; see [`Log::wait_for_mails`].
+    /// Waits until at least `count` messages are stored; see [`Log::wait_for_mails`].
     pub fn wait_for_mails(&self, count: usize, timeout: Duration) -> Vec<StoredMail> {
         self.log.wait_for_mails(count, timeout)
     }

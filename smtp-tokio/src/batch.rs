@@ -1,4 +1,4 @@
-//! Many mails one behind the other.
+//! Many messages one behind the other.
 
 use std::fmt;
 use std::iter::Fuse;
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::Client;
 
-/// Mails that go out as fast as the connection takes them, and what becomes of each, in the order in which they were given.
+/// Messages that go out as fast as the connection takes them, and what becomes of each, in the order in which they were given.
 ///
 /// Made by [`Client::send_all`] and [`Client::send_stream`].
 ///
@@ -19,22 +19,22 @@ use crate::Client;
 /// use smtp_tokio::{Client, proto::{Mail, Wire}};
 /// use tokio::io::{AsyncRead, AsyncWrite};
 ///
-/// async fn send<S: AsyncRead + AsyncWrite + Unpin, W: Wire>(client: &mut Client<S, W>, mails: Vec<Mail>) {
-///     let mut batch = client.send_all(mails);
+/// async fn send<S: AsyncRead + AsyncWrite + Unpin, W: Wire>(client: &mut Client<S, W>, messages: Vec<Mail>) {
+///     let mut batch = client.send_all(messages);
 ///     while let Some(outcome) = batch.next().await {
 ///         println!("{:?}", outcome.recipients());
 ///     }
-///     for mail in batch.into_rest() {
+///     for message in batch.into_rest() {
 ///         println!("still to be sent: {mail:?}"); // the connection failed before
 ///     }
 /// }
 /// ```
 ///
-/// A mail is taken from its source when it is about to be sent: memory does not grow with the batch. It ends early when the
+/// A message is taken from its source when it is about to be sent: memory does not grow with the batch. It ends early when the
 /// connection fails, or when the server takes no further mail in this session; then the last outcomes tell why, or
-/// [`Client::ready`] where none was under way, and [`into_rest`](Self::into_rest) gives the mails that were not taken.
+/// [`Client::ready`] where none was under way, and [`into_rest`](Self::into_rest) gives the messages that were not taken.
 ///
-/// To drop it leaves in line the mails that were taken; their outcomes are for
+/// To drop it leaves in line the messages that were taken; their outcomes are for
 /// [`poll_event`](smtp_proto::Connection::poll_event) to tell.
 #[must_use = "nothing is sent until outcomes are asked for"]
 pub struct Batch<'a, M, S, W: Wire> {
@@ -43,10 +43,10 @@ pub struct Batch<'a, M, S, W: Wire> {
 }
 
 impl<S, W: Wire> Client<S, W> {
-    /// Sends many mails, whose outcomes come in the same order.
+    /// Sends many messages, whose outcomes come in the same order.
     ///
-    /// With a server that offers PIPELINING the envelope of each mail goes out with the text of the one before, unless the
-    /// policy says how far to send ahead ([`Pipelining`](proto::Pipelining)): it takes one round trip a mail. The mails have
+    /// With a server that offers PIPELINING the envelope of each message goes out with the text of the one before, unless the
+    /// policy says how far to send ahead ([`Pipelining`](proto::Pipelining)): it takes one round trip a message. The messages have
     /// to be whole: one whose text comes in pieces is not sent.
     pub fn send_all<I>(&mut self, mails: I) -> Batch<'_, Mails<I::IntoIter>, S, W>
     where
@@ -55,7 +55,7 @@ impl<S, W: Wire> Client<S, W> {
         self.send_stream(Mails(mails.into_iter().fuse()))
     }
 
-    /// Sends mails as they come, such as from a channel, as [`send_all`](Self::send_all) does.
+    /// Sends messages as they come, such as from a channel, as [`send_all`](Self::send_all) does.
     ///
     /// While none comes the connection is idle, and many servers end it after some minutes.
     pub fn send_stream<M>(&mut self, mails: M) -> Batch<'_, M, S, W>
@@ -72,7 +72,7 @@ impl<S, W: Wire> Client<S, W> {
 impl<M: Stream<Item = Mail> + Unpin, S: AsyncRead + AsyncWrite + Unpin, W: Wire>
     Batch<'_, M, S, W>
 {
-    /// Waits for what becomes of the next mail; `None` when there is nothing more to tell.
+    /// Waits for what becomes of the next message; `None` when there is nothing more to tell.
     ///
     /// Cancel safe.
     pub async fn next(&mut self) -> Option<Outcome> {
@@ -86,7 +86,7 @@ impl<M: Stream<Item = Mail> + Unpin, S: AsyncRead + AsyncWrite + Unpin, W: Wire>
 }
 
 impl<M, S, W: Wire> Batch<'_, M, S, W> {
-    /// The mails that were not taken.
+    /// The messages that were not taken.
     pub fn into_rest(self) -> M {
         self.mails.into_rest()
     }
@@ -98,7 +98,7 @@ impl<M, S, W: Wire> fmt::Debug for Batch<'_, M, S, W> {
     }
 }
 
-/// The mails of an iterator as a stream, each of which is there when it is asked for.
+/// The messages of an iterator as a stream, each of which is there when it is asked for.
 #[derive(Clone, Debug)]
 pub struct Mails<I>(Fuse<I>);
 

@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 ///
 /// Every method but [`send`](Self::send) and [`send_from`](Self::send_from) is cancel safe: to drop its future changes
 /// nothing, and to call it again goes on where it was. The first failure of a connection is its last: every method then
-/// gives the same error, but for the outcomes of mails that were under way.
+/// gives the same error, but for the outcomes of messages that were under way.
 pub struct Client<
     #[cfg(feature = "rustls")] S = tokio::net::TcpStream,
     #[cfg(feature = "rustls")] W = smtp_rustls::Session,
@@ -56,24 +56,24 @@ impl<S, W: Wire> Client<S, W> {
         }
     }
 
-    /// Hands over a mail without waiting; any number may wait in line. They go out while an answer is awaited:
+    /// Hands over a message without waiting; any number may wait in line. They go out while an answer is awaited:
     /// see [`wait_outcome`](Self::wait_outcome).
     pub fn submit(&mut self, mail: Mail) -> MailId {
         self.wire.smtp_mut().submit(mail)
     }
 
-    /// Hands over the next piece of a mail's text without waiting; [`content_wanted`](Self::content_wanted) says when it is wanted.
+    /// Hands over the next piece of a message's text without waiting; [`content_wanted`](Self::content_wanted) says when it is wanted.
     ///
     /// # Errors
-    /// If the mail is not written in pieces, or is finished.
+    /// If the message is not written in pieces, or is finished.
     pub fn write_content(&mut self, id: MailId, piece: Bytes) -> Result<(), ApiMisuse> {
         self.wire.smtp_mut().write_content(id, piece)
     }
 
-    /// Says that the text of a mail is whole.
+    /// Says that the text of a message is whole.
     ///
     /// # Errors
-    /// If the mail is not written in pieces, or is finished.
+    /// If the message is not written in pieces, or is finished.
     pub fn finish_content(&mut self, id: MailId) -> Result<(), ApiMisuse> {
         self.wire.smtp_mut().finish_content(id)
     }
@@ -127,7 +127,7 @@ impl<S, W: Wire> Client<S, W> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
-    /// Waits until the server is ready for mail: greeted, and where it was asked for, in TLS and logged in.
+    /// Waits until the server is ready for message: greeted, and where it was asked for, in TLS and logged in.
     ///
     /// Cancel safe.
     ///
@@ -137,15 +137,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         self.drive(Connection::poll_ready).await
     }
 
-    /// Sends a mail, and waits for what becomes of it.
+    /// Sends a message, and waits for what becomes of it.
     ///
-    /// Not cancel safe: to drop the future gives the mail up. If nothing of it has been sent, it is withdrawn and the
+    /// Not cancel safe: to drop the future gives the message up. If nothing of it has been sent, it is withdrawn and the
     /// connection goes on; else the connection fails. Its outcome is for
-    /// [`poll_event`](Connection::poll_event) to tell. To be able to come back to a mail, use [`submit`](Self::submit)
+    /// [`poll_event`](Connection::poll_event) to tell. To be able to come back to a message, use [`submit`](Self::submit)
     /// and [`wait_outcome`](Self::wait_outcome).
     ///
     /// # Errors
-    /// If the mail is written in pieces. A mail that the server refused, or that a failure kept from being sent, is no
+    /// If the message is written in pieces. A message that the server refused, or that a failure kept from being sent, is no
     /// error: its outcome tells.
     pub async fn send(&mut self, mail: Mail) -> Result<Outcome, Error> {
         let id = self.submit(mail);
@@ -153,16 +153,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         sending.client.wait_outcome(id).await
     }
 
-    /// Sends a mail whose text is read from `text`, and waits for what becomes of it.
+    /// Sends a message whose text is read from `text`, and waits for what becomes of it.
     ///
-    /// The mail is one that is [`streamed`](smtp_proto::MailBuilder::streamed). At most 64 KiB of the text are held at a
-    /// time. If reading fails, the mail is not sent, its outcome has the reader's error, and the connection fails, since
+    /// The message is one that is [`streamed`](smtp_proto::MailBuilder::streamed). At most 64 KiB of the text are held at a
+    /// time. If reading fails, the message is not sent, its outcome has the reader's error, and the connection fails, since
     /// there is no other way to take back what was sent.
     ///
-    /// Not cancel safe: to drop the future gives the mail up, as with [`send`](Self::send).
+    /// Not cancel safe: to drop the future gives the message up, as with [`send`](Self::send).
     ///
     /// # Errors
-    /// If the mail is not written in pieces; it is then given up.
+    /// If the message is not written in pieces; it is then given up.
     pub async fn send_from(&mut self, mail: Mail, text: impl AsyncRead) -> Result<Outcome, Error> {
         let id = self.submit(mail);
         let sending = Sending { client: self, id };
@@ -183,7 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         client.wait_outcome(id).await
     }
 
-    /// Waits until the next piece of a mail's text is wanted, or none will be.
+    /// Waits until the next piece of a message's text is wanted, or none will be.
     ///
     /// Cancel safe.
     ///
@@ -193,7 +193,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         self.drive(|smtp| smtp.poll_content(id)).await
     }
 
-    /// Waits for what becomes of a mail. It is told once.
+    /// Waits for what becomes of a message. It is told once.
     ///
     /// Cancel safe.
     ///
@@ -203,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         self.drive(|smtp| smtp.poll_outcome(id)).await
     }
 
-    /// Sends a command that is no part of sending a mail, behind all that is in line, and waits for the reply.
+    /// Sends a command that is no part of sending a message, behind all that is in line, and waits for the reply.
     ///
     /// Cancel safe, but the reply is then for [`poll_event`](Connection::poll_event) to tell.
     ///
@@ -389,7 +389,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
     /// Lets another TLS stack take the stream over at the point at which TLS begins, and waits until the server is
-    /// ready for mail inside it.
+    /// ready for message inside it.
     ///
     /// `handshake` gets the stream in which not a byte more has been read, and gives the stream in TLS with
     /// what is known of it, or [`TlsInfo::asserted`]. It has as long as the connection's policy says.
@@ -466,7 +466,7 @@ impl<S, W: fmt::Debug> fmt::Debug for Client<S, W> {
     }
 }
 
-/// Gives a mail up when the future that sends it is dropped; one whose outcome is known is past that.
+/// Gives a message up when the future that sends it is dropped; one whose outcome is known is past that.
 struct Sending<'a, S, W: Wire> {
     client: &'a mut Client<S, W>,
     id: MailId,
@@ -488,5 +488,5 @@ fn failure(wire: &mut Connection) -> Error {
 /// How many bytes are read at a time: more than nearly every reply, and a TLS handshake in a few.
 const READ: usize = 8 * 1024;
 
-/// How many bytes of a mail's text are asked of a reader at a time.
+/// How many bytes of a message's text are asked of a reader at a time.
 const PIECE: usize = 64 * 1024;

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::Client;
 
 impl Client<TcpStream, Session> {
-    /// Connects to a server, and waits until it is ready for mail.
+    /// Connects to a server, and waits until it is ready for message.
     ///
     /// The addresses of the host are tried one after the other as long as what goes wrong may go better elsewhere. Each has
     /// as long to answer as the endpoint's timeouts say, and so has the resolution of the name.

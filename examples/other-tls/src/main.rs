@@ -1,4 +1,4 @@
-//! Sends a mail over STARTTLS with the TLS stack of the system (OpenSSL, SChannel or Secure Transport, by native-tls).
+//! Sends a message over STARTTLS with the TLS stack of the system (OpenSSL, SChannel or Secure Transport, by native-tls).
 //!
 //! The adapter is built without its feature `rustls` here. It drives the dialogue to the point at which TLS begins, hands
 //! the stream over, and goes on inside whatever it gets back.

@@ -1,4 +1,4 @@
-//! Many mails on one connection, at each level of pipelining, by DATA and by BDAT.
+//! Many messages on one connection, at each level of pipelining, by DATA and by BDAT.
 
 use smtp_proto::{Pipelining, Security};
 
@@ -11,7 +11,7 @@ macro_rules! ways {
     ($($name:literal: $level:ident $text:ident,)*) => {
         pub(super) const CASES: &[Case] = &[$(
             Case {
-                name: concat!("100 mails: ", $name),
+                name: concat!("100 messages: ", $name),
                 run: |bench| hundred(bench, way!($level $text)),
             },
             Case {
@@ -51,7 +51,7 @@ fn hundred(bench: &Bench<'_>, way: Way) -> Verdict {
     deliver(bench, way, &letters)
 }
 
-/// Every way to be refused, each before and behind mails that are accepted, and behind each other.
+/// Every way to be refused, each before and behind messages that are accepted, and behind each other.
 fn refusals(bench: &Bench<'_>, way: Way) -> Verdict {
     const SENDERS: [&str; 7] = [
         "ok", "badmail", "tmpmail", "baddata", "tmpdata", "badend", "tmpend",

@@ -1,4 +1,4 @@
-//! What a server has to understand for a mail to be sent as it is wished, and what it must not be asked for.
+//! What a server has to understand for a message to be sent as it is wished, and what it must not be asked for.
 
 use smtp_proto::{
     DeliverBy, ErrorKind, Mail, MailError, Notify, OriginalRecipient, Parameter, Pipelining,
@@ -151,7 +151,7 @@ fn dsn(bench: &Bench<'_>) -> Verdict {
     }
 }
 
-/// One mail with these parameters of MAIL.
+/// One message with these parameters of MAIL.
 fn send(
     bench: &Bench<'_>,
     security: Security,
@@ -190,7 +190,7 @@ fn is_kept_back(bench: &Bench<'_>, session: &Session) -> Result<(), String> {
     }
 }
 
-/// So many mails, if all was accepted.
+/// So many messages, if all was accepted.
 fn stored(bench: &Bench<'_>, session: &Session, count: usize) -> Result<Vec<Stored>, String> {
     if session.outcomes.iter().all(|outcome| outcome.is_accepted()) {
         bench.collect(count)

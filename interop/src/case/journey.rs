@@ -1,4 +1,4 @@
-//! The whole way of a mail: composed, sealed, submitted, handed on by LMTP, and read back by IMAP and by POP3.
+//! The whole way of a message: composed, sealed, submitted, handed on by LMTP, and read back by IMAP and by POP3.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,14 +25,14 @@ pub(super) const CASES: &[Case] = &[Case {
     run: whole_way,
 }];
 
-/// A mail of which every byte is known.
+/// A message of which every byte is known.
 struct Parcel {
     content: Content,
     mark: String,
     text: Vec<u8>,
 }
 
-/// What is to be found in a mail.
+/// What is to be found in a message.
 #[derive(Clone, Copy, Debug)]
 enum Content {
     /// Parts of all kinds.
@@ -65,7 +65,7 @@ fn whole_way(bench: &Bench<'_>) -> Verdict {
     Ok(Done::Passed)
 }
 
-/// Sends one mail of each content, and reads them back.
+/// Sends one message of each content, and reads them back.
 fn travel(
     bench: &Bench<'_>,
     way: Way,
@@ -117,7 +117,7 @@ fn read_back(site: &Site, folder: &Path) -> io::Result<()> {
     server::said(&mut command).map(drop)
 }
 
-/// Whether each mail is there once, byte by byte, and still means what it did.
+/// Whether each message is there once, byte by byte, and still means what it did.
 fn compare(folder: &Path, protocol: &str, parcels: &[Parcel], keys: &Keys) -> Result<(), String> {
     let mut files = BTreeMap::new();
     for number in 1..=parcels.len() {
@@ -129,7 +129,7 @@ fn compare(folder: &Path, protocol: &str, parcels: &[Parcel], keys: &Keys) -> Re
         .join(format!("{protocol}-{}", parcels.len() + 1))
         .exists()
     {
-        return Err("more mails than were sent".into());
+        return Err("more messages than were sent".into());
     }
     for parcel in parcels {
         let mark = parcel.mark.as_bytes();

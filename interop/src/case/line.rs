@@ -84,7 +84,7 @@ fn octets(bench: &Bench<'_>) -> Verdict {
     judge(bench, &all)
 }
 
-/// Sends the same kinds of mails in every way, all at one time; if need be each connects when the one before it is greeted.
+/// Sends the same kinds of messages in every way, all at one time; if need be each connects when the one before it is greeted.
 fn all_ways(
     bench: &Bench<'_>,
     address: &(dyn Fn() -> Result<SocketAddr, String> + Sync),
@@ -124,7 +124,7 @@ fn all_ways(
 
 /// Some that are refused among some that are accepted, one of them of several segments.
 fn letters(bench: &Bench<'_>) -> Vec<Letter> {
-    let large = b"A line of the mail that is larger than others.\r\n".repeat(60);
+    let large = b"A line of the message that is larger than others.\r\n".repeat(60);
     let senders = bench.known(&["badend", "tmpmail"]);
     let mut letters = vec![
         Letter::new("ok", &["ok"]),

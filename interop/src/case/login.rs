@@ -19,7 +19,7 @@ pub(super) const CASES: &[Case] = &[
         run: answers,
     },
     Case {
-        name: "100 mails where nobody may send without a login",
+        name: "100 messages where nobody may send without a login",
         run: hundred,
     },
 ];

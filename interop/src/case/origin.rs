@@ -54,7 +54,7 @@ fn speaks_for(bench: &Bench<'_>, name: &str) -> Verdict {
     }
     let stored = bench.collect(1)?;
     let [mail] = stored.as_slice() else {
-        return Err(format!("{} mails stored", stored.len()));
+        return Err(format!("{} messages stored", stored.len()));
     };
     let text = String::from_utf8_lossy(&mail.text);
     let from = format!("({name} [{ADDR}])");
@@ -65,7 +65,7 @@ fn speaks_for(bench: &Bench<'_>, name: &str) -> Verdict {
     }
 }
 
-/// The server writes into its log where the mail came from.
+/// The server writes into its log where the message came from.
 fn forwards(bench: &Bench<'_>, name: &str) -> Verdict {
     let origin = Xforward::new()
         .name(name)

@@ -145,7 +145,7 @@ fn reports(bench: &Bench<'_>, way: Way) -> Verdict {
     match more {
         None if (mails.len(), reports.len()) == (2, 3) => Ok(Done::Passed),
         _ => Err(format!(
-            "{} mails and {} reports, one of them not asked for: {more:?}",
+            "{} messages and {} reports, one of them not asked for: {more:?}",
             mails.len(),
             reports.len()
         )),

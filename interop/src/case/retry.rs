@@ -76,7 +76,7 @@ fn transient(letters: &[Letter], session: &Session) -> Vec<Letter> {
     waiting.collect()
 }
 
-/// The client sends the mail to the rest in further transactions by itself (RFC 5321, section 4.5.3.1.10).
+/// The client sends the message to the rest in further transactions by itself (RFC 5321, section 4.5.3.1.10).
 fn too_many(bench: &Bench<'_>, way: Way) -> Verdict {
     let many = ["ok"; 2 * FEW + FEW / 2];
     let letters = [
@@ -92,7 +92,7 @@ fn too_many(bench: &Bench<'_>, way: Way) -> Verdict {
 
 /// Once the client has seen some replies, it waits until the server has been stopped.
 fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
-    // One by one, and with DATA, the last of them is to the end of a mail: some servers hear of the stop only then.
+    // One by one, and with DATA, the last of them is to the end of a message: some servers hear of the stop only then.
     const REPLIES: usize = 61;
     let letters: Vec<_> = (0..200).map(|_| Letter::new("ok", &["ok"])).collect();
     let (reached, reaches) = mpsc::channel();
@@ -116,7 +116,7 @@ fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
     let session = thread::scope(|scope| {
         let stop = scope.spawn(move || {
             reaches.recv().map_err(|error| error.to_string())?;
-            // So that no mail is on its way into the store, which not every server takes up again where it was.
+            // So that no message is on its way into the store, which not every server takes up again where it was.
             let stopped = server::settle(server, site).and_then(|()| processes.shut_down());
             let _ = go_on.send(());
             stopped.map_err(|error| error.to_string())

@@ -127,7 +127,7 @@ fn in_clear(bench: &Bench<'_>, door: Door, security: Security) -> Verdict {
     }
 }
 
-/// No connection comes about, and no mail goes.
+/// No connection comes about, and no message goes.
 fn fails(
     bench: &Bench<'_>,
     door: Door,

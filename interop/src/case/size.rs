@@ -1,4 +1,4 @@
-//! Mails that are too large.
+//! Messages that are too large.
 
 use bytes::Bytes;
 use smtp_proto::{ErrorKind, Outcome, RecipientStatus, Security};

@@ -48,7 +48,7 @@ impl Server for Aiosmtpd {
         Ok(command)
     }
 
-    /// A mail is stored before it is accepted.
+    /// A message is stored before it is accepted.
     fn queued(&self, _: &Site) -> io::Result<usize> {
         Ok(0)
     }

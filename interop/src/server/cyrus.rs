@@ -104,7 +104,7 @@ SERVICES {{
             let recipient = format!("{}@{HOST}", user.file_name().display());
             for file in fs::read_dir(user.path())? {
                 let path = file?.path();
-                // Beside the mails lie their index and cache.
+                // Beside the messages lie their index and cache.
                 if path.extension().is_some_and(|rest| rest.is_empty()) {
                     stored.push(Stored::parse(&fs::read(&path)?, Some(&recipient))?);
                     fs::remove_file(path)?;

@@ -112,7 +112,7 @@ impl Server for Dovecot {
 /// What its packages are called.
 pub(super) const NAME: &str = "dovecot";
 
-/// Starts it, if it is there, for the mail of [`FAR`](crate::site::FAR), and to log in at another server.
+/// Starts it, if it is there, for the message of [`FAR`](crate::site::FAR), and to log in at another server.
 pub(super) fn beside(site: &Site) -> io::Result<Vec<Neighbour>> {
     if !site.has(NAME) {
         return Ok(Vec::new());

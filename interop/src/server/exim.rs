@@ -81,7 +81,7 @@ impl Server for Exim {
     }
 
     fn queued(&self, site: &Site) -> io::Result<usize> {
-        // The headers are the last of a mail that is written.
+        // The headers are the last of a message that is written.
         count_files_if(&site.path("spool/input"), |path| {
             path.to_string_lossy().ends_with("-H")
         })

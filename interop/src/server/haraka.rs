@@ -77,7 +77,7 @@ impl Server for Haraka {
         550
     }
 
-    /// A mail is stored before it is accepted.
+    /// A message is stored before it is accepted.
     fn queued(&self, _: &Site) -> io::Result<usize> {
         Ok(0)
     }

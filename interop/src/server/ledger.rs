@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::Stored;
 use crate::process::{LONGEST, POLL};
 
-/// A queue whose mails nobody delivers, and a log that grows.
+/// A queue whose messages nobody delivers, and a log that grows.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     spool: PathBuf,
@@ -23,7 +23,7 @@ pub(crate) struct Ledger {
     open: u64,
 }
 
-/// What became of the mails of the sessions that have ended.
+/// What became of the messages of the sessions that have ended.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     /// What is in the queue, by the recipient, with its name there.
@@ -66,11 +66,11 @@ impl Ledger {
         for entry in fs::read_dir(self.spool.join("hold"))? {
             let path = entry?.path();
             if fs::metadata(&path)?.permissions().mode() & 0o100 == 0 {
-                return Err(io::Error::other("a mail is held that is not complete"));
+                return Err(io::Error::other("a message is held that is not complete"));
             }
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let mails = parse(&fs::read(&path)?)
-                .ok_or_else(|| io::Error::other("a file of the queue that is no mail"))?;
+                .ok_or_else(|| io::Error::other("a file of the queue that is no message"))?;
             for mail in mails {
                 let same = held.mails.entry(mail.recipient.clone()).or_default();
                 same.push((name.clone().into_owned(), mail));
@@ -121,7 +121,7 @@ impl Ledger {
     }
 }
 
-/// Reads a file of the queue, records of a letter, a length in groups of seven bits and so many bytes: the mail for each
+/// Reads a file of the queue, records of a letter, a length in groups of seven bits and so many bytes: the message for each
 /// recipient.
 fn parse(mut file: &[u8]) -> Option<Vec<Stored>> {
     let mut sender = String::new();

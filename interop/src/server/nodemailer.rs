@@ -60,7 +60,7 @@ impl Server for Nodemailer {
         true
     }
 
-    /// A mail is stored before it is accepted.
+    /// A message is stored before it is accepted.
     fn queued(&self, _: &Site) -> io::Result<usize> {
         Ok(0)
     }

@@ -92,7 +92,7 @@ fn log(site: &Site) -> PathBuf {
     site.path("log")
 }
 
-/// How many mails it has taken and not yet stored.
+/// How many messages it has taken and not yet stored.
 pub(super) fn queued(site: &Site) -> io::Result<usize> {
     let mut count = 0;
     for queue in ["incoming", "active", "deferred", "maildrop"] {
@@ -148,7 +148,7 @@ fn command(site: &Site, transport: &str, doors: &[(u16, String)]) -> io::Result<
     Ok(command)
 }
 
-/// Whether all of a mail is in a file of the queue.
+/// Whether all of a message is in a file of the queue.
 fn is_complete(path: &Path) -> bool {
     let mode = path.metadata().map(|file| file.permissions().mode());
     // What is gone by now was.

@@ -7,14 +7,14 @@ use super::{
     textual,
 };
 
-/// Whom a mail is from: a mailbox, or nobody (RFC 5321, section 4.1.2).
+/// Whom a message is from: a mailbox, or nobody (RFC 5321, section 4.1.2).
 ///
 /// Parsing takes `a@example.org` and `<a@example.org>`; the empty text and `<>` are the null path.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReversePath(Option<Mailbox>);
 
 impl ReversePath {
-    /// `<>`, the sender of mails that must not be answered, such as reports of failed delivery.
+    /// `<>`, the sender of messages that must not be answered, such as reports of failed delivery.
     #[must_use]
     pub const fn null() -> Self {
         Self(None)
@@ -86,7 +86,7 @@ impl From<&Mailbox> for ReversePath {
     }
 }
 
-/// Whom a mail is for (RFC 5321, sections 4.1.1.3 and 4.1.2).
+/// Whom a message is for (RFC 5321, sections 4.1.1.3 and 4.1.2).
 ///
 /// Parsing takes a mailbox and `Postmaster` in any case, each with or without angle brackets. A
 /// recipient without a domain, as LMTP servers and local systems know them, is made by

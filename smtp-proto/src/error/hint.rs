@@ -115,9 +115,9 @@ pub(crate) fn of_refusal(stage: Stage, reply: &Reply) -> Option<&'static str> {
              leave it to the address",
         ),
         (Stage::Xclient, 550) => Some("the server does not trust this host to speak for others"),
-        (Stage::Greeting, 521) => Some("this host takes no mail"),
+        (Stage::Greeting, 521) => Some("this host takes no message"),
         (Stage::Greeting, 554) => {
-            Some("this host takes no mail, or none from the address of this client")
+            Some("this host takes no message, or none from the address of this client")
         }
         // Only what is sent in chunks is a command that can be unknown here.
         (Stage::Content | Stage::EndOfData, 500..=504) => Some(
@@ -237,7 +237,7 @@ fn of_need(
             Some("or write it as A-labels, such as xn--bcher-kva.example")
         }
         (_, MissingExtension::Parameter { extension, .. }) if extension == "DSN" => {
-            Some("say `if_offered` of DSN to send the mail without asking for a report")
+            Some("say `if_offered` of DSN to send the message without asking for a report")
         }
         (_, MissingExtension::Parameter { extension, .. }) if extension == "REQUIRETLS" => {
             Some("it counts only inside TLS, and from a server whose certificate was checked")

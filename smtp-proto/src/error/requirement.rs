@@ -1,15 +1,15 @@
-//! What a mail may need of a server.
+//! What a message may need of a server.
 
 use alloc::string::String;
 use core::fmt;
 
 use crate::parameter::{DateTime, Keyword};
 
-/// What a mail needs and the server does not offer.
+/// What a message needs and the server does not offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MissingExtension {
-    /// Bytes above 127 in the text of the mail (RFC 6152).
+    /// Bytes above 127 in the text of the message (RFC 6152).
     EightBitMime,
     /// Bytes of any kind (RFC 3030).
     BinaryMime,
@@ -33,21 +33,21 @@ pub enum MissingExtension {
         /// The index of the recipient with whose RCPT it belongs; `None` if it belongs with MAIL.
         recipient: Option<usize>,
     },
-    /// A mail to be delivered or returned sooner than the server does that (RFC 2852, section 4).
+    /// A message to be delivered or returned sooner than the server does that (RFC 2852, section 4).
     DeliverBy {
         /// Seconds that were asked for.
         seconds: u64,
         /// The fewest that the server takes.
         least: u64,
     },
-    /// A mail to be held for longer than the server does (RFC 4865, section 4).
+    /// A message to be held for longer than the server does (RFC 4865, section 4).
     HoldFor {
         /// Seconds that were asked for.
         seconds: u64,
         /// The most that the server takes.
         most: u64,
     },
-    /// A mail to be held until later than the server does (RFC 4865, section 4).
+    /// A message to be held until later than the server does (RFC 4865, section 4).
     HoldUntil {
         /// What was asked for.
         time: DateTime,
@@ -71,7 +71,7 @@ impl fmt::Display for MissingExtension {
                     "to speak for another client needs XCLIENT with {attribute}"
                 )
             }
-            Self::Xforward => f.write_str("to tell where a mail comes from needs XFORWARD"),
+            Self::Xforward => f.write_str("to tell where a message comes from needs XFORWARD"),
             Self::Parameter {
                 keyword,
                 extension,

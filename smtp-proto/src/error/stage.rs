@@ -30,7 +30,7 @@ pub enum Stage {
     Rcpt,
     /// DATA.
     Data,
-    /// Sending the text of the mail.
+    /// Sending the text of the message.
     Content,
     /// After the end of the text, waiting for the verdict.
     EndOfData,
@@ -87,7 +87,7 @@ pub enum Wait {
 }
 
 impl Stage {
-    /// Whether no mail can have been sent at this stage, since the server was not ready for one.
+    /// Whether no message can have been sent at this stage, since the server was not ready for one.
     pub(crate) const fn is_before_ready(self) -> bool {
         match self {
             Self::Connect
@@ -126,8 +126,8 @@ impl fmt::Display for Stage {
             Self::Mail => "at MAIL",
             Self::Rcpt => "at RCPT",
             Self::Data => "at DATA",
-            Self::Content => "while sending the mail",
-            Self::EndOfData => "at the end of the mail",
+            Self::Content => "while sending the message",
+            Self::EndOfData => "at the end of the message",
             Self::Rset => "at RSET",
             Self::Command => "at a command",
             Self::Quit => "at QUIT",

@@ -1,4 +1,4 @@
-//! What a mail asks of the server beyond its delivery, and what the server makes of that.
+//! What a message asks of the server beyond its delivery, and what the server makes of that.
 
 use alloc::vec::Vec;
 
@@ -10,7 +10,7 @@ use crate::parameter::{
     DateTime, Keyword, Parameter, ParameterError, ParameterErrorKind, Parameters, returned_after,
 };
 
-/// The parameters of a mail, how much they matter, and what else few mails have.
+/// The parameters of a message, how much they matter, and what else few messages have.
 #[derive(Clone, Debug)]
 pub(crate) struct Extensions {
     mail: Parameters,
@@ -57,7 +57,7 @@ impl Extensions {
         self.mail.is_ascii() && self.rcpt.iter().all(|(_, list)| list.is_ascii())
     }
 
-    /// The first that is not, by its place in the mail.
+    /// The first that is not, by its place in the message.
     pub(crate) fn beyond_ascii(&self) -> Option<MailPart> {
         if !self.mail.is_ascii() {
             return Some(MailPart::Parameters);
@@ -66,7 +66,7 @@ impl Extensions {
         of_recipient.map(|(index, _)| MailPart::Recipient(*index))
     }
 
-    /// Looks whether they may stand together in one mail, and in command lines that a server has to take.
+    /// Looks whether they may stand together in one message, and in command lines that a server has to take.
     pub(super) fn check(
         &self,
         sender: &ReversePath,
@@ -98,7 +98,7 @@ impl Extensions {
         Ok(())
     }
 
-    /// Leaves out what the server does not offer and the mail can do without. Then it finds what the server cannot do.
+    /// Leaves out what the server does not offer and the message can do without. Then it finds what the server cannot do.
     pub(crate) fn apply_capabilities(
         &mut self,
         capabilities: &Capabilities,
@@ -136,7 +136,7 @@ impl Extensions {
 impl MailBuilder {
     /// One more parameter of MAIL; those of RCPT belong to a [`Recipient`](crate::Recipient).
     ///
-    /// It is sent only to a server that offers its extension, and with a value that the server takes. To others the mail is
+    /// It is sent only to a server that offers its extension, and with a value that the server takes. To others the message is
     /// not sent, and nothing of it: not doing what was asked would be worse, unless [`optional_extension`](Self::if_offered) says that
     /// it would not. `SIZE`, `BODY` and `SMTPUTF8` are added where they are needed, without being asked for.
     pub fn parameter(mut self, parameter: Parameter) -> Self {
@@ -147,9 +147,9 @@ impl MailBuilder {
     }
 
     /// Leaves the parameters of this extension out, MAIL's and the recipients', if the server does not offer it; without this,
-    /// the mail is not sent.
+    /// the message is not sent.
     ///
-    /// `"DSN"` is the usual one: to most senders a mail without its report is better than none. Whether it is offered is to be
+    /// `"DSN"` is the usual one: to most senders a message without its report is better than none. Whether it is offered is to be
     /// seen in [`Connection::capabilities`](crate::Connection::capabilities); a relay then owes its senders a report of its
     /// own (RFC 3461, section 5.2.2). REQUIRETLS can be left out only where the sender is null (RFC 8689, section 5).
     ///
@@ -176,11 +176,11 @@ impl MailBuilder {
         self
     }
 
-    /// Honours a header field `TLS-Required: No`, by which the author says that the mail shall rather travel without TLS than
+    /// Honours a header field `TLS-Required: No`, by which the author says that the message shall rather travel without TLS than
     /// not at all (RFC 8689, section 3).
     ///
     /// [`Mail::is_tls_optional`](crate::Mail::is_tls_optional) then tells whether it is there; of a text in pieces,
-    /// [`StreamedContent::tls_optional`](crate::StreamedContent::tls_optional) says so. A connection is made before it is told of a mail, so
+    /// [`StreamedContent::tls_optional`](crate::StreamedContent::tls_optional) says so. A connection is made before it is told of a message, so
     /// it is for whoever makes it to try TLS and go on without: [`Config::relaxed_for`](crate::Config::relaxed_for) is the policy for
     /// that. With [`Parameter::require_tls`] it is an error.
     pub fn honor_tls_required(mut self) -> Self {
@@ -227,7 +227,7 @@ fn check_bounds(
 ) -> Result<(), MissingExtension> {
     let value = parameter.value().map_or("", |value| value.as_str());
     match parameter.keyword().as_str() {
-        // RFC 2852, section 4: the least that the server names is one for mails that are to come back.
+        // RFC 2852, section 4: the least that the server names is one for messages that are to come back.
         "BY" => match (returned_after(value), capabilities.deliver_by()) {
             (Some(seconds), Some(least)) if seconds < least => {
                 Err(MissingExtension::DeliverBy { seconds, least })

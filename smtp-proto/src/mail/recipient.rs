@@ -5,10 +5,10 @@ use alloc::string::String;
 use crate::address::{AddressError, ForwardPath, Mailbox};
 use crate::parameter::{Notify, OriginalRecipient, Parameter, ParameterError, Parameters};
 
-/// A recipient of a mail: an address, and what is asked for this recipient only.
+/// A recipient of a message: an address, and what is asked for this recipient only.
 ///
 /// Wherever a recipient is wanted, an address in a text does; this is for those with parameters of their own. What is wrong
-/// with it is reported when the mail is built.
+/// with it is reported when the message is built.
 ///
 /// ```
 /// use smtp_proto::{Mail, Notify, Recipient};
@@ -28,7 +28,7 @@ use crate::parameter::{Notify, OriginalRecipient, Parameter, ParameterError, Par
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a recipient is nobody until it is given to a mail"]
+#[must_use = "a recipient is nobody until it is given to a message"]
 pub struct Recipient {
     pub(super) path: Result<ForwardPath, Malformed>,
     /// Boxed, since most have none.
@@ -65,7 +65,7 @@ impl Recipient {
 
     /// The recipient that the sender named, for reports to repeat (ORCPT of RFC 3461, section 4.2).
     ///
-    /// Whoever submits a mail names the recipient itself; a relay passes on what it got, or the recipient that it had before it
+    /// Whoever submits a message names the recipient itself; a relay passes on what it got, or the recipient that it had before it
     /// changed it.
     pub fn original_recipient<O>(self, original: O) -> Self
     where

@@ -1,4 +1,4 @@
-//! Reports of what becomes of a mail: DSN (RFC 3461), with addresses beyond ASCII (RFC 6533).
+//! Reports of what becomes of a message: DSN (RFC 3461), with addresses beyond ASCII (RFC 6533).
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -9,13 +9,13 @@ use crate::address::{ForwardPath, is_non_ascii_text};
 
 /// DSN (RFC 3461).
 impl Parameter {
-    /// RET, of MAIL: how much of the mail a report of failure has in it (RFC 3461, section 4.3).
+    /// RET, of MAIL: how much of the message a report of failure has in it (RFC 3461, section 4.3).
     #[must_use]
     pub const fn ret(ret: Return) -> Self {
         Self::known("RET", Some(Value::known(ret.as_str())))
     }
 
-    /// ENVID, of MAIL: the sender's own name for this mail, which reports repeat (RFC 3461, section 4.4).
+    /// ENVID, of MAIL: the sender's own name for this message, which reports repeat (RFC 3461, section 4.4).
     ///
     /// # Errors
     /// If it is empty, is not printable ASCII, or is over 94 bytes when encoded. A user agent should keep to 38 (section 5.4).
@@ -44,7 +44,7 @@ impl Parameter {
     }
 }
 
-/// How much of a mail a report of its failure has in it (RFC 3461, section 4.3).
+/// How much of a message a report of its failure has in it (RFC 3461, section 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "the grammar has these two")]
 pub enum Return {
@@ -152,9 +152,9 @@ impl fmt::Display for Notify {
     }
 }
 
-/// The recipient that the sender of a mail named, and the kind of its address (RFC 3461, section 4.2).
+/// The recipient that the sender of a message named, and the kind of its address (RFC 3461, section 4.2).
 ///
-/// Whoever submits a mail names the recipient itself; a relay passes on what it got. An address in a text is of the kind
+/// Whoever submits a message names the recipient itself; a relay passes on what it got. An address in a text is of the kind
 /// `rfc822` if it is ASCII, else of the kind `utf-8`.
 ///
 /// ```
@@ -188,7 +188,7 @@ impl OriginalRecipient {
         Self::wide(address, xtext::Wide::Escaped)
     }
 
-    /// An address of the kind `utf-8`, in UTF-8: `utf-8-addr-unitext` of RFC 6533, section 3. With it, a mail is sent only to
+    /// An address of the kind `utf-8`, in UTF-8: `utf-8-addr-unitext` of RFC 6533, section 3. With it, a message is sent only to
     /// a server that offers SMTPUTF8.
     ///
     /// # Errors

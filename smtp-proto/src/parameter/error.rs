@@ -50,7 +50,7 @@ impl fmt::Display for ParameterError {
             ParameterErrorKind::Misplaced => "parameter that belongs to the other command",
             ParameterErrorKind::Conflict => "parameter that excludes another one that is there",
             ParameterErrorKind::Registered => "parameter that belongs to a known extension",
-            ParameterErrorKind::Indispensable => "parameter that the mail must not go without",
+            ParameterErrorKind::Indispensable => "parameter that the message must not go without",
         })?;
         match self.reason {
             ParameterErrorKind::Empty
@@ -93,7 +93,7 @@ pub enum ParameterErrorKind {
     Duplicate,
     /// A parameter of RCPT on MAIL or the reverse.
     Misplaced,
-    /// Two that exclude each other: NEVER with another occasion in NOTIFY, HOLDFOR with HOLDUNTIL, REQUIRETLS on a mail whose
+    /// Two that exclude each other: NEVER with another occasion in NOTIFY, HOLDFOR with HOLDUNTIL, REQUIRETLS on a message whose
     /// header says `TLS-Required: No`.
     Conflict,
     /// The extension of a parameter is known and cannot be another.

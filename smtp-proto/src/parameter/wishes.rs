@@ -10,7 +10,7 @@ use crate::address::{Mailbox, ReversePath};
 impl Parameter {
     /// BY, of MAIL: by when to deliver, and what to do if that fails (RFC 2852, section 4).
     ///
-    /// The time runs from when the server takes the mail. One shorter than the server's least is refused before MAIL.
+    /// The time runs from when the server takes the message. One shorter than the server's least is refused before MAIL.
     #[must_use]
     pub fn deliver_by(by: DeliverBy) -> Self {
         let mode = match by.mode {
@@ -21,7 +21,7 @@ impl Parameter {
         Self::from_text("BY", format!("{};{mode}{trace}", by.seconds))
     }
 
-    /// MT-PRIORITY, of MAIL: how urgent the mail is, from -9 to 9; 0 is usual (RFC 6710).
+    /// MT-PRIORITY, of MAIL: how urgent the message is, from -9 to 9; 0 is usual (RFC 6710).
     ///
     /// What a level means is for the server's policy to say:
     /// [`Capabilities::mt_priority`](crate::Capabilities::mt_priority) is its name.
@@ -35,7 +35,7 @@ impl Parameter {
         Ok(Self::from_text("MT-PRIORITY", level.to_string()))
     }
 
-    /// HOLDFOR, of MAIL: for how many seconds the server is to hold the mail back (RFC 4865, section 4).
+    /// HOLDFOR, of MAIL: for how many seconds the server is to hold the message back (RFC 4865, section 4).
     ///
     /// More than the server offers is refused before MAIL.
     ///
@@ -48,7 +48,7 @@ impl Parameter {
         Ok(Self::from_text("HOLDFOR", seconds.to_string()))
     }
 
-    /// HOLDUNTIL, of MAIL: until when the server is to hold the mail back (RFC 4865, section 4).
+    /// HOLDUNTIL, of MAIL: until when the server is to hold the message back (RFC 4865, section 4).
     ///
     /// Later than the server offers is refused before MAIL.
     #[must_use]
@@ -68,7 +68,7 @@ impl Parameter {
 
     /// RRVS, of RCPT: deliver only if the mailbox has had the same owner since then (RFC 7293, section 3).
     ///
-    /// `unless_known` says what a server on the way is to do with the mail if the next does not know this; without it, that
+    /// `unless_known` says what a server on the way is to do with the message if the next does not know this; without it, that
     /// server decides.
     #[must_use]
     pub fn valid_since(time: DateTime, unless_known: Option<IfUnsupported>) -> Self {
@@ -80,7 +80,7 @@ impl Parameter {
         Self::from_text("RRVS", format!("{time}{then}"))
     }
 
-    /// AUTH, of MAIL: who submitted the mail in the first place, or `<>` if that is not known (RFC 4954, section 5).
+    /// AUTH, of MAIL: who submitted the message in the first place, or `<>` if that is not known (RFC 4954, section 5).
     ///
     /// It needs a server that offers AUTH, and one that believes this client; it takes no login.
     ///
@@ -106,7 +106,7 @@ impl Parameter {
     }
 }
 
-/// By when to deliver a mail, and what to do if that fails (RFC 2852, section 4).
+/// By when to deliver a message, and what to do if that fails (RFC 2852, section 4).
 ///
 /// ```
 /// use smtp_proto::{DeliverBy, Parameter};
@@ -123,7 +123,7 @@ pub struct DeliverBy {
 }
 
 impl DeliverBy {
-    /// Within so many seconds; if that fails, the sender is told and the mail delivered still. Not even a time that is over
+    /// Within so many seconds; if that fails, the sender is told and the message delivered still. Not even a time that is over
     /// already is an error.
     ///
     /// # Errors
@@ -132,7 +132,7 @@ impl DeliverBy {
         Self::new(seconds, Mode::Notify)
     }
 
-    /// Within so many seconds; if that fails, the mail goes back to the sender.
+    /// Within so many seconds; if that fails, the message goes back to the sender.
     ///
     /// # Errors
     /// If it is less than 1 or more than 999,999,999.
@@ -140,7 +140,7 @@ impl DeliverBy {
         Self::new(seconds, Mode::Return)
     }
 
-    /// Has servers on the way tell the sender where the mail left the part of the world that knows of this.
+    /// Has servers on the way tell the sender where the message left the part of the world that knows of this.
     #[must_use]
     pub const fn traced(self) -> Self {
         Self {
@@ -165,7 +165,7 @@ impl DeliverBy {
     }
 }
 
-/// What a server is to do with a mail if the next one does not know RRVS (RFC 7293, section 3).
+/// What a server is to do with a message if the next one does not know RRVS (RFC 7293, section 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "the grammar has these two")]
 pub enum IfUnsupported {
@@ -204,7 +204,7 @@ pub(super) fn check_by(value: &str) -> Result<(), ParameterError> {
     one_of(mode, modes).map_err(|error| error.behind(before))
 }
 
-/// What is asked for by a sound value of BY: a time after which the mail is to come back.
+/// What is asked for by a sound value of BY: a time after which the message is to come back.
 pub(crate) fn returned_after(by: &str) -> Option<u64> {
     let (time, mode) = by.split_once(';')?;
     let returned = mode.starts_with(['R', 'r']);

@@ -1,4 +1,4 @@
-//! The text of one mail on its way: pieces in, bytes in line.
+//! The text of one message on its way: pieces in, bytes in line.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -10,7 +10,7 @@ use crate::error::ApiMisuse;
 use crate::io::Io;
 use crate::mail;
 
-/// The text of one mail, as far as it has not been put in line.
+/// The text of one message, as far as it has not been put in line.
 #[derive(Debug)]
 pub(super) struct ContentWriter {
     encoder: Encoder,

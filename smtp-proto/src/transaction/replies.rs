@@ -1,4 +1,4 @@
-//! What the server said of one mail so far, and what that makes of each recipient.
+//! What the server said of one message so far, and what that makes of each recipient.
 
 use crate::content::Framing;
 use crate::error::{Error, ErrorKind, ProtocolError, Stage};
@@ -25,7 +25,7 @@ pub(super) struct Replies {
     pub(super) verdict: Option<Reply>,
     /// In LMTP, the place behind the recipient who got the last final reply, and how many did.
     judged: (usize, usize),
-    /// Whether the server took the mail, for anybody.
+    /// Whether the server took the message, for anybody.
     pub(super) taken: bool,
     /// The server accepted what it had refused.
     contradicted: bool,
@@ -37,7 +37,7 @@ impl Replies {
         self.answered == self.asked
     }
 
-    /// Whether the mail may be taken for anybody, by what is known.
+    /// Whether the message may be taken for anybody, by what is known.
     pub(super) fn may_succeed(&self) -> bool {
         let nobody = self.all_answered() && self.accepted == 0;
         self.sender.is_none() && self.chunk.is_none() && !nobody
@@ -97,7 +97,7 @@ impl Replies {
         Ok(())
     }
 
-    /// Takes the final reply to a mail; in LMTP, to one recipient of it. Returns whether there is another to come.
+    /// Takes the final reply to a message; in LMTP, to one recipient of it. Returns whether there is another to come.
     pub(super) fn handle_final_reply(
         &mut self,
         recipients: &mut [Addressee],
@@ -109,7 +109,7 @@ impl Replies {
         if !accepted && !reply.code().is_refusal() {
             return Err(ProtocolError::WrongClass);
         }
-        // With DATA, a lone dot may be accepted when no recipient was (RFC 2920, section 3.1): it is no mail.
+        // With DATA, a lone dot may be accepted when no recipient was (RFC 2920, section 3.1): it is no message.
         let lone = framing == Framing::Dot && self.sender.is_none() && self.accepted == 0;
         if accepted && !lone && !self.may_succeed() {
             self.contradicted = true;

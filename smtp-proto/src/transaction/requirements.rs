@@ -1,6 +1,6 @@
-//! What a mail needs from the server, and whether the server has it: found out before a byte goes out.
+//! What a message needs from the server, and whether the server has it: found out before a byte goes out.
 //!
-//! | what is in the mail | with SMTPUTF8 | without |
+//! | what is in the message | with SMTPUTF8 | without |
 //! | --- | --- | --- |
 //! | bytes above 127 in the headers, in a local part, in a parameter | SMTPUTF8, addresses as they are | refused; headers recoded, on request |
 //! | of all that, only domains beyond ASCII | A-labels, no SMTPUTF8 | A-labels |
@@ -8,7 +8,7 @@
 //! | bytes above 127 in the headers that are not UTF-8 | refused, or recoded on request; on request, 8BITMIME | the same |
 //!
 //! The second line follows RFC 6531: who can do without SMTPUTF8 should (section 3.4), since a server further on may not have
-//! it, and a domain may be told as A-labels to any server (section 3.2). Of headers only those of the mail itself are looked
+//! it, and a domain may be told as A-labels to any server (section 3.2). Of headers only those of the message itself are looked
 //! at, not those of parts within it; section 3.6 asks for no more.
 
 use alloc::boxed::Box;
@@ -21,7 +21,7 @@ use crate::location::{Location, MailPart};
 use crate::mail::{Mail, Text};
 use crate::parameter::{Body, Content};
 
-/// What MAIL says of a mail that the server can take, but for its size, and how its addresses are written.
+/// What MAIL says of a message that the server can take, but for its size, and how its addresses are written.
 pub(super) struct Requirements {
     pub(super) content: Content,
     pub(super) a_labels: Option<Box<ALabels>>,
@@ -29,7 +29,7 @@ pub(super) struct Requirements {
     pub(super) recoded: bool,
 }
 
-/// The addresses of a mail that are told to the server in another form than the caller gave them.
+/// The addresses of a message that are told to the server in another form than the caller gave them.
 #[derive(Debug, Default)]
 pub(super) struct ALabels {
     sender: Option<ReversePath>,
@@ -37,7 +37,7 @@ pub(super) struct ALabels {
     recipients: Vec<(usize, ForwardPath)>,
 }
 
-/// Finds out what the mail needs, and refuses it if the server does not offer that.
+/// Finds out what the message needs, and refuses it if the server does not offer that.
 ///
 /// Its text may become another here: see [`MailBuilder::downgrade_with`](crate::MailBuilder::downgrade_with).
 pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Requirements, Error> {
@@ -102,7 +102,7 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Require
     })
 }
 
-/// What the mail needs with its text recoded, of which nothing is above 127 any more.
+/// What the message needs with its text recoded, of which nothing is above 127 any more.
 fn recoded(mail: &mut Mail, capabilities: &Capabilities) -> Result<Requirements, Error> {
     let needs = of(mail, capabilities)?;
     Ok(Requirements {
@@ -141,7 +141,7 @@ impl ALabels {
     }
 }
 
-/// Whether a mail with something beyond ASCII needs SMTPUTF8, or else the other form of its addresses.
+/// Whether a message with something beyond ASCII needs SMTPUTF8, or else the other form of its addresses.
 #[cold]
 fn beyond_ascii(
     mail: &Mail,

@@ -21,7 +21,7 @@ fn an_idle_session_holds_no_buffer_of_its_own() {
         .unwrap();
     let mut session = endpoint.attempt(None).unwrap();
     drive(&mut session, &mut server);
-    assert_eq!(capacity(&session), 0, "before the first mail");
+    assert_eq!(capacity(&session), 0, "before the first message");
     let text = "From: a@example.org\r\nSubject: long\r\n\r\n".to_owned()
         + &"a line of text\r\n".repeat(20_000);
     let mail = Mail::new("a@example.org", ["b@example.net"], text).unwrap();

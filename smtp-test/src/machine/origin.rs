@@ -50,7 +50,7 @@ impl Machine {
     ) -> Option<&'static str> {
         if self.envelope.mail.is_some() {
             self.violation(Rule::OutOfSequence, line);
-            return Some("503 5.5.1 in the middle of a mail");
+            return Some("503 5.5.1 in the middle of a message");
         }
         for attribute in attributes {
             let keyword = attribute.keyword();

@@ -200,7 +200,7 @@ fn submitter(value: &str) -> bool {
             .is_some_and(|mailbox| super::syntax::mailbox(&mailbox, false))
 }
 
-/// RFC 2852, section 4: `by-time ";" by-mode [by-trace]`; to return a mail that is late already makes no sense.
+/// RFC 2852, section 4: `by-time ";" by-mode [by-trace]`; to return a message that is late already makes no sense.
 fn by(value: &str) -> bool {
     let Some((time, mode)) = value.split_once(';') else {
         return false;

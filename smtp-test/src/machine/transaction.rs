@@ -1,4 +1,4 @@
-//! What the commands of a mail do: all transitions from MAIL to the final reply.
+//! What the commands of a message do: all transitions from MAIL to the final reply.
 //!
 //! ```text
 //! nothing ──MAIL──> sender ──RCPT──> recipients ──DATA──> message ──> nothing
@@ -31,7 +31,7 @@ pub(super) struct Envelope {
     failed: Option<u64>,
     /// The end of the message was refused, and the server waits for RSET.
     left_open: bool,
-    /// What XFORWARD told of the mail.
+    /// What XFORWARD told of the message.
     pub(super) forwarded: Vec<Parameter>,
 }
 
@@ -62,7 +62,7 @@ impl Machine {
             .mails
             .is_some_and(|limit| self.mails > limit);
         let refusal = if exhausted {
-            Some("421 4.7.0 too many mails")
+            Some("421 4.7.0 too many messages")
         } else if !self.hello || nested {
             // Where a refused end leaves the transaction open, a client may not know of the refusal yet.
             if !self.envelope.left_open {

@@ -1,4 +1,4 @@
-//! A mail with everything that mails have: headers beyond ASCII, alternatives, an image in the text, attachments.
+//! A message with everything that messages have: headers beyond ASCII, alternatives, an image in the text, attachments.
 
 use std::path::Path;
 use std::{fs, io};
@@ -29,7 +29,7 @@ fn octets() -> Vec<u8> {
 /// The smallest picture.
 const PICTURE: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
 
-/// The mail.
+/// The message.
 pub(super) fn composed() -> io::Result<Vec<u8>> {
     MessageBuilder::new()
         .from((SENDER, "sender@client.test"))
@@ -45,7 +45,7 @@ pub(super) fn composed() -> io::Result<Vec<u8>> {
         .write_to_vec()
 }
 
-/// Whether a reader that others wrote finds all of it in the file beside the mail.
+/// Whether a reader that others wrote finds all of it in the file beside the message.
 pub(super) fn check(mail: &Path) -> io::Result<()> {
     let found = fs::read_to_string(mail.with_extension("parts"))?;
     let digest = |octets: &[u8]| -> String {

@@ -1,4 +1,4 @@
-//! Mails that are signed and encrypted by S/MIME (RFC 8551) and by PGP (RFC 3156), with programs that others wrote.
+//! Messages that are signed and encrypted by S/MIME (RFC 8551) and by PGP (RFC 3156), with programs that others wrote.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -10,7 +10,7 @@ use crate::letter::USER;
 use crate::server::{output, said};
 use crate::site::FAR;
 
-/// How a mail is sealed.
+/// How a message is sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seal {
     SmimeSigned,
@@ -78,7 +78,7 @@ impl Keys {
         Ok(keys)
     }
 
-    /// A mail of the content, sealed.
+    /// A message of the content, sealed.
     pub(super) fn close(&self, seal: Seal) -> io::Result<Vec<u8>> {
         let sealed = match seal {
             Seal::SmimeSigned => self.sign("content")?,
@@ -123,7 +123,7 @@ impl Keys {
         Ok([head.as_bytes(), &with_crlf(&sealed)].concat())
     }
 
-    /// Whether a mail in a file still holds the content, and the signature is good.
+    /// Whether a message in a file still holds the content, and the signature is good.
     pub(super) fn open(&self, seal: Seal, file: &Path, text: &[u8]) -> io::Result<()> {
         let content = match seal {
             Seal::SmimeSigned => self.verify(file)?,

@@ -73,7 +73,7 @@ fn what_cannot_stand_together_is_an_error_of_the_mail() {
             mail()
                 .parameter(Parameter::require_tls())
                 .optional_extension("requiretls"),
-            "parameters: parameter that the mail must not go without",
+            "parameters: parameter that the message must not go without",
         ),
         (
             mail().optional_extension("D S N"),
