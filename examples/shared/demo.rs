@@ -36,7 +36,7 @@ fn show(
             .require_tls()
             .user(USER, PASSWORD)
             .require_auth()
-            .refuse(GONE, "550 5.1.1 no such user"),
+            .reject(GONE, "550 5.1.1 no such user"),
     )?;
 
     report::print("The dialogue:");
@@ -132,7 +132,7 @@ impl Checks {
             ] => *stage == Stage::Rcpt && reply.code().as_u16() == 550,
             _ => false,
         };
-        self.note("one recipient was accepted, the other one refused", right);
+        self.note("one recipient was accepted, the other one rejected", right);
         let tls = outcome.tls().and_then(|facts| facts.version());
         self.note("the message went over TLS 1.3", tls == Some("TLSv1.3"));
     }

@@ -381,7 +381,7 @@ What, and to whom:
   --from ADDRESS           to whom failures are reported; \"\" for nobody
   --to ADDRESS             may be repeated
   --file FILE              the mail; by default, standard input
-  --strict                 refuses a mail with line ends other than CRLF; by
+  --strict                 rejects a mail with line ends other than CRLF; by
                            default they are converted
 
 How:
@@ -395,7 +395,7 @@ How:
 
 Exit status:
   0  accepted for all recipients
-  1  refused or not sent for at least one recipient, and in doubt for none
+  1  rejected or not sent for at least one recipient, and in doubt for none
   2  nothing was tried: a wrong option, or a mail that cannot be sent as it is
   3  in doubt for at least one recipient: it may or may not have been delivered
 "

@@ -8,7 +8,7 @@ use crate::smtp::tls::rustls::{self, CertificateError};
 
 /// Exit status: accepted for all recipients.
 pub(crate) const ACCEPTED: u8 = 0;
-/// Exit status: refused or not sent for some recipient, in doubt for none.
+/// Exit status: rejected or not sent for some recipient, in doubt for none.
 pub(crate) const NOT_ACCEPTED: u8 = 1;
 /// Exit status: nothing was tried.
 pub(crate) const UNUSABLE: u8 = 2;

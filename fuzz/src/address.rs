@@ -42,7 +42,7 @@ fn check_mailbox(text: &str) {
     // The reference measures a U-label in bytes, and knows three characters of them.
     let expected = reference::mailbox(text).filter(|(_, domain)| domain.is_ascii());
     let Some(mailbox) = sound(text, text.parse::<Mailbox>()) else {
-        assert!(expected.is_none(), "refused: {text:?}");
+        assert!(expected.is_none(), "rejected: {text:?}");
         return;
     };
     let words = (

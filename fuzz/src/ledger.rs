@@ -420,7 +420,7 @@ impl Ledger {
             );
         } else if self.may_say == MaySay::Quit {
             let failed = self.failed.is_some() || connection.is_closed();
-            assert!(failed, "the handshake goes on behind a refusal");
+            assert!(failed, "the handshake goes on behind a rejection");
         } else if self.failed.is_none() && std::mem::take(&mut self.news) && !connection.is_closed() {
             self.check_knowledge(connection);
         }

@@ -34,7 +34,7 @@ pub fn parameters(input: &[u8]) {
     for line in lines {
         match parse(line) {
             Ok(parameter) => check_taken(&mut server, line, &parameter),
-            Err(error) => check_refused(&mut server, line, error),
+            Err(error) => check_rejected(&mut server, line, error),
         }
     }
 }
@@ -58,7 +58,7 @@ fn check_taken(server: &mut Machine, line: &str, parameter: &Parameter) {
     assert!(complaints.is_empty(), "of {shown}: {complaints:?}");
 }
 
-fn check_refused(server: &mut Machine, line: &str, error: ParameterError) {
+fn check_rejected(server: &mut Machine, line: &str, error: ParameterError) {
     assert!(error.offset() <= line.len(), "{line}: {error}");
     let (keyword, value) = line.split_once('=').unwrap_or((line, ""));
     if value.len() >= 6 && value.bytes().all(|byte| byte.is_ascii_uppercase()) {
@@ -73,7 +73,7 @@ fn check_refused(server: &mut Machine, line: &str, error: ParameterError) {
     let is_line = line.bytes().all(|byte| byte.is_ascii_graphic()) && !line.is_empty();
     if is_line && KNOWN.contains(&&*upper) {
         let complaints = complaints(server, line, of_mail);
-        assert!(!complaints.is_empty(), "{line} was refused: {error}");
+        assert!(!complaints.is_empty(), "{line} was rejected: {error}");
     }
 }
 

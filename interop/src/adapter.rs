@@ -157,7 +157,7 @@ fn took(reply: Reply) -> Result<(), Error> {
     match reply.code().severity() {
         Severity::Completion => Ok(()),
         _ => Err(Error::connect(io::Error::other(format!(
-            "refused: {reply}"
+            "rejected: {reply}"
         )))),
     }
 }

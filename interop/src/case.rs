@@ -120,7 +120,7 @@ impl<'a> Bench<'a> {
 
     /// Those kinds of addresses that the server tells from one another.
     pub(crate) fn known<'k>(&self, kinds: &[&'k str]) -> Vec<&'k str> {
-        let known = |kind: &&&str| **kind == "ok" || self.server.refuses(kind);
+        let known = |kind: &&&str| **kind == "ok" || self.server.rejects(kind);
         kinds.iter().filter(known).copied().collect()
     }
 

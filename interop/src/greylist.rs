@@ -1,5 +1,5 @@
 //! Makes recipients wait: a server asks by the protocol of Postfix's policy delegation, and learns that who is named for the
-//! first time is to be refused for now.
+//! first time is to be rejected for now.
 
 use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, Write};

@@ -13,7 +13,7 @@ pub(crate) use crate::certificates::USER;
 /// With this.
 pub(crate) const PASSWORD: &str = "correct-horse";
 
-/// At which step of a transaction a server refuses.
+/// At which step of a transaction a server rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Mail,
@@ -43,11 +43,11 @@ const fn fault(kind: &'static str, step: Step, code: u16, text: &'static str) ->
 
 /// By the sender.
 pub(crate) const SENDERS: [Fault; 6] = [
-    fault("badmail", Step::Mail, 550, "5.7.1 Sender refused"),
+    fault("badmail", Step::Mail, 550, "5.7.1 Sender rejected"),
     fault("tmpmail", Step::Mail, 451, "4.3.0 Try again"),
-    fault("baddata", Step::Data, 554, "5.6.0 Refused at DATA"),
+    fault("baddata", Step::Data, 554, "5.6.0 Rejected at DATA"),
     fault("tmpdata", Step::Data, 451, "4.3.0 Try again"),
-    fault("badend", Step::EndOfData, 554, "5.6.0 Content refused"),
+    fault("badend", Step::EndOfData, 554, "5.6.0 Content rejected"),
     fault("tmpend", Step::EndOfData, 451, "4.3.0 Not taken, try again"),
 ];
 
@@ -108,7 +108,7 @@ impl Letter {
         .body(text.as_bytes())
     }
 
-    /// Travels in chunks to a server that then refuses nobody at [`Step::Data`].
+    /// Travels in chunks to a server that then rejects nobody at [`Step::Data`].
     pub(crate) fn unasked(mut self) -> Self {
         self.unasked = true;
         self
@@ -215,7 +215,7 @@ impl Letter {
                 let stages: &[Stage] = match fault.step {
                     Step::Mail => &[Stage::Mail],
                     Step::Rcpt => &[Stage::Rcpt],
-                    // With BDAT there is no other place to refuse than the text.
+                    // With BDAT there is no other place to reject than the text.
                     Step::Data => &[Stage::Data, Stage::Content, Stage::EndOfData],
                     Step::EndOfData => &[Stage::EndOfData, Stage::Content],
                 };

@@ -68,8 +68,8 @@ pub(crate) trait Server: Sync {
         None
     }
 
-    /// Whether it refuses addresses of this kind.
-    fn refuses(&self, kind: &str) -> bool {
+    /// Whether it rejects addresses of this kind.
+    fn rejects(&self, kind: &str) -> bool {
         self.protocol(Door::Relay) == Protocol::Lmtp || !is_of(&DELIVERIES, kind)
     }
 
@@ -79,11 +79,11 @@ pub(crate) trait Server: Sync {
     }
 
     /// Whether it asks its policy about the text of a message before the first chunk as it does at DATA.
-    fn refuses_before_chunks(&self) -> bool {
+    fn rejects_before_chunks(&self) -> bool {
         true
     }
 
-    /// Whether it takes the rest of a chunk for commands that it refused for its size, and so loses the session.
+    /// Whether it takes the rest of a chunk for commands that it rejected for its size, and so loses the session.
     fn loses_its_place(&self) -> bool {
         false
     }
@@ -115,7 +115,7 @@ pub(crate) trait Server: Sync {
         false
     }
 
-    /// How it refuses a wrong password.
+    /// How it rejects a wrong password.
     fn code_for_wrong_password(&self) -> u16 {
         535
     }
@@ -140,7 +140,7 @@ pub(crate) trait Server: Sync {
         true
     }
 
-    /// How it refuses a text that is too large.
+    /// How it rejects a text that is too large.
     fn code_for_too_large(&self) -> u16 {
         552
     }

@@ -224,7 +224,7 @@ impl Site {
         command
     }
 
-    /// Folders, users, names and a resolver that refuses at once.
+    /// Folders, users, names and a resolver that rejects at once.
     fn write_system(&self) -> io::Result<()> {
         for each in ["lib", "spool", "mail", "log", "run"] {
             fs::create_dir_all(self.path("var").join(each))?;

@@ -37,7 +37,7 @@ pub(crate) struct Tally {
     /// How often a message was sent once more to a recipient, for it had not been sent.
     again: u64,
     accepted: u64,
-    refused: u64,
+    rejected: u64,
     in_doubt: u64,
     /// How many of those in doubt are stored.
     in_doubt_stored: u64,
@@ -211,10 +211,10 @@ impl Tally {
                 }
                 (RecipientStatus::Rejected { .. }, None) => {
                     letter.check_fate(*index, fate)?;
-                    if !held.refused.contains(letter.sender()) {
+                    if !held.rejected.contains(letter.sender()) {
                         return wrong("the log does not know it");
                     }
-                    self.refused += 1;
+                    self.rejected += 1;
                 }
                 (RecipientStatus::InDoubt(_), found) => {
                     self.in_doubt += 1;
@@ -254,9 +254,9 @@ impl fmt::Display for Tally {
         )?;
         writeln!(
             f,
-            "recipients: {} accepted, {} refused, {} in doubt, of whom {} stored; {} stored in all; {} sent once more",
+            "recipients: {} accepted, {} rejected, {} in doubt, of whom {} stored; {} stored in all; {} sent once more",
             self.accepted,
-            self.refused,
+            self.rejected,
             self.in_doubt,
             self.in_doubt_stored,
             self.stored,
@@ -303,7 +303,7 @@ fn endpoints(site: &Site) -> Result<Vec<Endpoint>, String> {
     Ok(endpoints)
 }
 
-/// Most are to be held, the others to be refused somewhere.
+/// Most are to be held, the others to be rejected somewhere.
 fn letter(random: &mut Rng) -> Letter {
     const SENDERS: [&str; 3] = ["badmail", "badend", "tmpend"];
     const RECIPIENTS: [&[&str]; 4] = [&["no"], &["grey"], &["ok", "full"], &["over", "ok", "ok"]];

@@ -54,14 +54,14 @@ fn pinned_key() -> Result<bool, Box<dyn Error>> {
         .port(impostor.port())
         .tls(tls)
         .build()?;
-    let refused = match Client::connect(&endpoint) {
+    let rejected = match Client::connect(&endpoint) {
         Ok(_) => false,
         Err(error) => {
             println!("     {error}");
             error.stage() == Stage::TlsHandshake && error.hint().is_some()
         }
     };
-    Ok(sent & note("a server with another key was not spoken to", refused))
+    Ok(sent & note("a server with another key was not spoken to", rejected))
 }
 
 /// The server lets in only who has a certificate of its authority, and EXTERNAL says that this is the login.

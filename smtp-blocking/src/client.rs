@@ -130,7 +130,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// More than one at a time goes out by [`submit`](Self::submit) and [`wait_outcome`](Self::wait_outcome).
     ///
     /// # Errors
-    /// If the message is written in pieces. A message that the server refused, or that a failure kept from being sent, is no
+    /// If the message is written in pieces. A message that the server rejected, or that a failure kept from being sent, is no
     /// error: its outcome tells.
     pub fn send(&mut self, mail: Mail) -> Result<Outcome, Error> {
         let id = self.submit(mail);

@@ -16,7 +16,7 @@ use smtp_test::{Action, Config, MemoryServer, Server, Stage};
 
 #[test]
 fn outcomes_come_in_the_order_of_the_mails() {
-    for config in both(Config::new().refuse("bob1@example.net", "550 5.1.1 gone")) {
+    for config in both(Config::new().reject("bob1@example.net", "550 5.1.1 gone")) {
         let (mut client, log) = in_memory(&config);
         let outcomes: Vec<Outcome> = client.send_all(mails(0..20)).collect();
         assert_eq!(outcomes.len(), 20);
@@ -158,26 +158,26 @@ fn mails_that_wait_already_go_first() {
 }
 
 #[test]
-fn an_envelope_refused_as_a_whole_does_not_hold_up_the_next() {
+fn an_envelope_rejected_as_a_whole_does_not_hold_up_the_next() {
     for config in both(
         Config::new()
             .on(Stage::Mail.nth(3), Action::reply("550 5.7.1 not from you"))
             .on(Stage::EndOfData.nth(5), Action::reply("554 5.6.0 not this"))
-            .refuse("bob7@example.net", "452 4.2.2 full"),
+            .reject("bob7@example.net", "452 4.2.2 full"),
     ) {
         let (mut client, log) = in_memory(&config);
         let outcomes: Vec<Outcome> = client.send_all(mails(0..12)).collect();
-        let refused: Vec<usize> = (0..12)
+        let rejected: Vec<usize> = (0..12)
             .filter(|index| !outcomes[*index].is_accepted())
             .collect();
-        assert_eq!(refused, [2, 5, 7]);
-        let refused = |index: usize| {
+        assert_eq!(rejected, [2, 5, 7]);
+        let rejected = |index: usize| {
             matches!(
                 outcomes[index].recipients()[0].status(),
                 RecipientStatus::Rejected { .. }
             )
         };
-        assert!(refused(2) && refused(5) && refused(7));
+        assert!(rejected(2) && rejected(5) && rejected(7));
         assert_eq!(log.mails().len(), 9);
         log.assert_clean();
     }

@@ -80,9 +80,9 @@ fn every_address_is_tried_while_it_may_go_better_elsewhere() {
 }
 
 #[test]
-fn a_refusal_for_good_is_not_asked_for_twice() {
-    let refuse = Action::reply("554 5.7.1 not you").then_close();
-    let server = Server::start(Config::new().on(smtp_test::Stage::Greeting, refuse)).unwrap();
+fn a_rejection_for_good_is_not_asked_for_twice() {
+    let reject = Action::reply("554 5.7.1 not you").then_close();
+    let server = Server::start(Config::new().on(smtp_test::Stage::Greeting, reject)).unwrap();
     let error = Client::connect_to(&cleartext(server.port()), &[server.addr(); 3]).unwrap_err();
     assert_eq!(error.reply().unwrap().code().as_u16(), 554);
     assert_eq!(error.address(), Some(server.addr()));

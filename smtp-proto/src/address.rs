@@ -2,7 +2,7 @@
 //!
 //! Each type is checked when it is made, against an allow-list grammar, in linear time; none of them
 //! can hold a control character, so none can end a command line early. Comments, folding white
-//! space, source routes, groups and display names belong to message headers and are refused.
+//! space, source routes, groups and display names belong to message headers and are rejected.
 
 mod domain;
 mod error;

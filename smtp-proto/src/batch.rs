@@ -85,7 +85,7 @@ impl<M> Batch<M> {
             match connection.poll_outcome(id)? {
                 Ok(outcome) => {
                     self.taken.pop_front();
-                    self.ended |= connection.core.refusal().is_some();
+                    self.ended |= connection.core.rejection().is_some();
                     return Some(Some(outcome));
                 }
                 // Nothing will come of waiting: the message's own outcome says why.
@@ -127,7 +127,7 @@ impl<M> Batch<M> {
             };
             connection.core.set_batching(true);
             let id = connection.submit(mail);
-            connection.core.refuse_streamed(id);
+            connection.core.reject_streamed(id);
             self.taken.push_back(id);
             self.ended = explains;
         }
@@ -185,7 +185,7 @@ impl Connection {
 impl Core {
     /// Whether the server will take another message in this session, as far as it has said.
     fn has_room_in_session(&self) -> bool {
-        if self.refusal().is_some() {
+        if self.rejection().is_some() {
             return false;
         }
         let Some(most) = self.known.capabilities.limits().mail_max() else {
@@ -203,7 +203,7 @@ impl Core {
     }
 
     /// Takes the message that was put in line last out of it, if nobody would write its text.
-    fn refuse_streamed(&mut self, id: MailId) {
+    fn reject_streamed(&mut self, id: MailId) {
         // Not searched for from the front: thousands may be in line.
         let last = self.jobs.back();
         if matches!(last, Some(Queued::Mail(each)) if each.id == id && each.is_streamed()) {

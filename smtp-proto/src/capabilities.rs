@@ -200,7 +200,7 @@ impl Capabilities {
         self.keyword("XFORWARD").map(parse::ehlo_params)
     }
 
-    /// The classes of solicitation that NO-SOLICITING refuses (RFC 3865).
+    /// The classes of solicitation that NO-SOLICITING rejects (RFC 3865).
     pub fn no_soliciting(&self) -> Option<&[u8]> {
         self.keyword("NO-SOLICITING")
     }

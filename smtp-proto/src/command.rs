@@ -73,7 +73,7 @@ impl Command {
     /// XFORWARD: where the next message comes from, as Postfix defines it.
     ///
     /// What the server does not offer to hear is left out; if that is all of it, the command fails without being sent. It is
-    /// sent in as many lines as it takes, and the reply is that to the last, or the first refusal. The server forgets it
+    /// sent in as many lines as it takes, and the reply is that to the last, or the first rejection. The server forgets it
     /// after the next transaction: so say it before each message, and look at the reply first.
     #[must_use]
     pub fn xforward(origin: Xforward) -> Self {

@@ -34,7 +34,7 @@ pub struct Config {
     pub(crate) security: Security,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) credentials_in_clear: bool,
-    /// Whether the last token was refused.
+    /// Whether the last token was rejected.
     pub(crate) renewing: bool,
     pub(crate) xclient: Option<Xclient>,
     pub(crate) timeouts: Timeouts,
@@ -579,5 +579,5 @@ debug_as_display!(ConfigError);
 
 impl core::error::Error for ConfigError {}
 
-/// Bytes of a chunk. Few replies, and a refusal in the middle of a long mail is heard in time.
+/// Bytes of a chunk. Few replies, and a rejection in the middle of a long mail is heard in time.
 const CHUNK_SIZE: u64 = 1 << 20;

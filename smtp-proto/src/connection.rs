@@ -265,7 +265,7 @@ impl Connection {
         let id = MailId(self.core.new_id());
         let trace = self.core.io.trace.mail(id);
         let transaction = Box::new(Transaction::new(id, mail, trace));
-        match self.core.refusal() {
+        match self.core.rejection() {
             None => self.core.push(Queued::Mail(transaction)),
             Some(error) => self.core.settle(transaction, Some(error)),
         }
@@ -324,7 +324,7 @@ impl Connection {
     /// Hands over a command that is no part of sending a message; it waits its turn behind the messages before it.
     pub fn command(&mut self, command: Command) -> CommandId {
         let id = CommandId(self.core.new_id());
-        if self.core.refusal().is_none() {
+        if self.core.rejection().is_none() {
             self.core.push(Queued::Command(id, command));
         }
         id

@@ -89,7 +89,7 @@ pub fn scan(body: &[u8], rules: &LineRules) -> Result<ScanSummary, ContentError>
 
 /// What a body may hold, and what becomes of the rest.
 ///
-/// The default refuses bare line ends, lines over 998 bytes and bytes over 127.
+/// The default rejects bare line ends, lines over 998 bytes and bytes over 127.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineRules {
     line_ends: BareLineEnds,

@@ -20,7 +20,7 @@ use crate::location::Location;
 use crate::reply::{Escaped, Reply};
 use crate::reply_reader::ReplyError;
 use crate::sasl::ExchangeError;
-pub(crate) use hint::{of_fault, of_refusal};
+pub(crate) use hint::{of_fault, of_rejection};
 pub use peer::Peer;
 pub use requirement::MissingExtension;
 pub use stage::{Stage, Wait};
@@ -111,7 +111,7 @@ pub enum ProtocolError {
     InjectedBeforeTls,
     /// A reply came while the body was still being sent.
     EarlyReply,
-    /// The server accepted a message after it had refused its sender, all recipients or a part of its text.
+    /// The server accepted a message after it had rejected its sender, all recipients or a part of its text.
     AcceptedAfterRejection,
     /// The server sent more than any dialogue needs.
     TooMuchInput,
@@ -132,18 +132,18 @@ pub enum AuthenticationError {
         /// What the credentials can serve.
         ours: Vec<String>,
     },
-    /// The server refused; [`Error::reply`] is what it said.
+    /// The server rejected; [`Error::reply`] is what it said.
     Rejected {
         /// What the mechanism's own messages said of the failure, such as the JSON of OAuth (RFC 7628, 3.2.2).
         detail: Option<Vec<u8>>,
     },
-    /// The server refused a login bound to the TLS connection, and by all it said not for the password; [`Error::reply`] is
+    /// The server rejected a login bound to the TLS connection, and by all it said not for the password; [`Error::reply`] is
     /// what it said.
     BindingRejected {
         /// As in `Rejected`.
         detail: Option<Vec<u8>>,
     },
-    /// The server refused the token that its source had given; [`Error::reply`] is what it said.
+    /// The server rejected the token that its source had given; [`Error::reply`] is what it said.
     ///
     /// The token may have expired: one attempt more, with a new token, makes sense. See
     /// [`Config::with_refreshed_token`](crate::Config::with_refreshed_token).
@@ -151,7 +151,7 @@ pub enum AuthenticationError {
         /// As in `Rejected`.
         detail: Option<Vec<u8>>,
     },
-    /// The exchange of the mechanism's messages came to nothing before the server refused.
+    /// The exchange of the mechanism's messages came to nothing before the server rejected.
     Exchange(ExchangeError),
 }
 
@@ -193,7 +193,7 @@ impl Error {
         Self::new(stage, ErrorKind::Protocol(error))
     }
 
-    pub(crate) fn refused(stage: Stage, reply: Reply) -> Self {
+    pub(crate) fn rejected(stage: Stage, reply: Reply) -> Self {
         Self::new(stage, ErrorKind::Rejected).with_reply(reply)
     }
 
@@ -297,7 +297,7 @@ impl Error {
             code == 421
                 || !(code.completes()
                     || code == 235 && self.0.stage == Stage::Auth
-                    || code.is_refusal())
+                    || code.is_rejection())
         };
         matches!(
             self.0.kind,
@@ -488,7 +488,7 @@ impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Protocol(error) => error.fmt(f),
-            Self::Rejected => f.write_str("the server refused"),
+            Self::Rejected => f.write_str("the server rejected"),
             Self::TlsUnavailable => f.write_str("the server does not do STARTTLS"),
             Self::Authentication(error) => error.fmt(f),
             Self::Unsupported(need) => need.fmt(f),
@@ -537,7 +537,7 @@ impl fmt::Display for ProtocolError {
             }
             Self::EarlyReply => f.write_str("a reply before the message was sent whole"),
             Self::AcceptedAfterRejection => {
-                f.write_str("the server accepted a message that it had refused")
+                f.write_str("the server accepted a message that it had rejected")
             }
             Self::TooMuchInput => f.write_str("the server sends more than any dialogue needs"),
         }
@@ -558,15 +558,15 @@ impl fmt::Display for AuthenticationError {
                 list(f, ours)
             }
             Self::Rejected { detail } => {
-                f.write_str("the server refused the login")?;
+                f.write_str("the server rejected the login")?;
                 with(f, detail.as_deref())
             }
             Self::BindingRejected { detail } => {
-                f.write_str("the server refused the login as it is bound to the TLS connection")?;
+                f.write_str("the server rejected the login as it is bound to the TLS connection")?;
                 with(f, detail.as_deref())
             }
             Self::Expired { detail } => {
-                f.write_str("the server refused the token")?;
+                f.write_str("the server rejected the token")?;
                 with(f, detail.as_deref())
             }
             Self::Exchange(failure) => failure.fmt(f),

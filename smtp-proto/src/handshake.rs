@@ -62,7 +62,7 @@ pub(crate) struct AwaitTls {
 #[derive(Debug)]
 pub(crate) struct AuthExchange {
     dialogue: Driver,
-    /// Whether a refusal may be due to a token that has expired, so that a new one is worth an attempt.
+    /// Whether a rejection may be due to a token that has expired, so that a new one is worth an attempt.
     renewable: bool,
     /// Why this side gave up, after it has said so with `*`.
     cancelled: Option<ExchangeError>,
@@ -173,7 +173,7 @@ fn on_greeting(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error
             Ok(State::ExpectEhlo)
         }
         Severity::Intermediate => Err(wrong_class(Stage::Greeting, reply)),
-        _ => Err(Error::refused(Stage::Greeting, reply.to_reply())),
+        _ => Err(Error::rejected(Stage::Greeting, reply.to_reply())),
     }
 }
 
@@ -209,7 +209,7 @@ fn on_ehlo_reply(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Err
     }
 }
 
-/// The server knows EHLO, or it would not have offered XCLIENT: what it refuses now is the client that it was told of.
+/// The server knows EHLO, or it would not have offered XCLIENT: what it rejects now is the client that it was told of.
 fn on_second_ehlo_reply(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
     store_capabilities(reply, cx)?;
     authenticate(cx)
@@ -237,7 +237,7 @@ fn store_capabilities(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), E
             Ok(())
         }
         Severity::Completion | Severity::Intermediate => Err(wrong_class(Stage::Ehlo, reply)),
-        _ => Err(Error::refused(Stage::Ehlo, reply.to_reply())),
+        _ => Err(Error::rejected(Stage::Ehlo, reply.to_reply())),
     }
 }
 
@@ -260,7 +260,7 @@ fn on_helo_reply(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Err
     match reply.code().severity() {
         Severity::Completion if reply.code().completes() => start_session(cx),
         Severity::Completion | Severity::Intermediate => Err(wrong_class(Stage::Helo, reply)),
-        _ => Err(Error::refused(Stage::Helo, reply.to_reply())),
+        _ => Err(Error::rejected(Stage::Helo, reply.to_reply())),
     }
 }
 
@@ -278,7 +278,7 @@ fn on_starttls_reply(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State,
             start_session(cx)
         }
         (Security::Opportunistic, Severity::Transient) => {
-            Err(Error::refused(Stage::StartTls, reply.to_reply()))
+            Err(Error::rejected(Stage::StartTls, reply.to_reply()))
         }
         (Security::Opportunistic, _) => Err(wrong_class(Stage::StartTls, reply)),
         _ => {
@@ -329,7 +329,7 @@ fn on_xclient_reply(
             }
         }
         Severity::Intermediate => Err(wrong_class(Stage::Xclient, reply)),
-        _ => Err(Error::refused(Stage::Xclient, reply.to_reply())),
+        _ => Err(Error::rejected(Stage::Xclient, reply.to_reply())),
     }
 }
 
@@ -435,7 +435,7 @@ impl AuthExchange {
             }
             Severity::Completion | Severity::Intermediate => Err(wrong_class(Stage::Auth, reply)),
             Severity::Transient if reply.code().as_u16() == UNAVAILABLE => {
-                Err(Error::refused(Stage::Auth, reply.to_reply()))
+                Err(Error::rejected(Stage::Auth, reply.to_reply()))
             }
             Severity::Transient | Severity::Permanent => {
                 Err(failed(self.rejected(reply)).with_reply(reply.to_reply()))
@@ -445,7 +445,7 @@ impl AuthExchange {
 
     fn rejected(&self, reply: ReplyRef<'_>) -> AuthenticationError {
         let detail = self.dialogue.server_error().map(<[u8]>::to_vec);
-        // Some servers tell why in a challenge before they refuse; of the others, 535 says it (RFC 4954, section 6).
+        // Some servers tell why in a challenge before they reject; of the others, 535 says it (RFC 4954, section 6).
         let credentials = detail.is_some() || reply.code().as_u16() == 535;
         let permanent = reply.code().severity() == Severity::Permanent;
         let bound = self.dialogue.name().as_str().ends_with("-PLUS");
@@ -471,7 +471,7 @@ impl AuthExchange {
     }
 }
 
-/// Whether a refusal is due to the channel binding, and not to the password or the account.
+/// Whether a rejection is due to the channel binding, and not to the password or the account.
 fn names_the_binding(reply: ReplyRef<'_>, detail: Option<&[u8]>) -> bool {
     match detail {
         // RFC 5802, section 7: `server-error-value`.

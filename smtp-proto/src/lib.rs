@@ -5,7 +5,7 @@
 //! send. The adapters beside it do that for std sockets, tokio, smol and async-std; a TLS layer fits in between.
 //!
 //! Begin with [`Connection`], whose documentation shows the whole loop, and [`Mail`]. What came of a message is an
-//! [`Outcome`]: accepted, refused, not sent or in doubt, for each recipient.
+//! [`Outcome`]: accepted, rejected, not sent or in doubt, for each recipient.
 //!
 //! | to | look at |
 //! | --- | --- |

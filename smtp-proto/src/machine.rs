@@ -114,9 +114,9 @@ impl Core {
             Expect::Rset => {
                 if reply.code().completes() {
                     self.may_be_open = false;
-                } else if reply.code().is_refusal() {
+                } else if reply.code().is_rejection() {
                     if self.may_be_open {
-                        return Err(Error::refused(Stage::Rset, reply.to_reply()));
+                        return Err(Error::rejected(Stage::Rset, reply.to_reply()));
                     }
                 } else {
                     return Err(Error::protocol(Stage::Rset, ProtocolError::WrongClass)
@@ -179,7 +179,7 @@ impl Core {
         }
         self.tidy();
         if going && !matches!(self.state, Ok(State::Ended)) {
-            return Err(Error::refused(to.stage(), reply.to_reply()));
+            return Err(Error::rejected(to.stage(), reply.to_reply()));
         }
         Ok(())
     }
@@ -479,7 +479,7 @@ impl Core {
     }
 
     /// Why nothing new can be taken in, if so.
-    pub(crate) fn refusal(&self) -> Option<Error> {
+    pub(crate) fn rejection(&self) -> Option<Error> {
         match &self.state {
             Err(error) => Some(error.of_another()),
             Ok(State::Ended) => Some(self.ended()),
@@ -515,7 +515,7 @@ impl Core {
 
     /// The answer to a question for what is not in line: it was not taken, or nobody handed it over.
     pub(crate) fn unknown(&self) -> Error {
-        match (self.refusal(), &self.state, &self.broken) {
+        match (self.rejection(), &self.state, &self.broken) {
             (_, Err(error), _) => error.clone(),
             (Some(_), Ok(_), Some((error, _))) if !self.quit_wanted => error.clone(),
             (Some(error), ..) => error,
@@ -675,12 +675,12 @@ fn fit(command: &mut Command, offered: &Capabilities) -> Result<(), MissingExten
 
 /// Begins a message, behind RSET if the one before left something.
 fn say_mail(transaction: &mut Transaction, io: &mut Io, needs_reset: &mut bool) -> bool {
-    // What is not answered yet may be refused.
-    let may_be_refused = matches!(
+    // What is not answered yet may be rejected.
+    let may_be_rejected = matches!(
         io.pending.last(),
         Some(Expect::EndOfData | Expect::LastChunk)
     );
-    if (*needs_reset || may_be_refused) && !say_rset(io, needs_reset) {
+    if (*needs_reset || may_be_rejected) && !say_rset(io, needs_reset) {
         return false;
     }
     transaction.say(Expect::Mail, io)

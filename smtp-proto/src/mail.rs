@@ -28,7 +28,7 @@ use recoder::Recoder;
 /// A message to be sent: the envelope's sender and recipients, and the text, headers included (RFC 5322).
 ///
 /// The text is not changed on its way, but for line ends where that was asked for. Whatever could not be sent is
-/// refused here, before a byte goes out.
+/// rejected here, before a byte goes out.
 ///
 /// The text is a whole message: header fields, an empty line, and the body. A text without a header
 /// section, or without a `From` field in it, is an error, unless the builder is told
@@ -79,7 +79,7 @@ pub(crate) enum RcptState {
     /// The server takes mail for it.
     Accepted,
     /// The server does not.
-    Refused(Reply),
+    Rejected(Reply),
     /// It was one too many for this transaction, and will be in the next.
     Deferred(Reply),
     /// Its fate is known.
@@ -91,7 +91,7 @@ impl RcptState {
     pub(crate) fn into_next(self) -> Self {
         match self {
             Self::Deferred(_) => Self::None,
-            Self::Refused(reply) => Self::Known(RecipientStatus::Rejected {
+            Self::Rejected(reply) => Self::Known(RecipientStatus::Rejected {
                 stage: Stage::Rcpt,
                 reply,
             }),
@@ -414,7 +414,7 @@ impl MailBuilder {
         self
     }
 
-    /// What to do with line ends other than CRLF; by default, they are refused.
+    /// What to do with line ends other than CRLF; by default, they are rejected.
     pub fn bare_line_ends(mut self, line_ends: BareLineEnds) -> Self {
         self.rules = self.rules.line_ends(line_ends);
         self
@@ -598,7 +598,7 @@ impl StreamedContent {
         self
     }
 
-    /// The size in bytes, as near as it is known: the server may refuse early what is too large (RFC 1870).
+    /// The size in bytes, as near as it is known: the server may reject early what is too large (RFC 1870).
     #[must_use]
     pub fn size(mut self, octets: u64) -> Self {
         self.size = Some(octets);

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::address::ForwardPath;
-use crate::error::{Error, Stage, of_refusal};
+use crate::error::{Error, Stage, of_rejection};
 use crate::reply::Reply;
 use crate::tls::TlsInfo;
 
@@ -18,7 +18,7 @@ use crate::tls::TlsInfo;
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a message may have been refused, for some recipients or for all"]
+#[must_use = "a message may have been rejected, for some recipients or for all"]
 pub struct Outcome {
     deliveries: Vec<RecipientOutcome>,
     error: Option<Error>,
@@ -42,7 +42,7 @@ pub struct RecipientOutcome {
 pub enum RecipientStatus {
     /// The server took responsibility for it; this is its final reply.
     Accepted(Reply),
-    /// The server refused it; nothing was delivered to this recipient.
+    /// The server rejected it; nothing was delivered to this recipient.
     Rejected {
         /// At which command.
         stage: Stage,
@@ -158,7 +158,7 @@ impl RecipientStatus {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Accepted(_) => None,
-            Self::Rejected { stage, reply } => of_refusal(*stage, reply),
+            Self::Rejected { stage, reply } => of_rejection(*stage, reply),
             Self::NotSent(error) | Self::InDoubt(error) => error.hint(),
         }
     }
@@ -177,7 +177,7 @@ impl fmt::Display for RecipientStatus {
         match self {
             Self::Accepted(reply) => write!(f, "accepted: {reply:.400}"),
             Self::Rejected { stage, reply } => {
-                write!(f, "refused {stage}: {reply:.400}")?;
+                write!(f, "rejected {stage}: {reply:.400}")?;
                 self.hint().map_or(Ok(()), |hint| write!(f, " ({hint})"))
             }
             Self::NotSent(error) => write!(f, "not sent: {error}"),

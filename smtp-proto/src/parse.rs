@@ -38,7 +38,7 @@ pub(crate) fn line(input: &[u8]) -> IResult<&[u8], &[u8]> {
                 let len = input.len().saturating_sub(rest.len());
                 return Ok((rest, input.get(..len).unwrap_or_default()));
             }
-            [b'\0', ..] => return refuse(here, ErrorKind::Char),
+            [b'\0', ..] => return reject(here, ErrorKind::Char),
             [_, rest @ ..] => rest,
             [] => break,
         };
@@ -68,7 +68,7 @@ pub(crate) fn separator(rest: &[u8]) -> IResult<&[u8], bool> {
         [b'-', rest @ ..] => Ok((rest, false)),
         [b' ', rest @ ..] => Ok((rest, true)),
         [b'\n'] | [b'\r', b'\n'] => Ok((rest, true)),
-        _ => refuse(rest, ErrorKind::Space),
+        _ => reject(rest, ErrorKind::Space),
     }
 }
 
@@ -85,7 +85,7 @@ fn reply_code(input: &[u8]) -> IResult<&[u8], u16> {
         Some((digits @ [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9'], rest)) => {
             Ok((rest, number(digits)))
         }
-        _ => refuse(input, ErrorKind::Digit),
+        _ => reject(input, ErrorKind::Digit),
     }
 }
 
@@ -123,14 +123,14 @@ pub(crate) fn text(line: &[u8]) -> &[u8] {
 /// ```
 pub(crate) fn status_code(text: &[u8]) -> IResult<&[u8], (u8, u16, u16)> {
     let [class @ (b'2' | b'4' | b'5'), b'.', rest @ ..] = text else {
-        return refuse(text, ErrorKind::OneOf);
+        return reject(text, ErrorKind::OneOf);
     };
     let (rest, subject) = sub_code(rest)?;
     let (rest, _) = tag(".")(rest)?;
     let (rest, detail) = sub_code(rest)?;
     match rest {
         [] | [b' ' | b'\t', ..] => Ok((rest, (class & 0x0f, subject, detail))),
-        _ => refuse(rest, ErrorKind::Space),
+        _ => reject(rest, ErrorKind::Space),
     }
 }
 
@@ -147,7 +147,7 @@ fn sub_code(input: &[u8]) -> IResult<&[u8], u16> {
         .take_while(|byte| byte.is_ascii_digit())
         .count();
     match input.split_at_checked(length) {
-        Some(([b'0', _, ..] | [], _)) | None => refuse(input, ErrorKind::Digit),
+        Some(([b'0', _, ..] | [], _)) | None => reject(input, ErrorKind::Digit),
         Some((digits, rest)) => Ok((rest, number(digits))),
     }
 }
@@ -183,7 +183,7 @@ pub(crate) fn ehlo_line<K>(
         }
         [b' ' | b'\t', params @ ..] => line(params)?,
         [b'=', params @ ..] if keyword.eq_ignore_ascii_case(b"AUTH") => line(params)?,
-        _ => return refuse(rest, ErrorKind::Space),
+        _ => return reject(rest, ErrorKind::Space),
     };
     let params = params.trim_ascii();
     Ok((rest, (known, EhloLine { keyword, params })))
@@ -197,7 +197,7 @@ pub(crate) fn ehlo_line<K>(
 fn ehlo_keyword(input: &[u8]) -> IResult<&[u8], &[u8]> {
     let is_keyword_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     match input {
-        [b'-', ..] => refuse(input, ErrorKind::AlphaNumeric),
+        [b'-', ..] => reject(input, ErrorKind::AlphaNumeric),
         _ => take_while1(is_keyword_byte)(input),
     }
 }
@@ -228,7 +228,7 @@ pub(crate) fn sasl_mech(param: &[u8]) -> IResult<&[u8], &[u8]> {
         |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'0'..=b'9' | b'-' | b'_');
     match param.len() {
         1..=20 if param.iter().all(is_mech_char) => Ok((&[], param)),
-        _ => refuse(param, ErrorKind::Verify),
+        _ => reject(param, ErrorKind::Verify),
     }
 }
 
@@ -239,7 +239,7 @@ pub(crate) fn sasl_mech(param: &[u8]) -> IResult<&[u8], &[u8]> {
 /// ```
 pub(crate) fn size_param(param: &[u8]) -> IResult<&[u8], Option<u64>> {
     if param.is_empty() || !param.iter().all(u8::is_ascii_digit) {
-        return refuse(param, ErrorKind::Digit);
+        return reject(param, ErrorKind::Digit);
     }
     let value = param.iter().try_fold(0, |value: u64, digit| {
         value.checked_mul(10)?.checked_add(u64::from(digit & 0x0f))
@@ -279,7 +279,7 @@ fn number(digits: &[u8]) -> u16 {
     })
 }
 
-fn refuse<T>(input: &[u8], kind: ErrorKind) -> IResult<&[u8], T> {
+fn reject<T>(input: &[u8], kind: ErrorKind) -> IResult<&[u8], T> {
     Err(Err::Error(Error::from_error_kind(input, kind)))
 }
 

@@ -23,7 +23,7 @@ pub enum Pipelining {
     Transactions,
     /// Also, with CHUNKING, small messages whole, each in one chunk and one behind the other, without waiting for any reply.
     ///
-    /// For servers that are known to be sound: a message whose sender is refused must not be accepted after all. And, with a
+    /// For servers that are known to be sound: a message whose sender is rejected must not be accepted after all. And, with a
     /// driver that writes before it reads, for connections whose buffers hold the replies to all that may be on its way. In
     /// LMTP it is the same as `Transactions`, since the recipients decide how many replies the text leads to.
     Speculative,
@@ -243,7 +243,7 @@ impl Expect {
             (Self::Rset, Self::Mail)
             | (Self::Mail | Self::Rcpt(_), Self::Rcpt(_) | Self::Data)
             | (Self::Chunk, Self::Chunk | Self::LastChunk) => Pipelining::Envelope,
-            // Behind a refused text its transaction may stay open.
+            // Behind a rejected text its transaction may stay open.
             (Self::EndOfData | Self::LastChunk, Self::Rset) => Pipelining::Transactions,
             (Self::Rcpt(_), Self::LastChunk) => Pipelining::Speculative,
             _ => return false,

@@ -238,7 +238,7 @@ impl ReplyCode {
     }
 
     /// Whether it says no.
-    pub(crate) const fn is_refusal(self) -> bool {
+    pub(crate) const fn is_rejection(self) -> bool {
         matches!(self.severity(), Severity::Transient | Severity::Permanent)
     }
 

@@ -78,8 +78,8 @@ pub trait Mechanism: fmt::Debug + Send + Sync {
 
     /// Whether it can do with new secrets what it could not do with the last ones; by default, it cannot.
     ///
-    /// If it can, a refusal is an [`Expired`](crate::AuthenticationError::Expired), once: on the next connection
-    /// [`ConnectionInfo::needs_refresh`] tells that the last token was refused.
+    /// If it can, a rejection is an [`Expired`](crate::AuthenticationError::Expired), once: on the next connection
+    /// [`ConnectionInfo::needs_refresh`] tells that the last token was rejected.
     fn can_refresh(&self) -> bool {
         false
     }
@@ -118,7 +118,7 @@ pub trait Exchange: Send + Sync {
     /// initial response; one more is a [`ExchangeError`]. At most 16 are ever answered.
     fn max_challenges(&self) -> usize;
 
-    /// What the server told of the reason for its refusal, in the mechanism's own words.
+    /// What the server told of the reason for its rejection, in the mechanism's own words.
     fn server_error(&self) -> Option<&[u8]> {
         None
     }
@@ -166,7 +166,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// Why an exchange came to nothing before the server refused it.
+/// Why an exchange came to nothing before the server rejected it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExchangeError {
@@ -179,7 +179,7 @@ pub enum ExchangeError {
     TooManyChallenges,
     /// Success before the exchange was at its end.
     Premature,
-    /// Success after the server had told of its refusal.
+    /// Success after the server had told of its rejection.
     Contradiction,
     /// A reason of the mechanism's own.
     Mechanism(&'static str),
@@ -192,7 +192,7 @@ impl fmt::Display for ExchangeError {
             Self::TooLong => "challenge or response over 12288 bytes",
             Self::TooManyChallenges => "one challenge too many for the mechanism",
             Self::Premature => "success before the exchange was at its end",
-            Self::Contradiction => "success after the server had told of its refusal",
+            Self::Contradiction => "success after the server had told of its rejection",
             Self::Mechanism(reason) => reason,
         })
     }

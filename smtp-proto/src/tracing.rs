@@ -64,7 +64,7 @@ impl Trace {
             target: TARGET,
             parent: &self.span,
             accepted = count(|fate| matches!(fate, RecipientStatus::Accepted(_))),
-            refused = count(|fate| matches!(fate, RecipientStatus::Rejected { .. })),
+            rejected = count(|fate| matches!(fate, RecipientStatus::Rejected { .. })),
             not_sent = count(|fate| matches!(fate, RecipientStatus::NotSent(_))),
             in_doubt = count(|fate| matches!(fate, RecipientStatus::InDoubt(_))),
             "outcome"

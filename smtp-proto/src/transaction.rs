@@ -1,7 +1,7 @@
 //! One message on its way: MAIL, a RCPT for each recipient, the text, the verdict.
 //!
 //! Two cursors move over it. The sending one goes through [`Next`]; the answering one through the replies, which come in
-//! the order in which the commands went. Either may turn the other: a refused sender ends the sending, a message without an
+//! the order in which the commands went. Either may turn the other: a rejected sender ends the sending, a message without an
 //! accepted recipient has no text.
 //!
 //! ```text
@@ -13,7 +13,7 @@
 //! answering  MAIL 2yz ─▶ RCPT 2yz|4yz|5yz … ─▶ DATA 3yz ─▶ end of the text 2yz|4yz|5yz
 //! ```
 //!
-//! From everywhere before the text, and from between two chunks, a refusal leads to `Nothing`. `Verdict` is for a message that
+//! From everywhere before the text, and from between two chunks, a rejection leads to `Nothing`. `Verdict` is for a message that
 //! has recipients left, too many for the first time: nothing of the next message may be sent before that is known. Then the
 //! mail begins again, for them.
 
@@ -141,19 +141,19 @@ impl Transaction {
 
     /// Whether the server may hold the beginning of this message, so that RSET has to come before the next.
     pub(crate) fn needs_reset(&self) -> bool {
-        // A refused chunk need not end the transaction (RFC 3030, section 2). The end of the data should, whatever the reply
-        // (RFC 5321, section 4.1.1.4), and not every server sees to it. A refused MAIL began nothing.
-        !self.is_untouched() && !self.replies.taken && !self.is_refused_at_mail()
+        // A rejected chunk need not end the transaction (RFC 3030, section 2). The end of the data should, whatever the reply
+        // (RFC 5321, section 4.1.1.4), and not every server sees to it. A rejected MAIL began nothing.
+        !self.is_untouched() && !self.replies.taken && !self.is_rejected_at_mail()
     }
 
-    /// Whether MAIL was refused, and no recipient was accepted all the same.
-    fn is_refused_at_mail(&self) -> bool {
+    /// Whether MAIL was rejected, and no recipient was accepted all the same.
+    fn is_rejected_at_mail(&self) -> bool {
         self.replies.sender.is_some() && !self.replies.without_sender
     }
 
     /// Whether the server may still hold it open: MAIL was accepted, and nothing said since ends it.
     pub(crate) fn may_be_open(&self) -> bool {
-        // Behind the end of the data it is closed, whatever the reply (RFC 5321, section 4.1.1.4); a refused chunk need not
+        // Behind the end of the data it is closed, whatever the reply (RFC 5321, section 4.1.1.4); a rejected chunk need not
         // end it (RFC 3030, section 2).
         let ended = self.end.is_some() && self.text.framing() == Framing::Dot;
         self.needs_reset() && !ended
@@ -184,7 +184,7 @@ impl Transaction {
     }
 
     /// Whether all of the text may go before it is known that there is somebody to get it: only in one chunk, since behind a
-    /// refused envelope each further one is a command more that a server may take amiss.
+    /// rejected envelope each further one is a command more that a server may take amiss.
     fn may_run_ahead(&self, io: &Io) -> bool {
         let bounds = io.config.speculation;
         let fits = |size: u64| {
@@ -386,7 +386,7 @@ impl Transaction {
             if self.end.is_some() {
                 self.ended();
             } else {
-                // The message may have been refused while this chunk was written.
+                // The message may have been rejected while this chunk was written.
                 self.apply_replies();
             }
         }
@@ -397,7 +397,7 @@ impl Transaction {
     fn begin_chunk(&mut self, io: &mut Io) -> Result<bool, ContentError> {
         let by_recipient = io.config.protocol == Protocol::Lmtp;
         if by_recipient && io.pending.last() == Some(Expect::Chunk) {
-            // If that is refused, nobody knows to how many replies the end of the text leads (RFC 2033, section 4.2).
+            // If that is rejected, nobody knows to how many replies the end of the text leads (RFC 2033, section 4.2).
             return Ok(false);
         }
         let limit = io.config.chunk_size;
@@ -410,7 +410,7 @@ impl Transaction {
                 let Some(staged) = self.text.stage(limit)? else {
                     return Ok(false);
                 };
-                // A server may refuse a chunk at once, and take what is in it for commands.
+                // A server may reject a chunk at once, and take what is in it for commands.
                 let size = self.text.size().saturating_add(staged.0);
                 if let Err(reason) = self.check_size(size) {
                     self.stopped = Some(Error::new(Stage::Content, reason));
@@ -518,7 +518,7 @@ impl Transaction {
     ) -> Result<(), ProtocolError> {
         let somebody = self.replies.sender.is_none() && self.replies.accepted > 0;
         let code = reply.code();
-        if code.is_refusal() {
+        if code.is_rejection() {
             self.replies.data = Some(reply.to_reply());
             self.next = SendState::Nothing;
         } else if !GO_AHEAD.contains(&code.as_u16()) {

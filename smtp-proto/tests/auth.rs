@@ -120,7 +120,7 @@ fn each_mechanism_goes_as_it_is_written() {
 }
 
 #[test]
-fn each_refusal_is_told_apart() {
+fn each_rejection_is_told_apart() {
     // Code, whether trying again later makes sense, and a word of the hint.
     let rows: [(u16, bool, Option<&str>); 13] = [
         (432, true, Some("changed")),
@@ -153,7 +153,7 @@ fn each_refusal_is_told_apart() {
         assert_eq!(error.is_transient(), transient, "{error}");
         let text = error.to_string();
         assert!(text.starts_with(&format!(
-            "at AUTH: the server refused the login; the server said: {code} no, / not so"
+            "at AUTH: the server rejected the login; the server said: {code} no, / not so"
         )));
         match hint {
             Some(word) => assert!(error.hint().unwrap().contains(word), "{error}"),
@@ -164,7 +164,7 @@ fn each_refusal_is_told_apart() {
     texts.sort_unstable();
     let count = texts.len();
     texts.dedup();
-    assert_eq!(texts.len(), count, "two refusals have one hint");
+    assert_eq!(texts.len(), count, "two rejections have one hint");
 }
 
 #[test]

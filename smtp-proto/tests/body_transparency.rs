@@ -31,7 +31,7 @@ const SMUGGLING: [&[u8]; 9] = [
 ];
 
 #[test]
-fn v15_every_short_body_refused_by_default_or_received_as_it_is_at_every_cut() {
+fn v15_every_short_body_rejected_by_default_or_received_as_it_is_at_every_cut() {
     assert_eq!(Policy::REJECT.rules(), LineRules::new());
     every_short_body(Policy::REJECT);
 }
@@ -82,13 +82,13 @@ fn v16_a_smuggled_end_ends_nothing_wherever_it_stands() {
                 }
             }
         }
-        let refused = |sequence: &&[u8]| scan(sequence, &policy.rules()).is_err();
+        let rejected = |sequence: &&[u8]| scan(sequence, &policy.rules()).is_err();
         let nul = |sequence: &&[u8]| sequence.contains(&0);
         let expected = |sequence: &&[u8]| !policy.convert || nul(sequence);
         assert!(
             SMUGGLING
                 .iter()
-                .all(|sequence| refused(sequence) == expected(sequence))
+                .all(|sequence| rejected(sequence) == expected(sequence))
         );
     }
 }

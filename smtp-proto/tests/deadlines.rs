@@ -514,7 +514,7 @@ fn v07_implicit_tls_has_the_limit_for_starttls_and_the_greeting_its_own() {
 }
 
 #[test]
-fn under_an_opportunistic_policy_a_refused_starttls_takes_its_limit_with_it() {
+fn under_an_opportunistic_policy_a_rejected_starttls_takes_its_limit_with_it() {
     let mut rig = Rig::new(builder(Security::Opportunistic).build().unwrap());
     rig.connection.submit(mail());
     rig.listen();

@@ -52,9 +52,9 @@ fn truth(level: Pipelining) -> Vec<(Entry, usize)> {
         for (recipient, code) in recipients {
             say(*code, recipient, false);
         }
-        let refused = recipients.iter().all(|(_, code)| *code >= 400);
-        left_over = refused || verdict >= 400;
-        if !refused {
+        let rejected = recipients.iter().all(|(_, code)| *code >= 400);
+        left_over = rejected || verdict >= 400;
+        if !rejected {
             say(354, "data", true);
             say(verdict, "end", true);
         } else if level == Pipelining::Envelope {
@@ -536,7 +536,7 @@ fn v39_a_withdrawn_mail_leaves_no_recipient_behind() {
 }
 
 #[test]
-fn v39_a_reset_of_the_callers_that_is_refused_resets_nothing() {
+fn v39_a_reset_of_the_callers_that_is_rejected_resets_nothing() {
     use smtp_test::Stage;
     let server = smtp_test::Config::new()
         .on(Stage::Data.nth(1), Action::reply("451 4.3.0 not now"))

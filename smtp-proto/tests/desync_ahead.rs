@@ -130,9 +130,9 @@ impl Run {
                         reply.to_string()
                     }
                 };
-                let refused = matches!(delivery.status(), RecipientStatus::Rejected { .. });
+                let rejected = matches!(delivery.status(), RecipientStatus::Rejected { .. });
                 assert!(
-                    !refused || count == 0 || disturbed,
+                    !rejected || count == 0 || disturbed,
                     "{context}: {recipient}: {reply}"
                 );
                 let (_, tag) = reply.rsplit_once('#').unwrap();

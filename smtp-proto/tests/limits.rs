@@ -449,11 +449,11 @@ fn v22_a_challenge_may_be_longer_than_a_line_and_one_that_was_cut_is_cancelled()
 }
 
 #[test]
-fn i10_refusals_without_end_are_kept_within_what_a_server_may_say() {
+fn i10_rejections_without_end_are_kept_within_what_a_server_may_say() {
     let recipients = (0..2000).map(|number| format!("r{number}@x.test"));
     let mut connection = Connection::new(Arc::new(policy(ReplyLimits::default())), [0; 32]);
     let id = connection.submit(raw_mail("a@x.test", recipients, "hello\r\n").unwrap());
-    let refusal = format!(
+    let rejection = format!(
         "{}550 no\r\n",
         format!("550-{}\r\n", "x".repeat(114)).repeat(250)
     );
@@ -463,7 +463,7 @@ fn i10_refusals_without_end_are_kept_within_what_a_server_may_say() {
             send_all(&mut connection);
         }
         while !connection.is_closed() {
-            connection.handle_input(NOW, refusal.as_bytes());
+            connection.handle_input(NOW, rejection.as_bytes());
             send_all(&mut connection);
         }
     });

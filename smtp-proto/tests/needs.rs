@@ -140,7 +140,7 @@ struct Said {
 }
 
 /// Why a mail is not sent, and where that lies: part, offset, line.
-type Refusal = (&'static str, MailPart, Option<u64>, Option<u64>);
+type Rejection = (&'static str, MailPart, Option<u64>, Option<u64>);
 
 /// The rules: RFC 6531, sections 3.1, 3.2 and 3.4; RFC 6152; RFC 3030, section 3.
 fn expected(
@@ -148,7 +148,7 @@ fn expected(
     envelope: &Envelope,
     offered: &dyn Fn(&str) -> bool,
     recodes: bool,
-) -> Result<Said, Refusal> {
+) -> Result<Said, Rejection> {
     let utf8_offered = offered("SMTPUTF8");
     let convertible = cfg!(feature = "idna") && !envelope.recipients[1].contains('\u{fb01}');
     let of_text = |reason, place: Option<(u64, u64)>| {
@@ -240,7 +240,7 @@ fn send(level: Pipelining, mail: Mail, lacking: &[&str]) -> (Outcome, Option<Sto
     (outcome, log.mails().pop(), said)
 }
 
-fn refusal(error: &Error) -> Refusal {
+fn rejection(error: &Error) -> Rejection {
     let reason = match error.kind() {
         ErrorKind::Unsupported(MissingExtension::SmtpUtf8) => "SMTPUTF8",
         ErrorKind::Unsupported(MissingExtension::EightBitMime) => "8BITMIME",
@@ -249,12 +249,12 @@ fn refusal(error: &Error) -> Refusal {
         ErrorKind::Address(_) => "no A-labels",
         other => panic!("{other:?}"),
     };
-    let place = error.location().expect("a refused mail has a place");
+    let place = error.location().expect("a rejected mail has a place");
     (reason, place.part(), place.offset(), place.line())
 }
 
 #[test]
-fn v18_a_mail_is_sent_by_what_the_server_offers_or_refused_with_the_reason_and_the_place() {
+fn v18_a_mail_is_sent_by_what_the_server_offers_or_rejected_with_the_reason_and_the_place() {
     let subsets = 0..1_u32 << OFFERS.len();
     for offered in subsets {
         let is_offered = |keyword: &str| {
@@ -289,7 +289,7 @@ fn v18_a_mail_is_sent_by_what_the_server_offers_or_refused_with_the_reason_and_t
                                 check(&expected, text, envelope, &stored.unwrap(), &context);
                             }
                             (Err(expected), RecipientStatus::NotSent(error)) => {
-                                assert_eq!(refusal(error), expected, "{context}");
+                                assert_eq!(rejection(error), expected, "{context}");
                                 assert_eq!(said, 0, "{context}");
                                 assert!(stored.is_none(), "{context}");
                             }
@@ -335,7 +335,7 @@ fn check(expected: &Said, text: &Text, envelope: &Envelope, stored: &StoredMail,
 }
 
 #[test]
-fn what_a_streamed_text_needs_is_taken_as_declared_and_refused_without_a_place_in_it() {
+fn what_a_streamed_text_needs_is_taken_as_declared_and_rejected_without_a_place_in_it() {
     for (declared, lacking, expected) in [
         (
             StreamedContent::new().eight_bit(),
@@ -365,7 +365,7 @@ fn what_a_streamed_text_needs_is_taken_as_declared_and_refused_without_a_place_i
         let RecipientStatus::NotSent(error) = outcome.recipients()[0].status() else {
             panic!("{outcome:?}");
         };
-        assert_eq!(refusal(error), (expected, MailPart::Text, None, None));
+        assert_eq!(rejection(error), (expected, MailPart::Text, None, None));
     }
 }
 
@@ -444,7 +444,7 @@ fn a_recoder_gets_the_text_as_it_would_travel_and_what_it_makes_is_looked_at() {
 
     let failing = mail(|_| Err(std::io::Error::other("signed")));
     let unfit = mail(|text| Ok(text.clone()));
-    let refused = |mail: Mail| {
+    let rejected = |mail: Mail| {
         let (outcome, stored, said) = send(Pipelining::Envelope, mail, lacking);
         assert_eq!((stored.is_none(), said), (true, 0));
         match outcome.recipients()[0].status() {
@@ -452,10 +452,10 @@ fn a_recoder_gets_the_text_as_it_would_travel_and_what_it_makes_is_looked_at() {
             other => panic!("{other}"),
         }
     };
-    let error = refused(failing);
+    let error = rejected(failing);
     assert!(matches!(error.kind(), ErrorKind::Recode(_)), "{error}");
     assert_eq!(error.location(), None);
-    let error = refused(unfit);
+    let error = rejected(unfit);
     assert!(matches!(error.kind(), ErrorKind::Content(_)), "{error}");
     assert_eq!(error.location().and_then(Location::offset), Some(16));
 }
@@ -480,7 +480,7 @@ fn a_recoder_is_not_asked_by_a_server_that_takes_the_text_as_it_is() {
 }
 
 #[test]
-fn a_text_that_no_server_takes_is_refused_with_the_line_and_the_offset() {
+fn a_text_that_no_server_takes_is_rejected_with_the_line_and_the_offset() {
     let long = format!("Subject: a\r\n\r\n{}\r\n", "x".repeat(999));
     for (text, offset, line) in [
         ("a\r\nb\nc", 4, 2),
@@ -510,7 +510,7 @@ fn a_text_that_no_server_takes_is_refused_with_the_line_and_the_offset() {
 }
 
 #[test]
-fn the_text_of_a_refusal_names_the_need_the_place_and_the_cure() {
+fn the_text_of_a_rejection_names_the_need_the_place_and_the_cure() {
     let told = |text: &Text, envelope: &Envelope| {
         let (outcome, ..) = send(
             Pipelining::Envelope,

@@ -65,7 +65,7 @@ enum Says {
     Right(usize),
     /// The first bytes of what is right; the rest comes before anything else.
     Part(usize),
-    /// A refusal of the next command.
+    /// A rejection of the next command.
     No(bool),
     /// A reply of any kind, whether or not one is due.
     Odd(&'static str),

@@ -34,8 +34,8 @@ fn policy(pipelining: Pipelining) -> Arc<Config> {
 
 fn server() -> smtp_test::Config {
     smtp_test::Config::new()
-        .refuse("no-b@x.test", "550 5.1.1 no such user")
-        .refuse("later-c@x.test", "451-4.2.1 mailbox\n451 4.2.1 is locked")
+        .reject("no-b@x.test", "550 5.1.1 no such user")
+        .reject("later-c@x.test", "451-4.2.1 mailbox\n451 4.2.1 is locked")
         .on(Stage::Mail.nth(3), Action::reply("553 5.7.1 not you"))
 }
 
@@ -114,15 +114,15 @@ fn an_undisturbed_session_is_what_the_reference_says() {
             .collect();
         let starts = [
             "accepted: 250",
-            "refused at RCPT: 550",
-            "refused at RCPT: 451",
+            "rejected at RCPT: 550",
+            "rejected at RCPT: 451",
             "accepted: 250",
-            "refused at RCPT: 550",
-            "refused at RCPT: 451",
-            "refused at MAIL: 553",
-            "refused at MAIL: 553",
+            "rejected at RCPT: 550",
+            "rejected at RCPT: 451",
+            "rejected at MAIL: 553",
+            "rejected at MAIL: 553",
             "accepted: 250",
-            "refused at RCPT: 550",
+            "rejected at RCPT: 550",
         ];
         assert_eq!(fates.len(), starts.len());
         for (fate, start) in fates.iter().zip(starts) {
@@ -246,7 +246,7 @@ fn v27_a_421_ends_the_connection_at_every_stage_and_leaves_every_fate_right() {
 }
 
 #[test]
-fn v27_a_421_to_the_end_of_the_text_is_a_refusal_for_now() {
+fn v27_a_421_to_the_end_of_the_text_is_a_rejection_for_now() {
     for level in LEVELS {
         let server = server().on(Stage::EndOfData, Action::reply("421 4.3.2 going down"));
         let run = run(level, server, None);
@@ -521,7 +521,7 @@ fn v24_a_go_ahead_for_nobody_is_answered_with_a_lone_dot_and_delivers_nothing() 
             .collect();
         assert_eq!(
             fates,
-            ["refused at RCPT: 550 no", "refused at RCPT: 450 not now"]
+            ["rejected at RCPT: 550 no", "rejected at RCPT: 450 not now"]
         );
         assert!(pair.sent.ends_with(b"DATA\r\n.\r\nQUIT\r\n"));
         assert!(pair.peer.stored.is_empty());
@@ -529,7 +529,7 @@ fn v24_a_go_ahead_for_nobody_is_answered_with_a_lone_dot_and_delivers_nothing() 
 }
 
 #[test]
-fn v40_a_mail_accepted_after_its_sender_was_refused_is_in_doubt() {
+fn v40_a_mail_accepted_after_its_sender_was_rejected_is_in_doubt() {
     let start = [
         "220 hi",
         "250-hi\n250 PIPELINING",
@@ -539,7 +539,7 @@ fn v40_a_mail_accepted_after_its_sender_was_refused_is_in_doubt() {
     ];
     for (verdict, fate) in [
         ("250 ok", "in doubt: "),
-        ("554 nobody", "refused at MAIL: 550 not you"),
+        ("554 nobody", "rejected at MAIL: 550 not you"),
     ] {
         let parrot = Parrot::saying(&[&start[..], &[verdict, "221 bye"]].concat());
         let mut pair = Pair::new(policy(Pipelining::Envelope), parrot);

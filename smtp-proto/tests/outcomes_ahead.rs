@@ -15,21 +15,21 @@ fn an_undisturbed_session_has_the_same_outcomes_in_every_mode() {
         let run = mode.run(&mode.server(), None);
         run.end.as_ref().unwrap();
         let c = if mode.lmtp {
-            "refused at the end of the mail: 452"
+            "rejected at the end of the mail: 452"
         } else {
             "accepted: 250"
         };
         let large = match mode.chunk {
-            Some(9) => "refused while sending the mail: 552",
-            _ => "refused at the end of the mail: 552",
+            Some(9) => "rejected while sending the mail: 552",
+            _ => "rejected at the end of the mail: 552",
         };
         let starts = [
-            "refused at MAIL: 553",
+            "rejected at MAIL: 553",
             "accepted: 250",
-            "refused at RCPT: 550",
+            "rejected at RCPT: 550",
             c,
             "accepted: 250",
-            "refused at RCPT: 550",
+            "rejected at RCPT: 550",
             large,
             "accepted: 250",
             "accepted: 250",
@@ -206,11 +206,11 @@ fn fates(
             .collect();
         for recipient in &recipients {
             server = match recipient.split('-').next() {
-                Some("no") => server.refuse(recipient, "550 5.1.1 no such user"),
-                Some("later") => server.refuse(recipient, "450 4.2.1 later"),
+                Some("no") => server.reject(recipient, "550 5.1.1 no such user"),
+                Some("later") => server.reject(recipient, "450 4.2.1 later"),
                 Some("full") => server
-                    .refuse(recipient, "452 4.2.2 full")
-                    .refuse_delivery(recipient, "452 4.2.2 full"),
+                    .reject(recipient, "452 4.2.2 full")
+                    .reject_delivery(recipient, "452 4.2.2 full"),
                 _ => server,
             };
         }

@@ -105,7 +105,7 @@ fn auths(log: &Log) -> usize {
     session.commands().iter().filter(is_auth).count()
 }
 
-/// Logs in with one mechanism, and is refused with another secret.
+/// Logs in with one mechanism, and is rejected with another secret.
 fn check(name: &str, right: &Credentials, wrong: Option<&Credentials>, user: &str) {
     let server = server(name).external("carol").anonymous();
     let (result, log) = log_in(config(right), facts(), &server);
@@ -181,7 +181,7 @@ fn each_mechanism_logs_in_with_the_right_secret_only() {
 }
 
 #[test]
-fn v33_the_json_of_a_refused_token_is_kept_for_the_caller() {
+fn v33_the_json_of_a_rejected_token_is_kept_for_the_caller() {
     for (name, credentials) in [
         ("XOAUTH2", Credentials::xoauth2("alice", "expired").unwrap()),
         (
@@ -266,7 +266,7 @@ fn v33_a_token_that_has_expired_is_renewed_once() {
 }
 
 #[test]
-fn only_a_refusal_of_the_token_itself_asks_for_a_new_one() {
+fn only_a_rejection_of_the_token_itself_asks_for_a_new_one() {
     let (credentials, _) = source(["expired", "expired"]);
     for (reply, expired) in [
         ("535 5.7.8 no", true),

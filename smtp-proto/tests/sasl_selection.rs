@@ -123,14 +123,14 @@ fn v32_a_failure_never_leads_to_another_mechanism() {
     let names: Vec<_> = credentials.names().collect();
     for offers in 1..1 << names.len() {
         let offer = subset(&names, offers);
-        for refusal in ["535 no", "504 not this one", "534 too weak", "454 later"] {
+        for rejection in ["535 no", "504 not this one", "534 too weak", "454 later"] {
             let (mut rig, said) = offered(&credentials, &offer);
             // The rig tells of no channel binding.
             match reference(&names, &offer, false) {
                 Some(name) => {
                     let mut words = said.trim_end().split(' ');
                     assert_eq!((words.next(), words.next()), (Some("AUTH"), Some(name)));
-                    assert_eq!(rig.ask(format!("{refusal}\r\n")), "QUIT\r\n");
+                    assert_eq!(rig.ask(format!("{rejection}\r\n")), "QUIT\r\n");
                     rig.failure();
                 }
                 None => {

@@ -74,7 +74,7 @@ fn run(scenario: &Scenario, split: Split, write_at_most: usize) -> (Trace, Vec<u
                     write(&mut pair, id, pieces);
                     trace.outcome(pair.drive(|c| c.poll_outcome(id)));
                 }
-                Id::Refused(error) => trace.refused(error),
+                Id::Rejected(error) => trace.rejected(error),
                 Id::Command(id) => trace.reply(pair.drive(|c| c.poll_reply(id))),
                 Id::Quit => trace.ended(pair.drive(Connection::poll_closed)),
             }
@@ -105,7 +105,7 @@ fn run(scenario: &Scenario, split: Split, write_at_most: usize) -> (Trace, Vec<u
 
 enum Id<'a> {
     Mail(MailId, &'a [Piece]),
-    Refused(&'a MailError),
+    Rejected(&'a MailError),
     Command(CommandId),
     Quit,
 }
@@ -114,7 +114,7 @@ fn submit<'a>(connection: &mut Connection, action: &'a Action) -> Id<'a> {
     match action {
         Action::Mail(mail) => Id::Mail(connection.submit(mail.clone()), &[]),
         Action::Stream(mail, pieces) => Id::Mail(connection.submit(mail.clone()), pieces),
-        Action::Refused(error) => Id::Refused(error),
+        Action::Rejected(error) => Id::Rejected(error),
         Action::Command(command) => Id::Command(connection.command(command.clone())),
         Action::Quit => {
             connection.quit();

@@ -321,13 +321,13 @@ fn v37_no_value_that_holds_a_secret_shows_it() {
     let config = config.build().unwrap();
     shown.debug(&config);
     shown.debug(&config.cleartext_fallback());
-    let refused = Config::builder("client.test".parse().unwrap())
+    let rejected = Config::builder("client.test".parse().unwrap())
         .security(Security::Cleartext)
         .credentials(Credentials::password("alice", PASSWORD).unwrap())
         .build()
         .unwrap_err();
-    shown.debug(&refused);
-    shown.text(refused);
+    shown.debug(&rejected);
+    shown.text(rejected);
     shown.debug(&Connection::new(Arc::new(config), [0; 32]));
     shown.debug(&Time::ORIGIN);
     let shown = shown.all();

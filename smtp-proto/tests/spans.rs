@@ -9,7 +9,7 @@ use smtp_proto::{Config, Connection, Credentials, Mail, Security};
 use smtp_test::{Machine, Script, Split};
 use tracing::Level;
 
-/// The dialogue of two mails that are in line together, of which the first is refused at its end.
+/// The dialogue of two mails that are in line together, of which the first is rejected at its end.
 const SCRIPT: &str = "\
 <tls>
 S: 220 mx.test
@@ -111,7 +111,7 @@ TRACE 1: C: MAIL FROM:<d@x.test>
 TRACE 1: C: RCPT TO:<e@x.test>
 TRACE 1: C: DATA
 DEBUG 0: S: 554 5.7.1 spam
-DEBUG 0: outcome accepted=0 refused=2 not_sent=0 in_doubt=0
+DEBUG 0: outcome accepted=0 rejected=2 not_sent=0 in_doubt=0
 - 0
 TRACE 1: S: 250 ok
 TRACE 1: S: 250 ok
@@ -119,7 +119,7 @@ TRACE 1: S: 250 ok
 TRACE 1: S: 354 go ahead
 TRACE 1: C: (21 of 21 bytes)
 TRACE 1: S: 250 taken
-DEBUG 1: outcome accepted=1 refused=0 not_sent=0 in_doubt=0
+DEBUG 1: outcome accepted=1 rejected=0 not_sent=0 in_doubt=0
 - 1
 TRACE C: C: QUIT
 TRACE C: S: 221 bye
@@ -156,8 +156,8 @@ fn at_debug_there_is_what_decides_something() {
             "-- TLS: TLSv1.3",
             "S: 550 no such user",
             "S: 554 5.7.1 spam",
-            "outcome accepted=0 refused=2 not_sent=0 in_doubt=0",
-            "outcome accepted=1 refused=0 not_sent=0 in_doubt=0",
+            "outcome accepted=0 rejected=2 not_sent=0 in_doubt=0",
+            "outcome accepted=1 rejected=0 not_sent=0 in_doubt=0",
             "-- ended",
         ]
     );
@@ -193,8 +193,8 @@ fn a_failure_is_told_in_the_span_of_the_connection_and_mails_in_line_get_their_o
             "+ /smtp.connection{}",
             "+ /smtp.connection{}/smtp.mail{id=0}",
             "DEBUG /smtp.connection{}: S: 554 no",
-            "DEBUG /smtp.connection{}: -- failed: at the greeting: the server refused; the server said: 554 no (this host takes no mail, or none from the address of this client)",
-            "DEBUG /smtp.connection{}/smtp.mail{id=0}: outcome accepted=0 refused=0 not_sent=1 in_doubt=0",
+            "DEBUG /smtp.connection{}: -- failed: at the greeting: the server rejected; the server said: 554 no (this host takes no mail, or none from the address of this client)",
+            "DEBUG /smtp.connection{}/smtp.mail{id=0}: outcome accepted=0 rejected=0 not_sent=1 in_doubt=0",
             "- /smtp.connection{}/smtp.mail{id=0}",
             "- /smtp.connection{}",
         ]

@@ -385,7 +385,7 @@ fn to_give_up_a_mail_whose_outcome_is_known_changes_nothing() {
 }
 
 #[test]
-fn a_mail_that_is_refused_before_its_text_is_wanted_takes_no_text() {
+fn a_mail_that_is_rejected_before_its_text_is_wanted_takes_no_text() {
     use smtp_test::Stage;
     for stage in [Stage::Mail, Stage::Rcpt(1), Stage::Data] {
         for level in [Pipelining::Off, Pipelining::Envelope] {

@@ -24,7 +24,7 @@ mod outcomes;
 mod outcomes_ahead;
 mod parameters;
 mod pending;
-mod refused_chunk;
+mod rejected_chunk;
 mod sasl_mechanisms;
 mod sasl_selection;
 mod scenario_index;

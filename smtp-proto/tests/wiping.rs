@@ -122,7 +122,7 @@ fn v37_nothing_that_is_freed_holds_the_secret_wherever_a_login_ends() {
 }
 
 #[test]
-fn v37_credentials_that_are_refused_leave_nothing_behind() {
+fn v37_credentials_that_are_rejected_leave_nothing_behind() {
     let (_, finds) = watch(&CANARY, || {
         for bad in ["\0", "\u{1}"] {
             // Owned, so that it is the crate's to wipe; the formatting's own buffer does not grow.

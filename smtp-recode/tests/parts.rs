@@ -219,7 +219,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_mail_is_recoded_or_refused_and_nothing_else(
+    fn a_damaged_mail_is_recoded_or_rejected_and_nothing_else(
         part in part(),
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..8)
     ) {

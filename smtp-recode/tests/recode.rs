@@ -1,4 +1,4 @@
-//! What becomes of a mail, byte for byte, and which mails are left alone or refused.
+//! What becomes of a mail, byte for byte, and which mails are left alone or rejected.
 
 #![allow(
     clippy::indexing_slicing,
@@ -193,7 +193,7 @@ fn what_is_fit_is_returned_without_a_copy_whatever_it_is() {
 }
 
 #[test]
-fn what_may_not_be_changed_is_refused_with_the_reason_and_the_place() {
+fn what_may_not_be_changed_is_rejected_with_the_reason_and_the_place() {
     use RecodeErrorKind as F;
     let mixed = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
     let cases: [(String, usize, F); 21] = [

@@ -179,7 +179,7 @@ impl Endpoint {
     ///
     /// - under [`Security::Opportunistic`], if STARTTLS or the handshake broke by itself: the same in cleartext, and without
     ///   credentials as always under that policy. A certificate that does not verify breaks nothing there;
-    /// - if the server refused a token whose source has not been asked for another one yet
+    /// - if the server rejected a token whose source has not been asked for another one yet
     ///   ([`Credentials::token_provider`]): the same with a new token.
     pub fn attempt(&self, last_error: Option<&Error>) -> Option<Session> {
         self.session(last_error, || Arc::clone(&self.0.config))

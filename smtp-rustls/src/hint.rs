@@ -93,7 +93,7 @@ pub(crate) fn for_truncation(begun: TlsStart) -> &'static str {
     match begun {
         TlsStart::AtOnce => {
             "check the port: 465 is TLS from the first byte, 587 begins in clear and needs STARTTLS; the server may \
-             also be refusing this client"
+             also be rejecting this client"
         }
         TlsStart::ByStartTls => {
             "the server may have trouble with its own certificate: its log may say more"

@@ -144,7 +144,7 @@ fn v05_a_name_is_taken_literally() {
         ("a.example.org", "*.example.org"),
         ("xn--bcher-kva.example", "xn--bcher-kva.example"),
     ];
-    let refused = [
+    let rejected = [
         ("127.0.0.1", "127.0.0.2"),
         ("127.0.0.1", "localhost"),
         ("::1", "127.0.0.1"),
@@ -163,7 +163,7 @@ fn v05_a_name_is_taken_literally() {
         connect(host, &tls, &trust(&tls))
             .unwrap_or_else(|error| panic!("{host} is not {certified}: {error}"));
     }
-    for (host, certified) in refused {
+    for (host, certified) in rejected {
         let tls = smtp_test::Tls::for_names([certified]);
         connect(host, &tls, &trust(&tls)).expect_err(&format!("{host} is no {certified:?}"));
     }
@@ -186,7 +186,7 @@ fn v05_a_name_beyond_ascii_is_certified_by_its_a_labels() {
 }
 
 #[test]
-fn v05_a_certificate_that_is_its_own_authority_is_refused_even_if_it_is_trusted() {
+fn v05_a_certificate_that_is_its_own_authority_is_rejected_even_if_it_is_trusted() {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

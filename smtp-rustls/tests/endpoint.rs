@@ -52,7 +52,7 @@ fn attempts(
 }
 
 #[test]
-fn v33_a_refused_token_is_renewed_by_one_more_attempt() {
+fn v33_a_rejected_token_is_renewed_by_one_more_attempt() {
     use TokenRequest::{Cached, Refreshed};
     let tls = Tls::new();
     let config = Config::new()
@@ -114,14 +114,14 @@ fn an_opportunistic_policy_tries_again_in_clear_only_if_tls_itself_failed() {
         ("all is well", &good, offers(&good), 1, true),
         ("it is not offered", &good, Config::new(), 1, true),
         (
-            "it is refused for now",
+            "it is rejected for now",
             &good,
             offers(&good).on(At::StartTls, Action::reply("454 not now")),
             1,
             true,
         ),
         (
-            "it is refused for good",
+            "it is rejected for good",
             &good,
             offers(&good).on(At::StartTls, Action::reply("502 no")),
             1,
@@ -157,7 +157,7 @@ fn an_opportunistic_policy_tries_again_in_clear_only_if_tls_itself_failed() {
             false,
         ),
         (
-            "the greeting is a refusal",
+            "the greeting is a rejection",
             &good,
             offers(&good).on(At::Greeting, Action::reply("554 no")),
             1,
@@ -493,7 +493,7 @@ fn a_host_is_a_name_or_an_address_and_the_error_says_which_it_is_not() {
 
 #[cfg(not(feature = "idna"))]
 #[test]
-fn a_host_beyond_ascii_is_refused_with_what_helps() {
+fn a_host_beyond_ascii_is_rejected_with_what_helps() {
     let fault = Endpoint::starttls("bücher.example").build().unwrap_err();
     assert!(matches!(
         fault,

@@ -147,7 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// and [`wait_outcome`](Self::wait_outcome).
     ///
     /// # Errors
-    /// If the message is written in pieces. A message that the server refused, or that a failure kept from being sent, is no
+    /// If the message is written in pieces. A message that the server rejected, or that a failure kept from being sent, is no
     /// error: its outcome tells.
     pub async fn send(&mut self, mail: Mail) -> Result<Outcome, Error> {
         let id = self.submit(mail);

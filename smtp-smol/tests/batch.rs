@@ -31,18 +31,18 @@ fn outcomes_come_in_the_order_of_the_mails_one_round_trip_each() {
 }
 
 #[test]
-fn mails_that_are_refused_do_not_hold_up_the_next() {
+fn mails_that_are_rejected_do_not_hold_up_the_next() {
     block_on(async {
         let config = Config::new()
             .on(Stage::Mail.nth(3), Action::reply("550 5.7.1 not from you"))
             .on(Stage::EndOfData.nth(5), Action::reply("554 5.6.0 not this"))
-            .refuse("bob7@example.net", "452 4.2.2 full");
+            .reject("bob7@example.net", "452 4.2.2 full");
         let (mut client, log) = in_memory(&config);
         let outcomes = all(&mut client.send_all(mails(0..12))).await;
-        let refused: Vec<usize> = (0..12)
+        let rejected: Vec<usize> = (0..12)
             .filter(|index| !outcomes[*index].is_accepted())
             .collect();
-        assert_eq!((outcomes.len(), refused), (12, vec![2, 5, 7]));
+        assert_eq!((outcomes.len(), rejected), (12, vec![2, 5, 7]));
         assert_eq!(log.mails().len(), 9);
         client.quit().await.unwrap();
         log.assert_clean();

@@ -106,12 +106,12 @@ fn a_socket_that_is_not_there_is_an_error_of_connecting() {
     })
 }
 
-/// Refuses the second recipient at RCPT, and the mail for the third.
+/// Rejects the second recipient at RCPT, and the mail for the third.
 fn store() -> smtp_test::Config {
     smtp_test::Config::new()
         .lmtp()
-        .refuse("recipient1@example.net", "550 5.1.1 gone")
-        .refuse_delivery("recipient2@example.net", "452 4.2.2 full")
+        .reject("recipient1@example.net", "550 5.1.1 gone")
+        .reject_delivery("recipient2@example.net", "452 4.2.2 full")
 }
 
 #[track_caller]

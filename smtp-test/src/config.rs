@@ -14,7 +14,7 @@ use crate::{
 ///
 /// let config = Config::new()
 ///     .user("alice", "secret")
-///     .refuse("nobody@example.org", "550 5.1.1 no such user")
+///     .reject("nobody@example.org", "550 5.1.1 no such user")
 ///     .on(Stage::Data.nth(2), Action::reply("421 4.3.2 going down").then_close());
 /// # let _ = config;
 /// ```
@@ -35,7 +35,7 @@ pub struct Config {
     pub(crate) tls_mode: TlsMode,
     pub(crate) require_tls: bool,
     pub(crate) require_auth: bool,
-    pub(crate) refused: Vec<(String, String)>,
+    pub(crate) rejected: Vec<(String, String)>,
     pub(crate) size_limit: Option<u64>,
     pub(crate) max_recipients: Option<usize>,
     pub(crate) too_many: String,
@@ -136,7 +136,7 @@ impl Config {
     /// Replaces the list of mechanisms that AUTH offers.
     ///
     /// The server has PLAIN, LOGIN, CRAM-MD5, XOAUTH2, OAUTHBEARER, EXTERNAL, ANONYMOUS, and SCRAM with SHA-1, SHA-256 and
-    /// SHA-512, each also with `-PLUS`. Names that it does not know it offers, too, and refuses.
+    /// SHA-512, each also with `-PLUS`. Names that it does not know it offers, too, and rejects.
     pub fn mechanisms<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.mechanisms = Some(names.into_iter().map(Into::into).collect());
         self
@@ -175,21 +175,21 @@ impl Config {
         self
     }
 
-    /// Refuses MAIL and AUTH with 530 until TLS stands.
+    /// Rejects MAIL and AUTH with 530 until TLS stands.
     pub fn require_tls(mut self) -> Self {
         self.require_tls = true;
         self
     }
 
-    /// Refuses MAIL with 530 until a user has authenticated.
+    /// Rejects MAIL with 530 until a user has authenticated.
     pub fn require_auth(mut self) -> Self {
         self.require_auth = true;
         self
     }
 
-    /// Refuses a recipient, compared without regard to case, with this reply.
-    pub fn refuse(mut self, address: impl Into<String>, reply: impl Into<String>) -> Self {
-        self.refused.push((address.into(), reply.into()));
+    /// Rejects a recipient, compared without regard to case, with this reply.
+    pub fn reject(mut self, address: impl Into<String>, reply: impl Into<String>) -> Self {
+        self.rejected.push((address.into(), reply.into()));
         self
     }
 
@@ -222,12 +222,12 @@ impl Config {
 
     /// Lets the delivery to a recipient, who is accepted at RCPT, fail with this final reply; in LMTP only. Addresses are
     /// compared without regard to case.
-    pub fn refuse_delivery(mut self, address: impl Into<String>, reply: impl Into<String>) -> Self {
+    pub fn reject_delivery(mut self, address: impl Into<String>, reply: impl Into<String>) -> Self {
         self.undelivered.push((address.into(), reply.into()));
         self
     }
 
-    /// Leaves the transaction open where the last chunk was refused, until RSET comes (RFC 3030, section 2); otherwise the
+    /// Leaves the transaction open where the last chunk was rejected, until RSET comes (RFC 3030, section 2); otherwise the
     /// server forgets it.
     ///
     /// A client that goes on without RSET then gets 503 for its MAIL, and its recipients and chunks fall into the message
@@ -298,13 +298,13 @@ impl Config {
         lines
     }
 
-    /// The reply to a recipient that is refused.
-    pub(crate) fn refusal(&self, address: &str) -> Option<&str> {
-        find(&self.refused, address)
+    /// The reply to a recipient that is rejected.
+    pub(crate) fn rejection(&self, address: &str) -> Option<&str> {
+        find(&self.rejected, address)
     }
 
     /// The final reply for a recipient to whom nothing is delivered.
-    pub(crate) fn refused_delivery(&self, address: &str) -> Option<&str> {
+    pub(crate) fn rejected_delivery(&self, address: &str) -> Option<&str> {
         find(&self.undelivered, address)
     }
 
@@ -394,7 +394,7 @@ impl Default for Config {
             tls_mode: TlsMode::None,
             require_tls: false,
             require_auth: false,
-            refused: Vec::new(),
+            rejected: Vec::new(),
             size_limit: Some(64 << 20),
             max_recipients: None,
             too_many: "452 4.5.3 too many recipients".to_owned(),

@@ -14,7 +14,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = Server::start(
-//!     Config::new().user("alice", "secret").refuse("gone@example.org", "550 5.1.1 no such user"),
+//!     Config::new().user("alice", "secret").reject("gone@example.org", "550 5.1.1 no such user"),
 //! )?;
 //!
 //! // The program under test, which would open a connection to `server.addr()`.
@@ -52,9 +52,9 @@
 //!
 //! | to | use |
 //! | --- | --- |
-//! | say what the server offers, demands and refuses | [`Config`] |
+//! | say what the server offers, demands and rejects | [`Config`] |
 //! | make it reply wrongly, late, in pieces or not at all | [`Config::on`] with a [`Stage`] and an [`Action`] |
-//! | speak LMTP, or keep a transaction open behind a refused BDAT | [`Config::lmtp`], [`Config::strict_bdat`] |
+//! | speak LMTP, or keep a transaction open behind a rejected BDAT | [`Config::lmtp`], [`Config::strict_bdat`] |
 //! | offer CHUNKING, BINARYMIME, LIMITS, DELIVERBY and so on | [`Config::with`]: what is offered is also kept |
 //! | see for whom a client speaks | [`Config::with`] `XCLIENT NAME ADDR`, [`Session::xclient`], [`StoredMail::forwarded`] |
 //! | take a load of messages for a benchmark | [`Config::discard_mails`], [`Server::start_unix`] |

@@ -164,7 +164,7 @@ fn chunks_out_of_place_are_swallowed_and_held_against_the_client() {
         ),
         ("BDAT 1x\r\n", vec![501], vec![Rule::Syntax]),
     ];
-    let config = chunking().refuse("no@x.test", "550 5.1.1 no").size_limit(8);
+    let config = chunking().reject("no@x.test", "550 5.1.1 no").size_limit(8);
     for (flight, expected, rules) in cases {
         assert_eq!(codes(&mut greeted(&config), flight), expected, "{flight}");
         assert_eq!(broken(&config, flight), rules, "{flight}");
@@ -192,7 +192,7 @@ fn data_and_chunks_may_take_turns_between_mails() {
 }
 
 #[test]
-fn no_chunk_may_follow_the_reply_that_refused_one() {
+fn no_chunk_may_follow_the_reply_that_rejected_one() {
     let config = chunking().on(Stage::Bdat(1).nth(1), Action::reply("452 4.3.1 disk full"));
     let mut machine = greeted(&config);
     assert_eq!(
@@ -217,12 +217,12 @@ fn no_chunk_may_follow_the_reply_that_refused_one() {
 }
 
 #[test]
-fn a_refused_last_chunk_ends_the_transaction_or_leaves_it_open_in_strict_servers() {
+fn a_rejected_last_chunk_ends_the_transaction_or_leaves_it_open_in_strict_servers() {
     let flights = [
         "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nBDAT 1 LAST\r\n1",
         "MAIL FROM:<c@x.test>\r\nRCPT TO:<d@x.test>\r\nBDAT 1 LAST\r\n2",
     ];
-    let refusing =
+    let rejecting =
         |config: Config| config.on(Stage::BdatLast.nth(1), Action::reply("451 4.3.0 later"));
     let run = |config: &Config, between: &str| {
         let mut machine = greeted(config);
@@ -237,10 +237,10 @@ fn a_refused_last_chunk_ends_the_transaction_or_leaves_it_open_in_strict_servers
         (codes, mail.sender().to_owned(), addresses.join(" "))
     };
     let good = ("c@x.test".to_owned(), "d@x.test".to_owned());
-    let (codes, sender, recipients) = run(&refusing(chunking()), "");
+    let (codes, sender, recipients) = run(&rejecting(chunking()), "");
     assert_eq!(codes, [250, 250, 451, 250, 250, 250]);
     assert_eq!((sender, recipients), good);
-    let strict = refusing(chunking().strict_bdat());
+    let strict = rejecting(chunking().strict_bdat());
     let (codes, sender, recipients) = run(&strict, "RSET\r\n");
     assert_eq!(codes, [250, 250, 451, 250, 250, 250, 250]);
     assert_eq!((sender, recipients), good);
@@ -279,8 +279,8 @@ fn chunks_have_stages() {
 }
 
 #[test]
-fn what_a_client_knows_of_refusals_is_exact_in_memory() {
-    let config = chunking().refuse("no@x.test", "550 no");
+fn what_a_client_knows_of_rejections_is_exact_in_memory() {
+    let config = chunking().reject("no@x.test", "550 no");
     let envelope = "MAIL FROM:<a@x.test>\r\nRCPT TO:<no@x.test>\r\n";
     for end in ["DATA\r\n", "BDAT 0 LAST\r\n"] {
         assert_eq!(broken(&config, format!("{envelope}{end}")), [], "{end}");
@@ -354,8 +354,8 @@ proptest! {
     ) {
         let hello = if lmtp { "LHLO client.test\r\n" } else { "EHLO client.test\r\n" };
         let mut config = chunking()
-            .refuse("no@x.test", "550 no")
-            .refuse_delivery("d@x.test", "450 later")
+            .reject("no@x.test", "550 no")
+            .reject_delivery("d@x.test", "450 later")
             .size_limit(12)
             .on(Stage::Body(hook), Action::raw("250 stray\r\n"))
             .on(Stage::Bdat(2).nth(1), Action::reply("452 no"));

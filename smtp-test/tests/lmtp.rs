@@ -10,8 +10,8 @@ fn lmtp() -> Config {
     Config::new()
         .lmtp()
         .with("CHUNKING")
-        .refuse("no@x.test", "550 5.1.1 no such user")
-        .refuse_delivery("C@x.test", "452 4.2.2 mailbox full")
+        .reject("no@x.test", "550 5.1.1 no such user")
+        .reject_delivery("C@x.test", "452 4.2.2 mailbox full")
 }
 
 /// A server of local mail that has been greeted.
@@ -106,11 +106,11 @@ fn each_protocol_has_its_own_greeting() {
 fn limits_hold_where_they_are_told() {
     let config = Config::new()
         .with("LIMITS RCPTMAX=3 MAILMAX=2 RCPTDOMAINMAX=1")
-        .refuse("no@x.test", "550 no");
+        .reject("no@x.test", "550 no");
     let mut machine = greeted(&config);
-    let refused_count = "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nRCPT TO:<no@x.test>\r\nRCPT TO:<c@X.TEST>\r\nRCPT TO:<d@x.test>\r\nRSET\r\n";
+    let rejected_count = "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nRCPT TO:<no@x.test>\r\nRCPT TO:<c@X.TEST>\r\nRCPT TO:<d@x.test>\r\nRSET\r\n";
     assert_eq!(
-        codes(&mut machine, refused_count),
+        codes(&mut machine, rejected_count),
         [250, 250, 550, 250, 452, 250]
     );
     let domains = "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nRCPT TO:<b@y.test>\r\nRSET\r\n";
@@ -122,7 +122,7 @@ fn limits_hold_where_they_are_told() {
     let unlimited = config.without("LIMITS");
     let mut machine = greeted(&unlimited);
     assert_eq!(
-        codes(&mut machine, refused_count),
+        codes(&mut machine, rejected_count),
         [250, 250, 550, 250, 250, 250]
     );
 }

@@ -71,11 +71,11 @@ fn every_byte_that_is_not_a_command_line_is_held_against_the_client() {
 fn what_the_standards_allow_is_not_held_against_the_client() {
     let config = Config::new()
         .with("MT-PRIORITY")
-        .refuse("bad@x.test", "550 no")
+        .reject("bad@x.test", "550 no")
         .size_limit(10);
     for flight in [
         "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nRCPT TO:<c@x.test>\r\nDATA\r\n",
-        // All recipients refused in the same flight, or MAIL itself: the client could not know.
+        // All recipients rejected in the same flight, or MAIL itself: the client could not know.
         "MAIL FROM:<a@x.test>\r\nRCPT TO:<bad@x.test>\r\nDATA\r\n",
         "MAIL FROM:<a@x.test> SIZE=11\r\nRCPT TO:<b@x.test>\r\nDATA\r\n",
         "MAIL FROM:<a@x.test>\r\nRSET\r\nMAIL FROM:<> MT-PRIORITY=3\r\n",
@@ -160,11 +160,11 @@ fn a_message_is_stored_without_its_stuffing_and_its_faults_are_found() {
 }
 
 #[test]
-fn limits_and_refusals_are_enforced() {
+fn limits_and_rejections_are_enforced() {
     let config = Config::new()
         .size_limit(5)
         .max_recipients(1)
-        .refuse("No@x.test", "551 5.1.6 moved");
+        .reject("No@x.test", "551 5.1.6 moved");
     let mut machine = greeted(&config);
     assert_eq!(
         ask(&mut machine, "MAIL FROM:<a@x.test> SIZE=6\r\n"),
@@ -261,10 +261,10 @@ fn the_reply_that_is_sent_decides_what_happened() {
     assert!(run(Config::new().on(Stage::AnyRcpt, Action::reply("550 no"))).is_empty());
     assert!(run(Config::new().on(Stage::Data, Action::reply("554 no"))).is_empty());
     assert!(run(Config::new().on(Stage::EndOfData, Action::reply("452 full"))).is_empty());
-    let refused_but_go = Config::new()
+    let rejected_but_go = Config::new()
         .on(Stage::AnyRcpt, Action::reply("550 no"))
         .on(Stage::Data, Action::reply("354 go on"));
-    assert!(run(refused_but_go).is_empty());
+    assert!(run(rejected_but_go).is_empty());
     // A lost reply does not undo what was done.
     assert_eq!(
         run(Config::new().on(Stage::EndOfData, Action::normal().cut_at(2))).len(),

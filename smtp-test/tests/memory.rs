@@ -246,7 +246,7 @@ fn each_operation_can_fail_in_turn() {
 fn script() -> Script {
     Script::parse(
         r"
-        # A session with an upgrade, in which the second RCPT is refused.
+        # A session with an upgrade, in which the second RCPT is rejected.
         S: 220 mail.test
         C: EHLO \*.test
         S: 250-mail.test

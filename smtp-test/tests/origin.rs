@@ -74,7 +74,7 @@ fn xforward_is_for_the_next_mail() {
 }
 
 #[test]
-fn attributes_that_are_not_offered_or_malformed_or_late_are_refused() {
+fn attributes_that_are_not_offered_or_malformed_or_late_are_rejected() {
     for (line, code, rule) in [
         ("XCLIENT ADDR=10.0.0.256", 501, Rule::Syntax),
         ("XCLIENT ADDR=2001:db8::1", 501, Rule::Syntax),
@@ -104,7 +104,7 @@ fn attributes_that_are_not_offered_or_malformed_or_late_are_refused() {
 }
 
 #[test]
-fn a_refused_xclient_changes_nothing() {
+fn a_rejected_xclient_changes_nothing() {
     let config = trusting().on(Stage::Xclient, Action::reply("550 5.7.0 not you"));
     let config = config.on(Stage::Xforward, Action::reply("550 5.7.0 not you"));
     let mut machine = greeted(&config);

@@ -36,7 +36,7 @@ fn parameters_are_understood_and_decoded() {
 }
 
 #[test]
-fn parameters_that_are_not_offered_or_out_of_place_or_malformed_are_refused() {
+fn parameters_that_are_not_offered_or_out_of_place_or_malformed_are_rejected() {
     for (line, code, rule) in [
         ("MAIL FROM:<a@x.test> NOTIFY=NEVER", 555, Rule::Syntax),
         ("MAIL FROM:<a@x.test> RET=ALL", 501, Rule::Syntax),
@@ -84,7 +84,7 @@ fn parameters_that_are_not_offered_or_out_of_place_or_malformed_are_refused() {
 }
 
 #[test]
-fn a_wish_beyond_what_is_offered_is_refused_but_is_no_fault() {
+fn a_wish_beyond_what_is_offered_is_rejected_but_is_no_fault() {
     for (parameter, code) in [
         ("BY=59;R", 555),
         ("BY=59;N", 250),

@@ -511,7 +511,7 @@ fn the_digest_of_a_challenge_is_checked() {
 }
 
 #[test]
-fn a_mechanism_that_the_server_only_names_is_refused() {
+fn a_mechanism_that_the_server_only_names_is_rejected() {
     let config = Config::new().mechanisms(["KERBEROS_V4"]);
     assert_eq!(
         login(&config, "KERBEROS_V4", &[""]),

@@ -167,7 +167,7 @@ fn sessions_resume_in_either_version_unless_told_not_to() {
 }
 
 #[test]
-fn a_bad_certificate_is_refused_and_the_alert_is_recorded() {
+fn a_bad_certificate_is_rejected_and_the_alert_is_recorded() {
     for defect in [
         Defect::Expired,
         Defect::NotYetValid,

@@ -12,11 +12,11 @@ use smtp_tokio::tls::Endpoint;
 async fn main() -> Result<(), Box<dyn Error>> {
     // A server to send to; any other would do.
     let tls = smtp_test::Tls::new();
-    let refusal = "550 5.1.1 no such user";
+    let rejection = "550 5.1.1 no such user";
     let server = smtp_test::Server::start(
         smtp_test::Config::new()
             .tls(tls.clone())
-            .refuse("dave@example.net", refusal),
+            .reject("dave@example.net", rejection),
     )?;
     let endpoint = Endpoint::starttls("localhost")
         .port(server.port())

@@ -35,7 +35,7 @@ async fn a_mail_goes_out_and_the_connection_ends_in_good_order() {
 
 #[tokio::test]
 async fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
-    let server = MemoryServer::new(&Config::new().refuse(TO[1], "550 5.1.1 gone"));
+    let server = MemoryServer::new(&Config::new().reject(TO[1], "550 5.1.1 gone"));
     let log = server.log();
     let mut client = Client::from_stream(server, wire(Security::Cleartext));
     let ids = [mail(), mail(), mail()].map(|mail| client.submit(mail));

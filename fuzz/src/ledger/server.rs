@@ -107,7 +107,7 @@ impl Ledger {
         }
     }
 
-    /// Takes the reply to RSET. The caller's own may be refused; to a server that may still hold a transaction open, and does
+    /// Takes the reply to RSET. The caller's own may be rejected; to a server that may still hold a transaction open, and does
     /// not end it, MAIL cannot be said.
     fn answer_rset(&mut self, due: Due, code: u16) -> bool {
         if code / 100 == 3 {
@@ -171,7 +171,7 @@ impl Ledger {
                     self.open = None;
                 }
                 // RFC 2920, section 3.1: a lone dot may be accepted, where there was nobody.
-                let lone = due.to == Asked::Dot && !mail.is_refused();
+                let lone = due.to == Asked::Dot && !mail.is_rejected();
                 if is_yes(code) && mail.is_hopeless() && !lone {
                     return false;
                 }

@@ -16,14 +16,14 @@ pub(super) struct Transaction {
     pub(super) enough: Vec<bool>,
     /// Which of them name their number with an enhanced code.
     pub(super) names_number: Vec<bool>,
-    /// Whether a recipient was accepted though the sender was refused.
+    /// Whether a recipient was accepted though the sender was rejected.
     pub(super) was_accepted_in_spite: bool,
     /// Whether RSET was accepted behind it.
     pub(super) was_reset: bool,
     /// Whether the end of the text was a dot, and is answered.
     pub(super) ended_by_dot: bool,
     pub(super) data: Option<u16>,
-    /// The first refusal of a chunk that is not the last.
+    /// The first rejection of a chunk that is not the last.
     pub(super) chunk: Option<u16>,
     /// The final replies: one, or in LMTP one for each recipient that was accepted.
     pub(super) verdicts: Vec<u16>,
@@ -112,11 +112,11 @@ impl Transaction {
     /// Whether the text is for nobody, by what the server has said.
     pub(super) fn is_hopeless(&self) -> bool {
         let nobody = self.rcpt.len() == self.recipients.len() && self.accepted() == 0;
-        self.is_refused() || nobody
+        self.is_rejected() || nobody
     }
 
-    /// Whether the sender or a chunk was refused.
-    pub(super) fn is_refused(&self) -> bool {
+    /// Whether the sender or a chunk was rejected.
+    pub(super) fn is_rejected(&self) -> bool {
         self.mail.is_some_and(is_no) || self.chunk.is_some()
     }
 
@@ -140,13 +140,13 @@ impl Transaction {
 
     /// Whether the server may have the text for this recipient.
     pub(super) fn may_store(&self, recipient: &str) -> bool {
-        let refused = !self.asks(recipient) || self.rcpt(recipient).is_some_and(is_no);
+        let rejected = !self.asks(recipient) || self.rcpt(recipient).is_some_and(is_no);
         self.text.is_some()
-            && !refused
+            && !rejected
             && match self.verdict(recipient) {
                 Some(code) if is_yes(code) => true,
                 Some(code) if is_no(code) => false,
-                _ => !self.is_refused(),
+                _ => !self.is_rejected(),
             }
     }
 
@@ -170,7 +170,7 @@ impl Transaction {
                     Stage::Data => self.data,
                     Stage::Content => self.chunk,
                     Stage::EndOfData => verdict,
-                    _ => return Err("refused at no command of a mail"),
+                    _ => return Err("rejected at no command of a mail"),
                 };
                 holds(code == Some(reply.code().as_u16()), "I4: another reply")?;
                 let is_number = *stage == Stage::Rcpt && self.names_number(recipient);
@@ -180,7 +180,7 @@ impl Transaction {
                 )?;
                 holds(
                     reply.is_transient() || reply.is_permanent(),
-                    "I8: no refusal",
+                    "I8: no rejection",
                 )
             }
             RecipientStatus::NotSent(error) => {
@@ -198,7 +198,7 @@ impl Transaction {
                 let decided = match verdict {
                     Some(code) if is_yes(code) => !self.is_hopeless(),
                     Some(code) if is_no(code) => true,
-                    _ => self.is_refused() || rcpt.is_some_and(is_no),
+                    _ => self.is_rejected() || rcpt.is_some_and(is_no),
                 };
                 // A reply over a limit of the core's is none to it, and one to this observer.
                 let over_limit =

@@ -15,8 +15,8 @@ macro_rules! ways {
                 run: |bench| hundred(bench, way!($level $text)),
             },
             Case {
-                name: concat!("refusals: ", $name),
-                run: |bench| refusals(bench, way!($level $text)),
+                name: concat!("rejections: ", $name),
+                run: |bench| rejections(bench, way!($level $text)),
             },
         )*];
     };
@@ -51,8 +51,8 @@ fn hundred(bench: &Bench<'_>, way: Way) -> Verdict {
     deliver(bench, way, &letters)
 }
 
-/// Every way to be refused, each before and behind messages that are accepted, and behind each other.
-fn refusals(bench: &Bench<'_>, way: Way) -> Verdict {
+/// Every way to be rejected, each before and behind messages that are accepted, and behind each other.
+fn rejections(bench: &Bench<'_>, way: Way) -> Verdict {
     const SENDERS: [&str; 7] = [
         "ok", "badmail", "tmpmail", "baddata", "tmpdata", "badend", "tmpend",
     ];
@@ -73,12 +73,12 @@ fn refusals(bench: &Bench<'_>, way: Way) -> Verdict {
             letters.push(Letter::new("ok", &["ok"]));
         }
     }
-    // One refusal right behind the other.
+    // One rejection right behind the other.
     for (sender, recipients) in senders.iter().zip(recipients.iter().cycle()) {
         letters.push(Letter::new(sender, recipients));
     }
     letters.push(Letter::new("ok", &["ok"]));
-    if way.text != Text::Data && !bench.server.refuses_before_chunks() {
+    if way.text != Text::Data && !bench.server.rejects_before_chunks() {
         letters = letters.into_iter().map(Letter::unasked).collect();
     }
     deliver(bench, way, &letters)

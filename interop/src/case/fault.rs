@@ -9,7 +9,7 @@ use crate::site::Door;
 
 pub(super) const CASES: &[Case] = &[
     Case {
-        name: "ten recipients, some refused",
+        name: "ten recipients, some rejected",
         run: |bench| {
             let recipients = [
                 "ok", "no", "ok", "grey", "full", "ok", "over", "no", "ok", "ok",
@@ -26,7 +26,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "421 to a recipient in a batch",
         run: |bench| {
-            if !bench.server.refuses("closing") {
+            if !bench.server.rejects("closing") {
                 return Ok(Done::Unsupported);
             }
             each_way(bench, &Way::ALL, |bench, way| {
@@ -46,11 +46,11 @@ pub(super) const CASES: &[Case] = &[
                     .outcomes
                     .get(1)
                     .and_then(|outcome| outcome.recipients().get(1));
-                let refused = second.is_some_and(|delivery| match delivery.status() {
+                let rejected = second.is_some_and(|delivery| match delivery.status() {
                     RecipientStatus::Rejected { reply, .. } => reply.code().as_u16() == 421,
                     _ => false,
                 });
-                match first.is_some_and(|outcome| outcome.is_accepted()) && refused {
+                match first.is_some_and(|outcome| outcome.is_accepted()) && rejected {
                     true => Ok(Done::Passed),
                     false => Err(format!("{:?}", session.outcomes)),
                 }

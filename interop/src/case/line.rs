@@ -122,7 +122,7 @@ fn all_ways(
     })
 }
 
-/// Some that are refused among some that are accepted, one of them of several segments.
+/// Some that are rejected among some that are accepted, one of them of several segments.
 fn letters(bench: &Bench<'_>) -> Vec<Letter> {
     let large = b"A line of the message that is larger than others.\r\n".repeat(60);
     let senders = bench.known(&["badend", "tmpmail"]);

@@ -28,7 +28,7 @@ const LEVELS: [Pipelining; 4] = [
     Pipelining::Speculative,
 ];
 
-/// Recipients that are accepted, refused by their command, and refused after the text, in every order that matters.
+/// Recipients that are accepted, rejected by their command, and rejected after the text, in every order that matters.
 fn letters(bench: &Bench<'_>) -> Vec<Letter> {
     const RECIPIENTS: [&[&str]; 9] = [
         &["ok", "quota", "ok", "stuck", "no", "ok"],

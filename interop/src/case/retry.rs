@@ -59,7 +59,7 @@ fn greylisted(bench: &Bench<'_>, way: Way) -> Verdict {
     }
 }
 
-/// To those who were refused for now at RCPT.
+/// To those who were rejected for now at RCPT.
 fn transient(letters: &[Letter], session: &Session) -> Vec<Letter> {
     let all = letters.iter().zip(&session.outcomes);
     let waiting = all.filter_map(|(letter, outcome)| {

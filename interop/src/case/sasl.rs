@@ -70,7 +70,7 @@ fn logs_in(bench: &Bench<'_>, make: Make, [right, wrong]: &Secrets) -> Verdict {
     everywhere(bench, with(right)?, with(wrong)?, is_rejected)
 }
 
-/// Where the only binding is one that TLS 1.3 did away with (RFC 9266), the bound mechanism is refused, and
+/// Where the only binding is one that TLS 1.3 did away with (RFC 9266), the bound mechanism is rejected, and
 /// no weaker one is taken for it; by name that goes which is not bound.
 fn unknown_binding(bench: &Bench<'_>) -> Verdict {
     if !bench.server.binds_by_unique() {

@@ -107,7 +107,7 @@ fn beforehand(bench: &Bench<'_>) -> Verdict {
     }
 }
 
-/// The large one was refused and is stored nowhere, and the others are stored, unless the server could not go on.
+/// The large one was rejected and is stored nowhere, and the others are stored, unless the server could not go on.
 fn judge(bench: &Bench<'_>, way: Way, letters: &[Letter], session: &Session) -> Verdict {
     bench.compare(letters, session)?;
     let stuck = way.text != Text::Data && bench.server.loses_its_place();
@@ -121,7 +121,7 @@ fn judge(bench: &Bench<'_>, way: Way, letters: &[Letter], session: &Session) -> 
                     large && reply.code().as_u16() == bench.server.code_for_too_large()
                 }
                 RecipientStatus::Accepted(_) => !large,
-                // It may close before the client has written all of the chunk and can read the refusal.
+                // It may close before the client has written all of the chunk and can read the rejection.
                 RecipientStatus::NotSent(_) | RecipientStatus::InDoubt(_) => {
                     (large || behind) && stuck
                 }

@@ -65,7 +65,7 @@ SERVICES {{
         }
     }
 
-    fn refuses(&self, _kind: &str) -> bool {
+    fn rejects(&self, _kind: &str) -> bool {
         false
     }
 

@@ -53,7 +53,7 @@ impl Server for Dovecot {
         Some(site.path("lmtp"))
     }
 
-    fn refuses(&self, kind: &str) -> bool {
+    fn rejects(&self, kind: &str) -> bool {
         kind == "no" || is_of(&DELIVERIES, kind)
     }
 

@@ -72,7 +72,7 @@ impl Server for Exim {
         &["PLAIN", "LOGIN", "CRAM-MD5"]
     }
 
-    fn refuses_before_chunks(&self) -> bool {
+    fn rejects_before_chunks(&self) -> bool {
         false
     }
 
@@ -88,7 +88,7 @@ impl Server for Exim {
     }
 }
 
-/// The statements of an ACL that refuse by the kind of an address.
+/// The statements of an ACL that reject by the kind of an address.
 fn statements(step: Option<Step>) -> String {
     let (faults, condition): (&[Fault], _) = match step {
         Some(_) => (&SENDERS, "senders"),

@@ -1,4 +1,4 @@
-//! Haraka: a plugin of ours refuses, and stores what it takes.
+//! Haraka: a plugin of ours rejects, and stores what it takes.
 
 use std::fs;
 use std::io;

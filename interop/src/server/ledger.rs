@@ -30,8 +30,8 @@ pub(crate) struct Held {
     pub(crate) mails: BTreeMap<String, Vec<(String, Stored)>>,
     /// By the name in the queue, the Message-ID that the log tells.
     pub(crate) logged: BTreeMap<String, String>,
-    /// From whom the log says that something was refused.
-    pub(crate) refused: BTreeSet<String>,
+    /// From whom the log says that something was rejected.
+    pub(crate) rejected: BTreeSet<String>,
 }
 
 impl Ledger {
@@ -106,11 +106,11 @@ impl Ledger {
                 self.open += 1;
             } else if said.starts_with("disconnect from ") {
                 self.open = self.open.saturating_sub(1);
-            } else if let Some((_, refused)) = said.split_once(": reject: ")
-                && let Some((_, sender)) = refused.split_once(" from=<")
+            } else if let Some((_, rejected)) = said.split_once(": reject: ")
+                && let Some((_, sender)) = rejected.split_once(" from=<")
                 && let Some((sender, _)) = sender.split_once('>')
             {
-                held.refused.insert(sender.into());
+                held.rejected.insert(sender.into());
             }
         } else if process.contains("/cleanup[")
             && let Some((name, id)) = said.split_once(": message-id=<")

@@ -1,4 +1,4 @@
-//! Sendmail: its rulesets refuse, a program of ours stores what it delivers; logins by Cyrus SASL, and by a certificate.
+//! Sendmail: its rulesets reject, a program of ours stores what it delivers; logins by Cyrus SASL, and by a certificate.
 
 use std::fs;
 use std::io;
@@ -218,7 +218,7 @@ R{bare}\t$# A B D E P S X
     )
 }
 
-/// Rules that refuse at a step by the kind of an address.
+/// Rules that reject at a step by the kind of an address.
 fn rules(step: Step, whose: &str) -> String {
     let faults: Vec<&Fault> = SENDERS.iter().chain(&RECIPIENTS).collect();
     let mut text = format!("R$*\t$: $(kind {whose} $: none $)\n");

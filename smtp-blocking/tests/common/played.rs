@@ -155,7 +155,7 @@ pub(crate) enum Begun<'a> {
 /// What a caller heard of something.
 pub(crate) enum Heard<'a> {
     Outcome(Result<Outcome, Error>),
-    Refused(&'a MailError),
+    Rejected(&'a MailError),
     Reply(Result<Reply, Error>),
     Quit,
 }
@@ -215,7 +215,7 @@ macro_rules! perform {
                         Action::Stream(mail, pieces) => {
                             Begun::Mail(client.submit(mail.clone()), pieces)
                         }
-                        Action::Refused(error) => Begun::Done(Heard::Refused(error)),
+                        Action::Rejected(error) => Begun::Done(Heard::Rejected(error)),
                         Action::Command(command) => {
                             let reply = client.command(command.clone())$(.$await)?;
                             Begun::Done(Heard::Reply(reply))
@@ -260,7 +260,7 @@ macro_rules! perform {
                 for heard in heard {
                     match heard {
                         Heard::Outcome(outcome) => trace.outcome(outcome),
-                        Heard::Refused(error) => trace.refused(error),
+                        Heard::Rejected(error) => trace.rejected(error),
                         Heard::Reply(reply) => trace.reply(reply),
                         Heard::Quit => trace.ended(ended.take().expect("quit once")),
                     }

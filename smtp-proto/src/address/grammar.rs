@@ -166,7 +166,7 @@ fn sub_domain(label: &str) -> Result<(), AddressError> {
 /// `address-literal = "[" ( IPv4-address-literal / "IPv6:" IPv6-addr ) "]"`, the whole of `text`.
 ///
 /// `General-address-literal` needs a tag registered with IANA, and there is none but `IPv6`. Leading
-/// zeros in IPv4 are refused: some readers take them for octal.
+/// zeros in IPv4 are rejected: some readers take them for octal.
 pub(super) fn address_literal(text: &str) -> Result<IpAddr, AddressError> {
     text.strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
@@ -214,7 +214,7 @@ pub(crate) const fn is_non_ascii_text(c: char) -> bool {
 /// Letters, digits and hyphen, and what a U-label may hold.
 ///
 /// Characters that IDNA 2008 forbids, that are not seen, or that a mapping turns into dots or other
-/// ASCII are refused here; whether a label is wholly valid is for the conversion to A-labels to say.
+/// ASCII are rejected here; whether a label is wholly valid is for the conversion to A-labels to say.
 const fn is_label_char(c: char) -> bool {
     match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '-' => true,

@@ -142,7 +142,7 @@ impl AsRef<str> for Mailbox {
     }
 }
 
-/// Refuses a local part that is not ASCII.
+/// Rejects a local part that is not ASCII.
 pub(super) fn check_ascii_local_part(local_part: &str) -> Result<(), AddressError> {
     match local_part.bytes().position(|byte| !byte.is_ascii()) {
         None => Ok(()),
@@ -150,7 +150,7 @@ pub(super) fn check_ascii_local_part(local_part: &str) -> Result<(), AddressErro
     }
 }
 
-/// Refuses what not even a quoted local part can hold.
+/// Rejects what not even a quoted local part can hold.
 pub(super) fn check_quotable(local_part: &str) -> Result<(), AddressError> {
     match local_part
         .char_indices()

@@ -80,7 +80,7 @@ fn a_mailbox_tells_its_parts_and_keeps_no_needless_quotes() {
 }
 
 #[test]
-fn v14_what_is_no_mailbox_is_refused_with_the_place_and_the_reason() {
+fn v14_what_is_no_mailbox_is_rejected_with_the_place_and_the_reason() {
     use AddressErrorKind as F;
     for (text, offset, reason) in [
         ("", 0, F::Empty),
@@ -260,7 +260,7 @@ fn v14_lengths_are_limited_to_the_byte() {
 }
 
 #[test]
-fn v14_inputs_of_64_kib_are_refused_whatever_they_are_made_of() {
+fn v14_inputs_of_64_kib_are_rejected_whatever_they_are_made_of() {
     for piece in [
         "a", ".", "\"", "\\", "a.", "\\\"", "@", "a@", "[", "<", " ", "\u{e9}", "-", "1:",
     ] {

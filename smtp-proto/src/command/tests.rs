@@ -138,7 +138,7 @@ fn every_line_is_written_as_the_standards_have_it() {
 }
 
 #[test]
-fn v09_a_command_with_what_does_not_belong_there_is_refused_with_its_place() {
+fn v09_a_command_with_what_does_not_belong_there_is_rejected_with_its_place() {
     use CommandErrorKind as F;
     for (verb, arguments, offset, reason) in [
         ("", None, 0, F::Empty),
@@ -171,7 +171,7 @@ fn v09_a_command_with_what_does_not_belong_there_is_refused_with_its_place() {
 }
 
 #[test]
-fn a_custom_command_refuses_what_the_connection_itself_has_to_send() {
+fn a_custom_command_rejects_what_the_connection_itself_has_to_send() {
     for verb in [
         "EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "BURL", "QUIT",
         "RSET", "XCLIENT", "TURN", "ATRN", "SEND", "SOML", "SAML", "XEXCH50",
@@ -306,7 +306,7 @@ fn v37_transcripts_and_debug_show_only_how_much_sasl_carries() {
 }
 
 #[test]
-fn v09_every_byte_at_every_place_of_every_field_is_refused_or_comes_back_from_the_wire() {
+fn v09_every_byte_at_every_place_of_every_field_is_rejected_or_comes_back_from_the_wire() {
     for field in fields::FIELDS {
         let mut accepted = 0;
         for sample in field.samples {
@@ -336,7 +336,7 @@ fn v09_every_byte_at_every_place_of_every_field_is_refused_or_comes_back_from_th
 }
 
 #[test]
-fn v09_every_scalar_in_every_field_is_refused_or_comes_back_from_the_wire() {
+fn v09_every_scalar_in_every_field_is_rejected_or_comes_back_from_the_wire() {
     let scalars: Vec<char> = ('\0'..=char::MAX).collect();
     let mut text = String::new();
     for field in fields::FIELDS {

@@ -89,7 +89,7 @@ impl Error {
                     "the server greets once more where it should answer EHLO: behind STARTTLS there is no second greeting",
                 )
             }
-            ErrorKind::Rejected => of_refusal(self.stage(), self.reply()?),
+            ErrorKind::Rejected => of_rejection(self.stage(), self.reply()?),
             ErrorKind::Transport(error) => error.hint,
             ErrorKind::Misuse(ApiMisuse::UpgradePending) => {
                 Some("call `upgrade`, or use a client that has a TLS layer")
@@ -101,8 +101,8 @@ impl Error {
     }
 }
 
-/// The likely cure of a refusal at this stage.
-pub(crate) fn of_refusal(stage: Stage, reply: &Reply) -> Option<&'static str> {
+/// The likely cure of a rejection at this stage.
+pub(crate) fn of_rejection(stage: Stage, reply: &Reply) -> Option<&'static str> {
     match (stage, reply.code().as_u16()) {
         (Stage::Mail | Stage::Rcpt, 530) => {
             Some("the server wants a login, or TLS, before it takes mail")
@@ -246,7 +246,7 @@ fn of_need(
     }
 }
 
-/// Whether EHLO is refused for the name that it gave; other refusals are about the client or its address.
+/// Whether EHLO is rejected for the name that it gave; other rejections are about the client or its address.
 fn is_about_the_name(reply: &Reply) -> bool {
     let words: [&[u8]; 4] = [b"name", b"domain", b"helo", b"ehlo"];
     match reply.code().as_u16() {

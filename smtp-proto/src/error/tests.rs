@@ -23,7 +23,7 @@ fn address(last: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, last], 587))
 }
 
-fn refused() -> TransportError {
+fn rejected() -> TransportError {
     std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into()
 }
 
@@ -31,7 +31,7 @@ fn refused() -> TransportError {
 fn each_attempt_is_named_with_its_failure() {
     let peer = Peer::host("mail.example.org", 587);
     let first = Error::connect_timeout().with_peer(peer.clone().at(address(1)));
-    let last = Error::connect(refused()).with_peer(peer.at(address(2)));
+    let last = Error::connect(rejected()).with_peer(peer.at(address(2)));
     let error = last.with_attempts(Vec::from([first]));
     assert_eq!(
         error.to_string(),
@@ -49,7 +49,7 @@ fn the_text_is_bounded_however_long_the_name_and_however_many_the_attempts() {
         let error = std::io::Error::other("very long indeed ".repeat(100));
         Error::connect(error).with_peer(Peer::path("/long".repeat(1000)).at(address(last)))
     });
-    let error = Error::connect(refused())
+    let error = Error::connect(rejected())
         .with_peer(Peer::path("/a\u{1b}[2J".repeat(1000)))
         .with_attempts(attempts.collect());
     let text = error.to_string();
@@ -111,7 +111,7 @@ fn each_type() -> Vec<Box<dyn core::error::Error>> {
         .security(Security::Cleartext)
         .credentials(Credentials::password("alice", "secret").unwrap());
     Vec::from([
-        Box::new(Error::connect(refused())) as Box<dyn core::error::Error>,
+        Box::new(Error::connect(rejected())) as Box<dyn core::error::Error>,
         Box::new("a b".parse::<Mailbox>().unwrap_err()),
         Box::new(Command::vrfy("a\r\nb").unwrap_err()),
         Box::new(Parameter::priority(99).unwrap_err()),
@@ -136,7 +136,7 @@ fn what_main_prints_of_an_error_begins_with_its_text() {
             assert!(debug.starts_with(&text), "{debug}");
         }
     }
-    let error = Error::connect(refused()).with_peer(Peer::host("mail.example.org", 587));
+    let error = Error::connect(rejected()).with_peer(Peer::host("mail.example.org", 587));
     let returned: Box<dyn core::error::Error> = error.clone().into();
     assert_eq!(
         format!("Error: {returned:?}"),
@@ -147,6 +147,6 @@ fn what_main_prints_of_an_error_begins_with_its_text() {
         format!("{error:#?}").contains("kind: Transport("),
         "{error:#?}"
     );
-    let nested = ErrorKind::Transport(refused());
+    let nested = ErrorKind::Transport(rejected());
     assert_eq!(format!("{nested:?}"), "Transport(connection refused)");
 }

@@ -44,7 +44,7 @@ fn a_parameter_is_a_keyword_in_upper_case_with_or_without_a_value() {
 }
 
 #[test]
-fn v11_what_would_break_the_grammar_is_refused_with_its_place() {
+fn v11_what_would_break_the_grammar_is_rejected_with_its_place() {
     use ParameterErrorKind as F;
     for (keyword, value, offset, fault) in [
         ("", None, 0, F::Empty),

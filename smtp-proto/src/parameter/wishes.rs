@@ -10,7 +10,7 @@ use crate::address::{Mailbox, ReversePath};
 impl Parameter {
     /// BY, of MAIL: by when to deliver, and what to do if that fails (RFC 2852, section 4).
     ///
-    /// The time runs from when the server takes the message. One shorter than the server's least is refused before MAIL.
+    /// The time runs from when the server takes the message. One shorter than the server's least is rejected before MAIL.
     #[must_use]
     pub fn deliver_by(by: DeliverBy) -> Self {
         let mode = match by.mode {
@@ -37,7 +37,7 @@ impl Parameter {
 
     /// HOLDFOR, of MAIL: for how many seconds the server is to hold the message back (RFC 4865, section 4).
     ///
-    /// More than the server offers is refused before MAIL.
+    /// More than the server offers is rejected before MAIL.
     ///
     /// # Errors
     /// If it is 0 or over 999,999,999.
@@ -50,7 +50,7 @@ impl Parameter {
 
     /// HOLDUNTIL, of MAIL: until when the server is to hold the message back (RFC 4865, section 4).
     ///
-    /// Later than the server offers is refused before MAIL.
+    /// Later than the server offers is rejected before MAIL.
     #[must_use]
     pub fn hold_until(time: DateTime) -> Self {
         Self::from_text("HOLDUNTIL", time.to_string())

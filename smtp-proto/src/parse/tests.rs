@@ -56,7 +56,7 @@ fn a_reply_line_has_a_code_a_separator_and_text() {
 }
 
 #[test]
-fn what_is_no_reply_line_is_refused() {
+fn what_is_no_reply_line_is_rejected() {
     let rows: [&[u8]; 13] = [
         b"",
         b"\n",
@@ -177,7 +177,7 @@ fn a_mechanism_has_one_to_twenty_bytes_of_its_alphabet() {
         value(sasl_mech(b"ABCDEFGHIJKLMNOPQRST")),
         Some(&b"ABCDEFGHIJKLMNOPQRST"[..])
     );
-    for refused in [
+    for rejected in [
         &b""[..],
         b"ABCDEFGHIJKLMNOPQRSTU",
         b"PLAIN,LOGIN",
@@ -185,10 +185,10 @@ fn a_mechanism_has_one_to_twenty_bytes_of_its_alphabet() {
         b"\xff",
     ] {
         assert_eq!(
-            value(sasl_mech(refused)),
+            value(sasl_mech(rejected)),
             None,
             "{}",
-            refused.escape_ascii()
+            rejected.escape_ascii()
         );
     }
 }
@@ -206,12 +206,12 @@ fn a_number_too_large_to_hold_is_told_from_no_number() {
         value(size_param(b"99999999999999999999999999999999")),
         Some(None)
     );
-    for refused in [&b""[..], b"abc", b"-1", b"+1", b"1 ", b"0x10", b"1M"] {
+    for rejected in [&b""[..], b"abc", b"-1", b"+1", b"1 ", b"0x10", b"1M"] {
         assert_eq!(
-            value(size_param(refused)),
+            value(size_param(rejected)),
             None,
             "{}",
-            refused.escape_ascii()
+            rejected.escape_ascii()
         );
     }
 }
@@ -223,12 +223,12 @@ fn a_limit_has_a_name_and_perhaps_a_value() {
         Some(("RCPTMAX", Some(&b"20"[..])))
     );
     assert_eq!(value(limit_name_value(b"X-Y_2")), Some(("X-Y_2", None)));
-    for refused in [&b""[..], b"=1", b"A=", b"A=1;", b"A;B", b"A=\xff"] {
+    for rejected in [&b""[..], b"=1", b"A=", b"A=1;", b"A;B", b"A=\xff"] {
         assert_eq!(
-            value(limit_name_value(refused)),
+            value(limit_name_value(rejected)),
             None,
             "{}",
-            refused.escape_ascii()
+            rejected.escape_ascii()
         );
     }
 }

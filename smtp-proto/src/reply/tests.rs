@@ -181,7 +181,7 @@ fn v30_every_control_of_direction_is_escaped_and_its_neighbours_are_not() {
 }
 
 #[test]
-fn v17_every_octet_in_the_text_of_a_reply_is_kept_or_refused_and_never_shown_raw() {
+fn v17_every_octet_in_the_text_of_a_reply_is_kept_or_rejected_and_never_shown_raw() {
     for octet in 0..=u8::MAX {
         let raw = [b"250 a", &[octet][..], b"b\r\n"].concat();
         match octet {

@@ -15,7 +15,7 @@ use crate::Secret;
 pub enum TokenRequest {
     /// The one at hand.
     Cached,
-    /// Another than the one that the server has just refused: it may have expired earlier than it said.
+    /// Another than the one that the server has just rejected: it may have expired earlier than it said.
     Refreshed,
 }
 
@@ -112,7 +112,7 @@ struct BearerExchange {
 enum State {
     Start(Result<Secret, ExchangeError>),
     ExpectVerdict,
-    ExpectRefusal { detail: Vec<u8> },
+    ExpectRejection { detail: Vec<u8> },
 }
 
 impl Exchange for BearerExchange {
@@ -130,12 +130,14 @@ impl Exchange for BearerExchange {
         match self.state {
             State::ExpectVerdict => {
                 let kept = challenge.get(..DETAIL_MAX).unwrap_or(challenge);
-                self.state = State::ExpectRefusal {
+                self.state = State::ExpectRejection {
                     detail: kept.to_vec(),
                 };
                 Ok(self.error_response.to_vec().into())
             }
-            State::Start(_) | State::ExpectRefusal { .. } => Err(ExchangeError::TooManyChallenges),
+            State::Start(_) | State::ExpectRejection { .. } => {
+                Err(ExchangeError::TooManyChallenges)
+            }
         }
     }
 
@@ -143,7 +145,7 @@ impl Exchange for BearerExchange {
         match self.state {
             State::ExpectVerdict => Ok(()),
             State::Start(_) => Err(ExchangeError::Premature),
-            State::ExpectRefusal { .. } => Err(ExchangeError::Contradiction),
+            State::ExpectRejection { .. } => Err(ExchangeError::Contradiction),
         }
     }
 
@@ -153,7 +155,7 @@ impl Exchange for BearerExchange {
 
     fn server_error(&self) -> Option<&[u8]> {
         match &self.state {
-            State::ExpectRefusal { detail } => Some(detail),
+            State::ExpectRejection { detail } => Some(detail),
             _ => None,
         }
     }

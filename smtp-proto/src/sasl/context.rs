@@ -44,7 +44,7 @@ impl<'a> ConnectionInfo<'a> {
         }
     }
 
-    /// The same after the server refused the token of the last connection.
+    /// The same after the server rejected the token of the last connection.
     #[must_use]
     pub const fn after_rejected_token(self) -> Self {
         Self {
@@ -92,7 +92,7 @@ impl<'a> ConnectionInfo<'a> {
             .any(|offered| offered.eq_ignore_ascii_case(name))
     }
 
-    /// Whether the token of the last connection was refused, so that it takes a new one.
+    /// Whether the token of the last connection was rejected, so that it takes a new one.
     #[must_use]
     pub const fn needs_refresh(&self) -> bool {
         self.needs_refresh

@@ -57,10 +57,10 @@ impl Credentials {
 
     /// A user and the OAuth 2.0 access token that `source` gives, by OAUTHBEARER, or else XOAUTH2.
     ///
-    /// The source is asked once a login. If the server refuses the token that it gave as
+    /// The source is asked once a login. If the server rejects the token that it gave as
     /// [`Cached`](TokenRequest::Cached), the error is [`Expired`](crate::AuthenticationError::Expired), and the next
     /// attempt, by [`Config::with_refreshed_token`](crate::Config::with_refreshed_token), asks for a [`Refreshed`](TokenRequest::Refreshed) one; if
-    /// that is refused too, the error is final. Drivers that connect by the endpoint of a TLS layer make that attempt by
+    /// that is rejected too, the error is final. Drivers that connect by the endpoint of a TLS layer make that attempt by
     /// themselves.
     ///
     /// It is called from within the machine: one that fetches a token over the network keeps the thread waiting, which is

@@ -81,7 +81,7 @@ impl Driver {
         }
     }
 
-    /// What the server told of the reason for its refusal.
+    /// What the server told of the reason for its rejection.
     pub(crate) fn server_error(&self) -> Option<&[u8]> {
         self.exchange.server_error()
     }

@@ -10,8 +10,8 @@ use crate::Secret;
 
 /// The OAUTHBEARER mechanism (RFC 7628): a user and an OAuth 2.0 bearer token.
 ///
-/// A server that refuses the token first says why, in JSON, as a challenge. The exchange then goes
-/// on with a lone 0x01 until the server's refusal proper; see [`Exchange::server_error`].
+/// A server that rejects the token first says why, in JSON, as a challenge. The exchange then goes
+/// on with a lone 0x01 until the server's rejection proper; see [`Exchange::server_error`].
 #[derive(Clone)]
 pub struct OAuthBearer(Bearer);
 

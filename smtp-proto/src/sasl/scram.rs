@@ -265,13 +265,13 @@ enum State {
     ExpectFirst(ClientFirst),
     ExpectFinal(ServerProof),
     ExpectVerdict,
-    ExpectRefusal { detail: Vec<u8> },
+    ExpectRejection { detail: Vec<u8> },
 }
 
 impl Exchange for State {
     fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError> {
         // Whatever goes wrong, there is no way back to a state that allows success.
-        match mem::replace(self, Self::ExpectRefusal { detail: Vec::new() }) {
+        match mem::replace(self, Self::ExpectRejection { detail: Vec::new() }) {
             Self::Start(opening) => {
                 let opening = opening?;
                 let message = format!("{}{}", opening.header, opening.bare);
@@ -287,7 +287,7 @@ impl Exchange for State {
 
     fn respond(&mut self, challenge: &[u8]) -> Result<Secret, ExchangeError> {
         // As above.
-        let before = mem::replace(self, Self::ExpectRefusal { detail: Vec::new() });
+        let before = mem::replace(self, Self::ExpectRejection { detail: Vec::new() });
         let (next, response) = match before {
             Self::ExpectFirst(opening) => {
                 let (closing, response) = opening.respond(challenge)?;
@@ -300,10 +300,10 @@ impl Exchange for State {
                 }
                 ServerFinal::Error(error) => {
                     let detail = error.get(..DETAIL_MAX).unwrap_or(error).to_vec();
-                    (Self::ExpectRefusal { detail }, Secret::default())
+                    (Self::ExpectRejection { detail }, Secret::default())
                 }
             },
-            Self::Start(_) | Self::ExpectVerdict | Self::ExpectRefusal { .. } => {
+            Self::Start(_) | Self::ExpectVerdict | Self::ExpectRejection { .. } => {
                 return Err(ExchangeError::TooManyChallenges);
             }
         };
@@ -316,7 +316,7 @@ impl Exchange for State {
             Self::ExpectVerdict => Ok(()),
             Self::Start(_) | Self::ExpectFirst(_) => Err(ExchangeError::Premature),
             Self::ExpectFinal(_) => Err(NO_SERVER_SIGNATURE),
-            Self::ExpectRefusal { .. } => Err(ExchangeError::Contradiction),
+            Self::ExpectRejection { .. } => Err(ExchangeError::Contradiction),
         }
     }
 
@@ -326,7 +326,7 @@ impl Exchange for State {
 
     fn server_error(&self) -> Option<&[u8]> {
         match self {
-            Self::ExpectRefusal { detail } if !detail.is_empty() => Some(detail),
+            Self::ExpectRejection { detail } if !detail.is_empty() => Some(detail),
             _ => None,
         }
     }

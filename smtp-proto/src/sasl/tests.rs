@@ -348,7 +348,7 @@ fn v35_every_text_of_a_challenge_has_a_defined_result() {
 }
 
 #[test]
-fn v12_parts_that_would_change_the_message_are_refused() {
+fn v12_parts_that_would_change_the_message_are_rejected() {
     use CredentialsErrorKind as F;
     let fault = |result: Result<Credentials, CredentialsError>| {
         result.map_err(|error| error.kind()).unwrap_err()

@@ -9,8 +9,8 @@ use crate::Secret;
 
 /// The XOAUTH2 mechanism of large mail providers: a user and an OAuth 2.0 bearer token.
 ///
-/// A server that refuses the token first says why, in JSON, as a challenge. The exchange then goes
-/// on with an empty response until the server's refusal proper; see [`Exchange::server_error`].
+/// A server that rejects the token first says why, in JSON, as a challenge. The exchange then goes
+/// on with an empty response until the server's rejection proper; see [`Exchange::server_error`].
 #[derive(Clone)]
 pub struct XOAuth2(Bearer);
 

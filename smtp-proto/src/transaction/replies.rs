@@ -9,7 +9,7 @@ use crate::reply::{Reply, ReplyRef, Severity};
 /// What the server said in one transaction.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
-    /// The refusal of the sender.
+    /// The rejection of the sender.
     pub(super) sender: Option<Reply>,
     /// Whether a recipient was accepted all the same.
     pub(super) without_sender: bool,
@@ -17,9 +17,9 @@ pub(super) struct Replies {
     pub(super) asked: usize,
     pub(super) answered: usize,
     pub(super) accepted: usize,
-    /// The refusal of DATA.
+    /// The rejection of DATA.
     pub(super) data: Option<Reply>,
-    /// The first refusal of a chunk that was not the last.
+    /// The first rejection of a chunk that was not the last.
     chunk: Option<Reply>,
     /// The final reply, if it is for all recipients: in LMTP it is not.
     pub(super) verdict: Option<Reply>,
@@ -27,7 +27,7 @@ pub(super) struct Replies {
     judged: (usize, usize),
     /// Whether the server took the message, for anybody.
     pub(super) taken: bool,
-    /// The server accepted what it had refused.
+    /// The server accepted what it had rejected.
     contradicted: bool,
 }
 
@@ -44,14 +44,14 @@ impl Replies {
     }
 
     /// Whether another transaction makes sense for those who were too many in this: not if the sender or the text was
-    /// refused, for whomever. What LMTP says of the text is said of one recipient.
+    /// rejected, for whomever. What LMTP says of the text is said of one recipient.
     pub(super) fn may_retry_remaining(&self) -> bool {
         let by_recipient = self.judged.1 > 0;
         self.sender.is_none() && (self.taken || by_recipient || self.accepted == 0)
     }
 
     pub(super) fn handle_mail(&mut self, reply: ReplyRef<'_>) -> Result<(), ProtocolError> {
-        if reply.code().is_refusal() {
+        if reply.code().is_rejection() {
             self.sender = Some(reply.to_reply());
         } else if !reply.code().completes() {
             return Err(ProtocolError::WrongClass);
@@ -70,7 +70,9 @@ impl Replies {
         self.answered = self.answered.saturating_add(1);
         let code = reply.code();
         match code.severity() {
-            _ if !code.completes() && !code.is_refusal() => return Err(ProtocolError::WrongClass),
+            _ if !code.completes() && !code.is_rejection() => {
+                return Err(ProtocolError::WrongClass);
+            }
             // The answer of all of them is the sender's, even where one is accepted for a sender that is not.
             _ if self.sender.is_some() => self.without_sender |= code.completes(),
             Severity::Completion => {
@@ -81,7 +83,7 @@ impl Replies {
             _ if enough || names_the_number(reply) => {
                 recipient.answer = RcptState::Known(one_too_many(reply.to_reply()));
             }
-            _ => recipient.answer = RcptState::Refused(reply.to_reply()),
+            _ => recipient.answer = RcptState::Rejected(reply.to_reply()),
         }
         Ok(())
     }
@@ -89,7 +91,7 @@ impl Replies {
     /// Takes the reply to a chunk that is not the last.
     pub(super) fn handle_chunk(&mut self, reply: ReplyRef<'_>) -> Result<(), ProtocolError> {
         // If it completes, that says nothing: nothing is accepted before the last.
-        if reply.code().is_refusal() {
+        if reply.code().is_rejection() {
             self.chunk.get_or_insert_with(|| reply.to_reply());
         } else if !reply.code().completes() {
             return Err(ProtocolError::WrongClass);
@@ -106,7 +108,7 @@ impl Replies {
         framing: Framing,
     ) -> Result<bool, ProtocolError> {
         let accepted = reply.code().completes();
-        if !accepted && !reply.code().is_refusal() {
+        if !accepted && !reply.code().is_rejection() {
             return Err(ProtocolError::WrongClass);
         }
         // With DATA, a lone dot may be accepted when no recipient was (RFC 2920, section 3.1): it is no message.
@@ -117,7 +119,7 @@ impl Replies {
         }
         let reply = reply.to_reply();
         if !self.may_succeed() {
-            // What was refused stays so, for the reason that was told first.
+            // What was rejected stays so, for the reason that was told first.
             self.verdict = Some(reply);
             return Ok(false);
         }
@@ -125,7 +127,7 @@ impl Replies {
         let fate = if accepted {
             RecipientStatus::Accepted(reply.clone())
         } else {
-            refused(Stage::EndOfData, reply.clone())
+            rejected(Stage::EndOfData, reply.clone())
         };
         if by_recipient {
             self.assign_lmtp_reply(recipients, fate);
@@ -170,14 +172,14 @@ impl Replies {
         let fate = match (answer, contradiction) {
             (RcptState::Known(fate), _) => fate,
             // Who knows for whom the server took it.
-            (RcptState::Refused(_), Some(error)) if self.accepted == 0 => {
+            (RcptState::Rejected(_), Some(error)) if self.accepted == 0 => {
                 RecipientStatus::InDoubt(error.clone())
             }
             (RcptState::Asked | RcptState::Accepted, Some(error)) => {
                 RecipientStatus::InDoubt(error.clone())
             }
             (RcptState::Deferred(reply), _) => one_too_many(reply),
-            (RcptState::Refused(reply), _) => refused(Stage::Rcpt, reply),
+            (RcptState::Rejected(reply), _) => rejected(Stage::Rcpt, reply),
             (RcptState::None, _) => self.rest(failure, false),
             (RcptState::Asked | RcptState::Accepted, None) => self.rest(failure, offered),
         };
@@ -189,18 +191,18 @@ impl Replies {
 
     /// The fate of a recipient of whom alone nothing decisive was said.
     fn rest(&self, failure: Option<&Error>, offered: bool) -> RecipientStatus {
-        let refusals = [
+        let rejections = [
             (Stage::Mail, &self.sender),
             (Stage::Data, &self.data),
             (Stage::Content, &self.chunk),
         ];
-        for (stage, refusal) in refusals {
-            if let Some(reply) = refusal {
-                return refused(stage, reply.clone());
+        for (stage, rejection) in rejections {
+            if let Some(reply) = rejection {
+                return rejected(stage, reply.clone());
             }
         }
         if let Some(reply) = self.verdict.as_ref().filter(|_| !self.taken) {
-            return refused(Stage::EndOfData, reply.clone());
+            return rejected(Stage::EndOfData, reply.clone());
         }
         match failure {
             Some(error) if offered => RecipientStatus::InDoubt(error.clone()),
@@ -237,10 +239,10 @@ fn one_too_many(reply: Reply) -> RecipientStatus {
             Error::new(Stage::Rcpt, ErrorKind::TooManyRecipients).with_reply(reply),
         )
     } else {
-        refused(Stage::Rcpt, reply)
+        rejected(Stage::Rcpt, reply)
     }
 }
 
-fn refused(stage: Stage, reply: Reply) -> RecipientStatus {
+fn rejected(stage: Stage, reply: Reply) -> RecipientStatus {
     RecipientStatus::Rejected { stage, reply }
 }

@@ -2,10 +2,10 @@
 //!
 //! | what is in the message | with SMTPUTF8 | without |
 //! | --- | --- | --- |
-//! | bytes above 127 in the headers, in a local part, in a parameter | SMTPUTF8, addresses as they are | refused; headers recoded, on request |
+//! | bytes above 127 in the headers, in a local part, in a parameter | SMTPUTF8, addresses as they are | rejected; headers recoded, on request |
 //! | of all that, only domains beyond ASCII | A-labels, no SMTPUTF8 | A-labels |
-//! | the same, and there are no A-labels to be had | SMTPUTF8, addresses as they are | refused |
-//! | bytes above 127 in the headers that are not UTF-8 | refused, or recoded on request; on request, 8BITMIME | the same |
+//! | the same, and there are no A-labels to be had | SMTPUTF8, addresses as they are | rejected |
+//! | bytes above 127 in the headers that are not UTF-8 | rejected, or recoded on request; on request, 8BITMIME | the same |
 //!
 //! The second line follows RFC 6531: who can do without SMTPUTF8 should (section 3.4), since a server further on may not have
 //! it, and a domain may be told as A-labels to any server (section 3.2). Of headers only those of the message itself are looked
@@ -37,7 +37,7 @@ pub(super) struct ALabels {
     recipients: Vec<(usize, ForwardPath)>,
 }
 
-/// Finds out what the message needs, and refuses it if the server does not offer that.
+/// Finds out what the message needs, and rejects it if the server does not offer that.
 ///
 /// Its text may become another here: see [`MailBuilder::downgrade_with`](crate::MailBuilder::downgrade_with).
 pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Requirements, Error> {
@@ -71,7 +71,7 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Require
     {
         return match mail.recode()? {
             true => recoded(mail, capabilities),
-            false => Err(refusal(ErrorKind::Content(fault)).at(place)),
+            false => Err(rejection(ErrorKind::Content(fault)).at(place)),
         };
     }
     let takes_binary = capabilities.binary_mime() && capabilities.chunking();
@@ -164,7 +164,7 @@ fn beyond_ascii(
                     unsupported(MissingExtension::SmtpUtf8, place)
                 }
                 AddressErrorKind::NonAscii => unsupported(MissingExtension::ALabels, place),
-                fault => refusal(ErrorKind::Address(fault)).at(place),
+                fault => rejection(ErrorKind::Address(fault)).at(place),
             })
         }
     }
@@ -181,9 +181,9 @@ fn body_of(mail: &Mail) -> Option<Body> {
 }
 
 fn unsupported(need: MissingExtension, place: Location) -> Error {
-    refusal(ErrorKind::Unsupported(need)).at(place)
+    rejection(ErrorKind::Unsupported(need)).at(place)
 }
 
-fn refusal(kind: ErrorKind) -> Error {
+fn rejection(kind: ErrorKind) -> Error {
     Error::new(Stage::Mail, kind)
 }

@@ -98,7 +98,7 @@ fn every_attribute_is_written_as_postfix_has_it() {
 }
 
 #[test]
-fn what_is_no_text_of_an_attribute_is_refused_by_its_name() {
+fn what_is_no_text_of_an_attribute_is_rejected_by_its_name() {
     for (name, set) in TEXTS {
         let max = if *name == "PROTO" { 64 } else { 255 };
         let beyond = if *name == "LOGIN" {

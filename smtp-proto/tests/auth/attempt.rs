@@ -91,7 +91,7 @@ pub(crate) struct Own {
     /// How often its response is the same.
     pub(crate) steps: usize,
     pub(crate) response: &'static str,
-    pub(crate) refuses: bool,
+    pub(crate) rejects: bool,
     pub(crate) believes_nothing: bool,
     pub(crate) detail: Option<&'static [u8]>,
     pub(crate) long: Option<usize>,
@@ -116,7 +116,7 @@ impl Exchange for Own {
 
     fn respond(&mut self, _: &[u8]) -> Result<Secret, ExchangeError> {
         match self.long {
-            _ if self.refuses => Err(ExchangeError::Mechanism("the server is not the one it was")),
+            _ if self.rejects => Err(ExchangeError::Mechanism("the server is not the one it was")),
             Some(bytes) => Ok(vec![b'r'; bytes].into()),
             None => Ok(self.response.into()),
         }

@@ -131,14 +131,14 @@ fn v35_a_challenge_that_is_not_base64_cancels_each_mechanism() {
 }
 
 #[test]
-fn a_mechanism_of_ones_own_may_refuse_to_go_on() {
-    let refusing = own(Own {
+fn a_mechanism_of_ones_own_may_reject_to_go_on() {
+    let rejecting = own(Own {
         steps: 3,
-        refuses: true,
+        rejects: true,
         ..Own::default()
     });
     let failure = ExchangeError::Mechanism("the server is not the one it was");
-    check_cancelled(refusing, "AUTH X-OWN", &["334"], failure);
+    check_cancelled(rejecting, "AUTH X-OWN", &["334"], failure);
 
     // The server says yes, and the mechanism does not believe it.
     let doubting = own(Own {
@@ -153,7 +153,7 @@ fn a_mechanism_of_ones_own_may_refuse_to_go_on() {
         "at AUTH: the server has not proved itself; the server said: 235 welcome"
     );
 
-    // What the server told of its refusal, in the mechanism's own words, is shown with care.
+    // What the server told of its rejection, in the mechanism's own words, is shown with care.
     let telling = own(Own {
         initial: Some("hi"),
         detail: Some(b"no\x1b[2J"),
@@ -163,7 +163,7 @@ fn a_mechanism_of_ones_own_may_refuse_to_go_on() {
     attempt.ask("535 no");
     let error = attempt.failure();
     assert!(error.to_string().starts_with(
-        "at AUTH: the server refused the login with no\\x1b[2J; the server said: 535 no"
+        "at AUTH: the server rejected the login with no\\x1b[2J; the server said: 535 no"
     ));
 }
 

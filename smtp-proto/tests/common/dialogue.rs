@@ -19,7 +19,7 @@ pub(crate) struct Transaction {
     mail: Option<Said>,
     recipients: Vec<(String, Option<Said>)>,
     data: Option<Said>,
-    /// The first refusal of a chunk that was not the last.
+    /// The first rejection of a chunk that was not the last.
     chunk: Option<Said>,
     /// Whether the last byte of the end of the text was offered.
     ended: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Transaction {
     verdicts: Vec<Said>,
     /// Whether there is a reply for each recipient.
     by_recipient: bool,
-    /// Whether the server accepted what it had refused.
+    /// Whether the server accepted what it had rejected.
     contradicted: bool,
     /// Whether it ended with a dot.
     by_dot: bool,
@@ -46,7 +46,7 @@ pub(crate) struct Said {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     Accepted(Said),
-    Refused(Stage, Said),
+    Rejected(Stage, Said),
     NotSent,
     InDoubt,
 }
@@ -82,7 +82,7 @@ impl Dialogue {
             } else if line == "DATA" {
                 let open = dialogue.transactions.last_mut().expect("MAIL before DATA");
                 open.data = replies.next(at, &[3, 4, 5]);
-                if open.data.as_ref().is_none_or(Said::is_refusal) {
+                if open.data.as_ref().is_none_or(Said::is_rejection) {
                     continue;
                 }
                 let Some(len) = text_len(&offered[at..]) else {
@@ -100,8 +100,8 @@ impl Dialogue {
                 if last {
                     open.end(&mut replies, at, lmtp, false);
                 } else {
-                    let refusal = replies.next(at, &[2, 4, 5]).filter(Said::is_refusal);
-                    open.chunk = open.chunk.take().or(refusal);
+                    let rejection = replies.next(at, &[2, 4, 5]).filter(Said::is_rejection);
+                    open.chunk = open.chunk.take().or(rejection);
                 }
             } else {
                 let said = if line == "RSET" {
@@ -114,11 +114,11 @@ impl Dialogue {
                     .transactions
                     .last()
                     .is_some_and(Transaction::may_be_open);
-                if line == "RSET" && may_be_open && said.as_ref().is_none_or(Said::is_refusal) {
+                if line == "RSET" && may_be_open && said.as_ref().is_none_or(Said::is_rejection) {
                     replies.desynchronized = true;
                 }
                 if line == "RSET"
-                    && said.is_some_and(|said| !said.is_refusal())
+                    && said.is_some_and(|said| !said.is_rejection())
                     && let Some(last) = dialogue.transactions.last_mut()
                 {
                     last.reset = true;
@@ -174,13 +174,13 @@ impl Transaction {
         self.ended = true;
         self.by_recipient = lmtp;
         let nobody = self.accepted() == 0;
-        let refused = self.refusal().is_some() || (nobody && !is_lone_dot);
+        let rejected = self.rejection().is_some() || (nobody && !is_lone_dot);
         let count = if lmtp && !nobody { self.accepted() } else { 1 };
         for _ in 0..count {
             let Some(said) = replies.next(at, &[2, 4, 5]) else {
                 return;
             };
-            if refused && !said.is_refusal() {
+            if rejected && !said.is_rejection() {
                 self.contradicted = true;
                 replies.desynchronized = true;
             }
@@ -190,13 +190,13 @@ impl Transaction {
 
     /// Whether the server may still hold it open (RFC 5321, section 4.1.1.4; RFC 3030, section 2).
     fn may_be_open(&self) -> bool {
-        let refused = self.mail.as_ref().is_none_or(Said::is_refusal)
+        let rejected = self.mail.as_ref().is_none_or(Said::is_rejection)
             && !self
                 .recipients
                 .iter()
-                .any(|(_, said)| said.as_ref().is_some_and(|said| !said.is_refusal()));
-        let taken = self.verdicts.iter().any(|said| !said.is_refusal());
-        !(self.reset || refused || taken || (self.by_dot && self.ended))
+                .any(|(_, said)| said.as_ref().is_some_and(|said| !said.is_rejection()));
+        let taken = self.verdicts.iter().any(|said| !said.is_rejection());
+        !(self.reset || rejected || taken || (self.by_dot && self.ended))
     }
 
     fn asked(&self, recipient: &str) -> bool {
@@ -204,58 +204,58 @@ impl Transaction {
     }
 
     fn accepted(&self) -> usize {
-        if self.mail.as_ref().is_none_or(Said::is_refusal) {
+        if self.mail.as_ref().is_none_or(Said::is_rejection) {
             return 0;
         }
-        let accepted = |said: &Option<Said>| said.as_ref().is_some_and(|said| !said.is_refusal());
+        let accepted = |said: &Option<Said>| said.as_ref().is_some_and(|said| !said.is_rejection());
         self.recipients
             .iter()
             .filter(|(_, said)| accepted(said))
             .count()
     }
 
-    /// The refusal of the whole mail before its end.
-    fn refusal(&self) -> Option<(Stage, &Said)> {
-        let refusals = [
+    /// The rejection of the whole mail before its end.
+    fn rejection(&self) -> Option<(Stage, &Said)> {
+        let rejections = [
             (Stage::Mail, &self.mail),
             (Stage::Data, &self.data),
             (Stage::Content, &self.chunk),
         ];
-        refusals.into_iter().find_map(|(stage, said)| {
-            Some((stage, said.as_ref()?)).filter(|(_, said)| said.is_refusal())
+        rejections.into_iter().find_map(|(stage, said)| {
+            Some((stage, said.as_ref()?)).filter(|(_, said)| said.is_rejection())
         })
     }
 
     fn due(&self, recipient: &str) -> Due {
-        let accepted = |said: &Option<Said>| said.as_ref().is_some_and(|said| !said.is_refusal());
+        let accepted = |said: &Option<Said>| said.as_ref().is_some_and(|said| !said.is_rejection());
         let index = self
             .recipients
             .iter()
             .position(|(path, _)| path == recipient);
         let index = index.expect("one that was asked for");
         let said = &self.recipients[index].1;
-        let sender_refused = self.mail.as_ref().is_some_and(Said::is_refusal);
+        let sender_rejected = self.mail.as_ref().is_some_and(Said::is_rejection);
         let before = self.recipients[..index]
             .iter()
             .filter(|(_, said)| accepted(said))
             .count();
         if let Some(said) = said
             .as_ref()
-            .filter(|said| said.is_refusal() && !sender_refused)
+            .filter(|said| said.is_rejection() && !sender_rejected)
         {
             let too_many = matches!(said.code, 452 | 552) && before > 0;
             return match (self.contradicted, too_many) {
                 (true, _) if self.accepted() == 0 => Due::InDoubt,
                 // It was to have a transaction of its own, and it did not come to that.
                 (_, true) if self.is_taken() => Due::NotSent,
-                _ => Due::Refused(Stage::Rcpt, said.clone()),
+                _ => Due::Rejected(Stage::Rcpt, said.clone()),
             };
         }
         if self.contradicted {
             return Due::InDoubt;
         }
-        if let Some((stage, said)) = self.refusal() {
-            return Due::Refused(stage, said.clone());
+        if let Some((stage, said)) = self.rejection() {
+            return Due::Rejected(stage, said.clone());
         }
         // A single reply is for all; several are for one each.
         let verdict = match self.verdicts.as_slice() {
@@ -263,7 +263,7 @@ impl Transaction {
             each => each.get(before),
         };
         match verdict {
-            Some(said) if said.is_refusal() => Due::Refused(Stage::EndOfData, said.clone()),
+            Some(said) if said.is_rejection() => Due::Rejected(Stage::EndOfData, said.clone()),
             Some(said) => Due::Accepted(said.clone()),
             None if self.ended => Due::InDoubt,
             None => Due::NotSent,
@@ -282,23 +282,23 @@ impl Transaction {
 
     /// Whether the mail was accepted for anybody, and all is said of it.
     fn is_taken(&self) -> bool {
-        self.is_judged() && !self.verdicts.iter().all(Said::is_refusal)
+        self.is_judged() && !self.verdicts.iter().all(Said::is_rejection)
     }
 
     /// What ought to become of a recipient who was not asked for in any transaction, of which this is the last.
     fn due_beyond(&self) -> Due {
-        if let Some(said) = self.mail.as_ref().filter(|said| said.is_refusal()) {
-            return Due::Refused(Stage::Mail, said.clone());
+        if let Some(said) = self.mail.as_ref().filter(|said| said.is_rejection()) {
+            return Due::Rejected(Stage::Mail, said.clone());
         }
         if self.accepted() == 0 {
             return Due::NotSent;
         }
-        if let Some((stage, said)) = self.refusal() {
-            return Due::Refused(stage, said.clone());
+        if let Some((stage, said)) = self.rejection() {
+            return Due::Rejected(stage, said.clone());
         }
         match self.verdicts.last() {
             Some(last) if self.is_judged() && !self.is_taken() => {
-                Due::Refused(Stage::EndOfData, last.clone())
+                Due::Rejected(Stage::EndOfData, last.clone())
             }
             _ => Due::NotSent,
         }
@@ -306,7 +306,7 @@ impl Transaction {
 }
 
 impl Said {
-    fn is_refusal(&self) -> bool {
+    fn is_rejection(&self) -> bool {
         self.code >= 400
     }
 }
@@ -323,7 +323,7 @@ fn told(fate: &RecipientStatus) -> Due {
     };
     match fate {
         RecipientStatus::Accepted(reply) => Due::Accepted(said(reply)),
-        RecipientStatus::Rejected { stage, reply } => Due::Refused(*stage, said(reply)),
+        RecipientStatus::Rejected { stage, reply } => Due::Rejected(*stage, said(reply)),
         RecipientStatus::NotSent(_) => Due::NotSent,
         RecipientStatus::InDoubt(_) => Due::InDoubt,
     }

@@ -84,7 +84,7 @@ pub(crate) enum Action {
     /// A mail whose text comes in pieces, each when it is wanted.
     Stream(Mail, Vec<Piece>),
     /// A mail that cannot be; the caller hears it at once, and nothing is sent.
-    Refused(MailError),
+    Rejected(MailError),
     Command(Command),
     Quit,
 }
@@ -371,7 +371,7 @@ fn act(actions: &mut Vec<Action>, shape: &Shape, word: &str, rest: &str) -> bool
     actions.push(match word {
         "mail" => shape
             .mail(rest, false)
-            .map_or_else(Action::Refused, Action::Mail),
+            .map_or_else(Action::Rejected, Action::Mail),
         "stream" => Action::Stream(shape.mail(rest, true).unwrap(), Vec::new()),
         "noop" => Action::Command(Command::noop()),
         "rset" => Action::Command(Command::rset()),
@@ -438,7 +438,7 @@ impl Trace {
     }
 
     /// Takes note of a mail that could not be built.
-    pub(crate) fn refused(&mut self, error: &MailError) {
+    pub(crate) fn rejected(&mut self, error: &MailError) {
         self.line(&format!("no mail: {error}"));
     }
 

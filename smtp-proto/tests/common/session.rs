@@ -98,8 +98,8 @@ impl Mode {
     pub(crate) fn server(self) -> smtp_test::Config {
         self.plain_server()
             .without("SIZE")
-            .refuse("no-b@x.test", "550 5.1.1 no such user")
-            .refuse_delivery("full-c@x.test", "452-4.2.2 mailbox\n452 4.2.2 is full")
+            .reject("no-b@x.test", "550 5.1.1 no such user")
+            .reject_delivery("full-c@x.test", "452-4.2.2 mailbox\n452 4.2.2 is full")
             .max_recipients(2)
             .size_limit(60)
             .on(Stage::Mail.nth(1), Action::reply("553 5.7.1 not you"))

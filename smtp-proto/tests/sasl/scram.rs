@@ -74,7 +74,7 @@ fn v32_a_server_whose_offer_was_cut_finds_out() {
 }
 
 #[test]
-fn v32_another_channel_than_the_servers_is_refused() {
+fn v32_another_channel_than_the_servers_is_rejected() {
     let (make, _, bound) = makers()[1];
     let credentials = of(make("alice", PASSWORD).plus());
     let elsewhere = TlsInfo::new().with_exporter(b"another connection".to_vec());
@@ -117,13 +117,13 @@ fn a_server_that_does_not_know_the_binding_is_told_from_a_wrong_password() {
             if let Err(reply) = answer {
                 server = server.on(Stage::Auth, Action::reply(reply));
             }
-            let refuse = |said: String| match answer {
+            let reject = |said: String| match answer {
                 // The signature, `v=`, and what comes behind it.
                 Ok(error) if said.starts_with("334 dj") => format!("334 {error}\r\n"),
                 Ok(_) if said.starts_with("235") => "535 5.7.8 no\r\n".to_owned(),
                 _ => said,
             };
-            let (result, _) = log_in_past(config(&of(scram)), facts(), &server, refuse);
+            let (result, _) = log_in_past(config(&of(scram)), facts(), &server, reject);
             let error = result.unwrap_err();
             assert!(!error.is_transient());
             let ErrorKind::Authentication(kind) = error.kind() else {

@@ -124,7 +124,7 @@ impl Machine {
     }
 
     fn start_tls(&mut self, line: &str) {
-        let refusal = if self.in_tls || self.envelope.mail.is_some() {
+        let rejection = if self.in_tls || self.envelope.mail.is_some() {
             self.violation(Rule::OutOfSequence, line);
             Some("503 5.5.1 not now")
         } else if !self.offer.has("STARTTLS") {
@@ -135,7 +135,7 @@ impl Machine {
         };
         let code = self.answer(
             &[Stage::StartTls],
-            refusal.unwrap_or("220 2.0.0 go ahead"),
+            rejection.unwrap_or("220 2.0.0 go ahead"),
             true,
         );
         if code == 220 && !matches!(self.state, State::Closed) {

@@ -107,7 +107,7 @@ impl Machine {
         let room = usize::try_from(chunk.left).unwrap_or(usize::MAX);
         let mut taken = input.len().min(room);
         let mut reached = None;
-        if chunk.refusal.is_none()
+        if chunk.rejection.is_none()
             && let Some(chunks) = &mut self.envelope.chunks
         {
             taken = body_stop(&self.config.body_hooks, chunks.len(), taken);

@@ -34,7 +34,7 @@ impl Machine {
     pub(super) fn auth(&mut self, mechanism: &str, initial: Option<&str>, line: &str) {
         self.auth_steps = 0;
         let exchange = Exchange::new(mechanism);
-        let refusal = if !self.hello || self.user.is_some() || self.envelope.mail.is_some() {
+        let rejection = if !self.hello || self.user.is_some() || self.envelope.mail.is_some() {
             self.violation(Rule::OutOfSequence, line);
             "503 5.5.1 not now"
         } else if self.config.require_tls && !self.in_tls {
@@ -61,7 +61,7 @@ impl Machine {
             self.take_step(&[Stage::Auth], step);
             return;
         };
-        self.answer(&[Stage::Auth], refusal, true);
+        self.answer(&[Stage::Auth], rejection, true);
     }
 
     fn take_step(&mut self, stages: &[Stage], step: Step) {

@@ -12,9 +12,9 @@ pub(super) struct Offer {
 /// The limits of RFC 9422, section 4.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Limits {
-    /// MAIL commands of a connection, refused ones too.
+    /// MAIL commands of a connection, rejected ones too.
     pub(super) mails: Option<usize>,
-    /// RCPT commands of a transaction, refused ones too.
+    /// RCPT commands of a transaction, rejected ones too.
     pub(super) recipients: Option<usize>,
     /// Different domains of the recipients of a transaction.
     pub(super) domains: Option<usize>,

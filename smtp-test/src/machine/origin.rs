@@ -5,9 +5,9 @@ use crate::{Parameter, Rule, Stage};
 
 impl Machine {
     pub(super) fn xclient(&mut self, attributes: Vec<Parameter>, line: &str) {
-        let refusal = self.check_attributes("XCLIENT", &attributes, line);
+        let rejection = self.check_attributes("XCLIENT", &attributes, line);
         let greeting = self.greeting();
-        let code = self.answer(&[Stage::Xclient], refusal.unwrap_or(&greeting), true);
+        let code = self.answer(&[Stage::Xclient], rejection.unwrap_or(&greeting), true);
         if code / 100 != 2 {
             return;
         }
@@ -32,8 +32,12 @@ impl Machine {
     }
 
     pub(super) fn xforward(&mut self, attributes: Vec<Parameter>, line: &str) {
-        let refusal = self.check_attributes("XFORWARD", &attributes, line);
-        let code = self.answer(&[Stage::Xforward], refusal.unwrap_or("250 2.0.0 ok"), false);
+        let rejection = self.check_attributes("XFORWARD", &attributes, line);
+        let code = self.answer(
+            &[Stage::Xforward],
+            rejection.unwrap_or("250 2.0.0 ok"),
+            false,
+        );
         if code / 100 == 2 {
             let told = &mut self.envelope.forwarded;
             told.retain(|old| attributes.iter().all(|new| new.keyword != old.keyword));

@@ -4,24 +4,24 @@ use super::{Machine, offer::Offer, syntax::Path};
 use crate::{Parameter, Rule, xtext};
 
 impl Machine {
-    /// Looks whether each parameter is offered, in its place and well formed, and gives the refusal if one is not.
+    /// Looks whether each parameter is offered, in its place and well formed, and gives the rejection if one is not.
     pub(super) fn check_parameters(&self, path: &Path<'_>, forward: bool) -> Option<&'static str> {
-        let mut refusal = None;
+        let mut rejection = None;
         for parameter in &path.parameters {
-            refusal = self.check_parameter(parameter, forward).or(refusal);
+            rejection = self.check_parameter(parameter, forward).or(rejection);
         }
         let wide = (path.parameters.iter()).find(|parameter| !parameter.to_string().is_ascii());
         if let Some(parameter) = wide
             && !(path.has("SMTPUTF8") || self.mail_has("SMTPUTF8"))
         {
             self.violation(Rule::EightBit, parameter.to_string());
-            refusal = Some("501 5.6.7 non-ASCII parameter without SMTPUTF8");
+            rejection = Some("501 5.6.7 non-ASCII parameter without SMTPUTF8");
         }
         if path.has("HOLDFOR") && path.has("HOLDUNTIL") {
             self.violation(Rule::Syntax, "HOLDFOR together with HOLDUNTIL");
-            refusal = Some("501 5.5.4 one hold is enough");
+            rejection = Some("501 5.5.4 one hold is enough");
         }
-        refusal
+        rejection
     }
 
     fn check_parameter(&self, parameter: &Parameter, forward: bool) -> Option<&'static str> {

@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_lines_are_refused() {
+    fn bad_lines_are_rejected() {
         for line in [
             "",
             " NOOP",

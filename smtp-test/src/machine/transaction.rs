@@ -29,7 +29,7 @@ pub(super) struct Envelope {
     data_seen: bool,
     /// Which reply told the client that the transaction failed.
     failed: Option<u64>,
-    /// The end of the message was refused, and the server waits for RSET.
+    /// The end of the message was rejected, and the server waits for RSET.
     left_open: bool,
     /// What XFORWARD told of the message.
     pub(super) forwarded: Vec<Parameter>,
@@ -40,8 +40,8 @@ pub(super) struct Envelope {
 pub(super) struct Chunk {
     pub(super) left: u64,
     pub(super) last: bool,
-    /// Why it will be refused when it is there.
-    pub(super) refusal: Option<&'static str>,
+    /// Why it will be rejected when it is there.
+    pub(super) rejection: Option<&'static str>,
     size: u64,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Chunk {
 struct Message {
     len: u64,
     body: Vec<u8>,
-    refusal: Option<&'static str>,
+    rejection: Option<&'static str>,
 }
 
 impl Machine {
@@ -61,10 +61,10 @@ impl Machine {
             .limits()
             .mails
             .is_some_and(|limit| self.mails > limit);
-        let refusal = if exhausted {
+        let rejection = if exhausted {
             Some("421 4.7.0 too many messages")
         } else if !self.hello || nested {
-            // Where a refused end leaves the transaction open, a client may not know of the refusal yet.
+            // Where a rejected end leaves the transaction open, a client may not know of the rejection yet.
             if !self.envelope.left_open {
                 self.violation(Rule::OutOfSequence, line);
             }
@@ -76,14 +76,14 @@ impl Machine {
         } else if !path.address.is_ascii() && !path.has("SMTPUTF8") {
             self.violation(Rule::EightBit, line);
             Some("553 5.6.7 non-ASCII address without SMTPUTF8")
-        } else if let Some(refusal) = self.check_parameters(&path, false) {
-            Some(refusal)
+        } else if let Some(rejection) = self.check_parameters(&path, false) {
+            Some(rejection)
         } else if self.exceeds_limit(&path) {
             Some("552 5.3.4 message too big")
         } else {
             None
         };
-        let code = self.answer(&[Stage::Mail], refusal.unwrap_or("250 2.1.0 ok"), false);
+        let code = self.answer(&[Stage::Mail], rejection.unwrap_or("250 2.1.0 ok"), false);
         if !nested {
             self.envelope = Envelope {
                 mail: (code / 100 == 2).then(|| (path.address.to_owned(), path.parameters)),
@@ -102,7 +102,7 @@ impl Machine {
         self.envelope.rcpts_seen += 1;
         let limits = self.offer.limits();
         let domain = limits.domains.map(|_| domain(path.address));
-        let refusal = if self.envelope.mail.is_none() {
+        let rejection = if self.envelope.mail.is_none() {
             self.check_follows_mail(line);
             Some("503 5.5.1 MAIL first")
         } else if self.envelope.chunks_seen > 0 || self.envelope.failed.is_some() {
@@ -111,8 +111,8 @@ impl Machine {
         } else if !path.address.is_ascii() && !self.mail_has("SMTPUTF8") {
             self.violation(Rule::EightBit, line);
             Some("553 5.6.7 non-ASCII address without SMTPUTF8")
-        } else if let Some(refusal) = self.check_parameters(&path, true) {
-            Some(refusal)
+        } else if let Some(rejection) = self.check_parameters(&path, true) {
+            Some(rejection)
         } else if limits
             .recipients
             .is_some_and(|max| self.envelope.rcpts_seen > max)
@@ -133,8 +133,8 @@ impl Machine {
         let crowded = config
             .max_recipients
             .is_some_and(|max| self.envelope.recipients.len() >= max);
-        let text = match (refusal, config.refusal(path.address)) {
-            (Some(refusal), _) => refusal,
+        let text = match (rejection, config.rejection(path.address)) {
+            (Some(rejection), _) => rejection,
             (None, _) if crowded => &config.too_many,
             (None, Some(reply)) => reply,
             (None, None) => "250 2.1.5 ok",
@@ -158,8 +158,8 @@ impl Machine {
             // RFC 3030, section 2.
             self.violation(Rule::OutOfSequence, line);
             "503 5.5.1 not together with BDAT"
-        } else if let Some(refusal) = self.check_ready(line) {
-            refusal
+        } else if let Some(rejection) = self.check_ready(line) {
+            rejection
         } else if self.mail_is_binary() {
             // RFC 3030, section 3.
             self.violation(Rule::OutOfSequence, line);
@@ -185,7 +185,7 @@ impl Machine {
             return;
         }
         self.envelope.chunks_seen += 1;
-        let refusal = if self.envelope.data_seen {
+        let rejection = if self.envelope.data_seen {
             self.violation(Rule::OutOfSequence, line);
             Some("503 5.5.1 not together with DATA")
         } else if let Some(reply) = self.envelope.failed {
@@ -196,14 +196,14 @@ impl Machine {
         } else {
             self.check_ready(line)
         };
-        if refusal.is_none() && self.envelope.chunks.is_none() {
+        if rejection.is_none() && self.envelope.chunks.is_none() {
             let chunks = Chunks::new(!self.mail_is_binary(), self.config.store_bodies);
             self.envelope.chunks = Some(Box::new(chunks));
         }
         self.state = State::ExpectChunk(Chunk {
             left: size,
             last,
-            refusal,
+            rejection,
             size,
         });
         if size == 0 {
@@ -221,16 +221,16 @@ impl Machine {
             .chunks
             .as_ref()
             .is_some_and(|chunks| self.is_too_big(chunks.len()));
-        let refusal = chunk
-            .refusal
+        let rejection = chunk
+            .rejection
             .or_else(|| too_big.then_some("552 5.3.4 message too big"));
         let stage = Stage::Bdat(self.envelope.chunks_seen);
         if chunk.last {
-            let message = self.take_chunks(refusal);
+            let message = self.take_chunks(rejection);
             self.finish(message, &[stage, Stage::BdatLast, Stage::EndOfData]);
             return;
         }
-        let code = self.answer(&[stage], refusal.unwrap_or("250 2.0.0 ok"), false);
+        let code = self.answer(&[stage], rejection.unwrap_or("250 2.0.0 ok"), false);
         if code / 100 != 2 {
             self.fail_transaction();
         }
@@ -254,7 +254,7 @@ impl Machine {
         }
         let message = Message {
             len: data.body_len(),
-            refusal: self
+            rejection: self
                 .is_too_big(data.body_len())
                 .then_some("552 5.3.4 message too big"),
             body: data.into_body(),
@@ -263,12 +263,12 @@ impl Machine {
     }
 
     /// Judges the chunks as the text that they make up.
-    fn take_chunks(&mut self, refusal: Option<&'static str>) -> Message {
+    fn take_chunks(&mut self, rejection: Option<&'static str>) -> Message {
         let Some(mut chunks) = self.envelope.chunks.take() else {
             return Message {
                 len: 0,
                 body: Vec::new(),
-                refusal,
+                rejection,
             };
         };
         chunks.finish(self.received);
@@ -284,7 +284,7 @@ impl Machine {
         Message {
             len: chunks.len(),
             body: chunks.into_body(),
-            refusal,
+            rejection,
         }
     }
 
@@ -299,8 +299,8 @@ impl Machine {
                 stages.push(Stage::Delivery(number));
                 let config = Arc::clone(&self.config);
                 let text = message
-                    .refusal
-                    .or_else(|| config.refused_delivery(&recipient.address))
+                    .rejection
+                    .or_else(|| config.rejected_delivery(&recipient.address))
                     .unwrap_or("250 2.1.5 delivered");
                 let code = self.answer(&stages, text, false);
                 if code / 100 == 2 {
@@ -317,8 +317,11 @@ impl Machine {
         } else {
             // A test may have made the server take a message for nobody.
             let nobody = envelope.recipients.is_empty();
-            let refusal = nobody.then_some("554 5.5.1 no valid recipients");
-            let text = message.refusal.or(refusal).unwrap_or("250 2.0.0 queued");
+            let rejection = nobody.then_some("554 5.5.1 no valid recipients");
+            let text = message
+                .rejection
+                .or(rejection)
+                .unwrap_or("250 2.0.0 queued");
             let code = self.answer(stages, text, false);
             if code / 100 == 2
                 && !nobody
@@ -361,7 +364,7 @@ impl Machine {
         self.log.store(self.number, mail);
     }
 
-    /// Looks whether there is somebody to send a message to, and gives the refusal if not.
+    /// Looks whether there is somebody to send a message to, and gives the rejection if not.
     fn check_ready(&self, line: &str) -> Option<&'static str> {
         if self.envelope.mail.is_none() {
             self.check_follows_mail(line);
@@ -370,7 +373,7 @@ impl Machine {
         if !self.envelope.recipients.is_empty() {
             return None;
         }
-        // In a flight, the client may not have known that all were refused.
+        // In a flight, the client may not have known that all were rejected.
         if self.envelope.rcpts_seen == 0 || self.is_known(self.envelope.answered) {
             self.violation(Rule::OutOfSequence, line);
         }
@@ -382,7 +385,7 @@ impl Machine {
         })
     }
 
-    /// A command without an accepted MAIL: wrong, unless MAIL went before in the same flight and was refused.
+    /// A command without an accepted MAIL: wrong, unless MAIL went before in the same flight and was rejected.
     fn check_follows_mail(&self, line: &str) {
         if self.envelope.mails_seen == 0 || self.is_known(self.envelope.answered) {
             self.violation(Rule::OutOfSequence, line);

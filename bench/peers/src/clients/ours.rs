@@ -177,5 +177,5 @@ fn accepted(outcome: Outcome) -> Result<()> {
     outcome
         .is_accepted()
         .then_some(())
-        .ok_or_else(|| "refused".into())
+        .ok_or_else(|| "rejected".into())
 }

@@ -62,7 +62,7 @@ fn a_domain_in_ascii_is_left_alone() {
 }
 
 #[test]
-fn v19_what_is_no_u_label_is_refused_with_its_place() {
+fn v19_what_is_no_u_label_is_rejected_with_its_place() {
     for (domain, at) in [
         // Mapped to something else: a ligature, a circled digit, letters of another shape, a decomposed umlaut.
         ("b\u{fc}cher.\u{fb01}n.example", 8),
@@ -102,7 +102,7 @@ fn v19_what_is_no_u_label_is_refused_with_its_place() {
 }
 
 #[test]
-fn a_label_that_is_wrong_only_next_to_another_is_refused() {
+fn a_label_that_is_wrong_only_next_to_another_is_rejected() {
     // A digit may not begin a label of a domain that has letters from right to left.
     let (at, reason) = fault(to_ascii("1a.\u{5d0}")).unwrap();
     assert_eq!((at, reason), (3, AddressErrorKind::NotULabel));
@@ -152,11 +152,11 @@ fn a_mailbox_changes_its_domain_and_never_its_local_part() {
         );
     }
     let mailbox: Mailbox = "a\u{e9}@b\u{fc}cher.example".parse().unwrap();
-    let refused = Some((1, AddressErrorKind::NonAsciiLocalPart));
-    assert_eq!(fault(mailbox.to_ascii()), refused);
+    let rejected = Some((1, AddressErrorKind::NonAsciiLocalPart));
+    assert_eq!(fault(mailbox.to_ascii()), rejected);
     assert_eq!(
         fault(ForwardPath::local("a\u{e9}").unwrap().to_ascii()),
-        refused
+        rejected
     );
     let mailbox: Mailbox = "a@x.b\u{fc}\u{200d}cher.example".parse().unwrap();
     assert_eq!(

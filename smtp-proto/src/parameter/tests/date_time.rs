@@ -54,7 +54,7 @@ fn a_time_is_read_in_any_zone_and_shown_in_utc() {
 }
 
 #[test]
-fn what_the_calendar_does_not_have_is_refused_with_its_place() {
+fn what_the_calendar_does_not_have_is_rejected_with_its_place() {
     for (text, offset) in [
         ("", 0),
         ("196-01-01T00:00:00Z", 0),

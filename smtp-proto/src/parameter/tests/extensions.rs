@@ -155,7 +155,7 @@ fn values_that_a_relay_may_get_are_taken_as_they_are() {
 }
 
 #[test]
-fn v11_values_that_an_extension_does_not_have_are_refused_with_their_place() {
+fn v11_values_that_an_extension_does_not_have_are_rejected_with_their_place() {
     use ParameterErrorKind as F;
     let long = |before: &str, bytes: usize| format!("{before}{}", "a".repeat(bytes));
     for (text, offset, fault) in [

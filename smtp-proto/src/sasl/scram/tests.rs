@@ -69,7 +69,7 @@ fn v34_the_exchanges_of_the_standards_go_as_they_are_written() {
 }
 
 #[test]
-fn v34_a_first_message_that_asks_for_what_is_not_right_is_refused() {
+fn v34_a_first_message_that_asks_for_what_is_not_right_is_rejected() {
     let long = |len| format!("r={NONCE}{},s=QSXCR+Q6sek8bf92,i=4096", "x".repeat(len));
     let salt = |len| {
         let salt = STANDARD.encode(vec![b's'; len]);
@@ -208,7 +208,7 @@ fn v34_success_takes_the_servers_proof() {
 }
 
 #[test]
-fn the_servers_error_is_kept_and_then_only_a_refusal_makes_sense() {
+fn the_servers_error_is_kept_and_then_only_a_rejection_makes_sense() {
     let mut state = example();
     state.respond(SERVER_FIRST.as_bytes()).unwrap();
     let answer = state.respond(b"e=invalid-proof,x=y").unwrap();
