@@ -161,7 +161,7 @@ const GONE: &str = "gone@example.net";
 
 const USER: &str = "zoe";
 const PASSWORD: &str = "correct horse";
-/// The password as the mechanism PLAIN sends it, behind NUL, user and NUL: `\0zoe\0correct horse` in base64.
+/// The password as the mechanism PLAIN sends it, after NUL, user and NUL: `\0zoe\0correct horse` in base64.
 const PASSWORD_ENCODED: &str = "AHpvZQBjb3JyZWN0IGhvcnNl";
 
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);

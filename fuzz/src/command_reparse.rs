@@ -13,7 +13,7 @@ use crate::common::pair::Pair;
 
 /// Lines, each with a letter in front that says what it is: `n` the client's name, `s` a sender, `r` a recipient, `l` a
 /// local recipient, `p` a parameter of MAIL, `q` one of the last recipient, `v` `e` `h` `t` the text of VRFY, EXPN, HELP or
-/// ETRN, `c` a custom command, `b` a line of the text; `x` and `f` an attribute of XCLIENT and XFORWARD, behind a letter for
+/// ETRN, `c` a custom command, `b` a line of the text; `x` and `f` an attribute of XCLIENT and XFORWARD, after a letter for
 /// which one. Only LF ends a line, so all other controls come to be tried.
 pub fn command_reparse(input: &[u8]) {
     let asked = Asked::read(&String::from_utf8_lossy(input));

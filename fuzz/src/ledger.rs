@@ -46,7 +46,7 @@ pub(crate) struct Ledger {
     reply: Option<Partial>,
     /// How much was acknowledged when the reply began.
     begun: usize,
-    /// Something began to come while no reply was due: it answers nothing, and nothing that goes out behind it may be paired
+    /// Something began to come while no reply was due: it answers nothing, and nothing that goes out after it may be paired
     /// with it.
     early: bool,
     /// Writing has failed.
@@ -110,7 +110,7 @@ enum Stream {
 #[derive(Clone, Copy, Debug)]
 struct Due {
     to: Asked,
-    /// Position behind the command's last byte.
+    /// Position after the command's last byte.
     end: usize,
     /// Index of the transaction that it belongs to, if it belongs to one.
     transaction: usize,
@@ -297,12 +297,12 @@ impl Ledger {
         );
     }
 
-    /// Whether a command may stand behind so many bytes: not inside a text.
+    /// Whether a command may stand after so many bytes: not inside a text.
     fn stream_ends_a_line(&self, from: usize) -> bool {
         self.said_quit && from < self.wire.len() || self.stream == Stream::Commands
     }
 
-    /// Nothing goes out behind a failure but QUIT, where both sides understood each other.
+    /// Nothing goes out after a failure but QUIT, where both sides understood each other.
     fn check_last_word(&self) {
         let Some(failed) = self.failed else {
             return;
@@ -507,7 +507,7 @@ fn check_never_left(error: &Error) {
     }
 }
 
-/// Whether a dialogue can end in good order behind this failure: the server did as it should, and is still there.
+/// Whether a dialogue can end in good order after this failure: the server did as it should, and is still there.
 fn leaves_order(error: &Error) -> bool {
     let is_order = |reply: &Reply| {
         let code = reply.code().as_u16();
@@ -537,5 +537,5 @@ const SILENCE: Duration = Duration::from_millis(100);
 
 const QUIT: &[u8] = b"QUIT\r\n";
 
-/// All that may ever be said in cleartext by a client that demands TLS, but for QUIT behind a part of it.
+/// All that may ever be said in cleartext by a client that demands TLS, but for QUIT after a part of it.
 const IN_CLEAR: &[u8] = b"EHLO client.test\r\nSTARTTLS\r\n";

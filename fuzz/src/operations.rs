@@ -14,7 +14,7 @@ use smtp_proto::{
 use crate::ledger::Ledger;
 use crate::session::{POLICIES, broken, look};
 
-/// Bytes: the policy, then operations, a letter each with its operands behind it.
+/// Bytes: the policy, then operations, a letter each with its operands after it.
 pub fn operations(input: &[u8]) {
     let mut input = Unstructured::new(input);
     let config = input.arbitrary::<u8>().unwrap_or_default();
@@ -56,7 +56,7 @@ enum Operation<'a> {
     Offer,
     /// `s`, a digit: so many tens of bytes of the last offer; `:` one more than there are, `;` far more.
     Sent(usize),
-    /// `a`: all of a new offer, behind a look for what came.
+    /// `a`: all of a new offer, after a look for what came.
     SendAll,
     /// `x`: end of file.
     Eof,

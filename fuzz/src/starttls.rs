@@ -1,4 +1,4 @@
-//! Anything behind the 220 to STARTTLS fails before a second EHLO, and nothing of worth leaves in cleartext.
+//! Anything after the 220 to STARTTLS fails before a second EHLO, and nothing of worth leaves in cleartext.
 
 use smtp_proto::{ErrorKind, Event, RecipientStatus, ProtocolError, Security};
 

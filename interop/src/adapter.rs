@@ -1,4 +1,4 @@
-//! The three clients behind one face.
+//! The three clients after one face.
 
 use std::io;
 use std::net::SocketAddr;
@@ -36,7 +36,7 @@ pub(crate) enum Load {
     Batch(Vec<Mail>),
     /// One whose text is read piece by piece.
     Streamed(Mail, Bytes),
-    /// One behind a command, if the server takes that.
+    /// One after a command, if the server takes that.
     Behind(Command, Mail),
 }
 

@@ -314,7 +314,7 @@ fn letter(random: &mut Rng) -> Letter {
     }
 }
 
-/// A break somewhere within the bytes that so many messages take, or behind them.
+/// A break somewhere within the bytes that so many messages take, or after them.
 fn passage(random: &mut Rng, mails: u64) -> Passage {
     let (direction, bytes) = match random.bool() {
         true => (Direction::ToServer, 600),

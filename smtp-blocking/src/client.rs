@@ -181,7 +181,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
         self.drive(|smtp| smtp.poll_outcome(id))
     }
 
-    /// Sends a command that is no part of sending a message, behind all that is in line, and waits for the reply.
+    /// Sends a command that is no part of sending a message, after all that is in line, and waits for the reply.
     ///
     /// # Errors
     /// The connection's failure, or that it has been ended.

@@ -1,4 +1,4 @@
-//! Many messages one behind the other: how many of them to have in line, and what becomes of each in turn.
+//! Many messages one after the other: how many of them to have in line, and what becomes of each in turn.
 
 use alloc::collections::VecDeque;
 use core::fmt;
@@ -202,7 +202,7 @@ impl Core {
         self.transaction(id).is_some_and(|each| each.is_untouched())
     }
 
-    /// Takes the message that was put in line last out of it, if nobody would write its text.
+    /// Takes the message that was queued last out of it, if nobody would write its text.
     fn reject_streamed(&mut self, id: MailId) {
         // Not searched for from the front: thousands may be in line.
         let last = self.jobs.back();

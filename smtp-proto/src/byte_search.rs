@@ -27,7 +27,7 @@ pub(crate) fn find<const LOW: u8, const HIGH: bool>(bytes: &[u8]) -> Option<usiz
 #[inline]
 fn first<const LOW: u8, const HIGH: bool>(bytes: &[u8; WORD]) -> Option<usize> {
     let bytes = u64::from_le_bytes(*bytes);
-    // The top bit of each difference says whether the byte is less. What is borrowed spoils only those behind the first.
+    // The top bit of each difference says whether the byte is less. What is borrowed spoils only those after the first.
     let below = bytes.wrapping_sub(u64::from_le_bytes([LOW; WORD]));
     let marks = TOP & if HIGH { below & !bytes } else { below | bytes };
     match marks {

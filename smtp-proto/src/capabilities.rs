@@ -387,7 +387,7 @@ impl ServerLimits {
     }
 }
 
-/// The union of all AUTH lines: ASCII in upper case, a space behind each mechanism.
+/// The union of all AUTH lines: ASCII in upper case, a space after each mechanism.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Mechanisms(Vec<u8>);
 
@@ -541,7 +541,7 @@ fn limit_value(value: &[u8]) -> Option<NonZeroU32> {
 /// Keywords kept; servers offer a dozen or two.
 const KEYWORDS: usize = 128;
 
-/// Bytes kept of the names of SASL mechanisms and of a space behind each; servers fill a tenth of it.
+/// Bytes kept of the names of SASL mechanisms and of a space after each; servers fill a tenth of it.
 const MECHANISMS: usize = 512;
 
 #[cfg(test)]

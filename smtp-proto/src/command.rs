@@ -141,7 +141,7 @@ impl Command {
         })
     }
 
-    /// Whether there is a line behind the next one.
+    /// Whether there is a line after the next one.
     pub(crate) fn has_more(&self) -> bool {
         self.forward.as_ref().is_some_and(Attributes::has_more)
     }

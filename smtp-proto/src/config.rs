@@ -447,7 +447,7 @@ impl Timeouts {
         self
     }
 
-    /// For STARTTLS, the handshake and the reply to the EHLO behind it, together; and for the handshake of implicit TLS.
+    /// For STARTTLS, the handshake and the reply to the EHLO after it, together; and for the handshake of implicit TLS.
     #[must_use]
     pub fn starttls(mut self, limit: Duration) -> Self {
         self.starttls = limit;

@@ -200,13 +200,13 @@ impl Connection {
         self.core.io.heard_something(now);
     }
 
-    /// Takes note that the peer will send nothing more.
+    /// Records that the peer will send nothing more.
     pub fn handle_eof(&mut self, now: Time) {
         self.core.io.begin(now);
         self.lose(|stage| Error::new(stage, ErrorKind::ConnectionLost));
     }
 
-    /// Takes note that the first `count` bytes of the last offer went out.
+    /// Records that the first `count` bytes of the last offer went out.
     ///
     /// What was offered before a failure may be acknowledged after it; that changes nothing. To acknowledge more than was
     /// offered is misuse, by which the connection fails.
@@ -219,7 +219,7 @@ impl Connection {
         }
     }
 
-    /// Takes note that time has passed and nothing came; does nothing before the time that
+    /// Records that time has passed and nothing came; does nothing before the time that
     /// [`poll_timeout`](Self::poll_timeout) named.
     ///
     /// Call it only after a read found that nothing had come: what has come is not late.
@@ -236,13 +236,13 @@ impl Connection {
         }
     }
 
-    /// Takes note that reading failed.
+    /// Records that reading failed.
     pub fn handle_read_error(&mut self, now: Time, error: TransportError) {
         self.core.io.begin(now);
         self.lose(|stage| Error::new(stage, ErrorKind::Transport(error)));
     }
 
-    /// Takes note that writing failed.
+    /// Records that writing failed.
     ///
     /// Nothing more is offered. The peer may have said why before it closed, so go on reading until it has closed or the
     /// time is up.
@@ -321,7 +321,7 @@ impl Connection {
         self.give_up(id, ErrorKind::Source(error));
     }
 
-    /// Hands over a command that is no part of sending a message; it waits its turn behind the messages before it.
+    /// Hands over a command that is no part of sending a message; it waits its turn after the messages before it.
     pub fn command(&mut self, command: Command) -> CommandId {
         let id = CommandId(self.core.new_id());
         if self.core.rejection().is_none() {
@@ -585,7 +585,7 @@ impl Connection {
             && self.core.state.is_ok()
     }
 
-    /// Puts in line whatever may be said now.
+    /// Queues whatever may be said now.
     ///
     /// Every question goes on with what has begun: what that finds out, such as a message that this server cannot take, may be
     /// the answer, and nothing from outside would ever lead to it.

@@ -248,7 +248,7 @@ impl ScanSummary {
         !self.high.header_other
     }
 
-    /// Whether anything behind the header holds bytes over 127 (RFC 6152).
+    /// Whether anything after the header holds bytes over 127 (RFC 6152).
     pub const fn body_eight_bit(&self) -> bool {
         self.high.body
     }
@@ -309,7 +309,7 @@ pub enum ContentErrorKind {
     NoFrom,
     /// The first byte of a line of the header section that is no field, and no more of one.
     NotAField,
-    /// The body given to [`Encoder::verified`] goes on behind the end of the scanned one, or ends
+    /// The body given to [`Encoder::verified`] goes on after the end of the scanned one, or ends
     /// before it.
     NotAsScanned,
 }

@@ -107,7 +107,7 @@ pub enum ProtocolError {
     UnexpectedReply,
     /// A reply of this kind cannot answer this command.
     WrongClass,
-    /// Bytes came in cleartext where TLS was to begin, such as behind the reply to STARTTLS: somebody may have injected them.
+    /// Bytes came in cleartext where TLS was to begin, such as after the reply to STARTTLS: somebody may have injected them.
     InjectedBeforeTls,
     /// A reply came while the body was still being sent.
     EarlyReply,

@@ -215,7 +215,7 @@ fn on_second_ehlo_reply(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<Sta
     authenticate(cx)
 }
 
-/// Takes note of what the server offers.
+/// Records what the server offers.
 fn store_capabilities(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), Error> {
     let code = reply.code().as_u16();
     match reply.code().severity() {

@@ -27,7 +27,7 @@ pub(crate) struct Io {
     subject: Trace,
     /// Messages begun.
     pub(crate) mails: u32,
-    /// Position behind the last byte that was ever offered to the transport.
+    /// Position after the last byte that was ever offered to the transport.
     offered: u64,
     traffic: ConnectionStats,
     /// Position of the output when the first byte of the present reply came.
@@ -49,7 +49,7 @@ struct Heard {
     at: Time,
     /// Position of the output then.
     sent: u64,
-    /// For how long this lets more be sent: not at all if something was read, since more may have come behind it.
+    /// For how long this lets more be sent: not at all if something was read, since more may have come after it.
     good_for: Duration,
 }
 
@@ -113,7 +113,7 @@ impl Io {
     }
 
     /// Puts the head of a chunk in line, if the pipeline admits it now; so many bytes of text have to follow. Returns the
-    /// position behind them. `verdicts` says of the last chunk how many replies it leads to.
+    /// position after them. `verdicts` says of the last chunk how many replies it leads to.
     pub(crate) fn say_chunk(&mut self, len: u64, verdicts: Option<usize>) -> Option<u64> {
         let last = verdicts.is_some();
         let line = Line::Bdat { len, last };
@@ -128,7 +128,7 @@ impl Io {
         Some(end)
     }
 
-    /// Puts the end of a message's text in line; it does not count for the window. Returns the position behind it.
+    /// Puts the end of a message's text in line; it does not count for the window. Returns the position after it.
     pub(crate) fn end_data(&mut self, terminator: &'static [u8], verdicts: usize) -> u64 {
         self.send_buffer.control().extend_from_slice(terminator);
         self.push(Expect::EndOfData, 0, 0, verdicts)
@@ -162,7 +162,7 @@ impl Io {
         self.subject.show(entry);
     }
 
-    /// Takes note that the first byte of a reply is here.
+    /// Records that the first byte of a reply is here.
     pub(crate) fn reply_begins(&mut self) {
         self.reply_began = self.send_buffer.sent();
     }
@@ -186,12 +186,12 @@ impl Io {
         })
     }
 
-    /// Takes note that bytes were read at this time.
+    /// Records that bytes were read at this time.
     pub(crate) fn heard_something(&mut self, now: Time) {
         self.heard(now, Duration::ZERO);
     }
 
-    /// Takes note that nothing had come at this time.
+    /// Records that nothing had come at this time.
     pub(crate) fn heard_nothing(&mut self, now: Time) {
         self.heard(now, SILENCE);
     }
@@ -268,7 +268,7 @@ impl Io {
             .wait(now, &self.pending, self.offered, &self.config.timeouts);
     }
 
-    /// Takes note that so many bytes of the last offer went out.
+    /// Records that so many bytes of the last offer went out.
     ///
     /// # Errors
     /// If more than was offered is said to have gone out.
@@ -290,7 +290,7 @@ impl Io {
         Ok(())
     }
 
-    /// Takes note that so many bytes came.
+    /// Records that so many bytes came.
     pub(crate) fn received(&mut self, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         self.traffic.received = self.traffic.received.saturating_add(count);
@@ -317,7 +317,7 @@ impl Io {
         self.traffic
     }
 
-    /// Takes note of the time at which the driver first called.
+    /// Records the time at which the driver first called.
     pub(crate) fn begin(&mut self, now: Time) {
         self.clock.began.get_or_insert(now);
     }
@@ -403,7 +403,7 @@ impl Io {
         Some(bytes)
     }
 
-    /// Expects so many replies to what is in line, and to the bytes of text that will follow. Returns the position behind
+    /// Expects so many replies to what is in line, and to the bytes of text that will follow. Returns the position after
     /// them.
     fn push(&mut self, to: Expect, bytes: usize, text: u64, replies: usize) -> u64 {
         let end = self.send_buffer.queued().saturating_add(text);

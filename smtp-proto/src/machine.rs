@@ -40,11 +40,11 @@ pub(crate) struct Core {
     /// The transport takes nothing more; the peer may still say why, until then.
     pub(crate) broken: Option<(Error, Time)>,
     pub(crate) commands: u64,
-    /// Bytes that came behind a failure and before its last word was said.
+    /// Bytes that came after a failure and before its last word was said.
     pub(crate) ignored: usize,
     /// How far to send ahead, where the server takes it.
     pub(crate) level: Pipelining,
-    /// Whether messages of a batch are in line, which go out one close behind the other.
+    /// Whether messages of a batch are in line, which go out one close after the other.
     pub(crate) batching: bool,
     pub(crate) done: VecDeque<Completed>,
     pub(crate) announced: EventCursor,
@@ -228,7 +228,7 @@ impl Core {
         error.with_reply(reply.to_reply())
     }
 
-    /// Puts in line whatever may be said now.
+    /// Queues whatever may be said now.
     pub(crate) fn fill(&mut self, reach: FillMode) -> Result<(), Error> {
         self.filled = Some(self.say_all(reach)?);
         Ok(())
@@ -282,7 +282,7 @@ impl Core {
                     NextAction::Answer => false,
                     NextAction::Nothing => {
                         self.sending = self.sending.saturating_add(1);
-                        // It may be complete by now: the next reply belongs to whoever is behind it.
+                        // It may be complete by now: the next reply belongs to whoever is after it.
                         self.tidy();
                         true
                     }
@@ -357,7 +357,7 @@ impl Core {
         }
     }
 
-    /// Puts the message at the front, which has to begin again, behind those that have begun meanwhile.
+    /// Puts the message at the front, which has to begin again, after those that have begun meanwhile.
     fn put_back(&mut self) {
         if self.sending == 0 {
             return;
@@ -440,7 +440,7 @@ impl Core {
 
     /// Gives every message in line its outcome.
     ///
-    /// The error is of the one that is being answered. What is behind it in line is only told that it did not come to it.
+    /// The error is of the one that is being answered. What is after it in line is only told that it did not come to it.
     pub(crate) fn drop_jobs(&mut self, error: &Error) {
         for (index, job) in core::mem::take(&mut self.jobs).into_iter().enumerate() {
             if let Queued::Mail(transaction) = job {
@@ -639,7 +639,7 @@ impl Core {
         }
     }
 
-    /// Takes note of bytes that came behind a failure, before the last word: after too many it is not said.
+    /// Records bytes that came after a failure, before the last word: after too many it is not said.
     pub(crate) fn ignore(&mut self, count: usize) {
         self.ignored = self.ignored.saturating_add(count);
         if self.ignored > IGNORED {
@@ -673,7 +673,7 @@ fn fit(command: &mut Command, offered: &Capabilities) -> Result<(), MissingExten
     }
 }
 
-/// Begins a message, behind RSET if the one before left something.
+/// Begins a message, after RSET if the one before left something.
 fn say_mail(transaction: &mut Transaction, io: &mut Io, needs_reset: &mut bool) -> bool {
     // What is not answered yet may be rejected.
     let may_be_rejected = matches!(
@@ -703,7 +703,7 @@ impl fmt::Debug for Core {
 /// Bytes that a server may send in a session, beside what each command allows: far more than any dialogue has.
 const SESSION_INPUT: u64 = 1 << 20;
 
-/// Bytes that a server may send behind a failure, before the last word is said.
+/// Bytes that a server may send after a failure, before the last word is said.
 const IGNORED: usize = 1 << 16;
 
 /// Bytes that a server may send for each command.

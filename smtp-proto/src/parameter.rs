@@ -1,4 +1,4 @@
-//! What may stand behind the path in MAIL and RCPT (RFC 5321, section 4.1.2).
+//! What may stand after the path in MAIL and RCPT (RFC 5321, section 4.1.2).
 //!
 //! The parameters that follow from the message itself, SIZE, BODY and SMTPUTF8, are [`Content`]: the
 //! transaction works them out, and a user cannot give others. All the rest are [`Parameter`]s, which

@@ -61,7 +61,7 @@ pub(crate) fn reply_line(line: &[u8]) -> IResult<&[u8], (u16, bool)> {
     Ok((rest, (code, last)))
 }
 
-/// What stands behind the code in a line that is all there, and whether it makes that the last; a line end it leaves.
+/// What stands after the code in a line that is all there, and whether it makes that the last; a line end it leaves.
 #[inline]
 pub(crate) fn separator(rest: &[u8]) -> IResult<&[u8], bool> {
     match rest {
@@ -158,7 +158,7 @@ fn sub_code(input: &[u8]) -> IResult<&[u8], u16> {
 /// ehlo-line = ehlo-keyword *( SP ehlo-param )
 /// ```
 ///
-/// With its line end. Blanks and tabs before, between and behind are taken, a second CR, and `AUTH=`
+/// With its line end. Blanks and tabs before, between and after are taken, a second CR, and `AUTH=`
 /// before the first mechanism, which servers once printed for clients of a draft of RFC 2554.
 ///
 /// What `known` finds to be a keyword is not looked at any closer, and nearly every one is.
@@ -202,7 +202,7 @@ fn ehlo_keyword(input: &[u8]) -> IResult<&[u8], &[u8]> {
     }
 }
 
-/// RFC 5321, section 4.1.1.1; the parameters behind a keyword, one after the other.
+/// RFC 5321, section 4.1.1.1; the parameters after a keyword, one after the other.
 ///
 /// ```abnf
 /// ehlo-param = 1*(%d33-126)

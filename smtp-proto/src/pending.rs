@@ -21,7 +21,7 @@ pub enum Pipelining {
     Envelope,
     /// Also the next message's envelope in the flight that ends the text of the one before: a round trip a message.
     Transactions,
-    /// Also, with CHUNKING, small messages whole, each in one chunk and one behind the other, without waiting for any reply.
+    /// Also, with CHUNKING, small messages whole, each in one chunk and one after the other, without waiting for any reply.
     ///
     /// For servers that are known to be sound: a message whose sender is rejected must not be accepted after all. And, with a
     /// driver that writes before it reads, for connections whose buffers hold the replies to all that may be on its way. In
@@ -59,11 +59,11 @@ pub(crate) struct PendingReplies {
 pub(crate) struct PendingReply {
     /// To what it is the answer.
     pub(crate) to: Expect,
-    /// Position in the output just behind the command's last byte.
+    /// Position in the output just after the command's last byte.
     pub(crate) end: u64,
     /// Bytes of the command that count for the window.
     pub(crate) bytes: usize,
-    /// Bytes of text behind the command.
+    /// Bytes of text after the command.
     pub(crate) text: u64,
     /// Replies that it leads to, at most.
     pub(crate) replies: usize,
@@ -243,7 +243,7 @@ impl Expect {
             (Self::Rset, Self::Mail)
             | (Self::Mail | Self::Rcpt(_), Self::Rcpt(_) | Self::Data)
             | (Self::Chunk, Self::Chunk | Self::LastChunk) => Pipelining::Envelope,
-            // Behind a rejected text its transaction may stay open.
+            // After a rejected text its transaction may stay open.
             (Self::EndOfData | Self::LastChunk, Self::Rset) => Pipelining::Transactions,
             (Self::Rcpt(_), Self::LastChunk) => Pipelining::Speculative,
             _ => return false,

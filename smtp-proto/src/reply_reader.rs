@@ -48,7 +48,7 @@ impl ReplyLimits {
         self
     }
 
-    /// How many bytes are kept of a line that begins behind so many lines and so many kept bytes; none if it is left out.
+    /// How many bytes are kept of a line that begins after so many lines and so many kept bytes; none if it is left out.
     fn of_line(&self, lines: usize, kept: usize) -> usize {
         let left = self.reply.saturating_sub(kept);
         if lines >= self.lines || left < LINE_MIN {
@@ -353,7 +353,7 @@ const CHALLENGE_LINE: usize = 12_288;
 /// The least that can be kept of a line: its code and separator, a word of its text, and an end.
 const LINE_MIN: usize = 16;
 
-/// The code, the separator, and where that is a bare CR the LF behind it.
+/// The code, the separator, and where that is a bare CR the LF after it.
 const HEAD: usize = 5;
 
 #[cfg(test)]

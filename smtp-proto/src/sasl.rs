@@ -232,7 +232,7 @@ pub(crate) fn decode_challenge(text: &[u8]) -> Result<Vec<u8>, ExchangeError> {
 /// Appends `raw` in base64, without line breaks and without an allocation of its own.
 pub(crate) fn encode_base64(raw: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
-    // With room for a CRLF: a vector that grows behind a secret leaves a copy of it unwiped.
+    // With room for a CRLF: a vector that grows after a secret leaves a copy of it unwiped.
     out.reserve(base64_len(raw).saturating_add("\r\n".len()));
     out.resize(start.saturating_add(base64_len(raw)), b'=');
     let room = out.get_mut(start..).unwrap_or_default();
@@ -253,7 +253,7 @@ pub(crate) fn base64_len(raw: &[u8]) -> usize {
 ///
 /// If not, the response has to wait for an empty challenge (RFC 4954, section 4).
 pub(crate) fn initial_response_fits(name: Name, response: &[u8]) -> bool {
-    // An empty response, which is sent as `=`, fits behind any name.
+    // An empty response, which is sent as `=`, fits after any name.
     let rest = "AUTH  \r\n".len().saturating_add(name.as_str().len());
     base64_len(response).saturating_add(rest) <= COMMAND_LINE_MAX
 }

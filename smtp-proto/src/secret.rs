@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 /// A secret, such as a password or a token: never shown by `Debug`, and wiped when dropped.
 ///
 /// It has neither `Display` nor equality, so it can be neither printed nor compared in variable time.
-/// A `String` or `Vec<u8>` is taken over without leaving a copy behind; a `&str` is copied, and the
+/// A `String` or `Vec<u8>` is taken over without leaving a copy after; a `&str` is copied, and the
 /// original stays the caller's to wipe.
 #[derive(Clone, Default)]
 pub struct Secret(Zeroizing<Vec<u8>>);
@@ -20,7 +20,7 @@ impl Secret {
         &self.0
     }
 
-    /// Joins `parts` in one allocation, so that no shorter buffer is left behind unwiped.
+    /// Joins `parts` in one allocation, so that no shorter buffer is left after unwiped.
     pub(crate) fn concat(parts: &[&[u8]]) -> Self {
         Self::from(parts.concat())
     }

@@ -18,7 +18,7 @@ pub(crate) struct SendBuffer {
     /// Command bytes, the first `control_sent` of which are sent.
     control: CommandBytes,
     control_sent: usize,
-    /// The end of the command bytes that stand before some piece; those behind it come last.
+    /// The end of the command bytes that stand before some piece; those after it come last.
     control_placed: usize,
     pieces: VecDeque<Piece>,
     pieces_len: usize,
@@ -66,10 +66,10 @@ impl SendBuffer {
 
     /// What to send next: the same again until [`advance`](Self::advance) says that it was sent.
     ///
-    /// It ends after 64 KiB of body or 64 slices, whatever is queued behind.
+    /// It ends after 64 KiB of body or 64 slices, whatever is queued after.
     pub(crate) fn offer(&self) -> Transmit<'_> {
         let source = Source::Outbox(self);
-        // So little goes out whole: a piece is two slices at most, and one is behind the last.
+        // So little goes out whole: a piece is two slices at most, and one is after the last.
         if self.pieces_len < OFFERED_BODY && self.pieces.len() < SLICES / 2 {
             let len = self.len();
             return Transmit { source, len };
@@ -121,7 +121,7 @@ impl SendBuffer {
         self.tidy();
     }
 
-    /// Takes away all that is not sent, for good: nothing may be queued behind a gap but to a peer
+    /// Takes away all that is not sent, for good: nothing may be queued after a gap but to a peer
     /// that will not read it.
     pub(crate) fn clear(&mut self) {
         *self = Self {
@@ -180,7 +180,7 @@ impl SendBuffer {
 }
 
 impl CommandBytes {
-    /// Makes room for a line if what is here is secret or will be: a vector that grows by itself leaves a copy behind.
+    /// Makes room for a line if what is here is secret or will be: a vector that grows by itself leaves a copy after.
     fn make_room(&mut self) {
         let free = self.bytes.capacity().saturating_sub(self.bytes.len());
         if self.secret && free < SECRET_LINE {
@@ -212,7 +212,7 @@ impl Drop for CommandBytes {
     }
 }
 
-/// Moves bytes to where a line has room behind them; returns where they were, wiped.
+/// Moves bytes to where a line has room after them; returns where they were, wiped.
 fn widen(bytes: &mut Vec<u8>) -> Vec<u8> {
     let mut wider = Vec::with_capacity(bytes.len().saturating_add(SECRET_LINE));
     wider.extend_from_slice(bytes);
@@ -390,7 +390,7 @@ struct Slices<'a> {
     /// Unsent command bytes that have not been given.
     control: &'a [u8],
     pieces: alloc::collections::vec_deque::Iter<'a, Piece>,
-    /// The body behind the command bytes just given.
+    /// The body after the command bytes just given.
     body: &'a [u8],
     body_left: usize,
     left: usize,
@@ -403,7 +403,7 @@ impl<'a> Iterator for Slices<'a> {
         self.left = self.left.checked_sub(1)?;
         if self.body.is_empty() {
             let Some(piece) = self.pieces.next().filter(|_| self.body_left > 0) else {
-                // What stands behind the last piece, unless that was not offered whole.
+                // What stands after the last piece, unless that was not offered whole.
                 let last = core::mem::take(&mut self.control);
                 return Some(last).filter(|last| !last.is_empty() && self.body_left > 0);
             };
@@ -562,7 +562,7 @@ mod tests {
             b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0jcmV0\r\n"
         );
         assert_eq!(widen(&mut send_buffer.control.bytes), [0; 27]);
-        // A line behind it has room beforehand, however often.
+        // A line after it has room beforehand, however often.
         send_buffer.control().extend([b'c'; SECRET_LINE]);
         send_buffer.control().extend([b'c'; SECRET_LINE]);
         assert_eq!(bytes(&send_buffer.offer()).len(), 7 + 2 * SECRET_LINE);

@@ -64,11 +64,11 @@ pub(crate) struct Transaction {
     /// Replies that are due for this message.
     due: usize,
     text: ContentWriter,
-    /// Position in the output behind the text that was put in line last.
+    /// Position in the output after the text that was queued last.
     batch_end: u64,
     /// Bytes of the present chunk that are not in line yet.
     chunk_left: u64,
-    /// Position in the output behind the end of the text, once that is in line.
+    /// Position in the output after the end of the text, once that is in line.
     end: Option<u64>,
     /// Why the rest of the text was not sent, where the connection goes on.
     stopped: Option<Error>,
@@ -134,7 +134,7 @@ impl Transaction {
         !self.mail.is_whole()
     }
 
-    /// Whether nothing of it has been put in line.
+    /// Whether nothing of it has been queued.
     pub(crate) fn is_untouched(&self) -> bool {
         matches!(self.next, SendState::Check | SendState::Mail) && self.replies.asked == 0
     }
@@ -153,7 +153,7 @@ impl Transaction {
 
     /// Whether the server may still hold it open: MAIL was accepted, and nothing said since ends it.
     pub(crate) fn may_be_open(&self) -> bool {
-        // Behind the end of the data it is closed, whatever the reply (RFC 5321, section 4.1.1.4); a rejected chunk need not
+        // After the end of the data it is closed, whatever the reply (RFC 5321, section 4.1.1.4); a rejected chunk need not
         // end it (RFC 3030, section 2).
         let ended = self.end.is_some() && self.text.framing() == Framing::Dot;
         self.needs_reset() && !ended
@@ -183,7 +183,7 @@ impl Transaction {
         self.chunk_left > 0 || self.replies.all_answered() || self.may_run_ahead(io)
     }
 
-    /// Whether all of the text may go before it is known that there is somebody to get it: only in one chunk, since behind a
+    /// Whether all of the text may go before it is known that there is somebody to get it: only in one chunk, since after a
     /// rejected envelope each further one is a command more that a server may take amiss.
     fn may_run_ahead(&self, io: &Io) -> bool {
         let bounds = io.config.speculation;
@@ -276,7 +276,7 @@ impl Transaction {
         true
     }
 
-    /// The next recipient to ask for, from `index` on, or what comes behind the last.
+    /// The next recipient to ask for, from `index` on, or what comes after the last.
     fn next_rcpt(&mut self, index: usize) -> SendState {
         let recipients = &self.mail.recipients;
         match self.limits.next(recipients, index, self.replies.asked) {
@@ -291,7 +291,7 @@ impl Transaction {
         self.text.write(piece)
     }
 
-    /// Takes note that the text is whole.
+    /// Records that the text is whole.
     pub(crate) fn finish(&mut self) -> Result<(), ApiMisuse> {
         self.text.finish()
     }
@@ -324,9 +324,9 @@ impl Transaction {
         }
     }
 
-    /// Puts as much of the text in line as there is room for, and its end behind the last of it.
+    /// Puts as much of the text in line as there is room for, and its end after the last of it.
     ///
-    /// It goes in batches: the next is put in line when the last is out. So what is sent of a text that turns out to be
+    /// It goes in batches: the next is queued when the last is out. So what is sent of a text that turns out to be
     /// wrong does not depend on how the transport takes it.
     ///
     /// # Errors
@@ -372,7 +372,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Puts chunks in line, each behind its length (RFC 3030, section 2).
+    /// Puts chunks in line, each after its length (RFC 3030, section 2).
     fn write_chunks(&mut self, io: &mut Io) -> Result<(), ContentError> {
         while self.next == SendState::Chunk {
             if self.chunk_left == 0 && !self.begin_chunk(io)? {

@@ -17,7 +17,7 @@ use crate::tls::TlsInfo;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TranscriptEntry<'a> {
-    /// A command was put in line to be sent.
+    /// A command was queued to be sent.
     Command(RedactedCommand<'a>),
     /// A reply came.
     Reply(&'a Reply),
@@ -25,7 +25,7 @@ pub enum TranscriptEntry<'a> {
     ///
     /// The text is no secret by itself, but with that of SCRAM and CRAM-MD5 passwords can be tried at leisure.
     Challenge(usize),
-    /// Some of a message's text was put in line to be sent.
+    /// Some of a message's text was queued to be sent.
     Body {
         /// Bytes of this message's text so far, as they travel.
         sent: u64,

@@ -29,20 +29,20 @@ pub trait Wire {
     /// Takes in bytes that the peer sent; all of them, however they are cut.
     fn handle_input(&mut self, now: Time, input: &[u8]);
 
-    /// Takes note that the peer will send nothing more.
+    /// Records that the peer will send nothing more.
     fn handle_eof(&mut self, now: Time);
 
-    /// Takes note that the first `count` bytes of the last offer went out.
+    /// Records that the first `count` bytes of the last offer went out.
     fn handle_sent(&mut self, now: Time, count: usize);
 
-    /// Takes note that time has passed and nothing came; does nothing before the time that
+    /// Records that time has passed and nothing came; does nothing before the time that
     /// [`poll_timeout`](Self::poll_timeout) named.
     fn handle_timeout(&mut self, now: Time);
 
-    /// Takes note that reading failed.
+    /// Records that reading failed.
     fn handle_read_error(&mut self, now: Time, error: TransportError);
 
-    /// Takes note that writing failed. Go on reading: the peer may have said why before it closed.
+    /// Records that writing failed. Go on reading: the peer may have said why before it closed.
     fn handle_write_error(&mut self, now: Time, error: TransportError);
 
     /// What to send now: offered again until [`handle_sent`](Self::handle_sent) acknowledges it.

@@ -1,4 +1,4 @@
-//! Who is behind this client, for servers that trust it to say so: what XCLIENT and XFORWARD carry.
+//! Who is after this client, for servers that trust it to say so: what XCLIENT and XFORWARD carry.
 //!
 //! Both are Postfix's, and defined by its XCLIENT_README and XFORWARD_README. Their attributes are encoded alike, and
 //! divided into command lines alike.
@@ -11,7 +11,7 @@ use crate::parameter::Value;
 
 /// The client on whose behalf this one speaks, as XCLIENT tells it: the server then treats the connection as that client's.
 ///
-/// For proxies and filters in front of a server that lists them as trusted. Given to
+/// For proxies and filters before a server that lists them as trusted. Given to
 /// [`ConfigBuilder::xclient`](crate::ConfigBuilder::xclient). What is not told stays as the server sees it of this client;
 /// `None` tells that it is not known. Setting something twice keeps the second.
 ///
@@ -466,7 +466,7 @@ pub(crate) const XFORWARD: &str = "XFORWARD";
 const UNAVAILABLE: &str = "[UNAVAILABLE]";
 const UNAVAILABLE_FOR_NOW: &str = "[TEMPUNAVAIL]";
 
-/// Bytes of a line behind the longer of the two verbs, without the CRLF.
+/// Bytes of a line after the longer of the two verbs, without the CRLF.
 const ROOM: usize = 510 - XFORWARD.len();
 
 /// Bytes of ` PROTO=ESMTP`.

@@ -336,7 +336,7 @@ fn the_callers_order_decides_and_one_mechanism_is_tried() {
 
 #[test]
 fn v36_a_235_that_nobody_waits_for_logs_nobody_in() {
-    // Behind the reply to EHLO, before AUTH was sent.
+    // After the reply to EHLO, before AUTH was sent.
     let config = Config::builder("client.test".parse().unwrap())
         .security(Security::Implicit)
         .credentials(plain());

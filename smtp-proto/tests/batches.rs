@@ -131,7 +131,7 @@ fn nothing_but_the_first_is_taken_before_the_server_is_ready() {
     assert_eq!(taken(&mut rig), 0);
 }
 
-/// What goes out right behind the content of the first of two messages.
+/// What goes out right after the content of the first of two messages.
 fn behind_the_first(level: Option<Pipelining>, in_batch: bool) -> String {
     let mut rig = Rig::new(config(level));
     let mut batch = Batch::new(Source::new((0..2).map(mail)));

@@ -72,7 +72,7 @@ enum Change {
     Behind(&'static str),
     Delete,
     Double,
-    /// With the one behind it.
+    /// With the one after it.
     Swap,
 }
 
@@ -242,7 +242,7 @@ fn v24_a_lost_or_doubled_reply_ends_the_connection() {
         for at in 0..count - 1 {
             for change in [Change::Delete, Change::Double] {
                 let (outcomes, pair) = run(level, changed(level, at, change).unwrap());
-                // The last mail is behind every place but those of its own.
+                // The last mail is after every place but those of its own.
                 let own = at >= count - 6;
                 let last = outcomes.last().unwrap();
                 assert!(

@@ -61,7 +61,7 @@ fn check_injected(mut rig: Rig, stage: Stage, injected: &[u8]) {
     check_clear_text(&rig.sent);
 }
 
-/// What an attacker could put behind the 220.
+/// What an attacker could put after the 220.
 fn injections() -> Vec<Vec<u8>> {
     let forged = ehlo("AUTH PLAIN LOGIN,SIZE 0").into_bytes();
     (0..=u8::MAX)

@@ -72,7 +72,7 @@ impl Counter {
     fn end(&mut self, octets: usize) {
         self.mails += 1;
         let count = if self.lmtp { self.recipients } else { 1 };
-        // What the end of one text leads to is no matter of the window; what comes behind it is.
+        // What the end of one text leads to is no matter of the window; what comes after it is.
         let most = self.most;
         self.owe("250 taken\r\n", octets);
         for _ in 1..count {
@@ -227,7 +227,7 @@ fn v25_a_server_that_does_not_read_before_it_is_read_is_no_dead_lock() {
 
 #[test]
 fn v25_the_replies_for_the_recipients_of_lmtp_count() {
-    // Behind a text that leads to more replies than the window has, nothing goes out before half of the window is free.
+    // After a text that leads to more replies than the window has, nothing goes out before half of the window is free.
     let mode = Mode::new(Pipelining::Transactions).lmtp();
     let config = mode.policy();
     let mut pair = Pair::new(config, Counter::new(mode, true));

@@ -34,7 +34,7 @@ impl Encoding {
         }
     }
 
-    /// The body encoded, in lines of at most 76 bytes. There is no line end behind the last, unless the body has one and it
+    /// The body encoded, in lines of at most 76 bytes. There is no line end after the last, unless the body has one and it
     /// is kept as it is.
     pub(crate) fn encode(self, body: &[u8]) -> Vec<u8> {
         match self {

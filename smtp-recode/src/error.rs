@@ -28,7 +28,7 @@ pub enum RecodeErrorKind {
     /// A part of a type that may not be encoded, such as `message/partial` (RFC 2046, section 5.2), or a multipart without
     /// parts.
     Type,
-    /// There is something between the parts, or before or behind them.
+    /// There is something between the parts, or before or after them.
     OutsideParts,
     /// It is not MIME that all readers understand in the same way: a `Content-Type` that breaks the
     /// grammar, or two of them; a line that may be a boundary line or not; a line in the header

@@ -9,7 +9,7 @@ use crate::error::{RecodeError, RecodeErrorKind};
 pub(crate) struct Header<'t> {
     text: &'t [u8],
     fields: Vec<Field>,
-    /// The body, behind the empty line.
+    /// The body, after the empty line.
     body: Range<usize>,
 }
 
@@ -76,7 +76,7 @@ impl<'t> Header<'t> {
         self.body.clone()
     }
 
-    /// Where fields can be added: in front of the empty line, which has to be there.
+    /// Where fields can be added: before the empty line, which has to be there.
     pub(crate) fn end(&self) -> Option<usize> {
         let end = self.body.start.checked_sub(2)?;
         self.text[end..self.body.start]
@@ -117,7 +117,7 @@ impl Field {
         &text[self.name.clone()]
     }
 
-    /// All behind the colon, but for the end of the last line.
+    /// All after the colon, but for the end of the last line.
     pub(crate) fn value<'t>(&self, text: &'t [u8]) -> &'t [u8] {
         &text[self.value.clone()]
     }
@@ -132,7 +132,7 @@ impl Field {
         self.name.start..self.value.end
     }
 
-    /// What stands between the name and the value proper: blanks, of which those in front of the colon are obsolete, the colon
+    /// What stands between the name and the value proper: blanks, of which those before the colon are obsolete, the colon
     /// and blanks.
     pub(crate) fn separator(&self, text: &[u8]) -> Range<usize> {
         let value = self.value(text);

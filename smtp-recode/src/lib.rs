@@ -40,7 +40,7 @@
 //!
 //! # What is rejected
 //! A message that is signed or encrypted is never changed, nor one that is not sound MIME: see [`RecodeErrorKind`].
-//! Comments, white space and blanks in front of a colon are read as the grammar has them (RFC 5322,
+//! Comments, white space and blanks before a colon are read as the grammar has them (RFC 5322,
 //! sections 3.2 and 4.5). Where readers may differ on what a field or a line means, it is an error.
 
 mod edit;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// The parts between the boundary lines, or `None` if readers may not agree on where those are.
 ///
-/// A boundary line is all of a line, blanks behind it apart. Some readers take a line that only begins as one for it.
+/// A boundary line is all of a line, blanks after it apart. Some readers take a line that only begins as one for it.
 pub(crate) fn parts(text: &[u8], body: Range<usize>, boundary: &[u8]) -> Option<Vec<Range<usize>>> {
     let mut found = Vec::new();
     // Where the part begins that has not ended.
@@ -40,7 +40,7 @@ pub(crate) fn parts(text: &[u8], body: Range<usize>, boundary: &[u8]) -> Option<
     Some(found)
 }
 
-/// The line end in front of a boundary line is part of that.
+/// The line end before a boundary line is part of that.
 fn before_line_end(text: &[u8], start: usize, end: usize) -> usize {
     let part = &text[start..end];
     let part = part.strip_suffix(b"\n").unwrap_or(part);

@@ -14,7 +14,7 @@ pub(crate) struct Value {
 /// A parameter, by its positions in the value of its field.
 #[derive(Debug)]
 pub(crate) struct Parameter {
-    /// From the semicolon in front of it on.
+    /// From the semicolon before it on.
     pub(crate) with_semicolon: Range<usize>,
     pub(crate) at: Range<usize>,
     /// In lower case.
@@ -154,7 +154,7 @@ impl<'v> Lexer<'v> {
             let semicolon = self.at;
             self.special(b';')?;
             self.skip()?;
-            // One behind the last, or two in a row.
+            // One after the last, or two in a row.
             if matches!(self.rest().first(), None | Some(b';')) {
                 continue;
             }

@@ -185,7 +185,7 @@ impl Walk<'_> {
         let bytes = &self.text[body.clone()];
         let encoding = Encoding::for_part(bytes, is_text);
         let mut encoded = encoding.encode(bytes);
-        // A line end in front of a boundary is no longer part of what is in front.
+        // A line end before a boundary is no longer part of what is in front.
         if encoding == Encoding::Base64 && body.end == self.text.len() {
             encoded.extend_from_slice(b"\r\n");
         }
@@ -193,7 +193,7 @@ impl Walk<'_> {
         encoding
     }
 
-    /// Gives a field another value. Blanks in front of the colon go, for the readers that do not know the field with them.
+    /// Gives a field another value. Blanks before the colon go, for the readers that do not know the field with them.
     fn replace_value(&mut self, field: &Field, value: &str) {
         let separator = field.separator(self.text);
         let colon = field.value_start() - 1;

@@ -303,7 +303,7 @@ impl Writer {
         self.copy(&value[done..]);
     }
 
-    /// What stays as it is, on a line of its own if it does not fit behind an encoded word.
+    /// What stays as it is, on a line of its own if it does not fit after an encoded word.
     fn copy(&mut self, part: &[u8]) {
         let line = memchr::memchr(b'\r', part).map_or(part, |end| &part[..end]);
         let behind_word = self.out.ends_with(b"?=");

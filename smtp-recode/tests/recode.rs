@@ -433,7 +433,7 @@ fn a_line_that_only_begins_as_a_boundary_is_not_guessed_at() {
         let error = seven_bit(&text.into()).unwrap_err();
         assert_eq!(error.kind(), RecodeErrorKind::Malformed, "{line}");
     }
-    // Nor one behind the last.
+    // Nor one after the last.
     let text = format!("{mixed}--next\r\n\r\n\u{fc}\r\n--next--\r\n--next\r\n");
     let error = seven_bit(&text.into()).unwrap_err();
     assert_eq!(error.kind(), RecodeErrorKind::Malformed);
@@ -521,7 +521,7 @@ fn fields_with_no_place_for_encoded_words_stay_as_they_are() {
         ("From: \u{fc}@x.test", 6),
         ("From: a <a@\u{fc}.test>", 11),
         ("To: a@x.test, b\u{fc}", 15),
-        // Behind one that has a place for them.
+        // After one that has a place for them.
         ("To: \u{fc} <a@x.test>, b\u{fc}, c@x.test", 20),
         ("To: \"unclosed \u{fc}", 4),
         ("To: a <b\u{fc}", 7),

@@ -1,6 +1,6 @@
 //! As much of DER as it takes to look into a certificate.
 
-/// The contents of the element with which some DER begins, and what comes behind it.
+/// The contents of the element with which some DER begins, and what comes after it.
 pub(crate) fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let rest = der.strip_prefix(&[tag])?;
     let (&first, rest) = rest.split_first()?;

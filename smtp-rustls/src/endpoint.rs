@@ -626,7 +626,7 @@ fn usual_mistake(host: &str) -> Option<HostErrorKind> {
     }
 }
 
-/// Whether a port follows the host: digits behind the only colon, or behind that after a bracket.
+/// Whether a port follows the host: digits after the only colon, or after that after a bracket.
 fn has_port(host: &str) -> bool {
     let Some((name, port)) = host.rsplit_once(':') else {
         return false;

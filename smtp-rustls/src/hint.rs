@@ -149,7 +149,7 @@ fn for_alert(alert: AlertDescription, known: &Circumstances<'_>) -> Option<&'sta
     use AlertDescription as A;
     match alert {
         A::CertificateRequired => Some(WANTS_A_CERTIFICATE),
-        // Behind a certificate of its own, the server has nothing to object to but that of the client.
+        // After a certificate of its own, the server has nothing to object to but that of the client.
         A::HandshakeFailure if known.seen.is_some() => Some(if known.shows_certificate {
             UNTRUSTED
         } else {

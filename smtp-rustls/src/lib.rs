@@ -1,6 +1,6 @@
 //! TLS for [`smtp_proto`], by rustls.
 //!
-//! A [`Session`] is a [`Connection`](smtp_proto::Connection) with TLS around it, behind the same byte interface,
+//! A [`Session`] is a [`Connection`](smtp_proto::Connection) with TLS around it, after the same byte interface,
 //! [`Wire`](smtp_proto::Wire). It does no I/O and spawns nothing: an adapter moves bytes between a socket and a `Session`,
 //! and never needs to know whether they are in cleartext. Time is handed in; only rustls looks at the system's clock, to see
 //! whether a certificate has expired. The upgrade of STARTTLS (RFC 3207) and TLS from the first byte (RFC 8314) are done
@@ -30,7 +30,7 @@
 //! * Under [`Security::Opportunistic`](smtp_proto::Security::Opportunistic) a certificate that does not verify ends nothing.
 //!   [`TlsInfo::verification`](smtp_proto::TlsInfo::verification) tells what is wrong with it.
 //! * A TLS session is resumed only at the level of trust where it was begun.
-//! * What comes behind the reply to STARTTLS in the same segment is an error, and is neither dropped nor read as TLS.
+//! * What comes after the reply to STARTTLS in the same segment is an error, and is neither dropped nor read as TLS.
 //! * SASL mechanisms get the channel binding `tls-exporter` (RFC 9266) where it is sound: in TLS 1.3, and in TLS 1.2 if the
 //!   settings demand the extended master secret. With the feature `scram` they get `tls-server-end-point` (RFC 5929) too,
 //!   for every certificate whose signature has a hash function of its own.

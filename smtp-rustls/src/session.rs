@@ -134,7 +134,7 @@ impl Wire for Session {
         self.begin(now);
         match &mut self.layer {
             Layer::Tls(channel) => channel.handle_input(&mut self.connection, now, input),
-            // The connection refuses what comes behind the reply to STARTTLS: nothing of it is left over for TLS.
+            // The connection refuses what comes after the reply to STARTTLS: nothing of it is left over for TLS.
             _ => self.connection.handle_input(now, input),
         }
         self.upgrade();

@@ -91,7 +91,7 @@ enum WriteState {
 ///
 /// It is acknowledged to the connection when the transport has taken all of it, and not before: else the connection would
 /// measure no time for a server that stops reading, and would believe a reply to what has not been sent. Nor later, with
-/// the records behind it: the server may answer one record while the next is still being written.
+/// the records after it: the server may answer one record while the next is still being written.
 struct UnackedRecord {
     /// Bytes as the connection offered them.
     count: usize,
@@ -151,7 +151,7 @@ impl TlsStream {
         now: Time,
         mut input: &[u8],
     ) {
-        // Behind our `close_notify` nothing is read either: there is nobody left to read it for.
+        // After our `close_notify` nothing is read either: there is nobody left to read it for.
         let listens = matches!(self.phase, Phase::Handshake | Phase::Open)
             && self.sending != WriteState::Rest;
         if !listens {
@@ -392,7 +392,7 @@ impl TlsStream {
         }
     }
 
-    /// Encrypts what the connection offers: behind what rustls has in line, so that both go out as one.
+    /// Encrypts what the connection offers: after what rustls has in line, so that both go out as one.
     fn encrypt(&mut self, connection: &mut Connection, now: Time) {
         if !self.encrypted.is_empty() {
             return;

@@ -193,7 +193,7 @@ fn a_server_that_stops_reading_a_body_runs_into_the_deadline_for_it() {
 fn a_final_reply_to_what_has_not_been_sent_is_not_believed() {
     let tls = Tls::new();
     let log = Log::new();
-    // 250 comes right behind 354, before a single byte of the text.
+    // 250 comes right after 354, before a single byte of the text.
     let eager = Action::normal().then("250 taken already\r\n");
     let config = Config::new()
         .tls(tls.clone())
@@ -209,7 +209,7 @@ fn a_final_reply_to_what_has_not_been_sent_is_not_believed() {
         .poll_outcome(id)
         .is_none_or(|answer| answer.is_err())
     {
-        // What is offered behind DATA stays in line: the transport is full.
+        // What is offered after DATA stays in line: the transport is full.
         let waits = log
             .session()
             .commands()
@@ -244,7 +244,7 @@ fn a_record_that_is_not_written_whole_has_not_been_sent() {
     for tls in [Tls::new().only_tls12(), Tls::new().only_tls13()] {
         for len in [100, 40_000] {
             let log = Log::new();
-            // 250 comes right behind 354, before the text is there.
+            // 250 comes right after 354, before the text is there.
             let eager = Action::normal().then("250 taken already\r\n");
             let config = Config::new()
                 .tls(tls.clone())

@@ -145,7 +145,7 @@ fn v08_a_stream_cut_at_any_byte_is_judged_by_what_came_whole() {
             };
             let (fated, len) = send(usize::MAX);
             assert_eq!(fated, Fated::Accepted);
-            // The reply to DATA and what is behind it, and the end of what is before it.
+            // The reply to DATA and what is after it, and the end of what is before it.
             let fates: Vec<_> = (len - 120..=len).map(|pass| send(pass).0).collect();
             assert!(fates.is_sorted(), "{fates:?}");
             assert_eq!(fates.first(), Some(&Fated::NotSent));
@@ -274,7 +274,7 @@ fn v08_a_fault_in_the_same_segment_takes_nothing_from_the_reply_before_it() {
         }
         wiring.session.handle_input(NOW, &bytes);
     };
-    // A record that no key fits, right behind the final reply.
+    // A record that no key fits, right after the final reply.
     let segment = [&reply[..], &[23, 3, 3, 0, 32], &[0; 32]].concat();
     wiring.session.handle_input(NOW, &segment);
     let outcome = wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();

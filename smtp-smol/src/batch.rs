@@ -1,4 +1,4 @@
-//! Many messages one behind the other.
+//! Many messages one after the other.
 
 use std::fmt;
 use std::iter::Fuse;

@@ -202,13 +202,13 @@ impl Action {
         Self::silent().then_reset()
     }
 
-    /// Puts bytes behind the reply, in the same segment.
+    /// Puts bytes after the reply, in the same segment.
     pub fn append(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.append.extend_from_slice(bytes.as_ref());
         self
     }
 
-    /// Puts bytes behind the reply in a segment of their own; may be said several times.
+    /// Puts bytes after the reply in a segment of their own; may be said several times.
     pub fn then(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.then.push(bytes.as_ref().to_vec());
         self

@@ -73,7 +73,7 @@ impl Config {
         self
     }
 
-    /// Replaces the lines of the EHLO reply behind its first, such as `SIZE 1000`, in cleartext and in TLS.
+    /// Replaces the lines of the EHLO reply after its first, such as `SIZE 1000`, in cleartext and in TLS.
     ///
     /// STARTTLS and AUTH are offered only if they stand in the list.
     pub fn capabilities<T: Into<String>>(mut self, lines: impl IntoIterator<Item = T>) -> Self {
@@ -83,7 +83,7 @@ impl Config {
         self
     }
 
-    /// Replaces the lines of the EHLO reply behind its first, inside TLS only.
+    /// Replaces the lines of the EHLO reply after its first, inside TLS only.
     pub fn capabilities_in_tls<T: Into<String>>(
         mut self,
         lines: impl IntoIterator<Item = T>,
@@ -283,7 +283,7 @@ impl Config {
         self
     }
 
-    /// The lines of the EHLO reply behind its first.
+    /// The lines of the EHLO reply after its first.
     pub(crate) fn offer(&self, in_tls: bool) -> Vec<String> {
         let own = if in_tls { &self.in_tls } else { &self.clear };
         let mut lines = own.clone().unwrap_or_else(|| self.usual_offer(in_tls));

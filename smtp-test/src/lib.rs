@@ -2,7 +2,7 @@
 //!
 //! A server that takes what it is given, writes down what it saw, holds the client to the letter of the standards, and
 //! misbehaves where it is told to. It comes without any input or output of its own ([`Machine`]), as a stream in memory
-//! ([`MemoryServer`]), and on threads behind a real socket ([`Server`]).
+//! ([`MemoryServer`]), and on threads after a real socket ([`Server`]).
 //!
 //! # Testing a program
 //!
@@ -54,7 +54,7 @@
 //! | --- | --- |
 //! | say what the server offers, demands and rejects | [`Config`] |
 //! | make it reply wrongly, late, in pieces or not at all | [`Config::on`] with a [`Stage`] and an [`Action`] |
-//! | speak LMTP, or keep a transaction open behind a rejected BDAT | [`Config::lmtp`], [`Config::strict_bdat`] |
+//! | speak LMTP, or keep a transaction open after a rejected BDAT | [`Config::lmtp`], [`Config::strict_bdat`] |
 //! | offer CHUNKING, BINARYMIME, LIMITS, DELIVERBY and so on | [`Config::with`]: what is offered is also kept |
 //! | see for whom a client speaks | [`Config::with`] `XCLIENT NAME ADDR`, [`Session::xclient`], [`StoredMail::forwarded`] |
 //! | take a load of messages for a benchmark | [`Config::discard_mails`], [`Server::start_unix`] |

@@ -315,7 +315,7 @@ impl fmt::Display for Violation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rule {
-    /// A CR without LF behind it, in a line or in a message (RFC 5321 section 2.3.8).
+    /// A CR without LF after it, in a line or in a message (RFC 5321 section 2.3.8).
     BareCr,
     /// A LF without CR before it, in a line or in a message (RFC 5321 section 2.3.8).
     BareLf,
@@ -337,7 +337,7 @@ pub enum Rule {
     OutOfSequence,
     /// More commands before the reply to the first although PIPELINING was not offered.
     NotPipelining,
-    /// Anything sent behind a command that must be the last of its group, before its reply (RFC 2920 section 3.1,
+    /// Anything sent after a command that must be the last of its group, before its reply (RFC 2920 section 3.1,
     /// RFC 3207 section 4), or before the greeting.
     DidNotWait,
     /// An extension, a parameter or an authentication mechanism that the server did not offer.

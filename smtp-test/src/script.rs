@@ -198,7 +198,7 @@ fn kind(line: &str) -> Result<Kind, &'static str> {
     match side {
         "C:" => unescape(text, '*', b"\r\n").map(Kind::Line),
         "S:" => unescape(text, '|', b"\r\n").map(|mut segments| {
-            // `\|` at the end of a line stands behind its CRLF: nobody means a segment of CRLF alone.
+            // `\|` at the end of a line stands after its CRLF: nobody means a segment of CRLF alone.
             if segments.last().is_some_and(|last| last == b"\r\n") && segments.len() > 1 {
                 segments.pop();
                 segments

@@ -51,7 +51,7 @@ impl<P: Peer> TlsPeer<P> {
         if !matches!(self.state, State::Clear) || !self.inner.poll_upgrade() {
             return;
         }
-        // What the peer has put behind its 220 goes out in cleartext before any byte of the handshake.
+        // What the peer has put after its 220 goes out in cleartext before any byte of the handshake.
         while let Some(output) = self.inner.poll_output() {
             self.out.push_back(output);
         }

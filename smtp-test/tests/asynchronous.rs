@@ -1,4 +1,4 @@
-//! The streams behind the async traits.
+//! The streams after the async traits.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -156,7 +156,7 @@ fn chunks_out_of_place_are_swallowed_and_held_against_the_client() {
             vec![250, 250, 250, 503],
             vec![Rule::OutOfSequence],
         ),
-        // Too big, and all behind it in the flight too; RSET helps.
+        // Too big, and all after it in the flight too; RSET helps.
         (
             "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nBDAT 9\r\n123456789BDAT 0\r\nRSET\r\nMAIL FROM:<a@x.test>\r\n",
             vec![250, 250, 552, 503, 250, 250],

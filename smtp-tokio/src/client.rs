@@ -203,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         self.drive(|smtp| smtp.poll_outcome(id)).await
     }
 
-    /// Sends a command that is no part of sending a message, behind all that is in line, and waits for the reply.
+    /// Sends a command that is no part of sending a message, after all that is in line, and waits for the reply.
     ///
     /// Cancel safe, but the reply is then for [`poll_event`](Connection::poll_event) to tell.
     ///

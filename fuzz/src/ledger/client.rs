@@ -267,7 +267,7 @@ fn end_of_text(text: &[u8]) -> Option<usize> {
     })
 }
 
-/// The path of a line whose address needs no quotes, and what stands behind it.
+/// The path of a line whose address needs no quotes, and what stands after it.
 fn path<'a>(line: &'a str, before: &str) -> (String, &'a str) {
     let rest = line.strip_prefix(before).expect("I3: the path");
     let (path, rest) = rest.split_once('>').expect("I3: the path's end");

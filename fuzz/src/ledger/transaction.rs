@@ -18,7 +18,7 @@ pub(super) struct Transaction {
     pub(super) names_number: Vec<bool>,
     /// Whether a recipient was accepted though the sender was rejected.
     pub(super) was_accepted_in_spite: bool,
-    /// Whether RSET was accepted behind it.
+    /// Whether RSET was accepted after it.
     pub(super) was_reset: bool,
     /// Whether the end of the text was a dot, and is answered.
     pub(super) ended_by_dot: bool,

@@ -51,7 +51,7 @@ fn hundred(bench: &Bench<'_>, way: Way) -> Verdict {
     deliver(bench, way, &letters)
 }
 
-/// Every way to be rejected, each before and behind messages that are accepted, and behind each other.
+/// Every way to be rejected, each before and after messages that are accepted, and after each other.
 fn rejections(bench: &Bench<'_>, way: Way) -> Verdict {
     const SENDERS: [&str; 7] = [
         "ok", "badmail", "tmpmail", "baddata", "tmpdata", "badend", "tmpend",
@@ -73,7 +73,7 @@ fn rejections(bench: &Bench<'_>, way: Way) -> Verdict {
             letters.push(Letter::new("ok", &["ok"]));
         }
     }
-    // One rejection right behind the other.
+    // One rejection right after the other.
     for (sender, recipients) in senders.iter().zip(recipients.iter().cycle()) {
         letters.push(Letter::new(sender, recipients));
     }

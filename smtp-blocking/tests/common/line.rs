@@ -79,7 +79,7 @@ impl Line {
         }
     }
 
-    /// Takes note that the client goes on; returns whether it may.
+    /// Records that the client goes on; returns whether it may.
     fn go_on(&self) -> bool {
         let quiet = self.is_quiet();
         self.lock().raced |= !quiet;

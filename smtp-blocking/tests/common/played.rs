@@ -88,13 +88,13 @@ pub(crate) fn every_scenario(
     }
 }
 
-/// Where a stream gives a byte at a time, what follows a reply is offered before another reply behind it is read.
+/// Where a stream gives a byte at a time, what follows a reply is offered before another reply after it is read.
 const RACES: [&str; 2] = [
     "reply/reply_behind_the_354_is_not_the_final_one",
     "reply/surplus_reply_in_the_envelope_is_an_error",
 ];
 
-/// The server of a scenario, and what it leaves behind.
+/// The server of a scenario, and what it leaves after.
 pub(crate) struct Stage {
     pub(crate) trace: Trace,
     report: Report,

@@ -1,4 +1,4 @@
-//! Peers that cannot be hurried, behind small buffers; for all three adapters.
+//! Peers that cannot be hurried, after small buffers; for all three adapters.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::io::{Read, Write};

@@ -12,7 +12,7 @@ use super::Adapter;
 use crate::common::long_text;
 use crate::narrow::sockets;
 
-/// What the server says when it has a part of the text: each piece some time behind the one before.
+/// What the server says when it has a part of the text: each piece some time after the one before.
 const SAID: [&[&str]; 6] = [
     &["5", "52 5.3.4 too big\r\n"],
     &["552-5.3.4 too", " big\r\n552 5.3.4 by far\r\n"],

@@ -1,4 +1,4 @@
-//! QUIT behind a failure before the server was ready (RFC 5321, section 4.1.1.10).
+//! QUIT after a failure before the server was ready (RFC 5321, section 4.1.1.10).
 
 use std::time::{Duration, Instant};
 
@@ -209,7 +209,7 @@ pub(crate) fn a_server_that_never_answers_quit_is_not_waited_for<A: Adapter>() {
     }
 }
 
-/// The type of the last TLS record of what came, behind what came in cleartext (RFC 5246, section 6.2.1).
+/// The type of the last TLS record of what came, after what came in cleartext (RFC 5246, section 6.2.1).
 fn last_record(received: &[u8]) -> Option<u8> {
     let hello = [22, 3, 1];
     let begin = received.windows(3).position(|bytes| bytes == hello)?;

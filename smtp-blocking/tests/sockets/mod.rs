@@ -24,7 +24,7 @@ pub(crate) use suspended::*;
 pub(crate) trait Adapter: Sized {
     fn connect(endpoint: &Endpoint, address: SocketAddr) -> Result<Self, Error>;
     fn send(&mut self, mail: Mail) -> Outcome;
-    /// `told` is called behind each outcome.
+    /// `told` is called after each outcome.
     fn send_all(&mut self, mails: Vec<Mail>, told: impl FnMut()) -> Vec<Outcome>;
     fn submit(&mut self, mail: Mail) -> MailId;
     fn body(&mut self, id: MailId) -> Result<ContentStatus, Error>;

@@ -95,7 +95,7 @@ impl From<Infallible> for AddressError {
 pub enum AddressErrorKind {
     /// Nothing where a local part or a domain should be.
     Empty,
-    /// No `@` behind the local part.
+    /// No `@` after the local part.
     NoDomain,
     /// A control character: C0, DEL, C1, or a Unicode line or paragraph separator.
     Control,
@@ -123,7 +123,7 @@ pub enum AddressErrorKind {
     LongDomain,
     /// A mailbox over 254 bytes: the path would be over 256 (RFC 5321, section 4.5.3.1.3).
     LongMailbox,
-    /// A display name in front of the address, as in a header field: `Alice <alice@example.org>`.
+    /// A display name before the address, as in a header field: `Alice <alice@example.org>`.
     DisplayName,
 }
 

@@ -1,9 +1,9 @@
 //! Finding out of many bytes of a body at once that they are all right.
 
 /// Looks whether the first `BLOCK` bytes of `bytes` and the next are all right: no NUL, every CR before an LF, every LF but
-/// the first byte behind a CR, and bytes over 127 only if `HIGH` allows them. Says whether a dot follows one of those LFs.
+/// the first byte after a CR, and bytes over 127 only if `HIGH` allows them. Says whether a dot follows one of those LFs.
 ///
-/// Without two more bytes behind the block there is no answer. Nothing in the loop depends on what
+/// Without two more bytes after the block there is no answer. Nothing in the loop depends on what
 /// was found, so that it compiles to comparisons of whole vectors.
 #[inline]
 pub(super) fn find_sound<const HIGH: bool, const BLOCK: usize>(bytes: &[u8]) -> Option<bool> {

@@ -283,7 +283,7 @@ impl DotStuffer {
         }
     }
 
-    /// Takes lines up to a dot as long as dots are close together, a dot in front of each.
+    /// Takes lines up to a dot as long as dots are close together, a dot before each.
     fn copy(&mut self, chunk: &mut Bytes, at_most: usize) -> Bytes {
         let mut copy = Vec::new();
         let mut rest: &[u8] = chunk;
@@ -312,7 +312,7 @@ impl DotStuffer {
     }
 }
 
-/// Bytes up to the first dot behind an LF, if there is one.
+/// Bytes up to the first dot after an LF, if there is one.
 fn before_dot(bytes: &[u8]) -> Option<usize> {
     let mut seen = 0_usize;
     loop {
@@ -367,7 +367,7 @@ fn check(
 /// Where the pieces go: at most as much as there is room for.
 ///
 /// Dots in every line would leave as two pieces a line, and a vectored write holds some dozens; so
-/// what follows an insertion closely is copied behind it.
+/// what follows an insertion closely is copied after it.
 struct ChunkWriter<'a, F> {
     room: Room,
     open: OpenChunk,

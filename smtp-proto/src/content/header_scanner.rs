@@ -53,7 +53,7 @@ enum HeaderState {
     Start,
     /// In the name of a field, if it is one, with how much of `From` it is so far.
     Name(Option<usize>),
-    /// In the blanks behind a name, which is `From` or not.
+    /// In the blanks after a name, which is `From` or not.
     Named(bool),
     Line,
     /// A LF that comes next belongs to the line end that has been.
@@ -97,7 +97,7 @@ impl HeaderWatch {
         }
     }
 
-    /// Takes note that the body ends here.
+    /// Records that the body ends here.
     pub(crate) fn end(&mut self) {
         if let Self::Within(section) = self
             && let Err(fault) = section.end()
@@ -116,7 +116,7 @@ impl HeaderWatch {
 }
 
 impl Section {
-    /// Takes the next byte; returns whether the section goes on behind it.
+    /// Takes the next byte; returns whether the section goes on after it.
     fn step(&mut self, byte: u8) -> Result<bool, ContentError> {
         let before = self.at;
         self.at = match (byte, self.at) {
@@ -261,7 +261,7 @@ const fn is_name(byte: u8) -> bool {
     byte.is_ascii_graphic() && byte != b':'
 }
 
-/// How much of `From` a name is with this byte behind so much.
+/// How much of `From` a name is with this byte after so much.
 fn from(len: usize, byte: u8) -> Option<usize> {
     let goes_on = FROM.get(len)?.eq_ignore_ascii_case(&byte);
     goes_on.then_some(len.saturating_add(1))

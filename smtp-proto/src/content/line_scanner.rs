@@ -95,7 +95,7 @@ impl Line {
         self.state
     }
 
-    /// Goes on to the next byte before which something must be inserted, or behind a CR that no LF
+    /// Goes on to the next byte before which something must be inserted, or after a CR that no LF
     /// follows in `bytes`, or to their end.
     ///
     /// Returns how many of `bytes` that is. The insertion is asked for again until
@@ -150,7 +150,7 @@ impl Line {
         }
     }
 
-    /// Whether a CR at the end of the last chunk may stand in front of `next`, as it is or with an
+    /// Whether a CR at the end of the last chunk may stand before `next`, as it is or with an
     /// LF inserted.
     pub(super) fn admit_cr(&self, next: u8) -> Result<(), ContentError> {
         if self.state == State::AfterCr && next != b'\n' {
@@ -339,7 +339,7 @@ struct Here {
 }
 
 impl Here {
-    /// Finds out where the line starts, if it starts later. The byte behind the blocks was looked at as well: an LF there
+    /// Finds out where the line starts, if it starts later. The byte after the blocks was looked at as well: an LF there
     /// ends a CR in the last one.
     fn find_start(&mut self, bytes: &[u8]) {
         let seen = bytes.get(self.start..=self.next).unwrap_or_default();

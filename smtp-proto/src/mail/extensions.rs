@@ -188,7 +188,7 @@ impl MailBuilder {
         self
     }
 
-    /// Adds what is asked for the recipient of this index, who comes behind all that have been asked for.
+    /// Adds what is asked for the recipient of this index, who comes after all that have been asked for.
     pub(super) fn add_rcpt_parameters(
         &mut self,
         index: usize,
@@ -290,7 +290,7 @@ pub(super) fn says_tls_optional(text: &[u8]) -> bool {
     found.is_some_and(|value| value.eq_ignore_ascii_case(b"No"))
 }
 
-/// What stands behind the name and colon of a field, if the line begins a field of that name.
+/// What stands after the name and colon of a field, if the line begins a field of that name.
 fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (found, rest) = line.split_at_checked(name.len())?;
     let value = rest.trim_ascii_start().strip_prefix(b":")?;

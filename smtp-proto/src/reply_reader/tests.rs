@@ -302,7 +302,7 @@ fn v22_limits_cut_what_is_kept_to_the_byte() {
             "250-a\n250-b\n250-c\n",
             true,
         ),
-        // Behind 34 bytes there are 16 left for a line, which may be cut to fit, and behind 35 there is no line.
+        // After 34 bytes there are 16 left for a line, which may be cut to fit, and after 35 there is no line.
         (
             b"250-5678901234567\n250-5678901234\r\n250 56789012345\n",
             "250-5678901234567\n250-5678901234\r\n250 56789012345\n",

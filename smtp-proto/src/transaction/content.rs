@@ -10,12 +10,12 @@ use crate::error::ApiMisuse;
 use crate::io::Io;
 use crate::mail;
 
-/// The text of one message, as far as it has not been put in line.
+/// The text of one message, as far as it has not been queued.
 #[derive(Debug)]
 pub(super) struct ContentWriter {
     encoder: Encoder,
     header: HeaderWatch,
-    /// What is next, and what was written behind it.
+    /// What is next, and what was written after it.
     piece: Bytes,
     more: VecDeque<Bytes>,
     /// What is encoded already, since its length had to be known.
@@ -23,7 +23,7 @@ pub(super) struct ContentWriter {
     /// Whether the encoder has given all, where the length tells the end.
     closed: bool,
     source: Source,
-    /// Bytes put in line so far, as they travel.
+    /// Bytes queued so far, as they travel.
     written: u64,
     /// Whether the caller has been told that a piece is wanted.
     asked: bool,
@@ -62,7 +62,7 @@ impl ContentWriter {
         self.encoder.framing()
     }
 
-    /// Changes how the end is told, before anything was put in line.
+    /// Changes how the end is told, before anything was queued.
     pub(super) fn set_framing(&mut self, text: &mail::Text, framing: Framing) {
         self.encoder = encoder(text, framing);
     }
@@ -96,7 +96,7 @@ impl ContentWriter {
         self.is_open() && self.piece.is_empty() && self.staged.is_empty()
     }
 
-    /// Whether all of it is here, and has been put in line but for its end.
+    /// Whether all of it is here, and has been queued but for its end.
     pub(super) fn is_spent(&self) -> bool {
         !self.is_open() && self.piece.is_empty() && self.staged.is_empty()
     }

@@ -23,7 +23,7 @@ pub(super) struct Replies {
     chunk: Option<Reply>,
     /// The final reply, if it is for all recipients: in LMTP it is not.
     pub(super) verdict: Option<Reply>,
-    /// In LMTP, the place behind the recipient who got the last final reply, and how many did.
+    /// In LMTP, the place after the recipient who got the last final reply, and how many did.
     judged: (usize, usize),
     /// Whether the server took the message, for anybody.
     pub(super) taken: bool,

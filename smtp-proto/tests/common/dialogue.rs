@@ -31,7 +31,7 @@ pub(crate) struct Transaction {
     contradicted: bool,
     /// Whether it ended with a dot.
     by_dot: bool,
-    /// Whether RSET was accepted behind it.
+    /// Whether RSET was accepted after it.
     reset: bool,
 }
 
@@ -388,7 +388,7 @@ impl Replies<'_> {
             }
             text.push(line.get(4..).unwrap_or_default().to_owned());
             if line.as_bytes().get(3) != Some(&b'-') {
-                // Behind this the server is gone, whatever else it says.
+                // After this the server is gone, whatever else it says.
                 self.desynchronized |= number == Some(421);
                 return Some(Said {
                     code: number?,
@@ -406,7 +406,7 @@ fn line_len(bytes: &[u8]) -> Option<usize> {
         .map(|at| at + 2)
 }
 
-/// Up to behind the dot that ends a text.
+/// Up to after the dot that ends a text.
 fn text_len(bytes: &[u8]) -> Option<usize> {
     if bytes.starts_with(b".\r\n") {
         return Some(3);

@@ -84,7 +84,7 @@ pub(crate) fn check_secret(secret: &str, shown: &str) {
     }
 }
 
-/// What a secret looks like in cleartext, in base64 behind zero, one and two other bytes, and in hex.
+/// What a secret looks like in cleartext, in base64 after zero, one and two other bytes, and in hex.
 pub(crate) fn disguises(secret: &str) -> Vec<String> {
     let hex = |upper: bool| {
         secret

@@ -27,7 +27,7 @@ pub(crate) enum Change {
     Behind(&'static str),
     Delete,
     Double,
-    /// With the one behind it, if that is of the same flight.
+    /// With the one after it, if that is of the same flight.
     Swap,
 }
 

@@ -44,7 +44,7 @@ impl Entry {
 }
 
 impl Parrot {
-    /// The first entry is the greeting. Behind the last one it closes.
+    /// The first entry is the greeting. After the last one it closes.
     pub(crate) fn new(entries: impl IntoIterator<Item = Entry>) -> Self {
         let mut parrot = Self {
             entries: entries.into_iter().collect(),

@@ -29,7 +29,7 @@
 //! if-offered DSN                    parameters of this extension are left out if it is not offered
 //! declare eight-bit                 or utf8-headers, binary, or size 100; of a text that comes in pieces
 //! mail a@x.test b@x.test c@x.test   a sender (<> for none) and recipients (local:root for one without a domain), each with
-//!                                   its own parameters behind it: b@x.test|NOTIFY=NEVER|ORCPT=rfc822;b@x.test
+//!                                   its own parameters after it: b@x.test|NOTIFY=NEVER|ORCPT=rfc822;b@x.test
 //! stream a@x.test b@x.test          the same with a text in pieces:
 //! piece Subject: t\r\n\r\n           then `finish`, `fail` (the source fails) or `abandon`
 //! vrfy root                         or noop, rset, expn, help, custom
@@ -305,7 +305,7 @@ fn parameter(text: &str) -> Parameter {
 fn timeouts(session: Option<&str>, limit: Option<Duration>) -> Timeouts {
     let within = |time: Duration| limit.map_or(time, |limit| time.min(limit));
     let timeouts = limit.map_or_else(Timeouts::default, |limit| {
-        // That for STARTTLS covers the EHLO behind it, too. Where time stands still both are up at once, and EHLO is named;
+        // That for STARTTLS covers the EHLO after it, too. Where time stands still both are up at once, and EHLO is named;
         // on a real clock STARTTLS would always be the first.
         Timeouts::default().at_most(limit).starttls(limit * 2)
     });
@@ -399,7 +399,7 @@ pub(crate) fn source_error() -> smtp_proto::TransportError {
 }
 
 impl Trace {
-    /// Takes note of whether the connection became ready, and returns it.
+    /// Records whether the connection became ready, and returns it.
     pub(crate) fn ready(&mut self, result: Result<(), Error>) -> bool {
         match &result {
             Ok(()) => self.line("ready"),
@@ -437,7 +437,7 @@ impl Trace {
         }
     }
 
-    /// Takes note of a mail that could not be built.
+    /// Records a mail that could not be built.
     pub(crate) fn rejected(&mut self, error: &MailError) {
         self.line(&format!("no mail: {error}"));
     }

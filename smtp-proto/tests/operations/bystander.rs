@@ -11,7 +11,7 @@ pub(crate) struct Bystander {
     pub(crate) line: Vec<u8>,
     pub(crate) asked: VecDeque<String>,
     pub(crate) in_text: bool,
-    /// Bytes of a chunk that are to come, and the command that is answered behind them.
+    /// Bytes of a chunk that are to come, and the command that is answered after them.
     pub(crate) chunk: Option<(usize, String)>,
     pub(crate) rest: Vec<u8>,
     pub(crate) chunking: bool,
@@ -163,7 +163,7 @@ pub(crate) fn check_lines(mut sent: &[u8]) {
             sent = sent.get(size..).unwrap_or_default();
         }
     }
-    // The last line may have been cut off behind its CR.
+    // The last line may have been cut off after its CR.
     let line = sent.strip_suffix(b"\r").unwrap_or(sent);
     assert!(!line.contains(&b'\r') && !line.contains(&0));
 }

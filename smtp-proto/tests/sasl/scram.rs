@@ -118,7 +118,7 @@ fn a_server_that_does_not_know_the_binding_is_told_from_a_wrong_password() {
                 server = server.on(Stage::Auth, Action::reply(reply));
             }
             let reject = |said: String| match answer {
-                // The signature, `v=`, and what comes behind it.
+                // The signature, `v=`, and what comes after it.
                 Ok(error) if said.starts_with("334 dj") => format!("334 {error}\r\n"),
                 Ok(_) if said.starts_with("235") => "535 5.7.8 no\r\n".to_owned(),
                 _ => said,

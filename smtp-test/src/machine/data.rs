@@ -20,12 +20,12 @@ pub(crate) struct Data {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expect {
     LineStart,
-    /// Behind a dot at the start of a line.
+    /// After a dot at the start of a line.
     AfterDot,
-    /// Behind such a dot and a CR.
+    /// After such a dot and a CR.
     AfterDotCr,
     Text,
-    /// Behind a CR in the text.
+    /// After a CR in the text.
     LineFeed,
 }
 

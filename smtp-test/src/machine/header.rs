@@ -9,7 +9,7 @@ pub(super) struct Header {
     name: bool,
     /// Whether the line has nothing so far.
     empty: bool,
-    /// Whether the empty line behind the header has come.
+    /// Whether the empty line after the header has come.
     over: bool,
     eight_bit: bool,
     /// From the first piece of a line with a byte over 127 on.

@@ -1,6 +1,6 @@
 //! What the last reply to EHLO offered: it binds the client, and the server too.
 
-/// The lines of an EHLO reply behind its first.
+/// The lines of an EHLO reply after its first.
 #[derive(Debug, Default)]
 pub(super) struct Offer {
     /// Without codes, in capitals.
@@ -62,7 +62,7 @@ impl Offer {
         self.arguments(keyword).is_some()
     }
 
-    /// The words behind a keyword.
+    /// The words after a keyword.
     pub(super) fn arguments(&self, keyword: &str) -> Option<impl Iterator<Item = &str>> {
         self.lines.iter().find_map(|line| {
             let mut words = line.split(' ');

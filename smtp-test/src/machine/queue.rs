@@ -140,7 +140,7 @@ impl Queue {
             .collect()
     }
 
-    /// What was taken behind the last line end.
+    /// What was taken after the last line end.
     pub(super) fn unfinished_line(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.line)
     }

@@ -31,7 +31,7 @@ pub(super) struct First {
 pub(super) struct Second {
     hash: Hash,
     user: String,
-    /// The client's first message behind the GS2 header, and the server's.
+    /// The client's first message after the GS2 header, and the server's.
     first: String,
     nonce: String,
     /// What the client must say of the channel.

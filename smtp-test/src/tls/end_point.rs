@@ -37,7 +37,7 @@ pub(super) fn key_hash(certificate: &[u8]) -> Option<[u8; 32]> {
     hash.as_ref().try_into().ok()
 }
 
-/// The contents of the first element of some DER, and what comes behind it.
+/// The contents of the first element of some DER, and what comes after it.
 fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&[found, first], rest) = der.split_first_chunk()?;
     if found != tag {

@@ -51,7 +51,7 @@ pub(crate) fn rules(log: &Log) -> Vec<Rule> {
         .collect()
 }
 
-/// The rules that a client breaks by one flight, behind the greeting and EHLO.
+/// The rules that a client breaks by one flight, after the greeting and EHLO.
 pub(crate) fn broken(config: &Config, flight: impl AsRef<[u8]>) -> Vec<Rule> {
     let mut machine = greeted(config);
     ask(&mut machine, flight);

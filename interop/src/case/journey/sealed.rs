@@ -229,7 +229,7 @@ impl Keys {
     }
 }
 
-/// No agent stays behind.
+/// No agent stays after.
 impl Drop for Keys {
     fn drop(&mut self) {
         let mut command = Command::new("gpgconf");
