@@ -103,7 +103,7 @@ pub const TEN: &[&[u8]] = &[
 ];
 
 /// A mail of about so many bytes, in lines of 78.
-pub fn text(octets: usize) -> Vec<u8> {
+pub fn text(len: usize) -> Vec<u8> {
     let mut text =
         b"From: alice@example.org\r\nTo: bob@example.net\r\nSubject: a measurement\r\n\r\n"
             .to_vec();
@@ -113,7 +113,7 @@ pub fn text(octets: usize) -> Vec<u8> {
         b"\r\n",
     ]
     .concat();
-    while text.len() + line.len() <= octets {
+    while text.len() + line.len() <= len {
         text.extend_from_slice(&line);
     }
     text

@@ -329,12 +329,10 @@ fn read(path: &Path) -> Result<Vec<u8>, Unusable> {
 
 /// The first line of a file, without its end.
 fn secret(path: &Path) -> Result<Secret, Unusable> {
-    let mut octets = read(path)?;
-    let end = octets
-        .iter()
-        .position(|octet| matches!(octet, b'\r' | b'\n'));
-    octets.truncate(end.unwrap_or(octets.len()));
-    Ok(octets.into())
+    let mut bytes = read(path)?;
+    let end = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+    bytes.truncate(end.unwrap_or(bytes.len()));
+    Ok(bytes.into())
 }
 
 /// The environment variable with the password.

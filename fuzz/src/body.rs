@@ -40,8 +40,8 @@ pub fn body(mut input: &[u8]) {
         assert_eq!(received, Some(expected.escape_ascii().to_string()));
     }
     assert_eq!(checked, verified);
-    assert_eq!(facts.message_len(), octets(expected.len()));
-    assert_eq!(facts.wire_len() + 3, octets(checked.len()));
+    assert_eq!(facts.message_len(), byte_len(expected.len()));
+    assert_eq!(facts.wire_len() + 3, byte_len(checked.len()));
     assert_eq!(facts.wire_len() - facts.message_len(), facts.dots());
     assert_eq!(facts.ends_with_crlf(), body.ends_with(b"\r\n"));
     let eight_bit = facts.header_eight_bit() || facts.body_eight_bit();
@@ -81,6 +81,6 @@ fn encode(
     Ok(wire)
 }
 
-fn octets(len: usize) -> u64 {
+fn byte_len(len: usize) -> u64 {
     u64::try_from(len).unwrap()
 }

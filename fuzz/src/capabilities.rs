@@ -7,7 +7,7 @@ pub fn capabilities(input: &[u8]) {
     if let Ok(Some((reply, len))) = Reply::parse(input) {
         check(&reply, &input[..len]);
     }
-    let lines: Vec<&[u8]> = input.split(|&octet| octet == b'\n').take(140).collect();
+    let lines: Vec<&[u8]> = input.split(|&byte| byte == b'\n').take(140).collect();
     let mut ehlo = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         ehlo.extend(if at + 1 < lines.len() {
@@ -121,8 +121,8 @@ fn check_agreement(known: &Capabilities) {
     ] {
         assert_eq!(getter, expected, "{known:?}");
     }
-    if let Some(SizeLimit::Bytes(octets)) = known.size() {
-        assert_ne!(octets, 0, "no limit is no bytes");
+    if let Some(SizeLimit::Bytes(bytes)) = known.size() {
+        assert_ne!(bytes, 0, "no limit is no bytes");
     }
     let mechanisms: Vec<&str> = known.auth().collect();
     assert!(mechanisms.is_empty() || said("AUTH"));

@@ -115,7 +115,7 @@ struct Due {
     /// Index of the transaction that it belongs to, if it belongs to one.
     transaction: usize,
     /// Bytes of the chunk.
-    octets: usize,
+    bytes: usize,
     replies: usize,
 }
 
@@ -370,7 +370,7 @@ impl Ledger {
             return;
         }
         self.known = Some((now, self.acknowledged));
-        for line in input.split_inclusive(|&octet| octet == b'\n') {
+        for line in input.split_inclusive(|&byte| byte == b'\n') {
             if self.lost || self.parted {
                 return;
             }
@@ -528,7 +528,7 @@ const GREETING: Due = Due {
     to: Asked::Greeting,
     end: 0,
     transaction: 0,
-    octets: 0,
+    bytes: 0,
     replies: 1,
 };
 

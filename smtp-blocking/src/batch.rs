@@ -20,7 +20,7 @@ use crate::{Client, Stream};
 ///         println!("{:?}", outcome.recipients());
 ///     }
 ///     for message in batch.into_rest() {
-///         println!("still to be sent: {mail:?}"); // the connection failed before
+///         println!("still to be sent: {message:?}"); // the connection failed before
 ///     }
 /// }
 /// ```

@@ -207,9 +207,9 @@ impl CommandError {
         Self { offset, reason }
     }
 
-    const fn behind(self, octets: usize) -> Self {
+    const fn behind(self, bytes: usize) -> Self {
         Self {
-            offset: self.offset.saturating_add(octets),
+            offset: self.offset.saturating_add(bytes),
             ..self
         }
     }
@@ -361,7 +361,7 @@ impl Line<'_> {
             out.get(start..)
                 .unwrap_or_default()
                 .iter()
-                .all(|octet| !octet.is_ascii_control()),
+                .all(|byte| !byte.is_ascii_control()),
             "a control character in a command line"
         );
         words(out, &["\r\n"]);
@@ -433,9 +433,9 @@ fn check_verb(verb: &str) -> Result<(), CommandError> {
     if verb.is_empty() {
         return Err(CommandError::new(0, CommandErrorKind::Empty));
     }
-    let is_wrong = |(offset, octet): (usize, u8)| match octet {
+    let is_wrong = |(offset, byte): (usize, u8)| match byte {
         b'0'..=b'9' | b'-' => offset == 0,
-        octet => !octet.is_ascii_alphabetic(),
+        byte => !byte.is_ascii_alphabetic(),
     };
     match verb.bytes().enumerate().position(is_wrong) {
         Some(offset) => Err(CommandError::new(offset, CommandErrorKind::Verb)),

@@ -62,7 +62,7 @@ pub struct ConfigBuilder(Config);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Security {
-    /// Begins in cleartext and extensions STARTTLS before anything of worth is said (RFC 3207); the usual port is 587.
+    /// Begins in cleartext and demands STARTTLS before anything of worth is said (RFC 3207); the usual port is 587.
     #[default]
     StartTls,
     /// TLS from the first byte (RFC 8314); the usual port is 465.
@@ -566,7 +566,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CredentialsWithoutTls => {
-                f.write_str("credentials need a policy that extensions TLS: `StartTls` or `Implicit`")
+                f.write_str("credentials need a policy that demands TLS: `StartTls` or `Implicit`")
             }
             Self::LoginTwice => f.write_str(
                 "credentials and a login told by XCLIENT exclude each other: the server takes one login",

@@ -3,7 +3,7 @@
 //!
 //! [`scan`] looks at a whole body once and tells what the envelope has to say about it; an
 //! [`Encoder`] turns a body, whole or in chunks, into what goes on the wire (RFC 5321, section
-//! 4.5.2). Both apply the same [`Rules`] and find the same [`ContentError`] at the same byte, however the
+//! 4.5.2). Both apply the same [`LineRules`] and find the same [`ContentError`] at the same byte, however the
 //! body is cut into chunks.
 //!
 //! No carriage return and no line feed leaves but as one CRLF, and no NUL ever leaves: anything
@@ -12,10 +12,10 @@
 //!
 //! ```
 //! use bytes::Bytes;
-//! use smtp_proto::content::{Encoder, Room, Rules, scan};
+//! use smtp_proto::content::{Encoder, LineRules, Room, scan};
 //!
 //! let mut body = Bytes::from_static(b"Subject: list\r\n\r\n.config\r\n.profile");
-//! let facts = scan(&body, &Rules::new())?;
+//! let facts = scan(&body, &LineRules::new())?;
 //! assert_eq!((facts.message_len(), facts.wire_len()), (36, 38));
 //!
 //! let mut wire = Vec::new();
@@ -78,7 +78,7 @@ pub fn scan(body: &[u8], rules: &LineRules) -> Result<ScanSummary, ContentError>
     };
     Ok(ScanSummary {
         rules: *rules,
-        len: octets(body.len()),
+        len: byte_len(body.len()),
         dots: line.dots(),
         converted,
         ending,
@@ -193,7 +193,7 @@ impl ScanSummary {
     pub(crate) fn binary(body: &[u8]) -> Self {
         Self {
             rules: LineRules::new(),
-            len: octets(body.len()),
+            len: byte_len(body.len()),
             dots: 0,
             converted: 0,
             ending: Ending::Start,
@@ -254,7 +254,7 @@ impl ScanSummary {
     }
 }
 
-/// The first byte of a body that breaks the [`Rules`].
+/// The first byte of a body that breaks the [`LineRules`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContentError {
     offset: u64,
@@ -335,7 +335,7 @@ impl fmt::Display for ContentErrorKind {
 
 /// Where the first byte over 127 is.
 pub(crate) fn first_eight_bit(body: &[u8]) -> Option<u64> {
-    body.iter().position(|octet| !octet.is_ascii()).map(octets)
+    body.iter().position(|byte| !byte.is_ascii()).map(byte_len)
 }
 
 /// Whether the body begins with a header section, and what is wrong with that.
@@ -343,7 +343,7 @@ pub(crate) fn section_fault(body: &[u8]) -> Option<ContentError> {
     let (mut start, mut has_from) = (0_usize, false);
     let fault = |start, reason| {
         Some(ContentError {
-            offset: octets(start),
+            offset: byte_len(start),
             reason,
         })
     };
@@ -374,7 +374,7 @@ pub(crate) fn header_not_utf8(body: &[u8]) -> Option<ContentError> {
     let header = body.get(..header_len(body)).unwrap_or_default();
     let error = str::from_utf8(header).err()?;
     Some(ContentError {
-        offset: octets(error.valid_up_to()),
+        offset: byte_len(error.valid_up_to()),
         reason: ContentErrorKind::HeaderNotUtf8,
     })
 }
@@ -404,7 +404,7 @@ fn line_len(body: &[u8]) -> usize {
 }
 
 /// A length as a position in a body.
-fn octets(len: usize) -> u64 {
+fn byte_len(len: usize) -> u64 {
     // No platform has a usize wider than this.
     u64::try_from(len).unwrap_or(u64::MAX)
 }

@@ -13,7 +13,7 @@
 //!                                        └─▶ ExpectQuit ──▶ Closed
 //! ```
 //!
-//! A policy that extensions TLS leaves `ExpectEhlo` and `ExpectStartTls` only by `AwaitTls` or by an error; there is no
+//! A policy that demands TLS leaves `ExpectEhlo` and `ExpectStartTls` only by `AwaitTls` or by an error; there is no
 //! transition into `ExpectHelo`, `ExpectXclient`, `ExpectAuth` or `Ready` for it before TLS.
 
 use alloc::string::String;

@@ -421,8 +421,8 @@ impl MailBuilder {
     }
 
     /// The longest line in bytes, its end not counted, or no limit; by default 998 (RFC 5322, section 2.1.1).
-    pub fn max_line_len(mut self, octets: Option<usize>) -> Self {
-        self.rules = self.rules.max_line_len(octets);
+    pub fn max_line_len(mut self, bytes: Option<usize>) -> Self {
+        self.rules = self.rules.max_line_len(bytes);
         self
     }
 
@@ -600,8 +600,8 @@ impl StreamedContent {
 
     /// The size in bytes, as near as it is known: the server may reject early what is too large (RFC 1870).
     #[must_use]
-    pub fn size(mut self, octets: u64) -> Self {
-        self.size = Some(octets);
+    pub fn size(mut self, bytes: u64) -> Self {
+        self.size = Some(bytes);
         self
     }
 }

@@ -57,7 +57,7 @@ struct Custom {
 }
 
 impl Parameter {
-    /// A parameter by its keyword, with a value that is already encoded as its extension extensions.
+    /// A parameter by its keyword, with a value that is already encoded as its extension demands.
     ///
     /// # Errors
     /// If a part does not keep to the grammar, its own of a known extension or that of any, or the keyword is SIZE, BODY or

@@ -164,7 +164,7 @@ impl TlsInfo {
 
     /// Whether it is known who the peer is, and if not, why not.
     ///
-    /// It is always [`Verified`](Verification::Verified) under a policy that extensions TLS, unless the TLS layer was told
+    /// It is always [`Verified`](Verification::Verified) under a policy that demands TLS, unless the TLS layer was told
     /// not to check. Under [`Security::Opportunistic`](crate::Security::Opportunistic) it may be either.
     pub fn verification(&self) -> &Verification {
         &self.0.verification

@@ -26,7 +26,7 @@ use alloc::boxed::Box;
 
 use bytes::Bytes;
 
-use self::content::{Budget, ContentWriter, bytes};
+use self::content::{Budget, ContentWriter, byte_len};
 use self::limits::TransactionLimits;
 use self::replies::Replies;
 use self::requirements::ALabels;
@@ -357,7 +357,7 @@ impl Transaction {
         }
         let terminator = self.text.end().map_err(ErrorKind::Content)?;
         // The line end that the last line lacks counts.
-        let lacking = bytes(terminator).saturating_sub(bytes(DOT));
+        let lacking = byte_len(terminator).saturating_sub(byte_len(DOT));
         self.check_size(self.text.size().saturating_add(lacking))?;
         self.end_with(terminator, io);
         Ok(())

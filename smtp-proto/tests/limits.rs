@@ -417,7 +417,7 @@ fn v28_an_endless_dialogue_of_any_mechanism_is_broken_off() {
 #[test]
 fn v22_a_challenge_may_be_longer_than_a_line_and_one_that_was_cut_is_cancelled() {
     let lines = "334-eHh4\r\n".repeat(300);
-    let line = |octets: usize| format!("334 {}\r\n", "eHh4".repeat(octets / 4));
+    let line = |bytes: usize| format!("334 {}\r\n", "eHh4".repeat(bytes / 4));
     for (challenge, fits) in [
         (line(12_000), true),
         (line(13_000), false),

@@ -15,13 +15,13 @@ fn an_undisturbed_session_has_the_same_outcomes_in_every_mode() {
         let run = mode.run(&mode.server(), None);
         run.end.as_ref().unwrap();
         let c = if mode.lmtp {
-            "rejected at the end of the mail: 452"
+            "rejected at the end of the message: 452"
         } else {
             "accepted: 250"
         };
         let large = match mode.chunk {
-            Some(9) => "rejected while sending the mail: 552",
-            _ => "rejected at the end of the mail: 552",
+            Some(9) => "rejected while sending the message: 552",
+            _ => "rejected at the end of the message: 552",
         };
         let starts = [
             "rejected at MAIL: 553",

@@ -22,7 +22,7 @@ struct Counter {
     recipients: usize,
     /// Each reply that is due, with the bytes of its command.
     due: VecDeque<(&'static str, usize)>,
-    octets: usize,
+    bytes: usize,
     /// The most that was due when a command came, that included.
     most: (usize, usize),
     mails: usize,
@@ -51,7 +51,7 @@ impl Counter {
             lmtp: mode.lmtp,
             recipients: 0,
             due: VecDeque::from([("220 hi\r\n", 0)]),
-            octets: 0,
+            bytes: 0,
             most: (0, 0),
             mails: 0,
             stubborn,
@@ -59,39 +59,36 @@ impl Counter {
         }
     }
 
-    fn owe(&mut self, reply: &'static str, octets: usize) {
-        self.due.push_back((reply, octets));
-        self.octets += octets;
-        let (most_octets, most_replies) = self.most;
-        self.most = (
-            most_octets.max(self.octets),
-            most_replies.max(self.due.len()),
-        );
+    fn owe(&mut self, reply: &'static str, bytes: usize) {
+        self.due.push_back((reply, bytes));
+        self.bytes += bytes;
+        let (most_bytes, most_replies) = self.most;
+        self.most = (most_bytes.max(self.bytes), most_replies.max(self.due.len()));
     }
 
-    fn end(&mut self, octets: usize) {
+    fn end(&mut self, bytes: usize) {
         self.mails += 1;
         let count = if self.lmtp { self.recipients } else { 1 };
         // What the end of one text leads to is no matter of the window; what comes after it is.
         let most = self.most;
-        self.owe("250 taken\r\n", octets);
+        self.owe("250 taken\r\n", bytes);
         for _ in 1..count {
             self.owe("250 taken\r\n", 0);
         }
         self.most = most;
     }
 
-    fn take(&mut self, line: &str, octets: usize) {
+    fn take(&mut self, line: &str, bytes: usize) {
         match line.get(..4).unwrap() {
-            "EHLO" | "LHLO" => self.owe(self.keywords, octets),
+            "EHLO" | "LHLO" => self.owe(self.keywords, bytes),
             "DATA" => {
-                self.owe("354 go\r\n", octets);
+                self.owe("354 go\r\n", bytes);
                 self.text = Text::UpToDot;
             }
             "BDAT" => {
                 let (size, last) = common::dialogue::chunk(line).unwrap();
                 assert!(size > 0);
-                self.text = Text::Octets(size, last, octets);
+                self.text = Text::Octets(size, last, bytes);
             }
             verb => {
                 match verb {
@@ -99,7 +96,7 @@ impl Counter {
                     "RCPT" => self.recipients += 1,
                     _ => {}
                 }
-                self.owe("250 ok\r\n", octets);
+                self.owe("250 ok\r\n", bytes);
             }
         }
     }
@@ -108,15 +105,15 @@ impl Counter {
 impl Peer for Counter {
     fn handle_input(&mut self, input: &[u8]) {
         for byte in input {
-            if let Text::Octets(left, last, octets) = &mut self.text {
+            if let Text::Octets(left, last, bytes) = &mut self.text {
                 *left -= 1;
                 if *left == 0 {
-                    let (last, octets) = (*last, *octets);
+                    let (last, bytes) = (*last, *bytes);
                     self.text = Text::None;
                     if last {
-                        self.end(octets);
+                        self.end(bytes);
                     } else {
-                        self.owe("250 ok\r\n", octets);
+                        self.owe("250 ok\r\n", bytes);
                     }
                 }
                 continue;
@@ -125,7 +122,7 @@ impl Peer for Counter {
             let Some(line) = self.line.strip_suffix(b"\r\n") else {
                 continue;
             };
-            let (line, octets) = (String::from_utf8(line.to_vec()).unwrap(), self.line.len());
+            let (line, bytes) = (String::from_utf8(line.to_vec()).unwrap(), self.line.len());
             self.line.clear();
             match self.text {
                 Text::UpToDot if line == "." => {
@@ -133,7 +130,7 @@ impl Peer for Counter {
                     self.end(0);
                 }
                 Text::UpToDot => {}
-                _ => self.take(&line, octets),
+                _ => self.take(&line, bytes),
             }
         }
     }
@@ -145,8 +142,8 @@ impl Peer for Counter {
         if std::mem::take(&mut self.given) && !self.stubborn {
             return None;
         }
-        let (reply, octets) = self.due.pop_front()?;
-        self.octets -= octets;
+        let (reply, bytes) = self.due.pop_front()?;
+        self.bytes -= bytes;
         self.given = true;
         Some(Output::Write(reply.as_bytes().to_vec()))
     }
@@ -202,15 +199,12 @@ const MODES: [Mode; 8] = [
 #[test]
 fn v25_no_more_is_unanswered_than_the_window_allows_and_all_of_it_is_used() {
     for mode in MODES {
-        for (window, octets, replies) in WINDOWS {
-            let (most_octets, most_replies) = run(mode, window, false).most;
+        for (window, bytes, replies) in WINDOWS {
+            let (most_bytes, most_replies) = run(mode, window, false).most;
             let context =
-                format!("{mode:?}, {window:?}: {most_octets} bytes, {most_replies} replies");
-            assert!(
-                most_octets <= octets && most_replies <= replies,
-                "{context}"
-            );
-            let used = most_replies == replies || most_octets + 40 > octets;
+                format!("{mode:?}, {window:?}: {most_bytes} bytes, {most_replies} replies");
+            assert!(most_bytes <= bytes && most_replies <= replies, "{context}");
+            let used = most_replies == replies || most_bytes + 40 > bytes;
             assert!(mode.level == Pipelining::Off || used, "{context}");
         }
     }

@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let outcome = client.send(mail.clone())?.all_accepted()?;
         client.quit()?;
 
-        let octets = outcome.stats().bytes_sent();
+        let bytes = outcome.stats().bytes_sent();
         println!("a server without {lacking:?} got {bytes} bytes and stored:");
         for mail in server.mails() {
             for line in String::from_utf8_lossy(mail.body()).lines() {

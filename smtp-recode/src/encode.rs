@@ -15,9 +15,7 @@ impl Encoding {
     pub(crate) fn for_part(body: &[u8], is_text: bool) -> Self {
         let escaped = body
             .iter()
-            .filter(|octet| {
-                !matches!(octet, b' '..=b'~' | b'\t' | b'\r' | b'\n') || **octet == b'='
-            })
+            .filter(|byte| !matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n') || **byte == b'=')
             .count();
         // Three bytes for one, against four for three of all.
         if is_text && escaped * 6 <= body.len() && has_only_lines(body) {
@@ -129,11 +127,11 @@ fn quoted_printable(body: &[u8]) -> Vec<u8> {
 
 fn base64(body: &[u8]) -> Vec<u8> {
     let mut out = String::with_capacity(body.len() / 3 * 4 + body.len() / OCTETS_A_LINE * 2 + 4);
-    for (number, octets) in body.chunks(OCTETS_A_LINE).enumerate() {
+    for (number, bytes) in body.chunks(OCTETS_A_LINE).enumerate() {
         if number > 0 {
             out.push_str("\r\n");
         }
-        BASE64_STANDARD.encode_string(octets, &mut out);
+        BASE64_STANDARD.encode_string(bytes, &mut out);
     }
     out.into()
 }

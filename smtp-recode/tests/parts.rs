@@ -150,8 +150,8 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 
 fn leaf() -> impl Strategy<Value = Part> {
     let legible = (0..3_usize, text());
-    let octets = (3..6_usize, proptest::collection::vec(any::<u8>(), 0..400));
-    prop_oneof![legible, octets].prop_map(|(header, body)| Part::Leaf {
+    let bytes = (3..6_usize, proptest::collection::vec(any::<u8>(), 0..400));
+    prop_oneof![legible, bytes].prop_map(|(header, body)| Part::Leaf {
         header: LEAF_HEADERS[header],
         body,
     })
@@ -224,12 +224,12 @@ proptest! {
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..8)
     ) {
         let mut mail = part.mail().to_vec();
-        for (at, octet, instead) in damage {
+        for (at, byte, instead) in damage {
             let at = at.index(mail.len());
             if instead {
-                mail[at] = octet;
+                mail[at] = byte;
             } else {
-                mail.splice(at..at, [octet; 3]);
+                mail.splice(at..at, [byte; 3]);
             }
         }
         match seven_bit(&mail.clone().into()) {

@@ -373,8 +373,8 @@ impl EndpointBuilder {
     }
 
     /// The most bytes of a chunk, where the server offers CHUNKING (RFC 3030); 1 MiB by default, at least 1.
-    pub fn chunk_size(mut self, octets: u64) -> Self {
-        self.settings.chunk_size = Some(octets);
+    pub fn chunk_size(mut self, bytes: u64) -> Self {
+        self.settings.chunk_size = Some(bytes);
         self
     }
 
@@ -504,8 +504,8 @@ impl Settings {
         if let Some(bounds) = self.speculation {
             builder = builder.speculation(bounds);
         }
-        if let Some(octets) = self.chunk_size {
-            builder = builder.chunk_size(octets);
+        if let Some(bytes) = self.chunk_size {
+            builder = builder.chunk_size(bytes);
         }
         for keyword in &self.without {
             builder = builder.ignore_extension(keyword);

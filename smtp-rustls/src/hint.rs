@@ -179,8 +179,8 @@ fn for_alert(alert: AlertDescription, known: &Circumstances<'_>) -> Option<&'sta
 }
 
 /// Whether a TLS record cannot begin with this byte, and a line of text can.
-fn is_text(octet: u8) -> bool {
-    octet.is_ascii_graphic() || octet.is_ascii_whitespace()
+fn is_text(byte: u8) -> bool {
+    byte.is_ascii_graphic() || byte.is_ascii_whitespace()
 }
 
 const SPEAKS_CLEAR_TEXT: &str = "the server speaks cleartext on this port: use STARTTLS (port 587), or the port for TLS from the first byte (465)";

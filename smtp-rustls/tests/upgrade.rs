@@ -197,7 +197,7 @@ fn credentials_are_said_inside_tls_alone() {
 #[test]
 fn v02_what_comes_behind_the_220_in_the_same_segment_is_fatal() {
     let tls = Tls::new();
-    let mut tails: Vec<Vec<u8>> = (0..=u8::MAX).map(|octet| vec![octet]).collect();
+    let mut tails: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![byte]).collect();
     let reply = b"250-fake\r\n250 AUTH PLAIN\r\n";
     tails.extend((1..=reply.len()).map(|end| reply[..end].to_vec()));
     tails.extend([
@@ -227,11 +227,11 @@ fn v02_what_comes_behind_the_220_in_the_same_segment_is_fatal() {
 #[test]
 fn v02_what_comes_behind_the_220_in_a_later_segment_is_fatal_too() {
     let tls = Tls::new();
-    for octet in 0..=u8::MAX {
-        let tail = [&[octet; 5][..], b"-fake\r\n250 AUTH PLAIN\r\n"].concat();
+    for byte in 0..=u8::MAX {
+        let tail = [&[byte; 5][..], b"-fake\r\n250 AUTH PLAIN\r\n"].concat();
         let config = Config::new().tls(tls.clone()).on(
             smtp_test::Stage::StartTls,
-            Action::normal().then(&tail).then(vec![octet; 20_000]),
+            Action::normal().then(&tail).then(vec![byte; 20_000]),
         );
         let log = Log::new();
         let mut wiring = Wiring::new(session(starttls(&tls)), &config, &tls, &log);
@@ -242,7 +242,7 @@ fn v02_what_comes_behind_the_220_in_a_later_segment_is_fatal_too() {
         );
         assert_eq!(error.stage(), Stage::TlsHandshake);
         let hint = error.hint().unwrap_or_default();
-        let text = octet.is_ascii_graphic() || octet.is_ascii_whitespace();
+        let text = byte.is_ascii_graphic() || byte.is_ascii_whitespace();
         assert_eq!(hint.contains("tampering"), text, "{byte}: {error}");
         assert_eq!(
             log.session().commands().len(),

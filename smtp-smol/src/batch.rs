@@ -25,7 +25,7 @@ use crate::Client;
 ///         println!("{:?}", outcome.recipients());
 ///     }
 ///     for message in batch.into_rest() {
-///         println!("still to be sent: {mail:?}"); // the connection failed before
+///         println!("still to be sent: {message:?}"); // the connection failed before
 ///     }
 /// }
 /// ```

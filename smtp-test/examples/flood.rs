@@ -16,13 +16,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let number =
         |at: usize, default: usize| arguments.get(at).map_or(Ok(default), |text| text.parse());
-    let (mails, octets, group) = (number(1, 1_000_000)?, number(2, 200)?, number(3, 200)?);
+    let (mails, bytes, group) = (number(1, 1_000_000)?, number(2, 200)?, number(3, 200)?);
     let config = Config::new()
         .with("CHUNKING")
         .discard_mails()
         .discard_transcripts();
     let flights = mails.div_ceil(group);
-    let flight = flight(group, octets);
+    let flight = flight(group, bytes);
     let seconds = if arguments.first().is_some_and(|kind| kind == "unix") {
         run_unix(config, &flight, flights, group)?
     } else {
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         seconds
     };
     let rate = (flights * group) as f64 / seconds;
-    println!("{rate:.0} mails/s, {:.0} MB/s", rate * octets as f64 / 1e6);
+    println!("{rate:.0} mails/s, {:.0} MB/s", rate * bytes as f64 / 1e6);
     Ok(())
 }
 
@@ -64,9 +64,9 @@ fn run_unix(_: Config, _: &[u8], _: usize, _: usize) -> Result<f64, Box<dyn Erro
 }
 
 /// Mails, each in one chunk, as they lie behind one another on the wire.
-fn flight(mails: usize, octets: usize) -> Vec<u8> {
+fn flight(mails: usize, bytes: usize) -> Vec<u8> {
     let line = [b"x".repeat(76).as_slice(), b"\r\n"].concat();
-    let body: Vec<u8> = line.iter().copied().cycle().take(octets).collect();
+    let body: Vec<u8> = line.iter().copied().cycle().take(bytes).collect();
     let mut one = format!(
         "MAIL FROM:<sender@example.org>\r\nRCPT TO:<recipient@example.net>\r\nBDAT {bytes} LAST\r\n"
     )

@@ -59,7 +59,7 @@
 //! | see for whom a client speaks | [`Config::with`] `XCLIENT NAME ADDR`, [`Session::xclient`], [`StoredMail::forwarded`] |
 //! | take a load of messages for a benchmark | [`Config::discard_mails`], [`Server::start_unix`] |
 //! | authenticate by SCRAM, rightly and wrongly | [`Config::mechanisms`], [`Scram`] and [`ScramDefect`] |
-//! | have TLS, with good certificates and bad ones | [`TlsConfig`] and [`Defect`] |
+//! | have TLS, with good certificates and bad ones | [`Tls`] and [`Defect`] |
 //! | see messages, transcripts, round trips, broken rules | [`Log`], [`StoredMail`], [`Session`], [`Violation`] |
 //! | test without threads, sockets and time | [`MemoryServer`], also with tokio and futures-io by features |
 //! | let single reads and writes fail, or move one byte | [`Faulty`] and [`Plan`] |

@@ -114,7 +114,7 @@ impl Server {
         self.log.clone()
     }
 
-    /// The messages stored so far; see [`Log::messages`].
+    /// The messages stored so far; see [`Log::mails`].
     pub fn mails(&self) -> Vec<StoredMail> {
         self.log.mails()
     }

@@ -4,16 +4,16 @@
 ///
 /// Bytes over 127 stand for themselves, as RFC 6533 lets them; whether they may be there is for the parameter to say.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
-    let mut octets = Vec::with_capacity(text.len());
+    let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
-        octets.push(match byte {
+        bytes.push(match byte {
             b'+' => 16 * hex(rest.next()?)? + hex(rest.next()?)?,
             b'=' | 0..=32 | 127 => return None,
             _ => byte,
         });
     }
-    Some(octets)
+    Some(bytes)
 }
 
 /// The address that `utf-8-addr-xtext` or `utf-8-addr-unitext` stands for; `None` if it is in neither form, or stands for

@@ -116,7 +116,7 @@ fn limits_hold_where_they_are_told() {
     let domains = "MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nRCPT TO:<b@y.test>\r\nRSET\r\n";
     assert_eq!(codes(&mut machine, domains), [250, 250, 452, 250]);
     let answer = ask(&mut machine, "MAIL FROM:<a@x.test>\r\n");
-    assert_eq!(answer, "421 4.7.0 too many mails\r\n<Close>");
+    assert_eq!(answer, "421 4.7.0 too many messages\r\n<Close>");
     machine.log().assert_clean();
 
     let unlimited = config.without("LIMITS");

@@ -489,7 +489,7 @@ fn the_digest_of_a_challenge_is_checked() {
         .finalize()
         .into_bytes()
         .iter()
-        .map(|octet| format!("{byte:02x}"))
+        .map(|byte| format!("{byte:02x}"))
         .collect();
     assert!(ask(&mut machine, encode(format!("tim {digest}")) + "\r\n").starts_with("235"));
     machine.log().assert_clean();

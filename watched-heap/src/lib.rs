@@ -10,7 +10,7 @@
 //! #[global_allocator]
 //! static HEAP: WatchedHeap = WatchedHeap;
 //!
-//! let ((), finds) = watch(&CANARY, || drop(CANARY.message().to_owned()));
+//! let ((), finds) = watch(&CANARY, || drop(CANARY.text().to_owned()));
 //! assert_eq!(finds.count(), 1);
 //! ```
 

@@ -14,7 +14,7 @@ fn main() {
         .skip(1)
         .map_while(|word| word.parse::<usize>().ok());
     let count = arguments.next().unwrap_or(1000);
-    let octets = arguments.next().unwrap_or(1000);
+    let bytes = arguments.next().unwrap_or(1000);
     let recipients = arguments.next().unwrap_or(1);
 
     let config = Config::builder("client.example.org".parse().unwrap())
@@ -31,7 +31,7 @@ fn main() {
     let mut client = Client::from_stream(stream, Connection::new(config.into(), [0; 32]));
     client.ready().unwrap();
 
-    let text = Bytes::from(text(octets));
+    let text = Bytes::from(text(bytes));
     let sender: smtp_proto::ReversePath = "alice@example.org".parse().unwrap();
     let recipients: Vec<ForwardPath> = (0..recipients)
         .map(|index| format!("bob{index}@example.net").parse().unwrap())

@@ -44,12 +44,12 @@ impl Ledger {
                     self.ask(to, chunk.len());
                 }
                 Stream::Commands | Stream::Response => {
-                    let Some(end) = rest.iter().position(|&octet| octet == b'\n') else {
+                    let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
                         return;
                     };
                     let line = rest[..end].strip_suffix(b"\r").expect("I3: a CRLF");
                     assert!(
-                        line.iter().all(|octet| !octet.is_ascii_control()),
+                        line.iter().all(|byte| !byte.is_ascii_control()),
                         "I3: a control in {}",
                         line.escape_ascii()
                     );
@@ -163,8 +163,8 @@ impl Ledger {
     }
 
     /// Whether the server takes a text of so many bytes (RFC 1870).
-    fn takes(&self, octets: u64) -> bool {
-        !matches!(self.said.size(), Some(SizeLimit::Bytes(limit)) if octets > limit)
+    fn takes(&self, bytes: u64) -> bool {
+        !matches!(self.said.size(), Some(SizeLimit::Bytes(limit)) if bytes > limit)
     }
 
     fn begin_chunk(&mut self, line: &str) {
@@ -185,7 +185,7 @@ impl Ledger {
         }
         if self.due.back().is_some_and(|due| due.to == Asked::Rcpt) {
             let (mail, all) = self.rules.speculation;
-            let on_its_way: usize = self.due.iter().map(|due| due.octets).sum();
+            let on_its_way: usize = self.due.iter().map(|due| due.bytes).sum();
             let within = before == 0 && len <= mail && on_its_way + len <= all;
             assert!(within, "{line} behind {on_its_way} bytes");
         }
@@ -217,7 +217,7 @@ impl Ledger {
         );
     }
 
-    fn ask(&mut self, to: Asked, octets: usize) {
+    fn ask(&mut self, to: Asked, bytes: usize) {
         self.stream = match to {
             Asked::Rset | Asked::Mail | Asked::Rcpt | Asked::Chunk => Stream::Commands,
             Asked::Dot | Asked::LastChunk if self.rules.level >= Pipelining::Transactions => {
@@ -235,7 +235,7 @@ impl Ledger {
             to,
             end: self.read,
             transaction: self.transactions.len().saturating_sub(1),
-            octets,
+            bytes,
             replies,
         });
     }
@@ -260,7 +260,7 @@ fn end_of_text(text: &[u8]) -> Option<usize> {
         return Some(3);
     }
     // By the dots, which are few.
-    let mut dots = text.iter().enumerate().filter(|(_, octet)| **octet == b'.');
+    let mut dots = text.iter().enumerate().filter(|(_, byte)| **byte == b'.');
     dots.find_map(|(at, _)| {
         let around = text.get(at.checked_sub(2)?..at + 3)?;
         (around == b"\r\n.\r\n").then_some(at + 3)

@@ -44,7 +44,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "line: segments of one byte",
-        run: octets,
+        run: bytes,
     },
 ];
 
@@ -61,7 +61,7 @@ fn over(bench: &Bench<'_>, traits: Traits) -> Verdict {
     judge(bench, &all)
 }
 
-fn octets(bench: &Bench<'_>) -> Verdict {
+fn bytes(bench: &Bench<'_>) -> Verdict {
     if !bench.has(Door::Relay) {
         return Ok(Done::Unsupported);
     }
@@ -74,11 +74,11 @@ fn octets(bench: &Bench<'_>) -> Verdict {
     })?;
     let after = segments()?;
     drop(eager);
-    let octets: u64 = (all.iter())
+    let bytes: u64 = (all.iter())
         .filter_map(|(_, session)| session.outcomes.last())
         .map(|outcome| outcome.stats().bytes_sent() + outcome.stats().bytes_received())
         .sum();
-    if after - before < octets {
+    if after - before < bytes {
         return Err(format!("{bytes} bytes in {} segments", after - before));
     }
     judge(bench, &all)

@@ -29,14 +29,14 @@ macro_rules! cases {
 }
 
 cases! {
-    "every byte above 127": (128..=255).flat_map(|octet| [octet, b'x', b'\r', b'\n']).collect::<Vec<_>>(),
+    "every byte above 127": (128..=255).flat_map(|byte| [byte, b'x', b'\r', b'\n']).collect::<Vec<_>>(),
     "lines of 998 bytes": [vec![b'l'; 998], b"\r\n".to_vec(), vec![b'.'; 998], b"\r\n".to_vec()].concat(),
     "dots at the beginning of lines": b".\r\n..\r\n.a\r\n...\r\n\r\n.\r\n",
     "a dot at the end": b"a\r\n.",
     "nothing below the headers": b"",
     "empty lines only": b"\r\n\r\n\r\n",
     "no end of the last line": b"one\r\ntwo",
-    "control characters": (1..=31).filter(|octet| ![10, 13].contains(octet)).chain(*b"\x7f\r\n").collect::<Vec<_>>(),
+    "control characters": (1..=31).filter(|byte| ![10, 13].contains(byte)).chain(*b"\x7f\r\n").collect::<Vec<_>>(),
     "words of the protocol": b"QUIT\r\nRSET\r\nFrom me\r\nDATA\r\nBDAT 0 LAST\r\n",
 }
 

@@ -127,9 +127,9 @@ impl Peer for Recorder {
         let mut bytes = self.line.lock();
         let mut output = bytes.next.take();
         match &mut output {
-            Some(Output::Write(octets)) if self.attentive => bytes.under_way += octets.len(),
-            Some(Output::Write(octets)) if octets.len() > 1 => {
-                bytes.next = Some(Output::Write(octets.split_off(1)));
+            Some(Output::Write(piece)) if self.attentive => bytes.under_way += piece.len(),
+            Some(Output::Write(piece)) if piece.len() > 1 => {
+                bytes.next = Some(Output::Write(piece.split_off(1)));
             }
             _ => {}
         }

@@ -35,9 +35,9 @@ impl AddressError {
     }
 
     /// The same fault in a text that has `bytes` more in front.
-    pub(super) const fn behind(self, octets: usize) -> Self {
+    pub(super) const fn behind(self, bytes: usize) -> Self {
         Self {
-            offset: self.offset.saturating_add(octets),
+            offset: self.offset.saturating_add(bytes),
             ..self
         }
     }

@@ -7,15 +7,15 @@
 /// was found, so that it compiles to comparisons of whole vectors.
 #[inline]
 pub(super) fn find_sound<const HIGH: bool, const BLOCK: usize>(bytes: &[u8]) -> Option<bool> {
-    let (octets, nexts, afters) = side_by_side::<BLOCK>(bytes)?;
+    let (bytes, nexts, afters) = side_by_side::<BLOCK>(bytes)?;
     let (mut wrong, mut dot) = (false, false);
     let (mut highest, mut lowest) = (0, u8::MAX);
-    for ((octet, next), after) in octets.iter().zip(nexts).zip(afters) {
+    for ((byte, next), after) in bytes.iter().zip(nexts).zip(afters) {
         let line_feed = *next == b'\n';
-        wrong |= (*octet == b'\r') ^ line_feed;
+        wrong |= (*byte == b'\r') ^ line_feed;
         dot |= line_feed & (*after == b'.');
-        highest |= octet;
-        lowest = lowest.min(*octet);
+        highest |= byte;
+        lowest = lowest.min(*byte);
     }
     let sound = !wrong & (lowest > 0) & (HIGH | (highest < 128));
     sound.then_some(dot)

@@ -6,9 +6,8 @@ use core::mem;
 use bytes::{Buf, Bytes};
 
 use super::{
-    ContentError, ContentErrorKind, LineRules, ScanSummary,
+    ContentError, ContentErrorKind, LineRules, ScanSummary, byte_len,
     line_scanner::{Dots, Insert, Line, State},
-    octets,
 };
 
 /// Turns the pieces of a body into what DATA sends (RFC 5321, section 4.5.2), or BDAT (RFC 3030).
@@ -134,7 +133,7 @@ impl Encoder {
                 ..
             } => {
                 let before = chunk.len();
-                if offset.saturating_add(octets(before)) > *len {
+                if offset.saturating_add(byte_len(before)) > *len {
                     Err(ContentError {
                         offset: *len,
                         reason: ContentErrorKind::NotAsScanned,
@@ -144,7 +143,7 @@ impl Encoder {
                         Some(doubler) => doubler.encode(chunk, room, out),
                         None => pass(chunk, room, out),
                     }
-                    *offset = offset.saturating_add(octets(before.saturating_sub(chunk.len())));
+                    *offset = offset.saturating_add(byte_len(before.saturating_sub(chunk.len())));
                     Ok(())
                 }
             }

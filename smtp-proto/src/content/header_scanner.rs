@@ -224,7 +224,7 @@ impl Section {
 
     /// The character that has begun, or that begins here, is none.
     fn not_utf8(&self) -> ContentError {
-        let begun = super::octets(self.character.len);
+        let begun = super::byte_len(self.character.len);
         fault(
             self.offset.saturating_sub(begun),
             ContentErrorKind::HeaderNotUtf8,

@@ -14,7 +14,7 @@
 use super::{
     BareLineEnds, ContentError, ContentErrorKind, LineRules,
     block_scan::{count_dots, find_sound},
-    octets,
+    byte_len,
 };
 use crate::byte_search::find;
 
@@ -131,7 +131,7 @@ impl Line {
                 }
             }
         };
-        self.offset = self.offset.saturating_add(octets(run));
+        self.offset = self.offset.saturating_add(byte_len(run));
         Ok((run.saturating_add(skipped), insert))
     }
 
@@ -319,7 +319,7 @@ impl Line {
     #[cold]
     fn fault(&self, at: usize, reason: ContentErrorKind) -> ContentError {
         ContentError {
-            offset: self.offset.saturating_add(octets(at)),
+            offset: self.offset.saturating_add(byte_len(at)),
             reason,
         }
     }

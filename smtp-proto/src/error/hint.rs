@@ -67,7 +67,7 @@ impl Error {
                 "submission with a password is usually on port 587 or 465; port 25 offers none",
             ),
             ErrorKind::Authentication(AuthenticationError::NotAdvertisedInCleartext) => Some(
-                "the server offers STARTTLS: take a policy that extensions TLS, which keeps the password private, too",
+                "the server offers STARTTLS: take a policy that demands TLS, which keeps the password private, too",
             ),
             ErrorKind::Authentication(AuthenticationError::NoCommonMechanism {
                 offered, ..
@@ -237,7 +237,7 @@ fn of_need(
             Some("or write it as A-labels, such as xn--bcher-kva.example")
         }
         (_, MissingExtension::Parameter { extension, .. }) if extension == "DSN" => {
-            Some("say `if_offered` of DSN to send the message without asking for a report")
+            Some("say `optional_extension` of DSN to send the message without asking for a report")
         }
         (_, MissingExtension::Parameter { extension, .. }) if extension == "REQUIRETLS" => {
             Some("it counts only inside TLS, and from a server whose certificate was checked")

@@ -14,14 +14,14 @@ use crate::address::is_non_ascii_text;
 /// xchar   = %d33-42 / %d44-60 / %d62-126
 /// hexchar = "+" 2(DIGIT / "A" / "B" / "C" / "D" / "E" / "F")
 /// ```
-pub(super) fn encode(octets: &[u8], out: &mut String) {
-    for &octet in octets {
-        match octet {
+pub(super) fn encode(bytes: &[u8], out: &mut String) {
+    for &byte in bytes {
+        match byte {
             b'+' | b'=' | ..=b' ' | 0x7f.. => {
                 let written = write!(out, "+{byte:02X}");
                 debug_assert!(written.is_ok(), "appending to a string cannot fail");
             }
-            _ => out.push(char::from(octet)),
+            _ => out.push(char::from(byte)),
         }
     }
 }
@@ -31,17 +31,17 @@ pub(super) fn decode(text: &str) -> impl Iterator<Item = Result<u8, ParameterErr
     let mut rest = text.as_bytes();
     core::iter::from_fn(move || {
         let offset = text.len().saturating_sub(rest.len());
-        let (octet, behind) = match *rest {
+        let (byte, behind) = match *rest {
             [] => return None,
-            [b'+', high, low, ref behind @ ..] => (hex(high).zip(hex(low)).map(octet), behind),
+            [b'+', high, low, ref behind @ ..] => (hex(high).zip(hex(low)).map(byte), behind),
             [
-                octet @ (b'!'..=b'*' | b','..=b'<' | b'>'..=b'~'),
+                byte @ (b'!'..=b'*' | b','..=b'<' | b'>'..=b'~'),
                 ref behind @ ..,
-            ] => (Some(octet), behind),
+            ] => (Some(byte), behind),
             _ => (None, &[][..]),
         };
-        rest = if octet.is_some() { behind } else { &[] };
-        Some(octet.ok_or_else(|| ParameterError::new(offset, ParameterErrorKind::Character)))
+        rest = if byte.is_some() { behind } else { &[] };
+        Some(byte.ok_or_else(|| ParameterError::new(offset, ParameterErrorKind::Character)))
     })
 }
 
@@ -110,7 +110,7 @@ fn hex_point(digits: &str) -> Option<char> {
     (sound && shortest && needed).then_some(c)
 }
 
-fn octet((high, low): (u8, u8)) -> u8 {
+fn byte((high, low): (u8, u8)) -> u8 {
     (high << 4) | low
 }
 

@@ -49,18 +49,18 @@ impl<'f, 'a> Escaping<'f, 'a> {
                     return Ok(());
                 }
                 if acts(character) {
-                    self.octets(character.encode_utf8(&mut [0; 4]).as_bytes())?;
+                    self.bytes(character.encode_utf8(&mut [0; 4]).as_bytes())?;
                 } else if self.fits(character.len_utf8())? {
                     self.out.write_char(character)?;
                 }
             }
-            self.octets(chunk.invalid())?;
+            self.bytes(chunk.invalid())?;
         }
         Ok(())
     }
 
-    fn octets(&mut self, octets: &[u8]) -> fmt::Result {
-        for octet in octets {
+    fn bytes(&mut self, bytes: &[u8]) -> fmt::Result {
+        for byte in bytes {
             if self.fits(4)? {
                 write!(self.out, "\\x{byte:02x}")?;
             }

@@ -79,7 +79,7 @@ fn an_enhanced_code_counts_only_in_a_reply_of_its_class() {
 }
 
 #[test]
-fn lines_are_the_octets_as_they_came() {
+fn lines_are_the_bytes_as_they_came() {
     let reply = reply(b"250-2.0.0 a\r\n250-\n250-\xc3\xa9\xff\r\r\n250\r\n");
     let lines: Vec<&[u8]> = reply.lines().collect();
     assert_eq!(lines, [&b"2.0.0 a"[..], b"", b"\xc3\xa9\xff\r", b""]);
@@ -181,10 +181,10 @@ fn v30_every_control_of_direction_is_escaped_and_its_neighbours_are_not() {
 }
 
 #[test]
-fn v17_every_octet_in_the_text_of_a_reply_is_kept_or_rejected_and_never_shown_raw() {
-    for octet in 0..=u8::MAX {
-        let raw = [b"250 a", &[octet][..], b"b\r\n"].concat();
-        match octet {
+fn v17_every_byte_in_the_text_of_a_reply_is_kept_or_rejected_and_never_shown_raw() {
+    for byte in 0..=u8::MAX {
+        let raw = [b"250 a", &[byte][..], b"b\r\n"].concat();
+        match byte {
             0 => assert_eq!(
                 Reply::parse(&raw),
                 Err(crate::ReplyError::Nul { offset: 5 })
@@ -193,9 +193,9 @@ fn v17_every_octet_in_the_text_of_a_reply_is_kept_or_rejected_and_never_shown_ra
             b'\n' => assert_eq!(Reply::parse(&raw).unwrap().unwrap().1, 6),
             _ => {
                 let reply = reply(&raw);
-                assert!(reply.lines().eq([&[b'a', octet, b'b'][..]]));
-                let shown = match octet {
-                    b' '..=b'~' => format!("250 a{}b", char::from(octet)),
+                assert!(reply.lines().eq([&[b'a', byte, b'b'][..]]));
+                let shown = match byte {
+                    b' '..=b'~' => format!("250 a{}b", char::from(byte)),
                     _ => format!("250 a\\x{byte:02x}b"),
                 };
                 assert_eq!(reply.to_string(), shown);
@@ -218,7 +218,7 @@ fn is_harmless(shown: &str) -> bool {
 proptest! {
     #[test]
     fn v30_what_is_shown_has_no_control_and_at_most_a_kibibyte(text in any_text()) {
-        let text: Vec<u8> = text.into_iter().filter(|octet| !matches!(octet, b'\n' | 0)).collect();
+        let text: Vec<u8> = text.into_iter().filter(|byte| !matches!(byte, b'\n' | 0)).collect();
         let raw = [b"550-5.0.0 ", &text[..], b"\r\n550 ", &text, b"\r\n"].concat();
         let reply = reply(&raw);
         for shown in [reply.to_string(), reply.as_ref().to_string(), format!("{reply:?}"), format!("{reply:#?}")] {

@@ -27,8 +27,8 @@ impl CramMd5 {
     /// If a part is empty, holds a NUL, or is too long.
     pub fn new(user: &str, password: impl Into<Secret>) -> Result<Self, CredentialsError> {
         let password = password.into();
-        check(Part::User, user.as_bytes(), |octet| octet != 0)?;
-        check(Part::Password, password.expose(), |octet| octet != 0)?;
+        check(Part::User, user.as_bytes(), |byte| byte != 0)?;
+        check(Part::Password, password.expose(), |byte| byte != 0)?;
         Ok(Self {
             user: user.into(),
             password,
@@ -93,7 +93,7 @@ fn answer(user: &str, password: &Secret, challenge: &[u8]) -> String {
     let mut out = String::with_capacity(user.len().saturating_add(33));
     out.push_str(user);
     out.push(' ');
-    for octet in digest {
+    for byte in digest {
         // Writing to a string does not fail.
         let _ = write!(out, "{byte:02x}");
     }

@@ -18,7 +18,7 @@ use crate::Secret;
 ///
 /// let credentials = Credentials::password("alice", "correct horse")?;
 /// // This server is known to do SCRAM, so a password that is sent to it goes to somebody else.
-/// let credentials = credentials.only(["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]);
+/// let credentials = credentials.restrict_to(["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]);
 /// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
 /// ```
 #[derive(Clone)]

@@ -25,7 +25,7 @@ use message::{ServerFinal, ServerFirst};
 /// of the TLS connection. Without it the server is told whether it could have been used, so that a server whose offer
 /// somebody has cut finds out.
 ///
-/// The work that the server's count of iterations extensions is done at once, while the challenge is handled: 4096 take a
+/// The work that the server's count of iterations demands is done at once, while the challenge is handled: 4096 take a
 /// few milliseconds, 600,000 up to a second. Set [`iterations`](Self::iterations) by what your program can wait.
 #[derive(Clone)]
 pub struct Scram {

@@ -142,7 +142,7 @@ fn v33_xoauth2_answers_the_servers_reason_with_nothing_and_keeps_it() {
 }
 
 #[test]
-fn v33_oauthbearer_answers_the_servers_reason_with_one_octet_and_keeps_it() {
+fn v33_oauthbearer_answers_the_servers_reason_with_one_byte_and_keeps_it() {
     let (mut dialogue, initial) = begin(&OAuthBearer::new("a=b,c", CANARY).unwrap());
     assert_eq!(
         initial.unwrap().expose(),
@@ -252,7 +252,7 @@ fn cram_md5_gives_the_digest_of_the_standard() {
 }
 
 #[test]
-fn v33_xoauth2_keeps_at_most_4096_octets_of_the_servers_reason() {
+fn v33_xoauth2_keeps_at_most_4096_bytes_of_the_servers_reason() {
     let (mut dialogue, _) = begin(&XOAuth2::new(USER, CANARY).unwrap());
     dialogue.challenge(&base64(&[b'x'; 9000])).unwrap();
     assert_eq!(dialogue.server_error().unwrap(), [b'x'; 4096]);
@@ -362,20 +362,20 @@ fn v12_parts_that_would_change_the_message_are_rejected() {
         assert_eq!(fault(Credentials::password(user, secret)), expected);
         assert_eq!(fault(Credentials::xoauth2(user, secret)), expected);
     }
-    for octet in 0..=255_u8 {
-        let secret = || Secret::from(vec![b'p', octet, b'q']);
-        assert_eq!(Credentials::password("u", secret()).is_ok(), octet != 0);
+    for byte in 0..=255_u8 {
+        let secret = || Secret::from(vec![b'p', byte, b'q']);
+        assert_eq!(Credentials::password("u", secret()).is_ok(), byte != 0);
         assert_eq!(
             Credentials::xoauth2("u", secret()).is_ok(),
-            octet.is_ascii_graphic()
+            byte.is_ascii_graphic()
         );
-        let user = String::from_iter(['u', char::from(octet)]);
+        let user = String::from_iter(['u', char::from(byte)]);
         assert_eq!(
             Credentials::xoauth2(&user, "t").is_ok(),
-            octet >= b' ' && octet != 0x7f
+            byte >= b' ' && byte != 0x7f
         );
         let plain = Plain::new("u", "p").unwrap();
-        assert_eq!(plain.authorize_as(&user).is_ok(), octet != 0);
+        assert_eq!(plain.authorize_as(&user).is_ok(), byte != 0);
     }
     let error = Credentials::password("u", "canary\0").unwrap_err();
     assert_eq!(
@@ -385,7 +385,7 @@ fn v12_parts_that_would_change_the_message_are_rejected() {
 }
 
 #[test]
-fn v12_the_longest_parts_together_keep_to_a_line_of_12288_octets() {
+fn v12_the_longest_parts_together_keep_to_a_line_of_12288_bytes() {
     let (user, secret) = ("u".repeat(1020), "s".repeat(7140));
     let plain = Plain::new(&user, secret.as_str())
         .unwrap()
@@ -464,7 +464,7 @@ fn v28_a_mechanism_that_never_ends_is_cut_off() {
 }
 
 #[test]
-fn v12_a_response_over_12288_octets_is_an_error() {
+fn v12_a_response_over_12288_bytes_is_an_error() {
     let longest = (12288 - 2) / 4 * 3;
     let (mut dialogue, _) = begin(&Parrot {
         initial: None,
@@ -567,8 +567,8 @@ fn v37_no_secret_shows_in_debug() {
 
 /// Fails if the canary shows in cleartext, in hexadecimal, in decimal bytes, or in base64 at any alignment.
 fn assert_no_canary(shown: &str) {
-    let hex: String = CANARY.bytes().map(|octet| format!("{byte:02x}")).collect();
-    let decimal: Vec<String> = CANARY.bytes().map(|octet| octet.to_string()).collect();
+    let hex: String = CANARY.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let decimal: Vec<String> = CANARY.bytes().map(|byte| byte.to_string()).collect();
     let mut traces = vec![CANARY.to_string(), hex, decimal[..4].join(", ")];
     for shift in 0..3 {
         let inner = &CANARY.as_bytes()[shift..];

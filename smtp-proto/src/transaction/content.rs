@@ -137,7 +137,7 @@ impl ContentWriter {
     ) -> Result<u64, ContentError> {
         let mut given = 0_u64;
         let mut out = |part: Bytes| {
-            given = given.saturating_add(octets(&part));
+            given = given.saturating_add(byte_len(&part));
             out(part);
         };
         self.give_staged(&mut room, &mut out);
@@ -164,7 +164,7 @@ impl ContentWriter {
         let here = self
             .staged
             .iter()
-            .map(|part| octets(part))
+            .map(|part| byte_len(part))
             .fold(0, u64::saturating_add);
         let last = self.closed && here <= at_most;
         Ok((last || here > 0).then_some((here.min(at_most), last)))
@@ -180,7 +180,7 @@ impl ContentWriter {
     fn run(&mut self, room: &mut Budget, out: &mut impl FnMut(Bytes)) -> Result<(), ContentError> {
         self.header.check()?;
         while !self.piece.is_empty() && !room.is_full() {
-            let allowed = Room::new(room.octets, room.pieces);
+            let allowed = Room::new(room.bytes, room.pieces);
             self.encoder
                 .encode(&mut self.piece, allowed, &mut |part: Bytes| {
                     room.take(&part);
@@ -228,7 +228,7 @@ impl ContentWriter {
         while !room.is_full()
             && let Some(mut part) = self.staged.pop_front()
         {
-            let rest = part.split_off(part.len().min(room.octets));
+            let rest = part.split_off(part.len().min(room.bytes));
             if !rest.is_empty() {
                 self.staged.push_front(rest);
             }
@@ -241,15 +241,15 @@ impl ContentWriter {
 /// Room for text in line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
-    octets: usize,
+    bytes: usize,
     pieces: usize,
 }
 
 impl Budget {
     /// Room for a chunk of so many bytes.
-    fn for_chunk(octets: u64) -> Self {
+    fn for_chunk(bytes: u64) -> Self {
         Self {
-            octets: usize::try_from(octets).unwrap_or(usize::MAX),
+            bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
             pieces: PIECES,
         }
     }
@@ -257,26 +257,26 @@ impl Budget {
     /// What an offer can still take.
     pub(super) fn of(io: &Io) -> Self {
         Self {
-            octets: OFFER.saturating_sub(io.send_buffer.len()),
+            bytes: OFFER.saturating_sub(io.send_buffer.len()),
             pieces: PIECES.saturating_sub(io.send_buffer.pieces()),
         }
     }
 
     /// The same, but for so many bytes at most.
-    pub(super) fn at_most(self, octets: u64) -> Self {
-        let octets = usize::try_from(octets).unwrap_or(usize::MAX);
+    pub(super) fn at_most(self, bytes: u64) -> Self {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         Self {
-            octets: self.octets.min(octets),
+            bytes: self.bytes.min(bytes),
             ..self
         }
     }
 
     pub(super) fn is_full(self) -> bool {
-        self.octets == 0 || self.pieces == 0
+        self.bytes == 0 || self.pieces == 0
     }
 
     fn take(&mut self, part: &Bytes) {
-        self.octets = self.octets.saturating_sub(part.len());
+        self.bytes = self.bytes.saturating_sub(part.len());
         self.pieces = self.pieces.saturating_sub(1);
     }
 }
@@ -302,7 +302,7 @@ fn watch(text: &mail::Text) -> HeaderWatch {
     })
 }
 
-pub(super) fn octets(bytes: &[u8]) -> u64 {
+pub(super) fn byte_len(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 

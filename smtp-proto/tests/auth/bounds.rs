@@ -232,7 +232,7 @@ fn v33_the_reason_of_xoauth2_is_kept_for_the_caller() {
 }
 
 #[test]
-fn v12_an_initial_response_waits_if_the_line_would_be_over_512_octets() {
+fn v12_an_initial_response_waits_if_the_line_would_be_over_512_bytes() {
     // `AUTH PLAIN `, CRLF, and base64 of two NULs, the user and the password: 513 bytes cannot be, 516 are the next.
     let longest = (512 - 13) / 4 * 3 - 2 - "alice".len();
     for (len, fits) in [(longest, true), (longest + 1, false), (7140, false)] {
@@ -265,12 +265,12 @@ fn v12_an_initial_response_waits_if_the_line_would_be_over_512_octets() {
 }
 
 #[test]
-fn v12_lines_of_12288_octets_go_both_ways_and_no_longer_ones() {
+fn v12_lines_of_12288_bytes_go_both_ways_and_no_longer_ones() {
     let longest = (12288 - 2) / 4 * 3;
-    let answering = |octets| {
+    let answering = |bytes| {
         own(Own {
             steps: 1,
-            long: Some(octets),
+            long: Some(bytes),
             ..Own::default()
         })
     };
@@ -283,7 +283,7 @@ fn v12_lines_of_12288_octets_go_both_ways_and_no_longer_ones() {
         ExchangeError::TooLong,
     );
 
-    let challenge = |octets: usize| format!("334 {}", "A".repeat(octets - "334 \r\n".len()));
+    let challenge = |bytes: usize| format!("334 {}", "A".repeat(bytes - "334 \r\n".len()));
     let mut attempt = Attempt::begin(answering(1), "AUTH X-OWN");
     assert_eq!(attempt.ask(&challenge(12286)), "cg==\r\n");
     check_cancelled(

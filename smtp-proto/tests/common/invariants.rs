@@ -100,19 +100,19 @@ pub(crate) fn disguises(secret: &str) -> Vec<String> {
     };
     let mut forms = vec![secret.to_owned(), hex(false), hex(true)];
     for shift in 0..3 {
-        let mut octets = vec![0; shift];
-        octets.extend_from_slice(secret.as_bytes());
-        octets.truncate(octets.len() / 3 * 3);
+        let mut bytes = vec![0; shift];
+        bytes.extend_from_slice(secret.as_bytes());
+        bytes.truncate(bytes.len() / 3 * 3);
         // The first group mixes with what stands before it.
         let skip = if shift == 0 { 0 } else { 4 };
-        forms.push(base64(&octets)[skip..].to_owned());
+        forms.push(base64(&bytes)[skip..].to_owned());
     }
     forms
 }
 
-fn base64(octets: &[u8]) -> String {
+fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    octets
+    bytes
         .chunks_exact(3)
         .flat_map(|group| {
             let bits = u32::from(group[0]) << 16 | u32::from(group[1]) << 8 | u32::from(group[2]);

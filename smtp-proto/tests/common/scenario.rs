@@ -439,7 +439,7 @@ impl Trace {
 
     /// Records a mail that could not be built.
     pub(crate) fn rejected(&mut self, error: &MailError) {
-        self.line(&format!("no mail: {error}"));
+        self.line(&format!("no message: {error}"));
     }
 
     fn line(&mut self, text: &str) {

@@ -4,9 +4,9 @@ use super::*;
 use crate::common::raw_mail;
 
 /// A connection that was let go on with a text of so many bytes, none of which was taken.
-fn at_text(octets: usize) -> (Rig, smtp_proto::MailId) {
+fn at_text(bytes: usize) -> (Rig, smtp_proto::MailId) {
     let mut rig = Rig::new(builder(Security::Cleartext).build().unwrap());
-    let text = "0123456789abcdefghijklmnopqrstuvwxyz\r\n".repeat(octets / 38);
+    let text = "0123456789abcdefghijklmnopqrstuvwxyz\r\n".repeat(bytes / 38);
     let id = rig
         .connection
         .submit(raw_mail("a@x.test", ["b@x.test"], text).unwrap());
@@ -20,9 +20,9 @@ fn at_text(octets: usize) -> (Rig, smtp_proto::MailId) {
 }
 
 /// Takes so many bytes of what is offered.
-fn take(rig: &mut Rig, octets: usize) -> usize {
+fn take(rig: &mut Rig, bytes: usize) -> usize {
     let offered = transmit(&mut rig.connection, rig.now).map_or(0, |transmit| transmit.len());
-    let count = offered.min(octets);
+    let count = offered.min(bytes);
     rig.connection.handle_sent(rig.now, count);
     count
 }

@@ -111,7 +111,7 @@ pub(super) fn line_limit(line: &str, offer: &Offer) -> usize {
         &[]
     };
     let offered = allowances.iter().filter(|(keyword, _)| offer.has(keyword));
-    SHORTEST_LIMIT + offered.map(|(_, octets)| octets).sum::<usize>()
+    SHORTEST_LIMIT + offered.map(|(_, bytes)| bytes).sum::<usize>()
 }
 
 /// A parameter that a standard defines.

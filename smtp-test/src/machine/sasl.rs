@@ -173,11 +173,11 @@ pub(super) fn challenge(next: Exchange, text: impl AsRef<[u8]>) -> Step {
 
 /// Text that nobody can guess.
 pub(super) fn random() -> String {
-    let mut octets = [0; 18];
+    let mut bytes = [0; 18];
     SystemRandom::new()
-        .fill(&mut octets)
+        .fill(&mut bytes)
         .expect("the system has randomness");
-    BASE64_STANDARD.encode(octets)
+    BASE64_STANDARD.encode(bytes)
 }
 
 /// RFC 4616: `[authzid] NUL authcid NUL passwd`.
@@ -306,8 +306,8 @@ fn digest(challenge: &str, text: &str, realm: &Realm<'_>) -> Step {
     let matches = realm.password(name).is_some_and(|password| {
         let mut mac = Hmac::<Md5>::new_from_slice(password.as_bytes()).expect("any key will do");
         mac.update(challenge.as_bytes());
-        let octets = mac.finalize().into_bytes();
-        let wanted: String = octets.iter().map(|octet| format!("{byte:02x}")).collect();
+        let bytes = mac.finalize().into_bytes();
+        let wanted: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         wanted == given
     });
     decide(matches, name)

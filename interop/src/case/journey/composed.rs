@@ -18,7 +18,7 @@ const HTML: &str =
 const LONG_NAME: &str = "Übersicht über alles, was im vergangenen Jahr gewesen ist (endgültig).csv";
 
 /// Every byte there is, in two orders.
-fn octets() -> Vec<u8> {
+fn all_bytes() -> Vec<u8> {
     (0..=255)
         .chain((0..=255).rev())
         .cycle()
@@ -40,7 +40,7 @@ pub(super) fn composed() -> io::Result<Vec<u8>> {
         .text_body(TEXT)
         .html_body(HTML)
         .inline("image/gif", "picture@client.test", PICTURE)
-        .attachment("application/byte-stream", "all bytes.bin", octets())
+        .attachment("application/byte-stream", "all bytes.bin", all_bytes())
         .attachment("text/csv; charset=utf-8", LONG_NAME, "a,b\r\nä,ß\r\n")
         .write_to_vec()
 }
@@ -48,9 +48,9 @@ pub(super) fn composed() -> io::Result<Vec<u8>> {
 /// Whether a reader that others wrote finds all of it in the file beside the message.
 pub(super) fn check(mail: &Path) -> io::Result<()> {
     let found = fs::read_to_string(mail.with_extension("parts"))?;
-    let digest = |octets: &[u8]| -> String {
-        let digest = Sha256::digest(octets);
-        digest.iter().map(|octet| format!("{byte:02x}")).collect()
+    let digest = |bytes: &[u8]| -> String {
+        let digest = Sha256::digest(bytes);
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
     };
     let expected = [
         format!("subject: {SUBJECT}"),
@@ -61,7 +61,7 @@ pub(super) fn check(mail: &Path) -> io::Result<()> {
         format!("image/gif None <picture@client.test> {}", digest(PICTURE)),
         format!(
             "application/byte-stream all bytes.bin None {}",
-            digest(&octets())
+            digest(&all_bytes())
         ),
         format!(
             "text/csv {LONG_NAME} None {}",

@@ -276,12 +276,12 @@ fn armored(text: &str) -> Option<&str> {
 fn with_crlf(text: &[u8]) -> Vec<u8> {
     let mut all = Vec::with_capacity(text.len() + text.len() / 32);
     let mut last = 0;
-    for &octet in text {
-        if octet == b'\n' && last != b'\r' {
+    for &byte in text {
+        if byte == b'\n' && last != b'\r' {
             all.push(b'\r');
         }
-        all.push(octet);
-        last = octet;
+        all.push(byte);
+        last = byte;
     }
     all
 }

@@ -104,7 +104,7 @@ const SALT: RangeInclusive<usize> = 8..=1024;
 const DIGITS_MAX: usize = 20;
 
 const EXTENSION: ExchangeError =
-    ExchangeError::Mechanism("the server extensions an extension of SCRAM");
+    ExchangeError::Mechanism("the server demands an extension of SCRAM");
 const FORM: ExchangeError =
     ExchangeError::Mechanism("the server's message is not of the form that SCRAM has");
 const NONCE: ExchangeError = ExchangeError::Mechanism(

@@ -300,9 +300,9 @@ fn v34_the_nonce_has_all_the_randomness_of_the_context() {
         text(&initial.unwrap())
     };
     assert_eq!(first([0; 32]), format!("n,,n=u,r={}", "A".repeat(43)));
-    for octet in 0..32 {
+    for byte in 0..32 {
         let mut nonce = [0; 32];
-        nonce[octet] = 1;
+        nonce[byte] = 1;
         assert_ne!(first(nonce), first([0; 32]), "byte {byte}");
     }
 }

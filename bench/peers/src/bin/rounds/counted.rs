@@ -16,7 +16,7 @@ impl Bench {
             for recipients in [1, 10, 100] {
                 let load = |mails| Load {
                     mails,
-                    octets: KB,
+                    bytes: KB,
                     recipients,
                 };
                 let mut count = |mails| -> Result<f64> {
@@ -48,7 +48,7 @@ impl Bench {
             }
             let load = Load {
                 mails: 1,
-                octets: KB,
+                bytes: KB,
                 recipients: 1,
             };
             let trust = self.scratch.join("trust.der");
@@ -123,7 +123,7 @@ impl Bench {
             if client.kind == Kind::Smtplib {
                 continue;
             }
-            for (row, octets, recipients, mails) in [
+            for (row, bytes, recipients, mails) in [
                 ("1 kB", KB, 1, 400),
                 ("1 kB, 10 rcpt", KB, 10, 200),
                 ("1 MB", MB, 1, 10),
@@ -131,7 +131,7 @@ impl Bench {
                 let cost = |mails| {
                     let load = Load {
                         mails,
-                        octets,
+                        bytes,
                         recipients,
                     };
                     count(&self.run(&client, &sink.address, load, None, wrap)?)
@@ -159,13 +159,13 @@ impl Bench {
             );
         }
         for line in String::from_utf8(output.stdout)?.lines() {
-            let (name, octets) = line.split_once('\t').ok_or("a column is missing")?;
+            let (name, bytes) = line.split_once('\t').ok_or("a column is missing")?;
             let client = Client {
                 name: name.into(),
                 kind: Kind::Here(""),
                 nodelay: false,
             };
-            self.say("idle", "bytes", &client, octets.parse()?)?;
+            self.say("idle", "bytes", &client, bytes.parse()?)?;
         }
         Ok(())
     }
