@@ -102,4 +102,10 @@ pub use crate::stream::Stream;
 #[cfg(all(doctest, feature = "rustls"))]
 #[doc = include_str!("../README.md")]
 #[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../README.zh-CN.md")]
 struct Readme;
+
+/// The snippets of the guide, to be compiled and, where they have a `main`, run.
+#[cfg(all(doctest, feature = "rustls"))]
+#[doc = include_str!("../../docs/guide.md")]
+struct Guide;
