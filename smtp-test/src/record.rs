@@ -341,7 +341,7 @@ pub enum Rule {
     /// RFC 3207 section 4), or before the greeting.
     DidNotWait,
     /// An extension, a parameter or an authentication mechanism that the server did not offer.
-    NotOffered,
+    NotAdvertised,
     /// A SASL response that is no base64, or not of the mechanism's form.
     Sasl,
 }
@@ -361,7 +361,7 @@ impl fmt::Display for Rule {
             Self::OutOfSequence => "command out of sequence",
             Self::NotPipelining => "pipelining that was not offered",
             Self::DidNotWait => "client did not wait for the reply",
-            Self::NotOffered => "use of what was not offered",
+            Self::NotAdvertised => "use of what was not offered",
             Self::Sasl => "wrong authentication response",
         })
     }

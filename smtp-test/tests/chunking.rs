@@ -175,7 +175,7 @@ fn chunks_out_of_place_are_swallowed_and_held_against_the_client() {
         [250, 250, 500, 250],
         "a server that knows no BDAT"
     );
-    assert_eq!(broken(&Config::new(), &flight), [Rule::NotOffered]);
+    assert_eq!(broken(&Config::new(), &flight), [Rule::NotAdvertised]);
 }
 
 #[test]
@@ -297,11 +297,11 @@ fn binary_mail_needs_both_extensions() {
     assert_eq!(broken(&chunking(), flight), []);
     assert_eq!(
         broken(&chunking().without("BINARYMIME"), flight),
-        [Rule::NotOffered]
+        [Rule::NotAdvertised]
     );
     assert_eq!(
         broken(&chunking().without("CHUNKING"), flight),
-        [Rule::NotOffered]
+        [Rule::NotAdvertised]
     );
 }
 

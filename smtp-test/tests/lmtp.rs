@@ -96,10 +96,10 @@ fn each_protocol_has_its_own_greeting() {
     let mut machine = local(&lmtp());
     assert_eq!(codes(&mut machine, "EHLO client.test\r\n"), [500]);
     assert_eq!(codes(&mut machine, "HELO client.test\r\n"), [500]);
-    assert_eq!(rules(&machine.log()), [Rule::NotOffered; 2]);
+    assert_eq!(rules(&machine.log()), [Rule::NotAdvertised; 2]);
     let mut machine = greeted(&Config::new());
     assert_eq!(codes(&mut machine, "LHLO client.test\r\n"), [500]);
-    assert_eq!(rules(&machine.log()), [Rule::NotOffered]);
+    assert_eq!(rules(&machine.log()), [Rule::NotAdvertised]);
 }
 
 #[test]

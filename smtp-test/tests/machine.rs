@@ -35,16 +35,19 @@ fn every_byte_that_is_not_a_command_line_is_held_against_the_client() {
             b"MAIL FROM:<a@x.test>\r\nMAIL FROM:<a@x.test>\r\n",
             Rule::OutOfSequence,
         ),
-        (b"STARTTLS\r\n", Rule::NotOffered),
-        (b"AUTH PLAIN\r\n", Rule::NotOffered),
-        (b"MAIL FROM:<a@x.test> MT-PRIORITY=3\r\n", Rule::NotOffered),
+        (b"STARTTLS\r\n", Rule::NotAdvertised),
+        (b"AUTH PLAIN\r\n", Rule::NotAdvertised),
+        (
+            b"MAIL FROM:<a@x.test> MT-PRIORITY=3\r\n",
+            Rule::NotAdvertised,
+        ),
         (
             b"MAIL FROM:<a@x.test> BODY=BINARYMIME\r\n",
-            Rule::NotOffered,
+            Rule::NotAdvertised,
         ),
         (
             b"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test> RRVS=1\r\n",
-            Rule::NotOffered,
+            Rule::NotAdvertised,
         ),
         ("MAIL FROM:<\u{e4}@x.test>\r\n".as_bytes(), Rule::EightBit),
         (b"NOOP\r\nNOOP\r\n", Rule::DidNotWait),
@@ -219,7 +222,7 @@ fn all_mechanisms_know_their_users() {
         (vec!["AUTH PLAIN", "AHRpbQ=="], Rule::Sasl),
         (vec!["AUTH PLAIN ="], Rule::Sasl),
         (vec![&format!("AUTH XOAUTH2 {bad}"), "AQ=="], Rule::Sasl),
-        (vec!["AUTH SCRAM-SHA-256"], Rule::NotOffered),
+        (vec!["AUTH SCRAM-SHA-256"], Rule::NotAdvertised),
     ] {
         let mut machine = greeted(&config);
         for flight in &flights {

@@ -82,8 +82,8 @@ fn attributes_that_are_not_offered_or_malformed_or_late_are_rejected() {
         ("XCLIENT PROTO=HTTP", 501, Rule::Syntax),
         ("XCLIENT HELO=[TEMPUNAVAIL]", 501, Rule::Syntax),
         ("XCLIENT NAME=a+20b", 501, Rule::Syntax),
-        ("XCLIENT IDENT=a", 501, Rule::NotOffered),
-        ("XFORWARD LOGIN=a", 501, Rule::NotOffered),
+        ("XCLIENT IDENT=a", 501, Rule::NotAdvertised),
+        ("XFORWARD LOGIN=a", 501, Rule::NotAdvertised),
         ("XFORWARD SOURCE=HERE", 501, Rule::Syntax),
         ("XFORWARD NAME=[TEMPUNAVAIL]", 501, Rule::Syntax),
         ("XCLIENT NAME", 501, Rule::Syntax),
@@ -93,7 +93,11 @@ fn attributes_that_are_not_offered_or_malformed_or_late_are_rejected() {
         assert_eq!(broken(&trusting(), &line), [rule], "{line}");
     }
     for line in ["XCLIENT NAME=a\r\n", "XFORWARD NAME=a\r\n"] {
-        assert_eq!(broken(&Config::new(), line), [Rule::NotOffered], "{line}");
+        assert_eq!(
+            broken(&Config::new(), line),
+            [Rule::NotAdvertised],
+            "{line}"
+        );
         let flight = format!("MAIL FROM:<a@x.test>\r\n{line}");
         assert_eq!(
             broken(&trusting(), &flight),

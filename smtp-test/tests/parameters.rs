@@ -51,7 +51,7 @@ fn parameters_that_are_not_offered_or_out_of_place_or_malformed_are_rejected() {
         ),
         ("MAIL FROM:<a@x.test> REQUIRETLS", 530, Rule::OutOfSequence),
         ("MAIL FROM:<a@x.test> BODY=7", 501, Rule::Syntax),
-        ("MAIL FROM:<a@x.test> XOTHER=1", 555, Rule::NotOffered),
+        ("MAIL FROM:<a@x.test> XOTHER=1", 555, Rule::NotAdvertised),
     ] {
         let line = format!("{line}\r\n");
         assert_eq!(codes(&mut greeted(&generous()), &line), [code], "{line}");
@@ -69,7 +69,11 @@ fn parameters_that_are_not_offered_or_out_of_place_or_malformed_are_rejected() {
         "REQUIRETLS",
     ] {
         let flight = format!("MAIL FROM:<a@x.test> {parameter}\r\n");
-        assert_eq!(broken(&plain, &flight), [Rule::NotOffered], "{parameter}");
+        assert_eq!(
+            broken(&plain, &flight),
+            [Rule::NotAdvertised],
+            "{parameter}"
+        );
     }
     for parameter in [
         "NOTIFY=NEVER",
@@ -77,7 +81,11 @@ fn parameters_that_are_not_offered_or_out_of_place_or_malformed_are_rejected() {
         "RRVS=2014-04-03T23:01:00Z",
     ] {
         let flight = format!("MAIL FROM:<a@x.test>\r\nRCPT TO:<a@x.test> {parameter}\r\n");
-        assert_eq!(broken(&plain, &flight), [Rule::NotOffered], "{parameter}");
+        assert_eq!(
+            broken(&plain, &flight),
+            [Rule::NotAdvertised],
+            "{parameter}"
+        );
     }
     let flight = "MAIL FROM:<a@x.test>\r\nRCPT TO:<a@x.test> RET=FULL\r\n";
     assert_eq!(broken(&generous(), flight), [Rule::Syntax]);
@@ -151,7 +159,7 @@ fn requiretls_is_taken_inside_tls() {
 
 #[test]
 fn what_is_beyond_ascii_is_held_to_smtputf8_and_8bitmime() {
-    use Rule::{EightBit, NotOffered};
+    use Rule::{EightBit, NotAdvertised};
     // In an address, in the header, in the body: by MAIL's parameters, what is held against the client.
     let cases: [(&str, &str, &str, &[Rule]); 12] = [
         ("x.test", "a", "a", &[]),
@@ -188,7 +196,7 @@ fn what_is_beyond_ascii_is_held_to_smtputf8_and_8bitmime() {
         if parameters.contains("SMTPUTF8") {
             let flight = format!("{envelope}RSET\r\n");
             let broken = broken(&config.clone().without("SMTPUTF8"), flight);
-            assert!(broken.contains(&NotOffered), "{mail}: {broken:?}");
+            assert!(broken.contains(&NotAdvertised), "{mail}: {broken:?}");
         }
     }
 }

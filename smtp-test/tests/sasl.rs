@@ -214,7 +214,7 @@ fn wrong_messages_of_scram_are_held_against_the_client() {
     assert_eq!(login(&without, "SCRAM-SHA-256", &["y,,n=user,r=x"]).1, []);
     assert_eq!(
         login(&without, "SCRAM-SHA-1", &["n,,n=user,r=x"]).1,
-        [Rule::NotOffered]
+        [Rule::NotAdvertised]
     );
     assert_eq!(
         login(&without, "SCRAM-SHA-256", &["n,a=root,n=user,r=x"]),

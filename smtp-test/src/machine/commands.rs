@@ -53,7 +53,7 @@ impl Machine {
             Request::Helo(name) if !self.config.lmtp => self.hello(name, false),
             Request::Lhlo(name) if self.config.lmtp => self.hello(name, true),
             Request::Ehlo(_) | Request::Helo(_) | Request::Lhlo(_) => {
-                self.violation(Rule::NotOffered, line);
+                self.violation(Rule::NotAdvertised, line);
                 let text = "500 5.5.1 not in this protocol";
                 self.answer(&[Stage::Unknown], text, true);
             }
@@ -128,7 +128,7 @@ impl Machine {
             self.violation(Rule::OutOfSequence, line);
             Some("503 5.5.1 not now")
         } else if !self.offer.has("STARTTLS") {
-            self.violation(Rule::NotOffered, line);
+            self.violation(Rule::NotAdvertised, line);
             Some("502 5.5.1 not offered")
         } else {
             None

@@ -40,7 +40,7 @@ impl Machine {
         } else if self.config.require_tls && !self.in_tls {
             "530 5.7.0 must issue a STARTTLS command first"
         } else if !self.offer.has_mechanism(mechanism) {
-            self.violation(Rule::NotOffered, mechanism);
+            self.violation(Rule::NotAdvertised, mechanism);
             "504 5.5.4 mechanism not offered"
         } else {
             let Some(exchange) = exchange else {

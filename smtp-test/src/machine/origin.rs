@@ -60,7 +60,7 @@ impl Machine {
             let keyword = attribute.keyword();
             let offered = self.offer.arguments(verb);
             if offered.is_none_or(|mut words| !words.any(|word| word == keyword)) {
-                self.violation(Rule::NotOffered, attribute.to_string());
+                self.violation(Rule::NotAdvertised, attribute.to_string());
                 return Some("501 5.5.4 not offered");
             }
             let value = attribute.decoded();

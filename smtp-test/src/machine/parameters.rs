@@ -43,7 +43,7 @@ impl Machine {
             None => self.offer.has(&keyword.to_ascii_uppercase()),
         };
         if !offered {
-            self.violation(Rule::NotOffered, parameter.to_string());
+            self.violation(Rule::NotAdvertised, parameter.to_string());
             return Some("555 5.5.4 parameter not offered");
         }
         let known = known?;

@@ -180,7 +180,7 @@ impl Machine {
     pub(super) fn bdat(&mut self, size: u64, last: bool, line: &str) {
         if !self.offer.has("CHUNKING") {
             // Who does not know the command takes the bytes for commands.
-            self.violation(Rule::NotOffered, line);
+            self.violation(Rule::NotAdvertised, line);
             self.answer(&[Stage::Unknown], "500 5.5.1 unknown command", false);
             return;
         }
