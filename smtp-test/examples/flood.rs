@@ -1,4 +1,4 @@
-//! How many mails a second the server takes: `flood [tcp|unix] [mails] [bytes of each] [mails in a flight]`.
+//! Messages a second that the server accepts: `flood [tcp|unix] [COUNT] [BYTES] [MESSAGES IN FLIGHT]`.
 
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
@@ -36,7 +36,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         seconds
     };
     let rate = (flights * group) as f64 / seconds;
-    println!("{rate:.0} mails/s, {:.0} MB/s", rate * bytes as f64 / 1e6);
+    println!(
+        "{rate:.0} messages/s, {:.0} MB/s",
+        rate * bytes as f64 / 1e6
+    );
     Ok(())
 }
 
@@ -63,7 +66,7 @@ fn run_unix(_: Config, _: &[u8], _: usize, _: usize) -> Result<f64, Box<dyn Erro
     Err("no Unix sockets here".into())
 }
 
-/// Mails, each in one chunk, as they lie behind one another on the wire.
+/// Messages, each in one chunk, in one piece as on the wire.
 fn flight(mails: usize, bytes: usize) -> Vec<u8> {
     let line = [b"x".repeat(76).as_slice(), b"\r\n"].concat();
     let body: Vec<u8> = line.iter().copied().cycle().take(bytes).collect();
@@ -113,5 +116,5 @@ fn flood(
 
 fn report(server: &Server) {
     server.log().assert_clean();
-    println!("{} mails", server.log().mail_count());
+    println!("{} messages", server.log().mail_count());
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// A point of the conversation at which a server can be told to misbehave.
+/// A point of the session at which an [`Action`] applies.
 ///
 /// All numbers count from 1. A stage stands for every time that it is reached; [`nth`](Self::nth) and
 /// [`connection`](Self::connection) narrow it.
@@ -19,30 +19,30 @@ pub enum Stage {
     StartTls,
     /// The first reply to AUTH.
     Auth,
-    /// The reply to the so many-th SASL response, that is to the line after a 334.
+    /// The reply to the nth SASL response, the line after a 334.
     AuthStep(usize),
     /// The reply to any SASL response.
     AnyAuthStep,
     /// The reply to MAIL.
     Mail,
-    /// The reply to the so many-th RCPT of a transaction.
+    /// The reply to the nth RCPT of a transaction.
     Rcpt(usize),
     /// The reply to any RCPT.
     AnyRcpt,
     /// The reply to DATA itself.
     Data,
-    /// When so many bytes of the message have come, as they are on the wire, and its end has not; over all chunks, where
+    /// After this number of bytes of the message, as on the wire, and before its end; over all chunks, where
     /// it comes in chunks.
     ///
-    /// The ordinary reply here is none. Unless the action closes the connection, the message then goes on.
+    /// There is no ordinary reply here. Unless the action closes the connection, the message continues.
     Body(u64),
     /// The reply to the end of the message: that of DATA, or the last chunk. In LMTP each of the final replies.
     EndOfData,
-    /// The reply to the so many-th BDAT of a transaction, also if it is the last.
+    /// The reply to the nth BDAT of a transaction, also if it is the last.
     Bdat(usize),
     /// The reply to BDAT with `LAST`. In LMTP each of the final replies.
     BdatLast,
-    /// In LMTP the final reply for the so many-th recipient that was accepted.
+    /// In LMTP the final reply for the nth accepted recipient.
     Delivery(usize),
     /// The reply to RSET.
     Rset,
@@ -62,7 +62,7 @@ pub enum Stage {
     Quit,
     /// The reply to a command that the server does not know.
     Unknown,
-    /// The reply to the so many-th command line of a connection, whatever it is.
+    /// The reply to the nth command line of a connection, whatever it is.
     Command(usize),
     /// The reply to every command line.
     AnyCommand,
@@ -80,7 +80,7 @@ impl Stage {
     }
 }
 
-/// A [`Stage`], perhaps only at one of the times that it is reached.
+/// A [`Stage`], optionally only the nth time that it is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     stage: Stage,
@@ -106,7 +106,7 @@ impl Moment {
         self.stage
     }
 
-    /// Whether it is now: `stage` is reached for the `count`-th time, on connection number `connection`.
+    /// Whether it matches `stage`, reached for the `count`-th time, on connection number `connection`.
     pub(crate) fn matches(&self, stage: Stage, count: usize, connection: usize) -> bool {
         self.stage == stage
             && self.nth.is_none_or(|nth| nth == count)
@@ -124,10 +124,10 @@ impl From<Stage> for Moment {
     }
 }
 
-/// What a server does at a [`Stage`] in place of, or around, its ordinary reply.
+/// The behavior of a server at a [`Stage`]: its ordinary reply, changed or replaced.
 ///
-/// A reply that is replaced also decides what becomes of the command: what begins with the digit of success takes
-/// effect as usual, anything else has none. A reply that is cut off or kept back does not change the effect: a message
+/// A replaced reply also decides the effect of the command: one with the first digit of success takes
+/// effect as usual, any other has none. A reply that is cut off or withheld does not change the effect: a message
 /// whose final reply is lost is stored.
 ///
 /// ```
@@ -156,12 +156,12 @@ pub struct Action {
 }
 
 impl Action {
-    /// The ordinary reply, to be adorned by the other methods.
+    /// The ordinary reply, for the other methods to change.
     pub fn normal() -> Self {
         Self::default()
     }
 
-    /// Another reply: lines as they are, codes included, each brought to end with CRLF.
+    /// Another reply: lines with their codes; each gets a CRLF if it has none.
     pub fn reply(lines: impl AsRef<str>) -> Self {
         let mut bytes = Vec::new();
         for line in lines.as_ref().lines() {
@@ -171,7 +171,7 @@ impl Action {
         Self::raw(bytes)
     }
 
-    /// Exactly these bytes in place of the reply.
+    /// Exactly these bytes instead of the reply.
     pub fn raw(bytes: impl AsRef<[u8]>) -> Self {
         Self {
             reply: Some(bytes.as_ref().to_vec()),
@@ -179,7 +179,7 @@ impl Action {
         }
     }
 
-    /// No reply, while the server goes on reading.
+    /// No reply; the server continues to read.
     pub fn silent() -> Self {
         Self {
             silent: true,
@@ -187,7 +187,7 @@ impl Action {
         }
     }
 
-    /// No reply, and the connection is closed in good order.
+    /// No reply, and an orderly close of the connection.
     pub fn close() -> Self {
         Self::silent().then_close()
     }
@@ -202,32 +202,32 @@ impl Action {
         Self::silent().then_reset()
     }
 
-    /// Puts bytes after the reply, in the same segment.
+    /// Appends bytes to the reply, in the same segment.
     pub fn append(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.append.extend_from_slice(bytes.as_ref());
         self
     }
 
-    /// Puts bytes after the reply in a segment of their own; may be said several times.
+    /// Sends bytes after the reply, in a segment of their own; repeatable.
     pub fn then(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.then.push(bytes.as_ref().to_vec());
         self
     }
 
-    /// Waits before the reply; in memory, where there is no clock, it does not.
+    /// Waits before the reply; ignored in memory, where there is no clock.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = Some(delay);
         self
     }
 
-    /// Begins new segments at these offsets of the reply and what is appended to it.
+    /// Starts new segments at these offsets of the reply and the appended bytes.
     pub fn split_at(mut self, offsets: impl IntoIterator<Item = usize>) -> Self {
         self.split_at.extend(offsets);
         self.split_at.sort_unstable();
         self
     }
 
-    /// Sends the reply byte by byte with so long a wait before each.
+    /// Sends the reply byte by byte, with this pause before each.
     pub fn drip(mut self, pause: Duration) -> Self {
         self.drip = Some(pause);
         self
@@ -239,7 +239,7 @@ impl Action {
         self.then_cut()
     }
 
-    /// Closes in good order after the reply.
+    /// Closes the connection orderly after the reply.
     pub fn then_close(mut self) -> Self {
         self.end = Some(End::Close);
         self

@@ -5,9 +5,9 @@ use crate::{
     credentials::{Credential, User},
 };
 
-/// How a server behaves: a builder, passed by value from setter to setter.
+/// The behavior of a server; a builder that is passed by value.
 ///
-/// The default is a friendly server without TLS and users, which takes every message.
+/// The default server has neither TLS nor users, and accepts every message.
 ///
 /// ```
 /// use smtp_test::{Action, Config, Stage};
@@ -54,18 +54,18 @@ pub struct Config {
 }
 
 impl Config {
-    /// A server that takes every message.
+    /// A server that accepts every message.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the name that the server gives itself; `mail.test` by default.
+    /// Sets the name of the server; `mail.test` by default.
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = host.into();
         self
     }
 
-    /// Sets the text of the greeting behind `220 `; the host name and `ESMTP` by default.
+    /// Sets the text of the greeting after `220 `; the host name and `ESMTP` by default.
     ///
     /// For other codes and for more lines use [`on`](Self::on) with [`Stage::Greeting`].
     pub fn greeting(mut self, text: impl Into<String>) -> Self {
@@ -75,7 +75,7 @@ impl Config {
 
     /// Replaces the lines of the EHLO reply after its first, such as `SIZE 1000`, in cleartext and in TLS.
     ///
-    /// STARTTLS and AUTH are offered only if they stand in the list.
+    /// STARTTLS and AUTH are advertised only if the list contains them.
     pub fn capabilities<T: Into<String>>(mut self, lines: impl IntoIterator<Item = T>) -> Self {
         let lines: Vec<String> = lines.into_iter().map(Into::into).collect();
         self.clear = Some(lines.clone());
@@ -98,29 +98,29 @@ impl Config {
         self
     }
 
-    /// Takes a keyword away from the EHLO replies.
+    /// Removes a keyword from the EHLO replies.
     pub fn without(mut self, keyword: impl Into<String>) -> Self {
         self.missing.push(keyword.into());
         self
     }
 
-    /// Adds a user with a password: for PLAIN and LOGIN, and where [`mechanisms`](Self::mechanisms) names them for CRAM-MD5
+    /// Adds a user with a password: for PLAIN and LOGIN, and, if [`mechanisms`](Self::mechanisms) names them, for CRAM-MD5
     /// and SCRAM.
     pub fn user(self, name: impl Into<String>, password: impl Into<String>) -> Self {
         self.credential(name, Credential::Password(password.into()))
     }
 
-    /// Adds a user with a token: for XOAUTH2, and where [`mechanisms`](Self::mechanisms) names it for OAUTHBEARER.
+    /// Adds a user with a token: for XOAUTH2, and, if [`mechanisms`](Self::mechanisms) names it, for OAUTHBEARER.
     pub fn token(self, name: impl Into<String>, token: impl Into<String>) -> Self {
         self.credential(name, Credential::Token(token.into()))
     }
 
-    /// Adds a user who is known by other means than SASL, for EXTERNAL (RFC 4422, appendix A).
+    /// Adds a user that EXTERNAL authenticates (RFC 4422, appendix A).
     pub fn external(self, name: impl Into<String>) -> Self {
         self.credential(name, Credential::External)
     }
 
-    /// Lets anybody in as `anonymous`, for ANONYMOUS (RFC 4505).
+    /// Accepts every login by ANONYMOUS (RFC 4505), as `anonymous`.
     pub fn anonymous(self) -> Self {
         self.credential("anonymous", Credential::Anonymous)
     }
@@ -133,28 +133,28 @@ impl Config {
         self
     }
 
-    /// Replaces the list of mechanisms that AUTH offers.
+    /// Replaces the list of mechanisms that AUTH advertises.
     ///
     /// The server has PLAIN, LOGIN, CRAM-MD5, XOAUTH2, OAUTHBEARER, EXTERNAL, ANONYMOUS, and SCRAM with SHA-1, SHA-256 and
-    /// SHA-512, each also with `-PLUS`. Names that it does not know it offers, too, and rejects.
+    /// SHA-512, each also with `-PLUS`. Unknown names are advertised, too, and rejected.
     pub fn mechanisms<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.mechanisms = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Sets how the server behaves in SCRAM.
+    /// Sets the behavior of the server in SCRAM.
     pub fn scram(mut self, scram: Scram) -> Self {
         self.scram = scram;
         self
     }
 
-    /// Offers AUTH also in cleartext, if the server has TLS; one without TLS always does.
+    /// Advertises AUTH in cleartext, too, if the server has TLS; one without TLS always does.
     pub fn auth_in_clear(mut self) -> Self {
         self.auth_in_clear = true;
         self
     }
 
-    /// Gives the server a certificate, and offers STARTTLS.
+    /// Gives the server a certificate, and advertises STARTTLS.
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
         if self.tls_mode == TlsMode::None {
@@ -163,19 +163,19 @@ impl Config {
         self
     }
 
-    /// Offers STARTTLS; without [`tls`](Self::tls) for tests that only pretend to encrypt.
+    /// Advertises STARTTLS; without [`tls`](Self::tls) for tests that only pretend to encrypt.
     pub fn offer_starttls(mut self) -> Self {
         self.tls_mode = TlsMode::StartTls;
         self
     }
 
-    /// Begins with TLS at once (RFC 8314); without [`tls`](Self::tls) for tests that only pretend to encrypt.
+    /// Starts TLS at the first byte (RFC 8314); without [`tls`](Self::tls) for tests that only pretend to encrypt.
     pub fn implicit_tls(mut self) -> Self {
         self.tls_mode = TlsMode::Implicit;
         self
     }
 
-    /// Rejects MAIL and AUTH with 530 until TLS stands.
+    /// Rejects MAIL and AUTH with 530 until TLS is established.
     pub fn require_tls(mut self) -> Self {
         self.require_tls = true;
         self
@@ -187,19 +187,19 @@ impl Config {
         self
     }
 
-    /// Rejects a recipient, compared without regard to case, with this reply.
+    /// Rejects a recipient with this reply. The comparison ignores case.
     pub fn reject(mut self, address: impl Into<String>, reply: impl Into<String>) -> Self {
         self.rejected.push((address.into(), reply.into()));
         self
     }
 
-    /// Sets the largest message in bytes, offered as SIZE (RFC 1870) and enforced; 64 MiB by default.
+    /// Sets the largest message in bytes, advertised as SIZE (RFC 1870) and enforced; 64 MiB by default.
     pub fn size_limit(mut self, bytes: u64) -> Self {
         self.size_limit = Some(bytes);
         self
     }
 
-    /// Answers 452 to each recipient of a transaction after so many accepted ones, without telling before as the `LIMITS`
+    /// Replies 452 to each recipient of a transaction after `count` accepted ones, without advertising it as the `LIMITS`
     /// of RFC 9422 do.
     pub fn max_recipients(mut self, count: usize) -> Self {
         self.max_recipients = Some(count);
@@ -220,18 +220,18 @@ impl Config {
         self
     }
 
-    /// Lets the delivery to a recipient, who is accepted at RCPT, fail with this final reply; in LMTP only. Addresses are
-    /// compared without regard to case.
+    /// Rejects a recipient with this final reply, after accepting it at RCPT; in LMTP only. The comparison
+    /// ignores case.
     pub fn reject_delivery(mut self, address: impl Into<String>, reply: impl Into<String>) -> Self {
         self.undelivered.push((address.into(), reply.into()));
         self
     }
 
-    /// Leaves the transaction open where the last chunk was rejected, until RSET comes (RFC 3030, section 2); otherwise the
-    /// server forgets it.
+    /// Leaves the transaction open after a rejected last chunk, until RSET (RFC 3030, section 2). By default the
+    /// server ends it.
     ///
-    /// A client that goes on without RSET then gets 503 for its MAIL, and its recipients and chunks fall into the message
-    /// before, as can be seen in what is stored.
+    /// A client that continues without RSET then gets 503 for its MAIL, and its recipients and chunks become part of the
+    /// previous message, which the stored message shows.
     pub fn strict_bdat(mut self) -> Self {
         self.strict_bdat = true;
         self
@@ -243,7 +243,7 @@ impl Config {
         self
     }
 
-    /// Does something else at a point of the conversation. Where several fit, the last one given is done.
+    /// Replaces the normal behavior at a point of the session. If several actions match, the last one given applies.
     pub fn on(mut self, moment: impl Into<Moment>, action: Action) -> Self {
         let moment = moment.into();
         if let Stage::Body(at) = moment.stage() {
@@ -253,31 +253,31 @@ impl Config {
         self
     }
 
-    /// Keeps no message bodies, for benchmarks.
+    /// Stores no content, for benchmarks.
     pub fn discard_bodies(mut self) -> Self {
         self.store_bodies = false;
         self
     }
 
-    /// Keeps no transcripts and no lists of commands, for benchmarks.
+    /// Stores no transcripts and no lists of commands, for benchmarks.
     pub fn discard_transcripts(mut self) -> Self {
         self.keep_transcripts = false;
         self
     }
 
-    /// Keeps no messages at all and only counts them, for benchmarks: see [`Log::mail_count`](crate::Log::mail_count).
+    /// Stores no messages and only counts them, for benchmarks: see [`Log::mail_count`](crate::Log::mail_count).
     pub fn discard_mails(mut self) -> Self {
         self.keep_mails = false;
         self.discard_bodies()
     }
 
-    /// Listens on `[::1]` in place of `127.0.0.1`.
+    /// Listens on `[::1]` instead of `127.0.0.1`.
     pub fn ipv6(mut self) -> Self {
         self.ipv6 = true;
         self
     }
 
-    /// Sets how long [`Server`](crate::Server) keeps a connection on which nothing moves; one minute by default.
+    /// Sets the idle timeout of a connection of [`Server`](crate::Server); one minute by default.
     pub fn idle_limit(mut self, limit: Duration) -> Self {
         self.idle_limit = limit;
         self
@@ -298,12 +298,12 @@ impl Config {
         lines
     }
 
-    /// The reply to a recipient that is rejected.
+    /// The reply to a rejected recipient.
     pub(crate) fn rejection(&self, address: &str) -> Option<&str> {
         find(&self.rejected, address)
     }
 
-    /// The final reply for a recipient to whom nothing is delivered.
+    /// The final reply for a recipient that is rejected after the content.
     pub(crate) fn rejected_delivery(&self, address: &str) -> Option<&str> {
         find(&self.undelivered, address)
     }
@@ -420,7 +420,7 @@ fn find<'a>(replies: &'a [(String, String)], address: &str) -> Option<&'a str> {
         .map(|(_, reply)| reply.as_str())
 }
 
-/// When TLS begins.
+/// When TLS starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TlsMode {
     None,

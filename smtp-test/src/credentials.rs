@@ -80,7 +80,7 @@ pub enum ScramDefect {
     MandatoryExtension,
 }
 
-/// Somebody who may authenticate.
+/// A user with a secret.
 #[derive(Debug, Clone)]
 pub(crate) struct User {
     pub(crate) name: String,

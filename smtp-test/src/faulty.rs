@@ -24,7 +24,7 @@ impl Plan {
         Self::default()
     }
 
-    /// Moves at most so many bytes in one read or write.
+    /// Moves at most this number of bytes in one read or write.
     ///
     /// # Panics
     /// If `bytes` is 0.
@@ -59,7 +59,7 @@ pub enum Fault {
     Reset,
     /// A read gives EOF and a write `BrokenPipe`, now and for all operations to come.
     Eof,
-    /// At most so many bytes move; none would be EOF, or a write of nothing.
+    /// At most this number of bytes move; zero would be EOF, or an empty write.
     Short(usize),
     /// `Interrupted` for a blocking operation; an async one is pending and wakes itself.
     Interrupted,
@@ -146,7 +146,7 @@ impl<S> Faulty<S> {
         Some(fault)
     }
 
-    /// Performs a blocking operation that moves at most so many bytes as it is told.
+    /// Performs a blocking operation that moves at most the given number of bytes.
     fn operate(
         &mut self,
         reading: bool,
@@ -174,7 +174,7 @@ impl<S> Faulty<S> {
         result
     }
 
-    /// Performs an async operation that moves at most so many bytes as it is told.
+    /// Performs an async operation that moves at most the given number of bytes.
     #[cfg_attr(
         not(any(feature = "tokio", feature = "futures-io")),
         expect(dead_code, reason = "only the async traits need it")

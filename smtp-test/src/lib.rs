@@ -1,8 +1,8 @@
-//! The other side of SMTP, for the tests of programs that send mail.
+//! An SMTP and LMTP server for tests of programs that send email.
 //!
-//! A server that takes what it is given, writes down what it saw, holds the client to the letter of the standards, and
-//! misbehaves where it is told to. It comes without any input or output of its own ([`Machine`]), as a stream in memory
-//! ([`MemoryServer`]), and on threads after a real socket ([`Server`]).
+//! The server records what it receives, checks the client against the standards, and fails on request. It comes as a
+//! state machine without I/O ([`Machine`]), as a stream in memory ([`MemoryServer`]), and as threads that serve a real
+//! socket ([`Server`]).
 //!
 //! # Testing a program
 //!
@@ -25,7 +25,7 @@
 //! assert_eq!(messages[0].addresses(), ["bob@example.org"]);
 //! assert_eq!(messages[0].authenticated_as(), Some("alice"));
 //! assert!(messages[0].body().starts_with(b"Subject: News\r\n"));
-//! server.log().assert_clean(); // the program broke no rule
+//! server.log().assert_clean(); // The program broke no rule.
 //! # Ok(())
 //! # }
 //! #
@@ -48,28 +48,28 @@
 //! # }
 //! ```
 //!
-//! # Finding your way
+//! # Overview
 //!
 //! | to | use |
 //! | --- | --- |
-//! | say what the server offers, demands and rejects | [`Config`] |
+//! | set what the server advertises, requires and rejects | [`Config`] |
 //! | make it reply wrongly, late, in pieces or not at all | [`Config::on`] with a [`Stage`] and an [`Action`] |
 //! | speak LMTP, or keep a transaction open after a rejected BDAT | [`Config::lmtp`], [`Config::strict_bdat`] |
-//! | offer CHUNKING, BINARYMIME, LIMITS, DELIVERBY and so on | [`Config::with`]: what is offered is also kept |
-//! | see for whom a client speaks | [`Config::with`] `XCLIENT NAME ADDR`, [`Session::xclient`], [`StoredMail::forwarded`] |
-//! | take a load of messages for a benchmark | [`Config::discard_mails`], [`Server::start_unix`] |
-//! | authenticate by SCRAM, rightly and wrongly | [`Config::mechanisms`], [`Scram`] and [`ScramDefect`] |
-//! | have TLS, with good certificates and bad ones | [`Tls`] and [`Defect`] |
-//! | see messages, transcripts, round trips, broken rules | [`Log`], [`StoredMail`], [`Session`], [`Violation`] |
+//! | advertise CHUNKING, BINARYMIME, LIMITS, DELIVERBY and so on | [`Config::with`]; the server then implements them |
+//! | see the client that XCLIENT or XFORWARD names | [`Config::with`] `XCLIENT NAME ADDR`, [`Session::xclient`], [`StoredMail::forwarded`] |
+//! | accept many messages for a benchmark | [`Config::discard_mails`], [`Server::start_unix`] |
+//! | run SCRAM, correctly and with defects | [`Config::mechanisms`], [`Scram`] and [`ScramDefect`] |
+//! | serve TLS, with valid and invalid certificates | [`Tls`] and [`Defect`] |
+//! | inspect messages, transcripts, round trips, violations | [`Log`], [`StoredMail`], [`Session`], [`Violation`] |
 //! | test without threads, sockets and time | [`MemoryServer`], also with tokio and futures-io by features |
-//! | let single reads and writes fail, or move one byte | [`Faulty`] and [`Plan`] |
+//! | make single reads and writes fail, or move one byte | [`Faulty`] and [`Plan`] |
 //! | test a client that writes more than the other side reads | [`pipe`] |
-//! | write a whole conversation down and have it kept | [`Script`] |
+//! | check a whole session against a script | [`Script`] |
 //! | drive a sans-IO client against the server's bytes | [`Peer`] |
 //!
-//! The server parses every byte of a client by itself and shares no code with any client, so that neither's mistakes
-//! hide the other's. It sends over loopback only, has no use for a clock in memory, and makes all keys and certificates
-//! on the spot.
+//! The server has its own parser and shares no code with any client, so that a bug on one side does not hide a bug on the
+//! other. It listens on loopback only, needs no clock in memory, and generates all keys and certificates
+//! at run time.
 
 #![allow(
     clippy::indexing_slicing,
@@ -80,7 +80,7 @@
     reason = "a tool for tests: what it cannot do must end the test at once"
 )]
 
-// In floor order: a group uses only groups above it.
+// In layers: a group uses only groups above it.
 mod action;
 mod credentials;
 mod peer;

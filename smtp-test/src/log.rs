@@ -6,9 +6,9 @@ use std::{
 
 use crate::{Session, StoredMail, Violation};
 
-/// What a server saw: its messages and its connections. A handle: clones show the same.
+/// The messages and connections of a server. A handle: clones share the same log.
 ///
-/// It stays readable while the server runs and after its end, also when the stream was given away to a client.
+/// It is readable while the server runs and afterwards, also when the stream was moved to a client.
 #[derive(Clone, Default)]
 pub struct Log {
     shared: Arc<Shared>,
@@ -25,12 +25,12 @@ impl Log {
         self.lock().mails.clone()
     }
 
-    /// How many messages were stored so far, also those that [`Config::discard_mails`](crate::Config::discard_mails) let go.
+    /// The number of messages stored so far, including those that [`Config::discard_mails`](crate::Config::discard_mails) dropped.
     pub fn mail_count(&self) -> usize {
         self.lock().count
     }
 
-    /// One record for each connection so far, in order of their beginnings; of those that live, as far as they got.
+    /// One record for each connection so far, in the order of their start; open ones up to now.
     pub fn sessions(&self) -> Vec<Session> {
         self.lock().sessions.clone()
     }
@@ -48,7 +48,7 @@ impl Log {
             .clone()
     }
 
-    /// All that clients did wrong so far, on all connections.
+    /// All violations so far, on all connections.
     pub fn violations(&self) -> Vec<Violation> {
         let book = self.lock();
         book.sessions
@@ -58,7 +58,7 @@ impl Log {
             .collect()
     }
 
-    /// How many TLS handshakes so far resumed an earlier session.
+    /// The number of TLS handshakes so far that resumed a session.
     pub fn resumptions(&self) -> usize {
         self.lock()
             .sessions
@@ -67,12 +67,12 @@ impl Log {
             .count()
     }
 
-    /// Waits until at least `count` messages are stored, and gives them; fewer if `timeout` passes before.
+    /// Waits until at least `count` messages are stored, and returns them; fewer after `timeout`.
     pub fn wait_for_mails(&self, count: usize, timeout: Duration) -> Vec<StoredMail> {
         self.wait(timeout, |book| book.count >= count).mails.clone()
     }
 
-    /// Waits until at least `count` connections have ended, and gives the records of all; `timeout` bounds the wait.
+    /// Waits until at least `count` connections have ended, for at most `timeout`, and returns the records of all.
     pub fn wait_for_sessions(&self, count: usize, timeout: Duration) -> Vec<Session> {
         self.wait(timeout, |book| {
             book.sessions
@@ -85,10 +85,10 @@ impl Log {
         .clone()
     }
 
-    /// Asserts that no client did anything wrong.
+    /// Asserts that there are no violations.
     ///
     /// # Panics
-    /// With each violation and the transcripts, if there was one.
+    /// If there is a violation; the message has each of them and the transcripts.
     #[track_caller]
     pub fn assert_clean(&self) {
         let violations = self.violations();

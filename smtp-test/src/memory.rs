@@ -12,16 +12,16 @@ use crate::{
     server::peer,
 };
 
-/// A stream whose far end is the server itself, without thread, socket or clock.
+/// A stream to a server in memory, without thread, socket or clock.
 ///
-/// What is written goes into the [`Peer`] at once, and a read takes what the peer has to say, at most one segment. It
+/// A write passes its bytes to the [`Peer`] at once, and a read takes the output of the peer, at most one segment. It
 /// is the client's stream: `Read` and `Write`, and with the features `tokio` and `futures-io` the async traits of each.
 ///
-/// * Where the server has nothing to say, a blocking read gives `WouldBlock` at once, as a socket whose read timeout has
+/// * If the server has no output, a blocking read fails with `WouldBlock` at once, like a socket whose read timeout has
 ///   passed, and an async read is pending until something is written.
 /// * Delays are skipped.
-/// * After the server closed, one write is swallowed, as by TCP, and further ones fail with `BrokenPipe`.
-/// * While the server does not read, a write gives `WouldBlock`, or is pending.
+/// * After the server closed, one write is lost, like in TCP, and further ones fail with `BrokenPipe`.
+/// * While the server does not read, a write fails with `WouldBlock`, or is pending.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -30,7 +30,7 @@ use crate::{
 /// # fn main() -> std::io::Result<()> {
 /// let mut stream = MemoryServer::new(&Config::new());
 /// let log = stream.log();
-/// stream.write_all(b"QUIT\r\n")?; // rude: before the greeting
+/// stream.write_all(b"QUIT\r\n")?; // A violation: before the greeting.
 /// let mut text = String::new();
 /// stream.read_to_string(&mut text)?;
 /// assert_eq!(text, "220 mail.test ESMTP\r\n221 2.0.0 bye\r\n");
@@ -88,7 +88,7 @@ impl MemoryServer {
         Self::with_peer(player)
     }
 
-    /// The log, readable also after the stream was given away.
+    /// The log, readable also after the stream was moved.
     pub fn log(&self) -> Log {
         self.log.clone()
     }

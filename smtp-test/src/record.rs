@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{TlsInfo, xtext};
 
-/// A message that the server took, by its final 2yz reply.
+/// A message that the server accepted by a final 2yz reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredMail {
     pub(crate) sender: String,
@@ -27,7 +27,7 @@ impl StoredMail {
         &self.parameters
     }
 
-    /// The value of a parameter of MAIL, empty for one without; `None` if it was not given.
+    /// The value of a parameter of MAIL, empty if it has none; `None` if the parameter is absent.
     pub fn parameter(&self, keyword: &str) -> Option<&str> {
         find(&self.parameters, keyword)
     }
@@ -37,12 +37,12 @@ impl StoredMail {
         named(&self.parameters, "ENVID")?.decoded()
     }
 
-    /// The AUTH parameter, decoded: who submitted it, or `<>` (RFC 4954, section 5).
+    /// The AUTH parameter, decoded: the submitter, or `<>` (RFC 4954, section 5).
     pub fn submitter(&self) -> Option<String> {
         named(&self.parameters, "AUTH")?.decoded()
     }
 
-    /// The recipients that were accepted, in order; in LMTP the one that it was delivered to.
+    /// The accepted recipients, in order; in LMTP the one that the message was delivered to.
     pub fn recipients(&self) -> &[Recipient] {
         &self.recipients
     }
@@ -52,7 +52,7 @@ impl StoredMail {
         self.recipients.iter().map(Recipient::address).collect()
     }
 
-    /// What XFORWARD told of where the message comes from: an attribute's value, decoded.
+    /// The value of an attribute of XFORWARD, decoded.
     pub fn forwarded(&self, attribute: &str) -> Option<String> {
         named(&self.forwarded, attribute)?.decoded()
     }
@@ -67,12 +67,12 @@ impl StoredMail {
         self.body_len
     }
 
-    /// Whether it came inside TLS.
+    /// Whether it was received inside TLS.
     pub fn over_tls(&self) -> bool {
         self.over_tls
     }
 
-    /// The user who sent it.
+    /// The authenticated user, if any.
     pub fn authenticated_as(&self) -> Option<&str> {
         self.authenticated_as.as_deref()
     }
@@ -119,13 +119,13 @@ impl Recipient {
             .unwrap_or_default()
     }
 
-    /// The value of a parameter of RCPT, empty for one without; `None` if it was not given.
+    /// The value of a parameter of RCPT, empty if it has none; `None` if the parameter is absent.
     pub fn parameter(&self, keyword: &str) -> Option<&str> {
         find(&self.parameters, keyword)
     }
 }
 
-/// A parameter of MAIL or RCPT: a keyword and perhaps a value.
+/// A parameter of MAIL or RCPT: a keyword and an optional value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter {
     pub(crate) keyword: String,
@@ -138,7 +138,7 @@ impl Parameter {
         &self.keyword
     }
 
-    /// What stood behind the `=`.
+    /// The text after the `=`.
     pub fn value(&self) -> Option<&str> {
         self.value.as_deref()
     }
@@ -190,7 +190,7 @@ impl Session {
         self.transcript.join("\n")
     }
 
-    /// What the client did wrong, in order.
+    /// The violations of the client, in order.
     pub fn violations(&self) -> &[Violation] {
         &self.violations
     }
@@ -219,7 +219,7 @@ impl Session {
         self.bytes_out
     }
 
-    /// How many messages were stored.
+    /// The number of stored messages.
     pub fn mails(&self) -> usize {
         self.mails
     }
@@ -229,7 +229,7 @@ impl Session {
         self.client_name.as_deref()
     }
 
-    /// What is known of TLS, once it stands.
+    /// The TLS connection, once it is established.
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.tls.as_ref()
     }
@@ -239,7 +239,7 @@ impl Session {
         self.tls.as_ref().is_some_and(TlsInfo::resumed)
     }
 
-    /// Why TLS failed: also what the client said of our certificate in its alert.
+    /// Why TLS failed, including the client's alert about the certificate.
     pub fn tls_error(&self) -> Option<&str> {
         self.tls_error.as_deref()
     }
@@ -249,12 +249,12 @@ impl Session {
         self.authenticated_as.as_deref()
     }
 
-    /// What XCLIENT told of the client on whose behalf this one speaks: an attribute's value, decoded.
+    /// The value of an attribute of XCLIENT, decoded.
     pub fn xclient(&self, attribute: &str) -> Option<String> {
         named(&self.xclient, attribute)?.decoded()
     }
 
-    /// Whether the client said QUIT.
+    /// Whether the client sent QUIT.
     pub fn quit(&self) -> bool {
         self.quit
     }
@@ -264,7 +264,7 @@ impl Session {
         self.client_eof
     }
 
-    /// Whether the connection is over.
+    /// Whether the connection is closed.
     pub fn is_closed(&self) -> bool {
         self.closed
     }
@@ -280,7 +280,7 @@ impl Session {
     }
 }
 
-/// Something that a client must not do, and did.
+/// A violation of a rule by the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     pub(crate) rule: Rule,
@@ -294,7 +294,7 @@ impl Violation {
         self.rule
     }
 
-    /// The line, or what else tells more.
+    /// The line, or another detail.
     pub fn detail(&self) -> &str {
         &self.detail
     }
@@ -311,7 +311,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// The rules that the server holds a client to.
+/// The rules that the server checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rule {
@@ -331,16 +331,16 @@ pub enum Rule {
     SingleDot,
     /// A command that does not follow the grammar of its kind.
     Syntax,
-    /// Bytes over 127 in a command or a header without SMTPUTF8 (RFC 6531 section 3.2), or in a message declared as 7-bit.
+    /// 8-bit bytes in a command or a header section without SMTPUTF8 (RFC 6531, section 3.2), or in a message declared 7-bit.
     EightBit,
     /// A command that the client must know to be out of place (RFC 5321 section 4.1.4).
     OutOfSequence,
-    /// More commands before the reply to the first although PIPELINING was not offered.
+    /// More commands before the reply to the first although PIPELINING was not advertised.
     NotPipelining,
     /// Anything sent after a command that must be the last of its group, before its reply (RFC 2920 section 3.1,
     /// RFC 3207 section 4), or before the greeting.
     DidNotWait,
-    /// An extension, a parameter or an authentication mechanism that the server did not offer.
+    /// An extension, a parameter or an authentication mechanism that the server did not advertise.
     NotAdvertised,
     /// A SASL response that is no base64, or not of the mechanism's form.
     Sasl,
@@ -359,9 +359,9 @@ impl fmt::Display for Rule {
             Self::Syntax => "wrong syntax",
             Self::EightBit => "undeclared 8-bit bytes",
             Self::OutOfSequence => "command out of sequence",
-            Self::NotPipelining => "pipelining that was not offered",
+            Self::NotPipelining => "pipelining that was not advertised",
             Self::DidNotWait => "client did not wait for the reply",
-            Self::NotAdvertised => "use of what was not offered",
+            Self::NotAdvertised => "use of an extension that was not advertised",
             Self::Sasl => "wrong authentication response",
         })
     }

@@ -15,7 +15,7 @@ use crate::{Output, Split};
 /// | `C: text` | the client sends exactly this line; `\*` stands for any text |
 /// | `C- text` | the client sends exactly these bytes, without CRLF |
 /// | `C: <body>` | the client sends a message, up to the line that is a dot and with it, without any fault |
-/// | `C: <chunk 12>` | the client sends exactly so many bytes, whatever they are: those that a BDAT line told of |
+/// | `C: <chunk 12>` | the client sends exactly 12 bytes of any value: those that a BDAT line announced |
 /// | `C: <eof>` | the client closes its side |
 /// | `S: text` | the server sends this line |
 /// | `S- text` | the server sends these bytes, without CRLF |
@@ -30,7 +30,7 @@ use crate::{Output, Split};
 ///
 /// The order of lines is the order of turns. The client must send all of a row of `C:` lines before the server
 /// answers, and must not send any before it has taken what the server said before: a script says who pipelines what.
-/// So it does in memory; over a socket nobody knows what the client has read, and only the order is checked.
+/// This holds in memory; over a socket it is unknown what the client has read, and only the order is checked.
 /// At the end of the script anything but EOF is one thing too many.
 ///
 /// ```
@@ -160,7 +160,7 @@ enum Kind {
     /// Bytes of the client.
     Bytes(Vec<u8>),
     Body,
-    /// So many bytes of the client.
+    /// This number of bytes of the client.
     Chunk(usize),
     ClientEof,
     /// Bytes of the server, cut in segments; the last one is open to what follows.
@@ -198,7 +198,7 @@ fn kind(line: &str) -> Result<Kind, &'static str> {
     match side {
         "C:" => unescape(text, '*', b"\r\n").map(Kind::Line),
         "S:" => unescape(text, '|', b"\r\n").map(|mut segments| {
-            // `\|` at the end of a line stands after its CRLF: nobody means a segment of CRLF alone.
+            // `\|` at the end of a line stands after its CRLF: a segment of CRLF alone makes no sense.
             if segments.last().is_some_and(|last| last == b"\r\n") && segments.len() > 1 {
                 segments.pop();
                 segments

@@ -5,15 +5,15 @@ use std::{
 
 use crate::{Output, Peer, TlsInfo};
 
-/// Lets a peer talk over a blocking stream until the connection ends; run it on a thread of its own.
+/// Runs a peer over a blocking stream until the connection ends; call it on a thread of its own.
 ///
 /// It also returns when the peer stops reading for good; the stream is then still open.
 ///
-/// Where a peer without [`TlsPeer`](crate::TlsPeer) around it comes to the point where TLS begins, it is made to believe
-/// that TLS stands.
+/// A peer without [`TlsPeer`](crate::TlsPeer) that waits for TLS is told that TLS is
+/// established.
 ///
 /// # Errors
-/// If reading or writing fails, but for a stream that the other side closed or broke.
+/// If reading or writing fails, except when the other side closed or broke the stream.
 pub fn serve(peer: &mut impl Peer, stream: &mut (impl Read + Write)) -> io::Result<()> {
     serve_with(
         peer,
@@ -80,7 +80,7 @@ pub(crate) fn serve_with<S: Read + Write>(
     }
 }
 
-/// The next output of a peer, which is made to believe in TLS if nobody else makes it.
+/// The next output of a peer, which is told that TLS is established if no TLS layer does so.
 pub(crate) fn next_output(peer: &mut impl Peer) -> Option<Output> {
     let output = peer.poll_output();
     pretend_tls(peer);
@@ -91,7 +91,7 @@ pub(crate) fn next_output(peer: &mut impl Peer) -> Option<Output> {
     }
 }
 
-/// Tells a peer that TLS stands if it has come so far and nobody else performs the handshake.
+/// Tells a peer that TLS is established if it waits for that and no TLS layer performs the handshake.
 pub(crate) fn pretend_tls(peer: &mut impl Peer) {
     if peer.poll_upgrade() {
         peer.handle_tls(TlsInfo::pretended());

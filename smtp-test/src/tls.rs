@@ -303,7 +303,7 @@ pub enum Defect {
     ClientOnly,
     /// An authority signed it that may sign for `elsewhere.invalid` only.
     NameConstraint,
-    /// So many authorities stand between it and the trusted one.
+    /// The number of intermediate authorities below the trusted one.
     LongChain(usize),
 }
 

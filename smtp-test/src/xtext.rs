@@ -2,7 +2,7 @@
 
 /// The bytes that an `xtext` stands for; `None` if it is none.
 ///
-/// Bytes over 127 stand for themselves, as RFC 6533 lets them; whether they may be there is for the parameter to say.
+/// 8-bit bytes stand for themselves (RFC 6533); the parameter decides whether they are allowed.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

@@ -48,7 +48,7 @@ fn connection(tls: &Tls) -> ClientConnection {
     .unwrap()
 }
 
-/// One mail over STARTTLS, on any stream.
+/// One message over STARTTLS, on any stream.
 fn send_over_starttls(stream: &mut (impl Read + Write), tls: &Tls) {
     assert!(reply(stream).starts_with("220"));
     ask(stream, "EHLO client.test\r\n");

@@ -274,7 +274,7 @@ fn a_bad_server_misbehaves_as_told() {
             .0
             .starts_with("m=unknown,r=xy,")
     );
-    // Nobody computes so many, the server neither, as long as the client gives up.
+    // The client gives up, so neither side computes them.
     let config = Config::new()
         .user("user", "pencil")
         .mechanisms(["SCRAM-SHA-256"])
@@ -282,7 +282,7 @@ fn a_bad_server_misbehaves_as_told() {
     assert!(login(&config, "SCRAM-SHA-256", &[first]).0[0].ends_with("i=4294967295"));
 }
 
-/// Logs in over real TLS by a channel binding; `spoil` stands for somebody in the middle.
+/// Logs in over real TLS by a channel binding; `spoil` simulates a man in the middle.
 fn login_bound(tls: &Tls, name: &str, spoil: bool) -> (String, Vec<Rule>) {
     let config = Config::new()
         .user("user", "pencil")

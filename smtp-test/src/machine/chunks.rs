@@ -1,4 +1,4 @@
-//! The server's own reader of what BDAT brings (RFC 3030): nothing to undo, but text to be judged.
+//! The server's own reader of BDAT chunks (RFC 3030): no dot-stuffing, but the same checks.
 
 use super::header::Header;
 use crate::Rule;
@@ -63,7 +63,7 @@ impl Chunks {
         self.len
     }
 
-    /// Whether there was a byte over 127 where only text may be.
+    /// Whether an 8-bit byte occurred in 7-bit content.
     pub(super) fn eight_bit(&self) -> bool {
         self.eight_bit
     }

@@ -129,7 +129,7 @@ impl Machine {
             Some("503 5.5.1 not now")
         } else if !self.offer.has("STARTTLS") {
             self.violation(Rule::NotAdvertised, line);
-            Some("502 5.5.1 not offered")
+            Some("502 5.5.1 not advertised")
         } else {
             None
         };

@@ -119,7 +119,7 @@ impl Data {
         self.len
     }
 
-    /// Whether there was a byte over 127.
+    /// Whether an 8-bit byte occurred.
     pub(crate) fn eight_bit(&self) -> bool {
         self.eight_bit
     }

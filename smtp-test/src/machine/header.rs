@@ -1,4 +1,4 @@
-//! The header of a message, as far as a server looks at it: whether it needs SMTPUTF8 (RFC 6531, section 3.2).
+//! The header section of a message: whether it requires SMTPUTF8 (RFC 6531, section 3.2).
 
 /// What is known of the header of a message that is read from its beginning, however it is cut.
 ///
@@ -12,7 +12,7 @@ pub(super) struct Header {
     /// Whether the empty line after the header has come.
     over: bool,
     eight_bit: bool,
-    /// From the first piece of a line with a byte over 127 on.
+    /// From the first piece of a line with an 8-bit byte on.
     from_eight_bit: Vec<u8>,
 }
 
@@ -57,7 +57,7 @@ impl Header {
         }
     }
 
-    /// Whether there was a byte over 127.
+    /// Whether an 8-bit byte occurred.
     pub(super) const fn eight_bit(&self) -> bool {
         self.eight_bit
     }

@@ -4,7 +4,7 @@ use super::{MAX_BUFFERED, Machine, State};
 use crate::{Rule, Stage, action::End, record::printable};
 
 impl Machine {
-    /// Judges the first byte of a command, a response or a message: may the client send it now?
+    /// Checks whether the client may send the first byte of a command, a response or a message now.
     pub(super) fn check_turn(&self) {
         let rule = if self.queue.must_wait() {
             Rule::DidNotWait

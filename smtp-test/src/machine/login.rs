@@ -41,7 +41,7 @@ impl Machine {
             "530 5.7.0 must issue a STARTTLS command first"
         } else if !self.offer.has_mechanism(mechanism) {
             self.violation(Rule::NotAdvertised, mechanism);
-            "504 5.5.4 mechanism not offered"
+            "504 5.5.4 mechanism not advertised"
         } else {
             let Some(exchange) = exchange else {
                 let code = self.answer(&[Stage::Auth], "504 5.5.4 mechanism not known", true);

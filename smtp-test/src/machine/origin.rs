@@ -1,4 +1,4 @@
-//! What XCLIENT and XFORWARD do, as Postfix defines them: the client speaks for somebody else.
+//! XCLIENT and XFORWARD as Postfix defines them: the client acts for another client.
 
 use super::{Envelope, Machine};
 use crate::{Parameter, Rule, Stage};
@@ -22,7 +22,7 @@ impl Machine {
         let user = self.user.clone();
         self.log.update(self.number, |session| {
             session.authenticated_as = user;
-            // What was told before still holds, but for what only the last one tells.
+            // Earlier attributes stay, except those of a single command.
             session.xclient.retain(|old| {
                 !matches!(old.keyword(), "PROTO" | "HELO" | "LOGIN")
                     && attributes.iter().all(|new| new.keyword != old.keyword)
@@ -45,7 +45,7 @@ impl Machine {
         }
     }
 
-    /// Looks whether each attribute is offered and well formed, and it is time for them.
+    /// Checks that each attribute is advertised, well formed, and allowed at this point.
     fn check_attributes(
         &self,
         verb: &str,
@@ -61,7 +61,7 @@ impl Machine {
             let offered = self.offer.arguments(verb);
             if offered.is_none_or(|mut words| !words.any(|word| word == keyword)) {
                 self.violation(Rule::NotAdvertised, attribute.to_string());
-                return Some("501 5.5.4 not offered");
+                return Some("501 5.5.4 not advertised");
             }
             let value = attribute.decoded();
             if !value.is_some_and(|value| fits(verb, keyword, &value)) {

@@ -4,7 +4,7 @@ use super::{Machine, offer::Offer, syntax::Path};
 use crate::{Parameter, Rule, xtext};
 
 impl Machine {
-    /// Looks whether each parameter is offered, in its place and well formed, and gives the rejection if one is not.
+    /// Checks that each parameter is advertised, allowed here and well formed; returns the rejection otherwise.
     pub(super) fn check_parameters(&self, path: &Path<'_>, forward: bool) -> Option<&'static str> {
         let mut rejection = None;
         for parameter in &path.parameters {
@@ -31,7 +31,7 @@ impl Machine {
             .find(|known| known.keyword.eq_ignore_ascii_case(keyword));
         let value = parameter.value();
         let offered = match known {
-            // RFC 6531, section 3.1: whoever offers SMTPUTF8 has 8BITMIME.
+            // RFC 6531, section 3.1: SMTPUTF8 implies 8BITMIME.
             Some(known) if known.keyword == "BODY" => match value {
                 Some(value) if value.eq_ignore_ascii_case("BINARYMIME") => {
                     // RFC 3030, section 3: only together with CHUNKING.
@@ -44,7 +44,7 @@ impl Machine {
         };
         if !offered {
             self.violation(Rule::NotAdvertised, parameter.to_string());
-            return Some("555 5.5.4 parameter not offered");
+            return Some("555 5.5.4 parameter not advertised");
         }
         let known = known?;
         if known.forward != forward {
@@ -71,7 +71,7 @@ impl Machine {
         }
     }
 
-    /// Whether a delivery is wanted by a time that DELIVERBY does not offer.
+    /// Whether the requested time is below the minimum of DELIVERBY.
     fn is_too_soon(&self, value: Option<&str>) -> bool {
         let by: Option<u64> = value
             .and_then(|value| value.split_once(';'))

@@ -163,7 +163,7 @@ impl Queue {
         });
     }
 
-    /// A segment to write the end of so many replies into: the last one, if more may be put there.
+    /// The segment for the end of `replies` replies: the last one, if it may grow.
     fn open_segment(&mut self, replies: usize, alone: usize) -> &mut Vec<u8> {
         self.count(replies, alone);
         let fits = matches!(

@@ -171,7 +171,7 @@ pub(super) fn challenge(next: Exchange, text: impl AsRef<[u8]>) -> Step {
     Step::Challenge(next, BASE64_STANDARD.encode(text))
 }
 
-/// Text that nobody can guess.
+/// Unpredictable text.
 pub(super) fn random() -> String {
     let mut bytes = [0; 18];
     SystemRandom::new()

@@ -103,7 +103,7 @@ impl First {
             Some(_) => return Step::Malformed("channel binding without -PLUS"),
             None if self.plus => return Step::Malformed("-PLUS without channel binding"),
             None if flag == "y" && self.is_offered_with_plus(realm) => {
-                return Step::Malformed("the client overlooked -PLUS, or somebody hid it");
+                return Step::Malformed("the client overlooked -PLUS, or an attacker removed it");
             }
             None if flag == "y" || flag == "n" => Vec::new(),
             None => return Step::Malformed("no flag of channel binding"),
@@ -189,7 +189,7 @@ impl Second {
             .zip(&signature)
             .map(|(key, mask)| key ^ mask)
             .collect();
-        // Another channel has another binding: somebody stands in the middle.
+        // Another channel has another binding: a man in the middle.
         if proof != wanted || binding != self.binding {
             return Step::Denied;
         }

@@ -1,4 +1,4 @@
-//! The server's own parser of commands (RFC 5321 section 4.1), strict and shared with nobody.
+//! The server's own parser of commands (RFC 5321, section 4.1): strict, and used by no other crate.
 
 use crate::Parameter;
 
@@ -69,7 +69,7 @@ pub(super) fn parse(line: &str) -> Result<Request<'_>, &'static str> {
         return Err("no verb");
     }
     let bare = |request| rest.map_or(Ok(request), |_| Err("an argument where none belongs"));
-    // The verbs in capitals have at most so many letters.
+    // The longest verb.
     let mut upper = [0; 8];
     let upper = match upper.get_mut(..verb.len()) {
         Some(upper) => {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::{Machine, State, chunks::Chunks, data::Data, syntax::Path};
 use crate::{Parameter, Recipient, Rule, Stage, StoredMail, action::End};
 
-/// The transaction, as far as it got.
+/// The transaction up to now.
 #[derive(Debug, Default)]
 pub(super) struct Envelope {
     pub(super) mail: Option<(String, Vec<Parameter>)>,
@@ -262,7 +262,7 @@ impl Machine {
         self.finish(message, &[Stage::EndOfData]);
     }
 
-    /// Judges the chunks as the text that they make up.
+    /// Checks the content that the chunks form.
     fn take_chunks(&mut self, rejection: Option<&'static str>) -> Message {
         let Some(mut chunks) = self.envelope.chunks.take() else {
             return Message {
@@ -315,7 +315,7 @@ impl Machine {
                 }
             }
         } else {
-            // A test may have made the server take a message for nobody.
+            // A test may have made the server accept a message without recipients.
             let nobody = envelope.recipients.is_empty();
             let rejection = nobody.then_some("554 5.5.1 no valid recipients");
             let text = message
@@ -364,7 +364,7 @@ impl Machine {
         self.log.store(self.number, mail);
     }
 
-    /// Looks whether there is somebody to send a message to, and gives the rejection if not.
+    /// Checks that there is a recipient; returns the rejection otherwise.
     fn check_ready(&self, line: &str) -> Option<&'static str> {
         if self.envelope.mail.is_none() {
             self.check_follows_mail(line);

@@ -51,7 +51,7 @@ impl Player {
         player
     }
 
-    /// The verdict, readable also after the player was given away.
+    /// The result, readable also after the player was moved.
     pub fn report(&self) -> Report {
         self.report.clone()
     }
