@@ -196,11 +196,11 @@ impl<'a> Bench<'a> {
     pub(crate) fn compare_nothing(&self) -> Result<(), String> {
         match self.collect(0)?.first() {
             None => Ok(()),
-            Some(mail) => Err(format!("stored for {}, which nobody sent", mail.recipient)),
+            Some(mail) => Err(format!("stored for {}, but never sent", mail.recipient)),
         }
     }
 
-    /// What the server stored since the last time, of which so many messages are expected.
+    /// What the server stored since the last call; `expected` messages are expected.
     pub(crate) fn collect(&self, expected: usize) -> Result<Vec<Stored>, String> {
         server::collect_expected(self.server, self.site, expected)
             .map_err(|error| error.to_string())
@@ -208,14 +208,14 @@ impl<'a> Bench<'a> {
 
     /// Whether the server stored what the outcomes say, and nothing else.
     pub(crate) fn compare(&self, letters: &[Letter], session: &Session) -> Result<(), String> {
-        let deliveries = || session.outcomes.iter().flat_map(Outcome::recipients);
+        let recipients = || session.outcomes.iter().flat_map(Outcome::recipients);
         let accepted = |delivery: &&RecipientOutcome| {
             matches!(delivery.status(), RecipientStatus::Accepted(_))
         };
-        // What is in doubt may be stored, and nobody knows when.
+        // A message in doubt may be stored at any time.
         let expected = match session.outcomes.iter().any(Outcome::is_in_doubt) {
             true => usize::MAX,
-            false => deliveries().filter(accepted).count(),
+            false => recipients().filter(accepted).count(),
         };
         let mut stored = self.collect(expected)?;
         for (letter, outcome) in letters.iter().zip(&session.outcomes) {
@@ -248,7 +248,7 @@ impl<'a> Bench<'a> {
         match stored.first() {
             None => Ok(()),
             Some(mail) => Err(format!(
-                "stored for {} from {}, which nobody sent: {}",
+                "stored for {} from {}, but never sent: {}",
                 mail.recipient,
                 mail.sender,
                 String::from_utf8_lossy(&mail.text).escape_debug()
@@ -257,7 +257,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Whether what was stored is the letter, but for what servers write at the top.
+/// Whether the stored message is the letter, except for the fields that servers prepend.
 pub(crate) fn check_stored(letter: &Letter, mail: &Stored) -> Result<(), String> {
     if mail.sender != letter.sender() {
         return Err(format!(
@@ -367,7 +367,7 @@ impl Way {
         }
     }
 
-    /// Whether the server offered what it takes.
+    /// Whether the server advertised what the case requires.
     pub(crate) fn is_offered(self, session: &Session) -> bool {
         (self.level == Pipelining::Off || session.capabilities.pipelining())
             && (self.text == Text::Data || session.capabilities.chunking())

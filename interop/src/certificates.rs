@@ -51,7 +51,7 @@ impl Certificates {
         certify().map_err(|error: Box<dyn error::Error>| io::Error::other(error.to_string()))
     }
 
-    /// Trusts the authority and nobody else.
+    /// Trusts the authority only.
     pub(crate) fn trust(&self) -> &TlsConfig {
         &self.trust
     }

@@ -108,7 +108,7 @@ impl Letter {
         .body(text.as_bytes())
     }
 
-    /// Travels in chunks to a server that then rejects nobody at [`Step::Data`].
+    /// Sent in chunks to a server that then cannot reject at [`Step::Data`].
     pub(crate) fn unasked(mut self) -> Self {
         self.unasked = true;
         self
@@ -126,7 +126,7 @@ impl Letter {
         self
     }
 
-    /// From and to addresses with characters beyond ASCII.
+    /// Non-ASCII sender and recipients.
     pub(crate) fn international(mut self) -> Self {
         self.sender = self.sender.replace('@', "-jörg@");
         for recipient in &mut self.recipients {
@@ -135,7 +135,7 @@ impl Letter {
         self
     }
 
-    /// From somebody whose mail the server stores.
+    /// From a sender whose messages the server stores.
     pub(crate) fn inside(mut self) -> Self {
         self.sender = format!("ok-{}-sender@{HOST}", self.number);
         self

@@ -21,7 +21,7 @@ pub(crate) struct Traits {
     pub(crate) delay: Duration,
     /// The most bytes of a packet.
     pub(crate) largest: u32,
-    /// Of so many packets one is lost, if any.
+    /// One packet of this number is lost, if any.
     pub(crate) lost: Option<u32>,
 }
 

@@ -1,9 +1,9 @@
-//! Tries the clients against the mail servers that people run, each a plain process on loopback with a configuration of its
-//! own in a temporary folder, and compares what the clients say became of each message with what the server stored.
+//! Runs the clients against real mail servers, each a plain process on loopback with a configuration of its
+//! own in a temporary folder. Compares the outcome of each message with what the server stored.
 //!
-//! `interop/fetch` gets the servers. It takes Linux and root, for namespaces of its own.
+//! `interop/fetch` downloads the servers. Requires Linux, and root for namespaces of its own.
 
-// In the order of the floors: each module uses only those above it.
+// In layers: each module uses only those above it.
 mod adapter;
 mod apart;
 mod certificates;
@@ -41,15 +41,15 @@ use crate::site::{Site, is_unpacked};
 const USAGE: &str = "\
 usage: interop [OPTION...] [SERVER...]
 
-  --packages FOLDER     where `interop/fetch` unpacked the servers (target/interop)
+  --packages FOLDER     the servers that `interop/fetch` unpacked (target/interop)
   --require SERVER,...  fail if one of these is missing
-  --case TEXT           only cases whose name has this text
+  --case TEXT           only cases whose name contains TEXT
   --adapter NAME        only this client
-  --table FILE          write what became of all of it there, in Markdown
+  --table FILE          write the results there, in Markdown
   --keep                keep the temporary folder
-  --soak MAILS          send so many mails over connections that break, in place of the cases
-  --seed NUMBER         of what is random in that
-  --pace MAILS          send so many mails every way over a line of 50 ms, and tell how long it takes, in place of the cases
+  --soak COUNT          instead of the cases, send COUNT messages over connections that break
+  --seed NUMBER         the random seed of --soak
+  --pace COUNT          instead of the cases, send COUNT messages in every way over a 50 ms network, and time it
 ";
 
 struct Options {

@@ -1,4 +1,4 @@
-//! How long messages take over a line of 50 ms to a server, by every way to send.
+//! The time to send messages over a 50 ms network, in every way.
 
 use std::fmt::Write;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::line::{Line, Traits};
 use crate::server;
 use crate::site::Door;
 
-/// Sends so many messages of 1 kB each way, one connection after the other, and tells the seconds from connecting to the answer
+/// Sends `count` messages of 1 kB in each way, one connection after the other, and prints the seconds from connecting to the reply
 /// to QUIT.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ pub(crate) enum Passage {
     /// As they come, until it breaks.
     Break {
         direction: Direction,
-        /// After so many bytes in this direction.
+        /// After this number of bytes in this direction.
         after: u64,
         manner: Manner,
     },
@@ -63,7 +63,7 @@ fn carry(listener: &TcpListener, target: SocketAddr, passage: Passage) -> io::Re
     };
     for end in [&link.client, &link.server] {
         end.set_nodelay(true)?;
-        // Whoever waits to write looks up so often whether the link is broken.
+        // How often a blocked writer checks whether the link is broken.
         end.set_write_timeout(Some(Duration::from_millis(50)))?;
     }
     thread::scope(|scope| {

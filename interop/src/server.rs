@@ -95,12 +95,12 @@ pub(crate) trait Server: Sync {
         stored.collect()
     }
 
-    /// The SASL mechanisms that it offers in TLS, at least.
+    /// The SASL mechanisms that it advertises in TLS, at least.
     fn mechanisms(&self) -> &'static [&'static str] {
         &["PLAIN", "LOGIN"]
     }
 
-    /// The SASL mechanisms that it offers in cleartext already.
+    /// The SASL mechanisms that it already advertises in cleartext.
     fn mechanisms_in_clear(&self) -> &'static [&'static str] {
         &[]
     }
@@ -204,7 +204,7 @@ pub(crate) fn settle(server: &dyn Server, site: &Site) -> io::Result<()> {
     settle_expected(server, site, usize::MAX)
 }
 
-/// The same, but does not wait for what may be on its way unseen once so many messages are stored: the next time finds it.
+/// The same, but returns as soon as `expected` messages are stored; a later call finds the rest.
 pub(crate) fn collect_expected(
     server: &dyn Server,
     site: &Site,

@@ -25,7 +25,7 @@ pub(crate) struct Site {
 /// A way in to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
-    /// STARTTLS is offered and not demanded; nobody logs in; faults on demand.
+    /// STARTTLS advertised and optional; no login; faults on request.
     Relay,
     /// STARTTLS and then AUTH.
     Submission,
@@ -35,7 +35,7 @@ pub(crate) enum Door {
     Bare,
     /// As the first, for messages of at most [`SMALL`] bytes.
     Small,
-    /// STARTTLS is offered, and answered by 454.
+    /// STARTTLS advertised, and rejected by 454.
     Broken,
     /// A certificate for another name.
     WrongName,
@@ -289,7 +289,7 @@ pub(crate) fn is_unpacked(folder: &Path) -> bool {
     folder.join(".done").exists()
 }
 
-/// Makes a file unreadable but for its owner.
+/// Makes a file readable by its owner only.
 pub(crate) fn keep_private(path: &Path, owner: u32) -> io::Result<()> {
     chown(path, Some(owner), Some(owner))?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o400))

@@ -20,7 +20,7 @@ use crate::relay::{self, Direction, Manner, Passage};
 use crate::server::{Held, Ledger};
 use crate::site::{Door, HOST, Site};
 
-/// What is to be sent.
+/// The messages to send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) mails: u32,
@@ -34,7 +34,7 @@ pub(crate) struct Load {
 pub(crate) struct Tally {
     mails: u32,
     connections: u64,
-    /// How often a message was sent once more to a recipient, for it had not been sent.
+    /// Recipients to whom a message was sent again because it had not been sent.
     again: u64,
     accepted: u64,
     rejected: u64,
@@ -44,7 +44,7 @@ pub(crate) struct Tally {
     stored: u64,
     /// After half of the messages, and in the end, in KiB.
     memory: [u64; 2],
-    /// Before the first round, and in the end.
+    /// Before the first round, and at the end.
     descriptors: [usize; 2],
     took: Duration,
 }
@@ -226,7 +226,7 @@ impl Tally {
         }
         match held.mails.pop_first() {
             None => Ok(()),
-            Some((recipient, _)) => Err(format!("stored for {recipient}, which nobody sent")),
+            Some((recipient, _)) => Err(format!("stored for {recipient}, but never sent")),
         }
     }
 
@@ -314,7 +314,7 @@ fn letter(random: &mut Rng) -> Letter {
     }
 }
 
-/// A break somewhere within the bytes that so many messages take, or after them.
+/// A break somewhere within the bytes of `mails` messages, or after them.
 fn passage(random: &mut Rng, mails: u64) -> Passage {
     let (direction, bytes) = match random.bool() {
         true => (Direction::ToServer, 600),

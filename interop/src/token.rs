@@ -12,9 +12,9 @@ pub(crate) fn token(user: &str) -> String {
     sign(user, KEY)
 }
 
-/// The same, signed by somebody whom no server knows.
+/// The same, signed with a key that no server knows.
 pub(crate) fn forged(user: &str) -> String {
-    sign(user, "somebody else's key, as long as the other")
+    sign(user, "another key, which is as long as the first one")
 }
 
 /// The key by which a server checks a token, in Base64.

@@ -1,4 +1,4 @@
-//! Addresses with characters beyond ASCII (RFC 6531).
+//! Non-ASCII addresses (RFC 6531).
 
 use smtp_proto::{ErrorKind, MissingExtension, RecipientStatus, Security};
 
@@ -9,16 +9,16 @@ use crate::site::Door;
 
 pub(super) const CASES: &[Case] = &[
     Case {
-        name: "addresses beyond ASCII",
+        name: "non-ASCII addresses",
         run: |bench| each_way(bench, &Way::ALL, |bench, way| go(bench, way, Door::Relay)),
     },
     Case {
-        name: "addresses beyond ASCII, SMTPUTF8 not offered",
+        name: "non-ASCII addresses, SMTPUTF8 not advertised",
         run: |bench| each_way(bench, &Way::SOME, |bench, way| go(bench, way, Door::Bare)),
     },
 ];
 
-/// The second of three has such addresses: it goes where that is offered, and else nothing of it is sent.
+/// The second of three has such addresses: sent if SMTPUTF8 is advertised, else nothing of it is sent.
 fn go(bench: &Bench<'_>, way: Way, door: Door) -> Verdict {
     let letters = [
         Letter::new("ok", &["ok"]),

@@ -13,7 +13,7 @@ use crate::site::Door;
 
 pub(super) const CASES: &[Case] = &[
     Case {
-        name: "PIPELINING not offered: one command at a time",
+        name: "PIPELINING not advertised: one command at a time",
         run: one_at_a_time,
     },
     Case {
@@ -46,7 +46,7 @@ fn one_at_a_time(bench: &Bench<'_>) -> Verdict {
         let endpoint = way.apply(bench.endpoint(door, Security::Cleartext));
         let session = bench.deliver(endpoint, door, &letters)?;
         if session.capabilities.pipelining() || session.capabilities.chunking() {
-            return Err("it is offered".into());
+            return Err("it is advertised".into());
         }
         // Three of MAIL, four of RCPT, two of DATA, and two ends.
         let last = session.outcomes.last();
@@ -60,7 +60,7 @@ fn one_at_a_time(bench: &Bench<'_>) -> Verdict {
 
 fn require_tls(bench: &Bench<'_>) -> Verdict {
     let parameters = || vec![Parameter::require_tls()];
-    // Nobody offers it there, and nothing goes without.
+    // Not advertised in cleartext, and required by the message.
     let session = send(bench, Security::Cleartext, parameters())?;
     is_kept_back(bench, &session)?;
     let session = send(bench, Security::StartTls, parameters())?;
@@ -174,7 +174,7 @@ fn with(letter: &Letter, parameters: Vec<Parameter>) -> Result<Mail, MailError> 
         .build()
 }
 
-/// What was not offered is an error beforehand.
+/// An extension that is not advertised is an error before MAIL.
 fn is_kept_back(bench: &Bench<'_>, session: &Session) -> Result<(), String> {
     let mut fates = session
         .outcomes
@@ -190,7 +190,7 @@ fn is_kept_back(bench: &Bench<'_>, session: &Session) -> Result<(), String> {
     }
 }
 
-/// So many messages, if all was accepted.
+/// `count` messages, if all were accepted.
 fn stored(bench: &Bench<'_>, session: &Session, count: usize) -> Result<Vec<Stored>, String> {
     if session.outcomes.iter().all(|outcome| outcome.is_accepted()) {
         bench.collect(count)

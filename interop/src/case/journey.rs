@@ -21,7 +21,7 @@ use composed::composed;
 use sealed::{Keys, Seal};
 
 pub(super) const CASES: &[Case] = &[Case {
-    name: "the whole way, to IMAP and POP3",
+    name: "end to end, to IMAP and POP3",
     run: whole_way,
 }];
 

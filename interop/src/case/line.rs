@@ -15,11 +15,11 @@ use crate::site::Door;
 
 pub(super) const CASES: &[Case] = &[
     Case {
-        name: "line: 50 ms there and back",
+        name: "network: 50 ms round trip",
         run: |bench| over(bench, Traits::SLOW),
     },
     Case {
-        name: "line: 50 ms, segments of 536 bytes",
+        name: "network: 50 ms, segments of 536 bytes",
         run: |bench| {
             over(
                 bench,
@@ -31,7 +31,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "line: 50 ms, one packet of 20 lost",
+        name: "network: 50 ms, one packet of 20 lost",
         run: |bench| {
             over(
                 bench,
@@ -43,7 +43,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "line: segments of one byte",
+        name: "network: segments of one byte",
         run: bytes,
     },
 ];

@@ -15,11 +15,11 @@ pub(super) const CASES: &[Case] = &[
         run: external,
     },
     Case {
-        name: "AUTH answered 432, 454, 525 and 534",
+        name: "AUTH replies 432, 454, 525 and 534",
         run: answers,
     },
     Case {
-        name: "100 messages where nobody may send without a login",
+        name: "100 messages where a login is required",
         run: hundred,
     },
 ];
@@ -42,7 +42,7 @@ fn external(bench: &Bench<'_>) -> Verdict {
         let known = endpoint().tls(bench.site.certificates.client().clone());
         bench.deliver(known, door, &letters)?;
         match bench.converse(endpoint(), door, Load::Batch(mails(&letters)?)) {
-            Ok(_) => return Err(format!("{door:?}: nobody's name did")),
+            Ok(_) => return Err(format!("{door:?}: an unknown user was accepted")),
             Err(error) => match error.kind() {
                 ErrorKind::Authentication(
                     AuthenticationError::NoCommonMechanism { .. }

@@ -13,11 +13,11 @@ use crate::site::Door;
 
 pub(super) const CASES: &[Case] = &[
     Case {
-        name: "reports of delivery",
+        name: "delivery reports",
         run: |bench| each_way(bench, &Way::SOME, reports),
     },
     Case {
-        name: "reports of delivery, DSN not offered",
+        name: "delivery reports, DSN not advertised",
         run: |bench| each_way(bench, &Way::SOME, not_offered),
     },
 ];
@@ -47,7 +47,7 @@ impl Wish {
         format!("first+{}@elsewhere.test", self.letter.number())
     }
 
-    fn mail(&self, if_offered: bool) -> Result<Mail, String> {
+    fn mail(&self, optional: bool) -> Result<Mail, String> {
         let ask = || {
             let original = OriginalRecipient::new("rfc822", &self.original())?;
             Ok::<_, ParameterError>((original, Parameter::envelope_id(&self.envelope_id())?))
@@ -66,7 +66,7 @@ impl Wish {
             .parameter(Parameter::ret(self.ret))
             .parameter(envelope_id)
             .message(self.letter.text().clone());
-        if if_offered {
+        if optional {
             mail = mail.optional_extension("DSN");
         }
         mail.build().map_err(|error: MailError| error.to_string())

@@ -15,7 +15,7 @@ use crate::site::{Door, FEW};
 
 pub(super) const CASES: &[Case] = &[
     Case {
-        name: "greylisting, and a second try",
+        name: "greylisting, then a retry",
         run: |bench| each_way(bench, &Way::SOME, greylisted),
     },
     Case {
@@ -23,7 +23,7 @@ pub(super) const CASES: &[Case] = &[
         run: |bench| each_way(bench, &Way::SOME, too_many),
     },
     Case {
-        name: "stopped in the middle of a batch",
+        name: "server stopped during a batch",
         run: |bench| each_way(bench, &Way::SOME, stopped),
     },
 ];

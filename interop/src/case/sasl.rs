@@ -26,7 +26,7 @@ macro_rules! cases {
             },
         )*
             Case {
-                name: "SCRAM bound by what the server lacks",
+                name: "SCRAM with a channel binding that the server lacks",
                 run: unknown_binding,
             },
         ];

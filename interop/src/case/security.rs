@@ -12,7 +12,7 @@ use crate::site::{Door, HOST};
 
 pub(super) const CASES: &[Case] = &[
     Case {
-        name: "security: STARTTLS demanded",
+        name: "security: STARTTLS required",
         run: |bench| in_tls(bench, Door::Relay, Security::StartTls),
     },
     Case {
@@ -20,11 +20,11 @@ pub(super) const CASES: &[Case] = &[
         run: |bench| in_tls(bench, Door::Implicit, Security::Implicit),
     },
     Case {
-        name: "security: opportunistic, TLS to be had",
+        name: "security: opportunistic, TLS available",
         run: |bench| in_tls(bench, Door::Relay, Security::Opportunistic),
     },
     Case {
-        name: "security: opportunistic, none to be had",
+        name: "security: opportunistic, TLS unavailable",
         run: |bench| in_clear(bench, Door::Bare, Security::Opportunistic),
     },
     Case {
@@ -36,7 +36,7 @@ pub(super) const CASES: &[Case] = &[
         run: |bench| in_clear(bench, Door::Relay, Security::Cleartext),
     },
     Case {
-        name: "STARTTLS demanded and not offered",
+        name: "STARTTLS required, not advertised",
         run: |bench| {
             fails(bench, Door::Bare, Security::StartTls, |error| {
                 matches!(error.kind(), ErrorKind::TlsUnavailable)
@@ -44,7 +44,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "STARTTLS demanded and answered 454",
+        name: "STARTTLS required, reply 454",
         run: |bench| {
             fails(bench, Door::Broken, Security::StartTls, |error| {
                 let code = error.reply().map(|reply| reply.code().as_u16());
@@ -53,7 +53,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "TLS at a port that speaks in cleartext",
+        name: "implicit TLS to a cleartext port",
         run: |bench| {
             fails(bench, Door::Relay, Security::Implicit, |error| {
                 matches!(error.kind(), ErrorKind::Transport(_))
@@ -62,7 +62,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "clear at a port that speaks TLS",
+        name: "cleartext to an implicit TLS port",
         run: silent,
     },
     Case {
@@ -70,11 +70,11 @@ pub(super) const CASES: &[Case] = &[
         run: |bench| distrusts(bench, Door::WrongName),
     },
     Case {
-        name: "certificate past its time",
+        name: "expired certificate",
         run: |bench| distrusts(bench, Door::Expired),
     },
     Case {
-        name: "certificate that no authority gave",
+        name: "certificate from an unknown authority",
         run: |bench| distrusts(bench, Door::SelfSigned),
     },
     Case {

@@ -11,11 +11,11 @@ use crate::site::{Door, SMALL};
 
 pub(super) const CASES: &[Case] = &[
     Case {
-        name: "too large, by the SIZE that is offered",
+        name: "too large for the advertised SIZE",
         run: beforehand,
     },
     Case {
-        name: "too large, which only the server sees",
+        name: "too large, noticed by the server only",
         run: |bench| {
             each_way(bench, &Way::SOME, |bench, way| {
                 let letters = letters();
@@ -28,7 +28,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "too large, read piece by piece",
+        name: "too large, streamed",
         run: |bench| {
             each_way(bench, &Way::SOME, |bench, way| {
                 let (letter, session) = streamed(bench, way, |endpoint| endpoint)?;
@@ -41,7 +41,7 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "too large, read piece by piece, which only the server sees",
+        name: "too large, streamed, noticed by the server only",
         run: |bench| {
             each_way(bench, &Way::SOME, |bench, way| {
                 let without = |endpoint: EndpointBuilder| endpoint.ignore_extension("SIZE");
@@ -66,7 +66,7 @@ fn streamed(
     Ok((letter, session.map_err(|error| error.to_string())?))
 }
 
-/// Whether the client saw that it is too large for the limit that is offered.
+/// Whether the client found it too large for the advertised limit.
 fn is_kept_back(outcome: &Outcome) -> bool {
     let mut fates = outcome
         .recipients()

@@ -12,16 +12,16 @@ macro_rules! cases {
     ($($name:literal: $make:expr,)*) => {
         pub(super) const CASES: &[Case] = &[$(
             Case {
-                name: concat!("text: ", $name),
+                name: concat!("content: ", $name),
                 run: |bench| whole(bench, $make),
             },
         )*
             Case {
-                name: "text: 25 MB by DATA",
+                name: "content: 25 MB by DATA",
                 run: |bench| by(bench, &large(), Text::Data),
             },
             Case {
-                name: "text: 25 MB by BDAT, read piece by piece",
+                name: "content: 25 MB by BDAT, streamed",
                 run: streamed,
             },
         ];
@@ -29,15 +29,15 @@ macro_rules! cases {
 }
 
 cases! {
-    "every byte above 127": (128..=255).flat_map(|byte| [byte, b'x', b'\r', b'\n']).collect::<Vec<_>>(),
+    "every 8-bit byte": (128..=255).flat_map(|byte| [byte, b'x', b'\r', b'\n']).collect::<Vec<_>>(),
     "lines of 998 bytes": [vec![b'l'; 998], b"\r\n".to_vec(), vec![b'.'; 998], b"\r\n".to_vec()].concat(),
     "dots at the beginning of lines": b".\r\n..\r\n.a\r\n...\r\n\r\n.\r\n",
     "a dot at the end": b"a\r\n.",
-    "nothing below the headers": b"",
+    "empty body": b"",
     "empty lines only": b"\r\n\r\n\r\n",
-    "no end of the last line": b"one\r\ntwo",
+    "last line without line end": b"one\r\ntwo",
     "control characters": (1..=31).filter(|byte| ![10, 13].contains(byte)).chain(*b"\x7f\r\n").collect::<Vec<_>>(),
-    "words of the protocol": b"QUIT\r\nRSET\r\nFrom me\r\nDATA\r\nBDAT 0 LAST\r\n",
+    "SMTP commands": b"QUIT\r\nRSET\r\nFrom me\r\nDATA\r\nBDAT 0 LAST\r\n",
 }
 
 fn whole(bench: &Bench<'_>, body: impl AsRef<[u8]>) -> Verdict {
@@ -62,7 +62,7 @@ fn by(bench: &Bench<'_>, body: &[u8], text: Text) -> Verdict {
 }
 
 fn large() -> Vec<u8> {
-    let line = b".A line of sixty-four bytes, of which so many make 25 million.\r\n";
+    let line = b".A line of sixty-four bytes; 390,625 of these make 25 million.\r\n";
     line.repeat(25_000_000 / line.len())
 }
 

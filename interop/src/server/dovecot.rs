@@ -138,7 +138,7 @@ pub(super) fn auth(site: &Site) -> PathBuf {
 /// Takes mail by LMTP at a port, and stores it in a Maildir; what else it is to do is added to its configuration.
 fn command(site: &Site, lmtp: u16, store: &str, more: &str) -> io::Result<Command> {
     site.write("dovecot/users", &users(site))?;
-    // By the names of its file: anybody's default key for this algorithm.
+    // By the name of its file: the default key for this algorithm.
     site.write("dovecot/keys/default/HS256/default", &token::key())?;
     let home = site.home().display();
     site.write(

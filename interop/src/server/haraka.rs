@@ -64,7 +64,7 @@ impl Server for Haraka {
         &["PLAIN", "LOGIN", "CRAM-MD5"]
     }
 
-    /// It offers them to clients with a private address.
+    /// Advertised to clients with a private address.
     fn mechanisms_in_clear(&self) -> &'static [&'static str] {
         self.mechanisms()
     }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::Stored;
 use crate::process::{LONGEST, POLL};
 
-/// A queue whose messages nobody delivers, and a log that grows.
+/// A queue without deliveries, and a log that grows.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     spool: PathBuf,
@@ -45,7 +45,7 @@ impl Ledger {
         }
     }
 
-    /// Waits until so many sessions more have begun and all have ended, and takes what they left out of the queue.
+    /// Waits until `sessions` more sessions have begun and all have ended, and takes their messages out of the queue.
     pub(crate) fn settle(&mut self, sessions: u64) -> io::Result<Held> {
         let expected = self.sessions + sessions;
         let until = Instant::now() + LONGEST;
@@ -121,7 +121,7 @@ impl Ledger {
     }
 }
 
-/// Reads a file of the queue, records of a letter, a length in groups of seven bits and so many bytes: the message for each
+/// Reads a file of the queue, records of a letter, a length in groups of seven bits, and its bytes: the message for each
 /// recipient.
 fn parse(mut file: &[u8]) -> Option<Vec<Stored>> {
     let mut sender = String::new();

@@ -51,7 +51,7 @@ impl Server for Nodemailer {
         &["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"]
     }
 
-    /// It offers them, and rejects them by 538.
+    /// Advertised, and rejected by 538.
     fn mechanisms_in_clear(&self) -> &'static [&'static str] {
         self.mechanisms()
     }

@@ -19,7 +19,7 @@ impl Server for Sendmail {
         "sendmail"
     }
 
-    /// It does not offer STARTTLS if it cannot do it.
+    /// STARTTLS is not advertised where it is not available.
     fn doors(&self) -> &'static [Door] {
         &[
             Door::Relay,

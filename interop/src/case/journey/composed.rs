@@ -1,4 +1,4 @@
-//! A message with everything that messages have: headers beyond ASCII, alternatives, an image in the text, attachments.
+//! A composed message: non-ASCII header fields, alternatives, an inline image, attachments.
 
 use std::path::Path;
 use std::{fs, io};
