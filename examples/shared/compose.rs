@@ -1,4 +1,4 @@
-//! A message with all that messages usually have, composed by another crate: this one takes any text.
+//! A typical message, composed by a MIME crate: non-ASCII words, HTML, an image, an attachment.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use mail_builder::MessageBuilder;
 use mail_builder::headers::address::Address;
 use mail_builder::mime::MimePart;
 
-/// The text of a message, headers included: words beyond ASCII, plain text and HTML, an image in it, an attachment.
+/// A whole message: header section with non-ASCII words, plain text and HTML with an image, an attachment.
 pub(crate) fn text(sender: &str, recipients: &[&str]) -> io::Result<Vec<u8>> {
     let recipients = recipients.iter().map(|address| Address::from(*address));
     let html = MimePart::new(
@@ -35,7 +35,7 @@ pub(crate) fn text(sender: &str, recipients: &[&str]) -> io::Result<Vec<u8>> {
         .write_to_vec()
 }
 
-/// A line of a single dot would end the message too early, if nobody took care of it.
+/// The line of a single dot would end the message without dot-stuffing.
 const PLAIN: &str = "Good day,\r\n\r\nthe figures for March are attached.\r\n.\r\nZoë\r\n";
 
 const HTML: &str = "<p>Good day,</p>\r\n<p><img src=\"cid:dot@example.org\" alt=\"•\"> the figures for <b>March</b> \

@@ -1,4 +1,4 @@
-//! The program without arguments: a message to a server of its own, with a check of all that came about.
+//! The demo: a message to an embedded server, with a check of the outcome and of what was stored.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use super::{compose, report};
 use crate::smtp::proto::{self, Credentials, Mail, Outcome, RecipientStatus, Stage};
 use crate::smtp::tls::{Endpoint, TlsConfig};
 
-/// Sends a message to an embedded server, and tells the exit status: whether all is as it should be.
+/// Runs the demo and returns the exit status: whether all checks passed.
 pub(crate) fn run(send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, proto::Error>) -> u8 {
     match show(send) {
         Ok(true) => report::ACCEPTED,
@@ -21,7 +21,7 @@ pub(crate) fn run(send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, proto::E
     }
 }
 
-/// Whether all is as it should be.
+/// Whether all checks passed.
 fn show(
     send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, proto::Error>,
 ) -> Result<bool, Box<dyn Error>> {
@@ -113,7 +113,7 @@ fn print_stored(mail: &StoredMail) {
     ));
 }
 
-/// What was looked at, and whether all of it was as it should be.
+/// Whether all checks so far passed.
 struct Checks {
     passed: bool,
 }

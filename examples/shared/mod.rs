@@ -1,6 +1,6 @@
-//! What the examples `send`, `send_tokio` and `send_smol` have in common: everything but input and output.
+//! The common part of the examples `send`, `send_tokio` and `send_smol`: everything except I/O.
 //!
-//! Each of them includes this folder, and names its adapter `smtp`.
+//! Each example includes this folder and imports its adapter as `smtp`.
 
 mod compose;
 mod demo;
@@ -14,7 +14,7 @@ use crate::smtp::tls::Endpoint;
 
 use self::options::{HELP, Options, Task, Unusable};
 
-/// Does what the command line asks for; `send` connects, sends the message, and ends the connection.
+/// Runs the command line; `send` connects, sends the message, and ends the connection.
 pub(crate) fn main(send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, Error>) -> ExitCode {
     let status = Task::parse().and_then(|task| match task {
         Task::Help => {
@@ -25,7 +25,7 @@ pub(crate) fn main(send: impl FnOnce(&Endpoint, Mail) -> Result<Outcome, Error>)
         Task::Send(options) => deliver(&options, send),
     });
     let status = status.unwrap_or_else(|reason| {
-        report::complain(&format!("{reason}\n`--help` tells what can be said"));
+        report::complain(&format!("{reason}\nsee `--help`"));
         report::UNUSABLE
     });
     ExitCode::from(status)

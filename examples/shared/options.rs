@@ -20,12 +20,12 @@ use crate::smtp::tls::{Endpoint, EndpointError, TlsConfig};
 /// What the command line asks for.
 pub(crate) enum Task {
     Help,
-    /// Without any argument: to show all of it, with a server of its own.
+    /// No argument: the demo, with an embedded server.
     Demo,
     Send(Box<Options>),
 }
 
-/// A message to be sent, and how.
+/// The message to send, and the options for sending it.
 #[derive(Default)]
 pub(crate) struct Options {
     host: Option<String>,
@@ -107,7 +107,7 @@ impl Options {
         }
         if !self.quiet {
             builder = builder.transcript(|entry| match entry {
-                // That comes in the end, with the reasons.
+                // Printed at the end, with its sources.
                 TranscriptEntry::Failed(_) => {}
                 entry => report::note(&entry.to_string()),
             });
@@ -130,7 +130,7 @@ impl Options {
         Ok(endpoint)
     }
 
-    /// What to send, to whom.
+    /// The message and its envelope.
     pub(crate) fn mail(&self) -> Result<Mail, Unusable> {
         let sender = self.from.clone().ok_or_else(|| missing("--from"))?;
         if self.to.is_empty() {
@@ -200,7 +200,7 @@ impl Options {
             "quiet" => self.quiet = true,
             "password" => {
                 return Err(Unusable(
-                    "--password: everybody on this machine could read it; put it into SMTP_PASSWORD or use --password-file"
+                    "--password: visible to every user of this machine; use SMTP_PASSWORD or --password-file"
                         .into(),
                 ));
             }
@@ -310,7 +310,7 @@ fn value<T: std::str::FromStr<Err: Display>>(
         .map_err(|error| Unusable(format!("--{name} {text:?}: {error}")))
 }
 
-/// The value of the option `--name`, which is one of a few words.
+/// The value of the option `--name`, one of the given words.
 fn word<T: Copy>(name: &str, parser: &mut Parser, words: &[(&str, T)]) -> Result<T, Unusable> {
     let text = parser.value()?.string()?;
     let found = words.iter().find(|(word, _)| *word == text);
@@ -338,63 +338,63 @@ fn secret(path: &Path) -> Result<Secret, Unusable> {
 /// The environment variable with the password.
 const PASSWORD: &str = "SMTP_PASSWORD";
 
-/// How a certificate in DER begins; no text does.
+/// The first bytes of a certificate in DER; PEM starts otherwise.
 const DER_SEQUENCE: &[u8] = &[0x30, 0x82];
 
 pub(crate) const HELP: &str = concat!(
-    "Sends a mail.
+    "Sends a message.
 
 Usage:
   ",
     env!("CARGO_BIN_NAME"),
     "
-      Without arguments: starts a server of its own, sends it a mail over
-      STARTTLS, and checks that all came about as it should.
+      Without arguments, runs the demo: starts a test server, sends it a
+      message over STARTTLS, and checks the result.
   ",
     env!("CARGO_BIN_NAME"),
     " --host HOST --from ADDRESS --to ADDRESS [option]... < mail.eml
-      Sends a mail, headers included, through any server.
+      Sends a message, header section included, through any server.
 
-Where to:
-  --host HOST              a DNS name or an IP address; the server's certificate
-                           has to be for it
-  --port PORT              by default 587 for starttls, 465 for implicit, else 25
-  --security starttls      begins in clear and demands STARTTLS; the default
+Server:
+  --host HOST              DNS name or IP address; the server's certificate must be
+                           valid for it
+  --port PORT              default: 587 for starttls, 465 for implicit, else 25
+  --security starttls      requires STARTTLS; the default
              implicit      TLS from the first byte
-             opportunistic TLS with whoever answers, else in clear; no login
+             opportunistic TLS if available, unverified, else cleartext; no login
              cleartext     no TLS
-  --ca FILE                trusts this authority beside those of the system; a
-                           certificate in PEM or DER; may be repeated
+  --ca FILE                trusts this authority in addition to the system's;
+                           certificate in PEM or DER; repeatable
 
-Who logs in (nobody, by default):
-  --user NAME              with the password in the environment variable
+Login (default: none):
+  --user NAME              password in the environment variable
                            SMTP_PASSWORD
-  --password-file FILE     or else the first line of this file
-  --token FILE             or else with an OAuth 2.0 access token (OAUTHBEARER
-                           or XOAUTH2), the first line of this file
-  --credentials-in-clear   dangerous: logs in also under `cleartext`, where
-                           everybody on the path can read the password
+  --password-file FILE     password in the first line of this file
+  --token FILE             OAuth 2.0 access token (OAUTHBEARER or XOAUTH2) in the
+                           first line of this file
+  --credentials-in-clear   dangerous: allows the login under `cleartext`, where
+                           the network path can read the password
 
-What, and to whom:
-  --from ADDRESS           to whom failures are reported; \"\" for nobody
-  --to ADDRESS             may be repeated
-  --file FILE              the mail; by default, standard input
-  --strict                 rejects a mail with line ends other than CRLF; by
-                           default they are converted
+Message:
+  --from ADDRESS           envelope sender, which receives delivery failures;
+                           \"\" for the null reverse path
+  --to ADDRESS             recipient; repeatable
+  --file FILE              the message; default: standard input
+  --strict                 line ends other than CRLF are an error; by default they
+                           are converted
 
-How:
-  --client-name NAME       what EHLO says; by default, this machine's address
-  --timeout SECONDS        for each wait; by default those of RFC 5321, minutes
-  --pipelining off         waits for each reply before the next command
-               envelope    sends an envelope in one flight; the default
-  --without KEYWORD        does not use this extension; may be repeated
-  --quiet                  does not show the dialogue (on standard error, with
-                           secrets taken out)
+Connection:
+  --client-name NAME       name in EHLO; default: the address of this machine
+  --timeout SECONDS        limit of each wait; default: 5 s to 10 min, by wait
+  --pipelining off         one command at a time
+               envelope    one envelope at a time; the default
+  --without KEYWORD        ignores this extension; repeatable
+  --quiet                  no transcript (on standard error, with secrets removed)
 
 Exit status:
   0  accepted for all recipients
   1  rejected or not sent for at least one recipient, and in doubt for none
-  2  nothing was tried: a wrong option, or a mail that cannot be sent as it is
-  3  in doubt for at least one recipient: it may or may not have been delivered
+  2  nothing was tried: invalid option or message
+  3  in doubt for at least one recipient: the message may have been delivered
 "
 );

@@ -1,4 +1,4 @@
-//! What is told to whoever started the program.
+//! The output of the program.
 
 use std::error::Error as _;
 use std::io::{self, Write};
@@ -26,7 +26,7 @@ pub(crate) fn status(outcome: &Outcome) -> u8 {
     }
 }
 
-/// Prints what became of a message, and what it took.
+/// Prints the outcome of a message and the statistics of the connection.
 pub(crate) fn outcome(outcome: &Outcome) {
     for delivery in outcome.recipients() {
         let (recipient, fate) = (delivery.recipient(), delivery.status());
@@ -57,7 +57,7 @@ pub(crate) fn outcome(outcome: &Outcome) {
     ));
 }
 
-/// Complains that there was no connection to send a message over.
+/// Prints the failure to connect.
 pub(crate) fn failure(error: &Error) {
     complain(&format!("not sent: {error}"));
     reasons(error);
@@ -66,22 +66,22 @@ pub(crate) fn failure(error: &Error) {
     }
 }
 
-/// Prints to standard output. That nobody reads it any more is no reason to stop in the middle of a message.
+/// Prints to standard output. A closed pipe must not end the program during a transaction.
 pub(crate) fn print(text: &str) {
     let _ = writeln!(io::stdout(), "{}", text.trim_end());
 }
 
-/// Prints to standard error, beside the result.
+/// Prints to standard error.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Prints a reason not to go on.
+/// Prints an error to standard error.
 pub(crate) fn complain(text: &str) {
     note(&format!("error: {text}"));
 }
 
-/// Prints what led to an error, as far as its own text does not tell.
+/// Prints the sources of an error that its own text does not contain.
 fn reasons(error: &Error) {
     let told = error.to_string();
     let mut next = error.source();

@@ -1,4 +1,4 @@
-//! Sends a mail over std sockets. Without arguments it brings a server of its own; `--help` tells the rest.
+//! Sends a message over std sockets. Without arguments it runs a demo with its own server; see `--help`.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
 //! Logs in by a mechanism of another SASL library, rsasl.
 //!
-//! `Foreign` carries any of its mechanisms. Here it is SCRAM-SHA-256, which every machine can run; `GSSAPI` goes the same
-//! way, with the library's feature of that name and a ticket of Kerberos.
+//! `Foreign` wraps any of its mechanisms. Here it is SCRAM-SHA-256, which needs no set-up; `GSSAPI` works the same
+//! way, with the library's feature of that name and a Kerberos ticket.
 
 use std::error::Error;
 use std::fmt;
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A mechanism of the library's, by name.
+/// A mechanism of the library, by name.
 struct Foreign {
     name: Name,
     library: Arc<SASLConfig>,
@@ -85,13 +85,13 @@ impl fmt::Debug for Foreign {
 
 enum BearerExchange {
     Running(Box<Session>),
-    /// The library has said and heard all that it needs.
+    /// The library has finished the exchange.
     Finished,
     Failed,
 }
 
 impl BearerExchange {
-    /// Goes on by a step; every failure is final.
+    /// Runs one step; every failure is final.
     fn step(&mut self, input: Option<&[u8]>) -> Result<Secret, ExchangeError> {
         let Self::Running(mut session) = std::mem::replace(self, Self::Failed) else {
             return Err(ExchangeError::TooManyChallenges);
@@ -123,7 +123,7 @@ impl Exchange for BearerExchange {
     }
 
     fn finish(&mut self) -> Result<(), ExchangeError> {
-        // A library that still waits for something has to hear that it will not come.
+        // The library must learn that no further challenge will arrive.
         if matches!(self, Self::Running(_)) {
             self.step(None)?;
         }
@@ -134,7 +134,7 @@ impl Exchange for BearerExchange {
     }
 
     fn max_challenges(&self) -> usize {
-        // Only the library knows; it says so itself.
+        // Known to the library only, which reports it.
         16
     }
 }

@@ -1,7 +1,7 @@
 //! Sends a message over STARTTLS with the TLS stack of the system (OpenSSL, SChannel or Secure Transport, by native-tls).
 //!
-//! The adapter is built without its feature `rustls` here. It drives the dialogue to the point at which TLS begins, hands
-//! the stream over, and goes on inside whatever it gets back.
+//! The adapter is built without its feature `rustls` here. It drives the session until TLS starts, hands
+//! the stream over, and continues on the stream that it gets back.
 
 use std::error::Error;
 use std::io::{self, Read, Write};
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = Config::builder("client.example.org".parse()?)
         .transcript(|entry| println!("{entry}"))
         .build()?;
-    // A seed is for mechanisms that need something unpredictable; nobody logs in here.
+    // The seed is for mechanisms with a nonce; there is no login here.
     let connection = Connection::new(Arc::new(config), [0; 32]);
     let stream = TcpStream::connect(server.addr())?;
     stream.set_nodelay(true)?;
@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The other stack's stream, with what the adapter asks of one.
+/// The stream of the other TLS stack, with the adapter's trait.
 struct Secured(TlsStream<TcpStream>);
 
 impl Read for Secured {
