@@ -89,7 +89,7 @@ pub fn command_reparse(input: &[u8]) {
         );
         let mails = log.mails();
         let [stored] = mails.as_slice() else {
-            panic!("{} mails", mails.len());
+            panic!("{} messages", mails.len());
         };
         asked.check(stored);
         for (attribute, value) in &asked.origin_told {
@@ -154,7 +154,7 @@ impl Asked {
                     continue;
                 }
                 Some('p') => {
-                    // In cleartext, that cannot be had (RFC 8689, section 2).
+                    // Not available in cleartext (RFC 8689, section 2).
                     let parameter =
                         parse(rest).filter(|parameter| parameter.extension() != "REQUIRETLS");
                     if let Some(parameter) = parameter {

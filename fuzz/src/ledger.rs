@@ -2,7 +2,7 @@
 //!
 //! It reads commands from what the client offers and replies from what the server says, matches the two in order, and
 //! holds the client to the invariants as it goes: what goes out before which replies are there, that no transaction runs
-//! into the next, that nothing is said which the server does not know. At the end it knows what may be said of each mail.
+//! into the next, that nothing is sent which the server does not know. At the end it knows what may be reported of each message.
 
 mod client;
 mod server;
@@ -12,20 +12,20 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use smtp_proto::{
-    Capabilities, Connection, Error, ErrorKind, RecipientStatus, ApiMisuse, Outcome, Pipelining, Protocol,
-    ProtocolError, Reply, Security, Stage, Time, Transmit,
+    ApiMisuse, Capabilities, Connection, Error, ErrorKind, Outcome, Pipelining, Protocol,
+    ProtocolError, RecipientStatus, Reply, Security, Stage, Time, Transmit,
 };
 
 use self::transaction::{Transaction, is_no, is_yes};
 
-/// By what policy the client is judged.
+/// The configuration that the client is checked against.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     pub(crate) security: Security,
     pub(crate) protocol: Protocol,
     /// How far it may send ahead of the replies.
     pub(crate) level: Pipelining,
-    /// Bytes of a mail, and of all chunks, that may be on their way to recipients of whom nothing is known.
+    /// Bytes of a message, and of all chunks, that may be in flight before any recipient is known to be accepted.
     pub(crate) speculation: (usize, usize),
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Ledger {
     rules: Rules,
     /// Every byte that was ever offered.
     wire: Vec<u8>,
-    /// How much was offered before the last offer.
+    /// How much was handed out before the last `poll_transmit`.
     before_offer: usize,
     acknowledged: usize,
     /// How far the client's bytes have been understood.
@@ -191,16 +191,19 @@ impl Ledger {
         &self.wire
     }
 
-    /// The client offers bytes: the same as before as far as they are not acknowledged, and perhaps more.
+    /// The client hands out bytes: those not yet acknowledged, unchanged, and perhaps more.
     pub(crate) fn offered(&mut self, now: Time, transmit: &Transmit<'_>) {
         assert!(!transmit.is_empty(), "an offer of nothing");
-        assert!(!self.early, "V42: an offer behind what answers nothing");
+        assert!(
+            !self.early,
+            "V42: output after input that no command is waiting for"
+        );
         assert!(!self.write_failed, "offered to a transport that is broken");
         if self.is_quiet() {
             let known = self.known.filter(|(at, acknowledged)| {
                 *acknowledged == self.acknowledged && now <= *at + SILENCE
             });
-            assert!(known.is_some(), "V42: an offer before what came was read");
+            assert!(known.is_some(), "V42: output before pending input was read");
         }
         let before = self.wire.len();
         let mut position = self.acknowledged;
@@ -208,7 +211,7 @@ impl Ledger {
             let known = slice.len().min(self.wire.len() - position);
             assert!(
                 slice[..known] == self.wire[position..][..known],
-                "what is offered changed before it was acknowledged"
+                "output changed before it was acknowledged"
             );
             self.wire.extend_from_slice(&slice[known..]);
             position += slice.len();
@@ -238,7 +241,7 @@ impl Ledger {
         self.watch_from(connection, self.before_offer);
     }
 
-    /// After any call but for an offer: whether the client has failed, and whether it owes QUIT.
+    /// After any call except `poll_transmit`: whether the client has failed, and whether it owes QUIT.
     pub(crate) fn watch(&mut self, connection: &mut Connection) {
         self.watch_from(connection, self.wire.len());
     }
@@ -297,7 +300,7 @@ impl Ledger {
         );
     }
 
-    /// Whether a command may stand after so many bytes: not inside a text.
+    /// Whether a command may start at this position: not inside content.
     fn stream_ends_a_line(&self, from: usize) -> bool {
         self.said_quit && from < self.wire.len() || self.stream == Stream::Commands
     }
@@ -344,7 +347,7 @@ impl Ledger {
         self.wire.len() - self.acknowledged
     }
 
-    /// Whether QUIT was offered.
+    /// Whether QUIT was handed out.
     pub(crate) fn said_quit(&self) -> bool {
         self.said_quit
     }
@@ -358,7 +361,7 @@ impl Ledger {
         matches!(self.rules.security, Security::StartTls | Security::Implicit)
     }
 
-    /// So many bytes of the offer went out.
+    /// This number of bytes was sent.
     pub(crate) fn sent(&mut self, count: usize) {
         self.acknowledged += count;
         assert!(self.acknowledged <= self.wire.len());
@@ -421,7 +424,8 @@ impl Ledger {
         } else if self.may_say == MaySay::Quit {
             let failed = self.failed.is_some() || connection.is_closed();
             assert!(failed, "the handshake goes on behind a rejection");
-        } else if self.failed.is_none() && std::mem::take(&mut self.news) && !connection.is_closed() {
+        } else if self.failed.is_none() && std::mem::take(&mut self.news) && !connection.is_closed()
+        {
             self.check_knowledge(connection);
         }
     }
@@ -433,7 +437,7 @@ impl Ledger {
         assert!(same, "I5: {known:?} is known, {:?} was said", self.said);
     }
 
-    /// I4, I7 and I8: whether what is reported of a mail is what the wire says. No recipient may be there twice.
+    /// I4, I7 and I8: whether the outcome of a message agrees with the wire. No recipient may occur twice.
     pub(crate) fn check_outcome(&self, sender: &str, outcome: &Outcome, text: Option<&[u8]>) {
         let of_mail = |transaction: &&Transaction| transaction.sender == sender;
         let transactions: Vec<_> = self.transactions.iter().filter(of_mail).collect();
@@ -475,13 +479,13 @@ impl Ledger {
         }
     }
 
-    /// Whether nothing of a mail was ever offered.
+    /// Whether no byte of a message was handed out.
     pub(crate) fn never_saw(&self, sender: &str) -> bool {
         !self.transactions.iter().any(|each| each.sender == sender)
     }
 }
 
-/// The error of a mail of which nothing left is no verdict on another one.
+/// The error of an unsent message is not the final reply to another message.
 fn check_never_left(error: &Error) {
     let is_of_all = matches!(
         error.stage(),
@@ -496,12 +500,12 @@ fn check_never_left(error: &Error) {
     );
     match error.kind() {
         ErrorKind::Earlier(cause) => {
-            assert!(error.is_transient(), "{error} is no verdict");
+            assert!(error.is_transient(), "{error} is not a final reply");
             assert!(!matches!(cause.kind(), ErrorKind::Earlier(_)), "{error}");
         }
-        ErrorKind::ConnectionLost => assert!(error.is_transient(), "{error} is no verdict"),
+        ErrorKind::ConnectionLost => assert!(error.is_transient(), "{error} is not a final reply"),
         ErrorKind::Rejected | ErrorKind::Protocol(_) | ErrorKind::Authentication(_) => {
-            assert!(is_of_all, "told of another mail: {error}");
+            assert!(is_of_all, "reported of another message: {error}");
         }
         _ => {}
     }
@@ -537,5 +541,5 @@ const SILENCE: Duration = Duration::from_millis(100);
 
 const QUIT: &[u8] = b"QUIT\r\n";
 
-/// All that may ever be said in cleartext by a client that demands TLS, but for QUIT after a part of it.
+/// All that a client that requires TLS may send in cleartext. QUIT may follow any part of it.
 const IN_CLEAR: &[u8] = b"EHLO client.test\r\nSTARTTLS\r\n";

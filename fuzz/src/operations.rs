@@ -1,4 +1,4 @@
-//! Any calls in any order: no panic, one outcome for each mail, the first error stays, and I4 to I8 hold.
+//! Any calls in any order: no panic, one outcome for each message, the first error stays, and I4 to I8 hold.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::vec;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::Bytes;
 use smtp_proto::{
-    Batch, Command, CommandId, Connection, ErrorKind, Event, Mail, MailId, ApiMisuse, Outcome,
+    ApiMisuse, Batch, Command, CommandId, Connection, ErrorKind, Event, Mail, MailId, Outcome,
     Pipelining, StreamedContent, Time, TlsInfo, Window,
 };
 
@@ -52,9 +52,9 @@ enum Operation<'a> {
     Input(&'a [u8]),
     /// `r`, a digit: a usual reply.
     Reply(usize),
-    /// `o`: asks for an offer, which is held back if nobody looked for what came.
+    /// `o`: calls `poll_transmit`, which returns nothing until pending input was read.
     Offer,
-    /// `s`, a digit: so many tens of bytes of the last offer; `:` one more than there are, `;` far more.
+    /// `s`, a digit: ten times this many bytes were sent; `:` one more than there are, `;` far more.
     Sent(usize),
     /// `a`: all of a new offer, after a look for what came.
     SendAll,
@@ -69,7 +69,7 @@ enum Operation<'a> {
     Deadline,
     /// `m`, a digit: recipients; an even number is written in pieces, but 8 is binary.
     Submit(usize),
-    /// `n`, a digit: begins a batch of so many mails, unless there is one; 0 asks what became of the next, 9 gives it up.
+    /// `n`, a digit: starts a batch of this many messages, unless there is one; 0 asks for the next outcome, 9 abandons it.
     Batch(usize),
     /// `w`, a digit for the mail, bytes up to a line feed.
     Write(usize, &'a [u8]),
@@ -88,7 +88,7 @@ enum Operation<'a> {
     Event,
     /// `p`: all questions that cannot take anything away.
     Questions,
-    /// `k`, `l` and a digit: the outcome of a mail, the reply to a command.
+    /// `k`, `l` and a digit: the outcome of a message, the reply to a command.
     Outcome(usize),
     TakeReply(usize),
     /// `b`, a digit: a window.
@@ -155,7 +155,7 @@ struct World {
     /// Whether the connection was asked to end, and takes nothing more.
     quits: bool,
     now: Time,
-    /// Bytes of the last offer that were not acknowledged.
+    /// Bytes handed out and not acknowledged.
     offered: usize,
     mails: Vec<Submitted>,
     batch: Option<Batch<vec::IntoIter<Mail>>>,
@@ -164,7 +164,7 @@ struct World {
 }
 
 struct Submitted {
-    /// There is none for a mail of a batch.
+    /// None for a message of a batch.
     id: Option<MailId>,
     sender: String,
     told: bool,
@@ -293,7 +293,7 @@ impl World {
         self.ledger.check(&mut self.connection);
     }
 
-    /// What is held back may be offered when nothing came; any other deadline ends it.
+    /// Output that is held back may be sent when no input has arrived; any other deadline is final.
     fn deadline(&mut self) {
         let Some(until) = self.connection.poll_timeout() else {
             return;
@@ -357,7 +357,7 @@ impl World {
         }
     }
 
-    /// A mail that is told from all others by its sender, and by the domain of its first recipient.
+    /// A mail with a sender and a domain of the first recipient that no other one has.
     fn mail_to_submit(&mut self, number: usize) -> Mail {
         let sender = format!("m{}@x.test", self.mails.len());
         let first = format!("r@{}", sender.replace('@', "."));
@@ -391,7 +391,7 @@ impl World {
         }
     }
 
-    /// One of the mails, or one that there is not.
+    /// The id of a message, or of none.
     fn mail(&mut self, index: usize) -> Option<MailId> {
         if index == 9 {
             let mail = crate::common::raw_mail("a@x.test", ["b@x.test"], "").unwrap();
@@ -416,7 +416,7 @@ impl World {
         let first = outcome.recipients()[0].recipient().as_str();
         let of = |mail: &&mut Submitted| first == format!("r@{}", mail.sender.replace('@', "."));
         let mail = self.mails.iter_mut().find(of);
-        let mail = mail.expect("an outcome of a mail that was handed over");
+        let mail = mail.expect("an outcome of a submitted message");
         assert!(!mail.told, "two outcomes of {}", mail.sender);
         mail.told = true;
         self.ledger.check_outcome(&mail.sender, outcome, None);

@@ -40,7 +40,7 @@ pub fn parameters(input: &[u8]) {
 }
 
 fn check_taken(server: &mut Machine, line: &str, parameter: &Parameter) {
-    // It is what was asked for, but for the case of the keyword.
+    // What was asked for, apart from the case of the keyword.
     let shown = parameter.to_string();
     assert!(shown.eq_ignore_ascii_case(line), "{line} became {shown}");
     assert_eq!(parse(&shown).as_ref(), Ok(parameter));
@@ -95,7 +95,7 @@ fn complaints(server: &mut Machine, parameter: &str, of_mail: bool) -> Vec<Strin
     hear(server);
     let all = server.log().violations();
     let new = all.iter().skip(before);
-    // A parameter of no known extension may be as long as its caller likes: a mail is looked at as a whole.
+    // The length of a parameter of an unknown extension is not limited here, but in the command line.
     new.filter(|violation| violation.rule() != Rule::LineTooLong)
         .map(ToString::to_string)
         .collect()

@@ -3,8 +3,8 @@
 use std::sync::{Arc, LazyLock, Mutex};
 
 use smtp_proto::{
-    Config, Connection, TranscriptEntry, ErrorKind, Mail, ProtocolError, Reply, ReplyError, ReplyLimits,
-    Security, Time, Window,
+    Config, Connection, ErrorKind, Mail, ProtocolError, Reply, ReplyError, ReplyLimits, Security,
+    Time, TranscriptEntry, Window,
 };
 
 use crate::choice;
@@ -116,7 +116,7 @@ fn kept(raw: &[Vec<u8>], limits: Limits) -> (Vec<Vec<u8>>, bool) {
     (lines, truncated)
 }
 
-/// What a connection that waits for many replies hears, as far as it listens.
+/// The replies that a connection with many pending ones reads before it fails.
 fn through_connection(input: &[u8], piece: usize, limits: Limits) -> Read {
     let limits = ReplyLimits::default()
         .line(limits.line)

@@ -8,8 +8,8 @@ use std::vec;
 
 use bytes::Bytes;
 use smtp_proto::{
-    Batch, CommandId, Connection, Error, Event, Mail, MailId, Outcome, Pipelining, Time,
-    TlsInfo, TransportError,
+    Batch, CommandId, Connection, Error, Event, Mail, MailId, Outcome, Pipelining, Time, TlsInfo,
+    TransportError,
 };
 
 use self::choices::{Act, BATCH, CALLERS, COMMANDS, MAILS, PIECES, Prepared};
@@ -34,7 +34,7 @@ pub(crate) enum Pace {
     EachLine,
     /// Once, before all that the server says.
     Once,
-    /// Before each line of the server, so many bytes.
+    /// The number of bytes before each line of the server.
     Drip(usize),
 }
 
@@ -68,14 +68,14 @@ pub(crate) struct Session {
     pub(crate) ledger: Ledger,
     pub(crate) now: Time,
     mails: Vec<(MailId, &'static Prepared)>,
-    /// A batch that is under way, and how many of its mails were told of.
+    /// The batch in progress, and the number of outcomes that it has returned.
     batch: Option<Batch<vec::IntoIter<Mail>>>,
     batch_told: usize,
     commands: Vec<CommandId>,
     /// How many pieces of the streamed mail were handed over.
     pieces: usize,
     told: Vec<MailId>,
-    /// What was told, if somebody wants to know.
+    /// What was reported, if it is recorded.
     events: Option<Vec<String>>,
 }
 
@@ -210,7 +210,7 @@ impl Session {
         }
     }
 
-    /// Sends all that there is, so many bytes at a time, and begins TLS when its time has come.
+    /// Sends all pending output, a limited number of bytes at a time, and starts TLS when it is due.
     ///
     /// The caller acts when all is sent, so that what it does does not depend on how much one write takes.
     pub(crate) fn flush(&mut self, at_most: usize) {
@@ -283,10 +283,10 @@ impl Session {
         }
     }
 
-    /// Hears what became of the mails of the batch; returns whether there is none under way any more.
+    /// Takes the outcomes of the batch; returns whether no batch is in progress any more.
     fn listen_to_batch(&mut self) -> bool {
         if self.batch.is_some() {
-            // Whoever drives begins TLS before a question is put that cannot be answered without.
+            // The driver starts TLS before any question that waits for it.
             self.upgrade();
         }
         while let Some(batch) = &mut self.batch {
@@ -355,7 +355,7 @@ impl Session {
         self.listen();
         assert!(self.connection.is_closed(), "it does not end");
         for (id, _) in &self.mails {
-            assert!(self.told.contains(id), "a mail without an outcome");
+            assert!(self.told.contains(id), "a message without an outcome");
             assert!(matches!(self.connection.poll_outcome(*id), Some(Err(_))));
         }
         for id in &self.commands {
@@ -423,5 +423,5 @@ pub(crate) fn broken() -> TransportError {
     std::io::Error::from(std::io::ErrorKind::ConnectionReset).into()
 }
 
-/// As many pieces as no mail has.
+/// More pieces than any message has.
 const GIVE_UP: usize = 100;

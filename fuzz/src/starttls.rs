@@ -1,6 +1,6 @@
 //! Anything after the 220 to STARTTLS fails before a second EHLO, and nothing of worth leaves in cleartext.
 
-use smtp_proto::{ErrorKind, Event, RecipientStatus, ProtocolError, Security};
+use smtp_proto::{ErrorKind, Event, ProtocolError, RecipientStatus, Security};
 
 use crate::choice;
 use crate::session::{POLICIES, Session};
@@ -54,7 +54,10 @@ pub fn starttls(mut input: &[u8]) {
     assert!(session.connection.poll_transmit(session.now).is_none());
     assert_eq!(session.ledger.wire(), SAID, "I6");
     let outcome = session.connection.poll_outcome(id).unwrap().unwrap();
-    assert!(matches!(outcome.recipients()[0].status(), RecipientStatus::NotSent(_)));
+    assert!(matches!(
+        outcome.recipients()[0].status(),
+        RecipientStatus::NotSent(_)
+    ));
     while let Some(Ok(event)) = session.connection.poll_event() {
         assert!(!matches!(event, Event::Ready), "ready without TLS");
     }

@@ -71,7 +71,7 @@ impl Ledger {
         }
     }
 
-    /// The command of a line, but for those that announce a chunk.
+    /// The command of a line, except those that announce a chunk.
     fn command(&mut self, line: &str) -> Option<Asked> {
         let name = line.split([' ', ':']).next().unwrap_or_default();
         let allowed = match self.may_say {
@@ -162,7 +162,7 @@ impl Ledger {
         body
     }
 
-    /// Whether the server takes a text of so many bytes (RFC 1870).
+    /// Whether the server accepts content of this size (RFC 1870).
     fn takes(&self, bytes: u64) -> bool {
         !matches!(self.said.size(), Some(SizeLimit::Bytes(limit)) if bytes > limit)
     }
@@ -173,7 +173,7 @@ impl Ledger {
             .strip_suffix(" LAST")
             .map_or((chunk, false), |len| (len, true));
         let len: usize = len.parse().expect("I3: a length");
-        assert!(self.said.chunking(), "RFC 3030: CHUNKING is not offered");
+        assert!(self.said.chunking(), "RFC 3030: CHUNKING is not advertised");
         let to = if last { Asked::LastChunk } else { Asked::Chunk };
         self.check_turn(to, line);
         let before = self.present().chunks.len();
@@ -230,7 +230,7 @@ impl Ledger {
             Some(mail) if ends_text => mail.verdicts_due(),
             _ => 1,
         };
-        assert!(replies > 0, "RFC 2033: a text for nobody");
+        assert!(replies > 0, "RFC 2033: content without a recipient");
         self.due.push_back(Due {
             to,
             end: self.read,

@@ -127,7 +127,7 @@ impl Ledger {
         true
     }
 
-    /// Takes the reply to a command of a mail; returns whether it makes sense.
+    /// Takes the reply to a command of a transaction; returns whether it is plausible.
     fn answer_mail(&mut self, due: Due, reply: &Partial) -> bool {
         let code = reply.code;
         let mail = &mut self.transactions[due.transaction];
@@ -170,7 +170,7 @@ impl Ledger {
                 if is_open && is_yes(code) {
                     self.open = None;
                 }
-                // RFC 2920, section 3.1: a lone dot may be accepted, where there was nobody.
+                // RFC 2920, section 3.1: a lone dot may be accepted without any recipient.
                 let lone = due.to == Asked::Dot && !mail.is_rejected();
                 if is_yes(code) && mail.is_hopeless() && !lone {
                     return false;

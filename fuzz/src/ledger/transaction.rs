@@ -1,6 +1,6 @@
-//! One transaction on the wire, and what may be said of a mail for each recipient after it.
+//! One transaction on the wire, and what may be reported of the message for each recipient after it.
 
-use smtp_proto::{ErrorKind, RecipientStatus, Protocol, ProtocolError, Stage};
+use smtp_proto::{ErrorKind, Protocol, ProtocolError, RecipientStatus, Stage};
 
 /// One transaction.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) struct Transaction {
     pub(super) verdicts: Vec<u16>,
     /// What came in chunks.
     pub(super) chunks: Vec<u8>,
-    /// The text as a strict server takes it, once its last byte was offered.
+    /// The content as a strict server reads it, once its last byte was handed out.
     pub(super) text: Option<Vec<u8>>,
 }
 
@@ -109,7 +109,7 @@ impl Transaction {
         }
     }
 
-    /// Whether the text is for nobody, by what the server has said.
+    /// Whether the server has rejected every recipient.
     pub(super) fn is_hopeless(&self) -> bool {
         let nobody = self.rcpt.len() == self.recipients.len() && self.accepted() == 0;
         self.is_rejected() || nobody
@@ -151,14 +151,18 @@ impl Transaction {
     }
 
     /// Whether this fate can be what came of this transaction; if not, why.
-    pub(super) fn judge(&self, recipient: &str, fate: &RecipientStatus) -> Result<(), &'static str> {
+    pub(super) fn judge(
+        &self,
+        recipient: &str,
+        fate: &RecipientStatus,
+    ) -> Result<(), &'static str> {
         let holds = |condition, rule| if condition { Ok(()) } else { Err(rule) };
         let (rcpt, verdict) = (self.rcpt(recipient), self.verdict(recipient));
         match fate {
             RecipientStatus::Accepted(reply) => {
                 let before = self.mail.is_some_and(is_yes) && rcpt.is_some_and(is_yes);
                 holds(before, "I4: not accepted before")?;
-                holds(self.text.is_some(), "I7: the end was not offered")?;
+                holds(self.text.is_some(), "I7: the end was not sent")?;
                 let code = Some(reply.code().as_u16());
                 holds(code == verdict, "I7: another reply")?;
                 holds(verdict.is_some_and(is_yes), "I7: no 2yz")
@@ -170,7 +174,7 @@ impl Transaction {
                     Stage::Data => self.data,
                     Stage::Content => self.chunk,
                     Stage::EndOfData => verdict,
-                    _ => return Err("rejected at no command of a mail"),
+                    _ => return Err("rejected at a command that is not of a transaction"),
                 };
                 holds(code == Some(reply.code().as_u16()), "I4: another reply")?;
                 let is_number = *stage == Stage::Rcpt && self.names_number(recipient);
@@ -209,7 +213,7 @@ impl Transaction {
     }
 }
 
-/// The first digit decides, but for codes that have a meaning of their own.
+/// The first digit decides, except for codes with a meaning of their own.
 pub(super) fn is_yes(code: u16) -> bool {
     code / 100 == 2 && !matches!(code, 211 | 214 | 220 | 221 | 235)
 }

@@ -1,17 +1,17 @@
-//! What an input can choose: the policy, what the caller does, and so the mails that there are.
+//! The choices of an input: the configuration, the acts of the caller, and so the messages.
 
 use std::sync::{Arc, LazyLock};
 
 use smtp_proto::content::BareLineEnds;
 use smtp_proto::{
-    Command, Config, ConfigBuilder, Credentials, Mail, Pipelining, Protocol, Security, SpeculationLimits,
-    StreamedContent, Window,
+    Command, Config, ConfigBuilder, Credentials, Mail, Pipelining, Protocol, Security,
+    SpeculationLimits, StreamedContent, Window,
 };
 
 use crate::ledger::Rules;
 use crate::reference;
 
-/// A policy, and by what a client is judged that has it.
+/// A configuration, and the rules that a client with it is checked by.
 pub(crate) struct Policy {
     pub(crate) config: Arc<Config>,
     pub(crate) rules: Rules,
@@ -26,7 +26,7 @@ struct Draft {
     names_level: bool,
 }
 
-/// A mail that a caller may submit.
+/// A message that the caller may submit.
 pub(super) struct Prepared {
     pub(super) mail: Mail,
     /// As a server has to get it.
@@ -71,7 +71,7 @@ impl Draft {
         self.change(|config| config.pipelining(level))
     }
 
-    /// Lets so many bytes of a mail, and of all mails, go without waiting, in chunks of so many bytes.
+    /// Limits of speculation, for one message and for all, and the size of a chunk, in bytes.
     fn speculative(mut self, mail: u16, in_flight: u16, chunk: u16) -> Self {
         self.rules.speculation = (mail.min(chunk).into(), in_flight.into());
         let bounds = SpeculationLimits::new(mail.into(), in_flight.into());
@@ -134,7 +134,7 @@ pub(crate) static POLICIES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
     .collect()
 });
 
-/// The mails that callers submit, each at most once.
+/// The messages that callers submit, each at most once.
 pub(super) static MAILS: LazyLock<Vec<Prepared>> = LazyLock::new(|| {
     let two = &["y@x.test", "z@x.test"];
     vec![
@@ -158,7 +158,7 @@ pub(super) static MAILS: LazyLock<Vec<Prepared>> = LazyLock::new(|| {
     ]
 });
 
-/// The mails of a batch.
+/// The messages of a batch.
 pub(super) static BATCH: LazyLock<Vec<Prepared>> = LazyLock::new(|| {
     vec![
         whole("0@x.test", &["x@x.test"], b"Subject: 0\r\n\r\nhello\r\n"),
