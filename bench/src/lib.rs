@@ -108,7 +108,7 @@ pub fn text(len: usize) -> Vec<u8> {
         b"From: alice@example.org\r\nTo: bob@example.net\r\nSubject: a measurement\r\n\r\n"
             .to_vec();
     let line = [
-        b"The quick brown fox jumps over the lazy dog, and nobody knows why; 0123456789."
+        b"The quick brown fox jumps over the lazy dog, and no one knows why; 0123456789."
             .as_slice(),
         b"\r\n",
     ]

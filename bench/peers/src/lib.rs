@@ -1,4 +1,4 @@
-//! The clients side by side: each sends the same mails over one connection to the same server.
+//! The clients side by side: each sends the same messages over one connection to the same server.
 
 #![forbid(unsafe_code)]
 
@@ -24,11 +24,7 @@ pub struct Job {
 impl Job {
     /// Reads `ADDRESS MAILS OCTETS RECIPIENTS [TRUST]`.
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
-        let mut word = || {
-            words
-                .next()
-                .ok_or("ADDRESS MAILS OCTETS RECIPIENTS [TRUST]")
-        };
+        let mut word = || words.next().ok_or("ADDRESS COUNT BYTES RECIPIENTS [TRUST]");
         Ok(Self {
             address: word()?.parse()?,
             mails: word()?.parse()?,
@@ -45,7 +41,7 @@ impl Job {
             .collect()
     }
 
-    /// The text of each mail, in lines of 78 bytes without a dot in front.
+    /// The content of each message, in lines of 78 bytes without a leading dot.
     pub fn text(&self) -> Vec<u8> {
         text(self.bytes)
     }
@@ -56,14 +52,14 @@ impl Job {
     }
 }
 
-/// A mail of so many bytes, but for what is left of a line.
+/// A message of about this number of bytes, rounded down to whole lines.
 pub fn text(bytes: usize) -> Vec<u8> {
     let mut text = Vec::with_capacity(bytes.max(HEADER.len()));
     parts(bytes).for_each(|part| text.extend_from_slice(part));
     text
 }
 
-/// The same in pieces, for whoever must not have it in memory as a whole.
+/// The same in pieces, for clients that stream it.
 pub fn parts(bytes: usize) -> impl Iterator<Item = &'static [u8]> {
     let lines = bytes.saturating_sub(HEADER.len()) / LINE.len();
     std::iter::once(HEADER).chain(std::iter::repeat_n(LINE, lines))
@@ -72,7 +68,7 @@ pub fn parts(bytes: usize) -> impl Iterator<Item = &'static [u8]> {
 const HEADER: &[u8] =
     b"From: alice@example.org\r\nTo: bob@example.net\r\nSubject: a measurement\r\n\r\n";
 const LINE: &[u8] =
-    b"The quick brown fox jumps over the lazy dog, and nobody knows why; 0123456789.\r\n";
+    b"The quick brown fox jumps over the lazy dog, and no one knows why; 0123456789.\r\n";
 
 pub const FROM: &str = "alice@example.org";
 pub const NAME: &str = "client.example.org";

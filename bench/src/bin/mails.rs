@@ -1,4 +1,4 @@
-//! Sends so many mails through the blocking client to a server that costs nothing.
+//! Sends messages through the blocking client to a server that costs nothing.
 //!
 //! `mails COUNT [OCTETS] [RECIPIENTS] [batch]`: to count instructions, take the difference between two counts of mails. A
 //! batch is of mails for one recipient. With the feature `counting` it prints the allocations a mail and what an idle connection keeps.

@@ -1,4 +1,4 @@
-//! Reads so many replies, or scans and encodes so many texts: for counting instructions, and for nanoseconds.
+//! Reads replies, or scans and encodes content, a given number of times: for counting instructions, and for nanoseconds.
 //!
 //! `replies one|ehlo|text|dotted|memchr|memcpy COUNT`
 

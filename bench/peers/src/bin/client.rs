@@ -1,4 +1,4 @@
-//! `client NAME ADDRESS MAILS OCTETS RECIPIENTS [TRUST]`: sends the mails, and says how long it took from connect to quit.
+//! `client NAME ADDRESS COUNT BYTES RECIPIENTS [TRUST]`: sends messages and prints the time from connect to quit.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! `idlers ADDRESS COUNT`: the heap that each client keeps for a connection in cleartext that has sent one mail and waits.
+//! `idlers ADDRESS COUNT`: the heap of an idle cleartext connection of each client, after one message.
 //!
 //! Asks glibc's allocator; `NAME \t OCTETS` a line. What a runtime keeps for a socket is in it, but no memory of the kernel.
 
@@ -88,7 +88,7 @@ fn main() -> Result<()> {
     })
 }
 
-/// Opens so many, and says what one more keeps.
+/// Opens `count` connections and returns the heap of one more.
 fn keep<T>(name: &str, count: usize, mut open: impl FnMut() -> Result<T>) -> Result<()> {
     drop(open()?);
     let mut all = Vec::with_capacity(count);

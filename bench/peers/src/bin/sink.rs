@@ -1,6 +1,6 @@
-//! `sink [TRUST]`: a server that takes every mail and keeps none, until its standard input ends or asks.
+//! `sink [TRUST]`: a server that accepts every message and stores none, until its standard input ends or asks.
 //!
-//! It says where it listens. A line on its standard input asks what it has seen since the last one: mails, and changes
+//! It prints its address. A line on its standard input asks for the counts since the last one: messages, and changes
 //! of direction by which commands came. With TRUST it also does STARTTLS and a login, and leaves its certificate there.
 
 use std::io::{Write, stdin, stdout};
@@ -44,6 +44,6 @@ fn main() -> Result<()> {
         counted += mails;
         seen = sessions.len();
     }
-    eprintln!("{counted} mails in {seen} sessions");
+    eprintln!("{counted} messages in {seen} sessions");
     Ok(())
 }

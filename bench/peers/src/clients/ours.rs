@@ -1,4 +1,4 @@
-//! Ours, blocking and over tokio: a mail at a time, and batches at each level.
+//! Ours, blocking and over tokio: single messages, and batches at each level.
 
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -103,7 +103,7 @@ impl Level {
     }
 }
 
-/// Makes one mail after the other, each checked anew.
+/// Builds one mail after the other, each checked anew.
 struct Mails {
     sender: ReversePath,
     recipients: Vec<ForwardPath>,
@@ -122,7 +122,7 @@ impl Mails {
         })
     }
 
-    /// So many mails, made when they are wanted.
+    /// `count` mails, built on demand.
     fn first(&self, count: usize) -> impl Iterator<Item = Mail> {
         (0..count).map_while(|_| self.next().ok())
     }

@@ -14,13 +14,13 @@ pub(super) enum Level {
     Envelope,
     /// (c) The end of a text and the next envelope.
     Transactions,
-    /// A whole mail, by BDAT.
+    /// A whole message, by BDAT.
     Chunk,
-    /// (d) Mails by BDAT as far as the window goes.
+    /// (d) Messages by BDAT, up to the window.
     InFlight,
 }
 
-/// So much of (d) goes out while the replies to as much are awaited.
+/// The window of (d): bytes sent while the replies to as many are pending.
 const FLIGHT: usize = 64 << 10;
 
 pub(super) fn run(job: &Job, level: Level) -> Result<()> {
@@ -114,7 +114,7 @@ impl Raw {
         Ok(())
     }
 
-    /// Waits for so many positive replies.
+    /// Waits for `count` positive replies.
     fn replies(&mut self, mut count: usize) -> Result<()> {
         loop {
             let mut begin = 0;

@@ -1,4 +1,4 @@
-//! The least program that sends a mail with STARTTLS and AUTH.
+//! The smallest program that sends a message with STARTTLS and AUTH.
 
 use smtp_blocking::Client;
 use smtp_blocking::proto::{Credentials, Mail};

@@ -170,7 +170,12 @@ impl Bench {
         Ok(())
     }
 
-    fn client_at_a_distance(&self, client: &Client, sink: &ChunkWriter, secure: &ChunkWriter) -> Result<()> {
+    fn client_at_a_distance(
+        &self,
+        client: &Client,
+        sink: &ChunkWriter,
+        secure: &ChunkWriter,
+    ) -> Result<()> {
         const TRIP: f64 = 0.05;
         let trust = self.scratch.join("trust.der");
         for (row, mails, recipients, login) in [
