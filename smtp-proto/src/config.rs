@@ -278,7 +278,7 @@ impl ConfigBuilder {
 
     /// The most bytes of a chunk, where the server offers CHUNKING (RFC 3030); 1 MiB by default, at least 1.
     ///
-    /// To send by DATA whatever the server offers, say [`without("CHUNKING")`](Self::without).
+    /// To send by DATA whatever the server offers, say [`ignore_extension("CHUNKING")`](Self::ignore_extension).
     pub fn chunk_size(mut self, bytes: u64) -> Self {
         self.0.chunk_size = bytes.max(1);
         self

@@ -644,7 +644,7 @@ impl MailError {
         &self.fault
     }
 
-    /// All recipients that are no addresses, in their order; the first of them may be what [`fault`](Self::fault) is
+    /// All recipients that are no addresses, in their order; the first of them may be what [`kind`](Self::kind) is
     /// about.
     pub fn invalid_recipients(&self) -> &[InvalidRecipient] {
         &self.invalid

@@ -137,7 +137,7 @@ impl MailBuilder {
     /// One more parameter of MAIL; those of RCPT belong to a [`Recipient`](crate::Recipient).
     ///
     /// It is sent only to a server that offers its extension, and with a value that the server takes. To others the message is
-    /// not sent, and nothing of it: not doing what was asked would be worse, unless [`optional_extension`](Self::if_offered) says that
+    /// not sent, and nothing of it: not doing what was asked would be worse, unless [`optional_extension`](Self::optional_extension) says that
     /// it would not. `SIZE`, `BODY` and `SMTPUTF8` are added where they are needed, without being asked for.
     pub fn parameter(mut self, parameter: Parameter) -> Self {
         if let Err(error) = self.extensions().mail.push(parameter) {

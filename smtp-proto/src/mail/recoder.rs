@@ -20,7 +20,7 @@ type Recode = dyn Fn(&Bytes) -> Result<Bytes, TransportError> + Send + Sync;
 impl MailBuilder {
     /// Recodes the content for a server that cannot take it: without 8BITMIME where it has bytes
     /// above 127, without SMTPUTF8 where its header fields have some, without BINARYMIME or
-    /// CHUNKING where it is [`binary`](Self::binary).
+    /// CHUNKING where it is [`binary_message`](Self::binary_message).
     ///
     /// For all other servers the text goes as it is. `recoder` is asked when the server is known, at most once, and gets the text
     /// as it would travel; what it makes has to be ASCII in lines of at most 998 bytes, with CRLF line ends. The crate `smtp-recode`

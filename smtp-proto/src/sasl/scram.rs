@@ -21,7 +21,7 @@ use message::{ServerFinal, ServerFirst};
 
 /// The SCRAM mechanisms (RFC 5802, RFC 7677): the password is not sent, and the server proves that it knows it too.
 ///
-/// [`bound`](Self::bound) makes it the mechanism with `-PLUS`, which also proves that nobody stands between the two ends
+/// [`plus`](Self::plus) makes it the mechanism with `-PLUS`, which also proves that nobody stands between the two ends
 /// of the TLS connection. Without it the server is told whether it could have been used, so that a server whose offer
 /// somebody has cut finds out.
 ///
