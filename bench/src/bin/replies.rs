@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use bytes::Bytes;
-use smtp_proto::content::{Encoder, Room, Rules, scan};
+use smtp_proto::content::{Encoder, LineRules, Room, scan};
 use smtp_proto::{Capabilities, Reply};
 
 fn main() {
@@ -20,7 +20,7 @@ fn main() {
         "dotted" => Bytes::from(b".a line with a dot in front\r\n".repeat((1 << 20) / 29)),
         _ => Bytes::from(bench::text(1 << 20)),
     };
-    let rules = Rules::new();
+    let rules = LineRules::new();
     let mut copy = vec![0; text.len()];
     let begin = Instant::now();
     for _ in 0..count {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use io_smtp::coroutine::{SmtpCoroutine, SmtpCoroutineState};
 use io_smtp::rfc5321::SmtpResponse;
 use io_smtp::rfc5321::data::SmtpData;
-use smtp_proto::content::{Encoder, Room, Rules, scan};
+use smtp_proto::content::{Encoder, LineRules, Room, scan};
 use smtp_proto::{Capabilities, Reply};
 use stalwart_smtp_proto::EhloResponse;
 use stalwart_smtp_proto::response::parser::ResponseReceiver;
@@ -82,7 +82,7 @@ fn main() {
 }
 
 fn encode(text: &Bytes) -> usize {
-    let facts = scan(black_box(text), &Rules::new()).expect("a text");
+    let facts = scan(black_box(text), &LineRules::new()).expect("a text");
     let mut encoder = Encoder::verified(&facts);
     let mut rest = text.clone();
     let mut sum = 0;

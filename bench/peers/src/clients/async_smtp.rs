@@ -31,7 +31,7 @@ async fn send<S: AsyncBufRead + AsyncWrite + Unpin>(
     let to = job.to().into_iter().map(EmailAddress::new);
     let to: Vec<_> = to.collect::<std::result::Result<_, _>>()?;
     let envelope = Envelope::new(Some(EmailAddress::new(FROM.into())?), to)?;
-    let text = job.message();
+    let text = job.text();
     for _ in 0..job.mails {
         let mail = SendableEmail::new(envelope.clone(), text.clone());
         transport.send(mail).await?;

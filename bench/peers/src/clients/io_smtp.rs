@@ -22,7 +22,7 @@ pub(super) fn run(job: &Job) -> Result<()> {
         .into_iter()
         .map(|to| Ok(SmtpForwardPath(mailbox(&to)?)));
     let to = to.collect::<Result<Vec<_>>>()?;
-    let text = job.message();
+    let text = job.text();
     for _ in 0..job.mails {
         let options = SmtpMessageSendOptions::default();
         client.send(from.clone(), to.clone(), text.clone(), options)?;

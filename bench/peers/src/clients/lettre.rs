@@ -14,7 +14,7 @@ pub(super) fn blocking(job: &Job) -> Result<()> {
         connection.starttls(&tls, &hello)?;
         connection.auth(&[Mechanism::Plain], &credentials())?;
     }
-    let (envelope, text) = (envelope(job)?, job.message());
+    let (envelope, text) = (envelope(job)?, job.text());
     for _ in 0..job.mails {
         connection.send(&envelope, &text)?;
     }
@@ -30,7 +30,7 @@ pub(super) async fn tokio(job: &Job) -> Result<()> {
         connection.starttls(tls, &hello).await?;
         connection.auth(&[Mechanism::Plain], &credentials()).await?;
     }
-    let (envelope, text) = (envelope(job)?, job.message());
+    let (envelope, text) = (envelope(job)?, job.text());
     for _ in 0..job.mails {
         connection.send(&envelope, &text).await?;
     }

@@ -26,7 +26,7 @@ async fn send<T: AsyncRead + AsyncWrite + Unpin>(
     job: &Job,
     mut client: SmtpClient<T>,
 ) -> Result<()> {
-    let (text, to) = (job.message(), job.to());
+    let (text, to) = (job.text(), job.to());
     for _ in 0..job.mails {
         let to = to.iter().map(String::as_str);
         client.send(Message::new(FROM, to, text.as_slice())).await?;

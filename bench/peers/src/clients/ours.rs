@@ -117,7 +117,7 @@ impl Mails {
         Ok(Self {
             sender: FROM.parse()?,
             recipients: recipients.collect::<std::result::Result<_, _>>()?,
-            text: job.message().into(),
+            text: job.text().into(),
             binary,
         })
     }

@@ -37,7 +37,7 @@ pub(super) fn run(job: &Job, level: Level) -> Result<()> {
     peer.replies(1)?;
     peer.turn(&[format!("EHLO {NAME}\r\n").as_bytes()], 1)?;
 
-    let text = job.message();
+    let text = job.text();
     let mail = format!("MAIL FROM:<{FROM}>\r\n");
     let rcpt: Vec<String> = (job.to().iter())
         .map(|to| format!("RCPT TO:<{to}>\r\n"))
