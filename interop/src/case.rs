@@ -178,8 +178,14 @@ impl<'a> Bench<'a> {
     /// Whether every fate is the expected one, and the store agrees.
     pub(crate) fn check(&self, letters: &[Letter], session: &Session) -> Result<(), String> {
         if session.outcomes.len() != letters.len() {
+            // The last outcome says why there are no more.
+            let last = session.outcomes.last();
+            let last = last.map_or_else(String::new, |last| format!(", the last is {last:?}"));
             let count = session.outcomes.len();
-            return Err(format!("{count} outcomes of {} messages", letters.len()));
+            return Err(format!(
+                "{count} outcomes of {} messages{last}",
+                letters.len()
+            ));
         }
         for (letter, outcome) in letters.iter().zip(&session.outcomes) {
             for (index, delivery) in outcome.recipients().iter().enumerate() {
