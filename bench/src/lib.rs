@@ -1,4 +1,4 @@
-//! What the measurements share: a server that costs nothing, and mails.
+//! The common part of the measurements: a server that costs nothing, and messages.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -83,26 +83,26 @@ pub const EHLO: &[u8] = b"250-mx.example.org\r\n250-PIPELINING\r\n250-SIZE 10240
     250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n\
     250 HELP\r\n";
 
-/// The answers to one mail for one recipient.
+/// The replies to one message for one recipient.
 pub const ONE: &[&[u8]] = &[
     b"250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n",
     b"250 2.0.0 Ok: queued as 4C9D2A1B2C\r\n",
 ];
 
-/// The answers to the end of one mail and to the envelope of the next, with RSET between them.
+/// The replies to the end of one message and to the envelope of the next, with RSET between them.
 pub const NEXT: &[&[u8]] = &[
     b"250 2.0.0 Ok: queued as 4C9D2A1B2C\r\n250 2.0.0 Ok\r\n250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n\
     354 End data with <CR><LF>.<CR><LF>\r\n",
 ];
 
-/// The answers to one mail for ten recipients.
+/// The replies to one message for ten recipients.
 pub const TEN: &[&[u8]] = &[
     b"250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n\
     250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n",
     b"250 2.0.0 Ok: queued as 4C9D2A1B2C\r\n",
 ];
 
-/// A mail of about so many bytes, in lines of 78.
+/// A message of about this number of bytes, in lines of 78.
 pub fn text(len: usize) -> Vec<u8> {
     let mut text =
         b"From: alice@example.org\r\nTo: bob@example.net\r\nSubject: a measurement\r\n\r\n"

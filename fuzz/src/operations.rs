@@ -357,7 +357,7 @@ impl World {
         }
     }
 
-    /// A mail with a sender and a domain of the first recipient that no other one has.
+    /// A [`Mail`] with a sender and a domain of the first recipient that no other one has.
     fn mail_to_submit(&mut self, number: usize) -> Mail {
         let sender = format!("m{}@x.test", self.mails.len());
         let first = format!("r@{}", sender.replace('@', "."));

@@ -1,7 +1,7 @@
 //! Sends messages through the blocking client to a server that costs nothing.
 //!
-//! `mails COUNT [OCTETS] [RECIPIENTS] [batch]`: to count instructions, take the difference between two counts of mails. A
-//! batch is of mails for one recipient. With the feature `counting` it prints the allocations a mail and what an idle connection keeps.
+//! `mails COUNT [BYTES] [RECIPIENTS] [batch]`: to count instructions, take the difference between two counts. A
+//! batch is of messages for one recipient. With the feature `counting` it prints the allocations a message and the heap of an idle connection.
 
 use bench::{Canned, NEXT, ONE, OPENING, TEN, text};
 use bytes::Bytes;
@@ -53,7 +53,10 @@ fn main() {
         let allocations = bench::counting::count();
         send(count);
         let allocations = bench::counting::count() - allocations;
-        println!("allocations a mail: {}", allocations as f64 / count as f64);
+        println!(
+            "allocations a message: {}",
+            allocations as f64 / count as f64
+        );
         // What this program itself holds is not the connection's.
         let own = text.len() + 64 * (recipients.len() + 1) + 4096;
         println!(

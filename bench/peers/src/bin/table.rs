@@ -27,7 +27,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The figure and, where it depends on the machine, how it compares with ours a mail at a time.
+/// The figure and, where it depends on the machine, how it compares with ours a message at a time.
 fn cell(section: &str, value: f64, ours: Option<f64>) -> String {
     let figure = number(value);
     match ours {
@@ -61,22 +61,22 @@ fn grouped(value: i64) -> String {
 
 const SECTIONS: [(&str, &str); 10] = [
     ("trips", "Round trips, counted by the server"),
-    ("calls", "System calls a mail"),
-    ("allocations", "Allocations a mail"),
-    ("instructions", "Instructions a mail"),
+    ("calls", "System calls a message"),
+    ("allocations", "Allocations a message"),
+    ("instructions", "Instructions a message"),
     ("idle", "Heap of an idle connection in cleartext"),
     (
         "loopback",
-        "Loopback, one connection (× ours a mail at a time)",
+        "Loopback, one connection (× ours a message at a time)",
     ),
     ("cpu", "The same, CPU time of the client and memory"),
     (
         "line",
-        "50 ms round trip, kernel TCP (× ours a mail at a time)",
+        "50 ms round trip, kernel TCP (× ours a message at a time)",
     ),
     ("parts", "Parsers and encoders alone (× ours)"),
     (
         "footprint",
-        "The least program that sends a mail with STARTTLS and AUTH",
+        "The least program that sends a message with STARTTLS and AUTH",
     ),
 ];

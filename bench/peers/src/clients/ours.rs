@@ -103,7 +103,7 @@ impl Level {
     }
 }
 
-/// Builds one mail after the other, each checked anew.
+/// Builds one [`Mail`] after the other, each checked anew.
 struct Mails {
     sender: ReversePath,
     recipients: Vec<ForwardPath>,
@@ -122,7 +122,7 @@ impl Mails {
         })
     }
 
-    /// `count` mails, built on demand.
+    /// `count` of [`Mail`], built on demand.
     fn first(&self, count: usize) -> impl Iterator<Item = Mail> {
         (0..count).map_while(|_| self.next().ok())
     }

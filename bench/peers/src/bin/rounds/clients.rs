@@ -66,7 +66,7 @@ impl Bench {
             clients.push(Client {
                 name: name.into(),
                 kind,
-                // Where time does not count, nobody has to wait for delayed acknowledgements.
+                // Where time is not measured, no client has to wait for delayed acknowledgements.
                 nodelay: !twice && kind.is_slow_alone(),
             });
             if twice && kind.is_peer() {
@@ -77,7 +77,7 @@ impl Bench {
                 });
             }
         }
-        // Those whose names begin so, where somebody wants to see what a change brings.
+        // Only clients whose names start with this, to see the effect of a change.
         if let Ok(beginning) = std::env::var("BENCH_CLIENTS") {
             clients.retain(|client| client.name.starts_with(&beginning));
         }

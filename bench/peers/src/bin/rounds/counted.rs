@@ -32,12 +32,12 @@ impl Bench {
                 };
                 self.say(
                     "trips",
-                    &format!("a mail, {recipients} rcpt"),
+                    &format!("a message, {recipients} rcpt"),
                     &client,
                     each,
                 )?;
                 if recipients == 1 {
-                    self.say("trips", "session of one mail", &client, one)?;
+                    self.say("trips", "session of one message", &client, one)?;
                 }
             }
         }
@@ -56,14 +56,14 @@ impl Bench {
                 .run(&client, &sink.address, load, Some(&trust), &[])
                 .and_then(|_| sink.trips(1));
             if let Some(trips) = self.try_or_skip(&client, result) {
-                let row = "STARTTLS and AUTH, one mail, without connect and TLS";
+                let row = "STARTTLS and AUTH, one message, without connect and TLS";
                 self.say("trips", row, &client, trips)?;
             }
         }
         Ok(())
     }
 
-    /// System calls a mail, by strace.
+    /// System calls a message, by strace.
     pub(crate) fn calls(&self) -> Result<()> {
         let Some(strace) = which("strace") else {
             return skipped("strace");
@@ -80,7 +80,7 @@ impl Bench {
         })
     }
 
-    /// Allocations a mail, by a preloaded counter.
+    /// Allocations a message, by a preloaded counter.
     pub(crate) fn allocations(&self) -> Result<()> {
         self.differences("allocations", &["allocations"], |cost| {
             let count = cost
@@ -91,7 +91,7 @@ impl Bench {
         })
     }
 
-    /// Instructions a mail, by callgrind.
+    /// Instructions a message, by callgrind.
     pub(crate) fn instructions(&self) -> Result<()> {
         let Some(valgrind) = which("valgrind") else {
             return skipped("valgrind");
@@ -111,7 +111,7 @@ impl Bench {
         })
     }
 
-    /// What a mail adds: the difference between N and 2 N mails, divided.
+    /// What a message adds: the difference between N and 2 N mails, divided.
     fn differences(
         &self,
         section: &str,

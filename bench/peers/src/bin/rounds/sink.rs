@@ -16,7 +16,7 @@ pub(crate) struct ChunkWriter {
 }
 
 impl ChunkWriter {
-    /// The changes of direction since the last time, in which so many mails must have come.
+    /// The changes of direction since the last call, in which `mails` messages must have arrived.
     pub(crate) fn trips(&mut self, mails: usize) -> Result<f64> {
         let input = self.input.as_mut().ok_or("no pipe")?;
         writeln!(input)?;
@@ -26,7 +26,7 @@ impl ChunkWriter {
         let mut number = || numbers.next().ok_or("a number is missing");
         let (came, trips) = (number()??, number()??);
         if came != mails {
-            return Err(format!("{came} mails came in place of {mails}").into());
+            return Err(format!("{came} messages came in place of {mails}").into());
         }
         Ok(trips as f64)
     }

@@ -66,7 +66,7 @@ impl Bench {
         result
     }
 
-    /// Every client in turn, so many times; medians.
+    /// Every client in turn, `rounds` times; medians.
     fn interleaved(&self, rounds: usize, address: &str, row: &str, load: Load) -> Result<()> {
         let mut times: BTreeMap<usize, Vec<Cost>> = BTreeMap::new();
         let clients = self.clients(true);
@@ -98,13 +98,13 @@ impl Bench {
             let of = |figure: fn(&Cost) -> f64| median(costs.iter().map(figure).collect());
             self.say(
                 "loopback",
-                &format!("{row}: mails/s"),
+                &format!("{row}: messages/s"),
                 client,
                 1.0 / of(|cost| cost.seconds),
             )?;
             self.say(
                 "cpu",
-                &format!("{row}: CPU µs a mail"),
+                &format!("{row}: CPU µs a message"),
                 client,
                 1e6 * of(|cost| cost.cpu),
             )?;
@@ -119,7 +119,7 @@ impl Bench {
                 let over = of(|cost| cost.peak as f64) - itself as f64 - load.bytes as f64;
                 self.say(
                     "cpu",
-                    &format!("{row}: peak MiB over the mail"),
+                    &format!("{row}: peak MiB over the message"),
                     client,
                     over / 1_048_576.0,
                 )?;
@@ -179,14 +179,14 @@ impl Bench {
         const TRIP: f64 = 0.05;
         let trust = self.scratch.join("trust.der");
         for (row, mails, recipients, login) in [
-            ("100 mails of 1 kB: seconds", 100, 1, false),
-            ("a mail, 1 rcpt: round trips", 10, 1, false),
-            ("a mail, 10 rcpt: round trips", 5, 10, false),
-            ("a mail, 100 rcpt: round trips", 2, 100, false),
-            ("session of one mail: round trips", 1, 1, false),
-            ("STARTTLS, AUTH, one mail: round trips", 1, 1, true),
+            ("100 messages of 1 kB: seconds", 100, 1, false),
+            ("a message, 1 rcpt: round trips", 10, 1, false),
+            ("a message, 10 rcpt: round trips", 5, 10, false),
+            ("a message, 100 rcpt: round trips", 2, 100, false),
+            ("session of one message: round trips", 1, 1, false),
+            ("STARTTLS, AUTH, one message: round trips", 1, 1, true),
             (
-                "STARTTLS, AUTH, one mail, 10 rcpt: round trips",
+                "STARTTLS, AUTH, one message, 10 rcpt: round trips",
                 1,
                 10,
                 true,

@@ -27,7 +27,7 @@ pub(crate) fn wait(mut child: Child, limit: Duration) -> Result<Usage> {
         let mut status = 0;
         // SAFETY: `rusage` is made of integers, for which zeros are valid.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-        // SAFETY: both pointers are to locals that outlive the call; `pid` is a child that nobody else waits for.
+        // SAFETY: both pointers are to locals that outlive the call; `pid` is a child that only this code waits for.
         let waited = unsafe { libc::wait4(pid, &mut status, 0, &mut usage) };
         drop(done);
         if waited != pid {
