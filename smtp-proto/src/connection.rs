@@ -1,30 +1,50 @@
 //! The machine that a driver feeds and a caller asks.
 
+// Each module uses only those above it in this list.
+mod pending;
+mod send_buffer;
+
+mod io;
+
+mod handshake;
+mod transaction;
+
+mod core;
+
+mod batch;
+mod wire;
+
+use ::core::fmt;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use core::fmt;
 
 use bytes::Bytes;
 
+pub use self::batch::Batch;
+#[cfg(feature = "std")]
+pub use self::send_buffer::IoSlices;
+pub use self::send_buffer::Transmit;
+pub use self::wire::Wire;
+
+use self::core::{Completed, Core, EventCursor, FillMode, Queued};
+use self::handshake::{AwaitTls, Context, ServerInfo, State};
+use self::io::Io;
+use self::transaction::Transaction;
 use crate::capabilities::Capabilities;
 use crate::command::Command;
-use crate::config::{Config, Security, Timeouts};
+use crate::config::{Config, Security};
 use crate::error::{ApiMisuse, Error, ErrorKind, Peer, ProtocolError, Stage, TransportError};
 use crate::event::{CommandId, ContentStatus, Event, MailId};
-use crate::handshake::{AwaitTls, Context, ServerInfo, State};
-use crate::io::Io;
-use crate::machine::{Completed, Core, EventCursor, FillMode, Queued};
 use crate::mail::Mail;
 use crate::outcome::{ConnectionStats, Outcome};
-use crate::pending::{Pipelining, Window};
+use crate::pipelining::{Pipelining, Window};
 use crate::reply::Reply;
 use crate::reply_reader::ReplyReader;
 use crate::sasl;
-use crate::send_buffer::Transmit;
 use crate::time::Time;
+use crate::timeouts::Timeouts;
 use crate::tls::TlsInfo;
-use crate::transaction::Transaction;
 use crate::transcript::TranscriptEntry;
 
 /// An SMTP connection, from the greeting to QUIT, as a state machine without I/O.

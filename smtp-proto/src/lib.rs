@@ -66,9 +66,10 @@ mod address;
 pub mod content;
 mod location;
 mod parse;
+mod pipelining;
 mod secret;
-mod send_buffer;
 mod time;
+mod timeouts;
 
 mod parameter;
 mod reply;
@@ -84,7 +85,6 @@ mod error;
 
 mod mail;
 mod outcome;
-mod pending;
 mod transcript;
 
 mod config;
@@ -92,28 +92,17 @@ mod event;
 
 mod tracing;
 
-mod io;
-
-mod handshake;
-mod transaction;
-
-mod machine;
-
 mod connection;
-
-mod batch;
-mod wire;
 
 pub use address::{
     AddressError, AddressErrorKind, ClientName, Domain, ForwardPath, Mailbox, ReversePath,
 };
-pub use batch::Batch;
 pub use capabilities::{Capabilities, FutureRelease, ServerLimits, SizeLimit};
 pub use command::{Command, CommandError, CommandErrorKind, RedactedCommand};
-pub use config::{
-    Config, ConfigBuilder, ConfigError, Protocol, Security, SpeculationLimits, Timeouts,
-};
-pub use connection::{Connection, Upgrade};
+pub use config::{Config, ConfigBuilder, ConfigError, Protocol, Security, SpeculationLimits};
+#[cfg(feature = "std")]
+pub use connection::IoSlices;
+pub use connection::{Batch, Connection, Transmit, Upgrade, Wire};
 pub use error::{
     ApiMisuse, AuthenticationError, Error, ErrorKind, MissingExtension, Peer, ProtocolError, Stage,
     TransportError, Wait,
@@ -130,18 +119,15 @@ pub use parameter::{
     DateTime, DeliverBy, IfUnsupported, Keyword, Notify, OriginalRecipient, Parameter,
     ParameterError, ParameterErrorKind, Parameters, Return, Value,
 };
-pub use pending::{Pipelining, Window};
+pub use pipelining::{Pipelining, Window};
 pub use reply::{EnhancedStatusCode, Reply, ReplyCode, Severity};
 pub use reply_reader::{ReplyError, ReplyLimits};
 pub use sasl::Credentials;
 pub use secret::Secret;
-#[cfg(feature = "std")]
-pub use send_buffer::IoSlices;
-pub use send_buffer::Transmit;
 pub use time::Time;
+pub use timeouts::Timeouts;
 pub use tls::{TlsInfo, UnverifiedReason, Verification};
 pub use transcript::TranscriptEntry;
-pub use wire::Wire;
 pub use xclient::{
     AttributeError, AttributeErrorKind, Xclient, XclientProto, Xforward, XforwardSource,
 };

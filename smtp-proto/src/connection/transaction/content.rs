@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::connection::io::Io;
 use crate::content::{ContentError, Encoder, Framing, HeaderHigh, HeaderRules, HeaderWatch, Room};
 use crate::error::ApiMisuse;
-use crate::io::Io;
 use crate::mail;
 
 /// The text of one message, as far as it has not been queued.

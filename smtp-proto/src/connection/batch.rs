@@ -6,13 +6,13 @@ use core::task::Poll;
 
 use crate::config::Protocol;
 use crate::connection::Connection;
+use crate::connection::core::{Core, Queued};
+use crate::connection::handshake::State;
 use crate::error::{ApiMisuse, Error, ErrorKind, Stage};
 use crate::event::MailId;
-use crate::handshake::State;
-use crate::machine::{Core, Queued};
 use crate::mail::Mail;
 use crate::outcome::Outcome;
-use crate::pending::Pipelining;
+use crate::pipelining::Pipelining;
 
 /// Messages that go out over one connection as fast as it can take them, with their outcomes in the same order.
 ///

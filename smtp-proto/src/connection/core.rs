@@ -7,16 +7,17 @@ use core::fmt;
 use crate::capabilities::Capabilities;
 use crate::command::{Command, Line};
 use crate::config::Protocol;
+use crate::connection::handshake::{CLOSING, Context, ServerInfo, State, UNAVAILABLE};
+use crate::connection::io::Io;
+use crate::connection::pending::Expect;
+use crate::connection::transaction::{NextAction, Transaction};
 use crate::error::{ApiMisuse, Error, ErrorKind, MissingExtension, ProtocolError, Stage, Wait};
 use crate::event::{CommandId, MailId};
-use crate::handshake::{CLOSING, Context, ServerInfo, State, UNAVAILABLE};
-use crate::io::Io;
 use crate::outcome::Outcome;
-use crate::pending::{Expect, Pipelining};
+use crate::pipelining::Pipelining;
 use crate::reply::{Reply, ReplyRef, Severity};
 use crate::reply_reader::ReplyLimits;
 use crate::time::Time;
-use crate::transaction::{NextAction, Transaction};
 use crate::transcript::TranscriptEntry;
 
 /// All but the reply_reader, from which the reply that is being handled is borrowed.

@@ -4,13 +4,15 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use crate::command::Line;
-use crate::config::{Config, Timeouts};
+use crate::config::Config;
+use crate::connection::pending::{Expect, PendingReplies, PendingReply};
+use crate::connection::send_buffer::{SendBuffer, Transmit};
 use crate::error::{ApiMisuse, Error, Peer, Wait};
 use crate::outcome::ConnectionStats;
-use crate::pending::{Expect, PendingReplies, PendingReply, Window};
+use crate::pipelining::Window;
 use crate::reply::Reply;
-use crate::send_buffer::{SendBuffer, Transmit};
 use crate::time::Time;
+use crate::timeouts::Timeouts;
 use crate::tracing::Trace;
 use crate::transcript::TranscriptEntry;
 

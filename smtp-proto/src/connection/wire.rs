@@ -1,6 +1,6 @@
 //! The byte interface between a driver and the machine.
 
-use crate::send_buffer::Transmit;
+use crate::connection::send_buffer::Transmit;
 use crate::{Connection, Time, TransportError};
 
 /// All that an adapter knows of what it drives: bytes in, bytes out, one timer.
