@@ -39,7 +39,7 @@ fn show(
             .reject(GONE, "550 5.1.1 no such user"),
     )?;
 
-    report::print("The dialogue:");
+    report::print("The transcript:");
     let transcript = Arc::new(Mutex::new(String::new()));
     let endpoint = Endpoint::starttls("localhost")
         .port(server.port())
@@ -74,7 +74,7 @@ fn show(
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
-    report::print("\nAll as it should be?");
+    report::print("\nChecks:");
     let mut checks = Checks { passed: true };
     checks.outcome(&outcome);
     match &mails[..] {
@@ -82,14 +82,14 @@ fn show(
         _ => checks.note("the server stored one message", false),
     }
     checks.note(
-        "the connection was ended in good order, and no rule was broken",
+        "the session ended with QUIT and without a violation",
         sessions
             .iter()
             .all(|session| session.quit() && session.violations().is_empty())
             && sessions.len() == 1,
     );
     checks.note(
-        "the password is not in the dialogue as shown",
+        "the transcript does not contain the password",
         said.contains("AUTH PLAIN")
             && ![PASSWORD, PASSWORD_ENCODED]
                 .iter()
@@ -132,7 +132,7 @@ impl Checks {
             ] => *stage == Stage::Rcpt && reply.code().as_u16() == 550,
             _ => false,
         };
-        self.note("one recipient was accepted, the other one rejected", right);
+        self.note("one recipient was accepted, the other rejected", right);
         let tls = outcome.tls().and_then(|facts| facts.version());
         self.note("the message went over TLS 1.3", tls == Some("TLSv1.3"));
     }
@@ -142,9 +142,12 @@ impl Checks {
             "the server stored it for the accepted recipient",
             mail.sender() == SENDER && mail.addresses() == [BOB],
         );
-        self.note("byte for byte as it was composed", mail.body() == text);
         self.note(
-            "over TLS, and from the user who logged in",
+            "the stored message equals the composed one, byte for byte",
+            mail.body() == text,
+        );
+        self.note(
+            "it came over TLS, from the authenticated user",
             mail.over_tls() && mail.authenticated_as() == Some(USER),
         );
     }
