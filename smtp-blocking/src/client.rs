@@ -209,8 +209,19 @@ impl<S: Stream, W: Wire> Client<S, W> {
         ended
     }
 
+    /// Waits until the server is ready; if that fails, ends the connection in good order.
+    pub(crate) fn into_ready(mut self) -> Result<Self, Error> {
+        match self.ready() {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                self.part();
+                Err(error)
+            }
+        }
+    }
+
     /// Says the last word of a connection that has ended or failed, and shuts the stream down.
-    pub(crate) fn part(&mut self) {
+    fn part(&mut self) {
         self.drive(|smtp| smtp.is_closed().then_some(()));
         // All is said; whether the transport's own last bytes arrive changes nothing.
         let _ = self.close();
@@ -393,13 +404,7 @@ impl<S: Stream> Client<S, Connection> {
             let upgrade = smtp.poll_upgrade()?;
             Some(upgrade.map(|upgrade| upgrade.complete(now, facts.clone())))
         })?;
-        match client.ready() {
-            Ok(()) => Ok(client),
-            Err(error) => {
-                client.part();
-                Err(error)
-            }
-        }
+        client.into_ready()
     }
 }
 

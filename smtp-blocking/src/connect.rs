@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 
-use smtp_proto::{Error, Wire as _};
-use smtp_rustls::{Endpoint, Session};
+use smtp_proto::Error;
+use smtp_rustls::{Attempt, Endpoint, Session};
 
 use crate::Client;
 use crate::client::SHORTEST;
@@ -34,54 +34,27 @@ impl Client<TcpStream, Session> {
     /// The failure of the last address that was tried, with those before it as its [`attempts`](Error::attempts). It names the
     /// endpoint and the address.
     pub fn connect_to(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<Self, Error> {
-        let mut failures = Vec::new();
-        for &address in addresses {
-            let peer = endpoint.peer().at(address);
-            let mut last: Option<Error> = None;
-            while let Some(session) = endpoint.attempt(last.as_ref()) {
-                match Self::begin(endpoint, address, session, last.as_ref()) {
-                    Ok(client) => return Ok(client),
-                    Err(error) => {
-                        let error = error.with_peer(peer.clone());
-                        failures.push(error.clone());
-                        last = Some(error);
-                    }
-                }
-            }
-            if last.is_some_and(|error| !error.is_transient()) {
-                break;
+        let mut attempts = endpoint.attempts(addresses.iter().copied());
+        let mut failure = None;
+        while let Some(attempt) = attempts.next(failure.take()) {
+            match Self::open(attempt) {
+                Ok(client) => return Ok(client),
+                Err(error) => failure = Some(error),
             }
         }
-        Err(endpoint.failure(failures))
+        Err(attempts.into_error())
     }
 
-    /// Makes one attempt: `session`, or better, one that knows the address of this end.
-    fn begin(
-        endpoint: &Endpoint,
-        address: SocketAddr,
-        session: Session,
-        last_error: Option<&Error>,
-    ) -> Result<Self, Error> {
-        let limit = endpoint.timeouts().connect_limit();
-        let stream = TcpStream::connect_timeout(&address, limit.max(SHORTEST)).map_err(
-            |error| match error.kind() {
+    fn open(attempt: Attempt) -> Result<Self, Error> {
+        let limit = attempt.connect_timeout().max(SHORTEST);
+        let stream = TcpStream::connect_timeout(&attempt.address(), limit).map_err(|error| {
+            match error.kind() {
                 io::ErrorKind::TimedOut => Error::connect_timeout(),
                 _ => Error::connect(error),
-            },
-        )?;
-        stream.set_nodelay(true).map_err(Error::connect)?;
-        let local = stream.local_addr().ok();
-        let mut session = local
-            .and_then(|local| endpoint.attempt_from(local.ip(), last_error))
-            .unwrap_or(session);
-        session.smtp_mut().set_peer(endpoint.peer().at(address));
-        let mut client = Self::from_stream(stream, session);
-        match client.ready() {
-            Ok(()) => Ok(client),
-            Err(error) => {
-                client.part();
-                Err(error)
             }
-        }
+        })?;
+        stream.set_nodelay(true).map_err(Error::connect)?;
+        let session = attempt.into_session(stream.local_addr().ok());
+        Self::from_stream(stream, session).into_ready()
     }
 }

@@ -45,14 +45,7 @@ impl Client<UnixStream, Connection> {
         connection.set_peer(peer.clone());
         let stream =
             UnixStream::connect(path).map_err(|error| Error::connect(error).with_peer(peer))?;
-        let mut client = Self::from_stream(stream, connection);
-        match client.ready() {
-            Ok(()) => Ok(client),
-            Err(error) => {
-                client.part();
-                Err(error)
-            }
-        }
+        Self::from_stream(stream, connection).into_ready()
     }
 }
 

@@ -1,9 +1,10 @@
 //! Where to connect, and how: the one builder that all adapters share.
 
+mod attempts;
+
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher as _;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,38 +12,21 @@ use std::time::Duration;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use smtp_proto::{
-    AddressError, AddressErrorKind, AuthenticationError, ClientName, Config, ConfigBuilder,
-    ConfigError, Connection, Credentials, Domain, Error, ErrorKind, Mail, Peer, Pipelining,
-    Protocol, ReplyLimits, Security, SpeculationLimits, Stage, Timeouts, TranscriptEntry,
-    TransportError, Wait, Xclient,
+    AddressError, AddressErrorKind, ClientName, Config, ConfigBuilder, ConfigError, Credentials,
+    Domain, Mail, Peer, Pipelining, Protocol, ReplyLimits, Security, SpeculationLimits, Timeouts,
+    TranscriptEntry, Xclient,
 };
 
-use crate::session::Session;
 use crate::tls::{TlsConfig, TlsError, default_provider};
+
+pub use self::attempts::{Attempt, Attempts};
 
 /// Where to connect, and how: host, port, security, credentials, trust, patience.
 ///
 /// Cheap to clone; one serves any number of connections, which can then resume each other's TLS sessions. Its `Debug`
 /// shows no secret.
 ///
-/// A driver makes attempts until there are no more:
-///
-/// ```
-/// use smtp_proto::Error;
-/// use smtp_rustls::{Endpoint, Session};
-///
-/// fn connect(endpoint: &Endpoint, try_it: fn(Session) -> Result<(), Error>) -> Result<(), Error> {
-///     let mut last = Ok(());
-///     while let Some(session) = endpoint.attempt(last.as_ref().err()) {
-///         last = try_it(session); // on a new connection to `endpoint.host()` and `endpoint.port()`
-///         if last.is_ok() {
-///             break;
-///         }
-///     }
-///     last
-/// }
-/// # let _: fn(&Endpoint, fn(Session) -> Result<(), Error>) -> Result<(), Error> = connect;
-/// ```
+/// A driver connects by its [`attempts`](Self::attempts).
 #[derive(Clone)]
 pub struct Endpoint(Arc<Inner>);
 
@@ -173,29 +157,6 @@ impl Endpoint {
         Self::builder(host).security(Security::Implicit)
     }
 
-    /// A session for the next connection to make, or `None` if there is nothing left to try.
-    ///
-    /// The first attempt has no `last_error`. After a failure there is another one, on a new connection, in two cases:
-    ///
-    /// - under [`Security::Opportunistic`], if STARTTLS or the handshake broke by itself: the same in cleartext, and without
-    ///   credentials as always under that policy. A certificate that does not verify breaks nothing there;
-    /// - if the server rejected a token whose source has not been asked for another one yet
-    ///   ([`Credentials::token_provider`]): the same with a new token.
-    pub fn attempt(&self, last_error: Option<&Error>) -> Option<Session> {
-        self.session(last_error, || Arc::clone(&self.0.config))
-    }
-
-    /// Like [`attempt`](Self::attempt), for a connection whose own end has the address `local`.
-    ///
-    /// EHLO says that address, unless the user chose a name.
-    pub fn attempt_from(&self, local: IpAddr, last_error: Option<&Error>) -> Option<Session> {
-        self.session(last_error, || match self.0.settings.client_name {
-            Some(_) => Arc::clone(&self.0.config),
-            None => (self.0.settings.config(&self.0.host, local.into()))
-                .map_or_else(|_| Arc::clone(&self.0.config), Arc::new),
-        })
-    }
-
     /// The endpoint for connections that are made for this message.
     ///
     /// If TLS is [optional](Mail::is_tls_optional) to its author, STARTTLS is tried and not demanded, unless there are
@@ -221,24 +182,9 @@ impl Endpoint {
         self.0.port
     }
 
-    /// The server by host and port, as errors name it; a driver that takes an address adds it by [`Peer::at`], and tells the
-    /// session by [`Connection::set_peer`].
+    /// The server by host and port, as errors name it.
     pub fn peer(&self) -> Peer {
         self.0.peer.clone()
-    }
-
-    /// The error of all attempts together, when there are none left: that of the last one, with those before it as its
-    /// [`attempts`](Error::attempts).
-    ///
-    /// No attempt at all means that the host has no address.
-    pub fn failure(&self, mut failures: Vec<Error>) -> Error {
-        let last = failures.pop().unwrap_or_else(|| {
-            Error::connect(io::Error::new(
-                io::ErrorKind::NotFound,
-                "the host has no address",
-            ))
-        });
-        last.with_peer(self.peer()).with_attempts(failures)
     }
 
     /// How the connection is secured.
@@ -249,41 +195,6 @@ impl Endpoint {
     /// How long to wait for what.
     pub fn timeouts(&self) -> &Timeouts {
         &self.0.settings.timeouts
-    }
-
-    fn session(
-        &self,
-        last_error: Option<&Error>,
-        config: impl FnOnce() -> Arc<Config>,
-    ) -> Option<Session> {
-        let inner = &*self.0;
-        let config = match last_error {
-            None => config(),
-            Some(error) if tls_failed(error) => Arc::new(config().cleartext_fallback()?),
-            Some(error) if token_expired(error) => Arc::new(config().with_refreshed_token()?),
-            Some(_) => return None,
-        };
-        let in_clear = config.security() == Security::Cleartext;
-        let mut seed = [0; 32];
-        let random = match &inner.provider {
-            Some(provider) => provider.secure_random.fill(&mut seed),
-            None => {
-                seed = seed_without_provider();
-                Ok(())
-            }
-        };
-        let mut connection = Connection::new(config, seed);
-        connection.set_peer(inner.peer.clone());
-        Some(match (random, &inner.tls) {
-            (Err(_), _) => Session::failed(
-                connection,
-                TransportError::new(rustls::Error::FailedToGetRandomBytes),
-            ),
-            (Ok(()), Some(tls)) if !in_clear => {
-                Session::new(connection, tls.clone(), inner.name.clone())
-            }
-            (Ok(()), _) => Session::cleartext(connection),
-        })
     }
 }
 
@@ -688,24 +599,6 @@ fn seed_without_provider() -> [u8; 32] {
     seed
 }
 
-/// Whether a new token is worth an attempt; it is so once, since the error of that attempt is another.
-fn token_expired(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Authentication(AuthenticationError::Expired { .. })
-    )
-}
-
-/// Whether it was TLS that failed, or the way into it, and neither the server's word nor somebody who meddles.
-fn tls_failed(error: &Error) -> bool {
-    let by_itself = match error.kind() {
-        ErrorKind::Transport(_) | ErrorKind::ConnectionLost => true,
-        ErrorKind::Timeout(wait) => matches!(wait, Wait::StartTls | Wait::TlsHandshake),
-        _ => false,
-    };
-    by_itself && matches!(error.stage(), Stage::StartTls | Stage::TlsHandshake)
-}
-
 /// Message submission (RFC 6409).
 const SUBMISSION: u16 = 587;
 
@@ -722,6 +615,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 mod tests {
     use std::collections::HashSet;
 
+    use smtp_proto::Wire as _;
+
     use super::*;
 
     #[test]
@@ -730,7 +625,7 @@ mod tests {
             .security(Security::Cleartext)
             .build()
             .unwrap();
-        assert!(endpoint.attempt(None).is_some());
+        assert!(!endpoint.session().smtp().is_closed());
         #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
         assert!(matches!(
             Endpoint::starttls("localhost").build(),

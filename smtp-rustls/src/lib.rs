@@ -17,7 +17,7 @@
 //!     .credentials(Credentials::password("alice", "correct horse")?)
 //!     .build()?;
 //! // An adapter connects to `endpoint.host()` and `endpoint.port()`, then moves the bytes of a session:
-//! let mut session = endpoint.attempt(None).expect("there is always a first attempt");
+//! let mut session = endpoint.session();
 //! let _to_send = session.poll_transmit(Time::ORIGIN);
 //! # Ok(())
 //! # }
@@ -86,6 +86,8 @@ mod watch;
 pub use rustls;
 pub use smtp_proto as proto;
 
-pub use crate::endpoint::{Endpoint, EndpointBuilder, EndpointError, HostErrorKind};
+pub use crate::endpoint::{
+    Attempt, Attempts, Endpoint, EndpointBuilder, EndpointError, HostErrorKind,
+};
 pub use crate::session::Session;
 pub use crate::tls::{TlsConfig, TlsConfigBuilder, TlsError};

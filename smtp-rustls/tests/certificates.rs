@@ -507,7 +507,7 @@ fn requiretls_is_not_said_to_whoever_it_may_be() {
         let config = Config::new().tls(tls.clone()).with("REQUIRETLS");
         let log = Log::new();
         let endpoint = Endpoint::starttls("localhost").tls(trust).build().unwrap();
-        let session = endpoint.attempt(None).unwrap();
+        let session = endpoint.session();
         let mut wiring = Wiring::new(session, &config, tls, &log);
         let mail = Mail::builder().sender("a@x.test").recipient("b@x.test");
         let mail = mail

@@ -107,7 +107,7 @@ fn bindings_hold_on_a_resumed_connection() {
         let config = server(&tls, &PLUS).implicit_tls();
         for resumed in [false, true] {
             let log = Log::new();
-            let session = endpoint.attempt(None).unwrap();
+            let session = endpoint.session();
             let mut wiring = Wiring::new(session, &config, &tls, &log);
             assert!(wiring.send(mail(HELLO)).is_accepted());
             let facts = wiring.session.smtp_mut().tls().unwrap();
@@ -170,7 +170,7 @@ fn the_certificates_signature_says_by_which_hash_it_binds_if_by_any() {
         let (tls, endpoint) = signed_by(kind);
         let log = Log::new();
         let config = server(&tls, &PLUS).implicit_tls();
-        let mut wiring = Wiring::new(endpoint.attempt(None).unwrap(), &config, &tls, &log);
+        let mut wiring = Wiring::new(endpoint.session(), &config, &tls, &log);
         let result = wiring.ready();
         let facts = wiring.session.smtp_mut().tls().unwrap();
         let binding = facts.channel_binding("tls-server-end-point");

@@ -12,7 +12,7 @@ use crate::common;
 use crate::common::transmit;
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,6 +30,58 @@ fn opportunistic(tls: &Tls) -> Endpoint {
     builder.tls(trust(tls)).build().unwrap()
 }
 
+const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2525);
+
+/// Whether the only address is tried once more after this failure.
+fn tries_again_after(endpoint: &Endpoint, error: &Error) -> bool {
+    let mut attempts = endpoint.attempts([ADDRESS]);
+    assert!(attempts.next(None).is_some());
+    attempts.next(Some(error.clone())).is_some()
+}
+
+/// A session for a connection whose own end has this address.
+fn session_from(endpoint: &Endpoint, local: IpAddr) -> Session {
+    let attempt = endpoint.attempts([ADDRESS]).next(None).unwrap();
+    attempt.into_session(Some(SocketAddr::new(local, 49152)))
+}
+
+#[test]
+fn the_next_address_is_tried_after_a_transient_failure_only() {
+    let addresses: [SocketAddr; 3] = [1, 2, 3].map(|host| ([192, 0, 2, host], 25).into());
+    let builder = Endpoint::builder("mail.example.org").security(Security::Cleartext);
+    let endpoint = builder.build().unwrap();
+    let refused = || Error::connect(io::Error::from(io::ErrorKind::ConnectionRefused));
+    let mut attempts = endpoint.attempts(addresses);
+    assert_eq!(attempts.next(None).unwrap().address(), addresses[0]);
+    assert_eq!(
+        attempts.next(Some(refused())).unwrap().address(),
+        addresses[1]
+    );
+    // A greeting that rejects the client for good.
+    let mut session = endpoint.session();
+    session.handle_input(NOW, b"554 5.7.1 not you\r\n");
+    let rejected = session.smtp_mut().poll_ready().unwrap().unwrap_err();
+    assert!(attempts.next(Some(rejected.clone())).is_none());
+    let error = attempts.into_error();
+    assert_eq!(error.reply(), rejected.reply());
+    assert_eq!(error.attempts().len(), 1);
+    assert_eq!(error.attempts()[0].address(), Some(addresses[0]));
+
+    let mut attempts = endpoint.attempts(addresses);
+    let mut failure = None;
+    while attempts.next(failure.take()).is_some() {
+        failure = Some(refused());
+    }
+    let error = attempts.into_error();
+    assert_eq!(error.address(), Some(addresses[2]));
+    let earlier: Vec<_> = error.attempts().iter().map(Error::address).collect();
+    assert_eq!(earlier, [Some(addresses[0]), Some(addresses[1])]);
+
+    let none = endpoint.attempts([]).into_error();
+    assert_eq!(none.endpoint(), Some("mail.example.org:25"));
+    assert_eq!(none.stage(), Stage::Connect);
+}
+
 /// Makes attempts against servers of this kind until one succeeds or there are none left.
 fn attempts(
     endpoint: &Endpoint,
@@ -39,8 +91,11 @@ fn attempts(
 ) -> (usize, Result<(), Error>) {
     let mut count = 0;
     let mut last: Result<(), Error> = Ok(());
-    while let Some(session) = endpoint.attempt(last.as_ref().err()) {
+    let mut attempts = endpoint.attempts([ADDRESS]);
+    while let Some(attempt) = attempts.next(last.as_ref().err().cloned()) {
         count += 1;
+        assert_eq!(attempt.address(), ADDRESS);
+        let session = attempt.into_session(None);
         let mut wiring = Wiring::new(session, config, tls, log);
         last = wiring.ready();
         if last.is_ok() {
@@ -231,7 +286,7 @@ fn v01_an_endpoint_gives_way_for_a_mail_that_needs_no_tls_and_for_no_other() {
 fn an_opportunistic_policy_tries_again_in_clear_if_tls_takes_too_long() {
     let endpoint = opportunistic(&Tls::new());
     let run = |replies: &[&str]| {
-        let mut session = endpoint.attempt(None).unwrap();
+        let mut session = endpoint.session();
         for reply in replies {
             session.handle_input(NOW, reply.as_bytes());
             let count = transmit(&mut session).map_or(0, |transmit| transmit.len());
@@ -242,7 +297,7 @@ fn an_opportunistic_policy_tries_again_in_clear_if_tls_takes_too_long() {
         session.handle_timeout(until);
         let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error}");
-        endpoint.attempt(Some(&error)).is_some()
+        tries_again_after(&endpoint, &error)
     };
     assert!(!run(&["220 ready\r\n"]));
     assert!(run(&["220 ready\r\n", "250-hello\r\n250 STARTTLS\r\n"]));
@@ -279,8 +334,8 @@ fn no_other_policy_ever_tries_again() {
     let error = Error::connect(TransportError::from(io::Error::from(
         io::ErrorKind::ConnectionRefused,
     )));
-    assert!(endpoint.attempt(Some(&error)).is_none());
-    assert!(opportunistic(&tls).attempt(Some(&error)).is_none());
+    assert!(!tries_again_after(&endpoint, &error));
+    assert!(!tries_again_after(&opportunistic(&tls), &error));
 }
 
 #[test]
@@ -391,7 +446,7 @@ fn a_silent_server_on_the_port_of_implicit_tls_is_given_up_after_five_seconds() 
     let tls = trust(&Tls::new());
     let after = |builder: EndpointBuilder, input: &str| {
         let endpoint = builder.tls(tls.clone()).build().unwrap();
-        let mut session = endpoint.attempt(None).unwrap();
+        let mut session = endpoint.session();
         assert!(session.poll_transmit(NOW).is_none());
         session.handle_input(NOW, input.as_bytes());
         let until = session.poll_timeout().unwrap();
@@ -551,20 +606,14 @@ fn ehlo_says_the_chosen_name_or_the_address_of_this_end() {
     let builder = Endpoint::builder("localhost").security(Security::Cleartext);
     let endpoint = builder.clone().build().unwrap();
     let local = IpAddr::V6(Ipv6Addr::LOCALHOST);
-    assert_eq!(said(endpoint.attempt(None).unwrap()), "[127.0.0.1]");
-    assert_eq!(
-        said(endpoint.attempt_from(local, None).unwrap()),
-        "[IPv6:::1]"
-    );
+    assert_eq!(said(endpoint.session()), "[127.0.0.1]");
+    assert_eq!(said(session_from(&endpoint, local)), "[IPv6:::1]");
     let endpoint = builder
         .client_name("relay.example.org".parse().unwrap())
         .build()
         .unwrap();
-    assert_eq!(said(endpoint.attempt(None).unwrap()), "relay.example.org");
-    assert_eq!(
-        said(endpoint.attempt_from(local, None).unwrap()),
-        "relay.example.org"
-    );
+    assert_eq!(said(endpoint.session()), "relay.example.org");
+    assert_eq!(said(session_from(&endpoint, local)), "relay.example.org");
 }
 
 #[test]
@@ -584,8 +633,7 @@ fn every_setting_reaches_the_connection() {
     assert_eq!(endpoint.timeouts(), &patience);
     assert_eq!(endpoint.security(), Security::Cleartext);
     let local = IpAddr::V6(Ipv6Addr::LOCALHOST);
-    for session in [endpoint.attempt(None), endpoint.attempt_from(local, None)] {
-        let mut session = session.unwrap();
+    for mut session in [endpoint.session(), session_from(&endpoint, local)] {
         assert!(session.poll_transmit(NOW).is_none());
         assert_eq!(session.poll_timeout(), Some(NOW + Duration::from_secs(1)));
         session.handle_input(NOW, b"220 ready\r\n");

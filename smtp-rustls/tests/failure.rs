@@ -492,7 +492,7 @@ fn nothing_secret_shows_in_debug() {
         .credentials(Credentials::password("alice", "hunter2").unwrap())
         .build()
         .unwrap();
-    let mut session = endpoint.attempt(None).unwrap();
+    let mut session = endpoint.session();
     session.handle_input(NOW, b"220 ready\r\n");
     for text in [
         format!("{endpoint:?}"),

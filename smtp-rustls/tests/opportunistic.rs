@@ -56,7 +56,7 @@ fn deliver(
     }
     let log = Log::new();
     let peer = TlsPeer::new(Machine::with_log(&settings, &log), Arc::clone(config));
-    let mut wiring = Wiring::with_peer(endpoint.attempt(None).unwrap(), peer);
+    let mut wiring = Wiring::with_peer(endpoint.session(), peer);
     wiring.ready().ok()?;
     let facts = wiring.session.smtp_mut().tls().unwrap().clone();
     assert!(log.session().tls().is_some());

@@ -20,10 +20,11 @@ fn the_span_of_a_connection_names_the_host_whatever_the_attempt() {
         .unwrap();
     let collector = Collector::new(Level::TRACE);
     collector.during(|| {
-        let mut session = endpoint.attempt(None).unwrap();
+        let mut session = endpoint.session();
         session.handle_input(Time::ORIGIN, b"220 ready\r\n");
-        let local = std::net::Ipv4Addr::LOCALHOST.into();
-        drop(endpoint.attempt_from(local, None).unwrap());
+        let address = (std::net::Ipv4Addr::LOCALHOST, 25).into();
+        let attempt = endpoint.attempts([address]).next(None).unwrap();
+        drop(attempt.into_session(Some(address)));
     });
     assert_eq!(collector.open(), 0);
     let span = "/smtp.connection{host=\"mx.example.org\"}";

@@ -91,7 +91,7 @@ fn log_in(
             .credentials(credentials(canary.text()))
             .build()
             .unwrap();
-        let mut session = endpoint.attempt(None).unwrap();
+        let mut session = endpoint.session();
         loop {
             let mut moved = false;
             if let Some(offer) = session.poll_transmit(NOW) {

@@ -26,7 +26,7 @@ async fn send() -> Result<(), Box<dyn Error>> {
     // what goes between the stream and the protocol, TLS included.
     let stream = TcpStream::connect(server.addr()).await?;
     stream.set_nodelay(true)?;
-    let session = endpoint.attempt(None).ok_or("no attempt left")?;
+    let session = endpoint.session();
     let mut client = Client::from_stream(stream, session);
     client.ready().await?;
 

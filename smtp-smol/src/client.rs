@@ -239,8 +239,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         ended
     }
 
+    /// Waits until the server is ready; if that fails, ends the connection in good order.
+    pub(crate) async fn into_ready(mut self) -> Result<Self, Error> {
+        match self.ready().await {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                self.part().await;
+                Err(error)
+            }
+        }
+    }
+
     /// Says the last word of a connection that has ended or failed, and shuts the stream down.
-    pub(crate) async fn part(&mut self) {
+    async fn part(&mut self) {
         self.drive(|smtp| smtp.is_closed().then_some(())).await;
         // All is said; whether the transport's own last bytes arrive changes nothing.
         let limit = self.connection().timeouts().quit_limit();
@@ -451,13 +462,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
                 Some(upgrade.map(|upgrade| upgrade.complete(now, facts.clone())))
             })
             .await?;
-        match client.ready().await {
-            Ok(()) => Ok(client),
-            Err(error) => {
-                client.part().await;
-                Err(error)
-            }
-        }
+        client.into_ready().await
     }
 }
 

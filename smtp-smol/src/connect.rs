@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use async_net::{TcpStream, resolve};
-use smtp_proto::{Error, Wire as _};
-use smtp_rustls::{Endpoint, Session};
+use smtp_proto::Error;
+use smtp_rustls::{Attempt, Endpoint, Session};
 
 use crate::Client;
 use crate::client::within;
@@ -39,52 +39,25 @@ impl Client<TcpStream, Session> {
     /// The failure of the last address that was tried, with those before it as its [`attempts`](Error::attempts). It names the
     /// endpoint and the address.
     pub async fn connect_to(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<Self, Error> {
-        let mut failures = Vec::new();
-        for &address in addresses {
-            let peer = endpoint.peer().at(address);
-            let mut last: Option<Error> = None;
-            while let Some(session) = endpoint.attempt(last.as_ref()) {
-                match Self::begin(endpoint, address, session, last.as_ref()).await {
-                    Ok(client) => return Ok(client),
-                    Err(error) => {
-                        let error = error.with_peer(peer.clone());
-                        failures.push(error.clone());
-                        last = Some(error);
-                    }
-                }
-            }
-            if last.is_some_and(|error| !error.is_transient()) {
-                break;
+        let mut attempts = endpoint.attempts(addresses.iter().copied());
+        let mut failure = None;
+        while let Some(attempt) = attempts.next(failure.take()) {
+            match Self::open(attempt).await {
+                Ok(client) => return Ok(client),
+                Err(error) => failure = Some(error),
             }
         }
-        Err(endpoint.failure(failures))
+        Err(attempts.into_error())
     }
 
-    /// Makes one attempt: `session`, or better, one that knows the address of this end.
-    async fn begin(
-        endpoint: &Endpoint,
-        address: SocketAddr,
-        session: Session,
-        last_error: Option<&Error>,
-    ) -> Result<Self, Error> {
-        let limit = endpoint.timeouts().connect_limit();
-        let stream = within(limit, TcpStream::connect(address))
+    async fn open(attempt: Attempt) -> Result<Self, Error> {
+        let connecting = TcpStream::connect(attempt.address());
+        let stream = within(attempt.connect_timeout(), connecting)
             .await
             .ok_or_else(Error::connect_timeout)?
             .map_err(Error::connect)?;
         stream.set_nodelay(true).map_err(Error::connect)?;
-        let local = stream.local_addr().ok();
-        let mut session = local
-            .and_then(|local| endpoint.attempt_from(local.ip(), last_error))
-            .unwrap_or(session);
-        session.smtp_mut().set_peer(endpoint.peer().at(address));
-        let mut client = Self::from_stream(stream, session);
-        match client.ready().await {
-            Ok(()) => Ok(client),
-            Err(error) => {
-                client.part().await;
-                Err(error)
-            }
-        }
+        let session = attempt.into_session(stream.local_addr().ok());
+        Self::from_stream(stream, session).into_ready().await
     }
 }

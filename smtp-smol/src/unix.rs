@@ -50,14 +50,7 @@ impl Client<UnixStream, Connection> {
             .ok_or_else(Error::connect_timeout)
             .and_then(|made| made.map_err(Error::connect))
             .map_err(|error| error.with_peer(peer))?;
-        let mut client = Self::from_stream(stream, connection);
-        match client.ready().await {
-            Ok(()) => Ok(client),
-            Err(error) => {
-                client.part().await;
-                Err(error)
-            }
-        }
+        Self::from_stream(stream, connection).into_ready().await
     }
 }
 

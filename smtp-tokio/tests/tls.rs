@@ -257,7 +257,7 @@ async fn v37_no_secret_shows_in_a_session_that_goes_well_or_breaks() {
             let plan = Plan::new().fault(k, Fault::Reset);
             let stream = Faulty::new(MemoryServer::new(config), plan);
             let (log, operations) = (stream.get_ref().log(), stream.operations());
-            let session = endpoint.attempt(None).expect("there is a first attempt");
+            let session = endpoint.session();
             let client = Client::from_stream(stream, session);
             let accepted = watched!(&shown, client, await);
             if k == 0 {

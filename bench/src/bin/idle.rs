@@ -42,7 +42,7 @@ fn main() {
         .unwrap();
     let mut client = Client::from_stream(
         InMemory(MemoryServer::new(&server)),
-        endpoint.attempt(None).unwrap(),
+        endpoint.session(),
     );
     client.ready().unwrap();
     assert!(client.send(mail()).unwrap().is_accepted());

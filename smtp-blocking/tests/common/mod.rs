@@ -192,7 +192,7 @@ pub(crate) mod secured {
     pub(crate) fn session(tls: &Tls) -> Session {
         let timeouts = Timeouts::default().drain(std::time::Duration::from_millis(5));
         let endpoint = endpoint(tls).timeouts(timeouts).build().unwrap();
-        endpoint.attempt(None).expect("there is a first attempt")
+        endpoint.session()
     }
 
     /// A server in memory for each way to have a bad certificate, by STARTTLS and from the first byte, and a session with it.
@@ -228,12 +228,8 @@ pub(crate) mod secured {
             .map(|(config, security)| {
                 let timeouts = Timeouts::default().drain(std::time::Duration::from_millis(5));
                 let endpoint = endpoint(&tls).security(security).timeouts(timeouts);
-                let session = endpoint.build().unwrap().attempt(None);
-                (
-                    security,
-                    MemoryServer::new(&config),
-                    session.expect("a first attempt"),
-                )
+                let session = endpoint.build().unwrap().session();
+                (security, MemoryServer::new(&config), session)
             })
         })
     }

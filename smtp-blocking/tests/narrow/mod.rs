@@ -103,8 +103,7 @@ pub(crate) fn wire_with(
     policy(builder.security(security))
         .build()
         .unwrap()
-        .attempt(None)
-        .expect("there is a first attempt")
+        .session()
 }
 
 /// In cleartext and in TLS.

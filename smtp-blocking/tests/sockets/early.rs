@@ -40,7 +40,7 @@ pub(crate) fn a_reply_in_the_middle_of_a_text_ends_it<A: Adapter>() {
                 let (ours, theirs) = sockets();
                 let server = thread::spawn(move || serve(theirs, chunking, said).unwrap());
                 let mail = Mail::new("alice@example.org", ["bob@example.net"], text.clone());
-                let session = endpoint.attempt(None).unwrap();
+                let session = endpoint.session();
                 let outcome = A::send_over(ours, session, mail.unwrap());
                 let RecipientStatus::NotSent(error) = outcome.recipients()[0].status() else {
                     panic!("{case}: {outcome:?}");

@@ -19,7 +19,7 @@ fn an_idle_session_holds_no_buffer_of_its_own() {
         .tls(TlsConfig::from(tls.client_config()))
         .build()
         .unwrap();
-    let mut session = endpoint.attempt(None).unwrap();
+    let mut session = endpoint.session();
     drive(&mut session, &mut server);
     assert_eq!(capacity(&session), 0, "before the first message");
     let text = "From: a@example.org\r\nSubject: long\r\n\r\n".to_owned()
@@ -47,10 +47,7 @@ fn a_session_in_clear_is_little_more_than_its_connection() {
         .security(Security::Cleartext)
         .build()
         .unwrap();
-    assert!(matches!(
-        endpoint.attempt(None).unwrap().layer,
-        Layer::Clear(None)
-    ));
+    assert!(matches!(endpoint.session().layer, Layer::Clear(None)));
 }
 
 #[test]
@@ -79,7 +76,7 @@ fn v29_records_without_end_in_which_nothing_is_said_end_the_session() {
         config.send_tls13_tickets = tickets;
         let mut server = rustls::ServerConnection::new(config.into()).unwrap();
         let endpoint = Endpoint::implicit("localhost").tls(tls.client_config());
-        let mut session = endpoint.build().unwrap().attempt(None).unwrap();
+        let mut session = endpoint.build().unwrap().session();
         for _ in 0..3 {
             while let Some(transmit) = session.poll_transmit(NOW) {
                 let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();

@@ -181,7 +181,7 @@ pub(crate) fn implicit(tls: &smtp_test::Tls) -> EndpointBuilder {
 
 pub(crate) fn session(builder: EndpointBuilder) -> Session {
     let endpoint = builder.build().unwrap();
-    endpoint.attempt(None).unwrap()
+    endpoint.session()
 }
 
 /// A server whose handshake always has the same length: no other signature than Ed25519's is so steady.

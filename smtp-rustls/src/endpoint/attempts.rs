@@ -1,0 +1,280 @@
+//! Which address to try next, how, and what to report when none is left.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io, vec};
+
+use smtp_proto::{
+    AuthenticationError, Config, Connection, Error, ErrorKind, Peer, Security, Stage,
+    TransportError, Wait,
+};
+
+use super::Endpoint;
+use crate::session::Session;
+
+/// Attempts to connect to an [`Endpoint`], one after the other.
+///
+/// Created by [`Endpoint::attempts`]. Addresses are tried in the order given. An address is tried
+/// again, on a new connection, in two cases:
+///
+/// - under [`Security::Opportunistic`](smtp_proto::Security::Opportunistic), if STARTTLS or the
+///   handshake broke by itself: in cleartext, and without credentials as always under that
+///   security. A certificate that does not verify breaks nothing there;
+/// - if the server rejected a token that its
+///   [provider](smtp_proto::Credentials::token_provider) can refresh: with the refreshed token.
+///
+/// The next address is tried only if the last failure was
+/// [transient](smtp_proto::Error::is_transient).
+///
+/// A driver opens a connection for each attempt until one succeeds:
+///
+/// ```
+/// use std::io::{self, Read, Write};
+/// use std::net::{SocketAddr, TcpStream};
+/// use smtp_rustls::{Attempt, Endpoint, Session, proto::Error};
+///
+/// fn connect(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<(TcpStream, Session), Error> {
+///     let mut attempts = endpoint.attempts(addresses.iter().copied());
+///     let mut failure = None;
+///     while let Some(attempt) = attempts.next(failure.take()) {
+///         match open(attempt) {
+///             Ok(connected) => return Ok(connected),
+///             Err(error) => failure = Some(error),
+///         }
+///     }
+///     Err(attempts.into_error())
+/// }
+///
+/// fn open(attempt: Attempt) -> Result<(TcpStream, Session), Error> {
+///     let stream = TcpStream::connect_timeout(&attempt.address(), attempt.connect_timeout())
+///         .map_err(Error::connect)?;
+///     let session = attempt.into_session(stream.local_addr().ok());
+///     // Drive the session until it is ready: its failure counts as well.
+///     Ok((stream, session))
+/// }
+/// # let _: fn(&Endpoint, &[SocketAddr]) -> Result<(TcpStream, Session), Error> = connect;
+/// ```
+pub struct Attempts {
+    endpoint: Endpoint,
+    addresses: vec::IntoIter<SocketAddr>,
+    /// The address of the last attempt, and how it was tried.
+    last: Option<(SocketAddr, Variant)>,
+    failures: Vec<Error>,
+}
+
+/// One attempt to connect: an address, and the session to drive over the connection.
+///
+/// See [`Attempts`] for an example.
+pub struct Attempt {
+    endpoint: Endpoint,
+    address: SocketAddr,
+    variant: Variant,
+}
+
+/// What an attempt changes in the endpoint's config.
+#[derive(Clone, Copy, Debug)]
+enum Variant {
+    /// Nothing.
+    AsConfigured,
+    /// Cleartext, since opportunistic TLS broke.
+    Cleartext,
+    /// A token that its provider is asked to refresh.
+    RefreshedToken,
+}
+
+impl Endpoint {
+    /// A session for a connection that the caller opens by other means, such as through a proxy.
+    ///
+    /// It is a single attempt: what a failure calls for is up to the caller. For attempts that
+    /// follow each other, see [`attempts`](Self::attempts).
+    pub fn session(&self) -> Session {
+        self.session_with(Arc::clone(&self.0.config), self.peer())
+    }
+
+    /// The attempts to connect to the host at these addresses, to which the caller resolved it.
+    pub fn attempts(&self, addresses: impl IntoIterator<Item = SocketAddr>) -> Attempts {
+        Attempts {
+            endpoint: self.clone(),
+            addresses: addresses.into_iter().collect::<Vec<_>>().into_iter(),
+            last: None,
+            failures: Vec::new(),
+        }
+    }
+
+    /// The config for a connection whose own end has this address.
+    fn config_from(&self, local: IpAddr) -> Arc<Config> {
+        let inner = &*self.0;
+        match inner.settings.client_name {
+            Some(_) => Arc::clone(&inner.config),
+            None => (inner.settings.config(&inner.host, local.into()))
+                .map_or_else(|_| Arc::clone(&inner.config), Arc::new),
+        }
+    }
+
+    fn session_with(&self, config: Arc<Config>, peer: Peer) -> Session {
+        let inner = &*self.0;
+        let is_cleartext = config.security() == Security::Cleartext;
+        let mut seed = [0; 32];
+        let random = match &inner.provider {
+            Some(provider) => provider.secure_random.fill(&mut seed),
+            None => {
+                seed = super::seed_without_provider();
+                Ok(())
+            }
+        };
+        let mut connection = Connection::new(config, seed);
+        connection.set_peer(peer);
+        match (random, &inner.tls) {
+            (Err(_), _) => {
+                let error = TransportError::new(rustls::Error::FailedToGetRandomBytes);
+                Session::failed(connection, error)
+            }
+            (Ok(()), Some(tls)) if !is_cleartext => {
+                Session::new(connection, tls.clone(), inner.name.clone())
+            }
+            (Ok(()), _) => Session::cleartext(connection),
+        }
+    }
+}
+
+impl Attempts {
+    /// The next attempt, or `None` if there is nothing left to try.
+    ///
+    /// `failure` is why the previous attempt failed: on connecting, or until its session was
+    /// ready. It is `None` for the first attempt.
+    pub fn next(&mut self, failure: Option<Error>) -> Option<Attempt> {
+        let (address, variant) = match failure {
+            None => (self.addresses.next()?, Variant::AsConfigured),
+            Some(error) => self.after(error)?,
+        };
+        self.last = Some((address, variant));
+        Some(Attempt {
+            endpoint: self.endpoint.clone(),
+            address,
+            variant,
+        })
+    }
+
+    /// The error of all attempts, when none is left: that of the last one, with the earlier ones
+    /// as its [`attempts`](Error::attempts).
+    ///
+    /// Without any attempt, it says that the host has no address.
+    pub fn into_error(mut self) -> Error {
+        let last = self.failures.pop().unwrap_or_else(|| {
+            Error::connect(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the host has no address",
+            ))
+        });
+        last.with_peer(self.endpoint.peer())
+            .with_attempts(self.failures)
+    }
+
+    /// What to try after this failure.
+    fn after(&mut self, error: Error) -> Option<(SocketAddr, Variant)> {
+        let Some((address, variant)) = self.last else {
+            self.failures.push(error);
+            return None;
+        };
+        let error = error.with_peer(self.endpoint.peer().at(address));
+        let again = variant.after(&error, &self.endpoint.0.config);
+        let is_transient = error.is_transient();
+        self.failures.push(error);
+        match again {
+            Some(variant) => Some((address, variant)),
+            None if is_transient => Some((self.addresses.next()?, Variant::AsConfigured)),
+            None => None,
+        }
+    }
+}
+
+impl Attempt {
+    /// The address to connect to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How long the address may take to accept the connection.
+    pub fn connect_timeout(&self) -> Duration {
+        self.endpoint.timeouts().connect_limit()
+    }
+
+    /// The session for the connection, whose own end has the address `local`, if known.
+    ///
+    /// EHLO carries that address, unless the endpoint has a
+    /// [client name](super::EndpointBuilder::client_name).
+    pub fn into_session(self, local: Option<SocketAddr>) -> Session {
+        let config = match local {
+            Some(local) => self.endpoint.config_from(local.ip()),
+            None => Arc::clone(&self.endpoint.0.config),
+        };
+        // It applied when this attempt was chosen, and the client name changes nothing about that.
+        let config = self.variant.apply_to(&config).unwrap_or(config);
+        let peer = self.endpoint.peer().at(self.address);
+        self.endpoint.session_with(config, peer)
+    }
+}
+
+impl Variant {
+    /// How to try the same address again after this error, if that can help.
+    fn after(self, error: &Error, config: &Arc<Config>) -> Option<Self> {
+        let next = if tls_failed(error) {
+            Self::Cleartext
+        } else if token_expired(error) {
+            Self::RefreshedToken
+        } else {
+            return None;
+        };
+        // An attempt in cleartext has no TLS to fail; a refreshed token is not refreshed again.
+        let config = self.apply_to(config)?;
+        next.apply_to(&config).map(|_| next)
+    }
+
+    /// The config for this attempt; `None` if the config does not allow it.
+    fn apply_to(self, config: &Arc<Config>) -> Option<Arc<Config>> {
+        match self {
+            Self::AsConfigured => Some(Arc::clone(config)),
+            Self::Cleartext => config.cleartext_fallback().map(Arc::new),
+            Self::RefreshedToken => config.with_refreshed_token().map(Arc::new),
+        }
+    }
+}
+
+impl fmt::Debug for Attempts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempts")
+            .field("endpoint", &self.endpoint)
+            .field("addresses", &self.addresses.as_slice())
+            .field("failures", &self.failures)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt")
+            .field("endpoint", &self.endpoint)
+            .field("address", &self.address)
+            .field("variant", &self.variant)
+            .finish()
+    }
+}
+
+/// Whether the server rejected a token that may have expired.
+fn token_expired(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Authentication(AuthenticationError::Expired { .. })
+    )
+}
+
+/// Whether TLS or the way into it broke, without a reply of the server or a sign of tampering.
+fn tls_failed(error: &Error) -> bool {
+    let by_itself = match error.kind() {
+        ErrorKind::Transport(_) | ErrorKind::ConnectionLost => true,
+        ErrorKind::Timeout(wait) => matches!(wait, Wait::StartTls | Wait::TlsHandshake),
+        _ => false,
+    };
+    by_itself && matches!(error.stage(), Stage::StartTls | Stage::TlsHandshake)
+}
