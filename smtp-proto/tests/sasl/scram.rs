@@ -68,7 +68,7 @@ fn v32_a_server_whose_offer_was_cut_finds_out() {
     assert!(
         violations
             .iter()
-            .any(|each| each.detail().contains("hid it")),
+            .any(|each| each.detail().contains("removed it")),
         "{violations:?}"
     );
 }
