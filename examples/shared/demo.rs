@@ -128,7 +128,7 @@ impl Checks {
         let right = match &fates[..] {
             [
                 (BOB, RecipientStatus::Accepted(_)),
-                (GONE, RecipientStatus::Rejected { stage, reply }),
+                (GONE, RecipientStatus::Rejected { stage, reply, .. }),
             ] => *stage == Stage::Rcpt && reply.code().as_u16() == 550,
             _ => false,
         };

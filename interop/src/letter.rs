@@ -211,7 +211,7 @@ impl Letter {
             .filter(|fault| fault.step != Step::Data || !self.unasked);
         let right = match (fault, fate) {
             (None, RecipientStatus::Accepted(_)) => true,
-            (Some(fault), RecipientStatus::Rejected { stage, reply }) => {
+            (Some(fault), RecipientStatus::Rejected { stage, reply, .. }) => {
                 let stages: &[Stage] = match fault.step {
                     Step::Mail => &[Stage::Mail],
                     Step::Rcpt => &[Stage::Rcpt],

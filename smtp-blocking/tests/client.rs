@@ -62,6 +62,25 @@ fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
 }
 
 #[test]
+fn a_message_is_sent_again_to_whom_it_was_rejected_for_now() {
+    let rejection = Action::reply("451 4.7.1 greylisted, try again later");
+    let server = MemoryServer::new(&Config::new().on(smtp_test::Stage::Rcpt(2), rejection));
+    let log = server.log();
+    let mut client = Client::from_stream(Untimed(server), wire(Security::Cleartext));
+    let outcome = client.send(mail()).unwrap();
+    let retry = outcome.retry().unwrap();
+    assert!(retry.recipients().map(|path| path.as_str()).eq([TO[1]]));
+    let outcome = client.send(retry).unwrap();
+    assert!(outcome.is_accepted(), "{outcome}");
+    assert_eq!(outcome.retry(), None);
+    client.quit().unwrap();
+    assert_eq!(log.mails()[0].addresses(), [TO[0]]);
+    assert_eq!(log.mails()[1].addresses(), [TO[1]]);
+    assert_eq!(log.mails()[0].body(), log.mails()[1].body());
+    log.assert_clean();
+}
+
+#[test]
 fn commands_wait_in_line_and_none_is_taken_behind_the_end() {
     let server = MemoryServer::new(&Config::new());
     let log = server.log();

@@ -47,7 +47,7 @@ struct Inner {
 }
 
 /// The kinds of [`Error`], by whose fault it is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The peer broke the protocol.
@@ -384,6 +384,17 @@ impl Error {
         }
     }
 }
+
+/// Two errors are equal if their kind, stage and reply are; which server and which attempt they are
+/// from does not count.
+impl PartialEq for Error {
+    fn eq(&self, other: &Self) -> bool {
+        let (one, other) = (&*self.0, &*other.0);
+        one.kind == other.kind && one.stage == other.stage && one.reply == other.reply
+    }
+}
+
+impl Eq for Error {}
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -53,7 +53,7 @@ use recoder::Recoder;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Mail {
     pub(crate) sender: ReversePath,
     pub(crate) recipients: Vec<Addressee>,
@@ -105,7 +105,7 @@ impl RcptState {
 }
 
 /// The text of a message, at hand or yet to come.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Text {
     Whole {
         bytes: Bytes,
@@ -355,8 +355,55 @@ impl Mail {
         let Some(text) = recoder.recode(&self.text)? else {
             return Ok(false);
         };
-        self.text = text;
+        let original = core::mem::replace(&mut self.text, text);
+        if let Some(extensions) = &mut self.extensions {
+            extensions.original.get_or_insert(original);
+        }
         Ok(true)
+    }
+
+    /// The message as the caller gave it, for only these of its recipients, each with its former
+    /// index, in ascending order. The content is shared.
+    pub(crate) fn restricted_to<'a>(
+        &self,
+        recipients: impl Iterator<Item = (usize, &'a ForwardPath)> + Clone,
+    ) -> Self {
+        let extensions = self.extensions.as_deref();
+        let original = extensions.and_then(|extensions| extensions.original.as_ref());
+        let indices = recipients.clone().map(|(index, _)| index);
+        Self {
+            sender: self.sender.clone(),
+            text: original.unwrap_or(&self.text).clone(),
+            extensions: extensions.map(|all| Box::new(all.restricted_to(indices))),
+            recipients: recipients
+                .map(|(_, path)| Addressee {
+                    path: path.clone(),
+                    answer: RcptState::None,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Two messages are equal if their envelopes, their parameters and the bytes of their content are.
+impl PartialEq for Mail {
+    fn eq(&self, other: &Self) -> bool {
+        self.sender == other.sender
+            && self.recipients().eq(other.recipients())
+            && self.extensions == other.extensions
+            && self.text == other.text
+    }
+}
+
+/// Shows the envelope and the size, never the content.
+impl fmt::Debug for Mail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mail")
+            .field("sender", &self.sender)
+            .field("recipients", &self.recipients().collect::<Vec<_>>())
+            .field("parameters", &self.parameters())
+            .field("size", &self.size())
+            .finish_non_exhaustive()
     }
 }
 

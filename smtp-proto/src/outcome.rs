@@ -1,40 +1,48 @@
 //! What became of a message, recipient by recipient.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::address::ForwardPath;
 use crate::error::{Error, Stage, of_rejection};
+use crate::mail::Mail;
 use crate::reply::Reply;
 use crate::tls::TlsInfo;
 
 /// What became of a message, for each of its recipients in the order in which they were given.
 ///
+/// Printed, it is a line for each recipient, with a line feed between two.
+///
 /// ```
-/// # fn report(outcome: &smtp_proto::Outcome) {
-/// for delivery in outcome.recipients() {
-///     println!("{}: {}", delivery.recipient(), delivery.status());
+/// # fn report(outcome: smtp_proto::Outcome, queue: &mut Vec<smtp_proto::Mail>) {
+/// println!("{outcome}");
+/// if let Some(mail) = outcome.retry() {
+///     queue.push(mail);
 /// }
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[must_use = "a message may have been rejected, for some recipients or for all"]
 pub struct Outcome {
     deliveries: Vec<RecipientOutcome>,
     error: Option<Error>,
     traffic: ConnectionStats,
     tls: Option<TlsInfo>,
+    /// The message without its recipients, if it can be sent again to one of them. Boxed, so that
+    /// an outcome without is small to move.
+    mail: Option<Box<Mail>>,
 }
 
 /// What became of a message for one recipient.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipientOutcome {
     pub(crate) recipient: ForwardPath,
     pub(crate) fate: RecipientStatus,
 }
 
 /// What became of a message for one recipient: exactly one of four things.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "there is no fifth fate, and a caller must think of all four"
@@ -43,10 +51,11 @@ pub enum RecipientStatus {
     /// The server took responsibility for it; this is its final reply.
     Accepted(Reply),
     /// The server rejected it; nothing was delivered to this recipient.
+    #[non_exhaustive]
     Rejected {
-        /// At which command.
+        /// The command that was rejected.
         stage: Stage,
-        /// With which reply: 4yz, and it may be tried again later, or 5yz, and it should not.
+        /// The reply: 4yz for a retry later, 5yz for none.
         reply: Reply,
     },
     /// It was not sent, and to send it again is safe; the error says why.
@@ -77,7 +86,16 @@ impl Outcome {
             error,
             traffic,
             tls,
+            mail: None,
         }
+    }
+
+    /// Keeps the message for [`retry`](Self::retry), if that needs it.
+    pub(crate) fn with_mail(mut self, mail: Mail) -> Self {
+        if mail.is_whole() && self.retries().next().is_some() {
+            self.mail = Some(Box::new(mail));
+        }
+        self
     }
 
     /// Each recipient with its fate, in the order in which they were given.
@@ -114,6 +132,36 @@ impl Outcome {
         self.tls.as_ref()
     }
 
+    /// The same message for those recipients for whom sending it again is safe and makes sense.
+    ///
+    /// These are the recipients whose status [is safe to retry](RecipientStatus::is_safe_to_retry)
+    /// and [transient](RecipientStatus::is_transient): never one in doubt, none that was accepted,
+    /// and none that was rejected for good. The message has its sender, content and parameters as
+    /// they were given, also those that this server did not take; the content is shared, not
+    /// copied. When to send it is up to the caller (RFC 5321, section 4.5.4.1).
+    ///
+    /// `None` if there is no such recipient, or if the content was
+    /// [streamed](crate::MailBuilder::streamed).
+    ///
+    /// ```
+    /// # fn spool(outcome: &smtp_proto::Outcome) -> Option<smtp_proto::Mail> {
+    /// let mail = outcome.retry()?;
+    /// println!("{} of {} to retry", mail.recipients().len(), outcome.recipients().len());
+    /// # Some(mail)
+    /// # }
+    /// ```
+    pub fn retry(&self) -> Option<Mail> {
+        let mail = self.mail.as_ref()?;
+        Some(mail.restricted_to(self.retries()))
+    }
+
+    /// The recipients to retry, with their indices.
+    fn retries(&self) -> impl Iterator<Item = (usize, &ForwardPath)> + Clone {
+        let all = self.deliveries.iter().enumerate();
+        all.filter(|(_, each)| each.fate.is_safe_to_retry() && each.fate.is_transient())
+            .map(|(index, each)| (index, &each.recipient))
+    }
+
     /// The outcome if every recipient was accepted; it need not be looked at any more.
     ///
     /// # Errors
@@ -127,6 +175,18 @@ impl Outcome {
     }
 }
 
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for recipient in &self.deliveries {
+            f.write_str(separator)?;
+            fmt::Display::fmt(recipient, f)?;
+            separator = "\n";
+        }
+        Ok(())
+    }
+}
+
 impl RecipientOutcome {
     /// The recipient.
     pub fn recipient(&self) -> &ForwardPath {
@@ -136,6 +196,13 @@ impl RecipientOutcome {
     /// What became of the message for this recipient.
     pub fn status(&self) -> &RecipientStatus {
         &self.fate
+    }
+}
+
+impl fmt::Display for RecipientOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.recipient)?;
+        fmt::Display::fmt(&self.fate, f)
     }
 }
 

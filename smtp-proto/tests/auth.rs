@@ -392,6 +392,7 @@ fn v36_a_session_logs_in_once() {
             RecipientStatus::Rejected {
                 stage: Stage::Mail,
                 reply: heard,
+                ..
             },
         ] = fates.as_slice()
         else {

@@ -135,7 +135,7 @@ fn run(level: Pipelining, entries: Vec<Entry>) -> (Vec<Outcome>, Pair<Parrot>) {
 fn tags(sender: &str, recipient: &str, fate: &RecipientStatus) -> Option<(String, String)> {
     let (reply, what) = match fate {
         RecipientStatus::Accepted(reply) => (reply, "end"),
-        RecipientStatus::Rejected { stage, reply } => (
+        RecipientStatus::Rejected { stage, reply, .. } => (
             reply,
             match stage {
                 Stage::Mail => "mail",

@@ -25,6 +25,7 @@ mod outcomes_ahead;
 mod parameters;
 mod pending;
 mod rejected_chunk;
+mod retry;
 mod sasl_mechanisms;
 mod sasl_selection;
 mod scenario_index;

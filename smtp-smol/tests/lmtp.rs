@@ -142,6 +142,7 @@ fn assert_partly_delivered(outcome: &Outcome) {
     let RecipientStatus::Rejected {
         stage: Stage::EndOfData,
         reply,
+        ..
     } = third
     else {
         panic!("{third}");

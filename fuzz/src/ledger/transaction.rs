@@ -167,7 +167,7 @@ impl Transaction {
                 holds(code == verdict, "I7: another reply")?;
                 holds(verdict.is_some_and(is_yes), "I7: no 2yz")
             }
-            RecipientStatus::Rejected { stage, reply } => {
+            RecipientStatus::Rejected { stage, reply, .. } => {
                 let code = match stage {
                     Stage::Mail => self.mail,
                     Stage::Rcpt => rcpt,

@@ -117,7 +117,7 @@ pub(crate) fn judge(outcome: &Outcome, log: &Log) -> Came {
             RecipientStatus::Accepted(_) => Came::Accepted,
             RecipientStatus::NotSent(_) => Came::NotSent,
             RecipientStatus::InDoubt(_) => Came::InDoubt,
-            RecipientStatus::Rejected { stage, reply } => panic!("rejected {stage}: {reply}"),
+            RecipientStatus::Rejected { stage, reply, .. } => panic!("rejected {stage}: {reply}"),
         };
         assert!(
             came.is_none_or(|other| other == fate),

@@ -585,14 +585,17 @@ impl Transaction {
         let failure = self.stopped.take().or(failure);
         let failure = failure.map(|error| io.locate(error));
         let offered = self.end.is_some_and(|end| io.was_offered(end));
-        let recipients = core::mem::take(&mut self.mail.recipients);
-        let (replies, error) = (&self.replies, failure.as_ref());
+        let Self {
+            mut mail, replies, ..
+        } = *self;
+        let recipients = core::mem::take(&mut mail.recipients);
+        let error = failure.as_ref();
         // A recipient and a delivery have the same size: this allocates nothing.
         let deliveries = recipients
             .into_iter()
             .map(|recipient| replies.delivery(recipient, error, offered))
             .collect();
-        Outcome::new(deliveries, failure, io.stats(), tls)
+        Outcome::new(deliveries, failure, io.stats(), tls).with_mail(mail)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a transport says when it fails.
 
+use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use core::fmt::{self, Write as _};
 
@@ -35,6 +36,16 @@ impl TransportError {
         &*self.error
     }
 }
+
+/// Two are equal if they are clones of one, or print the same: the wrapped error need not be
+/// comparable.
+impl PartialEq for TransportError {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.error, &other.error) || self.error.to_string() == other.error.to_string()
+    }
+}
+
+impl Eq for TransportError {}
 
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

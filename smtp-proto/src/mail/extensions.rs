@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Addressee, MailBuilder, MailError, MailErrorKind, MailPart, Recoder};
+use super::{Addressee, MailBuilder, MailError, MailErrorKind, MailPart, Recoder, Text};
 use crate::address::ReversePath;
 use crate::capabilities::Capabilities;
 use crate::error::MissingExtension;
@@ -11,7 +11,7 @@ use crate::parameter::{
 };
 
 /// The parameters of a message, how much they matter, and what else few messages have.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Extensions {
     mail: Parameters,
     /// With the recipient's index, in ascending order; only of those that have some.
@@ -24,6 +24,8 @@ pub(crate) struct Extensions {
     pub(super) eight_bit_headers: bool,
     /// What to do with the text if the server cannot take it.
     pub(super) recoder: Option<Recoder>,
+    /// The content as the caller gave it, if it has been recoded.
+    pub(super) original: Option<Text>,
 }
 
 impl Default for Extensions {
@@ -35,6 +37,7 @@ impl Default for Extensions {
             tls_optional: false,
             eight_bit_headers: false,
             recoder: None,
+            original: None,
         }
     }
 }
@@ -104,15 +107,15 @@ impl Extensions {
         capabilities: &Capabilities,
     ) -> Result<(), MissingExtension> {
         if !self.optional.is_empty() {
-            let dispensable = core::mem::take(&mut self.optional);
-            let keep = |parameter: &Parameter| {
+            let optional = &self.optional;
+            let send = |parameter: &Parameter| {
                 let extension = parameter.extension();
                 capabilities.has(extension)
-                    || !dispensable.iter().any(|each| each.as_str() == extension)
+                    || !optional.iter().any(|each| each.as_str() == extension)
             };
-            self.mail.retain(keep);
+            self.mail.withhold(send);
             for (_, list) in &mut self.rcpt {
-                list.retain(keep);
+                list.withhold(send);
             }
         }
         for parameter in self.of_mail() {
@@ -125,6 +128,31 @@ impl Extensions {
             }
         }
         Ok(())
+    }
+
+    /// The extensions as the caller gave them, for only the recipients of these indices, in
+    /// ascending order.
+    pub(super) fn restricted_to(&self, recipients: impl Iterator<Item = usize>) -> Self {
+        let mut mail = self.mail.clone();
+        mail.restore();
+        let mut rcpt = Vec::new();
+        for (index, old) in recipients.enumerate() {
+            if let Ok(found) = self.rcpt.binary_search_by_key(&old, |(of, _)| *of)
+                && let Some((_, list)) = self.rcpt.get(found)
+            {
+                let mut list = list.clone();
+                list.restore();
+                rcpt.push((index, list));
+            }
+        }
+        Self {
+            mail,
+            rcpt,
+            optional: self.optional.clone(),
+            recoder: self.recoder.clone(),
+            original: None,
+            ..*self
+        }
     }
 
     fn is_optional(&self, extension: &str) -> bool {

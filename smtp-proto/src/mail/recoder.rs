@@ -92,6 +92,13 @@ impl Recoder {
     }
 }
 
+/// Two are equal if they are clones of one.
+impl PartialEq for Recoder {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl fmt::Debug for Recoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Recoder")

@@ -6,7 +6,9 @@ use super::{CommandKind, Parameter, ParameterError, ParameterErrorKind, Value};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameters {
     place: CommandKind,
+    /// Those that are sent, then those that are withheld.
     list: Vec<Parameter>,
+    withheld: usize,
 }
 
 impl Parameters {
@@ -16,6 +18,7 @@ impl Parameters {
         Self {
             place: CommandKind::Mail,
             list: Vec::new(),
+            withheld: 0,
         }
     }
 
@@ -25,6 +28,7 @@ impl Parameters {
         Self {
             place: CommandKind::Rcpt,
             list: Vec::new(),
+            withheld: 0,
         }
     }
 
@@ -60,13 +64,14 @@ impl Parameters {
     /// All of them, in the order they were added.
     #[must_use]
     pub fn as_slice(&self) -> &[Parameter] {
-        &self.list
+        let sent = self.list.len().saturating_sub(self.withheld);
+        self.list.get(..sent).unwrap_or_default()
     }
 
     /// Whether all values are ASCII, so that SMTPUTF8 is not needed.
     #[must_use]
     pub fn is_ascii(&self) -> bool {
-        self.list
+        self.as_slice()
             .iter()
             .filter_map(Parameter::value)
             .all(Value::is_ascii)
@@ -79,9 +84,16 @@ impl Parameters {
             .any(|parameter| parameter.keyword.as_str() == keyword)
     }
 
-    /// Keeps those that `keep` says so of.
-    pub(crate) fn retain(&mut self, keep: impl FnMut(&Parameter) -> bool) {
-        self.list.retain(keep);
+    /// Withholds those that `send` rejects: they are not sent, until `restore`.
+    pub(crate) fn withhold(&mut self, send: impl Fn(&Parameter) -> bool) {
+        self.list.sort_by_key(|parameter| !send(parameter));
+        let withheld = self.list.iter().filter(|parameter| !send(parameter));
+        self.withheld = withheld.count();
+    }
+
+    /// Withholds none.
+    pub(crate) fn restore(&mut self) {
+        self.withheld = 0;
     }
 
     /// Bytes that they take of the 512 of any command line (RFC 5321, section 4.5.3.1.4), beyond those that their extensions

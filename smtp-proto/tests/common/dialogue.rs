@@ -323,7 +323,7 @@ fn told(fate: &RecipientStatus) -> Due {
     };
     match fate {
         RecipientStatus::Accepted(reply) => Due::Accepted(said(reply)),
-        RecipientStatus::Rejected { stage, reply } => Due::Rejected(*stage, said(reply)),
+        RecipientStatus::Rejected { stage, reply, .. } => Due::Rejected(*stage, said(reply)),
         RecipientStatus::NotSent(_) => Due::NotSent,
         RecipientStatus::InDoubt(_) => Due::InDoubt,
     }

@@ -49,6 +49,7 @@ pub(crate) fn check_commands(log: &Log) {
 ///
 /// `text` is what makes this mail unlike all others.
 pub(crate) fn check_fates(outcome: &Outcome, stored: &[StoredMail], text: &[u8]) {
+    check_retry(outcome);
     let copies: Vec<_> = stored
         .iter()
         .filter(|mail| mail.body().windows(text.len()).any(|part| part == text))
@@ -72,6 +73,26 @@ pub(crate) fn check_fates(outcome: &Outcome, stored: &[StoredMail], text: &[u8])
             }
         }
     }
+}
+
+/// What is sent again is exactly what is safe to send again and transient: nothing in doubt.
+pub(crate) fn check_retry(outcome: &Outcome) {
+    let Some(retry) = outcome.retry() else {
+        return;
+    };
+    let wanted = outcome.recipients().iter().filter(|each| {
+        let status = each.status();
+        match status {
+            RecipientStatus::Accepted(_) | RecipientStatus::InDoubt(_) => false,
+            RecipientStatus::Rejected { reply, .. } => reply.is_transient(),
+            RecipientStatus::NotSent(error) => error.is_transient(),
+        }
+    });
+    assert!(retry.recipients().len() > 0);
+    assert!(
+        retry.recipients().eq(wanted.map(|each| each.recipient())),
+        "{retry:?} of {outcome}"
+    );
 }
 
 /// I9: the secret is in no text that people may see: neither as it is, nor in base64 at any alignment, nor in hex.
