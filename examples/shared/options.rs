@@ -97,7 +97,7 @@ impl Options {
             builder = builder.client_name(name);
         }
         if let Some(limit) = self.timeout {
-            builder = builder.timeouts(Timeouts::default().at_most(limit).connect(limit));
+            builder = builder.timeouts(Timeouts::default().at_most(limit).with_connect(limit));
         }
         if let Some(level) = self.pipelining {
             builder = builder.pipelining(level);

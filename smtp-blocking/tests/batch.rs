@@ -278,7 +278,11 @@ fn where_the_server_is_known_to_be_sound_many_mails_share_a_round_trip() {
     let config = smtp_blocking::proto::Config::builder("client.test".parse().unwrap())
         .security(Security::Cleartext)
         .pipelining(Pipelining::Speculative)
-        .speculation(SpeculationLimits::new(1000, 100_000))
+        .speculation(
+            SpeculationLimits::default()
+                .with_message_bytes(1000)
+                .with_bytes_in_flight(100_000),
+        )
         .build()
         .unwrap();
     let connection = Connection::new(Arc::new(config), [7; 32]);

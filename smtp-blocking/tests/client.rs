@@ -411,7 +411,7 @@ fn v29_a_silent_server_and_one_that_drips_run_into_the_same_deadline() {
         let stream = TcpStream::connect(server.addr()).unwrap();
         let mut client = Client::from_stream(
             stream,
-            with_timeouts(Security::Cleartext, Timeouts::default().greeting(SOON)),
+            with_timeouts(Security::Cleartext, Timeouts::default().with_greeting(SOON)),
         );
         let error = client.ready().unwrap_err();
         assert!(
@@ -428,7 +428,10 @@ fn a_server_that_takes_nothing_more_runs_into_the_deadline_for_writing() {
     let stream = TcpStream::connect(server.addr()).unwrap();
     let mut client = Client::from_stream(
         stream,
-        with_timeouts(Security::Cleartext, Timeouts::default().data_block(SOON)),
+        with_timeouts(
+            Security::Cleartext,
+            Timeouts::default().with_data_block(SOON),
+        ),
     );
     let text = long_text(16 << 20);
     let outcome = client.send_from(streamed(), text.as_bytes()).unwrap();
@@ -494,10 +497,10 @@ fn a_mail_takes_four_operations_and_a_look_and_no_change_of_timeouts_once_the_co
 fn a_stream_is_told_of_every_wait_that_its_last_limit_does_not_fit() {
     let seconds = Duration::from_secs;
     let timeouts = Timeouts::default()
-        .greeting(seconds(1))
-        .ehlo(seconds(100))
-        .starttls(seconds(300))
-        .quit(seconds(5));
+        .with_greeting(seconds(1))
+        .with_ehlo(seconds(100))
+        .with_starttls(seconds(300))
+        .with_quit(seconds(5));
     let config = Config::new().offer_starttls();
     let limits = Arc::new(Mutex::new(Vec::new()));
     let told = Told(MemoryServer::new(&config), Arc::clone(&limits));

@@ -1,8 +1,10 @@
-//! What the caller decides before a connection begins.
+//! Configuration of a connection.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::num::NonZeroU16;
+use core::time::Duration;
 
 use crate::address::ClientName;
 use crate::mail::Mail;
@@ -13,9 +15,9 @@ use crate::timeouts::Timeouts;
 use crate::transcript::{Transcript, TranscriptEntry};
 use crate::xclient::Xclient;
 
-/// The policy of one connection: how it is secured, who logs in, how long to wait, how much to send ahead.
+/// Configuration of a connection: TLS, credentials, time limits, pipelining.
 ///
-/// Made by [`Config::builder`]. One `Config` serves any number of connections.
+/// Built by [`Config::builder`]. One `Config` serves any number of connections.
 ///
 /// ```
 /// use smtp_proto::{Config, Credentials, Security};
@@ -34,7 +36,7 @@ pub struct Config {
     pub(crate) security: Security,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) credentials_in_clear: bool,
-    /// Whether the last token was rejected.
+    /// Whether this is the attempt with a refreshed token.
     pub(crate) renewing: bool,
     pub(crate) xclient: Option<Xclient>,
     pub(crate) timeouts: Timeouts,
@@ -50,66 +52,96 @@ pub struct Config {
     pub(crate) transcript: Transcript,
 }
 
-/// Makes a [`Config`].
+/// Builds a [`Config`].
+///
+/// ```
+/// use std::time::Duration;
+/// use smtp_proto::{Config, Pipelining, Security, Timeouts};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = Config::builder("relay.example.org".parse()?)
+///     .security(Security::Opportunistic)
+///     .pipelining(Pipelining::Envelope)
+///     .ignore_extension("CHUNKING")
+///     .timeouts(Timeouts::rfc5321().with_greeting(Duration::from_secs(60)))
+///     .build()?;
+/// assert_eq!(config.security(), Security::Opportunistic);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
-pub struct ConfigBuilder(Config);
+pub struct ConfigBuilder {
+    config: Config,
+    timeouts: Option<Timeouts>,
+    port: Option<NonZeroU16>,
+}
 
 /// How a connection is secured.
 ///
-/// The first two end in an error if TLS cannot be had, whatever the server answers. The other two have to be chosen by
-/// name: each sends mail in cleartext under some circumstances.
+/// The first two fail unless TLS is established. The other two may send messages in cleartext, so they
+/// have to be chosen by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Security {
-    /// Begins in cleartext and demands STARTTLS before anything of worth is said (RFC 3207); the usual port is 587.
+    /// Requires STARTTLS before credentials and messages are sent (RFC 3207); the usual port is 587.
     #[default]
     StartTls,
     /// TLS from the first byte (RFC 8314); the usual port is 465.
     Implicit,
-    /// TLS with whoever answers if STARTTLS is advertised, cleartext otherwise (RFC 7435); the custom between relays on
-    /// port 25.
+    /// Unauthenticated TLS if STARTTLS is advertised, cleartext otherwise (RFC 7435); customary between
+    /// relays on port 25.
     ///
-    /// The server's certificate is checked, and what comes of it is told, but nothing depends on it: encryption without
-    /// proof is better than none. [`TlsInfo::verification`](crate::TlsInfo::verification) has the result. An attacker on
-    /// the path can prevent TLS at will, or pretend to be the server. Never carries credentials.
+    /// The server's certificate is verified, but the connection does not depend on the result:
+    /// [`TlsInfo::verification`](crate::TlsInfo::verification) returns it. An active attacker can
+    /// prevent TLS, or impersonate the server. Credentials are never sent.
     Opportunistic,
     /// No TLS at all.
     Cleartext,
 }
 
-/// The protocol that is spoken.
+/// The protocol of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protocol {
     /// SMTP (RFC 5321).
     #[default]
     Smtp,
-    /// LMTP (RFC 2033), to a mail store: it answers for each recipient whether the message was delivered.
+    /// LMTP (RFC 2033), to a mail store: the server sends a final reply for each recipient.
     Lmtp,
 }
 
-/// How much [`Pipelining::Speculative`] may send without knowing whether it is wanted.
+/// Limits of [`Pipelining::Speculative`]: how much content is sent before MAIL and RCPT are replied to.
+///
+/// ```
+/// use smtp_proto::SpeculationLimits;
+///
+/// let limits = SpeculationLimits::default()
+///     .with_message_bytes(10_000)
+///     .with_bytes_in_flight(200_000);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpeculationLimits {
     pub(crate) mail: u64,
     pub(crate) in_flight: u64,
 }
 
-/// Why a [`Config`] cannot be.
+/// Why building a [`Config`] failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// Credentials were given, and the policy does not demand TLS.
+    /// Credentials without required TLS.
     CredentialsWithoutTls,
-    /// Credentials were given, and XCLIENT is to tell of another login.
+    /// Credentials, and a login in XCLIENT.
     LoginTwice,
+    /// A [chunk size](ConfigBuilder::chunk_size) of 0.
+    ChunkSize,
 }
 
 impl Config {
-    /// Begins a policy; `client_name` is what EHLO says.
+    /// Begins a configuration; `client_name` is the name that the client sends in EHLO.
     pub fn builder(client_name: ClientName) -> ConfigBuilder {
-        ConfigBuilder(Self {
+        let config = Self {
             client_name,
             security: Security::default(),
             credentials: None,
@@ -127,7 +159,12 @@ impl Config {
             #[cfg(feature = "tracing")]
             host: None,
             transcript: Transcript::default(),
-        })
+        };
+        ConfigBuilder {
+            config,
+            timeouts: None,
+            port: None,
+        }
     }
 
     /// How the connection is secured.
@@ -135,14 +172,29 @@ impl Config {
         self.security
     }
 
-    /// How long to wait for what.
+    /// The protocol.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// The time limits.
     pub fn timeouts(&self) -> &Timeouts {
         &self.timeouts
     }
 
-    /// The policy to try next on a new connection after TLS broke under [`Security::Opportunistic`]: the same in cleartext.
+    /// The same configuration with another client name.
+    #[must_use]
+    pub fn with_client_name(&self, client_name: ClientName) -> Self {
+        Self {
+            client_name,
+            ..self.clone()
+        }
+    }
+
+    /// The configuration to try next on a new connection after TLS failed under
+    /// [`Security::Opportunistic`]: the same in cleartext.
     ///
-    /// `None` under every other policy: they never go on in cleartext.
+    /// `None` under every other [`Security`]: they never fall back to cleartext.
     pub fn cleartext_fallback(&self) -> Option<Self> {
         (self.security == Security::Opportunistic).then(|| Self {
             security: Security::Cleartext,
@@ -150,11 +202,13 @@ impl Config {
         })
     }
 
-    /// The policy for a connection that is made for this message, whose author does not require TLS: the same with
-    /// [`Security::Opportunistic`] in place of [`Security::StartTls`] (RFC 8689, section 4.2.2).
+    /// The configuration of a connection for this message, if its author does not require TLS: the
+    /// same with [`Security::Opportunistic`] in place of [`Security::StartTls`] (RFC 8689, section
+    /// 4.2.2).
     ///
-    /// `None` if this policy does for it: TLS is not [optional](Mail::is_tls_optional) to the message, the policy is another, or
-    /// there are credentials, which never travel in cleartext; a server that takes the message with a login reads the header itself.
+    /// `None` if nothing changes: TLS is not [optional](Mail::is_tls_optional) for the message, the
+    /// configuration is not `StartTls`, or it has credentials, which are never sent in cleartext; a
+    /// submission server reads the header field itself.
     pub fn relaxed_for(&self, mail: &Mail) -> Option<Self> {
         let relaxed = mail.is_tls_optional()
             && self.security == Security::StartTls
@@ -165,10 +219,10 @@ impl Config {
         })
     }
 
-    /// What to try next on a new connection after an [`Expired`](crate::AuthenticationError::Expired): the same, with a new
-    /// token from its source.
+    /// The configuration to try next on a new connection after an
+    /// [`Expired`](crate::AuthenticationError::Expired) token: the same with a refreshed token.
     ///
-    /// `None` if the credentials have no source, or if this is such an attempt already.
+    /// `None` if the credentials have no token provider, or if the token was refreshed already.
     pub fn with_refreshed_token(&self) -> Option<Self> {
         let renews = self
             .credentials
@@ -179,111 +233,144 @@ impl Config {
             ..self.clone()
         })
     }
+
+    /// The time limits at this port: those that were set, or the defaults.
+    fn limits_at(&self, chosen: Option<Timeouts>, port: Option<NonZeroU16>) -> Timeouts {
+        let Some(port) = port.map(NonZeroU16::get) else {
+            return chosen.unwrap_or_default();
+        };
+        let requires_tls = matches!(self.security, Security::StartTls | Security::Implicit);
+        let submits = self.credentials.is_some() || (requires_tls && port != PORT_RELAY);
+        let limits = chosen.unwrap_or_else(|| match self.protocol {
+            Protocol::Smtp if submits => Timeouts::submission(),
+            _ => Timeouts::rfc5321(),
+        });
+        let waits_for_tls = port == PORT_IMPLICIT && self.security != Security::Implicit;
+        if waits_for_tls && limits.first_byte().is_none() {
+            limits.with_first_byte(SILENCE)
+        } else {
+            limits
+        }
+    }
 }
 
 impl ConfigBuilder {
-    /// How the connection is secured; by default, STARTTLS is demanded.
+    /// Sets how the connection is secured; [`Security::StartTls`] by default.
     pub fn security(mut self, security: Security) -> Self {
-        self.0.security = security;
+        self.config.security = security;
         self
     }
 
-    /// Logs in with these before anything is sent; by default, nobody logs in.
+    /// Authenticates with these credentials before the first message (RFC 4954).
     pub fn credentials(mut self, credentials: Credentials) -> Self {
-        self.0.credentials = Some(credentials);
+        self.config.credentials = Some(credentials);
         self
     }
 
-    /// Lets credentials travel in cleartext under [`Security::Cleartext`].
+    /// Permits credentials in cleartext under [`Security::Cleartext`].
     ///
-    /// Everybody on the path can read them then. Meant for servers on the same machine.
+    /// Anyone on the network path can read them. Meant for servers on the same machine.
     pub fn dangerous_credentials_in_cleartext(mut self) -> Self {
-        self.0.credentials_in_clear = true;
+        self.config.credentials_in_clear = true;
         self
     }
 
-    /// Speaks for another client, which the server is told by XCLIENT before anybody logs in; by default, for itself.
-    ///
-    /// Under a policy with TLS it is told inside TLS.
+    /// Acts on behalf of another client: XCLIENT is sent before AUTH, and inside TLS where there is TLS.
     pub fn xclient(mut self, client: Xclient) -> Self {
-        self.0.xclient = Some(client);
+        self.config.xclient = Some(client);
         self
     }
 
-    /// How long to wait for what.
+    /// Sets the time limits.
+    ///
+    /// By default they are [`Timeouts::rfc5321`]. If the [port](Self::port) is known, they are
+    /// [`Timeouts::submission`] for SMTP with credentials, and for SMTP with required TLS on a port
+    /// other than 25.
+    ///
+    /// On port 465, a configuration that begins in cleartext waits 5 seconds for the first byte of the
+    /// greeting: a server that is silent there waits for TLS. [`Timeouts::with_first_byte`] sets another
+    /// limit.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.0.timeouts = timeouts;
+        self.timeouts = Some(timeouts);
         self
     }
 
-    /// How much is kept of a reply; what is longer is cut.
+    /// Sets the server's TCP port, which decides the default of the [time limits](Self::timeouts).
+    pub fn port(mut self, port: NonZeroU16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// Limits how much of a reply is kept; the rest is cut off.
     pub fn reply_limits(mut self, limits: ReplyLimits) -> Self {
-        self.0.reply_limits = limits;
+        self.config.reply_limits = limits;
         self
     }
 
-    /// How far to send ahead of the replies, where the server offers PIPELINING.
+    /// Sets the level of pipelining with a server that advertises PIPELINING.
     ///
-    /// By default it is [`Pipelining::Envelope`], and [`Pipelining::Transactions`] while a batch of messages is sent.
+    /// [`Pipelining::Envelope`] by default, and [`Pipelining::Transactions`] in a
+    /// [`Batch`](crate::Batch).
     pub fn pipelining(mut self, level: Pipelining) -> Self {
-        self.0.pipelining = Some(level);
+        self.config.pipelining = Some(level);
         self
     }
 
-    /// How much [`Pipelining::Speculative`] may send without knowing whether it is wanted.
+    /// Limits the content that [`Pipelining::Speculative`] sends ahead.
     pub fn speculation(mut self, bounds: SpeculationLimits) -> Self {
-        self.0.speculation = bounds;
+        self.config.speculation = bounds;
         self
     }
 
-    /// The most bytes of a chunk, where the server offers CHUNKING (RFC 3030); 1 MiB by default, at least 1.
+    /// Sets the most bytes of a chunk with a server that advertises CHUNKING (RFC 3030); 1 MiB by
+    /// default. 0 is an error of [`build`](Self::build).
     ///
-    /// To send by DATA whatever the server offers, say [`ignore_extension("CHUNKING")`](Self::ignore_extension).
+    /// [`ignore_extension("CHUNKING")`](Self::ignore_extension) sends by DATA instead.
     pub fn chunk_size(mut self, bytes: u64) -> Self {
-        self.0.chunk_size = bytes.max(1);
+        self.config.chunk_size = bytes;
         self
     }
 
-    /// Which protocol is spoken; by default, SMTP.
+    /// Sets the protocol; SMTP by default.
     pub fn protocol(mut self, protocol: Protocol) -> Self {
-        self.0.protocol = protocol;
+        self.config.protocol = protocol;
         self
     }
 
-    /// How much may be unanswered at one time; by default, what suits the driver.
+    /// Limits the commands and replies in flight; by default, as the adapter needs it.
     pub fn window(mut self, window: Window) -> Self {
-        self.0.window = Some(window);
+        self.config.window = Some(window);
         self
     }
 
-    /// Behaves as if the server did not offer this extension, for one that offers what it cannot do.
+    /// Ignores this extension, for servers that advertise it and get it wrong.
     pub fn ignore_extension(mut self, keyword: impl Into<String>) -> Self {
-        self.0.without.push(keyword.into());
+        self.config.without.push(keyword.into());
         self
     }
 
-    /// Calls `observer` with everything that is said, in order, with secrets taken out.
+    /// Calls `observer` with every line of the dialogue, in order; secrets are left out.
     pub fn transcript(
         mut self,
         observer: impl Fn(&TranscriptEntry<'_>) + Send + Sync + 'static,
     ) -> Self {
-        self.0.transcript = Transcript::new(observer);
+        self.config.transcript = Transcript::new(observer);
         self
     }
 
-    /// The server's name, for the spans of the crate `tracing`; without it, they have none.
+    /// Records the server's name in tracing spans.
     #[cfg(feature = "tracing")]
     pub fn host(mut self, host: impl Into<String>) -> Self {
-        self.0.host = Some(host.into());
+        self.config.host = Some(host.into());
         self
     }
 
-    /// The policy.
+    /// The configuration.
     ///
     /// # Errors
-    /// If credentials would have to travel in cleartext, or there are two logins.
+    /// If credentials would be sent in cleartext, there are two logins, or the chunk size is 0.
     pub fn build(self) -> Result<Config, ConfigError> {
-        let config = self.0;
+        let mut config = self.config;
         let private = match config.security {
             Security::StartTls | Security::Implicit => true,
             Security::Opportunistic => false,
@@ -295,22 +382,38 @@ impl ConfigBuilder {
         if config.credentials.is_some() && config.xclient.as_ref().is_some_and(Xclient::logs_in) {
             return Err(ConfigError::LoginTwice);
         }
+        if config.chunk_size == 0 {
+            return Err(ConfigError::ChunkSize);
+        }
+        config.timeouts = config.limits_at(self.timeouts, self.port);
         Ok(config)
     }
 }
 
 impl SpeculationLimits {
-    /// Messages of so many bytes at most, and so many bytes of text at most on their way. Besides, a message has to fit
+    /// Sets the most bytes of a message that is sent ahead. It also has to fit
     /// [one chunk](ConfigBuilder::chunk_size).
-    pub const fn new(mail: u64, in_flight: u64) -> Self {
-        Self { mail, in_flight }
+    #[must_use]
+    pub const fn with_message_bytes(mut self, bytes: u64) -> Self {
+        self.mail = bytes;
+        self
+    }
+
+    /// Sets the most bytes of content in flight.
+    #[must_use]
+    pub const fn with_bytes_in_flight(mut self, bytes: u64) -> Self {
+        self.in_flight = bytes;
+        self
     }
 }
 
 impl Default for SpeculationLimits {
-    /// Messages of 64 KiB at most, and 1 MiB on its way.
+    /// Messages of at most 64 KiB, and 1 MiB in flight.
     fn default() -> Self {
-        Self::new(1 << 16, 1 << 20)
+        Self {
+            mail: 1 << 16,
+            in_flight: 1 << 20,
+        }
     }
 }
 
@@ -318,11 +421,12 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CredentialsWithoutTls => {
-                f.write_str("credentials need a policy that demands TLS: `StartTls` or `Implicit`")
+                f.write_str("credentials need required TLS: `Security::StartTls` or `Security::Implicit`")
             }
             Self::LoginTwice => f.write_str(
-                "credentials and a login told by XCLIENT exclude each other: the server takes one login",
+                "credentials and a login in XCLIENT exclude each other: the server accepts one login",
             ),
+            Self::ChunkSize => f.write_str("chunk size 0: a chunk has at least 1 byte"),
         }
     }
 }
@@ -331,5 +435,14 @@ debug_as_display!(ConfigError);
 
 impl core::error::Error for ConfigError {}
 
-/// Bytes of a chunk. Few replies, and a rejection in the middle of a long mail is heard in time.
+/// Relaying (RFC 5321).
+const PORT_RELAY: u16 = 25;
+
+/// Submission with implicit TLS (RFC 8314).
+const PORT_IMPLICIT: u16 = 465;
+
+/// A server that is silent for longer on port 465 waits for TLS.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Few replies, and a rejection within a long message still arrives in time.
 const CHUNK_SIZE: u64 = 1 << 20;

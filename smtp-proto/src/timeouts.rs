@@ -1,31 +1,50 @@
-//! How long to wait for what.
+//! Time limits of a connection.
 
 use core::time::Duration;
 
-/// How long to wait for what.
+/// Time limits of a connection.
 ///
-/// Two sets have names: [`submission`](Self::submission) for a client that hands its messages to a provider, and
-/// [`rfc5321`](Self::rfc5321) for a relay. The methods change single limits of either.
+/// Two sets have names: [`submission`](Self::submission) for a client that submits messages to its
+/// provider, and [`rfc5321`](Self::rfc5321) for a relay. Each `with_…` method changes one limit; the
+/// method without `with_` returns it.
 ///
-/// | limit | `submission` | `rfc5321` |
-/// | --- | --- | --- |
-/// | an address to answer | 10 s | 30 s |
-/// | the greeting | 30 s | 5 min |
-/// | STARTTLS with its handshake, or implicit TLS | 30 s | 5 min |
-/// | the reply to EHLO, AUTH, MAIL, RCPT, and any other command | 60 s | 5 min |
-/// | the reply to DATA | 60 s | 2 min |
-/// | 64 KiB to be taken, the reply to a chunk | 3 min | 3 min |
-/// | the final reply to a message | 10 min | 10 min |
-/// | the reply to QUIT | 5 s | 5 s |
+/// | limit | for | `submission` | `rfc5321` |
+/// | --- | --- | --- | --- |
+/// | [`connect`](Self::with_connect) | a TCP connection to one address | 10 s | 30 s |
+/// | [`greeting`](Self::with_greeting) | the greeting, also after XCLIENT | 30 s | 5 min |
+/// | [`first_byte`](Self::with_first_byte) | the first byte of the greeting | as `greeting` | as `greeting` |
+/// | [`ehlo`](Self::with_ehlo) | the reply to EHLO or HELO | 60 s | 5 min |
+/// | [`starttls`](Self::with_starttls) | STARTTLS, handshake and second EHLO; or implicit TLS | 30 s | 5 min |
+/// | [`auth`](Self::with_auth) | each reply within AUTH | 60 s | 5 min |
+/// | [`mail`](Self::with_mail), [`rcpt`](Self::with_rcpt) | the reply to MAIL, to each RCPT | 60 s | 5 min |
+/// | [`data_init`](Self::with_data_init) | the reply to DATA | 60 s | 2 min |
+/// | [`data_block`](Self::with_data_block) | writing 64 KiB; the reply to a chunk | 3 min | 3 min |
+/// | [`data_end`](Self::with_data_end) | the final reply to a message | 10 min | 10 min |
+/// | [`command`](Self::with_command) | the reply to any other command | 60 s | 5 min |
+/// | [`quit`](Self::with_quit) | the reply to QUIT, and the end of the transport | 5 s | 5 s |
+/// | [`drain`](Self::with_drain) | the server's reason after writing failed | 5 s | 5 s |
+/// | [`session`](Self::with_session) | the whole connection | 2 h | 2 h |
+/// | [`session_per_mail`](Self::with_session_per_mail) | added to `session` for each message | 1 h | 1 h |
 ///
-/// The final reply has its 10 minutes in both: to give up sooner leaves a message in doubt that the server may have queued.
+/// The final reply has 10 minutes in both: giving up sooner leaves a message in doubt that the server
+/// may have queued (RFC 5321, section 4.5.3.2.6).
 ///
-/// Each limit is for a whole reply, however slowly its bytes come. None of them may be switched off.
+/// Each limit is for a whole reply, however slowly its bytes arrive. None can be switched off.
+///
+/// ```
+/// use std::time::Duration;
+/// use smtp_proto::Timeouts;
+///
+/// let timeouts = Timeouts::submission()
+///     .with_connect(Duration::from_secs(5))
+///     .with_data_end(Duration::from_secs(20 * 60));
+/// assert_eq!(timeouts.connect(), Duration::from_secs(5));
+/// assert_eq!(timeouts.greeting(), Duration::from_secs(30));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     pub(crate) connect: Duration,
     pub(crate) greeting: Duration,
-    /// For the first byte of the greeting, if that is another limit.
     pub(crate) first_byte: Option<Duration>,
     pub(crate) ehlo: Duration,
     pub(crate) starttls: Duration,
@@ -43,7 +62,7 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
-    /// The limits for submission: a person waits, and a provider is near.
+    /// The limits for submission: a user waits, and the provider is near.
     pub const fn submission() -> Self {
         let minute = Duration::from_secs(60);
         Self {
@@ -60,9 +79,9 @@ impl Timeouts {
         }
     }
 
-    /// The limits for a relay: those of RFC 5321, section 4.5.3.2, and as long for what it does not name.
+    /// The limits for a relay: those of RFC 5321, section 4.5.3.2, and as long for the rest.
     ///
-    /// They are the default of a [`Config`].
+    /// They are the default of a [`Config`](crate::Config).
     pub const fn rfc5321() -> Self {
         let five_minutes = Duration::from_secs(5 * 60);
         Self {
@@ -85,7 +104,7 @@ impl Timeouts {
         }
     }
 
-    /// Every limit, but the one for connecting, brought down to at most `limit`; for programs that cannot wait.
+    /// Lowers every limit to at most `limit`, except `connect` and those of the session.
     #[must_use]
     pub fn at_most(mut self, limit: Duration) -> Self {
         for each in [
@@ -107,140 +126,73 @@ impl Timeouts {
         self
     }
 
-    /// For an address to answer.
+    /// Sets the limit for the first byte of the greeting, if it is to be shorter than that for the
+    /// whole greeting: a server that waits for TLS stays silent.
     #[must_use]
-    pub fn connect(mut self, limit: Duration) -> Self {
-        self.connect = limit;
-        self
-    }
-
-    /// For the greeting, and for the one by which XCLIENT is answered.
-    #[must_use]
-    pub fn greeting(mut self, limit: Duration) -> Self {
-        self.greeting = limit;
-        self
-    }
-
-    /// For the greeting to begin, where that is to be sooner than all of it: a server that waits for TLS stays silent.
-    #[must_use]
-    pub fn first_byte(mut self, limit: Duration) -> Self {
+    pub const fn with_first_byte(mut self, limit: Duration) -> Self {
         self.first_byte = Some(limit);
         self
     }
 
-    /// For the reply to EHLO or HELO.
-    #[must_use]
-    pub fn ehlo(mut self, limit: Duration) -> Self {
-        self.ehlo = limit;
-        self
+    /// The limit for the first byte of the greeting; `None` if only the one for the whole
+    /// [greeting](Self::greeting) holds.
+    pub const fn first_byte(&self) -> Option<Duration> {
+        self.first_byte
     }
 
-    /// For STARTTLS, the handshake and the reply to the EHLO after it, together; and for the handshake of implicit TLS.
+    /// Sets the limit for the whole connection, however many messages are sent: `session_per_mail`
+    /// becomes zero.
     #[must_use]
-    pub fn starttls(mut self, limit: Duration) -> Self {
-        self.starttls = limit;
-        self
-    }
-
-    /// For each reply within AUTH.
-    #[must_use]
-    pub fn auth(mut self, limit: Duration) -> Self {
-        self.auth = limit;
-        self
-    }
-
-    /// For the reply to MAIL.
-    #[must_use]
-    pub fn mail(mut self, limit: Duration) -> Self {
-        self.mail = limit;
-        self
-    }
-
-    /// For the reply to each RCPT.
-    #[must_use]
-    pub fn rcpt(mut self, limit: Duration) -> Self {
-        self.rcpt = limit;
-        self
-    }
-
-    /// For the reply to DATA.
-    #[must_use]
-    pub fn data_init(mut self, limit: Duration) -> Self {
-        self.data_init = limit;
-        self
-    }
-
-    /// For the server to take 64 KiB of what is sent, and for the reply to a chunk that is not the last.
-    #[must_use]
-    pub fn data_block(mut self, limit: Duration) -> Self {
-        self.data_block = limit;
-        self
-    }
-
-    /// For the final reply to a message.
-    #[must_use]
-    pub fn data_end(mut self, limit: Duration) -> Self {
-        self.data_end = limit;
-        self
-    }
-
-    /// For the reply to any other command.
-    #[must_use]
-    pub fn command(mut self, limit: Duration) -> Self {
-        self.command = limit;
-        self
-    }
-
-    /// For the reply to QUIT.
-    #[must_use]
-    pub fn quit(mut self, limit: Duration) -> Self {
-        self.quit = limit;
-        self
-    }
-
-    /// For the server to say why, after it stopped taking what is sent.
-    #[must_use]
-    pub fn drain(mut self, limit: Duration) -> Self {
-        self.drain = limit;
-        self
-    }
-
-    /// For all that the connection ever does, however many messages that is; by default, 2 hours and 1 hour more for each
-    /// message.
-    #[must_use]
-    pub fn session(mut self, limit: Duration) -> Self {
+    pub const fn with_session(mut self, limit: Duration) -> Self {
         self.session = limit;
         self.session_per_mail = Duration::ZERO;
         self
     }
 
-    /// What each message adds to the limit for the [session](Self::session).
-    #[must_use]
-    pub fn session_per_mail(mut self, limit: Duration) -> Self {
-        self.session_per_mail = limit;
-        self
+    /// The limit for the whole connection, without what each message adds.
+    pub const fn session(&self) -> Duration {
+        self.session
     }
 
-    /// How long to wait for an address to answer.
-    pub fn connect_limit(&self) -> Duration {
-        self.connect
-    }
-
-    /// How long to wait for the greeting to begin.
-    pub fn first_byte_limit(&self) -> Duration {
+    pub(crate) fn first_byte_limit(&self) -> Duration {
         self.first_byte
             .map_or(self.greeting, |limit| limit.min(self.greeting))
     }
+}
 
-    /// Whether [`first_byte`](Self::first_byte) has a limit of its own.
-    pub fn has_first_byte_limit(&self) -> bool {
-        self.first_byte.is_some()
-    }
+/// Declares the setter and the getter of each limit.
+macro_rules! limits {
+    ($($name:ident $with:ident $what:literal;)+) => {
+        impl Timeouts {$(
+            #[doc = concat!("Sets the limit for ", $what, ".")]
+            #[must_use]
+            pub const fn $with(mut self, limit: Duration) -> Self {
+                self.$name = limit;
+                self
+            }
 
-    /// How long to wait for the reply to QUIT, and then for the last bytes of the transport to be taken.
-    pub fn quit_limit(&self) -> Duration {
-        self.quit
-    }
+            #[doc = concat!("The limit for ", $what, ".")]
+            pub const fn $name(&self) -> Duration {
+                self.$name
+            }
+        )+}
+    };
+}
+limits! {
+    connect with_connect "a TCP connection to one address";
+    greeting with_greeting "the greeting, and for the one that answers XCLIENT";
+    ehlo with_ehlo "the reply to EHLO or HELO";
+    starttls with_starttls "STARTTLS, the handshake and the reply to the EHLO after it, together; and for the handshake of implicit TLS";
+    auth with_auth "each reply within AUTH";
+    mail with_mail "the reply to MAIL";
+    rcpt with_rcpt "the reply to each RCPT";
+    data_init with_data_init "the reply to DATA";
+    data_block with_data_block "writing 64 KiB, and for the reply to a chunk that is not the last";
+    data_end with_data_end "the final reply to a message";
+    command with_command "the reply to any other command";
+    quit with_quit "the reply to QUIT, and then for the transport to take the last bytes";
+    drain with_drain "the server's reason, after writing to it failed";
+    session_per_mail with_session_per_mail "the time that each message adds to that of the [session](Self::session)";
 }
 
 impl Default for Timeouts {

@@ -294,7 +294,11 @@ fn order(level: Pipelining) -> Vec<String> {
     let config = Config::builder("client.test".parse().unwrap())
         .security(Security::Cleartext)
         .pipelining(level)
-        .speculation(SpeculationLimits::new(1000, 2 * TEXT.len() as u64))
+        .speculation(
+            SpeculationLimits::default()
+                .with_message_bytes(1000)
+                .with_bytes_in_flight(2 * TEXT.len() as u64),
+        )
         .build()
         .unwrap();
     let mut pair = Pair::new(Arc::new(config), Machine::new(&server));

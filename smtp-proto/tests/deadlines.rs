@@ -16,18 +16,18 @@ use smtp_proto::{
 /// Every limit is another, so that none can stand in for another.
 fn timeouts() -> Timeouts {
     Timeouts::default()
-        .greeting(secs(11))
-        .ehlo(secs(13))
-        .starttls(secs(17))
-        .auth(secs(19))
-        .mail(secs(23))
-        .rcpt(secs(29))
-        .data_init(secs(31))
-        .data_block(secs(37))
-        .data_end(secs(41))
-        .command(secs(43))
-        .quit(secs(47))
-        .drain(secs(7))
+        .with_greeting(secs(11))
+        .with_ehlo(secs(13))
+        .with_starttls(secs(17))
+        .with_auth(secs(19))
+        .with_mail(secs(23))
+        .with_rcpt(secs(29))
+        .with_data_init(secs(31))
+        .with_data_block(secs(37))
+        .with_data_end(secs(41))
+        .with_command(secs(43))
+        .with_quit(secs(47))
+        .with_drain(secs(7))
 }
 
 const fn secs(count: u64) -> Duration {
@@ -307,13 +307,13 @@ fn the_named_limits_are_those_that_the_documentation_names() {
             );
         }
         let connect = if submission { 10 } else { 30 };
-        assert_eq!(limits.connect_limit(), secs(connect));
+        assert_eq!(limits.connect(), secs(connect));
     }
 }
 
 #[test]
 fn a_greeting_may_have_less_time_to_begin_than_to_be_whole() {
-    let limits = timeouts().first_byte(secs(3));
+    let limits = timeouts().with_first_byte(secs(3));
     let config = || builder(Security::StartTls).timeouts(limits);
     let (mut rig, since) = waiting(config(), 0);
     check_deadline(&mut rig, since + secs(3), &SESSION[0]);
@@ -322,7 +322,7 @@ fn a_greeting_may_have_less_time_to_begin_than_to_be_whole() {
     rig.say("2");
     check_deadline(&mut rig, since + secs(11), &SESSION[0]);
     // It is never more time than for all of it, and counts for nothing else.
-    let (rig, since) = waiting(config().timeouts(timeouts().first_byte(secs(99))), 0);
+    let (rig, since) = waiting(config().timeouts(timeouts().with_first_byte(secs(99))), 0);
     assert_eq!(rig.connection.poll_timeout(), Some(since + secs(11)));
     let (rig, since) = waiting(config(), 1);
     assert_eq!(rig.connection.poll_timeout(), Some(since + secs(13)));

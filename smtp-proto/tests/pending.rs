@@ -20,7 +20,7 @@ fn count(sent: &str, verb: &str) -> usize {
 #[test]
 fn v25_no_more_chunks_are_unanswered_than_replies_fit_in_the_window() {
     // Four lines of 512 bytes.
-    let window = Window::new(2048, 1000);
+    let window = Window::FULL_DUPLEX.with_bytes(2048);
     let config = config(|config| {
         let config = config.pipelining(Pipelining::Envelope);
         config.window(window).chunk_size(10)
@@ -61,7 +61,7 @@ fn v25_each_reply_of_lmtp_gives_back_its_part_of_the_window() {
     let config = config(|config| {
         let config = config.protocol(Protocol::Lmtp);
         let config = config.pipelining(Pipelining::Transactions);
-        config.window(Window::new(65_536, WINDOW))
+        config.window(Window::FULL_DUPLEX.with_replies(WINDOW))
     });
     let mut rig = Rig::new(config);
     let ids: Vec<_> = (0..2)

@@ -182,7 +182,7 @@ fn run(mode: Mode, window: Window, stubborn: bool) -> Counter {
 const WINDOWS: [(Window, usize, usize); 3] = [
     (Window::HALF_DUPLEX, 3840, 128),
     (Window::FULL_DUPLEX, 65_536, 1000),
-    (Window::new(1, 1), 40, 1),
+    (Window::FULL_DUPLEX.with_bytes(1).with_replies(1), 40, 1),
 ];
 
 const MODES: [Mode; 8] = [

@@ -6,15 +6,15 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use smtp_proto::{
     AddressError, AddressErrorKind, ClientName, Config, ConfigBuilder, ConfigError, Credentials,
     Domain, Mail, Peer, Pipelining, Protocol, ReplyLimits, Security, SpeculationLimits, Timeouts,
-    TranscriptEntry, Xclient,
+    TranscriptEntry, Window, Xclient,
 };
 
 use crate::tls::{TlsConfig, TlsError, default_provider};
@@ -36,46 +36,27 @@ struct Inner {
     port: u16,
     peer: Peer,
     name: ServerName<'static>,
-    settings: Settings,
-    /// The policy with the client name that is used unless an attempt has a better one.
+    /// With the client name that is used unless an attempt has a better one.
     config: Arc<Config>,
+    /// Whether the user chose the client name.
+    is_named: bool,
     tls: Option<TlsConfig>,
     /// Where the seeds come from; none for a policy without TLS where there is no cryptography.
     provider: Option<Arc<CryptoProvider>>,
 }
 
-/// Makes an [`Endpoint`].
+/// Builds an [`Endpoint`].
 ///
-/// Its `Debug` shows no secret, not even one in a URL that was taken for a host.
+/// Its `Debug` shows no secret, not even one in a URL that was given as the host.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct EndpointBuilder {
     host: String,
     port: Option<u16>,
-    tls: Option<TlsConfig>,
-    timeouts: Option<Timeouts>,
-    settings: Settings,
-}
-
-/// What becomes a [`Config`].
-#[derive(Clone)]
-struct Settings {
-    security: Security,
     client_name: Option<ClientName>,
-    credentials: Option<Credentials>,
-    credentials_in_clear: bool,
-    xclient: Option<Xclient>,
-    timeouts: Timeouts,
-    reply_limits: Option<ReplyLimits>,
-    protocol: Protocol,
-    pipelining: Option<Pipelining>,
-    speculation: Option<SpeculationLimits>,
-    chunk_size: Option<u64>,
-    without: Vec<String>,
-    observer: Option<Arc<Observer>>,
+    tls: Option<TlsConfig>,
+    config: ConfigBuilder,
 }
-
-type Observer = dyn Fn(&TranscriptEntry<'_>) + Send + Sync;
 
 /// Why an [`Endpoint`] cannot be.
 #[derive(Clone)]
@@ -127,23 +108,9 @@ impl Endpoint {
         EndpointBuilder {
             host: host.into(),
             port: None,
+            client_name: None,
             tls: None,
-            timeouts: None,
-            settings: Settings {
-                security: Security::StartTls,
-                client_name: None,
-                credentials: None,
-                credentials_in_clear: false,
-                xclient: None,
-                timeouts: Timeouts::default(),
-                reply_limits: None,
-                protocol: Protocol::Smtp,
-                pipelining: None,
-                speculation: None,
-                chunk_size: None,
-                without: Vec::new(),
-                observer: None,
-            },
+            config: Config::builder(IpAddr::V4(Ipv4Addr::LOCALHOST).into()),
         }
     }
 
@@ -167,7 +134,6 @@ impl Endpoint {
             return self.clone();
         };
         let mut inner = Inner::clone(&self.0);
-        inner.settings.security = config.security();
         inner.config = Arc::new(config);
         Self(Arc::new(inner))
     }
@@ -189,12 +155,12 @@ impl Endpoint {
 
     /// How the connection is secured.
     pub fn security(&self) -> Security {
-        self.0.settings.security
+        self.0.config.security()
     }
 
     /// How long to wait for what.
     pub fn timeouts(&self) -> &Timeouts {
-        &self.0.settings.timeouts
+        self.0.config.timeouts()
     }
 }
 
@@ -203,116 +169,47 @@ impl fmt::Debug for Endpoint {
         f.debug_struct("Endpoint")
             .field("host", &self.0.host)
             .field("port", &self.0.port)
-            .field("settings", &self.0.settings)
+            .field("config", &self.0.config)
             .finish_non_exhaustive()
     }
 }
 
 impl EndpointBuilder {
-    /// How the connection is secured; by default, STARTTLS is demanded.
-    pub fn security(mut self, security: Security) -> Self {
-        self.settings.security = security;
+    /// Changes the configuration of the connection: every option of [`ConfigBuilder`], also those that
+    /// have no method here.
+    ///
+    /// ```
+    /// use smtp_proto::{ConfigBuilder, Window};
+    /// use smtp_rustls::Endpoint;
+    ///
+    /// let window = Window::HALF_DUPLEX.with_bytes(1024);
+    /// let slow_line = |config: ConfigBuilder| config.window(window).ignore_extension("CHUNKING");
+    /// let builder = Endpoint::starttls("mail.example.org").config(slow_line);
+    /// ```
+    pub fn config(mut self, change: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Self {
+        self.config = change(self.config);
         self
     }
 
-    /// The port; by default 587 for STARTTLS, 465 for implicit TLS, 25 for the two policies that may end in cleartext, and 24 for
-    /// LMTP whatever the policy.
+    /// Sets the port; by default 587 for STARTTLS, 465 for implicit TLS, 25 for the two kinds of
+    /// [`Security`] that may end in cleartext, and 24 for LMTP.
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
     }
 
-    /// Logs in with these before anything is sent; by default, nobody logs in.
-    pub fn credentials(mut self, credentials: Credentials) -> Self {
-        self.settings.credentials = Some(credentials);
-        self
-    }
-
-    /// Lets credentials travel in cleartext under [`Security::Cleartext`].
+    /// Sets the client name for EHLO; a relay should send its own name.
     ///
-    /// Everybody on the path can read them then. Meant for servers on the same machine.
-    pub fn dangerous_credentials_in_cleartext(mut self) -> Self {
-        self.settings.credentials_in_clear = true;
-        self
-    }
-
-    /// Speaks for another client, which the server is told by XCLIENT before anybody logs in; by default, for itself.
-    ///
-    /// Under a policy with TLS it is told inside TLS.
-    pub fn xclient(mut self, client: Xclient) -> Self {
-        self.settings.xclient = Some(client);
-        self
-    }
-
-    /// What EHLO says; a relay should give its own name.
-    ///
-    /// By default it is the address of this end of the connection, where the adapter knows it, as a literal (RFC 5321,
-    /// section 4.1.3); else `[127.0.0.1]`, which is true of every machine and tells nothing about it.
+    /// By default it is the local address of the connection, if the adapter knows it, as an address
+    /// literal (RFC 5321, section 4.1.3); else `[127.0.0.1]`, which reveals nothing.
     pub fn client_name(mut self, name: ClientName) -> Self {
-        self.settings.client_name = Some(name);
+        self.client_name = Some(name);
         self
     }
 
-    /// How long to wait for what.
+    /// Sets roots, client certificates and cryptography; by default those of [`TlsConfig::builder`].
     ///
-    /// By default it is [`Timeouts::submission`] with credentials, and where TLS is demanded on a port other than 25;
-    /// [`Timeouts::rfc5321`] for all else, which is between relays, and for LMTP.
-    ///
-    /// On port 465, a policy that begins in cleartext waits 5 seconds for the first byte of the greeting: a server that
-    /// is silent there waits for TLS. [`Timeouts::first_byte`] sets another limit.
-    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = Some(timeouts);
-        self
-    }
-
-    /// How much is kept of a reply; what is longer is cut.
-    pub fn reply_limits(mut self, limits: ReplyLimits) -> Self {
-        self.settings.reply_limits = Some(limits);
-        self
-    }
-
-    /// How far to send ahead of the replies, where the server offers PIPELINING.
-    pub fn pipelining(mut self, level: Pipelining) -> Self {
-        self.settings.pipelining = Some(level);
-        self
-    }
-
-    /// How much [`Pipelining::Speculative`] may send without knowing whether it is wanted.
-    pub fn speculation(mut self, bounds: SpeculationLimits) -> Self {
-        self.settings.speculation = Some(bounds);
-        self
-    }
-
-    /// The most bytes of a chunk, where the server offers CHUNKING (RFC 3030); 1 MiB by default, at least 1.
-    pub fn chunk_size(mut self, bytes: u64) -> Self {
-        self.settings.chunk_size = Some(bytes);
-        self
-    }
-
-    /// Which protocol is spoken; by default, SMTP. With [`Protocol::Lmtp`] the port is 24 unless another is given.
-    pub fn protocol(mut self, protocol: Protocol) -> Self {
-        self.settings.protocol = protocol;
-        self
-    }
-
-    /// Behaves as if the server did not offer this extension, for one that offers what it cannot do.
-    pub fn ignore_extension(mut self, keyword: impl Into<String>) -> Self {
-        self.settings.without.push(keyword.into());
-        self
-    }
-
-    /// Calls `observer` with everything that is said, in order, with secrets taken out.
-    pub fn transcript(
-        mut self,
-        observer: impl Fn(&TranscriptEntry<'_>) + Send + Sync + 'static,
-    ) -> Self {
-        self.settings.observer = Some(Arc::new(observer));
-        self
-    }
-
-    /// Whom to trust, and by which cryptography; by default, what [`TlsConfig::builder`] begins with.
-    ///
-    /// Give the same to all endpoints: what it takes to trust is then loaded once.
+    /// Endpoints that share one `TlsConfig` load the roots once.
     pub fn tls(mut self, tls: impl Into<TlsConfig>) -> Self {
         self.tls = Some(tls.into());
         self
@@ -321,28 +218,27 @@ impl EndpointBuilder {
     /// The endpoint.
     ///
     /// # Errors
-    /// Which setting cannot be, and why.
-    pub fn build(mut self) -> Result<Endpoint, EndpointError> {
+    /// If the host or the port is not valid, options contradict each other, or there is no TLS
+    /// configuration.
+    pub fn build(self) -> Result<Endpoint, EndpointError> {
         let (host, name) = parse_host(&self.host).map_err(EndpointError::Host)?;
-        let port = self
-            .port
-            .unwrap_or(match (self.settings.protocol, self.settings.security) {
-                (Protocol::Lmtp, _) => 24,
-                (_, Security::StartTls) => SUBMISSION,
-                (_, Security::Implicit) => IMPLICIT,
-                _ => RELAY,
-            });
-        if port == 0 {
-            return Err(EndpointError::Port);
-        }
-        self.settings.timeouts = self.settings.limits(self.timeouts, port);
-        let client_name = self.settings.client_name.clone();
-        let client_name = client_name.unwrap_or_else(|| IpAddr::V4(Ipv4Addr::LOCALHOST).into());
-        let config = self
-            .settings
-            .config(&host, client_name)
-            .map_err(EndpointError::Config)?;
-        let tls = match (self.tls, self.settings.security) {
+        let builder = named(self.config, &host);
+        let config = builder.clone().build().map_err(EndpointError::Config)?;
+        let default = match (config.protocol(), config.security()) {
+            (Protocol::Lmtp, _) => LMTP,
+            (_, Security::StartTls) => SUBMISSION,
+            (_, Security::Implicit) => IMPLICIT,
+            _ => RELAY,
+        };
+        let port = NonZeroU16::new(self.port.unwrap_or(default)).ok_or(EndpointError::Port)?;
+        let config = builder.port(port).build().map_err(EndpointError::Config)?;
+        let port = port.get();
+        let is_named = self.client_name.is_some();
+        let config = match self.client_name {
+            Some(name) => config.with_client_name(name),
+            None => config,
+        };
+        let tls = match (self.tls, config.security()) {
             (None, Security::Cleartext) => None,
             (None, _) => Some(TlsConfig::builder().build().map_err(EndpointError::Tls)?),
             (tls, _) => tls,
@@ -356,8 +252,8 @@ impl EndpointBuilder {
             host,
             port,
             name,
-            settings: self.settings,
             config: Arc::new(config),
+            is_named,
             tls,
             provider,
         })))
@@ -369,78 +265,53 @@ impl fmt::Debug for EndpointBuilder {
         f.debug_struct("EndpointBuilder")
             .field("host", &parse_host(&self.host).map(|(host, _)| host))
             .field("port", &self.port)
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Settings {
-    /// How long to wait at this port: as the caller said, or as long as suits the policy.
-    fn limits(&self, chosen: Option<Timeouts>, port: u16) -> Timeouts {
-        let demands_tls = matches!(self.security, Security::StartTls | Security::Implicit);
-        let submits = self.credentials.is_some() || (demands_tls && port != RELAY);
-        let limits = chosen.unwrap_or_else(|| match self.protocol {
-            Protocol::Smtp if submits => Timeouts::submission(),
-            _ => Timeouts::rfc5321(),
-        });
-        let waits_for_tls = port == IMPLICIT && self.security != Security::Implicit;
-        if waits_for_tls && !limits.has_first_byte_limit() {
-            limits.first_byte(SILENCE)
-        } else {
-            limits
-        }
-    }
-
-    fn config(&self, host: &str, client_name: ClientName) -> Result<Config, ConfigError> {
-        let builder = named(Config::builder(client_name), host);
-        let mut builder = builder
-            .security(self.security)
-            .protocol(self.protocol)
-            .timeouts(self.timeouts);
-        if let Some(credentials) = self.credentials.clone() {
-            builder = builder.credentials(credentials);
-        }
-        if self.credentials_in_clear {
-            builder = builder.dangerous_credentials_in_cleartext();
-        }
-        if let Some(client) = self.xclient.clone() {
-            builder = builder.xclient(client);
-        }
-        if let Some(limits) = self.reply_limits {
-            builder = builder.reply_limits(limits);
-        }
-        if let Some(level) = self.pipelining {
-            builder = builder.pipelining(level);
-        }
-        if let Some(bounds) = self.speculation {
-            builder = builder.speculation(bounds);
-        }
-        if let Some(bytes) = self.chunk_size {
-            builder = builder.chunk_size(bytes);
-        }
-        for keyword in &self.without {
-            builder = builder.ignore_extension(keyword);
-        }
-        if let Some(observer) = self.observer.clone() {
-            builder = builder.transcript(move |entry| observer(entry));
-        }
-        builder.build()
-    }
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("security", &self.security)
             .field("client_name", &self.client_name)
-            .field("credentials", &self.credentials)
-            .field("xclient", &self.xclient)
-            .field("timeouts", &self.timeouts)
-            .field("protocol", &self.protocol)
-            .field("pipelining", &self.pipelining)
-            .field("without", &self.without)
+            .field("config", &self.config)
             .finish_non_exhaustive()
     }
+}
+
+/// Declares the options of a [`ConfigBuilder`] that a builder of endpoints has by the same name.
+macro_rules! options {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty)?);)+) => {
+        impl EndpointBuilder {$(
+            $(#[$doc])*
+            ///
+            #[doc = concat!("See [`ConfigBuilder::", stringify!($name), "`].")]
+            pub fn $name(mut self $(, $argument: $type)?) -> Self {
+                self.config = self.config.$name($($argument)?);
+                self
+            }
+        )+}
+    };
+}
+options! {
+    /// Sets how the connection is secured; STARTTLS is required by default.
+    security(security: Security);
+    /// Authenticates with these credentials before the first message.
+    credentials(credentials: Credentials);
+    /// Permits credentials in cleartext under [`Security::Cleartext`]: anyone on the path can read them.
+    dangerous_credentials_in_cleartext();
+    /// Acts on behalf of another client, which XCLIENT names.
+    xclient(client: Xclient);
+    /// Sets the time limits; the defaults depend on credentials, security and port.
+    timeouts(timeouts: Timeouts);
+    /// Limits how much of a reply is kept; the rest is cut off.
+    reply_limits(limits: ReplyLimits);
+    /// Sets the level of pipelining with a server that advertises PIPELINING.
+    pipelining(level: Pipelining);
+    /// Limits the content that [`Pipelining::Speculative`] sends ahead.
+    speculation(limits: SpeculationLimits);
+    /// Limits the commands and replies in flight; by default, as the adapter needs it.
+    window(window: Window);
+    /// Sets the most bytes of a chunk with a server that advertises CHUNKING; 1 MiB by default.
+    chunk_size(bytes: u64);
+    /// Sets the protocol. With [`Protocol::Lmtp`] the default port is 24.
+    protocol(protocol: Protocol);
+    /// Ignores this extension, for servers that advertise it and get it wrong.
+    ignore_extension(keyword: impl Into<String>);
+    /// Calls `observer` with every line of the dialogue, in order; secrets are left out.
+    transcript(observer: impl Fn(&TranscriptEntry<'_>) + Send + Sync + 'static);
 }
 
 impl fmt::Display for EndpointError {
@@ -578,7 +449,7 @@ fn in_ascii(host: &str) -> Result<String, HostErrorKind> {
     }
 }
 
-/// Tells the spans of the connection to whom it goes.
+/// Records the host in tracing spans.
 fn named(builder: ConfigBuilder, host: &str) -> ConfigBuilder {
     #[cfg(feature = "tracing")]
     let builder = builder.host(host);
@@ -608,8 +479,8 @@ const IMPLICIT: u16 = 465;
 /// Between relays (RFC 5321).
 const RELAY: u16 = 25;
 
-/// How long a server may be silent on a port on which it is likely to wait for TLS.
-const SILENCE: Duration = Duration::from_secs(5);
+/// Private mail systems, by custom LMTP.
+const LMTP: u16 = 24;
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,7 @@ use common::{HELLO, NOW, Wiring, mail, trust};
 use smtp_rustls::proto::sasl::TokenRequest;
 use smtp_rustls::proto::{
     AuthenticationError, ConfigError, Connection, Credentials, Error, ErrorKind, Mail, Pipelining,
-    Protocol, ReplyLimits, Secret, Security, Stage, Timeouts, TransportError, Wait, Wire,
+    Protocol, ReplyLimits, Secret, Security, Stage, Timeouts, TransportError, Wait, Window, Wire,
 };
 use smtp_rustls::{Endpoint, EndpointBuilder, EndpointError, HostErrorKind, Session};
 use smtp_test::{Action, Config, Defect, Log, Tls};
@@ -442,6 +442,36 @@ fn patience_follows_from_the_policy_unless_it_is_given() {
 }
 
 #[test]
+fn each_option_of_the_configuration_can_be_set() {
+    let flight = |builder: EndpointBuilder| {
+        let builder = builder.security(Security::Cleartext);
+        let mut session = common::session(builder);
+        let mail = Mail::new("a@x.test", ["b@x.test"; 3], "From: a@x.test\r\n\r\n").unwrap();
+        session.smtp_mut().submit(mail);
+        let mut sent = String::new();
+        for replies in ["220 x\r\n", "250-x\r\n250 PIPELINING\r\n"] {
+            session.handle_input(NOW, replies.as_bytes());
+            while let Some(part) = transmit(&mut session) {
+                let part: Vec<u8> = part.iter().flatten().copied().collect();
+                sent.push_str(std::str::from_utf8(&part).unwrap());
+                session.handle_sent(NOW, part.len());
+            }
+        }
+        sent.matches("RCPT").count()
+    };
+    let endpoint = || Endpoint::builder("localhost");
+    assert_eq!(flight(endpoint()), 3);
+    let window = Window::FULL_DUPLEX.with_replies(2);
+    assert_eq!(flight(endpoint().window(window)), 1);
+    assert_eq!(flight(endpoint().config(|config| config.window(window))), 1);
+    let none = endpoint().security(Security::Cleartext).chunk_size(0);
+    assert!(matches!(
+        none.build().unwrap_err(),
+        EndpointError::Config(ConfigError::ChunkSize)
+    ));
+}
+
+#[test]
 fn a_silent_server_on_the_port_of_implicit_tls_is_given_up_after_five_seconds() {
     let tls = trust(&Tls::new());
     let after = |builder: EndpointBuilder, input: &str| {
@@ -473,7 +503,7 @@ fn a_silent_server_on_the_port_of_implicit_tls_is_given_up_after_five_seconds() 
     // A server that has begun its greeting does not wait for TLS.
     assert_eq!(after(wrong(), "220 mail.").0, 30);
     let limit = Duration::from_secs(20);
-    let patient = wrong().timeouts(Timeouts::submission().first_byte(limit));
+    let patient = wrong().timeouts(Timeouts::submission().with_first_byte(limit));
     assert_eq!(after(patient, ""), (20, true));
     assert_eq!(after(Endpoint::starttls("localhost"), "").0, 30);
 }
@@ -620,7 +650,7 @@ fn ehlo_says_the_chosen_name_or_the_address_of_this_end() {
 fn every_setting_reaches_the_connection() {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let observer = Arc::clone(&lines);
-    let patience = Timeouts::default().greeting(Duration::from_secs(1));
+    let patience = Timeouts::default().with_greeting(Duration::from_secs(1));
     let endpoint = Endpoint::builder("localhost")
         .security(Security::Cleartext)
         .timeouts(patience)

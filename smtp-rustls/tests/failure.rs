@@ -128,7 +128,7 @@ fn a_transport_that_breaks_in_the_handshake_is_an_error_of_the_handshake() {
 fn a_handshake_has_a_deadline_from_the_first_offer_on() {
     let limit = Duration::from_secs(7);
     let tls = Tls::new();
-    let endpoint = implicit(&tls).timeouts(Timeouts::default().starttls(limit));
+    let endpoint = implicit(&tls).timeouts(Timeouts::default().with_starttls(limit));
     let mut session = session(endpoint);
     assert_eq!(session.poll_timeout(), None);
     let began = Time::from_origin(Duration::from_secs(100));

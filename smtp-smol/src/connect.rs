@@ -22,7 +22,7 @@ impl Client<TcpStream, Session> {
     /// endpoint and the address.
     pub async fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
         let name = (endpoint.host(), endpoint.port());
-        let addresses = within(endpoint.timeouts().connect_limit(), resolve(name))
+        let addresses = within(endpoint.timeouts().connect(), resolve(name))
             .await
             .ok_or_else(Error::connect_timeout)
             .and_then(|found| found.map_err(Error::connect))

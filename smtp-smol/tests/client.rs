@@ -315,7 +315,7 @@ fn a_handshake_that_never_ends_runs_into_the_deadline_for_it() {
         let server = MemoryServer::new(&Config::new().offer_starttls());
         let client = Client::from_stream(
             server,
-            with_timeouts(Security::StartTls, Timeouts::default().starttls(SOON)),
+            with_timeouts(Security::StartTls, Timeouts::default().with_starttls(SOON)),
         );
         let error = client
             .upgrade(async |_| std::future::pending::<io::Result<(TcpStream, TlsInfo)>>().await)
@@ -549,7 +549,7 @@ fn v29_a_silent_server_and_one_that_drips_run_into_the_same_deadline() {
             let stream = TcpStream::connect(server.addr()).await.unwrap();
             let mut client = Client::from_stream(
                 stream,
-                with_timeouts(Security::Cleartext, Timeouts::default().greeting(SOON)),
+                with_timeouts(Security::Cleartext, Timeouts::default().with_greeting(SOON)),
             );
             let error = client.ready().await.unwrap_err();
             assert!(
@@ -568,7 +568,10 @@ fn a_server_that_takes_nothing_more_runs_into_the_deadline_for_writing() {
         let stream = TcpStream::connect(server.addr()).await.unwrap();
         let mut client = Client::from_stream(
             stream,
-            with_timeouts(Security::Cleartext, Timeouts::default().data_block(SOON)),
+            with_timeouts(
+                Security::Cleartext,
+                Timeouts::default().with_data_block(SOON),
+            ),
         );
         let text = long_text(16 << 20);
         let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();

@@ -252,7 +252,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     async fn part(&mut self) {
         self.drive(|smtp| smtp.is_closed().then_some(())).await;
         // All is said; whether the transport's own last bytes arrive changes nothing.
-        let limit = self.connection().timeouts().quit_limit();
+        let limit = self.connection().timeouts().quit();
         let _ = timeout(limit, poll_fn(|cx| self.poll_close(cx))).await;
     }
 

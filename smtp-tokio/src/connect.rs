@@ -22,7 +22,7 @@ impl Client<TcpStream, Session> {
     /// endpoint and the address.
     pub async fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
         let name = (endpoint.host(), endpoint.port());
-        let addresses = timeout(endpoint.timeouts().connect_limit(), lookup_host(name))
+        let addresses = timeout(endpoint.timeouts().connect(), lookup_host(name))
             .await
             .map_err(|_| Error::connect_timeout())
             .and_then(|found| found.map_err(Error::connect))

@@ -44,7 +44,7 @@ impl Client<UnixStream, Connection> {
         let path = path.as_ref();
         let peer = Peer::path(path.to_string_lossy());
         connection.set_peer(peer.clone());
-        let limit = connection.timeouts().connect_limit();
+        let limit = connection.timeouts().connect();
         let stream = timeout(limit, UnixStream::connect(path))
             .await
             .map_err(|_| Error::connect_timeout())

@@ -302,7 +302,7 @@ async fn a_deadline_passes_even_if_no_future_lives_to_see_it() {
     let server = MemoryServer::new(&Config::new().on(smtp_test::Stage::Greeting, Action::silent()));
     let mut client = Client::from_stream(
         server,
-        with_timeouts(Security::Cleartext, Timeouts::default().greeting(SOON)),
+        with_timeouts(Security::Cleartext, Timeouts::default().with_greeting(SOON)),
     );
     // The runtime does not get a turn in between, so that no timer can go off.
     let error = stubborn!(client.ready(), 1).unwrap_err();
@@ -514,7 +514,7 @@ async fn v29_a_silent_server_and_one_that_drips_run_into_the_same_deadline() {
         let stream = TcpStream::connect(server.addr()).await.unwrap();
         let mut client = Client::from_stream(
             stream,
-            with_timeouts(Security::Cleartext, Timeouts::default().greeting(SOON)),
+            with_timeouts(Security::Cleartext, Timeouts::default().with_greeting(SOON)),
         );
         let error = client.ready().await.unwrap_err();
         assert!(
@@ -531,7 +531,10 @@ async fn a_server_that_takes_nothing_more_runs_into_the_deadline_for_writing() {
     let stream = TcpStream::connect(server.addr()).await.unwrap();
     let mut client = Client::from_stream(
         stream,
-        with_timeouts(Security::Cleartext, Timeouts::default().data_block(SOON)),
+        with_timeouts(
+            Security::Cleartext,
+            Timeouts::default().with_data_block(SOON),
+        ),
     );
     let text = long_text(16 << 20);
     let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();

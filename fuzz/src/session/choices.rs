@@ -74,9 +74,11 @@ impl Draft {
     /// Limits of speculation, for one message and for all, and the size of a chunk, in bytes.
     fn speculative(mut self, mail: u16, in_flight: u16, chunk: u16) -> Self {
         self.rules.speculation = (mail.min(chunk).into(), in_flight.into());
-        let bounds = SpeculationLimits::new(mail.into(), in_flight.into());
+        let bounds = SpeculationLimits::default()
+            .with_message_bytes(mail.into())
+            .with_bytes_in_flight(in_flight.into());
         self.level(Pipelining::Speculative)
-            .change(|config| config.speculation(bounds).chunk_size(chunk.into()))
+            .change(|config| config.speculation(bounds).chunk_size(chunk.max(1).into()))
     }
 
     fn lmtp(mut self) -> Self {
@@ -122,7 +124,7 @@ pub(crate) static POLICIES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
         implicit().speculative(1000, 100, 1000),
         clear()
             .level(Pipelining::Transactions)
-            .change(|config| config.window(Window::new(100, 4)).chunk_size(10)),
+            .change(|config| config.window(Window::FULL_DUPLEX.with_bytes(100).with_replies(4)).chunk_size(10)),
         starttls()
             .level(Pipelining::Transactions)
             .change(|config| config.credentials(password())),

@@ -101,7 +101,11 @@ fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
     let replies = AtomicUsize::new(0);
     let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
     // Not so far ahead that all of it is there before the stop.
-    let endpoint = endpoint.speculation(SpeculationLimits::new(1000, 10_000));
+    let endpoint = endpoint.speculation(
+        SpeculationLimits::default()
+            .with_message_bytes(1000)
+            .with_bytes_in_flight(10_000),
+    );
     let endpoint = endpoint.transcript(move |entry| {
         let is_reply = matches!(entry, TranscriptEntry::Reply(_));
         if is_reply && replies.fetch_add(1, Ordering::Relaxed) == REPLIES {

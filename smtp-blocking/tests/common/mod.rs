@@ -27,7 +27,7 @@ pub(crate) fn limited(security: Security, limit: Duration) -> Connection {
 pub(crate) fn hasty() -> Connection {
     with_timeouts(
         Security::Cleartext,
-        Timeouts::default().drain(Duration::from_millis(5)),
+        Timeouts::default().with_drain(Duration::from_millis(5)),
     )
 }
 
@@ -190,7 +190,7 @@ pub(crate) mod secured {
 
     /// A session with a server in memory that has this certificate, by STARTTLS.
     pub(crate) fn session(tls: &Tls) -> Session {
-        let timeouts = Timeouts::default().drain(std::time::Duration::from_millis(5));
+        let timeouts = Timeouts::default().with_drain(std::time::Duration::from_millis(5));
         let endpoint = endpoint(tls).timeouts(timeouts).build().unwrap();
         endpoint.session()
     }
@@ -226,7 +226,7 @@ pub(crate) mod secured {
                 (config.implicit_tls(), Security::Implicit),
             ]
             .map(|(config, security)| {
-                let timeouts = Timeouts::default().drain(std::time::Duration::from_millis(5));
+                let timeouts = Timeouts::default().with_drain(std::time::Duration::from_millis(5));
                 let endpoint = endpoint(&tls).security(security).timeouts(timeouts);
                 let session = endpoint.build().unwrap().session();
                 (security, MemoryServer::new(&config), session)
@@ -277,7 +277,7 @@ pub(crate) mod secured {
         Endpoint::builder("localhost")
             .security(Security::Cleartext)
             .port(port)
-            .timeouts(Timeouts::default().connect(SOON))
+            .timeouts(Timeouts::default().with_connect(SOON))
             .build()
             .unwrap()
     }
@@ -291,7 +291,7 @@ pub(crate) mod secured {
         observer: impl Fn(&TranscriptEntry<'_>) + Send + Sync + 'static,
     ) -> Endpoint {
         endpoint(tls)
-            .timeouts(Timeouts::default().drain(std::time::Duration::from_millis(5)))
+            .timeouts(Timeouts::default().with_drain(std::time::Duration::from_millis(5)))
             .credentials(Credentials::password("alice", CANARY).unwrap())
             .transcript(observer)
             .build()

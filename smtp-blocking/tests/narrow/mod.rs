@@ -78,7 +78,7 @@ pub(crate) fn sockets() -> (UnixStream, UnixStream) {
 /// Patient with all but writing: for a server that stops reading. A loaded machine needs all the time there is for one that
 /// goes on.
 pub(crate) fn hurried() -> Timeouts {
-    Timeouts::default().data_block(super::common::SOON)
+    Timeouts::default().with_data_block(super::common::SOON)
 }
 
 /// What speaks in cleartext, or with TLS from the first byte.

@@ -123,7 +123,7 @@ impl Way {
             .security(security)
             .port(host.address().port())
             .pipelining(self.level)
-            .timeouts(Timeouts::default().drain(DRAIN))
+            .timeouts(Timeouts::default().with_drain(DRAIN))
             .build()
             .unwrap();
         let client = A::connect(&endpoint, host.address()).unwrap();

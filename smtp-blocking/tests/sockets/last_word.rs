@@ -24,13 +24,13 @@ impl Failure {
             name,
             config,
             security,
-            timeouts: Timeouts::default().drain(SOON),
+            timeouts: Timeouts::default().with_drain(SOON),
             quits,
         }
     }
 
     fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = timeouts.drain(SOON);
+        self.timeouts = timeouts.with_drain(SOON);
         self
     }
 
@@ -147,14 +147,14 @@ pub(crate) fn quit_is_the_last_word_where_both_sides_understand_each_other<A: Ad
             Security::Cleartext,
             false,
         )
-        .timeouts(Timeouts::default().greeting(SOON)),
+        .timeouts(Timeouts::default().with_greeting(SOON)),
         Failure::new(
             "no reply to EHLO",
             clear().on(Stage::Ehlo, Action::silent()),
             Security::Cleartext,
             false,
         )
-        .timeouts(Timeouts::default().ehlo(SOON)),
+        .timeouts(Timeouts::default().with_ehlo(SOON)),
     ];
     for failure in failures {
         let (error, received, log) = failure.happen::<A>(&tls);
@@ -193,7 +193,7 @@ pub(crate) fn a_server_that_never_answers_quit_is_not_waited_for<A: Adapter>() {
         };
         let config = config.on(Stage::Quit, Action::silent());
         let failure = Failure::new("a silent server", config, security, true)
-            .timeouts(Timeouts::default().quit(SOON));
+            .timeouts(Timeouts::default().with_quit(SOON));
         let began = Instant::now();
         let (error, received, log) = failure.happen::<A>(&tls);
         // Every other limit is a minute at least.

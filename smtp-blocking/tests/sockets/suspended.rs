@@ -106,10 +106,10 @@ pub(crate) fn suspended_client<A: Adapter>() {
     let (stage, port) = variable.split_once(' ').unwrap();
     let timeouts = Timeouts::default();
     let timeouts = match stage {
-        "0" => timeouts.greeting(LIMIT),
-        "1" => timeouts.ehlo(LIMIT),
-        "2" => timeouts.mail(LIMIT),
-        _ => timeouts.data_end(LIMIT),
+        "0" => timeouts.with_greeting(LIMIT),
+        "1" => timeouts.with_ehlo(LIMIT),
+        "2" => timeouts.with_mail(LIMIT),
+        _ => timeouts.with_data_end(LIMIT),
     };
     let port = port.parse().unwrap();
     let endpoint = Endpoint::builder("localhost")

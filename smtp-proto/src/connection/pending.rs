@@ -262,7 +262,7 @@ mod tests {
     fn a_full_window_is_not_filled_up_again_before_half_of_it_is_free() {
         let mut pipeline = PendingReplies::new();
         pipeline.set_level(Pipelining::Envelope);
-        pipeline.set_window(Window::new(1000, 8));
+        pipeline.set_window(Window::HALF_DUPLEX.with_bytes(1000).with_replies(8));
         let mut end = 0;
         let mut fill = |pipeline: &mut PendingReplies| {
             let mut pushed = 0;

@@ -21,7 +21,7 @@ impl Error {
             ErrorKind::Timeout(Wait::Greeting) => Some(match self.partial_reply() {
                 None => "a server that waits for TLS stays silent: on port 465 use implicit TLS",
                 Some(_) => {
-                    "the server began its greeting and did not finish it: `Timeouts::greeting` gives it more time"
+                    "the server began its greeting and did not finish it: `Timeouts::with_greeting` gives it more time"
                 }
             }),
             ErrorKind::Timeout(Wait::ImplicitTls) => Some(

@@ -307,10 +307,12 @@ fn timeouts(session: Option<&str>, limit: Option<Duration>) -> Timeouts {
     let timeouts = limit.map_or_else(Timeouts::default, |limit| {
         // That for STARTTLS covers the EHLO after it, too. Where time stands still both are up at once, and EHLO is named;
         // on a real clock STARTTLS would always be the first.
-        Timeouts::default().at_most(limit).starttls(limit * 2)
+        Timeouts::default().at_most(limit).with_starttls(limit * 2)
     });
     match session {
-        Some(seconds) => timeouts.session(within(Duration::from_secs(seconds.parse().unwrap()))),
+        Some(seconds) => {
+            timeouts.with_session(within(Duration::from_secs(seconds.parse().unwrap())))
+        }
         None => timeouts,
     }
 }
@@ -332,16 +334,18 @@ fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuil
         "xclient-if-offered" => config.xclient(xclient(rest).optional()),
         "credentials-in-clear" => config.dangerous_credentials_in_cleartext(),
         "level" => config.pipelining(level(rest)),
-        "speculation" => config.speculation(SpeculationLimits::new(
-            two().0.parse().unwrap(),
-            two().1.parse().unwrap(),
-        )),
+        "speculation" => config.speculation(
+            SpeculationLimits::default()
+                .with_message_bytes(two().0.parse().unwrap())
+                .with_bytes_in_flight(two().1.parse().unwrap()),
+        ),
         "chunk-size" => config.chunk_size(rest.parse().unwrap()),
         "lmtp" => config.protocol(Protocol::Lmtp),
-        "window" => config.window(Window::new(
-            two().0.parse().unwrap(),
-            two().1.parse().unwrap(),
-        )),
+        "window" => config.window(
+            Window::FULL_DUPLEX
+                .with_bytes(two().0.parse().unwrap())
+                .with_replies(two().1.parse().unwrap()),
+        ),
         "reply-limits" => config.reply_limits(
             ReplyLimits::default()
                 .line(two().0.parse().unwrap())

@@ -122,7 +122,7 @@ fn the_session_has_its_limit_at_every_step() {
     for (index, step) in SESSION.iter().enumerate() {
         // Two seconds after the step began.
         let budget = secs(u64::try_from(index).unwrap() + 2);
-        let config = builder(Security::StartTls).timeouts(timeouts().session(budget));
+        let config = builder(Security::StartTls).timeouts(timeouts().with_session(budget));
         let (mut rig, _) = waiting(config, index);
         let until = Time::ORIGIN + budget;
         let named = Step {
@@ -138,7 +138,7 @@ fn the_session_has_its_limit_at_every_step() {
 
 #[test]
 fn the_session_has_its_limit_while_nothing_is_under_way() {
-    let config = builder(Security::Cleartext).timeouts(timeouts().session(secs(60)));
+    let config = builder(Security::Cleartext).timeouts(timeouts().with_session(secs(60)));
     let mut rig = Rig::new(config.build().unwrap());
     rig.wait(secs(5));
     rig.listen();
@@ -223,7 +223,7 @@ fn after_a_write_error_the_server_has_a_moment_to_say_why() {
 
 #[test]
 fn the_moment_after_a_write_error_is_within_the_limit_for_the_session() {
-    let config = builder(Security::Cleartext).timeouts(timeouts().session(secs(4)));
+    let config = builder(Security::Cleartext).timeouts(timeouts().with_session(secs(4)));
     let mut rig = Rig::new(config.build().unwrap());
     rig.listen();
     rig.say("220 mx.test\r\n");

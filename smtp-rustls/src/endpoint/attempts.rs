@@ -105,10 +105,10 @@ impl Endpoint {
     /// The config for a connection whose own end has this address.
     fn config_from(&self, local: IpAddr) -> Arc<Config> {
         let inner = &*self.0;
-        match inner.settings.client_name {
-            Some(_) => Arc::clone(&inner.config),
-            None => (inner.settings.config(&inner.host, local.into()))
-                .map_or_else(|_| Arc::clone(&inner.config), Arc::new),
+        if inner.is_named {
+            Arc::clone(&inner.config)
+        } else {
+            Arc::new(inner.config.with_client_name(local.into()))
         }
     }
 
@@ -197,7 +197,7 @@ impl Attempt {
 
     /// How long the address may take to accept the connection.
     pub fn connect_timeout(&self) -> Duration {
-        self.endpoint.timeouts().connect_limit()
+        self.endpoint.timeouts().connect()
     }
 
     /// The session for the connection, whose own end has the address `local`, if known.
