@@ -451,7 +451,9 @@ mod tests {
     use super::*;
 
     fn bytes(offer: &Transmit<'_>) -> Vec<u8> {
-        offer.iter().collect::<Vec<_>>().concat()
+        let bytes = offer.iter().collect::<Vec<_>>().concat();
+        assert_eq!(offer.len(), bytes.len(), "{offer:?}");
+        bytes
     }
 
     #[test]
@@ -497,6 +499,7 @@ mod tests {
             send_buffer.push(Bytes::from_static(b"b"));
         }
         assert_eq!(send_buffer.offer().iter().count(), SLICES);
+        assert_eq!(send_buffer.offer().len(), SLICES);
         send_buffer.clear();
         send_buffer.control().extend(vec![b'c'; 2 * OFFERED_BODY]);
         send_buffer.push(vec![b'b'; OFFERED_BODY - 1].into());
@@ -504,6 +507,7 @@ mod tests {
         send_buffer.control().push(b'c');
         let lens: Vec<usize> = send_buffer.offer().iter().map(<[u8]>::len).collect();
         assert_eq!(lens, [2 * OFFERED_BODY, OFFERED_BODY - 1, 1]);
+        assert_eq!(send_buffer.offer().len(), lens.iter().sum::<usize>());
     }
 
     #[test]
