@@ -8,7 +8,7 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use bytes::Bytes;
 use smtp_proto::{
     ApiMisuse, Batch, Command, CommandId, Connection, ErrorKind, Event, Mail, MailId, Outcome,
-    Pipelining, StreamedContent, Time, TlsInfo, Window,
+    Pipelining, Seed, StreamedContent, Time, TlsInfo, Window,
 };
 
 use crate::ledger::Ledger;
@@ -23,8 +23,8 @@ pub fn operations(input: &[u8]) {
         ledger: Ledger::new(policy.rules),
         names_level: policy.names_level,
         quits: false,
-        connection: Connection::new(Arc::clone(&policy.config), [7; 32]),
-        other: Connection::new(Arc::clone(&policy.config), [7; 32]),
+        connection: Connection::new(Arc::clone(&policy.config), Seed::from_bytes([7; 32])),
+        other: Connection::new(Arc::clone(&policy.config), Seed::from_bytes([7; 32])),
         now: Time::ORIGIN,
         offered: 0,
         mails: Vec::new(),

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use smtp_proto::{
     Config, Connection, ErrorKind, Mail, ProtocolError, Reply, ReplyError, ReplyLimits, Security,
-    Time, TranscriptEntry, Window,
+    Seed, Time, TranscriptEntry, Window,
 };
 
 use crate::choice;
@@ -137,7 +137,8 @@ fn through_connection(input: &[u8], piece: usize, limits: Limits) -> Read {
                 }
             }
         });
-    let mut connection = Connection::new(Arc::new(config.build().unwrap()), [0; 32]);
+    let mut connection =
+        Connection::new(Arc::new(config.build().unwrap()), Seed::from_bytes([0; 32]));
     let _ = connection.submit(MAIL.clone());
     for setup in ["220 x\r\n", "250-x\r\n", "250 PIPELINING\r\n"] {
         send(&mut connection);

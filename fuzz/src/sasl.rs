@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use smtp_proto::sasl::{
     Anonymous, CredentialsError, External, Login, Mechanism, OAuthBearer, Plain, Scram, XOAuth2,
 };
-use smtp_proto::{Config, Connection, Credentials, Secret, Security, Time};
+use smtp_proto::{Config, Connection, Credentials, Secret, Security, Seed, Time};
 
 use crate::base64::decode;
 use crate::choice;
@@ -212,7 +212,7 @@ impl Client {
             .unwrap();
         shown.lock().unwrap().push_str(&format!("{config:?}"));
         let mut client = Self {
-            connection: Connection::new(Arc::new(config), [7; 32]),
+            connection: Connection::new(Arc::new(config), Seed::from_bytes([7; 32])),
             wire: Vec::new(),
             shown,
             was_ready: false,

@@ -8,8 +8,8 @@ use std::vec;
 
 use bytes::Bytes;
 use smtp_proto::{
-    Batch, CommandId, Connection, Error, Event, Mail, MailId, Outcome, Pipelining, Time, TlsInfo,
-    TransportError,
+    Batch, CommandId, Connection, Error, Event, Mail, MailId, Outcome, Pipelining, Seed, Time,
+    TlsInfo, TransportError,
 };
 
 use self::choices::{Act, BATCH, CALLERS, COMMANDS, MAILS, PIECES, Prepared};
@@ -175,7 +175,7 @@ impl Session {
     pub(crate) fn new(policy: &Policy, watched: bool) -> Self {
         Self {
             ledger: Ledger::new(policy.rules),
-            connection: Connection::new(Arc::clone(&policy.config), [7; 32]),
+            connection: Connection::new(Arc::clone(&policy.config), Seed::from_bytes([7; 32])),
             now: Time::ORIGIN,
             mails: Vec::new(),
             batch: None,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::common::*;
 use crate::invariants::cause;
 use smtp_blocking::proto::{
-    Connection, Error, ErrorKind, Mail, Outcome, Pipelining, RecipientStatus, Security,
+    Connection, Error, ErrorKind, Mail, Outcome, Pipelining, RecipientStatus, Security, Seed,
     SpeculationLimits,
 };
 use smtp_blocking::{Client, Stream};
@@ -123,7 +123,7 @@ fn the_level_is_raised_for_the_batch_alone_and_never_against_the_callers_will() 
         .pipelining(Pipelining::Off)
         .build()
         .unwrap();
-    let connection = Connection::new(Arc::new(config), [7; 32]);
+    let connection = Connection::new(Arc::new(config), Seed::from_bytes([7; 32]));
     let mut client = Client::from_stream(Untimed(server), connection);
     assert_eq!(
         client
@@ -285,7 +285,7 @@ fn where_the_server_is_known_to_be_sound_many_mails_share_a_round_trip() {
         )
         .build()
         .unwrap();
-    let connection = Connection::new(Arc::new(config), [7; 32]);
+    let connection = Connection::new(Arc::new(config), Seed::from_bytes([7; 32]));
     let mut client = Client::from_stream(Untimed(server), connection);
     client.ready().unwrap();
     let before = log.session().round_trips();

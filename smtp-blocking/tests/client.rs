@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::common::*;
 use smtp_blocking::proto::{
-    Command, Connection, ErrorKind, ProtocolError, RecipientStatus, Security, Stage, Timeouts,
-    TlsInfo, Wait,
+    Command, Connection, ErrorKind, ProtocolError, RecipientStatus, Security, Seed, Stage,
+    Timeouts, TlsInfo, Wait,
 };
 use smtp_blocking::{Client, Stream};
 use smtp_test::{
@@ -486,7 +486,10 @@ fn a_mail_takes_four_operations_and_a_look_and_no_change_of_timeouts_once_the_co
         .security(Security::Cleartext)
         .build()
         .unwrap();
-    let mut client = Client::from_stream(server, Connection::new(config.into(), [7; 32]));
+    let mut client = Client::from_stream(
+        server,
+        Connection::new(config.into(), Seed::from_bytes([7; 32])),
+    );
     assert!(client.send(mail()).unwrap().is_accepted());
     let before = client.get_ref().calls;
     assert!(client.send(mail()).unwrap().is_accepted());

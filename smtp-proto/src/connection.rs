@@ -42,6 +42,7 @@ use crate::pipelining::{Pipelining, Window};
 use crate::reply::Reply;
 use crate::reply_reader::ReplyReader;
 use crate::sasl;
+use crate::seed::Seed;
 use crate::time::Time;
 use crate::timeouts::Timeouts;
 use crate::tls::TlsInfo;
@@ -63,7 +64,7 @@ use crate::transcript::TranscriptEntry;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let config = Config::builder("client.example.org".parse()?).security(Security::Cleartext).build()?;
-/// let mut connection = Connection::new(Arc::new(config), [0; 32]);
+/// let mut connection = Connection::new(Arc::new(config), Seed::random());
 /// let mail = Mail::new("a@example.org", ["b@example.net"], "From: alice@example.org\r\nSubject: hi\r\n\r\nhello\r\n")?;
 /// let id = connection.submit(mail);
 ///
@@ -102,8 +103,8 @@ pub struct Upgrade<'a> {
 impl Connection {
     /// A connection that is about to begin.
     ///
-    /// `seed` feeds what has to be unpredictable, such as the nonces of SASL mechanisms: give it random bytes.
-    pub fn new(config: Arc<Config>, seed: [u8; 32]) -> Self {
+    /// `seed` makes the nonces of SASL mechanisms unpredictable: usually [`Seed::random`].
+    pub fn new(config: Arc<Config>, seed: Seed) -> Self {
         let level = config.pipelining.unwrap_or_default();
         let mut io = Io::new(config);
         let state = State::begin(&mut io);

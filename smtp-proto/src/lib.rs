@@ -68,6 +68,7 @@ mod location;
 mod parse;
 mod pipelining;
 mod secret;
+mod seed;
 mod time;
 mod timeouts;
 
@@ -124,6 +125,7 @@ pub use reply::{EnhancedStatusCode, Reply, ReplyCode, Severity};
 pub use reply_reader::{ReplyError, ReplyLimits};
 pub use sasl::Credentials;
 pub use secret::Secret;
+pub use seed::Seed;
 pub use time::Time;
 pub use timeouts::Timeouts;
 pub use tls::{TlsInfo, UnverifiedReason, Verification};

@@ -4,12 +4,13 @@ use crate::common::pair::transmit;
 use crate::common::raw_mail;
 use std::sync::Arc;
 
-use smtp_proto::{Config, Connection, Security, Time};
+use smtp_proto::{Config, Connection, Security, Seed, Time};
 
 /// What a caller hears of a mail to so many, when a server sends these bytes in pieces of that length.
 fn heard(recipients: usize, setup: &[&str], server: &[u8], piece: usize) -> String {
     let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
-    let mut connection = Connection::new(Arc::new(config.build().unwrap()), [0; 32]);
+    let mut connection =
+        Connection::new(Arc::new(config.build().unwrap()), Seed::from_bytes([0; 32]));
     let mail = raw_mail("a@x.test", vec!["b@x.test"; recipients], "Subject: t\r\n").unwrap();
     let id = connection.submit(mail);
     for input in setup {
@@ -55,7 +56,8 @@ fn too_much_input_is_found_at_the_same_reply_however_it_came() {
 fn a_reply_too_many_is_found_at_the_same_stage_whether_or_not_somebody_asked_before_it_came() {
     let error = |asks: bool| {
         let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
-        let mut connection = Connection::new(Arc::new(config.build().unwrap()), [0; 32]);
+        let mut connection =
+            Connection::new(Arc::new(config.build().unwrap()), Seed::from_bytes([0; 32]));
         let id = connection.submit(raw_mail("a@x.test", ["b@x.test"], "Subject: t\r\n").unwrap());
         for input in ["220 a\r\n", "250 b\r\n"] {
             connection.handle_input(Time::ORIGIN, input.as_bytes());
@@ -76,7 +78,8 @@ fn a_reply_too_many_is_found_at_the_same_stage_whether_or_not_somebody_asked_bef
 fn half_a_reply_is_no_part_of_an_error_of_the_callers() {
     for reply in ["", "2", "250 o"] {
         let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
-        let mut connection = Connection::new(Arc::new(config.build().unwrap()), [0; 32]);
+        let mut connection =
+            Connection::new(Arc::new(config.build().unwrap()), Seed::from_bytes([0; 32]));
         let id = connection.submit(raw_mail("a@x.test", ["b@x.test"], "Subject: t\r\n").unwrap());
         for input in ["220 a\r\n", "250 b\r\n", reply] {
             connection.handle_input(Time::ORIGIN, input.as_bytes());

@@ -10,7 +10,7 @@ use crate::common::parrot::{Entry, Parrot};
 use crate::common::raw_mail;
 use smtp_proto::{
     ApiMisuse, Config, Connection, ErrorKind, Mail, Outcome, Pipelining, ProtocolError,
-    RecipientStatus, Security, Stage, Time,
+    RecipientStatus, Security, Seed, Stage, Time,
 };
 use smtp_test::{Action, Machine};
 
@@ -260,7 +260,7 @@ fn v24_a_lost_or_doubled_reply_ends_the_connection() {
 
 /// A connection that is ready, with a mail for three in line.
 fn ready_with_mail() -> Connection {
-    let mut connection = Connection::new(policy(Pipelining::Envelope), [0; 32]);
+    let mut connection = Connection::new(policy(Pipelining::Envelope), Seed::from_bytes([0; 32]));
     connection.handle_input(Time::ORIGIN, b"220 hi\r\n");
     let count = transmit(&mut connection, Time::ORIGIN).unwrap().len();
     connection.handle_sent(Time::ORIGIN, count);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use smtp_proto::sasl::ExchangeError;
 use smtp_proto::{
     AuthenticationError, Command, Config, Connection, Credentials, ErrorKind, Event, ProtocolError,
-    ReplyLimits, Security, Time,
+    ReplyLimits, Security, Seed, Time,
 };
 
 const NOW: Time = Time::ORIGIN;
@@ -31,7 +31,7 @@ fn send_all(connection: &mut Connection) {
 
 /// A connection with a mail, brought as far as these replies bring it, and all sent that then is to be.
 fn brought_to(config: Config, replies: &[&str]) -> Connection {
-    let mut connection = Connection::new(Arc::new(config), [0; 32]);
+    let mut connection = Connection::new(Arc::new(config), Seed::from_bytes([0; 32]));
     connection.submit(raw_mail("a@x.test", ["b@x.test"], "hello\r\n").unwrap());
     connection.quit();
     send_all(&mut connection);
@@ -272,7 +272,10 @@ fn v22_replies_that_nobody_asked_for_stop_the_connection_at_the_first() {
         "550 no\r\n",
         "354 go on\r\n",
     ] {
-        let mut connection = Connection::new(Arc::new(policy(ReplyLimits::default())), [0; 32]);
+        let mut connection = Connection::new(
+            Arc::new(policy(ReplyLimits::default())),
+            Seed::from_bytes([0; 32]),
+        );
         for reply in &REPLIES[..2] {
             send_all(&mut connection);
             connection.handle_input(NOW, reply.as_bytes());
@@ -294,7 +297,10 @@ fn v22_all_that_a_server_says_in_a_session_is_bounded_and_so_is_each_answer() {
     );
     let mut told = Vec::new();
     for piece in [1, 1000, usize::MAX] {
-        let mut connection = Connection::new(Arc::new(policy(ReplyLimits::default())), [0; 32]);
+        let mut connection = Connection::new(
+            Arc::new(policy(ReplyLimits::default())),
+            Seed::from_bytes([0; 32]),
+        );
         for reply in &REPLIES[..2] {
             send_all(&mut connection);
             connection.handle_input(NOW, reply.as_bytes());
@@ -328,7 +334,10 @@ fn v22_all_that_a_server_says_in_a_session_is_bounded_and_so_is_each_answer() {
 
 #[test]
 fn v22_a_session_of_many_mails_has_room_for_long_replies_to_all_of_them() {
-    let mut connection = Connection::new(Arc::new(policy(ReplyLimits::default())), [0; 32]);
+    let mut connection = Connection::new(
+        Arc::new(policy(ReplyLimits::default())),
+        Seed::from_bytes([0; 32]),
+    );
     for reply in &REPLIES[..2] {
         send_all(&mut connection);
         connection.handle_input(NOW, reply.as_bytes());
@@ -451,7 +460,10 @@ fn v22_a_challenge_may_be_longer_than_a_line_and_one_that_was_cut_is_cancelled()
 #[test]
 fn i10_rejections_without_end_are_kept_within_what_a_server_may_say() {
     let recipients = (0..2000).map(|number| format!("r{number}@x.test"));
-    let mut connection = Connection::new(Arc::new(policy(ReplyLimits::default())), [0; 32]);
+    let mut connection = Connection::new(
+        Arc::new(policy(ReplyLimits::default())),
+        Seed::from_bytes([0; 32]),
+    );
     let id = connection.submit(raw_mail("a@x.test", recipients, "hello\r\n").unwrap());
     let rejection = format!(
         "{}550 no\r\n",

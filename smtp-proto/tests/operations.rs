@@ -19,7 +19,7 @@ use common::session::Mode;
 use proptest::prelude::*;
 use smtp_proto::{
     ApiMisuse, Command, CommandId, Connection, ErrorKind, Event, Mail, MailId, Outcome, Pipelining,
-    Security, StreamedContent, Time,
+    Security, Seed, StreamedContent, Time,
 };
 
 /// One thing that happens.
@@ -100,7 +100,10 @@ impl World {
     fn new(security: Security, mode: Mode, cuts: Cuts) -> Self {
         let config = mode.builder().security(security);
         Self {
-            connection: Connection::new(Arc::new(config.build().unwrap()), [0; 32]),
+            connection: Connection::new(
+                Arc::new(config.build().unwrap()),
+                Seed::from_bytes([0; 32]),
+            ),
             security,
             now: Time::ORIGIN,
             cuts: cuts.iter().cycle(),

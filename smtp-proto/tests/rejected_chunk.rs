@@ -5,7 +5,7 @@ use crate::common::raw_mail;
 use std::sync::Arc;
 
 use smtp_proto::{
-    Config, Connection, Mail, RecipientStatus, Security, Stage, StreamedContent, Time,
+    Config, Connection, Mail, RecipientStatus, Security, Seed, Stage, StreamedContent, Time,
 };
 
 /// Says a line to the client, and gives what it sends then.
@@ -25,7 +25,8 @@ fn say(connection: &mut Connection, line: &str) -> String {
 #[test]
 fn v39_behind_a_rejected_chunk_the_next_mail_begins_with_rset_and_gets_its_own_replies() {
     let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
-    let mut connection = Connection::new(Arc::new(config.build().unwrap()), [0; 32]);
+    let mut connection =
+        Connection::new(Arc::new(config.build().unwrap()), Seed::from_bytes([0; 32]));
     let streamed = Mail::builder()
         .sender("a@x.test")
         .recipient("b@x.test")
@@ -63,7 +64,8 @@ fn v39_behind_a_rejected_chunk_the_next_mail_begins_with_rset_and_gets_its_own_r
 #[test]
 fn v40_a_mail_that_is_taken_although_a_chunk_was_rejected_is_in_doubt() {
     let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
-    let mut connection = Connection::new(Arc::new(config.build().unwrap()), [0; 32]);
+    let mut connection =
+        Connection::new(Arc::new(config.build().unwrap()), Seed::from_bytes([0; 32]));
     let streamed = Mail::builder()
         .sender("a@x.test")
         .recipients(["b@x.test", "c@x.test"])

@@ -13,8 +13,8 @@ use smtp_proto::sasl::{
     OAuthBearer, Plain, TokenRequest, XOAuth2,
 };
 use smtp_proto::{
-    AuthenticationError, Config, Connection, Credentials, Error, ErrorKind, Secret, Security, Time,
-    TlsInfo,
+    AuthenticationError, Config, Connection, Credentials, Error, ErrorKind, Secret, Security, Seed,
+    Time, TlsInfo,
 };
 use smtp_test::{Action, Log, Machine, Output, Peer, Stage};
 
@@ -56,7 +56,7 @@ fn log_in_past(
 ) -> (Result<(), Error>, Log) {
     let mut machine = Machine::new(server);
     let log = machine.log();
-    let mut connection = Connection::new(Arc::new(config), [7; 32]);
+    let mut connection = Connection::new(Arc::new(config), Seed::from_bytes([7; 32]));
     let now = Time::ORIGIN;
     let result = loop {
         let mut moved = false;

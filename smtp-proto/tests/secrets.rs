@@ -10,7 +10,7 @@ use crate::common::pair::{Cut, Fault, Pair, transmit};
 use crate::common::raw_mail;
 use crate::common::shown::Shown;
 use smtp_proto::sasl::{Anonymous, External, Login, Mechanism, OAuthBearer, Plain, XOAuth2};
-use smtp_proto::{Config, Connection, Credentials, Event, Secret, Security, Time};
+use smtp_proto::{Config, Connection, Credentials, Event, Secret, Security, Seed, Time};
 use smtp_test::{Action, Machine, Stage};
 
 const PASSWORD: &str = "Canary-pa55word=Zk3/+9x";
@@ -328,7 +328,10 @@ fn v37_no_value_that_holds_a_secret_shows_it() {
         .unwrap_err();
     shown.debug(&rejected);
     shown.text(rejected);
-    shown.debug(&Connection::new(Arc::new(config), [0; 32]));
+    shown.debug(&Connection::new(
+        Arc::new(config),
+        Seed::from_bytes([0; 32]),
+    ));
     shown.debug(&Time::ORIGIN);
     let shown = shown.all();
     assert!(shown.contains("too long") || shown.contains("TooLong"));

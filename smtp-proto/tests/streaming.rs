@@ -10,7 +10,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use smtp_proto::{
     ApiMisuse, Config, Connection, ContentStatus, Error, ErrorKind, Event, Mail, MailId, Outcome,
-    Pipelining, RecipientStatus, Security, Stage, StreamedContent,
+    Pipelining, RecipientStatus, Security, Seed, Stage, StreamedContent,
 };
 use smtp_test::{Action, Machine, Peer};
 
@@ -510,7 +510,7 @@ fn to_wait_for_what_cannot_come_is_misuse_and_no_hang() {
 
 #[test]
 fn an_id_of_another_connection_is_unknown() {
-    let mut other = Connection::new(policy(), [0; 32]);
+    let mut other = Connection::new(policy(), Seed::from_bytes([0; 32]));
     let ids: Vec<_> = (0..9)
         .map(|_| other.submit(streamed("from@x.test")))
         .collect();

@@ -16,7 +16,9 @@ use std::sync::Arc;
 #[cfg(feature = "scram")]
 use smtp_proto::sasl::Scram;
 use smtp_proto::sasl::{Login, Mechanism, OAuthBearer, Plain, XOAuth2};
-use smtp_proto::{Config, Connection, Credentials, Secret, Security, Time, TlsInfo, Transmit};
+use smtp_proto::{
+    Config, Connection, Credentials, Secret, Security, Seed, Time, TlsInfo, Transmit,
+};
 use smtp_test::{Machine, Output, Peer};
 use watched_heap::{CANARY, Canary, LONG_CANARY, WatchedHeap, unwatched, watch};
 
@@ -195,7 +197,7 @@ impl Run {
                 .credentials(credentials(canary.text()))
                 .build()
                 .unwrap();
-            let mut connection = Connection::new(Arc::new(config), [7; 32]);
+            let mut connection = Connection::new(Arc::new(config), Seed::from_bytes([7; 32]));
             if self.converse(&mut connection, end.map(|(step, _)| step))
                 && let Some((_, end)) = end
             {

@@ -2,9 +2,7 @@
 
 mod attempts;
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -458,18 +456,6 @@ fn named(builder: ConfigBuilder, host: &str) -> ConfigBuilder {
     builder
 }
 
-/// What nobody can predict, from the standard library: hashes under a key that the operating system drew.
-///
-/// Only nonces of SASL depend on it, of a login in cleartext.
-fn seed_without_provider() -> [u8; 32] {
-    let key = RandomState::new();
-    let mut seed = [0; 32];
-    for (number, part) in (0_u64..).zip(seed.chunks_exact_mut(8)) {
-        part.copy_from_slice(&key.hash_one(number).to_le_bytes());
-    }
-    seed
-}
-
 /// Message submission (RFC 6409).
 const SUBMISSION: u16 = 587;
 
@@ -484,8 +470,6 @@ const LMTP: u16 = 24;
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use smtp_proto::Wire as _;
 
     use super::*;
@@ -502,12 +486,5 @@ mod tests {
             Endpoint::starttls("localhost").build(),
             Err(EndpointError::Tls(TlsError::NoProvider))
         ));
-    }
-
-    #[test]
-    fn each_seed_is_another_and_so_is_each_part_of_it() {
-        let seeds = [seed_without_provider(), seed_without_provider()];
-        let parts: HashSet<&[u8]> = seeds.iter().flat_map(|seed| seed.chunks(8)).collect();
-        assert_eq!(parts.len(), 8);
     }
 }

@@ -20,7 +20,8 @@ use common::{HELLO, NOW, Wiring, mail, trust};
 use smtp_rustls::proto::sasl::TokenRequest;
 use smtp_rustls::proto::{
     AuthenticationError, ConfigError, Connection, Credentials, Error, ErrorKind, Mail, Pipelining,
-    Protocol, ReplyLimits, Secret, Security, Stage, Timeouts, TransportError, Wait, Window, Wire,
+    Protocol, ReplyLimits, Secret, Security, Seed, Stage, Timeouts, TransportError, Wait, Window,
+    Wire,
 };
 use smtp_rustls::{Endpoint, EndpointBuilder, EndpointError, HostErrorKind, Session};
 use smtp_test::{Action, Config, Defect, Log, Tls};
@@ -691,7 +692,8 @@ fn a_connection_that_comes_to_tls_without_a_layer_for_it_ends_in_misuse() {
     let config = smtp_rustls::proto::Config::builder("client.example.org".parse().unwrap())
         .build()
         .unwrap();
-    let mut session = Session::cleartext(Connection::new(Arc::new(config), [0; 32]));
+    let mut session =
+        Session::cleartext(Connection::new(Arc::new(config), Seed::from_bytes([0; 32])));
     for reply in [
         "220 ready\r\n",
         "250-hello\r\n250 STARTTLS\r\n",

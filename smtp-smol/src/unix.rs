@@ -1,12 +1,10 @@
 //! From a path to a client that is ready.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use async_net::unix::UnixStream;
-use smtp_proto::{Config, Connection, Error, Peer};
+use smtp_proto::{Config, Connection, Error, Peer, Seed};
 
 use crate::Client;
 use crate::client::within;
@@ -39,8 +37,7 @@ impl Client<UnixStream, Connection> {
     /// # Errors
     /// If there is no server to connect to, or the connection's failure. It names the path.
     pub async fn connect_unix(path: impl AsRef<Path>, policy: Arc<Config>) -> Result<Self, Error> {
-        let seed = seed().map_err(Error::connect)?;
-        let mut connection = Connection::new(policy, seed);
+        let mut connection = Connection::new(policy, Seed::random());
         let path = path.as_ref();
         let peer = Peer::path(path.to_string_lossy());
         connection.set_peer(peer.clone());
@@ -52,11 +49,4 @@ impl Client<UnixStream, Connection> {
             .map_err(|error| error.with_peer(peer))?;
         Self::from_stream(stream, connection).into_ready().await
     }
-}
-
-/// What nobody can predict.
-fn seed() -> io::Result<[u8; 32]> {
-    let mut seed = [0; 32];
-    File::open("/dev/urandom")?.read_exact(&mut seed)?;
-    Ok(seed)
 }

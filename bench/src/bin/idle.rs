@@ -10,7 +10,7 @@ fn main() {
 
     use bench::{Canned, ONE, OPENING, counting, text};
     use smtp_blocking::Client;
-    use smtp_proto::{Config, Connection, Mail, Security};
+    use smtp_proto::{Config, Connection, Mail, Security, Seed};
     use smtp_rustls::{Endpoint, TlsConfig};
     use smtp_test::MemoryServer;
 
@@ -21,7 +21,7 @@ fn main() {
         .build()
         .unwrap();
     let config = Arc::new(config);
-    let connection = Connection::new(Arc::clone(&config), [0; 32]);
+    let connection = Connection::new(Arc::clone(&config), Seed::from_bytes([0; 32]));
     let mut client = Client::from_stream(Canned::new(&OPENING, ONE), connection);
     client.ready().unwrap();
     assert!(client.send(mail()).unwrap().is_accepted());
@@ -40,10 +40,7 @@ fn main() {
         .tls(trust)
         .build()
         .unwrap();
-    let mut client = Client::from_stream(
-        InMemory(MemoryServer::new(&server)),
-        endpoint.session(),
-    );
+    let mut client = Client::from_stream(InMemory(MemoryServer::new(&server)), endpoint.session());
     client.ready().unwrap();
     assert!(client.send(mail()).unwrap().is_accepted());
     let (_stream, wire) = client.into_parts();

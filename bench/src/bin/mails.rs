@@ -6,7 +6,7 @@
 use bench::{Canned, NEXT, ONE, OPENING, TEN, text};
 use bytes::Bytes;
 use smtp_blocking::Client;
-use smtp_proto::{Config, Connection, ForwardPath, Mail, Outcome, Security};
+use smtp_proto::{Config, Connection, ForwardPath, Mail, Outcome, Security, Seed};
 
 fn main() {
     let batch = std::env::args().any(|word| word == "batch");
@@ -28,7 +28,10 @@ fn main() {
     } else {
         Canned::new(&OPENING, if recipients == 1 { ONE } else { TEN })
     };
-    let mut client = Client::from_stream(stream, Connection::new(config.into(), [0; 32]));
+    let mut client = Client::from_stream(
+        stream,
+        Connection::new(config.into(), Seed::from_bytes([0; 32])),
+    );
     client.ready().unwrap();
 
     let text = Bytes::from(text(bytes));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use native_tls::{Certificate, TlsConnector, TlsStream};
-use smtp_blocking::proto::{Config, Connection, Mail, TlsInfo};
+use smtp_blocking::proto::{Config, Connection, Mail, Seed, TlsInfo};
 use smtp_blocking::{Client, Stream};
 use smtp_test::{Server, Tls};
 
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .transcript(|entry| println!("{entry}"))
         .build()?;
     // The seed is for mechanisms with a nonce; there is no login here.
-    let connection = Connection::new(Arc::new(config), [0; 32]);
+    let connection = Connection::new(Arc::new(config), Seed::random());
     let stream = TcpStream::connect(server.addr())?;
     stream.set_nodelay(true)?;
     let mut client = Client::from_stream(stream, connection).upgrade(|stream| {

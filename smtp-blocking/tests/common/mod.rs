@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smtp_proto::{
-    Config, Connection, Error, ErrorKind, Event, Mail, Outcome, RecipientStatus, Security,
+    Config, Connection, Error, ErrorKind, Event, Mail, Outcome, RecipientStatus, Security, Seed,
     StreamedContent, Timeouts,
 };
 use smtp_test::{Log, StoredMail};
@@ -37,7 +37,7 @@ pub(crate) fn with_timeouts(security: Security, timeouts: Timeouts) -> Connectio
         .timeouts(timeouts)
         .build()
         .unwrap();
-    Connection::new(Arc::new(config), [7; 32])
+    Connection::new(Arc::new(config), Seed::from_bytes([7; 32]))
 }
 
 /// A limit that passes: only for what never comes, since anything else may take as long on a busy machine.

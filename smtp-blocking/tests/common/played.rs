@@ -11,7 +11,9 @@ use std::time::Duration;
 
 pub(crate) use line::Sent;
 use line::{Attentive, Line};
-use smtp_proto::{ApiMisuse, Connection, Error, ErrorKind, MailError, MailId, Outcome, Reply};
+use smtp_proto::{
+    ApiMisuse, Connection, Error, ErrorKind, MailError, MailId, Outcome, Reply, Seed,
+};
 use smtp_test::{MemoryServer, Report, Split};
 
 use crate::invariants::check_leaving;
@@ -115,7 +117,7 @@ impl Stage {
         };
         let server =
             MemoryServer::with_peer(stage.line.recorder(player, manner == Manner::Attentive));
-        let wire = Connection::new(Arc::clone(&scenario.config), [7; 32]);
+        let wire = Connection::new(Arc::clone(&scenario.config), Seed::from_bytes([7; 32]));
         (stage, server, wire)
     }
 

@@ -17,12 +17,13 @@ use crate::outcome::Outcome;
 use crate::pipelining::Pipelining;
 use crate::reply::{Reply, ReplyRef, Severity};
 use crate::reply_reader::ReplyLimits;
+use crate::seed::Seed;
 use crate::time::Time;
 use crate::transcript::TranscriptEntry;
 
 /// All but the reply_reader, from which the reply that is being handled is borrowed.
 pub(crate) struct Core {
-    pub(crate) seed: [u8; 32],
+    pub(crate) seed: Seed,
     pub(crate) io: Io,
     pub(crate) known: ServerInfo,
     pub(crate) state: Result<State, Error>,

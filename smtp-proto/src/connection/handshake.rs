@@ -29,6 +29,7 @@ use crate::pipelining::Pipelining;
 use crate::reply::{Reply, ReplyRef, Severity};
 use crate::sasl::{self, Driver, ExchangeError};
 use crate::secret::Secret;
+use crate::seed::Seed;
 use crate::tls::TlsInfo;
 use crate::xclient::Attributes;
 
@@ -81,7 +82,7 @@ pub(crate) struct ServerInfo {
 pub(crate) struct Context<'a> {
     pub(crate) io: &'a mut Io,
     pub(crate) known: &'a mut ServerInfo,
-    pub(crate) seed: &'a [u8; 32],
+    pub(crate) seed: &'a Seed,
     pub(crate) level: Pipelining,
 }
 
@@ -359,7 +360,7 @@ fn authenticate(cx: &mut Context<'_>) -> Result<State, Error> {
         .iter()
         .flat_map(TlsInfo::channel_bindings)
         .collect::<Vec<_>>();
-    let mut context = sasl::ConnectionInfo::new(*cx.seed).advertising(&offered);
+    let mut context = sasl::ConnectionInfo::new(*cx.seed.bytes()).advertising(&offered);
     if cx.known.tls.is_some() {
         context = context.over_tls(&bindings);
     }

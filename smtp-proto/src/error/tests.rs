@@ -71,7 +71,8 @@ fn a_connection_names_its_server_in_the_error_of_each_mail_and_in_its_own() {
     let config = Config::builder("client.example.org".parse().unwrap())
         .security(Security::Cleartext)
         .build();
-    let mut connection = Connection::new(Arc::new(config.unwrap()), [0; 32]);
+    let mut connection =
+        Connection::new(Arc::new(config.unwrap()), crate::Seed::from_bytes([0; 32]));
     connection.set_peer(Peer::host("mail.example.org", 25).at(address(7)));
     let needs_utf8 = Mail::new(
         "a@example.org",

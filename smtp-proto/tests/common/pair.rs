@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use smtp_proto::{
-    Config, Connection, Error, Event, MailId, Outcome, Time, TlsInfo, Transmit, Wire,
+    Config, Connection, Error, Event, MailId, Outcome, Seed, Time, TlsInfo, Transmit, Wire,
 };
 use smtp_test::{Output, Peer};
 
@@ -78,7 +78,7 @@ enum Line {
 impl<P: Peer> Pair<P> {
     pub(crate) fn new(config: Arc<Config>, peer: P) -> Self {
         Self {
-            connection: Connection::new(config, [7; 32]),
+            connection: Connection::new(config, Seed::from_bytes([7; 32])),
             peer,
             now: Time::ORIGIN,
             write_at_most: usize::MAX,

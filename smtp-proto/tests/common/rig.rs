@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use smtp_proto::{Config, Connection, Error, Time};
+use smtp_proto::{Config, Connection, Error, Seed, Time};
 
 use super::pair::{facts, transmit};
 
@@ -20,7 +20,7 @@ pub(crate) struct Rig {
 impl Rig {
     pub(crate) fn new(config: Config) -> Self {
         Self {
-            connection: Connection::new(Arc::new(config), [7; 32]),
+            connection: Connection::new(Arc::new(config), Seed::from_bytes([7; 32])),
             now: Time::ORIGIN,
             sent: Vec::new(),
             sent_in_clear: None,

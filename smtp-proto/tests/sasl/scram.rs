@@ -221,7 +221,7 @@ fn v34_an_answer_from_an_earlier_session_is_of_no_use() {
     let config = config(&credentials);
     let replay = |seed: u8, first: Option<&str>| {
         let mut rig = crate::common::rig::Rig::new(config.clone());
-        rig.connection = Connection::new(Arc::new(config.clone()), [seed; 32]);
+        rig.connection = Connection::new(Arc::new(config.clone()), Seed::from_bytes([seed; 32]));
         let said = rig.secure("AUTH SCRAM-SHA-256");
         match first {
             Some(first) => rig.ask(format!("334 {first}\r\n")),

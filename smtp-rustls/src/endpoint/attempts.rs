@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io, vec};
 
+use rustls::crypto::CryptoProvider;
 use smtp_proto::{
-    AuthenticationError, Config, Connection, Error, ErrorKind, Peer, Security, Stage,
+    AuthenticationError, Config, Connection, Error, ErrorKind, Peer, Security, Seed, Stage,
     TransportError, Wait,
 };
 
@@ -115,25 +116,21 @@ impl Endpoint {
     fn session_with(&self, config: Arc<Config>, peer: Peer) -> Session {
         let inner = &*self.0;
         let is_cleartext = config.security() == Security::Cleartext;
-        let mut seed = [0; 32];
-        let random = match &inner.provider {
-            Some(provider) => provider.secure_random.fill(&mut seed),
-            None => {
-                seed = super::seed_without_provider();
-                Ok(())
-            }
+        let random = inner.provider.as_ref().map(|provider| seed_of(provider));
+        let (seed, failed) = match random {
+            // Such a session fails before it says anything.
+            Some(Err(error)) => (Seed::from_bytes([0; 32]), Some(error)),
+            Some(Ok(seed)) => (seed, None),
+            None => (Seed::random(), None),
         };
         let mut connection = Connection::new(config, seed);
         connection.set_peer(peer);
-        match (random, &inner.tls) {
-            (Err(_), _) => {
-                let error = TransportError::new(rustls::Error::FailedToGetRandomBytes);
-                Session::failed(connection, error)
-            }
-            (Ok(()), Some(tls)) if !is_cleartext => {
+        match (failed, &inner.tls) {
+            (Some(error), _) => Session::failed(connection, TransportError::new(error)),
+            (None, Some(tls)) if !is_cleartext => {
                 Session::new(connection, tls.clone(), inner.name.clone())
             }
-            (Ok(()), _) => Session::cleartext(connection),
+            (None, _) => Session::cleartext(connection),
         }
     }
 }
@@ -259,6 +256,14 @@ impl fmt::Debug for Attempt {
             .field("variant", &self.variant)
             .finish()
     }
+}
+
+/// A seed from the randomness that TLS uses.
+fn seed_of(provider: &CryptoProvider) -> Result<Seed, rustls::Error> {
+    let mut bytes = [0; 32];
+    let filled = provider.secure_random.fill(&mut bytes);
+    filled.map_err(|_| rustls::Error::FailedToGetRandomBytes)?;
+    Ok(Seed::from_bytes(bytes))
 }
 
 /// Whether the server rejected a token that may have expired.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use smtp_proto::{Mail, Security, Time};
+use smtp_proto::{Mail, Security, Seed, Time};
 use smtp_test::{Config, Log, Machine, Output, Peer, TlsPeer};
 
 use super::*;
@@ -55,7 +55,7 @@ fn tls_that_cannot_begin_is_an_error_of_the_connection() {
     let config = smtp_proto::Config::builder("client.example.org".parse().unwrap());
     for security in [Security::Implicit, Security::StartTls, Security::Cleartext] {
         let config = config.clone().security(security).build().unwrap();
-        let connection = Connection::new(Arc::new(config), [0; 32]);
+        let connection = Connection::new(Arc::new(config), Seed::from_bytes([0; 32]));
         let error = TransportError::new(rustls::Error::FailedToGetRandomBytes);
         let mut session = Session::failed(connection, error);
         assert!(session.poll_transmit(NOW).is_none());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smtp_proto::{
     Config, Connection, Credentials, ForwardPath, Mail, Outcome, Pipelining, ReversePath, Security,
+    Seed,
 };
 use smtp_rustls::{Endpoint, TlsConfig};
 
@@ -150,7 +151,10 @@ fn connection(level: Option<Pipelining>, data: bool) -> Result<Connection> {
     if data {
         config = config.ignore_extension("CHUNKING");
     }
-    Ok(Connection::new(Arc::new(config.build()?), [0; 32]))
+    Ok(Connection::new(
+        Arc::new(config.build()?),
+        Seed::from_bytes([0; 32]),
+    ))
 }
 
 fn endpoint(job: &Job) -> Result<Endpoint> {
