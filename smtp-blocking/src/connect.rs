@@ -3,11 +3,47 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 
-use smtp_proto::Error;
+use smtp_proto::{Error, Mail, Outcome};
 use smtp_rustls::{Attempt, Endpoint, Session};
 
 use crate::Client;
 use crate::client::SHORTEST;
+
+/// Connects, sends one message and ends the connection.
+///
+/// For several messages, keep a [`Client`].
+///
+/// ```
+/// use smtp_blocking::{Credentials, Endpoint, Mail};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let certificate = smtp_test::Tls::new();
+/// # let trust = smtp_blocking::TlsConfig::builder().no_default_roots().add_root_der(certificate.authority_der().to_vec()).build()?;
+/// # let server = smtp_test::Server::start(smtp_test::Config::new().tls(certificate).user("alice", "correct horse"))?;
+/// # let (host, port) = ("localhost", server.port());
+/// let endpoint = Endpoint::starttls(host)
+///     .port(port)
+///     .credentials(Credentials::password("alice", "correct horse")?)
+/// #   .tls(trust)
+///     .build()?;
+/// let message = "From: alice@example.org\r\nSubject: hello\r\n\r\nHello Bob.\r\n";
+/// let mail = Mail::new("alice@example.org", ["bob@example.net"], message)?;
+/// let outcome = smtp_blocking::send(&endpoint, mail)?;
+/// assert!(outcome.is_accepted());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// If the connection cannot be set up, or the message is
+/// [streamed](smtp_proto::MailBuilder::streamed). Whatever happens to the message later is in its
+/// outcome, and a failure after that outcome is known changes nothing.
+pub fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
+    let mut client = Client::connect(endpoint)?;
+    let outcome = client.send(mail)?;
+    let _ = client.quit();
+    Ok(outcome)
+}
 
 impl Client<TcpStream, Session> {
     /// Connects to a server, and waits until it is ready for message.

@@ -6,7 +6,7 @@
 //!
 #![cfg_attr(feature = "rustls", doc = "```")]
 #![cfg_attr(not(feature = "rustls"), doc = "```ignore")]
-//! use smtp_blocking::{Client, proto::{Credentials, Mail}, tls::Endpoint};
+//! use smtp_blocking::{Client, Credentials, Endpoint, Mail};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let certificate = smtp_test::Tls::new();
@@ -38,7 +38,8 @@
 //! [`Client::send_all`] sends any number of messages, of which it has only a few in memory at a time, with as few round trips as
 //! the server allows, and gives their outcomes in the same order. [`Client::submit`] puts single messages in line without waiting,
 //! and [`Client::wait_outcome`] asks for each by its id. A text that does not fit in memory comes from a
-//! reader, by [`Client::send_from`], or piece by piece, by [`Client::content_wanted`] and [`Client::write_content`].
+//! reader, by [`Client::send_from`], or piece by piece, by [`Client::content_wanted`] and
+//! [`Connection::write_content`](proto::Connection::write_content).
 //!
 //! # Time
 //!
@@ -91,11 +92,21 @@ mod connect;
 mod unix;
 
 pub use smtp_proto as proto;
+#[doc(no_inline)]
+pub use smtp_proto::{
+    Command, Credentials, Error, ErrorKind, Mail, Outcome, Recipient, RecipientStatus, Reply,
+    Security, Timeouts,
+};
 #[cfg(feature = "rustls")]
 pub use smtp_rustls as tls;
+#[cfg(feature = "rustls")]
+#[doc(no_inline)]
+pub use smtp_rustls::{Endpoint, TlsConfig};
 
 pub use crate::batch::Batch;
 pub use crate::client::Client;
+#[cfg(feature = "rustls")]
+pub use crate::connect::send;
 pub use crate::stream::Stream;
 
 /// The examples of the README, to be compiled and run.

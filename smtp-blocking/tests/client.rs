@@ -26,7 +26,7 @@ fn a_mail_goes_out_and_the_connection_ends_in_good_order() {
     assert!(client.tls().is_none());
     let outcome = client.send(mail()).unwrap();
     assert_eq!(judge(&outcome, &log), Came::Accepted);
-    assert_eq!(outcome.stats(), client.stats());
+    assert_eq!(outcome.stats(), client.connection().stats());
     let reply = client.command(Command::noop()).unwrap();
     assert_eq!(reply.code().as_u16(), 250);
     client.quit().unwrap();
@@ -200,10 +200,18 @@ fn text_in_pieces_is_pushed_as_it_is_wanted() {
     let id = client.submit(streamed());
     for piece in TEXT.split_inclusive('\n') {
         client.content_wanted(id).unwrap();
-        client.write_content(id, piece.to_owned().into()).unwrap();
+        client
+            .connection_mut()
+            .write_content(id, piece.to_owned().into())
+            .unwrap();
     }
-    client.finish_content(id).unwrap();
-    assert!(client.write_content(id, "more".into()).is_err());
+    client.connection_mut().finish_content(id).unwrap();
+    assert!(
+        client
+            .connection_mut()
+            .write_content(id, "more".into())
+            .is_err()
+    );
     let outcome = client.wait_outcome(id).unwrap();
     assert_eq!(judge(&outcome, &log), Came::Accepted);
 }

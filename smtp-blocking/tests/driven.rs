@@ -34,11 +34,11 @@ impl Adapter for Client {
 
     fn write_content(&mut self, id: MailId, piece: Bytes) {
         // It may be too late.
-        let _ = self.write_content(id, piece);
+        let _ = self.connection_mut().write_content(id, piece);
     }
 
     fn finish_content(&mut self, id: MailId) {
-        let _ = self.finish_content(id);
+        let _ = self.connection_mut().finish_content(id);
     }
 
     fn outcome(&mut self, id: MailId) -> Outcome {

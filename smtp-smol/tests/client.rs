@@ -29,7 +29,7 @@ fn a_mail_goes_out_and_the_connection_ends_in_good_order() {
         assert!(client.tls().is_none());
         let outcome = client.send(mail()).await.unwrap();
         assert_eq!(judge(&outcome, &log), Came::Accepted);
-        assert_eq!(outcome.stats(), client.stats());
+        assert_eq!(outcome.stats(), client.connection().stats());
         let reply = client.command(Command::noop()).await.unwrap();
         assert_eq!(reply.code().as_u16(), 250);
         client.quit().await.unwrap();
@@ -200,10 +200,18 @@ fn text_in_pieces_is_pushed_as_it_is_wanted() {
         let id = client.submit(streamed());
         for piece in TEXT.split_inclusive('\n') {
             client.content_wanted(id).await.unwrap();
-            client.write_content(id, piece.to_owned().into()).unwrap();
+            client
+                .connection_mut()
+                .write_content(id, piece.to_owned().into())
+                .unwrap();
         }
-        client.finish_content(id).unwrap();
-        assert!(client.write_content(id, "more".into()).is_err());
+        client.connection_mut().finish_content(id).unwrap();
+        assert!(
+            client
+                .connection_mut()
+                .write_content(id, "more".into())
+                .is_err()
+        );
         let outcome = client.wait_outcome(id).await.unwrap();
         assert_eq!(judge(&outcome, &log), Came::Accepted);
     });
@@ -231,9 +239,12 @@ fn a_future_dropped_at_every_pending_loses_nothing() {
                 let id = client.submit(streamed());
                 for piece in TEXT.split_inclusive('\n') {
                     stubborn!(client.content_wanted(id), polls).unwrap();
-                    client.write_content(id, piece.to_owned().into()).unwrap();
+                    client
+                        .connection_mut()
+                        .write_content(id, piece.to_owned().into())
+                        .unwrap();
                 }
-                client.finish_content(id).unwrap();
+                client.connection_mut().finish_content(id).unwrap();
                 assert!(
                     stubborn!(client.wait_outcome(id), polls)
                         .unwrap()
@@ -259,7 +270,7 @@ fn v41_to_drop_send_gives_the_mail_up_and_its_outcome_is_true() {
             let stream = Faulty::new(server, Plan::new().pending_first());
             let mut client = Client::from_stream(stream, wire(Security::Cleartext));
             client.ready().await.unwrap();
-            let before = client.stats().bytes_sent();
+            let before = client.connection().stats().bytes_sent();
             let done = polled!(client.send(mail()), polls);
             let outcome = match done {
                 Some(outcome) => outcome.unwrap(),
@@ -275,7 +286,7 @@ fn v41_to_drop_send_gives_the_mail_up_and_its_outcome_is_true() {
             );
             // Of what was not offered nothing is left, and the connection goes on.
             let over = client.connection().is_closed();
-            let sent = client.stats().bytes_sent() > before;
+            let sent = client.connection().stats().bytes_sent() > before;
             assert!(over || !sent, "{outcome:?}");
             went_on += usize::from(!over);
             let next = client.send(mail()).await.unwrap();

@@ -46,7 +46,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             println!("{}: {}", delivery.recipient(), delivery.status());
         }
     }
-    println!("{} round trips in all", client.stats().round_trips());
+    println!(
+        "{} round trips in all",
+        client.connection().stats().round_trips()
+    );
     client.quit().await?;
     println!("the server stored {} mails", server.mails().len());
     Ok(())

@@ -6,10 +6,10 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::{fmt, io};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use smtp_proto::{
-    ApiMisuse, Capabilities, Command, CommandId, Connection, ConnectionStats, ContentStatus, Error,
-    Mail, MailId, Outcome, Reply, Time, TlsInfo, Window, Wire,
+    Capabilities, Command, CommandId, Connection, ContentStatus, Error, Mail, MailId, Outcome,
+    Reply, Time, TlsInfo, Window, Wire,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::task::yield_now;
@@ -62,22 +62,6 @@ impl<S, W: Wire> Client<S, W> {
         self.wire.smtp_mut().submit(mail)
     }
 
-    /// Hands over the next piece of a message's text without waiting; [`content_wanted`](Self::content_wanted) says when it is wanted.
-    ///
-    /// # Errors
-    /// If the message is not written in pieces, or is finished.
-    pub fn write_content(&mut self, id: MailId, piece: Bytes) -> Result<(), ApiMisuse> {
-        self.wire.smtp_mut().write_content(id, piece)
-    }
-
-    /// Says that the text of a message is whole.
-    ///
-    /// # Errors
-    /// If the message is not written in pieces, or is finished.
-    pub fn finish_content(&mut self, id: MailId) -> Result<(), ApiMisuse> {
-        self.wire.smtp_mut().finish_content(id)
-    }
-
     /// What the server says that it can do.
     pub fn capabilities(&self) -> &Capabilities {
         self.wire.smtp().capabilities()
@@ -86,11 +70,6 @@ impl<S, W: Wire> Client<S, W> {
     /// The TLS connection under this one.
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.wire.smtp().tls()
-    }
-
-    /// Bytes and round trips so far.
-    pub fn stats(&self) -> ConnectionStats {
-        self.wire.smtp().stats()
     }
 
     /// The machine inside, for what is known of the connection.
@@ -174,12 +153,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
             match text.read_buf(&mut buffer).await {
                 Ok(0) => break,
                 // Never misuse: this piece was asked for.
-                Ok(_) => _ = client.write_content(id, buffer.split().freeze()),
+                Ok(_) => {
+                    _ = client
+                        .connection_mut()
+                        .write_content(id, buffer.split().freeze())
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => client.wire.smtp_mut().fail_content(id, error.into()),
             }
         }
-        _ = client.finish_content(id);
+        _ = client.connection_mut().finish_content(id);
         client.wait_outcome(id).await
     }
 

@@ -2,12 +2,52 @@
 
 use std::net::SocketAddr;
 
-use smtp_proto::Error;
+use smtp_proto::{Error, Mail, Outcome};
 use smtp_rustls::{Attempt, Endpoint, Session};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use crate::Client;
+
+/// Connects, sends one message and ends the connection.
+///
+/// For several messages, keep a [`Client`].
+///
+/// ```
+/// use smtp_tokio::{Credentials, Endpoint, Mail};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let certificate = smtp_test::Tls::new();
+/// # let trust = smtp_tokio::TlsConfig::builder().no_default_roots().add_root_der(certificate.authority_der().to_vec()).build()?;
+/// # let server = smtp_test::Server::start(smtp_test::Config::new().tls(certificate).user("alice", "correct horse"))?;
+/// # let (host, port) = ("localhost", server.port());
+/// let endpoint = Endpoint::starttls(host)
+///     .port(port)
+///     .credentials(Credentials::password("alice", "correct horse")?)
+/// #   .tls(trust)
+///     .build()?;
+/// let message = "From: alice@example.org\r\nSubject: hello\r\n\r\nHello Bob.\r\n";
+/// let mail = Mail::new("alice@example.org", ["bob@example.net"], message)?;
+/// let outcome = smtp_tokio::send(&endpoint, mail).await?;
+/// assert!(outcome.is_accepted());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Not cancel safe: to drop the future drops the connection, with the message in doubt if its
+/// content has gone out.
+///
+/// # Errors
+/// If the connection cannot be set up, or the message is
+/// [streamed](smtp_proto::MailBuilder::streamed). Whatever happens to the message later is in its
+/// outcome, and a failure after that outcome is known changes nothing.
+pub async fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
+    let mut client = Client::connect(endpoint).await?;
+    let outcome = client.send(mail).await?;
+    let _ = client.quit().await;
+    Ok(outcome)
+}
 
 impl Client<TcpStream, Session> {
     /// Connects to a server, and waits until it is ready for message.

@@ -6,7 +6,7 @@
 //!
 #![cfg_attr(feature = "rustls", doc = "```")]
 #![cfg_attr(not(feature = "rustls"), doc = "```ignore")]
-//! use smtp_tokio::{Client, proto::{Credentials, Mail}, tls::Endpoint};
+//! use smtp_tokio::{Client, Credentials, Endpoint, Mail};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,7 +40,8 @@
 //! the server allows, and gives their outcomes in the same order; [`Client::send_stream`] sends messages as they come.
 //! [`Client::submit`] puts single messages in line without waiting,
 //! and [`Client::wait_outcome`] asks for each by its id. A text that does not fit in memory comes from a
-//! reader, by [`Client::send_from`], or piece by piece, by [`Client::content_wanted`] and [`Client::write_content`].
+//! reader, by [`Client::send_from`], or piece by piece, by [`Client::content_wanted`] and
+//! [`Connection::write_content`](proto::Connection::write_content).
 //!
 //! # What is cancel safe
 //!
@@ -95,11 +96,21 @@ mod connect;
 mod unix;
 
 pub use smtp_proto as proto;
+#[doc(no_inline)]
+pub use smtp_proto::{
+    Command, Credentials, Error, ErrorKind, Mail, Outcome, Recipient, RecipientStatus, Reply,
+    Security, Timeouts,
+};
 #[cfg(feature = "rustls")]
 pub use smtp_rustls as tls;
+#[cfg(feature = "rustls")]
+#[doc(no_inline)]
+pub use smtp_rustls::{Endpoint, TlsConfig};
 
 pub use crate::batch::{Batch, Mails};
 pub use crate::client::Client;
+#[cfg(feature = "rustls")]
+pub use crate::connect::send;
 
 /// The example of the README, to be compiled.
 #[cfg(all(doctest, feature = "rustls"))]

@@ -58,11 +58,11 @@ impl Adapter for Driven {
 
     fn write_content(&mut self, id: MailId, piece: Bytes) {
         // It may be too late.
-        let _ = self.client.write_content(id, piece);
+        let _ = self.client.connection_mut().write_content(id, piece);
     }
 
     fn finish_content(&mut self, id: MailId) {
-        let _ = self.client.finish_content(id);
+        let _ = self.client.connection_mut().finish_content(id);
     }
 
     fn outcome(&mut self, id: MailId) -> Outcome {

@@ -240,9 +240,9 @@ macro_rules! perform {
                                 };
                                 match piece {
                                     Piece::Text(text) => {
-                                        client.write_content(id, text.clone().into()).unwrap();
+                                        client.connection_mut().write_content(id, text.clone().into()).unwrap();
                                     }
-                                    Piece::Finish => client.finish_content(id).unwrap(),
+                                    Piece::Finish => client.connection_mut().finish_content(id).unwrap(),
                                     Piece::Fail => {
                                         client.connection_mut().fail_content(id, source_error());
                                     }
