@@ -113,10 +113,10 @@ impl Options {
             });
         }
         let endpoint = builder.build().map_err(|error| match error {
-            EndpointError::Host(fault) => Unusable(format!("--host {host:?}: {fault}")),
+            EndpointError::Host(fault) => Unusable(format!("--host {host:?}: {fault:#}")),
             EndpointError::Port => Unusable("--port 0: nothing can be there".into()),
             EndpointError::Config(error) => Unusable(format!(
-                "--user: {error}; or, dangerous, `--security cleartext` with `--credentials-in-clear`"
+                "--user: {error:#}; or, dangerous, `--security cleartext` with `--credentials-in-clear`"
             )),
             error => Unusable::new(error),
         })?;
@@ -150,7 +150,7 @@ impl Options {
             .build();
         mail.map_err(|error| match error.kind() {
             MailErrorKind::Text(_) if self.strict => Unusable(format!(
-                "{error} (without --strict, line ends are converted)"
+                "{error:#} (without --strict, line ends are converted)"
             )),
             _ => Unusable::new(error),
         })
@@ -236,7 +236,7 @@ impl Options {
         };
         credentials
             .map(Some)
-            .map_err(|error| Unusable(format!("--user {user:?}: {error}")))
+            .map_err(|error| Unusable(format!("--user {user:?}: {error:#}")))
     }
 
     fn trust(&self) -> Result<TlsConfig, Unusable> {
@@ -253,7 +253,7 @@ impl Options {
         }
         builder
             .build()
-            .map_err(|error| Unusable(format!("--ca{names}: {error}")))
+            .map_err(|error| Unusable(format!("--ca{names}: {error:#}")))
     }
 
     fn text(&self) -> Result<Vec<u8>, Unusable> {
@@ -265,7 +265,7 @@ impl Options {
                 }
                 let mut text = Vec::new();
                 let result = io::stdin().lock().read_to_end(&mut text);
-                result.map_err(|error| Unusable(format!("standard input: {error}")))?;
+                result.map_err(|error| Unusable(format!("standard input: {error:#}")))?;
                 ("standard input".to_owned(), text)
             }
         };
@@ -307,7 +307,7 @@ fn value<T: std::str::FromStr<Err: Display>>(
 ) -> Result<T, Unusable> {
     let text = parser.value()?.string()?;
     text.parse()
-        .map_err(|error| Unusable(format!("--{name} {text:?}: {error}")))
+        .map_err(|error| Unusable(format!("--{name} {text:?}: {error:#}")))
 }
 
 /// The value of the option `--name`, one of the given words.
@@ -324,7 +324,7 @@ fn word<T: Copy>(name: &str, parser: &mut Parser, words: &[(&str, T)]) -> Result
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Unusable> {
-    fs::read(path).map_err(|error| Unusable(format!("{}: {error}", path.display())))
+    fs::read(path).map_err(|error| Unusable(format!("{}: {error:#}", path.display())))
 }
 
 /// The first line of a file, without its end.

@@ -39,7 +39,7 @@ pub(crate) fn outcome(outcome: &Outcome) {
             RecipientStatus::InDoubt(_) => "; to send it again may deliver it twice",
             _ => "",
         };
-        print(&format!("{recipient}: {fate}{later}"));
+        print(&format!("{recipient}: {fate:#}{later}"));
     }
     if let Some(error) = outcome.error() {
         reasons(error);
@@ -59,7 +59,7 @@ pub(crate) fn outcome(outcome: &Outcome) {
 
 /// Prints the failure to connect.
 pub(crate) fn failure(error: &Error) {
-    complain(&format!("not sent: {error}"));
+    complain(&format!("not sent: {error:#}"));
     reasons(error);
     if is_unknown_authority(error) {
         note("  to trust a private authority: --ca with its certificate");
@@ -83,7 +83,7 @@ pub(crate) fn complain(text: &str) {
 
 /// Prints the sources of an error that its own text does not contain.
 fn reasons(error: &Error) {
-    let told = error.to_string();
+    let told = format!("{error:#}");
     let mut next = error.source();
     while let Some(reason) = next {
         let text = reason.to_string();

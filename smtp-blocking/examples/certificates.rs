@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("{error:#}");
             ExitCode::FAILURE
         }
     }
@@ -57,7 +57,7 @@ fn pinned_key() -> Result<bool, Box<dyn Error>> {
     let rejected = match Client::connect(&endpoint) {
         Ok(_) => false,
         Err(error) => {
-            println!("     {error}");
+            println!("     {error:#}");
             error.stage() == Stage::TlsHandshake && error.hint().is_some()
         }
     };

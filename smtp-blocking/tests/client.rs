@@ -186,7 +186,7 @@ fn text_is_read_from_a_reader() {
     let error = client.send_from(mail(), text.as_bytes()).unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Misuse(_)),
-        "its text is at hand already: {error}"
+        "its text is at hand already: {error:#}"
     );
     assert_eq!(log.mails().len(), 2, "and so it is given up");
     log.assert_clean();
@@ -231,7 +231,7 @@ fn a_reader_that_fails_midway_leaves_the_mail_unsent() {
     let ErrorKind::Source(error) = reason(&outcome) else {
         panic!("{outcome:?}");
     };
-    assert!(error.to_string().contains("invalid data"), "{error}");
+    assert!(format!("{error:#}").contains("invalid data"), "{error:#}");
     assert!(
         client.send(mail()).unwrap().error().is_some(),
         "the connection is over"
@@ -368,7 +368,10 @@ fn a_handshake_that_fails_is_the_failure_of_the_connection() {
         .upgrade(|_| Err::<(TcpStream, _), _>(io::Error::other("bad certificate")))
         .unwrap_err();
     assert_eq!(error.stage(), Stage::TlsHandshake);
-    assert!(error.to_string().contains("bad certificate"), "{error}");
+    assert!(
+        format!("{error:#}").contains("bad certificate"),
+        "{error:#}"
+    );
 }
 
 #[test]
@@ -376,7 +379,7 @@ fn without_tls_of_its_own_a_client_that_wants_it_says_what_is_missing() {
     let server = MemoryServer::new(&Config::new().offer_starttls());
     let mut client = Client::from_stream(Untimed(server), wire(Security::StartTls));
     let error = client.ready().unwrap_err();
-    assert!(error.hint().unwrap().contains("upgrade"), "{error}");
+    assert!(error.hint().unwrap().contains("upgrade"), "{error:#}");
 }
 
 #[test]
@@ -424,7 +427,7 @@ fn v29_a_silent_server_and_one_that_drips_run_into_the_same_deadline() {
         let error = client.ready().unwrap_err();
         assert!(
             matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
-            "{error}"
+            "{error:#}"
         );
     }
 }

@@ -84,7 +84,7 @@ fn a_socket_that_is_not_there_is_an_error_of_connecting() {
     assert_eq!(error.stage(), Stage::Connect);
     let path = path("nobody").to_string_lossy().into_owned();
     assert_eq!(error.endpoint(), Some(&*path));
-    assert!(error.to_string().starts_with(&path), "{error}");
+    assert!(format!("{error:#}").starts_with(&path), "{error:#}");
 }
 
 /// Rejects the second recipient at RCPT, and the mail for the third.

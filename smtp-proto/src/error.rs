@@ -28,8 +28,36 @@ pub use transport::TransportError;
 
 /// Why a connection, a message or a command failed, and at which stage.
 ///
-/// Cheap to clone: after a failure, a connection answers every question with the same error. The text names the stage,
-/// the cause, what the server said, and the likely cure where the cause is a usual mistake. It holds no secret.
+/// Cheap to clone: after a failure, a connection answers every question with the same error.
+///
+/// | printed by | text |
+/// | --- | --- |
+/// | `{}` | server, stage, kind and reply on one line; the cause is left to [`source`](core::error::Error::source) |
+/// | `{:#}` | also the causes, the location in the message, a partial reply, earlier attempts, and the hint |
+/// | `{:?}` | as `{:#}`, for a `main` that returns the error |
+/// | `{:#?}` | also the fields |
+///
+/// None of them holds a secret, and what the peer sent is escaped.
+///
+/// ```
+/// use smtp_proto::{AuthenticationError, Error, ErrorKind};
+///
+/// /// What a user is told.
+/// fn advice(error: &Error) -> &'static str {
+///     match error.kind() {
+///         ErrorKind::Authentication(AuthenticationError::Rejected { .. }) => "check the password",
+///         ErrorKind::TlsUnavailable => "check the port and the TLS mode",
+///         ErrorKind::TooLarge { .. } => "send a smaller message",
+///         _ if error.is_transient() => "try again later",
+///         _ => error.hint().unwrap_or("ask the administrator"),
+///     }
+/// }
+///
+/// let error = Error::connect(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
+/// assert_eq!(advice(&error), "try again later");
+/// assert_eq!(error.to_string(), "connecting: the transport failed");
+/// assert_eq!(format!("{error:#}"), "connecting: connection refused");
+/// ```
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -406,11 +434,16 @@ impl fmt::Display for Error {
             write!(f, "{}: ", inner.stage)?;
         }
         inner.kind.fmt(f)?;
-        if let Some(place) = inner.place.filter(|place| place.offset().is_some()) {
+        if f.alternate()
+            && let Some(place) = inner.place.filter(|place| place.offset().is_some())
+        {
             write!(f, "; see {place}")?;
         }
         if let Some(reply) = &inner.reply {
             write!(f, "; the server said: {reply:.400}")?;
+        }
+        if !f.alternate() {
+            return Ok(());
         }
         if let Some(fragment) = &inner.fragment {
             write!(f, "; what came: {}", Escaped::new(fragment, FRAGMENT_SHOWN))?;
@@ -448,7 +481,7 @@ impl Error {
         let address = inner.peer.as_deref().and_then(Peer::shown_address);
         let mut text = address.map_or_else(String::new, |address| format!("{address}: "));
         // A `String` takes all that is written.
-        _ = write!(text, "{}: {}", inner.stage, inner.kind);
+        _ = write!(text, "{}: {:#}", inner.stage, inner.kind);
         if let Some(reply) = &inner.reply {
             _ = write!(text, "; the server said: {reply:.60}");
         }
@@ -456,10 +489,10 @@ impl Error {
     }
 }
 
-/// The text of `Display`, which is what `main` prints of an error that it returns; `{:#?}` adds the parts.
+/// The text of `{:#}`, since `main` prints an error that it returns by `Debug`; `{:#?}` adds the fields.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)?;
+        write!(f, "{self:#}")?;
         if !f.alternate() {
             return Ok(());
         }
@@ -495,6 +528,7 @@ impl core::error::Error for Error {
     }
 }
 
+/// `{}` leaves out the cause that [`Error`]'s `source` returns; `{:#}` has it.
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -514,22 +548,22 @@ impl fmt::Display for ErrorKind {
                 f.write_str("the server takes no more messages on this connection")
             }
             Self::Timeout(wait) => write!(f, "timed out waiting for {wait}"),
-            Self::Transport(error) => error.fmt(f),
+            Self::Transport(error) if f.alternate() => error.fmt(f),
+            Self::Transport(_) => f.write_str("the transport failed"),
             Self::ConnectionLost => f.write_str("the server closed the connection"),
             Self::Content(fault) => fault.fmt(f),
-            Self::Source(error) => write!(f, "the source of the text failed: {error}"),
+            Self::Source(error) => {
+                f.write_str("the source of the content failed")?;
+                cause(f, error)
+            }
             Self::Recode(error) => {
-                write!(
-                    f,
-                    "the text cannot be made into one that the server takes: {error}"
-                )
+                f.write_str("the content cannot be downgraded for this server")?;
+                cause(f, error)
             }
             Self::Abandoned => f.write_str("given up by the caller"),
             Self::Earlier(error) => {
-                write!(
-                    f,
-                    "the connection failed before this message was done: {error}"
-                )
+                f.write_str("the connection failed before this message was done")?;
+                cause(f, error)
             }
             Self::Closed => f.write_str("the connection has been ended"),
             Self::Misuse(misuse) => misuse.fmt(f),
@@ -604,6 +638,15 @@ impl fmt::Display for ApiMisuse {
 debug_as_display!(ApiMisuse);
 
 impl core::error::Error for ApiMisuse {}
+
+/// Appends the cause, if the whole text is wanted.
+fn cause(f: &mut fmt::Formatter<'_>, error: &dyn fmt::Display) -> fmt::Result {
+    if f.alternate() {
+        write!(f, ": {error:#}")
+    } else {
+        Ok(())
+    }
+}
 
 fn with(f: &mut fmt::Formatter<'_>, detail: Option<&[u8]>) -> fmt::Result {
     match detail {

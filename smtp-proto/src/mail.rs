@@ -765,8 +765,14 @@ impl MailError {
                 f.write_str("a message needs a recipient")
             }
             (MailPart::Text, MailErrorKind::Missing, _) => f.write_str("a message needs a text"),
-            (_, fault, Some(line)) => write!(f, "{field}, line {line}: {fault}"),
-            (_, fault, None) => write!(f, "{field}: {fault}"),
+            (_, fault, Some(line)) => {
+                write!(f, "{field}, line {line}: ")?;
+                fmt::Display::fmt(fault, f)
+            }
+            (_, fault, None) => {
+                write!(f, "{field}: ")?;
+                fmt::Display::fmt(fault, f)
+            }
         }
     }
 }
@@ -783,7 +789,10 @@ impl fmt::Display for MailErrorKind {
             Self::Parameter(error) => error.fmt(f),
             Self::Text(fault) => {
                 fault.fmt(f)?;
-                of_fault(*fault).map_or(Ok(()), |hint| write!(f, " ({hint})"))
+                match of_fault(*fault) {
+                    Some(hint) if f.alternate() => write!(f, " ({hint})"),
+                    _ => Ok(()),
+                }
             }
             Self::Missing => f.write_str("missing"),
         }

@@ -245,10 +245,19 @@ impl fmt::Display for RecipientStatus {
             Self::Accepted(reply) => write!(f, "accepted: {reply:.400}"),
             Self::Rejected { stage, reply } => {
                 write!(f, "rejected {stage}: {reply:.400}")?;
-                self.hint().map_or(Ok(()), |hint| write!(f, " ({hint})"))
+                match self.hint() {
+                    Some(hint) if f.alternate() => write!(f, " ({hint})"),
+                    _ => Ok(()),
+                }
             }
-            Self::NotSent(error) => write!(f, "not sent: {error}"),
-            Self::InDoubt(error) => write!(f, "in doubt: {error}"),
+            Self::NotSent(error) => {
+                f.write_str("not sent: ")?;
+                fmt::Display::fmt(error, f)
+            }
+            Self::InDoubt(error) => {
+                f.write_str("in doubt: ")?;
+                fmt::Display::fmt(error, f)
+            }
         }
     }
 }
@@ -289,7 +298,10 @@ impl core::ops::Deref for Delivered {
     }
 }
 
-/// An [`Outcome`] that not every recipient shared in, as an error.
+/// An [`Outcome`] in which the server did not accept the message for every recipient, as an error.
+///
+/// Printed, it counts these recipients and shows the status of the first; the error of a message
+/// that was not sent or is in doubt is its `source`, and in the text by `{:#}`.
 #[derive(Clone)]
 pub struct NotAllAccepted(Outcome);
 
@@ -315,12 +327,19 @@ impl fmt::Display for NotAllAccepted {
         let count = others.clone().count();
         write!(
             f,
-            "{count} of {} recipients did not get the message for sure",
+            "{count} of {} recipients not accepted",
             self.0.deliveries.len()
         )?;
-        match others.next() {
-            Some(first) => write!(f, "; {}: {}", first.recipient, first.fate),
-            None => Ok(()),
+        let Some(RecipientOutcome { recipient, fate }) = others.next() else {
+            return Ok(());
+        };
+        match fate {
+            RecipientStatus::NotSent(_) if !f.alternate() => write!(f, "; {recipient}: not sent"),
+            RecipientStatus::InDoubt(_) if !f.alternate() => write!(f, "; {recipient}: in doubt"),
+            _ => {
+                write!(f, "; {recipient}: ")?;
+                fmt::Display::fmt(fate, f)
+            }
         }
     }
 }
@@ -329,9 +348,10 @@ debug_as_display!(NotAllAccepted);
 
 impl core::error::Error for NotAllAccepted {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        self.0.error.as_ref().map(|error| {
-            let error: &(dyn core::error::Error + 'static) = error;
-            error
-        })
+        let mut fates = self.0.deliveries.iter().map(|each| &each.fate);
+        match fates.find(|fate| !matches!(fate, RecipientStatus::Accepted(_)))? {
+            RecipientStatus::NotSent(error) | RecipientStatus::InDoubt(error) => Some(error),
+            _ => None,
+        }
     }
 }

@@ -52,7 +52,7 @@ impl fmt::Display for TranscriptEntry<'_> {
             } => write!(f, "C: ({sent} of {total} bytes)"),
             Self::Body { sent, total: None } => write!(f, "C: ({sent} bytes)"),
             Self::Tls(facts) => write!(f, "-- TLS: {facts}"),
-            Self::Failed(error) => write!(f, "-- failed: {error}"),
+            Self::Failed(error) => write!(f, "-- failed: {error:#}"),
             Self::Ended => f.write_str("-- ended"),
         }
     }

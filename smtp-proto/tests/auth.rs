@@ -147,17 +147,17 @@ fn each_rejection_is_told_apart() {
                 error.kind(),
                 ErrorKind::Authentication(AuthenticationError::Rejected { detail: None })
             ),
-            "{error}"
+            "{error:#}"
         );
         assert_eq!(error.reply().unwrap().code(), code);
-        assert_eq!(error.is_transient(), transient, "{error}");
-        let text = error.to_string();
+        assert_eq!(error.is_transient(), transient, "{error:#}");
+        let text = format!("{error:#}");
         assert!(text.starts_with(&format!(
             "at AUTH: the server rejected the login; the server said: {code} no, / not so"
         )));
         match hint {
-            Some(word) => assert!(error.hint().unwrap().contains(word), "{error}"),
-            None => assert_eq!(error.hint(), None, "{error}"),
+            Some(word) => assert!(error.hint().unwrap().contains(word), "{error:#}"),
+            None => assert_eq!(error.hint(), None, "{error:#}"),
         }
         texts.extend(error.hint());
     }
@@ -179,7 +179,7 @@ fn a_server_that_closes_says_nothing_of_the_credentials() {
             attempt.ask(reply);
         }
         let error = attempt.failure();
-        assert!(matches!(error.kind(), ErrorKind::Rejected), "{error}");
+        assert!(matches!(error.kind(), ErrorKind::Rejected), "{error:#}");
         assert!(error.is_transient());
     }
     let mut attempt = Attempt::begin(plain(), "AUTH PLAIN");
@@ -206,14 +206,17 @@ fn replies_of_other_kinds_make_no_sense() {
         let error = attempt.failure();
         assert!(
             matches!(error.kind(), ErrorKind::Protocol(ProtocolError::WrongClass)),
-            "{error}"
+            "{error:#}"
         );
     }
     // Who says 221 closes.
     let mut attempt = Attempt::begin(plain(), "AUTH PLAIN");
     assert_eq!(attempt.ask("221 bye"), "");
     let error = attempt.failure();
-    assert!(matches!(error.kind(), ErrorKind::ConnectionLost), "{error}");
+    assert!(
+        matches!(error.kind(), ErrorKind::ConnectionLost),
+        "{error:#}"
+    );
     assert_eq!(error.reply().unwrap().code(), 221);
 }
 
@@ -235,7 +238,7 @@ fn without_a_mechanism_in_common_nothing_is_said() {
         other => panic!("{other:?}"),
     }
     assert_eq!(
-        error.to_string(),
+        format!("{error:#}"),
         "at AUTH: no mechanism in common: the server offers CRAM-MD5 GSSAPI NTLM, the credentials serve PLAIN LOGIN"
     );
     assert!(!error.is_transient());
@@ -250,7 +253,7 @@ fn without_a_mechanism_in_common_nothing_is_said() {
     ] {
         let error = Attempt::begin(plain(), offered).failure();
         match hint {
-            Some(word) => assert!(error.hint().unwrap().contains(word), "{error}"),
+            Some(word) => assert!(error.hint().unwrap().contains(word), "{error:#}"),
             None => assert_eq!(error.hint(), None),
         }
     }
@@ -259,7 +262,7 @@ fn without_a_mechanism_in_common_nothing_is_said() {
         .map(|number| format!(" X-{number}-{}", "LONG".repeat(10)))
         .collect::<String>();
     let error = Attempt::begin(plain(), &format!("AUTH{many} \x1b[2J")).failure();
-    let text = error.to_string();
+    let text = format!("{error:#}");
     assert!(
         text.len() < 1024 && !text.contains(|c: char| c.is_control()),
         "{text}"
@@ -277,7 +280,7 @@ fn a_server_that_offers_no_authentication() {
                 error.kind(),
                 ErrorKind::Authentication(AuthenticationError::NotAdvertised)
             ),
-            "{offered:?}: {error}"
+            "{offered:?}: {error:#}"
         );
         assert!(error.hint().unwrap().contains("587"));
     }
@@ -303,14 +306,14 @@ fn a_server_that_offers_authentication_in_tls_only() {
             continue;
         };
         let ErrorKind::Authentication(kind) = error.kind() else {
-            panic!("{error}");
+            panic!("{error:#}");
         };
         let found = matches!(kind, AuthenticationError::NotAdvertisedInCleartext);
-        assert_eq!(found, in_tls, "{error}");
+        assert_eq!(found, in_tls, "{error:#}");
         assert_eq!(
             error.hint().unwrap().contains("STARTTLS"),
             in_tls,
-            "{error}"
+            "{error:#}"
         );
     }
 }
@@ -351,7 +354,7 @@ fn v36_a_235_that_nobody_waits_for_logs_nobody_in() {
             error.kind(),
             ErrorKind::Protocol(ProtocolError::UnexpectedReply)
         ),
-        "{error}"
+        "{error:#}"
     );
     assert_eq!(rig.sent, b"EHLO client.test\r\n");
 
@@ -364,7 +367,7 @@ fn v36_a_235_that_nobody_waits_for_logs_nobody_in() {
             error.kind(),
             ErrorKind::Protocol(ProtocolError::UnexpectedReply)
         ),
-        "{error}"
+        "{error:#}"
     );
 }
 

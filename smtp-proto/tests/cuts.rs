@@ -69,7 +69,7 @@ fn a_reply_too_many_is_found_at_the_same_stage_whether_or_not_somebody_asked_bef
         assert!(!asks || connection.poll_outcome(id).is_none());
         connection.handle_input(Time::ORIGIN, b"250 ok\r\n");
         let outcome = connection.poll_outcome(id).unwrap().unwrap();
-        outcome.error().unwrap().to_string()
+        format!("{:#}", outcome.error().unwrap())
     };
     assert_eq!(error(true), error(false));
 }

@@ -255,11 +255,11 @@ fn check_deadline(rig: &mut Rig, until: Time, step: &Step) {
 fn check_timeout(error: &Error, stage: Stage, wait: Wait) {
     assert!(
         matches!(error.kind(), ErrorKind::Timeout(named) if *named == wait),
-        "{error} and not {wait:?}"
+        "{error:#} and not {wait:?}"
     );
-    assert_eq!(error.stage(), stage, "{error}");
+    assert_eq!(error.stage(), stage, "{error:#}");
     assert!(error.is_transient());
-    assert!(error.to_string().contains(&wait.to_string()));
+    assert!(format!("{error:#}").contains(&wait.to_string()));
 }
 
 #[test]
@@ -359,7 +359,7 @@ fn v29_a_server_that_drips_is_given_up_when_its_time_is_over() {
             let error = rig.failure();
             assert!(
                 error.partial_reply().unwrap().starts_with(code.as_bytes()),
-                "{error}"
+                "{error:#}"
             );
         }
     }
@@ -402,7 +402,7 @@ fn a_time_long_past_is_the_time_of_the_wait_and_no_other() {
     let error = rig.failure();
     rig.wait(secs(100_000));
     rig.tick();
-    assert_eq!(rig.failure().to_string(), error.to_string());
+    assert_eq!(format!("{:#}", rig.failure()), format!("{error:#}"));
 }
 
 #[test]
@@ -488,7 +488,7 @@ fn v07_a_server_that_begins_no_tls_is_given_up() {
     rig.tick();
     let error = rig.failure();
     check_timeout(&error, Stage::TlsHandshake, Wait::TlsHandshake);
-    assert_eq!(error.hint(), None, "the port is the right one: {error}");
+    assert_eq!(error.hint(), None, "the port is the right one: {error:#}");
     assert!(rig.connection.poll_upgrade().unwrap().is_err());
 }
 
@@ -510,7 +510,7 @@ fn v07_implicit_tls_has_the_limit_for_starttls_and_the_greeting_its_own() {
     rig.tick();
     let error = rig.failure();
     check_timeout(&error, Stage::TlsHandshake, Wait::ImplicitTls);
-    assert!(error.hint().unwrap().contains("465"), "{error}");
+    assert!(error.hint().unwrap().contains("465"), "{error:#}");
 }
 
 #[test]

@@ -310,7 +310,7 @@ fn i4_a_reply_before_its_command_is_handed_out_whole_is_fatal_in_a_flight() {
                 error.kind(),
                 ErrorKind::Protocol(ProtocolError::UnexpectedReply)
             ),
-            "{sent} bytes sent: {error}"
+            "{sent} bytes sent: {error:#}"
         );
         assert!(connection.poll_transmit(now).is_none());
     }
@@ -366,7 +366,7 @@ fn i4_a_reply_before_its_command_is_handed_out_whole_is_fatal_in_lock_step() {
                     error.kind(),
                     ErrorKind::Protocol(ProtocolError::UnexpectedReply | ProtocolError::EarlyReply)
                 ),
-                "{after}: {error}"
+                "{after}: {error:#}"
             );
             assert_eq!(pair.sent.len(), after);
         }
@@ -398,7 +398,7 @@ fn a_message_behind_a_reply_that_came_too_early_may_be_tried_again() {
     let RecipientStatus::NotSent(error) = outcome.recipients()[0].status() else {
         panic!("{outcome:?}");
     };
-    assert!(matches!(error.kind(), ErrorKind::Earlier(_)), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Earlier(_)), "{error:#}");
     assert!(error.is_transient());
     // Of the connection itself the failure is told as it is.
     let Some(Err(error)) = connection.poll_outcome(late) else {

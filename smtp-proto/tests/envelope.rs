@@ -81,7 +81,7 @@ fn all_malformed_recipients_are_named_at_once() {
         ]
     );
     assert_eq!(
-        error.to_string(),
+        format!("{error:#}"),
         "recipient 1 \"b@x_y.test\": character '_' is not allowed at offset 3; \
          recipient 3 \"d e@x.test\": character ' ' is not allowed at offset 1; \
          recipient 4 \"Eve <e@x.test>\": display name: write only what is between < and >, which begins at offset 4; \
@@ -106,7 +106,7 @@ fn malformed_recipients_are_named_beside_another_fault_and_with_their_own_index(
         .unwrap_err();
     assert_eq!(error.part(), MailPart::Sender);
     assert_eq!(
-        error.to_string(),
+        format!("{error:#}"),
         "sender: no @ behind the local part at offset 1; \
          recipient 1 \"b\": no @ behind the local part at offset 1; \
          recipient 2 \"c\": no @ behind the local part at offset 1"
@@ -136,7 +136,7 @@ fn what_is_said_of_malformed_recipients_is_bounded() {
     for recipient in error.invalid_recipients() {
         assert!(recipient.text().len() <= 256 && long.starts_with(recipient.text()));
     }
-    let shown = error.to_string();
+    let shown = format!("{error:#}");
     assert!(shown.len() <= 1024, "{} bytes", shown.len());
     assert!(shown.ends_with("; and 295 more"), "{shown}");
     assert!(!shown.contains(|c: char| c.is_control()));
@@ -144,7 +144,7 @@ fn what_is_said_of_malformed_recipients_is_bounded() {
     let error = Mail::new("s@x.test", ["\u{4e2d}".repeat(100)], TEXT).unwrap_err();
     assert_eq!(error.invalid_recipients()[0].text(), "\u{4e2d}".repeat(85));
     let MailErrorKind::Address(fault) = error.kind() else {
-        panic!("{error}");
+        panic!("{error:#}");
     };
     assert_eq!(fault.kind(), AddressErrorKind::LongMailbox);
 }

@@ -136,9 +136,9 @@ fn v22_every_flood_at_every_stage_stops_at_a_limit_with_an_error_that_says_so() 
                                     | ProtocolError::WrongClass
                             )
                         ),
-                        "{pattern:?}: {error}"
+                        "{pattern:?}: {error:#}"
                     );
-                    assert!(error.to_string().len() <= 1024, "{error}");
+                    assert!(format!("{error:#}").len() <= 1024, "{error:#}");
                 } else {
                     assert_eq!(
                         stage, 6,
@@ -164,7 +164,7 @@ fn v22_the_limits_are_those_of_the_policy_to_the_byte() {
         let mut connection = brought_to(policy(limits), &[]);
         connection.handle_input(NOW, reply.as_bytes());
         let error = error_of(&mut connection).unwrap();
-        assert!(matches!(error.kind(), ErrorKind::Rejected), "{error}");
+        assert!(matches!(error.kind(), ErrorKind::Rejected), "{error:#}");
         let reply = error.reply().unwrap().clone();
         (reply.to_string(), reply.is_truncated())
     };
@@ -322,7 +322,7 @@ fn v22_all_that_a_server_says_in_a_session_is_bounded_and_so_is_each_answer() {
                 error.kind(),
                 ErrorKind::Protocol(ProtocolError::TooMuchInput)
             ),
-            "{error}"
+            "{error:#}"
         );
         let received = connection.stats().bytes_received();
         assert_eq!(received, (1 << 20) + 4096 * (answered + 1));
@@ -417,7 +417,7 @@ fn v28_an_endless_dialogue_of_any_mechanism_is_broken_off() {
                     error.kind(),
                     ErrorKind::Protocol(ProtocolError::WrongClass) | ErrorKind::Authentication(_)
                 ),
-                "{error}"
+                "{error:#}"
             );
         }
     }
@@ -450,10 +450,10 @@ fn v22_a_challenge_may_be_longer_than_a_line_and_one_that_was_cut_is_cancelled()
         connection.handle_input(NOW, b"501 5.7.0 cancelled\r\n");
         let error = error_of(&mut connection).unwrap();
         let ErrorKind::Authentication(kind) = error.kind() else {
-            panic!("{error}");
+            panic!("{error:#}");
         };
         let cancelled = matches!(kind, AuthenticationError::Exchange(ExchangeError::TooLong));
-        assert_eq!(cancelled, !fits, "{error}");
+        assert_eq!(cancelled, !fits, "{error:#}");
     }
 }
 

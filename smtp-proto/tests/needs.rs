@@ -293,7 +293,7 @@ fn v18_a_mail_is_sent_by_what_the_server_offers_or_rejected_with_the_reason_and_
                                 assert_eq!(said, 0, "{context}");
                                 assert!(stored.is_none(), "{context}");
                             }
-                            (expected, fate) => panic!("{context}: {expected:?}, but {fate}"),
+                            (expected, fate) => panic!("{context}: {expected:?}, but {fate:#}"),
                         }
                     }
                 }
@@ -453,10 +453,10 @@ fn a_recoder_gets_the_text_as_it_would_travel_and_what_it_makes_is_looked_at() {
         }
     };
     let error = rejected(failing);
-    assert!(matches!(error.kind(), ErrorKind::Recode(_)), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Recode(_)), "{error:#}");
     assert_eq!(error.location(), None);
     let error = rejected(unfit);
-    assert!(matches!(error.kind(), ErrorKind::Content(_)), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Content(_)), "{error:#}");
     assert_eq!(error.location().and_then(Location::offset), Some(16));
 }
 
@@ -499,7 +499,7 @@ fn a_text_that_no_server_takes_is_rejected_with_the_line_and_the_offset() {
             error
                 .to_string()
                 .starts_with(&format!("text, line {line}: ")),
-            "{error}"
+            "{error:#}"
         );
     }
     let place = |error: MailError| (error.location().part(), error.location().offset());
@@ -518,7 +518,7 @@ fn the_text_of_a_rejection_names_the_need_the_place_and_the_cure() {
             &OFFERS,
         );
         match outcome.recipients()[0].status() {
-            RecipientStatus::NotSent(error) => error.to_string(),
+            RecipientStatus::NotSent(error) => format!("{error:#}"),
             other => panic!("{other}"),
         }
     };

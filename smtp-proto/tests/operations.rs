@@ -273,7 +273,7 @@ impl World {
                 );
                 assert!(
                     waits || self.outcomes.contains_key(&id),
-                    "no outcome: {error}"
+                    "no outcome: {error:#}"
                 );
                 waits
             }

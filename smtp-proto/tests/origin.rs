@@ -116,7 +116,7 @@ fn a_server_that_does_not_hear_it_all_is_an_error_that_names_what_it_lacks() {
         assert_eq!(error.stage(), Stage::Xclient);
         assert!(
             matches!(error.kind(), ErrorKind::Unsupported(MissingExtension::Xclient { attribute }) if *attribute == missing),
-            "{error}"
+            "{error:#}"
         );
         assert!(error.hint().unwrap().contains("trust"));
         assert!(!error.is_transient());
@@ -176,7 +176,7 @@ fn there_is_one_login_and_not_two() {
         .credentials(credentials());
     let error = both.build().unwrap_err();
     assert_eq!(error, ConfigError::LoginTwice);
-    assert!(error.to_string().contains("XCLIENT"));
+    assert!(format!("{error:#}").contains("XCLIENT"));
     let one = policy(Security::StartTls).xclient(Xclient::new().port(1));
     assert!(one.credentials(credentials()).build().is_ok());
 }

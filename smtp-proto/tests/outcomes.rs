@@ -74,7 +74,11 @@ fn run(pipelining: Pipelining, server: smtp_test::Config, cut: Option<Cut>) -> R
                 delivery.status()
             {
                 let failure = end.as_ref().expect_err("a failure that has no end");
-                assert_eq!(cause(error).to_string(), failure.to_string(), "{context:?}");
+                assert_eq!(
+                    format!("{:#}", cause(error)),
+                    format!("{failure:#}"),
+                    "{context:?}"
+                );
             }
         }
     }
@@ -110,7 +114,7 @@ fn an_undisturbed_session_is_what_the_reference_says() {
             .outcomes
             .iter()
             .flat_map(Outcome::recipients)
-            .map(|delivery| delivery.status().to_string())
+            .map(|delivery| format!("{:#}", delivery.status()))
             .collect();
         let starts = [
             "accepted: 250",
@@ -126,7 +130,7 @@ fn an_undisturbed_session_is_what_the_reference_says() {
         ];
         assert_eq!(fates.len(), starts.len());
         for (fate, start) in fates.iter().zip(starts) {
-            assert!(fate.starts_with(start), "{fate}, and not {start}");
+            assert!(fate.starts_with(start), "{fate:#}, and not {start}");
         }
     }
 }
@@ -163,7 +167,7 @@ fn v40_every_fate_is_right_wherever_the_servers_words_end() {
                     Fault::Says(_) => matches!(error.kind(), ErrorKind::Protocol(_)),
                     _ => matches!(error.kind(), ErrorKind::Transport(_)),
                 };
-                assert!(expected, "{fault:?}: {error}");
+                assert!(expected, "{fault:?}: {error:#}");
             }
         }
     }
@@ -232,12 +236,12 @@ fn v27_a_421_ends_the_connection_at_every_stage_and_leaves_every_fate_right() {
                 let server = server().on(stage, action);
                 let error = run(level, server, None).end.unwrap_err();
                 if is_whole {
-                    assert_eq!(error.reply().unwrap().code().as_u16(), 421, "{error}");
+                    assert_eq!(error.reply().unwrap().code().as_u16(), 421, "{error:#}");
                 } else if closes {
                     assert_eq!(
                         error.partial_reply(),
                         Some(&reply.as_bytes()[..10]),
-                        "{stage:?}: {error}"
+                        "{stage:?}: {error:#}"
                     );
                 }
             }
@@ -259,7 +263,7 @@ fn v27_a_421_to_the_end_of_the_text_is_a_rejection_for_now() {
                     ..
                 }
             ),
-            "{fate}"
+            "{fate:#}"
         );
         assert!(fate.is_transient() && fate.is_safe_to_retry());
     }
@@ -272,7 +276,10 @@ fn v27_a_421_on_an_idle_connection_ends_it() {
     pair.connection
         .handle_input(pair.now, b"421 4.4.2 idle too long\r\n");
     let error = pair.drive(Connection::poll_ready).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::ConnectionLost), "{error}");
+    assert!(
+        matches!(error.kind(), ErrorKind::ConnectionLost),
+        "{error:#}"
+    );
     assert_eq!(error.reply().unwrap().code().as_u16(), 421);
 }
 
@@ -334,7 +341,7 @@ fn v40_a_part_of_the_final_reply_is_none() {
                 let fate = run.outcomes[0].recipients()[0].status();
                 assert!(
                     matches!(fate, RecipientStatus::InDoubt(_)),
-                    "{part:?}: {fate}"
+                    "{part:?}: {fate:#}"
                 );
                 let error = run.end.unwrap_err();
                 assert_eq!(error.partial_reply(), Some(part.as_bytes()));
@@ -373,11 +380,11 @@ fn v26_a_final_reply_that_makes_no_sense_leaves_the_mail_in_doubt() {
             for index in [0, 3] {
                 let fate = run.outcomes[0].recipients()[index].status();
                 let RecipientStatus::InDoubt(error) = fate else {
-                    panic!("{reply:?}: {fate}");
+                    panic!("{reply:?}: {fate:#}");
                 };
                 assert!(
                     matches!(error.kind(), ErrorKind::Protocol(_)),
-                    "{reply:?}: {error}"
+                    "{reply:?}: {error:#}"
                 );
             }
         }
@@ -397,12 +404,12 @@ fn v26_a_wrong_class_anywhere_before_the_text_means_that_nothing_was_sent() {
             let fate = run.outcomes[0].recipients()[0].status();
             assert!(
                 matches!(fate, RecipientStatus::NotSent(_)),
-                "{stage:?}: {fate}"
+                "{stage:?}: {fate:#}"
             );
             let error = run.end.unwrap_err();
             assert!(
                 matches!(error.kind(), ErrorKind::Protocol(ProtocolError::WrongClass)),
-                "{error}"
+                "{error:#}"
             );
             assert_eq!(error.reply().unwrap().to_string(), reply);
         }
@@ -454,7 +461,7 @@ fn v26_any_reply_before_the_end_of_the_text_is_offered_stops_it_short_of_its_end
                 };
                 assert!(
                     matches!(error.kind(), ErrorKind::Protocol(ProtocolError::EarlyReply)),
-                    "{error}"
+                    "{error:#}"
                 );
                 assert_eq!(error.reply().unwrap().to_string(), reply);
                 assert_eq!(error.is_transient(), reply.starts_with('4'));
@@ -517,7 +524,7 @@ fn v24_a_go_ahead_for_nobody_is_answered_with_a_lone_dot_and_delivers_nothing() 
             .1
             .recipients()
             .iter()
-            .map(|each| each.status().to_string())
+            .map(|each| format!("{:#}", each.status()))
             .collect();
         assert_eq!(
             fates,
@@ -548,7 +555,7 @@ fn v40_a_mail_accepted_after_its_sender_was_rejected_is_in_doubt() {
         pair.connection.quit();
         let (outcomes, end) = pair.finish();
         assert_eq!(end.is_ok(), verdict.starts_with('5'));
-        let told = outcomes[0].1.recipients()[0].status().to_string();
+        let told = format!("{:#}", outcomes[0].1.recipients()[0].status());
         assert!(told.starts_with(fate), "{told}");
         assert!(
             pair.sent
@@ -581,7 +588,7 @@ fn a_mail_that_the_server_cannot_take_is_told_without_waiting_for_the_server() {
                 error.kind(),
                 ErrorKind::Unsupported(_) | ErrorKind::TooLarge { .. }
             ),
-            "{error}"
+            "{error:#}"
         );
         pair.exchange();
         assert_eq!(pair.sent.len(), sent);

@@ -37,7 +37,10 @@ fn an_undisturbed_session_has_the_same_outcomes_in_every_mode() {
         let fates = run.fates();
         assert_eq!(fates.len(), starts.len());
         for (fate, start) in fates.iter().zip(starts) {
-            assert!(fate.starts_with(start), "{mode:?}: {fate}, and not {start}");
+            assert!(
+                fate.starts_with(start),
+                "{mode:?}: {fate:#}, and not {start}"
+            );
         }
     }
 }
@@ -242,6 +245,6 @@ fn fates(
     outcomes
         .iter()
         .flat_map(|(_, outcome)| outcome.recipients())
-        .map(|delivery| delivery.status().to_string())
+        .map(|delivery| format!("{:#}", delivery.status()))
         .collect()
 }

@@ -55,7 +55,7 @@ fn v39_behind_a_rejected_chunk_the_next_mail_begins_with_rset_and_gets_its_own_r
         let outcome = connection.poll_outcome(mail).unwrap().unwrap();
         let fate = outcome.recipients()[0].status();
         let RecipientStatus::Rejected { stage, reply, .. } = fate else {
-            panic!("{fate}");
+            panic!("{fate:#}");
         };
         assert_eq!((*stage, reply.code().as_u16()), (at, code));
     }

@@ -89,8 +89,8 @@ fn log_in_past(
         assert!(moved, "both sides wait");
     };
     if let Err(error) = &result {
-        check_secret(PASSWORD, &format!("{error} {error:?}"));
-        check_secret(TOKEN, &format!("{error} {error:?}"));
+        check_secret(PASSWORD, &format!("{error:#} {error:?}"));
+        check_secret(TOKEN, &format!("{error:#} {error:?}"));
     }
     (result, log)
 }
@@ -109,7 +109,11 @@ fn auths(log: &Log) -> usize {
 fn check(name: &str, right: &Credentials, wrong: Option<&Credentials>, user: &str) {
     let server = server(name).external("carol").anonymous();
     let (result, log) = log_in(config(right), facts(), &server);
-    assert_eq!(result.map_err(|error| error.to_string()), Ok(()), "{name}");
+    assert_eq!(
+        result.map_err(|error| format!("{error:#}")),
+        Ok(()),
+        "{name}"
+    );
     assert_eq!(log.session().authenticated_as(), Some(user), "{name}");
     assert_eq!(auths(&log), 1);
     log.assert_clean();
@@ -117,7 +121,7 @@ fn check(name: &str, right: &Credentials, wrong: Option<&Credentials>, user: &st
         let (result, log) = log_in(config(wrong), facts(), &server);
         let error = result.unwrap_err();
         let ErrorKind::Authentication(AuthenticationError::Rejected { .. }) = error.kind() else {
-            panic!("{name}: {error}");
+            panic!("{name}: {error:#}");
         };
         assert_eq!(error.reply().unwrap().code(), 535);
         assert_eq!(log.session().authenticated_as(), None);
@@ -195,7 +199,7 @@ fn v33_the_json_of_a_rejected_token_is_kept_for_the_caller() {
             detail: Some(detail),
         }) = error.kind()
         else {
-            panic!("{error}");
+            panic!("{error:#}");
         };
         assert!(detail.starts_with(br#"{"status":""#));
         log.assert_clean();
@@ -207,7 +211,7 @@ fn v33_the_json_of_a_rejected_token_is_kept_for_the_caller() {
         let ErrorKind::Authentication(AuthenticationError::Exchange(ExchangeError::Contradiction)) =
             error.kind()
         else {
-            panic!("{error}");
+            panic!("{error:#}");
         };
     }
 }
@@ -240,7 +244,7 @@ fn v33_a_token_that_has_expired_is_renewed_once() {
             let ErrorKind::Authentication(AuthenticationError::Expired { detail: Some(_) }) =
                 error.kind()
             else {
-                panic!("{error}");
+                panic!("{error:#}");
             };
             assert!(!error.is_transient() && error.hint().unwrap().contains("new"));
             assert_eq!(auths(&log), 1);
@@ -251,7 +255,7 @@ fn v33_a_token_that_has_expired_is_renewed_once() {
                     let ErrorKind::Authentication(AuthenticationError::Rejected { .. }) =
                         error.kind()
                     else {
-                        panic!("{error}");
+                        panic!("{error:#}");
                     };
                     assert!(!logs_in);
                 }

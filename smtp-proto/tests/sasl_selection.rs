@@ -141,7 +141,7 @@ fn v32_a_failure_never_leads_to_another_mechanism() {
                         ours,
                     }) = error.kind()
                     else {
-                        panic!("{error}");
+                        panic!("{error:#}");
                     };
                     assert_eq!(*offered, offer);
                     let usable = names.iter().filter(|name| !name.ends_with("-PLUS"));

@@ -48,7 +48,7 @@ fn check_injected(mut rig: Rig, stage: Stage, injected: &[u8]) {
             error.kind(),
             ErrorKind::Protocol(ProtocolError::InjectedBeforeTls)
         ),
-        "{injected:?}: {error}"
+        "{injected:?}: {error:#}"
     );
     assert_eq!(error.stage(), stage, "{injected:?}");
     assert!(error.hint().is_some());
@@ -129,7 +129,7 @@ fn nothing_is_offered_before_implicit_tls_is_complete() {
     let error = rig.failure();
     assert!(
         matches!(error.kind(), ErrorKind::Misuse(ApiMisuse::UpgradePending)),
-        "{error}"
+        "{error:#}"
     );
     // It is a question badly put, and no failure.
     assert!(matches!(rig.connection.poll_upgrade(), Some(Ok(_))));

@@ -265,11 +265,14 @@ fn a_fault_in_the_text_stops_it_without_its_end_and_names_the_offset() {
             panic!("{pieces:?}: {outcome:?}");
         };
         let ErrorKind::Content(fault) = error.kind() else {
-            panic!("{pieces:?}: {error}");
+            panic!("{pieces:?}: {error:#}");
         };
         assert_eq!(fault.offset(), offset, "{pieces:?}: {fault}");
         assert_eq!(error.stage(), Stage::Content);
-        assert!(error.to_string().contains(&offset.to_string()), "{error}");
+        assert!(
+            format!("{error:#}").contains(&offset.to_string()),
+            "{error:#}"
+        );
         assert!(!error.is_transient());
         assert!(pair.connection.poll_transmit(pair.now).is_none());
         assert!(!pair.sent.ends_with(b".\r\n"));
@@ -296,11 +299,11 @@ fn a_source_that_fails_leaves_nothing_on_the_server() {
         let RecipientStatus::NotSent(error) = fate(&outcome) else {
             panic!("{outcome:?}");
         };
-        assert!(matches!(error.kind(), ErrorKind::Source(_)), "{error}");
-        assert!(error.to_string().contains("the file is gone"));
+        assert!(matches!(error.kind(), ErrorKind::Source(_)), "{error:#}");
+        assert!(format!("{error:#}").contains("the file is gone"));
         assert!(pair.connection.poll_transmit(pair.now).is_none());
         let after = pair.drive(Connection::poll_ready).unwrap_err();
-        assert_eq!(after.to_string(), error.to_string());
+        assert_eq!(format!("{after:#}"), format!("{error:#}"));
         assert!(pair.peer.log().mails().is_empty());
     }
 }
@@ -458,12 +461,12 @@ fn to_wait_for_what_cannot_come_is_misuse_and_no_hang() {
         .submit(raw_mail("from@x.test", ["to@x.test"], "hello\r\n").unwrap());
     for _ in 0..2 {
         let error = pair.drive(|c| c.poll_outcome(id)).unwrap_err();
-        assert!(is_misuse(&error, ApiMisuse::ContentUnfinished), "{error}");
+        assert!(is_misuse(&error, ApiMisuse::ContentUnfinished), "{error:#}");
     }
     let error = pair.drive(|c| c.poll_outcome(behind)).unwrap_err();
-    assert!(is_misuse(&error, ApiMisuse::ContentUnfinished), "{error}");
+    assert!(is_misuse(&error, ApiMisuse::ContentUnfinished), "{error:#}");
     let error = pair.drive(|c| c.poll_content(behind)).unwrap_err();
-    assert!(is_misuse(&error, ApiMisuse::NotStreaming), "{error}");
+    assert!(is_misuse(&error, ApiMisuse::NotStreaming), "{error:#}");
     assert_eq!(
         pair.connection
             .write_content(behind, Bytes::from_static(b"x")),
@@ -494,7 +497,7 @@ fn to_wait_for_what_cannot_come_is_misuse_and_no_hang() {
     );
     for taken in [id, behind] {
         let error = pair.drive(|c| c.poll_outcome(taken)).unwrap_err();
-        assert!(is_misuse(&error, ApiMisuse::UnknownId), "{error}");
+        assert!(is_misuse(&error, ApiMisuse::UnknownId), "{error:#}");
         assert_eq!(
             pair.connection.write_content(taken, Bytes::new()),
             Err(ApiMisuse::UnknownId)
@@ -505,7 +508,7 @@ fn to_wait_for_what_cannot_come_is_misuse_and_no_hang() {
         );
     }
     let error = pair.drive(Connection::poll_closed).unwrap_err();
-    assert!(is_misuse(&error, ApiMisuse::NothingUnderWay), "{error}");
+    assert!(is_misuse(&error, ApiMisuse::NothingUnderWay), "{error:#}");
 }
 
 #[test]
@@ -539,7 +542,7 @@ fn to_quit_with_an_unfinished_text_waits_for_it() {
     let id = pair.connection.submit(streamed("from@x.test"));
     pair.connection.quit();
     let error = pair.drive(Connection::poll_closed).unwrap_err();
-    assert!(is_misuse(&error, ApiMisuse::ContentUnfinished), "{error}");
+    assert!(is_misuse(&error, ApiMisuse::ContentUnfinished), "{error:#}");
     pair.connection.finish_content(id).unwrap();
     pair.drive(Connection::poll_closed).unwrap();
     assert!(

@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let signed = format!("DKIM-Signature: v=1; d=example.org\r\n{TEXT}");
     match smtp_recode::seven_bit(&signed.into()) {
         Ok(_) => println!("signed, and recoded all the same?"),
-        Err(error) => println!("a signed mail is not recoded: {error}"),
+        Err(error) => println!("a signed mail is not recoded: {error:#}"),
     }
     Ok(())
 }

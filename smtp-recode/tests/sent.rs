@@ -88,7 +88,7 @@ fn a_signed_mail_is_not_sent_to_a_server_that_cannot_take_it() {
     match outcome.recipients().first().map(RecipientOutcome::status) {
         Some(RecipientStatus::NotSent(error)) => {
             assert!(matches!(error.kind(), ErrorKind::Recode(_)));
-            assert!(error.to_string().contains("signature"), "{error}");
+            assert!(format!("{error:#}").contains("signature"), "{error:#}");
         }
         other => unreachable!("{other:?}"),
     }

@@ -315,10 +315,13 @@ options! {
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Host(fault) => write!(f, "host: {fault}"),
+            Self::Host(fault) if f.alternate() => write!(f, "host: {fault}"),
+            Self::Host(_) => f.write_str("invalid host"),
             Self::Port => f.write_str("port: 0 is no port to connect to"),
-            Self::Config(error) => error.fmt(f),
-            Self::Tls(error) => write!(f, "tls: {error}"),
+            Self::Config(error) if f.alternate() => error.fmt(f),
+            Self::Config(_) => f.write_str("invalid configuration"),
+            Self::Tls(error) if f.alternate() => write!(f, "tls: {error:#}"),
+            Self::Tls(_) => f.write_str("invalid TLS configuration"),
         }
     }
 }

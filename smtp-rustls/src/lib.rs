@@ -55,12 +55,13 @@
 // adapters have no modules.
 #![doc(html_root_url = "../")]
 
-/// Lets the `Debug` of an error be its text, since that is what `main` prints of an error that it returns, and `unwrap` too.
+/// Makes the `Debug` of an error its whole text, since `main` prints an error that it returns by
+/// `Debug`, as does `unwrap`.
 macro_rules! debug_as_display {
     ($error:ty) => {
         impl core::fmt::Debug for $error {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                core::fmt::Display::fmt(self, f)
+                core::write!(f, "{self:#}")
             }
         }
     };

@@ -409,14 +409,16 @@ impl fmt::Display for TlsError {
             ),
             Self::NoKeys => f.write_str("no key is pinned, and no other is to be taken: pin one"),
             Self::NoSha256 => f.write_str("keys cannot be pinned: the cryptography has no SHA-256"),
-            Self::Pem(error) => write!(f, "a root certificate is not in PEM: {error}"),
-            Self::ClientPem(error) => {
-                write!(f, "the client's certificate or key is not in PEM: {error}")
-            }
-            Self::Client(error) => write!(f, "the client's certificate or key: {error}"),
-            Self::Root(error) => write!(f, "a root certificate is none: {error}"),
-            Self::Platform(error) => write!(f, "no verifier of the operating system: {error}"),
-            Self::Rustls(error) => write!(f, "TLS settings: {error}"),
+            Self::Pem(_) => f.write_str("a root certificate is not in PEM"),
+            Self::ClientPem(_) => f.write_str("the client's certificate or key is not in PEM"),
+            Self::Client(_) => f.write_str("invalid client certificate or key"),
+            Self::Root(_) => f.write_str("invalid root certificate"),
+            Self::Platform(_) => f.write_str("no verifier of the operating system"),
+            Self::Rustls(_) => f.write_str("invalid TLS settings"),
+        }?;
+        match std::error::Error::source(self) {
+            Some(error) if f.alternate() => write!(f, ": {error}"),
+            _ => Ok(()),
         }
     }
 }

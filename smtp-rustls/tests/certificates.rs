@@ -38,17 +38,17 @@ fn connect(host: &str, tls: &smtp_test::Tls, trusted: &TlsConfig) -> Result<(), 
         match &result {
             Ok(()) => assert!(log.session().tls().is_some()),
             Err(error) => {
-                assert_eq!(error.stage(), Stage::TlsHandshake, "{error}");
+                assert_eq!(error.stage(), Stage::TlsHandshake, "{error:#}");
                 let commands = log.session().commands().len();
                 assert_eq!(
                     commands,
                     if security == Security::StartTls { 2 } else { 0 },
-                    "{error}"
+                    "{error:#}"
                 );
                 let told = log.session().tls_error().map(str::to_owned);
                 assert!(
                     told.as_deref().unwrap_or_default().contains("alert"),
-                    "{told:?} for {error}"
+                    "{told:?} for {error:#}"
                 );
                 assert!(wiring.session.smtp_mut().tls().is_none());
             }
@@ -62,7 +62,7 @@ fn connect(host: &str, tls: &smtp_test::Tls, trusted: &TlsConfig) -> Result<(), 
 
 fn cause(error: &Error) -> CertificateError {
     let ErrorKind::Transport(error) = error.kind() else {
-        panic!("{error}");
+        panic!("{error:#}");
     };
     match error.get_ref().downcast_ref::<rustls::Error>() {
         Some(rustls::Error::InvalidCertificate(cause)) => cause.clone(),
@@ -122,12 +122,12 @@ fn v05_a_bad_certificate_ends_the_handshake_with_an_alert_and_a_cure() {
             let trusted = trust(&base);
             let error = connect("localhost", &base.defect(defect), &trusted)
                 .expect_err(&format!("{defect:?}"));
-            assert!(expected(&cause(&error)), "{defect:?}: {error}");
+            assert!(expected(&cause(&error)), "{defect:?}: {error:#}");
             assert!(
                 error.hint().unwrap_or_default().contains(cure),
-                "{defect:?}: {error}"
+                "{defect:?}: {error:#}"
             );
-            assert!(error.to_string().len() < 1024);
+            assert!(format!("{error:#}").len() < 1024);
         }
     }
 }
@@ -161,7 +161,7 @@ fn v05_a_name_is_taken_literally() {
     for (host, certified) in accepted {
         let tls = smtp_test::Tls::for_names([certified]);
         connect(host, &tls, &trust(&tls))
-            .unwrap_or_else(|error| panic!("{host} is not {certified}: {error}"));
+            .unwrap_or_else(|error| panic!("{host} is not {certified}: {error:#}"));
     }
     for (host, certified) in rejected {
         let tls = smtp_test::Tls::for_names([certified]);
@@ -200,7 +200,10 @@ fn v05_a_certificate_that_is_its_own_authority_is_rejected_even_if_it_is_trusted
     let tls = smtp_test::Tls::new().certificate(vec![certificate], key);
     let error = connect("localhost", &tls, &trusted).unwrap_err();
     let hint = error.hint().unwrap();
-    assert!(hint.contains("trust_pinned_keys_only().pin_key"), "{error}");
+    assert!(
+        hint.contains("trust_pinned_keys_only().pin_key"),
+        "{error:#}"
+    );
 }
 
 #[test]
@@ -268,12 +271,12 @@ fn no_version_in_common_is_named_as_that() {
     let endpoint = Endpoint::implicit("localhost").tls(client);
     let mut wiring = Wiring::new(session(endpoint), &config, &server, &Log::new());
     let error = wiring.ready().unwrap_err();
-    assert!(error.hint().unwrap().contains("in common"), "{error}");
+    assert!(error.hint().unwrap().contains("in common"), "{error:#}");
     assert!(
         error
             .to_string()
             .starts_with("localhost:465: in the TLS handshake: "),
-        "{error}"
+        "{error:#}"
     );
 }
 
@@ -305,10 +308,10 @@ fn v05_a_pinned_key_is_demanded_beside_all_else() {
             &pinning(&tls).pin_key(key).build().unwrap(),
         )
         .unwrap_err();
-        assert!(error.hint().unwrap().contains("pinned"), "{error}");
+        assert!(error.hint().unwrap().contains("pinned"), "{error:#}");
         assert!(
-            error.to_string().contains("none of those that were pinned"),
-            "{error}"
+            format!("{error:#}").contains("none of those that were pinned"),
+            "{error:#}"
         );
         // A key that is known makes nothing else good.
         let expired = tls.defect(Defect::Expired);
@@ -396,7 +399,7 @@ fn a_client_certificate_is_shown_to_a_server_that_wants_one() {
         ] {
             let (result, seen) = login(&client);
             let error = result.unwrap_err();
-            assert!(error.hint().unwrap_or_default().contains(hint), "{error}");
+            assert!(error.hint().unwrap_or_default().contains(hint), "{error:#}");
             assert_eq!(seen.commands().len(), 2, "{:?}", seen.commands());
             assert_eq!(seen.authenticated_as(), None);
         }
@@ -415,13 +418,13 @@ fn a_client_certificate_and_its_key_are_looked_at_beforehand() {
     let (_, other) = tls.client_certificate("bob");
     let mismatch = builder().client_certificate(chain.clone(), other);
     let error = mismatch.build().unwrap_err();
-    assert!(matches!(error, TlsError::Client(_)), "{error}");
+    assert!(matches!(error, TlsError::Client(_)), "{error:#}");
     let no_key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(vec![0; 9]));
     let error = builder()
         .client_certificate(chain, no_key)
         .build()
         .unwrap_err();
-    assert!(matches!(error, TlsError::Client(_)), "{error}");
+    assert!(matches!(error, TlsError::Client(_)), "{error:#}");
 
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::default()
@@ -440,7 +443,7 @@ fn a_client_certificate_and_its_key_are_looked_at_beforehand() {
             .client_certificate_pem(chain, key)
             .build()
             .unwrap_err();
-        assert!(matches!(error, TlsError::ClientPem(_)), "{error}");
+        assert!(matches!(error, TlsError::ClientPem(_)), "{error:#}");
         assert!(std::error::Error::source(&error).is_some());
     }
     let shown = format!("{:?}", builder().client_certificate_pem(&both, &both));
@@ -462,9 +465,9 @@ fn the_platform_trusts_no_authority_made_on_the_spot_until_it_is_added() {
     // Its name is the same, its key is not.
     assert!(
         matches!(cause(&error), CertificateError::BadSignature),
-        "{error}"
+        "{error:#}"
     );
-    assert!(error.hint().unwrap().contains("another key"), "{error}");
+    assert!(error.hint().unwrap().contains("another key"), "{error:#}");
     let broken = TlsConfig::builder().add_root_der(b"no certificate").build();
     assert!(matches!(broken.unwrap_err(), TlsError::Root(_)));
 }
@@ -533,7 +536,7 @@ fn a_certificate_with_hundreds_of_names_makes_no_long_error() {
     let names = (0..400).map(|at| format!("host-number-{at}.example.org"));
     let tls = smtp_test::Tls::for_names(names);
     let error = connect("localhost", &tls, &trust(&tls)).unwrap_err();
-    let text = error.to_string();
+    let text = format!("{error:#}");
     assert!(text.len() < 1024, "{}: {text}", text.len());
     assert!(text.contains("host-number-4.example.org"), "{text}");
     assert!(text.contains("395 more"), "{text}");

@@ -130,7 +130,7 @@ fn v32_somebody_in_the_middle_with_a_trusted_certificate_gets_nowhere() {
     let mut wiring = Wiring::new(session(builder), &config, &other, &log);
     let error = wiring.ready().unwrap_err();
     let ErrorKind::Authentication(AuthenticationError::Rejected { .. }) = error.kind() else {
-        panic!("{error}");
+        panic!("{error:#}");
     };
     assert_eq!(log.session().authenticated_as(), None);
 }
@@ -183,7 +183,7 @@ fn the_certificates_signature_says_by_which_hash_it_binds_if_by_any() {
                     ours, ..
                 }) = error.kind()
                 else {
-                    panic!("{error}");
+                    panic!("{error:#}");
                 };
                 assert!(ours.is_empty());
             }

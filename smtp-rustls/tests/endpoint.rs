@@ -144,7 +144,7 @@ fn v33_a_rejected_token_is_renewed_by_one_more_attempt() {
                     let ErrorKind::Authentication(AuthenticationError::Rejected { .. }) =
                         error.kind()
                     else {
-                        panic!("{error}");
+                        panic!("{error:#}");
                     };
                     assert!(!tokens.contains(&"valid"));
                 }
@@ -297,7 +297,7 @@ fn an_opportunistic_policy_tries_again_in_clear_if_tls_takes_too_long() {
         let until = session.poll_timeout().unwrap();
         session.handle_timeout(until);
         let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error}");
+        assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error:#}");
         tries_again_after(&endpoint, &error)
     };
     assert!(!run(&["220 ready\r\n"]));
@@ -354,7 +354,7 @@ fn no_credentials_go_with_a_policy_that_may_end_in_clear() {
                 error,
                 EndpointError::Config(ConfigError::CredentialsWithoutTls)
             ),
-            "{error}"
+            "{error:#}"
         );
     }
     let error = builder(Security::Opportunistic)
@@ -366,7 +366,7 @@ fn no_credentials_go_with_a_policy_that_may_end_in_clear() {
             error,
             EndpointError::Config(ConfigError::CredentialsWithoutTls)
         ),
-        "{error}"
+        "{error:#}"
     );
     builder(Security::Cleartext)
         .dangerous_credentials_in_cleartext()
@@ -485,7 +485,7 @@ fn a_silent_server_on_the_port_of_implicit_tls_is_given_up_after_five_seconds() 
         let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
         assert!(
             matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
-            "{error}"
+            "{error:#}"
         );
         assert!(error.is_transient());
         let seconds = (until.since_origin() - NOW.since_origin()).as_secs();
@@ -704,7 +704,7 @@ fn a_connection_that_comes_to_tls_without_a_layer_for_it_ends_in_misuse() {
         session.handle_sent(NOW, count);
     }
     let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Misuse(_)), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Misuse(_)), "{error:#}");
     assert!(session.poll_transmit(NOW).is_none());
 }
 
@@ -733,7 +733,7 @@ fn what_main_prints_of_an_error_begins_with_its_text() {
         Box::new(config),
     ];
     for error in errors {
-        let text = error.to_string();
+        let text = format!("{error:#}");
         assert!(format!("{error:?}").starts_with(&text), "{error:?}");
         assert!(format!("{error:#?}").starts_with(&text), "{error:#?}");
     }

@@ -43,7 +43,7 @@ fn failure(wiring: &mut Wiring) -> Option<Error> {
 }
 
 fn is_expiry(error: &Error) -> bool {
-    error.stage() == Stage::TlsHandshake && error.to_string().contains("xpired")
+    error.stage() == Stage::TlsHandshake && format!("{error:#}").contains("xpired")
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn more_bytes_acknowledged_than_offered_are_misuse() {
             let error = failure(&mut wiring).unwrap();
             assert!(
                 matches!(error.kind(), ErrorKind::Misuse(ApiMisuse::SentTooMuch)),
-                "{error}"
+                "{error:#}"
             );
             wiring.session.handle_sent(NOW, usize::MAX);
         }
@@ -100,7 +100,7 @@ fn a_failure_is_told_at_once_if_the_alert_cannot_go_out() {
         assert!(transmit(&mut wiring.session).is_some());
         event(&mut wiring);
         let error = failure(&mut wiring).unwrap();
-        assert!(is_expiry(&error), "{error}");
+        assert!(is_expiry(&error), "{error:#}");
         assert!(wiring.session.poll_transmit(NOW).is_none());
     }
 }
@@ -119,7 +119,7 @@ fn a_transport_that_breaks_in_the_handshake_is_an_error_of_the_handshake() {
         }
         let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
         assert_eq!(error.stage(), Stage::TlsHandshake);
-        assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error}");
+        assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error:#}");
         assert!(session.poll_transmit(NOW).is_none());
     }
 }
@@ -138,9 +138,9 @@ fn a_handshake_has_a_deadline_from_the_first_offer_on() {
     let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Timeout(Wait::ImplicitTls)),
-        "{error}"
+        "{error:#}"
     );
-    assert!(error.hint().unwrap().contains("STARTTLS"), "{error}");
+    assert!(error.hint().unwrap().contains("STARTTLS"), "{error:#}");
     assert!(
         session.poll_transmit(began + limit).is_none(),
         "a handshake that is given up says nothing more"
@@ -234,7 +234,7 @@ fn a_final_reply_to_what_has_not_been_sent_is_not_believed() {
     let error = wiring.session.smtp_mut().poll_ready().unwrap().unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Protocol(_)),
-        "{error}; {last:?}"
+        "{error:#}; {last:?}"
     );
 }
 
@@ -480,7 +480,7 @@ fn a_session_that_fails_inside_tls_says_so_too() {
         .on(smtp_test::Stage::EhloInTls, Action::raw(b"nonsense\r\n"));
     let mut wiring = Wiring::new(session(implicit(&tls)), &config, &tls, &log);
     let error = wiring.ready().unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Protocol(_)), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Protocol(_)), "{error:#}");
     wiring.settle();
     assert!(log.session().client_eof(), "{}", log.session().transcript());
 }

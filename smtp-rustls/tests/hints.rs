@@ -40,7 +40,7 @@ fn failure(server: &smtp_test::Tls, certificate: &[u8], scheme: SignatureScheme)
     let endpoint = Endpoint::implicit("localhost").tls(trust());
     let mut wiring = Wiring::with_peer(session(endpoint), peer);
     let error = wiring.ready().unwrap_err();
-    assert_eq!(error.stage(), Stage::TlsHandshake, "{error}");
+    assert_eq!(error.stage(), Stage::TlsHandshake, "{error:#}");
     error
 }
 
@@ -59,8 +59,8 @@ fn a_certificate_that_cannot_be_used_is_told_by_what_it_is() {
             (P521_SIGNED, ecdsa, ""),
         ] {
             let error = failure(&server, certificate, scheme);
-            assert!(error.hint().unwrap().contains(cure), "{error}");
-            assert!(error.to_string().len() < 1024, "{error}");
+            assert!(error.hint().unwrap().contains(cure), "{error:#}");
+            assert!(format!("{error:#}").len() < 1024, "{error:#}");
         }
     }
 }
@@ -73,9 +73,9 @@ fn a_handshake_that_fails_before_the_servers_certificate_is_about_what_is_not_in
     session.handle_sent(NOW, count);
     session.handle_input(NOW, &[21, 3, 3, 0, 2, 2, 40]);
     let error = failed(&mut session);
-    assert!(error.hint().unwrap().contains("in common"), "{error}");
+    assert!(error.hint().unwrap().contains("in common"), "{error:#}");
     if cfg!(not(feature = "aws-lc-rs")) {
-        assert!(error.hint().unwrap().contains("`aws-lc-rs`"), "{error}");
+        assert!(error.hint().unwrap().contains("`aws-lc-rs`"), "{error:#}");
     }
 }
 
@@ -102,7 +102,7 @@ fn a_handshake_that_fails_behind_the_servers_certificate_is_about_the_clients() 
         // handshake_failure, in a record by itself.
         session.handle_input(NOW, &[21, 3, 3, 0, 2, 2, 40]);
         let error = failed(&mut session);
-        assert!(error.hint().unwrap().contains(cure), "{error}");
+        assert!(error.hint().unwrap().contains(cure), "{error:#}");
     }
 }
 
@@ -127,7 +127,7 @@ fn a_client_certificate_that_is_not_accepted_is_told_from_one_that_is_missing() 
             session.handle_sent(NOW, count);
             session.handle_input(NOW, &[21, 3, 3, 0, 2, 2, alert]);
             let error = failed(&mut session);
-            assert!(error.hint().unwrap().contains(cure), "{alert}: {error}");
+            assert!(error.hint().unwrap().contains(cure), "{alert}: {error:#}");
         }
     }
 }
@@ -206,7 +206,7 @@ fn v30_what_a_verifier_of_the_users_own_quotes_is_escaped_and_cut() {
         Endpoint::implicit("localhost").tls(TlsConfig::with_verifier(own, Arc::new(Chatty)));
     let mut wiring = Wiring::new(session(endpoint), &config, &server, &Log::new());
     let error = wiring.ready().unwrap_err();
-    for text in [error.to_string(), format!("{error:?}")] {
+    for text in [format!("{error:#}"), format!("{error:?}")] {
         assert!(text.len() < 1024, "{}", text.len());
         assert!(
             text.contains("\\x1b[2J") || text.contains("\\u{1b}[2J"),
@@ -215,6 +215,6 @@ fn v30_what_a_verifier_of_the_users_own_quotes_is_escaped_and_cut() {
         assert!(!text.chars().any(char::is_control), "{text:?}");
     }
     let error = TransportError::new(rustls::Error::General("\u{1b}".repeat(10_000)));
-    assert!(error.to_string().len() <= 500);
+    assert!(format!("{error:#}").len() <= 500);
     assert!(format!("{error:?}").len() <= 500);
 }

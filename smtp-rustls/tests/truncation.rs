@@ -77,7 +77,7 @@ fn v06_an_end_at_any_byte_of_the_handshake_is_a_typed_error() {
                 }
                 _ => false,
             };
-            assert!(expected, "cut at {pass} of {len}: {error}");
+            assert!(expected, "cut at {pass} of {len}: {error:#}");
         }
     }
 }
@@ -103,7 +103,7 @@ fn v06_a_close_notify_or_another_alert_or_garbage_at_any_byte_of_the_handshake_i
                 error.kind(),
                 ErrorKind::Transport(_) | ErrorKind::ConnectionLost
             );
-            assert!(expected, "{then:?} at {pass} of {len}: {error}");
+            assert!(expected, "{then:?} at {pass} of {len}: {error:#}");
         }
     }
 }
@@ -171,11 +171,11 @@ fn v08_a_cut_record_and_an_end_between_records_are_told_apart() {
     let mut cut = steady_wiring(&tls, &Log::new());
     cut.pass = whole.received - 1;
     let error = cut.ready().unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error:#}");
     assert_eq!(error.stage(), Stage::Ehlo);
     assert!(
-        error.to_string().contains("in the middle of a TLS record"),
-        "{error}"
+        format!("{error:#}").contains("in the middle of a TLS record"),
+        "{error:#}"
     );
 
     let mut wiring = steady_wiring(&tls, &Log::new());
@@ -184,7 +184,10 @@ fn v08_a_cut_record_and_an_end_between_records_are_told_apart() {
     wiring.session.handle_eof(NOW);
     let outcome = wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();
     let error = outcome.error().unwrap();
-    assert!(matches!(error.kind(), ErrorKind::ConnectionLost), "{error}");
+    assert!(
+        matches!(error.kind(), ErrorKind::ConnectionLost),
+        "{error:#}"
+    );
 }
 
 #[test]
@@ -225,7 +228,10 @@ fn v08_a_close_notify_ends_the_connection_whatever_comes_behind_it() {
             assert!(outcome(id).is_accepted());
             assert!(outcome(next).recipients()[0].status().is_safe_to_retry());
             let error = wiring.session.smtp_mut().poll_ready().unwrap().unwrap_err();
-            assert!(matches!(error.kind(), ErrorKind::ConnectionLost), "{error}");
+            assert!(
+                matches!(error.kind(), ErrorKind::ConnectionLost),
+                "{error:#}"
+            );
             // An end is answered by an end, and that is the last.
             assert!(wiring.write());
             wiring.session.handle_input(NOW, behind);
@@ -289,6 +295,6 @@ fn v08_a_fault_in_the_same_segment_takes_nothing_from_the_reply_before_it() {
     );
     wiring.write();
     let error = wiring.session.smtp_mut().poll_ready().unwrap().unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error:#}");
     assert!(log.session().tls_error().unwrap().contains("BadRecordMac"));
 }

@@ -216,7 +216,7 @@ fn v02_what_comes_behind_the_220_in_the_same_segment_is_fatal() {
             error.kind(),
             ErrorKind::Protocol(ProtocolError::InjectedBeforeTls)
         );
-        assert!(named, "{tail:?}: {error}");
+        assert!(named, "{tail:?}: {error:#}");
         let told = wiring.sent.len();
         wiring.settle();
         assert_eq!(wiring.sent.len(), told, "nothing more is said");
@@ -238,12 +238,12 @@ fn v02_what_comes_behind_the_220_in_a_later_segment_is_fatal_too() {
         let error = wiring.ready().unwrap_err();
         assert!(
             matches!(error.kind(), ErrorKind::Transport(_)),
-            "{byte}: {error}"
+            "{byte}: {error:#}"
         );
         assert_eq!(error.stage(), Stage::TlsHandshake);
         let hint = error.hint().unwrap_or_default();
         let text = byte.is_ascii_graphic() || byte.is_ascii_whitespace();
-        assert_eq!(hint.contains("tampering"), text, "{byte}: {error}");
+        assert_eq!(hint.contains("tampering"), text, "{byte}: {error:#}");
         assert_eq!(
             log.session().commands().len(),
             2,
@@ -263,7 +263,10 @@ fn a_server_in_clear_text_on_the_port_for_tls_is_named_as_that() {
         let error = wiring.ready().unwrap_err();
         assert_eq!(error.stage(), Stage::TlsHandshake);
         let hint = error.hint().unwrap();
-        assert!(hint.contains("STARTTLS") && hint.contains("587"), "{error}");
+        assert!(
+            hint.contains("STARTTLS") && hint.contains("587"),
+            "{error:#}"
+        );
     }
 }
 
@@ -274,7 +277,7 @@ fn a_server_that_speaks_tls_first_on_the_port_for_starttls_is_silent_or_named_as
     assert!(session.poll_transmit(NOW).is_none());
     session.handle_input(NOW, &[0x15, 3, 1, 0, 2, 2, 40]);
     let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
-    assert!(error.hint().unwrap().contains("465"), "{error}");
+    assert!(error.hint().unwrap().contains("465"), "{error:#}");
 }
 
 #[test]

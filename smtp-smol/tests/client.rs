@@ -184,7 +184,7 @@ fn text_is_read_from_a_reader() {
         let error = client.send_from(mail(), text.as_bytes()).await.unwrap_err();
         assert!(
             matches!(error.kind(), ErrorKind::Misuse(_)),
-            "its text is at hand already: {error}"
+            "its text is at hand already: {error:#}"
         );
         assert_eq!(log.mails().len(), 2, "and so it is given up");
         log.assert_clean();
@@ -334,7 +334,7 @@ fn a_handshake_that_never_ends_runs_into_the_deadline_for_it() {
             .unwrap_err();
         assert!(
             matches!(error.kind(), ErrorKind::Timeout(Wait::TlsHandshake)),
-            "{error}"
+            "{error:#}"
         );
     });
 }
@@ -371,7 +371,7 @@ fn a_reader_that_fails_midway_leaves_the_mail_unsent() {
         let ErrorKind::Source(error) = reason(&outcome) else {
             panic!("{outcome:?}");
         };
-        assert!(error.to_string().contains("invalid data"), "{error}");
+        assert!(format!("{error:#}").contains("invalid data"), "{error:#}");
         assert!(
             client.send(mail()).await.unwrap().error().is_some(),
             "the connection is over"
@@ -515,7 +515,10 @@ fn a_handshake_that_fails_is_the_failure_of_the_connection() {
             .await
             .unwrap_err();
         assert_eq!(error.stage(), Stage::TlsHandshake);
-        assert!(error.to_string().contains("bad certificate"), "{error}");
+        assert!(
+            format!("{error:#}").contains("bad certificate"),
+            "{error:#}"
+        );
     });
 }
 
@@ -525,7 +528,7 @@ fn without_tls_of_its_own_a_client_that_wants_it_says_what_is_missing() {
         let server = MemoryServer::new(&Config::new().offer_starttls());
         let mut client = Client::from_stream(server, wire(Security::StartTls));
         let error = client.ready().await.unwrap_err();
-        assert!(error.hint().unwrap().contains("upgrade"), "{error}");
+        assert!(error.hint().unwrap().contains("upgrade"), "{error:#}");
     });
 }
 
@@ -565,7 +568,7 @@ fn v29_a_silent_server_and_one_that_drips_run_into_the_same_deadline() {
             let error = client.ready().await.unwrap_err();
             assert!(
                 matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
-                "{error}"
+                "{error:#}"
             );
         }
     });

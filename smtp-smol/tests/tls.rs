@@ -65,7 +65,7 @@ fn every_address_is_tried_while_it_may_go_better_elsewhere() {
         let name = format!("localhost:{}", server.port());
         let addresses = closed_ports();
         let error = Client::connect_to(&endpoint, &addresses).await.unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error}");
+        assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error:#}");
         assert_eq!(error.stage(), Stage::Connect);
         assert_tried(&error, &name, &addresses);
         let error = Client::connect_to(&endpoint, &[]).await.unwrap_err();
@@ -192,7 +192,7 @@ fn injected_bytes_behind_the_220_are_fatal_in_the_same_segment_and_in_a_later_on
                 error.kind(),
                 ErrorKind::Protocol(ProtocolError::InjectedBeforeTls)
             );
-            assert_eq!(injected, same_segment, "{error}");
+            assert_eq!(injected, same_segment, "{error:#}");
             assert_eq!(
                 error.stage(),
                 if same_segment {

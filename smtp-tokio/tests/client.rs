@@ -165,7 +165,7 @@ async fn text_is_read_from_a_reader() {
     let error = client.send_from(mail(), text.as_bytes()).await.unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Misuse(_)),
-        "its text is at hand already: {error}"
+        "its text is at hand already: {error:#}"
     );
     assert_eq!(log.mails().len(), 2, "and so it is given up");
     log.assert_clean();
@@ -303,7 +303,7 @@ async fn deadlines_follow_a_clock_that_is_paused() {
     let error = client.ready().await.unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
-        "{error}"
+        "{error:#}"
     );
     assert_eq!(began.elapsed().as_secs(), 300);
 }
@@ -319,7 +319,7 @@ async fn a_deadline_passes_even_if_no_future_lives_to_see_it() {
     let error = stubborn!(client.ready(), 1).unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
-        "{error}"
+        "{error:#}"
     );
 }
 
@@ -336,7 +336,7 @@ async fn a_handshake_that_never_ends_runs_into_the_deadline_for_it() {
         .unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Timeout(Wait::TlsHandshake)),
-        "{error}"
+        "{error:#}"
     );
 }
 
@@ -372,7 +372,7 @@ async fn a_reader_that_fails_midway_leaves_the_mail_unsent() {
     let ErrorKind::Source(error) = reason(&outcome) else {
         panic!("{outcome:?}");
     };
-    assert!(error.to_string().contains("invalid data"), "{error}");
+    assert!(format!("{error:#}").contains("invalid data"), "{error:#}");
     assert!(
         client.send(mail()).await.unwrap().error().is_some(),
         "the connection is over"
@@ -487,7 +487,10 @@ async fn a_handshake_that_fails_is_the_failure_of_the_connection() {
         .await
         .unwrap_err();
     assert_eq!(error.stage(), Stage::TlsHandshake);
-    assert!(error.to_string().contains("bad certificate"), "{error}");
+    assert!(
+        format!("{error:#}").contains("bad certificate"),
+        "{error:#}"
+    );
 }
 
 #[tokio::test]
@@ -495,7 +498,7 @@ async fn without_tls_of_its_own_a_client_that_wants_it_says_what_is_missing() {
     let server = MemoryServer::new(&Config::new().offer_starttls());
     let mut client = Client::from_stream(server, wire(Security::StartTls));
     let error = client.ready().await.unwrap_err();
-    assert!(error.hint().unwrap().contains("upgrade"), "{error}");
+    assert!(error.hint().unwrap().contains("upgrade"), "{error:#}");
 }
 
 #[tokio::test]
@@ -530,7 +533,7 @@ async fn v29_a_silent_server_and_one_that_drips_run_into_the_same_deadline() {
         let error = client.ready().await.unwrap_err();
         assert!(
             matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
-            "{error}"
+            "{error:#}"
         );
     }
 }

@@ -86,7 +86,7 @@ pub(crate) fn closed_ports() -> [SocketAddr; 3] {
 /// The error of connecting names the endpoint, and of each address its failure.
 #[track_caller]
 pub(crate) fn assert_tried(error: &Error, endpoint: &str, addresses: &[SocketAddr]) {
-    let text = error.to_string();
+    let text = format!("{error:#}");
     assert_eq!(error.endpoint(), Some(endpoint), "{text}");
     let tried = error.attempts().iter().chain([error]);
     let tried: Vec<SocketAddr> = tried.filter_map(Error::address).collect();
@@ -236,15 +236,15 @@ pub(crate) mod secured {
 
     /// Asserts that a stranger was told so by an alert, and nothing else inside TLS.
     pub(crate) fn check_stranger(security: Security, error: &Error, log: &Log) {
-        assert_eq!(error.stage(), smtp_proto::Stage::TlsHandshake, "{error}");
+        assert_eq!(error.stage(), smtp_proto::Stage::TlsHandshake, "{error:#}");
         let session = log.session();
-        assert!(session.tls_error().is_some(), "by an alert: {error}");
-        assert!(session.tls().is_none(), "{error}");
+        assert!(session.tls_error().is_some(), "by an alert: {error:#}");
+        assert!(session.tls().is_none(), "{error:#}");
         let in_clear: &[&str] = match security {
             Security::StartTls => &["EHLO [127.0.0.1]", "STARTTLS"],
             _ => &[],
         };
-        assert_eq!(session.commands(), in_clear, "{error}");
+        assert_eq!(session.commands(), in_clear, "{error:#}");
     }
 
     /// A server and an endpoint for each way to have TLS.

@@ -53,7 +53,7 @@ pub(crate) fn a_reply_in_the_middle_of_a_text_ends_it<A: Adapter>() {
                     221 => matches!(error.kind(), ErrorKind::ConnectionLost),
                     _ => matches!(error.kind(), ErrorKind::Protocol(ProtocolError::EarlyReply)),
                 };
-                assert!(right, "{case}: {error}");
+                assert!(right, "{case}: {error:#}");
                 let received = server.join().unwrap();
                 assert!(received < 1 << 19, "{case}: {received} bytes");
             }

@@ -63,7 +63,7 @@ impl Came {
     /// Holds the error of what was to be sent next against what came.
     #[track_caller]
     fn check(self, error: &Error, case: &str) {
-        assert!(error.is_transient(), "{case}: {error}");
+        assert!(error.is_transient(), "{case}: {error:#}");
         let error = cause(error);
         let code = error.reply().map(|reply| reply.code().as_u16());
         let (right, said) = match self {
@@ -173,7 +173,7 @@ fn not_sent<'a>(outcome: &'a Outcome, case: &str) -> &'a Error {
     for delivery in outcome.recipients() {
         match delivery.status() {
             RecipientStatus::NotSent(why) => error = Some(why),
-            fate => panic!("{case}: {fate}"),
+            fate => panic!("{case}: {fate:#}"),
         }
     }
     error.expect("a message has a recipient")
@@ -215,7 +215,7 @@ pub(crate) fn v42_a_reply_that_is_whole_only_later_is_as_fatal<A: Adapter>() {
         let error = not_sent(&outcome, "half a reply");
         assert!(
             error.is_transient() && is_unexpected(cause(error)),
-            "{error}"
+            "{error:#}"
         );
         drop(client);
         silenced.check("half a reply");
@@ -281,7 +281,7 @@ pub(crate) fn v42_nothing_is_sent_behind_what_came_between_two_pieces<A: Adapter
             let error = cause(not_sent(&outcome, &case));
             let code = error.reply().map(|reply| reply.code().as_u16());
             if let Came::Reply(said) | Came::Farewell(said) = came {
-                assert_eq!(code, Some(said), "{case}: {error}");
+                assert_eq!(code, Some(said), "{case}: {error:#}");
             }
             drop(client);
             assert_eq!(silenced.host.finish().1.mail_count(), 0, "{case}");
@@ -313,7 +313,7 @@ pub(crate) fn v42_nothing_is_asked_behind_what_came_while_idle<A: Adapter>() {
             match (came, client.quit()) {
                 // It was about to end anyway.
                 (Came::Farewell(_) | Came::End | Came::Reset, ended) => {
-                    ended.unwrap_or_else(|error| panic!("{case}: {error}"));
+                    ended.unwrap_or_else(|error| panic!("{case}: {error:#}"));
                 }
                 (_, ended) => came.check_own(&ended.unwrap_err(), &case),
             }

@@ -167,7 +167,7 @@ pub(crate) fn quit_is_the_last_word_where_both_sides_understand_each_other<A: Ad
         assert_eq!(
             quits,
             usize::from(failure.quits),
-            "{}: {error}",
+            "{}: {error:#}",
             failure.name
         );
         if session.tls().is_some() {
@@ -197,10 +197,10 @@ pub(crate) fn a_server_that_never_answers_quit_is_not_waited_for<A: Adapter>() {
         let began = Instant::now();
         let (error, received, log) = failure.happen::<A>(&tls);
         // Every other limit is a minute at least.
-        assert!(began.elapsed() < Duration::from_secs(30), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(30), "{error:#}");
         assert!(
             matches!(error.reply().unwrap().code().as_u16(), 554 | 535),
-            "{error}"
+            "{error:#}"
         );
         assert_eq!(log.session().commands().last().unwrap(), "QUIT");
         if security != Security::Cleartext {

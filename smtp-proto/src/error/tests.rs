@@ -1,11 +1,11 @@
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::ToString as _;
+use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use super::{ApiMisuse, Error, ErrorKind, Peer, TransportError};
+use super::{ApiMisuse, Error, ErrorKind, Peer, Stage, TransportError};
 use crate::address::Mailbox;
 use crate::command::Command;
 use crate::config::{Config, Security};
@@ -34,7 +34,7 @@ fn each_attempt_is_named_with_its_failure() {
     let last = Error::connect(rejected()).with_peer(peer.at(address(2)));
     let error = last.with_attempts(Vec::from([first]));
     assert_eq!(
-        error.to_string(),
+        format!("{error:#}"),
         "mail.example.org:587 (192.0.2.2): connecting: connection refused; \
          before that, 192.0.2.1: connecting: timed out waiting for the address to answer"
     );
@@ -52,7 +52,7 @@ fn the_text_is_bounded_however_long_the_name_and_however_many_the_attempts() {
     let error = Error::connect(rejected())
         .with_peer(Peer::path("/a\u{1b}[2J".repeat(1000)))
         .with_attempts(attempts.collect());
-    let text = error.to_string();
+    let text = format!("{error:#}");
     assert!(text.len() <= 1024, "{} bytes", text.len());
     assert!(text.ends_with("; and 252 more"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
@@ -128,10 +128,48 @@ fn each_type() -> Vec<Box<dyn core::error::Error>> {
     ])
 }
 
+/// What an error reporter prints: each error of the chain by `{}`.
+fn chain(error: &dyn core::error::Error) -> Vec<String> {
+    core::iter::successors(Some(error), |error| error.source())
+        .map(|error| error.to_string())
+        .collect()
+}
+
 #[test]
-fn what_main_prints_of_an_error_begins_with_its_text() {
+fn no_error_of_a_chain_repeats_what_another_says() {
     for error in each_type() {
-        let text = error.to_string();
+        let texts = chain(&*error);
+        for (index, text) in texts.iter().enumerate() {
+            assert!(!text.is_empty() && !text.contains('\n'), "{text:?}");
+            let others = texts
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != index);
+            for (_, other) in others {
+                assert!(!text.contains(other.as_str()), "{texts:?}");
+            }
+        }
+    }
+    let lost = Error::connect(rejected());
+    assert_eq!(
+        chain(&lost),
+        ["connecting: the transport failed", "connection refused"]
+    );
+    let error = Error::new(Stage::Mail, ErrorKind::Earlier(lost));
+    assert_eq!(
+        chain(&error),
+        [
+            "the connection failed before this message was done",
+            "connecting: the transport failed",
+            "connection refused"
+        ]
+    );
+}
+
+#[test]
+fn what_main_prints_of_an_error_is_its_whole_text() {
+    for error in each_type() {
+        let text = format!("{error:#}");
         assert!(!text.is_empty());
         for debug in [format!("{error:?}"), format!("{error:#?}")] {
             assert!(debug.starts_with(&text), "{debug}");

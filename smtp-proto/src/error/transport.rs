@@ -59,6 +59,13 @@ impl fmt::Debug for TransportError {
     }
 }
 
+/// Prints the text of the wrapped error, so `source` begins with what caused that one.
+impl core::error::Error for TransportError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
 #[cfg(feature = "std")]
 impl From<std::io::Error> for TransportError {
     fn from(error: std::io::Error) -> Self {

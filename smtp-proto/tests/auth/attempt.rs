@@ -45,7 +45,7 @@ impl Attempt {
     /// The failure; nothing more is said after it, and nothing that was shown tells a secret.
     pub(crate) fn failure(mut self) -> Error {
         let error = self.rig.failure();
-        assert_eq!(self.rig.listen(), "", "said after {error}");
+        assert_eq!(self.rig.listen(), "", "said after {error:#}");
         assert_eq!(error.stage(), Stage::Auth);
         let auths = self
             .rig
@@ -58,7 +58,7 @@ impl Attempt {
         check_secret(CANARY, &shown);
         check_secret(
             CANARY,
-            &format!("{error} {error:?} {error:#?} {:?}", self.rig.connection),
+            &format!("{error:#} {error:?} {error:#?} {:?}", self.rig.connection),
         );
         error
     }

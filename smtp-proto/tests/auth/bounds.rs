@@ -44,7 +44,7 @@ fn check_cancelled(
             ErrorKind::Authentication(AuthenticationError::Exchange(found)) => {
                 assert_eq!(*found, failure)
             }
-            _ => panic!("{reply_to_cancel}: {error}"),
+            _ => panic!("{reply_to_cancel}: {error:#}"),
         }
         assert_eq!(
             error.reply().unwrap().code().to_string(),
@@ -162,7 +162,7 @@ fn a_mechanism_of_ones_own_may_reject_to_go_on() {
     let mut attempt = Attempt::begin(telling, "AUTH X-OWN");
     attempt.ask("535 no");
     let error = attempt.failure();
-    assert!(error.to_string().starts_with(
+    assert!(format!("{error:#}").starts_with(
         "at AUTH: the server rejected the login with no\\x1b[2J; the server said: 535 no"
     ));
 }
@@ -190,7 +190,7 @@ fn success_before_the_end_of_an_exchange_is_none() {
                 error.kind(),
                 ErrorKind::Authentication(AuthenticationError::Exchange(ExchangeError::Premature))
             ),
-            "{error}"
+            "{error:#}"
         );
     }
 }
@@ -218,7 +218,7 @@ fn v33_the_reason_of_xoauth2_is_kept_for_the_caller() {
             }) => assert_eq!(*detail, kept),
             other => panic!("{other:?}"),
         }
-        assert!(error.to_string().len() < 1024);
+        assert!(format!("{error:#}").len() < 1024);
     }
     // A server that contradicts itself has not logged anybody in.
     let mut attempt = Attempt::begin(xoauth2(), "AUTH XOAUTH2");

@@ -69,7 +69,7 @@ pub(crate) fn check_fates(outcome: &Outcome, stored: &[StoredMail], text: &[u8])
                 "{recipient}: in doubt, and stored {count} times"
             ),
             fate @ (RecipientStatus::Rejected { .. } | RecipientStatus::NotSent(_)) => {
-                assert_eq!(count, 0, "{recipient}: stored, and reported as {fate}");
+                assert_eq!(count, 0, "{recipient}: stored, and reported as {fate:#}");
             }
         }
     }

@@ -193,7 +193,7 @@ impl Scenario {
             name: name.to_owned(),
             config: Arc::new(config.build().unwrap()),
             actions,
-            script: Script::parse(script).unwrap_or_else(|error| panic!("{name}: {error}")),
+            script: Script::parse(script).unwrap_or_else(|error| panic!("{name}: {error:#}")),
             expected: expected.trim_end().to_owned(),
             needs_clock,
         }
@@ -407,7 +407,7 @@ impl Trace {
     pub(crate) fn ready(&mut self, result: Result<(), Error>) -> bool {
         match &result {
             Ok(()) => self.line("ready"),
-            Err(error) => self.line(&format!("failed {error}")),
+            Err(error) => self.line(&format!("failed {error:#}")),
         }
         result.is_ok()
     }
@@ -423,27 +423,27 @@ impl Trace {
                     ));
                 }
             }
-            Err(error) => self.line(&format!("failed {error}")),
+            Err(error) => self.line(&format!("failed {error:#}")),
         }
     }
 
     pub(crate) fn reply(&mut self, result: Result<Reply, Error>) {
         match result {
             Ok(reply) => self.line(&format!("reply {reply}")),
-            Err(error) => self.line(&format!("failed {error}")),
+            Err(error) => self.line(&format!("failed {error:#}")),
         }
     }
 
     pub(crate) fn ended(&mut self, result: Result<(), Error>) {
         match result {
             Ok(()) => self.line("ended"),
-            Err(error) => self.line(&format!("failed {error}")),
+            Err(error) => self.line(&format!("failed {error:#}")),
         }
     }
 
     /// Records a mail that could not be built.
     pub(crate) fn rejected(&mut self, error: &MailError) {
-        self.line(&format!("no message: {error}"));
+        self.line(&format!("no message: {error:#}"));
     }
 
     fn line(&mut self, text: &str) {

@@ -145,7 +145,11 @@ impl Mode {
                     delivery.status()
                 {
                     let failure = end.as_ref().expect_err("a failure that has no end");
-                    assert_eq!(cause(error).to_string(), failure.to_string(), "{context:?}");
+                    assert_eq!(
+                        format!("{:#}", cause(error)),
+                        format!("{failure:#}"),
+                        "{context:?}"
+                    );
                 }
             }
         }
@@ -172,7 +176,7 @@ impl Run {
         self.outcomes
             .iter()
             .flat_map(Outcome::recipients)
-            .map(|delivery| delivery.status().to_string())
+            .map(|delivery| format!("{:#}", delivery.status()))
             .collect()
     }
 }

@@ -199,7 +199,7 @@ fn after_a_write_error_the_server_has_a_moment_to_say_why() {
     rig.now = at(10);
     rig.tick();
     let error = rig.failure();
-    assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error:#}");
     assert_eq!(error.stage(), Stage::Content);
     assert_eq!(error.partial_reply(), Some(&b"552-"[..]));
     let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();

@@ -81,7 +81,7 @@ fn v32_another_channel_than_the_servers_is_rejected() {
     let (result, log) = log_in(config(&credentials), elsewhere, &server(bound));
     let error = result.unwrap_err();
     let ErrorKind::Authentication(AuthenticationError::Rejected { .. }) = error.kind() else {
-        panic!("{error}");
+        panic!("{error:#}");
     };
     assert_eq!(log.session().authenticated_as(), None);
 }
@@ -119,7 +119,7 @@ fn a_server_that_does_not_know_the_binding_is_told_from_a_wrong_password() {
             }
             let reject = |said: String| match answer {
                 // The signature, `v=`, and what comes after it.
-                Ok(error) if said.starts_with("334 dj") => format!("334 {error}\r\n"),
+                Ok(error) if said.starts_with("334 dj") => format!("334 {error:#}\r\n"),
                 Ok(_) if said.starts_with("235") => "535 5.7.8 no\r\n".to_owned(),
                 _ => said,
             };
@@ -127,19 +127,25 @@ fn a_server_that_does_not_know_the_binding_is_told_from_a_wrong_password() {
             let error = result.unwrap_err();
             assert!(!error.is_transient());
             let ErrorKind::Authentication(kind) = error.kind() else {
-                panic!("{error}");
+                panic!("{error:#}");
             };
             let blamed = matches!(kind, AuthenticationError::BindingRejected { .. });
             assert_eq!(
                 blamed,
                 to_blame && mechanism == bound,
-                "{mechanism}: {error}"
+                "{mechanism}: {error:#}"
             );
             if blamed || !to_blame {
-                assert!(error.hint().unwrap().contains(hint), "{mechanism}: {error}");
+                assert!(
+                    error.hint().unwrap().contains(hint),
+                    "{mechanism}: {error:#}"
+                );
             } else {
                 let hint = error.hint().unwrap_or_default();
-                assert!(!hint.contains("PLUS") && !hint.contains("proxy"), "{error}");
+                assert!(
+                    !hint.contains("PLUS") && !hint.contains("proxy"),
+                    "{error:#}"
+                );
             }
         }
     }
@@ -187,7 +193,7 @@ fn v34_a_server_that_does_it_wrong_is_not_believed() {
                 let error = result.expect_err("a server that is not believed");
                 let ErrorKind::Authentication(AuthenticationError::Exchange(_)) = error.kind()
                 else {
-                    panic!("{name}, {defect:?}: {error}");
+                    panic!("{name}, {defect:?}: {error:#}");
                 };
                 assert_eq!(auths(&log), 1);
                 log.assert_clean();
@@ -208,7 +214,7 @@ fn v34_a_server_that_asks_for_too_much_or_too_little_work_gets_none() {
         else {
             panic!("{iterations}: {result:?}");
         };
-        assert!(failure.to_string().contains("iterations"), "{failure}");
+        assert!(format!("{failure:#}").contains("iterations"), "{failure:#}");
         assert!(log.session().transcript().contains("\nC: *"));
     }
 }

@@ -203,7 +203,7 @@ fn check(policy: Security, at: At, answer: Answer, login: bool) {
                 _ => false,
             };
             let last_word = if in_order { "QUIT\r\n" } else { "" };
-            assert_eq!(said, last_word, "{case}: said after {error}");
+            assert_eq!(said, last_word, "{case}: said after {error:#}");
             check_error(&case, policy, at, answer, &error);
             let Some(Ok(smtp_proto::Event::Outcome(_, outcome))) = rig.connection.poll_event()
             else {
@@ -212,7 +212,7 @@ fn check(policy: Security, at: At, answer: Answer, login: bool) {
             let fate = outcome.recipients()[0].status();
             assert!(
                 matches!(fate, RecipientStatus::NotSent(_)) && fate.is_safe_to_retry(),
-                "{case}: {fate}"
+                "{case}: {fate:#}"
             );
             Next::Fails
         }
@@ -252,7 +252,7 @@ fn check_error(case: &str, policy: Security, at: At, answer: Answer, error: &smt
     if policy == Security::StartTls && declined {
         assert!(
             matches!(error.kind(), ErrorKind::TlsUnavailable),
-            "{case}: {error}"
+            "{case}: {error:#}"
         );
     }
 }
