@@ -1,7 +1,8 @@
 //! However a body is cut, a server gets the canonical body and exactly one end, or both `scan` and `Encoder` name the same fault.
 
 use bytes::Bytes;
-use smtp_proto::content::{ContentError, Encoder, Room, scan};
+use smtp_proto::content::ContentError;
+use smtp_proto::content::internals::{Encoder, Room, scan};
 
 use crate::choice;
 use crate::reference::{Policy, canonical, receive};

@@ -1,7 +1,7 @@
-//! Commands to bytes: the only place that writes a command's CRLF.
+//! Command lines: the only module that writes the CRLF of a command.
 //!
-//! No command is put together from unchecked text. Every argument has a type that cannot hold a
-//! control character, so a line is one line (RFC 5321, section 4.1.1).
+//! No command is built from unchecked text. Every argument has a type that cannot hold a control
+//! character, so a command is one line (RFC 5321, section 4.1.1).
 
 use alloc::{borrow::Cow, format, string::String, vec::Vec};
 use core::fmt;
@@ -15,30 +15,45 @@ use crate::{
     xclient::{Attributes, XCLIENT, XFORWARD, Xforward},
 };
 
-/// A command that a user sends besides messages.
+/// A command that a caller sends besides messages.
+///
+/// ```
+/// use smtp_proto::{Command, CommandErrorKind};
+///
+/// assert_eq!(Command::noop().as_str(), "NOOP");
+/// let query = Command::vrfy("alice")?;
+/// assert_eq!((query.verb(), query.as_str()), ("VRFY", "VRFY alice"));
+/// // An argument cannot begin another command, and what belongs to a transaction is reserved.
+/// let error = Command::vrfy("alice\r\nRSET").unwrap_err();
+/// assert_eq!(error.kind(), CommandErrorKind::Character);
+/// assert!(Command::custom("DATA", None).is_err());
+/// # Ok::<(), smtp_proto::CommandError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Command {
-    /// Without the CRLF.
+    /// The line without its CRLF.
     line: Cow<'static, str>,
-    /// What is left to be told, in as many lines as that takes, in place of `line`.
+    /// The attributes still to be sent, in as many lines as they take, in place of `line`.
     forward: Option<Attributes>,
 }
 
 impl Command {
-    /// NOOP: is the server there?
+    /// NOOP: checks that the server responds.
     #[must_use]
     pub const fn noop() -> Self {
         Self::fixed("NOOP")
     }
 
-    /// RSET: forget the transaction that is under way.
+    /// RSET: aborts the current transaction.
     #[must_use]
     pub const fn rset() -> Self {
         Self::fixed(RSET)
     }
 
-    /// VRFY: is this a user or mailbox? Outside ASCII the SMTPUTF8 parameter is added (RFC 6531, section 3.7.4.2), unless it
-    /// is only the domain of a mailbox that is, and the feature `idna` is there to make it into A-labels.
+    /// VRFY: asks whether this is a user or mailbox.
+    ///
+    /// A non-ASCII argument adds the SMTPUTF8 parameter (RFC 6531, section 3.7.4.2). If only the
+    /// domain is non-ASCII and the feature `idna` is on, the domain is sent as A-labels instead.
     ///
     /// # Errors
     /// As [`custom`](Self::custom).
@@ -46,7 +61,8 @@ impl Command {
         Self::query("VRFY", user)
     }
 
-    /// EXPN: who is on this mailing list? Outside ASCII it is as for [`vrfy`](Self::vrfy).
+    /// EXPN: asks for the members of a mailing list; a non-ASCII argument is sent as by
+    /// [`vrfy`](Self::vrfy).
     ///
     /// # Errors
     /// As [`custom`](Self::custom).
@@ -54,7 +70,7 @@ impl Command {
         Self::query("EXPN", list)
     }
 
-    /// HELP, on a topic or in general.
+    /// HELP, with or without a topic.
     ///
     /// # Errors
     /// As [`custom`](Self::custom).
@@ -62,7 +78,7 @@ impl Command {
         Self::build("HELP", topic, "")
     }
 
-    /// ETRN: start to deliver what waits for this node (RFC 1985).
+    /// ETRN: starts the delivery of messages queued for this node (RFC 1985).
     ///
     /// # Errors
     /// As [`custom`](Self::custom).
@@ -70,11 +86,12 @@ impl Command {
         Self::build("ETRN", Some(node), "")
     }
 
-    /// XFORWARD: where the next message comes from, as Postfix defines it.
+    /// XFORWARD: the origin of the next message, as Postfix defines it.
     ///
-    /// What the server does not offer to hear is left out; if that is all of it, the command fails without being sent. It is
-    /// sent in as many lines as it takes, and the reply is that to the last, or the first rejection. The server forgets it
-    /// after the next transaction: so say it before each message, and look at the reply first.
+    /// Attributes that the server does not advertise are left out; if none is left, the command
+    /// fails without being sent. It takes one line or more; its reply is the one to the last line,
+    /// or the first rejection. The server forgets it after the next transaction, so send it before
+    /// each message, and check the reply first.
     #[must_use]
     pub fn xforward(origin: Xforward) -> Self {
         Self {
@@ -83,11 +100,11 @@ impl Command {
         }
     }
 
-    /// Any other command that is answered by one reply and changes nothing of the session.
+    /// Any other command that has one reply and does not change the session.
     ///
     /// # Errors
     /// If the verb is not letters, digits and hyphens that begin with a letter, or is one that the
-    /// connection itself has to send; if the arguments are empty, begin or end with a space, or
+    /// connection itself sends; if the arguments are empty, begin or end with a space, or
     /// hold a control character; if the line would be over 512 bytes (RFC 5321, section
     /// 4.5.3.1.4). Offsets are those in the line.
     pub fn custom(verb: &str, arguments: Option<&str>) -> Result<Self, CommandError> {
@@ -97,13 +114,13 @@ impl Command {
         Self::build(verb, arguments, "")
     }
 
-    /// The verb, as it was given.
+    /// The verb, as given.
     #[must_use]
     pub fn verb(&self) -> &str {
         self.line.split(' ').next().unwrap_or_default()
     }
 
-    /// The line, without its CRLF; of [`xforward`](Self::xforward), all in one and with all attributes.
+    /// The line without its CRLF; of [`xforward`](Self::xforward), one line with all attributes.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.line
@@ -236,7 +253,7 @@ impl fmt::Display for CommandError {
             CommandErrorKind::Space => "command argument with a space at an end",
             CommandErrorKind::TooLong => "command line over 512 bytes",
             CommandErrorKind::Owned => {
-                return f.write_str("command that only the connection itself may send");
+                return f.write_str("command that is reserved for the connection");
             }
         };
         write!(f, "{reason} at offset {}", self.offset)

@@ -1,4 +1,4 @@
-//! What can go wrong, by whose fault it is.
+//! Errors, by whose fault they are.
 
 mod hint;
 mod peer;
@@ -80,48 +80,48 @@ struct Inner {
 pub enum ErrorKind {
     /// The peer broke the protocol.
     Protocol(ProtocolError),
-    /// The server said no; [`Error::reply`] is what it said.
+    /// The server rejected the command; [`Error::reply`] is its reply.
     Rejected,
-    /// The security policy asks for TLS, and the server would not have it.
+    /// TLS is required, and the server did not provide it.
     TlsUnavailable,
-    /// Authentication was not possible or not successful.
+    /// Authentication was not possible, or failed.
     Authentication(AuthenticationError),
-    /// The server does not offer an extension that this message needs.
+    /// The server does not advertise an extension that this message requires.
     Unsupported(MissingExtension),
-    /// An address cannot be told to a server without SMTPUTF8 (RFC 6531).
+    /// An address cannot be sent to a server without SMTPUTF8 (RFC 6531).
     Address(AddressErrorKind),
-    /// The message is larger than the server takes (RFC 1870).
+    /// The message exceeds the server's size limit (RFC 1870).
     TooLarge {
-        /// Bytes of the message; if its text comes in pieces, of as much as had come.
+        /// The size of the message in bytes; of streamed content, the bytes written so far.
         size: u64,
-        /// Bytes that the server takes.
+        /// The server's limit in bytes.
         limit: u64,
     },
-    /// The message has more recipients than the server takes at a time, and its text cannot be sent again for the rest.
+    /// The message has more recipients than the server accepts in one transaction, and its content
+    /// cannot be sent again for the rest.
     TooManyRecipients,
-    /// The server takes no more messages on this connection (RFC 9422).
+    /// The server accepts no more messages on this connection (RFC 9422).
     TooManyMails,
-    /// Something did not happen in time.
+    /// A time limit expired.
     Timeout(Wait),
     /// The transport failed.
     Transport(TransportError),
     /// The peer closed the connection.
     ConnectionLost,
-    /// The text of a streamed body is not fit to be sent.
+    /// The content of a message is invalid.
     Content(ContentError),
-    /// The source of a streamed body failed.
+    /// The source of streamed content failed.
     Source(TransportError),
-    /// The text could not be made into one that the server takes: see
+    /// The content could not be downgraded for this server: see
     /// [`MailBuilder::downgrade_with`](crate::MailBuilder::downgrade_with).
     Recode(TransportError),
-    /// The caller gave the message up before it was done.
+    /// The caller abandoned the message.
     Abandoned,
-    /// The connection failed because of something else before this message was done: because of this error, which is no verdict
-    /// on this message.
+    /// The connection failed before this message was done, because of another message or command.
     Earlier(Error),
-    /// The connection was told to end, and did.
+    /// The connection was closed on request.
     Closed,
-    /// The caller asked for what cannot be.
+    /// The caller misused the API.
     Misuse(ApiMisuse),
 }
 
@@ -129,19 +129,20 @@ pub enum ErrorKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// What came is not a reply.
+    /// The input is not a valid reply.
     Reply(ReplyError),
-    /// A reply came that no command waits for.
+    /// A reply arrived while no command was pending.
     UnexpectedReply,
-    /// A reply of this kind cannot answer this command.
+    /// A reply of this class cannot answer this command.
     WrongClass,
-    /// Bytes came in cleartext where TLS was to begin, such as after the reply to STARTTLS: somebody may have injected them.
+    /// Cleartext arrived where TLS had to begin, such as after the reply to STARTTLS: it may have been
+    /// injected.
     InjectedBeforeTls,
-    /// A reply came while the body was still being sent.
+    /// A reply arrived while the content was still being sent.
     EarlyReply,
-    /// The server accepted a message after it had rejected its sender, all recipients or a part of its text.
+    /// The server accepted a message after it had rejected its sender, all recipients or a chunk.
     AcceptedAfterRejection,
-    /// The server sent more than any dialogue needs.
+    /// The server exceeded the input limit of the session.
     TooMuchInput,
 }
 
@@ -149,57 +150,58 @@ pub enum ProtocolError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthenticationError {
-    /// The server offers no AUTH at all.
+    /// The server does not advertise AUTH.
     NotAdvertised,
-    /// The server offers no AUTH in cleartext, and may do so in TLS, for which it offers STARTTLS.
+    /// The server does not advertise AUTH in cleartext, but advertises STARTTLS, and may advertise
+    /// AUTH in TLS.
     NotAdvertisedInCleartext,
-    /// The server offers no mechanism that the credentials can serve.
+    /// The server advertises no mechanism that the credentials support.
     NoCommonMechanism {
-        /// What the server offers.
+        /// The mechanisms that the server advertises.
         offered: Vec<String>,
-        /// What the credentials can serve.
+        /// The mechanisms that the credentials support.
         ours: Vec<String>,
     },
-    /// The server rejected; [`Error::reply`] is what it said.
+    /// The server rejected the login; [`Error::reply`] is its reply.
     Rejected {
-        /// What the mechanism's own messages said of the failure, such as the JSON of OAuth (RFC 7628, 3.2.2).
+        /// The mechanism's own error message, such as the JSON of OAuth (RFC 7628, section 3.2.2).
         detail: Option<Vec<u8>>,
     },
-    /// The server rejected a login bound to the TLS connection, and by all it said not for the password; [`Error::reply`] is
-    /// what it said.
+    /// The server rejected a login with channel binding, apparently not for the password;
+    /// [`Error::reply`] is its reply.
     BindingRejected {
         /// As in `Rejected`.
         detail: Option<Vec<u8>>,
     },
-    /// The server rejected the token that its source had given; [`Error::reply`] is what it said.
+    /// The server rejected the token of a token provider; [`Error::reply`] is its reply.
     ///
-    /// The token may have expired: one attempt more, with a new token, makes sense. See
+    /// The token may have expired: one more attempt with a new token may succeed. See
     /// [`Config::with_refreshed_token`](crate::Config::with_refreshed_token).
     Expired {
         /// As in `Rejected`.
         detail: Option<Vec<u8>>,
     },
-    /// The exchange of the mechanism's messages came to nothing before the server rejected.
+    /// The exchange failed before the server rejected it.
     Exchange(ExchangeError),
 }
 
-/// A call that the machine cannot make sense of.
+/// A call that is wrong in the current state.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ApiMisuse {
-    /// No such mail or command, or its result has been taken.
+    /// Unknown id, or the result of that message or command has been taken.
     UnknownId,
-    /// The body of this message is not written in pieces, or is finished.
+    /// The content of this message is not streamed, or is finished.
     NotStreaming,
-    /// The message's body is not finished, so its outcome cannot come.
+    /// The content of the message is not finished, so there can be no outcome.
     ContentUnfinished,
-    /// Nothing is under way, so nothing can come of waiting.
+    /// Nothing is pending, so waiting would never end.
     NothingUnderWay,
-    /// TLS must be begun before anything else can happen, and nobody does.
+    /// TLS must begin first, and the driver has no TLS.
     UpgradePending,
-    /// There is no upgrade to be made: TLS is not asked for, or is done.
+    /// There is no TLS upgrade to begin: TLS is not requested, or is done.
     NoUpgrade,
-    /// More bytes were acknowledged than were offered.
+    /// More bytes were acknowledged than were transmitted.
     SentTooMuch,
 }
 
@@ -229,12 +231,12 @@ impl Error {
         Self::new(stage, ErrorKind::Misuse(misuse))
     }
 
-    /// The error of a transport that failed while connecting, before there was a dialogue.
+    /// The error of a transport that failed while connecting.
     pub fn connect(error: impl Into<TransportError>) -> Self {
         Self::new(Stage::Connect, ErrorKind::Transport(error.into()))
     }
 
-    /// The error of an address that did not answer in time.
+    /// The error of an address that could not be connected to in time.
     pub fn connect_timeout() -> Self {
         Self::new(Stage::Connect, ErrorKind::Timeout(Wait::Connect))
     }
@@ -345,50 +347,50 @@ impl Error {
             )
     }
 
-    /// What kind of failure this is.
+    /// The kind of failure.
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
-    /// Where in the dialogue it happened.
+    /// The stage of the session at which it happened.
     pub fn stage(&self) -> Stage {
         self.0.stage
     }
 
-    /// What the server said, if it said something.
+    /// The server's reply, if any.
     pub fn reply(&self) -> Option<&Reply> {
         self.0.reply.as_ref()
     }
 
-    /// The reply that had begun to come when it happened, as far as it came.
+    /// The incomplete reply that had arrived when it happened.
     pub fn partial_reply(&self) -> Option<&[u8]> {
         self.0.fragment.as_deref()
     }
 
-    /// Where in the message the cause is, if it is the message: the first such place.
+    /// The first location in the message that caused the error, if the message did.
     pub fn location(&self) -> Option<&Location> {
         self.0.place.as_ref()
     }
 
-    /// The server that the caller named, as `host:port` or as the path of a Unix socket.
+    /// The server as the caller named it: `host:port`, or the path of a Unix socket.
     pub fn endpoint(&self) -> Option<&str> {
         self.0.peer.as_deref().map(Peer::endpoint)
     }
 
-    /// The address of the server, if one had been taken.
+    /// The address of the server, if known.
     pub fn address(&self) -> Option<SocketAddr> {
         self.0.peer.as_deref().and_then(Peer::address)
     }
 
-    /// The failures of the attempts to connect before this one, in order: at other addresses of the host, or at the same
-    /// one under another policy.
+    /// The failures of earlier attempts to connect, in order: at other addresses of the host, or at
+    /// the same one with another configuration.
     pub fn attempts(&self) -> &[Self] {
         &self.0.attempts
     }
 
-    /// Whether the same may succeed later: a 4yz reply, a time-out, a lost connection.
+    /// Whether a retry may succeed: after a 4yz reply, a timeout, a lost connection.
     ///
-    /// This says nothing about whether a message was delivered: that is for its [`RecipientStatus`](crate::RecipientStatus) to say.
+    /// Whether a message was delivered is a matter of its [`RecipientStatus`](crate::RecipientStatus).
     pub fn is_transient(&self) -> bool {
         match &self.0.kind {
             ErrorKind::Timeout(_)
@@ -534,7 +536,9 @@ impl fmt::Display for ErrorKind {
         match self {
             Self::Protocol(error) => error.fmt(f),
             Self::Rejected => f.write_str("the server rejected"),
-            Self::TlsUnavailable => f.write_str("the server does not do STARTTLS"),
+            Self::TlsUnavailable => {
+                f.write_str("TLS is required and the server did not provide it")
+            }
             Self::Authentication(error) => error.fmt(f),
             Self::Unsupported(need) => need.fmt(f),
             Self::Address(fault) => fault.fmt(f),
@@ -560,7 +564,7 @@ impl fmt::Display for ErrorKind {
                 f.write_str("the content cannot be downgraded for this server")?;
                 cause(f, error)
             }
-            Self::Abandoned => f.write_str("given up by the caller"),
+            Self::Abandoned => f.write_str("abandoned by the caller"),
             Self::Earlier(error) => {
                 f.write_str("the connection failed before this message was done")?;
                 cause(f, error)
@@ -576,7 +580,7 @@ impl fmt::Display for ProtocolError {
         match self {
             Self::Reply(error) => error.fmt(f),
             Self::UnexpectedReply => f.write_str("a reply that no command waits for"),
-            Self::WrongClass => f.write_str("a reply of this kind makes no sense here"),
+            Self::WrongClass => f.write_str("a reply of this class cannot answer this command"),
             Self::InjectedBeforeTls => {
                 f.write_str("bytes came in cleartext where TLS was to begin")
             }
@@ -584,7 +588,7 @@ impl fmt::Display for ProtocolError {
             Self::AcceptedAfterRejection => {
                 f.write_str("the server accepted a message that it had rejected")
             }
-            Self::TooMuchInput => f.write_str("the server sends more than any dialogue needs"),
+            Self::TooMuchInput => f.write_str("the server exceeded the input limit of the session"),
         }
     }
 }
@@ -592,14 +596,14 @@ impl fmt::Display for ProtocolError {
 impl fmt::Display for AuthenticationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAdvertised => f.write_str("the server does not offer to authenticate"),
+            Self::NotAdvertised => f.write_str("the server does not advertise AUTH"),
             Self::NotAdvertisedInCleartext => {
-                f.write_str("the server does not offer to authenticate before TLS")
+                f.write_str("the server does not advertise AUTH before TLS")
             }
             Self::NoCommonMechanism { offered, ours } => {
-                f.write_str("no mechanism in common: the server offers")?;
+                f.write_str("no mechanism in common: the server advertises")?;
                 list(f, offered)?;
-                f.write_str(", the credentials serve")?;
+                f.write_str(", the credentials support")?;
                 list(f, ours)
             }
             Self::Rejected { detail } => {
@@ -607,7 +611,7 @@ impl fmt::Display for AuthenticationError {
                 with(f, detail.as_deref())
             }
             Self::BindingRejected { detail } => {
-                f.write_str("the server rejected the login as it is bound to the TLS connection")?;
+                f.write_str("the server rejected the login with channel binding")?;
                 with(f, detail.as_deref())
             }
             Self::Expired { detail } => {
@@ -622,15 +626,17 @@ impl fmt::Display for AuthenticationError {
 impl fmt::Display for ApiMisuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::UnknownId => "no such mail or command, or its result has been taken",
-            Self::NotStreaming => "this message's body is not written in pieces, or is finished",
-            Self::ContentUnfinished => {
-                "the message's body is not finished, so nothing can come of it"
+            Self::UnknownId => {
+                "unknown id, or the result of that message or command has been taken"
             }
-            Self::NothingUnderWay => "nothing is under way, so nothing can come of waiting",
+            Self::NotStreaming => "this message's content is not streamed, or is finished",
+            Self::ContentUnfinished => {
+                "the message's content is not finished, so there can be no outcome"
+            }
+            Self::NothingUnderWay => "nothing is pending, so waiting would never end",
             Self::UpgradePending => "TLS has to begin before anything else",
-            Self::NoUpgrade => "there is no upgrade to TLS to be made",
-            Self::SentTooMuch => "more bytes were acknowledged than were offered",
+            Self::NoUpgrade => "there is no TLS upgrade to begin",
+            Self::SentTooMuch => "more bytes were acknowledged than were transmitted",
         })
     }
 }

@@ -87,7 +87,7 @@ mod error;
 
 mod mail;
 mod outcome;
-mod transcript;
+pub mod transcript;
 
 mod config;
 mod event;
@@ -100,7 +100,7 @@ pub use address::{
     AddressError, AddressErrorKind, ClientName, Domain, ForwardPath, Mailbox, ReversePath,
 };
 pub use capabilities::{Capabilities, FutureRelease, ServerLimits, SizeLimit};
-pub use command::{Command, CommandError, CommandErrorKind, RedactedCommand};
+pub use command::{Command, CommandError, CommandErrorKind};
 pub use config::{Config, ConfigBuilder, ConfigError, Protocol, Security, SpeculationLimits};
 #[cfg(feature = "std")]
 pub use connection::IoSlices;

@@ -1,8 +1,8 @@
-//! Where in a message something is, for whoever must mend it.
+//! Locations in a message.
 
 use core::fmt;
 
-/// A place in a [`Mail`](crate::Mail): a part of it, and how far into that part.
+/// A location in a [`Mail`](crate::Mail): a part, and an offset into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Location {
     field: MailPart,
@@ -22,7 +22,7 @@ pub enum MailPart {
     Recipient(usize),
     /// The parameters.
     Parameters,
-    /// The text.
+    /// The content.
     Text,
 }
 
@@ -44,7 +44,7 @@ impl Location {
         }
     }
 
-    /// A byte of the text, which is all at hand.
+    /// A byte of content that is in memory as a whole.
     pub(crate) fn in_text(text: &[u8], offset: u64) -> Self {
         let before = usize::try_from(offset)
             .ok()
@@ -65,12 +65,12 @@ impl Location {
         self.field
     }
 
-    /// Bytes of the part before the place; `None` if it is the part as a whole.
+    /// The offset into the part in bytes; `None` for the part as a whole.
     pub const fn offset(&self) -> Option<u64> {
         self.offset
     }
 
-    /// The line of the text, counted from one; `None` outside the text.
+    /// The line of the content, counted from one; `None` for other parts.
     pub const fn line(&self) -> Option<u64> {
         self.line
     }
@@ -96,7 +96,7 @@ impl fmt::Display for MailPart {
             Self::Recipients => f.write_str("recipients"),
             Self::Recipient(index) => write!(f, "recipient {index}"),
             Self::Parameters => f.write_str("parameters"),
-            Self::Text => f.write_str("text"),
+            Self::Text => f.write_str("content"),
         }
     }
 }

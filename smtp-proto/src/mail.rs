@@ -1,4 +1,4 @@
-//! A message as the caller hands it over: envelope and text.
+//! Messages to be sent: envelope and content (RFC 5321, section 2.3.1).
 
 mod extensions;
 mod recipient;
@@ -25,21 +25,21 @@ use recipient::Malformed;
 pub use recipient::Recipient;
 use recoder::Recoder;
 
-/// A message to be sent: the envelope's sender and recipients, and the text, headers included (RFC 5322).
+/// A message to be sent: its envelope, and its content, a complete RFC 5322 message.
 ///
-/// The text is not changed on its way, but for line ends where that was asked for. Whatever could not be sent is
-/// rejected here, before a byte goes out.
+/// The content is sent unchanged, except for line ends if their conversion was requested. Invalid
+/// messages are rejected here, before anything is sent.
 ///
-/// The text is a whole message: header fields, an empty line, and the body. A text without a header
-/// section, or without a `From` field in it, is an error, unless the builder is told
-/// [`without_header_check`](MailBuilder::without_header_check). `From` and `Date` are the fields that
-/// every message has (RFC 5322, section 3.6); one without `Date` is taken all the same, since
-/// submission servers add it (RFC 6409, section 8).
+/// The content is a header section, an empty line, and the body. Content without a header section,
+/// or without a `From` field in it, is an error, unless
+/// [`without_header_check`](MailBuilder::without_header_check) is set. Every message has the fields
+/// `From` and `Date` (RFC 5322, section 3.6); one without `Date` is accepted, since submission
+/// servers add it (RFC 6409, section 8).
 ///
-/// # Header fields from outside
-/// Header fields are not composed here, and those that a caller did not mean cannot be told from
-/// those that it did: a CRLF in a subject from a web form begins another field, or ends the header
-/// section. Reject CR and LF in the values of fields, or let a library compose the message.
+/// # Header injection
+/// This crate does not compose header fields and cannot detect an injected one: a CRLF in a subject
+/// from a web form begins another field, or ends the header section. Reject CR and LF in the values
+/// of fields, or let a library compose the message.
 ///
 /// ```
 /// use smtp_proto::Mail;
@@ -62,32 +62,33 @@ pub struct Mail {
     pub(crate) text: Text,
 }
 
-/// A recipient's path, and room for what the server says to it.
+/// A recipient's path and its state.
 #[derive(Clone, Debug)]
 pub(crate) struct Addressee {
     pub(crate) path: ForwardPath,
     pub(crate) answer: RcptState,
 }
 
-/// How far a recipient is.
+/// The state of a recipient.
 #[derive(Clone, Debug)]
 pub(crate) enum RcptState {
-    /// It was not asked for in this transaction.
+    /// RCPT was not sent in this transaction.
     None,
-    /// It was asked for.
+    /// RCPT was sent.
     Asked,
-    /// The server takes mail for it.
+    /// RCPT was accepted.
     Accepted,
-    /// The server does not.
+    /// RCPT was rejected.
     Rejected(Reply),
-    /// It was one too many for this transaction, and will be in the next.
+    /// One too many for this transaction; it is deferred to the next.
     Deferred(Reply),
-    /// Its fate is known.
+    /// Its status is final.
     Known(RecipientStatus),
 }
 
 impl RcptState {
-    /// What it is at the beginning of another transaction, for those that were too many in this.
+    /// The state for the next transaction: deferred recipients start over, the others keep their
+    /// result.
     pub(crate) fn into_next(self) -> Self {
         match self {
             Self::Deferred(_) => Self::None,
@@ -104,7 +105,7 @@ impl RcptState {
     }
 }
 
-/// The text of a message, at hand or yet to come.
+/// The content of a message: in memory or streamed.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Text {
     Whole {
@@ -128,9 +129,22 @@ impl Text {
     }
 }
 
-/// What is said beforehand of a text that is written in pieces, since its needs cannot be looked up in it.
+/// Properties of streamed content, declared in advance since the content cannot be scanned.
 ///
-/// A text that turns out to need more than was declared is not sent.
+/// Content that turns out to need more than was declared is not sent.
+///
+/// ```
+/// use smtp_proto::{Mail, StreamedContent};
+///
+/// let mail = Mail::builder()
+///     .sender("alice@example.org")
+///     .recipient("bob@example.net")
+///     .streamed(StreamedContent::new().eight_bit().size(20_000))
+///     .build()?;
+/// assert_eq!(mail.size(), Some(20_000));
+/// // Submit it, then write the content by `Connection::write_content`.
+/// # Ok::<(), smtp_proto::MailError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamedContent {
     pub(crate) eight_bit: bool,
@@ -140,7 +154,22 @@ pub struct StreamedContent {
     pub(crate) tls_optional: bool,
 }
 
-/// Makes a [`Mail`] step by step; the first wrong value is what [`build`](Self::build) reports.
+/// Builds a [`Mail`] step by step; [`build`](Self::build) reports the first invalid value.
+///
+/// ```
+/// use smtp_proto::content::BareLineEnds;
+/// use smtp_proto::{Mail, Notify, Recipient};
+///
+/// let mail = Mail::builder()
+///     .sender("alice@example.org")
+///     .recipient(Recipient::new("bob@example.net").notify(Notify::NEVER))
+///     .recipients(["carol@example.net", "dave@example.net"])
+///     .message("From: alice@example.org\n\nHello all.\n")
+///     .bare_line_ends(BareLineEnds::Convert)
+///     .build()?;
+/// assert_eq!(mail.recipients().len(), 3);
+/// # Ok::<(), smtp_proto::MailError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct MailBuilder {
@@ -155,9 +184,9 @@ pub struct MailBuilder {
     invalid: Vec<InvalidRecipient>,
 }
 
-/// Why a [`Mail`] cannot be: the field, and what is wrong with it.
+/// Why a [`Mail`] cannot be built: the invalid part, and what is wrong with it.
 ///
-/// Of several faults it is the first, but the recipients that are no addresses are all named.
+/// It reports the first error, but all invalid recipients. `{:#}` adds a hint.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailError {
     place: Location,
@@ -165,7 +194,7 @@ pub struct MailError {
     invalid: Vec<InvalidRecipient>,
 }
 
-/// A recipient of a message that is no address.
+/// A recipient that is not a valid address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InvalidRecipient {
     index: usize,
@@ -177,13 +206,13 @@ pub struct InvalidRecipient {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MailErrorKind {
-    /// It is not an address.
+    /// Not a valid address.
     Address(AddressError),
-    /// It is not a parameter that may stand there.
+    /// Not a valid parameter.
     Parameter(ParameterError),
-    /// It has what may not be sent, at the offset that the fault names.
+    /// Invalid content, at the offset of the error.
     Text(ContentError),
-    /// There is none.
+    /// The part is missing.
     Missing,
 }
 
@@ -196,11 +225,11 @@ enum Source {
 }
 
 impl Mail {
-    /// A message with a text that is at hand.
+    /// A message with these bytes as its content.
     ///
     /// # Errors
-    /// If an address is wrong, there is no recipient, or the text has what may not be sent: see [`MailBuilder`] to relax
-    /// what can be relaxed.
+    /// If an address is invalid, there is no recipient, or the content is invalid. The
+    /// [`MailBuilder`] can relax some of the rules for content.
     pub fn new<S>(
         sender: S,
         recipients: impl IntoIterator<Item = impl Into<Recipient>>,
@@ -216,7 +245,7 @@ impl Mail {
             .build()
     }
 
-    /// Begins a mail from the null sender `<>`, to nobody, with no text.
+    /// Starts a message from the null sender `<>`, without recipients and content.
     pub fn builder() -> MailBuilder {
         MailBuilder {
             sender: ReversePath::null(),
@@ -230,7 +259,7 @@ impl Mail {
         }
     }
 
-    /// The sender, to whom reports of failure go.
+    /// The sender: the reverse path, for reports of failed delivery.
     pub fn sender(&self) -> &ReversePath {
         &self.sender
     }
@@ -240,19 +269,19 @@ impl Mail {
         self.recipients.iter().map(|recipient| &recipient.path)
     }
 
-    /// What is asked with MAIL, beyond what the text decides.
+    /// The parameters of MAIL, without those that the content implies.
     pub fn parameters(&self) -> &[Parameter] {
         self.extensions.as_deref().map_or(&[], Extensions::of_mail)
     }
 
-    /// What is asked with the RCPT of the recipient of this index.
+    /// The parameters of RCPT for the recipient of this index.
     pub fn recipient_parameters(&self, index: usize) -> &[Parameter] {
         self.extensions
             .as_deref()
             .map_or(&[], |extensions| extensions.of_recipient(index))
     }
 
-    /// Whether its header says that it may travel without TLS, and that was to be honoured: see
+    /// Whether its header section allows delivery without TLS, and this is honored: see
     /// [`MailBuilder::honor_tls_required`].
     pub fn is_tls_optional(&self) -> bool {
         self.extensions
@@ -260,7 +289,7 @@ impl Mail {
             .is_some_and(|extensions| extensions.tls_optional)
     }
 
-    /// Bytes of the text as they will travel, or as declared; `None` if nobody knows.
+    /// The size of the content in bytes, without dot-stuffing, or as declared; `None` if unknown.
     pub fn size(&self) -> Option<u64> {
         match &self.text {
             Text::Whole { facts, .. } => Some(facts.message_len()),
@@ -268,7 +297,7 @@ impl Mail {
         }
     }
 
-    /// Whether the text has bytes above 127 below the headers (RFC 6152).
+    /// Whether the content has 8-bit bytes (RFC 6152).
     pub(crate) fn needs_eight_bit(&self) -> bool {
         match &self.text {
             Text::Whole { facts, .. } => facts.body_eight_bit() || facts.header_eight_bit(),
@@ -276,7 +305,7 @@ impl Mail {
         }
     }
 
-    /// Bytes of the text as BDAT sends them, if all of it is at hand.
+    /// Bytes of the content as BDAT sends them, unless it is streamed.
     pub(crate) fn whole_len(&self) -> Option<u64> {
         match &self.text {
             Text::Whole { facts, .. } => Some(facts.message_len()),
@@ -284,12 +313,12 @@ impl Mail {
         }
     }
 
-    /// Whether all of the text is at hand, so that it can be sent more than once.
+    /// Whether the content is in memory, so that it can be sent more than once.
     pub(crate) fn is_whole(&self) -> bool {
         matches!(self.text, Text::Whole { .. })
     }
 
-    /// Whether the headers, a parameter or an address have characters beyond ASCII (RFC 6531).
+    /// Whether the header section, a parameter or an address is non-ASCII (RFC 6531).
     pub(crate) fn needs_utf8(&self) -> bool {
         self.has_utf8_headers()
             || self
@@ -300,7 +329,7 @@ impl Mail {
             || !self.recipients().all(ForwardPath::is_ascii)
     }
 
-    /// Whether the headers have characters beyond ASCII (RFC 6532).
+    /// Whether the header section is non-ASCII (RFC 6532).
     pub(crate) fn has_utf8_headers(&self) -> bool {
         match &self.text {
             Text::Whole { facts, .. } => facts.header_eight_bit() && facts.header_is_utf8(),
@@ -308,7 +337,7 @@ impl Mail {
         }
     }
 
-    /// The first byte of the header section that is neither ASCII nor UTF-8, if the text is at hand, and where it is.
+    /// The first byte of the header section that is not UTF-8, unless the content is streamed.
     pub(crate) fn header_not_utf8(&self) -> Option<(ContentError, Location)> {
         match &self.text {
             Text::Whole { bytes, facts, .. } if !facts.header_is_utf8() => {
@@ -319,17 +348,17 @@ impl Mail {
         }
     }
 
-    /// Whether such bytes may be sent as they are.
+    /// Whether such bytes may be sent.
     pub(crate) fn takes_eight_bit_headers(&self) -> bool {
         (self.extensions.as_ref()).is_some_and(|extensions| extensions.eight_bit_headers)
     }
 
-    /// The first byte above 127 of the text; the text as a whole where that is not known.
+    /// The first 8-bit byte of the content; the content as a whole if unknown.
     pub(crate) fn first_eight_bit(&self) -> Location {
         self.place_in_text(first_eight_bit)
     }
 
-    /// The first byte that keeps the text from being sent but as bytes of any kind.
+    /// The first byte that only BINARYMIME can carry.
     pub(crate) fn not_text(&self) -> Location {
         let rules = LineRules::new().eight_bit(true);
         self.place_in_text(|bytes| Some(scan(bytes, &rules).err()?.offset()))
@@ -345,8 +374,8 @@ impl Mail {
         }
     }
 
-    /// Makes the text into one of seven bits, if there is something to do it and all of the text is at hand; returns whether
-    /// it did.
+    /// Downgrades the content to 7-bit, if there is a function for it and the content is in memory;
+    /// returns whether it did.
     pub(crate) fn recode(&mut self) -> Result<bool, Error> {
         let extensions = self.extensions.as_ref();
         let Some(recoder) = extensions.and_then(|extensions| extensions.recoder.as_ref()) else {
@@ -408,7 +437,8 @@ impl fmt::Debug for Mail {
 }
 
 impl MailBuilder {
-    /// The sender: an address, or the empty string for the null sender of reports (RFC 5321, section 4.5.5).
+    /// The sender: an address, or the empty string for the null sender of delivery reports (RFC 5321,
+    /// section 4.5.5).
     pub fn sender<S>(mut self, sender: S) -> Self
     where
         S: TryInto<ReversePath, Error: Into<AddressError>>,
@@ -420,13 +450,13 @@ impl MailBuilder {
         self
     }
 
-    /// One more recipient: an address, or a [`Recipient`] with parameters of its own. The same one twice is two recipients.
+    /// Adds a recipient: an address, or a [`Recipient`] with parameters. Duplicates are kept.
     pub fn recipient(mut self, recipient: impl Into<Recipient>) -> Self {
         self.add(recipient.into());
         self
     }
 
-    /// More recipients.
+    /// Adds recipients.
     pub fn recipients(
         mut self,
         recipients: impl IntoIterator<Item = impl Into<Recipient>>,
@@ -439,46 +469,48 @@ impl MailBuilder {
         self
     }
 
-    /// The text, headers included, with CRLF line ends.
+    /// The content: a complete RFC 5322 message, header section and body, with CRLF line ends.
     ///
-    /// Header fields that were put into it by an injected CRLF are sent like all others: see [`Mail`].
+    /// Injected header fields are sent like all others: see [`Mail`].
     pub fn message(mut self, text: impl Into<Bytes>) -> Self {
         self.source = Source::Whole(text.into());
         self
     }
 
-    /// The text, headers included, as bytes of any kind in lines of any length (BINARYMIME, RFC 3030, section 3).
+    /// The content: a complete message with arbitrary bytes in lines of any length (BINARYMIME,
+    /// RFC 3030, section 3).
     ///
-    /// It is sent as it is, and only to a server that offers BINARYMIME and CHUNKING.
+    /// It is sent unchanged, and only to a server that advertises BINARYMIME and CHUNKING.
     pub fn binary_message(mut self, text: impl Into<Bytes>) -> Self {
         self.source = Source::Binary(text.into());
         self
     }
 
-    /// Says that the text comes in pieces, by [`Connection::write_content`](crate::Connection::write_content).
+    /// Streams the content, by [`Connection::write_content`](crate::Connection::write_content).
     pub fn streamed(mut self, declared: StreamedContent) -> Self {
         self.source = Source::Streamed(declared);
         self
     }
 
-    /// What to do with line ends other than CRLF; by default, they are rejected.
+    /// How line ends other than CRLF are handled; rejected by default.
     pub fn bare_line_ends(mut self, line_ends: BareLineEnds) -> Self {
         self.rules = self.rules.line_ends(line_ends);
         self
     }
 
-    /// The longest line in bytes, its end not counted, or no limit; by default 998 (RFC 5322, section 2.1.1).
+    /// The longest line in bytes without its CRLF, or no limit; 998 by default (RFC 5322, section
+    /// 2.1.1).
     pub fn max_line_len(mut self, bytes: Option<usize>) -> Self {
         self.rules = self.rules.max_line_len(bytes);
         self
     }
 
-    /// Takes content that is no message: without a header section, or with one that lacks `From`, or
-    /// that has lines that are no fields.
+    /// Accepts content that is not a message: without a header section, or with one that lacks `From`
+    /// or has lines that are not fields.
     ///
-    /// For a store that takes any content by LMTP or BINARYMIME, for tests, and for relays that pass
-    /// on what others wrote, as it is. Content that is [`streamed`](Self::streamed) is looked at while it
-    /// is sent, and not sent to its end without a header section.
+    /// For a store that accepts any content by LMTP or BINARYMIME, for tests, and for relays that pass
+    /// on messages unchanged. [`Streamed`](Self::streamed) content is checked while it is sent, and
+    /// without a header section its end is never sent.
     ///
     /// ```
     /// use smtp_proto::Mail;
@@ -492,22 +524,22 @@ impl MailBuilder {
         self
     }
 
-    /// Sends header fields that are neither ASCII nor UTF-8 as they are, to a server with 8BITMIME.
+    /// Sends header fields that are not UTF-8 unchanged, to a server with 8BITMIME.
     ///
-    /// By default they are an error: SMTPUTF8 stands for UTF-8 only (RFC 6532, section 3), and no
-    /// extension for other charsets. Old programs write such fields all the same, and most servers
-    /// pass them on; this is for those who pass on what others wrote. Fields in UTF-8 still need
-    /// SMTPUTF8. Content that is [`streamed`](Self::streamed) is not looked at for that: with this, and
-    /// without [`StreamedContent::utf8_headers`], all of its fields are sent as they are.
+    /// By default they are an error: SMTPUTF8 covers UTF-8 only (RFC 6532, section 3), and no
+    /// extension covers other charsets. Old programs write such fields nevertheless, and most servers
+    /// relay them; this option is for relays. Fields in UTF-8 still need SMTPUTF8.
+    /// [`Streamed`](Self::streamed) content is not scanned: with this option, and without
+    /// [`StreamedContent::utf8_headers`], all of its fields are sent unchanged.
     pub fn eight_bit_headers(mut self) -> Self {
         self.extensions().eight_bit_headers = true;
         self
     }
 
-    /// The message.
+    /// Builds the message.
     ///
     /// # Errors
-    /// The first wrong value, and all recipients that are no addresses.
+    /// The first invalid value, and all invalid recipients.
     pub fn build(mut self) -> Result<Mail, MailError> {
         if let Some(error) = self.error {
             return Err(MailError {
@@ -611,41 +643,43 @@ impl MailBuilder {
 }
 
 impl StreamedContent {
-    /// A text of ASCII only, of unknown size.
+    /// ASCII content of unknown size.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The text below the headers may have bytes above 127; and so may the headers, with
-    /// [`MailBuilder::eight_bit_headers`].
+    /// The body may have 8-bit bytes; with [`MailBuilder::eight_bit_headers`], so may the header
+    /// section.
     #[must_use]
     pub fn eight_bit(mut self) -> Self {
         self.eight_bit = true;
         self
     }
 
-    /// The headers may have characters beyond ASCII, as UTF-8.
+    /// The header section may have non-ASCII characters in UTF-8.
     #[must_use]
     pub fn utf8_headers(mut self) -> Self {
         self.utf8_headers = true;
         self
     }
 
-    /// The text may have bytes of any kind, in lines of any length: see [`MailBuilder::binary_message`].
+    /// The content may have arbitrary bytes in lines of any length: see
+    /// [`MailBuilder::binary_message`].
     #[must_use]
     pub fn binary(mut self) -> Self {
         self.binary = true;
         self
     }
 
-    /// The headers have a field `TLS-Required: No`: see [`MailBuilder::honor_tls_required`].
+    /// The header section has a field `TLS-Required: No`: see
+    /// [`MailBuilder::honor_tls_required`].
     #[must_use]
     pub fn tls_optional(mut self) -> Self {
         self.tls_optional = true;
         self
     }
 
-    /// The size in bytes, as near as it is known: the server may reject early what is too large (RFC 1870).
+    /// The size in bytes, exact or estimated: the server may reject a large message early (RFC 1870).
     #[must_use]
     pub fn size(mut self, bytes: u64) -> Self {
         self.size = Some(bytes);
@@ -676,12 +710,12 @@ impl MailError {
         }
     }
 
-    /// Which part is wrong.
+    /// The invalid part.
     pub fn part(&self) -> MailPart {
         self.place.part()
     }
 
-    /// Where it is wrong.
+    /// The location of the error.
     pub fn location(&self) -> &Location {
         &self.place
     }
@@ -691,20 +725,20 @@ impl MailError {
         &self.fault
     }
 
-    /// All recipients that are no addresses, in their order; the first of them may be what [`kind`](Self::kind) is
-    /// about.
+    /// All recipients that are not valid addresses, in order; [`kind`](Self::kind) may refer to the
+    /// first of them.
     pub fn invalid_recipients(&self) -> &[InvalidRecipient] {
         &self.invalid
     }
 }
 
 impl InvalidRecipient {
-    /// Its place among the recipients, counted from zero.
+    /// Its index among the recipients.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// The text that was given for an address; its first 256 bytes, if it is longer.
+    /// The address as given; its first 256 bytes, if it is longer.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -715,7 +749,7 @@ impl InvalidRecipient {
     }
 }
 
-/// With the text in quotes, escaped, and cut if it is long.
+/// The address is quoted, escaped, and cut if it is long.
 impl fmt::Display for InvalidRecipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { index, text, error } = self;
@@ -762,9 +796,11 @@ impl MailError {
         let field = self.part();
         match (field, &self.fault, self.place.line()) {
             (MailPart::Recipients, MailErrorKind::Missing, _) => {
-                f.write_str("a message needs a recipient")
+                f.write_str("the message has no recipient")
             }
-            (MailPart::Text, MailErrorKind::Missing, _) => f.write_str("a message needs a text"),
+            (MailPart::Text, MailErrorKind::Missing, _) => {
+                f.write_str("the message has no content")
+            }
             (_, fault, Some(line)) => {
                 write!(f, "{field}, line {line}: ")?;
                 fmt::Display::fmt(fault, f)
@@ -799,6 +835,6 @@ impl fmt::Display for MailErrorKind {
     }
 }
 
-/// Recipients that are shown of those that are no addresses, and bytes of the text of each: together less than 1 KiB.
+/// Invalid recipients that are printed, and bytes of each: together less than 1 KiB.
 const SHOWN_RECIPIENTS: usize = 5;
 const SHOWN_TEXT: usize = 64;

@@ -1,4 +1,4 @@
-//! What became of a message, recipient by recipient.
+//! The outcome of a message, recipient by recipient.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -10,7 +10,7 @@ use crate::mail::Mail;
 use crate::reply::Reply;
 use crate::tls::TlsInfo;
 
-/// What became of a message, for each of its recipients in the order in which they were given.
+/// The outcome of a message: the status of each recipient, in the order given.
 ///
 /// Printed, it is a line for each recipient, with a line feed between two.
 ///
@@ -34,23 +34,37 @@ pub struct Outcome {
     mail: Option<Box<Mail>>,
 }
 
-/// What became of a message for one recipient.
+/// The outcome of a message for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipientOutcome {
     pub(crate) recipient: ForwardPath,
     pub(crate) fate: RecipientStatus,
 }
 
-/// What became of a message for one recipient: exactly one of four things.
+/// The status of one recipient: exactly one of four.
+///
+/// ```
+/// use smtp_proto::RecipientStatus;
+///
+/// fn action(status: &RecipientStatus) -> &'static str {
+///     match status {
+///         RecipientStatus::Accepted(_) => "done",
+///         RecipientStatus::InDoubt(_) => "ask: a retry may deliver a duplicate",
+///         RecipientStatus::Rejected { .. } | RecipientStatus::NotSent(_) => {
+///             if status.is_transient() { "retry later" } else { "report a failure" }
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
-    reason = "there is no fifth fate, and a caller must think of all four"
+    reason = "there is no fifth status, and a caller must consider all four"
 )]
 pub enum RecipientStatus {
-    /// The server took responsibility for it; this is its final reply.
+    /// The server took responsibility for the message; this is its final reply.
     Accepted(Reply),
-    /// The server rejected it; nothing was delivered to this recipient.
+    /// The server rejected the message for this recipient; nothing was delivered.
     #[non_exhaustive]
     Rejected {
         /// The command that was rejected.
@@ -58,15 +72,15 @@ pub enum RecipientStatus {
         /// The reply: 4yz for a retry later, 5yz for none.
         reply: Reply,
     },
-    /// It was not sent, and to send it again is safe; the error says why.
+    /// The message was not sent, and sending it again is safe; the error says why.
     NotSent(Error),
-    /// Nobody on this side knows: all of it was offered to the server, and no final reply came.
+    /// Unknown: all of the message was transmitted, and no final reply arrived.
     ///
-    /// To send it again may deliver it twice, and not to do so may lose it.
+    /// Sending it again may deliver a duplicate; not sending it may lose the message.
     InDoubt(Error),
 }
 
-/// What it took, counted since the connection began.
+/// Statistics of a connection, counted from its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionStats {
     pub(crate) sent: u64,
@@ -98,7 +112,7 @@ impl Outcome {
         self
     }
 
-    /// Each recipient with its fate, in the order in which they were given.
+    /// Each recipient with its status, in the order given.
     pub fn recipients(&self) -> &[RecipientOutcome] {
         &self.deliveries
     }
@@ -110,24 +124,25 @@ impl Outcome {
             .all(|delivery| matches!(delivery.fate, RecipientStatus::Accepted(_)))
     }
 
-    /// Whether the fate of any recipient is not known.
+    /// Whether any recipient is in doubt.
     pub fn is_in_doubt(&self) -> bool {
         self.deliveries
             .iter()
             .any(|delivery| matches!(delivery.fate, RecipientStatus::InDoubt(_)))
     }
 
-    /// What ended the message early, if something did: a failure of the connection, or a need that the server cannot serve.
+    /// The error that ended the message early, if any: a failure of the connection, or a missing
+    /// extension.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()
     }
 
-    /// Bytes and round trips since the connection began, up to this outcome.
+    /// Statistics of the connection, from its start to this outcome.
     pub fn stats(&self) -> ConnectionStats {
         self.traffic
     }
 
-    /// The TLS connection over which the message went, if it did.
+    /// The TLS connection that carried the message, if any.
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.tls.as_ref()
     }
@@ -162,10 +177,10 @@ impl Outcome {
             .map(|(index, each)| (index, &each.recipient))
     }
 
-    /// The outcome if every recipient was accepted; it need not be looked at any more.
+    /// Treats anything short of full acceptance as an error.
     ///
     /// # Errors
-    /// `self` as an error if any was not: for callers to whom all that counts is all or nothing.
+    /// The outcome as an error, if any recipient was not accepted.
     pub fn all_accepted(self) -> Result<Delivered, NotAllAccepted> {
         if self.is_accepted() {
             Ok(Delivered(self))
@@ -193,7 +208,7 @@ impl RecipientOutcome {
         &self.recipient
     }
 
-    /// What became of the message for this recipient.
+    /// The status of this recipient.
     pub fn status(&self) -> &RecipientStatus {
         &self.fate
     }
@@ -207,12 +222,12 @@ impl fmt::Display for RecipientOutcome {
 }
 
 impl RecipientStatus {
-    /// Whether to send the message to this recipient again cannot deliver it twice.
+    /// Whether retrying cannot deliver a duplicate.
     pub fn is_safe_to_retry(&self) -> bool {
         matches!(self, Self::Rejected { .. } | Self::NotSent(_))
     }
 
-    /// Whether to send the same again later makes sense.
+    /// Whether a retry may succeed.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Accepted(_) => false,
@@ -221,7 +236,7 @@ impl RecipientStatus {
         }
     }
 
-    /// The likely cure, where the cause is a usual mistake.
+    /// The likely remedy, if the cause is a common mistake.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Accepted(_) => None,
@@ -230,7 +245,7 @@ impl RecipientStatus {
         }
     }
 
-    /// What the server said of it, if it said something.
+    /// The reply behind this status, if any.
     pub fn reply(&self) -> Option<&Reply> {
         match self {
             Self::Accepted(reply) | Self::Rejected { reply, .. } => Some(reply),
@@ -263,17 +278,18 @@ impl fmt::Display for RecipientStatus {
 }
 
 impl ConnectionStats {
-    /// Bytes of SMTP sent, as they are before TLS.
+    /// Bytes of SMTP sent, before encryption.
     pub fn bytes_sent(&self) -> u64 {
         self.sent
     }
 
-    /// Bytes of SMTP received, as they are after TLS.
+    /// Bytes of SMTP received, after decryption.
     pub fn bytes_received(&self) -> u64 {
         self.received
     }
 
-    /// How often this side had to wait for the other, the TLS handshake counted in and the set-up of TCP not.
+    /// Round trips: how often the client waited for the server, including the TLS handshake but not
+    /// the TCP handshake.
     pub fn round_trips(&self) -> u64 {
         self.round_trips
     }

@@ -1,13 +1,13 @@
 //! Authentication: SASL mechanisms (RFC 4422) as the AUTH command carries them (RFC 4954).
 //!
-//! [`Credentials`] hold what is needed to log in, in the order in which it is to be tried against
-//! the server's offer. A mechanism of one's own implements [`Mechanism`] and [`Exchange`]; it deals
-//! in the bytes of its own messages only: base64, the limits on lines, cancelling and counting the
-//! server's challenges are done for it.
+//! [`Credentials`] hold mechanisms with their secrets, in order of preference. A mechanism of your
+//! own implements [`Mechanism`] and [`Exchange`]; it handles the bytes of its own messages only:
+//! base64, line limits, cancelling and the number of challenges are handled for it.
 //!
-//! Names and passwords are used as they are given, byte by byte; they are not prepared by SASLprep (RFC 4013). For
-//! ASCII this is the same. Beyond ASCII it is the same for all that has its composed form (NFC) and no letters of mere
-//! compatibility, such as ligatures and full-width ones; what has them should be given in the form that the server stores.
+//! Names and passwords are used byte by byte as given; they are not prepared by SASLprep (RFC 4013).
+//! For ASCII there is no difference. Non-ASCII text should be in composed form (NFC), without
+//! compatibility characters such as ligatures and full-width letters, or else in the form that the
+//! server stores.
 //!
 //! | mechanism | type | feature |
 //! | --- | --- | --- |
@@ -18,7 +18,7 @@
 //! | ANONYMOUS | [`Anonymous`] | |
 //! | CRAM-MD5 | `CramMd5` | `legacy` |
 //!
-//! Security layers are never negotiated: that is for TLS.
+//! Security layers are never negotiated: TLS is the security layer.
 
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
@@ -58,28 +58,71 @@ pub use plain::Plain;
 pub use scram::{ChannelBinding, Scram};
 pub use xoauth2::XOAuth2;
 
-/// A way to authenticate, together with the secrets that it needs.
+/// A mechanism with the secrets that it needs.
 ///
 /// Its `Debug` must not show a secret; a field of type [`Secret`] does not.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use smtp_proto::sasl::{ConnectionInfo, Exchange, ExchangeError, Mechanism, Name};
+/// use smtp_proto::{Credentials, Secret};
+///
+/// /// Sends a ticket; the server has no challenge.
+/// #[derive(Debug)]
+/// struct Ticket(Secret);
+///
+/// struct TicketExchange(Option<Secret>);
+///
+/// impl Mechanism for Ticket {
+///     fn name(&self) -> Name {
+///         const { Name::new("X-TICKET").unwrap() }
+///     }
+///
+///     fn start(&self, _: &ConnectionInfo<'_>) -> Box<dyn Exchange> {
+///         Box::new(TicketExchange(Some(self.0.clone())))
+///     }
+/// }
+///
+/// impl Exchange for TicketExchange {
+///     fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError> {
+///         Ok(self.0.take())
+///     }
+///
+///     fn respond(&mut self, _: &[u8]) -> Result<Secret, ExchangeError> {
+///         Err(ExchangeError::TooManyChallenges)
+///     }
+///
+///     fn finish(&mut self) -> Result<(), ExchangeError> {
+///         Ok(())
+///     }
+///
+///     fn max_challenges(&self) -> usize {
+///         0
+///     }
+/// }
+///
+/// let credentials = Credentials::from_mechanisms(vec![Arc::new(Ticket("sesame".into()))]);
+/// ```
 pub trait Mechanism: fmt::Debug + Send + Sync {
-    /// The name under which servers offer it.
+    /// The name that servers advertise.
     fn name(&self) -> Name;
 
     /// Begins an exchange with one server.
     fn start(&self, context: &ConnectionInfo<'_>) -> Box<dyn Exchange>;
 
-    /// Whether it could be used on this connection, if the server offers it; by default, it could.
+    /// Whether it can be used on this connection if the server advertises it; `true` by default.
     ///
-    /// One that says no is passed over, and the next in order has its turn.
+    /// A mechanism that cannot is skipped for the next in order.
     fn is_usable(&self, context: &ConnectionInfo<'_>) -> bool {
         let _ = context;
         true
     }
 
-    /// Whether it can do with new secrets what it could not do with the last ones; by default, it cannot.
+    /// Whether it can get new secrets after a rejection; `false` by default.
     ///
-    /// If it can, a rejection is an [`Expired`](crate::AuthenticationError::Expired), once: on the next connection
-    /// [`ConnectionInfo::needs_refresh`] tells that the last token was rejected.
+    /// If it can, the first rejection is an [`Expired`](crate::AuthenticationError::Expired), and on
+    /// the next connection [`ConnectionInfo::needs_refresh`] is `true`.
     fn can_refresh(&self) -> bool {
         false
     }
@@ -92,33 +135,34 @@ pub trait Exchange: Send + Sync {
     /// Called once, before anything else. `None` means that the server speaks first.
     ///
     /// # Errors
-    /// If the exchange cannot begin, say because no channel binding is there.
+    /// If the exchange cannot begin, for example because there is no channel binding.
     fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError>;
 
-    /// Answers a challenge, which is already decoded from base64; the answer may be empty.
+    /// Responds to a challenge, already decoded from base64; the response may be empty.
     ///
     /// # Errors
-    /// If the challenge is not acceptable: then the exchange is cancelled.
+    /// If the challenge is not acceptable: the exchange is then cancelled.
     fn respond(&mut self, challenge: &[u8]) -> Result<Secret, ExchangeError>;
 
-    /// Whether a challenge means anything; by default, it does.
+    /// Whether challenges have a meaning; `true` by default.
     ///
-    /// If not, whatever the server sends is answered, base64 or not, and [`respond`](Self::respond) gets nothing of it.
+    /// If not, [`respond`](Self::respond) gets an empty challenge for anything that the server
+    /// sends, base64 or not.
     fn reads_challenges(&self) -> bool {
         true
     }
 
-    /// Judges the server's word that the client is authenticated.
+    /// Checks whether the exchange may succeed, after the server replied with success.
     ///
     /// # Errors
-    /// If the exchange is not at an end that allows success, or the server has not proved itself.
+    /// If the exchange is not at its end, or the server has not proved its identity.
     fn finish(&mut self) -> Result<(), ExchangeError>;
 
-    /// How many challenges the server may send in all, besides the one that only asks for the
-    /// initial response; one more is a [`ExchangeError`]. At most 16 are ever answered.
+    /// The most challenges of the server, without the one that only asks for the initial response;
+    /// one more is an [`ExchangeError`]. At most 16 challenges are answered.
     fn max_challenges(&self) -> usize;
 
-    /// What the server told of the reason for its rejection, in the mechanism's own words.
+    /// The server's reason for its rejection, in the mechanism's own terms.
     fn server_error(&self) -> Option<&[u8]> {
         None
     }
@@ -166,7 +210,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// Why an exchange came to nothing before the server rejected it.
+/// Why an exchange failed before the server rejected it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExchangeError {
@@ -175,13 +219,13 @@ pub enum ExchangeError {
     /// A challenge or a response whose line would be over 12288 bytes (RFC 4954, section 4), or a challenge beyond the
     /// [`ReplyLimits`](crate::ReplyLimits).
     TooLong,
-    /// A challenge more than the mechanism has.
+    /// More challenges than the mechanism has.
     TooManyChallenges,
-    /// Success before the exchange was at its end.
+    /// Success before the end of the exchange.
     Premature,
-    /// Success after the server had told of its rejection.
+    /// Success after the server reported a failure.
     Contradiction,
-    /// A reason of the mechanism's own.
+    /// A reason specific to the mechanism.
     Mechanism(&'static str),
 }
 
@@ -190,9 +234,9 @@ impl fmt::Display for ExchangeError {
         f.write_str(match self {
             Self::Encoding => "challenge is not base64",
             Self::TooLong => "challenge or response over 12288 bytes",
-            Self::TooManyChallenges => "one challenge too many for the mechanism",
-            Self::Premature => "success before the exchange was at its end",
-            Self::Contradiction => "success after the server had told of its rejection",
+            Self::TooManyChallenges => "more challenges than the mechanism has",
+            Self::Premature => "success before the end of the exchange",
+            Self::Contradiction => "success after the server reported a failure",
             Self::Mechanism(reason) => reason,
         })
     }

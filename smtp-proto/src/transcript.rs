@@ -1,42 +1,42 @@
-//! Everything that is said on a connection, for people to read.
+//! The transcript of a connection: its commands, replies and events, without secrets.
 
 use alloc::sync::Arc;
 use core::fmt;
 
-use crate::command::RedactedCommand;
+pub use crate::command::RedactedCommand;
 use crate::error::Error;
 use crate::reply::Reply;
 use crate::tls::TlsInfo;
 
-/// One thing that was said or happened, as an observer set by [`ConfigBuilder::transcript`] sees it.
+/// One line of a transcript, for the observer set by [`ConfigBuilder::transcript`].
 ///
-/// Its `Display` is one line. What could be secret, the payload of AUTH, the challenges to it and the answers within it,
-/// is not in it.
+/// Its `Display` is one line. It holds no secret: the initial response, challenges and responses of
+/// AUTH are left out.
 ///
 /// [`ConfigBuilder::transcript`]: crate::ConfigBuilder::transcript
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TranscriptEntry<'a> {
-    /// A command was queued to be sent.
+    /// A command was queued.
     Command(RedactedCommand<'a>),
-    /// A reply came.
+    /// A reply arrived.
     Reply(&'a Reply),
-    /// A challenge of the authentication came (RFC 4954, section 4), with a text of so many bytes.
+    /// A challenge of AUTH arrived (RFC 4954, section 4), with this many bytes.
     ///
-    /// The text is no secret by itself, but with that of SCRAM and CRAM-MD5 passwords can be tried at leisure.
+    /// Its text is left out: with that of SCRAM or CRAM-MD5, passwords can be guessed offline.
     Challenge(usize),
-    /// Some of a message's text was queued to be sent.
+    /// A part of a message's content was queued.
     Body {
-        /// Bytes of this message's text so far, as they travel.
+        /// Bytes of this content so far, as encoded.
         sent: u64,
-        /// Bytes of it in all, where that is known.
+        /// Its total in bytes, if known.
         total: Option<u64>,
     },
     /// TLS began.
     Tls(&'a TlsInfo),
     /// The connection failed.
     Failed(&'a Error),
-    /// The connection ended as asked.
+    /// The connection was closed on request.
     Ended,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for TranscriptEntry<'_> {
     }
 }
 
-/// Who observes, if anybody does.
+/// The observer, if any.
 #[derive(Clone, Default)]
 pub(crate) struct Transcript(Option<Arc<Observer>>);
 

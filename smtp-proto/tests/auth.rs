@@ -239,14 +239,14 @@ fn without_a_mechanism_in_common_nothing_is_said() {
     }
     assert_eq!(
         format!("{error:#}"),
-        "at AUTH: no mechanism in common: the server offers CRAM-MD5 GSSAPI NTLM, the credentials serve PLAIN LOGIN"
+        "at AUTH: no mechanism in common: the server advertises CRAM-MD5 GSSAPI NTLM, the credentials support PLAIN LOGIN"
     );
     assert!(!error.is_transient());
 
     for (offered, hint) in [
         (
             "AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS",
-            Some("bound to TLS"),
+            Some("channel binding"),
         ),
         ("AUTH XOAUTH2 OAUTHBEARER", Some("token")),
         ("AUTH XOAUTH2 SCRAM-SHA-1-PLUS", None),

@@ -11,7 +11,8 @@
 use crate::reference::{Policy, canonical, receive};
 use bytes::Bytes;
 use proptest::prelude::*;
-use smtp_proto::content::{ContentError, ContentErrorKind, Encoder, LineRules, Room, scan};
+use smtp_proto::content::internals::{Encoder, LineRules, Room, scan};
+use smtp_proto::content::{ContentError, ContentErrorKind};
 
 /// The alphabet in which all that could go wrong can be written.
 const ALPHABET: [u8; 5] = [b'\r', b'\n', b'.', b'x', 0];

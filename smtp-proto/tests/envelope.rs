@@ -84,7 +84,7 @@ fn all_malformed_recipients_are_named_at_once() {
         format!("{error:#}"),
         "recipient 1 \"b@x_y.test\": character '_' is not allowed at offset 3; \
          recipient 3 \"d e@x.test\": character ' ' is not allowed at offset 1; \
-         recipient 4 \"Eve <e@x.test>\": display name: write only what is between < and >, which begins at offset 4; \
+         recipient 4 \"Eve <e@x.test>\": display name: write only the address between < and >, which begins at offset 4; \
          recipient 6 \"g\\x0d\\x0a@x.test\": control character '\\r' at offset 1"
     );
 }
@@ -107,9 +107,9 @@ fn malformed_recipients_are_named_beside_another_fault_and_with_their_own_index(
     assert_eq!(error.part(), MailPart::Sender);
     assert_eq!(
         format!("{error:#}"),
-        "sender: no @ behind the local part at offset 1; \
-         recipient 1 \"b\": no @ behind the local part at offset 1; \
-         recipient 2 \"c\": no @ behind the local part at offset 1"
+        "sender: no @ after the local part at offset 1; \
+         recipient 1 \"b\": no @ after the local part at offset 1; \
+         recipient 2 \"c\": no @ after the local part at offset 1"
     );
     // Without the address that is wrong, the parameters of the last are, and it is still the third.
     let error = Mail::builder()

@@ -498,7 +498,7 @@ fn a_text_that_no_server_takes_is_rejected_with_the_line_and_the_offset() {
         assert!(
             error
                 .to_string()
-                .starts_with(&format!("text, line {line}: ")),
+                .starts_with(&format!("content, line {line}: ")),
             "{error:#}"
         );
     }
@@ -523,7 +523,7 @@ fn the_text_of_a_rejection_names_the_need_the_place_and_the_cure() {
         }
     };
     let told_of = told(&TEXTS[1], &ENVELOPES[0]);
-    for part in ["8BITMIME", "see text, line 4, offset 23", "recoded"] {
+    for part in ["8BITMIME", "see content, line 4, offset 23", "downgraded"] {
         assert!(told_of.contains(part), "{told_of}");
     }
     let told_of = told(&TEXTS[0], &ENVELOPES[4]);

@@ -10,7 +10,7 @@
 use bytes::Bytes;
 use mail_parser::{Message, MessageParser, PartType};
 use proptest::prelude::*;
-use smtp_blocking::proto::content::{LineRules, scan};
+use smtp_blocking::proto::content::internals::{LineRules, scan};
 use smtp_recode::seven_bit;
 
 /// A part as a mail is made of.

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use bytes::Bytes;
-use smtp_proto::content::{Encoder, LineRules, Room, scan};
+use smtp_proto::content::internals::{Encoder, LineRules, Room, scan};
 use smtp_proto::{Capabilities, Reply};
 
 fn main() {

@@ -130,13 +130,13 @@ pub enum AddressErrorKind {
 impl fmt::Display for AddressErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Empty => "nothing where a name is needed",
-            Self::NoDomain => "no @ behind the local part",
+            Self::Empty => "empty local part or domain",
+            Self::NoDomain => "no @ after the local part",
             Self::Control => "control character",
             Self::Character => "character that is not allowed here",
-            Self::NonAscii => "character outside ascii, for which the feature `idna` is needed,",
-            Self::NonAsciiLocalPart => "local part outside ascii",
-            Self::NotULabel => "label that is no u-label of idna",
+            Self::NonAscii => "non-ASCII domain (enable the feature `idna`)",
+            Self::NonAsciiLocalPart => "non-ASCII local part",
+            Self::NotULabel => "label that is not a U-label of IDNA",
             Self::Dot => "dot without a name on both sides",
             Self::Hyphen => "hyphen at an end of a label",
             Self::OpenQuote => "quoted local part without its end",
@@ -145,7 +145,9 @@ impl fmt::Display for AddressErrorKind {
             Self::LongLabel => "label over 63 bytes",
             Self::LongDomain => "domain over 255 bytes",
             Self::LongMailbox => "mailbox over 254 bytes",
-            Self::DisplayName => "display name: write only what is between < and >, which begins",
+            Self::DisplayName => {
+                "display name: write only the address between < and >, which begins"
+            }
         })
     }
 }

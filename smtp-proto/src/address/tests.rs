@@ -167,7 +167,7 @@ fn an_error_tells_the_place_and_the_reason_but_not_the_text() {
             None,
             "dot without a name on both sides at offset 2",
         ),
-        ("a", None, "no @ behind the local part at offset 1"),
+        ("a", None, "no @ after the local part at offset 1"),
     ] {
         let error = mailbox(text).unwrap_err();
         assert_eq!(error.character(), character, "{text:?}");
@@ -199,7 +199,7 @@ fn an_address_with_a_display_name_gets_an_error_that_says_what_to_write() {
         mailbox("Alice <alice@example.org>")
             .unwrap_err()
             .to_string(),
-        "display name: write only what is between < and >, which begins at offset 6"
+        "display name: write only the address between < and >, which begins at offset 6"
     );
 }
 

@@ -318,10 +318,13 @@ mod tests {
             b"a :\xfc",
             b"",
         ] {
-            let high = crate::content::High::of(body).header;
+            let high = crate::content::scan::High::of(body).header;
             let high = high.then(|| first_eight_bit(body)).flatten();
             let other = header_not_utf8(body);
-            assert_eq!(other.is_some(), crate::content::High::of(body).header_other);
+            assert_eq!(
+                other.is_some(),
+                crate::content::scan::High::of(body).header_other
+            );
             for size in 1..=body.len().max(1) {
                 let context = format!("{} by {size}", body.escape_ascii());
                 let found = |high| found(body, false, high, size);

@@ -1,4 +1,4 @@
-//! The likely cure, where the cause is a usual mistake.
+//! The likely remedy, if the cause is a common mistake.
 
 use alloc::string::String;
 
@@ -11,7 +11,7 @@ use crate::reply::Reply;
 use crate::reply_reader::ReplyError;
 
 impl Error {
-    /// The likely cure, where the cause is a usual mistake.
+    /// The likely remedy, if the cause is a common mistake.
     pub fn hint(&self) -> Option<&'static str> {
         match self.kind() {
             ErrorKind::Protocol(ProtocolError::Reply(ReplyError::TlsRecord)) => Some(
@@ -28,9 +28,9 @@ impl Error {
                 "the server says nothing to a client that begins with TLS: TLS from the first byte is usually on port \
                  465; ports 587 and 25 begin in cleartext and need STARTTLS",
             ),
-            ErrorKind::Timeout(Wait::Chunk | Wait::LastChunk) => {
-                Some("if the server never answers BDAT, `without(\"CHUNKING\")` sends by DATA")
-            }
+            ErrorKind::Timeout(Wait::Chunk | Wait::LastChunk) => Some(
+                "if the server never answers BDAT, `ignore_extension(\"CHUNKING\")` sends by DATA",
+            ),
             ErrorKind::Protocol(ProtocolError::UnexpectedReply | ProtocolError::WrongClass)
             | ErrorKind::Timeout(Wait::Mail | Wait::Rcpt | Wait::DataInit | Wait::Rset)
                 if self.0.pipelined && self.stage() != Stage::Idle =>
@@ -51,23 +51,23 @@ impl Error {
                     "the server does not begin with TLS on this port: use STARTTLS, or port 465"
                 }
                 _ => {
-                    "somebody on the path may be tampering with the connection, or the server is broken"
+                    "an attacker on the path may be tampering with the connection, or the server is broken"
                 }
             }),
             ErrorKind::TlsUnavailable => Some(match self.stage() {
                 Stage::StartTls => {
-                    "the policy asks for TLS, and the server offered it: try again later, or ask who runs the server"
+                    "the configuration requires TLS, and the server advertises it: try again later, or ask its administrator"
                 }
                 _ => {
-                    "the policy asks for TLS: check the port (587 offers STARTTLS, 465 is TLS from the first byte); \
-                     somebody on the path may be hiding STARTTLS"
+                    "the configuration requires TLS: check the port (587 has STARTTLS, 465 is TLS from the first byte); \
+                     an attacker on the path may be hiding STARTTLS"
                 }
             }),
-            ErrorKind::Authentication(AuthenticationError::NotAdvertised) => Some(
-                "submission with a password is usually on port 587 or 465; port 25 offers none",
-            ),
+            ErrorKind::Authentication(AuthenticationError::NotAdvertised) => {
+                Some("submission with a password is usually on port 587 or 465; port 25 has none")
+            }
             ErrorKind::Authentication(AuthenticationError::NotAdvertisedInCleartext) => Some(
-                "the server offers STARTTLS: take a policy that demands TLS, which keeps the password private, too",
+                "the server advertises STARTTLS: require TLS, which also keeps the password private",
             ),
             ErrorKind::Authentication(AuthenticationError::NoCommonMechanism {
                 offered, ..
@@ -86,7 +86,7 @@ impl Error {
                     && self.reply().is_some_and(|reply| reply.code() == 220) =>
             {
                 Some(
-                    "the server greets once more where it should answer EHLO: behind STARTTLS there is no second greeting",
+                    "the server greets once more where it should answer EHLO: after STARTTLS there is no second greeting",
                 )
             }
             ErrorKind::Rejected => of_rejection(self.stage(), self.reply()?),
@@ -101,33 +101,33 @@ impl Error {
     }
 }
 
-/// The likely cure of a rejection at this stage.
+/// The likely remedy of a rejection at this stage.
 pub(crate) fn of_rejection(stage: Stage, reply: &Reply) -> Option<&'static str> {
     match (stage, reply.code().as_u16()) {
         (Stage::Mail | Stage::Rcpt, 530) => {
-            Some("the server wants a login, or TLS, before it takes mail")
+            Some("the server requires a login, or TLS, before it accepts mail")
         }
         (Stage::Rcpt, 550 | 554 | 553) if says(reply, b"relay") => {
-            Some("the server relays only for users who logged in")
+            Some("the server relays only for authenticated users")
         }
         (Stage::Ehlo | Stage::Helo, _) if is_about_the_name(reply) => Some(
-            "the server does not take the name that EHLO gave: set the client's name to this host's full name, or \
+            "the server rejected the name in EHLO: set the client's name to this host's full name, or \
              leave it to the address",
         ),
         (Stage::Xclient, 550) => Some("the server does not trust this host to speak for others"),
-        (Stage::Greeting, 521) => Some("this host takes no message"),
+        (Stage::Greeting, 521) => Some("the server does not accept mail (RFC 7504)"),
         (Stage::Greeting, 554) => {
-            Some("this host takes no message, or none from the address of this client")
+            Some("the server does not accept mail, or not from this client's address")
         }
         // Only what is sent in chunks is a command that can be unknown here.
         (Stage::Content | Stage::EndOfData, 500..=504) => Some(
-            "the server may advertise CHUNKING and not know BDAT: `without(\"CHUNKING\")` sends by DATA",
+            "the server may advertise CHUNKING and not know BDAT: `ignore_extension(\"CHUNKING\")` sends by DATA",
         ),
         _ => None,
     }
 }
 
-/// The likely cure of a text that is not fit to be sent.
+/// The likely remedy of invalid content.
 pub(crate) fn of_fault(fault: ContentError) -> Option<&'static str> {
     match fault.kind() {
         ContentErrorKind::EightBit
@@ -139,23 +139,23 @@ pub(crate) fn of_fault(fault: ContentError) -> Option<&'static str> {
         }
         ContentErrorKind::ByteOrderMark => Some(BYTE_ORDER_MARK),
         ContentErrorKind::BareCr | ContentErrorKind::BareLf => {
-            Some("send the text with CRLF line ends, or ask for line ends to be converted")
+            Some("send the content with CRLF line ends, or have them converted: `bare_line_ends`")
         }
-        ContentErrorKind::LineTooLong => {
-            Some("encode the text as quoted-printable or base64, or raise the limit")
-        }
-        ContentErrorKind::EightBit => Some("declare beforehand that the text has bytes above 127"),
+        ContentErrorKind::LineTooLong => Some(
+            "encode the content as quoted-printable or base64, or raise the limit: `max_line_len`",
+        ),
+        ContentErrorKind::EightBit => Some("declare 8-bit content: `StreamedContent::eight_bit`"),
         ContentErrorKind::HeaderEightBit => {
-            Some("declare beforehand that the headers have characters beyond ASCII")
+            Some("declare non-ASCII header fields: `StreamedContent::utf8_headers`")
         }
         ContentErrorKind::HeaderNotUtf8 => Some(
-            "encode words in headers as RFC 2047 says, or have the text recoded on its way; `eight_bit_headers` sends them as they are",
+            "encode header fields by RFC 2047, or have the content downgraded: `downgrade_with`; `eight_bit_headers` sends them as they are",
         ),
         ContentErrorKind::NoHeader | ContentErrorKind::NoFrom => Some(
             "a message begins with header fields, From and Date at least, and an empty line (RFC 5322); `without_header_check` sends any other content",
         ),
         ContentErrorKind::NotAField => {
-            Some("an empty line has to stand between the header fields and what follows them")
+            Some("an empty line must separate the header section from the body")
         }
         ContentErrorKind::Nul | ContentErrorKind::NotAsScanned => None,
     }
@@ -170,8 +170,8 @@ fn of_login(reply: &Reply, detail: Option<&[u8]>) -> Option<&'static str> {
         }
         432 => Some("the password has to be changed once before this mechanism works"),
         454 => Some("the server cannot check passwords right now: try again later"),
-        504 => Some("the server does not do this mechanism, whatever it offered"),
-        525 => Some("the account is disabled: only who runs the server can help"),
+        504 => Some("the server does not support this mechanism, although it advertises it"),
+        525 => Some("the account is disabled: ask the server's administrator"),
         530 => Some("the server wants TLS first"),
         534 => Some("the account may need an application password, or a login by the browser"),
         535 => {
@@ -186,11 +186,9 @@ fn of_login(reply: &Reply, detail: Option<&[u8]>) -> Option<&'static str> {
 fn of_offer(offered: &[String]) -> Option<&'static str> {
     let all = |is: fn(&String) -> bool| offered.iter().all(is);
     if all(|name| name.ends_with("-PLUS")) {
-        Some(
-            "the server wants the login to be bound to TLS, and of this connection no binding is known",
-        )
+        Some("the server requires channel binding, and this connection has none")
     } else if all(|name| matches!(name.as_str(), "OAUTHBEARER" | "XOAUTH2")) {
-        Some("the server takes a token of OAuth 2.0, and no password")
+        Some("the server accepts an OAuth 2.0 token, and no password")
     } else {
         None
     }
@@ -199,10 +197,10 @@ fn of_offer(offered: &[String]) -> Option<&'static str> {
 /// RFC 5802, section 7, has the words of `detail`.
 fn of_binding(detail: &[u8]) -> &'static str {
     if detail.ends_with(b"channel-bindings-dont-match") {
-        "TLS does not end at the server itself: a proxy stands in between, or somebody on the path"
+        "TLS does not end at the server itself: there is a proxy in between, or an attacker on the path"
     } else {
         "the server may bind by `tls-unique` only, which TLS 1.3 has not: if it is known to, name the mechanisms without \
-         -PLUS by `Credentials::only`"
+         -PLUS by `Credentials::restrict_to`"
     }
 }
 
@@ -217,18 +215,18 @@ fn of_need(
         (_, MissingExtension::EightBitMime | MissingExtension::SmtpUtf8) if first => {
             Some(BYTE_ORDER_MARK)
         }
-        (_, MissingExtension::EightBitMime | MissingExtension::BinaryMime) => {
-            Some("encode the text as quoted-printable or base64, or have it recoded on its way")
-        }
+        (_, MissingExtension::EightBitMime | MissingExtension::BinaryMime) => Some(
+            "encode the content as quoted-printable or base64, or have it downgraded: `downgrade_with`",
+        ),
         (_, MissingExtension::Xclient { .. } | MissingExtension::Xforward) => {
-            Some("servers offer it only to hosts that they are told to trust")
+            Some("servers advertise it only to hosts that they are configured to trust")
         }
         (Stage::Mail, MissingExtension::SmtpUtf8) => match (place?.part(), place?.offset()) {
             (MailPart::Text, _) => Some(
-                "encode words in headers as RFC 2047 says, or have the text recoded on its way",
+                "encode header fields by RFC 2047, or have the content downgraded: `downgrade_with`",
             ),
             (MailPart::Sender | MailPart::Recipient(_), Some(_)) => {
-                Some("a local part has no other form: only a server with SMTPUTF8 takes it")
+                Some("a local part has no ASCII form: only a server with SMTPUTF8 accepts it")
             }
             // A parameter.
             _ => None,
@@ -237,10 +235,10 @@ fn of_need(
             Some("or write it as A-labels, such as xn--bcher-kva.example")
         }
         (_, MissingExtension::Parameter { extension, .. }) if extension == "DSN" => {
-            Some("say `optional_extension` of DSN to send the message without asking for a report")
+            Some("`optional_extension(\"DSN\")` sends the message without requesting a report")
         }
         (_, MissingExtension::Parameter { extension, .. }) if extension == "REQUIRETLS" => {
-            Some("it counts only inside TLS, and from a server whose certificate was checked")
+            Some("it counts only inside TLS, and from a server with a verified certificate")
         }
         _ => None,
     }
@@ -265,4 +263,4 @@ fn says(reply: &Reply, word: &[u8]) -> bool {
 }
 
 /// No field name begins with such a byte (RFC 5322, section 2.2).
-const BYTE_ORDER_MARK: &str = "a message begins with the name of a header field: take away what is before it, such as a byte order mark";
+const BYTE_ORDER_MARK: &str = "a message begins with the name of a header field: remove what is before it, such as a byte order mark";

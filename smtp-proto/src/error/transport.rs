@@ -1,4 +1,4 @@
-//! What a transport says when it fails.
+//! Errors of the transport.
 
 use alloc::string::ToString as _;
 use alloc::sync::Arc;
@@ -6,9 +6,10 @@ use core::fmt::{self, Write as _};
 
 use crate::reply::Escaping;
 
-/// What a transport reports when it fails: an I/O error, a TLS alert.
+/// An error of the transport: an I/O error, a TLS alert.
 ///
-/// The error may quote the peer, so its text is escaped and cut when it is shown. [`get_ref`](Self::get_ref) has all of it.
+/// The error may quote the peer, so its text is escaped and cut when printed.
+/// [`get_ref`](Self::get_ref) returns the error itself.
 #[derive(Clone)]
 pub struct TransportError {
     pub(super) error: Arc<dyn core::error::Error + Send + Sync>,
@@ -16,7 +17,7 @@ pub struct TransportError {
 }
 
 impl TransportError {
-    /// Wraps the error that the transport gave.
+    /// Wraps the error of the transport.
     pub fn new(error: impl core::error::Error + Send + Sync + 'static) -> Self {
         Self {
             error: Arc::new(error),
@@ -24,14 +25,14 @@ impl TransportError {
         }
     }
 
-    /// Adds the likely cure, for [`Error::hint`](crate::Error::hint).
+    /// Adds the likely remedy, for [`Error::hint`](crate::Error::hint).
     #[must_use]
     pub fn with_hint(mut self, hint: &'static str) -> Self {
         self.hint = Some(hint);
         self
     }
 
-    /// The error that the transport gave.
+    /// The error of the transport.
     pub fn get_ref(&self) -> &(dyn core::error::Error + Send + Sync + 'static) {
         &*self.error
     }

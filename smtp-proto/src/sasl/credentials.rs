@@ -8,16 +8,16 @@ use super::{
 };
 use crate::Secret;
 
-/// What is needed to log in: mechanisms with their secrets, the one to be preferred first.
+/// Mechanisms with their secrets, in order of preference.
 ///
-/// The first that the server offers is used, and no other after it: a failure never leads to a
-/// weaker mechanism.
+/// The first mechanism that the server advertises is used, and no other after it: a failure never
+/// leads to a weaker mechanism.
 ///
 /// ```
 /// use smtp_proto::Credentials;
 ///
 /// let credentials = Credentials::password("alice", "correct horse")?;
-/// // This server is known to do SCRAM, so a password that is sent to it goes to somebody else.
+/// // This server is known to support SCRAM, so only an attacker would ask for the password itself.
 /// let credentials = credentials.restrict_to(["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]);
 /// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
 /// ```
@@ -28,10 +28,10 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// A user and a password, by the strongest mechanism that the server offers.
+    /// A user and a password, for the strongest mechanism that the server advertises.
     ///
-    /// With the feature `scram` that is SCRAM bound to the TLS connection (SHA-512, SHA-256, SHA-1), then SCRAM that is
-    /// not; after them, and without the feature alone, PLAIN, then LOGIN.
+    /// The order is SCRAM with channel binding (SHA-512, SHA-256, SHA-1), SCRAM without, PLAIN, LOGIN.
+    /// Without the feature `scram` it is PLAIN, LOGIN.
     ///
     /// # Errors
     /// If a part is empty, holds a NUL, or is too long.
@@ -57,16 +57,16 @@ impl Credentials {
 
     /// A user and the OAuth 2.0 access token that `source` gives, by OAUTHBEARER, or else XOAUTH2.
     ///
-    /// The source is asked once a login. If the server rejects the token that it gave as
+    /// The source is called once for each login. If the server rejects the token that it gave as
     /// [`Cached`](TokenRequest::Cached), the error is [`Expired`](crate::AuthenticationError::Expired), and the next
-    /// attempt, by [`Config::with_refreshed_token`](crate::Config::with_refreshed_token), asks for a [`Refreshed`](TokenRequest::Refreshed) one; if
-    /// that is rejected too, the error is final. Drivers that connect by the endpoint of a TLS layer make that attempt by
-    /// themselves.
+    /// attempt, by [`Config::with_refreshed_token`](crate::Config::with_refreshed_token), asks for a
+    /// [`Refreshed`](TokenRequest::Refreshed) one; if that is rejected too, the error is final. The
+    /// adapters make that attempt themselves.
     ///
-    /// It is called from within the machine: one that fetches a token over the network keeps the thread waiting, which is
-    /// well for a blocking client. In an asynchronous program let it give what a task of its own keeps fresh, and `None`
-    /// where there is none; or take the error as the sign to fetch a token, and connect again with
-    /// [`token`](Self::token).
+    /// The state machine calls it synchronously, so one that fetches a token over the network blocks
+    /// the thread, which suits a blocking client. In an asynchronous program, return a token that
+    /// another task keeps fresh, and `None` if there is none; or fetch a token after the error, and
+    /// connect again with [`token`](Self::token).
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -113,13 +113,25 @@ impl Credentials {
         )?)]))
     }
 
-    /// The client's certificate in TLS, or whatever else the server knows the client by, by EXTERNAL.
+    /// EXTERNAL: the server identifies the client by other means, such as its TLS certificate.
     #[must_use]
     pub fn external() -> Self {
         Self::from_mechanisms(vec![Arc::new(External::new())])
     }
 
-    /// Mechanisms of one's own choice and order.
+    /// These mechanisms, in order of preference.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use smtp_proto::Credentials;
+    /// use smtp_proto::sasl::{External, Plain};
+    ///
+    /// let plain = Plain::new("alice", "correct horse")?;
+    /// let credentials =
+    ///     Credentials::from_mechanisms(vec![Arc::new(External::new()), Arc::new(plain)]);
+    /// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
+    /// ```
     #[must_use]
     pub fn from_mechanisms(mechanisms: Vec<Arc<dyn Mechanism>>) -> Self {
         Self {
@@ -128,9 +140,9 @@ impl Credentials {
         }
     }
 
-    /// Those of these mechanisms that have one of the names, in the order of the names; case does not matter.
+    /// Only the mechanisms with these names, in the order of the names; case does not matter.
     ///
-    /// A name that none has is passed over; if none is left, nobody logs in, which is an error of the connection.
+    /// Unknown names are ignored. If no mechanism is left, authentication fails when connecting.
     #[must_use]
     pub fn restrict_to<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Self {
         let named = |name: &'a str| {
@@ -239,7 +251,7 @@ impl fmt::Display for CredentialsError {
         f.write_str(match self.part {
             Part::User => "user name ",
             Part::Password => "password ",
-            Part::Identity => "identity to act as ",
+            Part::Identity => "authorization identity ",
             Part::Token => "token ",
             Part::Trace => "trace ",
         })?;

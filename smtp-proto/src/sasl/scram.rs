@@ -19,30 +19,43 @@ mod message;
 use hash::Hash;
 use message::{ServerFinal, ServerFirst};
 
-/// The SCRAM mechanisms (RFC 5802, RFC 7677): the password is not sent, and the server proves that it knows it too.
+/// The SCRAM mechanisms (RFC 5802, RFC 7677): the password is not sent, and the server proves that
+/// it knows the password.
 ///
-/// [`plus`](Self::plus) makes it the mechanism with `-PLUS`, which also proves that nobody stands between the two ends
-/// of the TLS connection. Without it the server is told whether it could have been used, so that a server whose offer
-/// somebody has cut finds out.
+/// [`plus`](Self::plus) selects the `-PLUS` variant, whose channel binding also detects an attacker
+/// between the two ends of the TLS connection. Without it the client states whether it supports
+/// channel binding, so the server detects an attacker who removed `-PLUS` from its EHLO reply.
 ///
-/// The work that the server's count of iterations demands is done at once, while the challenge is handled: 4096 take a
-/// few milliseconds, 600,000 up to a second. Set [`iterations`](Self::iterations) by what your program can wait.
+/// The iterations that the server demands are computed while the challenge is handled: 4096 take a
+/// few milliseconds, 600,000 up to a second. Limit them by [`iterations`](Self::iterations).
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use smtp_proto::Credentials;
+/// use smtp_proto::sasl::Scram;
+///
+/// let scram = Scram::sha256("alice", "correct horse")?.iterations(4096..=100_000);
+/// let bound = scram.clone().plus();
+/// let credentials = Credentials::from_mechanisms(vec![Arc::new(bound), Arc::new(scram)]);
+/// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
+/// ```
 #[derive(Clone)]
 pub struct Scram {
     hash: Hash,
     user: String,
     password: Secret,
     identity: Option<String>,
-    /// Whether it has `-PLUS`, and with which bindings: the first that is known is taken.
+    /// The channel bindings for `-PLUS`: the first available one is used. Empty without `-PLUS`.
     bindings: &'static [ChannelBinding],
     iterations: RangeInclusive<u32>,
 }
 
-/// What ties an exchange to the TLS connection under it (RFC 5056).
+/// A channel binding: data that ties an exchange to its TLS connection (RFC 5056).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ChannelBinding {
-    /// `tls-exporter`: a secret of this one connection (RFC 9266).
+    /// `tls-exporter`: keying material of this connection (RFC 9266).
     Exporter,
     /// `tls-server-end-point`: a hash of the server's certificate (RFC 5929, section 4).
     ServerEndPoint,

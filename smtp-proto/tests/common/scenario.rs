@@ -417,7 +417,7 @@ impl Trace {
             Ok(outcome) => {
                 for delivery in outcome.recipients() {
                     self.line(&format!(
-                        "{} {}",
+                        "{} {:#}",
                         delivery.recipient().as_str(),
                         delivery.status()
                     ));

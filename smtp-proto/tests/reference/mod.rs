@@ -1,7 +1,8 @@
 //! The rules for a body once more, a byte at a time and as plain as they are, and a server's side
 //! of DATA.
 
-use smtp_proto::content::{BareLineEnds, ContentErrorKind, LineRules};
+use smtp_proto::content::internals::LineRules;
+use smtp_proto::content::{BareLineEnds, ContentErrorKind};
 
 /// The rules under test, with fields that the reference can read.
 #[derive(Clone, Copy, Debug)]

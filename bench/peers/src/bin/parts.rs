@@ -10,7 +10,7 @@ use bytes::Bytes;
 use io_smtp::coroutine::{SmtpCoroutine, SmtpCoroutineState};
 use io_smtp::rfc5321::SmtpResponse;
 use io_smtp::rfc5321::data::SmtpData;
-use smtp_proto::content::{Encoder, LineRules, Room, scan};
+use smtp_proto::content::internals::{Encoder, LineRules, Room, scan};
 use smtp_proto::{Capabilities, Reply};
 use stalwart_smtp_proto::EhloResponse;
 use stalwart_smtp_proto::response::parser::ResponseReceiver;

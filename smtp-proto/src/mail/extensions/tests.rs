@@ -40,7 +40,7 @@ fn what_cannot_stand_together_is_an_error_of_the_mail() {
         ),
         (
             mail().recipient(Recipient::new("c").notify(Notify::NEVER)),
-            "recipient 1 \"c\": no @ behind the local part at offset 1",
+            "recipient 1 \"c\": no @ after the local part at offset 1",
         ),
         (
             mail().recipient(Recipient::new("c@x.test").notify(Notify::NEVER | Notify::DELAY)),

@@ -1,0 +1,207 @@
+//! One look at a whole message: what it needs, or what is wrong with it.
+
+use super::line_scanner::{Dots, Line, State as Ending};
+use super::{BareLineEnds, ContentError, ContentErrorKind, byte_len, header_len};
+
+/// Scans a whole message: a summary of what it needs, or the first byte that breaks the rules.
+///
+/// # Errors
+/// The [`ContentError`] with the lowest offset. A byte that is wrong by itself is reported as that, even
+/// where it would also make its line too long.
+// Left to itself, the compiler inlines it only as long as there is one caller: what small messages pay for is moving the facts.
+#[inline(always)]
+pub fn scan(body: &[u8], rules: &LineRules) -> Result<ScanSummary, ContentError> {
+    let mut line = Line::new(&rules.eight_bit(false), Dots::Counted);
+    let (mut converted, mut high) = (0_u64, false);
+    let mut rest = body;
+    while !rest.is_empty() {
+        let before = line;
+        let (run, insert) = match line.advance(rest) {
+            // Nearly all mail is ASCII; that it is comes out on the way.
+            Err(fault) if rules.eight_bit && fault.reason == ContentErrorKind::EightBit => {
+                (line, high) = (before.with_eight_bit(), true);
+                continue;
+            }
+            step => step?,
+        };
+        rest = rest.get(run..).unwrap_or_default();
+        if let Some(insert) = insert {
+            line.inserted(insert);
+            converted = converted.saturating_add(1);
+        }
+    }
+    let ending = line.finish()?;
+    if ending == Ending::AfterCr {
+        converted = converted.saturating_add(1);
+    }
+    let high = if high {
+        High::of(body)
+    } else {
+        High::default()
+    };
+    Ok(ScanSummary {
+        rules: *rules,
+        len: byte_len(body.len()),
+        dots: line.dots(),
+        converted,
+        ending,
+        ends_with_crlf: body.ends_with(b"\r\n"),
+        high,
+    })
+}
+
+/// What a body may hold, and what becomes of the rest.
+///
+/// The default rejects bare line ends, lines over 998 bytes and bytes over 127.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineRules {
+    pub(super) line_ends: BareLineEnds,
+    pub(super) max_line: Option<usize>,
+    pub(super) eight_bit: bool,
+}
+
+impl LineRules {
+    /// The default rules.
+    pub const fn new() -> Self {
+        Self {
+            line_ends: BareLineEnds::Reject,
+            max_line: Some(MAX_LINE),
+            eight_bit: false,
+        }
+    }
+
+    /// Sets what becomes of a CR or LF that is not part of a CRLF.
+    #[must_use = "the rules are returned, not changed in place"]
+    pub const fn line_ends(mut self, line_ends: BareLineEnds) -> Self {
+        self.line_ends = line_ends;
+        self
+    }
+
+    /// Sets the most bytes in a line, its CRLF and a doubled dot not counted, or lifts the limit.
+    ///
+    /// The default is 998 (RFC 5321, section 4.5.3.1.6).
+    #[must_use = "the rules are returned, not changed in place"]
+    pub const fn max_line_len(mut self, max_line: Option<usize>) -> Self {
+        self.max_line = max_line;
+        self
+    }
+
+    /// Sets whether bytes over 127 are allowed, as they are once MAIL declares `BODY=8BITMIME`.
+    #[must_use = "the rules are returned, not changed in place"]
+    pub const fn eight_bit(mut self, eight_bit: bool) -> Self {
+        self.eight_bit = eight_bit;
+        self
+    }
+}
+
+impl Default for LineRules {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What [`scan`] found in a body that keeps the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScanSummary {
+    pub(super) rules: LineRules,
+    pub(super) len: u64,
+    pub(super) dots: u64,
+    /// Line ends mended, each by one byte.
+    pub(super) converted: u64,
+    pub(super) ending: Ending,
+    pub(super) ends_with_crlf: bool,
+    high: High,
+}
+
+/// Where a body has bytes over 127.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct High {
+    pub(super) header: bool,
+    /// Whether those in the header are not UTF-8.
+    pub(super) header_other: bool,
+    pub(super) body: bool,
+}
+
+impl High {
+    #[cold]
+    pub(super) fn of(body: &[u8]) -> Self {
+        let (header, rest) = body
+            .split_at_checked(header_len(body))
+            .unwrap_or((body, &[]));
+        Self {
+            header: !header.is_ascii(),
+            header_other: str::from_utf8(header).is_err(),
+            body: !rest.is_ascii(),
+        }
+    }
+}
+
+impl ScanSummary {
+    /// The facts of a body of any bytes, which BINARYMIME carries as they are (RFC 3030, section 3): only its header is
+    /// looked at.
+    pub(crate) fn binary(body: &[u8]) -> Self {
+        Self {
+            rules: LineRules::new(),
+            len: byte_len(body.len()),
+            dots: 0,
+            converted: 0,
+            ending: Ending::Start,
+            ends_with_crlf: false,
+            high: High::of(body.get(..header_len(body)).unwrap_or_default()),
+        }
+    }
+
+    /// The bytes of the message: its line ends converted and its last line ended, without the dots
+    /// doubled for transparency.
+    ///
+    /// This is what `SIZE=` means (RFC 1870, section 5).
+    pub const fn message_len(&self) -> u64 {
+        let completion = match self.ending {
+            Ending::Within => 2,
+            Ending::Start | Ending::AfterCr => 0,
+        };
+        self.len
+            .saturating_add(self.converted)
+            .saturating_add(completion)
+    }
+
+    /// The bytes that DATA puts on the wire before the final `.` CRLF:
+    /// [`message_len`](Self::message_len) and the doubled dots.
+    pub const fn wire_len(&self) -> u64 {
+        self.message_len().saturating_add(self.dots)
+    }
+
+    /// How many dots are doubled.
+    pub const fn dots(&self) -> u64 {
+        self.dots
+    }
+
+    /// Whether any bare line end is converted.
+    pub const fn is_converted(&self) -> bool {
+        self.converted != 0
+    }
+
+    /// Whether the body itself ends with a CRLF.
+    pub const fn ends_with_crlf(&self) -> bool {
+        self.ends_with_crlf
+    }
+
+    /// Whether the header section holds bytes over 127 (RFC 6532): all up to the first empty line, if
+    /// the body begins with the name of a field.
+    pub const fn header_eight_bit(&self) -> bool {
+        self.high.header
+    }
+
+    /// Whether the header section is UTF-8, as ASCII is.
+    pub const fn header_is_utf8(&self) -> bool {
+        !self.high.header_other
+    }
+
+    /// Whether anything after the header holds bytes over 127 (RFC 6152).
+    pub const fn body_eight_bit(&self) -> bool {
+        self.high.body
+    }
+}
+
+/// RFC 5321, section 4.5.3.1.6: 1000 bytes with the CRLF, a doubled dot not counted.
+const MAX_LINE: usize = 998;
