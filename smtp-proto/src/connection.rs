@@ -60,7 +60,7 @@ use crate::transcript::TranscriptEntry;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use smtp_proto::{Config, Connection, Mail, Security, Time, Wire};
+/// use smtp_proto::{Config, Connection, Mail, Security, Seed, Time, Wire};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let config = Config::builder("client.example.org".parse()?).security(Security::Cleartext).build()?;

@@ -60,7 +60,7 @@ fn tls_that_cannot_begin_is_an_error_of_the_connection() {
         let mut session = Session::failed(connection, error);
         assert!(session.poll_transmit(NOW).is_none());
         let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
-        assert!(error.to_string().contains("random"), "{error}");
+        assert!(format!("{error:#}").contains("random"), "{error:#}");
         session.handle_input(NOW, b"220 too late\r\n");
         session.handle_eof(NOW);
         assert!(session.poll_transmit(NOW).is_none());
@@ -98,7 +98,7 @@ fn v29_records_without_end_in_which_nothing_is_said_end_the_session() {
             .map_or(0, |transmit| transmit.len());
         session.handle_sent(NOW, count);
         let error = session.smtp_mut().poll_ready().and_then(Result::err);
-        let text = error.map(|error| error.to_string()).unwrap_or_default();
+        let text = error.map(|error| format!("{error:#}")).unwrap_or_default();
         assert_eq!(text.contains("without end"), ends, "{tickets}: {text:?}");
     }
 }
