@@ -561,11 +561,11 @@ fn a_host_is_a_name_or_an_address_and_the_error_says_which_it_is_not() {
     ] {
         let fault = host(typed).expect_err(typed);
         let EndpointError::Host(found) = fault else {
-            panic!("{typed:?}: {fault}");
+            panic!("{typed:?}: {fault:#}");
         };
         assert_eq!(found, expected, "{typed:?}");
         // It says what to call in its place, and nothing of what was typed, which may be a password.
-        let text = format!("{fault} {fault:?} {:?}", Endpoint::starttls(typed));
+        let text = format!("{fault:#} {fault:?} {:?}", Endpoint::starttls(typed));
         assert!(!text.contains("canary"), "{text}");
         let calls = match found {
             HostErrorKind::Port => ".port(587)",
@@ -573,7 +573,7 @@ fn a_host_is_a_name_or_an_address_and_the_error_says_which_it_is_not() {
             HostErrorKind::User => "`credentials`",
             _ => "",
         };
-        assert!(fault.to_string().contains(calls), "{fault}");
+        assert!(format!("{fault:#}").contains(calls), "{fault:#}");
     }
 }
 
@@ -585,8 +585,8 @@ fn a_host_beyond_ascii_is_rejected_with_what_helps() {
         fault,
         EndpointError::Host(HostErrorKind::NotAscii)
     ));
-    assert!(fault.to_string().contains("xn--"), "{fault}");
-    assert!(fault.to_string().contains("feature `idna`"), "{fault}");
+    assert!(format!("{fault:#}").contains("xn--"), "{fault:#}");
+    assert!(format!("{fault:#}").contains("feature `idna`"), "{fault:#}");
 }
 
 #[cfg(feature = "idna")]
