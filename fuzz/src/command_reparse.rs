@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use smtp_proto::xclient::{Xclient, Xforward};
 use smtp_proto::{
-    Command, Config, Connection, ForwardPath, Mail, MailBuilder, Parameter, Parameters, Recipient,
-    ReversePath, Security, Xclient, Xforward,
+    Command, Config, Connection, ForwardPath, Mail, MailBuilder, Parameter, Recipient, ReversePath,
+    Security,
 };
 use smtp_test::Machine;
 
@@ -76,7 +77,7 @@ pub fn command_reparse(input: &[u8]) {
             .drive(|connection| connection.poll_outcome(id))
             .unwrap();
         let line = log.session().commands()[expected.len()].clone();
-        for parameter in asked.parameters.as_slice() {
+        for parameter in &asked.parameters {
             assert!(
                 format!("{line} ").contains(&format!(" {parameter} ")),
                 "{line}"
@@ -103,8 +104,8 @@ pub fn command_reparse(input: &[u8]) {
 struct Asked {
     name: String,
     sender: ReversePath,
-    recipients: Vec<(ForwardPath, Parameters)>,
-    parameters: Parameters,
+    recipients: Vec<(ForwardPath, Vec<Parameter>)>,
+    parameters: Vec<Parameter>,
     commands: Vec<Command>,
     text: String,
     client: Xclient,
@@ -123,7 +124,7 @@ impl Asked {
             name: "client.test".to_owned(),
             sender: ReversePath::null(),
             recipients: Vec::new(),
-            parameters: Parameters::mail(),
+            parameters: Vec::new(),
             commands: Vec::new(),
             text: String::new(),
             client: Xclient::new(),
@@ -158,15 +159,21 @@ impl Asked {
                     let parameter =
                         parse(rest).filter(|parameter| parameter.extension() != "REQUIRETLS");
                     if let Some(parameter) = parameter {
-                        let _: Result<(), _> = asked.parameters.push(parameter);
+                        asked.parameters.push(parameter);
+                        if !asked.parameters_fit() {
+                            asked.parameters.pop();
+                        }
                     }
                     continue;
                 }
                 Some('q') => {
-                    if let (Some((_, list)), Some(parameter)) =
+                    if let (Some((path, list)), Some(parameter)) =
                         (asked.recipients.last_mut(), parse(rest))
                     {
-                        let _: Result<(), _> = list.push(parameter);
+                        list.push(parameter);
+                        if !fits(recipient(path, list), []) {
+                            list.pop();
+                        }
                     }
                     continue;
                 }
@@ -205,7 +212,7 @@ impl Asked {
     }
 
     fn add(&mut self, path: Option<ForwardPath>) {
-        let recipient = path.map(|path| (path, Parameters::rcpt()));
+        let recipient = path.map(|path| (path, Vec::new()));
         self.recipients.extend(recipient);
     }
 
@@ -242,10 +249,14 @@ impl Asked {
         }
     }
 
+    fn parameters_fit(&self) -> bool {
+        fits(Recipient::new("c@x.test"), self.parameters.iter().cloned())
+    }
+
     fn all_parameters(&self) -> impl Iterator<Item = &Parameter> {
         let recipients = self.recipients.iter();
-        let theirs = recipients.flat_map(|(_, parameters)| parameters.as_slice());
-        self.parameters.as_slice().iter().chain(theirs)
+        let theirs = recipients.flat_map(|(_, parameters)| parameters);
+        self.parameters.iter().chain(theirs)
     }
 
     fn mail(&self) -> Option<Mail> {
@@ -254,10 +265,9 @@ impl Asked {
             .without_header_check()
             .message(self.text.clone());
         for (path, parameters) in &self.recipients {
-            let parameters = parameters.as_slice().iter().cloned();
-            builder = builder.recipient(parameters.fold(path.into(), Recipient::parameter));
+            builder = builder.recipient(recipient(path, parameters));
         }
-        let own = self.parameters.as_slice().iter().cloned();
+        let own = self.parameters.iter().cloned();
         own.fold(builder, MailBuilder::parameter).build().ok()
     }
 
@@ -270,19 +280,35 @@ impl Asked {
             .collect();
         assert_eq!(stored.addresses(), asked);
         for (recipient, (_, asked)) in stored.recipients().iter().zip(&self.recipients) {
-            assert_eq!(shown(recipient.parameters()), shown(asked.as_slice()));
+            assert_eq!(shown(recipient.parameters()), shown(asked));
         }
         assert_eq!(stored.body(), self.text.as_bytes());
         // What the mail itself demands stands beside what was asked for.
         let ours = |keyword: &str| matches!(keyword, "SIZE" | "BODY" | "SMTPUTF8");
         let came = stored.parameters().iter();
         let came: Vec<_> = came.filter(|each| !ours(each.keyword())).collect();
-        assert_eq!(shown(came), shown(self.parameters.as_slice()));
+        assert_eq!(shown(came), shown(&self.parameters));
         let paths_are_ascii = self.recipients.iter().all(|(path, _)| path.is_ascii());
         if !(self.sender.is_ascii() && paths_are_ascii) {
             assert_eq!(stored.parameter("SMTPUTF8"), Some(""));
         }
     }
+}
+
+fn recipient(path: &ForwardPath, parameters: &[Parameter]) -> Recipient {
+    let parameters = parameters.iter().cloned();
+    parameters.fold(path.into(), Recipient::parameter)
+}
+
+/// Whether these parameters are allowed together.
+fn fits(recipient: Recipient, own: impl IntoIterator<Item = Parameter>) -> bool {
+    let mail = Mail::builder()
+        .without_header_check()
+        .sender(ReversePath::null())
+        .recipient(recipient)
+        .message("");
+    let mail = own.into_iter().fold(mail, MailBuilder::parameter);
+    mail.build().is_ok()
 }
 
 fn parse(text: &str) -> Option<Parameter> {

@@ -525,6 +525,7 @@ fn leaves_order(error: &Error) -> bool {
             | ErrorKind::TlsUnavailable
             | ErrorKind::Authentication(_)
             | ErrorKind::Unsupported(_)
+            | ErrorKind::LimitExceeded(_)
     ) && error.reply().is_none_or(is_order)
 }
 

@@ -274,7 +274,9 @@ impl World {
                 }
             }
             Operation::Window(number) => {
-                let window = Window::FULL_DUPLEX.with_bytes(number * 20).with_replies(number);
+                let window = Window::FULL_DUPLEX
+                    .with_bytes(number * 20)
+                    .with_replies(number);
                 self.connection.set_window(window);
             }
             Operation::Level(number) => {

@@ -1,6 +1,8 @@
 //! Whatever text is tried as a parameter: the core takes it exactly if the server's own parser does, and sends it as it is.
 
-use smtp_proto::{Parameter, ParameterError, ParameterErrorKind, Parameters};
+use smtp_proto::parameter::ParameterErrorKind::{Duplicate, Misplaced};
+use smtp_proto::parameter::{ParameterError, ParameterErrorKind};
+use smtp_proto::{Mail, MailBuilder, MailErrorKind, Parameter, Recipient};
 use smtp_test::{Config, Machine, Peer, Rule, TlsInfo};
 
 /// Lines, each a parameter as it stands in MAIL or RCPT. Only LF ends a line, so all other controls come to be tried.
@@ -12,7 +14,7 @@ pub fn parameters(input: &[u8]) {
         // What they belong to, and what they are if they belong to nothing.
         let parameter = parse(line).ok();
         let extension = parameter.map(|parameter| parameter.extension().to_owned());
-        let is_keyword = keyword.parse::<smtp_proto::Keyword>().is_ok();
+        let is_keyword = keyword.parse::<smtp_proto::parameter::Keyword>().is_ok();
         let own = is_keyword.then(|| keyword.to_ascii_uppercase());
         extension.into_iter().chain(own)
     });
@@ -44,18 +46,34 @@ fn check_taken(server: &mut Machine, line: &str, parameter: &Parameter) {
     let shown = parameter.to_string();
     assert!(shown.eq_ignore_ascii_case(line), "{line} became {shown}");
     assert_eq!(parse(&shown).as_ref(), Ok(parameter));
-    let mut list = Parameters::mail();
-    let of_mail = list.push(parameter.clone()).is_ok();
-    if !of_mail {
-        list = Parameters::rcpt();
-        list.push(parameter.clone()).unwrap();
-    }
-    assert_eq!(list.as_slice(), std::slice::from_ref(parameter));
-    assert_eq!(list.is_ascii(), shown.is_ascii());
-    let again = list.push(parameter.clone());
-    assert_eq!(again.unwrap_err().kind(), ParameterErrorKind::Duplicate);
+    let of_mail = fault(mail().parameter(parameter.clone())) != Some(Misplaced);
+    let once = Recipient::new("b@x.test").parameter(parameter.clone());
+    let of_rcpt = fault(mail().recipient(once.clone())) != Some(Misplaced);
+    assert!(of_mail || of_rcpt);
+    let again = match of_mail {
+        true => mail()
+            .parameter(parameter.clone())
+            .parameter(parameter.clone()),
+        false => mail().recipient(once.parameter(parameter.clone())),
+    };
+    assert_eq!(fault(again), Some(Duplicate));
     let complaints = complaints(server, &shown, of_mail);
     assert!(complaints.is_empty(), "of {shown}: {complaints:?}");
+}
+
+fn mail() -> MailBuilder {
+    let message = "From: a@x.test\r\n\r\n";
+    Mail::builder()
+        .sender("")
+        .recipient("c@x.test")
+        .message(message)
+}
+
+fn fault(mail: MailBuilder) -> Option<ParameterErrorKind> {
+    match mail.build().err()?.kind() {
+        MailErrorKind::Parameter(error) => Some(error.kind()),
+        other => panic!("{other}"),
+    }
 }
 
 fn check_rejected(server: &mut Machine, line: &str, error: ParameterError) {

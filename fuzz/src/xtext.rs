@@ -1,6 +1,8 @@
 //! Whatever is encoded as xtext or as an address comes back through the server's decoder, and the core takes what that takes.
 
-use smtp_proto::{OriginalRecipient, Parameter, ParameterError, ParameterErrorKind, Value};
+use smtp_proto::Parameter;
+use smtp_proto::dsn::OriginalRecipient;
+use smtp_proto::parameter::{ParameterError, ParameterErrorKind, Value};
 use smtp_test::xtext::{decode, decode_address};
 
 /// Bytes to be encoded; and the same, as what is encoded already.

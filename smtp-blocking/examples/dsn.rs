@@ -5,7 +5,8 @@
 use std::error::Error;
 
 use smtp_blocking::Client;
-use smtp_blocking::proto::{Mail, Notify, Parameter, Recipient, Return};
+use smtp_blocking::proto::dsn::{Notify, Return};
+use smtp_blocking::proto::{Mail, Parameter, Recipient};
 use smtp_blocking::tls::Endpoint;
 
 fn main() -> Result<(), Box<dyn Error>> {

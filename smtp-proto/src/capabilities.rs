@@ -1,23 +1,25 @@
-//! What a server offers: the reply to EHLO, typed.
+//! The extensions that a server advertises: the reply to EHLO.
 
 mod keyword;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::num::NonZeroU32;
 
+use crate::extension::{
+    FutureRelease, ServerLimits, SizeLimit, deliver_by, future_release, limits, mt_priority, size,
+};
 use crate::parse::{self, EhloLine};
 use crate::reply::{Escaped, Reply, ReplyRef};
 use keyword::{Known, KnownSet};
 
-/// The service extensions that a server offers (RFC 5321, section 4.1.1.1).
+/// The service extensions that a server advertises (RFC 5321, section 4.1.1.1).
 ///
-/// Read as servers print it: keywords in any case, blanks and tabs anywhere, both forms of AUTH. A keyword
-/// counts only as a whole word. One whose parameters make no sense is ignored, and so is what comes after
-/// 128 keywords. The first line is the server's name and greeting, never a keyword.
+/// Keywords are read in any case, with spaces and tabs anywhere, and AUTH in both of its forms. A keyword
+/// with arguments that are not valid is ignored, and so is everything after 128 keywords. The first line
+/// is the server's name and greeting, never a keyword.
 ///
-/// An extension can be switched off, with [`without`](Self::without), but not on.
+/// An extension can be removed with [`without`](Self::without), but not added.
 ///
 /// ```
 /// use smtp_proto::{Capabilities, Reply, SizeLimit};
@@ -32,7 +34,7 @@ use keyword::{Known, KnownSet};
 /// ```
 #[derive(Clone)]
 pub struct Capabilities {
-    /// The reply as it came; lines that were switched off are left out. Empty before EHLO.
+    /// The reply without the lines that were removed. Empty before EHLO.
     raw: Arc<[u8]>,
     known: KnownSet,
     size: Option<SizeLimit>,
@@ -40,19 +42,19 @@ pub struct Capabilities {
     mechanisms: Mechanisms,
 }
 
-/// Whether an extension is offered.
+/// Whether an extension is advertised.
 impl Capabilities {
     /// PIPELINING (RFC 2920).
     pub fn pipelining(&self) -> bool {
         self.known.contains(Known::Pipelining)
     }
 
-    /// 8BITMIME (RFC 6152); also when only SMTPUTF8 is offered, which includes it (RFC 6531, section 3.1).
+    /// 8BITMIME (RFC 6152), which SMTPUTF8 includes (RFC 6531, section 3.1).
     pub fn eight_bit_mime(&self) -> bool {
         self.known.contains(Known::EightBitMime)
     }
 
-    /// SMTPUTF8 (RFC 6531); not when 8BITMIME was switched off, without which it cannot be used.
+    /// SMTPUTF8 (RFC 6531); not if 8BITMIME was removed, which it requires.
     pub fn smtp_utf8(&self) -> bool {
         self.known.contains(Known::SmtpUtf8) && self.eight_bit_mime()
     }
@@ -67,7 +69,7 @@ impl Capabilities {
         self.known.contains(Known::Chunking)
     }
 
-    /// BINARYMIME (RFC 3030); not without CHUNKING, without which it cannot be used.
+    /// BINARYMIME (RFC 3030); not without CHUNKING, which it requires.
     pub fn binary_mime(&self) -> bool {
         self.known.contains(Known::BinaryMime) && self.chunking()
     }
@@ -82,17 +84,17 @@ impl Capabilities {
         self.known.contains(Known::EnhancedStatusCodes)
     }
 
-    /// REQUIRETLS (RFC 8689), which counts only if the reply came inside TLS.
+    /// REQUIRETLS (RFC 8689), which is valid only inside TLS.
     pub fn require_tls(&self) -> bool {
         self.known.contains(Known::RequireTls)
     }
 
-    /// RRVS: the time since which a recipient must have been valid (RFC 7293).
+    /// RRVS: since when a recipient must have been valid (RFC 7293).
     pub fn rrvs(&self) -> bool {
         self.known.contains(Known::Rrvs)
     }
 
-    /// VRFY, said of a command that RFC 5321 has anyway.
+    /// VRFY (RFC 5321, section 3.5).
     pub fn vrfy(&self) -> bool {
         self.known.contains(Known::Vrfy)
     }
@@ -112,37 +114,7 @@ impl Capabilities {
         self.known.contains(Known::Etrn)
     }
 
-    /// ATRN (RFC 2645).
-    pub fn atrn(&self) -> bool {
-        self.known.contains(Known::Atrn)
-    }
-
-    /// MTRK: message tracking (RFC 3885).
-    pub fn mtrk(&self) -> bool {
-        self.known.contains(Known::Mtrk)
-    }
-
-    /// CONPERM: permission to convert content (RFC 4141).
-    pub fn conperm(&self) -> bool {
-        self.known.contains(Known::Conperm)
-    }
-
-    /// CONNEG: content negotiation (RFC 4141).
-    pub fn conneg(&self) -> bool {
-        self.known.contains(Known::Conneg)
-    }
-
-    /// CHECKPOINT: a transaction may be resumed (RFC 1845).
-    pub fn checkpoint(&self) -> bool {
-        self.known.contains(Known::Checkpoint)
-    }
-
-    /// SUBMITTER (RFC 4405).
-    pub fn submitter(&self) -> bool {
-        self.known.contains(Known::Submitter)
-    }
-
-    /// Whether `keyword` is offered; case does not matter.
+    /// Whether this keyword is advertised, in any case, also one without a method here, such as `ATRN`.
     pub fn has(&self, keyword: &str) -> bool {
         match Known::named(keyword) {
             Some(known) => self.known.contains(known),
@@ -151,36 +123,37 @@ impl Capabilities {
     }
 }
 
-/// What an extension says with its keyword.
+/// The arguments of an extension.
 impl Capabilities {
-    /// The limit on a message's size, if SIZE is offered (RFC 1870); the first one counts.
+    /// The size limit for a message, if SIZE is advertised (RFC 1870); the first one counts.
     pub fn size(&self) -> Option<SizeLimit> {
         self.size
     }
 
     /// The SASL mechanisms of all AUTH lines, upper-case, each once, in the server's order (RFC 4954).
     ///
-    /// Only what fits in 512 bytes is kept.
+    /// At most 512 bytes of them are kept.
     pub fn auth(&self) -> impl Iterator<Item = &str> + Clone {
         self.mechanisms.iter().map(parse::ascii)
     }
 
-    /// The shortest time in seconds that DELIVERBY takes, 0 if it names none (RFC 2852).
+    /// The minimum of DELIVERBY in seconds, 0 if there is none (RFC 2852).
     pub fn deliver_by(&self) -> Option<u64> {
-        self.keyword("DELIVERBY").and_then(deliver_by)
+        self.keyword("DELIVERBY").and_then(deliver_by::parse)
     }
 
-    /// The priority assignment policy of MT-PRIORITY, `MIXER` if it names none (RFC 6710).
+    /// The priority assignment policy of MT-PRIORITY, `MIXER` if there is none (RFC 6710).
     pub fn mt_priority(&self) -> Option<&str> {
-        self.keyword("MT-PRIORITY").and_then(mt_priority)
+        self.keyword("MT-PRIORITY").and_then(mt_priority::parse)
     }
 
     /// How long FUTURERELEASE holds a message (RFC 4865).
     pub fn future_release(&self) -> Option<FutureRelease<'_>> {
-        self.keyword("FUTURERELEASE").and_then(future_release)
+        self.keyword("FUTURERELEASE")
+            .and_then(future_release::parse)
     }
 
-    /// The limits that LIMITS names, none if it is not offered (RFC 9422).
+    /// The limits of LIMITS, none if it is not advertised (RFC 9422).
     pub fn limits(&self) -> ServerLimits {
         self.limits
     }
@@ -190,12 +163,12 @@ impl Capabilities {
         self.keyword("BURL").map(parse::ehlo_params)
     }
 
-    /// The attributes that XCLIENT takes, as Postfix defines it.
+    /// The attributes of XCLIENT, as Postfix defines it.
     pub fn xclient(&self) -> Option<impl Iterator<Item = &[u8]>> {
         self.keyword("XCLIENT").map(parse::ehlo_params)
     }
 
-    /// The attributes that XFORWARD takes, as Postfix defines it.
+    /// The attributes of XFORWARD, as Postfix defines it.
     pub fn xforward(&self) -> Option<impl Iterator<Item = &[u8]>> {
         self.keyword("XFORWARD").map(parse::ehlo_params)
     }
@@ -205,19 +178,19 @@ impl Capabilities {
         self.keyword("NO-SOLICITING")
     }
 
-    /// The parameters of `keyword` where it first stands, with one blank or more between them; case does not matter.
+    /// The arguments of the first line with this keyword, in any case, with spaces or tabs between them.
     pub fn keyword(&self, keyword: &str) -> Option<&[u8]> {
         self.iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(keyword))
             .map(|(_, params)| params)
     }
 
-    /// The keywords as the server spelt them, in its order, with their parameters.
+    /// The keywords as the server spells them, in its order, with their arguments.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         entries(&self.raw).map(|entry| (entry.keyword(), entry.line.params))
     }
 
-    /// The name by which the server greets; empty before EHLO. Nothing says that it is true.
+    /// The server's name in the reply; empty before EHLO. It is not verified.
     pub fn server_name(&self) -> &[u8] {
         let greeting = parse::lines(&self.raw)
             .next()
@@ -230,7 +203,7 @@ impl Capabilities {
 }
 
 impl Capabilities {
-    /// Reads the reply to EHLO. A reply other than 250 offers nothing.
+    /// Parses the reply to EHLO. A code other than 250 means no extension.
     pub fn parse(ehlo: &Reply) -> Self {
         if ehlo.code() == 250 {
             Self::read(Arc::clone(ehlo.raw()))
@@ -239,7 +212,7 @@ impl Capabilities {
         }
     }
 
-    /// As [`parse`](Self::parse), of a reply in the input.
+    /// Like [`parse`](Self::parse), for a borrowed reply.
     pub(crate) fn from_ehlo(ehlo: ReplyRef<'_>) -> Self {
         if ehlo.code() == 250 {
             Self::read(Arc::from(ehlo.raw()))
@@ -248,10 +221,8 @@ impl Capabilities {
         }
     }
 
-    /// Switches an extension off, as if the server did not offer it; case does not matter.
-    ///
-    /// `AUTH` switches off all mechanisms. What cannot be used without the extension goes with it.
-    #[must_use = "the extension is off in the returned value"]
+    /// Removes an extension, in any case, with those that require it. `AUTH` removes all mechanisms.
+    #[must_use = "the extension is removed from the returned value"]
     pub fn without(mut self, keyword: &str) -> Self {
         if let Some(known) = Known::named(keyword) {
             self.known.remove(known);
@@ -267,7 +238,7 @@ impl Capabilities {
         }
         let mut kept = Vec::with_capacity(self.raw.len());
         kept.extend_from_slice(parse::lines(&self.raw).next().unwrap_or_default());
-        // Only what was kept before: a keyword beyond the 128th must not come up in another's place.
+        // Not more than before: a keyword after the 128th must not take the place of the removed one.
         for entry in entries(&self.raw) {
             if !entry.keyword().eq_ignore_ascii_case(keyword) {
                 kept.extend_from_slice(entry.raw);
@@ -291,7 +262,7 @@ impl Capabilities {
             let first = !offered.contains(known);
             offered.insert(known);
             match known {
-                Known::Limits if first => limited = limits(line.params),
+                Known::Limits if first => limited = limits::parse(line.params),
                 Known::Size => size_limit = size_limit.or(size),
                 Known::Auth => mechanisms.add(line.params),
                 Known::SmtpUtf8 => offered.insert(Known::EightBitMime),
@@ -309,7 +280,7 @@ impl Capabilities {
 }
 
 impl Default for Capabilities {
-    /// Nothing offered: what holds before EHLO and after HELO.
+    /// No extension: before EHLO and after HELO.
     fn default() -> Self {
         Self {
             raw: Arc::default(),
@@ -331,63 +302,7 @@ impl fmt::Debug for Capabilities {
     }
 }
 
-/// What SIZE says of the largest message that the server takes (RFC 1870, section 3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SizeLimit {
-    /// There may be a limit; the server did not name one, or one too large to be true.
-    Unknown,
-    /// There is no fixed limit.
-    Unlimited,
-    /// The most bytes of a message, with its CRLFs but without dot-stuffing.
-    Bytes(u64),
-}
-
-/// How long a server holds a message for future release (RFC 4865).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FutureRelease<'a> {
-    max_interval: u64,
-    max_date_time: &'a str,
-}
-
-impl<'a> FutureRelease<'a> {
-    /// The longest HOLDFOR in seconds.
-    pub fn max_interval(&self) -> u64 {
-        self.max_interval
-    }
-
-    /// The latest HOLDUNTIL as the server wrote it: a date and time of RFC 3339.
-    pub fn max_date_time(&self) -> &'a str {
-        self.max_date_time
-    }
-}
-
-/// What a server takes in one session or transaction (RFC 9422). `None`: it did not say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ServerLimits {
-    mail_max: Option<NonZeroU32>,
-    rcpt_max: Option<NonZeroU32>,
-    rcpt_domain_max: Option<NonZeroU32>,
-}
-
-impl ServerLimits {
-    /// MAILMAX: transactions in a session.
-    pub fn mail_max(&self) -> Option<NonZeroU32> {
-        self.mail_max
-    }
-
-    /// RCPTMAX: recipients in a transaction.
-    pub fn rcpt_max(&self) -> Option<NonZeroU32> {
-        self.rcpt_max
-    }
-
-    /// RCPTDOMAINMAX: different recipient domains in a session.
-    pub fn rcpt_domain_max(&self) -> Option<NonZeroU32> {
-        self.rcpt_domain_max
-    }
-}
-
-/// The union of all AUTH lines: ASCII in upper case, a space after each mechanism.
+/// The mechanisms of all AUTH lines: ASCII in upper case, a space after each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Mechanisms(Vec<u8>);
 
@@ -397,7 +312,7 @@ impl Mechanisms {
         mechanisms.filter(|mechanism| !mechanism.is_empty())
     }
 
-    /// Adds those of a line that are not there yet.
+    /// Adds those of a line that are new.
     fn add(&mut self, params: &[u8]) {
         self.0
             .reserve(MECHANISMS.min(params.len().saturating_add(1)));
@@ -422,7 +337,7 @@ impl Mechanisms {
 
 /// One keyword of a reply to EHLO.
 struct Entry<'a> {
-    /// With its line end.
+    /// The line with its CRLF.
     raw: &'a [u8],
     line: EhloLine<'a>,
     known: Option<Known>,
@@ -430,9 +345,9 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// Takes the next keyword from the front of the lines in `rest`.
+    /// Takes the next keyword from the lines in `rest`.
     ///
-    /// Passes over lines outside the grammar, and over keywords whose parameters do not fit them.
+    /// Skips lines outside the grammar, and keywords with arguments that are not valid.
     fn take(rest: &mut &'a [u8]) -> Option<Self> {
         loop {
             let input = *rest;
@@ -445,13 +360,11 @@ impl<'a> Entry<'a> {
             let mut size_limit = None;
             let sound = match known {
                 Some(Known::Size) => {
-                    size_limit = size(line.params);
+                    size_limit = size::parse(line.params);
                     size_limit.is_some()
                 }
-                Some(Known::DeliverBy) => deliver_by(line.params).is_some(),
-                Some(Known::FutureRelease) => future_release(line.params).is_some(),
-                Some(Known::MtPriority) => mt_priority(line.params).is_some(),
-                _ => true,
+                Some(known) => known.accepts(line.params),
+                None => true,
             };
             if sound {
                 let raw = input
@@ -468,7 +381,7 @@ impl<'a> Entry<'a> {
     }
 
     fn keyword(&self) -> &'a str {
-        // The grammar lets only ASCII through.
+        // The grammar permits ASCII only.
         core::str::from_utf8(self.line.keyword).unwrap_or_default()
     }
 }
@@ -479,69 +392,10 @@ fn entries(reply: &[u8]) -> impl Iterator<Item = Entry<'_>> {
     core::iter::from_fn(move || Entry::take(&mut rest)).take(KEYWORDS)
 }
 
-fn size(params: &[u8]) -> Option<SizeLimit> {
-    let Some(param) = parse::ehlo_params(params).next() else {
-        return Some(SizeLimit::Unknown);
-    };
-    match parse::size_param(param).ok()? {
-        (_, None) => Some(SizeLimit::Unknown),
-        (_, Some(0)) => Some(SizeLimit::Unlimited),
-        (_, Some(bytes)) => Some(SizeLimit::Bytes(bytes)),
-    }
-}
-
-fn deliver_by(params: &[u8]) -> Option<u64> {
-    let Some(param) = parse::ehlo_params(params).next() else {
-        return Some(0);
-    };
-    parse::size_param(param).ok()?.1
-}
-
-fn mt_priority(params: &[u8]) -> Option<&str> {
-    let policy = parse::ehlo_params(params).next().unwrap_or(b"MIXER");
-    core::str::from_utf8(policy).ok()
-}
-
-fn future_release(params: &[u8]) -> Option<FutureRelease<'_>> {
-    let mut params = parse::ehlo_params(params);
-    let (_, max_interval) = parse::size_param(params.next()?).ok()?;
-    let max_date_time = core::str::from_utf8(params.next()?).ok()?;
-    Some(FutureRelease {
-        max_interval: max_interval?,
-        max_date_time,
-    })
-}
-
-fn limits(params: &[u8]) -> ServerLimits {
-    let mut limits = ServerLimits::default();
-    for (name, value) in
-        parse::ehlo_params(params).filter_map(|param| Some(parse::limit_name_value(param).ok()?.1))
-    {
-        let known = [
-            ("MAILMAX", &mut limits.mail_max),
-            ("RCPTMAX", &mut limits.rcpt_max),
-            ("RCPTDOMAINMAX", &mut limits.rcpt_domain_max),
-        ];
-        if let Some((_, limit)) = known
-            .into_iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-        {
-            *limit = limit.or_else(|| limit_value(value?));
-        }
-    }
-    limits
-}
-
-/// RFC 9422, section 4: a number, not 0. It has six digits at most there; more do no harm.
-fn limit_value(value: &[u8]) -> Option<NonZeroU32> {
-    let (_, number) = parse::size_param(value).ok()?;
-    NonZeroU32::new(u32::try_from(number?).ok()?)
-}
-
-/// Keywords kept; servers offer a dozen or two.
+/// Keywords that are kept; servers advertise a dozen or two.
 const KEYWORDS: usize = 128;
 
-/// Bytes kept of the names of SASL mechanisms and of a space after each; servers fill a tenth of it.
+/// Bytes of the names of SASL mechanisms, each with a space; servers need a tenth of it.
 const MECHANISMS: usize = 512;
 
 #[cfg(test)]

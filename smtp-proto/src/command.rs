@@ -10,9 +10,10 @@ use crate::{
     ClientName, ForwardPath, Mailbox, ReversePath, Secret,
     address::is_non_ascii_text,
     capabilities::Capabilities,
-    parameter::{Content, Parameter, encode_decimal},
+    extension::parameter::Parameter,
+    extension::xclient::{Attributes, XCLIENT, XFORWARD, Xforward},
+    extension::{Content, encode_decimal},
     sasl::{self, base64_len, encode_base64},
-    xclient::{Attributes, XCLIENT, XFORWARD, Xforward},
 };
 
 /// A command that a caller sends besides messages.

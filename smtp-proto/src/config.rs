@@ -7,13 +7,13 @@ use core::num::NonZeroU16;
 use core::time::Duration;
 
 use crate::address::ClientName;
+use crate::extension::xclient::Xclient;
 use crate::mail::Mail;
 use crate::pipelining::{Pipelining, Window};
 use crate::reply_reader::ReplyLimits;
 use crate::sasl::Credentials;
 use crate::timeouts::Timeouts;
 use crate::transcript::{Transcript, TranscriptEntry};
-use crate::xclient::Xclient;
 
 /// Configuration of a connection: TLS, credentials, time limits, pipelining.
 ///

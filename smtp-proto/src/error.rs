@@ -16,6 +16,7 @@ use core::net::SocketAddr;
 
 use crate::address::AddressErrorKind;
 use crate::content::ContentError;
+use crate::extension::LimitExceeded;
 use crate::location::Location;
 use crate::reply::{Escaped, Reply};
 use crate::reply_reader::ReplyError;
@@ -88,6 +89,8 @@ pub enum ErrorKind {
     Authentication(AuthenticationError),
     /// The server does not advertise an extension that this message requires.
     Unsupported(MissingExtension),
+    /// The value of a parameter exceeds the limit that the server advertises.
+    LimitExceeded(LimitExceeded),
     /// An address cannot be sent to a server without SMTPUTF8 (RFC 6531).
     Address(AddressErrorKind),
     /// The message exceeds the server's size limit (RFC 1870).
@@ -335,6 +338,7 @@ impl Error {
                 | ErrorKind::TlsUnavailable
                 | ErrorKind::Authentication(_)
                 | ErrorKind::Unsupported(_)
+                | ErrorKind::LimitExceeded(_)
         ) && !self.0.reply.as_ref().is_some_and(ends)
     }
 
@@ -541,6 +545,7 @@ impl fmt::Display for ErrorKind {
             }
             Self::Authentication(error) => error.fmt(f),
             Self::Unsupported(need) => need.fmt(f),
+            Self::LimitExceeded(exceeded) => exceeded.fmt(f),
             Self::Address(fault) => fault.fmt(f),
             Self::TooLarge { size, limit } => {
                 write!(f, "the message has {size} bytes, the server takes {limit}")

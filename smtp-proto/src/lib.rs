@@ -11,7 +11,7 @@
 //! | --- | --- |
 //! | say how a connection is secured and who logs in | [`Config`], [`Security`], [`Credentials`] |
 //! | send many messages | [`Batch`], [`Pipelining`], [`Window`] |
-//! | speak for somebody else | [`Xclient`], [`Xforward`] |
+//! | speak for somebody else | [`Xclient`](xclient::Xclient), [`Xforward`](xclient::Xforward) |
 //! | compose an envelope | [`Mail`], [`Recipient`], [`ReversePath`], [`ForwardPath`], [`Parameter`] |
 //! | drive it | [`Connection`], [`Wire`], [`Transmit`], [`Time`] |
 //! | do TLS | [`Upgrade`], [`TlsInfo`] |
@@ -73,10 +73,9 @@ mod seed;
 mod time;
 mod timeouts;
 
-mod parameter;
+mod extension;
 mod reply;
 pub mod sasl;
-mod xclient;
 
 mod capabilities;
 mod command;
@@ -99,7 +98,7 @@ mod connection;
 pub use address::{
     AddressError, AddressErrorKind, ClientName, Domain, ForwardPath, Mailbox, ReversePath,
 };
-pub use capabilities::{Capabilities, FutureRelease, ServerLimits, SizeLimit};
+pub use capabilities::Capabilities;
 pub use command::{Command, CommandError, CommandErrorKind};
 pub use config::{Config, ConfigBuilder, ConfigError, Protocol, Security, SpeculationLimits};
 #[cfg(feature = "std")]
@@ -110,16 +109,16 @@ pub use error::{
     TransportError, Wait,
 };
 pub use event::{CommandId, ContentStatus, Event, MailId};
+pub use extension::parameter::Parameter;
+pub use extension::{
+    FutureRelease, LimitExceeded, ServerLimits, SizeLimit, dsn, parameter, xclient,
+};
 pub use location::{Location, MailPart};
 pub use mail::{
     InvalidRecipient, Mail, MailBuilder, MailError, MailErrorKind, Recipient, StreamedContent,
 };
 pub use outcome::{
     ConnectionStats, Delivered, NotAllAccepted, Outcome, RecipientOutcome, RecipientStatus,
-};
-pub use parameter::{
-    DateTime, DeliverBy, IfUnsupported, Keyword, Notify, OriginalRecipient, Parameter,
-    ParameterError, ParameterErrorKind, Parameters, Return, Value,
 };
 pub use pipelining::{Pipelining, Window};
 pub use reply::{EnhancedStatusCode, Reply, ReplyCode, Severity};
@@ -131,6 +130,3 @@ pub use time::Time;
 pub use timeouts::Timeouts;
 pub use tls::{TlsInfo, UnverifiedReason, Verification};
 pub use transcript::TranscriptEntry;
-pub use xclient::{
-    AttributeError, AttributeErrorKind, Xclient, XclientProto, Xforward, XforwardSource,
-};

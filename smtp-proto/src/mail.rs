@@ -16,9 +16,9 @@ use crate::content::{
     header_not_utf8, scan, section_fault,
 };
 use crate::error::{Error, Stage, of_fault};
+use crate::extension::parameter::{Parameter, ParameterError};
 use crate::location::{Location, MailPart};
 use crate::outcome::RecipientStatus;
-use crate::parameter::{Parameter, ParameterError};
 use crate::reply::{Escaped, Reply};
 use extensions::{Extensions, says_tls_optional};
 use recipient::Malformed;
@@ -158,7 +158,8 @@ pub struct StreamedContent {
 ///
 /// ```
 /// use smtp_proto::content::BareLineEnds;
-/// use smtp_proto::{Mail, Notify, Recipient};
+/// use smtp_proto::dsn::Notify;
+/// use smtp_proto::{Mail, Recipient};
 ///
 /// let mail = Mail::builder()
 ///     .sender("alice@example.org")

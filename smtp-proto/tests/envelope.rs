@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use smtp_proto::dsn::Notify;
 use smtp_proto::{
     AddressErrorKind, Connection, Credentials, Error, ForwardPath, Mail, MailError, MailErrorKind,
-    MailPart, Mailbox, NotAllAccepted, Notify, Outcome, Recipient,
+    MailPart, Mailbox, NotAllAccepted, Outcome, Recipient,
 };
 
 const TEXT: &str =

@@ -6,9 +6,10 @@ use crate::common::invariants::{check_commands, check_leaving};
 use crate::common::pair::Pair;
 use crate::common::raw_mail;
 use proptest::prelude::*;
+use smtp_proto::xclient::{Xclient, XclientProto, Xforward, XforwardSource};
 use smtp_proto::{
     Command, Config, ConfigBuilder, ConfigError, Connection, Credentials, ErrorKind, Event, Mail,
-    MissingExtension, Security, Stage, Xclient, XclientProto, Xforward, XforwardSource,
+    MissingExtension, Security, Stage,
 };
 use smtp_test::{Log, Machine};
 
@@ -21,7 +22,7 @@ fn client() -> Xclient {
         .addr("2001:db8::1".parse::<std::net::IpAddr>().unwrap())
         .port(4711)
         .proto(XclientProto::Esmtp)
-        .dest_addr(None)
+        .dest_addr_unavailable()
         .dest_port(25)
 }
 
@@ -133,7 +134,7 @@ fn a_capability_that_is_switched_off_counts_as_not_offered() {
     let server = server(Security::Cleartext);
     let mut pair = Pair::new(Arc::new(config.build().unwrap()), Machine::new(&server));
     pair.drive(Connection::poll_ready).unwrap();
-    let origin = Xforward::new().addr(None);
+    let origin = Xforward::new().addr_unavailable();
     let id = pair.connection.command(Command::xforward(origin));
     let error = pair.drive(|c| c.poll_reply(id)).unwrap_err();
     assert!(matches!(
@@ -193,10 +194,10 @@ proptest! {
         missing in 0..4_usize,
     ) {
         let client = Xclient::new()
-            .name(&*name)
-            .and_then(|client| client.helo(&*helo))
-            .and_then(|client| client.login(&*login));
-        let origin = Xforward::new().name(&*name).and_then(|origin| origin.ident(&*ident));
+            .name(&name)
+            .and_then(|client| client.helo(&helo))
+            .and_then(|client| client.login(&login));
+        let origin = Xforward::new().name(&name).and_then(|origin| origin.ident(&ident));
         let (Ok(client), Ok(origin)) = (client, origin) else {
             return Ok(());
         };

@@ -586,7 +586,9 @@ fn a_mail_that_the_server_cannot_take_is_told_without_waiting_for_the_server() {
         assert!(
             matches!(
                 error.kind(),
-                ErrorKind::Unsupported(_) | ErrorKind::TooLarge { .. }
+                ErrorKind::Unsupported(_)
+                    | ErrorKind::LimitExceeded(_)
+                    | ErrorKind::TooLarge { .. }
             ),
             "{error:#}"
         );

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use crate::common::pair::{Pair, facts};
 use crate::common::rig::Rig;
 use proptest::prelude::*;
+use smtp_proto::dsn::{Notify, OriginalRecipient, Return};
+use smtp_proto::parameter::{DateTime, DeliverBy, IfUnsupported};
 use smtp_proto::{
-    Config, Connection, DateTime, DeliverBy, ErrorKind, IfUnsupported, Mail, MailBuilder,
-    MissingExtension, Notify, OriginalRecipient, Outcome, Parameter, Recipient, RecipientStatus,
-    Return, Security,
+    Config, Connection, ErrorKind, LimitExceeded, Mail, MailBuilder, MissingExtension, Outcome,
+    Parameter, Recipient, RecipientStatus, Security,
 };
 use smtp_test::{Log, Machine, xtext};
 
@@ -163,38 +164,37 @@ fn bounds_are_taken_to_the_last_second() {
         (
             by(59),
             "DELIVERBY 60",
-            Some(MissingExtension::DeliverBy {
-                seconds: 59,
-                least: 60,
-            }),
+            Some("deliver-by 59 s is below the server's minimum of 60 s"),
         ),
         (by(1), "DELIVERBY", None),
         (Parameter::hold_for(86_400).unwrap(), HOLDS, None),
         (
             Parameter::hold_for(86_401).unwrap(),
             HOLDS,
-            Some(MissingExtension::HoldFor {
-                seconds: 86_401,
-                most: 86_400,
-            }),
+            Some("hold-for 86401 s is above the server's maximum of 86400 s"),
         ),
         (until("2029-12-31T23:59:59Z"), HOLDS, None),
         (until("2030-01-01T00:00:00Z"), HOLDS, None),
         (
             until("2030-01-01T00:00:01Z"),
             HOLDS,
-            Some(MissingExtension::HoldUntil {
-                time: "2030-01-01T00:00:01Z".parse().unwrap(),
-                latest: "2030-01-01T00:00:00Z".parse().unwrap(),
-            }),
+            Some(
+                "hold-until 2030-01-01T00:00:01Z is after the server's latest, 2030-01-01T00:00:00Z",
+            ),
         ),
         // What is no time binds nobody but the server.
         (until("9999-12-31T23:59:59Z"), "FUTURERELEASE 1 never", None),
     ] {
         let shown = format!("{parameter} to {offer}");
-        let mail = mail().parameter(parameter).build().unwrap();
+        let mail = mail().parameter(parameter.clone()).build().unwrap();
         let (outcome, log) = send(mail, Some(offer), false);
-        assert_eq!(need(&outcome), expected, "{shown}");
+        let exceeded = exceeded(&outcome);
+        let text = exceeded.as_ref().map(ToString::to_string);
+        assert_eq!(text.as_deref(), expected, "{shown}");
+        if let Some(exceeded) = exceeded {
+            assert_eq!(exceeded.parameter(), &parameter);
+            assert!(offer.contains(exceeded.limit()), "{shown}");
+        }
         assert_eq!(outcome.is_accepted(), expected.is_none(), "{shown}");
         log.assert_clean();
     }
@@ -205,7 +205,7 @@ proptest! {
 
     #[test]
     fn v11_xtext_comes_back_through_the_servers_decoder(bytes in prop::collection::vec(any::<u8>(), 1..200)) {
-        let value = smtp_proto::Value::xtext(&bytes).unwrap();
+        let value = smtp_proto::parameter::Value::xtext(&bytes).unwrap();
         prop_assert_eq!(xtext::decode(value.as_str()), Some(bytes));
     }
 
@@ -245,7 +245,7 @@ proptest! {
         let stored = log.mails().remove(0);
         prop_assert_eq!(stored.envelope_id(), Some(id));
         let recipient = &stored.recipients()[1];
-        prop_assert_eq!(recipient.notify().join(","), notify.to_string());
+        prop_assert_eq!(recipient.notify().join(","), Notify::from(notify).to_string());
         prop_assert_eq!(recipient.original_recipient().map(|(_, address)| address), Some(address));
         prop_assert_eq!(stored.recipients()[0].parameters(), []);
     }
@@ -292,6 +292,20 @@ impl Row {
     }
 }
 
+/// The limit of the server that the mail exceeded.
+fn exceeded(outcome: &Outcome) -> Option<LimitExceeded> {
+    outcome
+        .recipients()
+        .iter()
+        .find_map(|recipient| match recipient.status() {
+            RecipientStatus::NotSent(error) => match error.kind() {
+                ErrorKind::LimitExceeded(exceeded) => Some(exceeded.clone()),
+                other => panic!("{other:?}"),
+            },
+            _ => None,
+        })
+}
+
 /// What the mail needed and the server had not.
 fn need(outcome: &Outcome) -> Option<MissingExtension> {
     outcome
@@ -336,11 +350,8 @@ fn table() -> Vec<Row> {
             Parameter::submitter(&"e=mc2@x.test".parse().unwrap()).unwrap(),
             "AUTH PLAIN",
         ),
-        row(own("XOWN").of_extension("XTEND", 0).unwrap(), "XTEND"),
-        of_recipient(
-            Parameter::notify(Notify::SUCCESS | Notify::DELAY).unwrap(),
-            "DSN",
-        ),
+        row(own("XOWN").with_extension("XTEND").unwrap(), "XTEND"),
+        of_recipient(Parameter::notify(Notify::SUCCESS | Notify::DELAY), "DSN"),
         of_recipient(Parameter::original_recipient(original), "DSN"),
         of_recipient(
             Parameter::valid_since(moment, Some(IfUnsupported::Continue)),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::common::invariants::check_retry;
 use crate::common::pair::{Cut, Fault, Pair};
 use bytes::Bytes;
+use smtp_proto::dsn::Notify;
 use smtp_proto::{
-    Config, Mail, Notify, Outcome, Parameter, Pipelining, Recipient, Security, StreamedContent,
+    Config, Mail, Outcome, Parameter, Pipelining, Recipient, Security, StreamedContent,
 };
 use smtp_test::{Log, Machine};
 

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
+use smtp_proto::xclient::Xclient;
 use smtp_proto::{
     AddressError, AddressErrorKind, ClientName, Config, ConfigBuilder, ConfigError, Credentials,
     Domain, Mail, Peer, Pipelining, Protocol, ReplyLimits, Security, SpeculationLimits, Timeouts,
-    TranscriptEntry, Window, Xclient,
+    TranscriptEntry, Window,
 };
 
 use crate::tls::{TlsConfig, TlsError, default_provider};

@@ -122,9 +122,11 @@ pub(crate) static POLICIES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
             .level(Pipelining::Transactions)
             .change(|config| config.chunk_size(16)),
         implicit().speculative(1000, 100, 1000),
-        clear()
-            .level(Pipelining::Transactions)
-            .change(|config| config.window(Window::FULL_DUPLEX.with_bytes(100).with_replies(4)).chunk_size(10)),
+        clear().level(Pipelining::Transactions).change(|config| {
+            config
+                .window(Window::FULL_DUPLEX.with_bytes(100).with_replies(4))
+                .chunk_size(10)
+        }),
         starttls()
             .level(Pipelining::Transactions)
             .change(|config| config.credentials(password())),

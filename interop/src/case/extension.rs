@@ -1,8 +1,9 @@
 //! What a server has to understand for a message to be sent as it is wished, and what it must not be asked for.
 
+use smtp_proto::dsn::{Notify, OriginalRecipient, Return};
+use smtp_proto::parameter::DeliverBy;
 use smtp_proto::{
-    DeliverBy, ErrorKind, Mail, MailError, Notify, OriginalRecipient, Parameter, Pipelining,
-    Recipient, RecipientStatus, Return, Security,
+    ErrorKind, Mail, MailError, Parameter, Pipelining, Recipient, RecipientStatus, Security,
 };
 
 use super::{Bench, Case, Done, Text, Verdict, Way};
@@ -181,7 +182,10 @@ fn is_kept_back(bench: &Bench<'_>, session: &Session) -> Result<(), String> {
         .iter()
         .flat_map(|outcome| outcome.recipients());
     let kept_back = fates.all(|delivery| match delivery.status() {
-        RecipientStatus::NotSent(error) => matches!(error.kind(), ErrorKind::Unsupported(_)),
+        RecipientStatus::NotSent(error) => matches!(
+            error.kind(),
+            ErrorKind::Unsupported(_) | ErrorKind::LimitExceeded(_)
+        ),
         _ => false,
     });
     match kept_back {

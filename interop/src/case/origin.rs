@@ -3,10 +3,8 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 
-use smtp_proto::{
-    Command, ErrorKind, MissingExtension, Outcome, Security, Xclient, XclientProto, Xforward,
-    XforwardSource,
-};
+use smtp_proto::xclient::{Xclient, XclientProto, Xforward, XforwardSource};
+use smtp_proto::{Command, ErrorKind, MissingExtension, Outcome, Security};
 
 use super::{Bench, Case, Done, Verdict, mails};
 use crate::adapter::Load;

@@ -1,9 +1,8 @@
 //! Reports of delivery (RFC 3461): what is asked for comes out.
 
-use smtp_proto::{
-    ErrorKind, Mail, MailError, Notify, OriginalRecipient, Parameter, ParameterError, Recipient,
-    RecipientStatus, Return, Security,
-};
+use smtp_proto::dsn::{Notify, OriginalRecipient, Return};
+use smtp_proto::parameter::ParameterError;
+use smtp_proto::{ErrorKind, Mail, MailError, Parameter, Recipient, RecipientStatus, Security};
 
 use super::{Bench, Case, Done, Verdict, Way, check_stored, each_way};
 use crate::adapter::Load;
@@ -30,10 +29,10 @@ struct Wish {
 }
 
 impl Wish {
-    fn new(recipient: &str, notify: Notify, ret: Return) -> Self {
+    fn new(recipient: &str, notify: impl Into<Notify>, ret: Return) -> Self {
         Self {
             letter: Letter::new("ok", &[recipient]).inside(),
-            notify,
+            notify: notify.into(),
             ret,
         }
     }

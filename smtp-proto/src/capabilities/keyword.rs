@@ -1,4 +1,6 @@
-//! The keywords that have a getter, found without comparing with each.
+//! The keywords that have a getter, by a perfect hash.
+
+use crate::extension::{self, extension_table};
 
 /// Declares [`Known`] with the keywords in capitals.
 macro_rules! known {
@@ -12,15 +14,17 @@ macro_rules! known {
         impl Known {
             pub(super) const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The keyword that `word` spells, in any case; no byte of `word` is below a hyphen.
+            const FOLDED: &[u64] = &[$(fold($keyword.as_bytes())),*];
+
+            /// The keyword of this word, in any case; no byte of `word` is below a hyphen.
             pub(super) fn find(word: &[u8]) -> Option<Self> {
-                #[expect(clippy::indexing_slicing, reason = "done by the compiler")]
+                #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
                 const TABLE: [Option<(u64, &[u8], Known)>; SLOTS] = {
                     let mut table = [None; SLOTS];
                     $(
                         let keyword = $keyword.as_bytes();
                         let place = slot(fold(keyword));
-                        assert!(table[place].is_none(), "another factor is needed");
+                        assert!(table[place].is_none(), "two keywords have the same slot");
                         table[place] = Some((fold(keyword), keyword, Known::$variant));
                     )*
                     table
@@ -33,7 +37,7 @@ macro_rules! known {
                 exact.then_some(known)
             }
 
-            /// The keyword that `name` spells, in any case.
+            /// The keyword of this name, in any case.
             pub(super) fn named(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|known| known.as_str().eq_ignore_ascii_case(name))
             }
@@ -47,34 +51,37 @@ macro_rules! known {
     };
 }
 
-known! {
-    Atrn "ATRN",
-    Auth "AUTH",
-    BinaryMime "BINARYMIME",
-    Checkpoint "CHECKPOINT",
-    Chunking "CHUNKING",
-    Conneg "CONNEG",
-    Conperm "CONPERM",
-    DeliverBy "DELIVERBY",
-    Dsn "DSN",
-    EightBitMime "8BITMIME",
-    EnhancedStatusCodes "ENHANCEDSTATUSCODES",
-    Etrn "ETRN",
-    Expn "EXPN",
-    FutureRelease "FUTURERELEASE",
-    Help "HELP",
-    Limits "LIMITS",
-    MtPriority "MT-PRIORITY",
-    Mtrk "MTRK",
-    Pipelining "PIPELINING",
-    RequireTls "REQUIRETLS",
-    Rrvs "RRVS",
-    Size "SIZE",
-    SmtpUtf8 "SMTPUTF8",
-    StartTls "STARTTLS",
-    Submitter "SUBMITTER",
-    Vrfy "VRFY",
+/// Declares the extensions of the table, and the keywords without arguments or parameters.
+macro_rules! with_extensions {
+    ($($variant:ident $keyword:literal $module:ident,)*) => {
+        known! {
+            $($variant $keyword,)*
+            BinaryMime "BINARYMIME",
+            Chunking "CHUNKING",
+            EightBitMime "8BITMIME",
+            EnhancedStatusCodes "ENHANCEDSTATUSCODES",
+            Etrn "ETRN",
+            Expn "EXPN",
+            Help "HELP",
+            Pipelining "PIPELINING",
+            SmtpUtf8 "SMTPUTF8",
+            StartTls "STARTTLS",
+            Vrfy "VRFY",
+        }
+
+        impl Known {
+            /// Whether these arguments are valid for the keyword.
+            pub(super) fn accepts(self, arguments: &[u8]) -> bool {
+                let accepts = match self {
+                    $(Self::$variant => extension::$module::EXTENSION.accepts_arguments,)*
+                    _ => None,
+                };
+                accepts.is_none_or(|accepts| accepts(arguments))
+            }
+        }
+    };
 }
+extension_table!(with_extensions);
 
 /// A set of keywords.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,19 +102,16 @@ impl KnownSet {
 
     #[expect(
         clippy::as_conversions,
-        reason = "a variant's number has no other name; there are fewer than 32"
+        reason = "the discriminant; there are fewer than 32 variants"
     )]
     const fn bit(known: Known) -> u32 {
         1 << known as u32
     }
 }
 
-/// The first eight bytes of `word`, or its two ends if it has fewer, without the bit that tells small
-/// letters from capitals. Of the bytes that a keyword may have, no others fall together.
-#[expect(
-    clippy::as_conversions,
-    reason = "wider: there is no other way in a constant"
-)]
+/// The first eight bytes of `word`, or its two ends if it has fewer, without the bit that distinguishes
+/// lower from upper case. No other bytes of a keyword become equal.
+#[expect(clippy::as_conversions, reason = "widening in a constant")]
 const fn fold(word: &[u8]) -> u64 {
     let ends = match (
         word.first_chunk::<8>(),
@@ -126,7 +130,7 @@ const fn fold(word: &[u8]) -> u64 {
     ends & 0xdfdf_dfdf_dfdf_dfdf
 }
 
-/// Where a folded keyword is in the table.
+/// The slot of a folded keyword in the table.
 #[expect(clippy::as_conversions, reason = "less than the number of slots")]
 const fn slot(folded: u64) -> usize {
     (folded.wrapping_mul(FACTOR) >> SHIFT) as usize
@@ -136,5 +140,34 @@ const SLOTS: usize = 64;
 
 const SHIFT: u32 = u64::BITS - SLOTS.ilog2();
 
-/// A random number by which no two keywords get the same slot.
-const FACTOR: u64 = 0xc02f_c22a_4a73_47fb;
+/// A factor by which no two keywords get the same slot.
+const FACTOR: u64 = {
+    let mut factor = 0xc02f_c22a_4a73_47fb;
+    while !separates(factor) {
+        // The multiplier of a linear congruential generator (Knuth, MMIX).
+        factor = 6_364_136_223_846_793_005_u64
+            .wrapping_mul(factor)
+            .wrapping_add(1)
+            | 1;
+    }
+    factor
+};
+
+#[expect(
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "evaluated at compile time"
+)]
+const fn separates(factor: u64) -> bool {
+    let (mut used, mut index) = (0_u64, 0);
+    while index < Known::FOLDED.len() {
+        let bit = 1 << (Known::FOLDED[index].wrapping_mul(factor) >> SHIFT);
+        if used & bit != 0 {
+            return false;
+        }
+        used |= bit;
+        index += 1;
+    }
+    true
+}

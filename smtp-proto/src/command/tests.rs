@@ -10,8 +10,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Mailbox, Parameters,
-    parameter::Body,
+    Mailbox,
+    extension::{Body, Parameters},
     sasl::{ConnectionInfo, Driver, Login, Mechanism, Plain, XOAuth2, initial_response_fits},
 };
 
@@ -126,7 +126,9 @@ fn every_line_is_written_as_the_standards_have_it() {
             "XFORWARD NAME=a PORT=1",
         ),
         (
-            Line::User(&Command::xforward(Xforward::new().addr(None).port(1))),
+            Line::User(&Command::xforward(
+                Xforward::new().addr_unavailable().port(1),
+            )),
             "XFORWARD ADDR=[UNAVAILABLE] PORT=1",
         ),
     ] {

@@ -25,13 +25,13 @@ use crate::config::{Protocol, Security};
 use crate::connection::io::Io;
 use crate::connection::pending::Expect;
 use crate::error::{AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError, Stage};
+use crate::extension::xclient::Attributes;
 use crate::pipelining::Pipelining;
 use crate::reply::{Reply, ReplyRef, Severity};
 use crate::sasl::{self, Driver, ExchangeError};
 use crate::secret::Secret;
 use crate::seed::Seed;
 use crate::tls::TlsInfo;
-use crate::xclient::Attributes;
 
 /// Where a connection stands.
 #[derive(Debug)]

@@ -1,58 +1,37 @@
-//! What a message may need of a server.
+//! Extensions that a message requires.
 
 use alloc::string::String;
 use core::fmt;
 
-use crate::parameter::{DateTime, Keyword};
+use crate::extension::parameter::Keyword;
 
-/// What a message needs and the server does not offer.
+/// An extension that a message requires and the server does not advertise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MissingExtension {
-    /// Bytes above 127 in the text of the message (RFC 6152).
+    /// 8BITMIME, for 8-bit content (RFC 6152).
     EightBitMime,
-    /// Bytes of any kind (RFC 3030).
+    /// BINARYMIME and CHUNKING, for binary content (RFC 3030).
     BinaryMime,
-    /// Bytes above 127 in the headers, in a parameter or in a local part (RFC 6531).
+    /// SMTPUTF8, for a non-ASCII header field, parameter or local part (RFC 6531).
     SmtpUtf8,
-    /// A domain beyond ASCII: SMTPUTF8 (RFC 6531), or the feature `idna`, with which it is told as A-labels.
+    /// SMTPUTF8 for a non-ASCII domain (RFC 6531), or the feature `idna`, which converts it to A-labels.
     ALabels,
-    /// XCLIENT, with an attribute that the server is to be told.
+    /// XCLIENT, with this attribute.
     Xclient {
         /// The attribute, such as `ADDR`.
         attribute: &'static str,
     },
-    /// XFORWARD, with any of the attributes that the server is to be told.
+    /// XFORWARD, with one of the attributes.
     Xforward,
-    /// The extension that a parameter of the caller's belongs to.
+    /// The extension of a parameter that the caller added.
     Parameter {
         /// The parameter's keyword.
         keyword: Keyword,
         /// The extension's EHLO keyword.
         extension: String,
-        /// The index of the recipient with whose RCPT it belongs; `None` if it belongs with MAIL.
+        /// The index of the recipient for RCPT; `None` for MAIL.
         recipient: Option<usize>,
-    },
-    /// A message to be delivered or returned sooner than the server does that (RFC 2852, section 4).
-    DeliverBy {
-        /// Seconds that were asked for.
-        seconds: u64,
-        /// The fewest that the server takes.
-        least: u64,
-    },
-    /// A message to be held for longer than the server does (RFC 4865, section 4).
-    HoldFor {
-        /// Seconds that were asked for.
-        seconds: u64,
-        /// The most that the server takes.
-        most: u64,
-    },
-    /// A message to be held until later than the server does (RFC 4865, section 4).
-    HoldUntil {
-        /// What was asked for.
-        time: DateTime,
-        /// The latest that the server takes.
-        latest: DateTime,
     },
 }
 
@@ -82,24 +61,6 @@ impl fmt::Display for MissingExtension {
                     write!(f, " of recipient {index}")?;
                 }
                 write!(f, " needs {extension}")
-            }
-            Self::DeliverBy { seconds, least } => {
-                return write!(
-                    f,
-                    "delivery within {seconds} seconds, of which the server takes {least} at least"
-                );
-            }
-            Self::HoldFor { seconds, most } => {
-                return write!(
-                    f,
-                    "to be held for {seconds} seconds, of which the server takes {most} at most"
-                );
-            }
-            Self::HoldUntil { time, latest } => {
-                return write!(
-                    f,
-                    "to be held until {time}, of which the server takes {latest} at the latest"
-                );
             }
         }?;
         f.write_str(", which the server does not offer")

@@ -11,13 +11,13 @@ use crate::command::Command;
 use crate::config::{Config, Security};
 use crate::connection::Connection;
 use crate::content;
+use crate::extension::parameter::Parameter;
+use crate::extension::xclient::Xclient;
 use crate::mail::Mail;
 use crate::outcome::{ConnectionStats, Outcome, RecipientOutcome, RecipientStatus};
-use crate::parameter::Parameter;
 use crate::reply_reader::ReplyError;
 use crate::sasl::{Credentials, ExchangeError};
 use crate::time::Time;
-use crate::xclient::Xclient;
 
 fn address(last: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, last], 587))

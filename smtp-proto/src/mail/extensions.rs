@@ -1,28 +1,27 @@
-//! What a message asks of the server beyond its delivery, and what the server makes of that.
+//! The parameters of a message, and whether a server supports them.
 
 use alloc::vec::Vec;
 
 use super::{Addressee, MailBuilder, MailError, MailErrorKind, MailPart, Recoder, Text};
 use crate::address::ReversePath;
 use crate::capabilities::Capabilities;
-use crate::error::MissingExtension;
-use crate::parameter::{
-    DateTime, Keyword, Parameter, ParameterError, ParameterErrorKind, Parameters, returned_after,
-};
+use crate::error::{ErrorKind, MissingExtension};
+use crate::extension::Parameters;
+use crate::extension::parameter::{Keyword, Parameter, ParameterError, ParameterErrorKind};
 
-/// The parameters of a message, how much they matter, and what else few messages have.
+/// The parameters of a message, which of them are optional, and further rare options.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Extensions {
     mail: Parameters,
-    /// With the recipient's index, in ascending order; only of those that have some.
+    /// With the recipient's index, in ascending order; only of recipients with parameters.
     rcpt: Vec<(usize, Parameters)>,
-    /// Extensions whose parameters are left out if the server does not offer them.
+    /// Extensions whose parameters are left out if the server does not advertise them.
     optional: Vec<Keyword>,
-    /// Whether a header field that does away with TLS is to be looked for, and later whether there is one.
+    /// Whether to look for `TLS-Required: No`; after the build, whether it was found.
     pub(super) tls_optional: bool,
-    /// Whether header fields may be neither ASCII nor UTF-8.
+    /// Whether header fields may be 8-bit and not UTF-8.
     pub(super) eight_bit_headers: bool,
-    /// What to do with the text if the server cannot take it.
+    /// Converts the content if the server does not support it.
     pub(super) recoder: Option<Recoder>,
     /// The content as the caller gave it, if it has been recoded.
     pub(super) original: Option<Text>,
@@ -60,7 +59,7 @@ impl Extensions {
         self.mail.is_ascii() && self.rcpt.iter().all(|(_, list)| list.is_ascii())
     }
 
-    /// The first that is not, by its place in the message.
+    /// The location of the first that is not.
     pub(crate) fn beyond_ascii(&self) -> Option<MailPart> {
         if !self.mail.is_ascii() {
             return Some(MailPart::Parameters);
@@ -69,7 +68,7 @@ impl Extensions {
         of_recipient.map(|(index, _)| MailPart::Recipient(*index))
     }
 
-    /// Looks whether they may stand together in one message, and in command lines that a server has to take.
+    /// Checks that they do not exclude each other, and that the command lines are not too long.
     pub(super) fn check(
         &self,
         sender: &ReversePath,
@@ -79,33 +78,33 @@ impl Extensions {
             let error = ParameterError::new(0, reason);
             Err(MailError::new(field, MailErrorKind::Parameter(error)))
         };
-        let requires_tls = self.mail.has("REQUIRETLS");
+        let requires_tls = self.mail.has(Parameter::REQUIRE_TLS);
         if requires_tls && self.tls_optional {
             return fault(MailPart::Parameters, ParameterErrorKind::Conflict);
         }
-        // RFC 8689, section 5: only a report had better arrive without TLS than not at all.
-        if requires_tls && !sender.is_null() && self.is_optional("REQUIRETLS") {
+        // Only for a report is delivery without TLS better than none (RFC 8689, section 5).
+        if requires_tls && !sender.is_null() && self.is_optional(Parameter::REQUIRE_TLS) {
             return fault(MailPart::Parameters, ParameterErrorKind::Indispensable);
         }
         let len = MAIL.saturating_add(sender.as_str().len());
-        if len.saturating_add(self.mail.excess()) > LINE_MAX {
+        if len.saturating_add(self.mail.line_len()) > LINE_MAX {
             return fault(MailPart::Parameters, ParameterErrorKind::TooLong);
         }
         for (index, list) in &self.rcpt {
             let path = recipients.get(*index).map(|recipient| &recipient.path);
             let len = RCPT.saturating_add(path.map_or(0, |path| path.as_str().len()));
-            if len.saturating_add(list.excess()) > LINE_MAX {
+            if len.saturating_add(list.line_len()) > LINE_MAX {
                 return fault(MailPart::Recipient(*index), ParameterErrorKind::TooLong);
             }
         }
         Ok(())
     }
 
-    /// Leaves out what the server does not offer and the message can do without. Then it finds what the server cannot do.
+    /// Leaves out optional parameters whose extension is not advertised, and checks the others.
     pub(crate) fn apply_capabilities(
         &mut self,
         capabilities: &Capabilities,
-    ) -> Result<(), MissingExtension> {
+    ) -> Result<(), ErrorKind> {
         if !self.optional.is_empty() {
             let optional = &self.optional;
             let send = |parameter: &Parameter| {
@@ -119,12 +118,11 @@ impl Extensions {
             }
         }
         for parameter in self.of_mail() {
-            check_offered(parameter, None, capabilities)?;
-            check_bounds(parameter, capabilities)?;
+            check(parameter, None, capabilities)?;
         }
         for (index, list) in &self.rcpt {
             for parameter in list.as_slice() {
-                check_offered(parameter, Some(*index), capabilities)?;
+                check(parameter, Some(*index), capabilities)?;
             }
         }
         Ok(())
@@ -160,7 +158,7 @@ impl Extensions {
     }
 }
 
-/// What is asked of the server beyond the delivery.
+/// Parameters and extensions.
 impl MailBuilder {
     /// One more parameter of MAIL; those of RCPT belong to a [`Recipient`](crate::Recipient).
     ///
@@ -182,7 +180,8 @@ impl MailBuilder {
     /// own (RFC 3461, section 5.2.2). REQUIRETLS can be left out only where the sender is null (RFC 8689, section 5).
     ///
     /// ```
-    /// use smtp_proto::{Mail, Notify, Parameter, Recipient, Return};
+    /// use smtp_proto::dsn::{Notify, Return};
+    /// use smtp_proto::{Mail, Parameter, Recipient};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let mail = Mail::builder()
@@ -216,7 +215,7 @@ impl MailBuilder {
         self
     }
 
-    /// Adds what is asked for the recipient of this index, who comes after all that have been asked for.
+    /// Adds the parameters of the recipient of this index, which is larger than those before.
     pub(super) fn add_rcpt_parameters(
         &mut self,
         index: usize,
@@ -233,63 +232,29 @@ impl MailBuilder {
     }
 }
 
-fn check_offered(
+/// Checks that the extension is advertised, and the value within the server's limit.
+fn check(
     parameter: &Parameter,
     recipient: Option<usize>,
     capabilities: &Capabilities,
-) -> Result<(), MissingExtension> {
-    if capabilities.has(parameter.extension()) {
-        return Ok(());
+) -> Result<(), ErrorKind> {
+    let extension = parameter.extension();
+    if !capabilities.has(extension) {
+        return Err(ErrorKind::Unsupported(MissingExtension::Parameter {
+            keyword: parameter.keyword().clone(),
+            extension: extension.into(),
+            recipient,
+        }));
     }
-    Err(MissingExtension::Parameter {
-        keyword: parameter.keyword().clone(),
-        extension: parameter.extension().into(),
-        recipient,
-    })
+    let arguments = capabilities.keyword(extension).unwrap_or_default();
+    parameter
+        .check_limit(arguments)
+        .map_err(ErrorKind::LimitExceeded)
 }
 
-/// Looks whether the value is within what the server offers, where that is a matter of numbers.
-fn check_bounds(
-    parameter: &Parameter,
-    capabilities: &Capabilities,
-) -> Result<(), MissingExtension> {
-    let value = parameter.value().map_or("", |value| value.as_str());
-    match parameter.keyword().as_str() {
-        // RFC 2852, section 4: the least that the server names is one for messages that are to come back.
-        "BY" => match (returned_after(value), capabilities.deliver_by()) {
-            (Some(seconds), Some(least)) if seconds < least => {
-                Err(MissingExtension::DeliverBy { seconds, least })
-            }
-            _ => Ok(()),
-        },
-        "HOLDFOR" => match (value.parse(), capabilities.future_release()) {
-            (Ok(seconds), Some(offer)) if seconds > offer.max_interval() => {
-                Err(MissingExtension::HoldFor {
-                    seconds,
-                    most: offer.max_interval(),
-                })
-            }
-            _ => Ok(()),
-        },
-        "HOLDUNTIL" => {
-            let latest = capabilities
-                .future_release()
-                .and_then(|offer| offer.max_date_time().parse::<DateTime>().ok());
-            match (value.parse::<DateTime>(), latest) {
-                (Ok(time), Some(latest)) if time > latest => {
-                    Err(MissingExtension::HoldUntil { time, latest })
-                }
-                // What the server wrote is no time: it has to decide.
-                _ => Ok(()),
-            }
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether the header says `TLS-Required: No`, once and nothing else (RFC 8689, section 3).
+/// Whether the header section contains `TLS-Required: No` exactly once (RFC 8689, section 3).
 ///
-/// What is said twice, or otherwise, is not taken for it: then TLS is what the policy says.
+/// A repeated field, or one with another value, is ignored: then the configuration decides.
 pub(super) fn says_tls_optional(text: &[u8]) -> bool {
     let mut lines = text
         .split(|&byte| byte == b'\n')
@@ -318,7 +283,7 @@ pub(super) fn says_tls_optional(text: &[u8]) -> bool {
     found.is_some_and(|value| value.eq_ignore_ascii_case(b"No"))
 }
 
-/// What stands after the name and colon of a field, if the line begins a field of that name.
+/// The value of a field of this name, if the line begins one.
 fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (found, rest) = line.split_at_checked(name.len())?;
     let value = rest.trim_ascii_start().strip_prefix(b":")?;
@@ -329,7 +294,7 @@ const TLS_REQUIRED: &[u8] = b"TLS-Required";
 
 /// RFC 5321, section 4.5.3.1.4.
 const LINE_MAX: usize = 512;
-/// `MAIL FROM:<>` and CRLF, and ` BODY=8BITMIME`: SMTPUTF8 brings that too, and room for its own parameter only.
+/// `MAIL FROM:<>` and CRLF, and ` BODY=8BITMIME`, for which SMTPUTF8 does not extend the line.
 const MAIL: usize = 28;
 /// `RCPT TO:<>` and CRLF.
 const RCPT: usize = 12;

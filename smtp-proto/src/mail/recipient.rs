@@ -3,15 +3,21 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use crate::address::{AddressError, ForwardPath, Mailbox};
-use crate::parameter::{Notify, OriginalRecipient, Parameter, ParameterError, Parameters};
+use crate::extension::Parameters;
+use crate::extension::dsn::{Notify, OriginalRecipient};
+use crate::extension::parameter::{Parameter, ParameterError};
 
-/// A recipient of a message: an address, and what is asked for this recipient only.
+/// A recipient of a message: an address, and the parameters of its RCPT.
 ///
-/// Wherever a recipient is wanted, an address in a text does; this is for those with parameters of their own. What is wrong
-/// with it is reported when the message is built.
+/// A plain address string works wherever a recipient is expected; this type is for recipients with
+/// parameters.
+///
+/// Building a `Recipient` cannot fail: an address or a parameter that is not valid is an error when the
+/// message is built, with the index of the recipient.
 ///
 /// ```
-/// use smtp_proto::{Mail, Notify, Recipient};
+/// use smtp_proto::dsn::Notify;
+/// use smtp_proto::{Mail, Recipient};
 ///
 /// # fn main() -> Result<(), smtp_proto::MailError> {
 /// let mail = Mail::builder()
@@ -24,18 +30,26 @@ use crate::parameter::{Notify, OriginalRecipient, Parameter, ParameterError, Par
 ///     )
 ///     .message("From: alice@example.org\r\nSubject: hello\r\n\r\nHello both.\r\n")
 ///     .build()?;
+///
+/// let error = Mail::builder()
+///     .sender("alice@example.org")
+///     .recipient(Recipient::new("bob@"))
+///     .message("From: alice@example.org\r\n\r\nHello Bob.\r\n")
+///     .build()
+///     .unwrap_err();
+/// assert_eq!(error.invalid_recipients()[0].index(), 0);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a recipient is nobody until it is given to a message"]
+#[must_use = "a `Recipient` does nothing until it is added to a mail"]
 pub struct Recipient {
     pub(super) path: Result<ForwardPath, Malformed>,
     /// Boxed, since most have none.
     pub(super) parameters: Option<Box<Result<Parameters, ParameterError>>>,
 }
 
-/// A text that is no address.
+/// A string that is not a valid address.
 #[derive(Clone, Debug)]
 pub(super) struct Malformed {
     pub(super) text: Box<str>,
@@ -43,7 +57,7 @@ pub(super) struct Malformed {
 }
 
 impl Recipient {
-    /// A recipient of whom nothing is asked yet.
+    /// A recipient without parameters. An address that is not valid is reported when the message is built.
     pub fn new(address: impl Into<Self>) -> Self {
         address.into()
     }
@@ -58,15 +72,15 @@ impl Recipient {
         }
     }
 
-    /// On which occasions the sender wants a report about this recipient (NOTIFY of RFC 3461, section 4.1).
-    pub fn notify(self, notify: Notify) -> Self {
-        self.with(Parameter::notify(notify))
+    /// Requests reports about this recipient on these occasions (NOTIFY; RFC 3461, section 4.1).
+    pub fn notify(self, notify: impl Into<Notify>) -> Self {
+        self.with(Ok(Parameter::notify(notify)))
     }
 
-    /// The recipient that the sender named, for reports to repeat (ORCPT of RFC 3461, section 4.2).
+    /// Sets the recipient as the sender specified it, which reports repeat (ORCPT; RFC 3461, section 4.2).
     ///
-    /// Whoever submits a message names the recipient itself; a relay passes on what it got, or the recipient that it had before it
-    /// changed it.
+    /// A submission client specifies the recipient itself; a relay passes on the value that it received,
+    /// or the recipient before it was rewritten.
     pub fn original_recipient<O>(self, original: O) -> Self
     where
         O: TryInto<OriginalRecipient, Error: Into<ParameterError>>,
@@ -75,7 +89,7 @@ impl Recipient {
         self.with(original.map(Parameter::original_recipient))
     }
 
-    /// One more parameter of RCPT. It is sent only to a server that offers its extension: see
+    /// Adds a parameter of RCPT. It is sent only to a server that advertises its extension: see
     /// [`MailBuilder::parameter`](crate::MailBuilder::parameter).
     pub fn parameter(self, parameter: Parameter) -> Self {
         self.with(Ok(parameter))
@@ -83,7 +97,7 @@ impl Recipient {
 
     fn with(mut self, parameter: Result<Parameter, ParameterError>) -> Self {
         let all = (self.parameters).get_or_insert_with(|| Box::new(Ok(Parameters::rcpt())));
-        // The first fault is the one that is reported.
+        // The first error is reported.
         if let Ok(list) = &mut **all
             && let Err(error) = parameter.and_then(|parameter| list.push(parameter))
         {
@@ -145,7 +159,7 @@ impl From<&Self> for Recipient {
     }
 }
 
-/// As much of a text as an address may have.
+/// The first bytes of a string, as many as an address may have.
 fn front(text: &str) -> &str {
     let end = (0..=TEXT_MAX).rev().find(|&end| text.is_char_boundary(end));
     text.get(..end.unwrap_or_default()).unwrap_or(text)

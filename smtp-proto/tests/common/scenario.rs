@@ -55,16 +55,17 @@
 )]
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use smtp_proto::content::BareLineEnds;
+use smtp_proto::xclient::{Xclient, XclientProto, Xforward, XforwardSource};
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Error, ForwardPath, Mail, MailBuilder, MailError,
     Outcome, Parameter, Pipelining, Protocol, Recipient, Reply, ReplyLimits, Security,
-    SpeculationLimits, StreamedContent, Timeouts, Window, Xclient, XclientProto, Xforward,
-    XforwardSource,
+    SpeculationLimits, StreamedContent, Timeouts, Window,
 };
 use smtp_test::Script;
 
@@ -472,36 +473,42 @@ fn policy(name: &str) -> Security {
 }
 
 fn xclient(attributes: &str) -> Xclient {
-    attributes_of(attributes).fold(Xclient::new(), |client, (name, value)| match name {
-        "NAME" if value == Some("later") => client.name_unknown_for_now(),
-        "NAME" => client.name(value).unwrap(),
-        "ADDR" => client.addr(value.map(|addr| addr.parse().unwrap())),
-        "PORT" => client.port(value.map(|port| port.parse().unwrap())),
-        "HELO" => client.helo(value).unwrap(),
-        "LOGIN" => client.login(value).unwrap(),
-        "PROTO" if value == Some("ESMTP") => client.proto(XclientProto::Esmtp),
-        _ => panic!("no such attribute: {name}"),
+    attributes_of(attributes).fold(Xclient::new(), |client, attribute| match attribute {
+        ("NAME", "later") => client.name_temporarily_unavailable(),
+        ("NAME", "-") => client.name_unavailable(),
+        ("NAME", name) => client.name(name).unwrap(),
+        ("ADDR", "-") => client.addr_unavailable(),
+        ("ADDR", addr) => client.addr(addr.parse::<IpAddr>().unwrap()),
+        ("PORT", "-") => client.port_unavailable(),
+        ("PORT", port) => client.port(port.parse().unwrap()),
+        ("HELO", "-") => client.helo_unavailable(),
+        ("HELO", helo) => client.helo(helo).unwrap(),
+        ("LOGIN", "-") => client.login_unavailable(),
+        ("LOGIN", login) => client.login(login).unwrap(),
+        ("PROTO", "ESMTP") => client.proto(XclientProto::Esmtp),
+        (name, _) => panic!("no such attribute: {name}"),
     })
 }
 
 fn xforward(attributes: &str) -> Xforward {
-    attributes_of(attributes).fold(Xforward::new(), |origin, (name, value)| match name {
-        "NAME" => origin.name(value).unwrap(),
-        "ADDR" => origin.addr(value.map(|addr| addr.parse().unwrap())),
-        "HELO" => origin.helo(value).unwrap(),
-        "PROTO" => origin.proto(value).unwrap(),
-        "IDENT" => origin.ident(value).unwrap(),
-        "SOURCE" if value == Some("REMOTE") => origin.source(XforwardSource::Remote),
-        _ => panic!("no such attribute: {name}"),
+    attributes_of(attributes).fold(Xforward::new(), |origin, attribute| match attribute {
+        ("NAME", "-") => origin.name_unavailable(),
+        ("NAME", name) => origin.name(name).unwrap(),
+        ("ADDR", "-") => origin.addr_unavailable(),
+        ("ADDR", addr) => origin.addr(addr.parse::<IpAddr>().unwrap()),
+        ("HELO", "-") => origin.helo_unavailable(),
+        ("HELO", helo) => origin.helo(helo).unwrap(),
+        ("PROTO", proto) => origin.proto(proto).unwrap(),
+        ("IDENT", ident) => origin.ident(ident).unwrap(),
+        ("SOURCE", "REMOTE") => origin.source(XforwardSource::Remote),
+        (name, _) => panic!("no such attribute: {name}"),
     })
 }
 
-/// Words like `NAME=value`; a value of `-` is none.
-fn attributes_of(words: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
-    words.split(' ').map(|word| {
-        let (name, value) = word.split_once('=').expect("an attribute");
-        (name, Some(value).filter(|value| *value != "-"))
-    })
+/// Words like `NAME=value`; the value `-` means that it is not known.
+fn attributes_of(words: &str) -> impl Iterator<Item = (&str, &str)> {
+    let words = words.split(' ');
+    words.map(|word| word.split_once('=').expect("an attribute"))
 }
 
 /// Resolves `\r`, `\n`, `\0`, `\\` and `\xNN`.

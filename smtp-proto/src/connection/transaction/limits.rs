@@ -1,22 +1,23 @@
-//! How many recipients a server takes in one transaction.
+//! The limits on the recipients of a transaction (RFC 9422).
 
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
-use crate::capabilities::ServerLimits;
+use crate::extension::ServerLimits;
 use crate::mail::{Addressee, RcptState};
 
-/// What a server takes in one transaction (RFC 9422, sections 4.2 and 4.3), and what has been asked for in this.
+/// The limits of one transaction (RFC 9422, sections 4.2 and 4.3), and how much of them is used.
 #[derive(Debug)]
 pub(super) struct TransactionLimits {
     recipients: usize,
     domains: usize,
-    /// The index of a recipient in each domain that was asked for, in the order of the domains; of none if any number may be.
+    /// For each domain sent so far the index of a recipient, in the order of the domains; empty without a
+    /// limit on domains.
     seen: Vec<usize>,
 }
 
 impl TransactionLimits {
-    /// What a server takes that has said these limits.
+    /// Transaction limits from the server's LIMITS keyword.
     pub(super) fn new(limits: ServerLimits) -> Self {
         Self {
             recipients: limit_or_max(limits.rcpt_max()),
@@ -25,12 +26,12 @@ impl TransactionLimits {
         }
     }
 
-    /// Nothing has been asked for.
+    /// Begins another transaction.
     pub(super) fn reset(&mut self) {
         self.seen.clear();
     }
 
-    /// The next recipient to ask for, from the one at `index` on, when so many were asked for.
+    /// The next recipient to send, from `index` on, after `asked` recipients.
     pub(super) fn next(
         &mut self,
         recipients: &[Addressee],
@@ -76,7 +77,7 @@ fn limit_or_max(limit: Option<NonZeroU32>) -> usize {
     })
 }
 
-/// Domains are the same in any case (RFC 5321, section 2.4).
+/// Domains are case-insensitive (RFC 5321, section 2.4).
 fn folded(domain: &str) -> impl Iterator<Item = u8> {
     domain.bytes().map(|byte| byte.to_ascii_lowercase())
 }

@@ -1,15 +1,15 @@
-//! What a message needs from the server, and whether the server has it: found out before a byte goes out.
+//! The extensions that a message requires, checked before MAIL is sent.
 //!
-//! | what is in the message | with SMTPUTF8 | without |
+//! | the message contains | with SMTPUTF8 | without |
 //! | --- | --- | --- |
-//! | bytes above 127 in the headers, in a local part, in a parameter | SMTPUTF8, addresses as they are | rejected; headers recoded, on request |
-//! | of all that, only domains beyond ASCII | A-labels, no SMTPUTF8 | A-labels |
-//! | the same, and there are no A-labels to be had | SMTPUTF8, addresses as they are | rejected |
-//! | bytes above 127 in the headers that are not UTF-8 | rejected, or recoded on request; on request, 8BITMIME | the same |
+//! | a non-ASCII header field, local part or parameter | SMTPUTF8, addresses unchanged | error; or header fields recoded, if requested |
+//! | non-ASCII domains only | A-labels, no SMTPUTF8 | A-labels |
+//! | the same without A-labels | SMTPUTF8, addresses unchanged | error |
+//! | 8-bit header fields that are not UTF-8 | error; recoded or sent by 8BITMIME, if requested | the same |
 //!
-//! The second line follows RFC 6531: who can do without SMTPUTF8 should (section 3.4), since a server further on may not have
-//! it, and a domain may be told as A-labels to any server (section 3.2). Of headers only those of the message itself are looked
-//! at, not those of parts within it; section 3.6 asks for no more.
+//! The second row follows RFC 6531: a client should avoid SMTPUTF8 if it can (section 3.4), since the next
+//! server may not support it, and any server accepts A-labels (section 3.2). Only the header section of
+//! the message itself is checked, not those of its parts; section 3.6 requires no more.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -17,19 +17,19 @@ use alloc::vec::Vec;
 use crate::address::{AddressError, AddressErrorKind, ForwardPath, ReversePath};
 use crate::capabilities::Capabilities;
 use crate::error::{Error, ErrorKind, MissingExtension, Stage};
+use crate::extension::{Body, Content};
 use crate::location::{Location, MailPart};
 use crate::mail::{Mail, Text};
-use crate::parameter::{Body, Content};
 
-/// What MAIL says of a message that the server can take, but for its size, and how its addresses are written.
+/// The parameters of MAIL except SIZE, and the form of the addresses.
 pub(super) struct Requirements {
     pub(super) content: Content,
     pub(super) a_labels: Option<Box<ALabels>>,
-    /// Whether the text is another than it was.
+    /// Whether the content was recoded.
     pub(super) recoded: bool,
 }
 
-/// The addresses of a message that are told to the server in another form than the caller gave them.
+/// The addresses of a message that are converted to A-labels.
 #[derive(Debug, Default)]
 pub(super) struct ALabels {
     sender: Option<ReversePath>,
@@ -37,22 +37,22 @@ pub(super) struct ALabels {
     recipients: Vec<(usize, ForwardPath)>,
 }
 
-/// Finds out what the message needs, and rejects it if the server does not offer that.
+/// Determines the extensions that the message requires; an error if the server does not advertise one.
 ///
-/// Its text may become another here: see [`MailBuilder::downgrade_with`](crate::MailBuilder::downgrade_with).
+/// The content may be recoded: see [`MailBuilder::downgrade_with`](crate::MailBuilder::downgrade_with).
 pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Requirements, Error> {
     if let Some(extensions) = &mut mail.extensions {
         extensions
             .apply_capabilities(capabilities)
-            .map_err(|need| {
-                let place = Location::whole(match need {
-                    MissingExtension::Parameter {
+            .map_err(|kind| {
+                let part = match &kind {
+                    ErrorKind::Unsupported(MissingExtension::Parameter {
                         recipient: Some(index),
                         ..
-                    } => MailPart::Recipient(index),
+                    }) => MailPart::Recipient(*index),
                     _ => MailPart::Parameters,
-                });
-                unsupported(need, place)
+                };
+                rejection(kind).at(Location::whole(part))
             })?;
     }
     let (smtp_utf8, a_labels) = if mail.needs_utf8() {
@@ -65,7 +65,7 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Require
     } else {
         (false, None)
     };
-    // SMTPUTF8 says that the header fields are UTF-8, whatever it is needed for.
+    // With SMTPUTF8 all header fields have to be UTF-8.
     if let Some((fault, place)) = mail.header_not_utf8()
         && (smtp_utf8 || !mail.takes_eight_bit_headers())
     {
@@ -102,7 +102,7 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Require
     })
 }
 
-/// What the message needs with its text recoded, of which nothing is above 127 any more.
+/// The requirements of the recoded message, which is 7-bit.
 fn recoded(mail: &mut Mail, capabilities: &Capabilities) -> Result<Requirements, Error> {
     let needs = of(mail, capabilities)?;
     Ok(Requirements {
@@ -112,7 +112,7 @@ fn recoded(mail: &mut Mail, capabilities: &Capabilities) -> Result<Requirements,
 }
 
 impl ALabels {
-    /// The addresses that are not ASCII, or the first that cannot be told in ASCII.
+    /// The non-ASCII addresses, or the first without an ASCII form.
     fn of(mail: &Mail) -> Result<Self, (MailPart, AddressError)> {
         let mut found = Self::default();
         if !mail.sender.is_ascii() {
@@ -141,7 +141,7 @@ impl ALabels {
     }
 }
 
-/// Whether a message with something beyond ASCII needs SMTPUTF8, or else the other form of its addresses.
+/// Whether a message that is not ASCII requires SMTPUTF8, or else the A-labels of its addresses.
 #[cold]
 fn beyond_ascii(
     mail: &Mail,
@@ -170,7 +170,7 @@ fn beyond_ascii(
     }
 }
 
-/// The body type that the text needs.
+/// The body type of the content.
 fn body_of(mail: &Mail) -> Option<Body> {
     match &mail.text {
         Text::Whole { binary: true, .. } => Some(Body::BinaryMime),

@@ -1,24 +1,34 @@
-//! Reports of what becomes of a message: DSN (RFC 3461), with addresses beyond ASCII (RFC 6533).
+//! Delivery status notifications: DSN (RFC 3461), with non-ASCII addresses (RFC 6533).
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use core::{fmt, ops::BitOr, str::FromStr};
 
-use super::{Parameter, ParameterError, ParameterErrorKind, Value, xtext};
+use super::parameter::{Parameter, ParameterError, ParameterErrorKind, Value, xtext};
+use super::{Extension, Form, ParameterSpec};
 use crate::address::{ForwardPath, is_non_ascii_text};
 
-/// DSN (RFC 3461).
+// RFC 3461, section 5.4.
+pub(crate) const EXTENSION: Extension = Extension::new(&[
+    ParameterSpec::mail("ENVID", 101, Form::Value(check_envelope_id)),
+    ParameterSpec::rcpt("NOTIFY", 29, Form::Value(check_notify)),
+    ParameterSpec::rcpt("ORCPT", 501, Form::Value(check_original)),
+    ParameterSpec::mail("RET", 9, Form::Value(check_ret)),
+]);
+
 impl Parameter {
-    /// RET, of MAIL: how much of the message a report of failure has in it (RFC 3461, section 4.3).
+    /// RET, of MAIL: how much of the message a report of failure contains (RFC 3461, section 4.3).
     #[must_use]
     pub const fn ret(ret: Return) -> Self {
         Self::known("RET", Some(Value::known(ret.as_str())))
     }
 
-    /// ENVID, of MAIL: the sender's own name for this message, which reports repeat (RFC 3461, section 4.4).
+    /// ENVID, of MAIL: the sender's identifier of this message, which reports repeat (RFC 3461, section
+    /// 4.4).
     ///
     /// # Errors
-    /// If it is empty, is not printable ASCII, or is over 94 bytes when encoded. A user agent should keep to 38 (section 5.4).
+    /// If it is empty, is not printable ASCII, or is longer than 94 bytes when encoded. A user agent
+    /// should use at most 38 (section 5.4).
     pub fn envelope_id(id: &str) -> Result<Self, ParameterError> {
         printable(id)?;
         let value = Value::xtext(id.as_bytes())?;
@@ -26,31 +36,27 @@ impl Parameter {
         Ok(Self::known("ENVID", Some(value)))
     }
 
-    /// NOTIFY, of RCPT: on which occasions to report (RFC 3461, section 4.1).
-    ///
-    /// # Errors
-    /// If [`Notify::NEVER`] is asked for together with an occasion.
-    pub fn notify(notify: Notify) -> Result<Self, ParameterError> {
-        let value = notify
-            .value()
-            .ok_or(ParameterError::new(0, ParameterErrorKind::Conflict))?;
-        Ok(Self::known("NOTIFY", Some(Value::known(value))))
+    /// NOTIFY, of RCPT: the occasions for reports (RFC 3461, section 4.1).
+    #[must_use]
+    pub fn notify(notify: impl Into<Notify>) -> Self {
+        Self::known("NOTIFY", Some(Value::known(notify.into().as_str())))
     }
 
-    /// ORCPT, of RCPT: the recipient that the sender named, which reports repeat (RFC 3461, section 4.2).
+    /// ORCPT, of RCPT: the recipient as the sender specified it, which reports repeat (RFC 3461,
+    /// section 4.2).
     #[must_use]
     pub fn original_recipient(original: OriginalRecipient) -> Self {
         Self::known("ORCPT", Some(original.0))
     }
 }
 
-/// How much of a message a report of its failure has in it (RFC 3461, section 4.3).
+/// How much of a message a report of failure contains (RFC 3461, section 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "the grammar has these two")]
 pub enum Return {
-    /// All of it.
+    /// The whole message.
     Full,
-    /// The headers only.
+    /// The header section only.
     Headers,
 }
 
@@ -63,32 +69,46 @@ impl Return {
     }
 }
 
-/// On which occasions the sender wants a report about a recipient (RFC 3461, section 4.1).
+/// The occasions on which the sender wants a report about a recipient (RFC 3461, section 4.1).
 ///
-/// They are joined by `|`. Without any, servers report failures, and delays as they like.
+/// [`SUCCESS`](Self::SUCCESS), [`FAILURE`](Self::FAILURE) and [`DELAY`](Self::DELAY) are joined by `|`;
+/// [`NEVER`](Self::NEVER) stands alone. Without NOTIFY, servers report failures, and delays if they
+/// choose to.
 ///
 /// ```
-/// use smtp_proto::Notify;
+/// use smtp_proto::dsn::Notify;
 ///
-/// let notify = Notify::SUCCESS | Notify::FAILURE;
+/// let notify = Notify::from(Notify::SUCCESS | Notify::FAILURE);
 /// assert_eq!(notify.to_string(), "SUCCESS,FAILURE");
+/// assert_eq!(format!("{notify:?}"), "Notify(SUCCESS,FAILURE)");
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+///
+/// ```compile_fail
+/// use smtp_proto::dsn::Notify;
+///
+/// let _ = Notify::NEVER | Notify::FAILURE;
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Notify(u8);
 
-impl Notify {
-    /// On none; it cannot be joined with others, which is an error where the parameter is made.
-    pub const NEVER: Self = Self(8);
-    /// When it has been delivered, or handed on to where nobody will report.
-    pub const SUCCESS: Self = Self(4);
-    /// When it could not be delivered.
-    pub const FAILURE: Self = Self(2);
-    /// When delivery takes unusually long.
-    pub const DELAY: Self = Self(1);
+/// One or more of success, failure and delay: see [`Notify`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Occasions(u8);
 
-    /// The value of the parameter, unless it contradicts itself.
-    const fn value(self) -> Option<&'static str> {
-        Some(match self.0 {
+impl Notify {
+    /// No report.
+    pub const NEVER: Self = Self(8);
+    /// The message was delivered, or relayed to a server that will not report.
+    pub const SUCCESS: Occasions = Occasions(4);
+    /// The message could not be delivered.
+    pub const FAILURE: Occasions = Occasions(2);
+    /// Delivery takes unusually long.
+    pub const DELAY: Occasions = Occasions(1);
+
+    /// The value of the parameter.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self.0 {
             1 => "DELAY",
             2 => "FAILURE",
             3 => "FAILURE,DELAY",
@@ -96,13 +116,18 @@ impl Notify {
             5 => "SUCCESS,DELAY",
             6 => "SUCCESS,FAILURE",
             7 => "SUCCESS,FAILURE,DELAY",
-            8 => "NEVER",
-            _ => return None,
-        })
+            _ => "NEVER",
+        }
     }
 }
 
-impl BitOr for Notify {
+impl From<Occasions> for Notify {
+    fn from(occasions: Occasions) -> Self {
+        Self(occasions.0)
+    }
+}
+
+impl BitOr for Occasions {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
@@ -110,20 +135,20 @@ impl BitOr for Notify {
     }
 }
 
-/// As the parameter says it, `NEVER` or a list with commas, in any case.
+/// `NEVER`, or a list with commas, in any case.
 impl FromStr for Notify {
     type Err = ParameterError;
 
     fn from_str(text: &str) -> Result<Self, ParameterError> {
-        let mut all = Self(0);
+        let mut all = 0;
         let mut offset: usize = 0;
         for word in text.split(',') {
             let fault = |reason| Err(ParameterError::new(offset, reason));
             let known = [
-                ("NEVER", Self::NEVER),
-                ("SUCCESS", Self::SUCCESS),
-                ("FAILURE", Self::FAILURE),
-                ("DELAY", Self::DELAY),
+                ("NEVER", Self::NEVER.0),
+                ("SUCCESS", Self::SUCCESS.0),
+                ("FAILURE", Self::FAILURE.0),
+                ("DELAY", Self::DELAY.0),
             ];
             let one = match known
                 .iter()
@@ -133,81 +158,95 @@ impl FromStr for Notify {
                 None if word.is_empty() => return fault(ParameterErrorKind::Empty),
                 None => return fault(ParameterErrorKind::Value),
             };
-            if all.0 & one.0 != 0 {
+            if all & one != 0 {
                 return fault(ParameterErrorKind::Duplicate);
             }
-            all = all | one;
-            if all.value().is_none() {
+            all |= one;
+            if all > Self::NEVER.0 {
                 return fault(ParameterErrorKind::Conflict);
             }
             offset = offset.saturating_add(word.len()).saturating_add(1);
         }
-        Ok(all)
+        Ok(Self(all))
     }
 }
 
 impl fmt::Display for Notify {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.value().unwrap_or("NEVER and others"))
+        f.write_str(self.as_str())
     }
 }
 
-/// The recipient that the sender of a message named, and the kind of its address (RFC 3461, section 4.2).
+impl fmt::Debug for Notify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Notify({self})")
+    }
+}
+
+impl fmt::Debug for Occasions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Occasions({})", Notify::from(*self))
+    }
+}
+
+/// The recipient as the sender specified it, with the type of the address (RFC 3461, section 4.2).
 ///
-/// Whoever submits a message names the recipient itself; a relay passes on what it got. An address in a text is of the kind
-/// `rfc822` if it is ASCII, else of the kind `utf-8`.
+/// A submission client specifies the recipient itself; a relay passes on the value that it received. A
+/// string is an address of the type `rfc822` if it is ASCII, else of the type `utf-8`.
 ///
 /// ```
-/// use smtp_proto::OriginalRecipient;
+/// use smtp_proto::dsn::OriginalRecipient;
 ///
 /// let original = OriginalRecipient::try_from("sales+east@example.net")?;
 /// assert_eq!(original.as_str(), "rfc822;sales+2Beast@example.net");
-/// # Ok::<(), smtp_proto::ParameterError>(())
+/// # Ok::<(), smtp_proto::parameter::ParameterError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OriginalRecipient(Value);
 
 impl OriginalRecipient {
-    /// An address of a registered kind, such as `rfc822` or `x400`, in printable ASCII.
+    /// An address of a registered type, such as `rfc822` or `x400`, in printable ASCII.
     ///
     /// # Errors
-    /// If the kind is no atom, the address is empty or is not printable ASCII, or both are over 494 bytes when encoded.
-    /// Offsets are those in `kind`, `;` and `address` put together.
+    /// If the type is not an atom, the address is empty or is not printable ASCII, or both are longer
+    /// than 494 bytes when encoded. Offsets are those in `kind`, `;` and `address` put together.
     pub fn new(kind: &str, address: &str) -> Result<Self, ParameterError> {
         check_kind(kind)?;
         let before = kind.len().saturating_add(1);
-        printable(address).map_err(|error| error.behind(before))?;
+        printable(address).map_err(|error| error.shifted(before))?;
         Self::encoded(kind, |out| xtext::encode(address.as_bytes(), out))
     }
 
-    /// An address of the kind `utf-8`, in ASCII: `utf-8-addr-xtext` of RFC 6533, section 3, for any server.
+    /// An address of the type `utf-8`, in ASCII: `utf-8-addr-xtext` (RFC 6533, section 3), for any
+    /// server.
     ///
     /// # Errors
-    /// If it is empty, has a control character, or is over 494 bytes when encoded.
+    /// If it is empty, contains a control character, or is longer than 494 bytes when encoded.
     pub fn utf8(address: &str) -> Result<Self, ParameterError> {
         Self::wide(address, xtext::Wide::Escaped)
     }
 
-    /// An address of the kind `utf-8`, in UTF-8: `utf-8-addr-unitext` of RFC 6533, section 3. With it, a message is sent only to
-    /// a server that offers SMTPUTF8.
+    /// An address of the type `utf-8`, in UTF-8: `utf-8-addr-unitext` (RFC 6533, section 3). The message
+    /// is then sent only to a server that advertises SMTPUTF8.
     ///
     /// # Errors
-    /// If it is empty, has a control character, or is over 494 bytes when encoded.
+    /// If it is empty, contains a control character, or is longer than 494 bytes when encoded.
     pub fn unitext(address: &str) -> Result<Self, ParameterError> {
         Self::wide(address, xtext::Wide::Plain)
     }
 
-    /// The value of the parameter as a relay got it, encoded already: the reverse of [`as_str`](Self::as_str).
+    /// The encoded value of the parameter as a relay received it: the inverse of
+    /// [`as_str`](Self::as_str).
     ///
     /// # Errors
-    /// If it is not the kind, `;` and the address, in xtext, or for the kind `utf-8` as RFC 6533, section 3, has it, or if it
-    /// is over 494 bytes.
+    /// If it is not the type, `;` and the address, in `xtext` or for the type `utf-8` as in RFC 6533,
+    /// section 3, or if it is longer than 494 bytes.
     pub fn from_value(value: &str) -> Result<Self, ParameterError> {
         check_original(value)?;
         Ok(Self(value.parse()?))
     }
 
-    /// The value of the parameter: the kind, `;` and the address, encoded.
+    /// The value of the parameter: the type, `;` and the address, encoded.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
@@ -216,7 +255,7 @@ impl OriginalRecipient {
     fn wide(address: &str, wide: xtext::Wide) -> Result<Self, ParameterError> {
         let before = UTF8.len().saturating_add(1);
         let shown = |c: char| matches!(c, ' '..='~') || is_non_ascii_text(c);
-        check(address, shown).map_err(|error| error.behind(before))?;
+        check(address, shown).map_err(|error| error.shifted(before))?;
         Self::encoded(UTF8, |out| xtext::encode_address(address, wide, out))
     }
 
@@ -229,7 +268,7 @@ impl OriginalRecipient {
     }
 }
 
-/// An address in plain words.
+/// An address that is not encoded.
 impl FromStr for OriginalRecipient {
     type Err = ParameterError;
 
@@ -260,7 +299,7 @@ impl TryFrom<&ForwardPath> for OriginalRecipient {
 }
 
 /// The value of RET.
-pub(super) fn check_ret(value: &str) -> Result<(), ParameterError> {
+fn check_ret(value: &str) -> Result<(), ParameterError> {
     let known = [Return::Full, Return::Headers];
     if known
         .iter()
@@ -273,18 +312,18 @@ pub(super) fn check_ret(value: &str) -> Result<(), ParameterError> {
 }
 
 /// The value of ENVID.
-pub(super) fn check_envelope_id(value: &str) -> Result<(), ParameterError> {
+fn check_envelope_id(value: &str) -> Result<(), ParameterError> {
     at_most(ENVID_MAX, value)?;
     check_xtext(value)
 }
 
 /// The value of NOTIFY.
-pub(super) fn check_notify(value: &str) -> Result<(), ParameterError> {
+fn check_notify(value: &str) -> Result<(), ParameterError> {
     value.parse::<Notify>().map(|_| ())
 }
 
 /// The value of ORCPT.
-pub(super) fn check_original(value: &str) -> Result<(), ParameterError> {
+fn check_original(value: &str) -> Result<(), ParameterError> {
     at_most(ORCPT_MAX, value)?;
     let (kind, address) = value.split_once(';').unwrap_or((value, ""));
     check_kind(kind)?;
@@ -296,10 +335,10 @@ pub(super) fn check_original(value: &str) -> Result<(), ParameterError> {
         check_xtext(address)
     };
     let before = kind.len().saturating_add(1).min(value.len());
-    checked.map_err(|error| error.behind(before))
+    checked.map_err(|error| error.shifted(before))
 }
 
-/// `xtext` that stands for printable ASCII.
+/// `xtext` of printable ASCII.
 fn check_xtext(value: &str) -> Result<(), ParameterError> {
     let mut offset: usize = 0;
     for byte in xtext::decode(value) {
@@ -316,7 +355,7 @@ fn check_xtext(value: &str) -> Result<(), ParameterError> {
     Ok(())
 }
 
-/// `addr-type = atom` (RFC 3461, section 4.2; RFC 5322, section 3.2.3), of what a value may hold.
+/// `addr-type = atom` (RFC 3461, section 4.2; RFC 5322, section 3.2.3), of the characters of a value.
 fn check_kind(kind: &str) -> Result<(), ParameterError> {
     check(kind, |c| {
         c.is_ascii_alphanumeric() || "!#$%&'*-/?^_`{|}~.".contains(c)
@@ -347,7 +386,7 @@ fn at_most(max: usize, value: &str) -> Result<(), ParameterError> {
 const RFC822: &str = "rfc822";
 const UTF8: &str = "utf-8";
 
-/// RFC 3461, sections 4.4 and 5.4: the whole parameter has at most 100 bytes.
+/// The whole parameter has at most 100 bytes (RFC 3461, sections 4.4 and 5.4).
 const ENVID_MAX: usize = 100 - "ENVID=".len();
-/// RFC 3461, sections 4.2 and 5.4: the whole parameter has at most 500 bytes.
+/// The whole parameter has at most 500 bytes (RFC 3461, sections 4.2 and 5.4).
 const ORCPT_MAX: usize = 500 - "ORCPT=".len();

@@ -4,15 +4,15 @@ use super::{ParameterError, ParameterErrorKind};
 
 /// A point in time by the calendar, to the second, in UTC (RFC 3339, section 5.6).
 ///
-/// It is read in any zone and shown in UTC; a fraction of a second is left out. Nothing here reads a clock.
+/// It is parsed in any time zone and displayed in UTC; a fraction of a second is dropped.
 ///
 /// ```
-/// use smtp_proto::DateTime;
+/// use smtp_proto::parameter::DateTime;
 ///
 /// let time: DateTime = "1996-12-19T16:39:57-08:00".parse()?;
 /// assert_eq!(time.to_string(), "1996-12-20T00:39:57Z");
 /// assert_eq!(time, DateTime::from_unix(851_042_397)?);
-/// # Ok::<(), smtp_proto::ParameterError>(())
+/// # Ok::<(), smtp_proto::parameter::ParameterError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DateTime {
@@ -21,7 +21,7 @@ pub struct DateTime {
 }
 
 impl DateTime {
-    /// So many seconds after the beginning of 1970 in UTC, as Unix counts them.
+    /// A Unix time: seconds since the beginning of 1970 in UTC.
     ///
     /// # Errors
     /// If that is outside the years 0 to 9999.
@@ -33,7 +33,7 @@ impl DateTime {
         }
     }
 
-    /// Seconds after the beginning of 1970 in UTC, as Unix counts them.
+    /// The Unix time: seconds since the beginning of 1970 in UTC.
     #[must_use]
     pub const fn unix(self) -> i64 {
         self.seconds
@@ -120,7 +120,7 @@ impl fmt::Display for DateTime {
     }
 }
 
-/// Reads from the front, and knows how far it is.
+/// Text with the offset of the next character.
 struct Reader<'a> {
     text: &'a str,
     offset: usize,
@@ -135,7 +135,7 @@ impl Reader<'_> {
         Err(ParameterError::new(self.offset, ParameterErrorKind::Value))
     }
 
-    /// A number of exactly so many digits, within bounds.
+    /// A number of exactly this many digits, within bounds.
     fn number(&mut self, digits: usize, least: i64, most: i64) -> Result<i64, ParameterError> {
         let Some(found) =
             (self.rest().get(..digits)).filter(|found| found.iter().all(u8::is_ascii_digit))
@@ -165,7 +165,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Passes over a fraction of a second, if there is one.
+    /// Skips a fraction of a second, if there is one.
     fn fraction(&mut self) -> Result<(), ParameterError> {
         let [b'.', rest @ ..] = self.rest() else {
             return Ok(());

@@ -1,72 +1,92 @@
-//! Who is after this client, for servers that trust it to say so: what XCLIENT and XFORWARD carry.
+//! XCLIENT and XFORWARD, extensions of Postfix: the original client of a connection or a message.
 //!
-//! Both are Postfix's, and defined by its XCLIENT_README and XFORWARD_README. Their attributes are encoded alike, and
-//! divided into command lines alike.
+//! Its XCLIENT_README and XFORWARD_README define them. Their attributes are encoded and divided into
+//! command lines in the same way.
 
 use alloc::{borrow::Cow, format, vec::Vec};
 use core::fmt;
 use core::net::IpAddr;
 
-use crate::parameter::Value;
+use super::parameter::Value;
 
-/// The client on whose behalf this one speaks, as XCLIENT tells it: the server then treats the connection as that client's.
+/// The original client, as XCLIENT describes it: the server then treats the connection as that client's.
 ///
-/// For proxies and filters before a server that lists them as trusted. Given to
-/// [`ConfigBuilder::xclient`](crate::ConfigBuilder::xclient). What is not told stays as the server sees it of this client;
-/// `None` tells that it is not known. Setting something twice keeps the second.
+/// For proxies and filters that the server trusts, by
+/// [`ConfigBuilder::xclient`](crate::ConfigBuilder::xclient). The server keeps its own view of an attribute
+/// that is not set. `…_unavailable` says that an attribute is not known. Setting an attribute twice keeps
+/// the second value.
 ///
 /// ```
 /// use std::net::IpAddr;
-/// use smtp_proto::Xclient;
+/// use smtp_proto::xclient::Xclient;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = Xclient::new().name("mail.example.org")?.addr("192.0.2.1".parse::<IpAddr>()?).port(None);
+/// let client = Xclient::new()
+///     .name("mail.example.org")?
+///     .addr("192.0.2.1".parse::<IpAddr>()?)
+///     .port_unavailable();
 /// assert_eq!(client.to_string(), "XCLIENT NAME=mail.example.org ADDR=192.0.2.1 PORT=[UNAVAILABLE]");
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-#[must_use = "it is told only if it is given to a policy"]
+#[must_use = "it is sent only if a configuration contains it"]
 pub struct Xclient {
     attributes: Attributes,
     if_offered: bool,
 }
 
-/// Where a message comes from, as XFORWARD tells it: the server writes it into its log, and treats the client as before.
+/// The origin of a message, as XFORWARD describes it: the server logs it, and treats the client as before.
 ///
-/// For filters between two servers. Sent by [`Command::xforward`](crate::Command::xforward). What is not told is not known
-/// to the server; `None` tells that it is not known, which of [`addr`](Self::addr) means a message that was submitted locally.
-/// Setting something twice keeps the second.
+/// For filters between two servers, by [`Command::xforward`](crate::Command::xforward). The server does not
+/// know an attribute that is not set. `…_unavailable` says that it is not known; for the address that means
+/// a message that was submitted locally. Setting an attribute twice keeps the second value.
+///
+/// ```
+/// use std::net::IpAddr;
+/// use smtp_proto::Command;
+/// use smtp_proto::xclient::{Xforward, XforwardSource};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let origin = Xforward::new()
+///     .name_unavailable()
+///     .addr("192.0.2.1".parse::<IpAddr>()?)
+///     .source(XforwardSource::Remote);
+/// assert_eq!(origin.to_string(), "XFORWARD NAME=[UNAVAILABLE] ADDR=192.0.2.1 SOURCE=REMOTE");
+/// let command = Command::xforward(origin);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-#[must_use = "it is told only if it is sent"]
+#[must_use = "it does nothing until it is sent"]
 pub struct Xforward {
     attributes: Attributes,
 }
 
-/// Whether a client that XCLIENT tells of spoke EHLO.
+/// The protocol of the original client of XCLIENT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum XclientProto {
-    /// It said HELO.
+    /// SMTP: it sent HELO.
     Smtp,
-    /// It said EHLO.
+    /// ESMTP: it sent EHLO.
     Esmtp,
 }
 
-/// Where a message that XFORWARD tells of came from, seen from the server that it came to first.
+/// The origin of a message, seen from the server that received it first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum XforwardSource {
-    /// From that host itself, or one that it counts to itself.
+    /// That host itself, or one that it considers local.
     Local,
-    /// From elsewhere.
+    /// Another host.
     Remote,
 }
 
 macro_rules! shared {
     ($type:ident) => {
         impl $type {
-            /// Nothing yet.
+            /// No attributes.
             pub fn new() -> Self {
                 Self::default()
             }
@@ -74,39 +94,32 @@ macro_rules! shared {
             /// NAME: the client's host name.
             ///
             /// # Errors
-            /// If it is empty, has more than 255 bytes or others than printable ASCII without spaces, or says
-            /// `[UNAVAILABLE]` or `[TEMPUNAVAIL]` itself.
-            pub fn name<'a>(
-                self,
-                name: impl Into<Option<&'a str>>,
-            ) -> Result<Self, AttributeError> {
-                self.text(Key::Name, name.into())
+            /// If it is empty, is longer than 255 bytes, contains other bytes than printable ASCII without
+            /// spaces, or is `[UNAVAILABLE]` or `[TEMPUNAVAIL]`.
+            pub fn name(self, name: &str) -> Result<Self, AttributeError> {
+                self.text(Key::Name, name)
             }
 
-            /// ADDR: the client's address. An IPv4 address that is mapped to IPv6 is told as what it is.
-            pub fn addr(self, addr: impl Into<Option<IpAddr>>) -> Self {
-                self.with(Key::Addr, addr.into().map(address))
+            /// ADDR: the client's address. An IPv4 address that is mapped to IPv6 is sent as IPv4.
+            pub fn addr(self, addr: impl Into<IpAddr>) -> Self {
+                self.with(Key::Addr, address(addr.into()))
             }
 
             /// PORT: the client's TCP port.
-            pub fn port(self, port: impl Into<Option<u16>>) -> Self {
-                self.with(Key::Port, port.into().map(number))
+            pub fn port(self, port: u16) -> Self {
+                self.with(Key::Port, number(port))
             }
 
-            /// HELO: what the client said of itself in HELO or EHLO.
+            /// HELO: the client name that the client sent in HELO or EHLO.
             ///
             /// # Errors
-            /// As [`name`](Self::name), or if it does not fit in one line with its neighbours.
-            pub fn helo<'a>(
-                self,
-                helo: impl Into<Option<&'a str>>,
-            ) -> Result<Self, AttributeError> {
-                self.text(Key::Helo, helo.into())
+            /// Like [`name`](Self::name), or if it does not fit in one line with its neighbors.
+            pub fn helo(self, helo: &str) -> Result<Self, AttributeError> {
+                self.text(Key::Helo, helo)
             }
 
-            fn text(mut self, key: Key, text: Option<&str>) -> Result<Self, AttributeError> {
-                let value = text.map(|text| encode(key, text)).transpose()?;
-                self.attributes.set(key, value);
+            fn text(mut self, key: Key, text: &str) -> Result<Self, AttributeError> {
+                self.attributes.set(key, encode(key, text)?);
                 if self.attributes.fit() {
                     Ok(self)
                 } else {
@@ -114,7 +127,7 @@ macro_rules! shared {
                 }
             }
 
-            fn with(mut self, key: Key, value: Option<Cow<'static, str>>) -> Self {
+            fn with(mut self, key: Key, value: Cow<'static, str>) -> Self {
                 self.attributes.set(key, value);
                 self
             }
@@ -124,55 +137,87 @@ macro_rules! shared {
 shared!(Xclient);
 shared!(Xforward);
 
+/// Declares the methods that set an attribute to `[UNAVAILABLE]`.
+macro_rules! unavailable {
+    ($type:ident { $($name:ident $key:ident $keyword:literal,)+ }) => {
+        /// Attributes that are not known.
+        impl $type {$(
+            #[doc = concat!($keyword, "=[UNAVAILABLE]: not known.")]
+            pub fn $name(self) -> Self {
+                self.with(Key::$key, Cow::Borrowed(UNAVAILABLE))
+            }
+        )+}
+    };
+}
+unavailable!(Xclient {
+    name_unavailable Name "NAME",
+    addr_unavailable Addr "ADDR",
+    port_unavailable Port "PORT",
+    helo_unavailable Helo "HELO",
+    login_unavailable Login "LOGIN",
+    dest_addr_unavailable DestAddr "DESTADDR",
+    dest_port_unavailable DestPort "DESTPORT",
+});
+unavailable!(Xforward {
+    name_unavailable Name "NAME",
+    addr_unavailable Addr "ADDR",
+    port_unavailable Port "PORT",
+    helo_unavailable Helo "HELO",
+    proto_unavailable Proto "PROTO",
+    ident_unavailable Ident "IDENT",
+    source_unavailable Source "SOURCE",
+});
+
 impl Xclient {
-    /// NAME, where looking the name up failed for now: `[TEMPUNAVAIL]`.
-    pub fn name_unknown_for_now(self) -> Self {
-        self.with(Key::Name, Some(Cow::Borrowed(UNAVAILABLE_FOR_NOW)))
+    /// NAME=[TEMPUNAVAIL]: the lookup of the name failed for now.
+    pub fn name_temporarily_unavailable(self) -> Self {
+        self.with(Key::Name, Cow::Borrowed(UNAVAILABLE_FOR_NOW))
     }
 
-    /// PROTO: what the client spoke.
+    /// PROTO: the client's protocol.
     pub fn proto(self, proto: XclientProto) -> Self {
         let value = match proto {
             XclientProto::Smtp => "SMTP",
             XclientProto::Esmtp => "ESMTP",
         };
-        self.with(Key::Proto, Some(Cow::Borrowed(value)))
+        self.with(Key::Proto, Cow::Borrowed(value))
     }
 
-    /// LOGIN: as whom the client logged in. It takes the place of [`credentials`](crate::ConfigBuilder::credentials).
+    /// LOGIN: the name as which the client authenticated, in place of
+    /// [`credentials`](crate::ConfigBuilder::credentials).
     ///
     /// # Errors
-    /// As [`name`](Self::name), but spaces and characters beyond ASCII may be in it; or if it does not fit in one line with
-    /// HELO.
-    pub fn login<'a>(self, login: impl Into<Option<&'a str>>) -> Result<Self, AttributeError> {
-        self.text(Key::Login, login.into())
+    /// Like [`name`](Self::name), but spaces and non-ASCII characters are allowed; or if it does not fit in
+    /// one line with HELO.
+    pub fn login(self, login: &str) -> Result<Self, AttributeError> {
+        self.text(Key::Login, login)
     }
 
-    /// DESTADDR: the address at which the client was answered.
-    pub fn dest_addr(self, addr: impl Into<Option<IpAddr>>) -> Self {
-        self.with(Key::DestAddr, addr.into().map(address))
+    /// DESTADDR: the address to which the client connected.
+    pub fn dest_addr(self, addr: impl Into<IpAddr>) -> Self {
+        self.with(Key::DestAddr, address(addr.into()))
     }
 
-    /// DESTPORT: the port at which the client was answered.
-    pub fn dest_port(self, port: impl Into<Option<u16>>) -> Self {
-        self.with(Key::DestPort, port.into().map(number))
+    /// DESTPORT: the port to which the client connected.
+    pub fn dest_port(self, port: u16) -> Self {
+        self.with(Key::DestPort, number(port))
     }
 
-    /// Tells what the server offers to hear, which may be nothing; otherwise, a server that does not offer to hear all of it
-    /// is an error.
+    /// Sends only the attributes that the server advertises, which may be none; without this, a missing
+    /// attribute is an error.
     ///
-    /// A server that is told nothing takes this client itself for the origin, with all that it may do.
+    /// A server that receives no attribute applies the permissions of this client itself.
     pub fn optional(mut self) -> Self {
         self.if_offered = true;
         self
     }
 
-    /// Whether it tells as whom the client logged in.
+    /// Whether LOGIN is set.
     pub(crate) fn logs_in(&self) -> bool {
         self.attributes.0.iter().any(|each| each.key == Key::Login)
     }
 
-    /// What to tell a server that offers to hear these; or the first that it ought to hear and does not offer to.
+    /// The attributes to send to a server that advertises these; or the first that is missing.
     pub(crate) fn offered<'a>(
         &self,
         offered: Option<impl Iterator<Item = &'a [u8]>>,
@@ -186,29 +231,29 @@ impl Xclient {
 }
 
 impl Xforward {
-    /// PROTO: the protocol by which the message came, such as `ESMTP` or `HTTP`.
+    /// PROTO: the protocol of the client, such as `ESMTP` or `HTTP`.
     ///
     /// # Errors
-    /// As [`name`](Self::name), but for at most 64 bytes.
-    pub fn proto<'a>(self, proto: impl Into<Option<&'a str>>) -> Result<Self, AttributeError> {
-        self.text(Key::Proto, proto.into())
+    /// Like [`name`](Self::name), but for at most 64 bytes.
+    pub fn proto(self, proto: &str) -> Result<Self, AttributeError> {
+        self.text(Key::Proto, proto)
     }
 
-    /// IDENT: how the message is called in the log of the server that it came to.
+    /// IDENT: the identifier of the message in the log of the server that received it.
     ///
     /// # Errors
-    /// As [`name`](Self::name).
-    pub fn ident<'a>(self, ident: impl Into<Option<&'a str>>) -> Result<Self, AttributeError> {
-        self.text(Key::Ident, ident.into())
+    /// Like [`name`](Self::name).
+    pub fn ident(self, ident: &str) -> Result<Self, AttributeError> {
+        self.text(Key::Ident, ident)
     }
 
-    /// SOURCE: whether the message is local to the server that it came to.
-    pub fn source(self, source: impl Into<Option<XforwardSource>>) -> Self {
-        let value = source.into().map(|source| match source {
-            XforwardSource::Local => Cow::Borrowed("LOCAL"),
-            XforwardSource::Remote => Cow::Borrowed("REMOTE"),
-        });
-        self.with(Key::Source, value)
+    /// SOURCE: whether the message is local to the server that received it.
+    pub fn source(self, source: XforwardSource) -> Self {
+        let value = match source {
+            XforwardSource::Local => "LOCAL",
+            XforwardSource::Remote => "REMOTE",
+        };
+        self.with(Key::Source, Cow::Borrowed(value))
     }
 
     pub(crate) fn into_attributes(self) -> Attributes {
@@ -228,9 +273,9 @@ impl fmt::Display for Xforward {
     }
 }
 
-/// Why a text cannot be an attribute of XCLIENT or XFORWARD.
+/// Why a string is not valid as an attribute of XCLIENT or XFORWARD.
 ///
-/// It never repeats the text, so it can be logged.
+/// It never repeats the string, so it can be logged.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AttributeError {
     key: Key,
@@ -257,13 +302,21 @@ impl AttributeError {
 
 impl fmt::Display for AttributeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = match self.reason {
-            AttributeErrorKind::Empty => "without a value",
-            AttributeErrorKind::Character => "with a character that is not allowed",
-            AttributeErrorKind::TooLong => "too long",
-            AttributeErrorKind::Reserved => "with a word that says that there is none",
-        };
-        write!(f, "attribute {} {reason}", self.attribute())
+        let attribute = self.attribute();
+        match self.reason {
+            AttributeErrorKind::Empty => write!(f, "{attribute}: no value"),
+            AttributeErrorKind::Character => {
+                write!(f, "{attribute}: character that is not allowed")
+            }
+            AttributeErrorKind::TooLong => write!(f, "{attribute}: too long"),
+            AttributeErrorKind::Reserved => {
+                let name = attribute.to_ascii_lowercase();
+                write!(
+                    f,
+                    "{attribute}: `{UNAVAILABLE}` is reserved; use `{name}_unavailable()`"
+                )
+            }
+        }
     }
 }
 
@@ -275,17 +328,17 @@ impl core::error::Error for AttributeError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AttributeErrorKind {
-    /// An empty text.
+    /// An empty string.
     Empty,
-    /// A character that the attribute must not have.
+    /// A character that is not allowed in the attribute.
     Character,
-    /// More bytes than the attribute may have, or, encoded, than fit in a line with its neighbours.
+    /// More bytes than allowed, or, encoded, than fit in a line with its neighbors.
     TooLong,
-    /// `[UNAVAILABLE]` or `[TEMPUNAVAIL]` as a text.
+    /// `[UNAVAILABLE]` or `[TEMPUNAVAIL]`, for which there are methods.
     Reserved,
 }
 
-/// What is told, in the order in which it is.
+/// The attributes, in the order in which they are sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Attributes(Vec<Attribute>);
 
@@ -293,11 +346,11 @@ pub(crate) struct Attributes(Vec<Attribute>);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Attribute {
     key: Key,
-    /// As it goes on the wire, in xtext (RFC 3461, section 4).
+    /// Encoded as xtext (RFC 3461, section 4).
     value: Cow<'static, str>,
 }
 
-/// In this order they are told: PROTO, HELO and LOGIN hold only for as long as there is no other XCLIENT.
+/// In the order of sending: PROTO, HELO and LOGIN are lost with the next XCLIENT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Key {
     Name,
@@ -317,7 +370,7 @@ impl Attributes {
         self.0.is_empty()
     }
 
-    /// Leaves only those that the server offers to hear.
+    /// Those that the server advertises.
     pub(crate) fn offered<'a>(&self, offered: Option<impl Iterator<Item = &'a [u8]>>) -> Self {
         let offered: Vec<_> = offered.into_iter().flatten().collect();
         let heard = |each: &&Attribute| {
@@ -329,14 +382,14 @@ impl Attributes {
         Self(self.0.iter().filter(heard).cloned().collect())
     }
 
-    /// Whether the next line is not the last.
+    /// Whether another line follows the next.
     pub(crate) fn has_more(&self) -> bool {
         self.line().len() < self.0.len()
     }
 
-    /// Those that the next line has room for.
+    /// Those of the next line.
     ///
-    /// The lines are filled from the last one, so that what has to be told by the last is.
+    /// The lines are filled from the last one, so that the last line contains the last attributes.
     pub(crate) fn line(&self) -> &[Attribute] {
         let (mut count, mut room) = (0_usize, ROOM);
         for attribute in self.0.iter().rev() {
@@ -350,14 +403,13 @@ impl Attributes {
         self.0.get(..count).unwrap_or_default()
     }
 
-    /// Takes those of the next line away.
+    /// Removes those of the next line.
     pub(crate) fn advance(&mut self) {
         let count = self.line().len();
         self.0.drain(..count);
     }
 
-    fn set(&mut self, key: Key, value: Option<Cow<'static, str>>) {
-        let value = value.unwrap_or(Cow::Borrowed(UNAVAILABLE));
+    fn set(&mut self, key: Key, value: Cow<'static, str>) {
         let attribute = Attribute { key, value };
         match self.0.binary_search_by_key(&key, |each| each.key) {
             Ok(index) => {
@@ -367,13 +419,13 @@ impl Attributes {
         }
     }
 
-    /// Whether each fits in a line, and those that must be in the same do.
+    /// Whether each fits in a line, and PROTO, HELO and LOGIN in one line.
     fn fit(&self) -> bool {
         let len = |key| {
             let found = self.0.iter().find(|each| each.key == key);
             found.map_or(0, Attribute::encoded_len)
         };
-        // Room for PROTO is kept, so that it never comes too late.
+        // Bytes for PROTO are reserved, so that it can be set later.
         let last = len(Key::Proto)
             .max(PROTO_LEN)
             .saturating_add(len(Key::Helo));
@@ -390,7 +442,7 @@ impl fmt::Display for Attributes {
 }
 
 impl Attribute {
-    /// Appends ` KEY=value`, with the space in front.
+    /// Appends ` KEY=value`, with the space.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         for part in [" ", self.key.as_str(), "=", &self.value] {
             out.extend_from_slice(part.as_bytes());

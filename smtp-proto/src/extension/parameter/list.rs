@@ -2,55 +2,52 @@ use alloc::vec::Vec;
 
 use super::{CommandKind, Parameter, ParameterError, ParameterErrorKind, Value};
 
-/// The parameters of one MAIL or RCPT: no keyword twice, none that belongs to the other command, none that excludes another.
+/// The parameters of one MAIL or RCPT: each keyword once, none of the other command, none that excludes
+/// another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parameters {
-    place: CommandKind,
+pub(crate) struct Parameters {
+    command: CommandKind,
     /// Those that are sent, then those that are withheld.
     list: Vec<Parameter>,
     withheld: usize,
 }
 
 impl Parameters {
-    /// None yet, for MAIL.
-    #[must_use]
-    pub const fn mail() -> Self {
+    /// An empty list for MAIL.
+    pub(crate) const fn mail() -> Self {
         Self {
-            place: CommandKind::Mail,
+            command: CommandKind::Mail,
             list: Vec::new(),
             withheld: 0,
         }
     }
 
-    /// None yet, for RCPT.
-    #[must_use]
-    pub const fn rcpt() -> Self {
+    /// An empty list for RCPT.
+    pub(crate) const fn rcpt() -> Self {
         Self {
-            place: CommandKind::Rcpt,
+            command: CommandKind::Rcpt,
             list: Vec::new(),
             withheld: 0,
         }
     }
 
-    /// Adds one.
+    /// Adds a parameter.
     ///
     /// # Errors
-    /// If its keyword is there already or belongs to the other command, if it is one of HOLDFOR and HOLDUNTIL and the other
-    /// is there (RFC 4865, section 4), or if all of them together would be over 2048 bytes.
-    pub fn push(&mut self, parameter: Parameter) -> Result<(), ParameterError> {
+    /// If its keyword is in the list or belongs to the other command, if one in the list excludes it, or
+    /// if all of them together would be longer than 2048 bytes.
+    pub(crate) fn push(&mut self, parameter: Parameter) -> Result<(), ParameterError> {
         let fault = |reason| Err(ParameterError::new(0, reason));
-        if parameter.place().is_some_and(|place| place != self.place) {
+        if parameter
+            .command()
+            .is_some_and(|command| command != self.command)
+        {
             return fault(ParameterErrorKind::Misplaced);
         }
         if self.has(parameter.keyword.as_str()) {
             return fault(ParameterErrorKind::Duplicate);
         }
-        let rival = match parameter.keyword.as_str() {
-            "HOLDFOR" => "HOLDUNTIL",
-            "HOLDUNTIL" => "HOLDFOR",
-            _ => "",
-        };
-        if self.has(rival) {
+        if parameter.excluded_by().is_some_and(|other| self.has(other)) {
             return fault(ParameterErrorKind::Conflict);
         }
         let len: usize = self.list.iter().map(Parameter::encoded_len).sum();
@@ -62,22 +59,20 @@ impl Parameters {
     }
 
     /// All of them, in the order they were added.
-    #[must_use]
-    pub fn as_slice(&self) -> &[Parameter] {
+    pub(crate) fn as_slice(&self) -> &[Parameter] {
         let sent = self.list.len().saturating_sub(self.withheld);
         self.list.get(..sent).unwrap_or_default()
     }
 
     /// Whether all values are ASCII, so that SMTPUTF8 is not needed.
-    #[must_use]
-    pub fn is_ascii(&self) -> bool {
+    pub(crate) fn is_ascii(&self) -> bool {
         self.as_slice()
             .iter()
             .filter_map(Parameter::value)
             .all(Value::is_ascii)
     }
 
-    /// Whether this keyword, in capitals, is among them.
+    /// Whether it contains this keyword, in upper case.
     pub(crate) fn has(&self, keyword: &str) -> bool {
         self.list
             .iter()
@@ -96,15 +91,20 @@ impl Parameters {
         self.withheld = 0;
     }
 
-    /// Bytes that they take of the 512 of any command line (RFC 5321, section 4.5.3.1.4), beyond those that their extensions
-    /// add to it. Room that one parameter leaves is no other's: it may be left out.
-    pub(crate) fn excess(&self) -> usize {
+    /// Bytes of the 512 of a command line (RFC 5321, section 4.5.3.1.4) that they need, besides those
+    /// that their extensions add. Each extension adds for its own parameter only, since another may be
+    /// left out.
+    pub(crate) fn line_len(&self) -> usize {
         self.list
             .iter()
-            .map(|parameter| parameter.encoded_len().saturating_sub(parameter.room()))
+            .map(|parameter| {
+                parameter
+                    .encoded_len()
+                    .saturating_sub(parameter.extra_line_len())
+            })
             .sum()
     }
 }
 
-/// Keeps a MAIL or RCPT line well inside the 4096 bytes that may be unanswered at one time.
+/// Keeps a MAIL or RCPT line well below the 4096 bytes that may be in flight.
 const PARAMETERS_MAX: usize = 2048;

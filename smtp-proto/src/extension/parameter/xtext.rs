@@ -1,5 +1,5 @@
-//! Bytes and characters as what a value may hold: `xtext` (RFC 3461, section 4) and the two forms of an address that is
-//! not ASCII (RFC 6533, section 3).
+//! Encodings of a value: `xtext` (RFC 3461, section 4) and the two forms of a non-ASCII address (RFC
+//! 6533, section 3).
 
 use alloc::string::String;
 use core::fmt::Write;
@@ -14,7 +14,7 @@ use crate::address::is_non_ascii_text;
 /// xchar   = %d33-42 / %d44-60 / %d62-126
 /// hexchar = "+" 2(DIGIT / "A" / "B" / "C" / "D" / "E" / "F")
 /// ```
-pub(super) fn encode(bytes: &[u8], out: &mut String) {
+pub(in crate::extension) fn encode(bytes: &[u8], out: &mut String) {
     for &byte in bytes {
         match byte {
             b'+' | b'=' | ..=b' ' | 0x7f.. => {
@@ -26,8 +26,8 @@ pub(super) fn encode(bytes: &[u8], out: &mut String) {
     }
 }
 
-/// The bytes that an `xtext` stands for, or where it is none; after an error there is nothing more.
-pub(super) fn decode(text: &str) -> impl Iterator<Item = Result<u8, ParameterError>> {
+/// The decoded bytes of an `xtext`, or the offset of the first error, which ends the iteration.
+pub(in crate::extension) fn decode(text: &str) -> impl Iterator<Item = Result<u8, ParameterError>> {
     let mut rest = text.as_bytes();
     core::iter::from_fn(move || {
         let offset = text.len().saturating_sub(rest.len());
@@ -45,12 +45,12 @@ pub(super) fn decode(text: &str) -> impl Iterator<Item = Result<u8, ParameterErr
     })
 }
 
-/// Which characters beyond ASCII stand for themselves.
+/// Whether non-ASCII characters are escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wide {
-    /// None: `utf-8-addr-xtext`, which any server takes.
+pub(in crate::extension) enum Wide {
+    /// `utf-8-addr-xtext`: all are, for any server.
     Escaped,
-    /// All: `utf-8-addr-unitext`, for a server that offers SMTPUTF8.
+    /// `utf-8-addr-unitext`: none is, for a server that advertises SMTPUTF8.
     Plain,
 }
 
@@ -61,7 +61,7 @@ pub(super) enum Wide {
 /// utf-8-addr-unitext  = 1*(QUCHAR / EmbeddedUnicodeChar)
 /// EmbeddedUnicodeChar = "\x{" HEXPOINT "}"
 /// ```
-pub(super) fn encode_address(address: &str, wide: Wide, out: &mut String) {
+pub(in crate::extension) fn encode_address(address: &str, wide: Wide, out: &mut String) {
     for c in address.chars() {
         if is_qchar(c) || (wide == Wide::Plain && is_non_ascii_text(c)) {
             out.push(c);
@@ -72,8 +72,11 @@ pub(super) fn encode_address(address: &str, wide: Wide, out: &mut String) {
     }
 }
 
-/// The characters that an address in either form stands for, or where it is in neither; after an error there is nothing more.
-pub(super) fn decode_address(text: &str) -> impl Iterator<Item = Result<char, ParameterError>> {
+/// The decoded characters of an address in either form, or the offset of the first error, which ends
+/// the iteration.
+pub(in crate::extension) fn decode_address(
+    text: &str,
+) -> impl Iterator<Item = Result<char, ParameterError>> {
     let mut rest = text;
     core::iter::from_fn(move || {
         let offset = text.len().saturating_sub(rest.len());
@@ -100,8 +103,8 @@ fn is_qchar(c: char) -> bool {
     matches!(c, '!'..='*' | ','..='<' | '>'..='[' | ']'..='~')
 }
 
-/// `HEXPOINT`: capitals only, no zero in front but of two digits, and nothing that could have stood for itself in
-/// `utf-8-addr-xtext`. Controls, which the grammar has, stand in no address.
+/// `HEXPOINT`: upper case, no leading zero except in two digits, and no character that
+/// `utf-8-addr-xtext` contains as it is. No address contains controls, which the grammar permits.
 fn hex_point(digits: &str) -> Option<char> {
     let sound = (2..=6).contains(&digits.len()) && digits.bytes().all(|digit| hex(digit).is_some());
     let c = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;

@@ -7,6 +7,8 @@ use alloc::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::extension::Body;
+use crate::extension::dsn::{Notify, OriginalRecipient, Return};
 
 mod date_time;
 mod extensions;
@@ -60,9 +62,9 @@ fn v11_what_would_break_the_grammar_is_rejected_with_its_place() {
         ("A", Some("\0"), 2, F::Character),
         ("A", Some("\x7f"), 2, F::Character),
         ("A", Some("\u{85}"), 2, F::Character),
-        ("size", Some("1"), 0, F::Owned),
-        ("BODY", Some("8BITMIME"), 0, F::Owned),
-        ("SmtpUtf8", None, 0, F::Owned),
+        ("size", Some("1"), 0, F::Reserved),
+        ("BODY", Some("8BITMIME"), 0, F::Reserved),
+        ("SmtpUtf8", None, 0, F::Reserved),
     ] {
         assert_eq!(
             reason(Parameter::new(keyword, value)),
@@ -175,10 +177,10 @@ fn an_error_tells_the_place_where_there_is_one() {
     let error = Parameter::new("A", Some("secret\n")).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "parameter with a character that is not allowed at offset 8"
+        "character that is not allowed in a parameter at offset 8"
     );
     let error = Parameter::new("SIZE", None).unwrap_err();
-    assert_eq!(error.to_string(), "parameter that the message decides");
+    assert_eq!(error.to_string(), "parameter that follows from the message");
 }
 
 #[test]

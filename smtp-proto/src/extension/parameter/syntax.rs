@@ -11,8 +11,8 @@ use crate::address::is_non_ascii_text;
 pub struct Keyword(Cow<'static, str>);
 
 impl Keyword {
-    /// One that is known to keep to the grammar.
-    pub(super) const fn known(keyword: &'static str) -> Self {
+    /// A constant that is known to be valid.
+    pub(in crate::extension) const fn known(keyword: &'static str) -> Self {
         Self(Cow::Borrowed(keyword))
     }
 
@@ -34,7 +34,7 @@ impl FromStr for Keyword {
     }
 }
 
-/// The value of a parameter (`esmtp-value`), as it goes on the wire.
+/// The value of a parameter (`esmtp-value`), as it is sent.
 ///
 /// `esmtp-value = 1*(%d33-60 / %d62-126 / UTF8-non-ascii)` (RFC 5321, section 4.1.2; RFC 6531,
 /// section 3.3), here of at most 1024 bytes.
@@ -42,15 +42,15 @@ impl FromStr for Keyword {
 pub struct Value(Cow<'static, str>);
 
 impl Value {
-    /// One that is known to keep to the grammar.
-    pub(super) const fn known(value: &'static str) -> Self {
+    /// A constant that is known to be valid.
+    pub(in crate::extension) const fn known(value: &'static str) -> Self {
         Self(Cow::Borrowed(value))
     }
 
-    /// Encodes any bytes as `xtext` (RFC 3461, section 4), as ENVID, ORCPT and AUTH want it.
+    /// Encodes any bytes as `xtext` (RFC 3461, section 4), the form of ENVID, ORCPT and AUTH.
     ///
     /// # Errors
-    /// If there are none, or the encoded value is over 1024 bytes.
+    /// If there are none, or the encoded value is longer than 1024 bytes.
     pub fn xtext(bytes: &[u8]) -> Result<Self, ParameterError> {
         let mut text = String::with_capacity(bytes.len().min(VALUE_MAX));
         let enough = VALUE_MAX.saturating_add(1);
@@ -115,7 +115,7 @@ macro_rules! textual {
 }
 textual!(Keyword, Value);
 
-/// Checks length and characters; `allowed` is asked with the offset of each character.
+/// Checks length and characters; `allowed` gets the offset of each character.
 fn check(
     text: &str,
     max: usize,
@@ -133,7 +133,39 @@ fn check(
     }
 }
 
+/// `1*9DIGIT`
+pub(in crate::extension) fn check_number(digits: &str) -> Result<u32, ParameterError> {
+    if digits.is_empty() {
+        return Err(ParameterError::new(0, ParameterErrorKind::Empty));
+    }
+    if digits.len() > NUMBER_DIGITS {
+        return Err(ParameterError::new(
+            NUMBER_DIGITS,
+            ParameterErrorKind::TooLong,
+        ));
+    }
+    match digits.bytes().position(|byte| !byte.is_ascii_digit()) {
+        Some(offset) => Err(ParameterError::new(offset, ParameterErrorKind::Character)),
+        None => (digits.parse()).map_err(|_| ParameterError::new(0, ParameterErrorKind::Value)),
+    }
+}
+
+/// Checks that the value is one of these words, in any case.
+pub(in crate::extension) fn one_of(value: &str, allowed: &[&str]) -> Result<(), ParameterError> {
+    if allowed.iter().any(|word| value.eq_ignore_ascii_case(word)) {
+        return Ok(());
+    }
+    let reason = if value.is_empty() {
+        ParameterErrorKind::Empty
+    } else {
+        ParameterErrorKind::Value
+    };
+    Err(ParameterError::new(0, reason))
+}
+
 /// More than any registered keyword needs.
 const KEYWORD_MAX: usize = 64;
 /// Twice what the longest registered value, ORCPT (RFC 3461, section 4.2), may need.
 const VALUE_MAX: usize = 1024;
+/// RFC 2852, section 4, and RFC 4865, section 3.
+const NUMBER_DIGITS: usize = 9;

@@ -1,13 +1,16 @@
+//! The parameters of MAIL that follow from the message: SIZE (RFC 1870), BODY (RFC 6152 and 3030) and
+//! SMTPUTF8 (RFC 6531).
+
 use alloc::vec::Vec;
 
-/// What MAIL says of the message that will follow.
+/// The parameters of MAIL that follow from the message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Content {
-    /// Bytes of the message on the wire (RFC 1870); left out if not known or SIZE is not offered.
+    /// Bytes of the message as sent (RFC 1870); none if not known or SIZE is not advertised.
     pub(crate) size: Option<u64>,
-    /// The body type, unless it is plain seven-bit text.
+    /// The body type; none for 7-bit content.
     pub(crate) body: Option<Body>,
-    /// Whether the envelope or a header is not ASCII (RFC 6531).
+    /// Whether the envelope or a header field is not ASCII (RFC 6531).
     pub(crate) smtp_utf8: bool,
 }
 
@@ -19,10 +22,10 @@ pub(crate) enum Body {
 }
 
 impl Content {
-    /// What no user may give.
+    /// Keywords that a caller cannot set.
     pub(super) const KEYWORDS: [&str; 3] = ["SIZE", "BODY", "SMTPUTF8"];
 
-    /// Appends the parameters, each with a space in front.
+    /// Appends the parameters, each after a space.
     pub(crate) fn encode(self, out: &mut Vec<u8>) {
         if let Some(size) = self.size {
             out.extend_from_slice(b" SIZE=");
@@ -39,7 +42,7 @@ impl Content {
     }
 }
 
-/// Appends `number` in decimal digits, without an allocation of its own.
+/// Appends `number` in decimal digits, without a temporary allocation.
 pub(crate) fn encode_decimal(number: u64, out: &mut Vec<u8>) {
     let mut digits = [b'0'; MOST_DIGITS];
     let mut rest = number;
@@ -55,5 +58,5 @@ pub(crate) fn encode_decimal(number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(digits.get(unused..).unwrap_or_default());
 }
 
-/// Those of the largest number.
+/// Digits of the largest number.
 const MOST_DIGITS: usize = 20;

@@ -70,14 +70,13 @@ fn every_attribute_is_written_as_postfix_has_it() {
         "XFORWARD ADDR=192.0.2.1 IDENT=4Xyz SOURCE=REMOTE PROTO=HTTP"
     );
     let unknown = Xclient::new()
-        .name_unknown_for_now()
-        .addr(None)
-        .port(None)
-        .dest_addr(None)
-        .dest_port(None)
-        .helo(None)
-        .and_then(|client| client.login(None))
-        .unwrap();
+        .name_temporarily_unavailable()
+        .addr_unavailable()
+        .port_unavailable()
+        .dest_addr_unavailable()
+        .dest_port_unavailable()
+        .helo_unavailable()
+        .login_unavailable();
     assert_eq!(
         unknown.to_string(),
         "XCLIENT NAME=[TEMPUNAVAIL] ADDR=[UNAVAILABLE] PORT=[UNAVAILABLE] DESTADDR=[UNAVAILABLE] \
@@ -85,16 +84,34 @@ fn every_attribute_is_written_as_postfix_has_it() {
     );
     assert_eq!(
         unknown
-            .name(None)
-            .unwrap()
+            .name_unavailable()
             .attributes
             .to_string()
             .split(' ')
             .nth(1),
         Some("NAME=[UNAVAILABLE]")
     );
-    let mail = Xforward::new().source(XforwardSource::Local).source(None);
+    let mail = Xforward::new()
+        .source(XforwardSource::Local)
+        .source_unavailable();
     assert_eq!(mail.to_string(), "XFORWARD SOURCE=[UNAVAILABLE]");
+    let mail = Xforward::new()
+        .name_unavailable()
+        .addr_unavailable()
+        .port_unavailable()
+        .helo_unavailable()
+        .proto_unavailable()
+        .ident_unavailable();
+    assert_eq!(
+        mail.to_string(),
+        "XFORWARD NAME=[UNAVAILABLE] ADDR=[UNAVAILABLE] PORT=[UNAVAILABLE] IDENT=[UNAVAILABLE] \
+         PROTO=[UNAVAILABLE] HELO=[UNAVAILABLE]"
+    );
+    let reserved = Xclient::new().name("[UNAVAILABLE]").unwrap_err();
+    assert_eq!(
+        reserved.to_string(),
+        "NAME: `[UNAVAILABLE]` is reserved; use `name_unavailable()`"
+    );
 }
 
 #[test]
@@ -121,7 +138,7 @@ fn what_is_no_text_of_an_attribute_is_rejected_by_its_name() {
                 (*name, reason),
                 "{text:?}"
             );
-            assert!(error.to_string().starts_with(&format!("attribute {name} ")));
+            assert!(error.to_string().starts_with(&format!("{name}: ")));
         }
         assert_eq!(lines(set(&"a".repeat(max)).unwrap()).len(), 1);
     }
@@ -141,7 +158,7 @@ fn what_is_no_text_of_an_attribute_is_rejected_by_its_name() {
 
 #[test]
 fn only_what_the_server_offers_to_hear_is_told() {
-    let client = Xclient::new().addr(None).port(1).name("n").unwrap();
+    let client = Xclient::new().addr_unavailable().port(1).name("n").unwrap();
     let tell = |client: &Xclient, words: Option<&[&'static str]>| {
         let words = words.map(|words| words.iter().map(|word| word.as_bytes()));
         client.offered(words).map(|told| told.to_string())

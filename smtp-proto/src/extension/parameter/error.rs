@@ -1,0 +1,101 @@
+use core::convert::Infallible;
+use core::fmt;
+
+/// Why a string is not a valid parameter, or a parameter not valid for its command.
+///
+/// It never repeats the string, so it can be logged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ParameterError {
+    offset: usize,
+    reason: ParameterErrorKind,
+}
+
+impl ParameterError {
+    pub(crate) const fn new(offset: usize, reason: ParameterErrorKind) -> Self {
+        Self { offset, reason }
+    }
+
+    /// The same error with an offset that is larger by `bytes`.
+    pub(in crate::extension) const fn shifted(self, bytes: usize) -> Self {
+        Self {
+            offset: self.offset.saturating_add(bytes),
+            ..self
+        }
+    }
+
+    /// Offset of the error in bytes; 0 if it is the parameter as a whole.
+    #[must_use]
+    pub const fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub const fn kind(&self) -> ParameterErrorKind {
+        self.reason
+    }
+}
+
+impl fmt::Display for ParameterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.reason {
+            ParameterErrorKind::Empty => "empty keyword or value of a parameter",
+            ParameterErrorKind::Character => "character that is not allowed in a parameter",
+            ParameterErrorKind::TooLong => "parameter too long",
+            ParameterErrorKind::Value => "value that is not defined by the extension",
+            ParameterErrorKind::Reserved => "parameter that follows from the message",
+            ParameterErrorKind::Duplicate => "duplicate parameter",
+            ParameterErrorKind::Misplaced => "parameter of the other command",
+            ParameterErrorKind::Conflict => "parameter that another one excludes",
+            ParameterErrorKind::Registered => "parameter of a known extension",
+            ParameterErrorKind::Indispensable => "parameter that cannot be optional",
+        })?;
+        match self.reason {
+            ParameterErrorKind::Empty
+            | ParameterErrorKind::Character
+            | ParameterErrorKind::TooLong
+            | ParameterErrorKind::Value => {
+                write!(f, " at offset {}", self.offset)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+debug_as_display!(ParameterError);
+
+impl core::error::Error for ParameterError {}
+
+impl From<Infallible> for ParameterError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// What can be wrong with a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ParameterErrorKind {
+    /// An empty keyword or value.
+    Empty,
+    /// A control character, a space, `=` in a value, or another character that is not allowed.
+    Character,
+    /// A keyword longer than 64 bytes, a value longer than 1024 bytes or than its extension allows, or
+    /// parameters that together exceed the length of a command line.
+    TooLong,
+    /// A value that the extension does not define, or one for a parameter without values.
+    Value,
+    /// SIZE, BODY or SMTPUTF8.
+    Reserved,
+    /// A keyword twice.
+    Duplicate,
+    /// A parameter of RCPT on MAIL or the reverse.
+    Misplaced,
+    /// Two that exclude each other: NEVER with an occasion in NOTIFY, HOLDFOR with HOLDUNTIL, REQUIRETLS
+    /// with the header field `TLS-Required: No`.
+    Conflict,
+    /// The extension of the parameter is known and cannot be changed.
+    Registered,
+    /// REQUIRETLS is optional for the null sender only (RFC 8689, section 5).
+    Indispensable,
+}

@@ -1,0 +1,31 @@
+//! SIZE (RFC 1870): the largest message that a server accepts.
+
+use super::Extension;
+use crate::parse;
+
+/// Its parameter follows from the message: see [`Content`](super::Content).
+pub(crate) const EXTENSION: Extension = Extension::new(&[]);
+
+/// The largest message that a server accepts, as SIZE says it (RFC 1870, section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SizeLimit {
+    /// There may be a limit; the server named none, or one too large to be true.
+    Unknown,
+    /// There is no fixed limit.
+    Unlimited,
+    /// The most bytes of a message, with each CRLF but without dot-stuffing.
+    Bytes(u64),
+}
+
+/// The argument of the EHLO keyword.
+pub(crate) fn parse(arguments: &[u8]) -> Option<SizeLimit> {
+    let Some(argument) = parse::ehlo_params(arguments).next() else {
+        return Some(SizeLimit::Unknown);
+    };
+    match parse::size_param(argument).ok()? {
+        (_, None) => Some(SizeLimit::Unknown),
+        (_, Some(0)) => Some(SizeLimit::Unlimited),
+        (_, Some(bytes)) => Some(SizeLimit::Bytes(bytes)),
+    }
+}
