@@ -1,23 +1,9 @@
 //! The tests of the blocking client, in one program: it is compiled and linked once.
 
 #[macro_use]
-mod common;
-#[macro_use]
-#[path = "common/played.rs"]
-mod played;
-#[path = "../../smtp-proto/tests/common/invariants.rs"]
-#[allow(dead_code, reason = "the others are for the machine's own tests")]
-mod invariants;
-#[cfg(all(unix, feature = "rustls"))]
-mod narrow;
-#[path = "../../smtp-proto/tests/common/scenario.rs"]
-mod scenario;
-#[cfg(feature = "rustls")]
-#[path = "../../smtp-proto/tests/common/shown.rs"]
-mod shown;
-#[cfg(all(unix, feature = "rustls"))]
-#[macro_use]
-mod sockets;
+extern crate adapter_tests;
+
+use adapter_tests::{common, invariants, narrow, played, scenario, shown, sockets};
 
 mod batch;
 mod client;

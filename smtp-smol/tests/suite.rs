@@ -1,40 +1,86 @@
 //! The tests of the client on smol and async-std, in one program: it is compiled and linked once.
 
 #[macro_use]
-#[path = "../../smtp-blocking/tests/common/mod.rs"]
-mod common;
-#[macro_use]
-#[path = "../../smtp-blocking/tests/common/played.rs"]
-mod played;
-#[macro_use]
-#[path = "../../smtp-tokio/tests/polling/mod.rs"]
-mod polling;
-#[path = "../../smtp-proto/tests/common/invariants.rs"]
-#[allow(dead_code, reason = "the others are for the machine's own tests")]
-mod invariants;
-#[cfg(all(unix, feature = "rustls"))]
-#[path = "../../smtp-blocking/tests/narrow/mod.rs"]
-mod narrow;
-#[path = "../../smtp-proto/tests/common/scenario.rs"]
-mod scenario;
-#[cfg(feature = "rustls")]
-#[path = "../../smtp-proto/tests/common/shown.rs"]
-mod shown;
-#[cfg(all(unix, feature = "rustls"))]
-#[macro_use]
-#[path = "../../smtp-blocking/tests/sockets/mod.rs"]
-mod sockets;
+extern crate adapter_tests;
 
-mod batch;
-mod client;
-#[cfg(all(unix, feature = "rustls"))]
-mod deadlock;
-#[cfg(all(unix, feature = "rustls"))]
-mod driven;
-mod large;
-#[cfg(all(unix, feature = "net"))]
-mod lmtp;
+use adapter_tests::{played, scenario};
+
+mod async_std_stream;
 mod scenarios;
-mod stream;
-#[cfg(feature = "rustls")]
-mod tls;
+
+adapter_tests::async_suite!();
+
+mod rt {
+    use std::io;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, ready};
+
+    pub(crate) use async_net::TcpStream;
+    pub(crate) use async_net::unix::UnixStream;
+    pub(crate) use futures_lite::future::block_on;
+    pub(crate) use futures_lite::io::{empty, repeat};
+    pub(crate) use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite};
+    pub(crate) use smtp_smol::*;
+    use smtp_test::MemoryServer;
+
+    pub(crate) const NAME: &str = "smtp-smol";
+
+    /// The reactor of smol runs by itself.
+    pub(crate) struct Runtime;
+
+    impl Runtime {
+        pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+            block_on(future)
+        }
+    }
+
+    pub(crate) fn runtime() -> Runtime {
+        Runtime
+    }
+
+    pub(crate) fn unix_stream(stream: std::os::unix::net::UnixStream) -> UnixStream {
+        stream.try_into().unwrap()
+    }
+
+    pub(crate) fn buffered(server: MemoryServer) -> impl AsyncRead + AsyncWrite + Unpin {
+        Buffered(server, Vec::new())
+    }
+
+    /// A stream that keeps back what is written until it is flushed.
+    struct Buffered(MemoryServer, Vec<u8>);
+
+    impl AsyncRead for Buffered {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll_read(cx, buffer)
+        }
+    }
+
+    impl AsyncWrite for Buffered {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.1.extend_from_slice(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let Self(server, held) = &mut *self;
+            while !held.is_empty() {
+                let count = ready!(Pin::new(&mut *server).poll_write(cx, held))?;
+                held.drain(..count);
+            }
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            ready!(self.as_mut().poll_flush(cx))?;
+            Pin::new(&mut self.0).poll_close(cx)
+        }
+    }
+}

@@ -1,39 +1,39 @@
 //! The tests of the client on tokio, in one program: it is compiled and linked once.
 
 #[macro_use]
-#[path = "../../smtp-blocking/tests/common/mod.rs"]
-mod common;
-#[macro_use]
-#[path = "../../smtp-blocking/tests/common/played.rs"]
-mod played;
-#[macro_use]
-mod polling;
-#[path = "../../smtp-proto/tests/common/invariants.rs"]
-#[allow(dead_code, reason = "the others are for the machine's own tests")]
-mod invariants;
-#[cfg(all(unix, feature = "rustls"))]
-#[path = "../../smtp-blocking/tests/narrow/mod.rs"]
-mod narrow;
-#[path = "../../smtp-proto/tests/common/scenario.rs"]
-mod scenario;
-#[cfg(feature = "rustls")]
-#[path = "../../smtp-proto/tests/common/shown.rs"]
-mod shown;
-#[cfg(all(unix, feature = "rustls"))]
-#[macro_use]
-#[path = "../../smtp-blocking/tests/sockets/mod.rs"]
-mod sockets;
+extern crate adapter_tests;
 
-mod batch;
-mod client;
-#[cfg(all(unix, feature = "rustls"))]
-mod deadlock;
-#[cfg(all(unix, feature = "rustls"))]
-mod driven;
-mod large;
-#[cfg(all(unix, feature = "net"))]
-mod lmtp;
+use adapter_tests::{played, scenario};
+
+mod clock;
 mod scenarios;
-mod stream;
-#[cfg(feature = "rustls")]
-mod tls;
+
+adapter_tests::async_suite!();
+
+mod rt {
+    use smtp_test::MemoryServer;
+    pub(crate) use smtp_tokio::*;
+    pub(crate) use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, empty, repeat};
+    pub(crate) use tokio::net::{TcpStream, UnixStream};
+    use tokio::runtime::Builder;
+    pub(crate) use tokio::runtime::Runtime;
+
+    pub(crate) const NAME: &str = "smtp-tokio";
+
+    pub(crate) fn runtime() -> Runtime {
+        Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+        runtime().block_on(future)
+    }
+
+    pub(crate) fn unix_stream(stream: std::os::unix::net::UnixStream) -> UnixStream {
+        stream.set_nonblocking(true).unwrap();
+        stream.try_into().unwrap()
+    }
+
+    pub(crate) fn buffered(server: MemoryServer) -> impl AsyncRead + AsyncWrite + Unpin {
+        tokio::io::BufWriter::new(server)
+    }
+}

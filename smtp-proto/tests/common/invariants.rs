@@ -1,10 +1,11 @@
 //! The invariants, each one a function that every script, property and fuzz target can call.
+#![allow(unreachable_pub, reason = "the tests of the adapters use this too")]
 
 use smtp_proto::{Error, ErrorKind, Outcome, RecipientStatus, Security};
 use smtp_test::{Log, StoredMail};
 
 /// What a connection failed by, whatever that is to the message that is told of it.
-pub(crate) fn cause(error: &Error) -> &Error {
+pub fn cause(error: &Error) -> &Error {
     match error.kind() {
         ErrorKind::Earlier(error) => error,
         _ => error,
@@ -12,7 +13,7 @@ pub(crate) fn cause(error: &Error) -> &Error {
 }
 
 /// I6: under a policy that demands TLS, nothing of worth leaves in cleartext.
-pub(crate) fn check_clear_text(clear: &[u8]) {
+pub fn check_clear_text(clear: &[u8]) {
     let allowed = |line: &[u8]| {
         let verb: Vec<u8> = line
             .iter()
@@ -34,21 +35,21 @@ pub(crate) fn check_clear_text(clear: &[u8]) {
 }
 
 /// I6 for all that a connection sent, so much of it in cleartext.
-pub(crate) fn check_leaving(security: Security, sent: &[u8], in_clear: Option<usize>) {
+pub fn check_leaving(security: Security, sent: &[u8], in_clear: Option<usize>) {
     if matches!(security, Security::StartTls | Security::Implicit) {
         check_clear_text(&sent[..in_clear.unwrap_or(sent.len())]);
     }
 }
 
 /// I3: the independent parser on the other side found exactly what the standards allow.
-pub(crate) fn check_commands(log: &Log) {
+pub fn check_commands(log: &Log) {
     log.assert_clean();
 }
 
 /// I7 and I8: what the server stored was accepted or is in doubt, and what was accepted is stored exactly once.
 ///
 /// `text` is what makes this mail unlike all others.
-pub(crate) fn check_fates(outcome: &Outcome, stored: &[StoredMail], text: &[u8]) {
+pub fn check_fates(outcome: &Outcome, stored: &[StoredMail], text: &[u8]) {
     check_retry(outcome);
     let copies: Vec<_> = stored
         .iter()
@@ -76,7 +77,7 @@ pub(crate) fn check_fates(outcome: &Outcome, stored: &[StoredMail], text: &[u8])
 }
 
 /// What is sent again is exactly what is safe to send again and transient: nothing in doubt.
-pub(crate) fn check_retry(outcome: &Outcome) {
+pub fn check_retry(outcome: &Outcome) {
     let Some(retry) = outcome.retry() else {
         return;
     };
@@ -96,7 +97,7 @@ pub(crate) fn check_retry(outcome: &Outcome) {
 }
 
 /// I9: the secret is in no text that people may see: neither as it is, nor in base64 at any alignment, nor in hex.
-pub(crate) fn check_secret(secret: &str, shown: &str) {
+pub fn check_secret(secret: &str, shown: &str) {
     for form in disguises(secret) {
         assert!(
             !shown.contains(&form),
@@ -106,7 +107,7 @@ pub(crate) fn check_secret(secret: &str, shown: &str) {
 }
 
 /// What a secret looks like in cleartext, in base64 after zero, one and two other bytes, and in hex.
-pub(crate) fn disguises(secret: &str) -> Vec<String> {
+pub fn disguises(secret: &str) -> Vec<String> {
     let hex = |upper: bool| {
         secret
             .bytes()

@@ -69,7 +69,7 @@ use smtp_proto::{
 };
 use smtp_test::Script;
 
-pub(crate) struct Scenario {
+pub struct Scenario {
     pub name: String,
     pub config: Arc<Config>,
     pub actions: Vec<Action>,
@@ -80,7 +80,7 @@ pub(crate) struct Scenario {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Action {
+pub enum Action {
     Mail(Mail),
     /// A mail whose text comes in pieces, each when it is wanted.
     Stream(Mail, Vec<Piece>),
@@ -91,7 +91,7 @@ pub(crate) enum Action {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Piece {
+pub enum Piece {
     Text(Vec<u8>),
     Finish,
     Fail,
@@ -100,16 +100,16 @@ pub(crate) enum Piece {
 
 /// What the caller heard.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Trace(pub String);
+pub struct Trace(pub String);
 
 /// All scenarios, or the one that the environment variable `SCENARIO` names.
-pub(crate) fn all() -> Vec<Scenario> {
+pub fn all() -> Vec<Scenario> {
     all_within(None)
 }
 
 /// The same for a caller whose clock is a real one, and who waits for nothing longer than this where
 /// the server falls silent.
-pub(crate) fn all_within(limit: Option<Duration>) -> Vec<Scenario> {
+pub fn all_within(limit: Option<Duration>) -> Vec<Scenario> {
     let only = std::env::var("SCENARIO").ok();
     let scenarios: Vec<_> = names()
         .iter()
@@ -127,7 +127,7 @@ pub(crate) fn all_within(limit: Option<Duration>) -> Vec<Scenario> {
 ///
 /// # Panics
 /// If there is a file that is neither a scenario nor the index, so that none is overlooked.
-pub(crate) fn names() -> Vec<String> {
+pub fn names() -> Vec<String> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder()).expect("the folder of scenarios") {
         let topic = entry.expect("a topic").path();
@@ -151,17 +151,17 @@ pub(crate) fn names() -> Vec<String> {
 }
 
 /// The text of a scenario.
-pub(crate) fn read(name: &str) -> String {
+pub fn read(name: &str) -> String {
     std::fs::read_to_string(folder().join(format!("{name}.txt"))).expect("a scenario's text")
 }
 
 /// The folder of the scenarios.
-pub(crate) fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../smtp-proto/tests/scenarios")
 }
 
 impl Scenario {
-    pub(crate) fn parse(name: &str, text: &str, limit: Option<Duration>) -> Self {
+    pub fn parse(name: &str, text: &str, limit: Option<Duration>) -> Self {
         let mut parts = text.split("\n---\n");
         let mut part = || {
             parts
@@ -399,13 +399,13 @@ fn act(actions: &mut Vec<Action>, shape: &Shape, word: &str, rest: &str) -> bool
 }
 
 /// What the source of a text fails with.
-pub(crate) fn source_error() -> smtp_proto::TransportError {
+pub fn source_error() -> smtp_proto::TransportError {
     std::io::Error::other("the disk is gone").into()
 }
 
 impl Trace {
     /// Records whether the connection became ready, and returns it.
-    pub(crate) fn ready(&mut self, result: Result<(), Error>) -> bool {
+    pub fn ready(&mut self, result: Result<(), Error>) -> bool {
         match &result {
             Ok(()) => self.line("ready"),
             Err(error) => self.line(&format!("failed {error:#}")),
@@ -413,7 +413,7 @@ impl Trace {
         result.is_ok()
     }
 
-    pub(crate) fn outcome(&mut self, result: Result<Outcome, Error>) {
+    pub fn outcome(&mut self, result: Result<Outcome, Error>) {
         match result {
             Ok(outcome) => {
                 for delivery in outcome.recipients() {
@@ -428,14 +428,14 @@ impl Trace {
         }
     }
 
-    pub(crate) fn reply(&mut self, result: Result<Reply, Error>) {
+    pub fn reply(&mut self, result: Result<Reply, Error>) {
         match result {
             Ok(reply) => self.line(&format!("reply {reply}")),
             Err(error) => self.line(&format!("failed {error:#}")),
         }
     }
 
-    pub(crate) fn ended(&mut self, result: Result<(), Error>) {
+    pub fn ended(&mut self, result: Result<(), Error>) {
         match result {
             Ok(()) => self.line("ended"),
             Err(error) => self.line(&format!("failed {error:#}")),
@@ -443,7 +443,7 @@ impl Trace {
     }
 
     /// Records a mail that could not be built.
-    pub(crate) fn rejected(&mut self, error: &MailError) {
+    pub fn rejected(&mut self, error: &MailError) {
         self.line(&format!("no message: {error:#}"));
     }
 

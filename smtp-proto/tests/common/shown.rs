@@ -1,4 +1,5 @@
 //! What people may see of a session, all in one place.
+#![allow(unreachable_pub, reason = "the tests of the adapters use this too")]
 
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,18 +8,18 @@ use smtp_proto::{Error, Outcome, TranscriptEntry};
 
 /// All that was shown.
 #[derive(Clone, Default)]
-pub(crate) struct Shown(Arc<Mutex<String>>);
+pub struct Shown(Arc<Mutex<String>>);
 
 impl Shown {
-    pub(crate) fn debug(&self, value: &dyn Debug) {
+    pub fn debug(&self, value: &dyn Debug) {
         writeln!(self.0.lock().unwrap(), "{value:?}\n{value:#?}").unwrap();
     }
 
-    pub(crate) fn text(&self, value: impl ToString) {
+    pub fn text(&self, value: impl ToString) {
         self.0.lock().unwrap().push_str(&value.to_string());
     }
 
-    pub(crate) fn error(&self, error: &Error) {
+    pub fn error(&self, error: &Error) {
         self.debug(error);
         self.text(error);
         self.debug(error.kind());
@@ -39,7 +40,7 @@ impl Shown {
     }
 
     /// Looks at all of a mail's outcome.
-    pub(crate) fn outcome(&self, outcome: &Outcome) {
+    pub fn outcome(&self, outcome: &Outcome) {
         self.debug(outcome);
         for delivery in outcome.recipients() {
             self.text(delivery.status());
@@ -55,7 +56,7 @@ impl Shown {
     }
 
     /// Somebody who looks at a transcript.
-    pub(crate) fn observer(&self) -> impl Fn(&TranscriptEntry<'_>) + Send + Sync + 'static {
+    pub fn observer(&self) -> impl Fn(&TranscriptEntry<'_>) + Send + Sync + 'static {
         let shown = self.clone();
         move |entry| {
             shown.debug(entry);
@@ -63,7 +64,7 @@ impl Shown {
         }
     }
 
-    pub(crate) fn all(&self) -> MutexGuard<'_, String> {
+    pub fn all(&self) -> MutexGuard<'_, String> {
         self.0.lock().unwrap()
     }
 }

@@ -8,7 +8,7 @@ use smtp_test::{Output, Peer, Player};
 
 /// What went over the line; a handle.
 #[derive(Clone, Default)]
-pub(crate) struct Line(Arc<Mutex<Bytes>>);
+pub struct Line(Arc<Mutex<Bytes>>);
 
 #[derive(Default)]
 struct Bytes {
@@ -23,17 +23,17 @@ struct Bytes {
 
 /// All that a server was sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sent {
-    pub(crate) bytes: Vec<u8>,
+pub struct Sent {
+    pub bytes: Vec<u8>,
     /// How much of it in cleartext, if TLS began.
-    pub(crate) in_clear: Option<usize>,
+    pub in_clear: Option<usize>,
     /// Whether the client closed.
     eof: bool,
 }
 
 impl Line {
     /// A player on this line, for a client that is attentive or has heard each byte by the time that it reads the next.
-    pub(crate) fn recorder(&self, player: Player, attentive: bool) -> impl Peer + use<> {
+    pub fn recorder(&self, player: Player, attentive: bool) -> impl Peer + use<> {
         let mut recorder = Recorder {
             player,
             line: self.clone(),
@@ -44,7 +44,7 @@ impl Line {
     }
 
     /// A wire that hears all that was said on this line before it says anything.
-    pub(crate) fn attentive(&self, connection: Connection) -> Attentive {
+    pub fn attentive(&self, connection: Connection) -> Attentive {
         let mut wire = Attentive {
             connection,
             line: self.clone(),
@@ -54,7 +54,7 @@ impl Line {
     }
 
     /// What the server was sent.
-    pub(crate) fn sent(&self) -> Sent {
+    pub fn sent(&self) -> Sent {
         self.lock().sent.clone()
     }
 
@@ -63,12 +63,12 @@ impl Line {
     }
 
     /// Whether the client went on before it had heard all that was said.
-    pub(crate) fn has_raced(&self) -> bool {
+    pub fn has_raced(&self) -> bool {
         self.lock().raced
     }
 
     /// A TLS stack of somebody else's, which sees at once what is no TLS, and encrypts nothing.
-    pub(crate) fn handshake<S>(&self, stream: S) -> io::Result<(S, TlsInfo)> {
+    pub fn handshake<S>(&self, stream: S) -> io::Result<(S, TlsInfo)> {
         if self.go_on() {
             Ok((stream, facts()))
         } else {
@@ -157,7 +157,7 @@ impl Peer for Recorder {
 }
 
 /// A wire that offers nothing while there is something to hear, and pretends TLS.
-pub(crate) struct Attentive {
+pub struct Attentive {
     connection: Connection,
     line: Line,
 }

@@ -22,7 +22,7 @@ const SAID: [&[&str]; 6] = [
     &["221 2.0.0 bye\r\n"],
 ];
 
-pub(crate) fn a_reply_in_the_middle_of_a_text_ends_it<A: Adapter>() {
+pub fn a_reply_in_the_middle_of_a_text_ends_it<A: Adapter>() {
     let text = long_text(1 << 20);
     for level in [
         Pipelining::Off,

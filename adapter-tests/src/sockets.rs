@@ -15,13 +15,13 @@ use rustix::event::{PollFd, PollFlags, poll};
 use smtp_proto::{Command, ContentStatus, Error, Mail, MailId, Outcome, Reply};
 use smtp_rustls::{Endpoint, Session};
 
-pub(crate) use early::*;
-pub(crate) use idle::*;
-pub(crate) use last_word::*;
-pub(crate) use suspended::*;
+pub use early::*;
+pub use idle::*;
+pub use last_word::*;
+pub use suspended::*;
 
 /// A client of any adapter, whose methods wait.
-pub(crate) trait Adapter: Sized {
+pub trait Adapter: Sized {
     fn connect(endpoint: &Endpoint, address: SocketAddr) -> Result<Self, Error>;
     fn send(&mut self, mail: Mail) -> Outcome;
     /// `told` is called after each outcome.
@@ -40,15 +40,16 @@ pub(crate) trait Adapter: Sized {
 }
 
 /// Waits until there is something to be read, if only the end, and takes nothing, not even the error.
-pub(crate) fn wait_for_input(socket: &TcpStream) {
+pub fn wait_for_input(socket: &TcpStream) {
     let mut polled = [PollFd::new(socket, PollFlags::IN)];
     while rustix::io::retry_on_intr(|| poll(&mut polled, None)).unwrap() == 0 {}
 }
 
 /// The tests of an adapter, each by its name here.
+#[macro_export]
 macro_rules! socket_tests {
     ($adapter:ty) => {
-        socket_tests! { $adapter:
+        $crate::socket_tests! { $adapter:
             v42_nothing_is_sent_behind_what_came_while_idle,
             v42_a_reply_that_is_whole_only_later_is_as_fatal,
             v42_nothing_is_sent_behind_what_came_behind_a_batch,
@@ -65,7 +66,7 @@ macro_rules! socket_tests {
         $(
             #[test]
             fn $name() {
-                crate::sockets::$name::<$adapter>();
+                $crate::sockets::$name::<$adapter>();
             }
         )*
     };

@@ -53,7 +53,7 @@ impl Failure {
     }
 }
 
-pub(crate) fn quit_is_the_last_word_where_both_sides_understand_each_other<A: Adapter>() {
+pub fn quit_is_the_last_word_where_both_sides_understand_each_other<A: Adapter>() {
     let tls = Tls::new().only_tls12();
     let clear = || Config::new();
     let secure = || Config::new().tls(tls.clone()).user("alice", "horse");
@@ -181,7 +181,7 @@ pub(crate) fn quit_is_the_last_word_where_both_sides_understand_each_other<A: Ad
     assert_eq!(last_record(&received), Some(ALERT));
 }
 
-pub(crate) fn a_server_that_never_answers_quit_is_not_waited_for<A: Adapter>() {
+pub fn a_server_that_never_answers_quit_is_not_waited_for<A: Adapter>() {
     let tls = Tls::new().only_tls12();
     for security in [Security::Cleartext, Security::StartTls] {
         let config = match security {

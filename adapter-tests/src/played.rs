@@ -1,6 +1,5 @@
 //! How a client of any adapter goes through the scenarios that the machine's own tests are made of.
 //!
-//! Whoever includes this has `invariants` and `scenario` of those tests in the root of the crate.
 
 mod line;
 
@@ -9,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-pub(crate) use line::Sent;
+pub use line::Sent;
 use line::{Attentive, Line};
 use smtp_proto::{
     ApiMisuse, Connection, Error, ErrorKind, MailError, MailId, Outcome, Reply, Seed,
@@ -21,7 +20,7 @@ use crate::scenario::{self, Piece, Scenario, Trace};
 
 /// What drives the machine of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
+pub enum Manner {
     /// A client over an [`Attentive`] wire: it hears all that was said before it says anything, as in the machine's tests.
     Attentive,
     /// A client over the machine itself, which another TLS stack takes over.
@@ -35,7 +34,7 @@ pub(crate) enum Manner {
 /// be sent the same each time.
 ///
 /// With a `limit` the clock is a real one. Nothing is skipped for it: those who wait only do so side by side.
-pub(crate) fn every_scenario(
+pub fn every_scenario(
     limit: Option<Duration>,
     run: impl Fn(&Scenario, Split, Manner) -> Result<Option<Sent>, String> + Sync,
 ) {
@@ -97,14 +96,14 @@ const RACES: [&str; 2] = [
 ];
 
 /// The server of a scenario, and what it leaves after.
-pub(crate) struct Stage {
-    pub(crate) trace: Trace,
+pub struct Stage {
+    pub trace: Trace,
     report: Report,
-    pub(crate) line: Line,
+    pub line: Line,
 }
 
 impl Stage {
-    pub(crate) fn set(
+    pub fn set(
         scenario: &Scenario,
         split: Split,
         manner: Manner,
@@ -122,13 +121,13 @@ impl Stage {
     }
 
     /// A wire that hears all that was said before it says anything.
-    pub(crate) fn attentive(&self, connection: Connection) -> Attentive {
+    pub fn attentive(&self, connection: Connection) -> Attentive {
         self.line.attentive(connection)
     }
 
     /// Holds what was heard and said against the scenario, once the client is gone; gives what the server was sent, unless
     /// the client raced.
-    pub(crate) fn verdict(self, scenario: &Scenario) -> Result<Option<Sent>, String> {
+    pub fn verdict(self, scenario: &Scenario) -> Result<Option<Sent>, String> {
         let heard = self.trace.0.trim_end();
         let sent = self.line.sent();
         // Of a command that was cut nobody knows which it was.
@@ -149,13 +148,13 @@ impl Stage {
 }
 
 /// Something that a caller has begun.
-pub(crate) enum Begun<'a> {
+pub enum Begun<'a> {
     Mail(MailId, &'a [Piece]),
     Done(Heard<'a>),
 }
 
 /// What a caller heard of something.
-pub(crate) enum Heard<'a> {
+pub enum Heard<'a> {
     Outcome(Result<Outcome, Error>),
     Rejected(&'a MailError),
     Reply(Result<Reply, Error>),
@@ -163,11 +162,12 @@ pub(crate) enum Heard<'a> {
 }
 
 /// Whether the machine waits for somebody to begin TLS.
-pub(crate) fn wants_tls(error: &Error) -> bool {
+pub fn wants_tls(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Misuse(ApiMisuse::UpgradePending))
 }
 
 /// Makes a client ready, in the TLS of somebody else if it comes to that; an async one is awaited.
+#[macro_export]
 macro_rules! secured {
     ($client:expr, $handshake:expr $(, $await:tt)?) => {{
         let mut client = $client;
@@ -184,6 +184,7 @@ macro_rules! secured {
 }
 
 /// Makes a client ready, or lets it say its last word; an async one is awaited.
+#[macro_export]
 macro_rules! readied {
     ($client:expr $(, $await:tt)?) => {{
         let mut client = $client;
@@ -201,6 +202,7 @@ macro_rules! readied {
 /// Does with a client what a scenario says, and takes note of all that is heard; an async one is awaited.
 ///
 /// Commands are none that could be in line with others: a client that sends one waits for it.
+#[macro_export]
 macro_rules! perform {
     ($scenario:expr, $stage:expr, $client:expr $(, $await:tt)?) => {{
         let client = $client;

@@ -27,7 +27,7 @@ const STEPS: [(&str, &str); 7] = [
 /// The steps at which a client is suspended.
 const STAGES: [usize; 4] = [0, 1, 2, 6];
 
-pub(crate) fn v43_what_came_while_the_process_was_suspended_is_taken<A: Adapter>() {
+pub fn v43_what_came_while_the_process_was_suspended_is_taken<A: Adapter>() {
     // All at once, since it is real time that passes.
     thread::scope(|scope| {
         for stage in STAGES {
@@ -99,7 +99,7 @@ impl Suspended {
 }
 
 /// The process that is suspended, where the environment says so; else there is nothing to do.
-pub(crate) fn suspended_client<A: Adapter>() {
+pub fn suspended_client<A: Adapter>() {
     let Ok(variable) = env::var(WHERE) else {
         return;
     };

@@ -179,7 +179,7 @@ fn not_sent<'a>(outcome: &'a Outcome, case: &str) -> &'a Error {
     error.expect("a message has a recipient")
 }
 
-pub(crate) fn v42_nothing_is_sent_behind_what_came_while_idle<A: Adapter>() {
+pub fn v42_nothing_is_sent_behind_what_came_while_idle<A: Adapter>() {
     let tls = Tls::new();
     for way in Way::all() {
         for came in CAME {
@@ -198,7 +198,7 @@ pub(crate) fn v42_nothing_is_sent_behind_what_came_while_idle<A: Adapter>() {
     }
 }
 
-pub(crate) fn v42_a_reply_that_is_whole_only_later_is_as_fatal<A: Adapter>() {
+pub fn v42_a_reply_that_is_whole_only_later_is_as_fatal<A: Adapter>() {
     for secure in [false, true] {
         let tls = Tls::new();
         let way = Way {
@@ -222,7 +222,7 @@ pub(crate) fn v42_a_reply_that_is_whole_only_later_is_as_fatal<A: Adapter>() {
     }
 }
 
-pub(crate) fn v42_nothing_is_sent_behind_what_came_behind_a_batch<A: Adapter>() {
+pub fn v42_nothing_is_sent_behind_what_came_behind_a_batch<A: Adapter>() {
     let tls = Tls::new();
     for way in Way::all() {
         for came in [
@@ -258,7 +258,7 @@ pub(crate) fn v42_nothing_is_sent_behind_what_came_behind_a_batch<A: Adapter>() 
     }
 }
 
-pub(crate) fn v42_nothing_is_sent_behind_what_came_between_two_pieces<A: Adapter>() {
+pub fn v42_nothing_is_sent_behind_what_came_between_two_pieces<A: Adapter>() {
     let tls = Tls::new();
     let lines = ("x".repeat(998) + "\r\n").repeat(PIECES);
     let piece = Bytes::from(format!("Subject: long\r\n\r\n{lines}"));
@@ -289,7 +289,7 @@ pub(crate) fn v42_nothing_is_sent_behind_what_came_between_two_pieces<A: Adapter
     }
 }
 
-pub(crate) fn v42_nothing_is_asked_behind_what_came_while_idle<A: Adapter>() {
+pub fn v42_nothing_is_asked_behind_what_came_while_idle<A: Adapter>() {
     let tls = Tls::new();
     for secure in [false, true] {
         let way = Way {

@@ -1,5 +1,4 @@
 //! What the tests of all three adapters share: mails, policies, and the judge of outcomes.
-#![allow(dead_code, unused_macros, reason = "each test file uses its part")]
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -11,27 +10,27 @@ use smtp_proto::{
 };
 use smtp_test::{Log, StoredMail};
 
-pub(crate) const TEXT: &str = "From: alice@example.org\r\nSubject: hi\r\n\r\nhello\r\n.\r\nbye\r\n";
-pub(crate) const TO: [&str; 2] = ["bob@example.net", "carol@example.net"];
+pub const TEXT: &str = "From: alice@example.org\r\nSubject: hi\r\n\r\nhello\r\n.\r\nbye\r\n";
+pub const TO: [&str; 2] = ["bob@example.net", "carol@example.net"];
 
 /// A machine without TLS of its own.
-pub(crate) fn wire(security: Security) -> Connection {
+pub fn wire(security: Security) -> Connection {
     limited(security, Duration::from_secs(60))
 }
 
-pub(crate) fn limited(security: Security, limit: Duration) -> Connection {
+pub fn limited(security: Security, limit: Duration) -> Connection {
     with_timeouts(security, Timeouts::default().at_most(limit))
 }
 
 /// One that does not wait for a reason after writing failed.
-pub(crate) fn hasty() -> Connection {
+pub fn hasty() -> Connection {
     with_timeouts(
         Security::Cleartext,
         Timeouts::default().with_drain(Duration::from_millis(5)),
     )
 }
 
-pub(crate) fn with_timeouts(security: Security, timeouts: Timeouts) -> Connection {
+pub fn with_timeouts(security: Security, timeouts: Timeouts) -> Connection {
     let config = Config::builder("client.test".parse().unwrap())
         .security(security)
         .timeouts(timeouts)
@@ -41,19 +40,19 @@ pub(crate) fn with_timeouts(security: Security, timeouts: Timeouts) -> Connectio
 }
 
 /// A limit that passes: only for what never comes, since anything else may take as long on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_millis(300);
+pub const SOON: Duration = Duration::from_millis(300);
 
-pub(crate) fn mail() -> Mail {
+pub fn mail() -> Mail {
     Mail::new("alice@example.org", TO, TEXT).unwrap()
 }
 
 /// A mail to so many recipients.
-pub(crate) fn mail_to(count: usize) -> Mail {
+pub fn mail_to(count: usize) -> Mail {
     let recipients = (0..count).map(|number| format!("recipient{number}@example.net"));
     Mail::new("alice@example.org", recipients, TEXT).unwrap()
 }
 
-pub(crate) fn streamed() -> Mail {
+pub fn streamed() -> Mail {
     Mail::builder()
         .sender("alice@example.org")
         .recipients(TO)
@@ -64,7 +63,7 @@ pub(crate) fn streamed() -> Mail {
 }
 
 /// Some text of more than this many bytes.
-pub(crate) fn long_text(bytes: usize) -> String {
+pub fn long_text(bytes: usize) -> String {
     let mut text = String::from("From: alice@example.org\r\nSubject: long\r\n\r\n");
     for number in 0.. {
         if text.len() > bytes {
@@ -78,14 +77,14 @@ pub(crate) fn long_text(bytes: usize) -> String {
 }
 
 /// Three addresses at which nobody listens.
-pub(crate) fn closed_ports() -> [SocketAddr; 3] {
+pub fn closed_ports() -> [SocketAddr; 3] {
     let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap())
 }
 
 /// The error of connecting names the endpoint, and of each address its failure.
 #[track_caller]
-pub(crate) fn assert_tried(error: &Error, endpoint: &str, addresses: &[SocketAddr]) {
+pub fn assert_tried(error: &Error, endpoint: &str, addresses: &[SocketAddr]) {
     let text = format!("{error:#}");
     assert_eq!(error.endpoint(), Some(endpoint), "{text}");
     let tried = error.attempts().iter().chain([error]);
@@ -101,7 +100,7 @@ pub(crate) fn assert_tried(error: &Error, endpoint: &str, addresses: &[SocketAdd
 
 /// How far a mail came by its outcome; the same for all recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Came {
+pub enum Came {
     NotSent,
     InDoubt,
     Accepted,
@@ -109,7 +108,7 @@ pub(crate) enum Came {
 
 /// Holds an outcome against what the server has, and tells how far the mail came.
 #[track_caller]
-pub(crate) fn judge(outcome: &Outcome, log: &Log) -> Came {
+pub fn judge(outcome: &Outcome, log: &Log) -> Came {
     let stored = !log.mails().is_empty();
     let mut came = None;
     for delivery in outcome.recipients() {
@@ -138,7 +137,7 @@ pub(crate) fn judge(outcome: &Outcome, log: &Log) -> Came {
 }
 
 #[track_caller]
-pub(crate) fn assert_stored(mail: &StoredMail, text: &str) {
+pub fn assert_stored(mail: &StoredMail, text: &str) {
     assert_eq!(mail.sender(), "alice@example.org");
     assert_eq!(mail.addresses(), TO);
     assert_eq!(mail.body(), text.as_bytes());
@@ -146,7 +145,7 @@ pub(crate) fn assert_stored(mail: &StoredMail, text: &str) {
 
 /// Asserts that the mails came in this order of fates: the later the fault, the further the mail.
 #[track_caller]
-pub(crate) fn assert_rising(fates: &[Came]) {
+pub fn assert_rising(fates: &[Came]) {
     assert!(fates.is_sorted(), "{fates:?}");
     for each in [Came::NotSent, Came::InDoubt, Came::Accepted] {
         assert!(fates.contains(&each), "no fault led to {each:?}: {fates:?}");
@@ -154,7 +153,7 @@ pub(crate) fn assert_rising(fates: &[Came]) {
 }
 
 /// The outcome that is left in a machine whose caller did not wait for it.
-pub(crate) fn left_over(connection: &mut Connection) -> Option<Outcome> {
+pub fn left_over(connection: &mut Connection) -> Option<Outcome> {
     loop {
         match connection.poll_event()? {
             Ok(Event::Outcome(_, outcome)) => return Some(outcome),
@@ -166,12 +165,11 @@ pub(crate) fn left_over(connection: &mut Connection) -> Option<Outcome> {
 
 /// The reason why a mail was not sent, or not for sure.
 #[track_caller]
-pub(crate) fn reason(outcome: &Outcome) -> &ErrorKind {
+pub fn reason(outcome: &Outcome) -> &ErrorKind {
     outcome.error().expect("the mail failed").kind()
 }
 
-#[cfg(feature = "rustls")]
-pub(crate) mod secured {
+pub mod secured {
     use smtp_proto::{Credentials, Error, Security, Timeouts, TranscriptEntry};
     use smtp_rustls::{Endpoint, EndpointBuilder, Session};
     use smtp_test::{Action, Config, Defect, Log, MemoryServer, Server, Stage, Tls};
@@ -179,7 +177,7 @@ pub(crate) mod secured {
     use super::SOON;
 
     /// Where a server with this certificate is, and how to log in there.
-    pub(crate) fn endpoint(tls: &Tls) -> EndpointBuilder {
+    pub fn endpoint(tls: &Tls) -> EndpointBuilder {
         let trust = smtp_rustls::TlsConfig::builder()
             .no_default_roots()
             .add_root_der(tls.authority_der().to_vec())
@@ -189,14 +187,14 @@ pub(crate) mod secured {
     }
 
     /// A session with a server in memory that has this certificate, by STARTTLS.
-    pub(crate) fn session(tls: &Tls) -> Session {
+    pub fn session(tls: &Tls) -> Session {
         let timeouts = Timeouts::default().with_drain(std::time::Duration::from_millis(5));
         let endpoint = endpoint(tls).timeouts(timeouts).build().unwrap();
         endpoint.session()
     }
 
     /// A server in memory for each way to have a bad certificate, by STARTTLS and from the first byte, and a session with it.
-    pub(crate) fn strangers() -> impl Iterator<Item = (Security, MemoryServer, Session)> {
+    pub fn strangers() -> impl Iterator<Item = (Security, MemoryServer, Session)> {
         let defects = [
             Defect::Expired,
             Defect::NotYetValid,
@@ -235,7 +233,7 @@ pub(crate) mod secured {
     }
 
     /// Asserts that a stranger was told so by an alert, and nothing else inside TLS.
-    pub(crate) fn check_stranger(security: Security, error: &Error, log: &Log) {
+    pub fn check_stranger(security: Security, error: &Error, log: &Log) {
         assert_eq!(error.stage(), smtp_proto::Stage::TlsHandshake, "{error:#}");
         let session = log.session();
         assert!(session.tls_error().is_some(), "by an alert: {error:#}");
@@ -248,7 +246,7 @@ pub(crate) mod secured {
     }
 
     /// A server and an endpoint for each way to have TLS.
-    pub(crate) fn both_ways() -> [(Server, Endpoint); 2] {
+    pub fn both_ways() -> [(Server, Endpoint); 2] {
         let tls = Tls::new();
         let config = Config::new()
             .tls(tls.clone())
@@ -273,7 +271,7 @@ pub(crate) mod secured {
     }
 
     /// An endpoint in cleartext and in a hurry.
-    pub(crate) fn cleartext(port: u16) -> Endpoint {
+    pub fn cleartext(port: u16) -> Endpoint {
         Endpoint::builder("localhost")
             .security(Security::Cleartext)
             .port(port)
@@ -283,10 +281,10 @@ pub(crate) mod secured {
     }
 
     /// A password that would be known again wherever it shows.
-    pub(crate) const CANARY: &str = "Canary-pa55word=Zk3/+9x";
+    pub const CANARY: &str = "Canary-pa55word=Zk3/+9x";
 
     /// An endpoint that logs in with the canary, and whose transcript somebody sees.
-    pub(crate) fn observed(
+    pub fn observed(
         tls: &Tls,
         observer: impl Fn(&TranscriptEntry<'_>) + Send + Sync + 'static,
     ) -> Endpoint {
@@ -299,7 +297,7 @@ pub(crate) mod secured {
     }
 
     /// Servers to log in to: first one that takes the canary, then some on which it all fails.
-    pub(crate) fn jealous(tls: &Tls) -> Vec<Config> {
+    pub fn jealous(tls: &Tls) -> Vec<Config> {
         let server = |mechanism: &str| {
             Config::new()
                 .tls(tls.clone())
@@ -320,6 +318,7 @@ pub(crate) mod secured {
 }
 
 /// Goes through a session, and shows all of it at every step; an async one is awaited.
+#[macro_export]
 macro_rules! watched {
     ($shown:expr, $client:expr $(, $await:tt)?) => {{
         let (shown, mut client) = ($shown, $client);

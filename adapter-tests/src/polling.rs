@@ -1,6 +1,7 @@
 //! How the tests of the async adapters drop futures.
 
 /// Polls a future at most so many times, and drops it.
+#[macro_export]
 macro_rules! polled {
     ($future:expr, $times:expr) => {{
         let mut future = std::pin::pin!($future);
@@ -18,10 +19,11 @@ macro_rules! polled {
 }
 
 /// Polls a future that is made anew after so many polls, until one is ready.
+#[macro_export]
 macro_rules! stubborn {
     ($future:expr, $times:expr) => {
         loop {
-            if let Some(output) = polled!($future, $times) {
+            if let Some(output) = $crate::polled!($future, $times) {
                 break output;
             }
         }

@@ -1,27 +1,25 @@
 //! Peers that cannot be hurried, after small buffers; for all three adapters.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::thread::{self, JoinHandle};
 
 use smtp_proto::{Security, Timeouts};
-#[cfg(feature = "rustls")]
 use smtp_rustls::EndpointBuilder;
 use smtp_test::{Action, Config, Log, Machine, Peer, Stage, Tls, TlsPeer, serve};
 use socket2::SockRef;
 
 /// Enough that neither all commands nor all replies fit in any buffer between the two.
-pub(crate) const RECIPIENTS: usize = 10_000;
+pub const RECIPIENTS: usize = 10_000;
 
 /// The same of chunks.
-pub(crate) const CHUNKS: usize = 100;
+pub const CHUNKS: usize = 100;
 
 /// Bytes that each buffer on the way holds; for sockets, what is asked of the system.
-pub(crate) const BUFFER: usize = 4096;
+pub const BUFFER: usize = 4096;
 
 /// A server that has much to say to each recipient, and reads nothing more until that is taken.
-pub(crate) fn talkative() -> Config {
+pub fn talkative() -> Config {
     let reply = format!("250 2.1.5 {}", "welcome ".repeat(240));
     Config::new()
         .on(Stage::AnyRcpt, Action::reply(reply))
@@ -29,7 +27,7 @@ pub(crate) fn talkative() -> Config {
 }
 
 /// A server that says to each chunk as much as a line holds, and reads nothing more until that is taken.
-pub(crate) fn talkative_of_chunks() -> Config {
+pub fn talkative_of_chunks() -> Config {
     let reply = format!("250 2.0.0 {}", "x".repeat(500));
     (1..=CHUNKS).fold(Config::new().with("CHUNKING"), |config, number| {
         config.on(Stage::Bdat(number), Action::reply(&reply))
@@ -37,12 +35,12 @@ pub(crate) fn talkative_of_chunks() -> Config {
 }
 
 /// A server that stops reading in the middle of a text and keeps the connection open.
-pub(crate) fn deaf() -> Config {
+pub fn deaf() -> Config {
     Config::new().on(Stage::Body(100_000), Action::normal().stop_reading())
 }
 
 /// A server at the other end of a stream, which stays open until this is joined.
-pub(crate) fn serving<S: Read + Write + Send + 'static>(
+pub fn serving<S: Read + Write + Send + 'static>(
     config: &Config,
     tls: Option<&Tls>,
     log: &Log,
@@ -65,7 +63,7 @@ pub(crate) fn serving<S: Read + Write + Send + 'static>(
 /// The two ends of a connection whose buffers in the system are small.
 ///
 /// Not of TCP: where its windows are this small, its timers take minutes for what there is to say.
-pub(crate) fn sockets() -> (UnixStream, UnixStream) {
+pub fn sockets() -> (UnixStream, UnixStream) {
     let (client, server) = UnixStream::pair().unwrap();
     for socket in [&client, &server] {
         let socket = SockRef::from(socket);
@@ -77,19 +75,17 @@ pub(crate) fn sockets() -> (UnixStream, UnixStream) {
 
 /// Patient with all but writing: for a server that stops reading. A loaded machine needs all the time there is for one that
 /// goes on.
-pub(crate) fn hurried() -> Timeouts {
+pub fn hurried() -> Timeouts {
     Timeouts::default().with_data_block(super::common::SOON)
 }
 
 /// What speaks in cleartext, or with TLS from the first byte.
-#[cfg(feature = "rustls")]
-pub(crate) fn wire(tls: Option<&Tls>, timeouts: Timeouts) -> smtp_rustls::Session {
+pub fn wire(tls: Option<&Tls>, timeouts: Timeouts) -> smtp_rustls::Session {
     wire_with(tls, |builder| builder.timeouts(timeouts))
 }
 
 /// The same with a policy of its own.
-#[cfg(feature = "rustls")]
-pub(crate) fn wire_with(
+pub fn wire_with(
     tls: Option<&Tls>,
     policy: impl FnOnce(EndpointBuilder) -> EndpointBuilder,
 ) -> smtp_rustls::Session {
@@ -107,7 +103,6 @@ pub(crate) fn wire_with(
 }
 
 /// In cleartext and in TLS.
-#[cfg(feature = "rustls")]
-pub(crate) fn both() -> [Option<Tls>; 2] {
+pub fn both() -> [Option<Tls>; 2] {
     [None, Some(Tls::new())]
 }

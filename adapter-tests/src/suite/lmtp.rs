@@ -1,0 +1,170 @@
+//! Delivery to a mail store by LMTP (RFC 2033) through the client.
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! lmtp_tests {
+    () => {
+        use std::path::PathBuf;
+        use std::sync::Arc;
+
+        use super::rt::block_on;
+        use super::rt::proto::{Config, Outcome, Protocol, RecipientStatus, Security, Stage};
+        use super::rt::{Client, NAME};
+        use $crate::common::*;
+        use $crate::smtp_test::{Action, Server};
+
+        #[test]
+        fn a_store_answers_for_each_recipient_over_a_unix_socket() {
+            block_on(async {
+                for config in [store(), store().with("CHUNKING")] {
+                    let server = Server::start_unix(config, path("store")).unwrap();
+                    let mut client = Client::connect_unix(server.path().unwrap(), policy())
+                        .await
+                        .unwrap();
+                    assert_partly_delivered(&client.send(mail_to(4)).await.unwrap());
+                    assert_partly_delivered(&client.send(mail_to(4)).await.unwrap());
+                    client.quit().await.unwrap();
+                    assert_eq!(server.mails().len(), 2 * 2, "one for each delivery");
+                    server.log().assert_clean();
+                }
+            })
+        }
+
+        #[test]
+        fn a_store_answers_for_each_recipient_of_each_mail_of_a_batch() {
+            block_on(async {
+                let server = Server::start_unix(store(), path("batch")).unwrap();
+                let mut client = Client::connect_unix(server.path().unwrap(), policy())
+                    .await
+                    .unwrap();
+                let mut batch = client.send_all((0..20).map(|_| mail_to(4)));
+                let mut count = 0;
+                while let Some(outcome) = batch.next().await {
+                    assert_partly_delivered(&outcome);
+                    count += 1;
+                }
+                assert_eq!(count, 20);
+                client.quit().await.unwrap();
+                assert_eq!(server.mails().len(), 20 * 2);
+                server.log().assert_clean();
+            })
+        }
+
+        #[test]
+        fn a_store_that_goes_away_leaves_in_doubt_only_whom_it_did_not_answer_for() {
+            block_on(async {
+                let config = store().on($crate::smtp_test::Stage::Delivery(2), Action::cut());
+                let server = Server::start_unix(config, path("gone")).unwrap();
+                let mut client = Client::connect_unix(server.path().unwrap(), policy())
+                    .await
+                    .unwrap();
+                let outcome = client.send(mail_to(4)).await.unwrap();
+                let fates: Vec<&RecipientStatus> = outcome
+                    .recipients()
+                    .iter()
+                    .map(|each| each.status())
+                    .collect();
+                assert!(matches!(fates[0], RecipientStatus::Accepted(_)));
+                assert!(matches!(
+                    fates[1],
+                    RecipientStatus::Rejected {
+                        stage: Stage::Rcpt,
+                        ..
+                    }
+                ));
+                assert!(
+                    matches!(fates[2], RecipientStatus::InDoubt(_))
+                        && matches!(fates[3], RecipientStatus::InDoubt(_))
+                );
+            })
+        }
+
+        #[cfg(feature = "rustls")]
+        #[test]
+        fn a_store_answers_for_each_recipient_over_tcp() {
+            block_on(async {
+                let server = Server::start(store()).unwrap();
+                let endpoint = super::rt::tls::Endpoint::builder("localhost")
+                    .port(server.port())
+                    .protocol(Protocol::Lmtp)
+                    .security(Security::Cleartext)
+                    .build()
+                    .unwrap();
+                let mut client = Client::connect(&endpoint).await.unwrap();
+                assert_partly_delivered(&client.send(mail_to(4)).await.unwrap());
+                client.quit().await.unwrap();
+                server.log().assert_clean();
+            })
+        }
+
+        #[test]
+        fn a_socket_that_is_not_there_is_an_error_of_connecting() {
+            block_on(async {
+                let error = Client::connect_unix(path("nobody"), policy())
+                    .await
+                    .unwrap_err();
+                assert_eq!(error.stage(), Stage::Connect);
+                let path = path("nobody").to_string_lossy().into_owned();
+                assert_eq!(error.endpoint(), Some(&*path));
+                assert!(format!("{error:#}").starts_with(&path), "{error:#}");
+            })
+        }
+
+        /// Rejects the second recipient at RCPT, and the mail for the third.
+        fn store() -> $crate::smtp_test::Config {
+            $crate::smtp_test::Config::new()
+                .lmtp()
+                .reject("recipient1@example.net", "550 5.1.1 gone")
+                .reject_delivery("recipient2@example.net", "452 4.2.2 full")
+        }
+
+        #[track_caller]
+        fn assert_partly_delivered(outcome: &Outcome) {
+            let fates: Vec<&RecipientStatus> = outcome
+                .recipients()
+                .iter()
+                .map(|each| each.status())
+                .collect();
+            let [first, second, third, fourth] = fates[..] else {
+                panic!("{fates:?}");
+            };
+            assert!(
+                matches!(first, RecipientStatus::Accepted(_))
+                    && matches!(fourth, RecipientStatus::Accepted(_)),
+                "{fates:?}"
+            );
+            assert!(
+                matches!(
+                    second,
+                    RecipientStatus::Rejected {
+                        stage: Stage::Rcpt,
+                        ..
+                    }
+                ),
+                "{second}"
+            );
+            let RecipientStatus::Rejected {
+                stage: Stage::EndOfData,
+                reply,
+                ..
+            } = third
+            else {
+                panic!("{third}");
+            };
+            assert_eq!(reply.code().as_u16(), 452);
+        }
+
+        fn policy() -> Arc<Config> {
+            let policy = Config::builder("client.test".parse().unwrap())
+                .protocol(Protocol::Lmtp)
+                .security(Security::Cleartext)
+                .build();
+            Arc::new(policy.unwrap())
+        }
+
+        fn path(name: &str) -> PathBuf {
+            let name = format!("{NAME}-{}-{name}", std::process::id());
+            std::env::temp_dir().join(name)
+        }
+    };
+}

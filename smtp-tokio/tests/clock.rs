@@ -1,0 +1,58 @@
+//! Deadlines by the clock of tokio.
+
+use std::io;
+use std::time::Duration;
+
+use adapter_tests::common::*;
+use smtp_test::{Action, Config, MemoryServer};
+use smtp_tokio::Client;
+use smtp_tokio::proto::{ErrorKind, Security, Timeouts, TlsInfo, Wait};
+use tokio::net::TcpStream;
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_follow_a_clock_that_is_paused() {
+    let server = MemoryServer::new(&Config::new().on(smtp_test::Stage::Greeting, Action::silent()));
+    let mut client = Client::from_stream(
+        server,
+        limited(Security::Cleartext, Duration::from_secs(300)),
+    );
+    let began = tokio::time::Instant::now();
+    let error = client.ready().await.unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
+        "{error:#}"
+    );
+    assert_eq!(began.elapsed().as_secs(), 300);
+}
+
+#[tokio::test]
+async fn a_deadline_passes_even_if_no_future_lives_to_see_it() {
+    let server = MemoryServer::new(&Config::new().on(smtp_test::Stage::Greeting, Action::silent()));
+    let mut client = Client::from_stream(
+        server,
+        with_timeouts(Security::Cleartext, Timeouts::default().with_greeting(SOON)),
+    );
+    // The runtime does not get a turn in between, so that no timer can go off.
+    let error = stubborn!(client.ready(), 1).unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
+        "{error:#}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_never_ends_runs_into_the_deadline_of_a_paused_clock() {
+    let server = MemoryServer::new(&Config::new().offer_starttls());
+    let client = Client::from_stream(
+        server,
+        limited(Security::StartTls, Duration::from_secs(300)),
+    );
+    let error = client
+        .upgrade(async |_| std::future::pending::<io::Result<(TcpStream, TlsInfo)>>().await)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Timeout(Wait::TlsHandshake)),
+        "{error:#}"
+    );
+}
