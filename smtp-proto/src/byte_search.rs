@@ -1,6 +1,7 @@
 //! The first byte that matters, eight at a time: in text and in replies few do, and they are control characters.
 
-/// Where the first byte below `LOW` is, or unless `HIGH` passes over them over 127. `LOW` is at most 128.
+/// The index of the first byte below `LOW`, or, unless `HIGH` allows them, of the first 8-bit byte.
+/// `LOW` is at most 128.
 #[inline]
 pub(crate) fn find<const LOW: u8, const HIGH: bool>(bytes: &[u8]) -> Option<usize> {
     let (words, tail) = bytes.as_chunks();

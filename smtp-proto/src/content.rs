@@ -145,7 +145,7 @@ impl fmt::Display for ContentErrorKind {
     }
 }
 
-/// Where the first byte over 127 is.
+/// The offset of the first 8-bit byte.
 pub(crate) fn first_eight_bit(body: &[u8]) -> Option<u64> {
     body.iter().position(|byte| !byte.is_ascii()).map(byte_len)
 }

@@ -1,33 +1,35 @@
 //! The client side of SMTP as a state machine: bytes in, bytes out, events, deadlines; no I/O.
 //!
-//! This crate decides everything that a mail client has to decide ([RFC 5321]) and does nothing else. It opens no socket,
-//! reads no clock, spawns nothing and blocks on nothing; a driver hands in what came and the time, and takes out what to
-//! send. The adapters beside it do that for std sockets, tokio, smol and async-std; a TLS layer fits in between.
+//! This crate is the protocol of a mail client ([RFC 5321]) and nothing else. It opens no socket,
+//! reads no clock, spawns nothing and blocks on nothing: a driver passes in input and the time, and
+//! takes output. The adapters do that for std sockets, tokio, smol and async-std; a TLS layer fits
+//! in between.
 //!
-//! Begin with [`Connection`], whose documentation shows the whole loop, and [`Mail`]. What came of a message is an
-//! [`Outcome`]: accepted, rejected, not sent or in doubt, for each recipient.
+//! Start with [`Connection`], whose documentation shows the whole loop, and [`Mail`]. The result of a
+//! message is an [`Outcome`]: accepted, rejected, not sent or in doubt, for each recipient.
 //!
 //! | to | look at |
 //! | --- | --- |
-//! | say how a connection is secured and who logs in | [`Config`], [`Security`], [`Credentials`] |
+//! | configure security and authentication | [`Config`], [`Security`], [`Credentials`] |
 //! | send many messages | [`Batch`], [`Pipelining`], [`Window`] |
-//! | speak for somebody else | [`Xclient`](xclient::Xclient), [`Xforward`](xclient::Xforward) |
-//! | compose an envelope | [`Mail`], [`Recipient`], [`ReversePath`], [`ForwardPath`], [`Parameter`] |
-//! | drive it | [`Connection`], [`Wire`], [`Transmit`], [`Time`] |
-//! | do TLS | [`Upgrade`], [`TlsInfo`] |
+//! | relay the identity of another client | [`Xclient`](xclient::Xclient), [`Xforward`](xclient::Xforward) |
+//! | build an envelope | [`Mail`], [`Envelope`], [`Recipient`], [`ReversePath`], [`ForwardPath`], [`Parameter`] |
+//! | drive a connection | [`Connection`], [`Wire`], [`Transmit`], [`Time`] |
+//! | add TLS | [`Upgrade`], [`TlsInfo`] |
 //! | understand a failure | [`Error`], [`ErrorKind`], [`Stage`], [`Location`], [`Reply`] |
-//! | see what is said | [`ConfigBuilder::transcript`], [`TranscriptEntry`] |
+//! | log the session | [`ConfigBuilder::transcript`], [`TranscriptEntry`] |
 //!
 //! # Features
 //! `std` (default): [`IoSlice`](std::io::IoSlice)s in [`Transmit`], conversion from [`std::io::Error`]. Without it the crate
 //! needs `alloc` only. `scram` (default): the SCRAM mechanisms, which [`Credentials::password`] then prefers. `legacy`:
-//! CRAM-MD5. `idna`: domains beyond ASCII as A-labels, see [`Domain::to_ascii`]. `tracing`: a span of the crate of that name for each connection, `smtp.connection`, and one in it for each message,
-//! `smtp.mail`; in them the lines of the transcript, which hold no secret: at DEBUG what decides something, at TRACE the rest.
+//! CRAM-MD5. `idna`: non-ASCII domains as A-labels, see [`Domain::to_ascii`]. `tracing`: a span
+//! `smtp.connection` for each connection, and in it a span `smtp.mail` for each message, with the
+//! lines of the transcript, which hold no secret: decisive ones at DEBUG, the rest at TRACE.
 //!
 //! [RFC 5321]: https://www.rfc-editor.org/rfc/rfc5321
 
 #![no_std]
-// What the peer sends must not be able to stop the program.
+// Input from the peer must not be able to panic.
 #![cfg_attr(
     not(test),
     warn(
@@ -115,7 +117,8 @@ pub use extension::{
 };
 pub use location::{Location, MailPart};
 pub use mail::{
-    InvalidRecipient, Mail, MailBuilder, MailError, MailErrorKind, Recipient, StreamedContent,
+    Envelope, InvalidRecipient, Mail, MailBuilder, MailError, MailErrorKind, Recipient,
+    StreamedContent,
 };
 pub use outcome::{
     ConnectionStats, Delivered, NotAllAccepted, Outcome, RecipientOutcome, RecipientStatus,

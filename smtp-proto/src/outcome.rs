@@ -245,7 +245,7 @@ impl RecipientStatus {
         }
     }
 
-    /// The reply behind this status, if any.
+    /// The reply that led to this status, if any.
     pub fn reply(&self) -> Option<&Reply> {
         match self {
             Self::Accepted(reply) | Self::Rejected { reply, .. } => Some(reply),

@@ -1,4 +1,4 @@
-//! Points in time, handed in by whoever drives the machine.
+//! Points in time, passed in by the driver.
 
 use core::ops::Add;
 use core::time::Duration;

@@ -1,4 +1,4 @@
-//! U-labels to A-labels (RFC 5890, section 2.3.2.1), for whoever must be told a domain in ASCII.
+//! U-labels to A-labels (RFC 5890, section 2.3.2.1), for servers without SMTPUTF8.
 
 use alloc::borrow::Cow;
 

@@ -7,7 +7,7 @@ use super::{
     textual,
 };
 
-/// Whom a message is from: a mailbox, or nobody (RFC 5321, section 4.1.2).
+/// The reverse path of a message: a mailbox, or the null sender (RFC 5321, section 4.1.2).
 ///
 /// Parsing takes `a@example.org` and `<a@example.org>`; the empty text and `<>` are the null path.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,7 +1,7 @@
 //! Finding out of many bytes of a body at once that they are all right.
 
 /// Looks whether the first `BLOCK` bytes of `bytes` and the next are all right: no NUL, every CR before an LF, every LF but
-/// the first byte after a CR, and bytes over 127 only if `HIGH` allows them. Says whether a dot follows one of those LFs.
+/// the first byte after a CR, and 8-bit bytes only if `HIGH` allows them. Says whether a dot follows one of those LFs.
 ///
 /// Without two more bytes after the block there is no answer. Nothing in the loop depends on what
 /// was found, so that it compiles to comparisons of whole vectors.

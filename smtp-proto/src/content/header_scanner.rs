@@ -1,4 +1,4 @@
-//! The header section of a body that comes in pieces: whether there is one, and what is above 127 in it.
+//! The header section of streamed content: whether there is one, and its 8-bit bytes.
 
 use super::{ContentError, ContentErrorKind};
 
@@ -7,11 +7,11 @@ use super::{ContentError, ContentErrorKind};
 pub(crate) struct HeaderRules {
     /// Whether there has to be one, with a field `From`.
     pub(crate) required: bool,
-    /// What may be above 127 in it.
+    /// The 8-bit bytes that are allowed in it.
     pub(crate) high: High,
 }
 
-/// What a header section may hold above 127.
+/// The 8-bit bytes that a header section may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum High {
     /// Whatever the rest may, or what is looked at elsewhere.

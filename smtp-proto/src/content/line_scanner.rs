@@ -80,7 +80,7 @@ impl Line {
         }
     }
 
-    /// The same from now on with bytes over 127 allowed.
+    /// The same line, with 8-bit bytes allowed from now on.
     pub(super) const fn with_eight_bit(mut self) -> Self {
         self.rules.eight_bit = true;
         self

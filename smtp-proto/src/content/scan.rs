@@ -50,9 +50,9 @@ pub fn scan(body: &[u8], rules: &LineRules) -> Result<ScanSummary, ContentError>
     })
 }
 
-/// What a body may hold, and what becomes of the rest.
+/// The rules for lines of content.
 ///
-/// The default rejects bare line ends, lines over 998 bytes and bytes over 127.
+/// The default rejects bare line ends, lines over 998 bytes and 8-bit bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineRules {
     pub(super) line_ends: BareLineEnds,
@@ -70,14 +70,14 @@ impl LineRules {
         }
     }
 
-    /// Sets what becomes of a CR or LF that is not part of a CRLF.
+    /// Sets how a CR or LF that is not part of a CRLF is handled.
     #[must_use = "the rules are returned, not changed in place"]
     pub const fn line_ends(mut self, line_ends: BareLineEnds) -> Self {
         self.line_ends = line_ends;
         self
     }
 
-    /// Sets the most bytes in a line, its CRLF and a doubled dot not counted, or lifts the limit.
+    /// Sets the maximum line length in bytes, without CRLF and dot-stuffing, or removes the limit.
     ///
     /// The default is 998 (RFC 5321, section 4.5.3.1.6).
     #[must_use = "the rules are returned, not changed in place"]
@@ -86,7 +86,7 @@ impl LineRules {
         self
     }
 
-    /// Sets whether bytes over 127 are allowed, as they are once MAIL declares `BODY=8BITMIME`.
+    /// Sets whether 8-bit bytes are allowed (`BODY=8BITMIME`).
     #[must_use = "the rules are returned, not changed in place"]
     pub const fn eight_bit(mut self, eight_bit: bool) -> Self {
         self.eight_bit = eight_bit;
@@ -100,20 +100,20 @@ impl Default for LineRules {
     }
 }
 
-/// What [`scan`] found in a body that keeps the rules.
+/// The result of [`scan`] for content that obeys the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScanSummary {
     pub(super) rules: LineRules,
     pub(super) len: u64,
     pub(super) dots: u64,
-    /// Line ends mended, each by one byte.
+    /// Converted line ends, each by one byte.
     pub(super) converted: u64,
     pub(super) ending: Ending,
     pub(super) ends_with_crlf: bool,
     high: High,
 }
 
-/// Where a body has bytes over 127.
+/// Where the content has 8-bit bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct High {
     pub(super) header: bool,
@@ -137,8 +137,8 @@ impl High {
 }
 
 impl ScanSummary {
-    /// The facts of a body of any bytes, which BINARYMIME carries as they are (RFC 3030, section 3): only its header is
-    /// looked at.
+    /// The summary of content for BINARYMIME (RFC 3030, section 3): only its header section is
+    /// scanned.
     pub(crate) fn binary(body: &[u8]) -> Self {
         Self {
             rules: LineRules::new(),
@@ -151,8 +151,8 @@ impl ScanSummary {
         }
     }
 
-    /// The bytes of the message: its line ends converted and its last line ended, without the dots
-    /// doubled for transparency.
+    /// The size of the message with converted line ends and a complete last line, without
+    /// dot-stuffing.
     ///
     /// This is what `SIZE=` means (RFC 1870, section 5).
     pub const fn message_len(&self) -> u64 {
@@ -165,29 +165,29 @@ impl ScanSummary {
             .saturating_add(completion)
     }
 
-    /// The bytes that DATA puts on the wire before the final `.` CRLF:
-    /// [`message_len`](Self::message_len) and the doubled dots.
+    /// The bytes that DATA sends before the final `.` CRLF:
+    /// [`message_len`](Self::message_len) and dot-stuffing.
     pub const fn wire_len(&self) -> u64 {
         self.message_len().saturating_add(self.dots)
     }
 
-    /// How many dots are doubled.
+    /// The number of dots that dot-stuffing adds.
     pub const fn dots(&self) -> u64 {
         self.dots
     }
 
-    /// Whether any bare line end is converted.
+    /// Whether any bare line end was converted.
     pub const fn is_converted(&self) -> bool {
         self.converted != 0
     }
 
-    /// Whether the body itself ends with a CRLF.
+    /// Whether the content ends with a CRLF.
     pub const fn ends_with_crlf(&self) -> bool {
         self.ends_with_crlf
     }
 
-    /// Whether the header section holds bytes over 127 (RFC 6532): all up to the first empty line, if
-    /// the body begins with the name of a field.
+    /// Whether the header section has 8-bit bytes (RFC 6532): all up to the first empty line, if the
+    /// content begins with a field name.
     pub const fn header_eight_bit(&self) -> bool {
         self.high.header
     }
@@ -197,7 +197,7 @@ impl ScanSummary {
         !self.high.header_other
     }
 
-    /// Whether anything after the header holds bytes over 127 (RFC 6152).
+    /// Whether the body has 8-bit bytes (RFC 6152).
     pub const fn body_eight_bit(&self) -> bool {
         self.high.body
     }

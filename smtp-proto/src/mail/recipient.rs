@@ -42,7 +42,7 @@ use crate::extension::parameter::{Parameter, ParameterError};
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a `Recipient` does nothing until it is added to a mail"]
+#[must_use = "a `Recipient` does nothing until it is added to a message"]
 pub struct Recipient {
     pub(super) path: Result<ForwardPath, Malformed>,
     /// Boxed, since most have none.

@@ -1,4 +1,4 @@
-//! What makes a text of seven bits of one that has more, on request.
+//! Downgrading 8-bit content to 7-bit on request.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -11,20 +11,21 @@ use crate::content::{ContentError, Encoder, LineRules, Room, ScanSummary, scan};
 use crate::error::{Error, ErrorKind, Stage, TransportError};
 use crate::location::Location;
 
-/// The caller's way to recode a text.
+/// The caller's function that downgrades content.
 #[derive(Clone)]
 pub(super) struct Recoder(Arc<Recode>);
 
 type Recode = dyn Fn(&Bytes) -> Result<Bytes, TransportError> + Send + Sync;
 
 impl MailBuilder {
-    /// Recodes the content for a server that cannot take it: without 8BITMIME where it has bytes
-    /// above 127, without SMTPUTF8 where its header fields have some, without BINARYMIME or
+    /// Downgrades the content for a server that cannot take it: without 8BITMIME where it has 8-bit
+    /// bytes, without SMTPUTF8 where its header section is non-ASCII, without BINARYMIME or
     /// CHUNKING where it is [`binary_message`](Self::binary_message).
     ///
-    /// For all other servers the text goes as it is. `recoder` is asked when the server is known, at most once, and gets the text
-    /// as it would travel; what it makes has to be ASCII in lines of at most 998 bytes, with CRLF line ends. The crate `smtp-recode`
-    /// has one for MIME, `seven_bit`. A text that is [`streamed`](Self::streamed) is never at hand as a whole, and never recoded.
+    /// For all other servers the content is sent unchanged. `recoder` is called at most once, when
+    /// the server is known, with the content as it would be sent, without dot-stuffing; its result
+    /// must be ASCII in lines of at most 998 bytes with CRLF line ends. The crate `smtp-recode` has
+    /// one for MIME, `seven_bit`. [`Streamed`](Self::streamed) content is never downgraded.
     ///
     /// ```
     /// use core::convert::Infallible;
@@ -32,7 +33,7 @@ impl MailBuilder {
     /// use bytes::Bytes;
     /// use smtp_proto::Mail;
     ///
-    /// /// Stands for one that knows MIME.
+    /// /// A stand-in for one that handles MIME.
     /// fn without_umlauts(text: &Bytes) -> Result<Bytes, Infallible> {
     ///     Ok(String::from_utf8_lossy(text).replace('\u{fc}', "ue").into())
     /// }
@@ -69,7 +70,7 @@ impl Recoder {
         }))
     }
 
-    /// The text recoded, or nothing if it is not at hand as a whole.
+    /// The downgraded content; `None` if the content is streamed.
     pub(super) fn recode(&self, text: &Text) -> Result<Option<Text>, Error> {
         let failure = |kind| Error::new(Stage::Mail, kind);
         let text = match text {
@@ -80,7 +81,7 @@ impl Recoder {
             Text::Whole { bytes, .. } => bytes.clone(),
         };
         let bytes = self.0(&text).map_err(|error| failure(ErrorKind::Recode(error)))?;
-        // What comes of it is not trusted more than what a caller hands in.
+        // The result is not trusted more than other input of the caller.
         let facts = scan(&bytes, &LineRules::new()).map_err(|fault| {
             failure(ErrorKind::Content(fault)).at(Location::in_text(&bytes, fault.offset()))
         })?;
@@ -105,7 +106,7 @@ impl fmt::Debug for Recoder {
     }
 }
 
-/// The text with its line ends as they travel.
+/// The content with converted line ends.
 fn mended(text: &Bytes, facts: &ScanSummary) -> Result<Bytes, ContentError> {
     let mut mended = Vec::new();
     let mut encoder = Encoder::chunked_verified(facts);

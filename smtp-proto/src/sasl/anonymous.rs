@@ -15,13 +15,14 @@ pub struct Anonymous {
 }
 
 impl Anonymous {
-    /// Logs in as nobody, and leaves no trace.
+    /// Anonymous access without trace information.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Leaves a trace: a mail address, or a word that tells something to whoever runs this client's domain.
+    /// Adds trace information: a mail address, or a string with a meaning to the administrator of
+    /// the client's domain.
     ///
     /// A user's address should be left with the user's permission only.
     ///

@@ -1,0 +1,282 @@
+//! The builder of a message.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::extensions::Extensions;
+use super::recipient::Malformed;
+use super::{
+    Addressee, InvalidRecipient, Mail, MailError, MailErrorKind, RcptState, Recipient,
+    StreamedContent, Text,
+};
+use crate::address::{AddressError, ReversePath};
+use crate::content::{
+    BareLineEnds, HeaderHigh, HeaderRules, LineRules, ScanSummary, header_not_utf8, scan,
+    section_fault,
+};
+use crate::location::MailPart;
+
+/// Builds a [`Mail`] step by step; [`build`](Self::build) reports the first invalid value.
+///
+/// ```
+/// use smtp_proto::content::BareLineEnds;
+/// use smtp_proto::dsn::Notify;
+/// use smtp_proto::{Mail, Recipient};
+///
+/// let mail = Mail::builder()
+///     .sender("alice@example.org")
+///     .recipient(Recipient::new("bob@example.net").notify(Notify::NEVER))
+///     .recipients(["carol@example.net", "dave@example.net"])
+///     .message("From: alice@example.org\n\nHello all.\n")
+///     .bare_line_ends(BareLineEnds::Convert)
+///     .build()?;
+/// assert_eq!(mail.recipients().len(), 3);
+/// # Ok::<(), smtp_proto::MailError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct MailBuilder {
+    sender: ReversePath,
+    recipients: Vec<Addressee>,
+    pub(super) extensions: Option<Box<Extensions>>,
+    rules: LineRules,
+    source: Source,
+    /// Whether the content may be without a header section.
+    headerless: bool,
+    error: Option<MailError>,
+    invalid: Vec<InvalidRecipient>,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    None,
+    Whole(Bytes),
+    Binary(Bytes),
+    Streamed(StreamedContent),
+}
+
+impl MailBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            sender: ReversePath::null(),
+            recipients: Vec::new(),
+            extensions: None,
+            rules: LineRules::default(),
+            source: Source::None,
+            headerless: false,
+            error: None,
+            invalid: Vec::new(),
+        }
+    }
+
+    /// The sender: an address, or the empty string for the null sender of delivery reports (RFC 5321,
+    /// section 4.5.5).
+    pub fn sender<S>(mut self, sender: S) -> Self
+    where
+        S: TryInto<ReversePath, Error: Into<AddressError>>,
+    {
+        match sender.try_into() {
+            Ok(sender) => self.sender = sender,
+            Err(error) => self.fail(MailPart::Sender, MailErrorKind::Address(error.into())),
+        }
+        self
+    }
+
+    /// Adds a recipient: an address, or a [`Recipient`] with parameters. Duplicates are kept.
+    pub fn recipient(mut self, recipient: impl Into<Recipient>) -> Self {
+        self.add(recipient.into());
+        self
+    }
+
+    /// Adds recipients.
+    pub fn recipients(
+        mut self,
+        recipients: impl IntoIterator<Item = impl Into<Recipient>>,
+    ) -> Self {
+        let recipients = recipients.into_iter();
+        self.recipients.reserve_exact(recipients.size_hint().0);
+        for recipient in recipients {
+            self.add(recipient.into());
+        }
+        self
+    }
+
+    /// The content: a complete RFC 5322 message, header section and body, with CRLF line ends.
+    ///
+    /// Injected header fields are sent like all others: see [`Mail`].
+    pub fn message(mut self, text: impl Into<Bytes>) -> Self {
+        self.source = Source::Whole(text.into());
+        self
+    }
+
+    /// The content: a complete message with arbitrary bytes in lines of any length (BINARYMIME,
+    /// RFC 3030, section 3).
+    ///
+    /// It is sent unchanged, and only to a server that advertises BINARYMIME and CHUNKING.
+    pub fn binary_message(mut self, text: impl Into<Bytes>) -> Self {
+        self.source = Source::Binary(text.into());
+        self
+    }
+
+    /// Streams the content, by [`Connection::write_content`](crate::Connection::write_content).
+    pub fn streamed(mut self, declared: StreamedContent) -> Self {
+        self.source = Source::Streamed(declared);
+        self
+    }
+
+    /// How line ends other than CRLF are handled; rejected by default.
+    pub fn bare_line_ends(mut self, line_ends: BareLineEnds) -> Self {
+        self.rules = self.rules.line_ends(line_ends);
+        self
+    }
+
+    /// The longest line in bytes without its CRLF, or no limit; 998 by default (RFC 5322, section
+    /// 2.1.1).
+    pub fn max_line_len(mut self, bytes: Option<usize>) -> Self {
+        self.rules = self.rules.max_line_len(bytes);
+        self
+    }
+
+    /// Accepts content that is not a message: without a header section, or with one that lacks `From`
+    /// or has lines that are not fields.
+    ///
+    /// For a store that accepts any content by LMTP or BINARYMIME, for tests, and for relays that pass
+    /// on messages unchanged. [`Streamed`](Self::streamed) content is checked while it is sent, and
+    /// without a header section its end is never sent.
+    ///
+    /// ```
+    /// use smtp_proto::Mail;
+    ///
+    /// let mail = || Mail::builder().recipient("bob@example.net").message("Hello");
+    /// assert!(mail().build().is_err());
+    /// assert!(mail().without_header_check().build().is_ok());
+    /// ```
+    pub fn without_header_check(mut self) -> Self {
+        self.headerless = true;
+        self
+    }
+
+    /// Sends header fields that are not UTF-8 unchanged, to a server with 8BITMIME.
+    ///
+    /// By default they are an error: SMTPUTF8 covers UTF-8 only (RFC 6532, section 3), and no
+    /// extension covers other charsets. Old programs write such fields nevertheless, and most servers
+    /// relay them; this option is for relays. Fields in UTF-8 still need SMTPUTF8.
+    /// [`Streamed`](Self::streamed) content is not scanned: with this option, and without
+    /// [`StreamedContent::utf8_headers`], all of its fields are sent unchanged.
+    pub fn eight_bit_headers(mut self) -> Self {
+        self.extensions().eight_bit_headers = true;
+        self
+    }
+
+    /// Builds the message.
+    ///
+    /// # Errors
+    /// The first invalid value, and all invalid recipients.
+    pub fn build(mut self) -> Result<Mail, MailError> {
+        if let Some(error) = self.error.take() {
+            let invalid = core::mem::take(&mut self.invalid);
+            return Err(MailError { invalid, ..error });
+        }
+        if self.recipients.is_empty() {
+            return Err(MailError::new(MailPart::Recipients, MailErrorKind::Missing));
+        }
+        let text = self.content()?;
+        if let Some(extensions) = &mut self.extensions {
+            extensions.tls_optional = extensions.tls_optional && text.says_tls_optional();
+            extensions.check(&self.sender, &self.recipients)?;
+        }
+        Ok(Mail {
+            sender: self.sender,
+            recipients: self.recipients,
+            extensions: self.extensions,
+            text,
+        })
+    }
+
+    /// Takes the content, and checks it.
+    fn content(&mut self) -> Result<Text, MailError> {
+        let (eight_bit_headers, recoded) = (self.extensions.as_ref())
+            .map_or((false, false), |extensions| {
+                (extensions.eight_bit_headers, extensions.recoder.is_some())
+            });
+        let text = match core::mem::replace(&mut self.source, Source::None) {
+            Source::None => return Err(MailError::new(MailPart::Text, MailErrorKind::Missing)),
+            Source::Whole(bytes) => {
+                let rules = self.rules.eight_bit(true);
+                let facts =
+                    scan(&bytes, &rules).map_err(|fault| MailError::in_text(&bytes, fault))?;
+                Text::Whole {
+                    bytes,
+                    facts,
+                    binary: false,
+                }
+            }
+            Source::Binary(bytes) => Text::Whole {
+                facts: ScanSummary::binary(&bytes),
+                bytes,
+                binary: true,
+            },
+            Source::Streamed(declared) => Text::Streamed {
+                declared,
+                header: self.header_rules(declared, eight_bit_headers),
+                rules: self
+                    .rules
+                    .eight_bit(declared.eight_bit || declared.utf8_headers),
+            },
+        };
+        if let Text::Whole { bytes, .. } = &text
+            && !self.headerless
+            && let Some(fault) = section_fault(bytes)
+        {
+            return Err(MailError::in_text(bytes, fault));
+        }
+        if let Text::Whole { bytes, facts, .. } = &text
+            && !(facts.header_is_utf8() || eight_bit_headers || recoded)
+            && let Some(fault) = header_not_utf8(bytes)
+        {
+            return Err(MailError::in_text(bytes, fault));
+        }
+        Ok(text)
+    }
+
+    /// The rules for the header section of streamed content.
+    fn header_rules(&self, declared: StreamedContent, eight_bit_headers: bool) -> HeaderRules {
+        let high = if declared.utf8_headers {
+            HeaderHigh::Utf8
+        } else if eight_bit_headers || !(declared.eight_bit || declared.binary) {
+            HeaderHigh::Any
+        } else {
+            HeaderHigh::None
+        };
+        HeaderRules {
+            required: !self.headerless,
+            high,
+        }
+    }
+
+    fn add(&mut self, recipient: Recipient) {
+        let Recipient { path, parameters } = recipient;
+        let index = self.recipients.len().saturating_add(self.invalid.len());
+        match path {
+            Ok(path) => self.recipients.push(Addressee {
+                path,
+                answer: RcptState::None,
+            }),
+            Err(Malformed { text, error }) => {
+                self.fail(MailPart::Recipient(index), MailErrorKind::Address(error));
+                self.invalid.push(InvalidRecipient { index, text, error });
+            }
+        }
+        if let Some(parameters) = parameters {
+            self.add_rcpt_parameters(index, *parameters);
+        }
+    }
+
+    pub(super) fn fail(&mut self, field: MailPart, fault: MailErrorKind) {
+        if self.error.is_none() {
+            self.error = Some(MailError::new(field, fault));
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Errors of a message.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::address::AddressError;
+use crate::content::ContentError;
+use crate::error::of_fault;
+use crate::extension::parameter::ParameterError;
+use crate::location::{Location, MailPart};
+use crate::reply::Escaped;
+
+/// Why a [`Mail`](crate::Mail) cannot be built: the invalid part, and what is wrong with it.
+///
+/// It reports the first error, but all invalid recipients. `{:#}` adds a hint.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MailError {
+    pub(super) place: Location,
+    pub(super) fault: MailErrorKind,
+    pub(super) invalid: Vec<InvalidRecipient>,
+}
+
+/// A recipient that is not a valid address.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InvalidRecipient {
+    pub(super) index: usize,
+    pub(super) text: Box<str>,
+    pub(super) error: AddressError,
+}
+
+/// What is wrong with a part of a [`Mail`](crate::Mail).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MailErrorKind {
+    /// Not a valid address.
+    Address(AddressError),
+    /// Not a valid parameter.
+    Parameter(ParameterError),
+    /// Invalid content, at the offset of the error.
+    Text(ContentError),
+    /// The part is missing.
+    Missing,
+}
+
+impl MailError {
+    pub(super) fn new(field: MailPart, fault: MailErrorKind) -> Self {
+        let place = match &fault {
+            MailErrorKind::Address(error) => Location::within(field, error.offset()),
+            MailErrorKind::Parameter(_) | MailErrorKind::Text(_) | MailErrorKind::Missing => {
+                Location::whole(field)
+            }
+        };
+        Self {
+            place,
+            fault,
+            invalid: Vec::new(),
+        }
+    }
+
+    pub(super) fn in_text(text: &[u8], fault: ContentError) -> Self {
+        Self {
+            place: Location::in_text(text, fault.offset()),
+            fault: MailErrorKind::Text(fault),
+            invalid: Vec::new(),
+        }
+    }
+
+    /// The invalid part.
+    pub fn part(&self) -> MailPart {
+        self.place.part()
+    }
+
+    /// The location of the error.
+    pub fn location(&self) -> &Location {
+        &self.place
+    }
+
+    /// What is wrong with it.
+    pub fn kind(&self) -> &MailErrorKind {
+        &self.fault
+    }
+
+    /// All recipients that are not valid addresses, in order; [`kind`](Self::kind) may refer to the
+    /// first of them.
+    pub fn invalid_recipients(&self) -> &[InvalidRecipient] {
+        &self.invalid
+    }
+}
+
+impl InvalidRecipient {
+    /// Its index among the recipients.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The address as given; its first 256 bytes, if it is longer.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What is wrong with it.
+    pub fn error(&self) -> AddressError {
+        self.error
+    }
+}
+
+/// The address is quoted, escaped, and cut if it is long.
+impl fmt::Display for InvalidRecipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { index, text, error } = self;
+        let text = Escaped::new(text.as_bytes(), SHOWN_TEXT);
+        write!(f, "recipient {index} \"{text}\": {error}")
+    }
+}
+
+impl core::error::Error for InvalidRecipient {}
+
+impl fmt::Display for MailError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = self.part();
+        let names_recipient = matches!(
+            (field, &self.fault),
+            (MailPart::Recipient(_), MailErrorKind::Address(_))
+        );
+        if names_recipient && !self.invalid.is_empty() {
+            return self.fmt_recipients(f);
+        }
+        self.fmt_fault(f)?;
+        if !self.invalid.is_empty() {
+            f.write_str("; ")?;
+            self.fmt_recipients(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl MailError {
+    fn fmt_recipients(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for recipient in self.invalid.iter().take(SHOWN_RECIPIENTS) {
+            write!(f, "{separator}{recipient}")?;
+            separator = "; ";
+        }
+        match self.invalid.len().checked_sub(SHOWN_RECIPIENTS) {
+            None | Some(0) => Ok(()),
+            Some(more) => write!(f, "; and {more} more"),
+        }
+    }
+
+    fn fmt_fault(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = self.part();
+        match (field, &self.fault, self.place.line()) {
+            (MailPart::Recipients, MailErrorKind::Missing, _) => {
+                f.write_str("the message has no recipient")
+            }
+            (MailPart::Text, MailErrorKind::Missing, _) => {
+                f.write_str("the message has no content")
+            }
+            (_, fault, Some(line)) => {
+                write!(f, "{field}, line {line}: ")?;
+                fmt::Display::fmt(fault, f)
+            }
+            (_, fault, None) => {
+                write!(f, "{field}: ")?;
+                fmt::Display::fmt(fault, f)
+            }
+        }
+    }
+}
+
+debug_as_display!(MailError);
+
+debug_as_display!(InvalidRecipient);
+
+impl core::error::Error for MailError {}
+
+impl fmt::Display for MailErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(error) => error.fmt(f),
+            Self::Parameter(error) => error.fmt(f),
+            Self::Text(fault) => {
+                fault.fmt(f)?;
+                match of_fault(*fault) {
+                    Some(hint) if f.alternate() => write!(f, " ({hint})"),
+                    _ => Ok(()),
+                }
+            }
+            Self::Missing => f.write_str("missing"),
+        }
+    }
+}
+
+/// Invalid recipients that are printed, and bytes of each: together less than 1 KiB.
+const SHOWN_RECIPIENTS: usize = 5;
+
+const SHOWN_TEXT: usize = 64;
