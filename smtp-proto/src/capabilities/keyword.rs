@@ -154,7 +154,6 @@ const FACTOR: u64 = {
 };
 
 #[expect(
-    clippy::as_conversions,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     reason = "evaluated at compile time"
