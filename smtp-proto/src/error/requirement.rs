@@ -38,19 +38,17 @@ pub enum MissingExtension {
 impl fmt::Display for MissingExtension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::EightBitMime => f.write_str("bytes above 127 in the text need 8BITMIME"),
-            Self::BinaryMime => f.write_str("a binary text needs BINARYMIME and CHUNKING"),
-            Self::SmtpUtf8 => f.write_str("characters beyond ASCII need SMTPUTF8"),
-            Self::ALabels => {
-                f.write_str("a domain beyond ASCII needs the feature `idna`, or SMTPUTF8")
-            }
+            Self::EightBitMime => f.write_str("8-bit content needs 8BITMIME"),
+            Self::BinaryMime => f.write_str("binary content needs BINARYMIME and CHUNKING"),
+            Self::SmtpUtf8 => f.write_str("non-ASCII characters need SMTPUTF8"),
+            Self::ALabels => f.write_str("a non-ASCII domain needs the feature `idna` or SMTPUTF8"),
             Self::Xclient { attribute } => {
                 write!(
                     f,
-                    "to speak for another client needs XCLIENT with {attribute}"
+                    "acting for another client needs XCLIENT with {attribute}"
                 )
             }
-            Self::Xforward => f.write_str("to tell where a message comes from needs XFORWARD"),
+            Self::Xforward => f.write_str("the origin of a message needs XFORWARD"),
             Self::Parameter {
                 keyword,
                 extension,
@@ -63,6 +61,6 @@ impl fmt::Display for MissingExtension {
                 write!(f, " needs {extension}")
             }
         }?;
-        f.write_str(", which the server does not offer")
+        f.write_str(", which the server does not advertise")
     }
 }
