@@ -249,12 +249,12 @@ impl World {
                 self.quits = true;
             }
             Operation::Upgrade => {
-                if let Some(Ok(upgrade)) = self.connection.poll_upgrade() {
+                if let Ok(upgrade) = self.connection.begin_tls(self.now) {
                     upgrade.complete(self.now, TlsInfo::new());
                     self.ledger.tls_began(self.now, &self.connection);
                 }
             }
-            Operation::PeekUpgrade => drop(self.connection.poll_upgrade()),
+            Operation::PeekUpgrade => drop(self.connection.begin_tls(self.now)),
             Operation::Event => self.event(),
             Operation::Questions => self.questions(),
             Operation::Outcome(mail) => {

@@ -250,7 +250,7 @@ impl Session {
     }
 
     fn upgrade(&mut self) -> bool {
-        let Some(Ok(upgrade)) = self.connection.poll_upgrade() else {
+        let Ok(upgrade) = self.connection.begin_tls(self.now) else {
             return false;
         };
         upgrade.complete(self.now, TlsInfo::new().with_round_trips(1));

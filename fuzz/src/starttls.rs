@@ -26,7 +26,7 @@ pub fn starttls(mut input: &[u8]) {
 
     let (with_reply, later) = injected.split_at(cut.min(injected.len()));
     session.input(&[b"220 go ahead\r\n", with_reply].concat());
-    if claimed && let Some(Ok(upgrade)) = session.connection.poll_upgrade() {
+    if claimed && let Ok(upgrade) = session.connection.begin_tls(session.now) {
         // To drop it changes nothing.
         let _ = upgrade;
     }
@@ -44,7 +44,7 @@ pub fn starttls(mut input: &[u8]) {
         return;
     }
 
-    let error = session.connection.poll_upgrade().unwrap().unwrap_err();
+    let error = session.connection.begin_tls(session.now).unwrap_err();
     let found = matches!(
         error.kind(),
         ErrorKind::Protocol(ProtocolError::InjectedBeforeTls)

@@ -354,9 +354,14 @@ impl<S: Stream> Client<S, Connection> {
         T: Stream,
         F: FnOnce(S) -> io::Result<(T, TlsInfo)>,
     {
-        self.drive(|smtp| Some(smtp.poll_upgrade()?.map(|_| ())))?;
-        // Nothing is offered here, but to ask for it lets the time for the handshake begin.
-        let _ = self.wire.poll_transmit(self.now());
+        self.drive(|smtp| match smtp.wants_tls() {
+            true => Some(Ok(())),
+            // The failure, or that the server is ready without TLS.
+            false => smtp.poll_ready(),
+        })?;
+        let now = self.now();
+        // Starts the time for the handshake.
+        _ = self.wire.begin_tls(now)?;
         // Not much too short, as would do for `step`: to whoever does the handshake an early end is a failure.
         self.fits = None;
         let limited = self.limit_blocking(self.now(), self.wire.poll_timeout());
@@ -383,10 +388,7 @@ impl<S: Stream> Client<S, Connection> {
             fits: None,
             unflushed: false,
         };
-        client.drive(|smtp| {
-            let upgrade = smtp.poll_upgrade()?;
-            Some(upgrade.map(|upgrade| upgrade.complete(now, facts.clone())))
-        })?;
+        client.wire.begin_tls(now)?.complete(now, facts);
         client.into_ready()
     }
 }

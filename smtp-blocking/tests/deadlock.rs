@@ -8,7 +8,7 @@ use crate::narrow::{
     BUFFER, CHUNKS, RECIPIENTS, both, deaf, hurried, serving, sockets, talkative,
     talkative_of_chunks, wire, wire_with,
 };
-use smtp_blocking::proto::{ErrorKind, Mail, Timeouts, Wait};
+use smtp_blocking::proto::{ErrorKind, Mail, Timeout, Timeouts};
 use smtp_blocking::{Client, Stream};
 use smtp_test::{Log, Tls, pipe};
 
@@ -90,7 +90,7 @@ fn give_up(stream: impl Stream, tls: Option<&Tls>, log: &Log) {
     let text = long_text(8 << 20);
     let outcome = client.send_from(streamed(), text.as_bytes()).unwrap();
     assert_eq!(judge(&outcome, log), Came::NotSent);
-    let late = ErrorKind::Timeout(Wait::Write);
+    let late = ErrorKind::Timeout(Timeout::Write);
     assert_eq!(format!("{:?}", reason(&outcome)), format!("{late:?}"));
 }
 

@@ -14,6 +14,7 @@ use crate::{
     extension::xclient::{Attributes, XCLIENT, XFORWARD, Xforward},
     extension::{Content, encode_decimal},
     sasl::{self, base64_len, encode_base64},
+    stage::Stage,
 };
 
 mod error;
@@ -315,6 +316,25 @@ impl Line<'_> {
             "a control character in a command line"
         );
         words(out, &["\r\n"]);
+    }
+
+    /// The stage of the dialogue at which it is sent.
+    pub(crate) const fn stage(&self) -> Stage {
+        match self {
+            Self::Ehlo(_) | Self::Lhlo(_) => Stage::Ehlo,
+            Self::Helo(_) => Stage::Helo,
+            Self::StartTls => Stage::StartTls,
+            Self::Xclient(_) => Stage::Xclient,
+            Self::Auth { .. } | Self::SaslResponse(_) | Self::SaslCancel => Stage::Auth,
+            Self::Mail { .. } => Stage::Mail,
+            Self::Rcpt { .. } => Stage::Rcpt,
+            Self::Data => Stage::Data,
+            Self::Bdat { last: false, .. } => Stage::Chunk,
+            Self::Bdat { last: true, .. } => Stage::LastChunk,
+            Self::Rset => Stage::Rset,
+            Self::User(_) => Stage::Command,
+            Self::Quit => Stage::Quit,
+        }
     }
 
     /// The line for transcripts: without its CRLF, and with `<N bytes>` for what SASL carries.

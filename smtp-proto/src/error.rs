@@ -4,7 +4,6 @@ mod display;
 mod hint;
 mod peer;
 mod requirement;
-mod stage;
 mod transport;
 
 use alloc::boxed::Box;
@@ -20,10 +19,10 @@ use crate::location::Location;
 use crate::reply::Reply;
 use crate::reply_reader::ReplyError;
 use crate::sasl::ExchangeError;
+use crate::stage::{Stage, Timeout};
 pub(crate) use hint::{of_fault, of_rejection};
 pub use peer::Peer;
 pub use requirement::MissingExtension;
-pub use stage::{Stage, Wait};
 pub use transport::TransportError;
 
 /// Why a connection, a message or a command failed, and at which stage.
@@ -104,8 +103,8 @@ pub enum ErrorKind {
     TooManyRecipients,
     /// The server accepts no more messages on this connection (RFC 9422).
     TooManyMails,
-    /// A time limit expired.
-    Timeout(Wait),
+    /// A time limit was exceeded, at this [`Error::stage`].
+    Timeout(Timeout),
     /// The transport failed.
     Transport(TransportError),
     /// The peer closed the connection.
@@ -240,7 +239,7 @@ impl Error {
 
     /// The error of an address that could not be connected to in time.
     pub fn connect_timeout() -> Self {
-        Self::new(Stage::Connect, ErrorKind::Timeout(Wait::Connect))
+        Self::new(Stage::Connect, ErrorKind::Timeout(Timeout::Connect))
     }
 
     /// The same error, of a connection to this server, unless it names one already.

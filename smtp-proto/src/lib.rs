@@ -75,6 +75,8 @@ mod seed;
 mod time;
 mod timeouts;
 
+mod stage;
+
 mod extension;
 mod reply;
 pub mod sasl;
@@ -107,8 +109,8 @@ pub use config::{Config, ConfigBuilder, ConfigError, Protocol, Security, Specula
 pub use connection::IoSlices;
 pub use connection::{Batch, Connection, Transmit, Upgrade, Wire};
 pub use error::{
-    ApiMisuse, AuthenticationError, Error, ErrorKind, MissingExtension, Peer, ProtocolError, Stage,
-    TransportError, Wait,
+    ApiMisuse, AuthenticationError, Error, ErrorKind, MissingExtension, Peer, ProtocolError,
+    TransportError,
 };
 pub use event::{CommandId, ContentStatus, Event, MailId};
 pub use extension::parameter::Parameter;
@@ -129,6 +131,7 @@ pub use reply_reader::{ReplyError, ReplyLimits};
 pub use sasl::Credentials;
 pub use secret::Secret;
 pub use seed::Seed;
+pub use stage::{Stage, Timeout};
 pub use time::Time;
 pub use timeouts::Timeouts;
 pub use tls::{TlsInfo, UnverifiedReason, Verification};

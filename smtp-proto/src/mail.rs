@@ -18,11 +18,12 @@ use crate::address::{AddressError, ForwardPath, ReversePath};
 use crate::content::{
     ContentError, HeaderRules, LineRules, ScanSummary, first_eight_bit, header_not_utf8, scan,
 };
-use crate::error::{Error, Stage};
+use crate::error::Error;
 use crate::extension::parameter::Parameter;
 use crate::location::{Location, MailPart};
 use crate::outcome::RecipientStatus;
 use crate::reply::Reply;
+use crate::stage::Stage;
 pub use builder::MailBuilder;
 pub use envelope::Envelope;
 pub use error::{InvalidRecipient, MailError, MailErrorKind};

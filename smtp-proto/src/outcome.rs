@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::address::ForwardPath;
-use crate::error::{Error, Stage, of_rejection};
+use crate::error::{Error, of_rejection};
 use crate::mail::Mail;
 use crate::reply::Reply;
+use crate::stage::Stage;
 use crate::tls::TlsInfo;
 
 /// The outcome of a message: the status of each recipient, in the order given.

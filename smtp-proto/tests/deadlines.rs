@@ -10,7 +10,7 @@ use crate::common::raw_mail;
 use crate::common::rig::{Rig, ehlo};
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Error, ErrorKind, Mail, Pipelining,
-    RecipientStatus, Security, Stage, Time, Timeouts, Wait,
+    RecipientStatus, Security, Stage, Time, Timeout, Timeouts,
 };
 
 /// Every limit is another, so that none can stand in for another.
@@ -53,6 +53,35 @@ fn mail() -> Mail {
     .unwrap()
 }
 
+/// Which limit is up when, and how an error names what was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wait {
+    limit: Timeout,
+    awaited: &'static str,
+}
+
+impl Wait {
+    const GREETING: Self = Self::new(Timeout::Reply, "the greeting");
+    const EHLO: Self = Self::new(Timeout::Reply, "the reply to EHLO");
+    const STARTTLS: Self = Self::new(Timeout::StartTls, "STARTTLS to be done");
+    const TLS_HANDSHAKE: Self = Self::new(Timeout::StartTls, "the TLS handshake");
+    const IMPLICIT_TLS: Self = Self::new(Timeout::ImplicitTls, "the TLS handshake");
+    const AUTH: Self = Self::new(Timeout::Reply, "the reply to AUTH");
+    const MAIL: Self = Self::new(Timeout::Reply, "the reply to MAIL");
+    const RCPT: Self = Self::new(Timeout::Reply, "the reply to RCPT");
+    const DATA: Self = Self::new(Timeout::Reply, "the reply to DATA");
+    const WRITE: Self = Self::new(Timeout::Write, "the server to take what is sent");
+    const END_OF_DATA: Self = Self::new(Timeout::Reply, "the final reply");
+    const RSET: Self = Self::new(Timeout::Reply, "the reply to RSET");
+    const COMMAND: Self = Self::new(Timeout::Reply, "the reply to the command");
+    const QUIT: Self = Self::new(Timeout::Reply, "the reply to QUIT");
+    const SESSION: Self = Self::new(Timeout::Session, "the connection's work to be done");
+
+    const fn new(limit: Timeout, awaited: &'static str) -> Self {
+        Self { limit, awaited }
+    }
+}
+
 /// One wait of a dialogue: what was said before it, what ends it, and how long it may take.
 struct Step {
     said: &'static str,
@@ -81,19 +110,19 @@ const fn step(
 
 /// A whole session, command by command; each wait begins a second after the answer before it.
 const SESSION: [Step; 19] = [
-    step("", "220 mx.test\r\n", Stage::Greeting, Wait::Greeting, 11),
+    step("", "220 mx.test\r\n", Stage::Greeting, Wait::GREETING, 11),
     step(
         "EHLO client.test\r\n",
         "250-mx.test\r\n250 STARTTLS\r\n",
         Stage::Ehlo,
-        Wait::Ehlo,
+        Wait::EHLO,
         13,
     ),
     step(
         "STARTTLS\r\n",
         "220 go\r\n",
         Stage::StartTls,
-        Wait::StartTls,
+        Wait::STARTTLS,
         17,
     ),
     // A second of the time for STARTTLS is over.
@@ -101,96 +130,90 @@ const SESSION: [Step; 19] = [
         said: "",
         answer: None,
         stage: Stage::TlsHandshake,
-        wait: Wait::TlsHandshake,
+        wait: Wait::TLS_HANDSHAKE,
         limit: 16,
     },
     step(
         "EHLO client.test\r\n",
         "250-mx.test\r\n250 AUTH LOGIN\r\n",
         Stage::Ehlo,
-        Wait::Ehlo,
+        Wait::EHLO,
         13,
     ),
     step(
         "AUTH LOGIN\r\n",
         "334 VXNlcm5hbWU6\r\n",
         Stage::Auth,
-        Wait::Auth,
+        Wait::AUTH,
         19,
     ),
     step(
         "YWxpY2U=\r\n",
         "334 UGFzc3dvcmQ6\r\n",
         Stage::Auth,
-        Wait::Auth,
+        Wait::AUTH,
         19,
     ),
     step(
         "Y2FuYXJ5\r\n",
         "235 welcome\r\n",
         Stage::Auth,
-        Wait::Auth,
+        Wait::AUTH,
         19,
     ),
     step(
         "MAIL FROM:<a@x.test>\r\n",
         "250 ok\r\n",
         Stage::Mail,
-        Wait::Mail,
+        Wait::MAIL,
         23,
     ),
     step(
         "RCPT TO:<b@x.test>\r\n",
         "550 no\r\n",
         Stage::Rcpt,
-        Wait::Rcpt,
+        Wait::RCPT,
         29,
     ),
     step(
         "RCPT TO:<c@x.test>\r\n",
         "550 no\r\n",
         Stage::Rcpt,
-        Wait::Rcpt,
+        Wait::RCPT,
         29,
     ),
-    step("RSET\r\n", "250 ok\r\n", Stage::Rset, Wait::Rset, 43),
+    step("RSET\r\n", "250 ok\r\n", Stage::Rset, Wait::RSET, 43),
     step(
         "MAIL FROM:<a@x.test>\r\n",
         "250 ok\r\n",
         Stage::Mail,
-        Wait::Mail,
+        Wait::MAIL,
         23,
     ),
     step(
         "RCPT TO:<b@x.test>\r\n",
         "250 ok\r\n",
         Stage::Rcpt,
-        Wait::Rcpt,
+        Wait::RCPT,
         29,
     ),
     step(
         "RCPT TO:<c@x.test>\r\n",
         "550 no\r\n",
         Stage::Rcpt,
-        Wait::Rcpt,
+        Wait::RCPT,
         29,
     ),
-    step(
-        "DATA\r\n",
-        "354 go ahead\r\n",
-        Stage::Data,
-        Wait::DataInit,
-        31,
-    ),
+    step("DATA\r\n", "354 go ahead\r\n", Stage::Data, Wait::DATA, 31),
     step(
         "Subject: t\r\n\r\nhello\r\n.\r\n",
         "250 taken\r\n",
         Stage::EndOfData,
-        Wait::DataEnd,
+        Wait::END_OF_DATA,
         41,
     ),
-    step("NOOP\r\n", "250 ok\r\n", Stage::Command, Wait::Command, 43),
-    step("QUIT\r\n", "221 bye\r\n", Stage::Quit, Wait::Quit, 47),
+    step("NOOP\r\n", "250 ok\r\n", Stage::Command, Wait::COMMAND, 43),
+    step("QUIT\r\n", "221 bye\r\n", Stage::Quit, Wait::QUIT, 47),
 ];
 
 /// A connection that waits for the answer of this step, and since when.
@@ -213,7 +236,7 @@ fn waiting(config: ConfigBuilder, index: usize) -> (Rig, Time) {
     }
     if SESSION[index].answer.is_none() {
         // Somebody takes on the handshake.
-        assert!(rig.connection.poll_upgrade().unwrap().is_ok());
+        assert!(rig.connection.begin_tls(rig.now).is_ok());
     }
     let now = rig.now;
     (rig, now)
@@ -254,12 +277,12 @@ fn check_deadline(rig: &mut Rig, until: Time, step: &Step) {
 
 fn check_timeout(error: &Error, stage: Stage, wait: Wait) {
     assert!(
-        matches!(error.kind(), ErrorKind::Timeout(named) if *named == wait),
+        matches!(error.kind(), ErrorKind::Timeout(limit) if *limit == wait.limit),
         "{error:#} and not {wait:?}"
     );
     assert_eq!(error.stage(), stage, "{error:#}");
     assert!(error.is_transient());
-    assert!(format!("{error:#}").contains(&wait.to_string()));
+    assert!(format!("{error:#}").contains(wait.awaited));
 }
 
 #[test]
@@ -273,11 +296,11 @@ fn v29_a_silent_server_is_given_up_at_each_step_when_its_time_is_over() {
 /// The numbers that the documentation names, in seconds.
 fn promised(wait: Wait, submission: bool) -> u64 {
     match wait {
-        Wait::Greeting | Wait::StartTls | Wait::TlsHandshake if submission => 30,
-        Wait::DataEnd => 600,
-        Wait::Quit => 5,
+        Wait::GREETING | Wait::STARTTLS | Wait::TLS_HANDSHAKE if submission => 30,
+        Wait::END_OF_DATA => 600,
+        Wait::QUIT => 5,
         _ if submission => 60,
-        Wait::DataInit => 120,
+        Wait::DATA => 120,
         _ => 300,
     }
 }
@@ -292,7 +315,7 @@ fn the_named_limits_are_those_that_the_documentation_names() {
         for (index, step) in SESSION.iter().enumerate() {
             let config = Config::builder("client.test".parse().unwrap()).timeouts(limits);
             let (rig, since) = waiting(config, index);
-            let tls = promised(Wait::StartTls, submission);
+            let tls = promised(Wait::STARTTLS, submission);
             let limit = secs(match index {
                 // So many seconds of the time for STARTTLS are over.
                 3 => tls - 1,
@@ -398,7 +421,7 @@ fn a_time_long_past_is_the_time_of_the_wait_and_no_other() {
     let (mut rig, _) = waiting(builder(Security::StartTls), 12);
     rig.wait(secs(100_000));
     rig.tick();
-    check_timeout(&rig.failure(), Stage::Mail, Wait::Mail);
+    check_timeout(&rig.failure(), Stage::Mail, Wait::MAIL);
     let error = rig.failure();
     rig.wait(secs(100_000));
     rig.tick();
@@ -450,7 +473,7 @@ fn v07_the_limit_for_starttls_covers_all_up_to_the_reply_to_ehlo_inside_tls() {
     assert_eq!(rig.connection.poll_timeout(), Some(at(19)));
     rig.now = at(19);
     rig.tick();
-    check_timeout(&rig.failure(), Stage::Ehlo, Wait::StartTls);
+    check_timeout(&rig.failure(), Stage::Ehlo, Wait::STARTTLS);
 }
 
 #[test]
@@ -478,7 +501,7 @@ fn v07_a_server_that_begins_no_tls_is_given_up() {
     rig.wait(secs(1));
     rig.say("220 go\r\n");
     rig.listen();
-    assert!(rig.connection.poll_upgrade().unwrap().is_ok());
+    assert!(rig.connection.begin_tls(rig.now).is_ok());
     for second in 4..19 {
         rig.now = at(second);
         rig.tick();
@@ -487,9 +510,9 @@ fn v07_a_server_that_begins_no_tls_is_given_up() {
     rig.now = at(19);
     rig.tick();
     let error = rig.failure();
-    check_timeout(&error, Stage::TlsHandshake, Wait::TlsHandshake);
+    check_timeout(&error, Stage::TlsHandshake, Wait::TLS_HANDSHAKE);
     assert_eq!(error.hint(), None, "the port is the right one: {error:#}");
-    assert!(rig.connection.poll_upgrade().unwrap().is_err());
+    assert!(rig.connection.begin_tls(rig.now).is_err());
 }
 
 #[test]
@@ -505,11 +528,11 @@ fn v07_implicit_tls_has_the_limit_for_starttls_and_the_greeting_its_own() {
     assert_eq!(rig.connection.poll_timeout(), Some(at(12 + 11)));
     let mut rig = Rig::new(builder(Security::Implicit).build().unwrap());
     rig.listen();
-    assert!(rig.connection.poll_upgrade().unwrap().is_ok());
+    assert!(rig.connection.begin_tls(rig.now).is_ok());
     rig.now = at(17);
     rig.tick();
     let error = rig.failure();
-    check_timeout(&error, Stage::TlsHandshake, Wait::ImplicitTls);
+    check_timeout(&error, Stage::TlsHandshake, Wait::IMPLICIT_TLS);
     assert!(error.hint().unwrap().contains("465"), "{error:#}");
 }
 
@@ -541,7 +564,7 @@ fn each_reply_of_a_flight_has_its_limit_from_when_it_became_the_next() {
     }
     rig.now = at(97);
     rig.tick();
-    check_timeout(&rig.failure(), Stage::Data, Wait::DataInit);
+    check_timeout(&rig.failure(), Stage::Data, Wait::DATA);
 }
 
 #[test]
@@ -552,7 +575,7 @@ fn replies_in_one_chunk_leave_the_limit_of_the_next_one() {
     assert_eq!(rig.connection.poll_timeout(), Some(at(5 + 29)));
     rig.now = at(5 + 29);
     rig.tick();
-    check_timeout(&rig.failure(), Stage::Rcpt, Wait::Rcpt);
+    check_timeout(&rig.failure(), Stage::Rcpt, Wait::RCPT);
 }
 
 /// A connection that has said MAIL, two RCPTs and DATA at zero seconds.

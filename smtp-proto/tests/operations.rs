@@ -282,15 +282,14 @@ impl World {
     }
 
     fn upgrade(&mut self, complete: bool) {
-        match self.connection.poll_upgrade() {
-            Some(Ok(upgrade)) if complete => {
+        match self.connection.begin_tls(self.now) {
+            Ok(upgrade) if complete => {
                 upgrade.complete(self.now, common::pair::facts());
                 self.sent_in_clear = Some(self.sent.len());
                 self.tell("upgrade", ());
             }
-            Some(Ok(_)) => self.tell("upgrade offered", ()),
-            Some(Err(error)) => self.tell("upgrade", error),
-            None => self.tell("upgrade", None::<()>),
+            Ok(_) => self.tell("upgrade begun", ()),
+            Err(error) => self.tell("upgrade", error),
         }
     }
 
@@ -360,7 +359,7 @@ impl World {
         assert!(connection.poll_transmit(now).is_none());
         assert!(connection.poll_timeout().is_none());
         let ready = connection.poll_ready().unwrap().unwrap_err();
-        let upgrade = format!("{:#?}", connection.poll_upgrade().unwrap().unwrap_err());
+        let upgrade = format!("{:#?}", connection.begin_tls(now).unwrap_err());
         assert_eq!(
             (format!("{ready:#?}"), upgrade),
             (failure.clone(), failure.clone())

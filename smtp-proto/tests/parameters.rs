@@ -137,7 +137,7 @@ fn requiretls_wants_a_server_whose_name_is_proven() {
             .connection
             .submit(mail().parameter(Parameter::require_tls()).build().unwrap());
         let now = rig.now;
-        let upgrade = rig.connection.poll_upgrade().unwrap().unwrap();
+        let upgrade = rig.connection.begin_tls(now).unwrap();
         upgrade.complete(now, facts);
         rig.ask("220 mx.test\r\n");
         let said = rig.ask("250-mx.test\r\n250 REQUIRETLS\r\n");

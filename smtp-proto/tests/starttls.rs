@@ -54,7 +54,7 @@ fn check_injected(mut rig: Rig, stage: Stage, injected: &[u8]) {
     assert!(error.hint().is_some());
     assert_eq!(rig.listen(), "", "{injected:?}");
     assert!(
-        matches!(rig.connection.poll_upgrade(), Some(Err(_))),
+        rig.connection.begin_tls(rig.now).is_err(),
         "{injected:?}: TLS could begin"
     );
     assert!(rig.connection.tls().is_none());
@@ -102,7 +102,7 @@ fn v02_bytes_behind_the_220_in_a_later_chunk_are_fatal_until_tls_is_complete() {
         rig.say("\n");
         rig.say("");
         // Whoever took on the upgrade has not done it yet.
-        assert!(matches!(rig.connection.poll_upgrade(), Some(Ok(_))));
+        assert!(rig.connection.begin_tls(rig.now).is_ok());
         assert!(rig.connection.poll_ready().is_none());
         rig.say(&injected);
         check_injected(rig, Stage::StartTls, &injected);
@@ -132,7 +132,7 @@ fn nothing_is_offered_before_implicit_tls_is_complete() {
         "{error:#}"
     );
     // It is a question badly put, and no failure.
-    assert!(matches!(rig.connection.poll_upgrade(), Some(Ok(_))));
+    assert!(rig.connection.begin_tls(rig.now).is_ok());
     assert!(rig.connection.poll_ready().is_none());
     assert_eq!(rig.listen(), "");
     assert_eq!(
@@ -152,12 +152,12 @@ fn tls_begins_once() {
     );
     assert!(rig.connection.poll_ready().unwrap().is_ok());
     assert!(rig.connection.tls().is_some());
-    match rig.connection.poll_upgrade() {
-        Some(Err(error)) => assert!(matches!(
+    match rig.connection.begin_tls(rig.now) {
+        Err(error) => assert!(matches!(
             error.kind(),
             ErrorKind::Misuse(ApiMisuse::NoUpgrade)
         )),
-        other => panic!("{other:?}"),
+        Ok(upgrade) => panic!("{upgrade:?}"),
     }
 }
 

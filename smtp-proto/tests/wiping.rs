@@ -227,7 +227,7 @@ impl Run {
             }
             if unwatched(|| self.server.poll_upgrade()) {
                 let facts = TlsInfo::new().with_exporter(vec![9; 32]);
-                let upgrade = connection.poll_upgrade().unwrap().unwrap();
+                let upgrade = connection.begin_tls(Time::ORIGIN).unwrap();
                 upgrade.complete(Time::ORIGIN, facts);
                 unwatched(|| {
                     let facts = smtp_test::TlsInfo::pretended();

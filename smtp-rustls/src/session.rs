@@ -98,15 +98,12 @@ impl Session {
         let Layer::Clear(start) = &mut self.layer else {
             return;
         };
-        if start.is_none() {
-            return;
+        if self.connection.wants_tls()
+            && let Some(start) = start.take()
+        {
+            self.connection.claim_tls();
+            self.layer = Layer::Due(start);
         }
-        self.layer = match (self.connection.poll_upgrade(), start.take()) {
-            (Some(Ok(_claimed)), Some(start)) => Layer::Due(start),
-            (None, start) => Layer::Clear(start),
-            // It will never come to it.
-            (Some(_), _) => Layer::Clear(None),
-        };
     }
 
     /// Begins TLS if it is due, or tells the connection that it could not begin.
@@ -115,6 +112,8 @@ impl Session {
             Layer::Clear(_) | Layer::Tls(_) => return,
             Layer::Due(start) => {
                 let demanded = self.connection.security() != Security::Opportunistic;
+                // Starts the time for the handshake; the upgrade is asked for again when that is done.
+                _ = self.connection.begin_tls(now);
                 TlsStream::new(start.tls.level(demanded), start.name.clone(), start.begun)
             }
             Layer::Failed(error) => Err(error.clone()),

@@ -290,10 +290,8 @@ impl TlsStream {
         now: Time,
     ) -> Option<Transmit<'_>> {
         match self.phase {
-            // Offers nothing, but begins the time for the handshake.
-            Phase::Handshake => drop(connection.poll_transmit(now)),
             Phase::Open => self.encrypt(connection, now),
-            Phase::Failing { .. } | Phase::Over => {}
+            Phase::Handshake | Phase::Failing { .. } | Phase::Over => {}
         }
         if self.sending == WriteState::Anything && connection.is_closed() {
             self.close();
@@ -330,7 +328,7 @@ impl TlsStream {
         self.phase = Phase::Open;
         let verification = self.verification();
         self.seen = None;
-        if let Some(Ok(upgrade)) = connection.poll_upgrade() {
+        if let Ok(upgrade) = connection.begin_tls(now) {
             let facts = tls_info::gather(&self.rustls, self.config.require_ems);
             upgrade.complete(now, facts.with_verification(verification));
         }

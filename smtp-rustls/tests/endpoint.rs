@@ -20,8 +20,8 @@ use common::{HELLO, NOW, Wiring, mail, trust};
 use smtp_rustls::proto::sasl::TokenRequest;
 use smtp_rustls::proto::{
     AuthenticationError, ConfigError, Connection, Credentials, Error, ErrorKind, Mail, Pipelining,
-    Protocol, ReplyLimits, Secret, Security, Seed, Stage, Timeouts, TransportError, Wait, Window,
-    Wire,
+    Protocol, ReplyLimits, Secret, Security, Seed, Stage, Timeout, Timeouts, TransportError,
+    Window, Wire,
 };
 use smtp_rustls::{Endpoint, EndpointBuilder, EndpointError, HostErrorKind, Session};
 use smtp_test::{Action, Config, Defect, Log, Tls};
@@ -484,7 +484,10 @@ fn a_silent_server_on_the_port_of_implicit_tls_is_given_up_after_five_seconds() 
         session.handle_timeout(until);
         let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
         assert!(
-            matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
+            matches!(
+                (error.kind(), error.stage()),
+                (ErrorKind::Timeout(Timeout::Reply), Stage::Greeting)
+            ),
             "{error:#}"
         );
         assert!(error.is_transient());

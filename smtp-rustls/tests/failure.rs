@@ -15,8 +15,8 @@ use crate::common::{HELLO, NOW, Wiring, implicit, mail, session, starttls, trans
 use proptest::prelude::*;
 use smtp_rustls::Endpoint;
 use smtp_rustls::proto::{
-    ApiMisuse, Connection, Credentials, Error, ErrorKind, Mail, Stage, Time, Timeouts,
-    TransportError, Wait, Window, Wire,
+    ApiMisuse, Connection, Credentials, Error, ErrorKind, Mail, Stage, Time, Timeout, Timeouts,
+    TransportError, Window, Wire,
 };
 use smtp_test::{Action, Config, Defect, Log, Output, Peer, Tls};
 
@@ -137,7 +137,7 @@ fn a_handshake_has_a_deadline_from_the_first_offer_on() {
     session.handle_timeout(began + limit);
     let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
     assert!(
-        matches!(error.kind(), ErrorKind::Timeout(Wait::ImplicitTls)),
+        matches!(error.kind(), ErrorKind::Timeout(Timeout::ImplicitTls)),
         "{error:#}"
     );
     assert!(error.hint().unwrap().contains("STARTTLS"), "{error:#}");
@@ -182,7 +182,7 @@ fn a_server_that_stops_reading_a_body_runs_into_the_deadline_for_it() {
     assert!(
         matches!(
             outcome.error().unwrap().kind(),
-            ErrorKind::Timeout(Wait::Write)
+            ErrorKind::Timeout(Timeout::Write)
         ),
         "{outcome:?}"
     );

@@ -397,10 +397,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
         T: AsyncRead + AsyncWrite + Unpin,
         F: AsyncFnOnce(S) -> io::Result<(T, TlsInfo)>,
     {
-        self.drive(|smtp| Some(smtp.poll_upgrade()?.map(|_| ())))
-            .await?;
-        // Nothing is offered here, but to ask for it lets the time for the handshake begin.
-        let _ = self.wire.poll_transmit(self.now());
+        self.drive(|smtp| match smtp.wants_tls() {
+            true => Some(Ok(())),
+            // The failure, or that the server is ready without TLS.
+            false => smtp.poll_ready(),
+        })
+        .await?;
+        let now = self.now();
+        // Starts the time for the handshake.
+        _ = self.wire.begin_tls(now)?;
         let until = self.wire.poll_timeout();
         let deadline = until.and_then(|until| self.instant(until));
         let Self {
@@ -436,12 +441,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
             unflushed: false,
             turned: false,
         };
-        client
-            .drive(|smtp| {
-                let upgrade = smtp.poll_upgrade()?;
-                Some(upgrade.map(|upgrade| upgrade.complete(now, facts.clone())))
-            })
-            .await?;
+        client.wire.begin_tls(now)?.complete(now, facts);
         client.into_ready().await
     }
 }

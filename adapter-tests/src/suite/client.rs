@@ -9,8 +9,8 @@ macro_rules! client_tests {
         use std::time::Duration;
 
         use super::rt::proto::{
-            Command, ErrorKind, ProtocolError, RecipientStatus, Security, Stage, Timeouts, TlsInfo,
-            Wait,
+            Command, ErrorKind, ProtocolError, RecipientStatus, Security, Stage, Timeout, Timeouts,
+            TlsInfo,
         };
         use super::rt::{Client, TcpStream, block_on, buffered, empty};
         use $crate::common::*;
@@ -335,7 +335,7 @@ macro_rules! client_tests {
                     .await
                     .unwrap_err();
                 assert!(
-                    matches!(error.kind(), ErrorKind::Timeout(Wait::TlsHandshake)),
+                    matches!(error.kind(), ErrorKind::Timeout(Timeout::StartTls)),
                     "{error:#}"
                 );
             });
@@ -557,7 +557,10 @@ macro_rules! client_tests {
                     );
                     let error = client.ready().await.unwrap_err();
                     assert!(
-                        matches!(error.kind(), ErrorKind::Timeout(Wait::Greeting)),
+                        matches!(
+                            (error.kind(), error.stage()),
+                            (ErrorKind::Timeout(Timeout::Reply), Stage::Greeting)
+                        ),
                         "{error:#}"
                     );
                 }
@@ -582,7 +585,7 @@ macro_rules! client_tests {
                 let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
                 assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
                 assert!(
-                    matches!(reason(&outcome), ErrorKind::Timeout(Wait::Write)),
+                    matches!(reason(&outcome), ErrorKind::Timeout(Timeout::Write)),
                     "{outcome:?}"
                 );
             });

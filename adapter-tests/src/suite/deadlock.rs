@@ -4,7 +4,7 @@
 #[macro_export]
 macro_rules! deadlock_tests {
     () => {
-        use super::rt::proto::{ErrorKind, Timeouts, Wait};
+        use super::rt::proto::{ErrorKind, Timeout, Timeouts};
         use super::rt::{AsyncRead, AsyncWrite, Client, block_on, unix_stream};
         use $crate::common::*;
         use $crate::narrow::{
@@ -88,7 +88,7 @@ macro_rules! deadlock_tests {
             let text = long_text(8 << 20);
             let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
             assert_eq!(judge(&outcome, log), Came::NotSent);
-            let late = ErrorKind::Timeout(Wait::Write);
+            let late = ErrorKind::Timeout(Timeout::Write);
             assert_eq!(format!("{:?}", reason(&outcome)), format!("{late:?}"));
         }
     };

@@ -6,13 +6,14 @@ use core::task::Poll;
 
 use crate::config::Protocol;
 use crate::connection::Connection;
-use crate::connection::core::{Core, Queued};
+use crate::connection::core::Core;
 use crate::connection::handshake::State;
-use crate::error::{ApiMisuse, Error, ErrorKind, Stage};
+use crate::error::{ApiMisuse, Error, ErrorKind};
 use crate::event::MailId;
 use crate::mail::Mail;
 use crate::outcome::Outcome;
 use crate::pipelining::Pipelining;
+use crate::stage::Stage;
 
 /// Messages that go out over one connection as fast as it can take them, with their outcomes in the same order.
 ///
@@ -69,10 +70,10 @@ impl<M> Batch<M> {
                 if !self.ended {
                     return None;
                 }
-                connection.core.set_batching(false);
+                connection.core.change().set_batching(false);
                 return Some(None);
             };
-            if connection.core.known_outcome(id).is_ok() && connection.is_about_to_speak() {
+            if connection.core.known_outcome(id).is_ok() && connection.is_about_to_send() {
                 // The caller may take its time with the outcome, and meanwhile something may come that has to be read first: so
                 // what follows goes out before.
                 let sent = connection.stats().bytes_sent();
@@ -89,8 +90,8 @@ impl<M> Batch<M> {
                     return Some(Some(outcome));
                 }
                 // Nothing will come of waiting: the message's own outcome says why.
-                Err(error) if connection.core.is_untouched(id) => {
-                    connection.core.withdraw(id, error);
+                Err(error) if connection.core.unchanged().is_untouched(id) => {
+                    connection.core.change().withdraw(id, error);
                     self.ended = true;
                 }
                 // Somebody else has been told.
@@ -125,9 +126,9 @@ impl<M> Batch<M> {
                 }
                 Poll::Pending => return,
             };
-            connection.core.set_batching(true);
+            connection.core.change().set_batching(true);
             let id = connection.submit(mail);
-            connection.core.reject_streamed(id);
+            connection.core.change().reject_streamed(id);
             self.taken.push_back(id);
             self.ended = explains;
         }
@@ -165,20 +166,20 @@ impl Connection {
         if !core.has_room_in_session() {
             return false;
         }
-        let in_line = core.jobs.len();
-        if !matches!(core.state, Ok(State::Ready)) {
+        let in_line = core.queue.len();
+        if !matches!(core.phase.state(), Ok(State::Ready)) {
             return in_line == 0;
         }
         let level = core.io.pending.level();
         let config = &core.io.config;
         let runs_ahead = level >= Pipelining::Speculative
-            && core.known.capabilities.chunking()
+            && core.server.capabilities.chunking()
             && config.protocol == Protocol::Smtp;
         if !runs_ahead {
             return in_line < IN_LINE;
         }
         let bound = config.speculation.in_flight.saturating_mul(2);
-        in_line < IN_LINE || (in_line < IN_LINE_AHEAD && core.text < bound)
+        in_line < IN_LINE || (in_line < IN_LINE_AHEAD && core.queue.content_bytes() < bound)
     }
 }
 
@@ -188,25 +189,21 @@ impl Core {
         if self.rejection().is_some() {
             return false;
         }
-        let Some(most) = self.known.capabilities.limits().mail_max() else {
+        let Some(most) = self.server.capabilities.limits().mail_max() else {
             return true;
         };
-        let waits =
-            |job: &Queued| matches!(job, Queued::Mail(transaction) if transaction.is_untouched());
-        let waiting = self.jobs.iter().filter(|job| waits(job)).count();
+        let waiting = self.queue.untouched();
         let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
         self.io.mails.saturating_add(waiting) < most.get()
     }
 
     fn is_untouched(&mut self, id: MailId) -> bool {
-        self.transaction(id).is_some_and(|each| each.is_untouched())
+        self.queue.mail(id).is_some_and(|each| each.is_untouched())
     }
 
     /// Takes the message that was queued last out of it, if nobody would write its text.
     fn reject_streamed(&mut self, id: MailId) {
-        // Not searched for from the front: thousands may be in line.
-        let last = self.jobs.back();
-        if matches!(last, Some(Queued::Mail(each)) if each.id == id && each.is_streamed()) {
+        if self.queue.ends_with_streamed(id) {
             self.withdraw(
                 id,
                 Error::misuse(Stage::Content, ApiMisuse::ContentUnfinished),

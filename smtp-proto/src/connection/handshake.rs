@@ -23,14 +23,14 @@ use crate::capabilities::Capabilities;
 use crate::command::Line;
 use crate::config::{Protocol, Security};
 use crate::connection::io::Io;
-use crate::connection::pending::Expect;
-use crate::error::{AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError, Stage};
+use crate::error::{AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError};
 use crate::extension::xclient::Attributes;
 use crate::pipelining::Pipelining;
 use crate::reply::{Reply, ReplyRef, Severity};
 use crate::sasl::{self, Driver, ExchangeError};
 use crate::secret::Secret;
 use crate::seed::Seed;
+use crate::stage::Stage;
 use crate::tls::TlsInfo;
 
 /// Where a connection stands.
@@ -40,7 +40,10 @@ pub(crate) enum State {
     ExpectEhlo,
     ExpectHelo,
     ExpectStartTls,
-    AwaitTls(AwaitTls),
+    /// TLS is to begin, and no TLS layer has taken it on: no byte is taken or given before it is done.
+    AwaitTls(TlsStart),
+    /// A TLS layer does the handshake.
+    TlsHandshake(TlsStart),
     /// With what the server has not been told yet, and what it is being told.
     ExpectXclient(Attributes),
     /// As somebody else.
@@ -51,13 +54,13 @@ pub(crate) enum State {
     Ended,
 }
 
-/// TLS is to begin: not a byte is taken or given before it has.
+/// What TLS begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct AwaitTls {
-    /// Whether the greeting has been, that is, whether STARTTLS led here.
-    pub(crate) greeted: bool,
-    /// Whether somebody has taken it on to begin TLS.
-    pub(crate) claimed: bool,
+pub(crate) enum TlsStart {
+    /// The reply to STARTTLS.
+    StartTls,
+    /// The first byte: the greeting comes inside TLS.
+    FirstByte,
 }
 
 /// One attempt to log in.
@@ -81,7 +84,7 @@ pub(crate) struct ServerInfo {
 /// What a transition can reach.
 pub(crate) struct Context<'a> {
     pub(crate) io: &'a mut Io,
-    pub(crate) known: &'a mut ServerInfo,
+    pub(crate) server: &'a mut ServerInfo,
     pub(crate) seed: &'a Seed,
     pub(crate) level: Pipelining,
 }
@@ -89,29 +92,29 @@ pub(crate) struct Context<'a> {
 impl State {
     pub(crate) fn begin(io: &mut Io) -> Self {
         if io.config.security == Security::Implicit {
-            Self::AwaitTls(AwaitTls {
-                greeted: false,
-                claimed: false,
-            })
+            Self::AwaitTls(TlsStart::FirstByte)
         } else {
-            io.expect(Expect::Greeting);
+            io.expect_greeting();
             Self::ExpectGreeting
         }
     }
 
     /// TLS is done: forgets what was learnt in cleartext, and begins again.
-    pub(crate) fn secured(awaited: AwaitTls, facts: TlsInfo, cx: &mut Context<'_>) -> Self {
-        *cx.known = ServerInfo {
-            tls: Some(facts),
+    pub(crate) fn secured(start: TlsStart, info: TlsInfo, cx: &mut Context<'_>) -> Self {
+        *cx.server = ServerInfo {
+            tls: Some(info),
             ..ServerInfo::default()
         };
-        if awaited.greeted {
-            send_ehlo(cx);
-            Self::ExpectEhlo
-        } else {
-            cx.io.end_tls();
-            cx.io.expect(Expect::Greeting);
-            Self::ExpectGreeting
+        match start {
+            TlsStart::StartTls => {
+                send_ehlo(cx);
+                Self::ExpectEhlo
+            }
+            TlsStart::FirstByte => {
+                cx.io.end_tls();
+                cx.io.expect_greeting();
+                Self::ExpectGreeting
+            }
         }
     }
 
@@ -126,16 +129,16 @@ impl State {
             Self::ExpectEhloAgain => on_second_ehlo_reply(reply, cx),
             Self::ExpectAuth(login) => login.advance(reply, cx),
             Self::ExpectQuit => Ok(Self::Ended),
-            state @ (Self::AwaitTls(_) | Self::Ready | Self::Ended) => Err(Error::protocol(
-                state.stage(),
-                ProtocolError::UnexpectedReply,
-            )),
+            state @ (Self::AwaitTls(_) | Self::TlsHandshake(_) | Self::Ready | Self::Ended) => {
+                let stage = state.stage();
+                Err(Error::protocol(stage, ProtocolError::UnexpectedReply))
+            }
         }
     }
 
     /// Says QUIT; there is no way back.
     pub(crate) fn quit(io: &mut Io) -> Self {
-        io.say(&Line::Quit, Expect::Quit);
+        io.send(&Line::Quit);
         Self::ExpectQuit
     }
 
@@ -160,7 +163,7 @@ impl State {
             Self::ExpectXclient(_) => Stage::Xclient,
             Self::ExpectHelo => Stage::Helo,
             Self::ExpectStartTls => Stage::StartTls,
-            Self::AwaitTls(_) => Stage::TlsHandshake,
+            Self::AwaitTls(_) | Self::TlsHandshake(_) => Stage::TlsHandshake,
             Self::ExpectAuth(_) => Stage::Auth,
             Self::Ready | Self::Ended => Stage::Idle,
             Self::ExpectQuit => Stage::Quit,
@@ -186,7 +189,7 @@ fn send_ehlo(cx: &mut Context<'_>) {
         Protocol::Smtp => Line::Ehlo(name),
         Protocol::Lmtp => Line::Lhlo(name),
     };
-    cx.io.say(&line, Expect::Ehlo);
+    cx.io.send(&line);
 }
 
 fn on_ehlo_reply(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
@@ -195,13 +198,13 @@ fn on_ehlo_reply(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Err
         return on_unknown_ehlo(reply, cx);
     }
     store_capabilities(reply, cx)?;
-    if cx.known.tls.is_some() {
+    if cx.server.tls.is_some() {
         cx.io.end_tls();
         return start_session(cx);
     }
     match cx.io.config.security {
-        Security::StartTls | Security::Opportunistic if cx.known.capabilities.start_tls() => {
-            cx.io.say(&Line::StartTls, Expect::StartTls);
+        Security::StartTls | Security::Opportunistic if cx.server.capabilities.start_tls() => {
+            cx.io.send(&Line::StartTls);
             Ok(State::ExpectStartTls)
         }
         Security::Opportunistic | Security::Cleartext => start_session(cx),
@@ -224,17 +227,17 @@ fn store_capabilities(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), E
         // RFC 5321, section 4.1.1.1: no other code is its success.
         Severity::Completion if code == 250 => {
             let config = cx.io.config.clone();
-            cx.known.capabilities = config
+            cx.server.capabilities = config
                 .without
                 .iter()
                 .fold(Capabilities::from_ehlo(reply), |kept, keyword| {
                     kept.without(keyword)
                 });
             // RFC 8689, section 2: it counts only inside TLS, and from a server that is the right one.
-            let counts = (cx.known.tls.as_ref()).is_some_and(TlsInfo::is_peer_verified);
-            if !counts && cx.known.capabilities.require_tls() {
-                let all = core::mem::take(&mut cx.known.capabilities);
-                cx.known.capabilities = all.without("REQUIRETLS");
+            let counts = (cx.server.tls.as_ref()).is_some_and(TlsInfo::is_peer_verified);
+            if !counts && cx.server.capabilities.require_tls() {
+                let all = core::mem::take(&mut cx.server.capabilities);
+                cx.server.capabilities = all.without("REQUIRETLS");
             }
             Ok(())
         }
@@ -247,12 +250,12 @@ fn store_capabilities(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), E
 fn on_unknown_ehlo(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
     cx.io.end_tls();
     match cx.io.config.security {
-        Security::StartTls | Security::Implicit if cx.known.tls.is_none() => {
+        Security::StartTls | Security::Implicit if cx.server.tls.is_none() => {
             Err(Error::new(Stage::Ehlo, ErrorKind::TlsUnavailable).with_reply(reply.to_reply()))
         }
         _ => {
             let config = cx.io.config.clone();
-            cx.io.say(&Line::Helo(&config.client_name), Expect::Helo);
+            cx.io.send(&Line::Helo(&config.client_name));
             Ok(State::ExpectHelo)
         }
     }
@@ -268,10 +271,7 @@ fn on_helo_reply(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Err
 
 fn on_starttls_reply(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
     if reply.code().as_u16() == 220 {
-        return Ok(State::AwaitTls(AwaitTls {
-            greeted: true,
-            claimed: false,
-        }));
+        return Ok(State::AwaitTls(TlsStart::StartTls));
     }
     let gone = reply.code().as_u16() == UNAVAILABLE;
     match (cx.io.config.security, reply.code().severity()) {
@@ -295,7 +295,7 @@ fn start_session(cx: &mut Context<'_>) -> Result<State, Error> {
     let Some(client) = &config.xclient else {
         return authenticate(cx);
     };
-    match client.offered(cx.known.capabilities.xclient()) {
+    match client.offered(cx.server.capabilities.xclient()) {
         Ok(told) if told.is_empty() => authenticate(cx),
         Ok(told) => Ok(send_xclient(told, cx)),
         Err(attribute) => Err(Error::new(
@@ -306,7 +306,7 @@ fn start_session(cx: &mut Context<'_>) -> Result<State, Error> {
 }
 
 fn send_xclient(told: Attributes, cx: &mut Context<'_>) -> State {
-    cx.io.say(&Line::Xclient(&told), Expect::Xclient);
+    cx.io.send(&Line::Xclient(&told));
     State::ExpectXclient(told)
 }
 
@@ -318,8 +318,8 @@ fn on_xclient_reply(
 ) -> Result<State, Error> {
     match reply.code().severity() {
         Severity::Completion => {
-            *cx.known = ServerInfo {
-                tls: cx.known.tls.take(),
+            *cx.server = ServerInfo {
+                tls: cx.server.tls.take(),
                 ..ServerInfo::default()
             };
             told.advance();
@@ -342,12 +342,12 @@ fn authenticate(cx: &mut Context<'_>) -> Result<State, Error> {
         return Ok(ready(cx));
     };
     let failed = |error| Error::new(Stage::Auth, ErrorKind::Authentication(error));
-    if cx.known.tls.is_none() && !config.credentials_in_clear {
+    if cx.server.tls.is_none() && !config.credentials_in_clear {
         return Err(Error::new(Stage::Auth, ErrorKind::TlsUnavailable));
     }
-    let offered = cx.known.capabilities.auth().collect::<Vec<_>>();
+    let offered = cx.server.capabilities.auth().collect::<Vec<_>>();
     if offered.is_empty() {
-        let in_clear = cx.known.tls.is_none() && cx.known.capabilities.start_tls();
+        let in_clear = cx.server.tls.is_none() && cx.server.capabilities.start_tls();
         return Err(failed(if in_clear {
             AuthenticationError::NotAdvertisedInCleartext
         } else {
@@ -355,13 +355,13 @@ fn authenticate(cx: &mut Context<'_>) -> Result<State, Error> {
         }));
     }
     let bindings = cx
-        .known
+        .server
         .tls
         .iter()
         .flat_map(TlsInfo::channel_bindings)
         .collect::<Vec<_>>();
     let mut context = sasl::ConnectionInfo::new(*cx.seed.bytes()).advertising(&offered);
-    if cx.known.tls.is_some() {
+    if cx.server.tls.is_some() {
         context = context.over_tls(&bindings);
     }
     if config.renewing {
@@ -387,8 +387,8 @@ fn authenticate(cx: &mut Context<'_>) -> Result<State, Error> {
         mechanism,
         initial: initial.as_ref(),
     };
-    cx.io.say(&line, Expect::Auth);
-    cx.known.mechanism = Some(mechanism);
+    cx.io.send(&line);
+    cx.server.mechanism = Some(mechanism);
     Ok(State::ExpectAuth(AuthExchange {
         dialogue,
         renewable,
@@ -397,7 +397,7 @@ fn authenticate(cx: &mut Context<'_>) -> Result<State, Error> {
 }
 
 fn ready(cx: &mut Context<'_>) -> State {
-    let level = if cx.known.capabilities.pipelining() {
+    let level = if cx.server.capabilities.pipelining() {
         cx.level
     } else {
         Pipelining::Off
@@ -427,10 +427,10 @@ impl AuthExchange {
             }
             Severity::Intermediate if reply.code() == 334 => {
                 match self.respond(reply) {
-                    Ok(response) => cx.io.say(&Line::SaslResponse(&response), Expect::Auth),
+                    Ok(response) => cx.io.send(&Line::SaslResponse(&response)),
                     Err(failure) => {
                         self.cancelled = Some(failure);
-                        cx.io.say(&Line::SaslCancel, Expect::Auth)
+                        cx.io.send(&Line::SaslCancel)
                     }
                 };
                 Ok(State::ExpectAuth(self))

@@ -18,25 +18,30 @@
 //! mail begins again, for them.
 
 mod content;
+mod leftover;
 mod limits;
 mod replies;
 mod requirements;
+mod sending;
 
 use alloc::boxed::Box;
 
 use bytes::Bytes;
 
-use self::content::{Budget, ContentWriter, byte_len};
+use self::content::ContentWriter;
+pub(crate) use self::leftover::Leftover;
 use self::limits::TransactionLimits;
 use self::replies::Replies;
 use self::requirements::ALabels;
 use crate::capabilities::Capabilities;
 use crate::command::Line;
 use crate::config::Protocol;
+use crate::connection::handshake::ServerInfo;
 use crate::connection::io::Io;
-use crate::connection::pending::Expect;
-use crate::content::{ContentError, Framing};
-use crate::error::{ApiMisuse, Error, ErrorKind, ProtocolError, Stage};
+use crate::connection::pending::PendingReply;
+use crate::connection::progress::{FillMode, Progress};
+use crate::content::Framing;
+use crate::error::{ApiMisuse, Error, ErrorKind, ProtocolError};
 use crate::event::MailId;
 use crate::extension::Content;
 use crate::extension::{ServerLimits, SizeLimit};
@@ -44,9 +49,9 @@ use crate::mail::{self, Mail, RcptState};
 use crate::outcome::Outcome;
 use crate::pipelining::Pipelining;
 use crate::reply::ReplyRef;
+use crate::stage::Stage;
 use crate::tls::TlsInfo;
 use crate::tracing::Trace;
-use crate::transcript::TranscriptEntry;
 
 /// One message on its way.
 #[derive(Debug)]
@@ -54,26 +59,39 @@ pub(crate) struct Transaction {
     pub(crate) id: MailId,
     pub(crate) trace: Trace,
     mail: Mail,
-    content: Content,
-    /// Its addresses as the server is told them, where that is another form.
-    a_labels: Option<Box<ALabels>>,
-    /// The recipients that the server takes at a time.
-    limits: TransactionLimits,
-    /// The most bytes of text that the server takes (RFC 1870).
-    size_limit: u64,
+    prepared: Prepared,
     next: SendState,
     replies: Replies,
-    /// Replies that are due for this message.
-    due: usize,
-    text: ContentWriter,
-    /// Position in the output after the text that was queued last.
-    batch_end: u64,
-    /// Bytes of the present chunk that are not in line yet.
-    chunk_left: u64,
-    /// Position in the output after the end of the text, once that is in line.
-    end: Option<u64>,
-    /// Why the rest of the text was not sent, where the connection goes on.
+    /// Replies that are pending for this message.
+    pending: usize,
+    content: ContentWriter,
+    position: ContentPosition,
+    /// Why the rest of the content was not sent, where the connection goes on.
     stopped: Option<Error>,
+}
+
+/// The message as this server takes it.
+#[derive(Debug)]
+struct Prepared {
+    /// What MAIL says of the content.
+    content: Content,
+    /// Addresses that are told in another form.
+    a_labels: Option<Box<ALabels>>,
+    /// The recipients that the server takes in one transaction.
+    limits: TransactionLimits,
+    /// The most bytes of content that the server takes (RFC 1870).
+    size_limit: u64,
+}
+
+/// How far the content is queued, as positions in the output.
+#[derive(Debug, Default)]
+struct ContentPosition {
+    /// After the content that was queued last.
+    batch_end: u64,
+    /// Bytes of the present chunk that are not queued yet.
+    chunk_left: u64,
+    /// After the end of the content, once that is queued.
+    end: Option<u64>,
 }
 
 /// What the sending cursor is at.
@@ -85,23 +103,10 @@ enum SendState {
     Rcpt(usize),
     Data,
     GoAhead,
-    Text,
+    Content,
     LoneDot,
     Chunk,
-    Verdict,
-    Nothing,
-}
-
-/// What a message wants done now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NextAction {
-    /// This command to be sent.
-    Command(Expect),
-    /// Its text to be written.
-    Text,
-    /// An answer.
-    Answer,
-    /// Nothing more: all is sent that will be.
+    FinalReply,
     Nothing,
 }
 
@@ -110,18 +115,18 @@ impl Transaction {
         Self {
             id,
             trace,
-            text: ContentWriter::new(&mail.text, Framing::Dot),
+            content: ContentWriter::new(&mail.text, Framing::Dot),
             mail,
-            content: Content::default(),
-            a_labels: None,
-            limits: TransactionLimits::new(ServerLimits::default()),
-            size_limit: u64::MAX,
+            prepared: Prepared {
+                content: Content::default(),
+                a_labels: None,
+                limits: TransactionLimits::new(ServerLimits::default()),
+                size_limit: u64::MAX,
+            },
             next: SendState::Check,
             replies: Replies::default(),
-            due: 0,
-            batch_end: 0,
-            chunk_left: 0,
-            end: None,
+            pending: 0,
+            position: ContentPosition::default(),
             stopped: None,
         }
     }
@@ -141,11 +146,14 @@ impl Transaction {
         matches!(self.next, SendState::Check | SendState::Mail) && self.replies.asked == 0
     }
 
-    /// Whether the server may hold the beginning of this message, so that RSET has to come before the next.
-    pub(crate) fn needs_reset(&self) -> bool {
+    /// What it leaves at the server, now that it is complete.
+    pub(crate) fn leftover(&self) -> Leftover {
         // A rejected chunk need not end the transaction (RFC 3030, section 2). The end of the data should, whatever the reply
         // (RFC 5321, section 4.1.1.4), and not every server sees to it. A rejected MAIL began nothing.
-        !self.is_untouched() && !self.replies.taken && !self.is_rejected_at_mail()
+        let needs_reset =
+            !self.is_untouched() && !self.replies.taken && !self.is_rejected_at_mail();
+        let ended = self.position.end.is_some() && self.content.framing() == Framing::Dot;
+        Leftover::of(needs_reset, needs_reset && !ended)
     }
 
     /// Whether MAIL was rejected, and no recipient was accepted all the same.
@@ -153,45 +161,57 @@ impl Transaction {
         self.replies.sender.is_some() && !self.replies.without_sender
     }
 
-    /// Whether the server may still hold it open: MAIL was accepted, and nothing said since ends it.
-    pub(crate) fn may_be_open(&self) -> bool {
-        // After the end of the data it is closed, whatever the reply (RFC 5321, section 4.1.1.4); a rejected chunk need not
-        // end it (RFC 3030, section 2).
-        let ended = self.end.is_some() && self.text.framing() == Framing::Dot;
-        self.needs_reset() && !ended
-    }
-
     /// Whether all has been sent that will be, and answered; there may be recipients left to begin again for.
     pub(crate) fn is_complete(&self) -> bool {
-        matches!(self.next, SendState::Nothing | SendState::Verdict) && self.due == 0
+        matches!(self.next, SendState::Nothing | SendState::FinalReply) && self.pending == 0
     }
 
-    /// What it wants done now.
-    pub(crate) fn want(&self, io: &Io) -> NextAction {
+    /// Sends what comes next, if it may be sent now; at the beginning only with [`FillMode::Send`].
+    pub(crate) fn advance(
+        &mut self,
+        io: &mut Io,
+        server: &ServerInfo,
+        leftover: &mut Leftover,
+        mode: FillMode,
+    ) -> Progress {
         match self.next {
-            SendState::Check | SendState::Mail => NextAction::Command(Expect::Mail),
-            SendState::Rcpt(index) => NextAction::Command(Expect::Rcpt(index)),
-            SendState::Data => NextAction::Command(Expect::Data),
-            SendState::Text | SendState::LoneDot => NextAction::Text,
-            SendState::Chunk if self.may_send_chunks(io) => NextAction::Text,
-            SendState::Chunk | SendState::GoAhead | SendState::Verdict => NextAction::Answer,
-            SendState::Nothing => NextAction::Nothing,
+            SendState::Check | SendState::Mail => {
+                match self.prepare(&server.capabilities, io.mails) {
+                    Err(error) => Progress::Failed(error),
+                    Ok(()) if mode == FillMode::Probe => Progress::Sendable,
+                    Ok(()) => self.send_mail(io, leftover),
+                }
+            }
+            SendState::Rcpt(index) => self.send_rcpt(index, io),
+            SendState::Data => self.send_data(io),
+            _ if self.sends_content(io) => self.send_content(io),
+            SendState::Nothing => Progress::Done,
+            _ => Progress::Blocked,
         }
     }
 
-    /// Whether chunks may go out, and be it before it is known that there is somebody to get them.
-    fn may_send_chunks(&self, io: &Io) -> bool {
-        // What has begun has to go on: the server waits for all of the chunk.
-        self.chunk_left > 0 || self.replies.all_answered() || self.may_run_ahead(io)
+    /// Whether its content, or the end of that, is what comes next and may be sent.
+    pub(crate) fn sends_content(&self, io: &Io) -> bool {
+        match self.next {
+            SendState::Content | SendState::LoneDot => true,
+            SendState::Chunk => self.may_send_chunks(io),
+            _ => false,
+        }
     }
 
-    /// Whether all of the text may go before it is known that there is somebody to get it: only in one chunk, since after a
-    /// rejected envelope each further one is a command more that a server may take amiss.
+    /// Whether BDAT may be sent, possibly before any recipient is known to be accepted.
+    fn may_send_chunks(&self, io: &Io) -> bool {
+        // What has begun has to go on: the server waits for all of the chunk.
+        self.position.chunk_left > 0 || self.replies.all_answered() || self.may_run_ahead(io)
+    }
+
+    /// Whether all of the content may be sent before any recipient is known to be accepted: only in one chunk, because after a
+    /// rejected envelope each further chunk is one more command that a server may take amiss.
     fn may_run_ahead(&self, io: &Io) -> bool {
         let bounds = io.config.speculation;
         let fits = |size: u64| {
             size <= bounds.mail.min(io.config.chunk_size)
-                && io.pending.text().saturating_add(size) <= bounds.in_flight
+                && io.pending.content().saturating_add(size) <= bounds.in_flight
         };
         io.config.protocol == Protocol::Smtp
             && io.pending.level() >= Pipelining::Speculative
@@ -212,255 +232,141 @@ impl Transaction {
         }
         let needs = requirements::of(&mut self.mail, capabilities)?;
         if needs.recoded {
-            self.begin_text();
+            self.begin_content();
         }
         let size = self.mail.size();
-        self.size_limit = match capabilities.size() {
+        self.prepared.size_limit = match capabilities.size() {
             Some(SizeLimit::Bytes(limit)) => limit,
             _ => u64::MAX,
         };
         self.check_size(size.unwrap_or_default())
             .map_err(|reason| Error::new(Stage::Mail, reason))?;
-        self.content = Content {
+        self.prepared.content = Content {
             size: size.filter(|_| capabilities.size().is_some()),
             ..needs.content
         };
-        self.a_labels = needs.a_labels;
-        if capabilities.chunking() && self.text.framing() != Framing::Length {
-            self.text.set_framing(&self.mail.text, Framing::Length);
+        self.prepared.a_labels = needs.a_labels;
+        if capabilities.chunking() && self.content.framing() != Framing::Length {
+            self.content.set_framing(&self.mail.text, Framing::Length);
         }
-        self.limits = TransactionLimits::new(limits);
+        self.prepared.limits = TransactionLimits::new(limits);
         self.next = SendState::Mail;
         Ok(())
     }
 
-    /// Puts the next command in line, if the pipeline admits it; returns whether it did.
-    pub(crate) fn say(&mut self, to: Expect, io: &mut Io) -> bool {
-        let a_labels = self.a_labels.as_deref();
-        let line = match to {
-            Expect::Rcpt(index) => match self.mail.recipients.get(index) {
-                Some(recipient) => Line::Rcpt {
-                    path: a_labels
-                        .and_then(|a_labels| a_labels.recipient(index))
-                        .unwrap_or(&recipient.path),
-                    parameters: self.mail.recipient_parameters(index),
-                },
-                None => return false,
-            },
-            Expect::Mail => Line::Mail {
-                path: a_labels
-                    .and_then(ALabels::sender)
-                    .unwrap_or(&self.mail.sender),
-                content: self.content,
-                parameters: self.mail.parameters(),
-            },
-            _ => Line::Data,
-        };
-        if to == Expect::Mail {
-            io.pending
-                .reserve(self.mail.recipients.len().saturating_add(AROUND));
-        }
-        if !io.say(&line, to) {
-            return false;
-        }
-        self.due = self.due.saturating_add(1);
-        match to {
-            Expect::Mail => self.next = self.next_rcpt(0),
-            Expect::Rcpt(index) => {
-                self.replies.asked = self.replies.asked.saturating_add(1);
-                if let Some(recipient) = self.mail.recipients.get_mut(index) {
-                    recipient.answer = RcptState::Asked;
-                }
-                self.next = self.next_rcpt(index.saturating_add(1));
+    /// Sends MAIL, after RSET if the transaction before left something.
+    fn send_mail(&mut self, io: &mut Io, leftover: &mut Leftover) -> Progress {
+        // A final reply that is pending may be a rejection.
+        let may_be_rejected =
+            matches!(io.pending.last(), Some(Stage::EndOfData | Stage::LastChunk));
+        if leftover.needs_reset() || may_be_rejected {
+            if !io.send(&Line::Rset) {
+                return Progress::Blocked;
             }
-            _ => self.next = SendState::GoAhead,
+            *leftover = leftover.reset_sent();
         }
-        true
+        io.pending
+            .reserve(self.mail.recipients.len().saturating_add(AROUND));
+        let a_labels = self.prepared.a_labels.as_deref();
+        let sent = io.send(&Line::Mail {
+            path: a_labels
+                .and_then(ALabels::sender)
+                .unwrap_or(&self.mail.sender),
+            content: self.prepared.content,
+            parameters: self.mail.parameters(),
+        });
+        if !sent {
+            return Progress::Blocked;
+        }
+        io.mails = io.mails.saturating_add(1);
+        self.pending = self.pending.saturating_add(1);
+        self.next = self.next_rcpt(0);
+        Progress::Sent
+    }
+
+    /// Sends RCPT for the recipient at this index.
+    fn send_rcpt(&mut self, index: usize, io: &mut Io) -> Progress {
+        let a_labels = self.prepared.a_labels.as_deref();
+        let Some(recipient) = self.mail.recipients.get(index) else {
+            return Progress::Blocked;
+        };
+        let line = Line::Rcpt {
+            path: a_labels
+                .and_then(|a_labels| a_labels.recipient(index))
+                .unwrap_or(&recipient.path),
+            parameters: self.mail.recipient_parameters(index),
+        };
+        if !io.send_rcpt(&line, index) {
+            return Progress::Blocked;
+        }
+        self.pending = self.pending.saturating_add(1);
+        self.replies.asked = self.replies.asked.saturating_add(1);
+        if let Some(recipient) = self.mail.recipients.get_mut(index) {
+            recipient.answer = RcptState::Asked;
+        }
+        self.next = self.next_rcpt(index.saturating_add(1));
+        Progress::Sent
+    }
+
+    fn send_data(&mut self, io: &mut Io) -> Progress {
+        if !io.send(&Line::Data) {
+            return Progress::Blocked;
+        }
+        self.pending = self.pending.saturating_add(1);
+        self.next = SendState::GoAhead;
+        Progress::Sent
     }
 
     /// The next recipient to ask for, from `index` on, or what comes after the last.
     fn next_rcpt(&mut self, index: usize) -> SendState {
         let recipients = &self.mail.recipients;
-        match self.limits.next(recipients, index, self.replies.asked) {
+        match self
+            .prepared
+            .limits
+            .next(recipients, index, self.replies.asked)
+        {
             Some(index) => SendState::Rcpt(index),
-            None if self.text.framing() == Framing::Length => SendState::Chunk,
+            None if self.content.framing() == Framing::Length => SendState::Chunk,
             None => SendState::Data,
         }
     }
 
     /// Takes a piece of the text.
     pub(crate) fn write(&mut self, piece: Bytes) -> Result<(), ApiMisuse> {
-        self.text.write(piece)
+        self.content.write(piece)
     }
 
     /// Records that the text is whole.
     pub(crate) fn finish(&mut self) -> Result<(), ApiMisuse> {
-        self.text.finish()
+        self.content.finish()
     }
 
     /// Whether it is at its text, and has none.
     pub(crate) fn is_starved(&self) -> bool {
         let at_text = match self.next {
-            SendState::Text => true,
+            SendState::Content => true,
             SendState::Chunk => self.replies.all_answered(),
             _ => false,
         };
-        at_text && self.text.is_starved()
+        at_text && self.content.is_starved()
     }
 
     /// Whether the caller is to be told that a piece of the text is wanted.
     pub(crate) fn ask(&mut self) -> bool {
-        self.is_starved() && self.text.ask()
+        self.is_starved() && self.content.ask()
     }
 
     /// Whether its text is not finished, however far the rest is.
     pub(crate) fn is_open(&self) -> bool {
-        self.text.is_open()
+        self.content.is_open()
     }
 
     /// Whether the text has begun to go out and its end has not been offered.
-    pub(crate) fn is_in_text(&self, io: &Io) -> bool {
-        match self.end {
-            None => self.next == SendState::Text || self.has_begun_text(),
+    pub(crate) fn is_in_content(&self, io: &Io) -> bool {
+        match self.position.end {
+            None => self.next == SendState::Content || self.has_begun_content(),
             Some(end) => !io.was_offered(end),
         }
-    }
-
-    /// Puts as much of the text in line as there is room for, and its end after the last of it.
-    ///
-    /// It goes in batches: the next is queued when the last is out. So what is sent of a text that turns out to be
-    /// wrong does not depend on how the transport takes it.
-    ///
-    /// # Errors
-    /// Why the text, which has begun, can neither go on nor be taken back.
-    pub(crate) fn write_text(&mut self, io: &mut Io) -> Result<(), ErrorKind> {
-        if io.send_buffer.sent() < self.batch_end {
-            return Ok(());
-        }
-        let before = self.text.written();
-        match self.next {
-            SendState::LoneDot => self.end_with(DOT, io),
-            SendState::Chunk => self.write_chunks(io).map_err(ErrorKind::Content)?,
-            _ => self.write_lines(io)?,
-        }
-        if self.text.written() > before {
-            self.batch_end = io.send_buffer.queued();
-            let (sent, total) = (self.text.written(), self.text.total(&self.mail.text));
-            io.show(|| TranscriptEntry::Body { sent, total });
-        }
-        Ok(())
-    }
-
-    /// Puts lines of a text in line that ends by a dot.
-    fn write_lines(&mut self, io: &mut Io) -> Result<(), ErrorKind> {
-        self.encode(u64::MAX, io).map_err(ErrorKind::Content)?;
-        if !self.text.is_spent() {
-            return self.check_size(self.text.size());
-        }
-        let terminator = self.text.end().map_err(ErrorKind::Content)?;
-        // The line end that the last line lacks counts.
-        let lacking = byte_len(terminator).saturating_sub(byte_len(DOT));
-        self.check_size(self.text.size().saturating_add(lacking))?;
-        self.end_with(terminator, io);
-        Ok(())
-    }
-
-    /// Whether the server takes a text of so many bytes.
-    fn check_size(&self, size: u64) -> Result<(), ErrorKind> {
-        let limit = self.size_limit;
-        if size > limit {
-            return Err(ErrorKind::TooLarge { size, limit });
-        }
-        Ok(())
-    }
-
-    /// Puts chunks in line, each after its length (RFC 3030, section 2).
-    fn write_chunks(&mut self, io: &mut Io) -> Result<(), ContentError> {
-        while self.next == SendState::Chunk {
-            if self.chunk_left == 0 && !self.begin_chunk(io)? {
-                return Ok(());
-            }
-            let written = self.encode(self.chunk_left, io)?;
-            self.chunk_left = self.chunk_left.saturating_sub(written);
-            if self.chunk_left > 0 {
-                return Ok(());
-            }
-            if self.end.is_some() {
-                self.ended();
-            } else {
-                // The message may have been rejected while this chunk was written.
-                self.apply_replies();
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts the head of the next chunk in line; returns whether it could be.
-    fn begin_chunk(&mut self, io: &mut Io) -> Result<bool, ContentError> {
-        let by_recipient = io.config.protocol == Protocol::Lmtp;
-        if by_recipient && io.pending.last() == Some(Expect::Chunk) {
-            // If that is rejected, nobody knows to how many replies the end of the text leads (RFC 2033, section 4.2).
-            return Ok(false);
-        }
-        let limit = io.config.chunk_size;
-        let (len, last) = match self.mail.whole_len() {
-            Some(total) => {
-                let left = total.saturating_sub(self.text.written());
-                (left.min(limit), left <= limit)
-            }
-            None => {
-                let Some(staged) = self.text.stage(limit)? else {
-                    return Ok(false);
-                };
-                // A server may reject a chunk at once, and take what is in it for commands.
-                let size = self.text.size().saturating_add(staged.0);
-                if let Err(reason) = self.check_size(size) {
-                    self.stopped = Some(Error::new(Stage::Content, reason));
-                    self.next = SendState::Nothing;
-                    return Ok(false);
-                }
-                staged
-            }
-        };
-        let Some(end) = io.say_chunk(len, last.then(|| self.verdicts(io))) else {
-            return Ok(false);
-        };
-        self.due = self.due.saturating_add(1);
-        self.chunk_left = len;
-        if last {
-            self.end = Some(end);
-        }
-        Ok(true)
-    }
-
-    /// How many replies the end of the text leads to. In LMTP the recipients are known by then: a reply too many or too few
-    /// must not pass for another number of recipients.
-    fn verdicts(&self, io: &Io) -> usize {
-        match io.config.protocol {
-            Protocol::Smtp => 1,
-            Protocol::Lmtp => self.replies.accepted,
-        }
-    }
-
-    fn encode(&mut self, at_most: u64, io: &mut Io) -> Result<u64, ContentError> {
-        let space = Budget::of(io).at_most(at_most);
-        let send_buffer = &mut io.send_buffer;
-        self.text.encode(space, &mut |part| send_buffer.push(part))
-    }
-
-    fn end_with(&mut self, terminator: &'static [u8], io: &mut Io) {
-        self.end = Some(io.end_data(terminator, self.verdicts(io)));
-        self.due = self.due.saturating_add(1);
-        self.ended();
-    }
-
-    /// All of the text is in line.
-    fn ended(&mut self) {
-        self.next = if self.has_remaining() {
-            SendState::Verdict
-        } else {
-            SendState::Nothing
-        };
     }
 
     /// Whether there are recipients for whom the message can be sent once more.
@@ -475,39 +381,40 @@ impl Transaction {
     /// Takes the reply to one of its commands. Returns whether there is another to come to the same.
     pub(crate) fn handle_reply(
         &mut self,
-        to: Expect,
+        answered: PendingReply,
         reply: ReplyRef<'_>,
         by_recipient: bool,
     ) -> Result<bool, ProtocolError> {
         let recipients = &mut self.mail.recipients;
-        let more = match to {
-            Expect::Mail => {
+        let more = match answered.stage {
+            Stage::Mail => {
                 self.replies.handle_mail(reply)?;
                 false
             }
-            Expect::Rcpt(index) => {
+            Stage::Rcpt => {
                 let again = matches!(self.mail.text, mail::Text::Whole { .. });
+                let index = answered.rcpt.unwrap_or(usize::MAX);
                 if let Some(recipient) = recipients.get_mut(index) {
                     self.replies.handle_rcpt(recipient, reply, again)?;
                 }
                 false
             }
-            Expect::Data => {
+            Stage::Data => {
                 self.handle_data(reply, by_recipient)?;
                 false
             }
-            Expect::Chunk => {
+            Stage::Chunk => {
                 self.replies.handle_chunk(reply)?;
                 false
             }
             _ => {
-                let framing = self.text.framing();
+                let framing = self.content.framing();
                 self.replies
                     .handle_final_reply(recipients, reply, by_recipient, framing)?
             }
         };
         if !more {
-            self.due = self.due.saturating_sub(1);
+            self.pending = self.pending.saturating_sub(1);
         }
         self.apply_replies();
         Ok(more)
@@ -526,7 +433,7 @@ impl Transaction {
         } else if !GO_AHEAD.contains(&code.as_u16()) {
             return Err(ProtocolError::WrongClass);
         } else if somebody {
-            self.next = SendState::Text;
+            self.next = SendState::Content;
         } else if by_recipient {
             // RFC 2033, section 4.2: there would be nobody to answer for.
             return Err(ProtocolError::WrongClass);
@@ -541,7 +448,7 @@ impl Transaction {
         let over = match self.next {
             SendState::Rcpt(_) => self.replies.sender.is_some(),
             SendState::Data => !self.replies.may_succeed(),
-            SendState::Chunk => self.chunk_left == 0 && !self.replies.may_succeed(),
+            SendState::Chunk => self.position.chunk_left == 0 && !self.replies.may_succeed(),
             _ => false,
         };
         if over {
@@ -556,24 +463,24 @@ impl Transaction {
             return false;
         }
         self.replies = Replies::default();
-        self.limits.reset();
+        self.prepared.limits.reset();
         for recipient in &mut self.mail.recipients {
             recipient.answer = recipient.answer.take().into_next();
         }
         self.next = SendState::Mail;
-        self.begin_text();
-        self.end = None;
+        self.begin_content();
+        self.position.end = None;
         true
     }
 
     /// Puts the cursor at the beginning of the text, which may be another than it was.
     #[cold]
-    fn begin_text(&mut self) {
-        self.text = ContentWriter::new(&self.mail.text, self.text.framing());
+    fn begin_content(&mut self) {
+        self.content = ContentWriter::new(&self.mail.text, self.content.framing());
     }
 
-    fn has_begun_text(&self) -> bool {
-        self.text.written() > 0 || self.chunk_left > 0 || self.end.is_some()
+    fn has_begun_content(&self) -> bool {
+        self.content.written() > 0 || self.position.chunk_left > 0 || self.position.end.is_some()
     }
 
     /// What became of it: after it was completed, or at a failure.
@@ -585,7 +492,7 @@ impl Transaction {
     ) -> Outcome {
         let failure = self.stopped.take().or(failure);
         let failure = failure.map(|error| io.locate(error));
-        let offered = self.end.is_some_and(|end| io.was_offered(end));
+        let offered = self.position.end.is_some_and(|end| io.was_offered(end));
         let Self {
             mut mail, replies, ..
         } = *self;
@@ -602,9 +509,6 @@ impl Transaction {
 
 /// The replies to DATA that ask for the content: 354, and others of its tens that servers say.
 const GO_AHEAD: core::ops::RangeInclusive<u16> = 350..=359;
-
-/// The line that ends a text.
-const DOT: &[u8] = b".\r\n";
 
 /// Replies around those for the recipients: for MAIL and DATA.
 const AROUND: usize = 2;

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt::{self, Write as _};
 
-use super::{ApiMisuse, AuthenticationError, Error, ErrorKind, Peer, ProtocolError};
+use super::{ApiMisuse, AuthenticationError, Error, ErrorKind, Inner, Peer, ProtocolError};
 use crate::reply::Escaped;
 
 impl fmt::Display for Error {
@@ -16,7 +16,8 @@ impl fmt::Display for Error {
         if !matches!(inner.kind, ErrorKind::Earlier(_)) {
             write!(f, "{}: ", inner.stage)?;
         }
-        inner.kind.fmt(f)?;
+        let alternate = f.alternate();
+        inner.fmt_kind(f, alternate)?;
         if f.alternate()
             && let Some(place) = inner.place.filter(|place| place.offset().is_some())
         {
@@ -66,6 +67,23 @@ impl fmt::Debug for Error {
 }
 
 /// `{}` leaves out the cause that [`Error`]'s `source` returns; `{:#}` has it.
+impl Inner {
+    /// Writes the kind; for a timeout, with what was awaited.
+    fn fmt_kind(&self, f: &mut impl fmt::Write, alternate: bool) -> fmt::Result {
+        if alternate {
+            write!(f, "{:#}", self.kind)?;
+        } else {
+            write!(f, "{}", self.kind)?;
+        }
+        match self.kind {
+            ErrorKind::Timeout(timeout) => {
+                write!(f, " waiting for {}", timeout.awaited(self.stage))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -87,7 +105,7 @@ impl fmt::Display for ErrorKind {
             Self::TooManyMails => {
                 f.write_str("the server takes no more messages on this connection")
             }
-            Self::Timeout(wait) => write!(f, "timed out waiting for {wait}"),
+            Self::Timeout(_) => f.write_str("timed out"),
             Self::Transport(error) if f.alternate() => error.fmt(f),
             Self::Transport(_) => f.write_str("the transport failed"),
             Self::ConnectionLost => f.write_str("the server closed the connection"),
@@ -226,7 +244,8 @@ impl Error {
         let address = inner.peer.as_deref().and_then(Peer::shown_address);
         let mut text = address.map_or_else(String::new, |address| format!("{address}: "));
         // A `String` takes all that is written.
-        _ = write!(text, "{}: {:#}", inner.stage, inner.kind);
+        _ = write!(text, "{}: ", inner.stage);
+        _ = inner.fmt_kind(&mut text, true);
         if let Some(reply) = &inner.reply {
             _ = write!(text, "; the server said: {reply:.60}");
         }

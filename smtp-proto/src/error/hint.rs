@@ -2,13 +2,12 @@
 
 use alloc::string::String;
 
-use super::{
-    ApiMisuse, AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError, Stage, Wait,
-};
+use super::{ApiMisuse, AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError};
 use crate::content::{ContentError, ContentErrorKind};
 use crate::location::{Location, MailPart};
 use crate::reply::Reply;
 use crate::reply_reader::ReplyError;
+use crate::stage::{Stage, Timeout};
 
 impl Error {
     /// The likely remedy, if the cause is a common mistake.
@@ -18,26 +17,11 @@ impl Error {
                 "the server speaks TLS from the first byte on this port: use implicit TLS (port 465), \
                  or another port for STARTTLS (587)",
             ),
-            ErrorKind::Timeout(Wait::Greeting) => Some(match self.partial_reply() {
-                None => "a server that waits for TLS stays silent: on port 465 use implicit TLS",
-                Some(_) => {
-                    "the server began its greeting and did not finish it: `Timeouts::with_greeting` gives it more time"
-                }
-            }),
-            ErrorKind::Timeout(Wait::ImplicitTls) => Some(
-                "the server says nothing to a client that begins with TLS: TLS from the first byte is usually on port \
-                 465; ports 587 and 25 begin in cleartext and need STARTTLS",
-            ),
-            ErrorKind::Timeout(Wait::Chunk | Wait::LastChunk) => Some(
-                "if the server never answers BDAT, `ignore_extension(\"CHUNKING\")` sends by DATA",
-            ),
+            ErrorKind::Timeout(timeout) => self.of_timeout(*timeout),
             ErrorKind::Protocol(ProtocolError::UnexpectedReply | ProtocolError::WrongClass)
-            | ErrorKind::Timeout(Wait::Mail | Wait::Rcpt | Wait::DataInit | Wait::Rset)
-                if self.0.pipelined && self.stage() != Stage::Idle =>
+                if self.is_pipelined() =>
             {
-                Some(
-                    "the server advertises PIPELINING and may get it wrong: `Pipelining::Off` sends one command at a time",
-                )
+                Some(PIPELINING)
             }
             ErrorKind::ConnectionLost
                 if self.stage() == Stage::Greeting && self.partial_reply().is_none() =>
@@ -98,6 +82,37 @@ impl Error {
             ErrorKind::Content(fault) => of_fault(*fault),
             _ => None,
         }
+    }
+}
+
+impl Error {
+    fn of_timeout(&self, timeout: Timeout) -> Option<&'static str> {
+        match (timeout, self.stage()) {
+            (Timeout::Reply, Stage::Greeting) => Some(match self.partial_reply() {
+                None => "a server that waits for TLS stays silent: on port 465 use implicit TLS",
+                Some(_) => {
+                    "the server began its greeting and did not finish it: `Timeouts::with_greeting` gives it more time"
+                }
+            }),
+            (Timeout::ImplicitTls, _) => Some(
+                "the server says nothing to a client that begins with TLS: TLS from the first byte is usually on port \
+                 465; ports 587 and 25 begin in cleartext and need STARTTLS",
+            ),
+            (Timeout::Reply, Stage::Chunk | Stage::LastChunk) => Some(
+                "if the server never answers BDAT, `ignore_extension(\"CHUNKING\")` sends by DATA",
+            ),
+            (Timeout::Reply, Stage::Mail | Stage::Rcpt | Stage::Data | Stage::Rset)
+                if self.is_pipelined() =>
+            {
+                Some(PIPELINING)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether commands were under way before the replies to those before them had come.
+    fn is_pipelined(&self) -> bool {
+        self.0.pipelined && self.stage() != Stage::Idle
     }
 }
 
@@ -261,6 +276,8 @@ fn says(reply: &Reply, word: &[u8]) -> bool {
     };
     reply.lines().any(has)
 }
+
+const PIPELINING: &str = "the server advertises PIPELINING and may get it wrong: `Pipelining::Off` sends one command at a time";
 
 /// No field name begins with such a byte (RFC 5322, section 2.2).
 const BYTE_ORDER_MARK: &str = "a message begins with the name of a header field: remove what is before it, such as a byte order mark";

@@ -8,8 +8,9 @@ use bytes::Bytes;
 
 use super::{MailBuilder, Text};
 use crate::content::{ContentError, Encoder, LineRules, Room, ScanSummary, scan};
-use crate::error::{Error, ErrorKind, Stage, TransportError};
+use crate::error::{Error, ErrorKind, TransportError};
 use crate::location::Location;
+use crate::stage::Stage;
 
 /// The caller's function that downgrades content.
 #[derive(Clone)]

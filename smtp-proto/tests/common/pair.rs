@@ -306,15 +306,15 @@ impl<P: Peer> Pair<P> {
         if !self.peer.poll_upgrade() {
             return false;
         }
-        match self.connection.poll_upgrade() {
-            Some(Ok(upgrade)) => {
+        match self.connection.begin_tls(self.now) {
+            Ok(upgrade) => {
                 self.sent_in_clear = Some(self.sent.len());
                 upgrade.complete(self.now, facts());
                 self.peer.handle_tls(smtp_test::TlsInfo::pretended());
             }
-            other => self
+            Err(error) => self
                 .peer
-                .handle_tls_error(&format!("the client does not begin TLS: {other:?}")),
+                .handle_tls_error(&format!("the client does not begin TLS: {error}")),
         }
         true
     }

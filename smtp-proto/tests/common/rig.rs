@@ -62,8 +62,8 @@ impl Rig {
     /// Begins TLS; it must be time for it.
     pub(crate) fn upgrade(&mut self) {
         self.sent_in_clear = Some(self.sent.len());
-        let upgrade = self.connection.poll_upgrade().expect("time for TLS");
-        upgrade.expect("time for TLS").complete(self.now, facts());
+        let upgrade = self.connection.begin_tls(self.now).expect("time for TLS");
+        upgrade.complete(self.now, facts());
     }
 
     /// Begins TLS at the 220 to STARTTLS or, under implicit TLS, at the beginning; goes on to the reply to EHLO.

@@ -36,7 +36,7 @@ fn v29_a_server_that_takes_nothing_of_the_text_is_given_up() {
         said: "",
         answer: None,
         stage: Stage::Content,
-        wait: Wait::Write,
+        wait: Wait::WRITE,
         limit: 37,
     };
     check_deadline(&mut rig, at(3 + 37), &step);
@@ -63,7 +63,7 @@ fn v29_a_server_that_takes_the_text_by_drips_is_given_up() {
     }
     rig.wait(secs(1));
     rig.tick();
-    check_timeout(&rig.failure(), Stage::Content, Wait::Write);
+    check_timeout(&rig.failure(), Stage::Content, Wait::WRITE);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_command_that_is_not_taken_has_a_limit_too() {
     assert_eq!(rig.connection.poll_timeout(), Some(at(37)));
     rig.now = at(37);
     rig.tick();
-    check_timeout(&rig.failure(), Stage::Command, Wait::Write);
+    check_timeout(&rig.failure(), Stage::Command, Wait::WRITE);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn the_session_has_its_limit_at_every_step() {
             said: "",
             answer: None,
             stage: step.stage,
-            wait: Wait::Session,
+            wait: Wait::SESSION,
             limit: 0,
         };
         check_deadline(&mut rig, until, &named);
@@ -148,7 +148,7 @@ fn the_session_has_its_limit_while_nothing_is_under_way() {
     assert_eq!(rig.connection.poll_timeout(), Some(at(65)));
     rig.now = at(65);
     rig.tick();
-    check_timeout(&rig.failure(), Stage::Idle, Wait::Session);
+    check_timeout(&rig.failure(), Stage::Idle, Wait::SESSION);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn v29_a_session_has_two_hours_and_one_more_for_each_mail_by_default() {
     assert_eq!(rig.connection.poll_timeout(), Some(at(3 * HOUR)));
     rig.now = at(3 * HOUR);
     rig.tick();
-    check_timeout(&rig.failure(), Stage::Idle, Wait::Session);
+    check_timeout(&rig.failure(), Stage::Idle, Wait::SESSION);
 }
 
 #[test]

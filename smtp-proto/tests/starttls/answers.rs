@@ -188,7 +188,7 @@ fn check(policy: Security, at: At, answer: Answer, login: bool) {
     }
     give(&mut rig, answer);
     let said = rig.listen();
-    let tls = matches!(rig.connection.poll_upgrade(), Some(Ok(_)));
+    let tls = rig.connection.wants_tls();
     let next = match rig.connection.poll_ready() {
         _ if tls => Next::Tls,
         Some(Err(error)) => {

@@ -8,7 +8,7 @@ use std::{fmt, io, vec};
 use rustls::crypto::CryptoProvider;
 use smtp_proto::{
     AuthenticationError, Config, Connection, Error, ErrorKind, Peer, Security, Seed, Stage,
-    TransportError, Wait,
+    Timeout, TransportError,
 };
 
 use super::Endpoint;
@@ -278,7 +278,7 @@ fn token_expired(error: &Error) -> bool {
 fn tls_failed(error: &Error) -> bool {
     let by_itself = match error.kind() {
         ErrorKind::Transport(_) | ErrorKind::ConnectionLost => true,
-        ErrorKind::Timeout(wait) => matches!(wait, Wait::StartTls | Wait::TlsHandshake),
+        ErrorKind::Timeout(limit) => *limit == Timeout::StartTls,
         _ => false,
     };
     by_itself && matches!(error.stage(), Stage::StartTls | Stage::TlsHandshake)

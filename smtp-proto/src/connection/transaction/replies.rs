@@ -1,10 +1,11 @@
 //! What the server said of one message so far, and what that makes of each recipient.
 
 use crate::content::Framing;
-use crate::error::{Error, ErrorKind, ProtocolError, Stage};
+use crate::error::{Error, ErrorKind, ProtocolError};
 use crate::mail::{Addressee, RcptState};
 use crate::outcome::{RecipientOutcome, RecipientStatus};
 use crate::reply::{Reply, ReplyRef, Severity};
+use crate::stage::Stage;
 
 /// What the server said in one transaction.
 #[derive(Debug, Default)]

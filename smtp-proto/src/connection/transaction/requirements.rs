@@ -16,10 +16,11 @@ use alloc::vec::Vec;
 
 use crate::address::{AddressError, AddressErrorKind, ForwardPath, ReversePath};
 use crate::capabilities::Capabilities;
-use crate::error::{Error, ErrorKind, MissingExtension, Stage};
+use crate::error::{Error, ErrorKind, MissingExtension};
 use crate::extension::{Body, Content};
 use crate::location::{Location, MailPart};
 use crate::mail::{Mail, Text};
+use crate::stage::Stage;
 
 /// The parameters of MAIL except SIZE, and the form of the addresses.
 pub(super) struct Requirements {

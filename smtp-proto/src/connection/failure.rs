@@ -1,0 +1,163 @@
+//! How a connection ends, and what is answered afterwards.
+
+use crate::command::Line;
+use crate::connection::core::{Core, Phase};
+use crate::connection::handshake::{CLOSING, State, UNAVAILABLE};
+use crate::connection::queue::Queued;
+use crate::error::{ApiMisuse, Error, ErrorKind, ProtocolError};
+use crate::pipelining::Pipelining;
+use crate::reply::ReplyRef;
+use crate::stage::Stage;
+use crate::time::Time;
+use crate::transcript::TranscriptEntry;
+
+impl Core {
+    pub(crate) fn enter(&mut self, entered: State) {
+        if matches!(entered, State::Ended) {
+            self.io.set_subject(None);
+            self.io.show(|| TranscriptEntry::Ended);
+            let ended = self.ended();
+            self.drop_queue(&ended);
+            self.io.close();
+            self.phase = Phase::Open(entered);
+            return;
+        }
+        match &mut self.phase {
+            Phase::Open(state) | Phase::Draining { state, .. } => *state = entered,
+            Phase::Failed(_) => {}
+        }
+    }
+
+    /// Sends nothing more, and lets the peer say why for a while.
+    pub(crate) fn drain(&mut self, now: Time, error: Error) {
+        if let Phase::Open(state) = &mut self.phase {
+            let state = core::mem::replace(state, State::Ended);
+            let until = self.io.drain_until(now);
+            self.phase = Phase::Draining {
+                state,
+                error,
+                until,
+            };
+        }
+    }
+
+    /// Fails, and says QUIT if both sides still understand each other.
+    pub(crate) fn fail(&mut self, error: Error) {
+        let (state, is_open) = match &self.phase {
+            Phase::Open(state) => (state, true),
+            Phase::Draining { state, .. } => (state, false),
+            Phase::Failed(_) => return,
+        };
+        let error = self.io.locate(state.cause_of(error));
+        let error = match self.io.pending.level() {
+            Pipelining::Off => error,
+            _ if self.io.mails == 0 => error,
+            _ => error.pipelined(),
+        };
+        self.io.set_subject(None);
+        self.io.show(|| TranscriptEntry::Failed(&error));
+        self.drop_queue(&error);
+        let in_order = error.leaves_order()
+            && is_open
+            && self.io.pending.is_empty()
+            && self.io.send_buffer.is_empty();
+        self.io.close();
+        if in_order {
+            // RFC 5321, section 4.1.1.10: a client should not close before QUIT is answered.
+            self.io.send(&Line::Quit);
+        }
+        self.phase = Phase::Failed(error);
+    }
+
+    /// Gives every message in the queue its outcome.
+    ///
+    /// The error is that of the first. Those after it only learn that the connection did not come to them.
+    fn drop_queue(&mut self, error: &Error) {
+        for (index, item) in self.queue.take_all().into_iter().enumerate() {
+            if let Queued::Mail(transaction) = item {
+                let own = index == 0 && !transaction.is_untouched() && error.stage() != Stage::Rset;
+                let error = if own {
+                    error.clone()
+                } else {
+                    error.of_another()
+                };
+                self.complete(transaction, Some(error));
+            }
+        }
+    }
+
+    /// The error for a reply that answers no command.
+    pub(crate) fn unexpected(&self, reply: ReplyRef<'_>) -> Error {
+        let closes = match reply.code().as_u16() {
+            CLOSING => true,
+            UNAVAILABLE => !self.is_in_content(),
+            _ => false,
+        };
+        let error = match &self.phase {
+            Phase::Draining { error, .. }
+                if !closes || matches!(error.kind(), ErrorKind::Transport(_)) =>
+            {
+                error.clone()
+            }
+            _ if closes => Error::new(self.stage(), ErrorKind::ConnectionLost),
+            _ => Error::protocol(self.stage(), ProtocolError::UnexpectedReply),
+        };
+        error.with_reply(reply.to_reply())
+    }
+
+    /// Why nothing new is taken, if so.
+    pub(crate) fn rejection(&self) -> Option<Error> {
+        match &self.phase {
+            Phase::Failed(error) => Some(error.of_another()),
+            Phase::Open(State::Ended) => Some(self.ended()),
+            _ if self.queue.is_closed() => Some(self.ended()),
+            Phase::Open(_) => None,
+            Phase::Draining { error, .. } => Some(error.of_another()),
+        }
+    }
+
+    /// Why waiting is in vain, if so.
+    pub(crate) fn stuck(&self) -> Option<Error> {
+        match &self.phase {
+            Phase::Failed(error) => Some(error.clone()),
+            Phase::Open(State::AwaitTls(_))
+            | Phase::Draining {
+                state: State::AwaitTls(_),
+                ..
+            } => Some(Error::misuse(
+                Stage::TlsHandshake,
+                ApiMisuse::UpgradePending,
+            )),
+            Phase::Open(State::Ready) => match self.queue.next() {
+                Some(Queued::Mail(transaction))
+                    if transaction.is_starved()
+                        && self.io.send_buffer.is_empty()
+                        && self.io.pending.is_empty() =>
+                {
+                    Some(Error::misuse(Stage::Content, ApiMisuse::ContentUnfinished))
+                }
+                None if self.queue.is_empty() => {
+                    Some(Error::misuse(Stage::Idle, ApiMisuse::NothingUnderWay))
+                }
+                _ => None,
+            },
+            Phase::Open(_) | Phase::Draining { .. } => None,
+        }
+    }
+
+    /// The answer to a question about what is not in the queue: it was not taken, or never handed over.
+    pub(crate) fn unknown(&self) -> Error {
+        match (&self.phase, self.rejection()) {
+            (Phase::Failed(error), _) => error.clone(),
+            (Phase::Draining { error, .. }, Some(_)) if !self.queue.is_closed() => error.clone(),
+            (_, Some(error)) => error,
+            (Phase::Open(state) | Phase::Draining { state, .. }, None) => {
+                Error::misuse(state.stage(), ApiMisuse::UnknownId)
+            }
+        }
+    }
+
+    pub(crate) fn ended(&self) -> Error {
+        self.io.locate(Error::new(Stage::Idle, ErrorKind::Closed))
+    }
+}

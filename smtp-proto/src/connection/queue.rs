@@ -1,0 +1,175 @@
+//! Messages and commands in the order in which the caller handed them over, and which of them is being sent.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+
+use crate::command::Command;
+use crate::connection::transaction::Transaction;
+use crate::event::{CommandId, MailId};
+
+/// The queue: its first item is the one whose replies are pending; the one that is being sent may be further on.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    items: VecDeque<Queued>,
+    /// Index of the item that is being sent; the length if all are sent.
+    send_cursor: usize,
+    /// Bytes of content of the messages in the queue.
+    content_bytes: u64,
+}
+
+#[derive(Debug)]
+pub(crate) enum Queued {
+    /// Boxed, so that an idle connection keeps no room for the next.
+    Mail(Box<Transaction>),
+    Command(CommandId, Command),
+    /// Its result is known; it only waits for those before it.
+    Finished,
+    /// The last of all.
+    Quit,
+}
+
+impl Queue {
+    pub(crate) const fn new() -> Self {
+        Self {
+            items: VecDeque::new(),
+            send_cursor: 0,
+            content_bytes: 0,
+        }
+    }
+
+    /// Appends an item.
+    pub(crate) fn push(&mut self, item: Queued) {
+        if self.items.capacity() == 0 {
+            // Most connections have one message at a time.
+            self.items.reserve_exact(1);
+        }
+        if let Queued::Mail(transaction) = &item {
+            self.content_bytes = self.content_bytes.saturating_add(transaction.size());
+        }
+        self.items.push_back(item);
+    }
+
+    /// The item that is being sent.
+    pub(crate) fn next(&self) -> Option<&Queued> {
+        self.items.get(self.send_cursor)
+    }
+
+    /// The item that is being sent, to go on with.
+    pub(crate) fn next_mut(&mut self) -> Option<&mut Queued> {
+        self.items.get_mut(self.send_cursor)
+    }
+
+    /// Records that the item that was being sent is sent.
+    pub(crate) fn sent(&mut self) {
+        self.send_cursor = self.send_cursor.saturating_add(1);
+    }
+
+    /// The item whose replies are pending.
+    pub(crate) fn front(&self) -> Option<&Queued> {
+        self.items.front()
+    }
+
+    /// The item whose replies are pending, to give it one.
+    pub(crate) fn front_mut(&mut self) -> Option<&mut Queued> {
+        self.items.front_mut()
+    }
+
+    /// Removes the first item, which is sent and answered.
+    pub(crate) fn finish_front(&mut self) -> Option<Queued> {
+        let item = self.items.pop_front()?;
+        self.send_cursor = self.send_cursor.saturating_sub(1);
+        self.forget(&item);
+        Some(item)
+    }
+
+    /// Puts the first item, a message that has to begin again, after those that have begun meanwhile.
+    pub(crate) fn put_back_front(&mut self) {
+        if self.send_cursor == 0 {
+            return;
+        }
+        if let Some(item) = self.items.pop_front() {
+            self.send_cursor = self.send_cursor.saturating_sub(1);
+            let begun = matches!(
+                self.next(),
+                Some(Queued::Mail(transaction)) if !transaction.is_untouched()
+            );
+            let index = self.send_cursor.saturating_add(usize::from(begun));
+            self.items.insert(index.min(self.items.len()), item);
+        }
+    }
+
+    /// Takes a message out of the queue, wherever it stands.
+    pub(crate) fn withdraw(&mut self, id: MailId) -> Option<Box<Transaction>> {
+        let found = (self.items.iter_mut())
+            .find(|item| matches!(item, Queued::Mail(transaction) if transaction.id == id))?;
+        let item = core::mem::replace(found, Queued::Finished);
+        self.forget(&item);
+        match item {
+            Queued::Mail(transaction) => Some(transaction),
+            _ => None,
+        }
+    }
+
+    /// Takes all items out of the queue.
+    pub(crate) fn take_all(&mut self) -> VecDeque<Queued> {
+        core::mem::replace(self, Self::new()).items
+    }
+
+    /// The message of this id.
+    pub(crate) fn mail(&mut self, id: MailId) -> Option<&mut Transaction> {
+        self.items.iter_mut().find_map(|item| match item {
+            Queued::Mail(transaction) if transaction.id == id => Some(&mut **transaction),
+            _ => None,
+        })
+    }
+
+    /// Whether the item handed over last is this message, and its content comes in pieces.
+    pub(crate) fn ends_with_streamed(&self, id: MailId) -> bool {
+        // Not searched for from the front: thousands may be queued.
+        matches!(
+            self.items.back(),
+            Some(Queued::Mail(last)) if last.id == id && last.is_streamed()
+        )
+    }
+
+    /// Whether a command of this id waits to be sent or for its reply.
+    pub(crate) fn has_command(&self, id: CommandId) -> bool {
+        let mut items = self.items.iter();
+        items.any(|item| matches!(item, Queued::Command(each, _) if *each == id))
+    }
+
+    /// How many messages have not begun.
+    pub(crate) fn untouched(&self) -> usize {
+        let untouched = |item: &&Queued| matches!(item, Queued::Mail(transaction) if transaction.is_untouched());
+        self.items.iter().filter(untouched).count()
+    }
+
+    /// Whether QUIT is queued, after which nothing can be.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.items.back(), Some(Queued::Quit))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Bytes of content of the messages in the queue, as far as they are known.
+    pub(crate) const fn content_bytes(&self) -> u64 {
+        self.content_bytes
+    }
+
+    /// Frees what only a busy connection needs.
+    pub(crate) fn release(&mut self) {
+        self.items.shrink_to(1);
+    }
+
+    fn forget(&mut self, item: &Queued) {
+        if let Queued::Mail(transaction) = item {
+            self.content_bytes = self.content_bytes.saturating_sub(transaction.size());
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The point at which TLS begins.
+
+use crate::connection::Connection;
+use crate::connection::core::{Core, Phase};
+use crate::connection::handshake::{Context, State, TlsStart};
+use crate::error::{ApiMisuse, Error};
+use crate::time::Time;
+use crate::tls::TlsInfo;
+use crate::transcript::TranscriptEntry;
+
+/// The point at which TLS begins: after the handshake, [`complete`](Self::complete) goes on inside TLS.
+///
+/// To drop it changes nothing: the connection goes on waiting, and [`Connection::begin_tls`] gives it again.
+///
+/// ```
+/// use smtp_proto::{Connection, Error, Time, TlsInfo};
+///
+/// /// Goes on inside TLS, once `wants_tls` has said that it is time.
+/// fn upgrade(connection: &mut Connection, now: Time) -> Result<(), Error> {
+///     let upgrade = connection.begin_tls(now)?;
+///     // The handshake of the TLS library takes place here.
+///     upgrade.complete(now, TlsInfo::new().with_version("TLSv1.3"));
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "the connection waits until `complete` is called"]
+pub struct Upgrade<'a> {
+    core: &'a mut Core,
+    start: TlsStart,
+}
+
+impl Connection {
+    /// Whether TLS begins here: all that came before is sent and answered.
+    ///
+    /// Until [`Upgrade::complete`] nothing is sent, and input is a fatal error.
+    pub fn wants_tls(&self) -> bool {
+        matches!(
+            self.core.phase,
+            Phase::Open(State::AwaitTls(_) | State::TlsHandshake(_))
+        )
+    }
+
+    /// Declares that a TLS layer will [begin TLS](Self::begin_tls) when it is driven.
+    ///
+    /// Without this or `begin_tls`, every question is answered with [`ApiMisuse::UpgradePending`], because the connection would
+    /// wait for ever.
+    pub fn claim_tls(&mut self) {
+        if let Phase::Open(State::AwaitTls(start)) = self.core.phase {
+            self.core.change().phase = Phase::Open(State::TlsHandshake(start));
+        }
+    }
+
+    /// Begins TLS: starts the time for the handshake, unless STARTTLS has started it, and gives the means to go on afterwards.
+    ///
+    /// May be called again, to go on after a handshake during which the [`Upgrade`] could not be kept.
+    ///
+    /// # Errors
+    /// The connection's failure, or misuse if TLS does not begin here.
+    pub fn begin_tls(&mut self, now: Time) -> Result<Upgrade<'_>, Error> {
+        self.claim_tls();
+        let core = self.core.change();
+        match core.phase {
+            Phase::Open(State::TlsHandshake(start)) => {
+                core.io.begin(now);
+                core.io.begin_tls(now);
+                Ok(Upgrade { core, start })
+            }
+            Phase::Failed(ref error) | Phase::Draining { ref error, .. } => Err(error.clone()),
+            Phase::Open(ref state) => Err(Error::misuse(state.stage(), ApiMisuse::NoUpgrade)),
+        }
+    }
+}
+
+impl Upgrade<'_> {
+    /// Goes on inside TLS, through which every byte goes from now on.
+    ///
+    /// What was learnt in cleartext is forgotten, and the dialogue begins again.
+    pub fn complete(self, now: Time, info: TlsInfo) {
+        let Self { core, start } = self;
+        core.io.begin(now);
+        core.io.set_subject(None);
+        core.io.show(|| TranscriptEntry::Tls(&info));
+        core.io.add_round_trips(info.round_trips());
+        core.io.read_something(now);
+        let mut context = Context {
+            level: core.ahead.level(),
+            io: &mut core.io,
+            server: &mut core.server,
+            seed: &core.seed,
+        };
+        core.phase = Phase::Open(State::secured(start, info, &mut context));
+    }
+}

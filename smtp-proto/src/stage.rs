@@ -1,0 +1,251 @@
+//! The steps of the dialogue: what each is called, what it waits for and for how long, and what may follow it.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::pipelining::Pipelining;
+use crate::timeouts::Timeouts;
+
+/// A step of the dialogue, in which something happened.
+///
+/// [`Chunk`](Self::Chunk) and [`LastChunk`](Self::LastChunk) occur only with CHUNKING (RFC 3030); a rejection by the reply to
+/// either is reported at [`Content`](Self::Content) and [`EndOfData`](Self::EndOfData), as without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Connecting.
+    Connect,
+    /// The greeting.
+    Greeting,
+    /// EHLO, or LHLO in LMTP.
+    Ehlo,
+    /// HELO.
+    Helo,
+    /// STARTTLS.
+    StartTls,
+    /// The TLS handshake.
+    TlsHandshake,
+    /// XCLIENT.
+    Xclient,
+    /// AUTH.
+    Auth,
+    /// Between commands.
+    Idle,
+    /// MAIL.
+    Mail,
+    /// RCPT.
+    Rcpt,
+    /// DATA.
+    Data,
+    /// Sending the content of the message.
+    Content,
+    /// BDAT, unless it is the last of the message.
+    Chunk,
+    /// The last BDAT of the message: its reply is the final reply.
+    LastChunk,
+    /// After the end of the data, waiting for the final reply.
+    EndOfData,
+    /// RSET.
+    Rset,
+    /// Another command.
+    Command,
+    /// QUIT.
+    Quit,
+}
+
+/// Which time limit was exceeded; [`Error::stage`](crate::Error::stage) says at which step.
+///
+/// The limits are set by [`Timeouts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Timeout {
+    /// The limit for opening a connection to one address.
+    Connect,
+    /// The limit for the reply to the command of this stage.
+    Reply,
+    /// The limit for the peer to accept the bytes that are sent.
+    Write,
+    /// The limit for STARTTLS: from the command, through the handshake, to the reply to EHLO inside TLS.
+    StartTls,
+    /// The limit for a TLS handshake from the first byte.
+    ImplicitTls,
+    /// The limit for the whole session.
+    Session,
+}
+
+/// The row of a stage in the table of the dialogue.
+struct Step {
+    /// Where something happened: "at MAIL".
+    name: &'static str,
+    /// What the client waits for: "the reply to MAIL".
+    awaited: &'static str,
+    /// How long the reply may take.
+    limit: fn(&Timeouts) -> Duration,
+    part: Part,
+    /// The commands that may be sent before the reply has come, each with the level of pipelining that it takes.
+    followers: &'static [(Stage, Pipelining)],
+}
+
+/// The part of a session that a stage belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Before the server is ready for a message.
+    Setup,
+    /// A transaction.
+    Transaction,
+    /// Between and after transactions.
+    Rest,
+}
+
+impl Stage {
+    /// The table of the dialogue: all that tells one stage from another.
+    ///
+    /// Nothing follows a stage whose row does not name a follower. RFC 2920, section 3.1: EHLO, DATA, VRFY, EXPN, TURN, QUIT
+    /// and NOOP can only be the last of a group; RFC 3207 and RFC 4954 say it of STARTTLS and AUTH. The content of a message
+    /// may begin a group.
+    const fn step(self) -> Step {
+        use Part::{Rest, Setup, Transaction};
+        match self {
+            Self::Connect => step(Setup, "connecting", "the address to answer", |t| t.connect),
+            Self::Greeting => step(Setup, "at the greeting", "the greeting", |t| t.greeting),
+            Self::Ehlo => step(Setup, "at EHLO", "the reply to EHLO", |t| t.ehlo),
+            Self::Helo => step(Setup, "at HELO", "the reply to HELO", |t| t.ehlo),
+            Self::StartTls => step(Setup, "at STARTTLS", "the reply to STARTTLS", |t| {
+                t.starttls
+            }),
+            Self::TlsHandshake => step(Setup, "in the TLS handshake", "the TLS handshake", |t| {
+                t.starttls
+            }),
+            // The reply is another greeting.
+            Self::Xclient => step(Setup, "at XCLIENT", "the reply to XCLIENT", |t| t.greeting),
+            Self::Auth => step(Setup, "at AUTH", "the reply to AUTH", |t| t.auth),
+            Self::Idle => step(Rest, "between commands", "the next command", |t| t.command),
+            Self::Mail => {
+                step(Transaction, "at MAIL", "the reply to MAIL", |t| t.mail).before(&ENVELOPE)
+            }
+            Self::Rcpt => {
+                step(Transaction, "at RCPT", "the reply to RCPT", |t| t.rcpt).before(&RECIPIENTS)
+            }
+            Self::Data => step(Transaction, "at DATA", "the reply to DATA", |t| t.data_init),
+            Self::Content => step(
+                Transaction,
+                "while sending the message",
+                "the content of the message",
+                |t| t.data_block,
+            ),
+            Self::Chunk => step(
+                Transaction,
+                "while sending the message",
+                "the reply to BDAT",
+                |t| t.data_block,
+            )
+            .before(&CHUNKS),
+            Self::LastChunk => step(
+                Transaction,
+                "at the end of the message",
+                "the final reply to BDAT",
+                |t| t.data_end,
+            )
+            .before(&NEXT_MAIL),
+            Self::EndOfData => step(
+                Transaction,
+                "at the end of the message",
+                "the final reply",
+                |t| t.data_end,
+            )
+            .before(&NEXT_MAIL),
+            Self::Rset => step(Transaction, "at RSET", "the reply to RSET", |t| t.command)
+                .before(&FIRST_COMMAND),
+            Self::Command => step(Rest, "at a command", "the reply to the command", |t| {
+                t.command
+            }),
+            Self::Quit => step(Rest, "at QUIT", "the reply to QUIT", |t| t.quit),
+        }
+    }
+
+    /// How long the reply to the command of this stage may take.
+    pub(crate) fn limit(self, timeouts: &Timeouts) -> Duration {
+        (self.step().limit)(timeouts)
+    }
+
+    /// Whether `next` may be sent before the reply at this stage has come.
+    pub(crate) fn lets_follow(self, next: Self, level: Pipelining) -> bool {
+        let mut followers = self.step().followers.iter();
+        followers.any(|&(stage, needed)| stage == next && level >= needed)
+    }
+
+    /// Whether no message can have been sent at this stage, since the server was not ready for one.
+    pub(crate) const fn is_before_ready(self) -> bool {
+        matches!(self.step().part, Part::Setup)
+    }
+
+    /// Whether it belongs to the transaction of a message.
+    pub(crate) const fn is_of_transaction(self) -> bool {
+        matches!(self.step().part, Part::Transaction)
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.step().name)
+    }
+}
+
+impl Timeout {
+    /// What the client waited for when this limit was exceeded at this stage.
+    pub(crate) const fn awaited(self, stage: Stage) -> &'static str {
+        match (self, stage) {
+            (Self::Connect, _) => Stage::Connect.step().awaited,
+            (Self::Reply, stage) => stage.step().awaited,
+            (Self::Write, _) => "the server to take what is sent",
+            (Self::StartTls, Stage::TlsHandshake) | (Self::ImplicitTls, _) => {
+                Stage::TlsHandshake.step().awaited
+            }
+            (Self::StartTls, _) => "STARTTLS to be done",
+            (Self::Session, _) => "the connection's work to be done",
+        }
+    }
+}
+
+const fn step(
+    part: Part,
+    name: &'static str,
+    awaited: &'static str,
+    limit: fn(&Timeouts) -> Duration,
+) -> Step {
+    Step {
+        name,
+        awaited,
+        limit,
+        part,
+        followers: &[],
+    }
+}
+
+impl Step {
+    const fn before(mut self, followers: &'static [(Stage, Pipelining)]) -> Self {
+        self.followers = followers;
+        self
+    }
+}
+
+const ENVELOPE: [(Stage, Pipelining); 2] = [
+    (Stage::Rcpt, Pipelining::Envelope),
+    (Stage::Data, Pipelining::Envelope),
+];
+
+const RECIPIENTS: [(Stage, Pipelining); 3] = [
+    (Stage::Rcpt, Pipelining::Envelope),
+    (Stage::Data, Pipelining::Envelope),
+    (Stage::LastChunk, Pipelining::Speculative),
+];
+
+const CHUNKS: [(Stage, Pipelining); 2] = [
+    (Stage::Chunk, Pipelining::Envelope),
+    (Stage::LastChunk, Pipelining::Envelope),
+];
+
+/// RSET comes first: after a rejected message its transaction may stay open.
+const NEXT_MAIL: [(Stage, Pipelining); 1] = [(Stage::Rset, Pipelining::Transactions)];
+
+const FIRST_COMMAND: [(Stage, Pipelining); 1] = [(Stage::Mail, Pipelining::Envelope)];
