@@ -1,4 +1,4 @@
-//! The loop between a stream and the machine, and what a caller can ask for.
+//! The loop between a stream and the connection, and the methods that wait in it.
 
 use std::io::Read;
 use std::ops::RangeInclusive;
@@ -29,12 +29,12 @@ pub struct Client<
 > {
     stream: S,
     wire: W,
-    /// The zero of the machine's time.
-    origin: Instant,
+    /// The zero of the connection's time.
+    epoch: Instant,
     /// For how long to block what the stream was last told will do.
-    fits: Option<RangeInclusive<Duration>>,
+    timeout_range: Option<RangeInclusive<Duration>>,
     /// Whether the stream may keep back bytes that it took.
-    unflushed: bool,
+    needs_flush: bool,
 }
 
 impl<S, W: Wire> Client<S, W> {
@@ -45,19 +45,20 @@ impl<S, W: Wire> Client<S, W> {
         Self {
             stream,
             wire,
-            origin: Instant::now(),
-            fits: None,
-            unflushed: false,
+            epoch: Instant::now(),
+            timeout_range: None,
+            needs_flush: false,
         }
     }
 
-    /// Hands over a message without waiting; any number may wait in line. They go out while an answer is awaited:
-    /// see [`wait_outcome`](Self::wait_outcome).
+    /// Queues a message without waiting; any number may be queued.
+    ///
+    /// It goes out while a method waits, such as [`wait_outcome`](Self::wait_outcome).
     pub fn submit(&mut self, mail: Mail) -> MailId {
         self.wire.smtp_mut().submit(mail)
     }
 
-    /// What the server says that it can do.
+    /// The extensions that the server advertises.
     pub fn capabilities(&self) -> &Capabilities {
         self.wire.smtp().capabilities()
     }
@@ -67,12 +68,12 @@ impl<S, W: Wire> Client<S, W> {
         self.wire.smtp().tls()
     }
 
-    /// The machine inside, for what is known of the connection.
+    /// The connection, to read its state: statistics, timeouts, the peer.
     pub fn connection(&self) -> &Connection {
         self.wire.smtp()
     }
 
-    /// The machine inside, for all that needs no waiting.
+    /// The connection, for everything that needs no waiting, such as the pieces of a streamed message.
     pub fn connection_mut(&mut self) -> &mut Connection {
         self.wire.smtp_mut()
     }
@@ -82,21 +83,20 @@ impl<S, W: Wire> Client<S, W> {
         &self.stream
     }
 
-    /// The stream and the wire, wherever they are.
+    /// The stream and the wire, in the state that they are in.
     ///
-    /// Whoever drives a wire on that has begun has to hand in later times than it has seen: the zero of this client's
-    /// time is when it was made.
+    /// To drive the wire on, pass later times than it has seen: zero is when this client was created.
     pub fn into_parts(self) -> (S, W) {
         (self.stream, self.wire)
     }
 
     fn now(&self) -> Time {
-        Time::from_origin(self.origin.elapsed())
+        Time::from_origin(self.epoch.elapsed())
     }
 }
 
 impl<S: Stream, W: Wire> Client<S, W> {
-    /// Waits until the server is ready for message: greeted, and where it was asked for, in TLS and logged in.
+    /// Waits until the server is ready for messages: greeted, and as configured, in TLS and logged in.
     ///
     /// # Errors
     /// The connection's failure.
@@ -104,7 +104,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
         self.drive(Connection::poll_ready)
     }
 
-    /// Sends a message, and waits for what becomes of it.
+    /// Sends a message, and waits for its outcome.
     ///
     /// More than one at a time goes out by [`submit`](Self::submit) and [`wait_outcome`](Self::wait_outcome).
     ///
@@ -113,11 +113,11 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// error: its outcome tells.
     pub fn send(&mut self, mail: Mail) -> Result<Outcome, Error> {
         let id = self.submit(mail);
-        let sending = Sending { client: self, id };
+        let sending = AbandonOnDrop { client: self, id };
         sending.client.wait_outcome(id)
     }
 
-    /// Sends a message whose text is read from `text`, and waits for what becomes of it.
+    /// Sends a message whose content is read from `text`, and waits for its outcome.
     ///
     /// The message is one that is [`streamed`](smtp_proto::MailBuilder::streamed). At most 64 KiB of the text are held at a
     /// time. If reading fails, the message is not sent, its outcome has the reader's error, and the connection fails, since
@@ -127,7 +127,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// If the message is not written in pieces; it is then given up.
     pub fn send_from(&mut self, mail: Mail, mut text: impl Read) -> Result<Outcome, Error> {
         let id = self.submit(mail);
-        let sending = Sending { client: self, id };
+        let sending = AbandonOnDrop { client: self, id };
         let client = &mut *sending.client;
         let mut buffer = BytesMut::new();
         while client.content_wanted(id)? == ContentStatus::Wanted {
@@ -148,7 +148,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
         client.wait_outcome(id)
     }
 
-    /// Waits until the next piece of a message's text is wanted, or none will be.
+    /// Waits until the next piece of a message's content is wanted, or none will be.
     ///
     /// # Errors
     /// If there is no such mail, it is not written in pieces or is finished, or the connection's failure.
@@ -156,7 +156,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
         self.drive(|smtp| smtp.poll_content(id))
     }
 
-    /// Waits for what becomes of a message. It is told once.
+    /// Waits for the outcome of a message. It is returned once.
     ///
     /// # Errors
     /// If there is no such mail, its outcome has been told, or its text is not finished.
@@ -164,7 +164,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
         self.drive(|smtp| smtp.poll_outcome(id))
     }
 
-    /// Sends a command that is no part of sending a message, after all that is in line, and waits for the reply.
+    /// Sends a command outside any message, after everything that is queued, and waits for the reply.
     ///
     /// # Errors
     /// The connection's failure, or that it has been ended.
@@ -173,7 +173,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
         self.wait_reply(id)
     }
 
-    /// Waits for the reply to a command that was [handed over](Connection::command) without waiting. It is told once.
+    /// Waits for the reply to a command that was [handed over](Connection::command) without waiting. It is returned once.
     ///
     /// # Errors
     /// If there is no such command, its reply has been told, or the connection's failure.
@@ -181,10 +181,10 @@ impl<S: Stream, W: Wire> Client<S, W> {
         self.drive(|smtp| smtp.poll_reply(id))
     }
 
-    /// Ends the connection in good order when all that is in line is done.
+    /// Ends the connection by QUIT, after everything that is queued.
     ///
     /// # Errors
-    /// The connection's failure before the server was told. A missing answer to that is none.
+    /// The connection's failure before QUIT was sent. A missing reply to QUIT is no error.
     pub fn quit(mut self) -> Result<(), Error> {
         self.wire.smtp_mut().quit();
         let ended = self.drive(Connection::poll_closed);
@@ -236,7 +236,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
                 now
             }
             Ok(()) if offered => self.write(now),
-            Ok(()) if self.unflushed => self.flush(),
+            Ok(()) if self.needs_flush => self.flush(),
             Ok(()) => self.read(),
         }
     }
@@ -248,14 +248,14 @@ impl<S: Stream, W: Wire> Client<S, W> {
         };
         let written = self.stream.write_vectored(&transmit.io_slices());
         let now = self.now();
-        self.unflushed = self.stream.is_buffered();
+        self.needs_flush = self.stream.is_buffered();
         match written {
             Ok(0) => {
                 let error = io::Error::from(io::ErrorKind::WriteZero);
                 self.wire.handle_write_error(now, error.into());
             }
             Ok(count) => self.wire.handle_sent(now, count),
-            Err(error) if is_passing(&error) => {}
+            Err(error) if is_retryable(&error) => {}
             Err(error) => self.wire.handle_write_error(now, error.into()),
         }
         now
@@ -265,10 +265,10 @@ impl<S: Stream, W: Wire> Client<S, W> {
     fn flush(&mut self) -> Time {
         let flushed = self.stream.flush();
         let now = self.now();
-        self.unflushed = false;
+        self.needs_flush = false;
         match flushed {
             Ok(()) => {}
-            Err(error) if is_passing(&error) => self.unflushed = true,
+            Err(error) if is_retryable(&error) => self.needs_flush = true,
             Err(error) => self.wire.handle_write_error(now, error.into()),
         }
         now
@@ -287,7 +287,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
         let result = match self.stream.try_read(&mut buffer) {
             Some(result) => result,
             None => {
-                self.fits = None;
+                self.timeout_range = None;
                 let limited = self.stream.set_timeouts(SHORTEST);
                 limited.and_then(|()| self.stream.read(&mut buffer))
             }
@@ -307,7 +307,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
             Ok(count) => self
                 .wire
                 .handle_input(now, buffer.get(..count).unwrap_or(buffer)),
-            Err(error) if is_passing(&error) => return (now, false),
+            Err(error) if is_retryable(&error) => return (now, false),
             Err(error) => self.wire.handle_read_error(now, error.into()),
         }
         (now, true)
@@ -319,9 +319,13 @@ impl<S: Stream, W: Wire> Client<S, W> {
         let left = until.map_or(LONGEST, |until| {
             until.saturating_since(now).clamp(SHORTEST, LONGEST)
         });
-        if !self.fits.as_ref().is_some_and(|fits| fits.contains(&left)) {
+        if !self
+            .timeout_range
+            .as_ref()
+            .is_some_and(|timeout_range| timeout_range.contains(&left))
+        {
             self.stream.set_timeouts(left)?;
-            self.fits = Some(left - left / 11..=left * 8);
+            self.timeout_range = Some(left - left / 11..=left * 8);
         }
         Ok(())
     }
@@ -363,30 +367,30 @@ impl<S: Stream> Client<S, Connection> {
         // Starts the time for the handshake.
         _ = self.wire.begin_tls(now)?;
         // Not much too short, as would do for `step`: to whoever does the handshake an early end is a failure.
-        self.fits = None;
+        self.timeout_range = None;
         let limited = self.limit_blocking(self.now(), self.wire.poll_timeout());
         let Self {
             stream,
             mut wire,
-            origin,
+            epoch,
             ..
         } = self;
         let result = limited.and_then(|()| handshake(stream));
-        let now = Time::from_origin(origin.elapsed());
+        let now = Time::from_origin(epoch.elapsed());
         wire.handle_timeout(now);
         let (stream, facts) = match result {
             Ok(secured) => secured,
             Err(error) => {
                 wire.handle_read_error(now, error.into());
-                return Err(failure(&mut wire));
+                return Err(take_error(&mut wire));
             }
         };
         let mut client = Client {
             stream,
             wire,
-            origin,
-            fits: None,
-            unflushed: false,
+            epoch,
+            timeout_range: None,
+            needs_flush: false,
         };
         client.wire.begin_tls(now)?.complete(now, facts);
         client.into_ready()
@@ -402,26 +406,26 @@ impl<S, W: fmt::Debug> fmt::Debug for Client<S, W> {
 }
 
 /// Gives a message up that cannot be sent as it is, or whose reader panics; one whose outcome is known is past that.
-struct Sending<'a, S, W: Wire> {
+struct AbandonOnDrop<'a, S, W: Wire> {
     client: &'a mut Client<S, W>,
     id: MailId,
 }
 
-impl<S, W: Wire> Drop for Sending<'_, S, W> {
+impl<S, W: Wire> Drop for AbandonOnDrop<'_, S, W> {
     fn drop(&mut self) {
         self.client.wire.smtp_mut().abandon(self.id);
     }
 }
 
-/// Why a connection has failed that was just told of a failure.
-fn failure(wire: &mut Connection) -> Error {
+/// The error of a connection to which a failure was just reported.
+fn take_error(wire: &mut Connection) -> Error {
     wire.poll_ready()
         .and_then(Result::err)
         .unwrap_or_else(Error::connect_timeout)
 }
 
 /// Whether an operation only has to be tried again: it was disturbed, or took as long as it may.
-fn is_passing(error: &io::Error) -> bool {
+fn is_retryable(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
     matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
 }

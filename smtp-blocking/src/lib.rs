@@ -1,8 +1,8 @@
 //! An SMTP client over std sockets, without an async runtime.
 //!
-//! A [`Client`] moves bytes between a stream and the state machine of [`smtp_proto`](proto), which decides everything, and
-//! keeps its time. TLS is no matter of the stream: [`smtp_rustls`](tls) puts it between the two, for STARTTLS as well as from
-//! the first byte.
+//! A [`Client`] moves bytes between a stream and the state machine of [`smtp_proto`](proto), and keeps
+//! its time. TLS is not part of the stream: [`smtp_rustls`](tls) layers it between stream and state
+//! machine, for STARTTLS as well as from the first byte.
 //!
 #![cfg_attr(feature = "rustls", doc = "```")]
 #![cfg_attr(not(feature = "rustls"), doc = "```ignore")]
@@ -31,12 +31,13 @@
 //! # }
 //! ```
 //!
-//! Whatever goes wrong is one [`Error`](proto::Error), and whatever becomes of a message is its [`Outcome`](proto::Outcome).
+//! Failures are one type, [`Error`]; the result of a message is its [`Outcome`]. [`send()`] does all of
+//! this for a single message.
 //!
 //! # Many messages
 //!
 //! [`Client::send_all`] sends any number of messages, of which it has only a few in memory at a time, with as few round trips as
-//! the server allows, and gives their outcomes in the same order. [`Client::submit`] puts single messages in line without waiting,
+//! the server allows, and gives their outcomes in the same order. [`Client::submit`] queues single messages without waiting,
 //! and [`Client::wait_outcome`] asks for each by its id. A text that does not fit in memory comes from a
 //! reader, by [`Client::send_from`], or piece by piece, by [`Client::content_wanted`] and
 //! [`Connection::write_content`](proto::Connection::write_content).
@@ -54,8 +55,8 @@
 //! One thing cannot be bounded: the system's resolver of names, on which [`Client::connect`] relies. A program that cannot
 //! wait for it resolves the name by other means and uses [`Client::connect_to`].
 //!
-//! The client writes all that it may before it reads. That it is not caught with both sides waiting for the other to read is
-//! the doing of the machine, which sends ahead only as much as the buffers between them are sure to hold.
+//! The client writes all that it may before it reads. It cannot deadlock with a server that also blocks
+//! on writing: the core never has more in flight than socket buffers are sure to hold.
 //!
 //! # LMTP
 //!

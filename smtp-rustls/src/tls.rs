@@ -117,7 +117,7 @@ enum Trust {
     Added,
     Pinned,
     #[cfg(feature = "dangerous")]
-    Anybody,
+    Anyone,
 }
 
 impl TlsConfig {
@@ -301,7 +301,7 @@ impl TlsConfigBuilder {
     /// For experiments on one's own machine; a private server is better served by [`add_root_pem`](Self::add_root_pem).
     #[cfg(feature = "dangerous")]
     pub fn dangerous_no_verification(mut self) -> Self {
-        self.trust = Trust::Anybody;
+        self.trust = Trust::Anyone;
         self
     }
 
@@ -316,7 +316,7 @@ impl TlsConfigBuilder {
     /// # Errors
     /// If there is no cryptography or nobody to trust, or a certificate or key is none.
     pub fn build(self) -> Result<TlsConfig, TlsError> {
-        let verifies = self.trust.is_somebody() || !self.keys.is_empty();
+        let verifies = self.trust.verifies_peer() || !self.keys.is_empty();
         let provider = self.provider.map_or_else(default_provider, Ok)?;
         let mut verifier = self.trust.verifier(self.roots?, &provider)?;
         if !self.keys.is_empty() {
@@ -356,9 +356,9 @@ impl fmt::Debug for TlsConfigBuilder {
 
 impl Trust {
     /// Whether there is anybody whom it does not trust.
-    fn is_somebody(self) -> bool {
+    fn verifies_peer(self) -> bool {
         #[cfg(feature = "dangerous")]
-        if matches!(self, Self::Anybody) {
+        if matches!(self, Self::Anyone) {
             return false;
         }
         true
@@ -378,7 +378,7 @@ impl Trust {
             Self::Added => webpki(Vec::new(), roots, provider),
             Self::Pinned => Ok(Arc::new(Unverified::new(Arc::clone(provider)))),
             #[cfg(feature = "dangerous")]
-            Self::Anybody => Ok(Arc::new(Unverified::new(Arc::clone(provider)))),
+            Self::Anyone => Ok(Arc::new(Unverified::new(Arc::clone(provider)))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The loop between a stream and the machine, and what a caller can ask for.
+//! The loop between a stream and the connection, and the methods that wait in it.
 
 use std::future::poll_fn;
 use std::mem::replace;
@@ -35,10 +35,10 @@ pub struct Client<
 > {
     stream: S,
     wire: W,
-    /// The zero of the machine's time.
-    origin: Instant,
+    /// The zero of the connection's time.
+    epoch: Instant,
     /// Whether the stream may keep back bytes that it took.
-    unflushed: bool,
+    needs_flush: bool,
     /// Whether the runtime was given a turn, in which it may notice what has come, since the time was up.
     turned: bool,
 }
@@ -52,19 +52,20 @@ impl<S, W: Wire> Client<S, W> {
         Self {
             stream,
             wire,
-            origin: Instant::now(),
-            unflushed: false,
+            epoch: Instant::now(),
+            needs_flush: false,
             turned: false,
         }
     }
 
-    /// Hands over a message without waiting; any number may wait in line. They go out while an answer is awaited:
-    /// see [`wait_outcome`](Self::wait_outcome).
+    /// Queues a message without waiting; any number may be queued.
+    ///
+    /// It goes out while a method waits, such as [`wait_outcome`](Self::wait_outcome).
     pub fn submit(&mut self, mail: Mail) -> MailId {
         self.wire.smtp_mut().submit(mail)
     }
 
-    /// What the server says that it can do.
+    /// The extensions that the server advertises.
     pub fn capabilities(&self) -> &Capabilities {
         self.wire.smtp().capabilities()
     }
@@ -74,12 +75,12 @@ impl<S, W: Wire> Client<S, W> {
         self.wire.smtp().tls()
     }
 
-    /// The machine inside, for what is known of the connection.
+    /// The connection, to read its state: statistics, timeouts, the peer.
     pub fn connection(&self) -> &Connection {
         self.wire.smtp()
     }
 
-    /// The machine inside, for all that needs no waiting.
+    /// The connection, for everything that needs no waiting, such as the pieces of a streamed message.
     pub fn connection_mut(&mut self) -> &mut Connection {
         self.wire.smtp_mut()
     }
@@ -89,26 +90,25 @@ impl<S, W: Wire> Client<S, W> {
         &self.stream
     }
 
-    /// The stream and the wire, wherever they are.
+    /// The stream and the wire, in the state that they are in.
     ///
-    /// Whoever drives a wire on that has begun has to hand in later times than it has seen: the zero of this client's
-    /// time is when it was made.
+    /// To drive the wire on, pass later times than it has seen: zero is when this client was created.
     pub fn into_parts(self) -> (S, W) {
         (self.stream, self.wire)
     }
 
     fn now(&self) -> Time {
-        Time::from_origin(self.origin.elapsed())
+        Time::from_origin(self.epoch.elapsed())
     }
 
     /// The instant that the machine calls `time`, if the clock can show it.
     fn instant(&self, time: Time) -> Option<Instant> {
-        self.origin.checked_add(time.since_origin())
+        self.epoch.checked_add(time.since_origin())
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
-    /// Waits until the server is ready for message: greeted, and where it was asked for, in TLS and logged in.
+    /// Waits until the server is ready for messages: greeted, and as configured, in TLS and logged in.
     ///
     /// Cancel safe.
     ///
@@ -118,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         self.drive(Connection::poll_ready).await
     }
 
-    /// Sends a message, and waits for what becomes of it.
+    /// Sends a message, and waits for its outcome.
     ///
     /// Not cancel safe: to drop the future gives the message up. If nothing of it has been sent, it is withdrawn and the
     /// connection goes on; else the connection fails. Its outcome is for
@@ -130,11 +130,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// error: its outcome tells.
     pub async fn send(&mut self, mail: Mail) -> Result<Outcome, Error> {
         let id = self.submit(mail);
-        let sending = Sending { client: self, id };
+        let sending = AbandonOnDrop { client: self, id };
         sending.client.wait_outcome(id).await
     }
 
-    /// Sends a message whose text is read from `text`, and waits for what becomes of it.
+    /// Sends a message whose content is read from `text`, and waits for its outcome.
     ///
     /// The message is one that is [`streamed`](smtp_proto::MailBuilder::streamed). At most 64 KiB of the text are held at a
     /// time. If reading fails, the message is not sent, its outcome has the reader's error, and the connection fails, since
@@ -146,7 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// If the message is not written in pieces; it is then given up.
     pub async fn send_from(&mut self, mail: Mail, text: impl AsyncRead) -> Result<Outcome, Error> {
         let id = self.submit(mail);
-        let sending = Sending { client: self, id };
+        let sending = AbandonOnDrop { client: self, id };
         let client = &mut *sending.client;
         let mut text = pin!(text);
         let mut buffer = BytesMut::new();
@@ -168,7 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         client.wait_outcome(id).await
     }
 
-    /// Waits until the next piece of a message's text is wanted, or none will be.
+    /// Waits until the next piece of a message's content is wanted, or none will be.
     ///
     /// Cancel safe.
     ///
@@ -178,7 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         self.drive(|smtp| smtp.poll_content(id)).await
     }
 
-    /// Waits for what becomes of a message. It is told once.
+    /// Waits for the outcome of a message. It is returned once.
     ///
     /// Cancel safe.
     ///
@@ -188,7 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         self.drive(|smtp| smtp.poll_outcome(id)).await
     }
 
-    /// Sends a command that is no part of sending a message, after all that is in line, and waits for the reply.
+    /// Sends a command outside any message, after everything that is queued, and waits for the reply.
     ///
     /// Cancel safe, but the reply is then for [`poll_event`](Connection::poll_event) to tell.
     ///
@@ -199,7 +199,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         self.wait_reply(id).await
     }
 
-    /// Waits for the reply to a command that was [handed over](Connection::command) without waiting. It is told once.
+    /// Waits for the reply to a command that was [handed over](Connection::command) without waiting. It is returned once.
     ///
     /// Cancel safe.
     ///
@@ -209,12 +209,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         self.drive(|smtp| smtp.poll_reply(id)).await
     }
 
-    /// Ends the connection in good order when all that is in line is done.
+    /// Ends the connection by QUIT, after everything that is queued.
     ///
     /// To drop the future drops the connection as it is.
     ///
     /// # Errors
-    /// The connection's failure before the server was told. A missing answer to that is none.
+    /// The connection's failure before QUIT was sent. A missing reply to QUIT is no error.
     pub async fn quit(mut self) -> Result<(), Error> {
         self.wire.smtp_mut().quit();
         let ended = self.drive(Connection::poll_closed).await;
@@ -328,14 +328,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         let stream = Pin::new(&mut self.stream);
         let result = if let Some(transmit) = self.wire.poll_transmit(now) {
             let written = ready!(stream.poll_write_vectored(cx, &transmit.io_slices()));
-            self.unflushed = true;
+            self.needs_flush = true;
             match written {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
                 written => written.map(|count| self.wire.handle_sent(now, count)),
             }
-        } else if self.unflushed {
+        } else if self.needs_flush {
             let flushed = ready!(stream.poll_flush(cx));
-            self.unflushed = false;
+            self.needs_flush = false;
             if flushed.is_ok() {
                 return Poll::Pending;
             }
@@ -344,7 +344,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
             return Poll::Pending;
         };
         match result {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.unflushed = true,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.needs_flush = true,
             Err(error) => self.wire.handle_write_error(now, error.into()),
             Ok(()) => {}
         }
@@ -414,7 +414,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
         let Self {
             stream,
             mut wire,
-            origin,
+            epoch,
             ..
         } = self;
         let handshake = handshake(stream);
@@ -422,7 +422,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
             Some(until) => before(Timer::at(until), handshake).await,
             None => Some(handshake.await),
         };
-        let now = Time::from_origin(origin.elapsed());
+        let now = Time::from_origin(epoch.elapsed());
         let secured = match result {
             Some(Ok(secured)) => Some(secured),
             Some(Err(error)) => {
@@ -435,13 +435,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
             }
         };
         let Some((stream, facts)) = secured else {
-            return Err(failure(&mut wire));
+            return Err(take_error(&mut wire));
         };
         let mut client = Client {
             stream,
             wire,
-            origin,
-            unflushed: false,
+            epoch,
+            needs_flush: false,
             turned: false,
         };
         client.wire.begin_tls(now)?.complete(now, facts);
@@ -458,19 +458,19 @@ impl<S, W: fmt::Debug> fmt::Debug for Client<S, W> {
 }
 
 /// Gives a message up when the future that sends it is dropped; one whose outcome is known is past that.
-struct Sending<'a, S, W: Wire> {
+struct AbandonOnDrop<'a, S, W: Wire> {
     client: &'a mut Client<S, W>,
     id: MailId,
 }
 
-impl<S, W: Wire> Drop for Sending<'_, S, W> {
+impl<S, W: Wire> Drop for AbandonOnDrop<'_, S, W> {
     fn drop(&mut self) {
         self.client.wire.smtp_mut().abandon(self.id);
     }
 }
 
-/// Why a connection has failed that was just told of a failure.
-fn failure(wire: &mut Connection) -> Error {
+/// The error of a connection to which a failure was just reported.
+fn take_error(wire: &mut Connection) -> Error {
     wire.poll_ready()
         .and_then(Result::err)
         .unwrap_or_else(Error::connect_timeout)

@@ -50,7 +50,7 @@ pub async fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
 }
 
 impl Client<TcpStream, Session> {
-    /// Connects to a server, and waits until it is ready for message.
+    /// Connects to a server, and waits until it is ready for messages.
     ///
     /// The addresses of the host are tried one after the other as long as what goes wrong may go better elsewhere. Each has
     /// as long to answer as the endpoint's timeouts say, and so has the resolution of the name.

@@ -1,8 +1,8 @@
 //! An SMTP client for tokio.
 //!
-//! A [`Client`] moves bytes between a stream and the state machine of [`smtp_proto`](proto), which decides everything, and
-//! keeps its time. TLS is no matter of the stream: [`smtp_rustls`](tls) puts it between the two, for STARTTLS as well as from
-//! the first byte.
+//! A [`Client`] moves bytes between a stream and the state machine of [`smtp_proto`](proto), and keeps
+//! its time. TLS is not part of the stream: [`smtp_rustls`](tls) layers it between stream and state
+//! machine, for STARTTLS as well as from the first byte.
 //!
 #![cfg_attr(feature = "rustls", doc = "```")]
 #![cfg_attr(not(feature = "rustls"), doc = "```ignore")]
@@ -32,13 +32,14 @@
 //! # }
 //! ```
 //!
-//! Whatever goes wrong is one [`Error`](proto::Error), and whatever becomes of a message is its [`Outcome`](proto::Outcome).
+//! Failures are one type, [`Error`]; the result of a message is its [`Outcome`]. [`send()`] does all of
+//! this for a single message.
 //!
 //! # Many messages
 //!
 //! [`Client::send_all`] sends any number of messages, of which it has only a few in memory at a time, with as few round trips as
 //! the server allows, and gives their outcomes in the same order; [`Client::send_stream`] sends messages as they come.
-//! [`Client::submit`] puts single messages in line without waiting,
+//! [`Client::submit`] queues single messages without waiting,
 //! and [`Client::wait_outcome`] asks for each by its id. A text that does not fit in memory comes from a
 //! reader, by [`Client::send_from`], or piece by piece, by [`Client::content_wanted`] and
 //! [`Connection::write_content`](proto::Connection::write_content).

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::Client;
 
 impl Client<UnixStream, Connection> {
-    /// Connects to a server on this machine over a Unix socket, and waits until it is ready for message.
+    /// Connects to a server on this machine over a Unix socket, and waits until it is ready for messages.
     ///
     /// This is how mail is handed to a mail store, by LMTP (RFC 2033), which answers for each recipient whether the message was
     /// delivered. The policy is one in cleartext, as nobody listens in between.
