@@ -249,7 +249,7 @@ impl Capabilities {
     }
 
     fn read(raw: Arc<[u8]>) -> Self {
-        let mut offered = KnownSet::default();
+        let mut advertised = KnownSet::default();
         let mut mechanisms = Mechanisms::default();
         let (mut size_limit, mut limited) = (None, ServerLimits::default());
         for Entry {
@@ -259,19 +259,19 @@ impl Capabilities {
             let Some(known) = known else {
                 continue;
             };
-            let first = !offered.contains(known);
-            offered.insert(known);
+            let first = !advertised.contains(known);
+            advertised.insert(known);
             match known {
                 Known::Limits if first => limited = limits::parse(line.params),
                 Known::Size => size_limit = size_limit.or(size),
                 Known::Auth => mechanisms.add(line.params),
-                Known::SmtpUtf8 => offered.insert(Known::EightBitMime),
+                Known::SmtpUtf8 => advertised.insert(Known::EightBitMime),
                 _ => {}
             }
         }
         Self {
             raw,
-            known: offered,
+            known: advertised,
             size: size_limit,
             limits: limited,
             mechanisms,

@@ -151,7 +151,7 @@ impl Command {
     /// Leaves out what the server does not offer to hear, and returns whether anything is left to say.
     pub(crate) fn keep_offered(&mut self, offered: &Capabilities) -> bool {
         self.forward.as_mut().is_none_or(|forward| {
-            *forward = forward.offered(offered.xforward());
+            *forward = forward.advertised(offered.xforward());
             !forward.is_empty()
         })
     }

@@ -20,7 +20,7 @@ use crate::tls::{TlsConfig, TlsError, default_provider};
 
 pub use self::attempts::{Attempt, Attempts};
 
-/// Where to connect, and how: host, port, security, credentials, trust, patience.
+/// A server and how to connect to it: host, port, security, credentials, trust, time limits.
 ///
 /// Cheap to clone; one serves any number of connections, which can then resume each other's TLS sessions. Its `Debug`
 /// shows no secret.
@@ -40,7 +40,7 @@ struct Inner {
     /// Whether the user chose the client name.
     is_named: bool,
     tls: Option<TlsConfig>,
-    /// Where the seeds come from; none for a policy without TLS where there is no cryptography.
+    /// Source of the seeds; none for cleartext without a crypto feature.
     provider: Option<Arc<CryptoProvider>>,
 }
 
@@ -57,7 +57,7 @@ pub struct EndpointBuilder {
     config: ConfigBuilder,
 }
 
-/// Why an [`Endpoint`] cannot be.
+/// Why building an [`Endpoint`] failed.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum EndpointError {
@@ -65,9 +65,9 @@ pub enum EndpointError {
     Host(HostErrorKind),
     /// The port is 0.
     Port,
-    /// The policy contradicts itself.
+    /// The configuration is not valid.
     Config(ConfigError),
-    /// There is no TLS to be had as asked for.
+    /// The TLS configuration cannot be built.
     Tls(TlsError),
 }
 
@@ -86,12 +86,12 @@ pub enum HostErrorKind {
     Url,
     /// It is a mail address, or has a user before it.
     User,
-    /// There is white space or a control character in it.
+    /// It contains white space or a control character.
     WhiteSpace,
-    /// It has letters beyond ASCII. Write each such label as an A-label: `xn--bcher-kva.example`; with the feature `idna`
-    /// that is done here.
+    /// It is not ASCII. Write each such label as an A-label, `xn--bcher-kva.example`, or enable the
+    /// feature `idna`.
     NotAscii,
-    /// It has letters beyond ASCII, and there are no A-labels for it.
+    /// It is not ASCII, and has no A-labels.
     NotIdna(AddressError),
 }
 
@@ -102,7 +102,7 @@ impl Endpoint {
     /// With the feature `idna` the name may have U-labels: what is resolved, and what the certificate must bear, are their
     /// A-labels, as [`Domain::to_ascii`] gives them.
     ///
-    /// STARTTLS is demanded unless [`security`](EndpointBuilder::security) says otherwise.
+    /// STARTTLS is required unless [`security`](EndpointBuilder::security) changes that.
     pub fn builder(host: impl Into<String>) -> EndpointBuilder {
         EndpointBuilder {
             host: host.into(),
@@ -113,12 +113,12 @@ impl Endpoint {
         }
     }
 
-    /// Begins an endpoint that demands STARTTLS (RFC 3207), on port 587.
+    /// Begins an endpoint with required STARTTLS (RFC 3207), on port 587.
     pub fn starttls(host: impl Into<String>) -> EndpointBuilder {
         Self::builder(host).security(Security::StartTls)
     }
 
-    /// Begins an endpoint that speaks TLS from the first byte (RFC 8314), on port 465.
+    /// Begins an endpoint with implicit TLS (RFC 8314), on port 465.
     pub fn implicit(host: impl Into<String>) -> EndpointBuilder {
         Self::builder(host).security(Security::Implicit)
     }
@@ -157,7 +157,7 @@ impl Endpoint {
         self.0.config.security()
     }
 
-    /// How long to wait for what.
+    /// The time limits.
     pub fn timeouts(&self) -> &Timeouts {
         self.0.config.timeouts()
     }

@@ -295,7 +295,7 @@ fn start_session(cx: &mut Context<'_>) -> Result<State, Error> {
     let Some(client) = &config.xclient else {
         return authenticate(cx);
     };
-    match client.offered(cx.server.capabilities.xclient()) {
+    match client.advertised(cx.server.capabilities.xclient()) {
         Ok(told) if told.is_empty() => authenticate(cx),
         Ok(told) => Ok(send_xclient(told, cx)),
         Err(attribute) => Err(Error::new(

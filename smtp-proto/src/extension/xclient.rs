@@ -33,7 +33,7 @@ use super::parameter::Value;
 #[must_use = "it is sent only if a configuration contains it"]
 pub struct Xclient {
     attributes: Attributes,
-    if_offered: bool,
+    is_optional: bool,
 }
 
 /// The origin of a message, as XFORWARD describes it: the server logs it, and treats the client as before.
@@ -208,7 +208,7 @@ impl Xclient {
     ///
     /// A server that receives no attribute applies the permissions of this client itself.
     pub fn optional(mut self) -> Self {
-        self.if_offered = true;
+        self.is_optional = true;
         self
     }
 
@@ -218,14 +218,14 @@ impl Xclient {
     }
 
     /// The attributes to send to a server that advertises these; or the first that is missing.
-    pub(crate) fn offered<'a>(
+    pub(crate) fn advertised<'a>(
         &self,
-        offered: Option<impl Iterator<Item = &'a [u8]>>,
+        advertised: Option<impl Iterator<Item = &'a [u8]>>,
     ) -> Result<Attributes, &'static str> {
-        let told = self.attributes.offered(offered);
-        match self.attributes.0.iter().find(|each| !told.0.contains(each)) {
-            Some(missing) if !self.if_offered => Err(missing.key.as_str()),
-            _ => Ok(told),
+        let sent = self.attributes.advertised(advertised);
+        match self.attributes.0.iter().find(|each| !sent.0.contains(each)) {
+            Some(missing) if !self.is_optional => Err(missing.key.as_str()),
+            _ => Ok(sent),
         }
     }
 }
@@ -371,11 +371,14 @@ impl Attributes {
     }
 
     /// Those that the server advertises.
-    pub(crate) fn offered<'a>(&self, offered: Option<impl Iterator<Item = &'a [u8]>>) -> Self {
-        let offered: Vec<_> = offered.into_iter().flatten().collect();
+    pub(crate) fn advertised<'a>(
+        &self,
+        advertised: Option<impl Iterator<Item = &'a [u8]>>,
+    ) -> Self {
+        let advertised: Vec<_> = advertised.into_iter().flatten().collect();
         let heard = |each: &&Attribute| {
             let keyword = each.key.as_str().as_bytes();
-            offered
+            advertised
                 .iter()
                 .any(|word| word.eq_ignore_ascii_case(keyword))
         };

@@ -160,11 +160,12 @@ impl Extensions {
 
 /// Parameters and extensions.
 impl MailBuilder {
-    /// One more parameter of MAIL; those of RCPT belong to a [`Recipient`](crate::Recipient).
+    /// Adds a parameter of MAIL; those of RCPT belong to a [`Recipient`](crate::Recipient).
     ///
-    /// It is sent only to a server that offers its extension, and with a value that the server takes. To others the message is
-    /// not sent, and nothing of it: not doing what was asked would be worse, unless [`optional_extension`](Self::optional_extension) says that
-    /// it would not. `SIZE`, `BODY` and `SMTPUTF8` are added where they are needed, without being asked for.
+    /// It is sent only to a server that advertises its extension and allows its value. To others the
+    /// message is not sent; silently dropping the request would be worse. Mark the extension
+    /// [optional](Self::optional_extension) to allow that. `SIZE`, `BODY` and `SMTPUTF8` are added as the
+    /// message requires them.
     pub fn parameter(mut self, parameter: Parameter) -> Self {
         if let Err(error) = self.extensions().mail.push(parameter) {
             self.fail(MailPart::Parameters, MailErrorKind::Parameter(error));
@@ -172,12 +173,13 @@ impl MailBuilder {
         self
     }
 
-    /// Leaves the parameters of this extension out, MAIL's and the recipients', if the server does not offer it; without this,
-    /// the message is not sent.
+    /// Marks this extension optional: its parameters of MAIL and RCPT are left out if the server does not
+    /// advertise it. Without this, the message is not sent.
     ///
-    /// `"DSN"` is the usual one: to most senders a message without its report is better than none. Whether it is offered is to be
-    /// seen in [`Connection::capabilities`](crate::Connection::capabilities); a relay then owes its senders a report of its
-    /// own (RFC 3461, section 5.2.2). REQUIRETLS can be left out only where the sender is null (RFC 8689, section 5).
+    /// `"DSN"` is the usual one: most senders prefer a message without a report to none.
+    /// [`Connection::capabilities`](crate::Connection::capabilities) says whether it is advertised; a relay
+    /// then has to send a report itself (RFC 3461, section 5.2.2). REQUIRETLS is optional for the null
+    /// sender only (RFC 8689, section 5).
     ///
     /// ```
     /// use smtp_proto::dsn::{Notify, Return};
@@ -203,13 +205,14 @@ impl MailBuilder {
         self
     }
 
-    /// Honours a header field `TLS-Required: No`, by which the author says that the message shall rather travel without TLS than
-    /// not at all (RFC 8689, section 3).
+    /// Honors the header field `TLS-Required: No`, by which the author prefers delivery without TLS to none
+    /// (RFC 8689, section 3).
     ///
-    /// [`Mail::is_tls_optional`](crate::Mail::is_tls_optional) then tells whether it is there; of a text in pieces,
-    /// [`StreamedContent::tls_optional`](crate::StreamedContent::tls_optional) says so. A connection is made before it is told of a message, so
-    /// it is for whoever makes it to try TLS and go on without: [`Config::relaxed_for`](crate::Config::relaxed_for) is the policy for
-    /// that. With [`Parameter::require_tls`] it is an error.
+    /// [`Mail::is_tls_optional`](crate::Mail::is_tls_optional) then says whether the message contains it; for
+    /// streamed content [`StreamedContent::tls_optional`](crate::StreamedContent::tls_optional) declares it.
+    /// A connection is configured before it knows a message:
+    /// [`Config::relaxed_for`](crate::Config::relaxed_for) returns the configuration that tries TLS and
+    /// continues without. Together with [`Parameter::require_tls`] it is an error.
     pub fn honor_tls_required(mut self) -> Self {
         self.extensions().tls_optional = true;
         self

@@ -161,7 +161,7 @@ fn only_what_the_server_offers_to_hear_is_told() {
     let client = Xclient::new().addr_unavailable().port(1).name("n").unwrap();
     let tell = |client: &Xclient, words: Option<&[&'static str]>| {
         let words = words.map(|words| words.iter().map(|word| word.as_bytes()));
-        client.offered(words).map(|told| told.to_string())
+        client.advertised(words).map(|told| told.to_string())
     };
     let all = Some(&["port", "NAME", "ADDR", "HELO"][..]);
     assert_eq!(
