@@ -155,7 +155,7 @@ impl<'a> Bench<'a> {
             return Err(Error::connect(std::io::Error::other("no such door")));
         }
         let endpoint = endpoint.build().map_err(|error| {
-            Error::connect(std::io::Error::other(format!("no endpoint: {error}")))
+            Error::connect(std::io::Error::other(format!("no endpoint: {error:#}")))
         })?;
         self.adapter
             .converse(&endpoint, self.site.address(door), load)
@@ -170,7 +170,7 @@ impl<'a> Bench<'a> {
     ) -> Result<Session, String> {
         let session = self
             .converse(endpoint, door, Load::Batch(mails(letters)?))
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| format!("{error:#}"))?;
         self.check(letters, &session)?;
         Ok(session)
     }
@@ -194,7 +194,7 @@ impl<'a> Bench<'a> {
         }
         self.compare(letters, session)?;
         let quit = session.quit.as_ref();
-        quit.map_err(|error| format!("at the end: {error}"))
+        quit.map_err(|error| format!("at the end: {error:#}"))
             .copied()
     }
 
@@ -209,7 +209,7 @@ impl<'a> Bench<'a> {
     /// What the server stored since the last call; `expected` messages are expected.
     pub(crate) fn collect(&self, expected: usize) -> Result<Vec<Stored>, String> {
         server::collect_expected(self.server, self.site, expected)
-            .map_err(|error| error.to_string())
+            .map_err(|error| format!("{error:#}"))
     }
 
     /// Whether the server stored what the outcomes say, and nothing else.
@@ -306,7 +306,7 @@ pub(crate) fn check_stored(letter: &Letter, mail: &Stored) -> Result<(), String>
 /// For a client to send.
 pub(crate) fn mails(letters: &[Letter]) -> Result<Vec<Mail>, String> {
     let mails: Result<_, _> = letters.iter().map(Letter::mail).collect();
-    mails.map_err(|error| error.to_string())
+    mails.map_err(|error| format!("{error:#}"))
 }
 
 /// How a batch travels.

@@ -88,7 +88,7 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         if let Err(error) = self.close() {
-            eprintln!("the network could not be put right: {error}");
+            eprintln!("the network could not be put right: {error:#}");
         }
     }
 }
@@ -109,7 +109,7 @@ impl Eager {
 impl Drop for Eager {
     fn drop(&mut self) {
         if let Err(error) = fs::write(CORKING, "1").and_then(|()| route(&[])) {
-            eprintln!("the network could not be put right: {error}");
+            eprintln!("the network could not be put right: {error:#}");
         }
     }
 }

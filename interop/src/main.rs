@@ -71,7 +71,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("interop: {error}");
+            eprintln!("interop: {error:#}");
             ExitCode::FAILURE
         }
     }

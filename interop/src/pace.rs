@@ -21,14 +21,14 @@ pub(crate) fn run(bench: &Bench<'_>, count: usize) -> Result<String, String> {
     let text =
         b"A line of the message, as long as lines of messages are wont to be: not all too long.\r\n";
     let letters = vec![Letter::new("ok", &["ok"]).body(&text.repeat(12)); count];
-    let line = Line::new(Traits::SLOW).map_err(|error| error.to_string())?;
+    let line = Line::new(Traits::SLOW).map_err(|error| format!("{error:#}"))?;
     let mut table = String::new();
     for way in Way::ALL {
         let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
         let begin = Instant::now();
         let session = bench.converse(endpoint, Door::Relay, Load::Batch(mails(&letters)?));
         let took = begin.elapsed();
-        let session = session.map_err(|error| format!("{way:?}: {error}"))?;
+        let session = session.map_err(|error| format!("{way:?}: {error:#}"))?;
         let accepted = session.outcomes.iter().filter(|each| each.is_accepted());
         if accepted.count() != count {
             return Err(format!("{way:?}: {:?}", session.outcomes));
@@ -39,8 +39,8 @@ pub(crate) fn run(bench: &Bench<'_>, count: usize) -> Result<String, String> {
         writeln!(table, "{way:?}: {seconds:.2} s, {trips} round trips")
             .map_err(|e| e.to_string())?;
     }
-    line.end().map_err(|error| error.to_string())?;
-    let stored = server::collect(bench.server, bench.site).map_err(|error| error.to_string())?;
+    line.end().map_err(|error| format!("{error:#}"))?;
+    let stored = server::collect(bench.server, bench.site).map_err(|error| format!("{error:#}"))?;
     match stored.len() == count * Way::ALL.len() {
         true => Ok(table),
         false => Err(format!("{} stored", stored.len())),

@@ -64,7 +64,7 @@ impl Running {
         let output = site.path(&format!("output-{}", neighbour.name));
         let doors = vec![(Door::Relay, neighbour.address)];
         Self::new(neighbour.command, output, doors, neighbour.logs)
-            .map_err(|error| io::Error::other(format!("{}: {error}", neighbour.name)))
+            .map_err(|error| io::Error::other(format!("{}: {error:#}", neighbour.name)))
     }
 
     fn new(
@@ -180,7 +180,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Err(error) = self.stop() {
-            eprintln!("a server could not be stopped: {error}");
+            eprintln!("a server could not be stopped: {error:#}");
         }
     }
 }
@@ -312,7 +312,7 @@ fn wait_until_free(doors: &[(Door, SocketAddr)]) -> io::Result<()> {
                 let port = format!("sport = :{}", address.port());
                 let holder = Command::new("ss").args(["-Hltnp", &port]).output()?;
                 let holder = String::from_utf8_lossy(&holder.stdout);
-                return Err(io::Error::other(format!("{door:?}: {error}: {holder}")));
+                return Err(io::Error::other(format!("{door:?}: {error:#}: {holder}")));
             }
             thread::sleep(POLL);
         }

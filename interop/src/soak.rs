@@ -58,7 +58,7 @@ pub(crate) fn run(site: &Site, mut ledger: Ledger, load: Load) -> Result<Tally, 
     let mut tally = Tally::default();
     let settle = |ledger: &mut Ledger, sessions| {
         let held = ledger.settle(sessions);
-        held.map_err(|error| error.to_string())
+        held.map_err(|error| format!("{error:#}"))
     };
     let mut random = Rng::with_seed(load.seed);
     let endpoints = endpoints(site)?;
@@ -66,7 +66,7 @@ pub(crate) fn run(site: &Site, mut ledger: Ledger, load: Load) -> Result<Tally, 
     for (adapter, endpoint) in Adapter::ALL.into_iter().zip(&endpoints) {
         let nothing = adapter::Load::Batch(Vec::new());
         let session = adapter.converse(endpoint, site.address(Door::Relay), nothing);
-        session.map_err(|error| error.to_string())?;
+        session.map_err(|error| format!("{error:#}"))?;
     }
     settle(&mut ledger, load.before + Adapter::ALL.len() as u64)?;
     tally.descriptors[0] = descriptors(usize::MAX)?;
@@ -93,14 +93,14 @@ pub(crate) fn run(site: &Site, mut ledger: Ledger, load: Load) -> Result<Tally, 
         let state = round
             .state
             .into_inner()
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| format!("{error:#}"))?;
         let held = settle(&mut ledger, state.connections)?;
         tally.mails += count;
         tally.connections += state.connections;
         tally.again += state.again;
         tally.compare(&state.told, held)?;
         drop(state.told);
-        tally.memory[1] = memory().map_err(|error| error.to_string())?;
+        tally.memory[1] = memory().map_err(|error| format!("{error:#}"))?;
         // By the half of it an allocator has what it keeps.
         if tally.memory[0] == 0 || tally.mails <= load.mails / 2 {
             tally.memory[0] = tally.memory[1];
@@ -135,7 +135,7 @@ impl Round<'_> {
     fn work(&self, adapter: Adapter, mut random: Rng) -> Result<(), String> {
         loop {
             let letters = {
-                let mut state = self.state.lock().map_err(|error| error.to_string())?;
+                let mut state = self.state.lock().map_err(|error| format!("{error:#}"))?;
                 // Small batches are as frequent as large ones.
                 let most = 1 << random.u32(0..=LARGEST.ilog2());
                 let rest = state
@@ -153,13 +153,13 @@ impl Round<'_> {
             }
             let passage = passage(&mut random, letters.len() as u64);
             let address = relay::open(self.site.address(Door::Relay), passage);
-            let address = address.map_err(|error| error.to_string())?;
+            let address = address.map_err(|error| format!("{error:#}"))?;
             let endpoint = &self.endpoints[random.usize(..self.endpoints.len())];
             let batch = adapter::Load::Batch(mails(&letters)?);
             // Without a connection that is ready, nothing was sent.
             let session = adapter.converse(endpoint, address, batch);
             let outcomes = session.map_or_else(|_| Vec::new(), |session| session.outcomes);
-            let mut state = self.state.lock().map_err(|error| error.to_string())?;
+            let mut state = self.state.lock().map_err(|error| format!("{error:#}"))?;
             let mut outcomes = outcomes.iter();
             for letter in letters {
                 let deliveries = outcomes.next().map_or(&[][..], Outcome::recipients);
@@ -296,7 +296,7 @@ fn endpoints(site: &Site) -> Result<Vec<Endpoint>, String> {
                     .tls(site.certificates.trust().clone())
                     .timeouts(Timeouts::default().at_most(process::LONGEST));
                 let endpoint = Way { level, text }.apply(endpoint).build();
-                endpoints.push(endpoint.map_err(|error| error.to_string())?);
+                endpoints.push(endpoint.map_err(|error| format!("{error:#}"))?);
             }
         }
     }
@@ -340,7 +340,7 @@ fn memory() -> io::Result<u64> {
 fn descriptors(most: usize) -> Result<usize, String> {
     let until = Instant::now() + process::LONGEST;
     loop {
-        let files = fs::read_dir("/proc/self/fd").map_err(|error| error.to_string())?;
+        let files = fs::read_dir("/proc/self/fd").map_err(|error| format!("{error:#}"))?;
         let count = files.count();
         // Threads that carried bytes may be about to end.
         if count <= most || Instant::now() > until {

@@ -224,10 +224,10 @@ impl Connection {
     /// What was offered before a failure may be acknowledged after it; that changes nothing. To acknowledge more than was
     /// offered is misuse, by which the connection fails.
     pub fn handle_sent(&mut self, _now: Time, count: usize) {
-        if !self.is_closed() {
-            if let Err(misuse) = self.core.change().io.sent(count) {
-                self.stop(Error::misuse(self.core.stage(), misuse));
-            }
+        if !self.is_closed()
+            && let Err(misuse) = self.core.change().io.sent(count)
+        {
+            self.stop(Error::misuse(self.core.stage(), misuse));
         }
     }
 

@@ -168,11 +168,13 @@ impl ParameterSpec {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct LimitExceeded {
     parameter: Parameter,
     limit: Limit,
 }
+
+debug_as_display!(LimitExceeded);
 
 impl LimitExceeded {
     /// The parameter, with its value.

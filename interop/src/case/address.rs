@@ -27,7 +27,7 @@ fn go(bench: &Bench<'_>, way: Way, door: Door) -> Verdict {
     ];
     let endpoint = way.apply(bench.endpoint(door, Security::Cleartext));
     let session = bench.converse(endpoint, door, Load::Batch(mails(&letters)?));
-    let session = session.map_err(|error| error.to_string())?;
+    let session = session.map_err(|error| format!("{error:#}"))?;
     if session.capabilities.smtp_utf8() {
         bench.check(&letters, &session)?;
         return Ok(Done::Passed);

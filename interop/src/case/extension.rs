@@ -80,7 +80,7 @@ fn require_tls(bench: &Bench<'_>) -> Verdict {
 
 fn deliver_by(bench: &Bench<'_>) -> Verdict {
     let within = |seconds| {
-        let by = DeliverBy::or_return(seconds).map_err(|error| error.to_string())?;
+        let by = DeliverBy::or_return(seconds).map_err(|error| format!("{error:#}"))?;
         Ok::<_, String>(vec![Parameter::deliver_by(by)])
     };
     let session = send(bench, Security::StartTls, within(3600)?)?;
@@ -90,7 +90,7 @@ fn deliver_by(bench: &Bench<'_>) -> Verdict {
     if stored(bench, &session, 1)?.len() != 1 {
         return Err("not stored once".into());
     }
-    let too_soon = i32::try_from(least / 2).map_err(|error| error.to_string())?;
+    let too_soon = i32::try_from(least / 2).map_err(|error| format!("{error:#}"))?;
     let session = send(bench, Security::StartTls, within(too_soon.max(1))?)?;
     let mut fates = session
         .outcomes
@@ -126,10 +126,10 @@ fn dsn(bench: &Bench<'_>) -> Verdict {
             .message(letter.text().clone());
         Ok::<_, Box<dyn std::error::Error>>(mail.build()?)
     };
-    let mail = mail().map_err(|error| error.to_string())?;
+    let mail = mail().map_err(|error| format!("{error:#}"))?;
     let endpoint = bench.endpoint(Door::Relay, Security::StartTls);
     let session = bench.converse(endpoint, Door::Relay, Load::Batch(vec![mail]));
-    let session = session.map_err(|error| error.to_string())?;
+    let session = session.map_err(|error| format!("{error:#}"))?;
     if !session.capabilities.dsn() {
         return is_kept_back(bench, &session).map(|()| Done::Unsupported);
     }
@@ -158,10 +158,11 @@ fn send(
     security: Security,
     parameters: Vec<Parameter>,
 ) -> Result<Session, String> {
-    let mail = with(&Letter::new("ok", &["ok"]), parameters).map_err(|error| error.to_string())?;
+    let mail =
+        with(&Letter::new("ok", &["ok"]), parameters).map_err(|error| format!("{error:#}"))?;
     let endpoint = bench.endpoint(Door::Relay, security);
     let session = bench.converse(endpoint, Door::Relay, Load::Batch(vec![mail]));
-    session.map_err(|error| error.to_string())
+    session.map_err(|error| format!("{error:#}"))
 }
 
 fn with(letter: &Letter, parameters: Vec<Parameter>) -> Result<Mail, MailError> {

@@ -39,7 +39,7 @@ pub(super) const CASES: &[Case] = &[
                 let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
                 let load = Load::Batch(mails(&letters)?);
                 let session = bench.converse(endpoint, Door::Relay, load);
-                let session = session.map_err(|error| error.to_string())?;
+                let session = session.map_err(|error| format!("{error:#}"))?;
                 bench.compare(&letters, &session)?;
                 let first = session.outcomes.first();
                 let second = session

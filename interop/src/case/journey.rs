@@ -77,31 +77,32 @@ fn travel(
         .map(|(content, text)| Parcel::new(*content, text))
         .collect();
     let mails: Result<_, _> = parcels.iter().map(Parcel::mail).collect();
-    let mails = mails.map_err(|error| error.to_string())?;
+    let mails = mails.map_err(|error| format!("{error:#}"))?;
     let user = format!("{USER}@{HOST}");
-    let credentials = Credentials::password(&user, PASSWORD).map_err(|error| error.to_string())?;
+    let credentials =
+        Credentials::password(&user, PASSWORD).map_err(|error| format!("{error:#}"))?;
     let door = Door::Submission;
     let endpoint = way
         .apply(bench.endpoint(door, Security::StartTls))
         .credentials(credentials);
     let session = bench
         .converse(endpoint, door, Load::Batch(mails))
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| format!("{error:#}"))?;
     if session.outcomes.len() != parcels.len()
         || !session.outcomes.iter().all(|outcome| outcome.is_accepted())
     {
         return Err(format!("{:?}", session.outcomes));
     }
-    session.quit.map_err(|error| error.to_string())?;
+    session.quit.map_err(|error| format!("{error:#}"))?;
     // All is handed on by now, and nothing came back.
     bench.compare_nothing()?;
     let folder = bench.site.path("read");
-    read_back(bench.site, &folder).map_err(|error| error.to_string())?;
+    read_back(bench.site, &folder).map_err(|error| format!("{error:#}"))?;
     for protocol in ["imap", "pop3"] {
         compare(&folder, protocol, &parcels, keys)
             .map_err(|fault| format!("by {protocol}: {fault}"))?;
     }
-    fs::remove_dir_all(&folder).map_err(|error| error.to_string())
+    fs::remove_dir_all(&folder).map_err(|error| format!("{error:#}"))
 }
 
 /// Reads what came with clients that others wrote, and empties the mailbox.
@@ -122,7 +123,7 @@ fn compare(folder: &Path, protocol: &str, parcels: &[Parcel], keys: &Keys) -> Re
     let mut files = BTreeMap::new();
     for number in 1..=parcels.len() {
         let path = folder.join(format!("{protocol}-{number}"));
-        let text = fs::read(&path).map_err(|error| format!("mail {number}: {error}"))?;
+        let text = fs::read(&path).map_err(|error| format!("mail {number}: {error:#}"))?;
         files.insert(path, text);
     }
     if folder
@@ -153,7 +154,7 @@ fn compare(folder: &Path, protocol: &str, parcels: &[Parcel], keys: &Keys) -> Re
             Content::Composed => composed::check(path),
             Content::Sealed(seal) => keys.open(seal, path, text),
         };
-        means.map_err(|error| format!("{:?}: {error}", parcel.content))?;
+        means.map_err(|error| format!("{:?}: {error:#}", parcel.content))?;
     }
     Ok(())
 }

@@ -52,9 +52,9 @@ fn over(bench: &Bench<'_>, traits: Traits) -> Verdict {
     if !bench.has(Door::Relay) {
         return Ok(Done::Unsupported);
     }
-    let line = Line::new(traits).map_err(|error| error.to_string())?;
+    let line = Line::new(traits).map_err(|error| format!("{error:#}"))?;
     let all = all_ways(bench, &|| Ok(bench.site.address(Door::Relay)))?;
-    let carried = line.end().map_err(|error| error.to_string())?;
+    let carried = line.end().map_err(|error| format!("{error:#}"))?;
     if carried.packets < 100 || (traits.lost.is_some() && carried.lost == 0) {
         return Err(format!("it went another way: {carried:?}"));
     }
@@ -65,12 +65,12 @@ fn bytes(bench: &Bench<'_>) -> Verdict {
     if !bench.has(Door::Relay) {
         return Ok(Done::Unsupported);
     }
-    let segments = || line::segments().map_err(|error| error.to_string());
-    let eager = Eager::new().map_err(|error| error.to_string())?;
+    let segments = || line::segments().map_err(|error| format!("{error:#}"));
+    let eager = Eager::new().map_err(|error| format!("{error:#}"))?;
     let before = segments()?;
     let all = all_ways(bench, &|| {
         let target = bench.site.address(Door::Relay);
-        relay::open(target, Passage::Octets).map_err(|error| error.to_string())
+        relay::open(target, Passage::Octets).map_err(|error| format!("{error:#}"))
     })?;
     let after = segments()?;
     drop(eager);
@@ -102,12 +102,12 @@ fn all_ways(
                 true => endpoint.build(),
                 false => endpoint.transcript(move |_| _ = greeted.send(())).build(),
             };
-            let endpoint = endpoint.map_err(|error| error.to_string())?;
+            let endpoint = endpoint.map_err(|error| format!("{error:#}"))?;
             let (letters, address) = (letters(bench), address()?);
             let adapter = bench.adapter;
             clients.push(scope.spawn(move || {
                 let session = adapter.converse(&endpoint, address, Load::Batch(mails(&letters)?));
-                let session = session.map_err(|error| format!("{way:?}: {error}"))?;
+                let session = session.map_err(|error| format!("{way:?}: {error:#}"))?;
                 Ok((letters, session))
             }));
             if !bench.server.greets_many() {

@@ -72,12 +72,12 @@ fn over_unix(bench: &Bench<'_>) -> Verdict {
         .timeouts(Timeouts::default().at_most(LONGEST));
     for level in LEVELS {
         let config = config.clone().pipelining(level).build();
-        let policy = Arc::new(config.map_err(|error| error.to_string())?);
+        let policy = Arc::new(config.map_err(|error| format!("{error:#}"))?);
         let letters = letters(bench);
         let load = Load::Batch(mails(&letters)?);
         let session = (bench.adapter)
             .converse_unix(&policy, &socket, load)
-            .map_err(|error| format!("{level:?}: {error}"))?;
+            .map_err(|error| format!("{level:?}: {error:#}"))?;
         bench.check(&letters, &session)?;
     }
     Ok(Done::Passed)

@@ -48,7 +48,7 @@ fn external(bench: &Bench<'_>) -> Verdict {
                     AuthenticationError::NoCommonMechanism { .. }
                     | AuthenticationError::Rejected { .. },
                 ) => {}
-                _ => return Err(format!("{door:?}: {error}")),
+                _ => return Err(format!("{door:?}: {error:#}")),
             },
         }
         bench.compare_nothing()?;
@@ -64,14 +64,14 @@ fn answers(bench: &Bench<'_>) -> Verdict {
     for (door, security) in DOORS {
         for (user, code, _) in LOGINS {
             let mechanism = Plain::new(&format!("{user}@{HOST}"), PASSWORD);
-            let mechanism = mechanism.map_err(|error| error.to_string())?;
+            let mechanism = mechanism.map_err(|error| format!("{error:#}"))?;
             let credentials = Credentials::from_mechanisms(vec![Arc::new(mechanism)]);
             let endpoint = bench.endpoint(door, security).credentials(credentials);
             let letters = [Letter::new("ok", &["ok"])];
             match bench.converse(endpoint, door, Load::Batch(mails(&letters)?)) {
                 Ok(_) => return Err(format!("{user} did")),
                 Err(error) if is_told(&error, code) => {}
-                Err(error) => return Err(format!("{door:?}, {user}: {error}")),
+                Err(error) => return Err(format!("{door:?}, {user}: {error:#}")),
             }
         }
         bench.compare_nothing()?;
@@ -94,7 +94,7 @@ fn hundred(bench: &Bench<'_>) -> Verdict {
         return Ok(Done::Unsupported);
     }
     let credentials = Credentials::password(&format!("{USER}@{HOST}"), PASSWORD);
-    let credentials = credentials.map_err(|error| error.to_string())?;
+    let credentials = credentials.map_err(|error| format!("{error:#}"))?;
     let credentials = credentials.restrict_to(["SCRAM-SHA-256", "PLAIN"]);
     let long = [b"x".repeat(998), b"\r\n".to_vec()].concat();
     let bodies: [&[u8]; 5] = [b"", b".\r\n..\r\n.x\r\n", &long, b"\xe9\xff\r\n", b"no end"];

@@ -35,7 +35,7 @@ fn speaks_for(bench: &Bench<'_>, name: &str) -> Verdict {
     let client = Xclient::new()
         .name(name)
         .and_then(|client| client.helo(name))
-        .map_err(|error| error.to_string())?
+        .map_err(|error| format!("{error:#}"))?
         .addr(ADDR)
         .port(4711)
         .proto(XclientProto::Esmtp);
@@ -45,7 +45,7 @@ fn speaks_for(bench: &Bench<'_>, name: &str) -> Verdict {
     let session = match bench.converse(endpoint, door, Load::Batch(mails(&letters)?)) {
         Ok(session) => session,
         Err(error) if is_not_offered(error.kind()) => return Ok(Done::Unsupported),
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(format!("{error:#}")),
     };
     if !session.outcomes.iter().all(Outcome::is_accepted) {
         return Err(format!("{:?}", session.outcomes));
@@ -70,23 +70,23 @@ fn forwards(bench: &Bench<'_>, name: &str) -> Verdict {
         .and_then(|origin| origin.helo(name))
         .and_then(|origin| origin.proto("ESMTP"))
         .and_then(|origin| origin.ident("4Xyz"))
-        .map_err(|error| error.to_string())?
+        .map_err(|error| format!("{error:#}"))?
         .addr(ADDR)
         .port(4711)
         .source(XforwardSource::Remote);
     let door = Door::Relay;
     let letters = [Letter::new("ok", &["ok"])];
-    let mail = letters[0].mail().map_err(|error| error.to_string())?;
+    let mail = letters[0].mail().map_err(|error| format!("{error:#}"))?;
     let load = Load::Behind(Command::xforward(origin), mail);
     let endpoint = bench.endpoint(door, Security::StartTls);
     let session = match bench.converse(endpoint, door, load) {
         Ok(session) => session,
         Err(error) if is_not_offered(error.kind()) => return Ok(Done::Unsupported),
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(format!("{error:#}")),
     };
     bench.check(&letters, &session)?;
     // As Postfix has it, which is alone in offering it.
-    let log = fs::read(bench.site.path("log")).map_err(|error| error.to_string())?;
+    let log = fs::read(bench.site.path("log")).map_err(|error| format!("{error:#}"))?;
     let from = format!("orig_queue_id=4Xyz, orig_client={name}[{ADDR}]");
     match String::from_utf8_lossy(&log).contains(&from) {
         true => Ok(Done::Passed),

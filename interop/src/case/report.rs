@@ -51,7 +51,7 @@ impl Wish {
             let original = OriginalRecipient::new("rfc822", &self.original())?;
             Ok::<_, ParameterError>((original, Parameter::envelope_id(&self.envelope_id())?))
         };
-        let (original, envelope_id) = ask().map_err(|error| error.to_string())?;
+        let (original, envelope_id) = ask().map_err(|error| format!("{error:#}"))?;
         let recipients = self.letter.recipients().iter();
         let recipients = recipients.map(|recipient| {
             let recipient = Recipient::new(recipient.as_str());
@@ -117,7 +117,7 @@ fn reports(bench: &Bench<'_>, way: Way) -> Verdict {
     let mails: Result<_, _> = wishes.iter().map(|wish| wish.mail(false)).collect();
     let endpoint = way.apply(bench.endpoint(Door::Relay, Security::StartTls));
     let session = bench.converse(endpoint, Door::Relay, Load::Batch(mails?));
-    let session = session.map_err(|error| error.to_string())?;
+    let session = session.map_err(|error| format!("{error:#}"))?;
     let accepted = session.outcomes.iter().all(|outcome| outcome.is_accepted());
     if !accepted || session.outcomes.len() != wishes.len() {
         return Err(format!("{:?}", session.outcomes));
@@ -161,7 +161,7 @@ fn not_offered(bench: &Bench<'_>, way: Way) -> Verdict {
     let mails = vec![strict.mail(false)?, content.mail(true)?];
     let endpoint = way.apply(bench.endpoint(Door::Bare, Security::Cleartext));
     let session = bench.converse(endpoint, Door::Bare, Load::Batch(mails));
-    let session = session.map_err(|error| error.to_string())?;
+    let session = session.map_err(|error| format!("{error:#}"))?;
     bench.compare(&wishes.each_ref().map(|wish| wish.letter.clone()), &session)?;
     let [strict, content] = &*session.outcomes else {
         return Err(format!("{} outcomes", session.outcomes.len()));

@@ -35,7 +35,7 @@ fn greylisted(bench: &Bench<'_>, way: Way) -> Verdict {
     let send = |letters: &[Letter]| {
         let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
         let session = bench.converse(endpoint, Door::Relay, Load::Batch(mails(letters)?));
-        let session = session.map_err(|error| error.to_string())?;
+        let session = session.map_err(|error| format!("{error:#}"))?;
         bench.compare(letters, &session)?;
         Ok::<_, String>(session)
     };
@@ -116,22 +116,22 @@ fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
     let load = Load::Batch(mails(&letters)?);
     let (server, site) = (bench.server, bench.site);
     let processes = bench.running.borrow().processes();
-    let processes = processes.map_err(|error| error.to_string())?;
+    let processes = processes.map_err(|error| format!("{error:#}"))?;
     let session = thread::scope(|scope| {
         let stop = scope.spawn(move || {
-            reaches.recv().map_err(|error| error.to_string())?;
+            reaches.recv().map_err(|error| format!("{error:#}"))?;
             // So that no message is on its way into the store, which not every server takes up again where it was.
             let stopped = server::settle(server, site).and_then(|()| processes.shut_down());
             let _ = go_on.send(());
-            stopped.map_err(|error| error.to_string())
+            stopped.map_err(|error| format!("{error:#}"))
         });
         let session = bench.converse(endpoint, Door::Relay, load);
         let stopped = stop.join().map_err(|_| "it could not be stopped")?;
-        stopped.and_then(|()| session.map_err(|error| error.to_string()))
+        stopped.and_then(|()| session.map_err(|error| format!("{error:#}")))
     });
     let mut running = bench.running.borrow_mut();
     let restarted = running.restart();
-    restarted.map_err(|error| error.to_string())?;
+    restarted.map_err(|error| format!("{error:#}"))?;
     let session = session?;
     bench.compare(&letters, &session)?;
     let told = &session.outcomes;

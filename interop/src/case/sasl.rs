@@ -63,7 +63,7 @@ fn tokens() -> Secrets {
 /// With the right secret it goes, with a wrong one it does not.
 fn logs_in(bench: &Bench<'_>, make: Make, [right, wrong]: &Secrets) -> Verdict {
     let with = |secret: &str| {
-        let mechanism = make(secret).map_err(|error| error.to_string())?;
+        let mechanism = make(secret).map_err(|error| format!("{error:#}"))?;
         let credentials = Credentials::from_mechanisms(vec![mechanism]);
         Ok::<_, String>(move |endpoint: EndpointBuilder| endpoint.credentials(credentials.clone()))
     };
@@ -77,7 +77,7 @@ fn unknown_binding(bench: &Bench<'_>) -> Verdict {
         return Ok(Done::Unsupported);
     }
     let credentials =
-        Credentials::password(&user(), PASSWORD).map_err(|error| error.to_string())?;
+        Credentials::password(&user(), PASSWORD).map_err(|error| format!("{error:#}"))?;
     let bound = |endpoint: EndpointBuilder| endpoint.credentials(credentials.clone());
     let names = ["SCRAM-SHA-256"];
     let unbound = |endpoint: EndpointBuilder| endpoint.credentials(credentials.restrict_to(names));
@@ -113,7 +113,7 @@ fn everywhere(
                 ErrorKind::Authentication(AuthenticationError::NoCommonMechanism { .. }) => {
                     continue;
                 }
-                _ => return Err(error.to_string()),
+                _ => return Err(format!("{error:#}")),
             },
         }
         let letters = [Letter::new("ok", &["ok"])];
@@ -127,7 +127,7 @@ fn everywhere(
                     _ => false,
                 };
                 if !rejected || code != Some(bench.server.code_for_wrong_password()) {
-                    return Err(format!("{door:?}: {error}"));
+                    return Err(format!("{door:?}: {error:#}"));
                 }
             }
         }

@@ -100,7 +100,7 @@ fn deliver(bench: &Bench<'_>, door: Door, security: Security) -> Result<Session,
     if door == Door::Implicit {
         let user = format!("{USER}@{HOST}");
         let credentials = Credentials::password(&user, PASSWORD);
-        endpoint = endpoint.credentials(credentials.map_err(|error| error.to_string())?);
+        endpoint = endpoint.credentials(credentials.map_err(|error| format!("{error:#}"))?);
     }
     bench.deliver(endpoint, door, &letters)
 }
@@ -108,7 +108,7 @@ fn deliver(bench: &Bench<'_>, door: Door, security: Security) -> Result<Session,
 /// An endpoint that has no session of TLS to resume: such a one shows no certificate, and may be from another door.
 fn unknown(bench: &Bench<'_>, door: Door, security: Security) -> Result<EndpointBuilder, String> {
     let tls = bench.site.certificates.fresh_trust();
-    let tls = tls.map_err(|error| error.to_string())?;
+    let tls = tls.map_err(|error| format!("{error:#}"))?;
     Ok(bench.endpoint(door, security).tls(tls))
 }
 
@@ -137,7 +137,7 @@ fn fails(
     let load = Load::Batch(mails(&[Letter::new("ok", &["ok"])])?);
     match bench.converse(unknown(bench, door, security)?, door, load) {
         Ok(_) => Err("it was sent".into()),
-        Err(error) if !is_right(&error) => Err(error.to_string()),
+        Err(error) if !is_right(&error) => Err(format!("{error:#}")),
         Err(_) => bench.compare_nothing().map(|()| Done::Passed),
     }
 }
@@ -150,7 +150,7 @@ fn silent(bench: &Bench<'_>) -> Verdict {
     match bench.converse(endpoint, door, Load::Batch(Vec::new())) {
         Ok(_) => Err("it is ready".into()),
         Err(error) if matches!(error.kind(), ErrorKind::Timeout(_)) => Ok(Done::Passed),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(format!("{error:#}")),
     }
 }
 
@@ -182,7 +182,7 @@ fn resumed(bench: &Bench<'_>) -> Verdict {
     ] {
         // Not those of other cases.
         let tls = bench.site.certificates.fresh_trust();
-        let tls = tls.map_err(|error| error.to_string())?;
+        let tls = tls.map_err(|error| format!("{error:#}"))?;
         let deliver = || {
             let endpoint = bench.endpoint(door, security).tls(tls.clone());
             let session = bench.deliver(endpoint, door, &[Letter::new("ok", &["ok"])])?;
@@ -201,7 +201,7 @@ fn capabilities(bench: &Bench<'_>) -> Verdict {
     let nothing = || Load::Batch(Vec::new());
     let see = |security| {
         let session = bench.converse(bench.endpoint(door, security), door, nothing());
-        session.map_err(|error| error.to_string())
+        session.map_err(|error| format!("{error:#}"))
     };
     let before = see(Security::Cleartext)?.capabilities;
     let after = see(Security::StartTls)?.capabilities;

@@ -22,7 +22,7 @@ pub(super) const CASES: &[Case] = &[
                 let endpoint = way.apply(bench.endpoint(Door::Small, Security::Cleartext));
                 let load = Load::Batch(mails(&letters)?);
                 let session = bench.converse(endpoint.ignore_extension("SIZE"), Door::Small, load);
-                let session = session.map_err(|error| error.to_string())?;
+                let session = session.map_err(|error| format!("{error:#}"))?;
                 judge(bench, way, &letters, &session)
             })
         },
@@ -60,10 +60,10 @@ fn streamed(
 ) -> Result<(Letter, Session), String> {
     let [_, letter, _] = letters();
     let endpoint = way.apply(bench.endpoint(Door::Small, Security::Cleartext));
-    let mail = letter.streamed().map_err(|error| error.to_string())?;
+    let mail = letter.streamed().map_err(|error| format!("{error:#}"))?;
     let load = Load::Streamed(mail, Bytes::clone(letter.text()));
     let session = bench.converse(change(endpoint), Door::Small, load);
-    Ok((letter, session.map_err(|error| error.to_string())?))
+    Ok((letter, session.map_err(|error| format!("{error:#}"))?))
 }
 
 /// Whether the client found it too large for the advertised limit.
@@ -96,7 +96,7 @@ fn beforehand(bench: &Bench<'_>) -> Verdict {
     let letters = letters();
     let endpoint = bench.endpoint(Door::Small, Security::Cleartext);
     let session = bench.converse(endpoint, Door::Small, Load::Batch(mails(&letters)?));
-    let session = session.map_err(|error| error.to_string())?;
+    let session = session.map_err(|error| format!("{error:#}"))?;
     bench.compare(&letters, &session)?;
     let [first, second, third] = &*session.outcomes else {
         return Err(format!("{} outcomes", session.outcomes.len()));

@@ -68,11 +68,11 @@ fn large() -> Vec<u8> {
 
 fn streamed(bench: &Bench<'_>) -> Verdict {
     let letter = Letter::new("ok", &["ok"]).body(&large());
-    let mail = letter.streamed().map_err(|error| error.to_string())?;
+    let mail = letter.streamed().map_err(|error| format!("{error:#}"))?;
     let load = Load::Streamed(mail, Bytes::clone(letter.text()));
     let endpoint = bench.endpoint(Door::Relay, Security::StartTls);
     let session = bench.converse(endpoint, Door::Relay, load);
-    let session = session.map_err(|error| error.to_string())?;
+    let session = session.map_err(|error| format!("{error:#}"))?;
     bench.check(std::slice::from_ref(&letter), &session)?;
     Ok(Done::Passed)
 }

@@ -237,7 +237,7 @@ impl Drop for Keys {
             .args(["--homedir", "gnupg", "--kill", "all"])
             .current_dir(&self.folder);
         if let Err(error) = said(&mut command) {
-            eprintln!("an agent of gpg may be left: {error}");
+            eprintln!("an agent of gpg may be left: {error:#}");
         }
     }
 }
