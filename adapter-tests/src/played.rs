@@ -21,7 +21,7 @@ use crate::scenario::{self, Piece, Scenario, Trace};
 /// What drives the machine of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
-    /// A client over an [`Attentive`] wire: it hears all that was said before it says anything, as in the machine's tests.
+    /// A client over an `Attentive` wire: it hears all that was said before it says anything, as in the machine's tests.
     Attentive,
     /// A client over the machine itself, which another TLS stack takes over.
     ///

@@ -142,7 +142,7 @@ macro_rules! unavailable {
     ($type:ident { $($name:ident $key:ident $keyword:literal,)+ }) => {
         /// Attributes that are not known.
         impl $type {$(
-            #[doc = concat!($keyword, "=[UNAVAILABLE]: not known.")]
+            #[doc = concat!("`", $keyword, "=[UNAVAILABLE]`: not known.")]
             pub fn $name(self) -> Self {
                 self.with(Key::$key, Cow::Borrowed(UNAVAILABLE))
             }

@@ -25,7 +25,8 @@ fn main() -> Result<()> {
         .security(smtp_proto::Security::Cleartext)
         .build()?;
     let config = std::sync::Arc::new(config);
-    let connection = || smtp_proto::Connection::new(config.clone(), smtp_proto::Seed::from_bytes([0; 32]));
+    let connection =
+        || smtp_proto::Connection::new(config.clone(), smtp_proto::Seed::from_bytes([0; 32]));
     keep("ours", count, || {
         let stream = TcpStream::connect(address)?;
         let mut client = smtp_blocking::Client::from_stream(stream, connection());
