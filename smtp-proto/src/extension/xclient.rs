@@ -169,7 +169,7 @@ unavailable!(Xforward {
 });
 
 impl Xclient {
-    /// NAME=[TEMPUNAVAIL]: the lookup of the name failed for now.
+    /// `NAME=[TEMPUNAVAIL]`: the lookup of the name failed for now.
     pub fn name_temporarily_unavailable(self) -> Self {
         self.with(Key::Name, Cow::Borrowed(UNAVAILABLE_FOR_NOW))
     }
