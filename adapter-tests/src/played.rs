@@ -199,7 +199,7 @@ macro_rules! readied {
     }};
 }
 
-/// Does with a client what a scenario says, and takes note of all that is heard; an async one is awaited.
+/// Does with a client what a scenario says, and records all that is heard; an async one is awaited.
 ///
 /// Commands are none that could be in line with others: a client that sends one waits for it.
 #[macro_export]

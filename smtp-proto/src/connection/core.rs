@@ -215,7 +215,7 @@ impl Core {
         Ok(())
     }
 
-    /// Takes note of the first byte of a reply. If it answers no command, nothing more is sent, and the rest of the reply only
+    /// Records the first byte of a reply. If it answers no command, nothing more is sent, and the rest of the reply only
     /// explains the failure.
     pub(crate) fn reply_begins(&mut self, now: Time) {
         self.io.reply_begins();
