@@ -85,7 +85,7 @@ fn all_malformed_recipients_are_named_at_once() {
         format!("{error:#}"),
         "recipient 1 \"b@x_y.test\": character '_' is not allowed at offset 3; \
          recipient 3 \"d e@x.test\": character ' ' is not allowed at offset 1; \
-         recipient 4 \"Eve <e@x.test>\": display name: write only the address between < and >, which begins at offset 4; \
+         recipient 4 \"Eve <e@x.test>\": display name: write only the address inside <>, which begins at offset 4; \
          recipient 6 \"g\\x0d\\x0a@x.test\": control character '\\r' at offset 1"
     );
 }

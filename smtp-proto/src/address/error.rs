@@ -145,9 +145,7 @@ impl fmt::Display for AddressErrorKind {
             Self::LongLabel => "label over 63 bytes",
             Self::LongDomain => "domain over 255 bytes",
             Self::LongMailbox => "mailbox over 254 bytes",
-            Self::DisplayName => {
-                "display name: write only the address between < and >, which begins"
-            }
+            Self::DisplayName => "display name: write only the address inside <>, which begins",
         })
     }
 }

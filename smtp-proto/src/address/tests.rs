@@ -199,7 +199,7 @@ fn an_address_with_a_display_name_gets_an_error_that_says_what_to_write() {
         mailbox("Alice <alice@example.org>")
             .unwrap_err()
             .to_string(),
-        "display name: write only the address between < and >, which begins at offset 6"
+        "display name: write only the address inside <>, which begins at offset 6"
     );
 }
 
