@@ -113,21 +113,12 @@ impl Io {
 
     /// Queues a command, if it may be sent now; returns whether it may.
     pub(crate) fn send(&mut self, line: &Line<'_>) -> bool {
-        self.send_for(line, None)
+        self.send_line(line, None, 0, 1).is_some()
     }
 
     /// Queues RCPT for the recipient at this index, if it may be sent now; returns whether it may.
     pub(crate) fn send_rcpt(&mut self, line: &Line<'_>, rcpt: usize) -> bool {
-        self.send_for(line, Some(rcpt))
-    }
-
-    fn send_for(&mut self, line: &Line<'_>, rcpt: Option<usize>) -> bool {
-        let Some(bytes) = self.encode(line) else {
-            return false;
-        };
-        self.push(line.stage(), rcpt, bytes, 0, 1);
-        self.show(|| TranscriptEntry::Command(line.redacted()));
-        true
+        self.send_line(line, Some(rcpt), 0, 1).is_some()
     }
 
     /// Queues BDAT, if it may be sent now; `len` bytes of content have to follow.
@@ -135,9 +126,25 @@ impl Io {
     /// `final_replies` says of the last chunk how many replies it leads to. Returns the position after the content.
     pub(crate) fn send_chunk(&mut self, len: u64, final_replies: Option<usize>) -> Option<u64> {
         let last = final_replies.is_some();
-        let line = Line::Bdat { len, last };
-        let bytes = self.encode(&line)?;
-        let end = self.push(line.stage(), None, bytes, len, final_replies.unwrap_or(1));
+        self.send_line(
+            &Line::Bdat { len, last },
+            None,
+            len,
+            final_replies.unwrap_or(1),
+        )
+    }
+
+    /// Queues a command and expects its replies, if it may be sent now. Returns the position after the command and the
+    /// content that will follow it.
+    fn send_line(
+        &mut self,
+        line: &Line<'_>,
+        rcpt: Option<usize>,
+        content: u64,
+        replies: usize,
+    ) -> Option<u64> {
+        let bytes = self.encode(line)?;
+        let end = self.push(line.stage(), rcpt, bytes, content, replies);
         self.show(|| TranscriptEntry::Command(line.redacted()));
         Some(end)
     }
