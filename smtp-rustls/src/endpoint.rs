@@ -410,7 +410,7 @@ fn usual_mistake(host: &str) -> Option<HostErrorKind> {
     }
 }
 
-/// Whether a port follows the host: digits after the only colon, or after that after a bracket.
+/// Whether a port follows the host: digits after the only colon, or after the colon that follows a bracketed address.
 fn has_port(host: &str) -> bool {
     let Some((name, port)) = host.rsplit_once(':') else {
         return false;

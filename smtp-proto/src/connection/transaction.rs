@@ -1,21 +1,21 @@
-//! One message on its way: MAIL, a RCPT for each recipient, the text, the verdict.
+//! One message on its way: MAIL, a RCPT for each recipient, the content, the final reply.
 //!
-//! Two cursors move over it. The sending one goes through [`Next`]; the answering one through the replies, which come in
-//! the order in which the commands went. Either may turn the other: a rejected sender ends the sending, a message without an
-//! accepted recipient has no text.
+//! Two cursors move over it. The sending one goes through [`SendState`]; the answering one through the replies, which
+//! come in the order of the commands. Each may move the other: a rejected sender ends the sending, and without an
+//! accepted recipient no content is sent.
 //!
 //! ```text
-//! sending    Check ─▶ Mail ─▶ Rcpt(0) ─▶ … ─▶ Rcpt(n) ─┬▶ Data ─▶ GoAhead ┬─▶ Text ──────┐
+//! sending    Check ─▶ Mail ─▶ Rcpt(0) ─▶ … ─▶ Rcpt(n) ─┬▶ Data ─▶ GoAhead ┬─▶ Content ───┐
 //!                       ▲                              │                  └─▶ LoneDot ───┤
 //!                       │                              └▶ Chunk ─▶ … ─▶ Chunk (the last) ┤
 //!                       │                                                                ▼
-//!                       └──────────── there are recipients left ◀────────────────── Verdict or Nothing
-//! answering  MAIL 2yz ─▶ RCPT 2yz|4yz|5yz … ─▶ DATA 3yz ─▶ end of the text 2yz|4yz|5yz
+//!                       └──────────── there are recipients left ◀─────────────── FinalReply or Nothing
+//! answering  MAIL 2yz ─▶ RCPT 2yz|4yz|5yz … ─▶ DATA 3yz ─▶ end of the data 2yz|4yz|5yz
 //! ```
 //!
-//! From everywhere before the text, and from between two chunks, a rejection leads to `Nothing`. `Verdict` is for a message that
-//! has recipients left, too many for the first time: nothing of the next message may be sent before that is known. Then the
-//! mail begins again, for them.
+//! From everywhere before the content, and from between two chunks, a rejection leads to `Nothing`. `FinalReply` is for
+//! a message that has recipients left, too many for the first transaction: nothing of the next message may be sent
+//! before its final reply is known. Then the message begins again, for them.
 
 mod content;
 mod leftover;
@@ -43,8 +43,7 @@ use crate::connection::progress::{FillMode, Progress};
 use crate::content::Framing;
 use crate::error::{ApiMisuse, Error, ErrorKind, ProtocolError};
 use crate::event::MailId;
-use crate::extension::Content;
-use crate::extension::{ServerLimits, SizeLimit};
+use crate::extension::{Content, ServerLimits, SizeLimit};
 use crate::mail::{self, Mail, RcptState};
 use crate::outcome::Outcome;
 use crate::pipelining::Pipelining;
