@@ -1,6 +1,6 @@
 //! TLS for [`smtp_proto`], by rustls.
 //!
-//! A [`Session`] is a [`Connection`](smtp_proto::Connection) with TLS around it, after the same byte interface,
+//! A [`Session`] is a [`Connection`](smtp_proto::Connection) with TLS around it, with the same byte interface,
 //! [`Wire`](smtp_proto::Wire). It does no I/O and spawns nothing: an adapter moves bytes between a socket and a `Session`,
 //! and never needs to know whether they are in cleartext. Time is handed in; only rustls looks at the system's clock, to see
 //! whether a certificate has expired. The upgrade of STARTTLS (RFC 3207) and TLS from the first byte (RFC 8314) are done
