@@ -10,7 +10,7 @@ use smtp_proto::{
 use smtp_rustls::{Endpoint, EndpointBuilder};
 
 use crate::adapter::{Adapter, Load, Session};
-use crate::letter::Letter;
+use crate::message::Message;
 use crate::process::{LONGEST, Running};
 use crate::server::{self, Server, Stored};
 use crate::site::{Door, HOST, Site};
@@ -161,38 +161,38 @@ impl<'a> Bench<'a> {
             .converse(&endpoint, self.site.address(door), load)
     }
 
-    /// Sends letters in one batch; every fate must be the expected one, and the store must agree.
+    /// Sends messages in one batch; every fate must be the expected one, and the store must agree.
     pub(crate) fn deliver(
         &self,
         endpoint: EndpointBuilder,
         door: Door,
-        letters: &[Letter],
+        messages: &[Message],
     ) -> Result<Session, String> {
         let session = self
-            .converse(endpoint, door, Load::Batch(mails(letters)?))
+            .converse(endpoint, door, Load::Batch(mails(messages)?))
             .map_err(|error| format!("{error:#}"))?;
-        self.check(letters, &session)?;
+        self.check(messages, &session)?;
         Ok(session)
     }
 
     /// Whether every fate is the expected one, and the store agrees.
-    pub(crate) fn check(&self, letters: &[Letter], session: &Session) -> Result<(), String> {
-        if session.outcomes.len() != letters.len() {
+    pub(crate) fn check(&self, messages: &[Message], session: &Session) -> Result<(), String> {
+        if session.outcomes.len() != messages.len() {
             // The last outcome says why there are no more.
             let last = session.outcomes.last();
             let last = last.map_or_else(String::new, |last| format!(", the last is {last:?}"));
             let count = session.outcomes.len();
             return Err(format!(
                 "{count} outcomes of {} messages{last}",
-                letters.len()
+                messages.len()
             ));
         }
-        for (letter, outcome) in letters.iter().zip(&session.outcomes) {
+        for (message, outcome) in messages.iter().zip(&session.outcomes) {
             for (index, delivery) in outcome.recipients().iter().enumerate() {
-                letter.check_fate(index, delivery.status())?;
+                message.check_fate(index, delivery.status())?;
             }
         }
-        self.compare(letters, session)?;
+        self.compare(messages, session)?;
         let quit = session.quit.as_ref();
         quit.map_err(|error| format!("at the end: {error:#}"))
             .copied()
@@ -213,7 +213,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Whether the server stored what the outcomes say, and nothing else.
-    pub(crate) fn compare(&self, letters: &[Letter], session: &Session) -> Result<(), String> {
+    pub(crate) fn compare(&self, messages: &[Message], session: &Session) -> Result<(), String> {
         let recipients = || session.outcomes.iter().flat_map(Outcome::recipients);
         let accepted = |delivery: &&RecipientOutcome| {
             matches!(delivery.status(), RecipientStatus::Accepted(_))
@@ -224,8 +224,8 @@ impl<'a> Bench<'a> {
             false => recipients().filter(accepted).count(),
         };
         let mut stored = self.collect(expected)?;
-        for (letter, outcome) in letters.iter().zip(&session.outcomes) {
-            for (recipient, delivery) in letter.recipients().iter().zip(outcome.recipients()) {
+        for (message, outcome) in messages.iter().zip(&session.outcomes) {
+            for (recipient, delivery) in message.recipients().iter().zip(outcome.recipients()) {
                 let mut found = Vec::new();
                 stored.retain(|mail| {
                     let mine = mail.recipient == *recipient;
@@ -236,8 +236,8 @@ impl<'a> Bench<'a> {
                 });
                 let fate = delivery.status();
                 match (fate, &*found) {
-                    (RecipientStatus::Accepted(_), [mail]) => check_stored(letter, mail)?,
-                    (RecipientStatus::InDoubt(_), [mail]) => check_stored(letter, mail)?,
+                    (RecipientStatus::Accepted(_), [mail]) => check_stored(message, mail)?,
+                    (RecipientStatus::InDoubt(_), [mail]) => check_stored(message, mail)?,
                     (
                         RecipientStatus::InDoubt(_)
                         | RecipientStatus::Rejected { .. }
@@ -263,16 +263,16 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Whether the stored message is the letter, except for the fields that servers prepend.
-pub(crate) fn check_stored(letter: &Letter, mail: &Stored) -> Result<(), String> {
-    if mail.sender != letter.sender() {
+/// Whether the stored message is the one that was sent, except for the fields that servers prepend.
+pub(crate) fn check_stored(message: &Message, mail: &Stored) -> Result<(), String> {
+    if mail.sender != message.sender() {
         return Err(format!(
             "sent by {}, stored as of {}",
-            letter.sender(),
+            message.sender(),
             mail.sender
         ));
     }
-    let mark = letter.mark();
+    let mark = message.mark();
     let begin = mail
         .text
         .windows(mark.len())
@@ -280,7 +280,7 @@ pub(crate) fn check_stored(letter: &Letter, mail: &Stored) -> Result<(), String>
     let stored = begin
         .and_then(|begin| mail.text.get(begin..))
         .unwrap_or_default();
-    let sent = letter.stored();
+    let sent = message.stored();
     if stored == sent {
         return Ok(());
     }
@@ -304,8 +304,8 @@ pub(crate) fn check_stored(letter: &Letter, mail: &Stored) -> Result<(), String>
 }
 
 /// For a client to send.
-pub(crate) fn mails(letters: &[Letter]) -> Result<Vec<Mail>, String> {
-    let mails: Result<_, _> = letters.iter().map(Letter::mail).collect();
+pub(crate) fn mails(messages: &[Message]) -> Result<Vec<Mail>, String> {
+    let mails: Result<_, _> = messages.iter().map(Message::mail).collect();
     mails.map_err(|error| format!("{error:#}"))
 }
 

@@ -15,7 +15,7 @@ mod token;
 
 mod process;
 
-mod letter;
+mod message;
 
 mod server;
 

@@ -7,8 +7,8 @@ use smtp_proto::{Outcome, Security};
 
 use crate::adapter::Load;
 use crate::case::{Bench, Way, mails};
-use crate::letter::Letter;
 use crate::line::{Line, Traits};
+use crate::message::Message;
 use crate::server;
 use crate::site::Door;
 
@@ -20,13 +20,13 @@ use crate::site::Door;
 pub(crate) fn run(bench: &Bench<'_>, count: usize) -> Result<String, String> {
     let text =
         b"A line of the message, as long as lines of messages are wont to be: not all too long.\r\n";
-    let letters = vec![Letter::new("ok", &["ok"]).body(&text.repeat(12)); count];
+    let messages = vec![Message::new("ok", &["ok"]).body(&text.repeat(12)); count];
     let line = Line::new(Traits::SLOW).map_err(|error| format!("{error:#}"))?;
     let mut table = String::new();
     for way in Way::ALL {
         let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
         let begin = Instant::now();
-        let session = bench.converse(endpoint, Door::Relay, Load::Batch(mails(&letters)?));
+        let session = bench.converse(endpoint, Door::Relay, Load::Batch(mails(&messages)?));
         let took = begin.elapsed();
         let session = session.map_err(|error| format!("{way:?}: {error:#}"))?;
         let accepted = session.outcomes.iter().filter(|each| each.is_accepted());

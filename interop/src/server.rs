@@ -9,7 +9,7 @@ use std::{fs, io, thread};
 use smtp_proto::Protocol;
 
 use crate::certificates::Flaw;
-use crate::letter::{DELIVERIES, is_of};
+use crate::message::{DELIVERIES, is_of};
 use crate::process::{self, LONGEST, Neighbour, POLL};
 use crate::site::{Door, LARGE, SMALL, Site};
 
@@ -105,7 +105,7 @@ pub(crate) trait Server: Sync {
         &[]
     }
 
-    /// Whether it answers those of [`LOGINS`](crate::letter::LOGINS) as they say.
+    /// Whether it answers those of [`LOGINS`](crate::message::LOGINS) as they say.
     fn answers_logins(&self) -> bool {
         false
     }

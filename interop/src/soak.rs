@@ -14,7 +14,7 @@ use smtp_rustls::Endpoint;
 
 use crate::adapter::{self, Adapter};
 use crate::case::{Text, Way, check_stored, mails};
-use crate::letter::Letter;
+use crate::message::Message;
 use crate::process;
 use crate::relay::{self, Direction, Manner, Passage};
 use crate::server::{Held, Ledger};
@@ -77,7 +77,7 @@ pub(crate) fn run(site: &Site, mut ledger: Ledger, load: Load) -> Result<Tally, 
             endpoints: &endpoints,
             until: begin + LONGEST,
             state: Mutex::new(State {
-                waiting: (0..count).map(|_| letter(&mut random)).collect(),
+                waiting: (0..count).map(|_| message(&mut random)).collect(),
                 ..State::default()
             }),
         };
@@ -123,9 +123,9 @@ struct Round<'a> {
 #[derive(Default)]
 struct State {
     /// Of which nothing has been sent.
-    waiting: Vec<Letter>,
+    waiting: Vec<Message>,
     /// What became of the recipient at an index.
-    told: Vec<(Letter, usize, RecipientStatus)>,
+    told: Vec<(Message, usize, RecipientStatus)>,
     again: u64,
     connections: u64,
 }
@@ -134,7 +134,7 @@ impl Round<'_> {
     /// Sends messages that wait, as long as there are any.
     fn work(&self, adapter: Adapter, mut random: Rng) -> Result<(), String> {
         loop {
-            let letters = {
+            let messages = {
                 let mut state = self.state.lock().map_err(|error| format!("{error:#}"))?;
                 // Small batches are as frequent as large ones.
                 let most = 1 << random.u32(0..=LARGEST.ilog2());
@@ -145,34 +145,34 @@ impl Round<'_> {
                 state.connections += u64::from(rest < state.waiting.len());
                 state.waiting.split_off(rest)
             };
-            if letters.is_empty() {
+            if messages.is_empty() {
                 return Ok(());
             }
             if Instant::now() > self.until {
                 return Err(format!("it takes longer than {} s", LONGEST.as_secs()));
             }
-            let passage = passage(&mut random, letters.len() as u64);
+            let passage = passage(&mut random, messages.len() as u64);
             let address = relay::open(self.site.address(Door::Relay), passage);
             let address = address.map_err(|error| format!("{error:#}"))?;
             let endpoint = &self.endpoints[random.usize(..self.endpoints.len())];
-            let batch = adapter::Load::Batch(mails(&letters)?);
+            let batch = adapter::Load::Batch(mails(&messages)?);
             // Without a connection that is ready, nothing was sent.
             let session = adapter.converse(endpoint, address, batch);
             let outcomes = session.map_or_else(|_| Vec::new(), |session| session.outcomes);
             let mut state = self.state.lock().map_err(|error| format!("{error:#}"))?;
             let mut outcomes = outcomes.iter();
-            for letter in letters {
+            for message in messages {
                 let deliveries = outcomes.next().map_or(&[][..], Outcome::recipients);
                 let mut unsent = Vec::new();
-                for (index, recipient) in letter.recipients().iter().enumerate() {
+                for (index, recipient) in message.recipients().iter().enumerate() {
                     match deliveries.get(index).map(|delivery| delivery.status()) {
                         None | Some(RecipientStatus::NotSent(_)) => unsent.push(recipient.clone()),
-                        Some(fate) => state.told.push((letter.clone(), index, fate.clone())),
+                        Some(fate) => state.told.push((message.clone(), index, fate.clone())),
                     }
                 }
                 if !unsent.is_empty() {
                     state.again += unsent.len() as u64;
-                    state.waiting.push(letter.to(unsent));
+                    state.waiting.push(message.to(unsent));
                 }
             }
         }
@@ -183,18 +183,18 @@ impl Tally {
     /// Whether the queue and the log have what was told, and nothing else.
     fn compare(
         &mut self,
-        told: &[(Letter, usize, RecipientStatus)],
+        told: &[(Message, usize, RecipientStatus)],
         mut held: Held,
     ) -> Result<(), String> {
-        for (letter, index, fate) in told {
-            let recipient = &letter.recipients()[*index];
+        for (message, index, fate) in told {
+            let recipient = &message.recipients()[*index];
             let found = held.mails.remove(recipient).unwrap_or_default();
             let wrong = |what: &str| Err(format!("{recipient}: {fate}, and {what}"));
             match &*found {
                 [] => {}
                 [(name, mail)] => {
-                    check_stored(letter, mail)?;
-                    if held.logged.get(name) != Some(&letter.message_id()) {
+                    check_stored(message, mail)?;
+                    if held.logged.get(name) != Some(&message.message_id()) {
                         return wrong("the log does not know it");
                     }
                 }
@@ -203,15 +203,15 @@ impl Tally {
             self.stored += found.len() as u64;
             match (fate, found.first()) {
                 (RecipientStatus::Accepted(reply), Some((name, _))) => {
-                    letter.check_fate(*index, fate)?;
+                    message.check_fate(*index, fate)?;
                     if !reply.to_string().contains(name.as_str()) {
                         return wrong("stored by another name");
                     }
                     self.accepted += 1;
                 }
                 (RecipientStatus::Rejected { .. }, None) => {
-                    letter.check_fate(*index, fate)?;
-                    if !held.rejected.contains(letter.sender()) {
+                    message.check_fate(*index, fate)?;
+                    if !held.rejected.contains(message.sender()) {
                         return wrong("the log does not know it");
                     }
                     self.rejected += 1;
@@ -304,13 +304,13 @@ fn endpoints(site: &Site) -> Result<Vec<Endpoint>, String> {
 }
 
 /// Most are to be held, the others to be rejected somewhere.
-fn letter(random: &mut Rng) -> Letter {
+fn message(random: &mut Rng) -> Message {
     const SENDERS: [&str; 3] = ["badmail", "badend", "tmpend"];
     const RECIPIENTS: [&[&str]; 4] = [&["no"], &["grey"], &["ok", "full"], &["over", "ok", "ok"]];
     match random.u32(0..10) {
-        0 => Letter::new(SENDERS[random.usize(..SENDERS.len())], &["ok"]),
-        1 => Letter::new("hold", RECIPIENTS[random.usize(..RECIPIENTS.len())]),
-        _ => Letter::new("hold", &["ok"]),
+        0 => Message::new(SENDERS[random.usize(..SENDERS.len())], &["ok"]),
+        1 => Message::new("hold", RECIPIENTS[random.usize(..RECIPIENTS.len())]),
+        _ => Message::new("hold", &["ok"]),
     }
 }
 

@@ -4,7 +4,7 @@ use smtp_proto::{ErrorKind, MissingExtension, RecipientStatus, Security};
 
 use super::{Bench, Case, Done, Verdict, Way, each_way, mails};
 use crate::adapter::Load;
-use crate::letter::Letter;
+use crate::message::Message;
 use crate::site::Door;
 
 pub(super) const CASES: &[Case] = &[
@@ -20,19 +20,19 @@ pub(super) const CASES: &[Case] = &[
 
 /// The second of three has such addresses: sent if SMTPUTF8 is advertised, else nothing of it is sent.
 fn go(bench: &Bench<'_>, way: Way, door: Door) -> Verdict {
-    let letters = [
-        Letter::new("ok", &["ok"]),
-        Letter::new("ok", &["ok", "no", "ok"]).international(),
-        Letter::new("ok", &["ok"]),
+    let messages = [
+        Message::new("ok", &["ok"]),
+        Message::new("ok", &["ok", "no", "ok"]).international(),
+        Message::new("ok", &["ok"]),
     ];
     let endpoint = way.apply(bench.endpoint(door, Security::Cleartext));
-    let session = bench.converse(endpoint, door, Load::Batch(mails(&letters)?));
+    let session = bench.converse(endpoint, door, Load::Batch(mails(&messages)?));
     let session = session.map_err(|error| format!("{error:#}"))?;
     if session.capabilities.smtp_utf8() {
-        bench.check(&letters, &session)?;
+        bench.check(&messages, &session)?;
         return Ok(Done::Passed);
     }
-    bench.compare(&letters, &session)?;
+    bench.compare(&messages, &session)?;
     let [first, second, third] = &*session.outcomes else {
         return Err(format!("{} outcomes", session.outcomes.len()));
     };

@@ -3,7 +3,7 @@
 use smtp_proto::{Pipelining, Security};
 
 use super::{Bench, Case, Done, Text, Verdict, Way};
-use crate::letter::Letter;
+use crate::message::Message;
 use crate::site::Door;
 
 /// A case for each way.
@@ -47,8 +47,8 @@ ways! {
 }
 
 fn hundred(bench: &Bench<'_>, way: Way) -> Verdict {
-    let letters: Vec<_> = (0..100).map(|_| Letter::new("ok", &["ok"])).collect();
-    deliver(bench, way, &letters)
+    let messages: Vec<_> = (0..100).map(|_| Message::new("ok", &["ok"])).collect();
+    deliver(bench, way, &messages)
 }
 
 /// Every way to be rejected, each before and after messages that are accepted, and after each other.
@@ -64,32 +64,32 @@ fn rejections(bench: &Bench<'_>, way: Way) -> Verdict {
         &["no", "over"],
         &["ok", "full", "ok"],
     ];
-    let mut letters = Vec::new();
+    let mut messages = Vec::new();
     let senders = bench.known(&SENDERS);
     let recipients = RECIPIENTS.map(|kinds| bench.known(kinds));
     for sender in &senders {
         for recipients in &recipients {
-            letters.push(Letter::new(sender, recipients));
-            letters.push(Letter::new("ok", &["ok"]));
+            messages.push(Message::new(sender, recipients));
+            messages.push(Message::new("ok", &["ok"]));
         }
     }
     // One rejection right after the other.
     for (sender, recipients) in senders.iter().zip(recipients.iter().cycle()) {
-        letters.push(Letter::new(sender, recipients));
+        messages.push(Message::new(sender, recipients));
     }
-    letters.push(Letter::new("ok", &["ok"]));
+    messages.push(Message::new("ok", &["ok"]));
     if way.text != Text::Data && !bench.server.rejects_before_chunks() {
-        letters = letters.into_iter().map(Letter::unasked).collect();
+        messages = messages.into_iter().map(Message::unasked).collect();
     }
-    deliver(bench, way, &letters)
+    deliver(bench, way, &messages)
 }
 
-fn deliver(bench: &Bench<'_>, way: Way, letters: &[Letter]) -> Verdict {
+fn deliver(bench: &Bench<'_>, way: Way, messages: &[Message]) -> Verdict {
     let endpoint = || way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
     let session = bench.deliver(endpoint(), Door::Relay, &[])?;
     if !way.is_offered(&session) {
         return Ok(Done::Unsupported);
     }
-    bench.deliver(endpoint(), Door::Relay, letters)?;
+    bench.deliver(endpoint(), Door::Relay, messages)?;
     Ok(Done::Passed)
 }

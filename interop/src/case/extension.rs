@@ -8,7 +8,7 @@ use smtp_proto::{
 
 use super::{Bench, Case, Done, Text, Verdict, Way};
 use crate::adapter::{Load, Session};
-use crate::letter::Letter;
+use crate::message::Message;
 use crate::server::Stored;
 use crate::site::Door;
 
@@ -39,13 +39,13 @@ fn one_at_a_time(bench: &Bench<'_>) -> Verdict {
             level: Pipelining::Speculative,
             text,
         };
-        let letters = [
-            Letter::new("ok", &["ok", "no"]),
-            Letter::new("ok", &["no"]),
-            Letter::new("ok", &["ok"]),
+        let messages = [
+            Message::new("ok", &["ok", "no"]),
+            Message::new("ok", &["no"]),
+            Message::new("ok", &["ok"]),
         ];
         let endpoint = way.apply(bench.endpoint(door, Security::Cleartext));
-        let session = bench.deliver(endpoint, door, &letters)?;
+        let session = bench.deliver(endpoint, door, &messages)?;
         if session.capabilities.pipelining() || session.capabilities.chunking() {
             return Err("it is advertised".into());
         }
@@ -109,21 +109,21 @@ fn dsn(bench: &Bench<'_>) -> Verdict {
     if !bench.server.writes_parameters() {
         return Ok(Done::Unsupported);
     }
-    let letter = Letter::new("ok", &["ok"]);
+    let message = Message::new("ok", &["ok"]);
     let mail = || {
         let original = OriginalRecipient::new("rfc822", "first+1@elsewhere.test")?;
-        let recipients = letter.recipients().iter();
+        let recipients = message.recipients().iter();
         let recipients = recipients.map(|recipient| {
             Recipient::new(recipient.as_str())
                 .notify(Notify::SUCCESS | Notify::FAILURE)
                 .original_recipient(original.clone())
         });
         let mail = Mail::builder()
-            .sender(letter.sender())
+            .sender(message.sender())
             .recipients(recipients)
             .parameter(Parameter::ret(Return::Headers))
             .parameter(Parameter::envelope_id("id=1")?)
-            .message(letter.text().clone());
+            .message(message.text().clone());
         Ok::<_, Box<dyn std::error::Error>>(mail.build()?)
     };
     let mail = mail().map_err(|error| format!("{error:#}"))?;
@@ -159,17 +159,17 @@ fn send(
     parameters: Vec<Parameter>,
 ) -> Result<Session, String> {
     let mail =
-        with(&Letter::new("ok", &["ok"]), parameters).map_err(|error| format!("{error:#}"))?;
+        with(&Message::new("ok", &["ok"]), parameters).map_err(|error| format!("{error:#}"))?;
     let endpoint = bench.endpoint(Door::Relay, security);
     let session = bench.converse(endpoint, Door::Relay, Load::Batch(vec![mail]));
     session.map_err(|error| format!("{error:#}"))
 }
 
-fn with(letter: &Letter, parameters: Vec<Parameter>) -> Result<Mail, MailError> {
+fn with(message: &Message, parameters: Vec<Parameter>) -> Result<Mail, MailError> {
     let mail = Mail::builder()
-        .sender(letter.sender())
-        .recipients(letter.recipients())
-        .message(letter.text().clone());
+        .sender(message.sender())
+        .recipients(message.recipients())
+        .message(message.text().clone());
     parameters
         .into_iter()
         .fold(mail, |mail, parameter| mail.parameter(parameter))

@@ -4,7 +4,7 @@ use smtp_proto::{RecipientStatus, Security};
 
 use super::{Case, Done, Way, each_way, mails};
 use crate::adapter::Load;
-use crate::letter::Letter;
+use crate::message::Message;
 use crate::site::Door;
 
 pub(super) const CASES: &[Case] = &[
@@ -16,9 +16,9 @@ pub(super) const CASES: &[Case] = &[
             ];
             each_way(bench, &Way::ALL, |bench, way| {
                 let recipients = bench.known(&recipients);
-                let letters = [Letter::new("ok", &recipients), Letter::new("ok", &["ok"])];
+                let messages = [Message::new("ok", &recipients), Message::new("ok", &["ok"])];
                 let endpoint = way.apply(bench.endpoint(Door::Relay, Security::StartTls));
-                bench.deliver(endpoint, Door::Relay, &letters)?;
+                bench.deliver(endpoint, Door::Relay, &messages)?;
                 Ok(Done::Passed)
             })
         },
@@ -30,17 +30,17 @@ pub(super) const CASES: &[Case] = &[
                 return Ok(Done::Unsupported);
             }
             each_way(bench, &Way::ALL, |bench, way| {
-                let letters = [
-                    Letter::new("ok", &["ok"]),
-                    Letter::new("ok", &["ok", "closing", "ok"]),
-                    Letter::new("ok", &["ok"]),
-                    Letter::new("ok", &["ok"]),
+                let messages = [
+                    Message::new("ok", &["ok"]),
+                    Message::new("ok", &["ok", "closing", "ok"]),
+                    Message::new("ok", &["ok"]),
+                    Message::new("ok", &["ok"]),
                 ];
                 let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
-                let load = Load::Batch(mails(&letters)?);
+                let load = Load::Batch(mails(&messages)?);
                 let session = bench.converse(endpoint, Door::Relay, load);
                 let session = session.map_err(|error| format!("{error:#}"))?;
-                bench.compare(&letters, &session)?;
+                bench.compare(&messages, &session)?;
                 let first = session.outcomes.first();
                 let second = session
                     .outcomes

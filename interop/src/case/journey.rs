@@ -10,7 +10,7 @@ use smtp_proto::{Credentials, Mail, Pipelining, Security};
 
 use super::{Bench, Case, Done, Text, Verdict, Way};
 use crate::adapter::Load;
-use crate::letter::{PASSWORD, USER};
+use crate::message::{PASSWORD, USER};
 use crate::server;
 use crate::site::{BackDoor, Door, FAR, HOST, Site};
 

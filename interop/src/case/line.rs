@@ -8,8 +8,8 @@ use smtp_proto::Security;
 
 use super::{Bench, Case, Done, Text, Verdict, Way, mails};
 use crate::adapter::{Load, Session};
-use crate::letter::Letter;
 use crate::line::{self, Eager, Line, Traits};
+use crate::message::Message;
 use crate::relay::{self, Passage};
 use crate::site::Door;
 
@@ -88,7 +88,7 @@ fn bytes(bench: &Bench<'_>) -> Verdict {
 fn all_ways(
     bench: &Bench<'_>,
     address: &(dyn Fn() -> Result<SocketAddr, String> + Sync),
-) -> Result<Vec<(Vec<Letter>, Session)>, String> {
+) -> Result<Vec<(Vec<Message>, Session)>, String> {
     thread::scope(|scope| {
         let mut clients = Vec::new();
         for way in Way::ALL {
@@ -103,12 +103,12 @@ fn all_ways(
                 false => endpoint.transcript(move |_| _ = greeted.send(())).build(),
             };
             let endpoint = endpoint.map_err(|error| format!("{error:#}"))?;
-            let (letters, address) = (letters(bench), address()?);
+            let (messages, address) = (messages(bench), address()?);
             let adapter = bench.adapter;
             clients.push(scope.spawn(move || {
-                let session = adapter.converse(&endpoint, address, Load::Batch(mails(&letters)?));
+                let session = adapter.converse(&endpoint, address, Load::Batch(mails(&messages)?));
                 let session = session.map_err(|error| format!("{way:?}: {error:#}"))?;
-                Ok((letters, session))
+                Ok((messages, session))
             }));
             if !bench.server.greets_many() {
                 // If it ends without a word, its result tells.
@@ -123,27 +123,27 @@ fn all_ways(
 }
 
 /// Some that are rejected among some that are accepted, one of them of several segments.
-fn letters(bench: &Bench<'_>) -> Vec<Letter> {
+fn messages(bench: &Bench<'_>) -> Vec<Message> {
     let large = b"A line of the message that is larger than others.\r\n".repeat(60);
     let senders = bench.known(&["badend", "tmpmail"]);
-    let mut letters = vec![
-        Letter::new("ok", &["ok"]),
-        Letter::new("ok", &["no", "ok"]),
-        Letter::new("ok", &["ok"]).body(&large),
-        Letter::new("ok", &["no"]),
-        Letter::new("ok", &["ok", "ok"]),
+    let mut messages = vec![
+        Message::new("ok", &["ok"]),
+        Message::new("ok", &["no", "ok"]),
+        Message::new("ok", &["ok"]).body(&large),
+        Message::new("ok", &["no"]),
+        Message::new("ok", &["ok", "ok"]),
     ];
     for (index, sender) in senders.into_iter().enumerate() {
-        letters.insert(2 * index + 1, Letter::new(sender, &["ok"]));
+        messages.insert(2 * index + 1, Message::new(sender, &["ok"]));
     }
-    letters
+    messages
 }
 
 /// Every fate is the expected one, and the store agrees.
-fn judge(bench: &Bench<'_>, all: &[(Vec<Letter>, Session)]) -> Verdict {
-    let letters: Vec<_> = all
+fn judge(bench: &Bench<'_>, all: &[(Vec<Message>, Session)]) -> Verdict {
+    let messages: Vec<_> = all
         .iter()
-        .flat_map(|(letters, _)| letters.clone())
+        .flat_map(|(messages, _)| messages.clone())
         .collect();
     let mut sessions = all.iter().map(|(_, session)| session);
     let Some(first) = sessions.next() else {
@@ -154,6 +154,6 @@ fn judge(bench: &Bench<'_>, all: &[(Vec<Letter>, Session)]) -> Verdict {
         whole.outcomes.extend(session.outcomes.iter().cloned());
         whole.quit = whole.quit.and_then(|()| session.quit.clone());
     }
-    bench.check(&letters, &whole)?;
+    bench.check(&messages, &whole)?;
     Ok(Done::Passed)
 }

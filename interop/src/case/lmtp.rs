@@ -6,7 +6,7 @@ use smtp_proto::{Config, Pipelining, Protocol, Security, Timeouts};
 
 use super::{Bench, Case, Done, Text, Verdict, Way, mails};
 use crate::adapter::Load;
-use crate::letter::Letter;
+use crate::message::Message;
 use crate::process::LONGEST;
 use crate::site::{Door, HOST};
 
@@ -29,7 +29,7 @@ const LEVELS: [Pipelining; 4] = [
 ];
 
 /// Recipients that are accepted, rejected by their command, and rejected after the text, in every order that matters.
-fn letters(bench: &Bench<'_>) -> Vec<Letter> {
+fn messages(bench: &Bench<'_>) -> Vec<Message> {
     const RECIPIENTS: [&[&str]; 9] = [
         &["ok", "quota", "ok", "stuck", "no", "ok"],
         &["ok"],
@@ -44,7 +44,7 @@ fn letters(bench: &Bench<'_>) -> Vec<Letter> {
     let known = RECIPIENTS.into_iter().map(|kinds| bench.known(kinds));
     known
         .filter(|kinds| !kinds.is_empty())
-        .map(|kinds| Letter::new("ok", &kinds))
+        .map(|kinds| Message::new("ok", &kinds))
         .collect()
 }
 
@@ -54,7 +54,7 @@ fn each_way(bench: &Bench<'_>) -> Verdict {
             let way = Way { level, text };
             let endpoint = way.apply(bench.endpoint(Door::Relay, Security::StartTls));
             bench
-                .deliver(endpoint, Door::Relay, &letters(bench))
+                .deliver(endpoint, Door::Relay, &messages(bench))
                 .map_err(|fault| format!("{level:?}, {text:?}: {fault}"))?;
         }
     }
@@ -73,12 +73,12 @@ fn over_unix(bench: &Bench<'_>) -> Verdict {
     for level in LEVELS {
         let config = config.clone().pipelining(level).build();
         let policy = Arc::new(config.map_err(|error| format!("{error:#}"))?);
-        let letters = letters(bench);
-        let load = Load::Batch(mails(&letters)?);
+        let messages = messages(bench);
+        let load = Load::Batch(mails(&messages)?);
         let session = (bench.adapter)
             .converse_unix(&policy, &socket, load)
             .map_err(|error| format!("{level:?}: {error:#}"))?;
-        bench.check(&letters, &session)?;
+        bench.check(&messages, &session)?;
     }
     Ok(Done::Passed)
 }

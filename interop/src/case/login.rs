@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Bench, Case, Done, Verdict, Way, mails};
 use crate::adapter::Load;
-use crate::letter::{LOGINS, Letter, PASSWORD, USER};
+use crate::message::{LOGINS, Message, PASSWORD, USER};
 use crate::site::{Door, HOST};
 
 pub(super) const CASES: &[Case] = &[
@@ -34,14 +34,14 @@ fn external(bench: &Bench<'_>) -> Verdict {
         return Ok(Done::Unsupported);
     }
     for (door, security) in DOORS {
-        let letters = [Letter::new("ok", &["ok"])];
+        let messages = [Message::new("ok", &["ok"])];
         let endpoint = || {
             let endpoint = bench.endpoint(door, security);
             endpoint.credentials(Credentials::external())
         };
         let known = endpoint().tls(bench.site.certificates.client().clone());
-        bench.deliver(known, door, &letters)?;
-        match bench.converse(endpoint(), door, Load::Batch(mails(&letters)?)) {
+        bench.deliver(known, door, &messages)?;
+        match bench.converse(endpoint(), door, Load::Batch(mails(&messages)?)) {
             Ok(_) => return Err(format!("{door:?}: an unknown user was accepted")),
             Err(error) => match error.kind() {
                 ErrorKind::Authentication(
@@ -67,8 +67,8 @@ fn answers(bench: &Bench<'_>) -> Verdict {
             let mechanism = mechanism.map_err(|error| format!("{error:#}"))?;
             let credentials = Credentials::from_mechanisms(vec![Arc::new(mechanism)]);
             let endpoint = bench.endpoint(door, security).credentials(credentials);
-            let letters = [Letter::new("ok", &["ok"])];
-            match bench.converse(endpoint, door, Load::Batch(mails(&letters)?)) {
+            let messages = [Message::new("ok", &["ok"])];
+            match bench.converse(endpoint, door, Load::Batch(mails(&messages)?)) {
                 Ok(_) => return Err(format!("{user} did")),
                 Err(error) if is_told(&error, code) => {}
                 Err(error) => return Err(format!("{door:?}, {user}: {error:#}")),
@@ -107,10 +107,10 @@ fn hundred(bench: &Bench<'_>) -> Verdict {
         let session = bench.deliver(endpoint(), Door::Submission, &[])?;
         if way.is_offered(&session) {
             // Each anew: a store may take only one by the same Message-ID.
-            let letters: Vec<_> = (bodies.iter().cycle().take(100))
-                .map(|body| Letter::new("ok", &["ok"]).body(body))
+            let messages: Vec<_> = (bodies.iter().cycle().take(100))
+                .map(|body| Message::new("ok", &["ok"]).body(body))
                 .collect();
-            bench.deliver(endpoint(), Door::Submission, &letters)?;
+            bench.deliver(endpoint(), Door::Submission, &messages)?;
             done = Done::Passed;
         }
     }

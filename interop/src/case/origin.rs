@@ -8,7 +8,7 @@ use smtp_proto::{Command, ErrorKind, MissingExtension, Outcome, Security};
 
 use super::{Bench, Case, Done, Verdict, mails};
 use crate::adapter::Load;
-use crate::letter::Letter;
+use crate::message::Message;
 use crate::site::Door;
 
 pub(super) const CASES: &[Case] = &[
@@ -41,8 +41,8 @@ fn speaks_for(bench: &Bench<'_>, name: &str) -> Verdict {
         .proto(XclientProto::Esmtp);
     let door = Door::Relay;
     let endpoint = bench.endpoint(door, Security::StartTls).xclient(client);
-    let letters = [Letter::new("ok", &["ok"])];
-    let session = match bench.converse(endpoint, door, Load::Batch(mails(&letters)?)) {
+    let messages = [Message::new("ok", &["ok"])];
+    let session = match bench.converse(endpoint, door, Load::Batch(mails(&messages)?)) {
         Ok(session) => session,
         Err(error) if is_not_offered(error.kind()) => return Ok(Done::Unsupported),
         Err(error) => return Err(format!("{error:#}")),
@@ -75,8 +75,8 @@ fn forwards(bench: &Bench<'_>, name: &str) -> Verdict {
         .port(4711)
         .source(XforwardSource::Remote);
     let door = Door::Relay;
-    let letters = [Letter::new("ok", &["ok"])];
-    let mail = letters[0].mail().map_err(|error| format!("{error:#}"))?;
+    let messages = [Message::new("ok", &["ok"])];
+    let mail = messages[0].mail().map_err(|error| format!("{error:#}"))?;
     let load = Load::Behind(Command::xforward(origin), mail);
     let endpoint = bench.endpoint(door, Security::StartTls);
     let session = match bench.converse(endpoint, door, load) {
@@ -84,7 +84,7 @@ fn forwards(bench: &Bench<'_>, name: &str) -> Verdict {
         Err(error) if is_not_offered(error.kind()) => return Ok(Done::Unsupported),
         Err(error) => return Err(format!("{error:#}")),
     };
-    bench.check(&letters, &session)?;
+    bench.check(&messages, &session)?;
     // As Postfix has it, which is alone in offering it.
     let log = fs::read(bench.site.path("log")).map_err(|error| format!("{error:#}"))?;
     let from = format!("orig_queue_id=4Xyz, orig_client={name}[{ADDR}]");

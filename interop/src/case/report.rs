@@ -6,7 +6,7 @@ use smtp_proto::{ErrorKind, Mail, MailError, Parameter, Recipient, RecipientStat
 
 use super::{Bench, Case, Done, Verdict, Way, check_stored, each_way};
 use crate::adapter::Load;
-use crate::letter::Letter;
+use crate::message::Message;
 use crate::server::Stored;
 use crate::site::Door;
 
@@ -21,9 +21,9 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-/// A letter, and what is asked for.
+/// A message, and what is asked for.
 struct Wish {
-    letter: Letter,
+    message: Message,
     notify: Notify,
     ret: Return,
 }
@@ -31,7 +31,7 @@ struct Wish {
 impl Wish {
     fn new(recipient: &str, notify: impl Into<Notify>, ret: Return) -> Self {
         Self {
-            letter: Letter::new("ok", &[recipient]).inside(),
+            message: Message::new("ok", &[recipient]).inside(),
             notify: notify.into(),
             ret,
         }
@@ -39,11 +39,11 @@ impl Wish {
 
     /// Of which some characters have to be encoded on the way.
     fn envelope_id(&self) -> String {
-        format!("id+{}=x", self.letter.number())
+        format!("id+{}=x", self.message.number())
     }
 
     fn original(&self) -> String {
-        format!("first+{}@elsewhere.test", self.letter.number())
+        format!("first+{}@elsewhere.test", self.message.number())
     }
 
     fn mail(&self, optional: bool) -> Result<Mail, String> {
@@ -52,7 +52,7 @@ impl Wish {
             Ok::<_, ParameterError>((original, Parameter::envelope_id(&self.envelope_id())?))
         };
         let (original, envelope_id) = ask().map_err(|error| format!("{error:#}"))?;
-        let recipients = self.letter.recipients().iter();
+        let recipients = self.message.recipients().iter();
         let recipients = recipients.map(|recipient| {
             let recipient = Recipient::new(recipient.as_str());
             recipient
@@ -60,11 +60,11 @@ impl Wish {
                 .original_recipient(original.clone())
         });
         let mut mail = Mail::builder()
-            .sender(self.letter.sender())
+            .sender(self.message.sender())
             .recipients(recipients)
             .parameter(Parameter::ret(self.ret))
             .parameter(envelope_id)
-            .message(self.letter.text().clone());
+            .message(self.message.text().clone());
         if optional {
             mail = mail.optional_extension("DSN");
         }
@@ -78,7 +78,7 @@ impl Wish {
             false => text,
         };
         let mut mine = reports.iter();
-        let mine = mine.find(|report| report.recipient == self.letter.sender());
+        let mine = mine.find(|report| report.recipient == self.message.sender());
         let Some(report) = mine else {
             return Err(format!("no report of {action}"));
         };
@@ -94,7 +94,7 @@ impl Wish {
             && field("Original-Envelope-Id") == written(self.envelope_id())
             && field("Original-Recipient").eq_ignore_ascii_case(&original)
             && field("Action").starts_with(action)
-            && text.contains(self.letter.mark().trim_end())
+            && text.contains(self.message.mark().trim_end())
             && whole == (self.ret == Return::Full && action == "failed");
         match right {
             true => Ok(()),
@@ -126,12 +126,12 @@ fn reports(bench: &Bench<'_>, way: Way) -> Verdict {
         (bench.collect(usize::MAX)?.into_iter()).partition(|mail| !mail.sender.is_empty());
     let [delivered, silent, whole, headers, never] = &wishes;
     for wish in [delivered, silent] {
-        let recipient = wish.letter.recipients().first();
+        let recipient = wish.message.recipients().first();
         let mine: Vec<_> = (mails.iter())
             .filter(|mail| Some(&mail.recipient) == recipient)
             .collect();
         match &*mine {
-            [mail] => check_stored(&wish.letter, mail)?,
+            [mail] => check_stored(&wish.message, mail)?,
             _ => return Err(format!("stored {} times", mine.len())),
         }
     }
@@ -139,7 +139,7 @@ fn reports(bench: &Bench<'_>, way: Way) -> Verdict {
     delivered.check("delivered", &reports, in_xtext)?;
     whole.check("failed", &reports, in_xtext)?;
     headers.check("failed", &reports, in_xtext)?;
-    let more = [silent, never].map(|wish| wish.letter.sender());
+    let more = [silent, never].map(|wish| wish.message.sender());
     let more = (reports.iter()).find(|report| more.contains(&report.recipient.as_str()));
     match more {
         None if (mails.len(), reports.len()) == (2, 3) => Ok(Done::Passed),
@@ -162,7 +162,10 @@ fn not_offered(bench: &Bench<'_>, way: Way) -> Verdict {
     let endpoint = way.apply(bench.endpoint(Door::Bare, Security::Cleartext));
     let session = bench.converse(endpoint, Door::Bare, Load::Batch(mails));
     let session = session.map_err(|error| format!("{error:#}"))?;
-    bench.compare(&wishes.each_ref().map(|wish| wish.letter.clone()), &session)?;
+    bench.compare(
+        &wishes.each_ref().map(|wish| wish.message.clone()),
+        &session,
+    )?;
     let [strict, content] = &*session.outcomes else {
         return Err(format!("{} outcomes", session.outcomes.len()));
     };

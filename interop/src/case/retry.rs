@@ -9,7 +9,7 @@ use smtp_proto::{RecipientStatus, Security, SpeculationLimits, Stage, Transcript
 
 use super::{Bench, Case, Done, Verdict, Way, each_way, mails};
 use crate::adapter::{Load, Session};
-use crate::letter::Letter;
+use crate::message::Message;
 use crate::server;
 use crate::site::{Door, FEW};
 
@@ -32,21 +32,21 @@ fn greylisted(bench: &Bench<'_>, way: Way) -> Verdict {
     if !bench.server.greylists() {
         return Ok(Done::Unsupported);
     }
-    let send = |letters: &[Letter]| {
+    let send = |messages: &[Message]| {
         let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
-        let session = bench.converse(endpoint, Door::Relay, Load::Batch(mails(letters)?));
+        let session = bench.converse(endpoint, Door::Relay, Load::Batch(mails(messages)?));
         let session = session.map_err(|error| format!("{error:#}"))?;
-        bench.compare(letters, &session)?;
+        bench.compare(messages, &session)?;
         Ok::<_, String>(session)
     };
-    let letters = [
-        Letter::new("ok", &["later"]),
-        Letter::new("ok", &["ok", "later", "no", "later"]),
-        Letter::new("ok", &["ok"]),
+    let messages = [
+        Message::new("ok", &["later"]),
+        Message::new("ok", &["ok", "later", "no", "later"]),
+        Message::new("ok", &["ok"]),
     ];
-    let session = send(&letters)?;
-    let waiting = transient(&letters, &session);
-    let count = |letters: &[Letter]| letters.iter().map(|each| each.recipients().len()).sum();
+    let session = send(&messages)?;
+    let waiting = transient(&messages, &session);
+    let count = |messages: &[Message]| messages.iter().map(|each| each.recipients().len()).sum();
     let count: usize = count(&waiting);
     if count != 3 {
         return Err(format!("{count} recipients wait: {:?}", session.outcomes));
@@ -60,10 +60,10 @@ fn greylisted(bench: &Bench<'_>, way: Way) -> Verdict {
 }
 
 /// To those who were rejected for now at RCPT.
-fn transient(letters: &[Letter], session: &Session) -> Vec<Letter> {
-    let all = letters.iter().zip(&session.outcomes);
-    let waiting = all.filter_map(|(letter, outcome)| {
-        let recipients = letter.recipients().iter().zip(outcome.recipients());
+fn transient(messages: &[Message], session: &Session) -> Vec<Message> {
+    let all = messages.iter().zip(&session.outcomes);
+    let waiting = all.filter_map(|(message, outcome)| {
+        let recipients = message.recipients().iter().zip(outcome.recipients());
         let waiting = recipients.filter(|(_, delivery)| match delivery.status() {
             fate @ RecipientStatus::Rejected { stage, .. } => {
                 *stage == Stage::Rcpt && fate.is_transient()
@@ -71,7 +71,7 @@ fn transient(letters: &[Letter], session: &Session) -> Vec<Letter> {
             _ => false,
         });
         let waiting: Vec<_> = waiting.map(|(recipient, _)| recipient.clone()).collect();
-        (!waiting.is_empty()).then(|| letter.clone().to(waiting))
+        (!waiting.is_empty()).then(|| message.clone().to(waiting))
     });
     waiting.collect()
 }
@@ -79,14 +79,14 @@ fn transient(letters: &[Letter], session: &Session) -> Vec<Letter> {
 /// The client sends the message to the rest in further transactions by itself (RFC 5321, section 4.5.3.1.10).
 fn too_many(bench: &Bench<'_>, way: Way) -> Verdict {
     let many = ["ok"; 2 * FEW + FEW / 2];
-    let letters = [
-        Letter::new("ok", &["ok"]),
-        Letter::new("ok", &many),
-        Letter::new("ok", &["no", "ok"]),
-        Letter::new("ok", &many[..=FEW]),
+    let messages = [
+        Message::new("ok", &["ok"]),
+        Message::new("ok", &many),
+        Message::new("ok", &["no", "ok"]),
+        Message::new("ok", &many[..=FEW]),
     ];
     let endpoint = way.apply(bench.endpoint(Door::Few, Security::Cleartext));
-    bench.deliver(endpoint, Door::Few, &letters)?;
+    bench.deliver(endpoint, Door::Few, &messages)?;
     Ok(Done::Passed)
 }
 
@@ -94,7 +94,7 @@ fn too_many(bench: &Bench<'_>, way: Way) -> Verdict {
 fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
     // One by one, and with DATA, the last of them is to the end of a message: some servers hear of the stop only then.
     const REPLIES: usize = 61;
-    let letters: Vec<_> = (0..200).map(|_| Letter::new("ok", &["ok"])).collect();
+    let messages: Vec<_> = (0..200).map(|_| Message::new("ok", &["ok"])).collect();
     let (reached, reaches) = mpsc::channel();
     let (go_on, goes_on) = mpsc::channel();
     let goes_on = Mutex::new(goes_on);
@@ -113,7 +113,7 @@ fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
             let _ = goes_on.lock().map(|goes_on| goes_on.recv());
         }
     });
-    let load = Load::Batch(mails(&letters)?);
+    let load = Load::Batch(mails(&messages)?);
     let (server, site) = (bench.server, bench.site);
     let processes = bench.running.borrow().processes();
     let processes = processes.map_err(|error| format!("{error:#}"))?;
@@ -133,7 +133,7 @@ fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
     let restarted = running.restart();
     restarted.map_err(|error| format!("{error:#}"))?;
     let session = session?;
-    bench.compare(&letters, &session)?;
+    bench.compare(&messages, &session)?;
     let told = &session.outcomes;
     let accepted = told.iter().filter(|outcome| outcome.is_accepted()).count();
     let error = told.last().and_then(|outcome| outcome.error());

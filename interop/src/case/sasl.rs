@@ -10,7 +10,7 @@ use smtp_rustls::EndpointBuilder;
 
 use super::{Bench, Case, Done, Verdict, mails};
 use crate::adapter::Load;
-use crate::letter::{Letter, PASSWORD, USER};
+use crate::message::{Message, PASSWORD, USER};
 use crate::site::{Door, HOST};
 use crate::token;
 
@@ -105,10 +105,10 @@ fn everywhere(
         if !bench.has(door) {
             continue;
         }
-        let letters = [Letter::new("ok", &["ok"])];
+        let messages = [Message::new("ok", &["ok"])];
         let endpoint = right(bench.endpoint(door, security));
-        match bench.converse(endpoint, door, Load::Batch(mails(&letters)?)) {
-            Ok(session) => bench.check(&letters, &session)?,
+        match bench.converse(endpoint, door, Load::Batch(mails(&messages)?)) {
+            Ok(session) => bench.check(&messages, &session)?,
             Err(error) => match error.kind() {
                 ErrorKind::Authentication(AuthenticationError::NoCommonMechanism { .. }) => {
                     continue;
@@ -116,9 +116,9 @@ fn everywhere(
                 _ => return Err(format!("{error:#}")),
             },
         }
-        let letters = [Letter::new("ok", &["ok"])];
+        let messages = [Message::new("ok", &["ok"])];
         let endpoint = wrong(bench.endpoint(door, security));
-        match bench.converse(endpoint, door, Load::Batch(mails(&letters)?)) {
+        match bench.converse(endpoint, door, Load::Batch(mails(&messages)?)) {
             Ok(_) => return Err(format!("{door:?}: a wrong secret did")),
             Err(error) => {
                 let code = error.reply().map(|reply| reply.code().as_u16());

@@ -7,7 +7,7 @@ use smtp_rustls::EndpointBuilder;
 
 use super::{Bench, Case, Done, Verdict, mails};
 use crate::adapter::{Load, Session};
-use crate::letter::{Letter, PASSWORD, USER};
+use crate::message::{Message, PASSWORD, USER};
 use crate::site::{Door, HOST};
 
 pub(super) const CASES: &[Case] = &[
@@ -95,14 +95,17 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 fn deliver(bench: &Bench<'_>, door: Door, security: Security) -> Result<Session, String> {
-    let letters = [Letter::new("ok", &["ok"]), Letter::new("ok", &["no", "ok"])];
+    let messages = [
+        Message::new("ok", &["ok"]),
+        Message::new("ok", &["no", "ok"]),
+    ];
     let mut endpoint = unknown(bench, door, security)?;
     if door == Door::Implicit {
         let user = format!("{USER}@{HOST}");
         let credentials = Credentials::password(&user, PASSWORD);
         endpoint = endpoint.credentials(credentials.map_err(|error| format!("{error:#}"))?);
     }
-    bench.deliver(endpoint, door, &letters)
+    bench.deliver(endpoint, door, &messages)
 }
 
 /// An endpoint that has no session of TLS to resume: such a one shows no certificate, and may be from another door.
@@ -134,7 +137,7 @@ fn fails(
     security: Security,
     is_right: fn(&Error) -> bool,
 ) -> Verdict {
-    let load = Load::Batch(mails(&[Letter::new("ok", &["ok"])])?);
+    let load = Load::Batch(mails(&[Message::new("ok", &["ok"])])?);
     match bench.converse(unknown(bench, door, security)?, door, load) {
         Ok(_) => Err("it was sent".into()),
         Err(error) if !is_right(&error) => Err(format!("{error:#}")),
@@ -185,7 +188,7 @@ fn resumed(bench: &Bench<'_>) -> Verdict {
         let tls = tls.map_err(|error| format!("{error:#}"))?;
         let deliver = || {
             let endpoint = bench.endpoint(door, security).tls(tls.clone());
-            let session = bench.deliver(endpoint, door, &[Letter::new("ok", &["ok"])])?;
+            let session = bench.deliver(endpoint, door, &[Message::new("ok", &["ok"])])?;
             Ok::<_, String>(session.tls.is_some_and(|facts| facts.is_resumed()))
         };
         match (deliver()?, deliver()?) {

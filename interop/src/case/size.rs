@@ -6,7 +6,7 @@ use smtp_rustls::EndpointBuilder;
 
 use super::{Bench, Case, Done, Text, Verdict, Way, each_way, mails};
 use crate::adapter::{Load, Session};
-use crate::letter::Letter;
+use crate::message::Message;
 use crate::site::{Door, SMALL};
 
 pub(super) const CASES: &[Case] = &[
@@ -18,12 +18,12 @@ pub(super) const CASES: &[Case] = &[
         name: "too large, noticed by the server only",
         run: |bench| {
             each_way(bench, &Way::SOME, |bench, way| {
-                let letters = letters();
+                let messages = messages();
                 let endpoint = way.apply(bench.endpoint(Door::Small, Security::Cleartext));
-                let load = Load::Batch(mails(&letters)?);
+                let load = Load::Batch(mails(&messages)?);
                 let session = bench.converse(endpoint.ignore_extension("SIZE"), Door::Small, load);
                 let session = session.map_err(|error| format!("{error:#}"))?;
-                judge(bench, way, &letters, &session)
+                judge(bench, way, &messages, &session)
             })
         },
     },
@@ -31,8 +31,8 @@ pub(super) const CASES: &[Case] = &[
         name: "too large, streamed",
         run: |bench| {
             each_way(bench, &Way::SOME, |bench, way| {
-                let (letter, session) = streamed(bench, way, |endpoint| endpoint)?;
-                bench.compare(&[letter], &session)?;
+                let (message, session) = streamed(bench, way, |endpoint| endpoint)?;
+                bench.compare(&[message], &session)?;
                 match session.outcomes.iter().all(is_kept_back) {
                     true => Ok(Done::Passed),
                     false => Err(format!("{:?}", session.outcomes)),
@@ -45,8 +45,8 @@ pub(super) const CASES: &[Case] = &[
         run: |bench| {
             each_way(bench, &Way::SOME, |bench, way| {
                 let without = |endpoint: EndpointBuilder| endpoint.ignore_extension("SIZE");
-                let (letter, session) = streamed(bench, way, without)?;
-                judge(bench, way, &[letter], &session)
+                let (message, session) = streamed(bench, way, without)?;
+                judge(bench, way, &[message], &session)
             })
         },
     },
@@ -57,13 +57,13 @@ fn streamed(
     bench: &Bench<'_>,
     way: Way,
     change: fn(EndpointBuilder) -> EndpointBuilder,
-) -> Result<(Letter, Session), String> {
-    let [_, letter, _] = letters();
+) -> Result<(Message, Session), String> {
+    let [_, message, _] = messages();
     let endpoint = way.apply(bench.endpoint(Door::Small, Security::Cleartext));
-    let mail = letter.streamed().map_err(|error| format!("{error:#}"))?;
-    let load = Load::Streamed(mail, Bytes::clone(letter.text()));
+    let mail = message.streamed().map_err(|error| format!("{error:#}"))?;
+    let load = Load::Streamed(mail, Bytes::clone(message.text()));
     let session = bench.converse(change(endpoint), Door::Small, load);
-    Ok((letter, session.map_err(|error| format!("{error:#}"))?))
+    Ok((message, session.map_err(|error| format!("{error:#}"))?))
 }
 
 /// Whether the client found it too large for the advertised limit.
@@ -81,23 +81,23 @@ fn is_kept_back(outcome: &Outcome) -> bool {
 }
 
 /// The second of three is too large by far.
-fn letters() -> [Letter; 3] {
+fn messages() -> [Message; 3] {
     let line = b"A line of text.\r\n";
     let body = line.repeat(10 * usize::try_from(SMALL).unwrap_or(usize::MAX) / line.len());
     [
-        Letter::new("ok", &["ok"]),
-        Letter::new("ok", &["ok", "ok"]).body(&body),
-        Letter::new("ok", &["ok"]),
+        Message::new("ok", &["ok"]),
+        Message::new("ok", &["ok", "ok"]).body(&body),
+        Message::new("ok", &["ok"]),
     ]
 }
 
 /// The client knows, and does not send it.
 fn beforehand(bench: &Bench<'_>) -> Verdict {
-    let letters = letters();
+    let messages = messages();
     let endpoint = bench.endpoint(Door::Small, Security::Cleartext);
-    let session = bench.converse(endpoint, Door::Small, Load::Batch(mails(&letters)?));
+    let session = bench.converse(endpoint, Door::Small, Load::Batch(mails(&messages)?));
     let session = session.map_err(|error| format!("{error:#}"))?;
-    bench.compare(&letters, &session)?;
+    bench.compare(&messages, &session)?;
     let [first, second, third] = &*session.outcomes else {
         return Err(format!("{} outcomes", session.outcomes.len()));
     };
@@ -108,12 +108,12 @@ fn beforehand(bench: &Bench<'_>) -> Verdict {
 }
 
 /// The large one was rejected and is stored nowhere, and the others are stored, unless the server could not go on.
-fn judge(bench: &Bench<'_>, way: Way, letters: &[Letter], session: &Session) -> Verdict {
-    bench.compare(letters, session)?;
+fn judge(bench: &Bench<'_>, way: Way, messages: &[Message], session: &Session) -> Verdict {
+    bench.compare(messages, session)?;
     let stuck = way.text != Text::Data && bench.server.loses_its_place();
     let mut behind = false;
-    for (letter, outcome) in letters.iter().zip(&session.outcomes) {
-        let large = letter.text().len() > 1000;
+    for (message, outcome) in messages.iter().zip(&session.outcomes) {
+        let large = message.text().len() > 1000;
         for delivery in outcome.recipients() {
             let fate = delivery.status();
             let right = match fate {
@@ -127,12 +127,12 @@ fn judge(bench: &Bench<'_>, way: Way, letters: &[Letter], session: &Session) -> 
                 }
             };
             if !right {
-                return Err(format!("{} bytes: {fate:?}", letter.text().len()));
+                return Err(format!("{} bytes: {fate:?}", message.text().len()));
             }
         }
         behind |= large;
     }
-    match session.outcomes.len() == letters.len() || stuck {
+    match session.outcomes.len() == messages.len() || stuck {
         true => Ok(Done::Passed),
         false => Err(format!("{} outcomes", session.outcomes.len())),
     }

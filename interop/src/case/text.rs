@@ -5,7 +5,7 @@ use smtp_proto::{Pipelining, Security};
 
 use super::{Bench, Case, Done, Text, Verdict, Way};
 use crate::adapter::Load;
-use crate::letter::Letter;
+use crate::message::Message;
 use crate::site::Door;
 
 macro_rules! cases {
@@ -52,12 +52,12 @@ fn by(bench: &Bench<'_>, body: &[u8], text: Text) -> Verdict {
         level: Pipelining::Transactions,
         text,
     };
-    let letters = [
-        Letter::new("ok", &["ok"]).body(body),
-        Letter::new("ok", &["ok"]),
+    let messages = [
+        Message::new("ok", &["ok"]).body(body),
+        Message::new("ok", &["ok"]),
     ];
     let endpoint = way.apply(bench.endpoint(Door::Relay, Security::StartTls));
-    bench.deliver(endpoint, Door::Relay, &letters)?;
+    bench.deliver(endpoint, Door::Relay, &messages)?;
     Ok(Done::Passed)
 }
 
@@ -67,12 +67,12 @@ fn large() -> Vec<u8> {
 }
 
 fn streamed(bench: &Bench<'_>) -> Verdict {
-    let letter = Letter::new("ok", &["ok"]).body(&large());
-    let mail = letter.streamed().map_err(|error| format!("{error:#}"))?;
-    let load = Load::Streamed(mail, Bytes::clone(letter.text()));
+    let message = Message::new("ok", &["ok"]).body(&large());
+    let mail = message.streamed().map_err(|error| format!("{error:#}"))?;
+    let load = Load::Streamed(mail, Bytes::clone(message.text()));
     let endpoint = bench.endpoint(Door::Relay, Security::StartTls);
     let session = bench.converse(endpoint, Door::Relay, load);
     let session = session.map_err(|error| format!("{error:#}"))?;
-    bench.check(std::slice::from_ref(&letter), &session)?;
+    bench.check(std::slice::from_ref(&message), &session)?;
     Ok(Done::Passed)
 }

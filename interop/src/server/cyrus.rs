@@ -7,7 +7,7 @@ use smtp_proto::Protocol;
 
 use super::{Server, Stored, said};
 use crate::certificates::Flaw;
-use crate::letter::{PASSWORD, USER};
+use crate::message::{PASSWORD, USER};
 use crate::site::{Door, HOST, STORE, Site, keep_private};
 
 #[derive(Debug)]

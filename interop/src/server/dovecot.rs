@@ -9,7 +9,7 @@ use smtp_proto::Protocol;
 
 use super::{Server, Stored, postfix, take_files};
 use crate::certificates::Flaw;
-use crate::letter::{DELIVERIES, PASSWORD, USER, is_of};
+use crate::message::{DELIVERIES, PASSWORD, USER, is_of};
 use crate::process::Neighbour;
 use crate::site::{BackDoor, Door, HOST, LARGE, STORE, Site};
 use crate::token;

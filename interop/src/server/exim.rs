@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::{Server, count_files_if, dovecot};
 use crate::certificates::Flaw;
-use crate::letter::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
+use crate::message::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
 use crate::process::Neighbour;
 use crate::site::{Door, FEW, HOST, LARGE, SMALL, STORE, Site, keep_private};
 

@@ -8,7 +8,7 @@ use smtp_proto::Protocol;
 
 use super::{Server, each_by_itself, program};
 use crate::certificates::Flaw;
-use crate::letter::{PASSWORD, USER};
+use crate::message::{PASSWORD, USER};
 use crate::process::Neighbour;
 use crate::site::{Door, HOST, LARGE, Site};
 

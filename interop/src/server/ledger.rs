@@ -121,7 +121,7 @@ impl Ledger {
     }
 }
 
-/// Reads a file of the queue, records of a letter, a length in groups of seven bits, and its bytes: the message for each
+/// Reads a file of the queue, records of a type letter, a length in groups of seven bits, and its bytes: the message for each
 /// recipient.
 fn parse(mut file: &[u8]) -> Option<Vec<Stored>> {
     let mut sender = String::new();

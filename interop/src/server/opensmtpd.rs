@@ -9,7 +9,7 @@ use std::process::Command;
 
 use super::{Server, count_files, each_by_itself, said};
 use crate::certificates::Flaw;
-use crate::letter::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
+use crate::message::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
 use crate::process::Neighbour;
 use crate::site::{Door, FEW, HOST, LARGE, STORE, Site, keep_private};
 

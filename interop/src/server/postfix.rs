@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use super::{Ledger, Server, count_files_if, dovecot, said};
 use crate::certificates::Flaw;
-use crate::letter::{PASSWORD, RECIPIENTS, SENDERS, Step, USER};
+use crate::message::{PASSWORD, RECIPIENTS, SENDERS, Step, USER};
 use crate::process::Neighbour;
 use crate::site::{BackDoor, Door, FAR, FEW, HOST, LARGE, SMALL, STORE, Site, keep_private};
 

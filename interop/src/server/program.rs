@@ -6,7 +6,7 @@ use std::io;
 use smtp_proto::Protocol;
 
 use crate::certificates::Flaw;
-use crate::letter::{DELIVERIES, Fault, LOGINS, PASSWORD, RECIPIENTS, SENDERS, USER};
+use crate::message::{DELIVERIES, Fault, LOGINS, PASSWORD, RECIPIENTS, SENDERS, USER};
 use crate::site::{Door, FEW, HOST, LARGE, SMALL, Site};
 use crate::token;
 

@@ -6,7 +6,7 @@ use std::{fs, io};
 use mail_builder::MessageBuilder;
 use sha2::{Digest, Sha256};
 
-use crate::letter::USER;
+use crate::message::USER;
 use crate::site::FAR;
 
 const SUBJECT: &str =

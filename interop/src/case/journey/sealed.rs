@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::letter::USER;
+use crate::message::USER;
 use crate::server::{output, said};
 use crate::site::FAR;
 

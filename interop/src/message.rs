@@ -80,7 +80,7 @@ pub(crate) fn is_of(faults: &[Fault], kind: &str) -> bool {
 
 /// A message, and all that is needed to find it again.
 #[derive(Clone, Debug)]
-pub(crate) struct Letter {
+pub(crate) struct Message {
     number: u32,
     sender: String,
     recipients: Vec<String>,
@@ -89,7 +89,7 @@ pub(crate) struct Letter {
     unasked: bool,
 }
 
-impl Letter {
+impl Message {
     /// A small mail from a sender of one kind to recipients of some kinds.
     pub(crate) fn new(sender: &str, recipients: &[&str]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
@@ -165,7 +165,7 @@ impl Letter {
 
     /// The first line, which no other message has.
     pub(crate) fn mark(&self) -> String {
-        format!("X-Letter: {:08}\r\n", self.number)
+        format!("X-Message: {:08}\r\n", self.number)
     }
 
     pub(crate) fn message_id(&self) -> String {
