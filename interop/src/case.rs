@@ -10,10 +10,10 @@ use smtp_proto::{
 use smtp_rustls::{Endpoint, EndpointBuilder};
 
 use crate::adapter::{Adapter, Load, Session};
+use crate::environment::{Door, Environment, HOST};
 use crate::message::Message;
 use crate::process::{LONGEST, Running};
 use crate::server::{self, Server, Stored};
-use crate::site::{Door, HOST, Site};
 
 mod address;
 mod batch;
@@ -51,7 +51,7 @@ pub(crate) enum Done {
 /// A server that runs, and a client to try it with.
 pub(crate) struct Bench<'a> {
     pub(crate) server: &'a dyn Server,
-    pub(crate) site: &'a Site,
+    pub(crate) environment: &'a Environment,
     pub(crate) running: &'a RefCell<Running>,
     pub(crate) adapter: Adapter,
     /// What was said on the last connections.
@@ -90,13 +90,13 @@ pub(crate) fn cases(server: &dyn Server) -> impl Iterator<Item = &'static Case> 
 impl<'a> Bench<'a> {
     pub(crate) fn new(
         server: &'a dyn Server,
-        site: &'a Site,
+        environment: &'a Environment,
         running: &'a RefCell<Running>,
         adapter: Adapter,
     ) -> Self {
         Self {
             server,
-            site,
+            environment,
             running,
             adapter,
             transcript: Arc::default(),
@@ -128,10 +128,10 @@ impl<'a> Bench<'a> {
     pub(crate) fn endpoint(&self, door: Door, security: Security) -> EndpointBuilder {
         let transcript = Arc::clone(&self.transcript);
         Endpoint::builder(HOST)
-            .port(self.site.port(door))
+            .port(self.environment.port(door))
             .protocol(self.server.protocol(door))
             .security(security)
-            .tls(self.site.certificates.trust().clone())
+            .tls(self.environment.certificates.trust().clone())
             .timeouts(Timeouts::default().at_most(LONGEST))
             .transcript(move |entry| {
                 if let Ok(mut lines) = transcript.lock() {
@@ -158,7 +158,7 @@ impl<'a> Bench<'a> {
             Error::connect(std::io::Error::other(format!("no endpoint: {error:#}")))
         })?;
         self.adapter
-            .converse(&endpoint, self.site.address(door), load)
+            .converse(&endpoint, self.environment.address(door), load)
     }
 
     /// Sends messages in one batch; every fate must be the expected one, and the store must agree.
@@ -208,7 +208,7 @@ impl<'a> Bench<'a> {
 
     /// What the server stored since the last call; `expected` messages are expected.
     pub(crate) fn collect(&self, expected: usize) -> Result<Vec<Stored>, String> {
-        server::collect_expected(self.server, self.site, expected)
+        server::collect_expected(self.server, self.environment, expected)
             .map_err(|error| format!("{error:#}"))
     }
 

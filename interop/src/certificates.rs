@@ -10,7 +10,7 @@ use rcgen::{
 };
 use smtp_rustls::{TlsConfig, TlsError};
 
-use crate::site::HOST;
+use crate::environment::HOST;
 
 /// Whom a client's own certificate names.
 pub(crate) const USER: &str = "alice";

@@ -7,10 +7,10 @@
 mod adapter;
 mod apart;
 mod certificates;
+mod environment;
 mod greylist;
 mod line;
 mod relay;
-mod site;
 mod token;
 
 mod process;
@@ -33,10 +33,10 @@ use std::time::Instant;
 
 use crate::adapter::Adapter;
 use crate::case::{Bench, cases};
+use crate::environment::{Environment, is_unpacked};
 use crate::process::Running;
 use crate::report::{Cell, Report};
 use crate::server::{SERVERS, Server};
-use crate::site::{Site, is_unpacked};
 
 const USAGE: &str = "\
 usage: interop [OPTION...] [SERVER...]
@@ -121,24 +121,29 @@ fn try_server(
     }
     let names = [&[server.package()], server.beside()].concat();
     let begin = Instant::now();
-    let site = Site::new(&options.packages, &names, home.join(name))?;
-    let command = server.prepare(&site)?;
+    let environment = Environment::new(&options.packages, &names, home.join(name))?;
+    let command = server.prepare(&environment)?;
     let mut neighbours = Vec::new();
     let mut doors = server.doors().to_vec();
-    for neighbour in server.neighbours(&site)? {
-        doors.retain(|&door| site.address(door) != neighbour.address);
-        neighbours.push(Running::start_beside(neighbour, &site)?);
+    for neighbour in server.neighbours(&environment)? {
+        doors.retain(|&door| environment.address(door) != neighbour.address);
+        neighbours.push(Running::start_beside(neighbour, &environment)?);
     }
     // Stopped before them.
-    let running = RefCell::new(Running::start(command, &site, &doors, server.logs(&site))?);
+    let running = RefCell::new(Running::start(
+        command,
+        &environment,
+        &doors,
+        server.logs(&environment),
+    )?);
     if let Some(mails) = options.soak {
-        if let Some(ledger) = server.ledger(&site) {
+        if let Some(ledger) = server.ledger(&environment) {
             let load = soak::Load {
                 mails,
                 seed: options.seed,
                 before: server.doors().len() as u64,
             };
-            println!("{name}: {}", soak::run(&site, ledger, load)?);
+            println!("{name}: {}", soak::run(&environment, ledger, load)?);
             report.went_well();
         }
         return Ok(());
@@ -148,13 +153,13 @@ fn try_server(
             continue;
         }
         if let Some(mails) = options.pace {
-            let bench = Bench::new(server, &site, &running, adapter);
+            let bench = Bench::new(server, &environment, &running, adapter);
             print!("{name}, {}:\n{}", adapter.name(), pace::run(&bench, mails)?);
             report.went_well();
             continue;
         }
         for case in cases(server).filter(|case| case.name.contains(&options.case)) {
-            let bench = Bench::new(server, &site, &running, adapter);
+            let bench = Bench::new(server, &environment, &running, adapter);
             let verdict = bench.run(case);
             if let Err(fault) = &verdict {
                 println!("{name}, {}, {}: {fault}", case.name, adapter.name());
@@ -162,7 +167,7 @@ fn try_server(
                 let path = home.join(format!("{name}-{}-{}", adapter.name(), report.failures()));
                 fs::write(&path, lines.join("\n"))?;
                 // What a failed case left in the store is no matter of the next.
-                let _ = server::collect(server, &site);
+                let _ = server::collect(server, &environment);
             }
             report.add(name, case.name, adapter, Cell::from(verdict));
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bytes::Bytes;
 use smtp_proto::{Mail, MailError, RecipientStatus, Stage, StreamedContent};
 
-use crate::site::HOST;
+use crate::environment::HOST;
 
 /// Who may log in.
 pub(crate) use crate::certificates::USER;

@@ -7,10 +7,10 @@ use smtp_proto::{Outcome, Security};
 
 use crate::adapter::Load;
 use crate::case::{Bench, Way, mails};
+use crate::environment::Door;
 use crate::line::{Line, Traits};
 use crate::message::Message;
 use crate::server;
-use crate::site::Door;
 
 /// Sends `count` messages of 1 kB in each way, one connection after the other, and prints the seconds from connecting to the reply
 /// to QUIT.
@@ -40,7 +40,8 @@ pub(crate) fn run(bench: &Bench<'_>, count: usize) -> Result<String, String> {
             .map_err(|e| e.to_string())?;
     }
     line.end().map_err(|error| format!("{error:#}"))?;
-    let stored = server::collect(bench.server, bench.site).map_err(|error| format!("{error:#}"))?;
+    let stored =
+        server::collect(bench.server, bench.environment).map_err(|error| format!("{error:#}"))?;
     match stored.len() == count * Way::ALL.len() {
         true => Ok(table),
         false => Err(format!("{} stored", stored.len())),

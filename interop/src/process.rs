@@ -13,7 +13,7 @@ use std::{fs, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::site::{Door, Site};
+use crate::environment::{Door, Environment};
 
 /// A server to start beside another one.
 #[derive(Debug)]
@@ -51,17 +51,20 @@ impl Running {
     /// Starts a server, whose output goes to a file, and waits until every door answers.
     pub(crate) fn start(
         command: Command,
-        site: &Site,
+        environment: &Environment,
         doors: &[Door],
         logs: Vec<PathBuf>,
     ) -> io::Result<Self> {
-        let doors = doors.iter().map(|&door| (door, site.address(door)));
-        Self::new(command, site.path("output"), doors.collect(), logs)
+        let doors = doors.iter().map(|&door| (door, environment.address(door)));
+        Self::new(command, environment.path("output"), doors.collect(), logs)
     }
 
     /// Starts a server that is needed by another one.
-    pub(crate) fn start_beside(neighbour: Neighbour, site: &Site) -> io::Result<Self> {
-        let output = site.path(&format!("output-{}", neighbour.name));
+    pub(crate) fn start_beside(
+        neighbour: Neighbour,
+        environment: &Environment,
+    ) -> io::Result<Self> {
+        let output = environment.path(&format!("output-{}", neighbour.name));
         let doors = vec![(Door::Relay, neighbour.address)];
         Self::new(neighbour.command, output, doors, neighbour.logs)
             .map_err(|error| io::Error::other(format!("{}: {error:#}", neighbour.name)))

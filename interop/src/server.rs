@@ -9,9 +9,9 @@ use std::{fs, io, thread};
 use smtp_proto::Protocol;
 
 use crate::certificates::Flaw;
+use crate::environment::{Door, Environment, LARGE, SMALL};
 use crate::message::{DELIVERIES, is_of};
 use crate::process::{self, LONGEST, Neighbour, POLL};
-use crate::site::{Door, LARGE, SMALL, Site};
 
 mod aiosmtpd;
 mod cyrus;
@@ -41,10 +41,10 @@ pub(crate) trait Server: Sync {
     fn doors(&self) -> &'static [Door];
 
     /// Writes its configuration, and gives the command that runs it in the foreground.
-    fn prepare(&self, site: &Site) -> io::Result<Command>;
+    fn prepare(&self, environment: &Environment) -> io::Result<Command>;
 
     /// The files in which it writes about itself, beside its output.
-    fn logs(&self, _site: &Site) -> Vec<PathBuf> {
+    fn logs(&self, _site: &Environment) -> Vec<PathBuf> {
         Vec::new()
     }
 
@@ -54,7 +54,7 @@ pub(crate) trait Server: Sync {
     }
 
     /// Writes the configurations of those beside it, and tells how to start them.
-    fn neighbours(&self, _site: &Site) -> io::Result<Vec<Neighbour>> {
+    fn neighbours(&self, _site: &Environment) -> io::Result<Vec<Neighbour>> {
         Ok(Vec::new())
     }
 
@@ -64,7 +64,7 @@ pub(crate) trait Server: Sync {
     }
 
     /// The Unix socket at which it speaks the same as at [`Door::Relay`].
-    fn socket(&self, _site: &Site) -> Option<PathBuf> {
+    fn socket(&self, _site: &Environment) -> Option<PathBuf> {
         None
     }
 
@@ -73,8 +73,8 @@ pub(crate) trait Server: Sync {
         self.protocol(Door::Relay) == Protocol::Lmtp || !is_of(&DELIVERIES, kind)
     }
 
-    /// Whether mail for [`FAR`](crate::site::FAR) comes to a mailbox that can be read by IMAP and POP3.
-    fn is_read_back(&self, _site: &Site) -> bool {
+    /// Whether mail for [`FAR`](crate::environment::FAR) comes to a mailbox that can be read by IMAP and POP3.
+    fn is_read_back(&self, _site: &Environment) -> bool {
         false
     }
 
@@ -89,8 +89,8 @@ pub(crate) trait Server: Sync {
     }
 
     /// Takes what it stored out of the store, by default a Maildir for all.
-    fn take(&self, site: &Site) -> io::Result<Vec<Stored>> {
-        let files = take_files(&site.path("store/new"))?;
+    fn take(&self, environment: &Environment) -> io::Result<Vec<Stored>> {
+        let files = take_files(&environment.path("store/new"))?;
         let stored = files.iter().map(|file| Stored::parse(file, None));
         stored.collect()
     }
@@ -161,11 +161,11 @@ pub(crate) trait Server: Sync {
     }
 
     /// How many messages it has taken and not yet stored.
-    fn queued(&self, site: &Site) -> io::Result<usize>;
+    fn queued(&self, environment: &Environment) -> io::Result<usize>;
 
     /// Its queue and log, if it keeps in its queue what comes from senders of the kind `hold`.
-    fn ledger(&self, site: &Site) -> Option<Ledger> {
-        let _ = site;
+    fn ledger(&self, environment: &Environment) -> Option<Ledger> {
+        let _ = environment;
         None
     }
 }
@@ -195,31 +195,35 @@ pub(crate) struct Stored {
 }
 
 /// Waits until all that the server took is stored, and takes it out of the store.
-pub(crate) fn collect(server: &dyn Server, site: &Site) -> io::Result<Vec<Stored>> {
-    collect_expected(server, site, usize::MAX)
+pub(crate) fn collect(server: &dyn Server, environment: &Environment) -> io::Result<Vec<Stored>> {
+    collect_expected(server, environment, usize::MAX)
 }
 
 /// Waits until all that the server took is stored.
-pub(crate) fn settle(server: &dyn Server, site: &Site) -> io::Result<()> {
-    settle_expected(server, site, usize::MAX)
+pub(crate) fn settle(server: &dyn Server, environment: &Environment) -> io::Result<()> {
+    settle_expected(server, environment, usize::MAX)
 }
 
 /// The same, but returns as soon as `expected` messages are stored; a later call finds the rest.
 pub(crate) fn collect_expected(
     server: &dyn Server,
-    site: &Site,
+    environment: &Environment,
     expected: usize,
 ) -> io::Result<Vec<Stored>> {
-    settle_expected(server, site, expected)?;
-    server.take(site)
+    settle_expected(server, environment, expected)?;
+    server.take(environment)
 }
 
-fn settle_expected(server: &dyn Server, site: &Site, expected: usize) -> io::Result<()> {
+fn settle_expected(
+    server: &dyn Server,
+    environment: &Environment,
+    expected: usize,
+) -> io::Result<()> {
     let until = Instant::now() + LONGEST;
-    let new = site.path("store/new");
+    let new = environment.path("store/new");
     loop {
         let before = process::activity()?;
-        let empty = server.queued(site)? == 0;
+        let empty = server.queued(environment)? == 0;
         if empty && count_files(&new)? >= expected {
             return Ok(());
         }
@@ -315,9 +319,9 @@ pub(crate) fn output(command: &mut Command) -> io::Result<Vec<u8>> {
 
 /// A process for each of these doors, where one has but one certificate and one limit of size.
 fn each_by_itself(
-    site: &Site,
+    environment: &Environment,
     doors: &[Door],
-    start: impl Fn(&Site, Flaw, u64, &[Door]) -> io::Result<Command>,
+    start: impl Fn(&Environment, Flaw, u64, &[Door]) -> io::Result<Command>,
 ) -> io::Result<Vec<Neighbour>> {
     let parts = [
         ("small", Door::Small, Flaw::None, SMALL),
@@ -332,8 +336,8 @@ fn each_by_itself(
     .map(|(name, door, flaw, size)| {
         Ok(Neighbour {
             name,
-            command: start(&site.part(name)?, flaw, size, &[door])?,
-            address: site.address(door),
+            command: start(&environment.part(name)?, flaw, size, &[door])?,
+            address: environment.address(door),
             logs: Vec::new(),
         })
     })

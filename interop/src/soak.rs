@@ -14,11 +14,11 @@ use smtp_rustls::Endpoint;
 
 use crate::adapter::{self, Adapter};
 use crate::case::{Text, Way, check_stored, mails};
+use crate::environment::{Door, Environment, HOST};
 use crate::message::Message;
 use crate::process;
 use crate::relay::{self, Direction, Manner, Passage};
 use crate::server::{Held, Ledger};
-use crate::site::{Door, HOST, Site};
 
 /// The messages to send.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,11 @@ pub(crate) struct Tally {
 ///
 /// # Errors
 /// What does not agree; also if it takes longer than a quarter of an hour.
-pub(crate) fn run(site: &Site, mut ledger: Ledger, load: Load) -> Result<Tally, String> {
+pub(crate) fn run(
+    environment: &Environment,
+    mut ledger: Ledger,
+    load: Load,
+) -> Result<Tally, String> {
     let begin = Instant::now();
     let mut tally = Tally::default();
     let settle = |ledger: &mut Ledger, sessions| {
@@ -61,11 +65,11 @@ pub(crate) fn run(site: &Site, mut ledger: Ledger, load: Load) -> Result<Tally, 
         held.map_err(|error| format!("{error:#}"))
     };
     let mut random = Rng::with_seed(load.seed);
-    let endpoints = endpoints(site)?;
+    let endpoints = endpoints(environment)?;
     // A runtime opens some files at the first connection and keeps them.
     for (adapter, endpoint) in Adapter::ALL.into_iter().zip(&endpoints) {
         let nothing = adapter::Load::Batch(Vec::new());
-        let session = adapter.converse(endpoint, site.address(Door::Relay), nothing);
+        let session = adapter.converse(endpoint, environment.address(Door::Relay), nothing);
         session.map_err(|error| format!("{error:#}"))?;
     }
     settle(&mut ledger, load.before + Adapter::ALL.len() as u64)?;
@@ -73,7 +77,7 @@ pub(crate) fn run(site: &Site, mut ledger: Ledger, load: Load) -> Result<Tally, 
     while tally.mails < load.mails {
         let count = ROUND.min(load.mails - tally.mails);
         let round = Round {
-            site,
+            environment,
             endpoints: &endpoints,
             until: begin + LONGEST,
             state: Mutex::new(State {
@@ -114,7 +118,7 @@ pub(crate) fn run(site: &Site, mut ledger: Ledger, load: Load) -> Result<Tally, 
 
 /// The messages that are sent before the server is looked at.
 struct Round<'a> {
-    site: &'a Site,
+    environment: &'a Environment,
     endpoints: &'a [Endpoint],
     until: Instant,
     state: Mutex<State>,
@@ -152,7 +156,7 @@ impl Round<'_> {
                 return Err(format!("it takes longer than {} s", LONGEST.as_secs()));
             }
             let passage = passage(&mut random, messages.len() as u64);
-            let address = relay::open(self.site.address(Door::Relay), passage);
+            let address = relay::open(self.environment.address(Door::Relay), passage);
             let address = address.map_err(|error| format!("{error:#}"))?;
             let endpoint = &self.endpoints[random.usize(..self.endpoints.len())];
             let batch = adapter::Load::Batch(mails(&messages)?);
@@ -286,14 +290,14 @@ const LONGEST: Duration = Duration::from_secs(900);
 const MORE: u64 = 4 * 1024;
 
 /// One for each way to send and each kind of security.
-fn endpoints(site: &Site) -> Result<Vec<Endpoint>, String> {
+fn endpoints(environment: &Environment) -> Result<Vec<Endpoint>, String> {
     let mut endpoints = Vec::new();
     for level in [Pipelining::Transactions, Pipelining::Speculative] {
         for text in [Text::Data, Text::Chunk] {
             for security in [Security::Cleartext, Security::StartTls] {
                 let endpoint = Endpoint::builder(HOST)
                     .security(security)
-                    .tls(site.certificates.trust().clone())
+                    .tls(environment.certificates.trust().clone())
                     .timeouts(Timeouts::default().at_most(process::LONGEST));
                 let endpoint = Way { level, text }.apply(endpoint).build();
                 endpoints.push(endpoint.map_err(|error| format!("{error:#}"))?);

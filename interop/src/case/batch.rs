@@ -3,8 +3,8 @@
 use smtp_proto::{Pipelining, Security};
 
 use super::{Bench, Case, Done, Text, Verdict, Way};
+use crate::environment::Door;
 use crate::message::Message;
-use crate::site::Door;
 
 /// A case for each way.
 macro_rules! ways {

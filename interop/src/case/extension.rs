@@ -8,9 +8,9 @@ use smtp_proto::{
 
 use super::{Bench, Case, Done, Text, Verdict, Way};
 use crate::adapter::{Load, Session};
+use crate::environment::Door;
 use crate::message::Message;
 use crate::server::Stored;
-use crate::site::Door;
 
 pub(super) const CASES: &[Case] = &[
     Case {

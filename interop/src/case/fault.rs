@@ -4,8 +4,8 @@ use smtp_proto::{RecipientStatus, Security};
 
 use super::{Case, Done, Way, each_way, mails};
 use crate::adapter::Load;
+use crate::environment::Door;
 use crate::message::Message;
-use crate::site::Door;
 
 pub(super) const CASES: &[Case] = &[
     Case {

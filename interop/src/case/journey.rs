@@ -10,9 +10,9 @@ use smtp_proto::{Credentials, Mail, Pipelining, Security};
 
 use super::{Bench, Case, Done, Text, Verdict, Way};
 use crate::adapter::Load;
+use crate::environment::{BackDoor, Door, Environment, FAR, HOST};
 use crate::message::{PASSWORD, USER};
 use crate::server;
-use crate::site::{BackDoor, Door, FAR, HOST, Site};
 
 mod composed;
 mod sealed;
@@ -41,11 +41,11 @@ enum Content {
 }
 
 fn whole_way(bench: &Bench<'_>) -> Verdict {
-    if !bench.server.is_read_back(bench.site) {
+    if !bench.server.is_read_back(bench.environment) {
         return Ok(Done::Unsupported);
     }
     let fault = |error: io::Error| error.to_string();
-    let keys = Keys::new(&bench.site.path("keys")).map_err(fault)?;
+    let keys = Keys::new(&bench.environment.path("keys")).map_err(fault)?;
     let mut contents = vec![(Content::Composed, composed().map_err(fault)?)];
     for seal in Seal::ALL {
         contents.push((Content::Sealed(seal), keys.close(seal).map_err(fault)?));
@@ -96,8 +96,8 @@ fn travel(
     session.quit.map_err(|error| format!("{error:#}"))?;
     // All is handed on by now, and nothing came back.
     bench.compare_nothing()?;
-    let folder = bench.site.path("read");
-    read_back(bench.site, &folder).map_err(|error| format!("{error:#}"))?;
+    let folder = bench.environment.path("read");
+    read_back(bench.environment, &folder).map_err(|error| format!("{error:#}"))?;
     for protocol in ["imap", "pop3"] {
         compare(&folder, protocol, &parcels, keys)
             .map_err(|fault| format!("by {protocol}: {fault}"))?;
@@ -106,13 +106,13 @@ fn travel(
 }
 
 /// Reads what came with clients that others wrote, and empties the mailbox.
-fn read_back(site: &Site, folder: &Path) -> io::Result<()> {
+fn read_back(environment: &Environment, folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let mut command = Command::new("python3");
     command
         .args(["-c", include_str!("../../programs/read_back.py")])
-        .args([BackDoor::Imap, BackDoor::Pop3].map(|door| site.back_port(door).to_string()))
-        .arg(site.certificates.authority())
+        .args([BackDoor::Imap, BackDoor::Pop3].map(|door| environment.back_port(door).to_string()))
+        .arg(environment.certificates.authority())
         .args([HOST, USER, PASSWORD])
         .arg(folder);
     server::said(&mut command).map(drop)

@@ -8,10 +8,10 @@ use smtp_proto::Security;
 
 use super::{Bench, Case, Done, Text, Verdict, Way, mails};
 use crate::adapter::{Load, Session};
+use crate::environment::Door;
 use crate::line::{self, Eager, Line, Traits};
 use crate::message::Message;
 use crate::relay::{self, Passage};
-use crate::site::Door;
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -53,7 +53,7 @@ fn over(bench: &Bench<'_>, traits: Traits) -> Verdict {
         return Ok(Done::Unsupported);
     }
     let line = Line::new(traits).map_err(|error| format!("{error:#}"))?;
-    let all = all_ways(bench, &|| Ok(bench.site.address(Door::Relay)))?;
+    let all = all_ways(bench, &|| Ok(bench.environment.address(Door::Relay)))?;
     let carried = line.end().map_err(|error| format!("{error:#}"))?;
     if carried.packets < 100 || (traits.lost.is_some() && carried.lost == 0) {
         return Err(format!("it went another way: {carried:?}"));
@@ -69,7 +69,7 @@ fn bytes(bench: &Bench<'_>) -> Verdict {
     let eager = Eager::new().map_err(|error| format!("{error:#}"))?;
     let before = segments()?;
     let all = all_ways(bench, &|| {
-        let target = bench.site.address(Door::Relay);
+        let target = bench.environment.address(Door::Relay);
         relay::open(target, Passage::Octets).map_err(|error| format!("{error:#}"))
     })?;
     let after = segments()?;

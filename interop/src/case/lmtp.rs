@@ -6,9 +6,9 @@ use smtp_proto::{Config, Pipelining, Protocol, Security, Timeouts};
 
 use super::{Bench, Case, Done, Text, Verdict, Way, mails};
 use crate::adapter::Load;
+use crate::environment::{Door, HOST};
 use crate::message::Message;
 use crate::process::LONGEST;
-use crate::site::{Door, HOST};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -62,7 +62,7 @@ fn each_way(bench: &Bench<'_>) -> Verdict {
 }
 
 fn over_unix(bench: &Bench<'_>) -> Verdict {
-    let Some(socket) = bench.server.socket(bench.site) else {
+    let Some(socket) = bench.server.socket(bench.environment) else {
         return Ok(Done::Unsupported);
     };
     let name = HOST.parse().map_err(|_| "no name of a client")?;

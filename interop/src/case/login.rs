@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::{Bench, Case, Done, Verdict, Way, mails};
 use crate::adapter::Load;
+use crate::environment::{Door, HOST};
 use crate::message::{LOGINS, Message, PASSWORD, USER};
-use crate::site::{Door, HOST};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -39,7 +39,7 @@ fn external(bench: &Bench<'_>) -> Verdict {
             let endpoint = bench.endpoint(door, security);
             endpoint.credentials(Credentials::external())
         };
-        let known = endpoint().tls(bench.site.certificates.client().clone());
+        let known = endpoint().tls(bench.environment.certificates.client().clone());
         bench.deliver(known, door, &messages)?;
         match bench.converse(endpoint(), door, Load::Batch(mails(&messages)?)) {
             Ok(_) => return Err(format!("{door:?}: an unknown user was accepted")),

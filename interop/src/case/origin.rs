@@ -8,8 +8,8 @@ use smtp_proto::{Command, ErrorKind, MissingExtension, Outcome, Security};
 
 use super::{Bench, Case, Done, Verdict, mails};
 use crate::adapter::Load;
+use crate::environment::Door;
 use crate::message::Message;
-use crate::site::Door;
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -86,7 +86,7 @@ fn forwards(bench: &Bench<'_>, name: &str) -> Verdict {
     };
     bench.check(&messages, &session)?;
     // As Postfix has it, which is alone in offering it.
-    let log = fs::read(bench.site.path("log")).map_err(|error| format!("{error:#}"))?;
+    let log = fs::read(bench.environment.path("log")).map_err(|error| format!("{error:#}"))?;
     let from = format!("orig_queue_id=4Xyz, orig_client={name}[{ADDR}]");
     match String::from_utf8_lossy(&log).contains(&from) {
         true => Ok(Done::Passed),

@@ -6,9 +6,9 @@ use smtp_proto::{ErrorKind, Mail, MailError, Parameter, Recipient, RecipientStat
 
 use super::{Bench, Case, Done, Verdict, Way, check_stored, each_way};
 use crate::adapter::Load;
+use crate::environment::Door;
 use crate::message::Message;
 use crate::server::Stored;
-use crate::site::Door;
 
 pub(super) const CASES: &[Case] = &[
     Case {

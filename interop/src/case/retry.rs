@@ -9,9 +9,9 @@ use smtp_proto::{RecipientStatus, Security, SpeculationLimits, Stage, Transcript
 
 use super::{Bench, Case, Done, Verdict, Way, each_way, mails};
 use crate::adapter::{Load, Session};
+use crate::environment::{Door, FEW};
 use crate::message::Message;
 use crate::server;
-use crate::site::{Door, FEW};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -114,14 +114,14 @@ fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
         }
     });
     let load = Load::Batch(mails(&messages)?);
-    let (server, site) = (bench.server, bench.site);
+    let (server, environment) = (bench.server, bench.environment);
     let processes = bench.running.borrow().processes();
     let processes = processes.map_err(|error| format!("{error:#}"))?;
     let session = thread::scope(|scope| {
         let stop = scope.spawn(move || {
             reaches.recv().map_err(|error| format!("{error:#}"))?;
             // So that no message is on its way into the store, which not every server takes up again where it was.
-            let stopped = server::settle(server, site).and_then(|()| processes.shut_down());
+            let stopped = server::settle(server, environment).and_then(|()| processes.shut_down());
             let _ = go_on.send(());
             stopped.map_err(|error| format!("{error:#}"))
         });

@@ -10,8 +10,8 @@ use smtp_rustls::EndpointBuilder;
 
 use super::{Bench, Case, Done, Verdict, mails};
 use crate::adapter::Load;
+use crate::environment::{Door, HOST};
 use crate::message::{Message, PASSWORD, USER};
-use crate::site::{Door, HOST};
 use crate::token;
 
 macro_rules! cases {

@@ -7,8 +7,8 @@ use smtp_rustls::EndpointBuilder;
 
 use super::{Bench, Case, Done, Verdict, mails};
 use crate::adapter::{Load, Session};
+use crate::environment::{Door, HOST};
 use crate::message::{Message, PASSWORD, USER};
-use crate::site::{Door, HOST};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -110,7 +110,7 @@ fn deliver(bench: &Bench<'_>, door: Door, security: Security) -> Result<Session,
 
 /// An endpoint that has no session of TLS to resume: such a one shows no certificate, and may be from another door.
 fn unknown(bench: &Bench<'_>, door: Door, security: Security) -> Result<EndpointBuilder, String> {
-    let tls = bench.site.certificates.fresh_trust();
+    let tls = bench.environment.certificates.fresh_trust();
     let tls = tls.map_err(|error| format!("{error:#}"))?;
     Ok(bench.endpoint(door, security).tls(tls))
 }
@@ -184,7 +184,7 @@ fn resumed(bench: &Bench<'_>) -> Verdict {
         (Door::Implicit, Security::Implicit),
     ] {
         // Not those of other cases.
-        let tls = bench.site.certificates.fresh_trust();
+        let tls = bench.environment.certificates.fresh_trust();
         let tls = tls.map_err(|error| format!("{error:#}"))?;
         let deliver = || {
             let endpoint = bench.endpoint(door, security).tls(tls.clone());

@@ -6,8 +6,8 @@ use smtp_rustls::EndpointBuilder;
 
 use super::{Bench, Case, Done, Text, Verdict, Way, each_way, mails};
 use crate::adapter::{Load, Session};
+use crate::environment::{Door, SMALL};
 use crate::message::Message;
-use crate::site::{Door, SMALL};
 
 pub(super) const CASES: &[Case] = &[
     Case {

@@ -5,8 +5,8 @@ use smtp_proto::{Pipelining, Security};
 
 use super::{Bench, Case, Done, Text, Verdict, Way};
 use crate::adapter::Load;
+use crate::environment::Door;
 use crate::message::Message;
-use crate::site::Door;
 
 macro_rules! cases {
     ($($name:literal: $make:expr,)*) => {

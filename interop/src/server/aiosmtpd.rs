@@ -6,7 +6,7 @@ use std::process::Command;
 use smtp_proto::Protocol;
 
 use super::{Server, program};
-use crate::site::{Door, Site};
+use crate::environment::{Door, Environment};
 
 #[derive(Debug)]
 pub(super) struct Aiosmtpd(pub(super) Protocol);
@@ -39,17 +39,18 @@ impl Server for Aiosmtpd {
         }
     }
 
-    fn prepare(&self, site: &Site) -> io::Result<Command> {
-        let settings = program::settings(site, self.0, &Door::ALL)?;
-        let settings = site.write("settings.json", &settings)?;
-        let server = site.write("server.py", include_str!("../../programs/aiosmtpd.py"))?;
-        let mut command = site.plain_command(site.package(self.package()).join("venv/bin/python"));
+    fn prepare(&self, environment: &Environment) -> io::Result<Command> {
+        let settings = program::settings(environment, self.0, &Door::ALL)?;
+        let settings = environment.write("settings.json", &settings)?;
+        let server = environment.write("server.py", include_str!("../../programs/aiosmtpd.py"))?;
+        let mut command =
+            environment.plain_command(environment.package(self.package()).join("venv/bin/python"));
         command.arg(server).arg(settings);
         Ok(command)
     }
 
     /// A message is stored before it is accepted.
-    fn queued(&self, _: &Site) -> io::Result<usize> {
+    fn queued(&self, _: &Environment) -> io::Result<usize> {
         Ok(0)
     }
 }

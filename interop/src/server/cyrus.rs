@@ -7,8 +7,8 @@ use smtp_proto::Protocol;
 
 use super::{Server, Stored, said};
 use crate::certificates::Flaw;
+use crate::environment::{Door, Environment, HOST, STORE, keep_private};
 use crate::message::{PASSWORD, USER};
-use crate::site::{Door, HOST, STORE, Site, keep_private};
 
 #[derive(Debug)]
 pub(super) struct Cyrus;
@@ -22,20 +22,20 @@ impl Server for Cyrus {
         &[Door::Submission]
     }
 
-    fn prepare(&self, site: &Site) -> io::Result<Command> {
-        let home = site.home().display();
-        let port = site.port(Door::Submission);
+    fn prepare(&self, environment: &Environment) -> io::Result<Command> {
+        let home = environment.home().display();
+        let port = environment.port(Door::Submission);
         for each in ["lib", "spool"] {
-            site.folder(each, STORE)?;
+            environment.folder(each, STORE)?;
         }
-        keep_private(&site.certificates.key(Flaw::None), STORE)?;
-        let database = site.path("sasldb");
+        keep_private(&environment.certificates.key(Flaw::None), STORE)?;
+        let database = environment.path("sasldb");
         let script = format!("printf {PASSWORD} | saslpasswd2 -p -c -f \"$1\" -u {HOST} {USER}");
-        let mut command = site.command("bash");
+        let mut command = environment.command("bash");
         said(command.args(["-c", &script, "bash"]).arg(&database))?;
         keep_private(&database, STORE)?;
-        let configuration = site.write("imapd.conf", &configuration(site))?;
-        let services = site.write(
+        let configuration = environment.write("imapd.conf", &configuration(environment))?;
+        let services = environment.write(
             "cyrus.conf",
             &format!(
                 "START {{
@@ -47,14 +47,14 @@ SERVICES {{
 "
             ),
         )?;
-        let mut command = site.command("/usr/lib/cyrus/bin/master");
+        let mut command = environment.command("/usr/lib/cyrus/bin/master");
         command
             .args(["-D", "-C"])
             .arg(configuration)
             .arg("-M")
             .arg(services)
             .arg("-p")
-            .arg(site.path("lib/master.pid"));
+            .arg(environment.path("lib/master.pid"));
         Ok(command)
     }
 
@@ -93,9 +93,9 @@ SERVICES {{
         501
     }
 
-    fn take(&self, site: &Site) -> io::Result<Vec<Stored>> {
+    fn take(&self, environment: &Environment) -> io::Result<Vec<Stored>> {
         let mut stored = Vec::new();
-        let users = site.path("spool/user");
+        let users = environment.path("spool/user");
         if !users.exists() {
             return Ok(stored);
         }
@@ -114,14 +114,14 @@ SERVICES {{
         Ok(stored)
     }
 
-    fn queued(&self, _site: &Site) -> io::Result<usize> {
+    fn queued(&self, _site: &Environment) -> io::Result<usize> {
         // It answers when it has stored.
         Ok(0)
     }
 }
 
-fn configuration(site: &Site) -> String {
-    let home = site.home().display();
+fn configuration(environment: &Environment) -> String {
+    let home = environment.home().display();
     format!(
         "configdirectory: {home}/lib
 defaultpartition: default
@@ -150,7 +150,7 @@ lmtpsocket: {home}/lib/lmtp
 idlesocket: {home}/lib/idle
 notifysocket: {home}/lib/notify
 ",
-        chain = site.certificates.chain(Flaw::None).display(),
-        key = site.certificates.key(Flaw::None).display(),
+        chain = environment.certificates.chain(Flaw::None).display(),
+        key = environment.certificates.key(Flaw::None).display(),
     )
 }

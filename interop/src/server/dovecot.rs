@@ -9,9 +9,9 @@ use smtp_proto::Protocol;
 
 use super::{Server, Stored, postfix, take_files};
 use crate::certificates::Flaw;
+use crate::environment::{BackDoor, Door, Environment, HOST, LARGE, STORE};
 use crate::message::{DELIVERIES, PASSWORD, USER, is_of};
 use crate::process::Neighbour;
-use crate::site::{BackDoor, Door, HOST, LARGE, STORE, Site};
 use crate::token;
 
 #[derive(Debug)]
@@ -26,20 +26,25 @@ impl Server for Dovecot {
         &[Door::Relay, Door::Submission, Door::Implicit]
     }
 
-    fn logs(&self, site: &Site) -> Vec<PathBuf> {
-        vec![log(site)]
+    fn logs(&self, environment: &Environment) -> Vec<PathBuf> {
+        vec![log(environment)]
     }
 
     fn beside(&self) -> &'static [&'static str] {
         &[postfix::NAME]
     }
 
-    fn neighbours(&self, site: &Site) -> io::Result<Vec<Neighbour>> {
-        postfix::beside(site, site.port(Door::Relay))
+    fn neighbours(&self, environment: &Environment) -> io::Result<Vec<Neighbour>> {
+        postfix::beside(environment, environment.port(Door::Relay))
     }
 
-    fn prepare(&self, site: &Site) -> io::Result<Command> {
-        command(site, site.port(Door::Relay), "store", &submission(site))
+    fn prepare(&self, environment: &Environment) -> io::Result<Command> {
+        command(
+            environment,
+            environment.port(Door::Relay),
+            "store",
+            &submission(environment),
+        )
     }
 
     fn protocol(&self, door: Door) -> Protocol {
@@ -49,8 +54,8 @@ impl Server for Dovecot {
         }
     }
 
-    fn socket(&self, site: &Site) -> Option<PathBuf> {
-        Some(site.path("lmtp"))
+    fn socket(&self, environment: &Environment) -> Option<PathBuf> {
+        Some(environment.path("lmtp"))
     }
 
     fn rejects(&self, kind: &str) -> bool {
@@ -84,9 +89,9 @@ impl Server for Dovecot {
         true
     }
 
-    fn take(&self, site: &Site) -> io::Result<Vec<Stored>> {
+    fn take(&self, environment: &Environment) -> io::Result<Vec<Stored>> {
         let mut stored = Vec::new();
-        for user in fs::read_dir(site.path("store"))? {
+        for user in fs::read_dir(environment.path("store"))? {
             let user = user?;
             for folder in fs::read_dir(user.path())? {
                 let folder = folder?;
@@ -104,44 +109,44 @@ impl Server for Dovecot {
         Ok(stored)
     }
 
-    fn queued(&self, site: &Site) -> io::Result<usize> {
-        postfix::queued(site)
+    fn queued(&self, environment: &Environment) -> io::Result<usize> {
+        postfix::queued(environment)
     }
 }
 
 /// What its packages are called.
 pub(super) const NAME: &str = "dovecot";
 
-/// Starts it, if it is there, for the message of [`FAR`](crate::site::FAR), and to log in at another server.
-pub(super) fn beside(site: &Site) -> io::Result<Vec<Neighbour>> {
-    if !site.has(NAME) {
+/// Starts it, if it is there, for the message of [`FAR`](crate::environment::FAR), and to log in at another server.
+pub(super) fn beside(environment: &Environment) -> io::Result<Vec<Neighbour>> {
+    if !environment.has(NAME) {
         return Ok(Vec::new());
     }
-    let port = site.back_port(BackDoor::Beside);
+    let port = environment.back_port(BackDoor::Beside);
     Ok(vec![Neighbour {
         name: NAME,
-        command: command(site, port, "mailbox", "")?,
+        command: command(environment, port, "mailbox", "")?,
         address: (Ipv4Addr::LOCALHOST, port).into(),
-        logs: vec![log(site)],
+        logs: vec![log(environment)],
     }])
 }
 
-fn log(site: &Site) -> PathBuf {
-    site.path("dovecot/log")
+fn log(environment: &Environment) -> PathBuf {
+    environment.path("dovecot/log")
 }
 
 /// The socket at which other servers ask it about those who log in.
-pub(super) fn auth(site: &Site) -> PathBuf {
-    site.path("auth")
+pub(super) fn auth(environment: &Environment) -> PathBuf {
+    environment.path("auth")
 }
 
 /// Takes mail by LMTP at a port, and stores it in a Maildir; what else it is to do is added to its configuration.
-fn command(site: &Site, lmtp: u16, store: &str, more: &str) -> io::Result<Command> {
-    site.write("dovecot/users", &users(site))?;
+fn command(environment: &Environment, lmtp: u16, store: &str, more: &str) -> io::Result<Command> {
+    environment.write("dovecot/users", &users(environment))?;
     // By the name of its file: the default key for this algorithm.
-    site.write("dovecot/keys/default/HS256/default", &token::key())?;
-    let home = site.home().display();
-    site.write(
+    environment.write("dovecot/keys/default/HS256/default", &token::key())?;
+    let home = environment.home().display();
+    environment.write(
         "dovecot/oauth2",
         &format!(
             "introspection_mode = local
@@ -150,16 +155,16 @@ username_attribute = sub
 "
         ),
     )?;
-    let text = configuration(site, lmtp, store) + more;
-    let path = site.write("dovecot/conf", &text)?;
-    site.folder(store, STORE)?;
-    let mut command = site.command("dovecot");
+    let text = configuration(environment, lmtp, store) + more;
+    let path = environment.write("dovecot/conf", &text)?;
+    environment.folder(store, STORE)?;
+    let mut command = environment.command("dovecot");
     command.arg("-F").arg("-c").arg(path);
     Ok(command)
 }
 
 /// Submission, of which all goes to the server beside it.
-fn submission(site: &Site) -> String {
+fn submission(environment: &Environment) -> String {
     format!(
         "protocols = imap pop3 lmtp submission
 submission_relay_host = 127.0.0.1
@@ -176,15 +181,15 @@ service submission-login {{
   }}
 }}
 ",
-        site.back_port(BackDoor::Beside),
-        site.port(Door::Submission),
-        site.port(Door::Implicit),
+        environment.back_port(BackDoor::Beside),
+        environment.port(Door::Submission),
+        environment.port(Door::Implicit),
     )
 }
 
 /// Who has a mailbox.
-fn users(site: &Site) -> String {
-    let home = site.home().display();
+fn users(environment: &Environment) -> String {
+    let home = environment.home().display();
     [
         (USER, ""),
         ("ok", ""),
@@ -195,9 +200,9 @@ fn users(site: &Site) -> String {
     .concat()
 }
 
-fn configuration(site: &Site, lmtp: u16, store: &str) -> String {
-    let home = site.home().display();
-    let [imap, pop3] = [BackDoor::Imap, BackDoor::Pop3].map(|door| site.back_port(door));
+fn configuration(environment: &Environment, lmtp: u16, store: &str) -> String {
+    let home = environment.home().display();
+    let [imap, pop3] = [BackDoor::Imap, BackDoor::Pop3].map(|door| environment.back_port(door));
     let mechanisms = Dovecot.mechanisms().join(" ").to_lowercase();
     format!(
         "protocols = imap pop3 lmtp
@@ -294,10 +299,10 @@ service stats {{
   }}
 }}
 ",
-        log = log(site).display(),
-        auth = auth(site).display(),
-        chain = site.certificates.chain(Flaw::None).display(),
-        key = site.certificates.key(Flaw::None).display(),
-        authority = site.certificates.authority().display(),
+        log = log(environment).display(),
+        auth = auth(environment).display(),
+        chain = environment.certificates.chain(Flaw::None).display(),
+        key = environment.certificates.key(Flaw::None).display(),
+        authority = environment.certificates.authority().display(),
     )
 }

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use super::{Server, count_files_if, dovecot};
 use crate::certificates::Flaw;
+use crate::environment::{Door, Environment, FEW, HOST, LARGE, SMALL, STORE, keep_private};
 use crate::message::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
 use crate::process::Neighbour;
-use crate::site::{Door, FEW, HOST, LARGE, SMALL, STORE, Site, keep_private};
 
 #[derive(Debug)]
 pub(super) struct Exim;
@@ -25,31 +25,33 @@ impl Server for Exim {
         &Door::ALL
     }
 
-    fn prepare(&self, site: &Site) -> io::Result<Command> {
+    fn prepare(&self, environment: &Environment) -> io::Result<Command> {
         for each in ["spool", "log"] {
-            site.folder(each, EXIM)?;
+            environment.folder(each, EXIM)?;
         }
-        site.folder("store", STORE)?;
+        environment.folder("store", STORE)?;
         for flaw in Flaw::ALL {
-            keep_private(&site.certificates.key(flaw), EXIM)?;
+            keep_private(&environment.certificates.key(flaw), EXIM)?;
         }
         // Where it looks by itself: it distrusts a file that is named to it.
-        site.write("etc/exim4/exim4.conf", &configuration(site))?;
-        let mut command = site.command("exim4");
+        environment.write("etc/exim4/exim4.conf", &configuration(environment))?;
+        let mut command = environment.command("exim4");
         command.args(["-bdf", "-q1m"]);
         Ok(command)
     }
 
-    fn logs(&self, site: &Site) -> Vec<PathBuf> {
-        ["log/main", "log/panic"].map(|name| site.path(name)).into()
+    fn logs(&self, environment: &Environment) -> Vec<PathBuf> {
+        ["log/main", "log/panic"]
+            .map(|name| environment.path(name))
+            .into()
     }
 
     fn beside(&self) -> &'static [&'static str] {
         &[dovecot::NAME]
     }
 
-    fn neighbours(&self, site: &Site) -> io::Result<Vec<Neighbour>> {
-        dovecot::beside(site)
+    fn neighbours(&self, environment: &Environment) -> io::Result<Vec<Neighbour>> {
+        dovecot::beside(environment)
     }
 
     fn greylists(&self) -> bool {
@@ -80,9 +82,9 @@ impl Server for Exim {
         true
     }
 
-    fn queued(&self, site: &Site) -> io::Result<usize> {
+    fn queued(&self, environment: &Environment) -> io::Result<usize> {
         // The headers are the last of a message that is written.
-        count_files_if(&site.path("spool/input"), |path| {
+        count_files_if(&environment.path("spool/input"), |path| {
             path.to_string_lossy().ends_with("-H")
         })
     }
@@ -109,11 +111,11 @@ fn statements(step: Option<Step>) -> String {
 }
 
 /// The mechanisms that it leaves to Dovecot.
-fn authenticators(site: &Site) -> String {
-    if !site.has(dovecot::NAME) {
+fn authenticators(environment: &Environment) -> String {
+    if !environment.has(dovecot::NAME) {
         return String::new();
     }
-    let socket = dovecot::auth(site);
+    let socket = dovecot::auth(environment);
     let mechanisms = ["SCRAM-SHA-1", "SCRAM-SHA-256", "XOAUTH2", "OAUTHBEARER"];
     mechanisms
         .map(|name| {
@@ -131,10 +133,10 @@ fn authenticators(site: &Site) -> String {
         .concat()
 }
 
-fn configuration(site: &Site) -> String {
-    let home = site.home().display();
+fn configuration(environment: &Environment) -> String {
+    let home = environment.home().display();
     let ports = Door::ALL
-        .map(|door| site.port(door).to_string())
+        .map(|door| environment.port(door).to_string())
         .join(" : ");
     let [submission, implicit, bare, small, broken, old, few] = [
         Door::Submission,
@@ -145,25 +147,26 @@ fn configuration(site: &Site) -> String {
         Door::Old,
         Door::Few,
     ]
-    .map(|door| site.port(door));
-    let greylist = site.greylist;
+    .map(|door| environment.port(door));
+    let greylist = environment.greylist;
     let unless_bare = format!("${{if eq{{$received_port}}{{{bare}}}{{}}{{*}}}}");
-    let by_port = |file: fn(&Site, Flaw) -> String| {
+    let by_port = |file: fn(&Environment, Flaw) -> String| {
         let flawed = [
             (Door::WrongName, Flaw::WrongName),
             (Door::Expired, Flaw::Expired),
             (Door::SelfSigned, Flaw::SelfSigned),
         ];
-        (flawed.into_iter()).fold(file(site, Flaw::None), |others, (door, flaw)| {
+        (flawed.into_iter()).fold(file(environment, Flaw::None), |others, (door, flaw)| {
             format!(
                 "${{if eq{{$received_port}}{{{}}}{{{}}}{{{others}}}}}",
-                site.port(door),
-                file(site, flaw)
+                environment.port(door),
+                file(environment, flaw)
             )
         })
     };
-    let chain = by_port(|site, flaw| site.certificates.chain(flaw).display().to_string());
-    let key = by_port(|site, flaw| site.certificates.key(flaw).display().to_string());
+    let chain =
+        by_port(|environment, flaw| environment.certificates.chain(flaw).display().to_string());
+    let key = by_port(|environment, flaw| environment.certificates.key(flaw).display().to_string());
     format!(
         "primary_hostname = {HOST}
 spool_directory = {home}/spool
@@ -273,8 +276,8 @@ external:
   server_condition = ${{if or{{{{eq{{$auth1}}{{}}}}{{eq{{$auth1}}{{$auth2}}}}}}}}
   server_set_id = $auth2
 {by_dovecot}",
-        authority = site.certificates.authority().display(),
-        by_dovecot = authenticators(site),
+        authority = environment.certificates.authority().display(),
+        by_dovecot = authenticators(environment),
         at_mail = statements(Some(Step::Mail)),
         at_rcpt = statements(None),
         at_data = statements(Some(Step::Data)),

@@ -8,9 +8,9 @@ use smtp_proto::Protocol;
 
 use super::{Server, each_by_itself, program};
 use crate::certificates::Flaw;
+use crate::environment::{Door, Environment, HOST, LARGE};
 use crate::message::{PASSWORD, USER};
 use crate::process::Neighbour;
-use crate::site::{Door, HOST, LARGE, Site};
 
 #[derive(Debug)]
 pub(super) struct Haraka;
@@ -35,7 +35,7 @@ impl Server for Haraka {
         ]
     }
 
-    fn prepare(&self, site: &Site) -> io::Result<Command> {
+    fn prepare(&self, environment: &Environment) -> io::Result<Command> {
         let doors = [
             Door::Relay,
             Door::Submission,
@@ -44,19 +44,19 @@ impl Server for Haraka {
             Door::Broken,
             Door::Few,
         ];
-        self.start(site, site, Flaw::None, LARGE, &doors)
+        self.start(environment, environment, Flaw::None, LARGE, &doors)
     }
 
     /// A process has one certificate and one limit of size.
-    fn neighbours(&self, site: &Site) -> io::Result<Vec<Neighbour>> {
+    fn neighbours(&self, environment: &Environment) -> io::Result<Vec<Neighbour>> {
         let doors = [
             Door::Small,
             Door::WrongName,
             Door::Expired,
             Door::SelfSigned,
         ];
-        each_by_itself(site, &doors, |part, flaw, size, doors| {
-            self.start(part, site, flaw, size, doors)
+        each_by_itself(environment, &doors, |part, flaw, size, doors| {
+            self.start(part, environment, flaw, size, doors)
         })
     }
 
@@ -78,7 +78,7 @@ impl Server for Haraka {
     }
 
     /// A message is stored before it is accepted.
-    fn queued(&self, _: &Site) -> io::Result<usize> {
+    fn queued(&self, _: &Environment) -> io::Result<usize> {
         Ok(0)
     }
 }
@@ -87,8 +87,8 @@ impl Haraka {
     /// A process that has some of the doors, which puts mail into the store of the whole.
     fn start(
         &self,
-        part: &Site,
-        whole: &Site,
+        part: &Environment,
+        whole: &Environment,
         flaw: Flaw,
         size: u64,
         doors: &[Door],

@@ -6,7 +6,7 @@ use std::process::Command;
 use smtp_proto::Protocol;
 
 use super::{Server, program};
-use crate::site::{Door, Site};
+use crate::environment::{Door, Environment};
 
 #[derive(Debug)]
 pub(super) struct Nodemailer(pub(super) Protocol);
@@ -35,15 +35,16 @@ impl Server for Nodemailer {
         &Door::ALL
     }
 
-    fn prepare(&self, site: &Site) -> io::Result<Command> {
-        let settings = program::settings(site, self.0, &Door::ALL)?;
-        let settings = site.write("settings.json", &settings)?;
-        let server = site.write("server.cjs", include_str!("../../programs/nodemailer.cjs"))?;
-        let mut command = site.plain_command("node");
+    fn prepare(&self, environment: &Environment) -> io::Result<Command> {
+        let settings = program::settings(environment, self.0, &Door::ALL)?;
+        let settings = environment.write("settings.json", &settings)?;
+        let server =
+            environment.write("server.cjs", include_str!("../../programs/nodemailer.cjs"))?;
+        let mut command = environment.plain_command("node");
         command
             .arg(server)
             .arg(settings)
-            .arg(site.package(self.package()));
+            .arg(environment.package(self.package()));
         Ok(command)
     }
 
@@ -61,7 +62,7 @@ impl Server for Nodemailer {
     }
 
     /// A message is stored before it is accepted.
-    fn queued(&self, _: &Site) -> io::Result<usize> {
+    fn queued(&self, _: &Environment) -> io::Result<usize> {
         Ok(0)
     }
 }

@@ -9,9 +9,9 @@ use std::process::Command;
 
 use super::{Server, count_files, each_by_itself, said};
 use crate::certificates::Flaw;
+use crate::environment::{Door, Environment, FEW, HOST, LARGE, STORE, keep_private};
 use crate::message::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
 use crate::process::Neighbour;
-use crate::site::{Door, FEW, HOST, LARGE, STORE, Site, keep_private};
 
 #[derive(Debug)]
 pub(super) struct OpenSmtpd;
@@ -36,21 +36,21 @@ impl Server for OpenSmtpd {
         ]
     }
 
-    fn prepare(&self, site: &Site) -> io::Result<Command> {
+    fn prepare(&self, environment: &Environment) -> io::Result<Command> {
         // Its key is of this kind.
         let mut key = Command::new("openssl");
         key.args(["genpkey", "-quiet", "-algorithm", "RSA"]);
-        site.certificates.certify(&said(&mut key)?)?;
+        environment.certificates.certify(&said(&mut key)?)?;
         for flaw in Flaw::ALL {
-            keep_private(&site.certificates.key(flaw), 0)?;
+            keep_private(&environment.certificates.key(flaw), 0)?;
         }
-        site.folder("store", STORE)?;
+        environment.folder("store", STORE)?;
         let doors = [Door::Relay, Door::Submission, Door::Implicit, Door::Bare];
-        self.start(site, site, Flaw::None, LARGE, &doors)
+        self.start(environment, environment, Flaw::None, LARGE, &doors)
     }
 
     /// A process has one certificate and one limit of size.
-    fn neighbours(&self, site: &Site) -> io::Result<Vec<Neighbour>> {
+    fn neighbours(&self, environment: &Environment) -> io::Result<Vec<Neighbour>> {
         let doors = [
             Door::Small,
             Door::WrongName,
@@ -58,8 +58,8 @@ impl Server for OpenSmtpd {
             Door::SelfSigned,
             Door::Few,
         ];
-        each_by_itself(site, &doors, |part, flaw, size, doors| {
-            self.start(part, site, flaw, size, doors)
+        each_by_itself(environment, &doors, |part, flaw, size, doors| {
+            self.start(part, environment, flaw, size, doors)
         })
     }
 
@@ -76,7 +76,7 @@ impl Server for OpenSmtpd {
         554
     }
 
-    fn queued(&self, site: &Site) -> io::Result<usize> {
+    fn queued(&self, environment: &Environment) -> io::Result<usize> {
         let mut count = 0;
         for part in [
             "",
@@ -87,7 +87,7 @@ impl Server for OpenSmtpd {
             "few/",
         ] {
             for queue in ["incoming", "queue", "temporary"] {
-                count += count_files(&site.path(&format!("{part}var/spool/smtpd/{queue}")))?;
+                count += count_files(&environment.path(&format!("{part}var/spool/smtpd/{queue}")))?;
             }
         }
         Ok(count)
@@ -98,8 +98,8 @@ impl OpenSmtpd {
     /// A process that has some of the doors, which delivers into the store of the whole.
     fn start(
         &self,
-        part: &Site,
-        whole: &Site,
+        part: &Environment,
+        whole: &Environment,
         flaw: Flaw,
         size: u64,
         doors: &[Door],
@@ -172,7 +172,7 @@ match from any for any reject
     }
 }
 
-fn filter(part: &Site, fault: &Fault) -> String {
+fn filter(part: &Environment, fault: &Fault) -> String {
     let phase = match fault.step {
         Step::Mail => "mail-from",
         Step::Rcpt => "rcpt-to",

@@ -8,9 +8,11 @@ use std::{fs, io};
 
 use super::{Ledger, Server, count_files_if, dovecot, said};
 use crate::certificates::Flaw;
+use crate::environment::{
+    BackDoor, Door, Environment, FAR, FEW, HOST, LARGE, SMALL, STORE, keep_private,
+};
 use crate::message::{PASSWORD, RECIPIENTS, SENDERS, Step, USER};
 use crate::process::Neighbour;
-use crate::site::{BackDoor, Door, FAR, FEW, HOST, LARGE, SMALL, STORE, Site, keep_private};
 
 #[derive(Debug)]
 pub(super) struct Postfix;
@@ -30,29 +32,29 @@ impl Server for Postfix {
         &Door::ALL
     }
 
-    fn logs(&self, site: &Site) -> Vec<PathBuf> {
-        vec![log(site)]
+    fn logs(&self, environment: &Environment) -> Vec<PathBuf> {
+        vec![log(environment)]
     }
 
     fn beside(&self) -> &'static [&'static str] {
         &[dovecot::NAME]
     }
 
-    fn neighbours(&self, site: &Site) -> io::Result<Vec<Neighbour>> {
-        dovecot::beside(site)
+    fn neighbours(&self, environment: &Environment) -> io::Result<Vec<Neighbour>> {
+        dovecot::beside(environment)
     }
 
-    fn prepare(&self, site: &Site) -> io::Result<Command> {
-        let doors = Door::ALL.map(|door| (site.port(door), options(site, door)));
-        command(site, "virtual", &doors)
+    fn prepare(&self, environment: &Environment) -> io::Result<Command> {
+        let doors = Door::ALL.map(|door| (environment.port(door), options(environment, door)));
+        command(environment, "virtual", &doors)
     }
 
-    fn is_read_back(&self, site: &Site) -> bool {
-        site.has(dovecot::NAME)
+    fn is_read_back(&self, environment: &Environment) -> bool {
+        environment.has(dovecot::NAME)
     }
 
-    fn queued(&self, site: &Site) -> io::Result<usize> {
-        queued(site)
+    fn queued(&self, environment: &Environment) -> io::Result<usize> {
+        queued(environment)
     }
 
     fn mechanisms(&self) -> &'static [&'static str] {
@@ -67,44 +69,48 @@ impl Server for Postfix {
         true
     }
 
-    fn ledger(&self, site: &Site) -> Option<Ledger> {
-        Some(Ledger::new(site.path("spool"), log(site)))
+    fn ledger(&self, environment: &Environment) -> Option<Ledger> {
+        Some(Ledger::new(environment.path("spool"), log(environment)))
     }
 }
 
 /// Starts it, if it is there, for what another server is to hand on, to store all by LMTP.
-pub(super) fn beside(site: &Site, lmtp: u16) -> io::Result<Vec<Neighbour>> {
-    if !site.has(NAME) {
+pub(super) fn beside(environment: &Environment, lmtp: u16) -> io::Result<Vec<Neighbour>> {
+    if !environment.has(NAME) {
         return Ok(Vec::new());
     }
-    let port = site.back_port(BackDoor::Beside);
+    let port = environment.back_port(BackDoor::Beside);
     let options = "-o smtpd_authorized_xclient_hosts=127.0.0.1".into();
     let transport = format!("lmtp:inet:127.0.0.1:{lmtp}");
     Ok(vec![Neighbour {
         name: NAME,
-        command: command(site, &transport, &[(port, options)])?,
+        command: command(environment, &transport, &[(port, options)])?,
         address: (Ipv4Addr::LOCALHOST, port).into(),
-        logs: vec![log(site)],
+        logs: vec![log(environment)],
     }])
 }
 
-fn log(site: &Site) -> PathBuf {
-    site.path("log")
+fn log(environment: &Environment) -> PathBuf {
+    environment.path("log")
 }
 
 /// How many messages it has taken and not yet stored.
-pub(super) fn queued(site: &Site) -> io::Result<usize> {
+pub(super) fn queued(environment: &Environment) -> io::Result<usize> {
     let mut count = 0;
     for queue in ["incoming", "active", "deferred", "maildrop"] {
-        count += count_files_if(&site.path("spool").join(queue), is_complete)?;
+        count += count_files_if(&environment.path("spool").join(queue), is_complete)?;
     }
     Ok(count)
 }
 
 /// Stores mail by a transport, and takes it at ports with options.
-fn command(site: &Site, transport: &str, doors: &[(u16, String)]) -> io::Result<Command> {
-    site.write("conf/main.cf", &main(site, transport))?;
-    site.write("conf/master.cf", &master(doors))?;
+fn command(
+    environment: &Environment,
+    transport: &str,
+    doors: &[(u16, String)],
+) -> io::Result<Command> {
+    environment.write("conf/main.cf", &main(environment, transport))?;
+    environment.write("conf/master.cf", &master(doors))?;
     for step in [Step::Mail, Step::Data, Step::EndOfData] {
         let lines = SENDERS.iter().filter(|fault| fault.step == step);
         let mut table: String = lines
@@ -113,33 +119,39 @@ fn command(site: &Site, transport: &str, doors: &[(u16, String)]) -> io::Result<
         if step == Step::Mail {
             table += "/^hold-/ HOLD\n";
         }
-        site.write(&format!("conf/{step:?}"), &table)?;
+        environment.write(&format!("conf/{step:?}"), &table)?;
     }
     let table: String = (RECIPIENTS.iter())
         .map(|fault| format!("/^{}-/ {} {}\n", fault.kind, fault.code, fault.text))
         .collect();
-    site.write("conf/recipients", &(table + "/^later-/ greylist\n"))?;
+    environment.write("conf/recipients", &(table + "/^later-/ greylist\n"))?;
     let mailboxes = format!("/^(ok|later)-.*@{HOST}$/ store/\n");
-    site.write("conf/mailboxes", &mailboxes)?;
+    environment.write("conf/mailboxes", &mailboxes)?;
     // What an alias leads to is not looked at before it is taken.
     let aliases = format!("/^bounce-(.*)@{HOST}$/ gone-$1@gone.test\n");
-    site.write("conf/aliases", &aliases)?;
-    site.write("conf/transports", "/@gone.test$/ error:5.1.1 Gone\n")?;
-    site.write(
+    environment.write("conf/aliases", &aliases)?;
+    environment.write("conf/transports", "/@gone.test$/ error:5.1.1 Gone\n")?;
+    environment.write(
             "conf/sasl/smtpd.conf",
             &format!(
                 "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {}\nmech_list: PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256\n",
-                site.path("sasldb").display()
+                environment.path("sasldb").display()
             ),
         )?;
-    site.folder("data", POSTFIX)?;
-    site.folder("store", STORE)?;
-    fs::create_dir_all(site.path("spool"))?;
-    add_user(site)?;
+    environment.folder("data", POSTFIX)?;
+    environment.folder("store", STORE)?;
+    fs::create_dir_all(environment.path("spool"))?;
+    add_user(environment)?;
     // Makes the folders of the queue. It warns that the packages are not installed.
-    let conf = site.path("conf");
-    said(site.command("postfix").arg("-c").arg(&conf).arg("check"))?;
-    let mut command = site.command("/usr/lib/postfix/sbin/master");
+    let conf = environment.path("conf");
+    said(
+        environment
+            .command("postfix")
+            .arg("-c")
+            .arg(&conf)
+            .arg("check"),
+    )?;
+    let mut command = environment.command("/usr/lib/postfix/sbin/master");
     command
         .arg("-c")
         .arg(&conf)
@@ -155,20 +167,20 @@ fn is_complete(path: &Path) -> bool {
     mode.map_or(true, |mode| mode & 0o100 != 0)
 }
 
-fn add_user(site: &Site) -> io::Result<()> {
-    let mut command = site.command("bash");
+fn add_user(environment: &Environment) -> io::Result<()> {
+    let mut command = environment.command("bash");
     let script = format!("printf {PASSWORD} | saslpasswd2 -p -c -f \"$1\" -u {HOST} {USER}");
-    let database = site.path("sasldb");
+    let database = environment.path("sasldb");
     said(command.args(["-c", &script, "bash"]).arg(&database))?;
     keep_private(&database, POSTFIX)
 }
 
-fn main(site: &Site, transport: &str) -> String {
-    let home = site.home().display();
-    let beside = site.back_port(BackDoor::Beside);
-    let greylist = site.greylist;
-    let key = site.certificates.key(Flaw::None);
-    let chain = site.certificates.chain(Flaw::None);
+fn main(environment: &Environment, transport: &str) -> String {
+    let home = environment.home().display();
+    let beside = environment.back_port(BackDoor::Beside);
+    let greylist = environment.greylist;
+    let key = environment.certificates.key(Flaw::None);
+    let chain = environment.certificates.chain(Flaw::None);
     format!(
         "compatibility_level = 3.6
 queue_directory = {home}/spool
@@ -233,18 +245,18 @@ lmtp_tls_security_level = verify
 lmtp_tls_verify_cert_match = {HOST}
 lmtp_tls_CAfile = {authority}
 ",
-        log = log(site).display(),
+        log = log(environment).display(),
         key = key.display(),
         chain = chain.display(),
-        authority = site.certificates.authority().display(),
+        authority = environment.certificates.authority().display(),
     )
 }
 
 /// What is special about the server at a door.
-fn options(site: &Site, door: Door) -> String {
+fn options(environment: &Environment, door: Door) -> String {
     let chain = |flaw| {
-        let key = site.certificates.key(flaw);
-        let chain = site.certificates.chain(flaw);
+        let key = environment.certificates.key(flaw);
+        let chain = environment.certificates.chain(flaw);
         format!(
             "-o smtpd_tls_chain_files={},{}",
             key.display(),
@@ -254,10 +266,10 @@ fn options(site: &Site, door: Door) -> String {
     match door {
         Door::Relay => String::new(),
         Door::Submission => {
-            let sasl = match site.has(dovecot::NAME) {
+            let sasl = match environment.has(dovecot::NAME) {
                 true => format!(
                     "-o smtpd_sasl_type=dovecot -o smtpd_sasl_path=unix:{}",
-                    dovecot::auth(site).display()
+                    dovecot::auth(environment).display()
                 ),
                 false => String::new(),
             };

@@ -6,14 +6,18 @@ use std::io;
 use smtp_proto::Protocol;
 
 use crate::certificates::Flaw;
+use crate::environment::{Door, Environment, FEW, HOST, LARGE, SMALL};
 use crate::message::{DELIVERIES, Fault, LOGINS, PASSWORD, RECIPIENTS, SENDERS, USER};
-use crate::site::{Door, FEW, HOST, LARGE, SMALL, Site};
 use crate::token;
 
 /// The settings for these doors; and makes the store.
-pub(super) fn settings(site: &Site, protocol: Protocol, doors: &[Door]) -> io::Result<String> {
+pub(super) fn settings(
+    environment: &Environment,
+    protocol: Protocol,
+    doors: &[Door],
+) -> io::Result<String> {
     for each in ["store/tmp", "store/new"] {
-        std::fs::create_dir_all(site.path(each))?;
+        std::fs::create_dir_all(environment.path(each))?;
     }
     let mut text = String::from("{\n");
     let mut member = |name: &str, value: String| {
@@ -25,7 +29,7 @@ pub(super) fn settings(site: &Site, protocol: Protocol, doors: &[Door]) -> io::R
     member("password", quoted(PASSWORD));
     member("tokenKey", quoted(&token::key()));
     member("few", FEW.to_string());
-    member("doors", list(doors, |door| self::door(site, *door)));
+    member("doors", list(doors, |door| self::door(environment, *door)));
     let faults: Vec<_> = [&SENDERS[..], &RECIPIENTS, &DELIVERIES].concat();
     member("faults", list(&faults, fault));
     member(
@@ -34,7 +38,7 @@ pub(super) fn settings(site: &Site, protocol: Protocol, doors: &[Door]) -> io::R
             format!("{{\"user\": {user:?}, \"code\": {code}, \"text\": {text:?}}}")
         }),
     );
-    let store = site.path("store");
+    let store = environment.path("store");
     let _ = write!(
         text,
         "  \"store\": {}\n}}\n",
@@ -43,7 +47,7 @@ pub(super) fn settings(site: &Site, protocol: Protocol, doors: &[Door]) -> io::R
     Ok(text)
 }
 
-fn door(site: &Site, door: Door) -> String {
+fn door(environment: &Environment, door: Door) -> String {
     let flaw = match door {
         Door::WrongName => Flaw::WrongName,
         Door::Expired => Flaw::Expired,
@@ -53,9 +57,9 @@ fn door(site: &Site, door: Door) -> String {
     let size = if door == Door::Small { SMALL } else { LARGE };
     format!(
         "{{\"name\": \"{door:?}\", \"port\": {}, \"size\": {size}, \"key\": {}, \"chain\": {}}}",
-        site.port(door),
-        quoted(&site.certificates.key(flaw).to_string_lossy()),
-        quoted(&site.certificates.chain(flaw).to_string_lossy()),
+        environment.port(door),
+        quoted(&environment.certificates.key(flaw).to_string_lossy()),
+        quoted(&environment.certificates.chain(flaw).to_string_lossy()),
     )
 }
 

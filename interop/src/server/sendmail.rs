@@ -7,9 +7,9 @@ use std::process::Command;
 
 use super::{Server, count_files, each_by_itself, said};
 use crate::certificates::Flaw;
+use crate::environment::{Door, Environment, FEW, HOST, LARGE, STORE, keep_private};
 use crate::message::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
 use crate::process::Neighbour;
-use crate::site::{Door, FEW, HOST, LARGE, STORE, Site, keep_private};
 
 #[derive(Debug)]
 pub(super) struct Sendmail;
@@ -34,16 +34,16 @@ impl Server for Sendmail {
         ]
     }
 
-    fn prepare(&self, site: &Site) -> io::Result<Command> {
+    fn prepare(&self, environment: &Environment) -> io::Result<Command> {
         for each in ["store", "store/tmp", "store/new"] {
-            site.folder(each, STORE)?;
+            environment.folder(each, STORE)?;
         }
         let doors = [Door::Relay, Door::Submission, Door::Implicit, Door::Bare];
-        start(site, site, Flaw::None, LARGE, &doors)
+        start(environment, environment, Flaw::None, LARGE, &doors)
     }
 
     /// A process has one certificate and one limit of size.
-    fn neighbours(&self, site: &Site) -> io::Result<Vec<Neighbour>> {
+    fn neighbours(&self, environment: &Environment) -> io::Result<Vec<Neighbour>> {
         let doors = [
             Door::Small,
             Door::WrongName,
@@ -51,8 +51,8 @@ impl Server for Sendmail {
             Door::SelfSigned,
             Door::Few,
         ];
-        each_by_itself(site, &doors, |part, flaw, size, doors| {
-            start(part, site, flaw, size, doors)
+        each_by_itself(environment, &doors, |part, flaw, size, doors| {
+            start(part, environment, flaw, size, doors)
         })
     }
 
@@ -73,7 +73,7 @@ impl Server for Sendmail {
         &["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5"]
     }
 
-    fn queued(&self, site: &Site) -> io::Result<usize> {
+    fn queued(&self, environment: &Environment) -> io::Result<usize> {
         let parts = [
             "",
             "small/",
@@ -82,13 +82,19 @@ impl Server for Sendmail {
             "self-signed/",
             "few/",
         ];
-        let queues = parts.map(|part| site.path(&format!("{part}var/spool/mqueue")));
+        let queues = parts.map(|part| environment.path(&format!("{part}var/spool/mqueue")));
         queues.iter().map(|queue| count_files(queue)).sum()
     }
 }
 
 /// A process that has some of the doors, which delivers into the store of the whole.
-fn start(part: &Site, whole: &Site, flaw: Flaw, size: u64, doors: &[Door]) -> io::Result<Command> {
+fn start(
+    part: &Environment,
+    whole: &Environment,
+    flaw: Flaw,
+    size: u64,
+    doors: &[Door],
+) -> io::Result<Command> {
     // A full name, or it waits for a minute for one; and not that of the domain, or it takes its users for those of the machine.
     part.write("etc/hosts", "127.0.0.1 mx.mail.test localhost\n")?;
     for each in [
@@ -143,7 +149,13 @@ mech_list: PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 EXTERNAL
     Ok(command)
 }
 
-fn configuration(part: &Site, whole: &Site, store: &str, size: u64, doors: &[Door]) -> String {
+fn configuration(
+    part: &Environment,
+    whole: &Environment,
+    store: &str,
+    size: u64,
+    doors: &[Door],
+) -> String {
     let daemons: String = doors
         .iter()
         .map(|&door| {

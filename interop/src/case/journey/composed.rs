@@ -6,8 +6,8 @@ use std::{fs, io};
 use mail_builder::MessageBuilder;
 use sha2::{Digest, Sha256};
 
+use crate::environment::FAR;
 use crate::message::USER;
-use crate::site::FAR;
 
 const SUBJECT: &str =
     "Grüße aus Århus: Žluťoučký kůň, 件名, и ещё чуть-чуть текста, чтобы строка была длинной 🐎";

@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::environment::FAR;
 use crate::message::USER;
 use crate::server::{output, said};
-use crate::site::FAR;
 
 /// How a message is sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

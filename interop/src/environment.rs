@@ -14,7 +14,7 @@ use crate::greylist;
 
 /// The folder, the ports and the packages of one server, and of those beside it.
 #[derive(Debug)]
-pub(crate) struct Site {
+pub(crate) struct Environment {
     packages: Vec<PathBuf>,
     home: PathBuf,
     /// Where a server asks whom it is to make wait.
@@ -103,19 +103,19 @@ impl Door {
     ];
 }
 
-impl Site {
+impl Environment {
     /// A new folder `home`, and those packages of these names that are in a folder.
     pub(crate) fn new(folder: &Path, names: &[&str], home: PathBuf) -> io::Result<Self> {
         let folder = fs::canonicalize(folder)?;
         let packages = names.iter().map(|name| folder.join(name));
-        let site = Self {
+        let environment = Self {
             packages: packages.filter(|each| is_unpacked(each)).collect(),
             certificates: Certificates::new(&home.join("tls"))?,
             home,
             greylist: greylist::start()?,
         };
-        site.write_system()?;
-        Ok(site)
+        environment.write_system()?;
+        Ok(environment)
     }
 
     /// Where one more process of the server lives, which has a folder of its own but the same doors and certificates.
