@@ -17,9 +17,9 @@ use crate::server::{self, Server, Stored};
 
 mod address;
 mod batch;
+mod end_to_end;
 mod extension;
 mod fault;
-mod journey;
 mod line;
 mod lmtp;
 mod login;
@@ -80,7 +80,7 @@ pub(crate) fn cases(server: &dyn Server) -> impl Iterator<Item = &'static Case> 
         fault::CASES,
         retry::CASES,
         line::CASES,
-        journey::CASES,
+        end_to_end::CASES,
         own,
     ]
     .into_iter()
