@@ -1,4 +1,4 @@
-//! The whole way of a message: composed, sealed, submitted, handed on by LMTP, and read back by IMAP and by POP3.
+//! The whole way of a message: composed, protected, submitted, handed on by LMTP, and read back by IMAP and by POP3.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,10 +15,10 @@ use crate::message::{PASSWORD, USER};
 use crate::server;
 
 mod composed;
-mod sealed;
+mod smime_pgp;
 
 use composed::composed;
-use sealed::{Keys, Seal};
+use smime_pgp::{Keys, Protection};
 
 pub(super) const CASES: &[Case] = &[Case {
     name: "end to end, to IMAP and POP3",
@@ -37,7 +37,7 @@ struct Parcel {
 enum Content {
     /// Parts of all kinds.
     Composed,
-    Sealed(Seal),
+    Protected(Protection),
 }
 
 fn whole_way(bench: &Bench<'_>) -> Verdict {
@@ -47,8 +47,11 @@ fn whole_way(bench: &Bench<'_>) -> Verdict {
     let fault = |error: io::Error| error.to_string();
     let keys = Keys::new(&bench.environment.path("keys")).map_err(fault)?;
     let mut contents = vec![(Content::Composed, composed().map_err(fault)?)];
-    for seal in Seal::ALL {
-        contents.push((Content::Sealed(seal), keys.close(seal).map_err(fault)?));
+    for protection in Protection::ALL {
+        contents.push((
+            Content::Protected(protection),
+            keys.protect(protection).map_err(fault)?,
+        ));
     }
     for level in [
         Pipelining::Off,
@@ -152,7 +155,7 @@ fn compare(folder: &Path, protocol: &str, parcels: &[Parcel], keys: &Keys) -> Re
         check_trace(trace)?;
         let means = match parcel.content {
             Content::Composed => composed::check(path),
-            Content::Sealed(seal) => keys.open(seal, path, text),
+            Content::Protected(protection) => keys.check(protection, path, text),
         };
         means.map_err(|error| format!("{:?}: {error:#}", parcel.content))?;
     }

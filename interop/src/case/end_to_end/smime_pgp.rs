@@ -10,16 +10,16 @@ use crate::environment::FAR;
 use crate::message::USER;
 use crate::server::{output, said};
 
-/// How a message is sealed.
+/// How a message is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seal {
+pub(super) enum Protection {
     SmimeSigned,
     SmimeEncrypted,
     PgpSigned,
     PgpEncrypted,
 }
 
-impl Seal {
+impl Protection {
     pub(super) const ALL: [Self; 4] = [
         Self::SmimeSigned,
         Self::SmimeEncrypted,
@@ -34,7 +34,7 @@ pub(super) struct Keys {
     folder: PathBuf,
 }
 
-/// What is sealed: the shapes of lines that a server may be tempted to change.
+/// What is protected: the shapes of lines that a server may be tempted to change.
 const CONTENT: &str = "Content-Type: text/plain; charset=utf-8\r\n\
     Content-Transfer-Encoding: quoted-printable\r\n\r\n\
     Gr=C3=BC=C3=9Fe,\r\n.\r\n..two\r\n.one\r\n=46rom here on\r\n\r\n\
@@ -78,11 +78,11 @@ impl Keys {
         Ok(keys)
     }
 
-    /// A message of the content, sealed.
-    pub(super) fn close(&self, seal: Seal) -> io::Result<Vec<u8>> {
-        let sealed = match seal {
-            Seal::SmimeSigned => self.sign("content")?,
-            Seal::SmimeEncrypted => {
+    /// A message of the content, protected.
+    pub(super) fn protect(&self, protection: Protection) -> io::Result<Vec<u8>> {
+        let protected = match protection {
+            Protection::SmimeSigned => self.sign("content")?,
+            Protection::SmimeEncrypted => {
                 fs::write(self.folder.join("signed"), self.sign("content")?)?;
                 output(self.openssl("cms").args([
                     "-encrypt",
@@ -92,14 +92,14 @@ impl Keys {
                     "certificate.pem",
                 ]))?
             }
-            Seal::PgpSigned => {
+            Protection::PgpSigned => {
                 let signature = output(self.gpg().args(["--detach-sign", "content"]))?;
                 multipart(
                     "multipart/signed; micalg=pgp-sha256; protocol=\"application/pgp-signature\"",
                     &[CONTENT, &part("application/pgp-signature", &signature)],
                 )
             }
-            Seal::PgpEncrypted => {
+            Protection::PgpEncrypted => {
                 let recipient = address();
                 let text =
                     output(
@@ -116,18 +116,18 @@ impl Keys {
             }
         };
         let head = format!(
-            "From: sender@client.test\r\nTo: {}\r\nSubject: {seal:?}\r\nDate: Tue, 01 Sep 2026 12:00:00 +0000\r\n\
-             Message-ID: <{seal:?}@client.test>\r\n",
+            "From: sender@client.test\r\nTo: {}\r\nSubject: {protection:?}\r\nDate: Tue, 01 Sep 2026 12:00:00 +0000\r\n\
+             Message-ID: <{protection:?}@client.test>\r\n",
             address()
         );
-        Ok([head.as_bytes(), &with_crlf(&sealed)].concat())
+        Ok([head.as_bytes(), &with_crlf(&protected)].concat())
     }
 
     /// Whether a message in a file still holds the content, and the signature is good.
-    pub(super) fn open(&self, seal: Seal, file: &Path, text: &[u8]) -> io::Result<()> {
-        let content = match seal {
-            Seal::SmimeSigned => self.verify(file)?,
-            Seal::SmimeEncrypted => {
+    pub(super) fn check(&self, protection: Protection, file: &Path, text: &[u8]) -> io::Result<()> {
+        let content = match protection {
+            Protection::SmimeSigned => self.verify(file)?,
+            Protection::SmimeEncrypted => {
                 let signed = output(
                     self.openssl("cms")
                         .args([
@@ -143,7 +143,7 @@ impl Keys {
                 fs::write(self.folder.join("opened"), signed)?;
                 self.verify(Path::new("opened"))?
             }
-            Seal::PgpSigned => {
+            Protection::PgpSigned => {
                 let text = String::from_utf8_lossy(text);
                 let boundary = format!("\r\n--{BOUNDARY}");
                 let mut parts = text.split(&boundary);
@@ -158,7 +158,7 @@ impl Keys {
                 said(self.gpg().args(["--verify", "signature", "opened"]))?;
                 signed.as_bytes().to_vec()
             }
-            Seal::PgpEncrypted => {
+            Protection::PgpEncrypted => {
                 let text = String::from_utf8_lossy(text);
                 let message = armored(&text).ok_or_else(|| io::Error::other("no message"))?;
                 fs::write(self.folder.join("opened"), message)?;
