@@ -20,7 +20,6 @@ mod batch;
 mod end_to_end;
 mod extension;
 mod fault;
-mod line;
 mod lmtp;
 mod login;
 mod origin;
@@ -29,6 +28,7 @@ mod retry;
 mod sasl;
 mod security;
 mod size;
+mod slow_link;
 mod text;
 
 /// One thing to try.
@@ -79,7 +79,7 @@ pub(crate) fn cases(server: &dyn Server) -> impl Iterator<Item = &'static Case> 
         origin::CASES,
         fault::CASES,
         retry::CASES,
-        line::CASES,
+        slow_link::CASES,
         end_to_end::CASES,
         own,
     ]

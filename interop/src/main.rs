@@ -9,8 +9,8 @@ mod apart;
 mod certificates;
 mod environment;
 mod greylist;
-mod line;
 mod relay;
+mod slow_link;
 mod token;
 
 mod process;

@@ -8,9 +8,9 @@ use smtp_proto::{Outcome, Security};
 use crate::adapter::Load;
 use crate::case::{Bench, Way, mails};
 use crate::environment::Door;
-use crate::line::{Line, Traits};
 use crate::message::Message;
 use crate::server;
+use crate::slow_link::{SlowLink, Traits};
 
 /// Sends `count` messages of 1 kB in each way, one connection after the other, and prints the seconds from connecting to the reply
 /// to QUIT.
@@ -21,7 +21,7 @@ pub(crate) fn run(bench: &Bench<'_>, count: usize) -> Result<String, String> {
     let text =
         b"A line of the message, as long as lines of messages are wont to be: not all too long.\r\n";
     let messages = vec![Message::new("ok", &["ok"]).body(&text.repeat(12)); count];
-    let line = Line::new(Traits::SLOW).map_err(|error| format!("{error:#}"))?;
+    let link = SlowLink::new(Traits::SLOW).map_err(|error| format!("{error:#}"))?;
     let mut table = String::new();
     for way in Way::ALL {
         let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
@@ -39,7 +39,7 @@ pub(crate) fn run(bench: &Bench<'_>, count: usize) -> Result<String, String> {
         writeln!(table, "{way:?}: {seconds:.2} s, {trips} round trips")
             .map_err(|e| e.to_string())?;
     }
-    line.end().map_err(|error| format!("{error:#}"))?;
+    link.end().map_err(|error| format!("{error:#}"))?;
     let stored =
         server::collect(bench.server, bench.environment).map_err(|error| format!("{error:#}"))?;
     match stored.len() == count * Way::ALL.len() {

@@ -36,7 +36,7 @@ impl Traits {
 
 /// A network that is in force until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct SlowLink {
     ended: Arc<AtomicBool>,
     carrier: Option<JoinHandle<io::Result<Carried>>>,
 }
@@ -48,7 +48,7 @@ pub(crate) struct Carried {
     pub(crate) lost: u64,
 }
 
-impl Line {
+impl SlowLink {
     pub(crate) fn new(traits: Traits) -> io::Result<Self> {
         let mut queue = Queue::open()?;
         queue.bind(NUMBER)?;
@@ -81,11 +81,11 @@ impl Line {
         self.ended.store(true, Ordering::Release);
         carrier
             .join()
-            .map_err(|_| io::Error::other("the line broke"))?
+            .map_err(|_| io::Error::other("the link broke"))?
     }
 }
 
-impl Drop for Line {
+impl Drop for SlowLink {
     fn drop(&mut self) {
         if let Err(error) = self.close() {
             eprintln!("the network could not be put right: {error:#}");

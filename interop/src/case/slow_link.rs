@@ -9,9 +9,9 @@ use smtp_proto::Security;
 use super::{Bench, Case, Done, Text, Verdict, Way, mails};
 use crate::adapter::{Load, Session};
 use crate::environment::Door;
-use crate::line::{self, Eager, Line, Traits};
 use crate::message::Message;
 use crate::relay::{self, Passage};
+use crate::slow_link::{self, Eager, SlowLink, Traits};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -52,9 +52,9 @@ fn over(bench: &Bench<'_>, traits: Traits) -> Verdict {
     if !bench.has(Door::Relay) {
         return Ok(Done::Unsupported);
     }
-    let line = Line::new(traits).map_err(|error| format!("{error:#}"))?;
+    let link = SlowLink::new(traits).map_err(|error| format!("{error:#}"))?;
     let all = all_ways(bench, &|| Ok(bench.environment.address(Door::Relay)))?;
-    let carried = line.end().map_err(|error| format!("{error:#}"))?;
+    let carried = link.end().map_err(|error| format!("{error:#}"))?;
     if carried.packets < 100 || (traits.lost.is_some() && carried.lost == 0) {
         return Err(format!("it went another way: {carried:?}"));
     }
@@ -65,7 +65,7 @@ fn bytes(bench: &Bench<'_>) -> Verdict {
     if !bench.has(Door::Relay) {
         return Ok(Done::Unsupported);
     }
-    let segments = || line::segments().map_err(|error| format!("{error:#}"));
+    let segments = || slow_link::segments().map_err(|error| format!("{error:#}"));
     let eager = Eager::new().map_err(|error| format!("{error:#}"))?;
     let before = segments()?;
     let all = all_ways(bench, &|| {
