@@ -137,13 +137,13 @@ fn try_server(
         server.logs(&environment),
     )?);
     if let Some(mails) = options.soak {
-        if let Some(ledger) = server.ledger(&environment) {
+        if let Some(delivery_log) = server.delivery_log(&environment) {
             let load = soak::Load {
                 mails,
                 seed: options.seed,
                 before: server.doors().len() as u64,
             };
-            println!("{name}: {}", soak::run(&environment, ledger, load)?);
+            println!("{name}: {}", soak::run(&environment, delivery_log, load)?);
             report.went_well();
         }
         return Ok(());

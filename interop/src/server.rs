@@ -15,17 +15,17 @@ use crate::process::{self, LONGEST, Neighbour, POLL};
 
 mod aiosmtpd;
 mod cyrus;
+mod delivery_log;
 mod dovecot;
 mod exim;
 mod haraka;
-mod ledger;
 mod nodemailer;
 mod opensmtpd;
 mod postfix;
 mod program;
 mod sendmail;
 
-pub(crate) use ledger::{Held, Ledger};
+pub(crate) use delivery_log::{DeliveryLog, Held};
 
 /// A mail server that people run.
 pub(crate) trait Server: Sync {
@@ -164,7 +164,7 @@ pub(crate) trait Server: Sync {
     fn queued(&self, environment: &Environment) -> io::Result<usize>;
 
     /// Its queue and log, if it keeps in its queue what comes from senders of the kind `hold`.
-    fn ledger(&self, environment: &Environment) -> Option<Ledger> {
+    fn delivery_log(&self, environment: &Environment) -> Option<DeliveryLog> {
         let _ = environment;
         None
     }

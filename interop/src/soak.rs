@@ -18,7 +18,7 @@ use crate::environment::{Door, Environment, HOST};
 use crate::message::Message;
 use crate::process;
 use crate::relay::{self, Direction, Manner, Passage};
-use crate::server::{Held, Ledger};
+use crate::server::{DeliveryLog, Held};
 
 /// The messages to send.
 #[derive(Clone, Copy, Debug)]
@@ -55,13 +55,13 @@ pub(crate) struct Tally {
 /// What does not agree; also if it takes longer than a quarter of an hour.
 pub(crate) fn run(
     environment: &Environment,
-    mut ledger: Ledger,
+    mut delivery_log: DeliveryLog,
     load: Load,
 ) -> Result<Tally, String> {
     let begin = Instant::now();
     let mut tally = Tally::default();
-    let settle = |ledger: &mut Ledger, sessions| {
-        let held = ledger.settle(sessions);
+    let settle = |delivery_log: &mut DeliveryLog, sessions| {
+        let held = delivery_log.settle(sessions);
         held.map_err(|error| format!("{error:#}"))
     };
     let mut random = Rng::with_seed(load.seed);
@@ -72,7 +72,7 @@ pub(crate) fn run(
         let session = adapter.converse(endpoint, environment.address(Door::Relay), nothing);
         session.map_err(|error| format!("{error:#}"))?;
     }
-    settle(&mut ledger, load.before + Adapter::ALL.len() as u64)?;
+    settle(&mut delivery_log, load.before + Adapter::ALL.len() as u64)?;
     tally.descriptors[0] = descriptors(usize::MAX)?;
     while tally.mails < load.mails {
         let count = ROUND.min(load.mails - tally.mails);
@@ -98,7 +98,7 @@ pub(crate) fn run(
             .state
             .into_inner()
             .map_err(|error| format!("{error:#}"))?;
-        let held = settle(&mut ledger, state.connections)?;
+        let held = settle(&mut delivery_log, state.connections)?;
         tally.mails += count;
         tally.connections += state.connections;
         tally.again += state.again;

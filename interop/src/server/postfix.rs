@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
-use super::{Ledger, Server, count_files_if, dovecot, said};
+use super::{DeliveryLog, Server, count_files_if, dovecot, said};
 use crate::certificates::Flaw;
 use crate::environment::{
     BackDoor, Door, Environment, FAR, FEW, HOST, LARGE, SMALL, STORE, keep_private,
@@ -69,8 +69,11 @@ impl Server for Postfix {
         true
     }
 
-    fn ledger(&self, environment: &Environment) -> Option<Ledger> {
-        Some(Ledger::new(environment.path("spool"), log(environment)))
+    fn delivery_log(&self, environment: &Environment) -> Option<DeliveryLog> {
+        Some(DeliveryLog::new(
+            environment.path("spool"),
+            log(environment),
+        ))
     }
 }
 

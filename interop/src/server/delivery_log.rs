@@ -13,7 +13,7 @@ use crate::process::{LONGEST, POLL};
 
 /// A queue without deliveries, and a log that grows.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct DeliveryLog {
     spool: PathBuf,
     log: PathBuf,
     /// How much of the log has been read.
@@ -34,7 +34,7 @@ pub(crate) struct Held {
     pub(crate) rejected: BTreeSet<String>,
 }
 
-impl Ledger {
+impl DeliveryLog {
     pub(super) fn new(spool: PathBuf, log: PathBuf) -> Self {
         Self {
             spool,
