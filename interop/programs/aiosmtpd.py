@@ -1,4 +1,4 @@
-"""aiosmtpd.py SETTINGS: servers made of the package aiosmtpd, one a door, which do as the settings say and store what they
+"""aiosmtpd.py SETTINGS: servers made of the package aiosmtpd, one a listener, which do as the settings say and store what they
 take as files."""
 
 import asyncio
@@ -49,9 +49,9 @@ def authenticate(server, session, envelope, mechanism, data):
 
 
 class Handler:
-    def __init__(self, door):
-        self.bare = door == "Bare"
-        self.most = settings["few"] if door == "Few" else None
+    def __init__(self, listener):
+        self.bare = listener == "Bare"
+        self.most = settings["few"] if listener == "Few" else None
 
     async def handle_EHLO(self, server, session, envelope, hostname, responses):
         session.host_name = hostname
@@ -112,17 +112,17 @@ Usual = type("Usual", (AtData, base), {})
 WithoutTls = type("WithoutTls", (Broken, AtData, base), {})
 
 
-async def listen(door):
-    name = door["name"]
+async def listen(listener):
+    name = listener["name"]
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(door["chain"], door["key"])
+    context.load_cert_chain(listener["chain"], listener["key"])
     if name == "Old":
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = ssl.TLSVersion.TLSv1_1
         context.set_ciphers("DEFAULT:@SECLEVEL=0")
     options = {
         "hostname": settings["host"],
-        "data_size_limit": door["size"],
+        "data_size_limit": listener["size"],
         "enable_SMTPUTF8": True,
         "authenticator": authenticate,
     }
@@ -136,14 +136,14 @@ async def listen(door):
     await asyncio.get_running_loop().create_server(
         lambda: kind(Handler(name), **options),
         "127.0.0.1",
-        door["port"],
+        listener["port"],
         ssl=context if name == "Implicit" else None,
     )
 
 
 async def main():
-    for door in settings["doors"]:
-        await listen(door)
+    for listener in settings["listeners"]:
+        await listen(listener)
     await asyncio.Event().wait()
 
 

@@ -1,5 +1,5 @@
 // A plugin of Haraka's that does as the settings say, and stores what it takes as files. One lies in the folder of each
-// process, whose doors are told apart by their ports.
+// process, whose listeners are told apart by their ports.
 'use strict'
 
 const { randomUUID } = require('node:crypto')
@@ -30,7 +30,7 @@ function judge (address, step, next, otherwise) {
 }
 
 function isAt (connection, name) {
-  return settings.doors.some(door => door.name === name && door.port === connection.local.port)
+  return settings.listeners.some(listener => listener.name === name && listener.port === connection.local.port)
 }
 
 exports.register = function () {

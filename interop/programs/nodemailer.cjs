@@ -1,4 +1,4 @@
-// nodemailer.cjs SETTINGS PACKAGES: servers made of the package `smtp-server`, one a door, which do as the settings say and
+// nodemailer.cjs SETTINGS PACKAGES: servers made of the package `smtp-server`, one a listener, which do as the settings say and
 // store what they take as files.
 'use strict'
 
@@ -122,13 +122,13 @@ const own = {
   Old: { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT:@SECLEVEL=0' }
 }
 
-for (const door of settings.doors) {
+for (const listener of settings.listeners) {
   const server = new SMTPServer({
     name: settings.host,
     lmtp: settings.lmtp,
-    key: readFileSync(door.key),
-    cert: readFileSync(door.chain),
-    size: door.size,
+    key: readFileSync(listener.key),
+    cert: readFileSync(listener.chain),
+    size: listener.size,
     rejectOversized: true,
     disabledCommands: ['AUTH'],
     authOptional: true,
@@ -139,8 +139,8 @@ for (const door of settings.doors) {
     onMailFrom,
     onRcptTo,
     onData,
-    ...own[door.name]
+    ...own[listener.name]
   })
-  server.on('error', error => console.error(door.name, error.message))
-  server.listen(door.port, '127.0.0.1')
+  server.on('error', error => console.error(listener.name, error.message))
+  server.listen(listener.port, '127.0.0.1')
 }

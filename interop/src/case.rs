@@ -10,7 +10,7 @@ use smtp_proto::{
 use smtp_rustls::{Endpoint, EndpointBuilder};
 
 use crate::adapter::{Adapter, Load, Session};
-use crate::environment::{Door, Environment, HOST};
+use crate::environment::{Environment, HOST, Listener};
 use crate::message::Message;
 use crate::process::{LONGEST, Running};
 use crate::server::{self, Server, Stored};
@@ -62,7 +62,7 @@ pub(crate) struct Bench<'a> {
 
 /// All that is tried with a server, in this order.
 pub(crate) fn cases(server: &dyn Server) -> impl Iterator<Item = &'static Case> {
-    let own = match server.protocol(Door::Relay) {
+    let own = match server.protocol(Listener::Relay) {
         Protocol::Lmtp => lmtp::CASES,
         _ => &[],
     };
@@ -114,8 +114,8 @@ impl<'a> Bench<'a> {
     }
 
     /// Whether the server has this way in.
-    pub(crate) fn has(&self, door: Door) -> bool {
-        self.server.doors().contains(&door)
+    pub(crate) fn has(&self, listener: Listener) -> bool {
+        self.server.listeners().contains(&listener)
     }
 
     /// Those kinds of addresses that the server tells from one another.
@@ -124,12 +124,12 @@ impl<'a> Bench<'a> {
         kinds.iter().filter(known).copied().collect()
     }
 
-    /// An endpoint for a door, by the policy that is usual there.
-    pub(crate) fn endpoint(&self, door: Door, security: Security) -> EndpointBuilder {
+    /// An endpoint for a listener, by the policy that is usual there.
+    pub(crate) fn endpoint(&self, listener: Listener, security: Security) -> EndpointBuilder {
         let transcript = Arc::clone(&self.transcript);
         Endpoint::builder(HOST)
-            .port(self.environment.port(door))
-            .protocol(self.server.protocol(door))
+            .port(self.environment.port(listener))
+            .protocol(self.server.protocol(listener))
             .security(security)
             .tls(self.environment.certificates.trust().clone())
             .timeouts(Timeouts::default().at_most(LONGEST))
@@ -144,32 +144,32 @@ impl<'a> Bench<'a> {
     pub(crate) fn converse(
         &self,
         endpoint: EndpointBuilder,
-        door: Door,
+        listener: Listener,
         load: Load,
     ) -> Result<Session, Error> {
         if let Ok(mut lines) = self.transcript.lock() {
             lines.clear();
         }
-        if !self.server.doors().contains(&door) {
+        if !self.server.listeners().contains(&listener) {
             self.lacks.set(true);
-            return Err(Error::connect(std::io::Error::other("no such door")));
+            return Err(Error::connect(std::io::Error::other("no such listener")));
         }
         let endpoint = endpoint.build().map_err(|error| {
             Error::connect(std::io::Error::other(format!("no endpoint: {error:#}")))
         })?;
         self.adapter
-            .converse(&endpoint, self.environment.address(door), load)
+            .converse(&endpoint, self.environment.address(listener), load)
     }
 
     /// Sends messages in one batch; every fate must be the expected one, and the store must agree.
     pub(crate) fn deliver(
         &self,
         endpoint: EndpointBuilder,
-        door: Door,
+        listener: Listener,
         messages: &[Message],
     ) -> Result<Session, String> {
         let session = self
-            .converse(endpoint, door, Load::Batch(mails(messages)?))
+            .converse(endpoint, listener, Load::Batch(mails(messages)?))
             .map_err(|error| format!("{error:#}"))?;
         self.check(messages, &session)?;
         Ok(session)

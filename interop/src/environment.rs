@@ -24,7 +24,7 @@ pub(crate) struct Environment {
 
 /// A way in to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum Listener {
     /// STARTTLS advertised and optional; no login; faults on request.
     Relay,
     /// STARTTLS and then AUTH.
@@ -49,18 +49,18 @@ pub(crate) enum Door {
     Few,
 }
 
-/// The port of the first door; the others follow.
+/// The port of the first listener; the others follow.
 ///
 /// The network is this program's own, and these are below those that the system gives to sockets
 /// (`ip_local_port_range`): nothing else gets one while a server is stopped.
 const PORTS: u16 = 2500;
 
-/// The same of the first back door.
-const BACK_PORTS: u16 = 2600;
+/// The port of the first internal listener.
+const INTERNAL_PORTS: u16 = 2600;
 
 /// A way in that is not for the clients that are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BackDoor {
+pub(crate) enum InternalListener {
     /// Where a server beside it takes mail.
     Beside,
     /// IMAP with STARTTLS.
@@ -69,10 +69,10 @@ pub(crate) enum BackDoor {
     Pop3,
 }
 
-/// The most bytes of a message at [`Door::Small`].
+/// The most bytes of a message at [`Listener::Small`].
 pub(crate) const SMALL: u64 = 100_000;
 
-/// The most recipients of a message at [`Door::Few`].
+/// The most recipients of a message at [`Listener::Few`].
 pub(crate) const FEW: usize = 10;
 
 /// The most bytes of a message elsewhere.
@@ -87,7 +87,7 @@ pub(crate) const FAR: &str = "far.test";
 /// Who stores mail.
 pub(crate) const STORE: u32 = 3010;
 
-impl Door {
+impl Listener {
     pub(crate) const ALL: [Self; 11] = [
         Self::Relay,
         Self::Submission,
@@ -118,7 +118,7 @@ impl Environment {
         Ok(environment)
     }
 
-    /// Where one more process of the server lives, which has a folder of its own but the same doors and certificates.
+    /// Where one more process of the server lives, which has a folder of its own but the same listeners and certificates.
     pub(crate) fn part(&self, name: &str) -> io::Result<Self> {
         let part = Self {
             packages: self.packages.clone(),
@@ -154,16 +154,16 @@ impl Environment {
         self.home.join(name)
     }
 
-    pub(crate) fn port(&self, door: Door) -> u16 {
-        PORTS + door as u16
+    pub(crate) fn port(&self, listener: Listener) -> u16 {
+        PORTS + listener as u16
     }
 
-    pub(crate) fn back_port(&self, door: BackDoor) -> u16 {
-        BACK_PORTS + door as u16
+    pub(crate) fn internal_port(&self, listener: InternalListener) -> u16 {
+        INTERNAL_PORTS + listener as u16
     }
 
-    pub(crate) fn address(&self, door: Door) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port(door)).into()
+    pub(crate) fn address(&self, listener: Listener) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port(listener)).into()
     }
 
     /// Writes a file in the folder, whose own folder is made.

@@ -124,16 +124,16 @@ fn try_server(
     let environment = Environment::new(&options.packages, &names, home.join(name))?;
     let command = server.prepare(&environment)?;
     let mut neighbours = Vec::new();
-    let mut doors = server.doors().to_vec();
+    let mut listeners = server.listeners().to_vec();
     for neighbour in server.neighbours(&environment)? {
-        doors.retain(|&door| environment.address(door) != neighbour.address);
+        listeners.retain(|&listener| environment.address(listener) != neighbour.address);
         neighbours.push(Running::start_beside(neighbour, &environment)?);
     }
     // Stopped before them.
     let running = RefCell::new(Running::start(
         command,
         &environment,
-        &doors,
+        &listeners,
         server.logs(&environment),
     )?);
     if let Some(mails) = options.soak {
@@ -141,7 +141,7 @@ fn try_server(
             let load = soak::Load {
                 mails,
                 seed: options.seed,
-                before: server.doors().len() as u64,
+                before: server.listeners().len() as u64,
             };
             println!("{name}: {}", soak::run(&environment, delivery_log, load)?);
             report.went_well();

@@ -7,7 +7,7 @@ use smtp_proto::{Outcome, Security};
 
 use crate::adapter::Load;
 use crate::case::{Bench, Way, mails};
-use crate::environment::Door;
+use crate::environment::Listener;
 use crate::message::Message;
 use crate::server;
 use crate::slow_link::{SlowLink, Traits};
@@ -24,9 +24,9 @@ pub(crate) fn run(bench: &Bench<'_>, count: usize) -> Result<String, String> {
     let link = SlowLink::new(Traits::SLOW).map_err(|error| format!("{error:#}"))?;
     let mut table = String::new();
     for way in Way::ALL {
-        let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
+        let endpoint = way.apply(bench.endpoint(Listener::Relay, Security::Cleartext));
         let begin = Instant::now();
-        let session = bench.converse(endpoint, Door::Relay, Load::Batch(mails(&messages)?));
+        let session = bench.converse(endpoint, Listener::Relay, Load::Batch(mails(&messages)?));
         let took = begin.elapsed();
         let session = session.map_err(|error| format!("{way:?}: {error:#}"))?;
         let accepted = session.outcomes.iter().filter(|each| each.is_accepted());

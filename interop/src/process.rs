@@ -13,7 +13,7 @@ use std::{fs, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::environment::{Door, Environment};
+use crate::environment::{Environment, Listener};
 
 /// A server to start beside another one.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(crate) struct Running {
     child: Child,
     command: Command,
     /// Where it answers.
-    doors: Vec<(Door, SocketAddr)>,
+    listeners: Vec<(Listener, SocketAddr)>,
     /// Its output, and its logs.
     texts: Vec<PathBuf>,
     /// Known once it has answered.
@@ -48,15 +48,22 @@ pub(crate) struct Processes {
 }
 
 impl Running {
-    /// Starts a server, whose output goes to a file, and waits until every door answers.
+    /// Starts a server, whose output goes to a file, and waits until every listener answers.
     pub(crate) fn start(
         command: Command,
         environment: &Environment,
-        doors: &[Door],
+        listeners: &[Listener],
         logs: Vec<PathBuf>,
     ) -> io::Result<Self> {
-        let doors = doors.iter().map(|&door| (door, environment.address(door)));
-        Self::new(command, environment.path("output"), doors.collect(), logs)
+        let listeners = listeners
+            .iter()
+            .map(|&listener| (listener, environment.address(listener)));
+        Self::new(
+            command,
+            environment.path("output"),
+            listeners.collect(),
+            logs,
+        )
     }
 
     /// Starts a server that is needed by another one.
@@ -65,24 +72,24 @@ impl Running {
         environment: &Environment,
     ) -> io::Result<Self> {
         let output = environment.path(&format!("output-{}", neighbour.name));
-        let doors = vec![(Door::Relay, neighbour.address)];
-        Self::new(neighbour.command, output, doors, neighbour.logs)
+        let listeners = vec![(Listener::Relay, neighbour.address)];
+        Self::new(neighbour.command, output, listeners, neighbour.logs)
             .map_err(|error| io::Error::other(format!("{}: {error:#}", neighbour.name)))
     }
 
     fn new(
         mut command: Command,
         output: PathBuf,
-        doors: Vec<(Door, SocketAddr)>,
+        listeners: Vec<(Listener, SocketAddr)>,
         logs: Vec<PathBuf>,
     ) -> io::Result<Self> {
-        wait_until_free(&doors)?;
+        wait_until_free(&listeners)?;
         let file = fs::File::create(&output)?;
         let child = command.stdout(file.try_clone()?).stderr(file).spawn()?;
         let mut running = Self {
             child,
             command,
-            doors,
+            listeners,
             texts: [vec![output], logs].concat(),
             processes: None,
         };
@@ -96,34 +103,34 @@ impl Running {
         known.ok_or_else(|| io::Error::other("the server does not run"))
     }
 
-    /// Starts it once more, when all of it has ended and no door of it is taken.
+    /// Starts it once more, when all of it has ended and no listener of it is taken.
     pub(crate) fn restart(&mut self) -> io::Result<()> {
         self.stop()?;
-        wait_until_free(&self.doors)?;
+        wait_until_free(&self.listeners)?;
         self.child = self.command.spawn()?;
         self.wait_until_up()
     }
 
-    /// Waits until every door answers.
+    /// Waits until every listener answers.
     fn wait_until_up(&mut self) -> io::Result<()> {
         let until = Instant::now() + LONGEST;
-        let mut silent = self.doors.clone();
+        let mut silent = self.listeners.clone();
         loop {
             // All at one time, for some servers take a while to let go of a client.
             let failed = thread::scope(|scope| {
                 let answers = silent
                     .iter()
-                    .map(|&(door, address)| scope.spawn(move || answer(address, door)));
+                    .map(|&(listener, address)| scope.spawn(move || answer(address, listener)));
                 let answers: Vec<_> = answers.collect();
-                let joined = answers.into_iter().zip(&silent).map(|(answer, &door)| {
+                let joined = answers.into_iter().zip(&silent).map(|(answer, &listener)| {
                     let answer = answer
                         .join()
                         .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
-                    answer.err().map(|error| (door, error))
+                    answer.err().map(|error| (listener, error))
                 });
                 joined.flatten().collect::<Vec<_>>()
             });
-            let Some(((door, _), error)) = failed.first() else {
+            let Some(((listener, _), error)) = failed.first() else {
                 self.processes = Some(Processes::of(&self.child)?);
                 return Ok(());
             };
@@ -135,10 +142,10 @@ impl Running {
                 );
                 let texts = self.told();
                 return Err(io::Error::other(format!(
-                    "{door:?}: {error}; {state}{texts}"
+                    "{listener:?}: {error}; {state}{texts}"
                 )));
             }
-            silent = failed.into_iter().map(|(door, _)| door).collect();
+            silent = failed.into_iter().map(|(listener, _)| listener).collect();
             thread::sleep(POLL);
         }
     }
@@ -307,15 +314,17 @@ fn namespace_of(id: u32, kind: &str) -> PathBuf {
 }
 
 /// Waits until nothing listens at any of these addresses: some servers wait for half a minute if something does.
-fn wait_until_free(doors: &[(Door, SocketAddr)]) -> io::Result<()> {
+fn wait_until_free(listeners: &[(Listener, SocketAddr)]) -> io::Result<()> {
     let until = Instant::now() + LONGEST;
-    for (door, address) in doors {
+    for (listener, address) in listeners {
         while let Err(error) = TcpListener::bind(address) {
             if Instant::now() > until {
                 let port = format!("sport = :{}", address.port());
                 let holder = Command::new("ss").args(["-Hltnp", &port]).output()?;
                 let holder = String::from_utf8_lossy(&holder.stdout);
-                return Err(io::Error::other(format!("{door:?}: {error:#}: {holder}")));
+                return Err(io::Error::other(format!(
+                    "{listener:?}: {error:#}: {holder}"
+                )));
             }
             thread::sleep(POLL);
         }
@@ -324,10 +333,10 @@ fn wait_until_free(doors: &[(Door, SocketAddr)]) -> io::Result<()> {
 }
 
 /// Whether a server greets, or where TLS has to come first, takes a connection.
-fn answer(address: SocketAddr, door: Door) -> io::Result<()> {
+fn answer(address: SocketAddr, listener: Listener) -> io::Result<()> {
     let limit = LONGEST / 2;
     let stream = TcpStream::connect_timeout(&address, limit)?;
-    if door == Door::Implicit {
+    if listener == Listener::Implicit {
         return Ok(());
     }
     stream.set_read_timeout(Some(limit))?;

@@ -9,7 +9,7 @@ use std::{fs, io, thread};
 use smtp_proto::Protocol;
 
 use crate::certificates::Flaw;
-use crate::environment::{Door, Environment, LARGE, SMALL};
+use crate::environment::{Environment, LARGE, Listener, SMALL};
 use crate::message::{DELIVERIES, is_of};
 use crate::process::{self, LONGEST, Neighbour, POLL};
 
@@ -38,7 +38,7 @@ pub(crate) trait Server: Sync {
     }
 
     /// The ways in that it has.
-    fn doors(&self) -> &'static [Door];
+    fn listeners(&self) -> &'static [Listener];
 
     /// Writes its configuration, and gives the command that runs it in the foreground.
     fn prepare(&self, environment: &Environment) -> io::Result<Command>;
@@ -58,19 +58,19 @@ pub(crate) trait Server: Sync {
         Ok(Vec::new())
     }
 
-    /// What is spoken at a door.
-    fn protocol(&self, _door: Door) -> Protocol {
+    /// What is spoken at a listener.
+    fn protocol(&self, _door: Listener) -> Protocol {
         Protocol::Smtp
     }
 
-    /// The Unix socket at which it speaks the same as at [`Door::Relay`].
+    /// The Unix socket at which it speaks the same as at [`Listener::Relay`].
     fn socket(&self, _site: &Environment) -> Option<PathBuf> {
         None
     }
 
     /// Whether it rejects addresses of this kind.
     fn rejects(&self, kind: &str) -> bool {
-        self.protocol(Door::Relay) == Protocol::Lmtp || !is_of(&DELIVERIES, kind)
+        self.protocol(Listener::Relay) == Protocol::Lmtp || !is_of(&DELIVERIES, kind)
     }
 
     /// Whether mail for [`FAR`](crate::environment::FAR) comes to a mailbox that can be read by IMAP and POP3.
@@ -317,27 +317,27 @@ pub(crate) fn output(command: &mut Command) -> io::Result<Vec<u8>> {
     Err(io::Error::other(format!("{}: {said}", output.status)))
 }
 
-/// A process for each of these doors, where one has but one certificate and one limit of size.
+/// A process for each of these listeners, where one has but one certificate and one limit of size.
 fn each_by_itself(
     environment: &Environment,
-    doors: &[Door],
-    start: impl Fn(&Environment, Flaw, u64, &[Door]) -> io::Result<Command>,
+    listeners: &[Listener],
+    start: impl Fn(&Environment, Flaw, u64, &[Listener]) -> io::Result<Command>,
 ) -> io::Result<Vec<Neighbour>> {
     let parts = [
-        ("small", Door::Small, Flaw::None, SMALL),
-        ("wrong-name", Door::WrongName, Flaw::WrongName, LARGE),
-        ("expired", Door::Expired, Flaw::Expired, LARGE),
-        ("self-signed", Door::SelfSigned, Flaw::SelfSigned, LARGE),
-        ("few", Door::Few, Flaw::None, LARGE),
+        ("small", Listener::Small, Flaw::None, SMALL),
+        ("wrong-name", Listener::WrongName, Flaw::WrongName, LARGE),
+        ("expired", Listener::Expired, Flaw::Expired, LARGE),
+        ("self-signed", Listener::SelfSigned, Flaw::SelfSigned, LARGE),
+        ("few", Listener::Few, Flaw::None, LARGE),
     ];
     (parts
         .into_iter()
-        .filter(|(_, door, ..)| doors.contains(door)))
-    .map(|(name, door, flaw, size)| {
+        .filter(|(_, listener, ..)| listeners.contains(listener)))
+    .map(|(name, listener, flaw, size)| {
         Ok(Neighbour {
             name,
-            command: start(&environment.part(name)?, flaw, size, &[door])?,
-            address: environment.address(door),
+            command: start(&environment.part(name)?, flaw, size, &[listener])?,
+            address: environment.address(listener),
             logs: Vec::new(),
         })
     })

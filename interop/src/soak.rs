@@ -14,7 +14,7 @@ use smtp_rustls::Endpoint;
 
 use crate::adapter::{self, Adapter};
 use crate::case::{Text, Way, check_stored, mails};
-use crate::environment::{Door, Environment, HOST};
+use crate::environment::{Environment, HOST, Listener};
 use crate::message::Message;
 use crate::process;
 use crate::relay::{self, Direction, Manner, Passage};
@@ -69,7 +69,7 @@ pub(crate) fn run(
     // A runtime opens some files at the first connection and keeps them.
     for (adapter, endpoint) in Adapter::ALL.into_iter().zip(&endpoints) {
         let nothing = adapter::Load::Batch(Vec::new());
-        let session = adapter.converse(endpoint, environment.address(Door::Relay), nothing);
+        let session = adapter.converse(endpoint, environment.address(Listener::Relay), nothing);
         session.map_err(|error| format!("{error:#}"))?;
     }
     settle(&mut delivery_log, load.before + Adapter::ALL.len() as u64)?;
@@ -156,7 +156,7 @@ impl Round<'_> {
                 return Err(format!("it takes longer than {} s", LONGEST.as_secs()));
             }
             let passage = passage(&mut random, messages.len() as u64);
-            let address = relay::open(self.environment.address(Door::Relay), passage);
+            let address = relay::open(self.environment.address(Listener::Relay), passage);
             let address = address.map_err(|error| format!("{error:#}"))?;
             let endpoint = &self.endpoints[random.usize(..self.endpoints.len())];
             let batch = adapter::Load::Batch(mails(&messages)?);

@@ -4,29 +4,37 @@ use smtp_proto::{ErrorKind, MissingExtension, RecipientStatus, Security};
 
 use super::{Bench, Case, Done, Verdict, Way, each_way, mails};
 use crate::adapter::Load;
-use crate::environment::Door;
+use crate::environment::Listener;
 use crate::message::Message;
 
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "non-ASCII addresses",
-        run: |bench| each_way(bench, &Way::ALL, |bench, way| go(bench, way, Door::Relay)),
+        run: |bench| {
+            each_way(bench, &Way::ALL, |bench, way| {
+                go(bench, way, Listener::Relay)
+            })
+        },
     },
     Case {
         name: "non-ASCII addresses, SMTPUTF8 not advertised",
-        run: |bench| each_way(bench, &Way::SOME, |bench, way| go(bench, way, Door::Bare)),
+        run: |bench| {
+            each_way(bench, &Way::SOME, |bench, way| {
+                go(bench, way, Listener::Bare)
+            })
+        },
     },
 ];
 
 /// The second of three has such addresses: sent if SMTPUTF8 is advertised, else nothing of it is sent.
-fn go(bench: &Bench<'_>, way: Way, door: Door) -> Verdict {
+fn go(bench: &Bench<'_>, way: Way, listener: Listener) -> Verdict {
     let messages = [
         Message::new("ok", &["ok"]),
         Message::new("ok", &["ok", "no", "ok"]).international(),
         Message::new("ok", &["ok"]),
     ];
-    let endpoint = way.apply(bench.endpoint(door, Security::Cleartext));
-    let session = bench.converse(endpoint, door, Load::Batch(mails(&messages)?));
+    let endpoint = way.apply(bench.endpoint(listener, Security::Cleartext));
+    let session = bench.converse(endpoint, listener, Load::Batch(mails(&messages)?));
     let session = session.map_err(|error| format!("{error:#}"))?;
     if session.capabilities.smtp_utf8() {
         bench.check(&messages, &session)?;
@@ -47,7 +55,7 @@ fn go(bench: &Bench<'_>, way: Way, door: Door) -> Verdict {
         _ => false,
     });
     match first.is_accepted() && kept_back && third.is_accepted() {
-        true if door == Door::Bare => Ok(Done::Passed),
+        true if listener == Listener::Bare => Ok(Done::Passed),
         true => Ok(Done::Unsupported),
         false => Err(format!("{:?}", session.outcomes)),
     }

@@ -3,7 +3,7 @@
 use smtp_proto::{Pipelining, Security};
 
 use super::{Bench, Case, Done, Text, Verdict, Way};
-use crate::environment::Door;
+use crate::environment::Listener;
 use crate::message::Message;
 
 /// A case for each way.
@@ -85,11 +85,11 @@ fn rejections(bench: &Bench<'_>, way: Way) -> Verdict {
 }
 
 fn deliver(bench: &Bench<'_>, way: Way, messages: &[Message]) -> Verdict {
-    let endpoint = || way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
-    let session = bench.deliver(endpoint(), Door::Relay, &[])?;
+    let endpoint = || way.apply(bench.endpoint(Listener::Relay, Security::Cleartext));
+    let session = bench.deliver(endpoint(), Listener::Relay, &[])?;
     if !way.is_offered(&session) {
         return Ok(Done::Unsupported);
     }
-    bench.deliver(endpoint(), Door::Relay, messages)?;
+    bench.deliver(endpoint(), Listener::Relay, messages)?;
     Ok(Done::Passed)
 }

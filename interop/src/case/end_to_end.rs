@@ -10,7 +10,7 @@ use smtp_proto::{Credentials, Mail, Pipelining, Security};
 
 use super::{Bench, Case, Done, Text, Verdict, Way};
 use crate::adapter::Load;
-use crate::environment::{BackDoor, Door, Environment, FAR, HOST};
+use crate::environment::{Environment, FAR, HOST, InternalListener, Listener};
 use crate::message::{PASSWORD, USER};
 use crate::server;
 
@@ -84,12 +84,12 @@ fn travel(
     let user = format!("{USER}@{HOST}");
     let credentials =
         Credentials::password(&user, PASSWORD).map_err(|error| format!("{error:#}"))?;
-    let door = Door::Submission;
+    let listener = Listener::Submission;
     let endpoint = way
-        .apply(bench.endpoint(door, Security::StartTls))
+        .apply(bench.endpoint(listener, Security::StartTls))
         .credentials(credentials);
     let session = bench
-        .converse(endpoint, door, Load::Batch(mails))
+        .converse(endpoint, listener, Load::Batch(mails))
         .map_err(|error| format!("{error:#}"))?;
     if session.outcomes.len() != parcels.len()
         || !session.outcomes.iter().all(|outcome| outcome.is_accepted())
@@ -114,7 +114,10 @@ fn read_back(environment: &Environment, folder: &Path) -> io::Result<()> {
     let mut command = Command::new("python3");
     command
         .args(["-c", include_str!("../../programs/read_back.py")])
-        .args([BackDoor::Imap, BackDoor::Pop3].map(|door| environment.back_port(door).to_string()))
+        .args(
+            [InternalListener::Imap, InternalListener::Pop3]
+                .map(|listener| environment.internal_port(listener).to_string()),
+        )
         .arg(environment.certificates.authority())
         .args([HOST, USER, PASSWORD])
         .arg(folder);

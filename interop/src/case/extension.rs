@@ -8,7 +8,7 @@ use smtp_proto::{
 
 use super::{Bench, Case, Done, Text, Verdict, Way};
 use crate::adapter::{Load, Session};
-use crate::environment::Door;
+use crate::environment::Listener;
 use crate::message::Message;
 use crate::server::Stored;
 
@@ -33,7 +33,7 @@ pub(super) const CASES: &[Case] = &[
 
 /// Whatever level the user asks for.
 fn one_at_a_time(bench: &Bench<'_>) -> Verdict {
-    let door = Door::Bare;
+    let listener = Listener::Bare;
     for text in [Text::Data, Text::Chunk] {
         let way = Way {
             level: Pipelining::Speculative,
@@ -44,8 +44,8 @@ fn one_at_a_time(bench: &Bench<'_>) -> Verdict {
             Message::new("ok", &["no"]),
             Message::new("ok", &["ok"]),
         ];
-        let endpoint = way.apply(bench.endpoint(door, Security::Cleartext));
-        let session = bench.deliver(endpoint, door, &messages)?;
+        let endpoint = way.apply(bench.endpoint(listener, Security::Cleartext));
+        let session = bench.deliver(endpoint, listener, &messages)?;
         if session.capabilities.pipelining() || session.capabilities.chunking() {
             return Err("it is advertised".into());
         }
@@ -127,8 +127,8 @@ fn dsn(bench: &Bench<'_>) -> Verdict {
         Ok::<_, Box<dyn std::error::Error>>(mail.build()?)
     };
     let mail = mail().map_err(|error| format!("{error:#}"))?;
-    let endpoint = bench.endpoint(Door::Relay, Security::StartTls);
-    let session = bench.converse(endpoint, Door::Relay, Load::Batch(vec![mail]));
+    let endpoint = bench.endpoint(Listener::Relay, Security::StartTls);
+    let session = bench.converse(endpoint, Listener::Relay, Load::Batch(vec![mail]));
     let session = session.map_err(|error| format!("{error:#}"))?;
     if !session.capabilities.dsn() {
         return is_kept_back(bench, &session).map(|()| Done::Unsupported);
@@ -160,8 +160,8 @@ fn send(
 ) -> Result<Session, String> {
     let mail =
         with(&Message::new("ok", &["ok"]), parameters).map_err(|error| format!("{error:#}"))?;
-    let endpoint = bench.endpoint(Door::Relay, security);
-    let session = bench.converse(endpoint, Door::Relay, Load::Batch(vec![mail]));
+    let endpoint = bench.endpoint(Listener::Relay, security);
+    let session = bench.converse(endpoint, Listener::Relay, Load::Batch(vec![mail]));
     session.map_err(|error| format!("{error:#}"))
 }
 

@@ -4,7 +4,7 @@ use smtp_proto::{RecipientStatus, Security};
 
 use super::{Case, Done, Way, each_way, mails};
 use crate::adapter::Load;
-use crate::environment::Door;
+use crate::environment::Listener;
 use crate::message::Message;
 
 pub(super) const CASES: &[Case] = &[
@@ -17,8 +17,8 @@ pub(super) const CASES: &[Case] = &[
             each_way(bench, &Way::ALL, |bench, way| {
                 let recipients = bench.known(&recipients);
                 let messages = [Message::new("ok", &recipients), Message::new("ok", &["ok"])];
-                let endpoint = way.apply(bench.endpoint(Door::Relay, Security::StartTls));
-                bench.deliver(endpoint, Door::Relay, &messages)?;
+                let endpoint = way.apply(bench.endpoint(Listener::Relay, Security::StartTls));
+                bench.deliver(endpoint, Listener::Relay, &messages)?;
                 Ok(Done::Passed)
             })
         },
@@ -36,9 +36,9 @@ pub(super) const CASES: &[Case] = &[
                     Message::new("ok", &["ok"]),
                     Message::new("ok", &["ok"]),
                 ];
-                let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
+                let endpoint = way.apply(bench.endpoint(Listener::Relay, Security::Cleartext));
                 let load = Load::Batch(mails(&messages)?);
-                let session = bench.converse(endpoint, Door::Relay, load);
+                let session = bench.converse(endpoint, Listener::Relay, load);
                 let session = session.map_err(|error| format!("{error:#}"))?;
                 bench.compare(&messages, &session)?;
                 let first = session.outcomes.first();

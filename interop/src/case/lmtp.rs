@@ -6,7 +6,7 @@ use smtp_proto::{Config, Pipelining, Protocol, Security, Timeouts};
 
 use super::{Bench, Case, Done, Text, Verdict, Way, mails};
 use crate::adapter::Load;
-use crate::environment::{Door, HOST};
+use crate::environment::{HOST, Listener};
 use crate::message::Message;
 use crate::process::LONGEST;
 
@@ -52,9 +52,9 @@ fn each_way(bench: &Bench<'_>) -> Verdict {
     for level in LEVELS {
         for text in [Text::Data, Text::Chunk, Text::Chunks] {
             let way = Way { level, text };
-            let endpoint = way.apply(bench.endpoint(Door::Relay, Security::StartTls));
+            let endpoint = way.apply(bench.endpoint(Listener::Relay, Security::StartTls));
             bench
-                .deliver(endpoint, Door::Relay, &messages(bench))
+                .deliver(endpoint, Listener::Relay, &messages(bench))
                 .map_err(|fault| format!("{level:?}, {text:?}: {fault}"))?;
         }
     }

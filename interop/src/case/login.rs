@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Bench, Case, Done, Verdict, Way, mails};
 use crate::adapter::Load;
-use crate::environment::{Door, HOST};
+use crate::environment::{HOST, Listener};
 use crate::message::{LOGINS, Message, PASSWORD, USER};
 
 pub(super) const CASES: &[Case] = &[
@@ -24,31 +24,31 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-const DOORS: [(Door, Security); 2] = [
-    (Door::Submission, Security::StartTls),
-    (Door::Implicit, Security::Implicit),
+const DOORS: [(Listener, Security); 2] = [
+    (Listener::Submission, Security::StartTls),
+    (Listener::Implicit, Security::Implicit),
 ];
 
 fn external(bench: &Bench<'_>) -> Verdict {
     if !bench.server.knows_certificates() {
         return Ok(Done::Unsupported);
     }
-    for (door, security) in DOORS {
+    for (listener, security) in DOORS {
         let messages = [Message::new("ok", &["ok"])];
         let endpoint = || {
-            let endpoint = bench.endpoint(door, security);
+            let endpoint = bench.endpoint(listener, security);
             endpoint.credentials(Credentials::external())
         };
         let known = endpoint().tls(bench.environment.certificates.client().clone());
-        bench.deliver(known, door, &messages)?;
-        match bench.converse(endpoint(), door, Load::Batch(mails(&messages)?)) {
-            Ok(_) => return Err(format!("{door:?}: an unknown user was accepted")),
+        bench.deliver(known, listener, &messages)?;
+        match bench.converse(endpoint(), listener, Load::Batch(mails(&messages)?)) {
+            Ok(_) => return Err(format!("{listener:?}: an unknown user was accepted")),
             Err(error) => match error.kind() {
                 ErrorKind::Authentication(
                     AuthenticationError::NoCommonMechanism { .. }
                     | AuthenticationError::Rejected { .. },
                 ) => {}
-                _ => return Err(format!("{door:?}: {error:#}")),
+                _ => return Err(format!("{listener:?}: {error:#}")),
             },
         }
         bench.compare_nothing()?;
@@ -61,17 +61,17 @@ fn answers(bench: &Bench<'_>) -> Verdict {
     if !bench.server.answers_logins() {
         return Ok(Done::Unsupported);
     }
-    for (door, security) in DOORS {
+    for (listener, security) in DOORS {
         for (user, code, _) in LOGINS {
             let mechanism = Plain::new(&format!("{user}@{HOST}"), PASSWORD);
             let mechanism = mechanism.map_err(|error| format!("{error:#}"))?;
             let credentials = Credentials::from_mechanisms(vec![Arc::new(mechanism)]);
-            let endpoint = bench.endpoint(door, security).credentials(credentials);
+            let endpoint = bench.endpoint(listener, security).credentials(credentials);
             let messages = [Message::new("ok", &["ok"])];
-            match bench.converse(endpoint, door, Load::Batch(mails(&messages)?)) {
+            match bench.converse(endpoint, listener, Load::Batch(mails(&messages)?)) {
                 Ok(_) => return Err(format!("{user} did")),
                 Err(error) if is_told(&error, code) => {}
-                Err(error) => return Err(format!("{door:?}, {user}: {error:#}")),
+                Err(error) => return Err(format!("{listener:?}, {user}: {error:#}")),
             }
         }
         bench.compare_nothing()?;
@@ -90,7 +90,7 @@ fn is_told(error: &Error, code: u16) -> bool {
 
 /// Every way, with texts of every shape.
 fn hundred(bench: &Bench<'_>) -> Verdict {
-    if bench.server.doors().contains(&Door::Relay) {
+    if bench.server.listeners().contains(&Listener::Relay) {
         return Ok(Done::Unsupported);
     }
     let credentials = Credentials::password(&format!("{USER}@{HOST}"), PASSWORD);
@@ -101,16 +101,16 @@ fn hundred(bench: &Bench<'_>) -> Verdict {
     let mut done = Done::Unsupported;
     for way in Way::ALL {
         let endpoint = || {
-            let endpoint = bench.endpoint(Door::Submission, Security::StartTls);
+            let endpoint = bench.endpoint(Listener::Submission, Security::StartTls);
             way.apply(endpoint.credentials(credentials.clone()))
         };
-        let session = bench.deliver(endpoint(), Door::Submission, &[])?;
+        let session = bench.deliver(endpoint(), Listener::Submission, &[])?;
         if way.is_offered(&session) {
             // Each anew: a store may take only one by the same Message-ID.
             let messages: Vec<_> = (bodies.iter().cycle().take(100))
                 .map(|body| Message::new("ok", &["ok"]).body(body))
                 .collect();
-            bench.deliver(endpoint(), Door::Submission, &messages)?;
+            bench.deliver(endpoint(), Listener::Submission, &messages)?;
             done = Done::Passed;
         }
     }

@@ -8,7 +8,7 @@ use smtp_proto::{Command, ErrorKind, MissingExtension, Outcome, Security};
 
 use super::{Bench, Case, Done, Verdict, mails};
 use crate::adapter::Load;
-use crate::environment::Door;
+use crate::environment::Listener;
 use crate::message::Message;
 
 pub(super) const CASES: &[Case] = &[
@@ -39,10 +39,10 @@ fn speaks_for(bench: &Bench<'_>, name: &str) -> Verdict {
         .addr(ADDR)
         .port(4711)
         .proto(XclientProto::Esmtp);
-    let door = Door::Relay;
-    let endpoint = bench.endpoint(door, Security::StartTls).xclient(client);
+    let listener = Listener::Relay;
+    let endpoint = bench.endpoint(listener, Security::StartTls).xclient(client);
     let messages = [Message::new("ok", &["ok"])];
-    let session = match bench.converse(endpoint, door, Load::Batch(mails(&messages)?)) {
+    let session = match bench.converse(endpoint, listener, Load::Batch(mails(&messages)?)) {
         Ok(session) => session,
         Err(error) if is_not_offered(error.kind()) => return Ok(Done::Unsupported),
         Err(error) => return Err(format!("{error:#}")),
@@ -74,12 +74,12 @@ fn forwards(bench: &Bench<'_>, name: &str) -> Verdict {
         .addr(ADDR)
         .port(4711)
         .source(XforwardSource::Remote);
-    let door = Door::Relay;
+    let listener = Listener::Relay;
     let messages = [Message::new("ok", &["ok"])];
     let mail = messages[0].mail().map_err(|error| format!("{error:#}"))?;
     let load = Load::Behind(Command::xforward(origin), mail);
-    let endpoint = bench.endpoint(door, Security::StartTls);
-    let session = match bench.converse(endpoint, door, load) {
+    let endpoint = bench.endpoint(listener, Security::StartTls);
+    let session = match bench.converse(endpoint, listener, load) {
         Ok(session) => session,
         Err(error) if is_not_offered(error.kind()) => return Ok(Done::Unsupported),
         Err(error) => return Err(format!("{error:#}")),

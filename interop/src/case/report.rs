@@ -6,7 +6,7 @@ use smtp_proto::{ErrorKind, Mail, MailError, Parameter, Recipient, RecipientStat
 
 use super::{Bench, Case, Done, Verdict, Way, check_stored, each_way};
 use crate::adapter::Load;
-use crate::environment::Door;
+use crate::environment::Listener;
 use crate::message::Message;
 use crate::server::Stored;
 
@@ -115,8 +115,8 @@ fn reports(bench: &Bench<'_>, way: Way) -> Verdict {
         Wish::new("bounce", Notify::NEVER, Return::Headers),
     ];
     let mails: Result<_, _> = wishes.iter().map(|wish| wish.mail(false)).collect();
-    let endpoint = way.apply(bench.endpoint(Door::Relay, Security::StartTls));
-    let session = bench.converse(endpoint, Door::Relay, Load::Batch(mails?));
+    let endpoint = way.apply(bench.endpoint(Listener::Relay, Security::StartTls));
+    let session = bench.converse(endpoint, Listener::Relay, Load::Batch(mails?));
     let session = session.map_err(|error| format!("{error:#}"))?;
     let accepted = session.outcomes.iter().all(|outcome| outcome.is_accepted());
     if !accepted || session.outcomes.len() != wishes.len() {
@@ -159,8 +159,8 @@ fn not_offered(bench: &Bench<'_>, way: Way) -> Verdict {
     ];
     let [strict, content] = &wishes;
     let mails = vec![strict.mail(false)?, content.mail(true)?];
-    let endpoint = way.apply(bench.endpoint(Door::Bare, Security::Cleartext));
-    let session = bench.converse(endpoint, Door::Bare, Load::Batch(mails));
+    let endpoint = way.apply(bench.endpoint(Listener::Bare, Security::Cleartext));
+    let session = bench.converse(endpoint, Listener::Bare, Load::Batch(mails));
     let session = session.map_err(|error| format!("{error:#}"))?;
     bench.compare(
         &wishes.each_ref().map(|wish| wish.message.clone()),

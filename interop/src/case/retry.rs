@@ -9,7 +9,7 @@ use smtp_proto::{RecipientStatus, Security, SpeculationLimits, Stage, Transcript
 
 use super::{Bench, Case, Done, Verdict, Way, each_way, mails};
 use crate::adapter::{Load, Session};
-use crate::environment::{Door, FEW};
+use crate::environment::{FEW, Listener};
 use crate::message::Message;
 use crate::server;
 
@@ -33,8 +33,8 @@ fn greylisted(bench: &Bench<'_>, way: Way) -> Verdict {
         return Ok(Done::Unsupported);
     }
     let send = |messages: &[Message]| {
-        let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
-        let session = bench.converse(endpoint, Door::Relay, Load::Batch(mails(messages)?));
+        let endpoint = way.apply(bench.endpoint(Listener::Relay, Security::Cleartext));
+        let session = bench.converse(endpoint, Listener::Relay, Load::Batch(mails(messages)?));
         let session = session.map_err(|error| format!("{error:#}"))?;
         bench.compare(messages, &session)?;
         Ok::<_, String>(session)
@@ -85,8 +85,8 @@ fn too_many(bench: &Bench<'_>, way: Way) -> Verdict {
         Message::new("ok", &["no", "ok"]),
         Message::new("ok", &many[..=FEW]),
     ];
-    let endpoint = way.apply(bench.endpoint(Door::Few, Security::Cleartext));
-    bench.deliver(endpoint, Door::Few, &messages)?;
+    let endpoint = way.apply(bench.endpoint(Listener::Few, Security::Cleartext));
+    bench.deliver(endpoint, Listener::Few, &messages)?;
     Ok(Done::Passed)
 }
 
@@ -99,7 +99,7 @@ fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
     let (go_on, goes_on) = mpsc::channel();
     let goes_on = Mutex::new(goes_on);
     let replies = AtomicUsize::new(0);
-    let endpoint = way.apply(bench.endpoint(Door::Relay, Security::Cleartext));
+    let endpoint = way.apply(bench.endpoint(Listener::Relay, Security::Cleartext));
     // Not so far ahead that all of it is there before the stop.
     let endpoint = endpoint.speculation(
         SpeculationLimits::default()
@@ -125,7 +125,7 @@ fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
             let _ = go_on.send(());
             stopped.map_err(|error| format!("{error:#}"))
         });
-        let session = bench.converse(endpoint, Door::Relay, load);
+        let session = bench.converse(endpoint, Listener::Relay, load);
         let stopped = stop.join().map_err(|_| "it could not be stopped")?;
         stopped.and_then(|()| session.map_err(|error| format!("{error:#}")))
     });

@@ -10,7 +10,7 @@ use smtp_rustls::EndpointBuilder;
 
 use super::{Bench, Case, Done, Verdict, mails};
 use crate::adapter::Load;
-use crate::environment::{Door, HOST};
+use crate::environment::{HOST, Listener};
 use crate::message::{Message, PASSWORD, USER};
 use crate::token;
 
@@ -90,7 +90,7 @@ fn is_rejected(error: &AuthenticationError) -> bool {
     matches!(error, AuthenticationError::Rejected { .. })
 }
 
-/// At each door, what is right logs in and what is wrong does not.
+/// At each listener, what is right logs in and what is wrong does not.
 fn everywhere(
     bench: &Bench<'_>,
     right: impl Fn(EndpointBuilder) -> EndpointBuilder,
@@ -98,16 +98,16 @@ fn everywhere(
     is_expected: fn(&AuthenticationError) -> bool,
 ) -> Verdict {
     let mut done = Done::Unsupported;
-    for (door, security) in [
-        (Door::Submission, Security::StartTls),
-        (Door::Implicit, Security::Implicit),
+    for (listener, security) in [
+        (Listener::Submission, Security::StartTls),
+        (Listener::Implicit, Security::Implicit),
     ] {
-        if !bench.has(door) {
+        if !bench.has(listener) {
             continue;
         }
         let messages = [Message::new("ok", &["ok"])];
-        let endpoint = right(bench.endpoint(door, security));
-        match bench.converse(endpoint, door, Load::Batch(mails(&messages)?)) {
+        let endpoint = right(bench.endpoint(listener, security));
+        match bench.converse(endpoint, listener, Load::Batch(mails(&messages)?)) {
             Ok(session) => bench.check(&messages, &session)?,
             Err(error) => match error.kind() {
                 ErrorKind::Authentication(AuthenticationError::NoCommonMechanism { .. }) => {
@@ -117,9 +117,9 @@ fn everywhere(
             },
         }
         let messages = [Message::new("ok", &["ok"])];
-        let endpoint = wrong(bench.endpoint(door, security));
-        match bench.converse(endpoint, door, Load::Batch(mails(&messages)?)) {
-            Ok(_) => return Err(format!("{door:?}: a wrong secret did")),
+        let endpoint = wrong(bench.endpoint(listener, security));
+        match bench.converse(endpoint, listener, Load::Batch(mails(&messages)?)) {
+            Ok(_) => return Err(format!("{listener:?}: a wrong secret did")),
             Err(error) => {
                 let code = error.reply().map(|reply| reply.code().as_u16());
                 let rejected = match error.kind() {
@@ -127,7 +127,7 @@ fn everywhere(
                     _ => false,
                 };
                 if !rejected || code != Some(bench.server.code_for_wrong_password()) {
-                    return Err(format!("{door:?}: {error:#}"));
+                    return Err(format!("{listener:?}: {error:#}"));
                 }
             }
         }

@@ -7,38 +7,38 @@ use smtp_rustls::EndpointBuilder;
 
 use super::{Bench, Case, Done, Verdict, mails};
 use crate::adapter::{Load, Session};
-use crate::environment::{Door, HOST};
+use crate::environment::{HOST, Listener};
 use crate::message::{Message, PASSWORD, USER};
 
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "security: STARTTLS required",
-        run: |bench| in_tls(bench, Door::Relay, Security::StartTls),
+        run: |bench| in_tls(bench, Listener::Relay, Security::StartTls),
     },
     Case {
         name: "security: TLS from the first byte",
-        run: |bench| in_tls(bench, Door::Implicit, Security::Implicit),
+        run: |bench| in_tls(bench, Listener::Implicit, Security::Implicit),
     },
     Case {
         name: "security: opportunistic, TLS available",
-        run: |bench| in_tls(bench, Door::Relay, Security::Opportunistic),
+        run: |bench| in_tls(bench, Listener::Relay, Security::Opportunistic),
     },
     Case {
         name: "security: opportunistic, TLS unavailable",
-        run: |bench| in_clear(bench, Door::Bare, Security::Opportunistic),
+        run: |bench| in_clear(bench, Listener::Bare, Security::Opportunistic),
     },
     Case {
         name: "security: opportunistic, STARTTLS 454",
-        run: |bench| in_clear(bench, Door::Broken, Security::Opportunistic),
+        run: |bench| in_clear(bench, Listener::Broken, Security::Opportunistic),
     },
     Case {
         name: "security: none",
-        run: |bench| in_clear(bench, Door::Relay, Security::Cleartext),
+        run: |bench| in_clear(bench, Listener::Relay, Security::Cleartext),
     },
     Case {
         name: "STARTTLS required, not advertised",
         run: |bench| {
-            fails(bench, Door::Bare, Security::StartTls, |error| {
+            fails(bench, Listener::Bare, Security::StartTls, |error| {
                 matches!(error.kind(), ErrorKind::TlsUnavailable)
             })
         },
@@ -46,7 +46,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "STARTTLS required, reply 454",
         run: |bench| {
-            fails(bench, Door::Broken, Security::StartTls, |error| {
+            fails(bench, Listener::Broken, Security::StartTls, |error| {
                 let code = error.reply().map(|reply| reply.code().as_u16());
                 matches!(error.kind(), ErrorKind::TlsUnavailable) && code == Some(454)
             })
@@ -55,7 +55,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "implicit TLS to a cleartext port",
         run: |bench| {
-            fails(bench, Door::Relay, Security::Implicit, |error| {
+            fails(bench, Listener::Relay, Security::Implicit, |error| {
                 matches!(error.kind(), ErrorKind::Transport(_))
                     && error.stage() == Stage::TlsHandshake
             })
@@ -67,21 +67,21 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "certificate for another name",
-        run: |bench| distrusts(bench, Door::WrongName),
+        run: |bench| distrusts(bench, Listener::WrongName),
     },
     Case {
         name: "expired certificate",
-        run: |bench| distrusts(bench, Door::Expired),
+        run: |bench| distrusts(bench, Listener::Expired),
     },
     Case {
         name: "certificate from an unknown authority",
-        run: |bench| distrusts(bench, Door::SelfSigned),
+        run: |bench| distrusts(bench, Listener::SelfSigned),
     },
     Case {
         name: "TLS 1.0 and 1.1 only",
         run: |bench| {
-            rejects(bench, Door::Old)?;
-            in_clear(bench, Door::Old, Security::Opportunistic)
+            rejects(bench, Listener::Old)?;
+            in_clear(bench, Listener::Old, Security::Opportunistic)
         },
     },
     Case {
@@ -94,37 +94,41 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-fn deliver(bench: &Bench<'_>, door: Door, security: Security) -> Result<Session, String> {
+fn deliver(bench: &Bench<'_>, listener: Listener, security: Security) -> Result<Session, String> {
     let messages = [
         Message::new("ok", &["ok"]),
         Message::new("ok", &["no", "ok"]),
     ];
-    let mut endpoint = unknown(bench, door, security)?;
-    if door == Door::Implicit {
+    let mut endpoint = unknown(bench, listener, security)?;
+    if listener == Listener::Implicit {
         let user = format!("{USER}@{HOST}");
         let credentials = Credentials::password(&user, PASSWORD);
         endpoint = endpoint.credentials(credentials.map_err(|error| format!("{error:#}"))?);
     }
-    bench.deliver(endpoint, door, &messages)
+    bench.deliver(endpoint, listener, &messages)
 }
 
-/// An endpoint that has no session of TLS to resume: such a one shows no certificate, and may be from another door.
-fn unknown(bench: &Bench<'_>, door: Door, security: Security) -> Result<EndpointBuilder, String> {
+/// An endpoint that has no session of TLS to resume: such a one shows no certificate, and may be from another listener.
+fn unknown(
+    bench: &Bench<'_>,
+    listener: Listener,
+    security: Security,
+) -> Result<EndpointBuilder, String> {
     let tls = bench.environment.certificates.fresh_trust();
     let tls = tls.map_err(|error| format!("{error:#}"))?;
-    Ok(bench.endpoint(door, security).tls(tls))
+    Ok(bench.endpoint(listener, security).tls(tls))
 }
 
-fn in_tls(bench: &Bench<'_>, door: Door, security: Security) -> Verdict {
-    let session = deliver(bench, door, security)?;
+fn in_tls(bench: &Bench<'_>, listener: Listener, security: Security) -> Verdict {
+    let session = deliver(bench, listener, security)?;
     match session.tls.as_ref().and_then(|facts| facts.version()) {
         Some(_) => Ok(Done::Passed),
         None => Err("no TLS".into()),
     }
 }
 
-fn in_clear(bench: &Bench<'_>, door: Door, security: Security) -> Verdict {
-    match deliver(bench, door, security)?.tls {
+fn in_clear(bench: &Bench<'_>, listener: Listener, security: Security) -> Verdict {
+    match deliver(bench, listener, security)?.tls {
         None => Ok(Done::Passed),
         Some(facts) => Err(format!("in TLS: {facts}")),
     }
@@ -133,12 +137,12 @@ fn in_clear(bench: &Bench<'_>, door: Door, security: Security) -> Verdict {
 /// No connection comes about, and no message goes.
 fn fails(
     bench: &Bench<'_>,
-    door: Door,
+    listener: Listener,
     security: Security,
     is_right: fn(&Error) -> bool,
 ) -> Verdict {
     let load = Load::Batch(mails(&[Message::new("ok", &["ok"])])?);
-    match bench.converse(unknown(bench, door, security)?, door, load) {
+    match bench.converse(unknown(bench, listener, security)?, listener, load) {
         Ok(_) => Err("it was sent".into()),
         Err(error) if !is_right(&error) => Err(format!("{error:#}")),
         Err(_) => bench.compare_nothing().map(|()| Done::Passed),
@@ -147,10 +151,10 @@ fn fails(
 
 /// Neither side speaks first.
 fn silent(bench: &Bench<'_>) -> Verdict {
-    let door = Door::Implicit;
-    let endpoint = bench.endpoint(door, Security::StartTls);
+    let listener = Listener::Implicit;
+    let endpoint = bench.endpoint(listener, Security::StartTls);
     let endpoint = endpoint.timeouts(Timeouts::default().at_most(Duration::from_secs(1)));
-    match bench.converse(endpoint, door, Load::Batch(Vec::new())) {
+    match bench.converse(endpoint, listener, Load::Batch(Vec::new())) {
         Ok(_) => Err("it is ready".into()),
         Err(error) if matches!(error.kind(), ErrorKind::Timeout(_)) => Ok(Done::Passed),
         Err(error) => Err(format!("{error:#}")),
@@ -158,9 +162,9 @@ fn silent(bench: &Bench<'_>) -> Verdict {
 }
 
 /// Nothing is sent to a server whose certificate is no good, unless the policy asks for no proof: then it is encrypted.
-fn distrusts(bench: &Bench<'_>, door: Door) -> Verdict {
-    rejects(bench, door)?;
-    match deliver(bench, door, Security::Opportunistic)?.tls {
+fn distrusts(bench: &Bench<'_>, listener: Listener) -> Verdict {
+    rejects(bench, listener)?;
+    match deliver(bench, listener, Security::Opportunistic)?.tls {
         Some(facts) if !facts.is_peer_verified() => Ok(Done::Passed),
         Some(facts) => Err(format!("verified: {facts}")),
         None => Err("no TLS".into()),
@@ -168,8 +172,8 @@ fn distrusts(bench: &Bench<'_>, door: Door) -> Verdict {
 }
 
 /// Nothing is sent to a server whose certificate or TLS is no good under a policy that demands both.
-fn rejects(bench: &Bench<'_>, door: Door) -> Verdict {
-    fails(bench, door, Security::StartTls, |error| {
+fn rejects(bench: &Bench<'_>, listener: Listener) -> Verdict {
+    fails(bench, listener, Security::StartTls, |error| {
         matches!(error.kind(), ErrorKind::Transport(_)) && error.stage() == Stage::TlsHandshake
     })
 }
@@ -179,31 +183,35 @@ fn resumed(bench: &Bench<'_>) -> Verdict {
     if !bench.server.resumes_tls() {
         return Ok(Done::Unsupported);
     }
-    for (door, security) in [
-        (Door::Relay, Security::StartTls),
-        (Door::Implicit, Security::Implicit),
+    for (listener, security) in [
+        (Listener::Relay, Security::StartTls),
+        (Listener::Implicit, Security::Implicit),
     ] {
         // Not those of other cases.
         let tls = bench.environment.certificates.fresh_trust();
         let tls = tls.map_err(|error| format!("{error:#}"))?;
         let deliver = || {
-            let endpoint = bench.endpoint(door, security).tls(tls.clone());
-            let session = bench.deliver(endpoint, door, &[Message::new("ok", &["ok"])])?;
+            let endpoint = bench.endpoint(listener, security).tls(tls.clone());
+            let session = bench.deliver(endpoint, listener, &[Message::new("ok", &["ok"])])?;
             Ok::<_, String>(session.tls.is_some_and(|facts| facts.is_resumed()))
         };
         match (deliver()?, deliver()?) {
             (false, true) => {}
-            (first, _) => return Err(format!("{door:?}: the first is {first}, not the second")),
+            (first, _) => {
+                return Err(format!(
+                    "{listener:?}: the first is {first}, not the second"
+                ));
+            }
         }
     }
     Ok(Done::Passed)
 }
 
 fn capabilities(bench: &Bench<'_>) -> Verdict {
-    let door = Door::Submission;
+    let listener = Listener::Submission;
     let nothing = || Load::Batch(Vec::new());
     let see = |security| {
-        let session = bench.converse(bench.endpoint(door, security), door, nothing());
+        let session = bench.converse(bench.endpoint(listener, security), listener, nothing());
         session.map_err(|error| format!("{error:#}"))
     };
     let before = see(Security::Cleartext)?.capabilities;

@@ -6,7 +6,7 @@ use smtp_rustls::EndpointBuilder;
 
 use super::{Bench, Case, Done, Text, Verdict, Way, each_way, mails};
 use crate::adapter::{Load, Session};
-use crate::environment::{Door, SMALL};
+use crate::environment::{Listener, SMALL};
 use crate::message::Message;
 
 pub(super) const CASES: &[Case] = &[
@@ -19,9 +19,10 @@ pub(super) const CASES: &[Case] = &[
         run: |bench| {
             each_way(bench, &Way::SOME, |bench, way| {
                 let messages = messages();
-                let endpoint = way.apply(bench.endpoint(Door::Small, Security::Cleartext));
+                let endpoint = way.apply(bench.endpoint(Listener::Small, Security::Cleartext));
                 let load = Load::Batch(mails(&messages)?);
-                let session = bench.converse(endpoint.ignore_extension("SIZE"), Door::Small, load);
+                let session =
+                    bench.converse(endpoint.ignore_extension("SIZE"), Listener::Small, load);
                 let session = session.map_err(|error| format!("{error:#}"))?;
                 judge(bench, way, &messages, &session)
             })
@@ -59,10 +60,10 @@ fn streamed(
     change: fn(EndpointBuilder) -> EndpointBuilder,
 ) -> Result<(Message, Session), String> {
     let [_, message, _] = messages();
-    let endpoint = way.apply(bench.endpoint(Door::Small, Security::Cleartext));
+    let endpoint = way.apply(bench.endpoint(Listener::Small, Security::Cleartext));
     let mail = message.streamed().map_err(|error| format!("{error:#}"))?;
     let load = Load::Streamed(mail, Bytes::clone(message.text()));
-    let session = bench.converse(change(endpoint), Door::Small, load);
+    let session = bench.converse(change(endpoint), Listener::Small, load);
     Ok((message, session.map_err(|error| format!("{error:#}"))?))
 }
 
@@ -94,8 +95,8 @@ fn messages() -> [Message; 3] {
 /// The client knows, and does not send it.
 fn beforehand(bench: &Bench<'_>) -> Verdict {
     let messages = messages();
-    let endpoint = bench.endpoint(Door::Small, Security::Cleartext);
-    let session = bench.converse(endpoint, Door::Small, Load::Batch(mails(&messages)?));
+    let endpoint = bench.endpoint(Listener::Small, Security::Cleartext);
+    let session = bench.converse(endpoint, Listener::Small, Load::Batch(mails(&messages)?));
     let session = session.map_err(|error| format!("{error:#}"))?;
     bench.compare(&messages, &session)?;
     let [first, second, third] = &*session.outcomes else {

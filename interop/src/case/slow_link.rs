@@ -8,7 +8,7 @@ use smtp_proto::Security;
 
 use super::{Bench, Case, Done, Text, Verdict, Way, mails};
 use crate::adapter::{Load, Session};
-use crate::environment::Door;
+use crate::environment::Listener;
 use crate::message::Message;
 use crate::relay::{self, Passage};
 use crate::slow_link::{self, Eager, SlowLink, Traits};
@@ -49,11 +49,11 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 fn over(bench: &Bench<'_>, traits: Traits) -> Verdict {
-    if !bench.has(Door::Relay) {
+    if !bench.has(Listener::Relay) {
         return Ok(Done::Unsupported);
     }
     let link = SlowLink::new(traits).map_err(|error| format!("{error:#}"))?;
-    let all = all_ways(bench, &|| Ok(bench.environment.address(Door::Relay)))?;
+    let all = all_ways(bench, &|| Ok(bench.environment.address(Listener::Relay)))?;
     let carried = link.end().map_err(|error| format!("{error:#}"))?;
     if carried.packets < 100 || (traits.lost.is_some() && carried.lost == 0) {
         return Err(format!("it went another way: {carried:?}"));
@@ -62,14 +62,14 @@ fn over(bench: &Bench<'_>, traits: Traits) -> Verdict {
 }
 
 fn bytes(bench: &Bench<'_>) -> Verdict {
-    if !bench.has(Door::Relay) {
+    if !bench.has(Listener::Relay) {
         return Ok(Done::Unsupported);
     }
     let segments = || slow_link::segments().map_err(|error| format!("{error:#}"));
     let eager = Eager::new().map_err(|error| format!("{error:#}"))?;
     let before = segments()?;
     let all = all_ways(bench, &|| {
-        let target = bench.environment.address(Door::Relay);
+        let target = bench.environment.address(Listener::Relay);
         relay::open(target, Passage::Octets).map_err(|error| format!("{error:#}"))
     })?;
     let after = segments()?;
@@ -97,7 +97,7 @@ fn all_ways(
                 _ => Security::StartTls,
             };
             let (greeted, greets) = mpsc::channel();
-            let endpoint = way.apply(bench.endpoint(Door::Relay, security));
+            let endpoint = way.apply(bench.endpoint(Listener::Relay, security));
             let endpoint = match bench.server.greets_many() {
                 true => endpoint.build(),
                 false => endpoint.transcript(move |_| _ = greeted.send(())).build(),

@@ -5,7 +5,7 @@ use smtp_proto::{Pipelining, Security};
 
 use super::{Bench, Case, Done, Text, Verdict, Way};
 use crate::adapter::Load;
-use crate::environment::Door;
+use crate::environment::Listener;
 use crate::message::Message;
 
 macro_rules! cases {
@@ -56,8 +56,8 @@ fn by(bench: &Bench<'_>, body: &[u8], text: Text) -> Verdict {
         Message::new("ok", &["ok"]).body(body),
         Message::new("ok", &["ok"]),
     ];
-    let endpoint = way.apply(bench.endpoint(Door::Relay, Security::StartTls));
-    bench.deliver(endpoint, Door::Relay, &messages)?;
+    let endpoint = way.apply(bench.endpoint(Listener::Relay, Security::StartTls));
+    bench.deliver(endpoint, Listener::Relay, &messages)?;
     Ok(Done::Passed)
 }
 
@@ -70,8 +70,8 @@ fn streamed(bench: &Bench<'_>) -> Verdict {
     let message = Message::new("ok", &["ok"]).body(&large());
     let mail = message.streamed().map_err(|error| format!("{error:#}"))?;
     let load = Load::Streamed(mail, Bytes::clone(message.text()));
-    let endpoint = bench.endpoint(Door::Relay, Security::StartTls);
-    let session = bench.converse(endpoint, Door::Relay, load);
+    let endpoint = bench.endpoint(Listener::Relay, Security::StartTls);
+    let session = bench.converse(endpoint, Listener::Relay, load);
     let session = session.map_err(|error| format!("{error:#}"))?;
     bench.check(std::slice::from_ref(&message), &session)?;
     Ok(Done::Passed)

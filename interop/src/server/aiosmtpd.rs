@@ -6,7 +6,7 @@ use std::process::Command;
 use smtp_proto::Protocol;
 
 use super::{Server, program};
-use crate::environment::{Door, Environment};
+use crate::environment::{Environment, Listener};
 
 #[derive(Debug)]
 pub(super) struct Aiosmtpd(pub(super) Protocol);
@@ -23,7 +23,7 @@ impl Server for Aiosmtpd {
         "aiosmtpd"
     }
 
-    fn protocol(&self, _: Door) -> Protocol {
+    fn protocol(&self, _: Listener) -> Protocol {
         self.0
     }
 
@@ -31,16 +31,16 @@ impl Server for Aiosmtpd {
         true
     }
 
-    fn doors(&self) -> &'static [Door] {
+    fn listeners(&self) -> &'static [Listener] {
         match self.0 {
             // There a text that is too large is answered once, not for each recipient.
             Protocol::Lmtp => &WITHOUT_SMALL,
-            _ => &Door::ALL,
+            _ => &Listener::ALL,
         }
     }
 
     fn prepare(&self, environment: &Environment) -> io::Result<Command> {
-        let settings = program::settings(environment, self.0, &Door::ALL)?;
+        let settings = program::settings(environment, self.0, &Listener::ALL)?;
         let settings = environment.write("settings.json", &settings)?;
         let server = environment.write("server.py", include_str!("../../programs/aiosmtpd.py"))?;
         let mut command =
@@ -55,15 +55,15 @@ impl Server for Aiosmtpd {
     }
 }
 
-const WITHOUT_SMALL: [Door; 10] = [
-    Door::Relay,
-    Door::Submission,
-    Door::Implicit,
-    Door::Bare,
-    Door::Broken,
-    Door::WrongName,
-    Door::Expired,
-    Door::SelfSigned,
-    Door::Old,
-    Door::Few,
+const WITHOUT_SMALL: [Listener; 10] = [
+    Listener::Relay,
+    Listener::Submission,
+    Listener::Implicit,
+    Listener::Bare,
+    Listener::Broken,
+    Listener::WrongName,
+    Listener::Expired,
+    Listener::SelfSigned,
+    Listener::Old,
+    Listener::Few,
 ];

@@ -7,7 +7,7 @@ use smtp_proto::Protocol;
 
 use super::{Server, Stored, said};
 use crate::certificates::Flaw;
-use crate::environment::{Door, Environment, HOST, STORE, keep_private};
+use crate::environment::{Environment, HOST, Listener, STORE, keep_private};
 use crate::message::{PASSWORD, USER};
 
 #[derive(Debug)]
@@ -18,13 +18,13 @@ impl Server for Cyrus {
         "cyrus"
     }
 
-    fn doors(&self) -> &'static [Door] {
-        &[Door::Submission]
+    fn listeners(&self) -> &'static [Listener] {
+        &[Listener::Submission]
     }
 
     fn prepare(&self, environment: &Environment) -> io::Result<Command> {
         let home = environment.home().display();
-        let port = environment.port(Door::Submission);
+        let port = environment.port(Listener::Submission);
         for each in ["lib", "spool"] {
             environment.folder(each, STORE)?;
         }
@@ -58,9 +58,9 @@ SERVICES {{
         Ok(command)
     }
 
-    fn protocol(&self, door: Door) -> Protocol {
-        match door {
-            Door::Submission => Protocol::Lmtp,
+    fn protocol(&self, listener: Listener) -> Protocol {
+        match listener {
+            Listener::Submission => Protocol::Lmtp,
             _ => Protocol::Smtp,
         }
     }

@@ -9,7 +9,7 @@ use smtp_proto::Protocol;
 
 use super::{Server, Stored, postfix, take_files};
 use crate::certificates::Flaw;
-use crate::environment::{BackDoor, Door, Environment, HOST, LARGE, STORE};
+use crate::environment::{Environment, HOST, InternalListener, LARGE, Listener, STORE};
 use crate::message::{DELIVERIES, PASSWORD, USER, is_of};
 use crate::process::Neighbour;
 use crate::token;
@@ -22,8 +22,8 @@ impl Server for Dovecot {
         NAME
     }
 
-    fn doors(&self) -> &'static [Door] {
-        &[Door::Relay, Door::Submission, Door::Implicit]
+    fn listeners(&self) -> &'static [Listener] {
+        &[Listener::Relay, Listener::Submission, Listener::Implicit]
     }
 
     fn logs(&self, environment: &Environment) -> Vec<PathBuf> {
@@ -35,21 +35,21 @@ impl Server for Dovecot {
     }
 
     fn neighbours(&self, environment: &Environment) -> io::Result<Vec<Neighbour>> {
-        postfix::beside(environment, environment.port(Door::Relay))
+        postfix::beside(environment, environment.port(Listener::Relay))
     }
 
     fn prepare(&self, environment: &Environment) -> io::Result<Command> {
         command(
             environment,
-            environment.port(Door::Relay),
+            environment.port(Listener::Relay),
             "store",
             &submission(environment),
         )
     }
 
-    fn protocol(&self, door: Door) -> Protocol {
-        match door {
-            Door::Relay => Protocol::Lmtp,
+    fn protocol(&self, listener: Listener) -> Protocol {
+        match listener {
+            Listener::Relay => Protocol::Lmtp,
             _ => Protocol::Smtp,
         }
     }
@@ -122,7 +122,7 @@ pub(super) fn beside(environment: &Environment) -> io::Result<Vec<Neighbour>> {
     if !environment.has(NAME) {
         return Ok(Vec::new());
     }
-    let port = environment.back_port(BackDoor::Beside);
+    let port = environment.internal_port(InternalListener::Beside);
     Ok(vec![Neighbour {
         name: NAME,
         command: command(environment, port, "mailbox", "")?,
@@ -181,9 +181,9 @@ service submission-login {{
   }}
 }}
 ",
-        environment.back_port(BackDoor::Beside),
-        environment.port(Door::Submission),
-        environment.port(Door::Implicit),
+        environment.internal_port(InternalListener::Beside),
+        environment.port(Listener::Submission),
+        environment.port(Listener::Implicit),
     )
 }
 
@@ -202,7 +202,8 @@ fn users(environment: &Environment) -> String {
 
 fn configuration(environment: &Environment, lmtp: u16, store: &str) -> String {
     let home = environment.home().display();
-    let [imap, pop3] = [BackDoor::Imap, BackDoor::Pop3].map(|door| environment.back_port(door));
+    let [imap, pop3] = [InternalListener::Imap, InternalListener::Pop3]
+        .map(|listener| environment.internal_port(listener));
     let mechanisms = Dovecot.mechanisms().join(" ").to_lowercase();
     format!(
         "protocols = imap pop3 lmtp

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::{Server, count_files_if, dovecot};
 use crate::certificates::Flaw;
-use crate::environment::{Door, Environment, FEW, HOST, LARGE, SMALL, STORE, keep_private};
+use crate::environment::{Environment, FEW, HOST, LARGE, Listener, SMALL, STORE, keep_private};
 use crate::message::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
 use crate::process::Neighbour;
 
@@ -21,8 +21,8 @@ impl Server for Exim {
         "exim"
     }
 
-    fn doors(&self) -> &'static [Door] {
-        &Door::ALL
+    fn listeners(&self) -> &'static [Listener] {
+        &Listener::ALL
     }
 
     fn prepare(&self, environment: &Environment) -> io::Result<Command> {
@@ -135,31 +135,31 @@ fn authenticators(environment: &Environment) -> String {
 
 fn configuration(environment: &Environment) -> String {
     let home = environment.home().display();
-    let ports = Door::ALL
-        .map(|door| environment.port(door).to_string())
+    let ports = Listener::ALL
+        .map(|listener| environment.port(listener).to_string())
         .join(" : ");
     let [submission, implicit, bare, small, broken, old, few] = [
-        Door::Submission,
-        Door::Implicit,
-        Door::Bare,
-        Door::Small,
-        Door::Broken,
-        Door::Old,
-        Door::Few,
+        Listener::Submission,
+        Listener::Implicit,
+        Listener::Bare,
+        Listener::Small,
+        Listener::Broken,
+        Listener::Old,
+        Listener::Few,
     ]
-    .map(|door| environment.port(door));
+    .map(|listener| environment.port(listener));
     let greylist = environment.greylist;
     let unless_bare = format!("${{if eq{{$received_port}}{{{bare}}}{{}}{{*}}}}");
     let by_port = |file: fn(&Environment, Flaw) -> String| {
         let flawed = [
-            (Door::WrongName, Flaw::WrongName),
-            (Door::Expired, Flaw::Expired),
-            (Door::SelfSigned, Flaw::SelfSigned),
+            (Listener::WrongName, Flaw::WrongName),
+            (Listener::Expired, Flaw::Expired),
+            (Listener::SelfSigned, Flaw::SelfSigned),
         ];
-        (flawed.into_iter()).fold(file(environment, Flaw::None), |others, (door, flaw)| {
+        (flawed.into_iter()).fold(file(environment, Flaw::None), |others, (listener, flaw)| {
             format!(
                 "${{if eq{{$received_port}}{{{}}}{{{}}}{{{others}}}}}",
-                environment.port(door),
+                environment.port(listener),
                 file(environment, flaw)
             )
         })

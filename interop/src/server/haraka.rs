@@ -8,7 +8,7 @@ use smtp_proto::Protocol;
 
 use super::{Server, each_by_itself, program};
 use crate::certificates::Flaw;
-use crate::environment::{Door, Environment, HOST, LARGE};
+use crate::environment::{Environment, HOST, LARGE, Listener};
 use crate::message::{PASSWORD, USER};
 use crate::process::Neighbour;
 
@@ -20,43 +20,43 @@ impl Server for Haraka {
         "haraka"
     }
 
-    fn doors(&self) -> &'static [Door] {
+    fn listeners(&self) -> &'static [Listener] {
         &[
-            Door::Relay,
-            Door::Submission,
-            Door::Implicit,
-            Door::Bare,
-            Door::Small,
-            Door::Broken,
-            Door::WrongName,
-            Door::Expired,
-            Door::SelfSigned,
-            Door::Few,
+            Listener::Relay,
+            Listener::Submission,
+            Listener::Implicit,
+            Listener::Bare,
+            Listener::Small,
+            Listener::Broken,
+            Listener::WrongName,
+            Listener::Expired,
+            Listener::SelfSigned,
+            Listener::Few,
         ]
     }
 
     fn prepare(&self, environment: &Environment) -> io::Result<Command> {
-        let doors = [
-            Door::Relay,
-            Door::Submission,
-            Door::Implicit,
-            Door::Bare,
-            Door::Broken,
-            Door::Few,
+        let listeners = [
+            Listener::Relay,
+            Listener::Submission,
+            Listener::Implicit,
+            Listener::Bare,
+            Listener::Broken,
+            Listener::Few,
         ];
-        self.start(environment, environment, Flaw::None, LARGE, &doors)
+        self.start(environment, environment, Flaw::None, LARGE, &listeners)
     }
 
     /// A process has one certificate and one limit of size.
     fn neighbours(&self, environment: &Environment) -> io::Result<Vec<Neighbour>> {
-        let doors = [
-            Door::Small,
-            Door::WrongName,
-            Door::Expired,
-            Door::SelfSigned,
+        let listeners = [
+            Listener::Small,
+            Listener::WrongName,
+            Listener::Expired,
+            Listener::SelfSigned,
         ];
-        each_by_itself(environment, &doors, |part, flaw, size, doors| {
-            self.start(part, environment, flaw, size, doors)
+        each_by_itself(environment, &listeners, |part, flaw, size, listeners| {
+            self.start(part, environment, flaw, size, listeners)
         })
     }
 
@@ -84,26 +84,26 @@ impl Server for Haraka {
 }
 
 impl Haraka {
-    /// A process that has some of the doors, which puts mail into the store of the whole.
+    /// A process that has some of the listeners, which puts mail into the store of the whole.
     fn start(
         &self,
         part: &Environment,
         whole: &Environment,
         flaw: Flaw,
         size: u64,
-        doors: &[Door],
+        listeners: &[Listener],
     ) -> io::Result<Command> {
         part.write(
             "settings.json",
-            &program::settings(whole, Protocol::Smtp, doors)?,
+            &program::settings(whole, Protocol::Smtp, listeners)?,
         )?;
         part.write(
             "plugins/interop.js",
             include_str!("../../programs/haraka.js"),
         )?;
-        let listen = doors
+        let listen = listeners
             .iter()
-            .map(|&door| format!("127.0.0.1:{}", part.port(door)));
+            .map(|&listener| format!("127.0.0.1:{}", part.port(listener)));
         let listen: Vec<_> = listen.collect();
         for (name, text) in [
             ("me", HOST.to_owned()),
@@ -115,7 +115,7 @@ impl Haraka {
                 format!(
                     "listen={}\nsmtps_port={}\nnodes=0\nforce_shutdown_timeout=1\n",
                     listen.join(","),
-                    part.port(Door::Implicit)
+                    part.port(Listener::Implicit)
                 ),
             ),
             ("connection.ini", connection(size)),

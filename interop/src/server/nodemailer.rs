@@ -6,7 +6,7 @@ use std::process::Command;
 use smtp_proto::Protocol;
 
 use super::{Server, program};
-use crate::environment::{Door, Environment};
+use crate::environment::{Environment, Listener};
 
 #[derive(Debug)]
 pub(super) struct Nodemailer(pub(super) Protocol);
@@ -23,7 +23,7 @@ impl Server for Nodemailer {
         "nodemailer"
     }
 
-    fn protocol(&self, _: Door) -> Protocol {
+    fn protocol(&self, _: Listener) -> Protocol {
         self.0
     }
 
@@ -31,12 +31,12 @@ impl Server for Nodemailer {
         true
     }
 
-    fn doors(&self) -> &'static [Door] {
-        &Door::ALL
+    fn listeners(&self) -> &'static [Listener] {
+        &Listener::ALL
     }
 
     fn prepare(&self, environment: &Environment) -> io::Result<Command> {
-        let settings = program::settings(environment, self.0, &Door::ALL)?;
+        let settings = program::settings(environment, self.0, &Listener::ALL)?;
         let settings = environment.write("settings.json", &settings)?;
         let server =
             environment.write("server.cjs", include_str!("../../programs/nodemailer.cjs"))?;

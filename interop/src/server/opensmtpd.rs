@@ -9,7 +9,7 @@ use std::process::Command;
 
 use super::{Server, count_files, each_by_itself, said};
 use crate::certificates::Flaw;
-use crate::environment::{Door, Environment, FEW, HOST, LARGE, STORE, keep_private};
+use crate::environment::{Environment, FEW, HOST, LARGE, Listener, STORE, keep_private};
 use crate::message::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
 use crate::process::Neighbour;
 
@@ -22,17 +22,17 @@ impl Server for OpenSmtpd {
     }
 
     /// It cannot be made to answer STARTTLS by 454.
-    fn doors(&self) -> &'static [Door] {
+    fn listeners(&self) -> &'static [Listener] {
         &[
-            Door::Relay,
-            Door::Submission,
-            Door::Implicit,
-            Door::Bare,
-            Door::Small,
-            Door::WrongName,
-            Door::Expired,
-            Door::SelfSigned,
-            Door::Few,
+            Listener::Relay,
+            Listener::Submission,
+            Listener::Implicit,
+            Listener::Bare,
+            Listener::Small,
+            Listener::WrongName,
+            Listener::Expired,
+            Listener::SelfSigned,
+            Listener::Few,
         ]
     }
 
@@ -45,21 +45,26 @@ impl Server for OpenSmtpd {
             keep_private(&environment.certificates.key(flaw), 0)?;
         }
         environment.folder("store", STORE)?;
-        let doors = [Door::Relay, Door::Submission, Door::Implicit, Door::Bare];
-        self.start(environment, environment, Flaw::None, LARGE, &doors)
+        let listeners = [
+            Listener::Relay,
+            Listener::Submission,
+            Listener::Implicit,
+            Listener::Bare,
+        ];
+        self.start(environment, environment, Flaw::None, LARGE, &listeners)
     }
 
     /// A process has one certificate and one limit of size.
     fn neighbours(&self, environment: &Environment) -> io::Result<Vec<Neighbour>> {
-        let doors = [
-            Door::Small,
-            Door::WrongName,
-            Door::Expired,
-            Door::SelfSigned,
-            Door::Few,
+        let listeners = [
+            Listener::Small,
+            Listener::WrongName,
+            Listener::Expired,
+            Listener::SelfSigned,
+            Listener::Few,
         ];
-        each_by_itself(environment, &doors, |part, flaw, size, doors| {
-            self.start(part, environment, flaw, size, doors)
+        each_by_itself(environment, &listeners, |part, flaw, size, listeners| {
+            self.start(part, environment, flaw, size, listeners)
         })
     }
 
@@ -95,14 +100,14 @@ impl Server for OpenSmtpd {
 }
 
 impl OpenSmtpd {
-    /// A process that has some of the doors, which delivers into the store of the whole.
+    /// A process that has some of the listeners, which delivers into the store of the whole.
     fn start(
         &self,
         part: &Environment,
         whole: &Environment,
         flaw: Flaw,
         size: u64,
-        doors: &[Door],
+        listeners: &[Listener],
     ) -> io::Result<Command> {
         fs::create_dir_all(part.path("var/lib/opensmtpd/empty"))?;
         let spool = part.path("var/spool/smtpd");
@@ -129,7 +134,7 @@ mda limit max-session 50
             part.certificates.chain(flaw).display(),
             part.certificates.key(flaw).display(),
         );
-        if doors == [Door::Few] {
+        if listeners == [Listener::Few] {
             text += &format!("smtp limit max-rcpt {FEW}\n");
         }
         let mut chain = Vec::new();
@@ -142,16 +147,16 @@ mda limit max-session 50
             chain.push(fault.kind);
         }
         text += &format!("filter faults chain {{ {} }}\n", chain.join(", "));
-        for &door in doors {
-            let options = match door {
-                Door::Submission => "tls-require pki mail auth <users>",
-                Door::Implicit => "smtps pki mail auth-optional <users>",
-                Door::Bare => "no-dsn",
+        for &listener in listeners {
+            let options = match listener {
+                Listener::Submission => "tls-require pki mail auth <users>",
+                Listener::Implicit => "smtps pki mail auth-optional <users>",
+                Listener::Bare => "no-dsn",
                 _ => "tls pki mail",
             };
             text += &format!(
                 "listen on 127.0.0.1 port {} {options} hostname {HOST} filter faults\n",
-                part.port(door)
+                part.port(listener)
             );
         }
         text += &format!(

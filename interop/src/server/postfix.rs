@@ -9,7 +9,7 @@ use std::{fs, io};
 use super::{DeliveryLog, Server, count_files_if, dovecot, said};
 use crate::certificates::Flaw;
 use crate::environment::{
-    BackDoor, Door, Environment, FAR, FEW, HOST, LARGE, SMALL, STORE, keep_private,
+    Environment, FAR, FEW, HOST, InternalListener, LARGE, Listener, SMALL, STORE, keep_private,
 };
 use crate::message::{PASSWORD, RECIPIENTS, SENDERS, Step, USER};
 use crate::process::Neighbour;
@@ -28,8 +28,8 @@ impl Server for Postfix {
         NAME
     }
 
-    fn doors(&self) -> &'static [Door] {
-        &Door::ALL
+    fn listeners(&self) -> &'static [Listener] {
+        &Listener::ALL
     }
 
     fn logs(&self, environment: &Environment) -> Vec<PathBuf> {
@@ -45,8 +45,9 @@ impl Server for Postfix {
     }
 
     fn prepare(&self, environment: &Environment) -> io::Result<Command> {
-        let doors = Door::ALL.map(|door| (environment.port(door), options(environment, door)));
-        command(environment, "virtual", &doors)
+        let listeners = Listener::ALL
+            .map(|listener| (environment.port(listener), options(environment, listener)));
+        command(environment, "virtual", &listeners)
     }
 
     fn is_read_back(&self, environment: &Environment) -> bool {
@@ -82,7 +83,7 @@ pub(super) fn beside(environment: &Environment, lmtp: u16) -> io::Result<Vec<Nei
     if !environment.has(NAME) {
         return Ok(Vec::new());
     }
-    let port = environment.back_port(BackDoor::Beside);
+    let port = environment.internal_port(InternalListener::Beside);
     let options = "-o smtpd_authorized_xclient_hosts=127.0.0.1".into();
     let transport = format!("lmtp:inet:127.0.0.1:{lmtp}");
     Ok(vec![Neighbour {
@@ -110,10 +111,10 @@ pub(super) fn queued(environment: &Environment) -> io::Result<usize> {
 fn command(
     environment: &Environment,
     transport: &str,
-    doors: &[(u16, String)],
+    listeners: &[(u16, String)],
 ) -> io::Result<Command> {
     environment.write("conf/main.cf", &main(environment, transport))?;
-    environment.write("conf/master.cf", &master(doors))?;
+    environment.write("conf/master.cf", &master(listeners))?;
     for step in [Step::Mail, Step::Data, Step::EndOfData] {
         let lines = SENDERS.iter().filter(|fault| fault.step == step);
         let mut table: String = lines
@@ -180,7 +181,7 @@ fn add_user(environment: &Environment) -> io::Result<()> {
 
 fn main(environment: &Environment, transport: &str) -> String {
     let home = environment.home().display();
-    let beside = environment.back_port(BackDoor::Beside);
+    let beside = environment.internal_port(InternalListener::Beside);
     let greylist = environment.greylist;
     let key = environment.certificates.key(Flaw::None);
     let chain = environment.certificates.chain(Flaw::None);
@@ -255,8 +256,8 @@ lmtp_tls_CAfile = {authority}
     )
 }
 
-/// What is special about the server at a door.
-fn options(environment: &Environment, door: Door) -> String {
+/// What is special about the server at a listener.
+fn options(environment: &Environment, listener: Listener) -> String {
     let chain = |flaw| {
         let key = environment.certificates.key(flaw);
         let chain = environment.certificates.chain(flaw);
@@ -266,9 +267,9 @@ fn options(environment: &Environment, door: Door) -> String {
             chain.display()
         )
     };
-    match door {
-        Door::Relay => String::new(),
-        Door::Submission => {
+    match listener {
+        Listener::Relay => String::new(),
+        Listener::Submission => {
             let sasl = match environment.has(dovecot::NAME) {
                 true => format!(
                     "-o smtpd_sasl_type=dovecot -o smtpd_sasl_path=unix:{}",
@@ -278,28 +279,28 @@ fn options(environment: &Environment, door: Door) -> String {
             };
             format!("-o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes {sasl}")
         }
-        Door::Implicit => "-o smtpd_tls_wrappermode=yes -o smtpd_sasl_auth_enable=yes".into(),
-        Door::Bare => "-o smtpd_tls_security_level=none -o smtpd_discard_ehlo_keywords=\
+        Listener::Implicit => "-o smtpd_tls_wrappermode=yes -o smtpd_sasl_auth_enable=yes".into(),
+        Listener::Bare => "-o smtpd_tls_security_level=none -o smtpd_discard_ehlo_keywords=\
                 pipelining,chunking,8bitmime,smtputf8,dsn,size,etrn,vrfy,enhancedstatuscodes"
             .into(),
-        Door::Small => format!("-o message_size_limit={SMALL}"),
-        Door::Broken => "-o smtpd_tls_chain_files= -o smtpd_tls_cert_file=/nonexistent \
+        Listener::Small => format!("-o message_size_limit={SMALL}"),
+        Listener::Broken => "-o smtpd_tls_chain_files= -o smtpd_tls_cert_file=/nonexistent \
                 -o smtpd_tls_key_file=/nonexistent"
             .into(),
-        Door::WrongName => chain(Flaw::WrongName),
-        Door::Expired => chain(Flaw::Expired),
-        Door::SelfSigned => chain(Flaw::SelfSigned),
-        Door::Old => "-o smtpd_tls_protocols=TLSv1,TLSv1.1 \
+        Listener::WrongName => chain(Flaw::WrongName),
+        Listener::Expired => chain(Flaw::Expired),
+        Listener::SelfSigned => chain(Flaw::SelfSigned),
+        Listener::Old => "-o smtpd_tls_protocols=TLSv1,TLSv1.1 \
             -o smtpd_tls_mandatory_protocols=TLSv1,TLSv1.1 \
             -o { tls_medium_cipherlist = ALL:@SECLEVEL=0 }"
             .into(),
-        Door::Few => format!("-o smtpd_recipient_limit={FEW}"),
+        Listener::Few => format!("-o smtpd_recipient_limit={FEW}"),
     }
 }
 
-fn master(doors: &[(u16, String)]) -> String {
+fn master(listeners: &[(u16, String)]) -> String {
     let mut text = String::from("postlog unix-dgram n - n - 1 postlogd\n");
-    for (port, options) in doors {
+    for (port, options) in listeners {
         text += &format!("127.0.0.1:{port} inet n - n - - smtpd\n  {options}\n");
     }
     text + "\

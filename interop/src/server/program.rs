@@ -6,15 +6,15 @@ use std::io;
 use smtp_proto::Protocol;
 
 use crate::certificates::Flaw;
-use crate::environment::{Door, Environment, FEW, HOST, LARGE, SMALL};
+use crate::environment::{Environment, FEW, HOST, LARGE, Listener, SMALL};
 use crate::message::{DELIVERIES, Fault, LOGINS, PASSWORD, RECIPIENTS, SENDERS, USER};
 use crate::token;
 
-/// The settings for these doors; and makes the store.
+/// The settings for these listeners; and makes the store.
 pub(super) fn settings(
     environment: &Environment,
     protocol: Protocol,
-    doors: &[Door],
+    listeners: &[Listener],
 ) -> io::Result<String> {
     for each in ["store/tmp", "store/new"] {
         std::fs::create_dir_all(environment.path(each))?;
@@ -29,7 +29,10 @@ pub(super) fn settings(
     member("password", quoted(PASSWORD));
     member("tokenKey", quoted(&token::key()));
     member("few", FEW.to_string());
-    member("doors", list(doors, |door| self::door(environment, *door)));
+    member(
+        "listeners",
+        list(listeners, |listener| self::listener(environment, *listener)),
+    );
     let faults: Vec<_> = [&SENDERS[..], &RECIPIENTS, &DELIVERIES].concat();
     member("faults", list(&faults, fault));
     member(
@@ -47,17 +50,21 @@ pub(super) fn settings(
     Ok(text)
 }
 
-fn door(environment: &Environment, door: Door) -> String {
-    let flaw = match door {
-        Door::WrongName => Flaw::WrongName,
-        Door::Expired => Flaw::Expired,
-        Door::SelfSigned => Flaw::SelfSigned,
+fn listener(environment: &Environment, listener: Listener) -> String {
+    let flaw = match listener {
+        Listener::WrongName => Flaw::WrongName,
+        Listener::Expired => Flaw::Expired,
+        Listener::SelfSigned => Flaw::SelfSigned,
         _ => Flaw::None,
     };
-    let size = if door == Door::Small { SMALL } else { LARGE };
+    let size = if listener == Listener::Small {
+        SMALL
+    } else {
+        LARGE
+    };
     format!(
-        "{{\"name\": \"{door:?}\", \"port\": {}, \"size\": {size}, \"key\": {}, \"chain\": {}}}",
-        environment.port(door),
+        "{{\"name\": \"{listener:?}\", \"port\": {}, \"size\": {size}, \"key\": {}, \"chain\": {}}}",
+        environment.port(listener),
         quoted(&environment.certificates.key(flaw).to_string_lossy()),
         quoted(&environment.certificates.chain(flaw).to_string_lossy()),
     )

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::{Server, count_files, each_by_itself, said};
 use crate::certificates::Flaw;
-use crate::environment::{Door, Environment, FEW, HOST, LARGE, STORE, keep_private};
+use crate::environment::{Environment, FEW, HOST, LARGE, Listener, STORE, keep_private};
 use crate::message::{Fault, PASSWORD, RECIPIENTS, SENDERS, Step, USER};
 use crate::process::Neighbour;
 
@@ -20,17 +20,17 @@ impl Server for Sendmail {
     }
 
     /// STARTTLS is not advertised where it is not available.
-    fn doors(&self) -> &'static [Door] {
+    fn listeners(&self) -> &'static [Listener] {
         &[
-            Door::Relay,
-            Door::Submission,
-            Door::Implicit,
-            Door::Bare,
-            Door::Small,
-            Door::WrongName,
-            Door::Expired,
-            Door::SelfSigned,
-            Door::Few,
+            Listener::Relay,
+            Listener::Submission,
+            Listener::Implicit,
+            Listener::Bare,
+            Listener::Small,
+            Listener::WrongName,
+            Listener::Expired,
+            Listener::SelfSigned,
+            Listener::Few,
         ]
     }
 
@@ -38,21 +38,26 @@ impl Server for Sendmail {
         for each in ["store", "store/tmp", "store/new"] {
             environment.folder(each, STORE)?;
         }
-        let doors = [Door::Relay, Door::Submission, Door::Implicit, Door::Bare];
-        start(environment, environment, Flaw::None, LARGE, &doors)
+        let listeners = [
+            Listener::Relay,
+            Listener::Submission,
+            Listener::Implicit,
+            Listener::Bare,
+        ];
+        start(environment, environment, Flaw::None, LARGE, &listeners)
     }
 
     /// A process has one certificate and one limit of size.
     fn neighbours(&self, environment: &Environment) -> io::Result<Vec<Neighbour>> {
-        let doors = [
-            Door::Small,
-            Door::WrongName,
-            Door::Expired,
-            Door::SelfSigned,
-            Door::Few,
+        let listeners = [
+            Listener::Small,
+            Listener::WrongName,
+            Listener::Expired,
+            Listener::SelfSigned,
+            Listener::Few,
         ];
-        each_by_itself(environment, &doors, |part, flaw, size, doors| {
-            start(part, environment, flaw, size, doors)
+        each_by_itself(environment, &listeners, |part, flaw, size, listeners| {
+            start(part, environment, flaw, size, listeners)
         })
     }
 
@@ -87,13 +92,13 @@ impl Server for Sendmail {
     }
 }
 
-/// A process that has some of the doors, which delivers into the store of the whole.
+/// A process that has some of the listeners, which delivers into the store of the whole.
 fn start(
     part: &Environment,
     whole: &Environment,
     flaw: Flaw,
     size: u64,
-    doors: &[Door],
+    listeners: &[Listener],
 ) -> io::Result<Command> {
     // A full name, or it waits for a minute for one; and not that of the domain, or it takes its users for those of the machine.
     part.write("etc/hosts", "127.0.0.1 mx.mail.test localhost\n")?;
@@ -139,7 +144,7 @@ mech_list: PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 EXTERNAL
     let store = whole.write("store-program", include_str!("../../programs/store"))?;
     let source = part.write(
         "sendmail.mc",
-        &configuration(part, whole, &store.to_string_lossy(), size, doors),
+        &configuration(part, whole, &store.to_string_lossy(), size, listeners),
     )?;
     let configuration = said(part.command("m4").arg(source))?;
     part.write("etc/mail/sendmail.cf", &configuration)?;
@@ -154,24 +159,28 @@ fn configuration(
     whole: &Environment,
     store: &str,
     size: u64,
-    doors: &[Door],
+    listeners: &[Listener],
 ) -> String {
-    let daemons: String = doors
+    let daemons: String = listeners
         .iter()
-        .map(|&door| {
-            let modifiers = match door {
-                Door::Submission => "Ea",
-                Door::Implicit => "Es",
+        .map(|&listener| {
+            let modifiers = match listener {
+                Listener::Submission => "Ea",
+                Listener::Implicit => "Es",
                 _ => "E",
             };
-            let port = part.port(door);
+            let port = part.port(listener);
             format!(
-                "DAEMON_OPTIONS(`Family=inet, Name={door:?}, Port={port}, Addr=127.0.0.1, M={modifiers}')dnl\n"
+                "DAEMON_OPTIONS(`Family=inet, Name={listener:?}, Port={port}, Addr=127.0.0.1, M={modifiers}')dnl\n"
             )
         })
         .collect();
-    let bare = part.port(Door::Bare);
-    let most = if doors == [Door::Few] { FEW } else { 1000 };
+    let bare = part.port(Listener::Bare);
+    let most = if listeners == [Listener::Few] {
+        FEW
+    } else {
+        1000
+    };
     let folder = whole.path("store");
     let folder = folder.display();
     let at = |step, whose: &str| rules(step, whose);
