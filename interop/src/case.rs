@@ -34,7 +34,7 @@ mod text;
 /// One thing to try.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
-    pub(crate) run: fn(&Bench<'_>) -> Verdict,
+    pub(crate) run: fn(&CaseContext<'_>) -> Verdict,
 }
 
 /// How it went.
@@ -49,7 +49,7 @@ pub(crate) enum Done {
 }
 
 /// A server that runs, and a client to try it with.
-pub(crate) struct Bench<'a> {
+pub(crate) struct CaseContext<'a> {
     pub(crate) server: &'a dyn Server,
     pub(crate) environment: &'a Environment,
     pub(crate) running: &'a RefCell<Running>,
@@ -87,7 +87,7 @@ pub(crate) fn cases(server: &dyn Server) -> impl Iterator<Item = &'static Case> 
     .flatten()
 }
 
-impl<'a> Bench<'a> {
+impl<'a> CaseContext<'a> {
     pub(crate) fn new(
         server: &'a dyn Server,
         environment: &'a Environment,
@@ -327,11 +327,15 @@ pub(crate) enum Text {
 }
 
 /// Runs something in each of some ways.
-fn each_way(bench: &Bench<'_>, ways: &[Way], run: impl Fn(&Bench<'_>, Way) -> Verdict) -> Verdict {
+fn each_way(
+    context: &CaseContext<'_>,
+    ways: &[Way],
+    run: impl Fn(&CaseContext<'_>, Way) -> Verdict,
+) -> Verdict {
     let mut done = Done::Passed;
     for &way in ways {
         let Way { level, text } = way;
-        match run(bench, way).map_err(|fault| format!("{level:?}, {text:?}: {fault}"))? {
+        match run(context, way).map_err(|fault| format!("{level:?}, {text:?}: {fault}"))? {
             Done::Passed => {}
             Done::Unsupported => done = Done::Unsupported,
         }

@@ -32,7 +32,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::adapter::Adapter;
-use crate::case::{Bench, cases};
+use crate::case::{CaseContext, cases};
 use crate::environment::{Environment, is_unpacked};
 use crate::process::Running;
 use crate::report::{Cell, Report};
@@ -153,17 +153,21 @@ fn try_server(
             continue;
         }
         if let Some(mails) = options.pace {
-            let bench = Bench::new(server, &environment, &running, adapter);
-            print!("{name}, {}:\n{}", adapter.name(), pace::run(&bench, mails)?);
+            let context = CaseContext::new(server, &environment, &running, adapter);
+            print!(
+                "{name}, {}:\n{}",
+                adapter.name(),
+                pace::run(&context, mails)?
+            );
             report.went_well();
             continue;
         }
         for case in cases(server).filter(|case| case.name.contains(&options.case)) {
-            let bench = Bench::new(server, &environment, &running, adapter);
-            let verdict = bench.run(case);
+            let context = CaseContext::new(server, &environment, &running, adapter);
+            let verdict = context.run(case);
             if let Err(fault) = &verdict {
                 println!("{name}, {}, {}: {fault}", case.name, adapter.name());
-                let lines = bench.transcript.lock().map_err(|_| "a client panicked")?;
+                let lines = context.transcript.lock().map_err(|_| "a client panicked")?;
                 let path = home.join(format!("{name}-{}-{}", adapter.name(), report.failures()));
                 fs::write(&path, lines.join("\n"))?;
                 // What a failed case left in the store is no matter of the next.

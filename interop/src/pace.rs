@@ -6,7 +6,7 @@ use std::time::Instant;
 use smtp_proto::{Outcome, Security};
 
 use crate::adapter::Load;
-use crate::case::{Bench, Way, mails};
+use crate::case::{CaseContext, Way, mails};
 use crate::environment::Listener;
 use crate::message::Message;
 use crate::server;
@@ -17,16 +17,16 @@ use crate::slow_link::{SlowLink, Traits};
 ///
 /// # Errors
 /// If any message is not accepted, or not stored.
-pub(crate) fn run(bench: &Bench<'_>, count: usize) -> Result<String, String> {
+pub(crate) fn run(context: &CaseContext<'_>, count: usize) -> Result<String, String> {
     let text =
         b"A line of the message, as long as lines of messages are wont to be: not all too long.\r\n";
     let messages = vec![Message::new("ok", &["ok"]).body(&text.repeat(12)); count];
     let link = SlowLink::new(Traits::SLOW).map_err(|error| format!("{error:#}"))?;
     let mut table = String::new();
     for way in Way::ALL {
-        let endpoint = way.apply(bench.endpoint(Listener::Relay, Security::Cleartext));
+        let endpoint = way.apply(context.endpoint(Listener::Relay, Security::Cleartext));
         let begin = Instant::now();
-        let session = bench.converse(endpoint, Listener::Relay, Load::Batch(mails(&messages)?));
+        let session = context.converse(endpoint, Listener::Relay, Load::Batch(mails(&messages)?));
         let took = begin.elapsed();
         let session = session.map_err(|error| format!("{way:?}: {error:#}"))?;
         let accepted = session.outcomes.iter().filter(|each| each.is_accepted());
@@ -40,8 +40,8 @@ pub(crate) fn run(bench: &Bench<'_>, count: usize) -> Result<String, String> {
             .map_err(|e| e.to_string())?;
     }
     link.end().map_err(|error| format!("{error:#}"))?;
-    let stored =
-        server::collect(bench.server, bench.environment).map_err(|error| format!("{error:#}"))?;
+    let stored = server::collect(context.server, context.environment)
+        .map_err(|error| format!("{error:#}"))?;
     match stored.len() == count * Way::ALL.len() {
         true => Ok(table),
         false => Err(format!("{} stored", stored.len())),

@@ -2,7 +2,7 @@
 
 use smtp_proto::{ErrorKind, MissingExtension, RecipientStatus, Security};
 
-use super::{Bench, Case, Done, Verdict, Way, each_way, mails};
+use super::{Case, CaseContext, Done, Verdict, Way, each_way, mails};
 use crate::adapter::Load;
 use crate::environment::Listener;
 use crate::message::Message;
@@ -10,37 +10,37 @@ use crate::message::Message;
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "non-ASCII addresses",
-        run: |bench| {
-            each_way(bench, &Way::ALL, |bench, way| {
-                go(bench, way, Listener::Relay)
+        run: |context| {
+            each_way(context, &Way::ALL, |context, way| {
+                go(context, way, Listener::Relay)
             })
         },
     },
     Case {
         name: "non-ASCII addresses, SMTPUTF8 not advertised",
-        run: |bench| {
-            each_way(bench, &Way::SOME, |bench, way| {
-                go(bench, way, Listener::Bare)
+        run: |context| {
+            each_way(context, &Way::SOME, |context, way| {
+                go(context, way, Listener::Bare)
             })
         },
     },
 ];
 
 /// The second of three has such addresses: sent if SMTPUTF8 is advertised, else nothing of it is sent.
-fn go(bench: &Bench<'_>, way: Way, listener: Listener) -> Verdict {
+fn go(context: &CaseContext<'_>, way: Way, listener: Listener) -> Verdict {
     let messages = [
         Message::new("ok", &["ok"]),
         Message::new("ok", &["ok", "no", "ok"]).international(),
         Message::new("ok", &["ok"]),
     ];
-    let endpoint = way.apply(bench.endpoint(listener, Security::Cleartext));
-    let session = bench.converse(endpoint, listener, Load::Batch(mails(&messages)?));
+    let endpoint = way.apply(context.endpoint(listener, Security::Cleartext));
+    let session = context.converse(endpoint, listener, Load::Batch(mails(&messages)?));
     let session = session.map_err(|error| format!("{error:#}"))?;
     if session.capabilities.smtp_utf8() {
-        bench.check(&messages, &session)?;
+        context.check(&messages, &session)?;
         return Ok(Done::Passed);
     }
-    bench.compare(&messages, &session)?;
+    context.compare(&messages, &session)?;
     let [first, second, third] = &*session.outcomes else {
         return Err(format!("{} outcomes", session.outcomes.len()));
     };

@@ -2,7 +2,7 @@
 
 use smtp_proto::{Pipelining, Security};
 
-use super::{Bench, Case, Done, Text, Verdict, Way};
+use super::{Case, CaseContext, Done, Text, Verdict, Way};
 use crate::environment::Listener;
 use crate::message::Message;
 
@@ -12,11 +12,11 @@ macro_rules! ways {
         pub(super) const CASES: &[Case] = &[$(
             Case {
                 name: concat!("100 messages: ", $name),
-                run: |bench| hundred(bench, way!($level $text)),
+                run: |context| hundred(context, way!($level $text)),
             },
             Case {
                 name: concat!("rejections: ", $name),
-                run: |bench| rejections(bench, way!($level $text)),
+                run: |context| rejections(context, way!($level $text)),
             },
         )*];
     };
@@ -46,13 +46,13 @@ ways! {
     "speculative, many BDAT": Speculative Chunks,
 }
 
-fn hundred(bench: &Bench<'_>, way: Way) -> Verdict {
+fn hundred(context: &CaseContext<'_>, way: Way) -> Verdict {
     let messages: Vec<_> = (0..100).map(|_| Message::new("ok", &["ok"])).collect();
-    deliver(bench, way, &messages)
+    deliver(context, way, &messages)
 }
 
 /// Every way to be rejected, each before and after messages that are accepted, and after each other.
-fn rejections(bench: &Bench<'_>, way: Way) -> Verdict {
+fn rejections(context: &CaseContext<'_>, way: Way) -> Verdict {
     const SENDERS: [&str; 7] = [
         "ok", "badmail", "tmpmail", "baddata", "tmpdata", "badend", "tmpend",
     ];
@@ -65,8 +65,8 @@ fn rejections(bench: &Bench<'_>, way: Way) -> Verdict {
         &["ok", "full", "ok"],
     ];
     let mut messages = Vec::new();
-    let senders = bench.known(&SENDERS);
-    let recipients = RECIPIENTS.map(|kinds| bench.known(kinds));
+    let senders = context.known(&SENDERS);
+    let recipients = RECIPIENTS.map(|kinds| context.known(kinds));
     for sender in &senders {
         for recipients in &recipients {
             messages.push(Message::new(sender, recipients));
@@ -78,18 +78,18 @@ fn rejections(bench: &Bench<'_>, way: Way) -> Verdict {
         messages.push(Message::new(sender, recipients));
     }
     messages.push(Message::new("ok", &["ok"]));
-    if way.text != Text::Data && !bench.server.rejects_before_chunks() {
+    if way.text != Text::Data && !context.server.rejects_before_chunks() {
         messages = messages.into_iter().map(Message::unasked).collect();
     }
-    deliver(bench, way, &messages)
+    deliver(context, way, &messages)
 }
 
-fn deliver(bench: &Bench<'_>, way: Way, messages: &[Message]) -> Verdict {
-    let endpoint = || way.apply(bench.endpoint(Listener::Relay, Security::Cleartext));
-    let session = bench.deliver(endpoint(), Listener::Relay, &[])?;
+fn deliver(context: &CaseContext<'_>, way: Way, messages: &[Message]) -> Verdict {
+    let endpoint = || way.apply(context.endpoint(Listener::Relay, Security::Cleartext));
+    let session = context.deliver(endpoint(), Listener::Relay, &[])?;
     if !way.is_offered(&session) {
         return Ok(Done::Unsupported);
     }
-    bench.deliver(endpoint(), Listener::Relay, messages)?;
+    context.deliver(endpoint(), Listener::Relay, messages)?;
     Ok(Done::Passed)
 }

@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use smtp_proto::{Credentials, Mail, Pipelining, Security};
 
-use super::{Bench, Case, Done, Text, Verdict, Way};
+use super::{Case, CaseContext, Done, Text, Verdict, Way};
 use crate::adapter::Load;
 use crate::environment::{Environment, FAR, HOST, InternalListener, Listener};
 use crate::message::{PASSWORD, USER};
@@ -40,12 +40,12 @@ enum Content {
     Protected(Protection),
 }
 
-fn whole_way(bench: &Bench<'_>) -> Verdict {
-    if !bench.server.is_read_back(bench.environment) {
+fn whole_way(context: &CaseContext<'_>) -> Verdict {
+    if !context.server.is_read_back(context.environment) {
         return Ok(Done::Unsupported);
     }
     let fault = |error: io::Error| error.to_string();
-    let keys = Keys::new(&bench.environment.path("keys")).map_err(fault)?;
+    let keys = Keys::new(&context.environment.path("keys")).map_err(fault)?;
     let mut contents = vec![(Content::Composed, composed().map_err(fault)?)];
     for protection in Protection::ALL {
         contents.push((
@@ -61,7 +61,7 @@ fn whole_way(bench: &Bench<'_>) -> Verdict {
     ] {
         for text in [Text::Data, Text::Chunk] {
             let way = Way { level, text };
-            travel(bench, way, &keys, &contents)
+            travel(context, way, &keys, &contents)
                 .map_err(|fault| format!("{level:?}, {text:?}: {fault}"))?;
         }
     }
@@ -70,7 +70,7 @@ fn whole_way(bench: &Bench<'_>) -> Verdict {
 
 /// Sends one message of each content, and reads them back.
 fn travel(
-    bench: &Bench<'_>,
+    context: &CaseContext<'_>,
     way: Way,
     keys: &Keys,
     contents: &[(Content, Vec<u8>)],
@@ -86,9 +86,9 @@ fn travel(
         Credentials::password(&user, PASSWORD).map_err(|error| format!("{error:#}"))?;
     let listener = Listener::Submission;
     let endpoint = way
-        .apply(bench.endpoint(listener, Security::StartTls))
+        .apply(context.endpoint(listener, Security::StartTls))
         .credentials(credentials);
-    let session = bench
+    let session = context
         .converse(endpoint, listener, Load::Batch(mails))
         .map_err(|error| format!("{error:#}"))?;
     if session.outcomes.len() != parcels.len()
@@ -98,9 +98,9 @@ fn travel(
     }
     session.quit.map_err(|error| format!("{error:#}"))?;
     // All is handed on by now, and nothing came back.
-    bench.compare_nothing()?;
-    let folder = bench.environment.path("read");
-    read_back(bench.environment, &folder).map_err(|error| format!("{error:#}"))?;
+    context.compare_nothing()?;
+    let folder = context.environment.path("read");
+    read_back(context.environment, &folder).map_err(|error| format!("{error:#}"))?;
     for protocol in ["imap", "pop3"] {
         compare(&folder, protocol, &parcels, keys)
             .map_err(|fault| format!("by {protocol}: {fault}"))?;

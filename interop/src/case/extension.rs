@@ -6,7 +6,7 @@ use smtp_proto::{
     ErrorKind, Mail, MailError, Parameter, Pipelining, Recipient, RecipientStatus, Security,
 };
 
-use super::{Bench, Case, Done, Text, Verdict, Way};
+use super::{Case, CaseContext, Done, Text, Verdict, Way};
 use crate::adapter::{Load, Session};
 use crate::environment::Listener;
 use crate::message::Message;
@@ -32,7 +32,7 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// Whatever level the user asks for.
-fn one_at_a_time(bench: &Bench<'_>) -> Verdict {
+fn one_at_a_time(context: &CaseContext<'_>) -> Verdict {
     let listener = Listener::Bare;
     for text in [Text::Data, Text::Chunk] {
         let way = Way {
@@ -44,8 +44,8 @@ fn one_at_a_time(bench: &Bench<'_>) -> Verdict {
             Message::new("ok", &["no"]),
             Message::new("ok", &["ok"]),
         ];
-        let endpoint = way.apply(bench.endpoint(listener, Security::Cleartext));
-        let session = bench.deliver(endpoint, listener, &messages)?;
+        let endpoint = way.apply(context.endpoint(listener, Security::Cleartext));
+        let session = context.deliver(endpoint, listener, &messages)?;
         if session.capabilities.pipelining() || session.capabilities.chunking() {
             return Err("it is advertised".into());
         }
@@ -59,16 +59,16 @@ fn one_at_a_time(bench: &Bench<'_>) -> Verdict {
     Ok(Done::Passed)
 }
 
-fn require_tls(bench: &Bench<'_>) -> Verdict {
+fn require_tls(context: &CaseContext<'_>) -> Verdict {
     let parameters = || vec![Parameter::require_tls()];
     // Not advertised in cleartext, and required by the message.
-    let session = send(bench, Security::Cleartext, parameters())?;
-    is_kept_back(bench, &session)?;
-    let session = send(bench, Security::StartTls, parameters())?;
+    let session = send(context, Security::Cleartext, parameters())?;
+    is_kept_back(context, &session)?;
+    let session = send(context, Security::StartTls, parameters())?;
     if !session.capabilities.require_tls() {
-        return is_kept_back(bench, &session).map(|()| Done::Unsupported);
+        return is_kept_back(context, &session).map(|()| Done::Unsupported);
     }
-    let [mail] = &*stored(bench, &session, 1)? else {
+    let [mail] = &*stored(context, &session, 1)? else {
         return Err("not stored once".into());
     };
     let told = arrived(mail);
@@ -78,20 +78,20 @@ fn require_tls(bench: &Bench<'_>) -> Verdict {
     }
 }
 
-fn deliver_by(bench: &Bench<'_>) -> Verdict {
+fn deliver_by(context: &CaseContext<'_>) -> Verdict {
     let within = |seconds| {
         let by = DeliverBy::or_return(seconds).map_err(|error| format!("{error:#}"))?;
         Ok::<_, String>(vec![Parameter::deliver_by(by)])
     };
-    let session = send(bench, Security::StartTls, within(3600)?)?;
+    let session = send(context, Security::StartTls, within(3600)?)?;
     let Some(least) = session.capabilities.deliver_by() else {
-        return is_kept_back(bench, &session).map(|()| Done::Unsupported);
+        return is_kept_back(context, &session).map(|()| Done::Unsupported);
     };
-    if stored(bench, &session, 1)?.len() != 1 {
+    if stored(context, &session, 1)?.len() != 1 {
         return Err("not stored once".into());
     }
     let too_soon = i32::try_from(least / 2).map_err(|error| format!("{error:#}"))?;
-    let session = send(bench, Security::StartTls, within(too_soon.max(1))?)?;
+    let session = send(context, Security::StartTls, within(too_soon.max(1))?)?;
     let mut fates = session
         .outcomes
         .iter()
@@ -100,13 +100,13 @@ fn deliver_by(bench: &Bench<'_>) -> Verdict {
     {
         return Err(format!("accepted for {too_soon} seconds, at least {least}"));
     }
-    bench.compare_nothing()?;
+    context.compare_nothing()?;
     Ok(Done::Passed)
 }
 
 /// What is asked for arrives; what a server makes of it, its reports say.
-fn dsn(bench: &Bench<'_>) -> Verdict {
-    if !bench.server.writes_parameters() {
+fn dsn(context: &CaseContext<'_>) -> Verdict {
+    if !context.server.writes_parameters() {
         return Ok(Done::Unsupported);
     }
     let message = Message::new("ok", &["ok"]);
@@ -127,13 +127,13 @@ fn dsn(bench: &Bench<'_>) -> Verdict {
         Ok::<_, Box<dyn std::error::Error>>(mail.build()?)
     };
     let mail = mail().map_err(|error| format!("{error:#}"))?;
-    let endpoint = bench.endpoint(Listener::Relay, Security::StartTls);
-    let session = bench.converse(endpoint, Listener::Relay, Load::Batch(vec![mail]));
+    let endpoint = context.endpoint(Listener::Relay, Security::StartTls);
+    let session = context.converse(endpoint, Listener::Relay, Load::Batch(vec![mail]));
     let session = session.map_err(|error| format!("{error:#}"))?;
     if !session.capabilities.dsn() {
-        return is_kept_back(bench, &session).map(|()| Done::Unsupported);
+        return is_kept_back(context, &session).map(|()| Done::Unsupported);
     }
-    let [mail] = &*stored(bench, &session, 1)? else {
+    let [mail] = &*stored(context, &session, 1)? else {
         return Err("not stored once".into());
     };
     let told = arrived(mail);
@@ -154,14 +154,14 @@ fn dsn(bench: &Bench<'_>) -> Verdict {
 
 /// One message with these parameters of MAIL.
 fn send(
-    bench: &Bench<'_>,
+    context: &CaseContext<'_>,
     security: Security,
     parameters: Vec<Parameter>,
 ) -> Result<Session, String> {
     let mail =
         with(&Message::new("ok", &["ok"]), parameters).map_err(|error| format!("{error:#}"))?;
-    let endpoint = bench.endpoint(Listener::Relay, security);
-    let session = bench.converse(endpoint, Listener::Relay, Load::Batch(vec![mail]));
+    let endpoint = context.endpoint(Listener::Relay, security);
+    let session = context.converse(endpoint, Listener::Relay, Load::Batch(vec![mail]));
     session.map_err(|error| format!("{error:#}"))
 }
 
@@ -177,7 +177,7 @@ fn with(message: &Message, parameters: Vec<Parameter>) -> Result<Mail, MailError
 }
 
 /// An extension that is not advertised is an error before MAIL.
-fn is_kept_back(bench: &Bench<'_>, session: &Session) -> Result<(), String> {
+fn is_kept_back(context: &CaseContext<'_>, session: &Session) -> Result<(), String> {
     let mut fates = session
         .outcomes
         .iter()
@@ -190,15 +190,19 @@ fn is_kept_back(bench: &Bench<'_>, session: &Session) -> Result<(), String> {
         _ => false,
     });
     match kept_back {
-        true => bench.compare_nothing(),
+        true => context.compare_nothing(),
         false => Err(format!("{:?}", session.outcomes)),
     }
 }
 
 /// `count` messages, if all were accepted.
-fn stored(bench: &Bench<'_>, session: &Session, count: usize) -> Result<Vec<Stored>, String> {
+fn stored(
+    context: &CaseContext<'_>,
+    session: &Session,
+    count: usize,
+) -> Result<Vec<Stored>, String> {
     if session.outcomes.iter().all(|outcome| outcome.is_accepted()) {
-        bench.collect(count)
+        context.collect(count)
     } else {
         Err(format!("{:?}", session.outcomes))
     }

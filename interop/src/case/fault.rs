@@ -10,37 +10,37 @@ use crate::message::Message;
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "ten recipients, some rejected",
-        run: |bench| {
+        run: |context| {
             let recipients = [
                 "ok", "no", "ok", "grey", "full", "ok", "over", "no", "ok", "ok",
             ];
-            each_way(bench, &Way::ALL, |bench, way| {
-                let recipients = bench.known(&recipients);
+            each_way(context, &Way::ALL, |context, way| {
+                let recipients = context.known(&recipients);
                 let messages = [Message::new("ok", &recipients), Message::new("ok", &["ok"])];
-                let endpoint = way.apply(bench.endpoint(Listener::Relay, Security::StartTls));
-                bench.deliver(endpoint, Listener::Relay, &messages)?;
+                let endpoint = way.apply(context.endpoint(Listener::Relay, Security::StartTls));
+                context.deliver(endpoint, Listener::Relay, &messages)?;
                 Ok(Done::Passed)
             })
         },
     },
     Case {
         name: "421 to a recipient in a batch",
-        run: |bench| {
-            if !bench.server.rejects("closing") {
+        run: |context| {
+            if !context.server.rejects("closing") {
                 return Ok(Done::Unsupported);
             }
-            each_way(bench, &Way::ALL, |bench, way| {
+            each_way(context, &Way::ALL, |context, way| {
                 let messages = [
                     Message::new("ok", &["ok"]),
                     Message::new("ok", &["ok", "closing", "ok"]),
                     Message::new("ok", &["ok"]),
                     Message::new("ok", &["ok"]),
                 ];
-                let endpoint = way.apply(bench.endpoint(Listener::Relay, Security::Cleartext));
+                let endpoint = way.apply(context.endpoint(Listener::Relay, Security::Cleartext));
                 let load = Load::Batch(mails(&messages)?);
-                let session = bench.converse(endpoint, Listener::Relay, load);
+                let session = context.converse(endpoint, Listener::Relay, load);
                 let session = session.map_err(|error| format!("{error:#}"))?;
-                bench.compare(&messages, &session)?;
+                context.compare(&messages, &session)?;
                 let first = session.outcomes.first();
                 let second = session
                     .outcomes

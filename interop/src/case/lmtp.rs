@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smtp_proto::{Config, Pipelining, Protocol, Security, Timeouts};
 
-use super::{Bench, Case, Done, Text, Verdict, Way, mails};
+use super::{Case, CaseContext, Done, Text, Verdict, Way, mails};
 use crate::adapter::Load;
 use crate::environment::{HOST, Listener};
 use crate::message::Message;
@@ -29,7 +29,7 @@ const LEVELS: [Pipelining; 4] = [
 ];
 
 /// Recipients that are accepted, rejected by their command, and rejected after the text, in every order that matters.
-fn messages(bench: &Bench<'_>) -> Vec<Message> {
+fn messages(context: &CaseContext<'_>) -> Vec<Message> {
     const RECIPIENTS: [&[&str]; 9] = [
         &["ok", "quota", "ok", "stuck", "no", "ok"],
         &["ok"],
@@ -41,28 +41,28 @@ fn messages(bench: &Bench<'_>) -> Vec<Message> {
         &["no", "ok", "no", "quota"],
         &["ok", "ok", "ok"],
     ];
-    let known = RECIPIENTS.into_iter().map(|kinds| bench.known(kinds));
+    let known = RECIPIENTS.into_iter().map(|kinds| context.known(kinds));
     known
         .filter(|kinds| !kinds.is_empty())
         .map(|kinds| Message::new("ok", &kinds))
         .collect()
 }
 
-fn each_way(bench: &Bench<'_>) -> Verdict {
+fn each_way(context: &CaseContext<'_>) -> Verdict {
     for level in LEVELS {
         for text in [Text::Data, Text::Chunk, Text::Chunks] {
             let way = Way { level, text };
-            let endpoint = way.apply(bench.endpoint(Listener::Relay, Security::StartTls));
-            bench
-                .deliver(endpoint, Listener::Relay, &messages(bench))
+            let endpoint = way.apply(context.endpoint(Listener::Relay, Security::StartTls));
+            context
+                .deliver(endpoint, Listener::Relay, &messages(context))
                 .map_err(|fault| format!("{level:?}, {text:?}: {fault}"))?;
         }
     }
     Ok(Done::Passed)
 }
 
-fn over_unix(bench: &Bench<'_>) -> Verdict {
-    let Some(socket) = bench.server.socket(bench.environment) else {
+fn over_unix(context: &CaseContext<'_>) -> Verdict {
+    let Some(socket) = context.server.socket(context.environment) else {
         return Ok(Done::Unsupported);
     };
     let name = HOST.parse().map_err(|_| "no name of a client")?;
@@ -73,12 +73,12 @@ fn over_unix(bench: &Bench<'_>) -> Verdict {
     for level in LEVELS {
         let config = config.clone().pipelining(level).build();
         let policy = Arc::new(config.map_err(|error| format!("{error:#}"))?);
-        let messages = messages(bench);
+        let messages = messages(context);
         let load = Load::Batch(mails(&messages)?);
-        let session = (bench.adapter)
+        let session = (context.adapter)
             .converse_unix(&policy, &socket, load)
             .map_err(|error| format!("{level:?}: {error:#}"))?;
-        bench.check(&messages, &session)?;
+        context.check(&messages, &session)?;
     }
     Ok(Done::Passed)
 }

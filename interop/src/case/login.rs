@@ -4,7 +4,7 @@ use smtp_proto::sasl::Plain;
 use smtp_proto::{AuthenticationError, Credentials, Error, ErrorKind, Security};
 use std::sync::Arc;
 
-use super::{Bench, Case, Done, Verdict, Way, mails};
+use super::{Case, CaseContext, Done, Verdict, Way, mails};
 use crate::adapter::Load;
 use crate::environment::{HOST, Listener};
 use crate::message::{LOGINS, Message, PASSWORD, USER};
@@ -29,19 +29,19 @@ const DOORS: [(Listener, Security); 2] = [
     (Listener::Implicit, Security::Implicit),
 ];
 
-fn external(bench: &Bench<'_>) -> Verdict {
-    if !bench.server.knows_certificates() {
+fn external(context: &CaseContext<'_>) -> Verdict {
+    if !context.server.knows_certificates() {
         return Ok(Done::Unsupported);
     }
     for (listener, security) in DOORS {
         let messages = [Message::new("ok", &["ok"])];
         let endpoint = || {
-            let endpoint = bench.endpoint(listener, security);
+            let endpoint = context.endpoint(listener, security);
             endpoint.credentials(Credentials::external())
         };
-        let known = endpoint().tls(bench.environment.certificates.client().clone());
-        bench.deliver(known, listener, &messages)?;
-        match bench.converse(endpoint(), listener, Load::Batch(mails(&messages)?)) {
+        let known = endpoint().tls(context.environment.certificates.client().clone());
+        context.deliver(known, listener, &messages)?;
+        match context.converse(endpoint(), listener, Load::Batch(mails(&messages)?)) {
             Ok(_) => return Err(format!("{listener:?}: an unknown user was accepted")),
             Err(error) => match error.kind() {
                 ErrorKind::Authentication(
@@ -51,14 +51,14 @@ fn external(bench: &Bench<'_>) -> Verdict {
                 _ => return Err(format!("{listener:?}: {error:#}")),
             },
         }
-        bench.compare_nothing()?;
+        context.compare_nothing()?;
     }
     Ok(Done::Passed)
 }
 
 /// Each is told as it came, with what may be done about it, and whether to try again later.
-fn answers(bench: &Bench<'_>) -> Verdict {
-    if !bench.server.answers_logins() {
+fn answers(context: &CaseContext<'_>) -> Verdict {
+    if !context.server.answers_logins() {
         return Ok(Done::Unsupported);
     }
     for (listener, security) in DOORS {
@@ -66,15 +66,17 @@ fn answers(bench: &Bench<'_>) -> Verdict {
             let mechanism = Plain::new(&format!("{user}@{HOST}"), PASSWORD);
             let mechanism = mechanism.map_err(|error| format!("{error:#}"))?;
             let credentials = Credentials::from_mechanisms(vec![Arc::new(mechanism)]);
-            let endpoint = bench.endpoint(listener, security).credentials(credentials);
+            let endpoint = context
+                .endpoint(listener, security)
+                .credentials(credentials);
             let messages = [Message::new("ok", &["ok"])];
-            match bench.converse(endpoint, listener, Load::Batch(mails(&messages)?)) {
+            match context.converse(endpoint, listener, Load::Batch(mails(&messages)?)) {
                 Ok(_) => return Err(format!("{user} did")),
                 Err(error) if is_told(&error, code) => {}
                 Err(error) => return Err(format!("{listener:?}, {user}: {error:#}")),
             }
         }
-        bench.compare_nothing()?;
+        context.compare_nothing()?;
     }
     Ok(Done::Passed)
 }
@@ -89,8 +91,8 @@ fn is_told(error: &Error, code: u16) -> bool {
 }
 
 /// Every way, with texts of every shape.
-fn hundred(bench: &Bench<'_>) -> Verdict {
-    if bench.server.listeners().contains(&Listener::Relay) {
+fn hundred(context: &CaseContext<'_>) -> Verdict {
+    if context.server.listeners().contains(&Listener::Relay) {
         return Ok(Done::Unsupported);
     }
     let credentials = Credentials::password(&format!("{USER}@{HOST}"), PASSWORD);
@@ -101,16 +103,16 @@ fn hundred(bench: &Bench<'_>) -> Verdict {
     let mut done = Done::Unsupported;
     for way in Way::ALL {
         let endpoint = || {
-            let endpoint = bench.endpoint(Listener::Submission, Security::StartTls);
+            let endpoint = context.endpoint(Listener::Submission, Security::StartTls);
             way.apply(endpoint.credentials(credentials.clone()))
         };
-        let session = bench.deliver(endpoint(), Listener::Submission, &[])?;
+        let session = context.deliver(endpoint(), Listener::Submission, &[])?;
         if way.is_offered(&session) {
             // Each anew: a store may take only one by the same Message-ID.
             let messages: Vec<_> = (bodies.iter().cycle().take(100))
                 .map(|body| Message::new("ok", &["ok"]).body(body))
                 .collect();
-            bench.deliver(endpoint(), Listener::Submission, &messages)?;
+            context.deliver(endpoint(), Listener::Submission, &messages)?;
             done = Done::Passed;
         }
     }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use smtp_proto::xclient::{Xclient, XclientProto, Xforward, XforwardSource};
 use smtp_proto::{Command, ErrorKind, MissingExtension, Outcome, Security};
 
-use super::{Bench, Case, Done, Verdict, mails};
+use super::{Case, CaseContext, Done, Verdict, mails};
 use crate::adapter::Load;
 use crate::environment::Listener;
 use crate::message::Message;
@@ -14,24 +14,24 @@ use crate::message::Message;
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "XCLIENT in one line",
-        run: |bench| speaks_for(bench, "mail.example.org"),
+        run: |context| speaks_for(context, "mail.example.org"),
     },
     Case {
         name: "XCLIENT in two lines",
-        run: |bench| speaks_for(bench, &["name"; 49].join(".")),
+        run: |context| speaks_for(context, &["name"; 49].join(".")),
     },
     Case {
         name: "XFORWARD in one line",
-        run: |bench| forwards(bench, "mail.example.org"),
+        run: |context| forwards(context, "mail.example.org"),
     },
     Case {
         name: "XFORWARD in two lines",
-        run: |bench| forwards(bench, &["name"; 49].join(".")),
+        run: |context| forwards(context, &["name"; 49].join(".")),
     },
 ];
 
 /// The server writes down the other client, by its name and address.
-fn speaks_for(bench: &Bench<'_>, name: &str) -> Verdict {
+fn speaks_for(context: &CaseContext<'_>, name: &str) -> Verdict {
     let client = Xclient::new()
         .name(name)
         .and_then(|client| client.helo(name))
@@ -40,9 +40,11 @@ fn speaks_for(bench: &Bench<'_>, name: &str) -> Verdict {
         .port(4711)
         .proto(XclientProto::Esmtp);
     let listener = Listener::Relay;
-    let endpoint = bench.endpoint(listener, Security::StartTls).xclient(client);
+    let endpoint = context
+        .endpoint(listener, Security::StartTls)
+        .xclient(client);
     let messages = [Message::new("ok", &["ok"])];
-    let session = match bench.converse(endpoint, listener, Load::Batch(mails(&messages)?)) {
+    let session = match context.converse(endpoint, listener, Load::Batch(mails(&messages)?)) {
         Ok(session) => session,
         Err(error) if is_not_offered(error.kind()) => return Ok(Done::Unsupported),
         Err(error) => return Err(format!("{error:#}")),
@@ -50,7 +52,7 @@ fn speaks_for(bench: &Bench<'_>, name: &str) -> Verdict {
     if !session.outcomes.iter().all(Outcome::is_accepted) {
         return Err(format!("{:?}", session.outcomes));
     }
-    let stored = bench.collect(1)?;
+    let stored = context.collect(1)?;
     let [mail] = stored.as_slice() else {
         return Err(format!("{} messages stored", stored.len()));
     };
@@ -64,7 +66,7 @@ fn speaks_for(bench: &Bench<'_>, name: &str) -> Verdict {
 }
 
 /// The server writes into its log where the message came from.
-fn forwards(bench: &Bench<'_>, name: &str) -> Verdict {
+fn forwards(context: &CaseContext<'_>, name: &str) -> Verdict {
     let origin = Xforward::new()
         .name(name)
         .and_then(|origin| origin.helo(name))
@@ -78,15 +80,15 @@ fn forwards(bench: &Bench<'_>, name: &str) -> Verdict {
     let messages = [Message::new("ok", &["ok"])];
     let mail = messages[0].mail().map_err(|error| format!("{error:#}"))?;
     let load = Load::Behind(Command::xforward(origin), mail);
-    let endpoint = bench.endpoint(listener, Security::StartTls);
-    let session = match bench.converse(endpoint, listener, load) {
+    let endpoint = context.endpoint(listener, Security::StartTls);
+    let session = match context.converse(endpoint, listener, load) {
         Ok(session) => session,
         Err(error) if is_not_offered(error.kind()) => return Ok(Done::Unsupported),
         Err(error) => return Err(format!("{error:#}")),
     };
-    bench.check(&messages, &session)?;
+    context.check(&messages, &session)?;
     // As Postfix has it, which is alone in offering it.
-    let log = fs::read(bench.environment.path("log")).map_err(|error| format!("{error:#}"))?;
+    let log = fs::read(context.environment.path("log")).map_err(|error| format!("{error:#}"))?;
     let from = format!("orig_queue_id=4Xyz, orig_client={name}[{ADDR}]");
     match String::from_utf8_lossy(&log).contains(&from) {
         true => Ok(Done::Passed),

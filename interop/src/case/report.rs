@@ -4,7 +4,7 @@ use smtp_proto::dsn::{Notify, OriginalRecipient, Return};
 use smtp_proto::parameter::ParameterError;
 use smtp_proto::{ErrorKind, Mail, MailError, Parameter, Recipient, RecipientStatus, Security};
 
-use super::{Bench, Case, Done, Verdict, Way, check_stored, each_way};
+use super::{Case, CaseContext, Done, Verdict, Way, check_stored, each_way};
 use crate::adapter::Load;
 use crate::environment::Listener;
 use crate::message::Message;
@@ -13,11 +13,11 @@ use crate::server::Stored;
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "delivery reports",
-        run: |bench| each_way(bench, &Way::SOME, reports),
+        run: |context| each_way(context, &Way::SOME, reports),
     },
     Case {
         name: "delivery reports, DSN not advertised",
-        run: |bench| each_way(bench, &Way::SOME, not_offered),
+        run: |context| each_way(context, &Way::SOME, not_offered),
     },
 ];
 
@@ -103,8 +103,8 @@ impl Wish {
     }
 }
 
-fn reports(bench: &Bench<'_>, way: Way) -> Verdict {
-    if !bench.server.reports() {
+fn reports(context: &CaseContext<'_>, way: Way) -> Verdict {
+    if !context.server.reports() {
         return Ok(Done::Unsupported);
     }
     let wishes = [
@@ -115,15 +115,15 @@ fn reports(bench: &Bench<'_>, way: Way) -> Verdict {
         Wish::new("bounce", Notify::NEVER, Return::Headers),
     ];
     let mails: Result<_, _> = wishes.iter().map(|wish| wish.mail(false)).collect();
-    let endpoint = way.apply(bench.endpoint(Listener::Relay, Security::StartTls));
-    let session = bench.converse(endpoint, Listener::Relay, Load::Batch(mails?));
+    let endpoint = way.apply(context.endpoint(Listener::Relay, Security::StartTls));
+    let session = context.converse(endpoint, Listener::Relay, Load::Batch(mails?));
     let session = session.map_err(|error| format!("{error:#}"))?;
     let accepted = session.outcomes.iter().all(|outcome| outcome.is_accepted());
     if !accepted || session.outcomes.len() != wishes.len() {
         return Err(format!("{:?}", session.outcomes));
     }
     let (mails, reports): (Vec<_>, Vec<_>) =
-        (bench.collect(usize::MAX)?.into_iter()).partition(|mail| !mail.sender.is_empty());
+        (context.collect(usize::MAX)?.into_iter()).partition(|mail| !mail.sender.is_empty());
     let [delivered, silent, whole, headers, never] = &wishes;
     for wish in [delivered, silent] {
         let recipient = wish.message.recipients().first();
@@ -135,7 +135,7 @@ fn reports(bench: &Bench<'_>, way: Way) -> Verdict {
             _ => return Err(format!("stored {} times", mine.len())),
         }
     }
-    let in_xtext = bench.server.reports_xtext();
+    let in_xtext = context.server.reports_xtext();
     delivered.check("delivered", &reports, in_xtext)?;
     whole.check("failed", &reports, in_xtext)?;
     headers.check("failed", &reports, in_xtext)?;
@@ -152,17 +152,17 @@ fn reports(bench: &Bench<'_>, way: Way) -> Verdict {
 }
 
 /// It goes only if it may go without a report.
-fn not_offered(bench: &Bench<'_>, way: Way) -> Verdict {
+fn not_offered(context: &CaseContext<'_>, way: Way) -> Verdict {
     let wishes = [
         Wish::new("ok", Notify::SUCCESS, Return::Full),
         Wish::new("ok", Notify::SUCCESS, Return::Full),
     ];
     let [strict, content] = &wishes;
     let mails = vec![strict.mail(false)?, content.mail(true)?];
-    let endpoint = way.apply(bench.endpoint(Listener::Bare, Security::Cleartext));
-    let session = bench.converse(endpoint, Listener::Bare, Load::Batch(mails));
+    let endpoint = way.apply(context.endpoint(Listener::Bare, Security::Cleartext));
+    let session = context.converse(endpoint, Listener::Bare, Load::Batch(mails));
     let session = session.map_err(|error| format!("{error:#}"))?;
-    bench.compare(
+    context.compare(
         &wishes.each_ref().map(|wish| wish.message.clone()),
         &session,
     )?;

@@ -7,7 +7,7 @@ use std::thread;
 
 use smtp_proto::{RecipientStatus, Security, SpeculationLimits, Stage, TranscriptEntry};
 
-use super::{Bench, Case, Done, Verdict, Way, each_way, mails};
+use super::{Case, CaseContext, Done, Verdict, Way, each_way, mails};
 use crate::adapter::{Load, Session};
 use crate::environment::{FEW, Listener};
 use crate::message::Message;
@@ -16,27 +16,27 @@ use crate::server;
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "greylisting, then a retry",
-        run: |bench| each_way(bench, &Way::SOME, greylisted),
+        run: |context| each_way(context, &Way::SOME, greylisted),
     },
     Case {
         name: "too many recipients at a time",
-        run: |bench| each_way(bench, &Way::SOME, too_many),
+        run: |context| each_way(context, &Way::SOME, too_many),
     },
     Case {
         name: "server stopped during a batch",
-        run: |bench| each_way(bench, &Way::SOME, stopped),
+        run: |context| each_way(context, &Way::SOME, stopped),
     },
 ];
 
-fn greylisted(bench: &Bench<'_>, way: Way) -> Verdict {
-    if !bench.server.greylists() {
+fn greylisted(context: &CaseContext<'_>, way: Way) -> Verdict {
+    if !context.server.greylists() {
         return Ok(Done::Unsupported);
     }
     let send = |messages: &[Message]| {
-        let endpoint = way.apply(bench.endpoint(Listener::Relay, Security::Cleartext));
-        let session = bench.converse(endpoint, Listener::Relay, Load::Batch(mails(messages)?));
+        let endpoint = way.apply(context.endpoint(Listener::Relay, Security::Cleartext));
+        let session = context.converse(endpoint, Listener::Relay, Load::Batch(mails(messages)?));
         let session = session.map_err(|error| format!("{error:#}"))?;
-        bench.compare(messages, &session)?;
+        context.compare(messages, &session)?;
         Ok::<_, String>(session)
     };
     let messages = [
@@ -77,7 +77,7 @@ fn transient(messages: &[Message], session: &Session) -> Vec<Message> {
 }
 
 /// The client sends the message to the rest in further transactions by itself (RFC 5321, section 4.5.3.1.10).
-fn too_many(bench: &Bench<'_>, way: Way) -> Verdict {
+fn too_many(context: &CaseContext<'_>, way: Way) -> Verdict {
     let many = ["ok"; 2 * FEW + FEW / 2];
     let messages = [
         Message::new("ok", &["ok"]),
@@ -85,13 +85,13 @@ fn too_many(bench: &Bench<'_>, way: Way) -> Verdict {
         Message::new("ok", &["no", "ok"]),
         Message::new("ok", &many[..=FEW]),
     ];
-    let endpoint = way.apply(bench.endpoint(Listener::Few, Security::Cleartext));
-    bench.deliver(endpoint, Listener::Few, &messages)?;
+    let endpoint = way.apply(context.endpoint(Listener::Few, Security::Cleartext));
+    context.deliver(endpoint, Listener::Few, &messages)?;
     Ok(Done::Passed)
 }
 
 /// Once the client has seen some replies, it waits until the server has been stopped.
-fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
+fn stopped(context: &CaseContext<'_>, way: Way) -> Verdict {
     // One by one, and with DATA, the last of them is to the end of a message: some servers hear of the stop only then.
     const REPLIES: usize = 61;
     let messages: Vec<_> = (0..200).map(|_| Message::new("ok", &["ok"])).collect();
@@ -99,7 +99,7 @@ fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
     let (go_on, goes_on) = mpsc::channel();
     let goes_on = Mutex::new(goes_on);
     let replies = AtomicUsize::new(0);
-    let endpoint = way.apply(bench.endpoint(Listener::Relay, Security::Cleartext));
+    let endpoint = way.apply(context.endpoint(Listener::Relay, Security::Cleartext));
     // Not so far ahead that all of it is there before the stop.
     let endpoint = endpoint.speculation(
         SpeculationLimits::default()
@@ -114,8 +114,8 @@ fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
         }
     });
     let load = Load::Batch(mails(&messages)?);
-    let (server, environment) = (bench.server, bench.environment);
-    let processes = bench.running.borrow().processes();
+    let (server, environment) = (context.server, context.environment);
+    let processes = context.running.borrow().processes();
     let processes = processes.map_err(|error| format!("{error:#}"))?;
     let session = thread::scope(|scope| {
         let stop = scope.spawn(move || {
@@ -125,15 +125,15 @@ fn stopped(bench: &Bench<'_>, way: Way) -> Verdict {
             let _ = go_on.send(());
             stopped.map_err(|error| format!("{error:#}"))
         });
-        let session = bench.converse(endpoint, Listener::Relay, load);
+        let session = context.converse(endpoint, Listener::Relay, load);
         let stopped = stop.join().map_err(|_| "it could not be stopped")?;
         stopped.and_then(|()| session.map_err(|error| format!("{error:#}")))
     });
-    let mut running = bench.running.borrow_mut();
+    let mut running = context.running.borrow_mut();
     let restarted = running.restart();
     restarted.map_err(|error| format!("{error:#}"))?;
     let session = session?;
-    bench.compare(&messages, &session)?;
+    context.compare(&messages, &session)?;
     let told = &session.outcomes;
     let accepted = told.iter().filter(|outcome| outcome.is_accepted()).count();
     let error = told.last().and_then(|outcome| outcome.error());

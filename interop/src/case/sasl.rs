@@ -8,7 +8,7 @@ use smtp_proto::sasl::{
 use smtp_proto::{AuthenticationError, Credentials, ErrorKind, Security};
 use smtp_rustls::EndpointBuilder;
 
-use super::{Bench, Case, Done, Verdict, mails};
+use super::{Case, CaseContext, Done, Verdict, mails};
 use crate::adapter::Load;
 use crate::environment::{HOST, Listener};
 use crate::message::{Message, PASSWORD, USER};
@@ -19,9 +19,9 @@ macro_rules! cases {
         pub(super) const CASES: &[Case] = &[$(
             Case {
                 name: $name,
-                run: |bench| {
+                run: |context| {
                     let make: Make = |secret| Ok(Arc::new($make(&user(), secret)?));
-                    logs_in(bench, make, &$secrets())
+                    logs_in(context, make, &$secrets())
                 },
             },
         )*
@@ -61,19 +61,19 @@ fn tokens() -> Secrets {
 }
 
 /// With the right secret it goes, with a wrong one it does not.
-fn logs_in(bench: &Bench<'_>, make: Make, [right, wrong]: &Secrets) -> Verdict {
+fn logs_in(context: &CaseContext<'_>, make: Make, [right, wrong]: &Secrets) -> Verdict {
     let with = |secret: &str| {
         let mechanism = make(secret).map_err(|error| format!("{error:#}"))?;
         let credentials = Credentials::from_mechanisms(vec![mechanism]);
         Ok::<_, String>(move |endpoint: EndpointBuilder| endpoint.credentials(credentials.clone()))
     };
-    everywhere(bench, with(right)?, with(wrong)?, is_rejected)
+    everywhere(context, with(right)?, with(wrong)?, is_rejected)
 }
 
 /// Where the only binding is one that TLS 1.3 did away with (RFC 9266), the bound mechanism is rejected, and
 /// no weaker one is taken for it; by name that goes which is not bound.
-fn unknown_binding(bench: &Bench<'_>) -> Verdict {
-    if !bench.server.binds_by_unique() {
+fn unknown_binding(context: &CaseContext<'_>) -> Verdict {
+    if !context.server.binds_by_unique() {
         return Ok(Done::Unsupported);
     }
     let credentials =
@@ -81,7 +81,7 @@ fn unknown_binding(bench: &Bench<'_>) -> Verdict {
     let bound = |endpoint: EndpointBuilder| endpoint.credentials(credentials.clone());
     let names = ["SCRAM-SHA-256"];
     let unbound = |endpoint: EndpointBuilder| endpoint.credentials(credentials.restrict_to(names));
-    everywhere(bench, unbound, bound, |error| {
+    everywhere(context, unbound, bound, |error| {
         matches!(error, AuthenticationError::BindingRejected { .. })
     })
 }
@@ -92,7 +92,7 @@ fn is_rejected(error: &AuthenticationError) -> bool {
 
 /// At each listener, what is right logs in and what is wrong does not.
 fn everywhere(
-    bench: &Bench<'_>,
+    context: &CaseContext<'_>,
     right: impl Fn(EndpointBuilder) -> EndpointBuilder,
     wrong: impl Fn(EndpointBuilder) -> EndpointBuilder,
     is_expected: fn(&AuthenticationError) -> bool,
@@ -102,13 +102,13 @@ fn everywhere(
         (Listener::Submission, Security::StartTls),
         (Listener::Implicit, Security::Implicit),
     ] {
-        if !bench.has(listener) {
+        if !context.has(listener) {
             continue;
         }
         let messages = [Message::new("ok", &["ok"])];
-        let endpoint = right(bench.endpoint(listener, security));
-        match bench.converse(endpoint, listener, Load::Batch(mails(&messages)?)) {
-            Ok(session) => bench.check(&messages, &session)?,
+        let endpoint = right(context.endpoint(listener, security));
+        match context.converse(endpoint, listener, Load::Batch(mails(&messages)?)) {
+            Ok(session) => context.check(&messages, &session)?,
             Err(error) => match error.kind() {
                 ErrorKind::Authentication(AuthenticationError::NoCommonMechanism { .. }) => {
                     continue;
@@ -117,8 +117,8 @@ fn everywhere(
             },
         }
         let messages = [Message::new("ok", &["ok"])];
-        let endpoint = wrong(bench.endpoint(listener, security));
-        match bench.converse(endpoint, listener, Load::Batch(mails(&messages)?)) {
+        let endpoint = wrong(context.endpoint(listener, security));
+        match context.converse(endpoint, listener, Load::Batch(mails(&messages)?)) {
             Ok(_) => return Err(format!("{listener:?}: a wrong secret did")),
             Err(error) => {
                 let code = error.reply().map(|reply| reply.code().as_u16());
@@ -126,12 +126,12 @@ fn everywhere(
                     ErrorKind::Authentication(error) => is_expected(error),
                     _ => false,
                 };
-                if !rejected || code != Some(bench.server.code_for_wrong_password()) {
+                if !rejected || code != Some(context.server.code_for_wrong_password()) {
                     return Err(format!("{listener:?}: {error:#}"));
                 }
             }
         }
-        bench.compare_nothing()?;
+        context.compare_nothing()?;
         done = Done::Passed;
     }
     Ok(done)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use smtp_proto::{Credentials, Error, ErrorKind, Security, Stage, Timeouts};
 use smtp_rustls::EndpointBuilder;
 
-use super::{Bench, Case, Done, Verdict, mails};
+use super::{Case, CaseContext, Done, Verdict, mails};
 use crate::adapter::{Load, Session};
 use crate::environment::{HOST, Listener};
 use crate::message::{Message, PASSWORD, USER};
@@ -13,40 +13,40 @@ use crate::message::{Message, PASSWORD, USER};
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "security: STARTTLS required",
-        run: |bench| in_tls(bench, Listener::Relay, Security::StartTls),
+        run: |context| in_tls(context, Listener::Relay, Security::StartTls),
     },
     Case {
         name: "security: TLS from the first byte",
-        run: |bench| in_tls(bench, Listener::Implicit, Security::Implicit),
+        run: |context| in_tls(context, Listener::Implicit, Security::Implicit),
     },
     Case {
         name: "security: opportunistic, TLS available",
-        run: |bench| in_tls(bench, Listener::Relay, Security::Opportunistic),
+        run: |context| in_tls(context, Listener::Relay, Security::Opportunistic),
     },
     Case {
         name: "security: opportunistic, TLS unavailable",
-        run: |bench| in_clear(bench, Listener::Bare, Security::Opportunistic),
+        run: |context| in_clear(context, Listener::Bare, Security::Opportunistic),
     },
     Case {
         name: "security: opportunistic, STARTTLS 454",
-        run: |bench| in_clear(bench, Listener::Broken, Security::Opportunistic),
+        run: |context| in_clear(context, Listener::Broken, Security::Opportunistic),
     },
     Case {
         name: "security: none",
-        run: |bench| in_clear(bench, Listener::Relay, Security::Cleartext),
+        run: |context| in_clear(context, Listener::Relay, Security::Cleartext),
     },
     Case {
         name: "STARTTLS required, not advertised",
-        run: |bench| {
-            fails(bench, Listener::Bare, Security::StartTls, |error| {
+        run: |context| {
+            fails(context, Listener::Bare, Security::StartTls, |error| {
                 matches!(error.kind(), ErrorKind::TlsUnavailable)
             })
         },
     },
     Case {
         name: "STARTTLS required, reply 454",
-        run: |bench| {
-            fails(bench, Listener::Broken, Security::StartTls, |error| {
+        run: |context| {
+            fails(context, Listener::Broken, Security::StartTls, |error| {
                 let code = error.reply().map(|reply| reply.code().as_u16());
                 matches!(error.kind(), ErrorKind::TlsUnavailable) && code == Some(454)
             })
@@ -54,8 +54,8 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "implicit TLS to a cleartext port",
-        run: |bench| {
-            fails(bench, Listener::Relay, Security::Implicit, |error| {
+        run: |context| {
+            fails(context, Listener::Relay, Security::Implicit, |error| {
                 matches!(error.kind(), ErrorKind::Transport(_))
                     && error.stage() == Stage::TlsHandshake
             })
@@ -67,21 +67,21 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "certificate for another name",
-        run: |bench| distrusts(bench, Listener::WrongName),
+        run: |context| distrusts(context, Listener::WrongName),
     },
     Case {
         name: "expired certificate",
-        run: |bench| distrusts(bench, Listener::Expired),
+        run: |context| distrusts(context, Listener::Expired),
     },
     Case {
         name: "certificate from an unknown authority",
-        run: |bench| distrusts(bench, Listener::SelfSigned),
+        run: |context| distrusts(context, Listener::SelfSigned),
     },
     Case {
         name: "TLS 1.0 and 1.1 only",
-        run: |bench| {
-            rejects(bench, Listener::Old)?;
-            in_clear(bench, Listener::Old, Security::Opportunistic)
+        run: |context| {
+            rejects(context, Listener::Old)?;
+            in_clear(context, Listener::Old, Security::Opportunistic)
         },
     },
     Case {
@@ -94,41 +94,45 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-fn deliver(bench: &Bench<'_>, listener: Listener, security: Security) -> Result<Session, String> {
+fn deliver(
+    context: &CaseContext<'_>,
+    listener: Listener,
+    security: Security,
+) -> Result<Session, String> {
     let messages = [
         Message::new("ok", &["ok"]),
         Message::new("ok", &["no", "ok"]),
     ];
-    let mut endpoint = unknown(bench, listener, security)?;
+    let mut endpoint = unknown(context, listener, security)?;
     if listener == Listener::Implicit {
         let user = format!("{USER}@{HOST}");
         let credentials = Credentials::password(&user, PASSWORD);
         endpoint = endpoint.credentials(credentials.map_err(|error| format!("{error:#}"))?);
     }
-    bench.deliver(endpoint, listener, &messages)
+    context.deliver(endpoint, listener, &messages)
 }
 
 /// An endpoint that has no session of TLS to resume: such a one shows no certificate, and may be from another listener.
 fn unknown(
-    bench: &Bench<'_>,
+    context: &CaseContext<'_>,
     listener: Listener,
     security: Security,
 ) -> Result<EndpointBuilder, String> {
-    let tls = bench.environment.certificates.fresh_trust();
+    let tls = context.environment.certificates.fresh_trust();
     let tls = tls.map_err(|error| format!("{error:#}"))?;
-    Ok(bench.endpoint(listener, security).tls(tls))
+    Ok(context.endpoint(listener, security).tls(tls))
 }
 
-fn in_tls(bench: &Bench<'_>, listener: Listener, security: Security) -> Verdict {
-    let session = deliver(bench, listener, security)?;
+fn in_tls(context: &CaseContext<'_>, listener: Listener, security: Security) -> Verdict {
+    let session = deliver(context, listener, security)?;
     match session.tls.as_ref().and_then(|facts| facts.version()) {
         Some(_) => Ok(Done::Passed),
         None => Err("no TLS".into()),
     }
 }
 
-fn in_clear(bench: &Bench<'_>, listener: Listener, security: Security) -> Verdict {
-    match deliver(bench, listener, security)?.tls {
+fn in_clear(context: &CaseContext<'_>, listener: Listener, security: Security) -> Verdict {
+    match deliver(context, listener, security)?.tls {
         None => Ok(Done::Passed),
         Some(facts) => Err(format!("in TLS: {facts}")),
     }
@@ -136,25 +140,25 @@ fn in_clear(bench: &Bench<'_>, listener: Listener, security: Security) -> Verdic
 
 /// No connection comes about, and no message goes.
 fn fails(
-    bench: &Bench<'_>,
+    context: &CaseContext<'_>,
     listener: Listener,
     security: Security,
     is_right: fn(&Error) -> bool,
 ) -> Verdict {
     let load = Load::Batch(mails(&[Message::new("ok", &["ok"])])?);
-    match bench.converse(unknown(bench, listener, security)?, listener, load) {
+    match context.converse(unknown(context, listener, security)?, listener, load) {
         Ok(_) => Err("it was sent".into()),
         Err(error) if !is_right(&error) => Err(format!("{error:#}")),
-        Err(_) => bench.compare_nothing().map(|()| Done::Passed),
+        Err(_) => context.compare_nothing().map(|()| Done::Passed),
     }
 }
 
 /// Neither side speaks first.
-fn silent(bench: &Bench<'_>) -> Verdict {
+fn silent(context: &CaseContext<'_>) -> Verdict {
     let listener = Listener::Implicit;
-    let endpoint = bench.endpoint(listener, Security::StartTls);
+    let endpoint = context.endpoint(listener, Security::StartTls);
     let endpoint = endpoint.timeouts(Timeouts::default().at_most(Duration::from_secs(1)));
-    match bench.converse(endpoint, listener, Load::Batch(Vec::new())) {
+    match context.converse(endpoint, listener, Load::Batch(Vec::new())) {
         Ok(_) => Err("it is ready".into()),
         Err(error) if matches!(error.kind(), ErrorKind::Timeout(_)) => Ok(Done::Passed),
         Err(error) => Err(format!("{error:#}")),
@@ -162,9 +166,9 @@ fn silent(bench: &Bench<'_>) -> Verdict {
 }
 
 /// Nothing is sent to a server whose certificate is no good, unless the policy asks for no proof: then it is encrypted.
-fn distrusts(bench: &Bench<'_>, listener: Listener) -> Verdict {
-    rejects(bench, listener)?;
-    match deliver(bench, listener, Security::Opportunistic)?.tls {
+fn distrusts(context: &CaseContext<'_>, listener: Listener) -> Verdict {
+    rejects(context, listener)?;
+    match deliver(context, listener, Security::Opportunistic)?.tls {
         Some(facts) if !facts.is_peer_verified() => Ok(Done::Passed),
         Some(facts) => Err(format!("verified: {facts}")),
         None => Err("no TLS".into()),
@@ -172,15 +176,15 @@ fn distrusts(bench: &Bench<'_>, listener: Listener) -> Verdict {
 }
 
 /// Nothing is sent to a server whose certificate or TLS is no good under a policy that demands both.
-fn rejects(bench: &Bench<'_>, listener: Listener) -> Verdict {
-    fails(bench, listener, Security::StartTls, |error| {
+fn rejects(context: &CaseContext<'_>, listener: Listener) -> Verdict {
+    fails(context, listener, Security::StartTls, |error| {
         matches!(error.kind(), ErrorKind::Transport(_)) && error.stage() == Stage::TlsHandshake
     })
 }
 
 /// The second connection goes on with the session of the first.
-fn resumed(bench: &Bench<'_>) -> Verdict {
-    if !bench.server.resumes_tls() {
+fn resumed(context: &CaseContext<'_>) -> Verdict {
+    if !context.server.resumes_tls() {
         return Ok(Done::Unsupported);
     }
     for (listener, security) in [
@@ -188,11 +192,11 @@ fn resumed(bench: &Bench<'_>) -> Verdict {
         (Listener::Implicit, Security::Implicit),
     ] {
         // Not those of other cases.
-        let tls = bench.environment.certificates.fresh_trust();
+        let tls = context.environment.certificates.fresh_trust();
         let tls = tls.map_err(|error| format!("{error:#}"))?;
         let deliver = || {
-            let endpoint = bench.endpoint(listener, security).tls(tls.clone());
-            let session = bench.deliver(endpoint, listener, &[Message::new("ok", &["ok"])])?;
+            let endpoint = context.endpoint(listener, security).tls(tls.clone());
+            let session = context.deliver(endpoint, listener, &[Message::new("ok", &["ok"])])?;
             Ok::<_, String>(session.tls.is_some_and(|facts| facts.is_resumed()))
         };
         match (deliver()?, deliver()?) {
@@ -207,22 +211,22 @@ fn resumed(bench: &Bench<'_>) -> Verdict {
     Ok(Done::Passed)
 }
 
-fn capabilities(bench: &Bench<'_>) -> Verdict {
+fn capabilities(context: &CaseContext<'_>) -> Verdict {
     let listener = Listener::Submission;
     let nothing = || Load::Batch(Vec::new());
     let see = |security| {
-        let session = bench.converse(bench.endpoint(listener, security), listener, nothing());
+        let session = context.converse(context.endpoint(listener, security), listener, nothing());
         session.map_err(|error| format!("{error:#}"))
     };
     let before = see(Security::Cleartext)?.capabilities;
     let after = see(Security::StartTls)?.capabilities;
-    let in_clear = bench.server.mechanisms_in_clear();
+    let in_clear = context.server.mechanisms_in_clear();
     if !before.start_tls() || !before.auth().eq(in_clear.iter().copied()) {
         return Err(format!("before TLS: {before:?}"));
     }
     let auth: Vec<_> = after.auth().collect();
     let missing = |name: &&&str| !auth.contains(*name);
-    if let Some(name) = bench.server.mechanisms().iter().find(missing) {
+    if let Some(name) = context.server.mechanisms().iter().find(missing) {
         return Err(format!("after TLS no {name}: {after:?}"));
     }
     if after.start_tls() {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use smtp_proto::{ErrorKind, Outcome, RecipientStatus, Security};
 use smtp_rustls::EndpointBuilder;
 
-use super::{Bench, Case, Done, Text, Verdict, Way, each_way, mails};
+use super::{Case, CaseContext, Done, Text, Verdict, Way, each_way, mails};
 use crate::adapter::{Load, Session};
 use crate::environment::{Listener, SMALL};
 use crate::message::Message;
@@ -16,24 +16,24 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "too large, noticed by the server only",
-        run: |bench| {
-            each_way(bench, &Way::SOME, |bench, way| {
+        run: |context| {
+            each_way(context, &Way::SOME, |context, way| {
                 let messages = messages();
-                let endpoint = way.apply(bench.endpoint(Listener::Small, Security::Cleartext));
+                let endpoint = way.apply(context.endpoint(Listener::Small, Security::Cleartext));
                 let load = Load::Batch(mails(&messages)?);
                 let session =
-                    bench.converse(endpoint.ignore_extension("SIZE"), Listener::Small, load);
+                    context.converse(endpoint.ignore_extension("SIZE"), Listener::Small, load);
                 let session = session.map_err(|error| format!("{error:#}"))?;
-                judge(bench, way, &messages, &session)
+                judge(context, way, &messages, &session)
             })
         },
     },
     Case {
         name: "too large, streamed",
-        run: |bench| {
-            each_way(bench, &Way::SOME, |bench, way| {
-                let (message, session) = streamed(bench, way, |endpoint| endpoint)?;
-                bench.compare(&[message], &session)?;
+        run: |context| {
+            each_way(context, &Way::SOME, |context, way| {
+                let (message, session) = streamed(context, way, |endpoint| endpoint)?;
+                context.compare(&[message], &session)?;
                 match session.outcomes.iter().all(is_kept_back) {
                     true => Ok(Done::Passed),
                     false => Err(format!("{:?}", session.outcomes)),
@@ -43,11 +43,11 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "too large, streamed, noticed by the server only",
-        run: |bench| {
-            each_way(bench, &Way::SOME, |bench, way| {
+        run: |context| {
+            each_way(context, &Way::SOME, |context, way| {
                 let without = |endpoint: EndpointBuilder| endpoint.ignore_extension("SIZE");
-                let (message, session) = streamed(bench, way, without)?;
-                judge(bench, way, &[message], &session)
+                let (message, session) = streamed(context, way, without)?;
+                judge(context, way, &[message], &session)
             })
         },
     },
@@ -55,15 +55,15 @@ pub(super) const CASES: &[Case] = &[
 
 /// Sends one that is too large, of whose size the client learns as it goes.
 fn streamed(
-    bench: &Bench<'_>,
+    context: &CaseContext<'_>,
     way: Way,
     change: fn(EndpointBuilder) -> EndpointBuilder,
 ) -> Result<(Message, Session), String> {
     let [_, message, _] = messages();
-    let endpoint = way.apply(bench.endpoint(Listener::Small, Security::Cleartext));
+    let endpoint = way.apply(context.endpoint(Listener::Small, Security::Cleartext));
     let mail = message.streamed().map_err(|error| format!("{error:#}"))?;
     let load = Load::Streamed(mail, Bytes::clone(message.text()));
-    let session = bench.converse(change(endpoint), Listener::Small, load);
+    let session = context.converse(change(endpoint), Listener::Small, load);
     Ok((message, session.map_err(|error| format!("{error:#}"))?))
 }
 
@@ -93,12 +93,12 @@ fn messages() -> [Message; 3] {
 }
 
 /// The client knows, and does not send it.
-fn beforehand(bench: &Bench<'_>) -> Verdict {
+fn beforehand(context: &CaseContext<'_>) -> Verdict {
     let messages = messages();
-    let endpoint = bench.endpoint(Listener::Small, Security::Cleartext);
-    let session = bench.converse(endpoint, Listener::Small, Load::Batch(mails(&messages)?));
+    let endpoint = context.endpoint(Listener::Small, Security::Cleartext);
+    let session = context.converse(endpoint, Listener::Small, Load::Batch(mails(&messages)?));
     let session = session.map_err(|error| format!("{error:#}"))?;
-    bench.compare(&messages, &session)?;
+    context.compare(&messages, &session)?;
     let [first, second, third] = &*session.outcomes else {
         return Err(format!("{} outcomes", session.outcomes.len()));
     };
@@ -109,9 +109,9 @@ fn beforehand(bench: &Bench<'_>) -> Verdict {
 }
 
 /// The large one was rejected and is stored nowhere, and the others are stored, unless the server could not go on.
-fn judge(bench: &Bench<'_>, way: Way, messages: &[Message], session: &Session) -> Verdict {
-    bench.compare(messages, session)?;
-    let stuck = way.text != Text::Data && bench.server.loses_its_place();
+fn judge(context: &CaseContext<'_>, way: Way, messages: &[Message], session: &Session) -> Verdict {
+    context.compare(messages, session)?;
+    let stuck = way.text != Text::Data && context.server.loses_its_place();
     let mut behind = false;
     for (message, outcome) in messages.iter().zip(&session.outcomes) {
         let large = message.text().len() > 1000;
@@ -119,7 +119,7 @@ fn judge(bench: &Bench<'_>, way: Way, messages: &[Message], session: &Session) -
             let fate = delivery.status();
             let right = match fate {
                 RecipientStatus::Rejected { reply, .. } => {
-                    large && reply.code().as_u16() == bench.server.code_for_too_large()
+                    large && reply.code().as_u16() == context.server.code_for_too_large()
                 }
                 RecipientStatus::Accepted(_) => !large,
                 // It may close before the client has written all of the chunk and can read the rejection.

@@ -6,7 +6,7 @@ use std::thread;
 
 use smtp_proto::Security;
 
-use super::{Bench, Case, Done, Text, Verdict, Way, mails};
+use super::{Case, CaseContext, Done, Text, Verdict, Way, mails};
 use crate::adapter::{Load, Session};
 use crate::environment::Listener;
 use crate::message::Message;
@@ -16,13 +16,13 @@ use crate::slow_link::{self, Eager, SlowLink, Traits};
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "network: 50 ms round trip",
-        run: |bench| over(bench, Traits::SLOW),
+        run: |context| over(context, Traits::SLOW),
     },
     Case {
         name: "network: 50 ms, segments of 536 bytes",
-        run: |bench| {
+        run: |context| {
             over(
-                bench,
+                context,
                 Traits {
                     largest: 576,
                     ..Traits::SLOW
@@ -32,9 +32,9 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "network: 50 ms, one packet of 20 lost",
-        run: |bench| {
+        run: |context| {
             over(
-                bench,
+                context,
                 Traits {
                     lost: Some(20),
                     ..Traits::SLOW
@@ -48,28 +48,30 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-fn over(bench: &Bench<'_>, traits: Traits) -> Verdict {
-    if !bench.has(Listener::Relay) {
+fn over(context: &CaseContext<'_>, traits: Traits) -> Verdict {
+    if !context.has(Listener::Relay) {
         return Ok(Done::Unsupported);
     }
     let link = SlowLink::new(traits).map_err(|error| format!("{error:#}"))?;
-    let all = all_ways(bench, &|| Ok(bench.environment.address(Listener::Relay)))?;
+    let all = all_ways(context, &|| {
+        Ok(context.environment.address(Listener::Relay))
+    })?;
     let carried = link.end().map_err(|error| format!("{error:#}"))?;
     if carried.packets < 100 || (traits.lost.is_some() && carried.lost == 0) {
         return Err(format!("it went another way: {carried:?}"));
     }
-    judge(bench, &all)
+    judge(context, &all)
 }
 
-fn bytes(bench: &Bench<'_>) -> Verdict {
-    if !bench.has(Listener::Relay) {
+fn bytes(context: &CaseContext<'_>) -> Verdict {
+    if !context.has(Listener::Relay) {
         return Ok(Done::Unsupported);
     }
     let segments = || slow_link::segments().map_err(|error| format!("{error:#}"));
     let eager = Eager::new().map_err(|error| format!("{error:#}"))?;
     let before = segments()?;
-    let all = all_ways(bench, &|| {
-        let target = bench.environment.address(Listener::Relay);
+    let all = all_ways(context, &|| {
+        let target = context.environment.address(Listener::Relay);
         relay::open(target, Passage::Octets).map_err(|error| format!("{error:#}"))
     })?;
     let after = segments()?;
@@ -81,12 +83,12 @@ fn bytes(bench: &Bench<'_>) -> Verdict {
     if after - before < bytes {
         return Err(format!("{bytes} bytes in {} segments", after - before));
     }
-    judge(bench, &all)
+    judge(context, &all)
 }
 
 /// Sends the same kinds of messages in every way, all at one time; if need be each connects when the one before it is greeted.
 fn all_ways(
-    bench: &Bench<'_>,
+    context: &CaseContext<'_>,
     address: &(dyn Fn() -> Result<SocketAddr, String> + Sync),
 ) -> Result<Vec<(Vec<Message>, Session)>, String> {
     thread::scope(|scope| {
@@ -97,20 +99,20 @@ fn all_ways(
                 _ => Security::StartTls,
             };
             let (greeted, greets) = mpsc::channel();
-            let endpoint = way.apply(bench.endpoint(Listener::Relay, security));
-            let endpoint = match bench.server.greets_many() {
+            let endpoint = way.apply(context.endpoint(Listener::Relay, security));
+            let endpoint = match context.server.greets_many() {
                 true => endpoint.build(),
                 false => endpoint.transcript(move |_| _ = greeted.send(())).build(),
             };
             let endpoint = endpoint.map_err(|error| format!("{error:#}"))?;
-            let (messages, address) = (messages(bench), address()?);
-            let adapter = bench.adapter;
+            let (messages, address) = (messages(context), address()?);
+            let adapter = context.adapter;
             clients.push(scope.spawn(move || {
                 let session = adapter.converse(&endpoint, address, Load::Batch(mails(&messages)?));
                 let session = session.map_err(|error| format!("{way:?}: {error:#}"))?;
                 Ok((messages, session))
             }));
-            if !bench.server.greets_many() {
+            if !context.server.greets_many() {
                 // If it ends without a word, its result tells.
                 let _ = greets.recv();
             }
@@ -123,9 +125,9 @@ fn all_ways(
 }
 
 /// Some that are rejected among some that are accepted, one of them of several segments.
-fn messages(bench: &Bench<'_>) -> Vec<Message> {
+fn messages(context: &CaseContext<'_>) -> Vec<Message> {
     let large = b"A line of the message that is larger than others.\r\n".repeat(60);
-    let senders = bench.known(&["badend", "tmpmail"]);
+    let senders = context.known(&["badend", "tmpmail"]);
     let mut messages = vec![
         Message::new("ok", &["ok"]),
         Message::new("ok", &["no", "ok"]),
@@ -140,7 +142,7 @@ fn messages(bench: &Bench<'_>) -> Vec<Message> {
 }
 
 /// Every fate is the expected one, and the store agrees.
-fn judge(bench: &Bench<'_>, all: &[(Vec<Message>, Session)]) -> Verdict {
+fn judge(context: &CaseContext<'_>, all: &[(Vec<Message>, Session)]) -> Verdict {
     let messages: Vec<_> = all
         .iter()
         .flat_map(|(messages, _)| messages.clone())
@@ -154,6 +156,6 @@ fn judge(bench: &Bench<'_>, all: &[(Vec<Message>, Session)]) -> Verdict {
         whole.outcomes.extend(session.outcomes.iter().cloned());
         whole.quit = whole.quit.and_then(|()| session.quit.clone());
     }
-    bench.check(&messages, &whole)?;
+    context.check(&messages, &whole)?;
     Ok(Done::Passed)
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use smtp_proto::{Pipelining, Security};
 
-use super::{Bench, Case, Done, Text, Verdict, Way};
+use super::{Case, CaseContext, Done, Text, Verdict, Way};
 use crate::adapter::Load;
 use crate::environment::Listener;
 use crate::message::Message;
@@ -13,12 +13,12 @@ macro_rules! cases {
         pub(super) const CASES: &[Case] = &[$(
             Case {
                 name: concat!("content: ", $name),
-                run: |bench| whole(bench, $make),
+                run: |context| whole(context, $make),
             },
         )*
             Case {
                 name: "content: 25 MB by DATA",
-                run: |bench| by(bench, &large(), Text::Data),
+                run: |context| by(context, &large(), Text::Data),
             },
             Case {
                 name: "content: 25 MB by BDAT, streamed",
@@ -40,14 +40,14 @@ cases! {
     "SMTP commands": b"QUIT\r\nRSET\r\nFrom me\r\nDATA\r\nBDAT 0 LAST\r\n",
 }
 
-fn whole(bench: &Bench<'_>, body: impl AsRef<[u8]>) -> Verdict {
+fn whole(context: &CaseContext<'_>, body: impl AsRef<[u8]>) -> Verdict {
     for text in [Text::Data, Text::Chunk, Text::Chunks] {
-        by(bench, body.as_ref(), text)?;
+        by(context, body.as_ref(), text)?;
     }
     Ok(Done::Passed)
 }
 
-fn by(bench: &Bench<'_>, body: &[u8], text: Text) -> Verdict {
+fn by(context: &CaseContext<'_>, body: &[u8], text: Text) -> Verdict {
     let way = Way {
         level: Pipelining::Transactions,
         text,
@@ -56,8 +56,8 @@ fn by(bench: &Bench<'_>, body: &[u8], text: Text) -> Verdict {
         Message::new("ok", &["ok"]).body(body),
         Message::new("ok", &["ok"]),
     ];
-    let endpoint = way.apply(bench.endpoint(Listener::Relay, Security::StartTls));
-    bench.deliver(endpoint, Listener::Relay, &messages)?;
+    let endpoint = way.apply(context.endpoint(Listener::Relay, Security::StartTls));
+    context.deliver(endpoint, Listener::Relay, &messages)?;
     Ok(Done::Passed)
 }
 
@@ -66,13 +66,13 @@ fn large() -> Vec<u8> {
     line.repeat(25_000_000 / line.len())
 }
 
-fn streamed(bench: &Bench<'_>) -> Verdict {
+fn streamed(context: &CaseContext<'_>) -> Verdict {
     let message = Message::new("ok", &["ok"]).body(&large());
     let mail = message.streamed().map_err(|error| format!("{error:#}"))?;
     let load = Load::Streamed(mail, Bytes::clone(message.text()));
-    let endpoint = bench.endpoint(Listener::Relay, Security::StartTls);
-    let session = bench.converse(endpoint, Listener::Relay, load);
+    let endpoint = context.endpoint(Listener::Relay, Security::StartTls);
+    let session = context.converse(endpoint, Listener::Relay, load);
     let session = session.map_err(|error| format!("{error:#}"))?;
-    bench.check(std::slice::from_ref(&message), &session)?;
+    context.check(std::slice::from_ref(&message), &session)?;
     Ok(Done::Passed)
 }
