@@ -114,8 +114,8 @@ const LEAF_HEADERS: [&str; 6] = [
     "content-transfer-encoding:  BINARY (bytes)\r\nContent-Type: text/html;\r\n charset=\"utf-8\"\r\nContent-ID: <a@b>\r\n",
     "Content-Type: text/x-log; charset=utf-8\r\n",
     "Content-Type: image/png; name=\"a.png\"\r\nContent-Transfer-Encoding:\r\n 8bit\r\nContent-Disposition: attachment\r\n",
-    "Content-Type: application/byte-stream\r\nContent-Transfer-Encoding: 7bit\r\n",
-    "X-Other: field\r\nContent-Type: application/byte-stream\r\n",
+    "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: 7bit\r\n",
+    "X-Other: field\r\nContent-Type: application/octet-stream\r\n",
 ];
 
 /// Mostly what stays legible, so that both encodings are met.

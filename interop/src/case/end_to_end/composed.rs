@@ -40,7 +40,7 @@ pub(super) fn composed() -> io::Result<Vec<u8>> {
         .text_body(TEXT)
         .html_body(HTML)
         .inline("image/gif", "picture@client.test", PICTURE)
-        .attachment("application/byte-stream", "all bytes.bin", all_bytes())
+        .attachment("application/octet-stream", "all bytes.bin", all_bytes())
         .attachment("text/csv; charset=utf-8", LONG_NAME, "a,b\r\nä,ß\r\n")
         .write_to_vec()
 }
@@ -60,7 +60,7 @@ pub(super) fn check(mail: &Path) -> io::Result<()> {
         format!("text/html None None {}", digest(HTML.as_bytes())),
         format!("image/gif None <picture@client.test> {}", digest(PICTURE)),
         format!(
-            "application/byte-stream all bytes.bin None {}",
+            "application/octet-stream all bytes.bin None {}",
             digest(&all_bytes())
         ),
         format!(

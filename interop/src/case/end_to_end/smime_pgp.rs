@@ -110,7 +110,7 @@ impl Keys {
                     "multipart/encrypted; protocol=\"application/pgp-encrypted\"",
                     &[
                         &part("application/pgp-encrypted", b"Version: 1\n"),
-                        &part("application/byte-stream", &text),
+                        &part("application/octet-stream", &text),
                     ],
                 )
             }
