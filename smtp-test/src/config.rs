@@ -284,9 +284,11 @@ impl Config {
     }
 
     /// The lines of the EHLO reply after its first.
-    pub(crate) fn offer(&self, in_tls: bool) -> Vec<String> {
+    pub(crate) fn ehlo_lines(&self, in_tls: bool) -> Vec<String> {
         let own = if in_tls { &self.in_tls } else { &self.clear };
-        let mut lines = own.clone().unwrap_or_else(|| self.usual_offer(in_tls));
+        let mut lines = own
+            .clone()
+            .unwrap_or_else(|| self.default_ehlo_lines(in_tls));
         lines.extend(self.extra.iter().cloned());
         lines.retain(|line| {
             let keyword = line.split(' ').next().unwrap_or_default();
@@ -321,7 +323,7 @@ impl Config {
             .map(|(_, action)| action)
     }
 
-    fn usual_offer(&self, in_tls: bool) -> Vec<String> {
+    fn default_ehlo_lines(&self, in_tls: bool) -> Vec<String> {
         let mut lines: Vec<String> = [
             "PIPELINING",
             "8BITMIME",
@@ -339,7 +341,7 @@ impl Config {
         if self.tls_mode == TlsMode::StartTls && !in_tls {
             lines.push("STARTTLS".to_owned());
         }
-        let mechanisms = self.offered_mechanisms();
+        let mechanisms = self.advertised_mechanisms();
         if !mechanisms.is_empty()
             && (in_tls || self.auth_in_clear || self.tls_mode == TlsMode::None)
         {
@@ -348,7 +350,7 @@ impl Config {
         lines
     }
 
-    fn offered_mechanisms(&self) -> Vec<&str> {
+    fn advertised_mechanisms(&self) -> Vec<&str> {
         if let Some(own) = &self.mechanisms {
             return own.iter().map(String::as_str).collect();
         }

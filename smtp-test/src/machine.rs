@@ -7,13 +7,13 @@
 //! ```
 //! Any of them goes to `ConnectionLost` by QUIT, EOF or an [`Action`](crate::Action) that says so.
 
+mod capabilities;
 mod chunks;
 mod commands;
 pub(crate) mod data;
 mod header;
 mod input;
 mod login;
-mod offer;
 mod origin;
 mod parameters;
 mod queue;
@@ -28,8 +28,8 @@ use crate::{
     Action, Config, Log, Output, Peer, Rule, Session, Stage, TlsInfo, Violation, action::End,
     config::TlsMode, record::printable,
 };
+use capabilities::Capabilities;
 use data::Data;
-use offer::Offer;
 use queue::Queue;
 use sasl::Exchange;
 use transaction::{Chunk, Envelope};
@@ -71,7 +71,7 @@ pub struct Machine {
     in_tls: bool,
     tls: Option<TlsInfo>,
     hello: bool,
-    offer: Offer,
+    capabilities: Capabilities,
     /// MAIL commands so far.
     mails: usize,
     user: Option<String>,
@@ -125,7 +125,7 @@ impl Machine {
             in_tls: false,
             tls: None,
             hello: false,
-            offer: Offer::default(),
+            capabilities: Capabilities::default(),
             mails: 0,
             user: None,
             auth_steps: 0,
@@ -168,7 +168,7 @@ impl Machine {
         let Some(action) = self.action(stages) else {
             let code = code(text.as_bytes());
             if hello && code / 100 == 2 {
-                self.offer = Offer::new(text.as_bytes());
+                self.capabilities = Capabilities::new(text.as_bytes());
             }
             self.queue.push_reply(text, alone);
             self.last_reply = self.queue.pushed();
@@ -180,7 +180,7 @@ impl Machine {
             .unwrap_or_else(|| Action::reply(text).reply.unwrap_or_default());
         let code = code(&reply);
         if hello && code / 100 == 2 {
-            self.offer = Offer::new(&reply);
+            self.capabilities = Capabilities::new(&reply);
         }
         let before = self.queue.pushed();
         self.perform(&action, reply, alone);
@@ -200,7 +200,7 @@ impl Machine {
 
     /// Whether the client must have seen a reply when it sent what comes in now.
     fn is_known(&self, reply: u64) -> bool {
-        !self.offer.pipelining() || (self.exact && self.queue.taken() >= reply)
+        !self.capabilities.pipelining() || (self.exact && self.queue.taken() >= reply)
     }
 
     /// Counts the stages as reached, and finds what to do at them.
@@ -394,7 +394,7 @@ impl Peer for Machine {
         self.state = State::ExpectCommand;
         self.in_tls = true;
         self.hello = false;
-        self.offer = Offer::default();
+        self.capabilities = Capabilities::default();
         self.user = None;
         self.envelope = Envelope::default();
         if !self.greeted {

@@ -474,8 +474,8 @@ fn tls_can_be_pretended_and_forgets_everything() {
         Rule::OutOfSequence,
         "EHLO must be said again"
     );
-    let offer = ask(&mut machine, "EHLO client.test\r\n");
-    assert!(offer.contains("AUTH PLAIN LOGIN") && !offer.contains("STARTTLS"));
+    let capabilities = ask(&mut machine, "EHLO client.test\r\n");
+    assert!(capabilities.contains("AUTH PLAIN LOGIN") && !capabilities.contains("STARTTLS"));
     assert!(ask(&mut machine, "MAIL FROM:<a@x.test>\r\n").starts_with("250"));
 
     let mut machine = Machine::new(&Config::new().implicit_tls());

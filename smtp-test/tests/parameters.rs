@@ -1,4 +1,4 @@
-//! The parameters of MAIL and RCPT: offered, in their place, and well formed.
+//! The parameters of MAIL and RCPT: advertised, in their place, and well formed.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use crate::common;

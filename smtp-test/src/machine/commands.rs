@@ -2,7 +2,7 @@
 
 use super::{
     Envelope, Machine, State,
-    offer::Offer,
+    capabilities::Capabilities,
     parameters,
     syntax::{self, Request},
 };
@@ -29,7 +29,9 @@ impl Machine {
             self.answer(&[Stage::Unknown], "500 5.5.2 not UTF-8", false);
             return;
         };
-        if len > parameters::SHORTEST_LIMIT && len > parameters::line_limit(line, &self.offer) {
+        if len > parameters::SHORTEST_LIMIT
+            && len > parameters::line_limit(line, &self.capabilities)
+        {
             self.violation(Rule::LineTooLong, format!("{len} bytes: {line}"));
         }
         match syntax::parse(line) {
@@ -44,7 +46,7 @@ impl Machine {
     fn handle_request(&mut self, request: Request<'_>, line: &str) {
         if !line.is_ascii()
             && !matches!(request, Request::Mail(_) | Request::Rcpt(_))
-            && !self.offer.has("SMTPUTF8")
+            && !self.capabilities.has("SMTPUTF8")
         {
             self.violation(Rule::EightBit, line);
         }
@@ -96,11 +98,11 @@ impl Machine {
         self.log.update(self.number, |session| {
             session.client_name = Some(name.to_owned())
         });
-        self.offer = Offer::default();
+        self.capabilities = Capabilities::default();
         let host = &self.config.host;
         let code = if extended {
             let mut lines = vec![format!("{host} greets {name}")];
-            lines.extend(self.config.offer(self.in_tls));
+            lines.extend(self.config.ehlo_lines(self.in_tls));
             let last = lines.len() - 1;
             let text: Vec<String> = lines
                 .iter()
@@ -127,7 +129,7 @@ impl Machine {
         let rejection = if self.in_tls || self.envelope.mail.is_some() {
             self.violation(Rule::OutOfSequence, line);
             Some("503 5.5.1 not now")
-        } else if !self.offer.has("STARTTLS") {
+        } else if !self.capabilities.has("STARTTLS") {
             self.violation(Rule::NotAdvertised, line);
             Some("502 5.5.1 not advertised")
         } else {

@@ -8,7 +8,7 @@ impl Machine {
     pub(super) fn check_turn(&self) {
         let rule = if self.queue.must_wait() {
             Rule::DidNotWait
-        } else if self.queue.is_answering() && !self.offer.pipelining() {
+        } else if self.queue.is_answering() && !self.capabilities.pipelining() {
             Rule::NotPipelining
         } else {
             return;

@@ -39,7 +39,7 @@ impl Machine {
             "503 5.5.1 not now"
         } else if self.config.require_tls && !self.in_tls {
             "530 5.7.0 must issue a STARTTLS command first"
-        } else if !self.offer.has_mechanism(mechanism) {
+        } else if !self.capabilities.has_mechanism(mechanism) {
             self.violation(Rule::NotAdvertised, mechanism);
             "504 5.5.4 mechanism not advertised"
         } else {
@@ -106,7 +106,7 @@ impl Machine {
     fn realm(&self) -> Realm<'_> {
         Realm {
             config: &self.config,
-            offer: &self.offer,
+            capabilities: &self.capabilities,
             tls: self.tls.as_ref(),
         }
     }

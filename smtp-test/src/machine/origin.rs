@@ -14,7 +14,7 @@ impl Machine {
         // Back to the greeting: of what was before, only TLS stays, and what can be told more.
         self.hello = false;
         self.envelope = Envelope::default();
-        self.offer = self.offer.only("XCLIENT");
+        self.capabilities = self.capabilities.only("XCLIENT");
         let login = attributes.iter().find(|each| each.keyword == "LOGIN");
         self.user = login
             .and_then(Parameter::decoded)
@@ -58,8 +58,8 @@ impl Machine {
         }
         for attribute in attributes {
             let keyword = attribute.keyword();
-            let offered = self.offer.arguments(verb);
-            if offered.is_none_or(|mut words| !words.any(|word| word == keyword)) {
+            let advertised = self.capabilities.arguments(verb);
+            if advertised.is_none_or(|mut words| !words.any(|word| word == keyword)) {
                 self.violation(Rule::NotAdvertised, attribute.to_string());
                 return Some("501 5.5.4 not advertised");
             }

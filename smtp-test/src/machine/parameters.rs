@@ -1,6 +1,6 @@
 //! The parameters of MAIL and RCPT: where each may stand, what it may say, and how much longer it makes the line.
 
-use super::{Machine, offer::Offer, syntax::Path};
+use super::{Machine, capabilities::Capabilities, syntax::Path};
 use crate::{Parameter, Rule, xtext};
 
 impl Machine {
@@ -30,19 +30,19 @@ impl Machine {
             .iter()
             .find(|known| known.keyword.eq_ignore_ascii_case(keyword));
         let value = parameter.value();
-        let offered = match known {
+        let advertised = match known {
             // RFC 6531, section 3.1: SMTPUTF8 implies 8BITMIME.
             Some(known) if known.keyword == "BODY" => match value {
                 Some(value) if value.eq_ignore_ascii_case("BINARYMIME") => {
                     // RFC 3030, section 3: only together with CHUNKING.
-                    self.offer.has("BINARYMIME") && self.offer.has("CHUNKING")
+                    self.capabilities.has("BINARYMIME") && self.capabilities.has("CHUNKING")
                 }
-                _ => self.offer.has("8BITMIME") || self.offer.has("SMTPUTF8"),
+                _ => self.capabilities.has("8BITMIME") || self.capabilities.has("SMTPUTF8"),
             },
-            Some(known) => self.offer.has(known.extension),
-            None => self.offer.has(&keyword.to_ascii_uppercase()),
+            Some(known) => self.capabilities.has(known.extension),
+            None => self.capabilities.has(&keyword.to_ascii_uppercase()),
         };
-        if !offered {
+        if !advertised {
             self.violation(Rule::NotAdvertised, parameter.to_string());
             return Some("555 5.5.4 parameter not advertised");
         }
@@ -62,10 +62,10 @@ impl Machine {
                 Some("530 5.7.0 REQUIRETLS needs TLS")
             }
             // RFC 2852, section 4.
-            "BY" if self.is_too_soon(value) => Some("555 5.5.4 sooner than offered"),
+            "BY" if self.is_too_soon(value) => Some("555 5.5.4 sooner than advertised"),
             // RFC 4865, section 4.
             "HOLDFOR" | "HOLDUNTIL" if self.is_too_late(known.keyword, value) => {
-                Some("501 5.7.0 later than offered")
+                Some("501 5.7.0 later than advertised")
             }
             _ => None,
         }
@@ -78,7 +78,7 @@ impl Machine {
             .filter(|(_, mode)| mode.starts_with(['R', 'r']))
             .and_then(|(seconds, _)| seconds.parse().ok());
         let least: Option<u64> = self
-            .offer
+            .capabilities
             .arguments("DELIVERBY")
             .and_then(|mut words| words.next()?.parse().ok());
         by.zip(least).is_some_and(|(by, least)| by < least)
@@ -86,8 +86,12 @@ impl Machine {
 
     /// Whether a message shall be held for longer than FUTURERELEASE offers.
     fn is_too_late(&self, keyword: &str, value: Option<&str>) -> bool {
-        let mut offered = self.offer.arguments("FUTURERELEASE").into_iter().flatten();
-        let (most, latest) = (offered.next(), offered.next());
+        let mut advertised = self
+            .capabilities
+            .arguments("FUTURERELEASE")
+            .into_iter()
+            .flatten();
+        let (most, latest) = (advertised.next(), advertised.next());
         if keyword == "HOLDUNTIL" {
             return (value.and_then(seconds).zip(latest.and_then(seconds)))
                 .is_some_and(|(wanted, latest)| wanted > latest);
@@ -101,7 +105,7 @@ impl Machine {
 
 /// The longest that a line may be, in bytes with its CRLF: RFC 5321 section 4.5.3.1.4, and what the extensions in
 /// force add to it.
-pub(super) fn line_limit(line: &str, offer: &Offer) -> usize {
+pub(super) fn line_limit(line: &str, capabilities: &Capabilities) -> usize {
     let verb = line.split(' ').next().unwrap_or_default();
     let allowances = if verb.eq_ignore_ascii_case("MAIL") {
         MAIL_ALLOWANCES
@@ -110,8 +114,10 @@ pub(super) fn line_limit(line: &str, offer: &Offer) -> usize {
     } else {
         &[]
     };
-    let offered = allowances.iter().filter(|(keyword, _)| offer.has(keyword));
-    SHORTEST_LIMIT + offered.map(|(_, bytes)| bytes).sum::<usize>()
+    let advertised = allowances
+        .iter()
+        .filter(|(keyword, _)| capabilities.has(keyword));
+    SHORTEST_LIMIT + advertised.map(|(_, bytes)| bytes).sum::<usize>()
 }
 
 /// A parameter that a standard defines.

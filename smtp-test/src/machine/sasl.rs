@@ -6,7 +6,7 @@ use md5::Md5;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::{
-    offer::Offer,
+    capabilities::Capabilities,
     scram::{First, Hash, Second},
 };
 use crate::{
@@ -53,7 +53,7 @@ pub(super) enum Step {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Realm<'a> {
     pub(super) config: &'a Config,
-    pub(super) offer: &'a Offer,
+    pub(super) capabilities: &'a Capabilities,
     pub(super) tls: Option<&'a TlsInfo>,
 }
 
@@ -339,7 +339,7 @@ mod tests {
         let config = Config::new().user("tim", "tanstaaftanstaaf");
         let realm = Realm {
             config: &config,
-            offer: &Offer::default(),
+            capabilities: &Capabilities::default(),
             tls: None,
         };
         let asked = "<1896.697170952@postoffice.reston.mci.net>";

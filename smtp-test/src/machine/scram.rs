@@ -151,7 +151,7 @@ impl First {
             Hash::Sha256 => "SCRAM-SHA-256-PLUS",
             Hash::Sha512 => "SCRAM-SHA-512-PLUS",
         };
-        realm.offer.has_mechanism(name)
+        realm.capabilities.has_mechanism(name)
     }
 }
 

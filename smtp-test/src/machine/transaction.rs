@@ -57,7 +57,7 @@ impl Machine {
         self.mails += 1;
         let nested = self.envelope.mail.is_some();
         let exhausted = self
-            .offer
+            .capabilities
             .limits()
             .mails
             .is_some_and(|limit| self.mails > limit);
@@ -100,7 +100,7 @@ impl Machine {
 
     pub(super) fn rcpt(&mut self, path: Path<'_>, line: &str) {
         self.envelope.rcpts_seen += 1;
-        let limits = self.offer.limits();
+        let limits = self.capabilities.limits();
         let domain = limits.domains.map(|_| domain(path.address));
         let rejection = if self.envelope.mail.is_none() {
             self.check_follows_mail(line);
@@ -178,7 +178,7 @@ impl Machine {
 
     /// Takes a BDAT line: whatever becomes of the chunk, its bytes come next (RFC 3030, section 2).
     pub(super) fn bdat(&mut self, size: u64, last: bool, line: &str) {
-        if !self.offer.has("CHUNKING") {
+        if !self.capabilities.has("CHUNKING") {
             // Who does not know the command takes the bytes for commands.
             self.violation(Rule::NotAdvertised, line);
             self.answer(&[Stage::Unknown], "500 5.5.1 unknown command", false);

@@ -1,8 +1,8 @@
-//! What the last reply to EHLO offered: it binds the client, and the server too.
+//! What the last reply to EHLO advertised: it binds the client, and the server too.
 
 /// The lines of an EHLO reply after its first.
 #[derive(Debug, Default)]
-pub(super) struct Offer {
+pub(super) struct Capabilities {
     /// Without codes, in capitals.
     lines: Vec<String>,
     pipelining: bool,
@@ -20,7 +20,7 @@ pub(super) struct Limits {
     pub(super) domains: Option<usize>,
 }
 
-impl Offer {
+impl Capabilities {
     /// Reads the reply that the client gets.
     pub(super) fn new(reply: &[u8]) -> Self {
         let lines: Vec<String> = String::from_utf8_lossy(reply)
@@ -29,24 +29,24 @@ impl Offer {
             .filter_map(|line| line.get(4..))
             .map(|line| line.trim().to_ascii_uppercase())
             .collect();
-        let mut offer = Self {
+        let mut capabilities = Self {
             lines,
             ..Self::default()
         };
-        offer.pipelining = offer.has("PIPELINING");
+        capabilities.pipelining = capabilities.has("PIPELINING");
         let limit = |name: &str| {
-            let (_, value) = offer
+            let (_, value) = capabilities
                 .arguments("LIMITS")?
                 .filter_map(|word| word.split_once('='))
                 .find(|(keyword, _)| *keyword == name)?;
             value.parse().ok()
         };
-        offer.limits = Limits {
+        capabilities.limits = Limits {
             mails: limit("MAILMAX"),
             recipients: limit("RCPTMAX"),
             domains: limit("RCPTDOMAINMAX"),
         };
-        offer
+        capabilities
     }
 
     /// Nothing but one extension.
@@ -86,6 +86,9 @@ impl Offer {
                 line.strip_prefix("AUTH")
                     .filter(|rest| rest.starts_with([' ', '=']))
             })
-            .any(|list| list.split([' ', '=']).any(|offered| offered == mechanism))
+            .any(|list| {
+                list.split([' ', '='])
+                    .any(|advertised| advertised == mechanism)
+            })
     }
 }
