@@ -93,7 +93,6 @@ mod log;
 
 mod machine;
 mod script;
-mod tls_peer;
 
 mod serve;
 
@@ -119,8 +118,7 @@ pub use record::{Parameter, Recipient, Rule, Session, StoredMail, Violation};
 pub use script::{Mismatch, Player, Report, Script, ScriptError};
 pub use serve::serve;
 pub use server::Server;
-pub use tls::{Defect, Tls};
-pub use tls_peer::TlsPeer;
+pub use tls::{Defect, Tls, TlsPeer};
 
 /// The example of the README, to be compiled and run.
 #[cfg(doctest)]

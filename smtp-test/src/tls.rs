@@ -1,4 +1,7 @@
-mod end_point;
+mod certificate;
+mod peer;
+
+pub use peer::TlsPeer;
 
 use std::sync::{Arc, OnceLock};
 
@@ -148,12 +151,12 @@ impl Tls {
     /// The channel binding of the type `tls-server-end-point` (RFC 5929, section 4), which SCRAM with `-PLUS` can use;
     /// `None` if the certificate is signed by an algorithm for which there is none.
     pub fn end_point(&self) -> Option<Vec<u8>> {
-        end_point::hash(&self.made().leaf)
+        certificate::end_point_hash(&self.made().leaf)
     }
 
     /// SHA-256 of the server's public key as it stands in its certificate (SubjectPublicKeyInfo), for clients that pin it.
     pub fn key_sha256(&self) -> [u8; 32] {
-        end_point::key_hash(&self.made().leaf).expect("a certificate has a key")
+        certificate::key_hash(&self.made().leaf).expect("a certificate has a key")
     }
 
     fn made(&self) -> &Made {

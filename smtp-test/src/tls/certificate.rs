@@ -4,7 +4,7 @@
 use ring::digest;
 
 /// The hash, by the algorithm of the certificate's signature, but not a weaker one than SHA-256.
-pub(super) fn hash(certificate: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn end_point_hash(certificate: &[u8]) -> Option<Vec<u8>> {
     let algorithm = match signature_algorithm(certificate)? {
         ED25519 | ED448 => return None,
         ECDSA_SHA384 | RSA_SHA384 => &digest::SHA384,
@@ -102,9 +102,9 @@ mod tests {
         ] {
             let key = KeyPair::generate_for(kind).unwrap();
             let certificate = CertificateParams::default().self_signed(&key).unwrap();
-            let hash = hash(certificate.der());
+            let hash = end_point_hash(certificate.der());
             assert_eq!(hash.map(|hash| hash.len()), len);
         }
-        assert_eq!(hash(b"\x30\x84\xff\xff\xff\xff"), None);
+        assert_eq!(end_point_hash(b"\x30\x84\xff\xff\xff\xff"), None);
     }
 }
