@@ -34,7 +34,7 @@ pub(crate) struct Options {
     user: Option<String>,
     password_file: Option<PathBuf>,
     token_file: Option<PathBuf>,
-    credentials_in_clear: bool,
+    credentials_in_cleartext: bool,
     from: Option<ReversePath>,
     to: Vec<ForwardPath>,
     file: Option<PathBuf>,
@@ -87,7 +87,7 @@ impl Options {
         if let Some(credentials) = self.credentials()? {
             builder = builder.credentials(credentials);
         }
-        if self.credentials_in_clear {
+        if self.credentials_in_cleartext {
             builder = builder.dangerous_credentials_in_cleartext();
         }
         if !self.ca.is_empty() {
@@ -116,7 +116,7 @@ impl Options {
             EndpointError::Host(fault) => Unusable(format!("--host {host:?}: {fault:#}")),
             EndpointError::Port => Unusable("--port 0: nothing can be there".into()),
             EndpointError::Config(error) => Unusable(format!(
-                "--user: {error:#}; or, dangerous, `--security cleartext` with `--credentials-in-clear`"
+                "--user: {error:#}; or, dangerous, `--security cleartext` with `--credentials-in-cleartext`"
             )),
             error => Unusable::new(error),
         })?;
@@ -176,7 +176,7 @@ impl Options {
             "user" => self.user = Some(parser.value()?.string()?),
             "password-file" => self.password_file = Some(parser.value()?.into()),
             "token" => self.token_file = Some(parser.value()?.into()),
-            "credentials-in-clear" => self.credentials_in_clear = true,
+            "credentials-in-cleartext" => self.credentials_in_cleartext = true,
             "from" => self.from = Some(value(name, parser)?),
             "to" => self.to.push(value(name, parser)?),
             "file" => self.file = Some(parser.value()?.into()),
@@ -372,7 +372,8 @@ Login (default: none):
   --password-file FILE     password in the first line of this file
   --token FILE             OAuth 2.0 access token (OAUTHBEARER or XOAUTH2) in the
                            first line of this file
-  --credentials-in-clear   dangerous: allows the login under `cleartext`, where
+  --credentials-in-cleartext
+                           dangerous: allows the login under `cleartext`, where
                            the network path can read the password
 
 Message:
