@@ -263,7 +263,7 @@ fn a_mail_in_pieces_is_passed_over() {
 
 #[test]
 fn a_batch_ends_where_tls_is_wanted_and_nobody_does_it() {
-    let server = Untimed(MemoryServer::new(&Config::new().offer_starttls()));
+    let server = Untimed(MemoryServer::new(&Config::new().advertise_starttls()));
     let mut client = Client::from_stream(server, wire(Security::StartTls));
     let mut batch = client.send_all(mails(0..5));
     let outcomes: Vec<Outcome> = batch.by_ref().collect();

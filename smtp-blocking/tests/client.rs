@@ -332,7 +332,7 @@ fn the_reason_is_read_after_a_write_failed() {
 
 #[test]
 fn another_tls_stack_takes_the_stream_over() {
-    let server = MemoryServer::new(&Config::new().offer_starttls().require_tls());
+    let server = MemoryServer::new(&Config::new().advertise_starttls().require_tls());
     let log = server.log();
     let client = Client::from_stream(Untimed(server), wire(Security::StartTls));
     let mut client = client
@@ -362,7 +362,7 @@ fn another_tls_stack_takes_over_from_the_first_byte() {
 
 #[test]
 fn a_handshake_that_fails_is_the_failure_of_the_connection() {
-    let server = MemoryServer::new(&Config::new().offer_starttls());
+    let server = MemoryServer::new(&Config::new().advertise_starttls());
     let client = Client::from_stream(Untimed(server), wire(Security::StartTls));
     let error = client
         .upgrade(|_| Err::<(TcpStream, _), _>(io::Error::other("bad certificate")))
@@ -376,7 +376,7 @@ fn a_handshake_that_fails_is_the_failure_of_the_connection() {
 
 #[test]
 fn without_tls_of_its_own_a_client_that_wants_it_says_what_is_missing() {
-    let server = MemoryServer::new(&Config::new().offer_starttls());
+    let server = MemoryServer::new(&Config::new().advertise_starttls());
     let mut client = Client::from_stream(Untimed(server), wire(Security::StartTls));
     let error = client.ready().unwrap_err();
     assert!(error.hint().unwrap().contains("upgrade"), "{error:#}");
@@ -387,7 +387,7 @@ fn injected_bytes_behind_the_220_never_reach_the_handshake() {
     let append = Action::normal().append("250 injected\r\n");
     let server = MemoryServer::new(
         &Config::new()
-            .offer_starttls()
+            .advertise_starttls()
             .on(smtp_test::Stage::StartTls, append),
     );
     let client = Client::from_stream(Untimed(server), wire(Security::StartTls));
@@ -518,7 +518,7 @@ fn a_stream_is_told_of_every_wait_that_its_last_limit_does_not_fit() {
         .with_ehlo(seconds(100))
         .with_starttls(seconds(300))
         .with_quit(seconds(5));
-    let config = Config::new().offer_starttls();
+    let config = Config::new().advertise_starttls();
     let limits = Arc::new(Mutex::new(Vec::new()));
     let told = Told(MemoryServer::new(&config), Arc::clone(&limits));
     let limits = || limits.lock().unwrap().clone();

@@ -36,7 +36,7 @@ fn server(security: Security) -> smtp_test::Config {
         .with("XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE")
         .require_auth();
     match security {
-        Security::StartTls => server.offer_starttls().require_tls(),
+        Security::StartTls => server.advertise_starttls().require_tls(),
         Security::Implicit => server.implicit_tls(),
         _ => server,
     }

@@ -145,7 +145,7 @@ fn a_session_that_is_not_driven_leaves_what_can_be_resumed_to_the_next() {
         let config = Config::new().tls(tls.clone());
         let config = match begins_at_once {
             true => config.implicit_tls(),
-            false => config.offer_starttls(),
+            false => config.advertise_starttls(),
         };
         for resumed in [false, true] {
             // More than a server gives tickets, each of which serves once (RFC 8446, appendix C.4).

@@ -164,7 +164,7 @@ impl Config {
     }
 
     /// Advertises STARTTLS; without [`tls`](Self::tls) for tests that only pretend to encrypt.
-    pub fn offer_starttls(mut self) -> Self {
+    pub fn advertise_starttls(mut self) -> Self {
         self.tls_mode = TlsMode::StartTls;
         self
     }

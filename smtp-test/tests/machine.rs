@@ -459,7 +459,10 @@ fn round_trips_commands_and_bytes_are_counted() {
 
 #[test]
 fn tls_can_be_pretended_and_forgets_everything() {
-    let config = Config::new().offer_starttls().user("a", "b").require_tls();
+    let config = Config::new()
+        .advertise_starttls()
+        .user("a", "b")
+        .require_tls();
     let mut machine = greeted(&config);
     assert!(!machine.poll_upgrade());
     machine.handle_input(b"STARTTLS\r\n");
@@ -488,7 +491,7 @@ fn tls_can_be_pretended_and_forgets_everything() {
 #[test]
 fn anything_behind_starttls_ends_the_connection() {
     for behind in ["X", "\r\n", "EHLO client.test\r\n"] {
-        let mut machine = greeted(&Config::new().offer_starttls());
+        let mut machine = greeted(&Config::new().advertise_starttls());
         let said = ask(&mut machine, format!("STARTTLS\r\n{behind}"));
         assert!(said.ends_with("<Cut>"), "{said}");
         assert_eq!(machine.log().violations()[0].rule(), Rule::DidNotWait);

@@ -192,7 +192,7 @@ fn after_the_servers_end_one_write_is_swallowed_and_its_last_words_can_be_read()
 
 #[test]
 fn a_peer_without_tls_is_made_to_believe_in_it() {
-    let mut stream = MemoryServer::new(&Config::new().offer_starttls());
+    let mut stream = MemoryServer::new(&Config::new().advertise_starttls());
     let log = stream.log();
     reply(&mut stream);
     ask(&mut stream, "EHLO client.test\r\n");

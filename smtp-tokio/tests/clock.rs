@@ -48,7 +48,7 @@ async fn a_deadline_passes_even_if_no_future_lives_to_see_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handshake_that_never_ends_runs_into_the_deadline_of_a_paused_clock() {
-    let server = MemoryServer::new(&Config::new().offer_starttls());
+    let server = MemoryServer::new(&Config::new().advertise_starttls());
     let client = Client::from_stream(
         server,
         limited(Security::StartTls, Duration::from_secs(300)),

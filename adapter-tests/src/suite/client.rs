@@ -323,7 +323,7 @@ macro_rules! client_tests {
         #[test]
         fn a_handshake_that_never_ends_runs_into_the_deadline_for_it() {
             block_on(async {
-                let server = MemoryServer::new(&Config::new().offer_starttls());
+                let server = MemoryServer::new(&Config::new().advertise_starttls());
                 let client = Client::from_stream(
                     server,
                     with_timeouts(Security::StartTls, Timeouts::default().with_starttls(SOON)),
@@ -454,7 +454,7 @@ macro_rules! client_tests {
         #[test]
         fn another_tls_stack_takes_the_stream_over() {
             block_on(async {
-                let server = MemoryServer::new(&Config::new().offer_starttls().require_tls());
+                let server = MemoryServer::new(&Config::new().advertise_starttls().require_tls());
                 let log = server.log();
                 let client = Client::from_stream(server, wire(Security::StartTls));
                 let mut client = client
@@ -493,7 +493,7 @@ macro_rules! client_tests {
         #[test]
         fn a_handshake_that_fails_is_the_failure_of_the_connection() {
             block_on(async {
-                let server = MemoryServer::new(&Config::new().offer_starttls());
+                let server = MemoryServer::new(&Config::new().advertise_starttls());
                 let client = Client::from_stream(server, wire(Security::StartTls));
                 let error = client
                     .upgrade(async |_| {
@@ -512,7 +512,7 @@ macro_rules! client_tests {
         #[test]
         fn without_tls_of_its_own_a_client_that_wants_it_says_what_is_missing() {
             block_on(async {
-                let server = MemoryServer::new(&Config::new().offer_starttls());
+                let server = MemoryServer::new(&Config::new().advertise_starttls());
                 let mut client = Client::from_stream(server, wire(Security::StartTls));
                 let error = client.ready().await.unwrap_err();
                 assert!(error.hint().unwrap().contains("upgrade"), "{error:#}");
@@ -525,7 +525,7 @@ macro_rules! client_tests {
                 let append = Action::normal().append("250 injected\r\n");
                 let server = MemoryServer::new(
                     &Config::new()
-                        .offer_starttls()
+                        .advertise_starttls()
                         .on($crate::smtp_test::Stage::StartTls, append),
                 );
                 let client = Client::from_stream(server, wire(Security::StartTls));
@@ -612,7 +612,7 @@ macro_rules! client_tests {
                 fn assert_send<T: Send>(value: T) -> T {
                     value
                 }
-                let stream = MemoryServer::new(&Config::new().offer_starttls());
+                let stream = MemoryServer::new(&Config::new().advertise_starttls());
                 let mut client = assert_send(Client::from_stream(stream, wire(Security::StartTls)));
                 assert!(format!("{client:?}").starts_with("Client {"));
                 let id = client.submit(mail());

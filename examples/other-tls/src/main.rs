@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let connector = TlsConnector::builder()
         .add_root_certificate(Certificate::from_der(&tls.authority_der())?)
         .build()?;
-    let server = Server::start(smtp_test::Config::new().tls(tls).offer_starttls())?;
+    let server = Server::start(smtp_test::Config::new().tls(tls).advertise_starttls())?;
 
     let config = Config::builder("client.example.org".parse()?)
         .transcript(|entry| println!("{entry}"))

@@ -20,7 +20,7 @@ fn main() -> Result<()> {
         std::fs::write(&trust, tls.authority_der())?;
         let pem = std::path::Path::new(&trust).with_extension("pem");
         std::fs::write(pem, tls.authority_pem())?;
-        config = config.tls(tls).offer_starttls().user(USER, PASSWORD);
+        config = config.tls(tls).advertise_starttls().user(USER, PASSWORD);
     }
     let server = Server::start(config)?;
     println!("{}", server.addr());
