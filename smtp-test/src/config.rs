@@ -30,7 +30,7 @@ pub struct Config {
     pub(crate) users: Vec<User>,
     pub(crate) mechanisms: Option<Vec<String>>,
     pub(crate) scram: Scram,
-    pub(crate) auth_in_clear: bool,
+    pub(crate) auth_in_cleartext: bool,
     pub(crate) tls: Option<Tls>,
     pub(crate) tls_mode: TlsMode,
     pub(crate) require_tls: bool,
@@ -149,8 +149,8 @@ impl Config {
     }
 
     /// Advertises AUTH in cleartext, too, if the server has TLS; one without TLS always does.
-    pub fn auth_in_clear(mut self) -> Self {
-        self.auth_in_clear = true;
+    pub fn auth_in_cleartext(mut self) -> Self {
+        self.auth_in_cleartext = true;
         self
     }
 
@@ -343,7 +343,7 @@ impl Config {
         }
         let mechanisms = self.advertised_mechanisms();
         if !mechanisms.is_empty()
-            && (in_tls || self.auth_in_clear || self.tls_mode == TlsMode::None)
+            && (in_tls || self.auth_in_cleartext || self.tls_mode == TlsMode::None)
         {
             lines.push(format!("AUTH {}", mechanisms.join(" ")));
         }
@@ -391,7 +391,7 @@ impl Default for Config {
             users: Vec::new(),
             mechanisms: None,
             scram: Scram::new(),
-            auth_in_clear: false,
+            auth_in_cleartext: false,
             tls: None,
             tls_mode: TlsMode::None,
             require_tls: false,
