@@ -1,9 +1,9 @@
-//! The content of a message (RFC 5321, section 2.3.9): what may be wrong with it.
+//! The content of a message (RFC 5321, section 2.3.9), and the errors found in it.
 //!
-//! Content that a [`Mail`](crate::Mail) is built from, or that is streamed, obeys the same rules at
-//! the same byte, however it is cut into pieces. No carriage return and no line feed is sent except
-//! as CRLF, and NUL is never sent: some servers take other line ends for one and some do not, which
-//! lets content smuggle in a second message.
+//! The rules are the same for content given to [`Mail`](crate::Mail) and for streamed content, and
+//! errors do not depend on how the content is cut into pieces. A carriage return or line feed is
+//! sent only as part of a CRLF, and NUL is never sent: servers disagree about other line ends,
+//! which allows SMTP smuggling.
 //!
 //! ```
 //! use smtp_proto::content::ContentErrorKind;
@@ -28,7 +28,8 @@ pub(crate) use self::encoder::{Encoder, Framing, Room};
 pub(crate) use self::header_scanner::{HeaderRules, HeaderWatch, High as HeaderHigh};
 pub(crate) use self::scan::{LineRules, ScanSummary, scan};
 
-/// The scanner and the encoder by themselves, for fuzzing and benchmarks; no part of the interface.
+/// Exposes the scanner and the encoder for fuzzing and benchmarks. Not part of the public
+/// interface.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -53,17 +54,31 @@ pub mod internals {
     pub use super::scan::{LineRules, ScanSummary, scan};
 }
 
-/// What becomes of a CR or LF that is not part of a CRLF.
+/// The treatment of a CR or LF that is not part of a CRLF.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::Mail;
+/// use smtp_proto::content::BareLineEnds;
+///
+/// let built = Mail::builder()
+///     .sender("alice@example.org")
+///     .recipient("bob@example.net")
+///     .message("From: alice@example.org\n\nHello Bob!\n")
+///     .bare_line_ends(BareLineEnds::Convert)
+///     .build();
+/// assert!(built.is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BareLineEnds {
-    /// It is a [`ContentError`].
+    /// Reports a [`ContentError`].
     #[default]
     Reject,
-    /// It becomes a CRLF.
+    /// Replaces it with a CRLF.
     ///
-    /// Each by itself: `CR CR LF` is a bare CR and a CRLF, thus two line ends. What was signed
-    /// before this conversion (DKIM) may no longer verify after it.
+    /// Each is converted by itself: `CR CR LF` is a bare CR and a CRLF, thus two line ends. A DKIM
+    /// signature made before this conversion may fail to verify after it.
     Convert,
 }
 
@@ -80,7 +95,7 @@ impl ContentError {
         self.offset
     }
 
-    /// What is wrong with it.
+    /// The kind of error.
     pub const fn kind(&self) -> ContentErrorKind {
         self.reason
     }
@@ -96,7 +111,7 @@ debug_as_display!(ContentError);
 
 impl Error for ContentError {}
 
-/// What is wrong with a byte of the content.
+/// The kind of a [`ContentError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ContentErrorKind {
@@ -106,23 +121,24 @@ pub enum ContentErrorKind {
     BareLf,
     /// A NUL, which is never allowed (RFC 5322, section 3.5): some servers cut a line there.
     Nul,
-    /// The first byte over the longest line allowed.
+    /// The first byte of a line beyond the maximum line length.
     LineTooLong,
     /// An 8-bit byte in content declared to be 7-bit.
     EightBit,
-    /// An 8-bit byte in the header section of streamed content that declares them for the body only.
+    /// An 8-bit byte in the header section of streamed content that is declared 8-bit only for the
+    /// body.
     HeaderEightBit,
     /// A byte of the header section that is not UTF-8 (RFC 6532, section 3).
     HeaderNotUtf8,
-    /// An 8-bit byte before the header section, most likely of a byte order mark (U+FEFF).
+    /// An 8-bit byte before the header section, usually from a byte order mark (U+FEFF).
     ByteOrderMark,
-    /// The first byte of content that begins with no header field (RFC 5322, section 3.5).
+    /// The first byte of content that does not begin with a header field (RFC 5322, section 3.5).
     NoHeader,
-    /// The end of a header section that has no field `From` (RFC 5322, section 3.6).
+    /// The end of a header section without a `From` field (RFC 5322, section 3.6).
     NoFrom,
-    /// The first byte of a line of the header section that neither begins nor continues a field.
+    /// The first byte of a header section line that neither begins nor continues a field.
     NotAField,
-    /// Content that is longer or shorter than what was scanned.
+    /// Content whose length differs from that of the scanned content.
     NotAsScanned,
 }
 
@@ -150,7 +166,7 @@ pub(crate) fn first_eight_bit(body: &[u8]) -> Option<u64> {
     body.iter().position(|byte| !byte.is_ascii()).map(byte_len)
 }
 
-/// Whether the body begins with a header section, and what is wrong with that.
+/// The first error in the structure of the header section.
 pub(crate) fn section_fault(body: &[u8]) -> Option<ContentError> {
     let (mut start, mut has_from) = (0_usize, false);
     let fault = |start, reason| {
@@ -181,7 +197,7 @@ pub(crate) fn section_fault(body: &[u8]) -> Option<ContentError> {
     }
 }
 
-/// The first byte of the header section that is no part of UTF-8.
+/// The first byte of the header section that is not valid UTF-8.
 pub(crate) fn header_not_utf8(body: &[u8]) -> Option<ContentError> {
     let header = body.get(..header_len(body)).unwrap_or_default();
     let error = str::from_utf8(header).err()?;
@@ -191,7 +207,8 @@ pub(crate) fn header_not_utf8(body: &[u8]) -> Option<ContentError> {
     })
 }
 
-/// The bytes up to the first empty line, whatever the line ends; none, if they do not begin with the name of a field.
+/// The length of the header section: everything before the first empty line, with any line ends.
+/// Zero if the content does not begin with a field name.
 fn header_len(body: &[u8]) -> usize {
     if header_scanner::field_name(body).is_none() {
         return 0;
@@ -206,7 +223,7 @@ fn header_len(body: &[u8]) -> usize {
     }
 }
 
-/// The bytes of the first line with its line end, whatever that is.
+/// The length of the first line, including its line end of any kind.
 fn line_len(body: &[u8]) -> usize {
     let Some(end) = memchr::memchr2(b'\r', b'\n', body) else {
         return body.len();
@@ -215,7 +232,7 @@ fn line_len(body: &[u8]) -> usize {
     end.saturating_add(if crlf { 2 } else { 1 })
 }
 
-/// A length as a position in a body.
+/// Converts a length to a position in the content.
 fn byte_len(len: usize) -> u64 {
     // No platform has a usize wider than this.
     u64::try_from(len).unwrap_or(u64::MAX)

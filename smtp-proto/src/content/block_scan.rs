@@ -1,10 +1,12 @@
-//! Finding out of many bytes of a body at once that they are all right.
+//! Checks of whole blocks of content at once, without a branch for each byte.
 
-/// Looks whether the first `BLOCK` bytes of `bytes` and the next are all right: no NUL, every CR before an LF, every LF but
-/// the first byte after a CR, and 8-bit bytes only if `HIGH` allows them. Says whether a dot follows one of those LFs.
+/// Checks the first `BLOCK` bytes of `bytes` and the byte after them. They are sound if there is no
+/// NUL, every CR is before an LF, every LF except in the first place is after a CR, and 8-bit bytes
+/// occur only if `HIGH` allows them. Returns whether a dot follows one of these LFs, or `None` if
+/// the block is not sound.
 ///
-/// Without two more bytes after the block there is no answer. Nothing in the loop depends on what
-/// was found, so that it compiles to comparisons of whole vectors.
+/// Also `None` unless two more bytes follow the block. No step of the loop depends on what was
+/// found, so it compiles to comparisons of whole vectors.
 #[inline]
 pub(super) fn find_sound<const HIGH: bool, const BLOCK: usize>(bytes: &[u8]) -> Option<bool> {
     let (bytes, nexts, afters) = side_by_side::<BLOCK>(bytes)?;
@@ -21,20 +23,20 @@ pub(super) fn find_sound<const HIGH: bool, const BLOCK: usize>(bytes: &[u8]) -> 
     sound.then_some(dot)
 }
 
-/// How many dots [`find_sound`] has found.
+/// The number of dots that [`find_sound`] found.
 pub(super) fn count_dots<const BLOCK: usize>(bytes: &[u8]) -> u64 {
     let Some((_, nexts, afters)) = side_by_side::<BLOCK>(bytes) else {
         return 0;
     };
     let dots = |(next, after): (&u8, &u8)| u8::from((*next == b'\n') & (*after == b'.'));
-    // So few at a time that a byte holds the sum.
+    // Few enough at a time for the sum to fit in a byte.
     let parts = nexts.chunks(FEW).zip(afters.chunks(FEW));
     parts
         .map(|(nexts, afters)| nexts.iter().zip(afters).map(dots).fold(0, u8::wrapping_add))
         .fold(0, |sum, dots| sum.saturating_add(u64::from(dots)))
 }
 
-/// A block, and the same from its second and from its third byte on.
+/// The block that begins at the first byte, at the second and at the third.
 #[inline]
 fn side_by_side<const BLOCK: usize>(
     bytes: &[u8],

@@ -1,4 +1,4 @@
-//! A body, chunk by chunk, as it goes on the wire.
+//! Encodes content chunk by chunk for DATA or BDAT.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -10,27 +10,27 @@ use super::{
     line_scanner::{Dots, Insert, Line, State},
 };
 
-/// Turns the pieces of a body into what DATA sends (RFC 5321, section 4.5.2), or BDAT (RFC 3030).
+/// Encodes pieces of content for DATA (RFC 5321, section 4.5.2) or BDAT (RFC 3030).
 ///
-/// Long runs leave as slices of the chunk, not copied. After a [`ContentError`] every call returns it
-/// again: the body then must not be terminated, only the connection closed.
+/// Long runs leave as slices of the chunk, not copied. After a [`ContentError`] every call returns
+/// it again: the content must then not be terminated, only the connection closed.
 #[derive(Debug)]
 pub struct Encoder {
     mode: Result<Mode, ContentError>,
     framing: Framing,
 }
 
-/// How the end of a body is told.
+/// How the end of the content is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// By a line with a dot, so that dots at the start of other lines are doubled.
+    /// By a line with a single dot. Dots at the start of other lines are doubled.
     Dot,
     /// By the number of bytes.
     Length,
 }
 
 impl Framing {
-    /// What becomes of a dot at the start of a line.
+    /// The treatment of a dot at the start of a line.
     const fn dots(self) -> Dots {
         match self {
             Self::Dot => Dots::Doubled,
@@ -40,17 +40,19 @@ impl Framing {
 }
 
 impl Encoder {
-    /// An encoder that checks the body against `rules` on its way.
+    /// Creates an encoder for DATA that checks the content against `rules`.
     pub const fn new(rules: &LineRules) -> Self {
         Self::checking(rules, Framing::Dot)
     }
 
-    /// The same for BDAT: no dot is doubled, and the end is no more than the end of the last line.
+    /// Creates an encoder for BDAT that checks the content: no dot is doubled, and only an
+    /// incomplete last line is completed at the end.
     pub const fn chunked(rules: &LineRules) -> Self {
         Self::checking(rules, Framing::Length)
     }
 
-    /// An encoder that passes on any bytes, for BDAT with BINARYMIME (RFC 3030, section 3).
+    /// Creates an encoder that passes all bytes through, for BDAT with BINARYMIME (RFC 3030,
+    /// section 3).
     pub const fn binary() -> Self {
         Self {
             mode: Ok(Mode::Raw),
@@ -58,7 +60,7 @@ impl Encoder {
         }
     }
 
-    /// [`new`](Self::new) or [`chunked`](Self::chunked), by the framing.
+    /// [`new`](Self::new) or [`chunked`](Self::chunked), according to the framing.
     pub(crate) const fn checking(rules: &LineRules, framing: Framing) -> Self {
         Self {
             mode: Ok(Mode::Check {
@@ -69,20 +71,21 @@ impl Encoder {
         }
     }
 
-    /// An encoder for the body that [`scan`](super::scan) found `facts` of.
+    /// Creates an encoder for DATA and content whose [`scan`](super::scan) returned `facts`.
     ///
-    /// The body is not checked again, but for its length: where dots are to be doubled they are looked for, and else it
-    /// passes through without a look. To give it another body is to send what was never checked.
+    /// Only the length of the content is checked again. Dots to be doubled are searched for;
+    /// content without them passes through unread. Any other content would be sent without ever
+    /// being checked.
     pub const fn verified(facts: &ScanSummary) -> Self {
         Self::trusting(facts, Framing::Dot)
     }
 
-    /// The same for BDAT.
+    /// Creates an encoder for BDAT and scanned content; see [`verified`](Self::verified).
     pub const fn chunked_verified(facts: &ScanSummary) -> Self {
         Self::trusting(facts, Framing::Length)
     }
 
-    /// [`verified`](Self::verified) or [`chunked_verified`](Self::chunked_verified), by the framing.
+    /// [`verified`](Self::verified) or [`chunked_verified`](Self::chunked_verified), according to the framing.
     pub(crate) const fn trusting(facts: &ScanSummary, framing: Framing) -> Self {
         if facts.converted != 0 {
             return Self::checking(&facts.rules, framing);
@@ -106,16 +109,16 @@ impl Encoder {
         }
     }
 
-    /// Takes from the front of `chunk` and gives to `out` what is to be sent, as much as there is
-    /// room for.
+    /// Takes bytes from the start of `chunk` and passes their encoding to `out`, within the limits
+    /// of `room`.
     ///
-    /// With room for at least one byte and one piece, it takes or gives something. A CR at the end
-    /// of the chunk is taken but held back until it is known not to be bare.
+    /// With room for at least one byte and one piece, each call takes or passes something. A CR at
+    /// the end of the chunk is taken but held back until the next byte is known.
     ///
     /// # Errors
-    /// The byte that breaks the rules, its offset counted from the start of the first chunk: the
-    /// same wherever the chunks are cut. Some of what stands before it may have been given to
-    /// `out`.
+    /// The first byte that breaks the rules. Its offset counts from the start of the first chunk
+    /// and does not depend on how the chunks are cut. Bytes before it may already have been passed
+    /// to `out`.
     pub fn encode(
         &mut self,
         chunk: &mut Bytes,
@@ -162,7 +165,7 @@ impl Encoder {
         self.framing
     }
 
-    /// How many of the bytes given so far make dots transparent, and are no part of the message.
+    /// The number of bytes added so far by dot-stuffing.
     pub(crate) const fn doubled(&self) -> u64 {
         match &self.mode {
             Ok(Mode::Check { line, .. }) => line.dots(),
@@ -174,11 +177,10 @@ impl Encoder {
         }
     }
 
-    /// What ends the body: the CRLF that the last line lacks, if it does, and for DATA `.` CRLF.
+    /// The end of the content: the CRLF of an incomplete last line, and `.` CRLF for DATA.
     ///
     /// # Errors
-    /// The fault found before, or that the body ends in a bare CR or before the end of the scanned
-    /// one.
+    /// The error found before, a bare CR at the end, or content shorter than what was scanned.
     pub fn finish(&self) -> Result<&'static [u8], ContentError> {
         let lacking: &'static [u8] = match self.mode.as_ref().map_err(|fault| *fault)? {
             Mode::Check { line, held_cr } => match line.finish()? {
@@ -208,7 +210,7 @@ impl Encoder {
     }
 }
 
-/// How much one call of [`Encoder::encode`] may give.
+/// The limits of one call of [`Encoder::encode`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
     bytes: usize,
@@ -216,17 +218,17 @@ pub struct Room {
 }
 
 impl Room {
-    /// Room for so many bytes in so many pieces.
+    /// At most `bytes` bytes in at most `pieces` pieces.
     pub const fn new(bytes: usize, pieces: usize) -> Self {
         Self { bytes, pieces }
     }
 
-    /// The most bytes.
+    /// The maximum number of bytes.
     pub const fn bytes(self) -> usize {
         self.bytes
     }
 
-    /// The most pieces.
+    /// The maximum number of pieces.
     pub const fn pieces(self) -> usize {
         self.pieces
     }
@@ -236,30 +238,30 @@ impl Room {
 enum Mode {
     Check {
         line: Line,
-        /// Whether the CR that `line` stands after has not been sent.
+        /// Whether the CR before the position of `line` has not been sent.
         held_cr: bool,
     },
     Pass {
         offset: u64,
         len: u64,
         ending: State,
-        /// If there are dots to be doubled.
+        /// `None` if no dot has to be doubled.
         doubler: Option<DotStuffer>,
     },
     Raw,
 }
 
-/// Passes through what needs nothing.
+/// Passes bytes through unchanged.
 fn pass(chunk: &mut Bytes, room: Room, out: &mut impl FnMut(Bytes)) {
     if room.pieces > 0 && room.bytes > 0 && !chunk.is_empty() {
         out(chunk.split_to(chunk.len().min(room.bytes)));
     }
 }
 
-/// Doubles the dots of a body that is known to keep the rules: at nothing else it looks.
+/// Doubles the dots of content that is known to obey the rules. Checks nothing else.
 #[derive(Debug)]
 struct DotStuffer {
-    /// Whether the next byte is the first of a line, and if it is a dot, that has not been doubled.
+    /// Whether the next byte begins a line. If it is a dot, it has not been doubled.
     at_start: bool,
     doubled: u64,
 }
@@ -282,7 +284,7 @@ impl DotStuffer {
         }
     }
 
-    /// Takes lines up to a dot as long as dots are close together, a dot before each.
+    /// Copies lines while their dots are close together, each with its dot doubled.
     fn copy(&mut self, chunk: &mut Bytes, at_most: usize) -> Bytes {
         let mut copy = Vec::new();
         let mut rest: &[u8] = chunk;
@@ -311,7 +313,7 @@ impl DotStuffer {
     }
 }
 
-/// Bytes up to the first dot after an LF, if there is one.
+/// The number of bytes before the first dot that follows an LF.
 fn before_dot(bytes: &[u8]) -> Option<usize> {
     let mut seen = 0_usize;
     loop {
@@ -354,7 +356,7 @@ fn check(
                 line.inserted(insert);
             }
             Some(_) => break,
-            // One piece is open and there is room for no other: do not copy a long run into it.
+            // The open piece is the last there is room for: do not copy a long run into it.
             None if sink.room.pieces == 0 => break,
             None => {}
         }
@@ -363,10 +365,10 @@ fn check(
     Ok(())
 }
 
-/// Where the pieces go: at most as much as there is room for.
+/// Collects pieces within the limits of a [`Room`].
 ///
-/// Dots in every line would leave as two pieces a line, and a vectored write holds some dozens; so
-/// what follows an insertion closely is copied after it.
+/// Dots in every line would make two pieces a line, and a vectored write holds only some dozens. A
+/// short run after an insertion is therefore copied into the same piece.
 struct ChunkWriter<'a, F> {
     room: Room,
     open: OpenChunk,
@@ -389,7 +391,7 @@ impl<'a, F: FnMut(Bytes)> ChunkWriter<'a, F> {
         }
     }
 
-    /// The most bytes that the next run or insertion may have, if any.
+    /// The maximum length of the next run or insertion; `None` if there is no room.
     const fn limit(&self) -> Option<usize> {
         match (self.room, &self.open) {
             (Room { bytes: 0, .. }, _) | (Room { pieces: 0, .. }, OpenChunk::None) => None,
@@ -466,5 +468,5 @@ impl<'a, F: FnMut(Bytes)> ChunkWriter<'a, F> {
 /// The longest run that is cheaper to copy than to send as a piece of its own.
 const SHORT: usize = 512;
 
-/// The first room for a copy: some lines.
+/// The first capacity of a copy: some lines.
 const COPY: usize = 1024;

@@ -1,62 +1,62 @@
-//! The header section of streamed content: whether there is one, and its 8-bit bytes.
+//! Checks the header section of streamed content: its presence, its fields and its 8-bit bytes.
 
 use super::{ContentError, ContentErrorKind};
 
-/// What is looked for in a header section.
+/// The rules for a header section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeaderRules {
-    /// Whether there has to be one, with a field `From`.
+    /// Whether a header section with a `From` field is required.
     pub(crate) required: bool,
-    /// The 8-bit bytes that are allowed in it.
+    /// The 8-bit bytes that are allowed.
     pub(crate) high: High,
 }
 
-/// The 8-bit bytes that a header section may hold.
+/// The 8-bit bytes that a header section may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum High {
-    /// Whatever the rest may, or what is looked at elsewhere.
+    /// No rule of its own: those of the content apply, or the caller checks.
     Any,
-    /// Nothing.
+    /// No 8-bit bytes.
     None,
     /// UTF-8 (RFC 6532, section 3).
     Utf8,
 }
 
-/// Looks at the header section of a body, that is all up to the first empty line. A body that does not begin with the name of
-/// a field has none.
+/// A check of the header section: everything before the first empty line. Content that does not
+/// begin with a field name has no header section.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum HeaderWatch {
-    /// There is nothing to look for, or no longer.
+    /// The check is complete, or there is nothing to check.
     Over,
-    /// What comes next is looked at.
+    /// The next byte is in the header section.
     Within(Section),
-    /// This was found.
+    /// The check failed.
     Broken(ContentError),
 }
 
-/// A header section as far as it has come.
+/// A partly received header section.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Section {
     rules: HeaderRules,
     offset: u64,
-    /// Where the line began.
+    /// The offset of the line's first byte.
     line: u64,
     at: HeaderState,
     has_from: bool,
-    /// The character that has begun.
+    /// The bytes of an incomplete character.
     character: Character,
 }
 
-/// Where in a line the header section stands.
+/// The position in a line of the header section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HeaderState {
     Start,
-    /// In the name of a field, if it is one, with how much of `From` it is so far.
+    /// In what may be a field name. The number is how much of `From` it matches so far.
     Name(Option<usize>),
-    /// In the blanks after a name, which is `From` or not.
+    /// In the blanks after a field name, with whether it is `From`.
     Named(bool),
     Line,
-    /// A LF that comes next belongs to the line end that has been.
+    /// After a CR: an LF belongs to the same line end.
     AfterCr,
 }
 
@@ -68,7 +68,7 @@ struct Character {
 }
 
 impl HeaderWatch {
-    /// A watch that begins at the first byte of a body.
+    /// Begins at the first byte of the content.
     pub(crate) fn new(rules: HeaderRules) -> Self {
         if !rules.required && rules.high == High::Any {
             return Self::Over;
@@ -83,7 +83,7 @@ impl HeaderWatch {
         })
     }
 
-    /// Looks at the next piece.
+    /// Checks the next piece.
     pub(crate) fn look(&mut self, piece: &[u8]) {
         for &byte in piece {
             let Self::Within(section) = self else {
@@ -97,7 +97,7 @@ impl HeaderWatch {
         }
     }
 
-    /// Records that the body ends here.
+    /// Records the end of the content.
     pub(crate) fn end(&mut self) {
         if let Self::Within(section) = self
             && let Err(fault) = section.end()
@@ -106,7 +106,7 @@ impl HeaderWatch {
         }
     }
 
-    /// Whether nothing was found so far.
+    /// The error found so far.
     pub(crate) const fn check(&self) -> Result<(), ContentError> {
         match self {
             Self::Broken(fault) => Err(*fault),
@@ -116,7 +116,7 @@ impl HeaderWatch {
 }
 
 impl Section {
-    /// Takes the next byte; returns whether the section goes on after it.
+    /// Takes the next byte. Returns whether the header section continues after it.
     fn step(&mut self, byte: u8) -> Result<bool, ContentError> {
         let before = self.at;
         self.at = match (byte, self.at) {
@@ -163,7 +163,7 @@ impl Section {
         HeaderState::Line
     }
 
-    /// What becomes of it at a line that is no field, of which this byte is.
+    /// The result for a line that is not a field and contains `byte`.
     fn no_field(&self, byte: u8) -> Result<Option<HeaderState>, ContentError> {
         match (self.rules.required, self.line) {
             (true, 0) if self.offset == 0 && byte > 127 => {
@@ -180,7 +180,7 @@ impl Section {
         }
     }
 
-    /// Looks whether the section has all that it has to have, if this is its end.
+    /// Checks at the end of the header section that its required parts were found.
     fn complete(&self) -> Result<(), ContentError> {
         if self.character.len > 0 {
             return Err(self.not_utf8());
@@ -208,7 +208,7 @@ impl Section {
         }
     }
 
-    /// Looks whether a byte is one of those that are allowed.
+    /// Checks that the byte is allowed here.
     fn look_at(&mut self, byte: u8) -> Result<(), ContentError> {
         match self.rules.high {
             High::None if !byte.is_ascii() => {
@@ -222,7 +222,7 @@ impl Section {
         }
     }
 
-    /// The character that has begun, or that begins here, is none.
+    /// The error for an invalid character that begins here or earlier.
     fn not_utf8(&self) -> ContentError {
         let begun = super::byte_len(self.character.len);
         fault(
@@ -233,7 +233,7 @@ impl Section {
 }
 
 impl Character {
-    /// Takes the next byte, if it can be part of the character.
+    /// Takes the next byte if it can be part of the character.
     fn take(&mut self, byte: u8) -> bool {
         let Some(next) = self.bytes.get_mut(self.len) else {
             return false;
@@ -250,7 +250,7 @@ impl Character {
     }
 }
 
-/// The name of the field that begins here, if one does (RFC 5322, sections 2.2 and 4.5).
+/// The name of the field at the start of `line`, if there is one (RFC 5322, sections 2.2 and 4.5).
 pub(super) fn field_name(line: &[u8]) -> Option<&[u8]> {
     let (name, rest) = line.split_at_checked(line.iter().position(|byte| !is_name(*byte))?)?;
     let blanks = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t'))?;
@@ -261,7 +261,7 @@ const fn is_name(byte: u8) -> bool {
     byte.is_ascii_graphic() && byte != b':'
 }
 
-/// How much of `From` a name is with this byte after so much.
+/// How much of `From` a name matches, given `len` bytes that match and the next byte.
 fn from(len: usize, byte: u8) -> Option<usize> {
     let goes_on = FROM.get(len)?.eq_ignore_ascii_case(&byte);
     goes_on.then_some(len.saturating_add(1))
@@ -271,7 +271,7 @@ const fn fault(offset: u64, reason: ContentErrorKind) -> ContentError {
     ContentError { offset, reason }
 }
 
-/// The field that every message has, whatever wrote it (RFC 5322, section 3.6).
+/// The field that no message lacks, whatever wrote it (RFC 5322, section 3.6).
 pub(super) const FROM: &[u8] = b"From";
 
 #[cfg(test)]

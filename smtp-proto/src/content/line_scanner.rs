@@ -1,5 +1,4 @@
-//! The automaton that knows where a line starts, and so where a dot is doubled or a line end
-//! mended.
+//! The automaton that finds the starts of lines, and so where to double a dot or repair a line end.
 //!
 //! ```text
 //!             LF                 first byte
@@ -7,9 +6,9 @@
 //!     ▲                │ CR            CR          │  ▲────┘
 //!     └────────────────┴───────────────────────────┘
 //! ```
-//! An insertion is one byte that is sent before the next one of the body: a dot leads from `Start`
-//! to `Within`, a CR to `AfterCr`, an LF from `AfterCr` to `Start`. So nothing that was already
-//! sent is ever looked at again.
+//! An insertion is one byte sent before the next byte of the content: a dot leads from `Start` to
+//! `Within`, a CR to `AfterCr`, an LF from `AfterCr` to `Start`. Bytes already sent are never read
+//! again.
 
 use super::{
     BareLineEnds, ContentError, ContentErrorKind, LineRules,
@@ -18,7 +17,7 @@ use super::{
 };
 use crate::byte_search::find;
 
-/// A byte to send before the next one of the body.
+/// A byte to send before the next byte of the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Insert {
     Dot,
@@ -36,24 +35,24 @@ impl Insert {
     }
 }
 
-/// Where in a line the body stands.
+/// The position in a line of the content.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line {
     rules: LineRules,
     dots: Dots,
-    /// Dots at the start of lines so far, as they were counted or doubled.
+    /// Dots counted or doubled at the start of lines so far.
     counted: u64,
     state: State,
-    /// Bytes of the body so far.
+    /// Bytes of the content so far.
     offset: u64,
-    /// Bytes of the line so far, never more than the longest line allowed.
+    /// Bytes of the current line so far, at most the maximum line length.
     column: usize,
 }
 
-/// What becomes of a dot at the start of a line.
+/// The treatment of a dot at the start of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dots {
-    /// Nothing: it is text.
+    /// Passed through unchanged.
     Passed,
     Counted,
     Doubled,
@@ -61,10 +60,10 @@ pub(super) enum Dots {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// The next byte is the first of a line; a dot here is doubled.
+    /// The next byte begins a line; a dot here is doubled.
     Start,
     Within,
-    /// Whether the CR is bare is known when the next byte is.
+    /// The next byte decides whether the CR is bare.
     AfterCr,
 }
 
@@ -80,13 +79,13 @@ impl Line {
         }
     }
 
-    /// The same line, with 8-bit bytes allowed from now on.
+    /// Allows 8-bit bytes from here on.
     pub(super) const fn with_eight_bit(mut self) -> Self {
         self.rules.eight_bit = true;
         self
     }
 
-    /// Dots at the start of lines that were counted or doubled so far.
+    /// The number of dots counted or doubled at the start of lines so far.
     pub(super) const fn dots(&self) -> u64 {
         self.counted
     }
@@ -95,11 +94,11 @@ impl Line {
         self.state
     }
 
-    /// Goes on to the next byte before which something must be inserted, or after a CR that no LF
-    /// follows in `bytes`, or to their end.
+    /// Advances to the next byte that needs an insertion before it, to the byte after a bare CR, or
+    /// to the end of `bytes`.
     ///
-    /// Returns how many of `bytes` that is. The insertion is asked for again until
-    /// [`inserted`](Self::inserted) says that it was made.
+    /// Returns the number of bytes advanced. The same insertion is returned until
+    /// [`inserted`](Self::inserted) is called.
     pub(super) fn advance(
         &mut self,
         bytes: &[u8],
@@ -135,7 +134,7 @@ impl Line {
         Ok((run.saturating_add(skipped), insert))
     }
 
-    /// Says that the insertion last asked for was made.
+    /// Records that the insertion last returned was made.
     pub(super) const fn inserted(&mut self, insert: Insert) {
         match insert {
             Insert::Dot => {
@@ -150,7 +149,7 @@ impl Line {
         }
     }
 
-    /// Whether a CR at the end of the last chunk may stand before `next`, as it is or with an
+    /// Checks that a CR at the end of the last chunk may be sent before `next`, as it is or with an
     /// LF inserted.
     pub(super) fn admit_cr(&self, next: u8) -> Result<(), ContentError> {
         if self.state == State::AfterCr && next != b'\n' {
@@ -159,7 +158,7 @@ impl Line {
         Ok(())
     }
 
-    /// The state in which the body ends.
+    /// The state at the end of the content.
     pub(super) fn finish(&self) -> Result<State, ContentError> {
         if self.state == State::AfterCr {
             self.bare_cr()?;
@@ -167,7 +166,7 @@ impl Line {
         Ok(self.state)
     }
 
-    /// [`advance`](Self::advance) from before or within a line, with so many dots to be counted in front.
+    /// [`advance`](Self::advance) from `Start` or `Within`, with `dots` dots to be counted before.
     fn run<const HIGH: bool>(
         &mut self,
         bytes: &[u8],
@@ -228,7 +227,7 @@ impl Line {
                     self.line_len(here, at)?;
                     return Err(self.fault(at, ContentErrorKind::EightBit));
                 }
-                // A tab or another control.
+                // A tab or another control character.
                 _ => {}
             }
         }
@@ -242,9 +241,9 @@ impl Line {
         self.counted = self.counted.saturating_add(dots);
     }
 
-    /// Skips, from the start of a line, the blocks that are sound, if no dot in them is doubled.
+    /// Skips sound blocks from the start of a line, as long as none contains a dot to be doubled.
     fn skip_blocks<const HIGH: bool>(&self, bytes: &[u8], from: Here) -> Here {
-        // A block does not answer for an LF in front, and at the start of a line it is bare.
+        // The block check ignores an LF in the first place; at the start of a line it is bare.
         if bytes.get(from.next) == Some(&b'\n') {
             return from;
         }
@@ -263,7 +262,7 @@ impl Line {
         let mut here = from;
         let fits = |here: Here| here.next.saturating_add(BLOCK).saturating_sub(here.start) <= max;
         loop {
-            // Where the line starts is looked for only where it may matter.
+            // Search for the start of the line only when the length may exceed the limit.
             if !fits(here) {
                 here.find_start(bytes);
                 if !fits(here) {
@@ -282,7 +281,7 @@ impl Line {
         }
     }
 
-    /// Stands in a line of which `column` bytes came.
+    /// Moves to `column` bytes into a line.
     const fn stand(&mut self, column: usize) {
         self.column = column;
         self.state = if column == 0 {
@@ -292,7 +291,7 @@ impl Line {
         };
     }
 
-    /// The bytes of the line up to the one at `at`, if they are not too many.
+    /// The length of the line up to `at`, or an error if it exceeds the maximum.
     #[inline]
     fn line_len(&self, here: Here, at: usize) -> Result<usize, ContentError> {
         let len = at.saturating_sub(here.start).saturating_add(here.before);
@@ -305,7 +304,7 @@ impl Line {
         }
     }
 
-    /// What is to be done about the last byte, a CR that no LF follows.
+    /// The insertion after a bare CR as the last byte, if it is allowed.
     fn bare_cr(&self) -> Result<Insert, ContentError> {
         match self.rules.line_ends {
             BareLineEnds::Reject => Err(ContentError {
@@ -325,12 +324,12 @@ impl Line {
     }
 }
 
-/// How far the bytes of a call are read.
+/// The progress of one call through its bytes.
 #[derive(Clone, Copy)]
 struct Here {
-    /// The next byte to look at.
+    /// The next byte to read.
     next: usize,
-    /// Where the line that it is in starts, or the part of that line which is not in earlier calls.
+    /// The start of the current line within these bytes.
     start: usize,
     /// The bytes of that line in earlier calls.
     before: usize,
@@ -339,8 +338,8 @@ struct Here {
 }
 
 impl Here {
-    /// Finds out where the line starts, if it starts later. The byte after the blocks was looked at as well: an LF there
-    /// ends a CR in the last one.
+    /// Moves `start` to the last line that begins before `next`. The byte after the blocks is
+    /// included: an LF there completes a CR at the end of the last block.
     fn find_start(&mut self, bytes: &[u8]) {
         let seen = bytes.get(self.start..=self.next).unwrap_or_default();
         if let Some(line_feed) = memchr::memrchr(b'\n', seen) {
@@ -358,15 +357,16 @@ impl Here {
     }
 }
 
-/// CR, LF and NUL are below it, and little else that is in a text.
+/// CR, LF and NUL are below this value; hardly any byte of a typical message is.
 const MARKS: u8 = 14;
 
-/// Bytes of a block: enough to outweigh what it takes to begin and to end.
+/// A block large enough to outweigh the cost of starting and finishing one.
 const LARGE: usize = 896;
 
-/// The same for what is left, and for long lines: a block must not hold more than what a line may still have.
+/// A smaller block for the remainder and for long lines: a block must fit into what is left of the
+/// maximum line length.
 const SMALL: usize = 96;
 
-/// How far to look line by line before trying whole blocks again: where dots are dense, a block
-/// looked at is time lost.
+/// The distance to read line by line before trying whole blocks again: where dots are dense,
+/// checking a block first is wasted time.
 const NEAR: usize = 1024;

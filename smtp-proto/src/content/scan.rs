@@ -1,14 +1,15 @@
-//! One look at a whole message: what it needs, or what is wrong with it.
+//! The scan of a whole message for errors and required extensions.
 
 use super::line_scanner::{Dots, Line, State as Ending};
 use super::{BareLineEnds, ContentError, ContentErrorKind, byte_len, header_len};
 
-/// Scans a whole message: a summary of what it needs, or the first byte that breaks the rules.
+/// Scans a whole message. Returns a summary with the extensions that it requires.
 ///
 /// # Errors
-/// The [`ContentError`] with the lowest offset. A byte that is wrong by itself is reported as that, even
-/// where it would also make its line too long.
-// Left to itself, the compiler inlines it only as long as there is one caller: what small messages pay for is moving the facts.
+/// The [`ContentError`] with the lowest offset. A byte that is not allowed is reported as such,
+/// even where it also makes its line too long.
+// Inlining is forced: with several callers the compiler stops inlining, and small messages then pay
+// for moving the summary.
 #[inline(always)]
 pub fn scan(body: &[u8], rules: &LineRules) -> Result<ScanSummary, ContentError> {
     let mut line = Line::new(&rules.eight_bit(false), Dots::Counted);
@@ -17,7 +18,7 @@ pub fn scan(body: &[u8], rules: &LineRules) -> Result<ScanSummary, ContentError>
     while !rest.is_empty() {
         let before = line;
         let (run, insert) = match line.advance(rest) {
-            // Nearly all mail is ASCII; that it is comes out on the way.
+            // Nearly all messages are ASCII, so the scan begins without 8-bit bytes allowed.
             Err(fault) if rules.eight_bit && fault.reason == ContentErrorKind::EightBit => {
                 (line, high) = (before.with_eight_bit(), true);
                 continue;
@@ -106,18 +107,18 @@ pub struct ScanSummary {
     pub(super) rules: LineRules,
     pub(super) len: u64,
     pub(super) dots: u64,
-    /// Converted line ends, each by one byte.
+    /// The number of converted line ends; each adds one byte.
     pub(super) converted: u64,
     pub(super) ending: Ending,
     pub(super) ends_with_crlf: bool,
     high: High,
 }
 
-/// Where the content has 8-bit bytes.
+/// Where the content contains 8-bit bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct High {
     pub(super) header: bool,
-    /// Whether those in the header are not UTF-8.
+    /// Whether the header section is not UTF-8.
     pub(super) header_other: bool,
     pub(super) body: bool,
 }
@@ -137,7 +138,7 @@ impl High {
 }
 
 impl ScanSummary {
-    /// The summary of content for BINARYMIME (RFC 3030, section 3): only its header section is
+    /// The summary of content for BINARYMIME (RFC 3030, section 3). Only its header section is
     /// scanned.
     pub(crate) fn binary(body: &[u8]) -> Self {
         Self {
@@ -154,7 +155,7 @@ impl ScanSummary {
     /// The size of the message with converted line ends and a complete last line, without
     /// dot-stuffing.
     ///
-    /// This is what `SIZE=` means (RFC 1870, section 5).
+    /// This is the value of `SIZE=` (RFC 1870, section 5).
     pub const fn message_len(&self) -> u64 {
         let completion = match self.ending {
             Ending::Within => 2,
@@ -165,8 +166,8 @@ impl ScanSummary {
             .saturating_add(completion)
     }
 
-    /// The bytes that DATA sends before the final `.` CRLF:
-    /// [`message_len`](Self::message_len) and dot-stuffing.
+    /// The number of bytes that DATA sends before the final `.` CRLF:
+    /// [`message_len`](Self::message_len) plus dot-stuffing.
     pub const fn wire_len(&self) -> u64 {
         self.message_len().saturating_add(self.dots)
     }
@@ -186,22 +187,21 @@ impl ScanSummary {
         self.ends_with_crlf
     }
 
-    /// Whether the header section has 8-bit bytes (RFC 6532): all up to the first empty line, if the
-    /// content begins with a field name.
+    /// Whether the header section contains 8-bit bytes (RFC 6532).
     pub const fn header_eight_bit(&self) -> bool {
         self.high.header
     }
 
-    /// Whether the header section is UTF-8, as ASCII is.
+    /// Whether the header section is UTF-8. ASCII is UTF-8.
     pub const fn header_is_utf8(&self) -> bool {
         !self.high.header_other
     }
 
-    /// Whether the body has 8-bit bytes (RFC 6152).
+    /// Whether the body contains 8-bit bytes (RFC 6152).
     pub const fn body_eight_bit(&self) -> bool {
         self.high.body
     }
 }
 
-/// RFC 5321, section 4.5.3.1.6: 1000 bytes with the CRLF, a doubled dot not counted.
+/// RFC 5321, section 4.5.3.1.6: 1000 bytes including the CRLF. A doubled dot does not count.
 const MAX_LINE: usize = 998;

@@ -10,7 +10,7 @@ fn fault(body: &[u8], rules: &LineRules) -> Option<(u64, ContentErrorKind)> {
         .map(|fault| (fault.offset(), fault.kind()))
 }
 
-/// All that one call gives, piece by piece.
+/// All pieces that one call passes to `out`.
 fn pieces(encoder: &mut Encoder, chunk: &mut Bytes, room: Room) -> Vec<Bytes> {
     let mut pieces = Vec::new();
     encoder
