@@ -1,11 +1,11 @@
-//! The grammar of what a server says: one function a production, over bytes alone.
+//! The grammar of server replies: one function for each production, over bytes.
 //!
-//! [`line`] is the streaming half: an unfinished line is [`nom::Err::Incomplete`], a value and no fault.
-//! The other productions read lines that are all there, since the reply_reader counts and cuts lines before
-//! it judges them; that keeps a verdict free of how the bytes arrived. Where every reply passes, a
-//! slice pattern stands in the place of a combinator; it reads as well and costs less.
+//! [`line`] is the streaming part: an incomplete line is [`nom::Err::Incomplete`], a value and not
+//! an error. The other productions read complete lines, because the reply reader counts and cuts
+//! lines before it checks them. Results therefore do not depend on how the bytes arrived. Where
+//! every reply passes, a slice pattern replaces a combinator: it is as readable and cheaper.
 //!
-//! Nothing here allocates, and no production looks at a byte more than a fixed number of times.
+//! Nothing here allocates, and each production reads a byte at most a fixed number of times.
 
 use nom::bytes::complete::{tag, take_while, take_while1};
 use nom::character::complete::space0;
@@ -19,15 +19,16 @@ use crate::byte_search::find;
 /// One line of the reply to EHLO, after the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EhloLine<'a> {
-    /// As the server spelt it.
+    /// As received.
     pub(crate) keyword: &'a [u8],
     /// Without the blanks around it.
     pub(crate) params: &'a [u8],
 }
 
-/// One line with its line end, CRLF or a bare LF: `Incomplete` without one, an error at a NUL before it.
+/// One line with its line end, CRLF or a bare LF. `Incomplete` without a line end; an error at a
+/// NUL before it.
 ///
-/// RFC 5321, section 2.3.8, knows only CRLF; a bare LF is what some servers send.
+/// RFC 5321, section 2.3.8, allows only CRLF; some servers send a bare LF.
 #[inline]
 pub(crate) fn line(input: &[u8]) -> IResult<&[u8], &[u8]> {
     let mut rest = input;
@@ -46,14 +47,14 @@ pub(crate) fn line(input: &[u8]) -> IResult<&[u8], &[u8]> {
     Err(Err::Incomplete(Needed::Unknown))
 }
 
-/// RFC 5321, section 4.2; one line of it.
+/// One line of a reply (RFC 5321, section 4.2).
 ///
 /// ```abnf
 /// Reply-line = *( Reply-code "-" [ textstring ] CRLF )
 ///              Reply-code [ SP textstring ] CRLF
 /// ```
 ///
-/// Only what comes before the text is read, so the text may be cut off; what it may hold is said at [`text`].
+/// Only the part before the text is read, so the text may be cut off. [`text`] has its rules.
 #[inline]
 pub(crate) fn reply_line(line: &[u8]) -> IResult<&[u8], (u16, bool)> {
     let (rest, code) = reply_code(line)?;
@@ -61,7 +62,8 @@ pub(crate) fn reply_line(line: &[u8]) -> IResult<&[u8], (u16, bool)> {
     Ok((rest, (code, last)))
 }
 
-/// What stands after the code in a line that is all there, and whether it makes that the last; a line end it leaves.
+/// The separator after the code in a complete line, and whether it makes the line the last one. A
+/// line end is left in the rest.
 #[inline]
 pub(crate) fn separator(rest: &[u8]) -> IResult<&[u8], bool> {
     match rest {
@@ -78,8 +80,8 @@ pub(crate) fn separator(rest: &[u8]) -> IResult<&[u8], bool> {
 /// Reply-code = %x32-35 %x30-35 %x30-39
 /// ```
 ///
-/// Any three digits are taken: a second digit above 5 is met in the wild (571), and a first digit that
-/// is no class can then be named in the error.
+/// Any three digits are accepted. Servers send second digits above 5 (571), and an error can name
+/// an invalid first digit.
 fn reply_code(input: &[u8]) -> IResult<&[u8], u16> {
     match input.split_first_chunk() {
         Some((digits @ [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9'], rest)) => {
@@ -99,14 +101,14 @@ pub(crate) fn lines(reply: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
     })
 }
 
-/// RFC 5321, section 4.2; of a line that [`reply_line`] has accepted, without looking at the rest again.
+/// The text of a line that [`reply_line`] accepted (RFC 5321, section 4.2). The rest of the line is
+/// not read again.
 ///
 /// ```abnf
 /// textstring = 1*(%d09 / %d32-126)
 /// ```
 ///
-/// Empty text is taken, and every byte but those of the line end, which goes with it: servers send
-/// UTF-8 and worse.
+/// Empty text and all bytes except the line end are accepted: servers send UTF-8 and other bytes.
 #[inline]
 pub(crate) fn text(line: &[u8]) -> &[u8] {
     match line {
@@ -115,7 +117,7 @@ pub(crate) fn text(line: &[u8]) -> &[u8] {
     }
 }
 
-/// RFC 2034, section 4, and RFC 3463, section 2; a blank or the end of the text follows.
+/// RFC 2034, section 4, and RFC 3463, section 2; a blank or the end of the text must follow.
 ///
 /// ```abnf
 /// status-code = class "." subject "." detail
@@ -152,22 +154,22 @@ fn sub_code(input: &[u8]) -> IResult<&[u8], u16> {
     }
 }
 
-/// RFC 5321, section 4.1.1.1.
+/// RFC 5321, section 4.1.1.1, including the line end.
 ///
 /// ```abnf
 /// ehlo-line = ehlo-keyword *( SP ehlo-param )
 /// ```
 ///
-/// With its line end. Blanks and tabs before, between and after are taken, a second CR, and `AUTH=`
-/// before the first mechanism, which servers once printed for clients of a draft of RFC 2554.
+/// Also accepted: blanks and tabs before, between and after; a second CR; and `AUTH=` before the
+/// first mechanism, which servers once sent for clients of a draft of RFC 2554.
 ///
-/// What `known` finds to be a keyword is not looked at any closer, and nearly every one is.
+/// A word that `known` recognizes is not checked further; nearly all words are.
 #[inline]
 pub(crate) fn ehlo_line<K>(
     input: &[u8],
     known: impl Fn(&[u8]) -> Option<K>,
 ) -> IResult<&[u8], (Option<K>, EhloLine<'_>)> {
-    // No byte of a keyword is below a hyphen.
+    // A hyphen is the lowest byte of a keyword.
     let len = find::<b'-', true>(input).unwrap_or(input.len());
     let (word, behind) = input.split_at_checked(len).unwrap_or_default();
     let (known, keyword, rest) = match known(word) {
@@ -202,13 +204,13 @@ fn ehlo_keyword(input: &[u8]) -> IResult<&[u8], &[u8]> {
     }
 }
 
-/// RFC 5321, section 4.1.1.1; the parameters after a keyword, one after the other.
+/// The parameters after a keyword, in order (RFC 5321, section 4.1.1.1).
 ///
 /// ```abnf
 /// ehlo-param = 1*(%d33-126)
 /// ```
 ///
-/// Everything but a blank is taken; what a parameter may hold depends on its keyword.
+/// Everything except a blank is accepted; the keyword decides what a parameter may contain.
 pub(crate) fn ehlo_params(params: &[u8]) -> impl Iterator<Item = &[u8]> {
     params.split(is_blank).filter(|param| !param.is_empty())
 }
@@ -217,7 +219,7 @@ fn is_blank(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// RFC 4422, section 3.1, in any case.
+/// RFC 4422, section 3.1, case-insensitive.
 ///
 /// ```abnf
 /// sasl-mech = 1*20mech-char
@@ -232,7 +234,7 @@ pub(crate) fn sasl_mech(param: &[u8]) -> IResult<&[u8], &[u8]> {
     }
 }
 
-/// RFC 1870, section 3, and other keywords that take a number; `None` when it is too large to hold.
+/// RFC 1870, section 3, and other keywords that take a number. `None` if the number is too large.
 ///
 /// ```abnf
 /// size-param = 1*DIGIT
@@ -260,18 +262,18 @@ pub(crate) fn limit_name_value(param: &[u8]) -> IResult<&[u8], (&str, Option<&[u
     all_consuming((map(name, ascii), opt(preceded(tag("="), limit_value)))).parse(param)
 }
 
-/// The name in the first line of the reply to EHLO; RFC 5321, section 4.1.1.1.
+/// The name in the first line of the reply to EHLO (RFC 5321, section 4.1.1.1).
 ///
 /// ```abnf
 /// ehlo-ok-rsp = ( "250" SP Domain [ SP ehlo-greet ] CRLF ) / …
 /// ```
 ///
-/// Any word is taken for a domain: nothing is decided by it.
+/// Any word is accepted as a domain: nothing depends on it.
 pub(crate) fn ehlo_name(text: &[u8]) -> IResult<&[u8], &[u8]> {
     preceded(space0, take_while(|byte| !is_blank(&byte))).parse(text)
 }
 
-/// The value of at most three digits: it cannot overflow.
+/// The value of at most three digits, which cannot overflow.
 #[inline]
 fn number(digits: &[u8]) -> u16 {
     digits.iter().fold(0, |value, digit| {
@@ -283,7 +285,7 @@ fn reject<T>(input: &[u8], kind: ErrorKind) -> IResult<&[u8], T> {
     Err(Err::Error(Error::from_error_kind(input, kind)))
 }
 
-/// Bytes that a production has just shown to be ASCII.
+/// Converts bytes that a production has found to be ASCII.
 pub(crate) fn ascii(bytes: &[u8]) -> &str {
     core::str::from_utf8(bytes).unwrap_or_default()
 }

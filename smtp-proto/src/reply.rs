@@ -1,4 +1,4 @@
-//! What a server answered: a code that is valid by construction, and its text.
+//! Replies: a code that is valid by construction, and its text.
 
 mod escape;
 
@@ -9,12 +9,13 @@ use crate::parse;
 
 pub(crate) use escape::{Escaped, Escaping};
 
-/// A server's reply: its code and the text of one or more lines.
+/// A server's reply: a code and the text of one or more lines.
 ///
-/// A clone shares the text. `Display` shows it in one line of at most 1 KiB, or as many bytes as the format's precision
-/// says, with everything escaped that could act on a terminal or a log; [`lines`](Self::lines) has the bytes as they
-/// came.
+/// A clone shares the text. `Display` prints it on one line of at most 1 KiB, or as many bytes as
+/// the precision of the format says, and escapes everything that could affect a terminal or a log.
+/// [`lines`](Self::lines) returns the bytes as received.
 ///
+/// # Examples
 /// ```
 /// use smtp_proto::Reply;
 ///
@@ -34,42 +35,64 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The three digits.
+    /// The three-digit code.
     pub fn code(&self) -> ReplyCode {
         self.code
     }
 
-    /// The enhanced status code at the front of the first line, if its class is the code's (RFC 2034).
+    /// The enhanced status code at the start of the first line (RFC 2034).
     ///
-    /// `None` for a 3yz reply, which has none, and when it is not of the form of RFC 3463.
+    /// `None` if the class is not the first digit of the code, the form is not that of RFC 3463, or
+    /// the code is 3yz.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Reply;
+    ///
+    /// let (reply, _) = Reply::parse(b"250 2.1.5 Recipient ok\r\n")?.unwrap();
+    /// let enhanced = reply.enhanced().unwrap();
+    /// assert_eq!((enhanced.class(), enhanced.subject(), enhanced.detail()), (2, 1, 5));
+    /// # Ok::<(), smtp_proto::ReplyError>(())
+    /// ```
     pub fn enhanced(&self) -> Option<EnhancedStatusCode> {
         self.as_ref().enhanced()
     }
 
-    /// The text of each line as it came, without code, separator and line end; at least one line.
+    /// The text of each line as received, without code, separator and line end. There is at least
+    /// one line.
     ///
-    /// An enhanced status code is left in. The text may be empty, and need not be UTF-8. A line that was cut ends with
-    /// `…`, in UTF-8.
+    /// An enhanced status code is part of the text. The text may be empty, and need not be UTF-8. A
+    /// truncated line ends with `…` in UTF-8.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Reply;
+    ///
+    /// let (reply, _) = Reply::parse(b"250-mx.example.net\r\n250 PIPELINING\r\n")?.unwrap();
+    /// let lines: Vec<_> = reply.lines().collect();
+    /// assert_eq!(lines, [&b"mx.example.net"[..], b"PIPELINING"]);
+    /// # Ok::<(), smtp_proto::ReplyError>(())
+    /// ```
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> + Clone {
         self.as_ref().lines()
     }
 
-    /// Whether it was longer than the [`ReplyLimits`](crate::ReplyLimits) allow, so that a line was cut or left out.
+    /// Whether lines were cut or left out because of the [`ReplyLimits`](crate::ReplyLimits).
     pub fn is_truncated(&self) -> bool {
         self.truncated
     }
 
-    /// Whether the server did what was asked: 2yz.
+    /// Whether the code is 2yz: the command was completed.
     pub fn is_completion(&self) -> bool {
         self.code.severity() == Severity::Completion
     }
 
-    /// Whether the server said no for now: 4yz.
+    /// Whether the code is 4yz: the command failed, and may succeed later.
     pub fn is_transient(&self) -> bool {
         self.code.severity() == Severity::Transient
     }
 
-    /// Whether the server said no for good: 5yz.
+    /// Whether the code is 5yz: the command failed permanently.
     pub fn is_permanent(&self) -> bool {
         self.code.severity() == Severity::Permanent
     }
@@ -82,13 +105,14 @@ impl Reply {
         }
     }
 
-    /// The reply as it came, as far as it was kept, shared.
+    /// The kept bytes of the reply as received, shared.
     pub(crate) fn raw(&self) -> &Arc<[u8]> {
         &self.raw
     }
 }
 
-/// Two replies are equal if their codes and the text of their lines are; the kind of line end is no part of it.
+/// Two replies are equal if their codes and the text of their lines are equal. Line ends do not
+/// count.
 impl PartialEq for Reply {
     fn eq(&self, other: &Self) -> bool {
         self.code == other.code
@@ -111,17 +135,18 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// A reply where it lies in the input; see [`Reply`].
+/// A reply that borrows from the input; see [`Reply`].
 #[derive(Clone, Copy)]
 pub(crate) struct ReplyRef<'a> {
     code: ReplyCode,
-    /// Whole lines of the grammar, at least one, all with this code.
+    /// Complete lines, at least one, all with this code.
     raw: &'a [u8],
     truncated: bool,
 }
 
 impl<'a> ReplyRef<'a> {
-    /// Of `raw`, which the reply_reader found to be the whole lines of one reply, or what is kept of them.
+    /// `raw` holds the lines of one reply that [`ReplyReader`](crate::reply_reader::ReplyReader)
+    /// checked, or what is kept of them.
     pub(crate) fn new(code: ReplyCode, raw: &'a [u8], truncated: bool) -> Self {
         Self {
             code,
@@ -174,7 +199,7 @@ impl fmt::Display for ReplyRef<'_> {
         let mut says_so = false;
         for text in self.lines() {
             says_so |= text.ends_with(CUT.as_bytes());
-            // The same enhanced code again on each further line tells nothing.
+            // Print the same enhanced status code only once.
             let text = match EnhancedStatusCode::split(self.code, text) {
                 Some((enhanced, rest)) if separator == " / " && Some(enhanced) == first => rest,
                 _ => text,
@@ -200,14 +225,24 @@ impl fmt::Debug for ReplyRef<'_> {
     }
 }
 
-/// The three digits of a reply, the first of which decides (RFC 5321, section 4.2.1).
+/// A reply code (RFC 5321, section 4.2.1).
 ///
-/// The first digit is always 2, 3, 4 or 5. Compares with numbers: `reply.code() == 250`.
+/// The first digit is always 2, 3, 4 or 5. Codes compare with numbers.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{ReplyCode, Severity};
+///
+/// let code = ReplyCode::new(421).unwrap();
+/// assert!(code == 421);
+/// assert_eq!(code.severity(), Severity::Transient);
+/// assert_eq!(ReplyCode::new(600), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReplyCode(u16);
 
 impl ReplyCode {
-    /// A code from 200 to 599; `None` for any other number.
+    /// Creates a code from 200 to 599. `None` for any other number.
     pub const fn new(code: u16) -> Option<Self> {
         match code {
             200..=599 => Some(Self(code)),
@@ -220,7 +255,7 @@ impl ReplyCode {
         self.0
     }
 
-    /// What the first digit says.
+    /// The meaning of the first digit.
     pub const fn severity(self) -> Severity {
         match self.0 {
             ..=299 => Severity::Completion,
@@ -230,14 +265,14 @@ impl ReplyCode {
         }
     }
 
-    /// Whether it says that a command is done that has no code of its own: the first digit decides, but for the codes that have
-    /// a meaning of their own.
+    /// Whether the code completes a command that has no code of its own. Any 2yz does, except the
+    /// codes with another meaning.
     pub(crate) const fn completes(self) -> bool {
         matches!(self.severity(), Severity::Completion)
             && !matches!(self.0, 211 | 214 | 220 | 221 | 235)
     }
 
-    /// Whether it says no.
+    /// Whether the code is 4yz or 5yz.
     pub(crate) const fn is_rejection(self) -> bool {
         matches!(self.severity(), Severity::Transient | Severity::Permanent)
     }
@@ -267,17 +302,28 @@ impl fmt::Display for ReplyCode {
     reason = "RFC 5321 has four, and a reply of another class is a protocol error"
 )]
 pub enum Severity {
-    /// 2yz: done.
+    /// 2yz: completed.
     Completion,
-    /// 3yz: go on with what belongs to it.
+    /// 3yz: the command waits for more from the client.
     Intermediate,
-    /// 4yz: not done; the same may succeed later.
+    /// 4yz: failed; the same command may succeed later.
     Transient,
-    /// 5yz: not done, and it would fail again.
+    /// 5yz: failed permanently.
     Permanent,
 }
 
-/// An enhanced status code, such as 5.1.1 (RFC 3463).
+/// An enhanced status code such as 5.1.1 (RFC 3463).
+///
+/// # Examples
+/// ```
+/// use smtp_proto::Reply;
+///
+/// let (reply, _) = Reply::parse(b"452 4.2.2 Mailbox full\r\n")?.unwrap();
+/// let status = reply.enhanced().unwrap();
+/// assert_eq!(status.to_string(), "4.2.2");
+/// assert_eq!(status.subject(), 2); // the mailbox
+/// # Ok::<(), smtp_proto::ReplyError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EnhancedStatusCode {
     class: u8,
@@ -286,22 +332,22 @@ pub struct EnhancedStatusCode {
 }
 
 impl EnhancedStatusCode {
-    /// 2, 4 or 5: the first digit of the reply's code.
+    /// The class: 2, 4 or 5, as the first digit of the reply code.
     pub const fn class(self) -> u8 {
         self.class
     }
 
-    /// What the status is about: 0 to 999, of which RFC 3463 names 0 to 7.
+    /// The subject: 0 to 999. RFC 3463 defines 0 to 7.
     pub const fn subject(self) -> u16 {
         self.subject
     }
 
-    /// The precise condition: 0 to 999.
+    /// The detail: 0 to 999.
     pub const fn detail(self) -> u16 {
         self.detail
     }
 
-    /// The code at the front of `text`, if it agrees with `code`, and what follows.
+    /// The code at the start of `text` if its class agrees with `code`, and the text after it.
     fn split(code: ReplyCode, text: &[u8]) -> Option<(Self, &[u8])> {
         let (rest, (class, subject, detail)) = parse::status_code(text).ok()?;
         (u16::from(class) == code.0 / 100).then_some((
@@ -321,10 +367,11 @@ impl fmt::Display for EnhancedStatusCode {
     }
 }
 
-/// Bytes of a reply in its `Display`; enough for what a server has to say, and a bounded line in a log.
+/// The maximum length of a reply in `Display`: room for what servers write, in a log line of
+/// bounded length.
 const DISPLAY_LIMIT: usize = 1024;
 
-/// What stands for text that was not kept.
+/// Marks the place of text that was not kept.
 pub(crate) const CUT: &str = "…";
 
 #[cfg(test)]

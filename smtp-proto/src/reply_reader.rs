@@ -1,4 +1,4 @@
-//! Bytes to replies: limits on what is kept, while every line is checked.
+//! Reads replies from bytes. Limits bound what is kept; every line is checked.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -8,11 +8,21 @@ use memchr::memchr2;
 use crate::parse;
 use crate::reply::{CUT, Reply, ReplyCode, ReplyRef};
 
-/// How much of one reply is kept.
+/// The limits on what is kept of one reply.
 ///
-/// What a server sends beyond is read and checked like the rest, and then dropped: a longer line is cut and ends with
-/// `…`, and further lines are left out. [`Reply::is_truncated`] tells. How much a server may send in a whole session is
-/// bounded too, and that bound is fatal.
+/// Bytes beyond them are read and checked like the rest, and then dropped: a longer line is cut and
+/// ends with `…`, and further lines are left out. [`Reply::is_truncated`] reports it. The number of
+/// bytes that a server may send in a session has a limit of its own, which is fatal.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{Config, ReplyLimits};
+///
+/// let limits = ReplyLimits::default().line(512).lines(16);
+/// assert_ne!(limits, ReplyLimits::default());
+/// let config = Config::builder("client.example.org".parse()?).reply_limits(limits).build();
+/// # Ok::<(), smtp_proto::AddressError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplyLimits {
     line: usize,
@@ -21,34 +31,38 @@ pub struct ReplyLimits {
 }
 
 impl ReplyLimits {
-    /// The most bytes that are kept of a line with its line end; 2,048 unless set, and 16 at least.
+    /// Sets how many bytes of a line are kept, including its line end. The default is 2,048, the
+    /// minimum 16.
     #[must_use = "the limits are changed in the returned value"]
     pub const fn line(mut self, bytes: usize) -> Self {
         self.line = if bytes < LINE_MIN { LINE_MIN } else { bytes };
         self
     }
 
-    /// The most bytes that are kept of a reply with its line ends; 32 KiB unless set, and 16 at least.
+    /// Sets how many bytes of a reply are kept, including its line ends. The default is 32 KiB, the
+    /// minimum 16.
     #[must_use = "the limits are changed in the returned value"]
     pub const fn reply(mut self, bytes: usize) -> Self {
         self.reply = if bytes < LINE_MIN { LINE_MIN } else { bytes };
         self
     }
 
-    /// The most lines that are kept of a reply; 256 unless set, and one at least.
+    /// Sets how many lines of a reply are kept. The default is 256, the minimum one.
     #[must_use = "the limits are changed in the returned value"]
     pub const fn lines(mut self, lines: usize) -> Self {
         self.lines = if lines == 0 { 1 } else { lines };
         self
     }
 
-    /// The same for a reply within AUTH: a challenge may be longer than other lines (RFC 4954, section 4).
+    /// The limits for a reply to AUTH: a challenge may be longer than other lines (RFC 4954,
+    /// section 4).
     pub(crate) fn for_challenge(mut self) -> Self {
         self.line = self.line.max(CHALLENGE_LINE);
         self
     }
 
-    /// How many bytes are kept of a line that begins after so many lines and so many kept bytes; none if it is left out.
+    /// How many bytes are kept of a line after `lines` lines with `kept` bytes; zero if it is left
+    /// out.
     fn of_line(&self, lines: usize, kept: usize) -> usize {
         let left = self.reply.saturating_sub(kept);
         if lines >= self.lines || left < LINE_MIN {
@@ -61,7 +75,7 @@ impl ReplyLimits {
 
 impl Default for ReplyLimits {
     fn default() -> Self {
-        // RFC 5321, section 4.5.3.1.5, lets a line have 512 bytes; servers print longer ones.
+        // RFC 5321, section 4.5.3.1.5, limits a line to 512 bytes; servers send longer ones.
         Self {
             line: 2048,
             reply: 32 * 1024,
@@ -70,35 +84,43 @@ impl Default for ReplyLimits {
     }
 }
 
-/// Why what the server sent is no reply.
+/// The reasons why input is not a valid reply.
 ///
-/// Nothing after it can be trusted: the connection is of no more use.
+/// Nothing after it can be trusted: the connection has failed.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{Reply, ReplyError};
+///
+/// let error = Reply::parse(b"HTTP/1.1 400 Bad Request\r\n").unwrap_err();
+/// assert_eq!(error, ReplyError::Malformed { line: 1 });
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReplyError {
-    /// A line began neither with three digits alone nor with three digits and a space or hyphen.
+    /// A line begins neither with three digits alone nor with three digits and a space or hyphen.
     Malformed {
-        /// Which line of the reply, from 1.
+        /// The number of the line in the reply, from 1.
         line: usize,
     },
-    /// The first digit of a code was not 2, 3, 4 or 5.
+    /// The first digit of the code is not 2, 3, 4 or 5.
     BadCode {
         /// The code.
         code: u16,
     },
-    /// The lines of one reply had different codes.
+    /// The lines of one reply have different codes.
     MixedCodes {
         /// The code of the lines before.
         first: ReplyCode,
         /// The other code.
         other: ReplyCode,
     },
-    /// There was a NUL byte.
+    /// The reply contains a NUL byte.
     Nul {
-        /// Where in the reply as it came, from 0.
+        /// The offset in the reply as received, from 0.
         offset: usize,
     },
-    /// The server spoke TLS where a reply was due.
+    /// The server sent a TLS record instead of a reply.
     TlsRecord,
 }
 
@@ -109,13 +131,19 @@ impl fmt::Display for ReplyError {
                 f,
                 "line {line} of the reply does not begin with a reply code"
             ),
-            Self::BadCode { code } => write!(f, "the reply code {code:03} is of no class"),
+            Self::BadCode { code } => write!(
+                f,
+                "invalid reply code {code:03}: the first digit must be 2 to 5"
+            ),
             Self::MixedCodes { first, other } => {
-                write!(f, "one reply has the codes {first} and {other}")
+                write!(
+                    f,
+                    "the lines of one reply have the codes {first} and {other}"
+                )
             }
-            Self::Nul { offset } => write!(f, "the reply has a NUL at offset {offset}"),
+            Self::Nul { offset } => write!(f, "NUL byte at offset {offset} of the reply"),
             Self::TlsRecord => {
-                f.write_str("the server speaks TLS where a reply in cleartext was expected")
+                f.write_str("the server sent a TLS record instead of a reply in cleartext")
             }
         }
     }
@@ -126,12 +154,22 @@ debug_as_display!(ReplyError);
 impl core::error::Error for ReplyError {}
 
 impl Reply {
-    /// Reads the reply at the front of `input`, kept within the default limits.
+    /// Parses the reply at the start of `input`, with the default limits.
     ///
-    /// Gives the reply and its length in `input`, or `None` if it is not all there.
+    /// Returns the reply and its length in `input`, or `None` if the reply is incomplete.
     ///
     /// # Errors
-    /// If `input` cannot be the beginning of a reply (RFC 5321, section 4.2).
+    /// If `input` cannot be the start of a reply (RFC 5321, section 4.2).
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Reply;
+    ///
+    /// assert_eq!(Reply::parse(b"250-mx.example.net\r\n250 SI")?, None);
+    /// let (reply, length) = Reply::parse(b"221 Bye\r\n")?.unwrap();
+    /// assert_eq!((reply.code().as_u16(), length), (221, 9));
+    /// # Ok::<(), smtp_proto::ReplyError>(())
+    /// ```
     pub fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, ReplyError> {
         let mut reply_reader = ReplyReader::default();
         let mut rest = input;
@@ -141,25 +179,26 @@ impl Reply {
     }
 }
 
-/// The replies in what arrives, however it is cut.
+/// Splits input into replies, however it is cut.
 ///
-/// A reply that lies whole in one input, and within the limits, is lent from there; any other is buffered, and its
-/// buffer is freed when the reply after it is asked for. The first error is kept.
+/// A reply that is complete in one input and within the limits is lent from there. Any other is
+/// buffered, and its buffer is freed when the next reply is requested. The first error is kept.
 #[derive(Default)]
 pub(crate) struct ReplyReader {
-    /// What is kept of a reply whose end is not here yet.
+    /// The kept bytes of an incomplete reply.
     partial: Vec<u8>,
-    /// How far that reply was read; of no meaning while `partial` is empty.
+    /// The progress through that reply; meaningless while `partial` is empty.
     scan: Scan,
-    /// The reply that was last lent from `partial`.
+    /// The last reply that was lent from `partial`.
     lent: Vec<u8>,
     failed: Option<ReplyError>,
 }
 
 impl ReplyReader {
-    /// Takes the next whole reply from the front of `input`; else all of it, and gives `None`.
+    /// Takes the next complete reply from the start of `input`. Otherwise takes all of it and
+    /// returns `None`.
     ///
-    /// An error takes the byte at which it shows, or the line that is at fault.
+    /// On an error, the byte or the line at fault is taken too.
     pub(crate) fn next<'a, 'i: 'a>(
         &'a mut self,
         input: &mut &'i [u8],
@@ -185,12 +224,12 @@ impl ReplyReader {
         Ok(Some(ReplyRef::new(code, &self.lent, self.scan.truncated)))
     }
 
-    /// What is kept of a reply that is not complete; something as soon as a byte of it is here.
+    /// The kept bytes of an incomplete reply; not empty once its first byte has arrived.
     pub(crate) fn partial_reply(&self) -> &[u8] {
         &self.partial
     }
 
-    /// Forgets the reply that has begun, and an error.
+    /// Discards an incomplete reply and an error.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
@@ -198,15 +237,16 @@ impl ReplyReader {
 
 impl fmt::Debug for ReplyReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inbox")
+        f.debug_struct("ReplyReader")
             .field("partial", &self.partial.len())
             .field("failed", &self.failed)
             .finish()
     }
 }
 
-/// The code and the length of the reply at the front of `input`, if all of it is there, in good order and within the
-/// limits: nearly every reply is, and needs no buffer. [`Scan`] says what is wrong with others.
+/// The code and the length of the reply at the start of `input`, if it is complete, valid and
+/// within the limits. Nearly every reply is, and needs no buffer. [`Scan`] finds the error of any
+/// other.
 #[inline]
 fn whole(input: &[u8], limits: &ReplyLimits) -> Option<(ReplyCode, usize)> {
     let mut codes = Codes::default();
@@ -224,22 +264,22 @@ fn whole(input: &[u8], limits: &ReplyLimits) -> Option<(ReplyCode, usize)> {
     }
 }
 
-/// The codes of a reply's lines: all are one.
+/// The code of a reply's lines, which all share it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Codes {
-    /// The code of the whole lines, as it came and as it is meant.
+    /// The code of the complete lines, as received and parsed.
     code: Option<([u8; 3], ReplyCode)>,
-    /// Whole lines.
+    /// The number of complete lines.
     lines: usize,
 }
 
 impl Codes {
-    /// Judges a line, by its first five bytes if that is all that is left of it; gives the code if it was the last.
+    /// Checks a line; its first five bytes suffice. Returns the code if the line is the last.
     #[inline]
     fn judge(&mut self, line: &[u8]) -> Result<Option<ReplyCode>, ReplyError> {
         self.lines = self.lines.saturating_add(1);
         let malformed = ReplyError::Malformed { line: self.lines };
-        // The code of a further line is nearly always the same, and not read again.
+        // A further line nearly always has the same code, which need not be parsed again.
         if let Some((first, code)) = self.code
             && let Some(rest) = line.strip_prefix(&first)
         {
@@ -261,24 +301,25 @@ impl Codes {
     }
 }
 
-/// How far a reply has been read, however it is cut; each byte is looked at once.
+/// The progress through a reply, however it is cut. Each byte is read once.
 #[derive(Clone, Copy, Debug, Default)]
 struct Scan {
     codes: Codes,
-    /// Bytes of the reply as it came.
+    /// Bytes of the reply as received.
     position: usize,
-    /// Bytes of the line that has begun, as it came.
+    /// Bytes of the current line as received.
     line: usize,
-    /// The first of them: what a line is judged by.
+    /// The first bytes of the current line: all that checking it takes.
     head: [u8; HEAD],
-    /// How many of them are kept at most.
+    /// The maximum number of its bytes to keep.
     allowed: usize,
     /// Whether a line was cut or left out.
     truncated: bool,
 }
 
 impl Scan {
-    /// Reads on in `input` and keeps what the limits allow of it; gives the code at the end of the reply.
+    /// Reads on in `input` and keeps what the limits allow. Returns the code at the end of the
+    /// reply.
     fn read(
         &mut self,
         input: &mut &[u8],
@@ -313,7 +354,7 @@ impl Scan {
         Ok(None)
     }
 
-    /// Counts in a piece of a line, and keeps what may be kept of it.
+    /// Counts a piece of a line and keeps what the limits allow.
     fn take(&mut self, piece: &[u8], kept: &mut Vec<u8>) {
         let head = self.head.get_mut(self.line..).unwrap_or_default();
         head.iter_mut()
@@ -325,12 +366,12 @@ impl Scan {
         self.position = self.position.saturating_add(piece.len());
     }
 
-    /// Judges the line that has just ended, and gives it an end of ours if its own was beyond the limit.
+    /// Checks the complete line. If its line end was cut off, adds one.
     fn end_line(&mut self, kept: &mut Vec<u8>) -> Result<Option<ReplyCode>, ReplyError> {
         let line = core::mem::take(&mut self.line);
         if line > self.allowed {
             self.truncated = true;
-            // The mark makes sure that a part of a word is not taken for the whole.
+            // The mark prevents part of a word from being read as the whole.
             if self.allowed > 0 {
                 let end = [CUT, "\r\n"];
                 let len = end.iter().map(|part| part.len()).sum();
@@ -344,16 +385,17 @@ impl Scan {
     }
 }
 
-/// The first byte of a TLS record that a server may begin with: an alert or a handshake (RFC 8446, section 5.1).
+/// The first byte of a TLS record that a server may begin with: an alert or a handshake (RFC 8446,
+/// section 5.1).
 const TLS_RECORDS: [u8; 2] = [0x15, 0x16];
 
-/// Bytes of a line that carries a challenge, with its line end.
+/// The maximum length of a line with a challenge, including its line end.
 const CHALLENGE_LINE: usize = 12_288;
 
-/// The least that can be kept of a line: its code and separator, a word of its text, and an end.
+/// The minimum to keep of a line: its code and separator, a word of its text, and a line end.
 const LINE_MIN: usize = 16;
 
-/// The code, the separator, and where that is a bare CR the LF after it.
+/// The code, the separator, and if that is a bare CR the LF after it.
 const HEAD: usize = 5;
 
 #[cfg(test)]

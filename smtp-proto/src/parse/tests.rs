@@ -46,7 +46,7 @@ fn a_reply_line_has_a_code_a_separator_and_text() {
         (b"000 \n", 0, true, b""),
     ];
     for (input, code, last, text) in rows {
-        // The text may be cut off, unless it is the line end.
+        // The text may be cut off, but not the line end.
         for line in [input, input.get(..5).unwrap_or(input)] {
             let found = value(reply_line(line));
             assert_eq!(found, Some((code, last)), "{}", input.escape_ascii());
@@ -145,7 +145,7 @@ fn an_ehlo_line_has_a_keyword_and_parameters() {
             let input = [text, line_end, b"250 NEXT\r\n"].concat();
             let expected =
                 expected.map(|(keyword, params)| (&b"250 NEXT\r\n"[..], keyword, params));
-            // Whether it is known as a keyword makes no difference.
+            // The result does not depend on whether the keyword is known.
             let is_keyword = |word: &[u8]| expected.is_some_and(|(_, keyword, _)| keyword == word);
             for known in [
                 &(|_: &[u8]| None) as &dyn Fn(&[u8]) -> Option<()>,

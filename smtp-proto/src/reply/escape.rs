@@ -1,15 +1,16 @@
-//! A server's text made harmless for terminals and logs.
+//! Escapes a server's text for terminals and logs.
 
 use core::fmt::{self, Write as _};
 
-/// Text shown with what could act on a terminal or a log escaped, cut at a number of bytes.
+/// Text in which everything that could affect a terminal or a log is escaped, cut to a number of
+/// bytes.
 pub(crate) struct Escaped<'a> {
     text: &'a [u8],
     limit: usize,
 }
 
 impl<'a> Escaped<'a> {
-    /// `text`, shown in at most `limit` bytes.
+    /// Displays `text` in at most `limit` bytes.
     pub(crate) fn new(text: &'a [u8], limit: usize) -> Self {
         Self { text, limit }
     }
@@ -27,10 +28,10 @@ impl fmt::Debug for Escaped<'_> {
     }
 }
 
-/// A formatter that escapes, and that stops with an ellipsis when its room is used up.
+/// A formatter that escapes its input and ends it with an ellipsis at the limit.
 pub(crate) struct Escaping<'f, 'a> {
     out: &'f mut fmt::Formatter<'a>,
-    /// `None` once the ellipsis is out.
+    /// The bytes left; `None` after the ellipsis.
     room: Option<usize>,
 }
 
@@ -86,8 +87,8 @@ impl fmt::Write for Escaping<'_, '_> {
     }
 }
 
-/// Whether a character steers what shows it: C0, DEL, C1, the controls of direction (Unicode's
-/// `Bidi_Control`), and the separators of lines and paragraphs.
+/// Whether the character could affect a terminal or a log: C0, DEL, C1, directional controls
+/// (Unicode's `Bidi_Control`), and line and paragraph separators.
 fn acts(character: char) -> bool {
     character.is_control()
         || matches!(

@@ -189,7 +189,7 @@ fn v17_every_byte_in_the_text_of_a_reply_is_kept_or_rejected_and_never_shown_raw
                 Reply::parse(&raw),
                 Err(crate::ReplyError::Nul { offset: 5 })
             ),
-            // The line ends there, and what follows is another reply's.
+            // The line ends there. The rest belongs to the next reply.
             b'\n' => assert_eq!(Reply::parse(&raw).unwrap().unwrap().1, 6),
             _ => {
                 let reply = reply(&raw);

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What came of an input: what is kept of the replies and whether that is all, the error, and what is left.
+/// The result of an input: the kept bytes of each reply and whether they are all of it, the error,
+/// and the bytes left over.
 #[derive(Debug, PartialEq)]
 struct Read {
     replies: Vec<(Vec<u8>, bool)>,
@@ -55,7 +56,8 @@ fn by_byte(input: &[u8], limits: &ReplyLimits) -> Read {
     read(input.chunks(1), limits)
 }
 
-/// A byte at a time and without a thought to speed or memory, written apart from the reply_reader.
+/// A reader of one byte at a time that ignores speed and memory, written independently of the
+/// reply_reader.
 fn model(input: &[u8], limits: &ReplyLimits) -> Read {
     let mut replies = Vec::new();
     let mut lines: Vec<Vec<u8>> = vec![Vec::new()];
@@ -108,7 +110,8 @@ fn model(input: &[u8], limits: &ReplyLimits) -> Read {
     }
 }
 
-/// What the limits leave of these lines, and whether they took something. A line without an end is not marked yet.
+/// What the limits keep of these lines, and whether anything was dropped. An incomplete line is not
+/// marked yet.
 fn kept(lines: &[Vec<u8>], limits: &ReplyLimits) -> (Vec<u8>, bool) {
     let (mut kept, mut truncated) = (Vec::new(), false);
     for (number, line) in lines.iter().enumerate() {
@@ -268,7 +271,7 @@ fn a_tls_record_is_known_by_its_first_byte() {
         };
         assert_eq!(error, expected, "{first:#x}");
     }
-    // Also as the second reply, but not within one.
+    // Also as the second reply, but not inside one.
     assert_eq!(
         by_byte(b"220 a\r\n\x16", &ReplyLimits::default()).error,
         Some(ReplyError::TlsRecord)
@@ -302,7 +305,7 @@ fn v22_limits_cut_what_is_kept_to_the_byte() {
             "250-a\n250-b\n250-c\n",
             true,
         ),
-        // After 34 bytes there are 16 left for a line, which may be cut to fit, and after 35 there is no line.
+        // After 34 bytes, 16 are left for a line, which may be cut to fit; after 35, no line fits.
         (
             b"250-5678901234567\n250-5678901234\r\n250 56789012345\n",
             "250-5678901234567\n250-5678901234\r\n250 56789012345\n",
@@ -480,7 +483,7 @@ fn the_buffer_of_a_split_reply_is_freed_when_the_next_is_asked_for() {
 
 #[test]
 fn limits_may_narrow_in_the_middle_of_a_reply() {
-    // They count from the next line on.
+    // New limits apply from the next line.
     let wide = ReplyLimits::default();
     let mut reply_reader = ReplyReader::default();
     let first = b"334-0123456789012345678901234567890";
@@ -513,22 +516,22 @@ fn every_error_says_what_was_wrong() {
         ),
         (
             ReplyError::BadCode { code: 50 },
-            "the reply code 050 is of no class",
+            "invalid reply code 050: the first digit must be 2 to 5",
         ),
         (
             ReplyError::MixedCodes {
                 first: code(250),
                 other: code(550),
             },
-            "one reply has the codes 250 and 550",
+            "the lines of one reply have the codes 250 and 550",
         ),
         (
             ReplyError::Nul { offset: 7 },
-            "the reply has a NUL at offset 7",
+            "NUL byte at offset 7 of the reply",
         ),
         (
             ReplyError::TlsRecord,
-            "the server speaks TLS where a reply in cleartext was expected",
+            "the server sent a TLS record instead of a reply in cleartext",
         ),
     ];
     for (error, shown) in rows {
