@@ -1,4 +1,4 @@
-//! The extensions that a server advertises: the reply to EHLO.
+//! The extensions that a server advertises in its reply to EHLO.
 
 mod keyword;
 
@@ -42,19 +42,19 @@ pub struct Capabilities {
     mechanisms: Mechanisms,
 }
 
-/// Whether an extension is advertised.
+/// Queries for extensions without arguments.
 impl Capabilities {
     /// PIPELINING (RFC 2920).
     pub fn pipelining(&self) -> bool {
         self.known.contains(Known::Pipelining)
     }
 
-    /// 8BITMIME (RFC 6152), which SMTPUTF8 includes (RFC 6531, section 3.1).
+    /// 8BITMIME (RFC 6152). SMTPUTF8 includes it (RFC 6531, section 3.1).
     pub fn eight_bit_mime(&self) -> bool {
         self.known.contains(Known::EightBitMime)
     }
 
-    /// SMTPUTF8 (RFC 6531); not if 8BITMIME was removed, which it requires.
+    /// SMTPUTF8 (RFC 6531). `false` if 8BITMIME, which it requires, was removed.
     pub fn smtp_utf8(&self) -> bool {
         self.known.contains(Known::SmtpUtf8) && self.eight_bit_mime()
     }
@@ -64,12 +64,12 @@ impl Capabilities {
         self.known.contains(Known::StartTls)
     }
 
-    /// CHUNKING, which is BDAT (RFC 3030).
+    /// CHUNKING, the BDAT command (RFC 3030).
     pub fn chunking(&self) -> bool {
         self.known.contains(Known::Chunking)
     }
 
-    /// BINARYMIME (RFC 3030); not without CHUNKING, which it requires.
+    /// BINARYMIME (RFC 3030). `false` without CHUNKING, which it requires.
     pub fn binary_mime(&self) -> bool {
         self.known.contains(Known::BinaryMime) && self.chunking()
     }
@@ -84,12 +84,12 @@ impl Capabilities {
         self.known.contains(Known::EnhancedStatusCodes)
     }
 
-    /// REQUIRETLS (RFC 8689), which is valid only inside TLS.
+    /// REQUIRETLS (RFC 8689), valid only inside TLS.
     pub fn require_tls(&self) -> bool {
         self.known.contains(Known::RequireTls)
     }
 
-    /// RRVS: since when a recipient must have been valid (RFC 7293).
+    /// RRVS: the time since which a recipient must have been valid (RFC 7293).
     pub fn rrvs(&self) -> bool {
         self.known.contains(Known::Rrvs)
     }
@@ -114,7 +114,17 @@ impl Capabilities {
         self.known.contains(Known::Etrn)
     }
 
-    /// Whether this keyword is advertised, in any case, also one without a method here, such as `ATRN`.
+    /// Whether a keyword is advertised, in any case. Also finds keywords without a method here,
+    /// such as `ATRN`.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::{Capabilities, Reply};
+    ///
+    /// let (reply, _) = Reply::parse(b"250-mx.example.com\r\n250 ATRN\r\n")?.unwrap();
+    /// assert!(Capabilities::parse(&reply).has("atrn"));
+    /// # Ok::<(), smtp_proto::ReplyError>(())
+    /// ```
     pub fn has(&self, keyword: &str) -> bool {
         match Known::named(keyword) {
             Some(known) => self.known.contains(known),
@@ -123,37 +133,50 @@ impl Capabilities {
     }
 }
 
-/// The arguments of an extension.
+/// The arguments of extensions.
 impl Capabilities {
-    /// The size limit for a message, if SIZE is advertised (RFC 1870); the first one counts.
+    /// The maximum message size, if SIZE is advertised (RFC 1870). The first SIZE line counts.
     pub fn size(&self) -> Option<SizeLimit> {
         self.size
     }
 
-    /// The SASL mechanisms of all AUTH lines, upper-case, each once, in the server's order (RFC 4954).
+    /// The SASL mechanisms of all AUTH lines (RFC 4954), upper-case, without duplicates, in the
+    /// server's order.
     ///
-    /// At most 512 bytes of them are kept.
+    /// At most 512 bytes of names are kept.
     pub fn auth(&self) -> impl Iterator<Item = &str> + Clone {
         self.mechanisms.iter().map(parse::ascii)
     }
 
-    /// The minimum of DELIVERBY in seconds, 0 if there is none (RFC 2852).
+    /// The minimum time of DELIVERBY in seconds, 0 if there is none (RFC 2852).
     pub fn deliver_by(&self) -> Option<u64> {
         self.keyword("DELIVERBY").and_then(deliver_by::parse)
     }
 
-    /// The priority assignment policy of MT-PRIORITY, `MIXER` if there is none (RFC 6710).
+    /// The priority profile of MT-PRIORITY, `MIXER` if none is named (RFC 6710).
     pub fn mt_priority(&self) -> Option<&str> {
         self.keyword("MT-PRIORITY").and_then(mt_priority::parse)
     }
 
-    /// How long FUTURERELEASE holds a message (RFC 4865).
+    /// The maximum delay of FUTURERELEASE (RFC 4865).
     pub fn future_release(&self) -> Option<FutureRelease<'_>> {
         self.keyword("FUTURERELEASE")
             .and_then(future_release::parse)
     }
 
-    /// The limits of LIMITS, none if it is not advertised (RFC 9422).
+    /// The limits of LIMITS (RFC 9422); without any if it is not advertised.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::{Capabilities, Reply};
+    ///
+    /// let ehlo = b"250-mx.example.com\r\n250 LIMITS RCPTMAX=20\r\n";
+    /// let (reply, _) = Reply::parse(ehlo)?.unwrap();
+    /// let limits = Capabilities::parse(&reply).limits();
+    /// assert_eq!(limits.rcpt_max().unwrap().get(), 20);
+    /// assert_eq!(limits.mail_max(), None);
+    /// # Ok::<(), smtp_proto::ReplyError>(())
+    /// ```
     pub fn limits(&self) -> ServerLimits {
         self.limits
     }
@@ -178,19 +201,31 @@ impl Capabilities {
         self.keyword("NO-SOLICITING")
     }
 
-    /// The arguments of the first line with this keyword, in any case, with spaces or tabs between them.
+    /// The arguments of the first line with this keyword, in any case, separated by spaces or tabs.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::{Capabilities, Reply};
+    ///
+    /// let ehlo = b"250-mx.example.com\r\n250 DELIVERBY 240\r\n";
+    /// let (reply, _) = Reply::parse(ehlo)?.unwrap();
+    /// let capabilities = Capabilities::parse(&reply);
+    /// assert_eq!(capabilities.keyword("DeliverBy"), Some(&b"240"[..]));
+    /// assert_eq!(capabilities.deliver_by(), Some(240));
+    /// # Ok::<(), smtp_proto::ReplyError>(())
+    /// ```
     pub fn keyword(&self, keyword: &str) -> Option<&[u8]> {
         self.iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(keyword))
             .map(|(_, params)| params)
     }
 
-    /// The keywords as the server spells them, in its order, with their arguments.
+    /// The keywords with their arguments, as the server spells them and in its order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         entries(&self.raw).map(|entry| (entry.keyword(), entry.line.params))
     }
 
-    /// The server's name in the reply; empty before EHLO. It is not verified.
+    /// The name of the server in its reply, not verified. Empty before EHLO.
     pub fn server_name(&self) -> &[u8] {
         let greeting = parse::lines(&self.raw)
             .next()
@@ -203,7 +238,7 @@ impl Capabilities {
 }
 
 impl Capabilities {
-    /// Parses the reply to EHLO. A code other than 250 means no extension.
+    /// Parses the reply to EHLO. A code other than 250 advertises no extension.
     pub fn parse(ehlo: &Reply) -> Self {
         if ehlo.code() == 250 {
             Self::read(Arc::clone(ehlo.raw()))
@@ -221,7 +256,18 @@ impl Capabilities {
         }
     }
 
-    /// Removes an extension, in any case, with those that require it. `AUTH` removes all mechanisms.
+    /// Removes an extension, in any case, and those that require it. `AUTH` removes all mechanisms.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::{Capabilities, Reply};
+    ///
+    /// let ehlo = b"250-mx.example.com\r\n250-CHUNKING\r\n250 BINARYMIME\r\n";
+    /// let (reply, _) = Reply::parse(ehlo)?.unwrap();
+    /// let capabilities = Capabilities::parse(&reply).without("CHUNKING");
+    /// assert!(!capabilities.chunking() && !capabilities.binary_mime());
+    /// # Ok::<(), smtp_proto::ReplyError>(())
+    /// ```
     #[must_use = "the extension is removed from the returned value"]
     pub fn without(mut self, keyword: &str) -> Self {
         if let Some(known) = Known::named(keyword) {
@@ -238,7 +284,7 @@ impl Capabilities {
         }
         let mut kept = Vec::with_capacity(self.raw.len());
         kept.extend_from_slice(parse::lines(&self.raw).next().unwrap_or_default());
-        // Not more than before: a keyword after the 128th must not take the place of the removed one.
+        // Add none: a keyword after the 128th must not take the place of the removed one.
         for entry in entries(&self.raw) {
             if !entry.keyword().eq_ignore_ascii_case(keyword) {
                 kept.extend_from_slice(entry.raw);
@@ -280,7 +326,7 @@ impl Capabilities {
 }
 
 impl Default for Capabilities {
-    /// No extension: before EHLO and after HELO.
+    /// No extensions, as before EHLO and after HELO.
     fn default() -> Self {
         Self {
             raw: Arc::default(),
@@ -302,7 +348,7 @@ impl fmt::Debug for Capabilities {
     }
 }
 
-/// The mechanisms of all AUTH lines: ASCII in upper case, a space after each.
+/// The mechanisms of all AUTH lines: upper-case ASCII, each followed by a space.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Mechanisms(Vec<u8>);
 
@@ -312,7 +358,7 @@ impl Mechanisms {
         mechanisms.filter(|mechanism| !mechanism.is_empty())
     }
 
-    /// Adds those of a line that are new.
+    /// Adds the mechanisms of a line that are new.
     fn add(&mut self, params: &[u8]) {
         self.0
             .reserve(MECHANISMS.min(params.len().saturating_add(1)));
@@ -335,7 +381,7 @@ impl Mechanisms {
     }
 }
 
-/// One keyword of a reply to EHLO.
+/// One keyword in a reply to EHLO.
 struct Entry<'a> {
     /// The line with its CRLF.
     raw: &'a [u8],
@@ -347,7 +393,7 @@ struct Entry<'a> {
 impl<'a> Entry<'a> {
     /// Takes the next keyword from the lines in `rest`.
     ///
-    /// Skips lines outside the grammar, and keywords with arguments that are not valid.
+    /// Skips lines outside the grammar, and keywords with invalid arguments.
     fn take(rest: &mut &'a [u8]) -> Option<Self> {
         loop {
             let input = *rest;
@@ -381,7 +427,7 @@ impl<'a> Entry<'a> {
     }
 
     fn keyword(&self) -> &'a str {
-        // The grammar permits ASCII only.
+        // The grammar allows ASCII only.
         core::str::from_utf8(self.line.keyword).unwrap_or_default()
     }
 }
@@ -392,10 +438,11 @@ fn entries(reply: &[u8]) -> impl Iterator<Item = Entry<'_>> {
     core::iter::from_fn(move || Entry::take(&mut rest)).take(KEYWORDS)
 }
 
-/// Keywords that are kept; servers advertise a dozen or two.
+/// The maximum number of keywords kept; servers advertise one or two dozen.
 const KEYWORDS: usize = 128;
 
-/// Bytes of the names of SASL mechanisms, each with a space; servers need a tenth of it.
+/// The maximum length of the names of SASL mechanisms, each with a space. Servers use a tenth of
+/// it.
 const MECHANISMS: usize = 512;
 
 #[cfg(test)]

@@ -51,27 +51,34 @@ impl Command {
     }
 
     /// RSET: aborts the current transaction.
+    ///
+    /// # Examples
+    /// ```
+    /// # use smtp_proto::Command;
+    /// assert_eq!(Command::rset().verb(), "RSET");
+    /// ```
     #[must_use]
     pub const fn rset() -> Self {
         Self::fixed(RSET)
     }
 
-    /// VRFY: asks whether this is a user or mailbox.
+    /// VRFY: asks whether the argument is a user or mailbox.
     ///
     /// A non-ASCII argument adds the SMTPUTF8 parameter (RFC 6531, section 3.7.4.2). If only the
-    /// domain is non-ASCII and the feature `idna` is on, the domain is sent as A-labels instead.
+    /// domain is non-ASCII and the feature `idna` is enabled, the domain is sent as A-labels
+    /// instead.
     ///
     /// # Errors
-    /// As [`custom`](Self::custom).
+    /// See [`custom`](Self::custom).
     pub fn vrfy(user: &str) -> Result<Self, CommandError> {
         Self::query("VRFY", user)
     }
 
-    /// EXPN: asks for the members of a mailing list; a non-ASCII argument is sent as by
+    /// EXPN: asks for the members of a mailing list. A non-ASCII argument is sent as in
     /// [`vrfy`](Self::vrfy).
     ///
     /// # Errors
-    /// As [`custom`](Self::custom).
+    /// See [`custom`](Self::custom).
     pub fn expn(list: &str) -> Result<Self, CommandError> {
         Self::query("EXPN", list)
     }
@@ -79,7 +86,7 @@ impl Command {
     /// HELP, with or without a topic.
     ///
     /// # Errors
-    /// As [`custom`](Self::custom).
+    /// See [`custom`](Self::custom).
     pub fn help(topic: Option<&str>) -> Result<Self, CommandError> {
         Self::build("HELP", topic, "")
     }
@@ -87,7 +94,7 @@ impl Command {
     /// ETRN: starts the delivery of messages queued for this node (RFC 1985).
     ///
     /// # Errors
-    /// As [`custom`](Self::custom).
+    /// See [`custom`](Self::custom).
     pub fn etrn(node: &str) -> Result<Self, CommandError> {
         Self::build("ETRN", Some(node), "")
     }
@@ -106,13 +113,24 @@ impl Command {
         }
     }
 
-    /// Any other command that has one reply and does not change the session.
+    /// Any other command that has a single reply and does not change the session.
     ///
     /// # Errors
-    /// If the verb is not letters, digits and hyphens that begin with a letter, or is one that the
-    /// connection itself sends; if the arguments are empty, begin or end with a space, or
-    /// hold a control character; if the line would be over 512 bytes (RFC 5321, section
-    /// 4.5.3.1.4). Offsets are those in the line.
+    /// - The verb does not consist of letters, digits and hyphens, beginning with a letter.
+    /// - The connection itself sends this verb.
+    /// - The arguments are empty, begin or end with a space, or contain a control character.
+    /// - The line exceeds 512 bytes (RFC 5321, section 4.5.3.1.4).
+    ///
+    /// Offsets count from the start of the line.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Command;
+    ///
+    /// let command = Command::custom("XADR", Some("alice@example.org"))?;
+    /// assert_eq!(command.as_str(), "XADR alice@example.org");
+    /// # Ok::<(), smtp_proto::CommandError>(())
+    /// ```
     pub fn custom(verb: &str, arguments: Option<&str>) -> Result<Self, CommandError> {
         if OWNED.iter().any(|owned| verb.eq_ignore_ascii_case(owned)) {
             return Err(CommandError::new(0, CommandErrorKind::Owned));
@@ -126,29 +144,30 @@ impl Command {
         self.line.split(' ').next().unwrap_or_default()
     }
 
-    /// The line without its CRLF; of [`xforward`](Self::xforward), one line with all attributes.
+    /// The line without its CRLF. For [`xforward`](Self::xforward), one line with all attributes.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.line
     }
 
-    /// Whether it is ASCII, so that SMTPUTF8 is not needed.
+    /// Whether the command is ASCII, so that it does not require SMTPUTF8.
     #[must_use]
     pub fn is_ascii(&self) -> bool {
         self.line.is_ascii()
     }
 
-    /// Whether it is RSET, which ends a transaction.
+    /// Whether the command is RSET, which ends a transaction.
     pub(crate) fn is_rset(&self) -> bool {
         self.line == RSET
     }
 
-    /// Whether it is undone by RSET, and so must not be said before one.
+    /// Whether RSET undoes the command, so that it must not be sent before one.
     pub(crate) const fn is_for_next_mail(&self) -> bool {
         self.forward.is_some()
     }
 
-    /// Leaves out what the server does not offer to hear, and returns whether anything is left to say.
+    /// Removes the attributes that the server does not advertise. Returns whether there is still
+    /// something to send.
     pub(crate) fn keep_offered(&mut self, offered: &Capabilities) -> bool {
         self.forward.as_mut().is_none_or(|forward| {
             *forward = forward.advertised(offered.xforward());
@@ -156,7 +175,7 @@ impl Command {
         })
     }
 
-    /// Goes on to its next line, and returns whether there is one.
+    /// Advances to the next line. Returns whether there is one.
     pub(crate) fn advance(&mut self) -> bool {
         self.forward.as_mut().is_some_and(|forward| {
             forward.advance();
@@ -180,7 +199,8 @@ impl Command {
         if text.is_ascii() {
             return Self::build(verb, Some(text), "");
         }
-        // As for the addresses of messages: who can do without SMTPUTF8 should (RFC 6531, section 3.4).
+        // As for addresses: a client that does not need SMTPUTF8 should not use it (RFC 6531,
+        // section 3.4).
         match text.parse().and_then(|mailbox: Mailbox| mailbox.to_ascii()) {
             Ok(mailbox) => Self::build(verb, Some(mailbox.as_str()), ""),
             Err(_) => Self::build(verb, Some(text), " SMTPUTF8"),
@@ -216,19 +236,19 @@ impl fmt::Display for Command {
     }
 }
 
-/// Everything that a client may send besides message bytes: one line each.
+/// Everything that a client sends besides content: one line each.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Line<'a> {
     Ehlo(&'a ClientName),
     Helo(&'a ClientName),
     Lhlo(&'a ClientName),
     StartTls,
-    /// With the initial response before base64, if it belongs on this line.
+    /// With the initial response before base64, if it is sent on this line.
     Auth {
         mechanism: sasl::Name,
         initial: Option<&'a Secret>,
     },
-    /// An answer to a challenge, before base64.
+    /// A response to a challenge, before base64.
     SaslResponse(&'a Secret),
     SaslCancel,
     Mail {
@@ -248,13 +268,13 @@ pub(crate) enum Line<'a> {
     },
     Rset,
     Quit,
-    /// The next line of what is told.
+    /// The next line of attributes.
     Xclient(&'a Attributes),
     User(&'a Command),
 }
 
 impl Line<'_> {
-    /// Appends the line, its CRLF included; allocates only if `out` has to grow.
+    /// Appends the line with its CRLF. Allocates only if `out` has to grow.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let start = out.len();
         match *self {
@@ -318,7 +338,7 @@ impl Line<'_> {
         words(out, &["\r\n"]);
     }
 
-    /// The stage of the dialogue at which it is sent.
+    /// The stage at which the line is sent.
     pub(crate) const fn stage(&self) -> Stage {
         match self {
             Self::Ehlo(_) | Self::Lhlo(_) => Stage::Ehlo,
@@ -337,12 +357,12 @@ impl Line<'_> {
         }
     }
 
-    /// The line for transcripts: without its CRLF, and with `<N bytes>` for what SASL carries.
+    /// The line for transcripts: without its CRLF, and with `<N bytes>` in place of SASL responses.
     pub(crate) fn redacted(&self) -> RedactedCommand<'_> {
         RedactedCommand(self)
     }
 
-    /// Whether it carries secrets, so that the memory it was encoded to wants wiping.
+    /// Whether the line carries secrets, so that the memory with its encoding must be wiped.
     pub(crate) const fn is_secret(&self) -> bool {
         matches!(
             self,
@@ -354,7 +374,8 @@ impl Line<'_> {
     }
 }
 
-/// A command line to be read by people: without its line end, and with `<N bytes>` for what SASL carries.
+/// A command line for people: without its line end, and with `<N bytes>` in place of SASL
+/// responses.
 pub struct RedactedCommand<'a>(&'a Line<'a>);
 
 impl fmt::Debug for RedactedCommand<'_> {
@@ -437,7 +458,7 @@ fn check_text(text: &str) -> Result<(), CommandError> {
 
 const RSET: &str = "RSET";
 
-/// Verbs that begin or end something, turn the connection round, or are followed by data.
+/// Verbs that change the session, end it, reverse its direction, or are followed by data.
 const OWNED: &[&str] = &[
     "ATRN",
     "AUTH",

@@ -1,8 +1,8 @@
-//! The keywords that have a getter, by a perfect hash.
+//! The keywords that have a getter, found by a perfect hash.
 
 use crate::extension::{self, extension_table};
 
-/// Declares [`Known`] with the keywords in capitals.
+/// Declares [`Known`] with these keywords in upper case.
 macro_rules! known {
     ($($variant:ident $keyword:literal),* $(,)?) => {
         /// A keyword that has a getter.
@@ -16,7 +16,7 @@ macro_rules! known {
 
             const FOLDED: &[u64] = &[$(fold($keyword.as_bytes())),*];
 
-            /// The keyword of this word, in any case; no byte of `word` is below a hyphen.
+            /// Finds the keyword `word`, in any case. No byte of `word` is below a hyphen.
             pub(super) fn find(word: &[u8]) -> Option<Self> {
                 #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
                 const TABLE: [Option<(u64, &[u8], Known)>; SLOTS] = {
@@ -37,7 +37,7 @@ macro_rules! known {
                 exact.then_some(known)
             }
 
-            /// The keyword of this name, in any case.
+            /// Finds the keyword of this name, in any case.
             pub(super) fn named(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|known| known.as_str().eq_ignore_ascii_case(name))
             }
@@ -51,7 +51,7 @@ macro_rules! known {
     };
 }
 
-/// Declares the extensions of the table, and the keywords without arguments or parameters.
+/// Declares the extensions of the table and the keywords without arguments or parameters.
 macro_rules! with_extensions {
     ($($variant:ident $keyword:literal $module:ident,)*) => {
         known! {
@@ -109,8 +109,8 @@ impl KnownSet {
     }
 }
 
-/// The first eight bytes of `word`, or its two ends if it has fewer, without the bit that distinguishes
-/// lower from upper case. No other bytes of a keyword become equal.
+/// The first eight bytes of `word`, or its two ends if it is shorter, without the bit that
+/// distinguishes lower from upper case. No other bytes of a keyword become equal.
 #[expect(clippy::as_conversions, reason = "widening in a constant")]
 const fn fold(word: &[u8]) -> u64 {
     let ends = match (
@@ -140,7 +140,7 @@ const SLOTS: usize = 64;
 
 const SHIFT: u32 = u64::BITS - SLOTS.ilog2();
 
-/// A factor by which no two keywords get the same slot.
+/// A factor that gives every keyword a slot of its own.
 const FACTOR: u64 = {
     let mut factor = 0xc02f_c22a_4a73_47fb;
     while !separates(factor) {

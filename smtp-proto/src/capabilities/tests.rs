@@ -18,7 +18,7 @@ fn offered(lines: &[&str]) -> Capabilities {
     of(raw.as_bytes())
 }
 
-/// Read both ways, which must agree.
+/// Parses both ways, which must agree.
 fn of(raw: &[u8]) -> Capabilities {
     let (reply, length) = Reply::parse(raw).unwrap().unwrap();
     assert_eq!(length, raw.len());
@@ -30,7 +30,7 @@ fn of(raw: &[u8]) -> Capabilities {
     owned
 }
 
-/// The size, the mechanisms and how many keywords were kept.
+/// The size, the mechanisms and the number of keywords kept.
 fn summary(lines: &[&str]) -> (Option<SizeLimit>, String, usize) {
     let capabilities = offered(lines);
     let mechanisms: Vec<&str> = capabilities.auth().collect();

@@ -2,9 +2,18 @@
 
 use core::fmt;
 
-/// Why a command is invalid.
+/// The reason why a command is invalid, and the offset of the error.
 ///
 /// It does not quote the command, so it can be logged.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{Command, CommandErrorKind};
+///
+/// let error = Command::custom("DATA", None).unwrap_err();
+/// assert_eq!(error.kind(), CommandErrorKind::Owned);
+/// assert_eq!(error.to_string(), "command that is reserved for the connection");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CommandError {
     offset: usize,
@@ -29,7 +38,7 @@ impl CommandError {
         self.offset
     }
 
-    /// What is wrong.
+    /// The kind of error.
     #[must_use]
     pub const fn kind(&self) -> CommandErrorKind {
         self.reason
@@ -39,10 +48,10 @@ impl CommandError {
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = match self.reason {
-            CommandErrorKind::Empty => "command with an empty part",
+            CommandErrorKind::Empty => "command with an empty verb or argument",
             CommandErrorKind::Verb => "command verb that is not letters, digits and hyphens",
             CommandErrorKind::Character => "command with a control character",
-            CommandErrorKind::Space => "command argument with a space at an end",
+            CommandErrorKind::Space => "command argument that begins or ends with a space",
             CommandErrorKind::TooLong => "command line over 512 bytes",
             CommandErrorKind::Owned => {
                 return f.write_str("command that is reserved for the connection");
@@ -56,20 +65,20 @@ debug_as_display!(CommandError);
 
 impl core::error::Error for CommandError {}
 
-/// What can be wrong with a command.
+/// The kind of a [`CommandError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CommandErrorKind {
     /// An empty verb or argument.
     Empty,
-    /// A verb that is not letters, digits and hyphens, beginning with a letter.
+    /// A verb that does not consist of letters, digits and hyphens, beginning with a letter.
     Verb,
     /// A control character in the arguments.
     Character,
-    /// A space at an end of the arguments.
+    /// A space at the start or end of the arguments.
     Space,
-    /// A line over 512 bytes, its CRLF counted (RFC 5321, section 4.5.3.1.4).
+    /// A line over 512 bytes including its CRLF (RFC 5321, section 4.5.3.1.4).
     TooLong,
-    /// A verb that only the connection itself may send, for it changes the state of the session.
+    /// A verb that only the connection itself sends, because it changes the session.
     Owned,
 }

@@ -350,7 +350,7 @@ fn v09_every_scalar_in_every_field_is_rejected_or_comes_back_from_the_wire() {
             text.push_str(back);
             (field.check)(&text)
         };
-        // A dozen at a time where all are accepted, else one by one.
+        // A dozen at a time where all are accepted, otherwise one by one.
         for dozen in scalars.chunks(12) {
             if accepts(dozen) {
                 assert!(

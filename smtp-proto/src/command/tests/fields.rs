@@ -7,14 +7,15 @@ use alloc::{
 use super::{server, text as wire_text, *};
 use crate::address::Domain;
 
-/// A field that takes a user's text.
+/// A field that accepts text from the user.
 pub(super) struct Field {
     pub(super) name: &'static str,
-    /// Texts into which the first test puts each byte.
+    /// Texts into which the first test inserts each byte.
     pub(super) samples: &'static [&'static str],
-    /// Between what the second test puts each scalar.
+    /// The text before and after each scalar of the second test.
     pub(super) around: (&'static str, &'static str),
-    /// Whether the text is accepted; fails if the server then reads anything but what was meant.
+    /// Whether the text is accepted. Fails if the server then reads anything but the intended
+    /// value.
     pub(super) check: fn(&str) -> bool,
 }
 

@@ -1,16 +1,16 @@
-//! How a server reads what we send: written apart from the encoder, and with no regard for what a
-//! client may mean.
+//! A server's reading of our commands: written independently of the encoder, and without regard for
+//! the client's intention.
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 
 #[derive(Debug)]
 pub(super) struct Path {
-    /// The plain words of the local part, and the domain; empty without an `@`.
+    /// The unquoted local part and the domain; `None` without an `@`.
     pub(super) mailbox: Option<(String, String)>,
     pub(super) parameters: Vec<(String, Option<String>)>,
 }
 
-/// The one line that `sent` has to be.
+/// Checks that `sent` is one line.
 pub(super) fn line(sent: &str) -> &str {
     let line = sent.strip_suffix("\r\n").expect("ends with CRLF");
     assert!(
