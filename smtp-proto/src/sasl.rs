@@ -1,11 +1,9 @@
-//! Authentication: SASL mechanisms (RFC 4422) as the AUTH command carries them (RFC 4954).
+//! Authentication: SASL mechanisms (RFC 4422) in the AUTH command (RFC 4954).
 //!
-//! [`Credentials`] hold mechanisms with their secrets, in order of preference. A mechanism of your
-//! own implements [`Mechanism`] and [`Exchange`]; it handles the bytes of its own messages only:
-//! base64, line limits, cancelling and the number of challenges are handled for it.
+//! [`Credentials`] contain mechanisms with their secrets, in order of preference. A mechanism of your own implements [`Mechanism`] and [`Exchange`]. It handles only the bytes of its own messages: base64, line limits, cancelling and the number of challenges are handled for it.
 //!
-//! Names and passwords are used byte by byte as given; they are not prepared by SASLprep (RFC 4013).
-//! For ASCII there is no difference. Non-ASCII text should be in composed form (NFC), without
+//! User names and passwords are used byte by byte as given; SASLprep (RFC 4013) is not applied.
+//! This makes no difference for ASCII. Non-ASCII text should be in composed form (NFC), without
 //! compatibility characters such as ligatures and full-width letters, or else in the form that the
 //! server stores.
 //!
@@ -111,64 +109,79 @@ pub trait Mechanism: fmt::Debug + Send + Sync {
     /// Begins an exchange with one server.
     fn start(&self, context: &ConnectionInfo<'_>) -> Box<dyn Exchange>;
 
-    /// Whether it can be used on this connection if the server advertises it; `true` by default.
+    /// Whether the mechanism can be used on this connection if the server advertises it; `true` by
+    /// default.
     ///
-    /// A mechanism that cannot is skipped for the next in order.
+    /// An unusable mechanism is skipped for the next in order.
     fn is_usable(&self, context: &ConnectionInfo<'_>) -> bool {
         let _ = context;
         true
     }
 
-    /// Whether it can get new secrets after a rejection; `false` by default.
+    /// Whether the mechanism can get new secrets after a rejection; `false` by default.
     ///
-    /// If it can, the first rejection is an [`Expired`](crate::AuthenticationError::Expired), and on
-    /// the next connection [`ConnectionInfo::needs_refresh`] is `true`.
+    /// If it can, the first rejection is an [`Expired`](crate::AuthenticationError::Expired) error,
+    /// and [`ConnectionInfo::needs_refresh`] is `true` on the next connection.
     fn can_refresh(&self) -> bool {
         false
     }
 }
 
 /// The client's side of one authentication.
+///
+/// # Examples
+/// A client runs an exchange of [`Plain`] in a single step:
+/// ```
+/// use smtp_proto::sasl::{ConnectionInfo, Mechanism, Plain};
+///
+/// let mechanism = Plain::new("tim", "tanstaaftanstaaf")?;
+/// let mut exchange = mechanism.start(&ConnectionInfo::new([0; 32]));
+/// let initial = exchange.initial_response()?.unwrap();
+/// assert_eq!(initial.expose(), b"\0tim\0tanstaaftanstaaf");
+/// assert_eq!(exchange.max_challenges(), 0);
+/// exchange.finish()?; // after reply 235
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Exchange: Send + Sync {
-    /// The first response, if the client speaks first; it may be empty.
+    /// The initial response, if the client speaks first; it may be empty.
     ///
     /// Called once, before anything else. `None` means that the server speaks first.
     ///
     /// # Errors
-    /// If the exchange cannot begin, for example because there is no channel binding.
+    /// If the exchange cannot begin, for example without a channel binding.
     fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError>;
 
-    /// Responds to a challenge, already decoded from base64; the response may be empty.
+    /// Responds to a challenge, decoded from base64. The response may be empty.
     ///
     /// # Errors
-    /// If the challenge is not acceptable: the exchange is then cancelled.
+    /// If the challenge is not acceptable. The exchange is then cancelled.
     fn respond(&mut self, challenge: &[u8]) -> Result<Secret, ExchangeError>;
 
-    /// Whether challenges have a meaning; `true` by default.
+    /// Whether the content of challenges matters; `true` by default.
     ///
-    /// If not, [`respond`](Self::respond) gets an empty challenge for anything that the server
+    /// If not, [`respond`](Self::respond) receives an empty challenge for anything that the server
     /// sends, base64 or not.
     fn reads_challenges(&self) -> bool {
         true
     }
 
-    /// Checks whether the exchange may succeed, after the server replied with success.
+    /// Checks that the exchange may succeed. Called after the server replied with success.
     ///
     /// # Errors
-    /// If the exchange is not at its end, or the server has not proved its identity.
+    /// If the exchange is incomplete, or the server has not proved its identity.
     fn finish(&mut self) -> Result<(), ExchangeError>;
 
-    /// The most challenges of the server, without the one that only asks for the initial response;
-    /// one more is an [`ExchangeError`]. At most 16 challenges are answered.
+    /// The maximum number of challenges, without the one that only asks for the initial response.
+    /// One more is an [`ExchangeError`]. At most 16 challenges are answered.
     fn max_challenges(&self) -> usize;
 
-    /// The server's reason for its rejection, in the mechanism's own terms.
+    /// The server's reason for a rejection, in the form that the mechanism defines.
     fn server_error(&self) -> Option<&[u8]> {
         None
     }
 }
 
-/// The name of a mechanism (RFC 4422, section 3.1): up to 20 of `A`–`Z`, `0`–`9`, `-`, `_`.
+/// The name of a mechanism (RFC 4422, section 3.1): 1 to 20 of `A`–`Z`, `0`–`9`, `-`, `_`.
 ///
 /// ```
 /// use smtp_proto::sasl::Name;
@@ -181,7 +194,7 @@ pub trait Exchange: Send + Sync {
 pub struct Name(&'static str);
 
 impl Name {
-    /// The name, if it is one.
+    /// Creates a name. `None` if it is invalid.
     #[must_use]
     pub const fn new(name: &'static str) -> Option<Self> {
         let mut rest = name.as_bytes();
@@ -197,7 +210,7 @@ impl Name {
         Some(Self(name))
     }
 
-    /// The name as it goes on the wire.
+    /// The name as sent.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.0
@@ -210,16 +223,16 @@ impl fmt::Display for Name {
     }
 }
 
-/// Why an exchange failed before the server rejected it.
+/// The reasons why an exchange failed before the server rejected it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExchangeError {
     /// A challenge that is not base64 (RFC 4954, section 4).
     Encoding,
-    /// A challenge or a response whose line would be over 12288 bytes (RFC 4954, section 4), or a challenge beyond the
-    /// [`ReplyLimits`](crate::ReplyLimits).
+    /// A challenge or a response whose line would exceed 12288 bytes (RFC 4954, section 4), or a
+    /// challenge beyond the [`ReplyLimits`](crate::ReplyLimits).
     TooLong,
-    /// More challenges than the mechanism has.
+    /// More challenges than the mechanism defines.
     TooManyChallenges,
     /// Success before the end of the exchange.
     Premature,
@@ -234,7 +247,7 @@ impl fmt::Display for ExchangeError {
         f.write_str(match self {
             Self::Encoding => "challenge is not base64",
             Self::TooLong => "challenge or response over 12288 bytes",
-            Self::TooManyChallenges => "more challenges than the mechanism has",
+            Self::TooManyChallenges => "more challenges than the mechanism defines",
             Self::Premature => "success before the end of the exchange",
             Self::Contradiction => "success after the server reported a failure",
             Self::Mechanism(reason) => reason,
@@ -246,7 +259,7 @@ debug_as_display!(ExchangeError);
 
 impl core::error::Error for ExchangeError {}
 
-/// A name as `saslname` (RFC 5802, section 7): without commas and equals signs.
+/// Escapes a name as `saslname` (RFC 5802, section 7): without commas and equals signs.
 pub(crate) fn escape_name(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for character in name.chars() {
@@ -261,8 +274,8 @@ pub(crate) fn escape_name(name: &str) -> String {
 
 /// Decodes the text of a 334 reply.
 ///
-/// No text, and a lone `=` as in an initial response, are the empty challenge. Anything but strict
-/// base64 is an error: RFC 4954, section 4, wants such an exchange cancelled.
+/// No text, and a lone `=` as in an initial response, mean the empty challenge. Anything but strict
+/// base64 is an error; RFC 4954, section 4, requires cancelling such an exchange.
 pub(crate) fn decode_challenge(text: &[u8]) -> Result<Vec<u8>, ExchangeError> {
     if text.len() > LINE_MAX {
         return Err(ExchangeError::TooLong);
@@ -273,10 +286,10 @@ pub(crate) fn decode_challenge(text: &[u8]) -> Result<Vec<u8>, ExchangeError> {
     }
 }
 
-/// Appends `raw` in base64, without line breaks and without an allocation of its own.
+/// Appends `raw` in base64, without line breaks and without a temporary buffer.
 pub(crate) fn encode_base64(raw: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
-    // With room for a CRLF: a vector that grows after a secret leaves a copy of it unwiped.
+    // With capacity for a CRLF: a vector that grows after a secret leaves an unwiped copy.
     out.reserve(base64_len(raw).saturating_add("\r\n".len()));
     out.resize(start.saturating_add(base64_len(raw)), b'=');
     let room = out.get_mut(start..).unwrap_or_default();
@@ -288,25 +301,25 @@ pub(crate) fn encode_base64(raw: &[u8], out: &mut Vec<u8>) {
     );
 }
 
-/// Bytes of `raw` in base64.
+/// The length of `raw` in base64.
 pub(crate) fn base64_len(raw: &[u8]) -> usize {
     raw.len().div_ceil(3).saturating_mul(4)
 }
 
-/// Whether an AUTH command with this initial response keeps to the 512 bytes of a command line.
+/// Whether an AUTH command with this initial response fits into the 512 bytes of a command line.
 ///
-/// If not, the response has to wait for an empty challenge (RFC 4954, section 4).
+/// If not, the response must wait for an empty challenge (RFC 4954, section 4).
 pub(crate) fn initial_response_fits(name: Name, response: &[u8]) -> bool {
-    // An empty response, which is sent as `=`, fits after any name.
+    // An empty response is sent as `=` and fits after any name.
     let rest = "AUTH  \r\n".len().saturating_add(name.as_str().len());
     base64_len(response).saturating_add(rest) <= COMMAND_LINE_MAX
 }
 
 /// RFC 4422, section 3.1.
 const NAME_MAX: usize = 20;
-/// RFC 5321, section 4.5.3.1.4, with the CRLF.
+/// RFC 5321, section 4.5.3.1.4, including the CRLF.
 const COMMAND_LINE_MAX: usize = 512;
-/// RFC 4954, section 4; here with the CRLF.
+/// RFC 4954, section 4, here including the CRLF.
 const LINE_MAX: usize = 12288;
 
 #[cfg(test)]

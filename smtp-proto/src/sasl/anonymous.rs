@@ -8,7 +8,20 @@ use super::{
 };
 use crate::Secret;
 
-/// The ANONYMOUS mechanism (RFC 4505): anybody, with a trace to ask after if they wish to leave one.
+/// The ANONYMOUS mechanism (RFC 4505): anonymous access, with optional trace information.
+///
+/// # Examples
+/// ```
+/// use std::sync::Arc;
+///
+/// use smtp_proto::Credentials;
+/// use smtp_proto::sasl::Anonymous;
+///
+/// let anonymous = Anonymous::new().with_trace("build-17@ci.example.org")?;
+/// let credentials = Credentials::from_mechanisms(vec![Arc::new(anonymous)]);
+/// assert!(credentials.names().eq(["ANONYMOUS"]));
+/// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Anonymous {
     trace: Secret,
@@ -21,13 +34,13 @@ impl Anonymous {
         Self::default()
     }
 
-    /// Adds trace information: a mail address, or a string with a meaning to the administrator of
+    /// Adds trace information: an email address, or a string with a meaning to the administrator of
     /// the client's domain.
     ///
-    /// A user's address should be left with the user's permission only.
+    /// Send a user's address only with the user's permission.
     ///
     /// # Errors
-    /// If the trace is empty, has more than 255 characters, or holds a control character.
+    /// If the trace is empty, has more than 255 characters, or contains a control character.
     pub fn with_trace(self, trace: &str) -> Result<Self, CredentialsError> {
         check(Part::Trace, trace.as_bytes(), |_| true)?;
         if trace.chars().count() > TRACE_MAX {
@@ -65,5 +78,5 @@ impl fmt::Debug for Anonymous {
 }
 
 const NAME: Name = Name("ANONYMOUS");
-/// RFC 4505, section 2, in characters.
+/// RFC 4505, section 2; characters, not bytes.
 const TRACE_MAX: usize = 255;

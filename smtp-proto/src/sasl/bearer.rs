@@ -1,4 +1,4 @@
-//! What the two mechanisms for OAuth 2.0 bearer tokens have in common.
+//! The common part of the two mechanisms for OAuth 2.0 bearer tokens.
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::mem;
@@ -9,20 +9,21 @@ use super::{
 };
 use crate::Secret;
 
-/// Which token a source of tokens is asked for.
+/// The token that is requested from a token provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenRequest {
-    /// The one at hand.
+    /// The current token, which may come from a cache.
     Cached,
-    /// Another than the one that the server has just rejected: it may have expired earlier than it said.
+    /// A token other than the one that the server has just rejected. That one may have expired
+    /// early.
     Refreshed,
 }
 
-/// A client that holds a token, or knows where to get one.
+/// A user with a token or a token provider.
 #[derive(Clone)]
 pub(super) struct Bearer {
-    /// Up to the first 0x01.
+    /// The message up to the first 0x01.
     front: String,
     token: Token,
 }
@@ -58,7 +59,7 @@ impl Bearer {
         matches!(self.token, Token::Source(_))
     }
 
-    /// Begins an exchange in which the server's error gets `error_response` as its answer.
+    /// Begins an exchange that answers the server's error with `error_response`.
     pub(super) fn start(
         &self,
         context: &ConnectionInfo<'_>,
@@ -93,7 +94,7 @@ impl Bearer {
     }
 }
 
-/// A user name that may stand before a 0x01.
+/// Checks a user name that stands before a 0x01.
 pub(super) fn check_user(user: &str) -> Result<(), CredentialsError> {
     check(Part::User, user.as_bytes(), |byte| {
         byte >= b' ' && byte != 0x7f
@@ -161,10 +162,10 @@ impl Exchange for BearerExchange {
     }
 }
 
-/// Far more than any provider's error; the rest is cut off.
+/// Far more than any provider's error. The rest is cut off.
 const DETAIL_MAX: usize = 4096;
 
-const NO_TOKEN: ExchangeError = ExchangeError::Mechanism("the source of tokens has none");
+const NO_TOKEN: ExchangeError = ExchangeError::Mechanism("the token provider returned no token");
 const BAD_TOKEN: ExchangeError = ExchangeError::Mechanism(
-    "the source of tokens gave one that is empty, too long, or not visible ASCII",
+    "the token provider returned a token that is empty, too long, or not visible ASCII",
 );

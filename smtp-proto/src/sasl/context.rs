@@ -1,6 +1,18 @@
 use core::fmt;
 
-/// What an exchange may know of the connection it runs on.
+/// The facts of a connection that an exchange may use.
+///
+/// # Examples
+/// A test of a mechanism describes the connection:
+/// ```
+/// use smtp_proto::Credentials;
+/// use smtp_proto::sasl::ConnectionInfo;
+///
+/// let info = ConnectionInfo::new([7; 32]).over_tls(&[]).advertising(&["LOGIN", "PLAIN"]);
+/// let credentials = Credentials::password("alice", "correct horse")?;
+/// assert_eq!(credentials.select(&info).unwrap().name().as_str(), "PLAIN");
+/// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct ConnectionInfo<'a> {
     secure: bool,
@@ -12,7 +24,8 @@ pub struct ConnectionInfo<'a> {
 }
 
 impl<'a> ConnectionInfo<'a> {
-    /// A connection in cleartext, to a server that offers nothing; `nonce` is random, and for this one exchange.
+    /// A connection in cleartext to a server that advertises no mechanism. `nonce` must be random
+    /// and used for one exchange only.
     #[must_use]
     pub const fn new(nonce: [u8; 32]) -> Self {
         Self {
@@ -25,7 +38,7 @@ impl<'a> ConnectionInfo<'a> {
         }
     }
 
-    /// The same over TLS, with the channel bindings (RFC 5056) that are known, by name.
+    /// Adds TLS, with the available channel bindings (RFC 5056) by name.
     #[must_use]
     pub const fn over_tls(self, bindings: &'a [(&'a str, &'a [u8])]) -> Self {
         Self {
@@ -35,7 +48,7 @@ impl<'a> ConnectionInfo<'a> {
         }
     }
 
-    /// The same with a server that offers the mechanisms of these names.
+    /// Sets the mechanisms that the server advertises.
     #[must_use]
     pub const fn advertising(self, mechanisms: &'a [&'a str]) -> Self {
         Self {
@@ -44,7 +57,7 @@ impl<'a> ConnectionInfo<'a> {
         }
     }
 
-    /// The same after the server rejected the token of the last connection.
+    /// Records that the server rejected the token of the last connection.
     #[must_use]
     pub const fn after_rejected_token(self) -> Self {
         Self {
@@ -53,7 +66,7 @@ impl<'a> ConnectionInfo<'a> {
         }
     }
 
-    /// The same for a server that takes no initial response with AUTH.
+    /// Records that the server accepts no initial response with AUTH.
     pub(crate) const fn deferring_initial_response(self) -> Self {
         Self {
             defers_initial_response: true,
@@ -80,32 +93,32 @@ impl<'a> ConnectionInfo<'a> {
             .map(|&(_, data)| data)
     }
 
-    /// The names of the mechanisms that the server offers, inside TLS if there is TLS.
+    /// The names of the mechanisms that the server advertises; inside TLS if there is TLS.
     pub fn advertised(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.offered.iter().copied()
     }
 
-    /// Whether the server offers the mechanism of this name, whose case does not matter.
+    /// Whether the server advertises the mechanism of this name, in any case.
     #[must_use]
     pub fn advertises(&self, name: &str) -> bool {
         self.advertised()
             .any(|offered| offered.eq_ignore_ascii_case(name))
     }
 
-    /// Whether the token of the last connection was rejected, so that it takes a new one.
+    /// Whether the token of the last connection was rejected, so that a new one is needed.
     #[must_use]
     pub const fn needs_refresh(&self) -> bool {
         self.needs_refresh
     }
 
-    /// Random bytes for this one exchange.
+    /// Random bytes for this exchange.
     #[must_use]
     pub const fn nonce(&self) -> &[u8; 32] {
         &self.nonce
     }
 }
 
-/// Shows neither the nonce nor the bindings' data.
+/// Shows neither the nonce nor the data of the bindings.
 impl fmt::Debug for ConnectionInfo<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")

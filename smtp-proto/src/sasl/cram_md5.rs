@@ -10,10 +10,11 @@ use super::{
 };
 use crate::Secret;
 
-/// The CRAM-MD5 mechanism (RFC 2195), for servers that know nothing better than it.
+/// The CRAM-MD5 mechanism (RFC 2195), for servers that support nothing better.
 ///
-/// The password is not sent, but who hears the exchange can try passwords on it at great speed, the server does not
-/// prove itself, and has to store what is as good as the password. Inside TLS, PLAIN is no worse.
+/// The password is not sent, but an eavesdropper can quickly try passwords against the exchange.
+/// The server does not prove its identity, and must store data equivalent to the password. Inside
+/// TLS, PLAIN is no worse.
 #[derive(Clone)]
 pub struct CramMd5 {
     user: String,
@@ -24,7 +25,7 @@ impl CramMd5 {
     /// Logs in as `user`.
     ///
     /// # Errors
-    /// If a part is empty, holds a NUL, or is too long.
+    /// If a part is empty, contains a NUL, or is too long.
     pub fn new(user: &str, password: impl Into<Secret>) -> Result<Self, CredentialsError> {
         let password = password.into();
         check(Part::User, user.as_bytes(), |byte| byte != 0)?;
@@ -66,7 +67,7 @@ impl Exchange for State {
         let Self::ExpectChallenge(own) = core::mem::replace(self, Self::ExpectVerdict) else {
             return Err(ExchangeError::TooManyChallenges);
         };
-        // Without one the digest would be the same each time.
+        // An empty challenge would make every digest the same.
         if challenge.is_empty() {
             return Err(ExchangeError::Mechanism("the challenge is empty"));
         }
@@ -85,7 +86,7 @@ impl Exchange for State {
     }
 }
 
-/// The user, a blank, and the keyed digest of the challenge in lower hexadecimal digits.
+/// The user, a space, and the keyed digest of the challenge in lower-case hexadecimal.
 fn answer(user: &str, password: &Secret, challenge: &[u8]) -> String {
     #[expect(clippy::expect_used, reason = "a key of an HMAC has any length")]
     let mac = Hmac::<Md5>::new_from_slice(password.expose()).expect("a key of any length");

@@ -28,13 +28,23 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// A user and a password, for the strongest mechanism that the server advertises.
+    /// Creates credentials of a user and a password, for the strongest mechanism that the server
+    /// advertises.
     ///
-    /// The order is SCRAM with channel binding (SHA-512, SHA-256, SHA-1), SCRAM without, PLAIN, LOGIN.
-    /// Without the feature `scram` it is PLAIN, LOGIN.
+    /// The order is SCRAM with channel binding (SHA-512, SHA-256, SHA-1), SCRAM without, PLAIN,
+    /// LOGIN. Without the feature `scram` it is PLAIN, LOGIN.
     ///
     /// # Errors
-    /// If a part is empty, holds a NUL, or is too long.
+    /// If a part is empty, contains a NUL, or is too long.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Credentials;
+    ///
+    /// let credentials = Credentials::password("alice", "correct horse")?;
+    /// assert_eq!(credentials.names().last(), Some("LOGIN"));
+    /// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
+    /// ```
     pub fn password(user: &str, password: impl Into<Secret>) -> Result<Self, CredentialsError> {
         let password = password.into();
         let mut mechanisms = scram(user, &password)?;
@@ -43,10 +53,20 @@ impl Credentials {
         Ok(Self::from_mechanisms(mechanisms))
     }
 
-    /// A user and an OAuth 2.0 access token, by OAUTHBEARER, or else XOAUTH2.
+    /// Creates credentials of a user and an OAuth 2.0 access token, for OAUTHBEARER, or else
+    /// XOAUTH2.
     ///
     /// # Errors
-    /// As [`OAuthBearer::new`].
+    /// See [`OAuthBearer::new`].
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Credentials;
+    ///
+    /// let credentials = Credentials::token("alice@example.org", "ya29.vF9dft4qmT")?;
+    /// assert!(credentials.names().eq(["OAUTHBEARER", "XOAUTH2"]));
+    /// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
+    /// ```
     pub fn token(user: &str, token: impl Into<Secret>) -> Result<Self, CredentialsError> {
         let token = token.into();
         Ok(Self::from_mechanisms(vec![
@@ -55,18 +75,20 @@ impl Credentials {
         ]))
     }
 
-    /// A user and the OAuth 2.0 access token that `source` gives, by OAUTHBEARER, or else XOAUTH2.
+    /// Creates credentials of a user and the OAuth 2.0 access token that `source` returns, for
+    /// OAUTHBEARER, or else XOAUTH2.
     ///
-    /// The source is called once for each login. If the server rejects the token that it gave as
-    /// [`Cached`](TokenRequest::Cached), the error is [`Expired`](crate::AuthenticationError::Expired), and the next
-    /// attempt, by [`Config::with_refreshed_token`](crate::Config::with_refreshed_token), asks for a
-    /// [`Refreshed`](TokenRequest::Refreshed) one; if that is rejected too, the error is final. The
-    /// adapters make that attempt themselves.
+    /// The provider is called once for each login. If the server rejects a token returned for
+    /// [`Cached`](TokenRequest::Cached), the error is
+    /// [`Expired`](crate::AuthenticationError::Expired). The next attempt, made with
+    /// [`Config::with_refreshed_token`](crate::Config::with_refreshed_token), requests a
+    /// [`Refreshed`](TokenRequest::Refreshed) token; if that is rejected too, the error is final.
+    /// The adapters make that attempt themselves.
     ///
-    /// The state machine calls it synchronously, so one that fetches a token over the network blocks
-    /// the thread, which suits a blocking client. In an asynchronous program, return a token that
-    /// another task keeps fresh, and `None` if there is none; or fetch a token after the error, and
-    /// connect again with [`token`](Self::token).
+    /// The connection calls the provider synchronously, so a provider that fetches a token over the
+    /// network blocks the thread. This suits a blocking client. In an asynchronous program, return
+    /// a token that another task keeps fresh, and `None` if there is none; or fetch a token after
+    /// the error, and connect again with [`token`](Self::token).
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -88,7 +110,7 @@ impl Credentials {
     /// ```
     ///
     /// # Errors
-    /// If the user is empty, holds a control character, or is too long.
+    /// If the user is empty, contains a control character, or is too long.
     pub fn token_provider(
         user: &str,
         source: impl Fn(TokenRequest) -> Option<Secret> + Send + Sync + 'static,
@@ -103,10 +125,10 @@ impl Credentials {
         ]))
     }
 
-    /// A user and an OAuth 2.0 access token, by XOAUTH2 alone.
+    /// Creates credentials of a user and an OAuth 2.0 access token, for XOAUTH2 only.
     ///
     /// # Errors
-    /// As [`XOAuth2::new`].
+    /// See [`XOAuth2::new`].
     pub fn xoauth2(user: &str, token: impl Into<Secret>) -> Result<Self, CredentialsError> {
         Ok(Self::from_mechanisms(vec![Arc::new(XOAuth2::new(
             user, token,
@@ -114,12 +136,19 @@ impl Credentials {
     }
 
     /// EXTERNAL: the server identifies the client by other means, such as its TLS certificate.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Credentials;
+    ///
+    /// assert!(Credentials::external().names().eq(["EXTERNAL"]));
+    /// ```
     #[must_use]
     pub fn external() -> Self {
         Self::from_mechanisms(vec![Arc::new(External::new())])
     }
 
-    /// These mechanisms, in order of preference.
+    /// Creates credentials of these mechanisms, in order of preference.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -140,7 +169,8 @@ impl Credentials {
         }
     }
 
-    /// Only the mechanisms with these names, in the order of the names; case does not matter.
+    /// Keeps only the mechanisms with these names, in the order of the names. Names match in any
+    /// case.
     ///
     /// Unknown names are ignored. If no mechanism is left, authentication fails when connecting.
     #[must_use]
@@ -156,9 +186,10 @@ impl Credentials {
         }
     }
 
-    /// Sends no initial response with the AUTH command, for servers that get that wrong (RFC 4954, section 4).
+    /// Never sends an initial response with the AUTH command, for servers that mishandle it (RFC
+    /// 4954, section 4).
     ///
-    /// What would have been it answers the server's first challenge, which costs a round trip.
+    /// The response answers the server's first challenge instead, which costs a round trip.
     #[must_use]
     pub fn without_initial_response(self) -> Self {
         Self {
@@ -167,7 +198,8 @@ impl Credentials {
         }
     }
 
-    /// The first of these mechanisms that the server offers and that can be used on this connection.
+    /// The first of these mechanisms that the server advertises and that can be used on this
+    /// connection.
     #[must_use]
     pub fn select(&self, context: &ConnectionInfo<'_>) -> Option<Arc<dyn Mechanism>> {
         self.usable(context)
@@ -175,14 +207,14 @@ impl Credentials {
             .cloned()
     }
 
-    /// The mechanisms' names, the one to be preferred first.
+    /// The names of the mechanisms, in order of preference.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.mechanisms
             .iter()
             .map(|mechanism| mechanism.name().as_str())
     }
 
-    /// The mechanisms that can be used on this connection, if the server offers them.
+    /// The mechanisms that can be used on this connection, if the server advertises them.
     pub(crate) fn usable<'a>(
         &'a self,
         context: &'a ConnectionInfo<'_>,
@@ -196,7 +228,7 @@ impl Credentials {
         self.defers_initial_response
     }
 
-    /// Whether one of the mechanisms can do with new secrets what it could not do with the last ones.
+    /// Whether one of the mechanisms can get new secrets after a rejection.
     pub(crate) fn can_refresh(&self) -> bool {
         self.mechanisms
             .iter()
@@ -225,9 +257,19 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Why a user name, password or token cannot be sent.
+/// The reason why a user name, password or token cannot be sent.
 ///
-/// It tells nothing of the part but its kind.
+/// It reveals only which part is wrong, never its content.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::Credentials;
+/// use smtp_proto::sasl::CredentialsErrorKind;
+///
+/// let error = Credentials::password("alice", "").unwrap_err();
+/// assert_eq!(error.kind(), CredentialsErrorKind::Empty);
+/// assert_eq!(error.to_string(), "password is empty");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CredentialsError {
     part: Part,
@@ -239,7 +281,7 @@ impl CredentialsError {
         Self { part, reason }
     }
 
-    /// What is wrong.
+    /// The kind of error.
     #[must_use]
     pub const fn kind(&self) -> CredentialsErrorKind {
         self.reason
@@ -257,7 +299,9 @@ impl fmt::Display for CredentialsError {
         })?;
         f.write_str(match self.reason {
             CredentialsErrorKind::Empty => "is empty",
-            CredentialsErrorKind::Character => "holds a character that the mechanism cannot carry",
+            CredentialsErrorKind::Character => {
+                "contains a character that the mechanism cannot carry"
+            }
             CredentialsErrorKind::TooLong => "is too long",
         })
     }
@@ -267,15 +311,16 @@ debug_as_display!(CredentialsError);
 
 impl core::error::Error for CredentialsError {}
 
-/// What can be wrong with a user name, password or token.
+/// The kind of a [`CredentialsError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CredentialsErrorKind {
-    /// Nothing there.
+    /// An empty part.
     Empty,
     /// A character that the mechanism cannot carry, such as NUL.
     Character,
-    /// A user name, identity or trace over 1020 bytes, a trace over 255 characters, a password or token over 7140 bytes.
+    /// A user name, identity or trace over 1020 bytes, a trace over 255 characters, or a password
+    /// or token over 7140 bytes.
     TooLong,
 }
 
@@ -289,7 +334,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// Bounds that together keep every message within a line of 12288 bytes of base64.
+    /// Limits that together keep every message within a line of 12288 bytes of base64.
     const fn max(self) -> usize {
         match self {
             Self::User | Self::Identity | Self::Trace => 1020,

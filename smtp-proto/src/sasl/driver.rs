@@ -7,21 +7,21 @@ use super::{
 };
 use crate::Secret;
 
-/// One AUTH command's exchange: what every mechanism has in common.
+/// Drives the exchange of one AUTH command: the part common to all mechanisms.
 ///
-/// It decodes, counts and bounds. After an error from [`challenge`](Self::challenge) the caller
-/// cancels the exchange.
+/// It decodes challenges, counts them and limits their length. After an error from
+/// [`challenge`](Self::challenge) the caller cancels the exchange.
 pub(crate) struct Driver {
     name: Name,
     exchange: Box<dyn Exchange>,
-    /// The initial response that does not go on the AUTH line: it answers the first challenge.
+    /// An initial response that is not sent on the AUTH line: it answers the first challenge.
     deferred: Option<Secret>,
-    /// How many challenges may still come.
+    /// The number of challenges that may still follow.
     steps: usize,
 }
 
 impl Driver {
-    /// Begins; with the initial response that belongs on the AUTH line, if one does.
+    /// Begins an exchange. Returns the initial response if it is sent on the AUTH line.
     pub(crate) fn begin(
         mechanism: &dyn Mechanism,
         context: &ConnectionInfo<'_>,
@@ -50,14 +50,15 @@ impl Driver {
         ))
     }
 
-    /// The mechanism's name.
+    /// The name of the mechanism.
     pub(crate) fn name(&self) -> Name {
         self.name
     }
 
-    /// Answers a 334 reply, given its text.
+    /// Responds to a 334 reply, given its text.
     pub(crate) fn challenge(&mut self, text: &[u8]) -> Result<Secret, ExchangeError> {
-        // What such a challenge says is of no use to a mechanism in which the client speaks first.
+        // The text of such a challenge is irrelevant to a mechanism in which the client speaks
+        // first.
         if let Some(response) = self.deferred.take() {
             return Ok(response);
         }
@@ -73,7 +74,7 @@ impl Driver {
         bounded(self.exchange.respond(&challenge)?)
     }
 
-    /// Judges a 235 reply.
+    /// Checks that a 235 reply is allowed here.
     pub(crate) fn finish(&mut self) -> Result<(), ExchangeError> {
         match self.deferred {
             Some(_) => Err(ExchangeError::Premature),
@@ -81,7 +82,7 @@ impl Driver {
         }
     }
 
-    /// What the server told of the reason for its rejection.
+    /// The server's reason for its rejection, if it sent one.
     pub(crate) fn server_error(&self) -> Option<&[u8]> {
         self.exchange.server_error()
     }

@@ -8,25 +8,38 @@ use super::{
 };
 use crate::Secret;
 
-/// The EXTERNAL mechanism (RFC 4422, appendix A): who logs in is known from elsewhere, most often from the client's
-/// certificate in TLS.
+/// The EXTERNAL mechanism (RFC 4422, appendix A): the client's identity is known from elsewhere,
+/// usually from its TLS certificate.
+///
+/// # Examples
+/// ```
+/// use std::sync::Arc;
+///
+/// use smtp_proto::Credentials;
+/// use smtp_proto::sasl::External;
+///
+/// let external = External::new().authorize_as("postmaster")?;
+/// let credentials = Credentials::from_mechanisms(vec![Arc::new(external)]);
+/// assert!(credentials.names().eq(["EXTERNAL"]));
+/// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct External {
-    /// Who to act as; empty for whom the server takes the client to be.
+    /// The authorization identity; empty for the identity that the server derives.
     identity: Secret,
 }
 
 impl External {
-    /// Logs in as whom the server takes the client to be.
+    /// Logs in with the identity that the server derives, for example from the certificate.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks to act as `identity`.
+    /// Sets the authorization identity.
     ///
     /// # Errors
-    /// If the identity is empty, holds a NUL, or is too long.
+    /// If the identity is empty, contains a NUL, or is too long.
     pub fn authorize_as(self, identity: &str) -> Result<Self, CredentialsError> {
         check(Part::Identity, identity.as_bytes(), |byte| byte != 0)?;
         Ok(Self {

@@ -7,10 +7,23 @@ use super::{
 };
 use crate::Secret;
 
-/// The LOGIN mechanism: user, then password, for servers that know nothing better.
+/// The LOGIN mechanism: user name, then password, for servers that support nothing better.
 ///
-/// No standard describes it. The texts of the server's two prompts differ from server to server, and
-/// some are not in base64, so they are answered by their order.
+/// No standard describes it. The texts of the server's two prompts vary, and some are not base64,
+/// so the order of the prompts decides the response.
+///
+/// # Examples
+/// ```
+/// use std::sync::Arc;
+///
+/// use smtp_proto::Credentials;
+/// use smtp_proto::sasl::Login;
+///
+/// let login = Login::new("alice", "correct horse")?;
+/// let credentials = Credentials::from_mechanisms(vec![Arc::new(login)]);
+/// assert!(credentials.names().eq(["LOGIN"]));
+/// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
+/// ```
 #[derive(Clone)]
 pub struct Login {
     user: Secret,
@@ -21,7 +34,7 @@ impl Login {
     /// Logs in as `user`.
     ///
     /// # Errors
-    /// If a part is empty, holds a NUL, or is too long.
+    /// If a part is empty, contains a NUL, or is too long.
     pub fn new(user: &str, password: impl Into<Secret>) -> Result<Self, CredentialsError> {
         let password = password.into();
         check(Part::User, user.as_bytes(), |byte| byte != 0)?;

@@ -10,8 +10,9 @@ use crate::Secret;
 
 /// The OAUTHBEARER mechanism (RFC 7628): a user and an OAuth 2.0 bearer token.
 ///
-/// A server that rejects the token first says why, in JSON, as a challenge. The exchange then goes
-/// on with a lone 0x01 until the server's rejection proper; see [`Exchange::server_error`].
+/// A server that rejects the token first sends its reason in JSON as a challenge. The client
+/// responds with a lone 0x01, and the server then rejects the AUTH command; see
+/// [`Exchange::server_error`].
 #[derive(Clone)]
 pub struct OAuthBearer(Bearer);
 
@@ -19,16 +20,17 @@ impl OAuthBearer {
     /// Logs in as `user` with an access token that is valid now.
     ///
     /// # Errors
-    /// If a part is empty, holds a control character, or is too long, or the token is not visible
-    /// ASCII (RFC 6750, section 2.1).
+    /// If a part is empty, contains a control character, or is too long, or the token is not
+    /// visible ASCII (RFC 6750, section 2.1).
     pub fn new(user: &str, token: impl Into<Secret>) -> Result<Self, CredentialsError> {
         Bearer::new(header(user)?, token.into()).map(Self)
     }
 
-    /// Logs in as `user` with the token that `source` gives; see [`Credentials::token_provider`](super::Credentials::token_provider).
+    /// Logs in as `user` with the token that `source` returns; see
+    /// [`Credentials::token_provider`](super::Credentials::token_provider).
     ///
     /// # Errors
-    /// If the user is empty, holds a control character, or is too long.
+    /// If the user is empty, contains a control character, or is too long.
     pub fn from_source(
         user: &str,
         source: impl Fn(TokenRequest) -> Option<Secret> + Send + Sync + 'static,
@@ -57,7 +59,7 @@ impl fmt::Debug for OAuthBearer {
     }
 }
 
-/// The `gs2-header` (RFC 5801, section 4): the mechanism binds to no channel.
+/// The `gs2-header` (RFC 5801, section 4), without channel binding.
 fn header(user: &str) -> Result<String, CredentialsError> {
     let name = escape_name(user);
     check_user(&name)?;

@@ -8,7 +8,20 @@ use super::{
 };
 use crate::Secret;
 
-/// The PLAIN mechanism (RFC 4616): user and password in one message, protected by TLS alone.
+/// The PLAIN mechanism (RFC 4616): user name and password in one message, protected by TLS alone.
+///
+/// # Examples
+/// ```
+/// use std::sync::Arc;
+///
+/// use smtp_proto::Credentials;
+/// use smtp_proto::sasl::Plain;
+///
+/// let plain = Plain::new("admin", "correct horse")?.authorize_as("alice")?;
+/// let credentials = Credentials::from_mechanisms(vec![Arc::new(plain)]);
+/// assert!(credentials.names().eq(["PLAIN"]));
+/// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
+/// ```
 #[derive(Clone)]
 pub struct Plain {
     /// `[authzid] NUL authcid NUL passwd`
@@ -19,7 +32,7 @@ impl Plain {
     /// Logs in as `user`.
     ///
     /// # Errors
-    /// If a part is empty, holds a NUL, or is too long.
+    /// If a part is empty, contains a NUL, or is too long.
     pub fn new(user: &str, password: impl Into<Secret>) -> Result<Self, CredentialsError> {
         let password = password.into();
         check(Part::User, user.as_bytes(), |byte| byte != 0)?;
@@ -28,10 +41,10 @@ impl Plain {
         Ok(Self { message })
     }
 
-    /// Asks to act as `identity`, with the rights of the user who logs in.
+    /// Sets the authorization identity: the user to act as, with the credentials of another.
     ///
     /// # Errors
-    /// If the identity is empty, holds a NUL, or is too long.
+    /// If the identity is empty, contains a NUL, or is too long.
     pub fn authorize_as(self, identity: &str) -> Result<Self, CredentialsError> {
         check(Part::Identity, identity.as_bytes(), |byte| byte != 0)?;
         let message = self.message.expose();

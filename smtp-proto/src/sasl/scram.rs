@@ -22,12 +22,10 @@ use message::{ServerFinal, ServerFirst};
 /// The SCRAM mechanisms (RFC 5802, RFC 7677): the password is not sent, and the server proves that
 /// it knows the password.
 ///
-/// [`plus`](Self::plus) selects the `-PLUS` variant, whose channel binding also detects an attacker
-/// between the two ends of the TLS connection. Without it the client states whether it supports
-/// channel binding, so the server detects an attacker who removed `-PLUS` from its EHLO reply.
+/// [`plus`](Self::plus) selects the `-PLUS` variant, whose channel binding also detects an attacker between the two ends of the TLS connection. Without it the client states whether it supports channel binding, so the server detects an attacker who removed `-PLUS` from its EHLO reply.
 ///
 /// The iterations that the server demands are computed while the challenge is handled: 4096 take a
-/// few milliseconds, 600,000 up to a second. Limit them by [`iterations`](Self::iterations).
+/// few milliseconds, 600,000 up to a second. [`iterations`](Self::iterations) limits them.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -38,6 +36,7 @@ use message::{ServerFinal, ServerFirst};
 /// let scram = Scram::sha256("alice", "correct horse")?.iterations(4096..=100_000);
 /// let bound = scram.clone().plus();
 /// let credentials = Credentials::from_mechanisms(vec![Arc::new(bound), Arc::new(scram)]);
+/// assert!(credentials.names().eq(["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]));
 /// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
 /// ```
 #[derive(Clone)]
@@ -46,7 +45,7 @@ pub struct Scram {
     user: String,
     password: Secret,
     identity: Option<String>,
-    /// The channel bindings for `-PLUS`: the first available one is used. Empty without `-PLUS`.
+    /// The channel bindings for `-PLUS`, in order of preference. Empty without `-PLUS`.
     bindings: &'static [ChannelBinding],
     iterations: RangeInclusive<u32>,
 }
@@ -65,7 +64,7 @@ impl Scram {
     /// SCRAM-SHA-1: logs in as `user`.
     ///
     /// # Errors
-    /// If a part is empty, holds a NUL, or is too long.
+    /// If a part is empty, contains a NUL, or is too long.
     pub fn sha1(user: &str, password: impl Into<Secret>) -> Result<Self, CredentialsError> {
         Self::new(Hash::Sha1, user, password.into())
     }
@@ -73,7 +72,7 @@ impl Scram {
     /// SCRAM-SHA-256: logs in as `user`.
     ///
     /// # Errors
-    /// If a part is empty, holds a NUL, or is too long.
+    /// If a part is empty, contains a NUL, or is too long.
     pub fn sha256(user: &str, password: impl Into<Secret>) -> Result<Self, CredentialsError> {
         Self::new(Hash::Sha256, user, password.into())
     }
@@ -81,15 +80,15 @@ impl Scram {
     /// SCRAM-SHA-512: logs in as `user`.
     ///
     /// # Errors
-    /// If a part is empty, holds a NUL, or is too long.
+    /// If a part is empty, contains a NUL, or is too long.
     pub fn sha512(user: &str, password: impl Into<Secret>) -> Result<Self, CredentialsError> {
         Self::new(Hash::Sha512, user, password.into())
     }
 
-    /// The mechanism with `-PLUS`, bound to the TLS connection by `tls-exporter` or, where that is not known, by
-    /// `tls-server-end-point`.
+    /// Selects the `-PLUS` variant, bound to the TLS connection by `tls-exporter`, or by
+    /// `tls-server-end-point` if that is not available.
     ///
-    /// It is passed over on a connection of which neither is known.
+    /// The mechanism is skipped on a connection without either.
     #[must_use]
     pub fn plus(self) -> Self {
         Self {
@@ -98,7 +97,8 @@ impl Scram {
         }
     }
 
-    /// The mechanism with `-PLUS`, bound in this way only, for servers that know no other.
+    /// Selects the `-PLUS` variant with this channel binding only, for servers that support no
+    /// other.
     #[must_use]
     pub fn plus_with(self, binding: ChannelBinding) -> Self {
         let bindings: &[_] = match binding {
@@ -108,10 +108,10 @@ impl Scram {
         Self { bindings, ..self }
     }
 
-    /// Asks to act as `identity`, with the rights of the user who logs in.
+    /// Sets the authorization identity: the user to act as, with the credentials of another.
     ///
     /// # Errors
-    /// If the identity is empty, holds a NUL, or is too long.
+    /// If the identity is empty, contains a NUL, or is too long.
     pub fn authorize_as(self, identity: &str) -> Result<Self, CredentialsError> {
         check(Part::Identity, identity.as_bytes(), |byte| byte != 0)?;
         Ok(Self {
@@ -120,16 +120,16 @@ impl Scram {
         })
     }
 
-    /// How many iterations a server may demand; by default 4096 to 600,000.
+    /// Sets how many iterations a server may demand. The default is 4096 to 600,000.
     ///
-    /// Fewer make it easy for the server, and for whoever stands in for it, to find the password by trying; more keep
-    /// this client busy.
+    /// A low minimum lets the server, or an impostor, find the password by trial. A high maximum
+    /// lets it keep this client busy.
     #[must_use]
     pub fn iterations(self, iterations: RangeInclusive<u32>) -> Self {
         Self { iterations, ..self }
     }
 
-    /// All of them for one user, the strongest first.
+    /// All SCRAM mechanisms for one user, the strongest first.
     pub(super) fn all(user: &str, password: &Secret) -> Result<[Self; 6], CredentialsError> {
         let own = Self::new(Hash::Sha512, user, password.clone())?;
         let with = |hash| Self {
@@ -163,7 +163,7 @@ impl Scram {
         !self.bindings.is_empty()
     }
 
-    /// The first binding of `wanted` that is known, and its data.
+    /// The first available binding of `wanted`, and its data.
     fn binding<'a>(
         wanted: &[ChannelBinding],
         context: &ConnectionInfo<'a>,
@@ -173,13 +173,14 @@ impl Scram {
             .find_map(|&kind| Some((kind, context.channel_binding(kind.name())?)))
     }
 
-    /// The `gs2-cbind-flag` (RFC 5802, section 7), and the data that it calls for.
+    /// The `gs2-cbind-flag` (RFC 5802, section 7), and the data that it requires.
     fn channel(&self, context: &ConnectionInfo<'_>) -> Result<(String, Vec<u8>), ExchangeError> {
         if self.is_bound() {
             let (kind, data) = Self::binding(self.bindings, context).ok_or(UNBOUND)?;
             return Ok((format!("p={}", kind.name()), data.to_vec()));
         }
-        // Section 6: `y` tells the server that it offered no binding. Said to a server that did, it fails the exchange.
+        // Section 6: `y` states that the server did not advertise `-PLUS`. If it did, it must fail
+        // the exchange.
         let plus_is_offered = context.advertised().any(|name| {
             name.strip_prefix("SCRAM-")
                 .is_some_and(|rest| rest.ends_with("-PLUS"))
@@ -252,7 +253,7 @@ impl ChannelBinding {
     }
 }
 
-/// What the client says first, and what it needs to say more.
+/// The client's first message, and the data for its final one.
 struct ClientFirst {
     hash: Hash,
     password: Secret,
@@ -266,7 +267,7 @@ struct ClientFirst {
     nonce: String,
 }
 
-/// What the server has to prove.
+/// The data to verify the server's signature.
 struct ServerProof {
     hash: Hash,
     server_key: Secret,
@@ -283,7 +284,7 @@ enum State {
 
 impl Exchange for State {
     fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError> {
-        // Whatever goes wrong, there is no way back to a state that allows success.
+        // Whatever fails, no later state allows success.
         match mem::replace(self, Self::ExpectRejection { detail: Vec::new() }) {
             Self::Start(opening) => {
                 let opening = opening?;
@@ -346,7 +347,7 @@ impl Exchange for State {
 }
 
 impl ClientFirst {
-    /// Answers the server's first message (RFC 5802, section 3).
+    /// Responds to the server's first message (RFC 5802, section 3).
     fn respond(self, challenge: &[u8]) -> Result<(ServerProof, Secret), ExchangeError> {
         let first = ServerFirst::parse(challenge, &self.nonce, &self.iterations)?;
         let binding = STANDARD.encode([self.header.as_bytes(), &self.channel].concat());
@@ -363,7 +364,7 @@ impl ClientFirst {
             .hash
             .keys(self.password.expose(), &first.salt, first.iterations);
         let proof = self.hash.proof(&keys.client, &auth_message);
-        // Passwords can be tried on the proof, so it is written once, to where it is wiped.
+        // Passwords can be tried against the proof, so it is written once, to memory that is wiped.
         let room = base64_len(proof.expose()).saturating_add(without_proof.len());
         let mut response = Vec::with_capacity(room.saturating_add(",p=\r\n".len()));
         response.extend_from_slice(without_proof.as_bytes());
@@ -391,16 +392,16 @@ impl ServerProof {
     }
 }
 
-/// From what RFC 7677, section 4, asks of servers to what a client can be asked to wait for.
+/// The lower bound is from RFC 7677, section 4; the upper bound keeps a login under about a second.
 const ITERATIONS: RangeInclusive<u32> = 4096..=600_000;
 
-/// The most particular first.
+/// The most specific first.
 const ANY_BINDING: &[ChannelBinding] = &[ChannelBinding::Exporter, ChannelBinding::ServerEndPoint];
 
 const DETAIL_MAX: usize = 1024;
 
 const UNBOUND: ExchangeError =
-    ExchangeError::Mechanism("no channel binding is known of this connection");
+    ExchangeError::Mechanism("no channel binding is available on this connection");
 const NO_SERVER_SIGNATURE: ExchangeError =
     ExchangeError::Mechanism("success before the server had proved that it knows the password");
 const BAD_SERVER_SIGNATURE: ExchangeError =

@@ -1,7 +1,7 @@
 use super::{Exchange, ExchangeError};
 use crate::Secret;
 
-/// The exchange of a mechanism that says all in its initial response: one message, then the verdict.
+/// The exchange of a mechanism whose only message is the initial response.
 pub(super) struct SingleMessage(Option<Secret>);
 
 impl SingleMessage {

@@ -330,7 +330,7 @@ fn v35_every_text_of_a_challenge_has_a_defined_result() {
         dialogue.challenge(b"denied").unwrap_err(),
         ExchangeError::Encoding
     );
-    // LOGIN answers by position, and so does what waits for a challenge that asks for no more than it.
+    // LOGIN responds by position. A deferred initial response ignores the text of its challenge.
     let (mut dialogue, _) = begin(&Login::new(USER, CANARY).unwrap());
     for (prompt, answer) in [("Username:", USER), ("Password:", CANARY)] {
         let response = dialogue.challenge(prompt.as_bytes()).unwrap();
@@ -380,7 +380,7 @@ fn v12_parts_that_would_change_the_message_are_rejected() {
     let error = Credentials::password("u", "canary\0").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "password holds a character that the mechanism cannot carry"
+        "password contains a character that the mechanism cannot carry"
     );
 }
 
@@ -408,7 +408,7 @@ fn v12_the_longest_parts_together_keep_to_a_line_of_12288_bytes() {
     }
 }
 
-/// A mechanism that says what it is told to, as often as it is asked.
+/// A mechanism with responses of a given length that never ends by itself.
 #[derive(Debug)]
 struct Parrot {
     initial: Option<usize>,
@@ -565,7 +565,8 @@ fn v37_no_secret_shows_in_debug() {
     assert_no_canary(&shown);
 }
 
-/// Fails if the canary shows in cleartext, in hexadecimal, in decimal bytes, or in base64 at any alignment.
+/// Fails if the canary appears in cleartext, in hexadecimal, in decimal bytes, or in base64 at any
+/// alignment.
 fn assert_no_canary(shown: &str) {
     let hex: String = CANARY.bytes().map(|byte| format!("{byte:02x}")).collect();
     let decimal: Vec<String> = CANARY.bytes().map(|byte| byte.to_string()).collect();

@@ -9,8 +9,9 @@ use crate::Secret;
 
 /// The XOAUTH2 mechanism of large mail providers: a user and an OAuth 2.0 bearer token.
 ///
-/// A server that rejects the token first says why, in JSON, as a challenge. The exchange then goes
-/// on with an empty response until the server's rejection proper; see [`Exchange::server_error`].
+/// A server that rejects the token first sends its reason in JSON as a challenge. The client
+/// responds with an empty response, and the server then rejects the AUTH command; see
+/// [`Exchange::server_error`].
 #[derive(Clone)]
 pub struct XOAuth2(Bearer);
 
@@ -18,17 +19,18 @@ impl XOAuth2 {
     /// Logs in as `user` with an access token that is valid now.
     ///
     /// # Errors
-    /// If a part is empty, holds a control character, or is too long, or the token is not visible
-    /// ASCII (RFC 6750, section 2.1).
+    /// If a part is empty, contains a control character, or is too long, or the token is not
+    /// visible ASCII (RFC 6750, section 2.1).
     pub fn new(user: &str, token: impl Into<Secret>) -> Result<Self, CredentialsError> {
         check_user(user)?;
         Bearer::new(format!("user={user}"), token.into()).map(Self)
     }
 
-    /// Logs in as `user` with the token that `source` gives; see [`Credentials::token_provider`](super::Credentials::token_provider).
+    /// Logs in as `user` with the token that `source` returns; see
+    /// [`Credentials::token_provider`](super::Credentials::token_provider).
     ///
     /// # Errors
-    /// If the user is empty, holds a control character, or is too long.
+    /// If the user is empty, contains a control character, or is too long.
     pub fn from_source(
         user: &str,
         source: impl Fn(TokenRequest) -> Option<Secret> + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! The mathematics (RFC 5802, sections 2.2 and 3), on the hashes of well-known crates.
+//! The computations of SCRAM (RFC 5802, sections 2.2 and 3), on hashes of well-known crates.
 
 use alloc::vec;
 
@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 
 use crate::Secret;
 
-/// The hash that a mechanism is named for.
+/// The hash of a mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hash {
     Sha1,
@@ -17,7 +17,7 @@ pub(super) enum Hash {
     Sha512,
 }
 
-/// What follows from password, salt and iterations.
+/// The keys derived from password, salt and iterations.
 pub(super) struct Keys {
     pub(super) client: Secret,
     pub(super) server: Secret,
@@ -42,7 +42,7 @@ impl Hash {
         }
     }
 
-    /// Whether this is `ServerSignature`; in a time that does not depend on how much of it is right.
+    /// Checks `ServerSignature` in constant time.
     pub(super) fn verify(self, server_key: &Secret, auth_message: &[u8], signature: &[u8]) -> bool {
         match self {
             Self::Sha1 => verify::<Sha1>(server_key, auth_message, signature),
@@ -94,7 +94,7 @@ fn keyed<H: EagerHash>(key: &Secret) -> Hmac<H> {
     Hmac::new_from_slice(key.expose()).expect("a key of any length")
 }
 
-/// Moves bytes to where they are wiped in the end.
+/// Moves bytes to memory that is wiped on drop.
 fn wiped(mut bytes: impl AsMut<[u8]>) -> Secret {
     let bytes = bytes.as_mut();
     let secret = Secret::from(bytes.to_vec());

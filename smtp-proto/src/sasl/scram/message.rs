@@ -7,10 +7,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::sasl::ExchangeError;
 
-/// `[reserved-mext ","] nonce "," salt "," iteration-count ["," extensions]`, without the first of them.
+/// `[reserved-mext ","] nonce "," salt "," iteration-count ["," extensions]`, with `reserved-mext`
+/// rejected.
 #[derive(Debug)]
 pub(super) struct ServerFirst<'a> {
-    /// The client's nonce and what the server has added to it.
+    /// The client's nonce followed by the server's.
     pub(super) nonce: &'a str,
     pub(super) salt: Vec<u8>,
     pub(super) iterations: u32,
@@ -71,7 +72,7 @@ impl<'a> ServerFinal<'a> {
     }
 }
 
-/// A nonce that begins with the client's, and goes on.
+/// A nonce that begins with the client's and adds to it.
 fn nonce<'a>(nonce: &'a [u8], client: &str) -> Result<&'a str, ExchangeError> {
     let added = nonce.strip_prefix(client.as_bytes()).ok_or(NONCE)?;
     let printable = |byte: &u8| byte.is_ascii_graphic() && *byte != b',';
@@ -81,7 +82,7 @@ fn nonce<'a>(nonce: &'a [u8], client: &str) -> Result<&'a str, ExchangeError> {
     str::from_utf8(nonce).map_err(|_| NONCE)
 }
 
-/// `posit-number = %x31-39 *DIGIT`; one that is too large for the type is simply too many.
+/// `posit-number = %x31-39 *DIGIT`; a number too large for the type is too many iterations.
 fn iterations(digits: &[u8]) -> Result<u32, ExchangeError> {
     if digits.is_empty() || digits.len() > DIGITS_MAX || !digits.iter().all(u8::is_ascii_digit) {
         return Err(FORM);
@@ -96,19 +97,18 @@ fn iterations(digits: &[u8]) -> Result<u32, ExchangeError> {
     digits.parse().map_err(|_| TOO_MANY)
 }
 
-/// In bytes, the client's part included.
+/// In bytes, including the client's part.
 const NONCE_MAX: usize = 256;
 /// In bytes.
 const SALT: RangeInclusive<usize> = 8..=1024;
-/// More than the largest number needs, and nothing to spend time on.
+/// More than the largest number needs, and cheap to check.
 const DIGITS_MAX: usize = 20;
 
 const EXTENSION: ExchangeError =
-    ExchangeError::Mechanism("the server demands an extension of SCRAM");
-const FORM: ExchangeError =
-    ExchangeError::Mechanism("the server's message is not of the form that SCRAM has");
+    ExchangeError::Mechanism("the server requires an extension of SCRAM");
+const FORM: ExchangeError = ExchangeError::Mechanism("malformed SCRAM message from the server");
 const NONCE: ExchangeError = ExchangeError::Mechanism(
-    "the server's nonce does not go on from this client's, or is too long",
+    "the server's nonce does not begin with the client's, adds nothing, or is too long",
 );
 const SALT_LENGTH: ExchangeError =
     ExchangeError::Mechanism("the server's salt is too short or too long");

@@ -12,7 +12,7 @@ fn context() -> ConnectionInfo<'static> {
     ConnectionInfo::new([7; 32])
 }
 
-/// An exchange with a nonce of the test's choice.
+/// An exchange with a given nonce.
 fn begin(scram: &Scram, nonce: &str, context: &ConnectionInfo<'_>) -> (State, String) {
     let mut state = State::Start(scram.open(nonce.into(), context));
     let first = state.initial_response().unwrap().unwrap();
@@ -122,10 +122,10 @@ fn v34_a_first_message_that_asks_for_what_is_not_right_is_rejected() {
         salt(1025),
         format!("r={NONCE}x,s=QSXCR+Q6sek8bf9,i=4096"),
         format!("r={NONCE}x,s=QSXCR Q6sek8bf92,i=4096"),
-        // Extensions that must be understood.
+        // Mandatory extensions.
         format!("m=x,{SERVER_FIRST}"),
         format!("m={SERVER_FIRST}"),
-        // Other orders, parts that are missing or twice.
+        // Other orders; missing or repeated parts.
         format!("s=QSXCR+Q6sek8bf92,r={NONCE}x,i=4096"),
         format!("r={NONCE}x,i=4096,s=QSXCR+Q6sek8bf92"),
         format!("r={NONCE}x,s=QSXCR+Q6sek8bf92"),
@@ -159,7 +159,7 @@ fn v34_the_number_of_iterations_is_the_callers_to_bound() {
     assert_ne!(demand(&scram, 1), demand(&scram, 6));
     assert!(demand(&scram, 1).is_err() && demand(&scram, 6).is_err());
     assert!((2..=5).all(|count| demand(&scram, count).is_ok()));
-    // 0 is no number of iterations, whatever the caller allows.
+    // 0 is not a valid number of iterations, whatever the caller allows.
     assert!(demand(&scram.iterations(0..=1), 0).is_err());
 }
 
@@ -270,7 +270,7 @@ fn v32_the_servers_offer_and_the_connection_decide_what_is_said_of_the_channel()
         }
     }
 
-    // What is said of the channel is said again under the proof, with the binding's data.
+    // The channel binding is repeated under the proof, with its data.
     let (mut state, _) = begin(&any, "N", &all);
     let last = state.respond(b"r=Nx,s=QSXCR+Q6sek8bf92,i=4096").unwrap();
     let claimed = STANDARD.encode("p=tls-exporter,,exported");
@@ -320,7 +320,7 @@ proptest! {
     }
 }
 
-/// Something like a message of a server that does not know the password.
+/// A message like those of a server that does not know the password.
 fn challenge() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         Just(String::from("r=fyko+d2lbbFgONRv9qkxdawLx")),
