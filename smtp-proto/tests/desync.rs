@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::common::pair::{Cut, Fault, Pair};
-use crate::common::parrot::{Entry, Parrot};
 use crate::common::raw_mail;
+use crate::common::scripted_server::{Entry, ScriptedServer};
 use smtp_proto::{
     ApiMisuse, Config, Connection, ErrorKind, Mail, Outcome, Pipelining, ProtocolError,
     RecipientStatus, Security, Seed, Stage, Time,
@@ -114,8 +114,8 @@ fn changed(level: Pipelining, at: usize, change: Change) -> Option<Vec<Entry>> {
     Some(entries)
 }
 
-fn run(level: Pipelining, entries: Vec<Entry>) -> (Vec<Outcome>, Pair<Parrot>) {
-    let mut pair = Pair::new(policy(level), Parrot::new(entries));
+fn run(level: Pipelining, entries: Vec<Entry>) -> (Vec<Outcome>, Pair<ScriptedServer>) {
+    let mut pair = Pair::new(policy(level), ScriptedServer::new(entries));
     for (sender, recipients, _) in MAILS {
         let recipients = recipients.iter().map(|(name, _)| format!("{name}@x.test"));
         let mail = raw_mail(format!("{sender}@x.test"), recipients, "hello\r\n").unwrap();

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::common::dialogue::Dialogue;
 use crate::common::invariants::{cause, check_commands, check_fates};
 use crate::common::pair::{Cut, Fault, Pair};
-use crate::common::parrot::Parrot;
 use crate::common::raw_mail;
+use crate::common::scripted_server::ScriptedServer;
 use smtp_proto::{
     Config, Connection, Error, ErrorKind, MailId, Outcome, Pipelining, ProtocolError,
     RecipientStatus, Security,
@@ -513,8 +513,8 @@ fn v24_a_go_ahead_for_nobody_is_answered_with_a_lone_dot_and_delivers_nothing() 
         "354 go on",
     ];
     for verdict in ["250 ok", "554 nobody", "451 nobody"] {
-        let parrot = Parrot::saying(&[&start[..], &[verdict, "221 bye"]].concat());
-        let mut pair = Pair::new(policy(Pipelining::Envelope), parrot);
+        let server = ScriptedServer::saying(&[&start[..], &[verdict, "221 bye"]].concat());
+        let mut pair = Pair::new(policy(Pipelining::Envelope), server);
         let mail = raw_mail("a@x.test", ["b@x.test", "c@x.test"], "secret words\r\n").unwrap();
         pair.connection.submit(mail);
         pair.connection.quit();
@@ -548,8 +548,8 @@ fn v40_a_mail_accepted_after_its_sender_was_rejected_is_in_doubt() {
         ("250 ok", "in doubt: "),
         ("554 nobody", "rejected at MAIL: 550 not you"),
     ] {
-        let parrot = Parrot::saying(&[&start[..], &[verdict, "221 bye"]].concat());
-        let mut pair = Pair::new(policy(Pipelining::Envelope), parrot);
+        let server = ScriptedServer::saying(&[&start[..], &[verdict, "221 bye"]].concat());
+        let mut pair = Pair::new(policy(Pipelining::Envelope), server);
         let mail = raw_mail("a@x.test", ["b@x.test"], "secret words\r\n").unwrap();
         pair.connection.submit(mail);
         pair.connection.quit();

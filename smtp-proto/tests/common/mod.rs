@@ -13,9 +13,9 @@ pub(crate) mod dialogue;
 pub(crate) mod invariants;
 pub(crate) mod meddler;
 pub(crate) mod pair;
-pub(crate) mod parrot;
 pub(crate) mod rig;
 pub(crate) mod scenario;
+pub(crate) mod scripted_server;
 pub(crate) mod session;
 pub(crate) mod shown;
 

@@ -1,12 +1,12 @@
-//! A server that says what it was told to say, one entry a command, whatever the command is.
+//! A server that replies from a list, one entry for each command, whatever the command is.
 
 use std::collections::VecDeque;
 
 use smtp_test::{Output, Peer};
 
-/// A server that has its replies in a list. It stores what it truly accepted, whatever it says.
+/// A server whose replies come from a list. It stores what the entries say it truly accepted, whatever the reply says.
 #[derive(Debug, Default)]
-pub(crate) struct Parrot {
+pub(crate) struct ScriptedServer {
     entries: VecDeque<Entry>,
     output: VecDeque<Output>,
     line: Vec<u8>,
@@ -17,16 +17,16 @@ pub(crate) struct Parrot {
     closed: bool,
 }
 
-/// What is done about one command.
+/// What the server does at one command.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    /// The code that the command truly has earned.
+    /// The code that decides what the server stores.
     pub(crate) truth: u16,
-    /// What is said.
+    /// The bytes that the client gets.
     pub(crate) said: Vec<u8>,
 }
 
-/// A mail as the parrot stored it.
+/// A message as the server stored it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stored {
     pub(crate) sender: String,
@@ -43,18 +43,18 @@ impl Entry {
     }
 }
 
-impl Parrot {
-    /// The first entry is the greeting. After the last one it closes.
+impl ScriptedServer {
+    /// The first entry is the greeting. After the last one the server closes.
     pub(crate) fn new(entries: impl IntoIterator<Item = Entry>) -> Self {
-        let mut parrot = Self {
+        let mut server = Self {
             entries: entries.into_iter().collect(),
             ..Self::default()
         };
-        parrot.answer();
-        parrot
+        server.answer();
+        server
     }
 
-    /// True replies, a string each.
+    /// Replies that are true, one string each.
     pub(crate) fn saying(replies: &[&str]) -> Self {
         Self::new(replies.iter().map(|reply| Entry::new(reply)))
     }
@@ -98,7 +98,7 @@ impl Parrot {
     }
 }
 
-impl Peer for Parrot {
+impl Peer for ScriptedServer {
     fn handle_input(&mut self, input: &[u8]) {
         for byte in input {
             self.line.push(*byte);
