@@ -5,10 +5,10 @@
 //! Within one flight nobody can tell a shifted reply from a true one; at the end of it there is one too many or too few,
 //! and nothing more is sent.
 
-use crate::common::meddler::{Change, Meddler};
 use crate::common::pair::Pair;
 use crate::common::raw_mail;
 use crate::common::session::{MAILS, MODES, Mode};
+use crate::common::tampering_peer::{Change, TamperingPeer};
 use smtp_proto::{Error, Outcome, Pipelining, RecipientStatus};
 use smtp_test::{Action, Machine, Stage};
 
@@ -16,7 +16,7 @@ use smtp_test::{Action, Machine, Stage};
 struct Run {
     outcomes: Vec<Outcome>,
     end: Result<(), Error>,
-    pair: Pair<Meddler<Machine>>,
+    pair: Pair<TamperingPeer<Machine>>,
     /// The flight of which a reply was changed.
     disturbed: Option<usize>,
     /// Whether the text was in the same flight as the envelope.
@@ -25,7 +25,10 @@ struct Run {
 
 fn run(mode: Mode, change: Option<(usize, Change)>) -> Run {
     let server = mode.server();
-    let mut pair = Pair::new(mode.policy(), Meddler::new(Machine::new(&server), change));
+    let mut pair = Pair::new(
+        mode.policy(),
+        TamperingPeer::new(Machine::new(&server), change),
+    );
     for (sender, recipients) in MAILS {
         let text = format!("Subject: {sender}\r\n\r\nhello\r\n");
         let mail = raw_mail(sender, recipients.iter().copied(), text).unwrap();

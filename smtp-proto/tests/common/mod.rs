@@ -11,13 +11,13 @@
 
 pub(crate) mod dialogue;
 pub(crate) mod invariants;
-pub(crate) mod meddler;
 pub(crate) mod pair;
 pub(crate) mod rig;
 pub(crate) mod scenario;
 pub(crate) mod scripted_server;
 pub(crate) mod session;
 pub(crate) mod shown;
+pub(crate) mod tampering_peer;
 
 /// A mail of any text, be it a message or not.
 pub(crate) fn raw_mail<S>(

@@ -7,7 +7,7 @@ use smtp_test::{Output, Peer};
 /// A peer one of whose replies does not come as the peer said it.
 ///
 /// Each reply gets its number as a tag at its end, such as ` #7`; what is added to them has the tag `#extra`.
-pub(crate) struct Meddler<P> {
+pub(crate) struct TamperingPeer<P> {
     pub(crate) peer: P,
     /// The number of the reply that is changed, and how.
     change: Option<(usize, Change)>,
@@ -47,7 +47,7 @@ impl Change {
     ];
 }
 
-impl<P: Peer> Meddler<P> {
+impl<P: Peer> TamperingPeer<P> {
     pub(crate) fn new(peer: P, change: Option<(usize, Change)>) -> Self {
         Self {
             peer,
@@ -114,7 +114,7 @@ impl<P: Peer> Meddler<P> {
     }
 }
 
-impl<P: Peer> Peer for Meddler<P> {
+impl<P: Peer> Peer for TamperingPeer<P> {
     fn handle_input(&mut self, input: &[u8]) {
         if std::mem::take(&mut self.heard_since) {
             self.flights.push(Vec::new());
