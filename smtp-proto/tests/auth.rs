@@ -13,8 +13,8 @@ use std::sync::Arc;
 use attempt::{
     Attempt, CANARY, Own, PASSWORD, PLAIN, QUIT, USER, XOAUTH2, login, own, plain, xoauth2,
 };
+use common::harness::Harness;
 use common::invariants::check_secret;
-use common::rig::Rig;
 use smtp_proto::sasl::{Login, Mechanism, Plain};
 use smtp_proto::{
     AuthenticationError, Command, Config, Credentials, ErrorKind, Event, ProtocolError,
@@ -114,7 +114,7 @@ fn each_mechanism_goes_as_it_is_written() {
             assert_eq!(attempt.ask(reply), *response, "{name}: to {reply}");
         }
         assert!(attempt.is_ready(), "{name}");
-        assert_eq!(attempt.rig.connection.mechanism(), Some(name));
+        assert_eq!(attempt.harness.connection.mechanism(), Some(name));
         check_secret(CANARY, &attempt.shown.lock().unwrap());
     }
 }
@@ -183,7 +183,7 @@ fn a_server_that_closes_says_nothing_of_the_credentials() {
         assert!(error.is_transient());
     }
     let mut attempt = Attempt::begin(plain(), "AUTH PLAIN");
-    attempt.rig.connection.handle_eof(attempt.rig.now);
+    attempt.harness.connection.handle_eof(attempt.harness.now);
     assert!(matches!(
         attempt.failure().kind(),
         ErrorKind::ConnectionLost
@@ -297,11 +297,11 @@ fn a_server_that_offers_authentication_in_tls_only() {
         ("", false),
         ("STARTTLS,AUTH PLAIN", false),
     ] {
-        let mut rig = Rig::new(config.clone().build().unwrap());
-        rig.ask("220 mx.test\r\n");
-        let said = rig.ask(common::rig::ehlo(offered));
+        let mut harness = Harness::new(config.clone().build().unwrap());
+        harness.ask("220 mx.test\r\n");
+        let said = harness.ask(common::harness::ehlo(offered));
         assert_eq!(said.starts_with("AUTH"), offered.contains("AUTH"));
-        let Some(Err(error)) = rig.connection.poll_ready() else {
+        let Some(Err(error)) = harness.connection.poll_ready() else {
             assert!(offered.contains("AUTH"));
             continue;
         };
@@ -343,12 +343,12 @@ fn v36_a_235_that_nobody_waits_for_logs_nobody_in() {
     let config = Config::builder("client.test".parse().unwrap())
         .security(Security::Implicit)
         .credentials(plain());
-    let mut rig = Rig::new(config.build().unwrap());
-    rig.listen();
-    rig.upgrade();
-    rig.ask("220 mx.test\r\n");
-    rig.say("250-mx.test\r\n250 AUTH PLAIN\r\n235 welcome\r\n");
-    let error = rig.failure();
+    let mut harness = Harness::new(config.build().unwrap());
+    harness.listen();
+    harness.upgrade();
+    harness.ask("220 mx.test\r\n");
+    harness.say("250-mx.test\r\n250 AUTH PLAIN\r\n235 welcome\r\n");
+    let error = harness.failure();
     assert!(
         matches!(
             error.kind(),
@@ -356,12 +356,12 @@ fn v36_a_235_that_nobody_waits_for_logs_nobody_in() {
         ),
         "{error:#}"
     );
-    assert_eq!(rig.sent, b"EHLO client.test\r\n");
+    assert_eq!(harness.sent, b"EHLO client.test\r\n");
 
     // Once more, after the login.
     let mut attempt = Attempt::begin(plain(), "AUTH PLAIN");
     attempt.ask("235 welcome\r\n235 welcome");
-    let error = attempt.rig.failure();
+    let error = attempt.harness.failure();
     assert!(
         matches!(
             error.kind(),
@@ -382,11 +382,11 @@ fn v36_a_session_logs_in_once() {
         let mut attempt = Attempt::begin(plain(), "AUTH PLAIN LOGIN");
         attempt.ask("235 welcome");
         let mail = raw_mail("a@x.test", ["b@x.test"], "hello\r\n").unwrap();
-        attempt.rig.connection.submit(mail);
-        assert!(attempt.rig.listen().starts_with("MAIL FROM:"));
+        attempt.harness.connection.submit(mail);
+        assert!(attempt.harness.listen().starts_with("MAIL FROM:"));
         assert_eq!(attempt.ask(reply), "");
         let mut fates = Vec::new();
-        while let Some(event) = attempt.rig.connection.poll_event() {
+        while let Some(event) = attempt.harness.connection.poll_event() {
             if let Event::Outcome(_, outcome) = event.unwrap() {
                 fates.push(outcome.recipients()[0].status().clone());
             }

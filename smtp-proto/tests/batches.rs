@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Poll;
 
+use crate::common::harness::{Harness, ehlo};
 use crate::common::pair::Pair;
-use crate::common::rig::{Rig, ehlo};
 use smtp_proto::{
     ApiMisuse, Batch, Config, Connection, ErrorKind, Mail, Outcome, Pipelining, Security,
     SpeculationLimits, StreamedContent,
@@ -112,42 +112,42 @@ fn outcomes_come_in_order_and_few_are_taken_ahead_of_them() {
 
 #[test]
 fn nothing_but_the_first_is_taken_before_the_server_is_ready() {
-    let mut rig = Rig::new(config(None));
+    let mut harness = Harness::new(config(None));
     let mut batch = Batch::new(Source::new((0..9).map(mail)));
-    let mut taken = |rig: &mut Rig| {
+    let mut taken = |harness: &mut Harness| {
         let mut count = 0;
-        let outcome = batch.poll_outcome_from(&mut rig.connection, |source| {
+        let outcome = batch.poll_outcome_from(&mut harness.connection, |source| {
             count += 1;
             source.next()
         });
         assert!(outcome.is_none());
         count
     };
-    assert_eq!(taken(&mut rig), 1);
-    rig.ask("220 mx.test\r\n");
-    assert_eq!(taken(&mut rig), 0);
-    rig.ask(ehlo("PIPELINING"));
-    assert_eq!(taken(&mut rig), 3);
-    assert_eq!(taken(&mut rig), 0);
+    assert_eq!(taken(&mut harness), 1);
+    harness.ask("220 mx.test\r\n");
+    assert_eq!(taken(&mut harness), 0);
+    harness.ask(ehlo("PIPELINING"));
+    assert_eq!(taken(&mut harness), 3);
+    assert_eq!(taken(&mut harness), 0);
 }
 
 /// What goes out right after the content of the first of two messages.
 fn behind_the_first(level: Option<Pipelining>, in_batch: bool) -> String {
-    let mut rig = Rig::new(config(level));
+    let mut harness = Harness::new(config(level));
     let mut batch = Batch::new(Source::new((0..2).map(mail)));
     let ids: Vec<_> = match in_batch {
         true => Vec::new(),
         false => (0..2)
-            .map(|number| rig.connection.submit(mail(number)))
+            .map(|number| harness.connection.submit(mail(number)))
             .collect(),
     };
-    let mut poll = |rig: &mut Rig| match in_batch {
+    let mut poll = |harness: &mut Harness| match in_batch {
         true => assert!(
             batch
-                .poll_outcome_from(&mut rig.connection, Source::next)
+                .poll_outcome_from(&mut harness.connection, Source::next)
                 .is_none()
         ),
-        false => assert!(rig.connection.poll_outcome(ids[1]).is_none()),
+        false => assert!(harness.connection.poll_outcome(ids[1]).is_none()),
     };
     for input in [
         "220 mx.test\r\n",
@@ -155,17 +155,17 @@ fn behind_the_first(level: Option<Pipelining>, in_batch: bool) -> String {
         "250 ok\r\n",
         "250 ok\r\n",
     ] {
-        poll(&mut rig);
-        rig.ask(input);
+        poll(&mut harness);
+        harness.ask(input);
     }
     if level == Some(Pipelining::Off) {
         // DATA waits for the reply to RCPT.
-        poll(&mut rig);
+        poll(&mut harness);
     }
-    poll(&mut rig);
-    let mut sent = rig.ask("354 go\r\n");
-    poll(&mut rig);
-    sent += &rig.listen();
+    poll(&mut harness);
+    let mut sent = harness.ask("354 go\r\n");
+    poll(&mut harness);
+    sent += &harness.listen();
     let (content, behind) = sent
         .split_once("\r\n.\r\n")
         .expect("the end of the content");

@@ -5,9 +5,9 @@ mod writing;
 
 use std::time::Duration;
 
+use crate::common::harness::{Harness, ehlo};
 use crate::common::pair::transmit;
 use crate::common::raw_mail;
-use crate::common::rig::{Rig, ehlo};
 use smtp_proto::{
     Command, Config, ConfigBuilder, Credentials, Error, ErrorKind, Mail, Pipelining,
     RecipientStatus, Security, Stage, Time, Timeout, Timeouts,
@@ -217,61 +217,61 @@ const SESSION: [Step; 19] = [
 ];
 
 /// A connection that waits for the answer of this step, and since when.
-fn waiting(config: ConfigBuilder, index: usize) -> (Rig, Time) {
+fn waiting(config: ConfigBuilder, index: usize) -> (Harness, Time) {
     let credentials = Credentials::password("alice", "canary").unwrap();
-    let mut rig = Rig::new(config.credentials(credentials).build().unwrap());
-    rig.connection.submit(mail());
-    rig.connection.submit(mail());
-    rig.connection.command(Command::noop());
-    rig.connection.quit();
+    let mut harness = Harness::new(config.credentials(credentials).build().unwrap());
+    harness.connection.submit(mail());
+    harness.connection.submit(mail());
+    harness.connection.command(Command::noop());
+    harness.connection.quit();
     for (number, step) in SESSION.iter().enumerate().take(index + 1) {
-        assert_eq!(rig.listen(), step.said, "step {number}");
+        assert_eq!(harness.listen(), step.said, "step {number}");
         if number < index {
-            rig.wait(secs(1));
+            harness.wait(secs(1));
             match step.answer {
-                Some(answer) => rig.say(answer),
-                None => rig.upgrade(),
+                Some(answer) => harness.say(answer),
+                None => harness.upgrade(),
             }
         }
     }
     if SESSION[index].answer.is_none() {
         // Somebody takes on the handshake.
-        assert!(rig.connection.begin_tls(rig.now).is_ok());
+        assert!(harness.connection.begin_tls(harness.now).is_ok());
     }
-    let now = rig.now;
-    (rig, now)
+    let now = harness.now;
+    (harness, now)
 }
 
 /// Fails a connection at its deadline, and not a nanosecond before.
-fn check_deadline(rig: &mut Rig, until: Time, step: &Step) {
+fn check_deadline(harness: &mut Harness, until: Time, step: &Step) {
     assert_eq!(
-        rig.connection.poll_timeout(),
+        harness.connection.poll_timeout(),
         Some(until),
         "{:?}",
         step.wait
     );
-    rig.now = Time::from_origin(until.since_origin() - Duration::from_nanos(1));
-    rig.tick();
+    harness.now = Time::from_origin(until.since_origin() - Duration::from_nanos(1));
+    harness.tick();
     assert_eq!(
-        rig.connection.poll_timeout(),
+        harness.connection.poll_timeout(),
         Some(until),
         "{:?}",
         step.wait
     );
     assert!(
-        rig.connection.poll_closed().is_none(),
+        harness.connection.poll_closed().is_none(),
         "{:?}: over before its time",
         step.wait
     );
-    rig.now = until;
-    rig.tick();
-    assert_eq!(rig.connection.poll_timeout(), None);
-    assert_eq!(rig.listen(), "");
+    harness.now = until;
+    harness.tick();
+    assert_eq!(harness.connection.poll_timeout(), None);
+    assert_eq!(harness.listen(), "");
     if step.stage == Stage::Quit {
         // All mails have their outcome: a server that does not say goodbye does no harm.
-        assert!(rig.connection.poll_closed().unwrap().is_ok());
+        assert!(harness.connection.poll_closed().unwrap().is_ok());
     } else {
-        check_timeout(&rig.failure(), step.stage, step.wait);
+        check_timeout(&harness.failure(), step.stage, step.wait);
     }
 }
 
@@ -288,8 +288,8 @@ fn check_timeout(error: &Error, stage: Stage, wait: Wait) {
 #[test]
 fn v29_a_silent_server_is_given_up_at_each_step_when_its_time_is_over() {
     for (index, step) in SESSION.iter().enumerate() {
-        let (mut rig, since) = waiting(builder(Security::StartTls), index);
-        check_deadline(&mut rig, since + secs(step.limit), step);
+        let (mut harness, since) = waiting(builder(Security::StartTls), index);
+        check_deadline(&mut harness, since + secs(step.limit), step);
     }
 }
 
@@ -314,7 +314,7 @@ fn the_named_limits_are_those_that_the_documentation_names() {
     ] {
         for (index, step) in SESSION.iter().enumerate() {
             let config = Config::builder("client.test".parse().unwrap()).timeouts(limits);
-            let (rig, since) = waiting(config, index);
+            let (harness, since) = waiting(config, index);
             let tls = promised(Wait::STARTTLS, submission);
             let limit = secs(match index {
                 // So many seconds of the time for STARTTLS are over.
@@ -323,7 +323,7 @@ fn the_named_limits_are_those_that_the_documentation_names() {
                 _ => promised(step.wait, submission),
             });
             assert_eq!(
-                rig.connection.poll_timeout(),
+                harness.connection.poll_timeout(),
                 Some(since + limit),
                 "{:?}",
                 step.wait
@@ -338,23 +338,23 @@ fn the_named_limits_are_those_that_the_documentation_names() {
 fn a_greeting_may_have_less_time_to_begin_than_to_be_whole() {
     let limits = timeouts().with_first_byte(secs(3));
     let config = || builder(Security::StartTls).timeouts(limits);
-    let (mut rig, since) = waiting(config(), 0);
-    check_deadline(&mut rig, since + secs(3), &SESSION[0]);
-    let (mut rig, since) = waiting(config(), 0);
-    rig.wait(secs(2));
-    rig.say("2");
-    check_deadline(&mut rig, since + secs(11), &SESSION[0]);
+    let (mut harness, since) = waiting(config(), 0);
+    check_deadline(&mut harness, since + secs(3), &SESSION[0]);
+    let (mut harness, since) = waiting(config(), 0);
+    harness.wait(secs(2));
+    harness.say("2");
+    check_deadline(&mut harness, since + secs(11), &SESSION[0]);
     // It is never more time than for all of it, and counts for nothing else.
-    let (rig, since) = waiting(config().timeouts(timeouts().with_first_byte(secs(99))), 0);
-    assert_eq!(rig.connection.poll_timeout(), Some(since + secs(11)));
-    let (rig, since) = waiting(config(), 1);
-    assert_eq!(rig.connection.poll_timeout(), Some(since + secs(13)));
+    let (harness, since) = waiting(config().timeouts(timeouts().with_first_byte(secs(99))), 0);
+    assert_eq!(harness.connection.poll_timeout(), Some(since + secs(11)));
+    let (harness, since) = waiting(config(), 1);
+    assert_eq!(harness.connection.poll_timeout(), Some(since + secs(13)));
 }
 
 #[test]
 fn v29_a_server_that_drips_is_given_up_when_its_time_is_over() {
     for (index, step) in SESSION.iter().enumerate() {
-        let (mut rig, since) = waiting(builder(Security::StartTls), index);
+        let (mut harness, since) = waiting(builder(Security::StartTls), index);
         if step.answer.is_none() {
             continue;
         }
@@ -363,23 +363,23 @@ fn v29_a_server_that_drips_is_given_up_when_its_time_is_over() {
         let code = &step.answer.unwrap()[..3];
         let drip = format!("{code}-one\r\n{code}-two\r\n{code}-three\r\n{code}-four");
         for byte in drip.bytes() {
-            rig.wait(secs(2));
-            if rig.now >= until {
+            harness.wait(secs(2));
+            if harness.now >= until {
                 break;
             }
-            rig.say([byte]);
-            rig.tick();
-            assert_eq!(rig.listen(), "");
+            harness.say([byte]);
+            harness.tick();
+            assert_eq!(harness.listen(), "");
             assert_eq!(
-                rig.connection.poll_timeout(),
+                harness.connection.poll_timeout(),
                 Some(until),
                 "{:?} has moved",
                 step.wait
             );
         }
-        check_deadline(&mut rig, until, step);
+        check_deadline(&mut harness, until, step);
         if step.stage != Stage::Quit {
-            let error = rig.failure();
+            let error = harness.failure();
             assert!(
                 error.partial_reply().unwrap().starts_with(code.as_bytes()),
                 "{error:#}"
@@ -391,24 +391,24 @@ fn v29_a_server_that_drips_is_given_up_when_its_time_is_over() {
 #[test]
 fn a_time_that_has_not_come_changes_nothing() {
     for (index, step) in SESSION.iter().enumerate() {
-        let (mut rig, since) = waiting(builder(Security::StartTls), index);
+        let (mut harness, since) = waiting(builder(Security::StartTls), index);
         for _ in 0..step.limit {
-            rig.tick();
-            rig.tick();
+            harness.tick();
+            harness.tick();
             assert_eq!(
-                rig.connection.poll_timeout(),
+                harness.connection.poll_timeout(),
                 Some(since + secs(step.limit))
             );
-            assert_eq!(rig.listen(), "");
-            rig.wait(secs(1));
+            assert_eq!(harness.listen(), "");
+            harness.wait(secs(1));
         }
         // The answer may still come in the last moment, and just as well when the time is over and nobody said so.
         match step.answer {
-            Some(answer) => rig.say(answer),
-            None => rig.upgrade(),
+            Some(answer) => harness.say(answer),
+            None => harness.upgrade(),
         }
         assert!(
-            !matches!(rig.connection.poll_ready(), Some(Err(error)) if matches!(error.kind(), ErrorKind::Timeout(_))),
+            !matches!(harness.connection.poll_ready(), Some(Err(error)) if matches!(error.kind(), ErrorKind::Timeout(_))),
             "{:?}",
             step.wait
         );
@@ -418,62 +418,62 @@ fn a_time_that_has_not_come_changes_nothing() {
 #[test]
 fn a_time_long_past_is_the_time_of_the_wait_and_no_other() {
     // However late the driver wakes, one wait has failed: that which it woke for.
-    let (mut rig, _) = waiting(builder(Security::StartTls), 12);
-    rig.wait(secs(100_000));
-    rig.tick();
-    check_timeout(&rig.failure(), Stage::Mail, Wait::MAIL);
-    let error = rig.failure();
-    rig.wait(secs(100_000));
-    rig.tick();
-    assert_eq!(format!("{:#}", rig.failure()), format!("{error:#}"));
+    let (mut harness, _) = waiting(builder(Security::StartTls), 12);
+    harness.wait(secs(100_000));
+    harness.tick();
+    check_timeout(&harness.failure(), Stage::Mail, Wait::MAIL);
+    let error = harness.failure();
+    harness.wait(secs(100_000));
+    harness.tick();
+    assert_eq!(format!("{:#}", harness.failure()), format!("{error:#}"));
 }
 
 #[test]
 fn a_wait_begins_when_its_bytes_are_first_offered() {
-    let mut rig = Rig::new(builder(Security::Cleartext).build().unwrap());
+    let mut harness = Harness::new(builder(Security::Cleartext).build().unwrap());
     assert_eq!(
-        rig.connection.poll_timeout(),
+        harness.connection.poll_timeout(),
         None,
         "nobody waits before the driver has begun"
     );
-    rig.wait(secs(100));
-    assert_eq!(rig.listen(), "");
-    assert_eq!(rig.connection.poll_timeout(), Some(at(111)));
+    harness.wait(secs(100));
+    assert_eq!(harness.listen(), "");
+    assert_eq!(harness.connection.poll_timeout(), Some(at(111)));
     // EHLO is due now, and not offered for a while: nothing is waited for but the end of the session.
-    rig.wait(secs(1));
-    rig.say("220 mx.test\r\n");
-    rig.wait(secs(50));
-    rig.tick();
-    assert_eq!(rig.connection.poll_timeout(), Some(at(100 + 2 * 3600)));
+    harness.wait(secs(1));
+    harness.say("220 mx.test\r\n");
+    harness.wait(secs(50));
+    harness.tick();
+    assert_eq!(harness.connection.poll_timeout(), Some(at(100 + 2 * 3600)));
     // Offered, and offered again, and taken: the first time counts.
-    assert!(transmit(&mut rig.connection, rig.now).is_some());
-    assert_eq!(rig.connection.poll_timeout(), Some(at(164)));
-    rig.wait(secs(5));
-    assert_eq!(rig.listen(), "EHLO client.test\r\n");
-    assert_eq!(rig.connection.poll_timeout(), Some(at(164)));
+    assert!(transmit(&mut harness.connection, harness.now).is_some());
+    assert_eq!(harness.connection.poll_timeout(), Some(at(164)));
+    harness.wait(secs(5));
+    assert_eq!(harness.listen(), "EHLO client.test\r\n");
+    assert_eq!(harness.connection.poll_timeout(), Some(at(164)));
 }
 
 /// A connection at STARTTLS since the third second.
-fn at_starttls() -> Rig {
+fn at_starttls() -> Harness {
     waiting(builder(Security::StartTls), 2).0
 }
 
 #[test]
 fn v07_the_limit_for_starttls_covers_all_up_to_the_reply_to_ehlo_inside_tls() {
     // The command was offered at two seconds.
-    let mut rig = at_starttls();
-    rig.wait(secs(6));
-    rig.say("220 go\r\n");
-    assert_eq!(rig.listen(), "");
-    assert_eq!(rig.connection.poll_timeout(), Some(at(19)));
-    rig.wait(secs(5));
-    rig.upgrade();
-    assert_eq!(rig.listen(), "EHLO client.test\r\n");
+    let mut harness = at_starttls();
+    harness.wait(secs(6));
+    harness.say("220 go\r\n");
+    assert_eq!(harness.listen(), "");
+    assert_eq!(harness.connection.poll_timeout(), Some(at(19)));
+    harness.wait(secs(5));
+    harness.upgrade();
+    assert_eq!(harness.listen(), "EHLO client.test\r\n");
     // EHLO would have until 26.
-    assert_eq!(rig.connection.poll_timeout(), Some(at(19)));
-    rig.now = at(19);
-    rig.tick();
-    check_timeout(&rig.failure(), Stage::Ehlo, Wait::STARTTLS);
+    assert_eq!(harness.connection.poll_timeout(), Some(at(19)));
+    harness.now = at(19);
+    harness.tick();
+    check_timeout(&harness.failure(), Stage::Ehlo, Wait::STARTTLS);
 }
 
 #[test]
@@ -483,125 +483,129 @@ fn v07_the_limit_for_starttls_ends_with_the_reply_to_ehlo_inside_tls() {
         // Without EHLO the limit is that for HELO.
         ("500 what\r\n".to_owned(), 17 + 13),
     ] {
-        let mut rig = at_starttls();
-        rig.say("220 go\r\n");
-        rig.upgrade();
-        rig.wait(secs(12));
-        rig.listen();
-        rig.wait(secs(3));
-        rig.say(reply);
-        assert!(!rig.listen().is_empty());
-        assert_eq!(rig.connection.poll_timeout(), Some(at(next)));
+        let mut harness = at_starttls();
+        harness.say("220 go\r\n");
+        harness.upgrade();
+        harness.wait(secs(12));
+        harness.listen();
+        harness.wait(secs(3));
+        harness.say(reply);
+        assert!(!harness.listen().is_empty());
+        assert_eq!(harness.connection.poll_timeout(), Some(at(next)));
     }
 }
 
 #[test]
 fn v07_a_server_that_begins_no_tls_is_given_up() {
-    let mut rig = at_starttls();
-    rig.wait(secs(1));
-    rig.say("220 go\r\n");
-    rig.listen();
-    assert!(rig.connection.begin_tls(rig.now).is_ok());
+    let mut harness = at_starttls();
+    harness.wait(secs(1));
+    harness.say("220 go\r\n");
+    harness.listen();
+    assert!(harness.connection.begin_tls(harness.now).is_ok());
     for second in 4..19 {
-        rig.now = at(second);
-        rig.tick();
-        assert_eq!(rig.connection.poll_timeout(), Some(at(19)));
+        harness.now = at(second);
+        harness.tick();
+        assert_eq!(harness.connection.poll_timeout(), Some(at(19)));
     }
-    rig.now = at(19);
-    rig.tick();
-    let error = rig.failure();
+    harness.now = at(19);
+    harness.tick();
+    let error = harness.failure();
     check_timeout(&error, Stage::TlsHandshake, Wait::TLS_HANDSHAKE);
     assert_eq!(error.hint(), None, "the port is the right one: {error:#}");
-    assert!(rig.connection.begin_tls(rig.now).is_err());
+    assert!(harness.connection.begin_tls(harness.now).is_err());
 }
 
 #[test]
 fn v07_implicit_tls_has_the_limit_for_starttls_and_the_greeting_its_own() {
-    let mut rig = Rig::new(builder(Security::Implicit).build().unwrap());
-    rig.wait(secs(2));
-    rig.listen();
-    assert_eq!(rig.connection.poll_timeout(), Some(at(19)));
-    rig.wait(secs(10));
-    rig.listen();
-    rig.upgrade();
-    rig.listen();
-    assert_eq!(rig.connection.poll_timeout(), Some(at(12 + 11)));
-    let mut rig = Rig::new(builder(Security::Implicit).build().unwrap());
-    rig.listen();
-    assert!(rig.connection.begin_tls(rig.now).is_ok());
-    rig.now = at(17);
-    rig.tick();
-    let error = rig.failure();
+    let mut harness = Harness::new(builder(Security::Implicit).build().unwrap());
+    harness.wait(secs(2));
+    harness.listen();
+    assert_eq!(harness.connection.poll_timeout(), Some(at(19)));
+    harness.wait(secs(10));
+    harness.listen();
+    harness.upgrade();
+    harness.listen();
+    assert_eq!(harness.connection.poll_timeout(), Some(at(12 + 11)));
+    let mut harness = Harness::new(builder(Security::Implicit).build().unwrap());
+    harness.listen();
+    assert!(harness.connection.begin_tls(harness.now).is_ok());
+    harness.now = at(17);
+    harness.tick();
+    let error = harness.failure();
     check_timeout(&error, Stage::TlsHandshake, Wait::IMPLICIT_TLS);
     assert!(error.hint().unwrap().contains("465"), "{error:#}");
 }
 
 #[test]
 fn under_an_opportunistic_policy_a_rejected_starttls_takes_its_limit_with_it() {
-    let mut rig = Rig::new(builder(Security::Opportunistic).build().unwrap());
-    rig.connection.submit(mail());
-    rig.listen();
-    rig.ask("220 mx.test\r\n");
-    assert_eq!(rig.ask(ehlo("STARTTLS")), "STARTTLS\r\n");
-    rig.wait(secs(2));
-    assert_eq!(rig.ask("454 not now\r\n"), "MAIL FROM:<a@x.test>\r\n");
-    assert_eq!(rig.connection.poll_timeout(), Some(at(2 + 23)));
+    let mut harness = Harness::new(builder(Security::Opportunistic).build().unwrap());
+    harness.connection.submit(mail());
+    harness.listen();
+    harness.ask("220 mx.test\r\n");
+    assert_eq!(harness.ask(ehlo("STARTTLS")), "STARTTLS\r\n");
+    harness.wait(secs(2));
+    assert_eq!(harness.ask("454 not now\r\n"), "MAIL FROM:<a@x.test>\r\n");
+    assert_eq!(harness.connection.poll_timeout(), Some(at(2 + 23)));
 }
 
 #[test]
 fn each_reply_of_a_flight_has_its_limit_from_when_it_became_the_next() {
-    let mut rig = in_flight();
-    assert_eq!(rig.connection.poll_timeout(), Some(at(23)));
+    let mut harness = in_flight();
+    assert_eq!(harness.connection.poll_timeout(), Some(at(23)));
     for (reply, at_second, until) in [
         ("250 ok\r\n", 10, 10 + 29),
         ("250 ok\r\n", 38, 38 + 29),
         ("550 no\r\n", 66, 66 + 31),
     ] {
-        rig.now = at(at_second);
-        rig.say(reply);
-        assert_eq!(rig.listen(), "");
-        assert_eq!(rig.connection.poll_timeout(), Some(at(until)), "{reply:?}");
+        harness.now = at(at_second);
+        harness.say(reply);
+        assert_eq!(harness.listen(), "");
+        assert_eq!(
+            harness.connection.poll_timeout(),
+            Some(at(until)),
+            "{reply:?}"
+        );
     }
-    rig.now = at(97);
-    rig.tick();
-    check_timeout(&rig.failure(), Stage::Data, Wait::DATA);
+    harness.now = at(97);
+    harness.tick();
+    check_timeout(&harness.failure(), Stage::Data, Wait::DATA);
 }
 
 #[test]
 fn replies_in_one_chunk_leave_the_limit_of_the_next_one() {
-    let mut rig = in_flight();
-    rig.wait(secs(5));
-    rig.say("250 ok\r\n250 ok\r\n25");
-    assert_eq!(rig.connection.poll_timeout(), Some(at(5 + 29)));
-    rig.now = at(5 + 29);
-    rig.tick();
-    check_timeout(&rig.failure(), Stage::Rcpt, Wait::RCPT);
+    let mut harness = in_flight();
+    harness.wait(secs(5));
+    harness.say("250 ok\r\n250 ok\r\n25");
+    assert_eq!(harness.connection.poll_timeout(), Some(at(5 + 29)));
+    harness.now = at(5 + 29);
+    harness.tick();
+    check_timeout(&harness.failure(), Stage::Rcpt, Wait::RCPT);
 }
 
 /// A connection that has said MAIL, two RCPTs and DATA at zero seconds.
-fn in_flight() -> Rig {
+fn in_flight() -> Harness {
     let config = builder(Security::Cleartext).pipelining(Pipelining::Envelope);
-    let mut rig = Rig::new(config.build().unwrap());
-    rig.connection.submit(mail());
-    rig.listen();
-    rig.ask("220 mx.test\r\n");
-    let said = rig.ask(ehlo("PIPELINING"));
+    let mut harness = Harness::new(config.build().unwrap());
+    harness.connection.submit(mail());
+    harness.listen();
+    harness.ask("220 mx.test\r\n");
+    let said = harness.ask(ehlo("PIPELINING"));
     assert!(
         said.starts_with("MAIL") && said.ends_with("DATA\r\n"),
         "{said}"
     );
-    rig
+    harness
 }
 
 #[test]
 fn all_limits_can_be_brought_down_at_once() {
     for index in 0..SESSION.len() {
         let config = builder(Security::StartTls).timeouts(timeouts().at_most(secs(5)));
-        let (rig, since) = waiting(config, index);
+        let (harness, since) = waiting(config, index);
         // Of the time for STARTTLS some is over when the handshake and the second EHLO begin.
         let spent = [0, 0, 0, 1, 2].get(index).copied().unwrap_or(0);
         assert_eq!(
-            rig.connection.poll_timeout(),
+            harness.connection.poll_timeout(),
             Some(since + secs(5 - spent)),
             "step {index}"
         );
@@ -614,66 +618,68 @@ fn the_limits_are_those_of_the_standard_unless_said_otherwise() {
     let minutes = [5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 2, 10, 5];
     for (index, count) in minutes.into_iter().enumerate() {
         let config = builder(Security::StartTls).timeouts(Timeouts::default());
-        let (rig, since) = waiting(config, index);
+        let (harness, since) = waiting(config, index);
         let spent = [0, 0, 0, 1, 2].get(index).copied().unwrap_or(0);
         assert_eq!(
-            rig.connection.poll_timeout(),
+            harness.connection.poll_timeout(),
             Some(since + secs(count * 60 - spent)),
             "step {index}"
         );
     }
-    let (rig, since) = waiting(
+    let (harness, since) = waiting(
         builder(Security::StartTls).timeouts(Timeouts::default()),
         18,
     );
     assert_eq!(
-        rig.connection.poll_timeout(),
+        harness.connection.poll_timeout(),
         Some(since + secs(5)),
         "nobody waits long for a goodbye"
     );
 }
 
 /// A connection that is ready, and has not been asked what it has to send since.
-fn ready() -> Rig {
-    let mut rig = Rig::new(builder(Security::Cleartext).build().unwrap());
-    rig.listen();
-    rig.ask("220 mx.test\r\n");
-    rig.ask("250 mx.test\r\n");
-    rig
+fn ready() -> Harness {
+    let mut harness = Harness::new(builder(Security::Cleartext).build().unwrap());
+    harness.listen();
+    harness.ask("220 mx.test\r\n");
+    harness.ask("250 mx.test\r\n");
+    harness
 }
 
 #[test]
 fn what_needs_no_bytes_is_answered_without_any() {
     // Nothing will be sent for these, so nothing would ever come: a driver that waited would wait for ever.
-    let mut rig = ready();
+    let mut harness = ready();
     let text = "Subject: t\r\n\r\ngr\u{fc}\u{df}e\r\n";
     let mail = raw_mail("a@x.test", ["b@x.test"], text).unwrap();
-    let id = rig.connection.submit(mail);
-    let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();
+    let id = harness.connection.submit(mail);
+    let outcome = harness.connection.poll_outcome(id).unwrap().unwrap();
     assert!(matches!(
         outcome.recipients()[0].status(),
         RecipientStatus::NotSent(_)
     ));
-    let id = rig.connection.command(Command::vrfy("b\u{fc}").unwrap());
-    assert!(rig.connection.poll_reply(id).unwrap().is_err());
-    rig.connection.quit();
-    assert_eq!(rig.listen(), "QUIT\r\n");
+    let id = harness
+        .connection
+        .command(Command::vrfy("b\u{fc}").unwrap());
+    assert!(harness.connection.poll_reply(id).unwrap().is_err());
+    harness.connection.quit();
+    assert_eq!(harness.listen(), "QUIT\r\n");
 }
 
 #[test]
 fn a_question_begins_nothing() {
-    let mut rig = ready();
-    let id = rig.connection.submit(mail());
-    assert!(rig.connection.poll_outcome(id).is_none());
-    rig.connection.abandon(id);
-    let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();
+    let mut harness = ready();
+    let id = harness.connection.submit(mail());
+    assert!(harness.connection.poll_outcome(id).is_none());
+    harness.connection.abandon(id);
+    let outcome = harness.connection.poll_outcome(id).unwrap().unwrap();
     let fate = outcome.recipients()[0].status();
     assert!(
         matches!(fate, RecipientStatus::NotSent(error) if matches!(error.kind(), ErrorKind::Abandoned))
     );
     assert!(
-        rig.connection.poll_ready().unwrap().is_ok(),
+        harness.connection.poll_ready().unwrap().is_ok(),
         "it was withdrawn"
     );
-    assert_eq!(rig.listen(), "");
+    assert_eq!(harness.listen(), "");
 }

@@ -4,9 +4,9 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use crate::common::harness::Harness;
 use crate::common::pair::Pair;
 use crate::common::raw_mail;
-use crate::common::rig::Rig;
 use bytes::Bytes;
 use smtp_proto::content::ContentErrorKind;
 use smtp_proto::{
@@ -563,17 +563,17 @@ fn vrfy_and_expn_ask_in_ascii_where_only_the_domain_is_beyond_it() {
             };
             assert_eq!(command.as_str(), expected);
             // To a server without SMTPUTF8 it goes only in ASCII.
-            let mut rig = Rig::new(
+            let mut harness = Harness::new(
                 Config::builder("client.test".parse().unwrap())
                     .security(Security::Cleartext)
                     .build()
                     .unwrap(),
             );
-            rig.listen();
-            rig.ask("220 mx.test\r\n");
-            rig.ask("250 mx.test\r\n");
-            rig.connection.command(command.clone());
-            let said = rig.listen();
+            harness.listen();
+            harness.ask("220 mx.test\r\n");
+            harness.ask("250 mx.test\r\n");
+            harness.connection.command(command.clone());
+            let said = harness.listen();
             if command.is_ascii() {
                 assert_eq!(said, format!("{expected}\r\n"));
             } else {

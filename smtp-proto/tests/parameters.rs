@@ -8,8 +8,8 @@
 
 use std::sync::Arc;
 
+use crate::common::harness::Harness;
 use crate::common::pair::{Pair, facts};
-use crate::common::rig::Rig;
 use proptest::prelude::*;
 use smtp_proto::dsn::{Notify, OriginalRecipient, Return};
 use smtp_proto::parameter::{DateTime, DeliverBy, IfUnsupported};
@@ -132,16 +132,16 @@ fn all_parameters_of_a_command_go_together() {
 fn requiretls_wants_a_server_whose_name_is_proven() {
     let said = |facts| {
         let config = Config::builder("client.test".parse().unwrap()).security(Security::Implicit);
-        let mut rig = Rig::new(config.build().unwrap());
-        let id = rig
+        let mut harness = Harness::new(config.build().unwrap());
+        let id = harness
             .connection
             .submit(mail().parameter(Parameter::require_tls()).build().unwrap());
-        let now = rig.now;
-        let upgrade = rig.connection.begin_tls(now).unwrap();
+        let now = harness.now;
+        let upgrade = harness.connection.begin_tls(now).unwrap();
         upgrade.complete(now, facts);
-        rig.ask("220 mx.test\r\n");
-        let said = rig.ask("250-mx.test\r\n250 REQUIRETLS\r\n");
-        let outcome = rig.connection.poll_outcome(id).map(Result::unwrap);
+        harness.ask("220 mx.test\r\n");
+        let said = harness.ask("250-mx.test\r\n250 REQUIRETLS\r\n");
+        let outcome = harness.connection.poll_outcome(id).map(Result::unwrap);
         (
             said,
             outcome.is_some_and(|outcome| need(&outcome).is_some()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::common::rig::{Rig, ehlo};
+use crate::common::harness::{Harness, ehlo};
 use bytes::Bytes;
 use smtp_proto::{Config, ConfigBuilder, Mail, Pipelining, Protocol, Security, Window};
 
@@ -25,21 +25,21 @@ fn v25_no_more_chunks_are_unanswered_than_replies_fit_in_the_window() {
         let config = config.pipelining(Pipelining::Envelope);
         config.window(window).chunk_size(10)
     });
-    let mut rig = Rig::new(config);
+    let mut harness = Harness::new(config);
     let text = format!("{HEADER}{}", "a line\r\n".repeat(40));
     let mail = Mail::new("a@x.test", ["b@x.test"], text.clone()).unwrap();
-    let id = rig.connection.submit(mail);
-    rig.listen();
-    rig.ask("220 mx.test\r\n");
-    let mut sent = rig.ask(ehlo("PIPELINING,CHUNKING"));
+    let id = harness.connection.submit(mail);
+    harness.listen();
+    harness.ask("220 mx.test\r\n");
+    let mut sent = harness.ask(ehlo("PIPELINING,CHUNKING"));
     assert_eq!(sent.matches("BDAT ").count(), 0);
-    sent = rig.ask("250 ok\r\n250 ok\r\n");
+    sent = harness.ask("250 ok\r\n250 ok\r\n");
     let chunks = text.len().div_ceil(10);
     let mut out = sent.matches("BDAT ").count();
     assert_eq!(out, 4);
     let mut answered = 0;
     while out < chunks {
-        sent = rig.ask("250 ok\r\n");
+        sent = harness.ask("250 ok\r\n");
         answered += 1;
         out += sent.matches("BDAT ").count();
         assert!(out - answered <= 4, "{} are unanswered", out - answered);
@@ -49,8 +49,8 @@ fn v25_no_more_chunks_are_unanswered_than_replies_fit_in_the_window() {
             "the window is not used"
         );
     }
-    rig.say("250 ok\r\n".repeat(out - answered));
-    let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();
+    harness.say("250 ok\r\n".repeat(out - answered));
+    let outcome = harness.connection.poll_outcome(id).unwrap().unwrap();
     assert!(outcome.is_accepted(), "{outcome:?}");
 }
 
@@ -63,7 +63,7 @@ fn v25_each_reply_of_lmtp_gives_back_its_part_of_the_window() {
         let config = config.pipelining(Pipelining::Transactions);
         config.window(Window::FULL_DUPLEX.with_replies(WINDOW))
     });
-    let mut rig = Rig::new(config);
+    let mut harness = Harness::new(config);
     let ids: Vec<_> = (0..2)
         .map(|number| {
             let to = (0..RECIPIENTS).map(|index| format!("r{index}@x.test"));
@@ -72,17 +72,17 @@ fn v25_each_reply_of_lmtp_gives_back_its_part_of_the_window() {
                 to,
                 format!("{HEADER}hello\r\n"),
             );
-            rig.connection.submit(mail.unwrap())
+            harness.connection.submit(mail.unwrap())
         })
         .collect();
-    rig.listen();
-    rig.ask("220 mx.test\r\n");
-    let sent = rig.ask(ehlo("PIPELINING"));
+    harness.listen();
+    harness.ask("220 mx.test\r\n");
+    let sent = harness.ask(ehlo("PIPELINING"));
     assert_eq!(count(&sent, "RCPT"), RECIPIENTS);
     let envelope = sent.lines().count();
-    let more = rig.ask("250 ok\r\n".repeat(envelope.min(RECIPIENTS + 1)));
+    let more = harness.ask("250 ok\r\n".repeat(envelope.min(RECIPIENTS + 1)));
     assert_eq!(count(&sent, "DATA") + count(&more, "DATA"), 1);
-    let sent = rig.ask("354 go\r\n");
+    let sent = harness.ask("354 go\r\n");
     let (_, behind) = sent
         .split_once("\r\n.\r\n")
         .expect("the end of the content");
@@ -90,7 +90,7 @@ fn v25_each_reply_of_lmtp_gives_back_its_part_of_the_window() {
     assert!(unanswered <= WINDOW, "{unanswered} are unanswered");
     let mut commands = behind.to_owned();
     for left in (0..RECIPIENTS).rev() {
-        let sent = rig.ask("250 taken\r\n");
+        let sent = harness.ask("250 taken\r\n");
         unanswered = unanswered - 1 + sent.lines().count();
         commands += &sent;
         assert!(
@@ -104,7 +104,7 @@ fn v25_each_reply_of_lmtp_gives_back_its_part_of_the_window() {
             "{left} left: {unanswered} are unanswered"
         );
     }
-    let outcome = rig.connection.poll_outcome(ids[0]).unwrap().unwrap();
+    let outcome = harness.connection.poll_outcome(ids[0]).unwrap().unwrap();
     assert!(outcome.is_accepted(), "{outcome:?}");
     assert_eq!(outcome.recipients().len(), RECIPIENTS);
 }
@@ -118,39 +118,44 @@ fn v30_a_connection_that_has_failed_holds_nothing_of_what_was_to_be_sent() {
         }
     }
 
-    type Failure = fn(&mut Rig);
+    type Failure = fn(&mut Harness);
     let failures: [Failure; 4] = [
-        |rig| rig.connection.handle_eof(rig.now),
-        |rig| rig.say("250 nobody asked\r\n"),
-        |rig| {
+        |harness| harness.connection.handle_eof(harness.now),
+        |harness| harness.say("250 nobody asked\r\n"),
+        |harness| {
             let error = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-            rig.connection.handle_read_error(rig.now, error.into());
+            harness
+                .connection
+                .handle_read_error(harness.now, error.into());
         },
-        |rig| {
-            rig.wait(std::time::Duration::from_secs(24 * 3600));
-            rig.tick();
+        |harness| {
+            harness.wait(std::time::Duration::from_secs(24 * 3600));
+            harness.tick();
         },
     ];
     for fail in failures {
-        let mut rig = Rig::new(config(|config| config));
+        let mut harness = Harness::new(config(|config| config));
         let owned = Arc::new(());
         let text = format!("{HEADER}{}", "a line\r\n".repeat(4000)).into_bytes();
         let text = Bytes::from_owner(Owner(Arc::clone(&owned), text));
-        let id = rig
+        let id = harness
             .connection
             .submit(Mail::new("a@x.test", ["b@x.test"], text).unwrap());
-        rig.listen();
-        rig.ask("220 mx.test\r\n");
-        rig.ask(ehlo("PIPELINING"));
-        rig.say("250 ok\r\n250 ok\r\n354 go\r\n");
-        let offered = rig.connection.poll_transmit(rig.now).expect("the content");
+        harness.listen();
+        harness.ask("220 mx.test\r\n");
+        harness.ask(ehlo("PIPELINING"));
+        harness.say("250 ok\r\n250 ok\r\n354 go\r\n");
+        let offered = harness
+            .connection
+            .poll_transmit(harness.now)
+            .expect("the content");
         assert!(offered.len() > 1000);
-        rig.connection.handle_sent(rig.now, 100);
+        harness.connection.handle_sent(harness.now, 100);
         assert!(Arc::strong_count(&owned) > 1);
-        fail(&mut rig);
-        let outcome = rig.connection.poll_outcome(id).unwrap().unwrap();
+        fail(&mut harness);
+        let outcome = harness.connection.poll_outcome(id).unwrap().unwrap();
         assert!(!outcome.is_accepted());
-        assert!(rig.connection.poll_transmit(rig.now).is_none());
+        assert!(harness.connection.poll_transmit(harness.now).is_none());
         drop(outcome);
         assert_eq!(
             Arc::strong_count(&owned),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::common::rig::Rig;
+use crate::common::harness::Harness;
 use smtp_proto::sasl::{Anonymous, ConnectionInfo, External, Login, Mechanism, Plain};
 use smtp_proto::{AuthenticationError, Config, Credentials, ErrorKind, Security};
 
@@ -108,13 +108,13 @@ fn an_allow_list_puts_in_order_and_never_adds() {
 }
 
 /// A connection with these credentials that has heard this offer inside TLS, and what it said to it.
-fn offered(credentials: &Credentials, mechanisms: &[&str]) -> (Rig, String) {
+fn offered(credentials: &Credentials, mechanisms: &[&str]) -> (Harness, String) {
     let config = Config::builder("client.test".parse().unwrap())
         .security(Security::Implicit)
         .credentials(credentials.clone());
-    let mut rig = Rig::new(config.build().unwrap());
-    let said = rig.secure(&format!("AUTH {}", mechanisms.join(" ")));
-    (rig, said)
+    let mut harness = Harness::new(config.build().unwrap());
+    let said = harness.secure(&format!("AUTH {}", mechanisms.join(" ")));
+    (harness, said)
 }
 
 #[test]
@@ -124,18 +124,18 @@ fn v32_a_failure_never_leads_to_another_mechanism() {
     for offers in 1..1 << names.len() {
         let offer = subset(&names, offers);
         for rejection in ["535 no", "504 not this one", "534 too weak", "454 later"] {
-            let (mut rig, said) = offered(&credentials, &offer);
-            // The rig tells of no channel binding.
+            let (mut harness, said) = offered(&credentials, &offer);
+            // The harness tells of no channel binding.
             match reference(&names, &offer, false) {
                 Some(name) => {
                     let mut words = said.trim_end().split(' ');
                     assert_eq!((words.next(), words.next()), (Some("AUTH"), Some(name)));
-                    assert_eq!(rig.ask(format!("{rejection}\r\n")), "QUIT\r\n");
-                    rig.failure();
+                    assert_eq!(harness.ask(format!("{rejection}\r\n")), "QUIT\r\n");
+                    harness.failure();
                 }
                 None => {
                     assert_eq!(said, "QUIT\r\n");
-                    let error = rig.failure();
+                    let error = harness.failure();
                     let ErrorKind::Authentication(AuthenticationError::NoCommonMechanism {
                         offered,
                         ours,
@@ -148,7 +148,7 @@ fn v32_a_failure_never_leads_to_another_mechanism() {
                     assert!(ours.iter().eq(usable));
                 }
             }
-            assert_eq!(rig.listen(), "");
+            assert_eq!(harness.listen(), "");
         }
     }
 }

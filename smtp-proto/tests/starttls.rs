@@ -5,9 +5,9 @@ mod answers;
 
 use std::sync::Arc;
 
+use crate::common::harness::{Harness, ehlo};
 use crate::common::invariants::{check_clear_text, check_leaving};
 use crate::common::raw_mail;
-use crate::common::rig::{Rig, ehlo};
 use proptest::prelude::*;
 use smtp_proto::sasl::{
     ConnectionInfo, Exchange, ExchangeError, Login, Mechanism, Name, Plain, XOAuth2,
@@ -33,16 +33,16 @@ fn mail() -> Mail {
 }
 
 /// A connection that has said STARTTLS.
-fn at_starttls(policy: Security) -> Rig {
-    let mut rig = Rig::new(builder(policy).build().unwrap());
-    rig.listen();
-    rig.ask("220 mx.test\r\n");
-    assert_eq!(rig.ask(ehlo("STARTTLS,AUTH PLAIN")), "STARTTLS\r\n");
-    rig
+fn at_starttls(policy: Security) -> Harness {
+    let mut harness = Harness::new(builder(policy).build().unwrap());
+    harness.listen();
+    harness.ask("220 mx.test\r\n");
+    assert_eq!(harness.ask(ehlo("STARTTLS,AUTH PLAIN")), "STARTTLS\r\n");
+    harness
 }
 
-fn check_injected(mut rig: Rig, stage: Stage, injected: &[u8]) {
-    let error = rig.failure();
+fn check_injected(mut harness: Harness, stage: Stage, injected: &[u8]) {
+    let error = harness.failure();
     assert!(
         matches!(
             error.kind(),
@@ -52,13 +52,13 @@ fn check_injected(mut rig: Rig, stage: Stage, injected: &[u8]) {
     );
     assert_eq!(error.stage(), stage, "{injected:?}");
     assert!(error.hint().is_some());
-    assert_eq!(rig.listen(), "", "{injected:?}");
+    assert_eq!(harness.listen(), "", "{injected:?}");
     assert!(
-        rig.connection.begin_tls(rig.now).is_err(),
+        harness.connection.begin_tls(harness.now).is_err(),
         "{injected:?}: TLS could begin"
     );
-    assert!(rig.connection.tls().is_none());
-    check_clear_text(&rig.sent);
+    assert!(harness.connection.tls().is_none());
+    check_clear_text(&harness.sent);
 }
 
 /// What an attacker could put after the 220.
@@ -86,9 +86,9 @@ fn v02_bytes_behind_the_220_in_the_same_chunk_are_fatal() {
     for policy in [Security::StartTls, Security::Opportunistic] {
         for injected in injections() {
             for reply in ["220 go\r\n", "220-now\r\n220 go\r\n", "220\n"] {
-                let mut rig = at_starttls(policy);
-                rig.say([reply.as_bytes(), &injected].concat());
-                check_injected(rig, Stage::StartTls, &injected);
+                let mut harness = at_starttls(policy);
+                harness.say([reply.as_bytes(), &injected].concat());
+                check_injected(harness, Stage::StartTls, &injected);
             }
         }
     }
@@ -97,24 +97,24 @@ fn v02_bytes_behind_the_220_in_the_same_chunk_are_fatal() {
 #[test]
 fn v02_bytes_behind_the_220_in_a_later_chunk_are_fatal_until_tls_is_complete() {
     for injected in injections() {
-        let mut rig = at_starttls(Security::StartTls);
-        rig.say("220 go\r");
-        rig.say("\n");
-        rig.say("");
+        let mut harness = at_starttls(Security::StartTls);
+        harness.say("220 go\r");
+        harness.say("\n");
+        harness.say("");
         // Whoever took on the upgrade has not done it yet.
-        assert!(rig.connection.begin_tls(rig.now).is_ok());
-        assert!(rig.connection.poll_ready().is_none());
-        rig.say(&injected);
-        check_injected(rig, Stage::StartTls, &injected);
+        assert!(harness.connection.begin_tls(harness.now).is_ok());
+        assert!(harness.connection.poll_ready().is_none());
+        harness.say(&injected);
+        check_injected(harness, Stage::StartTls, &injected);
     }
 }
 
 #[test]
 fn v02_bytes_before_implicit_tls_are_fatal() {
     for injected in injections() {
-        let mut rig = Rig::new(builder(Security::Implicit).build().unwrap());
-        rig.say(&injected);
-        check_injected(rig, Stage::TlsHandshake, &injected);
+        let mut harness = Harness::new(builder(Security::Implicit).build().unwrap());
+        harness.say(&injected);
+        check_injected(harness, Stage::TlsHandshake, &injected);
     }
 }
 
@@ -122,37 +122,37 @@ fn v02_bytes_before_implicit_tls_are_fatal() {
 fn nothing_is_offered_before_implicit_tls_is_complete() {
     let config =
         builder(Security::Implicit).credentials(Credentials::password("alice", "canary").unwrap());
-    let mut rig = Rig::new(config.build().unwrap());
-    rig.connection.submit(mail());
-    rig.connection.quit();
-    assert_eq!(rig.listen(), "");
-    let error = rig.failure();
+    let mut harness = Harness::new(config.build().unwrap());
+    harness.connection.submit(mail());
+    harness.connection.quit();
+    assert_eq!(harness.listen(), "");
+    let error = harness.failure();
     assert!(
         matches!(error.kind(), ErrorKind::Misuse(ApiMisuse::UpgradePending)),
         "{error:#}"
     );
     // It is a question badly put, and no failure.
-    assert!(rig.connection.begin_tls(rig.now).is_ok());
-    assert!(rig.connection.poll_ready().is_none());
-    assert_eq!(rig.listen(), "");
+    assert!(harness.connection.begin_tls(harness.now).is_ok());
+    assert!(harness.connection.poll_ready().is_none());
+    assert_eq!(harness.listen(), "");
     assert_eq!(
-        rig.secure("AUTH PLAIN"),
+        harness.secure("AUTH PLAIN"),
         "AUTH PLAIN AGFsaWNlAGNhbmFyeQ==\r\n"
     );
-    assert_eq!(rig.sent_in_clear, Some(0));
+    assert_eq!(harness.sent_in_clear, Some(0));
 }
 
 #[test]
 fn tls_begins_once() {
-    let mut rig = Rig::new(builder(Security::StartTls).build().unwrap());
+    let mut harness = Harness::new(builder(Security::StartTls).build().unwrap());
     assert_eq!(
-        rig.secure("STARTTLS"),
+        harness.secure("STARTTLS"),
         "",
         "STARTTLS inside TLS is of no interest"
     );
-    assert!(rig.connection.poll_ready().unwrap().is_ok());
-    assert!(rig.connection.tls().is_some());
-    match rig.connection.begin_tls(rig.now) {
+    assert!(harness.connection.poll_ready().unwrap().is_ok());
+    assert!(harness.connection.tls().is_some());
+    match harness.connection.begin_tls(harness.now) {
         Err(error) => assert!(matches!(
             error.kind(),
             ErrorKind::Misuse(ApiMisuse::NoUpgrade)
@@ -163,22 +163,22 @@ fn tls_begins_once() {
 
 #[test]
 fn i5_what_was_said_in_clear_is_forgotten_before_anything_is_heard_in_tls() {
-    let mut rig = at_starttls(Security::StartTls);
-    assert!(rig.connection.capabilities().start_tls());
-    assert_eq!(rig.connection.capabilities().server_name(), b"mx.test");
-    rig.say("220 go\r\n");
-    rig.upgrade();
-    assert_eq!(rig.connection.capabilities().iter().count(), 0);
-    assert_eq!(rig.connection.capabilities().auth().count(), 0);
-    assert_eq!(rig.connection.capabilities().server_name(), b"");
-    assert_eq!(rig.listen(), "EHLO client.test\r\n");
+    let mut harness = at_starttls(Security::StartTls);
+    assert!(harness.connection.capabilities().start_tls());
+    assert_eq!(harness.connection.capabilities().server_name(), b"mx.test");
+    harness.say("220 go\r\n");
+    harness.upgrade();
+    assert_eq!(harness.connection.capabilities().iter().count(), 0);
+    assert_eq!(harness.connection.capabilities().auth().count(), 0);
+    assert_eq!(harness.connection.capabilities().server_name(), b"");
+    assert_eq!(harness.listen(), "EHLO client.test\r\n");
 }
 
 /// What is said inside TLS, and what is known there, after these two lists of capabilities.
 fn inside(before: &str, after: &str) -> (String, Vec<String>, String) {
     let config =
         builder(Security::StartTls).credentials(Credentials::password("alice", "canary").unwrap());
-    let mut rig = Rig::new(config.build().unwrap());
+    let mut harness = Harness::new(config.build().unwrap());
     let mail = Mail::builder()
         .sender("a@x.test")
         .recipient("b@x.test")
@@ -187,22 +187,22 @@ fn inside(before: &str, after: &str) -> (String, Vec<String>, String) {
         .message("Subject: t\r\n\r\ngr\u{fc}\u{df}e\r\n")
         .build()
         .unwrap();
-    let id = rig.connection.submit(mail);
-    rig.listen();
-    rig.ask("220 mx.test\r\n");
-    assert_eq!(rig.ask(ehlo(before)), "STARTTLS\r\n");
-    rig.say("220 go\r\n");
-    rig.upgrade();
-    let clear = rig.sent.len();
-    rig.listen();
-    rig.ask(ehlo(after));
-    let known = rig.connection.capabilities().iter();
+    let id = harness.connection.submit(mail);
+    harness.listen();
+    harness.ask("220 mx.test\r\n");
+    assert_eq!(harness.ask(ehlo(before)), "STARTTLS\r\n");
+    harness.say("220 go\r\n");
+    harness.upgrade();
+    let clear = harness.sent.len();
+    harness.listen();
+    harness.ask(ehlo(after));
+    let known = harness.connection.capabilities().iter();
     let known = known.map(|capability| format!("{capability:?}")).collect();
-    rig.ask("235 welcome\r\n");
-    rig.ask("250 ok\r\n");
-    rig.ask("250 ok\r\n");
-    let said = String::from_utf8(rig.sent[clear..].to_vec()).unwrap();
-    let outcome = match rig.connection.poll_outcome(id) {
+    harness.ask("235 welcome\r\n");
+    harness.ask("250 ok\r\n");
+    harness.ask("250 ok\r\n");
+    let said = String::from_utf8(harness.sent[clear..].to_vec()).unwrap();
+    let outcome = match harness.connection.poll_outcome(id) {
         Some(Ok(outcome)) => format!("{:#?}", outcome.recipients()),
         other => format!("{other:#?}"),
     };
@@ -305,13 +305,16 @@ fn v04_a_server_in_clear_that_offers_every_mechanism_gets_no_credentials() {
                 // It counts under the policy that is clear by name, and under no other.
                 config = config.dangerous_credentials_in_cleartext();
             }
-            let mut rig = Rig::new(config.build().unwrap());
-            rig.connection.submit(mail());
-            rig.listen();
-            rig.ask("220 mx.test\r\n");
-            assert_eq!(rig.ask(ehlo(EVERYTHING)), "QUIT\r\n");
-            assert!(matches!(rig.failure().kind(), ErrorKind::TlsUnavailable));
-            assert_eq!(rig.sent, b"EHLO client.test\r\nQUIT\r\n");
+            let mut harness = Harness::new(config.build().unwrap());
+            harness.connection.submit(mail());
+            harness.listen();
+            harness.ask("220 mx.test\r\n");
+            assert_eq!(harness.ask(ehlo(EVERYTHING)), "QUIT\r\n");
+            assert!(matches!(
+                harness.failure().kind(),
+                ErrorKind::TlsUnavailable
+            ));
+            assert_eq!(harness.sent, b"EHLO client.test\r\nQUIT\r\n");
         }
     }
 }
@@ -342,10 +345,10 @@ fn v04_credentials_need_a_policy_that_demands_tls_or_the_dangerous_escape_by_nam
         let config = builder(Security::Cleartext)
             .credentials(credentials)
             .dangerous_credentials_in_cleartext();
-        let mut rig = Rig::new(config.build().unwrap());
-        rig.listen();
-        rig.ask("220 mx.test\r\n");
-        let said = rig.ask(ehlo(EVERYTHING));
+        let mut harness = Harness::new(config.build().unwrap());
+        harness.listen();
+        harness.ask("220 mx.test\r\n");
+        let said = harness.ask(ehlo(EVERYTHING));
         assert!(said.starts_with("AUTH "), "{said}");
     }
 }
@@ -361,11 +364,11 @@ fn v04_the_policy_to_fall_back_to_is_clear_and_carries_no_credentials() {
             Some(fallback) => {
                 assert_eq!(policy, Security::Opportunistic);
                 assert_eq!(fallback.security(), Security::Cleartext);
-                let mut rig = Rig::new(fallback);
-                rig.listen();
-                rig.ask("220 mx.test\r\n");
-                assert_eq!(rig.ask(ehlo(EVERYTHING)), "");
-                assert!(rig.connection.poll_ready().unwrap().is_ok());
+                let mut harness = Harness::new(fallback);
+                harness.listen();
+                harness.ask("220 mx.test\r\n");
+                assert_eq!(harness.ask(ehlo(EVERYTHING)), "");
+                assert!(harness.connection.poll_ready().unwrap().is_ok());
             }
             None => assert_ne!(policy, Security::Opportunistic),
         }

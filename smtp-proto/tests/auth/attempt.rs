@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex};
 use smtp_proto::sasl::{ConnectionInfo, Exchange, ExchangeError, Login, Mechanism, Name, Plain};
 use smtp_proto::{Config, Credentials, Error, Secret, Security, Stage};
 
+use crate::common::harness::Harness;
 use crate::common::invariants::check_secret;
-use crate::common::rig::Rig;
 
 pub(crate) const CANARY: &str = "tweety-and-sylvester";
 
 /// A connection that has said AUTH, and everything that was shown of it.
 pub(crate) struct Attempt {
-    pub(crate) rig: Rig,
+    pub(crate) harness: Harness,
     pub(crate) shown: Arc<Mutex<String>>,
     /// What the connection said to the reply that offers AUTH.
     pub(crate) said: String,
@@ -28,27 +28,31 @@ impl Attempt {
             .transcript(move |entry| *observer.lock().unwrap() += &format!("{entry}\n{entry:?}\n"))
             .build()
             .unwrap();
-        let mut rig = Rig::new(config);
-        let said = rig.secure(offered);
-        Self { rig, shown, said }
+        let mut harness = Harness::new(config);
+        let said = harness.secure(offered);
+        Self {
+            harness,
+            shown,
+            said,
+        }
     }
 
     /// Says one line, and gives the line that comes back.
     pub(crate) fn ask(&mut self, reply: &str) -> String {
-        self.rig.ask(format!("{reply}\r\n"))
+        self.harness.ask(format!("{reply}\r\n"))
     }
 
     pub(crate) fn is_ready(&mut self) -> bool {
-        matches!(self.rig.connection.poll_ready(), Some(Ok(())))
+        matches!(self.harness.connection.poll_ready(), Some(Ok(())))
     }
 
     /// The failure; nothing more is said after it, and nothing that was shown tells a secret.
     pub(crate) fn failure(mut self) -> Error {
-        let error = self.rig.failure();
-        assert_eq!(self.rig.listen(), "", "said after {error:#}");
+        let error = self.harness.failure();
+        assert_eq!(self.harness.listen(), "", "said after {error:#}");
         assert_eq!(error.stage(), Stage::Auth);
         let auths = self
-            .rig
+            .harness
             .sent
             .split(|byte| *byte == b'\n')
             .filter(|line| line.starts_with(b"AUTH "))
@@ -58,7 +62,10 @@ impl Attempt {
         check_secret(CANARY, &shown);
         check_secret(
             CANARY,
-            &format!("{error:#} {error:?} {error:#?} {:?}", self.rig.connection),
+            &format!(
+                "{error:#} {error:?} {error:#?} {:?}",
+                self.harness.connection
+            ),
         );
         error
     }

@@ -10,9 +10,9 @@
 )]
 
 pub(crate) mod dialogue;
+pub(crate) mod harness;
 pub(crate) mod invariants;
 pub(crate) mod pair;
-pub(crate) mod rig;
 pub(crate) mod scenario;
 pub(crate) mod scripted_server;
 pub(crate) mod session;

@@ -226,11 +226,12 @@ fn v34_an_answer_from_an_earlier_session_is_of_no_use() {
     let credentials = of(scram);
     let config = config(&credentials);
     let replay = |seed: u8, first: Option<&str>| {
-        let mut rig = crate::common::rig::Rig::new(config.clone());
-        rig.connection = Connection::new(Arc::new(config.clone()), Seed::from_bytes([seed; 32]));
-        let said = rig.secure("AUTH SCRAM-SHA-256");
+        let mut harness = crate::common::harness::Harness::new(config.clone());
+        harness.connection =
+            Connection::new(Arc::new(config.clone()), Seed::from_bytes([seed; 32]));
+        let said = harness.secure("AUTH SCRAM-SHA-256");
         match first {
-            Some(first) => rig.ask(format!("334 {first}\r\n")),
+            Some(first) => harness.ask(format!("334 {first}\r\n")),
             None => said,
         }
     };

@@ -109,18 +109,18 @@ fn allowed(policy: Security, at: At, answer: Answer) -> Next {
 }
 
 /// Brings a connection to where the answer is due; `None` if it never gets there.
-fn bring(policy: Security, at: At, login: bool) -> Option<Rig> {
+fn bring(policy: Security, at: At, login: bool) -> Option<Harness> {
     let mut config = builder(policy);
     if login {
         config = config.credentials(Credentials::password("alice", "canary").unwrap());
     }
-    let mut rig = Rig::new(config.build().ok()?);
-    rig.connection.submit(mail());
-    rig.connection.quit();
-    rig.listen();
+    let mut harness = Harness::new(config.build().ok()?);
+    harness.connection.submit(mail());
+    harness.connection.quit();
+    harness.listen();
     if policy == Security::Implicit {
-        rig.upgrade();
-        assert_eq!(rig.listen(), "");
+        harness.upgrade();
+        assert_eq!(harness.listen(), "");
     }
     let starttls = matches!(policy, Security::StartTls | Security::Opportunistic);
     let way: &[&str] = match at {
@@ -142,42 +142,44 @@ fn bring(policy: Security, at: At, login: bool) -> Option<Rig> {
         _ => return None,
     };
     for (index, reply) in way.iter().enumerate() {
-        rig.ask(reply);
+        harness.ask(reply);
         if index == 2 {
-            rig.upgrade();
-            rig.listen();
+            harness.upgrade();
+            harness.listen();
         }
     }
-    Some(rig)
+    Some(harness)
 }
 
-fn give(rig: &mut Rig, answer: Answer) {
+fn give(harness: &mut Harness, answer: Answer) {
     match answer {
-        Answer::Reply(code) => rig.say(format!("{code} text\r\n")),
-        Answer::Offer => rig.say(ehlo("STARTTLS")),
-        Answer::Says(text) => rig.say(text),
-        Answer::Closes => rig.connection.handle_eof(rig.now),
+        Answer::Reply(code) => harness.say(format!("{code} text\r\n")),
+        Answer::Offer => harness.say(ehlo("STARTTLS")),
+        Answer::Says(text) => harness.say(text),
+        Answer::Closes => harness.connection.handle_eof(harness.now),
         Answer::Breaks(text) => {
-            rig.say(text);
-            rig.connection.handle_eof(rig.now);
+            harness.say(text);
+            harness.connection.handle_eof(harness.now);
         }
         Answer::Resets => {
             let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-            rig.connection.handle_read_error(rig.now, reset.into());
+            harness
+                .connection
+                .handle_read_error(harness.now, reset.into());
         }
         Answer::Sleeps(text) => {
-            rig.say(text);
-            rig.now = rig
+            harness.say(text);
+            harness.now = harness
                 .connection
                 .poll_timeout()
                 .expect("a deadline for a silent server");
-            rig.tick();
+            harness.tick();
         }
     }
 }
 
 fn check(policy: Security, at: At, answer: Answer, login: bool) {
-    let Some(mut rig) = bring(policy, at, login) else {
+    let Some(mut harness) = bring(policy, at, login) else {
         return;
     };
     let case = format!("{policy:?}, {at:?}, {answer:?}, login {login}");
@@ -186,10 +188,10 @@ fn check(policy: Security, at: At, answer: Answer, login: bool) {
         // None of these replies offers AUTH, and without a login nothing is sent.
         expected = Next::Fails;
     }
-    give(&mut rig, answer);
-    let said = rig.listen();
-    let tls = rig.connection.wants_tls();
-    let next = match rig.connection.poll_ready() {
+    give(&mut harness, answer);
+    let said = harness.listen();
+    let tls = harness.connection.wants_tls();
+    let next = match harness.connection.poll_ready() {
         _ if tls => Next::Tls,
         Some(Err(error)) => {
             // Where both sides still understand each other, the server is told.
@@ -205,7 +207,7 @@ fn check(policy: Security, at: At, answer: Answer, login: bool) {
             let last_word = if in_order { "QUIT\r\n" } else { "" };
             assert_eq!(said, last_word, "{case}: said after {error:#}");
             check_error(&case, policy, at, answer, &error);
-            let Some(Ok(smtp_proto::Event::Outcome(_, outcome))) = rig.connection.poll_event()
+            let Some(Ok(smtp_proto::Event::Outcome(_, outcome))) = harness.connection.poll_event()
             else {
                 panic!("{case}: the mail has no outcome");
             };
@@ -229,7 +231,7 @@ fn check(policy: Security, at: At, answer: Answer, login: bool) {
         ),
     };
     assert_eq!(next, expected, "{case}");
-    check_leaving(policy, &rig.sent, rig.sent_in_clear);
+    check_leaving(policy, &harness.sent, harness.sent_in_clear);
 }
 
 fn check_error(case: &str, policy: Security, at: At, answer: Answer, error: &smtp_proto::Error) {

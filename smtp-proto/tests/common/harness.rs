@@ -8,7 +8,7 @@ use smtp_proto::{Config, Connection, Error, Seed, Time};
 use super::pair::{facts, transmit};
 
 /// A connection in the hands of a test.
-pub(crate) struct Rig {
+pub(crate) struct Harness {
     pub(crate) connection: Connection,
     pub(crate) now: Time,
     /// All that the connection sent.
@@ -17,7 +17,7 @@ pub(crate) struct Rig {
     pub(crate) sent_in_clear: Option<usize>,
 }
 
-impl Rig {
+impl Harness {
     pub(crate) fn new(config: Config) -> Self {
         Self {
             connection: Connection::new(Arc::new(config), Seed::from_bytes([7; 32])),
