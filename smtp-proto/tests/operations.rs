@@ -1,8 +1,8 @@
 //! Whatever a caller, a server, a transport and a clock do, in any order: nothing panics, nothing hangs, every mail has one
 //! outcome, which is right, and the cuts between bytes change nothing.
 
-#[path = "operations/bystander.rs"]
-mod bystander;
+#[path = "operations/model_server.rs"]
+mod model_server;
 use crate::common;
 
 use std::collections::BTreeMap;
@@ -11,11 +11,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bystander::{Bystander, check_lines};
 use bytes::Bytes;
 use common::dialogue::Dialogue;
 use common::invariants::check_leaving;
 use common::session::Mode;
+use model_server::{ModelServer, check_lines};
 use proptest::prelude::*;
 use smtp_proto::{
     ApiMisuse, Command, CommandId, Connection, ErrorKind, Event, Mail, MailId, Outcome, Pipelining,
@@ -82,7 +82,7 @@ struct World {
     security: Security,
     now: Time,
     cuts: std::iter::Cycle<std::slice::Iter<'static, usize>>,
-    server: Bystander,
+    server: ModelServer,
     sent: Vec<u8>,
     sent_in_clear: Option<usize>,
     offered: Vec<u8>,
@@ -107,7 +107,7 @@ impl World {
             security,
             now: Time::ORIGIN,
             cuts: cuts.iter().cycle(),
-            server: Bystander::new(mode),
+            server: ModelServer::new(mode),
             sent: Vec::new(),
             sent_in_clear: None,
             offered: Vec::new(),

@@ -1,4 +1,4 @@
-//! A server that stands by: it knows what it was asked, and answers when it is told to.
+//! A model of a server: it knows which replies it owes, and sends them when the test says so.
 
 use std::collections::VecDeque;
 
@@ -6,8 +6,8 @@ use super::Says;
 use crate::common;
 use crate::common::session::Mode;
 
-/// A server that knows what it was asked, and answers when it is told to.
-pub(crate) struct Bystander {
+/// A server that knows which replies it owes, and sends them when the test says so.
+pub(crate) struct ModelServer {
     pub(crate) line: Vec<u8>,
     pub(crate) asked: VecDeque<String>,
     pub(crate) in_text: bool,
@@ -20,7 +20,7 @@ pub(crate) struct Bystander {
     pub(crate) accepted: usize,
 }
 
-impl Bystander {
+impl ModelServer {
     pub(crate) fn new(mode: Mode) -> Self {
         Self {
             line: Vec::new(),
