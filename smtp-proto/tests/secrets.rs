@@ -1,7 +1,7 @@
 //! Whatever goes well or wrong, no text that people may see shows a secret: not as it is, not in base64, not in hex.
 
 #[cfg(feature = "tracing")]
-use crate::collector;
+use crate::span_collector;
 
 use std::sync::Arc;
 
@@ -149,7 +149,7 @@ fn converse(
 /// Looks at the spans and events of what `run` does, where there are any.
 #[cfg(feature = "tracing")]
 fn traced<T>(shown: &Shown, run: impl FnOnce() -> T) -> T {
-    let collector = collector::Collector::new(tracing::Level::TRACE);
+    let collector = span_collector::SpanCollector::new(tracing::Level::TRACE);
     let result = collector.during(run);
     shown.text(collector.lines().join("\n"));
     result

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::collector::Collector;
 use crate::common::pair::Pair;
 use crate::common::raw_mail;
+use crate::span_collector::SpanCollector;
 use smtp_proto::{Config, Connection, Credentials, Mail, Security};
 use smtp_test::{Machine, Script, Split};
 use tracing::Level;
@@ -83,7 +83,7 @@ fn converse() {
 
 #[test]
 fn every_line_is_in_the_span_of_its_mail_or_of_the_connection() {
-    let collector = Collector::new(Level::TRACE);
+    let collector = SpanCollector::new(Level::TRACE);
     collector.during(converse);
     assert_eq!(collector.open(), 0);
     let lines = collector.lines().join("\n");
@@ -143,7 +143,7 @@ DEBUG C: -- ended
 
 #[test]
 fn at_debug_there_is_what_decides_something() {
-    let collector = Collector::new(Level::DEBUG);
+    let collector = SpanCollector::new(Level::DEBUG);
     collector.during(converse);
     let lines = collector.lines();
     let events = lines.iter().filter(|line| !line.starts_with(['+', '-']));
@@ -165,14 +165,14 @@ fn at_debug_there_is_what_decides_something() {
 
 #[test]
 fn at_info_there_is_nothing() {
-    let collector = Collector::new(Level::INFO);
+    let collector = SpanCollector::new(Level::INFO);
     collector.during(converse);
     assert_eq!(collector.lines(), [""; 0]);
 }
 
 #[test]
 fn a_failure_is_told_in_the_span_of_the_connection_and_mails_in_line_get_their_outcomes() {
-    let collector = Collector::new(Level::DEBUG);
+    let collector = SpanCollector::new(Level::DEBUG);
     collector.during(|| {
         let config = Config::builder("client.test".parse().unwrap())
             .security(Security::Cleartext)

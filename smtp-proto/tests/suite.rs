@@ -1,10 +1,10 @@
 //! The tests of the machine, in one program: it is compiled and linked once.
 
-#[cfg(feature = "tracing")]
-#[path = "common/collector.rs"]
-mod collector;
 mod common;
 mod reference;
+#[cfg(feature = "tracing")]
+#[path = "common/span_collector.rs"]
+mod span_collector;
 
 mod auth;
 mod batches;

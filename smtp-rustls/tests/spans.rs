@@ -7,7 +7,7 @@
     reason = "a test that cannot go on ends"
 )]
 
-use crate::collector::Collector;
+use crate::span_collector::SpanCollector;
 use smtp_rustls::Endpoint;
 use smtp_rustls::proto::{Security, Time, Wire};
 use tracing::Level;
@@ -18,7 +18,7 @@ fn the_span_of_a_connection_names_the_host_whatever_the_attempt() {
         .security(Security::Cleartext)
         .build()
         .unwrap();
-    let collector = Collector::new(Level::TRACE);
+    let collector = SpanCollector::new(Level::TRACE);
     collector.during(|| {
         let mut session = endpoint.session();
         session.handle_input(Time::ORIGIN, b"220 ready\r\n");

@@ -1,9 +1,9 @@
 //! The tests of TLS over the machine, in one program: it is compiled and linked once.
 
-#[cfg(feature = "tracing")]
-#[path = "../../smtp-proto/tests/common/collector.rs"]
-mod collector;
 mod common;
+#[cfg(feature = "tracing")]
+#[path = "../../smtp-proto/tests/common/span_collector.rs"]
+mod span_collector;
 
 mod certificates;
 #[cfg(feature = "scram")]

@@ -11,7 +11,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 /// What was collected so far; clones share it.
 #[derive(Clone)]
-pub(crate) struct Collector(Arc<Inner>);
+pub(crate) struct SpanCollector(Arc<Inner>);
 
 struct Inner {
     level: Level,
@@ -21,7 +21,7 @@ struct Inner {
     lines: Mutex<Vec<String>>,
 }
 
-impl Collector {
+impl SpanCollector {
     /// Of this level and what is more important.
     pub(crate) fn new(level: Level) -> Self {
         Self(Arc::new(Inner {
@@ -57,7 +57,7 @@ impl Collector {
     }
 }
 
-impl Subscriber for Collector {
+impl Subscriber for SpanCollector {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         *metadata.level() <= self.0.level && metadata.target().starts_with("smtp")
     }
