@@ -20,6 +20,8 @@
 //! The modules hold what the tests of all adapters share, those of a blocking one included.
 
 pub mod common;
+#[path = "../../smtp-proto/tests/common/debug_output.rs"]
+pub mod debug_output;
 #[path = "../../smtp-proto/tests/common/invariants.rs"]
 pub mod invariants;
 #[cfg(unix)]
@@ -28,8 +30,6 @@ pub mod played;
 pub mod polling;
 #[path = "../../smtp-proto/tests/common/scenario.rs"]
 pub mod scenario;
-#[path = "../../smtp-proto/tests/common/shown.rs"]
-pub mod shown;
 #[cfg(unix)]
 pub mod sockets;
 

@@ -3,7 +3,7 @@
 #[macro_use]
 extern crate adapter_tests;
 
-use adapter_tests::{common, invariants, narrow, played, scenario, shown, sockets};
+use adapter_tests::{common, debug_output, invariants, narrow, played, scenario, sockets};
 
 mod batch;
 mod client;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::common::secured::*;
 use crate::common::*;
+use crate::debug_output::DebugOutput;
 use crate::invariants::check_secret;
-use crate::shown::Shown;
 use smtp_blocking::proto::{ErrorKind, ProtocolError, Security, Stage};
 use smtp_blocking::{Client, Stream};
 use smtp_test::{Action, Config, Defect, Fault, Faulty, Log, MemoryServer, Plan, Server, Tls};
@@ -213,7 +213,7 @@ fn every_operation_that_breaks_inside_tls_leads_to_a_fate_that_is_true() {
 #[test]
 fn v37_no_secret_shows_in_a_session_that_goes_well_or_breaks() {
     let tls = Tls::new();
-    let shown = Shown::default();
+    let shown = DebugOutput::default();
     let endpoint = observed(&tls, shown.observer());
     shown.debug(&endpoint);
     for (number, config) in jealous(&tls).iter().enumerate() {

@@ -5,10 +5,10 @@ use crate::span_collector;
 
 use std::sync::Arc;
 
+use crate::common::debug_output::DebugOutput;
 use crate::common::invariants::{check_secret, disguises};
 use crate::common::pair::{Cut, Fault, Pair, transmit};
 use crate::common::raw_mail;
-use crate::common::shown::Shown;
 use smtp_proto::sasl::{Anonymous, External, Login, Mechanism, OAuthBearer, Plain, XOAuth2};
 use smtp_proto::{Config, Connection, Credentials, Event, Secret, Security, Seed, Time};
 use smtp_test::{Action, Machine, Stage};
@@ -88,7 +88,7 @@ fn session(
     credentials: Credentials,
     server: &smtp_test::Config,
     cut: Option<Cut>,
-    shown: &Shown,
+    shown: &DebugOutput,
 ) -> Vec<u8> {
     traced(shown, || converse(credentials, server, cut, shown))
 }
@@ -97,7 +97,7 @@ fn converse(
     credentials: Credentials,
     server: &smtp_test::Config,
     cut: Option<Cut>,
-    shown: &Shown,
+    shown: &DebugOutput,
 ) -> Vec<u8> {
     let config = Config::builder("client.test".parse().unwrap())
         .security(Security::Implicit)
@@ -148,7 +148,7 @@ fn converse(
 
 /// Looks at the spans and events of what `run` does, where there are any.
 #[cfg(feature = "tracing")]
-fn traced<T>(shown: &Shown, run: impl FnOnce() -> T) -> T {
+fn traced<T>(shown: &DebugOutput, run: impl FnOnce() -> T) -> T {
     let collector = span_collector::SpanCollector::new(tracing::Level::TRACE);
     let result = collector.during(run);
     shown.text(collector.lines().join("\n"));
@@ -156,7 +156,7 @@ fn traced<T>(shown: &Shown, run: impl FnOnce() -> T) -> T {
 }
 
 #[cfg(not(feature = "tracing"))]
-fn traced<T>(_shown: &Shown, run: impl FnOnce() -> T) -> T {
+fn traced<T>(_shown: &DebugOutput, run: impl FnOnce() -> T) -> T {
     run()
 }
 
@@ -177,7 +177,7 @@ fn sends(secret: &str, sent: &[u8]) -> bool {
 #[test]
 fn v37_no_secret_shows_in_a_session_that_goes_well() {
     for (mechanism, secret, credentials) in ways() {
-        let shown = Shown::default();
+        let shown = DebugOutput::default();
         let sent = session(credentials, &server(mechanism), None, &shown);
         assert!(sends(secret, &sent), "{mechanism}: it was not even used");
         let shown = shown.all();
@@ -193,7 +193,7 @@ fn v37_no_secret_shows_in_a_session_that_goes_well() {
 #[test]
 fn v37_a_proof_of_the_password_neither_shows_nor_sends_it() {
     for (mechanism, credentials) in proofs() {
-        let shown = Shown::default();
+        let shown = DebugOutput::default();
         let sent = session(credentials, &server(mechanism), None, &shown);
         assert!(!sends(PASSWORD, &sent), "{mechanism}");
         let shown = shown.all();
@@ -213,8 +213,8 @@ fn v37_a_proof_of_the_password_neither_shows_nor_sends_it() {
 fn v37_no_secret_shows_wherever_a_session_breaks() {
     for (mechanism, secret, credentials) in all() {
         let server = server(mechanism);
-        let whole = session(credentials.clone(), &server, None, &Shown::default()).len();
-        let shown = Shown::default();
+        let whole = session(credentials.clone(), &server, None, &DebugOutput::default()).len();
+        let shown = DebugOutput::default();
         for after in (0..whole).step_by(3) {
             for fault in [
                 Fault::Eof,
@@ -252,7 +252,7 @@ fn v37_no_secret_shows_whatever_the_server_answers_to_it() {
         "334-a\n334 b",
     ];
     for (mechanism, secret, credentials) in all() {
-        let shown = Shown::default();
+        let shown = DebugOutput::default();
         for answer in answers {
             for stage in [
                 Stage::Auth,
@@ -282,7 +282,7 @@ fn v37_no_secret_shows_whatever_the_server_answers_to_it() {
 
 #[test]
 fn v37_no_value_that_holds_a_secret_shows_it() {
-    let shown = Shown::default();
+    let shown = DebugOutput::default();
     shown.debug(&Secret::from(PASSWORD));
     shown.debug(&Plain::new("alice", PASSWORD).unwrap());
     shown.debug(&Login::new("alice", PASSWORD).unwrap());

@@ -11,8 +11,8 @@ macro_rules! tls_tests {
         use super::rt::proto::{ErrorKind, ProtocolError, Security, Stage};
         use $crate::common::secured::*;
         use $crate::common::*;
+        use $crate::debug_output::DebugOutput;
         use $crate::invariants::check_secret;
-        use $crate::shown::Shown;
         use $crate::smtp_test::{
             Action, Config, Defect, Fault, Faulty, Log, MemoryServer, Plan, Server, Tls,
         };
@@ -284,7 +284,7 @@ macro_rules! tls_tests {
         fn v37_no_secret_shows_in_a_session_that_goes_well_or_breaks() {
             block_on(async {
                 let tls = Tls::new();
-                let shown = Shown::default();
+                let shown = DebugOutput::default();
                 let endpoint = observed(&tls, shown.observer());
                 shown.debug(&endpoint);
                 for (number, config) in jealous(&tls).iter().enumerate() {

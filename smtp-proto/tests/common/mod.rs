@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+pub(crate) mod debug_output;
 pub(crate) mod dialogue;
 pub(crate) mod harness;
 pub(crate) mod invariants;
@@ -16,7 +17,6 @@ pub(crate) mod pair;
 pub(crate) mod scenario;
 pub(crate) mod scripted_server;
 pub(crate) mod session;
-pub(crate) mod shown;
 pub(crate) mod tampering_peer;
 
 /// A mail of any text, be it a message or not.

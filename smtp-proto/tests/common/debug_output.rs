@@ -8,9 +8,9 @@ use smtp_proto::{Error, Outcome, TranscriptEntry};
 
 /// All that was shown.
 #[derive(Clone, Default)]
-pub struct Shown(Arc<Mutex<String>>);
+pub struct DebugOutput(Arc<Mutex<String>>);
 
-impl Shown {
+impl DebugOutput {
     pub fn debug(&self, value: &dyn Debug) {
         writeln!(self.0.lock().unwrap(), "{value:?}\n{value:#?}").unwrap();
     }
