@@ -200,7 +200,7 @@ impl Io {
 
     /// What to send next, if there is something; the time for the next reply begins with it.
     pub(crate) fn offer(&mut self, now: Time) -> Option<Transmit<'_>> {
-        let offer = (!self.send_buffer.is_empty()).then(|| self.send_buffer.offer());
+        let offer = (!self.send_buffer.is_empty()).then(|| self.send_buffer.transmit());
         if let Some(offer) = &offer {
             let len = u64::try_from(offer.len()).unwrap_or(u64::MAX);
             let end = self.send_buffer.sent().saturating_add(len);

@@ -1,0 +1,233 @@
+//! What a transport is given to write: slices of a [`SendBuffer`], or one of encrypted bytes.
+
+use alloc::collections::vec_deque;
+use core::fmt;
+#[cfg(feature = "std")]
+use std::io::IoSlice;
+
+use super::{Piece, SendBuffer};
+
+/// Bytes to write to the transport, as at most 64 slices.
+///
+/// The number of bytes written is acknowledged; bytes that are not are handed out again.
+#[must_use = "bytes that are not written and acknowledged are handed out again"]
+#[derive(Clone, Copy)]
+pub struct Transmit<'a> {
+    source: Source<'a>,
+    len: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Buffer(&'a SendBuffer),
+    Slice(&'a [u8]),
+}
+
+impl<'a> Transmit<'a> {
+    pub(super) fn of(send_buffer: &'a SendBuffer) -> Self {
+        let source = Source::Buffer(send_buffer);
+        // All of so few bytes fits: a piece takes at most two slices, and commands after the last
+        // take one.
+        if send_buffer.pieces_len < CONTENT && send_buffer.pieces.len() < SLICES / 2 {
+            let len = send_buffer.len();
+            return Self { source, len };
+        }
+        Self::new(source)
+    }
+
+    fn new(source: Source<'a>) -> Self {
+        let mut transmit = Self { source, len: 0 };
+        transmit.len = transmit
+            .iter()
+            .map(<[u8]>::len)
+            .fold(0, usize::saturating_add);
+        transmit
+    }
+
+    /// The number of bytes in all slices.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is nothing to write.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The slices, none of them empty, in the order in which they are to be written.
+    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (slices, slice) = match self.source {
+            Source::Buffer(send_buffer) => (Some(Slices::new(send_buffer)), None),
+            Source::Slice(slice) => (None, Some(slice).filter(|slice| !slice.is_empty())),
+        };
+        slices.into_iter().flatten().chain(slice)
+    }
+
+    /// The slices for a vectored write.
+    #[cfg(feature = "std")]
+    pub fn io_slices(&self) -> IoSlices<'a> {
+        let mut slices = IoSlices {
+            room: Room::Few([IoSlice::new(&[]); FEW]),
+            count: 0,
+        };
+        self.iter().for_each(|slice| slices.push(slice));
+        slices
+    }
+}
+
+impl<'a> From<&'a [u8]> for Transmit<'a> {
+    fn from(slice: &'a [u8]) -> Self {
+        Self::new(Source::Slice(slice))
+    }
+}
+
+impl fmt::Debug for Transmit<'_> {
+    /// Omits the bytes, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transmit")
+            .field("slices", &self.iter().count())
+            .field("len", &self.len)
+            .finish()
+    }
+}
+
+/// The slices of a [`Transmit`], as [`write_vectored`](std::io::Write::write_vectored) takes them.
+#[cfg(feature = "std")]
+pub struct IoSlices<'a> {
+    room: Room<'a>,
+    count: usize,
+}
+
+/// Memory for slices. Most transmits are one or two, for which a kilobyte need not be initialized.
+#[cfg(feature = "std")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it saves the initialization, not the space"
+)]
+enum Room<'a> {
+    Few([IoSlice<'a>; FEW]),
+    Many([IoSlice<'a>; SLICES]),
+}
+
+#[cfg(feature = "std")]
+impl<'a> IoSlices<'a> {
+    fn push(&mut self, slice: &'a [u8]) {
+        if self.count == FEW {
+            self.widen();
+        }
+        let room = match &mut self.room {
+            Room::Few(few) => few.as_mut_slice(),
+            Room::Many(many) => many.as_mut_slice(),
+        };
+        if let Some(place) = room.get_mut(self.count) {
+            *place = IoSlice::new(slice);
+            self.count = self.count.saturating_add(1);
+        }
+    }
+
+    #[cold]
+    fn widen(&mut self) {
+        if let Room::Few(few) = self.room {
+            let mut many = [IoSlice::new(&[]); SLICES];
+            many.iter_mut()
+                .zip(few)
+                .for_each(|(place, slice)| *place = slice);
+            self.room = Room::Many(many);
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl<'a> core::ops::Deref for IoSlices<'a> {
+    type Target = [IoSlice<'a>];
+
+    fn deref(&self) -> &Self::Target {
+        let room = match &self.room {
+            Room::Few(few) => few.as_slice(),
+            Room::Many(many) => many.as_slice(),
+        };
+        room.get(..self.count).unwrap_or_default()
+    }
+}
+
+/// For [`IoSlice::advance_slices`].
+#[cfg(feature = "std")]
+impl core::ops::DerefMut for IoSlices<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        let room = match &mut self.room {
+            Room::Few(few) => few.as_mut_slice(),
+            Room::Many(many) => many.as_mut_slice(),
+        };
+        room.get_mut(..self.count).unwrap_or_default()
+    }
+}
+
+#[cfg(feature = "std")]
+impl fmt::Debug for IoSlices<'_> {
+    /// Omits the bytes, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IoSlices")
+            .field("count", &self.count)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Iterator over the slices of a [`SendBuffer`].
+struct Slices<'a> {
+    /// Command bytes that are still to come.
+    control: &'a [u8],
+    pieces: vec_deque::Iter<'a, Piece>,
+    /// The content after the last command bytes.
+    body: &'a [u8],
+    body_left: usize,
+    left: usize,
+}
+
+impl<'a> Slices<'a> {
+    fn new(send_buffer: &'a SendBuffer) -> Self {
+        let control = send_buffer.control.bytes.get(send_buffer.control_sent..);
+        Self {
+            control: control.unwrap_or_default(),
+            pieces: send_buffer.pieces.iter(),
+            body: &[],
+            body_left: CONTENT,
+            left: SLICES,
+        }
+    }
+}
+
+impl<'a> Iterator for Slices<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.left = self.left.checked_sub(1)?;
+        if self.body.is_empty() {
+            let Some(piece) = self.pieces.next().filter(|_| self.body_left > 0) else {
+                // The commands after the last piece, if all of it came.
+                let last = core::mem::take(&mut self.control);
+                return Some(last).filter(|last| !last.is_empty() && self.body_left > 0);
+            };
+            let (before, behind) = self
+                .control
+                .split_at_checked(piece.control)
+                .unwrap_or((self.control, &[]));
+            self.control = behind;
+            self.body = piece.body.get(..self.body_left).unwrap_or(&piece.body);
+            self.body_left = self.body_left.saturating_sub(self.body.len());
+            if !before.is_empty() {
+                return Some(before);
+            }
+        }
+        Some(core::mem::take(&mut self.body))
+    }
+}
+
+/// Slices of a transmit: no more than any usual system takes in a vectored write.
+pub(super) const SLICES: usize = 64;
+
+/// Slices that most transmits do not exceed.
+#[cfg(feature = "std")]
+pub(super) const FEW: usize = 4;
+
+/// Bytes of content of a transmit: about as many as a socket buffer takes.
+pub(super) const CONTENT: usize = 64 * 1024;
