@@ -1,20 +1,26 @@
 //! XCLIENT and XFORWARD, extensions of Postfix: the original client of a connection or a message.
 //!
-//! Its XCLIENT_README and XFORWARD_README define them. Their attributes are encoded and divided into
-//! command lines in the same way.
+//! Its XCLIENT_README and XFORWARD_README define them. Their attributes are encoded and divided
+//! into command lines in the same way.
 
-use alloc::{borrow::Cow, format, vec::Vec};
+mod attributes;
+mod error;
+
+use alloc::borrow::Cow;
 use core::fmt;
 use core::net::IpAddr;
 
-use super::parameter::Value;
+pub(crate) use self::attributes::Attributes;
+use self::attributes::{Key, UNAVAILABLE, UNAVAILABLE_FOR_NOW, address, encode, number};
+pub use self::error::{AttributeError, AttributeErrorKind};
 
-/// The original client, as XCLIENT describes it: the server then treats the connection as that client's.
+/// The original client, as XCLIENT describes it: the server then treats the connection as that
+/// client's.
 ///
 /// For proxies and filters that the server trusts, by
-/// [`ConfigBuilder::xclient`](crate::ConfigBuilder::xclient). The server keeps its own view of an attribute
-/// that is not set. `…_unavailable` says that an attribute is not known. Setting an attribute twice keeps
-/// the second value.
+/// [`ConfigBuilder::xclient`](crate::ConfigBuilder::xclient). The server keeps its own view of an
+/// attribute that is not set. `…_unavailable` says that an attribute is not known. Setting an
+/// attribute twice keeps the second value.
 ///
 /// ```
 /// use std::net::IpAddr;
@@ -36,11 +42,13 @@ pub struct Xclient {
     is_optional: bool,
 }
 
-/// The origin of a message, as XFORWARD describes it: the server logs it, and treats the client as before.
+/// The origin of a message, as XFORWARD describes it: the server logs it, and treats the client as
+/// before.
 ///
-/// For filters between two servers, by [`Command::xforward`](crate::Command::xforward). The server does not
-/// know an attribute that is not set. `…_unavailable` says that it is not known; for the address that means
-/// a message that was submitted locally. Setting an attribute twice keeps the second value.
+/// For filters between two servers, by [`Command::xforward`](crate::Command::xforward). The server
+/// does not know an attribute that is not set. `…_unavailable` says that it is not known; for the
+/// address that means a message that was submitted locally. Setting an attribute twice keeps the
+/// second value.
 ///
 /// ```
 /// use std::net::IpAddr;
@@ -94,8 +102,8 @@ macro_rules! shared {
             /// NAME: the client's host name.
             ///
             /// # Errors
-            /// If it is empty, is longer than 255 bytes, contains other bytes than printable ASCII without
-            /// spaces, or is `[UNAVAILABLE]` or `[TEMPUNAVAIL]`.
+            /// If it is empty, is longer than 255 bytes, contains other bytes than printable ASCII
+            /// without spaces, or is `[UNAVAILABLE]` or `[TEMPUNAVAIL]`.
             pub fn name(self, name: &str) -> Result<Self, AttributeError> {
                 self.text(Key::Name, name)
             }
@@ -123,7 +131,10 @@ macro_rules! shared {
                 if self.attributes.fit() {
                     Ok(self)
                 } else {
-                    Err(AttributeError::new(key, AttributeErrorKind::TooLong))
+                    Err(AttributeError::new(
+                        key.as_str(),
+                        AttributeErrorKind::TooLong,
+                    ))
                 }
             }
 
@@ -187,8 +198,8 @@ impl Xclient {
     /// [`credentials`](crate::ConfigBuilder::credentials).
     ///
     /// # Errors
-    /// Like [`name`](Self::name), but spaces and non-ASCII characters are allowed; or if it does not fit in
-    /// one line with HELO.
+    /// Like [`name`](Self::name), but spaces and non-ASCII characters are allowed; or if it does
+    /// not fit in one line with HELO.
     pub fn login(self, login: &str) -> Result<Self, AttributeError> {
         self.text(Key::Login, login)
     }
@@ -203,8 +214,8 @@ impl Xclient {
         self.with(Key::DestPort, number(port))
     }
 
-    /// Sends only the attributes that the server advertises, which may be none; without this, a missing
-    /// attribute is an error.
+    /// Sends only the attributes that the server advertises, which may be none; without this, a
+    /// missing attribute is an error.
     ///
     /// A server that receives no attribute applies the permissions of this client itself.
     pub fn optional(mut self) -> Self {
@@ -214,7 +225,7 @@ impl Xclient {
 
     /// Whether LOGIN is set.
     pub(crate) fn logs_in(&self) -> bool {
-        self.attributes.0.iter().any(|each| each.key == Key::Login)
+        self.attributes.contains(Key::Login)
     }
 
     /// The attributes to send to a server that advertises these; or the first that is missing.
@@ -223,8 +234,8 @@ impl Xclient {
         advertised: Option<impl Iterator<Item = &'a [u8]>>,
     ) -> Result<Attributes, &'static str> {
         let sent = self.attributes.advertised(advertised);
-        match self.attributes.0.iter().find(|each| !sent.0.contains(each)) {
-            Some(missing) if !self.is_optional => Err(missing.key.as_str()),
+        match self.attributes.first_missing(&sent) {
+            Some(missing) if !self.is_optional => Err(missing),
             _ => Ok(sent),
         }
     }
@@ -273,259 +284,8 @@ impl fmt::Display for Xforward {
     }
 }
 
-/// Why a string is not valid as an attribute of XCLIENT or XFORWARD.
-///
-/// It never repeats the string, so it can be logged.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct AttributeError {
-    key: Key,
-    reason: AttributeErrorKind,
-}
-
-impl AttributeError {
-    const fn new(key: Key, reason: AttributeErrorKind) -> Self {
-        Self { key, reason }
-    }
-
-    /// The attribute, such as `HELO`.
-    #[must_use]
-    pub const fn attribute(&self) -> &'static str {
-        self.key.as_str()
-    }
-
-    /// What is wrong.
-    #[must_use]
-    pub const fn kind(&self) -> AttributeErrorKind {
-        self.reason
-    }
-}
-
-impl fmt::Display for AttributeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let attribute = self.attribute();
-        match self.reason {
-            AttributeErrorKind::Empty => write!(f, "{attribute}: no value"),
-            AttributeErrorKind::Character => {
-                write!(f, "{attribute}: character that is not allowed")
-            }
-            AttributeErrorKind::TooLong => write!(f, "{attribute}: too long"),
-            AttributeErrorKind::Reserved => {
-                let name = attribute.to_ascii_lowercase();
-                write!(
-                    f,
-                    "{attribute}: `{UNAVAILABLE}` is reserved; use `{name}_unavailable()`"
-                )
-            }
-        }
-    }
-}
-
-debug_as_display!(AttributeError);
-
-impl core::error::Error for AttributeError {}
-
-/// What can be wrong with an attribute of XCLIENT or XFORWARD.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum AttributeErrorKind {
-    /// An empty string.
-    Empty,
-    /// A character that is not allowed in the attribute.
-    Character,
-    /// More bytes than allowed, or, encoded, than fit in a line with its neighbors.
-    TooLong,
-    /// `[UNAVAILABLE]` or `[TEMPUNAVAIL]`, for which there are methods.
-    Reserved,
-}
-
-/// The attributes, in the order in which they are sent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Attributes(Vec<Attribute>);
-
-/// One attribute.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Attribute {
-    key: Key,
-    /// Encoded as xtext (RFC 3461, section 4).
-    value: Cow<'static, str>,
-}
-
-/// In the order of sending: PROTO, HELO and LOGIN are lost with the next XCLIENT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Key {
-    Name,
-    Addr,
-    Port,
-    DestAddr,
-    DestPort,
-    Ident,
-    Source,
-    Proto,
-    Helo,
-    Login,
-}
-
-impl Attributes {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Those that the server advertises.
-    pub(crate) fn advertised<'a>(
-        &self,
-        advertised: Option<impl Iterator<Item = &'a [u8]>>,
-    ) -> Self {
-        let advertised: Vec<_> = advertised.into_iter().flatten().collect();
-        let heard = |each: &&Attribute| {
-            let keyword = each.key.as_str().as_bytes();
-            advertised
-                .iter()
-                .any(|word| word.eq_ignore_ascii_case(keyword))
-        };
-        Self(self.0.iter().filter(heard).cloned().collect())
-    }
-
-    /// Whether another line follows the next.
-    pub(crate) fn has_more(&self) -> bool {
-        self.line().len() < self.0.len()
-    }
-
-    /// Those of the next line.
-    ///
-    /// The lines are filled from the last one, so that the last line contains the last attributes.
-    pub(crate) fn line(&self) -> &[Attribute] {
-        let (mut count, mut room) = (0_usize, ROOM);
-        for attribute in self.0.iter().rev() {
-            let len = attribute.encoded_len();
-            if len > room {
-                (count, room) = (0, ROOM);
-            }
-            count = count.saturating_add(1);
-            room = room.saturating_sub(len);
-        }
-        self.0.get(..count).unwrap_or_default()
-    }
-
-    /// Removes those of the next line.
-    pub(crate) fn advance(&mut self) {
-        let count = self.line().len();
-        self.0.drain(..count);
-    }
-
-    fn set(&mut self, key: Key, value: Cow<'static, str>) {
-        let attribute = Attribute { key, value };
-        match self.0.binary_search_by_key(&key, |each| each.key) {
-            Ok(index) => {
-                self.0.splice(index..=index, [attribute]);
-            }
-            Err(index) => self.0.insert(index, attribute),
-        }
-    }
-
-    /// Whether each fits in a line, and PROTO, HELO and LOGIN in one line.
-    fn fit(&self) -> bool {
-        let len = |key| {
-            let found = self.0.iter().find(|each| each.key == key);
-            found.map_or(0, Attribute::encoded_len)
-        };
-        // Bytes for PROTO are reserved, so that it can be set later.
-        let last = len(Key::Proto)
-            .max(PROTO_LEN)
-            .saturating_add(len(Key::Helo));
-        last.saturating_add(len(Key::Login)) <= ROOM
-            && self.0.iter().all(|each| each.encoded_len() <= ROOM)
-    }
-}
-
-impl fmt::Display for Attributes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let one = |each: &Attribute| write!(f, " {}={}", each.key.as_str(), each.value);
-        self.0.iter().try_for_each(one)
-    }
-}
-
-impl Attribute {
-    /// Appends ` KEY=value`, with the space.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        for part in [" ", self.key.as_str(), "=", &self.value] {
-            out.extend_from_slice(part.as_bytes());
-        }
-    }
-
-    fn encoded_len(&self) -> usize {
-        self.key
-            .as_str()
-            .len()
-            .saturating_add(self.value.len())
-            .saturating_add(2)
-    }
-}
-
-impl Key {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Name => "NAME",
-            Self::Addr => "ADDR",
-            Self::Port => "PORT",
-            Self::DestAddr => "DESTADDR",
-            Self::DestPort => "DESTPORT",
-            Self::Ident => "IDENT",
-            Self::Source => "SOURCE",
-            Self::Proto => "PROTO",
-            Self::Helo => "HELO",
-            Self::Login => "LOGIN",
-        }
-    }
-}
-
-fn encode(key: Key, text: &str) -> Result<Cow<'static, str>, AttributeError> {
-    let fault = |reason| Err(AttributeError::new(key, reason));
-    let max = if key == Key::Proto { 64 } else { 255 };
-    let allowed = |c: char| match key {
-        Key::Login => !c.is_control(),
-        _ => c.is_ascii_graphic(),
-    };
-    if text.is_empty() {
-        return fault(AttributeErrorKind::Empty);
-    }
-    if text.len() > max {
-        return fault(AttributeErrorKind::TooLong);
-    }
-    if !text.chars().all(allowed) {
-        return fault(AttributeErrorKind::Character);
-    }
-    let says = |word: &str| text.eq_ignore_ascii_case(word);
-    if says(UNAVAILABLE) || says(UNAVAILABLE_FOR_NOW) {
-        return fault(AttributeErrorKind::Reserved);
-    }
-    match Value::xtext(text.as_bytes()) {
-        Ok(value) => Ok(Cow::Owned(value.as_str().into())),
-        Err(_) => fault(AttributeErrorKind::TooLong),
-    }
-}
-
-fn address(addr: IpAddr) -> Cow<'static, str> {
-    Cow::Owned(match addr.to_canonical() {
-        IpAddr::V4(addr) => format!("{addr}"),
-        IpAddr::V6(addr) => format!("IPV6:{addr}"),
-    })
-}
-
-fn number(port: u16) -> Cow<'static, str> {
-    Cow::Owned(format!("{port}"))
-}
-
 pub(crate) const XCLIENT: &str = "XCLIENT";
 pub(crate) const XFORWARD: &str = "XFORWARD";
-
-const UNAVAILABLE: &str = "[UNAVAILABLE]";
-const UNAVAILABLE_FOR_NOW: &str = "[TEMPUNAVAIL]";
-
-/// Bytes of a line after the longer of the two verbs, without the CRLF.
-const ROOM: usize = 510 - XFORWARD.len();
-
-/// Bytes of ` PROTO=ESMTP`.
-const PROTO_LEN: usize = 12;
 
 #[cfg(test)]
 mod tests;
