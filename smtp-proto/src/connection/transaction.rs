@@ -1,25 +1,27 @@
-//! One message on its way: MAIL, a RCPT for each recipient, the content, the final reply.
+//! The transaction of one message: MAIL, a RCPT for each recipient, the content, the final reply.
 //!
-//! Two cursors move over it. The sending one goes through [`SendState`]; the answering one through the replies, which
-//! come in the order of the commands. Each may move the other: a rejected sender ends the sending, and without an
-//! accepted recipient no content is sent.
+//! It has two cursors. The send cursor goes through [`SendState`], the reply cursor through the
+//! replies, which come in the order of the commands. A reply may move the send cursor: a rejected
+//! sender ends the sending, and without an accepted recipient no content is sent.
 //!
 //! ```text
-//! sending    Check ─▶ Mail ─▶ Rcpt(0) ─▶ … ─▶ Rcpt(n) ─┬▶ Data ─▶ GoAhead ┬─▶ Content ───┐
+//! send       Check ─▶ Mail ─▶ Rcpt(0) ─▶ … ─▶ Rcpt(n) ─┬▶ Data ─▶ GoAhead ┬─▶ Content ───┐
 //!                       ▲                              │                  └─▶ LoneDot ───┤
 //!                       │                              └▶ Chunk ─▶ … ─▶ Chunk (the last) ┤
 //!                       │                                                                ▼
-//!                       └──────────── there are recipients left ◀─────────────── FinalReply or Nothing
-//! answering  MAIL 2yz ─▶ RCPT 2yz|4yz|5yz … ─▶ DATA 3yz ─▶ end of the data 2yz|4yz|5yz
+//!                       └──────────── recipients remain ◀────────────────────── FinalReply or Nothing
+//! reply      MAIL 2yz ─▶ RCPT 2yz|4yz|5yz … ─▶ DATA 3yz ─▶ end of the data 2yz|4yz|5yz
 //! ```
 //!
-//! From everywhere before the content, and from between two chunks, a rejection leads to `Nothing`. `FinalReply` is for
-//! a message that has recipients left, too many for the first transaction: nothing of the next message may be sent
-//! before its final reply is known. Then the message begins again, for them.
+//! From every state before the content, and from between two chunks, a rejection leads to
+//! `Nothing`. `FinalReply` is for a message with more recipients than its transaction may have: the
+//! next message waits for the final reply, since the message begins again, for the remaining
+//! recipients.
 
 mod content;
 mod leftover;
 mod limits;
+mod prepared;
 mod replies;
 mod requirements;
 mod sending;
@@ -30,9 +32,8 @@ use bytes::Bytes;
 
 use self::content::ContentWriter;
 pub(crate) use self::leftover::Leftover;
-use self::limits::TransactionLimits;
+use self::prepared::Prepared;
 use self::replies::Replies;
-use self::requirements::ALabels;
 use crate::capabilities::Capabilities;
 use crate::command::Line;
 use crate::config::Protocol;
@@ -43,7 +44,6 @@ use crate::connection::progress::{FillMode, Progress};
 use crate::content::Framing;
 use crate::error::{ApiMisuse, Error, ErrorKind, ProtocolError};
 use crate::event::MailId;
-use crate::extension::{Content, ServerLimits, SizeLimit};
 use crate::mail::{self, Mail, RcptState};
 use crate::outcome::Outcome;
 use crate::pipelining::Pipelining;
@@ -52,7 +52,7 @@ use crate::stage::Stage;
 use crate::tls::TlsInfo;
 use crate::tracing::Trace;
 
-/// One message on its way.
+/// One message, from its check to its outcome.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     pub(crate) id: MailId,
@@ -61,42 +61,29 @@ pub(crate) struct Transaction {
     prepared: Prepared,
     next: SendState,
     replies: Replies,
-    /// Replies that are pending for this message.
+    /// Number of pending replies.
     pending: usize,
     content: ContentWriter,
     position: ContentPosition,
-    /// Why the rest of the content was not sent, where the connection goes on.
+    /// Why the rest of the content was not sent, although the connection is in order.
     stopped: Option<Error>,
 }
 
-/// The message as this server takes it.
-#[derive(Debug)]
-struct Prepared {
-    /// What MAIL says of the content.
-    content: Content,
-    /// Addresses that are told in another form.
-    a_labels: Option<Box<ALabels>>,
-    /// The recipients that the server takes in one transaction.
-    limits: TransactionLimits,
-    /// The most bytes of content that the server takes (RFC 1870).
-    size_limit: u64,
-}
-
-/// How far the content is queued, as positions in the output.
+/// How much of the content is queued, as positions in the output.
 #[derive(Debug, Default)]
 struct ContentPosition {
-    /// After the content that was queued last.
+    /// The end of the content that was queued last.
     batch_end: u64,
-    /// Bytes of the present chunk that are not queued yet.
+    /// Bytes of the current chunk that are not queued yet.
     chunk_left: u64,
-    /// After the end of the content, once that is queued.
+    /// The end of the content, once it is queued.
     end: Option<u64>,
 }
 
-/// What the sending cursor is at.
+/// The position of the send cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SendState {
-    /// Whether the server takes such a message at all is not known.
+    /// It is not known whether the server takes such a message.
     Check,
     Mail,
     Rcpt(usize),
@@ -116,12 +103,7 @@ impl Transaction {
             trace,
             content: ContentWriter::new(&mail.text, Framing::Dot),
             mail,
-            prepared: Prepared {
-                content: Content::default(),
-                a_labels: None,
-                limits: TransactionLimits::new(ServerLimits::default()),
-                size_limit: u64::MAX,
-            },
+            prepared: Prepared::unlimited(),
             next: SendState::Check,
             replies: Replies::default(),
             pending: 0,
@@ -130,42 +112,43 @@ impl Transaction {
         }
     }
 
-    /// Bytes of its text, as far as they are known.
+    /// Bytes of the content; 0 if they are not known.
     pub(crate) fn size(&self) -> u64 {
         self.mail.size().unwrap_or_default()
     }
 
-    /// Whether its text comes in pieces.
+    /// Whether the caller writes the content in pieces.
     pub(crate) fn is_streamed(&self) -> bool {
         !self.mail.is_whole()
     }
 
-    /// Whether nothing of it has been queued.
+    /// Whether nothing of the message has been queued.
     pub(crate) fn is_untouched(&self) -> bool {
         matches!(self.next, SendState::Check | SendState::Mail) && self.replies.asked == 0
     }
 
-    /// What it leaves at the server, now that it is complete.
+    /// What the completed transaction leaves at the server.
     pub(crate) fn leftover(&self) -> Leftover {
-        // A rejected chunk need not end the transaction (RFC 3030, section 2). The end of the data should, whatever the reply
-        // (RFC 5321, section 4.1.1.4), and not every server sees to it. A rejected MAIL began nothing.
+        // A rejected chunk need not end the transaction (RFC 3030, section 2). The end of data
+        // should, whatever the reply (RFC 5321, section 4.1.1.4), but does not at every server.
+        // A rejected MAIL began nothing.
         let needs_reset =
             !self.is_untouched() && !self.replies.taken && !self.is_rejected_at_mail();
         let ended = self.position.end.is_some() && self.content.framing() == Framing::Dot;
         Leftover::of(needs_reset, needs_reset && !ended)
     }
 
-    /// Whether MAIL was rejected, and no recipient was accepted all the same.
+    /// Whether MAIL was rejected, and no recipient was accepted in spite of that.
     fn is_rejected_at_mail(&self) -> bool {
         self.replies.sender.is_some() && !self.replies.without_sender
     }
 
-    /// Whether all has been sent that will be, and answered; there may be recipients left to begin again for.
+    /// Whether nothing is left to send and no reply is pending. Recipients may remain.
     pub(crate) fn is_complete(&self) -> bool {
         matches!(self.next, SendState::Nothing | SendState::FinalReply) && self.pending == 0
     }
 
-    /// Sends what comes next, if it may be sent now; at the beginning only with [`FillMode::Send`].
+    /// Sends the next command or content, if it may be sent now; MAIL only with [`FillMode::Send`].
     pub(crate) fn advance(
         &mut self,
         io: &mut Io,
@@ -189,7 +172,7 @@ impl Transaction {
         }
     }
 
-    /// Whether its content, or the end of that, is what comes next and may be sent.
+    /// Whether content, or the end of it, is next and may be sent.
     pub(crate) fn sends_content(&self, io: &Io) -> bool {
         match self.next {
             SendState::Content | SendState::LoneDot => true,
@@ -200,12 +183,13 @@ impl Transaction {
 
     /// Whether BDAT may be sent, possibly before any recipient is known to be accepted.
     fn may_send_chunks(&self, io: &Io) -> bool {
-        // What has begun has to go on: the server waits for all of the chunk.
+        // A chunk that has begun goes on: the server waits for all of it.
         self.position.chunk_left > 0 || self.replies.all_answered() || self.may_run_ahead(io)
     }
 
-    /// Whether all of the content may be sent before any recipient is known to be accepted: only in one chunk, because after a
-    /// rejected envelope each further chunk is one more command that a server may take amiss.
+    /// Whether all of the content may be sent before any recipient is known to be accepted.
+    ///
+    /// Only in one chunk: after a rejected envelope, further chunks could confuse a server.
     fn may_run_ahead(&self, io: &Io) -> bool {
         let bounds = io.config.speculation;
         let fits = |size: u64| {
@@ -217,45 +201,32 @@ impl Transaction {
             && self.mail.whole_len().is_some_and(fits)
     }
 
-    /// Finds out what the message needs from the server and whether the server has it, before a byte goes out: once, but for
-    /// the number of messages.
+    /// Checks, before a byte is sent, whether the server can take the message.
     ///
-    /// `messages` is how many were begun on this connection.
+    /// Later calls check only the number of messages: `mails` were begun on this connection.
     pub(crate) fn prepare(&mut self, capabilities: &Capabilities, mails: u32) -> Result<(), Error> {
-        let limits = capabilities.limits();
-        if limits.mail_max().is_some_and(|most| mails >= most.get()) {
+        let mail_max = capabilities.limits().mail_max();
+        if mail_max.is_some_and(|most| mails >= most.get()) {
             return Err(Error::new(Stage::Mail, ErrorKind::TooManyMails));
         }
         if self.next != SendState::Check {
             return Ok(());
         }
-        let needs = requirements::of(&mut self.mail, capabilities)?;
-        if needs.recoded {
+        let requirements = requirements::of(&mut self.mail, capabilities)?;
+        if requirements.recoded {
             self.begin_content();
         }
-        let size = self.mail.size();
-        self.prepared.size_limit = match capabilities.size() {
-            Some(SizeLimit::Bytes(limit)) => limit,
-            _ => u64::MAX,
-        };
-        self.check_size(size.unwrap_or_default())
-            .map_err(|reason| Error::new(Stage::Mail, reason))?;
-        self.prepared.content = Content {
-            size: size.filter(|_| capabilities.size().is_some()),
-            ..needs.content
-        };
-        self.prepared.a_labels = needs.a_labels;
+        self.prepared = Prepared::new(requirements, &self.mail, capabilities)?;
         if capabilities.chunking() && self.content.framing() != Framing::Length {
             self.content.set_framing(&self.mail.text, Framing::Length);
         }
-        self.prepared.limits = TransactionLimits::new(limits);
         self.next = SendState::Mail;
         Ok(())
     }
 
-    /// Sends MAIL, after RSET if the transaction before left something.
+    /// Sends MAIL, after RSET if an earlier transaction requires it.
     fn send_mail(&mut self, io: &mut Io, leftover: &mut Leftover) -> Progress {
-        // A final reply that is pending may be a rejection.
+        // A pending final reply may be a rejection.
         let may_be_rejected =
             matches!(io.pending.last(), Some(Stage::EndOfData | Stage::LastChunk));
         if leftover.needs_reset() || may_be_rejected {
@@ -266,11 +237,8 @@ impl Transaction {
         }
         io.pending
             .reserve(self.mail.recipients.len().saturating_add(AROUND));
-        let a_labels = self.prepared.a_labels.as_deref();
         let sent = io.send(&Line::Mail {
-            path: a_labels
-                .and_then(ALabels::sender)
-                .unwrap_or(&self.mail.sender),
+            path: self.prepared.sender(&self.mail),
             content: self.prepared.content,
             parameters: self.mail.parameters(),
         });
@@ -285,14 +253,11 @@ impl Transaction {
 
     /// Sends RCPT for the recipient at this index.
     fn send_rcpt(&mut self, index: usize, io: &mut Io) -> Progress {
-        let a_labels = self.prepared.a_labels.as_deref();
-        let Some(recipient) = self.mail.recipients.get(index) else {
+        let Some(path) = self.prepared.recipient(&self.mail, index) else {
             return Progress::Blocked;
         };
         let line = Line::Rcpt {
-            path: a_labels
-                .and_then(|a_labels| a_labels.recipient(index))
-                .unwrap_or(&recipient.path),
+            path,
             parameters: self.mail.recipient_parameters(index),
         };
         if !io.send_rcpt(&line, index) {
@@ -316,7 +281,7 @@ impl Transaction {
         Progress::Sent
     }
 
-    /// The next recipient to ask for, from `index` on, or what comes after the last.
+    /// The state of the next RCPT, from `index` on, or the one after the last.
     fn next_rcpt(&mut self, index: usize) -> SendState {
         let recipients = &self.mail.recipients;
         match self
@@ -330,37 +295,37 @@ impl Transaction {
         }
     }
 
-    /// Takes a piece of the text.
+    /// Appends a piece of the content.
     pub(crate) fn write(&mut self, piece: Bytes) -> Result<(), ApiMisuse> {
         self.content.write(piece)
     }
 
-    /// Records that the text is whole.
+    /// Ends the content.
     pub(crate) fn finish(&mut self) -> Result<(), ApiMisuse> {
         self.content.finish()
     }
 
-    /// Whether it is at its text, and has none.
+    /// Whether the content is next, and the caller has not written it.
     pub(crate) fn is_starved(&self) -> bool {
-        let at_text = match self.next {
+        let at_content = match self.next {
             SendState::Content => true,
             SendState::Chunk => self.replies.all_answered(),
             _ => false,
         };
-        at_text && self.content.is_starved()
+        at_content && self.content.is_starved()
     }
 
-    /// Whether the caller is to be told that a piece of the text is wanted.
+    /// Whether to report that content is wanted.
     pub(crate) fn ask(&mut self) -> bool {
         self.is_starved() && self.content.ask()
     }
 
-    /// Whether its text is not finished, however far the rest is.
+    /// Whether the caller has not finished the content.
     pub(crate) fn is_open(&self) -> bool {
         self.content.is_open()
     }
 
-    /// Whether the text has begun to go out and its end has not been offered.
+    /// Whether the content has begun, and its end has not been handed to the transport.
     pub(crate) fn is_in_content(&self, io: &Io) -> bool {
         match self.position.end {
             None => self.next == SendState::Content || self.has_begun_content(),
@@ -368,7 +333,7 @@ impl Transaction {
         }
     }
 
-    /// Whether there are recipients for whom the message can be sent once more.
+    /// Whether recipients remain for another transaction.
     fn has_remaining(&self) -> bool {
         let recipients = &mut self.mail.recipients.iter();
         self.mail.is_whole()
@@ -377,7 +342,8 @@ impl Transaction {
             })
     }
 
-    /// Takes the reply to one of its commands. Returns whether there is another to come to the same.
+    /// Applies the reply to a command of this transaction. Returns whether the same command has
+    /// another reply.
     pub(crate) fn handle_reply(
         &mut self,
         answered: PendingReply,
@@ -424,17 +390,17 @@ impl Transaction {
         reply: ReplyRef<'_>,
         by_recipient: bool,
     ) -> Result<(), ProtocolError> {
-        let somebody = self.replies.sender.is_none() && self.replies.accepted > 0;
+        let any_accepted = self.replies.sender.is_none() && self.replies.accepted > 0;
         let code = reply.code();
         if code.is_rejection() {
             self.replies.data = Some(reply.to_reply());
             self.next = SendState::Nothing;
         } else if !GO_AHEAD.contains(&code.as_u16()) {
             return Err(ProtocolError::WrongClass);
-        } else if somebody {
+        } else if any_accepted {
             self.next = SendState::Content;
         } else if by_recipient {
-            // RFC 2033, section 4.2: there would be nobody to answer for.
+            // RFC 2033, section 4.2: without accepted recipients there would be no final reply.
             return Err(ProtocolError::WrongClass);
         } else {
             self.next = SendState::LoneDot;
@@ -442,7 +408,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Lets what has been answered turn what is to be sent.
+    /// Ends the sending if the replies leave no recipient that could be accepted.
     fn apply_replies(&mut self) {
         let over = match self.next {
             SendState::Rcpt(_) => self.replies.sender.is_some(),
@@ -455,8 +421,8 @@ impl Transaction {
         }
     }
 
-    /// Makes it begin again, for the recipients that are left, if there are any and what was said lets them hope; returns
-    /// whether it did.
+    /// Begins again for the recipients that remain. Returns whether it does: not if there are none,
+    /// or if the replies show that they would be rejected too.
     pub(crate) fn restart_for_remaining(&mut self) -> bool {
         if !self.has_remaining() || !self.replies.may_retry_remaining() {
             return false;
@@ -472,7 +438,7 @@ impl Transaction {
         true
     }
 
-    /// Puts the cursor at the beginning of the text, which may be another than it was.
+    /// Begins the content anew, after it was recoded or for another transaction.
     #[cold]
     fn begin_content(&mut self) {
         self.content = ContentWriter::new(&self.mail.text, self.content.framing());
@@ -482,7 +448,7 @@ impl Transaction {
         self.content.written() > 0 || self.position.chunk_left > 0 || self.position.end.is_some()
     }
 
-    /// What became of it: after it was completed, or at a failure.
+    /// The outcome, after completion or at a failure.
     pub(crate) fn outcome(
         mut self: Box<Self>,
         failure: Option<Error>,
@@ -497,7 +463,7 @@ impl Transaction {
         } = *self;
         let recipients = core::mem::take(&mut mail.recipients);
         let error = failure.as_ref();
-        // A recipient and a delivery have the same size: this allocates nothing.
+        // An addressee and its outcome have the same size, so this allocates nothing.
         let deliveries = recipients
             .into_iter()
             .map(|recipient| replies.delivery(recipient, error, offered))
@@ -506,8 +472,8 @@ impl Transaction {
     }
 }
 
-/// The replies to DATA that ask for the content: 354, and others of its tens that servers say.
+/// The replies to DATA that ask for the content: 354, and its neighbors that some servers send.
 const GO_AHEAD: core::ops::RangeInclusive<u16> = 350..=359;
 
-/// Replies around those for the recipients: for MAIL and DATA.
+/// Pending replies of a transaction beside those to RCPT: to MAIL and to DATA.
 const AROUND: usize = 2;

@@ -13,8 +13,8 @@ use crate::transcript::TranscriptEntry;
 impl Transaction {
     /// Queues as much of the content as there is room for, and its end after the last of it.
     ///
-    /// It goes in batches: the next is queued when the last is sent. So what is sent of content that turns out to be wrong does
-    /// not depend on how the transport takes it.
+    /// It goes in batches: the next is queued when the last is sent. So what is sent of content
+    /// that turns out to be wrong does not depend on how the transport takes it.
     pub(super) fn send_content(&mut self, io: &mut Io) -> Progress {
         if io.send_buffer.sent() < self.position.batch_end {
             return Progress::Blocked;
@@ -46,22 +46,14 @@ impl Transaction {
     fn send_lines(&mut self, io: &mut Io) -> Result<(), ErrorKind> {
         self.encode(u64::MAX, io).map_err(ErrorKind::Content)?;
         if !self.content.is_spent() {
-            return self.check_size(self.content.size());
+            return self.prepared.check_size(self.content.size());
         }
         let terminator = self.content.end().map_err(ErrorKind::Content)?;
         // The line end that the last line lacks counts.
         let lacking = byte_len(terminator).saturating_sub(byte_len(DOT));
-        self.check_size(self.content.size().saturating_add(lacking))?;
+        let size = self.content.size().saturating_add(lacking);
+        self.prepared.check_size(size)?;
         self.end_with(terminator, io);
-        Ok(())
-    }
-
-    /// Checks that the server takes content of this size.
-    pub(super) fn check_size(&self, size: u64) -> Result<(), ErrorKind> {
-        let limit = self.prepared.size_limit;
-        if size > limit {
-            return Err(ErrorKind::TooLarge { size, limit });
-        }
         Ok(())
     }
 
@@ -105,7 +97,7 @@ impl Transaction {
                 };
                 // A server may reject a chunk at once, and take what is in it for commands.
                 let size = self.content.size().saturating_add(staged.0);
-                if let Err(reason) = self.check_size(size) {
+                if let Err(reason) = self.prepared.check_size(size) {
                     self.stopped = Some(Error::new(Stage::Content, reason));
                     self.next = SendState::Nothing;
                     return Ok(false);
@@ -124,8 +116,8 @@ impl Transaction {
         Ok(true)
     }
 
-    /// How many final replies there are. In LMTP the accepted recipients are known by then: a reply too many or too few must not
-    /// pass for another number of recipients.
+    /// How many final replies there are. In LMTP the accepted recipients are known by then: a reply
+    /// too many or too few must not pass for another number of recipients.
     fn final_replies(&self, io: &Io) -> usize {
         match io.config.protocol {
             Protocol::Smtp => 1,

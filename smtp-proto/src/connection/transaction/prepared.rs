@@ -1,0 +1,88 @@
+//! A message in the form that one server takes: the parameters of MAIL, the addresses, the limits.
+
+use alloc::boxed::Box;
+
+use super::limits::TransactionLimits;
+use super::requirements::{ALabels, Requirements};
+use crate::address::{ForwardPath, ReversePath};
+use crate::capabilities::Capabilities;
+use crate::error::{Error, ErrorKind};
+use crate::extension::{Content, ServerLimits, SizeLimit};
+use crate::mail::Mail;
+use crate::stage::Stage;
+
+/// What the capabilities of the server make of a message.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    /// The parameters of MAIL that describe the content.
+    pub(super) content: Content,
+    /// Addresses that are sent as A-labels.
+    a_labels: Option<Box<ALabels>>,
+    /// The recipients that the server takes in one transaction.
+    pub(super) limits: TransactionLimits,
+    /// The maximum size of content that the server takes (RFC 1870).
+    max_size: u64,
+}
+
+impl Prepared {
+    /// Before the capabilities are known: nothing is limited.
+    pub(super) fn unlimited() -> Self {
+        Self {
+            content: Content::default(),
+            a_labels: None,
+            limits: TransactionLimits::new(ServerLimits::default()),
+            max_size: u64::MAX,
+        }
+    }
+
+    /// The form for a server with these capabilities.
+    ///
+    /// # Errors
+    /// The message is larger than the server takes.
+    pub(super) fn new(
+        requirements: Requirements,
+        mail: &Mail,
+        capabilities: &Capabilities,
+    ) -> Result<Self, Error> {
+        let size = mail.size();
+        let prepared = Self {
+            content: Content {
+                size: size.filter(|_| capabilities.size().is_some()),
+                ..requirements.content
+            },
+            a_labels: requirements.a_labels,
+            limits: TransactionLimits::new(capabilities.limits()),
+            max_size: match capabilities.size() {
+                Some(SizeLimit::Bytes(limit)) => limit,
+                _ => u64::MAX,
+            },
+        };
+        match prepared.check_size(size.unwrap_or_default()) {
+            Ok(()) => Ok(prepared),
+            Err(kind) => Err(Error::new(Stage::Mail, kind)),
+        }
+    }
+
+    /// Checks that the server takes content of this size.
+    pub(super) fn check_size(&self, size: u64) -> Result<(), ErrorKind> {
+        let limit = self.max_size;
+        if size > limit {
+            return Err(ErrorKind::TooLarge { size, limit });
+        }
+        Ok(())
+    }
+
+    /// The sender, in the form for this server.
+    pub(super) fn sender<'a>(&'a self, mail: &'a Mail) -> &'a ReversePath {
+        let a_labels = self.a_labels.as_deref();
+        a_labels.and_then(ALabels::sender).unwrap_or(&mail.sender)
+    }
+
+    /// The recipient at this index, in the form for this server.
+    pub(super) fn recipient<'a>(&'a self, mail: &'a Mail, index: usize) -> Option<&'a ForwardPath> {
+        let recipient = mail.recipients.get(index)?;
+        let a_labels = self.a_labels.as_deref();
+        let converted = a_labels.and_then(|a_labels| a_labels.recipient(index));
+        Some(converted.unwrap_or(&recipient.path))
+    }
+}
