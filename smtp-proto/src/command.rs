@@ -282,17 +282,7 @@ impl Line<'_> {
             Self::Helo(name) => words(out, &["HELO ", name.as_str()]),
             Self::Lhlo(name) => words(out, &["LHLO ", name.as_str()]),
             Self::StartTls => words(out, &["STARTTLS"]),
-            Self::Auth { mechanism, initial } => {
-                words(out, &["AUTH ", mechanism.as_str()]);
-                match initial.map(Secret::expose) {
-                    None => {}
-                    Some([]) => words(out, &[" ="]),
-                    Some(raw) => {
-                        words(out, &[" "]);
-                        encode_base64(raw, out);
-                    }
-                }
-            }
+            Self::Auth { mechanism, initial } => auth(out, mechanism, initial),
             Self::SaslResponse(response) => encode_base64(response.expose(), out),
             Self::SaslCancel => words(out, &["*"]),
             Self::Mail {
@@ -410,6 +400,19 @@ impl fmt::Display for RedactedCommand<'_> {
 fn words(out: &mut Vec<u8>, words: &[&str]) {
     for word in words {
         out.extend_from_slice(word.as_bytes());
+    }
+}
+
+/// RFC 4954, section 4: an empty initial response is a single equals sign.
+fn auth(out: &mut Vec<u8>, mechanism: sasl::Name, initial: Option<&Secret>) {
+    words(out, &["AUTH ", mechanism.as_str()]);
+    match initial.map(Secret::expose) {
+        None => {}
+        Some([]) => words(out, &[" ="]),
+        Some(response) => {
+            words(out, &[" "]);
+            encode_base64(response, out);
+        }
     }
 }
 

@@ -210,23 +210,7 @@ impl Line {
                         try_blocks_at = here.next.saturating_add(NEAR);
                     }
                 }
-                b'\n' => {
-                    let len = self.line_len(here, at)?;
-                    self.count(here.dots);
-                    self.stand(len);
-                    return match self.rules.line_ends {
-                        BareLineEnds::Reject => Err(self.fault(at, ContentErrorKind::BareLf)),
-                        BareLineEnds::Convert => Ok((at, Some(Insert::Cr))),
-                    };
-                }
-                0 => {
-                    self.line_len(here, at)?;
-                    return Err(self.fault(at, ContentErrorKind::Nul));
-                }
-                128.. => {
-                    self.line_len(here, at)?;
-                    return Err(self.fault(at, ContentErrorKind::EightBit));
-                }
+                byte @ (b'\n' | 0 | 128..) => return self.misplaced(here, at, byte),
                 // A tab or another control character.
                 _ => {}
             }
@@ -235,6 +219,29 @@ impl Line {
         self.count(here.dots);
         self.stand(len);
         Ok((bytes.len(), None))
+    }
+
+    /// What to do about a bare LF, a NUL or an 8-bit byte. A line that is too long comes before it.
+    fn misplaced(
+        &mut self,
+        here: Here,
+        at: usize,
+        byte: u8,
+    ) -> Result<(usize, Option<Insert>), ContentError> {
+        let len = self.line_len(here, at)?;
+        let kind = match byte {
+            b'\n' => {
+                self.count(here.dots);
+                self.stand(len);
+                match self.rules.line_ends {
+                    BareLineEnds::Convert => return Ok((at, Some(Insert::Cr))),
+                    BareLineEnds::Reject => ContentErrorKind::BareLf,
+                }
+            }
+            0 => ContentErrorKind::Nul,
+            _ => ContentErrorKind::EightBit,
+        };
+        Err(self.fault(at, kind))
     }
 
     const fn count(&mut self, dots: u64) {

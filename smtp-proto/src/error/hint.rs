@@ -47,24 +47,7 @@ impl Error {
                      an attacker on the path may be hiding STARTTLS"
                 }
             }),
-            ErrorKind::Authentication(AuthenticationError::NotAdvertised) => {
-                Some("submission with a password is usually on port 587 or 465; port 25 has none")
-            }
-            ErrorKind::Authentication(AuthenticationError::NotAdvertisedInCleartext) => Some(
-                "the server advertises STARTTLS: require TLS, which also keeps the password private",
-            ),
-            ErrorKind::Authentication(AuthenticationError::NoCommonMechanism {
-                offered, ..
-            }) => of_offer(offered),
-            ErrorKind::Authentication(AuthenticationError::Rejected { detail }) => {
-                of_login(self.reply()?, detail.as_deref())
-            }
-            ErrorKind::Authentication(AuthenticationError::BindingRejected { detail }) => {
-                Some(of_binding(detail.as_deref().unwrap_or_default()))
-            }
-            ErrorKind::Authentication(AuthenticationError::Expired { .. }) => {
-                Some("the token may have expired: try again with a new one")
-            }
+            ErrorKind::Authentication(error) => self.of_authentication(error),
             ErrorKind::Protocol(ProtocolError::WrongClass)
                 if self.stage() == Stage::Ehlo
                     && self.reply().is_some_and(|reply| reply.code() == 220) =>
@@ -107,6 +90,26 @@ impl Error {
                 Some(PIPELINING)
             }
             _ => None,
+        }
+    }
+
+    fn of_authentication(&self, error: &AuthenticationError) -> Option<&'static str> {
+        match error {
+            AuthenticationError::NotAdvertised => {
+                Some("submission with a password is usually on port 587 or 465; port 25 has none")
+            }
+            AuthenticationError::NotAdvertisedInCleartext => Some(
+                "the server advertises STARTTLS: require TLS, which also keeps the password private",
+            ),
+            AuthenticationError::NoCommonMechanism { offered, .. } => of_offer(offered),
+            AuthenticationError::Rejected { detail } => of_login(self.reply()?, detail.as_deref()),
+            AuthenticationError::BindingRejected { detail } => {
+                Some(of_binding(detail.as_deref().unwrap_or_default()))
+            }
+            AuthenticationError::Expired { .. } => {
+                Some("the token may have expired: try again with a new one")
+            }
+            AuthenticationError::Exchange(_) => None,
         }
     }
 

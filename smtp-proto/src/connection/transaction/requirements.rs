@@ -7,9 +7,10 @@
 //! | the same without A-labels | SMTPUTF8, addresses unchanged | error |
 //! | 8-bit header fields that are not UTF-8 | error; recoded or sent by 8BITMIME, if requested | the same |
 //!
-//! The second row follows RFC 6531: a client should avoid SMTPUTF8 if it can (section 3.4), since the next
-//! server may not support it, and any server accepts A-labels (section 3.2). Only the header section of
-//! the message itself is checked, not those of its parts; section 3.6 requires no more.
+//! The second row follows RFC 6531: a client should avoid SMTPUTF8 if it can (section 3.4), since
+//! the next server may not support it, and any server accepts A-labels (section 3.2). Only the
+//! header section of the message itself is checked, not those of its parts; section 3.6 requires no
+//! more.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -38,24 +39,13 @@ pub(super) struct ALabels {
     recipients: Vec<(usize, ForwardPath)>,
 }
 
-/// Determines the extensions that the message requires; an error if the server does not advertise one.
+/// Determines the extensions that the message requires; an error if the server does not advertise
+/// one.
 ///
-/// The content may be recoded: see [`MailBuilder::downgrade_with`](crate::MailBuilder::downgrade_with).
+/// The content may be recoded: see
+/// [`MailBuilder::downgrade_with`](crate::MailBuilder::downgrade_with).
 pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Requirements, Error> {
-    if let Some(extensions) = &mut mail.extensions {
-        extensions
-            .apply_capabilities(capabilities)
-            .map_err(|kind| {
-                let part = match &kind {
-                    ErrorKind::Unsupported(MissingExtension::Parameter {
-                        recipient: Some(index),
-                        ..
-                    }) => MailPart::Recipient(*index),
-                    _ => MailPart::Parameters,
-                };
-                rejection(kind).at(Location::whole(part))
-            })?;
-    }
+    apply_capabilities(mail, capabilities)?;
     let (smtp_utf8, a_labels) = if mail.needs_utf8() {
         match beyond_ascii(mail, capabilities) {
             Err(_) if mail.has_utf8_headers() && mail.recode()? => {
@@ -100,6 +90,24 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Require
         },
         a_labels,
         recoded: false,
+    })
+}
+
+/// Withholds optional parameters that the server does not take; an error if it does not take a
+/// required one.
+fn apply_capabilities(mail: &mut Mail, capabilities: &Capabilities) -> Result<(), Error> {
+    let Some(extensions) = &mut mail.extensions else {
+        return Ok(());
+    };
+    extensions.apply_capabilities(capabilities).map_err(|kind| {
+        let part = match &kind {
+            ErrorKind::Unsupported(MissingExtension::Parameter {
+                recipient: Some(index),
+                ..
+            }) => MailPart::Recipient(*index),
+            _ => MailPart::Parameters,
+        };
+        rejection(kind).at(Location::whole(part))
     })
 }
 
