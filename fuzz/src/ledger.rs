@@ -9,6 +9,7 @@ mod server;
 mod transaction;
 
 use std::collections::VecDeque;
+use std::task::Poll;
 use std::time::Duration;
 
 use smtp_proto::{
@@ -254,7 +255,7 @@ impl Ledger {
             is_closed || connection.poll_timeout().is_some() || self.known.is_none(),
             "V29: nothing will end it"
         );
-        let Some(Err(error)) = ended else {
+        let Poll::Ready(Err(error)) = ended else {
             return;
         };
         let kind = error.kind();

@@ -1,6 +1,7 @@
 //! Any calls in any order: no panic, one outcome for each message, the first error stays, and I4 to I8 hold.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use std::vec;
 
@@ -11,6 +12,7 @@ use smtp_proto::{
     Pipelining, Seed, StreamedContent, Time, TlsInfo, Window,
 };
 
+use crate::common::Answered as _;
 use crate::ledger::Ledger;
 use crate::session::{POLICIES, broken, look};
 
@@ -259,7 +261,7 @@ impl World {
             Operation::Questions => self.questions(),
             Operation::Outcome(mail) => {
                 if let Some(id) = self.mail(mail)
-                    && let Some(Ok(outcome)) = self.connection.poll_outcome(id)
+                    && let Poll::Ready(Ok(outcome)) = self.connection.poll_outcome(id)
                 {
                     self.hear(&outcome);
                 }
@@ -269,7 +271,7 @@ impl World {
                     return;
                 };
                 let id = self.commands[at].id;
-                if let Some(Ok(_)) = self.connection.poll_reply(id) {
+                if let Poll::Ready(Ok(_)) = self.connection.poll_reply(id) {
                     self.hear_reply(id);
                 }
             }
@@ -334,7 +336,7 @@ impl World {
         let was_at_work = !(self.connection.is_closed() || self.ledger.has_failed());
         self.connection.handle_sent(self.now, count);
         if was_at_work && !self.ledger.said_quit() {
-            let error = self.connection.poll_closed().unwrap().unwrap_err();
+            let error = self.connection.poll_closed().answer().unwrap_err();
             let kind = error.kind();
             assert!(
                 matches!(kind, ErrorKind::Misuse(ApiMisuse::SentTooMuch)),
@@ -386,9 +388,9 @@ impl World {
         self.rest_if_idle();
         if let Some(batch) = &mut self.batch {
             match batch.poll_outcome(&mut self.connection) {
-                Some(Some(outcome)) => self.hear(&outcome),
-                Some(None) => self.batch = None,
-                None => {}
+                Poll::Ready(Some(outcome)) => self.hear(&outcome),
+                Poll::Ready(None) => self.batch = None,
+                Poll::Pending => {}
             }
         }
     }
@@ -448,7 +450,7 @@ impl World {
 
     /// The first failure is the last.
     fn check_failure(&mut self) {
-        let Some(Err(error)) = self.connection.poll_closed() else {
+        let Poll::Ready(Err(error)) = self.connection.poll_closed() else {
             assert_eq!(self.failure, None, "it came back from its failure");
             return;
         };
@@ -458,7 +460,7 @@ impl World {
         }
         let text = error.to_string();
         assert_eq!(*self.failure.get_or_insert_with(|| text.clone()), text);
-        let ready = self.connection.poll_ready().unwrap().unwrap_err();
+        let ready = self.connection.poll_ready().answer().unwrap_err();
         assert_eq!(ready.to_string(), text);
         // What is owed is QUIT.
         let is_closed = self.connection.is_closed();
@@ -484,13 +486,16 @@ impl World {
             let left = mail.id.is_none() && self.ledger.never_saw(&mail.sender);
             assert!(mail.told || left, "no outcome of {}", mail.sender);
             if let Some(id) = mail.id {
-                assert!(matches!(self.connection.poll_outcome(id), Some(Err(_))));
+                assert!(matches!(
+                    self.connection.poll_outcome(id),
+                    Poll::Ready(Err(_))
+                ));
             }
         }
         for command in &self.commands {
             assert!(matches!(
                 self.connection.poll_reply(command.id),
-                Some(Err(_))
+                Poll::Ready(Err(_))
             ));
         }
         self.check_failure();

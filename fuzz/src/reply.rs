@@ -1,6 +1,7 @@
 //! Any split of the same bytes gives the same replies or the same error, and the limits cut what is kept to the byte.
 
 use std::sync::{Arc, LazyLock, Mutex};
+use std::task::Poll;
 
 use smtp_proto::{
     Config, Connection, ErrorKind, Mail, ProtocolError, Reply, ReplyError, ReplyLimits, Security,
@@ -150,7 +151,7 @@ fn through_connection(input: &[u8], piece: usize, limits: Limits) -> Read {
         connection.handle_input(Time::ORIGIN, part);
     }
     let error = match connection.poll_closed() {
-        Some(Err(error)) => match error.kind() {
+        Poll::Ready(Err(error)) => match error.kind() {
             ErrorKind::Protocol(ProtocolError::Reply(error)) => Some(*error),
             _ => None,
         },

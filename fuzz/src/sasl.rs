@@ -2,6 +2,7 @@
 //! and in SCRAM, no success for a server that does not know the password.
 
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use smtp_proto::sasl::{
     Anonymous, CredentialsError, External, Login, Mechanism, OAuthBearer, Plain, Scram, XOAuth2,
@@ -223,7 +224,7 @@ impl Client {
 
     fn hear(&mut self, input: &[u8]) {
         self.connection.handle_input(Time::ORIGIN, input);
-        self.was_ready |= matches!(self.connection.poll_ready(), Some(Ok(())));
+        self.was_ready |= matches!(self.connection.poll_ready(), Poll::Ready(Ok(())));
         *self.shown.lock().unwrap() += &format!("{:?}\n", self.connection);
         self.send();
     }
@@ -271,15 +272,13 @@ impl Client {
     /// I9.
     fn check_shown(&mut self) {
         let mut shown = self.shown.lock().unwrap().clone();
-        for error in [
-            self.connection.poll_closed(),
-            self.connection.poll_ready(),
-            self.connection.poll_event().map(|event| event.map(|_| ())),
-        ]
-        .into_iter()
-        .flatten()
-        .filter_map(Result::err)
-        {
+        let mut errors = Vec::from_iter(self.connection.poll_event().and_then(Result::err));
+        for answer in [self.connection.poll_closed(), self.connection.poll_ready()] {
+            if let Poll::Ready(Err(error)) = answer {
+                errors.push(error);
+            }
+        }
+        for error in errors {
             shown += &format!("{error} {error:?} {:?}\n", error.kind());
         }
         check_secret(CANARY, &shown);

@@ -3,6 +3,7 @@
 mod choices;
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use std::vec;
 
@@ -15,6 +16,7 @@ use smtp_proto::{
 use self::choices::{Act, BATCH, CALLERS, COMMANDS, MAILS, PIECES, Prepared};
 pub(crate) use self::choices::{POLICIES, Policy};
 use crate::choice;
+use crate::common::Answered as _;
 use crate::ledger::Ledger;
 
 /// How an input is fed: the first four bytes choose, the rest is what the server says.
@@ -291,8 +293,8 @@ impl Session {
         }
         while let Some(batch) = &mut self.batch {
             match batch.poll_outcome(&mut self.connection) {
-                None => return false,
-                Some(Some(outcome)) => {
+                Poll::Pending => return false,
+                Poll::Ready(Some(outcome)) => {
                     let prepared = &BATCH[self.batch_told];
                     self.batch_told += 1;
                     if let Some(events) = &mut self.events {
@@ -302,7 +304,7 @@ impl Session {
                     self.ledger
                         .check_outcome(sender, &outcome, Some(prepared.text));
                 }
-                Some(None) => {
+                Poll::Ready(None) => {
                     self.batch = None;
                     self.connection.quit();
                 }
@@ -356,10 +358,13 @@ impl Session {
         assert!(self.connection.is_closed(), "it does not end");
         for (id, _) in &self.mails {
             assert!(self.told.contains(id), "a message without an outcome");
-            assert!(matches!(self.connection.poll_outcome(*id), Some(Err(_))));
+            assert!(matches!(
+                self.connection.poll_outcome(*id),
+                Poll::Ready(Err(_))
+            ));
         }
         for id in &self.commands {
-            assert!(self.connection.poll_reply(*id).is_some());
+            assert!(self.connection.poll_reply(*id).is_ready());
         }
         assert!(self.batch.is_none(), "a batch without an end");
         for left in &BATCH[self.batch_told..] {
@@ -415,7 +420,7 @@ pub(crate) fn look(connection: &mut Connection, ledger: &mut Ledger, now: Time) 
 
 /// The error of a connection that is over, if that was not as asked.
 pub(crate) fn final_error(connection: &mut Connection) -> Option<Error> {
-    connection.poll_closed().expect("it is over").err()
+    connection.poll_closed().answer().err()
 }
 
 /// An error of the transport.

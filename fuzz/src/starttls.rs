@@ -3,6 +3,7 @@
 use smtp_proto::{ErrorKind, Event, ProtocolError, RecipientStatus, Security};
 
 use crate::choice;
+use crate::common::Answered as _;
 use crate::session::{POLICIES, Session};
 
 /// Bytes: policy, where the injection is cut, whether the driver has looked for the upgrade before; then what is
@@ -53,7 +54,7 @@ pub fn starttls(mut input: &[u8]) {
     assert!(session.connection.is_closed());
     assert!(session.connection.poll_transmit(session.now).is_none());
     assert_eq!(session.ledger.wire(), SAID, "I6");
-    let outcome = session.connection.poll_outcome(id).unwrap().unwrap();
+    let outcome = session.connection.poll_outcome(id).answer().unwrap();
     assert!(matches!(
         outcome.recipients()[0].status(),
         RecipientStatus::NotSent(_)

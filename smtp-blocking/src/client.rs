@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::ops::RangeInclusive;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
@@ -205,15 +206,18 @@ impl<S: Stream, W: Wire> Client<S, W> {
 
     /// Says the last word of a connection that has ended or failed, and shuts the stream down.
     fn part(&mut self) {
-        self.drive(|smtp| smtp.is_closed().then_some(()));
+        self.drive(|smtp| match smtp.is_closed() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        });
         // All is said; whether the transport's own last bytes arrive changes nothing.
         let _ = self.close();
     }
 
-    pub(crate) fn drive<T>(&mut self, mut done: impl FnMut(&mut Connection) -> Option<T>) -> T {
+    pub(crate) fn drive<T>(&mut self, mut done: impl FnMut(&mut Connection) -> Poll<T>) -> T {
         let mut now = None;
         loop {
-            if let Some(answer) = done(self.wire.smtp_mut()) {
+            if let Poll::Ready(answer) = done(self.wire.smtp_mut()) {
                 return answer;
             }
             let began = now.unwrap_or_else(|| self.now());
@@ -359,7 +363,7 @@ impl<S: Stream> Client<S, Connection> {
         F: FnOnce(S) -> io::Result<(T, TlsInfo)>,
     {
         self.drive(|smtp| match smtp.wants_tls() {
-            true => Some(Ok(())),
+            true => Poll::Ready(Ok(())),
             // The failure, or that the server is ready without TLS.
             false => smtp.poll_ready(),
         })?;
@@ -419,9 +423,10 @@ impl<S, W: Wire> Drop for AbandonOnDrop<'_, S, W> {
 
 /// The error of a connection to which a failure was just reported.
 fn take_error(wire: &mut Connection) -> Error {
-    wire.poll_ready()
-        .and_then(Result::err)
-        .unwrap_or_else(Error::connect_timeout)
+    match wire.poll_ready() {
+        Poll::Ready(Err(error)) => error,
+        _ => Error::connect_timeout(),
+    }
 }
 
 /// Whether an operation only has to be tried again: it was disturbed, or took as long as it may.

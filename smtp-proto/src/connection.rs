@@ -58,10 +58,15 @@ use crate::time::Time;
 /// | `poll_*` | what to do, or what came of it; a call too many changes nothing |
 /// | plain verbs | what the caller wants; takes effect at once, blocks on nothing |
 ///
+/// A question, such as [`poll_outcome`](Self::poll_outcome), is answered with
+/// [`Poll`](::core::task::Poll): `Pending` until bytes move or time passes. Events and output are
+/// taken one after the other and are an `Option`, which is `None` when there is nothing for now.
+///
 /// A driver moves bytes by the [`Wire`](crate::Wire) methods until the question that it has is answered:
 ///
 /// ```
 /// use std::sync::Arc;
+/// use std::task::Poll;
 /// use smtp_proto::{Config, Connection, Mail, Security, Seed, Time, Wire};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -73,7 +78,7 @@ use crate::time::Time;
 /// let now = Time::ORIGIN;
 /// let mut server = ["220 ready\r\n", "250 hello\r\n", "250 ok\r\n", "250 ok\r\n", "354 go on\r\n", "250 taken\r\n"].into_iter();
 /// let outcome = loop {
-///     if let Some(outcome) = connection.poll_outcome(id) {
+///     if let Poll::Ready(outcome) = connection.poll_outcome(id) {
 ///         break outcome?;
 ///     }
 ///     let count = connection.poll_transmit(now).map_or(0, |transmit| transmit.len());

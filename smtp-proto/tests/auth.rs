@@ -9,6 +9,7 @@ mod attempt;
 mod bounds;
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use attempt::{
     Attempt, CANARY, Own, PASSWORD, PLAIN, QUIT, USER, XOAUTH2, login, own, plain, xoauth2,
@@ -301,7 +302,7 @@ fn a_server_that_offers_authentication_in_tls_only() {
         harness.ask("220 mx.test\r\n");
         let said = harness.ask(common::harness::ehlo(offered));
         assert_eq!(said.starts_with("AUTH"), offered.contains("AUTH"));
-        let Some(Err(error)) = harness.connection.poll_ready() else {
+        let Poll::Ready(Err(error)) = harness.connection.poll_ready() else {
             assert!(offered.contains("AUTH"));
             continue;
         };

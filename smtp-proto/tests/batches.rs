@@ -59,10 +59,8 @@ impl Source {
 /// What becomes of all that are taken.
 fn finish(batch: &mut Batch<Source>, pair: &mut Pair<Machine>) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
-    let mut next = |connection: &mut Connection| {
-        let outcome = batch.poll_outcome_from(connection, Source::next)?;
-        Some(Ok(outcome))
-    };
+    let mut next =
+        |connection: &mut Connection| batch.poll_outcome_from(connection, Source::next).map(Ok);
     while let Some(outcome) = pair.drive(&mut next).unwrap() {
         outcomes.push(outcome);
     }
@@ -120,7 +118,7 @@ fn nothing_but_the_first_is_taken_before_the_server_is_ready() {
             count += 1;
             source.next()
         });
-        assert!(outcome.is_none());
+        assert!(outcome.is_pending());
         count
     };
     assert_eq!(taken(&mut harness), 1);
@@ -145,9 +143,9 @@ fn behind_the_first(level: Option<Pipelining>, in_batch: bool) -> String {
         true => assert!(
             batch
                 .poll_outcome_from(&mut harness.connection, Source::next)
-                .is_none()
+                .is_pending()
         ),
-        false => assert!(harness.connection.poll_outcome(ids[1]).is_none()),
+        false => assert!(harness.connection.poll_outcome(ids[1]).is_pending()),
     };
     for input in [
         "220 mx.test\r\n",
@@ -260,7 +258,7 @@ fn a_source_that_is_pending_is_asked_again_and_one_that_has_ended_is_not() {
             sources.pop_front().expect("asked once too often")
         })
     };
-    assert!(asked(&mut pair, &mut batch, &mut sources).is_none());
+    assert!(asked(&mut pair, &mut batch, &mut sources).is_pending());
     sources.extend([Poll::Ready(Some(mail(0))), Poll::Ready(None)]);
     let mut next = |connection: &mut Connection| {
         let outcome = batch.poll_outcome_from(connection, |()| {

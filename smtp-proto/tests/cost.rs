@@ -7,6 +7,7 @@ use crate::common;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::Poll;
 
 use common::pair::Pair;
 use smtp_proto::{Config, Mail, Pipelining, Security};
@@ -179,7 +180,7 @@ fn to_ask_for_the_last_outcome_only_is_linear_work() {
             .unwrap();
         // As an adapter does: it asks each time something has come.
         let outcome = loop {
-            if let Some(outcome) = pair.connection.poll_outcome(last) {
+            if let Poll::Ready(outcome) = pair.connection.poll_outcome(last) {
                 break outcome;
             }
             assert!(pair.write() | pair.read(), "nothing moves");

@@ -1,5 +1,6 @@
 //! Nothing that a caller can see depends on how the server's bytes are cut (I2): counts and errors at a limit neither.
 
+use crate::common::Answered as _;
 use crate::common::pair::transmit;
 use crate::common::raw_mail;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ fn heard(recipients: usize, setup: &[&str], server: &[u8], piece: usize) -> Stri
     for part in server.chunks(piece) {
         connection.handle_input(Time::ORIGIN, part);
     }
-    let outcome = connection.poll_outcome(id).unwrap().unwrap();
+    let outcome = connection.poll_outcome(id).answer().unwrap();
     format!("{outcome:#?} {:?}", connection.stats())
 }
 
@@ -66,9 +67,9 @@ fn a_reply_too_many_is_found_at_the_same_stage_whether_or_not_somebody_asked_bef
         }
         connection.handle_input(Time::ORIGIN, b"250 ok\r\n");
         // It puts RCPT in line, of which nothing is offered yet.
-        assert!(!asks || connection.poll_outcome(id).is_none());
+        assert!(!asks || connection.poll_outcome(id).is_pending());
         connection.handle_input(Time::ORIGIN, b"250 ok\r\n");
-        let outcome = connection.poll_outcome(id).unwrap().unwrap();
+        let outcome = connection.poll_outcome(id).answer().unwrap();
         format!("{:#}", outcome.error().unwrap())
     };
     assert_eq!(error(true), error(false));
@@ -88,7 +89,7 @@ fn half_a_reply_is_no_part_of_an_error_of_the_callers() {
             }
         }
         connection.abandon(id);
-        let outcome = connection.poll_outcome(id).unwrap().unwrap();
+        let outcome = connection.poll_outcome(id).answer().unwrap();
         assert_eq!(outcome.error().unwrap().partial_reply(), None, "{reply:?}");
     }
 }

@@ -3,8 +3,10 @@
 #[path = "deadlines/writing.rs"]
 mod writing;
 
+use std::task::Poll;
 use std::time::Duration;
 
+use crate::common::Answered as _;
 use crate::common::harness::{Harness, ehlo};
 use crate::common::pair::transmit;
 use crate::common::raw_mail;
@@ -259,7 +261,7 @@ fn check_deadline(harness: &mut Harness, until: Time, step: &Step) {
         step.wait
     );
     assert!(
-        harness.connection.poll_closed().is_none(),
+        harness.connection.poll_closed().is_pending(),
         "{:?}: over before its time",
         step.wait
     );
@@ -269,7 +271,7 @@ fn check_deadline(harness: &mut Harness, until: Time, step: &Step) {
     assert_eq!(harness.listen(), "");
     if step.stage == Stage::Quit {
         // All mails have their outcome: a server that does not say goodbye does no harm.
-        assert!(harness.connection.poll_closed().unwrap().is_ok());
+        assert!(harness.connection.poll_closed().answer().is_ok());
     } else {
         check_timeout(&harness.failure(), step.stage, step.wait);
     }
@@ -408,7 +410,7 @@ fn a_time_that_has_not_come_changes_nothing() {
             None => harness.upgrade(),
         }
         assert!(
-            !matches!(harness.connection.poll_ready(), Some(Err(error)) if matches!(error.kind(), ErrorKind::Timeout(_))),
+            !matches!(harness.connection.poll_ready(), Poll::Ready(Err(error)) if matches!(error.kind(), ErrorKind::Timeout(_))),
             "{:?}",
             step.wait
         );
@@ -653,7 +655,7 @@ fn what_needs_no_bytes_is_answered_without_any() {
     let text = "Subject: t\r\n\r\ngr\u{fc}\u{df}e\r\n";
     let mail = raw_mail("a@x.test", ["b@x.test"], text).unwrap();
     let id = harness.connection.submit(mail);
-    let outcome = harness.connection.poll_outcome(id).unwrap().unwrap();
+    let outcome = harness.connection.poll_outcome(id).answer().unwrap();
     assert!(matches!(
         outcome.recipients()[0].status(),
         RecipientStatus::NotSent(_)
@@ -661,7 +663,7 @@ fn what_needs_no_bytes_is_answered_without_any() {
     let id = harness
         .connection
         .command(Command::vrfy("b\u{fc}").unwrap());
-    assert!(harness.connection.poll_reply(id).unwrap().is_err());
+    assert!(harness.connection.poll_reply(id).answer().is_err());
     harness.connection.quit();
     assert_eq!(harness.listen(), "QUIT\r\n");
 }
@@ -670,15 +672,15 @@ fn what_needs_no_bytes_is_answered_without_any() {
 fn a_question_begins_nothing() {
     let mut harness = ready();
     let id = harness.connection.submit(mail());
-    assert!(harness.connection.poll_outcome(id).is_none());
+    assert!(harness.connection.poll_outcome(id).is_pending());
     harness.connection.abandon(id);
-    let outcome = harness.connection.poll_outcome(id).unwrap().unwrap();
+    let outcome = harness.connection.poll_outcome(id).answer().unwrap();
     let fate = outcome.recipients()[0].status();
     assert!(
         matches!(fate, RecipientStatus::NotSent(error) if matches!(error.kind(), ErrorKind::Abandoned))
     );
     assert!(
-        harness.connection.poll_ready().unwrap().is_ok(),
+        harness.connection.poll_ready().answer().is_ok(),
         "it was withdrawn"
     );
     assert_eq!(harness.listen(), "");

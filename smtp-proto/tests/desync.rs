@@ -1,9 +1,11 @@
 //! A server that says a reply too much, too little, twice or in the wrong order: no reply ends up with the wrong mail, and
 //! no recipient in the wrong transaction.
 
-use crate::common::pair::transmit;
+use crate::common::Answered as _;
+use crate::common::pair::{next_event, transmit};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::task::Poll;
 
 use crate::common::pair::{Cut, Fault, Pair};
 use crate::common::raw_mail;
@@ -331,8 +333,8 @@ fn i4_a_reply_before_its_command_is_handed_out_whole_is_fatal_in_lock_step() {
         let (mut delivered, mut undelivered) = (0, 0);
         let end = loop {
             match pair.drive(|connection| {
-                let event = connection.poll_event();
-                if event.is_none() && connection.is_idle() {
+                let event = next_event(connection);
+                if event.is_pending() && connection.is_idle() {
                     connection.quit();
                 }
                 event
@@ -382,7 +384,7 @@ fn i4_a_reply_whose_first_byte_came_too_early_answers_nothing() {
     connection.handle_input(now, b"50 ok\r\n");
     assert!(matches!(
         connection.poll_ready(),
-        Some(Err(error)) if matches!(error.kind(), ErrorKind::Protocol(ProtocolError::UnexpectedReply))
+        Poll::Ready(Err(error)) if matches!(error.kind(), ErrorKind::Protocol(ProtocolError::UnexpectedReply))
     ));
 }
 
@@ -394,14 +396,14 @@ fn a_message_behind_a_reply_that_came_too_early_may_be_tried_again() {
     connection.handle_input(now, b"2");
     let mail = Mail::new("c@x.test", ["d@y.test"], "From: c@x.test\r\n\r\n").unwrap();
     let late = connection.submit(mail);
-    let outcome = connection.poll_outcome(late).unwrap().unwrap();
+    let outcome = connection.poll_outcome(late).answer().unwrap();
     let RecipientStatus::NotSent(error) = outcome.recipients()[0].status() else {
         panic!("{outcome:?}");
     };
     assert!(matches!(error.kind(), ErrorKind::Earlier(_)), "{error:#}");
     assert!(error.is_transient());
     // Of the connection itself the failure is told as it is.
-    let Some(Err(error)) = connection.poll_outcome(late) else {
+    let Poll::Ready(Err(error)) = connection.poll_outcome(late) else {
         panic!("told twice");
     };
     assert!(matches!(
@@ -418,7 +420,7 @@ fn i4_more_acknowledged_than_was_offered_is_a_failure_with_its_own_type() {
         let count = transmit(&mut connection, now).unwrap().len();
         connection.handle_sent(now, count.saturating_add(more));
         assert!(connection.is_closed());
-        let error = connection.poll_closed().unwrap().unwrap_err();
+        let error = connection.poll_closed().answer().unwrap_err();
         assert!(matches!(
             error.kind(),
             ErrorKind::Misuse(ApiMisuse::SentTooMuch)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::common::Answered as _;
 use crate::common::harness::Harness;
 use smtp_proto::{ApiMisuse, Command, Config, ErrorKind, ProtocolError, Security};
 
@@ -30,7 +31,7 @@ fn v42_an_offer_is_given_only_when_what_has_come_was_read() {
     let count = connection.poll_transmit(harness.now).unwrap().len();
     connection.handle_sent(harness.now, count);
     connection.handle_input(harness.now, b"250 ok\r\n");
-    assert!(connection.poll_reply(id).unwrap().is_ok());
+    assert!(connection.poll_reply(id).answer().is_ok());
     // That nothing had come is known for a while only.
     connection.command(noop());
     assert!(connection.poll_transmit(harness.now).is_none());

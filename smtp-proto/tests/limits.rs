@@ -1,6 +1,7 @@
 //! A server that talks much: what is kept of a reply is bounded, and what is read in a session; a flood ends in an error
 //! that says so, and holds no more memory than the limits do.
 
+use crate::common::Answered as _;
 use crate::common::pair::transmit;
 use crate::common::raw_mail;
 use std::sync::Arc;
@@ -221,7 +222,7 @@ fn v22_a_long_reply_is_understood_wherever_it_comes() {
         let mut connection = brought_to(policy(ReplyLimits::default()), &[&reply]);
         connection.handle_input(NOW, many(250).as_bytes());
         send_all(&mut connection);
-        assert!(connection.poll_ready().unwrap().is_ok());
+        assert!(connection.poll_ready().answer().is_ok());
     }
 }
 
@@ -312,7 +313,7 @@ fn v22_all_that_a_server_says_in_a_session_is_bounded_and_so_is_each_answer() {
             for part in reply.as_bytes().chunks(piece) {
                 connection.handle_input(NOW, part);
             }
-            if connection.poll_reply(id).unwrap().is_ok() {
+            if connection.poll_reply(id).answer().is_ok() {
                 answered += 1;
             }
         }
@@ -350,7 +351,7 @@ fn v22_a_session_of_many_mails_has_room_for_long_replies_to_all_of_them() {
             let reply = format!("{code} {}\r\n", "x".repeat(2000));
             connection.handle_input(NOW, reply.as_bytes());
         }
-        assert!(connection.poll_outcome(id).unwrap().unwrap().is_accepted());
+        assert!(connection.poll_outcome(id).answer().unwrap().is_accepted());
     }
     assert!(connection.stats().bytes_received() > 4_000_000);
 }
@@ -489,7 +490,7 @@ fn i10_rejections_without_end_are_kept_within_what_a_server_may_say() {
     assert_eq!(
         connection
             .poll_outcome(id)
-            .unwrap()
+            .answer()
             .unwrap()
             .recipients()
             .len(),

@@ -4,11 +4,13 @@
 #[path = "operations/model_server.rs"]
 mod model_server;
 use crate::common;
+use crate::common::Answered as _;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -262,11 +264,11 @@ impl World {
         let told = self.connection.poll_outcome(id);
         self.tell("outcome", &told);
         match told {
-            Some(Ok(outcome)) => {
+            Poll::Ready(Ok(outcome)) => {
                 assert!(self.outcomes.insert(id, outcome).is_none(), "told twice");
                 true
             }
-            Some(Err(error)) => {
+            Poll::Ready(Err(error)) => {
                 let waits = matches!(
                     error.kind(),
                     ErrorKind::Misuse(ApiMisuse::ContentUnfinished | ApiMisuse::UpgradePending)
@@ -277,7 +279,7 @@ impl World {
                 );
                 waits
             }
-            None => false,
+            Poll::Pending => false,
         }
     }
 
@@ -342,7 +344,7 @@ impl World {
             return None;
         }
         match self.connection.poll_closed() {
-            Some(Err(error)) if !matches!(error.kind(), ErrorKind::Misuse(_)) => {
+            Poll::Ready(Err(error)) if !matches!(error.kind(), ErrorKind::Misuse(_)) => {
                 Some(format!("{error:#?}"))
             }
             _ => None,
@@ -358,20 +360,20 @@ impl World {
         let connection = &mut self.connection;
         assert!(connection.poll_transmit(now).is_none());
         assert!(connection.poll_timeout().is_none());
-        let ready = connection.poll_ready().unwrap().unwrap_err();
+        let ready = connection.poll_ready().answer().unwrap_err();
         let upgrade = format!("{:#?}", connection.begin_tls(now).unwrap_err());
         assert_eq!(
             (format!("{ready:#?}"), upgrade),
             (failure.clone(), failure.clone())
         );
         for id in &self.commands {
-            if let Err(error) = self.connection.poll_reply(*id).unwrap() {
+            if let Err(error) = self.connection.poll_reply(*id).answer() {
                 assert_eq!(format!("{error:#?}"), failure);
             }
         }
         for id in self.mails.clone() {
             if self.outcomes.contains_key(&id) {
-                let error = self.connection.poll_outcome(id).unwrap().unwrap_err();
+                let error = self.connection.poll_outcome(id).answer().unwrap_err();
                 assert_eq!(format!("{error:#?}"), failure);
             }
         }
@@ -400,7 +402,7 @@ impl World {
                 self.poll_outcome(id);
             }
         }
-        while self.connection.poll_closed().is_none() {
+        while self.connection.poll_closed().is_pending() {
             self.turn(end);
             turns += 1;
             assert!(

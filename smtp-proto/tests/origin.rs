@@ -148,14 +148,8 @@ fn a_capability_that_is_switched_off_counts_as_not_offered() {
             .any(|part| part == b"XCLI" || part == b"XFOR")
     );
     pair.connection.quit();
-    assert!(matches!(
-        pair.drive(Connection::poll_event),
-        Ok(Event::Ready)
-    ));
-    assert!(matches!(
-        pair.drive(Connection::poll_event),
-        Ok(Event::Closed)
-    ));
+    assert!(matches!(pair.event(), Ok(Event::Ready)));
+    assert!(matches!(pair.event(), Ok(Event::Closed)));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::common::Answered as _;
 use crate::common::dialogue::Dialogue;
 use crate::common::invariants::{cause, check_commands, check_fates};
 use crate::common::pair::{Cut, Fault, Pair};
@@ -579,7 +580,7 @@ fn a_mail_that_the_server_cannot_take_is_told_without_waiting_for_the_server() {
         let id = pair
             .connection
             .submit(raw_mail("a@x.test", ["b@x.test"], text).unwrap());
-        let outcome = pair.connection.poll_outcome(id).unwrap().unwrap();
+        let outcome = pair.connection.poll_outcome(id).answer().unwrap();
         let RecipientStatus::NotSent(error) = outcome.recipients()[0].status() else {
             panic!("{outcome:?}");
         };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::common::Answered as _;
 use crate::common::harness::{Harness, ehlo};
 use bytes::Bytes;
 use smtp_proto::{Config, ConfigBuilder, Mail, Pipelining, Protocol, Security, Window};
@@ -50,7 +51,7 @@ fn v25_no_more_chunks_are_unanswered_than_replies_fit_in_the_window() {
         );
     }
     harness.say("250 ok\r\n".repeat(out - answered));
-    let outcome = harness.connection.poll_outcome(id).unwrap().unwrap();
+    let outcome = harness.connection.poll_outcome(id).answer().unwrap();
     assert!(outcome.is_accepted(), "{outcome:?}");
 }
 
@@ -104,7 +105,7 @@ fn v25_each_reply_of_lmtp_gives_back_its_part_of_the_window() {
             "{left} left: {unanswered} are unanswered"
         );
     }
-    let outcome = harness.connection.poll_outcome(ids[0]).unwrap().unwrap();
+    let outcome = harness.connection.poll_outcome(ids[0]).answer().unwrap();
     assert!(outcome.is_accepted(), "{outcome:?}");
     assert_eq!(outcome.recipients().len(), RECIPIENTS);
 }
@@ -153,7 +154,7 @@ fn v30_a_connection_that_has_failed_holds_nothing_of_what_was_to_be_sent() {
         harness.connection.handle_sent(harness.now, 100);
         assert!(Arc::strong_count(&owned) > 1);
         fail(&mut harness);
-        let outcome = harness.connection.poll_outcome(id).unwrap().unwrap();
+        let outcome = harness.connection.poll_outcome(id).answer().unwrap();
         assert!(!outcome.is_accepted());
         assert!(harness.connection.poll_transmit(harness.now).is_none());
         drop(outcome);

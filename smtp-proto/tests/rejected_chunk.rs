@@ -1,5 +1,6 @@
 //! A chunk is rejected while more of the text is to come (RFC 3030, section 2).
 
+use crate::common::Answered as _;
 use crate::common::pair::transmit;
 use crate::common::raw_mail;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ fn v39_behind_a_rejected_chunk_the_next_mail_begins_with_rset_and_gets_its_own_r
     assert_eq!(say(&mut connection, "550 no\r\n"), "");
 
     for (mail, at, code) in [(first, Stage::Content, 552), (second, Stage::Mail, 550)] {
-        let outcome = connection.poll_outcome(mail).unwrap().unwrap();
+        let outcome = connection.poll_outcome(mail).answer().unwrap();
         let fate = outcome.recipients()[0].status();
         let RecipientStatus::Rejected { stage, reply, .. } = fate else {
             panic!("{fate:#}");
@@ -93,7 +94,7 @@ fn v40_a_mail_that_is_taken_although_a_chunk_was_rejected_is_in_doubt() {
     say(&mut connection, "500 no\r\n");
     say(&mut connection, "250 taken\r\n");
 
-    let outcome = connection.poll_outcome(mail).unwrap().unwrap();
+    let outcome = connection.poll_outcome(mail).answer().unwrap();
     let [first, second] = outcome.recipients() else {
         panic!("two recipients");
     };

@@ -6,6 +6,7 @@ mod scram;
 
 use crate::common::pair::transmit;
 use std::sync::Arc;
+use std::task::Poll;
 
 use crate::common::invariants::check_secret;
 use smtp_proto::sasl::{
@@ -83,7 +84,7 @@ fn log_in_past(
             }
             moved = true;
         }
-        if let Some(result) = connection.poll_ready() {
+        if let Poll::Ready(result) = connection.poll_ready() {
             break result;
         }
         assert!(moved, "both sides wait");

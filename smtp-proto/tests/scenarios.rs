@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 
 use crate::common::invariants::check_leaving;
 use crate::common::pair::Pair;
@@ -81,7 +82,7 @@ fn run(scenario: &Scenario, split: Split, write_at_most: usize) -> (Trace, Vec<u
         }
     }
     pair.exchange();
-    if let Some(Err(_)) = pair.connection.poll_ready() {
+    if let Poll::Ready(Err(_)) = pair.connection.poll_ready() {
         assert!(
             pair.connection.poll_transmit(pair.now).is_none(),
             "{name}: offered after the end"

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::common::debug_output::DebugOutput;
 use crate::common::invariants::{check_secret, disguises};
-use crate::common::pair::{Cut, Fault, Pair, transmit};
+use crate::common::pair::{Cut, Fault, Pair, next_event, transmit};
 use crate::common::raw_mail;
 use smtp_proto::sasl::{Anonymous, External, Login, Mechanism, OAuthBearer, Plain, XOAuth2};
 use smtp_proto::{Config, Connection, Credentials, Event, Secret, Security, Seed, Time};
@@ -127,7 +127,7 @@ fn converse(
         }
         let event = pair.drive(|connection| {
             shown.debug(connection);
-            connection.poll_event()
+            next_event(connection)
         });
         shown.debug(&event);
         match event {

@@ -4,7 +4,9 @@
 mod answers;
 
 use std::sync::Arc;
+use std::task::Poll;
 
+use crate::common::Answered as _;
 use crate::common::harness::{Harness, ehlo};
 use crate::common::invariants::{check_clear_text, check_leaving};
 use crate::common::raw_mail;
@@ -103,7 +105,7 @@ fn v02_bytes_behind_the_220_in_a_later_chunk_are_fatal_until_tls_is_complete() {
         harness.say("");
         // Whoever took on the upgrade has not done it yet.
         assert!(harness.connection.begin_tls(harness.now).is_ok());
-        assert!(harness.connection.poll_ready().is_none());
+        assert!(harness.connection.poll_ready().is_pending());
         harness.say(&injected);
         check_injected(harness, Stage::StartTls, &injected);
     }
@@ -133,7 +135,7 @@ fn nothing_is_offered_before_implicit_tls_is_complete() {
     );
     // It is a question badly put, and no failure.
     assert!(harness.connection.begin_tls(harness.now).is_ok());
-    assert!(harness.connection.poll_ready().is_none());
+    assert!(harness.connection.poll_ready().is_pending());
     assert_eq!(harness.listen(), "");
     assert_eq!(
         harness.secure("AUTH PLAIN"),
@@ -150,7 +152,7 @@ fn tls_begins_once() {
         "",
         "STARTTLS inside TLS is of no interest"
     );
-    assert!(harness.connection.poll_ready().unwrap().is_ok());
+    assert!(harness.connection.poll_ready().answer().is_ok());
     assert!(harness.connection.tls().is_some());
     match harness.connection.begin_tls(harness.now) {
         Err(error) => assert!(matches!(
@@ -203,7 +205,7 @@ fn inside(before: &str, after: &str) -> (String, Vec<String>, String) {
     harness.ask("250 ok\r\n");
     let said = String::from_utf8(harness.sent[clear..].to_vec()).unwrap();
     let outcome = match harness.connection.poll_outcome(id) {
-        Some(Ok(outcome)) => format!("{:#?}", outcome.recipients()),
+        Poll::Ready(Ok(outcome)) => format!("{:#?}", outcome.recipients()),
         other => format!("{other:#?}"),
     };
     (said, known, outcome)
@@ -368,7 +370,7 @@ fn v04_the_policy_to_fall_back_to_is_clear_and_carries_no_credentials() {
                 harness.listen();
                 harness.ask("220 mx.test\r\n");
                 assert_eq!(harness.ask(ehlo(EVERYTHING)), "");
-                assert!(harness.connection.poll_ready().unwrap().is_ok());
+                assert!(harness.connection.poll_ready().answer().is_ok());
             }
             None => assert_ne!(policy, Security::Opportunistic),
         }

@@ -1,8 +1,10 @@
 //! Texts that are written in pieces: what is asked for when, what goes out, and what comes of a text that fails.
 
+use crate::common::Answered as _;
 use crate::common::pair::transmit;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 
 use crate::common::pair::Pair;
 use crate::common::raw_mail;
@@ -101,7 +103,7 @@ fn a_piece_is_not_wanted_before_the_server_said_to_go_on() {
     let mut pair = pair();
     pair.drive(Connection::poll_ready).unwrap();
     let id = pair.connection.submit(streamed("from@x.test"));
-    while pair.connection.poll_content(id).is_none() {
+    while pair.connection.poll_content(id).is_pending() {
         let said: Vec<u8> = pair.heard.iter().map(|(_, byte)| *byte).collect();
         assert!(!said.windows(4).any(|part| part == b"354 "));
         assert!(pair.write_some(1) || pair.read());
@@ -129,7 +131,7 @@ fn an_event_asks_for_each_piece_once_and_again_after_an_empty_one() {
     let id = pair.connection.submit(streamed("from@x.test"));
     let mut pieces = [&b"one\r\n"[..], b"", b"two\r\n", b""].into_iter();
     loop {
-        match pair.drive(Connection::poll_event).unwrap() {
+        match pair.event().unwrap() {
             Event::ContentWanted(asked) => {
                 assert_eq!(asked, id);
                 assert!(pair.connection.poll_event().is_none(), "asked twice");
@@ -199,7 +201,7 @@ fn a_whole_text_is_not_copied_either() {
         .connection
         .submit(raw_mail("from@x.test", ["to@x.test"], text.clone()).unwrap());
     let mut of_text = 0;
-    while pair.connection.poll_outcome(id).is_none() {
+    while pair.connection.poll_outcome(id).is_pending() {
         let now = pair.now;
         if let Some(offer) = transmit(&mut pair.connection, now) {
             of_text = of_text.max(
@@ -225,7 +227,7 @@ fn no_more_is_wanted_while_the_transport_takes_nothing() {
     for _ in 0..100 {
         let now = pair.now;
         assert!(transmit(&mut pair.connection, now).unwrap().len() <= 65_536);
-        assert!(pair.connection.poll_content(id).is_none());
+        assert!(pair.connection.poll_content(id).is_pending());
         assert!(
             pair.connection
                 .poll_event()
@@ -336,7 +338,7 @@ fn a_mail_given_up_on_its_way_ends_the_connection_and_is_in_doubt_only_when_its_
     let mut steps = 0;
     let (mut not_sent, mut in_doubt) = (0, 0);
     // The whole way of the mail, byte by byte; at each of them once it is given up.
-    while pair.connection.poll_outcome(id).is_none() {
+    while pair.connection.poll_outcome(id).is_pending() {
         assert!(pair.write_some(1) || pair.read());
         steps += 1;
     }
@@ -355,7 +357,7 @@ fn a_mail_given_up_on_its_way_ends_the_connection_and_is_in_doubt_only_when_its_
                 .poll_transmit(pair.now)
                 .is_some_and(|offer| offer.iter().any(|slice| slice == b".\r\n"));
         pair.connection.abandon(id);
-        let outcome = pair.connection.poll_outcome(id).unwrap().unwrap();
+        let outcome = pair.connection.poll_outcome(id).answer().unwrap();
         match fate(&outcome) {
             RecipientStatus::InDoubt(error) if ended => {
                 in_doubt += 1;
@@ -433,9 +435,11 @@ fn several_texts_in_line_are_asked_for_one_after_the_other() {
         wanted(&mut pair, *id);
         for behind in &ids[number + 1..] {
             let told = pair.connection.poll_content(*behind);
-            assert!(
-                told.is_none_or(|told| is_misuse(&told.unwrap_err(), ApiMisuse::ContentUnfinished))
-            );
+            let told = match told {
+                Poll::Ready(told) => Some(told.unwrap_err()),
+                Poll::Pending => None,
+            };
+            assert!(told.is_none_or(|error| is_misuse(&error, ApiMisuse::ContentUnfinished)));
         }
         let text = format!("text {number}\r\n");
         pair.connection
@@ -528,7 +532,7 @@ fn an_id_of_another_connection_is_unknown() {
             .poll_outcome(stranger)
             .map(|told| told.map(|_| ())),
     ] {
-        assert!(is_misuse(&told.unwrap().unwrap_err(), ApiMisuse::UnknownId));
+        assert!(is_misuse(&told.answer().unwrap_err(), ApiMisuse::UnknownId));
     }
     pair.connection.abandon(stranger);
     pair.connection
@@ -548,7 +552,7 @@ fn to_quit_with_an_unfinished_text_waits_for_it() {
     assert!(
         pair.connection
             .poll_outcome(id)
-            .unwrap()
+            .answer()
             .unwrap()
             .is_accepted()
     );

@@ -1,6 +1,8 @@
 //! Texts that are written in pieces to a server with CHUNKING: what the chunks are, what is asked for when, and that
 //! nothing is copied.
 
+use std::task::Poll;
+
 use crate::common;
 use crate::common::pair::transmit;
 
@@ -167,7 +169,7 @@ fn no_more_is_wanted_while_a_chunk_waits_for_the_reply_to_the_one_before() {
     // All of it is out, and more may be got ready meanwhile.
     assert!(matches!(
         pair.connection.poll_content(id),
-        Some(Ok(ContentStatus::Wanted))
+        Poll::Ready(Ok(ContentStatus::Wanted))
     ));
     pair.connection
         .write_content(id, Bytes::from_static(b"two\r\n"))
@@ -177,13 +179,13 @@ fn no_more_is_wanted_while_a_chunk_waits_for_the_reply_to_the_one_before() {
         "a chunk went out before the reply to the one before"
     );
     for _ in 0..3 {
-        assert!(pair.connection.poll_content(id).is_none());
+        assert!(pair.connection.poll_content(id).is_pending());
     }
     pair.read();
     assert!(pair.write());
     assert!(matches!(
         pair.connection.poll_content(id),
-        Some(Ok(ContentStatus::Wanted))
+        Poll::Ready(Ok(ContentStatus::Wanted))
     ));
     assert_eq!(chunks(&pair), [5, 5]);
 }
@@ -222,7 +224,7 @@ fn no_more_is_wanted_while_the_transport_takes_nothing() {
         .unwrap();
     for _ in 0..100 {
         assert!(transmit(&mut pair.connection, pair.now).unwrap().len() <= 65_600);
-        assert!(pair.connection.poll_content(id).is_none());
+        assert!(pair.connection.poll_content(id).is_pending());
     }
     pair.write();
     wanted(&mut pair, id);

@@ -12,6 +12,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 
 #[cfg(feature = "scram")]
 use smtp_proto::sasl::Scram;
@@ -249,7 +250,7 @@ impl Run {
                 moved = true;
             }
             if !moved {
-                self.ready = matches!(connection.poll_ready(), Some(Ok(())));
+                self.ready = matches!(connection.poll_ready(), Poll::Ready(Ok(())));
                 return false;
             }
         }

@@ -9,6 +9,7 @@
 )]
 
 use crate::common;
+use crate::common::Answered as _;
 use crate::common::transmit;
 
 use std::io;
@@ -61,7 +62,7 @@ fn the_next_address_is_tried_after_a_transient_failure_only() {
     // A greeting that rejects the client for good.
     let mut session = endpoint.session();
     session.handle_input(NOW, b"554 5.7.1 not you\r\n");
-    let rejected = session.smtp_mut().poll_ready().unwrap().unwrap_err();
+    let rejected = session.smtp_mut().poll_ready().answer().unwrap_err();
     assert!(attempts.next(Some(rejected.clone())).is_none());
     let error = attempts.into_error();
     assert_eq!(error.reply(), rejected.reply());
@@ -296,7 +297,7 @@ fn an_opportunistic_policy_tries_again_in_clear_if_tls_takes_too_long() {
         }
         let until = session.poll_timeout().unwrap();
         session.handle_timeout(until);
-        let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
+        let error = session.smtp_mut().poll_ready().answer().unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error:#}");
         tries_again_after(&endpoint, &error)
     };
@@ -482,7 +483,7 @@ fn a_silent_server_on_the_port_of_implicit_tls_is_given_up_after_five_seconds() 
         session.handle_input(NOW, input.as_bytes());
         let until = session.poll_timeout().unwrap();
         session.handle_timeout(until);
-        let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
+        let error = session.smtp_mut().poll_ready().answer().unwrap_err();
         assert!(
             matches!(
                 (error.kind(), error.stage()),
@@ -678,7 +679,7 @@ fn every_setting_reaches_the_connection() {
             NOW,
             b"250-hello, and more than is kept\r\n250 SIZE 1000\r\n",
         );
-        assert!(session.smtp_mut().poll_ready().unwrap().is_ok());
+        assert!(session.smtp_mut().poll_ready().answer().is_ok());
         assert!(session.smtp_mut().capabilities().size().is_none());
         let said = std::mem::take(&mut *lines.lock().unwrap());
         assert!(
@@ -706,7 +707,7 @@ fn a_connection_that_comes_to_tls_without_a_layer_for_it_ends_in_misuse() {
         let count = transmit(&mut session).map_or(0, |transmit| transmit.len());
         session.handle_sent(NOW, count);
     }
-    let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
+    let error = session.smtp_mut().poll_ready().answer().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Misuse(_)), "{error:#}");
     assert!(session.poll_transmit(NOW).is_none());
 }

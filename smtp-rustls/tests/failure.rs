@@ -9,8 +9,10 @@
 )]
 
 use std::io;
+use std::task::Poll;
 use std::time::Duration;
 
+use crate::common::Answered as _;
 use crate::common::{HELLO, NOW, Wiring, implicit, mail, session, starttls, transmit, wiring};
 use proptest::prelude::*;
 use smtp_rustls::Endpoint;
@@ -35,11 +37,10 @@ fn failing() -> (Wiring, Log) {
 }
 
 fn failure(wiring: &mut Wiring) -> Option<Error> {
-    wiring
-        .session
-        .smtp_mut()
-        .poll_ready()
-        .map(Result::unwrap_err)
+    match wiring.session.smtp_mut().poll_ready() {
+        Poll::Ready(Err(error)) => Some(error),
+        _ => None,
+    }
 }
 
 fn is_expiry(error: &Error) -> bool {
@@ -117,7 +118,7 @@ fn a_transport_that_breaks_in_the_handshake_is_an_error_of_the_handshake() {
             assert!(session.poll_transmit(NOW).is_none());
             session.handle_eof(NOW);
         }
-        let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
+        let error = session.smtp_mut().poll_ready().answer().unwrap_err();
         assert_eq!(error.stage(), Stage::TlsHandshake);
         assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error:#}");
         assert!(session.poll_transmit(NOW).is_none());
@@ -135,7 +136,7 @@ fn a_handshake_has_a_deadline_from_the_first_offer_on() {
     assert!(session.poll_transmit(began).is_some());
     assert_eq!(session.poll_timeout(), Some(began + limit));
     session.handle_timeout(began + limit);
-    let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
+    let error = session.smtp_mut().poll_ready().answer().unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Timeout(Timeout::ImplicitTls)),
         "{error:#}"
@@ -178,7 +179,7 @@ fn a_server_that_stops_reading_a_body_runs_into_the_deadline_for_it() {
     let until = wiring.session.poll_timeout().unwrap();
     assert_eq!(until, NOW + Duration::from_secs(180));
     wiring.session.handle_timeout(until);
-    let outcome = wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();
+    let outcome = wiring.session.smtp_mut().poll_outcome(id).answer().unwrap();
     assert!(
         matches!(
             outcome.error().unwrap().kind(),
@@ -203,12 +204,10 @@ fn a_final_reply_to_what_has_not_been_sent_is_not_believed() {
     wiring.ready().unwrap();
     let id = wiring.session.smtp_mut().submit(mail(HELLO));
     let mut last = Vec::new();
-    while wiring
-        .session
-        .smtp_mut()
-        .poll_outcome(id)
-        .is_none_or(|answer| answer.is_err())
-    {
+    while !matches!(
+        wiring.session.smtp_mut().poll_outcome(id),
+        Poll::Ready(Ok(_))
+    ) {
         // What is offered after DATA stays in line: the transport is full.
         let waits = log
             .session()
@@ -231,7 +230,7 @@ fn a_final_reply_to_what_has_not_been_sent_is_not_believed() {
         }
     }
     assert!(log.mails().is_empty());
-    let error = wiring.session.smtp_mut().poll_ready().unwrap().unwrap_err();
+    let error = wiring.session.smtp_mut().poll_ready().answer().unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Protocol(_)),
         "{error:#}; {last:?}"
@@ -271,7 +270,7 @@ fn a_record_that_is_not_written_whole_has_not_been_sent() {
             while let Some(Output::Write(bytes)) = wiring.server.poll_output() {
                 wiring.session.handle_input(NOW, &bytes);
             }
-            let outcome = wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();
+            let outcome = wiring.session.smtp_mut().poll_outcome(id).answer().unwrap();
             assert!(log.mails().is_empty());
             assert!(!outcome.is_accepted(), "nobody has it");
         }
@@ -416,7 +415,7 @@ fn what_is_acknowledged_after_the_connection_has_failed_changes_nothing() {
     wiring.settle();
     assert!(log.session().client_eof());
     assert!(log.mails().is_empty());
-    let outcome = wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();
+    let outcome = wiring.session.smtp_mut().poll_outcome(id).answer().unwrap();
     assert!(outcome.recipients()[0].status().is_safe_to_retry());
 }
 
@@ -432,7 +431,7 @@ fn after_a_write_error_the_servers_reason_is_still_heard() {
     assert!(wiring.session.poll_transmit(NOW).is_none());
     while wiring.read() {}
     wiring.session.handle_eof(NOW);
-    let outcome = wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();
+    let outcome = wiring.session.smtp_mut().poll_outcome(id).answer().unwrap();
     assert!(outcome.recipients()[0].status().is_safe_to_retry());
     assert!(wiring.session.poll_transmit(NOW).is_none());
 }
@@ -445,7 +444,7 @@ fn after_a_read_error_nothing_more_is_offered() {
     assert!(transmit(&mut wiring.session).is_some());
     wiring.session.handle_read_error(NOW, broken_pipe());
     assert!(wiring.session.poll_transmit(NOW).is_none());
-    let outcome = wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();
+    let outcome = wiring.session.smtp_mut().poll_outcome(id).answer().unwrap();
     assert!(outcome.recipients()[0].status().is_safe_to_retry());
 }
 
@@ -536,7 +535,7 @@ proptest! {
         let alert = transmit(&mut session).map_or(0, |transmit| transmit.len());
         session.handle_sent(NOW, alert);
         session.handle_eof(NOW);
-        let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
+        let error = session.smtp_mut().poll_ready().answer().unwrap_err();
         prop_assert_eq!(error.stage(), Stage::TlsHandshake);
         prop_assert!(matches!(error.kind(), ErrorKind::Transport(_)));
         prop_assert!(session.poll_transmit(NOW).is_none());

@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use crate::common::Answered as _;
 use crate::common::{NOW, Wiring, session, without_key};
 use smtp_rustls::proto::{Error, Stage, TransportError, Wire};
 use smtp_rustls::rustls::pki_types::CertificateDer;
@@ -152,7 +153,7 @@ fn failed(session: &mut smtp_rustls::Session) -> Error {
     while let Some(count) = session.poll_transmit(NOW).map(|transmit| transmit.len()) {
         session.handle_sent(NOW, count);
     }
-    session.smtp_mut().poll_ready().unwrap().unwrap_err()
+    session.smtp_mut().poll_ready().answer().unwrap_err()
 }
 
 /// V30: an error may quote the server, whoever made it.

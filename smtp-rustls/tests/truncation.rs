@@ -9,6 +9,7 @@
 )]
 
 use crate::common;
+use crate::common::Answered as _;
 
 use common::{HELLO, NOW, Wiring, mail, session, steady, wiring};
 use smtp_rustls::Endpoint;
@@ -182,7 +183,7 @@ fn v08_a_cut_record_and_an_end_between_records_are_told_apart() {
     wiring.ready().unwrap();
     let id = wiring.session.smtp_mut().submit(mail(HELLO));
     wiring.session.handle_eof(NOW);
-    let outcome = wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();
+    let outcome = wiring.session.smtp_mut().poll_outcome(id).answer().unwrap();
     let error = outcome.error().unwrap();
     assert!(
         matches!(error.kind(), ErrorKind::ConnectionLost),
@@ -224,10 +225,10 @@ fn v08_a_close_notify_ends_the_connection_whatever_comes_behind_it() {
             wiring
                 .session
                 .handle_input(NOW, &[&last[..], behind].concat());
-            let mut outcome = |id| wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();
+            let mut outcome = |id| wiring.session.smtp_mut().poll_outcome(id).answer().unwrap();
             assert!(outcome(id).is_accepted());
             assert!(outcome(next).recipients()[0].status().is_safe_to_retry());
-            let error = wiring.session.smtp_mut().poll_ready().unwrap().unwrap_err();
+            let error = wiring.session.smtp_mut().poll_ready().answer().unwrap_err();
             assert!(
                 matches!(error.kind(), ErrorKind::ConnectionLost),
                 "{error:#}"
@@ -283,7 +284,7 @@ fn v08_a_fault_in_the_same_segment_takes_nothing_from_the_reply_before_it() {
     // A record that no key fits, right after the final reply.
     let segment = [&reply[..], &[23, 3, 3, 0, 32], &[0; 32]].concat();
     wiring.session.handle_input(NOW, &segment);
-    let outcome = wiring.session.smtp_mut().poll_outcome(id).unwrap().unwrap();
+    let outcome = wiring.session.smtp_mut().poll_outcome(id).answer().unwrap();
     assert!(outcome.is_accepted(), "{outcome:?}");
     // The alert goes out, then the connection hears of the fault.
     assert!(
@@ -294,7 +295,7 @@ fn v08_a_fault_in_the_same_segment_takes_nothing_from_the_reply_before_it() {
             .is_none_or(|event| event.is_ok())
     );
     wiring.write();
-    let error = wiring.session.smtp_mut().poll_ready().unwrap().unwrap_err();
+    let error = wiring.session.smtp_mut().poll_ready().answer().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error:#}");
     assert!(log.session().tls_error().unwrap().contains("BadRecordMac"));
 }

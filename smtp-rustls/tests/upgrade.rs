@@ -8,6 +8,7 @@
     reason = "a test that cannot go on ends"
 )]
 
+use crate::common::Answered as _;
 use crate::common::{
     HELLO, NOW, Wiring, implicit, mail, session, starttls, transmit, trust, wiring,
 };
@@ -276,7 +277,7 @@ fn a_server_that_speaks_tls_first_on_the_port_for_starttls_is_silent_or_named_as
     let mut session = session(starttls(&tls));
     assert!(session.poll_transmit(NOW).is_none());
     session.handle_input(NOW, &[0x15, 3, 1, 0, 2, 2, 40]);
-    let error = session.smtp_mut().poll_ready().unwrap().unwrap_err();
+    let error = session.smtp_mut().poll_ready().answer().unwrap_err();
     assert!(error.hint().unwrap().contains("465"), "{error:#}");
 }
 

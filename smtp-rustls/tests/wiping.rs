@@ -12,6 +12,7 @@
 mod common;
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use smtp_rustls::proto::sasl::{Login, Plain, XOAuth2};
 use smtp_rustls::proto::{Credentials, Wire};
@@ -117,7 +118,7 @@ fn log_in(
                 moved = true;
             }
             if !moved {
-                return matches!(session.smtp_mut().poll_ready(), Some(Ok(())));
+                return matches!(session.smtp_mut().poll_ready(), Poll::Ready(Ok(())));
             }
         }
     });

@@ -235,7 +235,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
 
     /// Says the last word of a connection that has ended or failed, and shuts the stream down.
     async fn part(&mut self) {
-        self.drive(|smtp| smtp.is_closed().then_some(())).await;
+        self.drive(|smtp| match smtp.is_closed() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
         // All is said; whether the transport's own last bytes arrive changes nothing.
         let limit = self.connection().timeouts().quit();
         let _ = within(limit, poll_fn(|cx| self.poll_close(cx))).await;
@@ -287,13 +291,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         now
     }
 
-    pub(crate) async fn drive<T>(
-        &mut self,
-        mut done: impl FnMut(&mut Connection) -> Option<T>,
-    ) -> T {
+    pub(crate) async fn drive<T>(&mut self, mut done: impl FnMut(&mut Connection) -> Poll<T>) -> T {
         let mut now = None;
         loop {
-            if let Some(answer) = done(self.wire.smtp_mut()) {
+            if let Poll::Ready(answer) = done(self.wire.smtp_mut()) {
                 return answer;
             }
             now = Some(self.step(now).await);
@@ -303,12 +304,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// Drives by a question that may itself wait for something outside, and is asked again when that wakes the task.
     pub(crate) async fn drive_with<T>(
         &mut self,
-        mut done: impl FnMut(&mut Connection, &mut Context<'_>) -> Option<T>,
+        mut done: impl FnMut(&mut Connection, &mut Context<'_>) -> Poll<T>,
     ) -> T {
         let mut now = None;
         loop {
             let asked = poll_fn(|cx| Poll::Ready(done(self.wire.smtp_mut(), cx)));
-            if let Some(answer) = asked.await {
+            if let Poll::Ready(answer) = asked.await {
                 return answer;
             }
             let mut step = pin!(self.step(now));
@@ -401,7 +402,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
         F: AsyncFnOnce(S) -> io::Result<(T, TlsInfo)>,
     {
         self.drive(|smtp| match smtp.wants_tls() {
-            true => Some(Ok(())),
+            true => Poll::Ready(Ok(())),
             // The failure, or that the server is ready without TLS.
             false => smtp.poll_ready(),
         })
@@ -471,9 +472,10 @@ impl<S, W: Wire> Drop for AbandonOnDrop<'_, S, W> {
 
 /// The error of a connection to which a failure was just reported.
 fn take_error(wire: &mut Connection) -> Error {
-    wire.poll_ready()
-        .and_then(Result::err)
-        .unwrap_or_else(Error::connect_timeout)
+    match wire.poll_ready() {
+        Poll::Ready(Err(error)) => error,
+        _ => Error::connect_timeout(),
+    }
 }
 
 /// What `future` gives, unless it takes longer than `limit`.

@@ -2,7 +2,7 @@
 
 use alloc::collections::VecDeque;
 use core::fmt;
-use core::task::Poll;
+use core::task::{Poll, ready};
 
 use crate::config::Protocol;
 use crate::connection::Connection;
@@ -51,7 +51,7 @@ impl<M> Batch<M> {
     }
 
     /// Hands over as many messages as the connection wants and `next` gives, and tells what became of the one whose turn it is;
-    /// `Some(None)` when there is nothing more to tell.
+    /// `Ready(None)` when there is nothing more to tell.
     ///
     /// `next` is asked again after it has said that a message is pending, and no more after it has said that there is none. When
     /// all that was taken has been told and the connection fails while the next message is pending, the batch ends.
@@ -61,17 +61,17 @@ impl<M> Batch<M> {
         &mut self,
         connection: &mut Connection,
         mut next: impl FnMut(&mut M) -> Poll<Option<Mail>>,
-    ) -> Option<Option<Outcome>> {
+    ) -> Poll<Option<Outcome>> {
         loop {
             self.take(connection, &mut next);
             let Some(&id) = self.taken.front() else {
                 // Else the next message is pending, or others are before these in line.
-                self.ended |= connection.core.stuck().is_some_and(|why| !is_idle(&why));
+                self.ended |= matches!(connection.core.stuck(), Poll::Ready(why) if !is_idle(&why));
                 if !self.ended {
-                    return None;
+                    return Poll::Pending;
                 }
                 connection.core.change().set_batching(false);
-                return Some(None);
+                return Poll::Ready(None);
             };
             if connection.core.known_outcome(id).is_ok() && connection.is_about_to_send() {
                 // The caller may take its time with the outcome, and meanwhile something may come that has to be read first: so
@@ -79,15 +79,15 @@ impl<M> Batch<M> {
                 let sent = connection.stats().bytes_sent();
                 let (waits, before) = *self.waits.get_or_insert((id, sent));
                 if (waits, before) == (id, sent) {
-                    return None;
+                    return Poll::Pending;
                 }
             }
             self.waits = None;
-            match connection.poll_outcome(id)? {
+            match ready!(connection.poll_outcome(id)) {
                 Ok(outcome) => {
                     self.taken.pop_front();
                     self.ended |= connection.core.rejection().is_some();
-                    return Some(Some(outcome));
+                    return Poll::Ready(Some(outcome));
                 }
                 // Nothing will come of waiting: the message's own outcome says why.
                 Err(error) if connection.core.unchanged().is_untouched(id) => {
@@ -136,11 +136,11 @@ impl<M> Batch<M> {
 }
 
 impl<I: Iterator<Item = Mail>> Batch<I> {
-    /// Hands over as many messages as the connection wants, and tells what became of the one whose turn it is; `Some(None)`
+    /// Hands over as many messages as the connection wants, and tells what became of the one whose turn it is; `Ready(None)`
     /// when there is nothing more to tell.
     ///
     /// All calls have to be with the same connection.
-    pub fn poll_outcome(&mut self, connection: &mut Connection) -> Option<Option<Outcome>> {
+    pub fn poll_outcome(&mut self, connection: &mut Connection) -> Poll<Option<Outcome>> {
         self.poll_outcome_from(connection, |mails| Poll::Ready(mails.next()))
     }
 }

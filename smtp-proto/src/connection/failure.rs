@@ -1,5 +1,7 @@
 //! How a connection ends, and what is answered afterwards.
 
+use core::task::Poll;
+
 use crate::command::Line;
 use crate::connection::core::{Core, Phase};
 use crate::connection::handshake::{CLOSING, State, UNAVAILABLE};
@@ -116,15 +118,15 @@ impl Core {
         }
     }
 
-    /// Why waiting is in vain, if so.
-    pub(crate) fn stuck(&self) -> Option<Error> {
+    /// Why waiting is in vain; `Pending` if it is not.
+    pub(crate) fn stuck(&self) -> Poll<Error> {
         match &self.phase {
-            Phase::Failed(error) => Some(error.clone()),
+            Phase::Failed(error) => Poll::Ready(error.clone()),
             Phase::Open(State::AwaitTls(_))
             | Phase::Draining {
                 state: State::AwaitTls(_),
                 ..
-            } => Some(Error::misuse(
+            } => Poll::Ready(Error::misuse(
                 Stage::TlsHandshake,
                 ApiMisuse::UpgradePending,
             )),
@@ -134,14 +136,14 @@ impl Core {
                         && self.io.send_buffer.is_empty()
                         && self.io.pending.is_empty() =>
                 {
-                    Some(Error::misuse(Stage::Content, ApiMisuse::ContentUnfinished))
+                    Poll::Ready(Error::misuse(Stage::Content, ApiMisuse::ContentUnfinished))
                 }
                 None if self.queue.is_empty() => {
-                    Some(Error::misuse(Stage::Idle, ApiMisuse::NothingUnderWay))
+                    Poll::Ready(Error::misuse(Stage::Idle, ApiMisuse::NothingUnderWay))
                 }
-                _ => None,
+                _ => Poll::Pending,
             },
-            Phase::Open(_) | Phase::Draining { .. } => None,
+            Phase::Open(_) | Phase::Draining { .. } => Poll::Pending,
         }
     }
 

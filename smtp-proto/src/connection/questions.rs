@@ -1,6 +1,7 @@
 //! What the caller of a connection wants of it, asks it, and may know.
 
 use alloc::boxed::Box;
+use core::task::Poll;
 
 use bytes::Bytes;
 
@@ -106,7 +107,8 @@ impl Connection {
         }
     }
 
-    /// The next thing that a caller may want to know of.
+    /// The next thing that a caller may want to know of; `None` if there is nothing until bytes move
+    /// or time passes.
     ///
     /// # Errors
     /// The connection's failure, once all that is known of messages and commands has been told.
@@ -149,15 +151,15 @@ impl Connection {
     ///
     /// # Errors
     /// The connection's failure.
-    pub fn poll_ready(&mut self) -> Option<Result<(), Error>> {
+    pub fn poll_ready(&mut self) -> Poll<Result<(), Error>> {
         self.fill(FillMode::Probe);
         match &self.core.phase {
-            Phase::Open(State::Ready) => Some(Ok(())),
+            Phase::Open(State::Ready) => Poll::Ready(Ok(())),
             Phase::Open(State::ExpectQuit | State::Ended)
             | Phase::Draining {
                 state: State::ExpectQuit,
                 ..
-            } => Some(Err(self.core.ended())),
+            } => Poll::Ready(Err(self.core.ended())),
             _ => self.core.stuck().map(Err),
         }
     }
@@ -166,20 +168,20 @@ impl Connection {
     ///
     /// # Errors
     /// If there is no such mail, or the connection's failure.
-    pub fn poll_content(&mut self, id: MailId) -> Option<Result<ContentStatus, Error>> {
+    pub fn poll_content(&mut self, id: MailId) -> Poll<Result<ContentStatus, Error>> {
         self.fill(FillMode::Probe);
         let Some(transaction) = self.core.unchanged().queue.mail(id) else {
-            return Some(match self.core.known_outcome(id) {
+            return Poll::Ready(match self.core.known_outcome(id) {
                 Ok(()) => Ok(ContentStatus::Done),
                 Err(_) => Err(self.core.unknown()),
             });
         };
         if !transaction.is_open() {
-            return Some(Err(Error::misuse(Stage::Content, ApiMisuse::NotStreaming)));
+            return Poll::Ready(Err(Error::misuse(Stage::Content, ApiMisuse::NotStreaming)));
         }
         // Not before all of the last piece is out: what waits for more could wait for long.
         if transaction.is_starved() && self.core.io.send_buffer.is_empty() {
-            return Some(Ok(ContentStatus::Wanted));
+            return Poll::Ready(Ok(ContentStatus::Wanted));
         }
         self.core.stuck().map(Err)
     }
@@ -188,14 +190,14 @@ impl Connection {
     ///
     /// # Errors
     /// If there is no such mail, its outcome has been told, or its text is not finished and nothing else can happen.
-    pub fn poll_outcome(&mut self, id: MailId) -> Option<Result<Outcome, Error>> {
+    pub fn poll_outcome(&mut self, id: MailId) -> Poll<Result<Outcome, Error>> {
         self.fill(FillMode::Probe);
         let of_mail = |done: &Completed| matches!(done, Completed::Mail(each, _) if *each == id);
         if let Some(Completed::Mail(_, outcome)) = self.core.unchanged().take_done(of_mail) {
-            return Some(Ok(outcome));
+            return Poll::Ready(Ok(outcome));
         }
         if self.core.unchanged().queue.mail(id).is_none() {
-            return Some(Err(self.core.unknown()));
+            return Poll::Ready(Err(self.core.unknown()));
         }
         self.core.stuck().map(Err)
     }
@@ -204,15 +206,15 @@ impl Connection {
     ///
     /// # Errors
     /// If there is no such command, its reply has been told, or the connection's failure.
-    pub fn poll_reply(&mut self, id: CommandId) -> Option<Result<Reply, Error>> {
+    pub fn poll_reply(&mut self, id: CommandId) -> Poll<Result<Reply, Error>> {
         self.fill(FillMode::Probe);
         let of_command =
             |done: &Completed| matches!(done, Completed::Command(each, _) if *each == id);
         if let Some(Completed::Command(_, reply)) = self.core.unchanged().take_done(of_command) {
-            return Some(reply);
+            return Poll::Ready(reply);
         }
         if !self.core.queue.has_command(id) {
-            return Some(Err(self.core.unknown()));
+            return Poll::Ready(Err(self.core.unknown()));
         }
         self.core.stuck().map(Err)
     }
@@ -223,11 +225,11 @@ impl Connection {
     ///
     /// # Errors
     /// The connection's failure before that. That the server has closed it while nothing was under way is none.
-    pub fn poll_closed(&mut self) -> Option<Result<(), Error>> {
+    pub fn poll_closed(&mut self) -> Poll<Result<(), Error>> {
         self.fill(FillMode::Probe);
         match &self.core.phase {
-            Phase::Failed(error) if error.is_idle_close() => Some(Ok(())),
-            Phase::Open(State::Ended) => Some(Ok(())),
+            Phase::Failed(error) if error.is_idle_close() => Poll::Ready(Ok(())),
+            Phase::Open(State::Ended) => Poll::Ready(Ok(())),
             _ => self.core.stuck().map(Err),
         }
     }

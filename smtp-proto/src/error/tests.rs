@@ -4,6 +4,7 @@ use alloc::string::{String, ToString as _};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::task::Poll;
 
 use super::{ApiMisuse, Error, ErrorKind, Peer, Stage, TransportError};
 use crate::address::Mailbox;
@@ -86,7 +87,9 @@ fn a_connection_names_its_server_in_the_error_of_each_mail_and_in_its_own() {
         connection.handle_sent(Time::ORIGIN, count);
         connection.handle_input(Time::ORIGIN, input.as_bytes());
     }
-    let outcome = connection.poll_outcome(unsent).unwrap().unwrap();
+    let Poll::Ready(Ok(outcome)) = connection.poll_outcome(unsent) else {
+        panic!("no outcome");
+    };
     let error = outcome.error().unwrap();
     assert_eq!(error.endpoint(), Some("mail.example.org:25"));
     let fate = format!("{}", outcome.recipients()[0].status());
@@ -96,7 +99,9 @@ fn a_connection_names_its_server_in_the_error_of_each_mail_and_in_its_own() {
     );
 
     connection.handle_eof(Time::ORIGIN);
-    let error = connection.poll_ready().unwrap().unwrap_err();
+    let Poll::Ready(Err(error)) = connection.poll_ready() else {
+        panic!("no error");
+    };
     assert_eq!(error.address(), Some(address(7)));
 }
 

@@ -1,6 +1,7 @@
 //! An attempt to log in, under the eyes of everything that a user could see.
 
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use smtp_proto::sasl::{ConnectionInfo, Exchange, ExchangeError, Login, Mechanism, Name, Plain};
 use smtp_proto::{Config, Credentials, Error, Secret, Security, Stage};
@@ -43,7 +44,7 @@ impl Attempt {
     }
 
     pub(crate) fn is_ready(&mut self) -> bool {
-        matches!(self.harness.connection.poll_ready(), Some(Ok(())))
+        matches!(self.harness.connection.poll_ready(), Poll::Ready(Ok(())))
     }
 
     /// The failure; nothing more is said after it, and nothing that was shown tells a secret.

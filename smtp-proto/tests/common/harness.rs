@@ -1,6 +1,7 @@
 //! A connection whose peer is the test itself: it hears what the connection says and says what it likes, when it likes.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use smtp_proto::{Config, Connection, Error, Seed, Time};
@@ -86,7 +87,7 @@ impl Harness {
     /// The connection's failure.
     pub(crate) fn failure(&mut self) -> Error {
         match self.connection.poll_ready() {
-            Some(Err(error)) => error,
+            Poll::Ready(Err(error)) => error,
             other => panic!("no failure but {other:?}"),
         }
     }

@@ -9,6 +9,8 @@
     reason = "a test fails by panicking"
 )]
 
+use std::task::Poll;
+
 pub(crate) mod debug_output;
 pub(crate) mod dialogue;
 pub(crate) mod harness;
@@ -18,6 +20,21 @@ pub(crate) mod scenario;
 pub(crate) mod scripted_server;
 pub(crate) mod session;
 pub(crate) mod tampering_peer;
+
+/// A question that has its answer already.
+pub(crate) trait Answered<T> {
+    fn answer(self) -> T;
+}
+
+impl<T> Answered<T> for Poll<T> {
+    #[track_caller]
+    fn answer(self) -> T {
+        match self {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => panic!("the answer is not known yet"),
+        }
+    }
+}
 
 /// A mail of any text, be it a message or not.
 pub(crate) fn raw_mail<S>(

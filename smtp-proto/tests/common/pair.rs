@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 
 use smtp_proto::{
     Config, Connection, Error, Event, MailId, Outcome, Seed, Time, TlsInfo, Transmit, Wire,
@@ -95,10 +96,10 @@ impl<P: Peer> Pair<P> {
     /// Moves bytes, and then time, until the question is answered.
     pub(crate) fn drive<T>(
         &mut self,
-        mut question: impl FnMut(&mut Connection) -> Option<Result<T, Error>>,
+        mut question: impl FnMut(&mut Connection) -> Poll<Result<T, Error>>,
     ) -> Result<T, Error> {
         loop {
-            if let Some(answer) = question(&mut self.connection) {
+            if let Poll::Ready(answer) = question(&mut self.connection) {
                 return answer;
             }
             if !self.exchange() {
@@ -116,11 +117,16 @@ impl<P: Peer> Pair<P> {
         }
     }
 
+    /// Drives until there is an event, or the connection's failure.
+    pub(crate) fn event(&mut self) -> Result<Event, Error> {
+        self.drive(next_event)
+    }
+
     /// Drives until the connection has ended or failed; returns what became of the mails, and of the connection.
     pub(crate) fn finish(&mut self) -> (Vec<(MailId, Outcome)>, Result<(), Error>) {
         let mut outcomes = Vec::new();
         loop {
-            match self.drive(Connection::poll_event) {
+            match self.event() {
                 Ok(Event::Outcome(id, outcome)) => outcomes.push((id, outcome)),
                 Ok(Event::Closed) => return (outcomes, Ok(())),
                 Ok(_) => {}
@@ -318,6 +324,11 @@ impl<P: Peer> Pair<P> {
         }
         true
     }
+}
+
+/// The next event, as a question to drive by.
+pub(crate) fn next_event(connection: &mut Connection) -> Poll<Result<Event, Error>> {
+    connection.poll_event().map_or(Poll::Pending, Poll::Ready)
 }
 
 /// What a connection sends when all that has come has been read.

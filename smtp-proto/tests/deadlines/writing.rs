@@ -1,6 +1,7 @@
 //! The peer has to take what is sent; and there is an end to all that a connection does.
 
 use super::*;
+use crate::common::Answered as _;
 use crate::common::raw_mail;
 
 /// A connection that was let go on with a text of so many bytes, none of which was taken.
@@ -41,7 +42,7 @@ fn v29_a_server_that_takes_nothing_of_the_text_is_given_up() {
         limit: 37,
     };
     check_deadline(&mut harness, at(3 + 37), &step);
-    let outcome = harness.connection.poll_outcome(id).unwrap().unwrap();
+    let outcome = harness.connection.poll_outcome(id).answer().unwrap();
     assert!(matches!(
         outcome.recipients()[0].status(),
         RecipientStatus::NotSent(_)
@@ -98,7 +99,7 @@ fn v29_a_server_that_takes_each_block_in_time_is_not_given_up() {
         harness
             .connection
             .poll_outcome(id)
-            .unwrap()
+            .answer()
             .unwrap()
             .is_accepted()
     );
@@ -173,7 +174,7 @@ fn v29_a_session_has_two_hours_and_one_more_for_each_mail_by_default() {
         harness
             .connection
             .poll_outcome(id)
-            .unwrap()
+            .answer()
             .unwrap()
             .is_accepted()
     );
@@ -205,7 +206,7 @@ fn after_a_write_error_the_server_has_a_moment_to_say_why() {
     assert!(matches!(error.kind(), ErrorKind::Transport(_)), "{error:#}");
     assert_eq!(error.stage(), Stage::Content);
     assert_eq!(error.partial_reply(), Some(&b"552-"[..]));
-    let outcome = harness.connection.poll_outcome(id).unwrap().unwrap();
+    let outcome = harness.connection.poll_outcome(id).answer().unwrap();
     assert!(matches!(
         outcome.recipients()[0].status(),
         RecipientStatus::NotSent(_)
@@ -217,7 +218,7 @@ fn after_a_write_error_the_server_has_a_moment_to_say_why() {
     harness.connection.handle_write_error(harness.now, reset());
     harness.wait(secs(6));
     harness.say("552 5.3.4 too large\r\n");
-    let outcome = harness.connection.poll_outcome(id).unwrap().unwrap();
+    let outcome = harness.connection.poll_outcome(id).answer().unwrap();
     assert_eq!(
         outcome.recipients()[0].status().reply().unwrap().code(),
         552

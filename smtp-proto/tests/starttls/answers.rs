@@ -1,5 +1,7 @@
 //! Every answer at every step before the way is free, under every policy.
 
+use std::task::Poll;
+
 use super::*;
 
 /// Where an answer is given.
@@ -193,7 +195,7 @@ fn check(policy: Security, at: At, answer: Answer, login: bool) {
     let tls = harness.connection.wants_tls();
     let next = match harness.connection.poll_ready() {
         _ if tls => Next::Tls,
-        Some(Err(error)) => {
+        Poll::Ready(Err(error)) => {
             // Where both sides still understand each other, the server is told.
             let in_order = match answer {
                 Answer::Reply(code) => {

@@ -11,6 +11,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ED25519};
 use smtp_rustls::proto::{Connection, Error, Mail, Outcome, Time, Transmit, TransportError, Wire};
@@ -73,16 +74,19 @@ impl<P: Peer> Wiring<P> {
     /// Moves bytes until the question is answered; `None` if it never will be.
     pub(crate) fn drive<T>(
         &mut self,
-        mut question: impl FnMut(&mut Connection) -> Option<Result<T, Error>>,
+        mut question: impl FnMut(&mut Connection) -> Poll<Result<T, Error>>,
     ) -> Option<Result<T, Error>> {
         loop {
-            if let Some(answer) = question(self.session.smtp_mut()) {
+            if let Poll::Ready(answer) = question(self.session.smtp_mut()) {
                 return Some(answer);
             }
             let wrote = self.write();
             let read = self.read();
             if !wrote && !read {
-                return question(self.session.smtp_mut());
+                return match question(self.session.smtp_mut()) {
+                    Poll::Ready(answer) => Some(answer),
+                    Poll::Pending => None,
+                };
             }
         }
     }
@@ -159,6 +163,21 @@ impl<P: Peer> Wiring<P> {
     fn end(&mut self) {
         self.over = true;
         self.session.handle_eof(NOW);
+    }
+}
+
+/// A question that has its answer already.
+pub(crate) trait Answered<T> {
+    fn answer(self) -> T;
+}
+
+impl<T> Answered<T> for Poll<T> {
+    #[track_caller]
+    fn answer(self) -> T {
+        match self {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => panic!("the answer is not known yet"),
+        }
     }
 }
 
