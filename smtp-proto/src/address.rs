@@ -1,8 +1,8 @@
 //! Mailboxes, domains and paths (RFC 5321, section 4.1.2; RFC 6531, section 3.3).
 //!
-//! Each type is checked when it is made, against an allow-list grammar, in linear time; none of them
-//! can hold a control character, so none can end a command line early. Comments, folding white
-//! space, source routes, groups and display names belong to message headers and are rejected.
+//! Each type is validated when it is created, by an allow-list grammar in linear time. None of them
+//! can contain a control character, so none can end a command line early. Comments, folding white
+//! space, source routes, groups and display names belong to message header fields and are rejected.
 
 mod domain;
 mod error;
@@ -17,7 +17,7 @@ pub(crate) use grammar::is_non_ascii_text;
 pub use mailbox::Mailbox;
 pub use path::{ForwardPath, ReversePath};
 
-/// Gives a type with `FromStr` and `as_str` the conversions that all address types have.
+/// Gives a type with `FromStr` and `as_str` the conversions of all address types.
 macro_rules! textual {
     ($($name:ident),+) => {$(
         impl TryFrom<&str> for $name {

@@ -7,31 +7,44 @@ use core::{
 
 use super::{AddressError, grammar, idna, textual};
 
-/// A domain name: labels of letters, digits and hyphens, or U-labels, with dots between them.
+/// A domain name: labels of letters, digits and hyphens, or U-labels, separated by dots.
 ///
-/// It has no dot at the end and is no address literal. Equality is of bytes.
+/// It has no trailing dot and is not an address literal. Equality is of bytes.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{AddressErrorKind, Domain};
+///
+/// let domain: Domain = "mx.example.org".parse()?;
+/// assert!(domain.is_ascii());
+/// let error = "example.org.".parse::<Domain>().unwrap_err();
+/// assert_eq!(error.kind(), AddressErrorKind::Dot);
+/// # Ok::<(), smtp_proto::AddressError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Domain(Box<str>);
 
 impl Domain {
-    /// The domain as it was given.
+    /// The domain as given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it has no U-label, so that SMTPUTF8 is not needed.
+    /// Whether the domain has no U-label, so that it does not require SMTPUTF8.
     #[must_use]
     pub fn is_ascii(&self) -> bool {
         self.0.is_ascii()
     }
 
-    /// The domain in ASCII: with an A-label for each U-label and in lower case, or as it is if it is ASCII already.
+    /// Converts the domain to ASCII: each U-label to an A-label in lower case. A domain in ASCII is
+    /// unchanged.
     ///
-    /// This is the form in which a domain is resolved, in which a server's certificate bears it, and in which a server
-    /// without SMTPUTF8 is told it (RFC 6531, sections 3.2 and 3.7.1). It follows UTS 46, without transitional mappings and
-    /// with all checks of IDNA: of hyphens, of joiners, of the direction of writing, of lengths. Of what UTS 46 maps, only
-    /// upper case is taken: a ligature is not another way to write two letters. That two domains look alike is not noticed.
+    /// This is the form for resolving the domain, for comparing it with a server's certificate, and
+    /// for a server without SMTPUTF8 (RFC 6531, sections 3.2 and 3.7.1). The conversion follows UTS
+    /// 46, nontransitional, with all checks of IDNA: hyphens, joiners, directions, lengths. Of the
+    /// characters that UTS 46 maps, only upper case is accepted; a ligature, for example, is
+    /// rejected. Look-alike domains are not detected.
     ///
     /// ```
     /// # use smtp_proto::Domain;
@@ -43,8 +56,9 @@ impl Domain {
     /// ```
     ///
     /// # Errors
-    /// [`NotULabel`](super::AddressErrorKind::NotULabel) at the label for which there is no A-label. Without the feature
-    /// `idna`, [`NonAscii`](super::AddressErrorKind::NonAscii) at the first character outside ASCII.
+    /// [`NotULabel`](super::AddressErrorKind::NotULabel) at a label that has no A-label. Without
+    /// the feature `idna`, [`NonAscii`](super::AddressErrorKind::NonAscii) at the first non-ASCII
+    /// character.
     pub fn to_ascii(&self) -> Result<Self, AddressError> {
         idna::to_ascii(&self.0).map(|text| Self(text.into()))
     }
@@ -59,11 +73,11 @@ impl FromStr for Domain {
     }
 }
 
-/// The name by which a client introduces itself: a domain in ASCII, or an address literal.
+/// The name of a client in EHLO (RFC 5321, section 4.1.1.1): a domain in ASCII, or an address
+/// literal.
 ///
-/// It is the argument of EHLO (RFC 5321, section 4.1.1.1). Made from a domain with U-labels, it has their A-labels (RFC 6531,
-/// section 3.7.1), as [`Domain::to_ascii`] gives them. A client whose host has no proper name
-/// gives its address:
+/// Parsing a domain with U-labels converts them to A-labels (RFC 6531, section 3.7.1), as
+/// [`Domain::to_ascii`] does. A client whose host has no domain name uses its address:
 ///
 /// ```
 /// # use smtp_proto::ClientName;
@@ -87,7 +101,7 @@ impl FromStr for ClientName {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         grammar::domain_or_literal(text)?;
-        // Nothing is known of the server yet, SMTPUTF8 neither.
+        // The server's extensions are not known yet, including SMTPUTF8.
         idna::to_ascii(text).map(|text| Self(text.into()))
     }
 }

@@ -1,8 +1,18 @@
 use core::{convert::Infallible, fmt};
 
-/// Why a text is not an address, and where.
+/// The reason why an address is invalid, and the offset of the error.
 ///
-/// It repeats no more of the text than one character, so it can be logged.
+/// It contains at most one character of the address, so it can be logged.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{AddressErrorKind, Mailbox};
+///
+/// let error = "alice @example.org".parse::<Mailbox>().unwrap_err();
+/// assert_eq!(error.kind(), AddressErrorKind::Character);
+/// assert_eq!((error.offset(), error.character()), (5, Some(' ')));
+/// assert_eq!(error.to_string(), "character ' ' is not allowed at offset 5");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AddressError {
     offset: usize,
@@ -19,7 +29,7 @@ impl AddressError {
         }
     }
 
-    /// The fault of a character that no production allows there.
+    /// The error for a character that no production allows here.
     pub(super) const fn at(offset: usize, character: char) -> Self {
         let reason = match character {
             '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
@@ -34,7 +44,7 @@ impl AddressError {
         }
     }
 
-    /// The same fault in a text that has `bytes` more in front.
+    /// The same error in a text with `bytes` bytes more before it.
     pub(super) const fn behind(self, bytes: usize) -> Self {
         Self {
             offset: self.offset.saturating_add(bytes),
@@ -42,26 +52,26 @@ impl AddressError {
         }
     }
 
-    /// Where the fault lies, in bytes from the beginning of the text.
+    /// The offset of the error, in bytes from the start of the text.
     #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
     }
 
-    /// What is wrong.
+    /// The kind of error.
     #[must_use]
     pub const fn kind(&self) -> AddressErrorKind {
         self.reason
     }
 
-    /// The character that may not stand there, if it is one that is wrong.
+    /// The character that is not allowed, if there is one.
     #[must_use]
     pub const fn character(&self) -> Option<char> {
         self.character
     }
 }
 
-/// The character, if there is one, is shown as in a literal of Rust, so that none acts on a terminal or a log.
+/// Prints the character as a Rust literal, so that it cannot affect a terminal or a log.
 impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let offset = self.offset;
@@ -82,40 +92,42 @@ debug_as_display!(AddressError);
 
 impl core::error::Error for AddressError {}
 
-/// Lets a generic bound `TryInto<Mailbox>` take a `Mailbox` as well as a text.
+/// Lets a generic bound `TryInto<Mailbox>` accept a `Mailbox` as well as text.
 impl From<Infallible> for AddressError {
     fn from(never: Infallible) -> Self {
         match never {}
     }
 }
 
-/// What can be wrong with an address.
+/// The kind of an [`AddressError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AddressErrorKind {
-    /// Nothing where a local part or a domain should be.
+    /// An empty local part or domain.
     Empty,
     /// No `@` after the local part.
     NoDomain,
     /// A control character: C0, DEL, C1, or a Unicode line or paragraph separator.
     Control,
-    /// A character that may not stand here.
+    /// A character that is not allowed here.
     Character,
-    /// A character outside ASCII in a domain that has to be in ASCII; with the feature `idna` it becomes an A-label.
+    /// A non-ASCII character in a domain that must be ASCII. The feature `idna` converts it to an
+    /// A-label.
     NonAscii,
-    /// A character outside ASCII in a local part, which has no other form than this.
+    /// A non-ASCII character in a local part that must be ASCII.
     NonAsciiLocalPart,
-    /// A label that is no U-label, whatever its case: there is no A-label for it (RFC 5890, section 2.3.2.1).
+    /// A label that is not a U-label in any case, so that it has no A-label (RFC 5890, section
+    /// 2.3.2.1).
     NotULabel,
-    /// A dot at an end, or next to another one.
+    /// A dot at the start or the end, or next to another dot.
     Dot,
-    /// A hyphen at an end of a label.
+    /// A hyphen at the start or the end of a label.
     Hyphen,
-    /// A quoted local part that does not end.
+    /// A quoted local part without a closing quote.
     OpenQuote,
     /// `<` without `>` or the reverse.
     Bracket,
-    /// Brackets that hold neither an IPv4 address nor `IPv6:` and an IPv6 address.
+    /// Brackets with neither an IPv4 address nor `IPv6:` and an IPv6 address inside.
     Literal,
     /// A label over 63 bytes (RFC 1035, section 2.3.4).
     LongLabel,
@@ -138,8 +150,8 @@ impl fmt::Display for AddressErrorKind {
             Self::NonAsciiLocalPart => "non-ASCII local part",
             Self::NotULabel => "label that is not a U-label of IDNA",
             Self::Dot => "dot without a name on both sides",
-            Self::Hyphen => "hyphen at an end of a label",
-            Self::OpenQuote => "quoted local part without its end",
+            Self::Hyphen => "hyphen at the start or end of a label",
+            Self::OpenQuote => "quoted local part without a closing quote",
             Self::Bracket => "angle bracket without its counterpart",
             Self::Literal => "malformed address literal",
             Self::LongLabel => "label over 63 bytes",

@@ -1,7 +1,7 @@
 //! The productions of RFC 5321, section 4.1.2, as extended by RFC 6531, section 3.3.
 //!
-//! A function that is named for a production at the front of a text returns the length of what it
-//! matched; each looks at each character a fixed number of times.
+//! A function named after a production matches the start of a text and returns the length of the
+//! match. Each reads a character a fixed number of times.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,13 +9,13 @@ use super::{AddressError, AddressErrorKind};
 
 /// `Mailbox = Local-part "@" ( Domain / address-literal )`: the offset of the `@`.
 ///
-/// What has the form of a header field's address, with a display name, is an error that says so.
+/// An address with a display name, as in a header field, gets an error of its own.
 pub(super) fn mailbox(text: &str) -> Result<usize, AddressError> {
     bare_mailbox(text).map_err(|error| display_name(text).unwrap_or(error))
 }
 
-/// `name-addr = [display-name] "<" addr-spec ">"` (RFC 5322, section 3.4), of which SMTP knows only what is in the
-/// brackets.
+/// `name-addr = [display-name] "<" addr-spec ">"` (RFC 5322, section 3.4). SMTP uses only the text
+/// inside the brackets.
 fn display_name(text: &str) -> Option<AddressError> {
     let (name, rest) = text.rsplit_once('<')?;
     let address = rest.trim_end().strip_suffix('>')?;
@@ -44,8 +44,9 @@ fn bare_mailbox(text: &str) -> Result<usize, AddressError> {
 
 /// `Local-part = Dot-string / Quoted-string`
 ///
-/// RFC 5321, section 4.5.3.1.1, has servers take 64 bytes, and section 4.5.3.1 lets clients try more: those that carry
-/// another address in themselves, as for SRS and VERP, have more. Their bound is the path's.
+/// RFC 5321, section 4.5.3.1.1, requires servers to accept 64 bytes; section 4.5.3.1 lets clients
+/// try more. Local parts that embed another address, as in SRS and VERP, are longer. The limit of
+/// the path bounds them.
 fn local_part(text: &str) -> Result<usize, AddressError> {
     if text.starts_with('"') {
         quoted_string(text)
@@ -79,7 +80,7 @@ fn dot_string(chars: impl Iterator<Item = char>) -> Result<usize, AddressError> 
     }
 }
 
-/// Whether `words` may go out as a local part without quotes.
+/// Whether `words` can be sent as a local part without quotes.
 pub(super) fn is_dot_string(words: impl Iterator<Item = char> + Clone) -> bool {
     let len = words.clone().map(char::len_utf8).sum();
     dot_string(words) == Ok(len)
@@ -148,7 +149,8 @@ fn sub_domain(label: &str) -> Result<(), AddressError> {
             AddressErrorKind::Hyphen,
         ));
     }
-    // A U-label is bounded by its A-label, which has `xn--` in front and no fewer characters.
+    // The A-label bounds a U-label: it begins with `xn--` and has at least as many characters after
+    // it.
     let (len, max) = if label.is_ascii() {
         (label.len(), LABEL_MAX)
     } else {
@@ -165,8 +167,8 @@ fn sub_domain(label: &str) -> Result<(), AddressError> {
 
 /// `address-literal = "[" ( IPv4-address-literal / "IPv6:" IPv6-addr ) "]"`, the whole of `text`.
 ///
-/// `General-address-literal` needs a tag registered with IANA, and there is none but `IPv6`. Leading
-/// zeros in IPv4 are rejected: some readers take them for octal.
+/// `General-address-literal` requires a tag registered with IANA; `IPv6` is the only one. Leading
+/// zeros in IPv4 are rejected, because some parsers read them as octal.
 pub(super) fn address_literal(text: &str) -> Result<IpAddr, AddressError> {
     text.strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
@@ -179,7 +181,7 @@ pub(super) fn address_literal(text: &str) -> Result<IpAddr, AddressError> {
         .ok_or(AddressError::new(0, AddressErrorKind::Literal))
 }
 
-/// `IPv6-addr`, in which `::` stands for at least two groups, which the standard library does not ask.
+/// `IPv6-addr`. Unlike in the standard library, `::` stands for at least two groups.
 fn ipv6(text: &str) -> Option<Ipv6Addr> {
     let address = text.parse().ok()?;
     let groups: usize = text
@@ -201,20 +203,20 @@ const fn is_atext(c: char) -> bool {
     }
 }
 
-/// What may stand between quotes, with a backslash in front where needed.
+/// A character allowed between quotes, after a backslash if necessary.
 pub(super) const fn is_quotable(c: char) -> bool {
     matches!(c, ' '..='~') || is_non_ascii_text(c)
 }
 
-/// `UTF8-non-ascii`, without the controls and separators that break lines in what others write.
+/// `UTF8-non-ascii`, without controls and line separators.
 pub(crate) const fn is_non_ascii_text(c: char) -> bool {
     c >= '\u{a0}' && !matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Letters, digits and hyphen, and what a U-label may hold.
+/// Letters, digits, hyphen, and the characters of U-labels.
 ///
-/// Characters that IDNA 2008 forbids, that are not seen, or that a mapping turns into dots or other
-/// ASCII are rejected here; whether a label is wholly valid is for the conversion to A-labels to say.
+/// Rejects characters that IDNA 2008 forbids, invisible ones, and those that a mapping turns into
+/// dots or other ASCII. The conversion to A-labels decides whether a whole label is valid.
 const fn is_label_char(c: char) -> bool {
     match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '-' => true,

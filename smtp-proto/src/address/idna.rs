@@ -1,12 +1,13 @@
-//! U-labels to A-labels (RFC 5890, section 2.3.2.1), for servers without SMTPUTF8.
+//! Conversion of U-labels to A-labels (RFC 5890, section 2.3.2.1), for servers without SMTPUTF8.
 
 use alloc::borrow::Cow;
 
 use super::{AddressError, AddressErrorKind};
 
-/// The domain in ASCII: as it is, or with A-labels and in lower case.
+/// Converts a domain to ASCII: with A-labels in lower case, or unchanged if it is ASCII.
 ///
-/// Everything that becomes an A-label becomes one here: the name of a server and of a client, the domain of an address.
+/// Every conversion to A-labels is made here: names of servers and clients, and domains of
+/// addresses.
 pub(super) fn to_ascii(domain: &str) -> Result<Cow<'_, str>, AddressError> {
     match domain.bytes().position(|byte| !byte.is_ascii()) {
         None => Ok(Cow::Borrowed(domain)),
@@ -31,8 +32,8 @@ mod with_tables {
     use super::{AddressError, AddressErrorKind};
     use crate::address::grammar;
 
-    /// UTS 46, nontransitional, with all its checks, and without what it maps beyond case: two spellings that are no
-    /// more alike than that are not two spellings of one domain.
+    /// UTS 46, nontransitional, with all its checks. Only case is mapped: domains that differ in
+    /// any other way are different.
     pub(super) fn a_labels(domain: &str, first: usize) -> Result<String, AddressError> {
         let Some(ascii) = processed(domain) else {
             return Err(fault(wrong_label(domain).unwrap_or(first)));
@@ -56,14 +57,15 @@ mod with_tables {
             .map(Into::into)
     }
 
-    /// The offset of the first label that is wrong by itself, and not only next to one that is written from the right.
+    /// The offset of the first label that is invalid by itself, not only next to a right-to-left
+    /// label.
     fn wrong_label(domain: &str) -> Option<usize> {
         labels(domain)
             .find(|(_, label)| processed(label).is_none())
             .map(|(at, _)| at)
     }
 
-    /// The offset of the first label that stands for another, differing by more than case.
+    /// The offset of the first label that UTS 46 maps to a label that differs by more than case.
     fn first_mapped(domain: &str, ascii: &str) -> Option<usize> {
         let (unicode, _) =
             Uts46::new().to_unicode(ascii.as_bytes(), AsciiDenyList::STD3, Hyphens::Check);
@@ -76,7 +78,7 @@ mod with_tables {
             .map(|(at, _)| at)
     }
 
-    /// The labels, each with its offset.
+    /// The labels with their offsets.
     fn labels(domain: &str) -> impl Iterator<Item = (usize, &str)> {
         domain.split('.').scan(0_usize, |next, label| {
             let at = *next;

@@ -5,11 +5,11 @@ use super::{AddressError, AddressErrorKind, grammar, idna, textual};
 
 /// A mailbox, `local-part@domain` (RFC 5321, section 4.1.2).
 ///
-/// The domain may be an address literal such as `[192.0.2.1]`. Characters outside ASCII are taken as
-/// RFC 6531 has it; [`is_ascii`](Self::is_ascii) tells whether SMTPUTF8 is needed.
+/// The domain may be an address literal such as `[192.0.2.1]`. Non-ASCII characters follow RFC
+/// 6531; [`is_ascii`](Self::is_ascii) tells whether SMTPUTF8 is required.
 ///
-/// The local part is quoted only where it must be: `"a"@example.org` and `a@example.org` are the same
-/// mailbox. Otherwise equality is of bytes; neither part is folded to one case.
+/// The local part is quoted only if necessary: `"a"@example.org` and `a@example.org` are the same
+/// mailbox. Otherwise equality is of bytes; both parts are case-sensitive.
 ///
 /// ```
 /// # use smtp_proto::{AddressError, Mailbox};
@@ -20,17 +20,26 @@ use super::{AddressError, AddressErrorKind, grammar, idna, textual};
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mailbox {
-    /// As it goes on the wire, without angle brackets.
+    /// As sent, without angle brackets.
     text: Box<str>,
-    /// Where the `@` between the two parts is.
+    /// The offset of the `@` between the two parts.
     at: usize,
 }
 
 impl Mailbox {
-    /// Joins a local part in plain words, which is quoted as needed, and a domain or address literal.
+    /// Joins an unquoted local part, which is quoted if necessary, and a domain or address literal.
     ///
     /// # Errors
-    /// Offsets are those in `local_part`, `@` and `domain` put together.
+    /// If a part is invalid. Offsets count in `local_part`, `@` and `domain` joined together.
+    ///
+    /// # Examples
+    /// ```
+    /// # use smtp_proto::{AddressError, Mailbox};
+    /// let mailbox = Mailbox::new("Alice B.", "example.org")?;
+    /// assert_eq!(mailbox.as_str(), r#""Alice B."@example.org"#);
+    /// assert_eq!(Mailbox::new("alice", "example_org").unwrap_err().offset(), 13);
+    /// # Ok::<(), AddressError>(())
+    /// ```
     pub fn new(local_part: &str, domain: &str) -> Result<Self, AddressError> {
         check_quotable(local_part)?;
         let mut text = String::with_capacity(
@@ -54,7 +63,7 @@ impl Mailbox {
         })
     }
 
-    /// The local part in plain words: without quotes and backslashes.
+    /// The local part without quotes and backslashes.
     #[must_use]
     pub fn local_part(&self) -> Cow<'_, str> {
         plain_words(self.text.get(..self.at).unwrap_or_default())
@@ -69,23 +78,24 @@ impl Mailbox {
             .unwrap_or_default()
     }
 
-    /// The mailbox as it goes on the wire, without angle brackets.
+    /// The mailbox as sent, without angle brackets.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether both parts are ASCII, so that SMTPUTF8 is not needed.
+    /// Whether both parts are ASCII, so that SMTPUTF8 is not required.
     #[must_use]
     pub fn is_ascii(&self) -> bool {
         self.text.is_ascii()
     }
 
-    /// The mailbox in ASCII, its domain as [`Domain::to_ascii`](super::Domain::to_ascii) gives it.
+    /// Converts the domain to ASCII; see [`Domain::to_ascii`](super::Domain::to_ascii).
     ///
     /// # Errors
-    /// [`NonAsciiLocalPart`](AddressErrorKind::NonAsciiLocalPart) if the local part is not ASCII: it has no other form
-    /// (RFC 6531, section 3.2). Otherwise as for a domain. Offsets are those in [`as_str`](Self::as_str).
+    /// [`NonAsciiLocalPart`](AddressErrorKind::NonAsciiLocalPart) if the local part is not ASCII,
+    /// since it has no ASCII form (RFC 6531, section 3.2). Otherwise as for a domain. Offsets count
+    /// in [`as_str`](Self::as_str).
     pub fn to_ascii(&self) -> Result<Self, AddressError> {
         let local_part = self.text.get(..self.at).unwrap_or_default();
         check_ascii_local_part(local_part)?;
@@ -150,7 +160,7 @@ pub(super) fn check_ascii_local_part(local_part: &str) -> Result<(), AddressErro
     }
 }
 
-/// Rejects what not even a quoted local part can hold.
+/// Rejects characters that not even a quoted local part can contain.
 pub(super) fn check_quotable(local_part: &str) -> Result<(), AddressError> {
     match local_part
         .char_indices()
@@ -161,7 +171,7 @@ pub(super) fn check_quotable(local_part: &str) -> Result<(), AddressError> {
     }
 }
 
-/// Appends a local part given in plain words, between quotes only if it has to be.
+/// Appends an unquoted local part, and quotes it only if necessary.
 pub(super) fn push_local_part(out: &mut String, words: impl Iterator<Item = char> + Clone) {
     if grammar::is_dot_string(words.clone()) {
         return out.extend(words);
@@ -176,7 +186,7 @@ pub(super) fn push_local_part(out: &mut String, words: impl Iterator<Item = char
     out.push('"');
 }
 
-/// What a written local part means.
+/// The value of a local part as sent.
 pub(super) fn plain_words(written: &str) -> Cow<'_, str> {
     match written
         .strip_prefix('"')

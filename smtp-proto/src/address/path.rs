@@ -9,18 +9,30 @@ use super::{
 
 /// The reverse path of a message: a mailbox, or the null sender (RFC 5321, section 4.1.2).
 ///
-/// Parsing takes `a@example.org` and `<a@example.org>`; the empty text and `<>` are the null path.
+/// Parsing accepts `a@example.org` and `<a@example.org>`. The empty string and `<>` are the null
+/// path.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::ReversePath;
+///
+/// let sender: ReversePath = "alice@example.org".parse()?;
+/// assert_eq!(sender.to_string(), "<alice@example.org>");
+/// assert_eq!("<>".parse::<ReversePath>()?, ReversePath::null());
+/// # Ok::<(), smtp_proto::AddressError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReversePath(Option<Mailbox>);
 
 impl ReversePath {
-    /// `<>`, the sender of messages that must not be answered, such as reports of failed delivery.
+    /// `<>`, the sender of messages that must not be answered, such as delivery status
+    /// notifications.
     #[must_use]
     pub const fn null() -> Self {
         Self(None)
     }
 
-    /// Whether it is `<>`.
+    /// Whether the path is `<>`.
     #[must_use]
     pub const fn is_null(&self) -> bool {
         self.0.is_none()
@@ -38,13 +50,13 @@ impl ReversePath {
         self.0.as_ref().map_or("", Mailbox::as_str)
     }
 
-    /// Whether it is ASCII, so that SMTPUTF8 is not needed.
+    /// Whether the path is ASCII, so that SMTPUTF8 is not required.
     #[must_use]
     pub fn is_ascii(&self) -> bool {
         self.as_str().is_ascii()
     }
 
-    /// The path in ASCII: see [`Mailbox::to_ascii`].
+    /// Converts the domain to ASCII; see [`Mailbox::to_ascii`].
     ///
     /// # Errors
     /// As for a mailbox.
@@ -86,11 +98,21 @@ impl From<&Mailbox> for ReversePath {
     }
 }
 
-/// Whom a message is for (RFC 5321, sections 4.1.1.3 and 4.1.2).
+/// The forward path of a recipient (RFC 5321, sections 4.1.1.3 and 4.1.2).
 ///
-/// Parsing takes a mailbox and `Postmaster` in any case, each with or without angle brackets. A
-/// recipient without a domain, as LMTP servers and local systems know them, is made by
-/// [`local`](Self::local) only.
+/// Parsing accepts a mailbox and `Postmaster` in any case, each with or without angle brackets.
+/// Only [`local`](Self::local) creates a recipient without a domain, as used by LMTP servers and
+/// local systems.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::ForwardPath;
+///
+/// let bob: ForwardPath = "<bob@example.net>".parse()?;
+/// assert_eq!(bob.domain(), Some("example.net"));
+/// assert_eq!("postmaster".parse::<ForwardPath>()?, ForwardPath::postmaster());
+/// # Ok::<(), smtp_proto::AddressError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ForwardPath(Recipient);
 
@@ -98,21 +120,31 @@ pub struct ForwardPath(Recipient);
 enum Recipient {
     Mailbox(Mailbox),
     Postmaster,
-    /// A local part as it goes on the wire.
+    /// A local part as sent.
     Local(Box<str>),
 }
 
 impl ForwardPath {
-    /// `<Postmaster>`, the one recipient without a domain that every server has to accept.
+    /// `<Postmaster>`, the one recipient without a domain that every server must accept.
     #[must_use]
     pub const fn postmaster() -> Self {
         Self(Recipient::Postmaster)
     }
 
-    /// A recipient without a domain, in plain words, quoted as needed.
+    /// Creates a recipient without a domain from an unquoted user name, which is quoted if
+    /// necessary.
     ///
     /// # Errors
-    /// If it is empty, too long, or holds a control character.
+    /// If the name is empty, too long, or contains a control character.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::ForwardPath;
+    ///
+    /// let recipient = ForwardPath::local("bob")?;
+    /// assert_eq!((recipient.as_str(), recipient.domain()), ("bob", None));
+    /// # Ok::<(), smtp_proto::AddressError>(())
+    /// ```
     pub fn local(user: &str) -> Result<Self, AddressError> {
         if user.is_empty() {
             return Err(AddressError::new(0, AddressErrorKind::Empty));
@@ -138,7 +170,7 @@ impl ForwardPath {
         }
     }
 
-    /// The local part in plain words: without quotes and backslashes.
+    /// The local part without quotes and backslashes.
     #[must_use]
     pub fn local_part(&self) -> Cow<'_, str> {
         match &self.0 {
@@ -164,13 +196,13 @@ impl ForwardPath {
         }
     }
 
-    /// Whether it is ASCII, so that SMTPUTF8 is not needed.
+    /// Whether the path is ASCII, so that SMTPUTF8 is not required.
     #[must_use]
     pub fn is_ascii(&self) -> bool {
         self.as_str().is_ascii()
     }
 
-    /// The path in ASCII: see [`Mailbox::to_ascii`].
+    /// Converts the domain to ASCII; see [`Mailbox::to_ascii`].
     ///
     /// # Errors
     /// As for a mailbox.
@@ -217,14 +249,14 @@ impl From<&Mailbox> for ForwardPath {
 
 textual!(ReversePath, ForwardPath);
 
-/// With angle brackets, so that the null path can be seen.
+/// Prints angle brackets, so that the null path is visible.
 impl fmt::Display for ReversePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<{}>", self.as_str())
     }
 }
 
-/// With angle brackets, like [`ReversePath`].
+/// Prints angle brackets, as for [`ReversePath`].
 impl fmt::Display for ForwardPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<{}>", self.as_str())
@@ -237,7 +269,7 @@ fn encode_path(inner: &str, out: &mut Vec<u8>) {
     out.push(b'>');
 }
 
-/// What stands between angle brackets, if there are any, and how many bytes stand before it.
+/// The text between angle brackets, if there are any, and the number of bytes before it.
 fn without_brackets(text: &str) -> Result<(&str, usize), AddressError> {
     match text.strip_prefix('<') {
         None => Ok((text, 0)),

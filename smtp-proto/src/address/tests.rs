@@ -184,7 +184,7 @@ fn an_address_with_a_display_name_gets_an_error_that_says_what_to_write() {
         ("Al\u{ef}ce<alice@example.org> ", 6, F::DisplayName),
         ("a@b <alice@example.org>", 4, F::DisplayName),
         (&format!("{} <a@b>", "x".repeat(300)), 301, F::DisplayName),
-        // None of these would be an address without what is around it.
+        // None of these contains a valid address in brackets and nothing after it.
         ("Alice <alice>", 5, F::Character),
         ("Alice <alice@example.org", 5, F::Character),
         ("Alice <a@b> c", 5, F::Character),
@@ -210,7 +210,7 @@ fn v14_lengths_are_limited_to_the_byte() {
     let domain_189 = format!("{label}.{}.{}", of(63), of(61));
     assert_eq!(domain_189.len(), 189);
 
-    // RFC 5321, section 4.5.3.1: more than 64 bytes of a local part may be tried.
+    // RFC 5321, section 4.5.3.1: a client may try a local part over 64 bytes.
     assert!(mailbox(&format!("{}@b", of(252))).is_ok());
     assert_eq!(
         fault(mailbox(&format!("{}@b", of(253)))),
@@ -236,7 +236,7 @@ fn v14_lengths_are_limited_to_the_byte() {
         fault(Mailbox::new(&of(64), &format!("{domain_189}a"))),
         (65, AddressErrorKind::LongMailbox)
     );
-    // Quotes and backslashes count, for they are sent.
+    // Quotes and backslashes count, because they are sent.
     assert!(Mailbox::new(&"\"".repeat(125), "b").is_ok());
     assert_eq!(
         fault(Mailbox::new(&"\"".repeat(126), "b")),
@@ -467,7 +467,8 @@ proptest! {
     }
 }
 
-/// Calls `visit` with `text` followed by every text of so many characters of a nasty alphabet.
+/// Calls `visit` with `text` followed by every string of `length` characters from an alphabet of
+/// special characters.
 fn every_text(length: usize, text: &mut String, visit: &mut impl FnMut(&str)) {
     if length == 0 {
         return visit(text);

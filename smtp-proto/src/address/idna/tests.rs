@@ -19,7 +19,7 @@ fn a_domain_beyond_ascii_gets_its_a_labels() {
         ("B\u{dc}CHER.Example", "xn--bcher-kva.example"),
         ("mail.b\u{fc}cher.example", "mail.xn--bcher-kva.example"),
         ("xn--bcher-kva.b\u{fc}cher", "xn--bcher-kva.xn--bcher-kva"),
-        // Nontransitional: these are letters of their own.
+        // Nontransitional processing: these letters are not mapped.
         ("fa\u{df}.de", "xn--fa-hia.de"),
         (
             "\u{3b2}\u{3cc}\u{3bb}\u{3bf}\u{3c2}.com",
@@ -34,7 +34,7 @@ fn a_domain_beyond_ascii_gets_its_a_labels() {
             "\u{dc1}\u{dca}\u{200d}\u{dbb}\u{dd3}.com",
             "xn--10cl1a0b660p.com",
         ),
-        // From right to left.
+        // Right-to-left.
         (
             "\u{645}\u{62b}\u{627}\u{644}.example",
             "xn--mgbh0fb.example",
@@ -64,25 +64,25 @@ fn a_domain_in_ascii_is_left_alone() {
 #[test]
 fn v19_what_is_no_u_label_is_rejected_with_its_place() {
     for (domain, at) in [
-        // Mapped to something else: a ligature, a circled digit, letters of another shape, a decomposed umlaut.
+        // Mapped: a ligature, a circled digit, letters of another shape, a decomposed umlaut.
         ("b\u{fc}cher.\u{fb01}n.example", 8),
         ("\u{2460}.example", 0),
         ("\u{1d41a}.example", 0),
         ("bu\u{308}cher.example", 0),
-        // A joiner without what it joins.
+        // A joiner without letters to join.
         ("b\u{fc}\u{200d}cher.example", 0),
-        // No encoding of anything, and one of nothing but ASCII.
+        // An invalid encoding, and an encoding of ASCII only.
         ("xn--b\u{fc}cher.example", 0),
         ("b\u{fc}cher.xn--a-.example", 8),
         ("b\u{fc}cher.xn--.example", 8),
-        // Directions mixed in a label.
+        // Mixed directions in a label.
         ("b\u{fc}cher.a\u{5d0}", 8),
-        // Hyphens where they are reserved.
+        // Reserved hyphens.
         ("b\u{fc}--cher.example", 0),
         ("b\u{fc}cher.ab--c", 8),
-        // A combining mark in front.
+        // A combining mark at the start.
         ("a.\u{301}\u{fc}.example", 2),
-        // Not assigned to anything.
+        // An unassigned character.
         ("\u{378}.example", 0),
     ] {
         assert_eq!(
@@ -91,7 +91,8 @@ fn v19_what_is_no_u_label_is_rejected_with_its_place() {
             "{domain:?}"
         );
     }
-    // Not even the grammar lets these in: ignored, spaces, dots of other scripts, full width.
+    // Rejected by the grammar: ignored characters, spaces, dots of other scripts, full-width
+    // letters.
     for c in [
         '\u{ad}', '\u{200b}', '\u{3002}', '\u{ff0e}', '\u{ff41}', '\u{2028}',
     ] {
@@ -103,7 +104,7 @@ fn v19_what_is_no_u_label_is_rejected_with_its_place() {
 
 #[test]
 fn a_label_that_is_wrong_only_next_to_another_is_rejected() {
-    // A digit may not begin a label of a domain that has letters from right to left.
+    // A label may not begin with a digit in a domain with right-to-left letters.
     let (at, reason) = fault(to_ascii("1a.\u{5d0}")).unwrap();
     assert_eq!((at, reason), (3, AddressErrorKind::NotULabel));
 }
@@ -118,7 +119,7 @@ fn lengths_are_those_of_the_a_labels() {
         fault(parsed.to_ascii()),
         Some((2, AddressErrorKind::NotULabel))
     );
-    // Short enough as it is, and too long for a path as A-labels.
+    // Short enough as given, and too long for a path as A-labels.
     let domain = [const { "\u{fc}\u{4f8b}\u{3b2}\u{5c8f}abcdefgh" }; 7].join(".");
     let mailbox: Mailbox = format!("{}@{domain}", "l".repeat(64)).parse().unwrap();
     assert_eq!(
@@ -170,7 +171,7 @@ fn a_mailbox_changes_its_domain_and_never_its_local_part() {
     );
 }
 
-/// Letters of several scripts, some of which do not go together.
+/// Letters of several scripts, some of which may not be combined.
 fn label() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z0-9]{1,8}",

@@ -1,5 +1,5 @@
-//! The grammar once more, written from the RFCs in another manner: cut at the last unquoted `@`
-//! first, then judge the pieces. It is slow, and knows nothing of offsets.
+//! The grammar once more, written from the RFCs in another way: split at the last unquoted `@`
+//! first, then check the parts. It is slow and has no offsets.
 
 use alloc::{
     borrow::ToOwned,
@@ -7,7 +7,7 @@ use alloc::{
     vec::Vec,
 };
 
-/// The local part in plain words and the domain.
+/// The unquoted local part and the domain.
 pub(super) fn mailbox(text: &str) -> Option<(String, String)> {
     let (mut quoted, mut escaped, mut cut) = (false, false, None);
     for (i, c) in text.char_indices() {
