@@ -1,4 +1,4 @@
-//! Many messages one after the other: how many of them to have in line, and what becomes of each in turn.
+//! Many messages in a row: how many to queue, and the outcome of each in order.
 
 use alloc::collections::VecDeque;
 use core::fmt;
@@ -15,32 +15,36 @@ use crate::outcome::Outcome;
 use crate::pipelining::Pipelining;
 use crate::stage::Stage;
 
-/// Messages that go out over one connection as fast as it can take them, with their outcomes in the same order.
+/// Sends messages over one connection as fast as it accepts them, and returns their outcomes in
+/// order.
 ///
-/// Adapters drive it, like any other question, with [`poll_outcome`](Self::poll_outcome), or where messages come when they
-/// come, with [`poll_outcome_from`](Self::poll_outcome_from).
+/// Adapters drive a batch like any other question: with [`poll_outcome`](Self::poll_outcome), or
+/// with [`poll_outcome_from`](Self::poll_outcome_from) if messages arrive over time.
 ///
-/// No more messages are taken from their source than [`wants_mail`](Connection::wants_mail) asks for, so memory does not grow
-/// with the batch. Every message that was taken has its outcome. It ends early when the connection fails, or when the server
-/// takes no further mail in this session (MAILMAX, RFC 9422); then the outcome of the last message that was taken tells why,
-/// and those that were not taken are still in [`into_rest`](Self::into_rest).
+/// A message is taken from its source only when [`wants_mail`](Connection::wants_mail) asks for it,
+/// so memory does not grow with the batch. Every message taken has an outcome. The batch ends early
+/// if the connection fails, or if the server accepts no further message in this session (MAILMAX,
+/// RFC 9422). The outcome of the last message taken then says why, and
+/// [`into_rest`](Self::into_rest) returns the messages that were not taken.
 ///
-/// Meanwhile messages go out as by [`Pipelining::Transactions`] at least, unless the policy says how far to send ahead.
+/// A batch sends at the level [`Pipelining::Transactions`] or higher, unless the configuration sets
+/// a level.
 ///
-/// The messages have to be whole: one whose text comes in pieces is not sent, and the next is taken.
+/// Streamed messages are not sent; their outcome is an error.
 #[must_use = "nothing is sent until outcomes are asked for"]
 pub struct Batch<M> {
     mails: M,
-    /// Those that were taken and whose outcome has not been told.
+    /// Messages taken whose outcome has not been returned.
     taken: VecDeque<MailId>,
-    /// Whether no further mail is taken: there is none, or some outcome tells why.
+    /// Whether no further message is taken: there is none, or an outcome says why.
     ended: bool,
-    /// The message whose outcome waits for what follows to go out, and how much had gone out when it came.
+    /// The message whose outcome waits until later commands are sent, and the number of bytes sent
+    /// when it arrived.
     waits: Option<(MailId, u64)>,
 }
 
 impl<M> Batch<M> {
-    /// A batch of these messages, none of which is taken yet.
+    /// Creates a batch of these messages. None is taken yet.
     pub const fn new(mails: M) -> Self {
         Self {
             mails,
@@ -50,13 +54,14 @@ impl<M> Batch<M> {
         }
     }
 
-    /// Hands over as many messages as the connection wants and `next` gives, and tells what became of the one whose turn it is;
-    /// `Ready(None)` when there is nothing more to tell.
+    /// Submits as many messages as the connection wants and `next` returns, and returns the outcome
+    /// of the next message in order. `Ready(None)` at the end of the batch.
     ///
-    /// `next` is asked again after it has said that a message is pending, and no more after it has said that there is none. When
-    /// all that was taken has been told and the connection fails while the next message is pending, the batch ends.
+    /// `next` is called again after it returned `Pending`, and never after it returned `None`. The
+    /// batch also ends if every message taken has its outcome and the connection fails while `next`
+    /// is pending.
     ///
-    /// All calls have to be with the same connection.
+    /// All calls must use the same connection.
     pub fn poll_outcome_from(
         &mut self,
         connection: &mut Connection,
@@ -65,7 +70,7 @@ impl<M> Batch<M> {
         loop {
             self.take(connection, &mut next);
             let Some(&id) = self.taken.front() else {
-                // Else the next message is pending, or others are before these in line.
+                // Otherwise the next message is pending, or other items are queued before these.
                 self.ended |= matches!(connection.core.stuck(), Poll::Ready(why) if !is_idle(&why));
                 if !self.ended {
                     return Poll::Pending;
@@ -74,8 +79,8 @@ impl<M> Batch<M> {
                 return Poll::Ready(None);
             };
             if connection.core.known_outcome(id).is_ok() && connection.is_about_to_send() {
-                // The caller may take its time with the outcome, and meanwhile something may come that has to be read first: so
-                // what follows goes out before.
+                // The caller may take time to handle the outcome, and input that arrives meanwhile
+                // must be read before more is sent. So the commands that follow are sent first.
                 let sent = connection.stats().bytes_sent();
                 let (waits, before) = *self.waits.get_or_insert((id, sent));
                 if (waits, before) == (id, sent) {
@@ -89,20 +94,21 @@ impl<M> Batch<M> {
                     self.ended |= connection.core.rejection().is_some();
                     return Poll::Ready(Some(outcome));
                 }
-                // Nothing will come of waiting: the message's own outcome says why.
+                // Waiting is pointless: the error becomes the outcome of the message.
                 Err(error) if connection.core.unchanged().is_untouched(id) => {
                     connection.core.change().withdraw(id, error);
                     self.ended = true;
                 }
-                // Somebody else has been told.
+                // Already taken through `poll_event` or `poll_outcome`.
                 Err(_) => _ = self.taken.pop_front(),
             }
         }
     }
 
-    /// The messages that were not taken.
+    /// Returns the messages that were not taken.
     ///
-    /// Those that were stay in line; their outcomes are for [`poll_event`](Connection::poll_event) to tell.
+    /// Messages already taken remain queued; [`poll_event`](Connection::poll_event) returns their
+    /// outcomes.
     pub fn into_rest(self) -> M {
         self.mails
     }
@@ -136,10 +142,10 @@ impl<M> Batch<M> {
 }
 
 impl<I: Iterator<Item = Mail>> Batch<I> {
-    /// Hands over as many messages as the connection wants, and tells what became of the one whose turn it is; `Ready(None)`
-    /// when there is nothing more to tell.
+    /// Submits as many messages as the connection wants, and returns the outcome of the next one in
+    /// order. `Ready(None)` at the end of the batch.
     ///
-    /// All calls have to be with the same connection.
+    /// All calls must use the same connection.
     pub fn poll_outcome(&mut self, connection: &mut Connection) -> Poll<Option<Outcome>> {
         self.poll_outcome_from(connection, |mails| Poll::Ready(mails.next()))
     }
@@ -154,13 +160,13 @@ impl<M> fmt::Debug for Batch<M> {
 }
 
 impl Connection {
-    /// Whether one more mail in line now would make the connection faster.
+    /// Whether one more message in the queue would speed up the connection.
     ///
-    /// For whoever has many: more than that only take up memory. Four in line are enough for all levels of
-    /// [`Pipelining`] but [`Speculative`](Pipelining::Speculative), which wants messages up to twice the bytes that
-    /// [`SpeculationLimits`](crate::SpeculationLimits) lets be on their way, but at most 2,000 messages. Before the server is ready, one is
-    /// enough; none is wanted by a connection that has failed or is about to end, or from a server that takes no further
-    /// mail in this session.
+    /// More messages than that only occupy memory. Four are enough for all levels of [`Pipelining`]
+    /// except [`Speculative`](Pipelining::Speculative), which uses up to twice the bytes that
+    /// [`SpeculationLimits`](crate::SpeculationLimits) allows in flight, but at most 2,000
+    /// messages. Before the server is ready, one is enough. None is wanted by a connection that has
+    /// failed or is closing, or if the server accepts no further message in this session.
     pub fn wants_mail(&self) -> bool {
         let core = &self.core;
         if !core.has_room_in_session() {
@@ -184,7 +190,7 @@ impl Connection {
 }
 
 impl Core {
-    /// Whether the server will take another message in this session, as far as it has said.
+    /// Whether the server accepts another message in this session, according to its limits.
     fn has_room_in_session(&self) -> bool {
         if self.rejection().is_some() {
             return false;
@@ -201,7 +207,8 @@ impl Core {
         self.queue.mail(id).is_some_and(|each| each.is_untouched())
     }
 
-    /// Takes the message that was queued last out of it, if nobody would write its text.
+    /// Rejects the last message in the queue if it is streamed, because a batch has no source for
+    /// its content.
     fn reject_streamed(&mut self, id: MailId) {
         if self.queue.ends_with_streamed(id) {
             self.withdraw(
@@ -212,14 +219,14 @@ impl Core {
     }
 }
 
-/// Whether all that is wrong is that there is nothing to wait for.
+/// Whether the only problem is that nothing is pending.
 fn is_idle(why: &Error) -> bool {
     matches!(why.kind(), ErrorKind::Misuse(ApiMisuse::NothingUnderWay))
 }
 
-/// Messages in line that let one flight follow the other: the one that is answered, the one that is sent, and what makes up
-/// for one that turns out not to be sendable.
+/// The queue length that keeps the pipeline full: one message awaiting replies, one being sent, two
+/// spare in case one cannot be sent.
 const IN_LINE: usize = 4;
 
-/// Small messages in line that may go out without waiting for any reply.
+/// The queue length for small messages sent without waiting for any reply.
 const IN_LINE_AHEAD: usize = 2000;

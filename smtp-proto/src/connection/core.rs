@@ -1,4 +1,4 @@
-//! What the connection is made of, except for its reader of replies: takes replies, fails, and keeps results.
+//! The connection without its reply reader: dispatches replies, fails, and keeps results.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -21,7 +21,7 @@ use crate::stage::{Stage, Timeout};
 use crate::time::Time;
 use crate::transcript::TranscriptEntry;
 
-/// All but the reader of replies, from which the reply that is being handled is borrowed.
+/// The connection without its reply reader, from which the current reply is borrowed.
 pub(crate) struct Core {
     pub(crate) seed: Seed,
     pub(crate) io: Io,
@@ -36,35 +36,35 @@ pub(crate) struct Core {
     pub(crate) next_id: u64,
 }
 
-/// Whether the dialogue goes on.
+/// The phase of the dialogue.
 #[derive(Debug)]
 pub(crate) enum Phase {
-    /// It goes on, or has ended as it should.
+    /// In progress, or closed in order.
     Open(State),
-    /// Nothing more is sent. The peer may still say why, until then; after that this is the failure.
+    /// Nothing more is sent. Until `until` the peer may still explain; then `error` is the failure.
     Draining {
         state: State,
         error: Error,
         until: Time,
     },
-    /// It has failed. Only the reply to a last QUIT may be pending.
+    /// Failed. Only the reply to a last QUIT may be pending.
     Failed(Error),
 }
 
-/// How far to send ahead of the replies, where the server allows it.
+/// How far to send ahead of the replies, if the server allows it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ahead {
     pub(crate) level: Pipelining,
-    /// Whether a batch is being sent, whose messages go out one close after the other.
+    /// Whether a batch is being sent, whose messages follow each other closely.
     pub(crate) batching: bool,
 }
 
-/// How many bytes a server may send.
+/// Counts the bytes that a server may send.
 #[derive(Debug, Default)]
 pub(crate) struct InputBudget {
-    /// Commands that were sent, each of which allows some.
+    /// The number of commands sent, each of which allows some bytes.
     commands: u64,
-    /// Bytes that came after a failure, before the last QUIT was sent.
+    /// Bytes that arrived after a failure, before the last QUIT was sent.
     ignored: usize,
 }
 
@@ -74,7 +74,7 @@ pub(crate) enum Completed {
     Command(CommandId, Result<Reply, Error>),
 }
 
-/// What `poll_event` has told already.
+/// The results that `poll_event` has already returned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum EventCursor {
     #[default]
@@ -86,7 +86,7 @@ pub(crate) enum EventCursor {
 // Replies.
 
 impl Core {
-    /// Takes one whole reply.
+    /// Handles one complete reply.
     pub(crate) fn handle_reply(&mut self, now: Time, reply: ReplyRef<'_>) -> Result<(), Error> {
         self.show_reply(reply);
         let Some(answered) = self.io.replied(now) else {
@@ -94,7 +94,7 @@ impl Core {
         };
         let stage = answered.stage;
         if reply.code().as_u16() == CLOSING && stage != Stage::Quit {
-            // It answers nothing: the server says that it leaves.
+            // Not a reply to a command: the server announces that it closes.
             return Err(Error::new(stage, ErrorKind::ConnectionLost).with_reply(reply.to_reply()));
         }
         match stage {
@@ -176,7 +176,7 @@ impl Core {
     fn on_command_reply(&mut self, reply: ReplyRef<'_>) -> Result<(), Error> {
         let severity = reply.code().severity();
         if severity == Severity::Intermediate {
-            // The server wants more lines, of a kind that this machine does not know.
+            // The server requests more lines, in a dialogue that this connection does not support.
             return Err(Error::protocol(Stage::Command, ProtocolError::WrongClass)
                 .with_reply(reply.to_reply()));
         }
@@ -215,8 +215,8 @@ impl Core {
         Ok(())
     }
 
-    /// Records the first byte of a reply. If it answers no command, nothing more is sent, and the rest of the reply only
-    /// explains the failure.
+    /// Records the first byte of a reply. If no command awaits it, nothing more is sent, and the
+    /// reply only explains the failure.
     pub(crate) fn reply_begins(&mut self, now: Time) {
         self.io.reply_begins();
         if self.io.is_quiet() {
@@ -248,7 +248,8 @@ impl Core {
 // Results.
 
 impl Core {
-    /// Takes the items at the front that are done out of the queue, and frees what only a busy connection needs.
+    /// Removes the completed items at the front, and releases memory that only a busy connection
+    /// needs.
     #[inline]
     pub(crate) fn finish_front(&mut self) {
         if !matches!(self.queue.front(), Some(Queued::Mail(front)) if !front.is_complete()) {
@@ -284,12 +285,12 @@ impl Core {
         let trace = transaction.trace.clone();
         let outcome = transaction.outcome(failure, &self.io, self.server.tls.clone());
         trace.outcome(&outcome);
-        // The span ends with its message.
+        // The message's span ends here.
         self.io.set_subject(None);
         self.done.push_back(Completed::Mail(id, outcome));
     }
 
-    /// Takes a message of which nothing was sent out of the queue.
+    /// Removes a message of which nothing was sent.
     pub(crate) fn withdraw(&mut self, id: MailId, error: Error) {
         if let Some(transaction) = self.queue.withdraw(id) {
             self.complete(transaction, Some(error));
@@ -302,7 +303,7 @@ impl Core {
         self.done.remove(index)
     }
 
-    /// Whether the outcome of a message is known, and has not been told.
+    /// Whether the outcome of a message is known and has not been returned.
     pub(crate) fn known_outcome(&self, id: MailId) -> Result<(), ApiMisuse> {
         let known = |done: &Completed| matches!(done, Completed::Mail(each, _) if *each == id);
         if self.done.iter().any(known) {
@@ -312,7 +313,7 @@ impl Core {
         }
     }
 
-    /// Frees what only a busy connection needs.
+    /// Releases memory that only a busy connection needs.
     fn release(&mut self) {
         self.queue.release();
         self.done.shrink_to(1);
@@ -342,9 +343,10 @@ impl Core {
         self.queue.is_empty() && self.io.pending.is_empty() && self.io.send_buffer.is_empty()
     }
 
-    /// The stage of the dialogue, by the next reply.
+    /// The stage of the dialogue, according to the next reply.
     ///
-    /// A command that is only queued awaits no reply: whether it is there depends on what the caller asked.
+    /// A queued command does not count before it is sent: whether it is queued depends on what the
+    /// caller asked.
     pub(crate) fn stage(&self) -> Stage {
         if let Some(next) = self.io.awaited() {
             let in_content = next.stage == Stage::EndOfData && !self.io.was_offered(next.end);
@@ -374,7 +376,7 @@ impl Core {
         }
     }
 
-    /// How many bytes more the server may send by now.
+    /// How many more bytes the server may send.
     pub(crate) fn input_left(&self) -> usize {
         let left = SESSION_INPUT
             .saturating_add(self.budget.commands.saturating_mul(COMMAND_INPUT))
@@ -382,7 +384,8 @@ impl Core {
         usize::try_from(left).unwrap_or(usize::MAX)
     }
 
-    /// Records bytes that came after a failure, before the last QUIT was sent: after too many it is not sent.
+    /// Counts bytes that arrived after a failure, before the last QUIT was sent. QUIT is not sent
+    /// after too many.
     pub(crate) fn ignore(&mut self, count: usize) {
         self.budget.ignored = self.budget.ignored.saturating_add(count);
         if self.budget.ignored > IGNORED {
@@ -392,7 +395,7 @@ impl Core {
 }
 
 impl InputBudget {
-    /// Allows what a command may be answered with.
+    /// Adds the bytes allowed in reply to one command.
     pub(crate) fn add_command(&mut self) {
         self.commands = self.commands.saturating_add(1);
     }
@@ -406,7 +409,7 @@ impl Ahead {
         }
     }
 
-    /// The level of pipelining now.
+    /// The current level of pipelining.
     pub(crate) fn level(self) -> Pipelining {
         if self.batching {
             self.level.max(Pipelining::Transactions)
@@ -417,7 +420,7 @@ impl Ahead {
 }
 
 impl Phase {
-    /// The state of the dialogue, or why there is none.
+    /// The state of the dialogue, or the failure.
     pub(crate) const fn state(&self) -> Result<&State, &Error> {
         match self {
             Self::Open(state) | Self::Draining { state, .. } => Ok(state),
@@ -438,7 +441,8 @@ impl fmt::Debug for Core {
     }
 }
 
-/// Bytes that a server may send in a session, beside what each command allows: far more than any dialogue has.
+/// Bytes that a server may send in a session besides those allowed for each command: far more than
+/// any dialogue needs.
 const SESSION_INPUT: u64 = 1 << 20;
 
 /// Bytes that a server may send after a failure, before the last QUIT is sent.

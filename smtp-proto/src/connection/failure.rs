@@ -1,4 +1,4 @@
-//! How a connection ends, and what is answered afterwards.
+//! The end of a connection, and the errors reported afterwards.
 
 use core::task::Poll;
 
@@ -30,7 +30,7 @@ impl Core {
         }
     }
 
-    /// Sends nothing more, and lets the peer say why for a while.
+    /// Stops sending, and gives the peer some time to explain.
     pub(crate) fn drain(&mut self, now: Time, error: Error) {
         if let Phase::Open(state) = &mut self.phase {
             let state = core::mem::replace(state, State::Ended);
@@ -43,7 +43,7 @@ impl Core {
         }
     }
 
-    /// Fails, and says QUIT if both sides still understand each other.
+    /// Fails, and sends QUIT if both sides are still in order.
     pub(crate) fn fail(&mut self, error: Error) {
         let (state, is_open) = match &self.phase {
             Phase::Open(state) => (state, true),
@@ -65,15 +65,16 @@ impl Core {
             && self.io.send_buffer.is_empty();
         self.io.close();
         if in_order {
-            // RFC 5321, section 4.1.1.10: a client should not close before QUIT is answered.
+            // RFC 5321, section 4.1.1.10: a client should not close before the reply to QUIT.
             self.io.send(&Line::Quit);
         }
         self.phase = Phase::Failed(error);
     }
 
-    /// Gives every message in the queue its outcome.
+    /// Gives every message in the queue an outcome.
     ///
-    /// The error is that of the first. Those after it only learn that the connection did not come to them.
+    /// The first gets the error itself. The others get an error that says that the connection
+    /// failed before their turn.
     fn drop_queue(&mut self, error: &Error) {
         for (index, item) in self.queue.take_all().into_iter().enumerate() {
             if let Queued::Mail(transaction) = item {
@@ -88,7 +89,7 @@ impl Core {
         }
     }
 
-    /// The error for a reply that answers no command.
+    /// The error for a reply that belongs to no command.
     pub(crate) fn unexpected(&self, reply: ReplyRef<'_>) -> Error {
         let closes = match reply.code().as_u16() {
             CLOSING => true,
@@ -107,7 +108,7 @@ impl Core {
         error.with_reply(reply.to_reply())
     }
 
-    /// Why nothing new is taken, if so.
+    /// The reason why nothing new is accepted, if that is so.
     pub(crate) fn rejection(&self) -> Option<Error> {
         match &self.phase {
             Phase::Failed(error) => Some(error.of_another()),
@@ -118,7 +119,7 @@ impl Core {
         }
     }
 
-    /// Why waiting is in vain; `Pending` if it is not.
+    /// The reason why waiting is pointless; `Pending` if there is none.
     pub(crate) fn stuck(&self) -> Poll<Error> {
         match &self.phase {
             Phase::Failed(error) => Poll::Ready(error.clone()),
@@ -147,7 +148,7 @@ impl Core {
         }
     }
 
-    /// The answer to a question about what is not in the queue: it was not taken, or never handed over.
+    /// The error for an id that is not in the queue: its result was taken, or it does not exist.
     pub(crate) fn unknown(&self) -> Error {
         match (&self.phase, self.rejection()) {
             (Phase::Failed(error), _) => error.clone(),

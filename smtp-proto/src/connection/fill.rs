@@ -1,4 +1,4 @@
-//! Filling the line: queueing whatever may be sent now.
+//! Fills the send buffer: queues everything that may be sent now.
 
 use core::ops::Deref;
 
@@ -12,11 +12,11 @@ use crate::error::{Error, ErrorKind, MissingExtension};
 use crate::pipelining::Pipelining;
 use crate::stage::Stage;
 
-/// The core, and how far its line is filled.
+/// The core, and the result of the last fill.
 ///
-/// What is filled once need not be filled again before something changes. Every change goes through
-/// [`change`](Self::change), which forgets how far the line is filled; nothing else gives the core to be changed but
-/// [`unchanged`](Self::unchanged), whose name says what it is for.
+/// Filling again is unnecessary until something changes. Every change goes through
+/// [`change`](Self::change), which discards the result. [`unchanged`](Self::unchanged) is the only
+/// other mutable access.
 pub(crate) struct Filled {
     core: Core,
     reached: Option<FillMode>,
@@ -30,26 +30,27 @@ impl Filled {
         }
     }
 
-    /// The core, for a change that may let more be sent.
+    /// The core, for a change that may allow more to be sent.
     pub(crate) fn change(&mut self) -> &mut Core {
         self.reached = None;
         &mut self.core
     }
 
-    /// The core, for a change that lets nothing more be sent: to offer what is queued, or to give a result away.
+    /// The core, for a change that allows nothing more to be sent: handing out queued bytes, or
+    /// returning a result.
     pub(crate) fn unchanged(&mut self) -> &mut Core {
         &mut self.core
     }
 
-    /// Whether the line has been filled up to something that could begin.
+    /// Whether everything is queued except an item that could begin.
     pub(crate) fn is_probed(&self) -> bool {
         self.reached == Some(FillMode::Probe)
     }
 
-    /// Queues whatever may be sent now.
+    /// Queues everything that may be sent now.
     ///
     /// # Errors
-    /// Why the connection cannot go on.
+    /// The failure of the connection.
     #[inline]
     pub(crate) fn fill(&mut self, mode: FillMode) -> Result<(), Error> {
         if self.reached < Some(mode) && matches!(self.core.phase, Phase::Open(_)) {
@@ -69,7 +70,8 @@ impl Deref for Filled {
 }
 
 impl Core {
-    /// Queues whatever may be sent now. Returns how far it came: all the way, unless it was only to probe.
+    /// Queues everything that may be sent now. Returns [`FillMode::Probe`] if an item could begin
+    /// and the mode is to probe.
     fn fill(&mut self, mode: FillMode) -> Result<FillMode, Error> {
         while matches!(self.phase, Phase::Open(State::Ready)) {
             let progress = match self.queue.next_mut() {
@@ -88,7 +90,8 @@ impl Core {
                 Progress::Sent => {}
                 Progress::Done => {
                     self.queue.sent();
-                    // It may be answered by now: then the next reply belongs to what is after it.
+                    // The item may have all its replies by now. The next reply then belongs to the
+                    // item after it.
                     self.finish_front();
                 }
                 Progress::Failed(error) => self.on_unsendable(error)?,
@@ -98,7 +101,7 @@ impl Core {
         Ok(FillMode::Send)
     }
 
-    /// Sends the command that is next, after RSET if that would undo it.
+    /// Sends the next command, after RSET if RSET would undo it.
     fn send_command(&mut self, mode: FillMode) -> Progress {
         self.io.set_subject(None);
         let Some(Queued::Command(_, command)) = self.queue.next_mut() else {
@@ -127,7 +130,7 @@ impl Core {
         }
     }
 
-    /// Sends QUIT, once nothing is left before it.
+    /// Sends QUIT once nothing is left before it.
     fn send_quit(&mut self, mode: FillMode) -> Progress {
         if self.queue.len() > 1 || !self.io.pending.is_empty() {
             return Progress::Blocked;
@@ -140,7 +143,7 @@ impl Core {
         Progress::Blocked
     }
 
-    /// Takes what cannot be sent out of the queue; if a part of it was sent, the connection cannot go on.
+    /// Removes an item that cannot be sent. If a part of it was sent, the connection fails.
     fn on_unsendable(&mut self, error: Error) -> Result<(), Error> {
         match self.queue.next_mut() {
             Some(Queued::Mail(transaction)) if transaction.is_untouched() => {
@@ -160,13 +163,13 @@ impl Core {
         }
     }
 
-    /// Sets the level of pipelining, from when the server is known to allow it.
+    /// Sets the level of pipelining. It applies from when the server is known to support it.
     pub(crate) fn set_pipelining(&mut self, level: Pipelining) {
         self.ahead.level = level;
         self.apply_level();
     }
 
-    /// Sends further ahead while a batch is sent, unless the config says how far.
+    /// Raises the level of pipelining during a batch, unless the configuration sets a level.
     pub(crate) fn set_batching(&mut self, batching: bool) {
         if self.ahead.batching != batching && self.io.config.pipelining.is_none() {
             self.ahead.batching = batching;
@@ -181,7 +184,8 @@ impl Core {
     }
 }
 
-/// Checks that a command can be sent to this server, and leaves out what the server does not take.
+/// Checks that the server supports a command, and removes the attributes that it does not
+/// advertise.
 fn check_extensions(
     command: &mut Command,
     capabilities: &Capabilities,

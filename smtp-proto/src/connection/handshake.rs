@@ -13,8 +13,9 @@
 //!                                        └─▶ ExpectQuit ──▶ Closed
 //! ```
 //!
-//! A policy that demands TLS leaves `ExpectEhlo` and `ExpectStartTls` only by `AwaitTls` or by an error; there is no
-//! transition into `ExpectHelo`, `ExpectXclient`, `ExpectAuth` or `Ready` for it before TLS.
+//! A configuration that requires TLS leaves `ExpectEhlo` and `ExpectStartTls` only for `AwaitTls`
+//! or with an error. It has no transition into `ExpectHelo`, `ExpectXclient`, `ExpectAuth` or
+//! `Ready` before TLS.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -33,20 +34,21 @@ use crate::seed::Seed;
 use crate::stage::Stage;
 use crate::tls::TlsInfo;
 
-/// Where a connection stands.
+/// The state of a connection.
 #[derive(Debug)]
 pub(crate) enum State {
     ExpectGreeting,
     ExpectEhlo,
     ExpectHelo,
     ExpectStartTls,
-    /// TLS is to begin, and no TLS layer has taken it on: no byte is taken or given before it is done.
+    /// TLS is about to begin, and no TLS layer has claimed it. No byte is accepted or sent until
+    /// TLS is established.
     AwaitTls(TlsStart),
-    /// A TLS layer does the handshake.
+    /// A TLS layer runs the handshake.
     TlsHandshake(TlsStart),
-    /// With what the server has not been told yet, and what it is being told.
+    /// With the attributes that are being sent and those still to be sent.
     ExpectXclient(Attributes),
-    /// As somebody else.
+    /// After XCLIENT, on behalf of another client.
     ExpectEhloAgain,
     ExpectAuth(AuthExchange),
     Ready,
@@ -54,26 +56,26 @@ pub(crate) enum State {
     Ended,
 }
 
-/// What TLS begins with.
+/// The event after which TLS begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TlsStart {
     /// The reply to STARTTLS.
     StartTls,
-    /// The first byte: the greeting comes inside TLS.
+    /// The connection itself: the greeting arrives inside TLS.
     FirstByte,
 }
 
-/// One attempt to log in.
+/// One authentication.
 #[derive(Debug)]
 pub(crate) struct AuthExchange {
     dialogue: Driver,
-    /// Whether a rejection may be due to a token that has expired, so that a new one is worth an attempt.
+    /// Whether a rejection may be due to an expired token, so that a new token is worth an attempt.
     renewable: bool,
-    /// Why this side gave up, after it has said so with `*`.
+    /// The error for which this side cancelled the exchange with `*`.
     cancelled: Option<ExchangeError>,
 }
 
-/// What has been learnt of the server, in cleartext or inside TLS, never both.
+/// Facts about the server, learned in cleartext or inside TLS, never both.
 #[derive(Debug, Default)]
 pub(crate) struct ServerInfo {
     pub(crate) tls: Option<TlsInfo>,
@@ -81,7 +83,7 @@ pub(crate) struct ServerInfo {
     pub(crate) mechanism: Option<sasl::Name>,
 }
 
-/// What a transition can reach.
+/// The parts of the connection that a transition uses.
 pub(crate) struct Context<'a> {
     pub(crate) io: &'a mut Io,
     pub(crate) server: &'a mut ServerInfo,
@@ -99,7 +101,7 @@ impl State {
         }
     }
 
-    /// TLS is done: forgets what was learnt in cleartext, and begins again.
+    /// Enters TLS: discards what was learned in cleartext, and begins again.
     pub(crate) fn secured(start: TlsStart, info: TlsInfo, cx: &mut Context<'_>) -> Self {
         *cx.server = ServerInfo {
             tls: Some(info),
@@ -118,7 +120,7 @@ impl State {
         }
     }
 
-    /// Takes a reply that belongs to this state.
+    /// Handles a reply that belongs to this state.
     pub(crate) fn advance(self, reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<Self, Error> {
         match self {
             Self::ExpectGreeting => on_greeting(reply, cx),
@@ -136,14 +138,14 @@ impl State {
         }
     }
 
-    /// Says QUIT; there is no way back.
+    /// Sends QUIT. No other state follows except the end.
     pub(crate) fn quit(io: &mut Io) -> Self {
         io.send(&Line::Quit);
         Self::ExpectQuit
     }
 
-    /// What a failure in this state is due to: if this side had cancelled the login, to its reason, however that ended. A
-    /// mistake of the driver's is one anyway.
+    /// The error to report for a failure in this state. After a cancelled exchange it is the reason
+    /// for cancelling, however the exchange ended. A misuse by the driver is always reported.
     pub(crate) fn cause_of(&self, error: Error) -> Error {
         match self {
             Self::ExpectAuth(AuthExchange {
@@ -193,7 +195,7 @@ fn send_ehlo(cx: &mut Context<'_>) {
 }
 
 fn on_ehlo_reply(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
-    // Others, such as 501 and 550, are about the name that was given, or this client.
+    // Other codes, such as 501 and 550, concern the client's name or the client.
     if matches!(reply.code().as_u16(), 500 | 502) && cx.io.config.protocol == Protocol::Smtp {
         return on_unknown_ehlo(reply, cx);
     }
@@ -214,17 +216,18 @@ fn on_ehlo_reply(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Err
     }
 }
 
-/// The server knows EHLO, or it would not have offered XCLIENT: what it rejects now is the client that it was told of.
+/// A server that advertised XCLIENT knows EHLO, so a rejection concerns the client that XCLIENT
+/// described.
 fn on_second_ehlo_reply(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
     store_capabilities(reply, cx)?;
     authenticate(cx)
 }
 
-/// Records what the server offers.
+/// Stores the capabilities that the server advertises.
 fn store_capabilities(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), Error> {
     let code = reply.code().as_u16();
     match reply.code().severity() {
-        // RFC 5321, section 4.1.1.1: no other code is its success.
+        // RFC 5321, section 4.1.1.1: no other code means success.
         Severity::Completion if code == 250 => {
             let config = cx.io.config.clone();
             cx.server.capabilities = config
@@ -233,7 +236,7 @@ fn store_capabilities(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), E
                 .fold(Capabilities::from_ehlo(reply), |kept, keyword| {
                     kept.without(keyword)
                 });
-            // RFC 8689, section 2: it counts only inside TLS, and from a server that is the right one.
+            // RFC 8689, section 2: valid only inside TLS, and only from a verified server.
             let counts = (cx.server.tls.as_ref()).is_some_and(TlsInfo::is_peer_verified);
             if !counts && cx.server.capabilities.require_tls() {
                 let all = core::mem::take(&mut cx.server.capabilities);
@@ -246,7 +249,7 @@ fn store_capabilities(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<(), E
     }
 }
 
-/// The server is from before 1993 (RFC 1425). It knows neither STARTTLS nor AUTH.
+/// The server predates RFC 1425 of 1993, and supports neither STARTTLS nor AUTH.
 fn on_unknown_ehlo(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
     cx.io.end_tls();
     match cx.io.config.security {
@@ -289,7 +292,7 @@ fn on_starttls_reply(reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State,
     }
 }
 
-/// Tells the server for whom this side speaks, if it is for somebody else.
+/// Sends XCLIENT if the configuration names another client, and otherwise authenticates.
 fn start_session(cx: &mut Context<'_>) -> Result<State, Error> {
     let config = cx.io.config.clone();
     let Some(client) = &config.xclient else {
@@ -310,7 +313,8 @@ fn send_xclient(told: Attributes, cx: &mut Context<'_>) -> State {
     State::ExpectXclient(told)
 }
 
-/// A success is another greeting: the server has forgotten all but TLS and what it was told (XCLIENT_README of Postfix).
+/// On success the server begins again as after its greeting: it has discarded everything except TLS
+/// and the attributes (XCLIENT_README of Postfix).
 fn on_xclient_reply(
     mut told: Attributes,
     reply: ReplyRef<'_>,
@@ -335,7 +339,7 @@ fn on_xclient_reply(
     }
 }
 
-/// Logs in, if there is somebody to log in; else all is ready.
+/// Authenticates if there are credentials; otherwise the connection is ready.
 fn authenticate(cx: &mut Context<'_>) -> Result<State, Error> {
     let config = cx.io.config.clone();
     let Some(credentials) = &config.credentials else {
@@ -410,12 +414,12 @@ impl AuthExchange {
     fn advance(mut self, reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
         let failed = |error| Error::new(Stage::Auth, ErrorKind::Authentication(error));
         if let Some(failure) = self.cancelled {
-            // Whatever the answer to `*` is, it says nothing of why it was said.
+            // The reply to `*` does not explain why it was sent.
             let error = failed(AuthenticationError::Exchange(failure));
             return Err(error.with_reply(reply.to_reply()));
         }
         match reply.code().severity() {
-            // RFC 4954, section 4, has 235; others of the class say the same.
+            // RFC 4954, section 4, specifies 235. Other codes of the class mean the same.
             Severity::Completion if reply.code().completes() || reply.code() == 235 => {
                 match self.dialogue.finish() {
                     Ok(()) => Ok(ready(cx)),
@@ -447,7 +451,8 @@ impl AuthExchange {
 
     fn rejected(&self, reply: ReplyRef<'_>) -> AuthenticationError {
         let detail = self.dialogue.server_error().map(<[u8]>::to_vec);
-        // Some servers tell why in a challenge before they reject; of the others, 535 says it (RFC 4954, section 6).
+        // Some servers send the reason in a challenge before they reject. Otherwise 535 means
+        // invalid credentials (RFC 4954, section 6).
         let credentials = detail.is_some() || reply.code().as_u16() == 535;
         let permanent = reply.code().severity() == Severity::Permanent;
         let bound = self.dialogue.name().as_str().ends_with("-PLUS");
@@ -473,12 +478,13 @@ impl AuthExchange {
     }
 }
 
-/// Whether a rejection is due to the channel binding, and not to the password or the account.
+/// Whether the channel binding caused a rejection, not the password or the account.
 fn names_the_binding(reply: ReplyRef<'_>, detail: Option<&[u8]>) -> bool {
     match detail {
         // RFC 5802, section 7: `server-error-value`.
         Some(detail) => detail.windows(BINDING.len()).any(|part| part == BINDING),
-        // The codes of RFC 4954, section 6, have other reasons. Of the rest, servers that do not know the binding say one.
+        // The codes of RFC 4954, section 6, have other reasons. Servers that do not support the
+        // binding use one of the others.
         None => matches!(reply.code().as_u16(), 500 | 501 | 503 | 550 | 554),
     }
 }
@@ -488,11 +494,11 @@ fn wrong_class(stage: Stage, reply: ReplyRef<'_>) -> Error {
     Error::protocol(stage, ProtocolError::WrongClass).with_reply(reply)
 }
 
-/// What all error values of SCRAM that have to do with it have in common.
+/// The common part of all SCRAM error values about channel binding.
 const BINDING: &[u8] = b"channel-binding";
 
-/// The server is about to close the connection, as it was asked to (RFC 5321, section 4.2.3).
+/// The server is about to close the connection, as requested (RFC 5321, section 4.2.3).
 pub(crate) const CLOSING: u16 = 221;
 
-/// The server is about to close the connection of its own accord.
+/// The server is about to close the connection on its own.
 pub(crate) const UNAVAILABLE: u16 = 421;

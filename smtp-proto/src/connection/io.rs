@@ -1,4 +1,4 @@
-//! What is under way: bytes to be sent, replies that are pending, and the time that both take.
+//! Input and output: bytes to send, pending replies, and the time limits of both.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -26,49 +26,51 @@ pub(crate) struct Io {
     pub(crate) send_buffer: SendBuffer,
     pub(crate) pending: PendingReplies,
     pub(crate) spans: Spans,
-    /// Messages begun.
+    /// The number of messages begun.
     pub(crate) mails: u32,
-    /// Position after the last byte that was ever offered to the transport.
+    /// The position after the last byte ever handed to the transport.
     offered: u64,
     stats: ConnectionStats,
-    /// Position of the output when the first byte of the present reply came.
+    /// The output position when the first byte of the current reply arrived.
     reply_began: u64,
-    /// Position of the output when the last reply came: more was sent since then if a round trip is on its way.
+    /// The output position when the last reply arrived. If more has been sent since, a round trip
+    /// is in progress.
     replied_at: Option<u64>,
     input: InputState,
     timers: Timers,
 }
 
-/// The span of the connection, and the one that entries of the transcript belong to at present.
+/// The span of the connection, and the span of current transcript entries.
 #[derive(Debug)]
 pub(crate) struct Spans {
     pub(crate) connection: Trace,
     current: Trace,
 }
 
-/// Whether what the peer sent has been read, which decides whether more may be sent.
+/// Whether all input has been read, which decides whether more may be sent.
 #[derive(Clone, Copy, Debug)]
 enum InputState {
     /// Nothing has been read yet.
     Unread,
-    /// The caller went on after a pause, in which something may have come.
+    /// The caller continues after a pause, in which input may have arrived.
     Paused,
-    /// All that had come at a time has been read.
+    /// All input available at that time has been read.
     Read(LastRead),
-    /// Output is held back, since this time, until what has come is read.
+    /// Output is held back, since this time, until available input is read.
     Holding {
         since: Time,
         last_read: Option<LastRead>,
     },
 }
 
-/// A read after which nothing was left to read.
+/// A read after which no input was left.
 #[derive(Clone, Copy, Debug)]
 struct LastRead {
     at: Time,
-    /// Position of the output then.
+    /// The output position at that time.
     sent: u64,
-    /// For how long more may be sent after it: not at all if something was read, since more may have come after it.
+    /// How long more may be sent after it. Zero if something was read, since more may have
+    /// followed.
     valid_for: Duration,
 }
 
@@ -96,7 +98,7 @@ impl Io {
         }
     }
 
-    /// Adds the server's name to an error.
+    /// Adds the name of the server to an error.
     pub(crate) fn locate(&self, error: Error) -> Error {
         match &self.peer {
             Some(peer) => error.with_peer(Arc::clone(peer)),
@@ -104,26 +106,27 @@ impl Io {
         }
     }
 
-    // What is sent.
+    // Output.
 
-    /// Waits for the greeting, the reply to no command.
+    /// Expects the greeting, which is not a reply to a command.
     pub(crate) fn expect_greeting(&mut self) {
         self.push(Stage::Greeting, None, 0, 0, 1);
     }
 
-    /// Queues a command, if it may be sent now; returns whether it may.
+    /// Queues a command if it may be sent now. Returns whether it may.
     pub(crate) fn send(&mut self, line: &Line<'_>) -> bool {
         self.send_line(line, None, 0, 1).is_some()
     }
 
-    /// Queues RCPT for the recipient at this index, if it may be sent now; returns whether it may.
+    /// Queues RCPT for the recipient at this index if it may be sent now. Returns whether it may.
     pub(crate) fn send_rcpt(&mut self, line: &Line<'_>, rcpt: usize) -> bool {
         self.send_line(line, Some(rcpt), 0, 1).is_some()
     }
 
-    /// Queues BDAT, if it may be sent now; `len` bytes of content have to follow.
+    /// Queues BDAT if it may be sent now; `len` bytes of content must follow.
     ///
-    /// `final_replies` says of the last chunk how many replies it leads to. Returns the position after the content.
+    /// `final_replies` is the number of replies to the last chunk; `None` for any other. Returns
+    /// the position after the content.
     pub(crate) fn send_chunk(&mut self, len: u64, final_replies: Option<usize>) -> Option<u64> {
         let last = final_replies.is_some();
         self.send_line(
@@ -134,8 +137,8 @@ impl Io {
         )
     }
 
-    /// Queues a command and expects its replies, if it may be sent now. Returns the position after the command and the
-    /// content that will follow it.
+    /// Queues a command and expects its replies, if it may be sent now. Returns the position after
+    /// the command and the content that will follow it.
     fn send_line(
         &mut self,
         line: &Line<'_>,
@@ -149,7 +152,7 @@ impl Io {
         Some(end)
     }
 
-    /// Queues the end of the data, which does not count for the window. Returns the position after it.
+    /// Queues the end of data, which does not count for the window. Returns the position after it.
     pub(crate) fn end_data(&mut self, terminator: &'static [u8], final_replies: usize) -> u64 {
         self.send_buffer.control().extend_from_slice(terminator);
         self.push(Stage::EndOfData, None, 0, 0, final_replies)
@@ -157,7 +160,8 @@ impl Io {
 
     /// Encodes a command that may be sent now, and returns its length.
     ///
-    /// Only the last check needs the length: a command that would overfill the window is taken out again.
+    /// Only the last check needs the length: a command that would overfill the window is removed
+    /// again.
     fn encode(&mut self, line: &Line<'_>) -> Option<usize> {
         if !self.pending.admits(line.stage()) {
             return None;
@@ -177,7 +181,8 @@ impl Io {
         Some(bytes)
     }
 
-    /// Expects replies to what is queued and to the content that will follow. Returns the position after both.
+    /// Expects replies to what is queued and to the content that will follow. Returns the position
+    /// after both.
     fn push(
         &mut self,
         stage: Stage,
@@ -198,7 +203,7 @@ impl Io {
         end
     }
 
-    /// What to send next, if there is something; the time for the next reply begins with it.
+    /// The bytes to send next, if any. Starts the time limit of the next reply.
     pub(crate) fn offer(&mut self, now: Time) -> Option<Transmit<'_>> {
         let offer = (!self.send_buffer.is_empty()).then(|| self.send_buffer.transmit());
         if let Some(offer) = &offer {
@@ -212,10 +217,10 @@ impl Io {
         offer
     }
 
-    /// Records that the first `count` bytes of the last offer were sent.
+    /// Records that the first `count` bytes of the last [`Transmit`] were sent.
     ///
     /// # Errors
-    /// If that is more than was offered.
+    /// If that is more than it contained.
     pub(crate) fn sent(&mut self, count: usize) -> Result<(), ApiMisuse> {
         let before = self.send_buffer.sent();
         let after = before.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
@@ -229,25 +234,25 @@ impl Io {
         Ok(())
     }
 
-    /// Whether the byte before this position was ever offered to the transport.
+    /// Whether the byte before this position was ever handed to the transport.
     pub(crate) fn was_offered(&self, end: u64) -> bool {
         self.offered >= end
     }
 
-    // What is received.
+    // Input.
 
-    /// Records that bytes came.
+    /// Records the arrival of bytes.
     pub(crate) fn received(&mut self, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         self.stats.received = self.stats.received.saturating_add(count);
     }
 
-    /// Records that the first byte of a reply is here.
+    /// Records the arrival of a reply's first byte.
     pub(crate) fn reply_begins(&mut self) {
         self.reply_began = self.send_buffer.sent();
     }
 
-    /// The command that a reply answers, if there is one that had been sent whole before the reply began.
+    /// The command that a reply belongs to, if one had been sent completely before the reply began.
     pub(crate) fn replied(&mut self, now: Time) -> Option<PendingReply> {
         let sent = self.send_buffer.sent();
         if self.replied_at != Some(sent) {
@@ -260,19 +265,19 @@ impl Io {
         Some(answered)
     }
 
-    /// Expects another reply to the command that was just answered.
+    /// Expects another reply to the same command.
     pub(crate) fn expect_again(&mut self, now: Time, answered: PendingReply) {
         self.pending.expect_again(answered);
         self.timers.wait_again(now);
     }
 
-    /// Starts the wait for the next reply, where nothing is to be sent.
+    /// Starts the wait for the next reply when nothing is to be sent.
     pub(crate) fn wait(&mut self, now: Time) {
         self.timers
             .wait(now, &self.pending, self.offered, &self.config.timeouts);
     }
 
-    /// The next reply, if any byte of its command was ever offered to the transport.
+    /// The next pending reply, if any byte of its command was ever handed to the transport.
     pub(crate) fn awaited(&self) -> Option<PendingReply> {
         let next = self.pending.front()?;
         let bytes = u64::try_from(next.bytes).unwrap_or(u64::MAX);
@@ -280,18 +285,19 @@ impl Io {
         (bytes == 0 || self.offered > begin).then_some(next)
     }
 
-    /// Whether no command that was sent awaits a reply: one that began now would answer none.
+    /// Whether no sent command awaits a reply, so that a reply beginning now would be unexpected.
     pub(crate) fn is_quiet(&self) -> bool {
         let sent = self.send_buffer.sent();
         self.pending.front().is_none_or(|next| next.end > sent)
     }
 
-    // What has to be read before more is sent.
+    // Reading before sending.
 
     /// Whether more may be sent now.
     ///
-    /// While no reply is pending, what has come must be read first, or a stray reply would answer what is sent next. The
-    /// same is true after a pause of the caller's, and within the content of a message, which a reply before its end ends.
+    /// While no reply is pending, input must be read first, or a stray reply would be taken as the
+    /// reply to the next command. The same holds after a pause by the caller, and within the
+    /// content of a message, which an early reply stops.
     pub(crate) fn may_send(&self, now: Time) -> bool {
         match self.input {
             InputState::Holding { .. } => return false,
@@ -308,12 +314,12 @@ impl Io {
         !self.is_quiet() && !self.pending.is_in_content(self.send_buffer.sent())
     }
 
-    /// Records that bytes were read at this time.
+    /// Records a read that returned bytes.
     pub(crate) fn read_something(&mut self, now: Time) {
         self.read(now, Duration::ZERO);
     }
 
-    /// Records that there was nothing to read at this time.
+    /// Records a read that found nothing.
     pub(crate) fn read_nothing(&mut self, now: Time) {
         self.read(now, SILENCE);
     }
@@ -326,7 +332,8 @@ impl Io {
         });
     }
 
-    /// Records that the caller goes on after a pause: something may have come meanwhile, whatever the clock says.
+    /// Records that the caller continues after a pause. Input may have arrived meanwhile, whatever
+    /// the clock says.
     pub(crate) fn resume(&mut self) {
         self.input = match self.input {
             InputState::Holding { since, .. } => InputState::Holding {
@@ -337,7 +344,7 @@ impl Io {
         };
     }
 
-    /// Holds output back until what has come is read.
+    /// Holds output back until available input is read.
     pub(crate) fn hold(&mut self, now: Time) {
         self.input = InputState::Holding {
             since: now,
@@ -345,7 +352,7 @@ impl Io {
         };
     }
 
-    /// Whether output is held back until what has come is read.
+    /// Whether output is held back until available input is read.
     pub(crate) fn is_holding(&self) -> bool {
         matches!(self.input, InputState::Holding { .. })
     }
@@ -366,23 +373,23 @@ impl Io {
 
     // Time.
 
-    /// Records the time of a call; the session begins with the first.
+    /// Records the time of a call. The first call begins the session.
     pub(crate) fn begin(&mut self, now: Time) {
         self.timers.begin(now);
     }
 
-    /// Starts the time for a TLS handshake, unless STARTTLS has started it.
+    /// Starts the time limit of a TLS handshake, unless STARTTLS has started it.
     pub(crate) fn begin_tls(&mut self, now: Time) {
         self.timers
             .begin_tls(now, &self.config.timeouts, Timeout::ImplicitTls);
     }
 
-    /// Stops the time for TLS.
+    /// Stops the time limit of TLS.
     pub(crate) fn end_tls(&mut self) {
         self.timers.end_tls();
     }
 
-    /// The time limit that is up first, and when.
+    /// The time limit that expires first, and when.
     pub(crate) fn deadline(&self) -> Option<(Time, Timeout)> {
         let limit =
             self.timers
@@ -395,7 +402,7 @@ impl Io {
         }
     }
 
-    /// Until when the peer may say why it takes nothing more.
+    /// The time until which the peer may still explain a failure.
     pub(crate) fn drain_until(&self, now: Time) -> Time {
         let timeouts = &self.config.timeouts;
         let until = now.saturating_add(timeouts.drain);
@@ -403,7 +410,7 @@ impl Io {
         session.map_or(until, |end| end.min(until))
     }
 
-    // What is told.
+    // Observation.
 
     pub(crate) fn stats(&self) -> ConnectionStats {
         self.stats
@@ -413,19 +420,19 @@ impl Io {
         self.stats.round_trips = self.stats.round_trips.saturating_add(count);
     }
 
-    /// Entries of the transcript from now on belong to this message, or else to the connection itself.
+    /// Attributes further transcript entries to this message, or to the connection itself.
     pub(crate) fn set_subject(&mut self, mail: Option<&Trace>) {
         self.spans.current = mail.unwrap_or(&self.spans.connection).clone();
     }
 
-    /// Shows the entry that `entry` makes; makes none if nothing observes.
+    /// Records the entry that `entry` creates. Creates none without an observer.
     pub(crate) fn show<'a>(&self, entry: impl FnOnce() -> TranscriptEntry<'a>) {
         if self.is_observed() {
             self.show_entry(&entry());
         }
     }
 
-    /// Shows a reply, which is copied only for an observer.
+    /// Records a reply, which is copied only for an observer.
     pub(crate) fn show_reply(&self, reply: impl FnOnce() -> Reply) {
         if self.is_observed() {
             self.show_entry(&TranscriptEntry::Reply(&reply()));
@@ -441,7 +448,7 @@ impl Io {
         self.spans.current.show(entry);
     }
 
-    /// Sends nothing more, and waits for nothing more.
+    /// Sends nothing more and expects nothing more.
     pub(crate) fn close(&mut self) {
         self.send_buffer.clear();
         self.pending = PendingReplies::new();
@@ -452,5 +459,6 @@ impl Io {
     }
 }
 
-/// For how long no input is assumed after a read that found none: enough to come back with what is to be sent.
+/// How long no input is assumed after a read that found none: enough for the driver to call again
+/// and send.
 const SILENCE: Duration = Duration::from_millis(100);

@@ -1,43 +1,43 @@
-//! Two cursors over one dialogue: what has been sent, and what has been answered.
+//! The pending replies: the distance between what has been sent and what has been replied to.
 //!
-//! Between them lies a first-in-first-out queue of the replies that are due. Every command goes through it, the
-//! greeting included, so there is one answer to the question which command a reply belongs to. How far the first cursor
-//! may run ahead of the second is the level of pipelining, and a window (RFC 2920).
+//! Pending replies form a first-in-first-out queue. Every command is in it, and so is the greeting,
+//! so there is only one way to tell which command a reply belongs to. The level of pipelining and a
+//! window (RFC 2920) limit how far sending may run ahead.
 
 use alloc::collections::VecDeque;
 
 use crate::pipelining::{Pipelining, Window};
 use crate::stage::Stage;
 
-/// The replies that are due, oldest first.
+/// The pending replies, oldest first.
 #[derive(Debug)]
 pub(crate) struct PendingReplies {
     items: VecDeque<PendingReply>,
     bytes: usize,
-    /// More than there are entries, where one leads to several (LMTP).
+    /// More than there are entries if one command leads to several (LMTP).
     replies: usize,
-    /// Bytes of text that are not answered, those of text that ends by a dot left out.
+    /// Bytes of content in chunks without a reply. Content that ends with a dot is not counted.
     content: u64,
     window: Window,
-    /// Whether something had to wait since more would have been unanswered than the window admits.
+    /// Whether a command had to wait because the window was full.
     full: bool,
     level: Pipelining,
 }
 
-/// A reply that is due.
+/// A pending reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PendingReply {
-    /// The stage of the command that it answers.
+    /// The stage of its command.
     pub(crate) stage: Stage,
-    /// Index of the recipient, if it answers RCPT.
+    /// The index of the recipient, if the command is RCPT.
     pub(crate) rcpt: Option<usize>,
-    /// Position in the output just after the command's last byte.
+    /// The position in the output after the command's last byte.
     pub(crate) end: u64,
     /// Bytes of the command that count for the window.
     pub(crate) bytes: usize,
-    /// Bytes of text after the command.
+    /// Bytes of content after the command.
     pub(crate) content: u64,
-    /// Replies that it leads to, at most.
+    /// The maximum number of replies to the command.
     pub(crate) replies: usize,
 }
 
@@ -66,7 +66,8 @@ impl PendingReplies {
         self.window = window;
     }
 
-    /// Whether a command of this stage may be sent now, before the pending replies have come, if it [fits](Self::has_room).
+    /// Whether a command of this stage may be sent before the pending replies have arrived, if
+    /// [there is room](Self::has_room).
     pub(crate) fn admits(&mut self, next: Stage) -> bool {
         let Some(last) = self.items.back() else {
             self.full = false;
@@ -75,8 +76,9 @@ impl PendingReplies {
         if !last.stage.lets_follow(next, self.level) {
             return false;
         }
-        // A chunk fits in no buffer: its writing may have to wait for the peer to read, and the peer for its replies to be read.
-        // The small ones that may be sent without waiting for any reply have their own bounds.
+        // A chunk may exceed every buffer. Writing it may then wait for the peer to read, while the
+        // peer waits for its replies to be read. Small chunks that need not wait for replies have
+        // limits of their own.
         if last.stage == Stage::Chunk && self.replies >= self.window.replies_to_text() {
             return false;
         }
@@ -85,10 +87,10 @@ impl PendingReplies {
         fits
     }
 
-    /// Whether the window has room for a command of so many bytes; the first always fits.
+    /// Whether the window has room for a command of `bytes` bytes. The first command always fits.
     ///
-    /// A full window has to be half empty before there is more: few large flights cost less than many small ones, also in
-    /// the buffers on the way, where TLS adds to each.
+    /// A full window must be half empty before it accepts more. A few large flights cost less than
+    /// many small ones, also in the buffers on the way, where TLS adds to each.
     pub(crate) fn has_room(&mut self, bytes: usize) -> bool {
         if self.items.is_empty() {
             return true;
@@ -107,7 +109,7 @@ impl PendingReplies {
         self.replies < window.replies && self.bytes.saturating_add(bytes) <= window.bytes
     }
 
-    /// Makes room for so many more replies at once, or as many as the window lets be due.
+    /// Reserves room for `replies` more replies, up to the window.
     pub(crate) fn reserve(&mut self, replies: usize) {
         self.items.reserve_exact(replies.min(self.window.replies));
     }
@@ -117,7 +119,8 @@ impl PendingReplies {
         self.items.push_back(due);
     }
 
-    /// The reply that is due next, if its command has been handed out whole: `sent` is the position of the output.
+    /// Takes the next pending reply, if its command has been sent completely: `sent` is the
+    /// position of the output.
     pub(crate) fn replied(&mut self, sent: u64) -> Option<PendingReply> {
         let due = self.front().filter(|due| due.end <= sent)?;
         self.items.pop_front();
@@ -127,7 +130,7 @@ impl PendingReplies {
         Some(due)
     }
 
-    /// One more reply is due to what was just answered.
+    /// Adds one more reply to the command that was just replied to.
     pub(crate) fn expect_again(&mut self, due: PendingReply) {
         let due = PendingReply {
             bytes: 0,
@@ -145,12 +148,12 @@ impl PendingReplies {
         self.replies = self.replies.saturating_add(due.replies);
     }
 
-    /// Bytes of text that are not answered, those of text that ends by a dot left out.
+    /// Bytes of content in chunks without a reply. Content that ends with a dot is not counted.
     pub(crate) fn content(&self) -> u64 {
         self.content
     }
 
-    /// What was sent last, if it is not answered.
+    /// The stage of the command sent last, if its reply is pending.
     pub(crate) fn last(&self) -> Option<Stage> {
         self.items.back().map(|due| due.stage)
     }
@@ -163,19 +166,19 @@ impl PendingReplies {
         self.items.is_empty()
     }
 
-    /// Whether the output stands at this position in the middle of a chunk's text.
+    /// Whether the output position is within the content of a chunk.
     pub(crate) fn is_in_content(&self, sent: u64) -> bool {
         let next = self.items.partition_point(|due| due.end <= sent);
         (self.items.get(next)).is_some_and(|due| due.end.saturating_sub(due.content) < sent)
     }
 
-    /// Frees what only a busy connection needs.
+    /// Releases memory that only a busy connection needs.
     pub(crate) fn release(&mut self) {
         self.items.shrink_to(KEPT);
     }
 }
 
-/// Entries that an idle connection may keep room for: those of a message for some ten recipients.
+/// The capacity that an idle connection keeps: a message to some ten recipients.
 const KEPT: usize = 12;
 
 #[cfg(test)]

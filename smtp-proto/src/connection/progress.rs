@@ -1,26 +1,26 @@
-//! How far to go in sending more, and what came of it.
+//! How far to fill the send buffer, and the result of an attempt.
 
 use crate::error::Error;
 
-/// How far to go in filling the line.
+/// How far to fill the send buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum FillMode {
-    /// To what has begun; of what comes next, only find out whether it can be sent.
+    /// Continue what has begun, and check the next item without beginning it.
     Probe,
-    /// To what comes next.
+    /// Also begin the next item.
     Send,
 }
 
-/// What came of an attempt to send more.
+/// The result of an attempt to send more.
 pub(crate) enum Progress {
-    /// Something was queued; there may be more.
+    /// Something was queued; more may follow.
     Sent,
-    /// Nothing more can be sent before something happens.
+    /// Nothing more can be sent for now.
     Blocked,
-    /// A message or a command could begin, and was only to be probed.
+    /// An item could begin, and was only probed.
     Sendable,
-    /// All of it has been sent.
+    /// The item is sent completely.
     Done,
-    /// It cannot be sent. If nothing of it was, the connection goes on without it.
+    /// The item cannot be sent. If nothing of it was sent, the connection continues without it.
     Failed(Error),
 }

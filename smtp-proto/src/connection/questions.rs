@@ -1,4 +1,4 @@
-//! What the caller of a connection wants of it, asks it, and may know.
+//! The requests of a caller, its questions, and the facts it may query.
 
 use alloc::boxed::Box;
 use core::task::Poll;
@@ -24,10 +24,12 @@ use crate::stage::Stage;
 use crate::timeouts::Timeouts;
 use crate::tls::TlsInfo;
 
-// What the caller wants.
+// Requests.
 
 impl Connection {
-    /// Hands over a message; any number may wait in line.
+    /// Submits a message. Any number may be queued.
+    ///
+    /// Returns its id, for [`poll_outcome`](Self::poll_outcome) and [`Event::Outcome`].
     pub fn submit(&mut self, mail: Mail) -> MailId {
         let core = self.core.change();
         let id = MailId(core.new_id());
@@ -40,13 +42,14 @@ impl Connection {
         id
     }
 
-    /// Hands over the next piece of a message's text, of any size.
+    /// Submits the next piece of a streamed message's content, of any size.
     ///
-    /// Memory is what pieces are waiting: hand over one whenever [`poll_content`](Self::poll_content) says that it is wanted.
-    /// A piece for a message whose outcome is already known is dropped.
+    /// Pieces occupy memory while they wait: submit one whenever
+    /// [`poll_content`](Self::poll_content) wants it. A piece for a message with a known outcome is
+    /// dropped.
     ///
     /// # Errors
-    /// If the message is not written in pieces, or is finished.
+    /// If the message is not streamed, or its content is complete.
     pub fn write_content(&mut self, id: MailId, piece: Bytes) -> Result<(), ApiMisuse> {
         let core = self.core.change();
         match core.queue.mail(id) {
@@ -59,10 +62,10 @@ impl Connection {
         }
     }
 
-    /// Says that the text of a message is whole.
+    /// Records that the content of a streamed message is complete.
     ///
     /// # Errors
-    /// If the message is not written in pieces, or is finished.
+    /// If the message is not streamed, or its content is already complete.
     pub fn finish_content(&mut self, id: MailId) -> Result<(), ApiMisuse> {
         let core = self.core.change();
         match core.queue.mail(id) {
@@ -75,21 +78,22 @@ impl Connection {
         }
     }
 
-    /// Gives up a message.
+    /// Abandons a message.
     ///
-    /// If nothing of it has been sent it is withdrawn and the connection goes on. Else the connection closes; the message's
-    /// outcome says whether it is in doubt. A message whose outcome is known keeps it.
+    /// If nothing of it has been sent, it is withdrawn and the connection continues. Otherwise the
+    /// connection closes, and the message's outcome says whether it is in doubt. A message with a
+    /// known outcome keeps it.
     pub fn abandon(&mut self, id: MailId) {
         self.give_up(id, ErrorKind::Abandoned);
     }
 
-    /// Gives up a message because the source of its text failed; like [`abandon`](Self::abandon), with the source's error as
-    /// the reason.
+    /// Abandons a message because the source of its content failed. Like
+    /// [`abandon`](Self::abandon), with the source's error as the reason.
     pub fn fail_content(&mut self, id: MailId, error: TransportError) {
         self.give_up(id, ErrorKind::Source(error));
     }
 
-    /// Hands over a command that is no part of sending a message; it waits its turn after the messages before it.
+    /// Submits a command that is not part of a message. It is sent after the messages before it.
     pub fn command(&mut self, command: Command) -> CommandId {
         let core = self.core.change();
         let id = CommandId(core.new_id());
@@ -99,7 +103,8 @@ impl Connection {
         id
     }
 
-    /// Ends the connection with QUIT when all that is in line is done. What is handed over afterwards is not sent.
+    /// Closes the connection with QUIT once the queue is done. Anything submitted later is not
+    /// sent.
     pub fn quit(&mut self) {
         let core = self.core.change();
         if !core.queue.is_closed() && core.phase.state().is_ok() && !core.phase.is_ended() {
@@ -107,11 +112,10 @@ impl Connection {
         }
     }
 
-    /// The next thing that a caller may want to know of; `None` if there is nothing until bytes move
-    /// or time passes.
+    /// The next event; `None` if there is none until bytes move or time passes.
     ///
     /// # Errors
-    /// The connection's failure, once all that is known of messages and commands has been told.
+    /// The failure of the connection, once all results of messages and commands have been returned.
     pub fn poll_event(&mut self) -> Option<Result<Event, Error>> {
         self.fill(FillMode::Probe);
         let core = self.core.unchanged();
@@ -145,12 +149,12 @@ impl Connection {
         None
     }
 
-    // Questions, made for a loop that drives until they are answered.
+    // Questions, for a loop that drives the connection until they are answered.
 
-    /// Whether the server is ready for message.
+    /// Whether the server is ready for a message.
     ///
     /// # Errors
-    /// The connection's failure.
+    /// The failure of the connection.
     pub fn poll_ready(&mut self) -> Poll<Result<(), Error>> {
         self.fill(FillMode::Probe);
         match &self.core.phase {
@@ -164,10 +168,10 @@ impl Connection {
         }
     }
 
-    /// What a message that is written in pieces wants.
+    /// The status of a streamed message's content.
     ///
     /// # Errors
-    /// If there is no such mail, or the connection's failure.
+    /// If there is no such message, or the connection has failed.
     pub fn poll_content(&mut self, id: MailId) -> Poll<Result<ContentStatus, Error>> {
         self.fill(FillMode::Probe);
         let Some(transaction) = self.core.unchanged().queue.mail(id) else {
@@ -179,17 +183,18 @@ impl Connection {
         if !transaction.is_open() {
             return Poll::Ready(Err(Error::misuse(Stage::Content, ApiMisuse::NotStreaming)));
         }
-        // Not before all of the last piece is out: what waits for more could wait for long.
+        // Only once the previous piece is fully sent, since more content may take long to arrive.
         if transaction.is_starved() && self.core.io.send_buffer.is_empty() {
             return Poll::Ready(Ok(ContentStatus::Wanted));
         }
         self.core.stuck().map(Err)
     }
 
-    /// What became of a message. It is told once.
+    /// The outcome of a message. It is returned once.
     ///
     /// # Errors
-    /// If there is no such mail, its outcome has been told, or its text is not finished and nothing else can happen.
+    /// If there is no such message, its outcome has been returned, or its content is incomplete and
+    /// nothing else can happen.
     pub fn poll_outcome(&mut self, id: MailId) -> Poll<Result<Outcome, Error>> {
         self.fill(FillMode::Probe);
         let of_mail = |done: &Completed| matches!(done, Completed::Mail(each, _) if *each == id);
@@ -202,10 +207,10 @@ impl Connection {
         self.core.stuck().map(Err)
     }
 
-    /// The reply to a command. It is told once.
+    /// The reply to a command. It is returned once.
     ///
     /// # Errors
-    /// If there is no such command, its reply has been told, or the connection's failure.
+    /// If there is no such command, its reply has been returned, or the connection has failed.
     pub fn poll_reply(&mut self, id: CommandId) -> Poll<Result<Reply, Error>> {
         self.fill(FillMode::Probe);
         let of_command =
@@ -219,12 +224,14 @@ impl Connection {
         self.core.stuck().map(Err)
     }
 
-    /// Whether the connection has ended as [`quit`](Self::quit) asked it to.
+    /// Whether the connection has closed as [`quit`](Self::quit) requested.
     ///
-    /// Once QUIT has been said a missing or odd reply is no failure: all messages before it have their outcome.
+    /// After QUIT is sent, a missing or unusual reply is not a failure: every message before it has
+    /// its outcome.
     ///
     /// # Errors
-    /// The connection's failure before that. That the server has closed it while nothing was under way is none.
+    /// The failure of the connection before that. A connection that the server closed while nothing
+    /// was pending has not failed.
     pub fn poll_closed(&mut self) -> Poll<Result<(), Error>> {
         self.fill(FillMode::Probe);
         match &self.core.phase {
@@ -234,9 +241,9 @@ impl Connection {
         }
     }
 
-    // What is known.
+    // Facts.
 
-    /// What the server says that it can do; what it said before TLS is forgotten after it.
+    /// The capabilities that the server advertises. TLS discards those learned before it.
     pub fn capabilities(&self) -> &Capabilities {
         &self.core.server.capabilities
     }
@@ -246,27 +253,27 @@ impl Connection {
         self.core.server.tls.as_ref()
     }
 
-    /// The SASL mechanism by which this side logged in, or tried to.
+    /// The SASL mechanism used to authenticate, successfully or not.
     pub fn mechanism(&self) -> Option<&'static str> {
         self.core.server.mechanism.map(sasl::Name::as_str)
     }
 
-    /// Bytes and round trips so far.
+    /// The bytes and round trips so far.
     pub fn stats(&self) -> ConnectionStats {
         self.core.io.stats()
     }
 
-    /// How the connection is to be secured.
+    /// How the connection is secured.
     pub fn security(&self) -> Security {
         self.core.io.config.security
     }
 
-    /// How long to wait for what.
+    /// The time limits.
     pub fn timeouts(&self) -> &Timeouts {
         &self.core.io.config.timeouts
     }
 
-    /// Whether nothing is queued, pending or under way on a connection that could take a message at once.
+    /// Whether nothing is queued or pending, and a message could be sent at once.
     pub fn is_idle(&self) -> bool {
         self.core.is_idle() && matches!(self.core.phase.state(), Ok(State::Ready))
     }

@@ -1,4 +1,4 @@
-//! Messages and commands in the order in which the caller handed them over, and which of them is being sent.
+//! The messages and commands in the order of submission, and the one being sent.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -7,13 +7,13 @@ use crate::command::Command;
 use crate::connection::transaction::Transaction;
 use crate::event::{CommandId, MailId};
 
-/// The queue: its first item is the one whose replies are pending; the one that is being sent may be further on.
+/// The queue. The replies of its first item are pending; the item being sent may be further back.
 #[derive(Debug)]
 pub(crate) struct Queue {
     items: VecDeque<Queued>,
-    /// Index of the item that is being sent; the length if all are sent.
+    /// The index of the item being sent; the length if all are sent.
     send_cursor: usize,
-    /// Bytes of content of the messages in the queue.
+    /// The bytes of content of the queued messages.
     content_bytes: u64,
 }
 
@@ -22,9 +22,9 @@ pub(crate) enum Queued {
     /// Boxed, so that an idle connection keeps no room for the next.
     Mail(Box<Transaction>),
     Command(CommandId, Command),
-    /// Its result is known; it only waits for those before it.
+    /// An item with a known result, waiting for those before it.
     Finished,
-    /// The last of all.
+    /// QUIT, always the last item.
     Quit,
 }
 
@@ -49,17 +49,17 @@ impl Queue {
         self.items.push_back(item);
     }
 
-    /// The item that is being sent.
+    /// The item being sent.
     pub(crate) fn next(&self) -> Option<&Queued> {
         self.items.get(self.send_cursor)
     }
 
-    /// The item that is being sent, to go on with.
+    /// The item being sent, to continue it.
     pub(crate) fn next_mut(&mut self) -> Option<&mut Queued> {
         self.items.get_mut(self.send_cursor)
     }
 
-    /// Records that the item that was being sent is sent.
+    /// Records that the current item is sent completely.
     pub(crate) fn sent(&mut self) {
         self.send_cursor = self.send_cursor.saturating_add(1);
     }
@@ -69,12 +69,12 @@ impl Queue {
         self.items.front()
     }
 
-    /// The item whose replies are pending, to give it one.
+    /// The item whose replies are pending, to hand it one.
     pub(crate) fn front_mut(&mut self) -> Option<&mut Queued> {
         self.items.front_mut()
     }
 
-    /// Removes the first item, which is sent and answered.
+    /// Removes the first item, which has all its replies.
     pub(crate) fn finish_front(&mut self) -> Option<Queued> {
         let item = self.items.pop_front()?;
         self.send_cursor = self.send_cursor.saturating_sub(1);
@@ -82,7 +82,7 @@ impl Queue {
         Some(item)
     }
 
-    /// Puts the first item, a message that has to begin again, after those that have begun meanwhile.
+    /// Moves the first item, a message that must begin again, after the messages that have begun.
     pub(crate) fn put_back_front(&mut self) {
         if self.send_cursor == 0 {
             return;
@@ -98,7 +98,7 @@ impl Queue {
         }
     }
 
-    /// Takes a message out of the queue, wherever it stands.
+    /// Removes a message from any place in the queue.
     pub(crate) fn withdraw(&mut self, id: MailId) -> Option<Box<Transaction>> {
         let found = (self.items.iter_mut())
             .find(|item| matches!(item, Queued::Mail(transaction) if transaction.id == id))?;
@@ -110,12 +110,12 @@ impl Queue {
         }
     }
 
-    /// Takes all items out of the queue.
+    /// Removes all items.
     pub(crate) fn take_all(&mut self) -> VecDeque<Queued> {
         core::mem::replace(self, Self::new()).items
     }
 
-    /// The message of this id.
+    /// The message with this id.
     pub(crate) fn mail(&mut self, id: MailId) -> Option<&mut Transaction> {
         self.items.iter_mut().find_map(|item| match item {
             Queued::Mail(transaction) if transaction.id == id => Some(&mut **transaction),
@@ -123,28 +123,28 @@ impl Queue {
         })
     }
 
-    /// Whether the item handed over last is this message, and its content comes in pieces.
+    /// Whether the last item is this message, and it is streamed.
     pub(crate) fn ends_with_streamed(&self, id: MailId) -> bool {
-        // Not searched for from the front: thousands may be queued.
+        // No search from the front: thousands may be queued.
         matches!(
             self.items.back(),
             Some(Queued::Mail(last)) if last.id == id && last.is_streamed()
         )
     }
 
-    /// Whether a command of this id waits to be sent or for its reply.
+    /// Whether the command with this id waits to be sent or for its reply.
     pub(crate) fn has_command(&self, id: CommandId) -> bool {
         let mut items = self.items.iter();
         items.any(|item| matches!(item, Queued::Command(each, _) if *each == id))
     }
 
-    /// How many messages have not begun.
+    /// The number of messages that have not begun.
     pub(crate) fn untouched(&self) -> usize {
         let untouched = |item: &&Queued| matches!(item, Queued::Mail(transaction) if transaction.is_untouched());
         self.items.iter().filter(untouched).count()
     }
 
-    /// Whether QUIT is queued, after which nothing can be.
+    /// Whether QUIT is queued, after which nothing is accepted.
     pub(crate) fn is_closed(&self) -> bool {
         matches!(self.items.back(), Some(Queued::Quit))
     }
@@ -157,12 +157,12 @@ impl Queue {
         self.items.is_empty()
     }
 
-    /// Bytes of content of the messages in the queue, as far as they are known.
+    /// The bytes of content of the queued messages, without streamed content of unknown size.
     pub(crate) const fn content_bytes(&self) -> u64 {
         self.content_bytes
     }
 
-    /// Frees what only a busy connection needs.
+    /// Releases memory that only a busy connection needs.
     pub(crate) fn release(&mut self) {
         self.items.shrink_to(1);
     }

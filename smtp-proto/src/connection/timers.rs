@@ -1,4 +1,4 @@
-//! The clocks of a connection, and which of its time limits is up first.
+//! The timers of a connection, and the time limit that expires first.
 
 use crate::config::Config;
 use crate::connection::pending::{PendingReplies, PendingReply};
@@ -7,26 +7,26 @@ use crate::stage::{Stage, Timeout};
 use crate::time::Time;
 use crate::timeouts::Timeouts;
 
-/// When each wait began.
+/// The start of each wait.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    /// When the driver first called.
+    /// The first call of the driver.
     began: Option<Time>,
-    /// Since when the next reply has been awaited.
+    /// The start of the wait for the next reply.
     waiting: Option<Time>,
-    /// Since when the transport has been asked to take the bytes up to a position.
+    /// The time at which the transport was given the bytes up to a position.
     writing: Option<(Time, u64)>,
-    /// Until when TLS has to be ready for work.
+    /// The end of the time limit of TLS.
     tls: Option<(Time, Timeout)>,
 }
 
 impl Timers {
-    /// Records the time of a call; the session begins with the first.
+    /// Records the time of a call. The first call begins the session.
     pub(crate) fn begin(&mut self, now: Time) {
         self.began.get_or_insert(now);
     }
 
-    /// Starts the wait for the next reply, once its command has been offered whole.
+    /// Starts the wait for the next reply, once its command has been handed out completely.
     pub(crate) fn wait(
         &mut self,
         now: Time,
@@ -47,7 +47,7 @@ impl Timers {
         }
     }
 
-    /// Ends the wait for a reply, which has come.
+    /// Ends the wait for a reply, which has arrived.
     pub(crate) fn replied(&mut self) {
         self.waiting = None;
     }
@@ -57,30 +57,31 @@ impl Timers {
         self.waiting = Some(now);
     }
 
-    /// Starts the time for TLS, unless it is running.
+    /// Starts the time limit of TLS, unless it is running.
     pub(crate) fn begin_tls(&mut self, now: Time, timeouts: &Timeouts, limit: Timeout) {
         self.tls
             .get_or_insert_with(|| (now.saturating_add(timeouts.starttls), limit));
     }
 
-    /// Stops the time for TLS.
+    /// Stops the time limit of TLS.
     pub(crate) fn end_tls(&mut self) {
         self.tls = None;
     }
 
-    /// Starts the time for the transport to take the bytes up to this position, unless it is busy with others.
+    /// Starts the time limit for writing the bytes up to this position, unless it is running for
+    /// others.
     pub(crate) fn write(&mut self, now: Time, end: u64) {
         self.writing.get_or_insert((now, end));
     }
 
-    /// Stops that time if all bytes up to its position are sent.
+    /// Stops the time limit for writing if all bytes up to its position are sent.
     pub(crate) fn sent(&mut self, sent: u64) {
         if self.writing.is_some_and(|(_, target)| sent >= target) {
             self.writing = None;
         }
     }
 
-    /// Stops all but the session's.
+    /// Stops all timers except the session's.
     pub(crate) fn close(&mut self) {
         *self = Self {
             began: self.began,
@@ -88,7 +89,7 @@ impl Timers {
         };
     }
 
-    /// The limit that is up first, and when.
+    /// The time limit that expires first, and when.
     pub(crate) fn deadline(
         &self,
         next: Option<PendingReply>,
@@ -114,14 +115,14 @@ impl Timers {
         let session = self
             .session_end(timeouts, mails)
             .map(|until| (until, Timeout::Session));
-        // Of limits that are up at the same time, the first counts.
+        // Of limits that expire at the same time, the first is reported.
         [reply, write, session, self.tls]
             .into_iter()
             .flatten()
             .min_by_key(|&(until, _)| until)
     }
 
-    /// Until when all of the connection's work has to be done: each message that was begun adds to it.
+    /// The end of the session, to which each message begun adds some time.
     pub(crate) fn session_end(&self, timeouts: &Timeouts, mails: u32) -> Option<Time> {
         let for_mails = timeouts.session_per_mail.saturating_mul(mails);
         let limit = timeouts.session.saturating_add(for_mails);

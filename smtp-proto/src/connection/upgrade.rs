@@ -1,4 +1,4 @@
-//! The point at which TLS begins.
+//! The obligation to run the TLS handshake.
 
 use crate::connection::Connection;
 use crate::connection::core::{Core, Phase};
@@ -8,17 +8,18 @@ use crate::time::Time;
 use crate::tls::TlsInfo;
 use crate::transcript::TranscriptEntry;
 
-/// The point at which TLS begins: after the handshake, [`complete`](Self::complete) goes on inside TLS.
+/// Obligation to run the TLS handshake. [`complete`](Self::complete) then continues inside TLS.
 ///
-/// To drop it changes nothing: the connection goes on waiting, and [`Connection::begin_tls`] gives it again.
+/// Dropping it changes nothing: the connection keeps waiting, and [`Connection::begin_tls`] returns
+/// it again.
 ///
 /// ```
 /// use smtp_proto::{Connection, Error, Time, TlsInfo};
 ///
-/// /// Goes on inside TLS, once `wants_tls` has said that it is time.
+/// /// Continues inside TLS, once `wants_tls` returns `true`.
 /// fn upgrade(connection: &mut Connection, now: Time) -> Result<(), Error> {
 ///     let upgrade = connection.begin_tls(now)?;
-///     // The handshake of the TLS library takes place here.
+///     // The TLS library runs the handshake here.
 ///     upgrade.complete(now, TlsInfo::new().with_version("TLSv1.3"));
 ///     Ok(())
 /// }
@@ -31,7 +32,7 @@ pub struct Upgrade<'a> {
 }
 
 impl Connection {
-    /// Whether TLS begins here: all that came before is sent and answered.
+    /// Whether TLS begins now: everything before is sent, and its replies have arrived.
     ///
     /// Until [`Upgrade::complete`] nothing is sent, and input is a fatal error.
     pub fn wants_tls(&self) -> bool {
@@ -43,20 +44,21 @@ impl Connection {
 
     /// Declares that a TLS layer will [begin TLS](Self::begin_tls) when it is driven.
     ///
-    /// Without this or `begin_tls`, every question is answered with [`ApiMisuse::UpgradePending`], because the connection would
-    /// wait for ever.
+    /// Without this or `begin_tls`, every question returns [`ApiMisuse::UpgradePending`], because
+    /// the connection would wait forever.
     pub fn claim_tls(&mut self) {
         if let Phase::Open(State::AwaitTls(start)) = self.core.phase {
             self.core.change().phase = Phase::Open(State::TlsHandshake(start));
         }
     }
 
-    /// Begins TLS: starts the time for the handshake, unless STARTTLS has started it, and gives the means to go on afterwards.
+    /// Begins TLS: starts the time limit of the handshake, unless STARTTLS has started it, and
+    /// returns the obligation to run it.
     ///
-    /// May be called again, to go on after a handshake during which the [`Upgrade`] could not be kept.
+    /// May be called again to continue a handshake during which the [`Upgrade`] could not be kept.
     ///
     /// # Errors
-    /// The connection's failure, or misuse if TLS does not begin here.
+    /// The failure of the connection, or misuse if TLS does not begin now.
     pub fn begin_tls(&mut self, now: Time) -> Result<Upgrade<'_>, Error> {
         self.claim_tls();
         let core = self.core.change();
@@ -73,9 +75,9 @@ impl Connection {
 }
 
 impl Upgrade<'_> {
-    /// Goes on inside TLS, through which every byte goes from now on.
+    /// Continues inside TLS, through which every later byte passes.
     ///
-    /// What was learnt in cleartext is forgotten, and the dialogue begins again.
+    /// Everything learned in cleartext is discarded, and the dialogue begins again.
     pub fn complete(self, now: Time, info: TlsInfo) {
         let Self { core, start } = self;
         core.io.begin(now);

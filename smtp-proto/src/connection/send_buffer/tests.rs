@@ -125,7 +125,7 @@ fn a_secret_is_wiped_as_it_is_sent_and_moves_without_a_trace() {
         b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0jcmV0\r\n"
     );
     assert_eq!(widen(&mut send_buffer.control.bytes), [0; 27]);
-    // A line after it has room beforehand, however often.
+    // Another line has room in advance, however often.
     send_buffer.control().extend([b'c'; SECRET_LINE]);
     send_buffer.control().extend([b'c'; SECRET_LINE]);
     assert_eq!(bytes(&send_buffer.transmit()).len(), 7 + 2 * SECRET_LINE);

@@ -1,4 +1,5 @@
-//! What a transport is given to write: slices of a [`SendBuffer`], or one of encrypted bytes.
+//! The bytes to write to the transport: slices of a [`SendBuffer`], or one slice of encrypted
+//! bytes.
 
 use alloc::collections::vec_deque;
 use core::fmt;
@@ -7,9 +8,20 @@ use std::io::IoSlice;
 
 use super::{Piece, SendBuffer};
 
-/// Bytes to write to the transport, as at most 64 slices.
+/// Bytes to write to the transport, in at most 64 slices.
 ///
-/// The number of bytes written is acknowledged; bytes that are not are handed out again.
+/// Acknowledge the number of bytes written with [`Wire::handle_sent`](crate::Wire::handle_sent).
+/// Any other bytes are handed out again.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::Transmit;
+///
+/// let transmit = Transmit::from(&b"NOOP\r\n"[..]);
+/// assert_eq!(transmit.len(), 6);
+/// let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
+/// assert_eq!(bytes, b"NOOP\r\n");
+/// ```
 #[must_use = "bytes that are not written and acknowledged are handed out again"]
 #[derive(Clone, Copy)]
 pub struct Transmit<'a> {
@@ -44,7 +56,7 @@ impl<'a> Transmit<'a> {
         transmit
     }
 
-    /// The number of bytes in all slices.
+    /// The total number of bytes.
     pub const fn len(&self) -> usize {
         self.len
     }
@@ -54,7 +66,7 @@ impl<'a> Transmit<'a> {
         self.len == 0
     }
 
-    /// The slices, none of them empty, in the order in which they are to be written.
+    /// The slices in the order in which to write them. None is empty.
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let (slices, slice) = match self.source {
             Source::Buffer(send_buffer) => (Some(Slices::new(send_buffer)), None),
@@ -91,7 +103,7 @@ impl fmt::Debug for Transmit<'_> {
     }
 }
 
-/// The slices of a [`Transmit`], as [`write_vectored`](std::io::Write::write_vectored) takes them.
+/// The slices of a [`Transmit`] for [`write_vectored`](std::io::Write::write_vectored).
 #[cfg(feature = "std")]
 pub struct IoSlices<'a> {
     room: Room<'a>,
@@ -150,7 +162,7 @@ impl<'a> core::ops::Deref for IoSlices<'a> {
     }
 }
 
-/// For [`IoSlice::advance_slices`].
+/// Allows [`IoSlice::advance_slices`].
 #[cfg(feature = "std")]
 impl core::ops::DerefMut for IoSlices<'_> {
     fn deref_mut(&mut self) -> &mut Self::Target {

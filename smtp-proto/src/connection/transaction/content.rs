@@ -1,4 +1,4 @@
-//! The text of one message on its way: pieces in, bytes in line.
+//! The content of one message on its way: from pieces to the send buffer.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -10,31 +10,31 @@ use crate::content::{ContentError, Encoder, Framing, HeaderHigh, HeaderRules, He
 use crate::error::ApiMisuse;
 use crate::mail;
 
-/// The text of one message, as far as it has not been queued.
+/// The content of one message that has not been queued.
 #[derive(Debug)]
 pub(super) struct ContentWriter {
     encoder: Encoder,
     header: HeaderWatch,
-    /// What is next, and what was written after it.
+    /// The current piece, and those written after it.
     piece: Bytes,
     more: VecDeque<Bytes>,
-    /// What is encoded already, since its length had to be known.
+    /// Encoded content, staged because BDAT needs its length first.
     staged: VecDeque<Bytes>,
-    /// Whether the encoder has given all, where the length tells the end.
+    /// Whether the encoder has returned everything, where the length marks the end.
     closed: bool,
     source: Source,
-    /// Bytes queued so far, as they travel.
+    /// Bytes queued so far, as sent.
     written: u64,
-    /// Whether the caller has been told that a piece is wanted.
+    /// Whether the caller has been asked for a piece.
     asked: bool,
 }
 
-/// Where the text comes from.
+/// The state of the source of content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
-    /// The caller goes on writing it.
+    /// The caller is still writing.
     Open,
-    /// All of it is here.
+    /// All content has been written.
     Finished,
 }
 
@@ -57,12 +57,12 @@ impl ContentWriter {
         }
     }
 
-    /// How the end is told to the server.
+    /// How the end is marked.
     pub(super) fn framing(&self) -> Framing {
         self.encoder.framing()
     }
 
-    /// Changes how the end is told, before anything was queued.
+    /// Changes how the end is marked, before anything is queued.
     pub(super) fn set_framing(&mut self, text: &mail::Text, framing: Framing) {
         self.encoder = encoder(text, framing);
     }
@@ -71,12 +71,14 @@ impl ContentWriter {
         self.written
     }
 
-    /// The same as the size of a message is counted (RFC 1870, section 3): without the doubled dots.
+    /// Bytes queued so far as the message size counts them (RFC 1870, section 3): without
+    /// dot-stuffing.
     pub(super) fn size(&self) -> u64 {
         self.written.saturating_sub(self.encoder.doubled())
     }
 
-    /// Bytes of all of it as they travel, without what ends it; as declared, or `None`, if it is not at hand.
+    /// Bytes of all content as sent, without the end marker. For streamed content the declared
+    /// size, if any.
     pub(super) fn total(&self, text: &mail::Text) -> Option<u64> {
         match text {
             mail::Text::Whole { facts, .. } if self.framing() == Framing::Dot => {
@@ -91,17 +93,17 @@ impl ContentWriter {
         self.source == Source::Open
     }
 
-    /// Whether nothing is here, and more is to come.
+    /// Whether no content is available and more will follow.
     pub(super) fn is_starved(&self) -> bool {
         self.is_open() && self.piece.is_empty() && self.staged.is_empty()
     }
 
-    /// Whether all of it is here, and has been queued but for its end.
+    /// Whether all content has been queued, except its end.
     pub(super) fn is_spent(&self) -> bool {
         !self.is_open() && self.piece.is_empty() && self.staged.is_empty()
     }
 
-    /// Whether the caller is to be told that a piece is wanted; says yes once a piece.
+    /// Whether to ask the caller for a piece. `true` once for each piece.
     pub(super) fn ask(&mut self) -> bool {
         self.is_starved() && !core::mem::replace(&mut self.asked, true)
     }
@@ -129,7 +131,7 @@ impl ContentWriter {
         Ok(())
     }
 
-    /// Gives as much as there is room for to `out`; returns how many bytes that is.
+    /// Passes as much as there is room for to `out`. Returns the number of bytes.
     pub(super) fn encode(
         &mut self,
         mut room: Budget,
@@ -148,10 +150,10 @@ impl ContentWriter {
         Ok(given)
     }
 
-    /// Encodes what is here, up to a chunk of so many bytes; returns its length, and whether it is the last. The same
-    /// again, until it has been given away.
+    /// Encodes the available content, up to a chunk of `at_most` bytes. Returns its length and
+    /// whether it is the last chunk; the same again until the chunk is queued.
     ///
-    /// `None` if nothing is here, and more is to come.
+    /// `None` if no content is available and more will follow.
     pub(super) fn stage(&mut self, at_most: u64) -> Result<Option<(u64, bool)>, ContentError> {
         if self.staged.is_empty() {
             let mut room = Budget::for_chunk(at_most);
@@ -170,13 +172,13 @@ impl ContentWriter {
         Ok((last || here > 0).then_some((here.min(at_most), last)))
     }
 
-    /// What ends it, where a dot does.
+    /// The end marker, where a dot marks the end.
     pub(super) fn end(&self) -> Result<&'static [u8], ContentError> {
         self.header.check()?;
         self.encoder.finish()
     }
 
-    /// Encodes pieces as long as there are any and there is room.
+    /// Encodes pieces while there are any and there is room.
     fn run(&mut self, room: &mut Budget, out: &mut impl FnMut(Bytes)) -> Result<(), ContentError> {
         self.header.check()?;
         while !self.piece.is_empty() && !room.is_full() {
@@ -193,8 +195,8 @@ impl ContentWriter {
         Ok(())
     }
 
-    /// What was written next. Short pieces that are here are joined: else each would be a slice of its own, and a few of
-    /// them fill an offer, or a chunk.
+    /// The next piece. Short pieces are joined: each would otherwise take a slice of its own, and a
+    /// few would fill a transmit or a chunk.
     fn next_piece(&mut self) -> Bytes {
         let is_short = |piece: &Bytes| piece.len() <= SHORT;
         let next = self.more.pop_front().unwrap_or_default();
@@ -211,7 +213,8 @@ impl ContentWriter {
         joined.into()
     }
 
-    /// Stages the line end that the last line lacks: where the length tells the end, it counts as text.
+    /// Stages the line end of an incomplete last line. Where the length marks the end, it is part
+    /// of the content.
     fn close(&mut self) -> Result<(), ContentError> {
         let ends = self.framing() == Framing::Length && !self.is_open() && self.piece.is_empty();
         if ends && !core::mem::replace(&mut self.closed, true) {
@@ -238,7 +241,7 @@ impl ContentWriter {
     }
 }
 
-/// Room for text in line.
+/// The room for content in the send buffer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
     bytes: usize,
@@ -246,7 +249,7 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// Room for a chunk of so many bytes.
+    /// The room for a chunk of `bytes` bytes.
     fn for_chunk(bytes: u64) -> Self {
         Self {
             bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
@@ -254,7 +257,7 @@ impl Budget {
         }
     }
 
-    /// What an offer can still take.
+    /// The room left in the send buffer.
     pub(super) fn of(io: &Io) -> Self {
         Self {
             bytes: OFFER.saturating_sub(io.send_buffer.len()),
@@ -262,7 +265,7 @@ impl Budget {
         }
     }
 
-    /// The same, but for so many bytes at most.
+    /// Limits the room to `bytes` bytes.
     pub(super) fn at_most(self, bytes: u64) -> Self {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         Self {
@@ -291,7 +294,7 @@ fn encoder(text: &mail::Text, framing: Framing) -> Encoder {
     }
 }
 
-/// The header section of a text that is at hand has been looked at.
+/// The header section of content that is not streamed has already been checked.
 fn watch(text: &mail::Text) -> HeaderWatch {
     HeaderWatch::new(match text {
         mail::Text::Streamed { header, .. } => *header,
@@ -306,15 +309,16 @@ pub(super) fn byte_len(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
-/// Bytes of text in line at one time: enough to keep a transport busy, little enough that a failure in the middle of a
-/// text is known to be in the middle.
+/// Bytes of content in the send buffer at one time: enough to keep a transport busy, and few enough
+/// that a failure within the content is known to be within it.
 const OFFER: usize = 65_536;
 
 /// The longest piece that is cheaper to copy than to send as a slice of its own.
 const SHORT: usize = 512;
 
-/// Bytes of short pieces that are joined to one, about.
+/// About how many bytes of short pieces are joined.
 const JOINED: usize = 16 * 1024;
 
-/// Pieces in line at one time; a few less than an offer holds, for the commands around them.
+/// Pieces in the send buffer at one time: fewer than the slices of a transmit, to leave room for
+/// commands.
 const PIECES: usize = 60;

@@ -1,31 +1,32 @@
-//! What transactions that ended otherwise than by being accepted leave at the server, and whether RSET comes first.
+//! The state that unaccepted transactions leave at the server, and whether RSET must come first.
 
-/// What the last transactions left.
+/// The state left by the last transactions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Leftover {
     /// Nothing: MAIL may be sent.
     #[default]
     Nothing,
-    /// A transaction that should have ended, and not every server sees to that: RSET comes before MAIL, whatever its reply.
+    /// A transaction that should have ended, which not every server ensures: RSET comes before
+    /// MAIL, whatever its reply.
     Ended,
-    /// A transaction that may still be open: RSET comes before MAIL, and has to succeed.
+    /// A transaction that may still be open: RSET comes before MAIL, and must succeed.
     Open,
-    /// The same, and RSET is sent.
+    /// As `Open`, with RSET sent.
     Resetting,
 }
 
 impl Leftover {
-    /// Whether RSET has to be sent before the next MAIL.
+    /// Whether RSET must be sent before the next MAIL.
     pub(crate) const fn needs_reset(self) -> bool {
         matches!(self, Self::Ended | Self::Open)
     }
 
-    /// Whether the server may hold a transaction open, so that RSET has to succeed.
+    /// Whether the server may have a transaction open, so that RSET must succeed.
     pub(crate) const fn may_be_open(self) -> bool {
         matches!(self, Self::Open | Self::Resetting)
     }
 
-    /// Adds what one more transaction leaves.
+    /// Adds the state that another transaction leaves.
     pub(crate) const fn and(self, other: Self) -> Self {
         Self::of(
             self.needs_reset() || other.needs_reset(),
@@ -33,12 +34,12 @@ impl Leftover {
         )
     }
 
-    /// After RSET was sent.
+    /// The state after RSET was sent.
     pub(crate) const fn reset_sent(self) -> Self {
         Self::of(false, self.may_be_open())
     }
 
-    /// After the reply that RSET is done.
+    /// The state after RSET succeeded.
     pub(crate) const fn reset_done(self) -> Self {
         Self::of(self.needs_reset(), false)
     }

@@ -11,8 +11,8 @@ use crate::mail::{Addressee, RcptState};
 pub(super) struct TransactionLimits {
     recipients: usize,
     domains: usize,
-    /// For each domain sent so far the index of a recipient, in the order of the domains; empty without a
-    /// limit on domains.
+    /// The index of one recipient for each domain sent so far, in the order of the domains. Empty
+    /// without a limit on domains.
     seen: Vec<usize>,
 }
 

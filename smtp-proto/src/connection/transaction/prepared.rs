@@ -63,7 +63,7 @@ impl Prepared {
         }
     }
 
-    /// Checks that the server takes content of this size.
+    /// Checks that the server accepts content of this size.
     pub(super) fn check_size(&self, size: u64) -> Result<(), ErrorKind> {
         let limit = self.max_size;
         if size > limit {

@@ -1,4 +1,4 @@
-//! What the server said of one message so far, and what that makes of each recipient.
+//! The replies to one message so far, and the resulting status of each recipient.
 
 use crate::content::Framing;
 use crate::error::{Error, ErrorKind, ProtocolError};
@@ -7,14 +7,14 @@ use crate::outcome::{RecipientOutcome, RecipientStatus};
 use crate::reply::{Reply, ReplyRef, Severity};
 use crate::stage::Stage;
 
-/// What the server said in one transaction.
+/// The replies in one transaction.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
     /// The rejection of the sender.
     pub(super) sender: Option<Reply>,
-    /// Whether a recipient was accepted all the same.
+    /// Whether a recipient was accepted after the sender was rejected.
     pub(super) without_sender: bool,
-    /// How many recipients were asked for, answered, and accepted.
+    /// The number of recipients sent, replied to, and accepted.
     pub(super) asked: usize,
     pub(super) answered: usize,
     pub(super) accepted: usize,
@@ -22,30 +22,32 @@ pub(super) struct Replies {
     pub(super) data: Option<Reply>,
     /// The first rejection of a chunk that was not the last.
     chunk: Option<Reply>,
-    /// The final reply, if it is for all recipients: in LMTP it is not.
+    /// The final reply, if it is for all recipients; not in LMTP.
     pub(super) verdict: Option<Reply>,
-    /// In LMTP, the place after the recipient who got the last final reply, and how many did.
+    /// In LMTP, the index after the recipient of the last final reply, and the number of final
+    /// replies.
     judged: (usize, usize),
-    /// Whether the server took the message, for anybody.
+    /// Whether the server accepted the message for any recipient.
     pub(super) taken: bool,
-    /// The server accepted what it had rejected.
+    /// Whether the server accepted what it had rejected.
     contradicted: bool,
 }
 
 impl Replies {
-    /// Whether every recipient that was asked for is answered.
+    /// Whether every recipient sent has a reply.
     pub(super) fn all_answered(&self) -> bool {
         self.answered == self.asked
     }
 
-    /// Whether the message may be taken for anybody, by what is known.
+    /// Whether the message can still be accepted for any recipient.
     pub(super) fn may_succeed(&self) -> bool {
         let nobody = self.all_answered() && self.accepted == 0;
         self.sender.is_none() && self.chunk.is_none() && !nobody
     }
 
-    /// Whether another transaction makes sense for those who were too many in this: not if the sender or the text was
-    /// rejected, for whomever. What LMTP says of the text is said of one recipient.
+    /// Whether another transaction makes sense for the recipients that were too many in this one.
+    /// It does not if the sender or the content was rejected for all recipients. In LMTP, a final
+    /// reply concerns one recipient only.
     pub(super) fn may_retry_remaining(&self) -> bool {
         let by_recipient = self.judged.1 > 0;
         self.sender.is_none() && (self.taken || by_recipient || self.accepted == 0)
@@ -60,7 +62,7 @@ impl Replies {
         Ok(())
     }
 
-    /// `again` says whether a recipient that is one too many can have a transaction of its own.
+    /// `again` says whether a recipient beyond the limit can have another transaction.
     pub(super) fn handle_rcpt(
         &mut self,
         recipient: &mut Addressee,
@@ -74,7 +76,7 @@ impl Replies {
             _ if !code.completes() && !code.is_rejection() => {
                 return Err(ProtocolError::WrongClass);
             }
-            // The answer of all of them is the sender's, even where one is accepted for a sender that is not.
+            // All replies to RCPT follow from the rejected sender, even if one accepts a recipient.
             _ if self.sender.is_some() => self.without_sender |= code.completes(),
             Severity::Completion => {
                 self.accepted = self.accepted.saturating_add(1);
@@ -89,9 +91,9 @@ impl Replies {
         Ok(())
     }
 
-    /// Takes the reply to a chunk that is not the last.
+    /// Handles the reply to a chunk that is not the last.
     pub(super) fn handle_chunk(&mut self, reply: ReplyRef<'_>) -> Result<(), ProtocolError> {
-        // If it completes, that says nothing: nothing is accepted before the last.
+        // A 2yz reply means nothing here: only the last chunk decides.
         if reply.code().is_rejection() {
             self.chunk.get_or_insert_with(|| reply.to_reply());
         } else if !reply.code().completes() {
@@ -100,7 +102,8 @@ impl Replies {
         Ok(())
     }
 
-    /// Takes the final reply to a message; in LMTP, to one recipient of it. Returns whether there is another to come.
+    /// Handles the final reply to a message; in LMTP, to one of its recipients. Returns whether
+    /// another follows.
     pub(super) fn handle_final_reply(
         &mut self,
         recipients: &mut [Addressee],
@@ -112,7 +115,8 @@ impl Replies {
         if !accepted && !reply.code().is_rejection() {
             return Err(ProtocolError::WrongClass);
         }
-        // With DATA, a lone dot may be accepted when no recipient was (RFC 2920, section 3.1): it is no message.
+        // With DATA, a lone dot may be accepted when no recipient was (RFC 2920, section 3.1). No
+        // message results.
         let lone = framing == Framing::Dot && self.sender.is_none() && self.accepted == 0;
         if accepted && !lone && !self.may_succeed() {
             self.contradicted = true;
@@ -120,7 +124,7 @@ impl Replies {
         }
         let reply = reply.to_reply();
         if !self.may_succeed() {
-            // What was rejected stays so, for the reason that was told first.
+            // A rejection stands, for the reason reported first.
             self.verdict = Some(reply);
             return Ok(false);
         }
@@ -142,7 +146,7 @@ impl Replies {
         Ok(false)
     }
 
-    /// RFC 2033, section 4.2: the replies come in the order of the recipients that were accepted.
+    /// RFC 2033, section 4.2: the replies come in the order of the accepted recipients.
     fn assign_lmtp_reply(&mut self, recipients: &mut [Addressee], fate: RecipientStatus) {
         let (from, count) = self.judged;
         let left = recipients.get_mut(from..).unwrap_or_default();
@@ -159,9 +163,9 @@ impl Replies {
         }
     }
 
-    /// The fate of a recipient at the end, or at a failure.
+    /// The outcome of a recipient at the end, or at a failure.
     ///
-    /// `offered` says whether the last byte of the text was ever offered to the transport.
+    /// `offered` says whether the last byte of the content was ever handed to the transport.
     pub(super) fn delivery(
         &self,
         recipient: Addressee,
@@ -172,7 +176,7 @@ impl Replies {
         let contradiction = failure.filter(|_| self.contradicted);
         let fate = match (answer, contradiction) {
             (RcptState::Known(fate), _) => fate,
-            // Who knows for whom the server took it.
+            // The server accepted after rejecting every recipient; it is unknown for whom.
             (RcptState::Rejected(_), Some(error)) if self.accepted == 0 => {
                 RecipientStatus::InDoubt(error.clone())
             }
@@ -190,7 +194,7 @@ impl Replies {
         }
     }
 
-    /// The fate of a recipient of whom alone nothing decisive was said.
+    /// The status of a recipient without a decisive reply of its own.
     fn rest(&self, failure: Option<&Error>, offered: bool) -> RecipientStatus {
         let rejections = [
             (Stage::Mail, &self.sender),
@@ -213,9 +217,9 @@ impl Replies {
     }
 }
 
-/// RFC 5321, section 4.5.3.1.10: 452, and 552 from older servers, say that there are enough recipients; but not if the
-/// enhanced code speaks of the address or of the mailbox (RFC 3463, sections 3.2 and 3.3). With other codes only an enhanced
-/// one says so (section 3.6).
+/// 452, and 552 from older servers, mean too many recipients (RFC 5321, section 4.5.3.1.10), unless
+/// the enhanced code concerns the address or the mailbox (RFC 3463, sections 3.2 and 3.3). With
+/// other codes only an enhanced code means it (section 3.6).
 fn is_too_many_recipients(reply: ReplyRef<'_>) -> bool {
     let enhanced = reply
         .enhanced()
@@ -232,8 +236,8 @@ fn names_the_number(reply: ReplyRef<'_>) -> bool {
     (reply.enhanced()).is_some_and(|enhanced| (enhanced.subject(), enhanced.detail()) == (5, 3))
 }
 
-/// The fate of a recipient who was one too many: it may be tried again, whatever the first digit says (RFC 5321, section
-/// 4.5.3.1.10).
+/// The status of a recipient beyond the limit: it can be retried, whatever the first digit of the
+/// code (RFC 5321, section 4.5.3.1.10).
 fn one_too_many(reply: Reply) -> RecipientStatus {
     if reply.is_permanent() {
         RecipientStatus::NotSent(

@@ -56,7 +56,7 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Require
     } else {
         (false, None)
     };
-    // With SMTPUTF8 all header fields have to be UTF-8.
+    // With SMTPUTF8, all header fields must be UTF-8.
     if let Some((fault, place)) = mail.header_not_utf8()
         && (smtp_utf8 || !mail.takes_eight_bit_headers())
     {
@@ -138,19 +138,19 @@ impl ALabels {
         Ok(found)
     }
 
-    /// The sender, if it has another form.
+    /// The converted sender, if it was converted.
     pub(super) fn sender(&self) -> Option<&ReversePath> {
         self.sender.as_ref()
     }
 
-    /// A recipient, if it has another form.
+    /// The converted recipient, if it was converted.
     pub(super) fn recipient(&self, index: usize) -> Option<&ForwardPath> {
         let found = (self.recipients).binary_search_by_key(&index, |(index, _)| *index);
         self.recipients.get(found.ok()?).map(|(_, path)| path)
     }
 }
 
-/// Whether a message that is not ASCII requires SMTPUTF8, or else the A-labels of its addresses.
+/// Determines whether a non-ASCII message requires SMTPUTF8, or A-labels in its addresses.
 #[cold]
 fn beyond_ascii(
     mail: &Mail,

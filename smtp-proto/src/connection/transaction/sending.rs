@@ -1,4 +1,4 @@
-//! Sending the content of a message: lines that end with a dot, or chunks.
+//! Sends the content of a message: lines that end with a dot, or chunks.
 
 use super::content::{Budget, byte_len};
 use super::{SendState, Transaction};
@@ -11,10 +11,10 @@ use crate::stage::Stage;
 use crate::transcript::TranscriptEntry;
 
 impl Transaction {
-    /// Queues as much of the content as there is room for, and its end after the last of it.
+    /// Queues as much of the content as there is room for, and its end with the last of it.
     ///
-    /// It goes in batches: the next is queued when the last is sent. So what is sent of content
-    /// that turns out to be wrong does not depend on how the transport takes it.
+    /// Content is queued in batches: the next when the previous one is sent. Which part of invalid
+    /// content is sent therefore does not depend on the transport.
     pub(super) fn send_content(&mut self, io: &mut Io) -> Progress {
         if io.send_buffer.sent() < self.position.batch_end {
             return Progress::Blocked;
@@ -49,7 +49,7 @@ impl Transaction {
             return self.prepared.check_size(self.content.size());
         }
         let terminator = self.content.end().map_err(ErrorKind::Content)?;
-        // The line end that the last line lacks counts.
+        // The line end added to an incomplete last line counts.
         let lacking = byte_len(terminator).saturating_sub(byte_len(DOT));
         let size = self.content.size().saturating_add(lacking);
         self.prepared.check_size(size)?;
@@ -71,14 +71,14 @@ impl Transaction {
             if self.position.end.is_some() {
                 self.ended();
             } else {
-                // The message may have been rejected while this chunk was written.
+                // The message may have been rejected while this chunk was sent.
                 self.apply_replies();
             }
         }
         Ok(())
     }
 
-    /// Queues BDAT for the next chunk; returns whether it may be sent.
+    /// Queues BDAT for the next chunk. Returns whether it may be sent.
     fn begin_chunk(&mut self, io: &mut Io) -> Result<bool, ContentError> {
         let by_recipient = io.config.protocol == Protocol::Lmtp;
         if by_recipient && io.pending.last() == Some(Stage::Chunk) {
@@ -95,7 +95,7 @@ impl Transaction {
                 let Some(staged) = self.content.stage(limit)? else {
                     return Ok(false);
                 };
-                // A server may reject a chunk at once, and take what is in it for commands.
+                // A server may reject a chunk at once, and read its content as commands.
                 let size = self.content.size().saturating_add(staged.0);
                 if let Err(reason) = self.prepared.check_size(size) {
                     self.stopped = Some(Error::new(Stage::Content, reason));
@@ -116,8 +116,8 @@ impl Transaction {
         Ok(true)
     }
 
-    /// How many final replies there are. In LMTP the accepted recipients are known by then: a reply
-    /// too many or too few must not pass for another number of recipients.
+    /// The number of final replies. In LMTP the accepted recipients are known by then, so that a
+    /// reply too many or too few cannot pass for another number of recipients.
     fn final_replies(&self, io: &Io) -> usize {
         match io.config.protocol {
             Protocol::Smtp => 1,
