@@ -1,49 +1,54 @@
-//! Scenarios: what a caller does, what goes over the wire, and what the caller hears. A file each in the folders of
-//! `tests/scenarios`, by topic; a scenario's name is that of its folder and its file, `starttls/…`.
+//! Scenarios: the calls of a caller, the dialogue on the wire, and the results that the caller
+//! gets.
+//!
+//! Each is a file in a folder of `tests/scenarios`, which is its topic. The name of a scenario is
+//! that of its folder and its file, `starttls/…`. A file has three parts:
 //!
 //! ```text
-//! # what this shows, and where it is written
-//! policy cleartext                  starttls (unless said otherwise), implicit, opportunistic, cleartext
-//! name [192.0.2.1]                  what EHLO says; client.test unless said otherwise
-//! login alice secret                credentials
-//! token alice t0k3n                 the same for XOAUTH2
-//! credentials-in-clear
-//! xclient NAME=a ADDR=192.0.2.1      for whom it speaks; `-` is a value that is not known
-//! xclient-if-offered NAME=a
-//! level off                         or envelope, transactions, speculative
-//! speculation 100 200               bytes of a mail, and of all text on its way
-//! chunk-size 10                     bytes
-//! lmtp
-//! window 64 2                       bytes and replies that may be unanswered
+//! # the section of the RFC, and what this shows
+//! security cleartext                 starttls (the default), implicit, opportunistic, cleartext
+//! name [192.0.2.1]                   the client's name in EHLO; client.test by default
+//! login alice secret                 credentials: a name and a password
 //! login-later alice canary           the same without an initial response
-//! reply-limits 80 3                 bytes of a line and lines that are kept of a reply
-//! without CHUNKING                  a capability switched off
-//! session-limit 30                  seconds
-//! text Subject: t\r\n\r\nhello\r\n   the text of the mails below; the escapes \r \n \0 \\ \xNN
-//! binary                            the text of the mails below is binary
-//! header-check                      without it, any text is taken; these six count for the mails below, too
-//! eight-bit-headers
-//! line-ends convert
-//! longest-line none
-//! parameter BY=120;R
-//! if-offered DSN                    parameters of this extension are left out if it is not offered
-//! declare eight-bit                 or utf8-headers, binary, or size 100; of a text that comes in pieces
-//! mail a@x.test b@x.test c@x.test   a sender (<> for none) and recipients (local:root for one without a domain), each with
-//!                                   its own parameters after it: b@x.test|NOTIFY=NEVER|ORCPT=rfc822;b@x.test
-//! stream a@x.test b@x.test          the same with a text in pieces:
+//! token alice t0k3n                  credentials for XOAUTH2
+//! credentials-in-cleartext           allows a login without TLS
+//! xclient NAME=a ADDR=192.0.2.1      the client to act for; `-` is a value that is not known
+//! xclient-optional NAME=a            the same where the server advertises it
+//! pipelining off                     or envelope, transactions, speculative; envelope by default
+//! speculation 100 200                limits in bytes: of a message, and of all content in flight
+//! chunk-size 10                      bytes
+//! lmtp
+//! window 64 2                        limits of bytes and replies in flight
+//! reply-limits 80 3                  limits of a reply: bytes of a line, and lines
+//! without CHUNKING                   an extension that is ignored
+//! session-limit 30                   seconds
+//! message Subject: t\r\n\r\nhello\r\n the content of the messages below; the escapes \r \n \0 \\ \xNN
+//! binary                             the content of the messages below is binary
+//! header-check                       checks the header section of the messages below
+//! eight-bit-headers                  allows header fields that are not UTF-8
+//! bare-line-ends convert
+//! max-line-len none
+//! parameter BY=120;R                 a parameter of MAIL for the messages below
+//! optional-extension DSN             its parameters are left out if it is not advertised
+//! declare eight-bit                  or utf8-headers, binary, size 100: of streamed content
+//! mail a@x.test b@x.test c@x.test    sends a message: the sender (<> for none) and the recipients (local:root for
+//!                                    one without a domain), each followed by its own parameters:
+//!                                    b@x.test|NOTIFY=NEVER|ORCPT=rfc822;b@x.test
+//! stream a@x.test b@x.test           sends a message with streamed content:
 //! piece Subject: t\r\n\r\n           then `finish`, `fail` (the source fails) or `abandon`
-//! vrfy root                         or noop, rset, expn, help, custom
-//! xforward ADDR=- SOURCE=REMOTE     where the next mail comes from
+//! vrfy root                          or noop, rset, expn, help, custom
+//! xforward ADDR=- SOURCE=REMOTE      the source of the next message
 //! quit
 //! ---
-//! S: 220 …                          a script of smtp-test
+//! S: 220 …                           a script of smtp-test
 //! ---
-//! ready                             what the caller hears, a line each
+//! ready                              the results, one a line
 //! b@x.test accepted: 250 ok
 //! ```
 //!
-//! Nothing here depends on how the bytes move: the machine's tests run the scenarios in memory; the adapters include this
-//! file, do the same over their own streams and compare the same [`Trace`].
+//! Nothing here depends on how the bytes move. The tests of the core run the scenarios in memory;
+//! those of the adapters include this file, run them over their own streams, and compare the same
+//! [`Trace`].
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 #![allow(
@@ -75,16 +80,17 @@ pub struct Scenario {
     pub actions: Vec<Action>,
     pub script: Script,
     pub expected: String,
-    /// Whether it needs a clock that the test moves.
+    /// Whether it needs a virtual clock, because a time limit passes.
     pub needs_clock: bool,
 }
 
 #[derive(Clone, Debug)]
 pub enum Action {
     Mail(Mail),
-    /// A mail whose text comes in pieces, each when it is wanted.
+    /// A message with streamed content: the pieces, each to be written when the connection wants
+    /// it.
     Stream(Mail, Vec<Piece>),
-    /// A mail that cannot be; the caller hears it at once, and nothing is sent.
+    /// A message that cannot be built. The caller gets the error at once, and nothing is sent.
     Rejected(MailError),
     Command(Command),
     Quit,
@@ -98,7 +104,7 @@ pub enum Piece {
     Abandon,
 }
 
-/// What the caller heard.
+/// The results that the caller got, one a line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Trace(pub String);
 
@@ -107,8 +113,7 @@ pub fn all() -> Vec<Scenario> {
     all_within(None)
 }
 
-/// The same for a caller whose clock is a real one, and who waits for nothing longer than this where
-/// the server falls silent.
+/// The same for a real clock: where the server falls silent, no time limit is longer than `limit`.
 pub fn all_within(limit: Option<Duration>) -> Vec<Scenario> {
     let only = std::env::var("SCENARIO").ok();
     let scenarios: Vec<_> = names()
@@ -123,10 +128,11 @@ pub fn all_within(limit: Option<Duration>) -> Vec<Scenario> {
     scenarios
 }
 
-/// The names of all scenarios: each is the folder and the file, `starttls/…`, without the extension.
+/// The names of all scenarios: each is the folder and the file, `starttls/…`, without the
+/// extension.
 ///
 /// # Panics
-/// If there is a file that is neither a scenario nor the index, so that none is overlooked.
+/// If a file is neither a scenario nor the index.
 pub fn names() -> Vec<String> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder()).expect("the folder of scenarios") {
@@ -176,7 +182,7 @@ impl Scenario {
             setting("session-limit "),
             limit.filter(|_| needs_clock),
         ));
-        let mut shape = Shape::default();
+        let mut template = MessageTemplate::default();
         let mut actions = Vec::new();
         for line in head
             .lines()
@@ -186,7 +192,7 @@ impl Scenario {
             if let Some(changed) = configure(config.clone(), word, rest) {
                 config = changed;
             } else {
-                let known = shape.set(word, rest) || act(&mut actions, &shape, word, rest);
+                let known = template.set(word, rest) || act(&mut actions, &template, word, rest);
                 assert!(known, "{name}: no such line: {line}");
             }
         }
@@ -201,27 +207,27 @@ impl Scenario {
     }
 }
 
-/// What the mails of a scenario have in common.
-struct Shape {
+/// The content and options of the messages that follow in a scenario.
+struct MessageTemplate {
     text: Vec<u8>,
     line_ends: BareLineEnds,
     max_line_len: Option<usize>,
     parameters: Vec<Parameter>,
-    dispensable: Vec<String>,
+    optional_extensions: Vec<String>,
     declared: StreamedContent,
     binary: bool,
     eight_bit_headers: bool,
     header_check: bool,
 }
 
-impl Default for Shape {
+impl Default for MessageTemplate {
     fn default() -> Self {
         Self {
             text: b"Subject: t\r\n\r\nhello\r\n".to_vec(),
             line_ends: BareLineEnds::Reject,
             max_line_len: Some(998),
             parameters: Vec::new(),
-            dispensable: Vec::new(),
+            optional_extensions: Vec::new(),
             declared: StreamedContent::new(),
             binary: false,
             eight_bit_headers: false,
@@ -230,18 +236,18 @@ impl Default for Shape {
     }
 }
 
-impl Shape {
-    /// Takes a line that shapes mails; returns whether it is one.
+impl MessageTemplate {
+    /// Takes a line about messages; returns whether it is one.
     fn set(&mut self, word: &str, rest: &str) -> bool {
         match (word, rest) {
-            ("text", _) => self.text = unescape(rest),
+            ("message", _) => self.text = unescape(rest),
             ("binary", _) => self.binary = true,
             ("header-check", _) => self.header_check = true,
             ("eight-bit-headers", _) => self.eight_bit_headers = true,
-            ("line-ends", "convert") => self.line_ends = BareLineEnds::Convert,
-            ("longest-line", _) => self.max_line_len = rest.parse().ok(),
+            ("bare-line-ends", "convert") => self.line_ends = BareLineEnds::Convert,
+            ("max-line-len", _) => self.max_line_len = rest.parse().ok(),
             ("parameter", _) => self.parameters.push(parameter(rest)),
-            ("if-offered", _) => self.dispensable.push(rest.to_owned()),
+            ("optional-extension", _) => self.optional_extensions.push(rest.to_owned()),
             ("declare", "eight-bit") => self.declared = self.declared.eight_bit(),
             ("declare", "binary") => self.declared = self.declared.binary(),
             ("declare", "utf8-headers") => self.declared = self.declared.utf8_headers(),
@@ -268,7 +274,7 @@ impl Shape {
             };
             mail = mail.recipient(parts.map(parameter).fold(recipient, Recipient::parameter));
         }
-        for extension in &self.dispensable {
+        for extension in &self.optional_extensions {
             mail = mail.optional_extension(extension);
         }
         mail = self
@@ -306,8 +312,8 @@ fn parameter(text: &str) -> Parameter {
 fn timeouts(session: Option<&str>, limit: Option<Duration>) -> Timeouts {
     let within = |time: Duration| limit.map_or(time, |limit| time.min(limit));
     let timeouts = limit.map_or_else(Timeouts::default, |limit| {
-        // That for STARTTLS covers the EHLO after it, too. Where time stands still both are up at once, and EHLO is named;
-        // on a real clock STARTTLS would always be the first.
+        // The limit for STARTTLS also covers the EHLO after it. On a virtual clock both pass at
+        // once, and the error names EHLO; on a real clock STARTTLS would always be the first.
         Timeouts::default().at_most(limit).with_starttls(limit * 2)
     });
     match session {
@@ -318,13 +324,13 @@ fn timeouts(session: Option<&str>, limit: Option<Duration>) -> Timeouts {
     }
 }
 
-/// Takes a line of the configuration, if it is one.
+/// Applies a line of the configuration; `None` if it is not one.
 fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuilder> {
     let two = || rest.split_once(' ').expect("two words");
     Some(match word {
-        // They have been looked up before.
+        // Read before.
         "name" | "session-limit" => config,
-        "policy" => config.security(policy(rest)),
+        "security" => config.security(security(rest)),
         "login" => config.credentials(Credentials::password(two().0, two().1).unwrap()),
         "login-later" => {
             let credentials = Credentials::password(two().0, two().1).unwrap();
@@ -332,9 +338,9 @@ fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuil
         }
         "token" => config.credentials(Credentials::xoauth2(two().0, two().1).unwrap()),
         "xclient" => config.xclient(xclient(rest)),
-        "xclient-if-offered" => config.xclient(xclient(rest).optional()),
-        "credentials-in-clear" => config.dangerous_credentials_in_cleartext(),
-        "level" => config.pipelining(level(rest)),
+        "xclient-optional" => config.xclient(xclient(rest).optional()),
+        "credentials-in-cleartext" => config.dangerous_credentials_in_cleartext(),
+        "pipelining" => config.pipelining(pipelining(rest)),
         "speculation" => config.speculation(
             SpeculationLimits::default()
                 .with_message_bytes(two().0.parse().unwrap())
@@ -357,8 +363,8 @@ fn configure(config: ConfigBuilder, word: &str, rest: &str) -> Option<ConfigBuil
     })
 }
 
-/// Takes a line that says what the caller does; returns whether it is one.
-fn act(actions: &mut Vec<Action>, shape: &Shape, word: &str, rest: &str) -> bool {
+/// Takes a line with a call of the caller; returns whether it is one.
+fn act(actions: &mut Vec<Action>, template: &MessageTemplate, word: &str, rest: &str) -> bool {
     let piece = match word {
         "piece" => Some(Piece::Text(unescape(rest))),
         "finish" => Some(Piece::Finish),
@@ -368,16 +374,16 @@ fn act(actions: &mut Vec<Action>, shape: &Shape, word: &str, rest: &str) -> bool
     };
     if let Some(piece) = piece {
         let Some(Action::Stream(_, pieces)) = actions.last_mut() else {
-            panic!("{word}: no mail whose text comes in pieces");
+            panic!("{word}: no message with streamed content");
         };
         pieces.push(piece);
         return true;
     }
     actions.push(match word {
-        "mail" => shape
+        "mail" => template
             .mail(rest, false)
             .map_or_else(Action::Rejected, Action::Mail),
-        "stream" => Action::Stream(shape.mail(rest, true).unwrap(), Vec::new()),
+        "stream" => Action::Stream(template.mail(rest, true).unwrap(), Vec::new()),
         "noop" => Action::Command(Command::noop()),
         "rset" => Action::Command(Command::rset()),
         "vrfy" => Action::Command(Command::vrfy(rest).unwrap()),
@@ -398,7 +404,7 @@ fn act(actions: &mut Vec<Action>, shape: &Shape, word: &str, rest: &str) -> bool
     true
 }
 
-/// What the source of a text fails with.
+/// The error of a content source that fails.
 pub fn source_error() -> smtp_proto::TransportError {
     std::io::Error::other("the disk is gone").into()
 }
@@ -437,12 +443,12 @@ impl Trace {
 
     pub fn ended(&mut self, result: Result<(), Error>) {
         match result {
-            Ok(()) => self.line("ended"),
+            Ok(()) => self.line("closed"),
             Err(error) => self.line(&format!("failed {error:#}")),
         }
     }
 
-    /// Records a mail that could not be built.
+    /// Records a message that could not be built.
     pub fn rejected(&mut self, error: &MailError) {
         self.line(&format!("no message: {error:#}"));
     }
@@ -452,7 +458,7 @@ impl Trace {
     }
 }
 
-fn level(name: &str) -> Pipelining {
+fn pipelining(name: &str) -> Pipelining {
     match name {
         "off" => Pipelining::Off,
         "envelope" => Pipelining::Envelope,
@@ -462,13 +468,13 @@ fn level(name: &str) -> Pipelining {
     }
 }
 
-fn policy(name: &str) -> Security {
+fn security(name: &str) -> Security {
     match name {
         "starttls" => Security::StartTls,
         "implicit" => Security::Implicit,
         "opportunistic" => Security::Opportunistic,
         "cleartext" => Security::Cleartext,
-        _ => panic!("no such policy: {name}"),
+        _ => panic!("no such security: {name}"),
     }
 }
 
@@ -505,7 +511,7 @@ fn xforward(attributes: &str) -> Xforward {
     })
 }
 
-/// Words like `NAME=value`; the value `-` means that it is not known.
+/// Attributes such as `NAME=value`; the value `-` means that it is not known.
 fn attributes_of(words: &str) -> impl Iterator<Item = (&str, &str)> {
     let words = words.split(' ');
     words.map(|word| word.split_once('=').expect("an attribute"))
@@ -515,22 +521,22 @@ fn attributes_of(words: &str) -> impl Iterator<Item = (&str, &str)> {
 fn unescape(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        rest = behind;
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
         if *first != b'\\' {
             out.push(*first);
             continue;
         }
-        let (escape, behind) = rest.split_first().expect("something behind a backslash");
-        rest = behind;
+        let (escape, after) = rest.split_first().expect("a character after a backslash");
+        rest = after;
         out.push(match escape {
             b'r' => b'\r',
             b'n' => b'\n',
             b'0' => 0,
             b'\\' => b'\\',
             b'x' => {
-                let (digits, behind) = rest.split_at(2);
-                rest = behind;
+                let (digits, after) = rest.split_at(2);
+                rest = after;
                 u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap()
             }
             other => panic!("an unknown escape: {}", char::from(*other)),
