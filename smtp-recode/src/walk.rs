@@ -93,23 +93,9 @@ impl Walk<'_> {
         let deeper = deeper
             .checked_sub(1)
             .ok_or_else(|| fault(RecodeErrorKind::TooDeep))?;
-        let encoding = match &*kind.kind {
-            name if name.starts_with("multipart/") => {
-                let default = match name {
-                    "multipart/digest" => Unlabeled::Message,
-                    _ => Unlabeled::Text,
-                };
-                self.multipart(&kind, body, default, deeper)
-                    .map_err(|error| error.unwrap_or_else(|| fault(RecodeErrorKind::Type)))?;
-                None
-            }
-            "message/rfc822" | "message/global" => {
-                self.message(body, deeper)?;
-                None
-            }
-            name if name.starts_with("message/") => return Err(fault(RecodeErrorKind::Type)),
-            name => Some(self.encode(body, name.starts_with("text/"))),
-        };
+        let encoding = self
+            .body(&kind, body, deeper)
+            .map_err(|error| error.unwrap_or_else(|| fault(RecodeErrorKind::Type)))?;
         match (encoding, field) {
             (Some(encoding), Some(field)) => self.replace_value(field, encoding.name()),
             (Some(encoding), None) => {
@@ -119,6 +105,26 @@ impl Walk<'_> {
             (None, None) => {}
         }
         Ok(true)
+    }
+
+    /// Recodes the body of a part. Returns its encoding, unless that is of the parts within it; no error if bodies of this
+    /// type cannot be recoded.
+    fn body(
+        &mut self,
+        kind: &Value,
+        at: Range<usize>,
+        deeper: usize,
+    ) -> Result<Option<Encoding>, Option<RecodeError>> {
+        match &*kind.kind {
+            "multipart/digest" => self.multipart(kind, at, Unlabeled::Message, deeper)?,
+            name if name.starts_with("multipart/") => {
+                self.multipart(kind, at, Unlabeled::Text, deeper)?;
+            }
+            "message/rfc822" | "message/global" => self.message(at, deeper)?,
+            name if name.starts_with("message/") => return Err(None),
+            name => return Ok(Some(self.encode(at, name.starts_with("text/")))),
+        }
+        Ok(None)
     }
 
     /// Makes those fields fit that are not.
