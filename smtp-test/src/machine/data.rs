@@ -70,12 +70,7 @@ impl Data {
                     self.keep(b"\r");
                 }
                 (Expect::LineFeed, b'\n') => {
-                    self.keep(b"\r\n");
-                    if self.line > 1000 {
-                        self.fault(Rule::BodyLineTooLong);
-                    }
-                    self.line = 0;
-                    self.expect = Expect::LineStart;
+                    self.end_line();
                     at += 1;
                     continue;
                 }
@@ -107,6 +102,15 @@ impl Data {
             }
         }
         (at, false)
+    }
+
+    fn end_line(&mut self) {
+        self.keep(b"\r\n");
+        if self.line > 1000 {
+            self.fault(Rule::BodyLineTooLong);
+        }
+        self.line = 0;
+        self.expect = Expect::LineStart;
     }
 
     /// The bytes read so far, as they were on the wire.
