@@ -1,14 +1,15 @@
 //! The server's side of SMTP. [`Machine`] is the glue: lines in, the reply queue out, the record kept.
 //!
 //! ```text
-//! ExpectTls ──TLS──> ExpectCommand <──235, 5yz──> ExpectResponse (AUTH)
-//!     ^──STARTTLS 220──┘   ^  ^───end of data──> ExpectData (DATA 354)
-//!                          └───end of chunk──> ExpectChunk (BDAT)
+//! ExpectTls ──> TlsHandshake ──> ExpectCommand <──235, 5yz──> ExpectResponse (AUTH)
+//!     ^─────────STARTTLS 220─────────┘  ^  ^───end of data──> ExpectData (DATA 354)
+//!                                       └───end of chunk──> ExpectChunk (BDAT)
 //! ```
-//! Any of them goes to `ConnectionLost` by QUIT, EOF or an [`Action`](crate::Action) that says so.
+//! Any of them goes to `Closed` by QUIT, EOF or an [`Action`](crate::Action) that says so.
 
 mod capabilities;
 mod chunks;
+mod client;
 mod commands;
 pub(crate) mod data;
 mod header;
@@ -19,20 +20,25 @@ mod parameters;
 mod queue;
 mod sasl;
 mod scram;
+mod stages;
 mod syntax;
 mod transaction;
+mod turn;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     Action, Config, Log, Output, Peer, Rule, Session, Stage, TlsInfo, Violation, action::End,
     config::TlsMode, record::printable,
 };
 use capabilities::Capabilities;
+use client::Client;
 use data::Data;
 use queue::Queue;
 use sasl::Exchange;
+use stages::Stages;
 use transaction::{Chunk, Envelope};
+use turn::{Direction, Transport, Turn};
 
 /// An SMTP server as a sans-IO machine: one connection.
 ///
@@ -52,39 +58,25 @@ pub struct Machine {
     log: Log,
     number: usize,
     state: State,
+    /// The start of a line that has not ended.
     line: Vec<u8>,
-    queue: Queue,
-    reached: HashMap<Stage, usize>,
-    /// What the last reply is to, in words.
-    asked: Vec<u8>,
-    /// The number of the last reply in the queue's order; of one that was kept back, none that is ever reached.
-    last_reply: u64,
-    /// Whether what was given as output has been seen by the client before its next input.
-    exact: bool,
-    /// The number of the command line that waits for its first reply.
-    command: Option<usize>,
-    commands: usize,
+    /// Bytes received, up to the last line or message that was taken.
     received: u64,
-    heard: bool,
+    /// Whether input is read; an action may end that for good.
     reading: bool,
-    greeted: bool,
-    in_tls: bool,
-    tls: Option<TlsInfo>,
-    hello: bool,
-    capabilities: Capabilities,
-    /// MAIL commands so far.
-    mails: usize,
-    user: Option<String>,
-    auth_steps: usize,
+    queue: Queue,
+    turn: Turn,
+    stages: Stages,
+    client: Client,
     envelope: Envelope,
 }
 
 #[derive(Debug)]
 enum State {
-    /// TLS begins, or has begun.
-    ExpectTls {
-        begun: bool,
-    },
+    /// TLS is to begin.
+    ExpectTls,
+    /// The TLS layer does the handshake.
+    TlsHandshake,
     ExpectCommand,
     ExpectResponse(Exchange),
     ExpectData(Box<Data>),
@@ -111,29 +103,17 @@ impl Machine {
             log: log.clone(),
             state: State::ExpectCommand,
             line: Vec::new(),
-            queue: Queue::new(config.split),
-            reached: HashMap::new(),
-            asked: b"the connection".to_vec(),
-            last_reply: 0,
-            exact: true,
-            command: None,
-            commands: 0,
             received: 0,
-            heard: false,
             reading: true,
-            greeted: false,
-            in_tls: false,
-            tls: None,
-            hello: false,
-            capabilities: Capabilities::default(),
-            mails: 0,
-            user: None,
-            auth_steps: 0,
+            queue: Queue::new(config.split),
+            turn: Turn::new(),
+            stages: Stages::default(),
+            client: Client::default(),
             envelope: Envelope::default(),
             config,
         };
         if implicit {
-            machine.state = State::ExpectTls { begun: false };
+            machine.state = State::ExpectTls;
         } else {
             machine.greet();
         }
@@ -146,7 +126,6 @@ impl Machine {
     }
 
     fn greet(&mut self) {
-        self.greeted = true;
         let text = self.greeting();
         self.answer(&[Stage::Greeting], &text, true);
     }
@@ -168,10 +147,10 @@ impl Machine {
         let Some(action) = self.action(stages) else {
             let code = code(text.as_bytes());
             if hello && code / 100 == 2 {
-                self.capabilities = Capabilities::new(text.as_bytes());
+                self.client.capabilities = Capabilities::new(text.as_bytes());
             }
             self.queue.push_reply(text, alone);
-            self.last_reply = self.queue.pushed();
+            self.turn.last_reply = self.queue.pushed();
             return code;
         };
         let reply = action
@@ -180,12 +159,12 @@ impl Machine {
             .unwrap_or_else(|| Action::reply(text).reply.unwrap_or_default());
         let code = code(&reply);
         if hello && code / 100 == 2 {
-            self.capabilities = Capabilities::new(&reply);
+            self.client.capabilities = Capabilities::new(&reply);
         }
         let before = self.queue.pushed();
         self.perform(&action, reply, alone);
         let after = self.queue.pushed();
-        self.last_reply = if after > before { after } else { u64::MAX };
+        self.turn.last_reply = if after > before { after } else { u64::MAX };
         code
     }
 
@@ -200,28 +179,23 @@ impl Machine {
 
     /// Whether the client must have seen a reply when it sent what comes in now.
     fn is_known(&self, reply: u64) -> bool {
-        !self.capabilities.pipelining() || (self.exact && self.queue.taken() >= reply)
+        !self.client.capabilities.pipelining()
+            || (self.turn.transport == Transport::Memory && self.queue.taken() >= reply)
+    }
+
+    /// The action at these stages of a reply, and at those of the command line if this is its first reply.
+    fn action(&mut self, stages: &[Stage]) -> Option<Action> {
+        let command = self.stages.take_command();
+        self.action_at(stages, command)
     }
 
     /// Counts the stages as reached, and finds what to do at them.
-    fn action(&mut self, stages: &[Stage]) -> Option<Action> {
-        let command = self.command.take();
+    fn action_at(&mut self, stages: &[Stage], command: Option<usize>) -> Option<Action> {
         if self.config.hooks.is_empty() {
             return None;
         }
-        let mut stages = stages.to_vec();
-        if let Some(number) = command {
-            stages.extend([Stage::Command(number), Stage::AnyCommand]);
-        }
-        let counted: Vec<(Stage, usize)> = stages
-            .into_iter()
-            .map(|stage| {
-                let count = self.reached.entry(stage).or_default();
-                *count += 1;
-                (stage, *count)
-            })
-            .collect();
-        self.config.action(&counted, self.number + 1).cloned()
+        let reached = self.stages.reach(stages, command);
+        self.config.action(&reached, self.number + 1).cloned()
     }
 
     fn perform(&mut self, action: &Action, reply: Vec<u8>, alone: bool) {
@@ -283,9 +257,9 @@ impl Peer for Machine {
         if input.is_empty() {
             return;
         }
-        self.heard = true;
+        self.turn.direction = Direction::ToServer;
         self.log.update(self.number, |session| {
-            session.bytes_in += input.len() as u64
+            session.traffic.bytes_in += input.len() as u64
         });
         while !input.is_empty() && self.reading {
             let taken = match &self.state {
@@ -296,7 +270,7 @@ impl Peer for Machine {
                     }
                     return;
                 }
-                State::ExpectTls { .. } => {
+                State::ExpectTls | State::TlsHandshake => {
                     self.violation(Rule::DidNotWait, "bytes in cleartext where TLS begins");
                     self.end(End::Cut);
                     return;
@@ -326,7 +300,7 @@ impl Peer for Machine {
         let open = !matches!(self.state, State::Closed);
         self.mark("C: <eof>");
         self.log
-            .update(self.number, |session| session.client_eof = true);
+            .update(self.number, |session| session.end.client_eof = true);
         if open {
             self.end(End::Close);
         }
@@ -336,7 +310,7 @@ impl Peer for Machine {
         let (output, answers) = self.queue.pop()?;
         match &output {
             Output::Write(bytes) => {
-                let turn = answers && !self.is_midway() && std::mem::take(&mut self.heard);
+                let turn = answers && !self.is_midway() && self.turn.end_reply();
                 let keep = self.config.keep_transcripts;
                 let lines = if keep {
                     self.queue.lines(bytes)
@@ -344,8 +318,8 @@ impl Peer for Machine {
                     Vec::new()
                 };
                 self.log.update(self.number, |session| {
-                    session.round_trips += usize::from(turn);
-                    session.bytes_out += bytes.len() as u64;
+                    session.traffic.round_trips += usize::from(turn);
+                    session.traffic.bytes_out += bytes.len() as u64;
                     for line in lines {
                         session.note('S', &line);
                     }
@@ -365,7 +339,7 @@ impl Peer for Machine {
                             _ => "S: <reset>",
                         });
                     }
-                    session.closed = true;
+                    session.end.closed = true;
                 });
             }
             Output::Delay(_) => {}
@@ -374,30 +348,25 @@ impl Peer for Machine {
     }
 
     fn poll_upgrade(&mut self) -> bool {
-        match &mut self.state {
-            State::ExpectTls { begun } if !*begun && !self.queue.is_answering() => {
-                *begun = true;
-                true
-            }
-            _ => false,
+        let begins = matches!(self.state, State::ExpectTls) && !self.queue.is_answering();
+        if begins {
+            self.state = State::TlsHandshake;
         }
+        begins
     }
 
     fn handle_tls(&mut self, facts: TlsInfo) {
-        if !matches!(self.state, State::ExpectTls { .. }) {
+        if !matches!(self.state, State::ExpectTls | State::TlsHandshake) {
             return;
         }
         self.mark("<tls>");
-        self.tls = Some(facts.clone());
+        let greets = self.config.tls_mode == TlsMode::Implicit && !self.client.is_in_tls();
+        self.client = self.client.over_tls(facts.clone());
         self.log
             .update(self.number, |session| session.tls = Some(facts));
         self.state = State::ExpectCommand;
-        self.in_tls = true;
-        self.hello = false;
-        self.capabilities = Capabilities::default();
-        self.user = None;
         self.envelope = Envelope::default();
-        if !self.greeted {
+        if greets {
             self.greet();
         }
     }
@@ -421,14 +390,14 @@ impl Peer for Machine {
     }
 
     fn handle_network(&mut self) {
-        self.exact = false;
+        self.turn.transport = Transport::Network;
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
         self.log
-            .update(self.number, |session| session.closed = true);
+            .update(self.number, |session| session.end.closed = true);
     }
 }
 

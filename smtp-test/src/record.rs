@@ -164,17 +164,32 @@ pub struct Session {
     pub(crate) transcript: Vec<String>,
     pub(crate) violations: Vec<Violation>,
     pub(crate) commands: Vec<String>,
-    pub(crate) round_trips: usize,
-    pub(crate) bytes_in: u64,
-    pub(crate) bytes_out: u64,
+    pub(crate) traffic: Traffic,
     pub(crate) mails: usize,
     pub(crate) client_name: Option<String>,
     pub(crate) tls: Option<TlsInfo>,
     pub(crate) tls_error: Option<String>,
     pub(crate) authenticated_as: Option<String>,
     pub(crate) xclient: Vec<Parameter>,
+    pub(crate) end: SessionEnd,
+}
+
+/// What went over a connection, without the bytes of TLS itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Traffic {
+    pub(crate) round_trips: usize,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+}
+
+/// How a connection ended. Each may happen without the others.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SessionEnd {
+    /// The client sent QUIT.
     pub(crate) quit: bool,
+    /// The client ended its side.
     pub(crate) client_eof: bool,
+    /// The server is done with the connection.
     pub(crate) closed: bool,
 }
 
@@ -206,17 +221,17 @@ impl Session {
     /// It is exact in memory. Over a socket, a client's group of commands may arrive in pieces; it still counts once, unless
     /// a piece ends exactly with a command and the next is late.
     pub fn round_trips(&self) -> usize {
-        self.round_trips
+        self.traffic.round_trips
     }
 
     /// Bytes received, without those of TLS itself.
     pub fn bytes_in(&self) -> u64 {
-        self.bytes_in
+        self.traffic.bytes_in
     }
 
     /// Bytes sent, without those of TLS itself.
     pub fn bytes_out(&self) -> u64 {
-        self.bytes_out
+        self.traffic.bytes_out
     }
 
     /// The number of stored messages.
@@ -256,17 +271,17 @@ impl Session {
 
     /// Whether the client sent QUIT.
     pub fn quit(&self) -> bool {
-        self.quit
+        self.end.quit
     }
 
     /// Whether the client closed its side.
     pub fn client_eof(&self) -> bool {
-        self.client_eof
+        self.end.client_eof
     }
 
     /// Whether the connection is closed.
     pub fn is_closed(&self) -> bool {
-        self.closed
+        self.end.closed
     }
 
     /// Adds one line `C: …` or `S: …` to the transcript.

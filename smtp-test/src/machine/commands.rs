@@ -11,10 +11,8 @@ use crate::{Rule, Stage, action::End, record::printable};
 impl Machine {
     /// Takes a command line without its line end; `len` is its length with it.
     pub(super) fn handle_command(&mut self, line: &[u8], len: usize, sound: bool) {
-        self.commands += 1;
-        self.command = Some(self.commands);
-        self.asked.clear();
-        self.asked.extend_from_slice(line);
+        self.stages.begin_command();
+        self.turn.ask(line);
         if self.config.keep_transcripts {
             let text = printable(line);
             self.log
@@ -30,7 +28,7 @@ impl Machine {
             return;
         };
         if len > parameters::SHORTEST_LIMIT
-            && len > parameters::line_limit(line, &self.capabilities)
+            && len > parameters::line_limit(line, &self.client.capabilities)
         {
             self.violation(Rule::LineTooLong, format!("{len} bytes: {line}"));
         }
@@ -46,7 +44,7 @@ impl Machine {
     fn handle_request(&mut self, request: Request<'_>, line: &str) {
         if !line.is_ascii()
             && !matches!(request, Request::Mail(_) | Request::Rcpt(_))
-            && !self.capabilities.has("SMTPUTF8")
+            && !self.client.capabilities.has("SMTPUTF8")
         {
             self.violation(Rule::EightBit, line);
         }
@@ -98,18 +96,18 @@ impl Machine {
         self.log.update(self.number, |session| {
             session.client_name = Some(name.to_owned())
         });
-        self.capabilities = Capabilities::default();
+        self.client.capabilities = Capabilities::default();
         let host = &self.config.host;
         let code = if extended {
             let mut lines = vec![format!("{host} greets {name}")];
-            lines.extend(self.config.ehlo_lines(self.in_tls));
+            lines.extend(self.config.ehlo_lines(self.client.is_in_tls()));
             let last = lines.len() - 1;
             let text: Vec<String> = lines
                 .iter()
                 .enumerate()
                 .map(|(at, line)| format!("250{}{line}", if at == last { ' ' } else { '-' }))
                 .collect();
-            let stage = if self.in_tls {
+            let stage = if self.client.is_in_tls() {
                 Stage::EhloInTls
             } else {
                 Stage::Ehlo
@@ -120,16 +118,16 @@ impl Machine {
             self.answer(&[Stage::Helo], &text, true)
         };
         if code / 100 == 2 {
-            self.hello = true;
+            self.client.greeted = true;
             self.envelope = Envelope::default();
         }
     }
 
     fn start_tls(&mut self, line: &str) {
-        let rejection = if self.in_tls || self.envelope.mail.is_some() {
+        let rejection = if self.client.is_in_tls() || self.envelope.mail.is_some() {
             self.violation(Rule::OutOfSequence, line);
             Some("503 5.5.1 not now")
-        } else if !self.capabilities.has("STARTTLS") {
+        } else if !self.client.capabilities.has("STARTTLS") {
             self.violation(Rule::NotAdvertised, line);
             Some("502 5.5.1 not advertised")
         } else {
@@ -141,12 +139,13 @@ impl Machine {
             true,
         );
         if code == 220 && !matches!(self.state, State::Closed) {
-            self.state = State::ExpectTls { begun: false };
+            self.state = State::ExpectTls;
         }
     }
 
     fn quit(&mut self) {
-        self.log.update(self.number, |session| session.quit = true);
+        self.log
+            .update(self.number, |session| session.end.quit = true);
         self.answer(&[Stage::Quit], "221 2.0.0 bye", true);
         if !matches!(self.state, State::Closed) && self.reading {
             self.end(End::Close);

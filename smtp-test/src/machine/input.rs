@@ -8,12 +8,12 @@ impl Machine {
     pub(super) fn check_turn(&self) {
         let rule = if self.queue.must_wait() {
             Rule::DidNotWait
-        } else if self.queue.is_answering() && !self.capabilities.pipelining() {
+        } else if self.queue.is_answering() && !self.client.capabilities.pipelining() {
             Rule::NotPipelining
         } else {
             return;
         };
-        let asked = printable(&self.asked);
+        let asked = printable(self.turn.asked());
         self.violation(rule, format!("before the reply to {asked}"));
     }
 
@@ -139,9 +139,8 @@ impl Machine {
     fn reach_body(&mut self, raw: u64) {
         if self.config.body_hooks.contains(&raw) {
             // The command itself gets its reply later.
-            let command = self.command.take();
-            let action = self.action(&[Stage::Body(raw)]).unwrap_or_default();
-            self.command = command;
+            let action = self.action_at(&[Stage::Body(raw)], None);
+            let action = action.unwrap_or_default();
             let reply = action.reply.clone().unwrap_or_default();
             self.perform(&action, reply, false);
         }

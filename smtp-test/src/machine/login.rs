@@ -9,10 +9,8 @@ use crate::{Rule, Stage};
 impl Machine {
     /// Takes a SASL response without its line end.
     pub(super) fn handle_response(&mut self, exchange: Exchange, response: &[u8], sound: bool) {
-        self.auth_steps += 1;
-        self.asked.clear();
-        self.asked.extend_from_slice(b"a SASL response");
-        let stages = [Stage::AuthStep(self.auth_steps), Stage::AnyAuthStep];
+        self.turn.ask(b"a SASL response");
+        let stages = self.stages.next_auth_step();
         if !sound || response.len() > 12_288 {
             if sound {
                 self.violation(
@@ -32,35 +30,36 @@ impl Machine {
     }
 
     pub(super) fn auth(&mut self, mechanism: &str, initial: Option<&str>, line: &str) {
-        self.auth_steps = 0;
+        self.stages.begin_auth();
         let exchange = Exchange::new(mechanism);
-        let rejection = if !self.hello || self.user.is_some() || self.envelope.mail.is_some() {
-            self.violation(Rule::OutOfSequence, line);
-            "503 5.5.1 not now"
-        } else if self.config.require_tls && !self.in_tls {
-            "530 5.7.0 must issue a STARTTLS command first"
-        } else if !self.capabilities.has_mechanism(mechanism) {
-            self.violation(Rule::NotAdvertised, mechanism);
-            "504 5.5.4 mechanism not advertised"
-        } else {
-            let Some(exchange) = exchange else {
-                let code = self.answer(&[Stage::Auth], "504 5.5.4 mechanism not known", true);
-                self.after_auth(code, Exchange::ExpectAny, None);
+        let rejection =
+            if !self.client.greeted || self.client.user.is_some() || self.envelope.mail.is_some() {
+                self.violation(Rule::OutOfSequence, line);
+                "503 5.5.1 not now"
+            } else if self.config.require_tls && !self.client.is_in_tls() {
+                "530 5.7.0 must issue a STARTTLS command first"
+            } else if !self.client.capabilities.has_mechanism(mechanism) {
+                self.violation(Rule::NotAdvertised, mechanism);
+                "504 5.5.4 mechanism not advertised"
+            } else {
+                let Some(exchange) = exchange else {
+                    let code = self.answer(&[Stage::Auth], "504 5.5.4 mechanism not known", true);
+                    self.after_auth(code, Exchange::ExpectAny, None);
+                    return;
+                };
+                let step = match initial {
+                    // RFC 4954, section 4: where the server speaks first, there is none.
+                    Some(_) if exchange.server_speaks_first() => {
+                        Step::Malformed("an initial response where there is none")
+                    }
+                    // RFC 4954, section 4: an empty initial response is a single equals sign.
+                    Some("=") => exchange.respond(b"", &self.realm()),
+                    Some(initial) => exchange.respond(initial.as_bytes(), &self.realm()),
+                    None => exchange.begin(&self.realm()),
+                };
+                self.take_step(&[Stage::Auth], step);
                 return;
             };
-            let step = match initial {
-                // RFC 4954, section 4: where the server speaks first, there is none.
-                Some(_) if exchange.server_speaks_first() => {
-                    Step::Malformed("an initial response where there is none")
-                }
-                // RFC 4954, section 4: an empty initial response is a single equals sign.
-                Some("=") => exchange.respond(b"", &self.realm()),
-                Some(initial) => exchange.respond(initial.as_bytes(), &self.realm()),
-                None => exchange.begin(&self.realm()),
-            };
-            self.take_step(&[Stage::Auth], step);
-            return;
-        };
         self.answer(&[Stage::Auth], rejection, true);
     }
 
@@ -99,15 +98,15 @@ impl Machine {
             self.log.update(self.number, |session| {
                 session.authenticated_as = Some(user.clone())
             });
-            self.user = Some(user);
+            self.client.user = Some(user);
         }
     }
 
     fn realm(&self) -> Realm<'_> {
         Realm {
             config: &self.config,
-            capabilities: &self.capabilities,
-            tls: self.tls.as_ref(),
+            capabilities: &self.client.capabilities,
+            tls: self.client.tls.as_ref(),
         }
     }
 }

@@ -12,14 +12,14 @@ impl Machine {
             return;
         }
         // Back to the greeting: of what was before, only TLS stays, and what can be told more.
-        self.hello = false;
+        self.client.greeted = false;
         self.envelope = Envelope::default();
-        self.capabilities = self.capabilities.only("XCLIENT");
+        self.client.capabilities = self.client.capabilities.only("XCLIENT");
         let login = attributes.iter().find(|each| each.keyword == "LOGIN");
-        self.user = login
+        self.client.user = login
             .and_then(Parameter::decoded)
             .filter(|user| !user.eq_ignore_ascii_case("[UNAVAILABLE]"));
-        let user = self.user.clone();
+        let user = self.client.user.clone();
         self.log.update(self.number, |session| {
             session.authenticated_as = user;
             // Earlier attributes stay, except those of a single command.
@@ -58,7 +58,7 @@ impl Machine {
         }
         for attribute in attributes {
             let keyword = attribute.keyword();
-            let advertised = self.capabilities.arguments(verb);
+            let advertised = self.client.capabilities.arguments(verb);
             if advertised.is_none_or(|mut words| !words.any(|word| word == keyword)) {
                 self.violation(Rule::NotAdvertised, attribute.to_string());
                 return Some("501 5.5.4 not advertised");

@@ -35,12 +35,16 @@ impl Machine {
             Some(known) if known.keyword == "BODY" => match value {
                 Some(value) if value.eq_ignore_ascii_case("BINARYMIME") => {
                     // RFC 3030, section 3: only together with CHUNKING.
-                    self.capabilities.has("BINARYMIME") && self.capabilities.has("CHUNKING")
+                    self.client.capabilities.has("BINARYMIME")
+                        && self.client.capabilities.has("CHUNKING")
                 }
-                _ => self.capabilities.has("8BITMIME") || self.capabilities.has("SMTPUTF8"),
+                _ => {
+                    self.client.capabilities.has("8BITMIME")
+                        || self.client.capabilities.has("SMTPUTF8")
+                }
             },
-            Some(known) => self.capabilities.has(known.extension),
-            None => self.capabilities.has(&keyword.to_ascii_uppercase()),
+            Some(known) => self.client.capabilities.has(known.extension),
+            None => self.client.capabilities.has(&keyword.to_ascii_uppercase()),
         };
         if !advertised {
             self.violation(Rule::NotAdvertised, parameter.to_string());
@@ -57,7 +61,7 @@ impl Machine {
         }
         match known.keyword {
             // RFC 8689, section 4.
-            "REQUIRETLS" if !self.in_tls => {
+            "REQUIRETLS" if !self.client.is_in_tls() => {
                 self.violation(Rule::OutOfSequence, "REQUIRETLS outside TLS");
                 Some("530 5.7.0 REQUIRETLS needs TLS")
             }
@@ -78,6 +82,7 @@ impl Machine {
             .filter(|(_, mode)| mode.starts_with(['R', 'r']))
             .and_then(|(seconds, _)| seconds.parse().ok());
         let least: Option<u64> = self
+            .client
             .capabilities
             .arguments("DELIVERBY")
             .and_then(|mut words| words.next()?.parse().ok());
@@ -87,6 +92,7 @@ impl Machine {
     /// Whether a message shall be held for longer than FUTURERELEASE offers.
     fn is_too_late(&self, keyword: &str, value: Option<&str>) -> bool {
         let mut advertised = self
+            .client
             .capabilities
             .arguments("FUTURERELEASE")
             .into_iter()

@@ -54,24 +54,25 @@ struct Message {
 
 impl Machine {
     pub(super) fn mail(&mut self, path: Path<'_>, line: &str) {
-        self.mails += 1;
+        self.client.mails += 1;
         let nested = self.envelope.mail.is_some();
         let exhausted = self
+            .client
             .capabilities
             .limits()
             .mails
-            .is_some_and(|limit| self.mails > limit);
+            .is_some_and(|limit| self.client.mails > limit);
         let rejection = if exhausted {
             Some("421 4.7.0 too many messages")
-        } else if !self.hello || nested {
+        } else if !self.client.greeted || nested {
             // Where a rejected end leaves the transaction open, a client may not know of the rejection yet.
             if !self.envelope.left_open {
                 self.violation(Rule::OutOfSequence, line);
             }
             Some("503 5.5.1 not now")
-        } else if self.config.require_tls && !self.in_tls {
+        } else if self.config.require_tls && !self.client.is_in_tls() {
             Some("530 5.7.0 must issue a STARTTLS command first")
-        } else if self.config.require_auth && self.user.is_none() {
+        } else if self.config.require_auth && self.client.user.is_none() {
             Some("530 5.7.0 authentication required")
         } else if !path.address.is_ascii() && !path.has("SMTPUTF8") {
             self.violation(Rule::EightBit, line);
@@ -88,7 +89,7 @@ impl Machine {
             self.envelope = Envelope {
                 mail: (code / 100 == 2).then(|| (path.address.to_owned(), path.parameters)),
                 mails_seen: 1,
-                answered: self.last_reply,
+                answered: self.turn.last_reply,
                 forwarded: std::mem::take(&mut self.envelope.forwarded),
                 ..Envelope::default()
             };
@@ -100,7 +101,7 @@ impl Machine {
 
     pub(super) fn rcpt(&mut self, path: Path<'_>, line: &str) {
         self.envelope.rcpts_seen += 1;
-        let limits = self.capabilities.limits();
+        let limits = self.client.capabilities.limits();
         let domain = limits.domains.map(|_| domain(path.address));
         let rejection = if self.envelope.mail.is_none() {
             self.check_follows_mail(line);
@@ -141,7 +142,7 @@ impl Machine {
         };
         let stages = [Stage::Rcpt(self.envelope.rcpts_seen), Stage::AnyRcpt];
         let code = self.answer(&stages, text, false);
-        self.envelope.answered = self.last_reply;
+        self.envelope.answered = self.turn.last_reply;
         if code / 100 == 2 {
             let known = &mut self.envelope.domains;
             known.extend(domain.filter(|domain| !known.contains(domain)));
@@ -178,7 +179,7 @@ impl Machine {
 
     /// Takes a BDAT line: whatever becomes of the chunk, its bytes come next (RFC 3030, section 2).
     pub(super) fn bdat(&mut self, size: u64, last: bool, line: &str) {
-        if !self.capabilities.has("CHUNKING") {
+        if !self.client.capabilities.has("CHUNKING") {
             // Who does not know the command takes the bytes for commands.
             self.violation(Rule::NotAdvertised, line);
             self.answer(&[Stage::Unknown], "500 5.5.1 unknown command", false);
@@ -238,8 +239,7 @@ impl Machine {
 
     /// Takes the message of a DATA command.
     pub(super) fn handle_data_end(&mut self, data: Data) {
-        self.asked.clear();
-        self.asked.extend_from_slice(b"the message");
+        self.turn.ask(b"the message");
         let start = self.received - data.raw_len();
         if self.config.keep_transcripts {
             self.mark(format!("C: <body of {} bytes>", data.body_len()));
@@ -357,8 +357,8 @@ impl Machine {
             forwarded: forwarded.to_vec(),
             body_len,
             body: Arc::clone(body),
-            over_tls: self.in_tls,
-            authenticated_as: self.user.clone(),
+            over_tls: self.client.is_in_tls(),
+            authenticated_as: self.client.user.clone(),
             session: self.number,
         });
         self.log.store(self.number, mail);
@@ -394,7 +394,7 @@ impl Machine {
 
     /// Lets only RSET help from here on.
     fn fail_transaction(&mut self) {
-        self.envelope.failed.get_or_insert(self.last_reply);
+        self.envelope.failed.get_or_insert(self.turn.last_reply);
         if let Some(chunks) = &mut self.envelope.chunks {
             chunks.drop_body();
         }
