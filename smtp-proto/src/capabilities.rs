@@ -153,7 +153,7 @@ impl Capabilities {
         self.keyword("DELIVERBY").and_then(deliver_by::parse)
     }
 
-    /// The priority profile of MT-PRIORITY, `MIXER` if none is named (RFC 6710).
+    /// The priority assignment policy of MT-PRIORITY, `MIXER` if none is named (RFC 6710).
     pub fn mt_priority(&self) -> Option<&str> {
         self.keyword("MT-PRIORITY").and_then(mt_priority::parse)
     }

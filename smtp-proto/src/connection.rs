@@ -1,4 +1,4 @@
-//! The machine that a driver feeds and a caller asks.
+//! The public state machine: a driver feeds it, and a caller asks it.
 
 // Each module uses only those above it in this list.
 mod pending;
@@ -54,15 +54,15 @@ use crate::time::Time;
 ///
 /// | name | meaning |
 /// | --- | --- |
-/// | `handle_*` | this happened outside; never fails, a failure shows in `poll_*` |
-/// | `poll_*` | what to do, or what came of it; a call too many changes nothing |
-/// | plain verbs | what the caller wants; takes effect at once, blocks on nothing |
+/// | `handle_*` | reports what happened outside; never fails, a failure shows in `poll_*` |
+/// | `poll_*` | asks what to do, or for a result; an extra call changes nothing |
+/// | plain verbs | request an action; take effect at once, and never block |
 ///
 /// A question, such as [`poll_outcome`](Self::poll_outcome), is answered with
 /// [`Poll`](::core::task::Poll): `Pending` until bytes move or time passes. Events and output are
 /// taken one after the other and are an `Option`, which is `None` when there is nothing for now.
 ///
-/// A driver moves bytes by the [`Wire`](crate::Wire) methods until the question that it has is answered:
+/// A driver moves bytes by the [`Wire`](crate::Wire) methods until its question is answered:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -90,17 +90,17 @@ use crate::time::Time;
 /// # }
 /// ```
 ///
-/// After a failure every question is answered with the same [`Error`], but for the outcomes of messages that were under
-/// way. A connection that has failed or ended never comes back.
+/// After a failure every question returns the same [`Error`], except for the outcomes of messages
+/// that had begun. A connection that has failed or closed cannot be reused.
 pub struct Connection {
     reply_reader: ReplyReader,
     core: Filled,
 }
 
 impl Connection {
-    /// A connection that is about to begin.
+    /// Creates a connection that waits for the greeting.
     ///
-    /// `seed` makes the nonces of SASL mechanisms unpredictable: usually [`Seed::random`].
+    /// `seed` makes the nonces of SASL mechanisms unpredictable; usually it is [`Seed::random`].
     pub fn new(config: Arc<Config>, seed: Seed) -> Self {
         let level = config.pipelining.unwrap_or_default();
         let mut io = Io::new(config);
@@ -123,34 +123,35 @@ impl Connection {
         }
     }
 
-    /// Lets so much be unanswered at one time, unless the policy says how much.
+    /// Limits commands and replies in flight. No effect if the configuration sets a window.
     ///
-    /// For the driver to say what suits it: [`Window::FULL_DUPLEX`] if it reads while it writes.
+    /// The driver sets the window that suits it: [`Window::FULL_DUPLEX`] if it reads while it
+    /// writes.
     pub fn set_window(&mut self, window: Window) {
         if self.core.io.config.window.is_none() {
             self.core.change().io.pending.set_window(window);
         }
     }
 
-    /// Sends so far ahead of the replies, unless the policy says how far.
+    /// Sets the level of pipelining. No effect if the configuration sets one.
     ///
-    /// For whoever hands over many messages at once: [`Pipelining::Transactions`] saves a round trip a message.
+    /// For many messages at once, [`Pipelining::Transactions`] saves a round trip for each message.
     pub fn set_pipelining(&mut self, level: Pipelining) {
         if self.core.io.config.pipelining.is_none() {
             self.core.change().set_pipelining(level);
         }
     }
 
-    /// Names the server for the errors of this connection.
+    /// Names the server in the errors of this connection.
     ///
-    /// For the driver to say to what it connects, and at which address.
+    /// The driver knows which server it connects to, and at which address.
     pub fn set_peer(&mut self, peer: Peer) {
         self.core.change().io.peer = Some(Arc::new(peer));
     }
 
-    // What happened outside.
+    // Reports.
 
-    /// Takes in bytes that the peer sent; all of them, however they are cut.
+    /// Reports bytes from the peer. All of them are taken, however they are cut.
     pub fn handle_input(&mut self, now: Time, mut input: &[u8]) {
         self.core.unchanged().io.begin(now);
         if input.is_empty() {
@@ -176,7 +177,7 @@ impl Connection {
         self.core.change().io.read_something(now);
     }
 
-    /// Takes the first reply from the input, or the part of it that is there.
+    /// Takes the first reply from the input, or the available part of it.
     fn take_reply(&mut self, now: Time, input: &mut &[u8]) -> Result<(), Error> {
         let core = self.core.change();
         if self.reply_reader.partial_reply().is_empty() {
@@ -190,7 +191,8 @@ impl Connection {
         let mut rest = input.get(..left).unwrap_or(input);
         let before = rest.len();
         let next = self.reply_reader.next(&mut rest, &limits);
-        // Counted as it is taken, so that what an outcome tells does not depend on what came in one piece with it.
+        // Count per reply, not per read, so that the statistics in an outcome do not depend on how
+        // the input is cut.
         let taken = before.saturating_sub(rest.len());
         core.io.received(taken);
         *input = input.get(taken..).unwrap_or_default();
@@ -203,31 +205,31 @@ impl Connection {
         }
     }
 
-    /// Takes what comes after a failure, which is of no interest.
+    /// Discards input after a failure.
     fn ignore_input(&mut self, input: &[u8]) {
         if self.is_closed() {
             return;
         }
         let core = self.core.change();
         if core.io.is_quiet() {
-            // The last QUIT is not sent yet.
+            // The last QUIT has not been sent.
             core.ignore(input.len());
         } else {
-            // The answer to it, whatever that is. A server that does not stop to speak is not waited for.
+            // The reply to QUIT, whatever it is. Input without an end does not delay the close.
             core.io.close();
         }
     }
 
-    /// Records that the peer will send nothing more.
+    /// Reports that the peer has closed its side.
     pub fn handle_eof(&mut self, now: Time) {
         self.core.unchanged().io.begin(now);
         self.lose(|stage| Error::new(stage, ErrorKind::ConnectionLost));
     }
 
-    /// Records that the first `count` bytes of the last offer went out.
+    /// Acknowledges that the first `count` bytes of the last [`Transmit`] were sent.
     ///
-    /// What was offered before a failure may be acknowledged after it; that changes nothing. To acknowledge more than was
-    /// offered is misuse, by which the connection fails.
+    /// Bytes handed out before a failure may be acknowledged after it, without effect. To
+    /// acknowledge more bytes than were handed out is misuse, and the connection fails.
     pub fn handle_sent(&mut self, _now: Time, count: usize) {
         if !self.is_closed()
             && let Err(misuse) = self.core.change().io.sent(count)
@@ -236,10 +238,10 @@ impl Connection {
         }
     }
 
-    /// Records that time has passed and nothing came; does nothing before the time that
-    /// [`poll_timeout`](Self::poll_timeout) named.
+    /// Reports that the time of [`poll_timeout`](Self::poll_timeout) has come. Does nothing before
+    /// that time.
     ///
-    /// Call it only after a read found that nothing had come: what has come is not late.
+    /// Call it only after a read found no input: input that has arrived is not late.
     pub fn handle_timeout(&mut self, now: Time) {
         self.core.unchanged().io.begin(now);
         if self.core.io.is_holding() {
@@ -253,16 +255,16 @@ impl Connection {
         }
     }
 
-    /// Records that reading failed.
+    /// Reports that reading failed.
     pub fn handle_read_error(&mut self, now: Time, error: TransportError) {
         self.core.unchanged().io.begin(now);
         self.lose(|stage| Error::new(stage, ErrorKind::Transport(error)));
     }
 
-    /// Records that writing failed.
+    /// Reports that writing failed.
     ///
-    /// Nothing more is offered. The peer may have said why before it closed, so go on reading until it has closed or the
-    /// time is up.
+    /// Nothing more is handed out. The peer may have sent its reason before it closed, so continue
+    /// reading until it has closed or the time of [`poll_timeout`](Self::poll_timeout) has come.
     pub fn handle_write_error(&mut self, now: Time, error: TransportError) {
         self.core.unchanged().io.begin(now);
         match self.core.phase.state() {
@@ -275,9 +277,9 @@ impl Connection {
         }
     }
 
-    // What the driver must do.
+    // Instructions to the driver.
 
-    /// What to send now: offered again until [`handle_sent`](Self::handle_sent) acknowledges it.
+    /// The bytes to send now, repeated until [`handle_sent`](Self::handle_sent) acknowledges them.
     pub fn poll_transmit(&mut self, now: Time) -> Option<Transmit<'_>> {
         self.core.unchanged().io.begin(now);
         if self.wants_tls() {
@@ -285,7 +287,7 @@ impl Connection {
         }
         if self.core.io.may_send(now) {
             self.fill(FillMode::Send);
-            // To fill it may have failed, and the last QUIT is said at another time.
+            // Filling may have failed, and the last QUIT is sent later.
             if !matches!(self.core.phase, Phase::Draining { .. }) && self.core.io.may_send(now) {
                 return self.core.unchanged().io.offer(now);
             }
@@ -297,19 +299,20 @@ impl Connection {
         None
     }
 
-    /// Until when the driver may wait for bytes.
+    /// The time until which the driver may wait for input.
     ///
-    /// This may be the present, or earlier: then read what has come without waiting, and if it is nothing, call
-    /// [`handle_timeout`](Self::handle_timeout). So it is whenever something is to be sent while no reply is due: a reply that
-    /// had come before would answer what it does not belong to.
+    /// The time may be the present or the past. Then read available input without waiting, and if
+    /// there is none, call [`handle_timeout`](Self::handle_timeout). This happens before each
+    /// output while no reply is pending: a reply that had already arrived would be taken as the
+    /// reply to the next command.
     pub fn poll_timeout(&self) -> Option<Time> {
         self.core.deadline().map(|(until, _)| until)
     }
 
-    /// Whether the connection has failed or ended, and will never do anything again.
+    /// Whether the connection has failed or closed, and will do nothing more.
     ///
-    /// A connection that has failed while both sides understood each other still says QUIT, which the server is owed (RFC 5321,
-    /// section 4.1.1.10): it is over when that is answered, or the limit for QUIT is up.
+    /// A connection that failed while both sides were in order still sends QUIT (RFC 5321, section
+    /// 4.1.1.10). It is closed when the reply arrives, or when the time limit for QUIT expires.
     pub fn is_closed(&self) -> bool {
         match &self.core.phase {
             Phase::Failed(_) => self.core.io.pending.is_empty(),
@@ -317,14 +320,14 @@ impl Connection {
         }
     }
 
-    /// Whether there is something to send; begins nothing that has not begun.
+    /// Whether there is something to send, without beginning a new item.
     fn has_more_to_send(&mut self) -> bool {
         self.fill(FillMode::Probe);
         !matches!(self.core.phase, Phase::Draining { .. })
             && (self.core.is_probed() || !self.core.io.send_buffer.is_empty())
     }
 
-    /// Whether all is answered that was sent, and there is more to send, of which nothing has been sent.
+    /// Whether every sent command has its replies, and the next bytes to send are waiting.
     fn is_about_to_send(&mut self) -> bool {
         self.core.io.is_quiet()
             && self.core.io.has_just_read()
@@ -332,10 +335,10 @@ impl Connection {
             && self.core.phase.state().is_ok()
     }
 
-    /// Queues whatever may be sent now.
+    /// Queues everything that may be sent now.
     ///
-    /// Every question goes on with what has begun: what that finds out, such as a message that this server cannot take, may be
-    /// the answer, and nothing from outside would ever lead to it.
+    /// Every question calls this, because filling can determine the result itself, such as for a
+    /// message that the server cannot take. No event from outside would ever lead to it.
     fn fill(&mut self, mode: FillMode) {
         if let Err(error) = self.core.fill(mode) {
             self.stop(error);
@@ -362,7 +365,7 @@ impl Connection {
         self.reply_reader.clear();
     }
 
-    /// Fails for something that came from outside; the reply that had begun to come may say more of it.
+    /// Fails for an external reason. A partly received reply may explain it.
     fn fail(&mut self, error: Error) {
         let error = if error.partial_reply().is_none() {
             error.with_fragment(self.reply_reader.partial_reply())
@@ -372,7 +375,7 @@ impl Connection {
         self.stop(error);
     }
 
-    /// Fails for something of the caller's, with which no reply has to do.
+    /// Fails for a reason on the caller's side, which no reply explains.
     fn stop(&mut self, error: Error) {
         if matches!(self.core.phase.state(), Ok(State::ExpectQuit)) {
             return self.end();

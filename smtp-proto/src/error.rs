@@ -294,10 +294,10 @@ impl Error {
         self
     }
 
-    /// The error of a message to which a connection did not come that failed with this one.
+    /// The error of a message whose turn had not come when the connection failed with this error.
     ///
-    /// What became of one message, or of a command, is not the verdict on another. A failure to connect or to log in, and a
-    /// transport that is gone, are the same for all.
+    /// The result of one message or command is not that of another. A failure to connect or to
+    /// authenticate, and a lost transport, concern all of them.
     pub(crate) fn of_another(&self) -> Self {
         let same = self.0.stage.is_before_ready()
             || matches!(

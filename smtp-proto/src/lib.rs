@@ -62,7 +62,7 @@ macro_rules! debug_as_display {
     };
 }
 
-// Floor by floor: each module uses only those on the floors above it in this list.
+// In order of layers: each module uses only those above it in this list.
 mod byte_search;
 
 mod address;

@@ -1,4 +1,4 @@
-//! What is known of the TLS connection under the protocol.
+//! Facts about the TLS connection under SMTP.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -8,11 +8,22 @@ use core::fmt;
 
 use crate::reply::Escaped;
 
-/// What the TLS layer reports when its handshake is done.
+/// The facts that a TLS layer reports after its handshake.
 ///
-/// The protocol machine does no TLS. Whoever does it says here what came of it: the version and the cipher suite for
-/// the user to read, the channel bindings for SASL mechanisms that want them (RFC 5056), the peer's certificates.
-/// Cheap to clone.
+/// They include the version and the cipher suite for people to read, the channel bindings for SASL
+/// mechanisms (RFC 5056), and the peer's certificates. Cheap to clone.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{TlsInfo, UnverifiedReason, Verification};
+///
+/// let info = TlsInfo::new()
+///     .with_version("TLSv1.3")
+///     .with_cipher_suite("TLS13_AES_256_GCM_SHA384")
+///     .with_verification(Verification::Unverified(UnverifiedReason::Expired));
+/// assert_eq!(info.version(), Some("TLSv1.3"));
+/// assert!(!info.is_peer_verified());
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct TlsInfo(Arc<Inner>);
 
@@ -30,51 +41,61 @@ struct Inner {
     server_end_point: Option<Box<[u8]>>,
 }
 
-/// Whether it is known who the peer is.
+/// Whether the identity of the peer is verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third answer")]
 pub enum Verification {
-    /// The peer's certificate was checked and is good, or the caller vouches for the peer.
+    /// The certificate was verified, or the caller vouches for the peer.
     #[default]
     Verified,
-    /// The connection is encrypted, and nothing proves who is at its other end.
+    /// The connection is encrypted, but the identity of the peer is unknown.
     Unverified(UnverifiedReason),
 }
 
-/// Why a peer is not verified.
+/// The reasons why a peer is not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnverifiedReason {
-    /// Nobody checked.
+    /// Verification was not attempted.
     NotChecked,
     /// The certificate has expired.
     Expired,
     /// The certificate is not valid yet.
     NotYetValid,
-    /// The certificate is for other names than that of the server.
+    /// The certificate is for names other than the server's.
     OtherName {
-        /// The names in the certificate, as far as they are known.
+        /// The names in the certificate, if known.
         names: Vec<String>,
     },
     /// No trusted authority signed the certificate.
     UnknownIssuer,
     /// The certificate is signed with its own key.
     SelfSigned,
-    /// A signature is wrong: that of an authority, or that which proves that the peer has the key.
+    /// A signature is invalid: that of an authority, or the peer's proof that it has the key.
     BadSignature,
-    /// Something else, in the words of the TLS layer.
+    /// Any other reason, in the words of the TLS layer.
     Other(String),
 }
 
 impl TlsInfo {
-    /// Facts about a handshake that a TLS layer has completed.
+    /// Creates the facts of a completed handshake, with a verified peer.
     pub fn new() -> Self {
         Self(Arc::default())
     }
 
-    /// No facts but the caller's word that the transport is private and that its peer is the right one.
+    /// The caller asserts that the transport is private and that its peer is the right one. There
+    /// are no other facts.
     ///
     /// Passwords will be sent over it.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::TlsInfo;
+    ///
+    /// // The server is on the other end of a Unix socket.
+    /// let info = TlsInfo::asserted();
+    /// assert!(info.is_asserted() && info.is_peer_verified());
+    /// ```
     pub fn asserted() -> Self {
         Self(Arc::new(Inner {
             asserted: true,
@@ -82,13 +103,13 @@ impl TlsInfo {
         }))
     }
 
-    /// Says that nobody has checked who the peer is.
+    /// Records that the identity of the peer was not checked.
     #[must_use]
     pub fn with_unverified_peer(self) -> Self {
         self.with_verification(Verification::Unverified(UnverifiedReason::NotChecked))
     }
 
-    /// Says whether it is known who the peer is; facts that do not say so are those of a verified peer.
+    /// Sets whether the identity of the peer is verified. The default is verified.
     #[must_use]
     pub fn with_verification(mut self, verification: Verification) -> Self {
         self.edit().verification = verification;
@@ -116,21 +137,21 @@ impl TlsInfo {
         self
     }
 
-    /// Says whether an earlier session was resumed.
+    /// Sets whether an earlier session was resumed.
     #[must_use]
     pub fn with_resumed(mut self, resumed: bool) -> Self {
         self.edit().resumed = resumed;
         self
     }
 
-    /// Sets how many round trips the handshake took.
+    /// Sets the number of round trips of the handshake.
     #[must_use]
     pub fn with_round_trips(mut self, round_trips: u64) -> Self {
         self.edit().round_trips = round_trips;
         self
     }
 
-    /// Sets the peer's certificates, each in DER, its own first.
+    /// Sets the peer's certificates in DER, its own first.
     #[must_use]
     pub fn with_peer_certificates(mut self, certificates: Vec<Vec<u8>>) -> Self {
         let certificates = certificates.into_iter().map(Vec::into_boxed_slice);
@@ -152,20 +173,21 @@ impl TlsInfo {
         self
     }
 
-    /// Whether these are no facts but the caller's word.
+    /// Whether these are not facts but the caller's assertion.
     pub fn is_asserted(&self) -> bool {
         self.0.asserted
     }
 
-    /// Whether it is known who the peer is: REQUIRETLS counts only then (RFC 8689, section 2).
+    /// Whether the identity of the peer is verified, as REQUIRETLS demands (RFC 8689, section 2).
     pub fn is_peer_verified(&self) -> bool {
         self.0.verification == Verification::Verified
     }
 
-    /// Whether it is known who the peer is, and if not, why not.
+    /// Whether the identity of the peer is verified, with the reason if it is not.
     ///
-    /// It is always [`Verified`](Verification::Verified) under a policy that demands TLS, unless the TLS layer was told
-    /// not to check. Under [`Security::Opportunistic`](crate::Security::Opportunistic) it may be either.
+    /// It is always [`Verified`](Verification::Verified) under a configuration that requires TLS,
+    /// unless the TLS layer was configured not to verify. Under
+    /// [`Security::Opportunistic`](crate::Security::Opportunistic) it may be either.
     pub fn verification(&self) -> &Verification {
         &self.0.verification
     }
@@ -190,12 +212,12 @@ impl TlsInfo {
         self.0.resumed
     }
 
-    /// How many round trips the handshake took.
+    /// The number of round trips of the handshake.
     pub fn round_trips(&self) -> u64 {
         self.0.round_trips
     }
 
-    /// The peer's certificates, each in DER, its own first.
+    /// The peer's certificates in DER, its own first.
     pub fn peer_certificates(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.0.peer_certificates.iter().map(|each| &**each)
     }
@@ -209,7 +231,7 @@ impl TlsInfo {
         }
     }
 
-    /// All channel bindings that are known, by name.
+    /// The available channel bindings, by name.
     pub fn channel_bindings(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
         let known = |name| self.channel_binding(name).map(|data| (name, data));
         ["tls-exporter", "tls-server-end-point"]
@@ -267,7 +289,7 @@ impl fmt::Display for TlsInfo {
 impl fmt::Display for UnverifiedReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotChecked => "nobody checked",
+            Self::NotChecked => "verification was not attempted",
             Self::Expired => "its certificate has expired",
             Self::NotYetValid => "its certificate is not valid yet",
             Self::OtherName { names } => return other_names(f, names),
@@ -298,11 +320,11 @@ fn other_names(f: &mut fmt::Formatter<'_>, names: &[String]) -> fmt::Result {
     }
 }
 
-/// How many of a certificate's names are shown, and how much of each.
+/// How many of a certificate's names are shown, and how many bytes of each.
 const NAMES_SHOWN: usize = 5;
 const NAME_SHOWN: usize = 64;
 
-/// How much of another reason is shown.
+/// How many bytes of another reason are shown.
 const TEXT_SHOWN: usize = 200;
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
-//! What a transcript shows, as spans and events of the crate `tracing`; without the feature of that name, nothing at all.
+//! Spans and events of the crate `tracing`, with the entries of transcripts. Empty without the
+//! feature `tracing`.
 
 use crate::config::Config;
 use crate::event::MailId;
 use crate::outcome::Outcome;
 use crate::transcript::TranscriptEntry;
 
-/// The span of a connection, or that of a message within it.
+/// The span of a connection, or of a message within it.
 #[derive(Clone, Debug)]
 pub(crate) struct Trace {
     #[cfg(feature = "tracing")]
@@ -14,7 +15,7 @@ pub(crate) struct Trace {
 
 #[cfg(feature = "tracing")]
 impl Trace {
-    /// The span of a connection, within the one in which it is made.
+    /// The span of a connection, within the current span.
     pub(crate) fn connection(config: &Config) -> Self {
         let host = config.host.as_deref();
         let span = tracing::debug_span!(target: TARGET, "smtp.connection", host);
@@ -27,12 +28,12 @@ impl Trace {
         Self { span }
     }
 
-    /// Whether anybody may want to know.
+    /// Whether a subscriber is interested.
     pub(crate) fn is_observed(&self) -> bool {
         tracing::enabled!(target: TARGET, tracing::Level::DEBUG)
     }
 
-    /// A line of the transcript: at DEBUG what decides something, at TRACE the rest.
+    /// Records an entry of the transcript: at DEBUG if it is decisive, otherwise at TRACE.
     pub(crate) fn show(&self, entry: &TranscriptEntry<'_>) {
         use crate::reply::Severity::{Permanent, Transient};
 
@@ -52,7 +53,7 @@ impl Trace {
         }
     }
 
-    /// What became of this message.
+    /// Records the outcome of the message.
     pub(crate) fn outcome(&self, outcome: &Outcome) {
         use crate::outcome::RecipientStatus;
 
@@ -101,6 +102,6 @@ fn without_the_feature_it_takes_no_room() {
     assert_eq!(size_of::<Trace>(), 0);
 }
 
-/// By which a subscriber knows where it all comes from.
+/// The target of all spans and events.
 #[cfg(feature = "tracing")]
 const TARGET: &str = "smtp_proto";

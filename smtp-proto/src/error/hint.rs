@@ -53,7 +53,7 @@ impl Error {
                     && self.reply().is_some_and(|reply| reply.code() == 220) =>
             {
                 Some(
-                    "the server greets once more where it should answer EHLO: after STARTTLS there is no second greeting",
+                    "the server sent another greeting instead of a reply to EHLO: none follows STARTTLS",
                 )
             }
             ErrorKind::Rejected => of_rejection(self.stage(), self.reply()?),
@@ -113,7 +113,7 @@ impl Error {
         }
     }
 
-    /// Whether commands were under way before the replies to those before them had come.
+    /// Whether commands were sent before the replies to earlier ones had arrived.
     fn is_pipelined(&self) -> bool {
         self.0.pipelined && self.stage() != Stage::Idle
     }
@@ -137,7 +137,7 @@ pub(crate) fn of_rejection(stage: Stage, reply: &Reply) -> Option<&'static str> 
         (Stage::Greeting, 554) => {
             Some("the server does not accept mail, or not from this client's address")
         }
-        // Only what is sent in chunks is a command that can be unknown here.
+        // Only a chunk is a command that can be unknown here.
         (Stage::Content | Stage::EndOfData, 500..=504) => Some(
             "the server may advertise CHUNKING and not know BDAT: `ignore_extension(\"CHUNKING\")` sends by DATA",
         ),
@@ -190,17 +190,17 @@ fn of_login(reply: &Reply, detail: Option<&[u8]>) -> Option<&'static str> {
         454 => Some("the server cannot check passwords right now: try again later"),
         504 => Some("the server does not support this mechanism, although it advertises it"),
         525 => Some("the account is disabled: ask the server's administrator"),
-        530 => Some("the server wants TLS first"),
+        530 => Some("the server requires TLS first"),
         534 => Some("the account may need an application password, or a login by the browser"),
         535 => {
             Some("user name or password is wrong, or the account does not allow this way to log in")
         }
-        538 => Some("the server wants encryption for this mechanism"),
+        538 => Some("the server requires encryption for this mechanism"),
         _ => None,
     }
 }
 
-/// What kind of credentials a server wants that offers only these mechanisms.
+/// The kind of credentials that a server requires if it advertises only these mechanisms.
 fn of_offer(offered: &[String]) -> Option<&'static str> {
     let all = |is: fn(&String) -> bool| offered.iter().all(is);
     if all(|name| name.ends_with("-PLUS")) {
@@ -212,13 +212,13 @@ fn of_offer(offered: &[String]) -> Option<&'static str> {
     }
 }
 
-/// RFC 5802, section 7, has the words of `detail`.
+/// RFC 5802, section 7, defines the values of `detail`.
 fn of_binding(detail: &[u8]) -> &'static str {
     if detail.ends_with(b"channel-bindings-dont-match") {
-        "TLS does not end at the server itself: there is a proxy in between, or an attacker on the path"
+        "TLS does not end at the server itself, but at a proxy or an attacker on the path"
     } else {
-        "the server may bind by `tls-unique` only, which TLS 1.3 has not: if it is known to, name the mechanisms without \
-         -PLUS by `Credentials::restrict_to`"
+        "the server may support only `tls-unique`, which TLS 1.3 does not have: if so, allow only mechanisms without -PLUS by \
+         `Credentials::restrict_to`"
     }
 }
 
@@ -262,7 +262,8 @@ fn of_need(
     }
 }
 
-/// Whether EHLO is rejected for the name that it gave; other rejections are about the client or its address.
+/// Whether EHLO was rejected because of its argument; other rejections concern the client or its
+/// address.
 fn is_about_the_name(reply: &Reply) -> bool {
     let words: [&[u8]; 4] = [b"name", b"domain", b"helo", b"ehlo"];
     match reply.code().as_u16() {
@@ -282,5 +283,5 @@ fn says(reply: &Reply, word: &[u8]) -> bool {
 
 const PIPELINING: &str = "the server advertises PIPELINING and may get it wrong: `Pipelining::Off` sends one command at a time";
 
-/// No field name begins with such a byte (RFC 5322, section 2.2).
+/// A byte that no field name begins with (RFC 5322, section 2.2).
 const BYTE_ORDER_MARK: &str = "a message begins with the name of a header field: remove what is before it, such as a byte order mark";

@@ -186,7 +186,7 @@ fn what_main_prints_of_an_error_is_its_whole_text() {
         format!("Error: {returned:?}"),
         "Error: mail.example.org:587: connecting: connection refused"
     );
-    // The parts are there for whoever asks.
+    // The parts are available on request.
     assert!(
         format!("{error:#?}").contains("kind: Transport("),
         "{error:#?}"

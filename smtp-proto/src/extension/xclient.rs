@@ -245,7 +245,7 @@ impl Xforward {
     /// PROTO: the protocol of the client, such as `ESMTP` or `HTTP`.
     ///
     /// # Errors
-    /// Like [`name`](Self::name), but for at most 64 bytes.
+    /// Like [`name`](Self::name), limited to 64 bytes.
     pub fn proto(self, proto: &str) -> Result<Self, AttributeError> {
         self.text(Key::Proto, proto)
     }

@@ -2,8 +2,8 @@ use alloc::vec::Vec;
 
 use super::{CommandKind, Parameter, ParameterError, ParameterErrorKind, Value};
 
-/// The parameters of one MAIL or RCPT: each keyword once, none of the other command, none that excludes
-/// another.
+/// The parameters of MAIL or RCPT: each keyword once, all of the same command, and none that
+/// excludes another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Parameters {
     command: CommandKind,
@@ -106,5 +106,5 @@ impl Parameters {
     }
 }
 
-/// Keeps a MAIL or RCPT line well below the 4096 bytes that may be in flight.
+/// Keeps a command line well below the 4096 bytes that may be in flight.
 const PARAMETERS_MAX: usize = 2048;
