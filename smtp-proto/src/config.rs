@@ -81,6 +81,18 @@ pub struct ConfigBuilder {
 ///
 /// The first two fail unless TLS is established. The other two may send messages in cleartext, so they
 /// have to be chosen by name.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{Config, ConfigError, Credentials, Security};
+///
+/// let config = Config::builder("client.example.org".parse()?)
+///     .security(Security::Opportunistic)
+///     .credentials(Credentials::password("alice", "correct horse")?)
+///     .build();
+/// assert_eq!(config.unwrap_err(), ConfigError::CredentialsWithoutTls);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Security {
@@ -101,6 +113,18 @@ pub enum Security {
 }
 
 /// The protocol of a connection.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{Config, Protocol, Security};
+///
+/// let store = Config::builder("relay.example.org".parse()?)
+///     .security(Security::Cleartext)
+///     .protocol(Protocol::Lmtp)
+///     .build()?;
+/// assert_eq!(store.protocol(), Protocol::Lmtp);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protocol {
@@ -195,6 +219,17 @@ impl Config {
     /// [`Security::Opportunistic`]: the same in cleartext.
     ///
     /// `None` under every other [`Security`]: they never fall back to cleartext.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::{Config, Security};
+    ///
+    /// let relay = Config::builder("relay.example.org".parse()?)
+    ///     .security(Security::Opportunistic)
+    ///     .build()?;
+    /// assert_eq!(relay.cleartext_fallback().unwrap().security(), Security::Cleartext);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cleartext_fallback(&self) -> Option<Self> {
         (self.security == Security::Opportunistic).then(|| Self {
             security: Security::Cleartext,
@@ -350,6 +385,18 @@ impl ConfigBuilder {
     }
 
     /// Calls `observer` with every line of the dialogue, in order; secrets are left out.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::{Config, Security};
+    ///
+    /// let config = Config::builder("client.example.org".parse()?)
+    ///     .security(Security::Cleartext)
+    ///     .transcript(|entry| eprintln!("{entry}"))
+    ///     .build()?;
+    /// assert_eq!(config.security(), Security::Cleartext);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn transcript(
         mut self,
         observer: impl Fn(&TranscriptEntry<'_>) + Send + Sync + 'static,

@@ -145,6 +145,22 @@ impl Connection {
     /// Names the server in the errors of this connection.
     ///
     /// The driver knows which server it connects to, and at which address.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Peer;
+    /// # use std::sync::Arc;
+    /// # use std::task::Poll;
+    /// # use smtp_proto::{Config, Connection, Security, Seed, Time, Wire};
+    /// # let config = Config::builder("client.example.org".parse()?).security(Security::Cleartext).build()?;
+    /// # let mut connection = Connection::new(Arc::new(config), Seed::random());
+    ///
+    /// connection.set_peer(Peer::host("mail.example.org", 587));
+    /// connection.handle_eof(Time::ORIGIN);
+    /// let Poll::Ready(Err(error)) = connection.poll_ready() else { unreachable!() };
+    /// assert_eq!(error.endpoint(), Some("mail.example.org:587"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_peer(&mut self, peer: Peer) {
         self.core.change().io.peer = Some(Arc::new(peer));
     }

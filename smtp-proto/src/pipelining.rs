@@ -3,6 +3,18 @@
 /// How far to send ahead of the replies with a server that advertises PIPELINING (RFC 2920).
 ///
 /// Every level gives the same outcomes; a higher one takes fewer round trips.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{Config, Pipelining};
+///
+/// assert!(Pipelining::Transactions > Pipelining::Envelope);
+/// let config = Config::builder("client.example.org".parse()?)
+///     .pipelining(Pipelining::Transactions)
+///     .build();
+/// assert!(config.is_ok());
+/// # Ok::<(), smtp_proto::AddressError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Pipelining {

@@ -10,6 +10,15 @@ use zeroize::Zeroizing;
 /// It has neither `Display` nor equality, so it can be neither printed nor compared in variable time.
 /// A `String` or `Vec<u8>` is taken over without leaving a copy after; a `&str` is copied, and the
 /// original stays the caller's to wipe.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::Secret;
+///
+/// let secret = Secret::from("correct horse");
+/// assert_eq!(secret.expose(), b"correct horse");
+/// assert!(!format!("{secret:?}").contains("horse"));
+/// ```
 #[derive(Clone, Default)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 

@@ -56,6 +56,15 @@ pub enum Stage {
 /// Which time limit was exceeded; [`Error::stage`](crate::Error::stage) says at which step.
 ///
 /// The limits are set by [`Timeouts`].
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{Error, ErrorKind, Stage, Timeout};
+///
+/// let error = Error::connect_timeout();
+/// assert!(matches!(error.kind(), ErrorKind::Timeout(Timeout::Connect)));
+/// assert_eq!(error.stage(), Stage::Connect);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Timeout {

@@ -14,6 +14,15 @@ use crate::tls::TlsInfo;
 /// AUTH are left out.
 ///
 /// [`ConfigBuilder::transcript`]: crate::ConfigBuilder::transcript
+///
+/// # Examples
+/// ```
+/// use smtp_proto::TranscriptEntry;
+///
+/// assert_eq!(TranscriptEntry::Challenge(24).to_string(), "S: 334 <24 bytes>");
+/// let progress = TranscriptEntry::Body { sent: 512, total: Some(2048) };
+/// assert_eq!(progress.to_string(), "C: (512 of 2048 bytes)");
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TranscriptEntry<'a> {

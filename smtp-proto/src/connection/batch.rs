@@ -31,6 +31,39 @@ use crate::stage::Stage;
 /// a level.
 ///
 /// Streamed messages are not sent; their outcome is an error.
+///
+/// # Examples
+/// ```
+/// use std::task::Poll;
+/// use smtp_proto::{Batch, Mail};
+/// # use std::sync::Arc;
+/// # use smtp_proto::{Config, Connection, Security, Seed, Time, Wire};
+/// # let config = Config::builder("client.example.org".parse()?).security(Security::Cleartext).build()?;
+/// # let mut connection = Connection::new(Arc::new(config), Seed::random());
+/// # let now = Time::ORIGIN;
+///
+/// let message = "From: alice@example.org\r\n\r\nHello\r\n";
+/// let mails = ["bob@example.net", "carol@example.net"]
+///     .map(|recipient| Mail::new("alice@example.org", [recipient], message).unwrap());
+/// let mut batch = Batch::new(mails.into_iter());
+/// let mut accepted = 0;
+/// # let mut replies = "220 ready\r\n250 hello\r\n".split_inclusive('\n')
+/// #     .chain("250 ok\r\n250 ok\r\n354 go on\r\n250 taken\r\n".split_inclusive('\n').cycle());
+/// loop {
+///     match batch.poll_outcome(&mut connection) {
+///         Poll::Ready(Some(outcome)) => accepted += usize::from(outcome.is_accepted()),
+///         Poll::Ready(None) => break,
+///         // The driver moves bytes here, until there is an outcome.
+///         Poll::Pending => {
+/// #             let count = connection.poll_transmit(now).map_or(0, |transmit| transmit.len());
+/// #             connection.handle_sent(now, count);
+/// #             connection.handle_input(now, replies.next().unwrap().as_bytes());
+///         }
+///     }
+/// }
+/// assert_eq!(accepted, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "nothing is sent until outcomes are asked for"]
 pub struct Batch<M> {
     mails: M,

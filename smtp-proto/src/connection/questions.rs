@@ -50,6 +50,44 @@ impl Connection {
     ///
     /// # Errors
     /// If the message is not streamed, or its content is complete.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::task::Poll;
+    /// use smtp_proto::{ContentStatus, Mail, StreamedContent};
+    /// # use std::sync::Arc;
+    /// # use smtp_proto::{Config, Connection, Security, Seed, Time, Wire};
+    /// # let config = Config::builder("client.example.org".parse()?).security(Security::Cleartext).build()?;
+    /// # let mut connection = Connection::new(Arc::new(config), Seed::random());
+    /// # let now = Time::ORIGIN;
+    /// # let step = |connection: &mut Connection, reply: &str| {
+    /// #     for _ in 0..4 {
+    /// #         let count = connection.poll_transmit(now).map_or(0, |transmit| transmit.len());
+    /// #         connection.handle_sent(now, count);
+    /// #         connection.handle_timeout(now);
+    /// #     }
+    /// #     connection.handle_input(now, reply.as_bytes());
+    /// # };
+    ///
+    /// let mail = Mail::builder()
+    ///     .sender("alice@example.org")
+    ///     .recipient("bob@example.net")
+    ///     .streamed(StreamedContent::new())
+    ///     .build()?;
+    /// let id = connection.submit(mail);
+    /// # for reply in ["220 ready\r\n", "250 hello\r\n", "250 ok\r\n", "250 ok\r\n", "354 go on\r\n"] {
+    /// #     step(&mut connection, reply);
+    /// # }
+    /// // The driver has brought the dialogue to the reply to DATA.
+    /// assert_eq!(connection.poll_content(id)?, Poll::Ready(ContentStatus::Wanted));
+    /// connection.write_content(id, "From: alice@example.org\r\n\r\n".into())?;
+    /// connection.write_content(id, "Hello\r\n".into())?;
+    /// connection.finish_content(id)?;
+    /// # step(&mut connection, "250 taken\r\n");
+    /// let Poll::Ready(outcome) = connection.poll_outcome(id) else { unreachable!() };
+    /// assert!(outcome?.is_accepted());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn write_content(&mut self, id: MailId, piece: Bytes) -> Result<(), ApiMisuse> {
         let core = self.core.change();
         match core.queue.mail(id) {
@@ -83,6 +121,23 @@ impl Connection {
     /// If nothing of it has been sent, it is withdrawn and the connection continues. Otherwise the
     /// connection closes, and the message's outcome says whether it is in doubt. A message with a
     /// known outcome keeps it.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::task::Poll;
+    /// use smtp_proto::{Mail, RecipientStatus};
+    /// # use std::sync::Arc;
+    /// # use smtp_proto::{Config, Connection, Security, Seed};
+    /// # let config = Config::builder("client.example.org".parse()?).security(Security::Cleartext).build()?;
+    /// # let mut connection = Connection::new(Arc::new(config), Seed::random());
+    ///
+    /// let message = "From: alice@example.org\r\n\r\nHello\r\n";
+    /// let id = connection.submit(Mail::new("alice@example.org", ["bob@example.net"], message)?);
+    /// connection.abandon(id);
+    /// let Poll::Ready(outcome) = connection.poll_outcome(id) else { unreachable!() };
+    /// assert!(matches!(outcome?.recipients()[0].status(), RecipientStatus::NotSent(_)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn abandon(&mut self, id: MailId) {
         self.give_up(id, ErrorKind::Abandoned);
     }
@@ -94,6 +149,28 @@ impl Connection {
     }
 
     /// Submits a command that is not part of a message. It is sent after the messages before it.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::task::Poll;
+    /// use smtp_proto::Command;
+    /// # use std::sync::Arc;
+    /// # use smtp_proto::{Config, Connection, Security, Seed, Time, Wire};
+    /// # let config = Config::builder("client.example.org".parse()?).security(Security::Cleartext).build()?;
+    /// # let mut connection = Connection::new(Arc::new(config), Seed::random());
+    /// # let now = Time::ORIGIN;
+    ///
+    /// let id = connection.command(Command::vrfy("alice")?);
+    /// # for reply in ["220 ready\r\n", "250 hello\r\n", "252 cannot verify\r\n"] {
+    /// #     let count = connection.poll_transmit(now).map_or(0, |transmit| transmit.len());
+    /// #     connection.handle_sent(now, count);
+    /// #     connection.handle_input(now, reply.as_bytes());
+    /// # }
+    /// // The driver has moved the bytes up to the reply.
+    /// let Poll::Ready(reply) = connection.poll_reply(id) else { unreachable!() };
+    /// assert_eq!(reply?.code(), 252);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn command(&mut self, command: Command) -> CommandId {
         let core = self.core.change();
         let id = CommandId(core.new_id());
@@ -105,6 +182,27 @@ impl Connection {
 
     /// Closes the connection with QUIT once the queue is done. Anything submitted later is not
     /// sent.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::task::Poll;
+    /// # use std::sync::Arc;
+    /// # use smtp_proto::{Config, Connection, Security, Seed, Time, Wire};
+    /// # let config = Config::builder("client.example.org".parse()?).security(Security::Cleartext).build()?;
+    /// # let mut connection = Connection::new(Arc::new(config), Seed::random());
+    /// # let now = Time::ORIGIN;
+    ///
+    /// connection.quit();
+    /// assert!(connection.poll_closed().is_pending());
+    /// # for reply in ["220 ready\r\n", "250 hello\r\n", "221 bye\r\n"] {
+    /// #     let count = connection.poll_transmit(now).map_or(0, |transmit| transmit.len());
+    /// #     connection.handle_sent(now, count);
+    /// #     connection.handle_input(now, reply.as_bytes());
+    /// # }
+    /// // The driver has moved the bytes up to the reply 221.
+    /// assert_eq!(connection.poll_closed(), Poll::Ready(Ok(())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn quit(&mut self) {
         let core = self.core.change();
         if !core.queue.is_closed() && core.phase.state().is_ok() && !core.phase.is_ended() {
@@ -116,6 +214,28 @@ impl Connection {
     ///
     /// # Errors
     /// The failure of the connection, once all results of messages and commands have been returned.
+    ///
+    /// # Examples
+    /// A loop over events suits a driver that handles many things at once:
+    /// ```
+    /// use smtp_proto::{Connection, Error, Event};
+    ///
+    /// fn on_progress(connection: &mut Connection) -> Result<(), Error> {
+    ///     while let Some(event) = connection.poll_event() {
+    ///         match event? {
+    ///             Event::Ready => println!("connected"),
+    ///             Event::Outcome(id, outcome) => println!("{id:?}: {outcome}"),
+    ///             _ => {}
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # use std::sync::Arc;
+    /// # use smtp_proto::{Config, Security, Seed};
+    /// # let config = Config::builder("client.example.org".parse()?).security(Security::Cleartext).build()?;
+    /// # on_progress(&mut Connection::new(Arc::new(config), Seed::random()))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn poll_event(&mut self) -> Option<Result<Event, Error>> {
         self.fill(FillMode::Probe);
         let core = self.core.unchanged();
@@ -244,6 +364,24 @@ impl Connection {
     // Facts.
 
     /// The capabilities that the server advertises. TLS discards those learned before it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use smtp_proto::{Config, Connection, Security, Seed, Time, Wire};
+    /// # let config = Config::builder("client.example.org".parse()?).security(Security::Cleartext).build()?;
+    /// # let mut connection = Connection::new(Arc::new(config), Seed::random());
+    /// # let now = Time::ORIGIN;
+    /// # for reply in ["220 ready\r\n", "250-mx.example.net\r\n250 DSN\r\n"] {
+    /// #     let count = connection.poll_transmit(now).map_or(0, |transmit| transmit.len());
+    /// #     connection.handle_sent(now, count);
+    /// #     connection.handle_input(now, reply.as_bytes());
+    /// # }
+    /// // After the reply to EHLO:
+    /// assert!(connection.capabilities().dsn());
+    /// assert_eq!(connection.capabilities().server_name(), b"mx.example.net");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn capabilities(&self) -> &Capabilities {
         &self.core.server.capabilities
     }
