@@ -29,6 +29,14 @@ impl Parameter {
     /// # Errors
     /// If it is empty, is not printable ASCII, or is longer than 94 bytes when encoded. A user agent
     /// should use at most 38 (section 5.4).
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Parameter;
+    ///
+    /// assert_eq!(Parameter::envelope_id("QQ+31")?.to_string(), "ENVID=QQ+2B31");
+    /// # Ok::<(), smtp_proto::parameter::ParameterError>(())
+    /// ```
     pub fn envelope_id(id: &str) -> Result<Self, ParameterError> {
         printable(id)?;
         let value = Value::xtext(id.as_bytes())?;
@@ -222,6 +230,15 @@ impl OriginalRecipient {
     ///
     /// # Errors
     /// If it is empty, contains a control character, or is longer than 494 bytes when encoded.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::dsn::OriginalRecipient;
+    ///
+    /// let original = OriginalRecipient::utf8("j\u{fc}rgen@example.net")?;
+    /// assert_eq!(original.as_str(), "utf-8;j\\x{FC}rgen@example.net");
+    /// # Ok::<(), smtp_proto::parameter::ParameterError>(())
+    /// ```
     pub fn utf8(address: &str) -> Result<Self, ParameterError> {
         Self::wide(address, xtext::Wide::Escaped)
     }

@@ -25,6 +25,14 @@ impl Parameter {
     ///
     /// # Errors
     /// If it is 0 or above 999,999,999.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Parameter;
+    ///
+    /// assert_eq!(Parameter::hold_for(3600)?.to_string(), "HOLDFOR=3600");
+    /// # Ok::<(), smtp_proto::parameter::ParameterError>(())
+    /// ```
     pub fn hold_for(seconds: u32) -> Result<Self, ParameterError> {
         if !(1..=SECONDS_MAX).contains(&seconds) {
             return Err(ParameterError::new(0, ParameterErrorKind::Value));

@@ -20,6 +20,15 @@ impl Parameter {
     ///
     /// # Errors
     /// If it is below -9 or above 9.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Parameter;
+    ///
+    /// assert_eq!(Parameter::priority(-3)?.to_string(), "MT-PRIORITY=-3");
+    /// assert!(Parameter::priority(10).is_err());
+    /// # Ok::<(), smtp_proto::parameter::ParameterError>(())
+    /// ```
     pub fn priority(level: i8) -> Result<Self, ParameterError> {
         if !(-9..=9).contains(&level) {
             return Err(ParameterError::new(0, ParameterErrorKind::Value));

@@ -17,6 +17,13 @@ impl Parameter {
     /// inside TLS. Reports of failure then contain the header section only, whatever RET says (section
     /// 5). The caller has to know by DNSSEC or MTA-STS that the server's name is the right one for the
     /// recipient's domain (section 2).
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Parameter;
+    ///
+    /// assert_eq!(Parameter::require_tls().to_string(), "REQUIRETLS");
+    /// ```
     #[must_use]
     pub const fn require_tls() -> Self {
         Self::known(Self::REQUIRE_TLS, None)

@@ -16,6 +16,17 @@ impl Parameter {
     ///
     /// `if_unsupported` says what a relay does if the next server does not support RRVS; without it,
     /// the relay decides.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Parameter;
+    /// use smtp_proto::parameter::IfUnsupported;
+    ///
+    /// let since = "2026-01-31T12:00:00Z".parse()?;
+    /// let parameter = Parameter::valid_since(since, Some(IfUnsupported::Reject));
+    /// assert_eq!(parameter.to_string(), "RRVS=2026-01-31T12:00:00Z;R");
+    /// # Ok::<(), smtp_proto::parameter::ParameterError>(())
+    /// ```
     #[must_use]
     pub fn valid_since(time: DateTime, if_unsupported: Option<IfUnsupported>) -> Self {
         let then = match if_unsupported {

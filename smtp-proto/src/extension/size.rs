@@ -7,6 +7,15 @@ use crate::parse;
 pub(crate) const EXTENSION: Extension = Extension::new(&[]);
 
 /// The largest message that a server accepts, as SIZE says it (RFC 1870, section 3).
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{Capabilities, Reply, SizeLimit};
+///
+/// let (reply, _) = Reply::parse(b"250-mx.example.net\r\n250 SIZE 0\r\n")?.unwrap();
+/// assert_eq!(Capabilities::parse(&reply).size(), Some(SizeLimit::Unlimited));
+/// # Ok::<(), smtp_proto::ReplyError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SizeLimit {
