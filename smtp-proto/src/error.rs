@@ -148,6 +148,20 @@ pub enum ProtocolError {
 }
 
 /// Why authentication failed.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{AuthenticationError, Error, ErrorKind};
+///
+/// /// Whether asking the user for the password again makes sense.
+/// fn asks_again(error: &Error) -> bool {
+///     matches!(
+///         error.kind(),
+///         ErrorKind::Authentication(AuthenticationError::Rejected { .. })
+///     )
+/// }
+/// # assert!(!asks_again(&Error::connect_timeout()));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthenticationError {
@@ -187,6 +201,20 @@ pub enum AuthenticationError {
 }
 
 /// A call that is wrong in the current state.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{ApiMisuse, Mail};
+/// # use std::sync::Arc;
+/// # use smtp_proto::{Config, Connection, Security, Seed};
+/// # let config = Config::builder("client.example.org".parse()?).security(Security::Cleartext).build()?;
+/// # let mut connection = Connection::new(Arc::new(config), Seed::random());
+///
+/// let message = "From: alice@example.org\r\n\r\nHello\r\n";
+/// let id = connection.submit(Mail::new("alice@example.org", ["bob@example.net"], message)?);
+/// assert_eq!(connection.finish_content(id), Err(ApiMisuse::NotStreaming));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ApiMisuse {

@@ -6,6 +6,17 @@ use core::fmt;
 use crate::extension::parameter::Keyword;
 
 /// An extension that a message requires and the server does not advertise.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{ErrorKind, MissingExtension, RecipientStatus};
+///
+/// /// Whether the message can be sent after encoding its content in 7 bits.
+/// fn wants_encoding(status: &RecipientStatus) -> bool {
+///     matches!(status, RecipientStatus::NotSent(error)
+///         if matches!(error.kind(), ErrorKind::Unsupported(MissingExtension::EightBitMime)))
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MissingExtension {

@@ -10,6 +10,15 @@ use crate::reply::Escaping;
 ///
 /// The error may quote the peer, so its text is escaped and cut when printed.
 /// [`get_ref`](Self::get_ref) returns the error itself.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{Error, TransportError};
+///
+/// let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+/// let error = TransportError::new(refused).with_hint("start the server first");
+/// assert_eq!(Error::connect(error).hint(), Some("start the server first"));
+/// ```
 #[derive(Clone)]
 pub struct TransportError {
     pub(super) error: Arc<dyn core::error::Error + Send + Sync>,
