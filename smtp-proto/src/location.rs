@@ -3,6 +3,17 @@
 use core::fmt;
 
 /// A location in a [`Mail`](crate::Mail): a part, and an offset into it.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{Mail, MailPart};
+///
+/// let message = "From: alice@example.org\r\n\r\nHello,\nBob\r\n";
+/// let error = Mail::new("alice@example.org", ["bob@example.net"], message).unwrap_err();
+/// let location = error.location();
+/// assert_eq!(location.part(), MailPart::Text);
+/// assert_eq!((location.line(), location.offset()), (Some(3), Some(33)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Location {
     field: MailPart,

@@ -36,6 +36,16 @@ pub struct Outcome {
 }
 
 /// The outcome of a message for one recipient.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::Outcome;
+///
+/// fn failed(outcome: &Outcome) -> Vec<String> {
+///     let rejected = outcome.recipients().iter().filter(|each| !each.status().is_transient());
+///     rejected.map(|each| each.recipient().to_string()).collect()
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipientOutcome {
     pub(crate) recipient: ForwardPath,
@@ -319,6 +329,17 @@ impl core::ops::Deref for Delivered {
 ///
 /// Printed, it counts these recipients and shows the status of the first; the error of a message
 /// that was not sent or is in doubt is its `source`, and in the text by `{:#}`.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{NotAllAccepted, Outcome};
+///
+/// fn send_all(outcome: Outcome) -> Result<(), NotAllAccepted> {
+///     let delivered = outcome.all_accepted()?;
+///     println!("{} recipients", delivered.recipients().len());
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone)]
 pub struct NotAllAccepted(Outcome);
 

@@ -73,6 +73,18 @@ impl MailBuilder {
 
     /// The sender: an address, or the empty string for the null sender of delivery reports (RFC 5321,
     /// section 4.5.5).
+    ///
+    /// # Examples
+    /// ```
+    /// # use smtp_proto::Mail;
+    /// let report = Mail::builder()
+    ///     .sender("")
+    ///     .recipient("alice@example.org")
+    ///     .message("From: postmaster@example.net\r\n\r\nDelivery failed.\r\n")
+    ///     .build()?;
+    /// assert!(report.sender().is_null());
+    /// # Ok::<(), smtp_proto::MailError>(())
+    /// ```
     pub fn sender<S>(mut self, sender: S) -> Self
     where
         S: TryInto<ReversePath, Error: Into<AddressError>>,
@@ -91,6 +103,19 @@ impl MailBuilder {
     }
 
     /// Adds recipients.
+    ///
+    /// # Examples
+    /// ```
+    /// # use smtp_proto::Mail;
+    /// let list = ["bob@example.net", "carol@example.net"];
+    /// let mail = Mail::builder()
+    ///     .sender("alice@example.org")
+    ///     .recipients(list)
+    ///     .message("From: alice@example.org\r\n\r\nHello\r\n")
+    ///     .build()?;
+    /// assert!(mail.recipients().map(|path| path.as_str()).eq(list));
+    /// # Ok::<(), smtp_proto::MailError>(())
+    /// ```
     pub fn recipients(
         mut self,
         recipients: impl IntoIterator<Item = impl Into<Recipient>>,
@@ -115,6 +140,18 @@ impl MailBuilder {
     /// RFC 3030, section 3).
     ///
     /// It is sent unchanged, and only to a server that advertises BINARYMIME and CHUNKING.
+    ///
+    /// # Examples
+    /// ```
+    /// # use smtp_proto::Mail;
+    /// let mail = Mail::builder()
+    ///     .sender("alice@example.org")
+    ///     .recipient("bob@example.net")
+    ///     .binary_message(&b"From: alice@example.org\r\nContent-Transfer-Encoding: binary\r\n\r\n\0\n"[..])
+    ///     .build()?;
+    /// assert_eq!(mail.size(), Some(64));
+    /// # Ok::<(), smtp_proto::MailError>(())
+    /// ```
     pub fn binary_message(mut self, text: impl Into<Bytes>) -> Self {
         self.source = Source::Binary(text.into());
         self
@@ -134,6 +171,15 @@ impl MailBuilder {
 
     /// The longest line in bytes without its CRLF, or no limit; 998 by default (RFC 5322, section
     /// 2.1.1).
+    ///
+    /// # Examples
+    /// ```
+    /// # use smtp_proto::Mail;
+    /// let long = format!("From: alice@example.org\r\n\r\n{}\r\n", "x".repeat(2000));
+    /// let mail = || Mail::builder().recipient("bob@example.net").message(long.clone());
+    /// assert!(mail().build().is_err());
+    /// assert!(mail().max_line_len(Some(2000)).build().is_ok());
+    /// ```
     pub fn max_line_len(mut self, bytes: Option<usize>) -> Self {
         self.rules = self.rules.max_line_len(bytes);
         self

@@ -14,6 +14,15 @@ use crate::reply::Escaped;
 /// Why a [`Mail`](crate::Mail) cannot be built: the invalid part, and what is wrong with it.
 ///
 /// It reports the first error, but all invalid recipients. `{:#}` adds a hint.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{Mail, MailErrorKind, MailPart};
+///
+/// let error = Mail::new("alice@example.org", ["bob@example.net"], "Hello\r\n").unwrap_err();
+/// assert!(matches!(error.kind(), MailErrorKind::Text(_)));
+/// assert_eq!((error.part(), error.location().line()), (MailPart::Text, Some(1)));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailError {
     pub(super) place: Location,
@@ -22,6 +31,16 @@ pub struct MailError {
 }
 
 /// A recipient that is not a valid address.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::Mail;
+///
+/// let recipients = ["bob@example.net", "carol"];
+/// let error = Mail::new("alice@example.org", recipients, "From: alice\r\n\r\n").unwrap_err();
+/// let invalid = &error.invalid_recipients()[0];
+/// assert_eq!((invalid.index(), invalid.text()), (1, "carol"));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct InvalidRecipient {
     pub(super) index: usize,

@@ -166,6 +166,20 @@ impl MailBuilder {
     /// message is not sent; silently dropping the request would be worse. Mark the extension
     /// [optional](Self::optional_extension) to allow that. `SIZE`, `BODY` and `SMTPUTF8` are added as the
     /// message requires them.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::{Mail, Parameter};
+    ///
+    /// let mail = Mail::builder()
+    ///     .sender("alice@example.org")
+    ///     .recipient("bob@example.net")
+    ///     .parameter(Parameter::require_tls())
+    ///     .message("From: alice@example.org\r\n\r\nHello\r\n")
+    ///     .build()?;
+    /// assert_eq!(mail.parameters()[0].to_string(), "REQUIRETLS");
+    /// # Ok::<(), smtp_proto::MailError>(())
+    /// ```
     pub fn parameter(mut self, parameter: Parameter) -> Self {
         if let Err(error) = self.extensions().mail.push(parameter) {
             self.fail(MailPart::Parameters, MailErrorKind::Parameter(error));
@@ -213,6 +227,20 @@ impl MailBuilder {
     /// A connection is configured before it knows a message:
     /// [`Config::relaxed_for`](crate::Config::relaxed_for) returns the configuration that tries TLS and
     /// continues without. Together with [`Parameter::require_tls`] it is an error.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Mail;
+    ///
+    /// let mail = Mail::builder()
+    ///     .sender("alice@example.org")
+    ///     .recipient("bob@example.net")
+    ///     .honor_tls_required()
+    ///     .message("From: alice@example.org\r\nTLS-Required: No\r\n\r\nHello\r\n")
+    ///     .build()?;
+    /// assert!(mail.is_tls_optional());
+    /// # Ok::<(), smtp_proto::MailError>(())
+    /// ```
     pub fn honor_tls_required(mut self) -> Self {
         self.extensions().tls_optional = true;
         self

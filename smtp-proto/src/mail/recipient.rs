@@ -81,6 +81,19 @@ impl Recipient {
     ///
     /// A submission client specifies the recipient itself; a relay passes on the value that it received,
     /// or the recipient before it was rewritten.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::{Mail, Recipient};
+    ///
+    /// let mail = Mail::builder()
+    ///     .sender("alice@example.org")
+    ///     .recipient(Recipient::new("bob@mx1.example.net").original_recipient("bob@example.net"))
+    ///     .message("From: alice@example.org\r\n\r\nHello\r\n")
+    ///     .build()?;
+    /// assert_eq!(mail.recipient_parameters(0)[0].to_string(), "ORCPT=rfc822;bob@example.net");
+    /// # Ok::<(), smtp_proto::MailError>(())
+    /// ```
     pub fn original_recipient<O>(self, original: O) -> Self
     where
         O: TryInto<OriginalRecipient, Error: Into<ParameterError>>,
