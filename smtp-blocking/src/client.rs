@@ -250,7 +250,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
         let Some(transmit) = self.wire.poll_transmit(now) else {
             return now;
         };
-        let written = self.stream.write_vectored(&transmit.io_slices());
+        let written = transmit.with_io_slices(|slices| self.stream.write_vectored(slices));
         let now = self.now();
         self.needs_flush = self.stream.is_buffered();
         match written {
@@ -338,7 +338,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
     /// reply still bounds each write.
     fn close(&mut self) -> io::Result<()> {
         while let Some(transmit) = self.wire.poll_transmit(self.now()) {
-            match self.stream.write_vectored(&transmit.io_slices())? {
+            match transmit.with_io_slices(|slices| self.stream.write_vectored(slices))? {
                 0 => break,
                 count => self.wire.handle_sent(self.now(), count),
             }

@@ -29,8 +29,6 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 pub use self::batch::Batch;
-#[cfg(feature = "std")]
-pub use self::send_buffer::IoSlices;
 pub use self::send_buffer::Transmit;
 pub use self::upgrade::Upgrade;
 pub use self::wire::Wire;

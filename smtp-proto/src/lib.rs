@@ -105,8 +105,6 @@ pub use address::{
 pub use capabilities::Capabilities;
 pub use command::{Command, CommandError, CommandErrorKind};
 pub use config::{Config, ConfigBuilder, ConfigError, Protocol, Security, SpeculationLimits};
-#[cfg(feature = "std")]
-pub use connection::IoSlices;
 pub use connection::{Batch, Connection, Transmit, Upgrade, Wire};
 pub use error::{
     ApiMisuse, AuthenticationError, Error, ErrorKind, MissingExtension, Peer, ProtocolError,

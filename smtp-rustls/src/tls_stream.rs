@@ -399,28 +399,31 @@ impl TlsStream {
         let Some(transmit) = connection.poll_transmit(now) else {
             return;
         };
-        let mut slices = transmit.io_slices();
-        let mut rest = &mut *slices;
-        let mut left = transmit.len();
+        let written = transmit.with_io_slices(|slices| self.write_records(slices, transmit.len()));
+        if let Err(error) = written {
+            self.fail(connection, now, error.into());
+        }
+    }
+
+    /// Encrypts slices with so many bytes, until as much is queued as the transport gets at a time.
+    fn write_records(&mut self, mut rest: &mut [IoSlice<'_>], mut left: usize) -> io::Result<()> {
         while !rest.is_empty() && self.out.len() < OUT_OCTETS {
             let mut writer = self.rustls.writer();
-            let written = if left <= self.record {
-                writer.write_vectored(rest)
+            let count = if left <= self.record {
+                writer.write_vectored(rest)?
             } else {
-                writer.write_vectored(&prefix(rest, self.record))
+                writer.write_vectored(&prefix(rest, self.record))?
             };
-            match written {
-                Ok(0) => return,
-                Ok(count) => {
-                    self.collect();
-                    let end = self.out.len();
-                    self.encrypted.push_back(UnackedRecord { count, end });
-                    left = left.saturating_sub(count);
-                    IoSlice::advance_slices(&mut rest, count);
-                }
-                Err(error) => return self.fail(connection, now, error.into()),
+            if count == 0 {
+                break;
             }
+            self.collect();
+            let end = self.out.len();
+            self.encrypted.push_back(UnackedRecord { count, end });
+            left = left.saturating_sub(count);
+            IoSlice::advance_slices(&mut rest, count);
         }
+        Ok(())
     }
 
     /// Takes over what rustls wants to send.

@@ -328,7 +328,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     fn poll_write(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<()> {
         let stream = Pin::new(&mut self.stream);
         let result = if let Some(transmit) = self.wire.poll_transmit(now) {
-            let written = ready!(stream.poll_write_vectored(cx, &transmit.io_slices()));
+            let written =
+                ready!(transmit.with_io_slices(|slices| stream.poll_write_vectored(cx, slices)));
             self.needs_flush = true;
             match written {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
@@ -373,9 +374,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
         let mut stream = Pin::new(&mut self.stream);
         while let Some(transmit) = self.wire.poll_transmit(now) {
             match ready!(
-                stream
-                    .as_mut()
-                    .poll_write_vectored(cx, &transmit.io_slices())
+                transmit.with_io_slices(|slices| stream.as_mut().poll_write_vectored(cx, slices))
             )? {
                 0 => break,
                 count => self.wire.handle_sent(now, count),

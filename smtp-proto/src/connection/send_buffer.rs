@@ -13,8 +13,6 @@ use core::ops::Range;
 use bytes::{Buf, Bytes};
 use zeroize::Zeroize;
 
-#[cfg(feature = "std")]
-pub use self::transmit::IoSlices;
 pub use self::transmit::Transmit;
 
 /// Bytes that are queued and not yet acknowledged.

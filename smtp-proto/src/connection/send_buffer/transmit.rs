@@ -75,15 +75,33 @@ impl<'a> Transmit<'a> {
         slices.into_iter().flatten().chain(slice)
     }
 
-    /// The slices for a vectored write.
+    /// Calls `write` with the slices, as a
+    /// [vectored write](std::io::Write::write_vectored) takes them; returns what it returns.
     #[cfg(feature = "std")]
-    pub fn io_slices(&self) -> IoSlices<'a> {
-        let mut slices = IoSlices {
-            room: Room::Few([IoSlice::new(&[]); FEW]),
-            count: 0,
-        };
-        self.iter().for_each(|slice| slices.push(slice));
-        slices
+    pub fn with_io_slices<T>(&self, write: impl FnOnce(&mut [IoSlice<'a>]) -> T) -> T {
+        let mut few = [IoSlice::new(&[]); FEW];
+        let mut many;
+        let mut room = few.as_mut_slice();
+        let mut count = self.fill(room);
+        if count > FEW {
+            many = [IoSlice::new(&[]); SLICES];
+            room = &mut many;
+            count = self.fill(room);
+        }
+        write(room.get_mut(..count).unwrap_or_default())
+    }
+
+    /// Stores the slices, as many as there is room for; returns how many there are.
+    #[cfg(feature = "std")]
+    fn fill(&self, room: &mut [IoSlice<'a>]) -> usize {
+        let mut count = 0_usize;
+        self.iter().for_each(|slice| {
+            if let Some(place) = room.get_mut(count) {
+                *place = IoSlice::new(slice);
+            }
+            count = count.saturating_add(1);
+        });
+        count
     }
 }
 
@@ -100,87 +118,6 @@ impl fmt::Debug for Transmit<'_> {
             .field("slices", &self.iter().count())
             .field("len", &self.len)
             .finish()
-    }
-}
-
-/// The slices of a [`Transmit`] for [`write_vectored`](std::io::Write::write_vectored).
-#[cfg(feature = "std")]
-pub struct IoSlices<'a> {
-    room: Room<'a>,
-    count: usize,
-}
-
-/// Memory for slices. Most transmits are one or two, for which a kilobyte need not be initialized.
-#[cfg(feature = "std")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it saves the initialization, not the space"
-)]
-enum Room<'a> {
-    Few([IoSlice<'a>; FEW]),
-    Many([IoSlice<'a>; SLICES]),
-}
-
-#[cfg(feature = "std")]
-impl<'a> IoSlices<'a> {
-    fn push(&mut self, slice: &'a [u8]) {
-        if self.count == FEW {
-            self.widen();
-        }
-        let room = match &mut self.room {
-            Room::Few(few) => few.as_mut_slice(),
-            Room::Many(many) => many.as_mut_slice(),
-        };
-        if let Some(place) = room.get_mut(self.count) {
-            *place = IoSlice::new(slice);
-            self.count = self.count.saturating_add(1);
-        }
-    }
-
-    #[cold]
-    fn widen(&mut self) {
-        if let Room::Few(few) = self.room {
-            let mut many = [IoSlice::new(&[]); SLICES];
-            many.iter_mut()
-                .zip(few)
-                .for_each(|(place, slice)| *place = slice);
-            self.room = Room::Many(many);
-        }
-    }
-}
-
-#[cfg(feature = "std")]
-impl<'a> core::ops::Deref for IoSlices<'a> {
-    type Target = [IoSlice<'a>];
-
-    fn deref(&self) -> &Self::Target {
-        let room = match &self.room {
-            Room::Few(few) => few.as_slice(),
-            Room::Many(many) => many.as_slice(),
-        };
-        room.get(..self.count).unwrap_or_default()
-    }
-}
-
-/// Allows [`IoSlice::advance_slices`].
-#[cfg(feature = "std")]
-impl core::ops::DerefMut for IoSlices<'_> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        let room = match &mut self.room {
-            Room::Few(few) => few.as_mut_slice(),
-            Room::Many(many) => many.as_mut_slice(),
-        };
-        room.get_mut(..self.count).unwrap_or_default()
-    }
-}
-
-#[cfg(feature = "std")]
-impl fmt::Debug for IoSlices<'_> {
-    /// Omits the bytes, which may be secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IoSlices")
-            .field("count", &self.count)
-            .finish_non_exhaustive()
     }
 }
 
@@ -237,7 +174,7 @@ impl<'a> Iterator for Slices<'a> {
 /// Slices of a transmit: no more than any usual system takes in a vectored write.
 pub(super) const SLICES: usize = 64;
 
-/// Slices that most transmits do not exceed.
+/// Slices of most transmits, for which a kilobyte need not be initialized.
 #[cfg(feature = "std")]
 pub(super) const FEW: usize = 4;
 
