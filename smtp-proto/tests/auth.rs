@@ -1,4 +1,5 @@
-//! Logging in (RFC 4954): what each mechanism says, what each answer means, and that it always comes to an end.
+//! Authentication (RFC 4954): the messages of each mechanism, the meaning of each reply, and that
+//! every exchange ends.
 
 use crate::common;
 use crate::common::raw_mail;
@@ -23,7 +24,7 @@ use smtp_proto::{
 };
 
 #[test]
-fn each_mechanism_goes_as_it_is_written() {
+fn each_mechanism_sends_the_messages_of_its_standard() {
     let answering = |response, steps| {
         own(Own {
             steps,
@@ -58,7 +59,7 @@ fn each_mechanism_goes_as_it_is_written() {
                 ("235 welcome", ""),
             ],
         ),
-        // Prompts are answered by their order, whatever they say.
+        // Prompts are answered by their order, whatever their text.
         (
             login(),
             "AUTH LOGIN",
@@ -76,7 +77,8 @@ fn each_mechanism_goes_as_it_is_written() {
             &[("334", USER), ("334 =", PASSWORD), ("235 welcome", "")],
         ),
         (xoauth2(), "AUTH XOAUTH2", XOAUTH2, &[("235 welcome", "")]),
-        // RFC 4954, section 4: an empty initial response is an equals sign, an empty continuation an empty line.
+        // RFC 4954, section 4: an empty initial response is an equals sign, an empty continuation
+        // an empty line.
         (
             initially(""),
             "AUTH X-OWN",
@@ -121,8 +123,8 @@ fn each_mechanism_goes_as_it_is_written() {
 }
 
 #[test]
-fn each_rejection_is_told_apart() {
-    // Code, whether trying again later makes sense, and a word of the hint.
+fn each_rejection_has_its_own_hint() {
+    // The code, whether a retry makes sense, and a word of the hint.
     let rows: [(u16, bool, Option<&str>); 13] = [
         (432, true, Some("changed")),
         (454, true, Some("try again later")),
@@ -169,7 +171,7 @@ fn each_rejection_is_told_apart() {
 }
 
 #[test]
-fn a_server_that_closes_says_nothing_of_the_credentials() {
+fn a_421_to_auth_is_not_a_rejected_login() {
     for (credentials, offered, replies) in [
         (plain(), "AUTH PLAIN", &["421 busy"][..]),
         (login(), "AUTH LOGIN", &["334", "421 busy"]),
@@ -192,8 +194,8 @@ fn a_server_that_closes_says_nothing_of_the_credentials() {
 }
 
 #[test]
-fn replies_of_other_kinds_make_no_sense() {
-    // RFC 4954, section 4: 334 and no other 3yz.
+fn replies_of_other_classes_to_auth_are_errors() {
+    // RFC 4954, section 4: 334 is the only 3yz.
     for reply in [
         "211 status",
         "214 help",
@@ -210,7 +212,7 @@ fn replies_of_other_kinds_make_no_sense() {
             "{error:#}"
         );
     }
-    // Who says 221 closes.
+    // A server that sends 221 closes.
     let mut attempt = Attempt::begin(plain(), "AUTH PLAIN");
     assert_eq!(attempt.ask("221 bye"), "");
     let error = attempt.failure();
@@ -222,7 +224,7 @@ fn replies_of_other_kinds_make_no_sense() {
 }
 
 #[test]
-fn without_a_mechanism_in_common_nothing_is_said() {
+fn without_a_common_mechanism_auth_is_not_sent() {
     let attempt = Attempt::begin(
         Credentials::password("alice", CANARY)
             .unwrap()
@@ -271,7 +273,7 @@ fn without_a_mechanism_in_common_nothing_is_said() {
 }
 
 #[test]
-fn a_server_that_offers_no_authentication() {
+fn no_authentication_advertised_is_an_error_of_its_own() {
     for offered in ["", "AUTH", "AUTHX PLAIN", "X-AUTH PLAIN", "PLAIN"] {
         let attempt = Attempt::begin(plain(), offered);
         assert_eq!(attempt.said, QUIT);
@@ -288,7 +290,7 @@ fn a_server_that_offers_no_authentication() {
 }
 
 #[test]
-fn a_server_that_offers_authentication_in_tls_only() {
+fn authentication_advertised_in_tls_only_is_an_error_of_its_own() {
     let config = Config::builder("client.test".parse().unwrap())
         .security(Security::Cleartext)
         .credentials(plain())
@@ -339,8 +341,8 @@ fn the_callers_order_decides_and_one_mechanism_is_tried() {
 }
 
 #[test]
-fn v36_a_235_that_nobody_waits_for_logs_nobody_in() {
-    // After the reply to EHLO, before AUTH was sent.
+fn v36_an_unexpected_235_is_no_login() {
+    // After the reply to EHLO, before AUTH is sent.
     let config = Config::builder("client.test".parse().unwrap())
         .security(Security::Implicit)
         .credentials(plain());
@@ -374,7 +376,7 @@ fn v36_a_235_that_nobody_waits_for_logs_nobody_in() {
 
 #[test]
 fn v36_a_session_logs_in_once() {
-    // What a server says later of a login is the reply to a command, and never leads to another AUTH.
+    // A later reply about the login is the reply to a command, and never leads to another AUTH.
     for reply in [
         "530 5.7.0 log in first",
         "503 5.5.1 again",
@@ -386,10 +388,10 @@ fn v36_a_session_logs_in_once() {
         attempt.harness.connection.submit(mail);
         assert!(attempt.harness.listen().starts_with("MAIL FROM:"));
         assert_eq!(attempt.ask(reply), "");
-        let mut fates = Vec::new();
+        let mut statuses = Vec::new();
         while let Some(event) = attempt.harness.connection.poll_event() {
             if let Event::Outcome(_, outcome) = event.unwrap() {
-                fates.push(outcome.recipients()[0].status().clone());
+                statuses.push(outcome.recipients()[0].status().clone());
             }
         }
         let [
@@ -398,9 +400,9 @@ fn v36_a_session_logs_in_once() {
                 reply: heard,
                 ..
             },
-        ] = fates.as_slice()
+        ] = statuses.as_slice()
         else {
-            panic!("{reply}: {fates:?}");
+            panic!("{reply}: {statuses:?}");
         };
         assert_eq!(heard.to_string(), reply);
         assert!(attempt.is_ready());

@@ -1,4 +1,5 @@
-//! Batches as the core has them: what is taken from the source and when, how far is sent ahead, and what is told of each.
+//! Batches in the core: when messages are taken from the source, how far ahead they are sent, and
+//! their outcomes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ fn pair(server: &smtp_test::Config) -> Pair<Machine> {
     Pair::new(Arc::new(config(None)), Machine::new(server))
 }
 
-/// A source that counts how many were taken.
+/// A source that counts the messages that were taken.
 struct Source {
     mails: VecDeque<Mail>,
     taken: usize,
@@ -56,7 +57,7 @@ impl Source {
     }
 }
 
-/// What becomes of all that are taken.
+/// The outcomes of all messages that were taken.
 fn finish(batch: &mut Batch<Source>, pair: &mut Pair<Machine>) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     let mut next =
@@ -93,8 +94,8 @@ fn outcomes_come_in_order_and_few_are_taken_ahead_of_them() {
     }
     let expected: Vec<_> = (1..=20).map(|number| number != 3).collect();
     assert_eq!(told, expected);
-    // Four in line, and what the last replies settled.
-    assert!(most <= 8, "{most} were in memory");
+    // Four messages are queued, and the last replies settled some more.
+    assert!(most <= 8, "{most} messages in memory");
     assert_eq!(batch.into_rest().taken, 20);
     let log = pair.peer.log();
     let stored: Vec<_> = log
@@ -109,7 +110,7 @@ fn outcomes_come_in_order_and_few_are_taken_ahead_of_them() {
 }
 
 #[test]
-fn nothing_but_the_first_is_taken_before_the_server_is_ready() {
+fn only_the_first_message_is_taken_before_the_server_is_ready() {
     let mut harness = Harness::new(config(None));
     let mut batch = Batch::new(Source::new((0..9).map(mail)));
     let mut taken = |harness: &mut Harness| {
@@ -129,8 +130,8 @@ fn nothing_but_the_first_is_taken_before_the_server_is_ready() {
     assert_eq!(taken(&mut harness), 0);
 }
 
-/// What goes out right after the content of the first of two messages.
-fn behind_the_first(level: Option<Pipelining>, in_batch: bool) -> String {
+/// The bytes right after the content of the first of two messages.
+fn after_the_first(level: Option<Pipelining>, in_batch: bool) -> String {
     let mut harness = Harness::new(config(level));
     let mut batch = Batch::new(Source::new((0..2).map(mail)));
     let ids: Vec<_> = match in_batch {
@@ -164,22 +165,22 @@ fn behind_the_first(level: Option<Pipelining>, in_batch: bool) -> String {
     let mut sent = harness.ask("354 go\r\n");
     poll(&mut harness);
     sent += &harness.listen();
-    let (content, behind) = sent
+    let (content, after) = sent
         .split_once("\r\n.\r\n")
         .expect("the end of the content");
     assert!(content.ends_with("hello"));
-    behind.to_owned()
+    after.to_owned()
 }
 
 #[test]
-fn a_batch_sends_the_next_envelope_behind_a_content_unless_the_policy_says_how_far() {
+fn a_batch_sends_the_next_envelope_after_the_content_unless_the_config_sets_a_level() {
     let next = "MAIL FROM:<m1@x.test>";
-    assert!(behind_the_first(None, true).contains(next));
-    // Without a batch, a round trip more is the default.
-    assert_eq!(behind_the_first(None, false), "");
-    assert!(behind_the_first(Some(Pipelining::Transactions), false).contains(next));
-    assert_eq!(behind_the_first(Some(Pipelining::Envelope), true), "");
-    assert_eq!(behind_the_first(Some(Pipelining::Off), true), "");
+    assert!(after_the_first(None, true).contains(next));
+    // Outside a batch, the default waits for the final reply.
+    assert_eq!(after_the_first(None, false), "");
+    assert!(after_the_first(Some(Pipelining::Transactions), false).contains(next));
+    assert_eq!(after_the_first(Some(Pipelining::Envelope), true), "");
+    assert_eq!(after_the_first(Some(Pipelining::Off), true), "");
 }
 
 #[test]
@@ -196,14 +197,18 @@ fn after_a_batch_no_more_is_sent_ahead_than_before() {
         .unwrap();
     assert!(last.is_accepted());
     let sent = String::from_utf8(pair.sent[before..].to_vec()).unwrap();
-    // Not in one flight: the second MAIL was written when the reply to the first content had come.
+    // Not in one flight: the second MAIL was sent after the final reply to the first message.
     let second = before + sent.find("MAIL FROM:<m4@").unwrap();
     let answered = pair
-        .heard
+        .received
         .iter()
         .filter(|(sent, byte)| *sent <= second && *byte == b'\n');
     let replies = answered.count();
-    let all = pair.heard.iter().filter(|(_, byte)| *byte == b'\n').count();
+    let all = pair
+        .received
+        .iter()
+        .filter(|(_, byte)| *byte == b'\n')
+        .count();
     let own = 4;
     assert_eq!(
         all - replies,
@@ -213,7 +218,7 @@ fn after_a_batch_no_more_is_sent_ahead_than_before() {
 }
 
 #[test]
-fn what_a_failure_leaves_in_the_source_is_still_there() {
+fn messages_after_a_failure_stay_in_the_source() {
     let server = smtp_test::Config::new().on(Stage::Mail.nth(2), Action::reply("421 4.3.2 down"));
     let mut pair = pair(&server);
     let mut batch = Batch::new(Source::new((0..50).map(mail)));
@@ -223,7 +228,7 @@ fn what_a_failure_leaves_in_the_source_is_still_there() {
     assert_eq!(
         outcomes.len(),
         source.taken,
-        "each that was taken is told of"
+        "each message that was taken has an outcome"
     );
     assert_eq!(source.mails.len(), 50 - source.taken);
     assert!(outcomes[1..].iter().all(|outcome| !outcome.is_accepted()));
@@ -231,7 +236,7 @@ fn what_a_failure_leaves_in_the_source_is_still_there() {
 }
 
 #[test]
-fn a_message_that_comes_in_pieces_is_not_for_a_batch_and_the_next_is_taken() {
+fn streamed_content_is_not_for_a_batch_and_the_next_message_is_taken() {
     let mut pair = pair(&smtp_test::Config::new());
     let mails = [mail(0), streamed(), mail(2), streamed()];
     let mut batch = Batch::new(Source::new(mails));
@@ -255,14 +260,14 @@ fn a_source_that_is_pending_is_asked_again_and_one_that_has_ended_is_not() {
     let mut sources: VecDeque<Poll<Option<Mail>>> = VecDeque::from([Poll::Pending]);
     let asked = |pair: &mut Pair<Machine>, batch: &mut Batch<()>, sources: &mut VecDeque<_>| {
         batch.poll_outcome_from(&mut pair.connection, |()| {
-            sources.pop_front().expect("asked once too often")
+            sources.pop_front().expect("polled after its end")
         })
     };
     assert!(asked(&mut pair, &mut batch, &mut sources).is_pending());
     sources.extend([Poll::Ready(Some(mail(0))), Poll::Ready(None)]);
     let mut next = |connection: &mut Connection| {
         let outcome = batch.poll_outcome_from(connection, |()| {
-            sources.pop_front().expect("asked once too often")
+            sources.pop_front().expect("polled after its end")
         });
         outcome.map(Ok)
     };
@@ -272,20 +277,21 @@ fn a_source_that_is_pending_is_asked_again_and_one_that_has_ended_is_not() {
 }
 
 #[test]
-fn a_batch_ends_where_the_server_takes_no_further_message_in_the_session() {
+fn a_batch_ends_at_the_limit_of_messages_in_a_session() {
     let server = smtp_test::Config::new().with("LIMITS MAILMAX=2");
     let mut pair = pair(&server);
     let mut batch = Batch::new(Source::new((0..5).map(mail)));
     let outcomes = finish(&mut batch, &mut pair);
     let accepted: Vec<_> = outcomes.iter().map(Outcome::is_accepted).collect();
-    // The last of those that were taken says why the others were not.
+    // The outcome of the last message taken says why the others were not.
     assert_eq!(accepted, [true, true, false]);
     let kind = error(&outcomes[2]);
     assert!(matches!(kind, ErrorKind::TooManyMails), "{kind:?}");
     assert_eq!(batch.into_rest().mails.len(), 2);
 }
 
-/// The sender of each message that goes out, in order, where the second of some has more recipients than the server takes.
+/// The sender of each message on the wire, in order. The second of some messages has more
+/// recipients than the server accepts.
 fn order(level: Pipelining) -> Vec<String> {
     let server = smtp_test::Config::new().with("CHUNKING").strict_bdat();
     let server = server.max_recipients(1);
@@ -324,7 +330,7 @@ fn order(level: Pipelining) -> Vec<String> {
 }
 
 #[test]
-fn a_message_that_begins_again_goes_behind_the_one_that_has_begun_and_before_the_others() {
+fn a_further_transaction_follows_those_in_flight_and_precedes_other_messages() {
     let at_once = [
         "m0@x.test b@x.test",
         "m1@x.test b@x.test",
@@ -336,8 +342,9 @@ fn a_message_that_begins_again_goes_behind_the_one_that_has_begun_and_before_the
     assert_eq!(order(Pipelining::Off), at_once);
     assert_eq!(order(Pipelining::Envelope), at_once);
     assert_eq!(order(Pipelining::Transactions), at_once);
-    // The next is on its way when the rest is known; no more contents are at one time.
-    let behind = [
+    // The next transaction is in flight when the remaining recipients are known. Two contents are
+    // never in flight.
+    let next = [
         "m0@x.test b@x.test",
         "m1@x.test b@x.test",
         "m2@x.test b@x.test",
@@ -345,5 +352,5 @@ fn a_message_that_begins_again_goes_behind_the_one_that_has_begun_and_before_the
         "m3@x.test b@x.test",
         "m1@x.test d@x.test",
     ];
-    assert_eq!(order(Pipelining::Speculative), behind);
+    assert_eq!(order(Pipelining::Speculative), next);
 }

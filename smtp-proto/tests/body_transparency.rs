@@ -1,4 +1,4 @@
-//! What leaves for a body is that body and ends once, whatever is in it and however it is cut.
+//! Content is sent as it is and ends once, whatever its bytes and however it is cut.
 
 #![expect(
     clippy::as_conversions,
@@ -14,11 +14,10 @@ use proptest::prelude::*;
 use smtp_proto::content::internals::{Encoder, LineRules, Room, scan};
 use smtp_proto::content::{ContentError, ContentErrorKind};
 
-/// The alphabet in which all that could go wrong can be written.
+/// The bytes that matter to the end of the data and to dot-stuffing.
 const ALPHABET: [u8; 5] = [b'\r', b'\n', b'.', b'x', 0];
 
-/// Every server found so far that took something else than `CRLF . CRLF` for the end took one of
-/// these.
+/// Sequences that servers are known to have taken for `CRLF . CRLF`.
 const SMUGGLING: [&[u8]; 9] = [
     b"\n.\n",
     b"\n.\r",
@@ -54,7 +53,7 @@ fn v15_every_short_body_keeps_a_tight_line_limit_at_every_cut() {
 }
 
 #[test]
-fn v16_a_smuggled_end_ends_nothing_wherever_it_stands() {
+fn v16_a_smuggled_end_ends_nothing_at_any_offset() {
     let mut wire = Vec::new();
     for policy in [Policy::REJECT, Policy::CONVERT] {
         for sequence in SMUGGLING {
@@ -65,13 +64,13 @@ fn v16_a_smuggled_end_ends_nothing_wherever_it_stands() {
                 "line\r\n",
                 &"padding\r\n".repeat(40),
             ] {
-                for behind in [
+                for after in [
                     "",
                     "\r\n",
                     "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n",
                     ".",
                 ] {
-                    let body = [before.as_bytes(), sequence, behind.as_bytes()].concat();
+                    let body = [before.as_bytes(), sequence, after.as_bytes()].concat();
                     every_cut(&body, policy);
                     // In pieces of every size, so that every byte comes first and last in some
                     // chunk.
@@ -95,8 +94,9 @@ fn v16_a_smuggled_end_ends_nothing_wherever_it_stands() {
 }
 
 #[test]
-fn a_fault_or_dot_is_found_wherever_it_stands_in_a_long_text() {
-    // Lines of every length around the usual one, so that line ends meet every place of a block.
+fn an_error_or_dot_is_found_at_any_offset_of_long_content() {
+    // Lines of every length around the usual one, so that line ends fall on every offset of a
+    // block.
     let text: Vec<u8> = (60..80)
         .flat_map(|len| [&vec![b'x'; len][..], b"\r\n"].concat())
         .collect();
@@ -134,7 +134,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn the_wire_is_the_same_for_any_chunks_and_any_room(
+    fn the_bytes_on_the_wire_are_the_same_for_any_pieces_and_buffers(
         body in body(),
         convert: bool,
         eight_bit: bool,
@@ -163,8 +163,7 @@ proptest! {
     }
 }
 
-/// Text in which line ends, dots and runs of every length meet, now and then with something
-/// forbidden.
+/// Content with line ends, dots and runs of every length, and sometimes a forbidden byte.
 fn body() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         8 => (0_usize..160).prop_map(words),
@@ -202,7 +201,7 @@ fn every_short_body(policy: Policy) {
     bodies(8, &mut |body| every_cut(body, policy));
 }
 
-/// Calls `each` with every string over the alphabet of at most `len` bytes.
+/// Calls `each` with every string of at most `len` bytes over the alphabet.
 fn bodies(len: usize, each: &mut impl FnMut(&[u8])) {
     fn grow(body: &mut Vec<u8>, len: usize, each: &mut impl FnMut(&[u8])) {
         each(body);
@@ -217,7 +216,7 @@ fn bodies(len: usize, each: &mut impl FnMut(&[u8])) {
     grow(&mut Vec::with_capacity(len), len, each);
 }
 
-/// Sends `body` in two chunks, cut everywhere, and compares with the reference.
+/// Sends `body` in two chunks, at every cut, and compares with the reference.
 fn every_cut(body: &[u8], policy: Policy) {
     let (mut whole, mut wire) = (Vec::new(), Vec::new());
     let sent = encode([body], policy, WIDE, &mut whole);
@@ -258,8 +257,8 @@ fn every_cut(body: &[u8], policy: Policy) {
     }
 }
 
-/// Checks the facts of a sound body, which is received as `text`, against what is sent for it, also
-/// by an encoder that trusts them.
+/// Compares the scan of valid content, which is received as `text`, with its bytes on the wire,
+/// also from an encoder that relies on the scan.
 fn facts_agree(body: &[u8], wire: &[u8], text: &[u8], policy: Policy) {
     let facts = scan(body, &policy.rules()).unwrap();
     let mut trusted = Vec::new();
@@ -286,7 +285,7 @@ fn encode<'a>(
     drive(Encoder::new(&policy.rules()), chunks, room, wire)
 }
 
-/// Collects in `wire` all that an encoder sends, the end included.
+/// Appends all that an encoder sends to `wire`, the end of the data included.
 fn drive<'a>(
     mut encoder: Encoder,
     chunks: impl IntoIterator<Item = &'a [u8]>,

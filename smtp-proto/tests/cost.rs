@@ -1,7 +1,8 @@
-//! Work is linear in what is sent and received (I1), however many messages or recipients there are.
+//! Work is linear in bytes in plus bytes out (I1), for any number of messages or recipients.
 //!
-//! Commands are counted where the cost is on the wire. Where it is in the processor, what grows with the square is told from
-//! what does not by its growth: four times as much takes four times the work, or sixteen times.
+//! Where the cost is on the wire, commands are counted. Where it is processor time, the growth
+//! tells linear from quadratic work: four times the input takes four times the work, or sixteen
+//! times.
 
 use crate::common;
 
@@ -13,7 +14,8 @@ use common::pair::Pair;
 use smtp_proto::{Config, Mail, Pipelining, Security};
 use smtp_test::{Output, Peer};
 
-/// A server that accepts `most` recipients of a message and answers 452 to the others, and counts commands.
+/// A server that accepts `most` recipients of a message, replies 452 to the others, and counts
+/// commands.
 struct Taker {
     keywords: &'static str,
     most: usize,
@@ -97,7 +99,7 @@ fn pair(server: Taker) -> Pair<Taker> {
     Pair::new(Arc::new(config.unwrap()), server)
 }
 
-/// The commands that a message to so many recipients takes with this server.
+/// The number of commands for a message to this number of recipients.
 fn commands(recipients: usize, server: Taker) -> usize {
     let mut pair = pair(server);
     let to = (0..recipients).map(|number| format!("r{number}@x.test"));
@@ -123,13 +125,13 @@ fn a_limit_that_the_server_advertises_costs_a_transaction_each_time_it_is_reache
 
 #[test]
 #[ignore = "asks for all that are left in each transaction, which grows with the square of the recipients"]
-fn a_limit_that_only_a_reply_tells_costs_few_recipients_twice() {
-    // With 10,000 recipients 505,201 commands.
+fn a_limit_that_only_a_reply_reveals_repeats_few_recipients() {
+    // With 10,000 recipients it would be 505,201 commands.
     let commands = commands(2000, Taker::new("250-mx.test\r\n250 PIPELINING\r\n", 100));
     assert!(commands <= 2 * 2000 + 20 * 3, "{commands} commands");
 }
 
-/// The work of the processor for this, in nanoseconds; the least of three times.
+/// The processor time of `run` in nanoseconds; the least of three runs.
 #[cfg(target_os = "linux")]
 fn work(mut run: impl FnMut()) -> u64 {
     let spent = || {
@@ -169,8 +171,8 @@ fn one_recipient_at_a_time_is_linear_work() {
 
 #[cfg(target_os = "linux")]
 #[test]
-#[ignore = "outcomes that nobody asks for are searched for each question, so the work grows with the square of the messages"]
-fn to_ask_for_the_last_outcome_only_is_linear_work() {
+#[ignore = "outcomes that were not taken are searched at each question, so the work grows with the square of the messages"]
+fn polling_for_the_last_outcome_only_is_linear_work() {
     let run = |count| {
         let mut pair = pair(Taker::new("250-mx.test\r\n250 PIPELINING\r\n", 1));
         let mail = || Mail::new("a@x.test", ["b@x.test"], TEXT).unwrap();
@@ -178,7 +180,7 @@ fn to_ask_for_the_last_outcome_only_is_linear_work() {
             .map(|_| pair.connection.submit(mail()))
             .last()
             .unwrap();
-        // As an adapter does: it asks each time something has come.
+        // As an adapter does: it asks after each read and write.
         let outcome = loop {
             if let Poll::Ready(outcome) = pair.connection.poll_outcome(last) {
                 break outcome;

@@ -1,4 +1,4 @@
-//! Nothing that a caller can see depends on how the server's bytes are cut (I2): counts and errors at a limit neither.
+//! No result depends on how the server's bytes are cut (I2), neither counts nor errors at a limit.
 
 use crate::common::Answered as _;
 use crate::common::pair::transmit;
@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use smtp_proto::{Config, Connection, Security, Seed, Time};
 
-/// What a caller hears of a mail to so many, when a server sends these bytes in pieces of that length.
+/// The outcome of a message to this number of recipients, from a server that sends these bytes in
+/// pieces of this length.
 fn heard(recipients: usize, setup: &[&str], server: &[u8], piece: usize) -> String {
     let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
     let mut connection =
@@ -29,7 +30,7 @@ fn heard(recipients: usize, setup: &[&str], server: &[u8], piece: usize) -> Stri
 }
 
 #[test]
-fn the_bytes_counted_in_an_outcome_are_the_same_however_they_came() {
+fn the_bytes_counted_in_an_outcome_do_not_depend_on_the_cuts() {
     let server = b"220 a\r\n250 b\r\n250 c\r\n";
     let whole = heard(1, &[], server, usize::MAX);
     assert!(whole.contains("received: 14"), "{whole}");
@@ -39,7 +40,7 @@ fn the_bytes_counted_in_an_outcome_are_the_same_however_they_came() {
 }
 
 #[test]
-fn too_much_input_is_found_at_the_same_reply_however_it_came() {
+fn too_much_input_is_found_at_the_same_reply_for_any_cuts() {
     let reply = format!("550-{}\r\n", "x".repeat(2000)).repeat(15) + "550 no\r\n";
     let server = reply.repeat(100).into_bytes();
     let setup = ["220 a\r\n", "250-b\r\n250 PIPELINING\r\n"];
@@ -54,7 +55,7 @@ fn too_much_input_is_found_at_the_same_reply_however_it_came() {
 }
 
 #[test]
-fn a_reply_too_many_is_found_at_the_same_stage_whether_or_not_somebody_asked_before_it_came() {
+fn a_surplus_reply_is_found_at_the_same_stage_with_or_without_a_question_before_it() {
     let error = |asks: bool| {
         let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
         let mut connection =
@@ -66,7 +67,7 @@ fn a_reply_too_many_is_found_at_the_same_stage_whether_or_not_somebody_asked_bef
             connection.handle_sent(Time::ORIGIN, len);
         }
         connection.handle_input(Time::ORIGIN, b"250 ok\r\n");
-        // It puts RCPT in line, of which nothing is offered yet.
+        // It queues RCPT, which has not been transmitted.
         assert!(!asks || connection.poll_outcome(id).is_pending());
         connection.handle_input(Time::ORIGIN, b"250 ok\r\n");
         let outcome = connection.poll_outcome(id).answer().unwrap();
@@ -76,7 +77,7 @@ fn a_reply_too_many_is_found_at_the_same_stage_whether_or_not_somebody_asked_bef
 }
 
 #[test]
-fn half_a_reply_is_no_part_of_an_error_of_the_callers() {
+fn an_api_misuse_error_has_no_partial_reply() {
     for reply in ["", "2", "250 o"] {
         let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
         let mut connection =

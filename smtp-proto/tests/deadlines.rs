@@ -1,4 +1,5 @@
-//! Deadlines under a virtual clock: where they are, what they are called, and that nothing but an answer moves them.
+//! Deadlines under a virtual clock: when they pass, the errors that they lead to, and that only a
+//! reply moves them.
 
 #[path = "deadlines/writing.rs"]
 mod writing;
@@ -15,7 +16,7 @@ use smtp_proto::{
     RecipientStatus, Security, Stage, Time, Timeout, Timeouts,
 };
 
-/// Every limit is another, so that none can stand in for another.
+/// Limits that all differ, so that no limit can stand in for another.
 fn timeouts() -> Timeouts {
     Timeouts::default()
         .with_greeting(secs(11))
@@ -55,7 +56,7 @@ fn mail() -> Mail {
     .unwrap()
 }
 
-/// Which limit is up when, and how an error names what was waited for.
+/// A time limit, and the name of the wait in the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Wait {
     limit: Timeout,
@@ -84,10 +85,10 @@ impl Wait {
     }
 }
 
-/// One wait of a dialogue: what was said before it, what ends it, and how long it may take.
+/// One wait of a dialogue: the output before it, the reply that ends it, and its limit.
 struct Step {
     said: &'static str,
-    /// The answer, or none where TLS begins.
+    /// The reply; none where TLS begins.
     answer: Option<&'static str>,
     stage: Stage,
     wait: Wait,
@@ -110,7 +111,7 @@ const fn step(
     }
 }
 
-/// A whole session, command by command; each wait begins a second after the answer before it.
+/// A whole session, one command at a time. Each wait begins a second after the reply before it.
 const SESSION: [Step; 19] = [
     step("", "220 mx.test\r\n", Stage::Greeting, Wait::GREETING, 11),
     step(
@@ -127,7 +128,7 @@ const SESSION: [Step; 19] = [
         Wait::STARTTLS,
         17,
     ),
-    // A second of the time for STARTTLS is over.
+    // One second of the limit for STARTTLS has passed.
     Step {
         said: "",
         answer: None,
@@ -218,7 +219,7 @@ const SESSION: [Step; 19] = [
     step("QUIT\r\n", "221 bye\r\n", Stage::Quit, Wait::QUIT, 47),
 ];
 
-/// A connection that waits for the answer of this step, and since when.
+/// A connection that waits for the reply of this step, and the time since when it waits.
 fn waiting(config: ConfigBuilder, index: usize) -> (Harness, Time) {
     let credentials = Credentials::password("alice", "canary").unwrap();
     let mut harness = Harness::new(config.credentials(credentials).build().unwrap());
@@ -237,14 +238,14 @@ fn waiting(config: ConfigBuilder, index: usize) -> (Harness, Time) {
         }
     }
     if SESSION[index].answer.is_none() {
-        // Somebody takes on the handshake.
+        // The driver claims the handshake.
         assert!(harness.connection.begin_tls(harness.now).is_ok());
     }
     let now = harness.now;
     (harness, now)
 }
 
-/// Fails a connection at its deadline, and not a nanosecond before.
+/// Asserts that a connection fails at its deadline, and not a nanosecond before.
 fn check_deadline(harness: &mut Harness, until: Time, step: &Step) {
     assert_eq!(
         harness.connection.poll_timeout(),
@@ -262,7 +263,7 @@ fn check_deadline(harness: &mut Harness, until: Time, step: &Step) {
     );
     assert!(
         harness.connection.poll_closed().is_pending(),
-        "{:?}: over before its time",
+        "{:?}: failed before its deadline",
         step.wait
     );
     harness.now = until;
@@ -270,7 +271,7 @@ fn check_deadline(harness: &mut Harness, until: Time, step: &Step) {
     assert_eq!(harness.connection.poll_timeout(), None);
     assert_eq!(harness.listen(), "");
     if step.stage == Stage::Quit {
-        // All mails have their outcome: a server that does not say goodbye does no harm.
+        // Every message has its outcome: a server that does not answer QUIT does no harm.
         assert!(harness.connection.poll_closed().answer().is_ok());
     } else {
         check_timeout(&harness.failure(), step.stage, step.wait);
@@ -288,14 +289,14 @@ fn check_timeout(error: &Error, stage: Stage, wait: Wait) {
 }
 
 #[test]
-fn v29_a_silent_server_is_given_up_at_each_step_when_its_time_is_over() {
+fn v29_a_silent_server_is_a_timeout_at_each_step() {
     for (index, step) in SESSION.iter().enumerate() {
         let (mut harness, since) = waiting(builder(Security::StartTls), index);
         check_deadline(&mut harness, since + secs(step.limit), step);
     }
 }
 
-/// The numbers that the documentation names, in seconds.
+/// The limit that the documentation promises, in seconds.
 fn promised(wait: Wait, submission: bool) -> u64 {
     match wait {
         Wait::GREETING | Wait::STARTTLS | Wait::TLS_HANDSHAKE if submission => 30,
@@ -308,7 +309,7 @@ fn promised(wait: Wait, submission: bool) -> u64 {
 }
 
 #[test]
-fn the_named_limits_are_those_that_the_documentation_names() {
+fn the_limits_are_those_in_the_documentation() {
     for (limits, submission) in [
         (Timeouts::submission(), true),
         (Timeouts::rfc5321(), false),
@@ -319,7 +320,7 @@ fn the_named_limits_are_those_that_the_documentation_names() {
             let (harness, since) = waiting(config, index);
             let tls = promised(Wait::STARTTLS, submission);
             let limit = secs(match index {
-                // So many seconds of the time for STARTTLS are over.
+                // This much of the limit for STARTTLS has passed.
                 3 => tls - 1,
                 4 => tls - 2,
                 _ => promised(step.wait, submission),
@@ -337,7 +338,7 @@ fn the_named_limits_are_those_that_the_documentation_names() {
 }
 
 #[test]
-fn a_greeting_may_have_less_time_to_begin_than_to_be_whole() {
+fn the_first_byte_of_a_greeting_may_have_its_own_limit() {
     let limits = timeouts().with_first_byte(secs(3));
     let config = || builder(Security::StartTls).timeouts(limits);
     let (mut harness, since) = waiting(config(), 0);
@@ -346,7 +347,7 @@ fn a_greeting_may_have_less_time_to_begin_than_to_be_whole() {
     harness.wait(secs(2));
     harness.say("2");
     check_deadline(&mut harness, since + secs(11), &SESSION[0]);
-    // It is never more time than for all of it, and counts for nothing else.
+    // It is never more than the limit for the whole greeting, and applies to no other reply.
     let (harness, since) = waiting(config().timeouts(timeouts().with_first_byte(secs(99))), 0);
     assert_eq!(harness.connection.poll_timeout(), Some(since + secs(11)));
     let (harness, since) = waiting(config(), 1);
@@ -354,14 +355,14 @@ fn a_greeting_may_have_less_time_to_begin_than_to_be_whole() {
 }
 
 #[test]
-fn v29_a_server_that_drips_is_given_up_when_its_time_is_over() {
+fn v29_a_server_that_sends_single_bytes_is_a_timeout_at_each_step() {
     for (index, step) in SESSION.iter().enumerate() {
         let (mut harness, since) = waiting(builder(Security::StartTls), index);
         if step.answer.is_none() {
             continue;
         }
         let until = since + secs(step.limit);
-        // The code is that of the answer, so that each byte could be the beginning of a good one.
+        // The code is that of a good reply, so each byte could begin one.
         let code = &step.answer.unwrap()[..3];
         let drip = format!("{code}-one\r\n{code}-two\r\n{code}-three\r\n{code}-four");
         for byte in drip.bytes() {
@@ -375,7 +376,7 @@ fn v29_a_server_that_drips_is_given_up_when_its_time_is_over() {
             assert_eq!(
                 harness.connection.poll_timeout(),
                 Some(until),
-                "{:?} has moved",
+                "the deadline of {:?} has moved",
                 step.wait
             );
         }
@@ -391,7 +392,7 @@ fn v29_a_server_that_drips_is_given_up_when_its_time_is_over() {
 }
 
 #[test]
-fn a_time_that_has_not_come_changes_nothing() {
+fn a_timeout_call_before_the_deadline_changes_nothing() {
     for (index, step) in SESSION.iter().enumerate() {
         let (mut harness, since) = waiting(builder(Security::StartTls), index);
         for _ in 0..step.limit {
@@ -404,7 +405,8 @@ fn a_time_that_has_not_come_changes_nothing() {
             assert_eq!(harness.listen(), "");
             harness.wait(secs(1));
         }
-        // The answer may still come in the last moment, and just as well when the time is over and nobody said so.
+        // The reply may come in the last moment, and also after it, until the driver reports the
+        // time.
         match step.answer {
             Some(answer) => harness.say(answer),
             None => harness.upgrade(),
@@ -418,8 +420,8 @@ fn a_time_that_has_not_come_changes_nothing() {
 }
 
 #[test]
-fn a_time_long_past_is_the_time_of_the_wait_and_no_other() {
-    // However late the driver wakes, one wait has failed: that which it woke for.
+fn a_late_timeout_call_fails_the_wait_that_had_the_deadline() {
+    // However late the driver calls, the wait that had the deadline is the one that fails.
     let (mut harness, _) = waiting(builder(Security::StartTls), 12);
     harness.wait(secs(100_000));
     harness.tick();
@@ -431,23 +433,23 @@ fn a_time_long_past_is_the_time_of_the_wait_and_no_other() {
 }
 
 #[test]
-fn a_wait_begins_when_its_bytes_are_first_offered() {
+fn a_wait_begins_when_its_bytes_are_first_transmitted() {
     let mut harness = Harness::new(builder(Security::Cleartext).build().unwrap());
     assert_eq!(
         harness.connection.poll_timeout(),
         None,
-        "nobody waits before the driver has begun"
+        "a wait before the driver has begun"
     );
     harness.wait(secs(100));
     assert_eq!(harness.listen(), "");
     assert_eq!(harness.connection.poll_timeout(), Some(at(111)));
-    // EHLO is due now, and not offered for a while: nothing is waited for but the end of the session.
+    // EHLO is due and not transmitted yet: only the limit of the session runs.
     harness.wait(secs(1));
     harness.say("220 mx.test\r\n");
     harness.wait(secs(50));
     harness.tick();
     assert_eq!(harness.connection.poll_timeout(), Some(at(100 + 2 * 3600)));
-    // Offered, and offered again, and taken: the first time counts.
+    // Transmitted twice, and then acknowledged: the first time counts.
     assert!(transmit(&mut harness.connection, harness.now).is_some());
     assert_eq!(harness.connection.poll_timeout(), Some(at(164)));
     harness.wait(secs(5));
@@ -455,14 +457,14 @@ fn a_wait_begins_when_its_bytes_are_first_offered() {
     assert_eq!(harness.connection.poll_timeout(), Some(at(164)));
 }
 
-/// A connection at STARTTLS since the third second.
+/// A connection that sent STARTTLS at three seconds.
 fn at_starttls() -> Harness {
     waiting(builder(Security::StartTls), 2).0
 }
 
 #[test]
-fn v07_the_limit_for_starttls_covers_all_up_to_the_reply_to_ehlo_inside_tls() {
-    // The command was offered at two seconds.
+fn v07_the_limit_for_starttls_runs_until_the_reply_to_ehlo_inside_tls() {
+    // The command was transmitted at two seconds.
     let mut harness = at_starttls();
     harness.wait(secs(6));
     harness.say("220 go\r\n");
@@ -471,7 +473,7 @@ fn v07_the_limit_for_starttls_covers_all_up_to_the_reply_to_ehlo_inside_tls() {
     harness.wait(secs(5));
     harness.upgrade();
     assert_eq!(harness.listen(), "EHLO client.test\r\n");
-    // EHLO would have until 26.
+    // EHLO would have until second 26.
     assert_eq!(harness.connection.poll_timeout(), Some(at(19)));
     harness.now = at(19);
     harness.tick();
@@ -498,7 +500,7 @@ fn v07_the_limit_for_starttls_ends_with_the_reply_to_ehlo_inside_tls() {
 }
 
 #[test]
-fn v07_a_server_that_begins_no_tls_is_given_up() {
+fn v07_a_server_that_begins_no_tls_is_a_timeout() {
     let mut harness = at_starttls();
     harness.wait(secs(1));
     harness.say("220 go\r\n");
@@ -539,7 +541,7 @@ fn v07_implicit_tls_has_the_limit_for_starttls_and_the_greeting_its_own() {
 }
 
 #[test]
-fn under_an_opportunistic_policy_a_rejected_starttls_takes_its_limit_with_it() {
+fn a_rejected_starttls_ends_its_limit_under_opportunistic_tls() {
     let mut harness = Harness::new(builder(Security::Opportunistic).build().unwrap());
     harness.connection.submit(mail());
     harness.listen();
@@ -551,7 +553,7 @@ fn under_an_opportunistic_policy_a_rejected_starttls_takes_its_limit_with_it() {
 }
 
 #[test]
-fn each_reply_of_a_flight_has_its_limit_from_when_it_became_the_next() {
+fn each_reply_of_a_flight_has_its_limit_from_the_reply_before_it() {
     let mut harness = in_flight();
     assert_eq!(harness.connection.poll_timeout(), Some(at(23)));
     for (reply, at_second, until) in [
@@ -574,7 +576,7 @@ fn each_reply_of_a_flight_has_its_limit_from_when_it_became_the_next() {
 }
 
 #[test]
-fn replies_in_one_chunk_leave_the_limit_of_the_next_one() {
+fn after_replies_in_one_read_the_limit_is_that_of_the_next() {
     let mut harness = in_flight();
     harness.wait(secs(5));
     harness.say("250 ok\r\n250 ok\r\n25");
@@ -600,11 +602,11 @@ fn in_flight() -> Harness {
 }
 
 #[test]
-fn all_limits_can_be_brought_down_at_once() {
+fn all_limits_can_be_lowered_at_once() {
     for index in 0..SESSION.len() {
         let config = builder(Security::StartTls).timeouts(timeouts().at_most(secs(5)));
         let (harness, since) = waiting(config, index);
-        // Of the time for STARTTLS some is over when the handshake and the second EHLO begin.
+        // Some of the limit for STARTTLS has passed when the handshake and the second EHLO begin.
         let spent = [0, 0, 0, 1, 2].get(index).copied().unwrap_or(0);
         assert_eq!(
             harness.connection.poll_timeout(),
@@ -615,7 +617,7 @@ fn all_limits_can_be_brought_down_at_once() {
 }
 
 #[test]
-fn the_limits_are_those_of_the_standard_unless_said_otherwise() {
+fn the_default_limits_are_those_of_the_standard() {
     // RFC 5321, section 4.5.3.2.
     let minutes = [5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 2, 10, 5];
     for (index, count) in minutes.into_iter().enumerate() {
@@ -635,11 +637,11 @@ fn the_limits_are_those_of_the_standard_unless_said_otherwise() {
     assert_eq!(
         harness.connection.poll_timeout(),
         Some(since + secs(5)),
-        "nobody waits long for a goodbye"
+        "a long wait for the reply to QUIT"
     );
 }
 
-/// A connection that is ready, and has not been asked what it has to send since.
+/// A connection that is ready, and was not asked for output since.
 fn ready() -> Harness {
     let mut harness = Harness::new(builder(Security::Cleartext).build().unwrap());
     harness.listen();
@@ -649,8 +651,9 @@ fn ready() -> Harness {
 }
 
 #[test]
-fn what_needs_no_bytes_is_answered_without_any() {
-    // Nothing will be sent for these, so nothing would ever come: a driver that waited would wait for ever.
+fn results_that_need_no_bytes_come_without_any() {
+    // Nothing is sent for these, so no reply would ever come: a driver that waited would wait for
+    // ever.
     let mut harness = ready();
     let text = "Subject: t\r\n\r\ngr\u{fc}\u{df}e\r\n";
     let mail = raw_mail("a@x.test", ["b@x.test"], text).unwrap();
@@ -669,7 +672,7 @@ fn what_needs_no_bytes_is_answered_without_any() {
 }
 
 #[test]
-fn a_question_begins_nothing() {
+fn a_question_starts_no_transaction() {
     let mut harness = ready();
     let id = harness.connection.submit(mail());
     assert!(harness.connection.poll_outcome(id).is_pending());

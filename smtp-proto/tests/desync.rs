@@ -1,5 +1,5 @@
-//! A server that says a reply too much, too little, twice or in the wrong order: no reply ends up with the wrong mail, and
-//! no recipient in the wrong transaction.
+//! A server with a surplus, missing, repeated or misplaced reply: no reply is matched to another
+//! message, and no recipient joins another transaction.
 
 use crate::common::Answered as _;
 use crate::common::pair::{next_event, transmit};
@@ -16,14 +16,14 @@ use smtp_proto::{
 };
 use smtp_test::{Action, Machine};
 
-fn policy(pipelining: Pipelining) -> Arc<Config> {
+fn config(pipelining: Pipelining) -> Arc<Config> {
     let config = Config::builder("client.test".parse().unwrap())
         .security(Security::Cleartext)
         .pipelining(pipelining);
     Arc::new(config.build().unwrap())
 }
 
-/// A sender, recipients with the code that each earns, and the code of the verdict.
+/// A sender, recipients with the code that each earns, and the final reply's code.
 type Envelope = (&'static str, &'static [(&'static str, u16)], u16);
 
 const MAILS: [Envelope; 5] = [
@@ -34,7 +34,7 @@ const MAILS: [Envelope; 5] = [
     ("E", &[("e1", 250), ("e2", 250)], 250),
 ];
 
-/// The true replies of the session. Each names its command, and tells which flight it belongs to.
+/// The true replies of the session, each with the name of its command and its flight.
 fn truth(level: Pipelining) -> Vec<(Entry, usize)> {
     let mut entries = vec![
         (Entry::new("220 hi"), 0),
@@ -42,7 +42,7 @@ fn truth(level: Pipelining) -> Vec<(Entry, usize)> {
     ];
     let mut flight = 2;
     let mut left_over = false;
-    for (sender, recipients, verdict) in MAILS {
+    for (sender, recipients, final_reply) in MAILS {
         let mut say = |code: u16, what: &str, last: bool| {
             entries.push((Entry::new(&format!("{code} #{sender}.{what}")), flight));
             flight += usize::from(last || level == Pipelining::Off);
@@ -55,10 +55,10 @@ fn truth(level: Pipelining) -> Vec<(Entry, usize)> {
             say(*code, recipient, false);
         }
         let rejected = recipients.iter().all(|(_, code)| *code >= 400);
-        left_over = rejected || verdict >= 400;
+        left_over = rejected || final_reply >= 400;
         if !rejected {
             say(354, "data", true);
-            say(verdict, "end", true);
+            say(final_reply, "end", true);
         } else if level == Pipelining::Envelope {
             say(554, "data", true);
         }
@@ -71,10 +71,10 @@ fn truth(level: Pipelining) -> Vec<(Entry, usize)> {
 enum Change {
     None,
     Before(&'static str),
-    Behind(&'static str),
+    After(&'static str),
     Delete,
     Double,
-    /// With the one after it.
+    /// With the reply after it.
     Swap,
 }
 
@@ -83,16 +83,16 @@ const CHANGES: [Change; 11] = [
     Change::Before("550 #extra"),
     Change::Before("354 #extra"),
     Change::Before("421 #extra"),
-    Change::Behind("250 #extra"),
-    Change::Behind("550 #extra"),
-    Change::Behind("354 #extra"),
-    Change::Behind("421 #extra"),
+    Change::After("250 #extra"),
+    Change::After("550 #extra"),
+    Change::After("354 #extra"),
+    Change::After("421 #extra"),
     Change::Delete,
     Change::Double,
     Change::Swap,
 ];
 
-/// The session with one change; `None` if that change cannot be there.
+/// The session with one change; `None` if the change is not possible there.
 fn changed(level: Pipelining, at: usize, change: Change) -> Option<Vec<Entry>> {
     let truth = truth(level);
     let mut entries: Vec<Entry> = truth.iter().map(|(entry, _)| entry.clone()).collect();
@@ -101,11 +101,11 @@ fn changed(level: Pipelining, at: usize, change: Change) -> Option<Vec<Entry>> {
     match change {
         Change::None => {}
         Change::Before(text) => entries[at].said = [extra(text), said].concat(),
-        Change::Behind(text) => entries[at].said = [said, extra(text)].concat(),
+        Change::After(text) => entries[at].said = [said, extra(text)].concat(),
         Change::Delete => entries[at].said = Vec::new(),
         Change::Double => entries[at].said = [said.clone(), said].concat(),
         Change::Swap => {
-            // Only what is under way at one time can change places.
+            // Only replies of the same flight can change places.
             let (_, flight) = truth.get(at + 1)?;
             if *flight != truth[at].1 {
                 return None;
@@ -117,7 +117,7 @@ fn changed(level: Pipelining, at: usize, change: Change) -> Option<Vec<Entry>> {
 }
 
 fn run(level: Pipelining, entries: Vec<Entry>) -> (Vec<Outcome>, Pair<ScriptedServer>) {
-    let mut pair = Pair::new(policy(level), ScriptedServer::new(entries));
+    let mut pair = Pair::new(config(level), ScriptedServer::new(entries));
     for (sender, recipients, _) in MAILS {
         let recipients = recipients.iter().map(|(name, _)| format!("{name}@x.test"));
         let mail = raw_mail(format!("{sender}@x.test"), recipients, "hello\r\n").unwrap();
@@ -133,7 +133,7 @@ fn run(level: Pipelining, entries: Vec<Entry>) -> (Vec<Outcome>, Pair<ScriptedSe
     )
 }
 
-/// The reply's tag, and the one that it should have.
+/// The tag of the reply, and the tag that it should have.
 fn tags(sender: &str, recipient: &str, fate: &RecipientStatus) -> Option<(String, String)> {
     let (reply, what) = match fate {
         RecipientStatus::Accepted(reply) => (reply, "end"),
@@ -154,7 +154,7 @@ fn tags(sender: &str, recipient: &str, fate: &RecipientStatus) -> Option<(String
 }
 
 #[test]
-fn v24_no_reply_ends_up_with_the_wrong_mail_whatever_is_done_to_one_of_them() {
+fn v24_no_changed_reply_is_matched_to_another_message() {
     for level in [Pipelining::Off, Pipelining::Envelope] {
         for at in 0..truth(level).len() {
             for change in CHANGES {
@@ -176,8 +176,9 @@ fn v24_no_reply_ends_up_with_the_wrong_mail_whatever_is_done_to_one_of_them() {
                         let Some((tag, own)) = tags(sender, recipient, delivery.status()) else {
                             continue;
                         };
-                        // Within the envelope of one flight nobody can tell a shifted reply from a true one until the
-                        // end of it; what comes of that never leaves the envelope, and nothing is sent.
+                        // Within the envelope of one flight a shifted reply cannot be told from a
+                        // true one before the end of the flight. The effect stays within that
+                        // envelope, and no content is sent.
                         let in_flight = level == Pipelining::Envelope
                             && !own.ends_with(".end")
                             && tag.starts_with(&format!("{sender}."));
@@ -216,14 +217,14 @@ fn v24_no_reply_ends_up_with_the_wrong_mail_whatever_is_done_to_one_of_them() {
 }
 
 #[test]
-fn v24_the_undisturbed_session_gives_every_reply_to_its_command() {
+fn v24_an_unchanged_session_matches_every_reply_to_its_command() {
     for level in [Pipelining::Off, Pipelining::Envelope] {
         let (outcomes, pair) = run(level, changed(level, 0, Change::None).unwrap());
-        for ((sender, recipients, verdict), outcome) in MAILS.iter().zip(&outcomes) {
+        for ((sender, recipients, final_reply), outcome) in MAILS.iter().zip(&outcomes) {
             for ((name, code), delivery) in recipients.iter().zip(outcome.recipients()) {
                 let (tag, own) = tags(sender, name, delivery.status()).unwrap();
                 assert_eq!(tag, own);
-                let expected = if *code == 250 { *verdict } else { *code };
+                let expected = if *code == 250 { *final_reply } else { *code };
                 assert_eq!(delivery.status().reply().unwrap().code().as_u16(), expected);
             }
         }
@@ -244,7 +245,7 @@ fn v24_a_lost_or_doubled_reply_ends_the_connection() {
         for at in 0..count - 1 {
             for change in [Change::Delete, Change::Double] {
                 let (outcomes, pair) = run(level, changed(level, at, change).unwrap());
-                // The last mail is after every place but those of its own.
+                // The last message is after every change except those in its own transaction.
                 let own = at >= count - 6;
                 let last = outcomes.last().unwrap();
                 assert!(
@@ -260,9 +261,9 @@ fn v24_a_lost_or_doubled_reply_ends_the_connection() {
     }
 }
 
-/// A connection that is ready, with a mail for three in line.
+/// A ready connection, with a message to three recipients queued.
 fn ready_with_mail() -> Connection {
-    let mut connection = Connection::new(policy(Pipelining::Envelope), Seed::from_bytes([0; 32]));
+    let mut connection = Connection::new(config(Pipelining::Envelope), Seed::from_bytes([0; 32]));
     connection.handle_input(Time::ORIGIN, b"220 hi\r\n");
     let count = transmit(&mut connection, Time::ORIGIN).unwrap().len();
     connection.handle_sent(Time::ORIGIN, count);
@@ -279,7 +280,7 @@ fn ready_with_mail() -> Connection {
 }
 
 #[test]
-fn i4_a_reply_before_its_command_is_handed_out_whole_is_fatal_in_a_flight() {
+fn i4_a_reply_before_its_command_is_transmitted_whole_is_fatal_in_a_flight() {
     let now = Time::ORIGIN;
     let flight: Vec<u8> = transmit(&mut ready_with_mail(), now)
         .unwrap()
@@ -298,7 +299,7 @@ fn i4_a_reply_before_its_command_is_handed_out_whole_is_fatal_in_a_flight() {
         }
         assert!(
             connection.poll_timeout().is_some(),
-            "failed before its time, {sent} bytes sent"
+            "failed too early, {sent} bytes sent"
         );
         connection.handle_input(now, b"250 ok\r\n");
         let error = loop {
@@ -319,10 +320,10 @@ fn i4_a_reply_before_its_command_is_handed_out_whole_is_fatal_in_a_flight() {
 }
 
 #[test]
-fn i4_a_reply_before_its_command_is_handed_out_whole_is_fatal_in_lock_step() {
+fn i4_a_reply_before_its_command_is_transmitted_whole_is_fatal_without_pipelining() {
     let session = |cut| {
         let mut pair = Pair::new(
-            policy(Pipelining::Off),
+            config(Pipelining::Off),
             Machine::new(&smtp_test::Config::new()),
         );
         pair.cut = cut;
@@ -359,7 +360,7 @@ fn i4_a_reply_before_its_command_is_handed_out_whole_is_fatal_in_lock_step() {
             let cut = Cut::Output {
                 after,
                 reaches: false,
-                fault: Fault::Says(reply),
+                fault: Fault::Input(reply),
             };
             let (end, pair) = session(Some(cut));
             let error = end.expect_err("a reply to nothing");
@@ -388,9 +389,10 @@ fn i4_a_reply_whose_first_byte_came_too_early_answers_nothing() {
     ));
 }
 
-/// What is handed over while the connection waits for the rest of what it will fail for has nothing to do with that.
+/// A message that is submitted while a failing connection reads the rest of an early reply is not
+/// affected by it.
 #[test]
-fn a_message_behind_a_reply_that_came_too_early_may_be_tried_again() {
+fn a_message_after_an_early_reply_may_be_retried() {
     let now = Time::ORIGIN;
     let mut connection = ready_with_mail();
     connection.handle_input(now, b"2");
@@ -402,9 +404,9 @@ fn a_message_behind_a_reply_that_came_too_early_may_be_tried_again() {
     };
     assert!(matches!(error.kind(), ErrorKind::Earlier(_)), "{error:#}");
     assert!(error.is_transient());
-    // Of the connection itself the failure is told as it is.
+    // The error of the connection itself is the original one.
     let Poll::Ready(Err(error)) = connection.poll_outcome(late) else {
-        panic!("told twice");
+        panic!("reported twice");
     };
     assert!(matches!(
         error.kind(),
@@ -413,7 +415,7 @@ fn a_message_behind_a_reply_that_came_too_early_may_be_tried_again() {
 }
 
 #[test]
-fn i4_more_acknowledged_than_was_offered_is_a_failure_with_its_own_type() {
+fn i4_acknowledging_more_than_was_transmitted_is_an_error_of_its_own() {
     let now = Time::ORIGIN;
     for more in [1, usize::MAX] {
         let mut connection = ready_with_mail();
@@ -430,7 +432,7 @@ fn i4_more_acknowledged_than_was_offered_is_a_failure_with_its_own_type() {
 }
 
 #[test]
-fn v39_the_next_mail_has_only_its_own_recipients_wherever_the_one_before_failed() {
+fn v39_the_next_message_has_only_its_own_recipients_wherever_the_one_before_failed() {
     use smtp_test::Stage;
     for level in [Pipelining::Off, Pipelining::Envelope] {
         for (failing, reset) in [
@@ -454,7 +456,7 @@ fn v39_the_next_mail_has_only_its_own_recipients_wherever_the_one_before_failed(
             for (stage, reply) in &failing {
                 server = server.on(*stage, Action::reply(reply));
             }
-            let mut pair = Pair::new(policy(level), Machine::new(&server));
+            let mut pair = Pair::new(config(level), Machine::new(&server));
             for (sender, recipients) in [
                 ("one@x.test", ["a@x.test", "b@x.test"]),
                 ("two@x.test", ["c@x.test", "d@x.test"]),
@@ -483,7 +485,7 @@ fn v39_the_next_mail_has_only_its_own_recipients_wherever_the_one_before_failed(
 }
 
 #[test]
-fn v39_a_server_that_will_not_reset_gets_no_further_mail() {
+fn v39_a_server_that_rejects_rset_gets_no_further_message() {
     use smtp_test::Stage;
     for reply in [
         "500 5.5.1 what",
@@ -495,7 +497,7 @@ fn v39_a_server_that_will_not_reset_gets_no_further_mail() {
             let server = smtp_test::Config::new()
                 .on(Stage::Data.nth(1), Action::reply("451 4.3.0 not now"))
                 .on(Stage::Rset, Action::reply(reply));
-            let mut pair = Pair::new(policy(level), Machine::new(&server));
+            let mut pair = Pair::new(config(level), Machine::new(&server));
             for sender in ["one@x.test", "two@x.test"] {
                 pair.connection
                     .submit(raw_mail(sender, ["a@x.test"], "hello\r\n").unwrap());
@@ -513,9 +515,9 @@ fn v39_a_server_that_will_not_reset_gets_no_further_mail() {
 }
 
 #[test]
-fn v39_a_withdrawn_mail_leaves_no_recipient_behind() {
+fn v39_a_withdrawn_message_leaves_no_recipient_behind() {
     let mut pair = Pair::new(
-        policy(Pipelining::Envelope),
+        config(Pipelining::Envelope),
         Machine::new(&smtp_test::Config::new()),
     );
     let ids: BTreeSet<_> = ["one@x.test", "two@x.test", "three@x.test"]
@@ -538,12 +540,12 @@ fn v39_a_withdrawn_mail_leaves_no_recipient_behind() {
 }
 
 #[test]
-fn v39_a_reset_of_the_callers_that_is_rejected_resets_nothing() {
+fn v39_a_rejected_rset_of_the_caller_resets_nothing() {
     use smtp_test::Stage;
     let server = smtp_test::Config::new()
         .on(Stage::Data.nth(1), Action::reply("451 4.3.0 not now"))
         .on(Stage::Rset.nth(1), Action::reply("502 5.5.1 no"));
-    let mut pair = Pair::new(policy(Pipelining::Envelope), Machine::new(&server));
+    let mut pair = Pair::new(config(Pipelining::Envelope), Machine::new(&server));
     pair.connection
         .submit(raw_mail("one@x.test", ["a@x.test"], "hello\r\n").unwrap());
     let reset = pair.connection.command(smtp_proto::Command::rset());

@@ -1,9 +1,9 @@
-//! A strict server with a reply too much, too little, twice or in the wrong order, when more than an envelope is under
-//! way, when the text goes in chunks, and in LMTP: a reply never gets beyond its flight, and no recipient into the
-//! transaction of another mail.
+//! A strict server with a surplus, missing, repeated or misplaced reply, at the levels that send
+//! further ahead than one envelope, with chunks, and in LMTP: a reply never counts outside its
+//! flight, and no recipient joins the transaction of another message.
 //!
-//! Within one flight nobody can tell a shifted reply from a true one; at the end of it there is one too many or too few,
-//! and nothing more is sent.
+//! Within one flight a shifted reply cannot be told from a true one. At its end there is a surplus
+//! or missing reply, and nothing more is sent.
 
 use crate::common::pair::Pair;
 use crate::common::raw_mail;
@@ -12,21 +12,21 @@ use crate::common::tampering_peer::{Change, TamperingPeer};
 use smtp_proto::{Error, Outcome, Pipelining, RecipientStatus};
 use smtp_test::{Action, Machine, Stage};
 
-/// How a session went.
+/// The results of a session.
 struct Run {
     outcomes: Vec<Outcome>,
     end: Result<(), Error>,
     pair: Pair<TamperingPeer<Machine>>,
-    /// The flight of which a reply was changed.
+    /// The flight of the changed reply.
     disturbed: Option<usize>,
-    /// Whether the text was in the same flight as the envelope.
+    /// Whether the content was in the same flight as the envelope.
     speculates: bool,
 }
 
 fn run(mode: Mode, change: Option<(usize, Change)>) -> Run {
     let server = mode.server();
     let mut pair = Pair::new(
-        mode.policy(),
+        mode.config(),
         TamperingPeer::new(Machine::new(&server), change),
     );
     for (sender, recipients) in MAILS {
@@ -51,8 +51,8 @@ fn run(mode: Mode, change: Option<(usize, Change)>) -> Run {
 }
 
 impl Run {
-    /// The flights in which something of this mail was sent or answered, the last not counted in if it is of the next mail
-    /// alone.
+    /// The flights with commands or replies of this message. The last one does not count if it is
+    /// of the next message alone.
     fn flights(&self, sender: &str) -> Vec<usize> {
         let flights = &self.pair.peer.flights;
         let mut own = Vec::new();
@@ -74,7 +74,7 @@ impl Run {
         own
     }
 
-    /// The mail that the reply of this number truly accepted.
+    /// The message that the reply of this number accepted.
     fn accepted_by(&self, number: usize) -> Option<String> {
         let replies = &self.pair.peer.replies;
         let accepts = |text: &str| {
@@ -103,7 +103,7 @@ impl Run {
         }
         for ((sender, _), outcome) in MAILS.iter().zip(&self.outcomes) {
             let flights = self.flights(sender);
-            // Who of an envelope is told to be whom, nobody can tell from outside.
+            // Within an envelope, replies of recipients cannot be told apart from outside.
             let disturbed = self
                 .disturbed
                 .is_some_and(|flight| flights.contains(&flight));
@@ -160,7 +160,7 @@ impl Run {
 }
 
 #[test]
-fn v24_a_reply_never_gets_beyond_its_flight_whatever_is_done_to_one() {
+fn v24_a_changed_reply_has_no_effect_outside_its_flight() {
     for mode in MODES {
         let whole = run(mode, None);
         whole.end.as_ref().unwrap();
@@ -179,10 +179,10 @@ fn v24_a_reply_never_gets_beyond_its_flight_whatever_is_done_to_one() {
 fn v24_a_lost_or_doubled_reply_ends_the_connection_with_its_flight() {
     for mode in MODES {
         let replies = run(mode, None).pair.peer.replies;
-        // The last is the one to QUIT.
+        // The last reply is that to QUIT.
         let (_, replies) = replies.split_last().unwrap();
         for (number, (flight, said)) in replies.iter().enumerate() {
-            for change in [Change::Delete, Change::Double, Change::Behind("250 #extra")] {
+            for change in [Change::Delete, Change::Double, Change::After("250 #extra")] {
                 let run = run(mode, Some((number, change)));
                 let context = format!("{mode:?}, {change:?} at {number}, {said}");
                 assert!(run.end.is_err(), "{context}");
@@ -197,7 +197,7 @@ fn v24_a_lost_or_doubled_reply_ends_the_connection_with_its_flight() {
 }
 
 #[test]
-fn v39_the_next_mail_has_only_its_own_recipients_wherever_the_one_before_failed() {
+fn v39_the_next_message_has_only_its_own_recipients_wherever_the_one_before_failed() {
     for mode in MODES {
         for failing in [
             vec![],
@@ -220,7 +220,7 @@ fn v39_the_next_mail_has_only_its_own_recipients_wherever_the_one_before_failed(
             for (stage, reply) in &failing {
                 server = server.on(*stage, Action::reply(reply));
             }
-            let mut pair = Pair::new(mode.policy(), Machine::new(&server));
+            let mut pair = Pair::new(mode.config(), Machine::new(&server));
             for (sender, recipients) in [
                 ("one@x.test", ["a@x.test", "b@x.test"]),
                 ("two@x.test", ["c@x.test", "d@x.test"]),

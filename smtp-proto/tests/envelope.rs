@@ -1,4 +1,4 @@
-//! What may be handed over as sender and recipients, and what is said of what may not.
+//! The forms in which sender and recipients are given, and the errors of invalid ones.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ fn recipients(mail: &Mail) -> Vec<&str> {
 }
 
 #[test]
-fn recipients_come_in_whatever_a_caller_has() {
+fn recipients_are_taken_from_any_iterable() {
     const BOTH: [&str; 2] = ["b@x.test", "c@x.test"];
     let slice: &[&str] = &BOTH;
     let strings = BOTH.map(String::from);
@@ -91,7 +91,7 @@ fn all_malformed_recipients_are_named_at_once() {
 }
 
 #[test]
-fn malformed_recipients_are_named_beside_another_fault_and_with_their_own_index() {
+fn malformed_recipients_keep_their_index_beside_another_error() {
     let error = Mail::builder()
         .sender("s")
         .recipient("a@x.test")
@@ -112,7 +112,7 @@ fn malformed_recipients_are_named_beside_another_fault_and_with_their_own_index(
          recipient 1 \"b\": no @ after the local part at offset 1; \
          recipient 2 \"c\": no @ after the local part at offset 1"
     );
-    // Without the address that is wrong, the parameters of the last are, and it is still the third.
+    // The address is replaced by a valid one with invalid parameters, and still is the third.
     let error = Mail::builder()
         .recipient("a@x.test")
         .recipient(
@@ -130,7 +130,7 @@ fn malformed_recipients_are_named_beside_another_fault_and_with_their_own_index(
 }
 
 #[test]
-fn what_is_said_of_malformed_recipients_is_bounded() {
+fn the_text_about_malformed_recipients_is_bounded() {
     let long = "\u{1b}[2J".repeat(1000);
     let error = Mail::new("s@x.test", vec![&long; 300], TEXT).unwrap_err();
     assert_eq!(error.invalid_recipients().len(), 300);
@@ -150,7 +150,7 @@ fn what_is_said_of_malformed_recipients_is_bounded() {
     assert_eq!(fault.kind(), AddressErrorKind::LongMailbox);
 }
 
-/// What need not be looked at any more is no warning; that it compiles is the test.
+/// A result that is used as a whole gives no warning; that it compiles is the test.
 #[deny(unused_must_use)]
 #[expect(dead_code, reason = "it is only compiled")]
 fn all_or_nothing(outcome: Outcome) -> Result<(), NotAllAccepted> {
@@ -159,7 +159,7 @@ fn all_or_nothing(outcome: Outcome) -> Result<(), NotAllAccepted> {
 }
 
 #[test]
-fn what_callers_hold_may_be_shared_by_threads() {
+fn public_types_are_send_and_sync() {
     fn assert_shared<T: Send + Sync>() {}
     assert_shared::<Connection>();
     assert_shared::<Credentials>();

@@ -1,4 +1,4 @@
-//! What a driver owes the machine before it writes, and what it may say that it wrote.
+//! Calls that a driver must make before it writes, and the limit of what it may acknowledge.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::common::Answered as _;
 use crate::common::harness::Harness;
 use smtp_proto::{ApiMisuse, Command, Config, ErrorKind, ProtocolError, Security};
 
-fn policy() -> Config {
+fn config() -> Config {
     Config::builder("client.test".parse().unwrap())
         .security(Security::Cleartext)
         .build()
@@ -14,8 +14,8 @@ fn policy() -> Config {
 }
 
 #[test]
-fn v42_an_offer_is_given_only_when_what_has_come_was_read() {
-    let mut harness = Harness::new(policy());
+fn v42_output_is_given_only_after_a_read_found_nothing() {
+    let mut harness = Harness::new(config());
     assert_eq!(harness.listen(), "");
     harness.say("220 mx.test\r\n");
     assert_eq!(harness.listen(), "EHLO client.test\r\n");
@@ -23,7 +23,7 @@ fn v42_an_offer_is_given_only_when_what_has_come_was_read() {
     let connection = &mut harness.connection;
     let noop = || Command::custom("NOOP", None).unwrap();
     let id = connection.command(noop());
-    // What came a moment ago says nothing of now: the driver has to look once more.
+    // The last read is out of date: the driver has to read once more.
     assert!(connection.poll_transmit(harness.now).is_none());
     assert!(connection.poll_timeout().unwrap() <= harness.now);
     assert!(connection.poll_transmit(harness.now).is_none());
@@ -32,7 +32,7 @@ fn v42_an_offer_is_given_only_when_what_has_come_was_read() {
     connection.handle_sent(harness.now, count);
     connection.handle_input(harness.now, b"250 ok\r\n");
     assert!(connection.poll_reply(id).answer().is_ok());
-    // That nothing had come is known for a while only.
+    // An empty read counts for this moment only.
     connection.command(noop());
     assert!(connection.poll_transmit(harness.now).is_none());
     connection.handle_timeout(harness.now);
@@ -48,9 +48,9 @@ fn v42_an_offer_is_given_only_when_what_has_come_was_read() {
 }
 
 #[test]
-fn more_bytes_acknowledged_than_offered_are_misuse() {
+fn acknowledging_more_than_was_transmitted_is_api_misuse() {
     for extra in [1, usize::MAX] {
-        let mut harness = Harness::new(policy());
+        let mut harness = Harness::new(config());
         harness.listen();
         harness.say("220 mx.test\r\n");
         let offered = harness.connection.poll_transmit(harness.now).unwrap().len();
@@ -67,8 +67,8 @@ fn more_bytes_acknowledged_than_offered_are_misuse() {
 }
 
 #[test]
-fn a_server_that_does_not_stop_to_speak_gets_no_last_word() {
-    let mut harness = Harness::new(policy());
+fn a_server_that_keeps_sending_gets_no_quit() {
+    let mut harness = Harness::new(config());
     harness.listen();
     harness.say("554 no\r\n");
     harness.wait(Duration::from_secs(1));

@@ -1,5 +1,5 @@
-//! A server that talks much: what is kept of a reply is bounded, and what is read in a session; a flood ends in an error
-//! that says so, and holds no more memory than the limits do.
+//! Limits of a server's input: of a reply, and of a session. A flood ends in an error that names
+//! the limit, and takes no more memory than the limits allow.
 
 use crate::common::Answered as _;
 use crate::common::pair::transmit;
@@ -14,7 +14,7 @@ use smtp_proto::{
 
 const NOW: Time = Time::ORIGIN;
 
-fn policy(limits: ReplyLimits) -> Config {
+fn config(limits: ReplyLimits) -> Config {
     Config::builder("client.test".parse().unwrap())
         .security(Security::Cleartext)
         .reply_limits(limits)
@@ -22,7 +22,7 @@ fn policy(limits: ReplyLimits) -> Config {
         .unwrap()
 }
 
-/// Sends all that is offered.
+/// Sends all output.
 fn send_all(connection: &mut Connection) {
     while let Some(offer) = transmit(connection, NOW) {
         let len = offer.len();
@@ -30,7 +30,7 @@ fn send_all(connection: &mut Connection) {
     }
 }
 
-/// A connection with a mail, brought as far as these replies bring it, and all sent that then is to be.
+/// A connection with a message, after these replies, with all output sent.
 fn brought_to(config: Config, replies: &[&str]) -> Connection {
     let mut connection = Connection::new(Arc::new(config), Seed::from_bytes([0; 32]));
     connection.submit(raw_mail("a@x.test", ["b@x.test"], "hello\r\n").unwrap());
@@ -54,7 +54,7 @@ const REPLIES: [&str; 7] = [
     "",
 ];
 
-/// The sort of thing that a flood is made of.
+/// Patterns of floods.
 const FLOODS: [&[u8]; 14] = [
     b"x",
     b"2",
@@ -72,15 +72,17 @@ const FLOODS: [&[u8]; 14] = [
     b"1",
 ];
 
-/// Bytes that any flood may have taken in before it is stopped: those of a session with a few commands.
+/// The most bytes of a flood before it is stopped: the input limit of a session with a few
+/// commands.
 const STOPPED_BY: usize = (1 << 20) + 8 * 4096;
 
-/// Feeds the pattern again and again, cut in pieces of this size; returns how much it took, and the heap it took.
+/// Repeats the pattern, in pieces of this size; returns the bytes taken in, and the heap that they
+/// took.
 fn flood(connection: &mut Connection, pattern: &[u8], piece: usize) -> (usize, u64) {
     let flood: Vec<u8> = pattern.iter().copied().cycle().take(256 * 1024).collect();
     let before = connection.stats().bytes_received();
     let heap = allocation_counter::measure(|| {
-        // As good as without end: beyond every limit.
+        // Beyond every limit.
         for part in (0..8).flat_map(|_| flood.chunks(piece)) {
             connection.handle_input(NOW, part);
             if connection.is_closed() {
@@ -88,7 +90,7 @@ fn flood(connection: &mut Connection, pattern: &[u8], piece: usize) -> (usize, u
             }
         }
     });
-    assert!(connection.is_closed(), "{pattern:?} goes on for ever");
+    assert!(connection.is_closed(), "{pattern:?} does not end");
     let taken = connection.stats().bytes_received() - before;
     (usize::try_from(taken).unwrap(), heap.bytes_max)
 }
@@ -99,30 +101,30 @@ fn error_of(connection: &mut Connection) -> Option<smtp_proto::Error> {
             Some(Err(error)) => return Some(error),
             Some(Ok(Event::Closed)) => return None,
             Some(Ok(_)) => {}
-            None => panic!("neither an end nor an error"),
+            None => panic!("neither closed nor failed"),
         }
     }
 }
 
 #[test]
-fn v22_every_flood_at_every_stage_stops_at_a_limit_with_an_error_that_says_so() {
+fn v22_every_flood_at_every_stage_ends_in_an_error_that_names_the_limit() {
     for stage in 0..REPLIES.len() {
         for pattern in FLOODS {
             let mut told = Vec::new();
-            // Byte by byte it is long, and differs the more the more there is before.
+            // One byte at a time takes long, so it is tried at one stage only.
             let pieces = if stage == 2 {
                 [1, 1000]
             } else {
                 [997, 256 * 1024]
             };
             for piece in pieces {
-                let mut connection = brought_to(policy(ReplyLimits::default()), &REPLIES[..stage]);
+                let mut connection = brought_to(config(ReplyLimits::default()), &REPLIES[..stage]);
                 let (taken, heap) = flood(&mut connection, pattern, piece);
                 assert!(
                     taken <= STOPPED_BY,
                     "{pattern:?}: {taken} bytes were taken in"
                 );
-                // What came, twice when the buffer grows, and the copy in the error.
+                // The input, twice while the buffer grows, and the copy in the error.
                 assert!(heap <= 4 * 32 * 1024, "{pattern:?}: {heap} bytes of heap");
                 let error = error_of(&mut connection);
                 let shown = error.as_ref().map(ToString::to_string);
@@ -143,7 +145,7 @@ fn v22_every_flood_at_every_stage_stops_at_a_limit_with_an_error_that_says_so() 
                 } else {
                     assert_eq!(
                         stage, 6,
-                        "{pattern:?} is a failure everywhere but behind QUIT"
+                        "{pattern:?} is a failure everywhere except after QUIT"
                     );
                 }
                 told.push((taken, shown));
@@ -152,17 +154,17 @@ fn v22_every_flood_at_every_stage_stops_at_a_limit_with_an_error_that_says_so() 
             assert_eq!(
                 told.len(),
                 1,
-                "{pattern:?}: the cuts make a difference: {told:?}"
+                "{pattern:?}: the result depends on the cuts: {told:?}"
             );
         }
     }
 }
 
 #[test]
-fn v22_the_limits_are_those_of_the_policy_to_the_byte() {
+fn v22_the_limits_of_the_config_are_exact_to_the_byte() {
     let limits = ReplyLimits::default().line(20).reply(50).lines(3);
     let heard = |reply: &str| {
-        let mut connection = brought_to(policy(limits), &[]);
+        let mut connection = brought_to(config(limits), &[]);
         connection.handle_input(NOW, reply.as_bytes());
         let error = error_of(&mut connection).unwrap();
         assert!(matches!(error.kind(), ErrorKind::Rejected), "{error:#}");
@@ -188,7 +190,7 @@ fn v22_the_limits_are_those_of_the_policy_to_the_byte() {
 
 #[test]
 fn v22_a_long_reply_is_understood_wherever_it_comes() {
-    // A dialogue in which each reply is longer than what is kept, by a line, by lines, and by both.
+    // A session in which each reply exceeds the limits: by its line, by its lines, and by both.
     let line = |code: u16, separator: char, len: usize| {
         format!("{code}{separator}{}\r\n", "x".repeat(len))
     };
@@ -197,7 +199,7 @@ fn v22_a_long_reply_is_understood_wherever_it_comes() {
     let both = |code| line(code, '-', 3000).repeat(30) + &line(code, ' ', 1);
     for (code, fits) in [(250, true), (450, false), (550, false)] {
         for reply in [long(code), many(code), both(code)] {
-            let mut connection = brought_to(policy(ReplyLimits::default()), &REPLIES[..5]);
+            let mut connection = brought_to(config(ReplyLimits::default()), &REPLIES[..5]);
             let heap = allocation_counter::measure(|| {
                 for part in reply.as_bytes().chunks(1500) {
                     connection.handle_input(NOW, part);
@@ -219,7 +221,7 @@ fn v22_a_long_reply_is_understood_wherever_it_comes() {
         }
     }
     for reply in [long(220), many(220), both(220)] {
-        let mut connection = brought_to(policy(ReplyLimits::default()), &[&reply]);
+        let mut connection = brought_to(config(ReplyLimits::default()), &[&reply]);
         connection.handle_input(NOW, many(250).as_bytes());
         send_all(&mut connection);
         assert!(connection.poll_ready().answer().is_ok());
@@ -227,8 +229,8 @@ fn v22_a_long_reply_is_understood_wherever_it_comes() {
 }
 
 #[test]
-fn v22_what_is_cut_off_of_the_reply_to_ehlo_is_not_half_believed() {
-    // The bytes that are kept end in the middle of a word, which must not count as the word that it is then.
+fn v22_a_word_that_is_cut_off_in_the_reply_to_ehlo_does_not_count() {
+    // The bytes that are kept end inside a word. The shortened word does not count.
     let limits = ReplyLimits::default().line(48);
     let rows = [
         (
@@ -249,7 +251,7 @@ fn v22_what_is_cut_off_of_the_reply_to_ehlo_is_not_half_believed() {
         ),
     ];
     for (line, half) in rows {
-        let mut connection = brought_to(policy(limits), &["220 hi\r\n"]);
+        let mut connection = brought_to(config(limits), &["220 hi\r\n"]);
         let reply = format!("250-hi\r\n250-{line}\r\n250 PIPELINING\r\n");
         connection.handle_input(NOW, reply.as_bytes());
         let capabilities = connection.capabilities();
@@ -265,7 +267,7 @@ fn v22_what_is_cut_off_of_the_reply_to_ehlo_is_not_half_believed() {
 }
 
 #[test]
-fn v22_replies_that_nobody_asked_for_stop_the_connection_at_the_first() {
+fn v22_the_first_unexpected_reply_ends_the_connection() {
     for reply in [
         "250 ok\r\n",
         "220 hi\r\n",
@@ -274,7 +276,7 @@ fn v22_replies_that_nobody_asked_for_stop_the_connection_at_the_first() {
         "354 go on\r\n",
     ] {
         let mut connection = Connection::new(
-            Arc::new(policy(ReplyLimits::default())),
+            Arc::new(config(ReplyLimits::default())),
             Seed::from_bytes([0; 32]),
         );
         for reply in &REPLIES[..2] {
@@ -291,7 +293,7 @@ fn v22_replies_that_nobody_asked_for_stop_the_connection_at_the_first() {
 }
 
 #[test]
-fn v22_all_that_a_server_says_in_a_session_is_bounded_and_so_is_each_answer() {
+fn v22_the_input_of_a_session_and_each_reply_are_bounded() {
     let reply = format!(
         "{}250 end\r\n",
         format!("250-{}\r\n", "x".repeat(114)).repeat(250)
@@ -299,7 +301,7 @@ fn v22_all_that_a_server_says_in_a_session_is_bounded_and_so_is_each_answer() {
     let mut told = Vec::new();
     for piece in [1, 1000, usize::MAX] {
         let mut connection = Connection::new(
-            Arc::new(policy(ReplyLimits::default())),
+            Arc::new(config(ReplyLimits::default())),
             Seed::from_bytes([0; 32]),
         );
         for reply in &REPLIES[..2] {
@@ -334,9 +336,9 @@ fn v22_all_that_a_server_says_in_a_session_is_bounded_and_so_is_each_answer() {
 }
 
 #[test]
-fn v22_a_session_of_many_mails_has_room_for_long_replies_to_all_of_them() {
+fn v22_a_session_of_many_messages_may_have_long_replies_to_all_of_them() {
     let mut connection = Connection::new(
-        Arc::new(policy(ReplyLimits::default())),
+        Arc::new(config(ReplyLimits::default())),
         Seed::from_bytes([0; 32]),
     );
     for reply in &REPLIES[..2] {
@@ -358,7 +360,7 @@ fn v22_a_session_of_many_mails_has_room_for_long_replies_to_all_of_them() {
 
 #[test]
 fn i1_a_long_reply_costs_no_more_a_byte_than_a_short_one() {
-    // To look at each byte again whenever another comes would take hours here.
+    // A new scan of all bytes whenever one comes would take hours here.
     let limits = ReplyLimits::default()
         .line(1_000_000)
         .reply(1_000_000)
@@ -368,7 +370,7 @@ fn i1_a_long_reply_costs_no_more_a_byte_than_a_short_one() {
         format!("220-{}\r\n", "x".repeat(899_000)),
     ] {
         let reply = line.repeat(900_000 / line.len()) + "220 hi\r\n";
-        let mut connection = brought_to(policy(limits), &[]);
+        let mut connection = brought_to(config(limits), &[]);
         let heap = allocation_counter::measure(|| {
             for byte in reply.as_bytes().chunks(1) {
                 connection.handle_input(NOW, byte);
@@ -382,7 +384,7 @@ fn i1_a_long_reply_costs_no_more_a_byte_than_a_short_one() {
 }
 
 #[test]
-fn v28_an_endless_dialogue_of_any_mechanism_is_broken_off() {
+fn v28_an_endless_exchange_of_any_mechanism_is_cancelled() {
     let credentials = || {
         [
             ("PLAIN", Credentials::password("user", "password").unwrap()),
@@ -409,7 +411,7 @@ fn v28_an_endless_dialogue_of_any_mechanism_is_broken_off() {
                 connection.handle_input(NOW, challenge.as_bytes());
                 send_all(&mut connection);
                 challenges += 1;
-                assert!(challenges < 10, "{mechanism} goes on for ever");
+                assert!(challenges < 10, "{mechanism} does not end");
             }
             assert!(connection.stats().bytes_sent() < 300);
             let error = error_of(&mut connection).unwrap();
@@ -459,10 +461,10 @@ fn v22_a_challenge_may_be_longer_than_a_line_and_one_that_was_cut_is_cancelled()
 }
 
 #[test]
-fn i10_rejections_without_end_are_kept_within_what_a_server_may_say() {
+fn i10_the_rejections_that_are_kept_are_bounded_by_the_input_limit() {
     let recipients = (0..2000).map(|number| format!("r{number}@x.test"));
     let mut connection = Connection::new(
-        Arc::new(policy(ReplyLimits::default())),
+        Arc::new(config(ReplyLimits::default())),
         Seed::from_bytes([0; 32]),
     );
     let id = connection.submit(raw_mail("a@x.test", recipients, "hello\r\n").unwrap());

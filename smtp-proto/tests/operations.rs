@@ -1,5 +1,5 @@
-//! Whatever a caller, a server, a transport and a clock do, in any order: nothing panics, nothing hangs, every mail has one
-//! outcome, which is right, and the cuts between bytes change nothing.
+//! Any order of calls by a caller, a server, a transport and a clock: nothing panics or hangs,
+//! every message has one outcome, which is right, and the cuts between bytes change nothing.
 
 #[path = "operations/model_server.rs"]
 mod model_server;
@@ -24,7 +24,7 @@ use smtp_proto::{
     Security, Seed, StreamedContent, Time,
 };
 
-/// One thing that happens.
+/// One operation.
 #[derive(Clone, Debug)]
 enum Step {
     Submit {
@@ -43,38 +43,38 @@ enum Step {
     PollOutcome(usize),
     PollBody(usize),
     PollReply(usize),
-    /// Begins TLS if it may begin; or only asks.
+    /// Begins TLS if it is due, or only asks whether it is.
     Upgrade(bool),
-    /// So many bytes of what is offered are sent.
+    /// Sends up to this number of bytes of output.
     Send(usize),
-    Says(Says),
+    Receive(Input),
     Wait(u64),
     /// Until the deadline.
     Timeout,
     Eof,
     ReadError,
     WriteError,
-    /// All goes out, and all that is due comes back.
+    /// Sends all output, and receives all replies that are due.
     Turn,
-    /// An acknowledgement that comes after the end.
+    /// An acknowledgement after the end.
     LateSent,
 }
 
-/// What the server says next.
+/// The next input from the server.
 #[derive(Clone, Debug)]
-enum Says {
-    /// What is right, to so many commands.
+enum Input {
+    /// The right replies to this number of commands.
     Right(usize),
-    /// The first bytes of what is right; the rest comes before anything else.
+    /// The first bytes of a right reply; the rest comes before anything else.
     Part(usize),
     /// A rejection of the next command.
     No(bool),
-    /// A reply of any kind, whether or not one is due.
+    /// Any reply, whether or not one is due.
     Odd(&'static str),
     Junk(Vec<u8>),
 }
 
-/// How bytes are cut: so many at a time, in turn.
+/// The sizes of the pieces in which bytes move, in turn.
 type Cuts = &'static [usize];
 
 const WHOLE: Cuts = &[usize::MAX];
@@ -86,15 +86,15 @@ struct World {
     cuts: std::iter::Cycle<std::slice::Iter<'static, usize>>,
     server: ModelServer,
     sent: Vec<u8>,
-    sent_in_clear: Option<usize>,
-    offered: Vec<u8>,
-    heard: Vec<(usize, u8)>,
+    sent_in_cleartext: Option<usize>,
+    transmitted: Vec<u8>,
+    received: Vec<(usize, u8)>,
     mails: Vec<MailId>,
-    /// Bytes of text that were written in pieces: each may take a turn, where chunks are small and go one at a time.
+    /// Bytes of streamed content: each may take a turn where chunks are small and go one at a time.
     written: usize,
     commands: Vec<CommandId>,
     outcomes: BTreeMap<MailId, Outcome>,
-    /// What the caller was told.
+    /// The results that the caller got.
     trace: String,
 }
 
@@ -111,9 +111,9 @@ impl World {
             cuts: cuts.iter().cycle(),
             server: ModelServer::new(mode),
             sent: Vec::new(),
-            sent_in_clear: None,
-            offered: Vec::new(),
-            heard: Vec::new(),
+            sent_in_cleartext: None,
+            transmitted: Vec::new(),
+            received: Vec::new(),
             mails: Vec::new(),
             written: 0,
             commands: Vec::new(),
@@ -193,11 +193,11 @@ impl World {
             }
             Step::Upgrade(complete) => self.upgrade(*complete),
             Step::Send(count) => self.send(*count),
-            Step::Says(says) => self.says(says),
+            Step::Receive(input) => self.receive(input),
             Step::Turn => {
                 self.upgrade(true);
                 self.send(usize::MAX);
-                self.says(&Says::Right(9));
+                self.receive(&Input::Right(9));
             }
             Step::Wait(seconds) => {
                 self.now = self.now.saturating_add(Duration::from_secs(*seconds));
@@ -218,7 +218,7 @@ impl World {
                 }
             }
         }
-        // As a driver does after every call: what is offered is the same then, however the bytes are cut.
+        // As a driver does after every call, so that the output does not depend on the cuts.
         self.offer();
         self.check_failure();
     }
@@ -242,7 +242,7 @@ impl World {
         self.mails.push(self.connection.submit(mail.unwrap()));
     }
 
-    /// One of the mails, now and then one that was never handed over.
+    /// The id of one of the messages, or now and then an id of none.
     fn mail(&self, which: usize) -> Option<MailId> {
         let ids = &self.mails;
         (!ids.is_empty()).then(|| ids[which % ids.len()])
@@ -256,7 +256,10 @@ impl World {
         let told = self.connection.poll_event();
         self.tell("event", &told);
         if let Some(Ok(Event::Outcome(id, outcome))) = told {
-            assert!(self.outcomes.insert(id, outcome).is_none(), "told twice");
+            assert!(
+                self.outcomes.insert(id, outcome).is_none(),
+                "a second outcome"
+            );
         }
     }
 
@@ -265,7 +268,10 @@ impl World {
         self.tell("outcome", &told);
         match told {
             Poll::Ready(Ok(outcome)) => {
-                assert!(self.outcomes.insert(id, outcome).is_none(), "told twice");
+                assert!(
+                    self.outcomes.insert(id, outcome).is_none(),
+                    "a second outcome"
+                );
                 true
             }
             Poll::Ready(Err(error)) => {
@@ -287,7 +293,7 @@ impl World {
         match self.connection.begin_tls(self.now) {
             Ok(upgrade) if complete => {
                 upgrade.complete(self.now, common::pair::facts());
-                self.sent_in_clear = Some(self.sent.len());
+                self.sent_in_cleartext = Some(self.sent.len());
                 self.tell("upgrade", ());
             }
             Ok(_) => self.tell("upgrade begun", ()),
@@ -300,46 +306,46 @@ impl World {
             return 0;
         };
         let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
-        assert!(!bytes.is_empty(), "an offer of nothing");
-        let before = self.offered.split_off(self.sent.len());
-        assert!(bytes.starts_with(&before), "an offer was taken back");
-        self.offered.extend_from_slice(&bytes);
+        assert!(!bytes.is_empty(), "empty output");
+        let before = self.transmitted.split_off(self.sent.len());
+        assert!(bytes.starts_with(&before), "output was withdrawn");
+        self.transmitted.extend_from_slice(&bytes);
         bytes.len()
     }
 
     fn send(&mut self, mut count: usize) {
         while count > 0 {
             let (offer, cut) = (self.offer(), self.cut());
-            // To look at a long offer again after every byte would take for ever.
+            // A new look at long output after every byte would take for ever.
             let len = offer.min(count).min(cut.max(offer / 20));
             if len == 0 {
                 return;
             }
             self.connection.handle_sent(self.now, len);
             let at = self.sent.len();
-            self.sent.extend_from_slice(&self.offered[at..at + len]);
-            self.server.hear(&self.offered[at..at + len]);
+            self.sent.extend_from_slice(&self.transmitted[at..at + len]);
+            self.server.receive(&self.transmitted[at..at + len]);
             count -= len;
         }
     }
 
-    fn says(&mut self, says: &Says) {
-        let bytes = self.server.say(says);
+    fn receive(&mut self, input: &Input) {
+        let bytes = self.server.say(input);
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            let (part, behind) = rest.split_at(self.cut().min(rest.len()));
-            rest = behind;
+            let (part, after) = rest.split_at(self.cut().min(rest.len()));
+            rest = after;
             if self.failure().is_none() {
                 let sent = self.sent.len();
-                self.heard.extend(part.iter().map(|byte| (sent, *byte)));
+                self.received.extend(part.iter().map(|byte| (sent, *byte)));
             }
             self.connection.handle_input(self.now, part);
         }
     }
 
-    /// The failure that is stuck, if there is one.
+    /// The error of the connection, if it has failed.
     fn failure(&mut self) -> Option<String> {
-        // A question may put something in line to be sent, and there is one only when all input has been taken in.
+        // A question may queue commands, and sees the error only when all input was read.
         if !self.connection.is_closed() {
             return None;
         }
@@ -351,7 +357,7 @@ impl World {
         }
     }
 
-    /// After a failure all answers are the same, and nothing is offered or waited for.
+    /// After a failure every question has the same answer, and there is no output and no deadline.
     fn check_failure(&mut self) {
         let Some(failure) = self.failure() else {
             return;
@@ -379,7 +385,7 @@ impl World {
         }
     }
 
-    /// Lets everything come to its end, in one of several ways, and checks what must hold at the end.
+    /// Brings everything to its end in one of several ways, and checks the invariants.
     fn finish(&mut self, end: End) {
         for id in self.mails.clone() {
             let _ = self.connection.finish_content(id);
@@ -397,7 +403,7 @@ impl World {
                 );
             }
             if !self.outcomes.contains_key(&id) {
-                // TLS will not be begun, or a text not finished.
+                // TLS will not begin, or streamed content will not be finished.
                 self.connection.handle_eof(self.now);
                 self.poll_outcome(id);
             }
@@ -414,17 +420,17 @@ impl World {
         let told = self.connection.poll_closed();
         self.tell("ended", told);
         assert_eq!(self.outcomes.len(), self.mails.len());
-        let dialogue = Dialogue::read(&self.offered, &self.heard);
+        let dialogue = Dialogue::read(&self.transmitted, &self.received);
         for (number, id) in self.mails.iter().enumerate() {
             let sender = format!("m{number}@x.test");
             dialogue.check(&sender, &self.outcomes[id], &self.trace);
         }
-        check_leaving(self.security, &self.sent, self.sent_in_clear);
+        check_leaving(self.security, &self.sent, self.sent_in_cleartext);
         check_lines(&self.sent);
     }
 
     fn turn(&mut self, end: End) {
-        // A question has just gone unanswered: then there is something to send, or to wait for until some time.
+        // A question without an answer: then there is output, or a deadline.
         assert!(
             self.offer() > 0 || self.connection.poll_timeout().is_some(),
             "nothing to send, and nothing to wait for: {}",
@@ -434,7 +440,7 @@ impl World {
             End::Cooperation => {
                 self.upgrade(true);
                 self.send(usize::MAX);
-                self.says(&Says::Right(1));
+                self.receive(&Input::Right(1));
                 if self.offer() == 0 && !self.server.owes() {
                     self.step(&Step::Timeout);
                 }
@@ -454,9 +460,9 @@ impl World {
 enum End {
     Cooperation,
     Eof,
-    /// The server takes everything and says nothing.
+    /// The server reads everything and sends nothing.
     Silence,
-    /// The server does not even take anything.
+    /// The server reads nothing.
     Deafness,
 }
 
@@ -484,7 +490,7 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn says() -> impl Strategy<Value = Says> {
+fn input() -> impl Strategy<Value = Input> {
     let odd = [
         "250 ok\r\n",
         "250-a\r\n250 b\r\n",
@@ -500,11 +506,11 @@ fn says() -> impl Strategy<Value = Says> {
         "\r\n",
     ];
     prop_oneof![
-        20 => (1..4_usize).prop_map(Says::Right),
-        4 => (0..12_usize).prop_map(Says::Part),
-        5 => any::<bool>().prop_map(Says::No),
-        1 => prop::sample::select(odd.to_vec()).prop_map(Says::Odd),
-        1 => prop::collection::vec(prop::sample::select(b"2345 -\r\n\0x".to_vec()), 0..12).prop_map(Says::Junk),
+        20 => (1..4_usize).prop_map(Input::Right),
+        4 => (0..12_usize).prop_map(Input::Part),
+        5 => any::<bool>().prop_map(Input::No),
+        1 => prop::sample::select(odd.to_vec()).prop_map(Input::Odd),
+        1 => prop::collection::vec(prop::sample::select(b"2345 -\r\n\0x".to_vec()), 0..12).prop_map(Input::Junk),
     ]
 }
 
@@ -526,7 +532,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => which().prop_map(Step::PollReply),
         2 => prop::bool::weighted(0.8).prop_map(Step::Upgrade),
         12 => prop_oneof![4 => Just(usize::MAX), 2 => 1..60_usize].prop_map(Step::Send),
-        14 => says().prop_map(Step::Says),
+        14 => input().prop_map(Step::Receive),
         10 => Just(Step::Turn),
         1 => (0..200_u64).prop_map(Step::Wait),
         1 => prop::sample::select(vec![

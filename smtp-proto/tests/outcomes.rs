@@ -1,5 +1,5 @@
-//! What became of each recipient, wherever and however a session breaks: the machine's word against a second reading of
-//! the wire, and against what the server stored.
+//! The outcome of each recipient, wherever and however a session fails, compared with the reference
+//! and with the messages that the server stored.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use smtp_proto::{
 };
 use smtp_test::{Action, Machine, Stage};
 
-/// The envelopes of the session that is broken everywhere.
+/// The envelopes of the session, which fails everywhere.
 const MAILS: [(&str, &[&str]); 4] = [
     (
         "one@x.test",
@@ -26,7 +26,7 @@ const MAILS: [(&str, &[&str]); 4] = [
     ("four@x.test", &["e@x.test", "no-b@x.test"]),
 ];
 
-fn policy(pipelining: Pipelining) -> Arc<Config> {
+fn config(pipelining: Pipelining) -> Arc<Config> {
     let config = Config::builder("client.test".parse().unwrap())
         .security(Security::Cleartext)
         .pipelining(pipelining);
@@ -44,9 +44,9 @@ fn text(sender: &str) -> String {
     format!("Subject: from {sender}\r\n\r\n.dots\r\n")
 }
 
-/// The session, broken in this way: asserts all that must hold, and returns how it went.
+/// The session with this failure: asserts the invariants, and returns the results.
 fn run(pipelining: Pipelining, server: smtp_test::Config, cut: Option<Cut>) -> Run {
-    let mut pair = Pair::new(policy(pipelining), Machine::new(&server));
+    let mut pair = Pair::new(config(pipelining), Machine::new(&server));
     pair.cut = cut.clone();
     let context = (pipelining, cut);
     let ids: Vec<_> = MAILS
@@ -61,11 +61,11 @@ fn run(pipelining: Pipelining, server: smtp_test::Config, cut: Option<Cut>) -> R
     outcomes.sort_by_key(|(id, _)| *id);
     assert!(
         outcomes.iter().map(|(id, _)| *id).eq(ids),
-        "{context:?}: not one outcome for each mail"
+        "{context:?}: not one outcome for each message"
     );
     let log = pair.peer.log();
     check_commands(&log);
-    let dialogue = Dialogue::read(&pair.offered, &pair.heard);
+    let dialogue = Dialogue::read(&pair.transmitted, &pair.received);
     let outcomes: Vec<_> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
     for ((sender, _), outcome) in MAILS.iter().zip(&outcomes) {
         dialogue.check(sender, outcome, &context);
@@ -86,7 +86,7 @@ fn run(pipelining: Pipelining, server: smtp_test::Config, cut: Option<Cut>) -> R
     Run {
         outcomes,
         end,
-        heard: pair.heard.len(),
+        received: pair.received.len(),
         sent: pair.sent.len(),
     }
 }
@@ -94,7 +94,7 @@ fn run(pipelining: Pipelining, server: smtp_test::Config, cut: Option<Cut>) -> R
 struct Run {
     outcomes: Vec<Outcome>,
     end: Result<(), Error>,
-    heard: usize,
+    received: usize,
     sent: usize,
 }
 
@@ -107,11 +107,11 @@ const LEVELS: [Pipelining; 3] = [
 const OVERLONG: [u8; 4096] = [b'x'; 4096];
 
 #[test]
-fn an_undisturbed_session_is_what_the_reference_says() {
+fn an_undisturbed_session_agrees_with_the_reference() {
     for level in LEVELS {
         let run = run(level, server(), None);
         run.end.unwrap();
-        let fates: Vec<String> = run
+        let statuses: Vec<String> = run
             .outcomes
             .iter()
             .flat_map(Outcome::recipients)
@@ -129,25 +129,25 @@ fn an_undisturbed_session_is_what_the_reference_says() {
             "accepted: 250",
             "rejected at RCPT: 550",
         ];
-        assert_eq!(fates.len(), starts.len());
-        for (fate, start) in fates.iter().zip(starts) {
+        assert_eq!(statuses.len(), starts.len());
+        for (fate, start) in statuses.iter().zip(starts) {
             assert!(fate.starts_with(start), "{fate:#}, and not {start}");
         }
     }
 }
 
 #[test]
-fn v40_every_fate_is_right_wherever_the_servers_words_end() {
+fn v40_every_outcome_is_right_wherever_the_input_ends() {
     let faults = [
         (Fault::Eof, true),
         (Fault::Eof, false),
         (Fault::ReadError, false),
         (Fault::Silence, false),
-        (Fault::Says(b"\x00250 ok\r\n"), true),
-        (Fault::Says(&OVERLONG), false),
+        (Fault::Input(b"\x00250 ok\r\n"), true),
+        (Fault::Input(&OVERLONG), false),
     ];
     for level in LEVELS {
-        let whole = run(level, server(), None).heard;
+        let whole = run(level, server(), None).received;
         for after in 0..whole {
             for (fault, eager) in faults {
                 let cut = Cut::Input {
@@ -161,11 +161,11 @@ fn v40_every_fate_is_right_wherever_the_servers_words_end() {
                 let expected = match fault {
                     Fault::Eof => matches!(error.kind(), ErrorKind::ConnectionLost),
                     Fault::Silence => matches!(error.kind(), ErrorKind::Timeout(_)),
-                    // However long, it is a line that has no end yet.
-                    Fault::Says(bytes) if bytes == OVERLONG => {
+                    // The line has no end yet, however long it is.
+                    Fault::Input(bytes) if bytes == OVERLONG => {
                         matches!(error.kind(), ErrorKind::Timeout(_))
                     }
-                    Fault::Says(_) => matches!(error.kind(), ErrorKind::Protocol(_)),
+                    Fault::Input(_) => matches!(error.kind(), ErrorKind::Protocol(_)),
                     _ => matches!(error.kind(), ErrorKind::Transport(_)),
                 };
                 assert!(expected, "{fault:?}: {error:#}");
@@ -175,7 +175,7 @@ fn v40_every_fate_is_right_wherever_the_servers_words_end() {
 }
 
 #[test]
-fn v40_every_fate_is_right_wherever_the_clients_words_end() {
+fn v40_every_outcome_is_right_wherever_the_output_ends() {
     for level in LEVELS {
         let whole = run(level, server(), None).sent;
         for after in 0..whole {
@@ -200,7 +200,7 @@ fn v40_every_fate_is_right_wherever_the_clients_words_end() {
 }
 
 #[test]
-fn v27_a_421_ends_the_connection_at_every_stage_and_leaves_every_fate_right() {
+fn v27_a_421_ends_the_connection_at_every_stage_and_every_outcome_is_right() {
     let stages = [
         Stage::Greeting.into(),
         Stage::Ehlo.into(),
@@ -229,7 +229,7 @@ fn v27_a_421_ends_the_connection_at_every_stage_and_leaves_every_fate_right() {
                 (half().then_close(), false),
                 (half().then_reset(), false),
             ] {
-                // A server that says this in the middle of a text, and takes the rest, is past all understanding.
+                // A server that sends this inside the content and reads the rest breaks every rule.
                 let closes = format!("{action:?}").contains("end: Some");
                 if stage == Stage::Body(10).nth(1) && !closes {
                     continue;
@@ -251,7 +251,7 @@ fn v27_a_421_ends_the_connection_at_every_stage_and_leaves_every_fate_right() {
 }
 
 #[test]
-fn v27_a_421_to_the_end_of_the_text_is_a_rejection_for_now() {
+fn v27_a_421_to_the_end_of_the_data_is_a_transient_rejection() {
     for level in LEVELS {
         let server = server().on(Stage::EndOfData, Action::reply("421 4.3.2 going down"));
         let run = run(level, server, None);
@@ -272,7 +272,7 @@ fn v27_a_421_to_the_end_of_the_text_is_a_rejection_for_now() {
 
 #[test]
 fn v27_a_421_on_an_idle_connection_ends_it() {
-    let mut pair = Pair::new(policy(Pipelining::Envelope), Machine::new(&server()));
+    let mut pair = Pair::new(config(Pipelining::Envelope), Machine::new(&server()));
     pair.drive(Connection::poll_ready).unwrap();
     pair.connection
         .handle_input(pair.now, b"421 4.4.2 idle too long\r\n");
@@ -285,7 +285,7 @@ fn v27_a_421_on_an_idle_connection_ends_it() {
 }
 
 #[test]
-fn what_happens_at_quit_changes_nothing() {
+fn failures_at_quit_change_no_outcome() {
     let says = |bytes: &'static [u8]| Action::raw(bytes);
     for level in LEVELS {
         for action in [
@@ -314,7 +314,7 @@ fn what_happens_at_quit_changes_nothing() {
 }
 
 #[test]
-fn v40_a_part_of_the_final_reply_is_none() {
+fn v40_a_partial_final_reply_is_not_a_reply() {
     for part in [
         "2",
         "25",
@@ -336,7 +336,7 @@ fn v40_a_part_of_the_final_reply_is_none() {
             Action::raw(part).then_cut(),
             Action::raw(part).then_reset(),
         ] {
-            // Where more mails are in one flight, the replies to them complete the line.
+            // With more messages in one flight, the next reply completes the line.
             for level in [Pipelining::Off, Pipelining::Envelope] {
                 let run = run(level, server().on(Stage::EndOfData, action.clone()), None);
                 let fate = run.outcomes[0].recipients()[0].status();
@@ -353,7 +353,7 @@ fn v40_a_part_of_the_final_reply_is_none() {
 }
 
 #[test]
-fn v26_a_final_reply_that_makes_no_sense_leaves_the_mail_in_doubt() {
+fn v26_an_invalid_final_reply_leaves_the_message_in_doubt() {
     for reply in [
         "354 go on\r\n",
         "334 \r\n",
@@ -393,7 +393,7 @@ fn v26_a_final_reply_that_makes_no_sense_leaves_the_mail_in_doubt() {
 }
 
 #[test]
-fn v26_a_wrong_class_anywhere_before_the_text_means_that_nothing_was_sent() {
+fn v26_a_reply_of_a_wrong_class_before_the_content_means_not_sent() {
     for (stage, reply) in [
         (Stage::Mail, "354 go on"),
         (Stage::Rcpt(4), "334 x"),
@@ -417,14 +417,14 @@ fn v26_a_wrong_class_anywhere_before_the_text_means_that_nothing_was_sent() {
     }
 }
 
-/// A session with one mail of `text`, driven until the server wants the text.
+/// A session with one message of `text`, driven until the content is due.
 fn at_the_text(server: &smtp_test::Config, text: String) -> (Pair<Machine>, MailId) {
-    let mut pair = Pair::new(policy(Pipelining::Envelope), Machine::new(server));
+    let mut pair = Pair::new(config(Pipelining::Envelope), Machine::new(server));
     let mail = raw_mail("one@x.test", ["a@x.test"], text).unwrap();
     let id = pair.connection.submit(mail);
     loop {
         pair.read();
-        let said: Vec<u8> = pair.heard.iter().map(|(_, byte)| *byte).collect();
+        let said: Vec<u8> = pair.received.iter().map(|(_, byte)| *byte).collect();
         if said.windows(4).any(|part| part == b"354 ") {
             return (pair, id);
         }
@@ -437,7 +437,7 @@ fn long_text() -> String {
 }
 
 #[test]
-fn v26_any_reply_before_the_end_of_the_text_is_offered_stops_it_short_of_its_end() {
+fn v26_any_reply_before_the_end_of_the_data_is_transmitted_stops_the_content() {
     for reply in [
         "250 2.0.0 ok",
         "552 5.3.4 too large",
@@ -466,7 +466,7 @@ fn v26_any_reply_before_the_end_of_the_text_is_offered_stops_it_short_of_its_end
                 );
                 assert_eq!(error.reply().unwrap().to_string(), reply);
                 assert_eq!(error.is_transient(), reply.starts_with('4'));
-                assert!(!pair.offered.ends_with(b"\r\n.\r\n"));
+                assert!(!pair.transmitted.ends_with(b"\r\n.\r\n"));
                 assert!(pair.peer.log().mails().is_empty());
             }
         }
@@ -474,8 +474,8 @@ fn v26_any_reply_before_the_end_of_the_text_is_offered_stops_it_short_of_its_end
 }
 
 #[test]
-fn v26_a_reply_that_began_before_the_end_of_the_text_is_no_final_reply() {
-    // The first bytes come in the middle of the text; the rest when the server has all of it.
+fn v26_a_reply_that_began_before_the_end_of_the_data_is_not_the_final_reply() {
+    // The first bytes come inside the content, the rest after its end.
     let (mut pair, id) = at_the_text(&server(), "Subject: t\r\n\r\nhello\r\n".to_owned());
     pair.write_some(10);
     pair.connection.handle_input(pair.now, b"25");
@@ -486,7 +486,7 @@ fn v26_a_reply_that_began_before_the_end_of_the_text_is_no_final_reply() {
 }
 
 #[test]
-fn v40_the_servers_last_words_are_heard_after_writing_failed() {
+fn v40_replies_are_read_after_writing_failed() {
     for reply in ["552 5.3.4 too large", "250 2.0.0 ok"] {
         let (mut pair, id) = at_the_text(&server(), long_text());
         pair.write_some(1000);
@@ -504,7 +504,7 @@ fn v40_the_servers_last_words_are_heard_after_writing_failed() {
 }
 
 #[test]
-fn v24_a_go_ahead_for_nobody_is_answered_with_a_lone_dot_and_delivers_nothing() {
+fn v24_a_354_after_all_recipients_were_rejected_gets_a_lone_dot_and_delivers_nothing() {
     let start = [
         "220 hi",
         "250-hi\n250 PIPELINING",
@@ -513,22 +513,22 @@ fn v24_a_go_ahead_for_nobody_is_answered_with_a_lone_dot_and_delivers_nothing() 
         "450 not now",
         "354 go on",
     ];
-    for verdict in ["250 ok", "554 nobody", "451 nobody"] {
-        let server = ScriptedServer::saying(&[&start[..], &[verdict, "221 bye"]].concat());
-        let mut pair = Pair::new(policy(Pipelining::Envelope), server);
+    for final_reply in ["250 ok", "554 none", "451 none"] {
+        let server = ScriptedServer::saying(&[&start[..], &[final_reply, "221 bye"]].concat());
+        let mut pair = Pair::new(config(Pipelining::Envelope), server);
         let mail = raw_mail("a@x.test", ["b@x.test", "c@x.test"], "secret words\r\n").unwrap();
         pair.connection.submit(mail);
         pair.connection.quit();
         let (outcomes, end) = pair.finish();
         end.unwrap();
-        let fates: Vec<_> = outcomes[0]
+        let statuses: Vec<_> = outcomes[0]
             .1
             .recipients()
             .iter()
             .map(|each| format!("{:#}", each.status()))
             .collect();
         assert_eq!(
-            fates,
+            statuses,
             ["rejected at RCPT: 550 no", "rejected at RCPT: 450 not now"]
         );
         assert!(pair.sent.ends_with(b"DATA\r\n.\r\nQUIT\r\n"));
@@ -537,7 +537,7 @@ fn v24_a_go_ahead_for_nobody_is_answered_with_a_lone_dot_and_delivers_nothing() 
 }
 
 #[test]
-fn v40_a_mail_accepted_after_its_sender_was_rejected_is_in_doubt() {
+fn v40_a_message_accepted_after_its_sender_was_rejected_is_in_doubt() {
     let start = [
         "220 hi",
         "250-hi\n250 PIPELINING",
@@ -545,17 +545,17 @@ fn v40_a_mail_accepted_after_its_sender_was_rejected_is_in_doubt() {
         "250 ok",
         "354 go on",
     ];
-    for (verdict, fate) in [
+    for (final_reply, fate) in [
         ("250 ok", "in doubt: "),
-        ("554 nobody", "rejected at MAIL: 550 not you"),
+        ("554 none", "rejected at MAIL: 550 not you"),
     ] {
-        let server = ScriptedServer::saying(&[&start[..], &[verdict, "221 bye"]].concat());
-        let mut pair = Pair::new(policy(Pipelining::Envelope), server);
+        let server = ScriptedServer::saying(&[&start[..], &[final_reply, "221 bye"]].concat());
+        let mut pair = Pair::new(config(Pipelining::Envelope), server);
         let mail = raw_mail("a@x.test", ["b@x.test"], "secret words\r\n").unwrap();
         pair.connection.submit(mail);
         pair.connection.quit();
         let (outcomes, end) = pair.finish();
-        assert_eq!(end.is_ok(), verdict.starts_with('5'));
+        assert_eq!(end.is_ok(), final_reply.starts_with('5'));
         let told = format!("{:#}", outcomes[0].1.recipients()[0].status());
         assert!(told.starts_with(fate), "{told}");
         assert!(
@@ -568,12 +568,12 @@ fn v40_a_mail_accepted_after_its_sender_was_rejected_is_in_doubt() {
 }
 
 #[test]
-fn a_mail_that_the_server_cannot_take_is_told_without_waiting_for_the_server() {
+fn the_outcome_of_a_message_that_cannot_be_sent_comes_without_waiting() {
     let server = server()
         .without("8BITMIME")
         .without("SMTPUTF8")
         .size_limit(100);
-    let mut pair = Pair::new(policy(Pipelining::Envelope), Machine::new(&server));
+    let mut pair = Pair::new(config(Pipelining::Envelope), Machine::new(&server));
     pair.drive(Connection::poll_ready).unwrap();
     for text in ["\r\ngr\u{fc}n\r\n".to_owned(), "too much\r\n".repeat(100)] {
         let sent = pair.sent.len();

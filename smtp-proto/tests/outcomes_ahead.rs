@@ -1,5 +1,5 @@
-//! What became of each recipient when more than an envelope is under way, when the text goes in chunks, and in LMTP:
-//! wherever and however a session breaks, and the same at every level.
+//! The outcome of each recipient when more than an envelope is in flight, with chunks, and in LMTP:
+//! right wherever and however a session fails, and the same at every level.
 
 use crate::common::invariants::check_fates;
 use crate::common::pair::{Cut, Fault, Pair};
@@ -34,9 +34,9 @@ fn an_undisturbed_session_has_the_same_outcomes_in_every_mode() {
             "accepted: 250",
             "accepted: 250",
         ];
-        let fates = run.fates();
-        assert_eq!(fates.len(), starts.len());
-        for (fate, start) in fates.iter().zip(starts) {
+        let statuses = run.statuses();
+        assert_eq!(statuses.len(), starts.len());
+        for (fate, start) in statuses.iter().zip(starts) {
             assert!(
                 fate.starts_with(start),
                 "{mode:?}: {fate:#}, and not {start}"
@@ -45,22 +45,22 @@ fn an_undisturbed_session_has_the_same_outcomes_in_every_mode() {
     }
 }
 
-/// One fault for each place; the next place, and the next mode, have another.
+/// One fault for each place. The next place and the next mode have another.
 fn turn<T: Copy, const N: usize>(faults: [T; N], mode: usize, after: usize) -> T {
     faults[(mode + after) % N]
 }
 
 #[test]
-fn v40_every_fate_is_right_wherever_the_servers_words_end() {
+fn v40_every_outcome_is_right_wherever_the_input_ends() {
     let faults = [
         (Fault::Eof, true),
         (Fault::Silence, false),
-        (Fault::Says(b"\x00250 ok\r\n"), true),
+        (Fault::Input(b"\x00250 ok\r\n"), true),
         (Fault::ReadError, false),
     ];
     for (number, mode) in MODES.into_iter().enumerate() {
         let server = mode.server();
-        for after in 0..mode.run(&server, None).heard {
+        for after in 0..mode.run(&server, None).received {
             let (fault, eager) = turn(faults, number, after);
             let cut = Cut::Input {
                 after,
@@ -73,7 +73,7 @@ fn v40_every_fate_is_right_wherever_the_servers_words_end() {
 }
 
 #[test]
-fn v40_every_fate_is_right_wherever_the_clients_words_end() {
+fn v40_every_outcome_is_right_wherever_the_output_ends() {
     let faults = [
         (Fault::Eof, true),
         (Fault::WriteError, false),
@@ -96,7 +96,7 @@ fn v40_every_fate_is_right_wherever_the_clients_words_end() {
 }
 
 #[test]
-fn v26_a_final_reply_that_makes_no_sense_leaves_the_mail_in_doubt_and_what_was_sent_behind_it() {
+fn v26_an_invalid_final_reply_leaves_the_message_in_doubt_and_those_sent_after_it() {
     for mode in MODES {
         for reply in [
             "354 go on\r\n",
@@ -113,7 +113,7 @@ fn v26_a_final_reply_that_makes_no_sense_leaves_the_mail_in_doubt_and_what_was_s
                 assert!(
                     run.outcomes.iter().any(smtp_proto::Outcome::is_in_doubt),
                     "{mode:?}, {reply:?}, {nth}: {:?}",
-                    run.fates()
+                    run.statuses()
                 );
             }
         }
@@ -121,7 +121,7 @@ fn v26_a_final_reply_that_makes_no_sense_leaves_the_mail_in_doubt_and_what_was_s
 }
 
 #[test]
-fn v27_a_421_ends_the_connection_at_every_stage_and_leaves_every_fate_right() {
+fn v27_a_421_ends_the_connection_at_every_stage_and_every_outcome_is_right() {
     for mode in MODES {
         for stage in [
             Stage::Mail.nth(2),
@@ -148,7 +148,7 @@ fn v27_a_421_ends_the_connection_at_every_stage_and_leaves_every_fate_right() {
     }
 }
 
-/// A mail: whether it is too large, and the kinds of its recipients.
+/// A message: whether it is too large, and the kinds of its recipients.
 fn mail() -> impl Strategy<Value = (bool, Vec<usize>)> {
     (
         prop::bool::weighted(0.2),
@@ -156,7 +156,7 @@ fn mail() -> impl Strategy<Value = (bool, Vec<usize>)> {
     )
 }
 
-/// What recipients are called, and with it what becomes of them.
+/// The names of recipients, which decide their outcome.
 const KINDS: [&str; 6] = ["ok", "fine", "good", "no", "later", "full"];
 
 proptest! {
@@ -173,8 +173,8 @@ proptest! {
         let mut expected: Option<Vec<String>> = None;
         for level in LEVELS {
             let mode = Mode { level, chunk, lmtp };
-            let fates = fates(mode, &mails, most, limit);
-            prop_assert_eq!(expected.get_or_insert_with(|| fates.clone()), &fates, "{:?}", mode);
+            let statuses = statuses(mode, &mails, most, limit);
+            prop_assert_eq!(expected.get_or_insert_with(|| statuses.clone()), &statuses, "{:?}", mode);
         }
     }
 }
@@ -186,8 +186,9 @@ const LEVELS: [Pipelining; 4] = [
     Pipelining::Speculative,
 ];
 
-/// Sends the mails, to a server that takes `most` recipients in a transaction, and says that it takes `limit`.
-fn fates(
+/// Sends the messages to a server that accepts `most` recipients in a transaction, and advertises
+/// `limit`.
+fn statuses(
     mode: Mode,
     mails: &[(bool, Vec<usize>)],
     most: Option<usize>,
@@ -228,7 +229,7 @@ fn fates(
         let mail = raw_mail(format!("m{number}@x.test"), recipients, text.clone()).unwrap();
         texts.push((mail, text));
     }
-    let mut pair = Pair::new(mode.policy(), Machine::new(&server));
+    let mut pair = Pair::new(mode.config(), Machine::new(&server));
     let mails: Vec<_> = texts
         .into_iter()
         .map(|(mail, text)| (pair.connection.submit(mail), text))

@@ -1,4 +1,5 @@
-//! Each parameter, offered or not, in TLS or in cleartext, to a server that knows its extension by itself.
+//! Each parameter, advertised or not, in TLS or in cleartext, with a server that has its own parser
+//! for the extension.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -20,17 +21,17 @@ use smtp_proto::{
 };
 use smtp_test::{Log, Machine, xtext};
 
-/// What a row of the table is about: a parameter, and the extension by its EHLO line.
+/// A row of the table: a parameter, and the EHLO line of its extension.
 struct Row {
     parameter: Parameter,
     of_recipient: bool,
     offer: &'static str,
-    /// Whether it may travel in cleartext, too.
+    /// Whether it may be sent in cleartext.
     in_clear: bool,
 }
 
 #[test]
-fn a_parameter_is_sent_where_it_is_offered_and_else_the_mail_is_not() {
+fn a_parameter_is_sent_where_it_is_advertised_and_otherwise_the_message_is_not_sent() {
     for row in table() {
         for in_tls in [true, false] {
             for offered in [true, false] {
@@ -57,13 +58,13 @@ fn a_parameter_is_sent_where_it_is_offered_and_else_the_mail_is_not() {
 }
 
 #[test]
-fn a_parameter_is_left_out_where_it_is_not_offered_and_the_mail_can_do_without() {
+fn an_optional_parameter_is_left_out_where_it_is_not_advertised() {
     for row in table() {
         for in_tls in [true, false] {
             for offered in [true, false] {
                 let shown = format!("{}, offered: {offered}, TLS: {in_tls}", row.parameter);
                 let extension = row.parameter.extension().to_owned();
-                // A report, which alone can do without REQUIRETLS (RFC 8689, section 5).
+                // A report, which alone may be sent without REQUIRETLS (RFC 8689, section 5).
                 let mail = row.mail(|builder| builder.sender("").optional_extension(&extension));
                 let (outcome, log) = send(mail, offered.then_some(row.offer), in_tls);
                 assert!(outcome.is_accepted(), "{shown}: {outcome:?}");
@@ -130,7 +131,7 @@ fn all_parameters_of_a_command_go_together() {
 }
 
 #[test]
-fn requiretls_wants_a_server_whose_name_is_proven() {
+fn requiretls_needs_a_verified_server_name() {
     let said = |facts| {
         let config = Config::builder("client.test".parse().unwrap()).security(Security::Implicit);
         let mut harness = Harness::new(config.build().unwrap());
@@ -157,7 +158,7 @@ fn requiretls_wants_a_server_whose_name_is_proven() {
 }
 
 #[test]
-fn bounds_are_taken_to_the_last_second() {
+fn limits_of_time_are_exact_to_the_second() {
     let by = |seconds| Parameter::deliver_by(DeliverBy::or_return(seconds).unwrap());
     let until = |text: &str| Parameter::hold_until(text.parse::<DateTime>().unwrap());
     for (parameter, offer, expected) in [
@@ -183,7 +184,7 @@ fn bounds_are_taken_to_the_last_second() {
                 "hold-until 2030-01-01T00:00:01Z is after the server's latest, 2030-01-01T00:00:00Z",
             ),
         ),
-        // What is no time binds nobody but the server.
+        // A value that is not a time is left to the server.
         (until("9999-12-31T23:59:59Z"), "FUTURERELEASE 1 never", None),
     ] {
         let shown = format!("{parameter} to {offer}");
@@ -205,13 +206,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn v11_xtext_comes_back_through_the_servers_decoder(bytes in prop::collection::vec(any::<u8>(), 1..200)) {
+    fn v11_xtext_is_decoded_to_the_same_bytes(bytes in prop::collection::vec(any::<u8>(), 1..200)) {
         let value = smtp_proto::parameter::Value::xtext(&bytes).unwrap();
         prop_assert_eq!(xtext::decode(value.as_str()), Some(bytes));
     }
 
     #[test]
-    fn an_address_of_any_letters_comes_back_through_the_servers_decoder(
+    fn a_non_ascii_original_recipient_is_decoded_to_the_same_address(
         address in "[ -~\u{a1}-\u{2fff}\u{1f600}-\u{1f64f}]{1,40}",
         wide: bool,
     ) {
@@ -227,7 +228,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_asked_for_a_recipient_the_server_finds(
+    fn any_parameters_of_a_recipient_reach_the_server(
         id in "[ -~]{1,30}",
         address in "[ -~]{1,100}|[ -~\u{e4}\u{4e2d}]{1,30}",
         occasions in 1_u8..8,
@@ -265,7 +266,7 @@ impl Row {
         .unwrap()
     }
 
-    /// The parameter as the server has stored it.
+    /// The parameter as the server stored it.
     fn stored(&self, log: &Log) -> Option<String> {
         let mail = log.mails().remove(0);
         let found = if self.of_recipient {
@@ -293,7 +294,7 @@ impl Row {
     }
 }
 
-/// The limit of the server that the mail exceeded.
+/// The limit of the server that the message exceeds.
 fn exceeded(outcome: &Outcome) -> Option<LimitExceeded> {
     outcome
         .recipients()
@@ -307,7 +308,7 @@ fn exceeded(outcome: &Outcome) -> Option<LimitExceeded> {
         })
 }
 
-/// What the mail needed and the server had not.
+/// The required extension that the server lacks.
 fn need(outcome: &Outcome) -> Option<MissingExtension> {
     outcome
         .recipients()
@@ -370,8 +371,9 @@ fn mail() -> MailBuilder {
         .message("Subject: t\r\n\r\nhello\r\n")
 }
 
-/// A server that offers these lines and no extension of parameters besides. Where it offers one that it does not know, it
-/// offers the name of the parameter, too: it cannot know what belongs to what.
+/// A server with these lines and no other extension that has parameters. For an extension that it
+/// does not know it advertises the parameter's keyword, too, because it cannot know which belongs
+/// to which.
 fn server<'a>(offers: impl IntoIterator<Item = &'a str>) -> smtp_test::Config {
     let offers: Vec<&str> = offers.into_iter().collect();
     let bare = if offers.contains(&"DSN") {
@@ -401,7 +403,7 @@ fn connect(server: smtp_test::Config, in_tls: bool) -> (Pair<Machine>, Log) {
     let log = machine.log();
     let config = Config::builder("client.test".parse().unwrap()).security(security);
     let mut pair = Pair::new(Arc::new(config.build().unwrap()), machine);
-    // Whoever drives begins TLS before the first question is put.
+    // The driver begins TLS before its first question.
     pair.exchange();
     pair.drive(Connection::poll_ready).unwrap();
     (pair, log)

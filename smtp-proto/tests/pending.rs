@@ -1,4 +1,5 @@
-//! What is unanswered, and what a failure leaves: bounds that no driver sees but one that cannot read while it writes.
+//! Pending replies, and memory after a failure: limits that matter to a driver that cannot read
+//! while it writes.
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ fn count(sent: &str, verb: &str) -> usize {
 }
 
 #[test]
-fn v25_no_more_chunks_are_unanswered_than_replies_fit_in_the_window() {
+fn v25_no_more_chunks_are_pending_than_the_window_has_replies() {
     // Four lines of 512 bytes.
     let window = Window::FULL_DUPLEX.with_bytes(2048);
     let config = config(|config| {
@@ -43,7 +44,7 @@ fn v25_no_more_chunks_are_unanswered_than_replies_fit_in_the_window() {
         sent = harness.ask("250 ok\r\n");
         answered += 1;
         out += sent.matches("BDAT ").count();
-        assert!(out - answered <= 4, "{} are unanswered", out - answered);
+        assert!(out - answered <= 4, "{} are pending", out - answered);
         assert!(out - answered > 0, "nothing is sent");
         assert!(
             out == chunks || out - answered >= 2,
@@ -56,7 +57,7 @@ fn v25_no_more_chunks_are_unanswered_than_replies_fit_in_the_window() {
 }
 
 #[test]
-fn v25_each_reply_of_lmtp_gives_back_its_part_of_the_window() {
+fn v25_each_lmtp_reply_frees_its_part_of_the_window() {
     const RECIPIENTS: usize = 8;
     const WINDOW: usize = 10;
     let config = config(|config| {
@@ -84,25 +85,22 @@ fn v25_each_reply_of_lmtp_gives_back_its_part_of_the_window() {
     let more = harness.ask("250 ok\r\n".repeat(envelope.min(RECIPIENTS + 1)));
     assert_eq!(count(&sent, "DATA") + count(&more, "DATA"), 1);
     let sent = harness.ask("354 go\r\n");
-    let (_, behind) = sent
+    let (_, after) = sent
         .split_once("\r\n.\r\n")
         .expect("the end of the content");
-    let mut unanswered = RECIPIENTS + behind.lines().count();
-    assert!(unanswered <= WINDOW, "{unanswered} are unanswered");
-    let mut commands = behind.to_owned();
+    let mut pending = RECIPIENTS + after.lines().count();
+    assert!(pending <= WINDOW, "{pending} are pending");
+    let mut commands = after.to_owned();
     for left in (0..RECIPIENTS).rev() {
         let sent = harness.ask("250 taken\r\n");
-        unanswered = unanswered - 1 + sent.lines().count();
+        pending = pending - 1 + sent.lines().count();
         commands += &sent;
-        assert!(
-            unanswered <= WINDOW,
-            "{left} left: {unanswered} are unanswered"
-        );
+        assert!(pending <= WINDOW, "{left} left: {pending} are pending");
         // When half of the window is free, it is used.
         let more = count(&commands, "RCPT") == RECIPIENTS;
         assert!(
-            more || unanswered >= WINDOW / 2,
-            "{left} left: {unanswered} are unanswered"
+            more || pending >= WINDOW / 2,
+            "{left} left: {pending} are pending"
         );
     }
     let outcome = harness.connection.poll_outcome(ids[0]).answer().unwrap();
@@ -111,7 +109,7 @@ fn v25_each_reply_of_lmtp_gives_back_its_part_of_the_window() {
 }
 
 #[test]
-fn v30_a_connection_that_has_failed_holds_nothing_of_what_was_to_be_sent() {
+fn v30_a_failed_connection_holds_no_output() {
     struct Owner(#[expect(dead_code, reason = "counted")] Arc<()>, Vec<u8>);
     impl AsRef<[u8]> for Owner {
         fn as_ref(&self) -> &[u8] {
@@ -122,7 +120,7 @@ fn v30_a_connection_that_has_failed_holds_nothing_of_what_was_to_be_sent() {
     type Failure = fn(&mut Harness);
     let failures: [Failure; 4] = [
         |harness| harness.connection.handle_eof(harness.now),
-        |harness| harness.say("250 nobody asked\r\n"),
+        |harness| harness.say("250 unexpected\r\n"),
         |harness| {
             let error = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
             harness

@@ -1,4 +1,4 @@
-//! A chunk is rejected while more of the text is to come (RFC 3030, section 2).
+//! A chunk is rejected before the last one is sent (RFC 3030, section 2).
 
 use crate::common::Answered as _;
 use crate::common::pair::transmit;
@@ -9,7 +9,7 @@ use smtp_proto::{
     Config, Connection, Mail, RecipientStatus, Security, Seed, Stage, StreamedContent, Time,
 };
 
-/// Says a line to the client, and gives what it sends then.
+/// Gives a line to the client, and returns the output after it.
 fn say(connection: &mut Connection, line: &str) -> String {
     connection.handle_input(Time::ORIGIN, line.as_bytes());
     let mut sent = Vec::new();
@@ -24,7 +24,7 @@ fn say(connection: &mut Connection, line: &str) -> String {
 }
 
 #[test]
-fn v39_behind_a_rejected_chunk_the_next_mail_begins_with_rset_and_gets_its_own_replies() {
+fn v39_after_a_rejected_chunk_the_next_message_begins_with_rset_and_gets_its_own_replies() {
     let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
     let mut connection =
         Connection::new(Arc::new(config.build().unwrap()), Seed::from_bytes([0; 32]));
@@ -63,7 +63,7 @@ fn v39_behind_a_rejected_chunk_the_next_mail_begins_with_rset_and_gets_its_own_r
 }
 
 #[test]
-fn v40_a_mail_that_is_taken_although_a_chunk_was_rejected_is_in_doubt() {
+fn v40_a_message_accepted_after_a_rejected_chunk_is_in_doubt() {
     let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
     let mut connection =
         Connection::new(Arc::new(config.build().unwrap()), Seed::from_bytes([0; 32]));

@@ -1,4 +1,4 @@
-//! `Outcome::retry`: which recipients are sent the message again, and what is carried over.
+//! `Outcome::retry`: the recipients of the retry, and what it takes over from the message.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ fn server() -> smtp_test::Config {
         .reject("full@x.test", "452 4.2.2 mailbox is full")
 }
 
-/// What became of the message at this server, and what the server saw.
+/// The outcome of the message at this server, and the server's log.
 fn send(server: &smtp_test::Config, cut: Option<Cut>, mail: Mail) -> (Outcome, Log) {
     let mut pair = Pair::new(config(Pipelining::Envelope), Machine::new(server));
     pair.cut = cut;
@@ -58,7 +58,7 @@ fn mail() -> Mail {
         .unwrap()
 }
 
-/// What has to be left of it.
+/// The expected retry.
 fn rest() -> Mail {
     Mail::builder()
         .sender("a@x.test")
@@ -72,11 +72,11 @@ fn rest() -> Mail {
 }
 
 #[test]
-fn only_what_was_rejected_for_now_is_sent_again() {
+fn only_recipients_with_a_transient_rejection_are_retried() {
     let (outcome, _) = send(&server(), None, mail());
     let retry = outcome.retry().unwrap();
     assert_eq!(retry, rest());
-    // A second try, at a server that has changed its mind.
+    // A retry to a server that accepts now.
     let (outcome, log) = send(&smtp_test::Config::new(), None, retry);
     assert!(outcome.is_accepted() && outcome.retry().is_none());
     let stored = &log.mails()[0];
@@ -86,13 +86,13 @@ fn only_what_was_rejected_for_now_is_sent_again() {
 }
 
 #[test]
-fn what_one_server_did_not_take_is_kept_for_the_next() {
+fn parameters_that_one_server_lacked_are_kept_for_the_next() {
     let (outcome, _) = send(&server().without("DSN"), None, mail());
     assert_eq!(outcome.retry().unwrap(), rest());
 }
 
 #[test]
-fn content_that_was_downgraded_is_sent_again_as_it_was() {
+fn a_retry_has_the_content_before_the_downgrade() {
     let text = "From: a@x.test\r\nSubject: once\r\n\r\nGr\u{fc}sse.\r\n";
     let downgrade = |text: &Bytes| {
         let text = String::from_utf8_lossy(text).replace('\u{fc}', "ue");
@@ -110,7 +110,7 @@ fn content_that_was_downgraded_is_sent_again_as_it_was() {
 }
 
 #[test]
-fn nothing_is_sent_again_that_was_accepted_or_rejected_for_good() {
+fn accepted_or_permanently_rejected_recipients_are_not_retried() {
     let of = |recipient: &'static str| Mail::new("a@x.test", [recipient], MESSAGE).unwrap();
     for recipient in ["taken@x.test", "gone@x.test"] {
         let (outcome, _) = send(&server(), None, of(recipient));
@@ -119,7 +119,7 @@ fn nothing_is_sent_again_that_was_accepted_or_rejected_for_good() {
 }
 
 #[test]
-fn streamed_content_is_gone_after_its_first_use() {
+fn a_message_with_streamed_content_has_no_retry() {
     let mail = Mail::builder()
         .sender("a@x.test")
         .recipient("later@x.test")
@@ -131,9 +131,10 @@ fn streamed_content_is_gone_after_its_first_use() {
     assert_eq!(outcome.retry(), None);
 }
 
-/// Wherever the connection is cut, a copy that the server may have is never sent again.
+/// Wherever the connection fails, a recipient that the server may have accepted is not in the
+/// retry.
 #[test]
-fn a_recipient_in_doubt_is_never_among_them() {
+fn a_recipient_in_doubt_is_never_retried() {
     let mail = || Mail::new("a@x.test", ["b@x.test", "later@x.test"], MESSAGE).unwrap();
     let (mut retried, mut in_doubt) = (0, 0);
     let cuts = (0..400).flat_map(|after| {

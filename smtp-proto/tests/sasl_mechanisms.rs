@@ -1,4 +1,4 @@
-//! Each mechanism against a server that holds it to the letter of its standard.
+//! Each mechanism against a server that follows its standard strictly.
 
 #[cfg(feature = "scram")]
 #[path = "sasl/scram.rs"]
@@ -43,12 +43,12 @@ fn config(credentials: &Credentials) -> Config {
         .unwrap()
 }
 
-/// Logs in, over a TLS connection of which the client knows this much, and the server its own.
+/// Logs in over a TLS connection that each side describes in its own way.
 fn log_in(config: Config, facts: TlsInfo, server: &smtp_test::Config) -> (Result<(), Error>, Log) {
     log_in_past(config, facts, server, |said| said)
 }
 
-/// The same past somebody who changes what the server says.
+/// The same with an attacker that changes the server's replies.
 fn log_in_past(
     config: Config,
     facts: TlsInfo,
@@ -106,7 +106,7 @@ fn auths(log: &Log) -> usize {
     session.commands().iter().filter(is_auth).count()
 }
 
-/// Logs in with one mechanism, and is rejected with another secret.
+/// Logs in with one mechanism; the wrong secret is rejected.
 fn check(name: &str, right: &Credentials, wrong: Option<&Credentials>, user: &str) {
     let server = server(name).external("carol").anonymous();
     let (result, log) = log_in(config(right), facts(), &server);
@@ -205,7 +205,7 @@ fn v33_the_json_of_a_rejected_token_is_kept_for_the_caller() {
         assert!(detail.starts_with(br#"{"status":""#));
         log.assert_clean();
 
-        // A server that gives its reason and then lets the client in contradicts itself.
+        // A server that gives a reason and then accepts the login contradicts itself.
         let contradicts = server(name).on(Stage::AuthStep(1), Action::reply("235 welcome"));
         let (result, _) = log_in(config(&credentials), facts(), &contradicts);
         let error = result.unwrap_err();
@@ -217,7 +217,7 @@ fn v33_the_json_of_a_rejected_token_is_kept_for_the_caller() {
     }
 }
 
-/// Credentials whose source gives one token after the other, and what it was asked for.
+/// Credentials with a token provider that gives one token after the other, and the requests to it.
 fn source(tokens: [&'static str; 2]) -> (Credentials, Arc<std::sync::Mutex<Vec<TokenRequest>>>) {
     let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
     let requests = Arc::clone(&asked);
@@ -231,7 +231,7 @@ fn source(tokens: [&'static str; 2]) -> (Credentials, Arc<std::sync::Mutex<Vec<T
 }
 
 #[test]
-fn v33_a_token_that_has_expired_is_renewed_once() {
+fn v33_an_expired_token_is_refreshed_once() {
     use TokenRequest::{Cached, Refreshed};
     for (tokens, logs_in) in [(["expired", TOKEN], true), (["expired", "also"], false)] {
         let (credentials, asked) = source(tokens);
@@ -266,12 +266,12 @@ fn v33_a_token_that_has_expired_is_renewed_once() {
     }
     let fixed = config(&Credentials::token("alice", TOKEN).unwrap());
     assert!(fixed.with_refreshed_token().is_none());
-    let nobody = Config::builder("client.test".parse().unwrap());
-    assert!(nobody.build().unwrap().with_refreshed_token().is_none());
+    let anonymous = Config::builder("client.test".parse().unwrap());
+    assert!(anonymous.build().unwrap().with_refreshed_token().is_none());
 }
 
 #[test]
-fn only_a_rejection_of_the_token_itself_asks_for_a_new_one() {
+fn only_a_rejection_of_the_token_refreshes_it() {
     let (credentials, _) = source(["expired", "expired"]);
     for (reply, expired) in [
         ("535 5.7.8 no", true),
@@ -297,7 +297,7 @@ fn only_a_rejection_of_the_token_itself_asks_for_a_new_one() {
                 )
         );
     }
-    // Without a token nothing is said.
+    // Without a token nothing is sent.
     let none = Credentials::token_provider("alice", |_| None).unwrap();
     let (result, log) = log_in(config(&none), facts(), &server("XOAUTH2"));
     let ErrorKind::Authentication(AuthenticationError::Exchange(ExchangeError::Mechanism(_))) =
@@ -308,7 +308,7 @@ fn only_a_rejection_of_the_token_itself_asks_for_a_new_one() {
     assert_eq!(auths(&log), 0);
 }
 
-/// A mechanism of a user's own that is for some connections only.
+/// A mechanism outside the crate that is for some connections only.
 #[derive(Debug, Clone)]
 struct Picky(bool);
 
@@ -329,14 +329,14 @@ impl Mechanism for Picky {
 }
 
 #[test]
-fn a_mechanism_that_cannot_be_used_here_is_passed_over() {
+fn a_mechanism_that_this_connection_does_not_allow_is_skipped() {
     let server = server("PLAIN").mechanisms(["X-PICKY", "PLAIN"]);
     for usable in [false, true] {
         let plain = Plain::new("alice", PASSWORD).unwrap();
         let credentials =
             Credentials::from_mechanisms(vec![Arc::new(Picky(usable)), Arc::new(plain)]);
         let (result, log) = log_in(config(&credentials), facts(), &server);
-        // The server does not know what it offers.
+        // The server does not implement what it advertises.
         assert_eq!(result.is_err(), usable);
         let said = log.session().commands().join("\n");
         assert_eq!(said.contains("AUTH X-PICKY"), usable, "{said}");

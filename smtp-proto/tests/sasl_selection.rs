@@ -1,4 +1,5 @@
-//! Which mechanism is used: the first of the caller's that the server offers and the connection allows, and no other.
+//! The mechanism that is used: the first of the caller's that the server advertises and the
+//! connection allows, and no other.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,14 +8,15 @@ use crate::common::harness::Harness;
 use smtp_proto::sasl::{Anonymous, ConnectionInfo, External, Login, Mechanism, Plain};
 use smtp_proto::{AuthenticationError, Config, Credentials, ErrorKind, Security};
 
-/// The names at the places of the bits that are set.
+/// The names at the positions of the bits that are set.
 fn subset<'a>(names: &[&'a str], bits: usize) -> Vec<&'a str> {
     let is_in = |place: &usize| bits >> place & 1 == 1;
     let places = (0..names.len()).filter(is_in);
     places.map(|place| names[place]).collect()
 }
 
-/// What must be chosen, found in another way than by the crate: offers are struck from the list of what is wanted.
+/// The expected choice, found in another way than by the crate: names that are not advertised are
+/// removed from the caller's list.
 fn reference<'a>(wanted: &[&'a str], offered: &[&str], bound: bool) -> Option<&'a str> {
     let offered: BTreeSet<&str> = offered.iter().copied().collect();
     let mut left = wanted.to_vec();
@@ -24,7 +26,7 @@ fn reference<'a>(wanted: &[&'a str], offered: &[&str], bound: bool) -> Option<&'
 }
 
 #[test]
-fn v32_all_subsets_of_offers_and_of_allow_lists_choose_as_the_reference_does() {
+fn v32_all_subsets_of_advertised_and_allowed_mechanisms_agree_with_the_reference() {
     let password = Credentials::password("alice", "secret").unwrap();
     let names: Vec<_> = password.names().collect();
     let end_point = [("tls-server-end-point", &b"hash"[..])];
@@ -57,7 +59,7 @@ fn v32_all_subsets_of_offers_and_of_allow_lists_choose_as_the_reference_does() {
 
 #[cfg(feature = "scram")]
 #[test]
-fn v32_a_password_goes_by_the_strongest_mechanism_that_there_is() {
+fn v32_a_password_uses_the_strongest_common_mechanism() {
     let credentials = Credentials::password("alice", "secret").unwrap();
     let order = [
         "SCRAM-SHA-512-PLUS",
@@ -73,7 +75,7 @@ fn v32_a_password_goes_by_the_strongest_mechanism_that_there_is() {
 }
 
 #[test]
-fn what_the_server_offers_beside_changes_nothing_nor_does_its_case() {
+fn other_advertised_mechanisms_and_letter_case_change_nothing() {
     let credentials = Credentials::password("alice", "secret").unwrap();
     for (offered, expected) in [
         (&["login", "plain"][..], Some("PLAIN")),
@@ -88,7 +90,7 @@ fn what_the_server_offers_beside_changes_nothing_nor_does_its_case() {
 }
 
 #[test]
-fn an_allow_list_puts_in_order_and_never_adds() {
+fn an_allow_list_orders_mechanisms_and_never_adds_one() {
     let list: [Arc<dyn Mechanism>; 4] = [
         Arc::new(Plain::new("alice", "secret").unwrap()),
         Arc::new(Login::new("alice", "secret").unwrap()),
@@ -107,7 +109,8 @@ fn an_allow_list_puts_in_order_and_never_adds() {
     }
 }
 
-/// A connection with these credentials that has heard this offer inside TLS, and what it said to it.
+/// A connection with these credentials after a reply to EHLO inside TLS with these mechanisms, and
+/// its output.
 fn offered(credentials: &Credentials, mechanisms: &[&str]) -> (Harness, String) {
     let config = Config::builder("client.test".parse().unwrap())
         .security(Security::Implicit)
@@ -125,7 +128,7 @@ fn v32_a_failure_never_leads_to_another_mechanism() {
         let offer = subset(&names, offers);
         for rejection in ["535 no", "504 not this one", "534 too weak", "454 later"] {
             let (mut harness, said) = offered(&credentials, &offer);
-            // The harness tells of no channel binding.
+            // The harness reports no channel binding.
             match reference(&names, &offer, false) {
                 Some(name) => {
                     let mut words = said.trim_end().split(' ');

@@ -96,7 +96,7 @@ fn index() -> String {
     index
 }
 
-/// The sections that a first line names, in order; none if there is no reference, or one without
+/// The sections that a first line names, in order; `None` if there is no reference, or one without
 /// a section.
 fn references(line: &str) -> Option<Vec<Reference>> {
     let mut found = Vec::new();
@@ -123,15 +123,15 @@ fn references(line: &str) -> Option<Vec<Reference>> {
         loop {
             let end =
                 rest.find(|c: char| !(c.is_ascii_digit() || c.is_ascii_uppercase() || c == '.'));
-            let (section, behind) = rest.split_at(end.unwrap_or(rest.len()));
+            let (section, after) = rest.split_at(end.unwrap_or(rest.len()));
             let section = section.trim_end_matches('.').split('.').map(Part::parse);
             found.push(Reference {
                 document: document.clone(),
                 section: section.collect::<Option<_>>()?,
             });
-            let next = behind
+            let next = after
                 .strip_prefix(", ")
-                .or_else(|| behind.strip_prefix(" and "));
+                .or_else(|| after.strip_prefix(" and "));
             match next.filter(|next| is_list && next.starts_with(|c: char| c.is_ascii_digit())) {
                 Some(next) => rest = next,
                 None => break,
@@ -172,7 +172,7 @@ impl std::fmt::Display for Reference {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Document {
     Rfc(u32),
-    /// What defines an extension that no RFC does.
+    /// The definition of an extension that has no RFC.
     Postfix(&'static str),
 }
 
@@ -190,7 +190,7 @@ impl Document {
     }
 }
 
-/// A number of a section, or the letter of an appendix, which comes after all numbers.
+/// The number of a section, or the letter of an appendix, which comes after all numbers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     Number(u32),

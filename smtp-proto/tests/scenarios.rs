@@ -11,12 +11,12 @@ use smtp_proto::{CommandId, Connection, ContentStatus, MailError, MailId};
 use smtp_test::{Peer, Split};
 
 #[test]
-fn every_scenario_goes_as_written_however_the_bytes_are_cut() {
+fn every_scenario_has_its_dialogue_and_results_for_any_cuts() {
     let mut failed = Vec::new();
     let mut ran = Vec::new();
     for scenario in scenario::all() {
         ran.push(scenario.name.clone());
-        // Shown if it panics.
+        // Printed if it panics.
         println!("{}", scenario.name);
         // One that panics does not hide the others.
         let first = AssertUnwindSafe(|| run(&scenario, Split::Whole, usize::MAX));
@@ -26,7 +26,7 @@ fn every_scenario_goes_as_written_however_the_bytes_are_cut() {
         };
         if whole.0.trim_end() != scenario.expected {
             failed.push(format!(
-                "{}: heard\n{}\nand not\n{}\n",
+                "{}: the results are\n{}\nand not\n{}\n",
                 scenario.name, whole.0, scenario.expected
             ));
             continue;
@@ -53,7 +53,7 @@ fn every_scenario_goes_as_written_however_the_bytes_are_cut() {
     }
 }
 
-/// Runs a scenario through the machine; returns what the caller heard and what was sent.
+/// Runs a scenario in memory; returns the results of the caller and the output.
 fn run(scenario: &Scenario, split: Split, write_at_most: usize) -> (Trace, Vec<u8>) {
     let name = &scenario.name;
     let player = scenario.script.play(split);
@@ -61,7 +61,7 @@ fn run(scenario: &Scenario, split: Split, write_at_most: usize) -> (Trace, Vec<u
     let mut pair = Pair::new(Arc::clone(&scenario.config), player);
     pair.write_at_most = write_at_most;
     let mut trace = Trace::default();
-    // Whoever drives begins TLS before the first question is put.
+    // The driver begins TLS before its first question.
     pair.exchange();
     if trace.ready(pair.drive(Connection::poll_ready)) {
         let ids: Vec<_> = scenario
@@ -85,7 +85,7 @@ fn run(scenario: &Scenario, split: Split, write_at_most: usize) -> (Trace, Vec<u
     if let Poll::Ready(Err(_)) = pair.connection.poll_ready() {
         assert!(
             pair.connection.poll_transmit(pair.now).is_none(),
-            "{name}: offered after the end"
+            "{name}: output after the end"
         );
         assert_eq!(
             pair.connection.poll_timeout(),
@@ -94,10 +94,14 @@ fn run(scenario: &Scenario, split: Split, write_at_most: usize) -> (Trace, Vec<u
         );
     }
     pair.peer.handle_eof();
-    check_leaving(scenario.config.security(), &pair.sent, pair.sent_in_clear);
+    check_leaving(
+        scenario.config.security(),
+        &pair.sent,
+        pair.sent_in_cleartext,
+    );
     if let Err(mismatch) = report.verdict() {
         panic!(
-            "{name} ({split:?}, {write_at_most} bytes a write): {mismatch}\nheard:\n{}",
+            "{name} ({split:?}, {write_at_most} bytes a write): {mismatch}\nresults:\n{}",
             trace.0
         );
     }
@@ -124,7 +128,7 @@ fn submit<'a>(connection: &mut Connection, action: &'a Action) -> Id<'a> {
     }
 }
 
-/// Hands over each piece when it is wanted, until the outcome is known.
+/// Writes each piece when it is wanted, until the outcome is known.
 fn write<P: Peer>(pair: &mut Pair<P>, id: MailId, pieces: &[Piece]) {
     for piece in pieces {
         let Ok(ContentStatus::Wanted) = pair.drive(|c| c.poll_content(id)) else {

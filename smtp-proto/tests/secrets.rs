@@ -1,4 +1,5 @@
-//! Whatever goes well or wrong, no text that people may see shows a secret: not as it is, not in base64, not in hex.
+//! No text for people has a secret, whether a session succeeds or fails: not as it is, not in
+//! base64, not in hex.
 
 #[cfg(feature = "tracing")]
 use crate::span_collector;
@@ -16,7 +17,7 @@ use smtp_test::{Action, Machine, Stage};
 const PASSWORD: &str = "Canary-pa55word=Zk3/+9x";
 const TOKEN: &str = "ya29.Canary-t0ken_AbC/dEf+GhI=";
 
-/// The ways to log in that send a secret, each with its name and the secret.
+/// Credentials that send a secret, each with its mechanism and the secret.
 fn ways() -> Vec<(&'static str, &'static str, Credentials)> {
     vec![
         (
@@ -52,13 +53,13 @@ fn ways() -> Vec<(&'static str, &'static str, Credentials)> {
     ]
 }
 
-/// The ways to log in by a proof that one has the password, and each with its name.
+/// Credentials that prove knowledge of a password, each with its mechanism.
 fn proofs() -> Vec<(&'static str, Credentials)> {
     vec![
         #[cfg(feature = "scram")]
         (
             "SCRAM-SHA-256",
-            // The work is not what is tested.
+            // Few iterations: the cost is not under test.
             of(smtp_proto::sasl::Scram::sha256("alice", PASSWORD)
                 .unwrap()
                 .iterations(1..=1)),
@@ -71,7 +72,7 @@ fn proofs() -> Vec<(&'static str, Credentials)> {
     ]
 }
 
-/// All ways, with the secrets that must not show.
+/// All credentials, with the secrets that no text may have.
 fn all() -> impl Iterator<Item = (&'static str, &'static str, Credentials)> {
     let proofs = proofs().into_iter();
     ways()
@@ -83,7 +84,7 @@ fn of(mechanism: impl Mechanism + 'static) -> Credentials {
     Credentials::from_mechanisms(vec![Arc::new(mechanism)])
 }
 
-/// Goes through a session, and shows everything at every step; returns what was sent.
+/// Runs a session, and adds all text at every step; returns the output.
 fn session(
     credentials: Credentials,
     server: &smtp_test::Config,
@@ -146,7 +147,7 @@ fn converse(
     pair.sent
 }
 
-/// Looks at the spans and events of what `run` does, where there are any.
+/// Adds the spans and events of `run`, with the feature `tracing`.
 #[cfg(feature = "tracing")]
 fn traced<T>(shown: &DebugOutput, run: impl FnOnce() -> T) -> T {
     let collector = span_collector::SpanCollector::new(tracing::Level::TRACE);
@@ -175,7 +176,7 @@ fn sends(secret: &str, sent: &[u8]) -> bool {
 }
 
 #[test]
-fn v37_no_secret_shows_in_a_session_that_goes_well() {
+fn v37_no_secret_is_shown_by_a_successful_session() {
     for (mechanism, secret, credentials) in ways() {
         let shown = DebugOutput::default();
         let sent = session(credentials, &server(mechanism), None, &shown);
@@ -191,13 +192,13 @@ fn v37_no_secret_shows_in_a_session_that_goes_well() {
 }
 
 #[test]
-fn v37_a_proof_of_the_password_neither_shows_nor_sends_it() {
+fn v37_a_proof_of_the_password_neither_shows_nor_sends_the_password() {
     for (mechanism, credentials) in proofs() {
         let shown = DebugOutput::default();
         let sent = session(credentials, &server(mechanism), None, &shown);
         assert!(!sends(PASSWORD, &sent), "{mechanism}");
         let shown = shown.all();
-        // Nor does it show what passwords can be tried on.
+        // Nor does it show data against which passwords can be tried.
         let challenges = shown.split("S: 334 ").skip(1);
         assert!(challenges.clone().count() > 0, "{mechanism}");
         for text in challenges {
@@ -210,7 +211,7 @@ fn v37_a_proof_of_the_password_neither_shows_nor_sends_it() {
 }
 
 #[test]
-fn v37_no_secret_shows_wherever_a_session_breaks() {
+fn v37_no_secret_is_shown_wherever_a_session_fails() {
     for (mechanism, secret, credentials) in all() {
         let server = server(mechanism);
         let whole = session(credentials.clone(), &server, None, &DebugOutput::default()).len();
@@ -220,7 +221,7 @@ fn v37_no_secret_shows_wherever_a_session_breaks() {
                 Fault::Eof,
                 Fault::WriteError,
                 Fault::Silence,
-                Fault::Says(b"no reply\r\n"),
+                Fault::Input(b"no reply\r\n"),
             ] {
                 let cut = Cut::Output {
                     after,
@@ -235,7 +236,7 @@ fn v37_no_secret_shows_wherever_a_session_breaks() {
 }
 
 #[test]
-fn v37_no_secret_shows_whatever_the_server_answers_to_it() {
+fn v37_no_secret_is_shown_for_any_reply_to_it() {
     let answers = [
         "535 5.7.8 no",
         "534 5.7.9 use another",
@@ -281,7 +282,7 @@ fn v37_no_secret_shows_whatever_the_server_answers_to_it() {
 }
 
 #[test]
-fn v37_no_value_that_holds_a_secret_shows_it() {
+fn v37_no_value_with_a_secret_shows_it() {
     let shown = DebugOutput::default();
     shown.debug(&Secret::from(PASSWORD));
     shown.debug(&Plain::new("alice", PASSWORD).unwrap());
@@ -339,8 +340,9 @@ fn v37_no_value_that_holds_a_secret_shows_it() {
 }
 
 #[test]
-fn a_secret_is_known_again_in_every_disguise() {
-    // What RFC 4648 makes of "abcdef", "xabcdef" and "xxabcdef": the groups that no neighbour touches.
+fn a_secret_is_found_in_every_encoding() {
+    // "abcdef", "xabcdef" and "xxabcdef" in base64 (RFC 4648): the groups that no neighbour
+    // changes.
     let forms = disguises("abcdef");
     for form in ["abcdef", "616263646566", "YWJjZGVm", "Y2Rl", "YmNkZWY="] {
         let known = forms

@@ -1,4 +1,4 @@
-//! What a subscriber of the crate `tracing` sees of a connection.
+//! The spans and events of a connection for the crate `tracing`.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use smtp_proto::{Config, Connection, Credentials, Mail, Security};
 use smtp_test::{Machine, Script, Split};
 use tracing::Level;
 
-/// The dialogue of two mails that are in line together, of which the first is rejected at its end.
+/// A dialogue with two messages queued together; the first is rejected at its end.
 const SCRIPT: &str = "\
 <tls>
 S: 220 mx.test
@@ -82,7 +82,7 @@ fn converse() {
 }
 
 #[test]
-fn every_line_is_in_the_span_of_its_mail_or_of_the_connection() {
+fn every_line_is_in_the_span_of_its_message_or_of_the_connection() {
     let collector = SpanCollector::new(Level::TRACE);
     collector.during(converse);
     assert_eq!(collector.open(), 0);
@@ -142,7 +142,7 @@ DEBUG C: -- ended
 }
 
 #[test]
-fn at_debug_there_is_what_decides_something() {
+fn debug_has_the_decisive_events() {
     let collector = SpanCollector::new(Level::DEBUG);
     collector.during(converse);
     let lines = collector.lines();
@@ -164,14 +164,14 @@ fn at_debug_there_is_what_decides_something() {
 }
 
 #[test]
-fn at_info_there_is_nothing() {
+fn info_has_no_events() {
     let collector = SpanCollector::new(Level::INFO);
     collector.during(converse);
     assert_eq!(collector.lines(), [""; 0]);
 }
 
 #[test]
-fn a_failure_is_told_in_the_span_of_the_connection_and_mails_in_line_get_their_outcomes() {
+fn a_failure_is_in_the_span_of_the_connection_and_queued_messages_get_their_outcomes() {
     let collector = SpanCollector::new(Level::DEBUG);
     collector.during(|| {
         let config = Config::builder("client.test".parse().unwrap())

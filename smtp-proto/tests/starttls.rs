@@ -1,4 +1,5 @@
-//! The step from cleartext to TLS: who may take it, what may be said before it, and what is forgotten at it.
+//! The upgrade from cleartext to TLS: who may start it, what may be sent before it, and what it
+//! discards.
 
 #[path = "starttls/answers.rs"]
 mod answers;
@@ -34,7 +35,7 @@ fn mail() -> Mail {
     raw_mail("a@x.test", ["b@x.test"], "Subject: t\r\n\r\nhello\r\n").unwrap()
 }
 
-/// A connection that has said STARTTLS.
+/// A connection that has sent STARTTLS.
 fn at_starttls(policy: Security) -> Harness {
     let mut harness = Harness::new(builder(policy).build().unwrap());
     harness.listen();
@@ -63,7 +64,7 @@ fn check_injected(mut harness: Harness, stage: Stage, injected: &[u8]) {
     check_clear_text(&harness.sent);
 }
 
-/// What an attacker could put after the 220.
+/// Bytes that an attacker could insert after the 220.
 fn injections() -> Vec<Vec<u8>> {
     let forged = ehlo("AUTH PLAIN LOGIN,SIZE 0").into_bytes();
     (0..=u8::MAX)
@@ -84,7 +85,7 @@ fn injections() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn v02_bytes_behind_the_220_in_the_same_chunk_are_fatal() {
+fn v02_bytes_after_the_220_in_the_same_read_are_fatal() {
     for policy in [Security::StartTls, Security::Opportunistic] {
         for injected in injections() {
             for reply in ["220 go\r\n", "220-now\r\n220 go\r\n", "220\n"] {
@@ -97,13 +98,13 @@ fn v02_bytes_behind_the_220_in_the_same_chunk_are_fatal() {
 }
 
 #[test]
-fn v02_bytes_behind_the_220_in_a_later_chunk_are_fatal_until_tls_is_complete() {
+fn v02_bytes_after_the_220_in_a_later_read_are_fatal_until_tls_is_complete() {
     for injected in injections() {
         let mut harness = at_starttls(Security::StartTls);
         harness.say("220 go\r");
         harness.say("\n");
         harness.say("");
-        // Whoever took on the upgrade has not done it yet.
+        // The upgrade has begun, and is not complete.
         assert!(harness.connection.begin_tls(harness.now).is_ok());
         assert!(harness.connection.poll_ready().is_pending());
         harness.say(&injected);
@@ -121,7 +122,7 @@ fn v02_bytes_before_implicit_tls_are_fatal() {
 }
 
 #[test]
-fn nothing_is_offered_before_implicit_tls_is_complete() {
+fn no_output_before_implicit_tls_is_complete() {
     let config =
         builder(Security::Implicit).credentials(Credentials::password("alice", "canary").unwrap());
     let mut harness = Harness::new(config.build().unwrap());
@@ -133,7 +134,7 @@ fn nothing_is_offered_before_implicit_tls_is_complete() {
         matches!(error.kind(), ErrorKind::Misuse(ApiMisuse::UpgradePending)),
         "{error:#}"
     );
-    // It is a question badly put, and no failure.
+    // An error of the caller, and not of the connection.
     assert!(harness.connection.begin_tls(harness.now).is_ok());
     assert!(harness.connection.poll_ready().is_pending());
     assert_eq!(harness.listen(), "");
@@ -141,7 +142,7 @@ fn nothing_is_offered_before_implicit_tls_is_complete() {
         harness.secure("AUTH PLAIN"),
         "AUTH PLAIN AGFsaWNlAGNhbmFyeQ==\r\n"
     );
-    assert_eq!(harness.sent_in_clear, Some(0));
+    assert_eq!(harness.sent_in_cleartext, Some(0));
 }
 
 #[test]
@@ -164,7 +165,7 @@ fn tls_begins_once() {
 }
 
 #[test]
-fn i5_what_was_said_in_clear_is_forgotten_before_anything_is_heard_in_tls() {
+fn i5_capabilities_from_cleartext_are_discarded_before_the_first_reply_in_tls() {
     let mut harness = at_starttls(Security::StartTls);
     assert!(harness.connection.capabilities().start_tls());
     assert_eq!(harness.connection.capabilities().server_name(), b"mx.test");
@@ -176,7 +177,7 @@ fn i5_what_was_said_in_clear_is_forgotten_before_anything_is_heard_in_tls() {
     assert_eq!(harness.listen(), "EHLO client.test\r\n");
 }
 
-/// What is said inside TLS, and what is known there, after these two lists of capabilities.
+/// The output inside TLS, and the capabilities there, after these two replies to EHLO.
 fn inside(before: &str, after: &str) -> (String, Vec<String>, String) {
     let config =
         builder(Security::StartTls).credentials(Credentials::password("alice", "canary").unwrap());
@@ -232,7 +233,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn v03_what_happens_inside_tls_depends_on_what_was_said_there_only(
+    fn v03_the_session_inside_tls_does_not_depend_on_cleartext(
         before in keywords(), other in keywords(), after in keywords(),
     ) {
         let list = |mut keywords: Vec<&str>| {
@@ -244,7 +245,7 @@ proptest! {
     }
 }
 
-/// A mechanism that would say anything to anybody.
+/// A mechanism that sends its secret in any connection.
 #[derive(Debug)]
 struct Eager(&'static str);
 
@@ -299,12 +300,12 @@ fn every_credential() -> Vec<Credentials> {
 }
 
 #[test]
-fn v04_a_server_in_clear_that_offers_every_mechanism_gets_no_credentials() {
+fn v04_a_cleartext_server_that_advertises_every_mechanism_gets_no_credentials() {
     for credentials in every_credential() {
         for dangerous in [false, true] {
             let mut config = builder(Security::StartTls).credentials(credentials.clone());
             if dangerous {
-                // It counts under the policy that is clear by name, and under no other.
+                // It is used with `Cleartext`, and with no other setting.
                 config = config.dangerous_credentials_in_cleartext();
             }
             let mut harness = Harness::new(config.build().unwrap());
@@ -322,7 +323,7 @@ fn v04_a_server_in_clear_that_offers_every_mechanism_gets_no_credentials() {
 }
 
 #[test]
-fn v04_credentials_need_a_policy_that_demands_tls_or_the_dangerous_escape_by_name() {
+fn v04_credentials_need_required_tls_or_the_dangerous_option() {
     for credentials in every_credential() {
         for policy in POLICIES {
             for dangerous in [false, true] {
@@ -356,7 +357,7 @@ fn v04_credentials_need_a_policy_that_demands_tls_or_the_dangerous_escape_by_nam
 }
 
 #[test]
-fn v04_the_policy_to_fall_back_to_is_clear_and_carries_no_credentials() {
+fn v04_the_cleartext_fallback_has_no_credentials() {
     for policy in POLICIES {
         let config = builder(policy)
             .dangerous_credentials_in_cleartext()

@@ -1,4 +1,5 @@
-//! Texts that are written in pieces: what is asked for when, what goes out, and what comes of a text that fails.
+//! Streamed content: when each piece is wanted, what is sent, and what follows an error in the
+//! content.
 
 use crate::common::Answered as _;
 use crate::common::pair::transmit;
@@ -16,13 +17,13 @@ use smtp_proto::{
 };
 use smtp_test::{Action, Machine, Peer};
 
-fn policy() -> Arc<Config> {
+fn config() -> Arc<Config> {
     let config = Config::builder("client.test".parse().unwrap()).security(Security::Cleartext);
     Arc::new(config.build().unwrap())
 }
 
 fn pair() -> Pair<Machine> {
-    Pair::new(policy(), Machine::new(&smtp_test::Config::new()))
+    Pair::new(config(), Machine::new(&smtp_test::Config::new()))
 }
 
 fn streamed(sender: &str) -> Mail {
@@ -59,7 +60,7 @@ fn send<'a>(
     pair.drive(|c| c.poll_outcome(id))
 }
 
-/// The one fate of a mail to one recipient.
+/// The status of the only recipient.
 fn fate(outcome: &Outcome) -> &RecipientStatus {
     assert_eq!(outcome.recipients().len(), 1);
     outcome.recipients()[0].status()
@@ -70,7 +71,7 @@ fn is_misuse(error: &Error, misuse: ApiMisuse) -> bool {
 }
 
 #[test]
-fn a_text_in_pieces_arrives_as_it_was_written() {
+fn streamed_content_arrives_as_it_was_written() {
     let mut pair = pair();
     let pieces: [&[u8]; 6] = [
         b"Subject: t\r",
@@ -88,7 +89,7 @@ fn a_text_in_pieces_arrives_as_it_was_written() {
 }
 
 #[test]
-fn a_text_of_no_pieces_and_one_of_empty_ones_is_an_empty_text() {
+fn no_pieces_or_empty_pieces_are_empty_content() {
     for pieces in [vec![], vec![&b""[..]], vec![b"", b"", b""]] {
         let mut pair = pair();
         let outcome = send(&mut pair, pieces).unwrap();
@@ -99,19 +100,19 @@ fn a_text_of_no_pieces_and_one_of_empty_ones_is_an_empty_text() {
 }
 
 #[test]
-fn a_piece_is_not_wanted_before_the_server_said_to_go_on() {
+fn no_piece_is_wanted_before_the_354() {
     let mut pair = pair();
     pair.drive(Connection::poll_ready).unwrap();
     let id = pair.connection.submit(streamed("from@x.test"));
     while pair.connection.poll_content(id).is_pending() {
-        let said: Vec<u8> = pair.heard.iter().map(|(_, byte)| *byte).collect();
+        let said: Vec<u8> = pair.received.iter().map(|(_, byte)| *byte).collect();
         assert!(!said.windows(4).any(|part| part == b"354 "));
         assert!(pair.write_some(1) || pair.read());
     }
 }
 
 #[test]
-fn what_is_written_before_it_is_wanted_waits() {
+fn a_piece_that_is_written_early_waits() {
     let mut pair = pair();
     let id = pair.connection.submit(streamed("from@x.test"));
     pair.connection
@@ -134,7 +135,7 @@ fn an_event_asks_for_each_piece_once_and_again_after_an_empty_one() {
         match pair.event().unwrap() {
             Event::ContentWanted(asked) => {
                 assert_eq!(asked, id);
-                assert!(pair.connection.poll_event().is_none(), "asked twice");
+                assert!(pair.connection.poll_event().is_none(), "wanted twice");
                 match pieces.next() {
                     Some(piece) => pair
                         .connection
@@ -154,11 +155,11 @@ fn an_event_asks_for_each_piece_once_and_again_after_an_empty_one() {
 }
 
 #[test]
-fn ten_megabytes_go_through_a_bounded_outbox_without_a_copy() {
+fn ten_megabytes_go_through_a_bounded_send_buffer_without_a_copy() {
     let server = smtp_test::Config::new()
         .discard_bodies()
         .discard_transcripts();
-    let mut pair = Pair::new(policy(), Machine::new(&server));
+    let mut pair = Pair::new(config(), Machine::new(&server));
     let id = pair.connection.submit(streamed("from@x.test"));
     let piece = Bytes::from(
         b"0123456789012345678901234567890123456789012345678901234567890123456789\r\n".repeat(1024),
@@ -175,14 +176,14 @@ fn ten_megabytes_go_through_a_bounded_outbox_without_a_copy() {
         written += piece.len();
         let now = pair.now;
         let offer = transmit(&mut pair.connection, now).unwrap();
-        assert!(offer.len() <= 65_536, "{} bytes in one offer", offer.len());
+        assert!(offer.len() <= 65_536, "{} bytes at a time", offer.len());
         for slice in offer.iter() {
             assert!(inside(slice), "{} bytes were copied", slice.len());
         }
         offers += 1;
         pair.exchange();
         pair.sent.clear();
-        pair.offered.clear();
+        pair.transmitted.clear();
     }
     assert!(offers > 100);
     pair.connection.finish_content(id).unwrap();
@@ -194,7 +195,7 @@ fn ten_megabytes_go_through_a_bounded_outbox_without_a_copy() {
 }
 
 #[test]
-fn a_whole_text_is_not_copied_either() {
+fn whole_content_is_not_copied_either() {
     let mut pair = pair();
     let text = Bytes::from(b"a line of the text\r\n".repeat(1000));
     let id = pair
@@ -218,7 +219,7 @@ fn a_whole_text_is_not_copied_either() {
 }
 
 #[test]
-fn no_more_is_wanted_while_the_transport_takes_nothing() {
+fn no_piece_is_wanted_while_the_transport_takes_nothing() {
     let mut pair = pair();
     let id = pair.connection.submit(streamed("from@x.test"));
     wanted(&mut pair, id);
@@ -241,7 +242,7 @@ fn no_more_is_wanted_while_the_transport_takes_nothing() {
 }
 
 #[test]
-fn a_fault_in_the_text_stops_it_without_its_end_and_names_the_offset() {
+fn an_error_in_the_content_stops_it_before_its_end_and_names_the_offset() {
     for (pieces, offset) in [
         (vec![&b"one\r\n"[..], b"two\nthree\r\n"], 8),
         (vec![&b"one\r\n"[..], b"t\rwo\r\n"], 6),
@@ -253,7 +254,7 @@ fn a_fault_in_the_text_stops_it_without_its_end_and_names_the_offset() {
     ] {
         let mut pair = pair();
         let id = pair.connection.submit(streamed("from@x.test"));
-        let behind = pair.connection.submit(streamed("behind@x.test"));
+        let next = pair.connection.submit(streamed("next@x.test"));
         wanted(&mut pair, id);
         for piece in &pieces {
             pair.connection
@@ -280,7 +281,7 @@ fn a_fault_in_the_text_stops_it_without_its_end_and_names_the_offset() {
         assert!(!pair.sent.ends_with(b".\r\n"));
         pair.peer.handle_eof();
         assert!(pair.peer.log().mails().is_empty());
-        let outcome = pair.drive(|c| c.poll_outcome(behind)).unwrap();
+        let outcome = pair.drive(|c| c.poll_outcome(next)).unwrap();
         assert!(matches!(fate(&outcome), RecipientStatus::NotSent(_)));
     }
 }
@@ -311,7 +312,7 @@ fn a_source_that_fails_leaves_nothing_on_the_server() {
 }
 
 #[test]
-fn a_mail_given_up_before_anything_of_it_went_out_is_withdrawn() {
+fn a_message_abandoned_before_it_was_sent_is_withdrawn() {
     for in_line in [false, true] {
         let mut pair = pair();
         if !in_line {
@@ -330,14 +331,14 @@ fn a_mail_given_up_before_anything_of_it_went_out_is_withdrawn() {
 }
 
 #[test]
-fn a_mail_given_up_on_its_way_ends_the_connection_and_is_in_doubt_only_when_its_end_was_offered() {
+fn a_message_abandoned_in_flight_ends_the_connection_and_is_in_doubt_only_after_its_end() {
     let mut pair = pair();
     let id = pair
         .connection
         .submit(raw_mail("from@x.test", ["to@x.test"], "hello\r\n").unwrap());
     let mut steps = 0;
     let (mut not_sent, mut in_doubt) = (0, 0);
-    // The whole way of the mail, byte by byte; at each of them once it is given up.
+    // The whole dialogue, byte by byte; the message is abandoned after each of them once.
     while pair.connection.poll_outcome(id).is_pending() {
         assert!(pair.write_some(1) || pair.read());
         steps += 1;
@@ -351,7 +352,10 @@ fn a_mail_given_up_on_its_way_ends_the_connection_and_is_in_doubt_only_when_its_
             assert!(pair.write_some(1) || pair.read());
         }
         transmit(&mut pair.connection, pair.now);
-        let ended = pair.offered.windows(6).any(|part| part == b"o\r\n.\r\n")
+        let ended = pair
+            .transmitted
+            .windows(6)
+            .any(|part| part == b"o\r\n.\r\n")
             || pair
                 .connection
                 .poll_transmit(pair.now)
@@ -368,14 +372,14 @@ fn a_mail_given_up_on_its_way_ends_the_connection_and_is_in_doubt_only_when_its_
                 assert!(matches!(error.kind(), ErrorKind::Abandoned));
                 assert!(pair.peer.log().mails().is_empty());
             }
-            other => panic!("after {stop} steps, end offered {ended}: {other}"),
+            other => panic!("after {stop} steps, end transmitted {ended}: {other}"),
         }
     }
     assert!(not_sent > 50 && in_doubt > 5, "{not_sent}, {in_doubt}");
 }
 
 #[test]
-fn to_give_up_a_mail_whose_outcome_is_known_changes_nothing() {
+fn abandoning_a_message_after_its_outcome_changes_nothing() {
     let mut pair = pair();
     let id = pair
         .connection
@@ -390,7 +394,7 @@ fn to_give_up_a_mail_whose_outcome_is_known_changes_nothing() {
 }
 
 #[test]
-fn a_mail_that_is_rejected_before_its_text_is_wanted_takes_no_text() {
+fn a_message_rejected_before_its_content_takes_no_piece() {
     use smtp_test::Stage;
     for stage in [Stage::Mail, Stage::Rcpt(1), Stage::Data] {
         for level in [Pipelining::Off, Pipelining::Envelope] {
@@ -423,7 +427,7 @@ fn a_mail_that_is_rejected_before_its_text_is_wanted_takes_no_text() {
 }
 
 #[test]
-fn several_texts_in_line_are_asked_for_one_after_the_other() {
+fn queued_streamed_content_is_wanted_one_message_after_the_other() {
     let mut pair = pair();
     let ids: Vec<_> = (0..5)
         .map(|number| {
@@ -433,8 +437,8 @@ fn several_texts_in_line_are_asked_for_one_after_the_other() {
         .collect();
     for (number, id) in ids.iter().enumerate() {
         wanted(&mut pair, *id);
-        for behind in &ids[number + 1..] {
-            let told = pair.connection.poll_content(*behind);
+        for next in &ids[number + 1..] {
+            let told = pair.connection.poll_content(*next);
             let told = match told {
                 Poll::Ready(told) => Some(told.unwrap_err()),
                 Poll::Pending => None,
@@ -457,30 +461,30 @@ fn several_texts_in_line_are_asked_for_one_after_the_other() {
 }
 
 #[test]
-fn to_wait_for_what_cannot_come_is_misuse_and_no_hang() {
+fn waiting_for_an_impossible_event_is_api_misuse() {
     let mut pair = pair();
     let id = pair.connection.submit(streamed("from@x.test"));
-    let behind = pair
+    let next = pair
         .connection
         .submit(raw_mail("from@x.test", ["to@x.test"], "hello\r\n").unwrap());
     for _ in 0..2 {
         let error = pair.drive(|c| c.poll_outcome(id)).unwrap_err();
         assert!(is_misuse(&error, ApiMisuse::ContentUnfinished), "{error:#}");
     }
-    let error = pair.drive(|c| c.poll_outcome(behind)).unwrap_err();
+    let error = pair.drive(|c| c.poll_outcome(next)).unwrap_err();
     assert!(is_misuse(&error, ApiMisuse::ContentUnfinished), "{error:#}");
-    let error = pair.drive(|c| c.poll_content(behind)).unwrap_err();
+    let error = pair.drive(|c| c.poll_content(next)).unwrap_err();
     assert!(is_misuse(&error, ApiMisuse::NotStreaming), "{error:#}");
     assert_eq!(
         pair.connection
-            .write_content(behind, Bytes::from_static(b"x")),
+            .write_content(next, Bytes::from_static(b"x")),
         Err(ApiMisuse::NotStreaming)
     );
     assert_eq!(
-        pair.connection.finish_content(behind),
+        pair.connection.finish_content(next),
         Err(ApiMisuse::NotStreaming)
     );
-    // None of it did any harm.
+    // None of these calls did any harm.
     pair.connection
         .write_content(id, Bytes::from_static(b"text\r\n"))
         .unwrap();
@@ -494,12 +498,8 @@ fn to_wait_for_what_cannot_come_is_misuse_and_no_hang() {
         Err(ApiMisuse::NotStreaming)
     );
     assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
-    assert!(
-        pair.drive(|c| c.poll_outcome(behind))
-            .unwrap()
-            .is_accepted()
-    );
-    for taken in [id, behind] {
+    assert!(pair.drive(|c| c.poll_outcome(next)).unwrap().is_accepted());
+    for taken in [id, next] {
         let error = pair.drive(|c| c.poll_outcome(taken)).unwrap_err();
         assert!(is_misuse(&error, ApiMisuse::UnknownId), "{error:#}");
         assert_eq!(
@@ -517,7 +517,7 @@ fn to_wait_for_what_cannot_come_is_misuse_and_no_hang() {
 
 #[test]
 fn an_id_of_another_connection_is_unknown() {
-    let mut other = Connection::new(policy(), Seed::from_bytes([0; 32]));
+    let mut other = Connection::new(config(), Seed::from_bytes([0; 32]));
     let ids: Vec<_> = (0..9)
         .map(|_| other.submit(streamed("from@x.test")))
         .collect();
@@ -541,7 +541,7 @@ fn an_id_of_another_connection_is_unknown() {
 }
 
 #[test]
-fn to_quit_with_an_unfinished_text_waits_for_it() {
+fn quit_waits_for_unfinished_content() {
     let mut pair = pair();
     let id = pair.connection.submit(streamed("from@x.test"));
     pair.connection.quit();
@@ -562,7 +562,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn any_text_in_any_pieces_over_any_writes_arrives_whole(
+    fn any_content_in_any_pieces_over_any_writes_arrives_whole(
         lines in prop::collection::vec(prop::sample::select(vec!["", ".", "..", ".x", "text", "a longer line of text"]), 0..40),
         ends in any::<bool>(),
         cuts in prop::collection::vec(0..30_usize, 0..60),
@@ -575,9 +575,9 @@ proptest! {
         let mut rest = text.as_bytes();
         let mut pieces = Vec::new();
         for cut in cuts {
-            let (piece, behind) = rest.split_at(cut.min(rest.len()));
+            let (piece, next) = rest.split_at(cut.min(rest.len()));
             pieces.push(piece);
-            rest = behind;
+            rest = next;
         }
         pieces.push(rest);
         let mut pair = pair();

@@ -1,5 +1,5 @@
-//! Texts that are written in pieces to a server with CHUNKING: what the chunks are, what is asked for when, and that
-//! nothing is copied.
+//! Streamed content for a server with CHUNKING: the sizes of the chunks, when each piece is wanted,
+//! and that nothing is copied.
 
 use std::task::Poll;
 
@@ -15,7 +15,7 @@ use smtp_proto::{ContentStatus, ErrorKind, Mail, MailId, Pipelining, StreamedCon
 use smtp_test::Machine;
 
 fn pair(mode: Mode) -> Pair<Machine> {
-    Pair::new(mode.policy(), Machine::new(&mode.plain_server()))
+    Pair::new(mode.config(), Machine::new(&mode.plain_server()))
 }
 
 fn streamed(line_ends: BareLineEnds) -> Mail {
@@ -36,7 +36,7 @@ fn wanted(pair: &mut Pair<Machine>, id: MailId) {
     assert_eq!(status, ContentStatus::Wanted);
 }
 
-/// The sizes of all chunks that were announced.
+/// The sizes of all chunks, as BDAT announced them.
 fn chunks(pair: &Pair<Machine>) -> Vec<usize> {
     let mut sizes = Vec::new();
     let mut rest = pair.sent.as_slice();
@@ -54,10 +54,10 @@ fn chunks(pair: &Pair<Machine>) -> Vec<usize> {
 const LINE: &[u8] = b"0123456789012345678901234567890123456789012345678901234567890123456789\r\n";
 
 #[test]
-fn ten_megabytes_go_through_a_bounded_outbox_without_a_copy() {
+fn ten_megabytes_go_through_a_bounded_send_buffer_without_a_copy() {
     let mode = Mode::new(Pipelining::Envelope).in_chunks(1 << 20);
     let server = mode.plain_server().discard_bodies().discard_transcripts();
-    let mut pair = Pair::new(mode.policy(), Machine::new(&server));
+    let mut pair = Pair::new(mode.config(), Machine::new(&server));
     let id = pair.connection.submit(streamed(BareLineEnds::Reject));
     let piece = Bytes::from(LINE.repeat(1024));
     let inside = |slice: &[u8]| {
@@ -79,7 +79,7 @@ fn ten_megabytes_go_through_a_bounded_outbox_without_a_copy() {
         written += piece.len();
         pair.exchange();
         pair.sent.clear();
-        pair.offered.clear();
+        pair.transmitted.clear();
     }
     pair.connection.finish_content(id).unwrap();
     assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
@@ -88,7 +88,7 @@ fn ten_megabytes_go_through_a_bounded_outbox_without_a_copy() {
 }
 
 #[test]
-fn a_piece_is_as_few_chunks_as_the_size_of_chunks_allows() {
+fn a_piece_is_sent_in_the_fewest_chunks_of_the_chunk_size() {
     for (size, expected) in [
         (1 << 20, vec![200_000, 0]),
         (200_000, vec![200_000, 0]),
@@ -115,7 +115,7 @@ fn a_piece_is_as_few_chunks_as_the_size_of_chunks_allows() {
 }
 
 #[test]
-fn small_pieces_that_are_there_go_in_one_chunk_and_none_is_waited_for() {
+fn small_pieces_at_hand_are_sent_in_one_chunk_without_a_wait() {
     let mut pair = pair(Mode::new(Pipelining::Envelope).in_chunks(1 << 20));
     let id = pair.connection.submit(streamed(BareLineEnds::Reject));
     let write = |pair: &mut Pair<Machine>, piece: &'static [u8]| {
@@ -130,7 +130,7 @@ fn small_pieces_that_are_there_go_in_one_chunk_and_none_is_waited_for() {
         write(&mut pair, b"cdefgh\r\n");
     }
     let offer = transmit(&mut pair.connection, pair.now).unwrap();
-    // The head of the chunk, a piece, and what was joined, a copy of 16 KiB or so each.
+    // The buffer of the chunk, a piece, and the joined pieces: a copy of about 16 KiB each.
     assert!(offer.iter().count() < 10, "{offer:?}");
     wanted(&mut pair, id);
     write(&mut pair, LINE);
@@ -142,7 +142,7 @@ fn small_pieces_that_are_there_go_in_one_chunk_and_none_is_waited_for() {
 }
 
 #[test]
-fn a_piece_that_is_large_is_joined_with_none() {
+fn a_large_piece_is_not_joined_with_others() {
     let mut pair = pair(Mode::new(Pipelining::Envelope).in_chunks(1 << 20));
     let id = pair.connection.submit(streamed(BareLineEnds::Reject));
     wanted(&mut pair, id);
@@ -158,7 +158,7 @@ fn a_piece_that_is_large_is_joined_with_none() {
 }
 
 #[test]
-fn no_more_is_wanted_while_a_chunk_waits_for_the_reply_to_the_one_before() {
+fn no_piece_is_wanted_while_a_chunk_waits_for_the_reply_to_the_one_before() {
     let mut pair = pair(Mode::new(Pipelining::Off).in_chunks(1 << 20));
     let id = pair.connection.submit(streamed(BareLineEnds::Reject));
     wanted(&mut pair, id);
@@ -166,7 +166,7 @@ fn no_more_is_wanted_while_a_chunk_waits_for_the_reply_to_the_one_before() {
         .write_content(id, Bytes::from_static(b"one\r\n"))
         .unwrap();
     pair.write();
-    // All of it is out, and more may be got ready meanwhile.
+    // All of it is sent, and the next piece may be prepared meanwhile.
     assert!(matches!(
         pair.connection.poll_content(id),
         Poll::Ready(Ok(ContentStatus::Wanted))
@@ -191,7 +191,7 @@ fn no_more_is_wanted_while_a_chunk_waits_for_the_reply_to_the_one_before() {
 }
 
 #[test]
-fn a_chunk_that_waits_is_not_the_last_of_what_turns_out_to_be_no_message() {
+fn invalid_content_gets_no_last_chunk_even_if_one_waits() {
     let mut pair = pair(Mode::new(Pipelining::Off).in_chunks(1 << 20));
     let mail = Mail::builder()
         .recipient("to@x.test")
@@ -215,7 +215,7 @@ fn a_chunk_that_waits_is_not_the_last_of_what_turns_out_to_be_no_message() {
 }
 
 #[test]
-fn no_more_is_wanted_while_the_transport_takes_nothing() {
+fn no_piece_is_wanted_while_the_transport_takes_nothing() {
     let mut pair = pair(Mode::new(Pipelining::Envelope).in_chunks(1 << 20));
     let id = pair.connection.submit(streamed(BareLineEnds::Reject));
     wanted(&mut pair, id);
@@ -248,7 +248,7 @@ fn pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
     )
 }
 
-/// The text with every line end made CRLF, and the last one added.
+/// The content with every line end made CRLF, and a missing last one added.
 fn canonical(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut at = 0;
@@ -271,7 +271,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn any_text_in_any_pieces_in_any_chunks_arrives_whole(
+    fn any_content_in_any_pieces_in_any_chunks_arrives_whole(
         pieces in pieces(),
         size in 1..20_u64,
         level in prop::sample::select(vec![Pipelining::Off, Pipelining::Envelope, Pipelining::Speculative]),

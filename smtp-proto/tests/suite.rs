@@ -1,4 +1,4 @@
-//! The tests of the machine, in one program: it is compiled and linked once.
+//! The tests of the core, in one program: it is compiled and linked once.
 
 mod common;
 mod reference;
@@ -17,14 +17,13 @@ mod desync_ahead;
 mod envelope;
 mod idle;
 mod limits;
-mod needs;
 mod operations;
-mod origin;
 mod outcomes;
 mod outcomes_ahead;
 mod parameters;
 mod pending;
 mod rejected_chunk;
+mod requirements;
 mod retry;
 mod sasl_mechanisms;
 mod sasl_selection;
@@ -37,3 +36,4 @@ mod starttls;
 mod streaming;
 mod streaming_chunks;
 mod window;
+mod xclient;

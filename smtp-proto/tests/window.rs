@@ -1,5 +1,5 @@
-//! Thousands of recipients: no more is ever unanswered than the window allows, all of it is used, and two sides of which
-//! one does not read before it is read do not wait for each other.
+//! Thousands of recipients: no more replies are pending than the window allows, all of the window
+//! is used, and a server that does not read before its replies are read causes no deadlock.
 
 use crate::common;
 use crate::common::pair::transmit;
@@ -13,20 +13,20 @@ use common::session::Mode;
 use smtp_proto::{Pipelining, Security, Window};
 use smtp_test::{Output, Peer};
 
-/// A server that accepts all, one reply whenever it is read, and counts what it owes.
+/// A server that accepts everything, sends one reply for each read, and counts the pending replies.
 struct Counter {
     line: Vec<u8>,
     text: Text,
     keywords: &'static str,
     lmtp: bool,
     recipients: usize,
-    /// Each reply that is due, with the bytes of its command.
+    /// Each pending reply, with the length of its command.
     due: VecDeque<(&'static str, usize)>,
     bytes: usize,
-    /// The most that was due when a command came, that included.
+    /// The most that was pending when a command came, that command included.
     most: (usize, usize),
     mails: usize,
-    /// Whether it reads only when all that it said has been read.
+    /// Whether it reads only when all its replies were read.
     stubborn: bool,
     given: bool,
 }
@@ -34,7 +34,8 @@ struct Counter {
 enum Text {
     None,
     UpToDot,
-    /// So many that are to come, and whether they are the last; so many of their command.
+    /// The bytes of content that are still to come, whether they are the last, and the length of
+    /// their command.
     Octets(usize, bool, usize),
 }
 
@@ -69,7 +70,7 @@ impl Counter {
     fn end(&mut self, bytes: usize) {
         self.mails += 1;
         let count = if self.lmtp { self.recipients } else { 1 };
-        // What the end of one text leads to is no matter of the window; what comes after it is.
+        // The reply to the end of the content does not count for the window; commands after it do.
         let most = self.most;
         self.owe("250 taken\r\n", bytes);
         for _ in 1..count {
@@ -138,7 +139,7 @@ impl Peer for Counter {
     fn handle_eof(&mut self) {}
 
     fn poll_output(&mut self) -> Option<Output> {
-        // One at a time, if the client does not wait: so it fills its window up again at once.
+        // One at a time, if the client does not wait, so it fills its window again at once.
         if std::mem::take(&mut self.given) && !self.stubborn {
             return None;
         }
@@ -197,7 +198,7 @@ const MODES: [Mode; 8] = [
 ];
 
 #[test]
-fn v25_no_more_is_unanswered_than_the_window_allows_and_all_of_it_is_used() {
+fn v25_no_more_replies_are_pending_than_the_window_allows_and_all_of_it_is_used() {
     for mode in MODES {
         for (window, bytes, replies) in WINDOWS {
             let (most_bytes, most_replies) = run(mode, window, false).most;
@@ -211,7 +212,7 @@ fn v25_no_more_is_unanswered_than_the_window_allows_and_all_of_it_is_used() {
 }
 
 #[test]
-fn v25_a_server_that_does_not_read_before_it_is_read_is_no_dead_lock() {
+fn v25_a_server_that_reads_only_after_its_replies_were_read_causes_no_deadlock() {
     for mode in MODES {
         for (window, ..) in WINDOWS {
             run(mode, window, true);
@@ -220,10 +221,11 @@ fn v25_a_server_that_does_not_read_before_it_is_read_is_no_dead_lock() {
 }
 
 #[test]
-fn v25_the_replies_for_the_recipients_of_lmtp_count() {
-    // After a text that leads to more replies than the window has, nothing goes out before half of the window is free.
+fn v25_the_final_replies_of_lmtp_count() {
+    // After content with more final replies than the window allows, nothing is sent before half of
+    // the window is free.
     let mode = Mode::new(Pipelining::Transactions).lmtp();
-    let config = mode.policy();
+    let config = mode.config();
     let mut pair = Pair::new(config, Counter::new(mode, true));
     for number in 0..2 {
         let recipients = (0..200).map(|index| format!("recipient{index}@x.test"));
@@ -240,7 +242,7 @@ fn v25_the_replies_for_the_recipients_of_lmtp_count() {
         let (reply, _) = pair.peer.due.pop_front().unwrap();
         pair.connection.handle_input(pair.now, reply.as_bytes());
         let goes_on = transmit(&mut pair.connection, pair.now).is_some();
-        assert_eq!(goes_on, left < 64, "{left} replies are due");
+        assert_eq!(goes_on, left < 64, "{left} replies are pending");
     }
     assert_eq!(pair.sent.len(), end);
 }

@@ -1,6 +1,6 @@
-//! No memory that is given back holds a secret: not when all goes well, and not where a login ends in the middle.
+//! No freed memory holds a secret, whether a login succeeds or ends in the middle.
 //!
-//! A program of its own, for its allocator searches every block that is freed.
+//! A test program of its own, because its allocator searches every block that is freed.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,7 +26,7 @@ use watched_heap::{CANARY, Canary, LONG_CANARY, WatchedHeap, unwatched, watch};
 #[global_allocator]
 static HEAP: WatchedHeap = WatchedHeap;
 
-/// A way to log in: the mechanism that the server offers, and what makes credentials of the secret.
+/// Credentials for one mechanism: its name, and how they are made of the secret.
 type Way = (&'static str, fn(&'static str) -> Credentials);
 
 const WAYS: &[Way] = &[
@@ -99,7 +99,7 @@ const ENDS: &[End] = &[
 ];
 
 #[test]
-fn v37_nothing_that_is_freed_holds_the_secret_of_a_login_that_goes_well() {
+fn v37_no_freed_memory_holds_the_secret_of_a_successful_login() {
     for canary in [CANARY, LONG_CANARY] {
         for &(mechanism, credentials) in WAYS {
             let run = Run::new(mechanism, canary).go(credentials, None);
@@ -110,7 +110,7 @@ fn v37_nothing_that_is_freed_holds_the_secret_of_a_login_that_goes_well() {
 }
 
 #[test]
-fn v37_nothing_that_is_freed_holds_the_secret_wherever_a_login_ends() {
+fn v37_no_freed_memory_holds_the_secret_wherever_a_login_ends() {
     for canary in [CANARY, LONG_CANARY] {
         for &(mechanism, credentials) in WAYS {
             let steps = Run::new(mechanism, canary).go(credentials, None).steps;
@@ -125,10 +125,10 @@ fn v37_nothing_that_is_freed_holds_the_secret_wherever_a_login_ends() {
 }
 
 #[test]
-fn v37_credentials_that_are_rejected_leave_nothing_behind() {
+fn v37_rejected_credentials_leave_nothing_behind() {
     let (_, finds) = watch(&CANARY, || {
         for bad in ["\0", "\u{1}"] {
-            // Owned, so that it is the crate's to wipe; the formatting's own buffer does not grow.
+            // Owned, so that the crate wipes it; the buffer of the formatting does not grow.
             let secret = || {
                 let mut secret = String::with_capacity(100);
                 secret.push_str(CANARY.text());
@@ -147,8 +147,9 @@ fn v37_credentials_that_are_rejected_leave_nothing_behind() {
 }
 
 #[test]
-fn what_is_sent_is_seen_by_this_allocator() {
-    // Else the tests above would pass for the wrong reason: the lines that carry the secret are in its memory.
+fn sent_bytes_are_seen_by_this_allocator() {
+    // Otherwise the tests above would pass for the wrong reason: the lines with the secret are in
+    // its memory.
     for &(mechanism, credentials) in WAYS {
         let run = Run::new(mechanism, CANARY).go(credentials, None);
         let proves = mechanism.starts_with("SCRAM") || mechanism.starts_with("CRAM");
@@ -158,7 +159,7 @@ fn what_is_sent_is_seen_by_this_allocator() {
     assert_eq!(finds.count(), 1);
 }
 
-/// A login, from the first byte to the last, with every allocation of the client's watched.
+/// A login, from the first byte to the last, with every allocation of the client watched.
 struct Run {
     canary: Canary,
     server: Machine,
@@ -209,14 +210,14 @@ impl Run {
         self
     }
 
-    /// Goes on until there is nothing more to do, or up to a step; returns whether that was reached.
+    /// Drives up to a step, or to the end; returns whether the step was reached.
     fn converse(&mut self, connection: &mut Connection, stop: Option<usize>) -> bool {
         loop {
             let mut moved = false;
             if let Some(offer) = connection.poll_transmit(Time::ORIGIN) {
                 let bytes = Taken::new(&offer);
                 self.sent_secret |= self.canary.is_in(&bytes.0);
-                // A half first: what is sent then stands before what is not.
+                // One half first: what is sent then is before the rest.
                 for part in halves(&bytes.0) {
                     if self.step(stop) {
                         return true;
@@ -293,7 +294,7 @@ impl Run {
     }
 }
 
-/// What the test itself holds of what was sent.
+/// The test's own copy of the output.
 struct Taken(Vec<u8>);
 
 impl Taken {
@@ -316,7 +317,7 @@ fn password(secret: &'static str) -> Credentials {
     Credentials::password("alice", secret).unwrap()
 }
 
-/// With the least work that there is.
+/// With the fewest iterations.
 #[cfg(feature = "scram")]
 fn scram(made: Result<Scram, smtp_proto::sasl::CredentialsError>) -> Credentials {
     of(made.unwrap().iterations(1..=1))

@@ -1,4 +1,4 @@
-//! An attempt to log in, under the eyes of everything that a user could see.
+//! An attempt to log in, with everything that a user could see of it.
 
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -11,11 +11,11 @@ use crate::common::invariants::check_secret;
 
 pub(crate) const CANARY: &str = "tweety-and-sylvester";
 
-/// A connection that has said AUTH, and everything that was shown of it.
+/// A connection that has sent AUTH, and all its text for people.
 pub(crate) struct Attempt {
     pub(crate) harness: Harness,
     pub(crate) shown: Arc<Mutex<String>>,
-    /// What the connection said to the reply that offers AUTH.
+    /// The command after the reply to EHLO.
     pub(crate) said: String,
 }
 
@@ -38,7 +38,7 @@ impl Attempt {
         }
     }
 
-    /// Says one line, and gives the line that comes back.
+    /// Gives one line of input, and returns the line that comes back.
     pub(crate) fn ask(&mut self, reply: &str) -> String {
         self.harness.ask(format!("{reply}\r\n"))
     }
@@ -47,7 +47,7 @@ impl Attempt {
         matches!(self.harness.connection.poll_ready(), Poll::Ready(Ok(())))
     }
 
-    /// The failure; nothing more is said after it, and nothing that was shown tells a secret.
+    /// The error. Nothing is sent after it, and its text has no secret.
     pub(crate) fn failure(mut self) -> Error {
         let error = self.harness.failure();
         assert_eq!(self.harness.listen(), "", "said after {error:#}");
@@ -84,7 +84,7 @@ pub(crate) fn xoauth2() -> Credentials {
     Credentials::xoauth2("alice", CANARY).unwrap()
 }
 
-/// The last word to a server that understands.
+/// QUIT, to a server whose session is in order.
 pub(crate) const QUIT: &str = "QUIT\r\n";
 pub(crate) const PLAIN: &str = "AUTH PLAIN AGFsaWNlAHR3ZWV0eS1hbmQtc3lsdmVzdGVy\r\n";
 pub(crate) const USER: &str = "YWxpY2U=\r\n";
@@ -92,11 +92,11 @@ pub(crate) const PASSWORD: &str = "dHdlZXR5LWFuZC1zeWx2ZXN0ZXI=\r\n";
 pub(crate) const XOAUTH2: &str =
     "AUTH XOAUTH2 dXNlcj1hbGljZQFhdXRoPUJlYXJlciB0d2VldHktYW5kLXN5bHZlc3RlcgEB\r\n";
 
-/// A mechanism of a user's own: it says what it is told to.
+/// A mechanism outside the crate, with responses that the test chooses.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Own {
     pub(crate) initial: Option<&'static str>,
-    /// How often its response is the same.
+    /// How often it gives this response.
     pub(crate) steps: usize,
     pub(crate) response: &'static str,
     pub(crate) rejects: bool,

@@ -1,4 +1,4 @@
-//! An exchange is cancelled when it goes wrong, is bounded in every way, and believes nothing too early.
+//! A failed exchange is cancelled, an exchange has limits, and success before its end is an error.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use super::attempt::{
 };
 use crate::common::invariants::check_secret;
 
-/// Cancels with an asterisk, reads the reply to it, and fails with `failure` (RFC 4954, section 4).
+/// Asserts that the exchange is cancelled by an asterisk, its reply is read, and the error is
+/// `failure` (RFC 4954, section 4).
 fn check_cancelled(
     credentials: Credentials,
     offered: &str,
@@ -20,7 +21,7 @@ fn check_cancelled(
     let replies_to_cancel = [
         ("501 cancelled", QUIT),
         ("435 later", QUIT),
-        // Success after a cancellation is none.
+        // Success after a cancellation is not success.
         ("235 welcome", QUIT),
         ("334 more", ""),
         ("354 go ahead", ""),
@@ -69,7 +70,7 @@ fn v28_one_challenge_too_many_cancels_each_mechanism() {
             "AUTH X-OWN",
             &["334", "334 Pw==", "334"],
         ),
-        // Whatever a mechanism says of itself, sixteen are enough.
+        // Sixteen challenges are the limit, even if a mechanism declares more.
         (
             own(Own {
                 steps: usize::MAX,
@@ -104,7 +105,7 @@ fn v35_a_challenge_that_is_not_base64_cancels_each_mechanism() {
         "334 A",
     ];
     for challenge in challenges {
-        // LOGIN does not read its prompts, but a reply of several lines is none.
+        // LOGIN does not read its prompts, but a reply of several lines is not a challenge.
         if challenge.starts_with("334-") {
             check_cancelled(login(), "AUTH LOGIN", &[challenge], ExchangeError::Encoding);
         } else {
@@ -131,7 +132,7 @@ fn v35_a_challenge_that_is_not_base64_cancels_each_mechanism() {
 }
 
 #[test]
-fn a_mechanism_of_ones_own_may_reject_to_go_on() {
+fn a_mechanism_of_the_caller_may_fail_the_exchange() {
     let rejecting = own(Own {
         steps: 3,
         rejects: true,
@@ -140,7 +141,7 @@ fn a_mechanism_of_ones_own_may_reject_to_go_on() {
     let failure = ExchangeError::Mechanism("the server is not the one it was");
     check_cancelled(rejecting, "AUTH X-OWN", &["334"], failure);
 
-    // The server says yes, and the mechanism does not believe it.
+    // The server accepts the login, and the mechanism has no proof of the server.
     let doubting = own(Own {
         initial: Some("hi"),
         believes_nothing: true,
@@ -153,7 +154,7 @@ fn a_mechanism_of_ones_own_may_reject_to_go_on() {
         "at AUTH: the server has not proved itself; the server said: 235 welcome"
     );
 
-    // What the server told of its rejection, in the mechanism's own words, is shown with care.
+    // The server's reason, as the mechanism returns it, is escaped.
     let telling = own(Own {
         initial: Some("hi"),
         detail: Some(b"no\x1b[2J"),
@@ -168,7 +169,7 @@ fn a_mechanism_of_ones_own_may_reject_to_go_on() {
 }
 
 #[test]
-fn success_before_the_end_of_an_exchange_is_none() {
+fn success_before_the_end_of_an_exchange_is_an_error() {
     let long = || {
         Credentials::from_mechanisms(vec![
             Arc::new(Plain::new("alice", CANARY.repeat(40)).unwrap()) as Arc<dyn Mechanism>,
@@ -177,7 +178,7 @@ fn success_before_the_end_of_an_exchange_is_none() {
     for (credentials, offered, replies) in [
         (login(), "AUTH LOGIN", &["235 welcome"][..]),
         (login(), "AUTH LOGIN", &["334", "235 welcome"]),
-        // Its response has not been sent.
+        // The response has not been sent.
         (long(), "AUTH PLAIN", &["235 welcome"]),
     ] {
         let mut attempt = Attempt::begin(credentials, offered);
@@ -204,7 +205,7 @@ fn v33_the_reason_of_xoauth2_is_kept_for_the_caller() {
             json.as_bytes().to_vec(),
         ),
         ("334".to_owned(), Vec::new()),
-        // Of a reason without end, 4 KiB are kept.
+        // Of a long reason, 4 KiB are kept.
         (format!("334 {}", "AAAA".repeat(3000)), vec![0; 4096]),
     ] {
         let mut attempt = Attempt::begin(xoauth2(), "AUTH XOAUTH2");
@@ -220,7 +221,7 @@ fn v33_the_reason_of_xoauth2_is_kept_for_the_caller() {
         }
         assert!(format!("{error:#}").len() < 1024);
     }
-    // A server that contradicts itself has not logged anybody in.
+    // A success after the reason is a contradiction, and not a login.
     let mut attempt = Attempt::begin(xoauth2(), "AUTH XOAUTH2");
     attempt.ask("334 e30=");
     attempt.ask("235 welcome");
@@ -233,13 +234,14 @@ fn v33_the_reason_of_xoauth2_is_kept_for_the_caller() {
 
 #[test]
 fn v12_an_initial_response_waits_if_the_line_would_be_over_512_bytes() {
-    // `AUTH PLAIN `, CRLF, and base64 of two NULs, the user and the password: 513 bytes cannot be, 516 are the next.
+    // `AUTH PLAIN `, CRLF, and base64 of two NULs, the user and the password: 513 bytes are not
+    // possible, 516 come next.
     let longest = (512 - 13) / 4 * 3 - 2 - "alice".len();
     for (len, fits) in [(longest, true), (longest + 1, false), (7140, false)] {
         let password = CANARY.repeat(400)[..len].to_owned();
         let credentials =
             Credentials::from_mechanisms(vec![Arc::new(Plain::new("alice", password).unwrap())]);
-        // The challenge that asks for it is empty, or ought to be.
+        // The challenge that asks for it should be empty.
         for challenge in ["334", "334 ", "334 =", "334 Z28gYWhlYWQ="] {
             let mut attempt = Attempt::begin(credentials.clone(), "AUTH PLAIN");
             if fits {
@@ -295,8 +297,8 @@ fn v12_lines_of_12288_bytes_go_both_ways_and_no_longer_ones() {
 }
 
 #[test]
-fn an_initial_response_that_no_line_can_hold_is_not_begun() {
-    /// Cannot be said.
+fn an_initial_response_over_the_line_limit_is_not_sent() {
+    /// An initial response that exceeds every line.
     #[derive(Debug)]
     struct Endless;
 

@@ -1,4 +1,4 @@
-//! What people may see of a session, all in one place.
+//! All text about a session that people may see, for a search for secrets.
 #![allow(unreachable_pub, reason = "the tests of the adapters use this too")]
 
 use std::fmt::{Debug, Write as _};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use smtp_proto::{Error, Outcome, TranscriptEntry};
 
-/// All that was shown.
+/// The text so far; clones share it.
 #[derive(Clone, Default)]
 pub struct DebugOutput(Arc<Mutex<String>>);
 
@@ -39,7 +39,7 @@ impl DebugOutput {
         }
     }
 
-    /// Looks at all of a mail's outcome.
+    /// Adds every text of an outcome.
     pub fn outcome(&self, outcome: &Outcome) {
         self.debug(outcome);
         for delivery in outcome.recipients() {
@@ -55,7 +55,7 @@ impl DebugOutput {
         }
     }
 
-    /// Somebody who looks at a transcript.
+    /// An observer that adds the transcript.
     pub fn observer(&self) -> impl Fn(&TranscriptEntry<'_>) + Send + Sync + 'static {
         let shown = self.clone();
         move |entry| {

@@ -1,18 +1,19 @@
-//! A second opinion: reads what went over the wire, shares nothing with the machine, and says what became of each mail.
+//! A reference implementation of outcomes: it reads the bytes on the wire and computes the outcome
+//! of each message. It shares no code with the connection.
 //!
-//! The rules are those of RFC 5321 and of this project's table of outcomes, written down once more in the plainest way.
+//! The rules are those of RFC 5321 and of this project's table of outcomes, in their plainest form.
 
 use std::fmt;
 
 use smtp_proto::{Outcome, RecipientStatus, Stage};
 
-/// What both sides said, as far as it can be told which reply belongs to which command.
+/// The commands, each with its reply if it can be matched.
 #[derive(Debug, Default)]
 pub(crate) struct Dialogue {
     pub(crate) transactions: Vec<Transaction>,
 }
 
-/// One mail on the wire.
+/// One mail transaction on the wire.
 #[derive(Debug, Default)]
 pub(crate) struct Transaction {
     sender: String,
@@ -21,15 +22,15 @@ pub(crate) struct Transaction {
     data: Option<Said>,
     /// The first rejection of a chunk that was not the last.
     chunk: Option<Said>,
-    /// Whether the last byte of the end of the text was offered.
+    /// Whether the last byte of the end of the data was handed to the transport.
     ended: bool,
-    /// The final reply; in LMTP one for each recipient that was accepted.
-    verdicts: Vec<Said>,
-    /// Whether there is a reply for each recipient.
+    /// The final reply; in LMTP one for each accepted recipient.
+    final_replies: Vec<Said>,
+    /// Whether each accepted recipient gets a final reply.
     by_recipient: bool,
-    /// Whether the server accepted what it had rejected.
+    /// Whether the server accepted a transaction that it had rejected.
     contradicted: bool,
-    /// Whether it ended with a dot.
+    /// Whether the content was sent by DATA.
     by_dot: bool,
     /// Whether RSET was accepted after it.
     reset: bool,
@@ -42,7 +43,7 @@ pub(crate) struct Said {
     pub(crate) text: String,
 }
 
-/// What ought to become of a mail for one recipient.
+/// The expected outcome of a message for one recipient.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     Accepted(Said),
@@ -54,20 +55,20 @@ pub(crate) enum Due {
 impl Dialogue {
     /// Reads a session without TLS and AUTH.
     ///
-    /// `offered` is all that the client gave its transport to send. `heard` is what it got, each byte with the number of
-    /// bytes that had gone out before.
-    pub(crate) fn read(offered: &[u8], heard: &[(usize, u8)]) -> Self {
+    /// `transmitted` is all that the client handed to its transport. `received` is its input, each
+    /// byte with the number of bytes that had been sent before.
+    pub(crate) fn read(transmitted: &[u8], received: &[(usize, u8)]) -> Self {
         let mut dialogue = Self::default();
         let mut replies = Replies {
-            heard,
+            received,
             desynchronized: false,
         };
         // The greeting.
         replies.any(0);
-        let lmtp = offered.starts_with(b"LHLO");
+        let lmtp = transmitted.starts_with(b"LHLO");
         let mut at = 0;
-        while let Some(len) = line_len(&offered[at..]) {
-            let line = String::from_utf8_lossy(&offered[at..at + len - 2]).into_owned();
+        while let Some(len) = line_len(&transmitted[at..]) {
+            let line = String::from_utf8_lossy(&transmitted[at..at + len - 2]).into_owned();
             at += len;
             let open = dialogue.transactions.last_mut();
             if let Some(path) = argument(&line, "MAIL FROM:<") {
@@ -85,7 +86,7 @@ impl Dialogue {
                 if open.data.as_ref().is_none_or(Said::is_rejection) {
                     continue;
                 }
-                let Some(len) = text_len(&offered[at..]) else {
+                let Some(len) = text_len(&transmitted[at..]) else {
                     break;
                 };
                 at += len;
@@ -94,7 +95,7 @@ impl Dialogue {
             } else if let Some((size, last)) = chunk(&line) {
                 let open = dialogue.transactions.last_mut().expect("MAIL before BDAT");
                 at += size;
-                if at > offered.len() {
+                if at > transmitted.len() {
                     break;
                 }
                 if last {
@@ -109,7 +110,8 @@ impl Dialogue {
                 } else {
                     replies.of_class(at, &[2, 4, 5])
                 };
-                // To a server that may hold a transaction open, and does not close it, nothing more can be said.
+                // A server that rejects RSET may hold the transaction open, so nothing more is
+                // sent.
                 let may_be_open = dialogue
                     .transactions
                     .last()
@@ -128,7 +130,8 @@ impl Dialogue {
         dialogue
     }
 
-    /// What ought to become of the mail of this sender for each of these recipients, in this order; none of them twice.
+    /// The expected outcome of this sender's message for each of these recipients, which are
+    /// distinct, in this order.
     pub(crate) fn due(&self, sender: &str, recipients: &[&str]) -> Vec<Due> {
         let of_mail = || {
             self.transactions
@@ -148,7 +151,7 @@ impl Dialogue {
             .collect()
     }
 
-    /// Asserts that the outcome of a mail is what both sides' words make it.
+    /// Asserts that the outcome of a message agrees with the dialogue.
     pub(crate) fn check(&self, sender: &str, outcome: &Outcome, context: &dyn fmt::Debug) {
         let recipients: Vec<_> = outcome
             .recipients()
@@ -163,13 +166,13 @@ impl Dialogue {
         assert_eq!(
             told,
             self.due(sender, &recipients),
-            "{context:?}: the mail of {sender}: {self:#?}\n{outcome:#?}"
+            "{context:?}: the message of {sender}: {self:#?}\n{outcome:#?}"
         );
     }
 }
 
 impl Transaction {
-    /// Takes the replies to the end of the text, which was offered up to `at`.
+    /// Takes the replies to the end of the data, which ends at `at`.
     fn end(&mut self, replies: &mut Replies<'_>, at: usize, lmtp: bool, is_lone_dot: bool) {
         self.ended = true;
         self.by_recipient = lmtp;
@@ -184,18 +187,19 @@ impl Transaction {
                 self.contradicted = true;
                 replies.desynchronized = true;
             }
-            self.verdicts.push(said);
+            self.final_replies.push(said);
         }
     }
 
-    /// Whether the server may still hold it open (RFC 5321, section 4.1.1.4; RFC 3030, section 2).
+    /// Whether the server may still hold the transaction open (RFC 5321, section 4.1.1.4; RFC 3030,
+    /// section 2).
     fn may_be_open(&self) -> bool {
         let rejected = self.mail.as_ref().is_none_or(Said::is_rejection)
             && !self
                 .recipients
                 .iter()
                 .any(|(_, said)| said.as_ref().is_some_and(|said| !said.is_rejection()));
-        let taken = self.verdicts.iter().any(|said| !said.is_rejection());
+        let taken = self.final_replies.iter().any(|said| !said.is_rejection());
         !(self.reset || rejected || taken || (self.by_dot && self.ended))
     }
 
@@ -214,7 +218,7 @@ impl Transaction {
             .count()
     }
 
-    /// The rejection of the whole mail before its end.
+    /// The rejection of the whole message before the end of the data.
     fn rejection(&self) -> Option<(Stage, &Said)> {
         let rejections = [
             (Stage::Mail, &self.mail),
@@ -246,7 +250,7 @@ impl Transaction {
             let too_many = matches!(said.code, 452 | 552) && before > 0;
             return match (self.contradicted, too_many) {
                 (true, _) if self.accepted() == 0 => Due::InDoubt,
-                // It was to have a transaction of its own, and it did not come to that.
+                // A further transaction for this recipient was due, and did not begin.
                 (_, true) if self.is_taken() => Due::NotSent,
                 _ => Due::Rejected(Stage::Rcpt, said.clone()),
             };
@@ -257,12 +261,12 @@ impl Transaction {
         if let Some((stage, said)) = self.rejection() {
             return Due::Rejected(stage, said.clone());
         }
-        // A single reply is for all; several are for one each.
-        let verdict = match self.verdicts.as_slice() {
+        // In LMTP each recipient has a final reply, otherwise one is for all.
+        let final_reply = match self.final_replies.as_slice() {
             [all] if !self.by_recipient => Some(all),
             each => each.get(before),
         };
-        match verdict {
+        match final_reply {
             Some(said) if said.is_rejection() => Due::Rejected(Stage::EndOfData, said.clone()),
             Some(said) => Due::Accepted(said.clone()),
             None if self.ended => Due::InDoubt,
@@ -270,22 +274,22 @@ impl Transaction {
         }
     }
 
-    /// Whether all replies to the end of the text have come.
-    fn is_judged(&self) -> bool {
+    /// Whether all replies to the end of the data have come.
+    fn has_final_replies(&self) -> bool {
         let count = if self.by_recipient {
             self.accepted()
         } else {
             1
         };
-        self.verdicts.len() >= count.max(1)
+        self.final_replies.len() >= count.max(1)
     }
 
-    /// Whether the mail was accepted for anybody, and all is said of it.
+    /// Whether all final replies have come, and the message was accepted for a recipient.
     fn is_taken(&self) -> bool {
-        self.is_judged() && !self.verdicts.iter().all(Said::is_rejection)
+        self.has_final_replies() && !self.final_replies.iter().all(Said::is_rejection)
     }
 
-    /// What ought to become of a recipient who was not asked for in any transaction, of which this is the last.
+    /// The expected outcome of a recipient that was in no transaction; this is the last one.
     fn due_beyond(&self) -> Due {
         if let Some(said) = self.mail.as_ref().filter(|said| said.is_rejection()) {
             return Due::Rejected(Stage::Mail, said.clone());
@@ -296,8 +300,8 @@ impl Transaction {
         if let Some((stage, said)) = self.rejection() {
             return Due::Rejected(stage, said.clone());
         }
-        match self.verdicts.last() {
-            Some(last) if self.is_judged() && !self.is_taken() => {
+        match self.final_replies.last() {
+            Some(last) if self.has_final_replies() && !self.is_taken() => {
                 Due::Rejected(Stage::EndOfData, last.clone())
             }
             _ => Due::NotSent,
@@ -311,7 +315,7 @@ impl Said {
     }
 }
 
-/// What the machine told of a recipient, in the reference's words.
+/// The status that the connection reported for a recipient, as the reference names it.
 fn told(fate: &RecipientStatus) -> Due {
     let said = |reply: &smtp_proto::Reply| Said {
         code: reply.code().as_u16(),
@@ -329,16 +333,17 @@ fn told(fate: &RecipientStatus) -> Due {
     }
 }
 
-/// The replies that are left, until one comes out of turn.
+/// The remaining replies, up to the first that matches no command.
 struct Replies<'a> {
-    heard: &'a [(usize, u8)],
+    received: &'a [(usize, u8)],
     desynchronized: bool,
 }
 
 impl Replies<'_> {
-    /// The reply to the command that ends at `end`, if it came, whole, well-formed, in turn and of one of these kinds.
+    /// The reply to the command that ends at `end`, if it is complete, well-formed, in its turn and
+    /// of one of these kinds.
     fn next(&mut self, end: usize, kinds: &[u16]) -> Option<Said> {
-        // Of the first digit's meaning some codes have one of their own.
+        // Some codes have a meaning of their own beside that of their first digit.
         let fits = |code: u16| match code {
             211 | 214 | 220 | 221 | 235 => false,
             300..=399 => (350..=359).contains(&code) && kinds.contains(&3),
@@ -349,7 +354,7 @@ impl Replies<'_> {
         said
     }
 
-    /// The same, whatever the code means beside its first digit.
+    /// The same by the first digit of the code alone.
     fn of_class(&mut self, end: usize, classes: &[u16]) -> Option<Said> {
         let said = self
             .any(end)
@@ -359,7 +364,7 @@ impl Replies<'_> {
     }
 
     fn any(&mut self, end: usize) -> Option<Said> {
-        let in_turn = self.heard.first().is_some_and(|(sent, _)| *sent >= end);
+        let in_turn = self.received.first().is_some_and(|(sent, _)| *sent >= end);
         if self.desynchronized || !in_turn {
             self.desynchronized = true;
             return None;
@@ -367,13 +372,13 @@ impl Replies<'_> {
         let mut code = None;
         let mut text = Vec::new();
         loop {
-            let len = self.heard.iter().position(|(_, byte)| *byte == b'\n');
+            let len = self.received.iter().position(|(_, byte)| *byte == b'\n');
             let Some(len) = len else {
                 self.desynchronized = true;
                 return None;
             };
-            let line: Vec<u8> = self.heard[..len].iter().map(|(_, byte)| *byte).collect();
-            self.heard = &self.heard[len + 1..];
+            let line: Vec<u8> = self.received[..len].iter().map(|(_, byte)| *byte).collect();
+            self.received = &self.received[len + 1..];
             let line =
                 String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(&line)).into_owned();
             let number = line.get(..3).and_then(|digits| digits.parse::<u16>().ok());
@@ -388,7 +393,7 @@ impl Replies<'_> {
             }
             text.push(line.get(4..).unwrap_or_default().to_owned());
             if line.as_bytes().get(3) != Some(&b'-') {
-                // After this the server is gone, whatever else it says.
+                // The server closes, so nothing after it counts.
                 self.desynchronized |= number == Some(421);
                 return Some(Said {
                     code: number?,
@@ -406,7 +411,7 @@ fn line_len(bytes: &[u8]) -> Option<usize> {
         .map(|at| at + 2)
 }
 
-/// Up to after the dot that ends a text.
+/// The length of the content with the dot that ends it.
 fn text_len(bytes: &[u8]) -> Option<usize> {
     if bytes.starts_with(b".\r\n") {
         return Some(3);

@@ -1,4 +1,5 @@
-//! A connection whose peer is the test itself: it hears what the connection says and says what it likes, when it likes.
+//! A connection whose peer is the test itself: it reads the output and gives any input, at any
+//! time.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -8,14 +9,14 @@ use smtp_proto::{Config, Connection, Error, Seed, Time};
 
 use super::pair::{facts, transmit};
 
-/// A connection in the hands of a test.
+/// A connection that a test drives.
 pub(crate) struct Harness {
     pub(crate) connection: Connection,
     pub(crate) now: Time,
     /// All that the connection sent.
     pub(crate) sent: Vec<u8>,
-    /// How much of it in cleartext.
-    pub(crate) sent_in_clear: Option<usize>,
+    /// How much of `sent` went out in cleartext.
+    pub(crate) sent_in_cleartext: Option<usize>,
 }
 
 impl Harness {
@@ -24,11 +25,11 @@ impl Harness {
             connection: Connection::new(Arc::new(config), Seed::from_bytes([7; 32])),
             now: Time::ORIGIN,
             sent: Vec::new(),
-            sent_in_clear: None,
+            sent_in_cleartext: None,
         }
     }
 
-    /// Takes all that the connection has to say.
+    /// Takes all output of the connection.
     pub(crate) fn listen(&mut self) -> String {
         let before = self.sent.len();
         while let Some(transmit) = transmit(&mut self.connection, self.now) {
@@ -39,35 +40,36 @@ impl Harness {
         String::from_utf8(self.sent[before..].to_vec()).unwrap()
     }
 
-    /// Says something to the connection.
+    /// Gives input to the connection.
     pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) {
         self.connection.handle_input(self.now, bytes.as_ref());
     }
 
-    /// Says something, and takes what the connection has to say to it.
+    /// Gives input to the connection, and takes its output.
     pub(crate) fn ask(&mut self, bytes: impl AsRef<[u8]>) -> String {
         self.say(bytes);
         self.listen()
     }
 
-    /// Lets time pass without telling the connection.
+    /// Lets time pass without `handle_timeout`.
     pub(crate) fn wait(&mut self, time: Duration) {
         self.now = self.now + time;
     }
 
-    /// Tells the connection what time it is.
+    /// Calls `handle_timeout` with the present time.
     pub(crate) fn tick(&mut self) {
         self.connection.handle_timeout(self.now);
     }
 
-    /// Begins TLS; it must be time for it.
+    /// Performs a pretended TLS handshake, which must be due.
     pub(crate) fn upgrade(&mut self) {
-        self.sent_in_clear = Some(self.sent.len());
+        self.sent_in_cleartext = Some(self.sent.len());
         let upgrade = self.connection.begin_tls(self.now).expect("time for TLS");
         upgrade.complete(self.now, facts());
     }
 
-    /// Begins TLS at the 220 to STARTTLS or, under implicit TLS, at the beginning; goes on to the reply to EHLO.
+    /// Begins TLS after the 220 to STARTTLS or, with implicit TLS, at once; goes on to the reply to
+    /// EHLO.
     pub(crate) fn secure(&mut self, capabilities: &str) -> String {
         if self.connection.security() == smtp_proto::Security::Implicit {
             self.listen();
@@ -84,7 +86,7 @@ impl Harness {
         self.ask(ehlo(capabilities))
     }
 
-    /// The connection's failure.
+    /// The error of the connection.
     pub(crate) fn failure(&mut self) -> Error {
         match self.connection.poll_ready() {
             Poll::Ready(Err(error)) => error,
@@ -93,7 +95,7 @@ impl Harness {
     }
 }
 
-/// A reply to EHLO with these keywords, a comma between them.
+/// A reply to EHLO with these keywords, separated by commas.
 pub(crate) fn ehlo(keywords: &str) -> String {
     let lines: Vec<_> = ["mx.test"]
         .into_iter()

@@ -1,10 +1,10 @@
-//! The invariants, each one a function that every script, property and fuzz target can call.
+//! The invariants, each as a function for every script, property and fuzz target.
 #![allow(unreachable_pub, reason = "the tests of the adapters use this too")]
 
 use smtp_proto::{Error, ErrorKind, Outcome, RecipientStatus, Security};
 use smtp_test::{Log, StoredMail};
 
-/// What a connection failed by, whatever that is to the message that is told of it.
+/// The error of the connection that a later message reports as `Earlier`.
 pub fn cause(error: &Error) -> &Error {
     match error.kind() {
         ErrorKind::Earlier(error) => error,
@@ -12,8 +12,8 @@ pub fn cause(error: &Error) -> &Error {
     }
 }
 
-/// I6: under a policy that demands TLS, nothing of worth leaves in cleartext.
-pub fn check_clear_text(clear: &[u8]) {
+/// I6: where TLS is required, only commands without content or credentials are sent in cleartext.
+pub fn check_clear_text(cleartext: &[u8]) {
     let allowed = |line: &[u8]| {
         let verb: Vec<u8> = line
             .iter()
@@ -25,7 +25,7 @@ pub fn check_clear_text(clear: &[u8]) {
             b"EHLO" | b"LHLO" | b"HELO" | b"STARTTLS" | b"QUIT" | b"RSET" | b"NOOP"
         )
     };
-    for line in clear.split_inclusive(|byte| *byte == b'\n') {
+    for line in cleartext.split_inclusive(|byte| *byte == b'\n') {
         assert!(
             allowed(line),
             "left in cleartext: {:?}",
@@ -34,21 +34,23 @@ pub fn check_clear_text(clear: &[u8]) {
     }
 }
 
-/// I6 for all that a connection sent, so much of it in cleartext.
-pub fn check_leaving(security: Security, sent: &[u8], in_clear: Option<usize>) {
+/// I6 for all that a connection sent, of which the first `in_cleartext` bytes were sent without
+/// TLS.
+pub fn check_leaving(security: Security, sent: &[u8], in_cleartext: Option<usize>) {
     if matches!(security, Security::StartTls | Security::Implicit) {
-        check_clear_text(&sent[..in_clear.unwrap_or(sent.len())]);
+        check_clear_text(&sent[..in_cleartext.unwrap_or(sent.len())]);
     }
 }
 
-/// I3: the independent parser on the other side found exactly what the standards allow.
+/// I3: the independent parser of the test server found no violation of the standards.
 pub fn check_commands(log: &Log) {
     log.assert_clean();
 }
 
-/// I7 and I8: what the server stored was accepted or is in doubt, and what was accepted is stored exactly once.
+/// I7 and I8: a stored message was accepted or is in doubt, and an accepted one is stored exactly
+/// once.
 ///
-/// `text` is what makes this mail unlike all others.
+/// `text` occurs in this message only.
 pub fn check_fates(outcome: &Outcome, stored: &[StoredMail], text: &[u8]) {
     check_retry(outcome);
     let copies: Vec<_> = stored
@@ -76,7 +78,7 @@ pub fn check_fates(outcome: &Outcome, stored: &[StoredMail], text: &[u8]) {
     }
 }
 
-/// What is sent again is exactly what is safe to send again and transient: nothing in doubt.
+/// A retry has exactly the recipients whose failure is transient and certain: none in doubt.
 pub fn check_retry(outcome: &Outcome) {
     let Some(retry) = outcome.retry() else {
         return;
@@ -96,7 +98,8 @@ pub fn check_retry(outcome: &Outcome) {
     );
 }
 
-/// I9: the secret is in no text that people may see: neither as it is, nor in base64 at any alignment, nor in hex.
+/// I9: the secret is in no text for people: neither as it is, nor in base64 at any alignment, nor
+/// in hex.
 pub fn check_secret(secret: &str, shown: &str) {
     for form in disguises(secret) {
         assert!(
@@ -106,7 +109,7 @@ pub fn check_secret(secret: &str, shown: &str) {
     }
 }
 
-/// What a secret looks like in cleartext, in base64 after zero, one and two other bytes, and in hex.
+/// The secret itself, in base64 after zero, one and two other bytes, and in hex.
 pub fn disguises(secret: &str) -> Vec<String> {
     let hex = |upper: bool| {
         secret
@@ -125,7 +128,7 @@ pub fn disguises(secret: &str) -> Vec<String> {
         let mut bytes = vec![0; shift];
         bytes.extend_from_slice(secret.as_bytes());
         bytes.truncate(bytes.len() / 3 * 3);
-        // The first group mixes with what stands before it.
+        // The first group mixes with the bytes before it.
         let skip = if shift == 0 { 0 } else { 4 };
         forms.push(base64(&bytes)[skip..].to_owned());
     }

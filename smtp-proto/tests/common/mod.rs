@@ -1,4 +1,5 @@
-//! What the tests of the machine share: two ends in memory under a virtual clock, scenarios, and the invariants.
+//! Shared by the tests of the core: two ends in memory under a virtual clock, scenarios, and the
+//! invariants.
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 #![allow(
@@ -36,7 +37,7 @@ impl<T> Answered<T> for Poll<T> {
     }
 }
 
-/// A mail of any text, be it a message or not.
+/// A message with any content: the header section is not checked.
 pub(crate) fn raw_mail<S>(
     sender: S,
     recipients: impl IntoIterator<Item = impl Into<smtp_proto::Recipient>>,

@@ -1,4 +1,4 @@
-//! A connection and a peer, end to end in memory, under a clock that only the test moves.
+//! A connection and a peer, end to end in memory, under a virtual clock.
 
 use std::io;
 use std::sync::Arc;
@@ -14,66 +14,66 @@ pub(crate) struct Pair<P> {
     pub(crate) connection: Connection,
     pub(crate) peer: P,
     pub(crate) now: Time,
-    /// Bytes that one write takes at most.
+    /// The largest write, in bytes.
     pub(crate) write_at_most: usize,
-    /// Bytes that one read gives at most.
+    /// The largest read, in bytes.
     pub(crate) read_at_most: usize,
     /// All that the connection sent, in cleartext and inside TLS.
     pub(crate) sent: Vec<u8>,
     /// How much of `sent` went out in cleartext.
-    pub(crate) sent_in_clear: Option<usize>,
-    /// All that the connection ever offered to send.
-    pub(crate) offered: Vec<u8>,
-    /// All that the connection was given, each byte with how much had been sent before.
-    pub(crate) heard: Vec<(usize, u8)>,
-    /// What will go wrong.
+    pub(crate) sent_in_cleartext: Option<usize>,
+    /// All that the connection handed to the transport.
+    pub(crate) transmitted: Vec<u8>,
+    /// All input of the connection, each byte with the number of bytes that had been sent before.
+    pub(crate) received: Vec<(usize, u8)>,
+    /// The failure to come.
     pub(crate) cut: Option<Cut>,
-    state: Line,
+    state: LinkState,
 }
 
 /// Where the connection is cut, and how.
 #[derive(Clone, Debug)]
 pub(crate) enum Cut {
-    /// After so many bytes of the peer's.
+    /// After that many bytes from the peer.
     Input {
         after: usize,
-        /// At once, and not only when the next byte would come: what the connection says in between is not said.
+        /// At once, and not only when the next byte comes: no reply to these bytes is sent.
         eager: bool,
         fault: Fault,
     },
-    /// After so many bytes of the connection's were acknowledged.
+    /// After that many bytes of the connection were acknowledged.
     Output {
         after: usize,
-        /// Whether what was offered beyond them reaches the peer all the same.
+        /// Whether the bytes transmitted after them reach the peer all the same.
         reaches: bool,
         fault: Fault,
     },
 }
 
-/// How something goes wrong.
+/// A failure of the transport or the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     Eof,
     ReadError,
-    /// Writing fails, while the peer's words still come.
+    /// Writing fails; reading goes on.
     WriteError,
     /// Writing fails, and the peer has closed.
     WriteErrorAndEof,
-    /// Nothing goes through any more.
+    /// No byte gets through any more.
     Silence,
-    /// The peer says this.
-    Says(&'static [u8]),
+    /// The peer sends these bytes.
+    Input(&'static [u8]),
 }
 
-/// What still goes through.
+/// The directions that still work.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Line {
+enum LinkState {
     Open,
-    /// The peer is heard, and hears nothing.
-    Deaf,
-    /// The peer hears, and is not heard.
-    Mute,
-    Dead,
+    /// From the peer to the connection.
+    ReadOnly,
+    /// From the connection to the peer.
+    WriteOnly,
+    Closed,
 }
 
 impl<P: Peer> Pair<P> {
@@ -85,11 +85,11 @@ impl<P: Peer> Pair<P> {
             write_at_most: usize::MAX,
             read_at_most: usize::MAX,
             sent: Vec::new(),
-            sent_in_clear: None,
-            offered: Vec::new(),
-            heard: Vec::new(),
+            sent_in_cleartext: None,
+            transmitted: Vec::new(),
+            received: Vec::new(),
             cut: None,
-            state: Line::Open,
+            state: LinkState::Open,
         }
     }
 
@@ -107,10 +107,7 @@ impl<P: Peer> Pair<P> {
                     .connection
                     .poll_timeout()
                     .expect("nothing moves, so something has a deadline");
-                assert!(
-                    until > self.now,
-                    "a deadline that has passed was not noticed"
-                );
+                assert!(until > self.now, "a deadline that has passed was ignored");
                 self.now = until;
                 self.connection.handle_timeout(self.now);
             }
@@ -122,7 +119,8 @@ impl<P: Peer> Pair<P> {
         self.drive(next_event)
     }
 
-    /// Drives until the connection has ended or failed; returns what became of the mails, and of the connection.
+    /// Drives until the connection is closed or has failed; returns the outcomes of the messages,
+    /// and the result of the connection.
     pub(crate) fn finish(&mut self) -> (Vec<(MailId, Outcome)>, Result<(), Error>) {
         let mut outcomes = Vec::new();
         loop {
@@ -133,7 +131,7 @@ impl<P: Peer> Pair<P> {
                 Err(error) => {
                     assert!(
                         self.connection.poll_transmit(self.now).is_none(),
-                        "something is offered after a failure"
+                        "bytes to send after a failure"
                     );
                     return (outcomes, Err(error));
                 }
@@ -141,7 +139,7 @@ impl<P: Peer> Pair<P> {
         }
     }
 
-    /// Moves bytes as long as there are any; returns whether there were.
+    /// Moves all bytes; returns whether there were any.
     pub(crate) fn exchange(&mut self) -> bool {
         let mut moved = false;
         while self.write() | self.read() {
@@ -150,7 +148,7 @@ impl<P: Peer> Pair<P> {
         moved
     }
 
-    /// Sends all that is offered.
+    /// Sends all output.
     pub(crate) fn write(&mut self) -> bool {
         let mut moved = false;
         while self.peer.wants_input() && self.write_some(self.write_at_most) {
@@ -159,20 +157,20 @@ impl<P: Peer> Pair<P> {
         moved
     }
 
-    /// Sends a part of what is offered; returns whether there was anything.
+    /// Sends a part of the output; returns whether there was any.
     pub(crate) fn write_some(&mut self, at_most: usize) -> bool {
         let Some(transmit) = transmit(&mut self.connection, self.now) else {
             return false;
         };
         let mut bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
         assert_eq!(bytes.len(), transmit.len());
-        let before = self.offered.split_off(self.sent.len());
+        let before = self.transmitted.split_off(self.sent.len());
         assert!(
             bytes.starts_with(&before),
-            "what was offered and not acknowledged is not offered again"
+            "bytes that were not acknowledged are not transmitted again"
         );
-        self.offered.extend_from_slice(&bytes);
-        if matches!(self.state, Line::Deaf | Line::Dead) {
+        self.transmitted.extend_from_slice(&bytes);
+        if matches!(self.state, LinkState::ReadOnly | LinkState::Closed) {
             return false;
         }
         let mut broken = None;
@@ -198,14 +196,14 @@ impl<P: Peer> Pair<P> {
             self.peer.handle_input(&bytes);
         }
         match broken {
-            Some(Fault::Silence) => self.state = Line::Dead,
+            Some(Fault::Silence) => self.state = LinkState::Closed,
             Some(fault) => self.apply(fault),
             None => {}
         }
         true
     }
 
-    /// Takes all that the peer says now.
+    /// Takes all output of the peer.
     pub(crate) fn read(&mut self) -> bool {
         let mut moved = false;
         loop {
@@ -215,7 +213,7 @@ impl<P: Peer> Pair<P> {
                 eager: true,
                 fault,
             }) = self.cut
-                && after == self.heard.len()
+                && after == self.received.len()
             {
                 self.cut = None;
                 self.apply(fault);
@@ -224,14 +222,14 @@ impl<P: Peer> Pair<P> {
             let Some(output) = self.peer.poll_output() else {
                 return moved;
             };
-            if matches!(self.state, Line::Mute | Line::Dead) {
+            if matches!(self.state, LinkState::WriteOnly | LinkState::Closed) {
                 continue;
             }
             moved = true;
             match output {
                 Output::Write(bytes) => {
                     for part in bytes.chunks(self.read_at_most) {
-                        self.hear(part);
+                        self.receive(part);
                     }
                 }
                 Output::Close | Output::Cut => self.apply(Fault::Eof),
@@ -245,8 +243,8 @@ impl<P: Peer> Pair<P> {
         }
     }
 
-    fn hear(&mut self, bytes: &[u8]) {
-        if matches!(self.state, Line::Mute | Line::Dead) {
+    fn receive(&mut self, bytes: &[u8]) {
+        if matches!(self.state, LinkState::WriteOnly | LinkState::Closed) {
             return;
         }
         let (mut now, mut broken) = (bytes, None);
@@ -256,24 +254,24 @@ impl<P: Peer> Pair<P> {
             fault,
         }) = self.cut
         {
-            let left = after - self.heard.len();
+            let left = after - self.received.len();
             if left < bytes.len() || (eager && left == bytes.len()) {
                 now = &bytes[..left];
-                // What is lost on the way the connection cannot know.
+                // The connection cannot know the bytes that are lost on the way.
                 self.peer.handle_network();
                 broken = Some(fault);
                 self.cut = None;
             }
         }
-        self.tell(now);
+        self.give(now);
         if let Some(fault) = broken {
             self.apply(fault);
         }
     }
 
-    fn tell(&mut self, bytes: &[u8]) {
+    fn give(&mut self, bytes: &[u8]) {
         let sent = self.sent.len();
-        self.heard.extend(bytes.iter().map(|byte| (sent, *byte)));
+        self.received.extend(bytes.iter().map(|byte| (sent, *byte)));
         self.connection.handle_input(self.now, bytes);
     }
 
@@ -284,7 +282,7 @@ impl<P: Peer> Pair<P> {
             Fault::ReadError => self.connection.handle_read_error(self.now, reset()),
             Fault::WriteError => {
                 self.connection.handle_write_error(self.now, reset());
-                self.state = Line::Deaf;
+                self.state = LinkState::ReadOnly;
                 return;
             }
             Fault::WriteErrorAndEof => {
@@ -293,28 +291,28 @@ impl<P: Peer> Pair<P> {
             }
             Fault::Silence => {
                 self.state = match self.state {
-                    Line::Open => Line::Mute,
+                    LinkState::Open => LinkState::WriteOnly,
                     other => other,
                 };
                 return;
             }
-            Fault::Says(bytes) => {
-                self.tell(bytes);
-                self.state = Line::Mute;
+            Fault::Input(bytes) => {
+                self.give(bytes);
+                self.state = LinkState::WriteOnly;
                 return;
             }
         }
-        self.state = Line::Dead;
+        self.state = LinkState::Closed;
     }
 
-    /// Pretends TLS, as soon as both sides have come to it.
+    /// Pretends a TLS handshake, once both sides begin TLS.
     fn upgrade(&mut self) -> bool {
         if !self.peer.poll_upgrade() {
             return false;
         }
         match self.connection.begin_tls(self.now) {
             Ok(upgrade) => {
-                self.sent_in_clear = Some(self.sent.len());
+                self.sent_in_cleartext = Some(self.sent.len());
                 upgrade.complete(self.now, facts());
                 self.peer.handle_tls(smtp_test::TlsInfo::pretended());
             }
@@ -331,7 +329,7 @@ pub(crate) fn next_event(connection: &mut Connection) -> Poll<Result<Event, Erro
     connection.poll_event().map_or(Poll::Pending, Poll::Ready)
 }
 
-/// What a connection sends when all that has come has been read.
+/// The output of a connection after all input has been read.
 pub(crate) fn transmit<W: Wire>(wire: &mut W, now: Time) -> Option<Transmit<'_>> {
     if wire.poll_transmit(now).is_none() && wire.poll_timeout() == Some(now) {
         wire.handle_timeout(now);
@@ -339,7 +337,7 @@ pub(crate) fn transmit<W: Wire>(wire: &mut W, now: Time) -> Option<Transmit<'_>>
     wire.poll_transmit(now)
 }
 
-/// The facts of a pretended TLS connection.
+/// The description of a pretended TLS connection.
 pub(crate) fn facts() -> TlsInfo {
     TlsInfo::new().with_version("TLSv1.3").with_round_trips(1)
 }

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use smtp_test::{Output, Peer};
 
-/// A server whose replies come from a list. It stores what the entries say it truly accepted, whatever the reply says.
+/// A server whose replies come from a list. It stores what the entries say it truly accepted,
+/// whatever the reply says.
 #[derive(Debug, Default)]
 pub(crate) struct ScriptedServer {
     entries: VecDeque<Entry>,

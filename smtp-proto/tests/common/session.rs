@@ -1,4 +1,5 @@
-//! One session with a strict server, at any level and in any framing: some mails with all that can become of them.
+//! One session with a strict server, at any level of pipelining, by DATA or BDAT: messages with
+//! every kind of outcome.
 
 use crate::common::raw_mail;
 use std::sync::Arc;
@@ -12,16 +13,16 @@ use super::dialogue::Dialogue;
 use super::invariants::{cause, check_commands, check_fates};
 use super::pair::{Cut, Pair};
 
-/// How mails are sent.
+/// How messages are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mode {
     pub(crate) level: Pipelining,
-    /// Bytes of a chunk, if the server offers CHUNKING.
+    /// The size of a chunk, if the server advertises CHUNKING.
     pub(crate) chunk: Option<u64>,
     pub(crate) lmtp: bool,
 }
 
-/// What goes beyond lock step and an envelope in one flight.
+/// The modes beside one command at a time and one envelope in a flight.
 pub(crate) const MODES: [Mode; 10] = [
     Mode::new(Pipelining::Transactions),
     Mode::new(Pipelining::Off).in_chunks(9),
@@ -66,7 +67,7 @@ impl Mode {
         self
     }
 
-    pub(crate) fn policy(self) -> Arc<Config> {
+    pub(crate) fn config(self) -> Arc<Config> {
         let config = self.builder().security(Security::Cleartext);
         Arc::new(config.build().unwrap())
     }
@@ -82,7 +83,7 @@ impl Mode {
         }
     }
 
-    /// A server for this mode that takes all.
+    /// A server for this mode that accepts everything.
     pub(crate) fn plain_server(self) -> smtp_test::Config {
         let mut server = smtp_test::Config::new();
         if self.chunk.is_some() {
@@ -94,7 +95,7 @@ impl Mode {
         server
     }
 
-    /// A server for this mode, and for the mails of the session.
+    /// A server for this mode and for [`MAILS`].
     pub(crate) fn server(self) -> smtp_test::Config {
         self.plain_server()
             .without("SIZE")
@@ -105,10 +106,10 @@ impl Mode {
             .on(Stage::Mail.nth(1), Action::reply("553 5.7.1 not you"))
     }
 
-    /// The mails of the session, to this server, broken in this way: asserts all that must hold, and returns how it
-    /// went.
+    /// Sends [`MAILS`] to this server with this failure; asserts the invariants, and returns the
+    /// results.
     pub(crate) fn run(self, server: &smtp_test::Config, cut: Option<Cut>) -> Run {
-        let mut pair = Pair::new(self.policy(), Machine::new(server));
+        let mut pair = Pair::new(self.config(), Machine::new(server));
         pair.cut = cut.clone();
         let context = (self, cut);
         let ids: Vec<_> = MAILS
@@ -123,11 +124,11 @@ impl Mode {
         outcomes.sort_by_key(|(id, _)| *id);
         assert!(
             outcomes.iter().map(|(id, _)| *id).eq(ids),
-            "{context:?}: not one outcome for each mail"
+            "{context:?}: not one outcome for each message"
         );
         let log = pair.peer.log();
         check_commands(&log);
-        let dialogue = Dialogue::read(&pair.offered, &pair.heard);
+        let dialogue = Dialogue::read(&pair.transmitted, &pair.received);
         let outcomes: Vec<_> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
         for ((sender, recipients), outcome) in MAILS.iter().zip(&outcomes) {
             dialogue.check(sender, outcome, &context);
@@ -144,7 +145,7 @@ impl Mode {
                 if let RecipientStatus::NotSent(error) | RecipientStatus::InDoubt(error) =
                     delivery.status()
                 {
-                    let failure = end.as_ref().expect_err("a failure that has no end");
+                    let failure = end.as_ref().expect_err("a failed connection");
                     assert_eq!(
                         format!("{:#}", cause(error)),
                         format!("{failure:#}"),
@@ -156,23 +157,23 @@ impl Mode {
         Run {
             outcomes,
             end,
-            heard: pair.heard.len(),
+            received: pair.received.len(),
             sent: pair.sent.len(),
         }
     }
 }
 
-/// How a session went.
+/// The results of a session.
 pub(crate) struct Run {
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) end: Result<(), Error>,
-    pub(crate) heard: usize,
+    pub(crate) received: usize,
     pub(crate) sent: usize,
 }
 
 impl Run {
-    /// The fates of all recipients of all mails.
-    pub(crate) fn fates(&self) -> Vec<String> {
+    /// The status of every recipient of every message.
+    pub(crate) fn statuses(&self) -> Vec<String> {
         self.outcomes
             .iter()
             .flat_map(Outcome::recipients)
@@ -181,7 +182,7 @@ impl Run {
     }
 }
 
-/// What makes a mail unlike all others.
+/// The content of a sender's message, which no other has.
 fn text(sender: &str) -> String {
     let more = if sender.starts_with("large") {
         "0123456789".repeat(6)

@@ -1,4 +1,4 @@
-//! A subscriber that writes down all spans and events, with every field of them.
+//! A `tracing` subscriber that records all spans and events with their fields.
 
 use std::collections::HashMap;
 use std::fmt::{Debug, Write as _};
@@ -9,20 +9,20 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// What was collected so far; clones share it.
+/// The spans and events so far; clones share them.
 #[derive(Clone)]
 pub(crate) struct SpanCollector(Arc<Inner>);
 
 struct Inner {
     level: Level,
     next: AtomicU64,
-    /// Each open span, by how many handles, with those around it.
+    /// Each open span: the number of its handles, and its path.
     spans: Mutex<HashMap<u64, (usize, String)>>,
     lines: Mutex<Vec<String>>,
 }
 
 impl SpanCollector {
-    /// Of this level and what is more important.
+    /// Records this level and more important ones.
     pub(crate) fn new(level: Level) -> Self {
         Self(Arc::new(Inner {
             level,
@@ -32,7 +32,7 @@ impl SpanCollector {
         }))
     }
 
-    /// Collects what the closure leads to on this thread.
+    /// Records what the closure emits on this thread.
     pub(crate) fn during<T>(&self, run: impl FnOnce() -> T) -> T {
         tracing::subscriber::with_default(self.clone(), run)
     }

@@ -1,17 +1,17 @@
-//! Somebody between a connection and its server, who changes one of the server's replies and tells them apart.
+//! An attacker between a connection and its server that changes one reply, and tags all of them.
 
 use std::collections::VecDeque;
 
 use smtp_test::{Output, Peer};
 
-/// A peer one of whose replies does not come as the peer said it.
+/// A peer that changes one reply of the peer inside.
 ///
-/// Each reply gets its number as a tag at its end, such as ` #7`; what is added to them has the tag `#extra`.
+/// Each reply ends with its number as a tag, such as ` #7`. An inserted reply has the tag `#extra`.
 pub(crate) struct TamperingPeer<P> {
     pub(crate) peer: P,
-    /// The number of the reply that is changed, and how.
+    /// The number of the reply that is changed, and the change.
     change: Option<(usize, Change)>,
-    /// Every reply, before it was changed, with the number of its flight.
+    /// Every original reply, with the number of its flight.
     pub(crate) replies: Vec<(usize, String)>,
     /// What the client sent, flight by flight.
     pub(crate) flights: Vec<Vec<u8>>,
@@ -20,14 +20,14 @@ pub(crate) struct TamperingPeer<P> {
     heard_since: bool,
 }
 
-/// What is done to one reply.
+/// A change of one reply.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Change {
     Before(&'static str),
-    Behind(&'static str),
+    After(&'static str),
     Delete,
     Double,
-    /// With the one after it, if that is of the same flight.
+    /// With the reply after it, if that is of the same flight.
     Swap,
 }
 
@@ -37,10 +37,10 @@ impl Change {
         Self::Before("550 #extra"),
         Self::Before("354 #extra"),
         Self::Before("421 #extra"),
-        Self::Behind("250 #extra"),
-        Self::Behind("550 #extra"),
-        Self::Behind("354 #extra"),
-        Self::Behind("421 #extra"),
+        Self::After("250 #extra"),
+        Self::After("550 #extra"),
+        Self::After("354 #extra"),
+        Self::After("421 #extra"),
         Self::Delete,
         Self::Double,
         Self::Swap,
@@ -60,7 +60,7 @@ impl<P: Peer> TamperingPeer<P> {
         }
     }
 
-    /// Takes all that the peer says now: a flight of replies.
+    /// Takes a flight of replies from the peer inside.
     fn collect(&mut self) {
         let mut said: Vec<Vec<u8>> = Vec::new();
         let mut others = Vec::new();
@@ -85,7 +85,7 @@ impl<P: Peer> TamperingPeer<P> {
             let changed = match self.change.filter(|(number, _)| *number == at) {
                 None => reply.clone(),
                 Some((_, Change::Before(text))) => [extra(text), reply.clone()].concat(),
-                Some((_, Change::Behind(text))) => [reply.clone(), extra(text)].concat(),
+                Some((_, Change::After(text))) => [reply.clone(), extra(text)].concat(),
                 Some((_, Change::Delete)) => Vec::new(),
                 Some((_, Change::Double)) => [reply.clone(), reply.clone()].concat(),
                 Some((_, Change::Swap)) => match said.get(at - first + 1) {
@@ -104,7 +104,7 @@ impl<P: Peer> TamperingPeer<P> {
         self.output.extend(others);
     }
 
-    /// The whole reply that is here, with its tag.
+    /// The complete reply in `partial`, with its tag.
     fn tag(&mut self) -> Vec<u8> {
         let text = String::from_utf8(std::mem::take(&mut self.partial)).unwrap();
         let text = text.trim_end().to_owned();

@@ -1,10 +1,10 @@
-//! The peer has to take what is sent; and there is an end to all that a connection does.
+//! Limits of a write and of a session: the peer must read, and every connection ends.
 
 use super::*;
 use crate::common::Answered as _;
 use crate::common::raw_mail;
 
-/// A connection that was let go on with a text of so many bytes, none of which was taken.
+/// A connection that may send content of this length, none of which has been sent.
 fn at_text(bytes: usize) -> (Harness, smtp_proto::MailId) {
     let mut harness = Harness::new(builder(Security::Cleartext).build().unwrap());
     let text = "0123456789abcdefghijklmnopqrstuvwxyz\r\n".repeat(bytes / 38);
@@ -20,7 +20,7 @@ fn at_text(bytes: usize) -> (Harness, smtp_proto::MailId) {
     (harness, id)
 }
 
-/// Takes so many bytes of what is offered.
+/// Acknowledges up to this number of bytes of output.
 fn take(harness: &mut Harness, bytes: usize) -> usize {
     let offered =
         transmit(&mut harness.connection, harness.now).map_or(0, |transmit| transmit.len());
@@ -30,7 +30,7 @@ fn take(harness: &mut Harness, bytes: usize) -> usize {
 }
 
 #[test]
-fn v29_a_server_that_takes_nothing_of_the_text_is_given_up() {
+fn v29_a_server_that_reads_no_content_is_a_timeout() {
     let (mut harness, id) = at_text(1_000_000);
     harness.wait(secs(3));
     assert_eq!(take(&mut harness, 0), 0);
@@ -50,7 +50,7 @@ fn v29_a_server_that_takes_nothing_of_the_text_is_given_up() {
 }
 
 #[test]
-fn v29_a_server_that_takes_the_text_by_drips_is_given_up() {
+fn v29_a_server_that_reads_content_by_single_bytes_is_a_timeout() {
     let (mut harness, _) = at_text(1_000_000);
     take(&mut harness, 0);
     while harness.now < at(36) {
@@ -60,7 +60,7 @@ fn v29_a_server_that_takes_the_text_by_drips_is_given_up() {
         assert_eq!(
             harness.connection.poll_timeout(),
             Some(at(37)),
-            "a drip moved the deadline"
+            "a single byte moved the deadline"
         );
     }
     harness.wait(secs(1));
@@ -69,10 +69,10 @@ fn v29_a_server_that_takes_the_text_by_drips_is_given_up() {
 }
 
 #[test]
-fn v29_a_server_that_takes_each_block_in_time_is_not_given_up() {
+fn v29_a_server_that_reads_each_block_in_time_is_no_timeout() {
     let (mut harness, id) = at_text(1_000_000);
     let mut taken = 0;
-    // Half a minute a block: over eight minutes in all.
+    // Half a minute a block, over eight minutes in all.
     loop {
         let block = take(&mut harness, usize::MAX);
         if block == 0 {
@@ -87,7 +87,8 @@ fn v29_a_server_that_takes_each_block_in_time_is_not_given_up() {
         "{taken} bytes, {:?}",
         harness.now
     );
-    // The wait for the final reply began when the end of the text was first offered, with the last block.
+    // The wait for the final reply began when the end of the data was first transmitted, with the
+    // last block.
     assert_eq!(
         harness.connection.poll_timeout(),
         Some(Time::from_origin(
@@ -106,8 +107,8 @@ fn v29_a_server_that_takes_each_block_in_time_is_not_given_up() {
 }
 
 #[test]
-fn a_command_that_is_not_taken_has_a_limit_too() {
-    // The limit for a write is shorter than that for the reply to a command.
+fn a_command_that_is_not_read_has_a_limit_too() {
+    // The limit for a write is shorter than the limit for the reply to a command.
     let mut harness = Harness::new(builder(Security::Cleartext).build().unwrap());
     harness.connection.command(Command::noop());
     harness.listen();
@@ -140,7 +141,7 @@ fn the_session_has_its_limit_at_every_step() {
 }
 
 #[test]
-fn the_session_has_its_limit_while_nothing_is_under_way() {
+fn the_session_has_its_limit_while_it_is_idle() {
     let config = builder(Security::Cleartext).timeouts(timeouts().with_session(secs(60)));
     let mut harness = Harness::new(config.build().unwrap());
     harness.wait(secs(5));
@@ -155,7 +156,7 @@ fn the_session_has_its_limit_while_nothing_is_under_way() {
 }
 
 #[test]
-fn v29_a_session_has_two_hours_and_one_more_for_each_mail_by_default() {
+fn v29_the_default_limit_of_a_session_is_two_hours_and_one_more_for_each_message() {
     const HOUR: u64 = 3600;
     let mut harness = Harness::new(builder(Security::Cleartext).build().unwrap());
     harness.listen();
@@ -185,15 +186,15 @@ fn v29_a_session_has_two_hours_and_one_more_for_each_mail_by_default() {
 }
 
 #[test]
-fn after_a_write_error_the_server_has_a_moment_to_say_why() {
+fn after_a_write_error_input_is_read_for_a_short_time() {
     let reset = || std::io::Error::from(std::io::ErrorKind::ConnectionReset).into();
     let (mut harness, id) = at_text(1_000_000);
     take(&mut harness, 1000);
     harness.wait(secs(3));
     harness.connection.handle_write_error(harness.now, reset());
-    assert_eq!(harness.listen(), "", "offered after a write error");
+    assert_eq!(harness.listen(), "", "output after a write error");
     assert_eq!(harness.connection.poll_timeout(), Some(at(10)));
-    // Neither drips nor further errors move it.
+    // Neither single bytes nor further errors move the deadline.
     for byte in b"552-" {
         harness.wait(secs(1));
         harness.say([*byte]);
@@ -212,7 +213,7 @@ fn after_a_write_error_the_server_has_a_moment_to_say_why() {
         RecipientStatus::NotSent(_)
     ));
 
-    // Within the moment, its reason is heard.
+    // Within that time the server's reason is read.
     let (mut harness, id) = at_text(1_000_000);
     take(&mut harness, 1000);
     harness.connection.handle_write_error(harness.now, reset());
@@ -226,7 +227,7 @@ fn after_a_write_error_the_server_has_a_moment_to_say_why() {
 }
 
 #[test]
-fn the_moment_after_a_write_error_is_within_the_limit_for_the_session() {
+fn the_time_after_a_write_error_is_within_the_limit_of_the_session() {
     let config = builder(Security::Cleartext).timeouts(timeouts().with_session(secs(4)));
     let mut harness = Harness::new(config.build().unwrap());
     harness.listen();

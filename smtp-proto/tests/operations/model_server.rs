@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Says;
+use super::Input;
 use crate::common;
 use crate::common::session::Mode;
 
@@ -11,7 +11,7 @@ pub(crate) struct ModelServer {
     pub(crate) line: Vec<u8>,
     pub(crate) asked: VecDeque<String>,
     pub(crate) in_text: bool,
-    /// Bytes of a chunk that are to come, and the command that is answered after them.
+    /// The bytes of a chunk that are still to come, and the command to reply to after them.
     pub(crate) chunk: Option<(usize, String)>,
     pub(crate) rest: Vec<u8>,
     pub(crate) chunking: bool,
@@ -38,7 +38,7 @@ impl ModelServer {
         !self.asked.is_empty() || !self.rest.is_empty()
     }
 
-    pub(crate) fn hear(&mut self, bytes: &[u8]) {
+    pub(crate) fn receive(&mut self, bytes: &[u8]) {
         for byte in bytes {
             if let Some((left, _)) = &mut self.chunk {
                 *left -= 1;
@@ -70,7 +70,7 @@ impl ModelServer {
         }
     }
 
-    /// What is to be answered next, with what is said to it.
+    /// Takes the next command to reply to, with its reply.
     pub(crate) fn answer(&mut self, code: u16) -> Option<String> {
         let line = self.asked.pop_front()?;
         let accepts = code / 100 == 2;
@@ -110,21 +110,21 @@ impl ModelServer {
         reply.as_bytes().to_vec()
     }
 
-    pub(crate) fn say(&mut self, says: &Says) -> Vec<u8> {
+    pub(crate) fn say(&mut self, input: &Input) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.rest);
-        match says {
-            Says::Right(count) => {
+        match input {
+            Input::Right(count) => {
                 for _ in 0..*count {
                     let reply = self.right();
                     bytes.extend(reply);
                 }
             }
-            Says::Part(len) => {
+            Input::Part(len) => {
                 let reply = self.right();
                 bytes.extend(reply);
                 self.rest = bytes.split_off(bytes.len().min(*len));
             }
-            Says::No(later) => {
+            Input::No(later) => {
                 if self.answer(550).is_some() {
                     bytes.extend_from_slice(if *later {
                         b"451 later\r\n"
@@ -133,7 +133,7 @@ impl ModelServer {
                     });
                 }
             }
-            Says::Odd(reply) => {
+            Input::Odd(reply) => {
                 self.answer(
                     reply
                         .get(..3)
@@ -142,13 +142,13 @@ impl ModelServer {
                 );
                 bytes.extend_from_slice(reply.as_bytes());
             }
-            Says::Junk(junk) => bytes.extend_from_slice(junk),
+            Input::Junk(junk) => bytes.extend_from_slice(junk),
         }
         bytes
     }
 }
 
-/// I3, coarsely: what was sent is chunks, and lines that end in CRLF and have neither CR nor LF nor NUL besides.
+/// A part of I3: the output is chunks, and lines that end in CRLF without other CR, LF or NUL.
 pub(crate) fn check_lines(mut sent: &[u8]) {
     while let Some(end) = sent.iter().position(|byte| *byte == b'\n') {
         let (line, rest) = sent.split_at(end + 1);

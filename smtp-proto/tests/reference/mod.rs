@@ -1,5 +1,4 @@
-//! The rules for a body once more, a byte at a time and as plain as they are, and a server's side
-//! of DATA.
+//! The rules for content once more, one byte at a time, and a server's side of DATA.
 
 use smtp_proto::content::internals::LineRules;
 use smtp_proto::content::{BareLineEnds, ContentErrorKind};
@@ -36,7 +35,7 @@ impl Policy {
     }
 }
 
-/// The message that a server should receive for `body`, or where and why there is none.
+/// The message that a server should receive for `body`, or the error.
 pub(crate) fn canonical(body: &[u8], policy: Policy) -> Result<Vec<u8>, (u64, ContentErrorKind)> {
     let mut text = Vec::with_capacity(body.len() + 2);
     let mut line = 0;
@@ -69,10 +68,10 @@ pub(crate) fn canonical(body: &[u8], policy: Policy) -> Result<Vec<u8>, (u64, Co
     Ok(text)
 }
 
-/// The message in `wire` as a strict server takes it (RFC 5321, section 4.5.2).
+/// The message in `wire` as a strict server reads it (RFC 5321, section 4.5.2).
 ///
-/// Nothing if it ends anywhere but at the very end of `wire`, or if a CR or LF stands alone, at
-/// which another server might see an end.
+/// `None` if it ends before the end of `wire`, or if it has a bare CR or LF, which another server
+/// might take for an end.
 pub(crate) fn receive(wire: &[u8]) -> Option<Vec<u8>> {
     let mut text = Vec::with_capacity(wire.len());
     let mut rest = wire;
@@ -80,8 +79,8 @@ pub(crate) fn receive(wire: &[u8]) -> Option<Vec<u8>> {
         let end = rest
             .iter()
             .position(|byte| matches!(byte, b'\r' | b'\n' | 0))?;
-        let (line, behind) = (&rest[..end], rest[end..].strip_prefix(b"\r\n")?);
-        rest = behind;
+        let (line, after) = (&rest[..end], rest[end..].strip_prefix(b"\r\n")?);
+        rest = after;
         match line {
             b"." => return rest.is_empty().then_some(text),
             [b'.', line @ ..] => text.extend(line),

@@ -1,4 +1,4 @@
-//! SCRAM: each hash, with and without a channel binding, and servers that do it wrong.
+//! SCRAM: each hash, with and without channel binding, and servers with defects.
 
 use smtp_proto::sasl::Scram;
 use smtp_test::ScramDefect;
@@ -52,7 +52,7 @@ fn each_hash_logs_in_bound_and_unbound_with_the_right_password_only() {
 }
 
 #[test]
-fn v32_a_server_whose_offer_was_cut_finds_out() {
+fn v32_a_server_detects_that_its_mechanisms_were_stripped() {
     let (make, name, bound) = makers()[1];
     let server = server(name).mechanisms([name, bound]);
     let credentials = of(make("alice", PASSWORD));
@@ -74,7 +74,7 @@ fn v32_a_server_whose_offer_was_cut_finds_out() {
 }
 
 #[test]
-fn v32_another_channel_than_the_servers_is_rejected() {
+fn v32_a_binding_to_another_channel_is_rejected() {
     let (make, _, bound) = makers()[1];
     let credentials = of(make("alice", PASSWORD).plus());
     let elsewhere = TlsInfo::new().with_exporter(b"another connection".to_vec());
@@ -87,9 +87,10 @@ fn v32_another_channel_than_the_servers_is_rejected() {
 }
 
 #[test]
-fn a_server_that_does_not_know_the_binding_is_told_from_a_wrong_password() {
+fn an_unsupported_channel_binding_differs_from_a_wrong_password() {
     let (make, name, bound) = makers()[1];
-    // The reply to AUTH, or the error in the last message of SCRAM; whether the binding is to blame, and a word of the hint.
+    // The reply to AUTH, or the error in the last SCRAM message; whether the binding is the reason,
+    // and a word of the hint.
     let rows = [
         (Err("501 5.5.4 bad protocol"), true, "tls-unique"),
         (Err("554 5.7.0 no"), true, "tls-unique"),
@@ -118,7 +119,7 @@ fn a_server_that_does_not_know_the_binding_is_told_from_a_wrong_password() {
                 server = server.on(Stage::Auth, Action::reply(reply));
             }
             let reject = |said: String| match answer {
-                // The signature, `v=`, and what comes after it.
+                // The signature, `v=`, and the text after it.
                 Ok(error) if said.starts_with("334 dj") => format!("334 {error:#}\r\n"),
                 Ok(_) if said.starts_with("235") => "535 5.7.8 no\r\n".to_owned(),
                 _ => said,
@@ -172,7 +173,7 @@ fn without_a_channel_binding_the_unbound_mechanism_is_used() {
 }
 
 #[test]
-fn v34_a_server_that_does_it_wrong_is_not_believed() {
+fn v34_a_server_with_a_defect_is_not_authenticated() {
     for (make, name, bound) in makers() {
         for (name, scram) in [
             (name, make("alice", PASSWORD)),
@@ -203,7 +204,7 @@ fn v34_a_server_that_does_it_wrong_is_not_believed() {
 }
 
 #[test]
-fn v34_a_server_that_asks_for_too_much_or_too_little_work_gets_none() {
+fn v34_too_many_or_too_few_iterations_are_rejected() {
     for iterations in [0, 1, 4095, 600_001, u32::MAX] {
         let scram = smtp_test::Scram::new().iterations(iterations);
         let server = server("SCRAM-SHA-256").scram(scram);
@@ -220,8 +221,8 @@ fn v34_a_server_that_asks_for_too_much_or_too_little_work_gets_none() {
 }
 
 #[test]
-fn v34_an_answer_from_an_earlier_session_is_of_no_use() {
-    // The whole dialogue is played again; only the client's nonce is another.
+fn v34_a_replayed_exchange_is_rejected() {
+    // A replay of the whole exchange; only the client's nonce differs.
     let scram = Scram::sha256("alice", PASSWORD).unwrap();
     let credentials = of(scram);
     let config = config(&credentials);

@@ -1,10 +1,10 @@
-//! Every answer at every step before the way is free, under every policy.
+//! Every reply at every step before TLS, under every security setting.
 
 use std::task::Poll;
 
 use super::*;
 
-/// Where an answer is given.
+/// The step that is replied to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     Greeting,
@@ -15,20 +15,20 @@ enum At {
     HeloInTls,
 }
 
-/// What the server does.
+/// The action of the server.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
-    /// Says a whole reply.
+    /// Sends a whole reply.
     Reply(u16),
-    /// Says a whole 250 that lists STARTTLS.
+    /// Sends a whole 250 that lists STARTTLS.
     Offer,
-    /// Says this.
+    /// Sends these bytes.
     Says(&'static str),
     Closes,
-    /// Says this and closes.
+    /// Sends these bytes and closes.
     Breaks(&'static str),
     Resets,
-    /// Says this and no more.
+    /// Sends these bytes and nothing more.
     Sleeps(&'static str),
 }
 
@@ -37,7 +37,7 @@ enum Answer {
 enum Next {
     Says(&'static str),
     Tls,
-    /// The way is free for mail.
+    /// The connection is ready for messages.
     Ready,
     Fails,
 }
@@ -76,7 +76,7 @@ const ANSWERS: [Answer; 31] = [
     Answer::Sleeps("220 g"),
 ];
 
-/// What RFC 3207 and the policies allow, written down without a look at the machine.
+/// What RFC 3207 and the setting allow, stated without regard to the code.
 fn allowed(policy: Security, at: At, answer: Answer) -> Next {
     let in_tls = policy == Security::Implicit || matches!(at, At::EhloInTls | At::HeloInTls);
     let (code, offered) = match answer {
@@ -110,7 +110,7 @@ fn allowed(policy: Security, at: At, answer: Answer) -> Next {
     }
 }
 
-/// Brings a connection to where the answer is due; `None` if it never gets there.
+/// Brings a connection to the step; `None` if it never gets there.
 fn bring(policy: Security, at: At, login: bool) -> Option<Harness> {
     let mut config = builder(policy);
     if login {
@@ -187,7 +187,7 @@ fn check(policy: Security, at: At, answer: Answer, login: bool) {
     let case = format!("{policy:?}, {at:?}, {answer:?}, login {login}");
     let mut expected = allowed(policy, at, answer);
     if login && expected == Next::Ready {
-        // None of these replies offers AUTH, and without a login nothing is sent.
+        // None of these replies advertises AUTH, and without a login nothing is sent.
         expected = Next::Fails;
     }
     give(&mut harness, answer);
@@ -196,7 +196,7 @@ fn check(policy: Security, at: At, answer: Answer, login: bool) {
     let next = match harness.connection.poll_ready() {
         _ if tls => Next::Tls,
         Poll::Ready(Err(error)) => {
-            // Where both sides still understand each other, the server is told.
+            // Where the session is in order, QUIT is sent.
             let in_order = match answer {
                 Answer::Reply(code) => {
                     let own = [211, 214, 220, 221, 235, 421].contains(&code);
@@ -233,7 +233,7 @@ fn check(policy: Security, at: At, answer: Answer, login: bool) {
         ),
     };
     assert_eq!(next, expected, "{case}");
-    check_leaving(policy, &harness.sent, harness.sent_in_clear);
+    check_leaving(policy, &harness.sent, harness.sent_in_cleartext);
 }
 
 fn check_error(case: &str, policy: Security, at: At, answer: Answer, error: &smtp_proto::Error) {
@@ -248,7 +248,7 @@ fn check_error(case: &str, policy: Security, at: At, answer: Answer, error: &smt
     }
     let declined = match (at, answer) {
         (At::Ehlo, Answer::Reply(code)) => [250, 500, 502].contains(&code),
-        // Who says 221 closes.
+        // A server that sends 221 closes.
         (At::StartTls, Answer::Reply(code)) => ![220, 221].contains(&code),
         (At::StartTls, Answer::Offer) => true,
         _ => false,
@@ -262,7 +262,7 @@ fn check_error(case: &str, policy: Security, at: At, answer: Answer, error: &smt
 }
 
 #[test]
-fn v01_every_answer_before_tls_leads_where_the_policy_allows_and_nowhere_else() {
+fn v01_every_reply_before_tls_leads_only_where_the_security_setting_allows() {
     for policy in POLICIES {
         for at in [
             At::Greeting,

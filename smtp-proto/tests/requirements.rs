@@ -1,5 +1,5 @@
-//! What a mail needs and what the server offers, each with each: what is said to the server, or why nothing is and where in
-//! the mail the reason lies. By a reference function that knows the rules and not the code.
+//! Every combination of content, envelope and advertised extensions: the parameters of MAIL, or the
+//! reason of a rejection with its location. A reference function states the rules.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use smtp_proto::{
 };
 use smtp_test::{Machine, StoredMail};
 
-/// A text, and what is in it that not every server takes.
+/// Content, and the bytes in it that need an extension.
 struct Text {
     text: &'static str,
     binary: bool,
-    /// Where the first byte above 127 of the headers is, and its line.
+    /// The first 8-bit byte of the header section: its offset and line.
     header: Option<(u64, u64)>,
-    /// The same for all of the text.
+    /// The same for the whole content.
     eight_bit: Option<(u64, u64)>,
-    /// The first byte that no text has.
+    /// The first byte that no content may have.
     not_text: Option<(u64, u64)>,
 }
 
@@ -73,7 +73,7 @@ const TEXTS: [Text; 6] = [
     },
 ];
 
-/// An envelope; the first place with something beyond ASCII in a local part, and in a domain.
+/// An envelope, and the first address with a non-ASCII local part and with a non-ASCII domain.
 struct Envelope {
     sender: &'static str,
     recipients: [&'static str; 2],
@@ -112,7 +112,7 @@ const ENVELOPES: [Envelope; 6] = [
         local_part: Some((MailPart::Recipient(1), 3)),
         domain: None,
     },
-    // A domain for which there are no A-labels.
+    // A domain that has no A-labels.
     Envelope {
         sender: "a@x.test",
         recipients: ["b@x.test", "c@\u{fb01}n.test"],
@@ -130,7 +130,7 @@ const LEVELS: [Pipelining; 4] = [
     Pipelining::Speculative,
 ];
 
-/// What is said of a mail that is sent.
+/// The parameters of MAIL for a message that is sent.
 #[derive(Debug, PartialEq, Eq)]
 struct Said {
     body: Option<&'static str>,
@@ -139,7 +139,7 @@ struct Said {
     recoded: bool,
 }
 
-/// Why a mail is not sent, and where that lies: part, offset, line.
+/// The reason why a message is not sent, and its location: part, offset, line.
 type Rejection = (&'static str, MailPart, Option<u64>, Option<u64>);
 
 /// The rules: RFC 6531, sections 3.1, 3.2 and 3.4; RFC 6152; RFC 3030, section 3.
@@ -197,7 +197,7 @@ fn expected(
     }
 }
 
-/// Stands for a recoder that knows MIME.
+/// Stands for a MIME downgrade.
 fn recode(_: &Bytes) -> Result<Bytes, Infallible> {
     Ok(Bytes::from_static(RECODED))
 }
@@ -223,7 +223,8 @@ fn connection(level: Pipelining) -> Arc<Config> {
     Arc::new(config.build().unwrap())
 }
 
-/// Sends a mail to a server that lacks these; gives what was said, the outcome, and what the server stored.
+/// Sends a message to a server without these extensions; returns the parameters of MAIL, the
+/// outcome and the stored message.
 fn send(level: Pipelining, mail: Mail, lacking: &[&str]) -> (Outcome, Option<StoredMail>, usize) {
     let generous = smtp_test::Config::new().with("CHUNKING").with("BINARYMIME");
     let server = (lacking.iter()).fold(generous, |server, keyword| server.without(*keyword));
@@ -254,7 +255,7 @@ fn rejection(error: &Error) -> Rejection {
 }
 
 #[test]
-fn v18_a_mail_is_sent_by_what_the_server_offers_or_rejected_with_the_reason_and_the_place() {
+fn v18_a_message_is_sent_with_the_advertised_extensions_or_rejected_with_reason_and_location() {
     let subsets = 0..1_u32 << OFFERS.len();
     for offered in subsets {
         let is_offered = |keyword: &str| {
@@ -267,7 +268,8 @@ fn v18_a_mail_is_sent_by_what_the_server_offers_or_rejected_with_the_reason_and_
         for (number, text) in TEXTS.iter().enumerate() {
             for (envelope_number, envelope) in ENVELOPES.iter().enumerate() {
                 for recodes in [false, true] {
-                    // Each level meets each offer, text and envelope; with a recoder, one level is enough.
+                    // Each level meets each set of extensions, content and envelope; with a
+                    // downgrade, one level is enough.
                     for level in LEVELS.into_iter().skip(if recodes { 3 } else { 0 }) {
                         let context = format!(
                             "text {number}, envelope {envelope_number}, without {lacking:?}, {level:?}, {recodes}"
@@ -278,7 +280,7 @@ fn v18_a_mail_is_sent_by_what_the_server_offers_or_rejected_with_the_reason_and_
                         }
                         let (outcome, stored, said) = send(level, mail.build().unwrap(), &lacking);
                         let expected = expected(text, envelope, &is_offered, recodes);
-                        // Whatever the server is told, the caller hears of what it gave.
+                        // Whatever was sent, the outcome has the caller's own message.
                         for (delivery, given) in
                             outcome.recipients().iter().zip(envelope.recipients)
                         {
@@ -335,7 +337,7 @@ fn check(expected: &Said, text: &Text, envelope: &Envelope, stored: &StoredMail,
 }
 
 #[test]
-fn what_a_streamed_text_needs_is_taken_as_declared_and_rejected_without_a_place_in_it() {
+fn streamed_content_requires_what_it_declares_and_its_rejection_has_no_location() {
     for (declared, lacking, expected) in [
         (
             StreamedContent::new().eight_bit(),
@@ -370,7 +372,7 @@ fn what_a_streamed_text_needs_is_taken_as_declared_and_rejected_without_a_place_
 }
 
 #[test]
-fn v18_a_header_of_a_streamed_text_keeps_to_what_was_declared() {
+fn v18_a_header_section_of_streamed_content_keeps_to_its_declaration() {
     let pieces =
         |text: &'static str, size: usize| text.as_bytes().chunks(size).map(Bytes::from_static);
     let (ascii, utf8) = (
@@ -422,7 +424,7 @@ fn v18_a_header_of_a_streamed_text_keeps_to_what_was_declared() {
 }
 
 #[test]
-fn a_recoder_gets_the_text_as_it_would_travel_and_what_it_makes_is_looked_at() {
+fn a_downgrade_gets_converted_content_and_its_result_is_checked() {
     let lacking = &["8BITMIME", "SMTPUTF8"];
     let mail = |recode: fn(&Bytes) -> Result<Bytes, std::io::Error>| {
         Mail::builder()
@@ -461,7 +463,7 @@ fn a_recoder_gets_the_text_as_it_would_travel_and_what_it_makes_is_looked_at() {
 }
 
 #[test]
-fn a_recoder_is_not_asked_by_a_server_that_takes_the_text_as_it_is() {
+fn no_downgrade_for_a_server_that_accepts_the_content() {
     let never = |_: &Bytes| -> Result<Bytes, Infallible> { panic!("asked for no reason") };
     for (text, lacking) in [
         (&TEXTS[0], &OFFERS[..]),
@@ -480,7 +482,7 @@ fn a_recoder_is_not_asked_by_a_server_that_takes_the_text_as_it_is() {
 }
 
 #[test]
-fn a_text_that_no_server_takes_is_rejected_with_the_line_and_the_offset() {
+fn invalid_content_is_rejected_with_line_and_offset() {
     let long = format!("Subject: a\r\n\r\n{}\r\n", "x".repeat(999));
     for (text, offset, line) in [
         ("a\r\nb\nc", 4, 2),
@@ -510,7 +512,7 @@ fn a_text_that_no_server_takes_is_rejected_with_the_line_and_the_offset() {
 }
 
 #[test]
-fn the_text_of_a_rejection_names_the_need_the_place_and_the_cure() {
+fn the_text_of_a_rejection_names_extension_location_and_remedy() {
     let told = |text: &Text, envelope: &Envelope| {
         let (outcome, ..) = send(
             Pipelining::Envelope,
@@ -542,7 +544,7 @@ fn the_text_of_a_rejection_names_the_need_the_place_and_the_cure() {
 }
 
 #[test]
-fn vrfy_and_expn_ask_in_ascii_where_only_the_domain_is_beyond_it() {
+fn vrfy_and_expn_use_ascii_where_only_the_domain_is_non_ascii() {
     let idna = cfg!(feature = "idna");
     type Ask = fn(&str) -> Result<Command, smtp_proto::CommandError>;
     let rows: [(&str, Option<&str>); 6] = [
@@ -562,7 +564,7 @@ fn vrfy_and_expn_ask_in_ascii_where_only_the_domain_is_beyond_it() {
                 None => format!("{verb} {text} SMTPUTF8"),
             };
             assert_eq!(command.as_str(), expected);
-            // To a server without SMTPUTF8 it goes only in ASCII.
+            // A server without SMTPUTF8 gets it in ASCII only.
             let mut harness = Harness::new(
                 Config::builder("client.test".parse().unwrap())
                     .security(Security::Cleartext)

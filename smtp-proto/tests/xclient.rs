@@ -1,4 +1,4 @@
-//! Speaking for somebody else, to a server that reads XCLIENT and XFORWARD by itself.
+//! Acting for another client, with a server that has its own parser for XCLIENT and XFORWARD.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ fn client() -> Xclient {
         .dest_port(25)
 }
 
-fn policy(security: Security) -> ConfigBuilder {
+fn config(security: Security) -> ConfigBuilder {
     Config::builder("client.test".parse().unwrap()).security(security)
 }
 
@@ -47,12 +47,12 @@ fn mail(recipient: &str) -> Mail {
 }
 
 #[test]
-fn the_server_hears_all_of_it_under_every_policy_and_none_of_it_outside_tls() {
+fn xclient_is_sent_whole_under_every_security_setting_and_only_inside_tls() {
     for security in [Security::StartTls, Security::Implicit, Security::Cleartext] {
         let log = Log::new();
-        let config = Arc::new(policy(security).xclient(client()).build().unwrap());
+        let config = Arc::new(config(security).xclient(client()).build().unwrap());
         let mut pair = Pair::new(config, Machine::with_log(&server(security), &log));
-        // Whoever drives begins TLS before the first question is put.
+        // The driver begins TLS before its first question.
         pair.exchange();
         let origin = Xforward::new()
             .name("up.x.test")
@@ -67,7 +67,7 @@ fn the_server_hears_all_of_it_under_every_policy_and_none_of_it_outside_tls() {
             assert!(pair.drive(|c| c.poll_outcome(id)).unwrap().is_accepted());
         }
         check_commands(&log);
-        check_leaving(security, &pair.sent, pair.sent_in_clear);
+        check_leaving(security, &pair.sent, pair.sent_in_cleartext);
         let session = log.session();
         for (attribute, value) in [
             ("NAME", "n".repeat(255).as_str()),
@@ -93,7 +93,7 @@ fn the_server_hears_all_of_it_under_every_policy_and_none_of_it_outside_tls() {
 }
 
 #[test]
-fn a_server_that_does_not_hear_it_all_is_an_error_that_names_what_it_lacks() {
+fn attributes_that_are_not_advertised_are_an_error_that_names_them() {
     let offers = [
         ("", "NAME"),
         (
@@ -108,7 +108,7 @@ fn a_server_that_does_not_hear_it_all_is_an_error_that_names_what_it_lacks() {
     ];
     for (offer, missing) in offers {
         let server = smtp_test::Config::new().capabilities([offer.to_owned(), "HELP".into()]);
-        let config = policy(Security::Cleartext)
+        let config = config(Security::Cleartext)
             .xclient(client())
             .build()
             .unwrap();
@@ -126,8 +126,8 @@ fn a_server_that_does_not_hear_it_all_is_an_error_that_names_what_it_lacks() {
 }
 
 #[test]
-fn a_capability_that_is_switched_off_counts_as_not_offered() {
-    let config = policy(Security::Cleartext)
+fn an_ignored_extension_counts_as_not_advertised() {
+    let config = config(Security::Cleartext)
         .xclient(client().optional())
         .ignore_extension("XCLIENT")
         .ignore_extension("XFORWARD");
@@ -153,8 +153,8 @@ fn a_capability_that_is_switched_off_counts_as_not_offered() {
 }
 
 #[test]
-fn nothing_to_tell_is_not_said() {
-    let config = policy(Security::Cleartext).xclient(Xclient::new());
+fn xclient_without_attributes_is_not_sent() {
+    let config = config(Security::Cleartext).xclient(Xclient::new());
     let mut pair = Pair::new(
         Arc::new(config.build().unwrap()),
         Machine::new(&smtp_test::Config::new()),
@@ -166,13 +166,13 @@ fn nothing_to_tell_is_not_said() {
 #[test]
 fn there_is_one_login_and_not_two() {
     let credentials = || Credentials::password("alice", "secret").unwrap();
-    let both = policy(Security::StartTls)
+    let both = config(Security::StartTls)
         .xclient(client())
         .credentials(credentials());
     let error = both.build().unwrap_err();
     assert_eq!(error, ConfigError::LoginTwice);
     assert!(format!("{error:#}").contains("XCLIENT"));
-    let one = policy(Security::StartTls).xclient(Xclient::new().port(1));
+    let one = config(Security::StartTls).xclient(Xclient::new().port(1));
     assert!(one.credentials(credentials()).build().is_ok());
 }
 
@@ -180,7 +180,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_can_be_told_is_what_the_server_hears(
+    fn any_attributes_reach_the_server_unchanged(
         name in "[!-~]{1,255}",
         helo in "[+=a-z]{1,90}|[a-z.]{200,255}",
         login in "\\PC{1,40}",
@@ -195,14 +195,14 @@ proptest! {
         let (Ok(client), Ok(origin)) = (client, origin) else {
             return Ok(());
         };
-        // One of the attributes may not be offered; it is then not told.
+        // One attribute may not be advertised; it is then not sent.
         let offered = ["NAME", "HELO", "LOGIN"].into_iter().enumerate();
         let offered: Vec<_> = offered.filter(|(at, _)| *at != missing).map(|(_, word)| word).collect();
         let server = smtp_test::Config::new()
             .with(format!("XCLIENT {}", offered.join(" ")))
             .with("XFORWARD NAME HELO IDENT");
         let log = Log::new();
-        let config = policy(Security::Cleartext).xclient(client.optional());
+        let config = config(Security::Cleartext).xclient(client.optional());
         let mut pair = Pair::new(Arc::new(config.build().unwrap()), Machine::with_log(&server, &log));
         let told = pair.connection.command(Command::xforward(origin));
         let id = pair.connection.submit(mail("b@x.test"));
