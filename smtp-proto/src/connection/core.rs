@@ -89,7 +89,7 @@ impl Core {
     /// Handles one complete reply.
     pub(crate) fn handle_reply(&mut self, now: Time, reply: ReplyRef<'_>) -> Result<(), Error> {
         self.show_reply(reply);
-        let Some(answered) = self.io.replied(now) else {
+        let Some(answered) = self.io.replied() else {
             return Err(self.unexpected(reply));
         };
         let stage = answered.stage;

@@ -210,7 +210,7 @@ impl Io {
             let len = u64::try_from(offer.len()).unwrap_or(u64::MAX);
             let end = self.send_buffer.sent().saturating_add(len);
             self.offered = self.offered.max(end);
-            self.timers.write(now, end);
+            self.timers.write(now, end, &self.config.timeouts);
         }
         self.timers
             .wait(now, &self.pending, self.offered, &self.config.timeouts);
@@ -234,6 +234,12 @@ impl Io {
         Ok(())
     }
 
+    /// Records that a message begins.
+    pub(crate) fn begin_mail(&mut self) {
+        self.mails = self.mails.saturating_add(1);
+        self.timers.begin_mail(&self.config.timeouts);
+    }
+
     /// Whether the byte before this position was ever handed to the transport.
     pub(crate) fn was_offered(&self, end: u64) -> bool {
         self.offered >= end
@@ -243,6 +249,9 @@ impl Io {
 
     /// Records the arrival of bytes.
     pub(crate) fn received(&mut self, count: usize) {
+        if count > 0 && self.stats.received == 0 {
+            self.timers.first_byte(&self.config.timeouts);
+        }
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         self.stats.received = self.stats.received.saturating_add(count);
     }
@@ -253,7 +262,9 @@ impl Io {
     }
 
     /// The command that a reply belongs to, if one had been sent completely before the reply began.
-    pub(crate) fn replied(&mut self, now: Time) -> Option<PendingReply> {
+    ///
+    /// The limit for the next reply starts when all input has been [read](Self::read_something).
+    pub(crate) fn replied(&mut self) -> Option<PendingReply> {
         let sent = self.send_buffer.sent();
         if self.replied_at != Some(sent) {
             self.replied_at = Some(sent);
@@ -261,14 +272,14 @@ impl Io {
         }
         let answered = self.pending.replied(self.reply_began)?;
         self.timers.replied();
-        self.wait(now);
         Some(answered)
     }
 
     /// Expects another reply to the same command.
     pub(crate) fn expect_again(&mut self, now: Time, answered: PendingReply) {
         self.pending.expect_again(answered);
-        self.timers.wait_again(now);
+        self.timers
+            .wait_for(now, answered.stage, &self.config.timeouts);
     }
 
     /// Starts the wait for the next reply when nothing is to be sent.
@@ -316,6 +327,7 @@ impl Io {
 
     /// Records a read that returned bytes.
     pub(crate) fn read_something(&mut self, now: Time) {
+        self.wait(now);
         self.read(now, Duration::ZERO);
     }
 
@@ -375,7 +387,7 @@ impl Io {
 
     /// Records the time of a call. The first call begins the session.
     pub(crate) fn begin(&mut self, now: Time) {
-        self.timers.begin(now);
+        self.timers.begin(now, &self.config.timeouts);
     }
 
     /// Starts the time limit of a TLS handshake, unless STARTTLS has started it.
@@ -391,9 +403,7 @@ impl Io {
 
     /// The time limit that expires first, and when.
     pub(crate) fn deadline(&self) -> Option<(Time, Timeout)> {
-        let limit =
-            self.timers
-                .deadline(self.pending.front(), &self.config, &self.stats, self.mails);
+        let limit = self.timers.deadline();
         match self.input {
             InputState::Holding { since, .. } if limit.is_none_or(|(until, _)| until >= since) => {
                 Some((since, Timeout::Write))
@@ -404,9 +414,8 @@ impl Io {
 
     /// The time until which the peer may still explain a failure.
     pub(crate) fn drain_until(&self, now: Time) -> Time {
-        let timeouts = &self.config.timeouts;
-        let until = now.saturating_add(timeouts.drain);
-        let session = self.timers.session_end(timeouts, self.mails);
+        let until = now.saturating_add(self.config.timeouts.drain);
+        let session = self.timers.session_end();
         session.map_or(until, |end| end.min(until))
     }
 

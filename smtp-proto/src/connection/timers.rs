@@ -1,32 +1,44 @@
 //! The timers of a connection, and the time limit that expires first.
 
-use crate::config::Config;
-use crate::connection::pending::{PendingReplies, PendingReply};
-use crate::outcome::ConnectionStats;
+use crate::connection::pending::PendingReplies;
 use crate::stage::{Stage, Timeout};
 use crate::time::Time;
 use crate::timeouts::Timeouts;
 
-/// The start of each wait.
+/// The time limits that are running, each with the time at which it expires.
+///
+/// An expiry is computed when its limit starts: it is asked for far more often than it changes.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    /// The first call of the driver.
-    began: Option<Time>,
-    /// The start of the wait for the next reply.
-    waiting: Option<Time>,
-    /// The time at which the transport was given the bytes up to a position.
-    writing: Option<(Time, u64)>,
-    /// The end of the time limit of TLS.
+    /// The end of the session, which begins with the first call of the driver.
+    session: Option<Time>,
+    reply: Option<ReplyTimer>,
+    /// The limit for the transport to take the bytes up to a position.
+    write: Option<(Time, u64)>,
     tls: Option<(Time, Timeout)>,
+}
+
+/// The limit for the next reply.
+#[derive(Clone, Copy, Debug)]
+struct ReplyTimer {
+    since: Time,
+    until: Time,
+    timeout: Timeout,
 }
 
 impl Timers {
     /// Records the time of a call. The first call begins the session.
-    pub(crate) fn begin(&mut self, now: Time) {
-        self.began.get_or_insert(now);
+    pub(crate) fn begin(&mut self, now: Time, timeouts: &Timeouts) {
+        self.session
+            .get_or_insert_with(|| now.saturating_add(timeouts.session));
     }
 
-    /// Starts the wait for the next reply, once its command has been handed out completely.
+    /// Extends the session for a message that begins.
+    pub(crate) fn begin_mail(&mut self, timeouts: &Timeouts) {
+        self.session = (self.session).map(|end| end.saturating_add(timeouts.session_per_mail));
+    }
+
+    /// Starts the limit for the next reply, once its command has been offered whole.
     pub(crate) fn wait(
         &mut self,
         now: Time,
@@ -34,98 +46,94 @@ impl Timers {
         offered: u64,
         timeouts: &Timeouts,
     ) {
-        if self.waiting.is_some() {
+        if self.reply.is_some() {
             return;
         }
         if let Some(next) = pending.front()
             && offered >= next.end
         {
-            self.waiting = Some(now);
+            self.wait_for(now, next.stage, timeouts);
             if next.stage == Stage::StartTls {
                 self.begin_tls(now, timeouts, Timeout::StartTls);
             }
         }
     }
 
-    /// Ends the wait for a reply, which has arrived.
+    /// Starts the limit for the reply at this stage.
+    pub(crate) fn wait_for(&mut self, now: Time, stage: Stage, timeouts: &Timeouts) {
+        let (limit, timeout) = match stage {
+            // The first byte of all has a limit of its own.
+            Stage::Greeting => (timeouts.first_byte_limit(), Timeout::Reply),
+            Stage::StartTls => (stage.limit(timeouts), Timeout::StartTls),
+            _ => (stage.limit(timeouts), Timeout::Reply),
+        };
+        self.reply = Some(ReplyTimer {
+            since: now,
+            until: now.saturating_add(limit),
+            timeout,
+        });
+    }
+
+    /// Records the first byte that the peer sent: the rest of the greeting has longer.
+    pub(crate) fn first_byte(&mut self, timeouts: &Timeouts) {
+        if let Some(reply) = &mut self.reply {
+            reply.until = reply.since.saturating_add(timeouts.greeting);
+        }
+    }
+
+    /// Stops the limit for a reply, which has come.
     pub(crate) fn replied(&mut self) {
-        self.waiting = None;
+        self.reply = None;
     }
 
-    /// Starts the wait for another reply to the same command.
-    pub(crate) fn wait_again(&mut self, now: Time) {
-        self.waiting = Some(now);
-    }
-
-    /// Starts the time limit of TLS, unless it is running.
-    pub(crate) fn begin_tls(&mut self, now: Time, timeouts: &Timeouts, limit: Timeout) {
+    /// Starts the limit for TLS, unless it is running.
+    pub(crate) fn begin_tls(&mut self, now: Time, timeouts: &Timeouts, timeout: Timeout) {
         self.tls
-            .get_or_insert_with(|| (now.saturating_add(timeouts.starttls), limit));
+            .get_or_insert_with(|| (now.saturating_add(timeouts.starttls), timeout));
     }
 
-    /// Stops the time limit of TLS.
+    /// Stops the limit for TLS.
     pub(crate) fn end_tls(&mut self) {
         self.tls = None;
     }
 
-    /// Starts the time limit for writing the bytes up to this position, unless it is running for
-    /// others.
-    pub(crate) fn write(&mut self, now: Time, end: u64) {
-        self.writing.get_or_insert((now, end));
+    /// Starts the limit for the transport to take the bytes up to this position, unless it is busy with others.
+    pub(crate) fn write(&mut self, now: Time, end: u64, timeouts: &Timeouts) {
+        self.write
+            .get_or_insert_with(|| (now.saturating_add(timeouts.data_block), end));
     }
 
-    /// Stops the time limit for writing if all bytes up to its position are sent.
+    /// Stops that limit if all bytes up to its position are sent.
     pub(crate) fn sent(&mut self, sent: u64) {
-        if self.writing.is_some_and(|(_, target)| sent >= target) {
-            self.writing = None;
+        if self.write.is_some_and(|(_, target)| sent >= target) {
+            self.write = None;
         }
     }
 
-    /// Stops all timers except the session's.
+    /// Stops all limits but the session's.
     pub(crate) fn close(&mut self) {
         *self = Self {
-            began: self.began,
+            session: self.session,
             ..Self::default()
         };
     }
 
     /// The time limit that expires first, and when.
-    pub(crate) fn deadline(
-        &self,
-        next: Option<PendingReply>,
-        config: &Config,
-        stats: &ConnectionStats,
-        mails: u32,
-    ) -> Option<(Time, Timeout)> {
-        let timeouts = &config.timeouts;
-        let reply = self.waiting.zip(next).map(|(since, next)| {
-            let limit = if next.stage == Stage::Greeting && stats.received == 0 {
-                timeouts.first_byte_limit()
-            } else {
-                next.stage.limit(timeouts)
-            };
-            let timeout = match next.stage {
-                Stage::StartTls => Timeout::StartTls,
-                _ => Timeout::Reply,
-            };
-            (since.saturating_add(limit), timeout)
-        });
-        let write = (self.writing)
-            .map(|(since, _)| (since.saturating_add(timeouts.data_block), Timeout::Write));
-        let session = self
-            .session_end(timeouts, mails)
-            .map(|until| (until, Timeout::Session));
-        // Of limits that expire at the same time, the first is reported.
-        [reply, write, session, self.tls]
-            .into_iter()
-            .flatten()
-            .min_by_key(|&(until, _)| until)
+    pub(crate) fn deadline(&self) -> Option<(Time, Timeout)> {
+        let mut soonest = self.reply.map(|reply| (reply.until, reply.timeout));
+        let write = self.write.map(|(until, _)| (until, Timeout::Write));
+        let session = self.session.map(|until| (until, Timeout::Session));
+        // Of limits that expire at the same time, the first counts.
+        for limit in [write, session, self.tls].into_iter().flatten() {
+            if soonest.is_none_or(|(until, _)| limit.0 < until) {
+                soonest = Some(limit);
+            }
+        }
+        soonest
     }
 
-    /// The end of the session, to which each message begun adds some time.
-    pub(crate) fn session_end(&self, timeouts: &Timeouts, mails: u32) -> Option<Time> {
-        let for_mails = timeouts.session_per_mail.saturating_mul(mails);
-        let limit = timeouts.session.saturating_add(for_mails);
-        Some(self.began?.saturating_add(limit))
+    /// The end of the session.
+    pub(crate) const fn session_end(&self) -> Option<Time> {
+        self.session
     }
 }

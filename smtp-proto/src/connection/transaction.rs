@@ -245,7 +245,7 @@ impl Transaction {
         if !sent {
             return Progress::Blocked;
         }
-        io.mails = io.mails.saturating_add(1);
+        io.begin_mail();
         self.pending = self.pending.saturating_add(1);
         self.next = self.next_rcpt(0);
         Progress::Sent
