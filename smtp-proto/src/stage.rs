@@ -106,69 +106,87 @@ enum Part {
     Rest,
 }
 
+/// A row: the part, the limit of [`Timeouts`], the two texts, and the followers.
+macro_rules! step {
+    ($part:ident, $limit:ident, $name:expr, $awaited:literal) => {
+        step!($part, $limit, $name, $awaited, NONE)
+    };
+    ($part:ident, $limit:ident, $name:expr, $awaited:literal, $followers:ident) => {
+        const {
+            &Step {
+                name: $name,
+                awaited: $awaited,
+                limit: |timeouts| timeouts.$limit,
+                part: Part::$part,
+                followers: &$followers,
+            }
+        }
+    };
+}
+
 impl Stage {
     /// The table of the dialogue: all that tells one stage from another.
     ///
     /// Nothing follows a stage whose row does not name a follower. RFC 2920, section 3.1: EHLO, DATA, VRFY, EXPN, TURN, QUIT
     /// and NOOP can only be the last of a group; RFC 3207 and RFC 4954 say it of STARTTLS and AUTH. The content of a message
     /// may begin a group.
-    const fn step(self) -> Step {
-        use Part::{Rest, Setup, Transaction};
+    const fn step(self) -> &'static Step {
         match self {
-            Self::Connect => step(Setup, "connecting", "the address to answer", |t| t.connect),
-            Self::Greeting => step(Setup, "at the greeting", "the greeting", |t| t.greeting),
-            Self::Ehlo => step(Setup, "at EHLO", "the reply to EHLO", |t| t.ehlo),
-            Self::Helo => step(Setup, "at HELO", "the reply to HELO", |t| t.ehlo),
-            Self::StartTls => step(Setup, "at STARTTLS", "the reply to STARTTLS", |t| {
-                t.starttls
-            }),
-            Self::TlsHandshake => step(Setup, "in the TLS handshake", "the TLS handshake", |t| {
-                t.starttls
-            }),
+            Self::Connect => step!(Setup, connect, "connecting", "the address to answer"),
+            Self::Greeting => step!(Setup, greeting, "at the greeting", "the greeting"),
+            Self::Ehlo => step!(Setup, ehlo, "at EHLO", "the reply to EHLO"),
+            Self::Helo => step!(Setup, ehlo, "at HELO", "the reply to HELO"),
+            Self::StartTls => step!(Setup, starttls, "at STARTTLS", "the reply to STARTTLS"),
+            Self::TlsHandshake => {
+                step!(Setup, starttls, "in the TLS handshake", "the TLS handshake")
+            }
             // The reply is another greeting.
-            Self::Xclient => step(Setup, "at XCLIENT", "the reply to XCLIENT", |t| t.greeting),
-            Self::Auth => step(Setup, "at AUTH", "the reply to AUTH", |t| t.auth),
-            Self::Idle => step(Rest, "between commands", "the next command", |t| t.command),
-            Self::Mail => {
-                step(Transaction, "at MAIL", "the reply to MAIL", |t| t.mail).before(&ENVELOPE)
-            }
-            Self::Rcpt => {
-                step(Transaction, "at RCPT", "the reply to RCPT", |t| t.rcpt).before(&RECIPIENTS)
-            }
-            Self::Data => step(Transaction, "at DATA", "the reply to DATA", |t| t.data_init),
-            Self::Content => step(
+            Self::Xclient => step!(Setup, greeting, "at XCLIENT", "the reply to XCLIENT"),
+            Self::Auth => step!(Setup, auth, "at AUTH", "the reply to AUTH"),
+            Self::Idle => step!(Rest, command, "between commands", "the next command"),
+            Self::Mail => step!(Transaction, mail, "at MAIL", "the reply to MAIL", ENVELOPE),
+            Self::Rcpt => step!(
                 Transaction,
-                "while sending the message",
-                "the content of the message",
-                |t| t.data_block,
+                rcpt,
+                "at RCPT",
+                "the reply to RCPT",
+                RECIPIENTS
             ),
-            Self::Chunk => step(
+            Self::Data => step!(Transaction, data_init, "at DATA", "the reply to DATA"),
+            Self::Content => {
+                step!(
+                    Transaction,
+                    data_block,
+                    SENDING,
+                    "the content of the message"
+                )
+            }
+            Self::Chunk => step!(
                 Transaction,
-                "while sending the message",
+                data_block,
+                SENDING,
                 "the reply to BDAT",
-                |t| t.data_block,
-            )
-            .before(&CHUNKS),
-            Self::LastChunk => step(
+                CHUNKS
+            ),
+            Self::LastChunk => {
+                step!(
+                    Transaction,
+                    data_end,
+                    AT_END,
+                    "the final reply to BDAT",
+                    NEXT_MAIL
+                )
+            }
+            Self::EndOfData => step!(Transaction, data_end, AT_END, "the final reply", NEXT_MAIL),
+            Self::Rset => step!(
                 Transaction,
-                "at the end of the message",
-                "the final reply to BDAT",
-                |t| t.data_end,
-            )
-            .before(&NEXT_MAIL),
-            Self::EndOfData => step(
-                Transaction,
-                "at the end of the message",
-                "the final reply",
-                |t| t.data_end,
-            )
-            .before(&NEXT_MAIL),
-            Self::Rset => step(Transaction, "at RSET", "the reply to RSET", |t| t.command)
-                .before(&FIRST_COMMAND),
-            Self::Command => step(Rest, "at a command", "the reply to the command", |t| {
-                t.command
-            }),
-            Self::Quit => step(Rest, "at QUIT", "the reply to QUIT", |t| t.quit),
+                command,
+                "at RSET",
+                "the reply to RSET",
+                FIRST_COMMAND
+            ),
+            Self::Command => step!(Rest, command, "at a command", "the reply to the command"),
+            Self::Quit => step!(Rest, quit, "at QUIT", "the reply to QUIT"),
         }
     }
 
@@ -216,27 +234,11 @@ impl Timeout {
     }
 }
 
-const fn step(
-    part: Part,
-    name: &'static str,
-    awaited: &'static str,
-    limit: fn(&Timeouts) -> Duration,
-) -> Step {
-    Step {
-        name,
-        awaited,
-        limit,
-        part,
-        followers: &[],
-    }
-}
+const SENDING: &str = "while sending the message";
 
-impl Step {
-    const fn before(mut self, followers: &'static [(Stage, Pipelining)]) -> Self {
-        self.followers = followers;
-        self
-    }
-}
+const AT_END: &str = "at the end of the message";
+
+const NONE: [(Stage, Pipelining); 0] = [];
 
 const ENVELOPE: [(Stage, Pipelining); 2] = [
     (Stage::Rcpt, Pipelining::Envelope),
