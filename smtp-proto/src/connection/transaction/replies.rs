@@ -69,7 +69,6 @@ impl Replies {
         reply: ReplyRef<'_>,
         again: bool,
     ) -> Result<(), ProtocolError> {
-        let enough = self.accepted > 0 && is_too_many_recipients(reply);
         self.answered = self.answered.saturating_add(1);
         let code = reply.code();
         match code.severity() {
@@ -82,13 +81,22 @@ impl Replies {
                 self.accepted = self.accepted.saturating_add(1);
                 recipient.answer = RcptState::Accepted;
             }
-            _ if enough && again => recipient.answer = RcptState::Deferred(reply.to_reply()),
-            _ if enough || names_the_number(reply) => {
-                recipient.answer = RcptState::Known(one_too_many(reply.to_reply()));
-            }
-            _ => recipient.answer = RcptState::Rejected(reply.to_reply()),
+            _ => recipient.answer = self.rejected_rcpt(reply, again),
         }
         Ok(())
+    }
+
+    /// The state of a recipient whose RCPT was rejected.
+    #[cold]
+    fn rejected_rcpt(&self, reply: ReplyRef<'_>, again: bool) -> RcptState {
+        let enough = self.accepted > 0 && is_too_many_recipients(reply);
+        if enough && again {
+            RcptState::Deferred(reply.to_reply())
+        } else if enough || names_the_number(reply) {
+            RcptState::Known(one_too_many(reply.to_reply()))
+        } else {
+            RcptState::Rejected(reply.to_reply())
+        }
     }
 
     /// Handles the reply to a chunk that is not the last.
