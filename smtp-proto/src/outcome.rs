@@ -115,12 +115,17 @@ impl Outcome {
         }
     }
 
-    /// Keeps the message for [`retry`](Self::retry), if that needs it.
-    pub(crate) fn with_mail(mut self, mail: Mail) -> Self {
-        if mail.is_whole() && self.retries().next().is_some() {
-            self.mail = Some(Box::new(mail));
+    /// Whether there is a recipient to [retry](Self::retry), for which the message has to be kept.
+    pub(crate) fn has_retries(&self) -> bool {
+        self.retries().next().is_some()
+    }
+
+    /// Keeps the message for [`retry`](Self::retry).
+    pub(crate) fn with_mail(self, mail: Mail) -> Self {
+        Self {
+            mail: Some(Box::new(mail)),
+            ..self
         }
-        self
     }
 
     /// Each recipient with its status, in the order given.

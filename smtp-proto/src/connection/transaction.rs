@@ -458,17 +458,19 @@ impl Transaction {
         let failure = self.stopped.take().or(failure);
         let failure = failure.map(|error| io.locate(error));
         let offered = self.position.end.is_some_and(|end| io.was_offered(end));
-        let Self {
-            mut mail, replies, ..
-        } = *self;
-        let recipients = core::mem::take(&mut mail.recipients);
-        let error = failure.as_ref();
+        let recipients = core::mem::take(&mut self.mail.recipients);
+        let (replies, error) = (&self.replies, failure.as_ref());
         // An addressee and its outcome have the same size, so this allocates nothing.
         let deliveries = recipients
             .into_iter()
             .map(|recipient| replies.delivery(recipient, error, offered))
             .collect();
-        Outcome::new(deliveries, failure, io.stats(), tls).with_mail(mail)
+        let outcome = Outcome::new(deliveries, failure, io.stats(), tls);
+        if self.mail.is_whole() && outcome.has_retries() {
+            outcome.with_mail(self.mail)
+        } else {
+            outcome
+        }
     }
 }
 
