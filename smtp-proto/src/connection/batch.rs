@@ -225,7 +225,7 @@ impl Connection {
 impl Core {
     /// Whether the server accepts another message in this session, according to its limits.
     fn has_room_in_session(&self) -> bool {
-        if self.rejection().is_some() {
+        if !self.takes_work() {
             return false;
         }
         let Some(most) = self.server.capabilities.limits().mail_max() else {

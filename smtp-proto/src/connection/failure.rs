@@ -108,14 +108,25 @@ impl Core {
         error.with_reply(reply.to_reply())
     }
 
-    /// The reason why nothing new is accepted, if that is so.
+    /// Whether a message or a command can be queued.
+    #[inline]
+    pub(crate) fn takes_work(&self) -> bool {
+        matches!(&self.phase, Phase::Open(state) if !matches!(state, State::Ended))
+            && !self.queue.is_closed()
+    }
+
+    /// Why nothing new is taken, unless the connection [takes work](Self::takes_work).
+    #[inline]
     pub(crate) fn rejection(&self) -> Option<Error> {
+        (!self.takes_work()).then(|| self.reason_for_rejection())
+    }
+
+    #[cold]
+    fn reason_for_rejection(&self) -> Error {
         match &self.phase {
-            Phase::Failed(error) => Some(error.of_another()),
-            Phase::Open(State::Ended) => Some(self.ended()),
-            _ if self.queue.is_closed() => Some(self.ended()),
-            Phase::Open(_) => None,
-            Phase::Draining { error, .. } => Some(error.of_another()),
+            Phase::Failed(error) => error.of_another(),
+            Phase::Draining { error, .. } if !self.queue.is_closed() => error.of_another(),
+            Phase::Open(_) | Phase::Draining { .. } => self.ended(),
         }
     }
 
