@@ -149,7 +149,7 @@ impl Options {
             .message(text)
             .build();
         mail.map_err(|error| match error.kind() {
-            MailErrorKind::Text(_) if self.strict => Unusable(format!(
+            MailErrorKind::Content(_) if self.strict => Unusable(format!(
                 "{error:#} (without --strict, line ends are converted)"
             )),
             _ => Unusable::new(error),

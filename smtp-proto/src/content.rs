@@ -11,7 +11,7 @@
 //!
 //! let message = "From: alice@example.org\r\n\r\nHello,\nBob\r\n";
 //! let error = Mail::new("alice@example.org", ["bob@example.net"], message).unwrap_err();
-//! let MailErrorKind::Text(error) = error.kind() else { unreachable!() };
+//! let MailErrorKind::Content(error) = error.kind() else { unreachable!() };
 //! assert_eq!(error.kind(), ContentErrorKind::BareLf);
 //! assert_eq!(error.offset(), 33);
 //! ```

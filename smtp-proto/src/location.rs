@@ -11,7 +11,7 @@ use core::fmt;
 /// let message = "From: alice@example.org\r\n\r\nHello,\nBob\r\n";
 /// let error = Mail::new("alice@example.org", ["bob@example.net"], message).unwrap_err();
 /// let location = error.location();
-/// assert_eq!(location.part(), MailPart::Text);
+/// assert_eq!(location.part(), MailPart::Content);
 /// assert_eq!((location.line(), location.offset()), (Some(3), Some(33)));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +34,7 @@ pub enum MailPart {
     /// The parameters.
     Parameters,
     /// The content.
-    Text,
+    Content,
 }
 
 impl Location {
@@ -56,14 +56,14 @@ impl Location {
     }
 
     /// A byte of content that is in memory as a whole.
-    pub(crate) fn in_text(text: &[u8], offset: u64) -> Self {
+    pub(crate) fn in_content(content: &[u8], offset: u64) -> Self {
         let before = usize::try_from(offset)
             .ok()
-            .and_then(|offset| text.get(..offset))
-            .unwrap_or(text);
+            .and_then(|offset| content.get(..offset))
+            .unwrap_or(content);
         let lines = memchr::memchr_iter(b'\n', before).count();
         Self {
-            field: MailPart::Text,
+            field: MailPart::Content,
             offset: Some(offset),
             line: u64::try_from(lines)
                 .ok()
@@ -107,7 +107,7 @@ impl fmt::Display for MailPart {
             Self::Recipients => f.write_str("recipients"),
             Self::Recipient(index) => write!(f, "recipient {index}"),
             Self::Parameters => f.write_str("parameters"),
-            Self::Text => f.write_str("content"),
+            Self::Content => f.write_str("content"),
         }
     }
 }

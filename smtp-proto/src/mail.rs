@@ -66,7 +66,7 @@ pub struct Mail {
     pub(crate) recipients: Vec<Addressee>,
     /// Boxed, since most messages have none.
     pub(crate) extensions: Option<Box<Extensions>>,
-    pub(crate) text: Text,
+    pub(crate) content: Content,
 }
 
 /// A recipient's path and its state.
@@ -114,7 +114,7 @@ impl RcptState {
 
 /// The content of a message: in memory or streamed.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Text {
+pub(crate) enum Content {
     Whole {
         bytes: Bytes,
         facts: ScanSummary,
@@ -127,7 +127,7 @@ pub(crate) enum Text {
     },
 }
 
-impl Text {
+impl Content {
     fn says_tls_optional(&self) -> bool {
         match self {
             Self::Whole { bytes, .. } => says_tls_optional(bytes),
@@ -145,7 +145,7 @@ impl Mail {
     pub fn new<S>(
         sender: S,
         recipients: impl IntoIterator<Item = impl Into<Recipient>>,
-        text: impl Into<Bytes>,
+        message: impl Into<Bytes>,
     ) -> Result<Self, MailError>
     where
         S: TryInto<ReversePath, Error: Into<AddressError>>,
@@ -153,7 +153,7 @@ impl Mail {
         Self::builder()
             .sender(sender)
             .recipients(recipients)
-            .message(text)
+            .message(message)
             .build()
     }
 
@@ -199,31 +199,31 @@ impl Mail {
 
     /// The size of the content in bytes, without dot-stuffing, or as declared; `None` if unknown.
     pub fn size(&self) -> Option<u64> {
-        match &self.text {
-            Text::Whole { facts, .. } => Some(facts.message_len()),
-            Text::Streamed { declared, .. } => declared.size,
+        match &self.content {
+            Content::Whole { facts, .. } => Some(facts.message_len()),
+            Content::Streamed { declared, .. } => declared.size,
         }
     }
 
     /// Whether the content has 8-bit bytes (RFC 6152).
     pub(crate) fn needs_eight_bit(&self) -> bool {
-        match &self.text {
-            Text::Whole { facts, .. } => facts.body_eight_bit() || facts.header_eight_bit(),
-            Text::Streamed { declared, .. } => declared.eight_bit || declared.utf8_headers,
+        match &self.content {
+            Content::Whole { facts, .. } => facts.body_eight_bit() || facts.header_eight_bit(),
+            Content::Streamed { declared, .. } => declared.eight_bit || declared.utf8_headers,
         }
     }
 
     /// Bytes of the content as BDAT sends them, unless it is streamed.
     pub(crate) fn whole_len(&self) -> Option<u64> {
-        match &self.text {
-            Text::Whole { facts, .. } => Some(facts.message_len()),
-            Text::Streamed { .. } => None,
+        match &self.content {
+            Content::Whole { facts, .. } => Some(facts.message_len()),
+            Content::Streamed { .. } => None,
         }
     }
 
     /// Whether the content is in memory, so that it can be sent more than once.
     pub(crate) fn is_whole(&self) -> bool {
-        matches!(self.text, Text::Whole { .. })
+        matches!(self.content, Content::Whole { .. })
     }
 
     /// Whether the header section, a parameter or an address is non-ASCII (RFC 6531).
@@ -239,18 +239,18 @@ impl Mail {
 
     /// Whether the header section is non-ASCII (RFC 6532).
     pub(crate) fn has_utf8_headers(&self) -> bool {
-        match &self.text {
-            Text::Whole { facts, .. } => facts.header_eight_bit() && facts.header_is_utf8(),
-            Text::Streamed { declared, .. } => declared.utf8_headers,
+        match &self.content {
+            Content::Whole { facts, .. } => facts.header_eight_bit() && facts.header_is_utf8(),
+            Content::Streamed { declared, .. } => declared.utf8_headers,
         }
     }
 
     /// The first byte of the header section that is not UTF-8, unless the content is streamed.
     pub(crate) fn header_not_utf8(&self) -> Option<(ContentError, Location)> {
-        match &self.text {
-            Text::Whole { bytes, facts, .. } if !facts.header_is_utf8() => {
+        match &self.content {
+            Content::Whole { bytes, facts, .. } if !facts.header_is_utf8() => {
                 let fault = header_not_utf8(bytes)?;
-                Some((fault, Location::in_text(bytes, fault.offset())))
+                Some((fault, Location::in_content(bytes, fault.offset())))
             }
             _ => None,
         }
@@ -263,22 +263,22 @@ impl Mail {
 
     /// The first 8-bit byte of the content; the content as a whole if unknown.
     pub(crate) fn first_eight_bit(&self) -> Location {
-        self.place_in_text(first_eight_bit)
+        self.location_in_content(first_eight_bit)
     }
 
     /// The first byte that only BINARYMIME can carry.
-    pub(crate) fn not_text(&self) -> Location {
+    pub(crate) fn first_binary(&self) -> Location {
         let rules = LineRules::new().eight_bit(true);
-        self.place_in_text(|bytes| Some(scan(bytes, &rules).err()?.offset()))
+        self.location_in_content(|bytes| Some(scan(bytes, &rules).err()?.offset()))
     }
 
-    fn place_in_text(&self, find: impl FnOnce(&[u8]) -> Option<u64>) -> Location {
-        let whole = Location::whole(MailPart::Text);
-        match &self.text {
-            Text::Whole { bytes, .. } => {
-                find(bytes).map_or(whole, |at| Location::in_text(bytes, at))
+    fn location_in_content(&self, find: impl FnOnce(&[u8]) -> Option<u64>) -> Location {
+        let whole = Location::whole(MailPart::Content);
+        match &self.content {
+            Content::Whole { bytes, .. } => {
+                find(bytes).map_or(whole, |at| Location::in_content(bytes, at))
             }
-            Text::Streamed { .. } => whole,
+            Content::Streamed { .. } => whole,
         }
     }
 
@@ -289,10 +289,10 @@ impl Mail {
         let Some(recoder) = extensions.and_then(|extensions| extensions.recoder.as_ref()) else {
             return Ok(false);
         };
-        let Some(text) = recoder.recode(&self.text)? else {
+        let Some(content) = recoder.recode(&self.content)? else {
             return Ok(false);
         };
-        let original = core::mem::replace(&mut self.text, text);
+        let original = core::mem::replace(&mut self.content, content);
         if let Some(extensions) = &mut self.extensions {
             extensions.original.get_or_insert(original);
         }
@@ -310,7 +310,7 @@ impl Mail {
         let indices = recipients.clone().map(|(index, _)| index);
         Self {
             sender: self.sender.clone(),
-            text: original.unwrap_or(&self.text).clone(),
+            content: original.unwrap_or(&self.content).clone(),
             extensions: extensions.map(|all| Box::new(all.restricted_to(indices))),
             recipients: recipients
                 .map(|(_, path)| Addressee {
@@ -328,7 +328,7 @@ impl PartialEq for Mail {
         self.sender == other.sender
             && self.recipients().eq(other.recipients())
             && self.extensions == other.extensions
-            && self.text == other.text
+            && self.content == other.content
     }
 }
 

@@ -153,7 +153,7 @@ fn expected(
     let convertible = cfg!(feature = "idna") && !envelope.recipients[1].contains('\u{fb01}');
     let of_text = |reason, place: Option<(u64, u64)>| {
         let (offset, line) = place.unzip();
-        Err((reason, MailPart::Text, offset, line))
+        Err((reason, MailPart::Content, offset, line))
     };
     let of_address = |reason, (field, offset)| Err((reason, field, Some(offset), None));
     let (smtp_utf8, a_labels) = match (text.header, envelope.local_part, envelope.domain) {
@@ -367,7 +367,7 @@ fn streamed_content_requires_what_it_declares_and_its_rejection_has_no_location(
         let RecipientStatus::NotSent(error) = outcome.recipients()[0].status() else {
             panic!("{outcome:?}");
         };
-        assert_eq!(rejection(error), (expected, MailPart::Text, None, None));
+        assert_eq!(rejection(error), (expected, MailPart::Content, None, None));
     }
 }
 
@@ -492,10 +492,10 @@ fn invalid_content_is_rejected_with_line_and_offset() {
     ] {
         let error = raw_mail("a@x.test", ["b@x.test"], text.to_owned()).unwrap_err();
         let place = error.location();
-        assert!(matches!(error.kind(), MailErrorKind::Text(fault) if fault.offset() == offset));
+        assert!(matches!(error.kind(), MailErrorKind::Content(fault) if fault.offset() == offset));
         assert_eq!(
             (place.part(), place.offset(), place.line()),
-            (MailPart::Text, Some(offset), Some(line))
+            (MailPart::Content, Some(offset), Some(line))
         );
         assert!(
             error

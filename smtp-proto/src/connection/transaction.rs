@@ -101,7 +101,7 @@ impl Transaction {
         Self {
             id,
             trace,
-            content: ContentWriter::new(&mail.text, Framing::Dot),
+            content: ContentWriter::new(&mail.content, Framing::Dot),
             mail,
             prepared: Prepared::unlimited(),
             next: SendState::Check,
@@ -218,7 +218,8 @@ impl Transaction {
         }
         self.prepared = Prepared::new(requirements, &self.mail, capabilities)?;
         if capabilities.chunking() && self.content.framing() != Framing::Length {
-            self.content.set_framing(&self.mail.text, Framing::Length);
+            self.content
+                .set_framing(&self.mail.content, Framing::Length);
         }
         self.next = SendState::Mail;
         Ok(())
@@ -357,7 +358,7 @@ impl Transaction {
                 false
             }
             Stage::Rcpt => {
-                let again = matches!(self.mail.text, mail::Text::Whole { .. });
+                let again = matches!(self.mail.content, mail::Content::Whole { .. });
                 let index = answered.rcpt.unwrap_or(usize::MAX);
                 if let Some(recipient) = recipients.get_mut(index) {
                     self.replies.handle_rcpt(recipient, reply, again)?;
@@ -441,7 +442,7 @@ impl Transaction {
     /// Begins the content anew, after it was recoded or for another transaction.
     #[cold]
     fn begin_content(&mut self) {
-        self.content = ContentWriter::new(&self.mail.text, self.content.framing());
+        self.content = ContentWriter::new(&self.mail.content, self.content.framing());
     }
 
     fn has_begun_content(&self) -> bool {

@@ -228,7 +228,7 @@ fn of_need(
     place: Option<&Location>,
 ) -> Option<&'static str> {
     let first =
-        place.is_some_and(|place| (place.part(), place.offset()) == (MailPart::Text, Some(0)));
+        place.is_some_and(|place| (place.part(), place.offset()) == (MailPart::Content, Some(0)));
     match (stage, need) {
         (_, MissingExtension::EightBitMime | MissingExtension::SmtpUtf8) if first => {
             Some(BYTE_ORDER_MARK)
@@ -240,7 +240,7 @@ fn of_need(
             Some("servers advertise it only to hosts that they are configured to trust")
         }
         (Stage::Mail, MissingExtension::SmtpUtf8) => match (place?.part(), place?.offset()) {
-            (MailPart::Text, _) => Some(
+            (MailPart::Content, _) => Some(
                 "encode header fields by RFC 2047, or have the content downgraded: `downgrade_with`",
             ),
             (MailPart::Sender | MailPart::Recipient(_), Some(_)) => {

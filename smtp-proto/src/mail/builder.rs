@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::extensions::Extensions;
 use super::recipient::Malformed;
 use super::{
-    Addressee, InvalidRecipient, Mail, MailError, MailErrorKind, RcptState, Recipient,
-    StreamedContent, Text,
+    Addressee, Content, InvalidRecipient, Mail, MailError, MailErrorKind, RcptState, Recipient,
+    StreamedContent,
 };
 use crate::address::{AddressError, ReversePath};
 use crate::content::{
@@ -131,8 +131,8 @@ impl MailBuilder {
     /// The content: a complete RFC 5322 message, header section and body, with CRLF line ends.
     ///
     /// Injected header fields are sent like all others: see [`Mail`].
-    pub fn message(mut self, text: impl Into<Bytes>) -> Self {
-        self.source = Source::Whole(text.into());
+    pub fn message(mut self, message: impl Into<Bytes>) -> Self {
+        self.source = Source::Whole(message.into());
         self
     }
 
@@ -152,8 +152,8 @@ impl MailBuilder {
     /// assert_eq!(mail.size(), Some(64));
     /// # Ok::<(), smtp_proto::MailError>(())
     /// ```
-    pub fn binary_message(mut self, text: impl Into<Bytes>) -> Self {
-        self.source = Source::Binary(text.into());
+    pub fn binary_message(mut self, message: impl Into<Bytes>) -> Self {
+        self.source = Source::Binary(message.into());
         self
     }
 
@@ -228,43 +228,43 @@ impl MailBuilder {
         if self.recipients.is_empty() {
             return Err(MailError::new(MailPart::Recipients, MailErrorKind::Missing));
         }
-        let text = self.content()?;
+        let content = self.content()?;
         if let Some(extensions) = &mut self.extensions {
-            extensions.tls_optional = extensions.tls_optional && text.says_tls_optional();
+            extensions.tls_optional = extensions.tls_optional && content.says_tls_optional();
             extensions.check(&self.sender, &self.recipients)?;
         }
         Ok(Mail {
             sender: self.sender,
             recipients: self.recipients,
             extensions: self.extensions,
-            text,
+            content,
         })
     }
 
     /// Takes the content, and checks it.
-    fn content(&mut self) -> Result<Text, MailError> {
+    fn content(&mut self) -> Result<Content, MailError> {
         let (eight_bit_headers, recoded) = (self.extensions.as_ref())
             .map_or((false, false), |extensions| {
                 (extensions.eight_bit_headers, extensions.recoder.is_some())
             });
-        let text = match core::mem::replace(&mut self.source, Source::None) {
-            Source::None => return Err(MailError::new(MailPart::Text, MailErrorKind::Missing)),
+        let content = match core::mem::replace(&mut self.source, Source::None) {
+            Source::None => return Err(MailError::new(MailPart::Content, MailErrorKind::Missing)),
             Source::Whole(bytes) => {
                 let rules = self.rules.eight_bit(true);
                 let facts =
-                    scan(&bytes, &rules).map_err(|fault| MailError::in_text(&bytes, fault))?;
-                Text::Whole {
+                    scan(&bytes, &rules).map_err(|fault| MailError::in_content(&bytes, fault))?;
+                Content::Whole {
                     bytes,
                     facts,
                     binary: false,
                 }
             }
-            Source::Binary(bytes) => Text::Whole {
+            Source::Binary(bytes) => Content::Whole {
                 facts: ScanSummary::binary(&bytes),
                 bytes,
                 binary: true,
             },
-            Source::Streamed(declared) => Text::Streamed {
+            Source::Streamed(declared) => Content::Streamed {
                 declared,
                 header: self.header_rules(declared, eight_bit_headers),
                 rules: self
@@ -272,19 +272,19 @@ impl MailBuilder {
                     .eight_bit(declared.eight_bit || declared.utf8_headers),
             },
         };
-        if let Text::Whole { bytes, .. } = &text
+        if let Content::Whole { bytes, .. } = &content
             && !self.headerless
             && let Some(fault) = section_fault(bytes)
         {
-            return Err(MailError::in_text(bytes, fault));
+            return Err(MailError::in_content(bytes, fault));
         }
-        if let Text::Whole { bytes, facts, .. } = &text
+        if let Content::Whole { bytes, facts, .. } = &content
             && !(facts.header_is_utf8() || eight_bit_headers || recoded)
             && let Some(fault) = header_not_utf8(bytes)
         {
-            return Err(MailError::in_text(bytes, fault));
+            return Err(MailError::in_content(bytes, fault));
         }
-        Ok(text)
+        Ok(content)
     }
 
     /// The rules for the header section of streamed content.

@@ -20,8 +20,8 @@ use crate::reply::Escaped;
 /// use smtp_proto::{Mail, MailErrorKind, MailPart};
 ///
 /// let error = Mail::new("alice@example.org", ["bob@example.net"], "Hello\r\n").unwrap_err();
-/// assert!(matches!(error.kind(), MailErrorKind::Text(_)));
-/// assert_eq!((error.part(), error.location().line()), (MailPart::Text, Some(1)));
+/// assert!(matches!(error.kind(), MailErrorKind::Content(_)));
+/// assert_eq!((error.part(), error.location().line()), (MailPart::Content, Some(1)));
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct MailError {
@@ -57,7 +57,7 @@ pub enum MailErrorKind {
     /// Not a valid parameter.
     Parameter(ParameterError),
     /// Invalid content, at the offset of the error.
-    Text(ContentError),
+    Content(ContentError),
     /// The part is missing.
     Missing,
 }
@@ -66,7 +66,7 @@ impl MailError {
     pub(super) fn new(field: MailPart, fault: MailErrorKind) -> Self {
         let place = match &fault {
             MailErrorKind::Address(error) => Location::within(field, error.offset()),
-            MailErrorKind::Parameter(_) | MailErrorKind::Text(_) | MailErrorKind::Missing => {
+            MailErrorKind::Parameter(_) | MailErrorKind::Content(_) | MailErrorKind::Missing => {
                 Location::whole(field)
             }
         };
@@ -77,10 +77,10 @@ impl MailError {
         }
     }
 
-    pub(super) fn in_text(text: &[u8], fault: ContentError) -> Self {
+    pub(super) fn in_content(content: &[u8], fault: ContentError) -> Self {
         Self {
-            place: Location::in_text(text, fault.offset()),
-            fault: MailErrorKind::Text(fault),
+            place: Location::in_content(content, fault.offset()),
+            fault: MailErrorKind::Content(fault),
             invalid: Vec::new(),
         }
     }
@@ -173,7 +173,7 @@ impl MailError {
             (MailPart::Recipients, MailErrorKind::Missing, _) => {
                 f.write_str("the message has no recipient")
             }
-            (MailPart::Text, MailErrorKind::Missing, _) => {
+            (MailPart::Content, MailErrorKind::Missing, _) => {
                 f.write_str("the message has no content")
             }
             (_, fault, Some(line)) => {
@@ -199,7 +199,7 @@ impl fmt::Display for MailErrorKind {
         match self {
             Self::Address(error) => error.fmt(f),
             Self::Parameter(error) => error.fmt(f),
-            Self::Text(fault) => {
+            Self::Content(fault) => {
                 fault.fmt(f)?;
                 match of_fault(*fault) {
                     Some(hint) if f.alternate() => write!(f, " ({hint})"),

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Addressee, MailBuilder, MailError, MailErrorKind, MailPart, Recoder, Text};
+use super::{Addressee, Content, MailBuilder, MailError, MailErrorKind, MailPart, Recoder};
 use crate::address::ReversePath;
 use crate::capabilities::Capabilities;
 use crate::error::{ErrorKind, MissingExtension};
@@ -24,7 +24,7 @@ pub(crate) struct Extensions {
     /// Converts the content if the server does not support it.
     pub(super) recoder: Option<Recoder>,
     /// The content as the caller gave it, if it has been recoded.
-    pub(super) original: Option<Text>,
+    pub(super) original: Option<Content>,
 }
 
 impl Default for Extensions {
@@ -286,8 +286,8 @@ fn check(
 /// Whether the header section contains `TLS-Required: No` exactly once (RFC 8689, section 3).
 ///
 /// A repeated field, or one with another value, is ignored: then the configuration decides.
-pub(super) fn says_tls_optional(text: &[u8]) -> bool {
-    let mut lines = text
+pub(super) fn says_tls_optional(content: &[u8]) -> bool {
+    let mut lines = content
         .split(|&byte| byte == b'\n')
         .map(<[u8]>::trim_ascii_end)
         .take_while(|line| !line.is_empty())

@@ -6,7 +6,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::{MailBuilder, Text};
+use super::{Content, MailBuilder};
 use crate::content::{ContentError, Encoder, LineRules, Room, ScanSummary, scan};
 use crate::error::{Error, ErrorKind, TransportError};
 use crate::location::Location;
@@ -35,8 +35,8 @@ impl MailBuilder {
     /// use smtp_proto::Mail;
     ///
     /// /// A stand-in for one that handles MIME.
-    /// fn without_umlauts(text: &Bytes) -> Result<Bytes, Infallible> {
-    ///     Ok(String::from_utf8_lossy(text).replace('\u{fc}', "ue").into())
+    /// fn without_umlauts(message: &Bytes) -> Result<Bytes, Infallible> {
+    ///     Ok(String::from_utf8_lossy(message).replace('\u{fc}', "ue").into())
     /// }
     ///
     /// let mail = Mail::builder()
@@ -66,27 +66,27 @@ impl Recoder {
     where
         E: core::error::Error + Send + Sync + 'static,
     {
-        Self(Arc::new(move |text| {
-            recode(text).map_err(TransportError::new)
+        Self(Arc::new(move |content| {
+            recode(content).map_err(TransportError::new)
         }))
     }
 
     /// The downgraded content; `None` if the content is streamed.
-    pub(super) fn recode(&self, text: &Text) -> Result<Option<Text>, Error> {
+    pub(super) fn recode(&self, content: &Content) -> Result<Option<Content>, Error> {
         let failure = |kind| Error::new(Stage::Mail, kind);
-        let text = match text {
-            Text::Streamed { .. } => return Ok(None),
-            Text::Whole { bytes, facts, .. } if facts.is_converted() => {
+        let bytes = match content {
+            Content::Streamed { .. } => return Ok(None),
+            Content::Whole { bytes, facts, .. } if facts.is_converted() => {
                 mended(bytes, facts).map_err(|fault| failure(ErrorKind::Content(fault)))?
             }
-            Text::Whole { bytes, .. } => bytes.clone(),
+            Content::Whole { bytes, .. } => bytes.clone(),
         };
-        let bytes = self.0(&text).map_err(|error| failure(ErrorKind::Recode(error)))?;
+        let bytes = self.0(&bytes).map_err(|error| failure(ErrorKind::Recode(error)))?;
         // The result is not trusted more than other input of the caller.
         let facts = scan(&bytes, &LineRules::new()).map_err(|fault| {
-            failure(ErrorKind::Content(fault)).at(Location::in_text(&bytes, fault.offset()))
+            failure(ErrorKind::Content(fault)).at(Location::in_content(&bytes, fault.offset()))
         })?;
-        Ok(Some(Text::Whole {
+        Ok(Some(Content::Whole {
             bytes,
             facts,
             binary: false,
@@ -108,10 +108,10 @@ impl fmt::Debug for Recoder {
 }
 
 /// The content with converted line ends.
-fn mended(text: &Bytes, facts: &ScanSummary) -> Result<Bytes, ContentError> {
+fn mended(content: &Bytes, facts: &ScanSummary) -> Result<Bytes, ContentError> {
     let mut mended = Vec::new();
     let mut encoder = Encoder::chunked_verified(facts);
-    let mut left = text.clone();
+    let mut left = content.clone();
     while !left.is_empty() {
         encoder.encode(&mut left, Room::new(usize::MAX, usize::MAX), &mut |part| {
             mended.extend_from_slice(&part);

@@ -39,14 +39,14 @@ enum Source {
 }
 
 impl ContentWriter {
-    pub(super) fn new(text: &mail::Text, framing: Framing) -> Self {
-        let (piece, source) = match text {
-            mail::Text::Whole { bytes, .. } => (bytes.clone(), Source::Finished),
-            mail::Text::Streamed { .. } => (Bytes::new(), Source::Open),
+    pub(super) fn new(content: &mail::Content, framing: Framing) -> Self {
+        let (piece, source) = match content {
+            mail::Content::Whole { bytes, .. } => (bytes.clone(), Source::Finished),
+            mail::Content::Streamed { .. } => (Bytes::new(), Source::Open),
         };
         Self {
-            encoder: encoder(text, framing),
-            header: watch(text),
+            encoder: encoder(content, framing),
+            header: watch(content),
             piece,
             more: VecDeque::new(),
             staged: VecDeque::new(),
@@ -63,8 +63,8 @@ impl ContentWriter {
     }
 
     /// Changes how the end is marked, before anything is queued.
-    pub(super) fn set_framing(&mut self, text: &mail::Text, framing: Framing) {
-        self.encoder = encoder(text, framing);
+    pub(super) fn set_framing(&mut self, content: &mail::Content, framing: Framing) {
+        self.encoder = encoder(content, framing);
     }
 
     pub(super) fn written(&self) -> u64 {
@@ -79,13 +79,13 @@ impl ContentWriter {
 
     /// Bytes of all content as sent, without the end marker. For streamed content the declared
     /// size, if any.
-    pub(super) fn total(&self, text: &mail::Text) -> Option<u64> {
-        match text {
-            mail::Text::Whole { facts, .. } if self.framing() == Framing::Dot => {
+    pub(super) fn total(&self, content: &mail::Content) -> Option<u64> {
+        match content {
+            mail::Content::Whole { facts, .. } if self.framing() == Framing::Dot => {
                 Some(facts.wire_len())
             }
-            mail::Text::Whole { facts, .. } => Some(facts.message_len()),
-            mail::Text::Streamed { declared, .. } => declared.size,
+            mail::Content::Whole { facts, .. } => Some(facts.message_len()),
+            mail::Content::Streamed { declared, .. } => declared.size,
         }
     }
 
@@ -284,21 +284,23 @@ impl Budget {
     }
 }
 
-fn encoder(text: &mail::Text, framing: Framing) -> Encoder {
-    match text {
-        mail::Text::Whole { facts, .. } => Encoder::trusting(facts, framing),
-        mail::Text::Streamed { declared, .. } if declared.binary && framing == Framing::Length => {
+fn encoder(content: &mail::Content, framing: Framing) -> Encoder {
+    match content {
+        mail::Content::Whole { facts, .. } => Encoder::trusting(facts, framing),
+        mail::Content::Streamed { declared, .. }
+            if declared.binary && framing == Framing::Length =>
+        {
             Encoder::binary()
         }
-        mail::Text::Streamed { rules, .. } => Encoder::checking(rules, framing),
+        mail::Content::Streamed { rules, .. } => Encoder::checking(rules, framing),
     }
 }
 
 /// The header section of content that is not streamed has already been checked.
-fn watch(text: &mail::Text) -> HeaderWatch {
-    HeaderWatch::new(match text {
-        mail::Text::Streamed { header, .. } => *header,
-        mail::Text::Whole { .. } => HeaderRules {
+fn watch(content: &mail::Content) -> HeaderWatch {
+    HeaderWatch::new(match content {
+        mail::Content::Streamed { header, .. } => *header,
+        mail::Content::Whole { .. } => HeaderRules {
             required: false,
             high: HeaderHigh::Any,
         },

@@ -20,7 +20,7 @@ use crate::capabilities::Capabilities;
 use crate::error::{Error, ErrorKind, MissingExtension};
 use crate::extension::{Body, Content};
 use crate::location::{Location, MailPart};
-use crate::mail::{Mail, Text};
+use crate::mail::{self, Mail};
 use crate::stage::Stage;
 
 /// The parameters of MAIL except SIZE, and the form of the addresses.
@@ -78,7 +78,10 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Require
         None => {}
         Some(_) if mail.recode()? => return recoded(mail, capabilities),
         Some(MissingExtension::BinaryMime) => {
-            return Err(unsupported(MissingExtension::BinaryMime, mail.not_text()));
+            return Err(unsupported(
+                MissingExtension::BinaryMime,
+                mail.first_binary(),
+            ));
         }
         Some(need) => return Err(unsupported(need, mail.first_eight_bit())),
     }
@@ -181,9 +184,9 @@ fn beyond_ascii(
 
 /// The body type of the content.
 fn body_of(mail: &Mail) -> Option<Body> {
-    match &mail.text {
-        Text::Whole { binary: true, .. } => Some(Body::BinaryMime),
-        Text::Streamed { declared, .. } if declared.binary => Some(Body::BinaryMime),
+    match &mail.content {
+        mail::Content::Whole { binary: true, .. } => Some(Body::BinaryMime),
+        mail::Content::Streamed { declared, .. } if declared.binary => Some(Body::BinaryMime),
         _ if mail.needs_eight_bit() => Some(Body::EightBitMime),
         _ => None,
     }

@@ -33,7 +33,10 @@ impl Transaction {
         }
         if self.content.written() > before {
             self.position.batch_end = io.send_buffer.queued();
-            let (sent, total) = (self.content.written(), self.content.total(&self.mail.text));
+            let (sent, total) = (
+                self.content.written(),
+                self.content.total(&self.mail.content),
+            );
             io.show(|| TranscriptEntry::Body { sent, total });
         }
         match self.next {
