@@ -1,4 +1,5 @@
-//! Messages a second that the server accepts: `flood [tcp|unix] [COUNT] [BYTES] [MESSAGES IN FLIGHT]`.
+//! Messages a second that the server accepts: `flood [tcp|unix] [COUNT] [BYTES] [MESSAGES IN
+//! FLIGHT]`.
 
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;

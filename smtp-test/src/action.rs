@@ -2,8 +2,8 @@ use std::time::Duration;
 
 /// A point of the session at which an [`Action`] applies.
 ///
-/// All numbers count from 1. A stage stands for every time that it is reached; [`nth`](Self::nth) and
-/// [`connection`](Self::connection) narrow it.
+/// All numbers count from 1. A stage stands for every time that it is reached; [`nth`](Self::nth)
+/// and [`connection`](Self::connection) narrow it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
@@ -31,12 +31,14 @@ pub enum Stage {
     AnyRcpt,
     /// The reply to DATA itself.
     Data,
-    /// After this number of bytes of the message, as on the wire, and before its end; over all chunks, where
-    /// it comes in chunks.
+    /// After this number of bytes of the content, as on the wire, and before its end; counted over
+    /// all chunks.
     ///
-    /// There is no ordinary reply here. Unless the action closes the connection, the message continues.
+    /// There is no ordinary reply here. Unless the action closes the connection, the content
+    /// continues.
     Body(u64),
-    /// The reply to the end of the message: that of DATA, or the last chunk. In LMTP each of the final replies.
+    /// The reply to the end of the data: after DATA, or after the last chunk. In LMTP each of the
+    /// final replies.
     EndOfData,
     /// The reply to the nth BDAT of a transaction, also if it is the last.
     Bdat(usize),
@@ -70,11 +72,27 @@ pub enum Stage {
 
 impl Stage {
     /// Only the `n`-th time that the stage is reached on a connection.
+    ///
+    /// ```
+    /// use smtp_test::{Action, Config, Stage};
+    ///
+    /// // Only the second message of a connection is rejected.
+    /// let config = Config::new().on(Stage::Mail.nth(2), Action::reply("550 5.7.1 not you"));
+    /// # let _ = config;
+    /// ```
     pub fn nth(self, n: usize) -> Moment {
         Moment::from(self).nth(n)
     }
 
     /// Only on the `n`-th connection of the server.
+    ///
+    /// ```
+    /// use smtp_test::{Action, Config, Stage};
+    ///
+    /// // The first connection gets no service, and a retry on another one does.
+    /// let config = Config::new().on(Stage::Greeting.connection(1), Action::reply("421 4.3.2 busy").then_close());
+    /// # let _ = config;
+    /// ```
     pub fn connection(self, n: usize) -> Moment {
         Moment::from(self).connection(n)
     }
@@ -106,7 +124,8 @@ impl Moment {
         self.stage
     }
 
-    /// Whether it matches `stage`, reached for the `count`-th time, on connection number `connection`.
+    /// Whether it matches `stage`, reached for the `count`-th time, on connection number
+    /// `connection`.
     pub(crate) fn matches(&self, stage: Stage, count: usize, connection: usize) -> bool {
         self.stage == stage
             && self.nth.is_none_or(|nth| nth == count)
@@ -126,9 +145,9 @@ impl From<Stage> for Moment {
 
 /// The behavior of a server at a [`Stage`]: its ordinary reply, changed or replaced.
 ///
-/// A replaced reply also decides the effect of the command: one with the first digit of success takes
-/// effect as usual, any other has none. A reply that is cut off or withheld does not change the effect: a message
-/// whose final reply is lost is stored.
+/// A replaced reply also decides the effect of the command: one with the first digit of success
+/// takes effect as usual, any other has none. A reply that is cut off or withheld does not change
+/// the effect: a message whose final reply is lost is stored.
 ///
 /// ```
 /// use std::time::Duration;
@@ -162,6 +181,20 @@ impl Action {
     }
 
     /// Another reply: lines with their codes; each gets a CRLF if it has none.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use smtp_test::{Action, Config, MemoryServer, Stage};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let mut stream = MemoryServer::new(&Config::new().on(Stage::Noop, Action::reply("250-first\n250 second")));
+    /// stream.write_all(b"NOOP\r\nQUIT\r\n")?;
+    /// let mut replies = String::new();
+    /// stream.read_to_string(&mut replies)?;
+    /// assert!(replies.contains("250-first\r\n250 second\r\n"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reply(lines: impl AsRef<str>) -> Self {
         let mut bytes = Vec::new();
         for line in lines.as_ref().lines() {
@@ -172,6 +205,20 @@ impl Action {
     }
 
     /// Exactly these bytes instead of the reply.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use smtp_test::{Action, Config, MemoryServer, Stage};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let mut stream = MemoryServer::new(&Config::new().on(Stage::Noop, Action::raw("250 no line end")));
+    /// stream.write_all(b"NOOP\r\nQUIT\r\n")?;
+    /// let mut replies = String::new();
+    /// stream.read_to_string(&mut replies)?;
+    /// assert!(replies.contains("250 no line end221 2.0.0 bye\r\n"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn raw(bytes: impl AsRef<[u8]>) -> Self {
         Self {
             reply: Some(bytes.as_ref().to_vec()),
@@ -180,6 +227,15 @@ impl Action {
     }
 
     /// No reply; the server continues to read.
+    ///
+    /// ```
+    /// use smtp_test::{Action, Config, Machine, Peer, Stage};
+    ///
+    /// let mut server = Machine::new(&Config::new().on(Stage::Noop, Action::silent()));
+    /// let _greeting = server.poll_output();
+    /// server.handle_input(b"NOOP\r\n");
+    /// assert_eq!(server.poll_output(), None);
+    /// ```
     pub fn silent() -> Self {
         Self {
             silent: true,
@@ -188,6 +244,20 @@ impl Action {
     }
 
     /// No reply, and an orderly close of the connection.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use smtp_test::{Action, Config, MemoryServer, Stage};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let mut stream = MemoryServer::new(&Config::new().on(Stage::Noop, Action::close()));
+    /// stream.write_all(b"NOOP\r\n")?;
+    /// let mut replies = String::new();
+    /// stream.read_to_string(&mut replies)?;
+    /// assert_eq!(replies, "220 mail.test ESMTP\r\n");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn close() -> Self {
         Self::silent().then_close()
     }
@@ -197,12 +267,26 @@ impl Action {
         Self::silent().then_cut()
     }
 
-    /// No reply, and the connection breaks: see [`Output::Reset`](crate::Output::Reset).
+    /// No reply, and the connection is reset: see [`Output::Reset`](crate::Output::Reset).
     pub fn reset() -> Self {
         Self::silent().then_reset()
     }
 
     /// Appends bytes to the reply, in the same segment.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use smtp_test::{Action, Config, MemoryServer, Stage};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let mut stream = MemoryServer::new(&Config::new().on(Stage::Noop, Action::normal().append("250 injected\r\n")));
+    /// stream.write_all(b"NOOP\r\nQUIT\r\n")?;
+    /// let mut replies = String::new();
+    /// stream.read_to_string(&mut replies)?;
+    /// assert!(replies.contains("250 injected\r\n221 2.0.0 bye\r\n"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn append(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.append.extend_from_slice(bytes.as_ref());
         self
@@ -221,6 +305,15 @@ impl Action {
     }
 
     /// Starts new segments at these offsets of the reply and the appended bytes.
+    ///
+    /// ```
+    /// use smtp_test::{Action, Config, Machine, Output, Peer, Stage};
+    ///
+    /// let torn = Action::normal().split_at([3]);
+    /// let mut server = Machine::new(&Config::new().on(Stage::Greeting, torn));
+    /// assert_eq!(server.poll_output(), Some(Output::Write(b"220".to_vec())));
+    /// assert_eq!(server.poll_output(), Some(Output::Write(b" mail.test ESMTP\r\n".to_vec())));
+    /// ```
     pub fn split_at(mut self, offsets: impl IntoIterator<Item = usize>) -> Self {
         self.split_at.extend(offsets);
         self.split_at.sort_unstable();
@@ -234,12 +327,40 @@ impl Action {
     }
 
     /// Sends only the first `len` bytes of the reply, then closes without a close_notify.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use smtp_test::{Action, Config, MemoryServer, Stage};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let mut stream = MemoryServer::new(&Config::new().on(Stage::Greeting, Action::normal().cut_at(2)));
+    /// stream.write_all(b"")?;
+    /// let mut replies = String::new();
+    /// stream.read_to_string(&mut replies)?;
+    /// assert_eq!(replies, "22");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn cut_at(mut self, len: usize) -> Self {
         self.cut_at = Some(len);
         self.then_cut()
     }
 
-    /// Closes the connection orderly after the reply.
+    /// Closes the connection in good order after the reply.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use smtp_test::{Action, Config, MemoryServer, Stage};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let mut stream = MemoryServer::new(&Config::new().on(Stage::Greeting, Action::reply("554 no service").then_close()));
+    /// stream.write_all(b"")?;
+    /// let mut replies = String::new();
+    /// stream.read_to_string(&mut replies)?;
+    /// assert_eq!(replies, "554 no service\r\n");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn then_close(mut self) -> Self {
         self.end = Some(End::Close);
         self
@@ -251,7 +372,7 @@ impl Action {
         self
     }
 
-    /// Breaks the connection after the reply.
+    /// Resets the connection after the reply.
     pub fn then_reset(mut self) -> Self {
         self.end = Some(End::Reset);
         self

@@ -29,7 +29,8 @@ impl Scram {
         }
     }
 
-    /// Sets the number of iterations, which may be one that no client shall accept: 0, too few or too many.
+    /// Sets the number of iterations, also to one that a client must reject: 0, too few or too
+    /// many.
     pub fn iterations(mut self, iterations: u32) -> Self {
         self.iterations = iterations;
         self
@@ -41,13 +42,13 @@ impl Scram {
         self
     }
 
-    /// Sets what the server adds to the client's nonce.
+    /// Sets the server's part of the nonce.
     pub fn nonce(mut self, nonce: impl Into<String>) -> Self {
         self.nonce = Some(nonce.into());
         self
     }
 
-    /// Makes the server a bad one.
+    /// Gives the server a defect.
     pub fn defect(mut self, defect: ScramDefect) -> Self {
         self.defect = Some(defect);
         self
@@ -60,17 +61,17 @@ impl Default for Scram {
     }
 }
 
-/// What a server does wrong in SCRAM. Each makes a careful client stop.
+/// A defect of a server in SCRAM. A careful client rejects each of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScramDefect {
-    /// Its signature is that of one who does not know the password.
+    /// Its signature is that of a server without the password.
     WrongSignature,
-    /// It says 235 at once in place of its signature.
+    /// It sends 235 in place of its signature.
     NoSignature,
-    /// Its last message has no `v=`, and then it says 235.
+    /// Its last message has no `v=`, and 235 follows.
     EmptyFinal,
-    /// Its last message is an error, and then it says 235.
+    /// Its last message is an error, and 235 follows.
     ErrorThenSuccess,
     /// Its nonce does not begin with the client's.
     ForeignNonce,
@@ -87,7 +88,7 @@ pub(crate) struct User {
     pub(crate) secret: Credential,
 }
 
-/// What a user proves to know.
+/// The secret of a user.
 #[derive(Debug, Clone)]
 pub(crate) enum Credential {
     Password(String),

@@ -7,9 +7,17 @@ use std::{
     task::{Context, Poll},
 };
 
-/// What goes wrong on a [`Faulty`] stream, and when.
+/// The faults of a [`Faulty`] stream: which operation fails, and how.
 ///
 /// Reads and writes count together, from 1; one that would block does not count.
+///
+/// ```
+/// use smtp_test::{Fault, Plan};
+///
+/// // Reads and writes move one byte, and the tenth of them fails.
+/// let plan = Plan::new().at_most(1).fault(10, Fault::Reset);
+/// # let _ = plan;
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use = "a plan does nothing until a stream is made with it"]
 pub struct Plan {
@@ -19,7 +27,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Nothing goes wrong.
+    /// A plan without faults.
     pub fn new() -> Self {
         Self::default()
     }
@@ -29,47 +37,45 @@ impl Plan {
     /// # Panics
     /// If `bytes` is 0.
     pub fn at_most(mut self, bytes: usize) -> Self {
-        assert!(
-            bytes > 0,
-            "a stream that moves nothing says that it has ended"
-        );
+        assert!(bytes > 0, "a stream that moves no byte reports its end");
         self.most = Some(bytes);
         self
     }
 
-    /// Makes each async operation pending once before it is done, with its waker woken at once; flush and close too. A
-    /// blocking operation gives `Interrupted` once.
+    /// Makes each async operation pending once before it is done, with its waker woken at once;
+    /// flush and close too. A blocking operation returns `Interrupted` once.
     pub fn pending_first(mut self) -> Self {
         self.pending = true;
         self
     }
 
-    /// Lets the `k`-th operation go wrong.
+    /// Makes the `k`-th operation fail.
     pub fn fault(mut self, k: usize, fault: Fault) -> Self {
         self.faults.push((k, fault));
         self
     }
 }
 
-/// Something that goes wrong in one read or write.
+/// A fault of one read or write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
     /// `ConnectionReset`, now and for all operations to come.
     Reset,
-    /// A read gives EOF and a write `BrokenPipe`, now and for all operations to come.
+    /// A read returns EOF and a write `BrokenPipe`, now and for all operations to come.
     Eof,
     /// At most this number of bytes move; zero would be EOF, or an empty write.
     Short(usize),
     /// `Interrupted` for a blocking operation; an async one is pending and wakes itself.
     Interrupted,
-    /// `WouldBlock` for a blocking operation, as a socket's timeout gives it; an async one is pending and wakes itself.
+    /// `WouldBlock` for a blocking operation, like a socket after its timeout; an async one is
+    /// pending and wakes itself.
     WouldBlock,
     /// Another error, once.
     Error(ErrorKind),
 }
 
-/// A stream on which things go wrong by a [`Plan`]: around a [`MemoryServer`](crate::MemoryServer), a
+/// A stream whose operations fail by a [`Plan`]: around a [`MemoryServer`](crate::MemoryServer), a
 /// [`Pipe`](crate::Pipe), a socket, or any other stream.
 ///
 /// ```
@@ -95,7 +101,7 @@ pub struct Faulty<S> {
 }
 
 impl<S> Faulty<S> {
-    /// Lets things go wrong on `stream`.
+    /// Wraps `stream`.
     pub fn new(stream: S, plan: Plan) -> Self {
         Self {
             stream,
@@ -113,7 +119,7 @@ impl<S> Faulty<S> {
         &self.stream
     }
 
-    /// The stream inside, for calls on which nothing goes wrong.
+    /// The stream inside, for operations without faults.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.stream
     }
@@ -123,14 +129,31 @@ impl<S> Faulty<S> {
         self.stream
     }
 
-    /// The count of operations, readable also after the stream was given away.
+    /// The count of operations, readable also after the stream was moved.
     ///
-    /// A first run counts them, and a loop then lets each of them go wrong in turn.
+    /// A first run counts them; a loop then makes each of them fail in turn.
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// use smtp_test::{Config, Fault, Faulty, MemoryServer, Plan};
+    ///
+    /// fn greeting(plan: Plan) -> (std::io::Result<usize>, usize) {
+    ///     let mut stream = Faulty::new(MemoryServer::new(&Config::new()), plan);
+    ///     let operations = stream.operations();
+    ///     (stream.read(&mut [0; 100]), operations.count())
+    /// }
+    /// let (result, count) = greeting(Plan::new());
+    /// assert!(result.is_ok());
+    /// for k in 1..=count {
+    ///     let (result, _) = greeting(Plan::new().fault(k, Fault::Reset));
+    ///     assert!(result.is_err());
+    /// }
+    /// ```
     pub fn operations(&self) -> Operations {
         self.operations.clone()
     }
 
-    /// What the next operation is to meet; it counts if it meets something.
+    /// The fault of the next operation; an operation with a fault counts.
     fn meet(&mut self) -> Option<Fault> {
         if self.dead.is_some() {
             return self.dead;
@@ -273,7 +296,7 @@ impl<S: Write> Write for Faulty<S> {
 pub struct Operations(Arc<AtomicUsize>);
 
 impl Operations {
-    /// How many there were.
+    /// The number of operations so far.
     pub fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }

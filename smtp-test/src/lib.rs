@@ -1,8 +1,8 @@
 //! An SMTP and LMTP server for tests of programs that send email.
 //!
-//! The server records what it receives, checks the client against the standards, and fails on request. It comes as a
-//! state machine without I/O ([`Machine`]), as a stream in memory ([`MemoryServer`]), and as threads that serve a real
-//! socket ([`Server`]).
+//! The server records what it receives, checks the client against the standards, and fails on
+//! request. It comes as a state machine without I/O ([`Machine`]), as a stream in memory
+//! ([`MemoryServer`]), and as threads that serve a real socket ([`Server`]).
 //!
 //! # Testing a program
 //!
@@ -67,9 +67,9 @@
 //! | check a whole session against a script | [`Script`] |
 //! | drive a sans-IO client against the server's bytes | [`Peer`] |
 //!
-//! The server has its own parser and shares no code with any client, so that a bug on one side does not hide a bug on the
-//! other. It listens on loopback only, needs no clock in memory, and generates all keys and certificates
-//! at run time.
+//! The server has its own parser and shares no code with any client, so that a bug on one side does
+//! not hide a bug on the other. It listens on loopback only, needs no clock in memory, and
+//! generates all keys and certificates at run time.
 
 #![allow(
     clippy::indexing_slicing,

@@ -9,6 +9,21 @@ use crate::{Session, StoredMail, Violation};
 /// The messages and connections of a server. A handle: clones share the same log.
 ///
 /// It is readable while the server runs and afterwards, also when the stream was moved to a client.
+///
+/// ```
+/// use std::io::Write;
+/// use smtp_test::{Config, MemoryServer};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut stream = MemoryServer::new(&Config::new());
+/// let log = stream.log();
+/// stream.write_all(b"QUIT\r\n")?;
+/// drop(stream);
+/// assert_eq!(log.session().commands(), ["QUIT"]);
+/// assert!(log.mails().is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Default)]
 pub struct Log {
     shared: Arc<Shared>,
@@ -25,12 +40,14 @@ impl Log {
         self.lock().mails.clone()
     }
 
-    /// The number of messages stored so far, including those that [`Config::discard_mails`](crate::Config::discard_mails) dropped.
+    /// The number of messages stored so far, including those that
+    /// [`Config::discard_mails`](crate::Config::discard_mails) dropped.
     pub fn mail_count(&self) -> usize {
         self.lock().count
     }
 
-    /// One record for each connection so far, in the order of their start; open ones up to now.
+    /// The records of all connections so far, in the order of their start; those of open ones up to
+    /// now.
     pub fn sessions(&self) -> Vec<Session> {
         self.lock().sessions.clone()
     }
@@ -49,6 +66,15 @@ impl Log {
     }
 
     /// All violations so far, on all connections.
+    ///
+    /// ```
+    /// use smtp_test::{Config, Machine, Peer, Rule};
+    ///
+    /// let mut server = Machine::new(&Config::new());
+    /// let _greeting = server.poll_output();
+    /// server.handle_input(b"NOOP\n");
+    /// assert_eq!(server.log().violations()[0].rule(), Rule::BareLf);
+    /// ```
     pub fn violations(&self) -> Vec<Violation> {
         let book = self.lock();
         book.sessions
@@ -67,12 +93,27 @@ impl Log {
             .count()
     }
 
-    /// Waits until at least `count` messages are stored, and returns them; fewer after `timeout`.
+    /// Waits until at least `count` messages are stored, and returns all; after `timeout` there may
+    /// be fewer.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use smtp_test::{Config, Server};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let server = Server::start(Config::new())?;
+    /// // The program under test, which would send a message on another thread.
+    /// let mails = server.log().wait_for_mails(1, Duration::from_millis(1));
+    /// assert!(mails.is_empty(), "nothing was sent before the timeout");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn wait_for_mails(&self, count: usize, timeout: Duration) -> Vec<StoredMail> {
         self.wait(timeout, |book| book.count >= count).mails.clone()
     }
 
-    /// Waits until at least `count` connections have ended, for at most `timeout`, and returns the records of all.
+    /// Waits until at least `count` connections have ended, for at most `timeout`, and returns the
+    /// records of all.
     pub fn wait_for_sessions(&self, count: usize, timeout: Duration) -> Vec<Session> {
         self.wait(timeout, |book| {
             book.sessions
@@ -86,6 +127,15 @@ impl Log {
     }
 
     /// Asserts that there are no violations.
+    ///
+    /// ```
+    /// use smtp_test::{Config, Machine, Peer};
+    ///
+    /// let mut server = Machine::new(&Config::new());
+    /// let _greeting = server.poll_output();
+    /// server.handle_input(b"EHLO a.test\r\n");
+    /// server.log().assert_clean();
+    /// ```
     ///
     /// # Panics
     /// If there is a violation; the message has each of them and the transcripts.
@@ -123,7 +173,7 @@ impl Log {
         }
     }
 
-    /// Counts a message of one connection, and keeps it unless there is none to keep.
+    /// Counts a message of one connection, and keeps it if there is one.
     pub(crate) fn store(&self, number: usize, mail: Option<StoredMail>) {
         let mut book = self.lock();
         book.sessions[number].mails += 1;

@@ -14,13 +14,15 @@ use crate::{
 
 /// A stream to a server in memory, without thread, socket or clock.
 ///
-/// A write passes its bytes to the [`Peer`] at once, and a read takes the output of the peer, at most one segment. It
-/// is the client's stream: `Read` and `Write`, and with the features `tokio` and `futures-io` the async traits of each.
+/// A write passes its bytes to the [`Peer`] at once, and a read takes the output of the peer, at
+/// most one segment. It is the client's stream: `Read` and `Write`, and with the features `tokio`
+/// and `futures-io` the async traits of each.
 ///
-/// * If the server has no output, a blocking read fails with `WouldBlock` at once, like a socket whose read timeout has
-///   passed, and an async read is pending until something is written.
+/// * If the server has no output, a blocking read fails with `WouldBlock` at once, like a socket
+///   whose read timeout has passed, and an async read is pending until something is written.
 /// * Delays are skipped.
-/// * After the server closed, one write is lost, like in TCP, and further ones fail with `BrokenPipe`.
+/// * After the server closed, one write is lost, like in TCP, and further ones fail with
+///   `BrokenPipe`.
 /// * While the server does not read, a write fails with `WouldBlock`, or is pending.
 ///
 /// ```
@@ -56,13 +58,24 @@ enum End {
 }
 
 impl MemoryServer {
-    /// A connection to a server of its own; with TLS if the configuration has a certificate, else with a TLS that both
-    /// sides only pretend.
+    /// A connection to a new server; with TLS if the configuration has a certificate, else with a
+    /// TLS that both sides only pretend.
     pub fn new(config: &Config) -> Self {
         Self::with_log(config, &Log::new())
     }
 
-    /// A further connection to a server: the order in the log numbers the connections.
+    /// A further connection to a server. The order in the log numbers the connections.
+    ///
+    /// ```
+    /// use smtp_test::{Action, Config, Log, MemoryServer, Stage};
+    ///
+    /// let log = Log::new();
+    /// let config = Config::new().on(Stage::Greeting.connection(1), Action::close());
+    /// let first = MemoryServer::with_log(&config, &log); // gets no greeting
+    /// let second = MemoryServer::with_log(&config, &log);
+    /// assert_eq!(log.sessions().len(), 2);
+    /// # let _ = (first, second);
+    /// ```
     pub fn with_log(config: &Config, log: &Log) -> Self {
         let mut server = Self::with_peer(peer(Arc::new(config.clone()), log));
         server.log = log.clone();
@@ -83,7 +96,7 @@ impl MemoryServer {
         }
     }
 
-    /// A connection to a script; take the [`report`](Player::report) from the player before.
+    /// A connection to a script. Take the [`report`](Player::report) from the player before.
     pub fn script(player: Player) -> Self {
         Self::with_peer(player)
     }
@@ -93,7 +106,7 @@ impl MemoryServer {
         self.log.clone()
     }
 
-    /// Does nothing, since no read waits; for clients that set timeouts on their streams.
+    /// Does nothing, because no read waits; for clients that set timeouts on their streams.
     ///
     /// # Errors
     /// None.
@@ -102,7 +115,7 @@ impl MemoryServer {
         Ok(())
     }
 
-    /// Closes the client's side: the server sees EOF, and can still be read.
+    /// Closes the client's side: the server reads EOF, and its output is still available.
     pub fn shutdown(&mut self) {
         if !std::mem::replace(&mut self.client_closed, true) {
             self.peer.handle_eof();
@@ -110,7 +123,7 @@ impl MemoryServer {
         }
     }
 
-    /// Reads what there is; `None` while the server has nothing to say.
+    /// Reads the available output; `None` if there is none.
     fn read_now(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
         if buffer.is_empty() {
             return Some(Ok(0));

@@ -1,57 +1,77 @@
 use std::time::Duration;
 
-/// The far side of a connection without any input or output of its own: bytes in, bytes out.
+/// The far side of a connection without I/O: bytes in, bytes out.
 ///
-/// [`Machine`](crate::Machine) and [`Script`](crate::Script) are peers, and [`TlsPeer`](crate::TlsPeer) puts TLS
-/// around either. [`MemoryServer`](crate::MemoryServer), [`Server`](crate::Server) and [`serve`](crate::serve) move a
-/// peer's bytes; a test of a sans-IO client can as well call these methods itself:
+/// [`Machine`](crate::Machine) and [`Script`](crate::Script) are peers, and
+/// [`TlsPeer`](crate::TlsPeer) puts TLS around either. [`MemoryServer`](crate::MemoryServer),
+/// [`Server`](crate::Server) and [`serve`](crate::serve) move a peer's bytes. A test of a sans-IO
+/// client can call these methods itself:
 ///
 /// | method | when |
 /// | --- | --- |
-/// | [`handle_input`](Self::handle_input), [`handle_eof`](Self::handle_eof) | something came from the client |
+/// | [`handle_input`](Self::handle_input), [`handle_eof`](Self::handle_eof) | the client sent bytes, or closed its side |
 /// | [`poll_output`](Self::poll_output) | the client reads: call until `None` |
 /// | [`poll_upgrade`](Self::poll_upgrade) | after each output, and before each input: does TLS begin here? |
 /// | [`handle_tls`](Self::handle_tls), [`handle_tls_error`](Self::handle_tls_error) | the handshake ended |
+///
+/// ```
+/// use smtp_test::{Config, Machine, Output, Peer};
+///
+/// let mut server = Machine::new(&Config::new());
+/// let mut received = Vec::new();
+/// for input in [&b""[..], b"QUIT\r\n"] {
+///     server.handle_input(input);
+///     while let Some(output) = server.poll_output() {
+///         if let Output::Write(bytes) = output {
+///             received.extend(bytes);
+///         }
+///     }
+/// }
+/// assert_eq!(received, b"220 mail.test ESMTP\r\n221 2.0.0 bye\r\n");
+/// assert!(server.is_closed());
+/// ```
 pub trait Peer: Send {
-    /// Takes bytes that the client sent; all of them, and any split has the same effect.
+    /// Takes all of these bytes from the client. Any split has the same effect.
     fn handle_input(&mut self, input: &[u8]);
 
-    /// Notes that the client closed its sending side.
+    /// Reports that the client closed its sending side.
     fn handle_eof(&mut self);
 
-    /// Gives what to do next towards the client, or `None` while there is nothing.
+    /// The next output towards the client, or `None` while there is none.
     ///
-    /// What was given counts as seen by the client: a peer finds out with it who talks out of turn.
+    /// Output that was taken counts as read by the client. By it a peer knows whether the client
+    /// waited for a reply.
     fn poll_output(&mut self) -> Option<Output>;
 
-    /// Tells, once, that what is sent from here on in both directions belongs to TLS.
+    /// Whether TLS begins here, in both directions; `true` once.
     ///
-    /// The caller then makes the handshake and reports it by [`handle_tls`](Self::handle_tls), at once with
-    /// [`TlsInfo::pretended`] where the test leaves TLS out.
+    /// The caller then performs the handshake and reports it by [`handle_tls`](Self::handle_tls). A
+    /// test without TLS calls it at once with [`TlsInfo::pretended`].
     fn poll_upgrade(&mut self) -> bool {
         false
     }
 
-    /// Notes that TLS stands: input and output are now what is inside.
+    /// Reports that TLS is established: from now on, input and output are the plaintext inside.
     fn handle_tls(&mut self, facts: TlsInfo) {
         let _ = facts;
     }
 
-    /// Notes that TLS failed, with the reason; the connection is dead.
+    /// Reports that the handshake failed, with the reason. The connection ends.
     fn handle_tls_error(&mut self, reason: &str) {
         let _ = reason;
     }
 
-    /// Notes that a network or another thread lies between: what was given as output can still be under way when the
-    /// client sends what comes in next. Without it a peer knows all that the client had seen.
+    /// Reports that a network or another thread is between peer and client, so the client may send
+    /// its next bytes before it has read all output. Without this call, output counts as read at
+    /// once.
     fn handle_network(&mut self) {}
 
-    /// Whether the peer reads at present; `false` when it is told to stop reading.
+    /// Whether the peer reads; `false` after an action that stops reading.
     fn wants_input(&self) -> bool {
         true
     }
 
-    /// Whether the peer closed the connection and will look at no more input.
+    /// Whether the peer closed the connection and ignores further input.
     fn is_closed(&self) -> bool {
         false
     }
@@ -95,23 +115,33 @@ impl<P: Peer + ?Sized> Peer for Box<P> {
     }
 }
 
-/// One thing that a peer does towards the client.
+/// An action of a peer towards the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
-    /// Send these bytes as one segment: one write, and in memory never joined with the next in one read.
+    /// Send these bytes as one segment: one write, and in memory never joined with the next in one
+    /// read.
     Write(Vec<u8>),
-    /// Do nothing for so long; where there is no clock it is skipped.
+    /// Wait this long; skipped where there is no clock.
     Delay(Duration),
     /// Close in good order: with a close_notify inside TLS.
     Close,
     /// Close without a close_notify.
     Cut,
-    /// Break the connection so that the client's next read fails; over TCP it is as [`Output::Cut`].
+    /// Reset the connection, so that the client's next read fails; over TCP the same as
+    /// [`Output::Cut`].
     Reset,
 }
 
-/// What is known of a TLS session on the server's side.
+/// The TLS connection as the server knows it.
+///
+/// ```
+/// use smtp_test::TlsInfo;
+///
+/// let info = TlsInfo::pretended().with_binding("tls-exporter", *b"0123");
+/// assert_eq!(info.version(), "pretended");
+/// assert_eq!(info.binding("tls-exporter"), Some(&b"0123"[..]));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsInfo {
     version: &'static str,
@@ -121,7 +151,7 @@ pub struct TlsInfo {
 }
 
 impl TlsInfo {
-    /// Facts of a handshake that took place.
+    /// The result of a real handshake.
     pub(crate) fn new(version: &'static str, resumed: bool, server_name: Option<&str>) -> Self {
         Self {
             version,
@@ -131,12 +161,13 @@ impl TlsInfo {
         }
     }
 
-    /// Facts for a test in which both sides agree that TLS stands, and no byte is encrypted.
+    /// For a test in which both sides pretend TLS, and no byte is encrypted.
     pub fn pretended() -> Self {
         Self::new("pretended", false, None)
     }
 
-    /// Adds the data of a channel binding (RFC 5056), such as `tls-exporter`, which SCRAM with `-PLUS` wants to see.
+    /// Adds the data of a channel binding (RFC 5056), such as `tls-exporter`, which SCRAM with
+    /// `-PLUS` requires.
     #[must_use = "this adds to a copy"]
     pub fn with_binding(mut self, name: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
         self.bindings.push((name.into(), data.into()));
@@ -171,7 +202,7 @@ impl TlsInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Split {
-    /// All that there is at one time in one segment.
+    /// All output that is available at one time in one segment.
     #[default]
     Whole,
     /// One segment for each line.

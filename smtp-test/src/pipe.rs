@@ -6,8 +6,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Two ends of a connection in memory; each direction holds at most `capacity` bytes, and a writer waits while it is
-/// full.
+/// Two ends of a connection in memory; each direction holds at most `capacity` bytes, and a writer
+/// waits while it is full.
+///
+/// ```
+/// use std::io::{Read, Write};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let (mut client, mut server) = smtp_test::pipe(4);
+/// assert_eq!(client.write(b"QUIT\r\n")?, 4, "the pipe is full");
+/// let mut bytes = [0; 4];
+/// server.read_exact(&mut bytes)?;
+/// assert_eq!(&bytes, b"QUIT");
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Panics
 /// If `capacity` is 0.
@@ -21,8 +34,8 @@ pub fn pipe(capacity: usize) -> (Pipe, Pipe) {
     )
 }
 
-/// One end of a [`pipe`]: `Read` and `Write` that block, and with the features `tokio` and `futures-io` the async
-/// traits of each. Dropping it closes both directions.
+/// One end of a [`pipe`]: `Read` and `Write` that block, and with the features `tokio` and
+/// `futures-io` the async traits of each. Dropping it closes both directions.
 #[derive(Debug)]
 pub struct Pipe {
     incoming: Arc<Channel>,
@@ -32,7 +45,8 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// Bounds each blocking read; one that takes longer gives `WouldBlock`, as on Unix.
+    /// Sets the limit of a blocking read; one that takes longer fails with `WouldBlock`, as on
+    /// Unix.
     ///
     /// # Errors
     /// If `timeout` is zero, as with sockets.
@@ -40,7 +54,8 @@ impl Pipe {
         set(&self.read_timeout, timeout)
     }
 
-    /// Bounds each blocking write; one that takes longer gives `WouldBlock`, as on Unix.
+    /// Sets the limit of a blocking write; one that takes longer fails with `WouldBlock`, as on
+    /// Unix.
     ///
     /// # Errors
     /// If `timeout` is zero, as with sockets.
@@ -48,7 +63,7 @@ impl Pipe {
         set(&self.write_timeout, timeout)
     }
 
-    /// Closes the sending side: the other end reads EOF after what is on its way.
+    /// Closes the sending side: the other end reads EOF after the bytes in flight.
     pub fn shutdown(&self) {
         self.outgoing.close_writer();
     }
@@ -187,7 +202,7 @@ impl Channel {
         }
     }
 
-    /// Blocks until `attempt` gives something, or for as long as `timeout` says.
+    /// Blocks until `attempt` returns a result, at most for `timeout`.
     fn block(
         &self,
         timeout: Option<Duration>,
@@ -240,7 +255,7 @@ impl Channel {
 }
 
 impl Flow {
-    /// Reads what there is; `None` while there is nothing.
+    /// Reads the available bytes; `None` if there are none.
     fn read(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
         if self.bytes.is_empty() && !self.writer_closed && !buffer.is_empty() {
             return None;
@@ -248,7 +263,7 @@ impl Flow {
         Some(self.bytes.read(buffer))
     }
 
-    /// Writes as much as there is room for; `None` while there is none.
+    /// Writes up to the free capacity; `None` if there is none.
     fn write(&mut self, slices: &[IoSlice<'_>]) -> Option<io::Result<usize>> {
         if self.writer_closed || self.reader_closed {
             return Some(Err(ErrorKind::BrokenPipe.into()));

@@ -3,6 +3,36 @@ use std::{fmt, sync::Arc};
 use crate::{TlsInfo, xtext};
 
 /// A message that the server accepted by a final 2yz reply.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use smtp_test::{Config, MemoryServer};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut stream = MemoryServer::new(&Config::new());
+/// let log = stream.log();
+/// for line in [
+///     "EHLO a.test",
+///     "MAIL FROM:<a@x.test> BODY=8BITMIME",
+///     "RCPT TO:<b@x.test>",
+///     "DATA",
+///     "Subject: t",
+///     ".",
+///     "QUIT",
+/// ] {
+///     write!(stream, "{line}\r\n")?;
+/// }
+/// let mut replies = String::new();
+/// stream.read_to_string(&mut replies)?;
+/// let mails = log.mails();
+/// let mail = &mails[0];
+/// assert_eq!(mail.sender(), "a@x.test");
+/// assert_eq!(mail.parameter("BODY"), Some("8BITMIME"));
+/// assert_eq!(mail.addresses(), ["b@x.test"]);
+/// assert_eq!(mail.body(), b"Subject: t\r\n");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredMail {
     pub(crate) sender: String,
@@ -57,12 +87,13 @@ impl StoredMail {
         named(&self.forwarded, attribute)?.decoded()
     }
 
-    /// The message with the dot stuffing undone, as the author wrote it; empty if the server stores no bodies.
+    /// The content with dot-stuffing removed, as the author wrote it; empty if the server stores
+    /// none.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// The length of the message in bytes, also if the body was not stored.
+    /// The length of the content in bytes, also if it was not stored.
     pub fn body_len(&self) -> u64 {
         self.body_len
     }
@@ -84,6 +115,35 @@ impl StoredMail {
 }
 
 /// An accepted RCPT.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use smtp_test::{Config, MemoryServer};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut stream = MemoryServer::new(&Config::new());
+/// let log = stream.log();
+/// for line in [
+///     "EHLO a.test",
+///     "MAIL FROM:<a@x.test>",
+///     "RCPT TO:<b@x.test> NOTIFY=FAILURE ORCPT=rfc822;b+2Bc@x.test",
+///     "DATA",
+///     "Subject: t",
+///     ".",
+///     "QUIT",
+/// ] {
+///     write!(stream, "{line}\r\n")?;
+/// }
+/// let mut replies = String::new();
+/// stream.read_to_string(&mut replies)?;
+/// let mails = log.mails();
+/// let recipient = &mails[0].recipients()[0];
+/// assert_eq!(recipient.notify(), ["FAILURE"]);
+/// let original = ("rfc822".to_owned(), "b+c@x.test".to_owned());
+/// assert_eq!(recipient.original_recipient(), Some(original));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipient {
     pub(crate) address: String,
@@ -101,7 +161,8 @@ impl Recipient {
         &self.parameters
     }
 
-    /// The ORCPT parameter: the type of the address, and the address, decoded (RFC 3461, section 4.2; RFC 6533, section 3).
+    /// The ORCPT parameter: the type of the address, and the address, decoded (RFC 3461, section
+    /// 4.2; RFC 6533, section 3).
     pub fn original_recipient(&self) -> Option<(String, String)> {
         let (kind, address) = self.parameter("ORCPT")?.split_once(';')?;
         let address = if kind.eq_ignore_ascii_case("utf-8") {
@@ -126,6 +187,34 @@ impl Recipient {
 }
 
 /// A parameter of MAIL or RCPT: a keyword and an optional value.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use smtp_test::{Config, MemoryServer};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut stream = MemoryServer::new(&Config::new());
+/// let log = stream.log();
+/// for line in [
+///     "EHLO a.test",
+///     "MAIL FROM:<a@x.test> ENVID=q+2B1",
+///     "RCPT TO:<b@x.test>",
+///     "DATA",
+///     "Subject: t",
+///     ".",
+///     "QUIT",
+/// ] {
+///     write!(stream, "{line}\r\n")?;
+/// }
+/// let mut replies = String::new();
+/// stream.read_to_string(&mut replies)?;
+/// let mails = log.mails();
+/// let parameter = &mails[0].parameters()[0];
+/// assert_eq!(parameter.to_string(), "ENVID=q+2B1");
+/// assert_eq!(parameter.decoded().as_deref(), Some("q+1"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter {
     pub(crate) keyword: String,
@@ -143,7 +232,8 @@ impl Parameter {
         self.value.as_deref()
     }
 
-    /// The value with its `+XX` decoded (xtext: RFC 3461, section 4); `None` if there is none, or it is no xtext of UTF-8.
+    /// The value with its `+XX` decoded (xtext: RFC 3461, section 4); `None` if there is no value,
+    /// or if it is not an xtext of UTF-8.
     pub fn decoded(&self) -> Option<String> {
         String::from_utf8(xtext::decode(self.value()?)?).ok()
     }
@@ -159,6 +249,17 @@ impl fmt::Display for Parameter {
 }
 
 /// The record of one connection.
+///
+/// ```
+/// use smtp_test::{Config, Machine, Peer};
+///
+/// let mut server = Machine::new(&Config::new());
+/// let _greeting = server.poll_output();
+/// server.handle_input(b"EHLO a.test\r\n");
+/// let session = server.log().session();
+/// assert_eq!(session.client_name(), Some("a.test"));
+/// assert_eq!(session.transcript(), "S: 220 mail.test ESMTP\nC: EHLO a.test");
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Session {
     pub(crate) transcript: Vec<String>,
@@ -174,7 +275,7 @@ pub struct Session {
     pub(crate) end: SessionEnd,
 }
 
-/// What went over a connection, without the bytes of TLS itself.
+/// Counts of a connection, without the bytes of TLS itself.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Traffic {
     pub(crate) round_trips: usize,
@@ -187,15 +288,15 @@ pub(crate) struct Traffic {
 pub(crate) struct SessionEnd {
     /// The client sent QUIT.
     pub(crate) quit: bool,
-    /// The client ended its side.
+    /// The client closed its side.
     pub(crate) client_eof: bool,
-    /// The server is done with the connection.
+    /// The server closed the connection.
     pub(crate) closed: bool,
 }
 
 impl Session {
-    /// The conversation: lines beginning `C: ` or `S: ` without their CRLF, unusual bytes as `\xNN`, and marks such as
-    /// `<tls>` and `C: <body of 12 bytes>`.
+    /// The dialogue: lines that begin with `C: ` or `S: `, without their CRLF, unusual bytes as
+    /// `\xNN`, and marks such as `<tls>` and `C: <body of 12 bytes>`.
     pub fn lines(&self) -> &[String] {
         &self.transcript
     }
@@ -210,16 +311,16 @@ impl Session {
         &self.violations
     }
 
-    /// The commands as received, without CRLF, good and bad ones; SASL responses and message data are none.
+    /// The commands as received, without CRLF, invalid ones included. SASL responses and content
+    /// are not commands.
     pub fn commands(&self) -> &[String] {
         &self.commands
     }
 
-    /// How often the direction changed to the server and back: the number of times that the client had to wait for the
-    /// network, the greeting not counted.
+    /// The number of round trips that the client had to wait for, without that of the greeting.
     ///
-    /// It is exact in memory. Over a socket, a client's group of commands may arrive in pieces; it still counts once, unless
-    /// a piece ends exactly with a command and the next is late.
+    /// It is exact in memory. Over a socket, a client's group of commands may arrive in pieces. It
+    /// still counts once, unless a piece ends exactly with a command and the next is late.
     pub fn round_trips(&self) -> usize {
         self.traffic.round_trips
     }
@@ -254,7 +355,7 @@ impl Session {
         self.tls.as_ref().is_some_and(TlsInfo::resumed)
     }
 
-    /// Why TLS failed, including the client's alert about the certificate.
+    /// The reason why TLS failed, including the client's alert about the certificate.
     pub fn tls_error(&self) -> Option<&str> {
         self.tls_error.as_deref()
     }
@@ -289,13 +390,26 @@ impl Session {
         self.transcript.push(format!("{side}: {}", printable(line)));
     }
 
-    /// Adds a line that is no text of either side.
+    /// Adds a mark, which neither side sent.
     pub(crate) fn mark(&mut self, mark: impl Into<String>) {
         self.transcript.push(mark.into());
     }
 }
 
 /// A violation of a rule by the client.
+///
+/// ```
+/// use smtp_test::{Config, Machine, Peer, Rule};
+///
+/// let mut server = Machine::new(&Config::new());
+/// let _greeting = server.poll_output();
+/// server.handle_input(b"EHLO a.test\r\n");
+/// while server.poll_output().is_some() {}
+/// server.handle_input(b"RCPT TO:<b@x.test>\r\n");
+/// let violation = &server.log().violations()[0];
+/// assert_eq!(violation.rule(), Rule::OutOfSequence);
+/// assert_eq!(violation.detail(), "RCPT TO:<b@x.test>");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     pub(crate) rule: Rule,
@@ -314,7 +428,7 @@ impl Violation {
         &self.detail
     }
 
-    /// Where: the number of bytes that the client had sent before, without those of TLS itself.
+    /// The number of bytes that the client had sent before, without those of TLS itself.
     pub fn offset(&self) -> u64 {
         self.offset
     }
@@ -338,7 +452,8 @@ pub enum Rule {
     Nul,
     /// Another control character in a command.
     Control,
-    /// A command line of more bytes than allowed (RFC 5321 section 4.5.3.1.4, and the extensions that raise it).
+    /// A command line of more bytes than allowed (RFC 5321 section 4.5.3.1.4, and the extensions
+    /// that raise it).
     LineTooLong,
     /// A line of a message of more than 1000 bytes with its CRLF (RFC 5321 section 4.5.3.1.6).
     BodyLineTooLong,
@@ -346,18 +461,19 @@ pub enum Rule {
     SingleDot,
     /// A command that does not follow the grammar of its kind.
     Syntax,
-    /// 8-bit bytes in a command or a header section without SMTPUTF8 (RFC 6531, section 3.2), or in a message declared 7-bit.
+    /// 8-bit bytes in a command or a header section without SMTPUTF8 (RFC 6531, section 3.2), or in
+    /// a message declared 7-bit.
     EightBit,
     /// A command that the client must know to be out of place (RFC 5321 section 4.1.4).
     OutOfSequence,
     /// More commands before the reply to the first although PIPELINING was not advertised.
     NotPipelining,
-    /// Anything sent after a command that must be the last of its group, before its reply (RFC 2920 section 3.1,
-    /// RFC 3207 section 4), or before the greeting.
+    /// Anything sent after a command that must be the last of its group, before its reply (RFC 2920
+    /// section 3.1, RFC 3207 section 4), or before the greeting.
     DidNotWait,
     /// An extension, a parameter or an authentication mechanism that the server did not advertise.
     NotAdvertised,
-    /// A SASL response that is no base64, or not of the mechanism's form.
+    /// A SASL response that is not in base64, or not of the mechanism's form.
     Sasl,
 }
 
@@ -382,7 +498,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// Text of a line for people: UTF-8 kept, control characters and wrong bytes as `\xNN`.
+/// A line for people: UTF-8 kept, control characters and invalid bytes as `\xNN`.
 pub(crate) fn printable(line: &[u8]) -> String {
     let mut text = String::with_capacity(line.len());
     for chunk in line.utf8_chunks() {

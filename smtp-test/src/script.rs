@@ -6,32 +6,34 @@ pub use player::{Mismatch, Player, Report};
 
 use crate::{Output, Split};
 
-/// A conversation written down, in which the server's side is played and the client's side is checked.
+/// A dialogue in text: the server's side is played, and the client's side is checked.
 ///
-/// The text has a step a line. Blanks before it, empty lines and lines that begin with `#` do not count.
+/// Each line is a step. Leading blanks, empty lines and lines that begin with `#` do not count.
 ///
 /// | line | meaning |
 /// | --- | --- |
 /// | `C: text` | the client sends exactly this line; `\*` stands for any text |
 /// | `C- text` | the client sends exactly these bytes, without CRLF |
-/// | `C: <body>` | the client sends a message, up to the line that is a dot and with it, without any fault |
-/// | `C: <chunk 12>` | the client sends exactly 12 bytes of any value: those that a BDAT line announced |
+/// | `C: <body>` | the client sends valid content of any text, with the dot that ends it |
+/// | `C: <chunk 12>` | the client sends exactly 12 bytes of any value, which a BDAT line announced |
 /// | `C: <eof>` | the client closes its side |
 /// | `S: text` | the server sends this line |
 /// | `S- text` | the server sends these bytes, without CRLF |
 /// | `S: <eof>` | the server closes |
 /// | `S: <cut>` | the server closes, in TLS without a close_notify |
-/// | `S: <reset>` | the connection breaks |
-/// | `S: <timeout>` | the server is silent; the client's next step is for lack of an answer |
-/// | `<tls>` | TLS begins: here the handshake is made |
+/// | `S: <reset>` | the connection is reset |
+/// | `S: <timeout>` | the server is silent until the client gives up waiting |
+/// | `<tls>` | the TLS handshake |
 ///
-/// In all text `\r`, `\n`, `\t`, `\0`, `\\`, `\<` and `\xNN` are what they are elsewhere, and in the server's `\|` ends
-/// a segment. A blank at the end of a line counts; where editors remove it, write `\x20`.
+/// The escapes `\r`, `\n`, `\t`, `\0`, `\\`, `\<` and `\xNN` have their usual meaning; `\|` in the
+/// server's text ends a segment. A blank at the end of a line counts; where editors remove it,
+/// write `\x20`.
 ///
-/// The order of lines is the order of turns. The client must send all of a row of `C:` lines before the server
-/// answers, and must not send any before it has taken what the server said before: a script says who pipelines what.
-/// This holds in memory; over a socket it is unknown what the client has read, and only the order is checked.
-/// At the end of the script anything but EOF is one thing too many.
+/// The order of the lines is the order of turns. The client must send all of a group of `C:` lines
+/// before the server replies, and none of them before it has read the server's output before them:
+/// the script defines what is pipelined. This holds in memory. Over a socket it is unknown what the
+/// client has read, and only the order is checked. After the end of the script, any input except
+/// EOF is an error.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -79,7 +81,7 @@ impl Script {
     /// Reads a script.
     ///
     /// # Errors
-    /// If a line is no step.
+    /// If a line is not a step.
     pub fn parse(text: &str) -> Result<Self, ScriptError> {
         let mut steps = Vec::new();
         for (number, line) in (1..).zip(text.lines()) {
@@ -102,7 +104,7 @@ impl Script {
         })
     }
 
-    /// The server's side of the conversation, from its beginning, with its output cut as `split` says.
+    /// The server's side of the dialogue, from its beginning, with its output cut by `split`.
     pub fn play(&self, split: Split) -> Player {
         Player::new(Arc::clone(&self.steps), split)
     }
@@ -116,7 +118,7 @@ impl FromStr for Script {
     }
 }
 
-/// Why a text is no script.
+/// The reason why a text is not a script.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ScriptError {
     line: usize,
@@ -125,6 +127,13 @@ pub struct ScriptError {
 
 impl ScriptError {
     /// The number of the line, from 1.
+    ///
+    /// ```
+    /// use smtp_test::Script;
+    ///
+    /// let error = Script::parse("S: 220 mx.test\nQUIT").unwrap_err();
+    /// assert_eq!(error.line(), 2);
+    /// ```
     pub fn line(&self) -> usize {
         self.line
     }
@@ -136,7 +145,7 @@ impl fmt::Display for ScriptError {
     }
 }
 
-/// What `main` prints of an error that it returns.
+/// The same as `Display`, because `main` prints it.
 impl fmt::Debug for ScriptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -148,14 +157,14 @@ impl std::error::Error for ScriptError {}
 #[derive(Debug)]
 struct Step {
     line: usize,
-    /// The line as it was written, for messages.
+    /// The line as written, for messages.
     text: String,
     kind: Kind,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
-    /// A line of the client: its parts, between which any text may stand.
+    /// A line of the client: its parts, with any text between them.
     Line(Vec<Vec<u8>>),
     /// Bytes of the client.
     Bytes(Vec<u8>),
@@ -163,7 +172,7 @@ enum Kind {
     /// This number of bytes of the client.
     Chunk(usize),
     ClientEof,
-    /// Bytes of the server, cut in segments; the last one is open to what follows.
+    /// Bytes of the server, cut in segments. The next step continues the last one.
     Send(Vec<Vec<u8>>),
     End(Output),
     Timeout,
@@ -198,7 +207,8 @@ fn kind(line: &str) -> Result<Kind, &'static str> {
     match side {
         "C:" => unescape(text, '*', b"\r\n").map(Kind::Line),
         "S:" => unescape(text, '|', b"\r\n").map(|mut segments| {
-            // `\|` at the end of a line stands after its CRLF: a segment of CRLF alone makes no sense.
+            // `\|` at the end of a line stands after its CRLF: a segment of CRLF alone makes no
+            // sense.
             if segments.last().is_some_and(|last| last == b"\r\n") && segments.len() > 1 {
                 segments.pop();
                 segments

@@ -9,8 +9,22 @@ use crate::{Output, Peer, TlsInfo};
 ///
 /// It also returns when the peer stops reading for good; the stream is then still open.
 ///
-/// A peer without [`TlsPeer`](crate::TlsPeer) that waits for TLS is told that TLS is
-/// established.
+/// If a peer begins TLS without a [`TlsPeer`](crate::TlsPeer) around it, TLS is only pretended.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use smtp_test::{Config, Machine, pipe, serve};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let (mut client, mut stream) = pipe(1000);
+/// let server = std::thread::spawn(move || serve(&mut Machine::new(&Config::new()), &mut stream));
+/// client.write_all(b"QUIT\r\n")?;
+/// let mut replies = String::new();
+/// client.read_to_string(&mut replies)?;
+/// assert!(replies.ends_with("221 2.0.0 bye\r\n"));
+/// server.join().unwrap()
+/// # }
+/// ```
 ///
 /// # Errors
 /// If reading or writing fails, except when the other side closed or broke the stream.
@@ -26,8 +40,8 @@ pub fn serve(peer: &mut impl Peer, stream: &mut (impl Read + Write)) -> io::Resu
     )
 }
 
-/// The same with `more`, which reads what else lies ready without a wait, and with `pause`, which gives `false` when the
-/// server shall end.
+/// The same with `more`, which reads further available bytes without a wait, and with `pause`,
+/// which returns `false` when the server must end.
 pub(crate) fn serve_with<S: Read + Write>(
     peer: &mut impl Peer,
     stream: &mut S,
@@ -63,7 +77,8 @@ pub(crate) fn serve_with<S: Read + Write>(
         match stream.read(&mut buffer) {
             Ok(0) => peer.handle_eof(),
             Ok(len) => {
-                // What arrived in pieces counts as one flight, and gets its replies in one write.
+                // Bytes that arrived in pieces count as one flight, and get their replies in one
+                // write.
                 let mut filled = len;
                 while filled < buffer.len() {
                     match more(stream, &mut buffer[filled..])? {
@@ -80,7 +95,7 @@ pub(crate) fn serve_with<S: Read + Write>(
     }
 }
 
-/// The next output of a peer, which is told that TLS is established if no TLS layer does so.
+/// The next output of a peer. TLS is pretended if no TLS layer performs a handshake.
 pub(crate) fn next_output(peer: &mut impl Peer) -> Option<Output> {
     let output = peer.poll_output();
     pretend_tls(peer);
@@ -91,7 +106,7 @@ pub(crate) fn next_output(peer: &mut impl Peer) -> Option<Output> {
     }
 }
 
-/// Tells a peer that TLS is established if it waits for that and no TLS layer performs the handshake.
+/// Pretends TLS if the peer begins it and no TLS layer performs a handshake.
 pub(crate) fn pretend_tls(peer: &mut impl Peer) {
     if peer.poll_upgrade() {
         peer.handle_tls(TlsInfo::pretended());

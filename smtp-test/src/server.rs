@@ -12,9 +12,10 @@ use std::{
 use crate::{Config, Log, Machine, Peer, Session, StoredMail, TlsPeer, serve::serve_with};
 use stream::{Address, Listener, Stream};
 
-/// A server in this process, with threads and real sockets on the loopback interface or in the file system.
+/// A server in this process, with threads and real sockets on the loopback interface or in the file
+/// system.
 ///
-/// It serves any number of connections at once, and ends when it is dropped, together with them.
+/// It serves any number of connections at once. Dropping it ends them and the server.
 ///
 /// ```
 /// use std::{io::{BufRead, BufReader}, net::TcpStream};
@@ -50,19 +51,42 @@ impl Server {
         Self::run_config(Listener::tcp(ip)?, config)
     }
 
-    /// Starts a server on a Unix socket at `path`, where nothing may be yet; it is removed at the server's end.
+    /// Starts a server on a new Unix socket at `path`, which is removed when the server ends.
     ///
-    /// LMTP servers are found at such places, and for a load of messages it costs less than TCP.
+    /// LMTP servers often listen on such a socket, and it costs less than TCP.
+    ///
+    /// ```
+    /// use smtp_test::{Config, Server};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let path = std::env::temp_dir().join(format!("smtp-test-{}", std::process::id()));
+    /// let server = Server::start_unix(Config::new().lmtp(), &path)?;
+    /// assert_eq!(server.path(), Some(path.as_path()));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// If the socket cannot be made.
+    /// If the socket cannot be created, for example because `path` exists.
     #[cfg(unix)]
     pub fn start_unix(config: Config, path: impl AsRef<Path>) -> io::Result<Self> {
         Self::run_config(Listener::unix(path.as_ref())?, config)
     }
 
-    /// Starts a server whose connections, counted from 1, are served by the peers that `make` gives: scripts, for
-    /// instance. Its log is empty unless `make` uses a log of its own.
+    /// Starts a server whose connections, counted from 1, are served by the peers that `make`
+    /// returns, for example scripts. The server's log stays empty.
+    ///
+    /// ```
+    /// use smtp_test::{Script, Server, Split};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let script = Script::parse("S: 554 no service\nS: <eof>")?;
+    /// let server = Server::with_peers(move |_| Box::new(script.play(Split::Whole)))?;
+    /// // The program under test connects to `server.addr()`.
+    /// # let _ = server;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// If no port can be bound.
@@ -76,7 +100,7 @@ impl Server {
     /// The same on a Unix socket; see [`start_unix`](Self::start_unix).
     ///
     /// # Errors
-    /// If the socket cannot be made.
+    /// If the socket cannot be created.
     #[cfg(unix)]
     pub fn with_peers_unix(
         path: impl AsRef<Path>,
@@ -104,7 +128,7 @@ impl Server {
         self.addr().port()
     }
 
-    /// The path of the Unix socket, if it is one.
+    /// The path of the Unix socket; `None` for TCP.
     pub fn path(&self) -> Option<&Path> {
         self.address.path()
     }
@@ -158,7 +182,7 @@ impl Server {
             .spawn(move || {
                 let mut threads: Vec<JoinHandle<()>> = Vec::new();
                 for number in 1.. {
-                    // An error here is of one connection: it was gone before it was accepted.
+                    // An error here concerns one connection, which ended before it was accepted.
                     let Ok(stream) = socket.accept() else {
                         continue;
                     };
@@ -169,7 +193,8 @@ impl Server {
                     let peer = make(number);
                     let control = Arc::clone(&shared);
                     threads.push(std::thread::spawn(move || {
-                        // A transport error ends this connection, and the client's side of the test tells of it.
+                        // A transport error ends this connection. The client's side of the test
+                        // reports it.
                         let _ = converse(peer, stream, &control, idle_limit);
                         control.dismiss(number);
                     }));
@@ -212,7 +237,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// The machine for a configuration, with TLS around it if there is any.
+/// The machine for a configuration, with TLS around it if there is a certificate.
 pub(crate) fn peer(config: Arc<Config>, log: &Log) -> Box<dyn Peer> {
     let tls = config.tls.clone();
     let machine = Machine::shared(config, log);
@@ -232,12 +257,12 @@ fn converse(
     serve_with(&mut peer, &mut stream, Stream::read_ready, |time| {
         control.pause(time)
     })?;
-    // Deaf, but there, until the server ends.
+    // Open, without reading, until the server ends.
     while !peer.wants_input() && !peer.is_closed() && control.pause(idle) {}
     Ok(())
 }
 
-/// What ends the threads.
+/// The end of the threads.
 #[derive(Default)]
 struct Control {
     state: Mutex<Running>,
@@ -247,12 +272,12 @@ struct Control {
 #[derive(Default)]
 struct Running {
     stopped: bool,
-    /// The connections that live, to be shut down at the end.
+    /// The open connections, to be shut down at the end.
     streams: Vec<(usize, Stream)>,
 }
 
 impl Control {
-    /// Takes a connection on; `false` when the server shall end.
+    /// Adds a connection; `false` when the server must end.
     fn admit(&self, number: usize, stream: &Stream) -> bool {
         let mut running = self.lock();
         if let Ok(stream) = stream.try_clone() {
@@ -283,7 +308,7 @@ impl Control {
         self.stopped.notify_all();
     }
 
-    /// Waits so long; `false` when the server shall end.
+    /// Waits for `time`; `false` when the server must end.
     fn pause(&self, time: Duration) -> bool {
         let end = Instant::now() + time;
         let mut running = self.lock();

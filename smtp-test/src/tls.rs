@@ -20,8 +20,8 @@ use rustls::{
 
 /// A server's certificate and TLS settings, with an authority made for it that clients can trust.
 ///
-/// Keys and certificates are made on the spot and nothing is stored. Clones share their sessions, so that a client of
-/// one can resume at another.
+/// Keys and certificates are made on the spot and nothing is stored. Clones share their sessions,
+/// so that a client of one can resume at another.
 ///
 /// ```
 /// use smtp_test::{Config, Defect, Tls};
@@ -66,6 +66,14 @@ impl Tls {
     }
 
     /// A further certificate from the same authority, for other names.
+    ///
+    /// ```
+    /// use smtp_test::Tls;
+    ///
+    /// let tls = Tls::for_names(["mx1.example.org"]);
+    /// let other = tls.sibling(["mx2.example.org"]);
+    /// assert_eq!(tls.authority_der(), other.authority_der());
+    /// ```
     pub fn sibling<T: Into<String>>(&self, names: impl IntoIterator<Item = T>) -> Self {
         Self {
             authority: Arc::clone(&self.authority),
@@ -90,7 +98,8 @@ impl Tls {
         self.changed()
     }
 
-    /// Lets in only clients with a certificate from the same authority, such as [`client_certificate`](Self::client_certificate).
+    /// Lets in only clients with a certificate from the same authority, such as
+    /// [`client_certificate`](Self::client_certificate).
     pub fn require_client_certificate(mut self) -> Self {
         self.wants_client = true;
         self.changed()
@@ -130,7 +139,8 @@ impl Tls {
         self.changed()
     }
 
-    /// The authority's certificate in DER; with [`Defect::UnknownAuthority`] not the one that signed.
+    /// The authority's certificate in DER; with [`Defect::UnknownAuthority`] not the one that
+    /// signed.
     pub fn authority_der(&self) -> CertificateDer<'static> {
         self.authority.certificate.clone()
     }
@@ -148,13 +158,15 @@ impl Tls {
         Arc::clone(&self.made().config)
     }
 
-    /// The channel binding of the type `tls-server-end-point` (RFC 5929, section 4), which SCRAM with `-PLUS` can use;
-    /// `None` if the certificate is signed by an algorithm for which there is none.
+    /// The channel binding of the type `tls-server-end-point` (RFC 5929, section 4), which SCRAM
+    /// with `-PLUS` can use; `None` if the certificate is signed by an algorithm for which there is
+    /// none.
     pub fn end_point(&self) -> Option<Vec<u8>> {
         certificate::end_point_hash(&self.made().leaf)
     }
 
-    /// SHA-256 of the server's public key as it stands in its certificate (SubjectPublicKeyInfo), for clients that pin it.
+    /// SHA-256 of the server's public key as it stands in its certificate (SubjectPublicKeyInfo),
+    /// for clients that pin it.
     pub fn key_sha256(&self) -> [u8; 32] {
         certificate::key_hash(&self.made().leaf).expect("a certificate has a key")
     }
@@ -332,7 +344,8 @@ impl Authority {
         }
     }
 
-    /// Signs `leaf` through a row of intermediate authorities, and gives the chain from the leaf on.
+    /// Signs `leaf` through a row of intermediate authorities, and gives the chain from the leaf
+    /// on.
     fn chain(
         &self,
         leaf: CertificateParams,

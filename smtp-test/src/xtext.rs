@@ -1,8 +1,16 @@
-//! What parameters encode, read back: `xtext` (RFC 3461, section 4), and addresses that are not ASCII (RFC 6533, section 3).
+//! Decoders for the values of parameters: `xtext` (RFC 3461, section 4), and non-ASCII addresses
+//! (RFC 6533, section 3).
 
-/// The bytes that an `xtext` stands for; `None` if it is none.
+/// Decodes an `xtext`; `None` if the text is not a valid one.
 ///
 /// 8-bit bytes stand for themselves (RFC 6533); the parameter decides whether they are allowed.
+///
+/// ```
+/// use smtp_test::xtext::decode;
+///
+/// assert_eq!(decode("b+2Bc@x.test").as_deref(), Some(&b"b+c@x.test"[..]));
+/// assert_eq!(decode("b+c"), None);
+/// ```
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -16,8 +24,14 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The address that `utf-8-addr-xtext` or `utf-8-addr-unitext` stands for; `None` if it is in neither form, or stands for
-/// what no address has.
+/// Decodes an address in the form `utf-8-addr-xtext` or `utf-8-addr-unitext`; `None` if it has
+/// neither form, or if the address is empty or has a control character.
+///
+/// ```
+/// use smtp_test::xtext::decode_address;
+///
+/// assert_eq!(decode_address(r"j\x{F6}rg@x.test").as_deref(), Some("j\u{f6}rg@x.test"));
+/// ```
 pub fn decode_address(text: &str) -> Option<String> {
     let mut address = String::with_capacity(text.len());
     let mut parts = text.split('\\');

@@ -338,7 +338,8 @@ fn scripts_take_chunks_of_any_bytes() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever comes in whatever order and pieces, in each protocol: the same is said, recorded and stored.
+    /// Whatever comes in whatever order and pieces, in each protocol: the same is said, recorded
+    /// and stored.
     #[test]
     fn any_split_of_any_commands_is_the_same(
         lines in prop::collection::vec(prop_oneof![

@@ -1,4 +1,5 @@
-//! XCLIENT and XFORWARD: advertised, in their place, well formed, and as long in force as Postfix has it.
+//! XCLIENT and XFORWARD: advertised, in their place, well formed, and as long in force as Postfix
+//! has it.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use crate::common::{ask, broken, codes, greeted};

@@ -160,7 +160,8 @@ fn requiretls_is_taken_inside_tls() {
 #[test]
 fn what_is_beyond_ascii_is_held_to_smtputf8_and_8bitmime() {
     use Rule::{EightBit, NotAdvertised};
-    // In an address, in the header, in the body: by MAIL's parameters, what is held against the client.
+    // In an address, in the header, in the body: by MAIL's parameters, what is held against the
+    // client.
     let cases: [(&str, &str, &str, &[Rule]); 12] = [
         ("x.test", "a", "a", &[]),
         ("xn--bcher-kva.test", "a", "a", &[]),

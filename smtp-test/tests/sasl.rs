@@ -1,4 +1,5 @@
-//! The mechanisms of SASL, against the examples of the standards and a client that was written apart.
+//! The mechanisms of SASL, against the examples of the standards and a client that was written
+//! apart.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

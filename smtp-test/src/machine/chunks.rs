@@ -8,7 +8,8 @@ use crate::Rule;
 pub(super) struct Chunks {
     body: Option<Vec<u8>>,
     len: u64,
-    /// Whether its bytes are lines of text, as they are without BINARYMIME (RFC 3030, section 2 and 3).
+    /// Whether its bytes are lines of text, as they are without BINARYMIME (RFC 3030, section 2 and
+    /// 3).
     text: bool,
     line: usize,
     after_cr: bool,

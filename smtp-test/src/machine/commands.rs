@@ -1,4 +1,5 @@
-//! What a command line is, and what the commands do that belong to no message: `transaction` and `login` have the rest.
+//! What a command line is, and what the commands do that belong to no message: `transaction` and
+//! `login` have the rest.
 
 use super::{
     Envelope, Machine, State,

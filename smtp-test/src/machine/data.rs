@@ -1,4 +1,5 @@
-//! The server's own reader of DATA (RFC 5321 section 4.5.2): finds the end and undoes the dot stuffing.
+//! The server's own reader of DATA (RFC 5321 section 4.5.2): finds the end and undoes the dot
+//! stuffing.
 
 use super::header::Header;
 use crate::Rule;
@@ -44,8 +45,8 @@ impl Data {
         }
     }
 
-    /// Reads from the front of `input` to the end of the message or of the input. Gives how much it took, and whether
-    /// that was the end.
+    /// Reads from the front of `input` to the end of the message or of the input. Gives how much it
+    /// took, and whether that was the end.
     pub(crate) fn read(&mut self, input: &[u8]) -> (usize, bool) {
         let mut at = 0;
         while let Some(&byte) = input.get(at) {

@@ -1,4 +1,5 @@
-//! How the bytes of a client become lines, messages and chunks, and whether it was its turn to send them.
+//! How the bytes of a client become lines, messages and chunks, and whether it was its turn to send
+//! them.
 
 use super::{MAX_BUFFERED, Machine, State};
 use crate::{Rule, Stage, action::End, record::printable};
@@ -147,8 +148,8 @@ impl Machine {
     }
 }
 
-/// How many of `len` bytes to take behind the `before`-th of a message: an action at an offset takes effect at that
-/// byte, however the input was cut.
+/// How many of `len` bytes to take behind the `before`-th of a message: an action at an offset
+/// takes effect at that byte, however the input was cut.
 fn body_stop(hooks: &[u64], before: u64, len: usize) -> usize {
     hooks
         .iter()

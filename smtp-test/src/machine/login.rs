@@ -1,4 +1,4 @@
-//! What AUTH and the responses of a client do.
+//! AUTH and the client's SASL responses.
 
 use super::{
     Machine, State,

@@ -1,10 +1,12 @@
-//! The parameters of MAIL and RCPT: where each may stand, what it may say, and how much longer it makes the line.
+//! The parameters of MAIL and RCPT: where each may stand, what it may say, and how much longer it
+//! makes the line.
 
 use super::{Machine, capabilities::Capabilities, syntax::Path};
 use crate::{Parameter, Rule, xtext};
 
 impl Machine {
-    /// Checks that each parameter is advertised, allowed here and well formed; returns the rejection otherwise.
+    /// Checks that each parameter is advertised, allowed here and well formed; returns the
+    /// rejection otherwise.
     pub(super) fn check_parameters(&self, path: &Path<'_>, forward: bool) -> Option<&'static str> {
         let mut rejection = None;
         for parameter in &path.parameters {
@@ -109,8 +111,8 @@ impl Machine {
     }
 }
 
-/// The longest that a line may be, in bytes with its CRLF: RFC 5321 section 4.5.3.1.4, and what the extensions in
-/// force add to it.
+/// The longest that a line may be, in bytes with its CRLF: RFC 5321 section 4.5.3.1.4, and what the
+/// extensions in force add to it.
 pub(super) fn line_limit(line: &str, capabilities: &Capabilities) -> usize {
     let verb = line.split(' ').next().unwrap_or_default();
     let allowances = if verb.eq_ignore_ascii_case("MAIL") {
@@ -197,7 +199,8 @@ fn digits(text: &str, most: usize) -> bool {
     (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// RFC 3461, sections 4.4 and 5.4: xtext, which stands for printable US-ASCII; the parameter has at most 100 bytes.
+/// RFC 3461, sections 4.4 and 5.4: xtext, which stands for printable US-ASCII; the parameter has at
+/// most 100 bytes.
 fn envelope_id(value: &str) -> bool {
     "ENVID=".len() + value.len() <= 100
         && !value.is_empty()
@@ -212,7 +215,8 @@ fn submitter(value: &str) -> bool {
             .is_some_and(|mailbox| super::syntax::mailbox(&mailbox, false))
 }
 
-/// RFC 2852, section 4: `by-time ";" by-mode [by-trace]`; to return a message that is late already makes no sense.
+/// RFC 2852, section 4: `by-time ";" by-mode [by-trace]`; to return a message that is late already
+/// makes no sense.
 fn by(value: &str) -> bool {
     let Some((time, mode)) = value.split_once(';') else {
         return false;
@@ -243,8 +247,8 @@ fn notify(value: &str) -> bool {
         })
 }
 
-/// RFC 3461, sections 4.2 and 5.4, and RFC 6533, section 3, for the type `utf-8`: `addr-type ";" xtext`; the parameter has at
-/// most 500 bytes.
+/// RFC 3461, sections 4.2 and 5.4, and RFC 6533, section 3, for the type `utf-8`: `addr-type ";"
+/// xtext`; the parameter has at most 500 bytes.
 fn original_recipient(value: &str) -> bool {
     let Some((kind, address)) = value.split_once(';') else {
         return false;
@@ -333,7 +337,8 @@ fn seconds(text: &str) -> Option<i64> {
 /// What any line may have.
 pub(super) const SHORTEST_LIMIT: usize = 512;
 
-/// How much longer MAIL may be: RFC 1870, 6531, 4954, 8689, 3030, 6152, 3461 section 5.4 (ENVID and RET), 6710.
+/// How much longer MAIL may be: RFC 1870, 6531, 4954, 8689, 3030, 6152, 3461 section 5.4 (ENVID and
+/// RET), 6710.
 const MAIL_ALLOWANCES: &[(&str, usize)] = &[
     ("SIZE", 26),
     ("SMTPUTF8", 10),

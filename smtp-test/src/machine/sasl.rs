@@ -22,7 +22,7 @@ pub(super) enum Exchange {
     ExpectLoginPassword(String),
     ExpectXOAuth2,
     ExpectOAuthBearer,
-    /// The error was told in a challenge; the client owes this response.
+    /// The error was sent as a challenge; the client must send this response.
     ExpectTokenEnd(&'static [u8]),
     ExpectExternal,
     ExpectAnonymous,
@@ -36,20 +36,20 @@ pub(super) enum Exchange {
     ExpectAny,
 }
 
-/// What follows from a response.
+/// The next step after a response.
 #[derive(Debug)]
 pub(super) enum Step {
     /// Another challenge, in base64.
     Challenge(Exchange, String),
-    /// The user has proven to be that one.
+    /// This user is authenticated.
     Success(String),
     /// Wrong user, password or token.
     Denied,
-    /// No response of this mechanism's form.
+    /// The response does not have the mechanism's form.
     Malformed(&'static str),
 }
 
-/// What a mechanism must know.
+/// The data that a mechanism needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Realm<'a> {
     pub(super) config: &'a Config,
@@ -291,7 +291,8 @@ fn anonymous(text: &str, realm: &Realm<'_>) -> Step {
     user.map_or(Step::Denied, |user| Step::Success(user.name.clone()))
 }
 
-/// RFC 2195, section 2: the user, a blank, and a keyed digest of the challenge in hexadecimal digits.
+/// RFC 2195, section 2: the user, a blank, and a keyed digest of the challenge in hexadecimal
+/// digits.
 fn digest(challenge: &str, text: &str, realm: &Realm<'_>) -> Step {
     let Some((name, given)) = text.rsplit_once(' ') else {
         return Step::Malformed("CRAM-MD5 has a user and a digest");

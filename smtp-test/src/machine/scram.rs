@@ -1,6 +1,7 @@
 //! The server's side of SCRAM (RFC 5802, RFC 7677), with and without channel binding.
 //!
-//! Names and passwords are compared as they come: of SASLprep nothing is done, which for ASCII is nothing.
+//! Names and passwords are compared as they come: of SASLprep nothing is done, which for ASCII is
+//! nothing.
 
 use std::num::NonZeroU32;
 

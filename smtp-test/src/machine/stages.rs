@@ -2,7 +2,8 @@ use std::collections::HashMap;
 
 use crate::Stage;
 
-/// Counts of the stages that a connection has reached, which decide the actions of the configuration.
+/// Counts of the stages that a connection has reached, which decide the actions of the
+/// configuration.
 #[derive(Debug, Default)]
 pub(super) struct Stages {
     reached: HashMap<Stage, usize>,
@@ -37,7 +38,8 @@ impl Stages {
         self.command.take()
     }
 
-    /// Counts these stages, and those of the command line of this number. Returns how often each was reached.
+    /// Counts these stages, and those of the command line of this number. Returns how often each
+    /// was reached.
     pub(super) fn reach(
         &mut self,
         stages: &[Stage],

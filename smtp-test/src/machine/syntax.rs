@@ -221,7 +221,8 @@ fn end_of_path(inner: &str) -> Option<usize> {
     })
 }
 
-/// Whether it is a Mailbox; `local` also lets a local part alone pass, which local systems understand.
+/// Whether it is a Mailbox; `local` also lets a local part alone pass, which local systems
+/// understand.
 pub(super) fn mailbox(address: &str, local: bool) -> bool {
     let Some(end) = end_of_local(address) else {
         return false;
@@ -231,7 +232,8 @@ pub(super) fn mailbox(address: &str, local: bool) -> bool {
         Some(host) => domain(host, true) || literal(host),
         None => local && rest.is_empty(),
     };
-    // Of a local part beyond 64 bytes a client may try whether it is taken (RFC 5321, section 4.5.3.1); a path has 256.
+    // Of a local part beyond 64 bytes a client may try whether it is taken (RFC 5321, section
+    // 4.5.3.1); a path has 256.
     host && address.len() <= 254
 }
 
@@ -263,7 +265,8 @@ fn atom(text: &str) -> bool {
 
 fn domain(text: &str, utf8: bool) -> bool {
     let label = |label: &str| {
-        // A U-label is measured as the A-label that it stands for (RFC 5890, section 2.3.2.1): in UTF-8 it may be longer.
+        // A U-label is measured as the A-label that it stands for (RFC 5890, section 2.3.2.1): in
+        // UTF-8 it may be longer.
         let fits = if label.is_ascii() {
             label.len() <= 63
         } else {

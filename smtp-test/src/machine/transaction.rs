@@ -65,7 +65,8 @@ impl Machine {
         let rejection = if exhausted {
             Some("421 4.7.0 too many messages")
         } else if !self.client.greeted || nested {
-            // Where a rejected end leaves the transaction open, a client may not know of the rejection yet.
+            // Where a rejected end leaves the transaction open, a client may not know of the
+            // rejection yet.
             if !self.envelope.left_open {
                 self.violation(Rule::OutOfSequence, line);
             }
@@ -180,7 +181,7 @@ impl Machine {
     /// Takes a BDAT line: whatever becomes of the chunk, its bytes come next (RFC 3030, section 2).
     pub(super) fn bdat(&mut self, size: u64, last: bool, line: &str) {
         if !self.client.capabilities.has("CHUNKING") {
-            // Who does not know the command takes the bytes for commands.
+            // A server that does not know the command reads the bytes as commands.
             self.violation(Rule::NotAdvertised, line);
             self.answer(&[Stage::Unknown], "500 5.5.1 unknown command", false);
             return;
@@ -288,7 +289,8 @@ impl Machine {
         }
     }
 
-    /// Gives the final reply, in LMTP one for each recipient (RFC 2033, section 4.2), and stores what was taken.
+    /// Gives the final reply, in LMTP one for each recipient (RFC 2033, section 4.2), and stores
+    /// what was taken.
     fn finish(&mut self, message: Message, stages: &[Stage]) {
         let mut envelope = std::mem::take(&mut self.envelope);
         let body = Arc::new(message.body);
@@ -385,7 +387,8 @@ impl Machine {
         })
     }
 
-    /// A command without an accepted MAIL: wrong, unless MAIL went before in the same flight and was rejected.
+    /// A command without an accepted MAIL: wrong, unless MAIL went before in the same flight and
+    /// was rejected.
     fn check_follows_mail(&self, line: &str) {
         if self.envelope.mails_seen == 0 || self.is_known(self.envelope.answered) {
             self.violation(Rule::OutOfSequence, line);

@@ -8,6 +8,21 @@ use super::{Kind, Step};
 use crate::{Output, Peer, Split, TlsInfo, machine::data::Data, record::printable};
 
 /// The server's side of a [`Script`](crate::Script): a [`Peer`].
+///
+/// ```
+/// use smtp_test::{Output, Peer, Script, Split};
+///
+/// # fn main() -> Result<(), smtp_test::ScriptError> {
+/// let script = Script::parse("S: 220 mx.test\nC: QUIT\nS: 221 bye\nS: <eof>")?;
+/// let mut player = script.play(Split::Whole);
+/// let report = player.report();
+/// let _greeting = player.poll_output();
+/// player.handle_input(b"QUIT\r\n");
+/// assert_eq!(player.poll_output(), Some(Output::Write(b"221 bye\r\n".to_vec())));
+/// report.assert_done();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Player {
     steps: Arc<[Step]>,

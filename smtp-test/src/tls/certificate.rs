@@ -1,5 +1,5 @@
-//! What is read in the server's certificate: the channel binding `tls-server-end-point` (RFC 5929, section 4), which is a hash of
-//! all of it, and its public key.
+//! What is read in the server's certificate: the channel binding `tls-server-end-point` (RFC 5929,
+//! section 4), which is a hash of all of it, and its public key.
 
 use ring::digest;
 

@@ -11,7 +11,18 @@ use crate::{Output, Peer, TlsInfo};
 
 /// A peer with TLS around it, begun where the inner peer says so.
 ///
-/// It composes rustls with [`Machine`](crate::Machine) or [`Script`](crate::Script) without any stream between them.
+/// It composes rustls with [`Machine`](crate::Machine) or [`Script`](crate::Script) without any
+/// stream between them.
+///
+/// ```
+/// use smtp_test::{Config, Machine, MemoryServer, Tls, TlsPeer};
+///
+/// let tls = Tls::new();
+/// let machine = Machine::new(&Config::new().implicit_tls());
+/// // A stream on which a client begins with a TLS handshake.
+/// let stream = MemoryServer::with_peer(TlsPeer::new(machine, tls.server_config()));
+/// # let _ = stream;
+/// ```
 pub struct TlsPeer<P> {
     inner: P,
     config: Arc<ServerConfig>,
@@ -51,7 +62,8 @@ impl<P: Peer> TlsPeer<P> {
         if !matches!(self.state, State::Clear) || !self.inner.poll_upgrade() {
             return;
         }
-        // What the peer has put after its 220 goes out in cleartext before any byte of the handshake.
+        // What the peer has put after its 220 goes out in cleartext before any byte of the
+        // handshake.
         while let Some(output) = self.inner.poll_output() {
             self.out.push_back(output);
         }
