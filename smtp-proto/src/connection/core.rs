@@ -197,22 +197,25 @@ impl Core {
     }
 
     fn on_session_reply(&mut self, reply: ReplyRef<'_>) -> Result<(), Error> {
-        let level = self.ahead.level();
         let state = match &mut self.phase {
             Phase::Open(state) | Phase::Draining { state, .. } => {
                 core::mem::replace(state, State::Ended)
             }
             Phase::Failed(error) => return Err(error.clone()),
         };
-        let mut context = Context {
-            level,
+        let state = state.advance(reply, &mut self.context())?;
+        self.enter(state);
+        Ok(())
+    }
+
+    /// What a transition of the dialogue can reach.
+    pub(crate) fn context(&mut self) -> Context<'_> {
+        Context {
+            level: self.ahead.level(),
             io: &mut self.io,
             server: &mut self.server,
             seed: &self.seed,
-        };
-        let state = state.advance(reply, &mut context)?;
-        self.enter(state);
-        Ok(())
+        }
     }
 
     /// Records the first byte of a reply. If no command awaits it, nothing more is sent, and the

@@ -2,7 +2,7 @@
 
 use crate::connection::Connection;
 use crate::connection::core::{Core, Phase};
-use crate::connection::handshake::{Context, State, TlsStart};
+use crate::connection::handshake::{State, TlsStart};
 use crate::error::{ApiMisuse, Error};
 use crate::time::Time;
 use crate::tls::TlsInfo;
@@ -85,12 +85,7 @@ impl Upgrade<'_> {
         core.io.show(|| TranscriptEntry::Tls(&info));
         core.io.add_round_trips(info.round_trips());
         core.io.read_something(now);
-        let mut context = Context {
-            level: core.ahead.level(),
-            io: &mut core.io,
-            server: &mut core.server,
-            seed: &core.seed,
-        };
-        core.phase = Phase::Open(State::secured(start, info, &mut context));
+        let state = State::secured(start, info, &mut core.context());
+        core.phase = Phase::Open(state);
     }
 }

@@ -20,13 +20,9 @@ pub(super) struct ContentWriter {
     more: VecDeque<Bytes>,
     /// Encoded content, staged because BDAT needs its length first.
     staged: VecDeque<Bytes>,
-    /// Whether the encoder has returned everything, where the length marks the end.
-    closed: bool,
     source: Source,
     /// Bytes queued so far, as sent.
     written: u64,
-    /// Whether the caller has been asked for a piece.
-    asked: bool,
 }
 
 /// The state of the source of content.
@@ -34,8 +30,12 @@ pub(super) struct ContentWriter {
 enum Source {
     /// The caller is still writing.
     Open,
+    /// The caller is still writing, and has been asked for a piece.
+    Asked,
     /// All content has been written.
     Finished,
+    /// The encoder has returned everything: only where the length marks the end.
+    Closed,
 }
 
 impl ContentWriter {
@@ -50,10 +50,8 @@ impl ContentWriter {
             piece,
             more: VecDeque::new(),
             staged: VecDeque::new(),
-            closed: false,
             source,
             written: 0,
-            asked: false,
         }
     }
 
@@ -90,7 +88,7 @@ impl ContentWriter {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.source == Source::Open
+        matches!(self.source, Source::Open | Source::Asked)
     }
 
     /// Whether no content is available and more will follow.
@@ -105,7 +103,11 @@ impl ContentWriter {
 
     /// Whether to ask the caller for a piece. `true` once for each piece.
     pub(super) fn ask(&mut self) -> bool {
-        self.is_starved() && !core::mem::replace(&mut self.asked, true)
+        let asks = self.source == Source::Open && self.is_starved();
+        if asks {
+            self.source = Source::Asked;
+        }
+        asks
     }
 
     pub(super) fn write(&mut self, piece: Bytes) -> Result<(), ApiMisuse> {
@@ -118,7 +120,7 @@ impl ContentWriter {
         } else if !piece.is_empty() {
             self.more.push_back(piece);
         }
-        self.asked = false;
+        self.source = Source::Open;
         Ok(())
     }
 
@@ -168,7 +170,7 @@ impl ContentWriter {
             .iter()
             .map(|part| byte_len(part))
             .fold(0, u64::saturating_add);
-        let last = self.closed && here <= at_most;
+        let last = self.source == Source::Closed && here <= at_most;
         Ok((last || here > 0).then_some((here.min(at_most), last)))
     }
 
@@ -216,8 +218,11 @@ impl ContentWriter {
     /// Stages the line end of an incomplete last line. Where the length marks the end, it is part
     /// of the content.
     fn close(&mut self) -> Result<(), ContentError> {
-        let ends = self.framing() == Framing::Length && !self.is_open() && self.piece.is_empty();
-        if ends && !core::mem::replace(&mut self.closed, true) {
+        let ends = self.source == Source::Finished
+            && self.framing() == Framing::Length
+            && self.piece.is_empty();
+        if ends {
+            self.source = Source::Closed;
             self.header.check()?;
             let lacking = self.encoder.finish()?;
             if !lacking.is_empty() {
