@@ -8,6 +8,7 @@ mod timers;
 
 mod io;
 
+mod auth_exchange;
 mod handshake;
 mod progress;
 mod transaction;

@@ -17,19 +17,16 @@
 //! or with an error. It has no transition into `ExpectHelo`, `ExpectXclient`, `ExpectAuth` or
 //! `Ready` before TLS.
 
-use alloc::string::String;
-use alloc::vec::Vec;
-
 use crate::capabilities::Capabilities;
 use crate::command::Line;
 use crate::config::{Protocol, Security};
+use crate::connection::auth_exchange::AuthExchange;
 use crate::connection::io::Io;
 use crate::error::{AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError};
 use crate::extension::xclient::Attributes;
 use crate::pipelining::Pipelining;
 use crate::reply::{Reply, ReplyRef, Severity};
-use crate::sasl::{self, Driver, ExchangeError};
-use crate::secret::Secret;
+use crate::sasl;
 use crate::seed::Seed;
 use crate::stage::Stage;
 use crate::tls::TlsInfo;
@@ -63,16 +60,6 @@ pub(crate) enum TlsStart {
     StartTls,
     /// The connection itself: the greeting arrives inside TLS.
     FirstByte,
-}
-
-/// One authentication.
-#[derive(Debug)]
-pub(crate) struct AuthExchange {
-    dialogue: Driver,
-    /// Whether a rejection may be due to an expired token, so that a new token is worth an attempt.
-    renewable: bool,
-    /// The error for which this side cancelled the exchange with `*`.
-    cancelled: Option<ExchangeError>,
 }
 
 /// Facts about the server, learned in cleartext or inside TLS, never both.
@@ -129,7 +116,7 @@ impl State {
             Self::ExpectStartTls => on_starttls_reply(reply, cx),
             Self::ExpectXclient(told) => on_xclient_reply(told, reply, cx),
             Self::ExpectEhloAgain => on_second_ehlo_reply(reply, cx),
-            Self::ExpectAuth(login) => login.advance(reply, cx),
+            Self::ExpectAuth(exchange) => on_auth_reply(exchange, reply, cx),
             Self::ExpectQuit => Ok(Self::Ended),
             state @ (Self::AwaitTls(_) | Self::TlsHandshake(_) | Self::Ready | Self::Ended) => {
                 let stage = state.stage();
@@ -147,12 +134,13 @@ impl State {
     /// The error to report for a failure in this state. After a cancelled exchange it is the reason
     /// for cancelling, however the exchange ended. A misuse by the driver is always reported.
     pub(crate) fn cause_of(&self, error: Error) -> Error {
-        match self {
-            Self::ExpectAuth(AuthExchange {
-                cancelled: Some(failure),
-                ..
-            }) if !matches!(error.kind(), ErrorKind::Misuse(_)) => error.because(
-                ErrorKind::Authentication(AuthenticationError::Exchange(*failure)),
+        let cancelled = match self {
+            Self::ExpectAuth(exchange) => exchange.cancelled(),
+            _ => None,
+        };
+        match cancelled {
+            Some(failure) if !matches!(error.kind(), ErrorKind::Misuse(_)) => error.because(
+                ErrorKind::Authentication(AuthenticationError::Exchange(failure)),
             ),
             _ => error,
         }
@@ -345,59 +333,60 @@ fn authenticate(cx: &mut Context<'_>) -> Result<State, Error> {
     let Some(credentials) = &config.credentials else {
         return Ok(ready(cx));
     };
-    let failed = |error| Error::new(Stage::Auth, ErrorKind::Authentication(error));
-    if cx.server.tls.is_none() && !config.credentials_in_clear {
+    let tls = cx.server.tls.as_ref();
+    if tls.is_none() && !config.credentials_in_clear {
         return Err(Error::new(Stage::Auth, ErrorKind::TlsUnavailable));
     }
-    let offered = cx.server.capabilities.auth().collect::<Vec<_>>();
-    if offered.is_empty() {
-        let in_clear = cx.server.tls.is_none() && cx.server.capabilities.start_tls();
-        return Err(failed(if in_clear {
-            AuthenticationError::NotAdvertisedInCleartext
-        } else {
-            AuthenticationError::NotAdvertised
-        }));
-    }
-    let bindings = cx
-        .server
-        .tls
-        .iter()
-        .flat_map(TlsInfo::channel_bindings)
-        .collect::<Vec<_>>();
-    let mut context = sasl::ConnectionInfo::new(*cx.seed.bytes()).advertising(&offered);
-    if cx.server.tls.is_some() {
-        context = context.over_tls(&bindings);
-    }
-    if config.renewing {
-        context = context.after_rejected_token();
-    }
-    if credentials.defers_initial_response() {
-        context = context.deferring_initial_response();
-    }
-    let Some(mechanism) = credentials.select(&context) else {
-        let ours = credentials.usable(&context);
-        return Err(failed(AuthenticationError::NoCommonMechanism {
-            offered: offered.iter().copied().map(String::from).collect(),
-            ours: ours
-                .map(|mechanism| String::from(mechanism.name().as_str()))
-                .collect(),
-        }));
-    };
-    let renewable = mechanism.can_refresh() && !config.renewing;
-    let (dialogue, initial) = Driver::begin(&*mechanism, &context)
-        .map_err(|failure| failed(AuthenticationError::Exchange(failure)))?;
-    let mechanism = dialogue.name();
-    let line = Line::Auth {
+    let capabilities = &cx.server.capabilities;
+    let (exchange, initial) = AuthExchange::begin(credentials, &config, capabilities, tls, cx.seed)
+        .map_err(unauthenticated)?;
+    let mechanism = exchange.mechanism();
+    cx.io.send(&Line::Auth {
         mechanism,
         initial: initial.as_ref(),
-    };
-    cx.io.send(&line);
+    });
     cx.server.mechanism = Some(mechanism);
-    Ok(State::ExpectAuth(AuthExchange {
-        dialogue,
-        renewable,
-        cancelled: None,
-    }))
+    Ok(State::ExpectAuth(exchange))
+}
+
+fn on_auth_reply(
+    mut exchange: AuthExchange,
+    reply: ReplyRef<'_>,
+    cx: &mut Context<'_>,
+) -> Result<State, Error> {
+    let failed = |error| unauthenticated(error).with_reply(reply.to_reply());
+    if let Some(failure) = exchange.cancelled() {
+        // The reply to `*` does not explain why it was sent.
+        return Err(failed(AuthenticationError::Exchange(failure)));
+    }
+    match reply.code().severity() {
+        // RFC 4954, section 4, specifies 235. Other codes of the class mean the same.
+        Severity::Completion if reply.code().completes() || reply.code() == 235 => {
+            match exchange.finish() {
+                Ok(()) => Ok(ready(cx)),
+                Err(failure) => Err(failed(AuthenticationError::Exchange(failure))),
+            }
+        }
+        Severity::Intermediate if reply.code() == 334 => {
+            match exchange.respond(reply) {
+                Ok(response) => cx.io.send(&Line::SaslResponse(&response)),
+                Err(failure) => {
+                    exchange.cancel(failure);
+                    cx.io.send(&Line::SaslCancel)
+                }
+            };
+            Ok(State::ExpectAuth(exchange))
+        }
+        Severity::Completion | Severity::Intermediate => Err(wrong_class(Stage::Auth, reply)),
+        Severity::Transient if reply.code().as_u16() == UNAVAILABLE => {
+            Err(Error::rejected(Stage::Auth, reply.to_reply()))
+        }
+        Severity::Transient | Severity::Permanent => Err(failed(exchange.rejected(reply))),
+    }
+}
+
+fn unauthenticated(error: AuthenticationError) -> Error {
+    Error::new(Stage::Auth, ErrorKind::Authentication(error))
 }
 
 fn ready(cx: &mut Context<'_>) -> State {
@@ -410,92 +399,10 @@ fn ready(cx: &mut Context<'_>) -> State {
     State::Ready
 }
 
-impl AuthExchange {
-    fn advance(mut self, reply: ReplyRef<'_>, cx: &mut Context<'_>) -> Result<State, Error> {
-        let failed = |error| Error::new(Stage::Auth, ErrorKind::Authentication(error));
-        if let Some(failure) = self.cancelled {
-            // The reply to `*` does not explain why it was sent.
-            let error = failed(AuthenticationError::Exchange(failure));
-            return Err(error.with_reply(reply.to_reply()));
-        }
-        match reply.code().severity() {
-            // RFC 4954, section 4, specifies 235. Other codes of the class mean the same.
-            Severity::Completion if reply.code().completes() || reply.code() == 235 => {
-                match self.dialogue.finish() {
-                    Ok(()) => Ok(ready(cx)),
-                    Err(failure) => {
-                        Err(failed(AuthenticationError::Exchange(failure))
-                            .with_reply(reply.to_reply()))
-                    }
-                }
-            }
-            Severity::Intermediate if reply.code() == 334 => {
-                match self.respond(reply) {
-                    Ok(response) => cx.io.send(&Line::SaslResponse(&response)),
-                    Err(failure) => {
-                        self.cancelled = Some(failure);
-                        cx.io.send(&Line::SaslCancel)
-                    }
-                };
-                Ok(State::ExpectAuth(self))
-            }
-            Severity::Completion | Severity::Intermediate => Err(wrong_class(Stage::Auth, reply)),
-            Severity::Transient if reply.code().as_u16() == UNAVAILABLE => {
-                Err(Error::rejected(Stage::Auth, reply.to_reply()))
-            }
-            Severity::Transient | Severity::Permanent => {
-                Err(failed(self.rejected(reply)).with_reply(reply.to_reply()))
-            }
-        }
-    }
-
-    fn rejected(&self, reply: ReplyRef<'_>) -> AuthenticationError {
-        let detail = self.dialogue.server_error().map(<[u8]>::to_vec);
-        // Some servers send the reason in a challenge before they reject. Otherwise 535 means
-        // invalid credentials (RFC 4954, section 6).
-        let credentials = detail.is_some() || reply.code().as_u16() == 535;
-        let permanent = reply.code().severity() == Severity::Permanent;
-        let bound = self.dialogue.name().as_str().ends_with("-PLUS");
-        if self.renewable && permanent && credentials {
-            AuthenticationError::Expired { detail }
-        } else if bound && names_the_binding(reply, detail.as_deref()) {
-            AuthenticationError::BindingRejected { detail }
-        } else {
-            AuthenticationError::Rejected { detail }
-        }
-    }
-
-    fn respond(&mut self, reply: ReplyRef<'_>) -> Result<Secret, ExchangeError> {
-        if reply.is_truncated() {
-            return Err(ExchangeError::TooLong);
-        }
-        let mut lines = reply.lines();
-        let challenge = lines.next().unwrap_or_default();
-        if lines.next().is_some() {
-            return Err(ExchangeError::Encoding);
-        }
-        self.dialogue.challenge(challenge)
-    }
-}
-
-/// Whether the channel binding caused a rejection, not the password or the account.
-fn names_the_binding(reply: ReplyRef<'_>, detail: Option<&[u8]>) -> bool {
-    match detail {
-        // RFC 5802, section 7: `server-error-value`.
-        Some(detail) => detail.windows(BINDING.len()).any(|part| part == BINDING),
-        // The codes of RFC 4954, section 6, have other reasons. Servers that do not support the
-        // binding use one of the others.
-        None => matches!(reply.code().as_u16(), 500 | 501 | 503 | 550 | 554),
-    }
-}
-
 fn wrong_class(stage: Stage, reply: ReplyRef<'_>) -> Error {
     let reply: Reply = reply.to_reply();
     Error::protocol(stage, ProtocolError::WrongClass).with_reply(reply)
 }
-
-/// The common part of all SCRAM error values about channel binding.
-const BINDING: &[u8] = b"channel-binding";
 
 /// The server is about to close the connection, as requested (RFC 5321, section 4.2.3).
 pub(crate) const CLOSING: u16 = 221;
