@@ -1,4 +1,5 @@
-//! The first byte that matters, eight at a time: in text and in replies few do, and they are control characters.
+//! The first byte that matters, eight at a time: in text and in replies few do, and they are
+//! control characters.
 
 /// The index of the first byte below `LOW`, or, unless `HIGH` allows them, of the first 8-bit byte.
 /// `LOW` is at most 128.
@@ -28,7 +29,8 @@ pub(crate) fn find<const LOW: u8, const HIGH: bool>(bytes: &[u8]) -> Option<usiz
 #[inline]
 fn first<const LOW: u8, const HIGH: bool>(bytes: &[u8; WORD]) -> Option<usize> {
     let bytes = u64::from_le_bytes(*bytes);
-    // The top bit of each difference says whether the byte is less. What is borrowed spoils only those after the first.
+    // The top bit of each difference says whether the byte is less. What is borrowed spoils only
+    // those after the first.
     let below = bytes.wrapping_sub(u64::from_le_bytes([LOW; WORD]));
     let marks = TOP & if HIGH { below & !bytes } else { below | bytes };
     match marks {

@@ -15,9 +15,9 @@ use keyword::{Known, KnownSet};
 
 /// The service extensions that a server advertises (RFC 5321, section 4.1.1.1).
 ///
-/// Keywords are read in any case, with spaces and tabs anywhere, and AUTH in both of its forms. A keyword
-/// with arguments that are not valid is ignored, and so is everything after 128 keywords. The first line
-/// is the server's name and greeting, never a keyword.
+/// Keywords are read in any case, with spaces and tabs anywhere, and AUTH in both of its forms. A
+/// keyword with arguments that are not valid is ignored, and so is everything after 128 keywords.
+/// The first line is the server's name and greeting, never a keyword.
 ///
 /// An extension can be removed with [`without`](Self::without), but not added.
 ///

@@ -79,8 +79,8 @@ pub struct ConfigBuilder {
 
 /// How a connection is secured.
 ///
-/// The first two fail unless TLS is established. The other two may send messages in cleartext, so they
-/// have to be chosen by name.
+/// The first two fail unless TLS is established. The other two may send messages in cleartext, so
+/// they have to be chosen by name.
 ///
 /// # Examples
 /// ```
@@ -96,13 +96,14 @@ pub struct ConfigBuilder {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Security {
-    /// Requires STARTTLS before credentials and messages are sent (RFC 3207); the usual port is 587.
+    /// Requires STARTTLS before credentials and messages are sent (RFC 3207); the usual port is
+    /// 587.
     #[default]
     StartTls,
     /// TLS from the first byte (RFC 8314); the usual port is 465.
     Implicit,
-    /// Unauthenticated TLS if STARTTLS is advertised, cleartext otherwise (RFC 7435); customary between
-    /// relays on port 25.
+    /// Unauthenticated TLS if STARTTLS is advertised, cleartext otherwise (RFC 7435); customary
+    /// between relays on port 25.
     ///
     /// The server's certificate is verified, but the connection does not depend on the result:
     /// [`TlsInfo::verification`](crate::TlsInfo::verification) returns it. An active attacker can
@@ -135,7 +136,8 @@ pub enum Protocol {
     Lmtp,
 }
 
-/// Limits of [`Pipelining::Speculative`]: how much content is sent before MAIL and RCPT are replied to.
+/// Limits of [`Pipelining::Speculative`]: how much content is sent before MAIL and RCPT are replied
+/// to.
 ///
 /// ```
 /// use smtp_proto::SpeculationLimits;
@@ -310,7 +312,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// Acts on behalf of another client: XCLIENT is sent before AUTH, and inside TLS where there is TLS.
+    /// Acts on behalf of another client: XCLIENT is sent before AUTH, and inside TLS where there is
+    /// TLS.
     pub fn xclient(mut self, client: Xclient) -> Self {
         self.config.xclient = Some(client);
         self
@@ -322,9 +325,9 @@ impl ConfigBuilder {
     /// [`Timeouts::submission`] for SMTP with credentials, and for SMTP with required TLS on a port
     /// other than 25.
     ///
-    /// On port 465, a configuration that begins in cleartext waits 5 seconds for the first byte of the
-    /// greeting: a server that is silent there waits for TLS. [`Timeouts::with_first_byte`] sets another
-    /// limit.
+    /// On port 465, a configuration that begins in cleartext waits 5 seconds for the first byte of
+    /// the greeting: a server that is silent there waits for TLS. [`Timeouts::with_first_byte`]
+    /// sets another limit.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = Some(timeouts);
         self

@@ -136,8 +136,8 @@ pub enum ProtocolError {
     UnexpectedReply,
     /// A reply of this class cannot answer this command.
     WrongClass,
-    /// Cleartext arrived where TLS had to begin, such as after the reply to STARTTLS: it may have been
-    /// injected.
+    /// Cleartext arrived where TLS had to begin, such as after the reply to STARTTLS: it may have
+    /// been injected.
     InjectedBeforeTls,
     /// A reply arrived while the content was still being sent.
     EarlyReply,
@@ -279,7 +279,8 @@ impl Error {
         self
     }
 
-    /// The same error, as that of the last of several attempts: `earlier` are the failures of those before it, in order.
+    /// The same error, as that of the last of several attempts: `earlier` are the failures of those
+    /// before it, in order.
     #[must_use]
     pub fn with_attempts(mut self, earlier: Vec<Self>) -> Self {
         if !earlier.is_empty() {
@@ -349,7 +350,8 @@ impl Error {
         }
     }
 
-    /// Whether both sides still understand each other after it, so that the dialogue can end in good order.
+    /// Whether both sides still understand each other after it, so that the dialogue can end in
+    /// good order.
     pub(crate) fn leaves_order(&self) -> bool {
         let ends = |reply: &Reply| {
             let code = reply.code();
@@ -420,7 +422,8 @@ impl Error {
 
     /// Whether a retry may succeed: after a 4yz reply, a timeout, a lost connection.
     ///
-    /// Whether a message was delivered is a matter of its [`RecipientStatus`](crate::RecipientStatus).
+    /// Whether a message was delivered is a matter of its
+    /// [`RecipientStatus`](crate::RecipientStatus).
     pub fn is_transient(&self) -> bool {
         match &self.0.kind {
             ErrorKind::Timeout(_)

@@ -46,8 +46,8 @@ pub(crate) use extension_table;
 
 /// One extension.
 pub(crate) struct Extension {
-    /// Whether the arguments of the EHLO keyword are valid, if that matters: a keyword with others is
-    /// ignored.
+    /// Whether the arguments of the EHLO keyword are valid, if that matters: a keyword with others
+    /// is ignored.
     pub(crate) accepts_arguments: Option<fn(&[u8]) -> bool>,
     /// Its parameters of MAIL and RCPT.
     parameters: &'static [ParameterSpec],

@@ -5,8 +5,8 @@
 //! takes output. The adapters do that for std sockets, tokio, smol and async-std; a TLS layer fits
 //! in between.
 //!
-//! Start with [`Connection`], whose documentation shows the whole loop, and [`Mail`]. The result of a
-//! message is an [`Outcome`]: accepted, rejected, not sent or in doubt, for each recipient.
+//! Start with [`Connection`], whose documentation shows the whole loop, and [`Mail`]. The result of
+//! a message is an [`Outcome`]: accepted, rejected, not sent or in doubt, for each recipient.
 //!
 //! | to | look at |
 //! | --- | --- |
@@ -20,11 +20,12 @@
 //! | log the session | [`ConfigBuilder::transcript`], [`TranscriptEntry`] |
 //!
 //! # Features
-//! `std` (default): [`IoSlice`](std::io::IoSlice)s in [`Transmit`], conversion from [`std::io::Error`]. Without it the crate
-//! needs `alloc` only. `scram` (default): the SCRAM mechanisms, which [`Credentials::password`] then prefers. `legacy`:
-//! CRAM-MD5. `idna`: non-ASCII domains as A-labels, see [`Domain::to_ascii`]. `tracing`: a span
-//! `smtp.connection` for each connection, and in it a span `smtp.mail` for each message, with the
-//! lines of the transcript, which hold no secret: decisive ones at DEBUG, the rest at TRACE.
+//! `std` (default): [`IoSlice`](std::io::IoSlice)s in [`Transmit`], conversion from
+//! [`std::io::Error`]. Without it the crate needs `alloc` only. `scram` (default): the SCRAM
+//! mechanisms, which [`Credentials::password`] then prefers. `legacy`: CRAM-MD5. `idna`: non-ASCII
+//! domains as A-labels, see [`Domain::to_ascii`]. `tracing`: a span `smtp.connection` for each
+//! connection, and in it a span `smtp.mail` for each message, with the lines of the transcript,
+//! which hold no secret: decisive ones at DEBUG, the rest at TRACE.
 //!
 //! [RFC 5321]: https://www.rfc-editor.org/rfc/rfc5321
 
@@ -41,8 +42,8 @@
         clippy::unwrap_used
     )
 )]
-// The pages of the crates above this one find its pages beside theirs, even if they are made before these. It works as long as
-// those crates have no modules.
+// The pages of the crates above this one find its pages beside theirs, even if they are made before
+// these. It works as long as those crates have no modules.
 #![doc(html_root_url = "../")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

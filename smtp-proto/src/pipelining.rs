@@ -20,8 +20,8 @@
 pub enum Pipelining {
     /// One command at a time, for servers that advertise PIPELINING and get it wrong.
     Off,
-    /// MAIL, every RCPT and DATA in one flight. With CHUNKING: MAIL and every RCPT in one flight, the
-    /// content in the next.
+    /// MAIL, every RCPT and DATA in one flight. With CHUNKING: MAIL and every RCPT in one flight,
+    /// the content in the next.
     #[default]
     Envelope,
     /// Also the next message's envelope in the flight that ends the content of the one before: one
@@ -29,17 +29,17 @@ pub enum Pipelining {
     Transactions,
     /// Also, with CHUNKING, small messages whole, each in one chunk, without waiting for any reply.
     ///
-    /// For servers that are known to be sound: a message whose sender is rejected must not be accepted
-    /// after all. An adapter that writes before it reads also needs socket buffers that hold the replies
-    /// to everything in flight. In LMTP it is the same as `Transactions`, since the number of recipients
-    /// decides how many replies the content leads to.
+    /// For servers that are known to be sound: a message whose sender is rejected must not be
+    /// accepted after all. An adapter that writes before it reads also needs socket buffers that
+    /// hold the replies to everything in flight. In LMTP it is the same as `Transactions`, since
+    /// the number of recipients decides how many replies the content leads to.
     Speculative,
 }
 
 /// Limits on the commands and replies in flight.
 ///
-/// An adapter that cannot read while it writes needs a window that the buffers of both sides are sure
-/// to hold; otherwise each side could wait for the other to read (RFC 2920, section 3.1).
+/// An adapter that cannot read while it writes needs a window that the buffers of both sides are
+/// sure to hold; otherwise each side could wait for the other to read (RFC 2920, section 3.1).
 ///
 /// ```
 /// use smtp_proto::Window;
@@ -53,8 +53,8 @@ pub struct Window {
 }
 
 impl Window {
-    /// For adapters that write first and then read: 3840 bytes, which fit in a buffer of 4 KiB with the
-    /// overhead of TLS for each flight, and 128 replies.
+    /// For adapters that write first and then read: 3840 bytes, which fit in a buffer of 4 KiB with
+    /// the overhead of TLS for each flight, and 128 replies.
     pub const HALF_DUPLEX: Self = Self {
         bytes: 4096 - 256,
         replies: 128,

@@ -1,6 +1,8 @@
 //! Authentication: SASL mechanisms (RFC 4422) in the AUTH command (RFC 4954).
 //!
-//! [`Credentials`] contain mechanisms with their secrets, in order of preference. A mechanism of your own implements [`Mechanism`] and [`Exchange`]. It handles only the bytes of its own messages: base64, line limits, cancelling and the number of challenges are handled for it.
+//! [`Credentials`] contain mechanisms with their secrets, in order of preference. A mechanism of
+//! your own implements [`Mechanism`] and [`Exchange`]. It handles only the bytes of its own
+//! messages: base64, line limits, cancelling and the number of challenges are handled for it.
 //!
 //! User names and passwords are used byte by byte as given; SASLprep (RFC 4013) is not applied.
 //! This makes no difference for ASCII. Non-ASCII text should be in composed form (NFC), without

@@ -5,8 +5,9 @@ use core::time::Duration;
 
 /// A point in monotonic time: how long after an origin that the driver picks.
 ///
-/// The machine reads no clock. A driver keeps the instant at which it began and hands in what has passed since;
-/// a test hands in whatever it likes. All that matters is that time does not run backwards.
+/// The machine reads no clock. A driver keeps the instant at which it began and hands in what has
+/// passed since; a test hands in whatever it likes. All that matters is that time does not run
+/// backwards.
 ///
 /// ```
 /// use core::time::Duration;

@@ -5,8 +5,8 @@ use core::time::Duration;
 /// Time limits of a connection.
 ///
 /// Two sets have names: [`submission`](Self::submission) for a client that submits messages to its
-/// provider, and [`rfc5321`](Self::rfc5321) for a relay. Each `with_…` method changes one limit; the
-/// method without `with_` returns it.
+/// provider, and [`rfc5321`](Self::rfc5321) for a relay. Each `with_…` method changes one limit;
+/// the method without `with_` returns it.
 ///
 /// | limit | for | `submission` | `rfc5321` |
 /// | --- | --- | --- | --- |
@@ -26,8 +26,8 @@ use core::time::Duration;
 /// | [`session`](Self::with_session) | the whole connection | 2 h | 2 h |
 /// | [`session_per_mail`](Self::with_session_per_mail) | added to `session` for each message | 1 h | 1 h |
 ///
-/// The final reply has 10 minutes in both: giving up sooner leaves a message in doubt that the server
-/// may have queued (RFC 5321, section 4.5.3.2.6).
+/// The final reply has 10 minutes in both: giving up sooner leaves a message in doubt that the
+/// server may have queued (RFC 5321, section 4.5.3.2.6).
 ///
 /// Each limit is for a whole reply, however slowly its bytes arrive. None can be switched off.
 ///

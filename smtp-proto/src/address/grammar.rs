@@ -229,7 +229,8 @@ const fn is_label_char(c: char) -> bool {
         | '\u{200e}'..='\u{200f}'
         | '\u{2028}'..='\u{202f}' => false,
         '\u{205f}'..='\u{206f}' | '\u{3000}' | '\u{feff}' => false,
-        // Full stops of other scripts, full-width and half-width forms up to the half-width full stop.
+        // Full stops of other scripts, full-width and half-width forms up to the half-width full
+        // stop.
         '\u{3002}' | '\u{ff00}'..='\u{ff61}' => false,
         // Private use, noncharacters, tags.
         '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' | '\u{fff0}'..='\u{ffff}' => false,

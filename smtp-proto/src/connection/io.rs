@@ -17,7 +17,8 @@ use crate::time::Time;
 use crate::tracing::Trace;
 use crate::transcript::TranscriptEntry;
 
-/// Output, pending replies and timers, kept together because each is measured by the others' positions.
+/// Output, pending replies and timers, kept together because each is measured by the others'
+/// positions.
 #[derive(Debug)]
 pub(crate) struct Io {
     pub(crate) config: Arc<Config>,

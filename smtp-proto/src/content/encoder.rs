@@ -85,7 +85,8 @@ impl Encoder {
         Self::trusting(facts, Framing::Length)
     }
 
-    /// [`verified`](Self::verified) or [`chunked_verified`](Self::chunked_verified), according to the framing.
+    /// [`verified`](Self::verified) or [`chunked_verified`](Self::chunked_verified), according to
+    /// the framing.
     pub(crate) const fn trusting(facts: &ScanSummary, framing: Framing) -> Self {
         if facts.converted != 0 {
             return Self::checking(&facts.rules, framing);

@@ -39,7 +39,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// The text of `{:#}`, since `main` prints an error that it returns by `Debug`; `{:#?}` adds the fields.
+/// The text of `{:#}`, since `main` prints an error that it returns by `Debug`; `{:#?}` adds the
+/// fields.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:#}")?;

@@ -26,7 +26,8 @@ pub enum MissingExtension {
     BinaryMime,
     /// SMTPUTF8, for a non-ASCII header field, parameter or local part (RFC 6531).
     SmtpUtf8,
-    /// SMTPUTF8 for a non-ASCII domain (RFC 6531), or the feature `idna`, which converts it to A-labels.
+    /// SMTPUTF8 for a non-ASCII domain (RFC 6531), or the feature `idna`, which converts it to
+    /// A-labels.
     ALabels,
     /// XCLIENT, with this attribute.
     Xclient {

@@ -12,13 +12,15 @@ pub(crate) const EXTENSION: Extension = Extension::new(&[
 ]);
 
 impl Parameter {
-    /// AUTH, of MAIL: who submitted the message, or `<>` if that is not known (RFC 4954, section 5).
+    /// AUTH, of MAIL: who submitted the message, or `<>` if that is not known (RFC 4954, section
+    /// 5).
     ///
-    /// The server has to advertise AUTH, and to trust this client; the client need not authenticate.
+    /// The server has to advertise AUTH, and to trust this client; the client need not
+    /// authenticate.
     ///
     /// # Errors
-    /// If the mailbox is not ASCII, for which RFC 4954 has no form, or is longer than 1024 bytes when
-    /// encoded.
+    /// If the mailbox is not ASCII, for which RFC 4954 has no form, or is longer than 1024 bytes
+    /// when encoded.
     pub fn submitter(submitter: &ReversePath) -> Result<Self, ParameterError> {
         let text = submitter.as_str();
         if let Some((offset, _)) = text.char_indices().find(|(_, c)| !c.is_ascii()) {

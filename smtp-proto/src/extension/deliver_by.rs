@@ -15,8 +15,8 @@ pub(crate) const EXTENSION: Extension = Extension::new(&[
 impl Parameter {
     /// BY, of MAIL: the deadline for the delivery, and what to do after it (RFC 2852, section 4).
     ///
-    /// The time begins when the server receives the message. A time below the server's minimum is an
-    /// error before MAIL is sent: [`LimitExceeded`](crate::LimitExceeded).
+    /// The time begins when the server receives the message. A time below the server's minimum is
+    /// an error before MAIL is sent: [`LimitExceeded`](crate::LimitExceeded).
     #[must_use]
     pub fn deliver_by(by: DeliverBy) -> Self {
         let mode = match by.mode {

@@ -23,12 +23,12 @@ impl Parameter {
         Self::known("RET", Some(Value::known(ret.as_str())))
     }
 
-    /// ENVID, of MAIL: the sender's identifier of this message, which reports repeat (RFC 3461, section
-    /// 4.4).
+    /// ENVID, of MAIL: the sender's identifier of this message, which reports repeat (RFC 3461,
+    /// section 4.4).
     ///
     /// # Errors
-    /// If it is empty, is not printable ASCII, or is longer than 94 bytes when encoded. A user agent
-    /// should use at most 38 (section 5.4).
+    /// If it is empty, is not printable ASCII, or is longer than 94 bytes when encoded. A user
+    /// agent should use at most 38 (section 5.4).
     ///
     /// # Examples
     /// ```
@@ -79,9 +79,9 @@ impl Return {
 
 /// The occasions on which the sender wants a report about a recipient (RFC 3461, section 4.1).
 ///
-/// [`SUCCESS`](Self::SUCCESS), [`FAILURE`](Self::FAILURE) and [`DELAY`](Self::DELAY) are joined by `|`;
-/// [`NEVER`](Self::NEVER) stands alone. Without NOTIFY, servers report failures, and delays if they
-/// choose to.
+/// [`SUCCESS`](Self::SUCCESS), [`FAILURE`](Self::FAILURE) and [`DELAY`](Self::DELAY) are joined by
+/// `|`; [`NEVER`](Self::NEVER) stands alone. Without NOTIFY, servers report failures, and delays if
+/// they choose to.
 ///
 /// ```
 /// use smtp_proto::dsn::Notify;
@@ -199,8 +199,8 @@ impl fmt::Debug for Occasions {
 
 /// The recipient as the sender specified it, with the type of the address (RFC 3461, section 4.2).
 ///
-/// A submission client specifies the recipient itself; a relay passes on the value that it received. A
-/// string is an address of the type `rfc822` if it is ASCII, else of the type `utf-8`.
+/// A submission client specifies the recipient itself; a relay passes on the value that it
+/// received. A string is an address of the type `rfc822` if it is ASCII, else of the type `utf-8`.
 ///
 /// ```
 /// use smtp_proto::dsn::OriginalRecipient;
@@ -216,8 +216,9 @@ impl OriginalRecipient {
     /// An address of a registered type, such as `rfc822` or `x400`, in printable ASCII.
     ///
     /// # Errors
-    /// If the type is not an atom, the address is empty or is not printable ASCII, or both are longer
-    /// than 494 bytes when encoded. Offsets are those in `kind`, `;` and `address` put together.
+    /// If the type is not an atom, the address is empty or is not printable ASCII, or both are
+    /// longer than 494 bytes when encoded. Offsets are those in `kind`, `;` and `address` put
+    /// together.
     pub fn new(kind: &str, address: &str) -> Result<Self, ParameterError> {
         check_kind(kind)?;
         let before = kind.len().saturating_add(1);
@@ -243,8 +244,8 @@ impl OriginalRecipient {
         Self::wide(address, xtext::Wide::Escaped)
     }
 
-    /// An address of the type `utf-8`, in UTF-8: `utf-8-addr-unitext` (RFC 6533, section 3). The message
-    /// is then sent only to a server that advertises SMTPUTF8.
+    /// An address of the type `utf-8`, in UTF-8: `utf-8-addr-unitext` (RFC 6533, section 3). The
+    /// message is then sent only to a server that advertises SMTPUTF8.
     ///
     /// # Errors
     /// If it is empty, contains a control character, or is longer than 494 bytes when encoded.
@@ -256,8 +257,8 @@ impl OriginalRecipient {
     /// [`as_str`](Self::as_str).
     ///
     /// # Errors
-    /// If it is not the type, `;` and the address, in `xtext` or for the type `utf-8` as in RFC 6533,
-    /// section 3, or if it is longer than 494 bytes.
+    /// If it is not the type, `;` and the address, in `xtext` or for the type `utf-8` as in RFC
+    /// 6533, section 3, or if it is longer than 494 bytes.
     pub fn from_value(value: &str) -> Result<Self, ParameterError> {
         check_original(value)?;
         Ok(Self(value.parse()?))
@@ -372,7 +373,8 @@ fn check_xtext(value: &str) -> Result<(), ParameterError> {
     Ok(())
 }
 
-/// `addr-type = atom` (RFC 3461, section 4.2; RFC 5322, section 3.2.3), of the characters of a value.
+/// `addr-type = atom` (RFC 3461, section 4.2; RFC 5322, section 3.2.3), of the characters of a
+/// value.
 fn check_kind(kind: &str) -> Result<(), ParameterError> {
     check(kind, |c| {
         c.is_ascii_alphanumeric() || "!#$%&'*-/?^_`{|}~.".contains(c)

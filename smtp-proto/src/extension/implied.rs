@@ -1,5 +1,5 @@
-//! The parameters of MAIL that follow from the message: SIZE (RFC 1870), BODY (RFC 6152 and 3030) and
-//! SMTPUTF8 (RFC 6531).
+//! The parameters of MAIL that follow from the message: SIZE (RFC 1870), BODY (RFC 6152 and 3030)
+//! and SMTPUTF8 (RFC 6531).
 
 use alloc::vec::Vec;
 

@@ -76,8 +76,8 @@ impl Parameter {
     ///
     /// # Errors
     /// If the keyword or the value is not valid, for a known extension by its own grammar, or the
-    /// keyword is SIZE, BODY or SMTPUTF8, which follow from the message. Offsets are those in `keyword`,
-    /// `=` and `value` put together.
+    /// keyword is SIZE, BODY or SMTPUTF8, which follow from the message. Offsets are those in
+    /// `keyword`, `=` and `value` put together.
     pub fn new(keyword: &str, value: Option<&str>) -> Result<Self, ParameterError> {
         let before = keyword.len().saturating_add(1);
         let keyword: Keyword = keyword.parse()?;
@@ -110,7 +110,8 @@ impl Parameter {
     /// Sets the EHLO keyword of its extension; without this it is the parameter's own keyword.
     ///
     /// # Errors
-    /// If `extension` is not a keyword, or the parameter belongs to an extension that is known here.
+    /// If `extension` is not a keyword, or the parameter belongs to an extension that is known
+    /// here.
     pub fn with_extension(mut self, extension: &str) -> Result<Self, ParameterError> {
         let extension = extension.parse()?;
         self.customize()?.extension = Some(extension);

@@ -13,10 +13,10 @@ impl Parameter {
 
     /// REQUIRETLS, of MAIL: TLS on the whole way, to servers with valid certificates (RFC 8689).
     ///
-    /// It is sent inside TLS only, to a server whose certificate was verified and that advertises it
-    /// inside TLS. Reports of failure then contain the header section only, whatever RET says (section
-    /// 5). The caller has to know by DNSSEC or MTA-STS that the server's name is the right one for the
-    /// recipient's domain (section 2).
+    /// It is sent inside TLS only, to a server whose certificate was verified and that advertises
+    /// it inside TLS. Reports of failure then contain the header section only, whatever RET says
+    /// (section 5). The caller has to know by DNSSEC or MTA-STS that the server's name is the right
+    /// one for the recipient's domain (section 2).
     ///
     /// # Examples
     /// ```

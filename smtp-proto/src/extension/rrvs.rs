@@ -11,11 +11,11 @@ pub(crate) const EXTENSION: Extension = Extension::new(&[
 ]);
 
 impl Parameter {
-    /// RRVS, of RCPT: deliver only if the mailbox has had the same owner since then (RFC 7293, section
-    /// 3).
+    /// RRVS, of RCPT: deliver only if the mailbox has had the same owner since then (RFC 7293,
+    /// section 3).
     ///
-    /// `if_unsupported` says what a relay does if the next server does not support RRVS; without it,
-    /// the relay decides.
+    /// `if_unsupported` says what a relay does if the next server does not support RRVS; without
+    /// it, the relay decides.
     ///
     /// # Examples
     /// ```

@@ -71,8 +71,8 @@ impl MailBuilder {
         }
     }
 
-    /// The sender: an address, or the empty string for the null sender of delivery reports (RFC 5321,
-    /// section 4.5.5).
+    /// The sender: an address, or the empty string for the null sender of delivery reports (RFC
+    /// 5321, section 4.5.5).
     ///
     /// # Examples
     /// ```
@@ -185,12 +185,12 @@ impl MailBuilder {
         self
     }
 
-    /// Accepts content that is not a message: without a header section, or with one that lacks `From`
-    /// or has lines that are not fields.
+    /// Accepts content that is not a message: without a header section, or with one that lacks
+    /// `From` or has lines that are not fields.
     ///
-    /// For a store that accepts any content by LMTP or BINARYMIME, for tests, and for relays that pass
-    /// on messages unchanged. [`Streamed`](Self::streamed) content is checked while it is sent, and
-    /// without a header section its end is never sent.
+    /// For a store that accepts any content by LMTP or BINARYMIME, for tests, and for relays that
+    /// pass on messages unchanged. [`Streamed`](Self::streamed) content is checked while it is
+    /// sent, and without a header section its end is never sent.
     ///
     /// ```
     /// use smtp_proto::Mail;
@@ -207,8 +207,8 @@ impl MailBuilder {
     /// Sends header fields that are not UTF-8 unchanged, to a server with 8BITMIME.
     ///
     /// By default they are an error: SMTPUTF8 covers UTF-8 only (RFC 6532, section 3), and no
-    /// extension covers other charsets. Old programs write such fields nevertheless, and most servers
-    /// relay them; this option is for relays. Fields in UTF-8 still need SMTPUTF8.
+    /// extension covers other charsets. Old programs write such fields nevertheless, and most
+    /// servers relay them; this option is for relays. Fields in UTF-8 still need SMTPUTF8.
     /// [`Streamed`](Self::streamed) content is not scanned: with this option, and without
     /// [`StreamedContent::utf8_headers`], all of its fields are sent unchanged.
     pub fn eight_bit_headers(mut self) -> Self {

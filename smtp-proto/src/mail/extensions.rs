@@ -162,10 +162,10 @@ impl Extensions {
 impl MailBuilder {
     /// Adds a parameter of MAIL; those of RCPT belong to a [`Recipient`](crate::Recipient).
     ///
-    /// It is sent only to a server that advertises its extension and allows its value. To others the
-    /// message is not sent; silently dropping the request would be worse. Mark the extension
-    /// [optional](Self::optional_extension) to allow that. `SIZE`, `BODY` and `SMTPUTF8` are added as the
-    /// message requires them.
+    /// It is sent only to a server that advertises its extension and allows its value. To others
+    /// the message is not sent; silently dropping the request would be worse. Mark the extension
+    /// [optional](Self::optional_extension) to allow that. `SIZE`, `BODY` and `SMTPUTF8` are added
+    /// as the message requires them.
     ///
     /// # Examples
     /// ```
@@ -187,13 +187,13 @@ impl MailBuilder {
         self
     }
 
-    /// Marks this extension optional: its parameters of MAIL and RCPT are left out if the server does not
-    /// advertise it. Without this, the message is not sent.
+    /// Marks this extension optional: its parameters of MAIL and RCPT are left out if the server
+    /// does not advertise it. Without this, the message is not sent.
     ///
     /// `"DSN"` is the usual one: most senders prefer a message without a report to none.
-    /// [`Connection::capabilities`](crate::Connection::capabilities) says whether it is advertised; a relay
-    /// then has to send a report itself (RFC 3461, section 5.2.2). REQUIRETLS is optional for the null
-    /// sender only (RFC 8689, section 5).
+    /// [`Connection::capabilities`](crate::Connection::capabilities) says whether it is advertised;
+    /// a relay then has to send a report itself (RFC 3461, section 5.2.2). REQUIRETLS is optional
+    /// for the null sender only (RFC 8689, section 5).
     ///
     /// ```
     /// use smtp_proto::dsn::{Notify, Return};
@@ -219,14 +219,15 @@ impl MailBuilder {
         self
     }
 
-    /// Honors the header field `TLS-Required: No`, by which the author prefers delivery without TLS to none
-    /// (RFC 8689, section 3).
+    /// Honors the header field `TLS-Required: No`, by which the author prefers delivery without TLS
+    /// to none (RFC 8689, section 3).
     ///
-    /// [`Mail::is_tls_optional`](crate::Mail::is_tls_optional) then says whether the message contains it; for
-    /// streamed content [`StreamedContent::tls_optional`](crate::StreamedContent::tls_optional) declares it.
-    /// A connection is configured before it knows a message:
-    /// [`Config::relaxed_for`](crate::Config::relaxed_for) returns the configuration that tries TLS and
-    /// continues without. Together with [`Parameter::require_tls`] it is an error.
+    /// [`Mail::is_tls_optional`](crate::Mail::is_tls_optional) then says whether the message
+    /// contains it; for streamed content
+    /// [`StreamedContent::tls_optional`](crate::StreamedContent::tls_optional) declares it. A
+    /// connection is configured before it knows a message:
+    /// [`Config::relaxed_for`](crate::Config::relaxed_for) returns the configuration that tries TLS
+    /// and continues without. Together with [`Parameter::require_tls`] it is an error.
     ///
     /// # Examples
     /// ```

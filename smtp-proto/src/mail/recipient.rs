@@ -12,8 +12,8 @@ use crate::extension::parameter::{Parameter, ParameterError};
 /// A plain address string works wherever a recipient is expected; this type is for recipients with
 /// parameters.
 ///
-/// Building a `Recipient` cannot fail: an address or a parameter that is not valid is an error when the
-/// message is built, with the index of the recipient.
+/// Building a `Recipient` cannot fail: an address or a parameter that is not valid is an error when
+/// the message is built, with the index of the recipient.
 ///
 /// ```
 /// use smtp_proto::dsn::Notify;
@@ -57,7 +57,8 @@ pub(super) struct Malformed {
 }
 
 impl Recipient {
-    /// A recipient without parameters. An address that is not valid is reported when the message is built.
+    /// A recipient without parameters. An address that is not valid is reported when the message is
+    /// built.
     pub fn new(address: impl Into<Self>) -> Self {
         address.into()
     }
@@ -77,10 +78,11 @@ impl Recipient {
         self.with(Ok(Parameter::notify(notify)))
     }
 
-    /// Sets the recipient as the sender specified it, which reports repeat (ORCPT; RFC 3461, section 4.2).
+    /// Sets the recipient as the sender specified it, which reports repeat (ORCPT; RFC 3461,
+    /// section 4.2).
     ///
-    /// A submission client specifies the recipient itself; a relay passes on the value that it received,
-    /// or the recipient before it was rewritten.
+    /// A submission client specifies the recipient itself; a relay passes on the value that it
+    /// received, or the recipient before it was rewritten.
     ///
     /// # Examples
     /// ```

@@ -31,7 +31,8 @@ impl StreamedContent {
         Self::default()
     }
 
-    /// The body may have 8-bit bytes; with [`MailBuilder::eight_bit_headers`](crate::MailBuilder::eight_bit_headers), so may the header
+    /// The body may have 8-bit bytes; with
+    /// [`MailBuilder::eight_bit_headers`](crate::MailBuilder::eight_bit_headers), so may the header
     /// section.
     #[must_use]
     pub fn eight_bit(mut self) -> Self {
@@ -62,7 +63,8 @@ impl StreamedContent {
         self
     }
 
-    /// The size in bytes, exact or estimated: the server may reject a large message early (RFC 1870).
+    /// The size in bytes, exact or estimated: the server may reject a large message early (RFC
+    /// 1870).
     #[must_use]
     pub fn size(mut self, bytes: u64) -> Self {
         self.size = Some(bytes);

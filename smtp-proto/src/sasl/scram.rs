@@ -22,7 +22,9 @@ use message::{ServerFinal, ServerFirst};
 /// The SCRAM mechanisms (RFC 5802, RFC 7677): the password is not sent, and the server proves that
 /// it knows the password.
 ///
-/// [`plus`](Self::plus) selects the `-PLUS` variant, whose channel binding also detects an attacker between the two ends of the TLS connection. Without it the client states whether it supports channel binding, so the server detects an attacker who removed `-PLUS` from its EHLO reply.
+/// [`plus`](Self::plus) selects the `-PLUS` variant, whose channel binding also detects an attacker
+/// between the two ends of the TLS connection. Without it the client states whether it supports
+/// channel binding, so the server detects an attacker who removed `-PLUS` from its EHLO reply.
 ///
 /// The iterations that the server demands are computed while the challenge is handled: 4096 take a
 /// few milliseconds, 600,000 up to a second. [`iterations`](Self::iterations) limits them.

@@ -80,8 +80,8 @@ pub enum ParameterErrorKind {
     Empty,
     /// A control character, a space, `=` in a value, or another character that is not allowed.
     Character,
-    /// A keyword longer than 64 bytes, a value longer than 1024 bytes or than its extension allows, or
-    /// parameters that together exceed the length of a command line.
+    /// A keyword longer than 64 bytes, a value longer than 1024 bytes or than its extension allows,
+    /// or parameters that together exceed the length of a command line.
     TooLong,
     /// A value that the extension does not define, or one for a parameter without values.
     Value,
@@ -91,8 +91,8 @@ pub enum ParameterErrorKind {
     Duplicate,
     /// A parameter of RCPT on MAIL or the reverse.
     Misplaced,
-    /// Two that exclude each other: NEVER with an occasion in NOTIFY, HOLDFOR with HOLDUNTIL, REQUIRETLS
-    /// with the header field `TLS-Required: No`.
+    /// Two that exclude each other: NEVER with an occasion in NOTIFY, HOLDFOR with HOLDUNTIL,
+    /// REQUIRETLS with the header field `TLS-Required: No`.
     Conflict,
     /// The extension of the parameter is known and cannot be changed.
     Registered,

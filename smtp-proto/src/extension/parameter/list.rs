@@ -34,8 +34,8 @@ impl Parameters {
     /// Adds a parameter.
     ///
     /// # Errors
-    /// If its keyword is in the list or belongs to the other command, if one in the list excludes it, or
-    /// if all of them together would be longer than 2048 bytes.
+    /// If its keyword is in the list or belongs to the other command, if one in the list excludes
+    /// it, or if all of them together would be longer than 2048 bytes.
     pub(crate) fn push(&mut self, parameter: Parameter) -> Result<(), ParameterError> {
         let fault = |reason| Err(ParameterError::new(0, reason));
         if parameter
@@ -91,9 +91,9 @@ impl Parameters {
         self.withheld = 0;
     }
 
-    /// Bytes of the 512 of a command line (RFC 5321, section 4.5.3.1.4) that they need, besides those
-    /// that their extensions add. Each extension adds for its own parameter only, since another may be
-    /// left out.
+    /// Bytes of the 512 of a command line (RFC 5321, section 4.5.3.1.4) that they need, besides
+    /// those that their extensions add. Each extension adds for its own parameter only, since
+    /// another may be left out.
     pub(crate) fn line_len(&self) -> usize {
         self.list
             .iter()

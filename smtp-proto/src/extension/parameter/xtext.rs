@@ -1,5 +1,5 @@
-//! Encodings of a value: `xtext` (RFC 3461, section 4) and the two forms of a non-ASCII address (RFC
-//! 6533, section 3).
+//! Encodings of a value: `xtext` (RFC 3461, section 4) and the two forms of a non-ASCII address
+//! (RFC 6533, section 3).
 
 use alloc::string::String;
 use core::fmt::Write;
@@ -72,8 +72,8 @@ pub(in crate::extension) fn encode_address(address: &str, wide: Wide, out: &mut 
     }
 }
 
-/// The decoded characters of an address in either form, or the offset of the first error, which ends
-/// the iteration.
+/// The decoded characters of an address in either form, or the offset of the first error, which
+/// ends the iteration.
 pub(in crate::extension) fn decode_address(
     text: &str,
 ) -> impl Iterator<Item = Result<char, ParameterError>> {

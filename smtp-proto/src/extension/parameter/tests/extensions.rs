@@ -274,7 +274,8 @@ fn v11_values_that_cannot_be_are_not_made() {
         (494, F::TooLong)
     );
     assert!(OriginalRecipient::new("x", &"a".repeat(492)).is_ok());
-    // Plain words and the value of the parameter are told apart by the name of the function, not by the trait.
+    // Plain words and the value of the parameter are told apart by the name of the function, not by
+    // the trait.
     for text in ["a+b@x.test", "rfc822;a+2Bb", "gr\u{fc}n@x.test"] {
         let parsed = OriginalRecipient::from_str(text);
         assert_eq!(parsed, OriginalRecipient::try_from(text));
