@@ -1,5 +1,4 @@
-//! The first byte that matters, eight at a time: in text and in replies few do, and they are
-//! control characters.
+//! Finds the first control or 8-bit byte, eight bytes at a time.
 
 /// The index of the first byte below `LOW`, or, unless `HIGH` allows them, of the first 8-bit byte.
 /// `LOW` is at most 128.
@@ -14,7 +13,7 @@ pub(crate) fn find<const LOW: u8, const HIGH: bool>(bytes: &[u8]) -> Option<usiz
         before = before.saturating_add(WORD);
     }
     match bytes.last_chunk() {
-        // Those of its bytes that were looked at already are looked at in vain.
+        // Bytes already checked are harmlessly checked again.
         Some(word) => {
             let before = bytes.len().saturating_sub(WORD);
             Some(before.saturating_add(first::<LOW, HIGH>(word)?))
@@ -25,12 +24,12 @@ pub(crate) fn find<const LOW: u8, const HIGH: bool>(bytes: &[u8]) -> Option<usiz
     }
 }
 
-/// Which of the bytes it is, if one is.
+/// The index of the first match.
 #[inline]
 fn first<const LOW: u8, const HIGH: bool>(bytes: &[u8; WORD]) -> Option<usize> {
     let bytes = u64::from_le_bytes(*bytes);
-    // The top bit of each difference says whether the byte is less. What is borrowed spoils only
-    // those after the first.
+    // The top bit of each difference marks a byte below `LOW`. A borrow corrupts only the bytes
+    // after the first match.
     let below = bytes.wrapping_sub(u64::from_le_bytes([LOW; WORD]));
     let marks = TOP & if HIGH { below & !bytes } else { below | bytes };
     match marks {

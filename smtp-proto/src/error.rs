@@ -27,7 +27,7 @@ pub use transport::TransportError;
 
 /// Why a connection, a message or a command failed, and at which stage.
 ///
-/// Cheap to clone: after a failure, a connection answers every question with the same error.
+/// Cheap to clone: after a failure, every question to the connection returns the same error.
 ///
 /// | printed by | text |
 /// | --- | --- |
@@ -36,12 +36,12 @@ pub use transport::TransportError;
 /// | `{:?}` | as `{:#}`, for a `main` that returns the error |
 /// | `{:#?}` | also the fields |
 ///
-/// None of them holds a secret, and what the peer sent is escaped.
+/// None of them contains a secret, and text from the peer is escaped.
 ///
 /// ```
 /// use smtp_proto::{AuthenticationError, Error, ErrorKind};
 ///
-/// /// What a user is told.
+/// /// The advice to a user.
 /// fn advice(error: &Error) -> &'static str {
 ///     match error.kind() {
 ///         ErrorKind::Authentication(AuthenticationError::Rejected { .. }) => "check the password",
@@ -69,7 +69,7 @@ struct Inner {
     place: Option<Location>,
     peer: Option<Arc<Peer>>,
     attempts: Box<[Error]>,
-    /// Whether commands went out before the replies to those before them had come.
+    /// Whether commands were sent before the replies to earlier ones had arrived.
     pipelined: bool,
 }
 
@@ -134,7 +134,7 @@ pub enum ProtocolError {
     Reply(ReplyError),
     /// A reply arrived while no command was pending.
     UnexpectedReply,
-    /// A reply of this class cannot answer this command.
+    /// The reply code is of the wrong class for this command.
     WrongClass,
     /// Cleartext arrived where TLS had to begin, such as after the reply to STARTTLS: it may have
     /// been injected.
@@ -265,12 +265,12 @@ impl Error {
         Self::new(Stage::Connect, ErrorKind::Transport(error.into()))
     }
 
-    /// The error of an address that could not be connected to in time.
+    /// The error of an address for which connecting took too long.
     pub fn connect_timeout() -> Self {
         Self::new(Stage::Connect, ErrorKind::Timeout(Timeout::Connect))
     }
 
-    /// The same error, of a connection to this server, unless it names one already.
+    /// Adds the server of the connection, unless the error names one already.
     #[must_use]
     pub fn with_peer(mut self, peer: impl Into<Arc<Peer>>) -> Self {
         if self.0.peer.is_none() {
@@ -279,8 +279,7 @@ impl Error {
         self
     }
 
-    /// The same error, as that of the last of several attempts: `earlier` are the failures of those
-    /// before it, in order.
+    /// Adds the failures of earlier attempts, in order; this error is that of the last attempt.
     #[must_use]
     pub fn with_attempts(mut self, earlier: Vec<Self>) -> Self {
         if !earlier.is_empty() {
@@ -289,14 +288,14 @@ impl Error {
         self
     }
 
-    /// The same error, of a connection that sent ahead of the replies.
+    /// Records that the connection sent ahead of the replies.
     #[must_use]
     pub(crate) fn pipelined(mut self) -> Self {
         Arc::make_mut(&mut self.0).pipelined = true;
         self
     }
 
-    /// The same for this reason.
+    /// The same error with this kind.
     #[must_use]
     pub(crate) fn because(mut self, kind: ErrorKind) -> Self {
         Arc::make_mut(&mut self.0).kind = kind;
@@ -341,7 +340,7 @@ impl Error {
         if same {
             self.clone()
         } else {
-            // The server is named once.
+            // Name the server only once.
             let mut cause = self.clone();
             let peer = Arc::make_mut(&mut cause.0).peer.take();
             let mut error = Self::new(self.stage(), ErrorKind::Earlier(cause));
@@ -350,8 +349,7 @@ impl Error {
         }
     }
 
-    /// Whether both sides still understand each other after it, so that the dialogue can end in
-    /// good order.
+    /// Whether both sides are still in order after this error, so that QUIT can be sent.
     pub(crate) fn leaves_order(&self) -> bool {
         let ends = |reply: &Reply| {
             let code = reply.code();
@@ -370,7 +368,7 @@ impl Error {
         ) && !self.0.reply.as_ref().is_some_and(ends)
     }
 
-    /// Whether the connection was lost while nothing was under way.
+    /// Whether the connection was lost while nothing was pending.
     pub(crate) fn is_idle_close(&self) -> bool {
         self.0.stage == Stage::Idle
             && matches!(
@@ -448,8 +446,8 @@ impl Error {
     }
 }
 
-/// Two errors are equal if their kind, stage and reply are; which server and which attempt they are
-/// from does not count.
+/// Two errors are equal if their kind, stage and reply are equal. The server and the attempt do not
+/// count.
 impl PartialEq for Error {
     fn eq(&self, other: &Self) -> bool {
         let (one, other) = (&*self.0, &*other.0);

@@ -1,4 +1,4 @@
-//! Bytes that must not be seen.
+//! Secret bytes.
 
 use alloc::{string::String, vec::Vec};
 use core::fmt;
@@ -29,7 +29,7 @@ impl Secret {
         &self.0
     }
 
-    /// Joins `parts` in one allocation, so that no shorter buffer is left after unwiped.
+    /// Joins `parts` in one allocation, so that no shorter buffer is left unwiped.
     pub(crate) fn concat(parts: &[&[u8]]) -> Self {
         Self::from(parts.concat())
     }

@@ -7,9 +7,9 @@ use zeroize::Zeroizing;
 /// 32 unpredictable bytes, from which a connection takes its nonces, such as those of SCRAM
 /// (RFC 5802, section 5.1).
 ///
-/// Each connection takes a seed of its own: a server that sees a nonce twice can replay a login.
-/// [`Seed::random`] asks the operating system; without `std`, and in tests,
-/// [`Seed::from_bytes`] takes what the caller has. Never shown by `Debug`, and wiped when dropped.
+/// Each connection needs a seed of its own: a server that sees a nonce twice can replay a login.
+/// [`Seed::random`] gets it from the operating system; without `std`, and in tests, use
+/// [`Seed::from_bytes`]. Never shown by `Debug`, and wiped when dropped.
 pub struct Seed(Zeroizing<[u8; 32]>);
 
 impl Seed {

@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::pipelining::Pipelining;
 use crate::timeouts::Timeouts;
 
-/// A step of the dialogue, in which something happened.
+/// A stage of the dialogue.
 ///
 /// [`Chunk`](Self::Chunk) and [`LastChunk`](Self::LastChunk) occur only with CHUNKING (RFC 3030); a rejection by the reply to
 /// either is reported at [`Content`](Self::Content) and [`EndOfData`](Self::EndOfData), as without it.
@@ -84,11 +84,11 @@ pub enum Timeout {
 
 /// The row of a stage in the table of the dialogue.
 struct Step {
-    /// Where something happened: "at MAIL".
+    /// The location in error texts: "at MAIL".
     name: &'static str,
-    /// What the client waits for: "the reply to MAIL".
+    /// What is awaited, in error texts: "the reply to MAIL".
     awaited: &'static str,
-    /// How long the reply may take.
+    /// The time limit of the reply.
     limit: fn(&Timeouts) -> Duration,
     part: Part,
     /// The commands that may be sent before the reply has come, each with the level of pipelining that it takes.
@@ -190,23 +190,23 @@ impl Stage {
         }
     }
 
-    /// How long the reply to the command of this stage may take.
+    /// The time limit of the reply to the command of this stage.
     pub(crate) fn limit(self, timeouts: &Timeouts) -> Duration {
         (self.step().limit)(timeouts)
     }
 
-    /// Whether `next` may be sent before the reply at this stage has come.
+    /// Whether `next` may be sent before the reply at this stage has arrived.
     pub(crate) fn lets_follow(self, next: Self, level: Pipelining) -> bool {
         let mut followers = self.step().followers.iter();
         followers.any(|&(stage, needed)| stage == next && level >= needed)
     }
 
-    /// Whether no message can have been sent at this stage, since the server was not ready for one.
+    /// Whether the server is not yet ready for messages at this stage.
     pub(crate) const fn is_before_ready(self) -> bool {
         matches!(self.step().part, Part::Setup)
     }
 
-    /// Whether it belongs to the transaction of a message.
+    /// Whether the stage belongs to a transaction.
     pub(crate) const fn is_of_transaction(self) -> bool {
         matches!(self.step().part, Part::Transaction)
     }
@@ -219,12 +219,12 @@ impl fmt::Display for Stage {
 }
 
 impl Timeout {
-    /// What the client waited for when this limit was exceeded at this stage.
+    /// What the client was waiting for when this limit was exceeded at this stage.
     pub(crate) const fn awaited(self, stage: Stage) -> &'static str {
         match (self, stage) {
             (Self::Connect, _) => Stage::Connect.step().awaited,
             (Self::Reply, stage) => stage.step().awaited,
-            (Self::Write, _) => "the server to take what is sent",
+            (Self::Write, _) => "the server to accept the bytes sent",
             (Self::StartTls, Stage::TlsHandshake) | (Self::ImplicitTls, _) => {
                 Stage::TlsHandshake.step().awaited
             }

@@ -3,11 +3,10 @@
 use core::ops::Add;
 use core::time::Duration;
 
-/// A point in monotonic time: how long after an origin that the driver picks.
+/// A point in monotonic time, measured from an origin that the driver chooses.
 ///
-/// The machine reads no clock. A driver keeps the instant at which it began and hands in what has
-/// passed since; a test hands in whatever it likes. All that matters is that time does not run
-/// backwards.
+/// A connection reads no clock. A driver notes the instant at which it began and passes in the time
+/// elapsed since; a test passes in any time. Time must not run backwards.
 ///
 /// ```
 /// use core::time::Duration;
@@ -26,17 +25,17 @@ impl Time {
     /// The origin itself.
     pub const ORIGIN: Self = Self { nanos: 0 };
 
-    /// The point that lies `elapsed` after the origin.
+    /// The point `elapsed` after the origin.
     pub const fn from_origin(elapsed: Duration) -> Self {
         Self::ORIGIN.saturating_add(elapsed)
     }
 
-    /// How long after the origin this point lies.
+    /// The time since the origin.
     pub const fn since_origin(self) -> Duration {
         Duration::from_nanos(self.nanos)
     }
 
-    /// The point that lies `duration` after this one, or the last that there is.
+    /// The point `duration` after this one, or the last point of the range.
     #[must_use]
     #[expect(
         clippy::as_conversions,
@@ -50,7 +49,7 @@ impl Time {
         }
     }
 
-    /// How long after `earlier` this point lies; zero if it does not.
+    /// The time since `earlier`; zero if that is later.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.nanos.saturating_sub(earlier.nanos))
     }

@@ -73,7 +73,7 @@ impl Wait {
     const MAIL: Self = Self::new(Timeout::Reply, "the reply to MAIL");
     const RCPT: Self = Self::new(Timeout::Reply, "the reply to RCPT");
     const DATA: Self = Self::new(Timeout::Reply, "the reply to DATA");
-    const WRITE: Self = Self::new(Timeout::Write, "the server to take what is sent");
+    const WRITE: Self = Self::new(Timeout::Write, "the server to accept the bytes sent");
     const END_OF_DATA: Self = Self::new(Timeout::Reply, "the final reply");
     const RSET: Self = Self::new(Timeout::Reply, "the reply to RSET");
     const COMMAND: Self = Self::new(Timeout::Reply, "the reply to the command");

@@ -30,7 +30,7 @@ impl fmt::Display for Error {
             return Ok(());
         }
         if let Some(fragment) = &inner.fragment {
-            write!(f, "; what came: {}", Escaped::new(fragment, FRAGMENT_SHOWN))?;
+            write!(f, "; received: {}", Escaped::new(fragment, FRAGMENT_SHOWN))?;
         }
         if let Some(hint) = self.hint() {
             write!(f, " ({hint})")?;
@@ -67,7 +67,7 @@ impl fmt::Debug for Error {
     }
 }
 
-/// `{}` leaves out the cause that [`Error`]'s `source` returns; `{:#}` has it.
+/// `{}` omits the cause, which `source` of [`Error`] returns; `{:#}` includes it.
 impl Inner {
     /// Writes the kind; for a timeout, with what was awaited.
     fn fmt_kind(&self, f: &mut impl fmt::Write, alternate: bool) -> fmt::Result {
@@ -98,13 +98,16 @@ impl fmt::Display for ErrorKind {
             Self::LimitExceeded(exceeded) => exceeded.fmt(f),
             Self::Address(fault) => fault.fmt(f),
             Self::TooLarge { size, limit } => {
-                write!(f, "the message has {size} bytes, the server takes {limit}")
+                write!(
+                    f,
+                    "the message has {size} bytes, the server accepts {limit}"
+                )
             }
             Self::TooManyRecipients => {
-                f.write_str("more recipients than the server takes in one transaction")
+                f.write_str("more recipients than the server accepts in one transaction")
             }
             Self::TooManyMails => {
-                f.write_str("the server takes no more messages on this connection")
+                f.write_str("the server accepts no more messages on this connection")
             }
             Self::Timeout(_) => f.write_str("timed out"),
             Self::Transport(error) if f.alternate() => error.fmt(f),
@@ -124,7 +127,7 @@ impl fmt::Display for ErrorKind {
                 f.write_str("the connection failed before this message was done")?;
                 cause(f, error)
             }
-            Self::Closed => f.write_str("the connection has been ended"),
+            Self::Closed => f.write_str("the connection is closed"),
             Self::Misuse(misuse) => misuse.fmt(f),
         }
     }
@@ -134,12 +137,12 @@ impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reply(error) => error.fmt(f),
-            Self::UnexpectedReply => f.write_str("a reply that no command waits for"),
-            Self::WrongClass => f.write_str("a reply of this class cannot answer this command"),
-            Self::InjectedBeforeTls => {
-                f.write_str("bytes came in cleartext where TLS was to begin")
+            Self::UnexpectedReply => f.write_str("unexpected reply: no command is pending"),
+            Self::WrongClass => {
+                f.write_str("the reply code is of the wrong class for this command")
             }
-            Self::EarlyReply => f.write_str("a reply before the message was sent whole"),
+            Self::InjectedBeforeTls => f.write_str("cleartext was received where TLS must begin"),
+            Self::EarlyReply => f.write_str("the server replied before the whole message was sent"),
             Self::AcceptedAfterRejection => {
                 f.write_str("the server accepted a message that it had rejected")
             }
@@ -189,14 +192,14 @@ impl fmt::Display for ApiMisuse {
                 "the message's content is not finished, so there can be no outcome"
             }
             Self::NothingUnderWay => "nothing is pending, so waiting would never end",
-            Self::UpgradePending => "TLS has to begin before anything else",
+            Self::UpgradePending => "TLS must begin first",
             Self::NoUpgrade => "there is no TLS upgrade to begin",
             Self::SentTooMuch => "more bytes were acknowledged than were transmitted",
         })
     }
 }
 
-/// Appends the cause, if the whole text is wanted.
+/// Appends the cause for `{:#}`.
 fn cause(f: &mut fmt::Formatter<'_>, error: &dyn fmt::Display) -> fmt::Result {
     if f.alternate() {
         write!(f, ": {error:#}")
@@ -220,7 +223,7 @@ fn list(f: &mut fmt::Formatter<'_>, words: &[String]) -> fmt::Result {
 }
 
 impl Error {
-    /// Writes the failures of the attempts before this one, the first few of them, each cut.
+    /// Writes the failures of the first few earlier attempts, each cut.
     fn fmt_attempts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let attempts = self.attempts();
         let mut before = "; before that, ";
@@ -244,7 +247,7 @@ impl Error {
         let inner = &*self.0;
         let address = inner.peer.as_deref().and_then(Peer::shown_address);
         let mut text = address.map_or_else(String::new, |address| format!("{address}: "));
-        // A `String` takes all that is written.
+        // Writing to a `String` does not fail.
         _ = write!(text, "{}: ", inner.stage);
         _ = inner.fmt_kind(&mut text, true);
         if let Some(reply) = &inner.reply {
@@ -254,17 +257,17 @@ impl Error {
     }
 }
 
-/// How much of a fragment an error's text shows.
+/// Bytes of a partial reply in the text of an error.
 const FRAGMENT_SHOWN: usize = 80;
 
-/// Of how many earlier attempts the failures are shown; [`Error::attempts`] has all.
+/// How many earlier attempts are shown; [`Error::attempts`] returns all.
 const ATTEMPTS_SHOWN: usize = 4;
 
-/// Bytes of each that are shown.
+/// Bytes of each attempt that are shown.
 const ATTEMPT_SHOWN: usize = 120;
 
-/// How many words of a list an error's text shows.
+/// How many words of a list are shown.
 const LISTED: usize = 12;
 
-/// How much of a word of a list an error's text shows.
+/// Bytes of each word that are shown.
 const WORD_SHOWN: usize = 24;
