@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 /// A secret, such as a password or a token: never shown by `Debug`, and wiped when dropped.
 ///
 /// It has neither `Display` nor equality, so it can be neither printed nor compared in variable
-/// time. A `String` or `Vec<u8>` is taken over without leaving a copy after; a `&str` is copied,
-/// and the original stays the caller's to wipe.
+/// time. A `String` or `Vec<u8>` is taken over without leaving a copy; a `&str` is copied, and the
+/// caller must wipe the original.
 ///
 /// # Examples
 /// ```

@@ -1,4 +1,5 @@
-//! The steps of the dialogue: what each is called, what it waits for and for how long, and what may follow it.
+//! The stages of the dialogue: the name of each, what it waits for and how long, and what may
+//! follow.
 
 use core::fmt;
 use core::time::Duration;
@@ -8,8 +9,19 @@ use crate::timeouts::Timeouts;
 
 /// A stage of the dialogue.
 ///
-/// [`Chunk`](Self::Chunk) and [`LastChunk`](Self::LastChunk) occur only with CHUNKING (RFC 3030); a rejection by the reply to
-/// either is reported at [`Content`](Self::Content) and [`EndOfData`](Self::EndOfData), as without it.
+/// [`Chunk`](Self::Chunk) and [`LastChunk`](Self::LastChunk) occur only with CHUNKING (RFC 3030). A
+/// rejection by the reply to either is reported at [`Content`](Self::Content) and
+/// [`EndOfData`](Self::EndOfData), as without it.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{Error, Stage};
+///
+/// fn is_about_credentials(error: &Error) -> bool {
+///     error.stage() == Stage::Auth
+/// }
+/// # assert!(!is_about_credentials(&Error::connect_timeout()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
@@ -43,7 +55,7 @@ pub enum Stage {
     Chunk,
     /// The last BDAT of the message: its reply is the final reply.
     LastChunk,
-    /// After the end of the data, waiting for the final reply.
+    /// The end of data, waiting for the final reply.
     EndOfData,
     /// RSET.
     Rset,
@@ -53,9 +65,9 @@ pub enum Stage {
     Quit,
 }
 
-/// Which time limit was exceeded; [`Error::stage`](crate::Error::stage) says at which step.
+/// The time limit that was exceeded, at the [`Error::stage`](crate::Error::stage).
 ///
-/// The limits are set by [`Timeouts`].
+/// [`Timeouts`] sets the limits.
 ///
 /// # Examples
 /// ```
@@ -74,7 +86,8 @@ pub enum Timeout {
     Reply,
     /// The limit for the peer to accept the bytes that are sent.
     Write,
-    /// The limit for STARTTLS: from the command, through the handshake, to the reply to EHLO inside TLS.
+    /// The limit for STARTTLS: from the command, through the handshake, to the reply to EHLO inside
+    /// TLS.
     StartTls,
     /// The limit for a TLS handshake from the first byte.
     ImplicitTls,
@@ -91,7 +104,8 @@ struct Step {
     /// The time limit of the reply.
     limit: fn(&Timeouts) -> Duration,
     part: Part,
-    /// The commands that may be sent before the reply has come, each with the level of pipelining that it takes.
+    /// The commands that may be sent before the reply has arrived, each with the level of
+    /// pipelining that it requires.
     followers: &'static [(Stage, Pipelining)],
 }
 
@@ -125,11 +139,11 @@ macro_rules! step {
 }
 
 impl Stage {
-    /// The table of the dialogue: all that tells one stage from another.
+    /// The table of the dialogue: everything that distinguishes the stages.
     ///
-    /// Nothing follows a stage whose row does not name a follower. RFC 2920, section 3.1: EHLO, DATA, VRFY, EXPN, TURN, QUIT
-    /// and NOOP can only be the last of a group; RFC 3207 and RFC 4954 say it of STARTTLS and AUTH. The content of a message
-    /// may begin a group.
+    /// Nothing follows a stage whose row does not name a follower. RFC 2920, section 3.1: EHLO,
+    /// DATA, VRFY, EXPN, TURN, QUIT and NOOP must be the last of a group; RFC 3207 and RFC 4954
+    /// require the same of STARTTLS and AUTH. The content of a message may begin a group.
     const fn step(self) -> &'static Step {
         match self {
             Self::Connect => step!(Setup, connect, "connecting", "the address to answer"),
