@@ -28,7 +28,8 @@ use crate::session::Session;
 /// The next address is tried only if the last failure was
 /// [transient](smtp_proto::Error::is_transient).
 ///
-/// A driver opens a connection for each attempt until one succeeds:
+/// A driver opens a connection for each attempt until one succeeds. [`connect`](Self::connect) does
+/// so for an async driver; for one that blocks:
 ///
 /// ```
 /// use std::io::{self, Read, Write};
@@ -151,6 +152,27 @@ impl Attempts {
             address,
             variant,
         })
+    }
+
+    /// Opens a connection for each attempt until one succeeds.
+    ///
+    /// `open` connects to the address of the attempt, and drives its session until it is ready.
+    /// Cancel safe if its future is.
+    ///
+    /// # Errors
+    /// [`into_error`](Self::into_error), when no attempt is left.
+    pub async fn connect<T, F>(mut self, mut open: impl FnMut(Attempt) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let mut failure = None;
+        while let Some(attempt) = self.next(failure.take()) {
+            match open(attempt).await {
+                Ok(connected) => return Ok(connected),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(self.into_error())
     }
 
     /// The error of all attempts, when none is left: that of the last one, with the earlier ones
