@@ -1,0 +1,51 @@
+//! How a connection is opened.
+
+use std::future::poll_fn;
+use std::io;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use smtp_proto::{Config, Connection, Error, Peer, Seed};
+
+/// Waits for an operation of connecting, such as resolving a name, until `alarm` is ready.
+///
+/// Cancel safe if `operation` is.
+///
+/// # Errors
+/// The failure of the operation, or the timeout, both of the stage
+/// [`Connect`](smtp_proto::Stage::Connect).
+pub async fn connecting<T>(
+    alarm: impl Future,
+    operation: impl Future<Output = io::Result<T>>,
+) -> Result<T, Error> {
+    before(Some(alarm), operation)
+        .await
+        .ok_or_else(Error::connect_timeout)?
+        .map_err(Error::connect)
+}
+
+/// A connection for the Unix socket at `path`, and the name by which its errors call the server.
+pub fn unix_connection(path: &Path, config: Arc<Config>) -> (Connection, Peer) {
+    let peer = Peer::path(path.to_string_lossy());
+    let mut connection = Connection::new(config, Seed::random());
+    connection.set_peer(peer.clone());
+    (connection, peer)
+}
+
+/// The output of `future`; `None` if the alarm is ready first.
+pub(crate) async fn before<T>(
+    alarm: Option<impl Future>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    let (mut alarm, mut future) = (pin!(alarm), pin!(future));
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        let alarm = alarm.as_mut().as_pin_mut();
+        alarm.map_or(Poll::Pending, |alarm| alarm.poll(cx).map(|_| None))
+    })
+    .await
+}

@@ -1,0 +1,46 @@
+//! TLS by another stack: when its handshake begins, and how its end is reported.
+
+use std::io;
+use std::task::Poll;
+
+use smtp_proto::{Connection, Error, Time, TlsInfo};
+
+/// Asks whether the handshake of another TLS stack can begin.
+///
+/// The answer is `Ok` when it can, and also when the server is ready without TLS: then
+/// [`begin_tls`](Connection::begin_tls) is misuse.
+///
+/// # Errors
+/// The connection's failure.
+pub fn poll_tls(connection: &mut Connection) -> Poll<Result<(), Error>> {
+    match connection.wants_tls() {
+        true => Poll::Ready(Ok(())),
+        false => connection.poll_ready(),
+    }
+}
+
+/// Reports how the handshake of another TLS stack ended, and returns the stream in TLS.
+///
+/// `secured` is `None` if the time limit of the handshake was reached.
+///
+/// # Errors
+/// The connection's failure. A handshake that failed is one.
+pub fn complete_tls<S>(
+    connection: &mut Connection,
+    now: Time,
+    secured: Option<io::Result<(S, TlsInfo)>>,
+) -> Result<S, Error> {
+    match secured {
+        Some(Ok((stream, info))) => {
+            connection.begin_tls(now)?.complete(now, info);
+            return Ok(stream);
+        }
+        Some(Err(error)) => connection.handle_read_error(now, error.into()),
+        None => connection.handle_timeout(now),
+    }
+    match connection.poll_ready() {
+        Poll::Ready(Err(error)) => Err(error),
+        // A connection that has failed says why.
+        _ => Err(Error::connect_timeout()),
+    }
+}
