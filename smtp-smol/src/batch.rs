@@ -1,63 +1,89 @@
 //! Many messages one after the other.
 
 use std::fmt;
-use std::iter::Fuse;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use futures_io::{AsyncRead, AsyncWrite};
+use smtp_driver::Mails;
 use smtp_proto::{self as proto, Mail, Outcome, Wire};
 
 use crate::Client;
 
-/// Messages that go out as fast as the connection takes them, and what becomes of each, in the order in which they were given.
+/// Many messages over one connection, sent as fast as it takes them. Outcomes come in the order of
+/// the messages.
 ///
-/// Made by [`Client::send_all`] and [`Client::send_stream`].
+/// Created by [`Client::send_all`] and [`Client::send_stream`].
+///
+/// A message is taken from its source when it is about to be sent, so memory does not grow with the
+/// batch. The batch ends early when the connection fails, or when the server takes no more messages
+/// in this session. The last outcome says why; if none was pending, [`Client::ready`] does.
+/// [`into_rest`](Self::into_rest) returns the messages that were not taken.
 ///
 /// ```
-/// use futures_io::{AsyncRead, AsyncWrite};
-/// use smtp_smol::{Client, proto::{Mail, Wire}};
+/// use smtp_smol::{Client, Mail};
 ///
-/// async fn send<S: AsyncRead + AsyncWrite + Unpin, W: Wire>(client: &mut Client<S, W>, messages: Vec<Mail>) {
-///     let mut batch = client.send_all(messages);
-///     while let Some(outcome) = batch.next().await {
-///         println!("{:?}", outcome.recipients());
-///     }
-///     for message in batch.into_rest() {
-///         println!("still to be sent: {message:?}"); // the connection failed before
-///     }
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # futures_lite::future::block_on(async {
+/// # let config = smtp_test::Config::new().with("LIMITS MAILMAX=1");
+/// # let server = smtp_test::MemoryServer::new(&config);
+/// # let connection = adapter_tests::common::wire(smtp_smol::Security::Cleartext);
+/// # let mut client = Client::from_stream(server, connection);
+/// # let message = "From: alice@example.org\r\n\r\nHello.\r\n";
+/// # let mails = vec![Mail::new("alice@example.org", ["bob@example.net"], message)?; 5];
+/// let mut batch = client.send_all(mails);
+/// while let Some(outcome) = batch.next().await {
+///     println!("{outcome}");
 /// }
+/// let rest: Vec<Mail> = batch.into_rest().collect();
+/// println!("{} messages are for another connection", rest.len());
+/// # assert_eq!(rest.len(), 3);
+/// # Ok(()) })
+/// # }
 /// ```
 ///
-/// A message is taken from its source when it is about to be sent: memory does not grow with the batch. It ends early when the
-/// connection fails, or when the server takes no further mail in this session; then the last outcomes tell why, or
-/// [`Client::ready`] where none was under way, and [`into_rest`](Self::into_rest) gives the messages that were not taken.
-///
-/// To drop it leaves in line the messages that were taken; their outcomes are for
-/// [`poll_event`](smtp_proto::Connection::poll_event) to tell.
-#[must_use = "nothing is sent until outcomes are asked for"]
+/// Messages that were taken stay queued when the batch is dropped. Their outcomes come from
+/// [`poll_event`](smtp_proto::Connection::poll_event).
+#[must_use = "nothing is sent until outcomes are awaited"]
 pub struct Batch<'a, M, S, W: Wire> {
     client: &'a mut Client<S, W>,
     mails: proto::Batch<M>,
 }
 
 impl<S, W: Wire> Client<S, W> {
-    /// Sends many messages, whose outcomes come in the same order.
+    /// Sends many messages; their outcomes come in the same order.
     ///
-    /// With a server that offers PIPELINING the envelope of each message goes out with the text of the one before, unless the
-    /// policy says how far to send ahead ([`Pipelining`](proto::Pipelining)): it takes one round trip a message. The messages have
-    /// to be whole: one whose text comes in pieces is not sent.
+    /// With a server that advertises PIPELINING a message takes one round trip: its envelope is
+    /// sent together with the content of the message before. The config can choose another level of
+    /// [`Pipelining`](proto::Pipelining). Messages whose content is
+    /// [streamed](smtp_proto::MailBuilder::streamed) are not sent.
+    ///
+    /// ```
+    /// # use smtp_smol::{Client, Mail};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # futures_lite::future::block_on(async {
+    /// # let server = smtp_test::MemoryServer::new(&smtp_test::Config::new());
+    /// # let connection = adapter_tests::common::wire(smtp_smol::Security::Cleartext);
+    /// # let mut client = Client::from_stream(server, connection);
+    /// # let message = "From: alice@example.org\r\n\r\nHello.\r\n";
+    /// # let mails = vec![Mail::new("alice@example.org", ["bob@example.net"], message)?; 5];
+    /// let mut batch = client.send_all(mails);
+    /// while let Some(outcome) = batch.next().await {
+    ///     println!("{outcome}");
+    /// }
+    /// # Ok(()) })
+    /// # }
+    /// ```
     pub fn send_all<I>(&mut self, mails: I) -> Batch<'_, Mails<I::IntoIter>, S, W>
     where
         I: IntoIterator<Item = Mail>,
     {
-        self.send_stream(Mails(mails.into_iter().fuse()))
+        self.send_stream(Mails::new(mails))
     }
 
-    /// Sends messages as they come, such as from a channel, as [`send_all`](Self::send_all) does.
+    /// Sends messages as they arrive, such as from a channel, as [`send_all`](Self::send_all) does.
     ///
-    /// While none comes the connection is idle, and many servers end it after some minutes.
+    /// The connection is idle until a message arrives. Many servers close an idle connection after
+    /// some minutes.
     pub fn send_stream<M>(&mut self, mails: M) -> Batch<'_, M, S, W>
     where
         M: Stream<Item = Mail> + Unpin,
@@ -69,19 +95,17 @@ impl<S, W: Wire> Client<S, W> {
     }
 }
 
-impl<M: Stream<Item = Mail> + Unpin, S: AsyncRead + AsyncWrite + Unpin, W: Wire>
-    Batch<'_, M, S, W>
+impl<M, S, W> Batch<'_, M, S, W>
+where
+    M: Stream<Item = Mail> + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin,
+    W: Wire,
 {
-    /// Waits for what becomes of the next message; `None` when there is nothing more to tell.
+    /// Waits for the outcome of the next message; `None` at the end of the batch.
     ///
     /// Cancel safe.
     pub async fn next(&mut self) -> Option<Outcome> {
-        let Self { client, mails } = self;
-        client
-            .drive_with(|smtp, cx| {
-                mails.poll_outcome_from(smtp, |mails| Pin::new(mails).poll_next(cx))
-            })
-            .await
+        self.client.driver.next_outcome(&mut self.mails).await
     }
 }
 
@@ -97,26 +121,3 @@ impl<M, S, W: Wire> fmt::Debug for Batch<'_, M, S, W> {
         self.mails.fmt(f)
     }
 }
-
-/// The messages of an iterator as a stream, each of which is there when it is asked for.
-#[derive(Clone, Debug)]
-pub struct Mails<I>(Fuse<I>);
-
-impl<I: Iterator<Item = Mail>> Iterator for Mails<I> {
-    type Item = Mail;
-
-    fn next(&mut self) -> Option<Mail> {
-        self.0.next()
-    }
-}
-
-impl<I: Iterator<Item = Mail>> Stream for Mails<I> {
-    type Item = Mail;
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Mail>> {
-        Poll::Ready(self.next())
-    }
-}
-
-/// Nothing in it is ever pinned.
-impl<I> Unpin for Mails<I> {}

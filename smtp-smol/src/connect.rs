@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 
+use async_io::Timer;
 use async_net::{TcpStream, resolve};
+use smtp_driver::connecting;
 use smtp_proto::{Error, Mail, Outcome};
 use smtp_rustls::{Attempt, Endpoint, Session};
 
 use crate::Client;
-use crate::client::within;
 
 /// Connects, sends one message and ends the connection.
 ///
@@ -18,14 +19,14 @@ use crate::client::within;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # futures_lite::future::block_on(async {
-/// # let certificate = smtp_test::Tls::new();
-/// # let trust = smtp_smol::TlsConfig::builder().no_default_roots().add_root_der(certificate.authority_der().to_vec()).build()?;
-/// # let server = smtp_test::Server::start(smtp_test::Config::new().tls(certificate).user("alice", "correct horse"))?;
+/// # let tls = smtp_test::Tls::new();
+/// # let config = smtp_test::Config::new().tls(tls.clone()).user("alice", "correct horse");
+/// # let server = smtp_test::Server::start(config)?;
 /// # let (host, port) = ("localhost", server.port());
 /// let endpoint = Endpoint::starttls(host)
 ///     .port(port)
 ///     .credentials(Credentials::password("alice", "correct horse")?)
-/// #   .tls(trust)
+/// #   .tls(tls.client_config())
 ///     .build()?;
 /// let message = "From: alice@example.org\r\nSubject: hello\r\n\r\nHello Bob.\r\n";
 /// let mail = Mail::new("alice@example.org", ["bob@example.net"], message)?;
@@ -35,13 +36,13 @@ use crate::client::within;
 /// # }
 /// ```
 ///
-/// Not cancel safe: to drop the future drops the connection, with the message in doubt if its
-/// content has gone out.
+/// Not cancel safe: dropping the future drops the connection, and the message is in doubt if its
+/// content has been sent.
 ///
 /// # Errors
 /// If the connection cannot be set up, or the message is
-/// [streamed](smtp_proto::MailBuilder::streamed). Whatever happens to the message later is in its
-/// outcome, and a failure after that outcome is known changes nothing.
+/// [streamed](smtp_proto::MailBuilder::streamed). Later failures are in the outcome; one after the
+/// outcome is known changes nothing.
 pub async fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
     let mut client = Client::connect(endpoint).await?;
     let outcome = client.send(mail).await?;
@@ -52,52 +53,63 @@ pub async fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
 impl Client<TcpStream, Session> {
     /// Connects to a server, and waits until it is ready for messages.
     ///
-    /// The addresses of the host are tried one after the other as long as what goes wrong may go better elsewhere. Each has
-    /// as long to answer as the endpoint's timeouts say, and so has the resolution of the name.
+    /// The addresses of the host are tried one after the other, while the failure may be different
+    /// at the next. The endpoint's timeouts limit the resolution of the name and the connection to
+    /// each address.
     ///
-    /// Cancel safe: to drop the future drops the attempt.
+    /// ```
+    /// use smtp_smol::{Client, Endpoint};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # futures_lite::future::block_on(async {
+    /// # let tls = smtp_test::Tls::new();
+    /// # let server = smtp_test::Server::start(smtp_test::Config::new().tls(tls.clone()))?;
+    /// # let (host, port) = ("localhost", server.port());
+    /// let endpoint = Endpoint::starttls(host)
+    ///     .port(port)
+    /// #   .tls(tls.client_config())
+    ///     .build()?;
+    /// let client = Client::connect(&endpoint).await?;
+    /// println!("{:?}", client.tls());
+    /// # assert!(client.tls().is_some());
+    /// # Ok(()) })
+    /// # }
+    /// ```
+    ///
+    /// Cancel safe: dropping the future drops the attempt.
     ///
     /// # Errors
-    /// The failure of the last address that was tried, with those before it as its [`attempts`](Error::attempts). It names the
-    /// endpoint and the address.
+    /// The failure at the last address that was tried, with the earlier ones as its
+    /// [`attempts`](Error::attempts). It names the endpoint and the address.
     pub async fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
         let name = (endpoint.host(), endpoint.port());
-        let addresses = within(endpoint.timeouts().connect(), resolve(name))
+        let limit = Timer::after(endpoint.timeouts().connect());
+        let addresses = connecting(limit, resolve(name))
             .await
-            .ok_or_else(Error::connect_timeout)
-            .and_then(|found| found.map_err(Error::connect))
             .map_err(|error| error.with_peer(endpoint.peer()))?;
         Self::connect_to(endpoint, &addresses).await
     }
 
-    /// As [`connect`](Self::connect), but to addresses that are known already. The endpoint's host still is the name
-    /// for which the server has to have a certificate.
+    /// Connects as [`connect`](Self::connect) does, but to known addresses.
     ///
-    /// Cancel safe: to drop the future drops the attempt.
+    /// The server's certificate must still be for the host of the endpoint.
+    ///
+    /// Cancel safe: dropping the future drops the attempt.
     ///
     /// # Errors
-    /// The failure of the last address that was tried, with those before it as its [`attempts`](Error::attempts). It names the
-    /// endpoint and the address.
+    /// Those of [`connect`](Self::connect).
     pub async fn connect_to(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<Self, Error> {
-        let mut attempts = endpoint.attempts(addresses.iter().copied());
-        let mut failure = None;
-        while let Some(attempt) = attempts.next(failure.take()) {
-            match Self::open(attempt).await {
-                Ok(client) => return Ok(client),
-                Err(error) => failure = Some(error),
-            }
-        }
-        Err(attempts.into_error())
+        let attempts = endpoint.attempts(addresses.iter().copied());
+        attempts.connect(Self::open).await
     }
 
     async fn open(attempt: Attempt) -> Result<Self, Error> {
-        let connecting = TcpStream::connect(attempt.address());
-        let stream = within(attempt.connect_timeout(), connecting)
-            .await
-            .ok_or_else(Error::connect_timeout)?
-            .map_err(Error::connect)?;
+        let limit = Timer::after(attempt.connect_timeout());
+        let stream = connecting(limit, TcpStream::connect(attempt.address())).await?;
         stream.set_nodelay(true).map_err(Error::connect)?;
         let session = attempt.into_session(stream.local_addr().ok());
-        Self::from_stream(stream, session).into_ready().await
+        let client = Self::from_stream(stream, session);
+        let driver = client.driver.into_ready().await?;
+        Ok(Self { driver })
     }
 }

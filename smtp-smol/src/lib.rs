@@ -1,12 +1,12 @@
 //! An SMTP client for smol, and for any stream with the traits of futures-io.
 //!
-//! A [`Client`] moves bytes between a stream and the state machine of [`smtp_proto`](proto), and keeps
-//! its time. TLS is not part of the stream: [`smtp_rustls`](tls) layers it between stream and state
-//! machine, for STARTTLS as well as from the first byte.
+//! A [`Client`] moves bytes between a stream and the state machine of [`smtp_proto`](proto), and
+//! keeps its time limits. TLS is not part of the stream: [`smtp_rustls`](tls) layers it between
+//! stream and state machine, for STARTTLS as well as from the first byte.
 //!
-//! It needs no certain executor: its sockets and timers are those of async-io, whose reactor runs by itself. The streams of
-//! async-std have the same traits, so that [`Client::from_stream`] drives them too; async-std itself is no longer
-//! maintained, and this crate has it for a test only.
+//! No particular executor is needed: sockets and timers are those of async-io, whose reactor has a
+//! thread of its own. The streams of async-std have the same traits, and [`Client::from_stream`]
+//! takes them. async-std itself is no longer maintained; only a test uses it.
 //!
 #![cfg_attr(feature = "rustls", doc = "```")]
 #![cfg_attr(not(feature = "rustls"), doc = "```ignore")]
@@ -14,21 +14,22 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # futures_lite::future::block_on(async {
-//! # let certificate = smtp_test::Tls::new();
-//! # let trust = smtp_smol::tls::TlsConfig::builder().no_default_roots().add_root_der(certificate.authority_der().to_vec()).build()?;
-//! # let server = smtp_test::Server::start(smtp_test::Config::new().tls(certificate).user("alice", "correct horse"))?;
+//! # let tls = smtp_test::Tls::new();
+//! # let config = smtp_test::Config::new().tls(tls.clone()).user("alice", "correct horse");
+//! # let server = smtp_test::Server::start(config)?;
 //! # let (host, port) = ("localhost", server.port());
 //! let endpoint = Endpoint::starttls(host)
 //!     .port(port)
 //!     .credentials(Credentials::password("alice", "correct horse")?)
-//! #   .tls(trust)
+//! #   .tls(tls.client_config())
 //!     .build()?;
 //! let mut client = Client::connect(&endpoint).await?;
 //!
-//! let mail = Mail::new("alice@example.org", ["bob@example.net"], "From: alice@example.org\r\nSubject: hello\r\n\r\nHello Bob.\r\n")?;
+//! let message = "From: alice@example.org\r\nSubject: hello\r\n\r\nHello Bob.\r\n";
+//! let mail = Mail::new("alice@example.org", ["bob@example.net"], message)?;
 //! let outcome = client.send(mail).await?;
-//! for delivery in outcome.recipients() {
-//!     println!("{}: {}", delivery.recipient(), delivery.status());
+//! for recipient in outcome.recipients() {
+//!     println!("{}: {}", recipient.recipient(), recipient.status());
 //! }
 //! client.quit().await?;
 //! # assert_eq!(server.mails().len(), 1);
@@ -36,60 +37,116 @@
 //! # }
 //! ```
 //!
-//! Failures are one type, [`Error`]; the result of a message is its [`Outcome`]. [`send()`] does all of
-//! this for a single message.
+//! Failures are one type, [`Error`]; the result of a message is its [`Outcome`]. [`send()`] does
+//! all of this for a single message.
 //!
 //! # Many messages
 //!
-//! [`Client::send_all`] sends any number of messages, of which it has only a few in memory at a time, with as few round trips as
-//! the server allows, and gives their outcomes in the same order; [`Client::send_stream`] sends messages as they come.
-//! [`Client::submit`] queues single messages without waiting,
-//! and [`Client::wait_outcome`] asks for each by its id. A text that does not fit in memory comes from a
-//! reader, by [`Client::send_from`], or piece by piece, by [`Client::content_wanted`] and
+//! [`Client::send_all`] sends any number of messages. It keeps only a few of them in memory, takes
+//! as few round trips as the server allows, and returns the outcomes in the order of the messages.
+//! [`Client::send_stream`] sends messages as they arrive.
+//!
+//! ```
+//! # use smtp_smol::{Client, Mail};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # futures_lite::future::block_on(async {
+//! # let server = smtp_test::MemoryServer::new(&smtp_test::Config::new());
+//! # let connection = adapter_tests::common::wire(smtp_smol::Security::Cleartext);
+//! # let mut client = Client::from_stream(server, connection);
+//! # let message = "From: alice@example.org\r\n\r\nHello.\r\n";
+//! # let mails = vec![Mail::new("alice@example.org", ["bob@example.net"], message)?; 5];
+//! let mut batch = client.send_all(mails);
+//! while let Some(outcome) = batch.next().await {
+//!     println!("{outcome}");
+//! }
+//! # Ok(()) })
+//! # }
+//! ```
+//!
+//! [`Client::submit`] queues single messages without waiting, and [`Client::wait_outcome`] returns
+//! the outcome of each by its id. Content that does not fit in memory comes from a reader, by
+//! [`Client::send_from`], or piece by piece, by [`Client::content_wanted`] and
 //! [`Connection::write_content`](proto::Connection::write_content).
 //!
-//! # What is cancel safe
+//! # Cancel safety
 //!
-//! No future owns bytes: what was not written is offered again, and what was read has been taken in. To drop the future of
-//! any method that takes `&mut self`, in a race or by a time-out, changes nothing, and to call the method again goes on
-//! where it was. There are two exceptions. To drop [`Client::send`] or [`Client::send_from`] gives their mail up: if nothing
-//! of it has been sent, it is withdrawn; else the connection fails. And what comes of a
-//! [`Client::command`] that was dropped is for [`poll_event`](proto::Connection::poll_event) to tell.
+//! No future owns bytes: what was not written is transmitted again, and what was read has been
+//! handled. Dropping the future of a method that takes `&mut self`, in a race or by a timeout,
+//! changes nothing, and the next call continues where it stopped.
 //!
-//! Nothing moves but in these futures: there is no task in the background.
+//! ```
+//! use std::time::Duration;
+//!
+//! use futures_lite::FutureExt;
+//!
+//! # use smtp_smol::{Client, Mail};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # futures_lite::future::block_on(async {
+//! # let server = smtp_test::MemoryServer::new(&smtp_test::Config::new());
+//! # let connection = adapter_tests::common::wire(smtp_smol::Security::Cleartext);
+//! # let mut client = Client::from_stream(server, connection);
+//! # let message = "From: alice@example.org\r\n\r\nHello.\r\n";
+//! # let mail = Mail::new("alice@example.org", ["bob@example.net"], message)?;
+//! let id = client.submit(mail);
+//! let outcome = loop {
+//!     let outcome = async { Some(client.wait_outcome(id).await) };
+//!     let second = async {
+//!         async_io::Timer::after(Duration::from_secs(1)).await;
+//!         None
+//!     };
+//!     match outcome.or(second).await {
+//!         Some(outcome) => break outcome?,
+//!         None => println!("still sending"),
+//!     }
+//! };
+//! # assert!(outcome.is_accepted());
+//! # Ok(()) })
+//! # }
+//! ```
+//!
+//! There are two exceptions. Dropping [`Client::send`] or [`Client::send_from`] abandons the
+//! message: it is withdrawn if nothing of it has been sent; otherwise the connection fails. And the
+//! reply to a [`Client::command`] that was dropped comes from
+//! [`poll_event`](proto::Connection::poll_event).
+//!
+//! Bytes move only in these futures: there is no task in the background.
 //!
 //! # Time
 //!
-//! Everything that is waited for has its deadline, by [`Timeouts`](proto::Timeouts), also a server that takes nothing or
-//! answers a byte a minute.
+//! Every wait has a time limit of [`Timeouts`](proto::Timeouts), also for a server that takes
+//! nothing, or replies with a byte a minute.
 //!
-//! With a login, and where TLS is demanded, the limits are those of [`Timeouts::submission`](proto::Timeouts::submission): 10
-//! seconds for each address, 30 for the greeting, 30 for TLS, 60 for a reply, 10 minutes for the final reply to a message. For
-//! relays and LMTP they are those of [`Timeouts::rfc5321`](proto::Timeouts::rfc5321): 5 minutes for most.
+//! With authentication, and where TLS is required, the limits are those of
+//! [`Timeouts::submission`](proto::Timeouts::submission): 10 seconds for each address, 30 for the
+//! greeting, 30 for TLS, 60 for a reply, 10 minutes for the final reply to a message. For relays
+//! and LMTP they are those of [`Timeouts::rfc5321`](proto::Timeouts::rfc5321): 5 minutes for most.
 //!
 //! # LMTP
 //!
-//! Mail is handed to a mail store by LMTP (RFC 2033): over a Unix socket by `Client::connect_unix`, or over TCP by an
-//! [`Endpoint`](tls::Endpoint) whose [`protocol`](tls::EndpointBuilder::protocol) says so. An outcome then tells for each
-//! recipient whether the message was delivered.
+//! A mail store takes messages by LMTP (RFC 2033): over a Unix socket by `Client::connect_unix`, or
+//! over TCP by an [`Endpoint`](tls::Endpoint) with this
+//! [`protocol`](tls::EndpointBuilder::protocol). An outcome then says for each recipient whether
+//! the message was delivered.
 //!
 //! # Other streams and other TLS
 //!
-//! [`Client::from_stream`] takes any stream with the traits of futures-io, and any [`Wire`](proto::Wire): a
-//! [`Connection`](proto::Connection) to speak in cleartext, a TLS stack that is sans-IO as well, or one's own. A TLS stack that
-//! wraps streams takes over by [`Client::upgrade`].
+//! [`Client::from_stream`] takes any stream with the traits of futures-io, and any
+//! [`Wire`](proto::Wire): a [`Connection`](proto::Connection) for cleartext, another TLS stack
+//! without I/O, or one's own. A TLS stack that wraps streams takes over by [`Client::upgrade`].
 //!
 //! # Features
 //! | feature | by default | what it adds |
 //! | --- | --- | --- |
 //! | `net` | yes | `Client::connect_unix`, for LMTP |
-//! | `rustls` | yes | [`Client::connect`], the types that `Client` stands for by itself, and [`tls`] |
-//! | `idna` | no | domains beyond ASCII as A-labels: of the server, of the client, in addresses |
-//! | `tracing` | no | a span of the crate of that name for each connection and each message, and the lines of the transcript in them |
+//! | `rustls` | yes | [`Client::connect`], the default type parameters of `Client`, and [`tls`] |
+//! | `idna` | no | non-ASCII domains as A-labels: of the server, of the client, in addresses |
+//! | `tracing` | no | spans of the crate `tracing` for each connection and each message, with the lines of the transcript |
 //!
-//! The default features also bring those of [`smtp_rustls`](tls).
+//! The default features include those of [`smtp_rustls`](tls).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod runtime;
 
 mod client;
 
@@ -99,6 +156,7 @@ mod connect;
 #[cfg(all(unix, feature = "net"))]
 mod unix;
 
+pub use smtp_driver::Mails;
 pub use smtp_proto as proto;
 #[doc(no_inline)]
 pub use smtp_proto::{
@@ -111,7 +169,7 @@ pub use smtp_rustls as tls;
 #[doc(no_inline)]
 pub use smtp_rustls::{Endpoint, TlsConfig};
 
-pub use crate::batch::{Batch, Mails};
+pub use crate::batch::Batch;
 pub use crate::client::Client;
 #[cfg(feature = "rustls")]
 pub use crate::connect::send;
