@@ -7,42 +7,69 @@ use smtp_proto::{self as proto, Mail, Outcome, Wire};
 
 use crate::{Client, Stream};
 
-/// Messages that go out as fast as the connection takes them, and what becomes of each, in the order in which they were given.
+/// Many messages over one connection, sent as fast as it takes them. Outcomes come in the order of
+/// the messages.
 ///
-/// Made by [`Client::send_all`].
+/// Created by [`Client::send_all`].
+///
+/// A message is taken from the iterator when it is about to be sent, so memory does not grow with
+/// the batch. The batch ends early when the connection fails, or when the server takes no more
+/// messages in this session. The last outcome says why; if none was pending, [`Client::ready`]
+/// does. [`into_rest`](Self::into_rest) returns the messages that were not taken.
 ///
 /// ```
-/// use smtp_blocking::{Client, Stream, proto::{Mail, Wire}};
+/// use smtp_blocking::{Client, Mail};
 ///
-/// fn send<S: Stream, W: Wire>(client: &mut Client<S, W>, messages: Vec<Mail>) {
-///     let mut batch = client.send_all(messages);
-///     for outcome in &mut batch {
-///         println!("{:?}", outcome.recipients());
-///     }
-///     for message in batch.into_rest() {
-///         println!("still to be sent: {message:?}"); // the connection failed before
-///     }
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let config = smtp_test::Config::new().with("LIMITS MAILMAX=1");
+/// # let server = smtp_test::Server::start(config)?;
+/// # let connection = adapter_tests::common::wire(smtp_blocking::Security::Cleartext);
+/// # let stream = std::net::TcpStream::connect(server.addr())?;
+/// # let mut client = Client::from_stream(stream, connection);
+/// # let message = "From: alice@example.org\r\n\r\nHello.\r\n";
+/// # let mails = vec![Mail::new("alice@example.org", ["bob@example.net"], message)?; 5];
+/// let mut batch = client.send_all(mails);
+/// for outcome in &mut batch {
+///     println!("{outcome}");
 /// }
+/// let rest: Vec<Mail> = batch.into_rest().collect();
+/// println!("{} messages are for another connection", rest.len());
+/// # assert_eq!(rest.len(), 3);
+/// # Ok(())
+/// # }
 /// ```
 ///
-/// A message is taken from the iterator when it is about to be sent: memory does not grow with the batch. It ends early when the
-/// connection fails, or when the server takes no further mail in this session; then the last outcomes tell why, and
-/// [`into_rest`](Self::into_rest) gives the messages that were not taken.
-///
-/// To drop it leaves in line the messages that were taken; their outcomes are for
-/// [`poll_event`](smtp_proto::Connection::poll_event) to tell.
-#[must_use = "nothing is sent until outcomes are asked for"]
+/// Messages that were taken stay queued when the batch is dropped. Their outcomes come from
+/// [`poll_event`](smtp_proto::Connection::poll_event).
+#[must_use = "nothing is sent until outcomes are awaited"]
 pub struct Batch<'a, I: Iterator<Item = Mail>, S, W: Wire> {
     client: &'a mut Client<S, W>,
     mails: proto::Batch<Fuse<I>>,
 }
 
 impl<S, W: Wire> Client<S, W> {
-    /// Sends many messages, whose outcomes come in the same order.
+    /// Sends many messages; their outcomes come in the same order.
     ///
-    /// With a server that offers PIPELINING the envelope of each message goes out with the text of the one before, unless the
-    /// policy says how far to send ahead ([`Pipelining`](proto::Pipelining)): it takes one round trip a message. The messages have to be whole: one
-    /// whose text comes in pieces is not sent.
+    /// With a server that advertises PIPELINING a message takes one round trip: its envelope is
+    /// sent together with the content of the message before. The config can choose another level of
+    /// [`Pipelining`](proto::Pipelining). Messages whose content is
+    /// [streamed](smtp_proto::MailBuilder::streamed) are not sent.
+    ///
+    /// ```
+    /// # use smtp_blocking::{Client, Mail};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = smtp_test::Server::start(smtp_test::Config::new())?;
+    /// # let connection = adapter_tests::common::wire(smtp_blocking::Security::Cleartext);
+    /// # let stream = std::net::TcpStream::connect(server.addr())?;
+    /// # let mut client = Client::from_stream(stream, connection);
+    /// # let message = "From: alice@example.org\r\n\r\nHello.\r\n";
+    /// # let mails = vec![Mail::new("alice@example.org", ["bob@example.net"], message)?; 5];
+    /// for outcome in client.send_all(mails) {
+    ///     println!("{outcome}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send_all<I>(&mut self, mails: I) -> Batch<'_, I::IntoIter, S, W>
     where
         I: IntoIterator<Item = Mail>,
@@ -57,7 +84,7 @@ impl<S, W: Wire> Client<S, W> {
 impl<I: Iterator<Item = Mail>, S: Stream, W: Wire> Iterator for Batch<'_, I, S, W> {
     type Item = Outcome;
 
-    /// Waits for what becomes of the next message; `None` when there is nothing more to tell.
+    /// Waits for the outcome of the next message; `None` at the end of the batch.
     fn next(&mut self) -> Option<Outcome> {
         let Self { client, mails } = self;
         client.drive(|smtp| mails.poll_outcome(smtp))

@@ -17,14 +17,14 @@ use crate::client::SHORTEST;
 /// use smtp_blocking::{Credentials, Endpoint, Mail};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let certificate = smtp_test::Tls::new();
-/// # let trust = smtp_blocking::TlsConfig::builder().no_default_roots().add_root_der(certificate.authority_der().to_vec()).build()?;
-/// # let server = smtp_test::Server::start(smtp_test::Config::new().tls(certificate).user("alice", "correct horse"))?;
+/// # let tls = smtp_test::Tls::new();
+/// # let config = smtp_test::Config::new().tls(tls.clone()).user("alice", "correct horse");
+/// # let server = smtp_test::Server::start(config)?;
 /// # let (host, port) = ("localhost", server.port());
 /// let endpoint = Endpoint::starttls(host)
 ///     .port(port)
 ///     .credentials(Credentials::password("alice", "correct horse")?)
-/// #   .tls(trust)
+/// #   .tls(tls.client_config())
 ///     .build()?;
 /// let message = "From: alice@example.org\r\nSubject: hello\r\n\r\nHello Bob.\r\n";
 /// let mail = Mail::new("alice@example.org", ["bob@example.net"], message)?;
@@ -36,8 +36,8 @@ use crate::client::SHORTEST;
 ///
 /// # Errors
 /// If the connection cannot be set up, or the message is
-/// [streamed](smtp_proto::MailBuilder::streamed). Whatever happens to the message later is in its
-/// outcome, and a failure after that outcome is known changes nothing.
+/// [streamed](smtp_proto::MailBuilder::streamed). Later failures are in the outcome; one after the
+/// outcome is known changes nothing.
 pub fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
     let mut client = Client::connect(endpoint)?;
     let outcome = client.send(mail)?;
@@ -48,13 +48,31 @@ pub fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
 impl Client<TcpStream, Session> {
     /// Connects to a server, and waits until it is ready for messages.
     ///
-    /// The addresses of the host are tried one after the other as long as what goes wrong may go better elsewhere. Each has
-    /// as long to answer as the endpoint's timeouts say. Nothing bounds the resolution of the name, since the system's
-    /// resolver cannot be told to hurry: with [`connect_to`](Self::connect_to) the caller can use another.
+    /// The addresses of the host are tried one after the other, while the failure may be different
+    /// at the next. The endpoint's timeouts limit the connection to each address. The system's
+    /// resolver has no time limit; with [`connect_to`](Self::connect_to) a caller can use another.
+    ///
+    /// ```
+    /// use smtp_blocking::{Client, Endpoint};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let tls = smtp_test::Tls::new();
+    /// # let server = smtp_test::Server::start(smtp_test::Config::new().tls(tls.clone()))?;
+    /// # let (host, port) = ("localhost", server.port());
+    /// let endpoint = Endpoint::starttls(host)
+    ///     .port(port)
+    /// #   .tls(tls.client_config())
+    ///     .build()?;
+    /// let client = Client::connect(&endpoint)?;
+    /// println!("{:?}", client.tls());
+    /// # assert!(client.tls().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// The failure of the last address that was tried, with those before it as its [`attempts`](Error::attempts). It names the
-    /// endpoint and the address.
+    /// The failure at the last address that was tried, with the earlier ones as its
+    /// [`attempts`](Error::attempts). It names the endpoint and the address.
     pub fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
         let name = (endpoint.host(), endpoint.port());
         let addresses = name
@@ -63,12 +81,12 @@ impl Client<TcpStream, Session> {
         Self::connect_to(endpoint, &addresses.collect::<Vec<_>>())
     }
 
-    /// As [`connect`](Self::connect), but to addresses that are known already. The endpoint's host still is the name
-    /// for which the server has to have a certificate.
+    /// Connects as [`connect`](Self::connect) does, but to known addresses.
+    ///
+    /// The server's certificate must still be for the host of the endpoint.
     ///
     /// # Errors
-    /// The failure of the last address that was tried, with those before it as its [`attempts`](Error::attempts). It names the
-    /// endpoint and the address.
+    /// Those of [`connect`](Self::connect).
     pub fn connect_to(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<Self, Error> {
         let mut attempts = endpoint.attempts(addresses.iter().copied());
         let mut failure = None;

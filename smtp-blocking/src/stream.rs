@@ -1,4 +1,4 @@
-//! What a blocking client asks of a stream.
+//! What a blocking client requires of a stream.
 
 use std::io::{self, Read, Write};
 #[cfg(unix)]
@@ -11,9 +11,9 @@ use std::time::Duration;
 #[cfg(unix)]
 use socket2::SockRef;
 
-/// A blocking stream that can be told how long it may block.
+/// A blocking stream whose reads and writes have a timeout.
 ///
-/// This is all that keeps a client from waiting for ever, so it has to hold for every read and write.
+/// Only the timeout keeps a client from waiting forever, so it must apply to every read and write.
 ///
 /// ```
 /// use std::io::{self, Read, Write};
@@ -21,7 +21,7 @@ use socket2::SockRef;
 /// use std::time::Duration;
 /// use smtp_blocking::Stream;
 ///
-/// /// Some TLS stack's stream.
+/// /// The stream of another TLS stack.
 /// struct Secured(TcpStream);
 /// # impl Read for Secured {
 /// #     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -44,35 +44,37 @@ use socket2::SockRef;
 /// }
 /// ```
 pub trait Stream: Read + Write {
-    /// Lets each read and each write from now on block for `limit` at most, which is never zero.
+    /// Limits each read and each write from now on to `limit`, which is never zero.
     ///
-    /// One that takes longer fails with [`WouldBlock`](io::ErrorKind::WouldBlock) or
+    /// An operation that takes longer fails with [`WouldBlock`](io::ErrorKind::WouldBlock) or
     /// [`TimedOut`](io::ErrorKind::TimedOut), and has moved nothing.
     ///
     /// # Errors
-    /// If it cannot be had. The client then does not read or write.
+    /// If the stream cannot be limited. The client then does not read or write.
     fn set_timeouts(&mut self, limit: Duration) -> io::Result<()>;
 
-    /// Reads what has already come, without waiting: if nothing has, it fails with [`WouldBlock`](io::ErrorKind::WouldBlock).
+    /// Reads what has arrived, without waiting. If nothing has, it fails with
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock).
     ///
-    /// By default `None`: it cannot. The client then lets it block for a millisecond, and tells it a limit once more.
+    /// `None`, the default, means that the stream cannot do so. The client then reads with a
+    /// timeout of a millisecond, and sets the timeouts again.
     fn try_read(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
         let _ = buffer;
         None
     }
 
-    /// Whether it may keep back what it took until it is flushed; by default, it may.
+    /// Whether the stream may buffer what is written to it until it is flushed; by default, it may.
     ///
-    /// One that does not saves the client the question.
+    /// A stream that returns `false` is not flushed.
     fn is_buffered(&self) -> bool {
         true
     }
 
-    /// Says that nothing more will be written, in good order; by default by flushing only, since the stream is about to be
-    /// dropped.
+    /// Shuts the stream down: nothing more will be written. By default the stream is flushed, since
+    /// it is about to be dropped.
     ///
     /// # Errors
-    /// Those of the stream; they are of no consequence.
+    /// Those of the stream. The client ignores them.
     fn shut_down(&mut self) -> io::Result<()> {
         self.flush()
     }
@@ -145,7 +147,8 @@ impl<S: Stream + ?Sized> Stream for Box<S> {
     }
 }
 
-/// Whether a read would find something, if only the end: one system call, and nothing is taken.
+/// Fails unless a read would return at once, with input or the end: one system call, which takes
+/// nothing.
 #[cfg(unix)]
 fn has_come(socket: &impl std::os::fd::AsFd) -> io::Result<()> {
     let mut byte = [MaybeUninit::uninit()];

@@ -4,42 +4,51 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
-use smtp_proto::{Config, Connection, Error, Peer, Seed};
+use smtp_driver::unix_connection;
+use smtp_proto::{Config, Connection, Error};
 
 use crate::Client;
 
 impl Client<UnixStream, Connection> {
-    /// Connects to a server on this machine over a Unix socket, and waits until it is ready for messages.
+    /// Connects to a server on this machine over a Unix socket, and waits until it is ready for
+    /// messages.
     ///
-    /// This is how mail is handed to a mail store, by LMTP (RFC 2033), which answers for each recipient whether the message was
-    /// delivered. The policy is one in cleartext, as nobody listens in between.
+    /// Mail stores take messages this way by LMTP (RFC 2033), which replies for each recipient
+    /// whether the message was delivered. The config is one in cleartext: no third party can read
+    /// from a Unix socket.
     ///
-    /// ```no_run
+    /// ```
     /// use std::sync::Arc;
-    /// use smtp_blocking::{Client, proto::{Config, Mail, Protocol, Security}};
     ///
-    /// fn deliver(mail: Mail) -> Result<(), Box<dyn std::error::Error>> {
-    ///     let policy = Config::builder("relay.example.org".parse()?)
-    ///         .protocol(Protocol::Lmtp)
-    ///         .security(Security::Cleartext)
-    ///         .build()?;
-    ///     let mut client = Client::connect_unix("/run/lmtp", Arc::new(policy))?;
-    ///     for delivery in client.send(mail)?.recipients() {
-    ///         println!("{}: {}", delivery.recipient(), delivery.status());
-    ///     }
-    ///     Ok(client.quit()?)
+    /// use smtp_blocking::proto::{Config, Protocol};
+    /// use smtp_blocking::{Client, Mail, Security};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = std::env::temp_dir().join(format!("smtp-doc-{}", std::process::id()));
+    /// # let server = smtp_test::Server::start_unix(smtp_test::Config::new().lmtp(), folder)?;
+    /// # let path = server.path().ok_or("a path")?;
+    /// # let message = "From: alice@example.org\r\n\r\nHello.\r\n";
+    /// # let mail = Mail::new("alice@example.org", ["bob@example.net"], message)?;
+    /// let config = Config::builder("relay.example.org".parse()?)
+    ///     .protocol(Protocol::Lmtp)
+    ///     .security(Security::Cleartext)
+    ///     .build()?;
+    /// let mut client = Client::connect_unix(path, Arc::new(config))?;
+    /// for recipient in client.send(mail)?.recipients() {
+    ///     println!("{}: {}", recipient.recipient(), recipient.status());
     /// }
+    /// client.quit()?;
+    /// # Ok(())
+    /// # }
     /// ```
     ///
-    /// Nothing bounds the wait for a server that does not take connections, since the system knows no limit for it.
+    /// Nothing limits the wait for a server that accepts no connections: the system has no timeout
+    /// for it.
     ///
     /// # Errors
-    /// If there is no server to connect to, or the connection's failure. It names the path.
-    pub fn connect_unix(path: impl AsRef<Path>, policy: Arc<Config>) -> Result<Self, Error> {
-        let mut connection = Connection::new(policy, Seed::random());
-        let path = path.as_ref();
-        let peer = Peer::path(path.to_string_lossy());
-        connection.set_peer(peer.clone());
+    /// If the socket cannot be connected to, or the connection's failure. The error names the path.
+    pub fn connect_unix(path: impl AsRef<Path>, config: Arc<Config>) -> Result<Self, Error> {
+        let (connection, peer) = unix_connection(path.as_ref(), config);
         let stream =
             UnixStream::connect(path).map_err(|error| Error::connect(error).with_peer(peer))?;
         Self::from_stream(stream, connection).into_ready()
