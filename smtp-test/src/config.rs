@@ -1,9 +1,10 @@
+mod authentication;
+mod ehlo;
+mod rejections;
+
 use std::time::Duration;
 
-use crate::{
-    Action, Moment, Scram, Split, Stage, Tls,
-    credentials::{Credential, User},
-};
+use crate::{Action, Moment, Scram, Split, Stage, Tls, credentials::User};
 
 /// The behavior of a server. A builder that is passed by value.
 ///
@@ -101,209 +102,6 @@ impl Config {
         self
     }
 
-    /// Replaces the lines of the EHLO reply after its first, such as `SIZE 1000`, in cleartext and
-    /// in TLS.
-    ///
-    /// STARTTLS and AUTH are advertised only if the list contains them.
-    ///
-    /// ```
-    /// use std::io::{Read, Write};
-    /// use smtp_test::{Config, MemoryServer};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let mut stream = MemoryServer::new(&Config::new().capabilities(["8BITMIME", "SIZE 1000"]));
-    /// stream.write_all(b"EHLO a.test\r\nQUIT\r\n")?;
-    /// let mut replies = String::new();
-    /// stream.read_to_string(&mut replies)?;
-    /// assert!(replies.contains("250-8BITMIME\r\n250 SIZE 1000\r\n"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn capabilities<T: Into<String>>(mut self, lines: impl IntoIterator<Item = T>) -> Self {
-        let lines: Vec<String> = lines.into_iter().map(Into::into).collect();
-        self.clear = Some(lines.clone());
-        self.in_tls = Some(lines);
-        self
-    }
-
-    /// Replaces the lines of the EHLO reply after its first, inside TLS only.
-    ///
-    /// ```
-    /// use std::io::{Read, Write};
-    /// use smtp_test::{Config, MemoryServer};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let config = Config::new().advertise_starttls().capabilities_in_tls(["AUTH PLAIN"]);
-    /// let mut stream = MemoryServer::new(&config);
-    /// stream.write_all(b"EHLO a.test\r\nSTARTTLS\r\n")?;
-    /// while stream.read(&mut [0; 1000]).is_ok() {} // until there is no more output
-    /// stream.write_all(b"EHLO a.test\r\nQUIT\r\n")?;
-    /// let mut replies = String::new();
-    /// stream.read_to_string(&mut replies)?;
-    /// assert_eq!(replies, "250-mail.test greets a.test\r\n250 AUTH PLAIN\r\n221 2.0.0 bye\r\n");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn capabilities_in_tls<T: Into<String>>(
-        mut self,
-        lines: impl IntoIterator<Item = T>,
-    ) -> Self {
-        self.in_tls = Some(lines.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// Adds a line to the EHLO replies.
-    ///
-    /// ```
-    /// use std::io::{Read, Write};
-    /// use smtp_test::{Config, MemoryServer};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let mut stream = MemoryServer::new(&Config::new().with("CHUNKING").with("LIMITS RCPTMAX=10"));
-    /// stream.write_all(b"EHLO a.test\r\nQUIT\r\n")?;
-    /// let mut replies = String::new();
-    /// stream.read_to_string(&mut replies)?;
-    /// assert!(replies.contains("250-CHUNKING\r\n250 LIMITS RCPTMAX=10\r\n"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn with(mut self, line: impl Into<String>) -> Self {
-        self.extra.push(line.into());
-        self
-    }
-
-    /// Removes a keyword from the EHLO replies.
-    ///
-    /// ```
-    /// use std::io::{Read, Write};
-    /// use smtp_test::{Config, MemoryServer};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let mut stream = MemoryServer::new(&Config::new().without("PIPELINING"));
-    /// stream.write_all(b"EHLO a.test\r\nQUIT\r\n")?;
-    /// let mut replies = String::new();
-    /// stream.read_to_string(&mut replies)?;
-    /// assert!(!replies.contains("PIPELINING"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn without(mut self, keyword: impl Into<String>) -> Self {
-        self.missing.push(keyword.into());
-        self
-    }
-
-    /// Adds a user with a password: for PLAIN and LOGIN, and, if [`mechanisms`](Self::mechanisms)
-    /// names them, for CRAM-MD5 and SCRAM.
-    ///
-    /// ```
-    /// use std::io::{Read, Write};
-    /// use smtp_test::{Config, MemoryServer};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let mut stream = MemoryServer::new(&Config::new().user("alice", "secret"));
-    /// let log = stream.log();
-    /// stream.write_all(b"EHLO a.test\r\nAUTH PLAIN AGFsaWNlAHNlY3JldA==\r\nQUIT\r\n")?;
-    /// let mut replies = String::new();
-    /// stream.read_to_string(&mut replies)?;
-    /// assert!(replies.contains("AUTH PLAIN LOGIN\r\n"));
-    /// assert_eq!(log.session().authenticated_as(), Some("alice"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn user(self, name: impl Into<String>, password: impl Into<String>) -> Self {
-        self.credential(name, Credential::Password(password.into()))
-    }
-
-    /// Adds a user with a token: for XOAUTH2, and, if [`mechanisms`](Self::mechanisms) names it,
-    /// for OAUTHBEARER.
-    ///
-    /// ```
-    /// use std::io::{Read, Write};
-    /// use smtp_test::{Config, MemoryServer};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let mut stream = MemoryServer::new(&Config::new().token("alice", "t0k3n"));
-    /// stream.write_all(b"EHLO a.test\r\nQUIT\r\n")?;
-    /// let mut replies = String::new();
-    /// stream.read_to_string(&mut replies)?;
-    /// assert!(replies.contains("AUTH XOAUTH2\r\n"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn token(self, name: impl Into<String>, token: impl Into<String>) -> Self {
-        self.credential(name, Credential::Token(token.into()))
-    }
-
-    /// Adds a user that EXTERNAL authenticates (RFC 4422, appendix A).
-    pub fn external(self, name: impl Into<String>) -> Self {
-        self.credential(name, Credential::External)
-    }
-
-    /// Accepts every login by ANONYMOUS (RFC 4505), as `anonymous`.
-    ///
-    /// ```
-    /// use std::io::{Read, Write};
-    /// use smtp_test::{Config, MemoryServer};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let mut stream = MemoryServer::new(&Config::new().anonymous());
-    /// let log = stream.log();
-    /// stream.write_all(b"EHLO a.test\r\nAUTH ANONYMOUS dHJhY2U=\r\nQUIT\r\n")?;
-    /// let mut replies = String::new();
-    /// stream.read_to_string(&mut replies)?;
-    /// assert!(replies.contains("235"));
-    /// assert_eq!(log.session().authenticated_as(), Some("anonymous"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn anonymous(self) -> Self {
-        self.credential("anonymous", Credential::Anonymous)
-    }
-
-    fn credential(mut self, name: impl Into<String>, secret: Credential) -> Self {
-        self.users.push(User {
-            name: name.into(),
-            secret,
-        });
-        self
-    }
-
-    /// Replaces the list of mechanisms that AUTH advertises.
-    ///
-    /// The server has PLAIN, LOGIN, CRAM-MD5, XOAUTH2, OAUTHBEARER, EXTERNAL, ANONYMOUS, and SCRAM
-    /// with SHA-1, SHA-256 and SHA-512, each also with `-PLUS`. Unknown names are advertised, too,
-    /// and rejected.
-    ///
-    /// ```
-    /// use std::io::{Read, Write};
-    /// use smtp_test::{Config, MemoryServer};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let mut stream = MemoryServer::new(&Config::new().user("alice", "secret").mechanisms(["SCRAM-SHA-256", "PLAIN"]));
-    /// stream.write_all(b"EHLO a.test\r\nQUIT\r\n")?;
-    /// let mut replies = String::new();
-    /// stream.read_to_string(&mut replies)?;
-    /// assert!(replies.contains("AUTH SCRAM-SHA-256 PLAIN\r\n"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn mechanisms<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
-        self.mechanisms = Some(names.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// Sets the behavior of the server in SCRAM.
-    pub fn scram(mut self, scram: Scram) -> Self {
-        self.scram = scram;
-        self
-    }
-
-    /// Advertises AUTH in cleartext, too, if the server has TLS; one without TLS always does.
-    pub fn auth_in_cleartext(mut self) -> Self {
-        self.auth_in_cleartext = true;
-        self
-    }
-
     /// Gives the server a certificate, and advertises STARTTLS.
     ///
     /// ```
@@ -385,110 +183,6 @@ impl Config {
         self
     }
 
-    /// Rejects MAIL with 530 until a user has authenticated.
-    ///
-    /// ```
-    /// use std::io::{Read, Write};
-    /// use smtp_test::{Config, MemoryServer};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let mut stream = MemoryServer::new(&Config::new().user("alice", "secret").require_auth());
-    /// stream.write_all(b"EHLO a.test\r\nMAIL FROM:<a@x.test>\r\nQUIT\r\n")?;
-    /// let mut replies = String::new();
-    /// stream.read_to_string(&mut replies)?;
-    /// assert!(replies.contains("530"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn require_auth(mut self) -> Self {
-        self.require_auth = true;
-        self
-    }
-
-    /// Rejects a recipient with this reply. The comparison ignores case.
-    ///
-    /// ```
-    /// use std::io::{Read, Write};
-    /// use smtp_test::{Config, MemoryServer};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let mut stream = MemoryServer::new(&Config::new().reject("gone@x.test", "550 5.1.1 no such user"));
-    /// for line in [
-    ///     "EHLO a.test",
-    ///     "MAIL FROM:<a@x.test>",
-    ///     "RCPT TO:<gone@x.test>",
-    ///     "QUIT",
-    /// ] {
-    ///     write!(stream, "{line}\r\n")?;
-    /// }
-    /// let mut replies = String::new();
-    /// stream.read_to_string(&mut replies)?;
-    /// assert!(replies.contains("550 5.1.1 no such user\r\n"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn reject(mut self, address: impl Into<String>, reply: impl Into<String>) -> Self {
-        self.rejected.push((address.into(), reply.into()));
-        self
-    }
-
-    /// Sets the largest message in bytes, advertised as SIZE (RFC 1870) and enforced; 64 MiB by
-    /// default.
-    ///
-    /// ```
-    /// use std::io::{Read, Write};
-    /// use smtp_test::{Config, MemoryServer};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let mut stream = MemoryServer::new(&Config::new().size_limit(1000));
-    /// stream.write_all(b"EHLO a.test\r\nMAIL FROM:<a@x.test> SIZE=1001\r\nQUIT\r\n")?;
-    /// let mut replies = String::new();
-    /// stream.read_to_string(&mut replies)?;
-    /// assert!(replies.contains("SIZE 1000\r\n") && replies.contains("\r\n552"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn size_limit(mut self, bytes: u64) -> Self {
-        self.size_limit = Some(bytes);
-        self
-    }
-
-    /// Replies 452 to each recipient of a transaction after `count` accepted ones. It is not
-    /// advertised, unlike `LIMITS` (RFC 9422).
-    ///
-    /// ```
-    /// use std::io::{Read, Write};
-    /// use smtp_test::{Config, MemoryServer};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let mut stream = MemoryServer::new(&Config::new().max_recipients(1));
-    /// for line in [
-    ///     "EHLO a.test",
-    ///     "MAIL FROM:<a@x.test>",
-    ///     "RCPT TO:<b@x.test>",
-    ///     "RCPT TO:<c@x.test>",
-    ///     "QUIT",
-    /// ] {
-    ///     write!(stream, "{line}\r\n")?;
-    /// }
-    /// let mut replies = String::new();
-    /// stream.read_to_string(&mut replies)?;
-    /// assert!(replies.contains("452 4.5.3 too many recipients\r\n"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn max_recipients(mut self, count: usize) -> Self {
-        self.max_recipients = Some(count);
-        self
-    }
-
-    /// Sets the reply that [`max_recipients`](Self::max_recipients) gives, such as the 552 of older
-    /// servers (RFC 5321, section 4.5.3.1.10).
-    pub fn too_many_recipients(mut self, reply: impl Into<String>) -> Self {
-        self.too_many = reply.into();
-        self
-    }
-
     /// Speaks LMTP (RFC 2033): LHLO in place of EHLO, and a final reply for each recipient. A
     /// message for several recipients is stored once for each whose reply was a success.
     ///
@@ -520,39 +214,6 @@ impl Config {
     /// ```
     pub fn lmtp(mut self) -> Self {
         self.lmtp = true;
-        self
-    }
-
-    /// Rejects a recipient with this final reply, after accepting it at RCPT; in LMTP only. The
-    /// comparison ignores case.
-    ///
-    /// ```
-    /// use std::io::{Read, Write};
-    /// use smtp_test::{Config, MemoryServer};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let mut stream = MemoryServer::new(&Config::new().lmtp().reject_delivery("full@x.test", "452 4.2.2 full"));
-    /// let log = stream.log();
-    /// for line in [
-    ///     "LHLO a.test",
-    ///     "MAIL FROM:<a@x.test>",
-    ///     "RCPT TO:<full@x.test>",
-    ///     "DATA",
-    ///     "Subject: t",
-    ///     ".",
-    ///     "QUIT",
-    /// ] {
-    ///     write!(stream, "{line}\r\n")?;
-    /// }
-    /// let mut replies = String::new();
-    /// stream.read_to_string(&mut replies)?;
-    /// assert!(replies.contains("452 4.2.2 full\r\n"));
-    /// assert_eq!(log.mail_count(), 0);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn reject_delivery(mut self, address: impl Into<String>, reply: impl Into<String>) -> Self {
-        self.undelivered.push((address.into(), reply.into()));
         self
     }
 
@@ -663,33 +324,6 @@ impl Config {
         self
     }
 
-    /// The lines of the EHLO reply after its first.
-    pub(crate) fn ehlo_lines(&self, in_tls: bool) -> Vec<String> {
-        let own = if in_tls { &self.in_tls } else { &self.clear };
-        let mut lines = own
-            .clone()
-            .unwrap_or_else(|| self.default_ehlo_lines(in_tls));
-        lines.extend(self.extra.iter().cloned());
-        lines.retain(|line| {
-            let keyword = line.split(' ').next().unwrap_or_default();
-            !self
-                .missing
-                .iter()
-                .any(|missing| missing.eq_ignore_ascii_case(keyword))
-        });
-        lines
-    }
-
-    /// The reply to a rejected recipient.
-    pub(crate) fn rejection(&self, address: &str) -> Option<&str> {
-        find(&self.rejected, address)
-    }
-
-    /// The final reply for a recipient that is rejected after the content.
-    pub(crate) fn rejected_delivery(&self, address: &str) -> Option<&str> {
-        find(&self.undelivered, address)
-    }
-
     /// The action for the first of `stages` that has one, each with the count of times it was
     /// reached.
     pub(crate) fn action(&self, stages: &[(Stage, usize)], connection: usize) -> Option<&Action> {
@@ -702,61 +336,6 @@ impl Config {
                     .any(|&(stage, count)| moment.matches(stage, count, connection))
             })
             .map(|(_, action)| action)
-    }
-
-    fn default_ehlo_lines(&self, in_tls: bool) -> Vec<String> {
-        let mut lines: Vec<String> = [
-            "PIPELINING",
-            "8BITMIME",
-            "SMTPUTF8",
-            "ENHANCEDSTATUSCODES",
-            "DSN",
-            "HELP",
-        ]
-        .map(str::to_owned)
-        .into();
-        lines.push(
-            self.size_limit
-                .map_or_else(|| "SIZE".to_owned(), |limit| format!("SIZE {limit}")),
-        );
-        if self.tls_mode == TlsMode::StartTls && !in_tls {
-            lines.push("STARTTLS".to_owned());
-        }
-        let mechanisms = self.advertised_mechanisms();
-        if !mechanisms.is_empty()
-            && (in_tls || self.auth_in_cleartext || self.tls_mode == TlsMode::None)
-        {
-            lines.push(format!("AUTH {}", mechanisms.join(" ")));
-        }
-        lines
-    }
-
-    fn advertised_mechanisms(&self) -> Vec<&str> {
-        if let Some(own) = &self.mechanisms {
-            return own.iter().map(String::as_str).collect();
-        }
-        let has =
-            |wanted: fn(&Credential) -> bool| self.users.iter().any(|user| wanted(&user.secret));
-        let groups: [(bool, &[&str]); 4] = [
-            (
-                has(|secret| matches!(secret, Credential::Password(_))),
-                &["PLAIN", "LOGIN"],
-            ),
-            (
-                has(|secret| matches!(secret, Credential::Token(_))),
-                &["XOAUTH2"],
-            ),
-            (
-                has(|secret| matches!(secret, Credential::External)),
-                &["EXTERNAL"],
-            ),
-            (
-                has(|secret| matches!(secret, Credential::Anonymous)),
-                &["ANONYMOUS"],
-            ),
-        ];
-        let wanted = groups.iter().filter(|(wanted, _)| *wanted);
-        wanted.flat_map(|(_, names)| *names).copied().collect()
     }
 }
 
@@ -794,13 +373,6 @@ impl Default for Config {
             idle_limit: Duration::from_secs(60),
         }
     }
-}
-
-fn find<'a>(replies: &'a [(String, String)], address: &str) -> Option<&'a str> {
-    replies
-        .iter()
-        .find(|(other, _)| other.eq_ignore_ascii_case(address))
-        .map(|(_, reply)| reply.as_str())
 }
 
 /// When TLS starts.
