@@ -339,6 +339,28 @@ impl ConfigBuilder {
         self
     }
 
+    /// The port that servers of this protocol and security listen on by default: 587 for STARTTLS, 465 for
+    /// implicit TLS, 25 for the two kinds of [`Security`] that may end in cleartext, and 24 for LMTP.
+    ///
+    /// ```
+    /// use smtp_proto::{Config, Security};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let builder = Config::builder("client.example.org".parse()?);
+    /// assert_eq!(builder.default_port(), 587);
+    /// assert_eq!(builder.security(Security::Implicit).default_port(), 465);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn default_port(&self) -> u16 {
+        match (self.config.protocol, self.config.security) {
+            (Protocol::Lmtp, _) => PORT_LMTP,
+            (_, Security::StartTls) => PORT_SUBMISSION,
+            (_, Security::Implicit) => PORT_IMPLICIT,
+            (_, Security::Opportunistic | Security::Cleartext) => PORT_RELAY,
+        }
+    }
+
     /// Limits how much of a reply is kept; the rest is cut off.
     pub fn reply_limits(mut self, limits: ReplyLimits) -> Self {
         self.config.reply_limits = limits;
@@ -488,8 +510,14 @@ impl core::error::Error for ConfigError {}
 /// Relaying (RFC 5321).
 const PORT_RELAY: u16 = 25;
 
+/// Submission (RFC 6409).
+const PORT_SUBMISSION: u16 = 587;
+
 /// Submission with implicit TLS (RFC 8314).
 const PORT_IMPLICIT: u16 = 465;
+
+/// Private mail systems, by custom LMTP.
+const PORT_LMTP: u16 = 24;
 
 /// A server that is silent for longer on port 465 waits for TLS.
 const SILENCE: Duration = Duration::from_secs(5);
