@@ -1,14 +1,14 @@
-//! What stands in a certificate that was not accepted: no more than it takes to tell why.
+//! The fields of a rejected certificate that explain the rejection.
 //!
-//! Nothing that is read here decides whether a certificate is accepted. It is read without checks, also from
-//! certificates that no verifier takes.
+//! Nothing here decides whether a certificate is accepted. The fields are read without checks, also
+//! from certificates that no verifier accepts.
 
 use crate::der::{BIT_STRING, FIRST_OPTION, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, element};
 
-/// A few fields of a certificate.
+/// The fields of a certificate that explain why it is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Certificate {
-    /// Whether it is of version 1, which has no extensions and so no names of hosts.
+    /// Whether it is of version 1, which has no extensions and therefore no host names.
     pub(crate) is_version_1: bool,
     /// Whether it names itself as its issuer.
     pub(crate) is_self_signed: bool,
@@ -18,7 +18,7 @@ pub(crate) struct Certificate {
 /// The public key of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
-    /// RSA with a modulus of so many bits.
+    /// RSA; the length of the modulus in bits.
     Rsa(usize),
     /// The elliptic curve P-521.
     P521,
@@ -26,7 +26,8 @@ pub(crate) enum Key {
 }
 
 impl Certificate {
-    /// Reads `Certificate ::= SEQUENCE { tbsCertificate, … }` (RFC 5280, section 4.1); `None` if it is none.
+    /// Reads `Certificate ::= SEQUENCE { tbsCertificate, … }` (RFC 5280, section 4.1); `None` if it
+    /// is malformed.
     pub(crate) fn read(der: &[u8]) -> Option<Self> {
         let (certificate, _) = element(der, SEQUENCE)?;
         let (fields, _) = element(certificate, SEQUENCE)?;
@@ -61,7 +62,8 @@ impl Key {
     }
 }
 
-/// Reads `RSAPublicKey ::= SEQUENCE { modulus INTEGER, … }` (RFC 8017, appendix A.1.1) in a string of whole bytes.
+/// Reads `RSAPublicKey ::= SEQUENCE { modulus INTEGER, … }` (RFC 8017, appendix A.1.1) from a BIT
+/// STRING of whole bytes, and returns the length of the modulus.
 fn modulus_bits(string: &[u8]) -> Option<usize> {
     let (key, _) = element(string.strip_prefix(&[0])?, SEQUENCE)?;
     let (modulus, _) = element(key, INTEGER)?;
@@ -72,7 +74,7 @@ fn modulus_bits(string: &[u8]) -> Option<usize> {
     bits.checked_sub(usize::try_from(leading).ok()?)
 }
 
-/// 0 stands for version 1.
+/// Version 1 is encoded as 0.
 const VERSION_1: &[u8] = &[0];
 
 /// 1.2.840.113549.1.1.1

@@ -1,12 +1,15 @@
-//! The channel binding `tls-server-end-point` (RFC 5929, section 4): a hash of the server's certificate.
+//! The channel binding `tls-server-end-point` (RFC 5929, section 4): a hash of the server's
+//! certificate.
 
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
 use crate::der::{FIRST_OPTION, OBJECT_IDENTIFIER, SEQUENCE, element};
 
-/// The hash of a certificate in DER, by the hash function of its own signature, but SHA-256 where that is MD5 or SHA-1.
+/// The hash of a certificate in DER by the hash function of its signature, with SHA-256 in place of
+/// MD5 and SHA-1.
 ///
-/// `None` if its signature has no hash function of its own, such as that of Ed25519: then the binding is not defined.
+/// `None` if its signature algorithm has no hash function, such as Ed25519: the binding is not
+/// defined then.
 pub(crate) fn hash(certificate: &[u8]) -> Option<Vec<u8>> {
     Some(match signature_hash(certificate)? {
         Hash::Sha224 => Sha224::digest(certificate).to_vec(),
@@ -19,18 +22,18 @@ pub(crate) fn hash(certificate: &[u8]) -> Option<Vec<u8>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hash {
     Sha224,
-    /// In place of MD5 and SHA-1 too.
+    /// Also in place of MD5 and SHA-1.
     Sha256,
     Sha384,
     Sha512,
 }
 
-/// Reads `Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue }` (RFC 5280, section 4.1) as far
-/// as the algorithm.
+/// Reads `Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue }` (RFC
+/// 5280, section 4.1) up to the algorithm.
 fn signature_hash(certificate: &[u8]) -> Option<Hash> {
     let (certificate, _) = element(certificate, SEQUENCE)?;
-    let (_, behind_fields) = element(certificate, SEQUENCE)?;
-    let (algorithm, _) = element(behind_fields, SEQUENCE)?;
+    let (_, after_fields) = element(certificate, SEQUENCE)?;
+    let (algorithm, _) = element(after_fields, SEQUENCE)?;
     let (identifier, parameters) = element(algorithm, OBJECT_IDENTIFIER)?;
     match identifier {
         RSA_PSS => pss_hash(parameters),
@@ -38,7 +41,8 @@ fn signature_hash(certificate: &[u8]) -> Option<Hash> {
     }
 }
 
-/// Reads `RSASSA-PSS-params ::= SEQUENCE { hashAlgorithm [0] DEFAULT sha1, … }` (RFC 4055, section 3.1).
+/// Reads `RSASSA-PSS-params ::= SEQUENCE { hashAlgorithm [0] DEFAULT sha1, … }` (RFC 4055, section
+/// 3.1).
 fn pss_hash(parameters: &[u8]) -> Option<Hash> {
     let (parameters, _) = element(parameters, SEQUENCE)?;
     let Some((tagged, _)) = element(parameters, FIRST_OPTION) else {
@@ -59,7 +63,7 @@ fn look_up(table: &[(&[u8], Hash)], identifier: &[u8]) -> Option<Hash> {
 /// 1.2.840.113549.1.1.10
 const RSA_PSS: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a";
 
-/// Signature algorithms with a hash function of their own (RFC 3279, RFC 4055, RFC 5758).
+/// Signature algorithms, each with its hash function (RFC 3279, RFC 4055, RFC 5758).
 const SIGNATURES: &[(&[u8], Hash)] = &[
     // 1.2.840.113549.1.1: RSA with MD5, SHA-1, SHA-256, SHA-384, SHA-512, SHA-224.
     (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x04", Hash::Sha256),
@@ -76,7 +80,7 @@ const SIGNATURES: &[(&[u8], Hash)] = &[
     (b"\x2a\x86\x48\xce\x3d\x04\x03\x04", Hash::Sha512),
 ];
 
-/// Hash functions by themselves.
+/// Hash functions (RFC 4055, section 2.1).
 const HASHES: &[(&[u8], Hash)] = &[
     // 1.3.14.3.2.26: SHA-1.
     (b"\x2b\x0e\x03\x02\x1a", Hash::Sha256),
@@ -96,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    /// An element of DER whose length takes the short form or the long one.
+    /// An element of DER, with its length in the short or the long form.
     fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
         let contents = parts.concat();
         let mut out = vec![tag];
@@ -139,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn each_algorithm_has_its_hash_wherever_it_stands() {
+    fn each_algorithm_has_its_hash_at_every_length_of_the_fields() {
         for len in [0, 1, 0x7f, 0x80, 0xff, 0x100, 3000] {
             for (identifier, expected) in SIGNATURES {
                 let identifier = der(OBJECT_IDENTIFIER, &[identifier]);
@@ -158,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_hash_functions_give_way_to_a_strong_one() {
+    fn sha_256_replaces_weak_hash_functions() {
         let bare_pss = [&der(OBJECT_IDENTIFIER, &[RSA_PSS])[..], &der(SEQUENCE, &[])];
         let md5 = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x04\x05\x00";
         let sha1 = b"\x06\x07\x2a\x86\x48\xce\x3d\x04\x01";
@@ -176,10 +180,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_no_certificate_has_no_hash(
+        fn malformed_input_has_no_hash(
             bytes in proptest::collection::vec(prop_oneof![Just(0x30_u8), Just(0x06), Just(0x84), Just(0xff), any::<u8>()], 0..40),
         ) {
-            // Nothing so short holds an algorithm that is known, but by an accident of 2^-56.
+            // Such short input contains a known algorithm with a probability of 2^-56.
             prop_assert_eq!(hash(&bytes), None);
         }
 

@@ -1,6 +1,6 @@
-//! As much of DER as it takes to look into a certificate.
+//! The part of DER that reading a certificate needs.
 
-/// The contents of the element with which some DER begins, and what comes after it.
+/// The contents of the first element, which must have this tag, and the DER after it.
 pub(crate) fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let rest = der.strip_prefix(&[tag])?;
     let (&first, rest) = rest.split_first()?;
@@ -20,5 +20,5 @@ pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
 /// `[0]`, explicit.
 pub(crate) const FIRST_OPTION: u8 = 0xa0;
-/// Of an element's length: the other bits tell how many bytes it has.
+/// The bit for the long form of a length: the other bits are the number of bytes of the length.
 const LONG_FORM: u8 = 0x80;

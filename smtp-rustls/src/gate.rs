@@ -1,4 +1,4 @@
-//! Which sessions are kept to be resumed, where handshakes succeed without proof.
+//! Which sessions are cached for resumption where handshakes succeed without proof.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,10 +7,12 @@ use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
 
-/// One connection's way to a store of sessions. Through it nothing is kept before it is opened.
+/// One connection's access to a shared cache of sessions, which stores nothing until the gate is
+/// opened.
 ///
-/// A resumed session comes with the certificates of the first handshake, which can be judged again. Its signature cannot,
-/// so a session is kept only if the server has shown that it has the key.
+/// A resumed session has the certificates of the first handshake, which can be verified again. Its
+/// signature cannot, so a session is cached only if the server has proven that it holds the private
+/// key.
 #[derive(Debug)]
 pub(crate) struct Gate {
     store: Arc<dyn ClientSessionStore>,

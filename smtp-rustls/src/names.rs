@@ -1,10 +1,11 @@
-//! The names in a certificate, of which there may be any number.
+//! The names in a certificate, escaped and limited in number and length.
 
 use rustls::{CertificateError, Error, ExtendedKeyPurpose};
 
-/// The same error with no more of what the server sent than a text should show.
+/// The same error, with the names from the server limited to what an error text should show.
 ///
-/// The names in a certificate are bytes of the server's: they may be many, long, and meant for a terminal.
+/// The server chooses the names in its certificate: there may be many, they may be long, and they
+/// may contain terminal control sequences.
 pub(crate) fn bounded(mut error: Error) -> Error {
     match &mut error {
         Error::InvalidCertificate(CertificateError::NotValidForNameContext {
@@ -34,14 +35,14 @@ pub(crate) fn bounded(mut error: Error) -> Error {
     error
 }
 
-/// A name without the kind of name that webpki writes around it.
+/// A name without the type that webpki writes around it.
 pub(crate) fn plain(whole: &str) -> String {
     let inner = |kind: &str, end: &str| whole.strip_prefix(kind)?.strip_suffix(end);
     let name = inner("DnsName(\"", "\")").or_else(|| inner("IpAddress(", ")"));
     name.unwrap_or(whole).to_owned()
 }
 
-/// The name with all escaped that is not for the eye, and cut.
+/// The name with unprintable characters escaped, cut to [`LENGTH`].
 fn harmless(name: &str) -> String {
     let mut shown = String::new();
     for character in name.chars() {
@@ -57,13 +58,13 @@ fn harmless(name: &str) -> String {
     shown
 }
 
-/// How many names or purposes are shown.
+/// The most names or purposes that are shown.
 const SHOWN: usize = 5;
 
-/// About how much of a name is shown, in bytes.
+/// The most bytes of a name that are shown, to within one escaped character.
 const LENGTH: usize = 72;
 
-/// How much of a purpose's identifier is shown.
+/// The most arcs of a purpose's object identifier that are shown.
 const ARCS: usize = 12;
 
 #[cfg(test)]

@@ -1,33 +1,34 @@
-//! A verifier that wants to know the server's key beforehand.
+//! Key pinning: the server's certificate must have a key that the user named beforehand.
 
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::hash::{Hash, HashAlgorithm};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::CertificateDer;
 use rustls::server::ParsedCertificate;
-use rustls::{
-    CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme,
-    SupportedCipherSuite,
-};
+use rustls::{CertificateError, Error, OtherError, SupportedCipherSuite};
 
-/// Takes a certificate that another verifier takes, if its key is one of these.
+use crate::verifier::{Review, Reviewed};
+
+/// Requires a pinned key in addition to what another verifier requires.
+pub(crate) type Pinned = Reviewed<PinnedKeys>;
+
+/// The keys that are accepted.
 #[derive(Debug)]
-pub(crate) struct Pinned {
+pub(crate) struct PinnedKeys {
     /// SHA-256 of each SubjectPublicKeyInfo.
     keys: Vec<[u8; 32]>,
     sha256: Sha256,
-    verifier: Arc<dyn ServerCertVerifier>,
 }
 
-/// That the server's key is none of those that were pinned.
+/// The server's key is not pinned.
 pub(crate) struct NotPinned;
 
 impl Pinned {
-    /// `None` if the provider has no SHA-256.
-    pub(crate) fn new(
+    /// Pins `keys`; `None` if the provider has no SHA-256.
+    pub(crate) fn pinning(
         keys: Vec<[u8; 32]>,
         provider: &CryptoProvider,
         verifier: Arc<dyn ServerCertVerifier>,
@@ -39,32 +40,21 @@ impl Pinned {
         let sha256 = hashes
             .into_iter()
             .find(|hash| hash.algorithm() == HashAlgorithm::SHA256)?;
-        Some(Self {
-            keys,
-            sha256: Sha256(sha256),
-            verifier,
-        })
+        let sha256 = Sha256(sha256);
+        Some(Self::new(verifier, PinnedKeys { keys, sha256 }))
     }
 }
 
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
+impl Review for PinnedKeys {
+    fn certificate(
         &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
+        own: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        result: Result<ServerCertVerified, Error>,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = self.verifier.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        )?;
-        // That the server has the key to it is proven by the signatures below.
-        let key = ParsedCertificate::try_from(end_entity)?.subject_public_key_info();
+        let verified = result?;
+        // The handshake signature proves that the server holds the private key.
+        let key = ParsedCertificate::try_from(own)?.subject_public_key_info();
         let hash = self.sha256.0.hash(&key);
         if self.keys.iter().any(|pinned| pinned == hash.as_ref()) {
             Ok(verified)
@@ -73,35 +63,11 @@ impl ServerCertVerifier for Pinned {
             Err(CertificateError::Other(error).into())
         }
     }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier
-            .verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier
-            .verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
-    }
 }
 
 impl fmt::Display for NotPinned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the server's key is none of those that were pinned")
+        f.write_str("the server's key is not pinned")
     }
 }
 

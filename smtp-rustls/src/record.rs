@@ -1,15 +1,16 @@
-//! Where one TLS record ends and the next begins.
+//! The boundaries of TLS records.
 
-/// Follows the records of a stream by their headers, to tell an end between two of them from one in the middle.
+/// Follows the records of a stream by their headers, so that an end of the stream between records
+/// is told from one within a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Frames {
-    /// In a header, of which so many bytes have been.
+pub(crate) enum RecordTracker {
+    /// In a header, of which `seen` bytes have arrived.
     Header { seen: u8, length: u16 },
-    /// In a record's content, of which so many bytes are to come.
+    /// In a record's content, of which `left` bytes are missing.
     Content { left: u16 },
 }
 
-impl Frames {
+impl RecordTracker {
     pub(crate) fn new() -> Self {
         Self::Header { seen: 0, length: 0 }
     }
@@ -43,7 +44,7 @@ impl Frames {
         }
     }
 
-    /// Whether a stream that ends here is cut in the middle of a record.
+    /// Whether a stream that ends here ends within a record.
     pub(crate) fn is_cut(self) -> bool {
         !matches!(self, Self::Header { seen: 0, .. })
     }
@@ -57,7 +58,7 @@ impl Frames {
     }
 }
 
-/// How many bytes of a header come before the length.
+/// The number of bytes before the length in a header.
 const LENGTH_AT: u8 = 3;
 
 #[cfg(test)]
@@ -76,11 +77,11 @@ mod tests {
         let between = [0, 7, 12, 277];
         for end in 0..=stream.len() {
             for middle in 0..=end {
-                let mut frames = Frames::new();
-                frames.advance(&stream[..middle]);
-                frames.advance(&stream[middle..end]);
+                let mut records = RecordTracker::new();
+                records.advance(&stream[..middle]);
+                records.advance(&stream[middle..end]);
                 assert_eq!(
-                    frames.is_cut(),
+                    records.is_cut(),
                     !between.contains(&end),
                     "ends at {end}, split at {middle}"
                 );
@@ -90,11 +91,11 @@ mod tests {
 
     #[test]
     fn a_record_of_the_greatest_length_is_followed_to_its_end() {
-        let mut frames = Frames::new();
-        frames.advance(&[0x32, 0x32, 0x30, 0xff, 0xff]);
-        frames.advance(&vec![0; 0xfffe]);
-        assert!(frames.is_cut());
-        frames.advance(&[0]);
-        assert!(!frames.is_cut());
+        let mut records = RecordTracker::new();
+        records.advance(&[0x32, 0x32, 0x30, 0xff, 0xff]);
+        records.advance(&vec![0; 0xfffe]);
+        assert!(records.is_cut());
+        records.advance(&[0]);
+        assert!(!records.is_cut());
     }
 }

@@ -1,4 +1,4 @@
-//! A connection with TLS around it.
+//! An SMTP connection with TLS layered below it.
 
 use std::fmt;
 
@@ -9,83 +9,141 @@ use crate::hint::TlsStart;
 use crate::tls::TlsConfig;
 use crate::tls_stream::TlsStream;
 
-/// A [`Connection`] with TLS around it, where its policy asks for that.
+/// A [`Connection`] with TLS below it, where its [`Security`] asks for TLS.
 ///
-/// Driven by the [`Wire`] methods like a `Connection`; asked by [`smtp`](Wire::smtp). Under
-/// [`Security::StartTls`](smtp_proto::Security::StartTls) and
-/// [`Security::Opportunistic`](smtp_proto::Security::Opportunistic) it passes cleartext through until the server has
-/// agreed to TLS; under [`Security::Implicit`](smtp_proto::Security::Implicit) all is TLS.
+/// A driver calls the methods of [`Wire`], as for a `Connection`, and reaches the `Connection` by
+/// [`smtp_mut`](Wire::smtp_mut). Under [`Security::StartTls`] and [`Security::Opportunistic`], the
+/// session passes cleartext through until the server has agreed to STARTTLS; under
+/// [`Security::Implicit`] everything is inside TLS.
 ///
-/// * If the handshake or a later record fails, the alert for the server is offered first. The `Connection` hears of the
-///   failure, as a [`TransportError`] around a [`rustls::Error`], when the alert is out, or cannot go out.
-/// * When the `Connection` has ended or failed, `close_notify` is offered: a driver that wants to be polite asks
-///   [`poll_transmit`](Wire::poll_transmit) once more before it closes.
-/// * An end of the stream without `close_notify` ends the connection as one with it does. Nothing depends on the
-///   difference: a reply says itself where it ends, so a message is accepted if its final reply came whole, and in doubt if
-///   that was cut, whoever cut it.
-/// * An idle session holds no buffer of its own.
+/// * If the handshake or a later record fails, the alert for the server is transmitted first. When
+///   it is sent, or cannot be sent, the `Connection` fails with a [`TransportError`] whose source
+///   is a [`rustls::Error`].
+/// * After the `Connection` has closed or failed, `close_notify` is transmitted: call
+///   [`poll_transmit`](Wire::poll_transmit) once more before closing the socket.
+/// * An end of the stream without `close_notify` closes the connection like one with it. A reply
+///   marks its own end: a message is accepted if its final reply arrived whole, and in doubt if
+///   that reply was cut, also by an attacker.
+/// * An idle session holds no buffer.
+///
+/// ```
+/// use std::task::Poll;
+/// use smtp_rustls::Endpoint;
+/// use smtp_rustls::proto::{Time, Wire};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let now = Time::ORIGIN;
+/// let mut session = Endpoint::implicit("mail.example.org").build()?.session();
+/// // The first output is a TLS record (type 22, handshake) with the ClientHello.
+/// let hello = session.poll_transmit(now).expect("TLS begins at once");
+/// let bytes: Vec<u8> = hello.iter().flatten().copied().collect();
+/// assert_eq!(bytes[0], 22);
+/// // After the socket has taken the bytes:
+/// session.handle_sent(now, bytes.len());
+/// // A server that speaks cleartext on this port fails the connection, and the error has a hint.
+/// session.handle_input(now, b"220 mail.example.org ESMTP\r\n");
+/// let alert = session.poll_transmit(now).map_or(0, |alert| alert.len());
+/// session.handle_sent(now, alert);
+/// let Poll::Ready(Err(error)) = session.smtp_mut().poll_ready() else {
+///     unreachable!("the connection has failed");
+/// };
+/// assert!(error.hint().is_some_and(|hint| hint.contains("STARTTLS")));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Session {
     connection: Connection,
     layer: Layer,
 }
 
-/// What lies between the connection and the transport.
+/// What is between the connection and the transport.
 enum Layer {
-    /// Nothing; TLS begins with these when the dialogue comes to it.
-    Clear(Option<Start>),
-    /// Nothing yet; TLS begins with these as soon as the session is driven, and not before: a session that is never driven
-    /// shall not take from the others what could be resumed.
-    Due(Start),
-    /// TLS, from its first byte to the end.
+    /// Nothing. TLS begins with these parameters when the dialogue reaches that point.
+    Cleartext(Option<TlsParameters>),
+    /// Nothing yet: TLS begins when the session is driven. Handshake state is created lazily, so
+    /// that an unused session does not consume a resumption ticket.
+    Pending(TlsParameters),
+    /// TLS, from its first byte to its last.
     Tls(Box<TlsStream>),
-    /// TLS could not even begin, which the connection is yet to be told.
+    /// TLS could not be begun. The connection has not received the error yet.
     Failed(TransportError),
 }
 
-/// What it takes to begin TLS.
-struct Start {
+/// What is needed to begin TLS.
+struct TlsParameters {
     tls: TlsConfig,
     name: ServerName<'static>,
-    begun: TlsStart,
+    start: TlsStart,
 }
 
 impl Session {
-    /// A session that does TLS whenever the connection's policy comes to it.
+    /// A session that begins TLS when the [`Security`] of the connection asks for it.
     ///
-    /// `name` is what the server's certificate must be for: take what the user typed, and nothing that was learnt from
-    /// DNS or from the server.
+    /// The server's certificate must be valid for `name`. Use the name that the user typed, never
+    /// one that was learnt from DNS or from the server.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use smtp_rustls::proto::{Config, Connection, Seed, Time, Wire};
+    /// use smtp_rustls::{Session, TlsConfig};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = Config::builder("client.example.org".parse()?).build()?;
+    /// let connection = Connection::new(Arc::new(config), Seed::random());
+    /// let tls = TlsConfig::builder().build()?;
+    /// let mut session = Session::new(connection, tls, "mail.example.org".try_into()?);
+    /// // STARTTLS, the default: the server speaks first, in cleartext.
+    /// assert!(session.poll_transmit(Time::ORIGIN).is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(
         connection: Connection,
         tls: impl Into<TlsConfig>,
         name: ServerName<'static>,
     ) -> Self {
-        let start = Start {
+        let parameters = TlsParameters {
             tls: tls.into(),
             name,
-            begun: TlsStart::AtOnce,
+            start: TlsStart::Implicit,
         };
         let mut session = Self {
             connection,
-            layer: Layer::Clear(Some(start)),
+            layer: Layer::Cleartext(Some(parameters)),
         };
         session.upgrade();
-        if let Layer::Clear(Some(start)) = &mut session.layer {
-            start.begun = TlsStart::ByStartTls;
+        if let Layer::Cleartext(Some(parameters)) = &mut session.layer {
+            parameters.start = TlsStart::StartTls;
         }
         session
     }
 
-    /// A session in cleartext.
+    /// A session in cleartext, for a connection with [`Security::Cleartext`].
     ///
-    /// A connection whose policy comes to TLS after all ends in an error of misuse.
+    /// A connection with another [`Security`] fails when it comes to TLS: that is an
+    /// [`ApiMisuse`](smtp_proto::ApiMisuse).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use smtp_rustls::Session;
+    /// use smtp_rustls::proto::{Config, Connection, Security, Seed};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = Config::builder("client.example.org".parse()?)
+    ///     .security(Security::Cleartext)
+    ///     .build()?;
+    /// let session = Session::cleartext(Connection::new(Arc::new(config), Seed::random()));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn cleartext(connection: Connection) -> Self {
         Self {
             connection,
-            layer: Layer::Clear(None),
+            layer: Layer::Cleartext(None),
         }
     }
 
-    /// A session that ends in this error as soon as it is driven.
+    /// A session that fails with this error when it is driven.
     pub(crate) fn failed(connection: Connection, error: TransportError) -> Self {
         Self {
             connection,
@@ -93,36 +151,38 @@ impl Session {
         }
     }
 
-    /// Lets TLS be due, if the dialogue has come to that point.
+    /// Makes TLS pending if the dialogue has reached that point.
     fn upgrade(&mut self) {
-        let Layer::Clear(start) = &mut self.layer else {
+        let Layer::Cleartext(parameters) = &mut self.layer else {
             return;
         };
         if self.connection.wants_tls()
-            && let Some(start) = start.take()
+            && let Some(parameters) = parameters.take()
         {
             self.connection.claim_tls();
-            self.layer = Layer::Due(start);
+            self.layer = Layer::Pending(parameters);
         }
     }
 
-    /// Begins TLS if it is due, or tells the connection that it could not begin.
+    /// Begins TLS if it is pending, or reports to the connection that it could not be begun.
     fn begin(&mut self, now: Time) {
-        let made = match &mut self.layer {
-            Layer::Clear(_) | Layer::Tls(_) => return,
-            Layer::Due(start) => {
-                let demanded = self.connection.security() != Security::Opportunistic;
-                // Starts the time for the handshake; the upgrade is asked for again when that is done.
+        let begun = match &mut self.layer {
+            Layer::Cleartext(_) | Layer::Tls(_) => return,
+            Layer::Pending(parameters) => {
+                let is_required = self.connection.security() != Security::Opportunistic;
+                // Starts the time limit of the handshake. The upgrade is taken again when that is
+                // done.
                 _ = self.connection.begin_tls(now);
-                TlsStream::new(start.tls.level(demanded), start.name.clone(), start.begun)
+                let level = parameters.tls.level(is_required);
+                TlsStream::new(level, parameters.name.clone(), parameters.start)
             }
             Layer::Failed(error) => Err(error.clone()),
         };
-        self.layer = match made {
-            Ok(channel) => Layer::Tls(Box::new(channel)),
+        self.layer = match begun {
+            Ok(stream) => Layer::Tls(Box::new(stream)),
             Err(error) => {
                 self.connection.handle_read_error(now, error);
-                Layer::Clear(None)
+                Layer::Cleartext(None)
             }
         };
     }
@@ -132,8 +192,8 @@ impl Wire for Session {
     fn handle_input(&mut self, now: Time, input: &[u8]) {
         self.begin(now);
         match &mut self.layer {
-            Layer::Tls(channel) => channel.handle_input(&mut self.connection, now, input),
-            // The connection refuses what comes after the reply to STARTTLS: nothing of it is left over for TLS.
+            Layer::Tls(stream) => stream.handle_input(&mut self.connection, now, input),
+            // The connection fails on input after the reply to STARTTLS, so none is left for TLS.
             _ => self.connection.handle_input(now, input),
         }
         self.upgrade();
@@ -142,14 +202,14 @@ impl Wire for Session {
     fn handle_eof(&mut self, now: Time) {
         self.begin(now);
         match &mut self.layer {
-            Layer::Tls(channel) => channel.handle_eof(&mut self.connection, now),
+            Layer::Tls(stream) => stream.handle_eof(&mut self.connection, now),
             _ => self.connection.handle_eof(now),
         }
     }
 
     fn handle_sent(&mut self, now: Time, count: usize) {
         match &mut self.layer {
-            Layer::Tls(channel) => channel.handle_sent(&mut self.connection, now, count),
+            Layer::Tls(stream) => stream.handle_sent(&mut self.connection, now, count),
             _ => self.connection.handle_sent(now, count),
         }
     }
@@ -157,7 +217,7 @@ impl Wire for Session {
     fn handle_timeout(&mut self, now: Time) {
         self.begin(now);
         match &mut self.layer {
-            Layer::Tls(channel) => channel.handle_timeout(&mut self.connection, now),
+            Layer::Tls(stream) => stream.handle_timeout(&mut self.connection, now),
             _ => self.connection.handle_timeout(now),
         }
     }
@@ -165,7 +225,7 @@ impl Wire for Session {
     fn handle_read_error(&mut self, now: Time, error: TransportError) {
         self.begin(now);
         match &mut self.layer {
-            Layer::Tls(channel) => channel.handle_read_error(&mut self.connection, now, error),
+            Layer::Tls(stream) => stream.handle_read_error(&mut self.connection, now, error),
             _ => self.connection.handle_read_error(now, error),
         }
     }
@@ -173,7 +233,7 @@ impl Wire for Session {
     fn handle_write_error(&mut self, now: Time, error: TransportError) {
         self.begin(now);
         match &mut self.layer {
-            Layer::Tls(channel) => channel.handle_write_error(&mut self.connection, now, error),
+            Layer::Tls(stream) => stream.handle_write_error(&mut self.connection, now, error),
             _ => self.connection.handle_write_error(now, error),
         }
     }
@@ -181,14 +241,14 @@ impl Wire for Session {
     fn poll_transmit(&mut self, now: Time) -> Option<Transmit<'_>> {
         self.begin(now);
         match &mut self.layer {
-            Layer::Tls(channel) => channel.poll_transmit(&mut self.connection, now),
+            Layer::Tls(stream) => stream.poll_transmit(&mut self.connection, now),
             _ => self.connection.poll_transmit(now),
         }
     }
 
     fn poll_timeout(&self) -> Option<Time> {
         match &self.layer {
-            Layer::Tls(channel) => channel.poll_timeout(&self.connection),
+            Layer::Tls(stream) => stream.poll_timeout(&self.connection),
             _ => self.connection.poll_timeout(),
         }
     }
@@ -205,8 +265,8 @@ impl Wire for Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let layer: &dyn fmt::Debug = match &self.layer {
-            Layer::Clear(_) | Layer::Due(_) => &"clear",
-            Layer::Tls(channel) => channel,
+            Layer::Cleartext(_) | Layer::Pending(_) => &"cleartext",
+            Layer::Tls(stream) => stream,
             Layer::Failed(error) => error,
         };
         f.debug_struct("Session")

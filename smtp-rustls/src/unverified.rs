@@ -1,4 +1,5 @@
-//! A verifier that does not care who the server is: for those who ask for it, and for those who know its key.
+//! A verifier that accepts any certificate: for key pinning, for opportunistic TLS, and for users
+//! who turn verification off.
 
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
-/// Takes any certificate. That the server has its key is still checked.
+/// Accepts any certificate, and still checks that the server holds its private key.
 #[derive(Debug)]
 pub(crate) struct Unverified(Arc<CryptoProvider>);
 

@@ -1,46 +1,52 @@
-//! What a verifier says of the server's certificate, told to the connection that it is about.
+//! Records what a verifier finds wrong with the server's certificate, for the connection concerned.
 //!
-//! rustls resumes a session only between connections that have the very same verifier, so all connections of one level of
-//! trust share one. A shared verifier does not know for which connection it is asked, and only says yes or no. But
-//! rustls asks it within [`ClientConnection::process_new_packets`](rustls::client::ClientConnection), on the same
-//! thread: what it says there is kept in that thread until the call is over, and [`watch`] hands it out.
+//! rustls resumes a session only between connections that share one verifier, so all connections of
+//! one level of trust do. A shared verifier does not know which connection asks, and its answer is
+//! only yes or no. But rustls asks it during `ClientConnection::process_new_packets`, on the same
+//! thread. The findings are therefore kept in a thread-local until that call returns, and [`watch`]
+//! takes them from there.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::pki_types::CertificateDer;
+use rustls::{CertificateError, Error, SignatureScheme};
 use smtp_proto::{UnverifiedReason, Verification};
 
 use crate::certificate::Certificate;
 use crate::names;
+use crate::verifier::{Review, Reviewed};
 
-/// A verifier that tells those who [watch](watch) what another one says.
-#[derive(Debug)]
-pub(crate) struct Watched {
-    verifier: Arc<dyn ServerCertVerifier>,
-    /// Whether a handshake ends that the other one does not agree to.
-    enforces: bool,
+/// A verifier whose findings [`watch`] returns.
+pub(crate) type Watched = Reviewed<Mode>;
+
+/// What follows when the watched verifier rejects a certificate or a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The handshake fails.
+    Enforcing,
+    /// Nothing but the record of it: the handshake succeeds.
+    Recording,
 }
 
-/// What the verifier said in one handshake.
+/// What the verifier found in one handshake.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// The server's certificates as it sent them, if something is wrong with them.
     chain: Vec<CertificateDer<'static>>,
-    /// Why the certificate does not show that the server is the right one.
+    /// Why the certificate does not identify the server.
     certificate: Option<Error>,
-    /// Why the signature does not show that the server has the certificate's key.
+    /// Why the signature does not prove that the server holds the private key.
     signature: Option<Error>,
 }
 
 thread_local! {
-    /// What was said since the last call of [`watch`] began.
+    /// The findings since the last call of [`watch`] began.
     static SEEN: RefCell<Option<Seen>> = const { RefCell::new(None) };
 }
 
-/// Does this work, and gives what a [`Watched`] verifier said meanwhile, if it was asked.
+/// Runs `work`, and returns what a [`Watched`] verifier found meanwhile, if it was asked.
 pub(crate) fn watch<T>(work: impl FnOnce() -> T) -> (T, Option<Seen>) {
     SEEN.take();
     let done = work();
@@ -48,23 +54,38 @@ pub(crate) fn watch<T>(work: impl FnOnce() -> T) -> (T, Option<Seen>) {
 }
 
 impl Watched {
-    /// Ends the handshakes that `verifier` does not agree to.
+    /// Handshakes that `verifier` rejects fail.
     pub(crate) fn enforcing(verifier: Arc<dyn ServerCertVerifier>) -> Self {
-        Self {
-            verifier,
-            enforces: true,
-        }
+        Self::new(verifier, Mode::Enforcing)
     }
 
-    /// Lets everybody in.
+    /// Every handshake succeeds; what `verifier` finds is recorded only.
     pub(crate) fn recording(verifier: Arc<dyn ServerCertVerifier>) -> Self {
-        Self {
-            verifier,
-            enforces: false,
+        Self::new(verifier, Mode::Recording)
+    }
+}
+
+impl Review for Mode {
+    fn certificate(
+        &self,
+        own: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        result: Result<ServerCertVerified, Error>,
+    ) -> Result<ServerCertVerified, Error> {
+        let mut seen = Seen::default();
+        if let Err(error) = &result {
+            let chain = [own].into_iter().chain(intermediates);
+            seen.chain = chain.map(|each| each.clone().into_owned()).collect();
+            seen.certificate = Some(error.clone());
+        }
+        SEEN.set(Some(seen));
+        match self {
+            Self::Enforcing => result,
+            Self::Recording => Ok(ServerCertVerified::assertion()),
         }
     }
 
-    fn signed(
+    fn signature(
         &self,
         certificate: &CertificateDer<'_>,
         result: Result<HandshakeSignatureValid, Error>,
@@ -78,75 +99,20 @@ impl Watched {
                 seen.signature = Some(error.clone());
             });
         }
-        if self.enforces {
-            result
-        } else {
-            Ok(HandshakeSignatureValid::assertion())
-        }
-    }
-}
-
-impl ServerCertVerifier for Watched {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let result = self.verifier.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
-        let mut seen = Seen::default();
-        if let Err(error) = &result {
-            let chain = [end_entity].into_iter().chain(intermediates);
-            seen.chain = chain.map(|each| each.clone().into_owned()).collect();
-            seen.certificate = Some(error.clone());
-        }
-        SEEN.set(Some(seen));
-        if self.enforces {
-            result
-        } else {
-            Ok(ServerCertVerified::assertion())
+        match self {
+            Self::Enforcing => result,
+            Self::Recording => Ok(HandshakeSignatureValid::assertion()),
         }
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let result = (self.verifier).verify_tls12_signature(message, certificate, signature);
-        self.signed(certificate, result)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let result = (self.verifier).verify_tls13_signature(message, certificate, signature);
-        self.signed(certificate, result)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let mut schemes = self.verifier.supported_verify_schemes();
-        // Where no signature is demanded, one that cannot be checked is better than no TLS. It comes last.
-        if !self.enforces && !schemes.contains(&SignatureScheme::ECDSA_NISTP521_SHA512) {
-            schemes.push(SignatureScheme::ECDSA_NISTP521_SHA512);
+    fn schemes(&self, mut schemes: Vec<SignatureScheme>) -> Vec<SignatureScheme> {
+        // Where no valid signature is required, one that cannot be checked is better than no TLS.
+        // It comes last, as the least preferred.
+        let unchecked = SignatureScheme::ECDSA_NISTP521_SHA512;
+        if *self == Self::Recording && !schemes.contains(&unchecked) {
+            schemes.push(unchecked);
         }
         schemes
-    }
-
-    fn requires_raw_public_keys(&self) -> bool {
-        self.verifier.requires_raw_public_keys()
     }
 }
 
@@ -156,12 +122,12 @@ impl Seen {
         self.chain.iter().filter_map(|each| Certificate::read(each))
     }
 
-    /// Whether the server has shown that it has the certificate's key.
+    /// Whether the server has proven that it holds the private key.
     pub(crate) fn is_signed(&self) -> bool {
         self.signature.is_none()
     }
 
-    /// What it comes to.
+    /// The findings as a [`TlsInfo`](smtp_proto::TlsInfo) reports them.
     pub(crate) fn verification(&self) -> Verification {
         let Some(error) = self.certificate.as_ref().or(self.signature.as_ref()) else {
             return Verification::Verified;
@@ -183,7 +149,8 @@ impl Seen {
             C::NotValidForNameContext { presented, .. } => UnverifiedReason::OtherName {
                 names: presented.iter().map(|name| names::plain(name)).collect(),
             },
-            // webpki has no error of its own for a certificate that is an authority and a server at once.
+            // webpki has no error of its own for a CA certificate that a server presents as its
+            // own.
             C::UnknownIssuer | C::Other(_) if is_self_signed => UnverifiedReason::SelfSigned,
             C::UnknownIssuer => UnverifiedReason::UnknownIssuer,
             C::BadSignature => UnverifiedReason::BadSignature,
@@ -199,12 +166,14 @@ impl Seen {
 mod tests {
     use std::time::Duration;
 
+    use rustls::pki_types::{ServerName, UnixTime};
+
     use super::*;
     use crate::unverified::Unverified;
 
-    /// Such as a connection that somebody makes of the same settings on the same thread.
+    /// Another connection of the same configuration may run on the same thread.
     #[test]
-    fn what_was_said_of_another_connection_is_not_heard() {
+    fn findings_about_another_connection_are_not_returned() {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = Watched::recording(Arc::new(Unverified::new(provider)));
         let certificate = CertificateDer::from(&include_bytes!("../tests/data/p521.der")[..]);

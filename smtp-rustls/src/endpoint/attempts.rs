@@ -1,4 +1,4 @@
-//! Which address to try next, how, and what to report when none is left.
+//! The attempts to connect: which address comes next, and the error when none is left.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::session::Session;
 /// again, on a new connection, in two cases:
 ///
 /// - under [`Security::Opportunistic`](smtp_proto::Security::Opportunistic), if STARTTLS or the
-///   handshake broke by itself: in cleartext, and without credentials as always under that
-///   security. A certificate that does not verify breaks nothing there;
-/// - if the server rejected a token that its
-///   [provider](smtp_proto::Credentials::token_provider) can refresh: with the refreshed token.
+///   handshake broke: in cleartext. Credentials are never sent under that security, and a
+///   certificate that does not verify is no failure;
+/// - if the server rejected a token that its [provider](smtp_proto::Credentials::token_provider)
+///   can refresh: with the refreshed token.
 ///
 /// The next address is tried only if the last failure was
 /// [transient](smtp_proto::Error::is_transient).
@@ -74,7 +74,7 @@ pub struct Attempt {
     variant: Variant,
 }
 
-/// What an attempt changes in the endpoint's config.
+/// The change of an attempt to the endpoint's config.
 #[derive(Clone, Copy, Debug)]
 enum Variant {
     /// Nothing.
@@ -88,13 +88,37 @@ enum Variant {
 impl Endpoint {
     /// A session for a connection that the caller opens by other means, such as through a proxy.
     ///
-    /// It is a single attempt: what a failure calls for is up to the caller. For attempts that
-    /// follow each other, see [`attempts`](Self::attempts).
+    /// It is a single attempt: after a failure, nothing else is tried. For attempts that follow
+    /// each other, see [`attempts`](Self::attempts).
+    ///
+    /// ```
+    /// use smtp_rustls::Endpoint;
+    /// use smtp_rustls::proto::{Time, Wire};
+    ///
+    /// # fn main() -> Result<(), smtp_rustls::EndpointError> {
+    /// let endpoint = Endpoint::starttls("mail.example.org").build()?;
+    /// let mut session = endpoint.session();
+    /// session.handle_input(Time::ORIGIN, b"220 mail.example.org ESMTP\r\n");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn session(&self) -> Session {
         self.session_with(Arc::clone(&self.0.config), self.peer())
     }
 
-    /// The attempts to connect to the host at these addresses, to which the caller resolved it.
+    /// The attempts to connect at these addresses, to which the caller has resolved the host.
+    ///
+    /// ```
+    /// use smtp_rustls::Endpoint;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let endpoint = Endpoint::starttls("mail.example.org").build()?;
+    /// let mut attempts = endpoint.attempts(["192.0.2.25:587".parse()?]);
+    /// let first = attempts.next(None).expect("there is one address");
+    /// assert_eq!(first.address().port(), 587);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn attempts(&self, addresses: impl IntoIterator<Item = SocketAddr>) -> Attempts {
         Attempts {
             endpoint: self.clone(),
@@ -104,7 +128,7 @@ impl Endpoint {
         }
     }
 
-    /// The config for a connection whose own end has this address.
+    /// The config for a connection from this local address.
     fn config_from(&self, local: IpAddr) -> Arc<Config> {
         let inner = &*self.0;
         if inner.is_named {
@@ -119,7 +143,7 @@ impl Endpoint {
         let is_cleartext = config.security() == Security::Cleartext;
         let random = inner.provider.as_ref().map(|provider| seed_of(provider));
         let (seed, failed) = match random {
-            // Such a session fails before it says anything.
+            // The session fails before it sends anything.
             Some(Err(error)) => (Seed::from_bytes([0; 32]), Some(error)),
             Some(Ok(seed)) => (seed, None),
             None => (Seed::random(), None),
@@ -178,7 +202,18 @@ impl Attempts {
     /// The error of all attempts, when none is left: that of the last one, with the earlier ones
     /// as its [`attempts`](Error::attempts).
     ///
-    /// Without any attempt, it says that the host has no address.
+    /// If there was no attempt, the error is that the host has no address.
+    ///
+    /// ```
+    /// use smtp_rustls::Endpoint;
+    ///
+    /// # fn main() -> Result<(), smtp_rustls::EndpointError> {
+    /// let endpoint = Endpoint::starttls("mail.example.org").build()?;
+    /// let error = endpoint.attempts([]).into_error();
+    /// assert!(format!("{error:#}").contains("the host has no address"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_error(mut self) -> Error {
         let last = self.failures.pop().unwrap_or_else(|| {
             Error::connect(io::Error::new(
@@ -219,7 +254,7 @@ impl Attempt {
         self.endpoint.timeouts().connect()
     }
 
-    /// The session for the connection, whose own end has the address `local`, if known.
+    /// The session for the connection; `local` is its local address, if known.
     ///
     /// EHLO carries that address, unless the endpoint has a
     /// [client name](super::EndpointBuilder::client_name).
@@ -228,7 +263,8 @@ impl Attempt {
             Some(local) => self.endpoint.config_from(local.ip()),
             None => Arc::clone(&self.endpoint.0.config),
         };
-        // It applied when this attempt was chosen, and the client name changes nothing about that.
+        // Not `None`: the variant applied when it was chosen, and the client name does not change
+        // that.
         let config = self.variant.apply_to(&config).unwrap_or(config);
         let peer = self.endpoint.peer().at(self.address);
         self.endpoint.session_with(config, peer)
@@ -280,7 +316,7 @@ impl fmt::Debug for Attempt {
     }
 }
 
-/// A seed from the randomness that TLS uses.
+/// A seed from the random numbers of the crypto provider.
 fn seed_of(provider: &CryptoProvider) -> Result<Seed, rustls::Error> {
     let mut bytes = [0; 32];
     let filled = provider.secure_random.fill(&mut bytes);
@@ -296,12 +332,13 @@ fn token_expired(error: &Error) -> bool {
     )
 }
 
-/// Whether TLS or the way into it broke, without a reply of the server or a sign of tampering.
+/// Whether STARTTLS or the handshake broke, without a reply that rejects it and without a sign of
+/// tampering.
 fn tls_failed(error: &Error) -> bool {
-    let by_itself = match error.kind() {
+    let broke = match error.kind() {
         ErrorKind::Transport(_) | ErrorKind::ConnectionLost => true,
         ErrorKind::Timeout(limit) => *limit == Timeout::StartTls,
         _ => false,
     };
-    by_itself && matches!(error.stage(), Stage::StartTls | Stage::TlsHandshake)
+    broke && matches!(error.stage(), Stage::StartTls | Stage::TlsHandshake)
 }

@@ -1,4 +1,4 @@
-//! What a session holds on to, which nobody can see from outside.
+//! The state of a session that its public methods do not show.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -35,18 +35,18 @@ fn an_idle_session_holds_no_buffer_of_its_own() {
 }
 
 #[test]
-fn a_session_in_clear_is_little_more_than_its_connection() {
+fn a_cleartext_session_is_little_larger_than_its_connection() {
     let more = size_of::<Session>() - size_of::<Connection>();
     assert!(more <= 64, "{more}");
     let endpoint = Endpoint::builder("localhost")
         .security(Security::Cleartext)
         .build()
         .unwrap();
-    assert!(matches!(endpoint.session().layer, Layer::Clear(None)));
+    assert!(matches!(endpoint.session().layer, Layer::Cleartext(None)));
 }
 
 #[test]
-fn tls_that_cannot_begin_is_an_error_of_the_connection() {
+fn the_connection_fails_if_tls_cannot_begin() {
     let config = smtp_proto::Config::builder("client.example.org".parse().unwrap());
     for security in [Security::Implicit, Security::StartTls, Security::Cleartext] {
         let config = config.clone().security(security).build().unwrap();
@@ -69,7 +69,7 @@ fn v29_records_without_end_in_which_nothing_is_said_end_the_session() {
     let tls = smtp_test::Tls::new().only_tls13();
     for (tickets, ends) in [(4, false), (100, true)] {
         let mut config = (*tls.server_config()).clone();
-        // Some 200 bytes each.
+        // About 200 bytes each.
         config.send_tls13_tickets = tickets;
         let mut server = rustls::ServerConnection::new(config.into()).unwrap();
         let endpoint = Endpoint::implicit("localhost").tls(tls.client_config());
@@ -102,7 +102,8 @@ fn v29_records_without_end_in_which_nothing_is_said_end_the_session() {
     }
 }
 
-/// Moves bytes until neither side has any; gives the largest capacity of the session's buffer on the way.
+/// Moves bytes until neither side has output. Returns the largest capacity that the session's
+/// buffer had.
 fn drive(session: &mut Session, server: &mut TlsPeer<Machine>) -> usize {
     let mut most = 0;
     loop {
@@ -114,7 +115,7 @@ fn drive(session: &mut Session, server: &mut TlsPeer<Machine>) -> usize {
         }
         match server.poll_output() {
             Some(Output::Write(bytes)) => session.handle_input(NOW, &bytes),
-            // What is held back until all that has come is read.
+            // Output is held back until all input is read.
             _ if session.poll_timeout() == Some(NOW) => session.handle_timeout(NOW),
             _ => return most,
         }
@@ -123,7 +124,7 @@ fn drive(session: &mut Session, server: &mut TlsPeer<Machine>) -> usize {
 
 fn capacity(session: &Session) -> usize {
     match &session.layer {
-        Layer::Tls(channel) => channel.buffer_capacity(),
+        Layer::Tls(stream) => stream.buffer_capacity(),
         _ => 0,
     }
 }

@@ -1,0 +1,281 @@
+//! The builder of an [`Endpoint`].
+
+use std::fmt;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use smtp_proto::xclient::Xclient;
+use smtp_proto::{
+    ClientName, ConfigBuilder, ConfigError, Credentials, Peer, Pipelining, Protocol, ReplyLimits,
+    Security, SpeculationLimits, Timeouts, TranscriptEntry, Window,
+};
+
+use super::host::{self, HostErrorKind};
+use super::{Endpoint, Inner};
+use crate::tls::{TlsConfig, TlsError, default_provider};
+
+/// Builds an [`Endpoint`].
+///
+/// Its `Debug` shows no secret, not even one in a URL that was given as the host.
+///
+/// ```
+/// use smtp_proto::{Credentials, Timeouts};
+/// use smtp_rustls::Endpoint;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let endpoint = Endpoint::implicit("mail.example.org")
+///     .credentials(Credentials::password("alice", "correct horse")?)
+///     .timeouts(Timeouts::submission())
+///     .transcript(|entry| println!("{entry}"))
+///     .build()?;
+/// assert!(!format!("{endpoint:?}").contains("correct horse"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct EndpointBuilder {
+    host: String,
+    port: Option<u16>,
+    client_name: Option<ClientName>,
+    tls: Option<TlsConfig>,
+    config: ConfigBuilder,
+}
+
+/// Why building an [`Endpoint`] failed.
+///
+/// ```
+/// use smtp_rustls::{Endpoint, EndpointError};
+///
+/// match Endpoint::starttls("mail.example.org:587").build() {
+///     Ok(endpoint) => println!("{endpoint:?}"),
+///     Err(EndpointError::Host(kind)) => println!("--host: {kind}"),
+///     Err(error) => println!("{error:#}"),
+/// }
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// The host is invalid.
+    Host(HostErrorKind),
+    /// The port is 0.
+    Port,
+    /// The options contradict each other.
+    Config(ConfigError),
+    /// The default TLS configuration cannot be built.
+    Tls(TlsError),
+}
+
+impl EndpointBuilder {
+    pub(super) fn new(host: String, config: ConfigBuilder) -> Self {
+        Self {
+            host,
+            port: None,
+            client_name: None,
+            tls: None,
+            config,
+        }
+    }
+
+    /// Changes the configuration of the connection: every option of [`ConfigBuilder`], also those
+    /// that have no method here.
+    ///
+    /// ```
+    /// use smtp_proto::{ConfigBuilder, Window};
+    /// use smtp_rustls::Endpoint;
+    ///
+    /// let window = Window::HALF_DUPLEX.with_bytes(1024);
+    /// let slow_line = |config: ConfigBuilder| config.window(window).ignore_extension("CHUNKING");
+    /// let builder = Endpoint::starttls("mail.example.org").config(slow_line);
+    /// ```
+    pub fn config(mut self, change: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Self {
+        self.config = change(self.config);
+        self
+    }
+
+    /// Sets the port; by default 587 for STARTTLS, 465 for implicit TLS, 25 for the two kinds of
+    /// [`Security`] that may end in cleartext, and 24 for LMTP.
+    ///
+    /// ```
+    /// use smtp_rustls::{Endpoint, EndpointError};
+    ///
+    /// let endpoint = Endpoint::starttls("mail.example.org").port(2525).build()?;
+    /// assert_eq!(endpoint.port(), 2525);
+    /// # Ok::<(), EndpointError>(())
+    /// ```
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// Sets the client name for EHLO; a relay should send its own name.
+    ///
+    /// By default it is the local address of the connection, if the adapter knows it, as an address
+    /// literal (RFC 5321, section 4.1.3); else `[127.0.0.1]`, which reveals nothing.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use smtp_rustls::Endpoint;
+    ///
+    /// let relay = Endpoint::starttls("mx.example.net")
+    ///     .client_name("relay.example.org".parse()?)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn client_name(mut self, name: ClientName) -> Self {
+        self.client_name = Some(name);
+        self
+    }
+
+    /// Sets roots, client certificate and crypto provider; by default those of
+    /// [`TlsConfig::builder`].
+    ///
+    /// Endpoints that share one `TlsConfig` load the roots once.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use smtp_rustls::{Endpoint, TlsConfig};
+    ///
+    /// let tls = TlsConfig::builder().build()?;
+    /// let first = Endpoint::starttls("mx1.example.net").tls(tls.clone()).build()?;
+    /// let second = Endpoint::starttls("mx2.example.net").tls(tls).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tls(mut self, tls: impl Into<TlsConfig>) -> Self {
+        self.tls = Some(tls.into());
+        self
+    }
+
+    /// The endpoint.
+    ///
+    /// # Errors
+    /// If the host or the port is invalid, options contradict each other, or the default TLS
+    /// configuration cannot be built.
+    pub fn build(self) -> Result<Endpoint, EndpointError> {
+        let (host, name) = host::parse(&self.host).map_err(EndpointError::Host)?;
+        let port = self.port.unwrap_or_else(|| self.config.default_port());
+        let port = NonZeroU16::new(port).ok_or(EndpointError::Port)?;
+        let config = with_host(self.config.port(port), &host)
+            .build()
+            .map_err(EndpointError::Config)?;
+        let port = port.get();
+        let is_named = self.client_name.is_some();
+        let config = match self.client_name {
+            Some(name) => config.with_client_name(name),
+            None => config,
+        };
+        let tls = match (self.tls, config.security()) {
+            (None, Security::Cleartext) => None,
+            (None, _) => Some(TlsConfig::builder().build().map_err(EndpointError::Tls)?),
+            (tls, _) => tls,
+        };
+        let provider = match &tls {
+            Some(tls) => Some(Arc::clone(tls.config().crypto_provider())),
+            None => default_provider().ok(),
+        };
+        Ok(Endpoint(Arc::new(Inner {
+            peer: Peer::host(&host, port),
+            host,
+            port,
+            name,
+            config: Arc::new(config),
+            is_named,
+            tls,
+            provider,
+        })))
+    }
+}
+
+impl fmt::Debug for EndpointBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointBuilder")
+            .field("host", &host::parse(&self.host).map(|(host, _)| host))
+            .field("port", &self.port)
+            .field("client_name", &self.client_name)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Declares the options that an [`EndpointBuilder`] passes to the [`ConfigBuilder`] method of the
+/// same name.
+macro_rules! options {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty)?);)+) => {
+        impl EndpointBuilder {$(
+            $(#[$doc])*
+            ///
+            #[doc = concat!("See [`ConfigBuilder::", stringify!($name), "`].")]
+            pub fn $name(mut self $(, $argument: $type)?) -> Self {
+                self.config = self.config.$name($($argument)?);
+                self
+            }
+        )+}
+    };
+}
+options! {
+    /// Sets how the connection is secured; STARTTLS is required by default.
+    security(security: Security);
+    /// Authenticates with these credentials before the first message.
+    credentials(credentials: Credentials);
+    /// Permits credentials in cleartext under [`Security::Cleartext`]: anyone on the path can read
+    /// them.
+    dangerous_credentials_in_cleartext();
+    /// Acts on behalf of another client, which XCLIENT names.
+    xclient(client: Xclient);
+    /// Sets the time limits; the defaults depend on credentials, security and port.
+    timeouts(timeouts: Timeouts);
+    /// Limits how much of a reply is kept; the rest is cut off.
+    reply_limits(limits: ReplyLimits);
+    /// Sets the level of pipelining with a server that advertises PIPELINING.
+    pipelining(level: Pipelining);
+    /// Limits the content that [`Pipelining::Speculative`] sends ahead.
+    speculation(limits: SpeculationLimits);
+    /// Limits the commands and replies in flight; by default, as the adapter needs it.
+    window(window: Window);
+    /// Sets the most bytes of a chunk with a server that advertises CHUNKING; 1 MiB by default.
+    chunk_size(bytes: u64);
+    /// Sets the protocol. With [`Protocol::Lmtp`] the default port is 24.
+    protocol(protocol: Protocol);
+    /// Ignores this extension, for servers that advertise it and get it wrong.
+    ignore_extension(keyword: impl Into<String>);
+    /// Calls `observer` with every line of the dialogue, in order; secrets are left out.
+    transcript(observer: impl Fn(&TranscriptEntry<'_>) + Send + Sync + 'static);
+}
+
+impl fmt::Display for EndpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(kind) if f.alternate() => write!(f, "host: {kind}"),
+            Self::Host(_) => f.write_str("invalid host"),
+            Self::Port => f.write_str("port 0 is invalid"),
+            Self::Config(error) if f.alternate() => error.fmt(f),
+            Self::Config(_) => f.write_str("invalid configuration"),
+            Self::Tls(error) if f.alternate() => write!(f, "tls: {error:#}"),
+            Self::Tls(_) => f.write_str("invalid TLS configuration"),
+        }
+    }
+}
+
+debug_as_display!(EndpointError);
+
+impl std::error::Error for EndpointError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Host(kind) => Some(kind),
+            Self::Port => None,
+            Self::Config(error) => Some(error),
+            Self::Tls(error) => Some(error),
+        }
+    }
+}
+
+/// Records the host in tracing spans.
+fn with_host(builder: ConfigBuilder, host: &str) -> ConfigBuilder {
+    #[cfg(feature = "tracing")]
+    let builder = builder.host(host);
+    #[cfg(not(feature = "tracing"))]
+    let _ = host;
+    builder
+}
