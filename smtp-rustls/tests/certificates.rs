@@ -1,4 +1,4 @@
-//! Whom a session takes for the server, and whom it does not.
+//! Which certificates a session accepts.
 
 #![allow(
     clippy::indexing_slicing,
@@ -21,7 +21,8 @@ use smtp_rustls::proto::{Credentials, Error, ErrorKind, Security, Stage, Wire};
 use smtp_rustls::{Endpoint, TlsConfig, TlsError, rustls};
 use smtp_test::{Config, Defect, Log};
 
-/// Connects in both ways and says how that went; checks that a failure is one before anything is said inside TLS.
+/// Connects by STARTTLS and by implicit TLS, and returns the result, which must be the same. A
+/// failure must come before anything is sent inside TLS.
 fn connect(host: &str, tls: &smtp_test::Tls, trusted: &TlsConfig) -> Result<(), Error> {
     let mut results = [Security::StartTls, Security::Implicit].map(|security| {
         let mut config = Config::new().tls(tls.clone());
@@ -45,18 +46,18 @@ fn connect(host: &str, tls: &smtp_test::Tls, trusted: &TlsConfig) -> Result<(), 
                     if security == Security::StartTls { 2 } else { 0 },
                     "{error:#}"
                 );
-                let told = log.session().tls_error().map(str::to_owned);
+                let received = log.session().tls_error().map(str::to_owned);
                 assert!(
-                    told.as_deref().unwrap_or_default().contains("alert"),
-                    "{told:?} for {error:#}"
+                    received.as_deref().unwrap_or_default().contains("alert"),
+                    "{received:?} for {error:#}"
                 );
                 assert!(wiring.session.smtp_mut().tls().is_none());
             }
         }
         result
     });
-    let [by_starttls, at_once] = &mut results;
-    assert_eq!(by_starttls.is_ok(), at_once.is_ok());
+    let [starttls, implicit] = &mut results;
+    assert_eq!(starttls.is_ok(), implicit.is_ok());
     results.into_iter().next().unwrap()
 }
 
@@ -71,7 +72,7 @@ fn cause(error: &Error) -> CertificateError {
 }
 
 #[test]
-fn v05_a_bad_certificate_ends_the_handshake_with_an_alert_and_a_cure() {
+fn v05_a_bad_certificate_fails_the_handshake_with_an_alert_and_a_hint() {
     use CertificateError as C;
     type Expected = fn(&C) -> bool;
     let matrix: [(Defect, Expected, &str); 10] = [
@@ -108,7 +109,7 @@ fn v05_a_bad_certificate_ends_the_handshake_with_an_alert_and_a_cure() {
         (
             Defect::ClientOnly,
             |c| matches!(c, C::InvalidPurposeContext { .. }),
-            "not made for servers",
+            "not for servers",
         ),
         (Defect::NameConstraint, |_| true, ""),
         (Defect::LongChain(8), |_| true, ""),
@@ -133,7 +134,7 @@ fn v05_a_bad_certificate_ends_the_handshake_with_an_alert_and_a_cure() {
 }
 
 #[test]
-fn v05_a_name_is_taken_literally() {
+fn v05_the_name_must_match_the_certificate() {
     let accepted = [
         ("localhost", "localhost"),
         ("LocalHost", "localhost"),
@@ -171,7 +172,7 @@ fn v05_a_name_is_taken_literally() {
 
 #[cfg(feature = "idna")]
 #[test]
-fn v05_a_name_beyond_ascii_is_certified_by_its_a_labels() {
+fn v05_a_non_ascii_name_is_certified_by_its_a_labels() {
     let tls = smtp_test::Tls::for_names(["mail.xn--bcher-kva.example"]);
     for host in ["mail.b\u{fc}cher.example", "Mail.B\u{dc}CHER.Example."] {
         connect(host, &tls, &trust(&tls)).unwrap();
@@ -186,7 +187,7 @@ fn v05_a_name_beyond_ascii_is_certified_by_its_a_labels() {
 }
 
 #[test]
-fn v05_a_certificate_that_is_its_own_authority_is_rejected_even_if_it_is_trusted() {
+fn v05_a_trusted_ca_certificate_is_rejected_as_that_of_a_server() {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -222,7 +223,7 @@ fn v05_no_reference_name_comes_from_the_server() {
 }
 
 #[test]
-fn roots_are_taken_in_der_and_in_pem_and_nothing_else_is() {
+fn roots_are_accepted_in_der_and_in_pem_only() {
     let tls = smtp_test::Tls::new();
     let der = TlsConfig::builder()
         .no_default_roots()
@@ -253,7 +254,7 @@ fn roots_are_taken_in_der_and_in_pem_and_nothing_else_is() {
 }
 
 #[test]
-fn a_client_configuration_of_the_users_own_is_used_as_it_is() {
+fn a_rustls_configuration_is_used_unchanged() {
     let tls = smtp_test::Tls::new().only_tls12();
     let own: Arc<rustls::ClientConfig> = tls.client_config();
     connect("localhost", &tls, &TlsConfig::from(Arc::clone(&own))).unwrap();
@@ -264,7 +265,7 @@ fn a_client_configuration_of_the_users_own_is_used_as_it_is() {
 }
 
 #[test]
-fn no_version_in_common_is_named_as_that() {
+fn no_common_version_is_reported_as_such() {
     let server = smtp_test::Tls::new().only_tls13();
     let client = server.clone().only_tls12().client_config();
     let config = Config::new().tls(server.clone()).implicit_tls();
@@ -281,7 +282,7 @@ fn no_version_in_common_is_named_as_that() {
 }
 
 #[test]
-fn v05_a_pinned_key_is_demanded_beside_all_else() {
+fn v05_a_pinned_key_is_required_in_addition() {
     for tls in [
         smtp_test::Tls::new().only_tls12(),
         smtp_test::Tls::new().only_tls13(),
@@ -310,10 +311,10 @@ fn v05_a_pinned_key_is_demanded_beside_all_else() {
         .unwrap_err();
         assert!(error.hint().unwrap().contains("pinned"), "{error:#}");
         assert!(
-            format!("{error:#}").contains("none of those that were pinned"),
+            format!("{error:#}").contains("key is not pinned"),
             "{error:#}"
         );
-        // A key that is known makes nothing else good.
+        // A pinned key does not excuse an expired certificate.
         let expired = tls.defect(Defect::Expired);
         let known = pinning(&expired).pin_key(expired.key_sha256()).build();
         let error = connect("localhost", &expired, &known.unwrap()).unwrap_err();
@@ -325,7 +326,7 @@ fn v05_a_pinned_key_is_demanded_beside_all_else() {
 }
 
 #[test]
-fn v05_where_only_pinned_keys_count_nothing_else_does() {
+fn v05_if_only_pinned_keys_are_trusted_nothing_else_counts() {
     use Defect::{Expired, LongChain, NameConstraint, SelfSigned, UnknownAuthority, WrongName};
     for defect in [
         Expired,
@@ -347,7 +348,7 @@ fn v05_where_only_pinned_keys_count_nothing_else_does() {
                     .build()
             };
             connect("mx.example.org", &tls, &only(tls.key_sha256()).unwrap()).unwrap();
-            // A good certificate with another key.
+            // A valid certificate with another key.
             let error = connect("localhost", &base, &only(tls.key_sha256()).unwrap());
             assert!(error.unwrap_err().hint().unwrap().contains("pinned"));
         }
@@ -361,7 +362,7 @@ fn v05_where_only_pinned_keys_count_nothing_else_does() {
 }
 
 #[test]
-fn a_client_certificate_is_shown_to_a_server_that_wants_one() {
+fn a_client_certificate_is_presented_to_a_server_that_requests_one() {
     for tls in [
         smtp_test::Tls::new().only_tls12(),
         smtp_test::Tls::new().only_tls13(),
@@ -391,7 +392,7 @@ fn a_client_certificate_is_shown_to_a_server_that_wants_one() {
         result.unwrap();
         assert_eq!(seen.authenticated_as(), Some("alice"));
 
-        // Without a certificate, or with one that a stranger made, nothing comes of it.
+        // Without a certificate, or with one of an unknown authority, the login fails.
         let stranger = smtp_test::Tls::new().client_certificate("alice");
         for (client, hint) in [
             (trust(&tls), "client_certificate_pem"),
@@ -407,7 +408,7 @@ fn a_client_certificate_is_shown_to_a_server_that_wants_one() {
 }
 
 #[test]
-fn a_client_certificate_and_its_key_are_looked_at_beforehand() {
+fn a_client_certificate_and_its_key_are_checked_by_build() {
     let tls = smtp_test::Tls::new();
     let builder = || {
         TlsConfig::builder()
@@ -452,7 +453,7 @@ fn a_client_certificate_and_its_key_are_looked_at_beforehand() {
 
 #[cfg(feature = "platform-verifier")]
 #[test]
-fn the_platform_trusts_no_authority_made_on_the_spot_until_it_is_added() {
+fn the_platform_verifier_trusts_a_private_authority_once_it_is_added() {
     let tls = smtp_test::Tls::new();
     let added = TlsConfig::builder()
         .add_root_pem(tls.authority_pem())
@@ -462,7 +463,7 @@ fn the_platform_trusts_no_authority_made_on_the_spot_until_it_is_added() {
     let stranger = smtp_test::Tls::new().authority_pem();
     let other = TlsConfig::builder().add_root_pem(stranger).build().unwrap();
     let error = connect("localhost", &tls, &other).unwrap_err();
-    // Its name is the same, its key is not.
+    // An authority of the same name with another key.
     assert!(
         matches!(cause(&error), CertificateError::BadSignature),
         "{error:#}"
@@ -474,7 +475,7 @@ fn the_platform_trusts_no_authority_made_on_the_spot_until_it_is_added() {
 
 #[cfg(feature = "webpki-roots")]
 #[test]
-fn mozilla_trusts_no_authority_made_on_the_spot_until_it_is_added() {
+fn webpki_roots_trust_a_private_authority_once_it_is_added() {
     let tls = smtp_test::Tls::new();
     let added = TlsConfig::builder()
         .webpki_roots()
@@ -491,7 +492,7 @@ fn mozilla_trusts_no_authority_made_on_the_spot_until_it_is_added() {
 
 #[cfg(feature = "dangerous")]
 #[test]
-fn who_asks_for_it_by_name_gets_no_verification() {
+fn dangerous_no_verification_accepts_any_certificate() {
     let tls = smtp_test::Tls::new().defect(Defect::SelfSigned);
     let careless = TlsConfig::builder()
         .dangerous_no_verification()
@@ -503,10 +504,10 @@ fn who_asks_for_it_by_name_gets_no_verification() {
 /// RFC 8689, section 2.
 #[cfg(feature = "dangerous")]
 #[test]
-fn requiretls_is_not_said_to_whoever_it_may_be() {
+fn requiretls_is_not_sent_to_an_unverified_server() {
     use smtp_rustls::proto::{Mail, Parameter};
 
-    let said = |trust: TlsConfig, tls: &smtp_test::Tls| {
+    let accepted = |trust: TlsConfig, tls: &smtp_test::Tls| {
         let config = Config::new().tls(tls.clone()).with("REQUIRETLS");
         let log = Log::new();
         let endpoint = Endpoint::starttls("localhost").tls(trust).build().unwrap();
@@ -522,17 +523,17 @@ fn requiretls_is_not_said_to_whoever_it_may_be() {
         outcome.is_accepted()
     };
     let tls = smtp_test::Tls::new();
-    assert!(said(trust(&tls), &tls));
+    assert!(accepted(trust(&tls), &tls));
     let careless = TlsConfig::builder()
         .dangerous_no_verification()
         .build()
         .unwrap();
-    assert!(!said(careless, &tls));
+    assert!(!accepted(careless, &tls));
 }
 
 /// V30.
 #[test]
-fn a_certificate_with_hundreds_of_names_makes_no_long_error() {
+fn the_error_for_a_certificate_with_hundreds_of_names_is_short() {
     let names = (0..400).map(|at| format!("host-number-{at}.example.org"));
     let tls = smtp_test::Tls::for_names(names);
     let error = connect("localhost", &tls, &trust(&tls)).unwrap_err();
@@ -542,13 +543,13 @@ fn a_certificate_with_hundreds_of_names_makes_no_long_error() {
     assert!(text.contains("395 more"), "{text}");
     assert!(text.contains("connect by a name"), "{text}");
     assert!(format!("{error:?}").len() < 2048, "{error:?}");
-    // Nor do those who print the source.
+    // The source as well.
     let source = std::error::Error::source(&error).unwrap();
     assert!(source.to_string().len() < 512, "{source}");
 }
 
 #[test]
-fn nothing_of_the_mail_is_offered_to_a_stranger() {
+fn nothing_of_a_message_is_sent_to_an_unverified_server() {
     let tls = smtp_test::Tls::new().defect(Defect::UnknownAuthority);
     let log = Log::new();
     let mut wiring = common::wiring(true, &tls, &log);

@@ -1,4 +1,5 @@
-//! SCRAM bound to a real TLS connection: both ends know the same of it, and nobody stands in between unnoticed.
+//! SCRAM with channel binding over a real TLS connection: both ends compute the same binding, and
+//! an attacker in the middle is detected.
 
 #![allow(
     clippy::indexing_slicing,
@@ -46,15 +47,16 @@ fn alice() -> Scram {
 }
 
 #[test]
-fn both_ends_know_the_same_bindings() {
+fn both_ends_compute_the_same_bindings() {
     for (tls, exports) in [
         (Tls::new().only_tls13(), true),
-        // Of TLS 1.2 nobody tells whether it has the extended master secret, unless it must.
+        // rustls does not report whether TLS 1.2 has the extended master secret, unless it is
+        // required.
         (Tls::new().only_tls12(), false),
     ] {
-        for begins_at_once in [false, true] {
+        for is_implicit in [false, true] {
             let log = Log::new();
-            let mut wiring = common::wiring(begins_at_once, &tls, &log);
+            let mut wiring = common::wiring(is_implicit, &tls, &log);
             wiring.ready().unwrap();
             let facts = wiring.session.smtp_mut().tls().unwrap();
             let server = log.session().tls().unwrap().clone();
@@ -69,14 +71,14 @@ fn both_ends_know_the_same_bindings() {
 }
 
 #[test]
-fn a_password_goes_bound_in_every_version_of_tls_and_by_every_hash() {
+fn a_password_login_is_bound_in_each_version_of_tls_and_with_each_hash() {
     let credentials = Credentials::password("alice", "secret").unwrap();
     for tls in [Tls::new().only_tls13(), Tls::new().only_tls12()] {
         for name in PLUS {
-            let offered = [name, "SCRAM-SHA-512", "PLAIN", "LOGIN"];
+            let advertised = [name, "SCRAM-SHA-512", "PLAIN", "LOGIN"];
             let log = Log::new();
             let builder = starttls(&tls).credentials(credentials.clone());
-            let config = server(&tls, &offered);
+            let config = server(&tls, &advertised);
             let mut wiring = Wiring::new(session(builder), &config, &tls, &log);
             assert!(wiring.send(mail(HELLO)).is_accepted());
             assert_eq!(wiring.session.smtp_mut().mechanism(), Some(name));
@@ -87,7 +89,7 @@ fn a_password_goes_bound_in_every_version_of_tls_and_by_every_hash() {
 }
 
 #[test]
-fn either_binding_can_be_asked_for() {
+fn each_binding_can_be_chosen() {
     let tls = Tls::new().only_tls13();
     for binding in [ChannelBinding::Exporter, ChannelBinding::ServerEndPoint] {
         let log = Log::new();
@@ -118,11 +120,11 @@ fn bindings_hold_on_a_resumed_connection() {
 }
 
 #[test]
-fn v32_somebody_in_the_middle_with_a_trusted_certificate_gets_nowhere() {
+fn v32_an_attacker_in_the_middle_with_a_trusted_certificate_fails() {
     let tls = Tls::new();
     let other = tls.sibling(["localhost"]);
     assert_ne!(tls.end_point(), other.end_point());
-    // The server knows its own certificate; the connection ends at one with another.
+    // The server expects its own certificate; the TLS connection ends at an attacker with another.
     let config = server(&tls, &PLUS);
     let log = Log::new();
     let bound = alice().plus_with(ChannelBinding::ServerEndPoint);
@@ -135,7 +137,8 @@ fn v32_somebody_in_the_middle_with_a_trusted_certificate_gets_nowhere() {
     assert_eq!(log.session().authenticated_as(), None);
 }
 
-/// A server whose certificate is signed by an authority of this kind, and an endpoint that trusts it.
+/// A server whose certificate is signed by an authority of this kind, and an endpoint that trusts
+/// it.
 fn signed_by(kind: &'static SignatureAlgorithm) -> (Tls, Endpoint) {
     let authority = KeyPair::generate_for(kind).unwrap();
     let mut params = CertificateParams::default();
@@ -161,10 +164,10 @@ fn signed_by(kind: &'static SignatureAlgorithm) -> (Tls, Endpoint) {
 }
 
 #[test]
-fn the_certificates_signature_says_by_which_hash_it_binds_if_by_any() {
+fn the_signature_of_the_certificate_decides_the_hash_of_the_binding() {
     for (kind, bytes) in [
         (&PKCS_ECDSA_P384_SHA384, Some(48)),
-        // Has no hash function of its own: no binding, and the mechanism is passed over.
+        // Ed25519 has no hash function: there is no binding, and the mechanism is skipped.
         (&PKCS_ED25519, None),
     ] {
         let (tls, endpoint) = signed_by(kind);

@@ -1,4 +1,5 @@
-//! What the transport and the clock do to a session, and in which order it tells whom.
+//! Failures of the transport and expired deadlines: what a session sends, and when the connection
+//! receives the error.
 
 #![allow(
     clippy::indexing_slicing,
@@ -26,7 +27,7 @@ fn broken_pipe() -> TransportError {
     io::Error::from(io::ErrorKind::BrokenPipe).into()
 }
 
-/// A client that has seen a bad certificate, and whose alert has not been taken yet.
+/// A client that has received a bad certificate, and whose alert is not sent yet.
 fn failing() -> (Wiring, Log) {
     let tls = Tls::new().defect(Defect::Expired);
     let log = Log::new();
@@ -48,7 +49,7 @@ fn is_expiry(error: &Error) -> bool {
 }
 
 #[test]
-fn a_failure_is_told_when_the_alert_is_out() {
+fn a_failure_is_reported_when_the_alert_is_sent() {
     let (mut wiring, log) = failing();
     assert!(failure(&mut wiring).is_none());
     assert!(wiring.session.poll_timeout().unwrap() <= NOW + Duration::from_secs(5));
@@ -61,17 +62,17 @@ fn a_failure_is_told_when_the_alert_is_out() {
 }
 
 #[test]
-fn more_bytes_acknowledged_than_offered_are_misuse() {
+fn more_bytes_acknowledged_than_transmitted_are_misuse() {
     let tls = Tls::new();
-    for begins_at_once in [true, false] {
+    for is_implicit in [true, false] {
         for ready in [true, false] {
-            let mut wiring = wiring(begins_at_once, &tls, &Log::new());
+            let mut wiring = wiring(is_implicit, &tls, &Log::new());
             if ready {
                 wiring.ready().unwrap();
                 wiring.session.smtp_mut().submit(mail(HELLO));
             }
-            let offered = transmit(&mut wiring.session).map_or(0, |transmit| transmit.len());
-            wiring.session.handle_sent(NOW, offered + 1);
+            let pending = transmit(&mut wiring.session).map_or(0, |transmit| transmit.len());
+            wiring.session.handle_sent(NOW, pending + 1);
             let error = failure(&mut wiring).unwrap();
             assert!(
                 matches!(error.kind(), ErrorKind::Misuse(ApiMisuse::SentTooMuch)),
@@ -83,7 +84,7 @@ fn more_bytes_acknowledged_than_offered_are_misuse() {
 }
 
 #[test]
-fn a_failure_is_told_at_once_if_the_alert_cannot_go_out() {
+fn a_failure_is_reported_at_once_if_the_alert_cannot_be_sent() {
     type Event = fn(&mut Wiring);
     let events: [Event; 4] = [
         |wiring| wiring.session.handle_write_error(NOW, broken_pipe()),
@@ -92,7 +93,7 @@ fn a_failure_is_told_at_once_if_the_alert_cannot_go_out() {
         |wiring| {
             let until = wiring.session.poll_timeout().unwrap();
             wiring.session.handle_timeout(NOW);
-            assert!(failure(wiring).is_none(), "it is not time yet");
+            assert!(failure(wiring).is_none(), "before the deadline");
             wiring.session.handle_timeout(until);
         },
     ];
@@ -107,7 +108,7 @@ fn a_failure_is_told_at_once_if_the_alert_cannot_go_out() {
 }
 
 #[test]
-fn a_transport_that_breaks_in_the_handshake_is_an_error_of_the_handshake() {
+fn a_transport_error_during_the_handshake_is_an_error_of_the_handshake() {
     for written in [false, true] {
         let mut session = session(implicit(&Tls::new()));
         assert!(transmit(&mut session).is_some());
@@ -126,7 +127,7 @@ fn a_transport_that_breaks_in_the_handshake_is_an_error_of_the_handshake() {
 }
 
 #[test]
-fn a_handshake_has_a_deadline_from_the_first_offer_on() {
+fn the_deadline_of_the_handshake_begins_with_the_first_transmit() {
     let limit = Duration::from_secs(7);
     let tls = Tls::new();
     let endpoint = implicit(&tls).timeouts(Timeouts::default().with_starttls(limit));
@@ -144,12 +145,12 @@ fn a_handshake_has_a_deadline_from_the_first_offer_on() {
     assert!(error.hint().unwrap().contains("STARTTLS"), "{error:#}");
     assert!(
         session.poll_transmit(began + limit).is_none(),
-        "a handshake that is given up says nothing more"
+        "nothing is sent after the timeout"
     );
 }
 
 #[test]
-fn a_server_that_stops_reading_a_body_runs_into_the_deadline_for_it() {
+fn a_server_that_stops_reading_content_runs_into_its_deadline() {
     let tls = Tls::new();
     let log = Log::new();
     let mut wiring = wiring(true, &tls, &log);
@@ -172,7 +173,7 @@ fn a_server_that_stops_reading_a_body_runs_into_the_deadline_for_it() {
         wiring.server.handle_input(&bytes);
         while wiring.read() {}
     }
-    // The transport takes a part of the text, and then no more.
+    // The transport takes a part of the content, and then nothing.
     assert!(transmit(&mut wiring.session).unwrap().len() > 60_000);
     wiring.session.handle_sent(NOW, 1000);
     assert!(transmit(&mut wiring.session).is_some());
@@ -191,11 +192,11 @@ fn a_server_that_stops_reading_a_body_runs_into_the_deadline_for_it() {
 }
 
 #[test]
-fn a_final_reply_to_what_has_not_been_sent_is_not_believed() {
+fn a_final_reply_before_the_content_is_sent_is_an_error() {
     let tls = Tls::new();
     let log = Log::new();
-    // 250 comes right after 354, before a single byte of the text.
-    let eager = Action::normal().then("250 taken already\r\n");
+    // The server sends 250 right after 354, before any byte of the content.
+    let eager = Action::normal().then("250 stored already\r\n");
     let config = Config::new()
         .tls(tls.clone())
         .implicit_tls()
@@ -208,7 +209,7 @@ fn a_final_reply_to_what_has_not_been_sent_is_not_believed() {
         wiring.session.smtp_mut().poll_outcome(id),
         Poll::Ready(Ok(_))
     ) {
-        // What is offered after DATA stays in line: the transport is full.
+        // Output after DATA stays queued: the transport is full.
         let waits = log
             .session()
             .commands()
@@ -237,14 +238,14 @@ fn a_final_reply_to_what_has_not_been_sent_is_not_believed() {
     );
 }
 
-/// I4, I7: what counts as sent is what the transport has taken whole.
+/// I4, I7: a record counts as sent when the transport has taken all of it.
 #[test]
-fn a_record_that_is_not_written_whole_has_not_been_sent() {
+fn a_partly_written_record_does_not_count_as_sent() {
     for tls in [Tls::new().only_tls12(), Tls::new().only_tls13()] {
         for len in [100, 40_000] {
             let log = Log::new();
-            // 250 comes right after 354, before the text is there.
-            let eager = Action::normal().then("250 taken already\r\n");
+            // The server sends 250 right after 354, before the content has arrived.
+            let eager = Action::normal().then("250 stored already\r\n");
             let config = Config::new()
                 .tls(tls.clone())
                 .implicit_tls()
@@ -254,7 +255,7 @@ fn a_record_that_is_not_written_whole_has_not_been_sent() {
             let id = wiring.session.smtp_mut().submit(mail(body(len)));
             wiring.write();
             assert_eq!(log.session().commands().last().unwrap(), "DATA");
-            let offer = loop {
+            let pending = loop {
                 let Some(Output::Write(bytes)) = wiring.server.poll_output() else {
                     panic!("354 comes");
                 };
@@ -263,8 +264,8 @@ fn a_record_that_is_not_written_whole_has_not_been_sent() {
                     break transmit.len();
                 }
             };
-            assert!(offer > len, "all is offered");
-            for count in [1, offer - 2] {
+            assert!(pending > len, "the whole content is transmitted");
+            for count in [1, pending - 2] {
                 wiring.session.handle_sent(NOW, count);
             }
             while let Some(Output::Write(bytes)) = wiring.server.poll_output() {
@@ -272,13 +273,13 @@ fn a_record_that_is_not_written_whole_has_not_been_sent() {
             }
             let outcome = wiring.session.smtp_mut().poll_outcome(id).answer().unwrap();
             assert!(log.mails().is_empty());
-            assert!(!outcome.is_accepted(), "nobody has it");
+            assert!(!outcome.is_accepted(), "the server has not stored it");
         }
     }
 }
 
 #[test]
-fn behind_its_own_end_a_session_hears_nothing_and_says_nothing() {
+fn after_its_close_notify_a_session_reads_and_sends_nothing() {
     type End = fn(&mut Wiring);
     let ends: [End; 3] = [
         |wiring| {
@@ -298,7 +299,7 @@ fn behind_its_own_end_a_session_hears_nothing_and_says_nothing() {
                 while wiring.read() {}
             }
             wiring.session.smtp_mut().abandon(id);
-            assert!(wiring.write(), "what was begun, and close_notify");
+            assert!(wiring.write(), "the rest of the chunk, and close_notify");
         },
         |wiring| {
             wiring.ready().unwrap();
@@ -310,20 +311,20 @@ fn behind_its_own_end_a_session_hears_nothing_and_says_nothing() {
         for garbage in [&[0; 64][..], &[255; 64], &[23, 3, 3, 0, 32], &[23; 200]] {
             let mut wiring = wiring(true, &Tls::new(), &Log::new());
             end(&mut wiring);
-            let told = format!("{:?}", wiring.session.smtp_mut().poll_ready());
+            let before = format!("{:?}", wiring.session.smtp_mut().poll_ready());
             wiring.session.handle_input(NOW, garbage);
             assert!(wiring.session.poll_transmit(NOW).is_none(), "{garbage:?}");
             assert_eq!(wiring.session.poll_timeout(), None);
             assert_eq!(
                 format!("{:?}", wiring.session.smtp_mut().poll_ready()),
-                told
+                before
             );
         }
     }
 }
 
 #[test]
-fn while_an_alert_waits_to_be_sent_nothing_is_heard() {
+fn while_an_alert_is_pending_input_is_discarded() {
     let (mut wiring, _) = failing();
     let alert = wiring.session.poll_transmit(NOW).unwrap().len();
     let until = wiring.session.poll_timeout();
@@ -337,7 +338,7 @@ fn while_an_alert_waits_to_be_sent_nothing_is_heard() {
 }
 
 #[test]
-fn a_big_body_goes_out_through_a_small_buffer() {
+fn long_content_is_sent_through_a_small_buffer() {
     let tls = Tls::new();
     let log = Log::new();
     let mut wiring = wiring(true, &tls, &log);
@@ -346,13 +347,13 @@ fn a_big_body_goes_out_through_a_small_buffer() {
     assert!(outcome.is_accepted());
     assert!(wiring.longest <= 66 << 10, "{}", wiring.longest);
     assert!(log.mails()[0].body() == text);
-    // 80 offers of 64 KiB, not one for each record of 16 KiB.
+    // 80 transmits of 64 KiB, not one for each record of 16 KiB.
     assert!(wiring.sent.len() < 100, "{}", wiring.sent.len());
     log.assert_clean();
 }
 
 #[test]
-fn a_reply_that_comes_while_later_records_are_still_being_written_is_one_to_what_was_sent() {
+fn a_reply_to_a_sent_record_is_accepted_while_later_records_are_being_written() {
     let tls12 = Tls::new().only_tls12();
     let tls13 = Tls::new().only_tls13();
     for (tls, fragment, write) in [
@@ -392,7 +393,7 @@ fn a_reply_that_comes_while_later_records_are_still_being_written_is_one_to_what
 }
 
 #[test]
-fn what_is_acknowledged_after_the_connection_has_failed_changes_nothing() {
+fn acknowledgements_after_the_connection_has_failed_change_nothing() {
     let tls = Tls::new();
     let log = Log::new();
     let mut wiring = wiring(true, &tls, &log);
@@ -411,7 +412,7 @@ fn what_is_acknowledged_after_the_connection_has_failed_changes_nothing() {
     wiring.session.smtp_mut().abandon(id);
     wiring.session.handle_sent(NOW, 20_000);
     wiring.server.handle_input(&bytes[20_000..40_000]);
-    // The rest of what was begun goes out, and then the end.
+    // The rest of the record is sent, then `close_notify`.
     wiring.settle();
     assert!(log.session().client_eof());
     assert!(log.mails().is_empty());
@@ -420,7 +421,7 @@ fn what_is_acknowledged_after_the_connection_has_failed_changes_nothing() {
 }
 
 #[test]
-fn after_a_write_error_the_servers_reason_is_still_heard() {
+fn after_a_write_error_the_reply_with_the_reason_is_still_read() {
     let tls = Tls::new();
     let log = Log::new();
     let mut wiring = wiring(true, &tls, &log);
@@ -437,7 +438,7 @@ fn after_a_write_error_the_servers_reason_is_still_heard() {
 }
 
 #[test]
-fn after_a_read_error_nothing_more_is_offered() {
+fn after_a_read_error_nothing_more_is_sent() {
     let mut wiring = wiring(true, &Tls::new(), &Log::new());
     wiring.ready().unwrap();
     let id = wiring.session.smtp_mut().submit(mail(HELLO));
@@ -449,7 +450,7 @@ fn after_a_read_error_nothing_more_is_offered() {
 }
 
 #[test]
-fn a_session_that_ends_says_so_once() {
+fn a_closed_session_sends_close_notify_once() {
     let tls = Tls::new();
     let log = Log::new();
     let mut wiring = wiring(true, &tls, &log);
@@ -470,7 +471,7 @@ fn a_session_that_ends_says_so_once() {
 }
 
 #[test]
-fn a_session_that_fails_inside_tls_says_so_too() {
+fn a_session_that_fails_inside_tls_sends_close_notify() {
     let tls = Tls::new();
     let log = Log::new();
     let config = Config::new()
@@ -485,7 +486,7 @@ fn a_session_that_fails_inside_tls_says_so_too() {
 }
 
 #[test]
-fn nothing_secret_shows_in_debug() {
+fn debug_shows_no_secret() {
     let tls = Tls::new();
     let endpoint = starttls(&tls)
         .credentials(Credentials::password("alice", "hunter2").unwrap())
@@ -517,7 +518,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn whatever_a_server_sends_in_place_of_tls_is_a_typed_error(
+    fn any_bytes_in_place_of_tls_are_a_typed_error(
         mut garbage in proptest::collection::vec(any::<u8>(), 0..400),
         record in any::<bool>(),
         cut in 1..50_usize,

@@ -1,4 +1,4 @@
-//! The cure that an error names belongs to its cause.
+//! The hint of an error fits its cause.
 
 #![allow(
     clippy::indexing_slicing,
@@ -25,14 +25,14 @@ const RSA_1024: &[u8] = include_bytes!("data/rsa1024.der");
 const P521: &[u8] = include_bytes!("data/p521.der");
 const P521_SIGNED: &[u8] = include_bytes!("data/p521-signed.der");
 
-/// Trusts the authorities of the files.
+/// Trusts the authorities in `data`.
 fn trust() -> TlsConfig {
     let builder = TlsConfig::builder().no_default_roots();
     let builder = builder.add_root_der(AUTHORITY).add_root_der(P521_AUTHORITY);
     builder.build().unwrap()
 }
 
-/// How a handshake ends with a server that shows this certificate.
+/// The error of a handshake with a server that presents this certificate.
 fn failure(server: &smtp_test::Tls, certificate: &[u8], scheme: SignatureScheme) -> Error {
     let config = Config::new().tls(server.clone()).implicit_tls();
     let log = Log::new();
@@ -46,7 +46,7 @@ fn failure(server: &smtp_test::Tls, certificate: &[u8], scheme: SignatureScheme)
 }
 
 #[test]
-fn a_certificate_that_cannot_be_used_is_told_by_what_it_is() {
+fn the_hint_for_an_unusable_certificate_names_the_reason() {
     let ecdsa = SignatureScheme::ECDSA_NISTP256_SHA256;
     let rsa = SignatureScheme::RSA_PSS_SHA256;
     for server in [
@@ -66,9 +66,9 @@ fn a_certificate_that_cannot_be_used_is_told_by_what_it_is() {
     }
 }
 
-/// A server that has nothing but a key on P-521 does not even get so far as to show it.
+/// A server with a key on P-521 only fails before it sends its certificate.
 #[test]
-fn a_handshake_that_fails_before_the_servers_certificate_is_about_what_is_not_in_common() {
+fn the_hint_before_the_certificate_of_the_server_is_that_nothing_is_in_common() {
     let mut session = session(Endpoint::implicit("localhost").tls(trust()));
     let count = session.poll_transmit(NOW).unwrap().len();
     session.handle_sent(NOW, count);
@@ -80,9 +80,9 @@ fn a_handshake_that_fails_before_the_servers_certificate_is_about_what_is_not_in
     }
 }
 
-/// Some servers with TLS 1.2 say no more than that.
+/// Some servers with TLS 1.2 send handshake_failure for every reason.
 #[test]
-fn a_handshake_that_fails_behind_the_servers_certificate_is_about_the_clients() {
+fn the_hint_after_the_certificate_of_the_server_is_about_that_of_the_client() {
     let tls = smtp_test::Tls::new().only_tls12();
     let with = |show: bool| {
         let builder = TlsConfig::builder().no_default_roots();
@@ -94,13 +94,16 @@ fn a_handshake_that_fails_behind_the_servers_certificate_is_about_the_clients() 
             builder.build().unwrap()
         }
     };
-    for (show, cure) in [(false, "wants a certificate"), (true, "does not accept")] {
+    for (show, cure) in [
+        (false, "requires a client certificate"),
+        (true, "does not accept"),
+    ] {
         let mut session = session(Endpoint::implicit("localhost").tls(with(show)));
         let log = Log::new();
         let config = Config::new().tls(tls.clone()).implicit_tls();
         let mut server = TlsPeer::new(Machine::with_log(&config, &log), tls.server_config());
         exchange(&mut session, &mut server);
-        // handshake_failure, in a record by itself.
+        // handshake_failure, in its own record.
         session.handle_input(NOW, &[21, 3, 3, 0, 2, 2, 40]);
         let error = failed(&mut session);
         assert!(error.hint().unwrap().contains(cure), "{error:#}");
@@ -108,7 +111,7 @@ fn a_handshake_that_fails_behind_the_servers_certificate_is_about_the_clients() 
 }
 
 #[test]
-fn a_client_certificate_that_is_not_accepted_is_told_from_one_that_is_missing() {
+fn a_rejected_client_certificate_is_told_from_a_missing_one() {
     let tls = smtp_test::Tls::new();
     let builder = || {
         let builder = TlsConfig::builder().no_default_roots();
@@ -117,10 +120,11 @@ fn a_client_certificate_that_is_not_accepted_is_told_from_one_that_is_missing() 
     let (chain, key) = tls.client_certificate("alice");
     let showing = builder().client_certificate(chain, key).build().unwrap();
     let plain = builder().build().unwrap();
-    // bad, unsupported, revoked, expired, unknown, by an unknown authority; access denied.
+    // bad_certificate, unsupported_certificate, certificate_revoked, certificate_expired,
+    // certificate_unknown, unknown_ca, access_denied.
     for alert in [42, 43, 44, 45, 46, 48, 49] {
         for (trust, cure) in [
-            (&plain, "wants a certificate"),
+            (&plain, "requires a client certificate"),
             (&showing, "does not accept"),
         ] {
             let mut session = session(Endpoint::implicit("localhost").tls(trust.clone()));
@@ -133,7 +137,7 @@ fn a_client_certificate_that_is_not_accepted_is_told_from_one_that_is_missing() 
     }
 }
 
-/// Lets the client speak, and the server answer once.
+/// Moves the output of the client to the server, and that of the server back, once.
 fn exchange(session: &mut smtp_rustls::Session, server: &mut TlsPeer<Machine>) {
     use smtp_test::Peer;
 
@@ -156,9 +160,9 @@ fn failed(session: &mut smtp_rustls::Session) -> Error {
     session.smtp_mut().poll_ready().answer().unwrap_err()
 }
 
-/// V30: an error may quote the server, whoever made it.
+/// V30: an error of a verifier may quote the server.
 #[test]
-fn v30_what_a_verifier_of_the_users_own_quotes_is_escaped_and_cut() {
+fn v30_the_text_of_an_error_of_a_custom_verifier_is_escaped_and_cut() {
     use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
     use rustls::pki_types::{ServerName, UnixTime};
 

@@ -1,4 +1,4 @@
-//! New keys in the middle of a TLS 1.3 connection (RFC 8446, section 4.6.3).
+//! Key updates during a TLS 1.3 connection (RFC 8446, section 4.6.3).
 
 #![allow(
     clippy::indexing_slicing,
@@ -14,11 +14,11 @@ use crate::common::{HELLO, Wiring, implicit, mail, session};
 use smtp_rustls::rustls::ServerConnection;
 use smtp_test::{Output, Peer, Tls};
 
-/// A server that changes its keys, and asks for new ones of the client's, before each reply.
+/// A server that updates its keys, and requests an update of the client, before each reply.
 struct Rekeying {
     connection: ServerConnection,
-    heard: Vec<u8>,
-    said: usize,
+    received: Vec<u8>,
+    replied: usize,
 }
 
 const REPLIES: [&str; 6] = [
@@ -27,7 +27,7 @@ const REPLIES: [&str; 6] = [
     "250 sender ok\r\n",
     "250 recipient ok\r\n",
     "354 go on\r\n",
-    "250 taken\r\n",
+    "250 stored\r\n",
 ];
 
 impl Peer for Rekeying {
@@ -37,11 +37,11 @@ impl Peer for Rekeying {
             self.connection.process_new_packets().unwrap();
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = self.connection.reader().read(&mut buffer) {
-                self.heard.extend(&buffer[..count]);
+                self.received.extend(&buffer[..count]);
             }
         }
-        // Each command is one line, and so is the text's end.
-        let text = String::from_utf8_lossy(&self.heard)
+        // Each command is one line, and so is the end of data.
+        let text = String::from_utf8_lossy(&self.received)
             .replace("\r\n\r\nhello", "")
             .replace("hello\r\n", "");
         let due = if self.connection.is_handshaking() {
@@ -49,13 +49,13 @@ impl Peer for Rekeying {
         } else {
             1 + text.matches("\r\n").count()
         };
-        while self.said < due.min(REPLIES.len()) {
+        while self.replied < due.min(REPLIES.len()) {
             self.connection.refresh_traffic_keys().unwrap();
             self.connection
                 .writer()
-                .write_all(REPLIES[self.said].as_bytes())
+                .write_all(REPLIES[self.replied].as_bytes())
                 .unwrap();
-            self.said += 1;
+            self.replied += 1;
         }
     }
 
@@ -71,13 +71,13 @@ impl Peer for Rekeying {
 }
 
 #[test]
-fn new_keys_at_every_reply_change_nothing() {
+fn a_key_update_before_each_reply_changes_nothing() {
     for read in [1, usize::MAX] {
         let tls = Tls::new().only_tls13();
         let server = Rekeying {
             connection: ServerConnection::new(tls.server_config()).unwrap(),
-            heard: Vec::new(),
-            said: 0,
+            received: Vec::new(),
+            replied: 0,
         };
         let mut wiring = Wiring::with_peer(session(implicit(&tls)), server);
         wiring.read = read;
@@ -85,8 +85,8 @@ fn new_keys_at_every_reply_change_nothing() {
         assert!(
             outcome.is_accepted(),
             "{outcome:?}: {}",
-            String::from_utf8_lossy(&wiring.server.heard)
+            String::from_utf8_lossy(&wiring.server.received)
         );
-        assert_eq!(wiring.server.said, REPLIES.len());
+        assert_eq!(wiring.server.replied, REPLIES.len());
     }
 }

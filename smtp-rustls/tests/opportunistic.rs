@@ -1,4 +1,5 @@
-//! TLS with whoever answers: what is known of the peer, and that nothing won so serves a policy that demands more.
+//! Opportunistic TLS: what is reported about the peer, and that its sessions are never resumed
+//! where TLS is required.
 
 #![allow(
     clippy::indexing_slicing,
@@ -27,7 +28,7 @@ use smtp_test::{Config, Defect, Log, Machine, TlsPeer};
 
 use Verification::{Unverified, Verified};
 
-/// Servers of either version.
+/// A server for each version of TLS.
 fn versions() -> [smtp_test::Tls; 2] {
     [
         smtp_test::Tls::new().only_tls12(),
@@ -44,7 +45,7 @@ fn endpoint(trusted: &TlsConfig, security: Security) -> Endpoint {
     builder.tls(trusted.clone()).build().unwrap()
 }
 
-/// Sends a mail on the first attempt, or fails, and gives what is known of TLS.
+/// Sends a message over one connection, and returns its TLS info; `None` if the connection failed.
 fn deliver(
     endpoint: &Endpoint,
     server: &smtp_test::Tls,
@@ -76,7 +77,8 @@ fn deliver(
     Some(facts)
 }
 
-/// The same several times; says whether the later sessions were that of the first, resumed.
+/// Sends messages over several connections; returns whether the later ones resumed the session of
+/// the first.
 fn deliver_again(
     trusted: &TlsConfig,
     server: &smtp_test::Tls,
@@ -84,8 +86,9 @@ fn deliver_again(
     expected: &Verification,
 ) -> bool {
     let endpoint = opportunistic(trusted);
-    // More often than the first session has tickets for.
-    let all = [(); 5].map(|()| deliver(&endpoint, server, config).expect("nobody is turned away"));
+    // More connections than the first session has tickets.
+    let all =
+        [(); 5].map(|()| deliver(&endpoint, server, config).expect("no certificate is rejected"));
     for facts in &all {
         assert_eq!(facts.verification(), expected, "{facts}");
     }
@@ -99,7 +102,7 @@ fn deliver_again(
 }
 
 #[test]
-fn whoever_answers_is_spoken_to_in_tls_and_it_is_told_what_is_wrong() {
+fn no_certificate_is_rejected_and_what_is_wrong_is_reported() {
     let other = |names: &[&str]| Reason::OtherName {
         names: names.iter().map(ToString::to_string).collect(),
     };
@@ -131,7 +134,7 @@ fn whoever_answers_is_spoken_to_in_tls_and_it_is_told_what_is_wrong() {
             };
             assert!(!text.is_empty() && text.len() < 2048, "{text}");
         }
-        // Of the same name as a trusted authority, and with another key.
+        // Its authority has the same name as a trusted one, but another key.
         let stranger = smtp_test::Tls::new();
         let bad_signature = Unverified(Reason::BadSignature);
         deliver_again(
@@ -144,7 +147,7 @@ fn whoever_answers_is_spoken_to_in_tls_and_it_is_told_what_is_wrong() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_words() {
+fn the_text_of_tls_info_names_what_is_wrong() {
     let [_, server] = versions();
     let trusted = trust(&server);
     let server = server.defect(Defect::WrongName);
@@ -157,9 +160,9 @@ fn what_is_wrong_is_told_in_words() {
     );
 }
 
-/// The certificate may be copied from anybody. Only the signature shows that the server has its key.
+/// A certificate can be copied. Only the signature proves that the server holds the private key.
 #[test]
-fn who_has_not_the_key_to_its_certificate_is_not_verified_and_not_resumed() {
+fn a_server_without_the_private_key_is_not_verified_and_its_session_not_resumed() {
     for server in versions() {
         let good = deliver(
             &opportunistic(&trust(&server)),
@@ -171,12 +174,12 @@ fn who_has_not_the_key_to_its_certificate_is_not_verified_and_not_resumed() {
         let trusted = trust(&server);
         let expected = Unverified(Reason::BadSignature);
         assert!(!deliver_again(&trusted, &server, &thief, &expected));
-        // What the thief gave to be resumed is not taken for the server's own.
+        // A session with the thief is not resumed with the server.
         let facts = deliver(&opportunistic(&trusted), &server, &server.server_config()).unwrap();
         assert!(facts.is_peer_verified() && !facts.is_resumed());
         let facts = deliver(&opportunistic(&trusted), &server, &server.server_config()).unwrap();
         assert!(facts.is_peer_verified() && facts.is_resumed());
-        // Nor is it under a policy that verifies, whatever that goes by.
+        // Where TLS is required, each kind of verification rejects the thief.
         let own = (*server.client_config()).clone();
         for (demanded, make, _) in MAKES {
             for security in [Security::StartTls, Security::Implicit] {
@@ -188,7 +191,7 @@ fn who_has_not_the_key_to_its_certificate_is_not_verified_and_not_resumed() {
 }
 
 #[test]
-fn keys_that_cannot_be_checked_are_no_reason_to_go_on_in_clear() {
+fn keys_that_cannot_be_checked_are_no_reason_for_cleartext() {
     let authority = include_bytes!("data/authority.der");
     let trusted = TlsConfig::builder()
         .no_default_roots()
@@ -216,10 +219,11 @@ fn keys_that_cannot_be_checked_are_no_reason_to_go_on_in_clear() {
     }
 }
 
-/// How settings are made for a server; all settings of a user's own share what they resume with, if they can.
+/// Builds a `TlsConfig` for a server. Those of a custom `ClientConfig` share its session cache, if
+/// possible.
 type Make = fn(&smtp_test::Tls, &ClientConfig) -> TlsConfig;
 
-/// All that may be demanded of a server, and whether opportunistic connections keep sessions.
+/// Each kind of verification, and whether opportunistic connections cache sessions with it.
 const MAKES: &[(&str, Make, bool)] = &[
     ("roots", |server, _| trust(server), true),
     (
@@ -251,12 +255,12 @@ const MAKES: &[(&str, Make, bool)] = &[
         true,
     ),
     (
-        "the user's own",
+        "a custom configuration",
         |_, own| TlsConfig::from(own.clone()),
         false,
     ),
     (
-        "the user's own with a verifier",
+        "a custom configuration with a verifier",
         |server, own| TlsConfig::with_verifier(own.clone(), verifier(server)),
         true,
     ),
@@ -273,26 +277,27 @@ const MAKES: &[(&str, Make, bool)] = &[
     ),
 ];
 
-/// rustls does not look at a certificate again when it resumes a session; so no session may pass from one level of trust
-/// to another.
+/// rustls does not verify a certificate again when it resumes a session, so no session may pass
+/// from one level of trust to another.
 #[test]
-fn v05_a_session_is_resumed_only_at_the_level_of_trust_where_it_was_begun() {
-    let policies = [
+fn v05_a_session_is_resumed_only_at_the_level_of_trust_at_which_it_began() {
+    let securities = [
         Security::StartTls,
         Security::Implicit,
         Security::Opportunistic,
     ];
     for server in versions() {
         let config = server.server_config();
-        let connect = |tls: &TlsConfig, policy| {
-            let facts = deliver(&endpoint(tls, policy), &server, &config);
-            facts.expect("the server is a good one").is_resumed()
+        let connect = |tls: &TlsConfig, security| {
+            let facts = deliver(&endpoint(tls, security), &server, &config);
+            facts.expect("the certificate is valid").is_resumed()
         };
         for (first, make_first, keeps) in MAKES {
             for (second, make_second, _) in MAKES {
-                // Settings of one kind are one for both policies, and anew for each pair of policies.
-                let pairs = policies.iter().flat_map(|begun| {
-                    let resumed = policies.iter().filter(|_| first == second);
+                // One `TlsConfig` for both connections if the kind is the same; a new one for each
+                // pair.
+                let pairs = securities.iter().flat_map(|begun| {
+                    let resumed = securities.iter().filter(|_| first == second);
                     let others = [&Security::StartTls, &Security::Opportunistic];
                     let others = others.into_iter().filter(|_| first != second);
                     resumed.chain(others).map(move |resumed| (*begun, *resumed))
@@ -309,7 +314,7 @@ fn v05_a_session_is_resumed_only_at_the_level_of_trust_where_it_was_begun() {
                         make_second(&server, &own)
                     };
                     assert!(!connect(&from, begun));
-                    let opportunistic = |policy| policy == Security::Opportunistic;
+                    let opportunistic = |security| security == Security::Opportunistic;
                     let same = first == second && opportunistic(begun) == opportunistic(resumed);
                     let kept = *keeps || !opportunistic(begun);
                     assert_eq!(
@@ -323,9 +328,10 @@ fn v05_a_session_is_resumed_only_at_the_level_of_trust_where_it_was_begun() {
     }
 }
 
-/// Nobody but rustls knows what it would do with them: they are not to be there.
+/// What rustls does with cached sessions is not visible here, so opportunistic ones must not be in
+/// that cache.
 #[test]
-fn v05_opportunistic_connections_do_not_touch_the_store_of_the_users_own_settings() {
+fn v05_opportunistic_connections_do_not_use_the_session_cache_of_a_custom_configuration() {
     for server in versions() {
         let store = Arc::new(Store::default());
         let mut own = (*server.client_config()).clone();
@@ -345,7 +351,7 @@ fn v05_opportunistic_connections_do_not_touch_the_store_of_the_users_own_setting
     }
 }
 
-/// Counts how often it is used.
+/// A session cache that counts its uses.
 #[derive(Debug, Default)]
 struct Store(AtomicUsize);
 
@@ -388,9 +394,9 @@ impl ClientSessionStore for Store {
     }
 }
 
-/// Not only does TLS see to it: the sessions are not even looked for in each other's store.
+/// The session would not be accepted anyway, but it is not even looked up in the other cache.
 #[test]
-fn v05_what_was_begun_without_proof_stands_in_no_store_of_a_policy_that_verifies() {
+fn v05_an_opportunistic_session_is_in_no_cache_of_required_tls() {
     for base in versions() {
         let trusted = trust(&base);
         let impostor = base.clone().defect(Defect::SelfSigned);
@@ -401,13 +407,13 @@ fn v05_what_was_begun_without_proof_stands_in_no_store_of_a_policy_that_verifies
             assert!(deliver(&endpoint(&trusted, security), &impostor, &config).is_none());
         }
         let facts = deliver(&opportunistic(&trusted), &impostor, &config).unwrap();
-        assert!(facts.is_resumed(), "nobody else has taken it");
+        assert!(facts.is_resumed(), "the session is still in its cache");
         assert_eq!(*facts.verification(), Unverified(Reason::SelfSigned));
     }
 }
 
 #[test]
-fn of_settings_whose_verifier_is_not_known_nobody_is_asked() {
+fn a_verifier_inside_a_custom_configuration_is_not_asked() {
     for server in versions() {
         let own = TlsConfig::from(server.client_config());
         let config = server.server_config();
@@ -437,7 +443,7 @@ fn of_settings_whose_verifier_is_not_known_nobody_is_asked() {
 }
 
 #[test]
-fn a_pinned_key_is_recorded_like_all_else() {
+fn pinned_keys_are_part_of_the_recorded_verification() {
     let [_, server] = versions();
     let pinned = |key| {
         TlsConfig::builder()
@@ -455,15 +461,12 @@ fn a_pinned_key_is_recorded_like_all_else() {
     .unwrap();
     assert!(facts.is_peer_verified());
     let facts = deliver(&opportunistic(&pinned([0; 32])), &server, &config).unwrap();
-    assert!(
-        facts.to_string().contains("none of those that were pinned"),
-        "{facts}"
-    );
+    assert!(facts.to_string().contains("key is not pinned"), "{facts}");
 }
 
 #[cfg(feature = "dangerous")]
 #[test]
-fn where_nobody_is_to_look_nobody_is_verified_under_any_policy() {
+fn without_verification_no_server_is_verified_under_any_security() {
     for server in versions() {
         let careless = TlsConfig::builder()
             .dangerous_no_verification()
@@ -480,7 +483,7 @@ fn where_nobody_is_to_look_nobody_is_verified_under_any_policy() {
                 assert_eq!(*facts.verification(), Unverified(Reason::NotChecked));
             }
         }
-        // A pinned key is something to look at.
+        // A pinned key is verified.
         let key = server.key_sha256();
         let pinned = TlsConfig::builder()
             .dangerous_no_verification()

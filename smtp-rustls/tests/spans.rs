@@ -1,4 +1,4 @@
-//! The spans of a session name the host that the user typed.
+//! The spans of a session record the host that the user typed.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,7 +13,7 @@ use smtp_rustls::proto::{Security, Time, Wire};
 use tracing::Level;
 
 #[test]
-fn the_span_of_a_connection_names_the_host_whatever_the_attempt() {
+fn the_span_of_a_connection_records_the_host_in_each_kind_of_attempt() {
     let endpoint = Endpoint::builder("mx.example.org")
         .security(Security::Cleartext)
         .build()

@@ -1,4 +1,4 @@
-//! The tests of TLS over the machine, in one program: it is compiled and linked once.
+//! The tests of sessions and endpoints, in one program, which is compiled and linked once.
 
 mod common;
 #[cfg(feature = "tracing")]

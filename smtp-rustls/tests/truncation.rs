@@ -1,4 +1,4 @@
-//! What ends too soon: the handshake, a record, a reply.
+//! Truncation: of the handshake, of a record, of a reply.
 
 #![allow(
     clippy::indexing_slicing,
@@ -16,7 +16,7 @@ use smtp_rustls::Endpoint;
 use smtp_rustls::proto::{Error, ErrorKind, RecipientStatus, Stage, Wire};
 use smtp_test::{Action, Config, Log, Tls};
 
-/// A server of either version, and its client's endpoint.
+/// A server for each version of TLS, and the client's configuration.
 fn versions() -> [(Tls, smtp_rustls::TlsConfig); 2] {
     let (tls, trusted) = steady();
     [
@@ -25,14 +25,15 @@ fn versions() -> [(Tls, smtp_rustls::TlsConfig); 2] {
     ]
 }
 
-/// A new client, in whose handshake nothing is resumed.
+/// A new client, whose handshake resumes nothing.
 fn steady_wiring((tls, trusted): &(Tls, smtp_rustls::TlsConfig), log: &Log) -> Wiring {
     let config = Config::new().tls(tls.clone()).implicit_tls();
     let endpoint = Endpoint::implicit("localhost").tls(trusted.clone());
     Wiring::new(session(endpoint), &config, tls, log)
 }
 
-/// Lets so many bytes of the server's pass, then others, then an end; says how the handshake went.
+/// Passes `pass` bytes from the server, then the bytes `then`, then the end of the stream. Returns
+/// the result of the handshake, and how many bytes the server sent.
 fn handshake_cut_at(
     tls: &(Tls, smtp_rustls::TlsConfig),
     pass: usize,
@@ -53,7 +54,7 @@ fn handshake_cut_at(
     (result, wiring.received)
 }
 
-/// Every byte near where a record may begin or end, and every few in between.
+/// Each position near the possible ends of records, and every ninth between them.
 fn cuts(len: usize) -> impl Iterator<Item = usize> {
     (0..len).filter(move |at| *at < 160 || at % 9 == 0 || len - at < 100)
 }
@@ -110,15 +111,15 @@ fn v06_a_close_notify_or_another_alert_or_garbage_at_any_byte_of_the_handshake_i
 }
 
 #[test]
-fn v08_a_stream_cut_at_any_byte_is_judged_by_what_came_whole() {
+fn v08_the_outcome_after_a_cut_depends_on_the_whole_replies_before_it() {
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-    enum Fated {
+    enum Status {
         NotSent,
         InDoubt,
         Accepted,
     }
     for tls in versions() {
-        // An end of the stream, and a forged record that no key fits.
+        // The end of the stream, and a forged record.
         for then in [
             &b""[..],
             &[
@@ -131,40 +132,40 @@ fn v08_a_stream_cut_at_any_byte_is_judged_by_what_came_whole() {
                 wiring.pass = pass;
                 wiring.then = then.to_vec();
                 let outcome = wiring.send(mail(HELLO));
-                let fated = match outcome.recipients()[0].status() {
-                    RecipientStatus::NotSent(_) => Fated::NotSent,
-                    RecipientStatus::InDoubt(_) => Fated::InDoubt,
-                    RecipientStatus::Accepted(_) => Fated::Accepted,
+                let status = match outcome.recipients()[0].status() {
+                    RecipientStatus::NotSent(_) => Status::NotSent,
+                    RecipientStatus::InDoubt(_) => Status::InDoubt,
+                    RecipientStatus::Accepted(_) => Status::Accepted,
                     RecipientStatus::Rejected { .. } => panic!("{outcome:?}"),
                 };
                 let stored = log.mails().len();
-                match fated {
-                    Fated::NotSent => assert_eq!(stored, 0, "cut at {pass}"),
-                    Fated::InDoubt | Fated::Accepted => assert_eq!(stored, 1, "cut at {pass}"),
+                match status {
+                    Status::NotSent => assert_eq!(stored, 0, "cut at {pass}"),
+                    Status::InDoubt | Status::Accepted => assert_eq!(stored, 1, "cut at {pass}"),
                 }
-                (fated, wiring.received)
+                (status, wiring.received)
             };
-            let (fated, len) = send(usize::MAX);
-            assert_eq!(fated, Fated::Accepted);
-            // The reply to DATA and what is after it, and the end of what is before it.
-            let fates: Vec<_> = (len - 120..=len).map(|pass| send(pass).0).collect();
-            assert!(fates.is_sorted(), "{fates:?}");
-            assert_eq!(fates.first(), Some(&Fated::NotSent));
-            assert!(fates.contains(&Fated::InDoubt));
+            let (status, len) = send(usize::MAX);
+            assert_eq!(status, Status::Accepted);
+            // From the end of the replies before DATA to the final reply.
+            let statuses: Vec<_> = (len - 120..=len).map(|pass| send(pass).0).collect();
+            assert!(statuses.is_sorted(), "{statuses:?}");
+            assert_eq!(statuses.first(), Some(&Status::NotSent));
+            assert!(statuses.contains(&Status::InDoubt));
             assert_eq!(
-                fates
+                statuses
                     .iter()
-                    .filter(|fated| **fated == Fated::Accepted)
+                    .filter(|status| **status == Status::Accepted)
                     .count(),
                 1,
-                "{fates:?}"
+                "{statuses:?}"
             );
         }
     }
 }
 
 #[test]
-fn v08_a_cut_record_and_an_end_between_records_are_told_apart() {
+fn v08_an_end_within_a_record_is_told_from_an_end_between_records() {
     let [_, tls] = versions();
     let mut whole = steady_wiring(&tls, &Log::new());
     whole.ready().unwrap();
@@ -192,9 +193,9 @@ fn v08_a_cut_record_and_an_end_between_records_are_told_apart() {
 }
 
 #[test]
-fn v08_a_close_notify_ends_the_connection_whatever_comes_behind_it() {
+fn v08_a_close_notify_ends_the_connection_whatever_follows() {
     for tls in versions() {
-        for behind in [&b""[..], &[0; 64], &[23, 3, 3, 0, 32], b"250 OK\r\n"] {
+        for after in [&b""[..], &[0; 64], &[23, 3, 3, 0, 32], b"250 OK\r\n"] {
             let log = Log::new();
             let config = Config::new()
                 .tls(tls.0.clone())
@@ -205,7 +206,7 @@ fn v08_a_close_notify_ends_the_connection_whatever_comes_behind_it() {
             wiring.ready().unwrap();
             let id = wiring.session.smtp_mut().submit(mail(HELLO));
             let next = wiring.session.smtp_mut().submit(mail(HELLO));
-            // The last that the server writes is `close_notify`. The end of the stream does not come.
+            // The last output of the server is `close_notify`. The stream does not end.
             let mut last = Vec::new();
             loop {
                 wiring.write();
@@ -224,7 +225,7 @@ fn v08_a_close_notify_ends_the_connection_whatever_comes_behind_it() {
             }
             wiring
                 .session
-                .handle_input(NOW, &[&last[..], behind].concat());
+                .handle_input(NOW, &[&last[..], after].concat());
             let mut outcome = |id| wiring.session.smtp_mut().poll_outcome(id).answer().unwrap();
             assert!(outcome(id).is_accepted());
             assert!(outcome(next).recipients()[0].status().is_safe_to_retry());
@@ -233,9 +234,9 @@ fn v08_a_close_notify_ends_the_connection_whatever_comes_behind_it() {
                 matches!(error.kind(), ErrorKind::ConnectionLost),
                 "{error:#}"
             );
-            // An end is answered by an end, and that is the last.
+            // The answer is `close_notify`, and nothing follows.
             assert!(wiring.write());
-            wiring.session.handle_input(NOW, behind);
+            wiring.session.handle_input(NOW, after);
             wiring.session.handle_eof(NOW);
             assert!(wiring.session.poll_transmit(NOW).is_none());
         }
@@ -243,7 +244,7 @@ fn v08_a_close_notify_ends_the_connection_whatever_comes_behind_it() {
 }
 
 #[test]
-fn v08_an_accepted_mail_stays_accepted_whatever_comes_behind_its_reply() {
+fn v08_an_accepted_message_stays_accepted_whatever_follows_its_reply() {
     let tls = Tls::new();
     for action in [
         Action::normal().then_cut(),
@@ -263,7 +264,7 @@ fn v08_an_accepted_mail_stays_accepted_whatever_comes_behind_its_reply() {
 }
 
 #[test]
-fn v08_a_fault_in_the_same_segment_takes_nothing_from_the_reply_before_it() {
+fn v08_an_invalid_record_in_the_same_segment_does_not_affect_the_reply_before_it() {
     let tls = Tls::new().without_resumption();
     let log = Log::new();
     let mut wiring = wiring(true, &tls, &log);
@@ -274,19 +275,19 @@ fn v08_a_fault_in_the_same_segment_takes_nothing_from_the_reply_before_it() {
         let Some(smtp_test::Output::Write(bytes)) =
             smtp_test::Peer::poll_output(&mut wiring.server)
         else {
-            panic!("the server says something");
+            panic!("the server replies");
         };
         if log.mails().len() == 1 {
             break bytes;
         }
         wiring.session.handle_input(NOW, &bytes);
     };
-    // A record that no key fits, right after the final reply.
+    // A forged record right after the final reply.
     let segment = [&reply[..], &[23, 3, 3, 0, 32], &[0; 32]].concat();
     wiring.session.handle_input(NOW, &segment);
     let outcome = wiring.session.smtp_mut().poll_outcome(id).answer().unwrap();
     assert!(outcome.is_accepted(), "{outcome:?}");
-    // The alert goes out, then the connection hears of the fault.
+    // The alert is sent first, then the connection receives the error.
     assert!(
         wiring
             .session

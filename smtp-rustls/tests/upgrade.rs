@@ -1,4 +1,4 @@
-//! From cleartext to TLS, and from nothing to TLS.
+//! The start of TLS: by STARTTLS, implicitly, or not at all.
 
 #![allow(
     clippy::indexing_slicing,
@@ -19,14 +19,14 @@ use smtp_rustls::proto::{
 use smtp_test::{Action, Config, Log, Peer, Tls};
 
 #[test]
-fn a_mail_goes_through_tls_of_either_version_begun_in_either_way() {
+fn a_message_is_sent_in_each_version_of_tls_by_starttls_and_implicitly() {
     for (tls, version, suites) in [
         (Tls::new().only_tls12(), "TLSv1.2", "TLS_ECDHE_"),
         (Tls::new().only_tls13(), "TLSv1.3", "TLS_AES_"),
     ] {
-        for begins_at_once in [false, true] {
+        for is_implicit in [false, true] {
             let log = Log::new();
-            let mut wiring = wiring(begins_at_once, &tls, &log);
+            let mut wiring = wiring(is_implicit, &tls, &log);
             let outcome = wiring.send(mail(HELLO));
             assert!(outcome.is_accepted(), "{outcome:?}");
             let facts = outcome.tls().unwrap();
@@ -42,7 +42,7 @@ fn a_mail_goes_through_tls_of_either_version_begun_in_either_way() {
             assert!(log.mails()[0].over_tls());
             assert!(
                 log.session().client_eof(),
-                "close_notify came: {}",
+                "close_notify arrived: {}",
                 log.session().transcript()
             );
             assert_eq!(
@@ -57,7 +57,7 @@ fn a_mail_goes_through_tls_of_either_version_begun_in_either_way() {
 #[test]
 fn every_split_of_both_directions_gives_the_same_dialogue() {
     for tls in [Tls::new().only_tls12(), Tls::new().only_tls13()] {
-        for begins_at_once in [false, true] {
+        for is_implicit in [false, true] {
             let mut dialogues = Vec::new();
             for (write, read) in [
                 (usize::MAX, usize::MAX),
@@ -67,7 +67,7 @@ fn every_split_of_both_directions_gives_the_same_dialogue() {
                 (7, 5),
             ] {
                 let log = Log::new();
-                let mut wiring = wiring(begins_at_once, &tls, &log);
+                let mut wiring = wiring(is_implicit, &tls, &log);
                 (wiring.write, wiring.read) = (write, read);
                 let outcome = wiring.send(mail(HELLO));
                 assert!(outcome.is_accepted(), "{outcome:?}");
@@ -87,7 +87,7 @@ fn every_split_of_both_directions_gives_the_same_dialogue() {
 }
 
 #[test]
-fn the_end_of_the_handshake_and_the_first_command_are_one_offer() {
+fn the_end_of_the_handshake_and_the_first_command_are_one_transmit() {
     let tls = Tls::new().only_tls13();
     let log = Log::new();
     let mut wiring = wiring(false, &tls, &log);
@@ -99,23 +99,23 @@ fn the_end_of_the_handshake_and_the_first_command_are_one_offer() {
 }
 
 #[test]
-fn an_offer_is_the_same_until_it_is_acknowledged() {
+fn a_transmit_is_the_same_until_it_is_acknowledged() {
     let tls = Tls::new();
     let mut wiring = wiring(true, &tls, &Log::new());
-    let offer = |wiring: &mut Wiring| {
+    let pending = |wiring: &mut Wiring| {
         let transmit = transmit(&mut wiring.session).unwrap();
         transmit.iter().flatten().copied().collect::<Vec<u8>>()
     };
-    let hello = offer(&mut wiring);
-    assert_eq!(hello, offer(&mut wiring));
+    let hello = pending(&mut wiring);
+    assert_eq!(hello, pending(&mut wiring));
     wiring.session.handle_sent(NOW, 10);
-    assert_eq!(hello[10..], offer(&mut wiring));
+    assert_eq!(hello[10..], pending(&mut wiring));
     wiring.server.handle_input(&hello[..10]);
     assert!(wiring.send(mail(HELLO)).is_accepted());
 }
 
 #[test]
-fn a_second_connection_resumes_the_session_and_says_so() {
+fn a_second_connection_resumes_the_session_and_reports_it() {
     for (tls, first_trips) in [(Tls::new().only_tls12(), 2), (Tls::new().only_tls13(), 1)] {
         let endpoint = implicit(&tls).build().unwrap();
         let config = Config::new().tls(tls.clone()).implicit_tls();
@@ -136,20 +136,20 @@ fn a_second_connection_resumes_the_session_and_says_so() {
 }
 
 #[test]
-fn a_session_that_is_not_driven_leaves_what_can_be_resumed_to_the_next() {
-    for begins_at_once in [false, true] {
+fn a_session_that_is_not_driven_consumes_no_resumption_ticket() {
+    for is_implicit in [false, true] {
         let tls = Tls::new().only_tls13();
-        let endpoint = match begins_at_once {
+        let endpoint = match is_implicit {
             true => implicit(&tls).build().unwrap(),
             false => starttls(&tls).build().unwrap(),
         };
         let config = Config::new().tls(tls.clone());
-        let config = match begins_at_once {
+        let config = match is_implicit {
             true => config.implicit_tls(),
             false => config.advertise_starttls(),
         };
         for resumed in [false, true] {
-            // More than a server gives tickets, each of which serves once (RFC 8446, appendix C.4).
+            // More sessions than tickets, each of which is used once (RFC 8446, appendix C.4).
             for _ in 0..10 {
                 drop(endpoint.session());
             }
@@ -163,7 +163,7 @@ fn a_session_that_is_not_driven_leaves_what_can_be_resumed_to_the_next() {
 }
 
 #[test]
-fn tls_13_gives_a_channel_binding_and_tls_12_only_where_it_is_sound() {
+fn tls_13_has_a_channel_binding_and_tls_12_only_where_it_is_secure() {
     let binding = |tls: &Tls, require_ems: bool| {
         let mut config = (*tls.client_config()).clone();
         config.require_ems = require_ems;
@@ -180,7 +180,7 @@ fn tls_13_gives_a_channel_binding_and_tls_12_only_where_it_is_sound() {
 }
 
 #[test]
-fn credentials_are_said_inside_tls_alone() {
+fn credentials_are_sent_only_inside_tls() {
     let tls = Tls::new();
     let config = Config::new()
         .tls(tls.clone())
@@ -196,7 +196,7 @@ fn credentials_are_said_inside_tls_alone() {
 }
 
 #[test]
-fn v02_what_comes_behind_the_220_in_the_same_segment_is_fatal() {
+fn v02_input_after_the_220_in_the_same_segment_is_fatal() {
     let tls = Tls::new();
     let mut tails: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![byte]).collect();
     let reply = b"250-fake\r\n250 AUTH PLAIN\r\n";
@@ -218,15 +218,15 @@ fn v02_what_comes_behind_the_220_in_the_same_segment_is_fatal() {
             ErrorKind::Protocol(ProtocolError::InjectedBeforeTls)
         );
         assert!(named, "{tail:?}: {error:#}");
-        let told = wiring.sent.len();
+        let count = wiring.sent.len();
         wiring.settle();
-        assert_eq!(wiring.sent.len(), told, "nothing more is said");
+        assert_eq!(wiring.sent.len(), count, "nothing more is sent");
         assert_eq!(log.session().commands().len(), 2);
     }
 }
 
 #[test]
-fn v02_what_comes_behind_the_220_in_a_later_segment_is_fatal_too() {
+fn v02_cleartext_after_the_220_in_a_later_segment_is_fatal() {
     let tls = Tls::new();
     for byte in 0..=u8::MAX {
         let tail = [&[byte; 5][..], b"-fake\r\n250 AUTH PLAIN\r\n"].concat();
@@ -255,7 +255,7 @@ fn v02_what_comes_behind_the_220_in_a_later_segment_is_fatal_too() {
 }
 
 #[test]
-fn a_server_in_clear_text_on_the_port_for_tls_is_named_as_that() {
+fn a_cleartext_server_on_the_port_of_implicit_tls_is_reported_as_such() {
     let tls = Tls::new();
     for read in [1, usize::MAX] {
         let log = Log::new();
@@ -272,7 +272,7 @@ fn a_server_in_clear_text_on_the_port_for_tls_is_named_as_that() {
 }
 
 #[test]
-fn a_server_that_speaks_tls_first_on_the_port_for_starttls_is_silent_or_named_as_that() {
+fn an_implicit_tls_server_on_the_port_of_starttls_is_silent_or_reported_as_such() {
     let tls = Tls::new();
     let mut session = session(starttls(&tls));
     assert!(session.poll_transmit(NOW).is_none());
@@ -282,7 +282,7 @@ fn a_server_that_speaks_tls_first_on_the_port_for_starttls_is_silent_or_named_as
 }
 
 #[test]
-fn a_policy_in_clear_never_begins_tls() {
+fn cleartext_security_never_begins_tls() {
     let log = Log::new();
     let tls = Tls::new();
     let endpoint = Endpoint::builder("localhost").security(Security::Cleartext);
@@ -293,20 +293,20 @@ fn a_policy_in_clear_never_begins_tls() {
 }
 
 #[test]
-fn an_opportunistic_policy_takes_tls_where_it_is_offered() {
+fn opportunistic_security_uses_tls_where_it_is_advertised() {
     let tls = Tls::new();
-    for offered in [true, false] {
+    for advertised in [true, false] {
         let log = Log::new();
         let endpoint = Endpoint::builder("localhost")
             .security(Security::Opportunistic)
             .tls(trust(&tls));
-        let config = if offered {
+        let config = if advertised {
             Config::new().tls(tls.clone())
         } else {
             Config::new()
         };
         let mut wiring = Wiring::new(session(endpoint), &config, &tls, &log);
         assert!(wiring.send(mail(HELLO)).is_accepted());
-        assert_eq!(log.mails()[0].over_tls(), offered);
+        assert_eq!(log.mails()[0].over_tls(), advertised);
     }
 }

@@ -1,6 +1,6 @@
-//! No memory that is given back holds a secret, inside TLS too: rustls gets it as plaintext.
+//! Freed memory holds no secret, also inside TLS, where rustls receives it as plaintext.
 //!
-//! A program of its own, for its allocator searches every block that is freed.
+//! A test program of its own, because its allocator searches every freed block.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,7 +25,8 @@ use common::NOW;
 #[global_allocator]
 static HEAP: WatchedHeap = WatchedHeap;
 
-/// A way to log in: the mechanism that the server offers, and what makes credentials of the secret.
+/// A way to log in: the mechanism that the server advertises, and the credentials made from the
+/// secret.
 type Way = (&'static str, fn(&'static str) -> Credentials);
 
 const WAYS: [Way; 3] = [
@@ -44,7 +45,7 @@ const WAYS: [Way; 3] = [
 ];
 
 #[test]
-fn v37_nothing_that_is_freed_holds_the_secret_wherever_a_login_inside_tls_ends() {
+fn v37_freed_memory_holds_no_secret_wherever_a_login_inside_tls_ends() {
     let (server, client) = common::steady();
     let pair = (&server, &client);
     for canary in [CANARY, LONG_CANARY] {
@@ -59,14 +60,14 @@ fn v37_nothing_that_is_freed_holds_the_secret_wherever_a_login_inside_tls_ends()
     }
 }
 
-/// What came of a login.
+/// The result of a login.
 struct Run {
     steps: usize,
     ready: bool,
     finds: usize,
 }
 
-/// Logs in, up to a step if there is one, and drops everything of the client's.
+/// Logs in, up to a step if one is given, and drops the client.
 fn log_in(
     (tls, trusted): (&smtp_test::Tls, &TlsConfig),
     (mechanism, credentials): Way,
@@ -95,8 +96,8 @@ fn log_in(
         let mut session = endpoint.session();
         loop {
             let mut moved = false;
-            if let Some(offer) = session.poll_transmit(NOW) {
-                let bytes: Vec<u8> = offer.iter().flatten().copied().collect();
+            if let Some(transmit) = session.poll_transmit(NOW) {
+                let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
                 let (first, second) = bytes.split_at(bytes.len() / 2);
                 for part in [first, second] {
                     if stops() {

@@ -1,4 +1,4 @@
-//! A session and a server in memory, and whoever carries the bytes between them.
+//! A session and a server in memory, and the wiring that carries bytes between them.
 
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(
@@ -24,25 +24,25 @@ use smtp_test::{Config, Log, Machine, Output, Peer, TlsPeer};
 
 pub(crate) type Server = TlsPeer<Machine>;
 
-/// Carries bytes between a session and a server, cut as a test wants them.
+/// Carries bytes between a session and a server, split as the test wants.
 pub(crate) struct Wiring<P = Server> {
     pub(crate) session: Session,
     pub(crate) server: P,
-    /// Bytes in one write of the client's.
+    /// The most bytes in one write of the client.
     pub(crate) write: usize,
-    /// Whether the server is heard after each write, and not only when there is nothing to write.
+    /// Whether the client reads after each write, and not only when it has nothing to write.
     pub(crate) full_duplex: bool,
-    /// Bytes in one read of the client's.
+    /// The most bytes in one read of the client.
     pub(crate) read: usize,
-    /// How many bytes of the server's may pass before the stream is cut.
+    /// The number of bytes from the server that pass before the stream is cut.
     pub(crate) pass: usize,
-    /// What comes in place of what is cut off.
+    /// The input in place of what is cut off.
     pub(crate) then: Vec<u8>,
     /// What the client sent, write by write.
     pub(crate) sent: Vec<Vec<u8>>,
-    /// How many bytes the server sent.
+    /// The number of bytes that the server sent.
     pub(crate) received: usize,
-    /// The longest offer.
+    /// The length of the longest transmit.
     pub(crate) longest: usize,
     over: bool,
 }
@@ -71,7 +71,7 @@ impl<P: Peer> Wiring<P> {
         }
     }
 
-    /// Moves bytes until the question is answered; `None` if it never will be.
+    /// Moves bytes until the question is answered; `None` if no bytes are left before that.
     pub(crate) fn drive<T>(
         &mut self,
         mut question: impl FnMut(&mut Connection) -> Poll<Result<T, Error>>,
@@ -91,30 +91,30 @@ impl<P: Peer> Wiring<P> {
         }
     }
 
-    /// Moves bytes until neither side has any.
+    /// Moves bytes until neither side has output.
     pub(crate) fn settle(&mut self) {
         while self.write() | self.read() {}
     }
 
-    /// Sends a mail, and says what became of it.
+    /// Sends a message, and returns its outcome.
     pub(crate) fn send(&mut self, mail: Mail) -> Outcome {
         let id = self.session.smtp_mut().submit(mail);
         let outcome = self
             .drive(|smtp| smtp.poll_outcome(id))
             .expect("an outcome comes");
-        outcome.expect("it is the first time that it is asked for")
+        outcome.expect("the outcome is taken once")
     }
 
-    /// Waits until the server takes mail.
+    /// Drives the session until it is ready to send messages.
     pub(crate) fn ready(&mut self) -> Result<(), Error> {
         self.drive(Connection::poll_ready).expect("an answer comes")
     }
 
-    /// Moves everything that the client offers.
+    /// Moves all output of the client to the server.
     pub(crate) fn write(&mut self) -> bool {
         let mut wrote = false;
         while let Some(transmit) = transmit(&mut self.session) {
-            assert!(!transmit.is_empty(), "an offer of nothing");
+            assert!(!transmit.is_empty(), "an empty transmit");
             self.longest = self.longest.max(transmit.len());
             let mut bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
             bytes.truncate(self.write);
@@ -127,7 +127,7 @@ impl<P: Peer> Wiring<P> {
         wrote
     }
 
-    /// Moves the next thing that the server does.
+    /// Moves the next output of the server to the client.
     pub(crate) fn read(&mut self) -> bool {
         if self.over {
             return false;
@@ -166,7 +166,7 @@ impl<P: Peer> Wiring<P> {
     }
 }
 
-/// A question that has its answer already.
+/// A `Poll` that is ready.
 pub(crate) trait Answered<T> {
     fn answer(self) -> T;
 }
@@ -175,13 +175,13 @@ impl<T> Answered<T> for Poll<T> {
     #[track_caller]
     fn answer(self) -> T {
         match self {
-            Poll::Ready(answer) => answer,
-            Poll::Pending => panic!("the answer is not known yet"),
+            Self::Ready(answer) => answer,
+            Self::Pending => panic!("the answer is not known yet"),
         }
     }
 }
 
-/// Trusts the authority of the test's own certificates, and nobody else.
+/// Trusts only the authority of the test server's certificates.
 pub(crate) fn trust(tls: &smtp_test::Tls) -> TlsConfig {
     let builder = TlsConfig::builder().no_default_roots();
     builder
@@ -203,7 +203,7 @@ pub(crate) fn session(builder: EndpointBuilder) -> Session {
     endpoint.session()
 }
 
-/// A server whose handshake always has the same length: no other signature than Ed25519's is so steady.
+/// A server whose handshake always has the same length, since Ed25519 signatures do.
 pub(crate) fn steady() -> (smtp_test::Tls, TlsConfig) {
     let authority = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
@@ -224,7 +224,7 @@ pub(crate) fn steady() -> (smtp_test::Tls, TlsConfig) {
     (tls.without_resumption(), trusted)
 }
 
-/// A server that shows this certificate and has not its key: its signatures are none.
+/// A server with this certificate, but without its private key: its signatures are invalid.
 pub(crate) fn without_key(
     tls: &smtp_test::Tls,
     certificate: &[u8],
@@ -264,9 +264,9 @@ impl Signer for NoKey {
     }
 }
 
-/// Client and server for STARTTLS, or for TLS from the first byte.
-pub(crate) fn wiring(begins_at_once: bool, tls: &smtp_test::Tls, log: &Log) -> Wiring {
-    if begins_at_once {
+/// Client and server for STARTTLS or implicit TLS.
+pub(crate) fn wiring(is_implicit: bool, tls: &smtp_test::Tls, log: &Log) -> Wiring {
+    if is_implicit {
         let config = Config::new().tls(tls.clone()).implicit_tls();
         Wiring::new(session(implicit(tls)), &config, tls, log)
     } else {
@@ -283,7 +283,7 @@ pub(crate) const HELLO: &str = "From: a@example.org\r\nSubject: hello\r\n\r\nhel
 
 pub(crate) const NOW: Time = Time::ORIGIN;
 
-/// What a session sends when all that has come has been read.
+/// The output of a session after it has read all input.
 pub(crate) fn transmit(session: &mut Session) -> Option<Transmit<'_>> {
     if session.poll_transmit(NOW).is_none() && session.poll_timeout() == Some(NOW) {
         session.handle_timeout(NOW);
