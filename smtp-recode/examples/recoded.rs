@@ -1,4 +1,4 @@
-//! Sends one mail to a server that takes bytes above 127 and to one that does not, which gets it recoded.
+//! Sends an 8-bit message to a server with 8BITMIME, and recoded to one without.
 //!
 //! `cargo run --package smtp-recode --example recoded`
 
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
 
     for lacking in [&[][..], &["8BITMIME", "SMTPUTF8"]] {
-        // A server to send to; any other would do.
+        // An embedded test server.
         let tls = Tls::new();
         let config = (lacking.iter()).fold(Config::new().tls(tls.clone()), |config, keyword| {
             config.without(*keyword)
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         client.quit()?;
 
         let bytes = outcome.stats().bytes_sent();
-        println!("a server without {lacking:?} got {bytes} bytes and stored:");
+        println!("a server without {lacking:?} received {bytes} bytes and stored:");
         for mail in server.mails() {
             for line in String::from_utf8_lossy(mail.body()).lines() {
                 println!("    {line}");
@@ -42,11 +42,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
-    // Who wants to see what would come of it, or why nothing would, need not send it.
+    // The function can also be called directly, without sending.
     let signed = format!("DKIM-Signature: v=1; d=example.org\r\n{TEXT}");
     match smtp_recode::seven_bit(&signed.into()) {
-        Ok(_) => println!("signed, and recoded all the same?"),
-        Err(error) => println!("a signed mail is not recoded: {error:#}"),
+        Ok(_) => println!("a signed message was recoded"),
+        Err(error) => println!("a signed message is not recoded: {error}"),
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! What is to be replaced in a text; all the rest stays byte for byte.
+//! Replacements in a message; every other byte stays as it is.
 
 use std::ops::Range;
 
-/// Replacements of parts of one text that do not overlap.
+/// Replacements in one message that do not overlap.
 #[derive(Debug, Default)]
 pub(crate) struct Edits(Vec<Edit>);
 
@@ -24,37 +24,42 @@ impl Edits {
         self.replace(at..at, what);
     }
 
-    /// Puts them in the order of the text. Of those at one place, the first stays the first.
+    /// Sorts the replacements by position. Those at one position keep their order.
     pub(crate) fn sorted(mut self) -> Self {
         self.0.sort_by_key(|edit| edit.at.start);
         self
     }
 
-    /// The text with all of them made, once they are sorted.
-    pub(crate) fn apply(&self, text: &[u8]) -> Vec<u8> {
+    /// The message with all replacements, which must be sorted.
+    pub(crate) fn apply(&self, message: &[u8]) -> Vec<u8> {
         let added: usize = self.0.iter().map(|edit| edit.with.len()).sum();
-        let mut out = Vec::with_capacity(text.len() + added);
+        let mut out = Vec::with_capacity(message.len() + added);
         let mut next = 0;
         for edit in &self.0 {
-            out.extend_from_slice(&text[next..edit.at.start]);
+            out.extend_from_slice(&message[next..edit.at.start]);
             out.extend_from_slice(&edit.with);
             next = edit.at.end;
         }
-        out.extend_from_slice(&text[next..]);
+        out.extend_from_slice(&message[next..]);
         out
     }
 
-    /// Where `find` first finds something in what stays of the text, once they are sorted; else the end.
+    /// The first position that `find` returns in the parts that are not replaced; otherwise the end
+    /// of the message. The replacements must be sorted.
     pub(crate) fn first_untouched(
         &self,
-        text: &[u8],
+        message: &[u8],
         find: impl Fn(&[u8]) -> Option<usize>,
     ) -> usize {
-        let ends = self.0.iter().map(|edit| edit.at.start).chain([text.len()]);
+        let ends = self
+            .0
+            .iter()
+            .map(|edit| edit.at.start)
+            .chain([message.len()]);
         let starts = [0].into_iter().chain(self.0.iter().map(|edit| edit.at.end));
         starts
             .zip(ends)
-            .find_map(|(start, end)| find(&text[start..end]).map(|at| start + at))
-            .unwrap_or(text.len())
+            .find_map(|(start, end)| find(&message[start..end]).map(|at| start + at))
+            .unwrap_or(message.len())
     }
 }

@@ -1,9 +1,10 @@
-//! What is fit for seven bits, and the two encodings that make everything so (RFC 2045, sections 2.7 and 6).
+//! What is 7-bit data, and the two encodings that turn any data into it (RFC 2045, sections 2.7 and
+//! 6).
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-/// A way to make seven-bit text of anything.
+/// A content transfer encoding whose output is 7-bit data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
     QuotedPrintable,
@@ -11,14 +12,14 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
-    /// The better of the two for a part: what is text should stay legible, unless that takes more room.
+    /// The better encoding for a body: text stays legible, unless that makes it longer.
     pub(crate) fn for_part(body: &[u8], is_text: bool) -> Self {
         let escaped = body
             .iter()
             .filter(|byte| !matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n') || **byte == b'=')
             .count();
-        // Three bytes for one, against four for three of all.
-        if is_text && escaped * 6 <= body.len() && has_only_lines(body) {
+        // Quoted-printable: three bytes for each escaped one. Base64: four for each three.
+        if is_text && escaped * 6 <= body.len() && has_only_crlf(body) {
             Self::QuotedPrintable
         } else {
             Self::Base64
@@ -32,8 +33,8 @@ impl Encoding {
         }
     }
 
-    /// The body encoded, in lines of at most 76 bytes. There is no line end after the last, unless the body has one and it
-    /// is kept as it is.
+    /// The encoded body, in lines of at most 76 bytes. The last line has no line end, unless
+    /// quoted-printable keeps that of the body.
     pub(crate) fn encode(self, body: &[u8]) -> Vec<u8> {
         match self {
             Self::QuotedPrintable => quoted_printable(body),
@@ -42,17 +43,18 @@ impl Encoding {
     }
 }
 
-/// The first byte that is not fit for seven bits: above 127, a NUL, a CR or LF by itself, or one too many in its line.
-pub(crate) fn first_unfit(text: &[u8]) -> Option<usize> {
-    first_wrong(text, |byte| matches!(byte, 0 | b'\r' | 128..))
+/// The position of the first byte that 7-bit data must not have (RFC 2045, section 2.7): an 8-bit
+/// byte, a NUL, a bare CR or LF, or the byte that makes its line too long.
+pub(crate) fn first_not_7bit(text: &[u8]) -> Option<usize> {
+    first_invalid(text, |byte| matches!(byte, 0 | b'\r' | 128..))
 }
 
-/// The same, those above 127 passed over.
-pub(crate) fn first_unfit_but_for_high(text: &[u8]) -> Option<usize> {
-    first_wrong(text, |byte| matches!(byte, 0 | b'\r'))
+/// The same, with 8-bit bytes allowed.
+pub(crate) fn first_not_8bit(text: &[u8]) -> Option<usize> {
+    first_invalid(text, |byte| matches!(byte, 0 | b'\r'))
 }
 
-fn first_wrong(text: &[u8], is_wrong: impl Fn(u8) -> bool) -> Option<usize> {
+fn first_invalid(text: &[u8], is_invalid: impl Fn(u8) -> bool) -> Option<usize> {
     let mut start = 0;
     while start < text.len() {
         let line = &text[start..];
@@ -61,13 +63,13 @@ fn first_wrong(text: &[u8], is_wrong: impl Fn(u8) -> bool) -> Option<usize> {
             Some(content) if len < line.len() => (content, true),
             _ => (&line[..len], false),
         };
-        let wrong = content
+        let invalid = content
             .iter()
             .take(LONGEST_LINE + 1)
-            .position(|&byte| is_wrong(byte));
+            .position(|&byte| is_invalid(byte));
         let too_long = (content.len() > LONGEST_LINE).then_some(LONGEST_LINE);
         let bare = (!ended && len < line.len()).then_some(len);
-        if let Some(at) = wrong.or(too_long).or(bare) {
+        if let Some(at) = invalid.or(too_long).or(bare) {
             return Some(start + at);
         }
         start += len + 1;
@@ -75,18 +77,19 @@ fn first_wrong(text: &[u8], is_wrong: impl Fn(u8) -> bool) -> Option<usize> {
     None
 }
 
-/// Whether line ends are all CRLF, so that quoted-printable keeps them as they are.
-fn has_only_lines(body: &[u8]) -> bool {
+/// Whether all line ends are CRLF, which quoted-printable keeps.
+fn has_only_crlf(body: &[u8]) -> bool {
     let crs = memchr::memchr_iter(b'\r', body).count();
     let lfs = memchr::memchr_iter(b'\n', body).count();
     let pairs = memchr::memmem::find_iter(body, b"\r\n").count();
     (crs, lfs) == (pairs, pairs)
 }
 
-/// Lines with CRLF as quoted-printable (RFC 2045, section 6.7), of which none begins as a boundary line does.
+/// Lines with CRLF as quoted-printable (RFC 2045, section 6.7). No line begins with `--`.
 ///
-/// Soft line breaks make lines that were none: what followed `--` in the middle of a line could become a boundary of the
-/// multipart around it, and begin a part that its author never wrote.
+/// A soft line break before `--` in the middle of a line would create a line that begins with `--`.
+/// It could be read as a boundary line of the enclosing multipart, and begin a part that the author
+/// never wrote.
 fn quoted_printable(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() + body.len() / 8);
     let mut rest = body;
@@ -96,7 +99,7 @@ fn quoted_printable(body: &[u8]) -> Vec<u8> {
         let mut column = 0;
         for (index, &byte) in line.iter().enumerate() {
             let is_last = index + 1 == line.len();
-            // One more is for the `=` of a soft line break, which the last of a line does not need.
+            // One byte is reserved for the `=` of a soft line break, except at the end of the line.
             let room = LONGEST_ENCODED - usize::from(!is_last);
             let at_line_start = |column| column == 0 && line[index..].starts_with(b"--");
             let len = |column| match byte {
@@ -126,8 +129,8 @@ fn quoted_printable(body: &[u8]) -> Vec<u8> {
 }
 
 fn base64(body: &[u8]) -> Vec<u8> {
-    let mut out = String::with_capacity(body.len() / 3 * 4 + body.len() / OCTETS_A_LINE * 2 + 4);
-    for (number, bytes) in body.chunks(OCTETS_A_LINE).enumerate() {
+    let mut out = String::with_capacity(body.len() / 3 * 4 + body.len() / BYTES_PER_LINE * 2 + 4);
+    for (number, bytes) in body.chunks(BYTES_PER_LINE).enumerate() {
         if number > 0 {
             out.push_str("\r\n");
         }
@@ -136,21 +139,21 @@ fn base64(body: &[u8]) -> Vec<u8> {
     out.into()
 }
 
-/// RFC 5322, section 2.1.1.
+/// The longest line of a message in bytes, without CRLF (RFC 5322, section 2.1.1).
 const LONGEST_LINE: usize = 998;
 
-/// RFC 2045, section 6.7, rule 5.
+/// The longest encoded line in bytes (RFC 2045, section 6.7, rule 5).
 const LONGEST_ENCODED: usize = 76;
 
-/// What makes 76 characters (RFC 2045, section 6.8).
-const OCTETS_A_LINE: usize = 57;
+/// The bytes that 76 characters of base64 encode (RFC 2045, section 6.8).
+const BYTES_PER_LINE: usize = 57;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_fit_is_found_where_it_is() {
+    fn the_first_byte_that_is_not_7bit_is_found() {
         let long = "x".repeat(LONGEST_LINE);
         for (text, at) in [
             ("", None),
@@ -168,12 +171,12 @@ mod tests {
             (&*format!("{long}x\r\n"), Some(LONGEST_LINE)),
             (&*format!("\r\n{long}x"), Some(2 + LONGEST_LINE)),
         ] {
-            assert_eq!(first_unfit(text.as_bytes()), at, "{text:?}");
+            assert_eq!(first_not_7bit(text.as_bytes()), at, "{text:?}");
         }
     }
 
     #[test]
-    fn text_stays_legible_unless_that_takes_more_room() {
+    fn text_stays_legible_unless_that_makes_it_longer() {
         use Encoding::{Base64, QuotedPrintable};
         for (body, is_text, encoding) in [
             (

@@ -1,49 +1,76 @@
 use std::fmt;
 
-/// Why a text cannot be recoded, and where.
+/// Why a message cannot be recoded, and where.
 ///
-/// It never repeats the text, so it can be logged.
+/// Its text repeats nothing of the message, so it can be logged.
+///
+/// ```
+/// use smtp_recode::{RecodeErrorKind, seven_bit};
+///
+/// let signed = "DKIM-Signature: v=1; d=example.org\r\n\r\nGr\u{fc}\u{df}e\r\n";
+/// let error = seven_bit(&signed.into()).unwrap_err();
+/// match error.kind() {
+///     RecodeErrorKind::Signed | RecodeErrorKind::Encrypted => println!("keep it: {error}"),
+///     RecodeErrorKind::Malformed => println!("have it fixed: {error}"),
+///     _ => println!("{error}"),
+/// }
+/// assert_eq!(error.to_string(), "signature that would no longer match at offset 0");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RecodeError {
     offset: usize,
-    reason: RecodeErrorKind,
+    kind: RecodeErrorKind,
 }
 
-/// What keeps a text from being recoded.
+/// What prevents a message from being recoded.
+///
+/// ```
+/// use smtp_recode::{RecodeErrorKind, seven_bit};
+///
+/// let twice = "Content-Transfer-Encoding: base64\r\n\r\nGr\u{fc}\u{df}e\r\n";
+/// let error = seven_bit(&twice.into()).unwrap_err();
+/// assert_eq!(error.kind(), RecodeErrorKind::Encoded);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RecodeErrorKind {
-    /// It is signed, in whole or in part: a field such as `DKIM-Signature`, `multipart/signed` or
-    /// `application/pkcs7-mime`, with whatever comments and white space. The signature would no
-    /// longer match.
+    /// The message or the part is signed: it has a field such as `DKIM-Signature`, or is
+    /// `multipart/signed` or `application/pkcs7-mime`. The signature would no longer match.
     Signed,
-    /// It is encrypted: `multipart/encrypted`.
+    /// The part is encrypted: `multipart/encrypted`.
     Encrypted,
-    /// A header field has bytes above 127 in a charset that is not known, or in a place that has no
-    /// 7-bit form, such as an address; or the header section has what none may have: NULs, bare line
-    /// ends, lines that are too long.
+    /// A header field has 8-bit bytes in an unknown charset, or in a place that has no 7-bit form,
+    /// such as an address. Or the header section contains a NUL, a bare CR or LF, or a line that is
+    /// too long.
     Header,
-    /// A part is encoded already, or in a way not known here, and is not seven-bit text all the same.
+    /// A part is encoded already, or in an unknown way, but is not 7-bit data.
     Encoded,
-    /// A part of a type that may not be encoded, such as `message/partial` (RFC 2046, section 5.2), or a multipart without
-    /// parts.
+    /// A part is of a type that must not be encoded, such as `message/partial` (RFC 2046, section
+    /// 5.2.2), or a multipart without parts.
     Type,
-    /// There is something between the parts, or before or after them.
+    /// There is 8-bit data between the parts of a multipart, or before or after them.
     OutsideParts,
-    /// It is not MIME that all readers understand in the same way: a `Content-Type` that breaks the
-    /// grammar, or two of them; a line that may be a boundary line or not; a line in the header
-    /// section that is no field.
+    /// Readers may understand the MIME structure differently: a `Content-Type` has invalid syntax
+    /// or occurs twice, a line may or may not be a boundary line, or a line of the header section
+    /// is not a field.
     Malformed,
-    /// Parts are within parts more than a hundred times over.
+    /// Parts are nested more than 100 levels deep.
     TooDeep,
 }
 
 impl RecodeError {
-    pub(crate) const fn new(offset: usize, reason: RecodeErrorKind) -> Self {
-        Self { offset, reason }
+    pub(crate) const fn new(offset: usize, kind: RecodeErrorKind) -> Self {
+        Self { offset, kind }
     }
 
-    /// Where in the text the reason is, in bytes from its beginning; where a part begins, if it is the part.
+    /// The position of the error in the message, in bytes from its beginning. If it is a whole
+    /// part, the beginning of the part.
+    ///
+    /// ```
+    /// let message = "Subject: greetings\r\nMessage-ID: <\u{fc}@example.org>\r\n\r\n";
+    /// let error = smtp_recode::seven_bit(&message.into()).unwrap_err();
+    /// assert_eq!(&message[error.offset()..][..2], "\u{fc}");
+    /// ```
     #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
@@ -52,17 +79,17 @@ impl RecodeError {
     /// What is wrong.
     #[must_use]
     pub const fn kind(&self) -> RecodeErrorKind {
-        self.reason
+        self.kind
     }
 }
 
 impl fmt::Display for RecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at offset {}", self.reason, self.offset)
+        write!(f, "{} at offset {}", self.kind, self.offset)
     }
 }
 
-/// What `main` prints of an error that it returns.
+/// The text of `Display`: `main` prints an error that it returns by `Debug`.
 impl fmt::Debug for RecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -76,12 +103,12 @@ impl fmt::Display for RecodeErrorKind {
         f.write_str(match self {
             Self::Signed => "signature that would no longer match",
             Self::Encrypted => "encrypted part",
-            Self::Header => "header field that has no seven-bit form",
-            Self::Encoded => "part that is encoded and yet not seven-bit text",
-            Self::Type => "part of a type that may not be encoded",
-            Self::OutsideParts => "bytes outside of parts that are not seven-bit text",
-            Self::Malformed => "malformed mime",
-            Self::TooDeep => "parts within parts too many times over",
+            Self::Header => "header field without a 7-bit form",
+            Self::Encoded => "encoded part that is not 7-bit data",
+            Self::Type => "part of a type that must not be encoded",
+            Self::OutsideParts => "8-bit data outside of parts",
+            Self::Malformed => "malformed MIME",
+            Self::TooDeep => "parts nested too deeply",
         })
     }
 }

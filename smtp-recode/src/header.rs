@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::error::{RecodeError, RecodeErrorKind};
 
-/// The fields of a header section, by their positions in the whole text.
+/// The fields of a header section, by their positions in the message.
 #[derive(Debug)]
 pub(crate) struct Header<'t> {
     text: &'t [u8],
@@ -13,7 +13,7 @@ pub(crate) struct Header<'t> {
     body: Range<usize>,
 }
 
-/// A field: its name, and its value as far as the end of its last line.
+/// A field: its name, and its value up to the end of its last line.
 #[derive(Clone, Debug)]
 pub(crate) struct Field {
     name: Range<usize>,
@@ -21,10 +21,10 @@ pub(crate) struct Field {
 }
 
 impl<'t> Header<'t> {
-    /// Reads the header section at the beginning of this part of the text.
+    /// Reads the header section at the beginning of this part.
     ///
     /// # Errors
-    /// A line that no field can have, or that some readers take for the end of the header section.
+    /// If a line is not part of a field, or if some readers would end the header section at it.
     pub(crate) fn read(text: &'t [u8], part: Range<usize>) -> Result<Self, RecodeError> {
         let mut fields: Vec<Field> = Vec::new();
         let mut start = part.start;
@@ -41,7 +41,7 @@ impl<'t> Header<'t> {
             }
             let end = start + content.len();
             if is_blank(content[0]) {
-                // Some readers take a line of blanks for the end of the header section.
+                // Some readers end the header section at a blank line.
                 let field = fields.last_mut().ok_or_else(malformed)?;
                 if content.trim_ascii().is_empty() {
                     return Err(malformed());
@@ -71,12 +71,13 @@ impl<'t> Header<'t> {
         &self.fields
     }
 
-    /// Where the body is.
+    /// The position of the body.
     pub(crate) fn body(&self) -> Range<usize> {
         self.body.clone()
     }
 
-    /// Where fields can be added: before the empty line, which has to be there.
+    /// The position where fields can be added: before the empty line. `None` if there is no empty
+    /// line.
     pub(crate) fn end(&self) -> Option<usize> {
         let end = self.body.start.checked_sub(2)?;
         self.text[end..self.body.start]
@@ -93,7 +94,7 @@ impl<'t> Header<'t> {
     /// The only field of this name.
     ///
     /// # Errors
-    /// Where the second one is: which of them counts is for every reader to guess.
+    /// If there is a second one, with its position: readers may differ on which one counts.
     pub(crate) fn only(&self, name: &str) -> Result<Option<&Field>, RecodeError> {
         let mut all = self.all(name);
         match (all.next(), all.next()) {
@@ -117,23 +118,24 @@ impl Field {
         &text[self.name.clone()]
     }
 
-    /// All after the colon, but for the end of the last line.
+    /// Everything after the colon, without the end of the last line.
     pub(crate) fn value<'t>(&self, text: &'t [u8]) -> &'t [u8] {
         &text[self.value.clone()]
     }
 
-    /// Where the value begins.
+    /// The position where the value begins.
     pub(crate) fn value_start(&self) -> usize {
         self.value.start
     }
 
-    /// Where the field is, without the end of its last line.
-    pub(crate) fn place(&self) -> Range<usize> {
+    /// The position of the field, without the end of its last line.
+    pub(crate) fn position(&self) -> Range<usize> {
         self.name.start..self.value.end
     }
 
-    /// What stands between the name and the value proper: blanks, of which those before the colon are obsolete, the colon
-    /// and blanks.
+    /// The position of everything between the name and the first byte of the value that is not
+    /// blank: the colon, and blanks around it. Those before it are obsolete syntax (RFC 5322,
+    /// section 4.5).
     pub(crate) fn separator(&self, text: &[u8]) -> Range<usize> {
         let value = self.value(text);
         let blanks = value.len() - value.trim_ascii_start().len();

@@ -1,24 +1,26 @@
-//! Where the parts of a multipart are (RFC 2046, section 5.1.1).
+//! The positions of the parts of a multipart (RFC 2046, section 5.1.1).
 
 use std::ops::Range;
 
-/// The parts between the boundary lines, or `None` if readers may not agree on where those are.
+/// The positions of the parts between the boundary lines, or `None` if readers may differ on which
+/// lines are boundary lines.
 ///
-/// A boundary line is all of a line, blanks after it apart. Some readers take a line that only begins as one for it.
+/// A boundary line contains nothing else except blanks at its end. Some readers also accept a line
+/// that only begins like one.
 pub(crate) fn parts(text: &[u8], body: Range<usize>, boundary: &[u8]) -> Option<Vec<Range<usize>>> {
     let mut found = Vec::new();
-    // Where the part begins that has not ended.
+    // The beginning of the part that has not ended.
     let mut open: Option<usize> = None;
     let mut closed = false;
     let mut start = body.start;
     while start < body.end {
         let rest = &text[start..body.end];
         let len = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
-        let behind = rest[..len]
+        let after = rest[..len]
             .strip_prefix(b"--")
             .and_then(|line| line.strip_prefix(boundary));
-        if let Some(behind) = behind {
-            let closes = match behind.trim_ascii() {
+        if let Some(after) = after {
+            let closes = match after.trim_ascii() {
                 b"" => false,
                 b"--" => true,
                 _ => return None,
@@ -40,7 +42,7 @@ pub(crate) fn parts(text: &[u8], body: Range<usize>, boundary: &[u8]) -> Option<
     Some(found)
 }
 
-/// The line end before a boundary line is part of that.
+/// The position of the line end before a boundary line, which belongs to that line.
 fn before_line_end(text: &[u8], start: usize, end: usize) -> usize {
     let part = &text[start..end];
     let part = part.strip_suffix(b"\n").unwrap_or(part);

@@ -1,20 +1,21 @@
-//! The values of structured fields: comments, white space, tokens, quoted strings and parameters (RFC 2045, section 5.1).
+//! The values of structured fields: comments, white space, tokens, quoted strings and parameters
+//! (RFC 2045, section 5.1).
 
 use std::ops::Range;
 
-/// What `Content-Type` and `Content-Disposition` hold.
+/// The value of a `Content-Type` or a `Content-Disposition`.
 #[derive(Debug)]
 pub(crate) struct Value {
-    /// The type and subtype, or the one word, in lower case.
+    /// The type and subtype, or the disposition type, in lower case.
     pub(crate) kind: String,
-    /// `None` if they cannot be read for sure.
+    /// `None` if their syntax is invalid.
     pub(crate) parameters: Option<Vec<Parameter>>,
 }
 
 /// A parameter, by its positions in the value of its field.
 #[derive(Debug)]
 pub(crate) struct Parameter {
-    /// From the semicolon before it on.
+    /// From the semicolon before it.
     pub(crate) with_semicolon: Range<usize>,
     pub(crate) at: Range<usize>,
     /// In lower case.
@@ -37,7 +38,7 @@ impl Value {
         })
     }
 
-    /// A word and its parameters: the value of a `Content-Disposition`.
+    /// A token and its parameters: the value of a `Content-Disposition`.
     pub(crate) fn word(value: &[u8]) -> Option<Self> {
         let mut lexer = Lexer::new(value);
         let kind = lexer.word()?;
@@ -47,7 +48,7 @@ impl Value {
         })
     }
 
-    /// The value of the only parameter of this name.
+    /// The value of the parameter of this name; `None` if there is none, or more than one.
     pub(crate) fn parameter(&self, name: &str) -> Option<&[u8]> {
         let mut all = (self.parameters.as_deref()?.iter()).filter(|each| each.name == name);
         let first = all.next()?;
@@ -55,16 +56,16 @@ impl Value {
     }
 }
 
-/// Where the token is that is all of a value, comments apart: that of `Content-Transfer-Encoding`.
+/// The token that is the whole value except for comments: that of `Content-Transfer-Encoding`.
 pub(crate) fn only_word(value: &[u8]) -> Option<String> {
     let mut lexer = Lexer::new(value);
     let word = lexer.word()?;
     lexer.skip()?;
-    // Some programs end every value so.
+    // Some programs end every value with a semicolon.
     (lexer.rest().is_empty() || lexer.rest() == b";").then_some(word)
 }
 
-/// Where the comment or quoted string ends that begins here, and its content.
+/// The end of the comment or quoted string that begins at `start`, and its content.
 pub(crate) fn enclosed(value: &[u8], start: usize) -> Option<(usize, Vec<u8>)> {
     let (open, close) = match value.get(start)? {
         b'(' => (Some(b'('), b')'),
@@ -113,7 +114,7 @@ impl<'v> Lexer<'v> {
         &self.value[self.at..]
     }
 
-    /// Passes comments and white space; `None` if a comment does not end.
+    /// Skips comments and white space; `None` if a comment does not end.
     fn skip(&mut self) -> Option<()> {
         loop {
             let rest = self.rest();
@@ -143,7 +144,7 @@ impl<'v> Lexer<'v> {
         Some(())
     }
 
-    /// All that is left, as parameters.
+    /// The rest of the value, as parameters.
     fn parameters(mut self) -> Option<Vec<Parameter>> {
         let mut found = Vec::new();
         loop {
@@ -154,7 +155,7 @@ impl<'v> Lexer<'v> {
             let semicolon = self.at;
             self.special(b';')?;
             self.skip()?;
-            // One after the last, or two in a row.
+            // A semicolon after the last parameter, or two in a row.
             if matches!(self.rest().first(), None | Some(b';')) {
                 continue;
             }
@@ -167,7 +168,7 @@ impl<'v> Lexer<'v> {
                 self.at = end;
                 value
             } else {
-                // Many are not quoted though they have to be.
+                // Many programs do not quote values that need it.
                 let rest = self.rest();
                 let len = rest.iter().position(|&byte| !is_bare(byte));
                 let value = &rest[..len.unwrap_or(rest.len())];
@@ -187,7 +188,7 @@ impl<'v> Lexer<'v> {
     }
 }
 
-/// What a token is made of (RFC 2045, section 5.1).
+/// Whether a token may contain this byte (RFC 2045, section 5.1).
 const fn is_token(byte: u8) -> bool {
     byte.is_ascii_graphic()
         && !matches!(
@@ -209,7 +210,7 @@ const fn is_token(byte: u8) -> bool {
         )
 }
 
-/// What is taken for part of a value without quotes.
+/// Whether an unquoted value may contain this byte; more lenient than a token.
 const fn is_bare(byte: u8) -> bool {
     (byte.is_ascii_graphic() || !byte.is_ascii())
         && !matches!(byte, b'(' | b')' | b';' | b'"' | b'\\')

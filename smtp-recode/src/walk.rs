@@ -1,16 +1,16 @@
-//! The parts of a message, and what has to be changed in them.
+//! The walk through the parts of a message, and the changes that each part needs.
 
 use std::ops::Range;
 
 use crate::edit::Edits;
-use crate::encode::{Encoding, first_unfit, first_unfit_but_for_high};
+use crate::encode::{Encoding, first_not_7bit, first_not_8bit};
 use crate::error::{RecodeError, RecodeErrorKind};
 use crate::header::{Field, Header};
 use crate::parts::parts;
 use crate::structured::{Value, only_word};
 use crate::words::{Charset, seven_bit, single_byte_charset};
 
-/// What has to be changed in a text to make it fit for seven bits, in the order of the text.
+/// The changes that make a message 7-bit, sorted by position.
 pub(crate) fn edits(text: &[u8]) -> Result<Edits, RecodeError> {
     let mut walk = Walk {
         text,
@@ -25,7 +25,7 @@ struct Walk<'t> {
     edits: Edits,
 }
 
-/// What a part is if no field says so.
+/// The type of a part without a `Content-Type`.
 #[derive(Clone, Copy)]
 enum Unlabeled {
     Text,
@@ -33,7 +33,7 @@ enum Unlabeled {
 }
 
 impl Walk<'_> {
-    /// The message itself, or one within it.
+    /// The message, or an enclosed one.
     fn message(&mut self, at: Range<usize>, deeper: usize) -> Result<(), RecodeError> {
         let header = Header::read(self.text, at.clone())?;
         if !self.part(&header, at, Unlabeled::Text, deeper)? || header.has(VERSION) {
@@ -50,7 +50,7 @@ impl Walk<'_> {
         self.add_fields(&header, fields)
     }
 
-    /// A part, or all of a message. Returns whether its body is another now.
+    /// A part, or a whole message. Returns whether its body was changed.
     fn part(
         &mut self,
         header: &Header<'_>,
@@ -59,7 +59,7 @@ impl Walk<'_> {
         deeper: usize,
     ) -> Result<bool, RecodeError> {
         let (text, start) = (self.text, at.start);
-        if first_unfit(&text[at]).is_none() {
+        if first_not_7bit(&text[at]).is_none() {
             return Ok(false);
         }
         let fault = |reason| RecodeError::new(start, reason);
@@ -67,13 +67,14 @@ impl Walk<'_> {
             return Err(fault(RecodeErrorKind::Signed));
         }
         let kind = match header.only(TYPE)? {
-            Some(field) => Value::content_type(field.value(text))
-                .ok_or_else(|| RecodeError::new(field.place().start, RecodeErrorKind::Malformed))?,
+            Some(field) => Value::content_type(field.value(text)).ok_or_else(|| {
+                RecodeError::new(field.position().start, RecodeErrorKind::Malformed)
+            })?,
             None => default.kind(),
         };
         let body = header.body();
-        let body_is_unfit = first_unfit(&text[body.clone()]).is_some();
-        if body_is_unfit {
+        let body_is_8bit = first_not_7bit(&text[body.clone()]).is_some();
+        if body_is_8bit {
             match &*kind.kind {
                 "multipart/encrypted" => return Err(fault(RecodeErrorKind::Encrypted)),
                 "multipart/signed" | "application/pkcs7-mime" | "application/x-pkcs7-mime" => {
@@ -83,7 +84,7 @@ impl Walk<'_> {
             }
         }
         self.fields(header, start, &kind)?;
-        if !body_is_unfit {
+        if !body_is_8bit {
             return Ok(false);
         }
         let field = header.only(ENCODING)?;
@@ -107,8 +108,8 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    /// Recodes the body of a part. Returns its encoding, unless that is of the parts within it; no error if bodies of this
-    /// type cannot be recoded.
+    /// Recodes the body of a part. Returns its encoding, or `None` if its parts are encoded instead.
+    /// The error is `None` if a body of this type must not be encoded.
     fn body(
         &mut self,
         kind: &Value,
@@ -127,7 +128,7 @@ impl Walk<'_> {
         Ok(None)
     }
 
-    /// Makes those fields fit that are not.
+    /// Encodes the fields that are not ASCII.
     fn fields(
         &mut self,
         header: &Header<'_>,
@@ -136,7 +137,7 @@ impl Walk<'_> {
     ) -> Result<(), RecodeError> {
         let text = self.text;
         let section = &text[start..header.body().start];
-        if let Some(at) = first_unfit_but_for_high(section) {
+        if let Some(at) = first_not_8bit(section) {
             return Err(RecodeError::new(start + at, RecodeErrorKind::Header));
         }
         let charset: Option<Charset> = kind.parameter("charset").and_then(single_byte_charset);
@@ -147,19 +148,19 @@ impl Walk<'_> {
             }
             let separator = field.separator(text);
             let value_start = separator.end;
-            let value = &text[value_start..field.place().end];
+            let value = &text[value_start..field.position().end];
             let fault = |at| RecodeError::new(value_start + at, RecodeErrorKind::Header);
             let words =
                 seven_bit(field.name(text), &text[separator], value, charset).map_err(fault)?;
-            if first_unfit(&words).is_some() {
+            if first_not_7bit(&words).is_some() {
                 return Err(fault(0));
             }
-            self.edits.replace(field.place(), words);
+            self.edits.replace(field.position(), words);
         }
         Ok(())
     }
 
-    /// The parts of a multipart; `None` is the error that there are none to be found.
+    /// The parts of a multipart. The error is `None` if it has no boundary or no part.
     fn multipart(
         &mut self,
         kind: &Value,
@@ -179,7 +180,7 @@ impl Walk<'_> {
             return Err(None);
         }
         for part in parts {
-            if first_unfit(&self.text[part.clone()]).is_some() {
+            if first_not_7bit(&self.text[part.clone()]).is_some() {
                 let header = Header::read(self.text, part.clone())?;
                 self.part(&header, part, default, deeper)?;
             }
@@ -191,7 +192,8 @@ impl Walk<'_> {
         let bytes = &self.text[body.clone()];
         let encoding = Encoding::for_part(bytes, is_text);
         let mut encoded = encoding.encode(bytes);
-        // A line end before a boundary is no longer part of what is in front.
+        // The line end before a boundary line belongs to that line, so only the last part needs its
+        // own.
         if encoding == Encoding::Base64 && body.end == self.text.len() {
             encoded.extend_from_slice(b"\r\n");
         }
@@ -199,12 +201,14 @@ impl Walk<'_> {
         encoding
     }
 
-    /// Gives a field another value. Blanks before the colon go, for the readers that do not know the field with them.
+    /// Replaces the value of a field. Blanks before the colon are removed, for readers that do not
+    /// recognize the field with them.
     fn replace_value(&mut self, field: &Field, value: &str) {
         let separator = field.separator(self.text);
         let colon = field.value_start() - 1;
         self.edits.replace(separator.start..colon, "");
-        self.edits.replace(separator.end..field.place().end, value);
+        self.edits
+            .replace(separator.end..field.position().end, value);
     }
 
     /// Adds fields at the end of the header section.
@@ -245,5 +249,5 @@ const VERSION: &str = "MIME-Version";
 const TYPE: &str = "Content-Type";
 const ENCODING: &str = "Content-Transfer-Encoding";
 
-/// More than any message that a person has forwarded.
+/// The deepest nesting of parts: more than forwarded messages have.
 const DEEPEST: usize = 100;

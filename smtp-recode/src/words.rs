@@ -1,4 +1,5 @@
-//! Fields with 8-bit bytes, made 7-bit: encoded words in text, phrases and comments (RFC 2047), and parameters (RFC 2231).
+//! Header fields with 8-bit bytes as 7-bit data: encoded words in text, phrases and comments (RFC
+//! 2047), and extended parameters (RFC 2231).
 
 use std::ops::Range;
 
@@ -8,15 +9,16 @@ use base64::prelude::BASE64_STANDARD;
 use crate::header::is_blank;
 use crate::structured::{Value, enclosed};
 
-/// A character set in which bytes are characters, one for one or as UTF-8.
+/// A charset: UTF-8, or one in which each byte is a character.
 pub(crate) type Charset = &'static str;
 
-/// The field with its value in 7 bits, without the end of its last line.
+/// The field with a 7-bit value, without the end of its last line.
 ///
-/// What is UTF-8 is taken for that, and all else to be in `charset`.
+/// A value that is not valid UTF-8 is taken to be in `charset`.
 ///
 /// # Errors
-/// Where in the value the first byte is for which there is no such form, or no charset.
+/// The position in the value of the first byte that cannot be encoded, or whose charset is not
+/// known.
 pub(crate) fn seven_bit(
     name: &[u8],
     separator: &[u8],
@@ -58,18 +60,18 @@ pub(crate) fn seven_bit(
     }
 }
 
-/// The charsets, by their MIME names, in which each byte is a character and those of ASCII are the same.
+/// The charset with this MIME name, if each byte is a character in it and ASCII is a subset.
 pub(crate) fn single_byte_charset(name: &[u8]) -> Option<Charset> {
     (SINGLE_BYTE.into_iter()).find(|each| name.eq_ignore_ascii_case(each.as_bytes()))
 }
 
-/// What the value of a field holds.
+/// The syntax of the value of a field.
 enum Syntax {
     Text,
     Addresses,
     Type,
     Disposition,
-    /// What has no place for words of other charsets, or none that is sure.
+    /// No place for encoded words is certain.
     Other,
 }
 
@@ -128,18 +130,18 @@ impl Syntax {
 /// A word of a value.
 struct Word {
     at: Range<usize>,
-    /// What it says: without quotes, if it had some.
+    /// Without quotes, if it had any.
     text: Vec<u8>,
 }
 
-/// What is to be encoded.
+/// A span of a value to be encoded.
 struct Span {
     at: Range<usize>,
     text: Vec<u8>,
 }
 
 impl Word {
-    /// Whether it is not ASCII, or may be read as the beginning of a word that is encoded.
+    /// Whether it is not ASCII, or could be read as the beginning of an encoded word.
     fn needs_encoding(&self) -> bool {
         !self.text.is_ascii() || memchr::memmem::find(&self.text, b"=?").is_some()
     }
@@ -149,7 +151,7 @@ impl Word {
     }
 }
 
-/// The words of text, as far as there are any that need to be encoded.
+/// The spans of unstructured text that need to be encoded.
 fn spans_of_text(value: &[u8]) -> Vec<Span> {
     let mut words = Vec::new();
     let mut at = 0;
@@ -170,9 +172,11 @@ fn spans_of_text(value: &[u8]) -> Vec<Span> {
     spans
 }
 
-/// From the first to the last word that needs to be encoded, in each run of words without one that is encoded already.
+/// Adds a span from the first to the last word that needs encoding, for each run of words without
+/// an encoded word.
 ///
-/// White space between encoded words is none (RFC 2047, section 6.2), so that next to another it has to be encoded, too.
+/// White space between two encoded words is ignored (RFC 2047, section 6.2). Next to an encoded
+/// word it is therefore encoded as well.
 fn group(value: &[u8], words: &[Word], spans: &mut Vec<Span>) {
     let mut start = 0;
     while start < words.len() {
@@ -205,7 +209,7 @@ fn group(value: &[u8], words: &[Word], spans: &mut Vec<Span>) {
     }
 }
 
-/// White space as it is shown: that around a line end is one space.
+/// White space as it is displayed: a fold is one space.
 fn unfolded(space: &[u8]) -> &[u8] {
     if space.contains(&b'\n') { b" " } else { space }
 }
@@ -213,7 +217,7 @@ fn unfolded(space: &[u8]) -> &[u8] {
 /// The display names and comments that need to be encoded (RFC 5322, section 3.4).
 fn spans_of_addresses(value: &[u8]) -> Result<Vec<Span>, usize> {
     let mut spans = Vec::new();
-    // The words of what may turn out to be a display name, in runs between which comments are.
+    // The words of a possible display name, in runs that comments separate.
     let mut runs: Vec<Vec<Word>> = vec![Vec::new()];
     let mut at = 0;
     while let Some(&byte) = value.get(at) {
@@ -270,7 +274,7 @@ fn spans_of_addresses(value: &[u8]) -> Result<Vec<Span>, usize> {
     Ok(spans)
 }
 
-/// What turned out to be an address and no display name has no other form.
+/// Words that are an address and not a display name must be ASCII: they cannot be encoded.
 fn no_words(value: &[u8], runs: &[Vec<Word>]) -> Result<(), usize> {
     (runs.iter().flatten()).try_for_each(|word| only_ascii(value, word.at.clone()))
 }
@@ -281,7 +285,7 @@ fn only_ascii(value: &[u8], at: Range<usize>) -> Result<(), usize> {
     found.map_or(Ok(()), |found| Err(start + found))
 }
 
-/// A field as far as it is written.
+/// A field that is being written.
 struct Writer {
     out: Vec<u8>,
     charset: Charset,
@@ -295,7 +299,7 @@ impl Writer {
             self.copy(&value[done..span.at.start]);
             self.encode(&span.text);
             done = span.at.end;
-            // RFC 2047, section 5: white space is to be around it, or parentheses.
+            // RFC 2047, section 5: white space or parentheses must surround an encoded word.
             if (value.get(done)).is_some_and(|next| !next.is_ascii_whitespace() && *next != b')') {
                 self.out.push(b' ');
             }
@@ -303,11 +307,11 @@ impl Writer {
         self.copy(&value[done..]);
     }
 
-    /// What stays as it is, on a line of its own if it does not fit after an encoded word.
+    /// Copies a part unchanged, on a line of its own if it does not fit after an encoded word.
     fn copy(&mut self, part: &[u8]) {
         let line = memchr::memchr(b'\r', part).map_or(part, |end| &part[..end]);
-        let behind_word = self.out.ends_with(b"?=");
-        if behind_word
+        let after_word = self.out.ends_with(b"?=");
+        if after_word
             && self.column() + line.len() > LONGEST_LINE
             && part.first().is_some_and(|&first| is_blank(first))
             && !line.trim_ascii().is_empty()
@@ -325,7 +329,7 @@ impl Writer {
             self.out.push(b' ');
         }
         let escaped = text.iter().filter(|byte| !is_legible(**byte)).count();
-        // Mostly letters stay legible; else the other takes less room.
+        // Q keeps ASCII letters legible. With many other characters, B is shorter.
         let q = escaped * 3 <= text.len() * 2;
         let mut rest = text;
         while !rest.is_empty() {
@@ -364,7 +368,7 @@ impl Writer {
         }
     }
 
-    /// How much of the text makes an encoded word with so many bytes of its own.
+    /// The length of the text that fits an encoded word with `room` bytes of encoded text.
     fn fitting(&self, text: &[u8], q: bool, room: usize) -> usize {
         let is_start = |at: usize| {
             self.charset != "utf-8" || text.get(at).is_none_or(|byte| byte & 0xc0 != 0x80)
@@ -390,7 +394,7 @@ impl Writer {
         fits
     }
 
-    /// Begins another line, unless this is one without anything.
+    /// Begins a new line, unless the current one is empty.
     fn fold(&mut self) {
         while self.out.last().is_some_and(|&last| is_blank(last)) {
             self.out.pop();
@@ -420,7 +424,7 @@ impl Writer {
             }
             let other = format!("{name}*");
             if all.iter().any(|each| each.name.starts_with(&other)) {
-                // The other form of it is there already.
+                // The field already has the extended parameter.
                 self.out
                     .extend_from_slice(&value[done..parameter.with_semicolon.start]);
             } else {
@@ -446,17 +450,19 @@ impl Writer {
     }
 }
 
-/// What stands for itself in a phrase, too (RFC 2047, section 5, rule 3), or a space, which has a form of its own.
+/// Whether Q leaves this byte legible: allowed in a phrase (RFC 2047, section 5, rule 3), or a
+/// space, which is `_`.
 const fn is_legible(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'!' | b'*' | b'+' | b'-' | b'/')
 }
 
-/// RFC 2047, section 2.
+/// The longest line with an encoded word in bytes (RFC 2047, section 2).
 const LONGEST_LINE: usize = 76;
 
-/// Less room than this is not worth the beginning of a word.
+/// With less room than this, an encoded word begins on a new line.
 const LEAST: usize = 16;
 
+/// Charsets in which each byte is a character, and ASCII is a subset.
 const SINGLE_BYTE: [Charset; 26] = [
     "iso-8859-1",
     "iso-8859-2",

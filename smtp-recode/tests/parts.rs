@@ -1,4 +1,5 @@
-//! Mails of any structure, recoded and read back by another reader of MIME: each part holds what it held before.
+//! Messages of any structure, recoded and read back by another MIME reader: each part has the same
+//! content as before.
 
 #![allow(
     clippy::indexing_slicing,
@@ -13,7 +14,7 @@ use proptest::prelude::*;
 use smtp_blocking::proto::content::internals::{LineRules, scan};
 use smtp_recode::seven_bit;
 
-/// A part as a mail is made of.
+/// A part of a message.
 #[derive(Clone, Debug)]
 enum Part {
     Leaf {
@@ -32,7 +33,7 @@ enum Part {
 }
 
 impl Part {
-    /// Appends the fields, the empty line and the body; `boundaries` counts the boundaries so far.
+    /// Appends the fields, the empty line and the body; `boundaries` counts the boundaries in use.
     fn write(&self, out: &mut Vec<u8>, boundaries: &mut usize) {
         match self {
             Self::Leaf { header, body } => {
@@ -67,7 +68,7 @@ impl Part {
         }
     }
 
-    /// The bodies of the parts that have no parts, in their order.
+    /// The bodies of the parts without parts, in order.
     fn leaves<'p>(&'p self, out: &mut Vec<&'p [u8]>) {
         match self {
             Self::Leaf { body, .. } => out.push(body),
@@ -84,7 +85,7 @@ impl Part {
     }
 }
 
-/// What the other reader finds in the parts that have no parts, in their order.
+/// The decoded bodies of the parts without parts, in order, as the other reader finds them.
 fn read(text: &[u8]) -> Vec<Vec<u8>> {
     fn visit(message: &Message<'_>, id: usize, out: &mut Vec<Vec<u8>>) {
         let part = &message.parts[id];
@@ -103,7 +104,7 @@ fn read(text: &[u8]) -> Vec<Vec<u8>> {
     let message = MessageParser::new()
         .with_mime_headers()
         .parse(text)
-        .expect("a mail that can be read");
+        .expect("a readable message");
     let mut found = Vec::new();
     visit(&message, 0, &mut found);
     found
@@ -118,7 +119,7 @@ const LEAF_HEADERS: [&str; 6] = [
     "X-Other: field\r\nContent-Type: application/octet-stream\r\n",
 ];
 
-/// Mostly what stays legible, so that both encodings are met.
+/// Mostly legible text, so that both encodings occur.
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let line = prop_oneof![
         4 => "[ -~]{0,100}",
@@ -174,7 +175,7 @@ fn part() -> impl Strategy<Value = Part> {
             }),
             (any::<bool>(), part).prop_map(|(version, inner)| Part::Message {
                 version,
-                // A message right within another is more than the other reader can read.
+                // The other reader does not support a message directly within another.
                 inner: Box::new(match inner {
                     Part::Message { .. } => Part::Multipart {
                         subtype: "mixed",
@@ -192,20 +193,20 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn each_part_of_a_recoded_mail_holds_what_it_held(part in part()) {
+    fn each_part_of_a_recoded_message_has_the_same_content(part in part()) {
         let mail = part.mail();
         let recoded = seven_bit(&mail).unwrap();
         let mut expected = Vec::new();
         part.leaves(&mut expected);
         prop_assert_eq!(read(&recoded), expected);
-        // What the core takes without 8BITMIME, in lines as they have to be.
+        // The core sends it without 8BITMIME.
         prop_assert!(scan(&recoded, &LineRules::new()).is_ok());
         let again = seven_bit(&recoded).unwrap();
         prop_assert_eq!(again, recoded);
     }
 
     #[test]
-    fn only_fields_about_the_encoding_are_touched(part in part()) {
+    fn only_fields_about_the_encoding_are_changed(part in part()) {
         let mail = part.mail();
         let recoded = seven_bit(&mail).unwrap();
         let fields = |text: &[u8]| -> Vec<String> {
@@ -219,7 +220,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_mail_is_recoded_or_rejected_and_nothing_else(
+    fn a_damaged_message_is_recoded_or_rejected(
         part in part(),
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..8)
     ) {

@@ -1,4 +1,4 @@
-//! What two readers of MIME that know nothing of this crate understand is the same before and after.
+//! Two independent MIME readers understand the same before and after recoding.
 
 #![allow(
     clippy::indexing_slicing,
@@ -13,7 +13,7 @@ use mailparse::{ParsedMail, addrparse_header, parse_content_disposition, parse_m
 use proptest::prelude::*;
 use smtp_recode::seven_bit;
 
-/// A field in the way that readers agree on, and in one that the grammar allows as well.
+/// A field in its usual spelling, and in another that the grammar allows.
 type Spelled = (&'static str, &'static str);
 
 const ENCODINGS: [Spelled; 4] = [
@@ -136,10 +136,10 @@ impl Mail {
     }
 }
 
-/// What a reader understands of a message: of each part its type, its fields and what it holds.
+/// What a reader understands: the type, the fields and the decoded body of each part.
 type Understood = Vec<(String, Vec<(String, String)>, Vec<u8>)>;
 
-/// Whether the field is one that recoding is there to change, or to add.
+/// Whether recoding may change or add this field.
 fn is_about_encoding(name: &str) -> bool {
     ["MIME-Version", "Content-Transfer-Encoding"]
         .iter()
@@ -218,13 +218,13 @@ fn by_mail_parser(text: &[u8]) -> Understood {
         .with_minimal_headers()
         .default_header_text()
         .parse(text)
-        .expect("a message that can be read");
+        .expect("a readable message");
     let mut out = Vec::new();
     visit(&message, 0, &mut out);
     out
 }
 
-/// The same text with the fields spelled in the way that readers agree on.
+/// The same message with its fields in the usual spelling.
 fn plainly_spelled(text: &[u8]) -> String {
     let mut text = String::from_utf8(text.to_vec()).unwrap();
     for (plain, other) in TYPES.into_iter().chain(MULTIPARTS) {
@@ -238,7 +238,7 @@ fn plainly_spelled(text: &[u8]) -> String {
         "content-transfer-encoding:\r\n\t",
         "Content-Transfer-Encoding: ",
     )
-    // Where a part stays as it is.
+    // In a part that is unchanged.
     .replace(
         "Content-Transfer-Encoding : 8bit",
         "Content-Transfer-Encoding: 8bit",
@@ -253,7 +253,7 @@ fn plainly_spelled(text: &[u8]) -> String {
     )
 }
 
-/// Words of text, the one or the other in need of an encoding, with and without line ends in between.
+/// Words of text, some of which need encoding, with spaces or folds between them.
 fn words() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         3 => "[a-zA-Z0-9.!?_=&#+*/-]{1,12}",
@@ -360,7 +360,7 @@ proptest! {
     }
 
     #[test]
-    fn how_fields_are_spelled_makes_no_difference(mail in mail()) {
+    fn the_spelling_of_fields_makes_no_difference(mail in mail()) {
         let plain = seven_bit(&mail.text(true)).unwrap();
         let other = seven_bit(&mail.text(false)).unwrap();
         let other = plainly_spelled(&other);

@@ -1,4 +1,4 @@
-//! What becomes of a mail, byte for byte, and which mails are left alone or rejected.
+//! The recoded message byte for byte, and which messages are unchanged or rejected.
 
 #![allow(
     clippy::indexing_slicing,
@@ -16,7 +16,7 @@ fn recoded(text: &[u8]) -> String {
 }
 
 #[test]
-fn a_text_stays_legible_and_its_header_stays_as_it_is() {
+fn text_stays_legible_and_its_header_section_unchanged() {
     let text = "FROM:a@x.test\r\n\
         Subject: a\r\n b\r\n\
         mime-version: 1.0 (mine)\r\n\
@@ -39,7 +39,7 @@ fn a_text_stays_legible_and_its_header_stays_as_it_is() {
 }
 
 #[test]
-fn a_text_that_is_no_mime_becomes_mime() {
+fn a_message_without_mime_version_gets_one() {
     let tail = "e au lait, s'il vous plait\r\n";
     for (body, charset, encoded) in [
         ("\u{e9}".as_bytes(), "utf-8", "=C3=A9"),
@@ -56,7 +56,7 @@ fn a_text_that_is_no_mime_becomes_mime() {
         );
         assert_eq!(recoded(&text), expected);
     }
-    // Not even a header.
+    // Without any field.
     let text = "\r\n\u{e9}tude, et encore une\r\n".as_bytes();
     assert!(
         recoded(text).starts_with("Content-Transfer-Encoding: quoted-printable\r\nMIME-Version")
@@ -64,7 +64,7 @@ fn a_text_that_is_no_mime_becomes_mime() {
 }
 
 #[test]
-fn each_part_is_encoded_by_itself_and_those_that_are_fit_are_not() {
+fn each_part_is_encoded_by_itself_and_7bit_parts_are_unchanged() {
     let text = [
         "MIME-Version: 1.0\r\n\
          Content-Type: Multipart/Mixed; boundary=\"out;er\"\r\n\
@@ -80,7 +80,7 @@ fn each_part_is_encoded_by_itself_and_those_that_are_fit_are_not() {
          --inner  \r\n\
          Content-Type: text/html; charset=utf-8\r\n\
          \r\n\
-         <p>plain text, but for one \u{fc}</p>\r\n\
+         <p>plain text, except one \u{fc}</p>\r\n\
          --inner--\r\n\
          \r\n\
          --out;er\r\n\
@@ -117,7 +117,7 @@ fn each_part_is_encoded_by_itself_and_those_that_are_fit_are_not() {
          Content-Type: text/html; charset=utf-8\r\n\
          Content-Transfer-Encoding: quoted-printable\r\n\
          \r\n\
-         <p>plain text, but for one =C3=BC</p>\r\n\
+         <p>plain text, except one =C3=BC</p>\r\n\
          --inner--\r\n\
          \r\n\
          --out;er\r\n\
@@ -141,7 +141,7 @@ fn each_part_is_encoded_by_itself_and_those_that_are_fit_are_not() {
 }
 
 #[test]
-fn base64_comes_in_lines_and_ends_the_last_of_the_mail() {
+fn base64_is_in_lines_and_ends_with_a_line_end() {
     let text = [
         &b"Content-Type: image/png\r\nMIME-Version: 1.0\r\n\r\n"[..],
         &[0xff; 58],
@@ -155,7 +155,7 @@ fn base64_comes_in_lines_and_ends_the_last_of_the_mail() {
 }
 
 #[test]
-fn lines_that_are_too_long_are_mended_without_any_byte_above_127() {
+fn lines_that_are_too_long_are_encoded_without_any_8bit_byte() {
     let line = "x".repeat(999);
     let text = format!("MIME-Version: 1.0\r\n\r\n{line}\r\n");
     let recoded = recoded(text.as_bytes());
@@ -166,17 +166,17 @@ fn lines_that_are_too_long_are_mended_without_any_byte_above_127() {
 }
 
 #[test]
-fn a_digest_holds_messages_without_saying_so() {
+fn the_parts_of_a_digest_are_messages_by_default() {
     let text = "MIME-Version: 1.0\r\nContent-Type: multipart/digest; boundary=b\r\n\r\n\
-        --b\r\n\r\nSubject: within\r\n\r\nplain text, but for one \u{fc}\r\n--b--\r\n";
+        --b\r\n\r\nSubject: within\r\n\r\nplain text, except one \u{fc}\r\n--b--\r\n";
     let expected = "MIME-Version: 1.0\r\nContent-Type: multipart/digest; boundary=b\r\n\r\n\
         --b\r\n\r\nSubject: within\r\nContent-Transfer-Encoding: quoted-printable\r\nMIME-Version: 1.0\r\n\
-        Content-Type: text/plain; charset=utf-8\r\n\r\nplain text, but for one =C3=BC\r\n--b--\r\n";
+        Content-Type: text/plain; charset=utf-8\r\n\r\nplain text, except one =C3=BC\r\n--b--\r\n";
     assert_eq!(recoded(text.as_bytes()), expected);
 }
 
 #[test]
-fn what_is_fit_is_returned_without_a_copy_whatever_it_is() {
+fn seven_bit_data_is_returned_without_a_copy() {
     for text in [
         "",
         "no header, no end",
@@ -193,7 +193,7 @@ fn what_is_fit_is_returned_without_a_copy_whatever_it_is() {
 }
 
 #[test]
-fn what_may_not_be_changed_is_rejected_with_the_reason_and_the_place() {
+fn what_must_not_be_changed_is_rejected_with_kind_and_offset() {
     use RecodeErrorKind as F;
     let mixed = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
     let cases: [(String, usize, F); 21] = [
@@ -230,7 +230,7 @@ fn what_may_not_be_changed_is_rejected_with_the_reason_and_the_place() {
             0,
             F::Signed,
         ),
-        // Within others.
+        // Nested.
         (
             format!(
                 "{mixed}--b\r\nContent-Type: multipart/signed; boundary=c\r\n\r\n--c\r\n\r\n\u{fc}\r\n--c--\r\n--b--\r\n"
@@ -245,7 +245,7 @@ fn what_may_not_be_changed_is_rejected_with_the_reason_and_the_place() {
             82,
             F::Signed,
         ),
-        // A signature counts for more than what else is wrong.
+        // A signature is reported before other errors.
         (
             "DKIM-Signature: \u{fc}\r\n\r\n\u{fc}\r\n".into(),
             0,
@@ -307,7 +307,7 @@ fn what_may_not_be_changed_is_rejected_with_the_reason_and_the_place() {
 }
 
 #[test]
-fn what_is_sealed_stays_as_it_is_however_its_fields_are_spelled() {
+fn signed_and_encrypted_parts_are_recognized_in_each_spelling() {
     use RecodeErrorKind as F;
     let part = "--b\r\n\r\n\u{fc}\r\n--b--\r\n";
     let mut cases = Vec::new();
@@ -340,14 +340,14 @@ fn what_is_sealed_stays_as_it_is_however_its_fields_are_spelled() {
             format!("{}\t:\r\n v=1", name.to_lowercase()),
         ] {
             cases.push((format!("{field}\r\n\r\n\u{fc}\r\n"), F::Signed));
-            // The signature is of the fields, too.
+            // The signature covers fields as well.
             cases.push((
                 format!("{field}\r\nSubject: \u{fc}\r\n\r\nplain\r\n"),
                 F::Signed,
             ));
         }
     }
-    // What cannot be read for sure may be anything.
+    // A field with invalid syntax could mean a signature.
     for field in [
         "Content-Type: multipart/(signed; boundary=b",
         "Content-Type: \"multipart/signed\"; boundary=b",
@@ -372,17 +372,17 @@ fn what_is_sealed_stays_as_it_is_however_its_fields_are_spelled() {
 }
 
 #[test]
-fn a_field_that_says_how_a_part_is_encoded_is_known_however_it_is_spelled() {
+fn content_transfer_encoding_is_recognized_in_each_spelling() {
     for field in [
         "Content-Transfer-Encoding : 8bit",
         "Content-Transfer-Encoding\t: (a comment) 8bit",
         "Content-Transfer-Encoding: 8BIT (a (nested\\)) one)",
         "Content-Transfer-Encoding: 8bit;",
     ] {
-        let text = format!("MIME-version : 1.0\r\n{field}\r\n\r\nplain but for \u{fc}\r\n");
+        let text = format!("MIME-version : 1.0\r\n{field}\r\n\r\nplain except \u{fc}\r\n");
         assert_eq!(
             recoded(text.as_bytes()),
-            "MIME-version : 1.0\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nplain but for =C3=BC\r\n"
+            "MIME-version : 1.0\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nplain except =C3=BC\r\n"
         );
     }
     for value in ["base64 (8bit)", "(8bit) x-own", "8bit 7bit", "(8bit", ""] {
@@ -393,7 +393,7 @@ fn a_field_that_says_how_a_part_is_encoded_is_known_however_it_is_spelled() {
 }
 
 #[test]
-fn a_soft_line_break_makes_no_boundary_line() {
+fn a_soft_line_break_creates_no_boundary_line() {
     let mixed = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=next\r\n\r\n";
     let injected = "Content-Type: text/html";
     for before in 60..90 {
@@ -420,7 +420,7 @@ fn a_soft_line_break_makes_no_boundary_line() {
 }
 
 #[test]
-fn a_line_that_only_begins_as_a_boundary_is_not_guessed_at() {
+fn a_line_that_only_begins_like_a_boundary_line_is_malformed() {
     let mixed = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=next\r\n\r\n";
     for line in [
         "--nextnext",
@@ -433,7 +433,7 @@ fn a_line_that_only_begins_as_a_boundary_is_not_guessed_at() {
         let error = seven_bit(&text.into()).unwrap_err();
         assert_eq!(error.kind(), RecodeErrorKind::Malformed, "{line}");
     }
-    // Nor one after the last.
+    // A boundary line after the closing one.
     let text = format!("{mixed}--next\r\n\r\n\u{fc}\r\n--next--\r\n--next\r\n");
     let error = seven_bit(&text.into()).unwrap_err();
     assert_eq!(error.kind(), RecodeErrorKind::Malformed);
@@ -456,7 +456,7 @@ fn fields_that_are_not_ascii_become_encoded_words() {
             "Subject: von =?utf-8?q?=C3=BCber_unter_nach_=C3=BCbel?=\r\n weg",
         ),
         ("X-Own: \u{4f8b}\u{3048}", "X-Own: =?utf-8?b?5L6L44GI?="),
-        // White space between two encoded words is none.
+        // White space between encoded words is ignored, so it is encoded.
         (
             "Subject: =?utf-8?q?=C3=A9?= \u{fc}bel =?utf-8?q?=C3=A9?= and",
             "Subject: =?utf-8?q?=C3=A9?= =?utf-8?q?_=C3=BCbel_?= =?utf-8?q?=C3=A9?= and",
@@ -481,7 +481,7 @@ fn fields_that_are_not_ascii_become_encoded_words() {
             "Content-Type: text/plain; name=\u{fc}.txt",
             "Content-Type: text/plain; name*=utf-8\'\'%C3%BC.txt",
         ),
-        // Of whatever else is there, nothing is changed.
+        // Other fields are unchanged.
         (
             "Received: from a\r\nSubject: \u{fc}bel\r\nDate: now",
             "Received: from a\r\nSubject: =?utf-8?q?=C3=BCbel?=\r\nDate: now",
@@ -493,7 +493,7 @@ fn fields_that_are_not_ascii_become_encoded_words() {
 }
 
 #[test]
-fn fields_in_another_charset_than_utf_8_are_encoded_as_the_text_says() {
+fn fields_in_a_charset_other_than_utf_8_are_encoded_in_that_of_the_body() {
     let fields = |charset: &str| {
         [
             b"Subject: Gr\xfc\xdfe\r\nContent-Type: text/plain (it is); charset=",
@@ -516,12 +516,12 @@ fn fields_in_another_charset_than_utf_8_are_encoded_as_the_text_says() {
 }
 
 #[test]
-fn fields_with_no_place_for_encoded_words_stay_as_they_are() {
+fn fields_without_a_place_for_encoded_words_are_rejected() {
     for (field, at) in [
         ("From: \u{fc}@x.test", 6),
         ("From: a <a@\u{fc}.test>", 11),
         ("To: a@x.test, b\u{fc}", 15),
-        // After one that has a place for them.
+        // After an address with a display name.
         ("To: \u{fc} <a@x.test>, b\u{fc}, c@x.test", 20),
         ("To: \"unclosed \u{fc}", 4),
         ("To: a <b\u{fc}", 7),
@@ -542,7 +542,7 @@ fn fields_with_no_place_for_encoded_words_stay_as_they_are() {
 }
 
 #[test]
-fn lines_with_encoded_words_are_as_short_as_they_have_to_be() {
+fn lines_with_encoded_words_have_at_most_76_bytes() {
     for words in 1..80 {
         for before in [0, 1, 50, 70, 80, 200] {
             let word = if words % 2 == 0 {
@@ -554,7 +554,7 @@ fn lines_with_encoded_words_are_as_short_as_they_have_to_be() {
             let text = format!(
                 "Subject: {start} {}{}\r\n\r\nplain\r\n",
                 format!("{word} ").repeat(words),
-                "plain words behind them"
+                "plain words after them"
             );
             let recoded = recoded(text.as_bytes());
             for line in recoded.lines().filter(|line| line.contains("=?utf-8?")) {
@@ -565,7 +565,7 @@ fn lines_with_encoded_words_are_as_short_as_they_have_to_be() {
 }
 
 #[test]
-fn a_signed_message_whose_own_fields_are_not_ascii_keeps_what_is_signed() {
+fn non_ascii_fields_around_a_7bit_signed_multipart_are_encoded() {
     let signed = "Content-Type: multipart/signed; boundary=c\r\n\r\n--c\r\n\r\nplain\r\n--c--\r\n";
     assert_eq!(
         recoded(format!("Subject: \u{fc}bel\r\n{signed}").as_bytes()),
@@ -574,7 +574,7 @@ fn a_signed_message_whose_own_fields_are_not_ascii_keeps_what_is_signed() {
 }
 
 #[test]
-fn a_signed_part_that_is_fit_stays_as_it_is_beside_one_that_is_not() {
+fn a_7bit_signed_part_is_unchanged_beside_an_8bit_part() {
     let signed =
         "--b\r\nContent-Type: multipart/signed; boundary=c\r\n\r\n--c\r\n\r\nplain\r\n--c--\r\n";
     let text = format!(
@@ -586,7 +586,7 @@ fn a_signed_part_that_is_fit_stays_as_it_is_beside_one_that_is_not() {
 }
 
 #[test]
-fn parts_within_parts_end_somewhere() {
+fn the_depth_of_parts_is_limited() {
     let enclosed = |times: usize| {
         let text = "Content-Type: message/rfc822\r\n\r\n".repeat(times)
             + "\r\n\u{fc} and more, much more\r\n";

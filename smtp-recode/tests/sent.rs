@@ -1,4 +1,4 @@
-//! A mail is recoded on its way if the server makes that necessary, and not otherwise.
+//! A message is recoded while it is sent, only if the server makes that necessary.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
@@ -30,7 +30,7 @@ fn send(server: &Server, text: impl Into<Vec<u8>>) -> Outcome {
 }
 
 #[test]
-fn a_server_without_8bitmime_gets_another_text_than_one_with_it() {
+fn a_message_is_recoded_for_a_server_without_8bitmime_only() {
     let server = Server::start(smtp_test::Config::new()).unwrap();
     assert!(send(&server, TEXT.to_owned()).is_accepted());
     assert_eq!(server.mails()[0].body(), TEXT.as_bytes());
@@ -54,7 +54,7 @@ fn a_server_without_8bitmime_gets_another_text_than_one_with_it() {
 }
 
 #[test]
-fn fields_that_are_not_utf8_are_recoded_whatever_the_server_takes() {
+fn fields_that_are_not_utf8_are_recoded_for_each_server() {
     let server = Server::start(smtp_test::Config::new()).unwrap();
     let text =
         b"Subject: gr\xfc\xdfe\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\r\nhello\r\n";
@@ -79,7 +79,7 @@ fn fields_in_utf8_are_recoded_for_a_server_without_smtputf8() {
 }
 
 #[test]
-fn a_signed_mail_is_not_sent_to_a_server_that_cannot_take_it() {
+fn a_signed_message_is_not_sent_to_a_server_without_8bitmime() {
     let old = smtp_test::Config::new()
         .without("8BITMIME")
         .without("SMTPUTF8");

@@ -1,4 +1,4 @@
-//! The tests of the recoder, in one program: it is compiled and linked once.
+//! The tests of recoding, in one program, which is compiled and linked once.
 
 mod parts;
 mod readers;
