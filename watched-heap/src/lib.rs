@@ -1,8 +1,8 @@
-//! An allocator for tests that finds secrets in the memory it is given back.
+//! An allocator for tests that finds secrets in freed memory.
 //!
 //! A test program makes [`WatchedHeap`] its global allocator and runs code by [`watch`], with a
-//! [`Canary`] as the secret. Every block that the code frees, also by growing or shrinking a
-//! buffer, is searched for the canary in cleartext and in base64.
+//! [`Canary`] as the secret. Each block that the code frees, also by growing or shrinking a buffer,
+//! is searched for the canary in cleartext and in base64.
 //!
 //! ```
 //! use watched_heap::{CANARY, Canary, WatchedHeap, watch};
@@ -18,51 +18,58 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fmt;
 
-/// The system's allocator, which searches what is freed within [`watch`].
+/// The system's allocator, with a search of each block that is freed within [`watch`].
 ///
-/// Blocks begin zeroed, so that all of a block can be read when it is freed. A block that changes its
-/// size moves, so that the one before is searched.
+/// Blocks are zeroed when allocated, so that all of a block can be read when it is freed. A block
+/// that changes its size moves, so that the old block is searched.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WatchedHeap;
 
-// SAFETY: both functions pass on to the system's allocator with the layout that they were given. The others are the
-// trait's own, which are made of these two.
+// SAFETY: both functions call the system's allocator with the layout that they receive. The other
+// functions are those of the trait, which call these two.
 unsafe impl GlobalAlloc for WatchedHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller promises what `GlobalAlloc::alloc` demands.
+        // SAFETY: the caller guarantees what `GlobalAlloc::alloc` requires.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // Not there while a thread ends, when nothing is watched any more.
+        // The thread-local is gone while a thread ends; nothing is watched then.
         if let Ok(Some(canary)) = WATCHED.try_with(Cell::get) {
-            // SAFETY: the caller gives back a block of this layout, which nobody else may use any more; `alloc` zeroed it,
-            // so all of it can be read.
+            // SAFETY: the caller frees a block of this layout, to which no other reference exists.
+            // `alloc` has zeroed it, so all of it is initialized.
             let freed = unsafe { std::slice::from_raw_parts(block, layout.size()) };
             search(&canary, freed);
         }
-        // SAFETY: the caller promises what `GlobalAlloc::dealloc` demands.
+        // SAFETY: the caller guarantees what `GlobalAlloc::dealloc` requires.
         unsafe { System.dealloc(block, layout) };
     }
 }
 
-/// A secret that is known again by any 11 bytes of it, and by as much in base64 at every alignment.
+/// A secret that is recognized by any 11 of its bytes, also in base64 at every alignment.
 ///
-/// It is one unit of three bytes over and over, so in base64 it is one unit of four characters over and over.
+/// It repeats one unit of three bytes, so in base64 it repeats one unit of four characters.
+///
+/// ```
+/// use watched_heap::CANARY;
+///
+/// assert!(CANARY.is_in(b"AUTH PLAIN AGFsaWNlAFpxOVpxOVpxOVpxOVpxOQ=="));
+/// assert!(!CANARY.is_in(b"AUTH PLAIN AGFsaWNlAHNlY3JldA=="));
+/// ```
 #[derive(Clone, Copy)]
 pub struct Canary {
     text: &'static str,
-    /// Three units, in cleartext and in base64 beginning at each byte of the unit.
+    /// Three units: in cleartext, and in base64 beginning at each byte of the unit.
     signs: [&'static [u8]; 4],
 }
 
-/// Thirty bytes, long enough for a password.
+/// A secret of 30 bytes: long enough for a password.
 pub const CANARY: Canary = Canary {
     text: "Zq9Zq9Zq9Zq9Zq9Zq9Zq9Zq9Zq9Zq9",
     signs: SIGNS,
 };
 
-/// So long that it does not fit a command line of SMTP.
+/// A secret of 900 bytes: too long for an SMTP command line.
 pub const LONG_CANARY: Canary = Canary {
     text: match std::str::from_utf8(&LONG) {
         Ok(text) => text,
@@ -77,7 +84,7 @@ impl Canary {
         self.text
     }
 
-    /// Whether `bytes` hold a part of the secret, in cleartext or in base64.
+    /// Whether `bytes` contain a part of the secret, in cleartext or in base64.
     pub fn is_in(&self, bytes: &[u8]) -> bool {
         let begins = |byte: &u8| self.signs.iter().any(|sign| sign.starts_with(&[*byte]));
         let starts = bytes.iter().enumerate().filter(|(_, byte)| begins(byte));
@@ -93,21 +100,21 @@ impl fmt::Debug for Canary {
     }
 }
 
-/// How often the secret was in what was freed.
+/// How many freed blocks contained the secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[must_use = "a secret that was found is of no consequence by itself"]
+#[must_use = "finding a secret fails no test by itself"]
 pub struct Finds(usize);
 
 impl Finds {
-    /// The number of freed blocks with the secret in them.
+    /// The number of freed blocks that contained the secret.
     pub const fn count(self) -> usize {
         self.0
     }
 }
 
-/// Runs code, and searches all that this thread frees meanwhile.
+/// Runs `run`, and searches each block that this thread frees meanwhile.
 ///
-/// The first find is printed, with where it was freed.
+/// The first find is printed with a backtrace.
 pub fn watch<T>(canary: &Canary, run: impl FnOnce() -> T) -> (T, Finds) {
     clear_stack();
     let outer = (WATCHED.replace(Some(*canary)), FINDS.take());
@@ -116,7 +123,17 @@ pub fn watch<T>(canary: &Canary, run: impl FnOnce() -> T) -> (T, Finds) {
     (result, Finds(FINDS.replace(outer.1)))
 }
 
-/// Runs code within [`watch`] that may free the secret: the server, and the test itself.
+/// Runs code within [`watch`] that may free the secret: the server, or the test itself.
+///
+/// ```
+/// use watched_heap::{CANARY, WatchedHeap, unwatched, watch};
+///
+/// #[global_allocator]
+/// static HEAP: WatchedHeap = WatchedHeap;
+///
+/// let ((), finds) = watch(&CANARY, || unwatched(|| drop(CANARY.text().to_owned())));
+/// assert_eq!(finds.count(), 0);
+/// ```
 pub fn unwatched<T>(run: impl FnOnce() -> T) -> T {
     let outer = WATCHED.take();
     let result = run();
@@ -125,7 +142,8 @@ pub fn unwatched<T>(run: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Overwrites what calls have left on the stack: a value with padding takes it along when it is moved to the heap.
+/// Overwrites what calls have left on the stack, because the padding of a value moved to the heap
+/// can contain it.
 #[inline(never)]
 fn clear_stack() {
     std::hint::black_box([0_u8; 1 << 16]);
@@ -139,18 +157,18 @@ fn search(canary: &Canary, freed: &[u8]) {
     let before = FINDS.get();
     FINDS.set(before.saturating_add(1));
     if before == 0 {
-        // What is printed is allocated and freed too.
+        // Printing allocates and frees as well.
         unwatched(|| {
             let trace = std::backtrace::Backtrace::force_capture();
             eprintln!(
-                "the secret is in {} bytes that are freed:\n{trace}",
+                "the secret is in a freed block of {} bytes:\n{trace}",
                 freed.len()
             );
         });
     }
 }
 
-/// Three units in cleartext, and in base64 from each byte of the unit on.
+/// Three units: in cleartext, and in base64 beginning at each byte of the unit.
 const SIGNS: [&[u8]; 4] = [
     b"Zq9Zq9Zq9",
     b"WnE5WnE5WnE5",
@@ -171,7 +189,7 @@ const LONG: [u8; 900] = {
 };
 
 thread_local! {
-    // Neither allocates nor is dropped, so that the allocator may use them.
+    // Neither allocates nor needs dropping, so the allocator may use them.
     static WATCHED: Cell<Option<Canary>> = const { Cell::new(None) };
     static FINDS: Cell<usize> = const { Cell::new(0) };
 }
@@ -184,10 +202,10 @@ mod tests {
     static HEAP: WatchedHeap = WatchedHeap;
 
     #[test]
-    fn what_is_freed_is_searched_and_nothing_else() {
+    fn only_watched_frees_are_searched() {
         let kept = CANARY.text().to_owned();
         let ((), finds) = watch(&CANARY, || {
-            drop("nothing of the kind".repeat(100));
+            drop("no secret here".repeat(100));
             unwatched(|| drop(CANARY.text().to_owned()));
         });
         assert_eq!(finds.count(), 0);
@@ -197,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_that_grows_or_shrinks_leaves_a_block_behind() {
+    fn a_buffer_that_grows_or_shrinks_frees_its_old_block() {
         let (kept, finds) = watch(&CANARY, || {
             let mut buffer = CANARY.text().to_owned();
             buffer.reserve(1000);
@@ -208,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_vector_no_longer_counts_is_searched_too() {
+    fn the_spare_capacity_of_a_vector_is_searched() {
         let ((), finds) = watch(&CANARY, || {
             let mut buffer = CANARY.text().to_owned();
             buffer.clear();
@@ -226,8 +244,8 @@ mod tests {
     }
 
     #[test]
-    fn base64_is_known_at_each_alignment() {
-        // "Zq9" four times behind none, one and two bytes.
+    fn base64_is_recognized_at_each_alignment() {
+        // "Zq9" four times, after zero, one and two other bytes.
         for encoded in [
             "WnE5WnE5WnE5WnE5",
             "AFpxOVpxOVpxOVpxOQ==",
