@@ -6,7 +6,8 @@ use mail_builder::MessageBuilder;
 use mail_builder::headers::address::Address;
 use mail_builder::mime::MimePart;
 
-/// A whole message: header section with non-ASCII words, plain text and HTML with an image, an attachment.
+/// A whole message: header section with non-ASCII words, plain text and HTML with an image, an
+/// attachment.
 pub(crate) fn text(sender: &str, recipients: &[&str]) -> io::Result<Vec<u8>> {
     let recipients = recipients.iter().map(|address| Address::from(*address));
     let html = MimePart::new(

@@ -70,7 +70,7 @@ fn show(
         print_stored(mail);
     }
 
-    let said = transcript
+    let lines = transcript
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
@@ -90,10 +90,10 @@ fn show(
     );
     checks.note(
         "the transcript does not contain the password",
-        said.contains("AUTH PLAIN")
+        lines.contains("AUTH PLAIN")
             && ![PASSWORD, PASSWORD_ENCODED]
                 .iter()
-                .any(|secret| said.contains(secret)),
+                .any(|secret| lines.contains(secret)),
     );
     Ok(checks.passed)
 }
@@ -120,12 +120,12 @@ struct Checks {
 
 impl Checks {
     fn outcome(&mut self, outcome: &Outcome) {
-        let fates: Vec<_> = outcome
+        let statuses: Vec<_> = outcome
             .recipients()
             .iter()
-            .map(|delivery| (delivery.recipient().as_str(), delivery.status()))
+            .map(|each| (each.recipient().as_str(), each.status()))
             .collect();
-        let right = match &fates[..] {
+        let right = match &statuses[..] {
             [
                 (BOB, RecipientStatus::Accepted(_)),
                 (GONE, RecipientStatus::Rejected { stage, reply, .. }),
@@ -133,7 +133,7 @@ impl Checks {
             _ => false,
         };
         self.note("one recipient was accepted, the other rejected", right);
-        let tls = outcome.tls().and_then(|facts| facts.version());
+        let tls = outcome.tls().and_then(|info| info.version());
         self.note("the message went over TLS 1.3", tls == Some("TLSv1.3"));
     }
 
@@ -147,7 +147,7 @@ impl Checks {
             mail.body() == text,
         );
         self.note(
-            "it came over TLS, from the authenticated user",
+            "it arrived over TLS, from the authenticated user",
             mail.over_tls() && mail.authenticated_as() == Some(USER),
         );
     }
@@ -164,7 +164,8 @@ const GONE: &str = "gone@example.net";
 
 const USER: &str = "zoe";
 const PASSWORD: &str = "correct horse";
-/// The password as the mechanism PLAIN sends it, after NUL, user and NUL: `\0zoe\0correct horse` in base64.
+/// The password as the mechanism PLAIN sends it, after NUL, user and NUL: `\0zoe\0correct horse` in
+/// base64.
 const PASSWORD_ENCODED: &str = "AHpvZQBjb3JyZWN0IGhvcnNl";
 
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);

@@ -113,8 +113,8 @@ impl Options {
             });
         }
         let endpoint = builder.build().map_err(|error| match error {
-            EndpointError::Host(fault) => Unusable(format!("--host {host:?}: {fault:#}")),
-            EndpointError::Port => Unusable("--port 0: nothing can be there".into()),
+            EndpointError::Host(kind) => Unusable(format!("--host {host:?}: {kind:#}")),
+            EndpointError::Port => Unusable("--port 0: not a valid port".into()),
             EndpointError::Config(error) => Unusable(format!(
                 "--user: {error:#}; or, dangerous, `--security cleartext` with `--credentials-in-cleartext`"
             )),
@@ -185,9 +185,7 @@ impl Options {
             "timeout" => {
                 let seconds: u32 = value(name, parser)?;
                 if seconds == 0 {
-                    return Err(Unusable(
-                        "--timeout: a wait of 0 seconds would be over at once".into(),
-                    ));
+                    return Err(Unusable("--timeout 0: at least 1 second is needed".into()));
                 }
                 self.timeout = Some(Duration::from_secs(seconds.into()));
             }
@@ -261,7 +259,7 @@ impl Options {
             Some(path) => (path.display().to_string(), read(path)?),
             None => {
                 if io::stdin().is_terminal() {
-                    report::note("the message, headers first, then an empty line, then its text:");
+                    report::note("the message: header section, empty line, body:");
                 }
                 let mut text = Vec::new();
                 let result = io::stdin().lock().read_to_end(&mut text);
@@ -271,7 +269,7 @@ impl Options {
         };
         if text.is_empty() {
             return Err(Unusable(format!(
-                "{name}: it is empty; the message is expected there, headers first"
+                "{name}: empty; expected a message, header section first"
             )));
         }
         Ok(text)

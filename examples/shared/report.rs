@@ -28,32 +28,32 @@ pub(crate) fn status(outcome: &Outcome) -> u8 {
 
 /// Prints the outcome of a message and the statistics of the connection.
 pub(crate) fn outcome(outcome: &Outcome) {
-    for delivery in outcome.recipients() {
-        let (recipient, fate) = (delivery.recipient(), delivery.status());
-        let later = match fate {
+    for each in outcome.recipients() {
+        let (recipient, status) = (each.recipient(), each.status());
+        let later = match status {
             RecipientStatus::Rejected { .. } | RecipientStatus::NotSent(_)
-                if fate.is_transient() =>
+                if status.is_transient() =>
             {
-                "; it may be tried again later"
+                "; it can be retried later"
             }
-            RecipientStatus::InDoubt(_) => "; to send it again may deliver it twice",
+            RecipientStatus::InDoubt(_) => "; a retry may deliver it twice",
             _ => "",
         };
-        print(&format!("{recipient}: {fate:#}{later}"));
+        print(&format!("{recipient}: {status:#}{later}"));
     }
     if let Some(error) = outcome.error() {
         reasons(error);
     }
     match outcome.tls() {
-        Some(facts) => print(&format!("TLS: {facts}")),
+        Some(info) => print(&format!("TLS: {info}")),
         None => print("TLS: none"),
     }
-    let traffic = outcome.stats();
+    let stats = outcome.stats();
     print(&format!(
         "{} round trips, {} bytes sent, {} received",
-        traffic.round_trips(),
-        traffic.bytes_sent(),
-        traffic.bytes_received()
+        stats.round_trips(),
+        stats.bytes_sent(),
+        stats.bytes_received()
     ));
 }
 
@@ -83,11 +83,11 @@ pub(crate) fn complain(text: &str) {
 
 /// Prints the sources of an error that its own text does not contain.
 fn reasons(error: &Error) {
-    let told = format!("{error:#}");
+    let shown = format!("{error:#}");
     let mut next = error.source();
     while let Some(reason) = next {
         let text = reason.to_string();
-        if !told.contains(&text) {
+        if !shown.contains(&text) {
             note(&format!("  because: {text}"));
         }
         next = reason.source();

@@ -1,7 +1,7 @@
 //! Logs in by a mechanism of another SASL library, rsasl.
 //!
-//! `Foreign` wraps any of its mechanisms. Here it is SCRAM-SHA-256, which needs no set-up; `GSSAPI` works the same
-//! way, with the library's feature of that name and a Kerberos ticket.
+//! `Foreign` wraps any mechanism of the library. Here it is SCRAM-SHA-256, which needs no set-up.
+//! `GSSAPI` works the same way, with the library's feature of that name and a Kerberos ticket.
 
 use std::error::Error;
 use std::fmt;
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let library = SASLConfig::with_credentials(None, "alice".into(), "correct horse".into())?;
     let foreign = Foreign {
-        name: Name::new("SCRAM-SHA-256").ok_or("not a mechanism's name")?,
+        name: Name::new("SCRAM-SHA-256").ok_or("invalid name of a mechanism")?,
         library,
     };
     let endpoint = Endpoint::starttls("localhost")
@@ -68,8 +68,8 @@ impl Mechanism for Foreign {
                 client.start_suggested(&[name]).ok()
             });
         Box::new(match session {
-            Some(session) => BearerExchange::Running(Box::new(session)),
-            None => BearerExchange::Failed,
+            Some(session) => ForeignExchange::Running(Box::new(session)),
+            None => ForeignExchange::Failed,
         })
     }
 }
@@ -83,14 +83,15 @@ impl fmt::Debug for Foreign {
     }
 }
 
-enum BearerExchange {
+/// The state of an exchange.
+enum ForeignExchange {
     Running(Box<Session>),
     /// The library has finished the exchange.
     Finished,
     Failed,
 }
 
-impl BearerExchange {
+impl ForeignExchange {
     /// Runs one step; every failure is final.
     fn step(&mut self, input: Option<&[u8]>) -> Result<Secret, ExchangeError> {
         let Self::Running(mut session) = std::mem::replace(self, Self::Failed) else {
@@ -99,7 +100,9 @@ impl BearerExchange {
         let mut output = Vec::new();
         let state = session.step(input, &mut output);
         let output = Secret::from(output);
-        *self = match state.map_err(|_| ExchangeError::Mechanism("the library does not agree"))? {
+        *self = match state
+            .map_err(|_| ExchangeError::Mechanism("the library rejected the challenge"))?
+        {
             State::Running => Self::Running(session),
             State::Finished(_) => Self::Finished,
         };
@@ -107,7 +110,7 @@ impl BearerExchange {
     }
 }
 
-impl Exchange for BearerExchange {
+impl Exchange for ForeignExchange {
     fn initial_response(&mut self) -> Result<Option<Secret>, ExchangeError> {
         match self {
             Self::Running(session) if session.are_we_first() => self.step(None).map(Some),
@@ -134,7 +137,7 @@ impl Exchange for BearerExchange {
     }
 
     fn max_challenges(&self) -> usize {
-        // Known to the library only, which reports it.
+        // The library knows the exact number, and fails after it.
         16
     }
 }

@@ -1,7 +1,8 @@
-//! Sends a message over STARTTLS with the TLS stack of the system (OpenSSL, SChannel or Secure Transport, by native-tls).
+//! Sends a message over STARTTLS with the TLS stack of the system (OpenSSL, SChannel or Secure
+//! Transport, by native-tls).
 //!
-//! The adapter is built without its feature `rustls` here. It drives the session until TLS starts, hands
-//! the stream over, and continues on the stream that it gets back.
+//! The adapter is built without its feature `rustls` here. It drives the session until TLS starts,
+//! hands the stream over, and continues on the stream that it gets back.
 
 use std::error::Error;
 use std::io::{self, Read, Write};
@@ -37,8 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let text = "From: alice@example.org\r\nSubject: hello\r\n\r\nBy another TLS stack.\r\n";
     let outcome = client.send(Mail::new("alice@example.org", ["bob@example.net"], text)?)?;
-    for delivery in outcome.recipients() {
-        println!("{}: {}", delivery.recipient(), delivery.status());
+    for each in outcome.recipients() {
+        println!("{}: {}", each.recipient(), each.status());
     }
     client.quit()?;
     for mail in server.mails() {
