@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_byte_that_matters_is_found_at_every_place() {
+    fn each_matching_byte_is_found_at_every_position() {
         for byte in 0..=255 {
             for place in 0..3 * WORD {
                 for filler in [b'x', 127, 14] {

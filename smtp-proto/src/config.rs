@@ -80,7 +80,7 @@ pub struct ConfigBuilder {
 /// How a connection is secured.
 ///
 /// The first two fail unless TLS is established. The other two may send messages in cleartext, so
-/// they have to be chosen by name.
+/// they must be chosen by name.
 ///
 /// # Examples
 /// ```
@@ -463,7 +463,7 @@ impl ConfigBuilder {
 }
 
 impl SpeculationLimits {
-    /// Sets the most bytes of a message that is sent ahead. It also has to fit
+    /// Sets the most bytes of a message that is sent ahead. It must also fit
     /// [one chunk](ConfigBuilder::chunk_size).
     #[must_use]
     pub const fn with_message_bytes(mut self, bytes: u64) -> Self {

@@ -115,7 +115,7 @@ impl Outcome {
         }
     }
 
-    /// Whether there is a recipient to [retry](Self::retry), for which the message has to be kept.
+    /// Whether there is a recipient to [retry](Self::retry), for which the message must be kept.
     pub(crate) fn has_retries(&self) -> bool {
         self.retries().next().is_some()
     }
@@ -168,7 +168,7 @@ impl Outcome {
     /// These are the recipients whose status [is safe to retry](RecipientStatus::is_safe_to_retry)
     /// and [transient](RecipientStatus::is_transient): never one in doubt, none that was accepted,
     /// and none that was rejected for good. The message has its sender, content and parameters as
-    /// they were given, also those that this server did not take; the content is shared, not
+    /// they were given, also those that this server did not accept; the content is shared, not
     /// copied. When to send it is up to the caller (RFC 5321, section 4.5.4.1).
     ///
     /// `None` if there is no such recipient, or if the content was

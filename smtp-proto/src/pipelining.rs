@@ -2,7 +2,7 @@
 
 /// How far to send ahead of the replies with a server that advertises PIPELINING (RFC 2920).
 ///
-/// Every level gives the same outcomes; a higher one takes fewer round trips.
+/// Every level has the same outcomes; a higher one takes fewer round trips.
 ///
 /// # Examples
 /// ```

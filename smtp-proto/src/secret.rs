@@ -66,13 +66,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn v37_debug_tells_neither_the_bytes_nor_their_number() {
+    fn v37_debug_shows_neither_the_bytes_nor_their_number() {
         let shown = format!("{0:?} {0:#?}", Secret::from("canary"));
         assert_eq!(shown, "Secret(..) Secret(..)");
     }
 
     #[test]
-    fn a_secret_keeps_the_bytes_of_whatever_it_was_made_of() {
+    fn a_secret_keeps_the_bytes_it_was_created_from() {
         assert_eq!(Secret::from("a\u{e9}").expose(), b"a\xC3\xA9");
         assert_eq!(Secret::from(String::from("abc")).expose(), b"abc");
         assert_eq!(Secret::from(alloc::vec![0, 255]).expose(), [0, 255]);

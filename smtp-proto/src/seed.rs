@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_seed_is_another_and_so_is_each_part_of_it() {
+    fn each_seed_differs_in_every_part() {
         let seeds = [hashed(), hashed(), *Seed::random().bytes()];
         let parts: HashSet<&[u8]> = seeds.iter().flat_map(|seed| seed.chunks(8)).collect();
         assert_eq!(parts.len(), 12);
@@ -87,7 +87,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn unix_has_a_device_for_it() {
+    fn unix_has_a_random_device() {
         assert_ne!(device(), device());
         assert!(device().is_some());
     }

@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_is_verified_unless_it_is_said_not_to_be() {
+    fn a_peer_is_verified_unless_set_otherwise() {
         for facts in [TlsInfo::new(), TlsInfo::asserted()] {
             assert!(facts.is_peer_verified());
             assert_eq!(*facts.verification(), Verification::Verified);
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_told_with_their_count_and_without_harm() {
+    fn other_names_are_displayed_with_their_count_and_escaped() {
         let names = |count: usize| (0..count).map(|at| format!("h{at}.test")).collect();
         let other = |names| text(UnverifiedReason::OtherName { names });
         let end = |text: String| text.rsplit_once("is for ").unwrap().1.to_string();

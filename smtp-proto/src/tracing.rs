@@ -98,7 +98,7 @@ impl Trace {
 
 #[cfg(all(test, not(feature = "tracing")))]
 #[test]
-fn without_the_feature_it_takes_no_room() {
+fn without_the_feature_it_takes_no_memory() {
     assert_eq!(size_of::<Trace>(), 0);
 }
 

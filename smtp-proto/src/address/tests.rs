@@ -24,7 +24,7 @@ fn fault<T>(result: Result<T, AddressError>) -> (usize, AddressErrorKind) {
 }
 
 #[test]
-fn a_mailbox_tells_its_parts_and_keeps_no_needless_quotes() {
+fn a_mailbox_returns_its_parts_and_drops_needless_quotes() {
     for (text, local, domain, canonical) in [
         ("a@b", "a", "b", "a@b"),
         (
@@ -80,7 +80,7 @@ fn a_mailbox_tells_its_parts_and_keeps_no_needless_quotes() {
 }
 
 #[test]
-fn v14_what_is_no_mailbox_is_rejected_with_the_place_and_the_reason() {
+fn v14_an_invalid_mailbox_is_rejected_with_offset_and_kind() {
     use AddressErrorKind as F;
     for (text, offset, reason) in [
         ("", 0, F::Empty),
@@ -138,7 +138,7 @@ fn v14_what_is_no_mailbox_is_rejected_with_the_place_and_the_reason() {
 }
 
 #[test]
-fn an_error_tells_the_place_and_the_reason_but_not_the_text() {
+fn an_error_contains_the_offset_and_the_kind_but_not_the_address() {
     let error = mailbox("secret\r@b").unwrap_err();
     assert_eq!(error.to_string(), "control character '\\r' at offset 6");
     for (text, character, shown) in [
@@ -184,7 +184,7 @@ fn an_address_with_a_display_name_gets_an_error_that_says_what_to_write() {
         ("Al\u{ef}ce<alice@example.org> ", 6, F::DisplayName),
         ("a@b <alice@example.org>", 4, F::DisplayName),
         (&format!("{} <a@b>", "x".repeat(300)), 301, F::DisplayName),
-        // None of these contains a valid address in brackets and nothing after it.
+        // These are not addresses with a display name.
         ("Alice <alice>", 5, F::Character),
         ("Alice <alice@example.org", 5, F::Character),
         ("Alice <a@b> c", 5, F::Character),
@@ -260,7 +260,7 @@ fn v14_lengths_are_limited_to_the_byte() {
 }
 
 #[test]
-fn v14_inputs_of_64_kib_are_rejected_whatever_they_are_made_of() {
+fn v14_inputs_of_64_kib_are_rejected_whatever_they_contain() {
     for piece in [
         "a", ".", "\"", "\\", "a.", "\\\"", "@", "a@", "[", "<", " ", "\u{e9}", "-", "1:",
     ] {
@@ -307,7 +307,7 @@ fn v10_a_client_name_is_a_domain_in_ascii_or_an_address_literal() {
 }
 
 #[test]
-fn every_ip_address_makes_a_client_name_that_parses() {
+fn every_ip_address_converts_to_a_client_name_that_parses() {
     for address in [
         "192.0.2.1",
         "::",
@@ -324,7 +324,7 @@ fn every_ip_address_makes_a_client_name_that_parses() {
 }
 
 #[test]
-fn a_path_is_written_with_brackets_and_read_with_or_without() {
+fn a_path_is_displayed_with_brackets_and_parsed_with_or_without() {
     for (text, encoded) in [
         ("", "<>"),
         ("<>", "<>"),
@@ -371,7 +371,7 @@ fn a_path_is_written_with_brackets_and_read_with_or_without() {
 }
 
 #[test]
-fn a_recipient_without_a_domain_is_the_postmaster_or_made_by_name() {
+fn a_recipient_without_a_domain_is_the_postmaster_or_created_by_local() {
     for text in ["postmaster", "<POSTMASTER>", "<Postmaster>"] {
         assert_eq!(
             text.parse::<ForwardPath>().unwrap(),
@@ -410,7 +410,7 @@ fn a_recipient_without_a_domain_is_the_postmaster_or_made_by_name() {
 }
 
 #[test]
-fn addresses_convert_from_what_users_have_at_hand() {
+fn addresses_convert_from_common_types() {
     fn take(path: impl TryInto<ForwardPath, Error: Into<AddressError>>) -> ForwardPath {
         path.try_into().map_err(Into::into).unwrap()
     }
@@ -431,7 +431,7 @@ fn addresses_convert_from_what_users_have_at_hand() {
 }
 
 #[test]
-fn v14_an_independent_grammar_agrees_on_every_short_text() {
+fn v14_an_independent_grammar_agrees_on_every_short_string() {
     let mut text = String::new();
     for length in 0..=6 {
         every_text(length, &mut text, &mut |text| assert_agreement(text));
@@ -440,7 +440,7 @@ fn v14_an_independent_grammar_agrees_on_every_short_text() {
 
 proptest! {
     #[test]
-    fn v14_an_independent_grammar_agrees_on_random_texts(
+    fn v14_an_independent_grammar_agrees_on_random_strings(
         text in r#"("([a. ]|\\?["\\@]){0,4}"|[ab.+é\u{85}\u{2028}]{1,5}|[a"\\.@ <>]{0,6})@?([a1.-]{0,8}|\[[0-9.]{0,9}\]|[aé。\u{200d}中.-]{0,6}|\[IPv6:[0-9af:.]{0,12}\])"#
     ) {
         assert_agreement(&text);
@@ -457,7 +457,7 @@ proptest! {
     }
 
     #[test]
-    fn any_plain_words_come_back_from_the_wire(local in "[ -~é中]{0,130}") {
+    fn any_local_part_survives_quoting(local in "[ -~é中]{0,130}") {
         if let Ok(made) = Mailbox::new(&local, "example.org") {
             prop_assert_eq!(&*made.local_part(), &local);
             prop_assert_eq!(mailbox(made.as_str()).unwrap(), made);

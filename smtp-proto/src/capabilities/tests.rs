@@ -42,7 +42,7 @@ fn summary(lines: &[&str]) -> (Option<SizeLimit>, String, usize) {
 }
 
 #[test]
-fn v31_lies_and_oddities_of_servers_are_read_one_way() {
+fn v31_odd_replies_to_ehlo_have_one_defined_reading() {
     use SizeLimit::{Bytes, Unknown, Unlimited};
     type Row<'a> = (&'a [&'a str], (Option<SizeLimit>, &'a str, usize));
     let rows: [Row<'_>; 30] = [
@@ -99,7 +99,7 @@ fn v31_lies_and_oddities_of_servers_are_read_one_way() {
 }
 
 #[test]
-fn v31_only_a_250_offers_anything() {
+fn v31_only_a_250_advertises_anything() {
     for code in [220, 221, 251, 354, 421, 500, 550] {
         let capabilities =
             of(format!("{code}-mx\r\n{code}-PIPELINING\r\n{code} AUTH PLAIN\r\n").as_bytes());
@@ -112,7 +112,7 @@ fn v31_only_a_250_offers_anything() {
 }
 
 #[test]
-fn the_first_line_is_a_greeting_even_if_it_reads_as_a_keyword() {
+fn the_first_line_is_a_greeting_even_if_it_looks_like_a_keyword() {
     for raw in [
         &b"250-PIPELINING\r\n250 DSN\r\n"[..],
         b"250-PIPELINING\n250 DSN\n",
@@ -223,7 +223,7 @@ fn every_known_keyword_is_found_and_nothing_that_only_looks_like_it() {
 }
 
 #[test]
-fn smtputf8_brings_8bitmime_and_goes_with_it() {
+fn smtputf8_implies_8bitmime_and_is_removed_with_it() {
     let capabilities = offered(&["SMTPUTF8"]);
     assert!(
         capabilities.eight_bit_mime() && capabilities.smtp_utf8() && capabilities.has("8BITMIME")
@@ -310,7 +310,7 @@ fn limits_are_read_each_by_itself() {
 }
 
 #[test]
-fn lists_are_given_word_by_word() {
+fn lists_are_split_into_words() {
     let capabilities = offered(&[
         "XCLIENT NAME ADDR",
         "XFORWARD  NAME\tADDR PROTO",
@@ -330,7 +330,7 @@ fn lists_are_given_word_by_word() {
 }
 
 #[test]
-fn unknown_keywords_are_kept_as_they_were_spelt() {
+fn unknown_keywords_keep_their_spelling() {
     let capabilities = offered(&["x-Vendor a=1  b", "PIPELINING"]);
     let kept: Vec<(&str, &[u8])> = capabilities.iter().collect();
     assert_eq!(
@@ -350,7 +350,7 @@ fn unknown_keywords_are_kept_as_they_were_spelt() {
 }
 
 #[test]
-fn auth_can_be_switched_off_whole() {
+fn without_auth_removes_all_mechanisms() {
     let capabilities = offered(&["AUTH PLAIN", "AUTH=LOGIN", "DSN"]).without("auth");
     assert_eq!(capabilities.auth().count(), 0);
     assert!(!capabilities.has("AUTH") && capabilities.dsn());
@@ -358,7 +358,7 @@ fn auth_can_be_switched_off_whole() {
 }
 
 #[test]
-fn what_comes_after_128_keywords_never_comes_up() {
+fn keywords_after_the_128th_never_appear() {
     let mut lines: Vec<String> = (0..127).map(|n| format!("X-{n}")).collect();
     lines.extend(["X-LAST".into(), "STARTTLS".into(), "AUTH PLAIN".into()]);
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
@@ -373,7 +373,7 @@ fn what_comes_after_128_keywords_never_comes_up() {
 }
 
 #[test]
-fn mechanisms_are_kept_in_bounded_room() {
+fn mechanisms_are_kept_in_bounded_memory() {
     let many: Vec<String> = (0..60).map(|n| format!("MECHANISM-{n:02}")).collect();
     let capabilities = offered(&[&format!("AUTH {}", many.join(" ")), "AUTH X"]);
     let kept: Vec<&str> = capabilities.auth().collect();
@@ -388,7 +388,7 @@ fn mechanisms_are_kept_in_bounded_room() {
 }
 
 #[test]
-fn what_is_shown_for_debugging_is_escaped() {
+fn debug_output_is_escaped() {
     let shown = format!("{:?}", offered(&["X-A \u{1b}[2J\u{202e}"]));
     assert_eq!(shown, "{X-A: \\x1b[2J\\xe2\\x80\\xae, X-END: }");
 }

@@ -36,7 +36,7 @@ fn auth<'a>(mechanism: &dyn Mechanism, initial: Option<&'a Secret>) -> Line<'a> 
 }
 
 #[test]
-fn every_line_is_written_as_the_standards_have_it() {
+fn every_line_is_written_as_the_rfcs_specify() {
     let name = "client.example.org".parse().unwrap();
     let literal = ClientName::from(core::net::Ipv4Addr::new(192, 0, 2, 1));
     let sender = "a@b".parse().unwrap();
@@ -140,7 +140,7 @@ fn every_line_is_written_as_the_standards_have_it() {
 }
 
 #[test]
-fn v09_a_command_with_what_does_not_belong_there_is_rejected_with_its_place() {
+fn v09_an_invalid_command_is_rejected_with_its_offset() {
     use CommandErrorKind as F;
     for (verb, arguments, offset, reason) in [
         ("", None, 0, F::Empty),
@@ -173,7 +173,7 @@ fn v09_a_command_with_what_does_not_belong_there_is_rejected_with_its_place() {
 }
 
 #[test]
-fn a_custom_command_rejects_what_the_connection_itself_has_to_send() {
+fn a_custom_command_cannot_use_a_reserved_verb() {
     for verb in [
         "EHLO", "HELO", "LHLO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "BURL", "QUIT",
         "RSET", "XCLIENT", "TURN", "ATRN", "SEND", "SOML", "SAML", "XEXCH50",
@@ -216,7 +216,7 @@ fn a_command_line_is_limited_to_512_bytes_and_the_smtputf8_parameter_counts() {
 }
 
 #[test]
-fn a_command_tells_its_verb_and_whether_it_is_rset() {
+fn a_command_returns_its_verb_and_whether_it_is_rset() {
     assert!(Command::rset().is_rset() && !Command::noop().is_rset());
     let command = Command::custom("xFoo", Some("bar baz")).unwrap();
     assert_eq!((command.verb(), command.as_str()), ("xFoo", "xFoo bar baz"));
@@ -224,7 +224,7 @@ fn a_command_tells_its_verb_and_whether_it_is_rset() {
 }
 
 #[test]
-fn v12_whether_an_initial_response_fits_is_told_to_the_byte() {
+fn v12_an_initial_response_fits_up_to_an_exact_length() {
     let names = [
         "A",
         "AB",
@@ -273,7 +273,7 @@ fn a_line_is_appended_without_an_allocation() {
 }
 
 #[test]
-fn v37_transcripts_and_debug_show_only_how_much_sasl_carries() {
+fn v37_transcripts_and_debug_show_only_the_length_of_sasl_messages() {
     const CANARY: &str = "c4narY-t0ken";
     let plain = Plain::new("user", CANARY).unwrap();
     let login = Login::new("user", CANARY).unwrap();

@@ -3,11 +3,11 @@
 //! ```text
 //!                  ┌───────────── TLS from the first byte ─────────────┐
 //!                  │                                                   ▼
-//! ExpectGreeting ──┴─▶ ExpectEhlo ──▶ ExpectStartTls ──▶ AwaitTls ──▶ (all is forgotten)
+//! ExpectGreeting ──┴─▶ ExpectEhlo ──▶ ExpectStartTls ──▶ AwaitTls ──▶ (all is discarded)
 //!                       ▲   │  │            │                          │
 //!                       │   │  └─▶ ExpectHelo ──┐   STARTTLS done: EHLO again; TLS first: greeting
 //!                       └───┼───────────────────┼──────────────────────┘
-//!                           ├─▶ ExpectXclient ──┼─▶ (all but TLS is forgotten) ──▶ ExpectEhloAgain
+//!                           ├─▶ ExpectXclient ──┼─▶ (all but TLS is discarded) ──▶ ExpectEhloAgain
 //!                           ▼                   ▼                                       │
 //!                       ExpectAuth ──▶ Ready ◀──┴───────────────────────────────────────┘
 //!                                        └─▶ ExpectQuit ──▶ Closed

@@ -97,7 +97,8 @@ impl Timers {
         self.tls = None;
     }
 
-    /// Starts the limit for the transport to take the bytes up to this position, unless it is busy with others.
+    /// Starts the limit for the transport to take the bytes up to this position, unless it is busy
+    /// with others.
     pub(crate) fn write(&mut self, now: Time, end: u64, timeouts: &Timeouts) {
         self.write
             .get_or_insert_with(|| (now.saturating_add(timeouts.data_block), end));

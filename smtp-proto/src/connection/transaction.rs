@@ -183,7 +183,7 @@ impl Transaction {
 
     /// Whether BDAT may be sent, possibly before any recipient is known to be accepted.
     fn may_send_chunks(&self, io: &Io) -> bool {
-        // A chunk that has begun goes on: the server waits for all of it.
+        // A chunk that has begun must continue: the server waits for all of it.
         self.position.chunk_left > 0 || self.replies.all_answered() || self.may_run_ahead(io)
     }
 

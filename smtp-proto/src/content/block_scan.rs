@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_is_judged_by_what_is_anywhere_in_it() {
+    fn a_block_is_checked_at_every_position() {
         const BLOCK: usize = 896;
         let sound = |bytes: &[u8]| {
             let dots = |dot: bool| {

@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn it_finds_in_pieces_what_a_scan_finds_in_the_whole() {
+    fn pieces_give_the_same_result_as_a_scan_of_the_whole() {
         for body in [
             &b"Subject: a\r\n\r\n\xc3\xbc\xfc\r\n"[..],
             b"Subject: \xc3\xbc\r\n\r\na\r\n",
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_section_is_fields_with_from_among_them_and_an_empty_line_or_the_end() {
+    fn a_header_section_is_fields_including_from_up_to_an_empty_line_or_the_end() {
         use ContentErrorKind as F;
         for (body, expected) in [
             ("From: a", None),

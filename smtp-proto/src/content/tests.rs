@@ -137,7 +137,7 @@ fn a_doubled_dot_does_not_count_for_the_line() {
 }
 
 #[test]
-fn an_byte_wrong_by_itself_is_reported_before_the_length_of_its_line() {
+fn an_invalid_byte_is_reported_before_the_length_of_its_line() {
     let rules = LineRules::new().max_line_len(Some(1));
     assert_eq!(fault(b"x\0", &rules), Some((1, ContentErrorKind::Nul)));
     assert_eq!(fault(b"x\ry", &rules), Some((1, ContentErrorKind::BareCr)));
@@ -153,7 +153,7 @@ fn an_byte_wrong_by_itself_is_reported_before_the_length_of_its_line() {
 }
 
 #[test]
-fn bytes_over_127_are_told_apart_by_the_first_empty_line() {
+fn the_first_empty_line_separates_8_bit_bytes_of_header_and_body() {
     let rules = LineRules::new()
         .eight_bit(true)
         .line_ends(BareLineEnds::Convert);
@@ -182,7 +182,7 @@ fn bytes_over_127_are_told_apart_by_the_first_empty_line() {
 }
 
 #[test]
-fn text_leaves_as_slices_of_the_chunk() {
+fn content_is_passed_as_slices_of_the_chunk() {
     let body = lines(1000, &[b'x'; 78]);
     for mut encoder in [
         Encoder::new(&LineRules::new()),
@@ -219,7 +219,7 @@ fn a_rare_dot_is_a_piece_between_slices_and_dense_dots_are_one_piece() {
 }
 
 #[test]
-fn a_scanned_body_gets_the_same_dots_as_one_that_is_checked_on_its_way() {
+fn scanned_and_unscanned_content_get_the_same_dots() {
     let rules = LineRules::new();
     let far = [&lines(20, &[b'x'; 78])[..], b".\r\n..\r\n\r\n.y\r\n"].concat();
     for body in [
@@ -259,7 +259,7 @@ fn a_scanned_body_gets_the_same_dots_as_one_that_is_checked_on_its_way() {
 }
 
 #[test]
-fn no_room_takes_and_gives_nothing() {
+fn without_room_nothing_is_taken_or_passed() {
     for room in [Room::new(0, 1), Room::new(1, 0)] {
         let facts = scan(b"x", &LineRules::new()).unwrap();
         for mut encoder in [Encoder::new(&LineRules::new()), Encoder::verified(&facts)] {
@@ -271,7 +271,7 @@ fn no_room_takes_and_gives_nothing() {
 }
 
 #[test]
-fn a_body_of_another_length_than_the_scanned_one_is_a_fault() {
+fn content_of_another_length_than_scanned_is_an_error() {
     let facts = scan(b"abc\r\n", &LineRules::new()).unwrap();
     let changed = |offset| {
         Err(ContentError {

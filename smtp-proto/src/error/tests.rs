@@ -68,7 +68,7 @@ fn the_first_name_stays() {
 }
 
 #[test]
-fn a_connection_names_its_server_in_the_error_of_each_mail_and_in_its_own() {
+fn a_connection_names_its_server_in_the_error_of_each_message_and_in_its_own() {
     let config = Config::builder("client.example.org".parse().unwrap())
         .security(Security::Cleartext)
         .build();
@@ -141,7 +141,7 @@ fn chain(error: &dyn core::error::Error) -> Vec<String> {
 }
 
 #[test]
-fn no_error_of_a_chain_repeats_what_another_says() {
+fn no_error_of_a_chain_repeats_the_text_of_another() {
     for error in each_type() {
         let texts = chain(&*error);
         for (index, text) in texts.iter().enumerate() {
@@ -172,7 +172,7 @@ fn no_error_of_a_chain_repeats_what_another_says() {
 }
 
 #[test]
-fn what_main_prints_of_an_error_is_its_whole_text() {
+fn main_prints_the_whole_text_of_an_error() {
     for error in each_type() {
         let text = format!("{error:#}");
         assert!(!text.is_empty());

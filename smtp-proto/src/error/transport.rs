@@ -93,13 +93,13 @@ mod tests {
 
     use super::*;
 
-    /// What a peer could have made a transport say.
+    /// An error of a transport that quotes its peer.
     #[derive(Clone)]
     struct Quote(String);
 
     impl fmt::Display for Quote {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            // As a formatter would, in pieces.
+            // In pieces, as a formatter may.
             self.0
                 .chars()
                 .try_for_each(|character| f.write_char(character))
@@ -115,7 +115,7 @@ mod tests {
     impl core::error::Error for Quote {}
 
     #[test]
-    fn v30_what_a_transport_quotes_is_escaped_and_cut() {
+    fn v30_text_quoted_by_a_transport_is_escaped_and_cut() {
         let shown = |text: &str| {
             let error = TransportError::new(Quote(text.to_string()));
             assert_eq!(format!("{error}"), format!("{error:?}"));

@@ -15,7 +15,7 @@ impl Parameter {
     /// AUTH, of MAIL: who submitted the message, or `<>` if that is not known (RFC 4954, section
     /// 5).
     ///
-    /// The server has to advertise AUTH, and to trust this client; the client need not
+    /// The server must advertise AUTH and trust this client; the client need not
     /// authenticate.
     ///
     /// # Errors

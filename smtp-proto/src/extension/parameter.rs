@@ -140,7 +140,7 @@ impl Parameter {
         self.value.as_ref()
     }
 
-    /// The EHLO keyword of the extension that the server has to advertise for this parameter.
+    /// The EHLO keyword of the extension that the server must advertise for this parameter.
     ///
     /// For an unknown parameter it is the [given](Self::with_extension) one, or the parameter's own
     /// keyword.

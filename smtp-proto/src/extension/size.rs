@@ -6,7 +6,7 @@ use crate::parse;
 /// Its parameter follows from the message: see [`Content`](super::Content).
 pub(crate) const EXTENSION: Extension = Extension::new(&[]);
 
-/// The largest message that a server accepts, as SIZE says it (RFC 1870, section 3).
+/// The maximum size of a message that a server accepts (SIZE; RFC 1870, section 3).
 ///
 /// # Examples
 /// ```
@@ -19,7 +19,7 @@ pub(crate) const EXTENSION: Extension = Extension::new(&[]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SizeLimit {
-    /// There may be a limit; the server named none, or one too large to be true.
+    /// There may be a limit: the server advertised no number, or one too large to be true.
     Unknown,
     /// There is no fixed limit.
     Unlimited,

@@ -192,7 +192,7 @@ impl MailBuilder {
     ///
     /// `"DSN"` is the usual one: most senders prefer a message without a report to none.
     /// [`Connection::capabilities`](crate::Connection::capabilities) says whether it is advertised;
-    /// a relay then has to send a report itself (RFC 3461, section 5.2.2). REQUIRETLS is optional
+    /// a relay must then send a report itself (RFC 3461, section 5.2.2). REQUIRETLS is optional
     /// for the null sender only (RFC 8689, section 5).
     ///
     /// ```
@@ -225,7 +225,7 @@ impl MailBuilder {
     /// [`Mail::is_tls_optional`](crate::Mail::is_tls_optional) then says whether the message
     /// contains it; for streamed content
     /// [`StreamedContent::tls_optional`](crate::StreamedContent::tls_optional) declares it. A
-    /// connection is configured before it knows a message:
+    /// connection is configured before it gets a message:
     /// [`Config::relaxed_for`](crate::Config::relaxed_for) returns the configuration that tries TLS
     /// and continues without. Together with [`Parameter::require_tls`] it is an error.
     ///

@@ -20,7 +20,7 @@ fn a_line_ends_at_its_line_feed_and_an_unfinished_one_is_incomplete() {
 }
 
 #[test]
-fn a_nul_before_the_line_end_is_an_error_at_its_place() {
+fn a_nul_before_the_line_end_is_an_error_at_its_offset() {
     let Err(Err::Error(error)) = line(b"250 a\0b\r\n") else {
         panic!("a NUL was taken");
     };
@@ -56,7 +56,7 @@ fn a_reply_line_has_a_code_a_separator_and_text() {
 }
 
 #[test]
-fn what_is_no_reply_line_is_rejected() {
+fn an_invalid_reply_line_is_rejected() {
     let rows: [&[u8]; 13] = [
         b"",
         b"\n",
@@ -78,7 +78,7 @@ fn what_is_no_reply_line_is_rejected() {
 }
 
 #[test]
-fn a_status_code_has_numbers_of_one_to_three_digits_and_a_blank_behind() {
+fn a_status_code_has_numbers_of_one_to_three_digits_and_a_blank_after() {
     type Row<'a> = (&'a [u8], Option<(u8, u16, u16)>);
     let rows: [Row<'_>; 21] = [
         (b"2.1.0 Ok", Some((2, 1, 0))),
@@ -160,7 +160,7 @@ fn an_ehlo_line_has_a_keyword_and_parameters() {
 }
 
 #[test]
-fn parameters_are_what_stands_between_blanks() {
+fn parameters_are_separated_by_blanks() {
     let params: Vec<&[u8]> = ehlo_params(b"a  b=c\t\xff \t").collect();
     assert_eq!(params, [&b"a"[..], b"b=c", b"\xff"]);
     assert_eq!(ehlo_params(b" ").count(), 0);
@@ -194,7 +194,7 @@ fn a_mechanism_has_one_to_twenty_bytes_of_its_alphabet() {
 }
 
 #[test]
-fn a_number_too_large_to_hold_is_told_from_no_number() {
+fn a_number_too_large_differs_from_an_invalid_number() {
     assert_eq!(value(size_param(b"0")), Some(Some(0)));
     assert_eq!(value(size_param(b"0035882577")), Some(Some(35_882_577)));
     assert_eq!(
@@ -217,7 +217,7 @@ fn a_number_too_large_to_hold_is_told_from_no_number() {
 }
 
 #[test]
-fn a_limit_has_a_name_and_perhaps_a_value() {
+fn a_limit_has_a_name_and_an_optional_value() {
     assert_eq!(
         value(limit_name_value(b"RCPTMAX=20")),
         Some(("RCPTMAX", Some(&b"20"[..])))

@@ -79,7 +79,7 @@ fn an_enhanced_code_counts_only_in_a_reply_of_its_class() {
 }
 
 #[test]
-fn lines_are_the_bytes_as_they_came() {
+fn lines_are_the_bytes_as_received() {
     let reply = reply(b"250-2.0.0 a\r\n250-\n250-\xc3\xa9\xff\r\r\n250\r\n");
     let lines: Vec<&[u8]> = reply.lines().collect();
     assert_eq!(lines, [&b"2.0.0 a"[..], b"", b"\xc3\xa9\xff\r", b""]);
@@ -159,7 +159,7 @@ fn escaped_text_keeps_to_any_limit() {
 }
 
 #[test]
-fn v30_every_control_of_direction_is_escaped_and_its_neighbours_are_not() {
+fn v30_every_directional_control_is_escaped_and_its_neighbors_are_not() {
     let controls = ['\u{61c}', '\u{200e}', '\u{200f}'];
     let ranges = ('\u{2028}'..='\u{202e}').chain('\u{2066}'..='\u{2069}');
     for control in controls
@@ -217,7 +217,7 @@ fn is_harmless(shown: &str) -> bool {
 
 proptest! {
     #[test]
-    fn v30_what_is_shown_has_no_control_and_at_most_a_kibibyte(text in any_text()) {
+    fn v30_display_has_no_control_and_at_most_a_kibibyte(text in any_text()) {
         let text: Vec<u8> = text.into_iter().filter(|byte| !matches!(byte, b'\n' | 0)).collect();
         let raw = [b"550-5.0.0 ", &text[..], b"\r\n550 ", &text, b"\r\n"].concat();
         let reply = reply(&raw);

@@ -56,8 +56,8 @@ fn by_byte(input: &[u8], limits: &ReplyLimits) -> Read {
     read(input.chunks(1), limits)
 }
 
-/// A reader of one byte at a time that ignores speed and memory, written independently of the
-/// reply_reader.
+/// A model that reads one byte at a time, written independently of the reply reader and without
+/// regard for speed and memory.
 fn model(input: &[u8], limits: &ReplyLimits) -> Read {
     let mut replies = Vec::new();
     let mut lines: Vec<Vec<u8>> = vec![Vec::new()];
@@ -140,7 +140,7 @@ fn code(code: u16) -> ReplyCode {
 }
 
 #[test]
-fn v23_a_reply_is_what_the_grammar_says_and_all_else_is_fatal() {
+fn v23_a_reply_follows_the_grammar_and_anything_else_is_fatal() {
     enum Is {
         Replies(usize),
         Partial,
@@ -232,7 +232,7 @@ fn v23_a_reply_is_what_the_grammar_says_and_all_else_is_fatal() {
 }
 
 #[test]
-fn a_malformed_line_is_judged_when_its_line_feed_is_there() {
+fn a_malformed_line_is_reported_at_its_line_feed() {
     let mut reply_reader = ReplyReader::default();
     for byte in b"garbage\r" {
         assert_eq!(
@@ -260,7 +260,7 @@ fn a_malformed_line_is_judged_when_its_line_feed_is_there() {
 }
 
 #[test]
-fn a_tls_record_is_known_by_its_first_byte() {
+fn a_tls_record_is_recognized_by_its_first_byte() {
     for first in 0..=u8::MAX {
         let error = read([&[first][..]], &ReplyLimits::default()).error;
         let expected = match first {
@@ -340,7 +340,7 @@ fn v22_limits_cut_what_is_kept_to_the_byte() {
 }
 
 #[test]
-fn v22_what_is_not_kept_is_checked_all_the_same() {
+fn v22_input_that_is_not_kept_is_still_checked() {
     let limits = ReplyLimits::default().line(20).reply(50).lines(3);
     let long = [b"250-", &[b'x'; 1000][..], b"\r\n"].concat();
     let short = b"250-a\r\n";
@@ -444,7 +444,7 @@ fn a_whole_reply_is_lent_from_the_input_and_nothing_is_kept() {
 }
 
 #[test]
-fn the_buffer_of_a_split_reply_is_freed_when_the_next_is_asked_for() {
+fn the_buffer_of_a_split_reply_is_freed_when_the_next_is_requested() {
     let mut reply_reader = ReplyReader::default();
     let limits = ReplyLimits::default();
     assert!(
@@ -498,7 +498,7 @@ fn limits_may_narrow_in_the_middle_of_a_reply() {
 }
 
 #[test]
-fn a_reply_parsed_alone_tells_its_length_or_that_it_is_not_all_there() {
+fn parsing_one_reply_returns_its_length_or_that_it_is_incomplete() {
     let (reply, length) = Reply::parse(b"250-a\r\n250 b\r\n221").unwrap().unwrap();
     assert_eq!((reply.code().as_u16(), length), (250, 14));
     for part in 0..14 {
@@ -508,7 +508,7 @@ fn a_reply_parsed_alone_tells_its_length_or_that_it_is_not_all_there() {
 }
 
 #[test]
-fn every_error_says_what_was_wrong() {
+fn every_error_has_a_text() {
     let rows = [
         (
             ReplyError::Malformed { line: 2 },
@@ -541,7 +541,7 @@ fn every_error_says_what_was_wrong() {
 
 proptest! {
     #[test]
-    fn i2_any_split_gives_the_same_replies_error_and_fragment(
+    fn i2_any_split_gives_the_same_replies_error_and_partial_reply(
         input in replies_and_garbage(),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
         limits in prop_oneof![

@@ -29,7 +29,7 @@ fn base64(raw: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn plain_says_everything_in_its_initial_response() {
+fn plain_sends_everything_in_its_initial_response() {
     let (mut dialogue, initial) = begin(&Plain::new(USER, CANARY).unwrap());
     assert_eq!(
         initial.unwrap().expose(),
@@ -87,7 +87,7 @@ fn v28_plain_answers_no_challenge_after_its_initial_response() {
 }
 
 #[test]
-fn login_answers_two_prompts_by_their_order_whatever_they_say() {
+fn login_answers_two_prompts_by_their_order_whatever_their_text() {
     for prompts in [
         ["VXNlcm5hbWU6", "UGFzc3dvcmQ6"],
         ["UGFzc3dvcmQ6", "VXNlcm5hbWU6"],
@@ -122,7 +122,7 @@ fn xoauth2_without_a_challenge_is_done_after_its_initial_response() {
 }
 
 #[test]
-fn v33_xoauth2_answers_the_servers_reason_with_nothing_and_keeps_it() {
+fn v33_xoauth2_answers_the_servers_error_with_an_empty_response_and_keeps_it() {
     let (mut dialogue, _) = begin(&XOAuth2::new(USER, CANARY).unwrap());
     let reason = br#"{"status":"401"}"#;
     assert!(
@@ -142,7 +142,7 @@ fn v33_xoauth2_answers_the_servers_reason_with_nothing_and_keeps_it() {
 }
 
 #[test]
-fn v33_oauthbearer_answers_the_servers_reason_with_one_byte_and_keeps_it() {
+fn v33_oauthbearer_answers_the_servers_error_with_one_byte_and_keeps_it() {
     let (mut dialogue, initial) = begin(&OAuthBearer::new("a=b,c", CANARY).unwrap());
     assert_eq!(
         initial.unwrap().expose(),
@@ -161,7 +161,7 @@ fn v33_oauthbearer_answers_the_servers_reason_with_one_byte_and_keeps_it() {
 }
 
 #[test]
-fn a_source_of_tokens_is_asked_once_an_exchange_and_not_trusted() {
+fn a_token_provider_is_called_once_per_exchange_and_its_tokens_are_checked() {
     use core::sync::atomic::{AtomicUsize, Ordering};
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
@@ -202,7 +202,7 @@ fn a_source_of_tokens_is_asked_once_an_exchange_and_not_trusted() {
 }
 
 #[test]
-fn external_and_anonymous_say_at_once_what_they_have_to_say() {
+fn external_and_anonymous_send_only_an_initial_response() {
     for (mechanism, message) in [
         (Box::new(External::new()) as Box<dyn Mechanism>, ""),
         (
@@ -234,7 +234,7 @@ fn external_and_anonymous_say_at_once_what_they_have_to_say() {
 
 #[cfg(feature = "legacy")]
 #[test]
-fn cram_md5_gives_the_digest_of_the_standard() {
+fn cram_md5_computes_the_digest_of_the_rfc() {
     // RFC 2195, section 2.
     let (mut dialogue, initial) = begin(&CramMd5::new("tim", "tanstaaftanstaaf").unwrap());
     assert!(initial.is_none());
@@ -252,7 +252,7 @@ fn cram_md5_gives_the_digest_of_the_standard() {
 }
 
 #[test]
-fn v33_xoauth2_keeps_at_most_4096_bytes_of_the_servers_reason() {
+fn v33_xoauth2_keeps_at_most_4096_bytes_of_the_servers_error() {
     let (mut dialogue, _) = begin(&XOAuth2::new(USER, CANARY).unwrap());
     dialogue.challenge(&base64(&[b'x'; 9000])).unwrap();
     assert_eq!(dialogue.server_error().unwrap(), [b'x'; 4096]);
@@ -385,7 +385,7 @@ fn v12_parts_that_would_change_the_message_are_rejected() {
 }
 
 #[test]
-fn v12_the_longest_parts_together_keep_to_a_line_of_12288_bytes() {
+fn v12_the_longest_parts_together_fit_in_a_line_of_12288_bytes() {
     let (user, secret) = ("u".repeat(1020), "s".repeat(7140));
     let plain = Plain::new(&user, secret.as_str())
         .unwrap()
@@ -513,7 +513,7 @@ fn a_name_is_1_to_20_upper_case_letters_digits_hyphens_and_underscores() {
 }
 
 #[test]
-fn a_context_tells_what_it_was_given() {
+fn connection_info_returns_what_was_set() {
     let bindings = [("tls-exporter", &b"data"[..])];
     let secure = context()
         .over_tls(&bindings)

@@ -13,7 +13,7 @@ fn fault<T>(result: Result<T, AddressError>) -> Option<(usize, AddressErrorKind)
 }
 
 #[test]
-fn a_domain_beyond_ascii_gets_its_a_labels() {
+fn a_non_ascii_domain_gets_its_a_labels() {
     for (domain, ascii) in [
         ("b\u{fc}cher.example", "xn--bcher-kva.example"),
         ("B\u{dc}CHER.Example", "xn--bcher-kva.example"),
@@ -62,7 +62,7 @@ fn a_domain_in_ascii_is_left_alone() {
 }
 
 #[test]
-fn v19_what_is_no_u_label_is_rejected_with_its_place() {
+fn v19_an_invalid_u_label_is_rejected_with_its_offset() {
     for (domain, at) in [
         // Mapped: a ligature, a circled digit, letters of another shape, a decomposed umlaut.
         ("b\u{fc}cher.\u{fb01}n.example", 8),
@@ -103,7 +103,7 @@ fn v19_what_is_no_u_label_is_rejected_with_its_place() {
 }
 
 #[test]
-fn a_label_that_is_wrong_only_next_to_another_is_rejected() {
+fn a_label_that_is_invalid_only_next_to_another_is_rejected() {
     // A label may not begin with a digit in a domain with right-to-left letters.
     let (at, reason) = fault(to_ascii("1a.\u{5d0}")).unwrap();
     assert_eq!((at, reason), (3, AddressErrorKind::NotULabel));
@@ -186,7 +186,7 @@ fn label() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn what_is_converted_is_ascii_and_a_domain_and_not_converted_again(
+    fn a_converted_domain_is_valid_and_not_converted_again(
         labels in proptest::collection::vec(label(), 1..4)
     ) {
         let domain = labels.join(".");

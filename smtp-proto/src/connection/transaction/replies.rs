@@ -62,7 +62,7 @@ impl Replies {
         Ok(())
     }
 
-    /// `again` says whether a recipient beyond the limit can have another transaction.
+    /// `again`: whether a recipient beyond the limit can have another transaction.
     pub(super) fn handle_rcpt(
         &mut self,
         recipient: &mut Addressee,
@@ -173,7 +173,7 @@ impl Replies {
 
     /// The outcome of a recipient at the end, or at a failure.
     ///
-    /// `offered` says whether the last byte of the content was ever handed to the transport.
+    /// `offered`: whether the last byte of the content was ever handed to the transport.
     pub(super) fn delivery(
         &self,
         recipient: Addressee,

@@ -46,7 +46,7 @@ fn a_parameter_is_a_keyword_in_upper_case_with_or_without_a_value() {
 }
 
 #[test]
-fn v11_what_would_break_the_grammar_is_rejected_with_its_place() {
+fn v11_a_parameter_outside_the_grammar_is_rejected_with_its_offset() {
     use ParameterErrorKind as F;
     for (keyword, value, offset, fault) in [
         ("", None, 0, F::Empty),
@@ -140,7 +140,7 @@ fn a_set_is_limited_to_2048_bytes() {
 }
 
 #[test]
-fn the_content_says_only_what_there_is_to_say() {
+fn implied_parameters_are_sent_only_if_needed() {
     for (content, expected) in [
         (Content::default(), ""),
         (
@@ -173,7 +173,7 @@ fn the_content_says_only_what_there_is_to_say() {
 }
 
 #[test]
-fn an_error_tells_the_place_where_there_is_one() {
+fn an_error_contains_an_offset_if_there_is_one() {
     let error = Parameter::new("A", Some("secret\n")).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -210,7 +210,7 @@ proptest! {
     }
 
     #[test]
-    fn any_parameter_shown_parses_to_itself(
+    fn any_parameter_displayed_parses_to_itself(
         keyword in "[A-Za-z0-9][A-Za-z0-9-]{0,20}",
         value in prop::option::of("[!-<>-~é]{1,20}"),
     ) {
@@ -228,7 +228,7 @@ proptest! {
     }
 }
 
-/// `xtext = *( xchar / "+" 2HEXDIG )`, by the letter of RFC 3461, section 4.
+/// `xtext = *( xchar / "+" 2HEXDIG )`, exactly as in RFC 3461, section 4.
 fn decode_xtext(text: &str) -> Vec<u8> {
     let mut bytes = vec![];
     let mut rest = text.as_bytes();

@@ -40,7 +40,7 @@ fn addr(text: &str) -> IpAddr {
 }
 
 #[test]
-fn every_attribute_is_written_as_postfix_has_it() {
+fn every_attribute_is_written_as_postfix_defines_it() {
     let client = Xclient::new()
         .login("a b+c=\u{e9}")
         .unwrap()
@@ -116,7 +116,7 @@ fn every_attribute_is_written_as_postfix_has_it() {
 }
 
 #[test]
-fn what_is_no_text_of_an_attribute_is_rejected_by_its_name() {
+fn an_invalid_attribute_is_rejected_with_its_name() {
     for (name, set) in TEXTS {
         let max = if *name == "PROTO" { 64 } else { 255 };
         let beyond = if *name == "LOGIN" {
@@ -158,7 +158,7 @@ fn what_is_no_text_of_an_attribute_is_rejected_by_its_name() {
 }
 
 #[test]
-fn only_what_the_server_offers_to_hear_is_told() {
+fn only_advertised_attributes_are_sent() {
     let client = Xclient::new().addr_unavailable().port(1).name("n").unwrap();
     let tell = |client: &Xclient, words: Option<&[&'static str]>| {
         let words = words.map(|words| words.iter().map(|word| word.as_bytes()));
@@ -181,7 +181,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn every_line_fits_and_together_they_tell_everything_in_order(
+    fn every_line_fits_and_together_they_contain_every_attribute_in_order(
         name in "[!-~]{1,80}",
         helo in "[a-z+=]{1,160}",
         login in "[a-z \u{e9}]{1,60}",

@@ -27,7 +27,7 @@ fn own(keyword: &str, bytes: usize) -> Parameter {
 }
 
 #[test]
-fn what_cannot_stand_together_is_an_error_of_the_mail() {
+fn conflicting_parameters_are_an_error_of_the_message() {
     let optional = |builder: MailBuilder| builder.honor_tls_required();
     for (builder, expected) in [
         (
@@ -112,7 +112,7 @@ fn each_recipient_has_its_own_parameters() {
 }
 
 #[test]
-fn whatever_is_an_address_is_a_recipient() {
+fn every_form_of_an_address_converts_to_a_recipient() {
     let text = String::from("b@x.test");
     let mailbox: Mailbox = text.parse().unwrap();
     let path: ForwardPath = text.parse().unwrap();
@@ -139,7 +139,7 @@ fn a_command_line_is_as_long_as_its_extensions_allow() {
     let room = 512 - "MAIL FROM:<a@x.test> X= BODY=8BITMIME\r\n".len();
     assert!(mail().parameter(own("X", room)).build().is_ok());
     assert_eq!(fault(mail().parameter(own("X", room + 1))), too_long);
-    // What an extension adds is for its own parameters.
+    // The extra line length of an extension is for its own parameters.
     let id = Parameter::envelope_id(&"i".repeat(94)).unwrap();
     assert!(
         mail()
@@ -165,7 +165,7 @@ fn a_command_line_is_as_long_as_its_extensions_allow() {
         .unwrap();
     assert_eq!(fault(mail().parameter(named)), too_long);
 
-    // RFC 4954, section 5: 500 bytes, and a mailbox can have more when encoded.
+    // RFC 4954, section 5: 500 bytes; an encoded mailbox may be longer.
     let all_quoted = format!(
         "\"{}\"@{}.test",
         "=".repeat(62),
@@ -186,7 +186,7 @@ fn a_command_line_is_as_long_as_its_extensions_allow() {
 }
 
 #[test]
-fn the_header_is_read_for_tls_that_is_not_required() {
+fn the_header_field_tls_required_is_read() {
     for (text, expected) in [
         (TEXT, true),
         ("Subject: t\r\ntls-required:no\r\n\r\n", true),
@@ -211,7 +211,7 @@ fn the_header_is_read_for_tls_that_is_not_required() {
 }
 
 #[test]
-fn tls_is_optional_to_a_mail_that_says_so_and_is_asked() {
+fn tls_is_optional_if_the_message_says_so_and_the_caller_honors_it() {
     assert!(
         mail()
             .honor_tls_required()
@@ -224,7 +224,7 @@ fn tls_is_optional_to_a_mail_that_says_so_and_is_asked() {
         .message("From: a@x.test\r\nSubject: t\r\n\r\n")
         .honor_tls_required();
     assert!(!other.clone().build().unwrap().is_tls_optional());
-    // The header has no say then.
+    // The header field does not count then.
     assert!(other.parameter(Parameter::require_tls()).build().is_ok());
     let streamed = |declared| {
         mail()
@@ -238,7 +238,7 @@ fn tls_is_optional_to_a_mail_that_says_so_and_is_asked() {
 }
 
 #[test]
-fn a_policy_gives_way_to_a_mail_that_needs_no_tls_and_never_with_a_login() {
+fn a_configuration_is_relaxed_for_optional_tls_but_never_with_credentials() {
     let optional = mail().honor_tls_required().build().unwrap();
     let required = mail().build().unwrap();
     let policy = |security| Config::builder("client.test".parse().unwrap()).security(security);

@@ -29,7 +29,7 @@ fn example() -> State {
 }
 
 #[test]
-fn v34_the_exchanges_of_the_standards_go_as_they_are_written() {
+fn v34_the_exchanges_of_the_rfcs_match_byte_by_byte() {
     // RFC 5802, section 5, and RFC 7677, section 3.
     let rows = [
         (
@@ -69,7 +69,7 @@ fn v34_the_exchanges_of_the_standards_go_as_they_are_written() {
 }
 
 #[test]
-fn v34_a_first_message_that_asks_for_what_is_not_right_is_rejected() {
+fn v34_an_invalid_first_message_of_the_server_is_rejected() {
     let long = |len| format!("r={NONCE}{},s=QSXCR+Q6sek8bf92,i=4096", "x".repeat(len));
     let salt = |len| {
         let salt = STANDARD.encode(vec![b's'; len]);
@@ -106,7 +106,7 @@ fn v34_a_first_message_that_asks_for_what_is_not_right_is_rejected() {
         count("4096.0"),
         count("\u{664}\u{660}\u{669}\u{666}"),
         count(""),
-        // Nonces: nothing added, another's, too long, with what no nonce holds.
+        // Nonces: nothing added, another's, too long, with an invalid character.
         format!("r={NONCE},s=QSXCR+Q6sek8bf92,i=4096"),
         format!("r={},s=QSXCR+Q6sek8bf92,i=4096", &NONCE[..12]),
         format!("r=x{NONCE},s=QSXCR+Q6sek8bf92,i=4096"),
@@ -148,7 +148,7 @@ fn v34_a_first_message_that_asks_for_what_is_not_right_is_rejected() {
 }
 
 #[test]
-fn v34_the_number_of_iterations_is_the_callers_to_bound() {
+fn v34_the_caller_bounds_the_number_of_iterations() {
     let demand = |scram: &Scram, count: u32| {
         let (mut state, _) = begin(scram, NONCE, &context());
         let first = format!("r={NONCE}x,s=QSXCR+Q6sek8bf92,i={count}");
@@ -164,14 +164,14 @@ fn v34_the_number_of_iterations_is_the_callers_to_bound() {
 }
 
 #[test]
-fn v34_success_takes_the_servers_proof() {
+fn v34_success_requires_the_servers_proof() {
     let good = "v=rmF9pqV8S7suAoZWja4dJRkFsKQ=";
     let at_the_end = || {
         let mut state = example();
         state.respond(SERVER_FIRST.as_bytes()).unwrap();
         state
     };
-    // 235 at once.
+    // 235 without a signature.
     assert_eq!(at_the_end().finish(), Err(NO_SERVER_SIGNATURE));
     assert!(at_the_end().respond(good.as_bytes()).is_ok());
     assert!(
@@ -208,7 +208,7 @@ fn v34_success_takes_the_servers_proof() {
 }
 
 #[test]
-fn the_servers_error_is_kept_and_then_only_a_rejection_makes_sense() {
+fn the_servers_error_is_kept_and_only_a_rejection_may_follow() {
     let mut state = example();
     state.respond(SERVER_FIRST.as_bytes()).unwrap();
     let answer = state.respond(b"e=invalid-proof,x=y").unwrap();
@@ -218,7 +218,7 @@ fn the_servers_error_is_kept_and_then_only_a_rejection_makes_sense() {
 }
 
 #[test]
-fn v32_the_servers_offer_and_the_connection_decide_what_is_said_of_the_channel() {
+fn v32_the_channel_binding_flag_follows_from_the_mechanisms_and_the_connection() {
     let bindings = [
         ("tls-exporter", &b"exported"[..]),
         ("tls-server-end-point", &b"hashed"[..]),
@@ -278,7 +278,7 @@ fn v32_the_servers_offer_and_the_connection_decide_what_is_said_of_the_channel()
 }
 
 #[test]
-fn v12_names_are_written_so_that_they_end_where_they_end() {
+fn v12_names_are_escaped_so_that_they_cannot_end_early() {
     let scram = Scram::sha1("a,b=c\u{e9}", "p").unwrap();
     let scram = scram.authorize_as("=,").unwrap();
     let (mut state, first) = begin(&scram, NONCE, &context());
@@ -293,7 +293,7 @@ fn v12_names_are_written_so_that_they_end_where_they_end() {
 }
 
 #[test]
-fn v34_the_nonce_has_all_the_randomness_of_the_context() {
+fn v34_the_nonce_depends_on_every_random_byte() {
     let scram = Scram::sha512("u", "p").unwrap();
     let first = |nonce| {
         let (_, initial) = Driver::begin(&scram, &ConnectionInfo::new(nonce)).unwrap();

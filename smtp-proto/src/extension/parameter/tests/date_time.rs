@@ -9,8 +9,8 @@ fn time(text: &str) -> DateTime {
 }
 
 #[test]
-fn a_time_is_read_in_any_zone_and_shown_in_utc() {
-    // With what Unix makes of it, as `date -u -d` tells.
+fn a_time_is_parsed_in_any_zone_and_displayed_in_utc() {
+    // With the Unix time that `date -u -d` prints.
     for (text, shown, unix) in [
         ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z", 0),
         ("1969-12-31t23:59:59z", "1969-12-31T23:59:59Z", -1),
@@ -54,7 +54,7 @@ fn a_time_is_read_in_any_zone_and_shown_in_utc() {
 }
 
 #[test]
-fn what_the_calendar_does_not_have_is_rejected_with_its_place() {
+fn invalid_dates_and_times_are_rejected_with_their_offset() {
     for (text, offset) in [
         ("", 0),
         ("196-01-01T00:00:00Z", 0),
@@ -74,7 +74,7 @@ fn what_the_calendar_does_not_have_is_rejected_with_its_place() {
         ("1970-01-01T00:00:00+00:60", 23),
         ("1970-01-01T00:00:00Z ", 20),
         ("\u{ff11}970-01-01T00:00:00Z", 0),
-        // What it is in UTC has five digits of a year, or none.
+        // In UTC the year is outside 0 to 9999.
         ("9999-12-31T23:59:60Z", 0),
         ("9999-12-31T23:59:59-00:01", 0),
         ("0000-01-01T00:00:00+00:01", 0),
@@ -92,7 +92,7 @@ fn what_the_calendar_does_not_have_is_rejected_with_its_place() {
 
 #[cfg(feature = "std")]
 #[test]
-fn the_time_of_a_system_is_one() {
+fn a_system_time_converts() {
     use core::time::Duration;
     use std::time::UNIX_EPOCH;
 
@@ -107,13 +107,13 @@ fn the_time_of_a_system_is_one() {
 
 proptest! {
     #[test]
-    fn any_second_shown_is_read_as_itself(unix in -62_167_219_200_i64..=253_402_300_799) {
+    fn any_second_displayed_parses_to_itself(unix in -62_167_219_200_i64..=253_402_300_799) {
         let time = DateTime::from_unix(unix).unwrap();
         prop_assert_eq!(time.to_string().parse::<DateTime>().unwrap(), time);
     }
 
     #[test]
-    fn a_later_time_is_shown_as_a_later_text(
+    fn a_later_time_is_displayed_as_a_greater_string(
         one in 0_i64..253_402_300_799,
         other in 0_i64..253_402_300_799,
     ) {
@@ -122,7 +122,7 @@ proptest! {
     }
 
     #[test]
-    fn a_zone_changes_what_is_read_by_its_offset(
+    fn a_zone_shifts_the_time_by_its_offset(
         unix in 0_i64..253_402_200_000,
         hours in 0_i64..24,
         minutes in 0_i64..60,

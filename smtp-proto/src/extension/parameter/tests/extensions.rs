@@ -1,4 +1,4 @@
-//! The values of the extensions that are known.
+//! The values of the known extensions.
 
 use alloc::string::ToString;
 use core::str::FromStr;
@@ -22,7 +22,7 @@ fn moment() -> DateTime {
 }
 
 #[test]
-fn each_parameter_is_made_as_its_standard_writes_it() {
+fn each_parameter_is_built_as_its_rfc_specifies() {
     let original = |text| OriginalRecipient::try_from(text).unwrap();
     for (made, expected, extension) in [
         (Ok(Parameter::ret(Return::Full)), "RET=FULL", "DSN"),
@@ -131,14 +131,14 @@ fn each_parameter_is_made_as_its_standard_writes_it() {
             (made.to_string().as_str(), made.extension()),
             (expected, extension)
         );
-        // By the other door it is the same.
+        // Parsing returns the same parameter.
         assert_eq!(parse(expected).unwrap(), made);
         assert!(made.encoded_len() <= made.extra_line_len(), "{made}");
     }
 }
 
 #[test]
-fn values_that_a_relay_may_get_are_taken_as_they_are() {
+fn values_received_by_a_relay_are_kept_unchanged() {
     for text in [
         "RET=hdrs",
         "ENVID=a+2Bb",
@@ -157,7 +157,7 @@ fn values_that_a_relay_may_get_are_taken_as_they_are() {
 }
 
 #[test]
-fn v11_values_that_an_extension_does_not_have_are_rejected_with_their_place() {
+fn v11_values_undefined_by_the_extension_are_rejected_with_their_offset() {
     use ParameterErrorKind as F;
     let long = |before: &str, bytes: usize| format!("{before}{}", "a".repeat(bytes));
     for (text, offset, fault) in [
@@ -228,7 +228,7 @@ fn v11_values_that_an_extension_does_not_have_are_rejected_with_their_place() {
 }
 
 #[test]
-fn v11_values_that_cannot_be_are_not_made() {
+fn v11_invalid_values_cannot_be_built() {
     use ParameterErrorKind as F;
     assert_eq!(reason(Parameter::envelope_id("")), (0, F::Empty));
     assert_eq!(reason(Parameter::envelope_id("a\r\nb")), (1, F::Character));
@@ -274,8 +274,7 @@ fn v11_values_that_cannot_be_are_not_made() {
         (494, F::TooLong)
     );
     assert!(OriginalRecipient::new("x", &"a".repeat(492)).is_ok());
-    // Plain words and the value of the parameter are told apart by the name of the function, not by
-    // the trait.
+    // The name of the function, not a trait, distinguishes an address from an encoded value.
     for text in ["a+b@x.test", "rfc822;a+2Bb", "gr\u{fc}n@x.test"] {
         let parsed = OriginalRecipient::from_str(text);
         assert_eq!(parsed, OriginalRecipient::try_from(text));
@@ -322,7 +321,7 @@ fn one_hold_excludes_the_other() {
 }
 
 #[test]
-fn an_extension_that_is_not_known_is_named_by_the_caller() {
+fn the_caller_names_an_unknown_extension() {
     let own = Parameter::new("XVERP", None).unwrap();
     assert_eq!((own.extension(), own.extra_line_len()), ("XVERP", 0));
     let named = own
@@ -344,7 +343,7 @@ fn an_extension_that_is_not_known_is_named_by_the_caller() {
 
 proptest! {
     #[test]
-    fn any_address_shown_is_read_as_itself(address in "[ -~\u{e4}\u{4e2d}\u{1f600}]{1,30}", wide: bool) {
+    fn any_address_displayed_parses_to_itself(address in "[ -~\u{e4}\u{4e2d}\u{1f600}]{1,30}", wide: bool) {
         let wide = if wide { xtext::Wide::Plain } else { xtext::Wide::Escaped };
         let mut shown = String::new();
         xtext::encode_address(&address, wide, &mut shown);
@@ -354,7 +353,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_shown_are_read_as_themselves(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+    fn any_bytes_displayed_parse_to_themselves(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
         let mut shown = String::new();
         xtext::encode(&bytes, &mut shown);
         let read: Result<Vec<u8>, _> = xtext::decode(&shown).collect();
