@@ -216,8 +216,41 @@ macro_rules! options {
 }
 options! {
     /// Sets how the connection is secured; STARTTLS is required by default.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), smtp_rustls::EndpointError> {
+    /// use smtp_proto::Security;
+    /// use smtp_rustls::Endpoint;
+    ///
+    /// let relay = Endpoint::builder("localhost")
+    ///     .security(Security::Cleartext)
+    ///     .build()?;
+    /// assert_eq!(relay.port(), 25);
+    /// # Ok(())
+    /// # }
+    /// ```
     security(security: Security);
-    /// Authenticates with these credentials before the first message.
+    /// Authenticates with these credentials before the first message. The [`Security`] must require
+    /// TLS, unless [`dangerous_credentials_in_cleartext`] permits cleartext.
+    ///
+    /// [`dangerous_credentials_in_cleartext`]: Self::dangerous_credentials_in_cleartext
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use smtp_proto::{ConfigError, Credentials, Security};
+    /// use smtp_rustls::{Endpoint, EndpointError};
+    ///
+    /// let alice = Credentials::password("alice", "correct horse")?;
+    /// let endpoint = Endpoint::implicit("mail.example.org").credentials(alice.clone()).build()?;
+    ///
+    /// let relay = Endpoint::builder("mx.example.net").security(Security::Opportunistic);
+    /// assert!(matches!(
+    ///     relay.credentials(alice).build(),
+    ///     Err(EndpointError::Config(ConfigError::CredentialsWithoutTls))
+    /// ));
+    /// # Ok(())
+    /// # }
+    /// ```
     credentials(credentials: Credentials);
     /// Permits credentials in cleartext under [`Security::Cleartext`]: anyone on the path can read
     /// them.
@@ -225,6 +258,19 @@ options! {
     /// Acts on behalf of another client, which XCLIENT names.
     xclient(client: Xclient);
     /// Sets the time limits; the defaults depend on credentials, security and port.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), smtp_rustls::EndpointError> {
+    /// use std::time::Duration;
+    /// use smtp_proto::Timeouts;
+    /// use smtp_rustls::Endpoint;
+    ///
+    /// let limits = Timeouts::submission().with_connect(Duration::from_secs(5));
+    /// let endpoint = Endpoint::starttls("mail.example.org").timeouts(limits).build()?;
+    /// assert_eq!(endpoint.timeouts().connect(), Duration::from_secs(5));
+    /// # Ok(())
+    /// # }
+    /// ```
     timeouts(timeouts: Timeouts);
     /// Limits how much of a reply is kept; the rest is cut off.
     reply_limits(limits: ReplyLimits);
