@@ -224,6 +224,14 @@ impl Stage {
     pub(crate) const fn is_of_transaction(self) -> bool {
         matches!(self.step().part, Part::Transaction)
     }
+
+    /// Whether the reply is one of a transaction, after those to RCPT.
+    pub(crate) const fn follows_rcpt(self) -> bool {
+        matches!(
+            self,
+            Self::Data | Self::Chunk | Self::LastChunk | Self::EndOfData
+        )
+    }
 }
 
 impl fmt::Display for Stage {

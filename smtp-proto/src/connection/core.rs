@@ -255,7 +255,8 @@ impl Core {
     /// needs.
     #[inline]
     pub(crate) fn finish_front(&mut self) {
-        if !matches!(self.queue.front(), Some(Queued::Mail(front)) if !front.is_complete()) {
+        if !matches!(self.queue.front(), Some(Queued::Mail(front)) if !front.is_complete(&self.io))
+        {
             self.finish_all();
         }
     }
@@ -264,7 +265,7 @@ impl Core {
         loop {
             match self.queue.front_mut() {
                 Some(Queued::Finished) => {}
-                Some(Queued::Mail(front)) if front.is_complete() => {
+                Some(Queued::Mail(front)) if front.is_complete(&self.io) => {
                     self.leftover = self.leftover.and(front.leftover());
                     if front.restart_for_remaining() {
                         self.queue.put_back_front();

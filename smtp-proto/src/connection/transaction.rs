@@ -61,8 +61,6 @@ pub(crate) struct Transaction {
     prepared: Prepared,
     next: SendState,
     replies: Replies,
-    /// Number of pending replies.
-    pending: usize,
     content: ContentWriter,
     position: ContentPosition,
     /// Why the rest of the content was not sent, although the connection is in order.
@@ -106,7 +104,6 @@ impl Transaction {
             prepared: Prepared::unlimited(),
             next: SendState::Check,
             replies: Replies::default(),
-            pending: 0,
             position: ContentPosition::default(),
             stopped: None,
         }
@@ -144,8 +141,12 @@ impl Transaction {
     }
 
     /// Whether nothing is left to send and no reply is pending. Recipients may remain.
-    pub(crate) fn is_complete(&self) -> bool {
-        matches!(self.next, SendState::Nothing | SendState::FinalReply) && self.pending == 0
+    pub(crate) fn is_complete(&self, io: &Io) -> bool {
+        // The reply to MAIL comes before those to RCPT, and what follows these is of this message:
+        // the next begins with MAIL.
+        matches!(self.next, SendState::Nothing | SendState::FinalReply)
+            && self.replies.all_answered()
+            && !(io.pending.front()).is_some_and(|next| next.stage.follows_rcpt())
     }
 
     /// Sends the next command or content, if it may be sent now; MAIL only with [`FillMode::Send`].
@@ -247,7 +248,6 @@ impl Transaction {
             return Progress::Blocked;
         }
         io.begin_mail();
-        self.pending = self.pending.saturating_add(1);
         self.next = self.next_rcpt(0);
         Progress::Sent
     }
@@ -264,7 +264,6 @@ impl Transaction {
         if !io.send_rcpt(&line, index) {
             return Progress::Blocked;
         }
-        self.pending = self.pending.saturating_add(1);
         self.replies.asked = self.replies.asked.saturating_add(1);
         if let Some(recipient) = self.mail.recipients.get_mut(index) {
             recipient.answer = RcptState::Asked;
@@ -277,7 +276,6 @@ impl Transaction {
         if !io.send(&Line::Data) {
             return Progress::Blocked;
         }
-        self.pending = self.pending.saturating_add(1);
         self.next = SendState::GoAhead;
         Progress::Sent
     }
@@ -379,9 +377,6 @@ impl Transaction {
                     .handle_final_reply(recipients, reply, by_recipient, framing)?
             }
         };
-        if !more {
-            self.pending = self.pending.saturating_sub(1);
-        }
         self.apply_replies();
         Ok(more)
     }

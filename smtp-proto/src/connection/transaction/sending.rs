@@ -111,7 +111,6 @@ impl Transaction {
         let Some(end) = io.send_chunk(len, last.then(|| self.final_replies(io))) else {
             return Ok(false);
         };
-        self.pending = self.pending.saturating_add(1);
         self.position.chunk_left = len;
         if last {
             self.position.end = Some(end);
@@ -137,7 +136,6 @@ impl Transaction {
 
     fn end_with(&mut self, terminator: &'static [u8], io: &mut Io) {
         self.position.end = Some(io.end_data(terminator, self.final_replies(io)));
-        self.pending = self.pending.saturating_add(1);
         self.ended();
     }
 
