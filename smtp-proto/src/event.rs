@@ -12,21 +12,55 @@ pub struct MailId(pub(crate) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CommandId(pub(crate) u64);
 
-/// An event of a connection.
+/// An event of a connection, from [`poll_event`](crate::Connection::poll_event).
+///
+/// # Examples
+/// A loop over events, in place of a question about each message:
 ///
 /// ```
-/// use smtp_proto::Event;
+/// use std::sync::Arc;
+/// use smtp_proto::{Config, Connection, Event, Mail, Security, Seed, StreamedContent, Time};
 ///
-/// fn log(event: &Event) -> String {
-///     match event {
-///         Event::Ready => "ready".into(),
-///         Event::Outcome(id, outcome) => format!("{id:?}: {outcome}"),
-///         Event::Reply(_, Ok(reply)) => reply.to_string(),
-///         Event::Reply(_, Err(error)) => format!("{error:#}"),
-///         _ => String::new(),
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let config = Config::builder("client.example.org".parse()?).security(Security::Cleartext).build()?;
+/// # let mut server = ["220 ready", "250 hello", "250 ok", "250 ok", "354 go on", "250 taken", "221 bye"]
+/// #     .map(|reply| format!("{reply}\r\n"))
+/// #     .into_iter();
+/// # let mut accepted = 0;
+/// let mut connection = Connection::new(Arc::new(config), Seed::random());
+/// let now = Time::ORIGIN;
+/// 'connection: loop {
+///     while let Some(event) = connection.poll_event() {
+///         match event? {
+///             Event::Ready => {
+///                 let mail = Mail::builder().sender("a@example.org").recipient("b@example.net");
+///                 connection.submit(mail.streamed(StreamedContent::new()).build()?);
+///             }
+///             Event::ContentWanted(id) => {
+///                 connection.write_content(id, "From: a@example.org\r\n\r\nhello\r\n".into())?;
+///                 connection.finish_content(id)?;
+///             }
+///             Event::Outcome(_, outcome) => {
+///                 println!("{outcome}");
+/// #               accepted += usize::from(outcome.is_accepted());
+///                 connection.quit();
+///             }
+///             Event::Closed => break 'connection,
+///             _ => {}
+///         }
 ///     }
+///     // Write, read, or wait until the time of `poll_timeout`.
+///     let count = connection.poll_transmit(now).map_or(0, |transmit| transmit.len());
+///     if count == 0 && connection.poll_timeout() == Some(now) {
+///         connection.handle_timeout(now);
+///         continue;
+///     }
+///     connection.handle_sent(now, count);
+///     connection.handle_input(now, server.next().unwrap_or_default().as_bytes());
 /// }
-/// # assert_eq!(log(&Event::Ready), "ready");
+/// # assert_eq!(accepted, 1);
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
