@@ -200,6 +200,7 @@ impl Credentials {
 
     /// The first of these mechanisms that the server advertises and that can be used on this
     /// connection.
+    #[doc(hidden)]
     #[must_use]
     pub fn select(&self, context: &ConnectionInfo<'_>) -> Option<Arc<dyn Mechanism>> {
         self.usable(context)
