@@ -31,8 +31,8 @@ impl<T> Answered<T> for Poll<T> {
     #[track_caller]
     fn answer(self) -> T {
         match self {
-            Poll::Ready(answer) => answer,
-            Poll::Pending => panic!("the answer is not known yet"),
+            Self::Ready(answer) => answer,
+            Self::Pending => panic!("the answer is not known yet"),
         }
     }
 }
