@@ -1,10 +1,15 @@
 //! Configuration of a connection.
 
+mod error;
+mod speculation;
+
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 use core::num::NonZeroU16;
 use core::time::Duration;
+
+pub use error::ConfigError;
+pub use speculation::SpeculationLimits;
 
 use crate::address::ClientName;
 use crate::extension::xclient::Xclient;
@@ -134,34 +139,6 @@ pub enum Protocol {
     Smtp,
     /// LMTP (RFC 2033), to a mail store: the server sends a final reply for each recipient.
     Lmtp,
-}
-
-/// Limits of [`Pipelining::Speculative`]: how much content is sent before MAIL and RCPT are replied
-/// to.
-///
-/// ```
-/// use smtp_proto::SpeculationLimits;
-///
-/// let limits = SpeculationLimits::default()
-///     .with_message_bytes(10_000)
-///     .with_bytes_in_flight(200_000);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpeculationLimits {
-    pub(crate) mail: u64,
-    pub(crate) in_flight: u64,
-}
-
-/// Why building a [`Config`] failed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// Credentials without required TLS.
-    CredentialsWithoutTls,
-    /// Credentials, and a login in XCLIENT.
-    LoginTwice,
-    /// A [chunk size](ConfigBuilder::chunk_size) of 0.
-    ChunkSize,
 }
 
 impl Config {
@@ -461,51 +438,6 @@ impl ConfigBuilder {
         Ok(config)
     }
 }
-
-impl SpeculationLimits {
-    /// Sets the most bytes of a message that is sent ahead. It must also fit
-    /// [one chunk](ConfigBuilder::chunk_size).
-    #[must_use]
-    pub const fn with_message_bytes(mut self, bytes: u64) -> Self {
-        self.mail = bytes;
-        self
-    }
-
-    /// Sets the most bytes of content in flight.
-    #[must_use]
-    pub const fn with_bytes_in_flight(mut self, bytes: u64) -> Self {
-        self.in_flight = bytes;
-        self
-    }
-}
-
-impl Default for SpeculationLimits {
-    /// Messages of at most 64 KiB, and 1 MiB in flight.
-    fn default() -> Self {
-        Self {
-            mail: 1 << 16,
-            in_flight: 1 << 20,
-        }
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CredentialsWithoutTls => {
-                f.write_str("credentials need required TLS: `Security::StartTls` or `Security::Implicit`")
-            }
-            Self::LoginTwice => f.write_str(
-                "credentials and a login in XCLIENT exclude each other: the server accepts one login",
-            ),
-            Self::ChunkSize => f.write_str("chunk size 0: a chunk has at least 1 byte"),
-        }
-    }
-}
-
-debug_as_display!(ConfigError);
-
-impl core::error::Error for ConfigError {}
 
 /// Relaying (RFC 5321).
 const PORT_RELAY: u16 = 25;
