@@ -7,9 +7,9 @@
 //!     └──────────┴─▶ Failing   (until the alert is out)
 //! ```
 
+mod output;
 mod peer_check;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
@@ -26,6 +26,7 @@ use crate::record::RecordTracker;
 use crate::tls::Level;
 use crate::tls_info;
 
+use self::output::Output;
 use self::peer_check::PeerCheck;
 
 /// The TLS connection below one SMTP connection.
@@ -41,12 +42,7 @@ pub(crate) struct TlsStream {
     without_plaintext: usize,
     /// The first byte that the peer sent.
     first: Option<u8>,
-    /// Ciphertext to be sent.
-    out: Vec<u8>,
-    /// The number of bytes at the front of `out` that the transport has taken.
-    sent: usize,
-    /// The records in `out` with plaintext of the connection, oldest first.
-    unacked: VecDeque<UnackedRecord>,
+    output: Output,
     /// The most plaintext in a record, in bytes.
     max_plaintext: usize,
 }
@@ -73,19 +69,6 @@ enum WriteState {
     Nothing,
 }
 
-/// A record with plaintext of the connection that the transport has not taken entirely.
-///
-/// The plaintext is acknowledged to the connection when all of its record is sent. Earlier, the
-/// connection would accept a reply to what was not sent, and would not time out if the server stops
-/// reading. Later, with the records after it, would be too late: the server may reply to one record
-/// while the next is still being written.
-struct UnackedRecord {
-    /// The length of the plaintext.
-    plaintext: usize,
-    /// Where the record ends in `out`.
-    end: usize,
-}
-
 impl TlsStream {
     pub(crate) fn new(
         level: &Level,
@@ -109,9 +92,7 @@ impl TlsStream {
             records: RecordTracker::new(),
             without_plaintext: 0,
             first: None,
-            out: Vec::new(),
-            sent: 0,
-            unacked: VecDeque::new(),
+            output: Output::default(),
             max_plaintext,
         })
     }
@@ -163,9 +144,8 @@ impl TlsStream {
         } else {
             self.without_plaintext = self.without_plaintext.saturating_add(count);
         }
-        if self.out.is_empty() && connection.is_idle() {
-            self.out = Vec::new();
-            self.unacked = VecDeque::new();
+        if self.output.is_empty() && connection.is_idle() {
+            self.output = Output::default();
         }
     }
 
@@ -192,22 +172,16 @@ impl TlsStream {
     }
 
     pub(crate) fn handle_sent(&mut self, connection: &mut Connection, now: Time, count: usize) {
-        let sent = self.sent.saturating_add(count);
-        if sent > self.out.len() {
+        if !self.output.advance(count) {
             // More than was transmitted. The connection transmitted less as well, and reports the
             // misuse.
             return connection.handle_sent(now, usize::MAX);
         }
-        self.sent = sent;
-        while let Some(record) = self.unacked.front()
-            && record.end <= self.sent
-        {
-            connection.handle_sent(now, record.plaintext);
-            self.unacked.pop_front();
+        while let Some(plaintext) = self.output.next_sent() {
+            connection.handle_sent(now, plaintext);
         }
-        if self.sent == self.out.len() {
-            self.out.clear();
-            self.sent = 0;
+        if self.output.is_sent() {
+            self.output.clear_sent();
             self.report(connection, now);
         }
     }
@@ -268,8 +242,9 @@ impl TlsStream {
             return None;
         }
         self.collect();
-        let rest = self.out.get(self.sent..).filter(|rest| !rest.is_empty());
-        rest.map(Transmit::from)
+        Some(self.output.rest())
+            .filter(|rest| !rest.is_empty())
+            .map(Transmit::from)
     }
 
     pub(crate) fn poll_timeout(&self, connection: &Connection) -> Option<Time> {
@@ -285,7 +260,7 @@ impl TlsStream {
 
     #[cfg(test)]
     pub(crate) fn buffer_capacity(&self) -> usize {
-        self.out.capacity()
+        self.output.capacity()
     }
 
     /// Completes the upgrade of the connection when the handshake is done.
@@ -326,7 +301,7 @@ impl TlsStream {
     /// Encrypts the output of the connection, after the pending output of rustls, so that both are
     /// sent together.
     fn encrypt(&mut self, connection: &mut Connection, now: Time) {
-        if !self.unacked.is_empty() {
+        if self.output.has_unacked() {
             return;
         }
         self.collect();
@@ -339,9 +314,9 @@ impl TlsStream {
         }
     }
 
-    /// Encrypts slices with `left` bytes in total, until `out` is full.
+    /// Encrypts slices with `left` bytes in total, until the output is full.
     fn write_records(&mut self, mut rest: &mut [IoSlice<'_>], mut left: usize) -> io::Result<()> {
-        while !rest.is_empty() && self.out.len() < MAX_OUT {
+        while !rest.is_empty() && self.output.has_room() {
             let mut writer = self.rustls.writer();
             let count = if left <= self.max_plaintext {
                 writer.write_vectored(rest)?
@@ -352,22 +327,18 @@ impl TlsStream {
                 break;
             }
             self.collect();
-            let end = self.out.len();
-            self.unacked.push_back(UnackedRecord {
-                plaintext: count,
-                end,
-            });
+            self.output.end_record(count);
             left = left.saturating_sub(count);
             IoSlice::advance_slices(&mut rest, count);
         }
         Ok(())
     }
 
-    /// Moves the output of rustls to `out`.
+    /// Moves the output of rustls to that of this stream.
     fn collect(&mut self) {
         while self.rustls.wants_write() {
             // Writing to a vector does not fail.
-            if !matches!(self.rustls.write_tls(&mut self.out), Ok(1..)) {
+            if !matches!(self.rustls.write_tls(self.output.buffer()), Ok(1..)) {
                 return;
             }
         }
@@ -388,7 +359,7 @@ impl TlsStream {
         self.collect();
         let until = now + ALERT_TIME;
         self.phase = Phase::Failing { error, until };
-        if self.write == WriteState::Nothing || self.sent == self.out.len() {
+        if self.write == WriteState::Nothing || self.output.is_sent() {
             self.report(connection, now);
         } else {
             self.write = WriteState::Rest;
@@ -440,9 +411,6 @@ fn truncated(text: &'static str) -> TransportError {
 /// The most plaintext in a record, and the length of its header, in bytes (RFC 8446, section 5.1).
 const MAX_PLAINTEXT: usize = 1 << 14;
 const HEADER_LEN: usize = 5;
-
-/// The length of unsent ciphertext at which no further record is encrypted.
-const MAX_OUT: usize = 64 << 10;
 
 /// The most bytes in a row without plaintext: far more than a handshake with its certificates and
 /// tickets has. Input is read before any deadline is checked, so it needs a limit of its own.
