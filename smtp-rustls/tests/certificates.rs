@@ -8,6 +8,9 @@
     reason = "a test that cannot go on ends"
 )]
 
+mod client;
+mod pinned;
+
 use crate::common;
 
 use std::sync::Arc;
@@ -16,8 +19,7 @@ use common::{HELLO, Wiring, mail, session, trust};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use rustls::CertificateError;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use smtp_rustls::proto::sasl::External;
-use smtp_rustls::proto::{Credentials, Error, ErrorKind, Security, Stage, Wire};
+use smtp_rustls::proto::{Error, ErrorKind, Security, Stage, Wire};
 use smtp_rustls::{Endpoint, TlsConfig, TlsError, rustls};
 use smtp_test::{Config, Defect, Log};
 
@@ -279,176 +281,6 @@ fn no_common_version_is_reported_as_such() {
             .starts_with("localhost:465: in the TLS handshake: "),
         "{error:#}"
     );
-}
-
-#[test]
-fn v05_a_pinned_key_is_required_in_addition() {
-    for tls in [
-        smtp_test::Tls::new().only_tls12(),
-        smtp_test::Tls::new().only_tls13(),
-    ] {
-        let pinning = |tls: &smtp_test::Tls| {
-            TlsConfig::builder()
-                .no_default_roots()
-                .add_root_der(tls.authority_der().to_vec())
-        };
-        let key = tls.key_sha256();
-        connect(
-            "localhost",
-            &tls,
-            &pinning(&tls).pin_key(key).build().unwrap(),
-        )
-        .unwrap();
-        let next = pinning(&tls).pin_key([0; 32]).pin_key(key).build();
-        connect("localhost", &tls, &next.unwrap()).unwrap();
-        // The same name from the same authority, with another key.
-        let other = tls.sibling(["localhost"]);
-        let error = connect(
-            "localhost",
-            &other,
-            &pinning(&tls).pin_key(key).build().unwrap(),
-        )
-        .unwrap_err();
-        assert!(error.hint().unwrap().contains("pinned"), "{error:#}");
-        assert!(
-            format!("{error:#}").contains("key is not pinned"),
-            "{error:#}"
-        );
-        // A pinned key does not excuse an expired certificate.
-        let expired = tls.defect(Defect::Expired);
-        let known = pinning(&expired).pin_key(expired.key_sha256()).build();
-        let error = connect("localhost", &expired, &known.unwrap()).unwrap_err();
-        assert!(matches!(
-            cause(&error),
-            CertificateError::ExpiredContext { .. }
-        ));
-    }
-}
-
-#[test]
-fn v05_if_only_pinned_keys_are_trusted_nothing_else_counts() {
-    use Defect::{Expired, LongChain, NameConstraint, SelfSigned, UnknownAuthority, WrongName};
-    for defect in [
-        Expired,
-        WrongName,
-        SelfSigned,
-        UnknownAuthority,
-        NameConstraint,
-        LongChain(8),
-    ] {
-        for base in [
-            smtp_test::Tls::new().only_tls12(),
-            smtp_test::Tls::new().only_tls13(),
-        ] {
-            let tls = base.clone().defect(defect);
-            let only = |key| {
-                TlsConfig::builder()
-                    .trust_pinned_keys_only()
-                    .pin_key(key)
-                    .build()
-            };
-            connect("mx.example.org", &tls, &only(tls.key_sha256()).unwrap()).unwrap();
-            // A valid certificate with another key.
-            let error = connect("localhost", &base, &only(tls.key_sha256()).unwrap());
-            assert!(error.unwrap_err().hint().unwrap().contains("pinned"));
-        }
-    }
-    let nothing = TlsConfig::builder()
-        .trust_pinned_keys_only()
-        .build()
-        .unwrap_err();
-    assert!(matches!(nothing, TlsError::NoKeys));
-    assert!(nothing.to_string().contains("pin one"));
-}
-
-#[test]
-fn a_client_certificate_is_presented_to_a_server_that_requests_one() {
-    for tls in [
-        smtp_test::Tls::new().only_tls12(),
-        smtp_test::Tls::new().only_tls13(),
-    ] {
-        let tls = tls.require_client_certificate();
-        let with = |(chain, key)| {
-            TlsConfig::builder()
-                .no_default_roots()
-                .add_root_der(tls.authority_der().to_vec())
-                .client_certificate(chain, key)
-        };
-        let certified = with(tls.client_certificate("alice")).build().unwrap();
-        let login = |trusted: &TlsConfig| {
-            let config = Config::new().tls(tls.clone()).external("alice");
-            let log = Log::new();
-            let endpoint = Endpoint::starttls("localhost")
-                .tls(trusted.clone())
-                .credentials(Credentials::from_mechanisms(vec![
-                    Arc::new(External::new()),
-                ]));
-            let mut wiring = Wiring::new(session(endpoint), &config, &tls, &log);
-            let result = wiring.ready();
-            wiring.settle();
-            (result, log.session())
-        };
-        let (result, seen) = login(&certified);
-        result.unwrap();
-        assert_eq!(seen.authenticated_as(), Some("alice"));
-
-        // Without a certificate, or with one of an unknown authority, the login fails.
-        let stranger = smtp_test::Tls::new().client_certificate("alice");
-        for (client, hint) in [
-            (trust(&tls), "client_certificate_pem"),
-            (with(stranger).build().unwrap(), ""),
-        ] {
-            let (result, seen) = login(&client);
-            let error = result.unwrap_err();
-            assert!(error.hint().unwrap_or_default().contains(hint), "{error:#}");
-            assert_eq!(seen.commands().len(), 2, "{:?}", seen.commands());
-            assert_eq!(seen.authenticated_as(), None);
-        }
-    }
-}
-
-#[test]
-fn a_client_certificate_and_its_key_are_checked_by_build() {
-    let tls = smtp_test::Tls::new();
-    let builder = || {
-        TlsConfig::builder()
-            .no_default_roots()
-            .add_root_pem(tls.authority_pem())
-    };
-    let (chain, _) = tls.client_certificate("alice");
-    let (_, other) = tls.client_certificate("bob");
-    let mismatch = builder().client_certificate(chain.clone(), other);
-    let error = mismatch.build().unwrap_err();
-    assert!(matches!(error, TlsError::Client(_)), "{error:#}");
-    let no_key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(vec![0; 9]));
-    let error = builder()
-        .client_certificate(chain, no_key)
-        .build()
-        .unwrap_err();
-    assert!(matches!(error, TlsError::Client(_)), "{error:#}");
-
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::default()
-        .self_signed(&key)
-        .unwrap()
-        .pem();
-    let (key, both) = (
-        key.serialize_pem(),
-        certificate.clone() + &key.serialize_pem(),
-    );
-    for (chain, key) in [(&certificate, &key), (&both, &both)] {
-        assert!(builder().client_certificate_pem(chain, key).build().is_ok());
-    }
-    for (chain, key) in [(&key, &key), (&certificate, &certificate)] {
-        let error = builder()
-            .client_certificate_pem(chain, key)
-            .build()
-            .unwrap_err();
-        assert!(matches!(error, TlsError::ClientPem(_)), "{error:#}");
-        assert!(std::error::Error::source(&error).is_some());
-    }
-    let shown = format!("{:?}", builder().client_certificate_pem(&both, &both));
-    assert!(!shown.contains("key"), "{shown}");
 }
 
 #[cfg(feature = "platform-verifier")]
