@@ -1,4 +1,4 @@
-//! The three clients after one face.
+//! The three clients under one interface.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use smtp_proto::{
 };
 use smtp_rustls::Endpoint;
 
-/// Which client.
+/// A client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Adapter {
     Blocking,
@@ -19,12 +19,12 @@ pub(crate) enum Adapter {
     Smol,
 }
 
-/// One connection, from the greeting to QUIT.
+/// The results of one connection, from the greeting to QUIT.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
     pub(crate) capabilities: Capabilities,
     pub(crate) tls: Option<TlsInfo>,
-    /// Of the messages in their order; those that a failure left unsent have none.
+    /// Outcomes in the order of the messages. Messages that a failure left unsent have none.
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) quit: Result<(), Error>,
 }
@@ -32,11 +32,11 @@ pub(crate) struct Session {
 /// The messages of one connection.
 #[derive(Debug)]
 pub(crate) enum Load {
-    /// All of them at once.
+    /// Messages sent as one batch.
     Batch(Vec<Mail>),
-    /// One whose text is read piece by piece.
+    /// One message with streamed content.
     Streamed(Mail, Bytes),
-    /// One after a command, if the server takes that.
+    /// One message after a command, if the server accepts the command.
     Behind(Command, Mail),
 }
 
@@ -78,10 +78,10 @@ impl Adapter {
         }
     }
 
-    /// Connects, sends, and says goodbye.
+    /// Connects, sends, and quits.
     ///
     /// # Errors
-    /// Why there is no connection that is ready for message.
+    /// The reason why the connection did not become ready for messages.
     pub(crate) fn converse(
         self,
         endpoint: &Endpoint,
@@ -104,7 +104,7 @@ impl Adapter {
     /// The same over a Unix socket.
     ///
     /// # Errors
-    /// Why there is no connection that is ready for message.
+    /// The reason why the connection did not become ready for messages.
     pub(crate) fn converse_unix(
         self,
         policy: &Arc<Config>,
@@ -152,7 +152,7 @@ fn blocking<S: smtp_blocking::Stream, W: Wire>(
     })
 }
 
-/// Whether the server took a command.
+/// Whether the server accepted a command.
 fn took(reply: Reply) -> Result<(), Error> {
     match reply.code().severity() {
         Severity::Completion => Ok(()),

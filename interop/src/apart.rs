@@ -1,21 +1,22 @@
-//! A network and a temporary folder of this program's own: nothing that is sent can get out, no other traffic is in the way,
-//! and what servers write into the folder stays in memory.
+//! A network namespace and a temporary folder of this program's own: no traffic leaves it, no other
+//! traffic disturbs it, and files that servers write into the folder stay in memory.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{env, fs, io, process};
 
-/// The folder, if this is the program that runs apart.
+/// The folder, if this process runs in its own namespaces.
 pub(crate) fn home() -> Option<PathBuf> {
     env::var_os(HOME).map(PathBuf::from)
 }
 
-/// Runs this program with its arguments once more, apart, and tells how it ended.
+/// Runs this program again, with the same arguments, in its own namespaces; returns its exit
+/// status.
 ///
-/// What is in the folder is kept on disk if it is to be kept.
+/// The folder is on disk if it is to be kept.
 pub(crate) fn rerun(keep: bool) -> io::Result<ExitCode> {
-    // Short, for Unix sockets lie in it, and open to the users whom servers run as.
+    // Short, because Unix sockets are in it, and accessible to the users that servers run as.
     let home = env::temp_dir().join(format!("interop-{}", process::id()));
     fs::create_dir(&home)?;
     let status = command(&home, keep).and_then(|mut command| command.status());
@@ -31,7 +32,7 @@ fn command(home: &Path, keep: bool) -> io::Result<Command> {
     let mut command = Command::new("unshare");
     command
         .args(["--net", "--mount", "--propagation", "private"])
-        // It does not outlive the program that waits for it.
+        // It ends with the process that waits for it.
         .args(["setpriv", "--pdeathsig", "TERM", "bash", "-ec", SCRIPT])
         .arg(if keep { "keep" } else { "" })
         .arg(env::current_exe()?)

@@ -1,4 +1,4 @@
-//! What is tried with each server and each client, and what must come of it.
+//! The cases that are run with each server and each client, and their expected results.
 
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex};
@@ -31,36 +31,36 @@ mod size;
 mod slow_link;
 mod text;
 
-/// One thing to try.
+/// One case.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) run: fn(&CaseContext<'_>) -> Verdict,
 }
 
-/// How it went.
+/// The result of a case.
 pub(crate) type Verdict = Result<Done, String>;
 
-/// How it went, if nothing is wrong.
+/// The result of a case without a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Done {
     Passed,
-    /// The server does not do what it takes.
+    /// The server lacks an extension or a listener that the case needs.
     Unsupported,
 }
 
-/// A server that runs, and a client to try it with.
+/// A running server, and a client to test with it.
 pub(crate) struct CaseContext<'a> {
     pub(crate) server: &'a dyn Server,
     pub(crate) environment: &'a Environment,
     pub(crate) running: &'a RefCell<Running>,
     pub(crate) adapter: Adapter,
-    /// What was said on the last connections.
+    /// The transcript of the last connections.
     pub(crate) transcript: Arc<Mutex<Vec<String>>>,
-    /// Whether the server lacks a way in that the case takes.
+    /// Whether the server lacks a listener that the case needs.
     lacks: Cell<bool>,
 }
 
-/// All that is tried with a server, in this order.
+/// All cases for a server, in this order.
 pub(crate) fn cases(server: &dyn Server) -> impl Iterator<Item = &'static Case> {
     let own = match server.protocol(Listener::Relay) {
         Protocol::Lmtp => lmtp::CASES,
@@ -113,18 +113,18 @@ impl<'a> CaseContext<'a> {
         }
     }
 
-    /// Whether the server has this way in.
+    /// Whether the server has this listener.
     pub(crate) fn has(&self, listener: Listener) -> bool {
         self.server.listeners().contains(&listener)
     }
 
-    /// Those kinds of addresses that the server tells from one another.
+    /// The kinds of addresses that the server can reject, and `ok`.
     pub(crate) fn known<'k>(&self, kinds: &[&'k str]) -> Vec<&'k str> {
         let known = |kind: &&&str| **kind == "ok" || self.server.rejects(kind);
         kinds.iter().filter(known).copied().collect()
     }
 
-    /// An endpoint for a listener, by the policy that is usual there.
+    /// An endpoint for a listener, with this security setting.
     pub(crate) fn endpoint(&self, listener: Listener, security: Security) -> EndpointBuilder {
         let transcript = Arc::clone(&self.transcript);
         Endpoint::builder(HOST)
@@ -140,7 +140,7 @@ impl<'a> CaseContext<'a> {
             })
     }
 
-    /// One connection, whose messages are thought out elsewhere.
+    /// One connection. The case checks the outcomes itself.
     pub(crate) fn converse(
         &self,
         endpoint: EndpointBuilder,
@@ -161,7 +161,8 @@ impl<'a> CaseContext<'a> {
             .converse(&endpoint, self.environment.address(listener), load)
     }
 
-    /// Sends messages in one batch; every fate must be the expected one, and the store must agree.
+    /// Sends messages in one batch. Asserts that every outcome is the expected one, and that the
+    /// store agrees.
     pub(crate) fn deliver(
         &self,
         endpoint: EndpointBuilder,
@@ -175,10 +176,10 @@ impl<'a> CaseContext<'a> {
         Ok(session)
     }
 
-    /// Whether every fate is the expected one, and the store agrees.
+    /// Asserts that every outcome is the expected one, and that the store agrees.
     pub(crate) fn check(&self, messages: &[Message], session: &Session) -> Result<(), String> {
         if session.outcomes.len() != messages.len() {
-            // The last outcome says why there are no more.
+            // The last outcome has the reason why there are no more.
             let last = session.outcomes.last();
             let last = last.map_or_else(String::new, |last| format!(", the last is {last:?}"));
             let count = session.outcomes.len();
@@ -189,7 +190,7 @@ impl<'a> CaseContext<'a> {
         }
         for (message, outcome) in messages.iter().zip(&session.outcomes) {
             for (index, delivery) in outcome.recipients().iter().enumerate() {
-                message.check_fate(index, delivery.status())?;
+                message.check_status(index, delivery.status())?;
             }
         }
         self.compare(messages, session)?;
@@ -198,7 +199,7 @@ impl<'a> CaseContext<'a> {
             .copied()
     }
 
-    /// Whether the server stored nothing.
+    /// Asserts that the server stored nothing.
     pub(crate) fn compare_nothing(&self) -> Result<(), String> {
         match self.collect(0)?.first() {
             None => Ok(()),
@@ -206,13 +207,13 @@ impl<'a> CaseContext<'a> {
         }
     }
 
-    /// What the server stored since the last call; `expected` messages are expected.
+    /// The messages stored since the last call; `expected` messages are expected.
     pub(crate) fn collect(&self, expected: usize) -> Result<Vec<Stored>, String> {
         server::collect_expected(self.server, self.environment, expected)
             .map_err(|error| format!("{error:#}"))
     }
 
-    /// Whether the server stored what the outcomes say, and nothing else.
+    /// Asserts that the server stored what the outcomes report, and nothing else.
     pub(crate) fn compare(&self, messages: &[Message], session: &Session) -> Result<(), String> {
         let recipients = || session.outcomes.iter().flat_map(Outcome::recipients);
         let accepted = |delivery: &&RecipientOutcome| {
@@ -234,8 +235,8 @@ impl<'a> CaseContext<'a> {
                     }
                     !mine
                 });
-                let fate = delivery.status();
-                match (fate, &*found) {
+                let status = delivery.status();
+                match (status, &*found) {
                     (RecipientStatus::Accepted(_), [mail]) => check_stored(message, mail)?,
                     (RecipientStatus::InDoubt(_), [mail]) => check_stored(message, mail)?,
                     (
@@ -246,7 +247,7 @@ impl<'a> CaseContext<'a> {
                     ) => {}
                     _ => {
                         let count = found.len();
-                        return Err(format!("{recipient}: {fate}, and stored {count} times"));
+                        return Err(format!("{recipient}: {status}, and stored {count} times"));
                     }
                 }
             }
@@ -263,7 +264,8 @@ impl<'a> CaseContext<'a> {
     }
 }
 
-/// Whether the stored message is the one that was sent, except for the fields that servers prepend.
+/// Asserts that the stored message is the one that was sent, except for fields that servers
+/// prepend.
 pub(crate) fn check_stored(message: &Message, mail: &Stored) -> Result<(), String> {
     if mail.sender != message.sender() {
         return Err(format!(
@@ -303,30 +305,30 @@ pub(crate) fn check_stored(message: &Message, mail: &Stored) -> Result<(), Strin
     ))
 }
 
-/// For a client to send.
+/// The messages for a client.
 pub(crate) fn mails(messages: &[Message]) -> Result<Vec<Mail>, String> {
     let mails: Result<_, _> = messages.iter().map(Message::mail).collect();
     mails.map_err(|error| format!("{error:#}"))
 }
 
-/// How a batch travels.
+/// How a batch is sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
     pub(crate) level: Pipelining,
     pub(crate) text: Text,
 }
 
-/// How the text travels.
+/// How the content is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Text {
     Data,
-    /// By BDAT, a message in one chunk if it is small.
+    /// By BDAT, a small message in one chunk.
     Chunk,
     /// By BDAT, a message in many chunks.
     Chunks,
 }
 
-/// Runs something in each of some ways.
+/// Runs a case in each of these ways.
 fn each_way(
     context: &CaseContext<'_>,
     ways: &[Way],
@@ -356,7 +358,7 @@ impl Way {
         Self::new(Pipelining::Speculative, Text::Chunk),
     ];
 
-    /// Those that differ most.
+    /// Ways that differ most.
     pub(crate) const SOME: [Self; 4] = [
         Self::new(Pipelining::Off, Text::Data),
         Self::new(Pipelining::Transactions, Text::Data),
@@ -378,7 +380,7 @@ impl Way {
     }
 
     /// Whether the server advertised what the case requires.
-    pub(crate) fn is_offered(self, session: &Session) -> bool {
+    pub(crate) fn is_advertised(self, session: &Session) -> bool {
         (self.level == Pipelining::Off || session.capabilities.pipelining())
             && (self.text == Text::Data || session.capabilities.chunking())
     }

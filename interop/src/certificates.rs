@@ -1,4 +1,4 @@
-//! An authority, and the certificates that it gave to a server, right and wrong ones.
+//! An authority, and the certificates that it issued to a server, valid and invalid ones.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use smtp_rustls::{TlsConfig, TlsError};
 
 use crate::environment::HOST;
 
-/// Whom a client's own certificate names.
+/// The user in the client's certificate.
 pub(crate) const USER: &str = "alice";
 
-/// Certificates in a folder, and what a client needs to check them.
+/// Certificates in a folder, and the client's configuration to verify them.
 #[derive(Clone, Debug)]
 pub(crate) struct Certificates {
     folder: PathBuf,
@@ -24,7 +24,7 @@ pub(crate) struct Certificates {
     client: TlsConfig,
 }
 
-/// What is wrong with a certificate.
+/// A defect of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
     None,
@@ -34,13 +34,13 @@ pub(crate) enum Flaw {
 }
 
 impl Certificates {
-    /// Makes them all.
+    /// Creates all certificates.
     pub(crate) fn new(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         Self::make(folder).map_err(|error| io::Error::other(error.to_string()))
     }
 
-    /// Makes those of the server anew, for this key in PEM.
+    /// Creates the server's certificates again, for this key in PEM.
     pub(crate) fn certify(&self, key: &str) -> io::Result<()> {
         let certify = || {
             let key = KeyPair::from_pem(key)?;
@@ -51,17 +51,17 @@ impl Certificates {
         certify().map_err(|error: Box<dyn error::Error>| io::Error::other(error.to_string()))
     }
 
-    /// Trusts the authority only.
+    /// A configuration that trusts this authority only.
     pub(crate) fn trust(&self) -> &TlsConfig {
         &self.trust
     }
 
-    /// The same trust, and a certificate of [`USER`]'s to show.
+    /// The same with a client certificate of [`USER`].
     pub(crate) fn client(&self) -> &TlsConfig {
         &self.client
     }
 
-    /// Trusts as [`trust`](Self::trust) does, with no session of TLS to resume.
+    /// The same as [`trust`](Self::trust), without a TLS session to resume.
     pub(crate) fn fresh_trust(&self) -> Result<TlsConfig, TlsError> {
         let tls = TlsConfig::builder().no_default_roots();
         tls.add_root_pem(self.authority.pem()).build()
@@ -127,7 +127,7 @@ impl Certificates {
     }
 }
 
-/// One that has the same name as its issuer counts as signed by itself.
+/// A certificate that has the same name as its issuer counts as self-signed.
 fn named(name: &str) -> DistinguishedName {
     let mut all = DistinguishedName::new();
     all.push(DnType::CommonName, name);
@@ -148,7 +148,7 @@ impl Flaw {
     }
 }
 
-/// The certificate by which a server knows [`USER`], and its key, in PEM.
+/// The client certificate of [`USER`], and its key, in PEM.
 fn user(
     authority: &CertifiedIssuer<'static, KeyPair>,
 ) -> Result<(String, String), Box<dyn error::Error>> {

@@ -1,4 +1,4 @@
-//! Where a server lives while it is tried: a folder, ports, certificates, and a process in a mount namespace.
+//! The environment of a server: a folder, ports, certificates, and a process in a mount namespace.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -12,56 +12,56 @@ use std::time::Duration;
 use crate::certificates::Certificates;
 use crate::greylist;
 
-/// The folder, the ports and the packages of one server, and of those beside it.
+/// The folder, the ports and the packages of a server and its companions.
 #[derive(Debug)]
 pub(crate) struct Environment {
     packages: Vec<PathBuf>,
     home: PathBuf,
-    /// Where a server asks whom it is to make wait.
+    /// The port of the greylisting service.
     pub(crate) greylist: u16,
     pub(crate) certificates: Certificates,
 }
 
-/// A way in to a server.
+/// A listener of a server, with its configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Listener {
-    /// STARTTLS advertised and optional; no login; faults on request.
+    /// STARTTLS advertised and optional; no login; rejects on request.
     Relay,
     /// STARTTLS and then AUTH.
     Submission,
     /// TLS from the first byte, and AUTH.
     Implicit,
-    /// No extension that can be switched off.
+    /// No extension that can be disabled.
     Bare,
-    /// As the first, for messages of at most [`SMALL`] bytes.
+    /// As [`Relay`](Self::Relay), for messages of at most [`SMALL`] bytes.
     Small,
     /// STARTTLS advertised, and rejected by 454.
     Broken,
     /// A certificate for another name.
     WrongName,
-    /// A certificate that is past its time.
+    /// An expired certificate.
     Expired,
-    /// A certificate that no authority gave.
+    /// A certificate from no authority.
     SelfSigned,
     /// TLS 1.0 and 1.1 only.
     Old,
-    /// As the first, for messages to at most [`FEW`] recipients.
+    /// As [`Relay`](Self::Relay), for messages to at most [`FEW`] recipients.
     Few,
 }
 
 /// The port of the first listener; the others follow.
 ///
-/// The network is this program's own, and these are below those that the system gives to sockets
-/// (`ip_local_port_range`): nothing else gets one while a server is stopped.
+/// The network namespace is this program's own, and the ports are below those that the system
+/// assigns (`ip_local_port_range`), so no other socket takes one while a server is stopped.
 const PORTS: u16 = 2500;
 
 /// The port of the first internal listener.
 const INTERNAL_PORTS: u16 = 2600;
 
-/// A way in that is not for the clients that are tried.
+/// A listener that is not for the clients under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InternalListener {
-    /// Where a server beside it takes mail.
+    /// For mail from a companion server.
     Beside,
     /// IMAP with STARTTLS.
     Imap,
@@ -69,22 +69,22 @@ pub(crate) enum InternalListener {
     Pop3,
 }
 
-/// The most bytes of a message at [`Listener::Small`].
+/// The maximum size of a message at [`Listener::Small`], in bytes.
 pub(crate) const SMALL: u64 = 100_000;
 
-/// The most recipients of a message at [`Listener::Few`].
+/// The maximum number of recipients at [`Listener::Few`].
 pub(crate) const FEW: usize = 10;
 
-/// The most bytes of a message elsewhere.
+/// The maximum size of a message elsewhere, in bytes.
 pub(crate) const LARGE: u64 = 64 << 20;
 
-/// The domain that is served, and the name in the certificates.
+/// The local domain, and the name in the certificates.
 pub(crate) const HOST: &str = "mail.test";
 
-/// A domain whose mail is handed on to a server beside it.
+/// A domain whose mail is relayed to a companion server.
 pub(crate) const FAR: &str = "far.test";
 
-/// Who stores mail.
+/// The user that stores mail.
 pub(crate) const STORE: u32 = 3010;
 
 impl Listener {
@@ -104,7 +104,7 @@ impl Listener {
 }
 
 impl Environment {
-    /// A new folder `home`, and those packages of these names that are in a folder.
+    /// Creates the folder `home`. Uses those packages of these names that exist in `folder`.
     pub(crate) fn new(folder: &Path, names: &[&str], home: PathBuf) -> io::Result<Self> {
         let folder = fs::canonicalize(folder)?;
         let packages = names.iter().map(|name| folder.join(name));
@@ -118,7 +118,8 @@ impl Environment {
         Ok(environment)
     }
 
-    /// Where one more process of the server lives, which has a folder of its own but the same listeners and certificates.
+    /// The environment of a further process of the server: a folder of its own, with the same
+    /// listeners and certificates.
     pub(crate) fn part(&self, name: &str) -> io::Result<Self> {
         let part = Self {
             packages: self.packages.clone(),
@@ -130,12 +131,12 @@ impl Environment {
         Ok(part)
     }
 
-    /// Whether it has the packages of this name.
+    /// Whether these packages exist.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.packages.iter().any(|each| each.ends_with(name))
     }
 
-    /// Where the packages of this name are.
+    /// The folder of these packages.
     pub(crate) fn package(&self, name: &str) -> PathBuf {
         let mut packages = self.packages.iter();
         packages
@@ -166,9 +167,10 @@ impl Environment {
         (Ipv4Addr::LOCALHOST, self.port(listener)).into()
     }
 
-    /// Writes a file in the folder, whose own folder is made.
+    /// Writes a file into the folder, and creates parent folders.
     ///
-    /// It looks a minute old: some servers wait until a file that was written just now has settled.
+    /// The file gets a modification time of a minute ago, because some servers wait until a new
+    /// file has settled.
     pub(crate) fn write(&self, name: &str, text: &str) -> io::Result<PathBuf> {
         let path = self.path(name);
         if let Some(folder) = path.parent() {
@@ -180,7 +182,7 @@ impl Environment {
         Ok(path)
     }
 
-    /// Makes a folder that belongs to a user.
+    /// Creates a folder that belongs to a user.
     pub(crate) fn folder(&self, name: &str, owner: u32) -> io::Result<PathBuf> {
         let path = self.path(name);
         fs::create_dir_all(&path)?;
@@ -188,12 +190,12 @@ impl Environment {
         Ok(path)
     }
 
-    /// A command to which the packages look installed.
+    /// A command for which the packages appear to be installed.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("unshare");
         command
             .args(["--mount", "--propagation", "private"])
-            // No server outlives this program, however it ends.
+            // The server ends with this program, however it ends.
             .args(["setpriv", "--pdeathsig", "TERM"])
             .args(["bash", "-c", include_str!("../namespace"), "namespace"])
             .arg(self.packages.iter().fold(OsString::new(), |mut all, each| {
@@ -212,7 +214,7 @@ impl Environment {
         command
     }
 
-    /// A command that does without the packages of others.
+    /// A command that does not need the packages.
     pub(crate) fn plain_command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("unshare");
         command
@@ -224,7 +226,7 @@ impl Environment {
         command
     }
 
-    /// Folders, users, names and a resolver that rejects at once.
+    /// Folders, users, names, and a resolver that fails at once.
     fn write_system(&self) -> io::Result<()> {
         for each in ["lib", "spool", "mail", "log", "run"] {
             fs::create_dir_all(self.path("var").join(each))?;
@@ -248,7 +250,7 @@ impl Environment {
         self.write("etc/hosts", &format!("127.0.0.1 localhost {HOST} {own}\n"))?;
         self.write("etc/hostname", own)?;
         self.write("etc/mailname", HOST)?;
-        // Nothing listens there.
+        // No server listens there.
         self.write(
             "etc/resolv.conf",
             "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
@@ -270,7 +272,7 @@ impl Environment {
     }
 }
 
-/// The users and groups of the packages, and who stores mail.
+/// The users and groups of the packages, and the user that stores mail.
 const USERS: [(&str, u32); 10] = [
     ("postfix", 3001),
     ("Debian-exim", 3002),
@@ -289,7 +291,7 @@ pub(crate) fn is_unpacked(folder: &Path) -> bool {
     folder.join(".done").exists()
 }
 
-/// Makes a file readable by its owner only.
+/// Makes a file readable for its owner only.
 pub(crate) fn keep_private(path: &Path, owner: u32) -> io::Result<()> {
     chown(path, Some(owner), Some(owner))?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o400))

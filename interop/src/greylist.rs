@@ -1,5 +1,5 @@
-//! Makes recipients wait: a server asks by the protocol of Postfix's policy delegation, and learns that who is named for the
-//! first time is to be rejected for now.
+//! Greylisting: a server asks by the protocol of Postfix's policy delegation, and the first attempt
+//! for a recipient gets a transient rejection.
 
 use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, Write};
@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// Begins to answer, as long as the program runs; at this port of the loopback.
+/// Starts to reply to requests, until the program ends; returns the port on loopback.
 pub(crate) fn start() -> io::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let port = listener.local_addr()?.port();
@@ -15,14 +15,14 @@ pub(crate) fn start() -> io::Result<u16> {
     thread::Builder::new().spawn(move || {
         for stream in listener.incoming().flatten() {
             let seen = Arc::clone(&seen);
-            // Who asks has gone, or will ask again.
+            // A server that is gone will ask again.
             thread::spawn(move || _ = answer(&stream, &seen));
         }
     })?;
     Ok(port)
 }
 
-/// Each question is lines of a name and a value, and an empty line.
+/// A request is lines of a name and a value, and an empty line.
 fn answer(mut stream: &TcpStream, seen: &Mutex<HashSet<String>>) -> io::Result<()> {
     let mut recipient = String::new();
     for line in BufReader::new(stream).lines() {

@@ -1,5 +1,6 @@
-//! Runs the clients against real mail servers, each a plain process on loopback with a configuration of its
-//! own in a temporary folder. Compares the outcome of each message with what the server stored.
+//! Runs the clients against real mail servers, each a plain process on loopback with its own
+//! configuration in a temporary folder. Compares the outcome of each message with the messages that
+//! the server stored.
 //!
 //! `interop/fetch` downloads the servers. Requires Linux, and root for namespaces of its own.
 
@@ -42,14 +43,14 @@ const USAGE: &str = "\
 usage: interop [OPTION...] [SERVER...]
 
   --packages FOLDER     the servers that `interop/fetch` unpacked (target/interop)
-  --require SERVER,...  fail if one of these is missing
+  --require SERVER,...  fail if one of these servers is missing
   --case TEXT           only cases whose name contains TEXT
-  --adapter NAME        only this client
-  --table FILE          write the results there, in Markdown
+  --adapter NAME        only this client: tokio, smol or blocking
+  --table FILE          write the results to FILE, in Markdown
   --keep                keep the temporary folder
   --soak COUNT          instead of the cases, send COUNT messages over connections that break
   --seed NUMBER         the random seed of --soak
-  --pace COUNT          instead of the cases, send COUNT messages in every way over a 50 ms network, and time it
+  --pace COUNT          instead of the cases, send COUNT messages in every way over a 50 ms network, and print the times
 ";
 
 struct Options {
@@ -129,7 +130,7 @@ fn try_server(
         listeners.retain(|&listener| environment.address(listener) != neighbour.address);
         neighbours.push(Running::start_beside(neighbour, &environment)?);
     }
-    // Stopped before them.
+    // Dropped, and so stopped, before them.
     let running = RefCell::new(Running::start(
         command,
         &environment,
@@ -170,7 +171,7 @@ fn try_server(
                 let lines = context.transcript.lock().map_err(|_| "a client panicked")?;
                 let path = home.join(format!("{name}-{}-{}", adapter.name(), report.failures()));
                 fs::write(&path, lines.join("\n"))?;
-                // What a failed case left in the store is no matter of the next.
+                // Messages that a failed case left in the store must not affect the next case.
                 let _ = server::collect(server, &environment);
             }
             report.add(name, case.name, adapter, Cell::from(verdict));
@@ -186,7 +187,7 @@ impl Options {
     }
 }
 
-/// Those of the command line, if it does not ask for help.
+/// The options of the command line; `None` if it asks for help.
 fn options() -> Result<Option<Options>, AnyError> {
     use lexopt::prelude::*;
 

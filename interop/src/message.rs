@@ -1,4 +1,4 @@
-//! Messages whose fate is known beforehand: the addresses say what a server is to do with them.
+//! Messages with a known outcome: the addresses tell a server what to do.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -7,13 +7,13 @@ use smtp_proto::{Mail, MailError, RecipientStatus, Stage, StreamedContent};
 
 use crate::environment::HOST;
 
-/// Who may log in.
+/// The user that may log in.
 pub(crate) use crate::certificates::USER;
 
-/// With this.
+/// The password of [`USER`].
 pub(crate) const PASSWORD: &str = "correct-horse";
 
-/// At which step of a transaction a server rejects.
+/// The step of a transaction at which a server rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Mail,
@@ -22,10 +22,10 @@ pub(crate) enum Step {
     EndOfData,
 }
 
-/// What a server is to answer to an address of this kind, at this step.
+/// The reply of a server to an address of this kind, at this step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
-    /// What the address begins with, before a hyphen. All others are to be accepted if they begin with `ok`.
+    /// The beginning of the address, before a hyphen. Addresses that begin with `ok` are accepted.
     pub(crate) kind: &'static str,
     pub(crate) step: Step,
     pub(crate) code: u16,
@@ -41,7 +41,7 @@ const fn fault(kind: &'static str, step: Step, code: u16, text: &'static str) ->
     }
 }
 
-/// By the sender.
+/// Replies that the sender's address decides.
 pub(crate) const SENDERS: [Fault; 6] = [
     fault("badmail", Step::Mail, 550, "5.7.1 Sender rejected"),
     fault("tmpmail", Step::Mail, 451, "4.3.0 Try again"),
@@ -51,7 +51,7 @@ pub(crate) const SENDERS: [Fault; 6] = [
     fault("tmpend", Step::EndOfData, 451, "4.3.0 Not taken, try again"),
 ];
 
-/// By the recipient.
+/// Replies that a recipient's address decides.
 pub(crate) const RECIPIENTS: [Fault; 5] = [
     fault("no", Step::Rcpt, 550, "5.1.1 No such user"),
     fault("grey", Step::Rcpt, 451, "4.7.1 Come back later"),
@@ -60,37 +60,37 @@ pub(crate) const RECIPIENTS: [Fault; 5] = [
     fault("closing", Step::Rcpt, 421, "4.3.2 Closing"),
 ];
 
-/// By the recipient, of a mail store (RFC 2033, section 4.2): each after the text, whatever becomes of the others.
+/// Final replies of an LMTP server that a recipient's address decides (RFC 2033, section 4.2).
 pub(crate) const DELIVERIES: [Fault; 2] = [
     fault("quota", Step::EndOfData, 552, "5.2.2 Quota exceeded"),
     fault("stuck", Step::EndOfData, 451, "4.2.0 Internal error"),
 ];
 
-/// Who may not log in, whatever the password, and what a server answers.
+/// Users that may not log in, with any password, and the reply to each.
 pub(crate) const LOGINS: [(&str, u16, &str); 4] = [
     ("transition", 432, "4.7.12 A password transition is needed"),
     ("later", 454, "4.7.0 Temporary authentication failure"),
     ("disabled", 525, "5.7.13 User account disabled"),
     ("weak", 534, "5.7.9 Authentication mechanism is too weak"),
 ];
-/// Whether this is what one of these faults is for.
+/// Whether one of these rejections is for this kind.
 pub(crate) fn is_of(faults: &[Fault], kind: &str) -> bool {
     faults.iter().any(|fault| fault.kind == kind)
 }
 
-/// A message, and all that is needed to find it again.
+/// A message with its expected outcome, and a mark by which it is found in a store.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     number: u32,
     sender: String,
     recipients: Vec<String>,
     text: Bytes,
-    /// Whether the server does not ask its policy before the text.
+    /// Whether the server does not ask its policy before the content.
     unasked: bool,
 }
 
 impl Message {
-    /// A small mail from a sender of one kind to recipients of some kinds.
+    /// A small message from a sender of one kind to recipients of some kinds.
     pub(crate) fn new(sender: &str, recipients: &[&str]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -114,7 +114,7 @@ impl Message {
         self
     }
 
-    /// Another text below the headers.
+    /// The same with another body.
     pub(crate) fn body(mut self, body: &[u8]) -> Self {
         let head = format!(
             "{}From: <{}>\r\nDate: Tue, 01 Sep 2026 12:00:00 +0000\r\nMessage-ID: <{}>\r\n\r\n",
@@ -126,7 +126,7 @@ impl Message {
         self
     }
 
-    /// Non-ASCII sender and recipients.
+    /// The same with a non-ASCII sender and recipients.
     pub(crate) fn international(mut self) -> Self {
         self.sender = self.sender.replace('@', "-jörg@");
         for recipient in &mut self.recipients {
@@ -135,7 +135,7 @@ impl Message {
         self
     }
 
-    /// From a sender whose messages the server stores.
+    /// The same from a sender in the local domain, whose reports are stored.
     pub(crate) fn inside(mut self) -> Self {
         self.sender = format!("ok-{}-sender@{HOST}", self.number);
         self
@@ -145,7 +145,7 @@ impl Message {
         self.number
     }
 
-    /// The same to some of the recipients only.
+    /// The same to these recipients only.
     pub(crate) fn to(mut self, recipients: Vec<String>) -> Self {
         self.recipients = recipients;
         self
@@ -172,7 +172,7 @@ impl Message {
         format!("{}@client.test", self.number)
     }
 
-    /// The whole text as it is to be stored: the last line is ended on the way.
+    /// The content as a server stores it: with its last line end.
     pub(crate) fn stored(&self) -> Vec<u8> {
         let mut text = self.text.to_vec();
         if !text.ends_with(b"\r\n") {
@@ -181,18 +181,18 @@ impl Message {
         text
     }
 
-    /// For a client to send.
+    /// The message for a client.
     ///
     /// # Errors
-    /// None but by a fault of this program's.
+    /// Only by a mistake in this program.
     pub(crate) fn mail(&self) -> Result<Mail, MailError> {
         Mail::new(self.sender.as_str(), &self.recipients, self.text.clone())
     }
 
-    /// For a client to send piece by piece.
+    /// The message for a client, with streamed content.
     ///
     /// # Errors
-    /// None but by a fault of this program's.
+    /// Only by a mistake in this program.
     pub(crate) fn streamed(&self) -> Result<Mail, MailError> {
         Mail::builder()
             .sender(self.sender.as_str())
@@ -201,21 +201,25 @@ impl Message {
             .build()
     }
 
-    /// What is wrong with this fate of the recipient at `index`, if something is.
-    pub(crate) fn check_fate(&self, index: usize, fate: &RecipientStatus) -> Result<(), String> {
+    /// Compares a recipient's status with the expected one.
+    pub(crate) fn check_status(
+        &self,
+        index: usize,
+        status: &RecipientStatus,
+    ) -> Result<(), String> {
         let recipient = &self.recipients[index];
         let fault = find(&SENDERS, &self.sender, |step| step == Step::Mail)
             .or_else(|| find(&RECIPIENTS, recipient, |_| true))
             .or_else(|| find(&SENDERS, &self.sender, |_| true))
             .or_else(|| find(&DELIVERIES, recipient, |_| true))
             .filter(|fault| fault.step != Step::Data || !self.unasked);
-        let right = match (fault, fate) {
+        let right = match (fault, status) {
             (None, RecipientStatus::Accepted(_)) => true,
             (Some(fault), RecipientStatus::Rejected { stage, reply, .. }) => {
                 let stages: &[Stage] = match fault.step {
                     Step::Mail => &[Stage::Mail],
                     Step::Rcpt => &[Stage::Rcpt],
-                    // With BDAT there is no other place to reject than the text.
+                    // With BDAT the content is the first step at which the server can reject.
                     Step::Data => &[Stage::Data, Stage::Content, Stage::EndOfData],
                     Step::EndOfData => &[Stage::EndOfData, Stage::Content],
                 };
@@ -231,7 +235,7 @@ impl Message {
             None => "accepted".to_owned(),
         };
         Err(format!(
-            "{} to {recipient}: {fate:?}, not {wanted}",
+            "{} to {recipient}: {status:?}, not {wanted}",
             self.sender
         ))
     }

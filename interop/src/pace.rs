@@ -12,8 +12,8 @@ use crate::message::Message;
 use crate::server;
 use crate::slow_link::{SlowLink, Traits};
 
-/// Sends `count` messages of 1 kB in each way, one connection after the other, and prints the seconds from connecting to the reply
-/// to QUIT.
+/// Sends `count` messages of 1 kB in each way, one connection after the other. Returns the seconds
+/// from connecting to the reply to QUIT.
 ///
 /// # Errors
 /// If any message is not accepted, or not stored.

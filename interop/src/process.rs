@@ -1,4 +1,4 @@
-//! Servers that run: how they are started, waited for, stopped and started again.
+//! Server processes: start, readiness, stop and restart.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -15,40 +15,40 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::environment::{Environment, Listener};
 
-/// A server to start beside another one.
+/// A companion: a server that another server needs.
 #[derive(Debug)]
 pub(crate) struct Neighbour {
     pub(crate) name: &'static str,
     /// Runs it in the foreground.
     pub(crate) command: Command,
-    /// Where it answers.
+    /// The address at which it greets.
     pub(crate) address: SocketAddr,
-    /// What it writes about itself, beside its output.
+    /// Its log files, beside its output.
     pub(crate) logs: Vec<PathBuf>,
 }
 
-/// A server that runs, until it is dropped.
+/// A running server; stopped when dropped.
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
     command: Command,
-    /// Where it answers.
+    /// The addresses at which it greets.
     listeners: Vec<(Listener, SocketAddr)>,
-    /// Its output, and its logs.
+    /// Its output and its log files.
     texts: Vec<PathBuf>,
-    /// Known once it has answered.
+    /// Known after the first reply.
     processes: Option<Processes>,
 }
 
-/// The processes of a server: all that are in its mount namespace, whichever process started them, and when.
+/// The processes of a server: all in its mount namespace, whichever process started them.
 #[derive(Clone, Debug)]
 pub(crate) struct Processes {
-    /// As long as it is open, no other namespace gets its number.
+    /// An open file of the namespace, so that no other one gets its number.
     namespace: Arc<fs::File>,
 }
 
 impl Running {
-    /// Starts a server, whose output goes to a file, and waits until every listener answers.
+    /// Starts a server with its output in a file, and waits until every listener replies.
     pub(crate) fn start(
         command: Command,
         environment: &Environment,
@@ -66,7 +66,7 @@ impl Running {
         )
     }
 
-    /// Starts a server that is needed by another one.
+    /// Starts a companion server.
     pub(crate) fn start_beside(
         neighbour: Neighbour,
         environment: &Environment,
@@ -103,7 +103,7 @@ impl Running {
         known.ok_or_else(|| io::Error::other("the server does not run"))
     }
 
-    /// Starts it once more, when all of it has ended and no listener of it is taken.
+    /// Starts it again, when all its processes have ended and no address is in use.
     pub(crate) fn restart(&mut self) -> io::Result<()> {
         self.stop()?;
         wait_until_free(&self.listeners)?;
@@ -111,12 +111,12 @@ impl Running {
         self.wait_until_up()
     }
 
-    /// Waits until every listener answers.
+    /// Waits until every listener replies.
     fn wait_until_up(&mut self) -> io::Result<()> {
         let until = Instant::now() + LONGEST;
         let mut silent = self.listeners.clone();
         loop {
-            // All at one time, for some servers take a while to let go of a client.
+            // All at one time, because some servers take a while to end a session.
             let failed = thread::scope(|scope| {
                 let answers = silent
                     .iter()
@@ -165,7 +165,7 @@ impl Running {
 
     fn stop(&mut self) -> io::Result<()> {
         if self.child.try_wait()?.is_none() {
-            // One that has not answered may be apart by now.
+            // A server that has not replied may be in its own namespace by now.
             if self.processes.is_none() {
                 self.processes = Processes::of(&self.child).ok();
             }
@@ -196,7 +196,7 @@ impl Drop for Running {
 }
 
 impl Processes {
-    /// Those of a server whose first process this is.
+    /// The processes of the server whose first process this is.
     fn of(child: &Child) -> io::Result<Self> {
         let namespace = fs::File::open(namespace_of(child.id(), "mnt"))?;
         let (its, own) = (
@@ -211,9 +211,10 @@ impl Processes {
         })
     }
 
-    /// Asks all of them to end, as a system does that is shut down, and ends those that do not, until none is left.
+    /// Asks all processes to end, as a system does at shutdown, kills those that do not, and waits
+    /// until none is left.
     ///
-    /// A server may start processes while it ends, which hold its sockets as it does.
+    /// A server may start processes while it ends, which hold its sockets as well.
     pub(crate) fn shut_down(&self) -> io::Result<()> {
         const PATIENCE: Duration = Duration::from_millis(500);
         let begin = Instant::now();
@@ -239,7 +240,7 @@ impl Processes {
                     false if asked.insert(id) => Signal::TERM,
                     false => continue,
                 };
-                // One that has ended meanwhile needs nothing.
+                // A process that has ended meanwhile needs no signal.
                 let id = i32::try_from(id).ok().and_then(Pid::from_raw);
                 let _ = id.map(|id| kill_process(id, signal));
             }
@@ -247,24 +248,24 @@ impl Processes {
         }
     }
 
-    /// The numbers of those that have not ended.
+    /// The ids of the processes that have not ended.
     fn ids(&self) -> io::Result<Vec<u32>> {
         ids_in(&self.namespace.metadata()?, "mnt")
     }
 }
 
-/// What the processes of all servers are at: their threads, and how often each was switched to.
+/// The activity of all servers' processes: their threads, and the context switches of each.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Activity(Vec<Vec<String>>);
 
-/// What they are at now.
+/// The activity now.
 pub(crate) fn activity() -> io::Result<Activity> {
     let own = std::process::id();
-    // The network is this program's own, and theirs.
+    // The network namespace is that of this program and the servers.
     let ids = ids_in(&fs::metadata(namespace_of(own, "net"))?, "net")?;
     let mut threads = Vec::new();
     for id in ids.into_iter().filter(|&id| id != own) {
-        // What ends meanwhile is missing the next time.
+        // Processes that end meanwhile are missing the next time.
         let tasks = fs::read_dir(format!("/proc/{id}/task"));
         for thread in tasks.into_iter().flatten().flatten() {
             let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
@@ -278,13 +279,14 @@ pub(crate) fn activity() -> io::Result<Activity> {
 }
 
 impl Activity {
-    /// Whether nothing runs or is about to: if nothing has run after a while either, all wait for something from outside.
+    /// Whether no thread runs or is about to: if none has run after a while either, all wait for
+    /// input.
     pub(crate) fn is_rest(&self) -> bool {
         (self.0.iter()).all(|lines| lines.iter().any(|line| line.starts_with("State:\tS")))
     }
 }
 
-/// The numbers of the processes in a namespace of this kind.
+/// The ids of the processes in a namespace of this kind.
 fn ids_in(namespace: &fs::Metadata, kind: &str) -> io::Result<Vec<u32>> {
     let mut ids = Vec::new();
     for entry in fs::read_dir("/proc")? {
@@ -292,7 +294,7 @@ fn ids_in(namespace: &fs::Metadata, kind: &str) -> io::Result<Vec<u32>> {
         let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        // One that has ended is in none.
+        // A process that has ended is in none.
         if let Ok(its) = fs::metadata(namespace_of(id, kind))
             && (its.dev(), its.ino()) == (namespace.dev(), namespace.ino())
         {
@@ -302,18 +304,18 @@ fn ids_in(namespace: &fs::Metadata, kind: &str) -> io::Result<Vec<u32>> {
     Ok(ids)
 }
 
-/// How long a server may take for anything, on a machine that has much else to do: what takes longer does not come. As long as
-/// a client waits for the final reply (RFC 5321, section 4.5.3.2.6): a disk that is busy for minutes is no failure.
+/// The longest wait for a server on a busy machine. As long as the client's limit for the final
+/// reply (RFC 5321, section 4.5.3.2.6): a disk that is busy for minutes is not a failure.
 pub(crate) const LONGEST: Duration = Duration::from_secs(600);
 
-/// How often a server is looked at.
+/// The time between two checks of a server.
 pub(crate) const POLL: Duration = Duration::from_millis(10);
 
 fn namespace_of(id: u32, kind: &str) -> PathBuf {
     format!("/proc/{id}/ns/{kind}").into()
 }
 
-/// Waits until nothing listens at any of these addresses: some servers wait for half a minute if something does.
+/// Waits until these addresses are free: if one is in use, some servers wait for half a minute.
 fn wait_until_free(listeners: &[(Listener, SocketAddr)]) -> io::Result<()> {
     let until = Instant::now() + LONGEST;
     for (listener, address) in listeners {
@@ -332,7 +334,7 @@ fn wait_until_free(listeners: &[(Listener, SocketAddr)]) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a server greets, or where TLS has to come first, takes a connection.
+/// Whether a server greets or, at a listener with implicit TLS, accepts a connection.
 fn answer(address: SocketAddr, listener: Listener) -> io::Result<()> {
     let limit = LONGEST / 2;
     let stream = TcpStream::connect_timeout(&address, limit)?;
@@ -342,7 +344,7 @@ fn answer(address: SocketAddr, listener: Listener) -> io::Result<()> {
     stream.set_read_timeout(Some(limit))?;
     let mut line = String::new();
     BufReader::new(&stream).read_line(&mut line)?;
-    // A server that is left without a word may count it as an offence.
+    // A server may count a client that leaves without QUIT as misbehaving.
     io::Write::write_all(&mut &stream, b"QUIT\r\n")?;
     let _ = io::copy(&mut &stream, &mut io::sink());
     if line.starts_with("220") {

@@ -1,4 +1,4 @@
-//! A way to a server that does not hand on bytes as they come: it hands them on one by one, or it breaks.
+//! A relay between a client and a server that forwards single bytes, or breaks the connection.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-/// How bytes are handed on.
+/// How bytes are forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passage {
-    /// One by one, each in a segment of its own.
-    Octets,
-    /// As they come, until it breaks.
+    /// One at a time, each in a segment of its own.
+    Bytes,
+    /// As they come, until the connection breaks.
     Break {
         direction: Direction,
         /// After this number of bytes in this direction.
@@ -22,7 +22,7 @@ pub(crate) enum Passage {
     },
 }
 
-/// Which way.
+/// The direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     ToServer,
@@ -34,20 +34,21 @@ pub(crate) enum Direction {
 pub(crate) enum Manner {
     /// Both ends see the end of the stream.
     Close,
-    /// Both ends see a reset.
+    /// Both ends see a connection reset.
     Reset,
-    /// The client sees the end of the stream; the server reads all that was handed on, and answers in vain.
+    /// The client sees the end of the stream. The server reads all that was forwarded, and its
+    /// replies are lost.
     Deaf,
 }
 
-/// Opens a way for one connection to `target`, which ends with it.
+/// Opens a relay for one connection to `target`, which ends with the connection.
 ///
-/// A connection that was never made keeps a thread until the program ends.
+/// If no connection is made, its thread waits until the program ends.
 pub(crate) fn open(target: SocketAddr, passage: Passage) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
     thread::Builder::new().spawn(move || {
-        // An end that is gone is seen at the other.
+        // The end of one side is visible to the other.
         let _ = carry(&listener, target, passage);
     })?;
     Ok(address)
@@ -80,7 +81,7 @@ struct Link {
 }
 
 impl Link {
-    /// Hands on what goes in one direction, until its end.
+    /// Forwards one direction until its end.
     fn pump(&self, direction: Direction) -> io::Result<()> {
         let (mut from, to) = match direction {
             Direction::ToServer => (&self.client, &self.server),
@@ -98,7 +99,7 @@ impl Link {
         loop {
             let read = from.read(&mut buffer);
             if self.broken.load(Ordering::Acquire) {
-                // A deaf client's server is heard out.
+                // The server's output is read to its end, even if the client no longer reads.
                 match read {
                     Ok(1..) if direction == Direction::ToClient && self.is_deaf() => continue,
                     _ => return Ok(()),
@@ -124,7 +125,7 @@ impl Link {
     fn write(&self, mut to: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() && !self.broken.load(Ordering::Acquire) {
             let len = match self.passage {
-                Passage::Octets => 1,
+                Passage::Bytes => 1,
                 Passage::Break { .. } => bytes.len(),
             };
             match to.write(&bytes[..len]) {
@@ -154,7 +155,7 @@ impl Link {
             Manner::Reset => {
                 for end in [&self.client, &self.server] {
                     SockRef::from(end).set_linger(Some(Duration::ZERO))?;
-                    // Wakes who reads, and says nothing to the peer.
+                    // Wakes the reader, and sends nothing to the peer.
                     end.shutdown(Shutdown::Read)?;
                 }
                 Ok(())

@@ -1,4 +1,4 @@
-//! The table of what was tried.
+//! The table of results.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::adapter::Adapter;
 use crate::case::{Done, Verdict};
 
-/// Server × case × client.
+/// The results by server, case and client.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     rows: Vec<Row>,
@@ -22,7 +22,7 @@ struct Row {
     cells: [Option<Cell>; Adapter::ALL.len()],
 }
 
-/// How one case went.
+/// The result of one case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cell {
     Passed,
@@ -66,17 +66,18 @@ impl Report {
         });
     }
 
-    /// A server that is not there.
+    /// Adds a server that was not found.
     pub(crate) fn missing(&mut self, server: &'static str, required: bool) {
         self.missing.push((server, required));
     }
 
-    /// How long all of a server took.
+    /// Adds the time that a server took.
     pub(crate) fn took(&mut self, server: &'static str, time: Duration) {
         self.times.push((server, time));
     }
 
-    /// All of it in Markdown: a row for each case, a column for each server, and in it a mark for each client.
+    /// The table in Markdown: a row for each case, a column for each server, and in it a mark for
+    /// each client.
     pub(crate) fn table(&self) -> String {
         let mut servers: Vec<&str> = Vec::new();
         let mut cases: Vec<&str> = Vec::new();
@@ -117,12 +118,12 @@ impl Report {
         self.count(Cell::Failed)
     }
 
-    /// Notes that a run in place of the cases went well.
+    /// Records a successful run of another kind.
     pub(crate) fn went_well(&mut self) {
         self.runs += 1;
     }
 
-    /// Whether something was tried, nothing failed, and nothing that is required was missing.
+    /// Whether cases were run, none failed, and no required server was missing.
     pub(crate) fn is_good(&self) -> bool {
         self.failures() == 0
             && self.count(Cell::Passed) + self.runs > 0

@@ -1,4 +1,4 @@
-//! The servers: how each is set up, and where it keeps what it took.
+//! The servers: how each is configured, and where it stores messages.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,43 +27,43 @@ mod sendmail;
 
 pub(crate) use delivery_log::{DeliveryLog, Held};
 
-/// A mail server that people run.
+/// A mail server.
 pub(crate) trait Server: Sync {
-    /// What it is called, by users and by `interop/fetch`.
+    /// The name for users and for `interop/fetch`.
     fn name(&self) -> &'static str;
 
-    /// What its packages are called.
+    /// The name of its packages.
     fn package(&self) -> &'static str {
         self.name()
     }
 
-    /// The ways in that it has.
+    /// The listeners that it has.
     fn listeners(&self) -> &'static [Listener];
 
-    /// Writes its configuration, and gives the command that runs it in the foreground.
+    /// Writes its configuration; returns the command that runs it in the foreground.
     fn prepare(&self, environment: &Environment) -> io::Result<Command>;
 
-    /// The files in which it writes about itself, beside its output.
+    /// Its log files, beside its output.
     fn logs(&self, _site: &Environment) -> Vec<PathBuf> {
         Vec::new()
     }
 
-    /// The servers that it uses where their packages are there.
+    /// The packages of companion servers, used where they exist.
     fn beside(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// Writes the configurations of those beside it, and tells how to start them.
+    /// Writes the configurations of companion servers; returns how to start them.
     fn neighbours(&self, _site: &Environment) -> io::Result<Vec<Neighbour>> {
         Ok(Vec::new())
     }
 
-    /// What is spoken at a listener.
+    /// The protocol of a listener.
     fn protocol(&self, _door: Listener) -> Protocol {
         Protocol::Smtp
     }
 
-    /// The Unix socket at which it speaks the same as at [`Listener::Relay`].
+    /// The Unix socket with the same configuration as [`Listener::Relay`].
     fn socket(&self, _site: &Environment) -> Option<PathBuf> {
         None
     }
@@ -73,22 +73,24 @@ pub(crate) trait Server: Sync {
         self.protocol(Listener::Relay) == Protocol::Lmtp || !is_of(&DELIVERIES, kind)
     }
 
-    /// Whether mail for [`FAR`](crate::environment::FAR) comes to a mailbox that can be read by IMAP and POP3.
+    /// Whether mail for [`FAR`](crate::environment::FAR) reaches a mailbox that IMAP and POP3 can
+    /// read.
     fn is_read_back(&self, _site: &Environment) -> bool {
         false
     }
 
-    /// Whether it asks its policy about the text of a message before the first chunk as it does at DATA.
+    /// Whether it asks its policy before the first chunk, as it does at DATA.
     fn rejects_before_chunks(&self) -> bool {
         true
     }
 
-    /// Whether it takes the rest of a chunk for commands that it rejected for its size, and so loses the session.
+    /// Whether it reads the rest of a chunk that it rejected for its size as commands, and so loses
+    /// the session.
     fn loses_its_place(&self) -> bool {
         false
     }
 
-    /// Takes what it stored out of the store, by default a Maildir for all.
+    /// Takes the stored messages out of the store, by default a Maildir for all recipients.
     fn take(&self, environment: &Environment) -> io::Result<Vec<Stored>> {
         let files = take_files(&environment.path("store/new"))?;
         let stored = files.iter().map(|file| Stored::parse(file, None));
@@ -100,12 +102,12 @@ pub(crate) trait Server: Sync {
         &["PLAIN", "LOGIN"]
     }
 
-    /// The SASL mechanisms that it already advertises in cleartext.
+    /// The SASL mechanisms that it advertises in cleartext.
     fn mechanisms_in_clear(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// Whether it answers those of [`LOGINS`](crate::message::LOGINS) as they say.
+    /// Whether it replies to the users of [`LOGINS`](crate::message::LOGINS) as listed.
     fn answers_logins(&self) -> bool {
         false
     }
@@ -115,62 +117,63 @@ pub(crate) trait Server: Sync {
         false
     }
 
-    /// How it rejects a wrong password.
+    /// The code of its reply to a wrong password.
     fn code_for_wrong_password(&self) -> u16 {
         535
     }
 
-    /// Whether it knows a client by its certificate.
+    /// Whether it authenticates a client by its certificate.
     fn knows_certificates(&self) -> bool {
         false
     }
 
-    /// Whether it writes at the top of a message which parameters came with it.
+    /// Whether it writes the parameters of a message at the top of the stored message.
     fn writes_parameters(&self) -> bool {
         false
     }
 
-    /// Whether it greets all of some clients that connect at one time.
+    /// Whether it greets several clients that connect at one time.
     fn greets_many(&self) -> bool {
         true
     }
 
-    /// Whether it resumes sessions of TLS.
+    /// Whether it resumes TLS sessions.
     fn resumes_tls(&self) -> bool {
         true
     }
 
-    /// How it rejects a text that is too large.
+    /// The code of its reply to content that is too large.
     fn code_for_too_large(&self) -> u16 {
         552
     }
 
-    /// Whether it makes recipients of the kind `later` wait for a second try.
+    /// Whether it greylists recipients of the kind `later`.
     fn greylists(&self) -> bool {
         false
     }
 
-    /// Whether it takes messages to recipients of the kind `bounce`, and reports that they cannot be delivered.
+    /// Whether it accepts messages to recipients of the kind `bounce`, and reports that they cannot
+    /// be delivered.
     fn reports(&self) -> bool {
         false
     }
 
-    /// Whether its reports show xtext as it came.
+    /// Whether its reports repeat xtext without decoding it.
     fn reports_xtext(&self) -> bool {
         false
     }
 
-    /// How many messages it has taken and not yet stored.
+    /// The number of messages that it has accepted and not yet stored.
     fn queued(&self, environment: &Environment) -> io::Result<usize>;
 
-    /// Its queue and log, if it keeps in its queue what comes from senders of the kind `hold`.
+    /// Its queue and log, if messages from senders of the kind `hold` stay in its queue.
     fn delivery_log(&self, environment: &Environment) -> Option<DeliveryLog> {
         let _ = environment;
         None
     }
 }
 
-/// All of them.
+/// All servers.
 pub(crate) const SERVERS: &[&dyn Server] = &[
     &postfix::Postfix,
     &exim::Exim,
@@ -190,16 +193,16 @@ pub(crate) const SERVERS: &[&dyn Server] = &[
 pub(crate) struct Stored {
     pub(crate) sender: String,
     pub(crate) recipient: String,
-    /// All that was stored, with CRLF line ends.
+    /// The whole stored message, with CRLF line ends.
     pub(crate) text: Vec<u8>,
 }
 
-/// Waits until all that the server took is stored, and takes it out of the store.
+/// Waits until every accepted message is stored, and takes them out of the store.
 pub(crate) fn collect(server: &dyn Server, environment: &Environment) -> io::Result<Vec<Stored>> {
     collect_expected(server, environment, usize::MAX)
 }
 
-/// Waits until all that the server took is stored.
+/// Waits until every accepted message is stored.
 pub(crate) fn settle(server: &dyn Server, environment: &Environment) -> io::Result<()> {
     settle_expected(server, environment, usize::MAX)
 }
@@ -228,7 +231,8 @@ fn settle_expected(
             return Ok(());
         }
         thread::sleep(POLL);
-        // A message may be between two places, or still be read by a process that gets no time.
+        // A message may be between two folders, or be read by a process that gets no processor
+        // time.
         if empty && before.is_rest() && process::activity()? == before {
             return Ok(());
         }
@@ -241,7 +245,7 @@ fn settle_expected(
     }
 }
 
-/// Takes all files out of a folder, if it is there.
+/// Takes all files out of a folder, if it exists.
 fn take_files(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
     let mut files = Vec::new();
     if folder.exists() {
@@ -255,7 +259,8 @@ fn take_files(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
 }
 
 impl Stored {
-    /// Reads a file of a Maildir, at whose top the server wrote Return-Path, and for whom it is unless that is known.
+    /// Reads a file of a Maildir. The server wrote Return-Path at its top, and the recipient unless
+    /// it is known.
     fn parse(file: &[u8], recipient: Option<&str>) -> io::Result<Self> {
         let text = with_crlf(file);
         let mut fields = BTreeMap::new();
@@ -286,7 +291,7 @@ impl Stored {
     }
 }
 
-/// A text whose line ends are those of its first line.
+/// The text with CRLF line ends, if its first line end is LF.
 fn with_crlf(file: &[u8]) -> Vec<u8> {
     let first = file.iter().position(|&byte| byte == b'\n');
     if first.is_some_and(|end| file[..end].ends_with(b"\r")) {
@@ -302,12 +307,12 @@ fn with_crlf(file: &[u8]) -> Vec<u8> {
     text
 }
 
-/// Runs a command that is to succeed, and gives what it said.
+/// Runs a command that must succeed; returns its output.
 pub(crate) fn said(command: &mut Command) -> io::Result<String> {
     output(command).map(|said| String::from_utf8_lossy(&said).into_owned())
 }
 
-/// The same, byte by byte.
+/// The same with the output as bytes.
 pub(crate) fn output(command: &mut Command) -> io::Result<Vec<u8>> {
     let output = command.output()?;
     if output.status.success() {
@@ -317,7 +322,8 @@ pub(crate) fn output(command: &mut Command) -> io::Result<Vec<u8>> {
     Err(io::Error::other(format!("{}: {said}", output.status)))
 }
 
-/// A process for each of these listeners, where one has but one certificate and one limit of size.
+/// A process for each of these listeners, for a server with one certificate and one size limit per
+/// process.
 fn each_by_itself(
     environment: &Environment,
     listeners: &[Listener],
@@ -344,12 +350,12 @@ fn each_by_itself(
     .collect()
 }
 
-/// How many files there are in a folder and those in it.
+/// The number of files in a folder and below it.
 fn count_files(folder: &Path) -> io::Result<usize> {
     count_files_if(folder, |_| true)
 }
 
-/// The same of those that are looked for.
+/// The same for files that match.
 fn count_files_if(folder: &Path, is_right: fn(&Path) -> bool) -> io::Result<usize> {
     let mut count = 0;
     let entries = match fs::read_dir(folder) {
@@ -359,7 +365,7 @@ fn count_files_if(folder: &Path, is_right: fn(&Path) -> bool) -> io::Result<usiz
     };
     for entry in entries {
         let entry = entry?;
-        // What is gone by now is no longer there.
+        // A file that is gone by now does not count.
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => count += count_files_if(&entry.path(), is_right)?,
             _ => count += usize::from(is_right(&entry.path())),

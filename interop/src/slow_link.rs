@@ -1,6 +1,8 @@
-//! The network between a client and a server: how long packets are on their way, how large they may be, how many get lost.
+//! The network between a client and a server: the delay of packets, their maximum size, and how
+//! many get lost.
 //!
-//! It is the kernel's own loopback, whose packets pass through this program, so what they carry is real TCP.
+//! It is the kernel's loopback with its packets queued through this program, so they carry real
+//! TCP.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -14,12 +16,12 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use nfq::{Queue, Verdict};
 
-/// What a network does to packets.
+/// The properties of a network.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Traits {
-    /// How long a packet is on its way.
+    /// The delay of a packet.
     pub(crate) delay: Duration,
-    /// The most bytes of a packet.
+    /// The maximum size of a packet in bytes.
     pub(crate) largest: u32,
     /// One packet of this number is lost, if any.
     pub(crate) lost: Option<u32>,
@@ -34,14 +36,14 @@ impl Traits {
     };
 }
 
-/// A network that is in force until it is dropped.
+/// A network that applies until it is dropped.
 #[derive(Debug)]
 pub(crate) struct SlowLink {
     ended: Arc<AtomicBool>,
     carrier: Option<JoinHandle<io::Result<Carried>>>,
 }
 
-/// What went over it.
+/// Counts of packets.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Carried {
     pub(crate) packets: u64,
@@ -52,7 +54,7 @@ impl SlowLink {
     pub(crate) fn new(traits: Traits) -> io::Result<Self> {
         let mut queue = Queue::open()?;
         queue.bind(NUMBER)?;
-        // Of the packet itself nothing is asked.
+        // The content of packets is not needed.
         queue.set_copy_range(NUMBER, 0)?;
         queue.set_queue_max_len(NUMBER, 100_000)?;
         queue.set_nonblocking(true);
@@ -67,7 +69,7 @@ impl SlowLink {
         })
     }
 
-    /// Ends it, and tells what went over it.
+    /// Removes the network, and returns its counts.
     pub(crate) fn end(mut self) -> io::Result<Carried> {
         self.close()
     }
@@ -93,13 +95,13 @@ impl Drop for SlowLink {
     }
 }
 
-/// As long as it is there, whatever is written goes out in a segment of its own, if the writer asks that nothing is waited for.
+/// While this exists, each write with TCP_NODELAY is sent in a segment of its own.
 #[derive(Debug)]
 pub(crate) struct Eager(());
 
 impl Eager {
     pub(crate) fn new() -> io::Result<Self> {
-        // Nothing is gathered, least of all until something is acknowledged.
+        // No write is held back until earlier data is acknowledged.
         fs::write(CORKING, "0")?;
         route(&["initcwnd", "1000", "quickack", "1"])?;
         Ok(Self(()))
@@ -114,7 +116,7 @@ impl Drop for Eager {
     }
 }
 
-/// How many segments of TCP came in so far, in this network.
+/// The number of TCP segments received so far, in this network namespace.
 pub(crate) fn segments() -> io::Result<u64> {
     let text = fs::read_to_string("/proc/self/net/snmp")?;
     let mut rows = text.lines().filter_map(|line| line.strip_prefix("Tcp: "));
@@ -129,10 +131,10 @@ pub(crate) fn segments() -> io::Result<u64> {
         .ok_or_else(|| io::Error::other("the system does not count segments"))
 }
 
-/// The number of the kernel's queue of packets.
+/// The number of the kernel's packet queue.
 const NUMBER: u16 = 0;
 
-/// The largest packet of the loopback as it is.
+/// The MTU of loopback by default.
 const LOOPBACK: u32 = 65536;
 
 fn carry(queue: &mut Queue, traits: Traits, ended: &AtomicBool) -> io::Result<Carried> {
@@ -161,7 +163,7 @@ fn carry(queue: &mut Queue, traits: Traits, ended: &AtomicBool) -> io::Result<Ca
         if held.is_empty() && ended.load(Ordering::Acquire) {
             return Ok(carried);
         }
-        // The queue cannot be waited for with a limit.
+        // The queue has no wait with a limit.
         thread::sleep(Duration::from_micros(500));
     }
 }

@@ -1,5 +1,5 @@
-//! Very many messages in batches over connections that break at random: what the clients say became of each must agree with the
-//! server's queue and log, and they must need no more memory and no more descriptors in the end than in the beginning.
+//! Very many messages in batches over connections that break at random. The outcomes must agree
+//! with the server's queue and log, and memory and descriptors must not grow.
 
 use std::fmt;
 use std::fs;
@@ -25,34 +25,34 @@ use crate::server::{DeliveryLog, Held};
 pub(crate) struct Load {
     pub(crate) mails: u32,
     pub(crate) seed: u64,
-    /// How many sessions there were before.
+    /// The number of sessions before.
     pub(crate) before: u64,
 }
 
-/// What became of it, by recipients.
+/// The outcomes, by recipients.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     mails: u32,
     connections: u64,
-    /// Recipients to whom a message was sent again because it had not been sent.
+    /// Recipients to which a message was sent again, because it had not been sent.
     again: u64,
     accepted: u64,
     rejected: u64,
     in_doubt: u64,
-    /// How many of those in doubt are stored.
+    /// The number of recipients in doubt whose message is stored.
     in_doubt_stored: u64,
     stored: u64,
-    /// After half of the messages, and in the end, in KiB.
+    /// Memory after half of the messages and at the end, in KiB.
     memory: [u64; 2],
-    /// Before the first round, and at the end.
+    /// Descriptors before the first round and at the end.
     descriptors: [usize; 2],
     took: Duration,
 }
 
-/// Sends it all.
+/// Sends all messages.
 ///
 /// # Errors
-/// What does not agree; also if it takes longer than a quarter of an hour.
+/// Any disagreement; also if it takes longer than a quarter of an hour.
 pub(crate) fn run(
     environment: &Environment,
     mut delivery_log: DeliveryLog,
@@ -105,7 +105,7 @@ pub(crate) fn run(
         tally.compare(&state.told, held)?;
         drop(state.told);
         tally.memory[1] = memory().map_err(|error| format!("{error:#}"))?;
-        // By the half of it an allocator has what it keeps.
+        // After half of the messages an allocator has reached its size.
         if tally.memory[0] == 0 || tally.mails <= load.mails / 2 {
             tally.memory[0] = tally.memory[1];
         }
@@ -116,7 +116,7 @@ pub(crate) fn run(
     Ok(tally)
 }
 
-/// The messages that are sent before the server is looked at.
+/// The messages between two looks at the server.
 struct Round<'a> {
     environment: &'a Environment,
     endpoints: &'a [Endpoint],
@@ -126,16 +126,16 @@ struct Round<'a> {
 
 #[derive(Default)]
 struct State {
-    /// Of which nothing has been sent.
+    /// Messages of which nothing has been sent.
     waiting: Vec<Message>,
-    /// What became of the recipient at an index.
+    /// The status of the recipient at an index.
     told: Vec<(Message, usize, RecipientStatus)>,
     again: u64,
     connections: u64,
 }
 
 impl Round<'_> {
-    /// Sends messages that wait, as long as there are any.
+    /// Sends waiting messages until there are none.
     fn work(&self, adapter: Adapter, mut random: Rng) -> Result<(), String> {
         loop {
             let messages = {
@@ -160,7 +160,7 @@ impl Round<'_> {
             let address = address.map_err(|error| format!("{error:#}"))?;
             let endpoint = &self.endpoints[random.usize(..self.endpoints.len())];
             let batch = adapter::Load::Batch(mails(&messages)?);
-            // Without a connection that is ready, nothing was sent.
+            // If the connection did not become ready, nothing was sent.
             let session = adapter.converse(endpoint, address, batch);
             let outcomes = session.map_or_else(|_| Vec::new(), |session| session.outcomes);
             let mut state = self.state.lock().map_err(|error| format!("{error:#}"))?;
@@ -171,7 +171,7 @@ impl Round<'_> {
                 for (index, recipient) in message.recipients().iter().enumerate() {
                     match deliveries.get(index).map(|delivery| delivery.status()) {
                         None | Some(RecipientStatus::NotSent(_)) => unsent.push(recipient.clone()),
-                        Some(fate) => state.told.push((message.clone(), index, fate.clone())),
+                        Some(status) => state.told.push((message.clone(), index, status.clone())),
                     }
                 }
                 if !unsent.is_empty() {
@@ -184,16 +184,16 @@ impl Round<'_> {
 }
 
 impl Tally {
-    /// Whether the queue and the log have what was told, and nothing else.
+    /// Compares the queue and the log with the outcomes.
     fn compare(
         &mut self,
         told: &[(Message, usize, RecipientStatus)],
         mut held: Held,
     ) -> Result<(), String> {
-        for (message, index, fate) in told {
+        for (message, index, status) in told {
             let recipient = &message.recipients()[*index];
             let found = held.mails.remove(recipient).unwrap_or_default();
-            let wrong = |what: &str| Err(format!("{recipient}: {fate}, and {what}"));
+            let wrong = |what: &str| Err(format!("{recipient}: {status}, and {what}"));
             match &*found {
                 [] => {}
                 [(name, mail)] => {
@@ -205,16 +205,16 @@ impl Tally {
                 _ => return wrong("stored more than once"),
             }
             self.stored += found.len() as u64;
-            match (fate, found.first()) {
+            match (status, found.first()) {
                 (RecipientStatus::Accepted(reply), Some((name, _))) => {
-                    message.check_fate(*index, fate)?;
+                    message.check_status(*index, status)?;
                     if !reply.to_string().contains(name.as_str()) {
                         return wrong("stored by another name");
                     }
                     self.accepted += 1;
                 }
                 (RecipientStatus::Rejected { .. }, None) => {
-                    message.check_fate(*index, fate)?;
+                    message.check_status(*index, status)?;
                     if !held.rejected.contains(message.sender()) {
                         return wrong("the log does not know it");
                     }
@@ -234,7 +234,7 @@ impl Tally {
         }
     }
 
-    /// Whether no more memory and descriptors are in use in the end.
+    /// Asserts that memory and descriptors have not grown.
     fn check_use(&self) -> Result<(), String> {
         let [before, after] = self.memory;
         if after > before + MORE {
@@ -274,22 +274,22 @@ impl fmt::Display for Tally {
     }
 }
 
-/// How many messages before the server is looked at.
+/// The number of messages between two looks at the server.
 const ROUND: u32 = 2500;
 
-/// How many connections at one time.
+/// The number of connections at one time.
 const WORKERS: usize = 6;
 
-/// The most messages of a batch, a power of two.
+/// The largest batch, a power of two.
 const LARGEST: usize = 512;
 
-/// How long it may take.
+/// The limit of time.
 const LONGEST: Duration = Duration::from_secs(900);
 
-/// How much more memory it may be in the end, in KiB: what an allocator keeps varies.
+/// How much memory may grow, in KiB: the size of an allocator varies.
 const MORE: u64 = 4 * 1024;
 
-/// One for each way to send and each kind of security.
+/// An endpoint for each way to send and each security setting.
 fn endpoints(environment: &Environment) -> Result<Vec<Endpoint>, String> {
     let mut endpoints = Vec::new();
     for level in [Pipelining::Transactions, Pipelining::Speculative] {
@@ -307,7 +307,7 @@ fn endpoints(environment: &Environment) -> Result<Vec<Endpoint>, String> {
     Ok(endpoints)
 }
 
-/// Most are to be held, the others to be rejected somewhere.
+/// Most are accepted into the queue, the others rejected at some step.
 fn message(random: &mut Rng) -> Message {
     const SENDERS: [&str; 3] = ["badmail", "badend", "tmpend"];
     const RECIPIENTS: [&[&str]; 4] = [&["no"], &["grey"], &["ok", "full"], &["over", "ok", "ok"]];
@@ -318,7 +318,7 @@ fn message(random: &mut Rng) -> Message {
     }
 }
 
-/// A break somewhere within the bytes of `mails` messages, or after them.
+/// A break within the bytes of `mails` messages, or after them.
 fn passage(random: &mut Rng, mails: u64) -> Passage {
     let (direction, bytes) = match random.bool() {
         true => (Direction::ToServer, 600),
@@ -332,7 +332,7 @@ fn passage(random: &mut Rng, mails: u64) -> Passage {
     }
 }
 
-/// What this program has in memory, in KiB.
+/// The resident memory of this program, in KiB.
 fn memory() -> io::Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -340,13 +340,13 @@ fn memory() -> io::Result<u64> {
     figure.ok_or_else(|| io::Error::other("the system does not tell how much memory is in use"))
 }
 
-/// How many files are open, as soon as there are no more than `most`, if that comes to be.
+/// The number of open files, once it is at most `most`, or after a while.
 fn descriptors(most: usize) -> Result<usize, String> {
     let until = Instant::now() + process::LONGEST;
     loop {
         let files = fs::read_dir("/proc/self/fd").map_err(|error| format!("{error:#}"))?;
         let count = files.count();
-        // Threads that carried bytes may be about to end.
+        // Threads that forwarded bytes may be about to end.
         if count <= most || Instant::now() > until {
             return Ok(count);
         }

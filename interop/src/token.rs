@@ -1,4 +1,4 @@
-//! Tokens of OAuth 2.0, signed by this program as the servers expect them.
+//! OAuth 2.0 tokens, signed by this program as the servers expect them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,17 +7,18 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// A JSON Web Token (RFC 7519) that makes its bearer the user for an hour, with HS256 (RFC 7518, section 3.2).
+/// A JSON Web Token (RFC 7519) for this user, valid for an hour, with HS256 (RFC 7518, section
+/// 3.2).
 pub(crate) fn token(user: &str) -> String {
     sign(user, KEY)
 }
 
-/// The same, signed with a key that no server knows.
+/// The same, signed with a key that no server has.
 pub(crate) fn forged(user: &str) -> String {
     sign(user, "another key, which is as long as the first one")
 }
 
-/// The key by which a server checks a token, in Base64.
+/// The key by which servers verify a token, in Base64.
 pub(crate) fn key() -> String {
     STANDARD.encode(KEY)
 }

@@ -26,7 +26,7 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-/// The second of three has such addresses: sent if SMTPUTF8 is advertised, else nothing of it is sent.
+/// The second of three messages has such addresses. It is sent only if SMTPUTF8 is advertised.
 fn go(context: &CaseContext<'_>, way: Way, listener: Listener) -> Verdict {
     let messages = [
         Message::new("ok", &["ok"]),
@@ -45,7 +45,7 @@ fn go(context: &CaseContext<'_>, way: Way, listener: Listener) -> Verdict {
         return Err(format!("{} outcomes", session.outcomes.len()));
     };
     let mut fates = second.recipients().iter().map(|delivery| delivery.status());
-    let kept_back = fates.all(|fate| match fate {
+    let kept_back = fates.all(|status| match status {
         RecipientStatus::NotSent(error) => {
             matches!(
                 error.kind(),

@@ -51,7 +51,7 @@ fn hundred(context: &CaseContext<'_>, way: Way) -> Verdict {
     deliver(context, way, &messages)
 }
 
-/// Every way to be rejected, each before and after messages that are accepted, and after each other.
+/// Every kind of rejection, before and after messages that are accepted, and after each other.
 fn rejections(context: &CaseContext<'_>, way: Way) -> Verdict {
     const SENDERS: [&str; 7] = [
         "ok", "badmail", "tmpmail", "baddata", "tmpdata", "badend", "tmpend",
@@ -87,7 +87,7 @@ fn rejections(context: &CaseContext<'_>, way: Way) -> Verdict {
 fn deliver(context: &CaseContext<'_>, way: Way, messages: &[Message]) -> Verdict {
     let endpoint = || way.apply(context.endpoint(Listener::Relay, Security::Cleartext));
     let session = context.deliver(endpoint(), Listener::Relay, &[])?;
-    if !way.is_offered(&session) {
+    if !way.is_advertised(&session) {
         return Ok(Done::Unsupported);
     }
     context.deliver(endpoint(), Listener::Relay, messages)?;

@@ -1,4 +1,5 @@
-//! The whole way of a message: composed, protected, submitted, handed on by LMTP, and read back by IMAP and by POP3.
+//! A message end to end: composed, protected, submitted, relayed by LMTP, and read by IMAP and
+//! POP3.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,14 +26,14 @@ pub(super) const CASES: &[Case] = &[Case {
     run: whole_way,
 }];
 
-/// A message of which every byte is known.
+/// A message with its exact bytes.
 struct Parcel {
     content: Content,
     mark: String,
     text: Vec<u8>,
 }
 
-/// What is to be found in a message.
+/// The kind of a message.
 #[derive(Clone, Copy, Debug)]
 enum Content {
     /// Parts of all kinds.
@@ -97,7 +98,7 @@ fn travel(
         return Err(format!("{:?}", session.outcomes));
     }
     session.quit.map_err(|error| format!("{error:#}"))?;
-    // All is handed on by now, and nothing came back.
+    // All messages are relayed by now, and no report came back.
     context.compare_nothing()?;
     let folder = context.environment.path("read");
     read_back(context.environment, &folder).map_err(|error| format!("{error:#}"))?;
@@ -108,7 +109,7 @@ fn travel(
     fs::remove_dir_all(&folder).map_err(|error| format!("{error:#}"))
 }
 
-/// Reads what came with clients that others wrote, and empties the mailbox.
+/// Reads the mailbox with independent clients, and empties it.
 fn read_back(environment: &Environment, folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let mut command = Command::new("python3");
@@ -124,7 +125,7 @@ fn read_back(environment: &Environment, folder: &Path) -> io::Result<()> {
     server::said(&mut command).map(drop)
 }
 
-/// Whether each message is there once, byte by byte, and still means what it did.
+/// Asserts that each message is there once, byte for byte, and has its meaning.
 fn compare(folder: &Path, protocol: &str, parcels: &[Parcel], keys: &Keys) -> Result<(), String> {
     let mut files = BTreeMap::new();
     for number in 1..=parcels.len() {
@@ -165,7 +166,7 @@ fn compare(folder: &Path, protocol: &str, parcels: &[Parcel], keys: &Keys) -> Re
     Ok(())
 }
 
-/// Whether servers added nothing at the top but what they may (RFC 5321, section 4.4).
+/// Asserts that servers added only trace fields at the top (RFC 5321, section 4.4).
 fn check_trace(trace: &[u8]) -> Result<(), String> {
     for line in String::from_utf8_lossy(trace).lines() {
         let is_trace = ["Return-Path:", "Delivered-To:", "Received:", " ", "\t"]

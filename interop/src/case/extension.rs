@@ -1,4 +1,4 @@
-//! What a server has to understand for a message to be sent as it is wished, and what it must not be asked for.
+//! Extensions that a message requires, and parameters that must not be sent without them.
 
 use smtp_proto::dsn::{Notify, OriginalRecipient, Return};
 use smtp_proto::parameter::DeliverBy;
@@ -31,7 +31,7 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-/// Whatever level the user asks for.
+/// Whatever level is configured.
 fn one_at_a_time(context: &CaseContext<'_>) -> Verdict {
     let listener = Listener::Bare;
     for text in [Text::Data, Text::Chunk] {
@@ -49,7 +49,7 @@ fn one_at_a_time(context: &CaseContext<'_>) -> Verdict {
         if session.capabilities.pipelining() || session.capabilities.chunking() {
             return Err("it is advertised".into());
         }
-        // Three of MAIL, four of RCPT, two of DATA, and two ends.
+        // Three replies to MAIL, four to RCPT, two to DATA, and two final ones.
         let last = session.outcomes.last();
         let waits = last.map_or(0, |outcome| outcome.stats().round_trips());
         if waits < 11 {
@@ -104,7 +104,7 @@ fn deliver_by(context: &CaseContext<'_>) -> Verdict {
     Ok(Done::Passed)
 }
 
-/// What is asked for arrives; what a server makes of it, its reports say.
+/// Requested parameters arrive, and the server's reports agree.
 fn dsn(context: &CaseContext<'_>) -> Verdict {
     if !context.server.writes_parameters() {
         return Ok(Done::Unsupported);
@@ -208,7 +208,7 @@ fn stored(
     }
 }
 
-/// The parameters that the server wrote at the top, out of xtext.
+/// The parameters that the server wrote at the top, decoded from xtext.
 fn arrived(mail: &Stored) -> Vec<String> {
     let head = String::from_utf8_lossy(&mail.text[..mail.text.len().min(1000)]);
     let line = head

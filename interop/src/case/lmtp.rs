@@ -1,4 +1,4 @@
-//! What a mail store answers for each recipient after the text (RFC 2033, section 4.2).
+//! The final reply of an LMTP server for each recipient (RFC 2033, section 4.2).
 
 use std::sync::Arc;
 
@@ -28,7 +28,8 @@ const LEVELS: [Pipelining; 4] = [
     Pipelining::Speculative,
 ];
 
-/// Recipients that are accepted, rejected by their command, and rejected after the text, in every order that matters.
+/// Recipients that are accepted, rejected at RCPT, and rejected after the content, in every order
+/// that matters.
 fn messages(context: &CaseContext<'_>) -> Vec<Message> {
     const RECIPIENTS: [&[&str]; 9] = [
         &["ok", "quota", "ok", "stuck", "no", "ok"],

@@ -1,4 +1,4 @@
-//! Logging in by a certificate, and replies to AUTH that are neither yes nor no.
+//! Logging in by a certificate, and uncommon rejections of AUTH.
 
 use smtp_proto::sasl::Plain;
 use smtp_proto::{AuthenticationError, Credentials, Error, ErrorKind, Security};
@@ -56,7 +56,7 @@ fn external(context: &CaseContext<'_>) -> Verdict {
     Ok(Done::Passed)
 }
 
-/// Each is told as it came, with what may be done about it, and whether to try again later.
+/// Each error has the reply, a hint, and whether a retry makes sense.
 fn answers(context: &CaseContext<'_>) -> Verdict {
     if !context.server.answers_logins() {
         return Ok(Done::Unsupported);
@@ -90,7 +90,7 @@ fn is_told(error: &Error, code: u16) -> bool {
         && error.hint().is_some()
 }
 
-/// Every way, with texts of every shape.
+/// Every way, with content of every shape.
 fn hundred(context: &CaseContext<'_>) -> Verdict {
     if context.server.listeners().contains(&Listener::Relay) {
         return Ok(Done::Unsupported);
@@ -107,8 +107,8 @@ fn hundred(context: &CaseContext<'_>) -> Verdict {
             way.apply(endpoint.credentials(credentials.clone()))
         };
         let session = context.deliver(endpoint(), Listener::Submission, &[])?;
-        if way.is_offered(&session) {
-            // Each anew: a store may take only one by the same Message-ID.
+        if way.is_advertised(&session) {
+            // New messages, because a store may accept a Message-ID only once.
             let messages: Vec<_> = (bodies.iter().cycle().take(100))
                 .map(|body| Message::new("ok", &["ok"]).body(body))
                 .collect();

@@ -1,4 +1,4 @@
-//! Speaking for another client.
+//! Acting for another client.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -30,7 +30,7 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-/// The server writes down the other client, by its name and address.
+/// The server records the other client by its name and address.
 fn speaks_for(context: &CaseContext<'_>, name: &str) -> Verdict {
     let client = Xclient::new()
         .name(name)
@@ -46,7 +46,7 @@ fn speaks_for(context: &CaseContext<'_>, name: &str) -> Verdict {
     let messages = [Message::new("ok", &["ok"])];
     let session = match context.converse(endpoint, listener, Load::Batch(mails(&messages)?)) {
         Ok(session) => session,
-        Err(error) if is_not_offered(error.kind()) => return Ok(Done::Unsupported),
+        Err(error) if is_not_advertised(error.kind()) => return Ok(Done::Unsupported),
         Err(error) => return Err(format!("{error:#}")),
     };
     if !session.outcomes.iter().all(Outcome::is_accepted) {
@@ -65,7 +65,7 @@ fn speaks_for(context: &CaseContext<'_>, name: &str) -> Verdict {
     }
 }
 
-/// The server writes into its log where the message came from.
+/// The server logs the source of the message.
 fn forwards(context: &CaseContext<'_>, name: &str) -> Verdict {
     let origin = Xforward::new()
         .name(name)
@@ -83,11 +83,11 @@ fn forwards(context: &CaseContext<'_>, name: &str) -> Verdict {
     let endpoint = context.endpoint(listener, Security::StartTls);
     let session = match context.converse(endpoint, listener, load) {
         Ok(session) => session,
-        Err(error) if is_not_offered(error.kind()) => return Ok(Done::Unsupported),
+        Err(error) if is_not_advertised(error.kind()) => return Ok(Done::Unsupported),
         Err(error) => return Err(format!("{error:#}")),
     };
     context.check(&messages, &session)?;
-    // As Postfix has it, which is alone in offering it.
+    // In Postfix's form, as only Postfix advertises it.
     let log = fs::read(context.environment.path("log")).map_err(|error| format!("{error:#}"))?;
     let from = format!("orig_queue_id=4Xyz, orig_client={name}[{ADDR}]");
     match String::from_utf8_lossy(&log).contains(&from) {
@@ -96,7 +96,7 @@ fn forwards(context: &CaseContext<'_>, name: &str) -> Verdict {
     }
 }
 
-fn is_not_offered(kind: &ErrorKind) -> bool {
+fn is_not_advertised(kind: &ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::Unsupported(MissingExtension::Xclient { .. } | MissingExtension::Xforward)

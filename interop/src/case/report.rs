@@ -1,4 +1,4 @@
-//! Reports of delivery (RFC 3461): what is asked for comes out.
+//! Delivery reports (RFC 3461): a requested report arrives.
 
 use smtp_proto::dsn::{Notify, OriginalRecipient, Return};
 use smtp_proto::parameter::ParameterError;
@@ -17,11 +17,11 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "delivery reports, DSN not advertised",
-        run: |context| each_way(context, &Way::SOME, not_offered),
+        run: |context| each_way(context, &Way::SOME, not_advertised),
     },
 ];
 
-/// A message, and what is asked for.
+/// A message, and the requested report.
 struct Wish {
     message: Message,
     notify: Notify,
@@ -37,7 +37,7 @@ impl Wish {
         }
     }
 
-    /// Of which some characters have to be encoded on the way.
+    /// An envelope id with characters that xtext encodes.
     fn envelope_id(&self) -> String {
         format!("id+{}=x", self.message.number())
     }
@@ -71,7 +71,7 @@ impl Wish {
         mail.build().map_err(|error: MailError| error.to_string())
     }
 
-    /// Whether a report says what was asked for.
+    /// Whether a report is the requested one.
     fn check(&self, action: &str, reports: &[Stored], in_xtext: bool) -> Result<(), String> {
         let written = |text: String| match in_xtext {
             true => text.replace('+', "+2B").replace('=', "+3D"),
@@ -151,8 +151,8 @@ fn reports(context: &CaseContext<'_>, way: Way) -> Verdict {
     }
 }
 
-/// It goes only if it may go without a report.
-fn not_offered(context: &CaseContext<'_>, way: Way) -> Verdict {
+/// The message is sent only if the report is optional.
+fn not_advertised(context: &CaseContext<'_>, way: Way) -> Verdict {
     let wishes = [
         Wish::new("ok", Notify::SUCCESS, Return::Full),
         Wish::new("ok", Notify::SUCCESS, Return::Full),

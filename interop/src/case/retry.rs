@@ -1,5 +1,5 @@
-//! What has to be sent once more: recipients that are to wait, those that are too many at a time, and the rest of a batch
-//! whose server was stopped.
+//! Retries: greylisted recipients, too many recipients, and the rest of a batch whose server was
+//! stopped.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
@@ -59,14 +59,14 @@ fn greylisted(context: &CaseContext<'_>, way: Way) -> Verdict {
     }
 }
 
-/// To those who were rejected for now at RCPT.
+/// Messages to the recipients with a transient rejection at RCPT.
 fn transient(messages: &[Message], session: &Session) -> Vec<Message> {
     let all = messages.iter().zip(&session.outcomes);
     let waiting = all.filter_map(|(message, outcome)| {
         let recipients = message.recipients().iter().zip(outcome.recipients());
         let waiting = recipients.filter(|(_, delivery)| match delivery.status() {
-            fate @ RecipientStatus::Rejected { stage, .. } => {
-                *stage == Stage::Rcpt && fate.is_transient()
+            status @ RecipientStatus::Rejected { stage, .. } => {
+                *stage == Stage::Rcpt && status.is_transient()
             }
             _ => false,
         });
@@ -76,7 +76,7 @@ fn transient(messages: &[Message], session: &Session) -> Vec<Message> {
     waiting.collect()
 }
 
-/// The client sends the message to the rest in further transactions by itself (RFC 5321, section 4.5.3.1.10).
+/// The client itself sends the rest in further transactions (RFC 5321, section 4.5.3.1.10).
 fn too_many(context: &CaseContext<'_>, way: Way) -> Verdict {
     let many = ["ok"; 2 * FEW + FEW / 2];
     let messages = [
@@ -90,9 +90,10 @@ fn too_many(context: &CaseContext<'_>, way: Way) -> Verdict {
     Ok(Done::Passed)
 }
 
-/// Once the client has seen some replies, it waits until the server has been stopped.
+/// After some replies, the client waits until the server has been stopped.
 fn stopped(context: &CaseContext<'_>, way: Way) -> Verdict {
-    // One by one, and with DATA, the last of them is to the end of a message: some servers hear of the stop only then.
+    // One command at a time with DATA, and the last reply is a final one: some servers notice the
+    // stop only then.
     const REPLIES: usize = 61;
     let messages: Vec<_> = (0..200).map(|_| Message::new("ok", &["ok"])).collect();
     let (reached, reaches) = mpsc::channel();
@@ -100,7 +101,7 @@ fn stopped(context: &CaseContext<'_>, way: Way) -> Verdict {
     let goes_on = Mutex::new(goes_on);
     let replies = AtomicUsize::new(0);
     let endpoint = way.apply(context.endpoint(Listener::Relay, Security::Cleartext));
-    // Not so far ahead that all of it is there before the stop.
+    // Not so far ahead that the whole batch is sent before the stop.
     let endpoint = endpoint.speculation(
         SpeculationLimits::default()
             .with_message_bytes(1000)
@@ -120,7 +121,7 @@ fn stopped(context: &CaseContext<'_>, way: Way) -> Verdict {
     let session = thread::scope(|scope| {
         let stop = scope.spawn(move || {
             reaches.recv().map_err(|error| format!("{error:#}"))?;
-            // So that no message is on its way into the store, which not every server takes up again where it was.
+            // So that no message is between queue and store, which not every server resumes.
             let stopped = server::settle(server, environment).and_then(|()| processes.shut_down());
             let _ = go_on.send(());
             stopped.map_err(|error| format!("{error:#}"))

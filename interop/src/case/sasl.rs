@@ -1,4 +1,4 @@
-//! Logging in by each mechanism, with the right secret and with a wrong one.
+//! Each mechanism, with the right secret and with a wrong one.
 
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ fn tokens() -> Secrets {
     [token::token(USER), token::forged(USER)]
 }
 
-/// With the right secret it goes, with a wrong one it does not.
+/// The right secret logs in, a wrong one does not.
 fn logs_in(context: &CaseContext<'_>, make: Make, [right, wrong]: &Secrets) -> Verdict {
     let with = |secret: &str| {
         let mechanism = make(secret).map_err(|error| format!("{error:#}"))?;
@@ -70,8 +70,8 @@ fn logs_in(context: &CaseContext<'_>, make: Make, [right, wrong]: &Secrets) -> V
     everywhere(context, with(right)?, with(wrong)?, is_rejected)
 }
 
-/// Where the only binding is one that TLS 1.3 did away with (RFC 9266), the bound mechanism is rejected, and
-/// no weaker one is taken for it; by name that goes which is not bound.
+/// The server's only binding is one that TLS 1.3 does not have (RFC 9266): the bound mechanism is
+/// rejected, and no weaker one is used in its place. An unbound one works if it is chosen.
 fn unknown_binding(context: &CaseContext<'_>) -> Verdict {
     if !context.server.binds_by_unique() {
         return Ok(Done::Unsupported);
@@ -90,7 +90,7 @@ fn is_rejected(error: &AuthenticationError) -> bool {
     matches!(error, AuthenticationError::Rejected { .. })
 }
 
-/// At each listener, what is right logs in and what is wrong does not.
+/// At each listener, the right secret logs in and a wrong one does not.
 fn everywhere(
     context: &CaseContext<'_>,
     right: impl Fn(EndpointBuilder) -> EndpointBuilder,

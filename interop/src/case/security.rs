@@ -25,15 +25,15 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "security: opportunistic, TLS unavailable",
-        run: |context| in_clear(context, Listener::Bare, Security::Opportunistic),
+        run: |context| in_cleartext(context, Listener::Bare, Security::Opportunistic),
     },
     Case {
         name: "security: opportunistic, STARTTLS 454",
-        run: |context| in_clear(context, Listener::Broken, Security::Opportunistic),
+        run: |context| in_cleartext(context, Listener::Broken, Security::Opportunistic),
     },
     Case {
         name: "security: none",
-        run: |context| in_clear(context, Listener::Relay, Security::Cleartext),
+        run: |context| in_cleartext(context, Listener::Relay, Security::Cleartext),
     },
     Case {
         name: "STARTTLS required, not advertised",
@@ -81,7 +81,7 @@ pub(super) const CASES: &[Case] = &[
         name: "TLS 1.0 and 1.1 only",
         run: |context| {
             rejects(context, Listener::Old)?;
-            in_clear(context, Listener::Old, Security::Opportunistic)
+            in_cleartext(context, Listener::Old, Security::Opportunistic)
         },
     },
     Case {
@@ -112,7 +112,8 @@ fn deliver(
     context.deliver(endpoint, listener, &messages)
 }
 
-/// An endpoint that has no session of TLS to resume: such a one shows no certificate, and may be from another listener.
+/// An endpoint without a TLS session to resume: a resumed one shows no certificate, and may be from
+/// another listener.
 fn unknown(
     context: &CaseContext<'_>,
     listener: Listener,
@@ -131,14 +132,14 @@ fn in_tls(context: &CaseContext<'_>, listener: Listener, security: Security) -> 
     }
 }
 
-fn in_clear(context: &CaseContext<'_>, listener: Listener, security: Security) -> Verdict {
+fn in_cleartext(context: &CaseContext<'_>, listener: Listener, security: Security) -> Verdict {
     match deliver(context, listener, security)?.tls {
         None => Ok(Done::Passed),
         Some(facts) => Err(format!("in TLS: {facts}")),
     }
 }
 
-/// No connection comes about, and no message goes.
+/// The connection fails, and no message is sent.
 fn fails(
     context: &CaseContext<'_>,
     listener: Listener,
@@ -153,7 +154,7 @@ fn fails(
     }
 }
 
-/// Neither side speaks first.
+/// Neither side sends first.
 fn silent(context: &CaseContext<'_>) -> Verdict {
     let listener = Listener::Implicit;
     let endpoint = context.endpoint(listener, Security::StartTls);
@@ -165,7 +166,8 @@ fn silent(context: &CaseContext<'_>) -> Verdict {
     }
 }
 
-/// Nothing is sent to a server whose certificate is no good, unless the policy asks for no proof: then it is encrypted.
+/// With an invalid certificate nothing is sent, except under opportunistic TLS, where it is
+/// encrypted.
 fn distrusts(context: &CaseContext<'_>, listener: Listener) -> Verdict {
     rejects(context, listener)?;
     match deliver(context, listener, Security::Opportunistic)?.tls {
@@ -175,14 +177,14 @@ fn distrusts(context: &CaseContext<'_>, listener: Listener) -> Verdict {
     }
 }
 
-/// Nothing is sent to a server whose certificate or TLS is no good under a policy that demands both.
+/// With an invalid certificate or TLS version nothing is sent where TLS is required.
 fn rejects(context: &CaseContext<'_>, listener: Listener) -> Verdict {
     fails(context, listener, Security::StartTls, |error| {
         matches!(error.kind(), ErrorKind::Transport(_)) && error.stage() == Stage::TlsHandshake
     })
 }
 
-/// The second connection goes on with the session of the first.
+/// The second connection resumes the session of the first.
 fn resumed(context: &CaseContext<'_>) -> Verdict {
     if !context.server.resumes_tls() {
         return Ok(Done::Unsupported);
@@ -191,7 +193,7 @@ fn resumed(context: &CaseContext<'_>) -> Verdict {
         (Listener::Relay, Security::StartTls),
         (Listener::Implicit, Security::Implicit),
     ] {
-        // Not those of other cases.
+        // Not the sessions of other cases.
         let tls = context.environment.certificates.fresh_trust();
         let tls = tls.map_err(|error| format!("{error:#}"))?;
         let deliver = || {
@@ -220,8 +222,8 @@ fn capabilities(context: &CaseContext<'_>) -> Verdict {
     };
     let before = see(Security::Cleartext)?.capabilities;
     let after = see(Security::StartTls)?.capabilities;
-    let in_clear = context.server.mechanisms_in_clear();
-    if !before.start_tls() || !before.auth().eq(in_clear.iter().copied()) {
+    let in_cleartext = context.server.mechanisms_in_clear();
+    if !before.start_tls() || !before.auth().eq(in_cleartext.iter().copied()) {
         return Err(format!("before TLS: {before:?}"));
     }
     let auth: Vec<_> = after.auth().collect();

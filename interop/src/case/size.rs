@@ -53,7 +53,7 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-/// Sends one that is too large, of whose size the client learns as it goes.
+/// Sends a message that is too large, with streamed content of unknown size.
 fn streamed(
     context: &CaseContext<'_>,
     way: Way,
@@ -73,7 +73,7 @@ fn is_kept_back(outcome: &Outcome) -> bool {
         .recipients()
         .iter()
         .map(|delivery| delivery.status());
-    fates.all(|fate| match fate {
+    fates.all(|status| match status {
         RecipientStatus::NotSent(error) => {
             matches!(error.kind(), ErrorKind::TooLarge { limit: SMALL, .. })
         }
@@ -81,7 +81,7 @@ fn is_kept_back(outcome: &Outcome) -> bool {
     })
 }
 
-/// The second of three is too large by far.
+/// The second of three messages is much too large.
 fn messages() -> [Message; 3] {
     let line = b"A line of text.\r\n";
     let body = line.repeat(10 * usize::try_from(SMALL).unwrap_or(usize::MAX) / line.len());
@@ -92,7 +92,7 @@ fn messages() -> [Message; 3] {
     ]
 }
 
-/// The client knows, and does not send it.
+/// The client knows the limit, and does not send the message.
 fn beforehand(context: &CaseContext<'_>) -> Verdict {
     let messages = messages();
     let endpoint = context.endpoint(Listener::Small, Security::Cleartext);
@@ -108,7 +108,8 @@ fn beforehand(context: &CaseContext<'_>) -> Verdict {
     }
 }
 
-/// The large one was rejected and is stored nowhere, and the others are stored, unless the server could not go on.
+/// The large message is rejected and not stored. The others are stored, unless the server could not
+/// go on.
 fn judge(context: &CaseContext<'_>, way: Way, messages: &[Message], session: &Session) -> Verdict {
     context.compare(messages, session)?;
     let stuck = way.text != Text::Data && context.server.loses_its_place();
@@ -116,19 +117,20 @@ fn judge(context: &CaseContext<'_>, way: Way, messages: &[Message], session: &Se
     for (message, outcome) in messages.iter().zip(&session.outcomes) {
         let large = message.text().len() > 1000;
         for delivery in outcome.recipients() {
-            let fate = delivery.status();
-            let right = match fate {
+            let status = delivery.status();
+            let right = match status {
                 RecipientStatus::Rejected { reply, .. } => {
                     large && reply.code().as_u16() == context.server.code_for_too_large()
                 }
                 RecipientStatus::Accepted(_) => !large,
-                // It may close before the client has written all of the chunk and can read the rejection.
+                // It may close before the client has written the whole chunk and can read the
+                // rejection.
                 RecipientStatus::NotSent(_) | RecipientStatus::InDoubt(_) => {
                     (large || behind) && stuck
                 }
             };
             if !right {
-                return Err(format!("{} bytes: {fate:?}", message.text().len()));
+                return Err(format!("{} bytes: {status:?}", message.text().len()));
             }
         }
         behind |= large;

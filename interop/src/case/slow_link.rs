@@ -1,4 +1,4 @@
-//! Every way to send over a network that is slow, cuts small or loses, all of them at one time.
+//! Every way to send, all at one time, over a network with a delay, small packets or packet loss.
 
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -58,7 +58,7 @@ fn over(context: &CaseContext<'_>, traits: Traits) -> Verdict {
     })?;
     let carried = link.end().map_err(|error| format!("{error:#}"))?;
     if carried.packets < 100 || (traits.lost.is_some() && carried.lost == 0) {
-        return Err(format!("it went another way: {carried:?}"));
+        return Err(format!("packets did not go through the link: {carried:?}"));
     }
     judge(context, &all)
 }
@@ -72,7 +72,7 @@ fn bytes(context: &CaseContext<'_>) -> Verdict {
     let before = segments()?;
     let all = all_ways(context, &|| {
         let target = context.environment.address(Listener::Relay);
-        relay::open(target, Passage::Octets).map_err(|error| format!("{error:#}"))
+        relay::open(target, Passage::Bytes).map_err(|error| format!("{error:#}"))
     })?;
     let after = segments()?;
     drop(eager);
@@ -86,7 +86,8 @@ fn bytes(context: &CaseContext<'_>) -> Verdict {
     judge(context, &all)
 }
 
-/// Sends the same kinds of messages in every way, all at one time; if need be each connects when the one before it is greeted.
+/// Sends the same kinds of messages in every way, all at one time. If need be, each connects after
+/// the greeting of the one before.
 fn all_ways(
     context: &CaseContext<'_>,
     address: &(dyn Fn() -> Result<SocketAddr, String> + Sync),
@@ -113,7 +114,7 @@ fn all_ways(
                 Ok((messages, session))
             }));
             if !context.server.greets_many() {
-                // If it ends without a word, its result tells.
+                // If the client ends before the greeting, its result has the reason.
                 let _ = greets.recv();
             }
         }
@@ -124,7 +125,7 @@ fn all_ways(
     })
 }
 
-/// Some that are rejected among some that are accepted, one of them of several segments.
+/// Some messages that are rejected among some that are accepted, one of them of several segments.
 fn messages(context: &CaseContext<'_>) -> Vec<Message> {
     let large = b"A line of the message that is larger than others.\r\n".repeat(60);
     let senders = context.known(&["badend", "tmpmail"]);
@@ -141,7 +142,7 @@ fn messages(context: &CaseContext<'_>) -> Vec<Message> {
     messages
 }
 
-/// Every fate is the expected one, and the store agrees.
+/// Asserts that every outcome is the expected one, and that the store agrees.
 fn judge(context: &CaseContext<'_>, all: &[(Vec<Message>, Session)]) -> Verdict {
     let messages: Vec<_> = all
         .iter()

@@ -1,4 +1,4 @@
-//! Texts of every shape, byte for byte.
+//! Content of every shape, byte for byte.
 
 use bytes::Bytes;
 use smtp_proto::{Pipelining, Security};

@@ -33,7 +33,7 @@ impl Server for Aiosmtpd {
 
     fn listeners(&self) -> &'static [Listener] {
         match self.0 {
-            // There a text that is too large is answered once, not for each recipient.
+            // Content that is too large has one reply there, not one for each recipient.
             Protocol::Lmtp => &WITHOUT_SMALL,
             _ => &Listener::ALL,
         }

@@ -1,4 +1,4 @@
-//! Cyrus IMAP: LMTP for those who log in, with channel binding of a kind that TLS 1.3 did away with.
+//! Cyrus IMAP: LMTP with a login, and a channel binding that TLS 1.3 does not have.
 
 use std::process::Command;
 use std::{fs, io};
@@ -104,7 +104,7 @@ SERVICES {{
             let recipient = format!("{}@{HOST}", user.file_name().display());
             for file in fs::read_dir(user.path())? {
                 let path = file?.path();
-                // Beside the messages lie their index and cache.
+                // The index and cache are beside the messages.
                 if path.extension().is_some_and(|rest| rest.is_empty()) {
                     stored.push(Stored::parse(&fs::read(&path)?, Some(&recipient))?);
                     fs::remove_file(path)?;
@@ -115,7 +115,7 @@ SERVICES {{
     }
 
     fn queued(&self, _site: &Environment) -> io::Result<usize> {
-        // It answers when it has stored.
+        // It replies after it has stored the message.
         Ok(0)
     }
 }

@@ -1,4 +1,4 @@
-//! The queue of Postfix and its log: what it took, and what it says of it.
+//! The queue of Postfix and its log: the messages that it accepted, and the replies that it logged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -11,26 +11,26 @@ use std::time::Instant;
 use super::Stored;
 use crate::process::{LONGEST, POLL};
 
-/// A queue without deliveries, and a log that grows.
+/// A queue without deliveries, and a growing log.
 #[derive(Debug)]
 pub(crate) struct DeliveryLog {
     spool: PathBuf,
     log: PathBuf,
-    /// How much of the log has been read.
+    /// The part of the log that has been read, in bytes.
     read: u64,
-    /// How many sessions began, and how many of them have not ended.
+    /// The number of sessions that began, and of those that have not ended.
     sessions: u64,
     open: u64,
 }
 
-/// What became of the messages of the sessions that have ended.
+/// The messages of the sessions that have ended.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    /// What is in the queue, by the recipient, with its name there.
+    /// The queued messages by recipient, with their queue ids.
     pub(crate) mails: BTreeMap<String, Vec<(String, Stored)>>,
-    /// By the name in the queue, the Message-ID that the log tells.
+    /// The Message-ID of each queue id, from the log.
     pub(crate) logged: BTreeMap<String, String>,
-    /// From whom the log says that something was rejected.
+    /// The senders of rejected commands, from the log.
     pub(crate) rejected: BTreeSet<String>,
 }
 
@@ -45,7 +45,8 @@ impl DeliveryLog {
         }
     }
 
-    /// Waits until `sessions` more sessions have begun and all have ended, and takes their messages out of the queue.
+    /// Waits until `sessions` more sessions have begun and ended, and takes their messages out of
+    /// the queue.
     pub(crate) fn settle(&mut self, sessions: u64) -> io::Result<Held> {
         let expected = self.sessions + sessions;
         let until = Instant::now() + LONGEST;
@@ -80,13 +81,13 @@ impl DeliveryLog {
         Ok(held)
     }
 
-    /// Reads what is new in the log.
+    /// Reads new lines of the log.
     fn read_log(&mut self, held: &mut Held) -> io::Result<()> {
         let mut file = File::open(&self.log)?;
         file.seek(SeekFrom::Start(self.read))?;
         let mut lines = BufReader::new(file);
         let mut line = String::new();
-        // A line that is being written is read when it is whole.
+        // An incomplete line is read when it is complete.
         while lines.read_line(&mut line)? > 0 && line.ends_with('\n') {
             self.read += line.len() as u64;
             self.note(line.trim_end(), held);
@@ -96,7 +97,7 @@ impl DeliveryLog {
     }
 
     fn note(&mut self, line: &str, held: &mut Held) {
-        // Who says it, with a process number, and what.
+        // The program with its process id, and its text.
         let Some((process, said)) = line.split_once("]: ") else {
             return;
         };
@@ -121,8 +122,8 @@ impl DeliveryLog {
     }
 }
 
-/// Reads a file of the queue, records of a type letter, a length in groups of seven bits, and its bytes: the message for each
-/// recipient.
+/// Reads a file of the queue: records of a type letter, a length in groups of seven bits, and the
+/// bytes. Returns the message for each recipient.
 fn parse(mut file: &[u8]) -> Option<Vec<Stored>> {
     let mut sender = String::new();
     let mut recipients = Vec::new();

@@ -1,4 +1,5 @@
-//! Dovecot: LMTP with quotas, submission that hands on to Postfix, IMAP and POP3; and logging in for other servers.
+//! Dovecot: LMTP with quotas, submission that relays to Postfix, IMAP and POP3; and authentication
+//! for other servers.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -76,12 +77,12 @@ impl Server for Dovecot {
     }
 
     fn mechanisms_in_clear(&self) -> &'static [&'static str] {
-        // To a client on the same machine, which it takes for safe.
+        // For a client on the same machine, which it considers secure.
         self.mechanisms()
     }
 
     fn resumes_tls(&self) -> bool {
-        // The next connection may come to another process, which has keys of its own.
+        // The next connection may reach another process, which has other keys.
         false
     }
 
@@ -114,10 +115,11 @@ impl Server for Dovecot {
     }
 }
 
-/// What its packages are called.
+/// The name of its packages.
 pub(super) const NAME: &str = "dovecot";
 
-/// Starts it, if it is there, for the message of [`FAR`](crate::environment::FAR), and to log in at another server.
+/// Starts it, if it exists, for mail to [`FAR`](crate::environment::FAR), and to authenticate for
+/// another server.
 pub(super) fn beside(environment: &Environment) -> io::Result<Vec<Neighbour>> {
     if !environment.has(NAME) {
         return Ok(Vec::new());
@@ -135,12 +137,12 @@ fn log(environment: &Environment) -> PathBuf {
     environment.path("dovecot/log")
 }
 
-/// The socket at which other servers ask it about those who log in.
+/// The socket of its authentication service for other servers.
 pub(super) fn auth(environment: &Environment) -> PathBuf {
     environment.path("auth")
 }
 
-/// Takes mail by LMTP at a port, and stores it in a Maildir; what else it is to do is added to its configuration.
+/// Receives mail by LMTP at a port and stores it in a Maildir, with further settings.
 fn command(environment: &Environment, lmtp: u16, store: &str, more: &str) -> io::Result<Command> {
     environment.write("dovecot/users", &users(environment))?;
     // By the name of its file: the default key for this algorithm.
@@ -163,7 +165,7 @@ username_attribute = sub
     Ok(command)
 }
 
-/// Submission, of which all goes to the server beside it.
+/// Submission, with all mail relayed to the companion server.
 fn submission(environment: &Environment) -> String {
     format!(
         "protocols = imap pop3 lmtp submission
@@ -187,7 +189,7 @@ service submission-login {{
     )
 }
 
-/// Who has a mailbox.
+/// The users with a mailbox.
 fn users(environment: &Environment) -> String {
     let home = environment.home().display();
     [

@@ -13,7 +13,7 @@ use crate::process::Neighbour;
 #[derive(Debug)]
 pub(super) struct Exim;
 
-/// Whom it runs as.
+/// The user that it runs as.
 const EXIM: u32 = 3002;
 
 impl Server for Exim {
@@ -33,7 +33,7 @@ impl Server for Exim {
         for flaw in Flaw::ALL {
             keep_private(&environment.certificates.key(flaw), EXIM)?;
         }
-        // Where it looks by itself: it distrusts a file that is named to it.
+        // The default path, because it does not trust a file that is named on the command line.
         environment.write("etc/exim4/exim4.conf", &configuration(environment))?;
         let mut command = environment.command("exim4");
         command.args(["-bdf", "-q1m"]);
@@ -83,7 +83,7 @@ impl Server for Exim {
     }
 
     fn queued(&self, environment: &Environment) -> io::Result<usize> {
-        // The headers are the last of a message that is written.
+        // The header file is the last one of a message to be written.
         count_files_if(&environment.path("spool/input"), |path| {
             path.to_string_lossy().ends_with("-H")
         })
@@ -110,7 +110,7 @@ fn statements(step: Option<Step>) -> String {
     text
 }
 
-/// The mechanisms that it leaves to Dovecot.
+/// The mechanisms that Dovecot performs.
 fn authenticators(environment: &Environment) -> String {
     if !environment.has(dovecot::NAME) {
         return String::new();

@@ -1,4 +1,4 @@
-//! Haraka: a plugin of ours rejects, and stores what it takes.
+//! Haraka, with a plugin of this program that rejects, and stores accepted messages.
 
 use std::fs;
 use std::io;
@@ -47,7 +47,7 @@ impl Server for Haraka {
         self.start(environment, environment, Flaw::None, LARGE, &listeners)
     }
 
-    /// A process has one certificate and one limit of size.
+    /// A process has one certificate and one size limit.
     fn neighbours(&self, environment: &Environment) -> io::Result<Vec<Neighbour>> {
         let listeners = [
             Listener::Small,
@@ -84,7 +84,7 @@ impl Server for Haraka {
 }
 
 impl Haraka {
-    /// A process that has some of the listeners, which puts mail into the store of the whole.
+    /// A process with some of the listeners, which stores mail in the common store.
     fn start(
         &self,
         part: &Environment,
@@ -142,7 +142,7 @@ impl Haraka {
     }
 }
 
-/// This stands for the whole of the file that Haraka brings: without one of its sections the first connection ends it.
+/// Replaces Haraka's own file: the first connection crashes if one of its sections is missing.
 fn connection(size: u64) -> String {
     format!(
         "[main]

@@ -1,4 +1,4 @@
-//! The package `smtp-server` of Nodemailer: SMTP and LMTP, and replies as the settings want them.
+//! The package `smtp-server` of Nodemailer: SMTP and LMTP, with replies from the settings.
 
 use std::io;
 use std::process::Command;

@@ -1,6 +1,7 @@
-//! OpenSMTPD: one command at a time, for it closes on a client that does not wait; delivery into a Maildir by its own agent.
+//! OpenSMTPD: one command at a time, because it closes the connection of a client that does not
+//! wait; delivery into a Maildir by its own agent.
 //!
-//! It takes what is asked for in DSN, but its reports are prose, without the part that programs read (RFC 3464).
+//! It accepts DSN parameters, but its reports have no machine-readable part (RFC 3464).
 
 use std::fs;
 use std::io;
@@ -21,7 +22,7 @@ impl Server for OpenSmtpd {
         "opensmtpd"
     }
 
-    /// It cannot be made to answer STARTTLS by 454.
+    /// It has no setting for a reply of 454 to STARTTLS.
     fn listeners(&self) -> &'static [Listener] {
         &[
             Listener::Relay,
@@ -54,7 +55,7 @@ impl Server for OpenSmtpd {
         self.start(environment, environment, Flaw::None, LARGE, &listeners)
     }
 
-    /// A process has one certificate and one limit of size.
+    /// A process has one certificate and one size limit.
     fn neighbours(&self, environment: &Environment) -> io::Result<Vec<Neighbour>> {
         let listeners = [
             Listener::Small,
@@ -68,7 +69,7 @@ impl Server for OpenSmtpd {
         })
     }
 
-    /// Its clients come one after the other.
+    /// It serves one client after the other.
     fn greets_many(&self) -> bool {
         false
     }
@@ -100,7 +101,7 @@ impl Server for OpenSmtpd {
 }
 
 impl OpenSmtpd {
-    /// A process that has some of the listeners, which delivers into the store of the whole.
+    /// A process with some of the listeners, which delivers into the common store.
     fn start(
         &self,
         part: &Environment,
@@ -116,7 +117,7 @@ impl OpenSmtpd {
         let hash = said(Command::new("openssl").args(["passwd", "-6", PASSWORD]))?;
         part.write("conf/users", &format!("{USER}@{HOST} {hash}"))?;
         part.write("conf/known", "^ok-\n")?;
-        // Else it asks, before it greets, who its client is.
+        // Otherwise it looks up the client's name before it greets.
         part.write("etc/resolv.conf", "lookup file\n")?;
         part.write("conf/store", "@ store\n")?;
         let home = part.home().display();

@@ -1,4 +1,5 @@
-//! Postfix: submission with the SASL of Dovecot, and of Cyrus; delivery into a Maildir by its own agent.
+//! Postfix: submission with the SASL of Dovecot and of Cyrus; delivery into a Maildir by its own
+//! agent.
 
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
@@ -17,10 +18,10 @@ use crate::process::Neighbour;
 #[derive(Debug)]
 pub(super) struct Postfix;
 
-/// What its packages are called.
+/// The name of its packages.
 pub(super) const NAME: &str = "postfix";
 
-/// Whom its processes run as.
+/// The user that its processes run as.
 const POSTFIX: u32 = 3001;
 
 impl Server for Postfix {
@@ -78,7 +79,7 @@ impl Server for Postfix {
     }
 }
 
-/// Starts it, if it is there, for what another server is to hand on, to store all by LMTP.
+/// Starts it, if it exists, as the companion that another server relays to; it stores by LMTP.
 pub(super) fn beside(environment: &Environment, lmtp: u16) -> io::Result<Vec<Neighbour>> {
     if !environment.has(NAME) {
         return Ok(Vec::new());
@@ -98,7 +99,7 @@ fn log(environment: &Environment) -> PathBuf {
     environment.path("log")
 }
 
-/// How many messages it has taken and not yet stored.
+/// The number of messages that it has accepted and not yet stored.
 pub(super) fn queued(environment: &Environment) -> io::Result<usize> {
     let mut count = 0;
     for queue in ["incoming", "active", "deferred", "maildrop"] {
@@ -107,7 +108,7 @@ pub(super) fn queued(environment: &Environment) -> io::Result<usize> {
     Ok(count)
 }
 
-/// Stores mail by a transport, and takes it at ports with options.
+/// Stores mail by a transport, and listens at ports with options.
 fn command(
     environment: &Environment,
     transport: &str,
@@ -131,7 +132,7 @@ fn command(
     environment.write("conf/recipients", &(table + "/^later-/ greylist\n"))?;
     let mailboxes = format!("/^(ok|later)-.*@{HOST}$/ store/\n");
     environment.write("conf/mailboxes", &mailboxes)?;
-    // What an alias leads to is not looked at before it is taken.
+    // The target of an alias is not checked before the message is accepted.
     let aliases = format!("/^bounce-(.*)@{HOST}$/ gone-$1@gone.test\n");
     environment.write("conf/aliases", &aliases)?;
     environment.write("conf/transports", "/@gone.test$/ error:5.1.1 Gone\n")?;
@@ -146,7 +147,7 @@ fn command(
     environment.folder("store", STORE)?;
     fs::create_dir_all(environment.path("spool"))?;
     add_user(environment)?;
-    // Makes the folders of the queue. It warns that the packages are not installed.
+    // Creates the folders of the queue. It warns that the packages are not installed.
     let conf = environment.path("conf");
     said(
         environment
@@ -164,10 +165,10 @@ fn command(
     Ok(command)
 }
 
-/// Whether all of a message is in a file of the queue.
+/// Whether a file of the queue holds a complete message.
 fn is_complete(path: &Path) -> bool {
     let mode = path.metadata().map(|file| file.permissions().mode());
-    // What is gone by now was.
+    // A file that is gone by now was complete.
     mode.map_or(true, |mode| mode & 0o100 != 0)
 }
 
@@ -256,7 +257,7 @@ lmtp_tls_CAfile = {authority}
     )
 }
 
-/// What is special about the server at a listener.
+/// The options of a listener.
 fn options(environment: &Environment, listener: Listener) -> String {
     let chain = |flaw| {
         let key = environment.certificates.key(flaw);

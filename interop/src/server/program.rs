@@ -1,4 +1,5 @@
-//! Servers that are libraries: a program of ours around one is told by a file in JSON what to do with whom.
+//! Servers that are libraries: a program of this project around each reads its replies from a JSON
+//! file.
 
 use std::fmt::Write;
 use std::io;
@@ -10,7 +11,7 @@ use crate::environment::{Environment, FEW, HOST, LARGE, Listener, SMALL};
 use crate::message::{DELIVERIES, Fault, LOGINS, PASSWORD, RECIPIENTS, SENDERS, USER};
 use crate::token;
 
-/// The settings for these listeners; and makes the store.
+/// The settings for these listeners. Creates the store.
 pub(super) fn settings(
     environment: &Environment,
     protocol: Protocol,
@@ -82,7 +83,7 @@ fn list<T>(items: &[T], write: impl Fn(&T) -> String) -> String {
     format!("[{}]", items.join(", "))
 }
 
-/// Names and paths of this program's own, in which Rust and JSON escape nothing or the same.
+/// Names and paths of this program, in which Rust and JSON escape nothing or the same.
 fn quoted(text: &str) -> String {
     format!("{text:?}")
 }

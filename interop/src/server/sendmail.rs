@@ -1,4 +1,5 @@
-//! Sendmail: its rulesets reject, a program of ours stores what it delivers; logins by Cyrus SASL, and by a certificate.
+//! Sendmail: its rulesets reject, a program of this project stores its deliveries; logins by Cyrus
+//! SASL, and by a certificate.
 
 use std::fs;
 use std::io;
@@ -47,7 +48,7 @@ impl Server for Sendmail {
         start(environment, environment, Flaw::None, LARGE, &listeners)
     }
 
-    /// A process has one certificate and one limit of size.
+    /// A process has one certificate and one size limit.
     fn neighbours(&self, environment: &Environment) -> io::Result<Vec<Neighbour>> {
         let listeners = [
             Listener::Small,
@@ -73,7 +74,7 @@ impl Server for Sendmail {
         &["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]
     }
 
-    /// No password travels in these.
+    /// Mechanisms that do not send the password.
     fn mechanisms_in_clear(&self) -> &'static [&'static str] {
         &["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5"]
     }
@@ -92,7 +93,7 @@ impl Server for Sendmail {
     }
 }
 
-/// A process that has some of the listeners, which delivers into the store of the whole.
+/// A process with some of the listeners, which delivers into the common store.
 fn start(
     part: &Environment,
     whole: &Environment,
@@ -100,7 +101,8 @@ fn start(
     size: u64,
     listeners: &[Listener],
 ) -> io::Result<Command> {
-    // A full name, or it waits for a minute for one; and not that of the domain, or it takes its users for those of the machine.
+    // A full name, because otherwise it waits a minute for one; and not the name of the domain,
+    // because its users would be local ones.
     part.write("etc/hosts", "127.0.0.1 mx.mail.test localhost\n")?;
     for each in [
         "etc",
@@ -112,7 +114,7 @@ fn start(
         fs::create_dir_all(part.path(each))?;
         fs::set_permissions(part.path(each), fs::Permissions::from_mode(0o755))?;
     }
-    // It uses no file that others than root could have put there; where the folder of the whole is, they could.
+    // It uses no file that another user could have replaced, as in the common folder.
     fs::set_permissions(
         part.path("var/spool/mqueue"),
         fs::Permissions::from_mode(0o700),
@@ -149,7 +151,7 @@ mech_list: PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 EXTERNAL
     let configuration = said(part.command("m4").arg(source))?;
     part.write("etc/mail/sendmail.cf", &configuration)?;
     let mut command = part.command("/usr/libexec/sendmail/sendmail");
-    // What is in the queue when it is stopped goes on when it is started again.
+    // Messages in the queue are delivered after a restart.
     command.args(["-bD", "-q1s", "-C", "/etc/mail/sendmail.cf"]);
     Ok(command)
 }

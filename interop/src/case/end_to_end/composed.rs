@@ -17,7 +17,7 @@ const HTML: &str =
     "<p>Liebe Leute, <img src=\"cid:picture@client.test\" alt=\"Ein Bild\">: ½ €</p>\n";
 const LONG_NAME: &str = "Übersicht über alles, was im vergangenen Jahr gewesen ist (endgültig).csv";
 
-/// Every byte there is, in two orders.
+/// Every byte, in two orders.
 fn all_bytes() -> Vec<u8> {
     (0..=255)
         .chain((0..=255).rev())
@@ -45,7 +45,7 @@ pub(super) fn composed() -> io::Result<Vec<u8>> {
         .write_to_vec()
 }
 
-/// Whether a reader that others wrote finds all of it in the file beside the message.
+/// Asserts that an independent parser finds all parts in the file.
 pub(super) fn check(mail: &Path) -> io::Result<()> {
     let found = fs::read_to_string(mail.with_extension("parts"))?;
     let digest = |bytes: &[u8]| -> String {

@@ -1,4 +1,5 @@
-//! Messages that are signed and encrypted by S/MIME (RFC 8551) and by PGP (RFC 3156), with programs that others wrote.
+//! Messages signed and encrypted by S/MIME (RFC 8551) and PGP (RFC 3156), with independent
+//! programs.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -28,20 +29,20 @@ impl Protection {
     ];
 }
 
-/// The keys of one who signs, and to whom it is encrypted.
+/// The keys of the signer, to which messages are also encrypted.
 #[derive(Debug)]
 pub(super) struct Keys {
     folder: PathBuf,
 }
 
-/// What is protected: the shapes of lines that a server may be tempted to change.
+/// The protected content: lines that a server may be tempted to change.
 const CONTENT: &str = "Content-Type: text/plain; charset=utf-8\r\n\
     Content-Transfer-Encoding: quoted-printable\r\n\r\n\
     Gr=C3=BC=C3=9Fe,\r\n.\r\n..two\r\n.one\r\n=46rom here on\r\n\r\n\
     a line with a blank at its end:=20\r\n\ttab\r\n\r\n\r\nJos=C3=A9\r\n";
 
 impl Keys {
-    /// Makes them in a folder.
+    /// Creates the keys in a folder.
     pub(super) fn new(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder.join("gnupg"))?;
         fs::set_permissions(folder.join("gnupg"), Permissions::from_mode(0o700))?;
@@ -78,7 +79,7 @@ impl Keys {
         Ok(keys)
     }
 
-    /// A message of the content, protected.
+    /// A message with protected content.
     pub(super) fn protect(&self, protection: Protection) -> io::Result<Vec<u8>> {
         let protected = match protection {
             Protection::SmimeSigned => self.sign("content")?,
@@ -123,7 +124,7 @@ impl Keys {
         Ok([head.as_bytes(), &with_crlf(&protected)].concat())
     }
 
-    /// Whether a message in a file still holds the content, and the signature is good.
+    /// Asserts that a message in a file has the content, and that its signature is valid.
     pub(super) fn check(&self, protection: Protection, file: &Path, text: &[u8]) -> io::Result<()> {
         let content = match protection {
             Protection::SmimeSigned => self.verify(file)?,
@@ -154,7 +155,7 @@ impl Keys {
                 };
                 fs::write(self.folder.join("opened"), signed)?;
                 fs::write(self.folder.join("signature"), signature)?;
-                // It fails unless the signature is good.
+                // It fails unless the signature is valid.
                 said(self.gpg().args(["--verify", "signature", "opened"]))?;
                 signed.as_bytes().to_vec()
             }
@@ -191,7 +192,7 @@ impl Keys {
         ]))
     }
 
-    /// What was signed, if the signature is good.
+    /// The signed content, if the signature is valid.
     fn verify(&self, file: &Path) -> io::Result<Vec<u8>> {
         let mut command = self.openssl("cms");
         command.args(["-verify", "-CAfile", "certificate.pem", "-in"]);
@@ -229,7 +230,7 @@ impl Keys {
     }
 }
 
-/// No agent stays after.
+/// Stops the agent.
 impl Drop for Keys {
     fn drop(&mut self) {
         let mut command = Command::new("gpgconf");
@@ -263,7 +264,7 @@ fn part(kind: &str, text: &[u8]) -> String {
     format!("Content-Type: {kind}\r\n\r\n{text}")
 }
 
-/// What is in armor, with it (RFC 4880, section 6.2).
+/// The ASCII armor in a text (RFC 4880, section 6.2).
 fn armored(text: &str) -> Option<&str> {
     let begin = text.find("-----BEGIN PGP ")?;
     let text = text.get(begin..)?;
