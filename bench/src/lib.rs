@@ -1,25 +1,25 @@
-//! The common part of the measurements: a server that costs nothing, and messages.
+//! Shared by the measurements: a server without cost, and messages.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use smtp_blocking::Stream;
 
-/// A stream whose other end answers each write at once, from a list, over and over.
+/// A stream whose other end replies to each write at once, from a list, over and over.
 ///
-/// It looks at nothing: what is measured is the client alone.
+/// It does not read the output: only the client is measured.
 pub struct Canned {
     opening: Vec<&'static [u8]>,
     round: &'static [&'static [u8]],
     turn: usize,
-    /// Whether something was written since the last answer.
+    /// Whether a write has come since the last reply.
     asked: bool,
     /// Writes and reads so far.
     pub operations: u64,
 }
 
 impl Canned {
-    /// Plays `opening`, an answer a turn, and then `round` again and again.
+    /// Replies with `opening`, one reply for each turn, and then with `round` again and again.
     pub fn new(opening: &[&'static [u8]], round: &'static [&'static [u8]]) -> Self {
         let opening = opening.iter().rev().copied().collect();
         Self {
@@ -75,10 +75,10 @@ impl Stream for Canned {
     }
 }
 
-/// A greeting and what a usual server answers to EHLO.
+/// A greeting, and the reply of a usual server to EHLO.
 pub const OPENING: [&[u8]; 2] = [b"220 mx.example.org ESMTP\r\n", EHLO];
 
-/// An EHLO reply of twelve lines; the answers below are to DATA, so CHUNKING is not among them.
+/// A reply of twelve lines to EHLO. The replies below are to DATA, so CHUNKING is not among them.
 pub const EHLO: &[u8] = b"250-mx.example.org\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n250-VRFY\r\n250-ETRN\r\n\
     250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n\
     250 HELP\r\n";
@@ -119,7 +119,7 @@ pub fn text(len: usize) -> Vec<u8> {
     text
 }
 
-/// A counter of what the program allocates.
+/// A counter of the program's allocations.
 #[cfg(feature = "counting")]
 pub mod counting {
     use std::alloc::{GlobalAlloc, Layout, System};
@@ -133,7 +133,7 @@ pub mod counting {
     #[global_allocator]
     static ALLOCATOR: Counting = Counting;
 
-    // SAFETY: everything is left to the system's allocator; only numbers are kept.
+    // SAFETY: the system's allocator does everything; only numbers are kept.
     unsafe impl GlobalAlloc for Counting {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             COUNT.fetch_add(1, Relaxed);
@@ -157,7 +157,7 @@ pub mod counting {
         }
     }
 
-    /// Allocations so far, those that grew one included.
+    /// Allocations so far, reallocations included.
     pub fn count() -> u64 {
         COUNT.load(Relaxed)
     }

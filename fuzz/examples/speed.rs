@@ -1,4 +1,5 @@
-//! How many executions a second a target makes over its seeds, without a fuzzer: `speed [target] [seconds]`.
+//! Prints the executions per second of a target over its seeds, without a fuzzer: `speed [target]
+//! [seconds]`.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,3 +1,4 @@
-//! What parses encodes to what parses as the same; an independent grammar says the same of it; no byte is illegal.
+//! A text that parses encodes to a text that parses as the same; an independent grammar agrees; no
+//! byte is invalid.
 #![no_main]
 libfuzzer_sys::fuzz_target!(|input: &[u8]| smtp_fuzz::address(input));

@@ -1,4 +1,5 @@
-//! All targets for AFL++: `cargo afl fuzz -i seeds/reply -o corpus/afl-reply target/debug/afl reply`.
+//! All targets for AFL++: `cargo afl fuzz -i seeds/reply -o corpus/afl-reply target/debug/afl
+//! reply`.
 
 #![allow(
     clippy::expect_used,

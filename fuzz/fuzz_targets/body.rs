@@ -1,3 +1,4 @@
-//! However a body is cut, a server gets the canonical body and exactly one end, or both `scan` and `Encoder` name the same fault.
+//! For any cuts of the content, a server gets the canonical content and exactly one end, or both
+//! `scan` and `Encoder` return the same error.
 #![no_main]
 libfuzzer_sys::fuzz_target!(|input: &[u8]| smtp_fuzz::body(input));

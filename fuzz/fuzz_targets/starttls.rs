@@ -1,3 +1,4 @@
-//! Anything after the 220 to STARTTLS fails before a second EHLO, and nothing of worth leaves in cleartext.
+//! Any bytes after the 220 to STARTTLS fail the connection before a second EHLO, and only commands
+//! without content or credentials are sent in cleartext.
 #![no_main]
 libfuzzer_sys::fuzz_target!(|input: &[u8]| smtp_fuzz::starttls(input));

@@ -1,4 +1,5 @@
-//! What parses encodes to what parses as the same; an independent grammar says the same of it; no byte is illegal.
+//! A text that parses encodes to a text that parses as the same; an independent grammar agrees; no
+//! byte is invalid.
 
 use smtp_proto::{AddressError, ClientName, Domain, ForwardPath, Mailbox, ReversePath};
 
@@ -39,7 +40,7 @@ pub fn address(input: &[u8]) {
 }
 
 fn check_mailbox(text: &str) {
-    // The reference measures a U-label in bytes, and knows three characters of them.
+    // The reference measures a U-label in bytes, and knows three of its characters.
     let expected = reference::mailbox(text).filter(|(_, domain)| domain.is_ascii());
     let Some(mailbox) = sound(text, text.parse::<Mailbox>()) else {
         assert!(expected.is_none(), "rejected: {text:?}");
@@ -71,7 +72,7 @@ fn check_joined(text: &str) {
     }
 }
 
-/// What parsed; of an error, that it lies inside the text and does not repeat it.
+/// The parsed value. An error is located inside the text and does not repeat the text.
 fn sound<T>(text: &str, parsed: Result<T, AddressError>) -> Option<T> {
     match parsed {
         Ok(value) => Some(value),

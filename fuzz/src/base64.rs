@@ -1,6 +1,6 @@
-//! Base64 once more (RFC 4648, section 4), so that no mistake of the core's can hide itself.
+//! An independent Base64 decoder (RFC 4648, section 4).
 
-/// What `text` stands for; nothing unless it is the one way to write it.
+/// The decoded bytes; `None` unless the text is their only encoding.
 pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let (groups, rest) = text.as_chunks::<4>();

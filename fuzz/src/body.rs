@@ -1,4 +1,5 @@
-//! However a body is cut, a server gets the canonical body and exactly one end, or both `scan` and `Encoder` name the same fault.
+//! For any cuts of the content, a server gets the canonical content and exactly one end, or both
+//! `scan` and `Encoder` return the same error.
 
 use bytes::Bytes;
 use smtp_proto::content::ContentError;
@@ -7,7 +8,7 @@ use smtp_proto::content::internals::{Encoder, Room, scan};
 use crate::choice;
 use crate::reference::{Policy, canonical, receive};
 
-/// Bytes: rules, longest line, room in bytes and pieces, two lengths of chunks; then the body.
+/// Bytes: rules, line limit, buffer in bytes and pieces, two lengths of chunks; then the content.
 pub fn body(mut input: &[u8]) {
     let rules = choice(&mut input, 4);
     let policy = Policy {
@@ -49,7 +50,7 @@ pub fn body(mut input: &[u8]) {
     assert_eq!(eight_bit, !body.is_ascii());
 }
 
-/// What goes on the wire.
+/// The expected bytes on the wire.
 fn encode(
     mut encoder: Encoder,
     body: &[u8],

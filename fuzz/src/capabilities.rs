@@ -1,4 +1,5 @@
-//! Reading a reply to EHLO never panics, matches whole words only, and `iter`, `has`, `keyword` and the getters agree.
+//! Reading a reply to EHLO never panics, matches whole words only, and `iter`, `has`, `keyword` and
+//! the getters agree.
 
 use smtp_proto::{Capabilities, Reply, SizeLimit};
 
@@ -87,7 +88,7 @@ fn is_line_of(line: &[u8], keyword: &str, params: &[u8]) -> bool {
 fn check_agreement(known: &Capabilities) {
     let count = known.iter().count();
     assert!(count <= 128);
-    // Each look-up reads all of the reply: the first ones and the last ones will do.
+    // Each look-up reads the whole reply, so the first and last words are enough.
     let some = known
         .iter()
         .take(10)
@@ -122,7 +123,7 @@ fn check_agreement(known: &Capabilities) {
         assert_eq!(getter, expected, "{known:?}");
     }
     if let Some(SizeLimit::Bytes(bytes)) = known.size() {
-        assert_ne!(bytes, 0, "no limit is no bytes");
+        assert_ne!(bytes, 0, "a limit of zero is no limit");
     }
     let mechanisms: Vec<&str> = known.auth().collect();
     assert!(mechanisms.is_empty() || said("AUTH"));
@@ -145,7 +146,7 @@ fn check_has(known: &Capabilities, word: &str) {
     assert_eq!(known.keyword(word).is_some(), said(word), "{word}");
 }
 
-/// Switching one off takes that one away, wholly, and adds nothing.
+/// Ignoring an extension removes that one, wholly, and adds nothing.
 fn check_without(known: &Capabilities, word: &str) {
     let less = known.clone().without(word);
     assert!(!less.has(word) && less.keyword(word).is_none(), "{word}");

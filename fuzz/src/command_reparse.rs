@@ -1,4 +1,5 @@
-//! Whatever names, addresses, parameters and commands a caller gives: an independent parser finds exactly what was asked for.
+//! For any names, addresses, parameters and commands of a caller, an independent parser finds
+//! exactly what was requested.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,10 +13,11 @@ use smtp_test::Machine;
 
 use crate::common::pair::Pair;
 
-/// Lines, each with a letter in front that says what it is: `n` the client's name, `s` a sender, `r` a recipient, `l` a
-/// local recipient, `p` a parameter of MAIL, `q` one of the last recipient, `v` `e` `h` `t` the text of VRFY, EXPN, HELP or
-/// ETRN, `c` a custom command, `b` a line of the text; `x` and `f` an attribute of XCLIENT and XFORWARD, after a letter for
-/// which one. Only LF ends a line, so all other controls come to be tried.
+/// Lines, each with a letter first: `n` the client's name, `s` a sender, `r` a recipient, `l` a
+/// local recipient, `p` a parameter of MAIL, `q` one of the last recipient, `v` `e` `h` `t` the
+/// argument of VRFY, EXPN, HELP or ETRN, `c` a custom command, `b` a line of the content; `x` and
+/// `f` an attribute of XCLIENT and XFORWARD, after a letter for its name. Only LF ends a line, so
+/// all other control characters are tried.
 pub fn command_reparse(input: &[u8]) {
     let asked = Asked::read(&String::from_utf8_lossy(input));
     let mut server = smtp_test::Config::new()
@@ -26,7 +28,7 @@ pub fn command_reparse(input: &[u8]) {
         .with("XFORWARD NAME HELO PROTO IDENT");
     for parameter in asked.all_parameters() {
         for keyword in [parameter.extension(), parameter.keyword().as_str()] {
-            // What FUTURERELEASE takes belongs to it: all that can be said (RFC 4865, section 3).
+            // All arguments that FUTURERELEASE can have (RFC 4865, section 3).
             server = server.with(match keyword {
                 "FUTURERELEASE" => "FUTURERELEASE 999999999 9999-12-31T23:59:59Z",
                 keyword => keyword,
@@ -100,7 +102,7 @@ pub fn command_reparse(input: &[u8]) {
     log.assert_clean();
 }
 
-/// What a caller asks for.
+/// The requests of a caller.
 struct Asked {
     name: String,
     sender: ReversePath,
@@ -114,11 +116,11 @@ struct Asked {
     origin_told: Told,
 }
 
-/// The attributes that XCLIENT or XFORWARD tell, and what they say.
+/// The attributes of XCLIENT or XFORWARD, with their values.
 type Told = BTreeMap<&'static str, String>;
 
 impl Asked {
-    /// All of it that the core lets pass.
+    /// Those requests that the core accepts.
     fn read(text: &str) -> Self {
         let mut asked = Self {
             name: "client.test".to_owned(),
@@ -198,7 +200,8 @@ impl Asked {
                     let (verb, arguments) = rest
                         .split_once(' ')
                         .map_or((rest, None), |(verb, arguments)| (verb, Some(arguments)));
-                    // Of these the server knows what they must say, and a caller of one's own commands may not.
+                    // The server checks the arguments of these verbs. The core does not check those
+                    // of custom commands.
                     if ["VRFY", "EXPN", "XFORWARD"].contains(&&*verb.to_ascii_uppercase()) {
                         continue;
                     }
@@ -283,7 +286,7 @@ impl Asked {
             assert_eq!(shown(recipient.parameters()), shown(asked));
         }
         assert_eq!(stored.body(), self.text.as_bytes());
-        // What the mail itself demands stands beside what was asked for.
+        // Parameters that the message itself requires are beside the requested ones.
         let ours = |keyword: &str| matches!(keyword, "SIZE" | "BODY" | "SMTPUTF8");
         let came = stored.parameters().iter();
         let came: Vec<_> = came.filter(|each| !ours(each.keyword())).collect();

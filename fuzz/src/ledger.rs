@@ -1,8 +1,9 @@
-//! Both sides of a dialogue as an observer on the wire understands them, who shares no code with the core.
+//! An observer on the wire that checks both sides of a session. It shares no code with the core.
 //!
-//! It reads commands from what the client offers and replies from what the server says, matches the two in order, and
-//! holds the client to the invariants as it goes: what goes out before which replies are there, that no transaction runs
-//! into the next, that nothing is sent which the server does not know. At the end it knows what may be reported of each message.
+//! It reads commands from the client's output and replies from the server's, matches the two in
+//! order, and checks the invariants as it goes: what is sent before which replies, that no
+//! transaction runs into the next, and that nothing is sent that the server does not know. At the
+//! end it knows what may be reported of each message.
 
 mod client;
 mod server;
@@ -24,22 +25,23 @@ use self::transaction::{Transaction, is_no, is_yes};
 pub(crate) struct Rules {
     pub(crate) security: Security,
     pub(crate) protocol: Protocol,
-    /// How far it may send ahead of the replies.
+    /// The level of pipelining.
     pub(crate) level: Pipelining,
-    /// Bytes of a message, and of all chunks, that may be in flight before any recipient is known to be accepted.
+    /// The limits in bytes of a message, and of all chunks, in flight before a recipient is known
+    /// to be accepted.
     pub(crate) speculation: (usize, usize),
 }
 
-/// What went over the wire so far.
+/// The bytes on the wire so far.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     rules: Rules,
-    /// Every byte that was ever offered.
+    /// Every byte that was ever transmitted.
     wire: Vec<u8>,
-    /// How much was handed out before the last `poll_transmit`.
+    /// How much had been transmitted before the last `poll_transmit`.
     before_offer: usize,
     acknowledged: usize,
-    /// How far the client's bytes have been understood.
+    /// The position up to which the client's bytes have been parsed.
     read: usize,
     stream: Stream,
     due: VecDeque<Due>,
@@ -47,55 +49,55 @@ pub(crate) struct Ledger {
     reply: Option<Partial>,
     /// How much was acknowledged when the reply began.
     begun: usize,
-    /// Something began to come while no reply was due: it answers nothing, and nothing that goes out after it may be paired
-    /// with it.
+    /// Input began while no reply was pending. It answers nothing, and no later command may be
+    /// matched with it.
     early: bool,
     /// Writing has failed.
     write_failed: bool,
-    /// When all that had come was known, and how much was acknowledged then.
+    /// When all input was last known to be read, and how much was acknowledged then.
     known: Option<(Time, usize)>,
-    /// What the client may still say, by the replies to its handshake.
+    /// The commands that the client may send, by the replies to its handshake.
     may_say: MaySay,
     said_quit: bool,
     failed: Option<Failed>,
-    /// The last word was answered.
+    /// QUIT was answered.
     parted: bool,
-    /// What came makes no sense to a client, so that what follows counts for nothing.
+    /// The input is invalid to a client, so nothing after it counts.
     lost: bool,
     transactions: Vec<Transaction>,
-    /// Index of the one that the server has not been made to end.
+    /// The index of the transaction that may still be open on the server.
     open: Option<usize>,
-    /// What the last reply to EHLO said, as long as it holds.
+    /// The last reply to EHLO, while it is valid.
     said: Capabilities,
     in_tls: bool,
-    /// Whether a reply came from which a client may have learnt what the server can do.
+    /// Whether a reply came from which a client may know the server's capabilities.
     news: bool,
 }
 
-/// Which commands the client may say.
+/// The commands that the client may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum MaySay {
     All,
-    /// EHLO was not understood.
+    /// EHLO was rejected as unknown.
     HeloOrQuit,
     /// Its handshake has failed.
     Quit,
 }
 
-/// A failure of the client that the observer was told of.
+/// The failure of the client, as the observer saw it.
 #[derive(Clone, Copy, Debug)]
 struct Failed {
-    /// How much had been offered before it.
+    /// How much had been transmitted before it.
     at: usize,
-    /// Whether QUIT may go out as the last word.
+    /// Whether QUIT may follow it.
     in_order: bool,
 }
 
-/// What the client may say next.
+/// The next input from the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stream {
     Commands,
-    /// Nothing: a command that nothing may follow waits for its reply.
+    /// None: a command that must be the last of its group waits for its reply.
     Silence,
     Response,
     Text {
@@ -113,7 +115,7 @@ struct Due {
     to: Asked,
     /// Position after the command's last byte.
     end: usize,
-    /// Index of the transaction that it belongs to, if it belongs to one.
+    /// The index of its transaction, if it has one.
     transaction: usize,
     /// Bytes of the chunk.
     bytes: usize,
@@ -177,7 +179,7 @@ impl Ledger {
         }
     }
 
-    /// From now on the client may send so far ahead.
+    /// From now on the client may send ahead at this level.
     pub(crate) fn allow(&mut self, level: Pipelining) {
         self.rules.level = self.rules.level.max(level);
         let last = self.due.back().map(|due| due.to);
@@ -187,19 +189,19 @@ impl Ledger {
         }
     }
 
-    /// Every byte that was ever offered.
+    /// Every byte that was ever transmitted.
     pub(crate) fn wire(&self) -> &[u8] {
         &self.wire
     }
 
-    /// The client hands out bytes: those not yet acknowledged, unchanged, and perhaps more.
+    /// The client transmits bytes: those not yet acknowledged, unchanged, and perhaps more.
     pub(crate) fn offered(&mut self, now: Time, transmit: &Transmit<'_>) {
-        assert!(!transmit.is_empty(), "an offer of nothing");
+        assert!(!transmit.is_empty(), "empty output");
         assert!(
             !self.early,
             "V42: output after input that no command is waiting for"
         );
-        assert!(!self.write_failed, "offered to a transport that is broken");
+        assert!(!self.write_failed, "output after a write error");
         if self.is_quiet() {
             let known = self.known.filter(|(at, acknowledged)| {
                 *acknowledged == self.acknowledged && now <= *at + SILENCE
@@ -237,19 +239,20 @@ impl Ledger {
         self.check_last_word();
     }
 
-    /// After what was [offered](Self::offered): to find out what to offer the client may have failed.
+    /// After [`offered`](Self::offered): the client may have failed while it prepared its output.
     pub(crate) fn watch_offer(&mut self, connection: &mut Connection) {
         self.watch_from(connection, self.before_offer);
     }
 
-    /// After any call except `poll_transmit`: whether the client has failed, and whether it owes QUIT.
+    /// After any call except `poll_transmit`: whether the client has failed, and whether it owes
+    /// QUIT.
     pub(crate) fn watch(&mut self, connection: &mut Connection) {
         self.watch_from(connection, self.wire.len());
     }
 
     fn watch_from(&mut self, connection: &mut Connection, from: usize) {
         let ended = connection.poll_closed();
-        // To ask may end it.
+        // A question may end the connection.
         let is_closed = connection.is_closed();
         assert!(
             is_closed || connection.poll_timeout().is_some() || self.known.is_none(),
@@ -277,7 +280,7 @@ impl Ledger {
                     | ErrorKind::Source(_)
                     | ErrorKind::Misuse(_)
             );
-            // Where `*` is to be said, what the client found is told, whatever comes.
+            // Where `*` is due, the client's own error is reported, whatever the server sends.
             let cancels = self.stream == Stream::Response
                 || self.due.front().is_some_and(|due| due.to == Asked::Cancel);
             let named = named || cancels && matches!(kind, ErrorKind::Authentication(_));
@@ -306,7 +309,7 @@ impl Ledger {
         self.said_quit && from < self.wire.len() || self.stream == Stream::Commands
     }
 
-    /// Nothing goes out after a failure but QUIT, where both sides understood each other.
+    /// Only QUIT follows a failure, and only where both sides agree on the state.
     fn check_last_word(&self) {
         let Some(failed) = self.failed else {
             return;
@@ -320,18 +323,18 @@ impl Ledger {
         );
     }
 
-    /// Whether no reply is due to what has gone out.
+    /// Whether no reply is pending.
     pub(crate) fn is_quiet(&self) -> bool {
         let next = self.due.front();
         next.is_none_or(|due| due.end > self.acknowledged)
     }
 
-    /// The client read, or looked whether there was something to read.
+    /// The client read, or found that there was nothing to read.
     pub(crate) fn looked(&mut self, now: Time) {
         self.known = Some((now, self.acknowledged));
     }
 
-    /// The caller has something new after a rest, in which something may have come.
+    /// The caller has a new request after a pause, in which input may have arrived.
     pub(crate) fn rested(&mut self) {
         if self.is_quiet() {
             self.known = None;
@@ -343,12 +346,12 @@ impl Ledger {
         self.write_failed = true;
     }
 
-    /// How many bytes of the offer are not acknowledged.
+    /// The number of transmitted bytes that are not acknowledged.
     pub(crate) fn outstanding(&self) -> usize {
         self.wire.len() - self.acknowledged
     }
 
-    /// Whether QUIT was handed out.
+    /// Whether QUIT was transmitted.
     pub(crate) fn said_quit(&self) -> bool {
         self.said_quit
     }
@@ -368,7 +371,7 @@ impl Ledger {
         assert!(self.acknowledged <= self.wire.len());
     }
 
-    /// The server said something.
+    /// Input from the server.
     pub(crate) fn fed(&mut self, now: Time, input: &[u8]) {
         if input.is_empty() {
             return;
@@ -379,7 +382,7 @@ impl Ledger {
                 return;
             }
             if self.failed.is_some() || self.may_say == MaySay::Quit {
-                // Of interest is only that the last word is answered.
+                // Only the reply to QUIT matters.
                 self.parted = self.said_quit && self.acknowledged == self.wire.len();
                 return;
             }
@@ -395,7 +398,7 @@ impl Ledger {
         }
     }
 
-    /// TLS begins: all that was learnt before it is void.
+    /// TLS begins: all that was learnt before it is discarded.
     pub(crate) fn tls_began(&mut self, now: Time, connection: &Connection) {
         assert!(
             self.line.is_empty() && self.reply.is_none() && !self.lost && !self.early,
@@ -413,7 +416,8 @@ impl Ledger {
         assert_eq!(connection.mechanism(), None, "I5");
     }
 
-    /// After input: a client that was told nonsense has given up, and none knows what it was not told.
+    /// After input: invalid input must have failed the client, and no client can know input that it
+    /// did not get.
     pub(crate) fn check(&mut self, connection: &mut Connection) {
         self.watch(connection);
         if self.lost || self.parted {
@@ -431,14 +435,15 @@ impl Ledger {
         }
     }
 
-    /// I5: what the connection knows of the server is what its last EHLO said, and nothing before TLS.
+    /// I5: the client's capabilities are those of the last EHLO, and not those from before TLS.
     pub(crate) fn check_knowledge(&self, connection: &Connection) {
         let known = connection.capabilities();
         let same = self.said.iter().eq(known.iter()) && self.said.auth().eq(known.auth());
         assert!(same, "I5: {known:?} is known, {:?} was said", self.said);
     }
 
-    /// I4, I7 and I8: whether the outcome of a message agrees with the wire. No recipient may occur twice.
+    /// I4, I7 and I8: whether the outcome of a message agrees with the wire. No recipient may occur
+    /// twice.
     pub(crate) fn check_outcome(&self, sender: &str, outcome: &Outcome, text: Option<&[u8]>) {
         let of_mail = |transaction: &&Transaction| transaction.sender == sender;
         let transactions: Vec<_> = self.transactions.iter().filter(of_mail).collect();
@@ -451,7 +456,8 @@ impl Ledger {
                 check_never_left(error);
                 continue;
             }
-            // A recipient too many for one transaction comes again in another (RFC 5321, section 4.5.3.1.10).
+            // A recipient too many for one transaction is sent to in another (RFC 5321, section
+            // 4.5.3.1.10).
             let last = transactions.iter().rposition(|each| each.asks(recipient));
             let (before, since) = transactions.split_at(last.unwrap_or_default());
             for earlier in before.iter().filter(|each| each.asks(recipient)) {
@@ -473,14 +479,14 @@ impl Ledger {
             );
         }
         for came in transactions.iter().filter_map(|each| each.text.as_deref()) {
-            // A lone dot is no text; a text of its own may be none.
+            // A lone dot is empty content, and so may be the message's own content.
             if let Some(text) = text.filter(|_| !came.is_empty()) {
                 assert!(came == text, "I3: {sender}: {}", came.escape_ascii());
             }
         }
     }
 
-    /// Whether no byte of a message was handed out.
+    /// Whether no byte of a message was transmitted.
     pub(crate) fn never_saw(&self, sender: &str) -> bool {
         !self.transactions.iter().any(|each| each.sender == sender)
     }
@@ -512,7 +518,8 @@ fn check_never_left(error: &Error) {
     }
 }
 
-/// Whether a dialogue can end in good order after this failure: the server did as it should, and is still there.
+/// Whether a session can end in good order after this failure: the server followed the protocol,
+/// and is still there.
 fn leaves_order(error: &Error) -> bool {
     let is_order = |reply: &Reply| {
         let code = reply.code().as_u16();
@@ -538,10 +545,11 @@ const GREETING: Due = Due {
     replies: 1,
 };
 
-/// For how long it is known that nothing came.
+/// Until when no input is known to be pending.
 const SILENCE: Duration = Duration::from_millis(100);
 
 const QUIT: &[u8] = b"QUIT\r\n";
 
-/// All that a client that requires TLS may send in cleartext. QUIT may follow any part of it.
+/// The commands that a client that requires TLS may send in cleartext. QUIT may follow any part of
+/// them.
 const IN_CLEAR: &[u8] = b"EHLO client.test\r\nSTARTTLS\r\n";

@@ -1,5 +1,5 @@
-//! The bodies of the fuzz targets. Each is a function over bytes, so that libFuzzer, AFL++ and a plain test can all
-//! call it; it panics when its invariant, the first line of its module, does not hold.
+//! The bodies of the fuzz targets. Each is a function over bytes for libFuzzer, AFL++ and a plain
+//! test. It panics when its invariant, the first sentence of its module, does not hold.
 
 #![allow(
     clippy::unwrap_used,
@@ -66,7 +66,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("xtext", xtext),
 ];
 
-/// A small choice that the front of an input makes. The character `0` stands for 0, so that seeds can be written by hand.
+/// A small choice from the front of an input. The character `0` is 0, so seeds can be written by
+/// hand.
 pub(crate) fn choice(input: &mut &[u8], count: usize) -> usize {
     let Some((first, rest)) = input.split_first() else {
         return 0;

@@ -1,4 +1,5 @@
-//! Any calls in any order: no panic, one outcome for each message, the first error stays, and I4 to I8 hold.
+//! Any calls in any order: no panic, one outcome for each message, the first error stays, and I4 to
+//! I8 hold.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -16,7 +17,7 @@ use crate::common::Answered as _;
 use crate::ledger::Ledger;
 use crate::session::{POLICIES, broken, look};
 
-/// Bytes: the policy, then operations, a letter each with its operands after it.
+/// Bytes: the configuration, then operations, each a letter with its operands.
 pub fn operations(input: &[u8]) {
     let mut input = Unstructured::new(input);
     let config = input.arbitrary::<u8>().unwrap_or_default();
@@ -56,9 +57,10 @@ enum Operation<'a> {
     Reply(usize),
     /// `o`: calls `poll_transmit`, which returns nothing until pending input was read.
     Offer,
-    /// `s`, a digit: ten times this many bytes were sent; `:` one more than there are, `;` far more.
+    /// `s`, a digit: ten times this many bytes were sent; `:` one more than there are, `;` far
+    /// more.
     Sent(usize),
-    /// `a`: all of a new offer, after a look for what came.
+    /// `a`: sends all output, after a read.
     SendAll,
     /// `x`: end of file.
     Eof,
@@ -69,13 +71,15 @@ enum Operation<'a> {
     Later(u32),
     /// `d`: time passes to the deadline.
     Deadline,
-    /// `m`, a digit: recipients; an even number is written in pieces, but 8 is binary.
+    /// `m`, a digit: a message with that many recipients; of an even number the content is
+    /// streamed, except that 8 is binary.
     Submit(usize),
-    /// `n`, a digit: starts a batch of this many messages, unless there is one; 0 asks for the next outcome, 9 abandons it.
+    /// `n`, a digit: starts a batch of this many messages, unless there is one; 0 asks for the next
+    /// outcome, 9 abandons it.
     Batch(usize),
     /// `w`, a digit for the mail, bytes up to a line feed.
     Write(usize, &'a [u8]),
-    /// `f`, `g`, `h` and a digit for the mail: finish, give up, give up with a reason.
+    /// `f`, `g`, `h` and a digit for the message: finish, abandon, abandon with a reason.
     Finish(usize),
     Abandon(usize),
     FailBody(usize),
@@ -83,12 +87,12 @@ enum Operation<'a> {
     Command(usize),
     /// `q`
     Quit,
-    /// `u`: performs the upgrade if it is its time; `v`: only looks at it.
+    /// `u`: performs the TLS handshake if it is due; `v`: only asks whether it is.
     Upgrade,
     PeekUpgrade,
     /// `e`
     Event,
-    /// `p`: all questions that cannot take anything away.
+    /// `p`: all questions that take no result away.
     Questions,
     /// `k`, `l` and a digit: the outcome of a message, the reply to a command.
     Outcome(usize),
@@ -138,7 +142,7 @@ impl<'a> Arbitrary<'a> for Operation<'a> {
     }
 }
 
-/// Bytes up to a line feed, which goes with them.
+/// Bytes up to a line feed, which is taken with them.
 fn line<'a>(input: &mut Unstructured<'a>) -> Result<&'a [u8]> {
     let end = input.peek_bytes(input.len()).and_then(|rest| {
         let end = rest.iter().position(|&byte| byte == b'\n');
@@ -149,15 +153,15 @@ fn line<'a>(input: &mut Unstructured<'a>) -> Result<&'a [u8]> {
 
 struct World {
     connection: Connection,
-    /// One that gives out identifiers that mean nothing to the first.
+    /// Another connection, whose ids mean nothing to the first.
     other: Connection,
     ledger: Ledger,
-    /// Whether the policy says how far to send ahead.
+    /// Whether the configuration sets the level of pipelining.
     names_level: bool,
-    /// Whether the connection was asked to end, and takes nothing more.
+    /// Whether the connection was asked to quit, and accepts no further requests.
     quits: bool,
     now: Time,
-    /// Bytes handed out and not acknowledged.
+    /// Bytes transmitted and not acknowledged.
     offered: usize,
     mails: Vec<Submitted>,
     batch: Option<Batch<vec::IntoIter<Mail>>>,
@@ -303,7 +307,7 @@ impl World {
             return;
         };
         self.now = self.now.max(until);
-        // Twice: both may be at the same time.
+        // Twice: both deadlines may be at the same time.
         for _ in 0..2 {
             self.connection.handle_timeout(self.now);
             self.ledger.looked(self.now);
@@ -331,7 +335,7 @@ impl World {
         self.ledger.watch_offer(&mut self.connection);
     }
 
-    /// A driver's mistake: a failure with its type, unless all is said anyway.
+    /// A mistake of the driver: an error of its own kind, unless the connection was over.
     fn sent_too_much(&mut self, count: usize) {
         let was_at_work = !(self.connection.is_closed() || self.ledger.has_failed());
         self.connection.handle_sent(self.now, count);
@@ -354,14 +358,14 @@ impl World {
         self.connection.handle_sent(self.now, count);
     }
 
-    /// The client may send so far ahead, unless its policy says how far.
+    /// Sets the level of pipelining. No effect if the configuration sets one.
     fn allow(&mut self, level: Pipelining) {
         if !self.names_level {
             self.ledger.allow(level);
         }
     }
 
-    /// A [`Mail`] with a sender and a domain of the first recipient that no other one has.
+    /// A message with a sender, and a domain of the first recipient, that no other message has.
     fn mail_to_submit(&mut self, number: usize) -> Mail {
         let sender = format!("m{}@x.test", self.mails.len());
         let first = format!("r@{}", sender.replace('@', "."));
@@ -433,7 +437,7 @@ impl World {
         command.told = true;
     }
 
-    /// Asks all that may be asked; nothing comes of asking twice.
+    /// Asks every question twice; the second answer must be the same.
     fn questions(&mut self) {
         let connection = &mut self.connection;
         let ready = format!("{:#?}", connection.poll_ready());
@@ -448,7 +452,7 @@ impl World {
         let _ = format!("{connection:?} {:?}", connection.stats());
     }
 
-    /// The first failure is the last.
+    /// The first error stays.
     fn check_failure(&mut self) {
         let Poll::Ready(Err(error)) = self.connection.poll_closed() else {
             assert_eq!(self.failure, None, "it came back from its failure");
@@ -462,7 +466,7 @@ impl World {
         assert_eq!(*self.failure.get_or_insert_with(|| text.clone()), text);
         let ready = self.connection.poll_ready().answer().unwrap_err();
         assert_eq!(ready.to_string(), text);
-        // What is owed is QUIT.
+        // Only QUIT may be sent.
         let is_closed = self.connection.is_closed();
         assert_eq!(self.connection.poll_timeout().is_none(), is_closed);
         assert!(!is_closed || self.connection.poll_transmit(self.now).is_none());
@@ -482,7 +486,7 @@ impl World {
         }
         assert!(self.batch.is_none(), "a batch without an end");
         for mail in &self.mails {
-            // A batch does not take what it could not send.
+            // A batch leaves messages that it could not send.
             let left = mail.id.is_none() && self.ledger.never_saw(&mail.sender);
             assert!(mail.told || left, "no outcome of {}", mail.sender);
             if let Some(id) = mail.id {

@@ -1,17 +1,19 @@
-//! Whatever text is tried as a parameter: the core takes it exactly if the server's own parser does, and sends it as it is.
+//! For any text as a parameter: the core accepts it exactly if the server's own parser does, and
+//! sends it unchanged.
 
 use smtp_proto::parameter::ParameterErrorKind::{Duplicate, Misplaced};
 use smtp_proto::parameter::{ParameterError, ParameterErrorKind};
 use smtp_proto::{Mail, MailBuilder, MailErrorKind, Parameter, Recipient};
 use smtp_test::{Config, Machine, Peer, Rule, TlsInfo};
 
-/// Lines, each a parameter as it stands in MAIL or RCPT. Only LF ends a line, so all other controls come to be tried.
+/// Lines, each a parameter of MAIL or RCPT. Only LF ends a line, so all other control characters
+/// are tried.
 pub fn parameters(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let lines: Vec<&str> = text.split('\n').take(20).collect();
     let offers = lines.iter().flat_map(|line| {
         let keyword = line.split('=').next().unwrap_or_default();
-        // What they belong to, and what they are if they belong to nothing.
+        // The extension of the parameter, or the parameter of an unknown extension.
         let parameter = parse(line).ok();
         let extension = parameter.map(|parameter| parameter.extension().to_owned());
         let is_keyword = keyword.parse::<smtp_proto::parameter::Keyword>().is_ok();
@@ -42,7 +44,7 @@ pub fn parameters(input: &[u8]) {
 }
 
 fn check_taken(server: &mut Machine, line: &str, parameter: &Parameter) {
-    // What was asked for, apart from the case of the keyword.
+    // Unchanged, except for the case of the keyword.
     let shown = parameter.to_string();
     assert!(shown.eq_ignore_ascii_case(line), "{line} became {shown}");
     assert_eq!(parse(&shown).as_ref(), Ok(parameter));
@@ -87,7 +89,7 @@ fn check_rejected(server: &mut Machine, line: &str, error: ParameterError) {
     }
     let upper = keyword.to_ascii_uppercase();
     let of_mail = !matches!(&*upper, "NOTIFY" | "ORCPT" | "RRVS");
-    // These the server has too much to say of.
+    // A parameter that the server knows must be invalid to the server, too.
     let is_line = line.bytes().all(|byte| byte.is_ascii_graphic()) && !line.is_empty();
     if is_line && KNOWN.contains(&&*upper) {
         let complaints = complaints(server, line, of_mail);
@@ -95,10 +97,10 @@ fn check_rejected(server: &mut Machine, line: &str, error: ParameterError) {
     }
 }
 
-/// What the server finds wrong with a command that has this parameter.
+/// The violations in a command with this parameter.
 fn complaints(server: &mut Machine, parameter: &str, of_mail: bool) -> Vec<String> {
     let before = server.log().violations().len();
-    // Said twice it would be another fault.
+    // A parameter that occurs twice would be another violation.
     let wide = if parameter.is_ascii() {
         ""
     } else {
@@ -113,7 +115,8 @@ fn complaints(server: &mut Machine, parameter: &str, of_mail: bool) -> Vec<Strin
     hear(server);
     let all = server.log().violations();
     let new = all.iter().skip(before);
-    // The length of a parameter of an unknown extension is not limited here, but in the command line.
+    // The length of a parameter of an unknown extension is not limited here, but in the command
+    // line.
     new.filter(|violation| violation.rule() != Rule::LineTooLong)
         .map(ToString::to_string)
         .collect()

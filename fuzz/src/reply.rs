@@ -1,4 +1,5 @@
-//! Any split of the same bytes gives the same replies or the same error, and the limits cut what is kept to the byte.
+//! Any split of the same bytes gives the same replies or the same error, and the limits cut what is
+//! kept to the byte.
 
 use std::sync::{Arc, LazyLock, Mutex};
 use std::task::Poll;
@@ -13,7 +14,7 @@ use crate::common::pair::transmit;
 
 /// Bytes: three limits and the length of the pieces; then replies.
 pub fn reply(mut input: &[u8]) {
-    // None is so small that the reply to EHLO would not pass.
+    // None is too small for the reply to EHLO.
     let limits = Limits {
         line: [2048, 16, 40, 512][choice(&mut input, 4)],
         reply: [32 * 1024, 30, 64, 1000][choice(&mut input, 4)],
@@ -35,13 +36,13 @@ struct Limits {
     lines: usize,
 }
 
-/// A reply: its code, the lines that are kept, and whether that is less than all.
+/// A reply: its code, the lines that are kept, and whether they are all.
 type Kept = (u16, Vec<Vec<u8>>, bool);
 
 /// Replies, and the error that ended them.
 type Read = (Vec<Kept>, Option<ReplyError>);
 
-/// A byte at a time, in the plainest way.
+/// A reference that reads one byte at a time.
 fn reference(input: &[u8], limits: Limits) -> Read {
     let mut replies = Vec::new();
     let (mut len, mut line) = (0, Vec::new());
@@ -93,7 +94,7 @@ fn reference(input: &[u8], limits: Limits) -> Read {
     (replies, None)
 }
 
-/// The text of what the limits leave of these lines, and whether they took something.
+/// The text of these lines within the limits, and whether it was shortened.
 fn kept(raw: &[Vec<u8>], limits: Limits) -> (Vec<Vec<u8>>, bool) {
     let (mut lines, mut total, mut truncated) = (Vec::new(), 0, false);
     for line in raw {
@@ -168,11 +169,12 @@ fn send(connection: &mut Connection) {
     }
 }
 
-/// Up to the reply at which a connection with this mail gives up, or has heard all that it waits for.
+/// The replies up to the one at which a connection with this message fails, or has all that are
+/// pending.
 fn shortened((mut replies, error): Read) -> Read {
     let last = replies.iter().enumerate().position(|(at, (code, ..))| {
         let is_data = at == RECIPIENTS + 1;
-        // Codes of a meaning of their own are no success, and DATA has only the usual ones.
+        // Codes with a meaning of their own are no success, and DATA has only its usual ones.
         let is_own = matches!(code, 211 | 214 | 220 | 221 | 235);
         *code == 421
             || (!is_data && (code / 100 == 3 || is_own))
@@ -188,7 +190,7 @@ fn shortened((mut replies, error): Read) -> Read {
     }
 }
 
-/// [`Reply::parse`] says of each beginning what it says of the whole, or that there is too little of it.
+/// [`Reply::parse`] returns for each prefix the result for the whole, or that it is incomplete.
 fn check_parse(input: &[u8]) {
     let verdict = Reply::parse(input);
     let limits = Limits {
@@ -218,7 +220,7 @@ fn check_parse(input: &[u8]) {
     let mut decided = false;
     for end in 0..input.len().min(600) {
         match (Reply::parse(&input[..end]), &verdict) {
-            (Ok(None), _) => assert!(!decided, "it took its word back"),
+            (Ok(None), _) => assert!(!decided, "a result was withdrawn"),
             (Ok(Some(early)), Ok(Some(late))) => {
                 decided = true;
                 assert_eq!(early, *late);

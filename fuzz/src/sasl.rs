@@ -1,5 +1,6 @@
-//! Whatever a server asks of a mechanism: exactly its steps, each response decodes to what was given, no secret is shown;
-//! and in SCRAM, no success for a server that does not know the password.
+//! For any challenges of a server: a mechanism takes exactly its steps, each response decodes to
+//! the given values, no secret is shown; and in SCRAM, a server without the password has no
+//! success.
 
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -14,8 +15,8 @@ use crate::choice;
 use crate::common::invariants::{check_secret, disguises};
 use crate::common::pair::transmit;
 
-/// Bytes: the mechanism, the lengths of name and secret, how often each is repeated; then both, then what the server says
-/// to AUTH.
+/// Bytes: the mechanism, the lengths of name and secret, how often each is repeated; then both,
+/// then the server's output from the reply to AUTH.
 pub fn sasl(mut input: &[u8]) {
     let kind = choice(&mut input, 8);
     let lengths = [choice(&mut input, 20), choice(&mut input, 20)];
@@ -44,7 +45,8 @@ pub fn sasl(mut input: &[u8]) {
     } else {
         client.check(&expected);
     }
-    // Where the server says it, it is shown; a byte that is escaped may add the first two letters.
+    // If the server sends the secret, it is shown; a byte that is escaped may add the first two
+    // letters.
     let said = String::from_utf8_lossy(input);
     if !disguises(CANARY)
         .iter()
@@ -54,7 +56,7 @@ pub fn sasl(mut input: &[u8]) {
     }
 }
 
-/// A mechanism, and the messages that it has to send.
+/// A mechanism, and the messages that it must send.
 type Made = (Arc<dyn Mechanism>, Vec<Vec<u8>>);
 
 fn mechanism(kind: usize, user: &str, secret: &str) -> Result<Made, CredentialsError> {
@@ -74,7 +76,7 @@ fn mechanism(kind: usize, user: &str, secret: &str) -> Result<Made, CredentialsE
         ),
         3 => (
             Arc::new(XOAuth2::new(user, secret)?),
-            // The second is for the error that a server may send as a challenge.
+            // The second response is for an error that a server may send as a challenge.
             vec![
                 text(format!("user={user}\x01auth=Bearer {secret}\x01\x01")),
                 Vec::new(),
@@ -99,9 +101,9 @@ fn mechanism(kind: usize, user: &str, secret: &str) -> Result<Made, CredentialsE
             vec![text(secret.to_owned())],
         ),
         _ => (
-            // Few iterations, so that the work is not what a campaign is about.
+            // Few iterations, so that a campaign tests more than the hash.
             Arc::new(Scram::sha256(user, secret)?.iterations(1..=64)),
-            // What comes later depends on the server's words.
+            // Later messages depend on the server's.
             vec![text(format!("n,,n={},r={NONCE}", saslname(user)))],
         ),
     })
@@ -112,13 +114,13 @@ fn saslname(name: &str) -> String {
     name.replace('=', "=3D").replace(',', "=2C")
 }
 
-/// What has to be said.
+/// The expected messages.
 #[derive(Debug, PartialEq, Eq)]
 struct Dialogue {
     /// The lines from AUTH on, as bytes; nothing for `*`.
     said: Vec<Option<Vec<u8>>>,
     ready: bool,
-    /// Whether QUIT ends it: after a failure by which both sides still understand each other.
+    /// Whether QUIT ends it: after a failure by which both sides still agree on the state.
     quit: bool,
 }
 
@@ -157,13 +159,13 @@ impl Dialogue {
                 [b'-', ..] => continue,
                 _ => break,
             };
-            // A reply of several lines is no challenge.
+            // A reply of several lines is not a challenge.
             let alone = lines == 1;
             (lines, first) = (0, None);
             let cancelled = said.last() == Some(&None);
             match code {
                 b"334" if !cancelled => {
-                    // Not read, or base64; and nothing that was cut.
+                    // Not read, or base64; and not shortened.
                     let known = !speaks_first
                         || std::mem::take(&mut deferred)
                         || challenge == b"="
@@ -244,12 +246,13 @@ impl Client {
             Some(said) => (said, QUIT),
             None => (&*self.wire, &b""[..]),
         };
-        assert_eq!(!rest.is_empty(), expected.quit, "the last word");
+        assert_eq!(!rest.is_empty(), expected.quit, "QUIT");
         assert_eq!(said_in(said), expected.said);
         assert_eq!(self.was_ready, expected.ready, "{:?}", expected.said);
     }
 
-    /// What a server that does not know the password hears: the first message, then at most one proof, or `*`.
+    /// The messages to a server without the password: the first one, then at most one proof, or
+    /// `*`.
     fn check_unproven(&self, expected: &Dialogue) {
         assert!(!self.was_ready, "the server has proved nothing");
         let said = said_in(self.wire.strip_suffix(QUIT).unwrap_or(&self.wire));
@@ -264,7 +267,7 @@ impl Client {
             let rest = proof.strip_prefix("c=biws,r=").unwrap();
             assert!(rest.starts_with(NONCE) && rest.contains(",p="), "{proof}");
         }
-        // The answer to an error that a server tells, and then nothing more.
+        // The response to an error of the server, and then nothing more.
         assert!(messages.all(Vec::is_empty), "{said:?}");
         assert!(said.len() <= 5, "{said:?}");
     }
@@ -310,8 +313,8 @@ fn said_in(wire: &[u8]) -> Vec<Option<Vec<u8>>> {
 
 const QUIT: &[u8] = b"QUIT\r\n";
 
-/// What every secret begins with.
+/// The beginning of every secret.
 const CANARY: &str = "Canary-in-the-mine-7Q";
 
-/// What becomes of the seed of a connection in SCRAM.
+/// The nonce that SCRAM makes of the seed of a connection.
 const NONCE: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";

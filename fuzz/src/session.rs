@@ -1,4 +1,4 @@
-//! A connection with a scripted caller, driven by the bytes of an input as its server.
+//! A connection with a scripted caller, and a server whose output is the input of the target.
 
 mod choices;
 
@@ -19,7 +19,7 @@ use crate::choice;
 use crate::common::Answered as _;
 use crate::ledger::Ledger;
 
-/// How an input is fed: the first four bytes choose, the rest is what the server says.
+/// How an input is fed: the first four bytes are choices, the rest is the server's output.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan<'a> {
     config: usize,
@@ -32,11 +32,11 @@ pub(crate) struct Plan<'a> {
 /// When the client may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// Before each line of the server, all that there is.
+    /// All output before each line of the server.
     EachLine,
-    /// Once, before all that the server says.
+    /// All output once, before the server sends anything.
     Once,
-    /// The number of bytes before each line of the server.
+    /// This number of bytes before each line of the server.
     Drip(usize),
 }
 
@@ -49,7 +49,7 @@ enum End {
     WriteError,
 }
 
-/// How one run cuts what another does not.
+/// The cuts in which two runs differ.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cut {
     pub(crate) input: usize,
@@ -74,10 +74,10 @@ pub(crate) struct Session {
     batch: Option<Batch<vec::IntoIter<Mail>>>,
     batch_told: usize,
     commands: Vec<CommandId>,
-    /// How many pieces of the streamed mail were handed over.
+    /// The number of pieces of streamed content that were written.
     pieces: usize,
     told: Vec<MailId>,
-    /// What was reported, if it is recorded.
+    /// The results so far, if they are recorded.
     events: Option<Vec<String>>,
 }
 
@@ -101,7 +101,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The same with another pace where the client's own speed would matter.
+    /// The same with another pace, where the client's own speed would matter.
     pub(crate) fn without_drip(mut self) -> Self {
         if matches!(self.pace, Pace::Drip(_)) {
             self.pace = Pace::EachLine;
@@ -117,7 +117,7 @@ impl<'a> Plan<'a> {
         session.finish(self.end);
     }
 
-    /// Runs it with input and output cut in pieces, and tells all that can be seen of it.
+    /// Runs it with input and output cut in pieces; returns all that can be seen of it.
     pub(crate) fn watch(&self, cut: Cut) -> Seen {
         let mut session = Session::new(&POLICIES[self.config], true);
         session.act(CALLERS[self.caller]);
@@ -212,9 +212,10 @@ impl Session {
         }
     }
 
-    /// Sends all pending output, a limited number of bytes at a time, and starts TLS when it is due.
+    /// Sends all pending output, a limited number of bytes at a time, and starts TLS when it is
+    /// due.
     ///
-    /// The caller acts when all is sent, so that what it does does not depend on how much one write takes.
+    /// The caller acts when all is sent, so that its acts do not depend on the size of a write.
     pub(crate) fn flush(&mut self, at_most: usize) {
         loop {
             self.listen();
@@ -260,7 +261,7 @@ impl Session {
         true
     }
 
-    /// Hears what there is to hear, and writes text that is wanted.
+    /// Takes the events, and writes content that is wanted.
     fn listen(&mut self) {
         if !self.listen_to_batch() {
             return;
@@ -338,7 +339,7 @@ impl Session {
         }
     }
 
-    /// Ends the connection; then every question has its answer, and the first error is the last.
+    /// Ends the connection. Then every question has its answer, and the first error stays.
     fn finish(&mut self, end: End) {
         if !self.connection.is_closed() {
             self.ledger.check_knowledge(&self.connection);
@@ -374,7 +375,8 @@ impl Session {
         self.check_final();
     }
 
-    /// Says nothing until no deadline is left: the budget of the session is one even where nothing is under way.
+    /// Stays silent until no deadline is left; the limit of the session applies even when it is
+    /// idle.
     fn wait(&mut self) {
         for _ in 0..100 {
             let Some(until) = self.connection.poll_timeout() else {
@@ -389,7 +391,7 @@ impl Session {
         panic!("the deadlines do not end");
     }
 
-    /// The end is an end: nothing changes it, and nothing leaves any more.
+    /// After the end nothing changes, and there is no output.
     fn check_final(&mut self) {
         let before = final_error(&mut self.connection);
         self.connection.handle_input(self.now, b"250 ok\r\n");
@@ -410,7 +412,7 @@ impl Session {
     }
 }
 
-/// Does what a driver does that has read all that has come: says that nothing came where something is held back until then.
+/// Reports that all input was read, as a driver does where output is held back until then.
 pub(crate) fn look(connection: &mut Connection, ledger: &mut Ledger, now: Time) {
     if connection.poll_transmit(now).is_none() && connection.poll_timeout() == Some(now) {
         connection.handle_timeout(now);
@@ -418,7 +420,7 @@ pub(crate) fn look(connection: &mut Connection, ledger: &mut Ledger, now: Time) 
     }
 }
 
-/// The error of a connection that is over, if that was not as asked.
+/// The error of a connection that is over, unless it ended as requested.
 pub(crate) fn final_error(connection: &mut Connection) -> Option<Error> {
     connection.poll_closed().answer().err()
 }

@@ -3,7 +3,7 @@
 use crate::choice;
 use crate::session::{Cut, Plan};
 
-/// Bytes: how long the pieces of input and of output are; then as for `session_whole`.
+/// Bytes: the lengths of the pieces of input and of output; then as for `session_whole`.
 pub fn session_chunked(mut input: &[u8]) {
     let cut = Cut {
         input: choice(&mut input, 30) + 1,

@@ -1,8 +1,8 @@
-//! Whatever a server says to whatever caller: no panic, I4 to I8 hold, and it always ends.
+//! Any server with any caller: no panic, I4 to I8 hold, and the session ends.
 
 use crate::session::Plan;
 
-/// Bytes: policy, caller, pace, end; then what the server says.
+/// Bytes: configuration, caller, pace, end; then the server's output.
 pub fn session_whole(input: &[u8]) {
     Plan::read(input).run();
 }

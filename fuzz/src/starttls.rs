@@ -1,4 +1,5 @@
-//! Anything after the 220 to STARTTLS fails before a second EHLO, and nothing of worth leaves in cleartext.
+//! Any bytes after the 220 to STARTTLS fail the connection before a second EHLO, and only commands
+//! without content or credentials are sent in cleartext.
 
 use smtp_proto::{ErrorKind, Event, ProtocolError, RecipientStatus, Security};
 
@@ -6,8 +7,8 @@ use crate::choice;
 use crate::common::Answered as _;
 use crate::session::{POLICIES, Session};
 
-/// Bytes: policy, where the injection is cut, whether the driver has looked for the upgrade before; then what is
-/// injected.
+/// Bytes: configuration, where the injection is cut, whether the driver asked for the upgrade
+/// before; then the injected bytes.
 pub fn starttls(mut input: &[u8]) {
     let policy = &POLICIES[[1, 2, 5][choice(&mut input, 3)]];
     let cut = choice(&mut input, 32);
@@ -28,7 +29,7 @@ pub fn starttls(mut input: &[u8]) {
     let (with_reply, later) = injected.split_at(cut.min(injected.len()));
     session.input(&[b"220 go ahead\r\n", with_reply].concat());
     if claimed && let Ok(upgrade) = session.connection.begin_tls(session.now) {
-        // To drop it changes nothing.
+        // Dropping it changes nothing.
         let _ = upgrade;
     }
     assert!(session.connection.poll_transmit(session.now).is_none());

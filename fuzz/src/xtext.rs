@@ -1,11 +1,12 @@
-//! Whatever is encoded as xtext or as an address comes back through the server's decoder, and the core takes what that takes.
+//! Any bytes encoded as xtext or as an address are decoded by the server's parser to the same, and
+//! the core accepts exactly what that parser accepts.
 
 use smtp_proto::Parameter;
 use smtp_proto::dsn::OriginalRecipient;
 use smtp_proto::parameter::{ParameterError, ParameterErrorKind, Value};
 use smtp_test::xtext::{decode, decode_address};
 
-/// Bytes to be encoded; and the same, as what is encoded already.
+/// Bytes to be encoded, and the same bytes as an encoded value.
 pub fn xtext(input: &[u8]) {
     let input = &input[..input.len().min(2000)];
     check_bytes(input);
@@ -97,7 +98,7 @@ fn check_encoded(text: &str) {
     }
 }
 
-/// What an address may show: no controls, and nothing that ends a line or a paragraph.
+/// The characters that an address may show: no controls, and none that ends a line or a paragraph.
 fn is_shown(c: char) -> bool {
     !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}')
 }

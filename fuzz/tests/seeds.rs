@@ -1,4 +1,4 @@
-//! Every target over its seeds, over all that begins as they do, and over what a campaign has found and left here.
+//! Every target over its seeds, over their prefixes, and over the corpus of earlier campaigns.
 
 use std::fs;
 use std::path::Path;
@@ -29,7 +29,7 @@ fn every_target_holds_over_the_beginnings_of_its_seeds() {
     }
 }
 
-/// The libFuzzer dictionary is one that libFuzzer and AFL++ can read.
+/// The dictionary has the format of libFuzzer and AFL++.
 #[test]
 fn the_dictionary_has_one_quoted_word_a_line() {
     let dictionary = fs::read_to_string(folder().join("dictionary.txt")).unwrap();

@@ -1,4 +1,4 @@
-//! One module a client.
+//! One module for each client.
 
 mod async_smtp;
 mod io_smtp;

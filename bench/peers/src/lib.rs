@@ -11,18 +11,19 @@ use std::path::PathBuf;
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// What a client has to do.
+/// The task of a client.
 pub struct Job {
     pub address: SocketAddr,
     pub mails: usize,
     pub bytes: usize,
     pub recipients: usize,
-    /// The certificate to trust, in DER and, beside it, in PEM: then it is STARTTLS and a login.
+    /// The certificate to trust, in DER and, beside it, in PEM. With it the client uses STARTTLS
+    /// and logs in.
     pub trust: Option<PathBuf>,
 }
 
 impl Job {
-    /// Reads `ADDRESS MAILS OCTETS RECIPIENTS [TRUST]`.
+    /// Reads `ADDRESS MESSAGES BYTES RECIPIENTS [TRUST]`.
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
         let mut word = || words.next().ok_or("ADDRESS COUNT BYTES RECIPIENTS [TRUST]");
         Ok(Self {

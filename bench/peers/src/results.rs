@@ -1,4 +1,4 @@
-//! The file of figures: `SECTION \t ROW \t CLIENT \t VALUE` a line.
+//! The file of figures, one line each: `SECTION \t ROW \t CLIENT \t VALUE`.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ impl Results {
         unique(self.of(section).map(|line| line.row.as_str()))
     }
 
-    /// The clients of a section: ours, then the peers, then the limits.
+    /// The clients of a section: ours, then the others, then the limits.
     pub fn clients(&self, section: &str) -> Vec<&str> {
         let mut clients = unique(self.of(section).map(|line| line.client.as_str()));
         clients.sort_by_key(|name| {

@@ -1,7 +1,7 @@
-//! What an idle connection keeps on the heap, in cleartext and in TLS, beside rustls alone.
+//! The heap of an idle connection, in cleartext and in TLS, beside rustls alone.
 //!
-//! Needs the feature `counting`. Each figure is what is freed when the connection is dropped; what is shared by all
-//! connections, the policy and the TLS configuration, is not in it.
+//! Needs the feature `counting`. Each figure is the memory that is freed when the connection is
+//! dropped. It does not include what all connections share: the configuration, and that of TLS.
 
 #[cfg(feature = "counting")]
 fn main() {
@@ -64,7 +64,7 @@ fn main() {
         ours as i64 - bare as i64
     );
 
-    /// How much of the heap goes with something.
+    /// The heap that is freed with a value.
     fn freed<T>(something: T) -> u64 {
         let before = counting::live();
         drop(something);

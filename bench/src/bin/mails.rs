@@ -1,7 +1,8 @@
-//! Sends messages through the blocking client to a server that costs nothing.
+//! Sends messages through the blocking client to a server without cost.
 //!
-//! `mails COUNT [BYTES] [RECIPIENTS] [batch]`: to count instructions, take the difference between two counts. A
-//! batch is of messages for one recipient. With the feature `counting` it prints the allocations a message and the heap of an idle connection.
+//! `mails COUNT [BYTES] [RECIPIENTS] [batch]`: to count instructions, take the difference between
+//! two counts. A batch has messages for one recipient. With the feature `counting` it prints the
+//! allocations for each message and the heap of an idle connection.
 
 use bench::{Canned, NEXT, ONE, OPENING, TEN, text};
 use bytes::Bytes;
@@ -60,7 +61,7 @@ fn main() {
             "allocations a message: {}",
             allocations as f64 / count as f64
         );
-        // What this program itself holds is not the connection's.
+        // Memory of this program itself does not count.
         let own = text.len() + 64 * (recipients.len() + 1) + 4096;
         println!(
             "mail of {} bytes, {} recipients; own {own}",

@@ -1,4 +1,5 @@
-//! Reads replies, or scans and encodes content, a given number of times: for counting instructions, and for nanoseconds.
+//! Reads replies, or scans and encodes content, a given number of times: to count instructions, or
+//! nanoseconds.
 //!
 //! `replies one|ehlo|text|dotted|memchr|memcpy COUNT`
 

@@ -1,4 +1,4 @@
-//! What the client says, and when: commands, and texts.
+//! The client's output, and when it is sent: commands, and content.
 
 use smtp_proto::{Pipelining, Protocol, SizeLimit};
 
@@ -17,7 +17,7 @@ impl Ledger {
             }
             match self.stream {
                 Stream::Silence => {
-                    panic!("said before the reply was there: {}", rest.escape_ascii())
+                    panic!("sent before the reply: {}", rest.escape_ascii())
                 }
                 Stream::Text { start } => {
                     let Some(len) = end_of_text(&wire[start..]) else {
@@ -136,7 +136,8 @@ impl Ledger {
         self.transactions.last_mut().expect("MAIL goes before")
     }
 
-    /// What MAIL says of the text; nothing that the server does not know.
+    /// The parameters of MAIL about the content; each must be of an extension that the server
+    /// advertises.
     fn read_parameters(&self, parameters: &str) -> Content {
         let mut body = Content::SevenBit;
         for parameter in parameters.split_ascii_whitespace() {
@@ -181,7 +182,7 @@ impl Ledger {
         assert!(self.takes(size), "RFC 1870: {size} bytes at {line}");
         if self.rules.protocol == Protocol::Lmtp {
             let is_known = self.due.is_empty();
-            assert!(is_known, "RFC 2033: who knows how many replies come");
+            assert!(is_known, "RFC 2033: the number of replies is unknown");
         }
         if self.due.back().is_some_and(|due| due.to == Asked::Rcpt) {
             let (mail, all) = self.rules.speculation;
@@ -193,7 +194,7 @@ impl Ledger {
         self.stream = Stream::Chunk { end, last };
     }
 
-    /// All of a text has been offered.
+    /// All of the content has been transmitted.
     fn end_text(&mut self, text: Vec<u8>) {
         let size = u64::try_from(text.len()).unwrap();
         assert!(self.takes(size), "RFC 1870: a text of {size} bytes");
@@ -203,7 +204,7 @@ impl Ledger {
         transaction.text = Some(text);
     }
 
-    /// Whether something may be said before all that is due has come.
+    /// Whether a command may be sent before all pending replies.
     fn check_turn(&self, to: Asked, line: &str) {
         let Some(last) = self.due.back() else {
             return;
@@ -242,7 +243,8 @@ impl Ledger {
 }
 
 impl Asked {
-    /// From which level on `next` may go out before the reply to this (RFC 2920, section 3.1; RFC 3030, section 4.2).
+    /// The level from which on `next` may be sent before the reply to this (RFC 2920, section 3.1;
+    /// RFC 3030, section 4.2).
     fn lets_follow(self, next: Self) -> Option<Pipelining> {
         match (self, next) {
             (Self::Rset, Self::Mail)
@@ -259,7 +261,7 @@ fn end_of_text(text: &[u8]) -> Option<usize> {
     if text.starts_with(b".\r\n") {
         return Some(3);
     }
-    // By the dots, which are few.
+    // Search for the dots, which are few.
     let mut dots = text.iter().enumerate().filter(|(_, byte)| **byte == b'.');
     dots.find_map(|(at, _)| {
         let around = text.get(at.checked_sub(2)?..at + 3)?;
@@ -267,7 +269,7 @@ fn end_of_text(text: &[u8]) -> Option<usize> {
     })
 }
 
-/// The path of a line whose address needs no quotes, and what stands after it.
+/// The path of a line whose address needs no quotes, and the text after it.
 fn path<'a>(line: &'a str, before: &str) -> (String, &'a str) {
     let rest = line.strip_prefix(before).expect("I3: the path");
     let (path, rest) = rest.split_once('>').expect("I3: the path's end");

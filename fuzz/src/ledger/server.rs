@@ -1,4 +1,4 @@
-//! What the server says: replies, each to the command that it belongs to.
+//! The server's output: replies, each matched with its command.
 
 use smtp_proto::{Capabilities, Protocol, Reply, Security};
 
@@ -40,7 +40,7 @@ impl Ledger {
             return self.lose();
         };
         if due.to == Asked::Quit {
-            // Whatever it says.
+            // Whatever the reply.
             self.parted = true;
             self.stream = Stream::Silence;
             return;
@@ -101,14 +101,14 @@ impl Ledger {
             Asked::Cancel => MaySay::Quit,
             _ => self.may_say,
         };
-        // The server is gone (RFC 5321, section 3.8), or says that it leaves.
+        // The server closes (RFC 5321, section 3.8).
         if !makes_sense || matches!(code, 421 | 221) {
             self.lose();
         }
     }
 
-    /// Takes the reply to RSET. The caller's own may be rejected; to a server that may still hold a transaction open, and does
-    /// not end it, MAIL cannot be said.
+    /// Takes the reply to RSET. The caller's own RSET may be rejected. A server that may still hold
+    /// a transaction open, and does not clear it, gets no MAIL.
     fn answer_rset(&mut self, due: Due, code: u16) -> bool {
         if code / 100 == 3 {
             return false;
@@ -141,7 +141,7 @@ impl Ledger {
             }
             Asked::Rcpt => {
                 if is_yes(code) && mail.mail.is_some_and(is_no) {
-                    // For all that one knows there is a transaction, in spite of what was said of the sender.
+                    // There may be a transaction, in spite of the reply to MAIL.
                     let is_last = due.transaction + 1 == self.transactions.len();
                     let mail = &mut self.transactions[due.transaction];
                     mail.was_accepted_in_spite = true;
@@ -181,7 +181,7 @@ impl Ledger {
     }
 
     fn read_ehlo(&self, raw: &[u8]) -> Capabilities {
-        // One over a limit of the core's says nothing.
+        // A reply over a limit of the core counts for nothing.
         let Ok(Some((reply, _))) = Reply::parse(raw) else {
             return Capabilities::default();
         };
@@ -199,7 +199,8 @@ impl Ledger {
     }
 }
 
-/// Whether a recipient is one too many: by the code (RFC 5321, section 4.5.3.1.10) or by the enhanced one (RFC 3463, section 3.6).
+/// Whether a recipient is one too many: by the code (RFC 5321, section 4.5.3.1.10) or by the
+/// enhanced one (RFC 3463, section 3.6).
 fn says_enough(reply: &Partial) -> bool {
     let text = reply.raw.get(4..).unwrap_or_default();
     let enhanced = [b"4.5.3", b"5.5.3"]
@@ -208,7 +209,8 @@ fn says_enough(reply: &Partial) -> bool {
     matches!(reply.code, 452 | 552) || enhanced
 }
 
-/// Whether a recipient is one too many by the enhanced code, whatever its first digit (RFC 3463, section 3.6).
+/// Whether a recipient is one too many by the enhanced code, whatever its first digit (RFC 3463,
+/// section 3.6).
 fn names_number(reply: &Partial) -> bool {
     let text = reply.raw.get(4..).unwrap_or_default();
     let class = if reply.code / 100 == 5 { b"5" } else { b"4" };
@@ -216,7 +218,7 @@ fn names_number(reply: &Partial) -> bool {
     rest.is_some_and(|rest| rest.starts_with(b".5.3 "))
 }
 
-/// Whether a reply to DATA asks for the text: 354, and its neighbours that servers say.
+/// Whether a reply to DATA asks for the content: 354, or a neighbouring code that servers send.
 fn is_go_ahead(code: u16) -> bool {
     (350..=359).contains(&code)
 }

@@ -1,4 +1,4 @@
-//! One transaction on the wire, and what may be reported of the message for each recipient after it.
+//! One transaction on the wire, and the outcomes that may be reported after it.
 
 use smtp_proto::{ErrorKind, Protocol, ProtocolError, RecipientStatus, Stage};
 
@@ -12,28 +12,28 @@ pub(super) struct Transaction {
     pub(super) mail: Option<u16>,
     /// The replies to the recipients, in their order.
     pub(super) rcpt: Vec<u16>,
-    /// Which of them say that there are enough.
+    /// Which of them mean too many recipients.
     pub(super) enough: Vec<bool>,
-    /// Which of them name their number with an enhanced code.
+    /// Which of them mean it by an enhanced code.
     pub(super) names_number: Vec<bool>,
     /// Whether a recipient was accepted though the sender was rejected.
     pub(super) was_accepted_in_spite: bool,
     /// Whether RSET was accepted after it.
     pub(super) was_reset: bool,
-    /// Whether the end of the text was a dot, and is answered.
+    /// Whether the content was ended by a dot, and has its reply.
     pub(super) ended_by_dot: bool,
     pub(super) data: Option<u16>,
     /// The first rejection of a chunk that is not the last.
     pub(super) chunk: Option<u16>,
-    /// The final replies: one, or in LMTP one for each recipient that was accepted.
+    /// The final replies: one, or in LMTP one for each accepted recipient.
     pub(super) verdicts: Vec<u16>,
-    /// What came in chunks.
+    /// The content of the chunks.
     pub(super) chunks: Vec<u8>,
     /// The content as a strict server reads it, once its last byte was handed out.
     pub(super) text: Option<Vec<u8>>,
 }
 
-/// What MAIL said of the text.
+/// The content that MAIL declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     SevenBit,
@@ -63,7 +63,7 @@ impl Transaction {
         }
     }
 
-    /// The client asks for one more recipient.
+    /// One more RCPT.
     pub(super) fn ask(&mut self, recipient: String) {
         assert!(
             !self.asks(&recipient),
@@ -76,7 +76,7 @@ impl Transaction {
         self.recipients.iter().any(|each| each == recipient)
     }
 
-    /// What was said of a recipient.
+    /// The reply to a recipient.
     pub(super) fn rcpt(&self, recipient: &str) -> Option<u16> {
         let at = self.recipients.iter().position(|each| each == recipient)?;
         self.rcpt.get(at).copied()
@@ -89,19 +89,19 @@ impl Transaction {
             .unwrap_or_default()
     }
 
-    /// Whether the reply to a recipient names the number of them.
+    /// Whether the reply to a recipient has an enhanced code about the number of recipients.
     fn names_number(&self, recipient: &str) -> bool {
         let at = self.recipients.iter().position(|each| each == recipient);
         at.and_then(|at| self.names_number.get(at).copied())
             .unwrap_or_default()
     }
 
-    /// How many recipients were accepted.
+    /// The number of accepted recipients.
     pub(super) fn accepted(&self) -> usize {
         self.rcpt.iter().filter(|code| is_yes(**code)).count()
     }
 
-    /// How many replies the end of the text leads to (RFC 2033, section 4.2).
+    /// The number of final replies (RFC 2033, section 4.2).
     pub(super) fn verdicts_due(&self) -> usize {
         match self.protocol {
             Protocol::Lmtp => self.accepted(),
@@ -120,7 +120,8 @@ impl Transaction {
         self.mail.is_some_and(is_no) || self.chunk.is_some()
     }
 
-    /// Whether the server may still hold it open (RFC 5321, section 4.1.1.4; RFC 3030, section 2).
+    /// Whether the server may still hold the transaction open (RFC 5321, section 4.1.1.4; RFC 3030,
+    /// section 2).
     pub(super) fn may_be_open(&self) -> bool {
         let began = self.mail.is_none_or(is_yes) || self.was_accepted_in_spite;
         let was_taken = self.verdicts.iter().any(|code| is_yes(*code));
@@ -138,7 +139,7 @@ impl Transaction {
         self.verdicts.get(before.count()).copied()
     }
 
-    /// Whether the server may have the text for this recipient.
+    /// Whether the server may have the content for this recipient.
     pub(super) fn may_store(&self, recipient: &str) -> bool {
         let rejected = !self.asks(recipient) || self.rcpt(recipient).is_some_and(is_no);
         self.text.is_some()
@@ -150,7 +151,8 @@ impl Transaction {
             }
     }
 
-    /// Whether this fate can be what came of this transaction; if not, why.
+    /// Checks whether this status can result from this transaction; the error has the reason if
+    /// not.
     pub(super) fn judge(
         &self,
         recipient: &str,
@@ -204,7 +206,7 @@ impl Transaction {
                     Some(code) if is_no(code) => true,
                     _ => self.is_rejected() || rcpt.is_some_and(is_no),
                 };
-                // A reply over a limit of the core's is none to it, and one to this observer.
+                // A reply over a limit of the core is invalid to it, and valid to this observer.
                 let over_limit =
                     matches!(error.kind(), ErrorKind::Protocol(ProtocolError::Reply(_)));
                 holds(!decided || over_limit, "in doubt in spite of a reply")

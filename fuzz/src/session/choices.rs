@@ -11,15 +11,15 @@ use smtp_proto::{
 use crate::ledger::Rules;
 use crate::reference;
 
-/// A configuration, and the rules that a client with it is checked by.
+/// A configuration, and the rules by which a client with it is checked.
 pub(crate) struct Policy {
     pub(crate) config: Arc<Config>,
     pub(crate) rules: Rules,
-    /// Whether it says how far to send ahead.
+    /// Whether it sets the level of pipelining.
     pub(crate) names_level: bool,
 }
 
-/// A policy that is made step by step.
+/// A configuration that is built step by step.
 struct Draft {
     config: ConfigBuilder,
     rules: Rules,
@@ -29,19 +29,19 @@ struct Draft {
 /// A message that the caller may submit.
 pub(super) struct Prepared {
     pub(super) mail: Mail,
-    /// As a server has to get it.
+    /// The content that a server must receive.
     pub(super) text: &'static [u8],
 }
 
-/// What a caller does; in this order, before anything else.
+/// The acts of a caller, in this order, before anything else.
 #[derive(Clone, Copy)]
 pub(super) enum Act {
     Mail(usize),
     Command(usize),
-    /// Hands over all that [`BATCH`] has, as they are wanted, and then ends the connection.
+    /// Submits the messages of [`BATCH`] as they are wanted, and then quits.
     Batch,
     Quit,
-    /// Gives the first mail up when its text is wanted for the second time.
+    /// Abandons the first message when its content is wanted for the second time.
     GiveUp,
 }
 
@@ -53,7 +53,7 @@ impl Draft {
                 security,
                 protocol: Protocol::Smtp,
                 level: Pipelining::Envelope,
-                // What the core has by default.
+                // The default of the core.
                 speculation: (1 << 16, 1 << 20),
             },
             names_level: false,
@@ -95,7 +95,7 @@ impl Draft {
     }
 }
 
-/// The policies that an input can choose.
+/// The configurations that an input can choose.
 pub(crate) static POLICIES: LazyLock<Vec<Policy>> = LazyLock::new(|| {
     let password = || Credentials::password("alice", "correct horse").unwrap();
     let token = || Credentials::xoauth2("alice", "a.token").unwrap();
@@ -168,7 +168,7 @@ pub(super) static BATCH: LazyLock<Vec<Prepared>> = LazyLock::new(|| {
         whole("0@x.test", &["x@x.test"], b"Subject: 0\r\n\r\nhello\r\n"),
         whole("1@x.test", &["x@x.test", "y@y.test"], b"..\r\n.\r\n"),
         whole("2@x.test", &["x@x.test"], BEYOND_ASCII.as_bytes()),
-        // A batch takes none of this kind.
+        // A batch accepts no streamed content.
         streamed("3@x.test", &["x@x.test"], StreamedContent::new()),
         whole("4@x.test", &["x@x.test", "y@x.test", "x@y.test"], b""),
         binary("5@x.test", &["x@x.test"]),
@@ -255,7 +255,7 @@ pub(super) static CALLERS: &[&[Act]] = &[
     &[Act::Mail(8), Act::Mail(0), Act::Quit],
 ];
 
-/// The pieces of a streamed mail.
+/// The pieces of a message with streamed content.
 pub(super) const PIECES: &[&str] = &["Subject: d\r", "\n\r\n.", "dot\r\n", ".\r\n"];
 
 const BEYOND_ASCII: &str = "Subject: \u{e9}\r\n\r\n\u{e9}\r\n";

@@ -1,4 +1,5 @@
-//! `client NAME ADDRESS COUNT BYTES RECIPIENTS [TRUST]`: sends messages and prints the time from connect to quit.
+//! `client NAME ADDRESS COUNT BYTES RECIPIENTS [TRUST]`: sends messages and prints the time from
+//! connect to quit.
 
 use std::time::Instant;
 

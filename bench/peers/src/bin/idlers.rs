@@ -1,6 +1,8 @@
-//! `idlers ADDRESS COUNT`: the heap of an idle cleartext connection of each client, after one message.
+//! `idlers ADDRESS COUNT`: the heap of an idle cleartext connection of each client, after one
+//! message.
 //!
-//! Asks glibc's allocator; `NAME \t OCTETS` a line. What a runtime keeps for a socket is in it, but no memory of the kernel.
+//! Uses the counts of glibc's allocator; prints `NAME \t BYTES`, one line each. They include the
+//! runtime's memory for a socket, but no memory of the kernel.
 
 use std::net::{SocketAddr, TcpStream};
 

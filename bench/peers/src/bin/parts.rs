@@ -1,4 +1,5 @@
-//! Reads replies and encodes texts by each crate whose functions for that are public: `ROW \t CLIENT \t VALUE` a line.
+//! Reads replies and encodes content with each crate whose functions for that are public; prints
+//! `ROW \t CLIENT \t VALUE`, one line each.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -69,7 +70,7 @@ fn main() {
         speed(&dots, "ours", bytes, || encode(&dotted));
         speed(&row, "mail-send", bytes, || mail_send(&plain));
         speed(&dots, "mail-send", bytes, || mail_send(&dotted));
-        // With a copy of the text, which its function takes.
+        // With a copy of the content, which its function takes by value.
         speed(&row, "io-smtp", bytes, || io_smtp(&plain));
         speed(&row, "memchr", bytes, || {
             memchr::memchr(0, black_box(&plain))
@@ -101,7 +102,7 @@ fn mail_send(text: &[u8]) {
         stream,
         timeout: Duration::from_secs(60),
     };
-    // Such a stream is always ready, so nothing has to wake this up.
+    // The stream is always ready, so no waker is needed.
     let mut context = Context::from_waker(Waker::noop());
     let mut writing = pin!(client.write_message(black_box(text)));
     while writing.as_mut().poll(&mut context).is_pending() {}
@@ -129,7 +130,7 @@ fn speed<T>(row: &str, name: &str, bytes: usize, work: impl FnMut() -> T) {
     println!("{row}\t{name}\t{:.3}", all / spent.as_nanos() as f64);
 }
 
-/// Does it for a quarter of a second, after a first time to warm up.
+/// Repeats it for a quarter of a second, after a first call to warm up.
 fn repeat<T>(mut work: impl FnMut() -> T) -> (u32, Duration) {
     black_box(work());
     let begin = Instant::now();

@@ -1,4 +1,4 @@
-//! `plot RESULTS FOLDER`: a bar chart (SVG) for each of the figures that matter most.
+//! `plot RESULTS FOLDER`: a bar chart (SVG) for each of the main figures.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -79,7 +79,8 @@ const CHARTS: [Chart; 5] = [
     },
 ];
 
-/// Bars on a logarithmic scale where the largest is 20 times the smallest or more, from zero otherwise.
+/// Bars on a logarithmic scale where the largest is 20 times the smallest or more, from zero
+/// otherwise.
 fn draw(title: &str, bars: &[(&str, f64)]) -> String {
     let values = || bars.iter().map(|bar| bar.1);
     let largest = values().fold(f64::MIN, f64::max);
@@ -87,7 +88,7 @@ fn draw(title: &str, bars: &[(&str, f64)]) -> String {
     let logarithmic = largest / smallest >= 20.0;
     let length = |value: f64| {
         let share = match logarithmic {
-            // Down to half a decade below the smallest, so that it can be seen.
+            // Down to half a decade below the smallest, so that its bar is visible.
             true => (value / smallest).log10() + 0.5,
             false => value,
         };
@@ -139,7 +140,7 @@ fn figure(value: f64) -> String {
 
 const WIDTH: f64 = 860.0;
 const LEFT: f64 = 200.0;
-/// For the bars; the rest is for their figures.
+/// The width of the bars; the rest is for their figures.
 const ROOM: f64 = 570.0;
 const TOP: f64 = 38.0;
 const ROW: f64 = 21.0;

@@ -1,7 +1,9 @@
-//! `sink [TRUST]`: a server that accepts every message and stores none, until its standard input ends or asks.
+//! `sink [TRUST]`: a server that accepts every message and stores none, until its standard input
+//! ends or asks.
 //!
-//! It prints its address. A line on its standard input asks for the counts since the last one: messages, and changes
-//! of direction by which commands came. With TRUST it also does STARTTLS and a login, and leaves its certificate there.
+//! It prints its address. A line on its standard input asks for the counts since the last one:
+//! messages, and changes of direction. With TRUST it also supports STARTTLS and a login, and writes
+//! its certificate to that file.
 
 use std::io::{Write, stdin, stdout};
 use std::time::{Duration, Instant};
@@ -30,7 +32,7 @@ fn main() -> Result<()> {
         line?;
         let until = Instant::now() + Duration::from_secs(2);
         let mut sessions = server.sessions();
-        // The client is gone as soon as its QUIT is answered; the server notices a little later.
+        // The client ends as soon as it has the reply to QUIT; the server notices a little later.
         while sessions.iter().any(|session| !session.is_closed()) && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(1));
             sessions = server.sessions();

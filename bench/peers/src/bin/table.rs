@@ -27,7 +27,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The figure and, where it depends on the machine, how it compares with ours a message at a time.
+/// The figure and, where it depends on the machine, its ratio to our client that sends a message at
+/// a time.
 fn cell(section: &str, value: f64, ours: Option<f64>) -> String {
     let figure = number(value);
     match ours {

@@ -1,4 +1,4 @@
-//! Ours, blocking and over tokio: single messages, and batches at each level.
+//! Our clients, blocking and over tokio: single messages, and batches at each level.
 
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(super) enum Level {
     Data,
     /// The default, with BDAT.
     Chunks,
-    /// The same for a text that was declared binary, which needs no checks.
+    /// The same for content that was declared binary, which needs no checks.
     Binary,
     Speculative,
 }
@@ -98,13 +98,13 @@ pub(super) async fn batch_async(job: &Job, level: Level) -> Result<()> {
 }
 
 impl Level {
-    /// `None`: what is the default for batches.
+    /// `None`: the default for batches.
     fn pipelining(self) -> Option<Pipelining> {
         (self == Self::Speculative).then_some(Pipelining::Speculative)
     }
 }
 
-/// Builds one [`Mail`] after the other, each checked anew.
+/// Builds one [`Mail`] after the other, each with its checks.
 struct Mails {
     sender: ReversePath,
     recipients: Vec<ForwardPath>,

@@ -1,18 +1,19 @@
-//! The limits: a client that knows beforehand what it says, looks at nothing but the first digit, and writes once a turn.
+//! The limits: a client whose output is prepared, which reads only the first digit of a reply, and
+//! writes once for each turn.
 
 use std::io::{IoSlice, Read, Write};
 use std::net::TcpStream;
 
 use crate::{FROM, Job, NAME, Result};
 
-/// What goes out without waiting.
+/// The output that is sent without a wait.
 #[derive(Clone, Copy)]
 pub(super) enum Level {
     /// A command.
     Turn,
     /// (b) The envelope and DATA.
     Envelope,
-    /// (c) The end of a text and the next envelope.
+    /// (c) The end of the content and the next envelope.
     Transactions,
     /// A whole message, by BDAT.
     Chunk,

@@ -1,4 +1,4 @@
-//! The least program that does TLS: what any mail client with TLS has to bring.
+//! The smallest program with TLS: what any mail client with TLS contains.
 
 use std::io::{Read, Write};
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use peers::Result;
 
 use crate::{Bench, usage};
 
-/// A client, and how it is called.
+/// A client, and its name.
 pub(crate) struct Client {
     pub(crate) name: String,
     pub(crate) kind: Kind,
@@ -20,14 +20,14 @@ pub(crate) struct Client {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// One of those in this package.
+    /// A client of this package.
     Here(&'static str),
     SmtpSource,
     Curl,
     Smtplib,
 }
 
-/// How many mails, how large, for how many.
+/// The number of messages, their size, and their recipients.
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) mails: usize,
@@ -35,7 +35,7 @@ pub(crate) struct Load {
     pub(crate) recipients: usize,
 }
 
-/// What one run of a client cost.
+/// The cost of one run of a client.
 pub(crate) struct Cost {
     pub(crate) seconds: f64,
     pub(crate) cpu: f64,
@@ -44,7 +44,7 @@ pub(crate) struct Cost {
 }
 
 impl Bench {
-    /// All clients that are installed; `twice`: also with TCP_NODELAY where that is not theirs.
+    /// All installed clients; `twice`: also with TCP_NODELAY, for those that do not set it.
     pub(crate) fn clients(&self, twice: bool) -> Vec<Client> {
         let here = OURS
             .iter()
@@ -185,7 +185,7 @@ impl Bench {
             Kind::Curl => {
                 let text = self.scratch.join(format!("text-{}", load.bytes));
                 if !text.exists() {
-                    // In pieces: a process begins with the peak of memory of the one that starts it.
+                    // In pieces, because a process starts with the memory peak of its parent.
                     let mut file = BufWriter::new(File::create(&text)?);
                     for part in peers::parts(load.bytes) {
                         file.write_all(part)?;
@@ -284,5 +284,5 @@ const PEERS: [&str; 5] = [
 ];
 const LIMITS: [&str; 5] = ["limit-turn", "limit-b", "limit-c", "limit-bdat", "limit-d"];
 
-/// Tells the files of runs apart.
+/// Distinguishes the files of runs.
 static NUMBER: AtomicUsize = AtomicUsize::new(0);

@@ -1,4 +1,4 @@
-//! What is the same on every machine, and what needs no other clients beside it.
+//! Figures that are the same on every machine, or that need no comparison in time.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -63,7 +63,7 @@ impl Bench {
         Ok(())
     }
 
-    /// System calls a message, by strace.
+    /// System calls for each message, by strace.
     pub(crate) fn calls(&self) -> Result<()> {
         let Some(strace) = which("strace") else {
             return skipped("strace");
@@ -80,7 +80,7 @@ impl Bench {
         })
     }
 
-    /// Allocations a message, by a preloaded counter.
+    /// Allocations for each message, by a preloaded counter.
     pub(crate) fn allocations(&self) -> Result<()> {
         self.differences("allocations", &["allocations"], |cost| {
             let count = cost
@@ -91,7 +91,7 @@ impl Bench {
         })
     }
 
-    /// Instructions a message, by callgrind.
+    /// Instructions for each message, by callgrind.
     pub(crate) fn instructions(&self) -> Result<()> {
         let Some(valgrind) = which("valgrind") else {
             return skipped("valgrind");
@@ -111,7 +111,7 @@ impl Bench {
         })
     }
 
-    /// What a message adds: the difference between N and 2 N mails, divided.
+    /// The cost of one message: the difference between N and 2 N messages, divided by N.
     fn differences(
         &self,
         section: &str,
@@ -146,7 +146,7 @@ impl Bench {
         Ok(())
     }
 
-    /// What a connection keeps that waits.
+    /// The heap of an idle connection.
     pub(crate) fn idle(&self) -> Result<()> {
         let sink = self.sink(false)?;
         let output = Command::new(self.programs.join("idlers"))

@@ -16,9 +16,9 @@ use peers::Result;
 use clients::Client;
 
 struct Bench {
-    /// Where the programs of this package lie.
+    /// The folder of this package's programs.
     programs: PathBuf,
-    /// Where the shims lie, and what is scratch.
+    /// The folders of the shims and of temporary files.
     scratch: PathBuf,
     quick: bool,
     out: std::io::Stdout,
@@ -60,7 +60,7 @@ fn main() -> Result<()> {
 }
 
 impl Bench {
-    /// What a client cannot do is said, and left out.
+    /// Reports a failure of a client, and leaves the client out.
     fn try_or_skip<T>(&self, client: &Client, result: Result<T>) -> Option<T> {
         result
             .inspect_err(|error| eprintln!("skipped: {}: {error}", client.name))

@@ -1,4 +1,4 @@
-//! What takes time: side by side, in rounds.
+//! Measurements of time, in rounds with every client in each.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -12,7 +12,7 @@ use crate::sink::ChunkWriter;
 use crate::{Bench, KB, MB, median, skipped};
 
 impl Bench {
-    /// Mails a second over loopback, and what a large one costs.
+    /// Messages a second over loopback, and the cost of a large one.
     pub(crate) fn loopback(&self) -> Result<()> {
         let sink = self.sink(false)?;
         let rounds = if self.quick { 1 } else { 5 };
@@ -76,7 +76,7 @@ impl Bench {
                 if out.contains(&index) {
                     continue;
                 }
-                // What waits for delayed acknowledgements needs 44 ms for each.
+                // A wait for delayed acknowledgements takes 44 ms for each.
                 let slow = !client.nodelay && client.kind.is_slow_alone() && load.bytes <= KB;
                 let load = Load {
                     mails: if slow { load.mails.min(50) } else { load.mails },
@@ -109,7 +109,7 @@ impl Bench {
                 1e6 * of(|cost| cost.cpu),
             )?;
             if load.bytes > MB {
-                // What the program takes by itself is not the mail's.
+                // The memory of the program itself is not that of the message.
                 let small = Load {
                     mails: 1,
                     bytes: KB,
@@ -128,7 +128,7 @@ impl Bench {
         Ok(())
     }
 
-    /// At 50 ms round trip; in a network namespace of its own, see `bench/run`.
+    /// With a round trip of 50 ms, in a network namespace; see `bench/run`.
     pub(crate) fn line(&self) -> Result<()> {
         let delay = self.scratch.join("nfdelay");
         if !delay.exists() {
@@ -149,7 +149,7 @@ impl Bench {
         result
     }
 
-    /// The peers, who mostly wait, all at a time; the others one after the other.
+    /// Clients of other projects, which mostly wait, run at one time; the rest one after the other.
     fn at_a_distance(&self) -> Result<()> {
         let sink = self.sink(false)?;
         let secure = self.sink(true)?;
@@ -192,7 +192,7 @@ impl Bench {
                 true,
             ),
         ] {
-            // Those that start slowly and do not tell their own time.
+            // Clients that start slowly and do not print their own time.
             let here = !matches!(client.kind, Kind::SmtpSource | Kind::Curl);
             if login && !(client.kind.can_log_in() && here) {
                 continue;

@@ -1,4 +1,4 @@
-//! What a process used, which the standard library does not tell.
+//! The resources of a child process, which the standard library does not report.
 
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -9,14 +9,14 @@ pub(crate) struct Usage {
     pub(crate) success: bool,
     /// Seconds, in user and system mode.
     pub(crate) cpu: f64,
-    /// The most memory that was resident, in bytes.
+    /// The peak of resident memory, in bytes.
     pub(crate) peak: u64,
 }
 
 pub(crate) fn wait(mut child: Child, limit: Duration) -> Result<Usage> {
     let begin = Instant::now();
     let pid = child.id().cast_signed();
-    // A thread that ends it if it takes too long; it is told when that is no longer wanted.
+    // A thread that kills the process after the limit; it is told when the process has ended.
     let (done, is_done) = std::sync::mpsc::channel::<()>();
     std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -27,7 +27,8 @@ pub(crate) fn wait(mut child: Child, limit: Duration) -> Result<Usage> {
         let mut status = 0;
         // SAFETY: `rusage` is made of integers, for which zeros are valid.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-        // SAFETY: both pointers are to locals that outlive the call; `pid` is a child that only this code waits for.
+        // SAFETY: both pointers are to locals that outlive the call; `pid` is a child that only
+        // this code waits for.
         let waited = unsafe { libc::wait4(pid, &mut status, 0, &mut usage) };
         drop(done);
         if waited != pid {
