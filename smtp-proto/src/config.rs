@@ -223,6 +223,22 @@ impl Config {
     /// `None` if nothing changes: TLS is not [optional](Mail::is_tls_optional) for the message, the
     /// configuration is not `StartTls`, or it has credentials, which are never sent in cleartext; a
     /// submission server reads the header field itself.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::{Config, Mail, Security};
+    ///
+    /// let config = Config::builder("relay.example.org".parse()?).build()?;
+    /// let mail = Mail::builder()
+    ///     .sender("alice@example.org")
+    ///     .recipient("bob@example.net")
+    ///     .honor_tls_required()
+    ///     .message("From: alice@example.org\r\nTLS-Required: No\r\n\r\nHello\r\n")
+    ///     .build()?;
+    /// let relaxed = config.relaxed_for(&mail).unwrap();
+    /// assert_eq!(relaxed.security(), Security::Opportunistic);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn relaxed_for(&self, mail: &Mail) -> Option<Self> {
         let relaxed = mail.is_tls_optional()
             && self.security == Security::StartTls
@@ -237,6 +253,17 @@ impl Config {
     /// [`Expired`](crate::AuthenticationError::Expired) token: the same with a refreshed token.
     ///
     /// `None` if the credentials have no token provider, or if the token was refreshed already.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::{Config, Credentials};
+    ///
+    /// let tokens = Credentials::token_provider("alice@example.org", |_| Some("ya29.vF9dft4qmT".into()))?;
+    /// let config = Config::builder("client.example.org".parse()?).credentials(tokens).build()?;
+    /// let renewed = config.with_refreshed_token().unwrap();
+    /// assert!(renewed.with_refreshed_token().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_refreshed_token(&self) -> Option<Self> {
         let renews = self
             .credentials

@@ -78,6 +78,17 @@ pub enum Event {
 }
 
 /// The state of streamed content.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::ContentStatus;
+///
+/// /// Whether to read another piece from the source.
+/// fn reads_on(status: ContentStatus) -> bool {
+///     status == ContentStatus::Wanted
+/// }
+/// assert!(!reads_on(ContentStatus::Done));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContentStatus {

@@ -92,6 +92,16 @@ pub enum RecipientStatus {
 }
 
 /// Statistics of a connection, counted from its start.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::ConnectionStats;
+///
+/// fn report(stats: &ConnectionStats) -> String {
+///     format!("{} bytes in {} round trips", stats.bytes_sent(), stats.round_trips())
+/// }
+/// assert_eq!(report(&ConnectionStats::default()), "0 bytes in 0 round trips");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionStats {
     pub(crate) sent: u64,

@@ -45,6 +45,7 @@ pub enum Pipelining {
 /// use smtp_proto::Window;
 ///
 /// let window = Window::HALF_DUPLEX.with_bytes(2048).with_replies(20);
+/// assert_ne!(window, Window::HALF_DUPLEX);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {

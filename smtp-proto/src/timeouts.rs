@@ -105,6 +105,16 @@ impl Timeouts {
     }
 
     /// Lowers every limit to at most `limit`, except `connect` and those of the session.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use smtp_proto::Timeouts;
+    ///
+    /// let timeouts = Timeouts::rfc5321().at_most(Duration::from_secs(20));
+    /// assert_eq!(timeouts.data_end(), Duration::from_secs(20));
+    /// assert_eq!(timeouts.quit(), Duration::from_secs(5));
+    /// ```
     #[must_use]
     pub fn at_most(mut self, limit: Duration) -> Self {
         for each in [

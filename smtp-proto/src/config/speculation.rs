@@ -7,6 +7,7 @@
 /// let limits = SpeculationLimits::default()
 ///     .with_message_bytes(10_000)
 ///     .with_bytes_in_flight(200_000);
+/// assert_ne!(limits, SpeculationLimits::default());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpeculationLimits {

@@ -8,6 +8,16 @@ use crate::parse;
 pub(crate) const EXTENSION: Extension = Extension::new(&[]);
 
 /// Limits of a server for a session and a transaction (RFC 9422). `None`: it names no such limit.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{Capabilities, Reply};
+///
+/// let (reply, _) = Reply::parse(b"250-mx.example.net\r\n250 LIMITS MAILMAX=50\r\n")?.unwrap();
+/// let limits = Capabilities::parse(&reply).limits();
+/// assert_eq!(limits.mail_max().map(|max| max.get()), Some(50));
+/// # Ok::<(), smtp_proto::ReplyError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServerLimits {
     mail_max: Option<NonZeroU32>,

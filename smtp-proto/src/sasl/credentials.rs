@@ -129,6 +129,15 @@ impl Credentials {
     ///
     /// # Errors
     /// See [`XOAuth2::new`].
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Credentials;
+    ///
+    /// let credentials = Credentials::xoauth2("alice@example.org", "ya29.vF9dft4qmT")?;
+    /// assert!(credentials.names().eq(["XOAUTH2"]));
+    /// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
+    /// ```
     pub fn xoauth2(user: &str, token: impl Into<Secret>) -> Result<Self, CredentialsError> {
         Ok(Self::from_mechanisms(vec![Arc::new(XOAuth2::new(
             user, token,
@@ -173,6 +182,15 @@ impl Credentials {
     /// case.
     ///
     /// Unknown names are ignored. If no mechanism is left, authentication fails when connecting.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Credentials;
+    ///
+    /// let credentials = Credentials::password("alice", "correct horse")?;
+    /// assert!(credentials.restrict_to(["login", "unknown"]).names().eq(["LOGIN"]));
+    /// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
+    /// ```
     #[must_use]
     pub fn restrict_to<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Self {
         let named = |name: &'a str| {

@@ -4,6 +4,15 @@ use core::fmt;
 /// Why a string is not a valid parameter, or a parameter not valid for its command.
 ///
 /// It never repeats the string, so it can be logged.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::Parameter;
+/// use smtp_proto::parameter::ParameterErrorKind;
+///
+/// let error = Parameter::new("SIZE", Some("1000")).unwrap_err();
+/// assert_eq!(error.kind(), ParameterErrorKind::Reserved);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ParameterError {
     offset: usize,

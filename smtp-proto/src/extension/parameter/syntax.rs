@@ -7,6 +7,14 @@ use crate::address::is_non_ascii_text;
 /// The keyword of a parameter (`esmtp-keyword`), in upper case.
 ///
 /// `esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")`, here of at most 64 bytes.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::parameter::Keyword;
+///
+/// assert_eq!("mt-priority".parse::<Keyword>()?.as_str(), "MT-PRIORITY");
+/// # Ok::<(), smtp_proto::parameter::ParameterError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Keyword(Cow<'static, str>);
 
@@ -38,6 +46,15 @@ impl FromStr for Keyword {
 ///
 /// `esmtp-value = 1*(%d33-60 / %d62-126 / UTF8-non-ascii)` (RFC 5321, section 4.1.2; RFC 6531,
 /// section 3.3), here of at most 1024 bytes.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::parameter::Value;
+///
+/// assert_eq!(Value::xtext(b"a+b c")?.as_str(), "a+2Bb+20c");
+/// assert!("a b".parse::<Value>().is_err());
+/// # Ok::<(), smtp_proto::parameter::ParameterError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Value(Cow<'static, str>);
 
