@@ -343,8 +343,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// The port that servers of this protocol and security listen on by default: 587 for STARTTLS, 465 for
-    /// implicit TLS, 25 for the two kinds of [`Security`] that may end in cleartext, and 24 for LMTP.
+    /// The default port of this protocol and security: 587 for STARTTLS, 465 for implicit TLS, 25
+    /// for the two kinds of [`Security`] that may end in cleartext, and 24 for LMTP.
     ///
     /// ```
     /// use smtp_proto::{Config, Security};

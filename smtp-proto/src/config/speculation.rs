@@ -1,5 +1,5 @@
-/// Limits of [`Pipelining::Speculative`](crate::Pipelining::Speculative): how much content is sent before MAIL and RCPT are replied
-/// to.
+/// Limits of [`Pipelining::Speculative`](crate::Pipelining::Speculative): how much content is sent
+/// before MAIL and RCPT are replied to.
 ///
 /// ```
 /// use smtp_proto::SpeculationLimits;

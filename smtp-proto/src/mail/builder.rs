@@ -43,7 +43,7 @@ pub struct MailBuilder {
     pub(super) extensions: Option<Box<Extensions>>,
     rules: LineRules,
     source: Source,
-    /// Whether the content may be without a header section.
+    /// Whether the content may lack a header section.
     headerless: bool,
     error: Option<MailError>,
     invalid: Vec<InvalidRecipient>,
@@ -71,8 +71,8 @@ impl MailBuilder {
         }
     }
 
-    /// The sender: an address, or the empty string for the null sender of delivery reports (RFC
-    /// 5321, section 4.5.5).
+    /// Sets the sender: an address, or the empty string for the null sender of delivery reports
+    /// (RFC 5321, section 4.5.5).
     ///
     /// # Examples
     /// ```
@@ -128,16 +128,16 @@ impl MailBuilder {
         self
     }
 
-    /// The content: a complete RFC 5322 message, header section and body, with CRLF line ends.
+    /// Sets the content: a complete RFC 5322 message, header section and body, with CRLF line ends.
     ///
-    /// Injected header fields are sent like all others: see [`Mail`].
+    /// Injected header fields are sent like any others: see [`Mail`].
     pub fn message(mut self, message: impl Into<Bytes>) -> Self {
         self.source = Source::Whole(message.into());
         self
     }
 
-    /// The content: a complete message with arbitrary bytes in lines of any length (BINARYMIME,
-    /// RFC 3030, section 3).
+    /// Sets the content: a complete message with arbitrary bytes in lines of any length
+    /// (BINARYMIME, RFC 3030, section 3).
     ///
     /// It is sent unchanged, and only to a server that advertises BINARYMIME and CHUNKING.
     ///
@@ -157,20 +157,21 @@ impl MailBuilder {
         self
     }
 
-    /// Streams the content, by [`Connection::write_content`](crate::Connection::write_content).
+    /// Declares streamed content, which
+    /// [`Connection::write_content`](crate::Connection::write_content) submits in pieces.
     pub fn streamed(mut self, declared: StreamedContent) -> Self {
         self.source = Source::Streamed(declared);
         self
     }
 
-    /// How line ends other than CRLF are handled; rejected by default.
+    /// Sets how line ends other than CRLF are handled. The default is to reject them.
     pub fn bare_line_ends(mut self, line_ends: BareLineEnds) -> Self {
         self.rules = self.rules.line_ends(line_ends);
         self
     }
 
-    /// The longest line in bytes without its CRLF, or no limit; 998 by default (RFC 5322, section
-    /// 2.1.1).
+    /// Sets the maximum line length in bytes without CRLF, or removes the limit. The default is 998
+    /// (RFC 5322, section 2.1.1).
     ///
     /// # Examples
     /// ```
@@ -241,7 +242,7 @@ impl MailBuilder {
         })
     }
 
-    /// Takes the content, and checks it.
+    /// Takes and checks the content.
     fn content(&mut self) -> Result<Content, MailError> {
         let (eight_bit_headers, recoded) = (self.extensions.as_ref())
             .map_or((false, false), |extensions| {

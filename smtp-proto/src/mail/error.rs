@@ -11,7 +11,7 @@ use crate::extension::parameter::ParameterError;
 use crate::location::{Location, MailPart};
 use crate::reply::Escaped;
 
-/// Why a [`Mail`](crate::Mail) cannot be built: the invalid part, and what is wrong with it.
+/// The reason why a [`Mail`](crate::Mail) cannot be built, and the invalid part.
 ///
 /// It reports the first error, but all invalid recipients. `{:#}` adds a hint.
 ///
@@ -48,17 +48,17 @@ pub struct InvalidRecipient {
     pub(super) error: AddressError,
 }
 
-/// What is wrong with a part of a [`Mail`](crate::Mail).
+/// The kind of a [`MailError`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MailErrorKind {
-    /// Not a valid address.
+    /// An invalid address.
     Address(AddressError),
-    /// Not a valid parameter.
+    /// An invalid parameter.
     Parameter(ParameterError),
     /// Invalid content, at the offset of the error.
     Content(ContentError),
-    /// The part is missing.
+    /// A missing part.
     Missing,
 }
 
@@ -95,7 +95,7 @@ impl MailError {
         &self.place
     }
 
-    /// What is wrong with it.
+    /// The kind of error.
     pub fn kind(&self) -> &MailErrorKind {
         &self.fault
     }
@@ -108,7 +108,7 @@ impl MailError {
 }
 
 impl InvalidRecipient {
-    /// Its index among the recipients.
+    /// The index of the recipient.
     pub fn index(&self) -> usize {
         self.index
     }
@@ -118,7 +118,7 @@ impl InvalidRecipient {
         &self.text
     }
 
-    /// What is wrong with it.
+    /// The error of the address.
     pub fn error(&self) -> AddressError {
         self.error
     }

@@ -54,12 +54,12 @@ impl Extensions {
         found.map_or(&[], |(_, list)| list.as_slice())
     }
 
-    /// Whether all of them are ASCII.
+    /// Whether all parameters are ASCII.
     pub(crate) fn is_ascii(&self) -> bool {
         self.mail.is_ascii() && self.rcpt.iter().all(|(_, list)| list.is_ascii())
     }
 
-    /// The location of the first that is not.
+    /// The location of the first non-ASCII parameter.
     pub(crate) fn beyond_ascii(&self) -> Option<MailPart> {
         if !self.mail.is_ascii() {
             return Some(MailPart::Parameters);

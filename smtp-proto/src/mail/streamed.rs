@@ -1,8 +1,8 @@
 //! Streamed content.
 
-/// Properties of streamed content, declared in advance since the content cannot be scanned.
+/// Properties of streamed content, declared in advance, since the content cannot be scanned.
 ///
-/// Content that turns out to need more than was declared is not sent.
+/// Content that requires more than was declared is not sent.
 ///
 /// ```
 /// use smtp_proto::{Mail, StreamedContent};
@@ -31,7 +31,7 @@ impl StreamedContent {
         Self::default()
     }
 
-    /// The body may have 8-bit bytes; with
+    /// Declares that the body may contain 8-bit bytes; with
     /// [`MailBuilder::eight_bit_headers`](crate::MailBuilder::eight_bit_headers), so may the header
     /// section.
     #[must_use]
@@ -40,14 +40,14 @@ impl StreamedContent {
         self
     }
 
-    /// The header section may have non-ASCII characters in UTF-8.
+    /// Declares that the header section may contain non-ASCII characters in UTF-8.
     #[must_use]
     pub fn utf8_headers(mut self) -> Self {
         self.utf8_headers = true;
         self
     }
 
-    /// The content may have arbitrary bytes in lines of any length: see
+    /// Declares that the content may contain arbitrary bytes in lines of any length: see
     /// [`MailBuilder::binary_message`](crate::MailBuilder::binary_message).
     #[must_use]
     pub fn binary(mut self) -> Self {
@@ -55,7 +55,7 @@ impl StreamedContent {
         self
     }
 
-    /// The header section has a field `TLS-Required: No`: see
+    /// Declares that the header section contains `TLS-Required: No`: see
     /// [`MailBuilder::honor_tls_required`](crate::MailBuilder::honor_tls_required).
     #[must_use]
     pub fn tls_optional(mut self) -> Self {
@@ -63,8 +63,8 @@ impl StreamedContent {
         self
     }
 
-    /// The size in bytes, exact or estimated: the server may reject a large message early (RFC
-    /// 1870).
+    /// Declares the size in bytes, exact or estimated: the server may reject a large message early
+    /// (RFC 1870).
     #[must_use]
     pub fn size(mut self, bytes: u64) -> Self {
         self.size = Some(bytes);

@@ -11,16 +11,16 @@ use crate::extension::{Content, ServerLimits, SizeLimit};
 use crate::mail::Mail;
 use crate::stage::Stage;
 
-/// What the capabilities of the server make of a message.
+/// The form of a message for a server with certain capabilities.
 #[derive(Debug)]
 pub(super) struct Prepared {
     /// The parameters of MAIL that describe the content.
     pub(super) content: Content,
     /// Addresses that are sent as A-labels.
     a_labels: Option<Box<ALabels>>,
-    /// The recipients that the server takes in one transaction.
+    /// The recipients that the server accepts in one transaction.
     pub(super) limits: TransactionLimits,
-    /// The maximum size of content that the server takes (RFC 1870).
+    /// The maximum size of content that the server accepts (RFC 1870).
     max_size: u64,
 }
 
@@ -38,7 +38,7 @@ impl Prepared {
     /// The form for a server with these capabilities.
     ///
     /// # Errors
-    /// The message is larger than the server takes.
+    /// If the message is larger than the server accepts.
     pub(super) fn new(
         requirements: Requirements,
         mail: &Mail,

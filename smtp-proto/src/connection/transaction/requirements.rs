@@ -96,8 +96,8 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Require
     })
 }
 
-/// Withholds optional parameters that the server does not take; an error if it does not take a
-/// required one.
+/// Withholds optional parameters that the server does not support; an error if it does not support
+/// a required one.
 fn apply_capabilities(mail: &mut Mail, capabilities: &Capabilities) -> Result<(), Error> {
     let Some(extensions) = &mut mail.extensions else {
         return Ok(());

@@ -1,9 +1,10 @@
 use core::convert::Infallible;
 use core::fmt;
 
-/// Why a string is not a valid parameter, or a parameter not valid for its command.
+/// The reason why a parameter is invalid, by itself or for its command, and the offset of the
+/// error.
 ///
-/// It never repeats the string, so it can be logged.
+/// It never repeats the parameter, so it can be logged.
 ///
 /// # Examples
 /// ```
@@ -32,13 +33,13 @@ impl ParameterError {
         }
     }
 
-    /// Offset of the error in bytes; 0 if it is the parameter as a whole.
+    /// The offset of the error in bytes; 0 for the parameter as a whole.
     #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
     }
 
-    /// What is wrong.
+    /// The kind of error.
     #[must_use]
     pub const fn kind(&self) -> ParameterErrorKind {
         self.reason
@@ -81,7 +82,7 @@ impl From<Infallible> for ParameterError {
     }
 }
 
-/// What can be wrong with a parameter.
+/// The kind of a [`ParameterError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ParameterErrorKind {
@@ -96,12 +97,12 @@ pub enum ParameterErrorKind {
     Value,
     /// SIZE, BODY or SMTPUTF8.
     Reserved,
-    /// A keyword twice.
+    /// A duplicate keyword.
     Duplicate,
-    /// A parameter of RCPT on MAIL or the reverse.
+    /// A parameter of RCPT on MAIL, or the reverse.
     Misplaced,
-    /// Two that exclude each other: NEVER with an occasion in NOTIFY, HOLDFOR with HOLDUNTIL,
-    /// REQUIRETLS with the header field `TLS-Required: No`.
+    /// Parameters that exclude each other: NEVER with an occasion in NOTIFY, HOLDFOR with
+    /// HOLDUNTIL, REQUIRETLS with the header field `TLS-Required: No`.
     Conflict,
     /// The extension of the parameter is known and cannot be changed.
     Registered,
