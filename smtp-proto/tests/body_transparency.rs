@@ -8,6 +8,7 @@
     reason = "a test fails by a panic"
 )]
 
+use crate::common::exhaustive::is_exhaustive;
 use crate::reference::{Policy, canonical, receive};
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -48,7 +49,8 @@ fn v15_every_short_body_keeps_a_tight_line_limit_at_every_cut() {
             max_line: Some(2),
             ..policy
         };
-        bodies(6, &mut |body| every_cut(body, policy));
+        let len = if is_exhaustive() { 6 } else { 5 };
+        bodies(len, &mut |body| every_cut(body, policy));
     }
 }
 
@@ -198,7 +200,8 @@ const FORBIDDEN: [&[u8]; 7] = [
 const WIDE: Room = Room::new(usize::MAX, usize::MAX);
 
 fn every_short_body(policy: Policy) {
-    bodies(8, &mut |body| every_cut(body, policy));
+    let len = if is_exhaustive() { 8 } else { 6 };
+    bodies(len, &mut |body| every_cut(body, policy));
 }
 
 /// Calls `each` with every string of at most `len` bytes over the alphabet.

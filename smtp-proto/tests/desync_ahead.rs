@@ -5,6 +5,7 @@
 //! Within one flight a shifted reply cannot be told from a true one. At its end there is a surplus
 //! or missing reply, and nothing more is sent.
 
+use crate::common::exhaustive::in_turn;
 use crate::common::pair::Pair;
 use crate::common::raw_mail;
 use crate::common::session::{MAILS, MODES, Mode};
@@ -161,12 +162,12 @@ impl Run {
 
 #[test]
 fn v24_a_changed_reply_has_no_effect_outside_its_flight() {
-    for mode in MODES {
+    for (turn, mode) in MODES.into_iter().enumerate() {
         let whole = run(mode, None);
         whole.end.as_ref().unwrap();
         whole.check("undisturbed");
         for number in 0..whole.pair.peer.replies.len() {
-            for change in Change::ALL {
+            for &change in in_turn(&Change::ALL, number + turn) {
                 let run = run(mode, Some((number, change)));
                 let said = &whole.pair.peer.replies[number].1;
                 run.check(&format!("{mode:?}, {change:?} at {number}, {said}"));
@@ -177,12 +178,13 @@ fn v24_a_changed_reply_has_no_effect_outside_its_flight() {
 
 #[test]
 fn v24_a_lost_or_doubled_reply_ends_the_connection_with_its_flight() {
-    for mode in MODES {
+    let changes = [Change::Delete, Change::Double, Change::After("250 #extra")];
+    for (turn, mode) in MODES.into_iter().enumerate() {
         let replies = run(mode, None).pair.peer.replies;
         // The last reply is that to QUIT.
         let (_, replies) = replies.split_last().unwrap();
         for (number, (flight, said)) in replies.iter().enumerate() {
-            for change in [Change::Delete, Change::Double, Change::After("250 #extra")] {
+            for &change in in_turn(&changes, number + turn) {
                 let run = run(mode, Some((number, change)));
                 let context = format!("{mode:?}, {change:?} at {number}, {said}");
                 assert!(run.end.is_err(), "{context}");

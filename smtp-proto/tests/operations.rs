@@ -5,6 +5,7 @@
 mod model_server;
 use crate::common;
 use crate::common::Answered as _;
+use crate::common::exhaustive::cases;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -551,7 +552,7 @@ fn run(steps: &[Step], security: Security, mode: Mode, end: End, cuts: Cuts) -> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(cases(400))]
 
     #[test]
     fn i1_i2_any_operations_end_well_and_cuts_change_nothing(

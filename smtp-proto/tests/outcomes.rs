@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::common::Answered as _;
 use crate::common::dialogue::Dialogue;
+use crate::common::exhaustive::in_turn;
 use crate::common::invariants::{cause, check_commands, check_fates};
 use crate::common::pair::{Cut, Fault, Pair};
 use crate::common::raw_mail;
@@ -146,10 +147,10 @@ fn v40_every_outcome_is_right_wherever_the_input_ends() {
         (Fault::Input(b"\x00250 ok\r\n"), true),
         (Fault::Input(&OVERLONG), false),
     ];
-    for level in LEVELS {
+    for (number, level) in LEVELS.into_iter().enumerate() {
         let whole = run(level, server(), None).received;
         for after in 0..whole {
-            for (fault, eager) in faults {
+            for &(fault, eager) in in_turn(&faults, after + number) {
                 let cut = Cut::Input {
                     after,
                     eager,
@@ -176,18 +177,19 @@ fn v40_every_outcome_is_right_wherever_the_input_ends() {
 
 #[test]
 fn v40_every_outcome_is_right_wherever_the_output_ends() {
-    for level in LEVELS {
+    let faults = [
+        (Fault::Eof, true),
+        (Fault::Eof, false),
+        (Fault::ReadError, false),
+        (Fault::WriteError, true),
+        (Fault::WriteError, false),
+        (Fault::WriteErrorAndEof, true),
+        (Fault::Silence, true),
+    ];
+    for (number, level) in LEVELS.into_iter().enumerate() {
         let whole = run(level, server(), None).sent;
         for after in 0..whole {
-            for (fault, reaches) in [
-                (Fault::Eof, true),
-                (Fault::Eof, false),
-                (Fault::ReadError, false),
-                (Fault::WriteError, true),
-                (Fault::WriteError, false),
-                (Fault::WriteErrorAndEof, true),
-                (Fault::Silence, true),
-            ] {
+            for &(fault, reaches) in in_turn(&faults, after + number) {
                 let cut = Cut::Output {
                     after,
                     reaches,

@@ -14,6 +14,7 @@ use std::task::Poll;
 
 pub(crate) mod debug_output;
 pub(crate) mod dialogue;
+pub(crate) mod exhaustive;
 pub(crate) mod harness;
 pub(crate) mod invariants;
 pub(crate) mod pair;
