@@ -139,6 +139,8 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
 
     /// Ends the connection by QUIT, after everything that is queued, and closes the stream.
     ///
+    /// Not cancel safe: dropping the future drops the connection as it is.
+    ///
     /// # Errors
     /// The connection's failure before QUIT was sent. A missing reply to QUIT is no error.
     pub async fn quit(mut self) -> Result<(), Error> {
@@ -149,6 +151,8 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
     }
 
     /// Waits until the server is ready for messages; if that fails, ends the connection in order.
+    ///
+    /// Not cancel safe: dropping the future drops the connection as it is.
     ///
     /// # Errors
     /// The connection's failure.
@@ -288,7 +292,8 @@ impl<S, R: Runtime<S>> Driver<S, Connection, R> {
     /// ready for messages inside it.
     ///
     /// `handshake` gets the stream, from which nothing more has been read, and returns it in TLS.
-    /// Dropping the future drops the connection.
+    ///
+    /// Not cancel safe: dropping the future drops the connection as it is.
     ///
     /// # Errors
     /// The connection's failure, which includes an error of the handshake, or misuse if the config

@@ -41,8 +41,9 @@ use crate::runtime::Smol;
 /// A client works only inside its methods: no task runs in the background, and an idle client holds
 /// no buffer.
 ///
-/// Every method except [`send`](Self::send) and [`send_from`](Self::send_from) is cancel safe:
-/// dropping its future changes nothing, and the next call continues where it stopped.
+/// Every method that takes `&mut self` is cancel safe, except [`send`](Self::send) and
+/// [`send_from`](Self::send_from): dropping its future changes nothing, and the next call continues
+/// where it stopped.
 ///
 /// The first failure of a connection is final. Every method then returns the same error, except for
 /// messages that were queued: each of them has an outcome.
@@ -340,7 +341,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     /// # }
     /// ```
     ///
-    /// Dropping the future drops the connection as it is.
+    /// Not cancel safe: dropping the future drops the connection as it is.
     ///
     /// # Errors
     /// The connection's failure before QUIT was sent. A missing reply to QUIT is no error.
@@ -381,7 +382,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S, Connection> {
     /// # }
     /// ```
     ///
-    /// Dropping the future drops the connection as it is.
+    /// Not cancel safe: dropping the future drops the connection as it is.
     ///
     /// # Errors
     /// The connection's failure, which includes an error of the handshake; or misuse, if the config
