@@ -1,6 +1,7 @@
-//! Certificates without a public authority: a server that is known by its key, and a client that logs in by a certificate.
+//! Certificates without a public authority: a server with a pinned key, and a client with a
+//! certificate.
 //!
-//! It brings a server of its own, and says at the end whether all was as it should be.
+//! It starts a server of its own, and fails if a result is not as expected.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -22,7 +23,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// The server signs its certificate itself, as many do on a private network. Whoever runs it tells the hash of its key:
+/// The server has a self-signed certificate, as is common on private networks. Its operator
+/// publishes the hash of its key:
 ///
 /// ```text
 /// openssl x509 -in server.pem -pubkey -noout | openssl pkey -pubin -outform DER | openssl dgst -sha256
@@ -44,7 +46,7 @@ fn pinned_key() -> Result<bool, Box<dyn Error>> {
     let outcome = client.send(mail()?)?;
     client.quit()?;
     let sent = note(
-        "the server with the pinned key took the mail",
+        "the server with the pinned key accepted the message",
         outcome.is_accepted(),
     );
 
@@ -61,10 +63,10 @@ fn pinned_key() -> Result<bool, Box<dyn Error>> {
             error.stage() == Stage::TlsHandshake && error.hint().is_some()
         }
     };
-    Ok(sent & note("a server with another key was not spoken to", rejected))
+    Ok(sent & note("a server with another key was rejected", rejected))
 }
 
-/// The server lets in only who has a certificate of its authority, and EXTERNAL says that this is the login.
+/// The server requires a certificate of its authority, and EXTERNAL takes the identity from it.
 fn client_certificate() -> Result<bool, Box<dyn Error>> {
     let certificate = smtp_test::Tls::new().require_client_certificate();
     // From files: `client_certificate_pem(fs::read("chain.pem")?, fs::read("key.pem")?)`.
@@ -91,10 +93,10 @@ fn client_certificate() -> Result<bool, Box<dyn Error>> {
     client.quit()?;
     let mails = server.mails();
     let [stored] = &mails[..] else {
-        return Ok(note("one mail was stored", false));
+        return Ok(note("one message was stored", false));
     };
     Ok(note(
-        "the client was known by its certificate",
+        "the client was authenticated by its certificate",
         outcome.is_accepted() && stored.authenticated_as() == Some("alice"),
     ))
 }

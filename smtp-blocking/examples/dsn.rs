@@ -1,16 +1,16 @@
-//! Asks for a report of success: of delivery to one recipient, and of nothing but failure to the other.
+//! Requests delivery reports: of success and failure for one recipient, of failure only for the
+//! other.
 //!
 //! `cargo run --package smtp-blocking --example dsn`
 
 use std::error::Error;
 
-use smtp_blocking::Client;
+use smtp_blocking::proto::Parameter;
 use smtp_blocking::proto::dsn::{Notify, Return};
-use smtp_blocking::proto::{Mail, Parameter, Recipient};
-use smtp_blocking::tls::Endpoint;
+use smtp_blocking::{Client, Endpoint, Mail, Recipient};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // A server to send to; any other would do.
+    // A server for the demo.
     let tls = smtp_test::Tls::new();
     let server = smtp_test::Server::start(smtp_test::Config::new().tls(tls.clone()))?;
     let endpoint = Endpoint::starttls("localhost")
@@ -26,10 +26,10 @@ fn main() -> Result<(), Box<dyn Error>> {
                 .original_recipient("bob@example.net"),
         )
         .recipient(Recipient::new("carol@example.net").notify(Notify::FAILURE))
-        // Reports say which mail they are about by this, and have its headers in them, not its text.
+        // Reports carry this id, and the header section of the message without its body.
         .parameter(Parameter::envelope_id("order 4711")?)
         .parameter(Parameter::ret(Return::Headers))
-        // Better a mail without its report than none. Without this line, it would not go to a server that offers no DSN.
+        // Without this line, the message is not sent to a server that does not advertise DSN.
         .optional_extension("DSN")
         .message(
             "From: alice@example.org\r\nTo: bob@example.net, carol@example.net\r\nSubject: order\r\n\r\n\
@@ -39,15 +39,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut client = Client::connect(&endpoint)?;
     let reports = client.capabilities().dsn();
-    // To whom all or nothing is what counts, anything but "accepted for all" is an error.
+    // Treat anything short of full acceptance as an error.
     let outcome = client.send(mail)?.all_accepted()?;
     println!(
         "accepted for {}; reports are {}",
         outcome.recipients().len(),
         if reports {
-            "asked for"
+            "requested"
         } else {
-            "not to be had"
+            "not available"
         }
     );
     client.quit()?;

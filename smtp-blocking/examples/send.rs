@@ -1,4 +1,5 @@
-//! Sends a message over std sockets. Without arguments it runs a demo with its own server; see `--help`.
+//! Sends a message over std sockets. Without arguments it runs a demo with its own server; see
+//! `--help`.
 
 use std::process::ExitCode;
 
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
 fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
     let mut client = Client::connect(endpoint)?;
     let outcome = client.send(mail)?;
-    // What became of the mail is known; how the connection ends changes nothing.
+    // The outcome is known. How the connection ends does not change it.
     let _ = client.quit();
     Ok(outcome)
 }

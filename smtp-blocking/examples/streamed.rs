@@ -1,18 +1,19 @@
-//! Sends a mail whose text comes from a reader, here a file, without ever holding more than 64 KiB of it.
+//! Sends a message whose content comes from a reader, here a file, with at most 64 KiB of it in
+//! memory.
 //!
-//! `cargo run --package smtp-blocking --example streamed -- FILE`; without a file it makes up a long text.
+//! `cargo run --package smtp-blocking --example streamed -- FILE`; without a file it
+//! generates long content.
 
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
-use smtp_blocking::Client;
+use smtp_blocking::proto::StreamedContent;
 use smtp_blocking::proto::content::BareLineEnds;
-use smtp_blocking::proto::{Mail, StreamedContent};
-use smtp_blocking::tls::Endpoint;
+use smtp_blocking::{Client, Endpoint, Mail};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // A server to send to; any other would do.
+    // A server for the demo.
     let tls = smtp_test::Tls::new();
     let server = smtp_test::Server::start(smtp_test::Config::new().tls(tls.clone()))?;
     let endpoint = Endpoint::starttls("localhost")
@@ -20,16 +21,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         .tls(tls.client_config())
         .build()?;
 
-    let (text, size): (Box<dyn BufRead>, u64) = match std::env::args_os().nth(1) {
+    let (content, size): (Box<dyn BufRead>, u64) = match std::env::args_os().nth(1) {
         Some(path) => {
             let file = File::open(path)?;
             let size = file.metadata()?.len();
             (Box::new(BufReader::new(file)), size)
         }
-        None => (Box::new(long_text()), LENGTH),
+        None => (Box::new(long_content()), LENGTH),
     };
 
-    // What the server has to know beforehand cannot be looked up in a text that is still to come, so it is declared.
+    // The server has to know these properties before the content is read, so they are declared.
     let declared = StreamedContent::new().eight_bit().size(size);
     let mail = Mail::builder()
         .sender("alice@example.org")
@@ -39,8 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
 
     let mut client = Client::connect(&endpoint)?;
-    // To whom all or nothing is what counts, anything but "accepted for all" is an error.
-    let outcome = client.send_from(mail, text)?.all_accepted()?;
+    // Treat anything short of full acceptance as an error.
+    let outcome = client.send_from(mail, content)?.all_accepted()?;
     println!("accepted; {} bytes sent", outcome.stats().bytes_sent());
     client.quit()?;
 
@@ -50,8 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A text of 10 MB that is nowhere as a whole.
-fn long_text() -> impl BufRead {
+/// 10 MB of content that are never in memory as a whole.
+fn long_content() -> impl BufRead {
     let lines = io::repeat(b'\n').take(LENGTH - HEADER.len() as u64);
     BufReader::new(HEADER.chain(lines))
 }

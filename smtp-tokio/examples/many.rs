@@ -1,16 +1,14 @@
-//! Sends several mails over one connection: all are put in line at once, and the outcome of each is asked for later.
+//! Queues several messages on one connection at once, and waits for each outcome later.
 //!
 //! `cargo run --package smtp-tokio --example many`
 
 use std::error::Error;
 
-use smtp_tokio::Client;
-use smtp_tokio::proto::Mail;
-use smtp_tokio::tls::Endpoint;
+use smtp_tokio::{Client, Endpoint, Mail};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // A server to send to; any other would do.
+    // A server for the demo.
     let tls = smtp_test::Tls::new();
     let rejection = "550 5.1.1 no such user";
     let server = smtp_test::Server::start(
@@ -24,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let mut client = Client::connect(&endpoint).await?;
 
-    // Nothing of this waits. The mails go out, one behind the other, while an outcome is awaited.
+    // Nothing here waits. The messages are sent, one after the other, while an outcome is awaited.
     let mut ids = Vec::new();
     for recipient in [
         "bob@example.net",
@@ -32,18 +30,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "dave@example.net",
         "erin@example.net",
     ] {
-        let text = format!(
+        let message = format!(
             "From: alice@example.org\r\nTo: {recipient}\r\nSubject: hello\r\n\r\nHello.\r\n"
         );
-        ids.push(client.submit(Mail::new("alice@example.org", [recipient], text)?));
+        ids.push(client.submit(Mail::new("alice@example.org", [recipient], message)?));
     }
 
-    // What becomes of one mail is no matter to the others, unless the connection fails: then the outcome of each that
-    // was in line tells how far it came.
+    // The outcome of a message does not depend on the others. If the connection fails, each queued
+    // message has an outcome with the failure.
     for id in ids {
         let outcome = client.wait_outcome(id).await?;
-        for delivery in outcome.recipients() {
-            println!("{}: {}", delivery.recipient(), delivery.status());
+        for recipient in outcome.recipients() {
+            println!("{}: {}", recipient.recipient(), recipient.status());
         }
     }
     println!(
@@ -51,6 +49,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         client.connection().stats().round_trips()
     );
     client.quit().await?;
-    println!("the server stored {} mails", server.mails().len());
+    println!("the server stored {} messages", server.mails().len());
     Ok(())
 }

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
 async fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
     let mut client = Client::connect(endpoint).await?;
     let outcome = client.send(mail).await?;
-    // What became of the mail is known; how the connection ends changes nothing.
+    // The outcome is known. How the connection ends does not change it.
     let _ = client.quit().await;
     Ok(outcome)
 }
