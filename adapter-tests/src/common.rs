@@ -1,4 +1,4 @@
-//! What the tests of all three adapters share: mails, policies, and the judge of outcomes.
+//! Messages, configs and the check of outcomes, for the tests of all adapters.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use smtp_test::{Log, StoredMail};
 pub const TEXT: &str = "From: alice@example.org\r\nSubject: hi\r\n\r\nhello\r\n.\r\nbye\r\n";
 pub const TO: [&str; 2] = ["bob@example.net", "carol@example.net"];
 
-/// A machine without TLS of its own.
+/// A connection without a TLS layer.
 pub fn wire(security: Security) -> Connection {
     limited(security, Duration::from_secs(60))
 }
@@ -22,7 +22,7 @@ pub fn limited(security: Security, limit: Duration) -> Connection {
     with_timeouts(security, Timeouts::default().at_most(limit))
 }
 
-/// One that does not wait for a reason after writing failed.
+/// A connection that hardly waits for a reply after writing failed.
 pub fn hasty() -> Connection {
     with_timeouts(
         Security::Cleartext,
@@ -39,14 +39,15 @@ pub fn with_timeouts(security: Security, timeouts: Timeouts) -> Connection {
     Connection::new(Arc::new(config), Seed::from_bytes([7; 32]))
 }
 
-/// A limit that passes: only for what never comes, since anything else may take as long on a busy machine.
+/// A time limit that is reached: only for what never comes, since anything else may take as long
+/// on a busy machine.
 pub const SOON: Duration = Duration::from_millis(300);
 
 pub fn mail() -> Mail {
     Mail::new("alice@example.org", TO, TEXT).unwrap()
 }
 
-/// A mail to so many recipients.
+/// A message to `count` recipients.
 pub fn mail_to(count: usize) -> Mail {
     let recipients = (0..count).map(|number| format!("recipient{number}@example.net"));
     Mail::new("alice@example.org", recipients, TEXT).unwrap()
@@ -62,7 +63,7 @@ pub fn streamed() -> Mail {
         .unwrap()
 }
 
-/// Some text of more than this many bytes.
+/// A message of more than this many bytes.
 pub fn long_text(bytes: usize) -> String {
     let mut text = String::from("From: alice@example.org\r\nSubject: long\r\n\r\n");
     for number in 0.. {
@@ -76,13 +77,13 @@ pub fn long_text(bytes: usize) -> String {
     text
 }
 
-/// Three addresses at which nobody listens.
+/// Three addresses without a listener.
 pub fn closed_ports() -> [SocketAddr; 3] {
     let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap())
 }
 
-/// The error of connecting names the endpoint, and of each address its failure.
+/// Asserts that an error of connecting names the endpoint, and the failure of each address.
 #[track_caller]
 pub fn assert_tried(error: &Error, endpoint: &str, addresses: &[SocketAddr]) {
     let text = format!("{error:#}");
@@ -98,42 +99,42 @@ pub fn assert_tried(error: &Error, endpoint: &str, addresses: &[SocketAddr]) {
     assert_eq!(failures, addresses.len().max(1), "{text}");
 }
 
-/// How far a mail came by its outcome; the same for all recipients.
+/// The status of a message, which is the same for all of its recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Came {
+pub enum Status {
     NotSent,
     InDoubt,
     Accepted,
 }
 
-/// Holds an outcome against what the server has, and tells how far the mail came.
+/// Checks an outcome against what the server has stored, and returns the status of the message.
 #[track_caller]
-pub fn judge(outcome: &Outcome, log: &Log) -> Came {
+pub fn status_of(outcome: &Outcome, log: &Log) -> Status {
     let stored = !log.mails().is_empty();
-    let mut came = None;
+    let mut status = None;
     for delivery in outcome.recipients() {
-        let fate = match delivery.status() {
-            RecipientStatus::Accepted(_) => Came::Accepted,
-            RecipientStatus::NotSent(_) => Came::NotSent,
-            RecipientStatus::InDoubt(_) => Came::InDoubt,
+        let each = match delivery.status() {
+            RecipientStatus::Accepted(_) => Status::Accepted,
+            RecipientStatus::NotSent(_) => Status::NotSent,
+            RecipientStatus::InDoubt(_) => Status::InDoubt,
             RecipientStatus::Rejected { stage, reply, .. } => panic!("rejected {stage}: {reply}"),
         };
         assert!(
-            came.is_none_or(|other| other == fate),
-            "one mail, two fates: {outcome:?}"
+            status.is_none_or(|other| other == each),
+            "one message, two statuses: {outcome:?}"
         );
-        came = Some(fate);
+        status = Some(each);
     }
-    let came = came.expect("each mail has a recipient");
-    match came {
-        Came::Accepted => assert!(stored, "accepted, and the server has nothing"),
-        Came::NotSent => assert!(!stored, "not sent, and the server has it"),
-        Came::InDoubt => {}
+    let status = status.expect("a message has a recipient");
+    match status {
+        Status::Accepted => assert!(stored, "accepted, and the server has nothing"),
+        Status::NotSent => assert!(!stored, "not sent, and the server has it"),
+        Status::InDoubt => {}
     }
     if let Some(mail) = log.mails().first() {
         assert_stored(mail, TEXT);
     }
-    came
+    status
 }
 
 #[track_caller]
@@ -143,16 +144,17 @@ pub fn assert_stored(mail: &StoredMail, text: &str) {
     assert_eq!(mail.body(), text.as_bytes());
 }
 
-/// Asserts that the mails came in this order of fates: the later the fault, the further the mail.
+/// Asserts that the later a fault is, the further its message came.
 #[track_caller]
-pub fn assert_rising(fates: &[Came]) {
-    assert!(fates.is_sorted(), "{fates:?}");
-    for each in [Came::NotSent, Came::InDoubt, Came::Accepted] {
-        assert!(fates.contains(&each), "no fault led to {each:?}: {fates:?}");
+pub fn assert_rising(statuses: &[Status]) {
+    assert!(statuses.is_sorted(), "{statuses:?}");
+    for each in [Status::NotSent, Status::InDoubt, Status::Accepted] {
+        let found = statuses.contains(&each);
+        assert!(found, "no fault led to {each:?}: {statuses:?}");
     }
 }
 
-/// The outcome that is left in a machine whose caller did not wait for it.
+/// The outcome of a message whose caller did not wait for it.
 pub fn left_over(connection: &mut Connection) -> Option<Outcome> {
     loop {
         match connection.poll_event()? {
@@ -163,10 +165,10 @@ pub fn left_over(connection: &mut Connection) -> Option<Outcome> {
     }
 }
 
-/// The reason why a mail was not sent, or not for sure.
+/// Why a message was not sent, or may not have been.
 #[track_caller]
 pub fn reason(outcome: &Outcome) -> &ErrorKind {
-    outcome.error().expect("the mail failed").kind()
+    outcome.error().expect("the message failed").kind()
 }
 
 pub mod secured {
@@ -174,9 +176,7 @@ pub mod secured {
     use smtp_rustls::{Endpoint, EndpointBuilder, Session};
     use smtp_test::{Action, Config, Defect, Log, MemoryServer, Server, Stage, Tls};
 
-    use super::SOON;
-
-    /// Where a server with this certificate is, and how to log in there.
+    /// An endpoint that trusts this certificate.
     pub fn endpoint(tls: &Tls) -> EndpointBuilder {
         let trust = smtp_rustls::TlsConfig::builder()
             .no_default_roots()
@@ -193,7 +193,8 @@ pub mod secured {
         endpoint.session()
     }
 
-    /// A server in memory for each way to have a bad certificate, by STARTTLS and from the first byte, and a session with it.
+    /// A server in memory for each kind of bad certificate, by STARTTLS and from the first byte,
+    /// and a session with it.
     pub fn strangers() -> impl Iterator<Item = (Security, MemoryServer, Session)> {
         let defects = [
             Defect::Expired,
@@ -232,17 +233,17 @@ pub mod secured {
         })
     }
 
-    /// Asserts that a stranger was told so by an alert, and nothing else inside TLS.
+    /// Asserts that a server with a bad certificate got an alert, and nothing else inside TLS.
     pub fn check_stranger(security: Security, error: &Error, log: &Log) {
         assert_eq!(error.stage(), smtp_proto::Stage::TlsHandshake, "{error:#}");
         let session = log.session();
         assert!(session.tls_error().is_some(), "by an alert: {error:#}");
         assert!(session.tls().is_none(), "{error:#}");
-        let in_clear: &[&str] = match security {
+        let in_cleartext: &[&str] = match security {
             Security::StartTls => &["EHLO [127.0.0.1]", "STARTTLS"],
             _ => &[],
         };
-        assert_eq!(session.commands(), in_clear, "{error:#}");
+        assert_eq!(session.commands(), in_cleartext, "{error:#}");
     }
 
     /// A server and an endpoint for each way to have TLS.
@@ -270,20 +271,28 @@ pub mod secured {
         })
     }
 
-    /// An endpoint in cleartext and in a hurry.
+    /// An endpoint in cleartext.
     pub fn cleartext(port: u16) -> Endpoint {
         Endpoint::builder("localhost")
             .security(Security::Cleartext)
             .port(port)
-            .timeouts(Timeouts::default().with_connect(SOON))
             .build()
             .unwrap()
     }
 
-    /// A password that would be known again wherever it shows.
+    /// An endpoint for a server with this certificate, by opportunistic TLS.
+    pub fn opportunistic(tls: &Tls, server: &Server) -> Endpoint {
+        endpoint(tls)
+            .security(Security::Opportunistic)
+            .port(server.port())
+            .build()
+            .unwrap()
+    }
+
+    /// A password that is recognized wherever it shows.
     pub const CANARY: &str = "Canary-pa55word=Zk3/+9x";
 
-    /// An endpoint that logs in with the canary, and whose transcript somebody sees.
+    /// An endpoint that logs in with the canary, and whose transcript is observed.
     pub fn observed(
         tls: &Tls,
         observer: impl Fn(&TranscriptEntry<'_>) + Send + Sync + 'static,
@@ -296,7 +305,7 @@ pub mod secured {
             .unwrap()
     }
 
-    /// Servers to log in to: first one that takes the canary, then some on which it all fails.
+    /// Servers with a login: first two that accept the canary, then some where the login fails.
     pub fn jealous(tls: &Tls) -> Vec<Config> {
         let server = |mechanism: &str| {
             Config::new()
@@ -315,25 +324,4 @@ pub mod secured {
         servers.push(server("PLAIN").tls(tls.clone().defect(Defect::Expired)));
         servers
     }
-}
-
-/// Goes through a session, and shows all of it at every step; an async one is awaited.
-#[macro_export]
-macro_rules! watched {
-    ($shown:expr, $client:expr $(, $await:tt)?) => {{
-        let (shown, mut client) = ($shown, $client);
-        shown.debug(&client);
-        if let Err(error) = client.ready()$(.$await)? {
-            shown.error(&error);
-        }
-        shown.debug(&client);
-        let outcome = client.send(mail())$(.$await)?.unwrap();
-        shown.outcome(&outcome);
-        shown.debug(&client);
-        shown.debug(&client.tls());
-        if let Err(error) = client.quit()$(.$await)? {
-            shown.error(&error);
-        }
-        outcome.is_accepted()
-    }};
 }

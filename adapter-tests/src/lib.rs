@@ -1,23 +1,28 @@
 //! The tests that every adapter has to pass, written once.
 //!
-//! [`async_suite!`] instantiates them for an adapter whose methods are async. The test program of
-//! the adapter has a module `rt` beside it: what the tests need of the runtime.
+//! [`suite!`] instantiates them for any adapter, and [`async_suite!`] adds those for futures. The
+//! test program of the adapter has a module `rt` beside it, which has what the tests need of the
+//! runtime. The methods of its `Client` are async. Those of a blocking adapter are wrapped, and its
+//! `block_on` polls once.
 //!
 //! ```text
 //! mod rt {
-//!     pub(crate) use some_adapter::*;                    // Client, Batch, Mails, proto, tls
-//!     pub(crate) use some_runtime::{AsyncRead, AsyncReadExt, AsyncWrite, TcpStream, UnixStream};
-//!     pub(crate) use some_runtime::io::{empty, repeat};
+//!     pub(crate) use some_adapter::*;                    // Client, proto, tls
+//!     pub(crate) use some_runtime::{AsyncReadExt, TcpStream, UnixStream, empty, repeat};
+//!     pub(crate) trait Stream;                           // what a client takes
 //!     pub(crate) const NAME: &str;                       // for the paths of sockets
+//!     pub(crate) const SMALLEST_BUFFER: usize;           // of a pipe that blocks neither side
 //!     pub(crate) fn runtime() -> Runtime;                // has `block_on`
 //!     pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T;
+//!     pub(crate) async fn connect(address: SocketAddr) -> TcpStream;
 //!     pub(crate) fn unix_stream(stream: std::os::unix::net::UnixStream) -> UnixStream;
-//!     pub(crate) fn buffered(server: MemoryServer) -> impl AsyncRead + AsyncWrite + Unpin;
+//!     pub(crate) fn buffered(server: MemoryServer) -> impl Stream;
+//!     pub(crate) const SCENARIO_LIMIT: Option<Duration>; // None: the clock jumps
+//!     pub(crate) fn block_on_scenario<T>(future: impl Future<Output = T>) -> T;
+//!     pub(crate) fn scenario_stream(stream: Faulty<MemoryServer>) -> impl Stream;
 //! }
 //! adapter_tests::async_suite!();
 //! ```
-//!
-//! The modules hold what the tests of all adapters share, those of a blocking one included.
 
 pub mod common;
 #[path = "../../smtp-proto/tests/common/debug_output.rs"]

@@ -1,4 +1,4 @@
-//! Peers that cannot be hurried, after small buffers; for all three adapters.
+//! Servers behind small buffers that read on only when their replies are read, or not at all.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -9,16 +9,16 @@ use smtp_rustls::EndpointBuilder;
 use smtp_test::{Action, Config, Log, Machine, Peer, Stage, Tls, TlsPeer, serve};
 use socket2::SockRef;
 
-/// Enough that neither all commands nor all replies fit in any buffer between the two.
+/// Enough that neither all commands nor all replies fit in any buffer between client and server.
 pub const RECIPIENTS: usize = 10_000;
 
-/// The same of chunks.
+/// The number of chunks with the same property.
 pub const CHUNKS: usize = 100;
 
-/// Bytes that each buffer on the way holds; for sockets, what is asked of the system.
+/// The size of each buffer on the way, in bytes; for sockets, what is requested of the system.
 pub const BUFFER: usize = 4096;
 
-/// A server that has much to say to each recipient, and reads nothing more until that is taken.
+/// A server with a long reply to each RCPT, which reads nothing more until that reply is read.
 pub fn talkative() -> Config {
     let reply = format!("250 2.1.5 {}", "welcome ".repeat(240));
     Config::new()
@@ -26,7 +26,7 @@ pub fn talkative() -> Config {
         .discard_transcripts()
 }
 
-/// A server that says to each chunk as much as a line holds, and reads nothing more until that is taken.
+/// A server with the longest reply line to each chunk, which reads nothing more until it is read.
 pub fn talkative_of_chunks() -> Config {
     let reply = format!("250 2.0.0 {}", "x".repeat(500));
     (1..=CHUNKS).fold(Config::new().with("CHUNKING"), |config, number| {
@@ -34,7 +34,7 @@ pub fn talkative_of_chunks() -> Config {
     })
 }
 
-/// A server that stops reading in the middle of a text and keeps the connection open.
+/// A server that stops reading in the middle of the content and keeps the connection open.
 pub fn deaf() -> Config {
     Config::new().on(Stage::Body(100_000), Action::normal().stop_reading())
 }
@@ -62,7 +62,7 @@ pub fn serving<S: Read + Write + Send + 'static>(
 
 /// The two ends of a connection whose buffers in the system are small.
 ///
-/// Not of TCP: where its windows are this small, its timers take minutes for what there is to say.
+/// They are not of TCP: with windows this small, its timers take minutes for these replies.
 pub fn sockets() -> (UnixStream, UnixStream) {
     let (client, server) = UnixStream::pair().unwrap();
     for socket in [&client, &server] {
@@ -73,18 +73,18 @@ pub fn sockets() -> (UnixStream, UnixStream) {
     (client, server)
 }
 
-/// Patient with all but writing: for a server that stops reading. A loaded machine needs all the time there is for one that
-/// goes on.
+/// Short limits for writing only: for a server that stops reading. A server that reads on may take
+/// long on a busy machine.
 pub fn hurried() -> Timeouts {
     Timeouts::default().with_data_block(super::common::SOON)
 }
 
-/// What speaks in cleartext, or with TLS from the first byte.
+/// A session in cleartext, or with TLS from the first byte.
 pub fn wire(tls: Option<&Tls>, timeouts: Timeouts) -> smtp_rustls::Session {
     wire_with(tls, |builder| builder.timeouts(timeouts))
 }
 
-/// The same with a policy of its own.
+/// The same with further options.
 pub fn wire_with(
     tls: Option<&Tls>,
     policy: impl FnOnce(EndpointBuilder) -> EndpointBuilder,

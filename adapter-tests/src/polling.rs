@@ -1,6 +1,6 @@
-//! How the tests of the async adapters drop futures.
+//! Dropping futures, and collecting outcomes.
 
-/// Polls a future at most so many times, and drops it.
+/// Polls a future `times` times at most, and drops it.
 #[macro_export]
 macro_rules! polled {
     ($future:expr, $times:expr) => {{
@@ -18,7 +18,7 @@ macro_rules! polled {
     }};
 }
 
-/// Polls a future that is made anew after so many polls, until one is ready.
+/// Polls a future until it is ready. It is dropped and created again after every `times` polls.
 #[macro_export]
 macro_rules! stubborn {
     ($future:expr, $times:expr) => {
@@ -28,4 +28,17 @@ macro_rules! stubborn {
             }
         }
     };
+}
+
+/// All outcomes of a batch.
+#[macro_export]
+macro_rules! outcomes {
+    ($batch:expr) => {{
+        let batch = &mut $batch;
+        let mut outcomes = Vec::new();
+        while let Some(outcome) = batch.next().await {
+            outcomes.push(outcome);
+        }
+        outcomes
+    }};
 }

@@ -1,5 +1,6 @@
-//! What only real sockets show, written once for the three adapters: what comes while a client is idle or still speaks, the
-//! last word of one that fails, and what has come while the process was suspended.
+//! Tests over real sockets, written once for all adapters: input that arrives while a client is
+//! idle or sends, the end of a connection that fails, and input that arrives while the process is
+//! suspended.
 
 mod early;
 mod host;
@@ -20,7 +21,7 @@ pub use idle::*;
 pub use last_word::*;
 pub use suspended::*;
 
-/// A client of any adapter, whose methods wait.
+/// A client of any adapter, whose methods block.
 pub trait Adapter: Sized {
     fn connect(endpoint: &Endpoint, address: SocketAddr) -> Result<Self, Error>;
     fn send(&mut self, mail: Mail) -> Outcome;
@@ -33,19 +34,19 @@ pub trait Adapter: Sized {
     fn outcome(&mut self, id: MailId) -> Outcome;
     fn command(&mut self, command: Command) -> Result<Reply, Error>;
     fn quit(self) -> Result<(), Error>;
-    /// The socket once more.
+    /// A second handle of the socket.
     fn socket(&self) -> TcpStream;
-    /// Sends a mail over a stream that is connected, in a session that has not begun.
+    /// Sends a message over a connected stream, in a session that has not begun.
     fn send_over(stream: UnixStream, session: Session, mail: Mail) -> Outcome;
 }
 
-/// Waits until there is something to be read, if only the end, and takes nothing, not even the error.
+/// Waits until there is input or the end of it, and reads nothing, not even an error.
 pub fn wait_for_input(socket: &TcpStream) {
     let mut polled = [PollFd::new(socket, PollFlags::IN)];
     while rustix::io::retry_on_intr(|| poll(&mut polled, None)).unwrap() == 0 {}
 }
 
-/// The tests of an adapter, each by its name here.
+/// The tests of an adapter, each with the name of its function here.
 #[macro_export]
 macro_rules! socket_tests {
     ($adapter:ty) => {

@@ -1,18 +1,24 @@
 //! The tests, each module as a macro: it is expanded in the test program of the adapter.
 
 mod batch;
+mod cancel;
 mod client;
 mod deadlock;
 mod driven;
+mod kit;
 mod large;
 mod lmtp;
+mod scenarios;
 mod stream;
 mod tls;
 
-/// The tests of an adapter whose methods are async; see the crate.
+/// The tests of any adapter; see the crate.
 #[macro_export]
-macro_rules! async_suite {
+macro_rules! suite {
     () => {
+        mod kit {
+            $crate::kit!();
+        }
         mod client {
             $crate::client_tests!();
         }
@@ -34,12 +40,27 @@ macro_rules! async_suite {
         mod driven {
             $crate::driven_tests!();
         }
-        mod stream {
-            $crate::stream_tests!();
-        }
-        #[cfg(all(unix, feature = "net"))]
+        #[cfg(all(unix, feature = "rustls"))]
         mod lmtp {
             $crate::lmtp_tests!();
+        }
+        mod scenarios {
+            $crate::scenario_tests!();
+        }
+    };
+}
+
+/// The tests of an adapter whose methods are async, those of any adapter included; see the crate.
+#[macro_export]
+macro_rules! async_suite {
+    () => {
+        $crate::suite!();
+
+        mod cancel {
+            $crate::cancel_tests!();
+        }
+        mod stream {
+            $crate::stream_tests!();
         }
     };
 }

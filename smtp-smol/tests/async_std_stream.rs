@@ -7,7 +7,7 @@ use smtp_smol::proto::Security;
 use smtp_test::{Config, Server};
 
 #[test]
-fn a_stream_of_async_std_will_do() {
+fn a_stream_of_async_std_works() {
     block_on(async {
         let server = Server::start(Config::new()).unwrap();
         let stream = async_std::net::TcpStream::connect(server.addr())
@@ -15,8 +15,8 @@ fn a_stream_of_async_std_will_do() {
             .unwrap();
         let mut client = Client::from_stream(stream, wire(Security::Cleartext));
         assert_eq!(
-            judge(&client.send(mail()).await.unwrap(), &server.log()),
-            Came::Accepted
+            status_of(&client.send(mail()).await.unwrap(), &server.log()),
+            Status::Accepted
         );
         client.quit().await.unwrap();
         server.log().assert_clean();

@@ -1,29 +1,35 @@
 //! The tests of the client on smol and async-std, in one program: it is compiled and linked once.
 
-#[macro_use]
-extern crate adapter_tests;
-
-use adapter_tests::{played, scenario};
-
 mod async_std_stream;
-mod scenarios;
 
 adapter_tests::async_suite!();
 
 mod rt {
     use std::io;
+    use std::net::SocketAddr;
     use std::pin::Pin;
     use std::task::{Context, Poll, ready};
+    use std::time::Duration;
 
     pub(crate) use async_net::TcpStream;
     pub(crate) use async_net::unix::UnixStream;
+    pub(crate) use futures_lite::AsyncReadExt;
     pub(crate) use futures_lite::future::block_on;
     pub(crate) use futures_lite::io::{empty, repeat};
-    pub(crate) use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite};
+    use futures_lite::{AsyncRead, AsyncWrite};
     pub(crate) use smtp_smol::*;
-    use smtp_test::MemoryServer;
+    use smtp_test::{Faulty, MemoryServer};
 
     pub(crate) const NAME: &str = "smtp-smol";
+
+    pub(crate) const SMALLEST_BUFFER: usize = 64;
+
+    /// How long a silent server is waited for: the clock is real.
+    pub(crate) const SCENARIO_LIMIT: Option<Duration> = Some(Duration::from_millis(500));
+
+    pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+    impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
     /// The reactor of smol runs by itself.
     pub(crate) struct Runtime;
@@ -38,16 +44,28 @@ mod rt {
         Runtime
     }
 
+    pub(crate) fn block_on_scenario<T>(future: impl Future<Output = T>) -> T {
+        block_on(future)
+    }
+
+    pub(crate) fn scenario_stream(stream: Faulty<MemoryServer>) -> Faulty<MemoryServer> {
+        stream
+    }
+
+    pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
+        TcpStream::connect(address).await.unwrap()
+    }
+
     pub(crate) fn unix_stream(stream: std::os::unix::net::UnixStream) -> UnixStream {
         stream.try_into().unwrap()
     }
 
-    pub(crate) fn buffered(server: MemoryServer) -> impl AsyncRead + AsyncWrite + Unpin {
+    pub(crate) fn buffered(server: MemoryServer) -> Buffered {
         Buffered(server, Vec::new())
     }
 
-    /// A stream that keeps back what is written until it is flushed.
-    struct Buffered(MemoryServer, Vec<u8>);
+    /// A stream that keeps what is written until it is flushed.
+    pub(crate) struct Buffered(MemoryServer, Vec<u8>);
 
     impl AsyncRead for Buffered {
         fn poll_read(

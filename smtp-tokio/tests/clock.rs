@@ -1,9 +1,10 @@
-//! Deadlines by the clock of tokio.
+//! Time limits by the clock of tokio.
 
 use std::io;
 use std::time::Duration;
 
 use adapter_tests::common::*;
+use adapter_tests::stubborn;
 use smtp_test::{Action, Config, MemoryServer};
 use smtp_tokio::Client;
 use smtp_tokio::proto::{ErrorKind, Security, Stage, Timeout, Timeouts, TlsInfo};

@@ -1,4 +1,4 @@
-//! The line between a scenario's server and a client: who has said and heard what.
+//! The line between the server of a scenario and a client, which records both sides.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -6,33 +6,33 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use smtp_proto::{Connection, Time, TlsInfo, Transmit, TransportError, Wire};
 use smtp_test::{Output, Peer, Player};
 
-/// What went over the line; a handle.
+/// What was sent over the line; a handle.
 #[derive(Clone, Default)]
 pub struct Line(Arc<Mutex<Bytes>>);
 
 #[derive(Default)]
 struct Bytes {
     sent: Sent,
-    /// What the server says next.
+    /// The next output of the server.
     next: Option<Output>,
-    /// How many bytes of the server's are under way to the client.
+    /// How many bytes of the server are on their way to the client.
     under_way: usize,
-    /// Whether the client went on before it had heard all that was said.
+    /// Whether the client continued before it had handled all replies.
     raced: bool,
 }
 
-/// All that a server was sent.
+/// All that a server received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
     pub bytes: Vec<u8>,
-    /// How much of it in cleartext, if TLS began.
+    /// How many of the bytes were in cleartext, if TLS began.
     pub in_clear: Option<usize>,
     /// Whether the client closed.
     eof: bool,
 }
 
 impl Line {
-    /// A player on this line, for a client that is attentive or has heard each byte by the time that it reads the next.
+    /// A player on this line. A client that is not attentive gets a byte at a time.
     pub fn recorder(&self, player: Player, attentive: bool) -> impl Peer + use<> {
         let mut recorder = Recorder {
             player,
@@ -43,7 +43,7 @@ impl Line {
         recorder
     }
 
-    /// A wire that hears all that was said on this line before it says anything.
+    /// A wire that transmits only after it has handled all replies on this line.
     pub fn attentive(&self, connection: Connection) -> Attentive {
         let mut wire = Attentive {
             connection,
@@ -53,7 +53,7 @@ impl Line {
         wire
     }
 
-    /// What the server was sent.
+    /// What the server received.
     pub fn sent(&self) -> Sent {
         self.lock().sent.clone()
     }
@@ -62,12 +62,13 @@ impl Line {
         self.0.lock().unwrap()
     }
 
-    /// Whether the client went on before it had heard all that was said.
+    /// Whether the client continued before it had handled all replies.
     pub fn has_raced(&self) -> bool {
         self.lock().raced
     }
 
-    /// A TLS stack of somebody else's, which sees at once what is no TLS, and encrypts nothing.
+    /// The handshake of another TLS stack, which detects at once what is not TLS, and encrypts
+    /// nothing.
     pub fn handshake<S>(&self, stream: S) -> io::Result<(S, TlsInfo)> {
         if self.go_on() {
             Ok((stream, facts()))
@@ -79,21 +80,21 @@ impl Line {
         }
     }
 
-    /// Records that the client goes on; returns whether it may.
+    /// Records that the client continues; returns whether it may.
     fn go_on(&self) -> bool {
         let quiet = self.is_quiet();
         self.lock().raced |= !quiet;
         quiet
     }
 
-    /// Whether the client has heard all that was said.
+    /// Whether the client has handled all replies.
     fn is_quiet(&self) -> bool {
         let bytes = self.lock();
         bytes.under_way == 0 && bytes.next.is_none()
     }
 }
 
-/// A player that writes down what it is sent.
+/// A player that records what it receives.
 struct Recorder {
     player: Player,
     line: Line,
@@ -151,12 +152,12 @@ impl Peer for Recorder {
     }
 
     fn is_closed(&self) -> bool {
-        // Who has not heard it yet goes on.
+        // A client that has not read the end yet continues.
         self.player.is_closed() && self.line.is_quiet()
     }
 }
 
-/// A wire that offers nothing while there is something to hear, and pretends TLS.
+/// A wire that transmits nothing while there are replies to read, and pretends TLS.
 pub struct Attentive {
     connection: Connection,
     line: Line,
@@ -164,7 +165,7 @@ pub struct Attentive {
 
 impl Attentive {
     fn begin_tls(&mut self, now: Time) {
-        // To claim it keeps the machine from complaining that no TLS layer does.
+        // Without a claim the connection reports that it has no TLS layer.
         self.connection.claim_tls();
         if self.line.is_quiet()
             && let Ok(upgrade) = self.connection.begin_tls(now)
@@ -222,7 +223,7 @@ impl Wire for Attentive {
     }
 }
 
-/// What there is to know of TLS that is pretended.
+/// The facts of pretended TLS.
 fn facts() -> TlsInfo {
     TlsInfo::new().with_version("TLSv1.3").with_round_trips(1)
 }

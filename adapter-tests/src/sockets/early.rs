@@ -1,4 +1,4 @@
-//! A reply that comes while a text is still being sent.
+//! A reply that arrives while content is still being sent.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -12,7 +12,7 @@ use super::Adapter;
 use crate::common::long_text;
 use crate::narrow::sockets;
 
-/// What the server says when it has a part of the text: each piece some time after the one before.
+/// What the server replies after a part of the content: each piece some time after the one before.
 const SAID: [&[&str]; 6] = [
     &["5", "52 5.3.4 too big\r\n"],
     &["552-5.3.4 too", " big\r\n552 5.3.4 by far\r\n"],
@@ -61,7 +61,8 @@ pub fn a_reply_in_the_middle_of_a_text_ends_it<A: Adapter>() {
     }
 }
 
-/// Takes a mail up to a part of its text, says something, and takes what still comes. Returns how much of the text came.
+/// Reads a message up to a part of its content, replies, and reads the rest. Returns how much of
+/// the content was read.
 fn serve(stream: UnixStream, chunking: bool, said: &[&str]) -> io::Result<usize> {
     let mut writer = stream.try_clone()?;
     let mut reader = BufReader::new(stream);
@@ -90,14 +91,14 @@ fn serve(stream: UnixStream, chunking: bool, said: &[&str]) -> io::Result<usize>
     }
     let mut rest = Vec::new();
     match reader.read_to_end(&mut rest) {
-        // The client left without reading all that it was told.
+        // The client closed without reading every reply.
         Err(error) if error.kind() != io::ErrorKind::ConnectionReset => Err(error),
         _ => Ok(PART + rest.len()),
     }
 }
 
-/// How much of the text the server takes before it speaks.
+/// How many bytes of the content the server reads before it replies.
 const PART: usize = 64 << 10;
 
-/// How long it thinks: a client that goes on meanwhile is found out by what it sends.
+/// How long the server pauses. A client that continues meanwhile is detected by what it sends.
 const PAUSE: Duration = Duration::from_millis(10);

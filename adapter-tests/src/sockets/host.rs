@@ -1,4 +1,4 @@
-//! A server that says more than it is asked for, when the test wants it to.
+//! A server that sends surplus replies when the test asks for them.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -20,7 +20,7 @@ pub(super) struct Host {
 
 struct Shared {
     more: More,
-    /// Gone when the connection is.
+    /// `None` after the connection has ended.
     line: Mutex<Option<Line>>,
     received: Mutex<Vec<u8>>,
     grown: Condvar,
@@ -31,7 +31,7 @@ struct Line {
     stream: TcpStream,
 }
 
-/// What the server says without being asked.
+/// Surplus output of the server.
 type More = Arc<Mutex<VecDeque<Output>>>;
 
 impl Host {
@@ -74,12 +74,12 @@ impl Host {
         self.log.mail_count()
     }
 
-    /// How many bytes have come so far.
+    /// How many bytes have been received so far.
     pub(super) fn received(&self) -> usize {
         self.shared.received.lock().unwrap().len()
     }
 
-    /// Waits until so many bytes have come.
+    /// Waits until `count` bytes have been received.
     pub(super) fn wait_for(&self, count: usize) {
         let mut received = self.shared.received.lock().unwrap();
         while received.len() < count {
@@ -87,14 +87,15 @@ impl Host {
         }
     }
 
-    /// Says this, and comes back when the system has it.
+    /// Sends this, and returns when the system has it.
     pub(super) fn say(&self, output: Output) {
         let mut line = self.shared.line.lock().unwrap();
         if output == Output::Reset {
             let Some(Line { stream, .. }) = line.take() else {
                 return;
             };
-            // The connection is reset when the last of its sockets is closed: the other thread's, which this wakes.
+            // The connection is reset when its last socket is closed: that of the other thread,
+            // which this wakes.
             SockRef::from(&stream)
                 .set_linger(Some(Duration::ZERO))
                 .unwrap();
@@ -105,7 +106,7 @@ impl Host {
         line.as_mut().expect("the client is there").write();
     }
 
-    /// Waits until the client has closed, and gives all that came from it.
+    /// Waits until the client has closed, and returns all that was received.
     pub(super) fn finish(self) -> (Vec<u8>, Log) {
         self.thread.join().unwrap();
         let received = std::mem::take(&mut *self.shared.received.lock().unwrap());
@@ -146,7 +147,7 @@ impl Shared {
 impl Line {
     fn write(&mut self) {
         while let Some(output) = self.peer.poll_output() {
-            // That the client is gone shows when it is read from.
+            // A client that has closed is noticed when it is read from.
             let _ = match output {
                 Output::Write(bytes) => self.stream.write_all(&bytes),
                 _ => self.stream.shutdown(Shutdown::Write),
@@ -155,7 +156,7 @@ impl Line {
     }
 }
 
-/// A machine that says more than it is asked for.
+/// A server that sends surplus replies.
 struct Talkative {
     machine: Machine,
     more: More,

@@ -1,4 +1,4 @@
-//! V42: what came while nothing was due is read before anything more is said.
+//! V42: input that arrives while no reply is pending is read before more is sent.
 
 use std::net::TcpStream;
 use std::time::Duration;
@@ -16,12 +16,12 @@ use crate::common::secured::endpoint;
 use crate::common::{mail, streamed};
 use crate::invariants::cause;
 
-/// What comes while a client is idle, and how its next message fails.
+/// What arrives while a client is idle, and how its next message fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Came {
     /// A reply of this code, which is unexpected.
     Reply(u16),
-    /// The server's farewell by this code.
+    /// A reply of this code, with which the server closes.
     Farewell(u16),
     HalfReply,
     Nul,
@@ -60,7 +60,7 @@ impl Came {
         }
     }
 
-    /// Holds the error of what was to be sent next against what came.
+    /// Checks the error of the next message against what arrived.
     #[track_caller]
     fn check(self, error: &Error, case: &str) {
         assert!(error.is_transient(), "{case}: {error:#}");
@@ -131,10 +131,10 @@ impl Way {
     }
 }
 
-/// How many bytes of TLS say that this side closes, or why: an alert (RFC 8446, section 5), encrypted.
+/// The size of an encrypted alert in bytes (RFC 8446, section 5).
 const ALERT: usize = 24;
 
-/// A connection of which nothing more is said.
+/// A connection to a server that sends nothing more.
 struct Silenced {
     host: Host,
     way: Way,
@@ -143,7 +143,7 @@ struct Silenced {
 }
 
 impl Silenced {
-    /// Says something to an idle client, and comes back when that can be read.
+    /// Sends something to an idle client, and returns when it can be read.
     fn say(host: Host, socket: &TcpStream, way: Way, came: Came) -> Self {
         let (commands, received) = (host.commands(), host.received());
         host.say(came.output());
@@ -156,7 +156,7 @@ impl Silenced {
         }
     }
 
-    /// Asserts, when the client is gone, that the server has heard nothing since.
+    /// Asserts, after the client was dropped, that the server has received nothing since.
     #[track_caller]
     fn check(self, case: &str) {
         let (received, log) = self.host.finish();
@@ -189,7 +189,7 @@ pub fn v42_nothing_is_sent_behind_what_came_while_idle<A: Adapter>() {
             let silenced = Silenced::say(host, &client.socket(), way, came);
             let outcome = client.send(mail());
             came.check(not_sent(&outcome, &case), &case);
-            // And so with all that follows.
+            // All further messages fail, too.
             came.check(not_sent(&client.send(mail()), &case), &case);
             assert_eq!(silenced.host.mail_count(), 1, "{case}");
             drop(client);
@@ -235,7 +235,7 @@ pub fn v42_nothing_is_sent_behind_what_came_behind_a_batch<A: Adapter>() {
             let (host, mut client) = way.begin::<A>(&tls);
             let (mut host, mut silenced) = (Some(host), None);
             let mut told = 0;
-            // The last outcome is told, and the caller takes its time before it asks whether there is more.
+            // The last outcome was returned, and the caller waits before it asks for more.
             let socket = client.socket();
             let outcomes = client.send_all(vec![mail(); 3], || {
                 told += 1;
@@ -271,7 +271,7 @@ pub fn v42_nothing_is_sent_behind_what_came_between_two_pieces<A: Adapter>() {
                 assert_eq!(client.body(id).unwrap(), ContentStatus::Wanted);
                 client.write_content(id, piece.clone());
             }
-            // What is wanted next has to wait until the first is out.
+            // The next piece is wanted after the first was sent.
             assert_eq!(client.body(id).unwrap(), ContentStatus::Wanted);
             host.wait_for(piece.len());
             let silenced = Silenced::say(host, &client.socket(), way, came);
@@ -311,7 +311,7 @@ pub fn v42_nothing_is_asked_behind_what_came_while_idle<A: Adapter>() {
             let (host, client) = way.begin::<A>(&tls);
             let silenced = Silenced::say(host, &client.socket(), way, came);
             match (came, client.quit()) {
-                // It was about to end anyway.
+                // The client ends the connection anyway.
                 (Came::Farewell(_) | Came::End | Came::Reset, ended) => {
                     ended.unwrap_or_else(|error| panic!("{case}: {error:#}"));
                 }
@@ -323,7 +323,7 @@ pub fn v42_nothing_is_asked_behind_what_came_while_idle<A: Adapter>() {
 }
 
 impl Came {
-    /// The same for what is not a message: the connection's own error, which may be permanent.
+    /// The same for the error of the connection, which may be permanent.
     #[track_caller]
     fn check_own(self, error: &Error, case: &str) {
         let code = error.reply().map(|reply| reply.code().as_u16());
@@ -345,8 +345,8 @@ impl Came {
     }
 }
 
-/// So many thousand bytes are a piece: more than is held at a time.
+/// The lines of a piece, of 1000 bytes each: more than is held at a time.
 const PIECES: usize = 100;
 
-/// What never comes is the rest of a reply.
+/// How long the rest of a reply, which never comes, is waited for.
 const DRAIN: Duration = Duration::from_millis(20);

@@ -34,7 +34,7 @@ impl Failure {
         self
     }
 
-    /// Lets a client fail. Returns its error, what the server received and saw.
+    /// Has a client fail. Returns its error, what the server received, and the server's log.
     fn happen<A: Adapter>(&self, tls: &Tls) -> (Error, Vec<u8>, Log) {
         let host = Host::start(&self.config, Some(tls));
         let mut endpoint = endpoint(tls)
@@ -196,7 +196,7 @@ pub fn a_server_that_never_answers_quit_is_not_waited_for<A: Adapter>() {
             .timeouts(Timeouts::default().with_quit(SOON));
         let began = Instant::now();
         let (error, received, log) = failure.happen::<A>(&tls);
-        // Every other limit is a minute at least.
+        // Every other limit is at least a minute.
         assert!(began.elapsed() < Duration::from_secs(30), "{error:#}");
         assert!(
             matches!(error.reply().unwrap().code().as_u16(), 554 | 535),
@@ -209,7 +209,7 @@ pub fn a_server_that_never_answers_quit_is_not_waited_for<A: Adapter>() {
     }
 }
 
-/// The type of the last TLS record of what came, after what came in cleartext (RFC 5246, section 6.2.1).
+/// The type of the last TLS record received, after the cleartext (RFC 5246, section 6.2.1).
 fn last_record(received: &[u8]) -> Option<u8> {
     let hello = [22, 3, 1];
     let begin = received.windows(3).position(|bytes| bytes == hello)?;
@@ -222,7 +222,7 @@ fn last_record(received: &[u8]) -> Option<u8> {
     last
 }
 
-/// The type of a record that says why this side closes.
+/// The record type of alerts.
 const ALERT: u8 = 21;
 
 /// A limit for what never comes.

@@ -1,4 +1,5 @@
-//! V43: what came while the process was suspended beats the deadline that passed meanwhile.
+//! V43: input that arrived while the process was suspended goes before a time limit that was
+//! reached meanwhile.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -13,7 +14,8 @@ use smtp_rustls::Endpoint;
 use super::Adapter;
 use crate::common::mail;
 
-/// The steps of a dialogue: the command that the server waits for, and its reply. The text counts as one.
+/// The steps of a dialogue: the command that the server waits for, and its reply. The content
+/// counts as a command.
 const STEPS: [(&str, &str); 7] = [
     ("", "220 here\r\n"),
     ("EHLO", "250 here\r\n"),
@@ -28,7 +30,7 @@ const STEPS: [(&str, &str); 7] = [
 const STAGES: [usize; 4] = [0, 1, 2, 6];
 
 pub fn v43_what_came_while_the_process_was_suspended_is_taken<A: Adapter>() {
-    // All at once, since it is real time that passes.
+    // All at the same time, since the clock is real.
     thread::scope(|scope| {
         for stage in STAGES {
             scope.spawn(move || suspend_at(stage));
@@ -36,7 +38,8 @@ pub fn v43_what_came_while_the_process_was_suspended_is_taken<A: Adapter>() {
     });
 }
 
-/// Serves a client in a process of its own, which is suspended at this step until its limit is long over.
+/// Serves a client in a process of its own, which is suspended at this step until its time limit
+/// has long been reached.
 fn suspend_at(stage: usize) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -52,7 +55,7 @@ fn suspend_at(stage: usize) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut line = String::new();
     for (step, (command, reply)) in STEPS.into_iter().enumerate() {
-        // A client that gave up sends something else, or closes.
+        // A client whose time limit was reached sends something else, or closes.
         while !command.is_empty() {
             line.clear();
             let count = reader.read_line(&mut line).unwrap();
@@ -81,14 +84,14 @@ fn suspend_at(stage: usize) {
     );
 }
 
-/// A process that does not run.
+/// A process that is suspended.
 struct Suspended(Pid);
 
 impl Suspended {
     fn new(child: &Child) -> Self {
         let pid = Pid::from_child(child);
         kill_process(pid, Signal::STOP).unwrap();
-        // Comes back when it has stopped.
+        // Returns when it has stopped.
         waitpid(Some(pid), WaitOptions::UNTRACED).unwrap();
         Self(pid)
     }
@@ -98,7 +101,7 @@ impl Suspended {
     }
 }
 
-/// The process that is suspended, where the environment says so; else there is nothing to do.
+/// The process that is suspended, if the environment variable is set; otherwise it does nothing.
 pub fn suspended_client<A: Adapter>() {
     let Ok(variable) = env::var(WHERE) else {
         return;
@@ -125,10 +128,10 @@ pub fn suspended_client<A: Adapter>() {
     println!("{TAKEN}");
 }
 
-/// The variable that says where to be suspended, and by which server.
+/// The environment variable with the step at which to be suspended, and the port of the server.
 const WHERE: &str = "SMTP_SUSPENDED_AT";
 
-/// What the process says when all went well.
+/// What the process prints when it succeeds.
 const TAKEN: &str = "every reply was taken";
 
 /// How long the client waits at the stage at which it is suspended.

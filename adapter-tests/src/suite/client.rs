@@ -5,30 +5,26 @@
 macro_rules! client_tests {
     () => {
         use std::io;
-        use std::thread;
         use std::time::Duration;
 
+        use super::kit::*;
         use super::rt::proto::{
             Command, ErrorKind, ProtocolError, RecipientStatus, Security, Stage, Timeout, Timeouts,
             TlsInfo,
         };
-        use super::rt::{Client, TcpStream, block_on, buffered, empty};
+        use super::rt::{Client, SMALLEST_BUFFER, TcpStream, block_on, buffered, empty};
         use $crate::common::*;
-        use $crate::smtp_test::{
-            Action, Config, Fault, Faulty, Log, Machine, MemoryServer, Plan, Server, pipe, serve,
-        };
+        use $crate::smtp_test::{Action, Config, Fault, Faulty, MemoryServer, Plan, Server};
 
         #[test]
-        fn a_mail_goes_out_and_the_connection_ends_in_good_order() {
+        fn a_message_is_sent_and_the_connection_ends_in_order() {
             block_on(async {
-                let server = MemoryServer::new(&Config::new());
-                let log = server.log();
-                let mut client = Client::from_stream(server, wire(Security::Cleartext));
+                let (mut client, log) = in_memory(&Config::new());
                 client.ready().await.unwrap();
                 assert!(client.capabilities().pipelining());
                 assert!(client.tls().is_none());
                 let outcome = client.send(mail()).await.unwrap();
-                assert_eq!(judge(&outcome, &log), Came::Accepted);
+                assert_eq!(status_of(&outcome, &log), Status::Accepted);
                 assert_eq!(outcome.stats(), client.connection().stats());
                 let reply = client.command(Command::noop()).await.unwrap();
                 assert_eq!(reply.code().as_u16(), 250);
@@ -40,11 +36,9 @@ macro_rules! client_tests {
         }
 
         #[test]
-        fn mails_wait_in_line_and_each_is_asked_for_by_its_id() {
+        fn messages_are_queued_and_each_outcome_is_asked_for_by_its_id() {
             block_on(async {
-                let server = MemoryServer::new(&Config::new().reject(TO[1], "550 5.1.1 gone"));
-                let log = server.log();
-                let mut client = Client::from_stream(server, wire(Security::Cleartext));
+                let (mut client, log) = in_memory(&Config::new().reject(TO[1], "550 5.1.1 gone"));
                 let ids = [mail(), mail(), mail()].map(|mail| client.submit(mail));
                 for id in ids.into_iter().rev() {
                     let outcome = client.wait_outcome(id).await.unwrap();
@@ -60,7 +54,7 @@ macro_rules! client_tests {
                 let error = client.wait_outcome(ids[0]).await.unwrap_err();
                 assert!(
                     matches!(error.kind(), ErrorKind::Misuse(_)),
-                    "an outcome is told once"
+                    "an outcome is returned once"
                 );
                 assert_eq!(log.mails().len(), 3);
                 log.assert_clean();
@@ -68,11 +62,29 @@ macro_rules! client_tests {
         }
 
         #[test]
-        fn commands_wait_in_line_and_none_is_taken_behind_the_end() {
+        fn a_message_is_sent_again_to_the_recipient_that_was_rejected_for_now() {
             block_on(async {
-                let server = MemoryServer::new(&Config::new());
-                let log = server.log();
-                let mut client = Client::from_stream(server, wire(Security::Cleartext));
+                let rejection = Action::reply("451 4.7.1 greylisted, try again later");
+                let second = $crate::smtp_test::Stage::Rcpt(2);
+                let (mut client, log) = in_memory(&Config::new().on(second, rejection));
+                let outcome = client.send(mail()).await.unwrap();
+                let retry = outcome.retry().unwrap();
+                assert!(retry.recipients().map(|path| path.as_str()).eq([TO[1]]));
+                let outcome = client.send(retry).await.unwrap();
+                assert!(outcome.is_accepted(), "{outcome}");
+                assert_eq!(outcome.retry(), None);
+                client.quit().await.unwrap();
+                assert_eq!(log.mails()[0].addresses(), [TO[0]]);
+                assert_eq!(log.mails()[1].addresses(), [TO[1]]);
+                assert_eq!(log.mails()[0].body(), log.mails()[1].body());
+                log.assert_clean();
+            });
+        }
+
+        #[test]
+        fn commands_are_queued_and_none_is_taken_after_quit() {
+            block_on(async {
+                let (mut client, log) = in_memory(&Config::new());
                 let noop = client.connection_mut().command(Command::noop());
                 let sent = client.submit(mail());
                 let vrfy = client
@@ -93,14 +105,13 @@ macro_rules! client_tests {
         }
 
         #[test]
-        fn what_cannot_be_sent_is_not_waited_for() {
+        fn a_message_that_cannot_be_sent_is_not_waited_for() {
             block_on(async {
                 let server = Server::start(Config::new().size_limit(10)).unwrap();
-                let stream = TcpStream::connect(server.addr()).await.unwrap();
-                let mut client = Client::from_stream(stream, wire(Security::Cleartext));
+                let mut client = over_tcp(&server, wire(Security::Cleartext)).await;
                 client.ready().await.unwrap();
                 let outcome = client.send(mail()).await.unwrap();
-                assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
+                assert_eq!(status_of(&outcome, &server.log()), Status::NotSent);
                 assert!(matches!(
                     reason(&outcome),
                     ErrorKind::TooLarge { limit: 10, .. }
@@ -110,62 +121,54 @@ macro_rules! client_tests {
         }
 
         #[test]
-        fn a_text_that_turns_out_to_be_unfit_is_not_waited_for() {
+        fn content_that_turns_out_to_be_invalid_is_not_waited_for() {
             block_on(async {
                 let server = Server::start(Config::new()).unwrap();
-                let stream = TcpStream::connect(server.addr()).await.unwrap();
-                let mut client = Client::from_stream(stream, wire(Security::Cleartext));
+                let mut client = over_tcp(&server, wire(Security::Cleartext)).await;
                 let outcome = client
                     .send_from(streamed(), &b"Subject: hi\r\n\r\na bare\nline feed"[..])
                     .await
                     .unwrap();
-                assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
+                assert_eq!(status_of(&outcome, &server.log()), Status::NotSent);
                 assert!(matches!(reason(&outcome), ErrorKind::Content(_)));
             });
         }
 
         #[test]
-        fn one_byte_at_a_time_gives_the_same_conversation() {
+        fn one_byte_at_a_time_gives_the_same_dialogue() {
             block_on(async {
-                let mut transcripts = Vec::new();
-                for capacity in [1, 1 << 20] {
-                    let log = Log::new();
-                    let (ours, mut theirs) = pipe(capacity);
-                    let mut machine = Machine::with_log(&Config::new(), &log);
-                    let server = thread::spawn(move || serve(&mut machine, &mut theirs));
-                    let mut client = Client::from_stream(ours, wire(Security::Cleartext));
-                    let outcome = client.send(mail()).await.unwrap();
-                    assert_eq!(judge(&outcome, &log), Came::Accepted);
-                    client.quit().await.unwrap();
-                    server.join().unwrap().unwrap();
-                    transcripts.push(log.session().commands().to_vec());
+                let mut commands = Vec::new();
+                for plan in [
+                    Plan::new(),
+                    Plan::new().at_most(1),
+                    Plan::new().at_most(1).pending_first(),
+                ] {
+                    let wire = wire(Security::Cleartext);
+                    let (outcome, log, _) = session_with(&Config::new(), plan, wire).await;
+                    assert_eq!(status_of(&outcome, &log), Status::Accepted);
+                    commands.push(log.session().commands().to_vec());
                 }
-                assert_eq!(transcripts[0], transcripts[1]);
+                assert_eq!(commands[0], commands[1]);
+                assert_eq!(commands[0], commands[2]);
             });
         }
 
         #[test]
-        fn v25_many_recipients_do_not_lock_both_sides_up_over_the_smallest_buffers() {
+        fn v25_many_recipients_do_not_block_both_sides_over_the_smallest_buffers() {
             block_on(async {
-                let log = Log::new();
-                let (ours, mut theirs) = pipe(64);
-                let mut machine = Machine::with_log(&Config::new(), &log);
-                let server = thread::spawn(move || serve(&mut machine, &mut theirs));
-                let mut client = Client::from_stream(ours, wire(Security::Cleartext));
+                let (mut client, server, log) = over_pipe(&Config::new(), SMALLEST_BUFFER);
                 assert!(client.send(mail_to(2000)).await.unwrap().is_accepted());
                 client.quit().await.unwrap();
-                server.join().unwrap().unwrap();
+                server.join().unwrap();
                 assert_eq!(log.mails()[0].addresses().len(), 2000);
             });
         }
 
         #[test]
-        fn text_is_read_from_a_reader() {
+        fn content_is_read_from_a_reader() {
             block_on(async {
                 let text = long_text(200_000);
-                let server = MemoryServer::new(&Config::new());
-                let log = server.log();
-                let mut client = Client::from_stream(server, wire(Security::Cleartext));
+                let (mut client, log) = in_memory(&Config::new());
                 assert!(
                     client
                         .send_from(streamed(), text.as_bytes())
@@ -184,19 +187,17 @@ macro_rules! client_tests {
                 let error = client.send_from(mail(), text.as_bytes()).await.unwrap_err();
                 assert!(
                     matches!(error.kind(), ErrorKind::Misuse(_)),
-                    "its text is at hand already: {error:#}"
+                    "its content is whole already: {error:#}"
                 );
-                assert_eq!(log.mails().len(), 2, "and so it is given up");
+                assert_eq!(log.mails().len(), 2, "and so it is abandoned");
                 log.assert_clean();
             });
         }
 
         #[test]
-        fn text_in_pieces_is_pushed_as_it_is_wanted() {
+        fn content_in_pieces_is_written_as_it_is_wanted() {
             block_on(async {
-                let server = MemoryServer::new(&Config::new());
-                let log = server.log();
-                let mut client = Client::from_stream(server, wire(Security::Cleartext));
+                let (mut client, log) = in_memory(&Config::new());
                 let id = client.submit(streamed());
                 for piece in TEXT.split_inclusive('\n') {
                     client.content_wanted(id).await.unwrap();
@@ -213,144 +214,20 @@ macro_rules! client_tests {
                         .is_err()
                 );
                 let outcome = client.wait_outcome(id).await.unwrap();
-                assert_eq!(judge(&outcome, &log), Came::Accepted);
+                assert_eq!(status_of(&outcome, &log), Status::Accepted);
             });
         }
 
         #[test]
-        fn a_future_dropped_at_every_pending_loses_nothing() {
-            block_on(async {
-                for plan in [Plan::new(), Plan::new().at_most(1)] {
-                    let mut transcripts = Vec::new();
-                    for polls in [usize::MAX, 1] {
-                        let server = MemoryServer::new(&Config::new());
-                        let log = server.log();
-                        let stream = Faulty::new(server, plan.clone().pending_first());
-                        let mut client = Client::from_stream(stream, wire(Security::Cleartext));
-                        $crate::stubborn!(client.ready(), polls).unwrap();
-                        let ids = [mail(), mail()].map(|mail| client.submit(mail));
-                        for id in ids {
-                            assert!(
-                                $crate::stubborn!(client.wait_outcome(id), polls)
-                                    .unwrap()
-                                    .is_accepted()
-                            );
-                        }
-                        let id = client.submit(streamed());
-                        for piece in TEXT.split_inclusive('\n') {
-                            $crate::stubborn!(client.content_wanted(id), polls).unwrap();
-                            client
-                                .connection_mut()
-                                .write_content(id, piece.to_owned().into())
-                                .unwrap();
-                        }
-                        client.connection_mut().finish_content(id).unwrap();
-                        assert!(
-                            $crate::stubborn!(client.wait_outcome(id), polls)
-                                .unwrap()
-                                .is_accepted()
-                        );
-                        client.quit().await.unwrap();
-                        log.assert_clean();
-                        transcripts.push(log.session().transcript());
-                    }
-                    assert_eq!(transcripts[0], transcripts[1]);
-                }
-            });
-        }
-
-        #[test]
-        fn v41_to_drop_send_gives_the_mail_up_and_its_outcome_is_true() {
-            block_on(async {
-                let mut fates = Vec::new();
-                let mut went_on = 0;
-                for polls in 1.. {
-                    let server = MemoryServer::new(&Config::new());
-                    let log = server.log();
-                    let stream = Faulty::new(server, Plan::new().pending_first());
-                    let mut client = Client::from_stream(stream, wire(Security::Cleartext));
-                    client.ready().await.unwrap();
-                    let before = client.connection().stats().bytes_sent();
-                    let done = $crate::polled!(client.send(mail()), polls);
-                    let outcome = match done {
-                        Some(outcome) => outcome.unwrap(),
-                        None => left_over(client.connection_mut()).expect("it stays readable"),
-                    };
-                    fates.push(judge(&outcome, &log));
-                    if outcome.is_accepted() {
-                        break;
-                    }
-                    assert!(
-                        matches!(reason(&outcome), ErrorKind::Abandoned),
-                        "{outcome:?}"
-                    );
-                    // Of what was not offered nothing is left, and the connection goes on.
-                    let over = client.connection().is_closed();
-                    let sent = client.connection().stats().bytes_sent() > before;
-                    assert!(over || !sent, "{outcome:?}");
-                    went_on += usize::from(!over);
-                    let next = client.send(mail()).await.unwrap();
-                    assert_eq!(next.error().is_some(), over, "{next:?}");
-                }
-                assert_rising(&fates);
-                assert!(went_on > 0, "nothing was given up in time");
-            });
-        }
-
-        #[test]
-        fn v41_to_drop_send_before_its_mail_has_begun_withdraws_it() {
-            block_on(async {
-                let server = MemoryServer::new(&Config::new());
-                let log = server.log();
-                let stream = Faulty::new(server, Plan::new().pending_first());
-                let mut client = Client::from_stream(stream, wire(Security::Cleartext));
-                client.ready().await.unwrap();
-                drop(client.send(mail()));
-                let first = client.submit(mail());
-                assert!($crate::polled!(client.send(mail()), 1).is_none());
-                assert!(client.wait_outcome(first).await.unwrap().is_accepted());
-                let outcome = left_over(client.connection_mut()).expect("the second is withdrawn");
-                assert!(matches!(reason(&outcome), ErrorKind::Abandoned));
-                assert_eq!(log.mails().len(), 1);
-                assert!(
-                    client.send(mail()).await.unwrap().is_accepted(),
-                    "the connection goes on"
-                );
-                log.assert_clean();
-            });
-        }
-
-        #[test]
-        fn a_handshake_that_never_ends_runs_into_the_deadline_for_it() {
-            block_on(async {
-                let server = MemoryServer::new(&Config::new().advertise_starttls());
-                let client = Client::from_stream(
-                    server,
-                    with_timeouts(Security::StartTls, Timeouts::default().with_starttls(SOON)),
-                );
-                let error = client
-                    .upgrade(async |_| {
-                        std::future::pending::<io::Result<(TcpStream, TlsInfo)>>().await
-                    })
-                    .await
-                    .unwrap_err();
-                assert!(
-                    matches!(error.kind(), ErrorKind::Timeout(Timeout::StartTls)),
-                    "{error:#}"
-                );
-            });
-        }
-
-        #[test]
-        fn a_stream_that_keeps_bytes_back_is_flushed() {
+        fn a_stream_that_buffers_is_flushed() {
             block_on(async {
                 let server = MemoryServer::new(&Config::new());
                 let log = server.log();
                 let stream = Faulty::new(buffered(server), Plan::new().pending_first());
                 let mut client = Client::from_stream(stream, wire(Security::Cleartext));
                 assert_eq!(
-                    judge(&client.send(mail()).await.unwrap(), &log),
-                    Came::Accepted
+                    status_of(&client.send(mail()).await.unwrap(), &log),
+                    Status::Accepted
                 );
                 client.quit().await.unwrap();
                 assert!(log.session().quit());
@@ -358,18 +235,16 @@ macro_rules! client_tests {
         }
 
         #[test]
-        fn a_reader_that_fails_midway_leaves_the_mail_unsent() {
+        fn a_reader_that_fails_midway_leaves_the_message_unsent() {
             block_on(async {
                 let text = long_text(100_000);
-                let server = MemoryServer::new(&Config::new());
-                let log = server.log();
-                let mut client = Client::from_stream(server, wire(Security::Cleartext));
+                let (mut client, log) = in_memory(&Config::new());
                 let broken = Faulty::new(
                     text.as_bytes(),
                     Plan::new().fault(2, Fault::Error(io::ErrorKind::InvalidData)),
                 );
                 let outcome = client.send_from(streamed(), broken).await.unwrap();
-                assert_eq!(judge(&outcome, &log), Came::NotSent);
+                assert_eq!(status_of(&outcome, &log), Status::NotSent);
                 let ErrorKind::Source(error) = reason(&outcome) else {
                     panic!("{outcome:?}");
                 };
@@ -382,7 +257,7 @@ macro_rules! client_tests {
         }
 
         #[test]
-        fn every_operation_that_breaks_leads_to_a_fate_that_is_true() {
+        fn every_operation_that_breaks_leads_to_a_status_that_is_true() {
             block_on(async {
                 for fault in [
                     Fault::Reset,
@@ -390,26 +265,30 @@ macro_rules! client_tests {
                     Fault::Short(0),
                     Fault::Error(io::ErrorKind::Other),
                 ] {
-                    let mut fates = Vec::new();
+                    let mut statuses = Vec::new();
                     for k in 1.. {
-                        let (outcome, log, count) = session_with(Plan::new().fault(k, fault)).await;
-                        fates.push(judge(&outcome, &log));
+                        let (outcome, log, count) =
+                            session_with(&Config::new(), Plan::new().fault(k, fault), hasty())
+                                .await;
+                        statuses.push(status_of(&outcome, &log));
                         if count < k {
                             break;
                         }
                     }
-                    assert_rising(&fates);
+                    assert_rising(&statuses);
                 }
             });
         }
 
         #[test]
-        fn every_operation_that_is_disturbed_is_done_again() {
+        fn every_operation_that_is_disturbed_is_repeated() {
             block_on(async {
                 for fault in [Fault::Short(1), Fault::Interrupted, Fault::WouldBlock] {
                     for k in 1.. {
-                        let (outcome, log, count) = session_with(Plan::new().fault(k, fault)).await;
-                        assert_eq!(judge(&outcome, &log), Came::Accepted, "{fault:?} {k}");
+                        let (outcome, log, count) =
+                            session_with(&Config::new(), Plan::new().fault(k, fault), hasty())
+                                .await;
+                        assert_eq!(status_of(&outcome, &log), Status::Accepted, "{fault:?} {k}");
                         log.assert_clean();
                         if count < k {
                             break;
@@ -419,18 +298,6 @@ macro_rules! client_tests {
             });
         }
 
-        /// Sends a mail while things go wrong by a plan; gives its outcome and the count of operations.
-        async fn session_with(plan: Plan) -> (super::rt::proto::Outcome, Log, usize) {
-            let server = MemoryServer::new(&Config::new());
-            let log = server.log();
-            let stream = Faulty::new(server, plan);
-            let operations = stream.operations();
-            let mut client = Client::from_stream(stream, hasty());
-            let outcome = client.send(mail()).await.unwrap();
-            let _ = client.quit().await;
-            (outcome, log, operations.count())
-        }
-
         #[test]
         fn the_reason_is_read_after_a_write_failed() {
             block_on(async {
@@ -438,8 +305,7 @@ macro_rules! client_tests {
                     $crate::smtp_test::Stage::Body(10),
                     Action::reply("552 5.3.4 too much").then_close(),
                 );
-                let server = MemoryServer::new(&config);
-                let mut client = Client::from_stream(server, wire(Security::Cleartext));
+                let (mut client, _) = in_memory(&config);
                 let text = long_text(300_000);
                 let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
                 let reply = outcome
@@ -454,9 +320,10 @@ macro_rules! client_tests {
         #[test]
         fn another_tls_stack_takes_the_stream_over() {
             block_on(async {
-                let server = MemoryServer::new(&Config::new().advertise_starttls().require_tls());
-                let log = server.log();
-                let client = Client::from_stream(server, wire(Security::StartTls));
+                let (client, log) = over_memory(
+                    &Config::new().advertise_starttls().require_tls(),
+                    wire(Security::StartTls),
+                );
                 let mut client = client
                     .upgrade(async |stream| Ok((Box::new(stream), TlsInfo::asserted())))
                     .await
@@ -464,10 +331,10 @@ macro_rules! client_tests {
                 assert!(client.tls().unwrap().is_asserted());
                 assert!(
                     !client.capabilities().start_tls(),
-                    "what was said in cleartext is forgotten"
+                    "what was advertised in cleartext is discarded"
                 );
                 let outcome = client.send(mail()).await.unwrap();
-                assert_eq!(judge(&outcome, &log), Came::Accepted);
+                assert_eq!(status_of(&outcome, &log), Status::Accepted);
                 assert!(outcome.tls().is_some());
                 log.assert_clean();
             });
@@ -476,16 +343,15 @@ macro_rules! client_tests {
         #[test]
         fn another_tls_stack_takes_over_from_the_first_byte() {
             block_on(async {
-                let server = MemoryServer::new(&Config::new().implicit_tls());
-                let log = server.log();
-                let client = Client::from_stream(server, wire(Security::Implicit));
+                let (client, log) =
+                    over_memory(&Config::new().implicit_tls(), wire(Security::Implicit));
                 let mut client = client
                     .upgrade(async |stream| Ok((stream, TlsInfo::asserted())))
                     .await
                     .unwrap();
                 assert_eq!(
-                    judge(&client.send(mail()).await.unwrap(), &log),
-                    Came::Accepted
+                    status_of(&client.send(mail()).await.unwrap(), &log),
+                    Status::Accepted
                 );
             });
         }
@@ -493,8 +359,10 @@ macro_rules! client_tests {
         #[test]
         fn a_handshake_that_fails_is_the_failure_of_the_connection() {
             block_on(async {
-                let server = MemoryServer::new(&Config::new().advertise_starttls());
-                let client = Client::from_stream(server, wire(Security::StartTls));
+                let (client, _) = over_memory(
+                    &Config::new().advertise_starttls(),
+                    wire(Security::StartTls),
+                );
                 let error = client
                     .upgrade(async |_| {
                         Err::<(TcpStream, _), _>(io::Error::other("bad certificate"))
@@ -510,25 +378,27 @@ macro_rules! client_tests {
         }
 
         #[test]
-        fn without_tls_of_its_own_a_client_that_wants_it_says_what_is_missing() {
+        fn a_client_that_wants_tls_and_has_none_says_what_is_missing() {
             block_on(async {
-                let server = MemoryServer::new(&Config::new().advertise_starttls());
-                let mut client = Client::from_stream(server, wire(Security::StartTls));
+                let (mut client, _) = over_memory(
+                    &Config::new().advertise_starttls(),
+                    wire(Security::StartTls),
+                );
                 let error = client.ready().await.unwrap_err();
                 assert!(error.hint().unwrap().contains("upgrade"), "{error:#}");
             });
         }
 
         #[test]
-        fn injected_bytes_behind_the_220_never_reach_the_handshake() {
+        fn bytes_injected_after_the_220_never_reach_the_handshake() {
             block_on(async {
                 let append = Action::normal().append("250 injected\r\n");
-                let server = MemoryServer::new(
+                let (client, _) = over_memory(
                     &Config::new()
                         .advertise_starttls()
                         .on($crate::smtp_test::Stage::StartTls, append),
+                    wire(Security::StartTls),
                 );
-                let client = Client::from_stream(server, wire(Security::StartTls));
                 let error = client
                     .upgrade(async |_| -> io::Result<(TcpStream, TlsInfo)> {
                         panic!("TLS must not begin")
@@ -550,11 +420,11 @@ macro_rules! client_tests {
                     let server =
                         Server::start(Config::new().on($crate::smtp_test::Stage::Greeting, action))
                             .unwrap();
-                    let stream = TcpStream::connect(server.addr()).await.unwrap();
-                    let mut client = Client::from_stream(
-                        stream,
+                    let mut client = over_tcp(
+                        &server,
                         with_timeouts(Security::Cleartext, Timeouts::default().with_greeting(SOON)),
-                    );
+                    )
+                    .await;
                     let error = client.ready().await.unwrap_err();
                     assert!(
                         matches!(
@@ -573,17 +443,17 @@ macro_rules! client_tests {
                 let deaf = Action::normal().stop_reading();
                 let server =
                     Server::start(Config::new().on($crate::smtp_test::Stage::Data, deaf)).unwrap();
-                let stream = TcpStream::connect(server.addr()).await.unwrap();
-                let mut client = Client::from_stream(
-                    stream,
+                let mut client = over_tcp(
+                    &server,
                     with_timeouts(
                         Security::Cleartext,
                         Timeouts::default().with_data_block(SOON),
                     ),
-                );
+                )
+                .await;
                 let text = long_text(16 << 20);
                 let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
-                assert_eq!(judge(&outcome, &server.log()), Came::NotSent);
+                assert_eq!(status_of(&outcome, &server.log()), Status::NotSent);
                 assert!(
                     matches!(reason(&outcome), ErrorKind::Timeout(Timeout::Write)),
                     "{outcome:?}"
@@ -594,8 +464,7 @@ macro_rules! client_tests {
         #[test]
         fn the_parts_of_a_client_are_where_they_were() {
             block_on(async {
-                let server = MemoryServer::new(&Config::new());
-                let mut client = Client::from_stream(server, wire(Security::Cleartext));
+                let (mut client, _) = in_memory(&Config::new());
                 client.ready().await.unwrap();
                 let (mut stream, connection) = client.into_parts();
                 assert!(connection.is_idle());
@@ -607,27 +476,11 @@ macro_rules! client_tests {
         }
 
         #[test]
-        fn clients_and_their_futures_are_send_and_show_no_secret() {
-            block_on(async {
-                fn assert_send<T: Send>(value: T) -> T {
-                    value
-                }
-                let stream = MemoryServer::new(&Config::new().advertise_starttls());
-                let mut client = assert_send(Client::from_stream(stream, wire(Security::StartTls)));
-                assert!(format!("{client:?}").starts_with("Client {"));
-                let id = client.submit(mail());
-                drop(assert_send(client.ready()));
-                drop(assert_send(client.send(mail())));
-                drop(assert_send(client.send_from(streamed(), TEXT.as_bytes())));
-                drop(assert_send(client.content_wanted(id)));
-                drop(assert_send(client.wait_outcome(id)));
-                drop(assert_send(client.command(Command::noop())));
-                let command = client.connection_mut().command(Command::noop());
-                drop(assert_send(client.wait_reply(command)));
-                let upgrade = client.upgrade(async |stream| Ok((stream, TlsInfo::asserted())));
-                let client = assert_send(upgrade).await.unwrap();
-                assert_send(client.quit()).await.unwrap();
-            });
+        fn clients_are_send_and_show_no_secret() {
+            fn assert_send<T: Send>(_: &T) {}
+            let (client, _) = in_memory(&Config::new());
+            assert_send(&client);
+            assert!(format!("{client:?}").starts_with("Client {"));
         }
     };
 }

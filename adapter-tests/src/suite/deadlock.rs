@@ -1,19 +1,20 @@
-//! The client and peers that could lock it up, or keep it waiting, over the smallest buffers.
+//! The client and peers that could block it forever, over the smallest buffers.
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! deadlock_tests {
     () => {
-        use super::rt::proto::{ErrorKind, Timeout, Timeouts};
-        use super::rt::{AsyncRead, AsyncWrite, Client, block_on, unix_stream};
+        use super::rt::proto::{ErrorKind, Mail, Timeout, Timeouts};
+        use super::rt::{Client, Stream, block_on, unix_stream};
         use $crate::common::*;
         use $crate::narrow::{
-            BUFFER, RECIPIENTS, both, deaf, hurried, serving, sockets, talkative, wire,
+            BUFFER, CHUNKS, RECIPIENTS, both, deaf, hurried, serving, sockets, talkative,
+            talkative_of_chunks, wire, wire_with,
         };
         use $crate::smtp_test::{Log, Tls, pipe};
 
         #[test]
-        fn v25_a_server_that_reads_on_only_when_its_replies_are_taken_is_no_lock_over_pipes() {
+        fn v25_a_server_that_reads_on_only_when_its_replies_are_read_blocks_no_client_over_pipes() {
             block_on(async {
                 for tls in both() {
                     let (ours, theirs) = pipe(BUFFER);
@@ -26,7 +27,8 @@ macro_rules! deadlock_tests {
         }
 
         #[test]
-        fn v25_a_server_that_reads_on_only_when_its_replies_are_taken_is_no_lock_over_sockets() {
+        fn v25_a_server_that_reads_on_only_when_its_replies_are_read_blocks_no_client_over_sockets()
+        {
             block_on(async {
                 for tls in both() {
                     let (ours, theirs) = sockets();
@@ -39,7 +41,7 @@ macro_rules! deadlock_tests {
         }
 
         #[test]
-        fn v25_a_server_that_stops_reading_in_a_text_runs_into_the_deadline_over_pipes() {
+        fn v25_a_server_that_stops_reading_in_the_content_runs_into_the_deadline_over_pipes() {
             block_on(async {
                 for tls in both() {
                     let (ours, theirs) = pipe(BUFFER);
@@ -52,7 +54,7 @@ macro_rules! deadlock_tests {
         }
 
         #[test]
-        fn v25_a_server_that_stops_reading_in_a_text_runs_into_the_deadline_over_sockets() {
+        fn v25_a_server_that_stops_reading_in_the_content_runs_into_the_deadline_over_sockets() {
             block_on(async {
                 for tls in both() {
                     let (ours, theirs) = sockets();
@@ -64,12 +66,28 @@ macro_rules! deadlock_tests {
             })
         }
 
-        /// Sends a mail whose envelope and whose replies are each larger than all the buffers.
-        async fn deliver(
-            stream: impl AsyncRead + AsyncWrite + Unpin,
-            tls: Option<&Tls>,
-            log: &Log,
-        ) {
+        #[test]
+        fn v25_chunks_go_on_only_as_their_replies_are_read() {
+            block_on(async {
+                for tls in both() {
+                    let (ours, theirs) = pipe(BUFFER);
+                    let log = Log::new();
+                    let server = serving(&talkative_of_chunks(), tls.as_ref(), &log, theirs);
+                    let wire = wire_with(tls.as_ref(), |builder| builder.chunk_size(1000));
+                    let mut client = Client::from_stream(ours, wire);
+                    let content = long_text(CHUNKS * 1000);
+                    let mail = Mail::new("alice@example.org", TO, content).unwrap();
+                    let outcome = client.send(mail).await.unwrap();
+                    assert!(outcome.is_accepted(), "{:?}", outcome.error());
+                    client.quit().await.unwrap();
+                    drop(server.join().unwrap());
+                    log.assert_clean();
+                }
+            })
+        }
+
+        /// Sends a message whose envelope and whose replies are each larger than all buffers.
+        async fn deliver(stream: impl Stream, tls: Option<&Tls>, log: &Log) {
             let mut client = Client::from_stream(stream, wire(tls, Timeouts::default()));
             let outcome = client.send(mail_to(RECIPIENTS)).await.unwrap();
             assert!(outcome.is_accepted(), "{:?}", outcome.error());
@@ -78,16 +96,12 @@ macro_rules! deadlock_tests {
             log.assert_clean();
         }
 
-        /// Sends a mail that is not taken.
-        async fn give_up(
-            stream: impl AsyncRead + AsyncWrite + Unpin,
-            tls: Option<&Tls>,
-            log: &Log,
-        ) {
+        /// Sends a message that the server stops reading.
+        async fn give_up(stream: impl Stream, tls: Option<&Tls>, log: &Log) {
             let mut client = Client::from_stream(stream, wire(tls, hurried()));
             let text = long_text(8 << 20);
             let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
-            assert_eq!(judge(&outcome, log), Came::NotSent);
+            assert_eq!(status_of(&outcome, log), Status::NotSent);
             let late = ErrorKind::Timeout(Timeout::Write);
             assert_eq!(format!("{:?}", reason(&outcome)), format!("{late:?}"));
         }

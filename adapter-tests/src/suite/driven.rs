@@ -1,4 +1,4 @@
-//! What only real sockets show, by the client.
+//! Tests over real sockets, which the module `sockets` has, by the client.
 
 #[doc(hidden)]
 #[macro_export]
@@ -16,7 +16,8 @@ macro_rules! driven_tests {
 
         $crate::socket_tests!(Driven);
 
-        /// A client and what it waits by. Between two calls nothing looks at the sockets: what comes then is found late.
+        /// A client and its runtime. The runtime does not run between two calls, so input that
+        /// arrives then is noticed late.
         pub(crate) struct Driven {
             client: Client,
             runtime: Runtime,

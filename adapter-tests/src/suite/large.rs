@@ -1,23 +1,24 @@
-//! Mails of 100 MB through the client, and how much memory they take.
+//! Messages of 100 MB through the client, and how much memory they take.
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! large_tests {
     () => {
+        use super::kit::over_tcp;
+        #[cfg(feature = "rustls")]
         use super::rt::Client;
         use super::rt::proto::{Mail, MailBuilder, Security, StreamedContent};
-        use super::rt::{AsyncReadExt as _, TcpStream, repeat, runtime};
+        use super::rt::{AsyncReadExt as _, repeat, runtime};
         use $crate::common::*;
         use $crate::smtp_test::{Config, Server};
 
         #[test]
-        fn a_text_from_a_reader_takes_the_memory_of_a_few_pieces() {
+        fn content_from_a_reader_takes_the_memory_of_a_few_pieces() {
             let server = Server::start(config()).unwrap();
             let runtime = runtime();
             let heap = $crate::allocation_counter::measure(|| {
                 runtime.block_on(async {
-                    let stream = TcpStream::connect(server.addr()).await.unwrap();
-                    let mut client = Client::from_stream(stream, wire(Security::Cleartext));
+                    let mut client = over_tcp(&server, wire(Security::Cleartext)).await;
                     let text = repeat(b'x').take(LARGE);
                     let outcome = client.send_from(large(), text).await.unwrap();
                     assert!(outcome.is_accepted(), "{outcome:?}");
@@ -29,13 +30,12 @@ macro_rules! large_tests {
         }
 
         #[test]
-        fn a_text_from_a_reader_takes_the_memory_of_a_few_chunks() {
+        fn content_from_a_reader_takes_the_memory_of_a_few_chunks() {
             let server = Server::start(config().with("CHUNKING")).unwrap();
             let runtime = runtime();
             let heap = $crate::allocation_counter::measure(|| {
                 runtime.block_on(async {
-                    let stream = TcpStream::connect(server.addr()).await.unwrap();
-                    let mut client = Client::from_stream(stream, wire(Security::Cleartext));
+                    let mut client = over_tcp(&server, wire(Security::Cleartext)).await;
                     let text = repeat(b'x').take(SMALLER);
                     let outcome = client.send_from(large(), text).await.unwrap();
                     assert!(outcome.is_accepted(), "{outcome:?}");
@@ -47,7 +47,7 @@ macro_rules! large_tests {
         }
 
         #[test]
-        fn a_text_that_is_at_hand_is_not_copied() {
+        fn content_in_memory_is_not_copied() {
             for config in [config(), config().with("CHUNKING")] {
                 let server = Server::start(config).unwrap();
                 let text = vec![b'x'; usize::try_from(SMALLER).unwrap()];
@@ -55,8 +55,7 @@ macro_rules! large_tests {
                 let runtime = runtime();
                 let heap = $crate::allocation_counter::measure(|| {
                     runtime.block_on(async {
-                        let stream = TcpStream::connect(server.addr()).await.unwrap();
-                        let mut client = Client::from_stream(stream, wire(Security::Cleartext));
+                        let mut client = over_tcp(&server, wire(Security::Cleartext)).await;
                         let outcome = client.send(mail.take().unwrap()).await.unwrap();
                         assert!(outcome.is_accepted(), "{outcome:?}");
                         client.quit().await.unwrap();
@@ -89,7 +88,7 @@ macro_rules! large_tests {
 
         const LARGE: u64 = 100_000_000;
 
-        /// For what would take its time in a test.
+        /// For tests that would take long.
         const SMALLER: u64 = 20_000_000;
 
         fn config() -> Config {

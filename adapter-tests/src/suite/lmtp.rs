@@ -14,11 +14,11 @@ macro_rules! lmtp_tests {
         use $crate::smtp_test::{Action, Server};
 
         #[test]
-        fn a_store_answers_for_each_recipient_over_a_unix_socket() {
+        fn a_store_replies_for_each_recipient_over_a_unix_socket() {
             block_on(async {
                 for config in [store(), store().with("CHUNKING")] {
                     let server = Server::start_unix(config, path("store")).unwrap();
-                    let mut client = Client::connect_unix(server.path().unwrap(), policy())
+                    let mut client = Client::connect_unix(server.path().unwrap(), client_config())
                         .await
                         .unwrap();
                     assert_partly_delivered(&client.send(mail_to(4)).await.unwrap());
@@ -31,10 +31,10 @@ macro_rules! lmtp_tests {
         }
 
         #[test]
-        fn a_store_answers_for_each_recipient_of_each_mail_of_a_batch() {
+        fn a_store_replies_for_each_recipient_of_each_message_of_a_batch() {
             block_on(async {
                 let server = Server::start_unix(store(), path("batch")).unwrap();
-                let mut client = Client::connect_unix(server.path().unwrap(), policy())
+                let mut client = Client::connect_unix(server.path().unwrap(), client_config())
                     .await
                     .unwrap();
                 let mut batch = client.send_all((0..20).map(|_| mail_to(4)));
@@ -51,37 +51,37 @@ macro_rules! lmtp_tests {
         }
 
         #[test]
-        fn a_store_that_goes_away_leaves_in_doubt_only_whom_it_did_not_answer_for() {
+        fn a_store_that_closes_leaves_only_recipients_without_a_reply_in_doubt() {
             block_on(async {
                 let config = store().on($crate::smtp_test::Stage::Delivery(2), Action::cut());
                 let server = Server::start_unix(config, path("gone")).unwrap();
-                let mut client = Client::connect_unix(server.path().unwrap(), policy())
+                let mut client = Client::connect_unix(server.path().unwrap(), client_config())
                     .await
                     .unwrap();
                 let outcome = client.send(mail_to(4)).await.unwrap();
-                let fates: Vec<&RecipientStatus> = outcome
+                let statuses: Vec<&RecipientStatus> = outcome
                     .recipients()
                     .iter()
                     .map(|each| each.status())
                     .collect();
-                assert!(matches!(fates[0], RecipientStatus::Accepted(_)));
+                assert!(matches!(statuses[0], RecipientStatus::Accepted(_)));
                 assert!(matches!(
-                    fates[1],
+                    statuses[1],
                     RecipientStatus::Rejected {
                         stage: Stage::Rcpt,
                         ..
                     }
                 ));
                 assert!(
-                    matches!(fates[2], RecipientStatus::InDoubt(_))
-                        && matches!(fates[3], RecipientStatus::InDoubt(_))
+                    matches!(statuses[2], RecipientStatus::InDoubt(_))
+                        && matches!(statuses[3], RecipientStatus::InDoubt(_))
                 );
             })
         }
 
         #[cfg(feature = "rustls")]
         #[test]
-        fn a_store_answers_for_each_recipient_over_tcp() {
+        fn a_store_replies_for_each_recipient_over_tcp() {
             block_on(async {
                 let server = Server::start(store()).unwrap();
                 let endpoint = super::rt::tls::Endpoint::builder("localhost")
@@ -100,17 +100,17 @@ macro_rules! lmtp_tests {
         #[test]
         fn a_socket_that_is_not_there_is_an_error_of_connecting() {
             block_on(async {
-                let error = Client::connect_unix(path("nobody"), policy())
+                let error = Client::connect_unix(path("none"), client_config())
                     .await
                     .unwrap_err();
                 assert_eq!(error.stage(), Stage::Connect);
-                let path = path("nobody").to_string_lossy().into_owned();
+                let path = path("none").to_string_lossy().into_owned();
                 assert_eq!(error.endpoint(), Some(&*path));
                 assert!(format!("{error:#}").starts_with(&path), "{error:#}");
             })
         }
 
-        /// Rejects the second recipient at RCPT, and the mail for the third.
+        /// Rejects the second recipient at RCPT, and the message for the third.
         fn store() -> $crate::smtp_test::Config {
             $crate::smtp_test::Config::new()
                 .lmtp()
@@ -120,18 +120,18 @@ macro_rules! lmtp_tests {
 
         #[track_caller]
         fn assert_partly_delivered(outcome: &Outcome) {
-            let fates: Vec<&RecipientStatus> = outcome
+            let statuses: Vec<&RecipientStatus> = outcome
                 .recipients()
                 .iter()
                 .map(|each| each.status())
                 .collect();
-            let [first, second, third, fourth] = fates[..] else {
-                panic!("{fates:?}");
+            let [first, second, third, fourth] = statuses[..] else {
+                panic!("{statuses:?}");
             };
             assert!(
                 matches!(first, RecipientStatus::Accepted(_))
                     && matches!(fourth, RecipientStatus::Accepted(_)),
-                "{fates:?}"
+                "{statuses:?}"
             );
             assert!(
                 matches!(
@@ -154,12 +154,12 @@ macro_rules! lmtp_tests {
             assert_eq!(reply.code().as_u16(), 452);
         }
 
-        fn policy() -> Arc<Config> {
-            let policy = Config::builder("client.test".parse().unwrap())
+        fn client_config() -> Arc<Config> {
+            let config = Config::builder("client.test".parse().unwrap())
                 .protocol(Protocol::Lmtp)
                 .security(Security::Cleartext)
                 .build();
-            Arc::new(policy.unwrap())
+            Arc::new(config.unwrap())
         }
 
         fn path(name: &str) -> PathBuf {

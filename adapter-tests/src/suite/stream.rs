@@ -1,27 +1,24 @@
-//! Mails that come when they come, through the client.
+//! Messages that arrive one by one, through the client.
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! stream_tests {
     () => {
         use std::task::Poll;
-        use std::thread::{self, JoinHandle};
 
-        use super::rt::Client;
+        use super::kit::{in_memory, over_pipe};
         use super::rt::block_on;
-        use super::rt::proto::{Connection, Mail, Security};
+        use super::rt::proto::Mail;
         use $crate::channel;
         use $crate::common::*;
         use $crate::futures_lite::future::zip;
         use $crate::futures_lite::{StreamExt, stream};
-        use $crate::smtp_test::{
-            Action, Config, Log, Machine, MemoryServer, Pipe, Stage, pipe, serve,
-        };
+        use $crate::smtp_test::{Action, Config, Stage};
 
         #[test]
-        fn a_mail_that_comes_after_the_outcome_of_the_one_before_is_sent() {
+        fn a_message_that_arrives_after_the_outcome_of_the_one_before_is_sent() {
             block_on(async {
-                let (mut client, server, log) = connected(&Config::new());
+                let (mut client, server, log) = over_pipe(&Config::new(), 64);
                 let (give, mails) = channel::bounded(1);
                 let (tell, outcomes) = channel::bounded(1);
                 let sending = async {
@@ -46,11 +43,9 @@ macro_rules! stream_tests {
         }
 
         #[test]
-        fn mails_that_are_there_go_out_a_round_trip_each() {
+        fn messages_that_are_ready_take_one_round_trip_each() {
             block_on(async {
-                let server = MemoryServer::new(&Config::new());
-                let log = server.log();
-                let mut client = Client::from_stream(server, wire(Security::Cleartext));
+                let (mut client, log) = in_memory(&Config::new());
                 let mut batch = client.send_stream(stream::repeat_with(mail).take(60));
                 assert!(batch.next().await.unwrap().is_accepted());
                 let before = log.session().round_trips();
@@ -62,11 +57,11 @@ macro_rules! stream_tests {
         }
 
         #[test]
-        fn a_connection_that_ends_while_no_mail_is_there_ends_the_batch_and_keeps_the_rest() {
+        fn a_connection_that_ends_while_no_message_is_ready_ends_the_batch_and_keeps_the_rest() {
             block_on(async {
                 let going = Action::reply("250 2.0.0 kept, and that is all").then_close();
                 let (mut client, server, log) =
-                    connected(&Config::new().on(Stage::EndOfData, going));
+                    over_pipe(&Config::new().on(Stage::EndOfData, going), 64);
                 let (give, mails) = channel::bounded(8);
                 give.send(mail()).await.unwrap();
                 let mut batch = client.send_stream(Box::pin(mails));
@@ -81,10 +76,10 @@ macro_rules! stream_tests {
         }
 
         #[test]
-        fn a_connection_that_has_failed_waits_for_no_mail() {
+        fn a_connection_that_has_failed_waits_for_no_message() {
             block_on(async {
                 let (mut client, server, _) =
-                    connected(&Config::new().on(Stage::Greeting, Action::close()));
+                    over_pipe(&Config::new().on(Stage::Greeting, Action::close()), 64);
                 assert!(client.ready().await.is_err());
                 let (_give, mails) = channel::bounded(1);
                 assert!(client.send_stream(Box::pin(mails)).next().await.is_none());
@@ -96,7 +91,7 @@ macro_rules! stream_tests {
         fn a_stream_that_is_slow_and_futures_that_are_dropped_lose_nothing() {
             block_on(async {
                 for times in [1, 2, 3] {
-                    let (mut client, server, log) = connected(&Config::new());
+                    let (mut client, server, log) = over_pipe(&Config::new(), 64);
                     let mut number = 0;
                     let mut late = true;
                     let mails = stream::poll_fn(|cx| {
@@ -125,19 +120,6 @@ macro_rules! stream_tests {
                     log.assert_clean();
                 }
             })
-        }
-
-        /// A client, and its server on a thread.
-        fn connected(config: &Config) -> (Client<Pipe, Connection>, JoinHandle<()>, Log) {
-            let (ours, mut theirs) = pipe(64);
-            let log = Log::new();
-            let mut machine = Machine::with_log(config, &log);
-            let server = thread::spawn(move || _ = serve(&mut machine, &mut theirs));
-            (
-                Client::from_stream(ours, wire(Security::Cleartext)),
-                server,
-                log,
-            )
         }
     };
 }

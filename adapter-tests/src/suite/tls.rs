@@ -1,14 +1,15 @@
-//! The client with TLS of its own: over sockets, and against a server in memory.
+//! The client with TLS by rustls: over sockets, and against a server in memory.
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! tls_tests {
     () => {
+        use std::fmt::Debug;
         use std::net::TcpListener;
 
-        use super::rt::Client;
-        use super::rt::block_on;
-        use super::rt::proto::{ErrorKind, ProtocolError, Security, Stage};
+        use super::kit::*;
+        use super::rt::proto::{ErrorKind, Outcome, ProtocolError, Security, Stage, Wire};
+        use super::rt::{Client, Stream, block_on};
         use $crate::common::secured::*;
         use $crate::common::*;
         use $crate::debug_output::DebugOutput;
@@ -33,7 +34,7 @@ macro_rules! tls_tests {
                     assert_eq!(holder.client.tls().unwrap().version(), Some("TLSv1.3"));
                     assert!(!format!("{:?}", holder.client).contains("horse"));
                     let outcome = holder.client.send(mail()).await.unwrap();
-                    assert_eq!(judge(&outcome, &server.log()), Came::Accepted);
+                    assert_eq!(status_of(&outcome, &server.log()), Status::Accepted);
                     let text = long_text(1 << 20);
                     assert!(
                         holder
@@ -93,7 +94,7 @@ macro_rules! tls_tests {
         }
 
         #[test]
-        fn a_rejection_for_good_is_not_asked_for_twice() {
+        fn a_permanent_rejection_is_not_asked_for_twice() {
             block_on(async {
                 let reject = Action::reply("554 5.7.1 not you").then_close();
                 let server =
@@ -125,45 +126,37 @@ macro_rules! tls_tests {
         fn opportunistic_goes_on_in_tls_with_a_server_that_is_not_verified() {
             block_on(async {
                 let tls = Tls::new();
-                let server =
-                    Server::start(Config::new().tls(tls.clone().defect(Defect::Expired))).unwrap();
-                let endpoint = endpoint(&tls)
-                    .security(Security::Opportunistic)
-                    .port(server.port())
-                    .build()
-                    .unwrap();
+                let config = Config::new().tls(tls.clone().defect(Defect::Expired));
+                let server = Server::start(config).unwrap();
+                let endpoint = opportunistic(&tls, &server);
                 let mut client = Client::connect_to(&endpoint, &[server.addr()])
                     .await
                     .unwrap();
                 assert!(!client.tls().unwrap().is_peer_verified());
                 assert_eq!(
-                    judge(&client.send(mail()).await.unwrap(), &server.log()),
-                    Came::Accepted
+                    status_of(&client.send(mail()).await.unwrap(), &server.log()),
+                    Status::Accepted
                 );
                 assert_eq!(server.sessions().len(), 1);
             });
         }
 
         #[test]
-        fn opportunistic_connects_again_in_clear_after_a_handshake_that_broke() {
+        fn opportunistic_connects_again_in_cleartext_after_a_handshake_that_broke() {
             block_on(async {
                 let tls = Tls::new();
                 let breaks = Action::normal().then_close();
                 let config = Config::new().tls(tls.clone());
-                let server =
-                    Server::start(config.on($crate::smtp_test::Stage::StartTls, breaks)).unwrap();
-                let endpoint = endpoint(&tls)
-                    .security(Security::Opportunistic)
-                    .port(server.port())
-                    .build()
-                    .unwrap();
+                let config = config.on($crate::smtp_test::Stage::StartTls, breaks);
+                let server = Server::start(config).unwrap();
+                let endpoint = opportunistic(&tls, &server);
                 let mut client = Client::connect_to(&endpoint, &[server.addr()])
                     .await
                     .unwrap();
                 assert!(client.tls().is_none());
                 assert_eq!(
-                    judge(&client.send(mail()).await.unwrap(), &server.log()),
-                    Came::Accepted
+                    status_of(&client.send(mail()).await.unwrap(), &server.log()),
+                    Status::Accepted
                 );
                 assert_eq!(server.sessions().len(), 2);
             });
@@ -177,14 +170,14 @@ macro_rules! tls_tests {
                     let mut client = Client::from_stream(server, session);
                     let error = client.ready().await.unwrap_err();
                     let outcome = client.send(mail()).await.unwrap();
-                    assert_eq!(judge(&outcome, &log), Came::NotSent);
+                    assert_eq!(status_of(&outcome, &log), Status::NotSent);
                     check_stranger(security, &error, &log);
                 }
             });
         }
 
         #[test]
-        fn injected_bytes_behind_the_220_are_fatal_in_the_same_segment_and_in_a_later_one() {
+        fn bytes_injected_after_the_220_are_fatal_in_the_same_segment_and_in_a_later_one() {
             block_on(async {
                 for action in [
                     Action::normal().append("250 injected\r\n"),
@@ -192,13 +185,12 @@ macro_rules! tls_tests {
                 ] {
                     let same_segment = action == Action::normal().append("250 injected\r\n");
                     let tls = Tls::new();
-                    let server = MemoryServer::new(
+                    let (mut client, log) = over_memory(
                         &Config::new()
                             .tls(tls.clone())
                             .on($crate::smtp_test::Stage::StartTls, action),
+                        session(&tls),
                     );
-                    let log = server.log();
-                    let mut client = Client::from_stream(server, session(&tls));
                     let error = client.ready().await.unwrap_err();
                     let injected = matches!(
                         error.kind(),
@@ -214,8 +206,8 @@ macro_rules! tls_tests {
                         }
                     );
                     assert_eq!(
-                        judge(&client.send(mail()).await.unwrap(), &log),
-                        Came::NotSent
+                        status_of(&client.send(mail()).await.unwrap(), &log),
+                        Status::NotSent
                     );
                     assert!(log.session().tls().is_none());
                 }
@@ -223,12 +215,12 @@ macro_rules! tls_tests {
         }
 
         #[test]
-        fn one_byte_at_a_time_gives_the_same_conversation_inside_tls() {
+        fn one_byte_at_a_time_gives_the_same_dialogue_inside_tls() {
             block_on(async {
                 let mut transcripts = Vec::new();
                 for plan in [Plan::new(), Plan::new().at_most(1)] {
-                    let (outcome, log, _) = session_with(plan).await;
-                    assert_eq!(judge(&outcome, &log), Came::Accepted);
+                    let (outcome, log, _) = session_in_tls(plan).await;
+                    assert_eq!(status_of(&outcome, &log), Status::Accepted);
                     log.assert_clean();
                     transcripts.push(log.session().transcript());
                 }
@@ -237,45 +229,19 @@ macro_rules! tls_tests {
         }
 
         #[test]
-        fn a_future_dropped_at_every_pending_loses_nothing_inside_tls() {
-            block_on(async {
-                let mut transcripts = Vec::new();
-                for polls in [usize::MAX, 1] {
-                    let tls = Tls::new();
-                    let server = MemoryServer::new(&Config::new().tls(tls.clone()));
-                    let log = server.log();
-                    let stream = Faulty::new(server, Plan::new().pending_first().at_most(1));
-                    let mut client = Client::from_stream(stream, session(&tls));
-                    $crate::stubborn!(client.ready(), polls).unwrap();
-                    let ids = [mail(), mail()].map(|mail| client.submit(mail));
-                    for id in ids {
-                        assert!(
-                            $crate::stubborn!(client.wait_outcome(id), polls)
-                                .unwrap()
-                                .is_accepted()
-                        );
-                    }
-                    client.quit().await.unwrap();
-                    log.assert_clean();
-                    transcripts.push(log.session().transcript());
-                }
-                assert_eq!(transcripts[0], transcripts[1]);
-            });
-        }
-
-        #[test]
-        fn every_operation_that_breaks_inside_tls_leads_to_a_fate_that_is_true() {
+        fn every_operation_that_breaks_inside_tls_leads_to_a_status_that_is_true() {
             block_on(async {
                 for fault in [Fault::Reset, Fault::Eof, Fault::Short(0)] {
-                    let mut fates = Vec::new();
+                    let mut statuses = Vec::new();
                     for k in 1.. {
-                        let (outcome, log, count) = session_with(Plan::new().fault(k, fault)).await;
-                        fates.push(judge(&outcome, &log));
+                        let (outcome, log, count) =
+                            session_in_tls(Plan::new().fault(k, fault)).await;
+                        statuses.push(status_of(&outcome, &log));
                         if count < k {
                             break;
                         }
                     }
-                    assert_rising(&fates);
+                    assert_rising(&statuses);
                 }
             });
         }
@@ -295,13 +261,14 @@ macro_rules! tls_tests {
                         let (log, operations) = (stream.get_ref().log(), stream.operations());
                         let session = endpoint.session();
                         let client = Client::from_stream(stream, session);
-                        let accepted = $crate::watched!(&shown, client, await);
+                        let accepted = watched(&shown, client).await;
                         if k == 0 {
                             let user = log.session().authenticated_as().map(str::to_owned);
                             assert_eq!(user.as_deref(), takes_it.then_some("alice"));
                             assert_eq!(accepted, takes_it);
                         }
-                        // The first session is whole, then each operation breaks in turn where it can go well.
+                        // The first session is whole, then each operation breaks in turn where it
+                        // can go well.
                         if !takes_it || operations.count() < k {
                             break;
                         }
@@ -315,41 +282,38 @@ macro_rules! tls_tests {
             });
         }
 
-        /// Sends a mail in TLS while things go wrong by a plan; gives its outcome and the count of operations.
-        async fn session_with(plan: Plan) -> (super::rt::proto::Outcome, Log, usize) {
-            let tls = Tls::new();
-            let server = MemoryServer::new(&Config::new().tls(tls.clone()));
-            let log = server.log();
-            let stream = Faulty::new(server, plan);
-            let operations = stream.operations();
-            let mut client = Client::from_stream(stream, session(&tls));
-            let outcome = client.send(mail()).await.unwrap();
-            let _ = client.quit().await;
-            (outcome, log, operations.count())
-        }
-
         #[test]
         fn clients_with_tls_may_be_shared_by_threads() {
             fn assert_shared<T: Send + Sync>() {}
             assert_shared::<Client>();
         }
 
-        #[test]
-        fn clients_with_tls_and_their_futures_are_send() {
-            block_on(async {
-                fn assert_send<T: Send>(value: T) -> T {
-                    value
-                }
-                let (_server, endpoint) = &both_ways()[0];
-                let mut client = assert_send(assert_send(Client::connect(endpoint)).await.unwrap());
-                assert!(
-                    assert_send(client.send(mail()))
-                        .await
-                        .unwrap()
-                        .is_accepted()
-                );
-                assert_send(client.quit()).await.unwrap();
-            });
+        /// Goes through a session, and shows all of it at every step. Returns whether the message
+        /// was accepted.
+        async fn watched<S: Stream, W: Wire + Debug>(
+            shown: &DebugOutput,
+            mut client: Client<S, W>,
+        ) -> bool {
+            shown.debug(&client);
+            if let Err(error) = client.ready().await {
+                shown.error(&error);
+            }
+            shown.debug(&client);
+            let outcome = client.send(mail()).await.unwrap();
+            shown.outcome(&outcome);
+            shown.debug(&client);
+            shown.debug(&client.tls());
+            if let Err(error) = client.quit().await {
+                shown.error(&error);
+            }
+            outcome.is_accepted()
+        }
+
+        /// Sends a message in TLS while the stream follows a plan. Returns the outcome, the
+        /// server's log and the count of operations.
+        async fn session_in_tls(plan: Plan) -> (Outcome, Log, usize) {
+            let tls = Tls::new();
+            session_with(&Config::new().tls(tls.clone()), plan, session(&tls)).await
         }
     };
 }
