@@ -25,7 +25,7 @@ pub use peer::Peer;
 pub use requirement::MissingExtension;
 pub use transport::TransportError;
 
-/// Why a connection, a message or a command failed, and at which stage.
+/// The reason why a connection, a message or a command failed, and the stage of the failure.
 ///
 /// Cheap to clone: after a failure, every question to the connection returns the same error.
 ///
@@ -126,7 +126,7 @@ pub enum ErrorKind {
     Misuse(ApiMisuse),
 }
 
-/// How the peer broke the protocol.
+/// The protocol errors of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProtocolError {
@@ -147,7 +147,7 @@ pub enum ProtocolError {
     TooMuchInput,
 }
 
-/// Why authentication failed.
+/// The reasons why authentication failed.
 ///
 /// # Examples
 /// ```

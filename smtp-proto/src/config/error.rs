@@ -1,6 +1,6 @@
 use core::fmt;
 
-/// Why building a [`Config`](crate::Config) failed.
+/// The reason why building a [`Config`](crate::Config) failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {

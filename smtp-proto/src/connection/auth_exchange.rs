@@ -88,12 +88,12 @@ impl AuthExchange {
         self.driver.challenge(challenge)
     }
 
-    /// Records why the exchange is cancelled with `*`.
+    /// Records the reason for cancelling the exchange with `*`.
     pub(crate) fn cancel(&mut self, failure: ExchangeError) {
         self.cancelled = Some(failure);
     }
 
-    /// Why the exchange was cancelled, if it was.
+    /// The reason why the exchange was cancelled, if it was.
     pub(crate) const fn cancelled(&self) -> Option<ExchangeError> {
         self.cancelled
     }

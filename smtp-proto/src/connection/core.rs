@@ -208,7 +208,7 @@ impl Core {
         Ok(())
     }
 
-    /// What a transition of the dialogue can reach.
+    /// The parts of the connection that a transition uses.
     pub(crate) fn context(&mut self) -> Context<'_> {
         Context {
             level: self.ahead.level(),
@@ -340,7 +340,7 @@ impl Core {
     }
 }
 
-// What is known.
+// Facts.
 
 impl Core {
     pub(crate) fn is_idle(&self) -> bool {

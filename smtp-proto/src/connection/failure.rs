@@ -115,7 +115,7 @@ impl Core {
             && !self.queue.is_closed()
     }
 
-    /// Why nothing new is taken, unless the connection [takes work](Self::takes_work).
+    /// The reason why nothing new is accepted, unless the connection [takes work](Self::takes_work).
     #[inline]
     pub(crate) fn rejection(&self) -> Option<Error> {
         (!self.takes_work()).then(|| self.reason_for_rejection())

@@ -63,7 +63,7 @@ pub(crate) struct Transaction {
     replies: Replies,
     content: ContentWriter,
     position: ContentPosition,
-    /// Why the rest of the content was not sent, although the connection is in order.
+    /// The reason why the rest of the content was not sent, although the connection is in order.
     stopped: Option<Error>,
 }
 
@@ -124,7 +124,7 @@ impl Transaction {
         matches!(self.next, SendState::Check | SendState::Mail) && self.replies.asked == 0
     }
 
-    /// What the completed transaction leaves at the server.
+    /// The state that the completed transaction leaves at the server.
     pub(crate) fn leftover(&self) -> Leftover {
         // A rejected chunk need not end the transaction (RFC 3030, section 2). The end of data
         // should, whatever the reply (RFC 5321, section 4.1.1.4), but does not at every server.

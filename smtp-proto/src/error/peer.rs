@@ -59,7 +59,7 @@ impl Peer {
         self
     }
 
-    /// What the caller named: `host:port`, or a path.
+    /// The server as the caller named it: `host:port`, or a path.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }

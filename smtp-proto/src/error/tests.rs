@@ -133,7 +133,7 @@ fn each_type() -> Vec<Box<dyn core::error::Error>> {
     ])
 }
 
-/// What an error reporter prints: each error of the chain by `{}`.
+/// The output of an error reporter: each error of the chain by `{}`.
 fn chain(error: &dyn core::error::Error) -> Vec<String> {
     core::iter::successors(Some(error), |error| error.source())
         .map(|error| error.to_string())

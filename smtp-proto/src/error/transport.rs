@@ -83,7 +83,7 @@ impl From<std::io::Error> for TransportError {
     }
 }
 
-/// How much of the error's text is shown, in bytes.
+/// Bytes of the error's text that are shown.
 const SHOWN: usize = 500;
 
 #[cfg(test)]

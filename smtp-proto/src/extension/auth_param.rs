@@ -21,6 +21,15 @@ impl Parameter {
     /// # Errors
     /// If the mailbox is not ASCII, for which RFC 4954 has no form, or is longer than 1024 bytes
     /// when encoded.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::Parameter;
+    ///
+    /// let parameter = Parameter::submitter(&"alice@example.org".parse()?)?;
+    /// assert_eq!(parameter.to_string(), "AUTH=alice@example.org");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn submitter(submitter: &ReversePath) -> Result<Self, ParameterError> {
         let text = submitter.as_str();
         if let Some((offset, _)) = text.char_indices().find(|(_, c)| !c.is_ascii()) {

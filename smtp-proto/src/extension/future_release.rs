@@ -51,6 +51,17 @@ impl Parameter {
 }
 
 /// How long a server holds a message back (RFC 4865).
+///
+/// # Examples
+/// ```
+/// use smtp_proto::{Capabilities, Reply};
+///
+/// let ehlo = b"250-mx.example.net\r\n250 FUTURERELEASE 86400 2026-12-31T00:00:00Z\r\n";
+/// let (reply, _) = Reply::parse(ehlo)?.unwrap();
+/// let capabilities = Capabilities::parse(&reply);
+/// assert_eq!(capabilities.future_release().unwrap().max_interval(), 86_400);
+/// # Ok::<(), smtp_proto::ReplyError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FutureRelease<'a> {
     max_interval: u64,

@@ -64,7 +64,7 @@ pub struct Parameter {
     custom: Option<Box<Custom>>,
 }
 
-/// What the caller specified about an extension that is not known here.
+/// The properties of an unknown extension, as the caller specified them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Custom {
     extension: Option<Keyword>,

@@ -53,6 +53,16 @@ pub struct Scram {
 }
 
 /// A channel binding: data that ties an exchange to its TLS connection (RFC 5056).
+///
+/// # Examples
+/// ```
+/// use smtp_proto::sasl::{ChannelBinding, Scram};
+///
+/// assert_eq!(ChannelBinding::Exporter.name(), "tls-exporter");
+/// let scram = Scram::sha256("alice", "correct horse")?.plus_with(ChannelBinding::ServerEndPoint);
+/// # let _ = scram;
+/// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ChannelBinding {

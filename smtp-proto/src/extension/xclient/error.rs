@@ -1,8 +1,16 @@
 use core::fmt;
 
-/// Why a string is not valid as an attribute of XCLIENT or XFORWARD.
+/// The reason why an attribute of XCLIENT or XFORWARD is invalid.
 ///
 /// It never repeats the string, so it can be logged.
+///
+/// # Examples
+/// ```
+/// use smtp_proto::xclient::{AttributeErrorKind, Xclient};
+///
+/// let error = Xclient::new().name("[UNAVAILABLE]").unwrap_err();
+/// assert_eq!((error.attribute(), error.kind()), ("NAME", AttributeErrorKind::Reserved));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AttributeError {
     attribute: &'static str,
@@ -20,7 +28,7 @@ impl AttributeError {
         self.attribute
     }
 
-    /// What is wrong.
+    /// The kind of error.
     #[must_use]
     pub const fn kind(&self) -> AttributeErrorKind {
         self.reason
@@ -51,7 +59,7 @@ debug_as_display!(AttributeError);
 
 impl core::error::Error for AttributeError {}
 
-/// What can be wrong with an attribute of XCLIENT or XFORWARD.
+/// The kind of an [`AttributeError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AttributeErrorKind {
