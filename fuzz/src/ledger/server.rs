@@ -107,8 +107,8 @@ impl Ledger {
         }
     }
 
-    /// Takes the reply to RSET. The caller's own RSET may be rejected. A server that may still hold
-    /// a transaction open, and does not clear it, gets no MAIL.
+    /// Takes the reply to RSET. The caller's own RSET may be rejected. If the server may
+    /// still hold a transaction open and does not clear it, MAIL is not sent.
     fn answer_rset(&mut self, due: Due, code: u16) -> bool {
         if code / 100 == 3 {
             return false;

@@ -16,7 +16,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// The client at the begin of TLS: nothing that it said before counts, but for its messages.
+    /// The client at the begin of TLS: nothing from before counts, except the number of its messages.
     pub(super) fn over_tls(&self, tls: TlsInfo) -> Self {
         Self {
             tls: Some(tls),
