@@ -14,7 +14,7 @@ pub(super) struct Replies {
     pub(super) sender: Option<Reply>,
     /// Whether a recipient was accepted after the sender was rejected.
     pub(super) without_sender: bool,
-    /// The number of recipients sent, replied to, and accepted.
+    /// The number of RCPT commands sent, replied to, and accepted.
     pub(super) asked: usize,
     pub(super) answered: usize,
     pub(super) accepted: usize,
@@ -23,14 +23,22 @@ pub(super) struct Replies {
     /// The first rejection of a chunk that was not the last.
     chunk: Option<Reply>,
     /// The final reply, if it is for all recipients; not in LMTP.
-    pub(super) verdict: Option<Reply>,
-    /// In LMTP, the index after the recipient of the last final reply, and the number of final
-    /// replies.
-    judged: (usize, usize),
+    final_reply: Option<Reply>,
+    /// The final replies for single recipients, in LMTP.
+    lmtp: LmtpReplies,
     /// Whether the server accepted the message for any recipient.
     pub(super) taken: bool,
     /// Whether the server accepted what it had rejected.
     contradicted: bool,
+}
+
+/// The final replies for single recipients, which come in the order of the recipients (RFC 2033,
+/// section 4.2).
+#[derive(Debug, Default)]
+struct LmtpReplies {
+    count: usize,
+    /// The index after the recipient of the last one.
+    next: usize,
 }
 
 impl Replies {
@@ -49,7 +57,7 @@ impl Replies {
     /// It does not if the sender or the content was rejected for all recipients. In LMTP, a final
     /// reply concerns one recipient only.
     pub(super) fn may_retry_remaining(&self) -> bool {
-        let by_recipient = self.judged.1 > 0;
+        let by_recipient = self.lmtp.count > 0;
         self.sender.is_none() && (self.taken || by_recipient || self.accepted == 0)
     }
 
@@ -133,7 +141,7 @@ impl Replies {
         let reply = reply.to_reply();
         if !self.may_succeed() {
             // A rejection stands, for the reason reported first.
-            self.verdict = Some(reply);
+            self.final_reply = Some(reply);
             return Ok(false);
         }
         self.taken |= accepted;
@@ -144,30 +152,28 @@ impl Replies {
         };
         if by_recipient {
             self.assign_lmtp_reply(recipients, fate);
-            return Ok(self.judged.1 < self.accepted);
+            return Ok(self.lmtp.count < self.accepted);
         }
         recipients
             .iter_mut()
             .filter(|recipient| matches!(recipient.answer, RcptState::Accepted))
             .for_each(|recipient| recipient.answer = RcptState::Known(fate.clone()));
-        self.verdict = Some(reply);
+        self.final_reply = Some(reply);
         Ok(false)
     }
 
     /// RFC 2033, section 4.2: the replies come in the order of the accepted recipients.
     fn assign_lmtp_reply(&mut self, recipients: &mut [Addressee], fate: RecipientStatus) {
-        let (from, count) = self.judged;
-        let left = recipients.get_mut(from..).unwrap_or_default();
-        let next = left
+        let LmtpReplies { count, next } = &mut self.lmtp;
+        let left = recipients.get_mut(*next..).unwrap_or_default();
+        let found = left
             .iter_mut()
             .enumerate()
             .find(|(_, recipient)| matches!(recipient.answer, RcptState::Accepted));
-        if let Some((further, recipient)) = next {
+        if let Some((further, recipient)) = found {
             recipient.answer = RcptState::Known(fate);
-            self.judged = (
-                from.saturating_add(further).saturating_add(1),
-                count.saturating_add(1),
-            );
+            *next = next.saturating_add(further).saturating_add(1);
+            *count = count.saturating_add(1);
         }
     }
 
@@ -214,7 +220,7 @@ impl Replies {
                 return rejected(stage, reply.clone());
             }
         }
-        if let Some(reply) = self.verdict.as_ref().filter(|_| !self.taken) {
+        if let Some(reply) = self.final_reply.as_ref().filter(|_| !self.taken) {
             return rejected(Stage::EndOfData, reply.clone());
         }
         match failure {
