@@ -1,16 +1,19 @@
 //! The attempts to connect: which address comes next, when an address is tried again, and how.
 
+use std::future::ready;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 
 use crate::common::{self, Answered as _, HELLO, NOW, Wiring, mail, transmit, trust};
-use smtp_rustls::Endpoint;
 use smtp_rustls::proto::sasl::TokenRequest;
 use smtp_rustls::proto::{
     AuthenticationError, Credentials, Error, ErrorKind, Mail, Secret, Security, Stage,
     TransportError, Wire,
 };
+use smtp_rustls::{Attempt, Endpoint};
 use smtp_test::{Action, Config, Defect, Log, Tls};
 
 fn opportunistic(tls: &Tls) -> Endpoint {
@@ -62,6 +65,36 @@ fn the_next_address_is_tried_after_a_transient_failure_only() {
     let none = endpoint.attempts([]).into_error();
     assert_eq!(none.endpoint(), Some("mail.example.org:25"));
     assert_eq!(none.stage(), Stage::Connect);
+}
+
+#[test]
+fn connecting_opens_a_connection_for_each_attempt_until_one_succeeds() {
+    let addresses: [SocketAddr; 3] = [1, 2, 3].map(|host| ([192, 0, 2, host], 25).into());
+    let builder = Endpoint::builder("mail.example.org").security(Security::Cleartext);
+    let endpoint = builder.build().unwrap();
+    for (accepting, count) in [(Some(addresses[1]), 2), (None, 3)] {
+        let mut tried = Vec::new();
+        let open = |attempt: Attempt| {
+            tried.push(attempt.address());
+            ready(match Some(attempt.address()) == accepting {
+                true => Ok(attempt.address()),
+                false => Err(Error::connect(io::Error::from(
+                    io::ErrorKind::ConnectionRefused,
+                ))),
+            })
+        };
+        let mut cx = Context::from_waker(Waker::noop());
+        let connected = pin!(endpoint.attempts(addresses).connect(open)).poll(&mut cx);
+        match connected.answer() {
+            Ok(address) => assert_eq!(Some(address), accepting),
+            Err(error) => {
+                assert_eq!(accepting, None);
+                assert_eq!(error.address(), Some(addresses[2]));
+                assert_eq!(error.attempts().len(), 2);
+            }
+        }
+        assert_eq!(tried, addresses[..count]);
+    }
 }
 
 /// Makes attempts against servers with this configuration until one succeeds or none is left.
