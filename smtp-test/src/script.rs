@@ -191,7 +191,7 @@ fn kind(line: &str) -> Result<Kind, &'static str> {
         if let Some(len) = text.strip_prefix("<chunk ") {
             return match len.trim_end().strip_suffix('>').map(str::parse) {
                 Some(Ok(len @ 1..)) if side == "C:" => Ok(Kind::Chunk(len)),
-                _ => Err("a chunk is of the client and has bytes"),
+                _ => Err("a chunk needs C: and at least one byte"),
             };
         }
         return match (side, text.trim_end()) {
@@ -223,7 +223,7 @@ fn kind(line: &str) -> Result<Kind, &'static str> {
         "C-" => match unescape(text, '*', b"")?.as_slice() {
             [bytes] if !bytes.is_empty() => Ok(Kind::Bytes(bytes.clone())),
             [_] => Err("no bytes"),
-            _ => Err("any text, but where does it end"),
+            _ => Err("\\* is allowed in C: lines only"),
         },
         _ => Err("neither C: nor S: nor <tls>"),
     }
@@ -251,7 +251,7 @@ fn unescape(text: &str, mark: char, end: &[u8]) -> Result<Vec<Vec<u8>>, &'static
                     .as_str()
                     .get(..2)
                     .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-                part.push(byte.ok_or("\\x wants two digits")?);
+                part.push(byte.ok_or("\\x needs two digits")?);
                 chars.nth(1);
             }
             Some(char) if char == mark => parts.push(std::mem::take(&mut part)),

@@ -333,7 +333,7 @@ fn a_client_that_leaves_the_script_is_shown_where() {
         ),
         (
             vec![b"NOOP\r\nRSET\r\n"],
-            "script line 4: the client sent this before the server's answer\n  expected: C: RSET\n  received: C: RSET\n                   ^",
+            "script line 4: the client sent this before the server's reply\n  expected: C: RSET\n  received: C: RSET\n                   ^",
         ),
         (
             vec![b"NOOP\r\n", b"RS"],
@@ -341,7 +341,7 @@ fn a_client_that_leaves_the_script_is_shown_where() {
         ),
         (
             vec![b"NOOP\r\n", b"RSET\r\n", b"\n"],
-            "script line 6: the client's message has a fault at byte 0: bare line feed\n  expected: C: <body>\n  received: C: \\n\n               ^",
+            "script line 6: the client's content is invalid at byte 0: bare line feed\n  expected: C: <body>\n  received: C: \\n\n               ^",
         ),
     ] {
         assert_eq!(play(text, &turns), Err(complaint.to_owned()));
@@ -367,7 +367,7 @@ fn a_client_that_does_not_take_what_was_said_is_told_so() {
     MemoryServer::script(player).write_all(b"NOOP\r\n").unwrap();
     let mismatch = report.verdict().unwrap_err().to_string();
     assert!(
-        mismatch.contains("the client did not take the server's output before this"),
+        mismatch.contains("the client did not read the server's output before this"),
         "{mismatch}"
     );
 }

@@ -50,7 +50,7 @@ impl Machine {
                 let step = match initial {
                     // RFC 4954, section 4: where the server speaks first, there is none.
                     Some(_) if exchange.server_speaks_first() => {
-                        Step::Malformed("an initial response where there is none")
+                        Step::Malformed("unexpected initial response")
                     }
                     // RFC 4954, section 4: an empty initial response is a single equals sign.
                     Some("=") => exchange.respond(b"", &self.realm()),

@@ -21,7 +21,7 @@ impl Machine {
         }
         if path.has("HOLDFOR") && path.has("HOLDUNTIL") {
             self.violation(Rule::Syntax, "HOLDFOR together with HOLDUNTIL");
-            rejection = Some("501 5.5.4 one hold is enough");
+            rejection = Some("501 5.5.4 only one of HOLDFOR and HOLDUNTIL");
         }
         rejection
     }

@@ -138,7 +138,7 @@ impl Exchange {
         };
         match self {
             Self::ExpectTokenEnd(owed) if response != owed => {
-                return Step::Malformed("not the answer that an error gets");
+                return Step::Malformed("wrong response to an error challenge");
             }
             Self::ExpectTokenEnd(_) | Self::ExpectAny => return Step::Denied,
             Self::ExpectLoginPassword(user) => return password(&user, &response, realm),
@@ -158,7 +158,7 @@ impl Exchange {
             Self::ExpectScramFirst(first) => first.respond(&text, realm),
             Self::ExpectScramFinal(second) => second.respond(&text, realm),
             Self::ExpectEmpty(_) if !text.is_empty() => {
-                Step::Malformed("the answer to the last message must be empty")
+                Step::Malformed("the response to the last message must be empty")
             }
             Self::ExpectEmpty(user) => Step::Success(user),
             _ => Step::Denied,
@@ -220,7 +220,7 @@ fn xoauth2(text: &str, realm: &Realm<'_>) -> Step {
         (!token.contains('\u{1}')).then_some((user, token))
     });
     match parsed {
-        None => Step::Malformed("not of the form of XOAUTH2"),
+        None => Step::Malformed("not in the form of XOAUTH2"),
         Some((name, token)) if realm.has_token(name, token) => Step::Success(name.to_owned()),
         Some(_) => {
             let error = r#"{"status":"400","schemes":"Bearer","scope":"https://mail.test/"}"#;
@@ -252,7 +252,7 @@ fn oauth_bearer(text: &str, realm: &Realm<'_>) -> Step {
         (keys_fit && !token.is_empty()).then(|| (name, token.to_owned()))
     });
     let Some((name, token)) = parsed else {
-        return Step::Malformed("not of the form of OAUTHBEARER");
+        return Step::Malformed("not in the form of OAUTHBEARER");
     };
     let names = realm.config.users.iter().map(|user| user.name.as_str());
     let owner = names
@@ -281,7 +281,9 @@ fn external(text: &str, realm: &Realm<'_>) -> Step {
 /// RFC 4505, section 2: an address or a token of at most 255 characters, which proves nothing.
 fn anonymous(text: &str, realm: &Realm<'_>) -> Step {
     if text.chars().count() > 255 || text.chars().any(char::is_control) {
-        return Step::Malformed("a trace has at most 255 characters, and none that controls");
+        return Step::Malformed(
+            "a trace has at most 255 characters, none of them a control character",
+        );
     }
     let user = realm
         .config

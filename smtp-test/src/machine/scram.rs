@@ -99,12 +99,14 @@ impl First {
         let channel = match flag.strip_prefix("p=") {
             Some(name) if self.plus => match realm.binding(name) {
                 Some(data) => data,
-                None => return Step::Malformed("a channel binding that is not there"),
+                None => return Step::Malformed("a channel binding that the server lacks"),
             },
             Some(_) => return Step::Malformed("channel binding without -PLUS"),
             None if self.plus => return Step::Malformed("-PLUS without channel binding"),
             None if flag == "y" && self.is_offered_with_plus(realm) => {
-                return Step::Malformed("the client overlooked -PLUS, or an attacker removed it");
+                return Step::Malformed(
+                    "-PLUS was advertised: the client ignored it, or an attacker removed it",
+                );
             }
             None if flag == "y" || flag == "n" => Vec::new(),
             None => return Step::Malformed("no flag of channel binding"),
@@ -118,7 +120,7 @@ impl First {
         };
         if !authzid.is_empty() {
             match authzid.strip_prefix("a=").and_then(saslname) {
-                None => return Step::Malformed("a wrong authorization name"),
+                None => return Step::Malformed("wrong authorization identity"),
                 Some(name) if name != user => return Step::Denied,
                 Some(_) => {}
             }
@@ -168,10 +170,10 @@ impl Second {
             return Step::Malformed("a final message has a binding, a nonce and a proof");
         };
         if nonce != self.nonce {
-            return Step::Malformed("not the nonce that was agreed on");
+            return Step::Malformed("wrong nonce");
         }
         if BASE64_STANDARD.decode(binding).is_err() {
-            return Step::Malformed("a channel binding that is no base64");
+            return Step::Malformed("a channel binding that is not base64");
         }
         let scram = &realm.config.scram;
         let (Some(iterations), Some(password)) = (

@@ -68,7 +68,7 @@ pub(super) fn parse(line: &str) -> Result<Request<'_>, &'static str> {
     {
         return Err("no verb");
     }
-    let bare = |request| rest.map_or(Ok(request), |_| Err("an argument where none belongs"));
+    let bare = |request| rest.map_or(Ok(request), |_| Err("unexpected argument"));
     // The longest verb.
     let mut upper = [0; 8];
     let upper = match upper.get_mut(..verb.len()) {
@@ -109,7 +109,7 @@ pub(super) fn parse(line: &str) -> Result<Request<'_>, &'static str> {
 fn chunk(rest: &str) -> Result<Request<'_>, &'static str> {
     let (size, last) = match rest.split_once(' ') {
         Some((size, marker)) if marker.eq_ignore_ascii_case("LAST") => (size, true),
-        Some(_) => return Err("a chunk is LAST or nothing"),
+        Some(_) => return Err("the only end marker is LAST"),
         None => (rest, false),
     };
     if !size.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -123,7 +123,7 @@ fn chunk(rest: &str) -> Result<Request<'_>, &'static str> {
 fn text(rest: Option<&str>) -> Result<(), &'static str> {
     match rest {
         Some(text) if text.is_empty() || text.starts_with(' ') || text.ends_with(' ') => {
-            Err("a blank too many")
+            Err("unexpected blank")
         }
         _ => Ok(()),
     }
@@ -142,13 +142,13 @@ fn attributes(rest: Option<&str>) -> Result<Vec<Parameter>, &'static str> {
             return Err("an attribute without a name");
         }
         if value.is_empty() || attribute.decoded().is_none() {
-            return Err("an attribute whose value is no xtext");
+            return Err("an attribute value that is not xtext");
         }
         if attributes
             .iter()
             .any(|other| other.keyword == attribute.keyword)
         {
-            return Err("an attribute twice");
+            return Err("duplicate attribute");
         }
         attributes.push(attribute);
     }
@@ -186,7 +186,7 @@ fn path<'a>(rest: Option<&'a str>, prefix: &str, forward: bool) -> Result<Path<'
     let rest = rest.ok_or("no path")?;
     let (head, rest) = rest.split_at_checked(prefix.len()).ok_or("no path")?;
     if !head.eq_ignore_ascii_case(prefix) {
-        return Err("the path does not begin as it must");
+        return Err("neither FROM: nor TO: before the path");
     }
     let inner = rest.strip_prefix('<').ok_or("no opening angle bracket")?;
     let end = end_of_path(inner).ok_or("no closing angle bracket")?;
@@ -197,7 +197,7 @@ fn path<'a>(rest: Option<&'a str>, prefix: &str, forward: bool) -> Result<Path<'
         _ => mailbox(address, forward),
     };
     if !good {
-        return Err("the path is no mailbox");
+        return Err("the path is not a mailbox");
     }
     Ok(Path {
         address,
@@ -328,13 +328,13 @@ fn parameters(mut rest: &str) -> Result<Vec<Parameter>, &'static str> {
         }
         let fits = |byte: u8| matches!(byte, 33..=60 | 62..=126) || byte >= 0x80;
         if value.is_some_and(|value| value.is_empty() || !value.bytes().all(fits)) {
-            return Err("a parameter value with bytes that it must not have");
+            return Err("invalid bytes in a parameter value");
         }
         if parameters
             .iter()
             .any(|other| other.keyword.eq_ignore_ascii_case(keyword))
         {
-            return Err("a parameter twice");
+            return Err("duplicate parameter");
         }
         parameters.push(Parameter {
             keyword: keyword.to_owned(),

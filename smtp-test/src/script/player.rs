@@ -229,7 +229,7 @@ impl Player {
         let body = self.body.get_or_insert_with(|| Data::new(true));
         let (len, end) = body.read(input);
         if let Some((rule, offset)) = body.faults().first() {
-            let reason = format!("the client's message has a fault at byte {offset}: {rule}");
+            let reason = format!("the client's content is invalid at byte {offset}: {rule}");
             self.fail(&reason, input);
         } else if end && let Some(body) = self.body.take() {
             self.report.lock().bodies.push(body.into_body());
@@ -244,14 +244,14 @@ impl Peer for Player {
     fn handle_input(&mut self, mut input: &[u8]) {
         if !input.is_empty() && self.state == State::Playing && !self.queue.is_empty() {
             self.fail(
-                "the client did not take the server's output before this",
+                "the client did not read the server's output before this",
                 input,
             );
         }
         self.taken = false;
         while !input.is_empty() && self.state == State::Playing {
             if !self.queue.is_empty() {
-                self.fail("the client sent this before the server's answer", input);
+                self.fail("the client sent this before the server's reply", input);
                 return;
             }
             let taken = self.take(input);
@@ -346,7 +346,7 @@ impl Report {
         verdict.expected.as_ref().map_or(Ok(()), |(line, text)| {
             Err(Mismatch {
                 line: Some(*line),
-                reason: "this did not come".to_owned(),
+                reason: "the client did not send this".to_owned(),
                 expected: Some(text.clone()),
                 received: (!verdict.partial.is_empty()).then(|| printable(&verdict.partial)),
             })
