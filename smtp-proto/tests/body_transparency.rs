@@ -8,7 +8,7 @@
     reason = "a test fails by a panic"
 )]
 
-use crate::common::exhaustive::is_exhaustive;
+use crate::exhaustive::is_exhaustive;
 use crate::reference::{Policy, canonical, receive};
 use bytes::Bytes;
 use proptest::prelude::*;

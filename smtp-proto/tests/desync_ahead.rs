@@ -5,11 +5,11 @@
 //! Within one flight a shifted reply cannot be told from a true one. At its end there is a surplus
 //! or missing reply, and nothing more is sent.
 
-use crate::common::exhaustive::in_turn;
 use crate::common::pair::Pair;
 use crate::common::raw_mail;
 use crate::common::session::{MAILS, MODES, Mode};
 use crate::common::tampering_peer::{Change, TamperingPeer};
+use crate::exhaustive::in_turn;
 use smtp_proto::{Error, Outcome, Pipelining, RecipientStatus};
 use smtp_test::{Action, Machine, Stage};
 

@@ -2,9 +2,9 @@
 //! the limit, and takes no more memory than the limits allow.
 
 use crate::common::Answered as _;
-use crate::common::exhaustive::in_turn;
 use crate::common::pair::transmit;
 use crate::common::raw_mail;
+use crate::exhaustive::in_turn;
 use std::sync::Arc;
 
 use smtp_proto::sasl::ExchangeError;

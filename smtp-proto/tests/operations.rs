@@ -5,7 +5,7 @@
 mod model_server;
 use crate::common;
 use crate::common::Answered as _;
-use crate::common::exhaustive::cases;
+use crate::exhaustive::cases;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::common::Answered as _;
 use crate::common::dialogue::Dialogue;
-use crate::common::exhaustive::in_turn;
 use crate::common::invariants::{cause, check_commands, check_fates};
 use crate::common::pair::{Cut, Fault, Pair};
 use crate::common::raw_mail;
 use crate::common::scripted_server::ScriptedServer;
+use crate::exhaustive::in_turn;
 use smtp_proto::{
     Config, Connection, Error, ErrorKind, MailId, Outcome, Pipelining, ProtocolError,
     RecipientStatus, Security,

@@ -1,11 +1,11 @@
 //! The outcome of each recipient when more than an envelope is in flight, with chunks, and in LMTP:
 //! right wherever and however a session fails, and the same at every level.
 
-use crate::common::exhaustive::is_exhaustive;
 use crate::common::invariants::check_fates;
 use crate::common::pair::{Cut, Fault, Pair};
 use crate::common::raw_mail;
 use crate::common::session::{MODES, Mode};
+use crate::exhaustive::is_exhaustive;
 use proptest::prelude::*;
 use smtp_proto::Pipelining;
 use smtp_test::{Action, Machine, Stage};

@@ -1,6 +1,8 @@
 //! The tests of the core, in one program: it is compiled and linked once.
 
 mod common;
+#[path = "common/exhaustive.rs"]
+mod exhaustive;
 mod reference;
 #[cfg(feature = "tracing")]
 #[path = "common/span_collector.rs"]

@@ -14,7 +14,6 @@ use std::task::Poll;
 
 pub(crate) mod debug_output;
 pub(crate) mod dialogue;
-pub(crate) mod exhaustive;
 pub(crate) mod harness;
 pub(crate) mod invariants;
 pub(crate) mod pair;
