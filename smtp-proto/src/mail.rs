@@ -9,7 +9,6 @@ mod recoder;
 mod streamed;
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
@@ -21,13 +20,10 @@ use crate::content::{
 use crate::error::Error;
 use crate::extension::parameter::Parameter;
 use crate::location::{Location, MailPart};
-use crate::outcome::RecipientStatus;
-use crate::reply::Reply;
-use crate::stage::Stage;
 pub use builder::MailBuilder;
 pub use envelope::Envelope;
 pub use error::{InvalidRecipient, MailError, MailErrorKind};
-use extensions::{Extensions, says_tls_optional};
+use extensions::says_tls_optional;
 pub use recipient::Recipient;
 use recoder::Recoder;
 pub use streamed::StreamedContent;
@@ -62,54 +58,8 @@ pub use streamed::StreamedContent;
 /// ```
 #[derive(Clone)]
 pub struct Mail {
-    pub(crate) sender: ReversePath,
-    pub(crate) recipients: Vec<Addressee>,
-    /// Boxed, since most messages have none.
-    pub(crate) extensions: Option<Box<Extensions>>,
+    pub(crate) envelope: Envelope,
     pub(crate) content: Content,
-}
-
-/// A recipient's path and its state.
-#[derive(Clone, Debug)]
-pub(crate) struct Addressee {
-    pub(crate) path: ForwardPath,
-    pub(crate) answer: RcptState,
-}
-
-/// The state of a recipient.
-#[derive(Clone, Debug)]
-pub(crate) enum RcptState {
-    /// RCPT was not sent in this transaction.
-    None,
-    /// RCPT was sent.
-    Asked,
-    /// RCPT was accepted.
-    Accepted,
-    /// RCPT was rejected.
-    Rejected(Reply),
-    /// One too many for this transaction; it is deferred to the next.
-    Deferred(Reply),
-    /// Its status is final.
-    Known(RecipientStatus),
-}
-
-impl RcptState {
-    /// The state for the next transaction: deferred recipients start over, the others keep their
-    /// result.
-    pub(crate) fn into_next(self) -> Self {
-        match self {
-            Self::Deferred(_) => Self::None,
-            Self::Rejected(reply) => Self::Known(RecipientStatus::Rejected {
-                stage: Stage::Rcpt,
-                reply,
-            }),
-            other => other,
-        }
-    }
-
-    pub(crate) fn take(&mut self) -> Self {
-        core::mem::replace(self, Self::None)
-    }
 }
 
 /// The content of a message: in memory or streamed.
@@ -163,36 +113,35 @@ impl Mail {
     }
 
     /// The envelope: sender, recipients and their parameters.
-    pub fn envelope(&self) -> Envelope<'_> {
-        Envelope::new(self)
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
     }
 
     /// The sender: the reverse path, for reports of failed delivery.
     pub fn sender(&self) -> &ReversePath {
-        &self.sender
+        self.envelope.sender()
     }
 
     /// The recipients.
     pub fn recipients(&self) -> impl ExactSizeIterator<Item = &ForwardPath> + Clone {
-        self.recipients.iter().map(|recipient| &recipient.path)
+        self.envelope.recipients()
     }
 
     /// The parameters of MAIL, without those that the content implies.
     pub fn parameters(&self) -> &[Parameter] {
-        self.extensions.as_deref().map_or(&[], Extensions::of_mail)
+        self.envelope.parameters()
     }
 
     /// The parameters of RCPT for the recipient of this index.
     pub fn recipient_parameters(&self, index: usize) -> &[Parameter] {
-        self.extensions
-            .as_deref()
-            .map_or(&[], |extensions| extensions.of_recipient(index))
+        self.envelope.recipient_parameters(index)
     }
 
     /// Whether its header section allows delivery without TLS, and this is honored: see
     /// [`MailBuilder::honor_tls_required`].
     pub fn is_tls_optional(&self) -> bool {
-        self.extensions
+        self.envelope
+            .extensions
             .as_ref()
             .is_some_and(|extensions| extensions.tls_optional)
     }
@@ -226,15 +175,15 @@ impl Mail {
         matches!(self.content, Content::Whole { .. })
     }
 
-    /// Whether the header section, a parameter or an address is non-ASCII (RFC 6531).
+    /// Whether the header section, a parameter or the sender is non-ASCII (RFC 6531).
     pub(crate) fn needs_utf8(&self) -> bool {
         self.has_utf8_headers()
             || self
+                .envelope
                 .extensions
                 .as_ref()
                 .is_some_and(|extensions| !extensions.is_ascii())
-            || !self.sender.is_ascii()
-            || !self.recipients().all(ForwardPath::is_ascii)
+            || !self.sender().is_ascii()
     }
 
     /// Whether the header section is non-ASCII (RFC 6532).
@@ -258,7 +207,7 @@ impl Mail {
 
     /// Whether such bytes may be sent.
     pub(crate) fn takes_eight_bit_headers(&self) -> bool {
-        (self.extensions.as_ref()).is_some_and(|extensions| extensions.eight_bit_headers)
+        (self.envelope.extensions.as_ref()).is_some_and(|extensions| extensions.eight_bit_headers)
     }
 
     /// The first 8-bit byte of the content; the content as a whole if unknown.
@@ -285,7 +234,7 @@ impl Mail {
     /// Downgrades the content to 7-bit, if there is a function for it and the content is in memory;
     /// returns whether it did.
     pub(crate) fn recode(&mut self) -> Result<bool, Error> {
-        let extensions = self.extensions.as_ref();
+        let extensions = self.envelope.extensions.as_ref();
         let Some(recoder) = extensions.and_then(|extensions| extensions.recoder.as_ref()) else {
             return Ok(false);
         };
@@ -293,7 +242,7 @@ impl Mail {
             return Ok(false);
         };
         let original = core::mem::replace(&mut self.content, content);
-        if let Some(extensions) = &mut self.extensions {
+        if let Some(extensions) = &mut self.envelope.extensions {
             extensions.original.get_or_insert(original);
         }
         Ok(true)
@@ -305,19 +254,16 @@ impl Mail {
         &self,
         recipients: impl Iterator<Item = (usize, &'a ForwardPath)> + Clone,
     ) -> Self {
-        let extensions = self.extensions.as_deref();
+        let extensions = self.envelope.extensions.as_deref();
         let original = extensions.and_then(|extensions| extensions.original.as_ref());
         let indices = recipients.clone().map(|(index, _)| index);
         Self {
-            sender: self.sender.clone(),
+            envelope: Envelope {
+                sender: self.sender().clone(),
+                extensions: extensions.map(|all| Box::new(all.restricted_to(indices))),
+                recipients: recipients.map(|(_, path)| path.clone()).collect(),
+            },
             content: original.unwrap_or(&self.content).clone(),
-            extensions: extensions.map(|all| Box::new(all.restricted_to(indices))),
-            recipients: recipients
-                .map(|(_, path)| Addressee {
-                    path: path.clone(),
-                    answer: RcptState::None,
-                })
-                .collect(),
         }
     }
 }
@@ -325,9 +271,9 @@ impl Mail {
 /// Two messages are equal if their envelopes, their parameters and the bytes of their content are.
 impl PartialEq for Mail {
     fn eq(&self, other: &Self) -> bool {
-        self.sender == other.sender
-            && self.recipients().eq(other.recipients())
-            && self.extensions == other.extensions
+        self.sender() == other.sender()
+            && self.envelope.recipients == other.envelope.recipients
+            && self.envelope.extensions == other.envelope.extensions
             && self.content == other.content
     }
 }
@@ -336,7 +282,7 @@ impl PartialEq for Mail {
 impl fmt::Debug for Mail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mail")
-            .field("envelope", &self.envelope())
+            .field("envelope", &self.envelope)
             .field("size", &self.size())
             .finish_non_exhaustive()
     }

@@ -22,17 +22,20 @@ mod content;
 mod leftover;
 mod limits;
 mod prepared;
+mod rcpt;
 mod replies;
 mod requirements;
 mod sending;
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 
 use self::content::ContentWriter;
 pub(crate) use self::leftover::Leftover;
 use self::prepared::Prepared;
+use self::rcpt::{Addressee, RcptState};
 use self::replies::Replies;
 use crate::capabilities::Capabilities;
 use crate::command::Line;
@@ -44,7 +47,7 @@ use crate::connection::progress::{FillMode, Progress};
 use crate::content::Framing;
 use crate::error::{ApiMisuse, Error, ErrorKind, ProtocolError};
 use crate::event::MailId;
-use crate::mail::{self, Mail, RcptState};
+use crate::mail::{self, Mail};
 use crate::outcome::Outcome;
 use crate::pipelining::Pipelining;
 use crate::reply::ReplyRef;
@@ -57,7 +60,9 @@ use crate::tracing::Trace;
 pub(crate) struct Transaction {
     pub(crate) id: MailId,
     pub(crate) trace: Trace,
+    /// The message, whose recipients are in the next field.
     mail: Mail,
+    recipients: Vec<Addressee>,
     prepared: Prepared,
     next: SendState,
     replies: Replies,
@@ -95,12 +100,14 @@ enum SendState {
 }
 
 impl Transaction {
-    pub(crate) fn new(id: MailId, mail: Mail, trace: Trace) -> Self {
+    pub(crate) fn new(id: MailId, mut mail: Mail, trace: Trace) -> Self {
+        let recipients = core::mem::take(&mut mail.envelope.recipients);
         Self {
             id,
             trace,
             content: ContentWriter::new(&mail.content, Framing::Dot),
             mail,
+            recipients: recipients.into_vec(Addressee::new),
             prepared: Prepared::unlimited(),
             next: SendState::Check,
             replies: Replies::default(),
@@ -213,7 +220,7 @@ impl Transaction {
         if self.next != SendState::Check {
             return Ok(());
         }
-        let requirements = requirements::of(&mut self.mail, capabilities)?;
+        let requirements = requirements::of(&mut self.mail, &self.recipients, capabilities)?;
         if requirements.recoded {
             self.begin_content();
         }
@@ -238,7 +245,7 @@ impl Transaction {
             *leftover = leftover.reset_sent();
         }
         io.pending
-            .reserve(self.mail.recipients.len().saturating_add(AROUND));
+            .reserve(self.recipients.len().saturating_add(AROUND));
         let sent = io.send(&Line::Mail {
             path: self.prepared.sender(&self.mail),
             content: self.prepared.content,
@@ -254,7 +261,7 @@ impl Transaction {
 
     /// Sends RCPT for the recipient at this index.
     fn send_rcpt(&mut self, index: usize, io: &mut Io) -> Progress {
-        let Some(path) = self.prepared.recipient(&self.mail, index) else {
+        let Some(path) = self.prepared.recipient(&self.recipients, index) else {
             return Progress::Blocked;
         };
         let line = Line::Rcpt {
@@ -265,7 +272,7 @@ impl Transaction {
             return Progress::Blocked;
         }
         self.replies.asked = self.replies.asked.saturating_add(1);
-        if let Some(recipient) = self.mail.recipients.get_mut(index) {
+        if let Some(recipient) = self.recipients.get_mut(index) {
             recipient.answer = RcptState::Asked;
         }
         self.next = self.next_rcpt(index.saturating_add(1));
@@ -282,7 +289,7 @@ impl Transaction {
 
     /// The state of the next RCPT, from `index` on, or the one after the last.
     fn next_rcpt(&mut self, index: usize) -> SendState {
-        let recipients = &self.mail.recipients;
+        let recipients = &self.recipients;
         match self
             .prepared
             .limits
@@ -334,7 +341,7 @@ impl Transaction {
 
     /// Whether recipients remain for another transaction.
     fn has_remaining(&self) -> bool {
-        let recipients = &mut self.mail.recipients.iter();
+        let recipients = &mut self.recipients.iter();
         self.mail.is_whole()
             && recipients.any(|recipient| {
                 matches!(recipient.answer, RcptState::None | RcptState::Deferred(_))
@@ -349,7 +356,7 @@ impl Transaction {
         reply: ReplyRef<'_>,
         by_recipient: bool,
     ) -> Result<bool, ProtocolError> {
-        let recipients = &mut self.mail.recipients;
+        let recipients = &mut self.recipients;
         let more = match answered.stage {
             Stage::Mail => {
                 self.replies.handle_mail(reply)?;
@@ -425,7 +432,7 @@ impl Transaction {
         }
         self.replies = Replies::default();
         self.prepared.limits.reset();
-        for recipient in &mut self.mail.recipients {
+        for recipient in &mut self.recipients {
             recipient.answer = recipient.answer.take().into_next();
         }
         self.next = SendState::Mail;
@@ -454,7 +461,7 @@ impl Transaction {
         let failure = self.stopped.take().or(failure);
         let failure = failure.map(|error| io.locate(error));
         let offered = self.position.end.is_some_and(|end| io.was_offered(end));
-        let recipients = core::mem::take(&mut self.mail.recipients);
+        let recipients = core::mem::take(&mut self.recipients);
         let (replies, error) = (&self.replies, failure.as_ref());
         // An addressee and its outcome have the same size, so this allocates nothing.
         let deliveries = recipients

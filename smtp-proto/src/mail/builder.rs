@@ -1,15 +1,12 @@
 //! The builder of a message.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::extensions::Extensions;
 use super::recipient::Malformed;
 use super::{
-    Addressee, Content, InvalidRecipient, Mail, MailError, MailErrorKind, RcptState, Recipient,
-    StreamedContent,
+    Content, Envelope, InvalidRecipient, Mail, MailError, MailErrorKind, Recipient, StreamedContent,
 };
 use crate::address::{AddressError, ReversePath};
 use crate::content::{
@@ -38,9 +35,7 @@ use crate::location::MailPart;
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct MailBuilder {
-    sender: ReversePath,
-    recipients: Vec<Addressee>,
-    pub(super) extensions: Option<Box<Extensions>>,
+    pub(super) envelope: Envelope,
     rules: LineRules,
     source: Source,
     /// Whether the content may lack a header section.
@@ -60,9 +55,7 @@ enum Source {
 impl MailBuilder {
     pub(super) fn new() -> Self {
         Self {
-            sender: ReversePath::null(),
-            recipients: Vec::new(),
-            extensions: None,
+            envelope: Envelope::new(),
             rules: LineRules::default(),
             source: Source::None,
             headerless: false,
@@ -90,7 +83,7 @@ impl MailBuilder {
         S: TryInto<ReversePath, Error: Into<AddressError>>,
     {
         match sender.try_into() {
-            Ok(sender) => self.sender = sender,
+            Ok(sender) => self.envelope.sender = sender,
             Err(error) => self.fail(MailPart::Sender, MailErrorKind::Address(error.into())),
         }
         self
@@ -121,7 +114,7 @@ impl MailBuilder {
         recipients: impl IntoIterator<Item = impl Into<Recipient>>,
     ) -> Self {
         let recipients = recipients.into_iter();
-        self.recipients.reserve_exact(recipients.size_hint().0);
+        self.envelope.recipients.reserve(recipients.size_hint().0);
         for recipient in recipients {
             self.add(recipient.into());
         }
@@ -226,25 +219,21 @@ impl MailBuilder {
             let invalid = core::mem::take(&mut self.invalid);
             return Err(MailError { invalid, ..error });
         }
-        if self.recipients.is_empty() {
+        if self.envelope.recipients.is_empty() {
             return Err(MailError::new(MailPart::Recipients, MailErrorKind::Missing));
         }
         let content = self.content()?;
-        if let Some(extensions) = &mut self.extensions {
+        let mut envelope = self.envelope;
+        if let Some(extensions) = &mut envelope.extensions {
             extensions.tls_optional = extensions.tls_optional && content.says_tls_optional();
-            extensions.check(&self.sender, &self.recipients)?;
+            extensions.check(&envelope.sender, &envelope.recipients)?;
         }
-        Ok(Mail {
-            sender: self.sender,
-            recipients: self.recipients,
-            extensions: self.extensions,
-            content,
-        })
+        Ok(Mail { envelope, content })
     }
 
     /// Takes and checks the content.
     fn content(&mut self) -> Result<Content, MailError> {
-        let (eight_bit_headers, recoded) = (self.extensions.as_ref())
+        let (eight_bit_headers, recoded) = (self.envelope.extensions.as_ref())
             .map_or((false, false), |extensions| {
                 (extensions.eight_bit_headers, extensions.recoder.is_some())
             });
@@ -305,12 +294,13 @@ impl MailBuilder {
 
     fn add(&mut self, recipient: Recipient) {
         let Recipient { path, parameters } = recipient;
-        let index = self.recipients.len().saturating_add(self.invalid.len());
+        let index = self
+            .envelope
+            .recipients
+            .len()
+            .saturating_add(self.invalid.len());
         match path {
-            Ok(path) => self.recipients.push(Addressee {
-                path,
-                answer: RcptState::None,
-            }),
+            Ok(path) => self.envelope.recipients.push(path),
             Err(Malformed { text, error }) => {
                 self.fail(MailPart::Recipient(index), MailErrorKind::Address(error));
                 self.invalid.push(InvalidRecipient { index, text, error });

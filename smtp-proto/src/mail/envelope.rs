@@ -1,10 +1,12 @@
 //! The envelope of a message.
 
+use alloc::boxed::Box;
 use core::fmt;
 
-use super::Mail;
+use super::extensions::Extensions;
 use crate::address::{ForwardPath, ReversePath};
 use crate::extension::parameter::Parameter;
+use crate::few::Few;
 
 /// The envelope of a [`Mail`] (RFC 5321, section 2.3.1): its sender, its recipients, and the
 /// parameters of MAIL and RCPT.
@@ -24,37 +26,49 @@ use crate::extension::parameter::Parameter;
 /// assert_eq!(envelope.parameters()[0].to_string(), "ENVID=QQ314159");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy)]
-pub struct Envelope<'a>(&'a Mail);
+#[derive(Clone)]
+pub struct Envelope {
+    pub(crate) sender: ReversePath,
+    pub(crate) recipients: Few<ForwardPath>,
+    /// Boxed, since most messages have none.
+    pub(crate) extensions: Option<Box<Extensions>>,
+}
 
-impl<'a> Envelope<'a> {
-    pub(super) const fn new(mail: &'a Mail) -> Self {
-        Self(mail)
+impl Envelope {
+    /// From the null sender, to no recipient.
+    pub(super) fn new() -> Self {
+        Self {
+            sender: ReversePath::null(),
+            recipients: Few::new(),
+            extensions: None,
+        }
     }
 
     /// The sender: the reverse path.
-    pub fn sender(&self) -> &'a ReversePath {
-        self.0.sender()
+    pub fn sender(&self) -> &ReversePath {
+        &self.sender
     }
 
     /// The recipients: the forward paths, in the order given.
-    pub fn recipients(&self) -> impl ExactSizeIterator<Item = &'a ForwardPath> + Clone + use<'a> {
-        self.0.recipients()
+    pub fn recipients(&self) -> impl ExactSizeIterator<Item = &ForwardPath> + Clone {
+        self.recipients.iter()
     }
 
     /// The parameters of MAIL, without those that the content implies.
-    pub fn parameters(&self) -> &'a [Parameter] {
-        self.0.parameters()
+    pub fn parameters(&self) -> &[Parameter] {
+        self.extensions.as_deref().map_or(&[], Extensions::of_mail)
     }
 
     /// The parameters of RCPT for the recipient of this index.
-    pub fn recipient_parameters(&self, index: usize) -> &'a [Parameter] {
-        self.0.recipient_parameters(index)
+    pub fn recipient_parameters(&self, index: usize) -> &[Parameter] {
+        self.extensions
+            .as_deref()
+            .map_or(&[], |extensions| extensions.of_recipient(index))
     }
 }
 
 /// Two envelopes are equal if their sender, recipients and parameters are.
-impl PartialEq for Envelope<'_> {
+impl PartialEq for Envelope {
     fn eq(&self, other: &Self) -> bool {
         let rcpt = |index| self.recipient_parameters(index) == other.recipient_parameters(index);
         self.sender() == other.sender()
@@ -64,9 +78,9 @@ impl PartialEq for Envelope<'_> {
     }
 }
 
-impl Eq for Envelope<'_> {}
+impl Eq for Envelope {}
 
-impl fmt::Debug for Envelope<'_> {
+impl fmt::Debug for Envelope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Envelope");
         shown.field("sender", self.sender());

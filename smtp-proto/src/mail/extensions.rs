@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{Addressee, Content, MailBuilder, MailError, MailErrorKind, MailPart, Recoder};
-use crate::address::ReversePath;
+use super::{Content, MailBuilder, MailError, MailErrorKind, MailPart, Recoder};
+use crate::address::{ForwardPath, ReversePath};
 use crate::capabilities::Capabilities;
 use crate::error::{ErrorKind, MissingExtension};
 use crate::extension::Parameters;
@@ -72,7 +72,7 @@ impl Extensions {
     pub(super) fn check(
         &self,
         sender: &ReversePath,
-        recipients: &[Addressee],
+        recipients: &[ForwardPath],
     ) -> Result<(), MailError> {
         let fault = |field, reason| {
             let error = ParameterError::new(0, reason);
@@ -91,7 +91,7 @@ impl Extensions {
             return fault(MailPart::Parameters, ParameterErrorKind::TooLong);
         }
         for (index, list) in &self.rcpt {
-            let path = recipients.get(*index).map(|recipient| &recipient.path);
+            let path = recipients.get(*index);
             let len = RCPT.saturating_add(path.map_or(0, |path| path.as_str().len()));
             if len.saturating_add(list.line_len()) > LINE_MAX {
                 return fault(MailPart::Recipient(*index), ParameterErrorKind::TooLong);
@@ -260,7 +260,7 @@ impl MailBuilder {
     }
 
     pub(super) fn extensions(&mut self) -> &mut Extensions {
-        self.extensions.get_or_insert_default()
+        self.envelope.extensions.get_or_insert_default()
     }
 }
 

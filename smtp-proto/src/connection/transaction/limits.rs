@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
+use super::rcpt::{Addressee, RcptState};
 use crate::extension::ServerLimits;
-use crate::mail::{Addressee, RcptState};
 
 /// The limits of one transaction (RFC 9422, sections 4.2 and 4.3), and how much of them is used.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 
 use super::limits::TransactionLimits;
+use super::rcpt::Addressee;
 use super::requirements::{ALabels, Requirements};
 use crate::address::{ForwardPath, ReversePath};
 use crate::capabilities::Capabilities;
@@ -75,12 +76,18 @@ impl Prepared {
     /// The sender, in the form for this server.
     pub(super) fn sender<'a>(&'a self, mail: &'a Mail) -> &'a ReversePath {
         let a_labels = self.a_labels.as_deref();
-        a_labels.and_then(ALabels::sender).unwrap_or(&mail.sender)
+        a_labels
+            .and_then(ALabels::sender)
+            .unwrap_or(&mail.envelope.sender)
     }
 
     /// The recipient at this index, in the form for this server.
-    pub(super) fn recipient<'a>(&'a self, mail: &'a Mail, index: usize) -> Option<&'a ForwardPath> {
-        let recipient = mail.recipients.get(index)?;
+    pub(super) fn recipient<'a>(
+        &'a self,
+        recipients: &'a [Addressee],
+        index: usize,
+    ) -> Option<&'a ForwardPath> {
+        let recipient = recipients.get(index)?;
         let a_labels = self.a_labels.as_deref();
         let converted = a_labels.and_then(|a_labels| a_labels.recipient(index));
         Some(converted.unwrap_or(&recipient.path))

@@ -1,8 +1,8 @@
 //! The replies to one message so far, and the resulting status of each recipient.
 
+use super::rcpt::{Addressee, RcptState};
 use crate::content::Framing;
 use crate::error::{Error, ErrorKind, ProtocolError};
-use crate::mail::{Addressee, RcptState};
 use crate::outcome::{RecipientOutcome, RecipientStatus};
 use crate::reply::{Reply, ReplyRef, Severity};
 use crate::stage::Stage;

@@ -15,6 +15,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::rcpt::Addressee;
 use crate::address::{AddressError, AddressErrorKind, ForwardPath, ReversePath};
 use crate::capabilities::Capabilities;
 use crate::error::{Error, ErrorKind, MissingExtension};
@@ -44,24 +45,29 @@ pub(super) struct ALabels {
 ///
 /// The content may be recoded: see
 /// [`MailBuilder::downgrade_with`](crate::MailBuilder::downgrade_with).
-pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Requirements, Error> {
+pub(super) fn of(
+    mail: &mut Mail,
+    recipients: &[Addressee],
+    capabilities: &Capabilities,
+) -> Result<Requirements, Error> {
     apply_capabilities(mail, capabilities)?;
-    let (smtp_utf8, a_labels) = if mail.needs_utf8() {
-        match beyond_ascii(mail, capabilities) {
-            Err(_) if mail.has_utf8_headers() && mail.recode()? => {
-                return recoded(mail, capabilities);
+    let (smtp_utf8, a_labels) =
+        if mail.needs_utf8() || recipients.iter().any(|each| !each.path.is_ascii()) {
+            match beyond_ascii(mail, recipients, capabilities) {
+                Err(_) if mail.has_utf8_headers() && mail.recode()? => {
+                    return recoded(mail, recipients, capabilities);
+                }
+                result => result?,
             }
-            result => result?,
-        }
-    } else {
-        (false, None)
-    };
+        } else {
+            (false, None)
+        };
     // With SMTPUTF8, all header fields must be UTF-8.
     if let Some((fault, place)) = mail.header_not_utf8()
         && (smtp_utf8 || !mail.takes_eight_bit_headers())
     {
         return match mail.recode()? {
-            true => recoded(mail, capabilities),
+            true => recoded(mail, recipients, capabilities),
             false => Err(rejection(ErrorKind::Content(fault)).at(place)),
         };
     }
@@ -76,7 +82,7 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Require
     };
     match lacking {
         None => {}
-        Some(_) if mail.recode()? => return recoded(mail, capabilities),
+        Some(_) if mail.recode()? => return recoded(mail, recipients, capabilities),
         Some(MissingExtension::BinaryMime) => {
             return Err(unsupported(
                 MissingExtension::BinaryMime,
@@ -99,7 +105,7 @@ pub(super) fn of(mail: &mut Mail, capabilities: &Capabilities) -> Result<Require
 /// Withholds optional parameters that the server does not support; an error if it does not support
 /// a required one.
 fn apply_capabilities(mail: &mut Mail, capabilities: &Capabilities) -> Result<(), Error> {
-    let Some(extensions) = &mut mail.extensions else {
+    let Some(extensions) = &mut mail.envelope.extensions else {
         return Ok(());
     };
     extensions.apply_capabilities(capabilities).map_err(|kind| {
@@ -115,8 +121,12 @@ fn apply_capabilities(mail: &mut Mail, capabilities: &Capabilities) -> Result<()
 }
 
 /// The requirements of the recoded message, which is 7-bit.
-fn recoded(mail: &mut Mail, capabilities: &Capabilities) -> Result<Requirements, Error> {
-    let needs = of(mail, capabilities)?;
+fn recoded(
+    mail: &mut Mail,
+    recipients: &[Addressee],
+    capabilities: &Capabilities,
+) -> Result<Requirements, Error> {
+    let needs = of(mail, recipients, capabilities)?;
     Ok(Requirements {
         recoded: true,
         ..needs
@@ -125,13 +135,13 @@ fn recoded(mail: &mut Mail, capabilities: &Capabilities) -> Result<Requirements,
 
 impl ALabels {
     /// The non-ASCII addresses, or the first without an ASCII form.
-    fn of(mail: &Mail) -> Result<Self, (MailPart, AddressError)> {
+    fn of(mail: &Mail, recipients: &[Addressee]) -> Result<Self, (MailPart, AddressError)> {
         let mut found = Self::default();
-        if !mail.sender.is_ascii() {
-            let ascii = mail.sender.to_ascii();
+        if !mail.sender().is_ascii() {
+            let ascii = mail.sender().to_ascii();
             found.sender = Some(ascii.map_err(|error| (MailPart::Sender, error))?);
         }
-        for (index, path) in mail.recipients().enumerate() {
+        for (index, Addressee { path, .. }) in recipients.iter().enumerate() {
             if !path.is_ascii() {
                 let ascii = path.to_ascii();
                 let ascii = ascii.map_err(|error| (MailPart::Recipient(index), error))?;
@@ -157,15 +167,16 @@ impl ALabels {
 #[cold]
 fn beyond_ascii(
     mail: &Mail,
+    recipients: &[Addressee],
     capabilities: &Capabilities,
 ) -> Result<(bool, Option<Box<ALabels>>), Error> {
     let elsewhere = if mail.has_utf8_headers() {
         Some(mail.first_eight_bit())
     } else {
-        let extensions = mail.extensions.as_ref();
+        let extensions = mail.envelope.extensions.as_ref();
         extensions.and_then(|extensions| extensions.beyond_ascii().map(Location::whole))
     };
-    match (elsewhere, ALabels::of(mail)) {
+    match (elsewhere, ALabels::of(mail, recipients)) {
         (None, Ok(a_labels)) => Ok((false, Some(Box::new(a_labels)))),
         _ if capabilities.smtp_utf8() => Ok((true, None)),
         (Some(place), _) => Err(unsupported(MissingExtension::SmtpUtf8, place)),

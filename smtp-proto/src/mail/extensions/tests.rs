@@ -106,7 +106,7 @@ fn each_recipient_has_its_own_parameters() {
     assert_eq!(shown(4), [""; 0]);
     assert_eq!(built.parameters(), []);
     assert!(
-        mail().build().unwrap().extensions.is_none(),
+        mail().build().unwrap().envelope.extensions.is_none(),
         "paid for nothing"
     );
 }
