@@ -8,7 +8,7 @@
 //! ```text
 //! mod rt {
 //!     pub(crate) use some_adapter::*;                    // Client, proto, tls
-//!     pub(crate) use some_runtime::{AsyncReadExt, TcpStream, UnixStream, empty, repeat};
+//!     pub(crate) use some_runtime::{AsyncReadExt, TcpStream, empty, repeat};
 //!     pub(crate) trait Stream;                           // what a client takes
 //!     pub(crate) const NAME: &str;                       // for the paths of sockets
 //!     pub(crate) const SMALLEST_BUFFER: usize;           // of a pipe that blocks neither side

@@ -6,9 +6,8 @@ use std::iter::Fuse;
 use std::net::SocketAddr;
 pub(crate) use std::net::TcpStream;
 #[cfg(unix)]
-pub(crate) use std::os::unix::net::UnixStream;
+use std::os::unix::net::UnixStream;
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -23,6 +22,7 @@ pub(crate) use smtp_blocking::{proto, tls};
 use smtp_test::{Faulty, MemoryServer, Pipe};
 use tls::{Endpoint, Session};
 
+#[cfg(unix)]
 pub(crate) const NAME: &str = "smtp-blocking";
 
 /// It does not read while it writes, and needs the buffers that sockets have at least.
@@ -194,7 +194,7 @@ impl Client {
 impl Client<UnixStream, Connection> {
     pub(crate) async fn connect_unix(
         path: impl AsRef<std::path::Path>,
-        config: Arc<proto::Config>,
+        config: std::sync::Arc<proto::Config>,
     ) -> Result<Self, Error> {
         smtp_blocking::Client::connect_unix(path, config).map(Self)
     }

@@ -156,6 +156,7 @@ mod connect;
 #[cfg(all(unix, feature = "net"))]
 mod unix;
 
+#[doc(inline)]
 pub use smtp_driver::Mails;
 pub use smtp_proto as proto;
 #[doc(no_inline)]

@@ -12,7 +12,8 @@ mod rt {
     use std::time::Duration;
 
     pub(crate) use async_net::TcpStream;
-    pub(crate) use async_net::unix::UnixStream;
+    #[cfg(unix)]
+    use async_net::unix::UnixStream;
     pub(crate) use futures_lite::AsyncReadExt;
     pub(crate) use futures_lite::future::block_on;
     pub(crate) use futures_lite::io::{empty, repeat};
@@ -20,6 +21,7 @@ mod rt {
     pub(crate) use smtp_smol::*;
     use smtp_test::{Faulty, MemoryServer};
 
+    #[cfg(unix)]
     pub(crate) const NAME: &str = "smtp-smol";
 
     pub(crate) const SMALLEST_BUFFER: usize = 64;
@@ -56,6 +58,7 @@ mod rt {
         TcpStream::connect(address).await.unwrap()
     }
 
+    #[cfg(unix)]
     pub(crate) fn unix_stream(stream: std::os::unix::net::UnixStream) -> UnixStream {
         stream.try_into().unwrap()
     }

@@ -12,10 +12,13 @@ mod rt {
     pub(crate) use smtp_tokio::*;
     use tokio::io::{AsyncRead, AsyncWrite, BufWriter};
     pub(crate) use tokio::io::{AsyncReadExt, empty, repeat};
-    pub(crate) use tokio::net::{TcpStream, UnixStream};
+    pub(crate) use tokio::net::TcpStream;
+    #[cfg(unix)]
+    use tokio::net::UnixStream;
     use tokio::runtime::Builder;
     pub(crate) use tokio::runtime::Runtime;
 
+    #[cfg(unix)]
     pub(crate) const NAME: &str = "smtp-tokio";
 
     pub(crate) const SMALLEST_BUFFER: usize = 64;
@@ -49,6 +52,7 @@ mod rt {
         TcpStream::connect(address).await.unwrap()
     }
 
+    #[cfg(unix)]
     pub(crate) fn unix_stream(stream: std::os::unix::net::UnixStream) -> UnixStream {
         stream.set_nonblocking(true).unwrap();
         stream.try_into().unwrap()
