@@ -11,6 +11,21 @@ use smtp_proto::{Config, Connection, Error, Peer, Seed};
 
 /// Waits for an operation of connecting, such as resolving a name, until `alarm` is ready.
 ///
+/// ```
+/// use std::future::{pending, ready};
+/// use std::io;
+///
+/// use smtp_driver::connecting;
+///
+/// # futures_lite::future::block_on(async {
+/// let stream = ready(io::Result::Ok("a stream"));
+/// assert!(connecting(pending::<()>(), stream).await.is_ok());
+///
+/// let stream = pending::<io::Result<()>>();
+/// assert!(connecting(ready(()), stream).await.is_err());
+/// # });
+/// ```
+///
 /// Cancel safe if `operation` is.
 ///
 /// # Errors
@@ -27,6 +42,26 @@ pub async fn connecting<T>(
 }
 
 /// A connection for the Unix socket at `path`, and the name by which its errors call the server.
+///
+/// ```
+/// use std::io;
+/// use std::path::Path;
+/// use std::sync::Arc;
+///
+/// use smtp_driver::unix_connection;
+/// use smtp_proto::{Config, Error, Protocol, Security};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = Config::builder("relay.example.org".parse()?)
+///     .protocol(Protocol::Lmtp)
+///     .security(Security::Cleartext)
+///     .build()?;
+/// let (_connection, peer) = unix_connection(Path::new("/run/lmtp"), Arc::new(config));
+/// let error = Error::connect(io::Error::from(io::ErrorKind::NotFound)).with_peer(peer);
+/// assert_eq!(error.endpoint(), Some("/run/lmtp"));
+/// # Ok(())
+/// # }
+/// ```
 pub fn unix_connection(path: &Path, config: Arc<Config>) -> (Connection, Peer) {
     let peer = Peer::path(path.to_string_lossy());
     let mut connection = Connection::new(config, Seed::random());

@@ -43,6 +43,20 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
 }
 
 /// The messages of an iterator, as a stream that is always ready.
+///
+/// ```
+/// use smtp_driver::Mails;
+/// use smtp_proto::{Batch, Mail};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let message = "From: alice@example.org\r\n\r\nHello.\r\n";
+/// let mail = Mail::new("alice@example.org", ["bob@example.net"], message)?;
+/// let batch = Batch::new(Mails::new([mail]));
+/// // No message was taken yet, and the rest is an iterator again.
+/// assert_eq!(batch.into_rest().count(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Mails<I>(Fuse<I>);
 

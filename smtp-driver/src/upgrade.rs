@@ -23,6 +23,28 @@ pub fn poll_tls(connection: &mut Connection) -> Poll<Result<(), Error>> {
 ///
 /// `secured` is `None` if the time limit of the handshake was reached.
 ///
+/// ```
+/// use std::sync::Arc;
+///
+/// use smtp_driver::{complete_tls, poll_tls};
+/// use smtp_proto::{Config, Connection, Security, Seed, Time, TlsInfo};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = Config::builder("client.example.org".parse()?)
+///     .security(Security::Implicit)
+///     .build()?;
+/// let mut connection = Connection::new(Arc::new(config), Seed::random());
+/// // TLS from the first byte begins at once.
+/// assert!(poll_tls(&mut connection).is_ready());
+/// let now = Time::ORIGIN;
+/// _ = connection.begin_tls(now)?;
+/// let secured = Ok(("a stream in TLS", TlsInfo::asserted()));
+/// let stream = complete_tls(&mut connection, now, Some(secured))?;
+/// assert_eq!(stream, "a stream in TLS");
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// The connection's failure. A handshake that failed is one.
 pub fn complete_tls<S>(
