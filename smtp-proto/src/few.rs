@@ -30,7 +30,7 @@ impl<T> Few<T> {
         }
     }
 
-    /// Makes room for so many items more.
+    /// Reserves room for further items.
     pub(crate) fn reserve(&mut self, more: usize) {
         match self {
             Self::Many(items) if more > 1 => items.reserve_exact(more),

@@ -8,7 +8,7 @@ use crate::address::{ForwardPath, ReversePath};
 use crate::extension::parameter::Parameter;
 use crate::few::Few;
 
-/// The envelope of a [`Mail`] (RFC 5321, section 2.3.1): its sender, its recipients, and the
+/// The envelope of a [`Mail`](crate::Mail) (RFC 5321, section 2.3.1): its sender, its recipients, and the
 /// parameters of MAIL and RCPT.
 ///
 /// ```
