@@ -8,8 +8,8 @@ use crate::address::{ForwardPath, ReversePath};
 use crate::extension::parameter::Parameter;
 use crate::few::Few;
 
-/// The envelope of a [`Mail`](crate::Mail) (RFC 5321, section 2.3.1): its sender, its recipients, and the
-/// parameters of MAIL and RCPT.
+/// The envelope of a [`Mail`](crate::Mail) (RFC 5321, section 2.3.1): its sender, its recipients,
+/// and the parameters of MAIL and RCPT.
 ///
 /// ```
 /// use smtp_proto::{Mail, Parameter};
