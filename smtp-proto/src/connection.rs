@@ -209,7 +209,7 @@ impl Connection {
         // Count per reply, not per read, so that the statistics in an outcome do not depend on how
         // the input is cut.
         let taken = before.saturating_sub(rest.len());
-        core.io.received(taken);
+        core.io.received(now, taken);
         *input = input.get(taken..).unwrap_or_default();
         match next {
             Ok(None) => Ok(()),

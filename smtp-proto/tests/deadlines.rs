@@ -12,7 +12,7 @@ use crate::common::harness::{Harness, ehlo};
 use crate::common::pair::transmit;
 use crate::common::raw_mail;
 use smtp_proto::{
-    Command, Config, ConfigBuilder, Credentials, Error, ErrorKind, Mail, Pipelining,
+    Command, Config, ConfigBuilder, Credentials, Error, ErrorKind, Mail, Pipelining, Protocol,
     RecipientStatus, Security, Stage, Time, Timeout, Timeouts,
 };
 
@@ -355,6 +355,26 @@ fn the_first_byte_of_a_greeting_may_have_its_own_limit() {
 }
 
 #[test]
+fn a_greeting_that_begins_before_output_is_asked_for_has_the_limit_for_its_rest() {
+    for security in [Security::Cleartext, Security::Implicit] {
+        let limits = timeouts().with_first_byte(secs(3));
+        let mut harness = Harness::new(builder(security).timeouts(limits).build().unwrap());
+        if security == Security::Implicit {
+            harness.listen();
+            harness.wait(secs(2));
+            harness.upgrade();
+        }
+        // In the read that ends the handshake, or as the first call of all.
+        let since = harness.now;
+        harness.say("2");
+        assert_eq!(harness.connection.poll_timeout(), Some(since + secs(11)));
+        harness.wait(secs(4));
+        assert_eq!(harness.listen(), "");
+        check_deadline(&mut harness, since + secs(11), &SESSION[0]);
+    }
+}
+
+#[test]
 fn v29_a_server_that_sends_single_bytes_is_a_timeout_at_each_step() {
     for (index, step) in SESSION.iter().enumerate() {
         let (mut harness, since) = waiting(builder(Security::StartTls), index);
@@ -584,6 +604,100 @@ fn after_replies_in_one_read_the_limit_is_that_of_the_next() {
     harness.now = at(5 + 29);
     harness.tick();
     check_timeout(&harness.failure(), Stage::Rcpt, Wait::RCPT);
+}
+
+#[test]
+fn each_final_reply_of_lmtp_has_its_limit_from_the_final_reply_before_it() {
+    for chunking in [false, true] {
+        let config = builder(Security::Cleartext).protocol(Protocol::Lmtp);
+        let mut harness = Harness::new(config.build().unwrap());
+        let recipients = ["b@x.test", "c@x.test", "d@x.test", "e@x.test"];
+        let text = "Subject: t\r\n\r\nhello\r\n";
+        let mail = raw_mail("a@x.test", recipients, text).unwrap();
+        let id = harness.connection.submit(mail);
+        harness.listen();
+        harness.ask("220 mx.test\r\n");
+        harness.ask(ehlo(if chunking { "CHUNKING" } else { "" }));
+        for _ in 0..=recipients.len() {
+            harness.ask("250 ok\r\n");
+        }
+        if !chunking {
+            harness.ask("354 go ahead\r\n");
+        }
+        assert!(
+            harness
+                .sent
+                .ends_with(if chunking { b"hello\r\n" } else { b"\r\n.\r\n" })
+        );
+        assert_eq!(harness.connection.poll_timeout(), Some(at(41)));
+        harness.now = at(40);
+        // A part of a reply does not move the deadline.
+        harness.say("250 2.1.5 del");
+        assert_eq!(harness.connection.poll_timeout(), Some(at(41)));
+        harness.say("ivered\r\n");
+        assert_eq!(harness.connection.poll_timeout(), Some(at(40 + 41)));
+        harness.now = at(80);
+        assert_eq!(harness.listen(), "");
+        // The next reply, and the first byte of the one after it.
+        harness.say("452 full\r\n2");
+        assert_eq!(harness.connection.poll_timeout(), Some(at(80 + 41)));
+        harness.now = at(120);
+        harness.say("50 ok\r\n");
+        assert_eq!(harness.connection.poll_timeout(), Some(at(120 + 41)));
+        harness.now = at(120 + 41);
+        harness.tick();
+        let stage = if chunking {
+            Stage::LastChunk
+        } else {
+            Stage::EndOfData
+        };
+        assert_eq!(harness.failure().stage(), stage);
+        let outcome = harness.connection.poll_outcome(id).answer().unwrap();
+        let statuses: Vec<_> = outcome
+            .recipients()
+            .iter()
+            .map(|each| each.status())
+            .collect();
+        assert!(
+            matches!(
+                statuses[..],
+                [
+                    RecipientStatus::Accepted(_),
+                    RecipientStatus::Rejected { .. },
+                    RecipientStatus::Accepted(_),
+                    RecipientStatus::InDoubt(_),
+                ]
+            ),
+            "{outcome:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_quit_after_a_failure_has_its_own_limit_from_when_it_is_sent() {
+    let mut harness = Harness::new(builder(Security::Cleartext).build().unwrap());
+    harness.listen();
+    assert_eq!(harness.ask("220 mx.test\r\n"), "EHLO client.test\r\n");
+    harness.wait(secs(12));
+    harness.say("550 not you\r\n");
+    let error = harness.failure();
+    harness.wait(secs(2));
+    assert_eq!(harness.listen(), "QUIT\r\n");
+    let until = at(14 + 47);
+    assert_eq!(harness.connection.poll_timeout(), Some(until));
+    harness.now = at(14 + 46);
+    harness.tick();
+    assert!(!harness.connection.is_closed());
+    assert_eq!(harness.connection.poll_timeout(), Some(until));
+    harness.now = until;
+    harness.tick();
+    assert!(harness.connection.is_closed());
+    assert_eq!(harness.connection.poll_timeout(), None);
+    assert_eq!(
+        harness.failure(),
+        error,
+        "the reply to QUIT explains nothing"
+    );
 }
 
 /// A connection that has said MAIL, two RCPTs and DATA at zero seconds.

@@ -249,8 +249,11 @@ impl Io {
     // Input.
 
     /// Records the arrival of bytes.
-    pub(crate) fn received(&mut self, count: usize) {
+    pub(crate) fn received(&mut self, now: Time, count: usize) {
         if count > 0 && self.stats.received == 0 {
+            // The greeting may begin before the driver first asks for output, such as in the read
+            // that ends a TLS handshake.
+            self.wait(now);
             self.timers.first_byte(&self.config.timeouts);
         }
         let count = u64::try_from(count).unwrap_or(u64::MAX);

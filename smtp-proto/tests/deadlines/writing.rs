@@ -186,6 +186,48 @@ fn v29_the_default_limit_of_a_session_is_two_hours_and_one_more_for_each_message
 }
 
 #[test]
+fn the_session_is_extended_as_each_message_begins() {
+    let limits = timeouts().with_session(secs(60));
+    let limits = limits.with_session_per_mail(secs(5));
+    let mut harness = Harness::new(
+        builder(Security::Cleartext)
+            .timeouts(limits)
+            .build()
+            .unwrap(),
+    );
+    harness.listen();
+    harness.ask("220 mx.test\r\n");
+    harness.ask("250 mx.test\r\n");
+    let ids = [(); 3].map(|()| harness.connection.submit(mail()));
+    assert_eq!(
+        harness.connection.poll_timeout(),
+        Some(at(60)),
+        "a message that is queued has not begun"
+    );
+    for (number, id) in (1..).zip(ids) {
+        assert_eq!(harness.listen(), "MAIL FROM:<a@x.test>\r\n");
+        // The limit for the reply would end later.
+        harness.now = at(50 + number * 5 - 1);
+        for reply in ["250 ok", "250 ok", "250 ok", "354 go ahead"] {
+            harness.ask(format!("{reply}\r\n"));
+            assert_eq!(
+                harness.connection.poll_timeout(),
+                Some(at(60 + number * 5)),
+                "message {number}, {reply}"
+            );
+        }
+        harness.say("250 taken\r\n");
+        let outcome = harness.connection.poll_outcome(id).answer().unwrap();
+        assert!(outcome.is_accepted());
+    }
+    assert_eq!(harness.listen(), "");
+    assert_eq!(harness.connection.poll_timeout(), Some(at(75)));
+    harness.now = at(75);
+    harness.tick();
+    check_timeout(&harness.failure(), Stage::Idle, Wait::SESSION);
+}
+
+#[test]
 fn after_a_write_error_input_is_read_for_a_short_time() {
     let reset = || std::io::Error::from(std::io::ErrorKind::ConnectionReset).into();
     let (mut harness, id) = at_text(1_000_000);
