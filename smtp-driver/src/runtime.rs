@@ -9,7 +9,8 @@ use smtp_proto::Time;
 ///
 /// A clock is created with its connection. The connection's time begins there.
 pub trait Clock {
-    /// A future that is ready at a certain time.
+    /// A future that is ready at a certain time, however busy its task is: a budget of the runtime
+    /// for a task's turn must not apply to it.
     type Alarm: Future;
 
     /// The time since the clock was created.

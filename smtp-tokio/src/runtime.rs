@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use smtp_driver::{Clock, Runtime};
 use smtp_proto::Time;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::task::yield_now;
+use tokio::task::{Unconstrained, unconstrained, yield_now};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// The runtime of a client. Its instants are tokio's, so a paused clock works.
@@ -25,15 +25,17 @@ impl Tokio {
 }
 
 impl Clock for Tokio {
-    type Alarm = Sleep;
+    /// Outside of tokio's cooperative budget: a future beside the alarm that uses up the budget in
+    /// each turn, such as a handshake with a peer that never stops sending, would delay it forever.
+    type Alarm = Unconstrained<Sleep>;
 
     fn now(&self) -> Time {
         Time::from_origin(self.epoch.elapsed())
     }
 
-    fn alarm(&self, at: Time) -> Option<Sleep> {
+    fn alarm(&self, at: Time) -> Option<Self::Alarm> {
         let instant = self.epoch.checked_add(at.since_origin())?;
-        Some(sleep_until(instant))
+        Some(unconstrained(sleep_until(instant)))
     }
 
     fn wake_later(cx: &mut Context<'_>) {

@@ -63,3 +63,26 @@ async fn a_handshake_that_never_ends_runs_into_the_deadline_of_a_paused_clock() 
         "{error:#}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn v29_a_handshake_that_is_always_busy_runs_into_the_deadline() {
+    const LIMIT: Duration = Duration::from_secs(300);
+    let server = MemoryServer::new(&Config::new().advertise_starttls());
+    let client = Client::from_stream(server, limited(Security::StartTls, LIMIT));
+    let error = client
+        .upgrade(async |_| {
+            tokio::time::advance(LIMIT).await;
+            // Uses up tokio's budget in each turn, as reading from a peer does that sends without
+            // end.
+            for _ in 0..100_000 {
+                tokio::task::coop::consume_budget().await;
+            }
+            Err::<(TcpStream, TlsInfo), _>(io::Error::other("not stopped"))
+        })
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Timeout(Timeout::StartTls)),
+        "{error:#}"
+    );
+}
