@@ -121,7 +121,7 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
         let driver = &mut *sending.driver;
         let mut buffer = BytesMut::new();
         while driver.drive(|smtp| smtp.poll_content(id)).await? == ContentStatus::Wanted {
-            buffer.reserve(PIECE);
+            buffer.reserve(PIECE.saturating_sub(buffer.len()));
             match poll_fn(|cx| read(cx, &mut buffer)).await {
                 Ok(0) => break,
                 // Never misuse: this piece was asked for.

@@ -10,7 +10,7 @@ macro_rules! large_tests {
         use super::rt::proto::{Mail, MailBuilder, Security, StreamedContent};
         use super::rt::{AsyncReadExt as _, repeat, runtime};
         use $crate::common::*;
-        use $crate::smtp_test::{Config, Server};
+        use $crate::smtp_test::{Config, Faulty, Plan, Server};
 
         #[test]
         fn content_from_a_reader_takes_the_memory_of_a_few_pieces() {
@@ -27,6 +27,24 @@ macro_rules! large_tests {
             });
             assert!(heap.bytes_max < 512 << 10, "{heap:?}");
             assert_eq!(server.mails()[0].body_len(), LARGE + 2);
+        }
+
+        #[test]
+        fn content_in_short_pieces_from_a_reader_takes_little_more_memory() {
+            let server = Server::start(config()).unwrap();
+            let runtime = runtime();
+            let heap = $crate::allocation_counter::measure(|| {
+                runtime.block_on(async {
+                    let mut client = over_tcp(&server, wire(Security::Cleartext)).await;
+                    let short = Plan::new().at_most(1000);
+                    let text = Faulty::new(repeat(b'x').take(400_000), short);
+                    let outcome = client.send_from(large(), text).await.unwrap();
+                    assert!(outcome.is_accepted(), "{outcome:?}");
+                    client.quit().await.unwrap();
+                })
+            });
+            assert!(heap.bytes_max < 300 << 10, "{heap:?}");
+            assert_eq!(server.mails()[0].body_len(), 400_002);
         }
 
         #[test]
