@@ -55,7 +55,11 @@ pub use transport::TransportError;
 /// let error = Error::connect(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
 /// assert_eq!(advice(&error), "try again later");
 /// assert_eq!(error.to_string(), "connecting: the transport failed");
-/// assert_eq!(format!("{error:#}"), "connecting: connection refused");
+/// assert_eq!(
+///     format!("{error:#}"),
+///     "connecting: connection refused (no server listens on this port: submission is on 587 \
+///      (STARTTLS) or 465 (implicit TLS))"
+/// );
 /// ```
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
@@ -73,7 +77,7 @@ struct Inner {
     pipelined: bool,
 }
 
-/// The kinds of [`Error`], by whose fault it is.
+/// The kinds of [`Error`]: which side is at fault, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {

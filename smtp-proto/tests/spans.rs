@@ -193,7 +193,7 @@ fn a_failure_is_in_the_span_of_the_connection_and_queued_messages_get_their_outc
             "+ /smtp.connection{}",
             "+ /smtp.connection{}/smtp.mail{id=0}",
             "DEBUG /smtp.connection{}: S: 554 no",
-            "DEBUG /smtp.connection{}: -- failed: at the greeting: the server rejected; the server said: 554 no (the server does not accept mail, or not from this client's address)",
+            "DEBUG /smtp.connection{}: -- failed: at the greeting: rejected; the server said: 554 no (the server does not accept mail, or not from this client's address)",
             "DEBUG /smtp.connection{}/smtp.mail{id=0}: outcome accepted=0 rejected=0 not_sent=1 in_doubt=0",
             "- /smtp.connection{}/smtp.mail{id=0}",
             "- /smtp.connection{}",

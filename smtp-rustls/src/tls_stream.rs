@@ -209,6 +209,11 @@ impl TlsStream {
         self.write = WriteState::Nothing;
         match self.phase {
             Phase::Failing { .. } => self.report(connection, now),
+            // A close that arrives before this side's bytes are read is a reset.
+            Phase::Handshake if is_reset(&error) => {
+                let error = error.with_hint(hint::for_truncation(self.start));
+                self.end_with(connection, now, error);
+            }
             _ => self.end_with(connection, now, error),
         }
     }
@@ -402,6 +407,11 @@ fn prefix<'a>(slices: &'a [IoSlice<'_>], bytes: usize) -> Vec<IoSlice<'a>> {
         (!part.is_empty()).then(|| IoSlice::new(part))
     });
     first.collect()
+}
+
+fn is_reset(error: &TransportError) -> bool {
+    let error = error.get_ref().downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionReset)
 }
 
 fn truncated(text: &'static str) -> TransportError {

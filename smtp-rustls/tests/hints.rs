@@ -8,6 +8,7 @@
     reason = "a test that cannot go on ends"
 )]
 
+use std::io;
 use std::sync::Arc;
 
 use crate::common::Answered as _;
@@ -15,7 +16,7 @@ use crate::common::{NOW, Wiring, session, without_key};
 use smtp_rustls::proto::{Error, Stage, TransportError, Wire};
 use smtp_rustls::rustls::pki_types::CertificateDer;
 use smtp_rustls::rustls::{self, SignatureScheme};
-use smtp_rustls::{Endpoint, TlsConfig};
+use smtp_rustls::{Endpoint, Session, TlsConfig};
 use smtp_test::{Config, Log, Machine, Output, TlsPeer};
 
 const AUTHORITY: &[u8] = include_bytes!("data/authority.der");
@@ -153,7 +154,7 @@ fn exchange(session: &mut smtp_rustls::Session, server: &mut TlsPeer<Machine>) {
     session.handle_sent(NOW, count);
 }
 
-fn failed(session: &mut smtp_rustls::Session) -> Error {
+fn failed(session: &mut Session) -> Error {
     while let Some(count) = session.poll_transmit(NOW).map(|transmit| transmit.len()) {
         session.handle_sent(NOW, count);
     }
@@ -222,4 +223,20 @@ fn v30_the_text_of_an_error_of_a_custom_verifier_is_escaped_and_cut() {
     let error = TransportError::new(rustls::Error::General("\u{1b}".repeat(10_000)));
     assert!(format!("{error:#}").len() <= 500);
     assert!(format!("{error:?}").len() <= 500);
+}
+
+#[test]
+fn a_reset_during_the_handshake_has_the_hint_of_a_close() {
+    let failed_by = |end: fn(&mut Session)| {
+        let mut session = session(Endpoint::implicit("localhost").tls(trust()));
+        end(&mut session);
+        failed(&mut session).hint()
+    };
+    let closed = failed_by(|session| session.handle_eof(NOW));
+    assert!(closed.unwrap().contains("check the port"));
+    let reset = failed_by(|session| {
+        let error = io::Error::from(io::ErrorKind::ConnectionReset);
+        session.handle_read_error(NOW, error.into());
+    });
+    assert_eq!(reset, closed);
 }

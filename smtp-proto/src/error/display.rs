@@ -89,7 +89,7 @@ impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Protocol(error) => error.fmt(f),
-            Self::Rejected => f.write_str("the server rejected"),
+            Self::Rejected => f.write_str("rejected"),
             Self::TlsUnavailable => {
                 f.write_str("TLS is required and the server did not provide it")
             }

@@ -2,7 +2,10 @@
 
 use alloc::string::String;
 
-use super::{ApiMisuse, AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError};
+use super::{
+    ApiMisuse, AuthenticationError, Error, ErrorKind, MissingExtension, ProtocolError,
+    TransportError,
+};
 use crate::content::{ContentError, ContentErrorKind};
 use crate::location::{Location, MailPart};
 use crate::reply::Reply;
@@ -23,13 +26,12 @@ impl Error {
             {
                 Some(PIPELINING)
             }
-            ErrorKind::ConnectionLost
-                if self.stage() == Stage::Greeting && self.partial_reply().is_none() =>
+            ErrorKind::Protocol(ProtocolError::Reply(ReplyError::Malformed { .. }))
+                if self.stage() == Stage::Greeting =>
             {
-                Some(
-                    "the server may not serve this client's address, or wait for TLS: on port 465 use implicit TLS",
-                )
+                Some(NO_SMTP)
             }
+            ErrorKind::ConnectionLost if self.stage() == Stage::Greeting => self.of_close(),
             ErrorKind::Protocol(ProtocolError::InjectedBeforeTls) => Some(match self.stage() {
                 Stage::TlsHandshake => {
                     "the server does not begin with TLS on this port: use STARTTLS, or port 465"
@@ -57,7 +59,7 @@ impl Error {
                 )
             }
             ErrorKind::Rejected => of_rejection(self.stage(), self.reply()?),
-            ErrorKind::Transport(error) => error.hint,
+            ErrorKind::Transport(error) => error.hint.or_else(|| self.of_transport(error)),
             ErrorKind::Misuse(ApiMisuse::UpgradePending) => {
                 Some("call `upgrade`, or use a client that has a TLS layer")
             }
@@ -69,8 +71,50 @@ impl Error {
 }
 
 impl Error {
+    /// The hint if the connection ends in place of the greeting.
+    fn of_close(&self) -> Option<&'static str> {
+        match (self.partial_reply(), self.reply()) {
+            (None, None) => Some(
+                "the server may not serve this client's address, or it waits for TLS: on port 465 \
+                 use implicit TLS",
+            ),
+            (None, Some(_)) => Some("the server may not serve this client's address"),
+            (Some(_), _) => None,
+        }
+    }
+
+    /// The hint for an I/O error that has none of its own.
+    #[cfg(feature = "std")]
+    fn of_transport(&self, error: &TransportError) -> Option<&'static str> {
+        let error = error.get_ref().downcast_ref::<std::io::Error>()?;
+        match (self.stage(), error.kind()) {
+            (Stage::Connect, kind) if !self.0.peer.as_ref().is_some_and(|peer| peer.is_path()) => {
+                if kind == std::io::ErrorKind::ConnectionRefused {
+                    Some(NOT_LISTENING)
+                } else if self.endpoint().is_some()
+                    && self.address().is_none()
+                    && error.raw_os_error().is_none()
+                {
+                    Some(UNRESOLVED)
+                } else {
+                    None
+                }
+            }
+            (Stage::Greeting, std::io::ErrorKind::ConnectionReset) => self.of_close(),
+            _ => None,
+        }
+    }
+
+    #[cfg(not(feature = "std"))]
+    fn of_transport(&self, _: &TransportError) -> Option<&'static str> {
+        None
+    }
+
     fn of_timeout(&self, timeout: Timeout) -> Option<&'static str> {
         match (timeout, self.stage()) {
+            (Timeout::Connect, _) => Some(
+                "a firewall may block the port: many networks block 25, and submission is on 587 or 465",
+            ),
             (Timeout::Reply, Stage::Greeting) => Some(match self.partial_reply() {
                 None => "a server that waits for TLS stays silent: on port 465 use implicit TLS",
                 Some(_) => {
@@ -129,8 +173,8 @@ pub(crate) fn of_rejection(stage: Stage, reply: &Reply) -> Option<&'static str> 
             Some("the server relays only for authenticated users")
         }
         (Stage::Ehlo | Stage::Helo, _) if is_about_the_name(reply) => Some(
-            "the server rejected the name in EHLO: set the client's name to this host's full name, or \
-             leave it to the address",
+            "the server rejected the name in EHLO: set `client_name` to this host's full name, or leave \
+             it unset",
         ),
         (Stage::Xclient, 550) => Some("the server does not trust this host to speak for others"),
         (Stage::Greeting, 521) => Some("the server does not accept mail (RFC 7504)"),
@@ -282,6 +326,15 @@ fn says(reply: &Reply, word: &[u8]) -> bool {
 }
 
 const PIPELINING: &str = "the server advertises PIPELINING and may get it wrong: `Pipelining::Off` sends one command at a time";
+
+const NO_SMTP: &str = "the server does not speak SMTP on this port: submission is on 587 (STARTTLS) or 465 (implicit TLS)";
+
+#[cfg(feature = "std")]
+const NOT_LISTENING: &str =
+    "no server listens on this port: submission is on 587 (STARTTLS) or 465 (implicit TLS)";
+
+#[cfg(feature = "std")]
+const UNRESOLVED: &str = "the host name cannot be resolved: check its spelling, and the network";
 
 /// A byte that no field name begins with (RFC 5322, section 2.2).
 const BYTE_ORDER_MARK: &str = "a message begins with the name of a header field: remove what is before it, such as a byte order mark";

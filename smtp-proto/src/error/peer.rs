@@ -69,6 +69,12 @@ impl Peer {
         self.address
     }
 
+    /// Whether it is the path of a Unix socket.
+    #[cfg(feature = "std")]
+    pub(super) fn is_path(&self) -> bool {
+        self.port.is_none()
+    }
+
     /// The address, with its port where that is not the endpoint's.
     pub(crate) fn shown_address(&self) -> Option<String> {
         let address = self.address?;

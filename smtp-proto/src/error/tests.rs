@@ -36,12 +36,60 @@ fn each_attempt_is_named_with_its_failure() {
     let error = last.with_attempts(Vec::from([first]));
     assert_eq!(
         format!("{error:#}"),
-        "mail.example.org:587 (192.0.2.2): connecting: connection refused; \
+        "mail.example.org:587 (192.0.2.2): connecting: connection refused \
+         (no server listens on this port: submission is on 587 (STARTTLS) or 465 (implicit TLS)); \
          before that, 192.0.2.1: connecting: timed out waiting for the address to answer"
     );
     assert_eq!(error.endpoint(), Some("mail.example.org:587"));
     assert_eq!(error.address(), Some(address(2)));
     assert_eq!(error.attempts()[0].address(), Some(address(1)));
+}
+
+#[test]
+fn a_failure_to_connect_names_its_cure() {
+    use std::io;
+    let unknown = || io::Error::other("Name or service not known");
+    let host = Peer::host("mail.example.org", 587);
+    let path = Peer::path("/run/dovecot/lmtp");
+    let cases = [
+        (
+            Error::connect(rejected()).with_peer(host.clone()),
+            Some("no server listens"),
+        ),
+        (Error::connect(rejected()), Some("no server listens")),
+        (Error::connect(rejected()).with_peer(path.clone()), None),
+        (
+            Error::connect(unknown()).with_peer(host.clone()),
+            Some("cannot be resolved"),
+        ),
+        (
+            Error::connect(unknown()).with_peer(host.at(address(1))),
+            None,
+        ),
+        (Error::connect(unknown()).with_peer(path), None),
+        (Error::connect(unknown()), None),
+        (Error::connect_timeout(), Some("a firewall")),
+        (
+            Error::connect(TransportError::from(unknown()).with_hint("start it")),
+            Some("start it"),
+        ),
+    ];
+    for (error, cure) in cases {
+        match (error.hint(), cure) {
+            (Some(hint), Some(cure)) => assert!(hint.contains(cure), "{error:#}"),
+            (hint, cure) => assert_eq!(hint, cure, "{error:#}"),
+        }
+    }
+}
+
+#[test]
+fn a_reset_in_place_of_the_greeting_has_the_hint_of_a_close() {
+    let reset = || TransportError::from(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+    let at = |stage| Error::new(stage, ErrorKind::Transport(reset())).hint();
+    let closed = Error::new(Stage::Greeting, ErrorKind::ConnectionLost).hint();
+    assert!(closed.unwrap().contains("465"));
+    assert_eq!(at(Stage::Greeting), closed);
+    assert_eq!(at(Stage::Mail), None);
 }
 
 #[test]
@@ -184,7 +232,8 @@ fn main_prints_the_whole_text_of_an_error() {
     let returned: Box<dyn core::error::Error> = error.clone().into();
     assert_eq!(
         format!("Error: {returned:?}"),
-        "Error: mail.example.org:587: connecting: connection refused"
+        "Error: mail.example.org:587: connecting: connection refused \
+         (no server listens on this port: submission is on 587 (STARTTLS) or 465 (implicit TLS))"
     );
     // The parts are available on request.
     assert!(
