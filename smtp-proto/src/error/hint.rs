@@ -86,23 +86,24 @@ impl Error {
     /// The hint for an I/O error that has none of its own.
     #[cfg(feature = "std")]
     fn of_transport(&self, error: &TransportError) -> Option<&'static str> {
+        use std::io::ErrorKind as Io;
+
         let error = error.get_ref().downcast_ref::<std::io::Error>()?;
+        let is_path = self.0.peer.as_ref().is_some_and(|peer| peer.is_path());
         match (self.stage(), error.kind()) {
-            (Stage::Connect, kind) if !self.0.peer.as_ref().is_some_and(|peer| peer.is_path()) => {
-                if kind == std::io::ErrorKind::ConnectionRefused {
-                    Some(NOT_LISTENING)
-                } else if self.endpoint().is_some()
-                    && self.address().is_none()
-                    && error.raw_os_error().is_none()
-                {
-                    Some(UNRESOLVED)
-                } else {
-                    None
-                }
-            }
-            (Stage::Greeting, std::io::ErrorKind::ConnectionReset) => self.of_close(),
+            (Stage::Connect, _) if is_path => None,
+            (Stage::Connect, Io::ConnectionRefused) => Some(NOT_LISTENING),
+            (Stage::Connect | Stage::Greeting, Io::ConnectionReset) => self.of_close(),
+            (Stage::Connect, _) if self.is_unresolved(error) => Some(UNRESOLVED),
             _ => None,
         }
+    }
+
+    /// Whether connecting failed before an address was known. The error of a system call on a
+    /// socket has a code.
+    #[cfg(feature = "std")]
+    fn is_unresolved(&self, error: &std::io::Error) -> bool {
+        self.endpoint().is_some() && self.address().is_none() && error.raw_os_error().is_none()
     }
 
     #[cfg(not(feature = "std"))]

@@ -88,6 +88,7 @@ fn a_reset_in_place_of_the_greeting_has_the_hint_of_a_close() {
     let at = |stage| Error::new(stage, ErrorKind::Transport(reset())).hint();
     let closed = Error::new(Stage::Greeting, ErrorKind::ConnectionLost).hint();
     assert!(closed.unwrap().contains("465"));
+    assert_eq!(at(Stage::Connect), closed);
     assert_eq!(at(Stage::Greeting), closed);
     assert_eq!(at(Stage::Mail), None);
 }
