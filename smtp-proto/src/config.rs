@@ -441,7 +441,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// The configuration.
+    /// Builds the configuration.
     ///
     /// # Errors
     /// If credentials would be sent in cleartext, there are two logins, or the chunk size is 0.

@@ -1,4 +1,4 @@
-//! Errors, by whose fault they are.
+//! Errors, by the side at fault.
 
 mod display;
 mod hint;

@@ -39,10 +39,12 @@ pub struct Outcome {
 ///
 /// # Examples
 /// ```
-/// use smtp_proto::Outcome;
+/// use smtp_proto::{Outcome, RecipientOutcome, RecipientStatus};
 ///
-/// fn failed(outcome: &Outcome) -> Vec<String> {
-///     let rejected = outcome.recipients().iter().filter(|each| !each.status().is_transient());
+/// fn rejected(outcome: &Outcome) -> Vec<String> {
+///     let is_rejected =
+///         |each: &&RecipientOutcome| matches!(each.status(), RecipientStatus::Rejected { .. });
+///     let rejected = outcome.recipients().iter().filter(is_rejected);
 ///     rejected.map(|each| each.recipient().to_string()).collect()
 /// }
 /// ```
