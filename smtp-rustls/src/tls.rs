@@ -94,7 +94,7 @@ impl TlsConfig {
     /// If TLS is required, a handshake that `verifier` rejects fails. Under
     /// [`Security::Opportunistic`](smtp_proto::Security::Opportunistic) its findings are reported
     /// by [`TlsInfo::verification`](smtp_proto::TlsInfo::verification). Without a `verifier`, as in
-    /// `TlsConfig::from`, nothing is verified there: rustls does not tell which verifier a
+    /// `TlsConfig::from`, nothing is verified there: rustls does not show which verifier a
     /// configuration has.
     ///
     /// ```

@@ -139,7 +139,7 @@ fn a_rejected_client_certificate_is_told_from_a_missing_one() {
 }
 
 /// Moves the output of the client to the server, and that of the server back, once.
-fn exchange(session: &mut smtp_rustls::Session, server: &mut TlsPeer<Machine>) {
+fn exchange(session: &mut Session, server: &mut TlsPeer<Machine>) {
     use smtp_test::Peer;
 
     let transmit = session.poll_transmit(NOW).unwrap();

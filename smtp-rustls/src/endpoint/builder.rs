@@ -148,7 +148,7 @@ impl EndpointBuilder {
         self
     }
 
-    /// The endpoint.
+    /// Builds the endpoint.
     ///
     /// # Errors
     /// If the host or the port is invalid, options contradict each other, or the default TLS

@@ -164,8 +164,8 @@ impl TlsConfigBuilder {
         self
     }
 
-    /// The same as [`client_certificate`](Self::client_certificate), of PEM texts. Both may be the
-    /// same text.
+    /// The same as [`client_certificate`](Self::client_certificate), from PEM. One text may hold both
+    /// the chain and the key; pass it twice.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -273,7 +273,7 @@ impl TlsConfigBuilder {
         self
     }
 
-    /// The configuration: TLS 1.2 and 1.3, with its own cache of sessions to resume.
+    /// Builds the configuration: TLS 1.2 and 1.3, with its own cache of sessions to resume.
     ///
     /// # Errors
     /// If there is no crypto provider or nothing is trusted, or if a certificate or key is invalid.
