@@ -401,8 +401,7 @@ impl<S: Stream> Client<S, Connection> {
     ///     .upgrade(|stream| {
     ///         let secured = handshake(stream)?;
     ///         Ok((secured, TlsInfo::asserted()))
-    ///     })
-    ///     ?;
+    ///     })?;
     /// # assert!(client.tls().is_some());
     /// # Ok(())
     /// # }

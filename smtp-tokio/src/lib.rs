@@ -115,8 +115,8 @@
 //!
 //! A mail store takes messages by LMTP (RFC 2033): over a Unix socket by `Client::connect_unix`, or
 //! over TCP by an [`Endpoint`](tls::Endpoint) with this
-//! [`protocol`](tls::EndpointBuilder::protocol). An outcome then says for each recipient whether
-//! the message was delivered.
+//! [`protocol`](tls::EndpointBuilder::protocol). An outcome then has the store's final reply for each
+//! recipient.
 //!
 //! # Other streams and other TLS
 //!
