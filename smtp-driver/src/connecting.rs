@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::path::Path;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -35,7 +35,7 @@ pub async fn connecting<T>(
     alarm: impl Future,
     operation: impl Future<Output = io::Result<T>>,
 ) -> Result<T, Error> {
-    before(Some(alarm), operation)
+    before(Some(pin!(alarm)), pin!(operation))
         .await
         .ok_or_else(Error::connect_timeout)?
         .map_err(Error::connect)
@@ -70,17 +70,18 @@ pub fn unix_connection(path: &Path, config: Arc<Config>) -> (Connection, Peer) {
 }
 
 /// The output of `future`; `None` if the alarm is ready first.
+///
+/// Both are pinned by the caller, so that they are not moved, and are in its future once.
 pub(crate) async fn before<T>(
-    alarm: Option<impl Future>,
-    future: impl Future<Output = T>,
+    mut alarm: Option<Pin<&mut impl Future>>,
+    mut future: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
-    let (mut alarm, mut future) = (pin!(alarm), pin!(future));
     poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Some(output));
         }
-        let alarm = alarm.as_mut().as_pin_mut();
-        alarm.map_or(Poll::Pending, |alarm| alarm.poll(cx).map(|_| None))
+        let alarm = alarm.as_mut();
+        alarm.map_or(Poll::Pending, |alarm| alarm.as_mut().poll(cx).map(|_| None))
     })
     .await
 }

@@ -137,13 +137,14 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
         driver.drive(|smtp| smtp.poll_outcome(id)).await
     }
 
-    /// Ends the connection by QUIT, after everything that is queued, and closes the stream.
+    /// Ends the connection by QUIT, after everything that is queued, and closes the stream. The
+    /// driver is of no use afterwards.
     ///
-    /// Not cancel safe: dropping the future drops the connection as it is.
+    /// Not cancel safe: the stream may be partly closed.
     ///
     /// # Errors
     /// The connection's failure before QUIT was sent. A missing reply to QUIT is no error.
-    pub async fn quit(mut self) -> Result<(), Error> {
+    pub async fn quit(&mut self) -> Result<(), Error> {
         self.smtp_mut().quit();
         let closed = self.drive(Connection::poll_closed).await;
         self.close().await;
@@ -269,8 +270,9 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
         .await;
         // The outcome of every message is known. Closing gets as long as the reply to QUIT.
         let until = (self.clock.now()).saturating_add(self.smtp().timeouts().quit());
-        let alarm = self.clock.alarm(until);
-        _ = before(alarm, poll_fn(|cx| self.poll_close(cx))).await;
+        let alarm = pin!(self.clock.alarm(until));
+        let closing = pin!(poll_fn(|cx| self.poll_close(cx)));
+        _ = before(alarm.as_pin_mut(), closing).await;
     }
 
     /// Writes the last output of the wire, such as an alert of TLS, and closes the stream.
@@ -312,8 +314,8 @@ impl<S, R: Runtime<S>> Driver<S, Connection, R> {
             clock,
             ..
         } = self;
-        let alarm = wire.poll_timeout().and_then(|until| clock.alarm(until));
-        let secured = before(alarm, handshake(stream)).await;
+        let alarm = pin!(wire.poll_timeout().and_then(|until| clock.alarm(until)));
+        let secured = before(alarm.as_pin_mut(), pin!(handshake(stream))).await;
         let stream = complete_tls(&mut wire, clock.now(), secured)?;
         Driver::resume(stream, wire, clock).into_ready().await
     }

@@ -345,7 +345,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, W: Wire> Client<S, W> {
     ///
     /// # Errors
     /// The connection's failure before QUIT was sent. A missing reply to QUIT is no error.
-    pub async fn quit(self) -> Result<(), Error> {
+    pub async fn quit(mut self) -> Result<(), Error> {
         self.driver.quit().await
     }
 }

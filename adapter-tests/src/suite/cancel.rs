@@ -186,6 +186,27 @@ macro_rules! cancel_tests {
             });
         }
 
+        #[test]
+        fn a_future_holds_the_handshake_once_and_the_client_few_times() {
+            const LARGE: usize = 1 << 16;
+            block_on(async {
+                let client = || over_memory(&Config::new(), wire(Security::StartTls)).0;
+                let small = client().upgrade(async |stream| Ok((stream, TlsInfo::asserted())));
+                let large = client().upgrade(async |stream| {
+                    let held = [0_u8; LARGE];
+                    $crate::futures_lite::future::yield_now().await;
+                    std::hint::black_box(&held);
+                    Ok((stream, TlsInfo::asserted()))
+                });
+                let more = size_of_val(&large) - size_of_val(&small);
+                assert!(more <= LARGE, "{more}");
+                let client = client();
+                let own = size_of_val(&client);
+                let quitting = size_of_val(&client.quit());
+                assert!(quitting < 3 * own, "{quitting} of {own}");
+            });
+        }
+
         /// A client of a server in memory in cleartext, over a stream with this plan.
         fn cleartext_over(
             plan: Plan,
