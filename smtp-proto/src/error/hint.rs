@@ -146,7 +146,7 @@ impl Error {
             AuthenticationError::NotAdvertisedInCleartext => Some(
                 "the server advertises STARTTLS: require TLS, which also keeps the password private",
             ),
-            AuthenticationError::NoCommonMechanism { offered, .. } => of_offer(offered),
+            AuthenticationError::NoCommonMechanism { offered, ours } => of_offer(offered, ours),
             AuthenticationError::Rejected { detail } => of_login(self.reply()?, detail.as_deref()),
             AuthenticationError::BindingRejected { detail } => {
                 Some(of_binding(detail.as_deref().unwrap_or_default()))
@@ -245,13 +245,16 @@ fn of_login(reply: &Reply, detail: Option<&[u8]>) -> Option<&'static str> {
     }
 }
 
-/// The kind of credentials that a server requires if it advertises only these mechanisms.
-fn of_offer(offered: &[String]) -> Option<&'static str> {
-    let all = |is: fn(&String) -> bool| offered.iter().all(is);
-    if all(|name| name.ends_with("-PLUS")) {
+/// The kind of credentials that a server requires if it advertises only these mechanisms, and the
+/// credentials support only `ours`.
+fn of_offer(offered: &[String], ours: &[String]) -> Option<&'static str> {
+    let takes_token = |name: &String| matches!(name.as_str(), "OAUTHBEARER" | "XOAUTH2");
+    if offered.iter().all(|name| name.ends_with("-PLUS")) {
         Some("the server requires channel binding, and this connection has none")
-    } else if all(|name| matches!(name.as_str(), "OAUTHBEARER" | "XOAUTH2")) {
+    } else if offered.iter().all(takes_token) {
         Some("the server accepts an OAuth 2.0 token, and no password")
+    } else if !ours.is_empty() && ours.iter().all(takes_token) && !offered.iter().any(takes_token) {
+        Some("the server accepts no OAuth 2.0 token: a password may work")
     } else {
         None
     }
