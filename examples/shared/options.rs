@@ -113,7 +113,7 @@ impl Options {
             });
         }
         let endpoint = builder.build().map_err(|error| match error {
-            EndpointError::Host(kind) => Unusable(format!("--host {host:?}: {kind:#}")),
+            EndpointError::Host(kind) => Unusable(format!("--host: {kind:#}")),
             EndpointError::Port => Unusable("--port 0: not a valid port".into()),
             EndpointError::Config(error) => Unusable(format!(
                 "--user: {error:#}; or, dangerous, `--security cleartext` with `--credentials-in-cleartext`"
@@ -278,7 +278,8 @@ impl Options {
 
 impl Unusable {
     fn new(error: impl Display) -> Self {
-        Self(error.to_string())
+        // With the hint.
+        Self(format!("{error:#}"))
     }
 }
 
