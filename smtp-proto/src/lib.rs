@@ -65,7 +65,6 @@ macro_rules! debug_as_display {
 
 // In order of layers: each module uses only those above it in this list.
 mod byte_search;
-mod few;
 
 mod address;
 pub mod content;

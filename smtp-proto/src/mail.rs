@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::extension::parameter::Parameter;
 use crate::location::{Location, MailPart};
 pub use builder::MailBuilder;
+use envelope::Addressed;
 pub use envelope::Envelope;
 pub use error::{InvalidRecipient, MailError, MailErrorKind};
 use extensions::says_tls_optional;
@@ -261,7 +262,9 @@ impl Mail {
             envelope: Envelope {
                 sender: self.sender().clone(),
                 extensions: extensions.map(|all| Box::new(all.restricted_to(indices))),
-                recipients: recipients.map(|(_, path)| path.clone()).collect(),
+                recipients: recipients
+                    .map(|(_, path)| Addressed::new(path.clone()))
+                    .collect(),
             },
             content: original.unwrap_or(&self.content).clone(),
         }
@@ -272,7 +275,7 @@ impl Mail {
 impl PartialEq for Mail {
     fn eq(&self, other: &Self) -> bool {
         self.sender() == other.sender()
-            && self.envelope.recipients == other.envelope.recipients
+            && self.recipients().eq(other.recipients())
             && self.envelope.extensions == other.envelope.extensions
             && self.content == other.content
     }

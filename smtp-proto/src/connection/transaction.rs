@@ -107,7 +107,9 @@ impl Transaction {
             trace,
             content: ContentWriter::new(&mail.content, Framing::Dot),
             mail,
-            recipients: recipients.into_vec(Addressee::new),
+            recipients: (recipients.into_iter())
+                .map(|each| Addressee::new(each.into_path()))
+                .collect(),
             prepared: Prepared::unlimited(),
             next: SendState::Check,
             replies: Replies::default(),

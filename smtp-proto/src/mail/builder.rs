@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::envelope::Addressed;
 use super::recipient::Malformed;
 use super::{
     Content, Envelope, InvalidRecipient, Mail, MailError, MailErrorKind, Recipient, StreamedContent,
@@ -114,7 +115,13 @@ impl MailBuilder {
         recipients: impl IntoIterator<Item = impl Into<Recipient>>,
     ) -> Self {
         let recipients = recipients.into_iter();
-        self.envelope.recipients.reserve(recipients.size_hint().0);
+        let more = recipients.size_hint().0;
+        let all = &mut self.envelope.recipients;
+        match all.is_empty() {
+            true => all.reserve_exact(more),
+            // One at a time may come from a loop.
+            false => all.reserve(more),
+        }
         for recipient in recipients {
             self.add(recipient.into());
         }
@@ -300,7 +307,7 @@ impl MailBuilder {
             .len()
             .saturating_add(self.invalid.len());
         match path {
-            Ok(path) => self.envelope.recipients.push(path),
+            Ok(path) => self.envelope.recipients.push(Addressed::new(path)),
             Err(Malformed { text, error }) => {
                 self.fail(MailPart::Recipient(index), MailErrorKind::Address(error));
                 self.invalid.push(InvalidRecipient { index, text, error });

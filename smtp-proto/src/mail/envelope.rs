@@ -1,12 +1,14 @@
 //! The envelope of a message.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
+use core::mem::MaybeUninit;
 
 use super::extensions::Extensions;
 use crate::address::{ForwardPath, ReversePath};
 use crate::extension::parameter::Parameter;
-use crate::few::Few;
+use crate::outcome::RecipientOutcome;
 
 /// The envelope of a [`Mail`](crate::Mail) (RFC 5321, section 2.3.1): its sender, its recipients,
 /// and the parameters of MAIL and RCPT.
@@ -29,7 +31,7 @@ use crate::few::Few;
 #[derive(Clone)]
 pub struct Envelope {
     pub(crate) sender: ReversePath,
-    pub(crate) recipients: Few<ForwardPath>,
+    pub(crate) recipients: Vec<Addressed>,
     /// Boxed, since most messages have none.
     pub(crate) extensions: Option<Box<Extensions>>,
 }
@@ -39,7 +41,7 @@ impl Envelope {
     pub(super) fn new() -> Self {
         Self {
             sender: ReversePath::null(),
-            recipients: Few::new(),
+            recipients: Vec::new(),
             extensions: None,
         }
     }
@@ -51,7 +53,7 @@ impl Envelope {
 
     /// The recipients: the forward paths, in the order given.
     pub fn recipients(&self) -> impl ExactSizeIterator<Item = &ForwardPath> + Clone {
-        self.recipients.iter()
+        self.recipients.iter().map(Addressed::path)
     }
 
     /// The parameters of MAIL, without those that the content implies.
@@ -66,6 +68,38 @@ impl Envelope {
             .map_or(&[], |extensions| extensions.of_recipient(index))
     }
 }
+
+/// A recipient, with room for its outcome.
+///
+/// The list of an envelope becomes that of a transaction, and then that of an outcome. It is
+/// allocated once, since their items have the same size.
+#[derive(Clone)]
+pub(crate) struct Addressed {
+    path: ForwardPath,
+    _room: [MaybeUninit<u8>; ROOM],
+}
+
+impl Addressed {
+    pub(crate) const fn new(path: ForwardPath) -> Self {
+        Self {
+            path,
+            _room: [const { MaybeUninit::uninit() }; ROOM],
+        }
+    }
+
+    pub(crate) const fn path(&self) -> &ForwardPath {
+        &self.path
+    }
+
+    pub(crate) fn into_path(self) -> ForwardPath {
+        self.path
+    }
+}
+
+const _: () = assert!(size_of::<Addressed>() == size_of::<RecipientOutcome>());
+
+/// Bytes of an outcome beside the address.
+const ROOM: usize = size_of::<RecipientOutcome>().saturating_sub(size_of::<ForwardPath>());
 
 /// Two envelopes are equal if their sender, recipients and parameters are.
 impl PartialEq for Envelope {

@@ -2,8 +2,9 @@
 
 use alloc::vec::Vec;
 
+use super::envelope::Addressed;
 use super::{Content, MailBuilder, MailError, MailErrorKind, MailPart, Recoder};
-use crate::address::{ForwardPath, ReversePath};
+use crate::address::ReversePath;
 use crate::capabilities::Capabilities;
 use crate::error::{ErrorKind, MissingExtension};
 use crate::extension::Parameters;
@@ -72,7 +73,7 @@ impl Extensions {
     pub(super) fn check(
         &self,
         sender: &ReversePath,
-        recipients: &[ForwardPath],
+        recipients: &[Addressed],
     ) -> Result<(), MailError> {
         let fault = |field, reason| {
             let error = ParameterError::new(0, reason);
@@ -92,7 +93,7 @@ impl Extensions {
         }
         for (index, list) in &self.rcpt {
             let path = recipients.get(*index);
-            let len = RCPT.saturating_add(path.map_or(0, |path| path.as_str().len()));
+            let len = RCPT.saturating_add(path.map_or(0, |each| each.path().as_str().len()));
             if len.saturating_add(list.line_len()) > LINE_MAX {
                 return fault(MailPart::Recipient(*index), ParameterErrorKind::TooLong);
             }

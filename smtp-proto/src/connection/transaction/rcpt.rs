@@ -1,7 +1,7 @@
 //! The recipients of a transaction.
 
 use crate::address::ForwardPath;
-use crate::outcome::RecipientStatus;
+use crate::outcome::{RecipientOutcome, RecipientStatus};
 use crate::reply::Reply;
 use crate::stage::Stage;
 
@@ -11,6 +11,9 @@ pub(super) struct Addressee {
     pub(super) path: ForwardPath,
     pub(super) answer: RcptState,
 }
+
+/// The list of a transaction becomes that of its outcome without an allocation.
+const _: () = assert!(size_of::<Addressee>() == size_of::<RecipientOutcome>());
 
 impl Addressee {
     pub(super) const fn new(path: ForwardPath) -> Self {
