@@ -675,29 +675,26 @@ fn each_final_reply_of_lmtp_has_its_limit_from_the_final_reply_before_it() {
 
 #[test]
 fn a_quit_after_a_failure_has_its_own_limit_from_when_it_is_sent() {
-    let mut harness = Harness::new(builder(Security::Cleartext).build().unwrap());
-    harness.listen();
-    assert_eq!(harness.ask("220 mx.test\r\n"), "EHLO client.test\r\n");
-    harness.wait(secs(12));
-    harness.say("550 not you\r\n");
-    let error = harness.failure();
-    harness.wait(secs(2));
-    assert_eq!(harness.listen(), "QUIT\r\n");
-    let until = at(14 + 47);
-    assert_eq!(harness.connection.poll_timeout(), Some(until));
-    harness.now = at(14 + 46);
-    harness.tick();
-    assert!(!harness.connection.is_closed());
-    assert_eq!(harness.connection.poll_timeout(), Some(until));
-    harness.now = until;
-    harness.tick();
-    assert!(harness.connection.is_closed());
-    assert_eq!(harness.connection.poll_timeout(), None);
-    assert_eq!(
-        harness.failure(),
-        error,
-        "the reply to QUIT explains nothing"
-    );
+    // After STARTTLS the limit of TLS is running, which would end first.
+    for (index, rejection) in [(1, "550 not you\r\n"), (2, "454 not now\r\n")] {
+        let (mut harness, since) = waiting(builder(Security::StartTls), index);
+        harness.wait(secs(12));
+        harness.say(rejection);
+        let error = harness.failure();
+        harness.wait(secs(2));
+        assert_eq!(harness.listen(), "QUIT\r\n");
+        let until = since + secs(14 + 47);
+        assert_eq!(harness.connection.poll_timeout(), Some(until));
+        harness.wait(secs(46));
+        harness.tick();
+        assert!(!harness.connection.is_closed());
+        assert_eq!(harness.connection.poll_timeout(), Some(until));
+        harness.now = until;
+        harness.tick();
+        assert!(harness.connection.is_closed());
+        assert_eq!(harness.connection.poll_timeout(), None);
+        assert_eq!(harness.failure(), error, "silence after QUIT is no failure");
+    }
 }
 
 /// A connection that has said MAIL, two RCPTs and DATA at zero seconds.
