@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::extension::parameter::Parameter;
 use crate::location::{Location, MailPart};
 pub use builder::MailBuilder;
-use envelope::Addressed;
+pub(crate) use envelope::Addressed;
 pub use envelope::Envelope;
 pub use error::{InvalidRecipient, MailError, MailErrorKind};
 use extensions::says_tls_optional;

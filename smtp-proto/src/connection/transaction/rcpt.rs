@@ -1,6 +1,7 @@
 //! The recipients of a transaction.
 
 use crate::address::ForwardPath;
+use crate::mail::Addressed;
 use crate::outcome::{RecipientOutcome, RecipientStatus};
 use crate::reply::Reply;
 use crate::stage::Stage;
@@ -12,8 +13,12 @@ pub(super) struct Addressee {
     pub(super) answer: RcptState,
 }
 
-/// The list of a transaction becomes that of its outcome without an allocation.
-const _: () = assert!(size_of::<Addressee>() == size_of::<RecipientOutcome>());
+/// The list of an envelope becomes that of a transaction, and that the one of an outcome, without an
+/// allocation.
+const _: () = assert!(
+    size_of::<Addressed>() == size_of::<Addressee>()
+        && size_of::<Addressee>() == size_of::<RecipientOutcome>()
+);
 
 impl Addressee {
     pub(super) const fn new(path: ForwardPath) -> Self {
