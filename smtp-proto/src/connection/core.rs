@@ -125,18 +125,22 @@ impl Core {
         Ok(())
     }
 
+    /// Records a reply, which is copied only for an observer.
     fn show_reply(&mut self, reply: ReplyRef<'_>) {
         let of_mail = (self.io.pending.front()).is_some_and(|next| next.stage.is_of_transaction());
         self.io.set_subject(match self.queue.front() {
             Some(Queued::Mail(transaction)) if of_mail => Some(&transaction.trace),
             _ => None,
         });
-        let in_auth = matches!(self.phase.state(), Ok(State::ExpectAuth(_)));
-        if in_auth && reply.code().as_u16() == 334 {
-            let len = || reply.lines().map(<[u8]>::len).sum();
-            self.io.show(|| TranscriptEntry::Challenge(len()));
-        } else {
-            self.io.show_reply(|| reply.to_reply());
+        if self.io.is_observed() {
+            let in_auth = matches!(self.phase.state(), Ok(State::ExpectAuth(_)));
+            if in_auth && reply.code().as_u16() == 334 {
+                let len = reply.lines().map(<[u8]>::len).sum();
+                self.io.show(|| TranscriptEntry::Challenge(len));
+            } else {
+                let reply = reply.to_reply();
+                self.io.show(|| TranscriptEntry::Reply(&reply));
+            }
         }
     }
 

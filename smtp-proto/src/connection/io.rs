@@ -11,7 +11,6 @@ use crate::connection::timers::Timers;
 use crate::error::{ApiMisuse, Error, Peer};
 use crate::outcome::ConnectionStats;
 use crate::pipelining::Window;
-use crate::reply::Reply;
 use crate::stage::{Stage, Timeout};
 use crate::time::Time;
 use crate::tracing::Trace;
@@ -445,14 +444,8 @@ impl Io {
         }
     }
 
-    /// Records a reply, which is copied only for an observer.
-    pub(crate) fn show_reply(&self, reply: impl FnOnce() -> Reply) {
-        if self.is_observed() {
-            self.show_entry(&TranscriptEntry::Reply(&reply()));
-        }
-    }
-
-    fn is_observed(&self) -> bool {
+    /// Whether anything observes the transcript at present.
+    pub(crate) fn is_observed(&self) -> bool {
         self.config.transcript.is_observed() || self.spans.current.is_observed()
     }
 
