@@ -6,7 +6,10 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::task::Poll;
 
-use super::{ApiMisuse, Error, ErrorKind, Peer, Stage, TransportError};
+use super::{
+    ApiMisuse, AuthenticationError, Error, ErrorKind, MissingExtension, Peer, ProtocolError, Stage,
+    Timeout, TransportError,
+};
 use crate::address::Mailbox;
 use crate::command::Command;
 use crate::config::{Config, Security};
@@ -16,6 +19,7 @@ use crate::extension::parameter::Parameter;
 use crate::extension::xclient::Xclient;
 use crate::mail::Mail;
 use crate::outcome::{ConnectionStats, Outcome, RecipientOutcome, RecipientStatus};
+use crate::reply::Reply;
 use crate::reply_reader::ReplyError;
 use crate::sasl::{Credentials, ExchangeError};
 use crate::time::Time;
@@ -243,4 +247,77 @@ fn main_prints_the_whole_text_of_an_error() {
     );
     let nested = ErrorKind::Transport(rejected());
     assert_eq!(format!("{nested:?}"), "Transport(connection refused)");
+}
+
+fn reply(line: &str) -> Reply {
+    Reply::parse(line.as_bytes()).unwrap().unwrap().0
+}
+
+#[test]
+fn replies_out_of_step_after_pipelined_commands_suggest_to_send_one_at_a_time() {
+    let wrong = || Error::protocol(Stage::Rcpt, ProtocolError::WrongClass);
+    let late = |stage| Error::new(stage, ErrorKind::Timeout(Timeout::Reply));
+    for error in [
+        wrong(),
+        Error::protocol(Stage::Mail, ProtocolError::UnexpectedReply),
+        late(Stage::Mail),
+        late(Stage::Rset),
+    ] {
+        assert_eq!(error.hint(), None, "{error}");
+        let hint = error.pipelined().hint().unwrap();
+        assert!(hint.contains("Pipelining::Off"), "{hint}");
+    }
+    // Between commands nothing was pipelined, and after the content the server has other reasons.
+    let idle = Error::protocol(Stage::Idle, ProtocolError::UnexpectedReply);
+    assert_eq!(idle.pipelined().hint(), None);
+    assert_eq!(late(Stage::EndOfData).pipelined().hint(), None);
+}
+
+#[test]
+fn a_reply_of_another_protocol_or_of_another_step_has_its_own_hint() {
+    let malformed = || ProtocolError::Reply(ReplyError::Malformed { line: 1 });
+    let greeting = Error::protocol(Stage::Greeting, malformed());
+    assert!(greeting.hint().unwrap().contains("SMTP"));
+    assert_eq!(Error::protocol(Stage::Mail, malformed()).hint(), None);
+
+    let another =
+        |stage, line| Error::protocol(stage, ProtocolError::WrongClass).with_reply(reply(line));
+    let hint = another(Stage::Ehlo, "220 again\r\n").hint().unwrap();
+    assert!(hint.contains("another greeting"), "{hint}");
+    assert_eq!(another(Stage::Ehlo, "354 go on\r\n").hint(), None);
+    assert_eq!(another(Stage::Mail, "220 again\r\n").hint(), None);
+}
+
+#[test]
+fn without_a_common_mechanism_the_hint_says_which_credentials_the_server_accepts() {
+    let hint = |offered: &[&str], ours: &[&str]| {
+        let names = |all: &[&str]| all.iter().copied().map(String::from).collect();
+        let error = AuthenticationError::NoCommonMechanism {
+            offered: names(offered),
+            ours: names(ours),
+        };
+        Error::new(Stage::Auth, ErrorKind::Authentication(error)).hint()
+    };
+    let part = |offered: &[&str], ours: &[&str]| hint(offered, ours).unwrap();
+    assert!(part(&["SCRAM-SHA-256-PLUS"], &["PLAIN"]).contains("channel binding"));
+    assert!(part(&["XOAUTH2", "OAUTHBEARER"], &["PLAIN"]).contains("no password"));
+    assert!(part(&["PLAIN"], &["XOAUTH2"]).contains("a password may work"));
+    assert_eq!(hint(&["PLAIN", "XOAUTH2"], &["OAUTHBEARER"]), None);
+    assert_eq!(hint(&["GSSAPI"], &["PLAIN"]), None);
+    assert_eq!(hint(&["GSSAPI"], &[]), None);
+}
+
+#[test]
+fn a_missing_extension_of_a_parameter_says_what_to_do_without_it() {
+    let hint = |extension: &str| {
+        let missing = MissingExtension::Parameter {
+            keyword: "KEYWORD".parse().unwrap(),
+            extension: extension.into(),
+            recipient: None,
+        };
+        Error::new(Stage::Mail, ErrorKind::Unsupported(missing)).hint()
+    };
+    assert!(hint("DSN").unwrap().contains("optional_extension"));
+    assert!(hint("REQUIRETLS").unwrap().contains("inside TLS"));
+    assert_eq!(hint("MT-PRIORITY"), None);
 }

@@ -125,3 +125,6 @@ impl fmt::Debug for Envelope {
         shown.finish()
     }
 }
+
+#[cfg(test)]
+mod tests;
