@@ -321,3 +321,47 @@ fn a_missing_extension_of_a_parameter_says_what_to_do_without_it() {
     assert!(hint("REQUIRETLS").unwrap().contains("inside TLS"));
     assert_eq!(hint("MT-PRIORITY"), None);
 }
+
+#[test]
+fn errors_are_equal_if_stage_kind_and_reply_are() {
+    let lost = |stage| Error::new(stage, ErrorKind::ConnectionLost);
+    assert_eq!(lost(Stage::Mail), lost(Stage::Mail));
+    assert_ne!(lost(Stage::Mail), lost(Stage::Rcpt));
+    assert_ne!(
+        lost(Stage::Mail),
+        Error::new(Stage::Mail, ErrorKind::TooManyMails)
+    );
+    let told = lost(Stage::Mail).with_reply(reply("421 bye\r\n"));
+    assert_ne!(told, lost(Stage::Mail));
+    assert_eq!(told.clone(), told);
+    // Errors of a transport are compared by their texts.
+    let cause = rejected();
+    assert_eq!(cause.clone(), cause);
+    assert_eq!(rejected(), cause);
+    assert_ne!(
+        cause,
+        std::io::Error::from(std::io::ErrorKind::ConnectionReset).into()
+    );
+}
+
+#[test]
+fn an_ipv6_host_is_in_brackets_once() {
+    for host in ["2001:db8::1", "[2001:db8::1]"] {
+        let error = Error::connect(rejected()).with_peer(Peer::host(host, 587));
+        assert_eq!(error.endpoint(), Some("[2001:db8::1]:587"));
+    }
+}
+
+#[test]
+fn an_earlier_attempt_is_named_with_what_the_server_said() {
+    let peer = Peer::host("mail.example.org", 587);
+    let first = Error::rejected(Stage::Greeting, reply("554 5.7.1 go away\r\n"));
+    let first = first.with_peer(peer.clone().at(address(1)));
+    let last = Error::connect(rejected()).with_peer(peer.at(address(2)));
+    let text = format!("{:#}", last.with_attempts(Vec::from([first])));
+    assert!(text.contains("192.0.2.1: at the greeting: "), "{text}");
+    assert!(
+        text.ends_with("the server said: 554 5.7.1 go away"),
+        "{text}"
+    );
+}
