@@ -315,3 +315,30 @@ fn debug_of_an_error_begins_with_its_text() {
         assert!(format!("{error:#?}").starts_with(&text), "{error:#?}");
     }
 }
+
+#[test]
+fn an_endpoint_error_names_its_cause_only_in_the_alternate_form() {
+    let host = Endpoint::starttls("a b").build().unwrap_err();
+    let config = Endpoint::builder("localhost")
+        .chunk_size(0)
+        .security(Security::Cleartext)
+        .build()
+        .unwrap_err();
+    let pem = smtp_rustls::TlsConfig::builder()
+        .no_default_roots()
+        .add_root_pem("no certificate")
+        .build()
+        .unwrap_err();
+    let cause = std::error::Error::source(&pem).unwrap().to_string();
+    assert!(!pem.to_string().contains(&cause), "{pem}");
+    assert!(format!("{pem:#}").contains(&cause), "{pem:#}");
+    for (error, brief) in [
+        (host, "invalid host"),
+        (config, "invalid configuration"),
+        (EndpointError::Tls(pem), "invalid TLS configuration"),
+    ] {
+        assert_eq!(error.to_string(), brief);
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(format!("{error:#}").contains(&cause), "{error:#}");
+    }
+}
