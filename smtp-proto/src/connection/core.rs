@@ -99,24 +99,9 @@ impl Core {
         }
         match stage {
             Stage::Rset => self.on_rset_reply(reply)?,
-            Stage::Mail
-            | Stage::Rcpt
-            | Stage::Data
-            | Stage::Content
-            | Stage::Chunk
-            | Stage::LastChunk
-            | Stage::EndOfData => self.on_transaction_reply(now, answered, reply)?,
             Stage::Command => self.on_command_reply(reply)?,
-            Stage::Connect
-            | Stage::Greeting
-            | Stage::Ehlo
-            | Stage::Helo
-            | Stage::StartTls
-            | Stage::TlsHandshake
-            | Stage::Xclient
-            | Stage::Auth
-            | Stage::Idle
-            | Stage::Quit => self.on_session_reply(reply)?,
+            _ if stage.is_of_transaction() => self.on_transaction_reply(now, answered, reply)?,
+            _ => self.on_session_reply(reply)?,
         }
         self.finish_front();
         if reply.code().as_u16() == UNAVAILABLE && !self.phase.is_ended() {
