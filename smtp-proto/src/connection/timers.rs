@@ -53,19 +53,22 @@ impl Timers {
             && offered >= next.end
         {
             self.wait_for(now, next.stage, timeouts);
-            if next.stage == Stage::StartTls {
-                self.begin_tls(now, timeouts, Timeout::StartTls);
-            }
         }
     }
 
     /// Starts the limit for the reply at this stage.
     pub(crate) fn wait_for(&mut self, now: Time, stage: Stage, timeouts: &Timeouts) {
-        let (limit, timeout) = match stage {
+        let mut timeout = Timeout::Reply;
+        let limit = match stage {
             // The first byte of all has a limit of its own.
-            Stage::Greeting => (timeouts.first_byte_limit(), Timeout::Reply),
-            Stage::StartTls => (stage.limit(timeouts), Timeout::StartTls),
-            _ => (stage.limit(timeouts), Timeout::Reply),
+            Stage::Greeting => timeouts.first_byte_limit(),
+            // The limit for TLS includes this reply.
+            Stage::StartTls => {
+                timeout = Timeout::StartTls;
+                self.begin_tls(now, timeouts, timeout);
+                timeouts.starttls
+            }
+            _ => stage.limit(timeouts),
         };
         self.reply = Some(ReplyTimer {
             since: now,
