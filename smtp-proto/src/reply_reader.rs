@@ -235,15 +235,6 @@ impl ReplyReader {
     }
 }
 
-impl fmt::Debug for ReplyReader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplyReader")
-            .field("partial", &self.partial.len())
-            .field("failed", &self.failed)
-            .finish()
-    }
-}
-
 /// The code and the length of the reply at the start of `input`, if it is complete, valid and
 /// within the limits. Nearly every reply is, and needs no buffer. [`Scan`] finds the error of any
 /// other.
