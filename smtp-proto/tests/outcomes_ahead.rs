@@ -5,7 +5,7 @@ use crate::common::invariants::check_fates;
 use crate::common::pair::{Cut, Fault, Pair};
 use crate::common::raw_mail;
 use crate::common::session::{MODES, Mode};
-use crate::exhaustive::is_exhaustive;
+use crate::exhaustive::{is_exhaustive, one_in_turn};
 use proptest::prelude::*;
 use smtp_proto::Pipelining;
 use smtp_test::{Action, Machine, Stage};
@@ -52,11 +52,6 @@ fn places(len: usize, mode: usize) -> impl Iterator<Item = usize> {
     (0..len).filter(move |at| is_exhaustive() || at % MODES.len() == mode)
 }
 
-/// One fault for each place. The next place and the next mode have another.
-fn turn<T: Copy, const N: usize>(faults: [T; N], mode: usize, after: usize) -> T {
-    faults[(mode + after) % N]
-}
-
 #[test]
 fn v40_every_outcome_is_right_wherever_the_input_ends() {
     let faults = [
@@ -68,7 +63,7 @@ fn v40_every_outcome_is_right_wherever_the_input_ends() {
     for (number, mode) in MODES.into_iter().enumerate() {
         let server = mode.server();
         for after in places(mode.run(&server, None).received, number) {
-            let (fault, eager) = turn(faults, number, after);
+            let &(fault, eager) = one_in_turn(&faults, number + after);
             let cut = Cut::Input {
                 after,
                 eager,
@@ -91,7 +86,7 @@ fn v40_every_outcome_is_right_wherever_the_output_ends() {
     for (number, mode) in MODES.into_iter().enumerate() {
         let server = mode.server();
         for after in places(mode.run(&server, None).sent, number) {
-            let (fault, reaches) = turn(faults, number, after);
+            let &(fault, reaches) = one_in_turn(&faults, number + after);
             let cut = Cut::Output {
                 after,
                 reaches,

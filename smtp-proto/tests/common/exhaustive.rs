@@ -13,8 +13,12 @@ pub(crate) fn in_turn<T>(items: &[T], turn: usize) -> &[T] {
     if is_exhaustive() {
         return items;
     }
-    let at = turn.checked_rem(items.len()).unwrap_or(0);
-    items.get(at..=at).unwrap_or(items)
+    std::slice::from_ref(one_in_turn(items, turn))
+}
+
+/// One of `items`: the next one for the next `turn`.
+pub(crate) fn one_in_turn<T>(items: &[T], turn: usize) -> &T {
+    &items[turn % items.len()]
 }
 
 /// The settings of a property with this many cases, or a quarter of them without `EXHAUSTIVE`.
