@@ -44,7 +44,7 @@ pub(crate) trait Server: Sync {
     fn prepare(&self, environment: &Environment) -> io::Result<Command>;
 
     /// Its log files, beside its output.
-    fn logs(&self, _site: &Environment) -> Vec<PathBuf> {
+    fn logs(&self, _environment: &Environment) -> Vec<PathBuf> {
         Vec::new()
     }
 
@@ -54,17 +54,17 @@ pub(crate) trait Server: Sync {
     }
 
     /// Writes the configurations of companion servers; returns how to start them.
-    fn neighbours(&self, _site: &Environment) -> io::Result<Vec<Neighbour>> {
+    fn neighbours(&self, _environment: &Environment) -> io::Result<Vec<Neighbour>> {
         Ok(Vec::new())
     }
 
     /// The protocol of a listener.
-    fn protocol(&self, _door: Listener) -> Protocol {
+    fn protocol(&self, _listener: Listener) -> Protocol {
         Protocol::Smtp
     }
 
     /// The Unix socket with the same configuration as [`Listener::Relay`].
-    fn socket(&self, _site: &Environment) -> Option<PathBuf> {
+    fn socket(&self, _environment: &Environment) -> Option<PathBuf> {
         None
     }
 
@@ -75,7 +75,7 @@ pub(crate) trait Server: Sync {
 
     /// Whether mail for [`FAR`](crate::environment::FAR) reaches a mailbox that IMAP and POP3 can
     /// read.
-    fn is_read_back(&self, _site: &Environment) -> bool {
+    fn is_read_back(&self, _environment: &Environment) -> bool {
         false
     }
 

@@ -114,7 +114,7 @@ SERVICES {{
         Ok(stored)
     }
 
-    fn queued(&self, _site: &Environment) -> io::Result<usize> {
+    fn queued(&self, _environment: &Environment) -> io::Result<usize> {
         // It replies after it has stored the message.
         Ok(0)
     }
