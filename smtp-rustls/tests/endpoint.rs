@@ -15,7 +15,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::common::{self, Answered as _, NOW, Wiring, transmit, trust};
+use crate::common::answered::Answered as _;
+use crate::common::{self, NOW, Wiring, transmit, trust};
 use smtp_rustls::proto::{
     ConfigError, Connection, Credentials, ErrorKind, Mail, Pipelining, Protocol, ReplyLimits,
     Security, Seed, Stage, Timeout, Timeouts, Window, Wire,

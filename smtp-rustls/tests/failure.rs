@@ -15,7 +15,7 @@ use std::io;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::common::Answered as _;
+use crate::common::answered::Answered as _;
 use crate::common::{HELLO, NOW, Wiring, implicit, mail, session, starttls, transmit, wiring};
 use proptest::prelude::*;
 use smtp_rustls::Endpoint;

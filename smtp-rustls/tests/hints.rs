@@ -11,7 +11,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::common::Answered as _;
+use crate::common::answered::Answered as _;
 use crate::common::{NOW, Wiring, session, without_key};
 use smtp_rustls::proto::{Error, Stage, TransportError, Wire};
 use smtp_rustls::rustls::pki_types::CertificateDer;

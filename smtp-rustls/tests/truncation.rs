@@ -9,7 +9,7 @@
 )]
 
 use crate::common;
-use crate::common::Answered as _;
+use crate::common::answered::Answered as _;
 
 use common::{HELLO, NOW, Wiring, mail, session, steady, wiring};
 use smtp_rustls::Endpoint;

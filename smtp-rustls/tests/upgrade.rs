@@ -8,7 +8,7 @@
     reason = "a test that cannot go on ends"
 )]
 
-use crate::common::Answered as _;
+use crate::common::answered::Answered as _;
 use crate::common::{
     HELLO, NOW, Wiring, implicit, mail, session, starttls, transmit, trust, wiring,
 };

@@ -10,8 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
-use std::task::Poll;
-
+mod answered;
 pub(crate) mod debug_output;
 pub(crate) mod dialogue;
 pub(crate) mod harness;
@@ -22,20 +21,7 @@ pub(crate) mod scripted_server;
 pub(crate) mod session;
 pub(crate) mod tampering_peer;
 
-/// A question that has its answer already.
-pub(crate) trait Answered<T> {
-    fn answer(self) -> T;
-}
-
-impl<T> Answered<T> for Poll<T> {
-    #[track_caller]
-    fn answer(self) -> T {
-        match self {
-            Self::Ready(answer) => answer,
-            Self::Pending => panic!("the answer is not known yet"),
-        }
-    }
-}
+pub(crate) use answered::Answered;
 
 /// A message with any content: the header section is not checked.
 pub(crate) fn raw_mail<S>(

@@ -166,20 +166,8 @@ impl<P: Peer> Wiring<P> {
     }
 }
 
-/// A `Poll` that is ready.
-pub(crate) trait Answered<T> {
-    fn answer(self) -> T;
-}
-
-impl<T> Answered<T> for Poll<T> {
-    #[track_caller]
-    fn answer(self) -> T {
-        match self {
-            Self::Ready(answer) => answer,
-            Self::Pending => panic!("the answer is not known yet"),
-        }
-    }
-}
+#[path = "../../../smtp-proto/tests/common/answered.rs"]
+pub(crate) mod answered;
 
 /// Trusts only the authority of the test server's certificates.
 pub(crate) fn trust(tls: &smtp_test::Tls) -> TlsConfig {

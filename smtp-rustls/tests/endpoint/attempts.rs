@@ -7,7 +7,8 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
-use crate::common::{self, Answered as _, HELLO, NOW, Wiring, mail, transmit, trust};
+use crate::common::answered::Answered as _;
+use crate::common::{self, HELLO, NOW, Wiring, mail, transmit, trust};
 use smtp_rustls::proto::sasl::TokenRequest;
 use smtp_rustls::proto::{
     AuthenticationError, Credentials, Error, ErrorKind, Mail, Secret, Security, Stage,

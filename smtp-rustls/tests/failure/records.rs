@@ -2,7 +2,7 @@
 
 use std::task::Poll;
 
-use crate::common::Answered as _;
+use crate::common::answered::Answered as _;
 use crate::common::{HELLO, NOW, Wiring, implicit, mail, session, transmit, wiring};
 use smtp_rustls::Endpoint;
 use smtp_rustls::proto::{ErrorKind, Mail, Window, Wire};
