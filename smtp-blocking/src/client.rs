@@ -18,9 +18,9 @@ use crate::Stream;
 
 /// An SMTP connection over a stream that blocks.
 ///
-/// With the feature `rustls`, `Client` without parameters is the usual client: over TCP, with TLS
-/// by [`smtp_rustls::Session`](crate::tls::Session). Its [`connect`](Self::connect) opens the
-/// connection.
+/// With the feature `rustls`, `Client` without parameters is the usual client: over TCP or a Unix
+/// socket, with TLS by [`smtp_rustls::Session`](crate::tls::Session). Its
+/// [`connect`](Self::connect) opens the connection.
 ///
 /// ```
 /// use smtp_blocking::{Client, Mail};
@@ -47,7 +47,7 @@ use crate::Stream;
 /// The first failure of a connection is final. Every method then returns the same error, except for
 /// messages that were queued: each of them has an outcome.
 pub struct Client<
-    #[cfg(feature = "rustls")] S = std::net::TcpStream,
+    #[cfg(feature = "rustls")] S = crate::Socket,
     #[cfg(feature = "rustls")] W = smtp_rustls::Session,
     #[cfg(not(feature = "rustls"))] S,
     #[cfg(not(feature = "rustls"))] W,

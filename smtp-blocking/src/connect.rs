@@ -1,13 +1,13 @@
 //! From a host name to a client that is ready.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 
 use smtp_proto::{Error, Mail, Outcome};
 use smtp_rustls::{Attempt, Endpoint, Session};
 
-use crate::Client;
 use crate::client::SHORTEST;
+use crate::{Client, Socket};
 
 /// Connects, sends one message and ends the connection.
 ///
@@ -45,10 +45,10 @@ pub fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
     Ok(outcome)
 }
 
-impl Client<TcpStream, Session> {
+impl Client<Socket, Session> {
     /// Connects to a server, and waits until it is ready for messages.
     ///
-    /// The addresses of the host are tried one after the other, while the failure may be different
+    /// The endpoint is a host or a [Unix socket](Endpoint::unix). The addresses of a host are tried one after the other, while the failure may be different
     /// at the next. The endpoint's timeouts limit the connection to each address. The system's
     /// resolver has no time limit; with [`connect_to`](Self::connect_to) a caller can use another.
     ///
@@ -74,6 +74,9 @@ impl Client<TcpStream, Session> {
     /// The failure at the last address that was tried, with the earlier ones as its
     /// [`attempts`](Error::attempts). It names the endpoint and the address.
     pub fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
+        if endpoint.unix_path().is_some() {
+            return Self::connect_to(endpoint, &[]);
+        }
         let name = (endpoint.host(), endpoint.port());
         let addresses = name
             .to_socket_addrs()
@@ -81,7 +84,8 @@ impl Client<TcpStream, Session> {
         Self::connect_to(endpoint, &addresses.collect::<Vec<_>>())
     }
 
-    /// Connects as [`connect`](Self::connect) does, but to known addresses.
+    /// Connects as [`connect`](Self::connect) does, but to known addresses. An endpoint that is a
+    /// Unix socket has none.
     ///
     /// The server's certificate must still be for the host of the endpoint.
     ///
@@ -101,14 +105,12 @@ impl Client<TcpStream, Session> {
 
     fn open(attempt: Attempt) -> Result<Self, Error> {
         let limit = attempt.connect_timeout().max(SHORTEST);
-        let stream = TcpStream::connect_timeout(&attempt.address(), limit).map_err(|error| {
-            match error.kind() {
+        let socket =
+            Socket::connect(attempt.target(), limit).map_err(|error| match error.kind() {
                 io::ErrorKind::TimedOut => Error::connect_timeout(),
                 _ => Error::connect(error),
-            }
-        })?;
-        stream.set_nodelay(true).map_err(Error::connect)?;
-        let session = attempt.into_session(stream.local_addr().ok());
-        Self::from_stream(stream, session).into_ready()
+            })?;
+        let local = socket.as_tcp().and_then(|stream| stream.local_addr().ok());
+        Self::from_stream(socket, attempt.into_session(local)).into_ready()
     }
 }

@@ -82,8 +82,8 @@
 //!
 //! # LMTP
 //!
-//! A mail store takes messages by LMTP (RFC 2033): over a Unix socket by `Client::connect_unix`, or
-//! over TCP by an [`Endpoint`](tls::Endpoint) with this
+//! A mail store takes messages by LMTP (RFC 2033): over a Unix socket by
+//! [`Endpoint::unix`](tls::Endpoint::unix), or over TCP by an [`Endpoint`](tls::Endpoint) with this
 //! [`protocol`](tls::EndpointBuilder::protocol). An outcome then has the store's final reply for each
 //! recipient.
 //!
@@ -105,6 +105,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod stream;
+
+#[cfg(feature = "rustls")]
+mod socket;
 
 mod client;
 
@@ -130,6 +133,8 @@ pub use crate::batch::Batch;
 pub use crate::client::Client;
 #[cfg(feature = "rustls")]
 pub use crate::connect::send;
+#[cfg(feature = "rustls")]
+pub use crate::socket::Socket;
 pub use crate::stream::Stream;
 
 /// The examples of the README, to be compiled and run.

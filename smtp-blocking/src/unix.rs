@@ -17,6 +17,9 @@ impl Client<UnixStream, Connection> {
     /// whether the message was delivered. The config is one in cleartext: no third party can read
     /// from a Unix socket.
     ///
+    /// It needs no feature `rustls`. With that feature, `Client::connect` also connects to an
+    /// endpoint that is a Unix socket.
+    ///
     /// ```
     /// use std::sync::Arc;
     ///

@@ -18,7 +18,7 @@ use proto::{
     Capabilities, Command, CommandId, Connection, ContentStatus, Error, Mail, MailId, Outcome,
     Reply, TlsInfo, Wire,
 };
-pub(crate) use smtp_blocking::{proto, tls};
+pub(crate) use smtp_blocking::{Socket, proto, tls};
 use smtp_test::{Faulty, MemoryServer, Pipe};
 use tls::{Endpoint, Session};
 
@@ -80,7 +80,7 @@ pub(crate) fn scenario_stream(stream: Faulty<MemoryServer>) -> Patient {
 }
 
 /// A blocking client over the stream `S` of the suite.
-pub(crate) struct Client<S: Stream = TcpStream, W = Session>(smtp_blocking::Client<S::Blocking, W>);
+pub(crate) struct Client<S: Stream = Socket, W = Session>(smtp_blocking::Client<S::Blocking, W>);
 
 impl<S: Stream, W: Wire> Client<S, W> {
     pub(crate) fn from_stream(stream: S, wire: W) -> Self {
@@ -185,7 +185,7 @@ impl Client {
         smtp_blocking::Client::connect_to(endpoint, addresses).map(Self)
     }
 
-    pub(crate) fn get_ref(&self) -> &TcpStream {
+    pub(crate) fn get_ref(&self) -> &Socket {
         self.0.get_ref()
     }
 }
@@ -248,7 +248,7 @@ macro_rules! blocking {
     };
 }
 
-blocking!(TcpStream Patient);
+blocking!(Socket TcpStream Patient);
 #[cfg(unix)]
 blocking!(UnixStream);
 

@@ -6,19 +6,23 @@ mod host;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
-use smtp_proto::{Config, Mail, Peer, Security, Timeouts};
+use smtp_proto::{Config, Mail, Peer, Protocol, Security, Timeouts};
 
 use crate::tls::TlsConfig;
 
-pub use self::attempts::{Attempt, Attempts};
+use self::builder::Server;
+
+pub use self::attempts::{Attempt, Attempts, Target};
 pub use self::builder::{EndpointBuilder, EndpointError};
 pub use self::host::HostErrorKind;
 
-/// A server and how to connect to it: host, port, security, credentials, trust, time limits.
+/// A server and how to connect to it: host and port or Unix socket, security, credentials, trust,
+/// time limits.
 ///
 /// Cheap to clone. One endpoint serves any number of connections, which can resume each other's TLS
 /// sessions. Its `Debug` shows no secret. A driver connects by [`attempts`](Self::attempts).
@@ -42,6 +46,8 @@ pub struct Endpoint(Arc<Inner>);
 struct Inner {
     host: String,
     port: u16,
+    /// The Unix socket, in place of host and port.
+    path: Option<PathBuf>,
     peer: Peer,
     name: ServerName<'static>,
     /// With the client name that is used unless an attempt has a better one.
@@ -78,7 +84,7 @@ impl Endpoint {
     /// [`Domain::to_ascii`]: smtp_proto::Domain::to_ascii
     pub fn builder(host: impl Into<String>) -> EndpointBuilder {
         let unknown = IpAddr::V4(Ipv4Addr::LOCALHOST).into();
-        EndpointBuilder::new(host.into(), Config::builder(unknown))
+        EndpointBuilder::new(Server::Host(host.into()), Config::builder(unknown))
     }
 
     /// Begins an endpoint with required STARTTLS (RFC 3207), on port 587.
@@ -111,6 +117,37 @@ impl Endpoint {
     /// ```
     pub fn implicit(host: impl Into<String>) -> EndpointBuilder {
         Self::builder(host).security(Security::Implicit)
+    }
+
+    /// Begins an endpoint that is a Unix socket on this machine, in cleartext: no third party can
+    /// read from it.
+    ///
+    /// The protocol is LMTP (RFC 2033), by which mail stores take messages;
+    /// [`protocol`](EndpointBuilder::protocol) changes that. A port has no effect. If
+    /// [`security`](EndpointBuilder::security) requires TLS, the certificate must be valid for
+    /// `localhost`. On systems without Unix sockets, connecting fails.
+    ///
+    /// ```
+    /// use std::path::Path;
+    ///
+    /// use smtp_proto::Security;
+    /// use smtp_rustls::Endpoint;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = Endpoint::unix("/run/dovecot/lmtp")
+    ///     .client_name("relay.example.org".parse()?)
+    ///     .build()?;
+    /// assert_eq!(store.unix_path(), Some(Path::new("/run/dovecot/lmtp")));
+    /// assert_eq!(store.security(), Security::Cleartext);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn unix(path: impl Into<PathBuf>) -> EndpointBuilder {
+        let unknown = IpAddr::V4(Ipv4Addr::LOCALHOST).into();
+        let config = Config::builder(unknown)
+            .protocol(Protocol::Lmtp)
+            .security(Security::Cleartext);
+        EndpointBuilder::new(Server::Unix(path.into()), config)
     }
 
     /// The endpoint to use for this message.
@@ -147,17 +184,22 @@ impl Endpoint {
     }
 
     /// The host to resolve: as the user typed it, without the brackets of an IPv6 address, and with
-    /// A-labels in place of U-labels.
+    /// A-labels in place of U-labels. That of a [Unix socket](Self::unix) is `localhost`.
     pub fn host(&self) -> &str {
         &self.0.host
     }
 
-    /// The port.
+    /// The port; 0 for a [Unix socket](Self::unix).
     pub fn port(&self) -> u16 {
         self.0.port
     }
 
-    /// The server by host and port, as errors name it.
+    /// The path, if the endpoint is a [Unix socket](Self::unix).
+    pub fn unix_path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    /// The server by host and port, or by its path, as errors name it.
     pub fn peer(&self) -> Peer {
         self.0.peer.clone()
     }
@@ -178,6 +220,7 @@ impl fmt::Debug for Endpoint {
         f.debug_struct("Endpoint")
             .field("host", &self.0.host)
             .field("port", &self.0.port)
+            .field("path", &self.0.path)
             .field("config", &self.0.config)
             .finish_non_exhaustive()
     }

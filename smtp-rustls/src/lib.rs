@@ -113,7 +113,7 @@ pub use rustls;
 pub use smtp_proto as proto;
 
 pub use crate::endpoint::{
-    Attempt, Attempts, Endpoint, EndpointBuilder, EndpointError, HostErrorKind,
+    Attempt, Attempts, Endpoint, EndpointBuilder, EndpointError, HostErrorKind, Target,
 };
 pub use crate::session::Session;
 pub use crate::tls::{TlsConfig, TlsConfigBuilder, TlsError};

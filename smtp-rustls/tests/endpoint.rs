@@ -12,16 +12,17 @@ mod attempts;
 mod host;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::common::answered::Answered as _;
 use crate::common::{self, NOW, Wiring, transmit, trust};
 use smtp_rustls::proto::{
-    ConfigError, Connection, Credentials, ErrorKind, Mail, Pipelining, Protocol, ReplyLimits,
+    ConfigError, Connection, Credentials, ErrorKind, Mail, Peer, Pipelining, Protocol, ReplyLimits,
     Security, Seed, Stage, Timeout, Timeouts, Window, Wire,
 };
-use smtp_rustls::{Endpoint, EndpointBuilder, EndpointError, Session};
+use smtp_rustls::{Endpoint, EndpointBuilder, EndpointError, HostErrorKind, Session};
 use smtp_test::{Config, Log, Tls};
 
 /// A session for a connection with this local address.
@@ -91,6 +92,25 @@ fn the_default_port_depends_on_security_and_protocol() {
         .build()
         .unwrap_err();
     assert!(matches!(error, EndpointError::Port));
+}
+
+#[test]
+fn a_unix_socket_is_lmtp_in_cleartext_and_has_no_port() {
+    let endpoint = Endpoint::unix("/run/lmtp").port(25).build().unwrap();
+    assert_eq!(endpoint.unix_path(), Some(Path::new("/run/lmtp")));
+    assert_eq!((endpoint.host(), endpoint.port()), ("localhost", 0));
+    assert_eq!(endpoint.peer(), Peer::path("/run/lmtp"));
+    assert_eq!(endpoint.security(), Security::Cleartext);
+    assert_eq!(*endpoint.timeouts(), Timeouts::rfc5321());
+    assert!(format!("{endpoint:?}").contains("Lmtp"));
+    let smtp = Endpoint::unix("/run/smtp").protocol(Protocol::Smtp);
+    assert!(format!("{:?}", smtp.build().unwrap()).contains("Smtp"));
+    let host = Endpoint::builder("localhost").security(Security::Cleartext);
+    assert_eq!(host.build().unwrap().unix_path(), None);
+    assert!(matches!(
+        Endpoint::unix("").build(),
+        Err(EndpointError::Host(HostErrorKind::Empty))
+    ));
 }
 
 #[test]

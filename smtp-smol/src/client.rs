@@ -14,9 +14,9 @@ use crate::runtime::Smol;
 
 /// An SMTP connection over any stream with the traits of futures-io.
 ///
-/// With the feature `rustls`, `Client` without parameters is the usual client: over TCP, with TLS
-/// by [`smtp_rustls::Session`](crate::tls::Session). Its [`connect`](Self::connect) opens the
-/// connection.
+/// With the feature `rustls`, `Client` without parameters is the usual client: over TCP or a Unix
+/// socket, with TLS by [`smtp_rustls::Session`](crate::tls::Session). Its
+/// [`connect`](Self::connect) opens the connection.
 ///
 /// ```
 /// use smtp_smol::{Client, Mail};
@@ -48,7 +48,7 @@ use crate::runtime::Smol;
 /// The first failure of a connection is final. Every method then returns the same error, except for
 /// messages that were queued: each of them has an outcome.
 pub struct Client<
-    #[cfg(feature = "rustls")] S = async_net::TcpStream,
+    #[cfg(feature = "rustls")] S = crate::Socket,
     #[cfg(feature = "rustls")] W = smtp_rustls::Session,
     #[cfg(not(feature = "rustls"))] S,
     #[cfg(not(feature = "rustls"))] W,

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 
 use async_io::Timer;
-use async_net::{TcpStream, resolve};
+use async_net::resolve;
 use smtp_driver::connecting;
 use smtp_proto::{Error, Mail, Outcome};
 use smtp_rustls::{Attempt, Endpoint, Session};
 
-use crate::Client;
+use crate::{Client, Socket};
 
 /// Connects, sends one message and ends the connection.
 ///
@@ -50,10 +50,10 @@ pub async fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
     Ok(outcome)
 }
 
-impl Client<TcpStream, Session> {
+impl Client<Socket, Session> {
     /// Connects to a server, and waits until it is ready for messages.
     ///
-    /// The addresses of the host are tried one after the other, while the failure may be different
+    /// The endpoint is a host or a [Unix socket](Endpoint::unix). The addresses of a host are tried one after the other, while the failure may be different
     /// at the next. The endpoint's timeouts limit the resolution of the name and the connection to
     /// each address.
     ///
@@ -82,6 +82,9 @@ impl Client<TcpStream, Session> {
     /// The failure at the last address that was tried, with the earlier ones as its
     /// [`attempts`](Error::attempts). It names the endpoint and the address.
     pub async fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
+        if endpoint.unix_path().is_some() {
+            return Self::connect_to(endpoint, &[]).await;
+        }
         let name = (endpoint.host(), endpoint.port());
         let limit = Timer::after(endpoint.timeouts().connect());
         let addresses = connecting(limit, resolve(name))
@@ -90,7 +93,8 @@ impl Client<TcpStream, Session> {
         Self::connect_to(endpoint, &addresses).await
     }
 
-    /// Connects as [`connect`](Self::connect) does, but to known addresses.
+    /// Connects as [`connect`](Self::connect) does, but to known addresses. An endpoint that is a
+    /// Unix socket has none.
     ///
     /// The server's certificate must still be for the host of the endpoint.
     ///
@@ -105,10 +109,9 @@ impl Client<TcpStream, Session> {
 
     async fn open(attempt: Attempt) -> Result<Self, Error> {
         let limit = Timer::after(attempt.connect_timeout());
-        let stream = connecting(limit, TcpStream::connect(attempt.address())).await?;
-        stream.set_nodelay(true).map_err(Error::connect)?;
-        let session = attempt.into_session(stream.local_addr().ok());
-        let client = Self::from_stream(stream, session);
+        let socket = connecting(limit, Socket::connect(attempt.target())).await?;
+        let local = socket.as_tcp().and_then(|stream| stream.local_addr().ok());
+        let client = Self::from_stream(socket, attempt.into_session(local));
         let driver = client.driver.into_ready().await?;
         Ok(Self { driver })
     }

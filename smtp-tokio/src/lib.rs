@@ -113,8 +113,8 @@
 //!
 //! # LMTP
 //!
-//! A mail store takes messages by LMTP (RFC 2033): over a Unix socket by `Client::connect_unix`, or
-//! over TCP by an [`Endpoint`](tls::Endpoint) with this
+//! A mail store takes messages by LMTP (RFC 2033): over a Unix socket by
+//! [`Endpoint::unix`](tls::Endpoint::unix), or over TCP by an [`Endpoint`](tls::Endpoint) with this
 //! [`protocol`](tls::EndpointBuilder::protocol). An outcome then has the store's final reply for each
 //! recipient.
 //!
@@ -127,7 +127,7 @@
 //! # Features
 //! | feature | by default | what it adds |
 //! | --- | --- | --- |
-//! | `net` | yes | `Client::connect_unix`, for LMTP |
+//! | `net` | yes | `Client::connect_unix`, for LMTP without `rustls` |
 //! | `rustls` | yes | [`Client::connect`], the default type parameters of `Client`, and [`tls`] |
 //! | `idna` | no | non-ASCII domains as A-labels: of the server, of the client, in addresses |
 //! | `tracing` | no | spans of the crate `tracing` for each connection and each message, with the lines of the transcript |
@@ -137,6 +137,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod runtime;
+
+#[cfg(feature = "rustls")]
+mod socket;
 
 mod client;
 
@@ -164,6 +167,8 @@ pub use crate::batch::Batch;
 pub use crate::client::Client;
 #[cfg(feature = "rustls")]
 pub use crate::connect::send;
+#[cfg(feature = "rustls")]
+pub use crate::socket::Socket;
 
 /// The example of the README, to be compiled.
 #[cfg(all(doctest, feature = "rustls"))]

@@ -4,7 +4,7 @@
 #[macro_export]
 macro_rules! lmtp_tests {
     () => {
-        use std::path::PathBuf;
+        use std::path::{Path, PathBuf};
         use std::sync::Arc;
 
         use super::rt::block_on;
@@ -98,15 +98,55 @@ macro_rules! lmtp_tests {
         }
 
         #[test]
+        fn an_endpoint_may_be_a_unix_socket() {
+            block_on(async {
+                let server = Server::start_unix(store(), path("endpoint")).unwrap();
+                let endpoint = unix(server.path().unwrap());
+                let mut client: Client = Client::connect(&endpoint).await.unwrap();
+                assert_partly_delivered(&client.send(mail_to(4)).await.unwrap());
+                let ids: Vec<_> = (0..3).map(|_| client.submit(mail_to(4))).collect();
+                for id in ids {
+                    assert_partly_delivered(&client.wait_outcome(id).await.unwrap());
+                }
+                assert!(client.tls().is_none());
+                client.quit().await.unwrap();
+                // Its addresses do not count.
+                let none = "127.0.0.1:1".parse().unwrap();
+                let client = Client::connect_to(&endpoint, &[none]).await.unwrap();
+                client.quit().await.unwrap();
+                assert_eq!(server.mails().len(), 4 * 2);
+                server.log().assert_clean();
+            })
+        }
+
+        #[test]
+        fn a_unix_endpoint_takes_large_messages() {
+            block_on(async {
+                let server = Server::start_unix(store(), path("large")).unwrap();
+                let mut client = Client::connect(&unix(server.path().unwrap()))
+                    .await
+                    .unwrap();
+                let text = long_text(1 << 20);
+                let outcome = client.send_from(streamed(), text.as_bytes()).await.unwrap();
+                assert!(outcome.is_accepted());
+                client.quit().await.unwrap();
+                assert_eq!(server.mails()[0].body(), text.as_bytes());
+            })
+        }
+
+        #[test]
         fn a_socket_that_is_not_there_is_an_error_of_connecting() {
             block_on(async {
-                let error = Client::connect_unix(path("none"), client_config())
+                let first = Client::connect_unix(path("none"), client_config())
                     .await
                     .unwrap_err();
-                assert_eq!(error.stage(), Stage::Connect);
-                let path = path("none").to_string_lossy().into_owned();
-                assert_eq!(error.endpoint(), Some(&*path));
-                assert!(format!("{error:#}").starts_with(&path), "{error:#}");
+                let second = Client::connect(&unix(&path("none"))).await.unwrap_err();
+                for error in [first, second] {
+                    assert_eq!(error.stage(), Stage::Connect);
+                    let path = path("none").to_string_lossy().into_owned();
+                    assert_eq!(error.endpoint(), Some(&*path));
+                    assert!(format!("{error:#}").starts_with(&path), "{error:#}");
+                }
             })
         }
 
@@ -152,6 +192,10 @@ macro_rules! lmtp_tests {
                 panic!("{third}");
             };
             assert_eq!(reply.code().as_u16(), 452);
+        }
+
+        fn unix(path: &Path) -> super::rt::tls::Endpoint {
+            super::rt::tls::Endpoint::unix(path).build().unwrap()
         }
 
         fn client_config() -> Arc<Config> {

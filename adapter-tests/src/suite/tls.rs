@@ -30,7 +30,7 @@ macro_rules! tls_tests {
                     let mut holder = Holder {
                         client: Client::connect(&endpoint).await.unwrap(),
                     };
-                    assert!(holder.client.get_ref().nodelay().unwrap());
+                    assert!(holder.client.get_ref().as_tcp().unwrap().nodelay().unwrap());
                     assert_eq!(holder.client.tls().unwrap().version(), Some("TLSv1.3"));
                     assert!(!format!("{:?}", holder.client).contains("horse"));
                     let outcome = holder.client.send(mail()).await.unwrap();

@@ -1,6 +1,7 @@
 //! The attempts to connect: which address comes next, and the error when none is left.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io, vec};
@@ -16,8 +17,8 @@ use crate::session::Session;
 
 /// Attempts to connect to an [`Endpoint`], one after the other.
 ///
-/// Created by [`Endpoint::attempts`]. Addresses are tried in the order given. An address is tried
-/// again, on a new connection, in two cases:
+/// Created by [`Endpoint::attempts`]. Addresses are tried in the order given; a [Unix
+/// socket](Endpoint::unix) is the only one. An address is tried again, on a new connection, in two cases:
 ///
 /// - under [`Security::Opportunistic`](smtp_proto::Security::Opportunistic), if STARTTLS or the
 ///   handshake broke: in cleartext. Credentials are never sent under that security, and a
@@ -34,7 +35,7 @@ use crate::session::Session;
 /// ```
 /// use std::io::{self, Read, Write};
 /// use std::net::{SocketAddr, TcpStream};
-/// use smtp_rustls::{Attempt, Endpoint, Session, proto::Error};
+/// use smtp_rustls::{Attempt, Endpoint, Session, Target, proto::Error};
 ///
 /// fn connect(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<(TcpStream, Session), Error> {
 ///     let mut attempts = endpoint.attempts(addresses.iter().copied());
@@ -49,7 +50,10 @@ use crate::session::Session;
 /// }
 ///
 /// fn open(attempt: Attempt) -> Result<(TcpStream, Session), Error> {
-///     let stream = TcpStream::connect_timeout(&attempt.address(), attempt.connect_timeout())
+///     let Target::Tcp(address) = attempt.target() else {
+///         return Err(Error::connect(io::Error::from(io::ErrorKind::Unsupported)));
+///     };
+///     let stream = TcpStream::connect_timeout(address, attempt.connect_timeout())
 ///         .map_err(Error::connect)?;
 ///     let session = attempt.into_session(stream.local_addr().ok());
 ///     // Drive the session until it is ready: its failure counts as well.
@@ -59,19 +63,29 @@ use crate::session::Session;
 /// ```
 pub struct Attempts {
     endpoint: Endpoint,
-    addresses: vec::IntoIter<SocketAddr>,
-    /// The address of the last attempt, and how it was tried.
-    last: Option<(SocketAddr, Variant)>,
+    targets: vec::IntoIter<Target>,
+    /// The last attempt, and how it was tried.
+    last: Option<(Target, Variant)>,
     failures: Vec<Error>,
 }
 
-/// One attempt to connect: an address, and the session to drive over the connection.
+/// One attempt to connect: where to, and the session to drive over the connection.
 ///
 /// See [`Attempts`] for an example.
 pub struct Attempt {
     endpoint: Endpoint,
-    address: SocketAddr,
+    target: Target,
     variant: Variant,
+}
+
+/// What an attempt connects to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Target {
+    /// A TCP port.
+    Tcp(SocketAddr),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
 }
 
 /// The change of an attempt to the endpoint's config.
@@ -108,21 +122,28 @@ impl Endpoint {
 
     /// The attempts to connect at these addresses, to which the caller has resolved the host.
     ///
+    /// An endpoint that is a [Unix socket](Self::unix) has no others, whatever `addresses` are.
+    ///
     /// ```
-    /// use smtp_rustls::Endpoint;
+    /// use smtp_rustls::{Endpoint, Target};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let endpoint = Endpoint::starttls("mail.example.org").build()?;
-    /// let mut attempts = endpoint.attempts(["192.0.2.25:587".parse()?]);
+    /// let address = "192.0.2.25:587".parse()?;
+    /// let mut attempts = endpoint.attempts([address]);
     /// let first = attempts.next(None).expect("there is one address");
-    /// assert_eq!(first.address().port(), 587);
+    /// assert_eq!(*first.target(), Target::Tcp(address));
     /// # Ok(())
     /// # }
     /// ```
     pub fn attempts(&self, addresses: impl IntoIterator<Item = SocketAddr>) -> Attempts {
+        let targets: Vec<Target> = match &self.0.path {
+            Some(path) => vec![Target::Unix(path.clone())],
+            None => addresses.into_iter().map(Target::Tcp).collect(),
+        };
         Attempts {
             endpoint: self.clone(),
-            addresses: addresses.into_iter().collect::<Vec<_>>().into_iter(),
+            targets: targets.into_iter(),
             last: None,
             failures: Vec::new(),
         }
@@ -135,6 +156,14 @@ impl Endpoint {
             Arc::clone(&inner.config)
         } else {
             Arc::new(inner.config.with_client_name(local.into()))
+        }
+    }
+
+    /// The name of this server at the target.
+    fn peer_at(&self, target: &Target) -> Peer {
+        match target {
+            Target::Tcp(address) => self.peer().at(*address),
+            Target::Unix(_) => self.peer(),
         }
     }
 
@@ -166,21 +195,21 @@ impl Attempts {
     /// `failure` is why the previous attempt failed: on connecting, or until its session was
     /// ready. It is `None` for the first attempt.
     pub fn next(&mut self, failure: Option<Error>) -> Option<Attempt> {
-        let (address, variant) = match failure {
-            None => (self.addresses.next()?, Variant::AsConfigured),
+        let (target, variant) = match failure {
+            None => (self.targets.next()?, Variant::AsConfigured),
             Some(error) => self.after(error)?,
         };
-        self.last = Some((address, variant));
+        self.last = Some((target.clone(), variant));
         Some(Attempt {
             endpoint: self.endpoint.clone(),
-            address,
+            target,
             variant,
         })
     }
 
     /// Opens a connection for each attempt until one succeeds.
     ///
-    /// `open` connects to the address of the attempt, and drives its session until it is ready.
+    /// `open` connects to the target of the attempt, and drives its session until it is ready.
     /// Cancel safe if its future is.
     ///
     /// # Errors
@@ -226,30 +255,30 @@ impl Attempts {
     }
 
     /// What to try after this failure.
-    fn after(&mut self, error: Error) -> Option<(SocketAddr, Variant)> {
-        let Some((address, variant)) = self.last else {
+    fn after(&mut self, error: Error) -> Option<(Target, Variant)> {
+        let Some((target, variant)) = self.last.take() else {
             self.failures.push(error);
             return None;
         };
-        let error = error.with_peer(self.endpoint.peer().at(address));
+        let error = error.with_peer(self.endpoint.peer_at(&target));
         let again = variant.after(&error, &self.endpoint.0.config);
         let is_transient = error.is_transient();
         self.failures.push(error);
         match again {
-            Some(variant) => Some((address, variant)),
-            None if is_transient => Some((self.addresses.next()?, Variant::AsConfigured)),
+            Some(variant) => Some((target, variant)),
+            None if is_transient => Some((self.targets.next()?, Variant::AsConfigured)),
             None => None,
         }
     }
 }
 
 impl Attempt {
-    /// The address to connect to.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// What to connect to.
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
-    /// How long the address may take to accept the connection.
+    /// How long the target may take to accept the connection.
     pub fn connect_timeout(&self) -> Duration {
         self.endpoint.timeouts().connect()
     }
@@ -266,7 +295,7 @@ impl Attempt {
         // Not `None`: the variant applied when it was chosen, and the client name does not change
         // that.
         let config = self.variant.apply_to(&config).unwrap_or(config);
-        let peer = self.endpoint.peer().at(self.address);
+        let peer = self.endpoint.peer_at(&self.target);
         self.endpoint.session_with(config, peer)
     }
 }
@@ -300,7 +329,7 @@ impl fmt::Debug for Attempts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempts")
             .field("endpoint", &self.endpoint)
-            .field("addresses", &self.addresses.as_slice())
+            .field("targets", &self.targets.as_slice())
             .field("failures", &self.failures)
             .finish_non_exhaustive()
     }
@@ -310,7 +339,7 @@ impl fmt::Debug for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt")
             .field("endpoint", &self.endpoint)
-            .field("address", &self.address)
+            .field("target", &self.target)
             .field("variant", &self.variant)
             .finish()
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU16;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use smtp_proto::xclient::Xclient;
@@ -35,11 +36,18 @@ use crate::tls::{TlsConfig, TlsError, default_provider};
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct EndpointBuilder {
-    host: String,
+    server: Server,
     port: Option<u16>,
     client_name: Option<ClientName>,
     tls: Option<TlsConfig>,
     config: ConfigBuilder,
+}
+
+/// The server as the caller names it.
+#[derive(Clone)]
+pub(super) enum Server {
+    Host(String),
+    Unix(PathBuf),
 }
 
 /// Why building an [`Endpoint`] failed.
@@ -67,9 +75,9 @@ pub enum EndpointError {
 }
 
 impl EndpointBuilder {
-    pub(super) fn new(host: String, config: ConfigBuilder) -> Self {
+    pub(super) fn new(server: Server, config: ConfigBuilder) -> Self {
         Self {
-            host,
+            server,
             port: None,
             client_name: None,
             tls: None,
@@ -94,7 +102,8 @@ impl EndpointBuilder {
     }
 
     /// Sets the port; by default 587 for STARTTLS, 465 for implicit TLS, 25 for the two kinds of
-    /// [`Security`] that may end in cleartext, and 24 for LMTP.
+    /// [`Security`] that may end in cleartext, and 24 for LMTP. A [Unix socket](Endpoint::unix) has
+    /// none.
     ///
     /// ```
     /// use smtp_rustls::{Endpoint, EndpointError};
@@ -154,13 +163,22 @@ impl EndpointBuilder {
     /// If the host or the port is invalid, options contradict each other, or the default TLS
     /// configuration cannot be built.
     pub fn build(self) -> Result<Endpoint, EndpointError> {
-        let (host, name) = host::parse(&self.host).map_err(EndpointError::Host)?;
-        let port = self.port.unwrap_or_else(|| self.config.default_port());
-        let port = NonZeroU16::new(port).ok_or(EndpointError::Port)?;
-        let config = with_host(self.config.port(port), &host)
-            .build()
-            .map_err(EndpointError::Config)?;
-        let port = port.get();
+        let (host, path) = match self.server {
+            Server::Host(host) => (host, None),
+            Server::Unix(path) if path.as_os_str().is_empty() => (String::new(), None),
+            Server::Unix(path) => ("localhost".to_owned(), Some(path)),
+        };
+        let (host, name) = host::parse(&host).map_err(EndpointError::Host)?;
+        let (port, peer, config) = match &path {
+            Some(path) => (0, Peer::path(path.to_string_lossy()), self.config),
+            None => {
+                let port = self.port.unwrap_or_else(|| self.config.default_port());
+                let set = NonZeroU16::new(port).ok_or(EndpointError::Port)?;
+                (port, Peer::host(&host, port), self.config.port(set))
+            }
+        };
+        let config = with_host(config, path.as_ref().map_or(&host, |_| peer.endpoint()));
+        let config = config.build().map_err(EndpointError::Config)?;
         let is_named = self.client_name.is_some();
         let config = match self.client_name {
             Some(name) => config.with_client_name(name),
@@ -176,9 +194,10 @@ impl EndpointBuilder {
             None => default_provider().ok(),
         };
         Ok(Endpoint(Arc::new(Inner {
-            peer: Peer::host(&host, port),
             host,
             port,
+            path,
+            peer,
             name,
             config: Arc::new(config),
             is_named,
@@ -191,11 +210,21 @@ impl EndpointBuilder {
 impl fmt::Debug for EndpointBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndpointBuilder")
-            .field("host", &host::parse(&self.host).map(|(host, _)| host))
+            .field("server", &self.server)
             .field("port", &self.port)
             .field("client_name", &self.client_name)
             .field("config", &self.config)
             .finish_non_exhaustive()
+    }
+}
+
+/// Shows no secret of a URL that was given as the host.
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(host) => host::parse(host).map(|(host, _)| host).fmt(f),
+            Self::Unix(path) => path.fmt(f),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use smtp_rustls::proto::{
     AuthenticationError, Credentials, Error, ErrorKind, Mail, Secret, Security, Stage,
     TransportError, Wire,
 };
-use smtp_rustls::{Attempt, Endpoint};
+use smtp_rustls::{Attempt, Endpoint, Target};
 use smtp_test::{Action, Config, Defect, Log, Tls};
 
 fn opportunistic(tls: &Tls) -> Endpoint {
@@ -38,10 +38,11 @@ fn the_next_address_is_tried_after_a_transient_failure_only() {
     let endpoint = builder.build().unwrap();
     let refused = || Error::connect(io::Error::from(io::ErrorKind::ConnectionRefused));
     let mut attempts = endpoint.attempts(addresses);
-    assert_eq!(attempts.next(None).unwrap().address(), addresses[0]);
+    let target = |attempt: Option<Attempt>| attempt.unwrap().target().clone();
+    assert_eq!(target(attempts.next(None)), Target::Tcp(addresses[0]));
     assert_eq!(
-        attempts.next(Some(refused())).unwrap().address(),
-        addresses[1]
+        target(attempts.next(Some(refused()))),
+        Target::Tcp(addresses[1])
     );
     // A greeting that rejects the client permanently.
     let mut session = endpoint.session();
@@ -69,6 +70,34 @@ fn the_next_address_is_tried_after_a_transient_failure_only() {
 }
 
 #[test]
+fn a_unix_socket_is_tried_again_and_is_the_only_target() {
+    let path = Target::Unix("/run/smtp".into());
+    let tls = Tls::new();
+    let endpoint = Endpoint::unix("/run/smtp")
+        .security(Security::Opportunistic)
+        .tls(trust(&tls))
+        .build()
+        .unwrap();
+    let mut attempts = endpoint.attempts([ADDRESS; 3]);
+    let attempt = attempts.next(None).unwrap();
+    assert_eq!(*attempt.target(), path);
+    // A handshake that breaks leads to cleartext.
+    let config = Config::new()
+        .lmtp()
+        .tls(tls.clone())
+        .on(smtp_test::Stage::StartTls, Action::cut());
+    let mut wiring = Wiring::new(attempt.into_session(None), &config, &tls, &Log::new());
+    let error = wiring.ready().unwrap_err();
+    assert_eq!(error.endpoint(), Some("/run/smtp"));
+    assert_eq!(error.address(), None);
+    let again = attempts.next(Some(error)).unwrap();
+    assert_eq!(*again.target(), path);
+    let gone = Error::connect(io::Error::from(io::ErrorKind::ConnectionRefused));
+    assert!(attempts.next(Some(gone)).is_none());
+    assert_eq!(attempts.into_error().attempts().len(), 1);
+}
+
+#[test]
 fn connecting_opens_a_connection_for_each_attempt_until_one_succeeds() {
     let addresses: [SocketAddr; 3] = [1, 2, 3].map(|host| ([192, 0, 2, host], 25).into());
     let builder = Endpoint::builder("mail.example.org").security(Security::Cleartext);
@@ -76,9 +105,12 @@ fn connecting_opens_a_connection_for_each_attempt_until_one_succeeds() {
     for (accepting, count) in [(Some(addresses[1]), 2), (None, 3)] {
         let mut tried = Vec::new();
         let open = |attempt: Attempt| {
-            tried.push(attempt.address());
-            ready(match Some(attempt.address()) == accepting {
-                true => Ok(attempt.address()),
+            let Target::Tcp(address) = *attempt.target() else {
+                panic!("{attempt:?}");
+            };
+            tried.push(address);
+            ready(match Some(address) == accepting {
+                true => Ok(address),
                 false => Err(Error::connect(io::Error::from(
                     io::ErrorKind::ConnectionRefused,
                 ))),
@@ -110,7 +142,7 @@ fn attempts(
     let mut attempts = endpoint.attempts([ADDRESS]);
     while let Some(attempt) = attempts.next(last.as_ref().err().cloned()) {
         count += 1;
-        assert_eq!(attempt.address(), ADDRESS);
+        assert_eq!(*attempt.target(), Target::Tcp(ADDRESS));
         let session = attempt.into_session(None);
         let mut wiring = Wiring::new(session, config, tls, log);
         last = wiring.ready();
