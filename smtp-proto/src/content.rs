@@ -18,6 +18,7 @@
 
 mod block_scan;
 mod encoder;
+mod fields;
 mod header_scanner;
 mod line_scanner;
 mod scan;
@@ -25,6 +26,7 @@ mod scan;
 use core::{error::Error, fmt};
 
 pub(crate) use self::encoder::{Encoder, Framing, Room};
+pub(crate) use self::fields::{Field, fields};
 pub(crate) use self::header_scanner::{HeaderRules, HeaderWatch, High as HeaderHigh};
 pub(crate) use self::scan::{LineRules, ScanSummary, scan};
 

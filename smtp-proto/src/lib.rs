@@ -118,8 +118,8 @@ pub use extension::{
 };
 pub use location::{Location, MailPart};
 pub use mail::{
-    Envelope, InvalidRecipient, Mail, MailBuilder, MailError, MailErrorKind, Recipient,
-    StreamedContent,
+    Envelope, FieldError, FieldErrorKind, InvalidRecipient, Mail, MailBuilder, MailError,
+    MailErrorKind, Recipient, StreamedContent,
 };
 pub use outcome::{
     ConnectionStats, Delivered, NotAllAccepted, Outcome, RecipientOutcome, RecipientStatus,

@@ -4,6 +4,7 @@ mod builder;
 mod envelope;
 mod error;
 mod extensions;
+mod message;
 mod recipient;
 mod recoder;
 mod streamed;
@@ -25,6 +26,7 @@ pub(crate) use envelope::Addressed;
 pub use envelope::Envelope;
 pub use error::{InvalidRecipient, MailError, MailErrorKind};
 use extensions::says_tls_optional;
+pub use message::{FieldError, FieldErrorKind};
 pub use recipient::Recipient;
 use recoder::Recoder;
 pub use streamed::StreamedContent;
@@ -106,6 +108,35 @@ impl Mail {
             .recipients(recipients)
             .message(message)
             .build()
+    }
+
+    /// A message with the envelope that its header section states.
+    ///
+    /// The recipients are the mailboxes of all `To`, `Cc` and `Bcc` fields, in the order of the
+    /// fields, each once. The sender is the mailbox of `Sender`, or that of `From`. The content is the
+    /// message without its `Bcc` fields, which the recipients must not see; no other byte is
+    /// changed. See [`MailBuilder::from_message`].
+    ///
+    /// # Errors
+    /// If a field is malformed, a recipient or the sender is missing, or the content is invalid.
+    ///
+    /// # Examples
+    /// ```
+    /// # use smtp_proto::Mail;
+    /// let mail = Mail::from_message(
+    ///     "From: Alice <alice@example.org>\r\n\
+    ///      To: Team: bob@example.net, carol@example.net;\r\n\
+    ///      Bcc: dave@example.com\r\n\
+    ///      \r\n\
+    ///      Hello all.\r\n",
+    /// )?;
+    /// let recipients: Vec<_> = mail.recipients().map(|path| path.as_str()).collect();
+    /// assert_eq!(recipients, ["bob@example.net", "carol@example.net", "dave@example.com"]);
+    /// assert_eq!(mail.sender().as_str(), "alice@example.org");
+    /// # Ok::<(), smtp_proto::MailError>(())
+    /// ```
+    pub fn from_message(message: impl Into<Bytes>) -> Result<Self, MailError> {
+        MailBuilder::from_message(message).build()
     }
 
     /// Starts a message from the null sender `<>`, without recipients and content.

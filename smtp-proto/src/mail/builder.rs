@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::envelope::Addressed;
+use super::message::Stated;
 use super::recipient::Malformed;
 use super::{
     Content, Envelope, InvalidRecipient, Mail, MailError, MailErrorKind, Recipient, StreamedContent,
@@ -42,6 +43,8 @@ pub struct MailBuilder {
     /// Whether the content may lack a header section.
     headerless: bool,
     error: Option<MailError>,
+    /// The error if there is no recipient, unless it is the usual one.
+    no_recipient: Option<MailError>,
     invalid: Vec<InvalidRecipient>,
 }
 
@@ -61,8 +64,59 @@ impl MailBuilder {
             source: Source::None,
             headerless: false,
             error: None,
+            no_recipient: None,
             invalid: Vec::new(),
         }
+    }
+
+    /// Starts with the sender, the recipients and the content of a complete RFC 5322 message, so
+    /// that more can be set.
+    ///
+    /// [`sender`](Self::sender) then replaces the sender, for example by an address for reports,
+    /// and [`recipient`](Self::recipient) adds one.
+    ///
+    /// | part | taken from |
+    /// | --- | --- |
+    /// | sender | `Sender`; without this field, the one mailbox of `From` |
+    /// | recipients | all `To`, `Cc` and `Bcc` fields, groups included; each mailbox once |
+    /// | content | the message without its `Bcc` and `Resent-Bcc` fields, otherwise unchanged |
+    ///
+    /// If there are `Resent-` fields, those of the topmost block take the place of these (RFC 5322,
+    /// section 3.6.6): it begins with the first of them, and ends before another field, or before a
+    /// second `Resent-From`, `-Sender`, `-Date` or `-Message-ID`.
+    ///
+    /// # Errors
+    /// [`build`](Self::build) reports a malformed address, with the field and the line; a second
+    /// `From` or `Sender`; `From` with several mailboxes and no `Sender` (RFC 5322, section 3.6.2);
+    /// a message without recipients. Nothing is guessed: a list that is not valid by RFC 5322,
+    /// section 3.4, is an error as a whole.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::dsn::Return;
+    /// use smtp_proto::{MailBuilder, Parameter};
+    ///
+    /// let message = "From: alice@example.org\r\nTo: bob@example.net\r\n\r\nHello Bob.\r\n";
+    /// let mail = MailBuilder::from_message(message)
+    ///     .sender("bounces@example.org")
+    ///     .parameter(Parameter::ret(Return::Headers))
+    ///     .build()?;
+    /// assert_eq!(mail.sender().as_str(), "bounces@example.org");
+    /// assert_eq!(mail.recipients().len(), 1);
+    /// # Ok::<(), smtp_proto::MailError>(())
+    /// ```
+    pub fn from_message(message: impl Into<Bytes>) -> Self {
+        let mut builder = Self::new();
+        match Stated::by(message.into()) {
+            Ok(stated) => {
+                builder.envelope.sender = stated.sender;
+                builder.envelope.recipients = stated.recipients;
+                builder.no_recipient = stated.no_recipient;
+                builder.source = Source::Whole(stated.content);
+            }
+            Err(error) => builder.error = Some(error),
+        }
+        builder
     }
 
     /// Sets the sender: an address, or the empty string for the null sender of delivery reports
@@ -227,7 +281,8 @@ impl MailBuilder {
             return Err(MailError { invalid, ..error });
         }
         if self.envelope.recipients.is_empty() {
-            return Err(MailError::new(MailPart::Recipients, MailErrorKind::Missing));
+            let missing = || MailError::new(MailPart::Recipients, MailErrorKind::Missing);
+            return Err(self.no_recipient.unwrap_or_else(missing));
         }
         let content = self.content()?;
         let mut envelope = self.envelope;

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::FieldError;
 use crate::address::AddressError;
 use crate::content::ContentError;
 use crate::error::of_fault;
@@ -58,6 +59,9 @@ pub enum MailErrorKind {
     Parameter(ParameterError),
     /// Invalid content, at the offset of the error.
     Content(ContentError),
+    /// A header field from which the envelope cannot be taken, by
+    /// [`Mail::from_message`](crate::Mail::from_message).
+    Field(FieldError),
     /// A missing part.
     Missing,
 }
@@ -66,13 +70,22 @@ impl MailError {
     pub(super) fn new(field: MailPart, fault: MailErrorKind) -> Self {
         let place = match &fault {
             MailErrorKind::Address(error) => Location::within(field, error.offset()),
-            MailErrorKind::Parameter(_) | MailErrorKind::Content(_) | MailErrorKind::Missing => {
-                Location::whole(field)
-            }
+            MailErrorKind::Parameter(_)
+            | MailErrorKind::Content(_)
+            | MailErrorKind::Field(_)
+            | MailErrorKind::Missing => Location::whole(field),
         };
         Self {
             place,
             fault,
+            invalid: Vec::new(),
+        }
+    }
+
+    pub(super) fn of_field(place: Location, error: FieldError) -> Self {
+        Self {
+            place,
+            fault: MailErrorKind::Field(error),
             invalid: Vec::new(),
         }
     }
@@ -206,6 +219,7 @@ impl fmt::Display for MailErrorKind {
                     _ => Ok(()),
                 }
             }
+            Self::Field(error) => error.fmt(f),
             Self::Missing => f.write_str("missing"),
         }
     }
