@@ -185,6 +185,16 @@ impl Config {
         &self.timeouts
     }
 
+    /// The credentials, if the client logs in.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
+    }
+
+    /// The client name for EHLO.
+    pub fn client_name(&self) -> &ClientName {
+        &self.client_name
+    }
+
     /// The same configuration with another client name.
     #[must_use]
     pub fn with_client_name(&self, client_name: ClientName) -> Self {

@@ -24,6 +24,7 @@ use crate::Secret;
 #[derive(Clone)]
 pub struct Credentials {
     mechanisms: Arc<[Arc<dyn Mechanism>]>,
+    user: Option<Arc<str>>,
     defers_initial_response: bool,
 }
 
@@ -50,7 +51,7 @@ impl Credentials {
         let mut mechanisms = scram(user, &password)?;
         mechanisms.push(Arc::new(Plain::new(user, password.clone())?));
         mechanisms.push(Arc::new(Login::new(user, password)?));
-        Ok(Self::from_mechanisms(mechanisms))
+        Ok(Self::of_user(user, mechanisms))
     }
 
     /// Creates credentials of a user and an OAuth 2.0 access token, for OAUTHBEARER, or else
@@ -69,10 +70,11 @@ impl Credentials {
     /// ```
     pub fn token(user: &str, token: impl Into<Secret>) -> Result<Self, CredentialsError> {
         let token = token.into();
-        Ok(Self::from_mechanisms(vec![
+        let mechanisms: Vec<Arc<dyn Mechanism>> = vec![
             Arc::new(OAuthBearer::new(user, token.clone())?),
             Arc::new(XOAuth2::new(user, token)?),
-        ]))
+        ];
+        Ok(Self::of_user(user, mechanisms))
     }
 
     /// Creates credentials of a user and the OAuth 2.0 access token that `source` returns, for
@@ -117,12 +119,12 @@ impl Credentials {
     ) -> Result<Self, CredentialsError> {
         let source = Arc::new(source);
         let shared = Arc::clone(&source);
-        Ok(Self::from_mechanisms(vec![
-            Arc::new(OAuthBearer::from_source(user, move |request| {
-                shared(request)
-            })?),
-            Arc::new(XOAuth2::from_source(user, move |request| source(request))?),
-        ]))
+        let bearer = OAuthBearer::from_source(user, move |request| shared(request))?;
+        let xoauth2 = XOAuth2::from_source(user, move |request| source(request))?;
+        Ok(Self::of_user(
+            user,
+            vec![Arc::new(bearer), Arc::new(xoauth2)],
+        ))
     }
 
     /// Creates credentials of a user and an OAuth 2.0 access token, for XOAUTH2 only.
@@ -139,9 +141,8 @@ impl Credentials {
     /// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
     /// ```
     pub fn xoauth2(user: &str, token: impl Into<Secret>) -> Result<Self, CredentialsError> {
-        Ok(Self::from_mechanisms(vec![Arc::new(XOAuth2::new(
-            user, token,
-        )?)]))
+        let mechanism = XOAuth2::new(user, token)?;
+        Ok(Self::of_user(user, vec![Arc::new(mechanism)]))
     }
 
     /// EXTERNAL: the server identifies the client by other means, such as its TLS certificate.
@@ -174,7 +175,15 @@ impl Credentials {
     pub fn from_mechanisms(mechanisms: Vec<Arc<dyn Mechanism>>) -> Self {
         Self {
             mechanisms: mechanisms.into(),
+            user: None,
             defers_initial_response: false,
+        }
+    }
+
+    fn of_user(user: &str, mechanisms: Vec<Arc<dyn Mechanism>>) -> Self {
+        Self {
+            user: Some(user.into()),
+            ..Self::from_mechanisms(mechanisms)
         }
     }
 
@@ -200,7 +209,7 @@ impl Credentials {
         };
         Self {
             mechanisms: names.into_iter().flat_map(named).cloned().collect(),
-            ..*self
+            ..self.clone()
         }
     }
 
@@ -231,6 +240,20 @@ impl Credentials {
         self.mechanisms
             .iter()
             .map(|mechanism| mechanism.name().as_str())
+    }
+
+    /// The user of a password or a token; `None` for mechanisms that were created by other means.
+    ///
+    /// ```
+    /// use smtp_proto::Credentials;
+    ///
+    /// let credentials = Credentials::password("alice", "correct horse")?;
+    /// assert_eq!(credentials.user(), Some("alice"));
+    /// assert_eq!(Credentials::external().user(), None);
+    /// # Ok::<(), smtp_proto::sasl::CredentialsError>(())
+    /// ```
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
     }
 
     /// The mechanisms that can be used on this connection, if the server advertises them.
