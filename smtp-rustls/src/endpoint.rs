@@ -3,6 +3,7 @@
 mod attempts;
 mod builder;
 mod host;
+mod url;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,6 +21,7 @@ use self::builder::Server;
 pub use self::attempts::{Attempt, Attempts, Target};
 pub use self::builder::{EndpointBuilder, EndpointError};
 pub use self::host::HostErrorKind;
+pub use self::url::{UrlError, UrlErrorKind, UrlPart};
 
 /// A server and how to connect to it: host and port or Unix socket, security, credentials, trust,
 /// time limits.

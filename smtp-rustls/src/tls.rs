@@ -49,6 +49,8 @@ struct Levels {
     required: Level,
     /// TLS is opportunistic: no certificate is an error.
     opportunistic: Level,
+    /// SHA-256 of the SubjectPublicKeyInfo of each pinned key.
+    pinned_keys: Vec<[u8; 32]>,
 }
 
 /// The rustls configuration of a level of trust, and what its handshakes prove.
@@ -120,7 +122,7 @@ impl TlsConfig {
     pub fn with_verifier(mut config: ClientConfig, verifier: Arc<dyn ServerCertVerifier>) -> Self {
         let enforcing = Arc::new(Watched::enforcing(Arc::clone(&verifier)));
         config.dangerous().set_certificate_verifier(enforcing);
-        Self::new(Proof::Enforced, config, Some(verifier))
+        Self::new(Proof::Enforced, config, Some(verifier), Vec::new())
     }
 
     /// The level of trust for required or for opportunistic TLS.
@@ -132,11 +134,17 @@ impl TlsConfig {
         }
     }
 
+    /// The keys of which the server must have one, as [`TlsConfigBuilder::pin_key`] takes them.
+    pub(crate) fn pinned_keys(&self) -> &[[u8; 32]] {
+        &self.0.pinned_keys
+    }
+
     /// `verifier` is the one whose findings are recorded for opportunistic connections.
     fn new(
         proof: Proof,
         config: impl Into<Arc<ClientConfig>>,
         verifier: Option<Arc<dyn ServerCertVerifier>>,
+        pinned_keys: Vec<[u8; 32]>,
     ) -> Self {
         let config = config.into();
         let mut lenient = (*config).clone();
@@ -163,6 +171,7 @@ impl TlsConfig {
         Self(Arc::new(Levels {
             required: Level { config, proof },
             opportunistic,
+            pinned_keys,
         }))
     }
 }
@@ -195,7 +204,7 @@ impl From<ClientConfig> for TlsConfig {
 /// The same as `TlsConfig::from` of a [`ClientConfig`].
 impl From<Arc<ClientConfig>> for TlsConfig {
     fn from(config: Arc<ClientConfig>) -> Self {
-        Self::new(Proof::Enforced, config, None)
+        Self::new(Proof::Enforced, config, None, Vec::new())
     }
 }
 

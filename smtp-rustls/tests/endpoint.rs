@@ -10,6 +10,7 @@
 
 mod attempts;
 mod host;
+mod url;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;

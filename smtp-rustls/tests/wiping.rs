@@ -16,7 +16,7 @@ use std::task::Poll;
 
 use smtp_rustls::proto::sasl::{Login, Plain, XOAuth2};
 use smtp_rustls::proto::{Credentials, Wire};
-use smtp_rustls::{Endpoint, TlsConfig};
+use smtp_rustls::{Endpoint, EndpointBuilder, TlsConfig, UrlError};
 use smtp_test::{Config, Log, Machine, Output, Peer, TlsPeer};
 use watched_heap::{CANARY, Canary, LONG_CANARY, WatchedHeap, unwatched, watch};
 
@@ -55,6 +55,38 @@ fn v37_freed_memory_holds_no_secret_wherever_a_login_inside_tls_ends() {
             for step in 0..whole.steps {
                 let run = log_in(pair, way, canary, Some(step));
                 assert_eq!(run.finds, 0, "{}: dropped at step {step}", way.0);
+            }
+        }
+    }
+}
+
+#[test]
+fn v37_no_freed_memory_holds_the_password_of_a_url_that_is_parsed_or_rejected() {
+    let (_, trusted) = common::steady();
+    for canary in [CANARY, LONG_CANARY] {
+        let raw = canary.text().to_owned();
+        let encoded: String = raw.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        for password in [&raw, &encoded] {
+            for (end, is_valid) in [
+                ("@mail.test", true),
+                ("@mail.test?auth=SCRAM-SHA-256", true),
+                ("@mail.test?auth=XOAUTH2", true),
+                ("@mail.test?auth=none", false),
+                ("@mail.test?client_name=%20", false),
+                ("@mail.test:0", false),
+                ("%0D@mail.test", false),
+                ("%FF@mail.test", false),
+                ("%@mail.test", false),
+                ("/@mail.test", false),
+                ("", false),
+            ] {
+                let url = format!("smtps://alice:{password}{end}");
+                let (parsed, finds) = watch(&canary, || {
+                    let builder = EndpointBuilder::from_url(&url)?.tls(trusted.clone());
+                    drop(builder.build().unwrap().session());
+                    Ok::<(), UrlError>(())
+                });
+                assert_eq!((parsed.is_ok(), finds.count()), (is_valid, 0), "{end}");
             }
         }
     }

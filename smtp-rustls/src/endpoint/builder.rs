@@ -13,7 +13,7 @@ use smtp_proto::{
 
 use super::host::{self, HostErrorKind};
 use super::{Endpoint, Inner};
-use crate::tls::{TlsConfig, TlsError, default_provider};
+use crate::tls::{TlsConfig, TlsConfigBuilder, TlsError, default_provider};
 
 /// Builds an [`Endpoint`].
 ///
@@ -40,6 +40,8 @@ pub struct EndpointBuilder {
     port: Option<u16>,
     client_name: Option<ClientName>,
     tls: Option<TlsConfig>,
+    /// Those of a URL.
+    pinned_keys: Vec<[u8; 32]>,
     config: ConfigBuilder,
 }
 
@@ -72,6 +74,8 @@ pub enum EndpointError {
     Config(ConfigError),
     /// The default TLS configuration cannot be built.
     Tls(TlsError),
+    /// A TLS configuration, and keys that a [URL](EndpointBuilder::from_url) pins.
+    PinnedKeys,
 }
 
 impl EndpointBuilder {
@@ -81,8 +85,15 @@ impl EndpointBuilder {
             port: None,
             client_name: None,
             tls: None,
+            pinned_keys: Vec::new(),
             config,
         }
+    }
+
+    /// Pins keys in the default TLS configuration.
+    pub(super) fn pinned_keys(mut self, keys: Vec<[u8; 32]>) -> Self {
+        self.pinned_keys = keys;
+        self
     }
 
     /// Changes the configuration of the connection: every option of [`ConfigBuilder`], also those
@@ -140,7 +151,8 @@ impl EndpointBuilder {
     /// Sets roots, client certificate and crypto provider; by default those of
     /// [`TlsConfig::builder`].
     ///
-    /// Endpoints that share one `TlsConfig` load the roots once.
+    /// Endpoints that share one `TlsConfig` load the roots once. It has the pinned keys, if any: with
+    /// those of a [URL](Self::from_url) it is an error.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -185,8 +197,13 @@ impl EndpointBuilder {
             None => config,
         };
         let tls = match (self.tls, config.security()) {
+            (Some(_), _) if !self.pinned_keys.is_empty() => return Err(EndpointError::PinnedKeys),
             (None, Security::Cleartext) => None,
-            (None, _) => Some(TlsConfig::builder().build().map_err(EndpointError::Tls)?),
+            (None, _) => {
+                let keys = self.pinned_keys.into_iter();
+                let tls = keys.fold(TlsConfig::builder(), TlsConfigBuilder::pin_key);
+                Some(tls.build().map_err(EndpointError::Tls)?)
+            }
             (tls, _) => tls,
         };
         let provider = match &tls {
@@ -329,6 +346,9 @@ impl fmt::Display for EndpointError {
             Self::Config(_) => f.write_str("invalid configuration"),
             Self::Tls(error) if f.alternate() => write!(f, "tls: {error:#}"),
             Self::Tls(_) => f.write_str("invalid TLS configuration"),
+            Self::PinnedKeys => f.write_str(
+                "the URL pins a key, and there is a TLS configuration: pin it there by `TlsConfigBuilder::pin_key`",
+            ),
         }
     }
 }
@@ -339,7 +359,7 @@ impl std::error::Error for EndpointError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Host(kind) => Some(kind),
-            Self::Port => None,
+            Self::Port | Self::PinnedKeys => None,
             Self::Config(error) => Some(error),
             Self::Tls(error) => Some(error),
         }

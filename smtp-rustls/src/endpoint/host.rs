@@ -23,7 +23,8 @@ pub enum HostErrorKind {
     Empty,
     /// It contains a port. Set the port by [`EndpointBuilder::port`](super::EndpointBuilder::port).
     Port,
-    /// It is a URL. [`Endpoint::starttls`](super::Endpoint::starttls) and
+    /// It is a URL, which [`Endpoint::from_url`](super::Endpoint::from_url) takes.
+    /// [`Endpoint::starttls`](super::Endpoint::starttls) and
     /// [`Endpoint::implicit`](super::Endpoint::implicit) replace its scheme, and
     /// [`EndpointBuilder::credentials`](super::EndpointBuilder::credentials) its user and password.
     Url,
@@ -47,8 +48,8 @@ impl fmt::Display for HostErrorKind {
                 "it contains a port: set that by `Endpoint::starttls(\"mail.example.org\").port(587)`"
             }
             Self::Url => {
-                "it is a URL: use `Endpoint::implicit(\"mail.example.org\")` for smtps:// (implicit TLS), \
-                 `Endpoint::starttls` otherwise, and `credentials` for user and password"
+                "it is a URL: use `Endpoint::from_url`; or `Endpoint::implicit(\"mail.example.org\")` for \
+                 smtps:// (implicit TLS), `Endpoint::starttls` otherwise, and `credentials` for user and password"
             }
             Self::User => {
                 "it contains an @: give the name of the server, and the user to `credentials`"

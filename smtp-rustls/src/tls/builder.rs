@@ -282,8 +282,8 @@ impl TlsConfigBuilder {
         let provider = self.provider.map_or_else(default_provider, Ok)?;
         let mut verifier = self.trust.verifier(self.roots?, &provider)?;
         if !self.keys.is_empty() {
-            let pinned =
-                Pinned::pinning(self.keys, &provider, verifier).ok_or(TlsError::NoSha256)?;
+            let pinned = Pinned::pinning(self.keys.clone(), &provider, verifier)
+                .ok_or(TlsError::NoSha256)?;
             verifier = Arc::new(pinned);
         } else if matches!(self.trust, Trust::Pinned) {
             return Err(TlsError::NoKeys);
@@ -301,9 +301,9 @@ impl TlsConfigBuilder {
             None => config.with_no_client_auth(),
         };
         Ok(if verifies {
-            TlsConfig::new(Proof::Enforced, config, Some(verifier))
+            TlsConfig::new(Proof::Enforced, config, Some(verifier), self.keys)
         } else {
-            TlsConfig::new(Proof::NotChecked, config, None)
+            TlsConfig::new(Proof::NotChecked, config, None, self.keys)
         })
     }
 }
