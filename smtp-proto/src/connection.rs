@@ -141,6 +141,26 @@ impl Connection {
         }
     }
 
+    /// Sends no more ahead of the replies than the envelope, whatever the level of pipelining.
+    ///
+    /// For the first message after a pause, in which the server may have closed the connection: the
+    /// content of a message that was sent ahead would then be in doubt.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::{Connection, Mail, MailId};
+    ///
+    /// fn submit_after_pause(connection: &mut Connection, mail: Mail) -> MailId {
+    ///     connection.set_cautious(true);
+    ///     connection.submit(mail)
+    ///     // Once its outcome is known: `connection.set_cautious(false)`.
+    /// }
+    /// # let _: fn(&mut Connection, Mail) -> MailId = submit_after_pause;
+    /// ```
+    pub fn set_cautious(&mut self, cautious: bool) {
+        self.core.change().set_cautious(cautious);
+    }
+
     /// Names the server in the errors of this connection.
     ///
     /// The driver knows which server it connects to, and at which address.

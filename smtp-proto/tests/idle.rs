@@ -79,3 +79,41 @@ fn a_server_that_keeps_sending_gets_no_quit() {
     assert!(harness.connection.is_closed());
     assert_eq!(harness.failure().reply().unwrap().code().as_u16(), 554);
 }
+
+#[test]
+fn a_cautious_connection_sends_no_content_ahead_of_the_replies() {
+    use smtp_proto::Pipelining;
+    let config = || {
+        Config::builder("client.test".parse().unwrap())
+            .security(Security::Cleartext)
+            .pipelining(Pipelining::Speculative)
+            .build()
+            .unwrap()
+    };
+    let mail = || {
+        let message = "From: a@x.test\r\n\r\nhello\r\n";
+        smtp_proto::Mail::new("a@x.test", ["b@x.test"], message).unwrap()
+    };
+    let envelope = "MAIL FROM:<a@x.test> SIZE=25\r\nRCPT TO:<b@x.test>\r\n";
+    let mut harness = Harness::new(config());
+    harness.listen();
+    harness.say("220 mx.test\r\n");
+    harness.listen();
+    harness.say("250-mx.test\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 SIZE\r\n");
+    harness.connection.submit(mail());
+    assert!(harness.listen().starts_with(&format!("{envelope}BDAT")));
+    harness.say("250 ok\r\n250 ok\r\n250 taken\r\n");
+    harness.connection.set_cautious(true);
+    harness.connection.submit(mail());
+    assert_eq!(harness.listen(), envelope);
+    harness.say("250 ok\r\n250 ok\r\n");
+    assert!(harness.listen().starts_with("BDAT"));
+    harness.say("250 taken\r\n");
+    harness.connection.set_cautious(false);
+    harness.connection.submit(mail());
+    let ahead = harness.listen();
+    assert!(
+        ahead.contains(envelope) && ahead.contains("BDAT"),
+        "{ahead}"
+    );
+}

@@ -57,6 +57,8 @@ pub(crate) struct Ahead {
     pub(crate) level: Pipelining,
     /// Whether a batch is being sent, whose messages follow each other closely.
     pub(crate) batching: bool,
+    /// Whether the server may have closed the connection during a pause.
+    pub(crate) cautious: bool,
 }
 
 /// Counts the bytes that a server may send.
@@ -399,12 +401,15 @@ impl Ahead {
         Self {
             level,
             batching: false,
+            cautious: false,
         }
     }
 
     /// The current level of pipelining.
     pub(crate) fn level(self) -> Pipelining {
-        if self.batching {
+        if self.cautious {
+            self.level.min(Pipelining::Envelope)
+        } else if self.batching {
             self.level.max(Pipelining::Transactions)
         } else {
             self.level

@@ -177,6 +177,14 @@ impl Core {
         }
     }
 
+    /// Lowers the level of pipelining after a pause of the caller.
+    pub(crate) fn set_cautious(&mut self, cautious: bool) {
+        if self.ahead.cautious != cautious {
+            self.ahead.cautious = cautious;
+            self.apply_level();
+        }
+    }
+
     fn apply_level(&mut self) {
         if matches!(self.phase.state(), Ok(State::Ready)) && self.server.capabilities.pipelining() {
             self.io.pending.set_level(self.ahead.level());
