@@ -108,6 +108,9 @@
 //! | feature | by default | what it adds |
 //! | --- | --- | --- |
 //! | `stream` | no | `Driver::next_outcome` and `Mails`: batches of messages |
+//! | `pool` | no | `SharedPool`: a pool of connections that many callers share |
+//! | `mailer` | no | the mailer of an async adapter |
+//! | `tracing` | no | an event of the crate `tracing` for each action of the pool |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -119,6 +122,11 @@ mod driver;
 #[cfg(feature = "stream")]
 mod stream;
 
+#[cfg(feature = "pool")]
+pub mod pool;
+
+#[cfg(feature = "pool")]
+pub use smtp_pool;
 pub use smtp_proto as proto;
 
 pub use crate::connecting::{connecting, unix_connection};

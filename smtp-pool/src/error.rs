@@ -1,10 +1,11 @@
 //! Why a message got no connection.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
 
-use smtp_proto::{Error, Time};
+use smtp_proto::{Error, Mail, Time};
 
 /// Why a request got no connection. Nothing of its message was sent.
 ///
@@ -36,6 +37,11 @@ pub enum PoolError {
     Deadline(Limit),
     /// No connection could be opened.
     Connect(Error),
+    /// The content of the message is [streamed](smtp_proto::MailBuilder::streamed). It could not be
+    /// sent again.
+    Streamed,
+    /// The driver of the mailer was dropped, so nothing sends the message.
+    NoDriver,
 }
 
 /// What holds the oldest request up.
@@ -86,7 +92,8 @@ impl PoolError {
     /// Whether the same message may be accepted later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Closed => false,
+            Self::Closed | Self::Streamed => false,
+            Self::NoDriver => true,
             Self::Full { .. } | Self::Deadline(_) => true,
             Self::Connect(error) => error.is_transient(),
         }
@@ -101,6 +108,8 @@ impl PoolError {
                 Some("allow more connections, or more time to wait")
             }
             Self::Deadline(_) => None,
+            Self::Streamed => Some("send it over a client of its own, by `send_from`"),
+            Self::NoDriver => Some("keep the driver running until the mailer is closed"),
             Self::Connect(error) => error.hint(),
         }
     }
@@ -113,6 +122,8 @@ impl fmt::Display for PoolError {
             Self::Full { limit: 1 } => f.write_str("1 message waits for a connection already")?,
             Self::Full { limit } => write!(f, "{limit} messages wait for a connection already")?,
             Self::Deadline(limit) => write!(f, "no connection in time: {limit}")?,
+            Self::Streamed => f.write_str("a mailer does not take streamed content")?,
+            Self::NoDriver => f.write_str("the driver of the mailer was dropped")?,
             // The whole text has its hint.
             Self::Connect(error) => return fmt::Display::fmt(error, f),
         }
@@ -172,6 +183,71 @@ impl fmt::Display for Limit {
             }
             Self::Driver => f.write_str("nothing drives the mailer"),
         }
+    }
+}
+
+/// A message that got no connection, with the reason. Nothing of it was sent.
+///
+/// It prints as its [`PoolError`] does, which never shows the message.
+///
+/// ```
+/// use smtp_pool::{PoolError, SendError};
+/// use smtp_pool::proto::Mail;
+///
+/// /// The message, if it makes sense to send it later.
+/// fn later(error: SendError) -> Option<Mail> {
+///     match error.kind() {
+///         PoolError::Connect(cause) if !cause.is_transient() => None,
+///         _ => Some(error.into_mail()),
+///     }
+/// }
+/// # let _: fn(SendError) -> Option<Mail> = later;
+/// ```
+#[derive(Clone)]
+pub struct SendError(Box<(PoolError, Mail)>);
+
+impl SendError {
+    /// The error for this message.
+    pub fn new(kind: PoolError, mail: Mail) -> Self {
+        Self(Box::new((kind, mail)))
+    }
+
+    /// The reason.
+    pub fn kind(&self) -> &PoolError {
+        &self.0.0
+    }
+
+    /// The message, as it was given.
+    pub fn into_mail(self) -> Mail {
+        self.0.1
+    }
+
+    /// Whether the message may be accepted later.
+    pub fn is_transient(&self) -> bool {
+        self.kind().is_transient()
+    }
+
+    /// The likely remedy, if the cause is a common mistake.
+    pub fn hint(&self) -> Option<&'static str> {
+        self.kind().hint()
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.kind(), f)
+    }
+}
+
+impl fmt::Debug for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.kind(), f)
+    }
+}
+
+impl core::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        self.kind().source()
     }
 }
 

@@ -85,7 +85,7 @@ pub use smtp_proto as proto;
 pub use crate::action::{Action, Verdict};
 pub use crate::config::PoolConfig;
 pub use crate::connections::ConnectionId;
-pub use crate::error::{Limit, PoolError};
+pub use crate::error::{Limit, PoolError, SendError};
 pub use crate::pool::Pool;
 pub use crate::rate::Rate;
 pub use crate::report::Report;

@@ -139,6 +139,11 @@ impl Pool {
         }
     }
 
+    /// Gives up a request that still waits. Returns whether it did.
+    pub fn withdraw(&mut self, ticket: Ticket) -> bool {
+        self.waiting.remove(ticket).is_some()
+    }
+
     /// Closes the pool: takes nothing new, and lets everything that waits or is being sent end
     /// until `until`. What is not done by then is dropped, and has an outcome too.
     ///
@@ -321,6 +326,11 @@ impl Pool {
     /// See [`Limit`] for an example.
     pub fn explain(&self, now: Time) -> Option<Limit> {
         self.hold_up(now).map(|hold_up| hold_up.limit)
+    }
+
+    /// The ticket of the request that waits longest.
+    pub fn first_waiting(&self) -> Option<Ticket> {
+        self.waiting.first().map(|(ticket, _)| ticket)
     }
 
     /// The counters.

@@ -61,6 +61,11 @@ impl Request {
         }
     }
 
+    /// The time until which the request may wait, if it is limited.
+    pub const fn deadline(&self) -> Option<Time> {
+        self.deadline
+    }
+
     /// Only a new connection will do: the request is a test of connecting.
     #[must_use]
     pub const fn fresh(self) -> Self {

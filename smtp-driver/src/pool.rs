@@ -1,0 +1,243 @@
+//! A pool of connections that many callers share.
+//!
+//! [`smtp_pool::Pool`] decides. Here are its lock, the idle connections themselves, and the wakers
+//! of those who wait.
+
+mod crew;
+mod state;
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+
+use smtp_pool::{
+    ConnectionId, Limit, PoolConfig, PoolError, PoolStats, Report, Request, Ticket, Verdict,
+};
+use smtp_proto::{Connection, Error, Mail, Outcome, Time};
+
+pub use self::crew::Sent;
+pub use self::state::{CrewId, Grant, Task};
+use self::state::{State, Work};
+
+/// A connection that a pool keeps.
+pub trait Pooled {
+    /// The connection, for its state.
+    fn smtp_mut(&mut self) -> &mut Connection;
+
+    /// Ends the connection in order, as far as that is possible without waiting.
+    fn part(self);
+}
+
+/// A pool of connections that many callers share.
+///
+/// A caller [requests](Self::request) a connection for one message and waits for a [`Grant`]. It
+/// then opens a connection, or gets an idle one, and sends its message itself. Messages may also be
+/// [handed over](Self::hand_over) to a crew: a future that sends the messages of others, and sends
+/// them ahead of the replies.
+///
+/// No method waits. A thread that waits for a grant passes a waker that wakes it.
+pub struct SharedPool<C> {
+    state: Mutex<State<C>>,
+    /// Whether the time for closing is over.
+    is_dropping: AtomicBool,
+}
+
+/// The result of [`SharedPool::finish`].
+#[derive(Debug)]
+#[must_use = "a message that is sent again has no outcome yet"]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "as for `Verdict`, there is no third"
+)]
+pub enum Finished {
+    /// This is the outcome of the message.
+    Final(Outcome),
+    /// The message waits again, with the same ticket.
+    Again(Mail),
+}
+
+impl<C: Pooled> SharedPool<C> {
+    /// A pool without connections; the seed is that of [`Pool::new`](smtp_pool::Pool::new).
+    pub fn new(config: PoolConfig, seed: u64) -> Self {
+        Self {
+            state: Mutex::new(State::new(config, seed)),
+            is_dropping: AtomicBool::new(false),
+        }
+    }
+
+    // For a caller that sends its message itself.
+
+    /// Requests a connection.
+    ///
+    /// # Errors
+    /// If the pool is closed, or too many requests wait.
+    pub fn request(&self, now: Time, request: Request) -> Result<Ticket, PoolError> {
+        self.with(now, |state| {
+            let requested = state.request(now, request, Work::Caller(None));
+            requested.map_err(|(error, _)| error)
+        })
+    }
+
+    /// Asks whether the ticket's turn has come. Otherwise the waker is kept.
+    ///
+    /// The answer comes once.
+    pub fn poll_grant(&self, now: Time, ticket: Ticket, waker: &Waker) -> Poll<Grant<C>> {
+        self.with(now, |state| {
+            state.act(now);
+            state.take_grant(ticket, waker)
+        })
+    }
+
+    /// When to ask again, if nothing wakes the caller before.
+    pub fn alarm(&self, ticket: Ticket) -> Option<Time> {
+        self.lock().alarm(ticket)
+    }
+
+    /// Keeps the waker of a caller that has a connection, or opens one. It is woken when the pool
+    /// [drops](Self::is_dropping) what is left.
+    pub fn set_waker(&self, ticket: Ticket, waker: &Waker) {
+        if let Some(entry) = self.lock().tickets.get_mut(&ticket) {
+            entry.set_waker(waker);
+        }
+    }
+
+    /// Whether the time for closing is over: a caller that has a connection abandons its message,
+    /// and one that opens a connection drops it.
+    pub fn is_dropping(&self) -> bool {
+        self.is_dropping.load(Ordering::Acquire)
+    }
+
+    /// Reports a connection that was opened for a ticket. Returns whether to use it; otherwise it
+    /// is to be dropped, and the caller asks for another grant.
+    pub fn connected(&self, now: Time, id: ConnectionId, connection: &mut C) -> bool {
+        let mail_max = connection.smtp_mut().capabilities().limits().mail_max();
+        self.with(now, |state| {
+            state.pool.handle_connected(now, id, mail_max).is_some()
+        })
+    }
+
+    /// Reports a failed attempt to connect. The caller asks for another grant, which may be the
+    /// failure.
+    pub fn connect_failed(&self, now: Time, id: ConnectionId, error: Error) {
+        self.with(now, |state| {
+            state.pool.handle_connect_failed(now, id, error)
+        });
+    }
+
+    /// Reports a connection that was dropped without a message.
+    pub fn closed(&self, now: Time, id: ConnectionId) {
+        self.with(now, |state| state.pool.handle_closed(now, id));
+    }
+
+    /// Returns a connection that was opened as a [test](Request::fresh), without a message.
+    pub fn release(&self, now: Time, id: ConnectionId, ticket: Ticket, connection: C) {
+        let report = Report::rejected();
+        self.with(now, |state| {
+            state.tickets.remove(&ticket);
+            let _ = state.pool.handle_outcome(now, id, ticket, report);
+            state.keep(id, connection);
+        });
+    }
+
+    /// Reports the outcome of a message, and returns its connection.
+    ///
+    /// `sent` is how many bytes the connection had sent when the message was submitted.
+    pub fn finish(
+        &self,
+        now: Time,
+        (id, ticket): (ConnectionId, Ticket),
+        outcome: Outcome,
+        sent: u64,
+        mut connection: C,
+    ) -> Finished {
+        let report = report(&outcome, connection.smtp_mut(), sent);
+        self.with(now, |state| {
+            let finished = match state.pool.handle_outcome(now, id, ticket, report) {
+                Verdict::Again => retry(outcome),
+                Verdict::Final => Finished::Final(outcome),
+            };
+            if matches!(finished, Finished::Final(_)) {
+                state.tickets.remove(&ticket);
+            }
+            state.keep(id, connection);
+            finished
+        })
+    }
+
+    /// Gives up a request, or the connection of a message that is being sent; the caller drops the
+    /// connection.
+    pub fn cancel(&self, now: Time, ticket: Ticket) {
+        self.with(now, |state| {
+            state.tickets.remove(&ticket);
+            state.pool.cancel(now, ticket);
+        });
+    }
+
+    // For everybody.
+
+    /// Records that credentials have been refreshed.
+    pub fn refresh(&self, now: Time) {
+        self.with(now, |state| state.pool.refresh());
+    }
+
+    /// Takes nothing new, and lets the rest end until `until`.
+    pub fn close(&self, now: Time, until: Time) {
+        self.with(now, |state| state.pool.close(now, until));
+    }
+
+    /// What holds up the request that waits longest.
+    pub fn explain(&self, now: Time) -> Option<Limit> {
+        self.lock().pool.explain(now)
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> PoolStats {
+        self.lock().pool.stats()
+    }
+
+    /// Changes the state, and takes the actions that follow.
+    fn with<T>(&self, now: Time, change: impl FnOnce(&mut State<C>) -> T) -> T {
+        let mut state = self.lock();
+        let result = change(&mut state);
+        if state.act(now) {
+            self.is_dropping.store(true, Ordering::Release);
+        }
+        // Connections end outside of the lock.
+        while let Some((id, connection)) = state.take_quit() {
+            drop(state);
+            connection.part();
+            state = self.lock();
+            state.pool.handle_closed(now, id);
+            state.act(now);
+        }
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<C>> {
+        // No code of a caller runs under the lock, and each change is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the outcome of a message means for the pool.
+fn report(outcome: &Outcome, connection: &mut Connection, sent: u64) -> Report {
+    let is_open = matches!(connection.poll_ready(), Poll::Ready(Ok(())));
+    let is_untouched = outcome.stats().bytes_sent() == sent;
+    Report::new(outcome, is_open, is_untouched)
+}
+
+/// The message to send again.
+fn retry(outcome: Outcome) -> Finished {
+    match outcome.retry() {
+        Some(mail) => Finished::Again(mail),
+        // Not reached: the pool has asked the same.
+        None => Finished::Final(outcome),
+    }
+}
+
+impl<C> fmt::Debug for SharedPool<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedPool").finish_non_exhaustive()
+    }
+}

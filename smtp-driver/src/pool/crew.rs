@@ -1,0 +1,228 @@
+//! What a crew asks of a shared pool.
+
+use std::task::{Poll, Waker};
+
+use smtp_pool::{ConnectionId, PoolError, Report, Request, SendError, Ticket, Verdict};
+use smtp_proto::{Mail, Outcome, Time};
+
+use super::state::{CrewId, HandedOver, Task, Work};
+use super::{Finished, Pooled, SharedPool, report, retry};
+
+/// The message of a crew whose outcome is known.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "an argument with names")]
+pub struct Sent {
+    /// The ticket of the message.
+    pub ticket: Ticket,
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// How many bytes the connection had sent when the message was submitted, if no other message
+    /// was on it.
+    pub before: Option<u64>,
+}
+
+impl<C: Pooled> SharedPool<C> {
+    /// Begins a crew, for which messages are handed over. If it collects results, it asks for them
+    /// by [`poll_finished`](Self::poll_finished); otherwise the callers do, by
+    /// [`poll_result`](Self::poll_result).
+    pub fn begin_crew(&self, collects: bool) -> CrewId {
+        self.lock().begin_crew(collects)
+    }
+
+    /// Hands a message over to a crew.
+    ///
+    /// # Errors
+    /// If the pool is closed, too many requests wait, the crew has ended, or the content is
+    /// streamed.
+    pub fn hand_over(
+        &self,
+        now: Time,
+        crew: CrewId,
+        request: Request,
+        mail: Mail,
+    ) -> Result<Ticket, SendError> {
+        if mail.size().is_none() {
+            return Err(SendError::new(PoolError::Streamed, mail));
+        }
+        self.with(now, |state| {
+            if !state.crews.contains_key(&crew) {
+                return Err(SendError::new(PoolError::NoDriver, mail));
+            }
+            let message = HandedOver {
+                crew,
+                mail: Some(mail),
+                result: None,
+                is_forgotten: false,
+            };
+            let requested = state.request(now, request, Work::Crew(Box::new(message)));
+            requested.map_err(|(error, work)| match work {
+                Work::Crew(message) => match message.mail {
+                    Some(mail) => SendError::new(error, mail),
+                    None => unreachable!("a request that fails takes no message"),
+                },
+                Work::Caller(_) => unreachable!("the work is returned as it was"),
+            })
+        })
+    }
+
+    /// The next task of a crew. If there is none, the waker is kept.
+    pub fn poll_task(&self, now: Time, crew: CrewId, waker: &Waker) -> Poll<Task<C>> {
+        self.with(now, |state| {
+            state.act(now);
+            let Some(crew) = state.crews.get_mut(&crew) else {
+                return Poll::Pending;
+            };
+            crew.set_waker(waker);
+            crew.tasks.pop_front().map_or(Poll::Pending, Poll::Ready)
+        })
+    }
+
+    /// When a crew has to act, if nothing wakes it before.
+    pub fn crew_alarm(&self) -> Option<Time> {
+        self.lock().crew_alarm()
+    }
+
+    /// Takes the message of a ticket that has a connection.
+    pub fn begin(&self, ticket: Ticket) -> Option<Mail> {
+        self.lock().handed_over(ticket)?.mail.take()
+    }
+
+    /// Takes the oldest message of a crew for a connection that has room for it.
+    pub fn next_mail(&self, now: Time, crew: CrewId, id: ConnectionId) -> Option<(Ticket, Mail)> {
+        self.with(now, |state| state.next_mail(now, crew, id))
+    }
+
+    /// Reports the outcome of a message of a crew. Returns another message for the same connection;
+    /// if there is none and `is_last`, the connection is taken back.
+    pub fn finish_in_crew(
+        &self,
+        now: Time,
+        (crew, id): (CrewId, ConnectionId),
+        sent: Sent,
+        connection: &mut Option<C>,
+        is_last: bool,
+    ) -> Option<(Ticket, Mail)> {
+        let Sent {
+            ticket,
+            outcome,
+            before,
+        } = sent;
+        let report = match connection {
+            // A connection that sent other messages meanwhile has sent more than this.
+            Some(connection) => report(&outcome, connection.smtp_mut(), before.unwrap_or(u64::MAX)),
+            None => Report::lost(),
+        };
+        self.with(now, |state| {
+            match state.pool.handle_outcome(now, id, ticket, report) {
+                Verdict::Final => state.finish(ticket, Ok(outcome)),
+                Verdict::Again => match retry(outcome) {
+                    Finished::Final(outcome) => state.finish(ticket, Ok(outcome)),
+                    Finished::Again(again) => {
+                        if let Some(message) = state.handed_over(ticket) {
+                            message.mail = Some(again);
+                        }
+                    }
+                },
+            }
+            if !is_last {
+                return None;
+            }
+            // The next message, before the connection counts as idle for others.
+            if let Some(connection) = connection {
+                connection.smtp_mut().set_cautious(false);
+            }
+            let next = state.next_mail(now, crew, id);
+            if next.is_none()
+                && let Some(connection) = connection.take()
+            {
+                state.keep(id, connection);
+            }
+            next
+        })
+    }
+
+    /// Asks for the result of a message that was handed over. The answer comes once.
+    pub fn poll_result(
+        &self,
+        ticket: Ticket,
+        waker: &Waker,
+    ) -> Poll<Option<Result<Outcome, SendError>>> {
+        let mut state = self.lock();
+        let Some(entry) = state.tickets.get_mut(&ticket) else {
+            return Poll::Ready(None);
+        };
+        entry.set_waker(waker);
+        let Work::Crew(message) = &mut entry.work else {
+            return Poll::Ready(None);
+        };
+        match message.result.take() {
+            None => Poll::Pending,
+            result => {
+                state.tickets.remove(&ticket);
+                Poll::Ready(result)
+            }
+        }
+    }
+
+    /// The next result that a crew has collected.
+    pub fn take_finished(&self, crew: CrewId) -> Option<(Ticket, Result<Outcome, SendError>)> {
+        let mut state = self.lock();
+        let ticket = state.crews.get_mut(&crew)?.finished.as_mut()?.pop_front()?;
+        match state.tickets.remove(&ticket)?.work {
+            Work::Crew(message) => Some((ticket, message.result?)),
+            Work::Caller(_) => None,
+        }
+    }
+
+    /// Nobody asks for the result of this message any more. It is withdrawn if it still waits.
+    pub fn forget(&self, now: Time, ticket: Ticket) {
+        self.with(now, |state| {
+            if state.pool.withdraw(ticket) {
+                state.tickets.remove(&ticket);
+                return;
+            }
+            match state.handed_over(ticket) {
+                Some(message) if message.result.is_none() => message.is_forgotten = true,
+                _ => _ = state.tickets.remove(&ticket),
+            }
+        });
+    }
+
+    /// A message of a crew got no connection after all.
+    pub fn fail(&self, now: Time, ticket: Ticket, error: PoolError, mail: Mail) {
+        self.with(now, |state| {
+            state.pool.cancel(now, ticket);
+            state.finish(ticket, Err(SendError::new(error, mail)));
+        });
+    }
+
+    /// Ends a crew. Its messages that still wait fail.
+    pub fn end_crew(&self, now: Time, id: CrewId) {
+        self.with(now, |state| {
+            let Some(crew) = state.crews.remove(&id) else {
+                return;
+            };
+            for task in crew.tasks {
+                match task {
+                    Task::Connect(_, ticket) | Task::Send(_, ticket, _) => {
+                        state.pool.cancel(now, ticket);
+                    }
+                    Task::Quit(connection, _) => state.pool.handle_closed(now, connection),
+                }
+            }
+            let mut left = Vec::new();
+            for (ticket, entry) in &mut state.tickets {
+                if let Work::Crew(message) = &mut entry.work
+                    && message.crew == id
+                    && let Some(mail) = message.mail.take()
+                {
+                    left.push((*ticket, mail));
+                }
+            }
+            for (ticket, mail) in left {
+                state.pool.withdraw(ticket);
+                state.finish(ticket, Err(SendError::new(PoolError::NoDriver, mail)));
+            }
+        });
+    }
+}

@@ -1,0 +1,372 @@
+//! What a shared pool holds under its lock.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::task::{Poll, Waker};
+
+use smtp_pool::{Action, ConnectionId, Pool, PoolConfig, PoolError, Request, SendError, Ticket};
+use smtp_proto::{Mail, Outcome, Time};
+
+use super::Pooled;
+
+/// The state of a shared pool.
+pub(super) struct State<C> {
+    pub(super) pool: Pool,
+    /// The idle connections.
+    idle: Vec<(ConnectionId, C)>,
+    /// Idle connections to be ended, if no crew does it.
+    quits: Vec<(ConnectionId, C)>,
+    pub(super) tickets: BTreeMap<Ticket, Entry<C>>,
+    pub(super) crews: BTreeMap<CrewId, Crew<C>>,
+    last_crew: u64,
+    /// The request that waits longest, whose caller keeps the time of the pool, and the time for
+    /// which it does.
+    leader: Option<Ticket>,
+    armed: Option<Time>,
+    is_dropping: bool,
+}
+
+/// A ticket that is of use.
+pub(super) struct Entry<C> {
+    pub(super) deadline: Option<Time>,
+    pub(super) waker: Option<Waker>,
+    pub(super) work: Work<C>,
+}
+
+/// Who does the work for a ticket.
+pub(super) enum Work<C> {
+    /// The caller, once it has a grant.
+    Caller(Option<Grant<C>>),
+    /// A crew, to which the message is handed over.
+    Crew(Box<HandedOver>),
+}
+
+/// A message that was handed over to a crew.
+pub(super) struct HandedOver {
+    pub(super) crew: CrewId,
+    /// Until it is sent.
+    pub(super) mail: Option<Mail>,
+    pub(super) result: Option<Result<Outcome, SendError>>,
+    /// Whether nobody will ask for the result.
+    pub(super) is_forgotten: bool,
+}
+
+/// What a caller gets for its ticket.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a caller has to do one of these")]
+pub enum Grant<C> {
+    /// A connection to open.
+    Connect(ConnectionId),
+    /// An idle connection to use.
+    Use(ConnectionId, C),
+    /// Nothing: the ticket is of no use any more.
+    Failed(PoolError),
+}
+
+/// A crew: a future that sends the messages of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CrewId(u64);
+
+/// What a crew has to do.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a crew has to do all of these")]
+pub enum Task<C> {
+    /// Open a connection, for the message with this ticket.
+    Connect(ConnectionId, Ticket),
+    /// Send the message with this ticket over an idle connection.
+    Send(ConnectionId, Ticket, C),
+    /// End an idle connection by QUIT.
+    Quit(ConnectionId, C),
+}
+
+pub(super) struct Crew<C> {
+    pub(super) tasks: VecDeque<Task<C>>,
+    /// Messages whose results are known, in this order; `None` if their callers ask for them.
+    pub(super) finished: Option<VecDeque<Ticket>>,
+    pub(super) waker: Option<Waker>,
+}
+
+impl<C: Pooled> State<C> {
+    pub(super) fn new(config: PoolConfig, seed: u64) -> Self {
+        Self {
+            pool: Pool::new(config, seed),
+            idle: Vec::new(),
+            quits: Vec::new(),
+            tickets: BTreeMap::new(),
+            crews: BTreeMap::new(),
+            last_crew: 0,
+            leader: None,
+            armed: None,
+            is_dropping: false,
+        }
+    }
+
+    /// Adds a request, for a caller or for a crew.
+    pub(super) fn request(
+        &mut self,
+        now: Time,
+        request: Request,
+        work: Work<C>,
+    ) -> Result<Ticket, (PoolError, Work<C>)> {
+        match self.pool.request(now, request) {
+            Err(error) => Err((error, work)),
+            Ok(ticket) => {
+                let entry = Entry {
+                    deadline: request.deadline(),
+                    waker: None,
+                    work,
+                };
+                self.tickets.insert(ticket, entry);
+                Ok(ticket)
+            }
+        }
+    }
+
+    pub(super) fn take_grant(&mut self, ticket: Ticket, waker: &Waker) -> Poll<Grant<C>> {
+        let Some(entry) = self.tickets.get_mut(&ticket) else {
+            return Poll::Ready(Grant::Failed(PoolError::Closed));
+        };
+        entry.set_waker(waker);
+        let Work::Caller(grant) = &mut entry.work else {
+            return Poll::Pending;
+        };
+        match grant.take() {
+            None => Poll::Pending,
+            Some(grant) => {
+                if matches!(grant, Grant::Failed(_)) {
+                    self.tickets.remove(&ticket);
+                }
+                Poll::Ready(grant)
+            }
+        }
+    }
+
+    /// When the caller with this ticket has to ask again.
+    pub(super) fn alarm(&mut self, ticket: Ticket) -> Option<Time> {
+        if self.pool.first_waiting() == Some(ticket) {
+            self.leader = Some(ticket);
+            self.armed = self.pool.poll_timeout();
+            return self.armed;
+        }
+        self.tickets.get(&ticket)?.deadline
+    }
+
+    /// When a crew has to act.
+    pub(super) fn crew_alarm(&mut self) -> Option<Time> {
+        self.armed = self.pool.poll_timeout();
+        self.armed
+    }
+
+    /// Keeps a connection that is idle, unless it is of no use.
+    pub(super) fn keep(&mut self, id: ConnectionId, mut connection: C) {
+        if self.pool.is_open(id) {
+            connection.smtp_mut().set_cautious(false);
+            self.idle.push((id, connection));
+        }
+    }
+
+    /// Takes the actions of the pool. Returns whether the time for closing is over.
+    pub(super) fn act(&mut self, now: Time) -> bool {
+        while let Some(action) = self.pool.poll_action(now) {
+            match action {
+                Action::Connect {
+                    connection, ticket, ..
+                } => self.grant(ticket, Grant::Connect(connection)),
+                Action::Use {
+                    connection: id,
+                    ticket,
+                    is_cautious,
+                    ..
+                } => {
+                    if let Some(mut connection) = self.take_idle(id) {
+                        connection.smtp_mut().set_cautious(is_cautious);
+                        self.grant(ticket, Grant::Use(id, connection));
+                    }
+                }
+                Action::Quit(id) => {
+                    let Some(connection) = self.take_idle(id) else {
+                        self.pool.handle_closed(now, id);
+                        continue;
+                    };
+                    match self.crews.values_mut().next() {
+                        Some(crew) => crew.give(Task::Quit(id, connection)),
+                        None => self.quits.push((id, connection)),
+                    }
+                }
+                Action::Drop(id) => self.drop_late(now, id),
+                Action::Fail { ticket, error, .. } => self.grant(ticket, Grant::Failed(error)),
+                // The pool has no other action.
+                _ => {}
+            }
+        }
+        self.choose_leader();
+        self.is_dropping
+    }
+
+    /// An idle connection to be ended outside of the lock.
+    pub(super) fn take_quit(&mut self) -> Option<(ConnectionId, C)> {
+        self.quits.pop()
+    }
+
+    pub(super) fn begin_crew(&mut self, collects: bool) -> CrewId {
+        self.last_crew = self.last_crew.saturating_add(1);
+        let crew = Crew {
+            tasks: VecDeque::new(),
+            finished: collects.then(VecDeque::new),
+            waker: None,
+        };
+        self.crews.insert(CrewId(self.last_crew), crew);
+        CrewId(self.last_crew)
+    }
+
+    /// Keeps the result of a message of a crew, and wakes who wants it.
+    pub(super) fn finish(&mut self, ticket: Ticket, result: Result<Outcome, SendError>) {
+        let Some(entry) = self.tickets.get_mut(&ticket) else {
+            return;
+        };
+        let Work::Crew(message) = &mut entry.work else {
+            return;
+        };
+        if message.is_forgotten {
+            self.tickets.remove(&ticket);
+            return;
+        }
+        message.result = Some(result);
+        match self.crews.get_mut(&message.crew) {
+            Some(crew) if crew.finished.is_some() => {
+                crew.finished.get_or_insert_default().push_back(ticket);
+                crew.wake();
+            }
+            _ => entry.wake(),
+        }
+    }
+
+    fn grant(&mut self, ticket: Ticket, granted: Grant<C>) {
+        let Some(entry) = self.tickets.get_mut(&ticket) else {
+            return;
+        };
+        let message = match &mut entry.work {
+            Work::Caller(grant) => {
+                *grant = Some(granted);
+                entry.wake();
+                return;
+            }
+            Work::Crew(message) => message,
+        };
+        let task = match granted {
+            Grant::Connect(id) => Task::Connect(id, ticket),
+            Grant::Use(id, connection) => Task::Send(id, ticket, connection),
+            Grant::Failed(error) => {
+                if let Some(mail) = message.mail.take() {
+                    self.finish(ticket, Err(SendError::new(error, mail)));
+                }
+                return;
+            }
+        };
+        if let Some(crew) = self.crews.get_mut(&message.crew) {
+            crew.give(task);
+        }
+    }
+
+    fn drop_late(&mut self, now: Time, id: ConnectionId) {
+        if self.take_idle(id).is_some() {
+            self.pool.handle_closed(now, id);
+            return;
+        }
+        self.is_dropping = true;
+        self.tickets.values_mut().for_each(Entry::wake);
+        self.crews.values_mut().for_each(Crew::wake);
+    }
+
+    /// Wakes those who keep the time of the pool, if it has to be looked at sooner than they know.
+    fn choose_leader(&mut self) {
+        let first = self.pool.first_waiting();
+        if first != self.leader {
+            self.leader = first;
+            self.armed = None;
+        }
+        let timeout = self.pool.poll_timeout();
+        let is_known = match (timeout, self.armed) {
+            (Some(timeout), Some(armed)) => armed <= timeout,
+            (None, _) => true,
+            (Some(_), None) => false,
+        };
+        if is_known {
+            return;
+        }
+        self.armed = timeout;
+        if let Some(entry) = first.and_then(|ticket| self.tickets.get_mut(&ticket)) {
+            entry.wake();
+        }
+        self.crews.values_mut().for_each(Crew::wake);
+    }
+
+    fn take_idle(&mut self, id: ConnectionId) -> Option<C> {
+        let index = self.idle.iter().position(|(idle, _)| *idle == id)?;
+        Some(self.idle.swap_remove(index).1)
+    }
+}
+
+// Messages that were handed over.
+
+impl<C: Pooled> State<C> {
+    pub(super) fn handed_over(&mut self, ticket: Ticket) -> Option<&mut HandedOver> {
+        match &mut self.tickets.get_mut(&ticket)?.work {
+            Work::Crew(message) => Some(message),
+            Work::Caller(_) => None,
+        }
+    }
+
+    /// Takes the oldest message for a connection of a crew that has room for it, if it is the
+    /// crew's.
+    pub(super) fn next_mail(
+        &mut self,
+        now: Time,
+        crew: CrewId,
+        id: ConnectionId,
+    ) -> Option<(Ticket, Mail)> {
+        let first = self.pool.first_waiting()?;
+        let message = self.handed_over(first)?;
+        if message.crew != crew || message.mail.is_none() {
+            return None;
+        }
+        self.pool.take(now, id)?;
+        let mail = self.handed_over(first)?.mail.take()?;
+        Some((first, mail))
+    }
+}
+
+impl<C> Entry<C> {
+    pub(super) fn set_waker(&mut self, waker: &Waker) {
+        set_waker(&mut self.waker, waker);
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+impl<C> Crew<C> {
+    pub(super) fn set_waker(&mut self, waker: &Waker) {
+        set_waker(&mut self.waker, waker);
+    }
+
+    pub(super) fn give(&mut self, task: Task<C>) {
+        self.tasks.push_back(task);
+        self.wake();
+    }
+
+    pub(super) fn wake(&mut self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+fn set_waker(kept: &mut Option<Waker>, waker: &Waker) {
+    match kept {
+        Some(kept) => kept.clone_from(waker),
+        None => *kept = Some(waker.clone()),
+    }
+}
