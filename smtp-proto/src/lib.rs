@@ -23,7 +23,8 @@
 //! `std` (default): [`IoSlice`](std::io::IoSlice)s in [`Transmit`], conversion from
 //! [`std::io::Error`]. Without it the crate needs `alloc` only. `scram` (default): the SCRAM
 //! mechanisms, which [`Credentials::password`] then prefers. `legacy`: CRAM-MD5. `idna`: non-ASCII
-//! domains as A-labels, see [`Domain::to_ascii`]. `tracing`: a span `smtp.connection` for each
+//! domains as A-labels, see [`Domain::to_ascii`]. `mail-builder`: [`Mail`] from a message that the
+//! crate `mail-builder` composed, by `Mail::try_from`. `tracing`: a span `smtp.connection` for each
 //! connection, and in it a span `smtp.mail` for each message, with the lines of the transcript,
 //! which hold no secret: decisive ones at DEBUG, the rest at TRACE.
 //!

@@ -1,6 +1,8 @@
 //! Messages to be sent: envelope and content (RFC 5321, section 2.3.1).
 
 mod builder;
+#[cfg(feature = "mail-builder")]
+mod composed;
 mod envelope;
 mod error;
 mod extensions;

@@ -543,6 +543,8 @@ proptest! {
     fn composed_addresses_are_parsed_as_the_same(author in mailbox(), fields in fields()) {
         let bytes = composed(&author, &fields).write_to_string().unwrap();
         let expected = once(fields.iter().flat_map(|(_, _, emails)| emails));
+        #[cfg(feature = "mail-builder")]
+        prop_assert_eq!(Mail::try_from(composed(&author, &fields)), Mail::from_message(bytes.clone()));
         match Mail::from_message(bytes.clone()) {
             Ok(mail) => {
                 prop_assert_eq!(mail.sender().as_str(), &author);

@@ -130,6 +130,7 @@
 //! | `net` | yes | `Client::connect_unix`, for LMTP without `rustls` |
 //! | `rustls` | yes | [`Client::connect`], the default type parameters of `Client`, and [`tls`] |
 //! | `idna` | no | non-ASCII domains as A-labels: of the server, of the client, in addresses |
+//! | `mail-builder` | no | [`Mail`] from a message that the crate `mail-builder` composed, by `Mail::try_from` |
 //! | `tracing` | no | spans of the crate `tracing` for each connection and each message, with the lines of the transcript |
 //!
 //! The default features include those of [`smtp_rustls`](tls).

@@ -106,17 +106,24 @@ impl MailBuilder {
     /// # Ok::<(), smtp_proto::MailError>(())
     /// ```
     pub fn from_message(message: impl Into<Bytes>) -> Self {
+        let stated = match Stated::by(message.into()) {
+            Ok(stated) => stated,
+            Err(error) => return Self::failed(error),
+        };
         let mut builder = Self::new();
-        match Stated::by(message.into()) {
-            Ok(stated) => {
-                builder.envelope.sender = stated.sender;
-                builder.envelope.recipients = stated.recipients;
-                builder.no_recipient = stated.no_recipient;
-                builder.source = Source::Whole(stated.content);
-            }
-            Err(error) => builder.error = Some(error),
-        }
+        builder.envelope.sender = stated.sender;
+        builder.envelope.recipients = stated.recipients;
+        builder.no_recipient = stated.no_recipient;
+        builder.source = Source::Whole(stated.content);
         builder
+    }
+
+    /// Starts with an error, which `build` will report.
+    pub(super) fn failed(error: MailError) -> Self {
+        Self {
+            error: Some(error),
+            ..Self::new()
+        }
     }
 
     /// Sets the sender: an address, or the empty string for the null sender of delivery reports

@@ -170,6 +170,15 @@ impl<'a> Block<'a> {
     }
 }
 
+/// The name of a field that decides the envelope, in its usual letter case.
+#[cfg(feature = "mail-builder")]
+pub(super) fn envelope_field(name: &[u8]) -> Option<&'static str> {
+    match Name::of(name) {
+        (Name::Date | Name::MessageId | Name::Other, _) => None,
+        (name, resent) => Some(name.as_str(resent)),
+    }
+}
+
 /// The name of a field, without `Resent-`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Name {
