@@ -227,7 +227,7 @@ impl Transaction {
             self.begin_content();
         }
         self.prepared = Prepared::new(requirements, &self.mail, capabilities)?;
-        if capabilities.chunking() && self.content.framing() != Framing::Length {
+        if capabilities.chunking() {
             self.content
                 .set_framing(&self.mail.content, Framing::Length);
         }

@@ -196,9 +196,7 @@ impl Section {
 
     fn end(&mut self) -> Result<(), ContentError> {
         match self.at {
-            HeaderState::Name(_) | HeaderState::Named(_)
-                if self.rules.required || self.line == 0 =>
-            {
+            HeaderState::Name(_) | HeaderState::Named(_) if self.rules.required => {
                 self.no_field(b'\n').map(drop)
             }
             _ => {

@@ -152,7 +152,7 @@ impl Line {
     /// Checks that a CR at the end of the last chunk may be sent before `next`, as it is or with an
     /// LF inserted.
     pub(super) fn admit_cr(&self, next: u8) -> Result<(), ContentError> {
-        if self.state == State::AfterCr && next != b'\n' {
+        if next != b'\n' {
             self.bare_cr()?;
         }
         Ok(())

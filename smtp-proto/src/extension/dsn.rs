@@ -356,7 +356,7 @@ fn check_original(value: &str) -> Result<(), ParameterError> {
     checked.map_err(|error| error.shifted(before))
 }
 
-/// `xtext` of printable ASCII.
+/// `xtext` of printable ASCII. A value is not empty.
 fn check_xtext(value: &str) -> Result<(), ParameterError> {
     let mut offset: usize = 0;
     for byte in xtext::decode(value) {
@@ -366,9 +366,6 @@ fn check_xtext(value: &str) -> Result<(), ParameterError> {
         }
         let escaped = value.as_bytes().get(offset) == Some(&b'+');
         offset = offset.saturating_add(if escaped { 3 } else { 1 });
-    }
-    if value.is_empty() {
-        return Err(ParameterError::new(0, ParameterErrorKind::Empty));
     }
     Ok(())
 }
