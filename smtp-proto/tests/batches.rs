@@ -8,7 +8,7 @@ use std::task::Poll;
 use crate::common::harness::{Harness, ehlo};
 use crate::common::pair::Pair;
 use smtp_proto::{
-    ApiMisuse, Batch, Config, Connection, ErrorKind, Mail, Outcome, Pipelining, Security,
+    ApiMisuse, Batch, Config, Connection, ErrorKind, Event, Mail, Outcome, Pipelining, Security,
     SpeculationLimits, StreamedContent,
 };
 use smtp_test::{Action, Machine, Stage};
@@ -353,4 +353,58 @@ fn a_further_transaction_follows_those_in_flight_and_precedes_other_messages() {
         "m1@x.test d@x.test",
     ];
     assert_eq!(order(Pipelining::Speculative), next);
+}
+
+#[test]
+fn an_outcome_that_the_caller_took_as_an_event_is_left_out_of_the_batch() {
+    let mut pair = pair(&smtp_test::Config::new());
+    let mut batch = Batch::new(Source::new((0..5).map(mail)));
+    let (mut events, mut outcomes) = (Vec::new(), Vec::new());
+    let mut next = |connection: &mut Connection| {
+        while let Some(event) = connection.poll_event() {
+            if let Event::Outcome(_, outcome) = event? {
+                events.push(outcome);
+            }
+        }
+        batch.poll_outcome_from(connection, Source::next).map(Ok)
+    };
+    while let Some(outcome) = pair.drive(&mut next).unwrap() {
+        outcomes.push(outcome);
+    }
+    assert!(!events.is_empty());
+    assert_eq!(events.len() + outcomes.len(), 5);
+    assert!(events.iter().chain(&outcomes).all(Outcome::is_accepted));
+    assert_eq!(pair.peer.log().mails().len(), 5);
+}
+
+/// What a connection sends for a second message while the final reply to the first is pending,
+/// after its level of pipelining was set.
+fn behind_the_first(config: Option<Pipelining>, set: Pipelining, keywords: &str) -> String {
+    let mut harness = Harness::new(self::config(config));
+    harness.connection.set_pipelining(set);
+    for number in 0..2 {
+        harness.connection.submit(mail(number));
+    }
+    harness.listen();
+    harness.ask("220 mx.test\r\n");
+    harness.ask(ehlo(keywords));
+    harness.connection.set_pipelining(set);
+    harness.ask("250 ok\r\n");
+    harness.ask("250 ok\r\n");
+    let sent = harness.ask("354 go\r\n");
+    let (_, behind) = sent.split_once("\r\n.\r\n").expect("the whole content");
+    behind.to_owned()
+}
+
+#[test]
+fn a_level_set_on_a_connection_counts_unless_the_config_sets_one_or_the_server_has_none() {
+    let level = Pipelining::Transactions;
+    assert!(behind_the_first(None, level, "PIPELINING").contains("MAIL FROM:<m1@x.test>"));
+    assert_eq!(
+        behind_the_first(None, Pipelining::Envelope, "PIPELINING"),
+        ""
+    );
+    assert_eq!(behind_the_first(None, level, ""), "");
+    let envelope = Some(Pipelining::Envelope);
+    assert_eq!(behind_the_first(envelope, level, "PIPELINING"), "");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::common::Answered as _;
 use crate::common::harness::Harness;
-use smtp_proto::{ApiMisuse, Command, Config, ErrorKind, ProtocolError, Security};
+use smtp_proto::{ApiMisuse, Command, Config, ErrorKind, Event, ProtocolError, Security};
 
 fn config() -> Config {
     Config::builder("client.test".parse().unwrap())
@@ -116,4 +116,55 @@ fn a_cautious_connection_sends_no_content_ahead_of_the_replies() {
         ahead.contains(envelope) && ahead.contains("BDAT"),
         "{ahead}"
     );
+}
+
+#[test]
+fn v42_input_of_no_bytes_is_no_read_that_found_nothing() {
+    let mut harness = Harness::new(config());
+    harness.listen();
+    harness.say("");
+    assert_eq!(harness.connection.stats().bytes_received(), 0);
+    harness.say("220 mx.test\r\n");
+    harness.say("");
+    assert_eq!(harness.listen(), "EHLO client.test\r\n");
+    harness.say("250 mx.test\r\n");
+    harness
+        .connection
+        .command(Command::custom("NOOP", None).unwrap());
+    harness.say("");
+    assert!(harness.connection.poll_transmit(harness.now).is_none());
+    harness.tick();
+    assert_eq!(harness.listen(), "NOOP\r\n");
+}
+
+#[test]
+fn v42_a_clock_that_goes_back_makes_the_last_read_count_no_more() {
+    let mut harness = Harness::new(config());
+    let before = harness.now;
+    harness.wait(Duration::from_secs(1));
+    harness.listen();
+    harness.say("220 mx.test\r\n");
+    assert_eq!(harness.listen(), "EHLO client.test\r\n");
+    harness.say("250 mx.test\r\n");
+    harness
+        .connection
+        .command(Command::custom("NOOP", None).unwrap());
+    harness.tick();
+    assert!(harness.connection.poll_transmit(before).is_none());
+    harness.connection.handle_timeout(before);
+    assert!(harness.connection.poll_transmit(before).is_some());
+}
+
+#[test]
+fn the_end_is_an_event_once() {
+    let mut harness = Harness::new(config());
+    harness.connection.quit();
+    harness.listen();
+    harness.ask("220 mx.test\r\n");
+    assert_eq!(harness.ask("250 mx.test\r\n"), "QUIT\r\n");
+    harness.say("221 bye\r\n");
+    let mut next = || harness.connection.poll_event().map(Result::unwrap);
+    assert!(matches!(next(), Some(Event::Ready)));
+    assert!(matches!(next(), Some(Event::Closed)));
+    assert!(next().is_none());
 }

@@ -291,3 +291,46 @@ fn content_of_another_length_than_scanned_is_an_error() {
     assert_eq!(done, changed(5));
     assert_eq!(long.finish().map(drop), changed(5));
 }
+
+#[test]
+fn an_empty_chunk_is_passed_as_nothing() {
+    for mut encoder in [
+        Encoder::new(&LineRules::new()),
+        Encoder::chunked(&LineRules::new()),
+        Encoder::binary(),
+        Encoder::verified(&scan(b"", &LineRules::new()).unwrap()),
+    ] {
+        assert_eq!(pieces(&mut encoder, &mut Bytes::new(), ALL), [""; 0]);
+    }
+}
+
+#[test]
+fn without_room_nothing_is_taken() {
+    for room in [Room::new(0, 1), Room::new(1, 0)] {
+        let body = Bytes::from_static(b".x\r\n");
+        for mut encoder in [
+            Encoder::new(&LineRules::new()),
+            Encoder::chunked(&LineRules::new()),
+            Encoder::binary(),
+            Encoder::verified(&scan(&body, &LineRules::new()).unwrap()),
+        ] {
+            let mut rest = body.clone();
+            assert_eq!(pieces(&mut encoder, &mut rest, room), [""; 0], "{room:?}");
+            assert_eq!(rest, body, "{room:?}");
+        }
+    }
+}
+
+#[test]
+fn the_end_completes_a_line_end_of_which_half_had_room() {
+    let rules = LineRules::new().line_ends(BareLineEnds::Convert);
+    for (mut encoder, end) in [
+        (Encoder::new(&rules), &b"\n.\r\n"[..]),
+        (Encoder::chunked(&rules), b"\n"),
+    ] {
+        let mut chunk = Bytes::from_static(b"x\n");
+        let sent = pieces(&mut encoder, &mut chunk, Room::new(2, 2));
+        assert_eq!(sent.concat(), b"x\r");
+        assert_eq!(encoder.finish(), Ok(end));
+    }
+}

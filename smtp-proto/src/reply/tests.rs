@@ -242,3 +242,18 @@ fn any_text() -> impl Strategy<Value = Vec<u8>> {
         controls,
     ]
 }
+
+#[test]
+fn a_reply_that_was_cut_differs_from_one_of_the_same_text() {
+    let whole = reply(b"250-one\r\n250 two\r\n");
+    assert_eq!(
+        whole,
+        reply(b"250-one\n250 two\n"),
+        "line ends do not count"
+    );
+    assert_ne!(whole, reply(b"251-one\r\n251 two\r\n"));
+    assert_ne!(whole, reply(b"250-one\r\n250 too\r\n"));
+    let cut = ReplyRef::new(whole.code(), whole.raw(), true).to_reply();
+    assert!(cut.is_truncated() && !whole.is_truncated());
+    assert_ne!(whole, cut);
+}

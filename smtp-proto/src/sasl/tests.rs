@@ -78,6 +78,19 @@ fn v28_each_mechanism_has_its_exact_number_of_challenges() {
 }
 
 #[test]
+fn v28_success_counts_only_after_the_one_message_of_a_mechanism() {
+    let (plain, token) = (Plain::new(USER, CANARY), OAuthBearer::new(USER, CANARY));
+    let (plain, token) = (plain.unwrap(), token.unwrap());
+    let mechanisms: [&dyn Mechanism; 4] = [&plain, &token, &External::new(), &Anonymous::new()];
+    for mechanism in mechanisms {
+        let mut exchange = mechanism.start(&context());
+        assert_eq!(exchange.finish(), Err(ExchangeError::Premature));
+        assert!(exchange.initial_response().unwrap().is_some());
+        assert_eq!(exchange.finish(), Ok(()), "{}", mechanism.name());
+    }
+}
+
+#[test]
 fn v28_plain_answers_no_challenge_after_its_initial_response() {
     let (mut dialogue, _) = begin(&Plain::new(USER, CANARY).unwrap());
     assert_eq!(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use smtp_proto::sasl::{ConnectionInfo, Exchange, ExchangeError, Mechanism, Name, Plain};
-use smtp_proto::{AuthenticationError, Credentials, ErrorKind, Secret};
+use smtp_proto::{ApiMisuse, AuthenticationError, Credentials, ErrorKind, Secret};
 
 use super::attempt::{
     Attempt, CANARY, Own, PASSWORD, QUIT, USER, XOAUTH2, login, own, plain, xoauth2,
@@ -338,5 +338,18 @@ fn an_initial_response_over_the_line_limit_is_not_sent() {
     assert_eq!(
         attempt.failure().to_string(),
         "at AUTH: challenge or response over 12288 bytes"
+    );
+}
+
+#[test]
+fn a_misuse_by_the_driver_is_reported_also_after_a_cancelled_exchange() {
+    let mut attempt = Attempt::begin(xoauth2(), "AUTH XOAUTH2");
+    assert_eq!(attempt.ask("334 ?"), "*\r\n");
+    let now = attempt.harness.now;
+    attempt.harness.connection.handle_sent(now, 1);
+    let error = attempt.failure();
+    assert!(
+        matches!(error.kind(), ErrorKind::Misuse(ApiMisuse::SentTooMuch)),
+        "{error:#}"
     );
 }

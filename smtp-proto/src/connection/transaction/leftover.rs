@@ -53,3 +53,28 @@ impl Leftover {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_after_two_transactions_is_the_worse_of_both() {
+        use Leftover::{Ended, Nothing, Open, Resetting};
+        for (one, other, both) in [
+            (Nothing, Nothing, Nothing),
+            (Nothing, Ended, Ended),
+            (Nothing, Open, Open),
+            (Nothing, Resetting, Resetting),
+            (Ended, Ended, Ended),
+            (Ended, Open, Open),
+            (Ended, Resetting, Open),
+            (Open, Resetting, Open),
+            (Resetting, Resetting, Resetting),
+        ] {
+            assert_eq!(one.and(other), both, "{one:?} and {other:?}");
+            assert_eq!(other.and(one), both, "{other:?} and {one:?}");
+            assert_eq!(both.needs_reset(), both.reset_sent() != both);
+        }
+    }
+}

@@ -106,3 +106,17 @@ fn a_header_section_is_fields_including_from_up_to_an_empty_line_or_the_end() {
         }
     }
 }
+
+#[test]
+fn a_name_without_a_colon_at_the_end_is_an_error_only_where_a_header_section_is_required() {
+    for (body, expected) in [
+        (&b"Fro"[..], ContentErrorKind::NoHeader),
+        (b"From ", ContentErrorKind::NoHeader),
+        (b"From: a\r\nTo", ContentErrorKind::NotAField),
+        (b"From: a\r\nTo ", ContentErrorKind::NotAField),
+    ] {
+        let error = found(body, true, High::Utf8, 1).unwrap();
+        assert_eq!(error.kind(), expected, "{}", body.escape_ascii());
+        assert_eq!(found(body, false, High::Utf8, 1), None);
+    }
+}

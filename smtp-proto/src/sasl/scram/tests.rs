@@ -215,6 +215,12 @@ fn the_servers_error_is_kept_and_only_a_rejection_may_follow() {
     assert!(answer.expose().is_empty());
     assert_eq!(state.server_error(), Some(&b"invalid-proof"[..]));
     assert_eq!(state.finish(), Err(ExchangeError::Contradiction));
+
+    let mut state = example();
+    state.respond(SERVER_FIRST.as_bytes()).unwrap();
+    assert!(state.respond(b"e=").unwrap().expose().is_empty());
+    assert_eq!(state.server_error(), None, "an error without a name");
+    assert_eq!(state.finish(), Err(ExchangeError::Contradiction));
 }
 
 #[test]

@@ -20,6 +20,12 @@ fn a_time_is_parsed_in_any_zone_and_displayed_in_utc() {
             "2100-03-01T00:00:00Z",
             4_107_542_400,
         ),
+        // The last day of a year that begins later than the mean.
+        (
+            "2096-12-31T23:59:59Z",
+            "2096-12-31T23:59:59Z",
+            4_007_836_799,
+        ),
         (
             "2014-04-03T23:01:00.987654321-08:00",
             "2014-04-04T07:01:00Z",
