@@ -144,3 +144,21 @@ fn non_ascii_fields_around_a_7bit_signed_multipart_are_encoded() {
         format!("Subject: =?utf-8?q?=C3=BCbel?=\r\n{signed}")
     );
 }
+
+#[test]
+fn comments_in_ascii_are_unchanged_beside_words_that_are_not() {
+    assert_eq!(
+        recoded("From: J\u{fc}rgen <j@x.test> (at work)\r\n\r\nplain\r\n".as_bytes()),
+        "From: =?utf-8?q?J=C3=BCrgen?= <j@x.test> (at work)\r\n\r\nplain\r\n"
+    );
+}
+
+#[test]
+fn a_header_section_that_ends_with_the_message_is_recoded() {
+    for end in ["", "\r\n"] {
+        assert_eq!(
+            recoded(format!("Subject: \u{fc}bel{end}").as_bytes()),
+            format!("Subject: =?utf-8?q?=C3=BCbel?={end}")
+        );
+    }
+}

@@ -13,7 +13,7 @@ use smtp_recode::{RecodeErrorKind, seven_bit};
 fn what_must_not_be_changed_is_rejected_with_kind_and_offset() {
     use RecodeErrorKind as F;
     let mixed = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
-    let cases: [(String, usize, F); 21] = [
+    let cases: [(String, usize, F); 23] = [
         ("DKIM-Signature: v=1\r\n\r\n\u{fc}\r\n".into(), 0, F::Signed),
         (
             "arc-message-signature: i=1\r\n\r\n\u{fc}\r\n".into(),
@@ -105,6 +105,17 @@ fn what_must_not_be_changed_is_rejected_with_kind_and_offset() {
             0,
             F::Type,
         ),
+        // Parameters that cannot be read.
+        (
+            "Content-Type: multipart/mixed; boundary=\r\n\r\n\u{fc}".into(),
+            0,
+            F::Type,
+        ),
+        (
+            "Content-Type: multipart/mixed; charset=; boundary=b\r\n\r\n\u{fc}".into(),
+            0,
+            F::Type,
+        ),
         (
             format!("{mixed}gr\u{fc}n\r\n--b\r\n\r\na\r\n--b--\r\n"),
             47,
@@ -173,6 +184,9 @@ fn signed_and_encrypted_parts_are_recognized_in_each_spelling() {
         "Content-Type: text/plain\r\nContent-type : multipart/signed; boundary=b",
         "Content-Type: multipart/mixed; boundary=b\r\n \r\nSubject: a",
         "Content-Type: multipart/mixed; boundary=\"\"",
+        "Content-Type: multipart/mixed; boundary=\"b \"",
+        ": no name",
+        " : no name",
         "no field",
     ] {
         cases.push((format!("{field}\r\n\r\n{part}"), F::Malformed));

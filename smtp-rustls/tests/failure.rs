@@ -387,3 +387,31 @@ fn body(len: usize) -> Vec<u8> {
         .copied()
         .collect()
 }
+
+#[test]
+fn a_failure_of_tls_after_a_write_error_waits_for_no_alert() {
+    let mut wiring = wiring(true, &Tls::new(), &Log::new());
+    wiring.ready().unwrap();
+    wiring.session.handle_write_error(NOW, broken_pipe());
+    wiring.session.handle_input(NOW, &[255; 64]);
+    assert!(wiring.session.poll_transmit(NOW).is_none());
+    assert_eq!(wiring.session.poll_timeout(), None);
+    let error = failure(&mut wiring).unwrap();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(source, broken_pipe().to_string(), "the first error counts");
+}
+
+#[test]
+fn a_handshake_that_ends_after_its_time_limit_begins_no_session() {
+    let mut wiring = wiring(true, &Tls::new().only_tls13(), &Log::new());
+    assert!(wiring.write(), "the server's last flight is on its way");
+    let until = wiring.session.poll_timeout().unwrap();
+    wiring.session.handle_timeout(until);
+    while wiring.read() {}
+    assert!(wiring.session.smtp_mut().tls().is_none());
+    let error = failure(&mut wiring).unwrap();
+    assert!(
+        matches!(error.kind(), ErrorKind::Timeout(Timeout::ImplicitTls)),
+        "{error:#}"
+    );
+}
