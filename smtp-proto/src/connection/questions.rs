@@ -14,7 +14,7 @@ use crate::connection::handshake::State;
 use crate::connection::progress::FillMode;
 use crate::connection::queue::Queued;
 use crate::connection::transaction::Transaction;
-use crate::error::{ApiMisuse, Error, ErrorKind, TransportError};
+use crate::error::{ApiMisuse, Error, ErrorKind, Peer, TransportError};
 use crate::event::{CommandId, ContentStatus, Event, MailId};
 use crate::mail::Mail;
 use crate::outcome::{ConnectionStats, Outcome};
@@ -394,6 +394,17 @@ impl Connection {
     /// The SASL mechanism used to authenticate, successfully or not.
     pub fn mechanism(&self) -> Option<&'static str> {
         self.core.server.mechanism.map(sasl::Name::as_str)
+    }
+
+    /// Whether the credentials have a token that was [refreshed](crate::Config::with_refreshed_token)
+    /// for this connection.
+    pub fn has_refreshed_token(&self) -> bool {
+        self.core.io.config.renewing
+    }
+
+    /// The server, as [set](Self::set_peer) by the driver.
+    pub fn peer(&self) -> Option<&Peer> {
+        self.core.io.peer.as_deref()
     }
 
     /// The bytes and round trips so far.
