@@ -123,12 +123,16 @@ mod driver;
 mod stream;
 
 #[cfg(feature = "pool")]
+mod check;
+#[cfg(feature = "pool")]
 pub mod pool;
 
 #[cfg(feature = "pool")]
 pub use smtp_pool;
 pub use smtp_proto as proto;
 
+#[cfg(feature = "pool")]
+pub use crate::check::Check;
 pub use crate::connecting::{connecting, unix_connection};
 pub use crate::driver::{Driver, PIECE};
 pub use crate::runtime::{Clock, Runtime};
