@@ -5,6 +5,8 @@
 pub(crate) struct Capacity {
     most: u32,
     allowed: u32,
+    /// How many the driver can use at a time.
+    usable: u32,
     /// Accepted messages since the last change.
     good: u32,
     /// Counts the reductions. Complaints about connections from before one have been heard.
@@ -16,13 +18,19 @@ impl Capacity {
         Self {
             most,
             allowed: most,
+            usable: u32::MAX,
             good: 0,
             epoch: 0,
         }
     }
 
-    pub(crate) const fn allowed(&self) -> u32 {
-        self.allowed
+    pub(crate) fn allowed(&self) -> u32 {
+        self.allowed.min(self.usable)
+    }
+
+    /// Allows no more than the driver can use at a time.
+    pub(crate) const fn set_usable(&mut self, usable: u32) {
+        self.usable = usable;
     }
 
     pub(crate) const fn is_reduced(&self) -> bool {

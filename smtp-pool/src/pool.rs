@@ -158,6 +158,12 @@ impl Pool {
         };
     }
 
+    /// Has at most `usable` connections open at a time, for a driver that cannot use more; 0 counts
+    /// as 1, and `None` is no limit.
+    pub fn set_usable(&mut self, usable: Option<u32>) {
+        self.capacity.set_usable(usable.unwrap_or(u32::MAX).max(1));
+    }
+
     /// Records that the credentials have changed, such as by a refreshed token. Connections that
     /// were opened before take no further message.
     ///
@@ -326,6 +332,11 @@ impl Pool {
     /// See [`Limit`] for an example.
     pub fn explain(&self, now: Time) -> Option<Limit> {
         self.hold_up(now).map(|hold_up| hold_up.limit)
+    }
+
+    /// Whether this request waits for a connection.
+    pub fn is_waiting(&self, ticket: Ticket) -> bool {
+        self.waiting.contains(ticket)
     }
 
     /// The ticket of the request that waits longest.

@@ -94,6 +94,10 @@ impl Waiting {
         self.requests.len()
     }
 
+    pub(crate) fn contains(&self, ticket: Ticket) -> bool {
+        self.requests.contains_key(&ticket)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.requests.is_empty()
     }

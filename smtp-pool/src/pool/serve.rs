@@ -115,13 +115,12 @@ impl Pool {
     /// Drops what is left when the time for closing is over.
     fn drop_late(&mut self, now: Time) -> Option<Action> {
         match self.life {
-            Life::Closing { until } if until <= now => {
-                self.life = Life::Dropping;
-                self.fail_waiting(&PoolError::Closed);
-            }
+            Life::Closing { until } if until <= now => self.life = Life::Dropping,
             Life::Dropping => {}
             Life::Open | Life::Closing { .. } => return None,
         }
+        // Also those that would be sent again.
+        self.fail_waiting(&PoolError::Closed);
         let mut left = self.connections.iter_mut();
         let slot = left.find(|slot| slot.state != SlotState::Closing)?;
         slot.state = SlotState::Closing;
