@@ -8,12 +8,10 @@ mod state;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
-use smtp_pool::{
-    ConnectionId, Limit, PoolConfig, PoolError, PoolStats, Report, Request, Ticket, Verdict,
-};
+use smtp_pool::{ConnectionId, Limit, PoolConfig, PoolError, PoolStats, Report, Request, Ticket};
 use smtp_proto::{Connection, Error, Mail, Outcome, Time};
 
 pub use self::crew::Sent;
@@ -39,8 +37,8 @@ pub trait Pooled {
 /// No method waits. A thread that waits for a grant passes a waker that wakes it.
 pub struct SharedPool<C> {
     state: Mutex<State<C>>,
-    /// Whether the time for closing is over.
-    is_dropping: AtomicBool,
+    /// Whether the time for closing is over. It is set before a waiting caller is woken.
+    is_dropping: Arc<AtomicBool>,
 }
 
 /// The result of [`SharedPool::finish`].
@@ -60,9 +58,10 @@ pub enum Finished {
 impl<C: Pooled> SharedPool<C> {
     /// A pool without connections; the seed is that of [`Pool::new`](smtp_pool::Pool::new).
     pub fn new(config: PoolConfig, seed: u64) -> Self {
+        let is_dropping = Arc::new(AtomicBool::new(false));
         Self {
-            state: Mutex::new(State::new(config, seed)),
-            is_dropping: AtomicBool::new(false),
+            state: Mutex::new(State::new(config, seed, Arc::clone(&is_dropping))),
+            is_dropping,
         }
     }
 
@@ -110,9 +109,16 @@ impl<C: Pooled> SharedPool<C> {
 
     /// Reports a connection that was opened for a ticket. Returns whether to use it; otherwise it
     /// is to be dropped, and the caller asks for another grant.
+    ///
+    /// If its token was refreshed, connections with the token before it take no further message.
     pub fn connected(&self, now: Time, id: ConnectionId, connection: &mut C) -> bool {
-        let mail_max = connection.smtp_mut().capabilities().limits().mail_max();
+        let smtp = connection.smtp_mut();
+        let mail_max = smtp.capabilities().limits().mail_max();
+        let is_refreshed = smtp.has_refreshed_token();
         self.with(now, |state| {
+            if is_refreshed {
+                state.pool.refresh();
+            }
             state.pool.handle_connected(now, id, mail_max).is_some()
         })
     }
@@ -140,6 +146,38 @@ impl<C: Pooled> SharedPool<C> {
         });
     }
 
+    /// Requests the connection that the caller has, for one more message ahead of the replies.
+    /// `None` if the connection takes none now, or others wait.
+    pub fn request_same(&self, now: Time, id: ConnectionId, request: Request) -> Option<Ticket> {
+        self.with(now, |state| {
+            if state.pool.first_waiting().is_some() {
+                return None;
+            }
+            let requested = state.request(now, request, Work::Caller(None));
+            let ticket = requested.ok()?;
+            if state.pool.take(now, id).is_some() {
+                return Some(ticket);
+            }
+            state.pool.withdraw(ticket);
+            state.tickets.remove(&ticket);
+            None
+        })
+    }
+
+    /// Reports the outcome of a message while others are on its connection.
+    pub fn finish_one(
+        &self,
+        now: Time,
+        (id, ticket): (ConnectionId, Ticket),
+        outcome: Outcome,
+        connection: &mut C,
+    ) -> Finished {
+        let report = report(&outcome, connection.smtp_mut(), u64::MAX);
+        self.with(now, |state| {
+            state.finish_caller(now, (id, ticket), outcome, report)
+        })
+    }
+
     /// Reports the outcome of a message, and returns its connection.
     ///
     /// `sent` is how many bytes the connection had sent when the message was submitted.
@@ -153,13 +191,7 @@ impl<C: Pooled> SharedPool<C> {
     ) -> Finished {
         let report = report(&outcome, connection.smtp_mut(), sent);
         self.with(now, |state| {
-            let finished = match state.pool.handle_outcome(now, id, ticket, report) {
-                Verdict::Again => retry(outcome),
-                Verdict::Final => Finished::Final(outcome),
-            };
-            if matches!(finished, Finished::Final(_)) {
-                state.tickets.remove(&ticket);
-            }
+            let finished = state.finish_caller(now, (id, ticket), outcome, report);
             state.keep(id, connection);
             finished
         })
@@ -176,6 +208,12 @@ impl<C: Pooled> SharedPool<C> {
 
     // For everybody.
 
+    /// Has at most `usable` connections open at a time, for crews that cannot use more; `None` is
+    /// no limit.
+    pub fn set_usable(&self, now: Time, usable: Option<u32>) {
+        self.with(now, |state| state.pool.set_usable(usable));
+    }
+
     /// Records that credentials have been refreshed.
     pub fn refresh(&self, now: Time) {
         self.with(now, |state| state.pool.refresh());
@@ -184,6 +222,21 @@ impl<C: Pooled> SharedPool<C> {
     /// Takes nothing new, and lets the rest end until `until`.
     pub fn close(&self, now: Time, until: Time) {
         self.with(now, |state| state.pool.close(now, until));
+    }
+
+    /// Does what is due at this time, such as to end idle connections.
+    pub fn handle_timeout(&self, now: Time) {
+        self.with(now, |_| ());
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else happens before.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.lock().pool.poll_timeout()
+    }
+
+    /// Waits until the pool was closed, and nothing is left to be done.
+    pub fn poll_closed(&self, now: Time, waker: &Waker) -> Poll<()> {
+        self.with(now, |state| state.poll_closed(now, waker))
     }
 
     /// What holds up the request that waits longest.
@@ -200,9 +253,7 @@ impl<C: Pooled> SharedPool<C> {
     fn with<T>(&self, now: Time, change: impl FnOnce(&mut State<C>) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state);
-        if state.act(now) {
-            self.is_dropping.store(true, Ordering::Release);
-        }
+        state.act(now);
         // Connections end outside of the lock.
         while let Some((id, connection)) = state.take_quit() {
             drop(state);

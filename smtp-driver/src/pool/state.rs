@@ -1,12 +1,16 @@
 //! What a shared pool holds under its lock.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
 
-use smtp_pool::{Action, ConnectionId, Pool, PoolConfig, PoolError, Request, SendError, Ticket};
+use smtp_pool::{
+    Action, ConnectionId, Pool, PoolConfig, PoolError, Report, Request, SendError, Ticket, Verdict,
+};
 use smtp_proto::{Mail, Outcome, Time};
 
-use super::Pooled;
+use super::{Finished, Pooled, retry};
 
 /// The state of a shared pool.
 pub(super) struct State<C> {
@@ -22,7 +26,9 @@ pub(super) struct State<C> {
     /// which it does.
     leader: Option<Ticket>,
     armed: Option<Time>,
-    is_dropping: bool,
+    is_dropping: Arc<AtomicBool>,
+    /// Those who wait until the pool is closed.
+    closers: Vec<Waker>,
 }
 
 /// A ticket that is of use.
@@ -86,7 +92,7 @@ pub(super) struct Crew<C> {
 }
 
 impl<C: Pooled> State<C> {
-    pub(super) fn new(config: PoolConfig, seed: u64) -> Self {
+    pub(super) fn new(config: PoolConfig, seed: u64, is_dropping: Arc<AtomicBool>) -> Self {
         Self {
             pool: Pool::new(config, seed),
             idle: Vec::new(),
@@ -96,7 +102,8 @@ impl<C: Pooled> State<C> {
             last_crew: 0,
             leader: None,
             armed: None,
-            is_dropping: false,
+            is_dropping,
+            closers: Vec::new(),
         }
     }
 
@@ -147,13 +154,32 @@ impl<C: Pooled> State<C> {
             self.armed = self.pool.poll_timeout();
             return self.armed;
         }
-        self.tickets.get(&ticket)?.deadline
+        let is_waiting = self.pool.is_waiting(ticket);
+        self.tickets.get(&ticket)?.deadline.filter(|_| is_waiting)
     }
 
     /// When a crew has to act.
     pub(super) fn crew_alarm(&mut self) -> Option<Time> {
         self.armed = self.pool.poll_timeout();
         self.armed
+    }
+
+    /// Reports the outcome of a caller's message.
+    pub(super) fn finish_caller(
+        &mut self,
+        now: Time,
+        (id, ticket): (ConnectionId, Ticket),
+        outcome: Outcome,
+        report: Report,
+    ) -> Finished {
+        let finished = match self.pool.handle_outcome(now, id, ticket, report) {
+            Verdict::Again => retry(outcome),
+            Verdict::Final => Finished::Final(outcome),
+        };
+        if matches!(finished, Finished::Final(_)) {
+            self.tickets.remove(&ticket);
+        }
+        finished
     }
 
     /// Keeps a connection that is idle, unless it is of no use.
@@ -164,8 +190,8 @@ impl<C: Pooled> State<C> {
         }
     }
 
-    /// Takes the actions of the pool. Returns whether the time for closing is over.
-    pub(super) fn act(&mut self, now: Time) -> bool {
+    /// Takes the actions of the pool.
+    pub(super) fn act(&mut self, now: Time) {
         while let Some(action) = self.pool.poll_action(now) {
             match action {
                 Action::Connect {
@@ -199,7 +225,20 @@ impl<C: Pooled> State<C> {
             }
         }
         self.choose_leader();
-        self.is_dropping
+        if !self.closers.is_empty() && self.pool.is_closed() {
+            self.closers.drain(..).for_each(Waker::wake);
+        }
+    }
+
+    pub(super) fn poll_closed(&mut self, now: Time, waker: &Waker) -> Poll<()> {
+        self.act(now);
+        if self.pool.is_closed() {
+            return Poll::Ready(());
+        }
+        if !self.closers.iter().any(|closer| closer.will_wake(waker)) {
+            self.closers.push(waker.clone());
+        }
+        Poll::Pending
     }
 
     /// An idle connection to be ended outside of the lock.
@@ -272,7 +311,7 @@ impl<C: Pooled> State<C> {
             self.pool.handle_closed(now, id);
             return;
         }
-        self.is_dropping = true;
+        self.is_dropping.store(true, Ordering::Release);
         self.tickets.values_mut().for_each(Entry::wake);
         self.crews.values_mut().for_each(Crew::wake);
     }
