@@ -19,6 +19,7 @@ mod address;
 mod body;
 mod capabilities;
 mod command_reparse;
+mod from_message;
 mod operations;
 mod parameters;
 mod reply;
@@ -38,6 +39,7 @@ pub use address::address;
 pub use body::body;
 pub use capabilities::capabilities;
 pub use command_reparse::command_reparse;
+pub use from_message::from_message;
 pub use operations::operations;
 pub use parameters::parameters;
 pub use reply::reply;
@@ -56,6 +58,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("body", body),
     ("capabilities", capabilities),
     ("command_reparse", command_reparse),
+    ("from_message", from_message),
     ("operations", operations),
     ("parameters", parameters),
     ("reply", reply),
