@@ -36,6 +36,8 @@ pub mod polling;
 #[path = "../../smtp-proto/tests/common/scenario.rs"]
 pub mod scenario;
 #[cfg(unix)]
+pub mod silent;
+#[cfg(unix)]
 pub mod sockets;
 
 mod suite;

@@ -8,6 +8,7 @@ mod driven;
 mod kit;
 mod large;
 mod lmtp;
+mod race;
 mod scenarios;
 mod stream;
 mod tls;
@@ -44,6 +45,10 @@ macro_rules! suite {
         mod lmtp {
             $crate::lmtp_tests!();
         }
+        #[cfg(all(unix, feature = "rustls"))]
+        mod race {
+            $crate::race_tests!();
+        }
         mod scenarios {
             $crate::scenario_tests!();
         }
@@ -58,6 +63,10 @@ macro_rules! async_suite {
 
         mod cancel {
             $crate::cancel_tests!();
+        }
+        #[cfg(all(unix, feature = "rustls"))]
+        mod race_cancel {
+            $crate::race_cancel_tests!();
         }
         mod stream {
             $crate::stream_tests!();

@@ -1,12 +1,12 @@
 //! From a host name to a client that is ready.
 
-use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Instant;
 
 use smtp_proto::{Error, Mail, Outcome};
-use smtp_rustls::{Attempt, Endpoint, Session};
+use smtp_rustls::{Endpoint, Session};
 
-use crate::client::SHORTEST;
+use crate::race::first;
 use crate::{Client, Socket};
 
 /// Connects, sends one message and ends the connection.
@@ -48,9 +48,14 @@ pub fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
 impl Client<Socket, Session> {
     /// Connects to a server, and waits until it is ready for messages.
     ///
-    /// The endpoint is a host or a [Unix socket](Endpoint::unix). The addresses of a host are tried one after the other, while the failure may be different
-    /// at the next. The endpoint's timeouts limit the connection to each address. The system's
-    /// resolver has no time limit; with [`connect_to`](Self::connect_to) a caller can use another.
+    /// The endpoint is a host or a [Unix socket](Endpoint::unix). The addresses of a host race (RFC
+    /// 8305), IPv6 and IPv4 in turn: a connect begins 250 ms after the one before, or at once when
+    /// one fails, and the first connection wins. So a dead address costs 250 ms. Only TCP races:
+    /// there is one SMTP session at a time. If it fails in a way that may be different elsewhere,
+    /// the race goes on; [`Attempts`](crate::tls::Attempts) has the rules. No thread is started.
+    ///
+    /// The endpoint's timeouts limit the connection to each address. The system's resolver has no
+    /// time limit; with [`connect_to`](Self::connect_to) a caller can use another.
     ///
     /// ```
     /// use smtp_blocking::{Client, Endpoint};
@@ -93,24 +98,13 @@ impl Client<Socket, Session> {
     /// Those of [`connect`](Self::connect).
     pub fn connect_to(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<Self, Error> {
         let mut attempts = endpoint.attempts(addresses.iter().copied());
-        let mut failure = None;
-        while let Some(attempt) = attempts.next(failure.take()) {
-            match Self::open(attempt) {
+        let epoch = Instant::now();
+        while let Some((socket, session)) = first(&mut attempts, epoch) {
+            match Self::from_stream(socket, session).into_ready() {
                 Ok(client) => return Ok(client),
-                Err(error) => failure = Some(error),
+                Err(error) => attempts.handle_failure(error),
             }
         }
         Err(attempts.into_error())
-    }
-
-    fn open(attempt: Attempt) -> Result<Self, Error> {
-        let limit = attempt.connect_timeout().max(SHORTEST);
-        let socket =
-            Socket::connect(attempt.target(), limit).map_err(|error| match error.kind() {
-                io::ErrorKind::TimedOut => Error::connect_timeout(),
-                _ => Error::connect(error),
-            })?;
-        let local = socket.as_tcp().and_then(|stream| stream.local_addr().ok());
-        Self::from_stream(socket, attempt.into_session(local)).into_ready()
     }
 }

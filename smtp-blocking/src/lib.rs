@@ -115,6 +115,8 @@ mod client;
 mod batch;
 #[cfg(feature = "rustls")]
 mod connect;
+#[cfg(feature = "rustls")]
+mod race;
 #[cfg(unix)]
 mod unix;
 

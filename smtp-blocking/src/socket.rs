@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use smtp_driver::finish_connect;
 use smtp_rustls::Target;
 
 use crate::Stream;
@@ -36,14 +37,17 @@ macro_rules! each {
 }
 
 impl Socket {
-    /// Connects; TCP sends each flight at once. Nothing limits the wait for a Unix socket.
-    pub(crate) fn connect(target: &Target, limit: Duration) -> io::Result<Self> {
+    /// The socket for a connect that has ended. It sends each flight at once.
+    pub(crate) fn finish_tcp(stream: TcpStream) -> io::Result<Self> {
+        finish_connect(&stream)?;
+        stream.set_nonblocking(false)?;
+        stream.set_nodelay(true)?;
+        Ok(Self::Tcp(stream))
+    }
+
+    /// Connects to a Unix socket.
+    pub(crate) fn connect_unix(target: &Target) -> io::Result<Self> {
         match target {
-            Target::Tcp(address) => {
-                let stream = TcpStream::connect_timeout(address, limit)?;
-                stream.set_nodelay(true)?;
-                Ok(Self::Tcp(stream))
-            }
             #[cfg(unix)]
             Target::Unix(path) => Ok(Self::Unix(UnixStream::connect(path)?)),
             _ => Err(io::ErrorKind::Unsupported.into()),

@@ -107,6 +107,8 @@
 //! # Features
 //! | feature | by default | what it adds |
 //! | --- | --- | --- |
+//! | `net` | no | `begin_connect` and `finish_connect`: TCP connections that begin without waiting |
+//! | `rustls` | no | `Driver::connect`: connects to an endpoint of `smtp-rustls` |
 //! | `stream` | no | `Driver::next_outcome` and `Mails`: batches of messages |
 //! | `pool` | no | `SharedPool`: a pool of connections that many callers share |
 //! | `mailer` | no | the mailer of an async adapter |
@@ -119,6 +121,10 @@ mod runtime;
 mod upgrade;
 
 mod driver;
+#[cfg(feature = "net")]
+mod net;
+#[cfg(feature = "rustls")]
+mod race;
 #[cfg(feature = "stream")]
 mod stream;
 
@@ -135,6 +141,8 @@ pub use smtp_proto as proto;
 pub use crate::check::Check;
 pub use crate::connecting::{connecting, unix_connection};
 pub use crate::driver::{Driver, PIECE};
+#[cfg(feature = "net")]
+pub use crate::net::{begin_connect, finish_connect};
 pub use crate::runtime::{Clock, Runtime};
 #[cfg(feature = "stream")]
 pub use crate::stream::Mails;

@@ -3,6 +3,7 @@
 mod attempts;
 mod builder;
 mod host;
+mod race;
 mod url;
 
 use std::fmt;
@@ -18,7 +19,7 @@ use crate::tls::TlsConfig;
 
 use self::builder::Server;
 
-pub use self::attempts::{Attempt, Attempts, Target};
+pub use self::attempts::{Attempts, Target};
 pub use self::builder::{EndpointBuilder, EndpointError};
 pub use self::host::HostErrorKind;
 pub use self::url::{UrlError, UrlErrorKind, UrlPart};

@@ -113,7 +113,7 @@ pub use rustls;
 pub use smtp_proto as proto;
 
 pub use crate::endpoint::{
-    Attempt, Attempts, Endpoint, EndpointBuilder, EndpointError, HostErrorKind, Target, UrlError,
+    Attempts, Endpoint, EndpointBuilder, EndpointError, HostErrorKind, Target, UrlError,
     UrlErrorKind, UrlPart,
 };
 pub use crate::session::Session;

@@ -10,6 +10,7 @@
 
 mod attempts;
 mod host;
+mod race;
 mod url;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -29,8 +30,10 @@ use smtp_test::{Config, Log, Tls};
 /// A session for a connection with this local address.
 fn session_from(endpoint: &Endpoint, local: IpAddr) -> Session {
     let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2525);
-    let attempt = endpoint.attempts([address]).next(None).unwrap();
-    attempt.into_session(Some(SocketAddr::new(local, 49152)))
+    let mut attempts = endpoint.attempts([address]);
+    let target = attempts.poll_connect(NOW).unwrap();
+    let local = SocketAddr::new(local, 49152);
+    attempts.handle_connected(&target, Some(local)).unwrap()
 }
 
 #[test]

@@ -23,8 +23,9 @@ fn the_span_of_a_connection_records_the_host_in_each_kind_of_attempt() {
         let mut session = endpoint.session();
         session.handle_input(Time::ORIGIN, b"220 ready\r\n");
         let address = (std::net::Ipv4Addr::LOCALHOST, 25).into();
-        let attempt = endpoint.attempts([address]).next(None).unwrap();
-        drop(attempt.into_session(Some(address)));
+        let mut attempts = endpoint.attempts([address]);
+        let target = attempts.poll_connect(Time::ORIGIN).unwrap();
+        drop(attempts.handle_connected(&target, Some(address)));
     });
     assert_eq!(collector.open(), 0);
     let span = "/smtp.connection{host=\"mx.example.org\"}";

@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 
-use smtp_driver::connecting;
+use smtp_driver::{Driver, connecting};
 use smtp_proto::{Error, Mail, Outcome};
-use smtp_rustls::{Attempt, Endpoint, Session};
+use smtp_rustls::{Endpoint, Session};
 use tokio::net::lookup_host;
 use tokio::time::sleep;
 
+use crate::runtime::Tokio;
 use crate::{Client, Socket};
 
 /// Connects, sends one message and ends the connection.
@@ -53,9 +54,13 @@ pub async fn send(endpoint: &Endpoint, mail: Mail) -> Result<Outcome, Error> {
 impl Client<Socket, Session> {
     /// Connects to a server, and waits until it is ready for messages.
     ///
-    /// The endpoint is a host or a [Unix socket](Endpoint::unix). The addresses of a host are tried one after the other, while the failure may be different
-    /// at the next. The endpoint's timeouts limit the resolution of the name and the connection to
-    /// each address.
+    /// The endpoint is a host or a [Unix socket](Endpoint::unix). The addresses of a host race (RFC
+    /// 8305), IPv6 and IPv4 in turn: a connect begins 250 ms after the one before, or at once when
+    /// one fails, and the first connection wins. So a dead address costs 250 ms. Only TCP races:
+    /// there is one SMTP session at a time. If it fails in a way that may be different elsewhere,
+    /// the race goes on; [`Attempts`](crate::tls::Attempts) has the rules. No task is spawned.
+    ///
+    /// The endpoint's timeouts limit the resolution of the name and the connection to each address.
     ///
     /// ```
     /// use smtp_tokio::{Client, Endpoint};
@@ -104,15 +109,7 @@ impl Client<Socket, Session> {
     /// Those of [`connect`](Self::connect).
     pub async fn connect_to(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<Self, Error> {
         let attempts = endpoint.attempts(addresses.iter().copied());
-        attempts.connect(Self::open).await
-    }
-
-    async fn open(attempt: Attempt) -> Result<Self, Error> {
-        let limit = sleep(attempt.connect_timeout());
-        let socket = connecting(limit, Socket::connect(attempt.target())).await?;
-        let local = socket.as_tcp().and_then(|stream| stream.local_addr().ok());
-        let client = Self::from_stream(socket, attempt.into_session(local));
-        let driver = client.driver.into_ready().await?;
+        let driver = Driver::connect(attempts, Tokio::new, Socket::connect).await?;
         Ok(Self { driver })
     }
 }

@@ -1,6 +1,7 @@
 //! The stream of a client that connects to an endpoint.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
@@ -36,16 +37,17 @@ macro_rules! each {
 }
 
 impl Socket {
-    /// Connects; TCP sends each flight at once.
-    pub(crate) async fn connect(target: &Target) -> io::Result<Self> {
+    /// Connects, and returns the local address too. TCP sends each flight at once.
+    pub(crate) async fn connect(target: Target) -> io::Result<(Self, Option<SocketAddr>)> {
         match target {
             Target::Tcp(address) => {
-                let stream = TcpStream::connect(*address).await?;
+                let stream = TcpStream::connect(address).await?;
                 stream.set_nodelay(true)?;
-                Ok(Self::Tcp(stream))
+                let local = stream.local_addr().ok();
+                Ok((Self::Tcp(stream), local))
             }
             #[cfg(unix)]
-            Target::Unix(path) => Ok(Self::Unix(UnixStream::connect(path).await?)),
+            Target::Unix(path) => Ok((Self::Unix(UnixStream::connect(path).await?), None)),
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }

@@ -97,15 +97,17 @@ macro_rules! tls_tests {
         fn a_permanent_rejection_is_not_asked_for_twice() {
             block_on(async {
                 let reject = Action::reply("554 5.7.1 not you").then_close();
-                let server =
-                    Server::start(Config::new().on($crate::smtp_test::Stage::Greeting, reject))
-                        .unwrap();
-                let error = Client::connect_to(&cleartext(server.port()), &[server.addr(); 3])
+                let config = Config::new().on($crate::smtp_test::Stage::Greeting, reject);
+                let server = Server::start(config.clone()).unwrap();
+                let other = Server::start(config).unwrap();
+                let addresses = [server.addr(), other.addr()];
+                let error = Client::connect_to(&cleartext(server.port()), &addresses)
                     .await
                     .unwrap_err();
                 assert_eq!(error.reply().unwrap().code().as_u16(), 554);
                 assert_eq!(error.address(), Some(server.addr()));
                 assert_eq!(server.sessions().len(), 1);
+                assert!(other.sessions().is_empty());
             });
         }
 

@@ -1,24 +1,40 @@
-//! The attempts to connect: which address comes next, and the error when none is left.
+//! The attempts to connect: which target comes next, how it is tried again, and the error when none
+//! is left.
+//!
+//! ```text
+//!             connected                permanent failure
+//! ExpectFirst ──────────► ExpectReady ───────────────────► Failed
+//!   ▲    ▲                  │  │  ▲
+//!   │    └ transient failure┘  │  │ connected
+//!   │                TLS, token│  │
+//!   │  connect failed          ▼  │
+//!   └────────────────────── ExpectAgain
+//! ```
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
-use std::{fmt, io, vec};
+use std::{fmt, io};
 
 use rustls::crypto::CryptoProvider;
 use smtp_proto::{
-    AuthenticationError, Config, Connection, Error, ErrorKind, Peer, Security, Seed, Stage,
+    AuthenticationError, Config, Connection, Error, ErrorKind, Peer, Security, Seed, Stage, Time,
     Timeout, TransportError,
 };
 
 use super::Endpoint;
+use super::race::{Race, interleave};
 use crate::session::Session;
 
-/// Attempts to connect to an [`Endpoint`], one after the other.
+/// Attempts to connect to an [`Endpoint`], as a state machine without I/O and without a clock.
 ///
-/// Created by [`Endpoint::attempts`]. Addresses are tried in the order given; a [Unix
-/// socket](Endpoint::unix) is the only one. An address is tried again, on a new connection, in two cases:
+/// Created by [`Endpoint::attempts`]. Addresses race (RFC 8305): the families alternate, beginning
+/// with that of the first address. A connect begins 250 ms after the one before, or at once when one
+/// fails, and at most 4 are in progress. The first connection wins, and the other connects are
+/// cancelled; there is only one SMTP session at a time. 16 different addresses are tried at most. A
+/// [Unix socket](Endpoint::unix) is the only target of its endpoint.
+///
+/// If the session fails, its target is connected to again, alone, in two cases:
 ///
 /// - under [`Security::Opportunistic`](smtp_proto::Security::Opportunistic), if STARTTLS or the
 ///   handshake broke: in cleartext. Credentials are never sent under that security, and a
@@ -26,59 +42,51 @@ use crate::session::Session;
 /// - if the server rejected a token that its [provider](smtp_proto::Credentials::token_provider)
 ///   can refresh: with the refreshed token.
 ///
-/// The next address is tried only if the last failure was
-/// [transient](smtp_proto::Error::is_transient).
+/// Otherwise the race goes on if the failure was [transient](smtp_proto::Error::is_transient), with
+/// the addresses that have not been tried, then with those whose connect was cancelled.
 ///
-/// A driver opens a connection for each attempt until one succeeds. [`connect`](Self::connect) does
-/// so for an async driver; for one that blocks:
+/// `smtp_driver::Driver::connect` drives the attempts for an async adapter. A simple driver connects
+/// to one target after the other:
 ///
 /// ```
 /// use std::io::{self, Read, Write};
-/// use std::net::{SocketAddr, TcpStream};
-/// use smtp_rustls::{Attempt, Endpoint, Session, Target, proto::Error};
+/// use std::net::TcpStream;
+/// use std::time::Instant;
 ///
-/// fn connect(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<(TcpStream, Session), Error> {
-///     let mut attempts = endpoint.attempts(addresses.iter().copied());
-///     let mut failure = None;
-///     while let Some(attempt) = attempts.next(failure.take()) {
-///         match open(attempt) {
-///             Ok(connected) => return Ok(connected),
-///             Err(error) => failure = Some(error),
+/// use smtp_rustls::proto::{Error, Time};
+/// use smtp_rustls::{Attempts, Endpoint, Session, Target};
+///
+/// fn connect(endpoint: &Endpoint, mut attempts: Attempts) -> Result<(TcpStream, Session), Error> {
+///     let epoch = Instant::now();
+///     let now = || Time::from_origin(epoch.elapsed());
+///     while let Some(target) = attempts.poll_connect(now()) {
+///         let Target::Tcp(address) = &target else {
+///             attempts.handle_connect_error(&target, io::ErrorKind::Unsupported.into());
+///             continue;
+///         };
+///         match TcpStream::connect_timeout(address, endpoint.timeouts().connect()) {
+///             Err(error) => attempts.handle_connect_error(&target, error),
+///             Ok(stream) => {
+///                 let local = stream.local_addr().ok();
+///                 let session = attempts.handle_connected(&target, local);
+///                 // Drive the session until it is ready; report its failure by `handle_failure`.
+/// #               let session = session.expect("the target was to be connected to");
+/// #               return Ok((stream, session));
+///             }
 ///         }
 ///     }
 ///     Err(attempts.into_error())
 /// }
-///
-/// fn open(attempt: Attempt) -> Result<(TcpStream, Session), Error> {
-///     let Target::Tcp(address) = attempt.target() else {
-///         return Err(Error::connect(io::Error::from(io::ErrorKind::Unsupported)));
-///     };
-///     let stream = TcpStream::connect_timeout(address, attempt.connect_timeout())
-///         .map_err(Error::connect)?;
-///     let session = attempt.into_session(stream.local_addr().ok());
-///     // Drive the session until it is ready: its failure counts as well.
-///     Ok((stream, session))
-/// }
-/// # let _: fn(&Endpoint, &[SocketAddr]) -> Result<(TcpStream, Session), Error> = connect;
+/// # let _: fn(&Endpoint, Attempts) -> Result<(TcpStream, Session), Error> = connect;
 /// ```
 pub struct Attempts {
     endpoint: Endpoint,
-    targets: vec::IntoIter<Target>,
-    /// The last attempt, and how it was tried.
-    last: Option<(Target, Variant)>,
+    race: Race,
+    state: State,
     failures: Vec<Error>,
 }
 
-/// One attempt to connect: where to, and the session to drive over the connection.
-///
-/// See [`Attempts`] for an example.
-pub struct Attempt {
-    endpoint: Endpoint,
-    target: Target,
-    variant: Variant,
-}
-
-/// What an attempt connects to.
+/// What a driver connects to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Target {
@@ -86,6 +94,19 @@ pub enum Target {
     Tcp(SocketAddr),
     /// The path of a Unix socket.
     Unix(PathBuf),
+}
+
+/// What the attempts expect.
+#[derive(Debug)]
+enum State {
+    /// The first connection of the race.
+    ExpectFirst,
+    /// Another connection to the same target, until the time if its connect has begun.
+    ExpectAgain(Target, Variant, Option<Time>),
+    /// The end of the session's setup.
+    ExpectReady(Target, Variant),
+    /// Nothing: the last failure is permanent.
+    Failed,
 }
 
 /// The change of an attempt to the endpoint's config.
@@ -125,26 +146,26 @@ impl Endpoint {
     /// An endpoint that is a [Unix socket](Self::unix) has no others, whatever `addresses` are.
     ///
     /// ```
+    /// use smtp_rustls::proto::Time;
     /// use smtp_rustls::{Endpoint, Target};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let endpoint = Endpoint::starttls("mail.example.org").build()?;
     /// let address = "192.0.2.25:587".parse()?;
     /// let mut attempts = endpoint.attempts([address]);
-    /// let first = attempts.next(None).expect("there is one address");
-    /// assert_eq!(*first.target(), Target::Tcp(address));
+    /// assert_eq!(attempts.poll_connect(Time::ORIGIN), Some(Target::Tcp(address)));
     /// # Ok(())
     /// # }
     /// ```
     pub fn attempts(&self, addresses: impl IntoIterator<Item = SocketAddr>) -> Attempts {
-        let targets: Vec<Target> = match &self.0.path {
+        let targets = match &self.0.path {
             Some(path) => vec![Target::Unix(path.clone())],
-            None => addresses.into_iter().map(Target::Tcp).collect(),
+            None => interleave(addresses).into_iter().map(Target::Tcp).collect(),
         };
         Attempts {
             endpoint: self.clone(),
-            targets: targets.into_iter(),
-            last: None,
+            race: Race::new(targets, self.timeouts().connect()),
+            state: State::ExpectFirst,
             failures: Vec::new(),
         }
     }
@@ -157,6 +178,18 @@ impl Endpoint {
         } else {
             Arc::new(inner.config.with_client_name(local.into()))
         }
+    }
+
+    /// The session for a connection to the target.
+    fn session_at(&self, target: &Target, variant: Variant, local: Option<SocketAddr>) -> Session {
+        let config = match local {
+            Some(local) => self.config_from(local.ip()),
+            None => Arc::clone(&self.0.config),
+        };
+        // Not `None`: the variant applied when it was chosen, and the client name does not change
+        // that.
+        let config = variant.apply_to(&config).unwrap_or(config);
+        self.session_with(config, self.peer_at(target))
     }
 
     /// The name of this server at the target.
@@ -190,42 +223,118 @@ impl Endpoint {
 }
 
 impl Attempts {
-    /// The next attempt, or `None` if there is nothing left to try.
+    /// The next target to begin to connect to; `None` if none is due.
     ///
-    /// `failure` is why the previous attempt failed: on connecting, or until its session was
-    /// ready. It is `None` for the first attempt.
-    pub fn next(&mut self, failure: Option<Error>) -> Option<Attempt> {
-        let (target, variant) = match failure {
-            None => (self.targets.next()?, Variant::AsConfigured),
-            Some(error) => self.after(error)?,
-        };
-        self.last = Some((target.clone(), variant));
-        Some(Attempt {
-            endpoint: self.endpoint.clone(),
-            target,
-            variant,
-        })
+    /// A driver calls it until it returns `None`: at the beginning, after each failure, and when the
+    /// time of [`poll_timeout`](Self::poll_timeout) has come.
+    pub fn poll_connect(&mut self, now: Time) -> Option<Target> {
+        match &mut self.state {
+            State::ExpectFirst => self.race.poll_connect(now),
+            State::ExpectAgain(target, _, until @ None) => {
+                *until = Some(now + self.endpoint.timeouts().connect());
+                Some(target.clone())
+            }
+            _ => None,
+        }
     }
 
-    /// Opens a connection for each attempt until one succeeds.
-    ///
-    /// `open` connects to the target of the attempt, and drives its session until it is ready.
-    /// Cancel safe if its future is.
-    ///
-    /// # Errors
-    /// [`into_error`](Self::into_error), when no attempt is left.
-    pub async fn connect<T, F>(mut self, mut open: impl FnMut(Attempt) -> F) -> Result<T, Error>
-    where
-        F: Future<Output = Result<T, Error>>,
-    {
-        let mut failure = None;
-        while let Some(attempt) = self.next(failure.take()) {
-            match open(attempt).await {
-                Ok(connected) => return Ok(connected),
-                Err(error) => failure = Some(error),
-            }
+    /// When to call [`handle_timeout`](Self::handle_timeout) and
+    /// [`poll_connect`](Self::poll_connect) at the latest.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        match &self.state {
+            State::ExpectFirst => self.race.timeout(),
+            State::ExpectAgain(_, _, until) => Some(until.unwrap_or(Time::ORIGIN)),
+            State::ExpectReady(..) | State::Failed => None,
         }
-        Err(self.into_error())
+    }
+
+    /// Reports the time. Connects that took longer than [`Timeouts::connect`] have failed: they are
+    /// not [in progress](Self::is_connecting) any more.
+    ///
+    /// [`Timeouts::connect`]: smtp_proto::Timeouts::connect
+    pub fn handle_timeout(&mut self, now: Time) {
+        match &self.state {
+            State::ExpectFirst => {
+                while let Some(target) = self.race.expire(now) {
+                    self.fail(&target, Error::connect_timeout());
+                }
+            }
+            State::ExpectAgain(target, _, Some(until)) if *until <= now => {
+                let target = target.clone();
+                self.state = State::ExpectFirst;
+                self.fail(&target, Error::connect_timeout());
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the connect to this target is in progress. A driver drops every other one.
+    pub fn is_connecting(&self, target: &Target) -> bool {
+        match &self.state {
+            State::ExpectFirst => self.race.is_connecting(target),
+            State::ExpectAgain(again, _, until) => again == target && until.is_some(),
+            State::ExpectReady(..) | State::Failed => false,
+        }
+    }
+
+    /// Reports that a connect in progress has failed; another report has no effect.
+    pub fn handle_connect_error(&mut self, target: &Target, error: io::Error) {
+        if !self.is_connecting(target) {
+            return;
+        }
+        match self.state {
+            State::ExpectAgain(..) => self.state = State::ExpectFirst,
+            _ => self.race.fail(target),
+        }
+        self.fail(target, Error::connect(error));
+    }
+
+    /// Reports that a target is connected, and returns the session to drive over the connection
+    /// until it is ready; `None` if the target was not being connected to. All other connects are
+    /// cancelled.
+    ///
+    /// `local` is the local address of the connection, if known. EHLO carries it, unless the
+    /// endpoint has a [client name](super::EndpointBuilder::client_name).
+    pub fn handle_connected(
+        &mut self,
+        target: &Target,
+        local: Option<SocketAddr>,
+    ) -> Option<Session> {
+        if !self.is_connecting(target) {
+            return None;
+        }
+        let variant = match self.state {
+            State::ExpectAgain(_, variant, _) => variant,
+            _ => {
+                self.race.win(target);
+                Variant::AsConfigured
+            }
+        };
+        self.state = State::ExpectReady(target.clone(), variant);
+        Some(self.endpoint.session_at(target, variant, local))
+    }
+
+    /// Reports why the session failed before it was ready.
+    pub fn handle_failure(&mut self, error: Error) {
+        let State::ExpectReady(target, variant) = &self.state else {
+            return;
+        };
+        let (target, variant) = (target.clone(), *variant);
+        self.state = match variant.after(&error, &self.endpoint.0.config) {
+            Some(variant) => State::ExpectAgain(target.clone(), variant, None),
+            None if error.is_transient() => State::ExpectFirst,
+            None => State::Failed,
+        };
+        self.fail(&target, error);
+    }
+
+    /// Whether there is nothing left to try.
+    pub fn is_over(&self) -> bool {
+        match self.state {
+            State::ExpectFirst => self.race.is_over(),
+            State::Failed => true,
+            State::ExpectAgain(..) | State::ExpectReady(..) => false,
+        }
     }
 
     /// The error of all attempts, when none is left: that of the last one, with the earlier ones
@@ -254,49 +363,9 @@ impl Attempts {
             .with_attempts(self.failures)
     }
 
-    /// What to try after this failure.
-    fn after(&mut self, error: Error) -> Option<(Target, Variant)> {
-        let Some((target, variant)) = self.last.take() else {
-            self.failures.push(error);
-            return None;
-        };
-        let error = error.with_peer(self.endpoint.peer_at(&target));
-        let again = variant.after(&error, &self.endpoint.0.config);
-        let is_transient = error.is_transient();
-        self.failures.push(error);
-        match again {
-            Some(variant) => Some((target, variant)),
-            None if is_transient => Some((self.targets.next()?, Variant::AsConfigured)),
-            None => None,
-        }
-    }
-}
-
-impl Attempt {
-    /// What to connect to.
-    pub fn target(&self) -> &Target {
-        &self.target
-    }
-
-    /// How long the target may take to accept the connection.
-    pub fn connect_timeout(&self) -> Duration {
-        self.endpoint.timeouts().connect()
-    }
-
-    /// The session for the connection; `local` is its local address, if known.
-    ///
-    /// EHLO carries that address, unless the endpoint has a
-    /// [client name](super::EndpointBuilder::client_name).
-    pub fn into_session(self, local: Option<SocketAddr>) -> Session {
-        let config = match local {
-            Some(local) => self.endpoint.config_from(local.ip()),
-            None => Arc::clone(&self.endpoint.0.config),
-        };
-        // Not `None`: the variant applied when it was chosen, and the client name does not change
-        // that.
-        let config = self.variant.apply_to(&config).unwrap_or(config);
-        let peer = self.endpoint.peer_at(&self.target);
-        self.endpoint.session_with(config, peer)
+    fn fail(&mut self, target: &Target, error: Error) {
+        self.failures
+            .push(error.with_peer(self.endpoint.peer_at(target)));
     }
 }
 
@@ -329,18 +398,9 @@ impl fmt::Debug for Attempts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempts")
             .field("endpoint", &self.endpoint)
-            .field("targets", &self.targets.as_slice())
+            .field("race", &self.race)
+            .field("state", &self.state)
             .field("failures", &self.failures)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Attempt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Attempt")
-            .field("endpoint", &self.endpoint)
-            .field("target", &self.target)
-            .field("variant", &self.variant)
             .finish()
     }
 }

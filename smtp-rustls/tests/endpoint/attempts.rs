@@ -1,11 +1,8 @@
-//! The attempts to connect: which address comes next, when an address is tried again, and how.
+//! The attempts to connect: when a target is tried again, and how.
 
-use std::future::ready;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Waker};
 
 use crate::common::answered::Answered as _;
 use crate::common::{self, HELLO, NOW, Wiring, mail, transmit, trust};
@@ -14,7 +11,7 @@ use smtp_rustls::proto::{
     AuthenticationError, Credentials, Error, ErrorKind, Mail, Secret, Security, Stage,
     TransportError, Wire,
 };
-use smtp_rustls::{Attempt, Endpoint, Target};
+use smtp_rustls::{Endpoint, Target};
 use smtp_test::{Action, Config, Defect, Log, Tls};
 
 fn opportunistic(tls: &Tls) -> Endpoint {
@@ -24,49 +21,14 @@ fn opportunistic(tls: &Tls) -> Endpoint {
 
 const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2525);
 
-/// Whether the only address is tried again after this failure.
+/// Whether the only address is tried again after its session failed so.
 fn tries_again_after(endpoint: &Endpoint, error: &Error) -> bool {
     let mut attempts = endpoint.attempts([ADDRESS]);
-    assert!(attempts.next(None).is_some());
-    attempts.next(Some(error.clone())).is_some()
-}
-
-#[test]
-fn the_next_address_is_tried_after_a_transient_failure_only() {
-    let addresses: [SocketAddr; 3] = [1, 2, 3].map(|host| ([192, 0, 2, host], 25).into());
-    let builder = Endpoint::builder("mail.example.org").security(Security::Cleartext);
-    let endpoint = builder.build().unwrap();
-    let refused = || Error::connect(io::Error::from(io::ErrorKind::ConnectionRefused));
-    let mut attempts = endpoint.attempts(addresses);
-    let target = |attempt: Option<Attempt>| attempt.unwrap().target().clone();
-    assert_eq!(target(attempts.next(None)), Target::Tcp(addresses[0]));
-    assert_eq!(
-        target(attempts.next(Some(refused()))),
-        Target::Tcp(addresses[1])
-    );
-    // A greeting that rejects the client permanently.
-    let mut session = endpoint.session();
-    session.handle_input(NOW, b"554 5.7.1 not you\r\n");
-    let rejected = session.smtp_mut().poll_ready().answer().unwrap_err();
-    assert!(attempts.next(Some(rejected.clone())).is_none());
-    let error = attempts.into_error();
-    assert_eq!(error.reply(), rejected.reply());
-    assert_eq!(error.attempts().len(), 1);
-    assert_eq!(error.attempts()[0].address(), Some(addresses[0]));
-
-    let mut attempts = endpoint.attempts(addresses);
-    let mut failure = None;
-    while attempts.next(failure.take()).is_some() {
-        failure = Some(refused());
-    }
-    let error = attempts.into_error();
-    assert_eq!(error.address(), Some(addresses[2]));
-    let earlier: Vec<_> = error.attempts().iter().map(Error::address).collect();
-    assert_eq!(earlier, [Some(addresses[0]), Some(addresses[1])]);
-
-    let none = endpoint.attempts([]).into_error();
-    assert_eq!(none.endpoint(), Some("mail.example.org:25"));
-    assert_eq!(none.stage(), Stage::Connect);
+    let target = attempts.poll_connect(NOW).unwrap();
+    assert!(attempts.handle_connected(&target, None).is_some());
+    attempts.handle_failure(error.clone());
+    assert_eq!(attempts.is_over(), attempts.poll_timeout().is_none());
+    attempts.poll_connect(NOW) == Some(target)
 }
 
 #[test]
@@ -79,55 +41,24 @@ fn a_unix_socket_is_tried_again_and_is_the_only_target() {
         .build()
         .unwrap();
     let mut attempts = endpoint.attempts([ADDRESS; 3]);
-    let attempt = attempts.next(None).unwrap();
-    assert_eq!(*attempt.target(), path);
+    assert_eq!(attempts.poll_connect(NOW), Some(path.clone()));
+    let session = attempts.handle_connected(&path, None).unwrap();
     // A handshake that breaks leads to cleartext.
     let config = Config::new()
         .lmtp()
         .tls(tls.clone())
         .on(smtp_test::Stage::StartTls, Action::cut());
-    let mut wiring = Wiring::new(attempt.into_session(None), &config, &tls, &Log::new());
-    let error = wiring.ready().unwrap_err();
+    let error = Wiring::new(session, &config, &tls, &Log::new())
+        .ready()
+        .unwrap_err();
     assert_eq!(error.endpoint(), Some("/run/smtp"));
     assert_eq!(error.address(), None);
-    let again = attempts.next(Some(error)).unwrap();
-    assert_eq!(*again.target(), path);
-    let gone = Error::connect(io::Error::from(io::ErrorKind::ConnectionRefused));
-    assert!(attempts.next(Some(gone)).is_none());
+    attempts.handle_failure(error);
+    assert_eq!(attempts.poll_connect(NOW), Some(path.clone()));
+    attempts.handle_connect_error(&path, io::ErrorKind::ConnectionRefused.into());
+    assert!(attempts.is_over());
+    assert_eq!(attempts.poll_connect(NOW), None);
     assert_eq!(attempts.into_error().attempts().len(), 1);
-}
-
-#[test]
-fn connecting_opens_a_connection_for_each_attempt_until_one_succeeds() {
-    let addresses: [SocketAddr; 3] = [1, 2, 3].map(|host| ([192, 0, 2, host], 25).into());
-    let builder = Endpoint::builder("mail.example.org").security(Security::Cleartext);
-    let endpoint = builder.build().unwrap();
-    for (accepting, count) in [(Some(addresses[1]), 2), (None, 3)] {
-        let mut tried = Vec::new();
-        let open = |attempt: Attempt| {
-            let Target::Tcp(address) = *attempt.target() else {
-                panic!("{attempt:?}");
-            };
-            tried.push(address);
-            ready(match Some(address) == accepting {
-                true => Ok(address),
-                false => Err(Error::connect(io::Error::from(
-                    io::ErrorKind::ConnectionRefused,
-                ))),
-            })
-        };
-        let mut cx = Context::from_waker(Waker::noop());
-        let connected = pin!(endpoint.attempts(addresses).connect(open)).poll(&mut cx);
-        match connected.answer() {
-            Ok(address) => assert_eq!(Some(address), accepting),
-            Err(error) => {
-                assert_eq!(accepting, None);
-                assert_eq!(error.address(), Some(addresses[2]));
-                assert_eq!(error.attempts().len(), 2);
-            }
-        }
-        assert_eq!(tried, addresses[..count]);
-    }
 }
 
 /// Makes attempts against servers with this configuration until one succeeds or none is left.
@@ -138,20 +69,22 @@ fn attempts(
     log: &Log,
 ) -> (usize, Result<(), Error>) {
     let mut count = 0;
-    let mut last: Result<(), Error> = Ok(());
     let mut attempts = endpoint.attempts([ADDRESS]);
-    while let Some(attempt) = attempts.next(last.as_ref().err().cloned()) {
+    while let Some(target) = attempts.poll_connect(NOW) {
         count += 1;
-        assert_eq!(*attempt.target(), Target::Tcp(ADDRESS));
-        let session = attempt.into_session(None);
+        assert_eq!(target, Target::Tcp(ADDRESS));
+        let session = attempts.handle_connected(&target, None).unwrap();
         let mut wiring = Wiring::new(session, config, tls, log);
-        last = wiring.ready();
-        if last.is_ok() {
-            assert!(wiring.send(mail(HELLO)).is_accepted());
-            break;
+        match wiring.ready() {
+            Ok(()) => {
+                assert!(wiring.send(mail(HELLO)).is_accepted());
+                return (count, Ok(()));
+            }
+            Err(error) => attempts.handle_failure(error),
         }
     }
-    (count, last)
+    assert!(attempts.is_over());
+    (count, Err(attempts.into_error()))
 }
 
 #[test]
