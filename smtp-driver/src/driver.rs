@@ -3,6 +3,8 @@
 use std::future::poll_fn;
 use std::mem::replace;
 use std::pin::pin;
+#[cfg(feature = "pool")]
+use std::task::Waker;
 use std::task::{Context, Poll, ready};
 use std::{fmt, io};
 
@@ -261,6 +263,25 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
         Poll::Ready(())
     }
 
+    /// Breaks the connection off. Every message on it has an outcome at once.
+    #[cfg(feature = "mailer")]
+    pub(crate) fn break_off(&mut self, reason: io::Error) {
+        let now = self.clock.now();
+        self.wire.handle_read_error(now, reason.into());
+    }
+
+    /// Ends the connection in order, as far as that is possible without waiting.
+    #[cfg(feature = "pool")]
+    pub(crate) fn part(mut self) {
+        self.smtp_mut().quit();
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..STEPS_TO_PART {
+            let step = pin!(self.step(None));
+            _ = step.poll(&mut cx);
+        }
+        _ = self.poll_close(&mut cx);
+    }
+
     /// Waits until a connection that was ended or has failed is closed, then closes the stream.
     async fn close(&mut self) {
         self.drive(|smtp| match smtp.is_closed() {
@@ -344,3 +365,7 @@ impl<S, W: Wire, R> Drop for AbandonOnDrop<'_, S, W, R> {
 
 /// How many bytes of content a reader is asked for at a time.
 pub const PIECE: usize = 64 * 1024;
+
+/// Enough to look for input twice, to write, and to flush.
+#[cfg(feature = "pool")]
+const STEPS_TO_PART: usize = 5;

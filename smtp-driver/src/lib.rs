@@ -133,6 +133,9 @@ mod check;
 #[cfg(feature = "pool")]
 pub mod pool;
 
+#[cfg(feature = "mailer")]
+pub mod mailer;
+
 #[cfg(feature = "pool")]
 pub use smtp_pool;
 pub use smtp_proto as proto;

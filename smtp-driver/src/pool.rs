@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use smtp_pool::{ConnectionId, Limit, PoolConfig, PoolError, PoolStats, Report, Request, Ticket};
-use smtp_proto::{Connection, Error, Mail, Outcome, Time};
+use smtp_proto::{Connection, Error, Mail, Outcome, Time, Wire};
+
+use crate::{Driver, Runtime};
 
 pub use self::crew::Sent;
 pub use self::state::{CrewId, Grant, Task};
@@ -224,6 +226,11 @@ impl<C: Pooled> SharedPool<C> {
         self.with(now, |state| state.pool.close(now, until));
     }
 
+    /// Whether the pool was closed, and nothing is left to be done.
+    pub fn is_closed(&self) -> bool {
+        self.lock().pool.is_closed()
+    }
+
     /// Does what is due at this time, such as to end idle connections.
     pub fn handle_timeout(&self, now: Time) {
         self.with(now, |_| ());
@@ -268,6 +275,16 @@ impl<C: Pooled> SharedPool<C> {
     fn lock(&self) -> MutexGuard<'_, State<C>> {
         // No code of a caller runs under the lock, and each change is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S, W: Wire, R: Runtime<S>> Pooled for Driver<S, W, R> {
+    fn smtp_mut(&mut self) -> &mut Connection {
+        Self::smtp_mut(self)
+    }
+
+    fn part(self) {
+        Self::part(self);
     }
 }
 

@@ -313,7 +313,7 @@ impl<C: Pooled> State<C> {
         }
         self.is_dropping.store(true, Ordering::Release);
         self.tickets.values_mut().for_each(Entry::wake);
-        self.crews.values_mut().for_each(Crew::wake);
+        self.wake_crews();
     }
 
     /// Wakes those who keep the time of the pool, if it has to be looked at sooner than they know.
@@ -336,6 +336,10 @@ impl<C: Pooled> State<C> {
         if let Some(entry) = first.and_then(|ticket| self.tickets.get_mut(&ticket)) {
             entry.wake();
         }
+        self.wake_crews();
+    }
+
+    pub(super) fn wake_crews(&mut self) {
         self.crews.values_mut().for_each(Crew::wake);
     }
 

@@ -1,0 +1,318 @@
+//! A crew: the connections that one future drives for the messages of others.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use smtp_pool::{ConnectionId, PoolError, Ticket};
+use smtp_proto::{Batch, Error, Mail, Outcome, Time};
+
+use super::{Connected, Connector, Inner};
+use crate::Clock;
+use crate::pool::{CrewId, Sent, Task};
+
+/// The connections that one future drives for the messages of others.
+pub(super) struct Crew<K: Connector> {
+    pub(super) inner: Arc<Inner<K>>,
+    pub(super) id: CrewId,
+    members: Vec<(ConnectionId, Member<K>)>,
+    alarm: Option<(Time, Pin<Box<AlarmOf<K>>>)>,
+}
+
+type AlarmOf<K> = <<K as Connector>::Runtime as Clock>::Alarm;
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A connection of a crew.
+enum Member<K: Connector> {
+    Connecting(Ticket, BoxFuture<Result<Connected<K>, Error>>),
+    Sending(Box<Sending<K>>),
+    Quitting(BoxFuture<()>),
+}
+
+/// A connection that sends messages, ahead of the replies.
+struct Sending<K: Connector> {
+    inner: Arc<Inner<K>>,
+    crew: CrewId,
+    id: ConnectionId,
+    /// Until the pool takes it back.
+    driver: Option<Connected<K>>,
+    batch: Batch<()>,
+    /// The message to begin with.
+    first: Option<(Ticket, Mail)>,
+    /// The messages without an outcome, and whether each was submitted to an idle connection.
+    flight: VecDeque<(Ticket, bool)>,
+    /// How many bytes the connection had sent when it was idle.
+    sent_before: u64,
+    /// Whether no further message is taken.
+    is_ending: bool,
+}
+
+impl<K: Connector> Crew<K> {
+    pub(super) fn new(inner: Arc<Inner<K>>, collects: bool) -> Self {
+        Self {
+            id: inner.pool.begin_crew(collects),
+            inner,
+            members: Vec::new(),
+            alarm: None,
+        }
+    }
+
+    /// Does everything that can be done now.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
+        loop {
+            let now = self.inner.clock.now();
+            while let Poll::Ready(task) = self.inner.pool.poll_task(now, self.id, cx.waker()) {
+                self.begin(task);
+            }
+            if self.inner.pool.is_dropping() {
+                self.drop_members();
+            }
+            let before = self.members.len();
+            self.poll_members(cx);
+            // A member that ended may have made room for another.
+            if self.members.len() == before && self.poll_alarm(cx).is_pending() {
+                return;
+            }
+        }
+    }
+
+    /// Works until the pool is closed and nothing is left, or this time has come. Returns whether
+    /// nothing was left.
+    pub(super) async fn run_until_closed(&mut self, until: Time) -> bool {
+        let inner = Arc::clone(&self.inner);
+        let mut alarm = pin!(inner.clock.alarm(until));
+        poll_fn(|cx| {
+            self.poll(cx);
+            if inner.pool.is_closed() {
+                return Poll::Ready(true);
+            }
+            let rings = alarm.as_mut().as_pin_mut().map(|alarm| alarm.poll(cx));
+            match rings {
+                Some(Poll::Ready(_)) => {
+                    // What is left is told that the time is over.
+                    self.poll(cx);
+                    Poll::Ready(false)
+                }
+                _ => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    fn begin(&mut self, task: Task<Connected<K>>) {
+        let (id, member) = match task {
+            Task::Connect(id, ticket) => {
+                let inner = Arc::clone(&self.inner);
+                let connecting = Box::pin(async move { inner.connector.connect().await });
+                (id, Member::Connecting(ticket, connecting))
+            }
+            Task::Send(id, ticket, driver) => (id, self.sending(id, ticket, driver)),
+            Task::Quit(id, mut driver) => {
+                let quitting = Box::pin(async move { _ = driver.quit().await });
+                (id, Member::Quitting(quitting))
+            }
+        };
+        self.members.push((id, member));
+    }
+
+    fn sending(&self, id: ConnectionId, ticket: Ticket, driver: Connected<K>) -> Member<K> {
+        let first = self.inner.pool.begin(ticket).map(|mail| (ticket, mail));
+        Member::Sending(Box::new(Sending {
+            inner: Arc::clone(&self.inner),
+            crew: self.id,
+            id,
+            sent_before: driver.smtp().stats().bytes_sent(),
+            driver: Some(driver),
+            batch: Batch::new(()),
+            first,
+            flight: VecDeque::new(),
+            is_ending: false,
+        }))
+    }
+
+    fn poll_members(&mut self, cx: &mut Context<'_>) {
+        let mut index = 0;
+        while let Some((id, member)) = self.members.get_mut(index) {
+            let (id, pool) = (*id, &self.inner.pool);
+            let next = match member {
+                Member::Connecting(ticket, connecting) => {
+                    let (ticket, connected) = (*ticket, connecting.as_mut().poll(cx));
+                    connected.map(|connected| self.connected(id, ticket, connected))
+                }
+                Member::Sending(sending) => sending.poll(cx).map(|()| None),
+                Member::Quitting(quitting) => quitting.as_mut().poll(cx).map(|()| {
+                    pool.closed(self.inner.clock.now(), id);
+                    None
+                }),
+            };
+            match next {
+                Poll::Pending => index = index.saturating_add(1),
+                Poll::Ready(None) => _ = self.members.swap_remove(index),
+                Poll::Ready(Some(member)) => {
+                    if let Some(place) = self.members.get_mut(index) {
+                        place.1 = member;
+                    }
+                }
+            }
+        }
+    }
+
+    fn connected(
+        &self,
+        id: ConnectionId,
+        ticket: Ticket,
+        connected: Result<Connected<K>, Error>,
+    ) -> Option<Member<K>> {
+        let Inner { clock, pool, .. } = &*self.inner;
+        match connected {
+            Ok(mut driver) => {
+                if pool.connected(clock.now(), id, &mut driver) {
+                    return Some(self.sending(id, ticket, driver));
+                }
+                pool.closed(clock.now(), id);
+                None
+            }
+            Err(error) => {
+                pool.connect_failed(clock.now(), id, error);
+                None
+            }
+        }
+    }
+
+    /// Is ready when the pool has to be looked at.
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(at) = self.inner.pool.crew_alarm() else {
+            self.alarm = None;
+            return Poll::Pending;
+        };
+        if self.alarm.as_ref().is_none_or(|(armed, _)| *armed != at) {
+            self.alarm = self
+                .inner
+                .clock
+                .alarm(at)
+                .map(|alarm| (at, Box::pin(alarm)));
+        }
+        let Some((_, alarm)) = &mut self.alarm else {
+            return Poll::Pending;
+        };
+        let rings = alarm.as_mut().poll(cx).map(|_| ());
+        if rings.is_ready() {
+            self.alarm = None;
+        }
+        rings
+    }
+
+    /// Drops every connection. The messages on them get their outcomes.
+    fn drop_members(&mut self) {
+        for (id, member) in self.members.drain(..) {
+            match member {
+                Member::Sending(mut sending) => sending.give_up(),
+                Member::Connecting(..) | Member::Quitting(_) => {
+                    drop(member);
+                    self.inner.pool.closed(self.inner.clock.now(), id);
+                }
+            }
+        }
+    }
+}
+
+impl<K: Connector> Drop for Crew<K> {
+    fn drop(&mut self) {
+        self.drop_members();
+        self.inner.pool.end_crew(self.inner.clock.now(), self.id);
+    }
+}
+
+impl<K: Connector> Sending<K> {
+    /// Sends messages until there is none left for this connection.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            while let Poll::Ready(outcome) = self.poll_outcome() {
+                match outcome {
+                    Some(outcome) => self.finish(outcome),
+                    None => self.end(),
+                }
+            }
+            let Some(driver) = &mut self.driver else {
+                return Poll::Ready(());
+            };
+            let step = pin!(driver.step(None));
+            if step.poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// The next outcome; `None` at the end. Pending without a connection.
+    fn poll_outcome(&mut self) -> Poll<Option<Outcome>> {
+        let Some(driver) = &mut self.driver else {
+            return Poll::Pending;
+        };
+        if self.flight.is_empty() {
+            self.sent_before = driver.smtp().stats().bytes_sent();
+        }
+        let Inner { clock, pool, .. } = &*self.inner;
+        self.batch.poll_outcome_from(driver.smtp_mut(), |()| {
+            let next = self.first.take();
+            let next = next.or_else(|| match self.is_ending {
+                true => None,
+                false => pool.next_mail(clock.now(), self.crew, self.id),
+            });
+            match next {
+                Some((ticket, mail)) => {
+                    self.flight.push_back((ticket, self.flight.is_empty()));
+                    Poll::Ready(Some(mail))
+                }
+                None if self.is_ending => Poll::Ready(None),
+                None => Poll::Pending,
+            }
+        })
+    }
+
+    fn finish(&mut self, outcome: Outcome) {
+        let Some((ticket, was_alone)) = self.flight.pop_front() else {
+            return;
+        };
+        let is_last = self.flight.is_empty();
+        let Inner { clock, pool, .. } = &*self.inner;
+        let sent = Sent {
+            ticket,
+            outcome,
+            before: was_alone.then_some(self.sent_before),
+        };
+        let place = (self.crew, self.id);
+        self.first = pool.finish_in_crew(clock.now(), place, sent, &mut self.driver, is_last);
+        if is_last {
+            self.batch = Batch::new(());
+        }
+    }
+
+    /// Ends without the messages that the batch did not take. There is one only if the connection
+    /// ended while it was idle.
+    fn end(&mut self) {
+        let Inner { clock, pool, .. } = &*self.inner;
+        self.driver = None;
+        match self.first.take() {
+            Some((ticket, mail)) => pool.fail(clock.now(), ticket, PoolError::NoDriver, mail),
+            None => pool.closed(clock.now(), self.id),
+        }
+    }
+
+    /// Drops the connection, and reports the outcomes that its messages then have.
+    fn give_up(&mut self) {
+        self.is_ending = true;
+        if let Some(driver) = &mut self.driver {
+            driver.break_off(io::Error::other("the mailer stopped sending"));
+        }
+        while let Poll::Ready(outcome) = self.poll_outcome() {
+            match outcome {
+                Some(outcome) => self.finish(outcome),
+                None => self.end(),
+            }
+        }
+        self.driver = None;
+    }
+}
