@@ -16,7 +16,7 @@ use smtp_proto::{Error, Mail, Outcome, Time, Wire};
 use self::crew::Crew;
 use self::turn::Turn;
 use crate::pool::{CrewId, SharedPool};
-use crate::{Clock, Driver, Runtime};
+use crate::{Check, Clock, Driver, Runtime};
 
 pub use self::driving::MailerDriver;
 pub use self::send_all::SendAll;
@@ -126,6 +126,23 @@ impl<K: Connector> Mailer<K> {
     /// Sends many messages over several connections.
     pub fn send_all<M>(&self, mails: M) -> SendAll<K, M> {
         SendAll::new(Arc::clone(&self.inner), mails)
+    }
+
+    /// Opens a connection, says what it found, and keeps the connection for messages.
+    ///
+    /// Cancel safe: dropping the future drops the connection.
+    ///
+    /// # Errors
+    /// If the server cannot be reached, or it rejects the login; or the pool gives no connection.
+    pub async fn check(&self, max_wait: Duration) -> Result<Check, PoolError> {
+        let inner = &*self.inner;
+        let now = inner.clock.now();
+        let request = Request::new().with_deadline(now + max_wait).fresh();
+        let mut turn = Turn::new(inner, inner.pool.request(now, request)?);
+        let (id, driver) = turn.connection().await?;
+        let check = Check::new(driver.smtp());
+        turn.release(id, driver);
+        Ok(check)
     }
 
     /// The driver: a future that the program runs, and that sends the messages of all callers.

@@ -208,7 +208,7 @@ impl<C: Pooled> SharedPool<C> {
         });
     }
 
-    // For everybody.
+    // For all callers.
 
     /// Has at most `usable` connections open at a time, for crews that cannot use more; `None` is
     /// no limit.

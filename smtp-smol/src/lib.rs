@@ -157,11 +157,21 @@ mod client;
 mod batch;
 #[cfg(feature = "rustls")]
 mod connect;
+#[cfg(feature = "rustls")]
+mod mailer;
 #[cfg(all(unix, feature = "net"))]
 mod unix;
 
+#[cfg(feature = "rustls")]
+#[doc(inline)]
+pub use smtp_driver::Check;
 #[doc(inline)]
 pub use smtp_driver::Mails;
+#[cfg(feature = "rustls")]
+pub use smtp_driver::smtp_pool as pool;
+#[cfg(feature = "rustls")]
+#[doc(no_inline)]
+pub use smtp_driver::smtp_pool::{PoolConfig, PoolError, SendError};
 pub use smtp_proto as proto;
 #[doc(no_inline)]
 pub use smtp_proto::{
@@ -178,6 +188,8 @@ pub use crate::batch::Batch;
 pub use crate::client::Client;
 #[cfg(feature = "rustls")]
 pub use crate::connect::send;
+#[cfg(feature = "rustls")]
+pub use crate::mailer::{Mailer, MailerDriver, SendAll};
 #[cfg(feature = "rustls")]
 pub use crate::socket::Socket;
 

@@ -174,7 +174,8 @@ impl<C: Pooled> SharedPool<C> {
         }
     }
 
-    /// Nobody asks for the result of this message any more. It is withdrawn if it still waits.
+    /// The caller does not ask for the result of this message any more. It is withdrawn if it still
+    /// waits.
     pub fn forget(&self, now: Time, ticket: Ticket) {
         self.with(now, |state| {
             if state.pool.withdraw(ticket) {

@@ -52,7 +52,7 @@ pub(super) struct HandedOver {
     /// Until it is sent.
     pub(super) mail: Option<Mail>,
     pub(super) result: Option<Result<Outcome, SendError>>,
-    /// Whether nobody will ask for the result.
+    /// Whether the result is not asked for.
     pub(super) is_forgotten: bool,
 }
 
@@ -225,8 +225,9 @@ impl<C: Pooled> State<C> {
             }
         }
         self.choose_leader();
-        if !self.closers.is_empty() && self.pool.is_closed() {
+        if self.pool.is_closed() {
             self.closers.drain(..).for_each(Waker::wake);
+            self.wake_crews();
         }
     }
 
