@@ -37,7 +37,7 @@ pub enum Action {
     Quit(ConnectionId),
     /// Drop this connection: the time for [closing](crate::Pool::close) is over. Abandon the
     /// messages on it, and report their outcomes; a connection without messages, or one that is
-    /// being opened, is reported by [`handle_closed`](crate::Pool::handle_closed).
+    /// being opened or ended by QUIT, is reported by [`handle_closed`](crate::Pool::handle_closed).
     Drop(ConnectionId),
     /// Tell the caller with this ticket that its message was not sent. The ticket is of no use
     /// afterwards.

@@ -89,9 +89,11 @@ impl PoolConfig {
     }
 
     /// The most messages that wait for a connection; one more is an
-    /// [error](crate::PoolError::Full).
+    /// [error](crate::PoolError::Full). 0 counts as 1, since a message waits until the driver has
+    /// taken the action that serves it.
     #[must_use]
     pub const fn with_max_waiting(self, max_waiting: usize) -> Self {
+        let max_waiting = if max_waiting == 0 { 1 } else { max_waiting };
         Self {
             max_waiting,
             ..self

@@ -29,8 +29,14 @@ pub(crate) struct Slot {
 pub(crate) enum SlotState {
     Connecting,
     Open,
-    /// Failed, or about to be closed by the driver.
-    Closing,
+    /// QUIT is under way.
+    Quitting,
+    /// Failed or closed: outcomes of messages on it are missing.
+    Failed,
+    /// To be dropped, after it was open.
+    Dropped,
+    /// To be dropped, while it is being opened.
+    DroppedConnecting,
 }
 
 /// What a connection has carried.
@@ -59,6 +65,19 @@ pub(crate) struct User {
 }
 
 impl Slot {
+    /// Whether it is on its way out: it takes no message any more.
+    pub(crate) const fn is_closing(&self) -> bool {
+        !matches!(self.state, SlotState::Connecting | SlotState::Open)
+    }
+
+    /// Whether it is being opened, also if that is to be dropped.
+    pub(crate) const fn is_connecting(&self) -> bool {
+        matches!(
+            self.state,
+            SlotState::Connecting | SlotState::DroppedConnecting
+        )
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.state == SlotState::Open && self.users.is_empty()
     }
@@ -130,6 +149,13 @@ impl Connections {
         Some(self.0.remove(index))
     }
 
+    /// Removes a connection that is being opened.
+    pub(crate) fn remove_connecting(&mut self, id: ConnectionId) -> Option<Slot> {
+        let wanted = |slot: &Slot| slot.id == id && slot.is_connecting();
+        let index = self.0.iter().position(wanted)?;
+        Some(self.0.remove(index))
+    }
+
     /// The connection that a message is on, or was opened for.
     pub(crate) fn of_ticket(&self, ticket: Ticket) -> Option<ConnectionId> {
         let uses = |slot: &&Slot| slot.users.iter().any(|user| user.ticket == ticket);
@@ -137,9 +163,14 @@ impl Connections {
     }
 
     /// The number of connections in this state.
-    pub(crate) fn count(&self, state: SlotState) -> u32 {
-        let count = self.0.iter().filter(|slot| slot.state == state).count();
-        u32::try_from(count).unwrap_or(u32::MAX)
+    pub(crate) fn count(&self, state: SlotState) -> usize {
+        self.0.iter().filter(|slot| slot.state == state).count()
+    }
+
+    /// How many are on their way out.
+    pub(crate) fn closing(&self) -> u32 {
+        let closing = self.0.iter().filter(|slot| slot.is_closing()).count();
+        u32::try_from(closing).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn idle(&self) -> impl Iterator<Item = &Slot> {

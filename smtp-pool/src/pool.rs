@@ -100,7 +100,7 @@ impl Pool {
         let limit = self.config.max_waiting;
         let error = if self.life != Life::Open {
             PoolError::Closed
-        } else if self.waiting.len() >= limit.max(1) {
+        } else if self.waiting.len() >= limit {
             PoolError::Full { limit }
         } else {
             let ticket = Ticket(self.new_id());
@@ -114,7 +114,7 @@ impl Pool {
     /// Gives up a request that waits, or the connection that its message is on.
     ///
     /// The driver must have dropped a connection that was being opened for it or that it used:
-    /// nobody knows its state. A message that is on a connection with others must not be cancelled;
+    /// its state is unknown. To cancel a message that is on a connection with others does nothing:
     /// its outcome is reported as usual.
     ///
     /// ```
@@ -134,7 +134,11 @@ impl Pool {
             return;
         }
         self.failed.retain(|(failed, _)| *failed != ticket);
-        if let Some(id) = self.connections.of_ticket(ticket) {
+        let id = self.connections.of_ticket(ticket);
+        if let Some(slot) = id.and_then(|id| self.connections.get_mut(id))
+            && slot.users.len() == 1
+        {
+            let id = slot.id;
             self.connections.remove(id);
         }
     }
@@ -213,11 +217,11 @@ impl Pool {
     /// message that it was opened for waits again.
     pub fn handle_connect_failed(&mut self, now: Time, connection: ConnectionId, error: Error) {
         let all = self.connections.len();
-        let Some(slot) = self.connections.remove(connection) else {
+        let Some(slot) = self.connections.remove_connecting(connection) else {
             return;
         };
         self.stats.connect_failed = self.stats.connect_failed.saturating_add(1);
-        self.backoff.failed(now);
+        self.backoff.failed(slot.history.opened, now);
         let stands = self.connections.count(SlotState::Open) > 0;
         let is_refused =
             error.stage() == Stage::Connect && matches!(error.kind(), ErrorKind::Transport(_));
@@ -256,6 +260,9 @@ impl Pool {
         let Some(slot) = self.connections.get_mut(connection) else {
             return Verdict::Final;
         };
+        if slot.is_connecting() {
+            return Verdict::Final;
+        }
         let Some(index) = slot.users.iter().position(|user| user.ticket == ticket) else {
             return Verdict::Final;
         };
@@ -264,10 +271,10 @@ impl Pool {
         if report.is_open {
             slot.history.ended = slot.history.ended.saturating_add(1);
             slot.history.is_proven = true;
-        } else {
-            slot.state = SlotState::Closing;
+        } else if slot.state == SlotState::Open {
+            slot.state = SlotState::Failed;
         }
-        if slot.state == SlotState::Closing && slot.users.is_empty() {
+        if slot.is_closing() && slot.users.is_empty() {
             self.connections.remove(connection);
         }
         if report.throttled {
@@ -277,11 +284,23 @@ impl Pool {
     }
 
     /// A connection is closed that was idle, or that the driver was told to close.
+    ///
+    /// If messages are on it, it stays until their outcomes are reported.
     pub fn handle_closed(&mut self, _now: Time, connection: ConnectionId) {
-        let Some(slot) = self.connections.remove(connection) else {
+        if let Some(slot) = self.connections.get_mut(connection)
+            && !slot.is_connecting()
+        {
+            if !slot.is_closing() {
+                slot.state = SlotState::Failed;
+            }
+            if slot.users.is_empty() {
+                self.connections.remove(connection);
+            }
+            return;
+        }
+        let Some(slot) = self.connections.remove_connecting(connection) else {
             return;
         };
-        // It was being opened.
         for User {
             ticket, request, ..
         } in slot.users
@@ -331,7 +350,7 @@ impl Pool {
     ///
     /// See [`Limit`] for an example.
     pub fn explain(&self, now: Time) -> Option<Limit> {
-        self.hold_up(now).map(|hold_up| hold_up.limit)
+        self.hold_up(now)
     }
 
     /// Whether this request waits for a connection.
@@ -346,17 +365,16 @@ impl Pool {
 
     /// The counters.
     pub fn stats(&self) -> PoolStats {
-        let count = |state| usize::try_from(self.connections.count(state)).unwrap_or(usize::MAX);
         PoolStats {
-            open: count(SlotState::Open),
-            connecting: count(SlotState::Connecting),
+            open: self.connections.count(SlotState::Open),
+            connecting: self.connections.count(SlotState::Connecting),
             idle: self.connections.idle().count(),
             waiting: self.waiting.len(),
             ..self.stats
         }
     }
 
-    /// Whether the driver has to keep this connection: it is open, as far as the pool knows.
+    /// Whether the driver has to keep this connection, since nothing has been reported that ends it.
     pub fn is_open(&self, connection: ConnectionId) -> bool {
         let is_open = |slot: &Slot| slot.id == connection && slot.state == SlotState::Open;
         self.connections.iter().any(is_open)

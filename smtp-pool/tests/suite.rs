@@ -1,3 +1,9 @@
-//! The tests of the pool.
+//! The tests of the pool, in one program: it is compiled and linked once.
 
+#[path = "../../smtp-proto/tests/common/exhaustive.rs"]
+#[allow(dead_code, reason = "shared with the tests of the core")]
+mod exhaustive;
+mod history;
+
+mod model;
 mod rules;

@@ -2,17 +2,11 @@
 
 use smtp_proto::Time;
 
-use super::{Life, Pool};
+use super::{Life, Meters, Pool};
 use crate::action::Action;
 use crate::connections::{ConnectionId, Slot, SlotState, User};
 use crate::error::{Limit, PoolError};
 use crate::waiting::{Request, Ticket};
-
-/// What holds up the oldest request, and until when, if time alone ends it.
-pub(super) struct HoldUp {
-    pub(super) limit: Limit,
-    pub(super) until: Option<Time>,
-}
 
 /// How the oldest request can be served now.
 enum Service {
@@ -65,8 +59,7 @@ impl Pool {
             Life::Closing { until } if !self.is_closed() => Some(until),
             _ => None,
         };
-        // The end of a hold-up does not depend on the present.
-        let served = self.hold_up(Time::ORIGIN).and_then(|hold_up| hold_up.until);
+        let served = self.served_at();
         [idle, deadline, closing, served]
             .into_iter()
             .flatten()
@@ -97,18 +90,24 @@ impl Pool {
     /// ```
     pub fn take(&mut self, now: Time, connection: ConnectionId) -> Option<(Ticket, bool)> {
         let (ticket, request) = self.waiting.first()?;
-        if request.is_fresh || self.rate_limit(now, &request).is_some() {
+        let is_late = request.deadline.is_some_and(|deadline| deadline <= now)
+            || matches!(self.life, Life::Closing { until } if until <= now);
+        if is_late || request.is_fresh || self.rate_limit(now, &request).is_some() {
             return None;
         }
-        let crowded = self.is_crowded();
-        let expires = |slot: &Slot| slot.history.opened.saturating_add(self.config.max_age);
         let slot = self.connections.iter().find(|slot| slot.id == connection)?;
+        let (is_proven, expires) = if slot.users.is_empty() {
+            (true, self.expires(slot))
+        } else {
+            let expires = slot.history.opened.saturating_add(self.config.max_age);
+            (slot.history.is_proven, expires)
+        };
         let fits = slot.state == SlotState::Open
-            && (slot.history.is_proven || slot.users.is_empty())
+            && is_proven
             && !slot.is_full()
-            && !crowded
+            && !self.is_crowded()
             && slot.generation == self.generation
-            && expires(slot) > now;
+            && expires > now;
         fits.then(|| (ticket, self.assign(now, connection, ticket, request)))
     }
 
@@ -121,9 +120,13 @@ impl Pool {
         }
         // Also those that would be sent again.
         self.fail_waiting(&PoolError::Closed);
+        let is_told = |state| matches!(state, SlotState::Dropped | SlotState::DroppedConnecting);
         let mut left = self.connections.iter_mut();
-        let slot = left.find(|slot| slot.state != SlotState::Closing)?;
-        slot.state = SlotState::Closing;
+        let slot = left.find(|slot| !is_told(slot.state))?;
+        slot.state = match slot.state {
+            SlotState::Connecting => SlotState::DroppedConnecting,
+            _ => SlotState::Dropped,
+        };
         Some(Action::Drop(slot.id))
     }
 
@@ -227,86 +230,106 @@ impl Pool {
     }
 
     /// How a request can be served now, or what holds it up.
-    fn service(&self, now: Time, request: &Request) -> Result<Service, HoldUp> {
-        if let Some(hold_up) = self.rate_limit(now, request) {
-            return Err(hold_up);
+    fn service(&self, now: Time, request: &Request) -> Result<Service, Limit> {
+        if let Some(limit) = self.rate_limit(now, request) {
+            return Err(limit);
         }
+        let service = self.way(request)?;
+        if !matches!(service, Service::Connect) {
+            return Ok(service);
+        }
+        let until = self.backoff.until();
+        if until > now {
+            let left = until.saturating_since(now);
+            return Err(Limit::Backoff { until, left });
+        }
+        let left = self.meters.connections.ready_at(1).saturating_since(now);
+        if !left.is_zero() {
+            return Err(Limit::ConnectionRate(left));
+        }
+        Ok(Service::Connect)
+    }
+
+    /// How a request can be served, apart from limits that end by themselves.
+    fn way(&self, request: &Request) -> Result<Service, Limit> {
         if !request.is_fresh
             && let Some(id) = self.connections.newest_idle()
         {
             return Ok(Service::Idle(id));
         }
         let allowed = self.capacity.allowed();
-        if self.connections.len() >= allowed {
-            return match self.connections.oldest_idle() {
-                // Another one may be on its way out already.
-                Some(id) if self.connections.count(SlotState::Closing) == 0 => {
-                    Ok(Service::Replace(id))
-                }
-                _ => Err(HoldUp {
-                    limit: Limit::Connections {
-                        allowed,
-                        is_reduced: self.capacity.is_reduced(),
-                    },
-                    until: None,
-                }),
-            };
+        if self.connections.len() < allowed {
+            return Ok(Service::Connect);
         }
-        let until = self.backoff.until();
-        if until > now {
-            let left = until.saturating_since(now);
-            return Err(HoldUp {
-                limit: Limit::Backoff { until, left },
-                until: Some(until.max(self.meters.connections.ready_at(1))),
-            });
+        match self.connections.oldest_idle() {
+            // Another one may be on its way out already.
+            Some(id) if self.connections.closing() == 0 => Ok(Service::Replace(id)),
+            _ => Err(Limit::Connections {
+                allowed,
+                is_reduced: self.capacity.is_reduced(),
+            }),
         }
-        let until = self.meters.connections.ready_at(1);
-        if until > now {
-            return Err(HoldUp {
-                limit: Limit::ConnectionRate(until.saturating_since(now)),
-                until: Some(until),
-            });
-        }
-        Ok(Service::Connect)
     }
 
-    fn rate_limit(&self, now: Time, request: &Request) -> Option<HoldUp> {
+    fn rate_limit(&self, now: Time, request: &Request) -> Option<Limit> {
         if request.is_counted {
             return None;
         }
-        let messages = self.meters.messages.ready_at(1);
-        let recipients = self.meters.recipients.ready_at(request.recipients);
-        let until = messages.max(recipients);
-        let left = until.saturating_since(now);
-        (until > now).then_some(HoldUp {
-            limit: if messages >= recipients {
-                Limit::MessageRate(left)
-            } else {
-                Limit::RecipientRate(left)
-            },
-            until: Some(until),
+        let (messages, recipients) = self.rates_at(request);
+        let left = messages.max(recipients).saturating_since(now);
+        (!left.is_zero()).then_some(if messages >= recipients {
+            Limit::MessageRate(left)
+        } else {
+            Limit::RecipientRate(left)
         })
     }
 
+    /// When the rates of messages and of recipients allow a request that they have not counted.
+    fn rates_at(&self, request: &Request) -> (Time, Time) {
+        let Meters {
+            messages,
+            recipients,
+            ..
+        } = &self.meters;
+        (
+            messages.ready_at(1),
+            recipients.ready_at(request.recipients),
+        )
+    }
+
     /// What holds up the oldest request.
-    pub(super) fn hold_up(&self, now: Time) -> Option<HoldUp> {
+    pub(super) fn hold_up(&self, now: Time) -> Option<Limit> {
         let (_, request) = self.waiting.first()?;
-        Some(self.service(now, &request).err().unwrap_or(HoldUp {
-            limit: Limit::Driver,
-            until: Some(now),
-        }))
+        let limit = self.service(now, &request).err();
+        Some(limit.unwrap_or(Limit::Driver))
+    }
+
+    /// When the oldest request can be served, if time alone is missing.
+    fn served_at(&self) -> Option<Time> {
+        let (_, request) = self.waiting.first()?;
+        let rates = match self.rates_at(&request) {
+            _ if request.is_counted => Time::ORIGIN,
+            (messages, recipients) => messages.max(recipients),
+        };
+        match self.way(&request).ok()? {
+            Service::Idle(_) | Service::Replace(_) => Some(rates),
+            Service::Connect => {
+                let connections = self.meters.connections.ready_at(1);
+                Some(rates.max(connections).max(self.backoff.until()))
+            }
+        }
     }
 
     fn quit(&mut self, id: ConnectionId) -> Action {
         if let Some(slot) = self.connections.get_mut(id) {
-            slot.state = SlotState::Closing;
+            slot.state = SlotState::Quitting;
         }
         Action::Quit(id)
     }
 
     /// Whether there are more connections than allowed.
     fn is_crowded(&self) -> bool {
-        let closing = self.connections.count(SlotState::Closing);
+        let closing = self.connections.closing();
         self.connections.len().saturating_sub(closing) > self.capacity.allowed()
     }
 
