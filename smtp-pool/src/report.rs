@@ -50,7 +50,7 @@ impl Report {
             Kind::InDoubt
         } else if statuses().any(|status| matches!(status, RecipientStatus::Accepted(_))) {
             Kind::Accepted
-        } else if is_open || outcome.retry().is_none() {
+        } else if is_open || !is_whole(outcome) {
             Kind::Failed
         } else if is_untouched && statuses().all(|each| matches!(each, RecipientStatus::NotSent(_)))
         {
@@ -112,8 +112,14 @@ impl Report {
     }
 }
 
+/// Whether the message can be sent again, and to every recipient.
+fn is_whole(outcome: &Outcome) -> bool {
+    let retry = outcome.retry();
+    retry.is_some_and(|mail| mail.recipients().len() == outcome.recipients().len())
+}
+
 /// Whether a recipient was not served because the connection was lost, or the server rejected MAIL
-/// and closed.
+/// and closed. The connection is known to be closed.
 fn is_lost(status: &RecipientStatus) -> bool {
     match status {
         RecipientStatus::NotSent(error) => is_loss(error),
@@ -127,11 +133,10 @@ fn is_lost(status: &RecipientStatus) -> bool {
 fn is_loss(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::ConnectionLost | ErrorKind::Transport(_) | ErrorKind::Timeout(_) => true,
-        // The message stood behind another one on the connection that failed.
-        ErrorKind::Earlier(_) | ErrorKind::Closed => true,
-        _ => error.reply().is_some_and(|reply| {
-            error.stage() == Stage::Mail && reply.code().as_u16() == UNAVAILABLE
-        }),
+        // The message stood behind another one on the connection that failed. If a command of its
+        // own is rejected, the status of a recipient says so.
+        ErrorKind::Earlier(_) | ErrorKind::Closed | ErrorKind::Rejected => true,
+        _ => false,
     }
 }
 

@@ -6,4 +6,5 @@ mod exhaustive;
 mod history;
 
 mod model;
+mod reports;
 mod rules;
