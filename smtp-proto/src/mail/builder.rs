@@ -15,6 +15,7 @@ use crate::content::{
     BareLineEnds, HeaderHigh, HeaderRules, LineRules, ScanSummary, header_not_utf8, scan,
     section_fault,
 };
+use crate::extension::parameter::Parameter;
 use crate::location::MailPart;
 
 /// Builds a [`Mail`] step by step; [`build`](Self::build) reports the first invalid value.
@@ -295,6 +296,10 @@ impl MailBuilder {
         let mut envelope = self.envelope;
         if let Some(extensions) = &mut envelope.extensions {
             extensions.tls_optional = extensions.tls_optional && content.says_tls_optional();
+            if let Some(notify) = extensions.notify_all.take() {
+                let notify = Parameter::notify(notify);
+                extensions.add_to_each(envelope.recipients.len(), &notify)?;
+            }
             extensions.check(&envelope.sender, &envelope.recipients)?;
         }
         Ok(Mail { envelope, content })

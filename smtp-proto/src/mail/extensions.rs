@@ -8,6 +8,7 @@ use crate::address::ReversePath;
 use crate::capabilities::Capabilities;
 use crate::error::{ErrorKind, MissingExtension};
 use crate::extension::Parameters;
+use crate::extension::dsn::Notify;
 use crate::extension::parameter::{Keyword, Parameter, ParameterError, ParameterErrorKind};
 
 /// The parameters of a message, which of them are optional, and further rare options.
@@ -18,6 +19,8 @@ pub(crate) struct Extensions {
     rcpt: Vec<(usize, Parameters)>,
     /// Extensions whose parameters are left out if the server does not advertise them.
     optional: Vec<Keyword>,
+    /// The NOTIFY of recipients that have none, until the build.
+    pub(super) notify_all: Option<Notify>,
     /// Whether to look for `TLS-Required: No`; after the build, whether it was found.
     pub(super) tls_optional: bool,
     /// Whether header fields may be 8-bit and not UTF-8.
@@ -34,6 +37,7 @@ impl Default for Extensions {
             mail: Parameters::mail(),
             rcpt: Vec::new(),
             optional: Vec::new(),
+            notify_all: None,
             tls_optional: false,
             eight_bit_headers: false,
             recoder: None,
@@ -67,6 +71,26 @@ impl Extensions {
         }
         let of_recipient = self.rcpt.iter().find(|(_, list)| !list.is_ascii());
         of_recipient.map(|(index, _)| MailPart::Recipient(*index))
+    }
+
+    /// Adds a parameter to each of the first `recipients` recipients that has none of its keyword.
+    pub(super) fn add_to_each(
+        &mut self,
+        recipients: usize,
+        parameter: &Parameter,
+    ) -> Result<(), MailError> {
+        let mut given = core::mem::take(&mut self.rcpt).into_iter().peekable();
+        for index in 0..recipients {
+            let own = given.next_if(|(of, _)| *of == index);
+            let mut list = own.map_or_else(Parameters::rcpt, |(_, list)| list);
+            if !list.has(parameter.keyword().as_str()) {
+                list.push(parameter.clone()).map_err(|error| {
+                    MailError::new(MailPart::Recipient(index), MailErrorKind::Parameter(error))
+                })?;
+            }
+            self.rcpt.push((index, list));
+        }
+        Ok(())
     }
 
     /// Checks that they do not exclude each other, and that the command lines are not too long.
@@ -185,6 +209,26 @@ impl MailBuilder {
         if let Err(error) = self.extensions().mail.push(parameter) {
             self.fail(MailPart::Parameters, MailErrorKind::Parameter(error));
         }
+        self
+    }
+
+    /// Requests reports about all recipients on these occasions (NOTIFY; RFC 3461, section 4.1),
+    /// except those with a [`notify`](crate::Recipient::notify) of their own.
+    ///
+    /// # Examples
+    /// ```
+    /// use smtp_proto::MailBuilder;
+    /// use smtp_proto::dsn::Notify;
+    ///
+    /// let message = "From: alice@example.org\r\nTo: bob@example.net\r\n\r\nHello Bob.\r\n";
+    /// let mail = MailBuilder::from_message(message)
+    ///     .notify_all(Notify::SUCCESS | Notify::FAILURE)
+    ///     .build()?;
+    /// assert_eq!(mail.recipient_parameters(0)[0].to_string(), "NOTIFY=SUCCESS,FAILURE");
+    /// # Ok::<(), smtp_proto::MailError>(())
+    /// ```
+    pub fn notify_all(mut self, notify: impl Into<Notify>) -> Self {
+        self.extensions().notify_all = Some(notify.into());
         self
     }
 

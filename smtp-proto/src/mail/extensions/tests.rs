@@ -259,3 +259,30 @@ fn a_configuration_is_relaxed_for_optional_tls_but_never_with_credentials() {
         assert_eq!(relaxed(&policy(security).build().unwrap(), &optional), None);
     }
 }
+
+#[test]
+fn reports_about_all_recipients_leave_those_with_their_own() {
+    let never = |address| Recipient::new(address).notify(Notify::NEVER);
+    let built = mail()
+        .notify_all(Notify::DELAY)
+        .recipient(never("c@x.test"))
+        .recipient(Recipient::new("d@x.test").original_recipient("e@x.test"))
+        .notify_all(Notify::FAILURE)
+        .build()
+        .unwrap();
+    let parameters = |index| {
+        let all = built.recipient_parameters(index).iter();
+        all.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(parameters(0), "NOTIFY=FAILURE");
+    assert_eq!(parameters(1), "NOTIFY=NEVER");
+    assert_eq!(parameters(2), "ORCPT=rfc822;e@x.test NOTIFY=FAILURE");
+    assert!(built.parameters().is_empty());
+
+    // Of a list that has no room for it.
+    let full = Recipient::new("c@x.test")
+        .parameter(own("X", 1020))
+        .parameter(own("Y", 1020));
+    let error = fault(mail().recipient(full).notify_all(Notify::DELAY));
+    assert!(error.starts_with("recipient 1: "), "{error}");
+}
