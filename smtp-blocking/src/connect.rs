@@ -1,5 +1,6 @@
 //! From a host name to a client that is ready.
 
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Instant;
 
@@ -79,14 +80,7 @@ impl Client<Socket, Session> {
     /// The failure at the last address that was tried, with the earlier ones as its
     /// [`attempts`](Error::attempts). It names the endpoint and the address.
     pub fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
-        if endpoint.unix_path().is_some() {
-            return Self::connect_to(endpoint, &[]);
-        }
-        let name = (endpoint.host(), endpoint.port());
-        let addresses = name
-            .to_socket_addrs()
-            .map_err(|error| Error::connect(error).with_peer(endpoint.peer()))?;
-        Self::connect_to(endpoint, &addresses.collect::<Vec<_>>())
+        Self::connect_to(endpoint, &resolve(endpoint)?)
     }
 
     /// Connects as [`connect`](Self::connect) does, but to known addresses. An endpoint that is a
@@ -97,14 +91,37 @@ impl Client<Socket, Session> {
     /// # Errors
     /// Those of [`connect`](Self::connect).
     pub fn connect_to(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<Self, Error> {
+        Self::connect_watched(endpoint, addresses, |_| Ok(()))
+    }
+
+    /// Connects to known addresses. `watch` sees each socket before it is used.
+    pub(crate) fn connect_watched(
+        endpoint: &Endpoint,
+        addresses: &[SocketAddr],
+        mut watch: impl FnMut(&Socket) -> io::Result<()>,
+    ) -> Result<Self, Error> {
         let mut attempts = endpoint.attempts(addresses.iter().copied());
         let epoch = Instant::now();
         while let Some((socket, session)) = first(&mut attempts, epoch) {
-            match Self::from_stream(socket, session).into_ready() {
+            let watched = watch(&socket).map_err(Error::connect);
+            let opened = watched.and_then(|()| Self::from_stream(socket, session).into_ready());
+            match opened {
                 Ok(client) => return Ok(client),
                 Err(error) => attempts.handle_failure(error),
             }
         }
         Err(attempts.into_error())
+    }
+}
+
+/// The addresses of the endpoint, by the system's resolver; none for a Unix socket.
+pub(crate) fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, Error> {
+    if endpoint.unix_path().is_some() {
+        return Ok(Vec::new());
+    }
+    let name = (endpoint.host(), endpoint.port());
+    match name.to_socket_addrs() {
+        Ok(addresses) => Ok(addresses.collect()),
+        Err(error) => Err(Error::connect(error).with_peer(endpoint.peer())),
     }
 }

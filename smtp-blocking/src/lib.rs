@@ -97,6 +97,7 @@
 //! | feature | by default | what it adds |
 //! | --- | --- | --- |
 //! | `rustls` | yes | [`Client::connect`], the default type parameters of `Client`, and [`tls`] |
+//! | `mailer` | yes | [`Mailer`]: many threads send over a few connections, which are kept |
 //! | `idna` | no | non-ASCII domains as A-labels: of the server, of the client, in addresses |
 //! | `mail-builder` | no | [`Mail`] from a message that the crate `mail-builder` composed, by `Mail::try_from` |
 //! | `tracing` | no | spans of the crate `tracing` for each connection and each message, with the lines of the transcript |
@@ -115,11 +116,20 @@ mod client;
 mod batch;
 #[cfg(feature = "rustls")]
 mod connect;
+#[cfg(feature = "mailer")]
+mod mailer;
 #[cfg(feature = "rustls")]
 mod race;
 #[cfg(unix)]
 mod unix;
 
+#[cfg(feature = "mailer")]
+pub use smtp_driver::Check;
+#[cfg(feature = "mailer")]
+pub use smtp_driver::smtp_pool as pool;
+#[cfg(feature = "mailer")]
+#[doc(no_inline)]
+pub use smtp_driver::smtp_pool::{PoolConfig, PoolError, SendError};
 pub use smtp_proto as proto;
 #[doc(no_inline)]
 pub use smtp_proto::{
@@ -136,6 +146,8 @@ pub use crate::batch::Batch;
 pub use crate::client::Client;
 #[cfg(feature = "rustls")]
 pub use crate::connect::send;
+#[cfg(feature = "mailer")]
+pub use crate::mailer::{Mailer, SendAll};
 #[cfg(feature = "rustls")]
 pub use crate::socket::Socket;
 pub use crate::stream::Stream;

@@ -54,6 +54,23 @@ impl Socket {
         }
     }
 
+    /// Another handle to the same socket.
+    #[cfg(feature = "mailer")]
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(stream) => stream.try_clone().map(Self::Tcp),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.try_clone().map(Self::Unix),
+        }
+    }
+
+    /// Ends every read and write of any handle to this socket.
+    #[cfg(feature = "mailer")]
+    pub(crate) fn break_off(&self) {
+        // One that is closed already needs no more.
+        _ = each!(self, stream => stream.shutdown(std::net::Shutdown::Both));
+    }
+
     /// The TCP connection, if it is one.
     pub fn as_tcp(&self) -> Option<&TcpStream> {
         match self {

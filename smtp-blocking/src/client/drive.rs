@@ -22,6 +22,27 @@ impl<S: Stream, W: Wire> Client<S, W> {
         }
     }
 
+    /// Ends the connection in order, as far as that is possible without waiting.
+    #[cfg(feature = "mailer")]
+    pub(crate) fn part(mut self) {
+        self.wire.smtp_mut().quit();
+        let began = self.now();
+        if self.wire.poll_timeout().is_some_and(|until| until <= began) {
+            self.read_now();
+        }
+        // The buffer of an idle socket has room, so this writes at once.
+        if self.stream.set_timeouts(SHORTEST).is_ok() {
+            _ = self.shut_down();
+        }
+    }
+
+    /// Breaks the connection off. Every message on it has an outcome at once.
+    #[cfg(feature = "mailer")]
+    pub(crate) fn break_off(&mut self) {
+        let error = io::Error::from(io::ErrorKind::ConnectionAborted);
+        self.wire.handle_read_error(self.now(), error.into());
+    }
+
     /// Waits until a connection that was ended or has failed is closed, then closes the stream.
     pub(super) fn close(&mut self) {
         self.drive(|smtp| match smtp.is_closed() {
