@@ -101,8 +101,9 @@ impl Client<Socket, Session> {
         mut watch: impl FnMut(&Socket) -> io::Result<()>,
     ) -> Result<Self, Error> {
         let mut attempts = endpoint.attempts(addresses.iter().copied());
+        let local = endpoint.local_address();
         let epoch = Instant::now();
-        while let Some((socket, session)) = first(&mut attempts, epoch) {
+        while let Some((socket, session)) = first(&mut attempts, epoch, local) {
             let watched = watch(&socket).map_err(Error::connect);
             let opened = watched.and_then(|()| Self::from_stream(socket, session).into_ready());
             match opened {

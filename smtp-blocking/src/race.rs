@@ -1,7 +1,7 @@
 //! Connects that race, within one thread.
 
 use std::mem::take;
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -14,15 +14,19 @@ use crate::Socket;
 
 /// The first connection, and the session to drive over it; `None` if no attempt is left.
 ///
-/// The connects do not block, and one system call waits for all of them. Threads would outlive the
+/// The connects are from the address `local`, if given. They do not block, and one system call waits for all of them. Threads would outlive the
 /// race: a connect that blocks cannot be cancelled. Nothing limits the wait for a Unix socket.
-pub(crate) fn first(attempts: &mut Attempts, epoch: Instant) -> Option<(Socket, Session)> {
+pub(crate) fn first(
+    attempts: &mut Attempts,
+    epoch: Instant,
+    local: Option<IpAddr>,
+) -> Option<(Socket, Session)> {
     let mut connects: Vec<(Target, TcpStream)> = Vec::new();
     while !attempts.is_over() {
         let now = Time::from_origin(epoch.elapsed());
         while let Some(target) = attempts.poll_connect(now) {
             let begun = match &target {
-                Target::Tcp(address) => begin_connect(*address).map(|stream| {
+                Target::Tcp(address) => begin_connect(*address, local).map(|stream| {
                     connects.push((target.clone(), stream));
                     None
                 }),

@@ -51,6 +51,8 @@ struct Inner {
     port: u16,
     /// The Unix socket, in place of host and port.
     path: Option<PathBuf>,
+    /// Connections come from this address.
+    local: Option<IpAddr>,
     peer: Peer,
     name: ServerName<'static>,
     /// With the client name that is used unless an attempt has a better one.
@@ -200,6 +202,12 @@ impl Endpoint {
     /// The path, if the endpoint is a [Unix socket](Self::unix).
     pub fn unix_path(&self) -> Option<&Path> {
         self.0.path.as_deref()
+    }
+
+    /// The local address to [connect from](EndpointBuilder::local_address); `None` if the system
+    /// chooses.
+    pub fn local_address(&self) -> Option<IpAddr> {
+        self.0.local
     }
 
     /// The server by host and port, or by its path, as errors name it.

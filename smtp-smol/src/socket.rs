@@ -1,16 +1,18 @@
 //! The stream of a client that connects to an endpoint.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use async_io::Async;
 use async_net::TcpStream;
 #[cfg(unix)]
 use async_net::unix::UnixStream;
 use futures_io::{AsyncRead, AsyncWrite};
+use smtp_driver::{begin_connect, finish_connect};
 use smtp_rustls::Target;
 
 /// The socket of a [`Client`](crate::Client) that is connected to an
@@ -37,11 +39,18 @@ macro_rules! each {
 }
 
 impl Socket {
-    /// Connects, and returns the local address too. TCP sends each flight at once.
-    pub(crate) async fn connect(target: Target) -> io::Result<(Self, Option<SocketAddr>)> {
+    /// Connects, from the address `local` if given, and returns the local address too. TCP sends
+    /// each flight at once.
+    pub(crate) async fn connect(
+        target: Target,
+        local: Option<IpAddr>,
+    ) -> io::Result<(Self, Option<SocketAddr>)> {
         match target {
             Target::Tcp(address) => {
-                let stream = TcpStream::connect(address).await?;
+                let stream = match local {
+                    None => TcpStream::connect(address).await?,
+                    Some(local) => connect_from(local, address).await?,
+                };
                 stream.set_nodelay(true)?;
                 let local = stream.local_addr().ok();
                 Ok((Self::Tcp(stream), local))
@@ -111,4 +120,11 @@ impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         each!(self, stream => stream.as_fd())
     }
+}
+
+async fn connect_from(local: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = Async::new_nonblocking(begin_connect(address, Some(local))?)?;
+    stream.writable().await?;
+    finish_connect(stream.get_ref())?;
+    Ok(stream.into())
 }

@@ -109,7 +109,9 @@ impl Client<Socket, Session> {
     /// Those of [`connect`](Self::connect).
     pub async fn connect_to(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<Self, Error> {
         let attempts = endpoint.attempts(addresses.iter().copied());
-        let driver = Driver::connect(attempts, Tokio::new, Socket::connect).await?;
+        let local = endpoint.local_address();
+        let open = |target| Socket::connect(target, local);
+        let driver = Driver::connect(attempts, Tokio::new, open).await?;
         Ok(Self { driver })
     }
 }

@@ -1,7 +1,7 @@
 //! The stream of a client that connects to an endpoint.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
@@ -9,9 +9,9 @@ use std::task::{Context, Poll};
 
 use smtp_rustls::Target;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// The socket of a [`Client`](crate::Client) that is connected to an
 /// [`Endpoint`](crate::Endpoint).
@@ -37,11 +37,18 @@ macro_rules! each {
 }
 
 impl Socket {
-    /// Connects, and returns the local address too. TCP sends each flight at once.
-    pub(crate) async fn connect(target: Target) -> io::Result<(Self, Option<SocketAddr>)> {
+    /// Connects, from the address `local` if given, and returns the local address too. TCP sends
+    /// each flight at once.
+    pub(crate) async fn connect(
+        target: Target,
+        local: Option<IpAddr>,
+    ) -> io::Result<(Self, Option<SocketAddr>)> {
         match target {
             Target::Tcp(address) => {
-                let stream = TcpStream::connect(address).await?;
+                let stream = match local {
+                    None => TcpStream::connect(address).await?,
+                    Some(local) => connect_from(local, address).await?,
+                };
                 stream.set_nodelay(true)?;
                 let local = stream.local_addr().ok();
                 Ok((Self::Tcp(stream), local))
@@ -111,4 +118,13 @@ impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         each!(self, stream => stream.as_fd())
     }
+}
+
+async fn connect_from(local: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = match local {
+        IpAddr::V4(_) => TcpSocket::new_v4()?,
+        IpAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.bind(SocketAddr::new(local, 0))?;
+    socket.connect(address).await
 }

@@ -66,6 +66,41 @@ macro_rules! race_tests {
             });
         }
 
+        #[cfg(target_os = "linux")]
+        #[test]
+        fn a_client_connects_from_its_local_address_and_names_it() {
+            block_on(async {
+                let server = Server::start(Config::new()).unwrap();
+                let endpoint = |local: &str| {
+                    let builder = Endpoint::builder("localhost").port(server.port());
+                    let builder = builder.security(Security::Cleartext);
+                    builder
+                        .local_address(local.parse().unwrap())
+                        .build()
+                        .unwrap()
+                };
+                let client = Client::connect(&endpoint("127.0.0.2")).await.unwrap();
+                let local = client.get_ref().as_tcp().unwrap().local_addr().unwrap();
+                assert_eq!(local.ip().to_string(), "127.0.0.2");
+                client.quit().await.unwrap();
+                assert_eq!(server.sessions()[0].client_name(), Some("[127.0.0.2]"));
+                // Another family, and an address of another machine.
+                let error = Client::connect_to(&endpoint("::1"), &[server.addr()])
+                    .await
+                    .unwrap_err();
+                assert!(
+                    format!("{error:#}").contains("no IPv6 address"),
+                    "{error:#}"
+                );
+                let error = Client::connect_to(&endpoint("192.0.2.7"), &[server.addr()])
+                    .await
+                    .unwrap_err();
+                assert_eq!(error.stage(), super::rt::proto::Stage::Connect);
+                assert_eq!(error.address(), Some(server.addr()));
+                assert_eq!(server.sessions().len(), 1);
+            });
+        }
+
         /// Connects to the first of these addresses that takes messages.
         async fn connect(addresses: &[SocketAddr]) -> Result<Client, super::rt::proto::Error> {
             Client::connect_to(&patient(), addresses).await

@@ -93,6 +93,8 @@ impl Error {
         match (self.stage(), error.kind()) {
             (Stage::Connect, _) if is_path => None,
             (Stage::Connect, Io::ConnectionRefused) => Some(NOT_LISTENING),
+            // The local address does not fit.
+            (Stage::Connect, Io::AddrNotAvailable) => None,
             (Stage::Connect | Stage::Greeting, Io::ConnectionReset) => self.of_close(),
             (Stage::Connect, _) if self.is_unresolved(error) => Some(UNRESOLVED),
             _ => None,

@@ -144,6 +144,7 @@ impl Endpoint {
     /// The attempts to connect at these addresses, to which the caller has resolved the host.
     ///
     /// An endpoint that is a [Unix socket](Self::unix) has no others, whatever `addresses` are.
+    /// Addresses to which the [local address](Self::local_address) cannot connect are left out.
     ///
     /// ```
     /// use smtp_rustls::proto::Time;
@@ -160,7 +161,14 @@ impl Endpoint {
     pub fn attempts(&self, addresses: impl IntoIterator<Item = SocketAddr>) -> Attempts {
         let targets = match &self.0.path {
             Some(path) => vec![Target::Unix(path.clone())],
-            None => interleave(addresses).into_iter().map(Target::Tcp).collect(),
+            None => {
+                let may_connect = |address: &SocketAddr| {
+                    let same = |local: IpAddr| local.is_ipv4() == address.is_ipv4();
+                    self.local_address().is_none_or(same)
+                };
+                let addresses = addresses.into_iter().filter(may_connect);
+                interleave(addresses).into_iter().map(Target::Tcp).collect()
+            }
         };
         Attempts {
             endpoint: self.clone(),
@@ -340,7 +348,8 @@ impl Attempts {
     /// The error of all attempts, when none is left: that of the last one, with the earlier ones
     /// as its [`attempts`](Error::attempts).
     ///
-    /// If there was no attempt, the error is that the host has no address.
+    /// If there was no attempt, the error is that the host has no address, or none of the family of
+    /// the [local address](super::EndpointBuilder::local_address).
     ///
     /// ```
     /// use smtp_rustls::Endpoint;
@@ -354,10 +363,17 @@ impl Attempts {
     /// ```
     pub fn into_error(mut self) -> Error {
         let last = self.failures.pop().unwrap_or_else(|| {
-            Error::connect(io::Error::new(
-                io::ErrorKind::NotFound,
-                "the host has no address",
-            ))
+            let (kind, text) = match self.endpoint.local_address() {
+                None => (io::ErrorKind::NotFound, "the host has no address"),
+                Some(local) => (
+                    io::ErrorKind::AddrNotAvailable,
+                    match local.is_ipv4() {
+                        true => "the host has no IPv4 address, and the local address is one",
+                        false => "the host has no IPv6 address, and the local address is one",
+                    },
+                ),
+            };
+            Error::connect(io::Error::new(kind, text))
         });
         last.with_peer(self.endpoint.peer())
             .with_attempts(self.failures)

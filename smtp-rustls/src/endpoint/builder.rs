@@ -1,6 +1,7 @@
 //! The builder of an [`Endpoint`].
 
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use crate::tls::{TlsConfig, TlsConfigBuilder, TlsError, default_provider};
 pub struct EndpointBuilder {
     server: Server,
     port: Option<u16>,
+    local: Option<IpAddr>,
     client_name: Option<ClientName>,
     tls: Option<TlsConfig>,
     /// Those of a URL.
@@ -83,6 +85,7 @@ impl EndpointBuilder {
         Self {
             server,
             port: None,
+            local: None,
             client_name: None,
             tls: None,
             pinned_keys: Vec::new(),
@@ -125,6 +128,30 @@ impl EndpointBuilder {
     /// ```
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
+        self
+    }
+
+    /// Connects from this address of the local machine; the system chooses the port. By default it
+    /// chooses the address too.
+    ///
+    /// Only addresses of the server of the same family are tried: `0.0.0.0` stands for IPv4, and
+    /// `::` for IPv6. If there is none, connecting fails. It has no effect on a [Unix
+    /// socket](Endpoint::unix).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use smtp_proto::Security;
+    /// use smtp_rustls::Endpoint;
+    ///
+    /// let relay = Endpoint::builder("mx.example.net")
+    ///     .security(Security::Opportunistic)
+    ///     .local_address("192.0.2.7".parse()?)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn local_address(mut self, address: IpAddr) -> Self {
+        self.local = Some(address);
         self
     }
 
@@ -214,6 +241,7 @@ impl EndpointBuilder {
             host,
             port,
             path,
+            local: self.local,
             peer,
             name,
             config: Arc::new(config),
@@ -229,6 +257,7 @@ impl fmt::Debug for EndpointBuilder {
         f.debug_struct("EndpointBuilder")
             .field("server", &self.server)
             .field("port", &self.port)
+            .field("local", &self.local)
             .field("client_name", &self.client_name)
             .field("config", &self.config)
             .finish_non_exhaustive()

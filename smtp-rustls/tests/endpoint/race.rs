@@ -235,6 +235,34 @@ fn a_host_without_an_address_is_an_error() {
     assert_eq!(none.stage(), Stage::Connect);
 }
 
+#[test]
+fn only_addresses_of_the_family_of_the_local_address_are_tried() {
+    let from = |local: &str| {
+        let builder = Endpoint::builder("mail.example.org").security(Security::Cleartext);
+        let local = local.parse().unwrap();
+        let endpoint = builder.local_address(local).build().unwrap();
+        assert_eq!(endpoint.local_address(), Some(local));
+        endpoint
+    };
+    let given = [six(1), four(1), six(2)];
+    let mut attempts = from("::").attempts(given);
+    for target in tcp([six(1), six(2)]) {
+        assert_eq!(attempts.poll_connect(at(0)).as_ref(), Some(&target));
+        refuse(&mut attempts, &target);
+    }
+    assert!(attempts.is_over());
+    let mut attempts = from("192.0.2.7").attempts(given);
+    assert_eq!(due(&mut attempts, at(0)), tcp([four(1)]));
+
+    let attempts = from("192.0.2.7").attempts([six(1)]);
+    assert!(attempts.is_over());
+    let error = attempts.into_error();
+    assert_eq!(error.stage(), Stage::Connect);
+    let text = "the host has no IPv4 address, and the local address is one";
+    assert!(format!("{error:#}").ends_with(text), "{error:#}");
+    assert!(error.hint().is_none());
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     /// Time passes, and the driver looks at it.
