@@ -28,7 +28,8 @@ pub use self::url::{UrlError, UrlErrorKind, UrlPart};
 /// time limits.
 ///
 /// Cheap to clone. One endpoint serves any number of connections, which can resume each other's TLS
-/// sessions. Its `Debug` shows no secret. A driver connects by [`attempts`](Self::attempts).
+/// sessions. Neither its `Debug` nor its `Display`, a URL, shows a secret. A driver connects by
+/// [`attempts`](Self::attempts).
 ///
 /// ```
 /// use smtp_proto::Credentials;
@@ -39,6 +40,11 @@ pub use self::url::{UrlError, UrlErrorKind, UrlPart};
 ///     .credentials(Credentials::password("alice", "correct horse")?)
 ///     .build()?;
 /// assert_eq!((endpoint.host(), endpoint.port()), ("mail.example.org", 587));
+///
+/// // The same from a URL: see `from_url` for its schemes and parameters.
+/// let same = Endpoint::from_url("smtp://alice:correct%20horse@mail.example.org")?;
+/// assert_eq!(same.to_string(), endpoint.to_string());
+/// assert_eq!(same.to_string(), "smtp://alice:***@mail.example.org");
 /// # Ok(())
 /// # }
 /// ```

@@ -7,7 +7,8 @@
 //! STARTTLS (RFC 3207) and implicit TLS (RFC 8314) are implemented here, once for all adapters.
 //!
 //! An [`Endpoint`] is a server and how to connect to it: host, port, security, credentials, trust.
-//! It creates the sessions.
+//! It creates the sessions. [`Endpoint::from_url`] makes one from a URL, such as
+//! `smtps://alice:secret@mail.example.org`.
 //!
 //! ```
 //! use smtp_proto::{Credentials, Time, Wire};
