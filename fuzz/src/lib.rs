@@ -27,6 +27,7 @@ mod sasl;
 mod session_chunked;
 mod session_whole;
 mod starttls;
+mod url;
 mod xtext;
 
 // The invariants and references that the core's own tests use.
@@ -47,6 +48,7 @@ pub use sasl::sasl;
 pub use session_chunked::session_chunked;
 pub use session_whole::session_whole;
 pub use starttls::starttls;
+pub use url::url;
 pub use xtext::xtext;
 
 /// The body of a target.
@@ -66,6 +68,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("session_chunked", session_chunked),
     ("session_whole", session_whole),
     ("starttls", starttls),
+    ("url", url),
     ("xtext", xtext),
 ];
 
