@@ -270,7 +270,7 @@ fn a_message_that_states_no_envelope_is_an_error_that_says_why() {
             "content, line 1: From: no mailbox (a message names its sender in From or Sender)",
         ),
         (
-            "From: nobody:;\nTo: b@x.test",
+            "From: group:;\nTo: b@x.test",
             Some(1),
             "content, line 1: From: no mailbox (a message names its sender in From or Sender)",
         ),

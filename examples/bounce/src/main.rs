@@ -109,7 +109,7 @@ fn field(group: &str, name: &str) -> Option<String> {
 const BOUNCE: &str = "\
 From: MAILER-DAEMON@mx.example.net (Mail Delivery System)\r
 To: alice@example.org\r
-Subject: Undelivered message\r
+Subject: Delivery failed\r
 Auto-Submitted: auto-replied\r
 MIME-Version: 1.0\r
 Content-Type: multipart/report; report-type=delivery-status; boundary=\"b\"\r

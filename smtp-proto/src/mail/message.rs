@@ -88,7 +88,7 @@ impl<'a> Block<'a> {
             // The author's may occur in parts, against RFC 5322, section 3.6; of resent ones the
             // second may be of an earlier block.
             Name::To | Name::Cc | Name::Bcc => self.resent && self.seen.contains(&name),
-            Name::Date | Name::MessageId | Name::Other => false,
+            Name::Date | Name::Identifier | Name::Other => false,
         };
         if repeated {
             let error = FieldError::new(name.as_str(self.resent), FieldErrorKind::Repeated);
@@ -101,7 +101,7 @@ impl<'a> Block<'a> {
             Name::From => self.from = Some(field),
             Name::Sender => self.sender = Some(field),
             Name::To | Name::Cc | Name::Bcc => self.recipients.push((name, field)),
-            Name::Date | Name::MessageId | Name::Other => {}
+            Name::Date | Name::Identifier | Name::Other => {}
         }
         Ok(())
     }
@@ -174,7 +174,7 @@ impl<'a> Block<'a> {
 #[cfg(feature = "mail-builder")]
 pub(super) fn envelope_field(name: &[u8]) -> Option<&'static str> {
     match Name::of(name) {
-        (Name::Date | Name::MessageId | Name::Other, _) => None,
+        (Name::Date | Name::Identifier | Name::Other, _) => None,
         (name, resent) => Some(name.as_str(resent)),
     }
 }
@@ -188,7 +188,7 @@ enum Name {
     Cc,
     Bcc,
     Date,
-    MessageId,
+    Identifier,
     Other,
 }
 
@@ -216,7 +216,7 @@ impl Name {
     const fn begins_block(self) -> bool {
         matches!(
             self,
-            Self::From | Self::Sender | Self::Date | Self::MessageId
+            Self::From | Self::Sender | Self::Date | Self::Identifier
         )
     }
 }
@@ -230,7 +230,7 @@ const NAMES: [(Name, &str, &str); 7] = [
     (Name::Cc, "Cc", "Resent-Cc"),
     (Name::Bcc, "Bcc", "Resent-Bcc"),
     (Name::Date, "Date", "Resent-Date"),
-    (Name::MessageId, "Message-ID", "Resent-Message-ID"),
+    (Name::Identifier, "Message-ID", "Resent-Message-ID"),
 ];
 
 /// The message without its Bcc and Resent-Bcc fields; the same memory if there are none.

@@ -95,7 +95,7 @@ fn a_message_that_states_no_envelope_is_an_error() {
         (message(), "To: no address"),
         (message().to(Vec::<&str>::new()), "To: no address"),
         (
-            message().to(("Nobody", Vec::<&str>::new())),
+            message().to(("Group", Vec::<&str>::new())),
             "a group without members",
         ),
         (
