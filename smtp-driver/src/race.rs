@@ -14,9 +14,9 @@ use crate::{Clock, Driver, Runtime};
 impl<S, R: Runtime<S>> Driver<S, Session, R> {
     /// Connects to one of the targets, and waits until the server is ready for messages.
     ///
-    /// `open` connects to a target, and returns the stream with its local address, if that is known.
-    /// `clock` creates the clock of the race, and that of each session. The connects are polled in
-    /// this future; nothing is spawned. When one succeeds, the others are dropped.
+    /// `open` connects to a target, and returns the stream with its local address, if that is
+    /// known. `clock` creates the clock of the race, and that of each session. The connects are
+    /// polled in this future; nothing is spawned. When one succeeds, the others are dropped.
     ///
     /// Cancel safe if the futures of `open` are: dropping the future drops the connection and every
     /// connect.
@@ -130,6 +130,3 @@ where
         self.0.retain(|(target, _)| attempts.is_connecting(target));
     }
 }
-
-#[cfg(test)]
-mod tests;

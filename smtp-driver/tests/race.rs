@@ -1,19 +1,27 @@
 //! Races in virtual time, against servers in memory.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::pending;
-use std::io::{IoSlice, Read as _, Write as _};
-use std::pin::Pin;
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Waker, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use smtp_proto::{ErrorKind, Security, Timeout, Timeouts};
-use smtp_rustls::Endpoint;
+use smtp_driver::proto::{Error, ErrorKind, Security, Time, Timeout, Timeouts};
+use smtp_driver::{Clock, Driver, Runtime};
+use smtp_rustls::{Attempts, Endpoint, Target};
 use smtp_test::{Action, Config, MemoryServer, Stage};
-
-use super::*;
 
 /// Virtual time, and the time of the alarm that is due first.
 #[derive(Clone, Default)]
