@@ -14,8 +14,9 @@ use crate::Socket;
 
 /// The first connection, and the session to drive over it; `None` if no attempt is left.
 ///
-/// The connects are from the address `local`, if given. They do not block, and one system call waits for all of them. Threads would outlive the
-/// race: a connect that blocks cannot be cancelled. Nothing limits the wait for a Unix socket.
+/// The connects are from the address `local`, if given. They do not block, and one system call
+/// waits for all of them. Threads would outlive the race: a connect that blocks cannot be
+/// cancelled. Nothing limits the wait for a Unix socket.
 pub(crate) fn first(
     attempts: &mut Attempts,
     epoch: Instant,

@@ -101,7 +101,7 @@
 //! * No future owns bytes: what was not written is transmitted again, and what was read has been
 //!   handled. Dropping a future loses nothing.
 //! * Nothing is allocated: alarms and buffers are on the stack of the future that waits. Streamed
-//!   content is the exception.
+//!   content and connects that race are the exceptions.
 //! * A future is [`Send`] if the stream, the wire, the clock and its alarm are.
 //!
 //! # Features

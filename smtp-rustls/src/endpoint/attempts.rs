@@ -29,8 +29,8 @@ use crate::session::Session;
 /// Attempts to connect to an [`Endpoint`], as a state machine without I/O and without a clock.
 ///
 /// Created by [`Endpoint::attempts`]. Addresses race (RFC 8305): the families alternate, beginning
-/// with that of the first address. A connect begins 250 ms after the one before, or at once when one
-/// fails, and at most 4 are in progress. The first connection wins, and the other connects are
+/// with that of the first address. A connect begins 250 ms after the one before, or at once when
+/// one fails, and at most 4 are in progress. The first connection wins, and the other connects are
 /// cancelled; there is only one SMTP session at a time. 16 different addresses are tried at most. A
 /// [Unix socket](Endpoint::unix) is the only target of its endpoint.
 ///
@@ -45,8 +45,8 @@ use crate::session::Session;
 /// Otherwise the race goes on if the failure was [transient](smtp_proto::Error::is_transient), with
 /// the addresses that have not been tried, then with those whose connect was cancelled.
 ///
-/// `smtp_driver::Driver::connect` drives the attempts for an async adapter. A simple driver connects
-/// to one target after the other:
+/// `smtp_driver::Driver::connect` drives the attempts for an async adapter. A simple driver
+/// connects to one target after the other:
 ///
 /// ```
 /// use std::io::{self, Read, Write};
@@ -233,8 +233,8 @@ impl Endpoint {
 impl Attempts {
     /// The next target to begin to connect to; `None` if none is due.
     ///
-    /// A driver calls it until it returns `None`: at the beginning, after each failure, and when the
-    /// time of [`poll_timeout`](Self::poll_timeout) has come.
+    /// A driver calls it until it returns `None`: at the beginning, after each failure, and when
+    /// the time of [`poll_timeout`](Self::poll_timeout) has come.
     pub fn poll_connect(&mut self, now: Time) -> Option<Target> {
         match &mut self.state {
             State::ExpectFirst => self.race.poll_connect(now),
