@@ -16,4 +16,13 @@ fn a_cleartext_endpoint_needs_no_crypto_provider() {
         Endpoint::starttls("localhost").build(),
         Err(EndpointError::Tls(TlsError::NoProvider))
     ));
+    #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+    {
+        let error = Endpoint::from_url("smtp://localhost").unwrap_err();
+        assert!(matches!(error.kind(), UrlErrorKind::Endpoint(_)));
+        let text = format!("{error:#}");
+        assert!(
+            text.starts_with("the endpoint of the URL cannot be built: tls: no crypto provider")
+        );
+    }
 }

@@ -297,6 +297,29 @@ fn v05_a_key_that_a_url_pins_is_required_and_no_other_configuration_replaces_it(
 }
 
 #[test]
+fn a_pinned_key_is_printed_only_where_it_is_required() {
+    let pinned = || {
+        TlsConfig::builder()
+            .trust_pinned_keys_only()
+            .pin_key([0x3a; 32])
+    };
+    let pin = "3a".repeat(32);
+    for (security, printed) in [
+        (Security::StartTls, format!("smtp://mail.test?pin={pin}")),
+        (Security::Implicit, format!("smtps://mail.test?pin={pin}")),
+        (
+            Security::Opportunistic,
+            "smtp://mail.test?tls=opportunistic".to_owned(),
+        ),
+        (Security::Cleartext, "smtp://mail.test?tls=none".to_owned()),
+    ] {
+        let builder = Endpoint::builder("mail.test").security(security);
+        let endpoint = builder.tls(pinned().build().unwrap()).build().unwrap();
+        assert_eq!(endpoint.to_string(), printed);
+    }
+}
+
+#[test]
 fn options_of_the_builder_follow_those_of_the_url() {
     let builder = || EndpointBuilder::from_url("smtp://alice:secret@mail.test?timeout=5").unwrap();
     let bob = Credentials::password("bob", "secret").unwrap();

@@ -96,26 +96,9 @@ impl<'a> Parts<'a> {
         }
         let (scheme, rest) = split_scheme(url)?;
         let (authority, tail) = rest.split_before(&['/', '?', '#']);
-        let (path, query) = if scheme == Scheme::LmtpUnix {
-            if !authority.text.is_empty() {
-                return Err(authority.error(UrlErrorKind::UnixAuthority));
-            }
-            split_tail(tail)?
-        } else {
-            check_authority(authority, tail)?;
-            split_tail(tail)?
-        };
-        let server = if scheme == Scheme::LmtpUnix {
-            if path.text.len() < 2 {
-                return Err(path.error(UrlErrorKind::NoPath));
-            }
-            Server::Unix(decode_text(path, UrlPart::Path)?)
-        } else {
-            let server = split_authority(authority)?;
-            if !matches!(path.text, "" | "/") {
-                return Err(path.error(UrlErrorKind::Path));
-            }
-            server
+        let (server, query) = match scheme {
+            Scheme::LmtpUnix => split_socket(authority, tail)?,
+            _ => split_server(authority, tail)?,
         };
         Ok(Self {
             scheme,
@@ -156,6 +139,35 @@ fn check_authority(authority: Slice<'_>, tail: Slice<'_>) -> Result<(), UrlError
     match tail.text.chars().next() {
         Some(first) if tail.text.contains('@') => Err(tail.error(UrlErrorKind::Reserved(first))),
         _ => Ok(()),
+    }
+}
+
+/// The path of a Unix socket, and the query.
+fn split_socket<'a>(
+    authority: Slice<'a>,
+    tail: Slice<'a>,
+) -> Result<(Server<'a>, Option<Slice<'a>>), UrlError> {
+    if !authority.text.is_empty() {
+        return Err(authority.error(UrlErrorKind::UnixAuthority));
+    }
+    let (path, query) = split_tail(tail)?;
+    if path.text.len() < 2 {
+        return Err(path.error(UrlErrorKind::NoPath));
+    }
+    Ok((Server::Unix(decode_text(path, UrlPart::Path)?), query))
+}
+
+/// The server of the authority, and the query.
+fn split_server<'a>(
+    authority: Slice<'a>,
+    tail: Slice<'a>,
+) -> Result<(Server<'a>, Option<Slice<'a>>), UrlError> {
+    check_authority(authority, tail)?;
+    let (path, query) = split_tail(tail)?;
+    let server = split_authority(authority)?;
+    match path.text {
+        "" | "/" => Ok((server, query)),
+        _ => Err(path.error(UrlErrorKind::Path)),
     }
 }
 
