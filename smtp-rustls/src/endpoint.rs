@@ -71,8 +71,8 @@ struct Inner {
 }
 
 impl Endpoint {
-    /// Begins an endpoint. `host` is a DNS name or an IP address, without a port, and not a URL;
-    /// the server's certificate must be valid for it.
+    /// Begins an endpoint. `host` is a DNS name or an IP address, without a port; the server's
+    /// certificate must be valid for it. For a URL see [`from_url`](Self::from_url).
     ///
     /// With the feature `idna`, the name may have U-labels. Their A-labels, as [`Domain::to_ascii`]
     /// returns them, are resolved and must be in the certificate.
