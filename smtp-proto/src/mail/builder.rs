@@ -1,5 +1,6 @@
 //! The builder of a message.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -45,7 +46,7 @@ pub struct MailBuilder {
     headerless: bool,
     error: Option<MailError>,
     /// The error if there is no recipient, unless it is the usual one.
-    no_recipient: Option<MailError>,
+    no_recipient: Option<Box<MailError>>,
     invalid: Vec<InvalidRecipient>,
 }
 
@@ -114,7 +115,7 @@ impl MailBuilder {
         let mut builder = Self::new();
         builder.envelope.sender = stated.sender;
         builder.envelope.recipients = stated.recipients;
-        builder.no_recipient = stated.no_recipient;
+        builder.no_recipient = stated.no_recipient.map(Box::new);
         builder.source = Source::Whole(stated.content);
         builder
     }
@@ -290,7 +291,7 @@ impl MailBuilder {
         }
         if self.envelope.recipients.is_empty() {
             let missing = || MailError::new(MailPart::Recipients, MailErrorKind::Missing);
-            return Err(self.no_recipient.unwrap_or_else(missing));
+            return Err(self.no_recipient.map_or_else(missing, |error| *error));
         }
         let content = self.content()?;
         let mut envelope = self.envelope;
