@@ -70,7 +70,10 @@ fn after(replies: &[&str], fault: fn(&mut Dialogue)) -> Report {
     report
 }
 
-const FAULTS: &[(&str, fn(&mut Dialogue))] = &[
+/// A failure by its name.
+type Fault = (&'static str, fn(&mut Dialogue));
+
+const FAULTS: &[Fault] = &[
     ("end of file", Dialogue::eof),
     ("reset", Dialogue::reset),
     ("timeout", Dialogue::time_out),
@@ -152,7 +155,7 @@ fn a_connection_lost_inside_the_content_costs_the_one_retry() {
 
 #[test]
 fn a_connection_that_closed_while_it_was_idle_costs_nothing() {
-    let faults: &[(&str, fn(&mut Dialogue))] = &[
+    let faults: &[Fault] = &[
         ("end of file", |dialogue| {
             dialogue.connection.handle_eof(dialogue.now)
         }),

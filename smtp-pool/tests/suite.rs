@@ -5,6 +5,8 @@
 mod exhaustive;
 mod history;
 
+mod long_run;
 mod model;
+mod properties;
 mod reports;
 mod rules;
