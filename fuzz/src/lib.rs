@@ -22,6 +22,7 @@ mod command_reparse;
 mod from_message;
 mod operations;
 mod parameters;
+mod pool;
 mod reply;
 mod sasl;
 mod session_chunked;
@@ -35,6 +36,9 @@ mod xtext;
 mod common;
 #[path = "../../smtp-proto/tests/reference/mod.rs"]
 mod reference;
+// The pool and its model, side by side.
+#[path = "../../smtp-pool/tests/history/mod.rs"]
+mod history;
 
 pub use address::address;
 pub use body::body;
@@ -43,6 +47,7 @@ pub use command_reparse::command_reparse;
 pub use from_message::from_message;
 pub use operations::operations;
 pub use parameters::parameters;
+pub use pool::pool;
 pub use reply::reply;
 pub use sasl::sasl;
 pub use session_chunked::session_chunked;
@@ -63,6 +68,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("from_message", from_message),
     ("operations", operations),
     ("parameters", parameters),
+    ("pool", pool),
     ("reply", reply),
     ("sasl", sasl),
     ("session_chunked", session_chunked),
