@@ -287,7 +287,7 @@ impl Mailer {
         self.inner.wait(&mut waiter, |now, waker| {
             let closed = match pool.poll_closed(now, waker) {
                 Poll::Ready(()) => Poll::Ready(!pool.is_dropping()),
-                Poll::Pending if pool.is_dropping() => {
+                Poll::Pending if until <= now => {
                     sockets.break_off();
                     Poll::Ready(false)
                 }

@@ -26,8 +26,9 @@ impl<S: Stream, W: Wire> Client<S, W> {
     #[cfg(feature = "mailer")]
     pub(crate) fn part(mut self) {
         self.wire.smtp_mut().quit();
-        let began = self.now();
-        if self.wire.poll_timeout().is_some_and(|until| until <= began) {
+        let now = self.now();
+        let has_output = self.wire.poll_transmit(now).is_some();
+        if !has_output && self.wire.poll_timeout().is_some_and(|until| until <= now) {
             self.read_now();
         }
         // The buffer of an idle socket has room, so this writes at once.

@@ -45,8 +45,10 @@ struct Source<I: Iterator<Item = Mail>> {
 
 /// A connection, and the messages on it.
 struct Own<'a> {
+    mailer: &'a Mailer,
     id: ConnectionId,
-    member: Member,
+    /// Until the pool takes it back.
+    member: Option<Member>,
     batch: Batch<()>,
     /// The message to begin with.
     first: Option<Mail>,
@@ -96,9 +98,10 @@ impl<'a, I: Iterator<Item = Mail>> SendAll<'a, I> {
             Err(error) => Some((number, Err(SendError::new(error, mail)))),
             Ok((id, member)) => {
                 self.own = Some(Own {
+                    mailer: self.mailer,
                     id,
                     before: member.client.connection().stats().bytes_sent(),
-                    member,
+                    member: Some(member),
                     batch: Batch::new(()),
                     first: Some(mail),
                     flight: [(number, turn)].into(),
@@ -110,29 +113,11 @@ impl<'a, I: Iterator<Item = Mail>> SendAll<'a, I> {
 
     /// Waits for the next outcome on the own connection.
     fn drive(&mut self, mut own: Own<'a>) -> Option<Item> {
-        let outcome = own.next_outcome(self.mailer, &mut self.source)?;
-        let (number, turn) = own.flight.pop_front()?;
-        let inner = &*self.mailer.inner;
-        let place = (own.id, turn.ticket);
-        let finished = if own.flight.is_empty() {
-            let Own {
-                mut member,
-                mut batch,
-                before,
-                ..
-            } = own;
-            // Ends the batch.
-            _ = batch.poll_outcome_from(member.client.connection_mut(), |()| Poll::Ready(None));
-            inner
-                .pool
-                .finish(inner.now(), place, outcome, before, member)
-        } else {
-            let finished = inner
-                .pool
-                .finish_one(inner.now(), place, outcome, &mut own.member);
+        let outcome = own.next_outcome(&mut self.source)?;
+        let (number, turn, finished) = own.finish(outcome)?;
+        if own.member.is_some() {
             self.own = Some(own);
-            finished
-        };
+        }
         match finished {
             Finished::Final(outcome) => {
                 turn.end();
@@ -159,12 +144,12 @@ impl<I: Iterator<Item = Mail>> Source<I> {
 }
 
 impl<'a> Own<'a> {
-    fn next_outcome<I>(&mut self, mailer: &'a Mailer, source: &mut Source<I>) -> Option<Outcome>
+    fn next_outcome<I>(&mut self, source: &mut Source<I>) -> Option<Outcome>
     where
         I: Iterator<Item = Mail>,
     {
-        let inner = &*mailer.inner;
         let Self {
+            mailer,
             id,
             member,
             batch,
@@ -172,6 +157,8 @@ impl<'a> Own<'a> {
             flight,
             before,
         } = self;
+        let inner = &*mailer.inner;
+        let member = member.as_mut()?;
         member.client.drive(|smtp| {
             batch.poll_outcome_from(smtp, |()| {
                 if let Some(mail) = first.take() {
@@ -200,6 +187,48 @@ impl<'a> Own<'a> {
                 }
             })
         })
+    }
+}
+
+impl<'a> Own<'a> {
+    /// Reports the outcome of the oldest message. After the last one the pool takes the connection
+    /// back.
+    fn finish(&mut self, outcome: Outcome) -> Option<(usize, Turn<'a>, Finished)> {
+        let (number, turn) = self.flight.pop_front()?;
+        let inner = &*self.mailer.inner;
+        let place = (self.id, turn.ticket);
+        let finished = if self.flight.is_empty() {
+            let mut member = self.member.take()?;
+            // Ends the batch.
+            let smtp = member.client.connection_mut();
+            _ = self.batch.poll_outcome_from(smtp, |()| Poll::Ready(None));
+            let pool = &inner.pool;
+            pool.finish(inner.now(), place, outcome, self.before, member)
+        } else {
+            let member = self.member.as_mut()?;
+            inner.pool.finish_one(inner.now(), place, outcome, member)
+        };
+        Some((number, turn, finished))
+    }
+}
+
+/// Breaks the connection off if messages are on it, and reports their outcomes to the pool alone.
+impl Drop for Own<'_> {
+    fn drop(&mut self) {
+        while let Some(member) = &mut self.member {
+            member.client.break_off();
+            let smtp = member.client.connection_mut();
+            let first = &mut self.first;
+            let outcome = self
+                .batch
+                .poll_outcome_from(smtp, |()| Poll::Ready(first.take()));
+            let Poll::Ready(Some(outcome)) = outcome else {
+                return;
+            };
+            if let Some((_, turn, Finished::Final(_))) = self.finish(outcome) {
+                turn.end();
+            }
+        }
     }
 }
 
