@@ -1,5 +1,7 @@
 //! The tests of the blocking client, in one program: it is compiled and linked once.
 
+#[cfg(feature = "mailer")]
+mod mailer;
 mod operations;
 mod rt;
 
