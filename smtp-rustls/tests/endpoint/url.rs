@@ -156,7 +156,7 @@ fn every_row_of_the_table_is_the_endpoint_or_the_error_it_names() {
     assert!(rows > 350, "{rows}");
     assert_eq!(
         kinds.len(),
-        35,
+        36,
         "not every kind of error is there: {kinds:?}"
     );
 }

@@ -53,6 +53,8 @@ pub enum UrlErrorKind {
     PercentInHost,
     /// The port is not a number from 1 to 65535.
     Port,
+    /// The port is not a number, and no user is before the host: it may be a password.
+    PortOrPassword,
     /// STARTTLS on port 465, where a server waits for TLS from the first byte.
     PortOfImplicitTls,
     /// Implicit TLS on port 587, where a server begins in cleartext.
@@ -86,7 +88,7 @@ pub enum UrlErrorKind {
     UnixAuthority,
     /// The URL of a Unix socket has no path.
     NoPath,
-    /// A parameter is not of the form `name=value`.
+    /// A parameter is not of the form `name=value`, or does not follow a question mark.
     ParameterForm,
     /// No parameter has this name, which is empty if it is unfit to be shown.
     UnknownParameter(Box<str>),
@@ -230,13 +232,18 @@ impl UrlErrorKind {
                 "white space or a control character: remove it, or write a space as %20"
             }
             Self::NoScheme => "no scheme: begin with smtps:// (implicit TLS) or smtp:// (STARTTLS)",
-            Self::NoSlashes => "two slashes follow the scheme, as in smtp://mail.example.org",
-            Self::NoHost => "no host: name the server, as in smtp://mail.example.org",
+            Self::NoSlashes => {
+                "two slashes follow the scheme, as in smtp://mail.example.org, and for a Unix socket three"
+            }
+            Self::NoHost => {
+                "no host: name the server, as in smtp://mail.example.org; a Unix socket is lmtp+unix:///path"
+            }
             Self::Host(_) => "invalid host",
             Self::Brackets => "an IPv6 address is in brackets, as in smtp://[2001:db8::1]:587",
             Self::PercentInHost => "the host is percent-encoded: write the name itself",
-            Self::Port => {
-                "the port is not a number from 1 to 65535; if this is a password, `@` and the host are \
+            Self::Port => "the port is not a number from 1 to 65535",
+            Self::PortOrPassword => {
+                "the port is not a number from 1 to 65535; or this is a password, and `@` and the host are \
                  missing after it"
             }
             Self::PortOfImplicitTls => {
@@ -268,7 +275,7 @@ impl UrlErrorKind {
                 "user and password might be sent in cleartext: leave `tls` out, which requires TLS, or leave \
                  out user and password"
             }
-            Self::Path => "a path follows the host: remove it",
+            Self::Path => "a path follows the host: remove it; in a password write `/` as %2F",
             Self::Fragment => "`#` has no meaning here: remove it, or write it as %23",
             Self::UnixAuthority => {
                 "a Unix socket has neither user nor host nor port: begin its path with a third slash, as in \
@@ -277,7 +284,9 @@ impl UrlErrorKind {
             Self::NoPath => {
                 "the path of the socket is missing, as in lmtp+unix:///run/dovecot/lmtp"
             }
-            Self::ParameterForm => "a parameter is not of the form name=value",
+            Self::ParameterForm => {
+                "parameters follow a `?`, are of the form name=value, and have `&` between them"
+            }
             Self::ClientName(_) => "`client_name` is neither a domain nor an address literal",
             Self::AuthWithoutUser => "`auth` without user and password: add them, or leave it out",
             Self::PinWithoutTls => "`pin` needs required TLS: leave `tls` out, or `pin`",

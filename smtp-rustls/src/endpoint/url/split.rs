@@ -196,9 +196,12 @@ fn split_authority(authority: Slice<'_>) -> Result<Server<'_>, UrlError> {
     if let Some(at) = host.text.find('%') {
         return Err(host.error_at(at, UrlErrorKind::PercentInHost));
     }
+    if let Some(at) = host.text.find(['&', ';', '=']) {
+        return Err(host.error_at(at, UrlErrorKind::ParameterForm));
+    }
     host::parse(host.text).map_err(|kind| host.error(UrlErrorKind::Host(kind)))?;
     let port = match port {
-        Some(port) => Some((parse_port(port)?, port)),
+        Some(port) => Some((parse_port(port, login.is_some())?, port)),
         None => None,
     };
     Ok(Server::Host {
@@ -256,11 +259,12 @@ fn is_ipv6(text: &str) -> bool {
     address(text) || text.rsplit_once(':').is_some_and(|(text, _)| address(text))
 }
 
-fn parse_port(port: Slice<'_>) -> Result<u16, UrlError> {
+fn parse_port(port: Slice<'_>, has_login: bool) -> Result<u16, UrlError> {
     let digits = port.text.bytes().all(|byte| byte.is_ascii_digit());
     match port.text.parse() {
         Ok(number) if digits && number > 0 => Ok(number),
-        _ => Err(port.error(UrlErrorKind::Port)),
+        _ if digits || has_login => Err(port.error(UrlErrorKind::Port)),
+        _ => Err(port.error(UrlErrorKind::PortOrPassword)),
     }
 }
 
