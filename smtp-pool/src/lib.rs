@@ -2,9 +2,12 @@
 //!
 //! Many callers want to send messages over few connections. A [`Pool`] decides who waits, which
 //! connection is used, when one is opened or closed, and when a message may be sent again. The
-//! mailers of the adapters are built on it; programs use those.
+//! mailers of the adapters are built on it; programs use those. This crate is for those who write
+//! such a mailer.
 //!
-//! A driver reports what happened, and takes [`Action`]s until there is none. Time is an argument.
+//! The code around a pool, which owns the sockets, is its driver. It requests a connection for each
+//! message and gets a [`Ticket`]. It takes [`Action`]s until there is none, and reports what came
+//! of them. Time is an argument.
 //!
 //! ```
 //! use smtp_pool::{Action, Pool, PoolConfig, Report, Request, Verdict};
@@ -24,17 +27,19 @@
 //!
 //! # The rules
 //! 1. There are at most [`max_connections`](PoolConfig::with_max_connections), including those
-//!    being opened. Of the idle connections the one used last is taken. A connection is closed when
-//!    it has been idle for too long, is too old, or has carried as many messages as it may, also by
-//!    the server's MAILMAX (RFC 9422).
+//!    being opened or closed. Of the idle connections the one used last is taken. A connection is
+//!    closed when it has been idle for too long, is too old, or has carried as many messages as it
+//!    may, also by the server's MAILMAX (RFC 9422).
 //! 2. An idle connection that turns out to be closed costs its message nothing: the message waits
-//!    again, at its place.
+//!    again, at its place. The first message after a pause of a second is
+//!    [cautious](Action::Use::is_cautious), and alone on its connection.
 //! 3. A message is sent again once, and only if it was lost, or rejected at MAIL by a closing
 //!    reply, on a connection that had carried a message before. A message in doubt is never sent
 //!    again.
 //! 4. Waiting is in order and bounded; each [`Request`] may have a deadline. A failed attempt to
 //!    connect fails everything that waits, unless other connections are open. The next attempt
-//!    follows after 1 second, doubling to 60, with jitter.
+//!    follows after 1 second, doubling to 60, with jitter. Attempts that fail together count as
+//!    one.
 //! 5. A server that complains of too many connections gets half as many; 20 accepted messages
 //!    restore one. [`Rate`]s limit messages, recipients and connections.
 //! 6. [`close`](Pool::close) takes nothing new, lets the rest end until its deadline, and then

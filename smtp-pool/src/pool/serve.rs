@@ -70,8 +70,8 @@ impl Pool {
     /// message now.
     ///
     /// For a driver that sends ahead of the replies: it asks when its connection has room. A
-    /// connection that has just been opened, or was idle, carries one message until that has ended.
-    /// The second value tells whether to be [cautious](Action::Use::is_cautious).
+    /// connection that has just been opened, or was idle for a second, carries one message until
+    /// that has ended. The second value tells whether to be [cautious](Action::Use::is_cautious).
     ///
     /// ```
     /// use smtp_pool::{Pool, PoolConfig, Report, Request};
