@@ -109,7 +109,8 @@ pub(super) fn interleave(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec
             true => &mut first,
             false => &mut second,
         };
-        if !family.contains(&address) {
+        // More of a family cannot be among the first, and the search stays short.
+        if family.len() < MOST_ADDRESSES && !family.contains(&address) {
             family.push_back(address);
         }
     }
