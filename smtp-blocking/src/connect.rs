@@ -53,7 +53,9 @@ impl Client<Socket, Session> {
     /// 8305), IPv6 and IPv4 in turn: a connect begins 250 ms after the one before, or at once when
     /// one fails, and the first connection wins. So a dead address costs 250 ms. Only TCP races:
     /// there is one SMTP session at a time. If it fails in a way that may be different elsewhere,
-    /// the race goes on; [`Attempts`](crate::tls::Attempts) has the rules. No thread is started.
+    /// the race goes on; [`Attempts`](crate::tls::Attempts) has the rules. Connections come from the
+    /// endpoint's [local address](crate::tls::EndpointBuilder::local_address), if it has one. No
+    /// thread is started.
     ///
     /// The endpoint's timeouts limit the connection to each address. The system's resolver has no
     /// time limit; with [`connect_to`](Self::connect_to) a caller can use another.

@@ -58,7 +58,9 @@ impl Client<Socket, Session> {
     /// 8305), IPv6 and IPv4 in turn: a connect begins 250 ms after the one before, or at once when
     /// one fails, and the first connection wins. So a dead address costs 250 ms. Only TCP races:
     /// there is one SMTP session at a time. If it fails in a way that may be different elsewhere,
-    /// the race goes on; [`Attempts`](crate::tls::Attempts) has the rules. No task is spawned.
+    /// the race goes on; [`Attempts`](crate::tls::Attempts) has the rules. Connections come from the
+    /// endpoint's [local address](crate::tls::EndpointBuilder::local_address), if it has one. No
+    /// task is spawned.
     ///
     /// The endpoint's timeouts limit the resolution of the name and the connection to each address.
     ///
