@@ -7,6 +7,7 @@ mod run;
 mod send_all;
 
 use std::collections::BTreeSet;
+use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
@@ -39,11 +40,23 @@ fn start(config: Config) -> Server {
     Server::start(config).unwrap()
 }
 
+/// A server that the test plays, and a mailer with one connection.
+fn listening() -> (TcpListener, Mailer) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = Endpoint::builder("127.0.0.1")
+        .port(listener.local_addr().unwrap().port())
+        .security(Security::Cleartext)
+        .build()
+        .unwrap();
+    let config = PoolConfig::new().with_max_connections(1);
+    (listener, Mailer::with_config(endpoint, config))
+}
+
 /// A message that the server can tell from others.
 fn numbered(number: usize) -> Mail {
     let message = "From: alice@example.org\r\nSubject: hi\r\n\r\nhello\r\n";
     Mail::new(
-        &format!("m{number}@example.org"),
+        format!("m{number}@example.org"),
         ["bob@example.net"],
         message,
     )

@@ -1,13 +1,12 @@
 //! Closing the mailer.
 
-use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
-use smtp_blocking::{Endpoint, ErrorKind, Mailer, PoolError, Security};
+use smtp_blocking::{ErrorKind, PoolError};
 use smtp_test::{Action, Config, Stage};
 
-use super::{CloseOnDrop, LONG, mailer, numbered, single, start, until};
+use super::{CloseOnDrop, LONG, listening, mailer, numbered, single, start, until};
 
 #[test]
 fn a_closed_mailer_takes_nothing_and_has_ended_its_connections() {
@@ -27,13 +26,7 @@ fn a_closed_mailer_takes_nothing_and_has_ended_its_connections() {
 #[test]
 fn a_message_that_is_being_sent_ends_before_the_mailer_is_closed() {
     // The server replies when it is told to.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = Endpoint::builder("127.0.0.1")
-        .port(listener.local_addr().unwrap().port())
-        .security(Security::Cleartext)
-        .build()
-        .unwrap();
-    let mailer = Mailer::new(endpoint);
+    let (listener, mailer) = listening();
     thread::scope(|scope| {
         let _close = CloseOnDrop(&mailer);
         let sent = scope.spawn(|| mailer.send(numbered(0)));

@@ -1,31 +1,41 @@
 //! When a connection is used again, and when it is closed.
 
-use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
 use smtp_blocking::{Mailer, PoolConfig};
-use smtp_test::{Action, Config, Stage};
+use smtp_test::{Action, Config, Machine, Stage};
 
-use super::{CloseOnDrop, LONG, endpoint, mailer, numbered, single, start, stored};
+use super::{CloseOnDrop, LONG, endpoint, listening, mailer, numbered, single, start, stored};
 
 #[test]
 fn an_idle_connection_that_the_server_closed_costs_nothing() {
-    let closing = [
-        Action::normal().then_close(),
-        Action::normal()
-            .then("421 4.4.2 too long idle\r\n")
-            .then_close(),
-    ];
-    for action in closing {
-        let server = start(Config::new().on(Stage::EndOfData.connection(1), action));
-        let mailer = mailer(&server);
-        assert!(mailer.send(numbered(0)).unwrap().is_accepted());
-        server.wait_for_sessions(1, LONG);
-        assert!(mailer.send(numbered(1)).unwrap().is_accepted());
+    let close = || Action::normal().then_close();
+    let announced = Action::normal()
+        .then("421 4.4.2 too long idle\r\n")
+        .then_close();
+    for (action, is_reset) in [(close(), false), (announced, false), (close(), true)] {
+        let (listener, mailer) = listening();
+        let mut peer = Machine::new(&Config::new().on(Stage::EndOfData, action));
+        thread::scope(|scope| {
+            let _close = CloseOnDrop(&mailer);
+            let first = scope.spawn(|| mailer.send(numbered(0)));
+            let (mut stream, _) = listener.accept().unwrap();
+            smtp_test::serve(&mut peer, &mut stream).unwrap();
+            assert!(first.join().unwrap().unwrap().is_accepted());
+            if is_reset {
+                let socket = socket2::SockRef::from(&stream);
+                socket.set_linger(Some(Duration::ZERO)).unwrap();
+            }
+            drop(stream);
+            let second = scope.spawn(|| mailer.send(numbered(1)));
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut peer = Machine::new(&Config::new().on(Stage::EndOfData, close()));
+            smtp_test::serve(&mut peer, &mut stream).unwrap();
+            assert!(second.join().unwrap().unwrap().is_accepted());
+        });
         let stats = mailer.stats();
         assert_eq!((stats.sent, stats.failed, stats.retried), (2, 0, 0));
-        assert_eq!(stored(&server.log()).len(), 2);
     }
 }
 
@@ -109,14 +119,7 @@ fn an_idle_connection_is_closed_in_time_while_a_thread_runs_the_mailer() {
 #[test]
 fn messages_that_wait_are_told_of_a_failed_attempt_at_once() {
     // The greeting is sent when the others wait.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let endpoint = smtp_blocking::Endpoint::builder("127.0.0.1")
-        .port(port)
-        .security(smtp_blocking::Security::Cleartext)
-        .build()
-        .unwrap();
-    let mailer = Mailer::with_config(endpoint, PoolConfig::new().with_max_connections(1));
+    let (listener, mailer) = listening();
     thread::scope(|scope| {
         let _close = CloseOnDrop(&mailer);
         let waiting: Vec<_> = (0..8)
