@@ -309,3 +309,6 @@ impl<C> fmt::Debug for SharedPool<C> {
         f.debug_struct("SharedPool").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

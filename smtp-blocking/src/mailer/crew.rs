@@ -32,7 +32,7 @@ impl<'a> Worker<'a> {
     pub(super) fn join(inner: &'a Inner) -> Self {
         let mut crew = inner.crew.lock().unwrap_or_else(PoisonError::into_inner);
         let crew = crew.get_or_insert_with(|| Crew {
-            id: inner.pool.begin_crew(false),
+            id: inner.pool.begin_crew(false, false),
             signal: Arc::default(),
             threads: 0,
         });

@@ -53,7 +53,7 @@ struct Sending<K: Connector> {
 impl<K: Connector> Crew<K> {
     pub(super) fn new(inner: Arc<Inner<K>>, collects: bool) -> Self {
         Self {
-            id: inner.pool.begin_crew(collects),
+            id: inner.pool.begin_crew(collects, !collects),
             inner,
             members: Vec::new(),
             alarm: None,

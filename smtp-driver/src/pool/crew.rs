@@ -25,8 +25,11 @@ impl<C: Pooled> SharedPool<C> {
     /// Begins a crew, for which messages are handed over. If it collects results, it asks for them
     /// by [`poll_finished`](Self::poll_finished); otherwise the callers do, by
     /// [`poll_result`](Self::poll_result).
-    pub fn begin_crew(&self, collects: bool) -> CrewId {
-        self.lock().begin_crew(collects)
+    ///
+    /// If it `quits`, it ends idle connections, unless a later crew does. Without such a crew they
+    /// [part](Pooled::part).
+    pub fn begin_crew(&self, collects: bool, quits: bool) -> CrewId {
+        self.lock().begin_crew(collects, quits)
     }
 
     /// Hands a message over to a crew.
@@ -208,7 +211,7 @@ impl<C: Pooled> SharedPool<C> {
                     Task::Connect(_, ticket) | Task::Send(_, ticket, _) => {
                         state.pool.cancel(now, ticket);
                     }
-                    Task::Quit(connection, _) => state.pool.handle_closed(now, connection),
+                    Task::Quit(id, connection) => state.quit(id, connection),
                 }
             }
             let mut left = Vec::new();

@@ -88,6 +88,8 @@ pub(super) struct Crew<C> {
     pub(super) tasks: VecDeque<Task<C>>,
     /// Messages whose results are known, in this order; `None` if their callers ask for them.
     pub(super) finished: Option<VecDeque<Ticket>>,
+    /// Whether it ends idle connections.
+    pub(super) quits: bool,
     pub(super) waker: Option<Waker>,
 }
 
@@ -213,10 +215,7 @@ impl<C: Pooled> State<C> {
                         self.pool.handle_closed(now, id);
                         continue;
                     };
-                    match self.crews.values_mut().next() {
-                        Some(crew) => crew.give(Task::Quit(id, connection)),
-                        None => self.quits.push((id, connection)),
-                    }
+                    self.quit(id, connection);
                 }
                 Action::Drop(id) => self.drop_late(now, id),
                 Action::Fail { ticket, error, .. } => self.grant(ticket, Grant::Failed(error)),
@@ -242,16 +241,26 @@ impl<C: Pooled> State<C> {
         Poll::Pending
     }
 
+    /// Has the last crew that can end an idle connection, which is most likely to be polled; or
+    /// has it part.
+    pub(super) fn quit(&mut self, id: ConnectionId, connection: C) {
+        match self.crews.values_mut().rfind(|crew| crew.quits) {
+            Some(crew) => crew.give(Task::Quit(id, connection)),
+            None => self.quits.push((id, connection)),
+        }
+    }
+
     /// An idle connection to be ended outside of the lock.
     pub(super) fn take_quit(&mut self) -> Option<(ConnectionId, C)> {
         self.quits.pop()
     }
 
-    pub(super) fn begin_crew(&mut self, collects: bool) -> CrewId {
+    pub(super) fn begin_crew(&mut self, collects: bool, quits: bool) -> CrewId {
         self.last_crew = self.last_crew.saturating_add(1);
         let crew = Crew {
             tasks: VecDeque::new(),
             finished: collects.then(VecDeque::new),
+            quits,
             waker: None,
         };
         self.crews.insert(CrewId(self.last_crew), crew);
