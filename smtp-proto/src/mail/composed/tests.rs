@@ -92,8 +92,8 @@ fn missing_fields_are_added_and_given_ones_kept() {
 fn a_message_that_states_no_envelope_is_an_error() {
     for (message, expected) in [
         (MessageBuilder::new().to("b@x.test"), "no From field"),
-        (message(), "To: no address"),
-        (message().to(Vec::<&str>::new()), "To: no address"),
+        (message(), "no address in To"),
+        (message().to(Vec::<&str>::new()), "no address in To"),
         (
             message().to(("Group", Vec::<&str>::new())),
             "a group without members",

@@ -112,11 +112,16 @@ impl FieldError {
 /// The address is quoted, escaped, and cut if it is long.
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.field)?;
-        if let Some(address) = self.address() {
-            write!(f, " \"{}\"", Escaped::new(address.as_bytes(), SHOWN))?;
+        if self.kind == FieldErrorKind::NoRecipient {
+            let prefix = self.field.strip_suffix("To").unwrap_or_default();
+            write!(f, "no address in {prefix}To, {prefix}Cc or {prefix}Bcc")?;
+        } else {
+            f.write_str(self.field)?;
+            if let Some(address) = self.address() {
+                write!(f, " \"{}\"", Escaped::new(address.as_bytes(), SHOWN))?;
+            }
+            write!(f, ": {}", self.kind)?;
         }
-        write!(f, ": {}", self.kind)?;
         if f.alternate() {
             write!(f, " ({})", self.hint())?;
         }
@@ -136,7 +141,7 @@ impl fmt::Display for FieldErrorKind {
             Self::Repeated => "the field occurs more than once",
             Self::SeveralMailboxes => "more than one mailbox",
             Self::NoMailbox => "no mailbox",
-            Self::NoRecipient => "no address there or in another field for recipients",
+            Self::NoRecipient => "no address in a field for recipients",
             Self::EmptyGroup => "a group without members, and no recipient in another field",
         })
     }
