@@ -5,5 +5,5 @@ use crate::history::World;
 
 /// Bytes: ten choices of limits, then operations, each a letter with its operands.
 pub fn pool(input: &[u8]) {
-    World::run(input);
+    let _ = World::run(input);
 }

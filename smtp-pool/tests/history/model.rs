@@ -53,6 +53,21 @@ pub(crate) enum Act {
     Fail(usize, Told),
 }
 
+impl Act {
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Connect(..) => "connect",
+            Self::Use(_, _, true) => "use with caution",
+            Self::Use(_, _, false) => "use",
+            Self::Quit(_) => "quit",
+            Self::Drop(_) => "drop",
+            Self::Fail(_, Told::Deadline(_)) => "fail at the deadline",
+            Self::Fail(_, Told::Connect(_)) => "fail to connect",
+            Self::Fail(..) => "fail at the close",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sort {
     Accepted,

@@ -1,5 +1,6 @@
 //! A pool, its model, and a driver that does anything that a driver may do, in any order.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub(crate) struct World {
     closing: Option<Nanos>,
     kinds: &'static [Kind],
     errors: &'static [Error],
+    /// What has happened, by name.
+    seen: BTreeSet<&'static str>,
 }
 
 /// A message, as the driver sees it.
@@ -70,8 +73,8 @@ struct Kind {
 
 impl World {
     /// Bytes: limits, then operations, each a letter with its operands. Returns after at most 400
-    /// operations; the pool is closed then.
-    pub(crate) fn run(mut input: &[u8]) {
+    /// operations what has happened, by name; the pool is closed then.
+    pub(crate) fn run(mut input: &[u8]) -> BTreeSet<&'static str> {
         let input = &mut input;
         let mut world = Self::new(input);
         for _ in 0..400 {
@@ -81,6 +84,7 @@ impl World {
             world.operation(input);
         }
         world.finish();
+        world.seen
     }
 
     fn new(input: &mut &[u8]) -> Self {
@@ -140,6 +144,7 @@ impl World {
             closing: None,
             kinds: KINDS.get_or_init(kinds),
             errors: ERRORS.get_or_init(errors),
+            seen: BTreeSet::new(),
         }
     }
 
@@ -320,6 +325,10 @@ impl World {
         let it = &mut self.links[link];
         if verdict == Verdict::Again {
             assert!(it.begun > 1 && it.ended > 0, "again after a new connection");
+            self.seen.insert(match kind.said.sort {
+                Sort::Untouched => "again, untouched",
+                _ => "again, lost",
+            });
             let known = &mut self.tickets[index];
             match kind.said.sort {
                 Sort::Lost => assert!(!std::mem::replace(&mut known.again, true), "twice again"),
@@ -352,6 +361,10 @@ impl World {
         let known = expected.map(|(index, cautious)| (self.tickets[index].ticket, cautious));
         assert_eq!(taken, known);
         if let Some((index, is_cautious)) = expected {
+            self.seen.insert("take");
+            if self.links[link].users.len() > 1 {
+                self.seen.insert("take a third");
+            }
             self.begin(link, index, is_cautious);
         }
     }
@@ -456,6 +469,7 @@ impl World {
             return false;
         };
         let expected = expected.unwrap_or_else(|| panic!("{action:?}, and the model has none"));
+        self.seen.insert(expected.name());
         match (action, expected) {
             (
                 Action::Connect {
@@ -594,9 +608,21 @@ impl World {
         Some(fit[at])
     }
 
-    fn compare(&self) {
+    fn compare(&mut self) {
         assert_eq!(counters(self.pool.stats()), self.model.counters());
         let reason = self.pool.explain(self.time());
+        self.seen.insert(match &reason {
+            None => "nothing waits",
+            Some(Limit::Connections {
+                is_reduced: true, ..
+            }) => "fewer connections",
+            Some(Limit::Connections { .. }) => "connections",
+            Some(Limit::Backoff { .. }) => "a pause",
+            Some(Limit::MessageRate(_)) => "the rate of messages",
+            Some(Limit::RecipientRate(_)) => "the rate of recipients",
+            Some(Limit::ConnectionRate(_)) => "the rate of connections",
+            Some(_) => "the driver",
+        });
         assert_eq!(reason.map(why), self.model.why(self.now));
         assert_eq!(self.pool.is_closed(), self.model.is_closed());
         let waiting = self.model.waiting();
