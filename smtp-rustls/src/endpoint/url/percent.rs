@@ -69,7 +69,7 @@ impl fmt::Display for Encoded<'_> {
         for &byte in self.bytes {
             let letter = char::from(byte);
             let unreserved = letter.is_ascii_alphanumeric() || "-._~".contains(letter);
-            if unreserved || letter.is_ascii() && self.safe.contains(letter) {
+            if unreserved || self.safe.contains(letter) {
                 write!(f, "{letter}")?;
             } else {
                 write!(f, "%{byte:02X}")?;
