@@ -5,6 +5,7 @@ mod io_smtp;
 mod lettre;
 mod mail_send;
 mod ours;
+mod pool;
 mod raw;
 
 use std::future::Future;
@@ -23,6 +24,12 @@ pub fn run(name: &str, job: &Job) -> Result<()> {
         "ours-tokio-batch" => block_on(ours::batch_async(job, ours::Level::Data)),
         "ours-tokio-bdat" => block_on(ours::batch_async(job, ours::Level::Chunks)),
         "ours-tokio-speculative" => block_on(ours::batch_async(job, ours::Level::Speculative)),
+        "three" => block_on(pool::three(job)),
+        "three-batches" => block_on(pool::three_batches(job)),
+        "mailer" => block_on(pool::mailer(job, false)),
+        "mailer-driver" => block_on(pool::mailer(job, true)),
+        "mailer-send_all" => block_on(pool::send_all(job)),
+        "lettre-pool" => block_on(pool::lettre(job)),
         "lettre" => lettre::blocking(job),
         "lettre-tokio" => block_on(lettre::tokio(job)),
         "mail-send" => block_on(mail_send::run(job)),

@@ -38,7 +38,7 @@ pub(super) async fn tokio(job: &Job) -> Result<()> {
     Ok(())
 }
 
-fn envelope(job: &Job) -> Result<Envelope> {
+pub(super) fn envelope(job: &Job) -> Result<Envelope> {
     let to = job.to().into_iter().map(|to| to.parse::<Address>());
     let to = to.collect::<std::result::Result<_, _>>()?;
     Ok(Envelope::new(Some(FROM.parse()?), to)?)

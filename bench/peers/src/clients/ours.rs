@@ -105,7 +105,7 @@ impl Level {
 }
 
 /// Builds one [`Mail`] after the other, each with its checks.
-struct Mails {
+pub(super) struct Mails {
     sender: ReversePath,
     recipients: Vec<ForwardPath>,
     text: Bytes,
@@ -113,7 +113,7 @@ struct Mails {
 }
 
 impl Mails {
-    fn new(job: &Job, binary: bool) -> Result<Self> {
+    pub(super) fn new(job: &Job, binary: bool) -> Result<Self> {
         let recipients = job.to().into_iter().map(|to| to.parse());
         Ok(Self {
             sender: FROM.parse()?,
@@ -124,11 +124,11 @@ impl Mails {
     }
 
     /// `count` of [`Mail`], built on demand.
-    fn first(&self, count: usize) -> impl Iterator<Item = Mail> {
+    pub(super) fn first(&self, count: usize) -> impl Iterator<Item = Mail> {
         (0..count).map_while(|_| self.next().ok())
     }
 
-    fn next(&self) -> Result<Mail> {
+    pub(super) fn next(&self) -> Result<Mail> {
         let recipients = self.recipients.iter().cloned();
         if !self.binary {
             return Ok(Mail::new(
@@ -177,7 +177,7 @@ fn all(sent: usize, job: &Job) -> Result<()> {
         .ok_or_else(|| "not all were sent".into())
 }
 
-fn accepted(outcome: Outcome) -> Result<()> {
+pub(super) fn accepted(outcome: Outcome) -> Result<()> {
     outcome
         .is_accepted()
         .then_some(())
