@@ -50,7 +50,7 @@ impl Report {
             Kind::InDoubt
         } else if statuses().any(|status| matches!(status, RecipientStatus::Accepted(_))) {
             Kind::Accepted
-        } else if is_open || !is_whole(outcome) {
+        } else if is_open || outcome.retry().is_none() {
             Kind::Failed
         } else if is_untouched && statuses().all(|each| matches!(each, RecipientStatus::NotSent(_)))
         {
@@ -110,12 +110,6 @@ impl Report {
     pub const fn is_open(&self) -> bool {
         self.is_open
     }
-}
-
-/// Whether the message can be sent again, and to every recipient.
-fn is_whole(outcome: &Outcome) -> bool {
-    let retry = outcome.retry();
-    retry.is_some_and(|mail| mail.recipients().len() == outcome.recipients().len())
 }
 
 /// Whether a recipient was not served because the connection was lost, or the server rejected MAIL

@@ -23,16 +23,19 @@ fn no_message_is_lost_and_none_is_stored_twice() {
         links: Vec::new(),
         to_send: (0..count).collect(),
         stored: vec![0; count],
-        fates: vec![Fate::Open; count],
+        endings: vec![Ending::Open; count],
     };
     world.run();
-    let doubts = world.fates.iter().filter(|fate| **fate == Fate::InDoubt);
+    let doubts = world
+        .endings
+        .iter()
+        .filter(|ending| **ending == Ending::InDoubt);
     let doubts = u64::try_from(doubts.count()).unwrap();
-    for (number, (fate, stored)) in world.fates.iter().zip(&world.stored).enumerate() {
-        match fate {
-            Fate::Accepted => assert_eq!(*stored, 1, "{number}"),
-            Fate::InDoubt => assert!(*stored <= 1, "{number} was stored {stored} times"),
-            Fate::Open => panic!("{number} has no fate"),
+    for (number, (ending, stored)) in world.endings.iter().zip(&world.stored).enumerate() {
+        match ending {
+            Ending::Accepted => assert_eq!(*stored, 1, "{number}"),
+            Ending::InDoubt => assert!(*stored <= 1, "{number} was stored {stored} times"),
+            Ending::Open => panic!("{number} has no end"),
         }
     }
     let stats = world.pool.stats();
@@ -44,7 +47,7 @@ fn no_message_is_lost_and_none_is_stored_twice() {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum Ending {
     Open,
     Accepted,
     InDoubt,
@@ -60,7 +63,7 @@ struct World {
     to_send: VecDeque<usize>,
     /// How often the server has stored each message.
     stored: Vec<u8>,
-    fates: Vec<Fate>,
+    endings: Vec<Ending>,
 }
 
 struct Link {
@@ -208,10 +211,10 @@ impl World {
                     self.waiting.insert(user.ticket, (user.number, again));
                 }
                 Verdict::Final if outcome.is_in_doubt() => {
-                    self.end(user.number, Fate::InDoubt);
+                    self.end(user.number, Ending::InDoubt);
                 }
                 Verdict::Final if outcome.is_accepted() => {
-                    self.end(user.number, Fate::Accepted);
+                    self.end(user.number, Ending::Accepted);
                 }
                 Verdict::Final => {
                     assert_eq!(self.stored[user.number], 0, "{outcome}");
@@ -275,9 +278,9 @@ impl World {
         });
     }
 
-    fn end(&mut self, number: usize, fate: Fate) {
-        assert_eq!(self.fates[number], Fate::Open, "two fates");
-        self.fates[number] = fate;
+    fn end(&mut self, number: usize, ending: Ending) {
+        assert_eq!(self.endings[number], Ending::Open, "two ends");
+        self.endings[number] = ending;
     }
 
     fn find(&self, id: ConnectionId) -> usize {

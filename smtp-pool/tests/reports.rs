@@ -5,7 +5,7 @@ use smtp_pool::{Action, Pool, PoolConfig, Report, Request, Verdict};
 
 use crate::history::dialogue::Dialogue;
 
-/// The verdicts for a message with this outcome on a used connection: for the first time, and after
+/// Whether a message with this outcome on a used connection is sent again: at first, and after
 /// it has been sent again once.
 fn verdicts(report: Report) -> (Verdict, Verdict) {
     let now = smtp_pool::proto::Time::ORIGIN;
@@ -232,6 +232,15 @@ fn a_closing_reply_to_mail_costs_the_one_retry() {
         assert_eq!(verdicts(report), ONCE, "{outcome}");
         assert!(outcome.retry().is_some(), "{outcome}");
     }
+}
+
+#[test]
+fn a_message_that_was_rejected_was_not_untouched() {
+    let mut dialogue = Dialogue::used();
+    let id = dialogue.submit(&["b@x.test"]);
+    dialogue.say("421 4.3.2 closing\r\n");
+    let report = Report::new(&dialogue.outcome(id), false, true);
+    assert_eq!(verdicts(report), ONCE);
 }
 
 #[test]
