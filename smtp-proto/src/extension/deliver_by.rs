@@ -131,8 +131,10 @@ fn exceeds(value: &str, arguments: &[u8]) -> Option<Limit> {
     let seconds: u64 = time.strip_prefix('+').unwrap_or(time).parse().ok()?;
     let min = parse(arguments)?;
     (mode.starts_with(['R', 'r']) && seconds < min).then(|| {
-        let text = format_args!("deliver-by {seconds} s is below the server's minimum of {min} s");
-        Limit::new(min, text)
+        Limit::new(
+            min,
+            format_args!("deliver-by {seconds} s is below the server's minimum of {min} s"),
+        )
     })
 }
 

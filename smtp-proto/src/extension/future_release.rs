@@ -109,8 +109,10 @@ fn exceeds_interval(value: &str, arguments: &[u8]) -> Option<Limit> {
     let seconds: u64 = value.parse().ok()?;
     let max = parse(arguments)?.max_interval;
     (seconds > max).then(|| {
-        let text = format_args!("hold-for {seconds} s is above the server's maximum of {max} s");
-        Limit::new(max, text)
+        Limit::new(
+            max,
+            format_args!("hold-for {seconds} s is above the server's maximum of {max} s"),
+        )
     })
 }
 
@@ -119,8 +121,10 @@ fn exceeds_date_time(value: &str, arguments: &[u8]) -> Option<Limit> {
     let time: DateTime = value.parse().ok()?;
     let latest: DateTime = parse(arguments)?.max_date_time.parse().ok()?;
     (time > latest).then(|| {
-        let text = format_args!("hold-until {time} is after the server's latest, {latest}");
-        Limit::new(latest, text)
+        Limit::new(
+            latest,
+            format_args!("hold-until {time} is after the server's latest, {latest}"),
+        )
     })
 }
 
