@@ -7,6 +7,8 @@
 pub(super) struct Header {
     /// Whether all so far may be the name of a field.
     name: bool,
+    /// How much longer the name may be: it fits in a line of 998 bytes (RFC 5322, section 2.1.1).
+    room: usize,
     /// Whether the line has nothing so far.
     empty: bool,
     /// Whether the empty line after the header has come.
@@ -20,6 +22,7 @@ impl Header {
     pub(super) const fn new() -> Self {
         Self {
             name: true,
+            room: 997,
             empty: true,
             over: false,
             eight_bit: false,
@@ -36,7 +39,10 @@ impl Header {
             };
             match byte {
                 b':' if !self.empty => self.name = false,
-                b'!'..=b'9' | b';'..=b'~' => self.empty = false,
+                b'!'..=b'9' | b';'..=b'~' if self.room > 0 => {
+                    self.empty = false;
+                    self.room -= 1;
+                }
                 _ => self.over = true,
             }
             rest = behind;
@@ -89,6 +95,15 @@ mod tests {
                 }
                 assert_eq!(header.is_utf8(), expected, "{message:?} by {size}");
             }
+        }
+    }
+
+    #[test]
+    fn a_name_that_fills_a_line_with_its_colon_is_one_and_a_longer_one_is_none() {
+        for (len, expected) in [(997, true), (998, false)] {
+            let mut header = Header::new();
+            header.read(format!("{}: \u{fc}\r\n", "n".repeat(len)).as_bytes());
+            assert_eq!(header.eight_bit(), expected, "{len}");
         }
     }
 
