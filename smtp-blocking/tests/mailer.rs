@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use smtp_blocking::tls::EndpointBuilder;
-use smtp_blocking::{Endpoint, Mail, Mailer, PoolConfig, PoolError, Security};
+use smtp_blocking::{Client, Endpoint, Mail, Mailer, PoolConfig, PoolError, Security};
 use smtp_test::{Config, Log, Server};
 
 /// A wait that does not end on a machine that works.
@@ -139,4 +139,21 @@ fn a_streamed_message_is_returned() {
     assert_eq!(*error.kind(), PoolError::Streamed);
     assert!(error.into_mail().size().is_none());
     assert_eq!(mailer.stats().connected, 0);
+}
+
+#[test]
+fn a_message_takes_no_more_allocations_than_over_a_client() {
+    let server = start(Config::new().discard_transcripts());
+    let mut client = Client::connect(&endpoint(&server)).unwrap();
+    let mailer = mailer(&server);
+    let least = |send: &mut dyn FnMut(Mail)| {
+        let counts = (0..20).map(numbered).map(|mail| {
+            let info = allocation_counter::measure(|| send(mail));
+            info.count_total
+        });
+        counts.min()
+    };
+    let by_client = least(&mut |mail| assert!(client.send(mail).unwrap().is_accepted()));
+    let by_mailer = least(&mut |mail| assert!(mailer.send(mail).unwrap().is_accepted()));
+    assert_eq!(by_mailer, by_client);
 }

@@ -270,7 +270,7 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
         self.wire.handle_read_error(now, reason.into());
     }
 
-    /// Ends the connection in order, as far as that is possible without waiting.
+    /// Ends the connection in order, if that is possible without waiting.
     #[cfg(feature = "pool")]
     pub(crate) fn part(mut self) {
         self.smtp_mut().quit();

@@ -25,7 +25,7 @@ pub trait Pooled {
     /// The connection, for its state.
     fn smtp_mut(&mut self) -> &mut Connection;
 
-    /// Ends the connection in order, as far as that is possible without waiting.
+    /// Ends the connection in order, if that is possible without waiting.
     fn part(self);
 }
 

@@ -22,7 +22,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
         }
     }
 
-    /// Ends the connection in order, as far as that is possible without waiting.
+    /// Ends the connection by QUIT, without waiting for the reply.
     #[cfg(feature = "mailer")]
     pub(crate) fn part(mut self) {
         self.wire.smtp_mut().quit();

@@ -270,7 +270,7 @@ impl<I: Iterator<Item = Mail>> Iterator for SendAll<'_, I> {
 
 impl<I: Iterator<Item = Mail>> FusedIterator for SendAll<'_, I> {}
 
-/// Nobody asks for these results any more.
+/// The results of messages that were handed over are not asked for any more.
 impl<I: Iterator<Item = Mail>> Drop for SendAll<'_, I> {
     fn drop(&mut self) {
         let inner = &*self.mailer.inner;

@@ -121,7 +121,7 @@ fn messages_of_a_crew_that_ends_are_returned_to_their_callers() {
         assert!(caller.is_woken());
         assert_eq!(caller.result(&world), Some(Err(PoolError::NoDriver)));
     }
-    // The connection that nobody opened is for the next caller.
+    // The connection that was not opened is for the next caller.
     assert!(other.is_woken());
     other.connect(&world);
     let error = world

@@ -7,7 +7,7 @@ enum State {
     /// It sleeps until it is woken, or until this time.
     Waits(Option<Time>),
     Connects(ConnectionId),
-    Sends(ConnectionId, Fake),
+    Sends(ConnectionId, Box<Fake>),
 }
 
 /// Numbers that look random.
@@ -77,7 +77,7 @@ impl Play {
             State::Connects(id) => {
                 let mut fake = Fake::new(&self.world.parted);
                 match pool.connected(now, id, &mut fake) {
-                    true => State::Sends(id, fake),
+                    true => State::Sends(id, Box::new(fake)),
                     false => State::Waits(Some(now)),
                 }
             }
@@ -87,7 +87,7 @@ impl Play {
                     0 => fake.lose(mail()),
                     _ => fake.send(mail()),
                 };
-                match pool.finish(now, (id, ticket), outcome, sent, fake) {
+                match pool.finish(now, (id, ticket), outcome, sent, *fake) {
                     Finished::Final(_) => return,
                     Finished::Again(_) => State::Waits(Some(now)),
                 }
@@ -111,7 +111,7 @@ impl Play {
                         match caller.poll(&self.world) {
                             Poll::Pending => State::Waits(pool.alarm(caller.ticket)),
                             Poll::Ready(Grant::Connect(id)) => State::Connects(id),
-                            Poll::Ready(Grant::Use(id, fake)) => State::Sends(id, fake),
+                            Poll::Ready(Grant::Use(id, fake)) => State::Sends(id, Box::new(fake)),
                             Poll::Ready(Grant::Failed(_)) => continue,
                         }
                     }
