@@ -35,6 +35,26 @@
 //! Failures are one type, [`Error`]; the result of a message is its [`Outcome`]. [`send()`] does
 //! all of this for a single message.
 //!
+//! # Many threads
+//!
+//! A [`Mailer`] is all that a program needs that sends now and then, from any number of threads. It
+//! keeps a few connections, and opens, reuses and closes them.
+//!
+#![cfg_attr(feature = "rustls", doc = "```")]
+#![cfg_attr(not(feature = "rustls"), doc = "```ignore")]
+//! # use smtp_blocking::{Endpoint, Mail, Mailer, Security};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let server = smtp_test::Server::start(smtp_test::Config::new())?;
+//! # let endpoint = Endpoint::builder("localhost").port(server.port())
+//! #     .security(Security::Cleartext).build()?;
+//! # let message = "From: alice@example.org\r\nSubject: hello\r\n\r\nHello Bob.\r\n";
+//! # let mail = Mail::new("alice@example.org", ["bob@example.net"], message)?;
+//! let mailer = Mailer::new(endpoint);
+//! println!("{}", mailer.send(mail)?);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Many messages
 //!
 //! [`Client::send_all`] sends any number of messages. It keeps only a few of them in memory, takes
@@ -96,8 +116,7 @@
 //! # Features
 //! | feature | by default | what it adds |
 //! | --- | --- | --- |
-//! | `rustls` | yes | [`Client::connect`], the default type parameters of `Client`, and [`tls`] |
-//! | `mailer` | yes | [`Mailer`]: many threads send over a few connections, which are kept |
+//! | `rustls` | yes | [`Mailer`], [`Client::connect`], the default type parameters of `Client`, and [`tls`] |
 //! | `idna` | no | non-ASCII domains as A-labels: of the server, of the client, in addresses |
 //! | `mail-builder` | no | [`Mail`] from a message that the crate `mail-builder` composed, by `Mail::try_from` |
 //! | `tracing` | no | spans of the crate `tracing` for each connection and each message, with the lines of the transcript |
@@ -116,18 +135,18 @@ mod client;
 mod batch;
 #[cfg(feature = "rustls")]
 mod connect;
-#[cfg(feature = "mailer")]
+#[cfg(feature = "rustls")]
 mod mailer;
 #[cfg(feature = "rustls")]
 mod race;
 #[cfg(unix)]
 mod unix;
 
-#[cfg(feature = "mailer")]
+#[cfg(feature = "rustls")]
 pub use smtp_driver::Check;
-#[cfg(feature = "mailer")]
+#[cfg(feature = "rustls")]
 pub use smtp_driver::smtp_pool as pool;
-#[cfg(feature = "mailer")]
+#[cfg(feature = "rustls")]
 #[doc(no_inline)]
 pub use smtp_driver::smtp_pool::{PoolConfig, PoolError, SendError};
 pub use smtp_proto as proto;
@@ -146,7 +165,7 @@ pub use crate::batch::Batch;
 pub use crate::client::Client;
 #[cfg(feature = "rustls")]
 pub use crate::connect::send;
-#[cfg(feature = "mailer")]
+#[cfg(feature = "rustls")]
 pub use crate::mailer::{Mailer, SendAll};
 #[cfg(feature = "rustls")]
 pub use crate::socket::Socket;

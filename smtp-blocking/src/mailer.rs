@@ -115,8 +115,9 @@ impl Mailer {
         }
     }
 
-    /// How long a message waits for a connection at most, by this handle and its clones; 60 seconds by
-    /// default. Once it has one, the time limits of the endpoint apply.
+    /// Limits how long a message of this handle and its clones waits for a connection; by default
+    /// 60 seconds. While one is opened for it, and once it has one, the [time
+    /// limits](crate::Timeouts) of the endpoint apply.
     #[must_use]
     pub fn with_max_wait(self, max_wait: Duration) -> Self {
         Self { max_wait, ..self }

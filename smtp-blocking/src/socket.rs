@@ -55,7 +55,6 @@ impl Socket {
     }
 
     /// Another handle to the same socket.
-    #[cfg(feature = "mailer")]
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
         match self {
             Self::Tcp(stream) => stream.try_clone().map(Self::Tcp),
@@ -65,7 +64,6 @@ impl Socket {
     }
 
     /// Ends every read and write of any handle to this socket.
-    #[cfg(feature = "mailer")]
     pub(crate) fn break_off(&self) {
         // One that is closed already needs no more.
         _ = each!(self, stream => stream.shutdown(std::net::Shutdown::Both));

@@ -1,6 +1,6 @@
 //! The tests of the blocking client, in one program: it is compiled and linked once.
 
-#[cfg(feature = "mailer")]
+#[cfg(feature = "rustls")]
 mod mailer;
 mod operations;
 mod rt;

@@ -23,7 +23,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
     }
 
     /// Ends the connection by QUIT, without waiting for the reply.
-    #[cfg(feature = "mailer")]
+    #[cfg(feature = "rustls")]
     pub(crate) fn part(mut self) {
         self.wire.smtp_mut().quit();
         let now = self.now();
@@ -38,7 +38,7 @@ impl<S: Stream, W: Wire> Client<S, W> {
     }
 
     /// Breaks the connection off. Every message on it has an outcome at once.
-    #[cfg(feature = "mailer")]
+    #[cfg(feature = "rustls")]
     pub(crate) fn break_off(&mut self) {
         let error = io::Error::from(io::ErrorKind::ConnectionAborted);
         self.wire.handle_read_error(self.now(), error.into());

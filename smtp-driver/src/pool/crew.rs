@@ -23,7 +23,7 @@ pub struct Sent {
 
 impl<C: Pooled> SharedPool<C> {
     /// Begins a crew, for which messages are handed over. If it collects results, it asks for them
-    /// by [`poll_finished`](Self::poll_finished); otherwise the callers do, by
+    /// by [`take_finished`](Self::take_finished); otherwise the callers do, by
     /// [`poll_result`](Self::poll_result).
     ///
     /// If it `quits`, it ends idle connections, unless a later crew does. Without such a crew they
