@@ -55,7 +55,7 @@ pub struct Mailer<K: Connector> {
 pub(crate) struct Inner<K: Connector> {
     pub(crate) connector: K,
     pub(crate) clock: K::Runtime,
-    pub(crate) pool: SharedPool<Connected<K>>,
+    pub(crate) pool: SharedPool<Box<Connected<K>>>,
     /// The crew of the driver, if there is one.
     driver: Mutex<Option<CrewId>>,
     /// How many mailers there are.

@@ -84,10 +84,13 @@ impl<C: Pooled> SharedPool<C> {
     ///
     /// The answer comes once.
     pub fn poll_grant(&self, now: Time, ticket: Ticket, waker: &Waker) -> Poll<Grant<C>> {
-        self.with(now, |state| {
-            state.act(now);
-            state.take_grant(ticket, waker)
-        })
+        // What was granted before needs no further action.
+        let granted = self.lock().take_grant(ticket, waker);
+        if granted.is_ready() {
+            return granted;
+        }
+        self.handle_timeout(now);
+        self.lock().take_grant(ticket, waker)
     }
 
     /// When to ask again, if nothing wakes the caller before.
@@ -275,6 +278,17 @@ impl<C: Pooled> SharedPool<C> {
     fn lock(&self) -> MutexGuard<'_, State<C>> {
         // No code of a caller runs under the lock, and each change is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that is moved often is cheaper to move in a box.
+impl<C: Pooled> Pooled for Box<C> {
+    fn smtp_mut(&mut self) -> &mut Connection {
+        (**self).smtp_mut()
+    }
+
+    fn part(self) {
+        (*self).part();
     }
 }
 

@@ -27,7 +27,7 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A connection of a crew.
 enum Member<K: Connector> {
-    Connecting(Ticket, BoxFuture<Result<Connected<K>, Error>>),
+    Connecting(Ticket, BoxFuture<Result<Box<Connected<K>>, Error>>),
     Sending(Box<Sending<K>>),
     Quitting(BoxFuture<()>),
 }
@@ -38,7 +38,7 @@ struct Sending<K: Connector> {
     crew: CrewId,
     id: ConnectionId,
     /// Until the pool takes it back.
-    driver: Option<Connected<K>>,
+    driver: Option<Box<Connected<K>>>,
     batch: Batch<()>,
     /// The message to begin with.
     first: Option<(Ticket, Mail)>,
@@ -102,11 +102,12 @@ impl<K: Connector> Crew<K> {
         .await
     }
 
-    fn begin(&mut self, task: Task<Connected<K>>) {
+    fn begin(&mut self, task: Task<Box<Connected<K>>>) {
         let (id, member) = match task {
             Task::Connect(id, ticket) => {
                 let inner = Arc::clone(&self.inner);
-                let connecting = Box::pin(async move { inner.connector.connect().await });
+                let connecting =
+                    Box::pin(async move { inner.connector.connect().await.map(Box::new) });
                 (id, Member::Connecting(ticket, connecting))
             }
             Task::Send(id, ticket, driver) => (id, self.sending(id, ticket, driver)),
@@ -118,7 +119,7 @@ impl<K: Connector> Crew<K> {
         self.members.push((id, member));
     }
 
-    fn sending(&self, id: ConnectionId, ticket: Ticket, driver: Connected<K>) -> Member<K> {
+    fn sending(&self, id: ConnectionId, ticket: Ticket, driver: Box<Connected<K>>) -> Member<K> {
         let first = self.inner.pool.begin(ticket).map(|mail| (ticket, mail));
         Member::Sending(Box::new(Sending {
             inner: Arc::clone(&self.inner),
@@ -164,7 +165,7 @@ impl<K: Connector> Crew<K> {
         &self,
         id: ConnectionId,
         ticket: Ticket,
-        connected: Result<Connected<K>, Error>,
+        connected: Result<Box<Connected<K>>, Error>,
     ) -> Option<Member<K>> {
         let Inner { clock, pool, .. } = &*self.inner;
         match connected {
@@ -188,7 +189,8 @@ impl<K: Connector> Crew<K> {
             self.alarm = None;
             return Poll::Pending;
         };
-        if self.alarm.as_ref().is_none_or(|(armed, _)| *armed != at) {
+        // One that rings too early costs less than a new one for each message.
+        if self.alarm.as_ref().is_none_or(|(armed, _)| at < *armed) {
             self.alarm = self
                 .inner
                 .clock

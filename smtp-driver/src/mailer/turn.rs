@@ -31,7 +31,9 @@ impl<'a, K: Connector> Turn<'a, K> {
     }
 
     /// Waits for a connection, and opens it if it is to be opened.
-    pub(super) async fn connection(&mut self) -> Result<(ConnectionId, Connected<K>), PoolError> {
+    pub(super) async fn connection(
+        &mut self,
+    ) -> Result<(ConnectionId, Box<Connected<K>>), PoolError> {
         let Inner {
             connector,
             clock,
@@ -47,7 +49,8 @@ impl<'a, K: Connector> Turn<'a, K> {
                     return Err(error);
                 }
             };
-            let connected = self.unless_dropped(connector.connect()).await;
+            let connecting = async { connector.connect().await.map(Box::new) };
+            let connected = self.unless_dropped(connecting).await;
             let now = clock.now();
             match connected {
                 Some(Ok(mut driver)) => {
@@ -67,7 +70,7 @@ impl<'a, K: Connector> Turn<'a, K> {
     pub(super) async fn send(
         &mut self,
         id: ConnectionId,
-        mut driver: Connected<K>,
+        mut driver: Box<Connected<K>>,
         mail: Mail,
     ) -> Result<Outcome, Mail> {
         let sent = driver.smtp().stats().bytes_sent();
@@ -92,14 +95,14 @@ impl<'a, K: Connector> Turn<'a, K> {
     }
 
     /// Returns the connection unused.
-    pub(super) fn release(mut self, id: ConnectionId, driver: Connected<K>) {
+    pub(super) fn release(mut self, id: ConnectionId, driver: Box<Connected<K>>) {
         self.is_over = true;
         let Inner { clock, pool, .. } = self.inner;
         pool.release(clock.now(), id, self.ticket, driver);
     }
 
     /// Waits for the grant, and keeps the time of the pool meanwhile.
-    async fn grant(&mut self) -> Grant<Connected<K>> {
+    async fn grant(&mut self) -> Grant<Box<Connected<K>>> {
         let Inner { clock, pool, .. } = self.inner;
         let mut alarm = pin!(None);
         let mut armed = None;
@@ -111,7 +114,9 @@ impl<'a, K: Connector> Turn<'a, K> {
                     return granted;
                 }
                 let at = pool.alarm(self.ticket);
-                if at != armed {
+                // One that rings too early costs less than a new one each time.
+                let is_sooner = at.is_some_and(|at| armed.is_none_or(|armed| at < armed));
+                if is_sooner {
                     armed = at;
                     alarm.set(at.and_then(|at| clock.alarm(at)));
                 }

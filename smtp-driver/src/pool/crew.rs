@@ -70,14 +70,13 @@ impl<C: Pooled> SharedPool<C> {
 
     /// The next task of a crew. If there is none, the waker is kept.
     pub fn poll_task(&self, now: Time, crew: CrewId, waker: &Waker) -> Poll<Task<C>> {
-        self.with(now, |state| {
-            state.act(now);
-            let Some(crew) = state.crews.get_mut(&crew) else {
-                return Poll::Pending;
-            };
-            crew.set_waker(waker);
-            crew.tasks.pop_front().map_or(Poll::Pending, Poll::Ready)
-        })
+        // What was given before needs no further action.
+        let task = self.lock().take_task(crew, waker);
+        if task.is_ready() {
+            return task;
+        }
+        self.handle_timeout(now);
+        self.lock().take_task(crew, waker)
     }
 
     /// When a crew has to act, if nothing wakes it before.

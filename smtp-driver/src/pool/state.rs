@@ -149,6 +149,15 @@ impl<C: Pooled> State<C> {
         }
     }
 
+    /// The next task of a crew; otherwise its waker is kept.
+    pub(super) fn take_task(&mut self, crew: CrewId, waker: &Waker) -> Poll<Task<C>> {
+        let Some(crew) = self.crews.get_mut(&crew) else {
+            return Poll::Pending;
+        };
+        crew.set_waker(waker);
+        crew.tasks.pop_front().map_or(Poll::Pending, Poll::Ready)
+    }
+
     /// When the caller with this ticket has to ask again.
     pub(super) fn alarm(&mut self, ticket: Ticket) -> Option<Time> {
         if self.pool.first_waiting() == Some(ticket) {
