@@ -177,31 +177,14 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
         let mut alarm = pin!(None);
         let (now, late) = poll_fn(|cx| {
             let now = began.take().unwrap_or_else(|| self.clock.now());
-            let is_late = |wire: &W| wire.poll_timeout().is_some_and(|until| until <= now);
-            // A limit that was reached is not extended by writing.
-            let wrote = if is_late(&self.wire) {
-                Poll::Pending
-            } else {
-                self.poll_write(cx, now)
-            };
-            let read = self.poll_read(cx, now);
-            if wrote.is_ready() || read.is_ready() {
-                self.looked = false;
-                return Poll::Ready((now, false));
+            if let Poll::Ready(late) = self.poll_step(cx, now) {
+                return Poll::Ready((now, late));
             }
-            let Some(until) = self.wire.poll_timeout() else {
+            // An alarm is ready only after a turn of the runtime, which this future may not see.
+            let limit = self.wire.poll_timeout().filter(|until| *until > now);
+            let Some(until) = limit else {
                 return Poll::Pending;
             };
-            // An alarm is ready only after a turn of the runtime, which this future may not see.
-            if until <= now {
-                // Input may have arrived that the runtime has not noticed yet.
-                if !replace(&mut self.looked, true) {
-                    R::wake_later(cx);
-                    return Poll::Pending;
-                }
-                self.looked = false;
-                return Poll::Ready((now, true));
-            }
             if alarm.is_none() {
                 alarm.set(self.clock.alarm(until));
             }
@@ -216,6 +199,32 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
             self.wire.handle_timeout(now);
         }
         now
+    }
+
+    /// Moves bytes one way or both. Ready with whether a time limit is reached instead.
+    fn poll_step(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<bool> {
+        let is_late = |wire: &W| wire.poll_timeout().is_some_and(|until| until <= now);
+        // A limit that was reached is not extended by writing.
+        let wrote = if is_late(&self.wire) {
+            Poll::Pending
+        } else {
+            self.poll_write(cx, now)
+        };
+        let read = self.poll_read(cx, now);
+        if wrote.is_ready() || read.is_ready() {
+            self.looked = false;
+            return Poll::Ready(false);
+        }
+        if !is_late(&self.wire) {
+            return Poll::Pending;
+        }
+        // Input may have arrived that the runtime has not noticed yet.
+        if !replace(&mut self.looked, true) {
+            R::wake_later(cx);
+            return Poll::Pending;
+        }
+        self.looked = false;
+        Poll::Ready(true)
     }
 
     /// Writes output once; when there is none, flushes the stream.
@@ -270,14 +279,17 @@ impl<S, W: Wire, R: Runtime<S>> Driver<S, W, R> {
         self.wire.handle_read_error(now, reason.into());
     }
 
-    /// Ends the connection in order, if that is possible without waiting.
+    /// Ends the connection in order, if that is possible without waiting. Sets no alarm, so
+    /// that it also works outside of the runtime.
     #[cfg(feature = "pool")]
     pub(crate) fn part(mut self) {
         self.smtp_mut().quit();
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..STEPS_TO_PART {
-            let step = pin!(self.step(None));
-            _ = step.poll(&mut cx);
+            let now = self.clock.now();
+            if let Poll::Ready(true) = self.poll_step(&mut cx, now) {
+                self.wire.handle_timeout(now);
+            }
         }
         _ = self.poll_close(&mut cx);
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use adapter_tests::common::*;
 use adapter_tests::stubborn;
-use smtp_test::{Action, Config, MemoryServer};
-use smtp_tokio::Client;
+use smtp_test::{Action, Config, MemoryServer, Server};
 use smtp_tokio::proto::{ErrorKind, Security, Stage, Timeout, Timeouts, TlsInfo};
+use smtp_tokio::{Client, Mailer};
 use tokio::net::TcpStream;
 
 #[tokio::test(start_paused = true)]
@@ -85,4 +85,20 @@ async fn v29_a_handshake_that_is_always_busy_runs_into_the_deadline() {
         matches!(error.kind(), ErrorKind::Timeout(Timeout::StartTls)),
         "{error:#}"
     );
+}
+
+#[test]
+fn a_mailer_dropped_outside_of_the_runtime_ends_its_connections() {
+    let server = Server::start(Config::new()).unwrap();
+    let mailer = Mailer::new(secured::cleartext(server.port()));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let outcome = runtime.block_on(mailer.send(mail())).unwrap();
+    assert!(outcome.is_accepted());
+    // An alarm needs the runtime.
+    drop(mailer);
+    let sessions = server.wait_for_sessions(1, Duration::from_secs(60));
+    assert!(sessions[0].quit());
 }
