@@ -323,7 +323,8 @@ impl ConnectionStats {
     }
 }
 
-/// An [`Outcome`] in which the server accepted the message for every recipient.
+/// An [`Outcome`] in which the server accepted the message for every recipient. It prints as its
+/// outcome does.
 #[derive(Clone, Debug)]
 pub struct Delivered(Outcome);
 
@@ -339,6 +340,12 @@ impl core::ops::Deref for Delivered {
 
     fn deref(&self) -> &Outcome {
         &self.0
+    }
+}
+
+impl fmt::Display for Delivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
