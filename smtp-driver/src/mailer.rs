@@ -258,7 +258,7 @@ impl<K: Connector> HandedOver<'_, K> {
     async fn result(self) -> Result<Outcome, SendError> {
         let result = self.inner.result(self.ticket).await;
         mem::forget(self);
-        result.expect("nobody else asks for this result")
+        result.expect("the result of this ticket is asked for here only")
     }
 }
 

@@ -128,8 +128,7 @@
 //! | feature | by default | what it adds |
 //! | --- | --- | --- |
 //! | `net` | yes | `Client::connect_unix`, for LMTP without `rustls` |
-//! | `rustls` | yes | [`Client::connect`], the default type parameters of `Client`, and [`tls`] |
-//! | `mailer` | yes | [`Mailer`], and [`pool`] with its options |
+//! | `rustls` | yes | [`Client::connect`], [`Mailer`], the default type parameters of `Client`, and [`tls`] |
 //! | `idna` | no | non-ASCII domains as A-labels: of the server, of the client, in addresses |
 //! | `mail-builder` | no | [`Mail`] from a message that the crate `mail-builder` composed, by `Mail::try_from` |
 //! | `tracing` | no | spans of the crate `tracing` for each connection and each message, with the lines of the transcript |
@@ -148,19 +147,19 @@ mod client;
 mod batch;
 #[cfg(feature = "rustls")]
 mod connect;
-#[cfg(feature = "mailer")]
+#[cfg(feature = "rustls")]
 mod mailer;
 #[cfg(all(unix, feature = "net"))]
 mod unix;
 
-#[cfg(feature = "mailer")]
+#[cfg(feature = "rustls")]
 #[doc(inline)]
 pub use smtp_driver::Check;
 #[doc(inline)]
 pub use smtp_driver::Mails;
-#[cfg(feature = "mailer")]
+#[cfg(feature = "rustls")]
 pub use smtp_driver::smtp_pool as pool;
-#[cfg(feature = "mailer")]
+#[cfg(feature = "rustls")]
 #[doc(no_inline)]
 pub use smtp_driver::smtp_pool::{PoolConfig, PoolError, SendError};
 pub use smtp_proto as proto;
@@ -179,7 +178,7 @@ pub use crate::batch::Batch;
 pub use crate::client::Client;
 #[cfg(feature = "rustls")]
 pub use crate::connect::send;
-#[cfg(feature = "mailer")]
+#[cfg(feature = "rustls")]
 pub use crate::mailer::{Mailer, MailerDriver, SendAll};
 #[cfg(feature = "rustls")]
 pub use crate::socket::Socket;

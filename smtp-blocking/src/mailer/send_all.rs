@@ -17,7 +17,7 @@ use super::turn::Turn;
 ///
 /// Created by [`Mailer::send_all`]. Outcomes come in the order of the messages, except that a
 /// message which is sent again over another connection comes later. Messages are taken from the
-/// iterator when they are about to be sent; while threads [run](Mailer::run) the mailer, up to 256
+/// iterator when they are about to be sent; while threads [run](Mailer::run) the mailer, up to 128
 /// ahead.
 ///
 /// If it is dropped, the messages that were taken and have no outcome yet are given up, and so is
@@ -289,4 +289,4 @@ impl<I: Iterator<Item = Mail>> fmt::Debug for SendAll<'_, I> {
 }
 
 /// How many messages are taken ahead of their outcomes: enough to keep a few connections busy.
-const WAITING: usize = 256;
+const WAITING: usize = 128;

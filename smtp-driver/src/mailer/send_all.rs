@@ -101,4 +101,4 @@ impl<K: Connector, M> fmt::Debug for SendAll<K, M> {
 }
 
 /// How many messages are taken ahead of their outcomes: enough to keep a few connections busy.
-const WAITING: usize = 256;
+const WAITING: usize = 128;
