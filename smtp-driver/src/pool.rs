@@ -84,13 +84,7 @@ impl<C: Pooled> SharedPool<C> {
     ///
     /// The answer comes once.
     pub fn poll_grant(&self, now: Time, ticket: Ticket, waker: &Waker) -> Poll<Grant<C>> {
-        // What was granted before needs no further action.
-        let granted = self.lock().take_grant(ticket, waker);
-        if granted.is_ready() {
-            return granted;
-        }
-        self.handle_timeout(now);
-        self.lock().take_grant(ticket, waker)
+        self.poll(now, |state| state.take_grant(ticket, waker))
     }
 
     /// When to ask again, if nothing wakes the caller before.
@@ -273,6 +267,18 @@ impl<C: Pooled> SharedPool<C> {
             state.act(now);
         }
         result
+    }
+
+    /// Asks the state, and takes actions before that only if it is time to.
+    fn poll<T>(&self, now: Time, ask: impl Fn(&mut State<C>) -> Poll<T>) -> Poll<T> {
+        let mut state = self.lock();
+        let answer = ask(&mut state);
+        if answer.is_ready() || !state.is_due(now) {
+            return answer;
+        }
+        drop(state);
+        self.handle_timeout(now);
+        ask(&mut self.lock())
     }
 
     fn lock(&self) -> MutexGuard<'_, State<C>> {

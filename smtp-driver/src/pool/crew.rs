@@ -70,13 +70,7 @@ impl<C: Pooled> SharedPool<C> {
 
     /// The next task of a crew. If there is none, the waker is kept.
     pub fn poll_task(&self, now: Time, crew: CrewId, waker: &Waker) -> Poll<Task<C>> {
-        // What was given before needs no further action.
-        let task = self.lock().take_task(crew, waker);
-        if task.is_ready() {
-            return task;
-        }
-        self.handle_timeout(now);
-        self.lock().take_task(crew, waker)
+        self.poll(now, |state| state.take_task(crew, waker))
     }
 
     /// When a crew has to act, if nothing wakes it before.
@@ -91,7 +85,10 @@ impl<C: Pooled> SharedPool<C> {
 
     /// Takes the oldest message of a crew for a connection that has room for it.
     pub fn next_mail(&self, now: Time, crew: CrewId, id: ConnectionId) -> Option<(Ticket, Mail)> {
-        self.with(now, |state| state.next_mail(now, crew, id))
+        self.with(now, |state| {
+            state.acting = Some(crew);
+            state.next_mail(now, crew, id)
+        })
     }
 
     /// Reports the outcome of a message of a crew. Returns another message for the same connection;
@@ -115,6 +112,7 @@ impl<C: Pooled> SharedPool<C> {
             None => Report::lost(),
         };
         self.with(now, |state| {
+            state.acting = Some(crew);
             match state.pool.handle_outcome(now, id, ticket, report) {
                 Verdict::Final => state.finish(ticket, Ok(outcome)),
                 Verdict::Again => match retry(outcome) {

@@ -26,6 +26,10 @@ pub(super) struct State<C> {
     /// which it does.
     leader: Option<Ticket>,
     armed: Option<Time>,
+    /// The time for which the crews do the same.
+    crew_armed: Option<Time>,
+    /// The crew that asks for more at present, and need not be woken.
+    pub(super) acting: Option<CrewId>,
     is_dropping: Arc<AtomicBool>,
     /// Those who wait until the pool is closed.
     closers: Vec<Waker>,
@@ -104,6 +108,8 @@ impl<C: Pooled> State<C> {
             last_crew: 0,
             leader: None,
             armed: None,
+            crew_armed: None,
+            acting: None,
             is_dropping,
             closers: Vec::new(),
         }
@@ -171,8 +177,8 @@ impl<C: Pooled> State<C> {
 
     /// When a crew has to act.
     pub(super) fn crew_alarm(&mut self) -> Option<Time> {
-        self.armed = self.pool.poll_timeout();
-        self.armed
+        self.crew_armed = self.pool.poll_timeout();
+        self.crew_armed
     }
 
     /// Reports the outcome of a caller's message.
@@ -199,6 +205,12 @@ impl<C: Pooled> State<C> {
             connection.smtp_mut().set_cautious(false);
             self.idle.push((id, connection));
         }
+    }
+
+    /// Whether actions may have to be taken because of the time.
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        let is_due = |armed: Option<Time>| armed.is_some_and(|at| at <= now);
+        is_due(self.armed) || is_due(self.crew_armed)
     }
 
     /// Takes the actions of the pool.
@@ -232,7 +244,12 @@ impl<C: Pooled> State<C> {
                 _ => {}
             }
         }
+        if self.is_due(now) {
+            self.armed = None;
+            self.crew_armed = None;
+        }
         self.choose_leader();
+        self.acting = None;
         if self.pool.is_closed() {
             self.closers.drain(..).for_each(Waker::wake);
             self.wake_crews();
@@ -340,22 +357,39 @@ impl<C: Pooled> State<C> {
         let first = self.pool.first_waiting();
         if first != self.leader {
             self.leader = first;
-            self.armed = None;
+            self.armed = self.welcome_leader();
         }
-        let timeout = self.pool.poll_timeout();
-        let is_known = match (timeout, self.armed) {
-            (Some(timeout), Some(armed)) => armed <= timeout,
-            (None, _) => true,
-            (Some(_), None) => false,
-        };
-        if is_known {
+        let Some(timeout) = self.pool.poll_timeout() else {
             return;
+        };
+        if self.armed.is_none_or(|armed| timeout < armed) {
+            self.armed = Some(timeout);
+            if let Some(entry) = first.and_then(|ticket| self.tickets.get_mut(&ticket)) {
+                entry.wake();
+            }
         }
-        self.armed = timeout;
-        if let Some(entry) = first.and_then(|ticket| self.tickets.get_mut(&ticket)) {
-            entry.wake();
+        if !self.crews.is_empty() && self.crew_armed.is_none_or(|armed| timeout < armed) {
+            self.crew_armed = Some(timeout);
+            self.wake_crews();
         }
-        self.wake_crews();
+    }
+
+    /// Wakes the crew of the request that waits longest, whose connections may have room for it.
+    /// Returns until when the caller of the request sleeps, if that is known.
+    fn welcome_leader(&mut self) -> Option<Time> {
+        let entry = self.tickets.get(&self.leader?)?;
+        match &entry.work {
+            Work::Caller(_) => entry.deadline.filter(|_| entry.waker.is_some()),
+            Work::Crew(message) => {
+                let id = message.crew;
+                if self.acting != Some(id)
+                    && let Some(crew) = self.crews.get_mut(&id)
+                {
+                    crew.wake();
+                }
+                None
+            }
+        }
     }
 
     pub(super) fn wake_crews(&mut self) {

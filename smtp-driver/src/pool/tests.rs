@@ -260,8 +260,11 @@ fn the_caller_that_waits_longest_keeps_the_time_of_all() {
             panic!("its time is over");
         };
     }
-    // When its turn has come, the next one keeps the time.
+    // When its turn has come, the next one keeps the time, and is told if that is sooner than its
+    // own.
     assert!(fifth.poll(&world).is_pending());
+    let sixth = world.patient(seconds(5));
+    assert!(sixth.poll(&world).is_pending());
     fifth.is_woken();
     first.send(&world, connection);
     assert!(second.is_woken() && fifth.is_woken());
