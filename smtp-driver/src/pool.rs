@@ -329,6 +329,3 @@ impl<C> fmt::Debug for SharedPool<C> {
         f.debug_struct("SharedPool").finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

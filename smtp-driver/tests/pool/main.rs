@@ -1,12 +1,14 @@
+//! A pool that callers and crews share, with connections whose server replies at once.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
-use smtp_pool::{ConnectionId, Limit, PoolConfig, PoolError, Request, Ticket};
+use smtp_driver::smtp_pool::{ConnectionId, Limit, PoolConfig, PoolError, Request, Ticket};
 use smtp_proto::{Config, Connection, Credentials, Error, Mail, Outcome, Security, Seed, Time};
 
-use super::{Finished, Grant, Pooled, SharedPool, Task};
+use smtp_driver::pool::{Finished, Grant, Pooled, SharedPool, Task};
 
 mod crews;
 mod liveness;

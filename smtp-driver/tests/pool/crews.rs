@@ -1,7 +1,7 @@
 //! Messages that are handed over to a crew.
 
 use super::*;
-use crate::pool::{CrewId, Sent};
+use smtp_driver::pool::{CrewId, Sent};
 
 impl World {
     fn hand_over(&self, crew: CrewId) -> Caller {
