@@ -3,6 +3,9 @@
 mod crew;
 mod member;
 mod send_all;
+mod sync {
+    pub(super) use std::sync::{Condvar, Mutex, MutexGuard};
+}
 mod turn;
 mod waiter;
 
@@ -58,7 +61,7 @@ pub use self::send_all::SendAll;
 ///
 /// It is cheap to clone, and every method takes `&self`: any number of threads share it. By default
 /// there are at most 3 connections. One that is idle is used again, and closed after 30 seconds;
-/// [`PoolConfig`] has these limits, and [`pool`](crate::pool) the rules. If a connection turns out
+/// [`PoolConfig`] has these limits, and the crate `smtp-pool` the rules. If a connection turns out
 /// to be closed, its message is sent over another one.
 ///
 /// Nothing runs in the background. Without a thread in [`run`](Self::run), the thread that calls

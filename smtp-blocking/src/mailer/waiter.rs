@@ -1,8 +1,11 @@
 //! How a thread waits: on a condition variable, which its waker signals.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::Instant;
+
+// A model checker puts its own types in their place.
+use super::sync::{Condvar, Mutex, MutexGuard};
 
 /// Counts how often it was woken, for any number of threads that wait.
 #[derive(Debug, Default)]
