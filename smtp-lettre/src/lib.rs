@@ -94,3 +94,8 @@ const SHUTDOWN: Duration = Duration::from_secs(60);
 #[cfg(all(doctest, feature = "blocking"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The snippets of the documentation, to be compiled.
+#[cfg(all(doctest, feature = "blocking", feature = "tokio"))]
+#[doc = include_str!("../../docs/coming-from-lettre.md")]
+struct ComingFromLettre;
