@@ -8,6 +8,7 @@ use crate::common;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+#[cfg(target_os = "linux")]
 use std::task::Poll;
 
 use common::pair::Pair;
