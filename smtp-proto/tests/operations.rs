@@ -306,7 +306,7 @@ impl World {
         let Some(transmit) = common::pair::transmit(&mut self.connection, self.now) else {
             return 0;
         };
-        let bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
+        let bytes: Vec<u8> = transmit.iter().collect::<Vec<_>>().concat();
         assert!(!bytes.is_empty(), "empty output");
         let before = self.transmitted.split_off(self.sent.len());
         assert!(bytes.starts_with(&before), "output was withdrawn");

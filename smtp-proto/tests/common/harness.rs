@@ -33,7 +33,9 @@ impl Harness {
     pub(crate) fn listen(&mut self) -> String {
         let before = self.sent.len();
         while let Some(transmit) = transmit(&mut self.connection, self.now) {
-            self.sent.extend(transmit.iter().flatten());
+            for piece in transmit.iter() {
+                self.sent.extend_from_slice(piece);
+            }
             let count = transmit.len();
             self.connection.handle_sent(self.now, count);
         }

@@ -162,7 +162,7 @@ impl<P: Peer> Pair<P> {
         let Some(transmit) = transmit(&mut self.connection, self.now) else {
             return false;
         };
-        let mut bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
+        let mut bytes: Vec<u8> = transmit.iter().collect::<Vec<_>>().concat();
         assert_eq!(bytes.len(), transmit.len());
         let before = self.transmitted.split_off(self.sent.len());
         assert!(

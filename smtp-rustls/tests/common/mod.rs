@@ -116,7 +116,7 @@ impl<P: Peer> Wiring<P> {
         while let Some(transmit) = transmit(&mut self.session) {
             assert!(!transmit.is_empty(), "an empty transmit");
             self.longest = self.longest.max(transmit.len());
-            let mut bytes: Vec<u8> = transmit.iter().flatten().copied().collect();
+            let mut bytes: Vec<u8> = transmit.iter().collect::<Vec<_>>().concat();
             bytes.truncate(self.write);
             self.session.handle_sent(NOW, bytes.len());
             self.server.handle_input(&bytes);
