@@ -17,7 +17,8 @@ fn main() -> Result<()> {
         for client in results.clients(section) {
             let cells = rows.iter().map(|row| {
                 let value = results.value(section, row, client);
-                let ours = results.value(section, row, "ours");
+                let base = if section == "callers" { "three" } else { "ours" };
+                let ours = results.value(section, row, base);
                 value.map_or_else(|| "–".into(), |value| cell(section, value, ours))
             });
             let cells: Vec<String> = cells.collect();
@@ -32,7 +33,7 @@ fn main() -> Result<()> {
 fn cell(section: &str, value: f64, ours: Option<f64>) -> String {
     let figure = number(value);
     match ours {
-        Some(ours) if matches!(section, "loopback" | "line" | "parts") && ours > 0.0 => {
+        Some(ours) if matches!(section, "loopback" | "callers" | "line" | "parts") && ours > 0.0 => {
             format!("{figure} (×{:.2})", value / ours)
         }
         _ => figure,
@@ -60,7 +61,7 @@ fn grouped(value: i64) -> String {
     text
 }
 
-const SECTIONS: [(&str, &str); 10] = [
+const SECTIONS: [(&str, &str); 11] = [
     ("trips", "Round trips, counted by the server"),
     ("calls", "System calls a message"),
     ("allocations", "Allocations a message"),
@@ -71,6 +72,10 @@ const SECTIONS: [(&str, &str); 10] = [
         "Loopback, one connection (× ours a message at a time)",
     ),
     ("cpu", "The same, CPU time of the client and memory"),
+    (
+        "callers",
+        "32 callers over three connections (× three clients without a pool)",
+    ),
     (
         "line",
         "50 ms round trip, kernel TCP (× ours a message at a time)",

@@ -115,7 +115,10 @@ pub(super) async fn lettre(job: &Job) -> Result<()> {
         .hello_name(ClientId::Domain(NAME.into()))
         .pool_config(PoolConfig::new().max_size(CONNECTIONS as u32))
         .build();
-    let (envelope, content) = (Arc::new(super::lettre::envelope(job)?), Arc::new(job.text()));
+    let (envelope, content) = (
+        Arc::new(super::lettre::envelope(job)?),
+        Arc::new(job.text()),
+    );
     let next = Arc::new(AtomicUsize::new(0));
     let count = job.mails;
     let mut callers = JoinSet::new();
@@ -124,7 +127,10 @@ pub(super) async fn lettre(job: &Job) -> Result<()> {
         let (envelope, content) = (envelope.clone(), content.clone());
         callers.spawn(async move {
             while next.fetch_add(1, Ordering::Relaxed) < count {
-                transport.send_raw(&envelope, &content).await.map_err(text)?;
+                transport
+                    .send_raw(&envelope, &content)
+                    .await
+                    .map_err(text)?;
             }
             Ok(())
         });

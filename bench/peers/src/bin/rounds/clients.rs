@@ -25,6 +25,7 @@ pub(crate) enum Kind {
     SmtpSource,
     Curl,
     Smtplib,
+    Nodemailer,
 }
 
 /// The number of messages, their size, and their recipients.
@@ -82,6 +83,19 @@ impl Bench {
             clients.retain(|client| client.name.starts_with(&beginning));
         }
         clients
+    }
+
+    /// The clients that send for many callers over three connections, with TCP_NODELAY.
+    pub(crate) fn pools(&self) -> Vec<Client> {
+        let here = POOLS.iter().map(|&name| (name, Kind::Here(name)));
+        let nodemailer = (self.scratch.join("node/node_modules/nodemailer").exists())
+            .then_some(("nodemailer", Kind::Nodemailer));
+        let clients = here.chain(nodemailer).map(|(name, kind)| Client {
+            name: name.into(),
+            kind,
+            nodelay: kind.is_slow_alone(),
+        });
+        clients.collect()
     }
 
     /// Runs a client to its end, within a minute or two.
@@ -208,6 +222,12 @@ impl Bench {
                 let file = file.to_string_lossy().into_owned();
                 (program(client.kind)?, vec!["-q".into(), "-K".into(), file])
             }
+            Kind::Nodemailer => {
+                let script = self.scratch.join("node/nodemailer-client.cjs");
+                let mut words = vec![script.to_string_lossy().into_owned(), address.to_owned()];
+                words.extend(numbers);
+                (program(client.kind)?, words)
+            }
             Kind::Smtplib => {
                 let script = self
                     .scratch
@@ -230,6 +250,7 @@ impl Kind {
             Self::SmtpSource => Some("smtp-source"),
             Self::Curl => Some("curl"),
             Self::Smtplib => Some("python3"),
+            Self::Nodemailer => Some("node"),
         }
     }
 
@@ -242,7 +263,10 @@ impl Kind {
 
     /// Whether it writes twice in a turn, and then waits for the delayed acknowledgement.
     pub(crate) fn is_slow_alone(self) -> bool {
-        matches!(self, Self::Here("lettre" | "lettre-tokio" | "mail-send"))
+        matches!(
+            self,
+            Self::Here("lettre" | "lettre-pool" | "lettre-tokio" | "mail-send") | Self::Nodemailer
+        )
     }
 
     /// Whether it is measured with STARTTLS and a login.
@@ -274,6 +298,14 @@ const OURS: [&str; 9] = [
     "ours-tokio-batch",
     "ours-tokio-bdat",
     "ours-tokio-speculative",
+];
+const POOLS: [&str; 6] = [
+    "three",
+    "mailer",
+    "three-batches",
+    "mailer-driver",
+    "mailer-send_all",
+    "lettre-pool",
 ];
 const PEERS: [&str; 5] = [
     "lettre",

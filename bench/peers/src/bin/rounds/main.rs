@@ -51,6 +51,7 @@ fn main() -> Result<()> {
             "idle" => bench.idle()?,
             "loopback" => bench.loopback()?,
             "sink" => bench.smtp_sink()?,
+            "callers" => bench.callers()?,
             "line" => bench.line()?,
             "parts" => bench.parts()?,
             other => return Err(format!("no section {other}").into()),

@@ -32,6 +32,32 @@ impl Bench {
         Ok(())
     }
 
+    /// Messages a second of 32 callers over three connections, on loopback.
+    pub(crate) fn callers(&self) -> Result<()> {
+        let sink = self.sink(false)?;
+        let load = Load {
+            mails: 10_000,
+            bytes: KB,
+            recipients: 1,
+        };
+        let rounds = if self.quick { 1 } else { 9 };
+        let clients = self.pools();
+        let mut times: Vec<Vec<f64>> = clients.iter().map(|_| Vec::new()).collect();
+        for _ in 0..rounds {
+            for (client, times) in clients.iter().zip(&mut times) {
+                let cost = self.run(client, &sink.address, load, None, &[]);
+                times.extend(self.try_or_skip(client, cost).map(|cost| cost.seconds));
+            }
+        }
+        for (client, times) in clients.iter().zip(times) {
+            if !times.is_empty() {
+                let rate = load.mails as f64 / median(times);
+                self.say("callers", "loopback: messages/s", client, rate)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The same to Postfix's sink.
     pub(crate) fn smtp_sink(&self) -> Result<()> {
         let Some(program) = which("smtp-sink") else {
@@ -153,6 +179,18 @@ impl Bench {
     fn at_a_distance(&self) -> Result<()> {
         let sink = self.sink(false)?;
         let secure = self.sink(true)?;
+        for client in self.pools() {
+            let load = Load {
+                mails: 300,
+                bytes: KB,
+                recipients: 1,
+            };
+            let cost = self.run(&client, &sink.address, load, None, &[]);
+            if let Some(cost) = self.try_or_skip(&client, cost) {
+                let row = "300 messages over 50 ms: seconds";
+                self.say("callers", row, &client, cost.seconds)?;
+            }
+        }
         let (peers, others): (Vec<_>, Vec<_>) =
             (self.clients(true).into_iter()).partition(|client| client.kind.is_peer());
         for client in others {
